@@ -1,0 +1,372 @@
+/*
+ * headwater.h - traces every generated token back to its sources in the prompt.
+ *
+ * The one public header of libheadwater; C99 and C++. Data flows one way:
+ *
+ *     hw_model --hw_trace_capture--> hw_trace --hw_explain--> hw_attribution --hw_view_new--> hw_view
+ *
+ * A trace holds all that an explanation needs, so it can be saved, reopened without the model and
+ * explained again by any method. An attribution is the tensor M; a view selects, filters and
+ * averages it and never changes it.
+ *
+ * Letters: L layers with attention, H query heads, T tokens = m prompt + n completion, V vocabulary.
+ * `q` is a query row, `k` a key column; both count from 0. Arrays are row-major, slowest index first.
+ *
+ * Conventions
+ *   - Fallible functions return hw_err (0 or negative) and take a nullable hw_error last.
+ *   - The out parameter comes first, is written only on success, and `**out` is the caller's to free.
+ *   - Returned `const` pointers are borrowed: they live as long as the object they came from.
+ *   - Params structs: start from the *_default() function, which fills `size`; fields are only appended.
+ *   - open/close where a file or device is behind it, new/free for memory; both accept NULL.
+ *   - The library never prints, exits, aborts on input, reads the environment or touches signals.
+ *   - One object is used from one thread at a time; different objects from any threads.
+ */
+#ifndef HEADWATER_H
+#define HEADWATER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HW_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define HW_API __attribute__((visibility("default")))
+#define HW_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#else
+#define HW_API
+#define HW_PRINTF(fmt, args)
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------ errors and messages */
+
+typedef enum hw_err {
+    HW_OK = 0,
+    HW_ERR_ARGUMENT = -1,    /* a value outside what is accepted */
+    HW_ERR_IO = -2,          /* a file that cannot be read or written */
+    HW_ERR_FORMAT = -3,      /* bytes that are not what the format demands */
+    HW_ERR_MEMORY = -4,      /* an allocation failed */
+    HW_ERR_UNSUPPORTED = -5, /* the model, trace or build lacks what is asked */
+    HW_ERR_ENGINE = -6,      /* the engine failed, or showed rows that cannot be right */
+    HW_ERR_CANCELLED = -7    /* the caller's stop function said so */
+} hw_err;
+
+/* What went wrong, which value, and what is accepted. UTF-8, one line, always terminated. */
+typedef struct hw_error {
+    hw_err code;
+    char msg[1024];
+} hw_error;
+
+HW_API const char *hw_version(void);           /* "0.1.0" */
+HW_API const char *hw_err_name(hw_err code);   /* "HW_ERR_IO" */
+
+typedef enum hw_log_level { HW_LOG_DEBUG, HW_LOG_INFO, HW_LOG_WARN, HW_LOG_ERROR } hw_log_level;
+/* One line of the engine's log, without its newline. May come from any thread. */
+typedef void (*hw_log_fn)(void *ctx, hw_log_level level, const char *line);
+/* Where the engine's messages go; NULL (the default) drops them. Process-wide: set it before opening models. */
+HW_API void hw_log_set(hw_log_fn log, void *ctx);
+
+/* ------------------------------------------------------------------ enumerations
+ * Every choice that a user can name is one of these; hw_*_name() gives the word and hw_*_parse()
+ * reads it, listing the accepted words in its error. */
+
+typedef enum hw_fuse { HW_FUSE_MEAN, HW_FUSE_MAX, HW_FUSE_MIN } hw_fuse;
+typedef enum hw_row { HW_ROW_PREDICTOR, HW_ROW_OWN } hw_row;
+typedef enum hw_direction { HW_DIRECTION_INPUT, HW_DIRECTION_OUTPUT } hw_direction;
+typedef enum hw_columns { HW_COLUMNS_PROMPT, HW_COLUMNS_ALL } hw_columns;
+typedef enum hw_role { HW_ROLE_PROMPT, HW_ROLE_COMPLETION, HW_ROLE_SPECIAL, HW_ROLE_TEMPLATE } hw_role;
+typedef enum hw_stop { HW_STOP_LENGTH, HW_STOP_END, HW_STOP_GIVEN, HW_STOP_CANCELLED } hw_stop;
+
+HW_API const char *hw_fuse_name(hw_fuse v);
+HW_API const char *hw_row_name(hw_row v);
+HW_API const char *hw_direction_name(hw_direction v);
+HW_API const char *hw_columns_name(hw_columns v);
+HW_API const char *hw_role_name(hw_role v);
+HW_API const char *hw_stop_name(hw_stop v);
+HW_API hw_err hw_fuse_parse(hw_fuse *out, const char *word, hw_error *err);
+HW_API hw_err hw_row_parse(hw_row *out, const char *word, hw_error *err);
+HW_API hw_err hw_direction_parse(hw_direction *out, const char *word, hw_error *err);
+HW_API hw_err hw_columns_parse(hw_columns *out, const char *word, hw_error *err);
+
+/* ------------------------------------------------------------------ models */
+
+typedef struct hw_model hw_model;
+
+/* What a model is and what it can show. Strings are UTF-8 and never NULL. */
+typedef struct hw_model_info {
+    const char *path;            /* as given to hw_model_open(); for an import the file's path */
+    const char *engine;          /* "llama", "import" */
+    const char *engine_version;  /* of the library behind it, "" if it has none */
+    const char *architecture;    /* "llama", "gemma3" ... */
+    const char *name;            /* the model's own name, "" if it has none */
+    const char *quantisation;    /* "Q4_1" ... */
+    const char *metadata_sha256; /* hex SHA-256 of the GGUF file's bytes before its tensor data */
+    const char *device;          /* where attention rows live: "CPU", "CUDA0" ... */
+    const char *problem;         /* "" or why this model cannot be explained, and what it lacks */
+    const int32_t *layers;       /* [L] the model's own index of each layer with attention, ascending */
+    int32_t n_layers;            /* L */
+    int32_t n_blocks;            /* all blocks, those without attention too */
+    int32_t n_heads;             /* H, query heads (of the first attention layer where they differ) */
+    int32_t n_heads_kv;
+    int32_t n_embd;              /* hidden size */
+    int32_t n_vocab;             /* V; 0 where there is none */
+    int32_t n_ctx_train;         /* tokens of context that it was trained with */
+    int32_t n_swa;               /* sliding window in tokens, 0 = none */
+    uint64_t n_params;
+    uint64_t n_bytes;            /* weights */
+    bool adds_bos;
+    bool has_chat_template;
+    bool has_sinks;              /* learned sinks: a row's weights sum to less than 1 */
+    bool host_rows;              /* attention is read in place, without a copy from a device */
+    double row_error;            /* largest |1 - row sum| seen by the probe */
+} hw_model_info;
+
+typedef enum hw_stage { HW_STAGE_LOAD, HW_STAGE_PREFILL, HW_STAGE_DECODE, HW_STAGE_EXPLAIN } hw_stage;
+/* Progress: `done` of `total` (permille for HW_STAGE_LOAD, tokens else). */
+typedef void (*hw_progress_fn)(void *ctx, hw_stage stage, size_t done, size_t total);
+/* Asked often from the thread at work, also deep inside a decode; true: stop soon. */
+typedef bool (*hw_stop_fn)(void *ctx);
+
+typedef struct hw_model_params {
+    size_t size;
+    int32_t n_threads;    /* 0: as many as the machine has cores */
+    int32_t n_gpu_layers; /* blocks to offload; 0 none, negative all */
+    int32_t n_ctx;        /* most tokens of one run; 0: what the model was trained with */
+    int32_t n_ubatch;     /* prompt tokens per forward pass; 0: 512 */
+    bool f32_cache;       /* keys and values as F32 instead of F16: exact comparisons, twice the cache */
+    hw_progress_fn progress;
+    hw_stop_fn stop;
+    void *ctx; /* for progress and stop */
+} hw_model_params;
+
+HW_API hw_model_params hw_model_params_default(void);
+/* Loads a GGUF model and probes what it shows. A model that loads but cannot be explained is opened
+ * too (see hw_model_info.problem). Errors: IO, FORMAT, MEMORY, ENGINE, CANCELLED. */
+HW_API hw_err hw_model_open(hw_model **out, const char *path, const hw_model_params *params, hw_error *err);
+HW_API void hw_model_close(hw_model *model);
+HW_API const hw_model_info *hw_model_describe(const hw_model *model);
+
+/* ------------------------------------------------------------------ runs: which tokens, by which model */
+
+typedef struct hw_run hw_run;
+
+/* A candidate of the step that chose a token. */
+typedef struct hw_alternative {
+    const char *bytes; /* [n_bytes], no terminator; may be half a character */
+    size_t n_bytes;
+    int32_t id;
+    float logprob; /* natural log of its probability under the model, before any sampling option */
+} hw_alternative;
+
+#define HW_N_ALTERNATIVES 5
+
+typedef struct hw_token {
+    const char *bytes; /* [n_bytes] exact bytes, no terminator; may be half a character or invalid UTF-8 */
+    size_t n_bytes;
+    size_t begin, end; /* byte range in the prompt (completion tokens: in the completion); empty where
+                          a token stands for none of the text: BOS, template */
+    int32_t id;        /* -1 where there is no vocabulary (imports) */
+    hw_role role;
+    float logprob;     /* as in hw_alternative; NaN where unknown (prompt tokens, imports) */
+    int32_t n_alternatives; /* 0 .. HW_N_ALTERNATIVES, most probable first */
+    const hw_alternative *alternatives;
+} hw_token;
+
+HW_API size_t hw_run_n_tokens(const hw_run *run);     /* T */
+HW_API size_t hw_run_n_prompt(const hw_run *run);     /* m: every token before the completion, special and template too */
+HW_API size_t hw_run_n_completion(const hw_run *run); /* n */
+HW_API hw_token hw_run_token(const hw_run *run, size_t i); /* 0 <= i < T; its pointers are borrowed */
+HW_API const char *hw_run_prompt(const hw_run *run, size_t *n_bytes);     /* the caller's prompt, byte for byte */
+HW_API const char *hw_run_completion(const hw_run *run, size_t *n_bytes); /* the completion tokens' bytes joined */
+HW_API const hw_model_info *hw_run_model(const hw_run *run);
+HW_API hw_fuse hw_run_fuse(const hw_run *run);
+HW_API hw_stop hw_run_stop(const hw_run *run); /* why the completion ends where it ends */
+HW_API bool hw_run_is_causal(const hw_run *run);
+
+/* Completion tokens named by `select`: an index (`3`, `-1` the last), a range `a:b` (b excluded), or
+ * text (the first token that reads so, else the first tokens that contain it; `=7` is the text "7").
+ * Writes the half-open range [*begin, *end) of completion indices. On an import without a prompt
+ * length the indices are those of all tokens. Error ARGUMENT lists the tokens. */
+HW_API hw_err hw_run_select(size_t *begin, size_t *end, const hw_run *run, const char *select, hw_error *err);
+
+/* ------------------------------------------------------------------ traces */
+
+typedef struct hw_trace hw_trace;
+
+typedef struct hw_run_params {
+    size_t size;
+    const char *prompt; /* [prompt_bytes]; any bytes: invalid UTF-8 is kept */
+    size_t prompt_bytes;
+    const char *completion; /* [completion_bytes] explain this text; NULL: generate */
+    size_t completion_bytes;
+    size_t n_generate;  /* at most this many tokens; default 32 */
+    bool chat;          /* wrap the prompt in the model's chat template */
+    float temperature;  /* 0: greedy */
+    int32_t top_k;      /* 0: all */
+    float top_p;        /* 1: all */
+    uint32_t seed;
+    hw_fuse fuse;       /* how heads become one row */
+    /* Called with each completion token as soon as it is chosen; may be NULL. */
+    void (*on_token)(void *ctx, const hw_token *token);
+    hw_progress_fn progress;
+    hw_stop_fn stop; /* during generation: the trace ends with the tokens so far (HW_STOP_CANCELLED) */
+    void *ctx;       /* for on_token, progress and stop */
+} hw_run_params;
+
+HW_API hw_run_params hw_run_params_default(void);
+/* Runs the model once and keeps every layer's attention row of every token.
+ * Errors: ARGUMENT (empty prompt, prompt + n beyond the context, a bad option), UNSUPPORTED (see
+ * hw_model_info.problem), ENGINE, MEMORY, CANCELLED (stopped before the first completion token). */
+HW_API hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *params, hw_error *err);
+/* Attention exported from anywhere: a safetensors file with `attention` [L,H,T,T] or [L,T,T] (F16,
+ * BF16, F32, F64), metadata `m` and `tokens` where known. With `m` rows must be causal; without, every
+ * row is explained against every column. Errors: IO, FORMAT (which value, where), MEMORY. */
+HW_API hw_err hw_trace_import(hw_trace **out, const char *path, hw_fuse fuse, hw_error *err);
+HW_API hw_err hw_trace_save(const hw_trace *trace, const char *path, hw_error *err);
+HW_API hw_err hw_trace_open(hw_trace **out, const char *path, hw_error *err);
+HW_API void hw_trace_free(hw_trace *trace);
+HW_API const hw_run *hw_trace_run(const hw_trace *trace);
+/* Row q of layer l (index into hw_model_info.layers), heads fused: [*n] weights of columns 0..*n-1
+ * (*n = q+1 when causal, T otherwise). */
+HW_API const float *hw_trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n);
+
+/* ------------------------------------------------------------------ methods */
+
+/* One row of the method table. */
+typedef struct hw_method_info {
+    const char *name;
+    const char *summary;   /* one line */
+    const char *needs;     /* what it reads of the trace */
+    const char *cost;
+    const char *reference; /* paper and section */
+    const char *blind;     /* what it does not show */
+} hw_method_info;
+
+HW_API size_t hw_method_count(void);
+HW_API const hw_method_info *hw_method_at(size_t i);
+HW_API const hw_method_info *hw_method_find(const char *name); /* NULL if there is none */
+
+typedef struct hw_method_params {
+    size_t size;
+    hw_row row;             /* predictor: the row m-1+i that chose token i; own: m+i */
+    hw_direction direction; /* input: from the embeddings up to layer l; output: from the top down to l */
+    hw_columns columns;     /* prompt: [:m]; all: completion columns too */
+    double residual;        /* weight of the residual stream in a row, 0 <= r <= 1; default 0.5 */
+    const int32_t *groups;  /* [columns] group of each column token, 0..n_groups-1 (-1: none), or NULL: each
+                               token its own. M then has n_groups columns, exactly the sums over groups. */
+    size_t n_groups;
+    hw_progress_fn progress;
+    hw_stop_fn stop;
+    void *ctx;
+} hw_method_params;
+
+HW_API hw_method_params hw_method_params_default(void);
+
+/* ------------------------------------------------------------------ attributions */
+
+typedef struct hw_attribution hw_attribution;
+
+/* Read together with every result. Means over the rows of M; `_mean` over layers, `_last` at full depth. */
+typedef struct hw_diagnostics {
+    double first_mean, first_last;       /* mass on token 0 */
+    double outside_mean, outside_last;   /* mass on columns that M does not show */
+    double position_mean, position_last; /* Spearman of value with column index; NaN for fewer than 2 columns */
+} hw_diagnostics;
+
+/* Explains a trace. Errors: ARGUMENT (unknown method: lists them; an option out of range),
+ * UNSUPPORTED (the trace lacks what the method needs), MEMORY, CANCELLED. */
+HW_API hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *method,
+                         const hw_method_params *params, hw_error *err);
+HW_API void hw_attribution_free(hw_attribution *attribution);
+
+HW_API const hw_run *hw_attribution_run(const hw_attribution *a);
+HW_API const char *hw_attribution_method(const hw_attribution *a);
+/* The settings it was made with (callbacks are cleared). */
+HW_API const hw_method_params *hw_attribution_params(const hw_attribution *a);
+HW_API const hw_diagnostics *hw_attribution_diagnostics(const hw_attribution *a);
+HW_API size_t hw_attribution_n_rows(const hw_attribution *a);    /* n */
+HW_API size_t hw_attribution_n_columns(const hw_attribution *a); /* m, or T with HW_COLUMNS_ALL, or n_groups */
+HW_API size_t hw_attribution_n_layers(const hw_attribution *a);  /* L; 1 where a result has no layers */
+HW_API const int32_t *hw_attribution_layers(const hw_attribution *a); /* [L] the model's layer indices; -1: mean of all */
+HW_API const float *hw_attribution_values(const hw_attribution *a);   /* M [n, m, L] */
+HW_API const float *hw_attribution_outside(const hw_attribution *a);  /* [n, L] mass on columns that M does not show */
+HW_API size_t hw_attribution_first_token(const hw_attribution *a);    /* row i explains token first_token + i of the run */
+
+/* Layers named by `select`, counted as people do: `5` or `3-12`, the model's first block being 1.
+ * Writes the half-open range [*begin, *end) of indices into M's layers. */
+HW_API hw_err hw_attribution_select_layers(size_t *begin, size_t *end, const hw_attribution *a, const char *select,
+                                           hw_error *err);
+
+/* ------------------------------------------------------------------ results on disk */
+
+/* One row of the format table. */
+typedef struct hw_format_info {
+    const char *name;      /* "json" */
+    const char *extension; /* ".json" */
+    const char *summary;
+    bool many;             /* one file holds several methods */
+} hw_format_info;
+
+HW_API size_t hw_format_count(void);
+HW_API const hw_format_info *hw_format_at(size_t i);
+HW_API const hw_format_info *hw_format_of(const char *path); /* by its ending; NULL: none */
+
+/* Saves attributions of one run, in the format that the path's ending names; a file already there is
+ * replaced only by a whole new one. Where the format holds one method and several are given, each goes
+ * to its own file, NAME.METHOD.EXT. `full`: the JSON has the whole M, not only means. */
+HW_API hw_err hw_result_save(const hw_attribution *const *list, size_t n, const char *path, bool full, hw_error *err);
+
+typedef struct hw_result hw_result; /* what a result file holds: one or more attributions of one run */
+/* Opens a .safetensors or .json result. A .json without the whole M opens with one layer, the mean. */
+HW_API hw_err hw_result_open(hw_result **out, const char *path, hw_error *err);
+HW_API void hw_result_free(hw_result *result);
+HW_API size_t hw_result_count(const hw_result *result);
+HW_API const hw_attribution *hw_result_at(const hw_result *result, size_t i);
+
+typedef enum hw_file_kind { HW_FILE_UNKNOWN, HW_FILE_TRACE, HW_FILE_RESULT, HW_FILE_ATTENTION } hw_file_kind;
+/* What a file holds, by its content. Errors: IO, FORMAT. */
+HW_API hw_err hw_file_probe(hw_file_kind *out, const char *path, hw_error *err);
+
+/* ------------------------------------------------------------------ views */
+
+/* One row of the filter table: which prompt tokens a view hides. */
+typedef struct hw_filter_info {
+    const char *name;
+    const char *summary;
+} hw_filter_info;
+
+HW_API size_t hw_filter_count(void);
+HW_API const hw_filter_info *hw_filter_at(size_t i);
+
+typedef struct hw_view hw_view;
+
+typedef struct hw_view_params {
+    size_t size;
+    size_t row_begin, row_end;     /* rows of M to average, half-open; 0,0: all */
+    size_t layer_begin, layer_end; /* indices into M's layers, half-open; 0,0: all */
+    const char *hide;              /* comma-separated filters, "" or NULL: none */
+    bool normalise;                /* divide by the mass on all columns, so that they sum to 1 */
+} hw_view_params;
+
+HW_API hw_view_params hw_view_params_default(void);
+/* Selects, averages and filters; never changes M. Errors: ARGUMENT (which value, what is accepted). */
+HW_API hw_err hw_view_new(hw_view **out, const hw_attribution *a, const hw_view_params *params, hw_error *err);
+HW_API void hw_view_free(hw_view *view);
+HW_API size_t hw_view_n_columns(const hw_view *view);
+HW_API size_t hw_view_n_layers(const hw_view *view);      /* of the selected range */
+HW_API const float *hw_view_scores(const hw_view *view);  /* [m] mean over selected rows and layers, hidden ones too */
+HW_API const float *hw_view_profile(const hw_view *view); /* [m, layers] mean over selected rows */
+HW_API bool hw_view_is_hidden(const hw_view *view, size_t column);
+HW_API double hw_view_hidden_mass(const hw_view *view);   /* sum of hidden scores */
+HW_API double hw_view_outside_mass(const hw_view *view);  /* mean mass on columns that M does not show */
+/* The shown columns by falling score, ties by index: writes at most `n` to `out`, returns how many. */
+HW_API size_t hw_view_top(const hw_view *view, size_t *out, size_t n);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* HEADWATER_H */

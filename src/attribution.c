@@ -1,0 +1,176 @@
+/* attribution.c - memory, diagnostics and reading of M. */
+#include "attribution.h"
+
+#include "error.h"
+#include "rank.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Rows and columns that `params` ask of the run. */
+static hw_err set_shape(hw_attribution *a, const hw_method_params *p, hw_error *err) {
+    const hw_run *run = a->run;
+    size_t n = hw_run_n_completion(run), columns = p->columns == HW_COLUMNS_ALL ? run->n_tokens : run->n_prompt;
+    a->n_rows = n > 0 ? n : run->n_tokens; /* no completion known: every row */
+    a->first_token = n > 0 ? run->n_prompt : 0;
+    a->n_columns = p->groups ? p->n_groups : columns;
+    if (p->groups && p->n_groups == 0) return hw__fail(err, HW_ERR_ARGUMENT, "0 groups of columns: at least 1 is needed");
+    for (size_t k = 0; p->groups && k < columns; k++)
+        if (p->groups[k] < -1 || (p->groups[k] >= 0 && (size_t)p->groups[k] >= p->n_groups))
+            return hw__fail(err, HW_ERR_ARGUMENT, "group %d of column %zu: -1..%zu are accepted", p->groups[k], k, p->n_groups - 1);
+    return HW_OK;
+}
+
+static hw_err copy_params(hw_attribution *a, const hw_method_params *p, hw_error *err) {
+    a->params = *p;
+    a->params.size = sizeof a->params;
+    a->params.progress = NULL;
+    a->params.stop = NULL;
+    a->params.ctx = NULL;
+    if (!p->groups) return HW_OK;
+    size_t n = p->columns == HW_COLUMNS_ALL ? a->run->n_tokens : a->run->n_prompt;
+    a->groups = hw__alloc(n, sizeof *a->groups);
+    if (!a->groups) return hw__fail_memory(err, "column groups", n, sizeof *a->groups);
+    memcpy(a->groups, p->groups, n * sizeof *a->groups);
+    a->params.groups = a->groups;
+    return HW_OK;
+}
+
+static hw_err allocate(hw_attribution *a, hw_error *err) {
+    size_t rows_layers, total;
+    if (!hw__mul(&rows_layers, a->n_rows, a->n_layers) || !hw__mul(&total, rows_layers, a->n_columns))
+        return hw__fail(err, HW_ERR_MEMORY, "M of %zu x %zu x %zu is too large", a->n_rows, a->n_columns, a->n_layers);
+    a->values = hw__alloc(total, sizeof *a->values);
+    a->outside = hw__alloc(rows_layers, sizeof *a->outside);
+    a->layers = hw__alloc(a->n_layers, sizeof *a->layers);
+    if (!a->values || !a->outside || !a->layers) return hw__fail_memory(err, "the attribution", total, sizeof *a->values);
+    bool every = a->n_layers == (size_t)a->run->model.n_layers;
+    for (size_t l = 0; l < a->n_layers; l++) a->layers[l] = every ? a->run->model.layers[l] : -1;
+    return HW_OK;
+}
+
+hw_err hw__attribution_new(hw_attribution **out, const hw_run *run, const char *method, const hw_method_params *params,
+                           size_t n_layers, hw_error *err) {
+    hw_attribution *a = hw__alloc(1, sizeof *a);
+    if (!a) return hw__fail_memory(err, "an attribution", 1, sizeof *a);
+    a->run = hw__run_retain(run);
+    a->method = method;
+    a->n_layers = n_layers;
+    hw_err rc = set_shape(a, params, err);
+    if (rc == HW_OK) rc = copy_params(a, params, err);
+    if (rc == HW_OK) rc = allocate(a, err);
+    if (rc != HW_OK) {
+        hw_attribution_free(a);
+        return rc;
+    }
+    *out = a;
+    return HW_OK;
+}
+
+void hw_attribution_free(hw_attribution *a) {
+    if (!a) return;
+    free(a->values);
+    free(a->outside);
+    free(a->layers);
+    free(a->groups);
+    hw__run_release(a->run);
+    free(a);
+}
+
+/* ------------------------------------------------------------------ diagnostics */
+
+/* Value of column k averaged over the layers l0..l1-1 of row i. */
+static double layer_mean(const hw_attribution *a, size_t i, size_t k, size_t l0, size_t l1) {
+    const float *cell = a->values + (i * a->n_columns + k) * a->n_layers;
+    double sum = 0;
+    for (size_t l = l0; l < l1; l++) sum += cell[l];
+    return sum / (double)(l1 - l0);
+}
+
+typedef struct summary {
+    double first, outside, position;
+} summary;
+
+/* Means over rows, each row first averaged over layers l0..l1-1; `column` [n_columns] is scratch. */
+static summary summarise(const hw_attribution *a, size_t l0, size_t l1, double *column) {
+    summary s = {0};
+    size_t ranked = 0;
+    for (size_t i = 0; i < a->n_rows; i++) {
+        for (size_t k = 0; k < a->n_columns; k++) column[k] = layer_mean(a, i, k, l0, l1);
+        double outside = 0, rho = hw__spearman_index(column, a->n_columns);
+        for (size_t l = l0; l < l1; l++) outside += a->outside[i * a->n_layers + l];
+        s.first += column[0];
+        s.outside += outside / (double)(l1 - l0);
+        if (!isnan(rho)) {
+            s.position += rho;
+            ranked++;
+        }
+    }
+    s.first /= (double)a->n_rows;
+    s.outside /= (double)a->n_rows;
+    s.position = ranked ? s.position / (double)ranked : NAN;
+    return s;
+}
+
+hw_err hw__attribution_diagnose(hw_attribution *a, hw_error *err) {
+    double *column = hw__alloc(a->n_columns, sizeof *column);
+    if (!column) return hw__fail_memory(err, "diagnostics", a->n_columns, sizeof *column);
+    summary mean = summarise(a, 0, a->n_layers, column);
+    /* `input` composes upwards, so the last layer is the full depth; `output` from the top down: the first. */
+    size_t full = a->params.direction == HW_DIRECTION_OUTPUT ? 0 : a->n_layers - 1;
+    summary last = summarise(a, full, full + 1, column);
+    a->diagnostics = (hw_diagnostics){
+        .first_mean = mean.first,
+        .first_last = last.first,
+        .outside_mean = mean.outside,
+        .outside_last = last.outside,
+        .position_mean = mean.position,
+        .position_last = last.position,
+    };
+    free(column);
+    return HW_OK;
+}
+
+/* ------------------------------------------------------------------ reading */
+
+const hw_run *hw_attribution_run(const hw_attribution *a) { return a->run; }
+const char *hw_attribution_method(const hw_attribution *a) { return a->method; }
+const hw_method_params *hw_attribution_params(const hw_attribution *a) { return &a->params; }
+const hw_diagnostics *hw_attribution_diagnostics(const hw_attribution *a) { return &a->diagnostics; }
+size_t hw_attribution_n_rows(const hw_attribution *a) { return a->n_rows; }
+size_t hw_attribution_n_columns(const hw_attribution *a) { return a->n_columns; }
+size_t hw_attribution_n_layers(const hw_attribution *a) { return a->n_layers; }
+const int32_t *hw_attribution_layers(const hw_attribution *a) { return a->layers; }
+const float *hw_attribution_values(const hw_attribution *a) { return a->values; }
+const float *hw_attribution_outside(const hw_attribution *a) { return a->outside; }
+size_t hw_attribution_first_token(const hw_attribution *a) { return a->first_token; }
+
+/* Index of the first layer whose label (block + 1) is at least `label`. */
+static size_t layer_from(const hw_attribution *a, long label) {
+    size_t l = 0;
+    while (l < a->n_layers && a->layers[l] + 1 < label) l++;
+    return l;
+}
+
+hw_err hw_attribution_select_layers(size_t *begin, size_t *end, const hw_attribution *a, const char *select, hw_error *err) {
+    long first, last;
+    char rest;
+    int fields = sscanf(select, "%5ld-%5ld%c", &first, &last, &rest);
+    if (fields == 1 && sscanf(select, "%5ld%c", &first, &rest) == 1) {
+        last = first;
+    } else if (fields != 2) {
+        return hw__fail(err, HW_ERR_ARGUMENT, "layers \"%s\": one layer (5) or a range (3-12) is accepted", select);
+    }
+    if (a->layers[0] < 0) return hw__fail(err, HW_ERR_ARGUMENT, "layers %s asked: this result holds only the mean over layers", select);
+    long top = a->layers[a->n_layers - 1] + 1;
+    if (first < 1 || last > top) return hw__fail(err, HW_ERR_ARGUMENT, "layers %s asked, the model has 1-%ld", select, top);
+    if (first > last) return hw__fail(err, HW_ERR_ARGUMENT, "layers %s: the first must not be above the last", select);
+    size_t from = layer_from(a, first), to = layer_from(a, last + 1);
+    if (from == to) return hw__fail(err, HW_ERR_ARGUMENT, "layers %s have no attention in this model", select);
+    *begin = from;
+    *end = to;
+    return HW_OK;
+}

@@ -1,0 +1,32 @@
+/*
+ * attribution.h - the inside of hw_attribution: the tensor M with what it takes to read it.
+ *
+ * Made by a method (method.c) or read from a file (result_*.c); views only read.
+ */
+#ifndef HW_ATTRIBUTION_H
+#define HW_ATTRIBUTION_H
+
+#include "run.h"
+
+struct hw_attribution {
+    hw_run *run;       /* a reference of its own */
+    const char *method; /* in the method table; files with an unknown one are refused */
+    hw_method_params params; /* callbacks cleared; groups owned (or NULL) */
+    int32_t *groups;   /* what params.groups points to */
+    hw_diagnostics diagnostics;
+    size_t n_rows, n_columns, n_layers; /* n, m, L */
+    size_t first_token; /* row i explains token first_token + i */
+    int32_t *layers;   /* [L] */
+    float *values;     /* [n, m, L] */
+    float *outside;    /* [n, L] */
+};
+
+/* Zeroed M and outside of the given shape, the run retained, params and groups copied, layers taken
+ * from the run's model where n_layers is the model's L, else all -1. The shape must fit the run. */
+hw_err hw__attribution_new(hw_attribution **out, const hw_run *run, const char *method, const hw_method_params *params,
+                           size_t n_layers, hw_error *err);
+
+/* Fills `diagnostics` from values and outside. */
+hw_err hw__attribution_diagnose(hw_attribution *a, hw_error *err);
+
+#endif

@@ -1,0 +1,283 @@
+/*
+ * capture.c - runs an engine over prompt and completion and keeps fused rows, tokens and probabilities.
+ *
+ *     prompt tokens -> decode in chunks -> [choose or take a token -> decode it] x n -> trace
+ *
+ * The last completion token is decoded too: its own row is what row convention `own` explains it by.
+ */
+#include "capture.h"
+
+#include "candidates.h"
+#include "prompt.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A mean of F32 softmax rows is off by 1e-6 at most; more says that columns were misread. */
+static const double ROW_TOLERANCE = 1e-3;
+
+/* ------------------------------------------------------------------ heads to one row */
+
+static void fuse_mean(float *out, const hw__heads *heads, size_t q, size_t n) {
+    memset(out, 0, n * sizeof *out);
+    for (size_t h = 0; h < heads->n_heads; h++) {
+        const float *row = heads->attn + h * heads->head_stride + q * heads->row_stride;
+        for (size_t k = 0; k < n; k++) out[k] += row[k];
+    }
+    for (size_t k = 0; k < n; k++) out[k] /= (float)heads->n_heads;
+}
+
+static void fuse_extreme(float *out, const hw__heads *heads, size_t q, size_t n, bool max) {
+    memcpy(out, heads->attn + q * heads->row_stride, n * sizeof *out);
+    for (size_t h = 1; h < heads->n_heads; h++) {
+        const float *row = heads->attn + h * heads->head_stride + q * heads->row_stride;
+        for (size_t k = 0; k < n; k++)
+            if (max ? row[k] > out[k] : row[k] < out[k]) out[k] = row[k];
+    }
+}
+
+static void scale_to_one(float *row, size_t n, size_t own) {
+    double sum = 0;
+    for (size_t k = 0; k < n; k++) sum += row[k];
+    if (sum > 0) {
+        for (size_t k = 0; k < n; k++) row[k] = (float)(row[k] / sum);
+    } else {
+        row[own] = 1;
+    }
+}
+
+void hw__fuse_row(float *out, const hw__heads *heads, size_t q, size_t n, size_t own, hw_fuse fuse) {
+    if (fuse == HW_FUSE_MEAN) {
+        fuse_mean(out, heads, q, n);
+    } else {
+        fuse_extreme(out, heads, q, n, fuse == HW_FUSE_MAX);
+        scale_to_one(out, n, own);
+    }
+}
+
+static hw_err check_row(const float *row, size_t n, size_t layer, size_t q, bool sinks, hw_error *err) {
+    double sum = 0;
+    bool negative = false;
+    for (size_t k = 0; k < n; k++) {
+        sum += row[k];
+        negative |= row[k] < 0;
+    }
+    double low = sinks ? 0 : 1 - ROW_TOLERANCE;
+    if (!negative && sum >= low && sum <= 1 + ROW_TOLERANCE) return HW_OK; /* false for NaN */
+    return hw__fail(err, HW_ERR_ENGINE, "attention of layer %zu, row %zu sums to %g over its %zu columns%s: it must be 1 within %g",
+                    layer, q, sum, n, negative ? ", with negative weights" : "", ROW_TOLERANCE);
+}
+
+static hw_err capture_rows(void *ctx, size_t layer, const hw__heads *heads, hw_error *err) {
+    hw__capture *c = ctx;
+    if (heads->q0 + heads->n_rows > c->trace->room || layer >= c->trace->n_layers)
+        return hw__fail(err, HW_ERR_ENGINE, "rows up to %zu of layer %zu: the trace has room for %zu tokens, %zu layers",
+                        heads->q0 + heads->n_rows, layer, c->trace->room, c->trace->n_layers);
+    for (size_t q = 0; q < heads->n_rows; q++) {
+        size_t n, at = heads->q0 + q;
+        float *row = hw__trace_row(c->trace, layer, at, &n);
+        if (n > heads->n_keys)
+            return hw__fail(err, HW_ERR_ENGINE, "row %zu of layer %zu has %zu columns, %zu are needed", at, layer, heads->n_keys, n);
+        hw__fuse_row(row, heads, q, n, at, c->trace->run->options.fuse);
+        hw_err rc = check_row(row, n, layer, at, c->sinks, err);
+        if (rc != HW_OK) return rc;
+    }
+    return HW_OK;
+}
+
+hw__sink hw__capture_sink(hw__capture *capture) { return (hw__sink){.rows = capture_rows, .ctx = capture}; }
+
+/* ------------------------------------------------------------------ one run */
+
+typedef struct session {
+    hw__engine *engine;
+    const hw_run_params *params;
+    hw_run *run;
+    hw_trace *trace;
+    hw__capture capture;
+    hw__tokens prompt, given; /* ids; `given` only when the completion is */
+    size_t n_done;            /* tokens decoded */
+    size_t last_row;          /* row of the last decode that predicts the next token */
+    bool interruptible;       /* whether a stop may cut a decode short, which loses the run */
+} session;
+
+static void progress(const session *s, hw_stage stage, size_t done, size_t total) {
+    if (s->params->progress) s->params->progress(s->params->ctx, stage, done, total);
+}
+
+static hw_err decode(session *s, const int32_t *ids, size_t n, size_t first_logit, hw_error *err) {
+    hw__sink sink = hw__capture_sink(&s->capture);
+    hw_err rc = s->engine->ops->decode(s->engine, ids, n, s->n_done, first_logit, &sink, err);
+    if (rc != HW_OK) return rc;
+    s->n_done += n;
+    s->last_row = n - 1;
+    return HW_OK;
+}
+
+/* Appends completion token `id`, chosen by row `row` of the last decode. */
+static hw_err add_completion(session *s, int32_t id, size_t row, hw_error *err) {
+    hw__piece piece;
+    hw_err rc = s->engine->ops->piece(s->engine, &piece, id, err);
+    if (rc != HW_OK) return rc;
+    hw_token token = {.bytes = piece.bytes, .n_bytes = piece.n_bytes, .id = id, .role = HW_ROLE_COMPLETION, .logprob = NAN};
+    hw__candidates best;
+    rc = hw__candidates_read(&best, &token, s->engine, row, err);
+    if (rc == HW_OK) rc = hw__run_add_token(s->run, &token, err);
+    if (rc != HW_OK) return rc;
+    hw_token kept = s->run->tokens[s->run->n_tokens - 1];
+    if (s->params->on_token) s->params->on_token(s->params->ctx, &kept);
+    return HW_OK;
+}
+
+static hw_err prefill(session *s, hw_error *err) {
+    size_t m = s->prompt.n, chunk = s->engine->ops->chunk(s->engine);
+    while (s->n_done < m) {
+        size_t n = m - s->n_done < chunk ? m - s->n_done : chunk;
+        bool last = s->n_done + n == m;
+        hw_err rc = decode(s, s->prompt.ids + s->n_done, n, last ? n - 1 : n, err);
+        if (rc != HW_OK) return rc;
+        progress(s, HW_STAGE_PREFILL, s->n_done, m);
+    }
+    return HW_OK;
+}
+
+/* Teacher forcing: the completion is decoded in chunks, each row naming the token after it. */
+static hw_err force_completion(session *s, hw_error *err) {
+    size_t n = s->given.n, chunk = s->engine->ops->chunk(s->engine);
+    if (chunk > HW__MAX_LOGITS) chunk = HW__MAX_LOGITS;
+    hw_err rc = add_completion(s, s->given.ids[0], s->last_row, err);
+    for (size_t i = 0; rc == HW_OK && i < n;) {
+        size_t take = n - i < chunk ? n - i : chunk;
+        rc = decode(s, s->given.ids + i, take, 0, err);
+        for (size_t row = 0; rc == HW_OK && row < take && i + row + 1 < n; row++) rc = add_completion(s, s->given.ids[i + row + 1], row, err);
+        i += take;
+        progress(s, HW_STAGE_DECODE, i, n);
+    }
+    s->run->stop = HW_STOP_GIVEN;
+    return rc;
+}
+
+static bool asked_to_stop(const session *s) { return s->params->stop && s->params->stop(s->params->ctx); }
+
+/* While tokens are generated a stop waits for the one in work, so that every kept token has its rows. */
+static bool stop_decode(void *ctx) {
+    const session *s = ctx;
+    return s->interruptible && asked_to_stop(s);
+}
+
+static hw_err generate(session *s, hw_error *err) {
+    const hw_run_params *p = s->params;
+    hw__sampling sampling = {.temperature = p->temperature, .top_p = p->top_p, .top_k = p->top_k, .seed = p->seed};
+    s->run->stop = HW_STOP_LENGTH;
+    for (size_t i = 0; i < p->n_generate; i++) {
+        int32_t id;
+        hw__piece piece;
+        hw_err rc = s->engine->ops->sample(s->engine, &id, s->last_row, i, &sampling, err);
+        if (rc == HW_OK) rc = s->engine->ops->piece(s->engine, &piece, id, err);
+        if (rc != HW_OK) return rc;
+        if (piece.end) {
+            s->run->stop = HW_STOP_END;
+            return HW_OK;
+        }
+        if ((rc = add_completion(s, id, s->last_row, err)) != HW_OK) return rc;
+        if ((rc = decode(s, &id, 1, 0, err)) != HW_OK) return rc;
+        progress(s, HW_STAGE_DECODE, i + 1, p->n_generate);
+        if (asked_to_stop(s)) {
+            s->run->stop = HW_STOP_CANCELLED;
+            return HW_OK;
+        }
+    }
+    return HW_OK;
+}
+
+static hw_err check_params(const hw_run_params *p, hw_error *err) {
+    if (p->prompt_bytes == 0) return hw__fail(err, HW_ERR_ARGUMENT, "the prompt is empty: there is nothing to trace back to");
+    if (p->completion && p->completion_bytes == 0)
+        return hw__fail(err, HW_ERR_ARGUMENT, "the given completion is empty: there is nothing to explain");
+    if (!p->completion && p->n_generate == 0)
+        return hw__fail(err, HW_ERR_ARGUMENT, "0 tokens to generate: at least 1 is needed, or a given completion");
+    if (!(p->temperature >= 0 && p->temperature <= 100))
+        return hw__fail(err, HW_ERR_ARGUMENT, "temperature %g: 0 (greedy) to 100 is accepted", p->temperature);
+    if (!(p->top_p > 0 && p->top_p <= 1)) return hw__fail(err, HW_ERR_ARGUMENT, "top-p %g: above 0, at most 1", p->top_p);
+    if (p->top_k < 0) return hw__fail(err, HW_ERR_ARGUMENT, "top-k %d: 0 (all) or more", p->top_k);
+    if ((unsigned)p->fuse > HW_FUSE_MIN) return hw__fail(err, HW_ERR_ARGUMENT, "head fusion %d: mean, max or min", (int)p->fuse);
+    return HW_OK;
+}
+
+/* Tokens of prompt and given completion, and whether all that may come fits into the context. */
+static hw_err read_tokens(session *s, size_t n_ctx, hw_error *err) {
+    const hw_run_params *p = s->params;
+    hw_err rc = hw__prompt_tokens(s->run, &s->prompt, s->engine, p, err);
+    if (rc != HW_OK) return rc;
+    if (s->prompt.n == 0) return hw__fail(err, HW_ERR_ARGUMENT, "the prompt of %zu bytes has no tokens", p->prompt_bytes);
+    if (p->completion) rc = s->engine->ops->tokenize(s->engine, &s->given, p->completion, p->completion_bytes, 0, err);
+    if (rc != HW_OK) return rc;
+    if (p->completion && s->given.n == 0) return hw__fail(err, HW_ERR_ARGUMENT, "the given completion has no tokens");
+    size_t n = p->completion ? s->given.n : p->n_generate, total;
+    if (!hw__add(&total, s->prompt.n, n) || total > n_ctx)
+        return hw__fail(err, HW_ERR_ARGUMENT,
+                        "the prompt's %zu tokens and %zu of completion are %zu more than the context of %zu (shorten the prompt or "
+                        "the completion, or raise the context if it was lowered)",
+                        s->prompt.n, n, s->prompt.n + n - n_ctx, n_ctx);
+    return HW_OK;
+}
+
+static hw_err run_session(session *s, size_t n_ctx, hw_error *err) {
+    hw_err rc = read_tokens(s, n_ctx, err);
+    if (rc != HW_OK) return rc;
+    size_t total = s->prompt.n + (s->params->completion ? s->given.n : s->params->n_generate);
+    if ((rc = hw__trace_new(&s->trace, s->run, total, err)) != HW_OK) return rc;
+    s->capture = (hw__capture){.trace = s->trace, .sinks = s->run->model.has_sinks};
+    s->interruptible = true;
+    if ((rc = s->engine->ops->begin(s->engine, total, stop_decode, s, err)) != HW_OK) return rc;
+    if ((rc = prefill(s, err)) != HW_OK) return rc;
+    s->interruptible = s->params->completion != NULL;
+    rc = s->params->completion ? force_completion(s, err) : generate(s, err);
+    if (rc == HW_OK && s->run->n_tokens == s->run->n_prompt)
+        rc = hw__fail(err, HW_ERR_UNSUPPORTED, "the model ended its completion before the first token: there is nothing to explain "
+                                               "(give a completion, or try the chat template)");
+    return rc;
+}
+
+hw_err hw__trace_capture(hw_trace **out, hw__engine *engine, size_t n_ctx, const hw__run_options *options,
+                         const hw_run_params *params, hw_error *err) {
+    hw_err rc = check_params(params, err);
+    if (rc != HW_OK) return rc;
+    session s = {.engine = engine, .params = params};
+    const hw_model_info *info = engine->ops->describe(engine);
+    if (info->problem[0]) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot be explained: %s", info->path, info->problem);
+    if ((rc = hw__run_new(&s.run, info, options, err)) != HW_OK) return rc;
+    rc = run_session(&s, n_ctx, err);
+    free(s.prompt.ids);
+    free(s.given.ids);
+    if (rc == HW_OK) {
+        *out = s.trace;
+    } else if (s.trace) {
+        hw_trace_free(s.trace);
+    } else {
+        hw__run_release(s.run);
+    }
+    return rc;
+}
+
+hw_run_params hw_run_params_default(void) {
+    return (hw_run_params){.size = sizeof(hw_run_params), .n_generate = 32, .top_p = 1, .fuse = HW_FUSE_MEAN};
+}
+
+hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *params, hw_error *err) {
+    hw__run_options options = {
+        .n_generate = params->n_generate,
+        .temperature = params->temperature,
+        .top_p = params->top_p,
+        .top_k = params->top_k,
+        .seed = params->seed,
+        .fuse = params->fuse,
+        .chat = params->chat,
+        .f32_cache = model->params.f32_cache,
+        .n_ubatch = (int32_t)model->engine->ops->chunk(model->engine),
+    };
+    const hw_model_info *info = hw_model_describe(model);
+    size_t n_ctx = (size_t)(model->params.n_ctx > 0 ? model->params.n_ctx : info->n_ctx_train);
+    return hw__trace_capture(out, model->engine, n_ctx, &options, params, err);
+}

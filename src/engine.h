@@ -1,0 +1,104 @@
+/*
+ * engine.h - the seam to whatever runs a model: libllama, an exported attention file, the tests' fake.
+ *
+ * An engine turns text to tokens, decodes tokens in order from position 0, and shows each layer's attention rows
+ * to a sink while it does. It keeps one sequence; begin() starts a new one. Only engine_llama.c knows ggml;
+ * everything above this line sees plain arrays. An engine validates what it is given: no token id, length or
+ * position from above may make the library behind it abort.
+ */
+#ifndef HW_ENGINE_H
+#define HW_ENGINE_H
+
+#include "error.h"
+
+/* Attention weights of one layer for a chunk of query rows: weight of head h, row q (absolute position
+ * q0 + q) on column k is at attn[h*head_stride + q*row_stride + k]. Columns at or beyond `n_keys` do not exist;
+ * padded columns (k > position, causal) are present and zero. */
+typedef struct hw__heads {
+    const float *attn;
+    size_t n_heads, n_rows, n_keys;
+    size_t head_stride, row_stride; /* in floats */
+    size_t q0;
+} hw__heads;
+
+/* Receives rows during decode, once per layer and chunk; borrowed until it returns. An error ends the decode. */
+typedef struct hw__sink {
+    hw_err (*rows)(void *ctx, size_t layer /* 0..L-1 */, const hw__heads *heads, hw_error *err);
+    void *ctx;
+} hw__sink;
+
+/* Most rows of one decode whose logits are kept: their buffer is this many times V floats. */
+enum { HW__MAX_LOGITS = 64, HW__MAX_PIECE = 1024 };
+
+typedef struct hw__piece {
+    char bytes[HW__MAX_PIECE]; /* [n_bytes] */
+    size_t n_bytes;
+    bool special; /* a control token: its bytes are its name, not text */
+    bool end;     /* ends a generation */
+} hw__piece;
+
+typedef struct hw__sampling {
+    float temperature, top_p;
+    int32_t top_k;
+    uint32_t seed;
+} hw__sampling;
+
+typedef struct hw__tokens {
+    int32_t *ids; /* [n] malloc'd */
+    size_t n;
+} hw__tokens;
+
+typedef enum hw__tokenize_flags {
+    HW__TOKENIZE_BOS = 1,     /* add what the model puts around a text (BOS) */
+    HW__TOKENIZE_SPECIAL = 2, /* read "<|im_start|>" and the like as control tokens: templates only */
+} hw__tokenize_flags;
+
+typedef struct hw__engine hw__engine;
+
+typedef struct hw__engine_ops {
+    const hw_model_info *(*describe)(const hw__engine *e);
+    /* Tokens of [n] bytes; the caller frees out->ids. */
+    hw_err (*tokenize)(hw__engine *e, hw__tokens *out, const char *text, size_t n, unsigned flags, hw_error *err);
+    hw_err (*piece)(hw__engine *e, hw__piece *out, int32_t id, hw_error *err);
+    /* What the chat template puts before and after the user's text; both malloc'd. */
+    hw_err (*chat)(hw__engine *e, char **before, char **after, hw_error *err);
+    /* Forgets the sequence and makes room for one of `n_tokens`. `stop` may be NULL. */
+    hw_err (*begin)(hw__engine *e, size_t n_tokens, hw_stop_fn stop, void *stop_ctx, hw_error *err);
+    /* Most tokens that one decode takes. */
+    size_t (*chunk)(const hw__engine *e);
+    /* Appends ids [n] at position `at` (the number decoded so far). Logits are kept for rows first_logit..n-1,
+     * at most HW__MAX_LOGITS of them; first_logit == n keeps none. */
+    hw_err (*decode)(hw__engine *e, const int32_t *ids, size_t n, size_t at, size_t first_logit, const hw__sink *sink,
+                     hw_error *err);
+    /* [V] logits of row `i` of the last decode, first_logit <= i < n; NULL if not kept. */
+    const float *(*logits)(hw__engine *e, size_t i);
+    /* Chooses a token from the logits of row `i` of the last decode. `step` 0 starts the generator afresh. */
+    hw_err (*sample)(hw__engine *e, int32_t *out, size_t i, size_t step, const hw__sampling *sampling, hw_error *err);
+    void (*close)(hw__engine *e);
+} hw__engine_ops;
+
+struct hw__engine {
+    const hw__engine_ops *ops; /* first member of every implementation */
+};
+
+hw_err hw__engine_llama_open(hw__engine **out, const char *path, const hw_model_params *params, hw_error *err);
+
+/* Replays `attention` of a safetensors file. Its tokens are given, not chosen: see hw__import_tokens(). */
+hw_err hw__engine_import_open(hw__engine **out, const char *path, hw_error *err);
+
+/* What an import's file says of its tokens. */
+typedef struct hw__import_info {
+    size_t n_tokens;          /* T */
+    size_t n_prompt;          /* m; T where the file gives none */
+    bool has_prompt;          /* the file gives m */
+    bool causal;              /* every weight on a later column is exactly 0 */
+    const char *const *texts; /* [T] or NULL where the file names none */
+} hw__import_info;
+const hw__import_info *hw__engine_import_info(const hw__engine *e);
+
+struct hw_model {
+    hw__engine *engine;
+    hw_model_params params; /* with defaults filled in */
+};
+
+#endif

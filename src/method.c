@@ -1,0 +1,82 @@
+/* method.c - the method table, and explaining a trace by one of its rows. */
+#include "method.h"
+
+#include "error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const hw__method *const methods[] = {
+    &hw__method_rollout,
+};
+enum { N_METHODS = sizeof methods / sizeof *methods };
+
+size_t hw_method_count(void) { return N_METHODS; }
+const hw_method_info *hw_method_at(size_t i) { return i < N_METHODS ? &methods[i]->info : NULL; }
+
+static const hw__method *find(const char *name) {
+    for (size_t i = 0; name && i < N_METHODS; i++)
+        if (strcmp(methods[i]->info.name, name) == 0) return methods[i];
+    return NULL;
+}
+
+const hw_method_info *hw_method_find(const char *name) {
+    const hw__method *method = find(name);
+    return method ? &method->info : NULL;
+}
+
+hw_method_params hw_method_params_default(void) { return (hw_method_params){.size = sizeof(hw_method_params), .residual = 0.5}; }
+
+static hw_err fail_unknown(const char *name, hw_error *err) {
+    char list[512] = "";
+    for (size_t i = 0, at = 0; i < N_METHODS && at < sizeof list; i++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", methods[i]->info.name);
+    return hw__fail(err, HW_ERR_ARGUMENT, "method \"%.64s\": there is none of that name; there are %s", name ? name : "", list);
+}
+
+static hw_err check_params(const hw_method_params *p, hw_error *err) {
+    if (!(p->residual >= 0 && p->residual <= 1))
+        return hw__fail(err, HW_ERR_ARGUMENT, "residual weight %g: 0 (attention only) to 1 (residual only)", p->residual);
+    if ((unsigned)p->row > HW_ROW_OWN || (unsigned)p->direction > HW_DIRECTION_OUTPUT || (unsigned)p->columns > HW_COLUMNS_ALL)
+        return hw__fail(err, HW_ERR_ARGUMENT, "row %d, direction %d, columns %d: not values of their enums", (int)p->row,
+                        (int)p->direction, (int)p->columns);
+    return HW_OK;
+}
+
+hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name, const hw_method_params *params, hw_error *err) {
+    const hw__method *method = find(name);
+    if (!method) return fail_unknown(name, err);
+    hw_method_params defaults = hw_method_params_default();
+    const hw_method_params *p = params ? params : &defaults;
+    hw_err rc = check_params(p, err);
+    if (rc != HW_OK) return rc;
+    hw_attribution *a;
+    rc = hw__attribution_new(&a, trace->run, method->info.name, p, method->layered ? trace->n_layers : 1, err);
+    if (rc != HW_OK) return rc;
+    rc = method->run(a, trace, p, err);
+    if (rc == HW_OK) rc = hw__attribution_diagnose(a, err);
+    if (rc != HW_OK) {
+        hw_attribution_free(a);
+        return rc;
+    }
+    *out = a;
+    return HW_OK;
+}
+
+size_t hw__query_row(const hw_attribution *a, size_t i) {
+    size_t token = a->first_token + i;
+    bool predictor = a->params.row == HW_ROW_PREDICTOR && hw_run_n_completion(a->run) > 0;
+    return predictor ? token - 1 : token;
+}
+
+ptrdiff_t hw__column_of(const hw_attribution *a, size_t t) {
+    size_t shown = a->params.columns == HW_COLUMNS_ALL ? a->run->n_tokens : a->run->n_prompt;
+    if (t >= shown) return -1;
+    return a->groups ? a->groups[t] : (ptrdiff_t)t;
+}
+
+hw_err hw__method_progress(const hw_method_params *p, size_t done, size_t total, hw_error *err) {
+    if (p->progress) p->progress(p->ctx, HW_STAGE_EXPLAIN, done, total);
+    if (p->stop && p->stop(p->ctx)) return hw__fail(err, HW_ERR_CANCELLED, "stopped at layer %zu of %zu", done, total);
+    return HW_OK;
+}

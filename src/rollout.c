@@ -1,0 +1,209 @@
+/*
+ * rollout.c - the fold, and the method that runs it over a trace.
+ *
+ * Direction `input` walks up from the embeddings with two T x C buffers (C columns or groups of M) and takes the rows
+ * of interest of every R_l. Direction `output` walks down with one vector per row of interest: v <- v Â_l.
+ */
+#include "rollout.h"
+
+#include "error.h"
+#include "method.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void hw__rollout_weights(double *w, const float *attn, size_t n, size_t q, double residual) {
+    double sum = 0;
+    for (size_t k = 0; k < n; k++) sum += attn[k];
+    double total = residual + (1 - residual) * sum;
+    double scale = total > 0 ? (1 - residual) / total : 0;
+    for (size_t k = 0; k < n; k++) w[k] = scale * attn[k];
+    w[q] += total > 0 ? residual / total : 1;
+}
+
+double hw__rollout_fold(float *out, const double *w, size_t n, const float *prev, const double *prev_outside,
+                        const size_t *reach, size_t n_columns, double *sum) {
+    double outside = 0;
+    memset(sum, 0, n_columns * sizeof *sum);
+    size_t k = 0;
+    for (; k + 4 <= n; k += 4) { /* four rows at once: the sums are read and written a quarter as often */
+        const float *p0 = prev + k * n_columns, *p1 = p0 + n_columns, *p2 = p1 + n_columns, *p3 = p2 + n_columns;
+        double w0 = w[k], w1 = w[k + 1], w2 = w[k + 2], w3 = w[k + 3];
+        for (size_t c = 0; c < reach[k + 3]; c++) sum[c] += w0 * p0[c] + w1 * p1[c] + w2 * p2[c] + w3 * p3[c];
+    }
+    for (; k < n; k++)
+        for (size_t c = 0; c < reach[k]; c++) sum[c] += w[k] * prev[k * n_columns + c];
+    for (k = 0; k < n; k++) outside += w[k] * prev_outside[k];
+    for (size_t c = 0; c < n_columns; c++) out[c] = (float)sum[c];
+    return outside;
+}
+
+/* ------------------------------------------------------------------ direction input */
+
+/* R of one layer: rows [T, C] and the mass of each row on columns that M does not show. */
+typedef struct level {
+    float *rows;     /* [T, C] */
+    double *outside; /* [T] */
+} level;
+
+typedef struct fold {
+    size_t n_tokens, n_columns; /* T rows that matter, C */
+    level prev, next;
+    size_t *reach; /* [T] */
+    double *w;     /* [T] */
+    double *sum;   /* [C] */
+} fold;
+
+static void fold_free(fold *f) {
+    free(f->prev.rows);
+    free(f->prev.outside);
+    free(f->next.rows);
+    free(f->next.outside);
+    free(f->reach);
+    free(f->w);
+    free(f->sum);
+}
+
+/* R_0 = G. In a causal model row k sees no token after k, so no column first reached by a later one. */
+static void fold_start(fold *f, const hw_attribution *a) {
+    size_t reach = 0;
+    for (size_t t = 0; t < f->n_tokens; t++) {
+        ptrdiff_t column = hw__column_of(a, t);
+        if (column >= 0) {
+            f->prev.rows[t * f->n_columns + (size_t)column] = 1;
+            if ((size_t)column + 1 > reach) reach = (size_t)column + 1;
+        } else {
+            f->prev.outside[t] = 1;
+        }
+        f->reach[t] = a->run->causal ? reach : f->n_columns;
+    }
+}
+
+static hw_err fold_new(fold *f, const hw_attribution *a, size_t n_tokens, hw_error *err) {
+    size_t cells;
+    *f = (fold){.n_tokens = n_tokens, .n_columns = a->n_columns};
+    if (!hw__mul(&cells, n_tokens, a->n_columns)) return hw__fail_memory(err, "rollout", n_tokens, a->n_columns * sizeof(float));
+    f->prev.rows = hw__alloc(cells, sizeof(float));
+    f->next.rows = hw__alloc(cells, sizeof(float));
+    f->prev.outside = hw__alloc(n_tokens, sizeof(double));
+    f->next.outside = hw__alloc(n_tokens, sizeof(double));
+    f->reach = hw__alloc(n_tokens, sizeof *f->reach);
+    f->w = hw__alloc(n_tokens, sizeof *f->w);
+    f->sum = hw__alloc(a->n_columns, sizeof *f->sum);
+    if (f->prev.rows && f->next.rows && f->prev.outside && f->next.outside && f->reach && f->w && f->sum) return HW_OK;
+    fold_free(f);
+    return hw__fail_memory(err, "rollout", 2 * cells, sizeof(float));
+}
+
+static void fold_layer(fold *f, const hw_trace *trace, size_t l, double residual) {
+    for (size_t q = 0; q < f->n_tokens; q++) {
+        size_t n;
+        const float *attn = hw_trace_row(trace, l, q, &n);
+        hw__rollout_weights(f->w, attn, n, q, residual);
+        f->next.outside[q] = hw__rollout_fold(f->next.rows + q * f->n_columns, f->w, n, f->prev.rows, f->prev.outside,
+                                              f->reach, f->n_columns, f->sum);
+    }
+    level done = f->next;
+    f->next = f->prev;
+    f->prev = done;
+}
+
+/* M[i,:,l] and outside[i,l] from a row [C]. */
+static void put_row(hw_attribution *a, size_t i, size_t l, const float *row, double outside) {
+    float *to = a->values + i * a->n_columns * a->n_layers + l;
+    for (size_t k = 0; k < a->n_columns; k++) to[k * a->n_layers] = row[k];
+    a->outside[i * a->n_layers + l] = (float)outside;
+}
+
+static hw_err run_input(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+    fold f;
+    size_t last = hw__query_row(a, a->n_rows - 1);
+    hw_err rc = fold_new(&f, a, a->run->causal ? last + 1 : a->run->n_tokens, err);
+    if (rc != HW_OK) return rc;
+    fold_start(&f, a);
+    for (size_t l = 0; l < trace->n_layers && rc == HW_OK; l++) {
+        fold_layer(&f, trace, l, p->residual);
+        for (size_t i = 0; i < a->n_rows; i++) {
+            size_t q = hw__query_row(a, i);
+            put_row(a, i, l, f.prev.rows + q * f.n_columns, f.prev.outside[q]);
+        }
+        rc = hw__method_progress(p, l + 1, trace->n_layers, err);
+    }
+    fold_free(&f);
+    return rc;
+}
+
+/* ------------------------------------------------------------------ direction output */
+
+/* next [n, T] = v [n, T] Â_l */
+static void push_layer(double *next, const double *v, size_t n_rows, double *w, const hw_trace *trace, size_t l, double residual) {
+    size_t n_tokens = trace->run->n_tokens;
+    memset(next, 0, n_rows * n_tokens * sizeof *next);
+    for (size_t q = 0; q < n_tokens; q++) {
+        size_t n;
+        const float *attn = hw_trace_row(trace, l, q, &n);
+        hw__rollout_weights(w, attn, n, q, residual);
+        for (size_t i = 0; i < n_rows; i++) {
+            double weight = v[i * n_tokens + q];
+            if (weight == 0) continue;
+            for (size_t k = 0; k < n; k++) next[i * n_tokens + k] += weight * w[k];
+        }
+    }
+}
+
+/* M[i,:,l] and outside[i,l] from mass on tokens v [T]. */
+static void put_tokens(hw_attribution *a, size_t i, size_t l, const double *v, double *sum) {
+    double outside = 0;
+    memset(sum, 0, a->n_columns * sizeof *sum);
+    for (size_t t = 0; t < a->run->n_tokens; t++) {
+        ptrdiff_t column = hw__column_of(a, t);
+        if (column >= 0) {
+            sum[column] += v[t];
+        } else {
+            outside += v[t];
+        }
+    }
+    float *to = a->values + i * a->n_columns * a->n_layers + l;
+    for (size_t k = 0; k < a->n_columns; k++) to[k * a->n_layers] = (float)sum[k];
+    a->outside[i * a->n_layers + l] = (float)outside;
+}
+
+static hw_err run_output(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+    size_t n_tokens = a->run->n_tokens, cells;
+    if (!hw__mul(&cells, a->n_rows, n_tokens)) return hw__fail_memory(err, "rollout", a->n_rows, n_tokens);
+    double *v = hw__alloc(cells, sizeof *v), *next = hw__alloc(cells, sizeof *next);
+    double *w = hw__alloc(n_tokens, sizeof *w), *sum = hw__alloc(a->n_columns, sizeof *sum);
+    hw_err rc = v && next && w && sum ? HW_OK : hw__fail_memory(err, "rollout", 2 * cells, sizeof *v);
+    for (size_t i = 0; rc == HW_OK && i < a->n_rows; i++) v[i * n_tokens + hw__query_row(a, i)] = 1;
+    for (size_t l = trace->n_layers; rc == HW_OK && l-- > 0;) {
+        push_layer(next, v, a->n_rows, w, trace, l, p->residual);
+        double *done = next;
+        next = v;
+        v = done;
+        for (size_t i = 0; i < a->n_rows; i++) put_tokens(a, i, l, v + i * n_tokens, sum);
+        rc = hw__method_progress(p, trace->n_layers - l, trace->n_layers, err);
+    }
+    free(v);
+    free(next);
+    free(w);
+    free(sum);
+    return rc;
+}
+
+static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+    return p->direction == HW_DIRECTION_INPUT ? run_input(a, trace, p, err) : run_output(a, trace, p, err);
+}
+
+const hw__method hw__method_rollout = {
+    .info =
+        {
+            .name = "rollout",
+            .summary = "attention composed over layers, with the residual stream as a self-loop",
+            .needs = "attention rows of every token",
+            .cost = "no extra pass; T^2 m / 2 multiplications a layer",
+            .reference = "Abnar & Zuidema 2020, arXiv 2005.00928, section 3",
+            .blind = "what attention carries (values), MLPs, which token was chosen; deep layers pile up on token 0",
+        },
+    .layered = true,
+    .run = run,
+};

@@ -1,0 +1,51 @@
+/*
+ * run.h - the inside of hw_run: which tokens, by which model, with which options.
+ *
+ * Shared by the trace and by every attribution of it (counted references), immutable once captured.
+ * It knows nothing of attention.
+ */
+#ifndef HW_RUN_H
+#define HW_RUN_H
+
+#include "headwater.h"
+#include "pool.h"
+
+#include <stdatomic.h>
+
+/* The options that made the run, as they are kept in files. */
+typedef struct hw__run_options {
+    size_t n_generate;
+    float temperature, top_p;
+    int32_t top_k, n_ubatch;
+    uint32_t seed;
+    hw_fuse fuse;
+    bool chat, f32_cache;
+} hw__run_options;
+
+struct hw_run {
+    atomic_int refs;
+    hw__pool pool; /* owns every string below, token bytes and alternatives */
+    hw_model_info model;
+    hw__run_options options;
+    hw_stop stop;
+    bool causal;
+    const char *prompt; /* [prompt_bytes] in pool */
+    size_t prompt_bytes;
+    char *completion; /* [completion_bytes] malloc'd, grows with the tokens */
+    size_t completion_bytes;
+    hw_token *tokens; /* [n_tokens] malloc'd */
+    size_t n_tokens, room, n_prompt;
+};
+
+/* A run with no tokens and one reference, `model` copied into it. */
+hw_err hw__run_new(hw_run **out, const hw_model_info *model, const hw__run_options *options, hw_error *err);
+hw_run *hw__run_retain(const hw_run *run); /* one more reference; to be released like the first */
+void hw__run_release(hw_run *run);         /* NULL is fine */
+
+hw_err hw__run_set_prompt(hw_run *run, const char *bytes, size_t n, hw_error *err);
+
+/* Appends a token, its bytes and alternatives copied. A completion token's bytes are appended to the
+ * completion and give its range. `n_prompt` counts up with every token that is not of the completion. */
+hw_err hw__run_add_token(hw_run *run, const hw_token *token, hw_error *err);
+
+#endif

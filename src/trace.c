@@ -1,0 +1,56 @@
+/* trace.c - memory of a trace; its file form is trace_file.c. */
+#include "trace.h"
+
+#include "error.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+bool hw__trace_layer_size(size_t *out, size_t n_tokens, bool causal) {
+    size_t next, product;
+    if (!hw__add(&next, n_tokens, 1) || !hw__mul(&product, n_tokens, causal ? next : n_tokens)) return false;
+    *out = causal ? product / 2 : product;
+    return true;
+}
+
+hw_err hw__trace_new(hw_trace **out, hw_run *run, size_t n_tokens, hw_error *err) {
+    size_t n_layers = (size_t)run->model.n_layers, floats;
+    if (!hw__trace_layer_size(&floats, n_tokens, run->causal))
+        return hw__fail(err, HW_ERR_MEMORY, "%zu tokens are too many for one trace", n_tokens);
+    hw_trace *trace = hw__alloc(1, sizeof *trace);
+    if (!trace) return hw__fail_memory(err, "a trace", 1, sizeof *trace);
+    trace->rows = hw__alloc(n_layers, sizeof *trace->rows);
+    if (!trace->rows) goto out;
+    trace->n_layers = n_layers;
+    trace->room = n_tokens;
+    for (size_t l = 0; l < n_layers; l++)
+        if (!(trace->rows[l] = hw__alloc(floats, sizeof(float)))) goto out;
+    trace->run = run;
+    *out = trace;
+    return HW_OK;
+out:
+    hw_trace_free(trace);
+    return hw__fail_memory(err, "the attention rows of the trace", n_layers * sizeof(float), floats);
+}
+
+void hw_trace_free(hw_trace *trace) {
+    if (!trace) return;
+    for (size_t l = 0; trace->rows && l < trace->n_layers; l++) free(trace->rows[l]);
+    free(trace->rows);
+    hw__run_release(trace->run);
+    free(trace);
+}
+
+const hw_run *hw_trace_run(const hw_trace *trace) { return trace->run; }
+
+float *hw__trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n) {
+    assert(l < trace->n_layers && q < trace->room);
+    bool causal = trace->run->causal;
+    *n = causal ? q + 1 : trace->room;
+    return trace->rows[l] + (causal ? q * (q + 1) / 2 : q * trace->room);
+}
+
+const float *hw_trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n) {
+    assert(q < trace->run->n_tokens);
+    return hw__trace_row(trace, l, q, n);
+}

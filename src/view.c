@@ -1,0 +1,133 @@
+/* view.c - rows and layers selected, averaged and filtered; M itself is never changed. */
+#include "attribution.h"
+#include "error.h"
+#include "filter.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct hw_view {
+    size_t n_columns, n_layers;
+    float *scores;  /* [m] */
+    float *profile; /* [m, layers] */
+    bool *hidden;   /* [m] */
+    double hidden_mass, outside_mass;
+};
+
+hw_view_params hw_view_params_default(void) { return (hw_view_params){.size = sizeof(hw_view_params)}; }
+
+static hw_err check_range(size_t *begin, size_t *end, size_t n, const char *what, hw_error *err) {
+    if (*begin == 0 && *end == 0) *end = n;
+    if (*begin < *end && *end <= n) return HW_OK;
+    return hw__fail(err, HW_ERR_ARGUMENT, "%s %zu:%zu: a range within 0:%zu that is not empty", what, *begin, *end, n);
+}
+
+static hw_view *view_new(size_t n_columns, size_t n_layers) {
+    size_t cells;
+    hw_view *v = hw__alloc(1, sizeof *v);
+    if (!v || !hw__mul(&cells, n_columns, n_layers)) return free(v), NULL;
+    *v = (hw_view){.n_columns = n_columns, .n_layers = n_layers};
+    v->scores = hw__alloc(n_columns, sizeof *v->scores);
+    v->profile = hw__alloc(cells, sizeof *v->profile);
+    v->hidden = hw__alloc(n_columns, sizeof *v->hidden);
+    if (v->scores && v->profile && v->hidden) return v;
+    hw_view_free(v);
+    return NULL;
+}
+
+void hw_view_free(hw_view *v) {
+    if (!v) return;
+    free(v->scores);
+    free(v->profile);
+    free(v->hidden);
+    free(v);
+}
+
+/* Means over the selected rows (profile) and then layers (scores). */
+static void average(hw_view *v, const hw_attribution *a, const hw_view_params *p) {
+    double rows = (double)(p->row_end - p->row_begin), outside = 0;
+    for (size_t k = 0; k < v->n_columns; k++) {
+        double score = 0;
+        for (size_t l = 0; l < v->n_layers; l++) {
+            double sum = 0;
+            for (size_t i = p->row_begin; i < p->row_end; i++)
+                sum += a->values[(i * a->n_columns + k) * a->n_layers + p->layer_begin + l];
+            v->profile[k * v->n_layers + l] = (float)(sum / rows);
+            score += sum / rows;
+        }
+        v->scores[k] = (float)(score / (double)v->n_layers);
+    }
+    for (size_t i = p->row_begin; i < p->row_end; i++)
+        for (size_t l = p->layer_begin; l < p->layer_end; l++) outside += a->outside[i * a->n_layers + l];
+    v->outside_mass = outside / rows / (double)v->n_layers;
+}
+
+/* A column of grouped tokens is hidden where all its tokens are. */
+static hw_err hide(hw_view *v, const hw_attribution *a, const char *list, hw_error *err) {
+    size_t n = a->params.columns == HW_COLUMNS_ALL ? a->run->n_tokens : a->run->n_prompt;
+    bool *tokens = hw__alloc(n, sizeof *tokens);
+    if (!tokens) return hw__fail_memory(err, "the filter", n, sizeof *tokens);
+    hw_err rc = hw__filter_tokens(tokens, n, a->run, list, err);
+    if (rc == HW_OK && a->groups) {
+        for (size_t t = 0; t < n; t++)
+            if (a->groups[t] >= 0) v->hidden[a->groups[t]] = true;
+        for (size_t t = 0; t < n; t++)
+            if (a->groups[t] >= 0 && !tokens[t]) v->hidden[a->groups[t]] = false;
+    } else if (rc == HW_OK) {
+        memcpy(v->hidden, tokens, n * sizeof *tokens);
+    }
+    free(tokens);
+    return rc;
+}
+
+/* Divides by the mass on all columns; where there is none the scores stay zero. */
+static void normalise(hw_view *v) {
+    double total = 0;
+    for (size_t k = 0; k < v->n_columns; k++) total += v->scores[k];
+    if (!(total > 0)) return;
+    for (size_t k = 0; k < v->n_columns; k++) v->scores[k] = (float)(v->scores[k] / total);
+    for (size_t c = 0; c < v->n_columns * v->n_layers; c++) v->profile[c] = (float)(v->profile[c] / total);
+}
+
+hw_err hw_view_new(hw_view **out, const hw_attribution *a, const hw_view_params *params, hw_error *err) {
+    hw_view_params p = params ? *params : hw_view_params_default();
+    hw_err rc = check_range(&p.row_begin, &p.row_end, a->n_rows, "rows", err);
+    if (rc == HW_OK) rc = check_range(&p.layer_begin, &p.layer_end, a->n_layers, "layers", err);
+    if (rc != HW_OK) return rc;
+    hw_view *v = view_new(a->n_columns, p.layer_end - p.layer_begin);
+    if (!v) return hw__fail_memory(err, "a view", a->n_columns, a->n_layers * sizeof(float));
+    average(v, a, &p);
+    if ((rc = hide(v, a, p.hide, err)) != HW_OK) {
+        hw_view_free(v);
+        return rc;
+    }
+    if (p.normalise) normalise(v);
+    for (size_t k = 0; k < v->n_columns; k++)
+        if (v->hidden[k]) v->hidden_mass += v->scores[k];
+    *out = v;
+    return HW_OK;
+}
+
+size_t hw_view_n_columns(const hw_view *v) { return v->n_columns; }
+size_t hw_view_n_layers(const hw_view *v) { return v->n_layers; }
+const float *hw_view_scores(const hw_view *v) { return v->scores; }
+const float *hw_view_profile(const hw_view *v) { return v->profile; }
+bool hw_view_is_hidden(const hw_view *v, size_t column) { return column < v->n_columns && v->hidden[column]; }
+double hw_view_hidden_mass(const hw_view *v) { return v->hidden_mass; }
+double hw_view_outside_mass(const hw_view *v) { return v->outside_mass; }
+
+/* Whether column a comes before column b in the list. */
+static bool before(const hw_view *v, size_t a, size_t b) {
+    return v->scores[a] != v->scores[b] ? v->scores[a] > v->scores[b] : a < b;
+}
+
+size_t hw_view_top(const hw_view *v, size_t *out, size_t n) {
+    size_t count = 0;
+    for (size_t k = 0; k < v->n_columns; k++) {
+        if (v->hidden[k] || n == 0 || (count == n && !before(v, k, out[n - 1]))) continue;
+        size_t at = count < n ? count++ : n - 1;
+        for (; at > 0 && before(v, k, out[at - 1]); at--) out[at] = out[at - 1];
+        out[at] = k;
+    }
+    return count;
+}

@@ -1,0 +1,10 @@
+/* word.h - words that files carry, see word.c; the public ones are in headwater.h. */
+#ifndef HW_WORD_H
+#define HW_WORD_H
+
+#include "headwater.h"
+
+hw_err hw__role_parse(hw_role *out, const char *word, hw_error *err);
+hw_err hw__stop_parse(hw_stop *out, const char *word, hw_error *err);
+
+#endif
