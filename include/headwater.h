@@ -78,6 +78,7 @@ typedef enum hw_fuse { HW_FUSE_MEAN, HW_FUSE_MAX, HW_FUSE_MIN } hw_fuse;
 typedef enum hw_row { HW_ROW_PREDICTOR, HW_ROW_OWN } hw_row;
 typedef enum hw_direction { HW_DIRECTION_INPUT, HW_DIRECTION_OUTPUT } hw_direction;
 typedef enum hw_columns { HW_COLUMNS_PROMPT, HW_COLUMNS_ALL } hw_columns;
+typedef enum hw_measure { HW_MEASURE_PROJECTION, HW_MEASURE_NORM, HW_MEASURE_PROXIMITY1, HW_MEASURE_PROXIMITY2 } hw_measure;
 typedef enum hw_role { HW_ROLE_PROMPT, HW_ROLE_COMPLETION, HW_ROLE_SPECIAL, HW_ROLE_TEMPLATE } hw_role;
 typedef enum hw_stop { HW_STOP_LENGTH, HW_STOP_END, HW_STOP_GIVEN, HW_STOP_CANCELLED } hw_stop;
 
@@ -85,12 +86,14 @@ HW_API const char *hw_fuse_name(hw_fuse v);
 HW_API const char *hw_row_name(hw_row v);
 HW_API const char *hw_direction_name(hw_direction v);
 HW_API const char *hw_columns_name(hw_columns v);
+HW_API const char *hw_measure_name(hw_measure v);
 HW_API const char *hw_role_name(hw_role v);
 HW_API const char *hw_stop_name(hw_stop v);
 HW_API hw_err hw_fuse_parse(hw_fuse *out, const char *word, hw_error *err);
 HW_API hw_err hw_row_parse(hw_row *out, const char *word, hw_error *err);
 HW_API hw_err hw_direction_parse(hw_direction *out, const char *word, hw_error *err);
 HW_API hw_err hw_columns_parse(hw_columns *out, const char *word, hw_error *err);
+HW_API hw_err hw_measure_parse(hw_measure *out, const char *word, hw_error *err);
 
 /* ------------------------------------------------------------------ models */
 
@@ -107,6 +110,8 @@ typedef struct hw_model_info {
     const char *metadata_sha256; /* hex SHA-256 of the GGUF file's bytes before its tensor data */
     const char *device;          /* where attention rows live: "CPU", "CUDA0" ... */
     const char *problem;         /* "" or why this model cannot be explained, and what it lacks */
+    const char *values_problem;  /* "" or why what attention carries cannot be read (contribution) */
+    const char *readout_problem; /* "" or why logits cannot be traced to the stream (logit) */
     const int32_t *layers;       /* [L] the model's own index of each layer with attention, ascending */
     int32_t n_layers;            /* L */
     int32_t n_blocks;            /* all blocks, those without attention too */
@@ -197,6 +202,19 @@ HW_API hw_err hw_run_select(size_t *begin, size_t *end, const hw_run *run, const
 
 typedef struct hw_trace hw_trace;
 
+/* What a trace can hold beside attention: numbers that methods need and that only the running model shows. All but
+ * the last are [L, n + 1, T]: rows m-1 .. m+n-1 against columns 0 .. q. */
+typedef enum hw_signal {
+    HW_SIGNAL_PROJECTION, /* <T, y> / |y|^2, see contribution.h */
+    HW_SIGNAL_NORM,       /* |T|, attention only, rows scaled to 1 */
+    HW_SIGNAL_PROXIMITY1, /* |y|_1 - |y - T|_1, clipped at 0, rows scaled to 1 */
+    HW_SIGNAL_PROXIMITY2, /* the same with p = 2 */
+    HW_SIGNAL_LOGIT,      /* direct effect on the logit of the token that the row chose, above the mean logit */
+    HW_SIGNAL_RESIDUAL,   /* [L, T] |a| / (|a| + |x|): how much attention changed the stream */
+    HW_N_SIGNALS
+} hw_signal;
+HW_API const char *hw_signal_name(hw_signal v); /* "projection" ... */
+
 typedef struct hw_run_params {
     size_t size;
     const char *prompt; /* [prompt_bytes]; any bytes: invalid UTF-8 is kept */
@@ -210,6 +228,7 @@ typedef struct hw_run_params {
     float top_p;        /* 1: all */
     uint32_t seed;
     hw_fuse fuse;       /* how heads become one row */
+    uint32_t signals;   /* what else to keep: 1u << hw_signal, or-ed; see hw_method_signals() */
     /* Called with each completion token as soon as it is chosen; may be NULL. */
     void (*on_token)(void *ctx, const hw_token *token);
     hw_progress_fn progress;
@@ -230,6 +249,7 @@ HW_API hw_err hw_trace_save(const hw_trace *trace, const char *path, hw_error *e
 HW_API hw_err hw_trace_open(hw_trace **out, const char *path, hw_error *err);
 HW_API void hw_trace_free(hw_trace *trace);
 HW_API const hw_run *hw_trace_run(const hw_trace *trace);
+HW_API bool hw_trace_has(const hw_trace *trace, hw_signal signal);
 /* Row q of layer l (index into hw_model_info.layers), heads fused: [*n] weights of columns 0..*n-1
  * (*n = q+1 when causal, T otherwise). */
 HW_API const float *hw_trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n);
@@ -256,6 +276,8 @@ typedef struct hw_method_params {
     hw_direction direction; /* input: from the embeddings up to layer l; output: from the top down to l */
     hw_columns columns;     /* prompt: [:m]; all: completion columns too */
     double residual;        /* weight of the residual stream in a row, 0 <= r <= 1; default 0.5 */
+    hw_measure measure;     /* of contribution */
+    uint64_t seed;          /* of random */
     const int32_t *groups;  /* [columns] group of each column token, 0..n_groups-1 (-1: none), or NULL: each
                                token its own. M then has n_groups columns, exactly the sums over groups. */
     size_t n_groups;
@@ -265,6 +287,8 @@ typedef struct hw_method_params {
 } hw_method_params;
 
 HW_API hw_method_params hw_method_params_default(void);
+/* Signals (1u << hw_signal, or-ed) that a trace must hold for a method with these settings; 0 for an unknown one. */
+HW_API uint32_t hw_method_signals(const char *method, const hw_method_params *params);
 
 /* ------------------------------------------------------------------ attributions */
 
@@ -272,7 +296,7 @@ typedef struct hw_attribution hw_attribution;
 
 /* Read together with every result. Means over the rows of M; `_mean` over layers, `_last` at full depth. */
 typedef struct hw_diagnostics {
-    double first_mean, first_last;       /* mass on token 0 */
+    double first_mean, first_last;       /* mass on token 0 (with groups: on its group) */
     double outside_mean, outside_last;   /* mass on columns that M does not show */
     double position_mean, position_last; /* Spearman of value with column index; NaN for fewer than 2 columns */
 } hw_diagnostics;
@@ -294,6 +318,18 @@ HW_API size_t hw_attribution_n_layers(const hw_attribution *a);  /* L; 1 where a
 HW_API const int32_t *hw_attribution_layers(const hw_attribution *a); /* [L] the model's layer indices; -1: mean of all */
 HW_API const float *hw_attribution_values(const hw_attribution *a);   /* M [n, m, L] */
 HW_API const float *hw_attribution_outside(const hw_attribution *a);  /* [n, L] mass on columns that M does not show */
+
+/* Where a token's logit (above the mean logit) came from, as method `logit` adds it up. In nats. */
+typedef struct hw_balance {
+    double prompt;     /* attention to prompt tokens */
+    double completion; /* attention to completion tokens, its own included */
+    double bias;       /* attention biases and sinks, which belong to no token */
+    double mlp;        /* MLPs, and blocks without attention */
+    double embedding;  /* the embedding of the token before */
+    double logit;      /* the logit less the mean logit, as the model gave it: the sum of the five */
+} hw_balance;
+/* [n] one per row; NULL for other methods. */
+HW_API const hw_balance *hw_attribution_balance(const hw_attribution *a);
 HW_API size_t hw_attribution_first_token(const hw_attribution *a);    /* row i explains token first_token + i of the run */
 
 /* Layers named by `select`, counted as people do: `5` or `3-12`, the model's first block being 1.

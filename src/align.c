@@ -1,6 +1,6 @@
 /*
- * align.c - three readings of the text are tried in turn, each as a stream of bytes that remember their place:
- * as it is, with invalid bytes as U+FFFD, and, if neither matches, a search token by token.
+ * align.c - the text is read as a stream of bytes that remember their place: as it is or with invalid bytes as
+ * U+FFFD, each with or without a space put before it. If none of the four matches, a search token by token.
  */
 #include "align.h"
 
@@ -51,13 +51,15 @@ static size_t char_end(const cursor *c) {
     return ch >= 0 ? c->at + (size_t)i : c->at;
 }
 
-static bool align_stream(hw_token *tokens, size_t n, const char *text, size_t n_text, bool replace) {
+/* `lead`: the tokenizer has put a space before the text. */
+static bool align_stream(hw_token *tokens, size_t n, const char *text, size_t n_text, bool replace, bool lead) {
+    if (lead && (n == 0 || tokens[0].n_bytes == 0 || tokens[0].bytes[0] != ' ')) return false;
     cursor c = {.text = (const unsigned char *)text, .n = n_text, .replace = replace};
     size_t whole = 0; /* end of the character being read */
     for (size_t t = 0; t < n; t++) {
         tokens[t].begin = tokens[t].end = c.at;
         for (size_t b = 0; b < tokens[t].n_bytes; b++) {
-            if (t == 0 && b == 0 && tokens[t].bytes[0] == ' ' && n_text > 0 && text[0] != ' ') continue; /* put before */
+            if (lead && t == 0 && b == 0) continue;
             if (c.at < c.n && c.at >= whole && c.in_bad == 0) whole = char_end(&c);
             if (next_byte(&c, whole) != (unsigned char)tokens[t].bytes[b]) return false;
         }
@@ -84,7 +86,8 @@ static void align_search(hw_token *tokens, size_t n, const char *text, size_t n_
 }
 
 bool hw__align(hw_token *tokens, size_t n, const char *text, size_t n_text) {
-    if (align_stream(tokens, n, text, n_text, false) || align_stream(tokens, n, text, n_text, true)) return true;
+    for (int reading = 0; reading < 4; reading++)
+        if (align_stream(tokens, n, text, n_text, reading & 2, reading & 1)) return true;
     align_search(tokens, n, text, n_text);
     return false;
 }

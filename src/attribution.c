@@ -13,6 +13,7 @@
 /* Rows and columns that `params` ask of the run. */
 static hw_err set_shape(hw_attribution *a, const hw_method_params *p, hw_error *err) {
     const hw_run *run = a->run;
+    if (run->n_prompt == 0) return hw__fail(err, HW_ERR_ARGUMENT, "the run has no prompt tokens: there is nothing to trace back to");
     size_t n = hw_run_n_completion(run), columns = p->columns == HW_COLUMNS_ALL ? run->n_tokens : run->n_prompt;
     a->n_rows = n > 0 ? n : run->n_tokens; /* no completion known: every row */
     a->first_token = n > 0 ? run->n_prompt : 0;
@@ -74,6 +75,7 @@ void hw_attribution_free(hw_attribution *a) {
     if (!a) return;
     free(a->values);
     free(a->outside);
+    free(a->balance);
     free(a->layers);
     free(a->groups);
     hw__run_release(a->run);
@@ -98,11 +100,12 @@ typedef struct summary {
 static summary summarise(const hw_attribution *a, size_t l0, size_t l1, double *column) {
     summary s = {0};
     size_t ranked = 0;
+    int32_t first = a->groups ? a->groups[0] : 0;
     for (size_t i = 0; i < a->n_rows; i++) {
         for (size_t k = 0; k < a->n_columns; k++) column[k] = layer_mean(a, i, k, l0, l1);
         double outside = 0, rho = hw__spearman_index(column, a->n_columns);
         for (size_t l = l0; l < l1; l++) outside += a->outside[i * a->n_layers + l];
-        s.first += column[0];
+        if (first >= 0) s.first += column[first];
         s.outside += outside / (double)(l1 - l0);
         if (!isnan(rho)) {
             s.position += rho;
@@ -146,6 +149,7 @@ size_t hw_attribution_n_layers(const hw_attribution *a) { return a->n_layers; }
 const int32_t *hw_attribution_layers(const hw_attribution *a) { return a->layers; }
 const float *hw_attribution_values(const hw_attribution *a) { return a->values; }
 const float *hw_attribution_outside(const hw_attribution *a) { return a->outside; }
+const hw_balance *hw_attribution_balance(const hw_attribution *a) { return a->balance; }
 size_t hw_attribution_first_token(const hw_attribution *a) { return a->first_token; }
 
 /* Index of the first layer whose label (block + 1) is at least `label`. */

@@ -19,6 +19,7 @@ struct hw_attribution {
     int32_t *layers;   /* [L] */
     float *values;     /* [n, m, L] */
     float *outside;    /* [n, L] */
+    hw_balance *balance; /* [n] or NULL: method logit only */
 };
 
 /* Zeroed M and outside of the given shape, the run retained, params and groups copied, layers taken

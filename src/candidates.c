@@ -51,3 +51,11 @@ hw_err hw__candidates_read(hw__candidates *c, hw_token *token, hw__engine *engin
     token->alternatives = c->list;
     return HW_OK;
 }
+
+double hw__candidates_above_mean(hw__engine *engine, size_t row, int32_t id) {
+    const float *logits = engine->ops->logits(engine, row);
+    size_t n = (size_t)engine->ops->describe(engine)->n_vocab;
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += logits[i];
+    return logits[id] - sum / (double)n;
+}

@@ -56,17 +56,22 @@ void hw__fuse_row(float *out, const hw__heads *heads, size_t q, size_t n, size_t
     }
 }
 
-static hw_err check_row(const float *row, size_t n, size_t layer, size_t q, bool sinks, hw_error *err) {
-    double sum = 0;
-    bool negative = false;
-    for (size_t k = 0; k < n; k++) {
-        sum += row[k];
-        negative |= row[k] < 0;
-    }
+/* Every head's row must be a softmax over columns 0..n-1; fusing would hide one that is not. */
+static hw_err check_rows(const hw__heads *heads, size_t q, size_t n, size_t layer, bool sinks, hw_error *err) {
     double low = sinks ? 0 : 1 - ROW_TOLERANCE;
-    if (!negative && sum >= low && sum <= 1 + ROW_TOLERANCE) return HW_OK; /* false for NaN */
-    return hw__fail(err, HW_ERR_ENGINE, "attention of layer %zu, row %zu sums to %g over its %zu columns%s: it must be 1 within %g",
-                    layer, q, sum, n, negative ? ", with negative weights" : "", ROW_TOLERANCE);
+    for (size_t h = 0; h < heads->n_heads; h++) {
+        const float *row = heads->attn + h * heads->head_stride + q * heads->row_stride;
+        double sum = 0;
+        float least = 0;
+        for (size_t k = 0; k < n; k++) {
+            sum += row[k];
+            least = row[k] < least ? row[k] : least;
+        }
+        if (least >= 0 && sum >= low && sum <= 1 + ROW_TOLERANCE) continue; /* false for NaN */
+        return hw__fail(err, HW_ERR_ENGINE, "attention of layer %zu, head %zu, row %zu sums to %g over its %zu columns%s: it must be 1 within %g",
+                        layer, h, heads->q0 + q, sum, n, least < 0 ? ", with negative weights" : "", ROW_TOLERANCE);
+    }
+    return HW_OK;
 }
 
 static hw_err capture_rows(void *ctx, size_t layer, const hw__heads *heads, hw_error *err) {
@@ -79,14 +84,28 @@ static hw_err capture_rows(void *ctx, size_t layer, const hw__heads *heads, hw_e
         float *row = hw__trace_row(c->trace, layer, at, &n);
         if (n > heads->n_keys)
             return hw__fail(err, HW_ERR_ENGINE, "row %zu of layer %zu has %zu columns, %zu are needed", at, layer, heads->n_keys, n);
-        hw__fuse_row(row, heads, q, n, at, c->trace->run->options.fuse);
-        hw_err rc = check_row(row, n, layer, at, c->sinks, err);
+        hw_err rc = check_rows(heads, q, n, layer, c->sinks, err);
         if (rc != HW_OK) return rc;
+        hw__fuse_row(row, heads, q, n, at, c->trace->run->options.fuse);
     }
-    return HW_OK;
+    return hw__pending_heads(&c->pending, layer, heads, err);
 }
 
-hw__sink hw__capture_sink(hw__capture *capture) { return (hw__sink){.rows = capture_rows, .ctx = capture}; }
+static hw_err capture_stream(void *ctx, size_t layer, const hw__stream *stream, hw_error *err) {
+    return hw__pending_stream(&((hw__capture *)ctx)->pending, layer, stream, err);
+}
+
+static hw_err capture_final(void *ctx, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
+    return hw__pending_final(&((hw__capture *)ctx)->pending, rows, n_rows, q0, err);
+}
+
+hw__sink hw__capture_sink(hw__capture *capture) {
+    bool streams = capture->pending.wanted != 0;
+    return (hw__sink){.rows = capture_rows,
+                      .stream = streams ? capture_stream : NULL,
+                      .final = streams ? capture_final : NULL,
+                      .ctx = capture};
+}
 
 /* ------------------------------------------------------------------ one run */
 
@@ -108,7 +127,8 @@ static void progress(const session *s, hw_stage stage, size_t done, size_t total
 
 static hw_err decode(session *s, const int32_t *ids, size_t n, size_t first_logit, hw_error *err) {
     hw__sink sink = hw__capture_sink(&s->capture);
-    hw_err rc = s->engine->ops->decode(s->engine, ids, n, s->n_done, first_logit, &sink, err);
+    hw_err rc = hw__pending_flush(&s->capture.pending, s->engine, s->n_done + n, err);
+    if (rc == HW_OK) rc = s->engine->ops->decode(s->engine, ids, n, s->n_done, first_logit, &sink, err);
     if (rc != HW_OK) return rc;
     s->n_done += n;
     s->last_row = n - 1;
@@ -123,6 +143,8 @@ static hw_err add_completion(session *s, int32_t id, size_t row, hw_error *err) 
     hw_token token = {.bytes = piece.bytes, .n_bytes = piece.n_bytes, .id = id, .role = HW_ROLE_COMPLETION, .logprob = NAN};
     hw__candidates best;
     rc = hw__candidates_read(&best, &token, s->engine, row, err);
+    if (rc == HW_OK && s->capture.pending.wanted)
+        hw__pending_logit(&s->capture.pending, s->run->n_tokens - 1, hw__candidates_above_mean(s->engine, row, id));
     if (rc == HW_OK) rc = hw__run_add_token(s->run, &token, err);
     if (rc != HW_OK) return rc;
     hw_token kept = s->run->tokens[s->run->n_tokens - 1];
@@ -146,6 +168,7 @@ static hw_err prefill(session *s, hw_error *err) {
 static hw_err force_completion(session *s, hw_error *err) {
     size_t n = s->given.n, chunk = s->engine->ops->chunk(s->engine);
     if (chunk > HW__MAX_LOGITS) chunk = HW__MAX_LOGITS;
+    if (s->capture.pending.wanted && chunk > s->capture.pending.room) chunk = s->capture.pending.room;
     hw_err rc = add_completion(s, s->given.ids[0], s->last_row, err);
     for (size_t i = 0; rc == HW_OK && i < n;) {
         size_t take = n - i < chunk ? n - i : chunk;
@@ -201,6 +224,7 @@ static hw_err check_params(const hw_run_params *p, hw_error *err) {
         return hw__fail(err, HW_ERR_ARGUMENT, "temperature %g: 0 (greedy) to 100 is accepted", p->temperature);
     if (!(p->top_p > 0 && p->top_p <= 1)) return hw__fail(err, HW_ERR_ARGUMENT, "top-p %g: above 0, at most 1", p->top_p);
     if (p->top_k < 0) return hw__fail(err, HW_ERR_ARGUMENT, "top-k %d: 0 (all) or more", p->top_k);
+    if (p->signals >> HW_N_SIGNALS) return hw__fail(err, HW_ERR_ARGUMENT, "signals %#x: there are %d", p->signals, HW_N_SIGNALS);
     if ((unsigned)p->fuse > HW_FUSE_MIN) return hw__fail(err, HW_ERR_ARGUMENT, "head fusion %d: mean, max or min", (int)p->fuse);
     return HW_OK;
 }
@@ -230,6 +254,7 @@ static hw_err run_session(session *s, size_t n_ctx, hw_error *err) {
     if ((rc = hw__trace_new(&s->trace, s->run, total, err)) != HW_OK) return rc;
     s->capture = (hw__capture){.trace = s->trace, .sinks = s->run->model.has_sinks};
     s->interruptible = true;
+    if ((rc = hw__pending_new(&s->capture.pending, s->trace, s->params->signals, &s->run->model, total, err)) != HW_OK) return rc;
     if ((rc = s->engine->ops->begin(s->engine, total, stop_decode, s, err)) != HW_OK) return rc;
     if ((rc = prefill(s, err)) != HW_OK) return rc;
     s->interruptible = s->params->completion != NULL;
@@ -237,7 +262,7 @@ static hw_err run_session(session *s, size_t n_ctx, hw_error *err) {
     if (rc == HW_OK && s->run->n_tokens == s->run->n_prompt)
         rc = hw__fail(err, HW_ERR_UNSUPPORTED, "the model ended its completion before the first token: there is nothing to explain "
                                                "(give a completion, or try the chat template)");
-    return rc;
+    return rc == HW_OK ? hw__pending_flush(&s->capture.pending, s->engine, SIZE_MAX, err) : rc;
 }
 
 hw_err hw__trace_capture(hw_trace **out, hw__engine *engine, size_t n_ctx, const hw__run_options *options,
@@ -249,6 +274,7 @@ hw_err hw__trace_capture(hw_trace **out, hw__engine *engine, size_t n_ctx, const
     if (info->problem[0]) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot be explained: %s", info->path, info->problem);
     if ((rc = hw__run_new(&s.run, info, options, err)) != HW_OK) return rc;
     rc = run_session(&s, n_ctx, err);
+    hw__pending_free(&s.capture.pending);
     free(s.prompt.ids);
     free(s.given.ids);
     if (rc == HW_OK) {

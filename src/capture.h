@@ -6,8 +6,7 @@
 #ifndef HW_CAPTURE_H
 #define HW_CAPTURE_H
 
-#include "engine.h"
-#include "trace.h"
+#include "pending.h"
 
 /* Fuses row q of `heads` (0 <= q < n_rows) into out [n] over columns 0..n-1: the mean over heads as it is, or the
  * maximum or minimum scaled to sum to 1 (all weight on column `own` where nothing is left). */
@@ -17,6 +16,7 @@ void hw__fuse_row(float *out, const hw__heads *heads, size_t q, size_t n, size_t
 typedef struct hw__capture {
     hw_trace *trace;
     bool sinks;
+    hw__pending pending; /* zeroed: no signals */
 } hw__capture;
 hw__sink hw__capture_sink(hw__capture *capture);
 

@@ -21,11 +21,36 @@ typedef struct hw__heads {
     size_t q0;
 } hw__heads;
 
-/* Receives rows during decode, once per layer and chunk; borrowed until it returns. An error ends the decode. */
+/* The residual stream around the attention of one block, [n_rows, D] each, for absolute rows q0 and up. The
+ * stream after attention is before + added. */
+typedef struct hw__stream {
+    const float *before; /* x: what enters the block (with parallel blocks: plus what their MLP added) */
+    const float *added;  /* a: what attention adds, after output projection, bias and post-norm */
+    const float *mixed;  /* o: right after the output projection */
+    size_t n_rows, q0;   /* the last layer shows only rows whose logits are kept */
+} hw__stream;
+
+/* Receives what a decode shows, once per layer and chunk; borrowed until it returns. An error ends the decode. */
 typedef struct hw__sink {
     hw_err (*rows)(void *ctx, size_t layer /* 0..L-1 */, const hw__heads *heads, hw_error *err);
+    /* Both or none: asking for them costs two more stops of the graph a layer. */
+    hw_err (*stream)(void *ctx, size_t layer, const hw__stream *stream, hw_error *err);
+    hw_err (*final)(void *ctx, const float *rows /* [n_rows, D] before the final norm */, size_t n_rows, size_t q0,
+                    hw_error *err);
     void *ctx;
 } hw__sink;
+
+/* What attention of one layer moves: the value of every token so far, and how it arrives in the stream:
+ * f[h,k] = gain * scale * (W_O[:, h] v[h / (H/H_kv), k]), with scale divided by rms(o) of the query row after a post-norm. */
+typedef struct hw__values {
+    float *v;    /* [H_kv, d, n_tokens] malloc'd */
+    float *wo;   /* [D, H*d] malloc'd */
+    float *gain; /* [D] of a post-norm, malloc'd; NULL: none */
+    float eps;   /* of the post-norm's rms */
+    float scale; /* fixed factor, usually 1 */
+    size_t n_heads, n_heads_kv, head_size, n_tokens;
+} hw__values;
+void hw__values_clear(hw__values *values); /* frees the arrays */
 
 /* Most rows of one decode whose logits are kept: their buffer is this many times V floats. */
 enum { HW__MAX_LOGITS = 64, HW__MAX_PIECE = 1024 };
@@ -74,6 +99,11 @@ typedef struct hw__engine_ops {
     const float *(*logits)(hw__engine *e, size_t i);
     /* Chooses a token from the logits of row `i` of the last decode. `step` 0 starts the generator afresh. */
     hw_err (*sample)(hw__engine *e, int32_t *out, size_t i, size_t step, const hw__sampling *sampling, hw_error *err);
+    /* Values and weights of a layer for the tokens decoded so far. Only where info.values_problem is "". */
+    hw_err (*values)(hw__engine *e, hw__values *out, size_t layer, hw_error *err);
+    /* Direction in which the final stream [D] raises the logit of `id` above the mean logit: logit_id - mean =
+     * <stream, out> / rms(stream), with *eps inside the root. Only where info.readout_problem is "". */
+    hw_err (*readout)(hw__engine *e, float *out, float *eps, int32_t id, hw_error *err);
     void (*close)(hw__engine *e);
 } hw__engine_ops;
 

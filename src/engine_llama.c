@@ -28,6 +28,30 @@ enum { PROBE_TOKENS = 4, DEFAULT_UBATCH = 512, KEY_BYTES = 128, TEXT_BYTES = 256
 /* Row sums of a softmax in F32 are off by 1e-6 at most; more than this is not a softmax over these columns. */
 static const double ROW_TOLERANCE = 1e-3;
 
+/* How one block's attention reaches the stream, as its graph shows it. Names are those of tensors in the file. */
+typedef struct layer_graph {
+    char wo[GGML_MAX_NAME], gain[GGML_MAX_NAME];  /* output projection; post-norm gain, "" for none */
+    float eps, scale;                             /* of the post-norm; fixed factor */
+    const struct ggml_tensor *values;             /* [keys, d, H_kv] in the cache, valid until the next decode */
+    bool complete;                                /* the residual sum was found */
+} layer_graph;
+
+/* The way from the final stream to the logits. */
+typedef struct readout_graph {
+    char norm[GGML_MAX_NAME], weight[GGML_MAX_NAME];
+    float eps;
+    bool complete, final_seen;
+    float *mean; /* [D] mean row of the output weights, computed once */
+} readout_graph;
+
+/* Follows one block from its output projection to the residual sum while ggml asks node by node. */
+typedef struct tracker {
+    const struct ggml_tensor *tail, *mixed, *sum, *attention, *other;
+    int block;
+    bool after_norm; /* the tail is a norm whose gain has not come yet */
+    float *mixed_rows, *before, *added, *final_rows; /* [n_rows, D] */
+} tracker;
+
 typedef struct llama_engine {
     hw__engine base;
     hw_model_params params; /* defaults filled in */
@@ -48,13 +72,21 @@ typedef struct llama_engine {
 
     /* The decode in progress. */
     const hw__sink *sink;
-    size_t at, n_rows; /* absolute position of its first token, number of tokens */
+    size_t at, n_rows, first_logit; /* absolute position of its first token, number of tokens, first row with logits */
     size_t n_seen;     /* attention layers shown so far */
     hw_err failed;
     hw_error failure;
     float *copy; /* rows fetched from a device */
     size_t copy_floats;
     bool probing;
+
+    /* What attention carries: found by the probe, read when asked. */
+    layer_graph *graphs; /* [n_blocks] */
+    readout_graph readout;
+    tracker track;
+    char values_problem[TEXT_BYTES], readout_problem[TEXT_BYTES];
+    FILE *file; /* the GGUF: weights are read from it, since loaded ones may be repacked or on a device */
+    struct gguf_context *gguf;
 } llama_engine;
 
 /* ------------------------------------------------------------------ the library's log */
@@ -84,7 +116,7 @@ static void on_log(enum ggml_log_level level, const char *text, void *ctx) {
 
 static void last_error(char *out, size_t room) {
     pthread_mutex_lock(&g_log.lock);
-    snprintf(out, room, "%s", g_log.last_error[0] ? g_log.last_error : "no reason given");
+    snprintf(out, room, "%.*s", (int)room - 1, g_log.last_error[0] ? g_log.last_error : "no reason given");
     g_log.last_error[0] = 0;
     pthread_mutex_unlock(&g_log.lock);
 }
@@ -97,10 +129,11 @@ static void init_backend(void) {
 
 /* ------------------------------------------------------------------ rows during a decode */
 
-static int block_of(const char *name) {
-    static const char prefix[] = "kq_soft_max-";
-    if (strncmp(name, prefix, sizeof prefix - 1) != 0) return -1;
-    const char *digits = name + sizeof prefix - 1;
+/* The number behind `prefix` in a node's name, or -1. */
+static int block_of(const char *name, const char *prefix) {
+    size_t n = strlen(prefix);
+    if (strncmp(name, prefix, n) != 0) return -1;
+    const char *digits = name + n;
     if (!isdigit((unsigned char)*digits)) return -1;
     char *end;
     long block = strtol(digits, &end, 10);
@@ -114,8 +147,7 @@ static bool fail_decode(llama_engine *e, hw_err code, const char *what, int bloc
 
 /* The tensor's floats: in place where the CPU can read them, else copied. NULL when there is no memory. */
 static const float *rows_of(llama_engine *e, const struct ggml_tensor *t) {
-    e->info.host_rows = ggml_backend_buffer_is_host(t->buffer);
-    if (e->info.host_rows) return t->data;
+    if (ggml_backend_buffer_is_host(t->buffer)) return t->data;
     size_t floats = ggml_nbytes(t) / sizeof(float);
     if (floats > e->copy_floats) {
         float *grown = hw__realloc(e->copy, floats, sizeof *grown);
@@ -127,12 +159,7 @@ static const float *rows_of(llama_engine *e, const struct ggml_tensor *t) {
     return e->copy;
 }
 
-/* Called by ggml for every node, first to ask whether it is wanted, then with its data. */
-static bool on_node(struct ggml_tensor *t, bool ask, void *user) {
-    llama_engine *e = user;
-    int block = block_of(t->name);
-    if (block < 0 || t->op != GGML_OP_SOFT_MAX || block >= e->info.n_blocks) return !ask;
-    if (ask) return e->probing || (e->sink && e->layer_of[block] >= 0);
+static bool show_heads(llama_engine *e, const struct ggml_tensor *t, int block) {
     if (t->type != GGML_TYPE_F32 || t->nb[0] != sizeof(float)) return fail_decode(e, HW_ERR_UNSUPPORTED, "attention is not F32", block);
     if (t->ne[3] != 1 || (size_t)t->ne[1] != e->n_rows)
         return fail_decode(e, HW_ERR_UNSUPPORTED, "attention has not one row per token", block);
@@ -140,6 +167,7 @@ static bool on_node(struct ggml_tensor *t, bool ask, void *user) {
     if (!attn) return fail_decode(e, HW_ERR_MEMORY, "no memory for rows from the device", block);
     if (e->probing) {
         snprintf(e->device, sizeof e->device, "%s", ggml_backend_buft_name(ggml_backend_buffer_get_type(t->buffer)));
+        e->info.host_rows = ggml_backend_buffer_is_host(t->buffer);
         e->info.has_sinks = e->info.has_sinks || t->src[2] != NULL;
     }
     hw__heads heads = {
@@ -155,6 +183,139 @@ static bool on_node(struct ggml_tensor *t, bool ask, void *user) {
     e->failed = e->sink->rows(e->sink->ctx, layer, &heads, &e->failure);
     e->n_seen++;
     return e->failed == HW_OK;
+}
+
+/* ------------------------------------------------------------------ the stream during a decode
+ * Names after attention differ by architecture, so the graph is followed instead: the product whose input is
+ * `kqv_out-<block>` is the output projection; what consumes it in turn (bias, rows picked, post-norm, factor) leads to
+ * the residual sum, the first addition of two computed tensors. */
+
+static bool is_weight(const struct ggml_tensor *t) { return t->op == GGML_OP_NONE; }
+
+static float float_param(const struct ggml_tensor *t) {
+    float v;
+    memcpy(&v, t->op_params, sizeof v);
+    return v;
+}
+
+/* Takes one consumer of the tail into account; true when it is the residual sum. An operation that is not linear or not
+ * known ends the search, and the block stays incomplete. */
+static bool follow(tracker *k, layer_graph *g, const struct ggml_tensor *t) {
+    const struct ggml_tensor *other = t->src[0] == k->tail ? t->src[1] : t->src[0];
+    bool after_norm = k->after_norm;
+    k->after_norm = false;
+    switch (t->op) {
+    case GGML_OP_GET_ROWS:
+    case GGML_OP_RESHAPE:
+    case GGML_OP_VIEW:
+    case GGML_OP_CONT: break;
+    case GGML_OP_SCALE: g->scale *= float_param(t); break;
+    case GGML_OP_RMS_NORM:
+        g->eps = float_param(t);
+        k->after_norm = true;
+        break;
+    case GGML_OP_MUL:
+        if (!after_norm || !other || !is_weight(other)) return k->tail = NULL, false;
+        snprintf(g->gain, sizeof g->gain, "%s", other->name);
+        break;
+    case GGML_OP_ADD:
+        if (other && is_weight(other)) break; /* a bias */
+        k->attention = k->tail;
+        k->other = other;
+        k->sum = t;
+        k->tail = NULL;
+        return true;
+    default: k->tail = NULL; return false;
+    }
+    k->tail = t;
+    return false;
+}
+
+/* Asked for every node in graph order: which of them the stream needs. */
+static bool wants_stream(llama_engine *e, const struct ggml_tensor *t) {
+    tracker *k = &e->track;
+    int block = t->op == GGML_OP_MUL_MAT ? block_of(t->name, "kqv-") : -1;
+    if (block >= 0 && block < e->info.n_blocks) e->graphs[block].values = t->src[0];
+    block = t->op == GGML_OP_MUL_MAT ? block_of(t->src[1]->name, "kqv_out-") : -1;
+    if (block >= 0 && block < e->info.n_blocks) {
+        *k = (tracker){.tail = t, .mixed = t, .block = block, .mixed_rows = k->mixed_rows, .before = k->before,
+                       .added = k->added, .final_rows = k->final_rows};
+        layer_graph *g = &e->graphs[block];
+        *g = (layer_graph){.scale = 1, .values = g->values};
+        snprintf(g->wo, sizeof g->wo, "%s", t->src[0]->name);
+        return true;
+    }
+    if (k->tail && (t->src[0] == k->tail || t->src[1] == k->tail)) return follow(k, &e->graphs[k->block], t);
+    return block_of(t->name, "l_out-") == e->info.n_blocks - 1;
+}
+
+/* Copies the first `n` rows of a [D, rows] F32 tensor. */
+static bool copy_rows(llama_engine *e, float *to, const struct ggml_tensor *t) {
+    if (t->type != GGML_TYPE_F32 || !ggml_is_contiguous(t) || t->ne[0] != e->info.n_embd || (size_t)t->ne[1] > e->n_rows) return false;
+    const float *rows = rows_of(e, t);
+    if (rows) memcpy(to, rows, ggml_nbytes(t));
+    return rows != NULL;
+}
+
+/* The residual sum has been computed, perhaps in place of one of its operands: the other one is read, this one follows. */
+static bool show_stream(llama_engine *e, const struct ggml_tensor *t) {
+    tracker *k = &e->track;
+    size_t n = (size_t)t->ne[1], cells = n * (size_t)e->info.n_embd, skipped = e->n_rows - n;
+    bool attention_kept = k->attention->data != t->data;
+    float *kept = attention_kept ? k->added : k->before, *derived = attention_kept ? k->before : k->added;
+    if (n > e->n_rows || (n != e->n_rows && skipped != e->first_logit)) return fail_decode(e, HW_ERR_UNSUPPORTED, "the stream has other rows", k->block);
+    if (!copy_rows(e, kept, attention_kept ? k->attention : k->other) || !copy_rows(e, derived, t))
+        return fail_decode(e, HW_ERR_UNSUPPORTED, "the stream is not F32 [D, tokens]", k->block);
+    for (size_t i = 0; i < cells; i++) derived[i] -= kept[i];
+    e->graphs[k->block].complete = true;
+    if (e->probing) return true;
+    hw__stream stream = {.before = k->before,
+                         .added = k->added,
+                         .mixed = k->mixed_rows + skipped * (size_t)e->info.n_embd,
+                         .n_rows = n,
+                         .q0 = e->at + skipped};
+    e->failed = e->sink->stream(e->sink->ctx, (size_t)e->layer_of[k->block], &stream, &e->failure);
+    return e->failed == HW_OK;
+}
+
+static bool show_final(llama_engine *e, const struct ggml_tensor *t) {
+    size_t n = (size_t)t->ne[1];
+    if (n > e->n_rows || !copy_rows(e, e->track.final_rows, t)) return fail_decode(e, HW_ERR_UNSUPPORTED, "the final stream is not F32", e->info.n_blocks - 1);
+    e->readout.final_seen = true;
+    if (e->probing || n == 0) return true;
+    e->failed = e->sink->final(e->sink->ctx, e->track.final_rows, n, e->at + e->n_rows - n, &e->failure);
+    return e->failed == HW_OK;
+}
+
+static bool show_stream_node(llama_engine *e, const struct ggml_tensor *t) {
+    if (t == e->track.mixed) {
+        if (copy_rows(e, e->track.mixed_rows, t)) return true;
+        return fail_decode(e, HW_ERR_UNSUPPORTED, "the output projection is not F32 [D, tokens]", e->track.block);
+    }
+    return t == e->track.sum ? show_stream(e, t) : show_final(e, t);
+}
+
+/* The way to the logits, found when their product comes by: weight x (norm(stream) * gain). */
+static void find_readout(llama_engine *e, const struct ggml_tensor *t) {
+    readout_graph *r = &e->readout;
+    if (strcmp(t->name, "result_norm") == 0 && t->op == GGML_OP_MUL && t->src[0]->op == GGML_OP_RMS_NORM) {
+        r->eps = float_param(t->src[0]);
+        snprintf(r->norm, sizeof r->norm, "%s", t->src[1]->name);
+    } else if (t->op == GGML_OP_MUL_MAT && strcmp(t->src[1]->name, "result_norm") == 0) {
+        snprintf(r->weight, sizeof r->weight, "%s", t->src[0]->name);
+        r->complete = r->norm[0] != 0;
+    }
+}
+
+/* Called by ggml for every node, first to ask whether it is wanted, then with its data. */
+static bool on_node(struct ggml_tensor *t, bool ask, void *user) {
+    llama_engine *e = user;
+    bool streams = e->probing || (e->sink && e->sink->stream);
+    int block = t->op == GGML_OP_SOFT_MAX ? block_of(t->name, "kq_soft_max-") : -1;
+    bool heads = block >= 0 && block < e->info.n_blocks && (e->probing || (e->sink && e->layer_of[block] >= 0));
+    if (!ask) return heads ? show_heads(e, t, block) : show_stream_node(e, t);
+    if (e->probing) find_readout(e, t);
+    return heads || (streams && wants_stream(e, t));
 }
 
 static bool on_abort(void *user) {
@@ -318,6 +479,7 @@ static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, 
     e->sink = sink;
     e->at = at;
     e->n_rows = n;
+    e->first_logit = first_logit;
     e->n_seen = 0;
     e->failed = HW_OK;
     int32_t status = llama_decode(e->ctx, e->batch);
@@ -380,21 +542,16 @@ static void close_engine(hw__engine *base) {
     free(e->layers);
     free(e->layer_of);
     free(e->copy);
+    free(e->graphs);
+    free(e->readout.mean);
+    free(e->track.mixed_rows);
+    free(e->track.before);
+    free(e->track.added);
+    free(e->track.final_rows);
+    gguf_free(e->gguf);
+    if (e->file) fclose(e->file);
     free(e);
 }
-
-static const hw__engine_ops llama_ops = {
-    .describe = describe,
-    .tokenize = tokenize,
-    .piece = piece,
-    .chat = chat,
-    .begin = begin,
-    .chunk = chunk,
-    .decode = decode,
-    .logits = logits,
-    .sample = sample,
-    .close = close_engine,
-};
 
 /* ------------------------------------------------------------------ the file, before libllama sees it */
 
@@ -439,29 +596,165 @@ static hw_err hash_head(char out[65], FILE *f, const char *path, size_t n_bytes,
 
 static hw_err check_file(llama_engine *e, const char *path, hw_error *err) {
     struct stat st;
-    FILE *f = fopen(path, "rb");
-    if (!f) return hw__fail(err, HW_ERR_IO, "%s: %s", path, strerror(errno));
-    struct gguf_context *gguf = NULL;
-    hw_err rc = HW_OK;
-    if (fstat(fileno(f), &st) != 0 || !S_ISREG(st.st_mode)) {
-        rc = hw__fail(err, HW_ERR_IO, "%s: not a regular file", path);
-        goto out;
-    }
-    if ((rc = check_magic(f, path, err)) != HW_OK) goto out;
-    gguf = gguf_init_from_file(path, (struct gguf_init_params){.no_alloc = true, .ctx = NULL});
-    if (!gguf) {
+    e->file = fopen(path, "rb");
+    if (!e->file) return hw__fail(err, HW_ERR_IO, "%s: %s", path, strerror(errno));
+    if (fstat(fileno(e->file), &st) != 0 || !S_ISREG(st.st_mode)) return hw__fail(err, HW_ERR_IO, "%s: not a regular file", path);
+    hw_err rc = check_magic(e->file, path, err);
+    if (rc != HW_OK) return rc;
+    e->gguf = gguf_init_from_file(path, (struct gguf_init_params){.no_alloc = true, .ctx = NULL});
+    if (!e->gguf) {
         char reason[TEXT_BYTES];
         last_error(reason, sizeof reason);
-        rc = hw__fail(err, HW_ERR_FORMAT, "%s: damaged or truncated GGUF metadata: %s", path, reason);
-        goto out;
+        return hw__fail(err, HW_ERR_FORMAT, "%s: damaged or truncated GGUF metadata: %s", path, reason);
     }
-    if ((rc = check_extent(gguf, path, (size_t)st.st_size, err)) != HW_OK) goto out;
-    rc = hash_head(e->metadata_sha256, f, path, gguf_get_data_offset(gguf), err);
-out:
-    gguf_free(gguf);
-    fclose(f);
+    if ((rc = check_extent(e->gguf, path, (size_t)st.st_size, err)) != HW_OK) return rc;
+    return hash_head(e->metadata_sha256, e->file, path, gguf_get_data_offset(e->gguf), err);
+}
+
+/* ------------------------------------------------------------------ weights, from the file */
+
+/* Rows first..first+n-1 of a weight [rows, width], dequantised into out [n, width]. */
+static hw_err read_weight(llama_engine *e, float *out, const char *name, size_t first, size_t n, size_t width, hw_error *err) {
+    int64_t id = gguf_find_tensor(e->gguf, name);
+    if (id < 0) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: has no tensor %s (is it one part of several?)", e->path, name);
+    enum ggml_type type = gguf_get_tensor_type(e->gguf, id);
+    const struct ggml_type_traits *traits = ggml_get_type_traits(type);
+    size_t row_bytes = ggml_row_size(type, (int64_t)width), offset;
+    if (width % (size_t)traits->blck_size || !hw__mul(&offset, first + n, row_bytes) || offset > gguf_get_tensor_size(e->gguf, id))
+        return hw__fail(err, HW_ERR_FORMAT, "%s: tensor %s is smaller than %zu rows of %zu", e->path, name, first + n, width);
+    if (type != GGML_TYPE_F32 && !traits->to_float) return hw__fail(err, HW_ERR_UNSUPPORTED, "tensor %s: type %s cannot be read", name, traits->type_name);
+    unsigned char *raw = hw__alloc(row_bytes, 1);
+    if (!raw) return hw__fail_memory(err, name, row_bytes, 1);
+    offset = gguf_get_data_offset(e->gguf) + gguf_get_tensor_offset(e->gguf, id) + first * row_bytes;
+    hw_err rc = fseeko(e->file, (off_t)offset, SEEK_SET) == 0 ? HW_OK : hw__fail(err, HW_ERR_IO, "%s: %s", e->path, strerror(errno));
+    for (size_t i = 0; rc == HW_OK && i < n; i++) {
+        if (fread(raw, 1, row_bytes, e->file) != row_bytes) {
+            rc = hw__fail(err, HW_ERR_IO, "%s: tensor %s could not be read", e->path, name);
+        } else if (type == GGML_TYPE_F32) {
+            memcpy(out + i * width, raw, row_bytes);
+        } else {
+            traits->to_float(raw, out + i * width, (int64_t)width);
+        }
+    }
+    free(raw);
     return rc;
 }
+
+/* Values of the tokens so far, [H_kv, d, n_done], out of the cache view [keys, d, H_kv]. */
+static hw_err read_values(llama_engine *e, hw__values *out, const struct ggml_tensor *t, hw_error *err) {
+    size_t d = (size_t)t->ne[1], n_kv = (size_t)t->ne[2], n = e->n_done, element = ggml_type_size(t->type);
+    out->v = hw__alloc(n_kv * d, n * sizeof(float));
+    unsigned char *raw = hw__alloc(n, element);
+    if (!out->v || !raw) {
+        free(raw);
+        return hw__fail_memory(err, "the values of a layer", n_kv * d, n * sizeof(float));
+    }
+    const struct ggml_type_traits *traits = ggml_get_type_traits(t->type);
+    for (size_t r = 0; r < n_kv * d; r++) {
+        size_t offset = r / d * t->nb[2] + r % d * t->nb[1];
+        ggml_backend_tensor_get(t, raw, offset, n * element);
+        if (t->type == GGML_TYPE_F32) {
+            memcpy(out->v + r * n, raw, n * element);
+        } else {
+            traits->to_float(raw, out->v + r * n, (int64_t)n);
+        }
+    }
+    free(raw);
+    out->n_heads_kv = n_kv;
+    out->head_size = d;
+    out->n_tokens = n;
+    return HW_OK;
+}
+
+void hw__values_clear(hw__values *values) {
+    free(values->v);
+    free(values->wo);
+    free(values->gain);
+    *values = (hw__values){0};
+}
+
+static hw_err values(hw__engine *base, hw__values *out, size_t layer, hw_error *err) {
+    llama_engine *e = (llama_engine *)base;
+    if (e->values_problem[0]) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s", e->values_problem);
+    if (layer >= (size_t)e->info.n_layers) return hw__fail(err, HW_ERR_ARGUMENT, "layer %zu: the model has %d", layer, e->info.n_layers);
+    const layer_graph *g = &e->graphs[e->layers[layer]];
+    size_t width = (size_t)e->info.n_embd, heads;
+    hw__values v = {.eps = g->eps, .scale = g->scale};
+    hw_err rc = read_values(e, &v, g->values, err);
+    if (rc != HW_OK) goto out;
+    heads = (size_t)e->info.n_heads * v.head_size;
+    v.n_heads = (size_t)e->info.n_heads;
+    v.wo = hw__alloc(width, heads * sizeof(float));
+    if (g->gain[0]) v.gain = hw__alloc(width, sizeof(float));
+    if (!v.wo || (g->gain[0] && !v.gain)) {
+        rc = hw__fail_memory(err, g->wo, width, heads * sizeof(float));
+        goto out;
+    }
+    if ((rc = read_weight(e, v.wo, g->wo, 0, width, heads, err)) != HW_OK) goto out;
+    if (v.gain) rc = read_weight(e, v.gain, g->gain, 0, 1, width, err);
+out:
+    if (rc == HW_OK) {
+        *out = v;
+    } else {
+        hw__values_clear(&v);
+    }
+    return rc;
+}
+
+/* The mean row of the output weights [V, D], a one-time pass over them. */
+static hw_err mean_readout(llama_engine *e, hw_error *err) {
+    size_t width = (size_t)e->info.n_embd, n = (size_t)e->info.n_vocab, block = 256;
+    double *sum = hw__alloc(width, sizeof *sum);
+    float *rows = hw__alloc(block, width * sizeof *rows), *mean = hw__alloc(width, sizeof *mean);
+    hw_err rc = sum && rows && mean ? HW_OK : hw__fail_memory(err, "the mean output row", block, width * sizeof *rows);
+    for (size_t first = 0; rc == HW_OK && first < n; first += block) {
+        size_t take = n - first < block ? n - first : block;
+        rc = read_weight(e, rows, e->readout.weight, first, take, width, err);
+        for (size_t i = 0; rc == HW_OK && i < take * width; i += width)
+            for (size_t d = 0; d < width; d++) sum[d] += rows[i + d];
+    }
+    for (size_t d = 0; rc == HW_OK && d < width; d++) mean[d] = (float)(sum[d] / (double)n);
+    free(sum);
+    free(rows);
+    if (rc == HW_OK) {
+        e->readout.mean = mean;
+    } else {
+        free(mean);
+    }
+    return rc;
+}
+
+static hw_err readout(hw__engine *base, float *out, float *eps, int32_t id, hw_error *err) {
+    llama_engine *e = (llama_engine *)base;
+    size_t width = (size_t)e->info.n_embd;
+    if (e->readout_problem[0]) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s", e->readout_problem);
+    if (id < 0 || id >= e->info.n_vocab) return hw__fail(err, HW_ERR_ARGUMENT, "token id %d: the vocabulary has 0..%d", id, e->info.n_vocab - 1);
+    hw_err rc = e->readout.mean ? HW_OK : mean_readout(e, err);
+    if (rc != HW_OK) return rc;
+    float *gain = hw__alloc(width, sizeof *gain);
+    if (!gain) return hw__fail_memory(err, "the final norm", width, sizeof *gain);
+    rc = read_weight(e, gain, e->readout.norm, 0, 1, width, err);
+    if (rc == HW_OK) rc = read_weight(e, out, e->readout.weight, (size_t)id, 1, width, err);
+    for (size_t d = 0; rc == HW_OK && d < width; d++) out[d] = gain[d] * (out[d] - e->readout.mean[d]);
+    free(gain);
+    *eps = e->readout.eps;
+    return rc;
+}
+
+static const hw__engine_ops llama_ops = {
+    .describe = describe,
+    .tokenize = tokenize,
+    .piece = piece,
+    .chat = chat,
+    .begin = begin,
+    .chunk = chunk,
+    .decode = decode,
+    .logits = logits,
+    .sample = sample,
+    .values = values,
+    .readout = readout,
+    .close = close_engine,
+};
 
 /* ------------------------------------------------------------------ loading and probing */
 
@@ -504,6 +797,8 @@ static void fill_info(llama_engine *e, const char *path) {
         .metadata_sha256 = e->metadata_sha256,
         .device = e->device,
         .problem = e->problem,
+        .values_problem = e->values_problem,
+        .readout_problem = e->readout_problem,
         .layers = e->layers,
         .n_blocks = llama_model_n_layer(m),
         .n_heads = llama_model_n_head(m),
@@ -571,6 +866,28 @@ static void judge_probe(llama_engine *e, const probe *p) {
                  arch, p->row_error, ROW_TOLERANCE);
 }
 
+/* What the methods that read values and logits miss, if anything. */
+static void judge_stream(llama_engine *e) {
+    for (int32_t l = 0; l < e->info.n_layers && !e->values_problem[0]; l++) {
+        const layer_graph *g = &e->graphs[e->layers[l]];
+        const struct ggml_tensor *v = g->values;
+        const char *missing = !g->complete                                           ? "the residual sum after attention"
+                              : !v || (v->op != GGML_OP_PERMUTE && v->op != GGML_OP_VIEW) ? "values in the cache"
+                              : v->nb[0] != ggml_type_size(v->type)                   ? "values with tokens side by side"
+                              : g->eps > 0 && !g->gain[0]                             ? "the gain of the post-norm"
+                              : gguf_find_tensor(e->gguf, g->wo) < 0                  ? "the output projection's weight in the file"
+                                                                                      : NULL;
+        if (missing) snprintf(e->values_problem, sizeof e->values_problem, "block %d does not show %s", e->layers[l], missing);
+    }
+    const char *missing = !e->readout.final_seen                                  ? "the stream before the final norm (l_out)"
+                          : !e->readout.complete                                  ? "an RMS norm and a product before the logits"
+                          : gguf_find_tensor(e->gguf, e->readout.weight) < 0      ? "the output weight in the file"
+                          : gguf_find_tensor(e->gguf, e->readout.norm) < 0        ? "the final norm in the file"
+                          : e->values_problem[0]                                  ? "what attention carries"
+                                                                                  : NULL;
+    if (missing) snprintf(e->readout_problem, sizeof e->readout_problem, "the graph does not show %s", missing);
+}
+
 static hw_err run_probe(llama_engine *e, probe *p, hw_error *err) {
     int32_t ids[PROBE_TOKENS];
     int32_t bos = llama_vocab_bos(e->vocab);
@@ -609,6 +926,7 @@ static hw_err probe_model(llama_engine *e, hw_error *err) {
         e->info.row_error = p.row_error;
         if (p.heads) e->info.n_heads = (int32_t)p.heads;
         judge_probe(e, &p);
+        judge_stream(e);
     }
     free(p.seen);
     return rc;
@@ -624,6 +942,15 @@ static hw_err check_params(hw_model_params *p, hw_error *err) {
     return HW_OK;
 }
 
+static hw_err make_stream_room(llama_engine *e, size_t n_blocks, hw_error *err) {
+    size_t rows = (size_t)e->params.n_ubatch, row_bytes = (size_t)e->info.n_embd * sizeof(float);
+    e->graphs = hw__alloc(n_blocks, sizeof *e->graphs);
+    float **buffers[] = {&e->track.mixed_rows, &e->track.before, &e->track.added, &e->track.final_rows};
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        if (!(*buffers[i] = hw__alloc(rows, row_bytes))) return hw__fail_memory(err, "rows of the stream", rows, row_bytes);
+    return e->graphs ? HW_OK : hw__fail_memory(err, "the layer list", n_blocks, sizeof *e->graphs);
+}
+
 static hw_err open_engine(llama_engine *e, const char *path, hw_error *err) {
     hw_err rc = check_params(&e->params, err);
     if (rc != HW_OK || (rc = check_file(e, path, err)) != HW_OK || (rc = load(e, path, err)) != HW_OK) return rc;
@@ -634,6 +961,7 @@ static hw_err open_engine(llama_engine *e, const char *path, hw_error *err) {
     e->batch = llama_batch_init(e->params.n_ubatch, 0, 1);
     if (!e->layers || !e->layer_of || !e->batch.token) return hw__fail_memory(err, "the layer list", n_blocks, sizeof(int32_t));
     fill_info(e, path);
+    if ((rc = make_stream_room(e, n_blocks, err)) != HW_OK) return rc;
     if (e->info.n_vocab < 2) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: has no vocabulary", path);
     return probe_model(e, err);
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const hw__method *const methods[] = {
-    &hw__method_rollout,
+    &hw__method_rollout, &hw__method_contribution, &hw__method_logit, &hw__method_attention, &hw__method_uniform, &hw__method_random,
 };
 enum { N_METHODS = sizeof methods / sizeof *methods };
 
@@ -40,6 +40,23 @@ static hw_err check_params(const hw_method_params *p, hw_error *err) {
     if ((unsigned)p->row > HW_ROW_OWN || (unsigned)p->direction > HW_DIRECTION_OUTPUT || (unsigned)p->columns > HW_COLUMNS_ALL)
         return hw__fail(err, HW_ERR_ARGUMENT, "row %d, direction %d, columns %d: not values of their enums", (int)p->row,
                         (int)p->direction, (int)p->columns);
+    if ((unsigned)p->measure > HW_MEASURE_PROXIMITY2) return hw__fail(err, HW_ERR_ARGUMENT, "measure %d: there is none", (int)p->measure);
+    return HW_OK;
+}
+
+uint32_t hw_method_signals(const char *name, const hw_method_params *params) {
+    const hw__method *method = find(name);
+    hw_method_params defaults = hw_method_params_default();
+    return method && method->signals ? method->signals(params ? params : &defaults) : 0;
+}
+
+static hw_err check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p, hw_error *err) {
+    uint32_t needed = method->signals ? method->signals(p) : 0;
+    for (int i = 0; i < HW_N_SIGNALS; i++)
+        if (needed & 1u << i && !hw_trace_has(trace, (hw_signal)i))
+            return hw__fail(err, HW_ERR_UNSUPPORTED,
+                            "method %s needs the signal \"%s\", which this trace does not hold: run the model with that method asked for",
+                            method->info.name, hw_signal_name((hw_signal)i));
     return HW_OK;
 }
 
@@ -50,6 +67,7 @@ hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name,
     const hw_method_params *p = params ? params : &defaults;
     hw_err rc = check_params(p, err);
     if (rc != HW_OK) return rc;
+    if ((rc = check_signals(trace, method, p, err)) != HW_OK) return rc;
     hw_attribution *a;
     rc = hw__attribution_new(&a, trace->run, method->info.name, p, method->layered ? trace->n_layers : 1, err);
     if (rc != HW_OK) return rc;
@@ -79,4 +97,16 @@ hw_err hw__method_progress(const hw_method_params *p, size_t done, size_t total,
     if (p->progress) p->progress(p->ctx, HW_STAGE_EXPLAIN, done, total);
     if (p->stop && p->stop(p->ctx)) return hw__fail(err, HW_ERR_CANCELLED, "stopped at layer %zu of %zu", done, total);
     return HW_OK;
+}
+
+void hw__method_put(hw_attribution *a, size_t i, size_t l, const double *of, size_t n, double *sum) {
+    double outside = 0;
+    memset(sum, 0, a->n_columns * sizeof *sum);
+    for (size_t t = 0; t < n; t++) {
+        ptrdiff_t column = hw__column_of(a, t);
+        *(column >= 0 ? &sum[column] : &outside) += of[t];
+    }
+    float *to = a->values + i * a->n_columns * a->n_layers + l;
+    for (size_t k = 0; k < a->n_columns; k++) to[k * a->n_layers] = (float)sum[k];
+    a->outside[i * a->n_layers + l] = (float)outside;
 }

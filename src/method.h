@@ -12,11 +12,14 @@
 typedef struct hw__method {
     hw_method_info info;
     bool layered; /* M has the trace's L layers; else 1 */
+    /* Signals that the trace must hold, 1u << hw_signal or-ed; NULL: attention rows are enough. */
+    uint32_t (*signals)(const hw_method_params *p);
     /* Fills a->values and a->outside, which are zero. `p` is validated. */
     hw_err (*run)(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err);
 } hw__method;
 
-extern const hw__method hw__method_rollout;
+extern const hw__method hw__method_rollout, hw__method_attention, hw__method_contribution, hw__method_logit, hw__method_uniform,
+    hw__method_random;
 
 /* Query row that explains row i of M: the row that chose the token (predictor) or the token's own. Where a run has no
  * completion, row i itself. */
@@ -24,6 +27,9 @@ size_t hw__query_row(const hw_attribution *a, size_t i);
 
 /* Column of M that token `t` belongs to, -1 for none (shown as `outside`). */
 ptrdiff_t hw__column_of(const hw_attribution *a, size_t t);
+
+/* M[i,:,l] and outside[i,l] from one number per token: of [n], the columns that the row sees. `sum` [n_columns] is scratch. */
+void hw__method_put(hw_attribution *a, size_t i, size_t l, const double *of, size_t n, double *sum);
 
 /* Reports layer `done` of `total`; HW_ERR_CANCELLED where the caller wants to stop. */
 hw_err hw__method_progress(const hw_method_params *p, size_t done, size_t total, hw_error *err);

@@ -151,23 +151,6 @@ static void push_layer(double *next, const double *v, size_t n_rows, double *w, 
     }
 }
 
-/* M[i,:,l] and outside[i,l] from mass on tokens v [T]. */
-static void put_tokens(hw_attribution *a, size_t i, size_t l, const double *v, double *sum) {
-    double outside = 0;
-    memset(sum, 0, a->n_columns * sizeof *sum);
-    for (size_t t = 0; t < a->run->n_tokens; t++) {
-        ptrdiff_t column = hw__column_of(a, t);
-        if (column >= 0) {
-            sum[column] += v[t];
-        } else {
-            outside += v[t];
-        }
-    }
-    float *to = a->values + i * a->n_columns * a->n_layers + l;
-    for (size_t k = 0; k < a->n_columns; k++) to[k * a->n_layers] = (float)sum[k];
-    a->outside[i * a->n_layers + l] = (float)outside;
-}
-
 static hw_err run_output(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
     size_t n_tokens = a->run->n_tokens, cells;
     if (!hw__mul(&cells, a->n_rows, n_tokens)) return hw__fail_memory(err, "rollout", a->n_rows, n_tokens);
@@ -180,7 +163,7 @@ static hw_err run_output(hw_attribution *a, const hw_trace *trace, const hw_meth
         double *done = next;
         next = v;
         v = done;
-        for (size_t i = 0; i < a->n_rows; i++) put_tokens(a, i, l, v + i * n_tokens, sum);
+        for (size_t i = 0; i < a->n_rows; i++) hw__method_put(a, i, l, v + i * n_tokens, n_tokens, sum);
         rc = hw__method_progress(p, trace->n_layers - l, trace->n_layers, err);
     }
     free(v);

@@ -1,6 +1,7 @@
 /* select.c - completion tokens named by index, range or text. */
 #include "error.h"
 #include "run.h"
+#include "utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,23 +17,16 @@ typedef struct span {
 static hw_token token_at(const span *s, size_t i) { return hw_run_token(s->run, s->first + i); }
 
 static hw_err fail_listing(const span *s, const char *select, const char *why, hw_error *err) {
-    char list[700] = "";
+    char list[700] = "", text[28], asked[64];
     size_t at = 0, shown = 0;
-    for (; shown < s->n && at + 80 < sizeof list; shown++) {
+    for (; shown < s->n && at + 64 < sizeof list; shown++) {
         hw_token t = token_at(s, shown);
-        at += (size_t)snprintf(list + at, sizeof list - at, "%s%zu:\"", shown ? ", " : "", shown);
-        for (size_t b = 0; b < t.n_bytes && b < 24 && at + 8 < sizeof list; b++) {
-            unsigned char c = (unsigned char)t.bytes[b];
-            if (c == '\n') {
-                at += (size_t)snprintf(list + at, sizeof list - at, "\\n");
-            } else {
-                list[at++] = c < 0x20 || c == 0x7f ? '?' : (char)c;
-            }
-        }
-        list[at++] = '"';
-        list[at] = 0;
+        bool newline = t.n_bytes == 1 && t.bytes[0] == '\n';
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%zu:\"%s\"", shown ? ", " : "", shown,
+                               newline ? "\\n" : hw__utf8_line(text, sizeof text, t.bytes, t.n_bytes));
     }
-    return hw__fail(err, HW_ERR_ARGUMENT, "token \"%.60s\" %s; the completion's tokens are %s%s", select, why, list, shown < s->n ? ", ..." : "");
+    return hw__fail(err, HW_ERR_ARGUMENT, "token \"%s\" %s; the completion's tokens are %s%s",
+                    hw__utf8_line(asked, sizeof asked, select, strlen(select)), why, list, shown < s->n ? ", ..." : "");
 }
 
 /* A whole number, negative ones counted from the end. False where `text` [n] is none. */

@@ -37,6 +37,8 @@ void hw_trace_free(hw_trace *trace) {
     if (!trace) return;
     for (size_t l = 0; trace->rows && l < trace->n_layers; l++) free(trace->rows[l]);
     free(trace->rows);
+    for (int i = 0; i < HW_N_SIGNALS; i++) free(trace->signals.values[i]);
+    free(trace->signals.balance);
     hw__run_release(trace->run);
     free(trace);
 }
@@ -53,4 +55,30 @@ float *hw__trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n) {
 const float *hw_trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n) {
     assert(q < trace->run->n_tokens);
     return hw__trace_row(trace, l, q, n);
+}
+
+hw_err hw__trace_add_signals(hw_trace *trace, uint32_t wanted, size_t n_rows, size_t n_tokens, hw_error *err) {
+    hw__signals *s = &trace->signals;
+    s->n_rows = n_rows;
+    s->n_tokens = n_tokens;
+    for (int i = 0; i < HW_N_SIGNALS; i++) {
+        size_t floats;
+        if (!(wanted & 1u << i)) continue;
+        if (!hw__mul(&floats, trace->n_layers * n_tokens, i == HW_SIGNAL_RESIDUAL ? 1 : n_rows)) floats = SIZE_MAX;
+        s->values[i] = hw__alloc(floats, sizeof(float));
+        if (!s->values[i]) return hw__fail_memory(err, hw_signal_name((hw_signal)i), floats, sizeof(float));
+    }
+    if (wanted & 1u << HW_SIGNAL_LOGIT && !(s->balance = hw__alloc(n_rows, sizeof *s->balance)))
+        return hw__fail_memory(err, "the logit balance", n_rows, sizeof *s->balance);
+    return HW_OK;
+}
+
+float *hw__trace_signal(const hw_trace *trace, hw_signal signal, size_t l, size_t r) {
+    const hw__signals *s = &trace->signals;
+    assert(s->values[signal] && signal != HW_SIGNAL_RESIDUAL && l < trace->n_layers && r < s->n_rows);
+    return s->values[signal] + (l * s->n_rows + r) * s->n_tokens;
+}
+
+bool hw_trace_has(const hw_trace *trace, hw_signal signal) {
+    return (unsigned)signal < HW_N_SIGNALS && trace->signals.values[signal] != NULL;
 }

@@ -9,8 +9,16 @@
 
 #include "run.h"
 
+/* Signals of one trace, see hw_signal. Arrays are NULL for what was not captured. */
+typedef struct hw__signals {
+    float *values[HW_N_SIGNALS]; /* [L, n_rows, n_tokens]; HW_SIGNAL_RESIDUAL [L, n_tokens] */
+    hw_balance *balance;         /* [n_rows], with HW_SIGNAL_LOGIT */
+    size_t n_rows, n_tokens;     /* room, at least n + 1 and T; row r is query row m - 1 + r */
+} hw__signals;
+
 struct hw_trace {
     hw_run *run;
+    hw__signals signals;
     float **rows;    /* [L] arrays of hw__trace_layer_size() floats */
     size_t n_layers; /* L */
     size_t room;     /* tokens that the arrays have room for; may be more than the run has */
@@ -25,5 +33,11 @@ bool hw__trace_layer_size(size_t *out, size_t n_tokens, bool causal);
 
 /* Where row q of layer l begins, and how many weights it has. */
 float *hw__trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n);
+
+/* Room for the signals of `wanted` (1u << hw_signal, or-ed): n_rows x n_tokens a layer. */
+hw_err hw__trace_add_signals(hw_trace *trace, uint32_t wanted, size_t n_rows, size_t n_tokens, hw_error *err);
+
+/* Row r (query row m - 1 + r) of layer l of a signal other than `residual`: [n_tokens]. */
+float *hw__trace_signal(const hw_trace *trace, hw_signal signal, size_t l, size_t r);
 
 #endif

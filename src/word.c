@@ -16,6 +16,8 @@ static const char *const fuse_words[] = {"mean", "max", "min"};
 static const char *const row_words[] = {"predictor", "own"};
 static const char *const direction_words[] = {"input", "output"};
 static const char *const columns_words[] = {"prompt", "all"};
+static const char *const measure_words[] = {"projection", "norm", "proximity1", "proximity2"};
+static const char *const signal_words[] = {"projection", "norm", "proximity1", "proximity2", "logit", "residual"};
 static const char *const role_words[] = {"prompt", "completion", "special", "template"};
 static const char *const stop_words[] = {"length", "end", "given", "cancelled"};
 
@@ -46,11 +48,14 @@ WORDS(fuse)
 WORDS(row)
 WORDS(direction)
 WORDS(columns)
+WORDS(measure)
+WORDS(signal)
 WORDS(role)
 WORDS(stop)
 PARSER(hw_, fuse)
 PARSER(hw_, row)
 PARSER(hw_, direction)
 PARSER(hw_, columns)
+PARSER(hw_, measure)
 PARSER(hw__, role) /* only files carry these two: read back, never typed */
 PARSER(hw__, stop)

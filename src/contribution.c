@@ -1,0 +1,143 @@
+/* contribution.c - see contribution.h for the equations. */
+#include "contribution.h"
+
+#include "matrix.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK = 256 }; /* columns whose vectors are built at once */
+
+hw_err hw__contribution_room_new(hw__contribution_room *room, size_t n_rows, size_t n_embd, size_t n_heads, size_t head_size,
+                                 size_t n_tokens, hw_error *err) {
+    size_t width = n_heads * head_size;
+    *room = (hw__contribution_room){
+        .direction = hw__alloc(n_rows, n_embd * sizeof(float)),
+        .carried = hw__alloc(n_rows, width * sizeof(float)),
+        .query = hw__alloc(n_rows, width * sizeof(float)),
+        .met = hw__alloc(n_rows * n_heads, n_tokens * sizeof(float)),
+        .scaled = hw__alloc(BLOCK, width * sizeof(float)),
+        .vectors = hw__alloc(BLOCK, n_embd * sizeof(float)),
+    };
+    if (room->direction && room->carried && room->query && room->met && room->scaled && room->vectors) return HW_OK;
+    hw__contribution_room_free(room);
+    return hw__fail_memory(err, "contributions", n_rows * n_heads, n_tokens * sizeof(float));
+}
+
+void hw__contribution_room_free(hw__contribution_room *room) {
+    free(room->direction);
+    free(room->carried);
+    free(room->query);
+    free(room->met);
+    free(room->scaled);
+    free(room->vectors);
+    *room = (hw__contribution_room){0};
+}
+
+double hw__row_scale(const hw__row *row, const hw__values *values, size_t n_embd) {
+    if (!values->gain) return values->scale;
+    double sum = 0;
+    for (size_t d = 0; d < n_embd; d++) sum += (double)row->mixed[d] * row->mixed[d];
+    return values->scale / sqrt(sum / (double)n_embd + values->eps);
+}
+
+/* z <- gain s z: the direction as it meets the output projection. */
+static void carry_through_norm(float *z, const hw__row *row, const hw__values *values, size_t n_embd) {
+    double scale = hw__row_scale(row, values, n_embd);
+    for (size_t d = 0; d < n_embd; d++) z[d] = (float)(z[d] * scale * (values->gain ? values->gain[d] : 1));
+}
+
+/* query [n * group, d] of one KV head: the carried directions of the query heads that it serves. */
+static void gather_heads(float *query, const float *carried, size_t n, size_t kv, size_t group, const hw__values *v) {
+    size_t d = v->head_size, width = v->n_heads * d;
+    for (size_t i = 0; i < n; i++) memcpy(query + i * group * d, carried + i * width + kv * group * d, group * d * sizeof *query);
+}
+
+void hw__contribution_linear(float *const *out, const hw__row *rows, size_t n, float *z, const hw__values *values, size_t n_embd,
+                             const hw__contribution_room *room) {
+    size_t group = values->n_heads / values->n_heads_kv, d = values->head_size, T = values->n_tokens;
+    for (size_t i = 0; i < n; i++) {
+        carry_through_norm(z + i * n_embd, &rows[i], values, n_embd);
+        if (out[i]) memset(out[i], 0, rows[i].n_keys * sizeof(float));
+    }
+    hw__matmul(room->carried, z, values->wo, n, n_embd, values->n_heads * d);
+    for (size_t kv = 0; kv < values->n_heads_kv; kv++) {
+        gather_heads(room->query, room->carried, n, kv, group, values);
+        hw__matmul(room->met, room->query, values->v + kv * d * T, n * group, d, T);
+        for (size_t i = 0; i < n; i++) {
+            for (size_t h = 0; out[i] && h < group; h++) {
+                const float *met = room->met + (i * group + h) * T, *attn = rows[i].heads + (kv * group + h) * rows[i].stride;
+                for (size_t k = 0; k < rows[i].n_keys; k++) out[i][k] += attn[k] * met[k];
+            }
+        }
+    }
+}
+
+/* vectors [n, D] <- W_O (A v) of columns first..first+n-1, before gain and scale. */
+static void build_vectors(size_t first, size_t n, const hw__row *row, const hw__values *v, size_t n_embd, const hw__contribution_room *room) {
+    size_t d = v->head_size, width = v->n_heads * d, group = v->n_heads / v->n_heads_kv;
+    for (size_t h = 0; h < v->n_heads; h++) {
+        const float *attn = row->heads + h * row->stride + first, *value = v->v + h / group * d * v->n_tokens + first;
+        for (size_t c = 0; c < d; c++)
+            for (size_t k = 0; k < n; k++) room->scaled[k * width + h * d + c] = attn[k] * value[c * v->n_tokens + k];
+    }
+    hw__matmul_bt(room->vectors, room->scaled, v->wo, n, width, n_embd);
+}
+
+typedef struct lengths {
+    double one, two; /* |y|_1, |y|_2 */
+} lengths;
+
+/* Lengths of y - T and of T's attention part for one column; `own`: T holds the residual x too. */
+static void measure(lengths *left, double *norm, const float *vector, double scale, bool own, const hw__row *row, const float *gain,
+                    size_t n_embd) {
+    double one = 0, two = 0, squares = 0;
+    for (size_t d = 0; d < n_embd; d++) {
+        double t = vector[d] * scale * (gain ? gain[d] : 1);
+        squares += t * t;
+        double rest = (double)row->added[d] - t + (own ? 0 : row->before[d]);
+        one += fabs(rest);
+        two += rest * rest;
+    }
+    *left = (lengths){one, sqrt(two)};
+    *norm = sqrt(squares);
+}
+
+static lengths stream_lengths(const hw__row *row, size_t n_embd) {
+    double one = 0, two = 0;
+    for (size_t d = 0; d < n_embd; d++) {
+        double y = (double)row->before[d] + row->added[d];
+        one += fabs(y);
+        two += y * y;
+    }
+    return (lengths){one, sqrt(two)};
+}
+
+static void scale_to_one(float *values, size_t n) {
+    double sum = 0;
+    for (size_t k = 0; values && k < n; k++) sum += values[k];
+    for (size_t k = 0; values && sum > 0 && k < n; k++) values[k] = (float)(values[k] / sum);
+}
+
+void hw__contribution_vectors(float *norm, float *proximity1, float *proximity2, const hw__row *row, const hw__values *values,
+                              size_t n_embd, const hw__contribution_room *room) {
+    lengths y = stream_lengths(row, n_embd);
+    double scale = hw__row_scale(row, values, n_embd);
+    for (size_t first = 0; first < row->n_keys; first += BLOCK) {
+        size_t n = row->n_keys - first < BLOCK ? row->n_keys - first : BLOCK;
+        build_vectors(first, n, row, values, n_embd, room);
+        for (size_t i = 0; i < n; i++) {
+            size_t k = first + i;
+            lengths left;
+            double length;
+            measure(&left, &length, room->vectors + i * n_embd, scale, k + 1 == row->n_keys, row, values->gain, n_embd);
+            if (norm) norm[k] = (float)length;
+            if (proximity1) proximity1[k] = (float)fmax(0, y.one - left.one);
+            if (proximity2) proximity2[k] = (float)fmax(0, y.two - left.two);
+        }
+    }
+    scale_to_one(norm, row->n_keys);
+    scale_to_one(proximity1, row->n_keys);
+    scale_to_one(proximity2, row->n_keys);
+}

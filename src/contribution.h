@@ -1,0 +1,59 @@
+/*
+ * contribution.h - what attention adds to the stream, split by the token it comes from. Pure functions over arrays.
+ *
+ * In one layer the attention of query row q adds, from column k, the vector (Kobayashi et al. 2020, arXiv 2004.10102; ALTI:
+ * Ferrando et al. 2022, arXiv 2203.04212)
+ *
+ *     T[q,k] = Σ_h A[h,q,k] f[h,k]  (+ x[q] if k = q)        f[h,k] = gain s_q W_O[:,h] v[h,k]
+ *
+ * and y[q] = Σ_k T[q,k] (+ bias) is the stream after it. Four measures make one number of each vector:
+ *
+ *     projection   <T, y> / |y|²                     signed; sums to 1 less the bias share
+ *     norm         |T - residual|_2                  attention only; scaled to sum 1
+ *     proximity    max(0, |y|_p - |y - T|_p)         p = 1, 2; scaled to sum 1
+ *     logit        <T - residual, z>                 z: direction of the emitted token in the final stream
+ *
+ * Projection and logit are products with one direction per row, so they need no vector per pair: the direction is
+ * carried back through W_O once, then meets the values. The others build every vector: n D H d multiplications a row.
+ */
+#ifndef HW_CONTRIBUTION_H
+#define HW_CONTRIBUTION_H
+
+#include "engine.h"
+
+/* One layer's view of a query row. */
+typedef struct hw__row {
+    const float *heads;  /* [H, stride] softmax weights, columns 0..n_keys-1 */
+    size_t stride;       /* floats from head to head */
+    size_t n_keys;       /* q + 1 */
+    const float *before; /* [D] x */
+    const float *added;  /* [D] a */
+    const float *mixed;  /* [D] o, for the post-norm's rms */
+} hw__row;
+
+/* Scratch for n rows of a layer; made once, used for every layer. */
+typedef struct hw__contribution_room {
+    float *direction; /* [n, D] */
+    float *carried;   /* [n, H d] */
+    float *met;       /* [n max(H/H_kv), T] */
+    float *query;     /* [n, (H/H_kv) d] */
+    float *scaled;    /* [BLOCK, H d] values weighted by attention, for the vector measures */
+    float *vectors;   /* [BLOCK, D] */
+} hw__contribution_room;
+hw_err hw__contribution_room_new(hw__contribution_room *room, size_t n_rows, size_t n_embd, size_t n_heads, size_t head_size,
+                                 size_t n_tokens, hw_error *err);
+void hw__contribution_room_free(hw__contribution_room *room);
+
+/* Attention's part of <T[q,k], z> for rows [n] with directions z [n, D] (overwritten): out[i] is [T], columns from
+ * row i's n_keys on untouched. A NULL out[i] leaves row i out. */
+void hw__contribution_linear(float *const *out, const hw__row *rows, size_t n, float *z, const hw__values *values, size_t n_embd,
+                             const hw__contribution_room *room);
+
+/* norm, proximity p=1 and p=2 of one row, each [T] or NULL, scaled to sum to 1 over the row's columns. */
+void hw__contribution_vectors(float *norm, float *proximity1, float *proximity2, const hw__row *row, const hw__values *values,
+                              size_t n_embd, const hw__contribution_room *room);
+
+/* scale * (1/rms(o) after a post-norm): the factor s_q of a row. */
+double hw__row_scale(const hw__row *row, const hw__values *values, size_t n_embd);
+
+#endif

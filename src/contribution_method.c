@@ -1,0 +1,85 @@
+/*
+ * contribution_method.c - methods `contribution` and `logit`: M read from signals that the run captured.
+ *
+ * The signals hold one number per layer, row of interest and column; here they are only picked and grouped. Every
+ * number is of one layer alone ("direct"): the mean over layers is the explanation, nothing is composed.
+ */
+#include "error.h"
+#include "method.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Copies a signal's rows into M: row i of M is row query(i) - (m - 1) of the signal. */
+static hw_err put_signal(hw_attribution *a, const hw_trace *trace, hw_signal signal, const hw_method_params *p, hw_error *err) {
+    size_t n_tokens = a->run->n_tokens, base = a->run->n_prompt - 1;
+    if (hw_run_n_completion(a->run) == 0) return hw__fail(err, HW_ERR_UNSUPPORTED, "the run has no completion to explain");
+    double *of = hw__alloc(n_tokens, sizeof *of), *sum = hw__alloc(a->n_columns, sizeof *sum);
+    hw_err rc = of && sum ? HW_OK : hw__fail_memory(err, "an attribution's row", n_tokens, sizeof *of);
+    for (size_t l = 0; rc == HW_OK && l < trace->n_layers; l++) {
+        for (size_t i = 0; i < a->n_rows; i++) {
+            size_t q = hw__query_row(a, i);
+            const float *row = hw__trace_signal(trace, signal, l, q - base);
+            for (size_t k = 0; k <= q; k++) of[k] = row[k];
+            hw__method_put(a, i, l, of, q + 1, sum);
+        }
+        rc = hw__method_progress(p, l + 1, trace->n_layers, err);
+    }
+    free(of);
+    free(sum);
+    return rc;
+}
+
+/* Measures and signals are listed in the same order. */
+static hw_signal signal_of(hw_measure measure) { return (hw_signal)measure; }
+
+static uint32_t contribution_signals(const hw_method_params *p) { return 1u << signal_of(p->measure); }
+
+static hw_err run_contribution(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+    return put_signal(a, trace, signal_of(p->measure), p, err);
+}
+
+static uint32_t logit_signals(const hw_method_params *p) {
+    (void)p;
+    return 1u << HW_SIGNAL_LOGIT;
+}
+
+static hw_err run_logit(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+    a->params.row = HW_ROW_PREDICTOR; /* only the predictor row chose the token */
+    hw_err rc = put_signal(a, trace, HW_SIGNAL_LOGIT, p, err);
+    if (rc != HW_OK) return rc;
+    a->balance = hw__alloc(a->n_rows, sizeof *a->balance);
+    if (!a->balance) return hw__fail_memory(err, "the logit balance", a->n_rows, sizeof *a->balance);
+    memcpy(a->balance, trace->signals.balance, a->n_rows * sizeof *a->balance);
+    return HW_OK;
+}
+
+const hw__method hw__method_contribution = {
+    .info =
+        {
+            .name = "contribution",
+            .summary = "how much of the stream after each layer's attention comes from each token",
+            .needs = "values, output projection and stream of the rows of interest (not: attention alone)",
+            .cost = "no extra pass; about one query-key product a layer and completion token",
+            .reference = "Kobayashi et al. 2020, arXiv 2004.10102; Ferrando et al. 2022, arXiv 2203.04212",
+            .blind = "what MLPs do with it, information carried over several layers, which token was chosen",
+        },
+    .layered = true,
+    .signals = contribution_signals,
+    .run = run_contribution,
+};
+
+const hw__method hw__method_logit = {
+    .info =
+        {
+            .name = "logit",
+            .summary = "direct effect of attention to each token on the logit of the chosen token, in nats",
+            .needs = "as contribution, and the final norm and output weights",
+            .cost = "as contribution; one row of the output weights a completion token",
+            .reference = "Elhage et al. 2021, transformer-circuits framework, direct logit attribution",
+            .blind = "effects that pass through later layers and MLPs; see its balance for how large they are",
+        },
+    .layered = true,
+    .signals = logit_signals,
+    .run = run_logit,
+};

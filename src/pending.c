@@ -1,0 +1,252 @@
+/* pending.c - keeps rows, then turns them into signals a layer at a time. */
+#include "pending.h"
+
+#include "contribution.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Memory that waiting heads may take. */
+static const size_t ROOM_BYTES = (size_t)64 << 20;
+
+static const uint32_t NEEDS_READOUT = 1u << HW_SIGNAL_LOGIT;
+
+static hw_err check_engine(const hw_model_info *info, uint32_t wanted, hw_error *err) {
+    if (info->values_problem[0])
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot show what attention carries: %s", info->path, info->values_problem);
+    if (wanted & NEEDS_READOUT && info->readout_problem[0])
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot show how logits arise: %s", info->path, info->readout_problem);
+    return HW_OK;
+}
+
+hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info, size_t n_tokens, hw_error *err) {
+    *p = (hw__pending){.trace = trace, .wanted = wanted};
+    if (!wanted) return HW_OK;
+    hw_err rc = check_engine(info, wanted, err);
+    if (rc != HW_OK) return rc;
+    p->n_keys = n_tokens;
+    p->n_embd = (size_t)info->n_embd;
+    p->n_heads = (size_t)info->n_heads;
+    p->first = trace->run->n_prompt - 1;
+    size_t row = p->n_heads * p->n_keys, all = trace->n_layers * row * sizeof(float), rows = n_tokens - p->first;
+    p->room = ROOM_BYTES / all;
+    if (p->room < 1) p->room = 1;
+    if (p->room > HW__MAX_LOGITS) p->room = HW__MAX_LOGITS;
+    if (p->room > rows) p->room = rows;
+    size_t stream = trace->n_layers * p->room;
+    p->heads = hw__alloc(stream, row * sizeof(float));
+    p->before = hw__alloc(stream, p->n_embd * sizeof(float));
+    p->added = hw__alloc(stream, p->n_embd * sizeof(float));
+    p->mixed = hw__alloc(stream, p->n_embd * sizeof(float));
+    p->final = hw__alloc(p->room, p->n_embd * sizeof(float));
+    p->logit = hw__alloc(p->room, sizeof *p->logit);
+    if (!p->heads || !p->before || !p->added || !p->mixed || !p->final || !p->logit)
+        return hw__fail_memory(err, "rows to explain", stream, (row + 3 * p->n_embd) * sizeof(float));
+    return hw__trace_add_signals(trace, wanted, rows, n_tokens, err);
+}
+
+void hw__pending_free(hw__pending *p) {
+    free(p->heads);
+    free(p->before);
+    free(p->added);
+    free(p->mixed);
+    free(p->final);
+    free(p->logit);
+    *p = (hw__pending){0};
+}
+
+/* Slot of absolute row q, or -1 for one that is not of interest. */
+static ptrdiff_t slot_of(const hw__pending *p, size_t q) {
+    return q < p->first || q - p->first >= p->room ? -1 : (ptrdiff_t)(q - p->first);
+}
+
+static float *heads_at(const hw__pending *p, size_t layer, size_t slot) {
+    return p->heads + (layer * p->room + slot) * p->n_heads * p->n_keys;
+}
+
+static float *stream_at(const hw__pending *p, float *of, size_t layer, size_t slot) {
+    return of + (layer * p->room + slot) * p->n_embd;
+}
+
+hw_err hw__pending_heads(hw__pending *p, size_t layer, const hw__heads *h, hw_error *err) {
+    if (!p->wanted) return HW_OK;
+    if (h->n_heads != p->n_heads)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "layer %zu has %zu heads, the first %zu: values are read for equal ones only", layer,
+                        h->n_heads, p->n_heads);
+    for (size_t i = 0; i < h->n_rows; i++) {
+        size_t q = h->q0 + i;
+        ptrdiff_t slot = slot_of(p, q);
+        if (slot < 0) continue;
+        for (size_t head = 0; head < h->n_heads; head++)
+            memcpy(heads_at(p, layer, (size_t)slot) + head * p->n_keys, h->attn + head * h->head_stride + i * h->row_stride,
+                   (q + 1) * sizeof(float));
+        if ((size_t)slot >= p->n) p->n = (size_t)slot + 1;
+    }
+    return HW_OK;
+}
+
+static double length(const float *v, size_t n) {
+    double sum = 0;
+    for (size_t d = 0; d < n; d++) sum += (double)v[d] * v[d];
+    return sqrt(sum);
+}
+
+hw_err hw__pending_stream(hw__pending *p, size_t layer, const hw__stream *s, hw_error *err) {
+    (void)err;
+    float *residual = p->trace->signals.values[HW_SIGNAL_RESIDUAL];
+    for (size_t i = 0; i < s->n_rows; i++) {
+        const float *before = s->before + i * p->n_embd, *added = s->added + i * p->n_embd;
+        if (residual) {
+            double a = length(added, p->n_embd), x = length(before, p->n_embd);
+            residual[layer * p->trace->signals.n_tokens + s->q0 + i] = (float)(a + x > 0 ? a / (a + x) : 0);
+        }
+        ptrdiff_t slot = slot_of(p, s->q0 + i);
+        if (slot < 0) continue;
+        size_t bytes = p->n_embd * sizeof(float);
+        memcpy(stream_at(p, p->before, layer, (size_t)slot), before, bytes);
+        memcpy(stream_at(p, p->added, layer, (size_t)slot), added, bytes);
+        memcpy(stream_at(p, p->mixed, layer, (size_t)slot), s->mixed + i * p->n_embd, bytes);
+    }
+    return HW_OK;
+}
+
+hw_err hw__pending_final(hw__pending *p, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
+    (void)err;
+    for (size_t i = 0; i < n_rows; i++) {
+        ptrdiff_t slot = slot_of(p, q0 + i);
+        if (slot >= 0) memcpy(p->final + (size_t)slot * p->n_embd, rows + i * p->n_embd, p->n_embd * sizeof(float));
+    }
+    return HW_OK;
+}
+
+void hw__pending_logit(hw__pending *p, size_t q, double logit) {
+    ptrdiff_t slot = p->wanted ? slot_of(p, q) : -1;
+    if (slot >= 0) p->logit[slot] = logit;
+}
+
+/* ------------------------------------------------------------------ waiting rows to signals */
+
+static double dot(const float *a, const float *b, size_t n) {
+    double sum = 0;
+    for (size_t d = 0; d < n; d++) sum += (double)a[d] * b[d];
+    return sum;
+}
+
+static hw__row row_at(const hw__pending *p, size_t layer, size_t slot) {
+    return (hw__row){
+        .heads = heads_at(p, layer, slot),
+        .stride = p->n_keys,
+        .n_keys = p->first + slot + 1,
+        .before = stream_at(p, p->before, layer, slot),
+        .added = stream_at(p, p->added, layer, slot),
+        .mixed = stream_at(p, p->mixed, layer, slot),
+    };
+}
+
+/* Row of the trace's signals that a slot goes to. */
+static size_t signal_row(const hw__pending *p, size_t slot) { return p->first + slot - (p->trace->run->n_prompt - 1); }
+
+/* z <- y / |y|^2; the residual's own share goes to column q afterwards. */
+static void projection(hw__pending *p, size_t layer, const hw__row *rows, const hw__values *values, const hw__contribution_room *room) {
+    float *out[HW__MAX_LOGITS];
+    double own[HW__MAX_LOGITS];
+    for (size_t i = 0; i < p->n; i++) {
+        float *z = room->direction + i * p->n_embd;
+        double squares = 0;
+        for (size_t d = 0; d < p->n_embd; d++) z[d] = rows[i].before[d] + rows[i].added[d];
+        squares = dot(z, z, p->n_embd);
+        own[i] = squares > 0 ? dot(rows[i].before, z, p->n_embd) / squares : 0;
+        for (size_t d = 0; d < p->n_embd; d++) z[d] = squares > 0 ? (float)(z[d] / squares) : 0;
+        out[i] = hw__trace_signal(p->trace, HW_SIGNAL_PROJECTION, layer, signal_row(p, i));
+    }
+    hw__contribution_linear(out, rows, p->n, room->direction, values, p->n_embd, room);
+    for (size_t i = 0; i < p->n; i++) out[i][rows[i].n_keys - 1] += (float)own[i];
+}
+
+static void vectors(hw__pending *p, size_t layer, const hw__row *rows, const hw__values *values, const hw__contribution_room *room) {
+    static const hw_signal list[3] = {HW_SIGNAL_NORM, HW_SIGNAL_PROXIMITY1, HW_SIGNAL_PROXIMITY2};
+    for (size_t i = 0; i < p->n; i++) {
+        float *out[3];
+        for (int s = 0; s < 3; s++)
+            out[s] = p->wanted & 1u << list[s] ? hw__trace_signal(p->trace, list[s], layer, signal_row(p, i)) : NULL;
+        hw__contribution_vectors(out[0], out[1], out[2], &rows[i], values, p->n_embd, room);
+    }
+}
+
+/* Directions of the tokens that the rows chose, over the rms of their final stream: z [n, D]. False in chosen[i] for the run's
+ * last row, which chose none. */
+static hw_err read_directions(const hw__pending *p, float *z, bool *chosen, hw__engine *engine, hw_error *err) {
+    const hw_run *run = p->trace->run;
+    for (size_t i = 0; i < p->n; i++) {
+        size_t next = p->first + i + 1;
+        float eps, *zi = z + i * p->n_embd;
+        const float *final = p->final + i * p->n_embd;
+        chosen[i] = next < run->n_tokens;
+        if (!chosen[i]) continue;
+        hw_err rc = engine->ops->readout(engine, zi, &eps, run->tokens[next].id, err);
+        if (rc != HW_OK) return rc;
+        double rms = sqrt(dot(final, final, p->n_embd) / (double)p->n_embd + eps);
+        for (size_t d = 0; d < p->n_embd; d++) zi[d] = (float)(zi[d] / rms);
+        hw_balance *b = &p->trace->signals.balance[signal_row(p, i)];
+        b->logit = p->logit[i];
+        b->mlp = dot(final, zi, p->n_embd); /* of which attention and embedding are taken off below */
+    }
+    return HW_OK;
+}
+
+/* Takes one layer's attention into the balance: by column, and what no column accounts for. */
+static void balance_layer(hw_balance *b, const float *logit, const hw__row *row, const float *z, size_t m, size_t layer, size_t n_embd) {
+    double attention = dot(row->added, z, n_embd), prompt = 0, completion = 0;
+    for (size_t k = 0; k < row->n_keys; k++) *(k < m ? &prompt : &completion) += logit[k];
+    b->prompt += prompt;
+    b->completion += completion;
+    b->bias += attention - prompt - completion;
+    if (layer == 0) b->embedding = dot(row->before, z, n_embd);
+    b->mlp -= attention + (layer == 0 ? b->embedding : 0);
+}
+
+static void logit(hw__pending *p, size_t layer, const hw__row *rows, const float *z, const bool *chosen, const hw__values *values,
+                  const hw__contribution_room *room) {
+    float *out[HW__MAX_LOGITS];
+    memcpy(room->direction, z, p->n * p->n_embd * sizeof *z);
+    for (size_t i = 0; i < p->n; i++)
+        out[i] = chosen[i] ? hw__trace_signal(p->trace, HW_SIGNAL_LOGIT, layer, signal_row(p, i)) : NULL;
+    hw__contribution_linear(out, rows, p->n, room->direction, values, p->n_embd, room);
+    for (size_t i = 0; i < p->n; i++)
+        if (chosen[i])
+            balance_layer(&p->trace->signals.balance[signal_row(p, i)], out[i], &rows[i], z + i * p->n_embd, p->trace->run->n_prompt,
+                          layer, p->n_embd);
+}
+
+static hw_err explain_layer(hw__pending *p, size_t layer, hw__engine *engine, const float *z, const bool *chosen, hw_error *err) {
+    hw__values values;
+    hw_err rc = engine->ops->values(engine, &values, layer, err);
+    if (rc != HW_OK) return rc;
+    hw__row rows[HW__MAX_LOGITS];
+    hw__contribution_room room;
+    rc = hw__contribution_room_new(&room, p->n, p->n_embd, values.n_heads, values.head_size, values.n_tokens, err);
+    if (rc == HW_OK) {
+        const uint32_t by_vector = 1u << HW_SIGNAL_NORM | 1u << HW_SIGNAL_PROXIMITY1 | 1u << HW_SIGNAL_PROXIMITY2;
+        for (size_t i = 0; i < p->n; i++) rows[i] = row_at(p, layer, i);
+        if (p->wanted & 1u << HW_SIGNAL_PROJECTION) projection(p, layer, rows, &values, &room);
+        if (p->wanted & by_vector) vectors(p, layer, rows, &values, &room);
+        if (p->wanted & NEEDS_READOUT) logit(p, layer, rows, z, chosen, &values, &room);
+        hw__contribution_room_free(&room);
+    }
+    hw__values_clear(&values);
+    return rc;
+}
+
+hw_err hw__pending_flush(hw__pending *p, hw__engine *engine, size_t end, hw_error *err) {
+    if (!p->wanted || p->n == 0 || end <= p->first + p->room) return HW_OK;
+    bool chosen[HW__MAX_LOGITS];
+    float *z = hw__alloc(p->n, p->n_embd * sizeof *z);
+    if (!z) return hw__fail_memory(err, "directions of tokens", p->n, p->n_embd * sizeof *z);
+    hw_err rc = p->wanted & NEEDS_READOUT ? read_directions(p, z, chosen, engine, err) : HW_OK;
+    for (size_t l = 0; rc == HW_OK && l < p->trace->n_layers; l++) rc = explain_layer(p, l, engine, z, chosen, err);
+    free(z);
+    p->first += p->n;
+    p->n = 0;
+    return rc;
+}

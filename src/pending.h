@@ -1,0 +1,42 @@
+/*
+ * pending.h - rows of interest waiting to become signals.
+ *
+ * Contributions need values and weights of a whole layer, which cost much to read and nothing to share. So the rows of
+ * interest (predictor and own rows: m-1 and up) are kept with their heads and streams, and explained together, a layer
+ * at a time, when there are enough of them or the run ends. capture.c feeds it from the engine's sink.
+ */
+#ifndef HW_PENDING_H
+#define HW_PENDING_H
+
+#include "engine.h"
+#include "trace.h"
+
+typedef struct hw__pending {
+    hw_trace *trace;
+    uint32_t wanted; /* signals; 0: everything here does nothing */
+    size_t room, n;  /* rows kept at once; rows waiting */
+    size_t first;    /* absolute position of the first one */
+    size_t n_keys, n_embd, n_heads;
+    float *heads;                   /* [L, room, H, n_keys] */
+    float *before, *added, *mixed;  /* [L, room, D] */
+    float *final;                   /* [room, D] */
+    double *logit;                  /* [room] logit of the chosen token less the mean logit */
+} hw__pending;
+
+/* Room for rows of runs of `n_tokens`; refuses signals that the engine cannot give, saying what is missing. */
+hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info, size_t n_tokens, hw_error *err);
+void hw__pending_free(hw__pending *p);
+
+/* The three of a sink; rows before m-1 are passed over (their residual share is noted). */
+hw_err hw__pending_heads(hw__pending *p, size_t layer, const hw__heads *heads, hw_error *err);
+hw_err hw__pending_stream(hw__pending *p, size_t layer, const hw__stream *stream, hw_error *err);
+hw_err hw__pending_final(hw__pending *p, const float *rows, size_t n_rows, size_t q0, hw_error *err);
+
+/* Notes the logit, less the mean, of the token that row q chose. */
+void hw__pending_logit(hw__pending *p, size_t q, double logit);
+
+/* Before decoding rows up to `end`: explains the waiting rows if those would not fit beside them. At the end of a run
+ * with end = SIZE_MAX: explains all. Every waiting row but the run's last must have its chosen token in the run. */
+hw_err hw__pending_flush(hw__pending *p, hw__engine *engine, size_t end, hw_error *err);
+
+#endif
