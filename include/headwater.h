@@ -254,6 +254,39 @@ HW_API bool hw_trace_has(const hw_trace *trace, hw_signal signal);
  * (*n = q+1 when causal, T otherwise). */
 HW_API const float *hw_trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n);
 
+/* ------------------------------------------------------------------ segments: words, sentences, passages */
+
+typedef struct hw_segments hw_segments;
+typedef enum hw_side { HW_SIDE_PROMPT, HW_SIDE_COMPLETION } hw_side;
+
+/* A named byte range of a text. */
+typedef struct hw_span {
+    const char *name; /* "" or NULL for none */
+    size_t begin, end;
+} hw_span;
+
+/* One row of the segmenter table. */
+typedef struct hw_segmenter_info {
+    const char *name; /* "token", "word", "line", "sentence", "paragraph" */
+    const char *summary;
+} hw_segmenter_info;
+HW_API size_t hw_segmenter_count(void);
+HW_API const hw_segmenter_info *hw_segmenter_at(size_t i);
+
+/* Cuts the prompt (or the completion) of a run by a segmenter's name, or by an ICU regular expression written /RE/ whose
+ * matches end segments. Tokens go whole into the segment that holds their first byte (a word's tokens stay together); special
+ * and template tokens belong to none. Errors: ARGUMENT (unknown name: lists them; a bad expression: where). */
+HW_API hw_err hw_segments_new(hw_segments **out, const hw_run *run, hw_side side, const char *by, hw_error *err);
+/* The caller's spans, which must rise, not overlap and lie inside the text; tokens outside all spans belong to none. */
+HW_API hw_err hw_segments_from_spans(hw_segments **out, const hw_run *run, hw_side side, const hw_span *spans, size_t n, hw_error *err);
+/* The same from JSON text [n_bytes]: [{"name": "A", "begin": 0, "end": 120}, ...], offsets in characters (code points). */
+HW_API hw_err hw_segments_from_json(hw_segments **out, const hw_run *run, hw_side side, const char *json, size_t n_bytes, hw_error *err);
+HW_API void hw_segments_free(hw_segments *segments);
+HW_API size_t hw_segments_count(const hw_segments *segments);
+HW_API const hw_span *hw_segments_at(const hw_segments *segments, size_t i); /* byte range in its side's text */
+/* [*n] segment of each token of its side (prompt: m, completion: n), -1 for none: hw_method_params.groups. */
+HW_API const int32_t *hw_segments_groups(const hw_segments *segments, size_t *n);
+
 /* ------------------------------------------------------------------ methods */
 
 /* One row of the method table. */
@@ -277,7 +310,9 @@ typedef struct hw_method_params {
     hw_columns columns;     /* prompt: [:m]; all: completion columns too */
     double residual;        /* weight of the residual stream in a row, 0 <= r <= 1; default 0.5 */
     hw_measure measure;     /* of contribution */
-    uint64_t seed;          /* of random */
+    uint64_t seed;          /* of random and ablation */
+    hw_model *model;        /* of methods that run it again (leave-one-out, ablation); else NULL */
+    size_t n_ablations;     /* random masks of ablation; default 64 */
     const int32_t *groups;  /* [columns] group of each column token, 0..n_groups-1 (-1: none), or NULL: each
                                token its own. M then has n_groups columns, exactly the sums over groups. */
     size_t n_groups;
@@ -306,6 +341,8 @@ typedef struct hw_diagnostics {
 HW_API hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *method,
                          const hw_method_params *params, hw_error *err);
 HW_API void hw_attribution_free(hw_attribution *attribution);
+/* The same with columns summed by group [columns]: what seeding the method with the groups gives. */
+HW_API hw_err hw_attribution_group(hw_attribution **out, const hw_attribution *a, const int32_t *groups, size_t n_groups, hw_error *err);
 
 HW_API const hw_run *hw_attribution_run(const hw_attribution *a);
 HW_API const char *hw_attribution_method(const hw_attribution *a);
@@ -336,6 +373,42 @@ HW_API size_t hw_attribution_first_token(const hw_attribution *a);    /* row i e
  * Writes the half-open range [*begin, *end) of indices into M's layers. */
 HW_API hw_err hw_attribution_select_layers(size_t *begin, size_t *end, const hw_attribution *a, const char *select,
                                            hw_error *err);
+
+/* ------------------------------------------------------------------ faithfulness: is an explanation right? */
+
+typedef struct hw_check hw_check;
+
+typedef struct hw_check_params {
+    size_t size;
+    size_t row_begin, row_end; /* completion tokens whose joint log probability is judged; 0,0: all */
+    size_t n_ablations;        /* random masks of the LDS; default 64 */
+    uint64_t seed;
+    hw_progress_fn progress; /* HW_STAGE_EXPLAIN, forward passes done of planned */
+    hw_stop_fn stop;
+    void *ctx;
+} hw_check_params;
+
+/* How one method did. Log probabilities in nats; NaN where a figure does not exist (fewer than k segments). */
+typedef struct hw_check_row {
+    const char *method;
+    double drop[3];           /* fall of log p(completion) without the best 1, 3, 5 segments; higher is better */
+    double comprehensiveness; /* mean fall without the best 1, 5, 10, 20, 50 % of the segments (ERASER); higher is better */
+    double sufficiency;       /* mean fall with only those; lower is better */
+    double lds;               /* Spearman of summed scores and logit p over random masks; higher is better */
+    size_t n_passes;          /* forward passes that the method itself needed beside the run's own */
+} hw_check_row;
+
+HW_API hw_check_params hw_check_params_default(void);
+/* Judges attributions of one run whose columns are `segments` by running the model without segments, all on the same masks,
+ * beside random, uniform, attention and leave-one-out. Errors: ARGUMENT (fewer than 2 segments), UNSUPPORTED, ENGINE ... */
+HW_API hw_err hw_check_new(hw_check **out, hw_model *model, const hw_trace *trace, const hw_segments *segments,
+                           const hw_attribution *const *list, size_t n, const hw_check_params *params, hw_error *err);
+HW_API void hw_check_free(hw_check *check);
+HW_API size_t hw_check_count(const hw_check *check);
+HW_API const hw_check_row *hw_check_at(const hw_check *check, size_t i); /* the given ones first, then the baselines */
+HW_API double hw_check_base(const hw_check *check);                      /* log p(completion | whole prompt) */
+HW_API size_t hw_check_n_passes(const hw_check *check);                  /* forward passes of the whole check */
+HW_API const char *hw_check_verdict(const hw_check *check);              /* one line in plain words on the first method */
 
 /* ------------------------------------------------------------------ results on disk */
 

@@ -89,6 +89,8 @@ typedef struct hw__engine_ops {
     hw_err (*chat)(hw__engine *e, char **before, char **after, hw_error *err);
     /* Forgets the sequence and makes room for one of `n_tokens`. `stop` may be NULL. */
     hw_err (*begin)(hw__engine *e, size_t n_tokens, hw_stop_fn stop, void *stop_ctx, hw_error *err);
+    /* Forgets the tokens from position `n_tokens` on; what came before stays decoded. */
+    hw_err (*rewind)(hw__engine *e, size_t n_tokens, hw_error *err);
     /* Most tokens that one decode takes. */
     size_t (*chunk)(const hw__engine *e);
     /* Appends ids [n] at position `at` (the number decoded so far). Logits are kept for rows first_logit..n-1,

@@ -442,6 +442,15 @@ static hw_err begin(hw__engine *base, size_t n_tokens, hw_stop_fn stop, void *st
     return hw__fail(err, HW_ERR_ENGINE, "a context of %zu tokens could not be made: %s", n_tokens, reason);
 }
 
+static hw_err rewind_to(hw__engine *base, size_t n_tokens, hw_error *err) {
+    llama_engine *e = (llama_engine *)base;
+    if (!e->ctx || n_tokens > e->n_done) return hw__fail(err, HW_ERR_ARGUMENT, "rewind to %zu of %zu tokens", n_tokens, e->n_done);
+    if (n_tokens < e->n_done && !llama_memory_seq_rm(llama_get_memory(e->ctx), 0, (llama_pos)n_tokens, -1))
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "architecture %s cannot forget its last tokens", e->info.architecture);
+    e->n_done = n_tokens;
+    return HW_OK;
+}
+
 static size_t chunk(const hw__engine *base) { return (size_t)((const llama_engine *)base)->params.n_ubatch; }
 
 static hw_err check_decode(const llama_engine *e, const int32_t *ids, size_t n, size_t at, size_t first_logit, hw_error *err) {
@@ -747,6 +756,7 @@ static const hw__engine_ops llama_ops = {
     .piece = piece,
     .chat = chat,
     .begin = begin,
+    .rewind = rewind_to,
     .chunk = chunk,
     .decode = decode,
     .logits = logits,

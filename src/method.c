@@ -25,7 +25,7 @@ const hw_method_info *hw_method_find(const char *name) {
     return method ? &method->info : NULL;
 }
 
-hw_method_params hw_method_params_default(void) { return (hw_method_params){.size = sizeof(hw_method_params), .residual = 0.5}; }
+hw_method_params hw_method_params_default(void) { return (hw_method_params){.size = sizeof(hw_method_params), .residual = 0.5, .n_ablations = 64}; }
 
 static hw_err fail_unknown(const char *name, hw_error *err) {
     char list[512] = "";

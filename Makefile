@@ -1,0 +1,57 @@
+# A thin front: scripts/ sets up, CMakePresets.json holds the configurations, ctest runs the tests.
+
+PRESET ?= dev
+JOBS ?= $(shell nproc)
+export JOBS
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test setup build asan tsan clean distclean setup-build setup-tests
+# Two targets of this file at once would only contend for the same folders; ninja and ctest get JOBS.
+.NOTPARALLEL:
+
+help: ## this list
+	@echo 'Headwater traces every generated token back to its sources in the prompt.'
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | \
+	    while IFS='|' read -r target what; do printf '  make %-10s %s\n' "$$target" "$$what"; done
+	@echo
+	@echo '  PRESET=dev|release|asan|tsan   for make test (dev unless given); JOBS=n: how many at once'
+	@echo '  HEADWATER_MODEL=FILE.gguf      the model for make demo, in place of the one it downloads'
+	@echo '  HEADWATER_LLAMA_PREFIX=DIR     a llama.cpp of your own, in place of the one that is built'
+
+demo: setup-build ## explain the four example prompts; sets up what is missing first
+	@scripts/setup-models.sh demo
+	@$(MAKE) --no-print-directory build
+	@scripts/demo.sh
+
+test: setup-tests ## build and run the tests; sets up what is missing first
+	@cmake --preset $(PRESET) --log-level=WARNING >/dev/null
+	@cmake --build --preset $(PRESET) --parallel $(JOBS)
+	@ctest --preset $(PRESET)
+
+setup: setup-tests ## everything that takes long: packages, engine, models, and a build
+	@$(MAKE) --no-print-directory build
+
+build: setup-build ## the library and the program, optimised, in build/release
+	@cmake --preset release --log-level=WARNING >/dev/null
+	@cmake --build --preset release --parallel $(JOBS) --target headwater_cli headwater_static
+
+asan: ## unit and command-line tests under the address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory test PRESET=asan
+
+tsan: ## the same under the thread sanitizer
+	@$(MAKE) --no-print-directory test PRESET=tsan
+
+clean: ## remove what was built; engine, models and Python environment stay
+	rm -rf build/release build/dev build/asan build/tsan build/demo
+
+distclean: ## remove all of build/, downloads included
+	rm -rf build
+
+setup-build:
+	@scripts/setup-debian.sh
+	@scripts/setup-engine.sh
+
+setup-tests: setup-build
+	@scripts/setup-python.sh
+	@scripts/setup-models.sh tests

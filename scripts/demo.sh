@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Explains the four prompts of examples/note.jsonl, each twice: with the completion that the model
+# itself writes, and with the completion of the note that Headwater started from. The output is also
+# kept under build/demo. $HEADWATER_MODEL names another model; $HEADWATER_BIN another program.
+set -euo pipefail
+source "$(dirname "$0")/lib.sh"
+
+program=${HEADWATER_BIN:-$root/build/release/headwater}
+model=${HEADWATER_MODEL:-$root/build/models/SmolLM2-135M-Instruct.Q4_1.gguf}
+out=$root/build/demo
+
+[[ -x $program ]] || die "no program at $program; make demo builds it"
+[[ -f $model ]] || die "no model at $model"
+mkdir -p "$out"
+
+# Name, prompt, completion and token of each example, each ended by a NUL: text keeps its new lines.
+read_examples() {
+    python3 - "$root/examples/note.jsonl" <<'PYTHON'
+import json, sys
+
+with open(sys.argv[1], encoding="utf-8") as lines:
+    for line in lines:
+        example = json.loads(line)
+        for field in ("name", "prompt", "completion", "token"):
+            sys.stdout.buffer.write(example[field].encode() + b"\0")
+PYTHON
+}
+
+heading() { printf '\n━━━ %s ━━━\n\n' "$1"; }
+
+# explain NAME OPTION...: to the terminal, to build/demo/NAME.json, and the whole trace beside it.
+explain() {
+    local name=$1
+    shift
+    "$program" explain -m "$model" "$@" \
+        -o "$out/$name.json" --trace "$out/$name.trace.safetensors" </dev/null
+}
+
+while IFS= read -r -d '' name && IFS= read -r -d '' prompt &&
+    IFS= read -r -d '' completion && IFS= read -r -d '' token; do
+    heading "$name: what the model writes by itself"
+    explain "$name-own" -p "$prompt" -n 16
+    heading "$name: the note's completion, read at \"$token\""
+    explain "$name-note" -p "$prompt" --completion "$completion" --token "$token" --preset note
+done < <(read_examples)
+
+printf '\n'
+say "saved under build/demo"

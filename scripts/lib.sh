@@ -1,0 +1,52 @@
+# Common to the set-up scripts, which source this file: where things lie, how they speak, and how a
+# pinned file is fetched. Nothing here runs by itself. Every script is safe to interrupt and to run
+# again: a file gets its final name only when it is whole and its hash is right.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv=$root/build/venv
+downloads=$root/build/downloads
+
+say() { printf 'headwater: %s\n' "$*"; }
+
+die() {
+    printf 'headwater: %s\n' "$*" >&2
+    exit 1
+}
+
+# has_hash FILE SHA256: FILE is there and is the one that was pinned.
+has_hash() { [[ -f $1 ]] && printf '%s  %s\n' "$2" "$1" | sha256sum --check --status -; }
+
+# A Python environment of our own, so that nothing is installed into the system's.
+ensure_venv() {
+    "$venv/bin/python" -m pip --version >/dev/null 2>&1 && return
+    say "making a Python environment in build/venv (a few seconds)"
+    rm -rf "$venv"
+    python3 -m venv "$venv" || die "python3 -m venv failed; Debian needs the package python3-venv"
+}
+
+# pip, quiet unless a person watches: then its progress bars are worth having.
+pip() {
+    local quiet=(-qq)
+    [[ -t 1 ]] && quiet=()
+    "$venv/bin/python" -m pip --disable-pip-version-check "$@" "${quiet[@]}"
+}
+
+# fetch REQUIREMENT FILE SHA256 [PIP OPTION...]: the package's FILE into build/downloads.
+# pip checks the hash before it opens the file.
+fetch() {
+    local requirement=$1 file=$2 sha256=$3
+    shift 3
+    has_hash "$downloads/$file" "$sha256" && return
+    ensure_venv
+    local partial=$downloads/$file.partial
+    rm -rf "$partial"
+    mkdir -p "$partial"
+    printf '%s --hash=sha256:%s\n' "$requirement" "$sha256" >"$partial/requirement.txt"
+    pip download --no-deps --no-cache-dir --require-hashes "$@" \
+        --dest "$partial" -r "$partial/requirement.txt" ||
+        die "could not download $requirement; run this again when the network is back"
+    has_hash "$partial/$file" "$sha256" || die "$file of $requirement does not have the pinned hash"
+    mv "$partial/$file" "$downloads/$file"
+    rm -rf "$partial"
+}

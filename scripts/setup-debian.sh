@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Makes sure that the compilers, tools and libraries are there that Headwater is built with. What is
+# missing is installed with apt-get, when this runs as root or sudo asks no password; otherwise it is
+# listed. Says nothing and changes nothing when all is there.
+set -euo pipefail
+source "$(dirname "$0")/lib.sh"
+
+cmake_is_new() {
+    local version
+    version=$(cmake --version | sed -n '1s/^cmake version //p')
+    [[ $(printf '3.25\n%s\n' "$version" | sort -V | head -n 1) == 3.25 ]]
+}
+
+# Debian's package | how to see that what it brings is there
+needs=(
+    "gcc|cc --version"
+    "g++|c++ --version"
+    "make|make --version"
+    "cmake|cmake_is_new"
+    "ninja-build|ninja --version"
+    "pkg-config|pkg-config --version"
+    "libjansson-dev|pkg-config --exists jansson"
+    "libicu-dev|pkg-config --exists icu-uc icu-i18n"
+    "libssl-dev|pkg-config --exists libcrypto"
+    "libopenblas-dev|pkg-config --exists openblas"
+    "libcmocka-dev|pkg-config --exists cmocka"
+    "python3|python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'"
+    "python3-venv|python3 -c 'import venv, ensurepip'"
+)
+
+missing_packages() {
+    local need
+    for need in "${needs[@]}"; do
+        eval "${need#*|}" >/dev/null 2>&1 || printf '%s\n' "${need%%|*}"
+    done
+}
+
+as_root() {
+    if [[ $(id -u) == 0 ]]; then
+        "$@"
+    else
+        sudo -n "$@"
+    fi
+}
+
+mapfile -t missing < <(missing_packages)
+[[ ${#missing[@]} == 0 ]] && exit 0
+
+if ! command -v apt-get >/dev/null; then
+    die "missing, by Debian's names: ${missing[*]} (cmake 3.25, Python 3.11, or newer)"
+fi
+if [[ $(id -u) != 0 ]] && ! sudo -n true 2>/dev/null; then
+    die "missing; please install: sudo apt-get install ${missing[*]}"
+fi
+
+say "installing Debian packages: ${missing[*]} (up to 100 MB, about a minute)"
+export DEBIAN_FRONTEND=noninteractive
+as_root apt-get update -qq
+as_root apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+
+mapfile -t missing < <(missing_packages)
+if [[ ${#missing[@]} != 0 ]]; then
+    die "installed, yet still missing or too old (cmake 3.25, Python 3.11): ${missing[*]}"
+fi

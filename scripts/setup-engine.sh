@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# Provides the engine, llama.cpp's libllama with ggml, and writes into build/deps/engine where it is
+# (a prefix, or "system"), for cmake/FindEngine.cmake. The first that works:
+#
+#   1. $HEADWATER_LLAMA_PREFIX, a prefix of your own (with CUDA, say); remembered in build/deps/engine
+#   2. the choice that build/deps/engine remembers; delete that file to choose again
+#   3. the system's own package, when cmake/engine-probe compiles and runs with it
+#   4. llama.cpp built here, from the pinned source that the Python package llama-cpp-python carries,
+#      into build/deps/llama
+#
+# Says nothing and changes nothing when the engine is there.
+set -euo pipefail
+source "$(dirname "$0")/lib.sh"
+
+version=0.3.36
+sha256=832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e
+tarball=llama_cpp_python-$version.tar.gz
+flags=(
+    -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=ON
+    -DLLAMA_BUILD_APP=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_EXAMPLES=OFF
+    -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_COMMON=OFF -DLLAMA_BUILD_SERVER=OFF
+    -DLLAMA_CURL=OFF -DGGML_RPC=ON
+    -DCMAKE_INSTALL_LIBDIR=lib '-DCMAKE_INSTALL_RPATH=$ORIGIN'
+)
+
+built=build/deps/llama # relative to the source folder, so that the folder can move
+work=$root/build/deps/work-$version
+choice=$root/build/deps/engine
+stamp=$root/$built/.headwater-engine
+
+wanted_stamp() { printf 'llama-cpp-python %s\nsha256 %s\nflags %s\n' "$version" "$sha256" "${flags[*]}"; }
+
+is_built() { [[ -f $stamp && $(<"$stamp") == "$(wanted_stamp)" ]]; }
+
+remember() {
+    mkdir -p "$root/build/deps"
+    printf '%s\n' "$1" >"$choice.partial"
+    mv "$choice.partial" "$choice"
+}
+
+# probe PREFIX: does the engine there have what Headwater needs? The log is kept for a person to read.
+probe() {
+    local probe_dir=$root/build/deps/probe log=$root/build/deps/probe.log works=1
+    rm -rf "$probe_dir"
+    mkdir -p "$probe_dir"
+    {
+        cmake -S "$root/cmake/engine-probe" -B "$probe_dir" -G Ninja \
+            -DHEADWATER_LLAMA_PREFIX="$1" &&
+            cmake --build "$probe_dir" &&
+            "$probe_dir/engine_probe"
+    } >"$log" 2>&1 || works=0
+    rm -rf "$probe_dir"
+    [[ $works == 1 ]]
+}
+
+use_named_prefix() {
+    [[ -f $choice && $(<"$choice") == "$HEADWATER_LLAMA_PREFIX" ]] && return
+    probe "$HEADWATER_LLAMA_PREFIX" ||
+        die "the llama.cpp at $HEADWATER_LLAMA_PREFIX cannot be used; build/deps/probe.log says why"
+    remember "$HEADWATER_LLAMA_PREFIX"
+    say "engine: llama.cpp at $HEADWATER_LLAMA_PREFIX"
+}
+
+unpack_source() {
+    [[ -d $work/source ]] && return
+    say "downloading llama.cpp's source, in llama-cpp-python $version (77 MB, about 10 s)"
+    fetch "llama-cpp-python==$version" "$tarball" "$sha256" --no-binary llama-cpp-python
+    rm -rf "$work/partial"
+    mkdir -p "$work/partial"
+    tar -xzf "$downloads/$tarball" -C "$work/partial" --strip-components=3 \
+        "llama_cpp_python-$version/vendor/llama.cpp"
+    mv "$work/partial" "$work/source"
+}
+
+build_engine() {
+    local log=$work/build.log
+    say "building llama.cpp (about 3 minutes on 2 cores, less on more; log: ${log#"$root"/})"
+    # Its version is the source's own: keep it from asking git, which would describe this repository.
+    GIT_CEILING_DIRECTORIES=$work cmake -S "$work/source" -B "$work/build" -G Ninja \
+        "${flags[@]}" -DCMAKE_INSTALL_PREFIX="$root/$built" >"$log" 2>&1 ||
+        { tail -n 20 "$log" >&2; die "llama.cpp cannot be configured"; }
+    cmake --build "$work/build" ${JOBS:+--parallel "$JOBS"} >>"$log" 2>&1 ||
+        { tail -n 40 "$log" >&2; die "llama.cpp does not build"; }
+}
+
+install_engine() {
+    rm -rf "${root:?}/$built"
+    cmake --install "$work/build" >>"$work/build.log" 2>&1 || die "llama.cpp cannot be installed"
+    cp "$work/source/LICENSE" "$root/$built/LICENSE"
+    probe "$built" || die "the llama.cpp just built cannot be used; build/deps/probe.log says why"
+    wanted_stamp >"$stamp"
+    remember "$built"
+    rm -rf "$work" "$downloads/$tarball"
+    say "engine: llama.cpp, built into $built"
+}
+
+if [[ -n ${HEADWATER_LLAMA_PREFIX:-} ]]; then
+    use_named_prefix
+    exit 0
+fi
+if [[ -f $choice && $(<"$choice") != "$built" ]]; then
+    exit 0
+fi
+if is_built; then
+    [[ -f $choice ]] || remember "$built"
+    exit 0
+fi
+if [[ ! -f $choice ]] && probe system; then
+    remember system
+    say "engine: the system's llama.cpp"
+    exit 0
+fi
+unpack_source
+build_engine
+install_engine

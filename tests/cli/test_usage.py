@@ -1,0 +1,117 @@
+"""Command lines that cannot be right: exit 2, nothing on standard output, and exactly these words on standard error."""
+
+import pytest
+
+TRACE = "t.trace.safetensors"
+RUN = ["explain", "-m", "model.gguf", "-p", "x"]
+
+CASES = {
+    "unknown command": (["explian"], "unknown command \"explian\"; did you mean explain?"),
+    "far from any command": (["frobnicate"], "unknown command \"frobnicate\""),
+    "help of an unknown command": (["help", "vieww"], "unknown command \"vieww\"; did you mean view?"),
+    "unknown option": (["explain", "--tokn", "1"], "explain has no option --tokn; did you mean --token?"),
+    "option of another command": (["view", "--temp", "1"], "view has no option --temp"),
+    "unknown letter": (["explain", "-Z"], "explain has no option -Z"),
+    "no value": (["explain", "-n"], "-n needs a value: N"),
+    "no value, long": (["explain", "--row"], "--row needs a value: predictor|own"),
+    "value for a flag": (["explain", "--chat=yes"], "--chat takes no value"),
+    "not a number": ([*RUN, "-n", "many"], "-n \"many\": must be a whole number from 1 to 1000000"),
+    "rest after a number": ([*RUN, "-n", "4x"], "-n \"4x\": must be a whole number from 1 to 1000000"),
+    "space before a number": ([*RUN, "-n", " 4"], "-n \" 4\": must be a whole number from 1 to 1000000"),
+    "empty number": ([*RUN, "-n", ""], "-n \"\": must be a whole number from 1 to 1000000"),
+    "below the range": ([*RUN, "-n", "0"], "-n \"0\": must be a whole number from 1 to 1000000"),
+    "beyond 64 bits": ([*RUN, "--seed", "99999999999999999999"],
+                       "--seed \"99999999999999999999\": must be a whole number from 0 to 4294967295"),
+    "above the range": ([*RUN, "--residual", "1.5"], "--residual \"1.5\": must be a number from 0 to 1"),
+    "not finite": ([*RUN, "--temp", "inf"], "--temp \"inf\": must be a number from 0 to 100"),
+    "not a number of any kind": ([*RUN, "--temp", "nan"], "--temp \"nan\": must be a number from 0 to 100"),
+    "hexadecimal": ([*RUN, "--temp", "0x1"], "--temp \"0x1\": must be a number from 0 to 100"),
+    "unknown word": ([*RUN, "--row", "mine"], "--row \"mine\": must be one of predictor|own"),
+    "unknown fusion": ([*RUN, "--fuse", "sum"], "--fuse \"sum\": must be one of mean|max|min"),
+    "unknown colour mode": ([*RUN, "--color", "yes"], "--color \"yes\": must be one of auto|always|never"),
+    "unknown preset": ([*RUN, "--preset", "notes"], "--preset \"notes\": no such preset; did you mean note"),
+    "nothing to explain": (["explain"], "nothing to explain: give -m MODEL and a prompt (-p TEXT, -f FILE or -), or "
+                                        "--trace FILE, or --attention FILE"),
+    "no prompt": (["explain", "-m", "model.gguf"], "no prompt: give -p TEXT, -f FILE, or - for standard input"),
+    "model and trace, no prompt": (["explain", "-m", "model.gguf", "--trace", TRACE],
+                                   "no prompt: give -p TEXT, -f FILE, or - for standard input (to explain from a saved "
+                                   "trace leave out -m)"),
+    "no model": (["explain", "-p", "x"], "no model: give -m MODEL, or set HEADWATER_MODEL"),
+    "no model to describe": (["info"], "no model: give -m MODEL, or set HEADWATER_MODEL"),
+    "two prompts": ([*RUN, "-f", "prompt.txt"], "more than one prompt: give one of -p, -f and -"),
+    "prompt as an argument": (["explain", "-m", "model.gguf", "My name"],
+                              "\"My name\": the prompt goes into -p TEXT or -f FILE, or is - for standard input"),
+    "model as an argument": (["info", "model.gguf"], "\"model.gguf\": the model goes into -m MODEL"),
+    "empty completion": ([*RUN, "--completion", ""], "--completion \"\": there is nothing in it to explain"),
+    "generate and completion": ([*RUN, "--completion", "y", "-n", "4"],
+                                "-n does not go with --completion: nothing is generated"),
+    "prompt and attention": (["explain", "--attention", "a.safetensors", "-p", "x"],
+                             "a prompt does not go with --attention: its tokens are already there"),
+    "model and attention": (["explain", "--attention", "a.safetensors", "-m", "model.gguf"],
+                            "-m does not go with --attention: no model runs"),
+    "sampling from a trace": (["explain", "--trace", TRACE, "--temp", "1"],
+                              "--temp does not go with a saved trace: its tokens are already there"),
+    "generating from a trace": (["explain", "--trace", TRACE, "-n", "3"],
+                                "-n does not go with a saved trace: its tokens are already there"),
+    "threads for a trace": (["explain", "--trace", TRACE, "--threads", "3"],
+                            "--threads does not go with a saved trace: no model runs"),
+    "fusing a trace": (["explain", "--trace", TRACE, "--fuse", "max"],
+                       "--fuse does not go with a saved trace: its heads were fused when it was captured"),
+    "unknown ending": ([*RUN, "-o", "out.txt"],
+                       "-o \"out.txt\": its ending names no format; there are .json .safetensors .csv .npy"),
+    "no ending": ([*RUN, "-o", "out"],
+                  "-o \"out\": its ending names no format; there are .json .safetensors .csv .npy"),
+    "one output twice": ([*RUN, "-o", "a.csv", "-o", "a.csv"],
+                         "a.csv would be written and is also named for something else"),
+    "output over the trace": ([*RUN, "-o", "a.safetensors", "--trace", "a.safetensors"],
+                              "a.safetensors would be written and is also named for something else"),
+    "trace over the prompt": (["explain", "-m", "model.gguf", "-f", "p.txt", "--trace", "p.txt"],
+                              "p.txt would be written and is also named for something else"),
+    "nothing to view": (["view"], "name one file; 0 were given"),
+    "two files to view": (["view", "a", "b"], "name one file; 2 were given"),
+    "method twice": ([*RUN, "--method", "rollout,rollout"], "--method names rollout twice"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_usage_error(headwater, name):
+    args, message = CASES[name]
+    command = args[0] + " " if args[0] in ("explain", "view", "info") else ""
+    done = headwater(*args)
+    assert done.err == f"headwater: {message}\nSee `headwater {command}--help`.\n"
+    assert (done.status, done.out) == (2, "")
+
+
+@pytest.mark.parametrize("method", ["rolout", "rollout,", ",", "rollout,flow"])
+def test_unknown_method_lists_the_methods(headwater, method):
+    done = headwater(*RUN, "--method", method)
+    assert (done.status, done.out) == (2, "")
+    assert "there is none of that name" in done.err and "there are " in done.err and "rollout" in done.err
+
+
+def test_near_method_is_suggested(headwater):
+    assert "did you mean rollout?" in headwater(*RUN, "--method", "rolout").err
+
+
+def test_unknown_filter_lists_the_filters(headwater):
+    done = headwater(*RUN, "--hide", "first,punctation")
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("headwater: --hide \"punctation\": there is none of that name, did you mean punctuation?; "
+                               "there are ")
+    assert "whitespace" in done.err
+
+
+def test_values_from_the_command_line_reach_the_terminal_sanitised(headwater):
+    done = headwater(*RUN, "-n", "\x1b[31mred\a")
+    assert "\x1b" not in done.err and "\a" not in done.err
+    assert "␛[31mred␇" in done.err
+
+
+def test_model_from_the_environment(headwater):
+    done = headwater("explain", "-p", "x", env={"HEADWATER_MODEL": "/nowhere/model.gguf"})
+    assert done.status == 1 and "/nowhere/model.gguf" in done.err
+
+
+def test_the_environment_names_no_model_for_a_trace(headwater):
+    done = headwater("explain", "--trace", "none.safetensors", env={"HEADWATER_MODEL": "/nowhere/model.gguf"})
+    assert done.status == 1 and "none.safetensors" in done.err and "model.gguf" not in done.err

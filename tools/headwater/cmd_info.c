@@ -1,0 +1,116 @@
+/* cmd_info.c - `headwater info`: what a model is, what the probe saw of its attention, and which methods can run. */
+#include "command.h"
+#include "interrupt.h"
+#include "message.h"
+#include "model.h"
+#include "text.h"
+
+#include <stdarg.h>
+
+static const char command_name[] = "info";
+enum { LABEL_WIDTH = 16 };
+
+static void put_label(const char *name) { printf("%-*s", LABEL_WIDTH, name); }
+
+/* A line of text from the model's file. */
+static void put_text(const char *name, const char *text) {
+    put_label(name);
+    text_puts(stdout, *text ? text : "unknown");
+    putchar('\n');
+}
+
+static void put_line(const char *name, const char *fmt, ...) HW_PRINTF(2, 3);
+static void put_line(const char *name, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    put_label(name);
+    vprintf(fmt, args);
+    va_end(args);
+    putchar('\n');
+}
+
+/* 134515008 as "134.5 M" */
+static void put_amount(const char *name, double v, const char *unit) {
+    static const char prefixes[][2] = {"", "k", "M", "G", "T"};
+    size_t i = 0;
+    for (; v >= 1000 && i + 1 < sizeof prefixes / sizeof *prefixes; i++) v /= 1000;
+    put_line(name, "%.*f %s%s", i ? 1 : 0, v, prefixes[i], unit);
+}
+
+static void put_model(const hw_model_info *m) {
+    put_text("model", m->name);
+    put_text("file", m->path);
+    put_text("architecture", m->architecture);
+    put_text("quantisation", m->quantisation);
+    put_amount("parameters", (double)m->n_params, "");
+    put_amount("weights", (double)m->n_bytes, "B");
+    put_line("context", "%d tokens in training", m->n_ctx_train);
+    put_line("vocabulary", "%d tokens%s", m->n_vocab, m->adds_bos ? ", a BOS before every prompt" : ", no BOS");
+    put_line("chat template", "%s", m->has_chat_template ? "yes" : "no");
+}
+
+static void put_attention(const hw_model_info *m) {
+    put_line("layers", "%d of %d have attention", m->n_layers, m->n_blocks);
+    put_line("heads", "%d, %d for keys and values", m->n_heads, m->n_heads_kv);
+    put_line("hidden size", "%d", m->n_embd);
+    if (m->n_swa) {
+        put_line("sliding window", "%d tokens", m->n_swa);
+    } else {
+        put_line("sliding window", "none");
+    }
+    put_line("learned sinks", "%s", m->has_sinks ? "yes: rows sum to less than 1" : "none");
+}
+
+static void put_probe(const hw_model_info *m) {
+    put_text("engine", m->engine);
+    put_text("device", m->device);
+    if (*m->problem) {
+        put_text("probe", m->problem);
+    } else {
+        put_line("probe", "rows sum to 1 within %.1e, %s", m->row_error,
+                 m->host_rows ? "read in place" : "copied from the device");
+    }
+    for (size_t i = 0; i < hw_method_count(); i++) {
+        put_label(i ? "" : "methods");
+        printf("%s: %s\n", hw_method_at(i)->name, *m->problem ? "no" : "yes");
+    }
+}
+
+static int run(const options *o) {
+    if (o->arguments.n) return misuse(command_name, "\"%s\": the model goes into -m MODEL", o->arguments.at[0]);
+    const char *path = model_path(o, command_name);
+    if (!path) return STATUS_USAGE;
+    progress bar = progress_new(!o->quiet && !o->verbose);
+    hw_model *model;
+    hw_error err;
+    interrupt_catch();
+    hw_err rc = model_open(&model, o, path, &bar, &err);
+    if (rc == HW_ERR_CANCELLED && interrupt_seen()) {
+        message("interrupted");
+        return STATUS_INTERRUPTED;
+    }
+    if (rc != HW_OK) return fail("%s", err.msg);
+    const hw_model_info *m = hw_model_describe(model);
+    put_model(m);
+    put_attention(m);
+    put_probe(m);
+    hw_model_close(model);
+    return STATUS_DONE;
+}
+
+static const char *const usage[] = {"-m MODEL [options]", NULL};
+static const example examples[] = {
+    {"can this model be explained, and how?", "headwater info -m model.gguf"},
+    {NULL, NULL},
+};
+
+const command command_info = {
+    .name = command_name,
+    .bit = IN_INFO,
+    .summary = "describe a model, and say what can be explained with it",
+    .usage = usage,
+    .about = "Loads a model, looks at the attention that it shows, and prints both. A model that cannot be explained is "
+             "described too, with what it lacks.",
+    .examples = examples,
+    .run = run,
+};

@@ -1,0 +1,126 @@
+/* help.c - what --help prints, all of it from the tables of commands, options, methods, filters and formats. */
+#include "command.h"
+
+#include <string.h>
+
+enum { PAGE_WIDTH = 96, TERM_WIDTH = 28, TERM_INDENT = 2 };
+
+/* Writes text wrapped to the page, every line after the first indented; `at` is the column it starts in. */
+static void put_wrapped(FILE *out, const char *text, int at, int indent) {
+    while (*text) {
+        int n = (int)strcspn(text, " ");
+        if (at > indent && at + 1 + n > PAGE_WIDTH) {
+            fprintf(out, "\n%*s", indent, "");
+            at = indent;
+        } else if (at > indent) {
+            putc(' ', out);
+            at++;
+        }
+        fwrite(text, 1, (size_t)n, out);
+        at += n;
+        text += n;
+        text += strspn(text, " ");
+    }
+    putc('\n', out);
+}
+
+/* A term and what it means, in two columns. */
+static void put_entry(FILE *out, const char *term, const char *meaning) {
+    int n = fprintf(out, "%*s%s", TERM_INDENT, "", term);
+    if (n + 2 > TERM_WIDTH) {
+        putc('\n', out);
+        n = 0;
+    }
+    fprintf(out, "%*s", TERM_WIDTH - n, "");
+    put_wrapped(out, meaning, TERM_WIDTH, TERM_WIDTH);
+}
+
+static void put_option(FILE *out, const option_row *row) {
+    char term[80], meaning[400];
+    int n = row->letter ? snprintf(term, sizeof term, "-%c, ", row->letter) : snprintf(term, sizeof term, "    ");
+    snprintf(term + n, sizeof term - (size_t)n, "--%s%s%s", row->name, row->metavar ? " " : "",
+             row->metavar ? row->metavar : "");
+    snprintf(meaning, sizeof meaning, "%s%s%s%s", row->help, row->standard ? " [" : "",
+             row->standard ? row->standard : "", row->standard ? "]" : "");
+    put_entry(out, term, meaning);
+}
+
+static void put_options(FILE *out, unsigned bit) {
+    for (int group = 0; group <= GROUP_TERMINAL; group++) {
+        bool titled = false;
+        for (size_t i = 0; i < options_count(); i++) {
+            const option_row *row = options_row(i);
+            if ((int)row->group != group || !(row->commands & bit)) continue;
+            if (!titled) fprintf(out, "\n%s\n", options_group_title(row->group));
+            titled = true;
+            put_option(out, row);
+        }
+    }
+}
+
+static void put_methods(FILE *out) {
+    fputs("\nMethods (--method)\n", out);
+    for (size_t i = 0; i < hw_method_count(); i++) put_entry(out, hw_method_at(i)->name, hw_method_at(i)->summary);
+}
+
+static void put_filters(FILE *out) {
+    fputs("\nFilters (--hide)\n", out);
+    for (size_t i = 0; i < hw_filter_count(); i++) put_entry(out, hw_filter_at(i)->name, hw_filter_at(i)->summary);
+}
+
+static void put_formats(FILE *out) {
+    fputs("\nFormats (-o)\n", out);
+    for (size_t i = 0; i < hw_format_count(); i++)
+        put_entry(out, hw_format_at(i)->extension, hw_format_at(i)->summary);
+}
+
+static void put_presets(FILE *out) {
+    fputs("\nPresets (--preset)\n", out);
+    for (size_t i = 0; i < presets_count(); i++) {
+        char meaning[400];
+        size_t n = (size_t)snprintf(meaning, sizeof meaning, "%s:", presets_at(i)->summary);
+        for (const preset_value *v = presets_at(i)->values; v->option && n < sizeof meaning; v++)
+            n += (size_t)snprintf(meaning + n, sizeof meaning - n, " --%s %s", v->option, v->value);
+        put_entry(out, presets_at(i)->name, meaning);
+    }
+}
+
+static const struct {
+    unsigned bit;
+    void (*put)(FILE *out);
+} lists[] = {
+    {LIST_METHODS, put_methods}, {LIST_FILTERS, put_filters}, {LIST_FORMATS, put_formats}, {LIST_PRESETS, put_presets}};
+
+static void put_exit_statuses(FILE *out) {
+    fputs("\nExit status\n", out);
+    put_entry(out, "0", "done");
+    put_entry(out, "1", "failed");
+    put_entry(out, "2", "a command line that cannot be right");
+    put_entry(out, "130", "interrupted by Ctrl-C");
+}
+
+void help_command(FILE *out, const command *c) {
+    fputs("Usage\n", out);
+    for (const char *const *u = c->usage; *u; u++) fprintf(out, "  headwater %s%s%s\n", c->name, **u ? " " : "", *u);
+    putc('\n', out);
+    put_wrapped(out, c->about, 0, 0);
+    put_options(out, c->bit);
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        if (c->lists & lists[i].bit) lists[i].put(out);
+    if (c->examples->line) fputs("\nExamples\n", out);
+    for (const example *e = c->examples; e->line; e++) fprintf(out, "  # %s\n  %s\n", e->what, e->line);
+    put_exit_statuses(out);
+}
+
+void help_program(FILE *out) {
+    fputs("Headwater traces every token that a language model generates back to its sources in the prompt.\n"
+          "\nUsage\n"
+          "  headwater COMMAND [options]\n"
+          "  headwater help COMMAND\n"
+          "  headwater --version\n"
+          "\nCommands\n",
+          out);
+    for (size_t i = 0; i < commands_count(); i++) put_entry(out, commands_at(i)->name, commands_at(i)->summary);
+    fputs("\nExample\n", out);
+    fprintf(out, "  headwater %s\n", "explain -m model.gguf -p \"My name is Abdul, I am from\"");
+}

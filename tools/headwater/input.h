@@ -1,0 +1,16 @@
+/* input.h - the prompt from a file or standard input. */
+#ifndef HEADWATER_INPUT_H
+#define HEADWATER_INPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct input {
+    char *bytes; /* [n] malloc'd; exactly what the file holds */
+    size_t n;
+} input;
+
+/* Reads `path`, "-" being standard input. False, with the reason printed, when it cannot be read or is too large. */
+bool input_read(input *in, const char *path);
+
+#endif

@@ -1,0 +1,26 @@
+/* interrupt.c - Ctrl-C: the first asks the work to stop, the second ends the program at once. */
+#include "interrupt.h"
+
+#include <signal.h>
+#include <stddef.h>
+
+static volatile sig_atomic_t seen;
+
+static void note(int number) {
+    (void)number;
+    seen = 1;
+}
+
+void interrupt_catch(void) {
+    /* The default handler comes back with the first signal, so the second one kills. */
+    struct sigaction action = {.sa_handler = note, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+}
+
+bool interrupt_seen(void) { return seen != 0; }
+
+bool interrupt_stop(void *ctx) {
+    (void)ctx;
+    return interrupt_seen();
+}

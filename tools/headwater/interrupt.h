@@ -1,0 +1,12 @@
+/* interrupt.h - Ctrl-C: the first asks the work to stop, the second ends the program at once. */
+#ifndef HEADWATER_INTERRUPT_H
+#define HEADWATER_INTERRUPT_H
+
+#include <stdbool.h>
+
+void interrupt_catch(void);
+bool interrupt_seen(void);
+/* The same as an hw_stop_fn. */
+bool interrupt_stop(void *ctx);
+
+#endif

@@ -1,0 +1,152 @@
+/* job.c - one explanation from start to end: methods, files, view. */
+#include "job.h"
+
+#include "interrupt.h"
+#include "message.h"
+#include "output.h"
+#include "show.h"
+#include "text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------ lists of names */
+
+static const char *method_name(size_t i, unsigned ctx) {
+    (void)ctx;
+    return hw_method_at(i)->name;
+}
+
+static const char *filter_name(size_t i, unsigned ctx) {
+    (void)ctx;
+    return hw_filter_at(i)->name;
+}
+
+/* "no such method; did you mean rollout? There are: ..." */
+static int refuse_name(const job *j, const char *option, const char *name, text_list list, size_t n) {
+    char names[600] = "";
+    for (size_t i = 0, at = 0; i < n && at < sizeof names; i++)
+        at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "", list(i, 0));
+    const char *near = text_nearest(name, list, 0, n);
+    return misuse(j->command, "%s \"%s\": there is none of that name%s%s%s; there are %s", option, name,
+                  near ? ", did you mean " : "", near ? near : "", near ? "?" : "", names);
+}
+
+static int add_method(job *j, const char *name) {
+    if (!hw_method_find(name)) return refuse_name(j, "--method", name, method_name, hw_method_count());
+    for (size_t i = 0; i < j->n_methods; i++)
+        if (strcmp(j->methods[i], name) == 0) return misuse(j->command, "--method names %s twice", name);
+    if (j->n_methods == MOST_METHODS) return misuse(j->command, "--method takes at most %d methods", MOST_METHODS);
+    j->methods[j->n_methods++] = name;
+    return STATUS_DONE;
+}
+
+static char *copy_text(const char *text) {
+    size_t n = strlen(text) + 1;
+    char *copy = malloc(n);
+    return copy ? memcpy(copy, text, n) : NULL;
+}
+
+static int read_methods(job *j) {
+    j->method_text = copy_text(j->o->method);
+    if (!j->method_text) return fail("no memory for the list of methods");
+    int status = STATUS_DONE;
+    for (char *name = j->method_text, *next; name && status == STATUS_DONE; name = next) {
+        next = strchr(name, ',');
+        if (next) *next++ = 0;
+        status = add_method(j, name);
+    }
+    return status;
+}
+
+static bool is_filter(const char *name) {
+    for (size_t i = 0; i < hw_filter_count(); i++)
+        if (strcmp(hw_filter_at(i)->name, name) == 0) return true;
+    return false;
+}
+
+static int check_filters(const job *j) {
+    if (!j->o->hide) return STATUS_DONE;
+    char *names = copy_text(j->o->hide);
+    if (!names) return fail("no memory for the list of filters");
+    int status = STATUS_DONE;
+    for (char *name = names, *next; name && status == STATUS_DONE; name = next) {
+        next = strchr(name, ',');
+        if (next) *next++ = 0;
+        if (!is_filter(name)) status = refuse_name(j, "--hide", name, filter_name, hw_filter_count());
+    }
+    free(names);
+    return status;
+}
+
+/* ------------------------------------------------------------------ the job */
+
+int job_prepare(job *j, const options *o, const char *command) {
+    *j = (job){.o = o, .command = command, .t = terminal_detect(o->color)};
+    j->bar = progress_new(!o->quiet && !o->verbose);
+    int status = read_methods(j);
+    return status == STATUS_DONE ? check_filters(j) : status;
+}
+
+void job_free(job *j) {
+    for (size_t i = 0; i < j->n_made; i++) hw_attribution_free(j->made[i]);
+    free(j->method_text);
+}
+
+int job_fail(job *j, const hw_error *err) {
+    progress_erase(&j->bar);
+    if (err->code == HW_ERR_CANCELLED && interrupt_seen()) {
+        message("interrupted");
+        return STATUS_INTERRUPTED;
+    }
+    return fail("%s", err->msg);
+}
+
+hw_method_params job_params(const job *j) {
+    const options *o = j->o;
+    hw_method_params params = hw_method_params_default();
+    params.row = o->row;
+    params.direction = o->direction;
+    params.columns = o->columns;
+    params.residual = o->residual;
+    params.measure = o->measure;
+    params.seed = (uint64_t)o->seed;
+    return params;
+}
+
+uint32_t job_signals(const job *j) {
+    hw_method_params params = job_params(j);
+    uint32_t signals = 0;
+    for (size_t i = 0; i < j->n_methods; i++) signals |= hw_method_signals(j->methods[i], &params);
+    return signals;
+}
+
+int job_explain(job *j, const hw_trace *trace, bool stoppable) {
+    hw_method_params params = job_params(j);
+    params.progress = progress_show;
+    params.stop = stoppable ? interrupt_stop : NULL;
+    params.ctx = &j->bar;
+    for (size_t i = 0; i < j->n_methods; i++) {
+        hw_error err;
+        if (hw_explain(&j->made[i], trace, j->methods[i], &params, &err) != HW_OK) return job_fail(j, &err);
+        j->n_made++;
+    }
+    progress_erase(&j->bar);
+    return STATUS_DONE;
+}
+
+int job_finish(job *j, const hw_attribution *const *list, size_t n) {
+    int status = output_save(j->o, list, n) ? STATUS_DONE : STATUS_FAILED;
+    for (size_t i = 0; i < n; i++) {
+        hw_error err;
+        putc('\n', j->t.out);
+        if (show_attribution(&j->t, list[i], j->o, &err) != HW_OK) return job_fail(j, &err);
+    }
+    return status;
+}
+
+int job_finish_made(job *j) {
+    const hw_attribution *list[MOST_METHODS];
+    for (size_t i = 0; i < j->n_made; i++) list[i] = j->made[i];
+    return job_finish(j, list, j->n_made);
+}

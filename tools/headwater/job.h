@@ -1,0 +1,43 @@
+/*
+ * job.h - one explanation from start to end, for the commands that make or show one.
+ *
+ *     job_prepare (checks all that can be checked before work) -> a trace or a result -> job_explain -> job_finish
+ */
+#ifndef HEADWATER_JOB_H
+#define HEADWATER_JOB_H
+
+#include "options.h"
+#include "progress.h"
+
+enum { MOST_METHODS = 16 };
+
+typedef struct job {
+    const options *o;
+    const char *command;
+    terminal t;
+    progress bar;
+    char *method_text;                  /* the list, cut into names */
+    const char *methods[MOST_METHODS];  /* [n_methods] */
+    hw_attribution *made[MOST_METHODS]; /* [n_made] owned */
+    size_t n_methods, n_made;
+} job;
+
+/* STATUS_DONE, or the status to exit with. Free with job_free() either way. */
+int job_prepare(job *j, const options *o, const char *command);
+void job_free(job *j);
+
+/* What the methods are to do, for the trace to hold what they need and for running them. */
+hw_method_params job_params(const job *j);
+uint32_t job_signals(const job *j);
+
+/* Runs every method on the trace. `stoppable`: Ctrl-C ends it. */
+int job_explain(job *j, const hw_trace *trace, bool stoppable);
+/* Saves and shows [n] attributions: first the files, so that a view that fails loses nothing. */
+int job_finish(job *j, const hw_attribution *const *list, size_t n);
+/* The same for what job_explain() made. */
+int job_finish_made(job *j);
+
+/* Prints the library's error and gives the status for it. */
+int job_fail(job *j, const hw_error *err);
+
+#endif

@@ -1,0 +1,90 @@
+/* main.c - finds the command, reads its options, runs it, and makes sure that its output arrived. */
+#include "command.h"
+#include "message.h"
+#include "text.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+
+static const command *const commands[] = {&command_explain, &command_view, &command_info, &command_methods};
+
+size_t commands_count(void) { return COUNT(commands); }
+const command *commands_at(size_t i) { return commands[i]; }
+
+const command *commands_find(const char *name) {
+    for (size_t i = 0; i < COUNT(commands); i++)
+        if (strcmp(commands[i]->name, name) == 0) return commands[i];
+    return NULL;
+}
+
+static const char *command_name(size_t i, unsigned ctx) {
+    (void)ctx;
+    return commands[i]->name;
+}
+
+static int unknown_command(const char *name) {
+    const char *near = text_nearest(name, command_name, 0, COUNT(commands));
+    return misuse(NULL, "unknown command \"%s\"%s%s%s", name, near ? "; did you mean " : "", near ? near : "",
+                  near ? "?" : "");
+}
+
+static int run_command(const command *c, int argc, char **argv) {
+    options o;
+    int status = STATUS_USAGE;
+    if (options_read(&o, c->name, c->bit, argc, argv)) {
+        if (o.help) {
+            help_command(stdout, c);
+            status = STATUS_DONE;
+        } else {
+            status = c->run(&o);
+        }
+    }
+    options_free(&o);
+    return status;
+}
+
+static int run_help(const char *topic) {
+    if (!topic) {
+        help_program(stdout);
+        return STATUS_DONE;
+    }
+    const command *c = commands_find(topic);
+    if (!c) return unknown_command(topic);
+    help_command(stdout, c);
+    return STATUS_DONE;
+}
+
+static int dispatch(int argc, char **argv) {
+    if (argc < 2) {
+        help_program(stderr);
+        return STATUS_USAGE;
+    }
+    const char *word = argv[1];
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) return run_help(NULL);
+    if (strcmp(word, "help") == 0) return run_help(argc > 2 ? argv[2] : NULL);
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+        printf("headwater %s\n", hw_version());
+        return STATUS_DONE;
+    }
+    const command *c = commands_find(word);
+    return c ? run_command(c, argc - 1, argv + 1) : unknown_command(word);
+}
+
+/* A reader that left early, as in `headwater ... | head`, is no news to anyone. */
+static bool reader_left(void) {
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) == 1 && out.revents & POLLERR;
+}
+
+int main(int argc, char **argv) {
+    signal(SIGPIPE, SIG_IGN); /* so a reader that left shows as a failed write, and files are still saved */
+    int status = dispatch(argc, argv);
+    bool lost = ferror(stdout);
+    if (fflush(stdout) == 0 && !lost) return status;
+    if (!reader_left()) message("standard output could not be written");
+    return status == STATUS_DONE ? STATUS_FAILED : status;
+}

@@ -1,0 +1,40 @@
+/* message.c - errors and remarks on standard error; file names and model texts in them are untrusted too. */
+#include "message.h"
+
+#include "text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static void print(const char *fmt, va_list args) HW_PRINTF(1, 0);
+static void print(const char *fmt, va_list args) {
+    char line[4096];
+    vsnprintf(line, sizeof line, fmt, args);
+    fputs("headwater: ", stderr);
+    text_puts(stderr, line);
+    putc('\n', stderr);
+}
+
+void message(const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    print(fmt, args);
+    va_end(args);
+}
+
+int fail(const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    print(fmt, args);
+    va_end(args);
+    return STATUS_FAILED;
+}
+
+int misuse(const char *command, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    print(fmt, args);
+    va_end(args);
+    fprintf(stderr, "See `headwater %s%s--help`.\n", command ? command : "", command ? " " : "");
+    return STATUS_USAGE;
+}

@@ -1,0 +1,13 @@
+/* model.h - the model that the options name, opened as they say. */
+#ifndef HEADWATER_MODEL_H
+#define HEADWATER_MODEL_H
+
+#include "options.h"
+#include "progress.h"
+
+/* -m, else $HEADWATER_MODEL, else NULL with the reason printed. */
+const char *model_path(const options *o, const char *command);
+/* Opens it; Ctrl-C stops that. */
+hw_err model_open(hw_model **out, const options *o, const char *path, progress *bar, hw_error *err);
+
+#endif

@@ -1,0 +1,368 @@
+/*
+ * options.c - the table of options, and reading a command line by it.
+ *
+ * Numbers are read strictly: the whole text, within the row's range. Every complaint says which option, which value
+ * and what is accepted.
+ */
+#include "options.h"
+
+#include "message.h"
+#include "text.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+#define AT(field)   offsetof(options, field)
+#define MOST_WHOLE  2147483647.0
+
+#define WORD_READER(type)                                      \
+    static bool word_##type(void *field, const char *text) {   \
+        hw_##type v;                                           \
+        if (hw_##type##_parse(&v, text, NULL)) return false;   \
+        *(hw_##type *)field = v;                               \
+        return true;                                           \
+    }
+WORD_READER(row)
+WORD_READER(direction)
+WORD_READER(columns)
+WORD_READER(fuse)
+WORD_READER(measure)
+
+static bool word_color(void *field, const char *text) {
+    static const char *const words[] = {"auto", "always", "never"};
+    for (size_t i = 0; i < COUNT(words); i++) {
+        if (strcmp(words[i], text) != 0) continue;
+        *(color_mode *)field = (color_mode)i;
+        return true;
+    }
+    return false;
+}
+
+/* Title in --help, and why an option of the group is refused where it has nothing to act on. */
+static const struct group {
+    const char *title, *elsewhere;
+} groups[] = {
+    [GROUP_RUN] = {"Prompt and completion", "its tokens are already there"},
+    [GROUP_SAMPLING] = {"Sampling", "its tokens are already there"},
+    [GROUP_MODEL] = {"Model", "no model runs"},
+    [GROUP_FILES] = {"Files", "there is nothing to save"},
+    [GROUP_METHOD] = {"Explanation", "it holds finished explanations"},
+    [GROUP_VIEW] = {"View", "there is nothing to show"},
+    [GROUP_TERMINAL] = {"Terminal", "there is nothing to show"},
+};
+
+enum { IN_BOTH = IN_EXPLAIN | IN_VIEW, IN_MODEL = IN_EXPLAIN | IN_INFO };
+
+#define RUN(in, from)    .group = GROUP_RUN, .commands = in, .sources = from
+#define SAMPLING         .group = GROUP_SAMPLING, .commands = IN_EXPLAIN, .sources = FROM_MODEL
+#define MODEL(in)        .group = GROUP_MODEL, .commands = in, .sources = FROM_MODEL
+#define FILES(in, from)  .group = GROUP_FILES, .commands = in, .sources = from
+#define METHOD(in, from) .group = GROUP_METHOD, .commands = in, .sources = from
+#define VIEW             .group = GROUP_VIEW, .commands = IN_BOTH, .sources = FROM_ANY
+#define TERMINAL(in)     .group = GROUP_TERMINAL, .commands = in, .sources = FROM_ANY
+#define FLAG(field)      .type = OPTION_FLAG, .offset = AT(field)
+#define TEXT(field)      .type = OPTION_TEXT, .offset = AT(field)
+#define TEXTS(field)     .type = OPTION_TEXTS, .offset = AT(field)
+#define WORD(field)      .type = OPTION_WORD, .offset = AT(field), .word = word_##field
+#define WHOLE(field, from, to) .type = OPTION_WHOLE, .offset = AT(field), .least = from, .most = to
+#define REAL(field, from, to)  .type = OPTION_REAL, .offset = AT(field), .least = from, .most = to
+
+static const option_row rows[] = {
+    {"prompt", 'p', "TEXT", TEXT(prompt), RUN(IN_EXPLAIN, FROM_MODEL), .help = "the prompt"},
+    {"file", 'f', "FILE", TEXT(file), RUN(IN_EXPLAIN, FROM_MODEL),
+     .help = "the prompt is this file, byte for byte, its last newline too; - is standard input"},
+    {"generate", 'n', "N", WHOLE(generate, 1, 1e6), RUN(IN_EXPLAIN, FROM_MODEL), .standard = "32",
+     .help = "most tokens to generate; stops earlier where the model ends"},
+    {"completion", 0, "TEXT", TEXT(completion), RUN(IN_EXPLAIN, FROM_MODEL),
+     .help = "explain this completion instead of generating one"},
+    {"chat", 0, NULL, FLAG(chat), RUN(IN_EXPLAIN, FROM_MODEL), .help = "wrap the prompt in the model's chat template"},
+
+    {"temp", 0, "T", REAL(temp, 0, 100), SAMPLING, .standard = "0", .help = "temperature; 0 takes the likeliest token"},
+    {"top-k", 0, "K", WHOLE(top_k, 0, MOST_WHOLE), SAMPLING, .standard = "0",
+     .help = "sample among the K likeliest tokens; 0 is all"},
+    {"top-p", 0, "P", REAL(top_p, 1e-6, 1), SAMPLING, .standard = "1",
+     .help = "sample among the likeliest tokens that hold this share of the probability"},
+    {"seed", 0, "S", WHOLE(seed, 0, 4294967295.0), .group = GROUP_SAMPLING, .commands = IN_BOTH, .sources = FROM_RUN,
+     .standard = "0", .help = "the same seed gives the same completion, and the same numbers of the method random",
+     .elsewhere = "it holds finished explanations"},
+
+    {"model", 'm', "FILE", TEXT(model), MODEL(IN_MODEL), .help = "a GGUF model; without -m, $HEADWATER_MODEL"},
+    {"ctx", 0, "N", WHOLE(ctx, 0, MOST_WHOLE), MODEL(IN_MODEL), .standard = "0",
+     .help = "most tokens, prompt and completion together; 0 is what the model was trained with"},
+    {"threads", 0, "N", WHOLE(threads, 0, 1024), MODEL(IN_MODEL), .standard = "0", .help = "threads; 0 is one a core"},
+    {"gpu-layers", 0, "N", WHOLE(gpu_layers, -1, MOST_WHOLE), MODEL(IN_MODEL), .standard = "0",
+     .help = "blocks to run on the GPU; -1 is all"},
+    {"ubatch", 0, "N", WHOLE(ubatch, 0, 65536), MODEL(IN_MODEL), .standard = "0",
+     .help = "prompt tokens in one pass; 0 is 512"},
+    {"f32-cache", 0, NULL, FLAG(f32_cache), MODEL(IN_MODEL),
+     .help = "keep keys and values as F32 instead of F16, for exact comparisons"},
+
+    {"trace", 0, "FILE", TEXT(trace), FILES(IN_EXPLAIN, FROM_RUN),
+     .help = "with a model, save all that explanations need in this file; alone, explain from it without the model"},
+    {"attention", 0, "FILE", TEXT(attention), FILES(IN_EXPLAIN, FROM_ATTENTION),
+     .help = "explain attention exported from anywhere: .safetensors with `attention` [L,H,T,T] or [L,T,T]"},
+    {"output", 'o', "FILE", TEXTS(output), FILES(IN_BOTH, FROM_ANY),
+     .help = "save the result, format by ending; may be given several times"},
+    {"full", 0, NULL, FLAG(full), FILES(IN_BOTH, FROM_ANY), .help = "put the whole tensor into .json, not only means"},
+
+    {"method", 0, "LIST", TEXT(method), METHOD(IN_BOTH, FROM_RUN), .standard = "rollout",
+     .help = "methods, separated by commas"},
+    {"row", 0, "predictor|own", WORD(row), METHOD(IN_BOTH, FROM_RUN), .standard = "predictor",
+     .help = "explain the position that chose the token, or the token's own position"},
+    {"direction", 0, "input|output", WORD(direction), METHOD(IN_BOTH, FROM_RUN), .standard = "input",
+     .help = "compose layers from the embeddings up, or from the top down"},
+    {"fuse", 0, "mean|max|min", WORD(fuse), METHOD(IN_BOTH, FROM_MODEL | FROM_ATTENTION), .standard = "mean",
+     .help = "how the heads of a layer become one",
+     .elsewhere = "its heads were fused when it was captured"},
+    {"residual", 0, "W", REAL(residual, 0, 1), METHOD(IN_BOTH, FROM_RUN), .standard = "0.5",
+     .help = "weight of the residual stream"},
+    {"measure", 0, "NAME", WORD(measure), METHOD(IN_BOTH, FROM_RUN), .standard = "projection",
+     .help = "of contribution: projection, norm, proximity1 or proximity2"},
+    {"columns", 0, "prompt|all", WORD(columns), METHOD(IN_BOTH, FROM_RUN), .standard = "prompt",
+     .help = "attribute to the prompt's tokens, or to the completion's too"},
+    {"preset", 0, "NAME", TEXT(preset), METHOD(IN_BOTH, FROM_RUN),
+     .help = "settings under one name; options given by hand win"},
+
+    {"token", 0, "SELECT", TEXT(token), VIEW,
+     .help = "completion tokens to show: an index (-1 the last), a range A:B, or their text; default: the mean of all"},
+    {"layers", 0, "A-B", TEXT(layers), VIEW, .help = "layers to show, the first being 1; default: all"},
+    {"hide", 0, "LIST", TEXT(hide), VIEW, .help = "filters, separated by commas: prompt tokens to leave out of the view"},
+    {"normalise", 0, NULL, FLAG(normalise), VIEW, .help = "divide by the mass on all columns, so that they sum to 1"},
+    {"top", 0, "K", WHOLE(top, 0, 1e6), VIEW, .standard = "10", .help = "rows of the list"},
+
+    {"color", 0, "auto|always|never", WORD(color), TERMINAL(IN_ALL), .standard = "auto",
+     .help = "colours; auto heeds NO_COLOR and whether standard output is a terminal"},
+    {"quiet", 'q', NULL, FLAG(quiet), TERMINAL(IN_ALL), .help = "no progress and no remarks on standard error"},
+    {"verbose", 'v', NULL, FLAG(verbose), TERMINAL(IN_ALL), .help = "the engine's log on standard error"},
+    {"help", 'h', NULL, FLAG(help), TERMINAL(IN_ALL), .help = "this help"},
+};
+_Static_assert(COUNT(rows) <= 64, "options.given has a bit for each row");
+
+static const preset presets[] = {
+    {"note", "as the figures of the original note: own rows; token 0 and common marks hidden",
+     {{"row", "own"}, {"hide", "first,note"}}},
+};
+
+size_t options_count(void) { return COUNT(rows); }
+const option_row *options_row(size_t i) { return &rows[i]; }
+const char *options_group_title(option_group group) { return groups[group].title; }
+size_t presets_count(void) { return COUNT(presets); }
+const preset *presets_at(size_t i) { return &presets[i]; }
+
+static const option_row *find_row(const char *name) {
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (strcmp(rows[i].name, name) == 0) return &rows[i];
+    return NULL;
+}
+
+/* "-n" or "--temp", as people type it. */
+typedef struct spelling {
+    char text[40];
+} spelling;
+static spelling spell(const option_row *row) {
+    spelling s;
+    if (row->letter) {
+        snprintf(s.text, sizeof s.text, "-%c", row->letter);
+    } else {
+        snprintf(s.text, sizeof s.text, "--%s", row->name);
+    }
+    return s;
+}
+
+bool options_given(const options *o, size_t offset) {
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (rows[i].offset == offset) return o->given >> i & 1;
+    return false;
+}
+
+/* ------------------------------------------------------------------ reading values */
+
+static bool read_whole(int64_t *out, const char *text, double least, double most) {
+    char *end;
+    errno = 0;
+    long long v = strtoll(text, &end, 10);
+    bool plain = *text == '-' || (*text >= '0' && *text <= '9'); /* strtoll also takes spaces and a plus */
+    if (!plain || *end || errno || (double)v < least || (double)v > most) return false;
+    *out = v;
+    return true;
+}
+
+static bool read_real(double *out, const char *text, double least, double most) {
+    if (!*text || text[strspn(text, "0123456789.eE+-")]) return false; /* strtod also takes hex, inf and nan */
+    char *end;
+    double v = strtod(text, &end);
+    if (*end || !(v >= least && v <= most)) return false;
+    *out = v;
+    return true;
+}
+
+static bool add_text(texts *list, const char *text) {
+    const char **grown = realloc(list->at, (list->n + 1) * sizeof *grown);
+    if (!grown) return false;
+    list->at = grown;
+    list->at[list->n++] = text;
+    return true;
+}
+
+static bool read_value(options *o, const option_row *row, const char *text) {
+    void *field = (char *)o + row->offset;
+    switch (row->type) {
+        case OPTION_FLAG: *(bool *)field = true; return true;
+        case OPTION_TEXT: *(const char **)field = text; return true;
+        case OPTION_TEXTS: return add_text(field, text);
+        case OPTION_WHOLE: return read_whole(field, text, row->least, row->most);
+        case OPTION_REAL: return read_real(field, text, row->least, row->most);
+        case OPTION_WORD: return row->word(field, text);
+    }
+    return false;
+}
+
+static void complain_value(const char *command, const option_row *row, const char *text) {
+    spelling s = spell(row);
+    if (row->type == OPTION_WHOLE) {
+        misuse(command, "%s \"%s\": must be a whole number from %.0f to %.0f", s.text, text, row->least, row->most);
+    } else if (row->type == OPTION_REAL) {
+        misuse(command, "%s \"%s\": must be a number from %g to %g", s.text, text, row->least, row->most);
+    } else if (row->type == OPTION_WORD) {
+        misuse(command, "%s \"%s\": must be one of %s", s.text, text, row->metavar);
+    } else {
+        misuse(command, "%s \"%s\": no memory", s.text, text);
+    }
+}
+
+static void set_defaults(options *o) {
+    *o = (options){.given = 0};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        if (!rows[i].standard) continue;
+        bool ok = read_value(o, &rows[i], rows[i].standard);
+        assert(ok);
+        (void)ok;
+    }
+}
+
+static const char *preset_name(size_t i, unsigned ctx) {
+    (void)ctx;
+    return presets[i].name;
+}
+
+static bool apply_preset(options *o, const char *command) {
+    for (size_t i = 0; i < COUNT(presets); i++) {
+        if (strcmp(presets[i].name, o->preset) != 0) continue;
+        for (const preset_value *v = presets[i].values; v->option; v++) {
+            const option_row *row = find_row(v->option);
+            assert(row);
+            if (!(o->given >> (row - rows) & 1)) read_value(o, row, v->value);
+        }
+        return true;
+    }
+    const char *near = text_nearest(o->preset, preset_name, 0, COUNT(presets));
+    misuse(command, "--preset \"%s\": no such preset; %s%s", o->preset, near ? "did you mean " : "there is ",
+           near ? near : presets[0].name);
+    return false;
+}
+
+/* ------------------------------------------------------------------ reading a command line */
+
+/* What getopt_long wants, made from the table. An option's value is its row + FIRST_ROW, beyond any letter. */
+enum { FIRST_ROW = 256 };
+typedef struct grammar {
+    struct option longs[COUNT(rows) + 1];
+    char shorts[2 * COUNT(rows) + 2];
+} grammar;
+
+static grammar make_grammar(unsigned bit) {
+    grammar g = {.shorts = ":"}; /* a colon first: a missing value is told from an unknown option */
+    size_t n_longs = 0, n_shorts = 1;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        if (!(rows[i].commands & bit)) continue;
+        int takes = rows[i].metavar ? required_argument : no_argument;
+        g.longs[n_longs++] = (struct option){rows[i].name, takes, NULL, FIRST_ROW + (int)i};
+        if (!rows[i].letter) continue;
+        g.shorts[n_shorts++] = (char)rows[i].letter;
+        if (rows[i].metavar) g.shorts[n_shorts++] = ':';
+    }
+    return g;
+}
+
+static const option_row *row_of(int value) {
+    if (value >= FIRST_ROW) return &rows[value - FIRST_ROW];
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (rows[i].letter && rows[i].letter == value) return &rows[i];
+    return NULL;
+}
+
+static const char *row_name(size_t i, unsigned bit) { return rows[i].commands & bit ? rows[i].name : NULL; }
+
+static void complain_option(const char *command, unsigned bit, int value, const char *word) {
+    if (value >= FIRST_ROW) {
+        misuse(command, "--%s takes no value", row_of(value)->name);
+    } else if (value) {
+        misuse(command, "%s has no option -%c", command, value);
+    } else {
+        char name[64];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
+        const char *near = find_row(name) ? NULL : text_nearest(name, row_name, bit, COUNT(rows));
+        misuse(command, "%s has no option --%s%s%s%s", command, name, near ? "; did you mean --" : "",
+               near ? near : "", near ? "?" : "");
+    }
+}
+
+static bool take(options *o, const char *command, unsigned bit, int value, const char *word) {
+    if (value == '?') {
+        complain_option(command, bit, optopt, word);
+        return false;
+    }
+    const option_row *row = row_of(value == ':' ? optopt : value);
+    if (value == ':') {
+        misuse(command, "%s needs a value: %s", spell(row).text, row->metavar);
+        return false;
+    }
+    if (!read_value(o, row, optarg)) {
+        complain_value(command, row, optarg);
+        return false;
+    }
+    o->given |= UINT64_C(1) << (row - rows);
+    return true;
+}
+
+bool options_read(options *o, const char *command, unsigned bit, int argc, char **argv) {
+    set_defaults(o);
+    grammar g = make_grammar(bit);
+    opterr = 0;
+    optind = 1;
+    for (;;) {
+        int value = getopt_long(argc, argv, g.shorts, g.longs, NULL);
+        if (value == -1) break;
+        if (!take(o, command, bit, value, argv[optind - 1])) return false;
+    }
+    for (int i = optind; i < argc; i++) {
+        if (add_text(&o->arguments, argv[i])) continue;
+        fail("no memory for the command line");
+        return false;
+    }
+    return !o->preset || apply_preset(o, command);
+}
+
+void options_free(options *o) {
+    free(o->output.at);
+    free(o->arguments.at);
+}
+
+bool options_fit(const options *o, const char *command, source from) {
+    const char *what = from == FROM_TRACE       ? "a saved trace"
+                       : from == FROM_ATTENTION ? "--attention"
+                       : from == FROM_RESULT    ? "a saved result"
+                                                : "a model";
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const option_row *row = &rows[i];
+        if (!(o->given >> i & 1) || row->sources & (unsigned)from) continue;
+        misuse(command, "%s does not go with %s: %s", spell(row).text, what,
+               row->elsewhere ? row->elsewhere : groups[row->group].elsewhere);
+        return false;
+    }
+    return true;
+}

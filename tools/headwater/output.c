@@ -1,0 +1,72 @@
+/* output.c - the files that a command is to write, checked before any work is done for them. */
+#include "output.h"
+
+#include "message.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void list_endings(char *out, size_t room) {
+    size_t at = 0;
+    out[0] = 0;
+    for (size_t i = 0; i < hw_format_count() && at < room; i++)
+        at += (size_t)snprintf(out + at, room - at, "%s%s", i ? " " : "", hw_format_at(i)->extension);
+}
+
+static int check_ending(const char *command, const char *path) {
+    if (hw_format_of(path)) return STATUS_DONE;
+    char endings[200];
+    list_endings(endings, sizeof endings);
+    return misuse(command, "-o \"%s\": its ending names no format; there are %s", path, endings);
+}
+
+/* A new file is made beside the old one and renamed, so it is the folder that must be writable. */
+static int check_folder(const char *path) {
+    struct stat info;
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) return fail("%s is a folder: name a file", path);
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    size_t n = slash ? (size_t)(slash - path) + 1 : 0;
+    if (n >= sizeof folder) return fail("%s: the name is too long", path);
+    memcpy(folder, path, n);
+    folder[n] = 0;
+    if (access(n ? folder : ".", W_OK | X_OK) == 0) return STATUS_DONE;
+    return fail("cannot write %s: folder %s: %s", path, n ? folder : ".", strerror(errno));
+}
+
+static bool is_same_file(const char *a, const char *b) {
+    struct stat of_a, of_b;
+    if (strcmp(a, b) == 0) return true;
+    return stat(a, &of_a) == 0 && stat(b, &of_b) == 0 && of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+}
+
+int output_check_path(const char *command, const char *path, const char *const *others, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (others[i] && is_same_file(path, others[i]))
+            return misuse(command, "%s would be written and is also named for something else", path);
+    return check_folder(path);
+}
+
+int output_check(const options *o, const char *command, const char *const *inputs, size_t n) {
+    int status = STATUS_DONE;
+    for (size_t i = 0; i < o->output.n && status == STATUS_DONE; i++) {
+        const char *path = o->output.at[i];
+        status = check_ending(command, path);
+        if (status == STATUS_DONE) status = output_check_path(command, path, inputs, n);
+        if (status == STATUS_DONE) status = output_check_path(command, path, o->output.at, i);
+    }
+    return status;
+}
+
+bool output_save(const options *o, const hw_attribution *const *list, size_t n) {
+    bool ok = true;
+    for (size_t i = 0; i < o->output.n; i++) { /* one that fails keeps no other from being saved */
+        hw_error err;
+        if (hw_result_save(list, n, o->output.at[i], o->full, &err) == HW_OK) continue;
+        fail("%s", err.msg);
+        ok = false;
+    }
+    return ok;
+}

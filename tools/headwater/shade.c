@@ -1,0 +1,221 @@
+/*
+ * shade.c - the prompt as text, each token on a background of its value.
+ *
+ * Tokens are joined before they are read as characters, since a character may be spread over several tokens: it is
+ * then drawn as strong as the strongest of them. Lines break at spaces, and anywhere in scripts that have none.
+ * Without colours a line of blocks under the text says the same, readable in a log.
+ */
+#include "show.h"
+#include "text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { INDENT = 2, BOUND = 3 }; /* columns left of the text, and not used of the terminal's width */
+
+/* One character on the line in work. */
+typedef struct cell {
+    glyph g;
+    double level; /* -1 to 1; 0: not shaded */
+    bool dim;     /* of a special or template token */
+} cell;
+
+/* The tokens' bytes joined. Between two tokens there may be glue, which belongs to neither. */
+typedef struct joined {
+    char *bytes; /* [n] */
+    size_t n, room;
+    size_t *begin, *end; /* [n_tokens] */
+    size_t n_tokens;
+} joined;
+
+typedef struct sheet {
+    const terminal *t;
+    cell *line; /* [n] */
+    size_t n, room;
+    size_t break_at; /* the line may end before this cell; 0: nowhere */
+    int width, limit;
+} sheet;
+
+/* ------------------------------------------------------------------ text */
+
+static bool join(joined *text, const char *bytes, size_t n) {
+    if (text->room - text->n < n) {
+        size_t room = (text->n + n) * 2;
+        char *grown = realloc(text->bytes, room);
+        if (!grown) return false;
+        text->bytes = grown;
+        text->room = room;
+    }
+    if (n) memcpy(text->bytes + text->n, bytes, n);
+    text->n += n;
+    return true;
+}
+
+static bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t'; }
+
+/* Imports may name tokens that were not cut from a text, or words without the spaces between: those need a gap. */
+static bool needs_gaps(const hw_run *run, size_t n) {
+    if (strcmp(hw_run_model(run)->engine, "import") != 0) return false;
+    for (size_t i = 0; i < n; i++) {
+        hw_token t = hw_run_token(run, i);
+        if (t.n_bytes && (is_space(t.bytes[0]) || is_space(t.bytes[t.n_bytes - 1]))) return false;
+    }
+    return true;
+}
+
+static bool join_token(joined *text, const hw_run *run, size_t i, bool gaps) {
+    hw_token t = hw_run_token(run, i);
+    const char *glue = gaps && i > 0 ? " " : "";
+    if (i > 0 && i == hw_run_n_prompt(run)) glue = "▸"; /* here the completion begins */
+    if (!join(text, glue, strlen(glue))) return false;
+    char number[24];
+    bool named = t.n_bytes || t.id >= 0;
+    int n = snprintf(number, sizeof number, "%zu", i);
+    text->begin[i] = text->n;
+    bool ok = named ? join(text, t.bytes, t.n_bytes) : join(text, number, (size_t)n);
+    text->end[i] = text->n;
+    return ok;
+}
+
+static void joined_free(joined *text) {
+    free(text->bytes);
+    free(text->begin);
+    free(text->end);
+}
+
+static bool joined_new(joined *text, const picture *p) {
+    size_t n = picture_n_tokens(p);
+    *text = (joined){.n_tokens = n};
+    text->begin = calloc(n + 1, sizeof *text->begin);
+    text->end = calloc(n + 1, sizeof *text->end);
+    bool ok = text->begin && text->end, gaps = needs_gaps(p->run, n);
+    for (size_t i = 0; ok && i < n; i++) ok = join_token(text, p->run, i, gaps);
+    if (!ok) joined_free(text);
+    return ok;
+}
+
+/* ------------------------------------------------------------------ lines */
+
+static bool is_shaded(const cell *c) { return c->level != 0; }
+
+static void print_colors(const sheet *page, const cell *c) {
+    terminal_plain(page->t);
+    if (is_shaded(c)) {
+        terminal_shade(page->t, c->level);
+    } else if (c->dim) {
+        terminal_dim(page->t);
+    }
+}
+
+static bool same_look(const cell *a, const cell *b) {
+    return a->level == b->level && (is_shaded(a) || a->dim == b->dim);
+}
+
+static void print_marks(const sheet *page, size_t n) {
+    FILE *out = page->t->out;
+    while (n && !is_shaded(&page->line[n - 1])) n--;
+    if (!n) return;
+    fprintf(out, "%*s", INDENT, "");
+    for (size_t i = 0; i < n; i++) {
+        const cell *c = &page->line[i];
+        for (int w = 0; w < c->g.width; w++) fputs(is_shaded(c) ? terminal_block(c->level) : " ", out);
+    }
+    putc('\n', out);
+}
+
+/* Prints the first `n` cells as a line and moves the others to the front. */
+static void print_line(sheet *page, size_t n) {
+    FILE *out = page->t->out;
+    if (n) fprintf(out, "%*s", INDENT, "");
+    for (size_t i = 0; i < n; i++) {
+        const cell *c = &page->line[i];
+        if (i ? !same_look(c, c - 1) : is_shaded(c) || c->dim) print_colors(page, c);
+        fwrite(c->g.utf8, 1, c->g.n_bytes, out);
+    }
+    if (n && (is_shaded(&page->line[n - 1]) || page->line[n - 1].dim)) terminal_plain(page->t);
+    putc('\n', out);
+    if (page->t->depth == DEPTH_NONE) print_marks(page, n);
+    page->n -= n;
+    memmove(page->line, page->line + n, page->n * sizeof *page->line);
+    page->break_at = 0;
+    page->width = 0;
+    for (size_t i = 0; i < page->n; i++) page->width += page->line[i].g.width;
+}
+
+static bool append(sheet *page, const cell *c) {
+    if (page->n == page->room) {
+        size_t room = page->room ? page->room * 2 : 256;
+        cell *grown = realloc(page->line, room * sizeof *grown);
+        if (!grown) return false;
+        page->line = grown;
+        page->room = room;
+    }
+    page->line[page->n++] = *c;
+    page->width += c->g.width;
+    return true;
+}
+
+static bool put(sheet *page, const cell *c) {
+    if (c->g.kind == GLYPH_NEWLINE) {
+        bool ok = !is_shaded(c) || append(page, c); /* its symbol is needed only to be shaded */
+        print_line(page, page->n);
+        return ok;
+    }
+    if (c->g.wide) page->break_at = page->n;
+    if (c->g.width && page->width + c->g.width > page->limit) {
+        if (c->g.kind == GLYPH_SPACE) { /* a space at the end of a full line is not missed */
+            print_line(page, page->n);
+            return true;
+        }
+        print_line(page, page->break_at ? page->break_at : page->n);
+    }
+    if (!append(page, c)) return false;
+    if (c->g.kind != GLYPH_INK || c->g.wide) page->break_at = page->n;
+    return true;
+}
+
+/* ------------------------------------------------------------------ values */
+
+static double size_of(double level) { return level < 0 ? -level : level; }
+
+/* -1 to 1; 0 for what is hidden, too faint, or has no column. */
+static double level_of(const picture *p, size_t token) {
+    size_t column;
+    if (!picture_column(p, token, &column) || hw_view_is_hidden(p->view, column)) return 0;
+    double level = hw_view_scores(p->view)[column] / p->scale;
+    if (size_of(level) < p->t->faint) return 0;
+    return level > 1 ? 1 : level < -1 ? -1 : level;
+}
+
+static bool is_dim(const picture *p, size_t token) {
+    hw_role role = hw_run_token(p->run, token).role;
+    return role == HW_ROLE_SPECIAL || role == HW_ROLE_TEMPLATE;
+}
+
+/* The cell of the character at `at`; `token` is the first token that ends after it. */
+static cell make_cell(const picture *p, const joined *text, size_t at, size_t token) {
+    cell c = {.g = text_glyph(text->bytes + at, text->n - at)};
+    for (size_t i = token; i < text->n_tokens && text->begin[i] < at + c.g.n_source; i++) {
+        double level = level_of(p, i);
+        if (size_of(level) > size_of(c.level)) c.level = level;
+        if (i == token) c.dim = is_dim(p, i);
+    }
+    return c;
+}
+
+bool shade_print(const picture *p) {
+    joined text;
+    if (!joined_new(&text, p)) return false;
+    sheet page = {.t = p->t, .limit = p->t->width - BOUND};
+    bool ok = true;
+    for (size_t at = 0, token = 0; ok && at < text.n;) {
+        while (token < text.n_tokens && text.end[token] <= at) token++;
+        cell c = make_cell(p, &text, at, token);
+        ok = put(&page, &c);
+        at += c.g.n_source;
+    }
+    if (ok && page.n) print_line(&page, page.n);
+    free(page.line);
+    joined_free(&text);
+    return ok;
+}

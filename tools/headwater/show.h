@@ -1,0 +1,42 @@
+/*
+ * show.h - the terminal view of an attribution: the prompt shaded, the strongest tokens, and what to keep in mind.
+ *
+ * show.c puts it together; shade.c draws the prompt and toplist.c the list.
+ */
+#ifndef HEADWATER_SHOW_H
+#define HEADWATER_SHOW_H
+
+#include "options.h"
+#include "terminal.h"
+
+/* One attribution with what was selected of it. */
+typedef struct picture {
+    const terminal *t;
+    const hw_attribution *a;
+    const hw_run *run;
+    hw_view *view;
+    size_t row_begin, row_end;     /* of M */
+    size_t layer_begin, layer_end; /* of M */
+    double scale;  /* the value that is drawn at full strength */
+    bool negative; /* a value below 0 is drawn */
+} picture;
+
+/* Draws one attribution by the options --token, --layers, --hide, --normalise and --top. */
+hw_err show_attribution(const terminal *t, const hw_attribution *a, const options *o, hw_error *err);
+
+/* The completion's text, and a line about the run. */
+void show_completion(const terminal *t, const hw_run *run);
+void show_run(const terminal *t, const hw_run *run);
+void show_title(const terminal *t, const char *title);
+
+/* Column of M that shows run token `token`; false where none does. */
+bool picture_column(const picture *p, size_t token, size_t *column);
+/* How many of the run's tokens M has columns for. */
+size_t picture_n_tokens(const picture *p);
+
+/* shade.c; false: no memory */
+bool shade_print(const picture *p);
+/* toplist.c; false: no memory */
+bool toplist_print(const picture *p, size_t n);
+
+#endif
