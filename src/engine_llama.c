@@ -1,5 +1,5 @@
 /*
- * engine_llama.c - models run by libllama; the only file that includes llama.h and ggml.
+ * engine_llama.c - models run by libllama; the only file that includes llama.h (gguf_file.c reads GGUF through ggml).
  *
  * Attention rows come from the graph's `kq_soft_max-<block>` nodes (F32, ne = [keys padded, queries, heads, 1]),
  * which exist only with flash attention disabled. ggml lists dimensions fastest first; that order stops here.
@@ -8,19 +8,16 @@
  * input: every length, id and position is checked before a call.
  */
 #include "engine.h"
+#include "gguf_file.h"
 
 #include <llama.h>
 
-#include <openssl/evp.h>
-
 #include <ctype.h>
-#include <errno.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PROBE_TOKENS = 4, DEFAULT_UBATCH = 512, KEY_BYTES = 128, TEXT_BYTES = 256 };
@@ -66,7 +63,7 @@ typedef struct llama_engine {
 
     hw_model_info info;
     char path[4096], architecture[TEXT_BYTES], name[TEXT_BYTES], quantisation[TEXT_BYTES], device[TEXT_BYTES];
-    char metadata_sha256[65], problem[512];
+    char problem[512];
     int32_t *layers;   /* [L] block of each attention layer, ascending */
     int32_t *layer_of; /* [n_blocks] attention layer of each block, -1 none */
 
@@ -85,8 +82,7 @@ typedef struct llama_engine {
     readout_graph readout;
     tracker track;
     char values_problem[TEXT_BYTES], readout_problem[TEXT_BYTES];
-    FILE *file; /* the GGUF: weights are read from it, since loaded ones may be repacked or on a device */
-    struct gguf_context *gguf;
+    hw__gguf *file; /* weights are read from it, since loaded ones may be repacked or on a device */
 } llama_engine;
 
 /* ------------------------------------------------------------------ the library's log */
@@ -557,97 +553,11 @@ static void close_engine(hw__engine *base) {
     free(e->track.before);
     free(e->track.added);
     free(e->track.final_rows);
-    gguf_free(e->gguf);
-    if (e->file) fclose(e->file);
+    hw__gguf_close(e->file);
     free(e);
 }
 
-/* ------------------------------------------------------------------ the file, before libllama sees it */
-
-static hw_err check_magic(FILE *f, const char *path, hw_error *err) {
-    unsigned char magic[4];
-    if (fread(magic, 1, 4, f) != 4) return hw__fail(err, HW_ERR_FORMAT, "%s: shorter than a GGUF header", path);
-    if (memcmp(magic, "GGUF", 4) != 0)
-        return hw__fail(err, HW_ERR_FORMAT, "%s: not a GGUF file (begins with bytes %02x %02x %02x %02x, not \"GGUF\")", path,
-                        magic[0], magic[1], magic[2], magic[3]);
-    return HW_OK;
-}
-
-/* Every tensor's bytes must lie inside the file. */
-static hw_err check_extent(const struct gguf_context *gguf, const char *path, size_t file_bytes, hw_error *err) {
-    size_t data = gguf_get_data_offset(gguf);
-    for (int64_t i = 0; i < gguf_get_n_tensors(gguf); i++) {
-        size_t end;
-        if (!hw__add(&end, data, gguf_get_tensor_offset(gguf, i)) || !hw__add(&end, end, gguf_get_tensor_size(gguf, i)) ||
-            end > file_bytes)
-            return hw__fail(err, HW_ERR_FORMAT, "%s: truncated: tensor %s ends at byte %zu, the file has %zu", path,
-                            gguf_get_tensor_name(gguf, i), end, file_bytes);
-    }
-    return HW_OK;
-}
-
-static hw_err hash_head(char out[65], FILE *f, const char *path, size_t n_bytes, hw_error *err) {
-    unsigned char buffer[65536], digest[EVP_MAX_MD_SIZE];
-    unsigned n_digest = 0;
-    EVP_MD_CTX *hash = EVP_MD_CTX_new();
-    bool ok = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) && fseek(f, 0, SEEK_SET) == 0;
-    while (ok && n_bytes > 0) {
-        size_t want = n_bytes < sizeof buffer ? n_bytes : sizeof buffer;
-        ok = fread(buffer, 1, want, f) == want && EVP_DigestUpdate(hash, buffer, want);
-        n_bytes -= want;
-    }
-    ok = ok && EVP_DigestFinal_ex(hash, digest, &n_digest) && n_digest == 32;
-    EVP_MD_CTX_free(hash);
-    if (!ok) return hw__fail(err, HW_ERR_IO, "%s: its metadata could not be read", path);
-    for (size_t i = 0; i < 32; i++) snprintf(out + 2 * i, 3, "%02x", digest[i]);
-    return HW_OK;
-}
-
-static hw_err check_file(llama_engine *e, const char *path, hw_error *err) {
-    struct stat st;
-    e->file = fopen(path, "rb");
-    if (!e->file) return hw__fail(err, HW_ERR_IO, "%s: %s", path, strerror(errno));
-    if (fstat(fileno(e->file), &st) != 0 || !S_ISREG(st.st_mode)) return hw__fail(err, HW_ERR_IO, "%s: not a regular file", path);
-    hw_err rc = check_magic(e->file, path, err);
-    if (rc != HW_OK) return rc;
-    e->gguf = gguf_init_from_file(path, (struct gguf_init_params){.no_alloc = true, .ctx = NULL});
-    if (!e->gguf) {
-        char reason[TEXT_BYTES];
-        last_error(reason, sizeof reason);
-        return hw__fail(err, HW_ERR_FORMAT, "%s: damaged or truncated GGUF metadata: %s", path, reason);
-    }
-    if ((rc = check_extent(e->gguf, path, (size_t)st.st_size, err)) != HW_OK) return rc;
-    return hash_head(e->metadata_sha256, e->file, path, gguf_get_data_offset(e->gguf), err);
-}
-
-/* ------------------------------------------------------------------ weights, from the file */
-
-/* Rows first..first+n-1 of a weight [rows, width], dequantised into out [n, width]. */
-static hw_err read_weight(llama_engine *e, float *out, const char *name, size_t first, size_t n, size_t width, hw_error *err) {
-    int64_t id = gguf_find_tensor(e->gguf, name);
-    if (id < 0) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: has no tensor %s (is it one part of several?)", e->path, name);
-    enum ggml_type type = gguf_get_tensor_type(e->gguf, id);
-    const struct ggml_type_traits *traits = ggml_get_type_traits(type);
-    size_t row_bytes = ggml_row_size(type, (int64_t)width), offset;
-    if (width % (size_t)traits->blck_size || !hw__mul(&offset, first + n, row_bytes) || offset > gguf_get_tensor_size(e->gguf, id))
-        return hw__fail(err, HW_ERR_FORMAT, "%s: tensor %s is smaller than %zu rows of %zu", e->path, name, first + n, width);
-    if (type != GGML_TYPE_F32 && !traits->to_float) return hw__fail(err, HW_ERR_UNSUPPORTED, "tensor %s: type %s cannot be read", name, traits->type_name);
-    unsigned char *raw = hw__alloc(row_bytes, 1);
-    if (!raw) return hw__fail_memory(err, name, row_bytes, 1);
-    offset = gguf_get_data_offset(e->gguf) + gguf_get_tensor_offset(e->gguf, id) + first * row_bytes;
-    hw_err rc = fseeko(e->file, (off_t)offset, SEEK_SET) == 0 ? HW_OK : hw__fail(err, HW_ERR_IO, "%s: %s", e->path, strerror(errno));
-    for (size_t i = 0; rc == HW_OK && i < n; i++) {
-        if (fread(raw, 1, row_bytes, e->file) != row_bytes) {
-            rc = hw__fail(err, HW_ERR_IO, "%s: tensor %s could not be read", e->path, name);
-        } else if (type == GGML_TYPE_F32) {
-            memcpy(out + i * width, raw, row_bytes);
-        } else {
-            traits->to_float(raw, out + i * width, (int64_t)width);
-        }
-    }
-    free(raw);
-    return rc;
-}
+/* ------------------------------------------------------------------ values and weights */
 
 /* Values of the tokens so far, [H_kv, d, n_done], out of the cache view [keys, d, H_kv]. */
 static hw_err read_values(llama_engine *e, hw__values *out, const struct ggml_tensor *t, hw_error *err) {
@@ -699,8 +609,8 @@ static hw_err values(hw__engine *base, hw__values *out, size_t layer, hw_error *
         rc = hw__fail_memory(err, g->wo, width, heads * sizeof(float));
         goto out;
     }
-    if ((rc = read_weight(e, v.wo, g->wo, 0, width, heads, err)) != HW_OK) goto out;
-    if (v.gain) rc = read_weight(e, v.gain, g->gain, 0, 1, width, err);
+    if ((rc = hw__gguf_rows(e->file, v.wo, g->wo, 0, width, heads, err)) != HW_OK) goto out;
+    if (v.gain) rc = hw__gguf_rows(e->file, v.gain, g->gain, 0, 1, width, err);
 out:
     if (rc == HW_OK) {
         *out = v;
@@ -718,7 +628,7 @@ static hw_err mean_readout(llama_engine *e, hw_error *err) {
     hw_err rc = sum && rows && mean ? HW_OK : hw__fail_memory(err, "the mean output row", block, width * sizeof *rows);
     for (size_t first = 0; rc == HW_OK && first < n; first += block) {
         size_t take = n - first < block ? n - first : block;
-        rc = read_weight(e, rows, e->readout.weight, first, take, width, err);
+        rc = hw__gguf_rows(e->file, rows, e->readout.weight, first, take, width, err);
         for (size_t i = 0; rc == HW_OK && i < take * width; i += width)
             for (size_t d = 0; d < width; d++) sum[d] += rows[i + d];
     }
@@ -742,8 +652,8 @@ static hw_err readout(hw__engine *base, float *out, float *eps, int32_t id, hw_e
     if (rc != HW_OK) return rc;
     float *gain = hw__alloc(width, sizeof *gain);
     if (!gain) return hw__fail_memory(err, "the final norm", width, sizeof *gain);
-    rc = read_weight(e, gain, e->readout.norm, 0, 1, width, err);
-    if (rc == HW_OK) rc = read_weight(e, out, e->readout.weight, (size_t)id, 1, width, err);
+    rc = hw__gguf_rows(e->file, gain, e->readout.norm, 0, 1, width, err);
+    if (rc == HW_OK) rc = hw__gguf_rows(e->file, out, e->readout.weight, (size_t)id, 1, width, err);
     for (size_t d = 0; rc == HW_OK && d < width; d++) out[d] = gain[d] * (out[d] - e->readout.mean[d]);
     free(gain);
     *eps = e->readout.eps;
@@ -804,7 +714,7 @@ static void fill_info(llama_engine *e, const char *path) {
         .architecture = e->architecture,
         .name = e->name,
         .quantisation = e->quantisation,
-        .metadata_sha256 = e->metadata_sha256,
+        .metadata_sha256 = hw__gguf_sha256(e->file),
         .device = e->device,
         .problem = e->problem,
         .values_problem = e->values_problem,
@@ -885,14 +795,14 @@ static void judge_stream(llama_engine *e) {
                               : !v || (v->op != GGML_OP_PERMUTE && v->op != GGML_OP_VIEW) ? "values in the cache"
                               : v->nb[0] != ggml_type_size(v->type)                   ? "values with tokens side by side"
                               : g->eps > 0 && !g->gain[0]                             ? "the gain of the post-norm"
-                              : gguf_find_tensor(e->gguf, g->wo) < 0                  ? "the output projection's weight in the file"
+                              : !hw__gguf_has(e->file, g->wo)                  ? "the output projection's weight in the file"
                                                                                       : NULL;
         if (missing) snprintf(e->values_problem, sizeof e->values_problem, "block %d does not show %s", e->layers[l], missing);
     }
     const char *missing = !e->readout.final_seen                                  ? "the stream before the final norm (l_out)"
                           : !e->readout.complete                                  ? "an RMS norm and a product before the logits"
-                          : gguf_find_tensor(e->gguf, e->readout.weight) < 0      ? "the output weight in the file"
-                          : gguf_find_tensor(e->gguf, e->readout.norm) < 0        ? "the final norm in the file"
+                          : !hw__gguf_has(e->file, e->readout.weight)      ? "the output weight in the file"
+                          : !hw__gguf_has(e->file, e->readout.norm)        ? "the final norm in the file"
                           : e->values_problem[0]                                  ? "what attention carries"
                                                                                   : NULL;
     if (missing) snprintf(e->readout_problem, sizeof e->readout_problem, "the graph does not show %s", missing);
@@ -903,8 +813,12 @@ static hw_err run_probe(llama_engine *e, probe *p, hw_error *err) {
     int32_t bos = llama_vocab_bos(e->vocab);
     for (int i = 0; i < PROBE_TOKENS; i++) ids[i] = (i == 0 && bos >= 0) ? bos : (i + 1) % e->info.n_vocab;
     hw__sink sink = {.rows = probe_rows, .ctx = p};
+    hw_err rc = HW_OK;
     e->probing = true;
-    hw_err rc = decode(&e->base, ids, PROBE_TOKENS, 0, PROBE_TOKENS - 1, &sink, err);
+    for (size_t at = 0, take; rc == HW_OK && at < PROBE_TOKENS; at += take) {
+        take = PROBE_TOKENS - at < chunk(&e->base) ? PROBE_TOKENS - at : chunk(&e->base);
+        rc = decode(&e->base, ids + at, take, at, at + take == PROBE_TOKENS ? take - 1 : take, &sink, err);
+    }
     e->probing = false;
     return rc;
 }
@@ -963,7 +877,7 @@ static hw_err make_stream_room(llama_engine *e, size_t n_blocks, hw_error *err) 
 
 static hw_err open_engine(llama_engine *e, const char *path, hw_error *err) {
     hw_err rc = check_params(&e->params, err);
-    if (rc != HW_OK || (rc = check_file(e, path, err)) != HW_OK || (rc = load(e, path, err)) != HW_OK) return rc;
+    if (rc != HW_OK || (rc = hw__gguf_open(&e->file, path, err)) != HW_OK || (rc = load(e, path, err)) != HW_OK) return rc;
     e->vocab = llama_model_get_vocab(e->model);
     size_t n_blocks = (size_t)llama_model_n_layer(e->model);
     e->layers = hw__alloc(n_blocks, sizeof *e->layers);

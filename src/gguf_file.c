@@ -1,0 +1,135 @@
+/* gguf_file.c - see gguf_file.h; ggml parses the metadata and knows the quantised types. */
+#include "gguf_file.h"
+
+#include <ggml.h>
+#include <gguf.h>
+
+#include <openssl/evp.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct hw__gguf {
+    FILE *file;
+    struct gguf_context *gguf;
+    char *path;
+    char sha256[65];
+};
+
+static hw_err check_magic(const hw__gguf *g, hw_error *err) {
+    unsigned char magic[4];
+    if (fread(magic, 1, 4, g->file) != 4) return hw__fail(err, HW_ERR_FORMAT, "%s: shorter than a GGUF header", g->path);
+    if (memcmp(magic, "GGUF", 4) != 0)
+        return hw__fail(err, HW_ERR_FORMAT, "%s: not a GGUF file (begins with bytes %02x %02x %02x %02x, not \"GGUF\")", g->path,
+                        magic[0], magic[1], magic[2], magic[3]);
+    return HW_OK;
+}
+
+/* Every tensor's bytes must lie inside the file. */
+static hw_err check_extent(const hw__gguf *g, size_t file_bytes, hw_error *err) {
+    size_t data = gguf_get_data_offset(g->gguf);
+    for (int64_t i = 0; i < gguf_get_n_tensors(g->gguf); i++) {
+        size_t end;
+        if (!hw__add(&end, data, gguf_get_tensor_offset(g->gguf, i)) || !hw__add(&end, end, gguf_get_tensor_size(g->gguf, i)) ||
+            end > file_bytes)
+            return hw__fail(err, HW_ERR_FORMAT, "%s: truncated: tensor %s ends at byte %zu, the file has %zu", g->path,
+                            gguf_get_tensor_name(g->gguf, i), end, file_bytes);
+    }
+    return HW_OK;
+}
+
+static hw_err hash_head(hw__gguf *g, hw_error *err) {
+    unsigned char buffer[65536], digest[EVP_MAX_MD_SIZE];
+    unsigned n_digest = 0;
+    size_t left = gguf_get_data_offset(g->gguf);
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    bool ok = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) && fseek(g->file, 0, SEEK_SET) == 0;
+    while (ok && left > 0) {
+        size_t want = left < sizeof buffer ? left : sizeof buffer;
+        ok = fread(buffer, 1, want, g->file) == want && EVP_DigestUpdate(hash, buffer, want);
+        left -= want;
+    }
+    ok = ok && EVP_DigestFinal_ex(hash, digest, &n_digest) && n_digest == 32;
+    EVP_MD_CTX_free(hash);
+    if (!ok) return hw__fail(err, HW_ERR_IO, "%s: its metadata could not be read", g->path);
+    for (size_t i = 0; i < 32; i++) snprintf(g->sha256 + 2 * i, 3, "%02x", digest[i]);
+    return HW_OK;
+}
+
+static hw_err open_file(hw__gguf *g, hw_error *err) {
+    struct stat st;
+    g->file = fopen(g->path, "rb");
+    if (!g->file) return hw__fail(err, HW_ERR_IO, "%s: %s", g->path, strerror(errno));
+    if (fstat(fileno(g->file), &st) != 0 || !S_ISREG(st.st_mode)) return hw__fail(err, HW_ERR_IO, "%s: not a regular file", g->path);
+    hw_err rc = check_magic(g, err);
+    if (rc != HW_OK) return rc;
+    g->gguf = gguf_init_from_file(g->path, (struct gguf_init_params){.no_alloc = true, .ctx = NULL});
+    if (!g->gguf) return hw__fail(err, HW_ERR_FORMAT, "%s: damaged or truncated GGUF metadata", g->path);
+    if ((rc = check_extent(g, (size_t)st.st_size, err)) != HW_OK) return rc;
+    return hash_head(g, err);
+}
+
+hw_err hw__gguf_open(hw__gguf **out, const char *path, hw_error *err) {
+    hw__gguf *g = hw__alloc(1, sizeof *g);
+    if (g) g->path = hw__strndup(path, strlen(path));
+    hw_err rc = g && g->path ? open_file(g, err) : hw__fail_memory(err, "a model file", 1, sizeof *g);
+    if (rc != HW_OK) {
+        hw__gguf_close(g);
+        return rc;
+    }
+    *out = g;
+    return HW_OK;
+}
+
+void hw__gguf_close(hw__gguf *g) {
+    if (!g) return;
+    gguf_free(g->gguf);
+    if (g->file) fclose(g->file);
+    free(g->path);
+    free(g);
+}
+
+const char *hw__gguf_sha256(const hw__gguf *g) { return g->sha256; }
+
+bool hw__gguf_has(const hw__gguf *g, const char *name) { return gguf_find_tensor(g->gguf, name) >= 0; }
+
+/* Where row `first` begins in the file, if the tensor has rows up to first + n of `width`. */
+static hw_err locate_rows(const hw__gguf *g, size_t *offset, size_t *row_bytes, enum ggml_type *type, const char *name, size_t first,
+                          size_t n, size_t width, hw_error *err) {
+    int64_t id = gguf_find_tensor(g->gguf, name);
+    if (id < 0) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: has no tensor %s (is it one part of several?)", g->path, name);
+    *type = gguf_get_tensor_type(g->gguf, id);
+    const struct ggml_type_traits *traits = ggml_get_type_traits(*type);
+    if (*type != GGML_TYPE_F32 && !traits->to_float)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "tensor %s: type %s cannot be read", name, traits->type_name);
+    size_t end;
+    *row_bytes = width % (size_t)traits->blck_size == 0 ? ggml_row_size(*type, (int64_t)width) : 0;
+    if (!*row_bytes || !hw__add(&end, first, n) || !hw__mul(&end, end, *row_bytes) || end > gguf_get_tensor_size(g->gguf, id))
+        return hw__fail(err, HW_ERR_FORMAT, "%s: tensor %s is smaller than %zu rows of %zu", g->path, name, first + n, width);
+    *offset = gguf_get_data_offset(g->gguf) + gguf_get_tensor_offset(g->gguf, id) + first * *row_bytes;
+    return HW_OK;
+}
+
+hw_err hw__gguf_rows(hw__gguf *g, float *out, const char *name, size_t first, size_t n, size_t width, hw_error *err) {
+    size_t offset = 0, row_bytes = 0;
+    enum ggml_type type = GGML_TYPE_F32;
+    hw_err rc = locate_rows(g, &offset, &row_bytes, &type, name, first, n, width, err);
+    if (rc != HW_OK) return rc;
+    unsigned char *raw = hw__alloc(row_bytes, 1);
+    if (!raw) return hw__fail_memory(err, name, row_bytes, 1);
+    if (fseeko(g->file, (off_t)offset, SEEK_SET) != 0) rc = hw__fail(err, HW_ERR_IO, "%s: %s", g->path, strerror(errno));
+    for (size_t i = 0; rc == HW_OK && i < n; i++) {
+        if (fread(raw, 1, row_bytes, g->file) != row_bytes) {
+            rc = hw__fail(err, HW_ERR_IO, "%s: tensor %s could not be read", g->path, name);
+        } else if (type == GGML_TYPE_F32) {
+            memcpy(out + i * width, raw, row_bytes);
+        } else {
+            ggml_get_type_traits(type)->to_float(raw, out + i * width, (int64_t)width);
+        }
+    }
+    free(raw);
+    return rc;
+}
