@@ -754,7 +754,7 @@ static hw_err probe_rows(void *ctx, size_t block, const hw__heads *h, hw_error *
             double sum = 0;
             for (size_t k = 0; k < h->n_keys; k++) {
                 sum += row[k];
-                if (k > h->q0 + q && row[k] != 0) p->non_causal = true;
+                if (k > h->q0 + q && row[k] != 0 && !isnan(row[k])) p->non_causal = true;
             }
             double error = fabs(1 - sum);
             if (!(error <= p->row_error)) p->row_error = error; /* NaN too */
@@ -794,6 +794,7 @@ static void judge_stream(llama_engine *e) {
         const char *missing = !g->complete                                           ? "the residual sum after attention"
                               : !v || (v->op != GGML_OP_PERMUTE && v->op != GGML_OP_VIEW) ? "values in the cache"
                               : v->nb[0] != ggml_type_size(v->type)                   ? "values with tokens side by side"
+                              : v->ne[2] < 1 || e->info.n_heads % v->ne[2]            ? "values that its heads share evenly"
                               : g->eps > 0 && !g->gain[0]                             ? "the gain of the post-norm"
                               : !hw__gguf_has(e->file, g->wo)                  ? "the output projection's weight in the file"
                                                                                       : NULL;
@@ -849,6 +850,8 @@ static hw_err probe_model(llama_engine *e, hw_error *err) {
         }
         e->info.row_error = p.row_error;
         if (p.heads) e->info.n_heads = (int32_t)p.heads;
+        const struct ggml_tensor *v = e->info.n_layers ? e->graphs[e->layers[0]].values : NULL;
+        if (v && v->ne[2] > 0) e->info.n_heads_kv = (int32_t)v->ne[2]; /* libllama tells block 0's, which may have none */
         judge_probe(e, &p);
         judge_stream(e);
     }
@@ -886,7 +889,7 @@ static hw_err open_engine(llama_engine *e, const char *path, hw_error *err) {
     if (!e->layers || !e->layer_of || !e->batch.token) return hw__fail_memory(err, "the layer list", n_blocks, sizeof(int32_t));
     fill_info(e, path);
     if ((rc = make_stream_room(e, n_blocks, err)) != HW_OK) return rc;
-    if (e->info.n_vocab < 2) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: has no vocabulary", path);
+    if (e->info.n_vocab < 2 || llama_vocab_type(e->vocab) == LLAMA_VOCAB_TYPE_NONE) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: has no vocabulary", path);
     return probe_model(e, err);
 }
 

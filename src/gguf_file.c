@@ -41,6 +41,25 @@ static hw_err check_extent(const hw__gguf *g, size_t file_bytes, hw_error *err) 
     return HW_OK;
 }
 
+static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+/* libllama aborts on a vocabulary that holds a token twice. */
+static hw_err check_vocabulary(const hw__gguf *g, hw_error *err) {
+    int64_t key = gguf_find_key(g->gguf, "tokenizer.ggml.tokens");
+    if (key < 0 || gguf_get_kv_type(g->gguf, key) != GGUF_TYPE_ARRAY || gguf_get_arr_type(g->gguf, key) != GGUF_TYPE_STRING) return HW_OK;
+    size_t n = gguf_get_arr_n(g->gguf, key);
+    const char **tokens = hw__alloc(n, sizeof *tokens);
+    if (!tokens) return hw__fail_memory(err, "the vocabulary", n, sizeof *tokens);
+    for (size_t i = 0; i < n; i++) tokens[i] = gguf_get_arr_str(g->gguf, key, i);
+    qsort(tokens, n, sizeof *tokens, by_text);
+    hw_err rc = HW_OK;
+    for (size_t i = 1; i < n && rc == HW_OK; i++)
+        if (strcmp(tokens[i - 1], tokens[i]) == 0)
+            rc = hw__fail(err, HW_ERR_FORMAT, "%s: its vocabulary holds a token of %zu bytes twice", g->path, strlen(tokens[i]));
+    free(tokens);
+    return rc;
+}
+
 static hw_err hash_head(hw__gguf *g, hw_error *err) {
     unsigned char buffer[65536], digest[EVP_MAX_MD_SIZE];
     unsigned n_digest = 0;
@@ -68,7 +87,7 @@ static hw_err open_file(hw__gguf *g, hw_error *err) {
     if (rc != HW_OK) return rc;
     g->gguf = gguf_init_from_file(g->path, (struct gguf_init_params){.no_alloc = true, .ctx = NULL});
     if (!g->gguf) return hw__fail(err, HW_ERR_FORMAT, "%s: damaged or truncated GGUF metadata", g->path);
-    if ((rc = check_extent(g, (size_t)st.st_size, err)) != HW_OK) return rc;
+    if ((rc = check_extent(g, (size_t)st.st_size, err)) != HW_OK || (rc = check_vocabulary(g, err)) != HW_OK) return rc;
     return hash_head(g, err);
 }
 
