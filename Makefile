@@ -51,6 +51,7 @@ distclean: ## remove all of build/, downloads included
 setup-build:
 	@scripts/setup-debian.sh
 	@scripts/setup-engine.sh
+	@scripts/setup-stopwords.sh
 
 setup-tests: setup-build
 	@scripts/setup-python.sh

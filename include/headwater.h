@@ -457,7 +457,9 @@ typedef struct hw_view_params {
     size_t size;
     size_t row_begin, row_end;     /* rows of M to average, half-open; 0,0: all */
     size_t layer_begin, layer_end; /* indices into M's layers, half-open; 0,0: all */
-    const char *hide;              /* comma-separated filters, "" or NULL: none */
+    const char *hide;              /* filters, separated by commas: a name of the table (stopwords:de), "TEXT" in quotes for
+                                      tokens that read so, /REGEX/ for those that match; "" or NULL: none */
+    const char *keep;              /* the same grammar: tokens never hidden */
     bool normalise;                /* divide by the mass on all columns, so that they sum to 1 */
 } hw_view_params;
 

@@ -12,6 +12,7 @@ out=$root/build/demo
 [[ -x $program ]] || die "no program at $program; make demo builds it"
 [[ -f $model ]] || die "no model at $model"
 mkdir -p "$out"
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000} # as in tests/CMakeLists.txt: stay quick on a busy machine
 
 # Name, prompt, completion and token of each example, each ended by a NUL: text keeps its new lines.
 read_examples() {

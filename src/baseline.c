@@ -3,6 +3,7 @@
  */
 #include "error.h"
 #include "method.h"
+#include "random.h"
 #include "rollout.h"
 
 #include <stdlib.h>
@@ -88,14 +89,6 @@ const hw__method hw__method_uniform = {
 
 /* ------------------------------------------------------------------ random */
 
-/* SplitMix64 (Steele et al. 2014): the next of a seeded sequence, as a double in [0, 1). */
-static double next_random(uint64_t *state) {
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
-}
-
 static hw_err run_random(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
     (void)trace;
     (void)err;
@@ -103,7 +96,7 @@ static hw_err run_random(hw_attribution *a, const hw_trace *trace, const hw_meth
     for (size_t i = 0; i < a->n_rows; i++) {
         double total = 0;
         float *row = a->values + i * a->n_columns;
-        for (size_t k = 0; k < a->n_columns; k++) total += row[k] = (float)next_random(&state);
+        for (size_t k = 0; k < a->n_columns; k++) total += row[k] = (float)hw__random_next(&state);
         for (size_t k = 0; k < a->n_columns; k++) row[k] = (float)(row[k] / total);
     }
     return HW_OK;

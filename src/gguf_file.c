@@ -54,7 +54,7 @@ static hw_err check_vocabulary(const hw__gguf *g, hw_error *err) {
     qsort(tokens, n, sizeof *tokens, by_text);
     hw_err rc = HW_OK;
     for (size_t i = 1; i < n && rc == HW_OK; i++)
-        if (strcmp(tokens[i - 1], tokens[i]) == 0)
+        if (tokens[i][0] && strcmp(tokens[i - 1], tokens[i]) == 0)
             rc = hw__fail(err, HW_ERR_FORMAT, "%s: its vocabulary holds a token of %zu bytes twice", g->path, strlen(tokens[i]));
     free(tokens);
     return rc;

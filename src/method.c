@@ -7,7 +7,8 @@
 #include <string.h>
 
 static const hw__method *const methods[] = {
-    &hw__method_rollout, &hw__method_contribution, &hw__method_logit, &hw__method_attention, &hw__method_uniform, &hw__method_random,
+    &hw__method_rollout,       &hw__method_contribution, &hw__method_logit,   &hw__method_attention, &hw__method_flow,
+    &hw__method_leave_one_out, &hw__method_ablation,     &hw__method_uniform, &hw__method_random,
 };
 enum { N_METHODS = sizeof methods / sizeof *methods };
 
@@ -79,6 +80,11 @@ hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name,
     }
     *out = a;
     return HW_OK;
+}
+
+size_t hw__method_passes(const hw_attribution *a) {
+    const hw__method *method = find(a->method);
+    return method && method->passes ? method->passes(&a->params, a->n_columns) : 0;
 }
 
 size_t hw__query_row(const hw_attribution *a, size_t i) {

@@ -14,12 +14,17 @@ typedef struct hw__method {
     bool layered; /* M has the trace's L layers; else 1 */
     /* Signals that the trace must hold, 1u << hw_signal or-ed; NULL: attention rows are enough. */
     uint32_t (*signals)(const hw_method_params *p);
+    /* Forward passes beside the run's own, for `n_columns` columns; NULL: none. */
+    size_t (*passes)(const hw_method_params *p, size_t n_columns);
     /* Fills a->values and a->outside, which are zero. `p` is validated. */
     hw_err (*run)(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err);
 } hw__method;
 
-extern const hw__method hw__method_rollout, hw__method_attention, hw__method_contribution, hw__method_logit, hw__method_uniform,
-    hw__method_random;
+extern const hw__method hw__method_rollout, hw__method_attention, hw__method_contribution, hw__method_logit, hw__method_flow,
+    hw__method_leave_one_out, hw__method_ablation, hw__method_uniform, hw__method_random;
+
+/* Forward passes that an attribution needed beside the run's own. */
+size_t hw__method_passes(const hw_attribution *a);
 
 /* Query row that explains row i of M: the row that chose the token (predictor) or the token's own. Where a run has no
  * completion, row i itself. */

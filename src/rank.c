@@ -25,24 +25,51 @@ static void rank_sorted(double *rank, const item *items, size_t n) {
     }
 }
 
-double hw__spearman_index(const double *values, size_t n) {
-    if (n < 2) return NAN;
+/* Ranks of values [n], malloc'd; NULL for a NaN among them or no memory. */
+static double *ranks_of(const double *values, size_t n) {
     item *items = hw__alloc(n, sizeof *items);
-    double *rank = hw__alloc(n, sizeof *rank), rho = NAN;
-    if (!items || !rank) goto out;
-    for (size_t i = 0; i < n; i++) items[i] = (item){values[i], i};
-    qsort(items, n, sizeof *items, by_value);
-    rank_sorted(rank, items, n);
+    double *rank = hw__alloc(n, sizeof *rank);
+    bool ordered = items && rank;
+    for (size_t i = 0; ordered && i < n; i++) {
+        items[i] = (item){values[i], i};
+        ordered = !isnan(values[i]);
+    }
+    if (ordered) {
+        qsort(items, n, sizeof *items, by_value);
+        rank_sorted(rank, items, n);
+    } else {
+        free(rank);
+        rank = NULL;
+    }
+    free(items);
+    return rank;
+}
+
+/* Pearson's correlation of ranks [n]; `x` NULL: the index. Their mean is known. */
+static double correlate(const double *x, const double *y, size_t n) {
     double centre = (double)(n - 1) / 2, xy = 0, xx = 0, yy = 0;
     for (size_t i = 0; i < n; i++) {
-        double x = (double)i - centre, y = rank[i] - centre;
-        xy += x * y;
-        xx += x * x;
-        yy += y * y;
+        double dx = (x ? x[i] : (double)i) - centre, dy = y[i] - centre;
+        xy += dx * dy;
+        xx += dx * dx;
+        yy += dy * dy;
     }
-    if (yy > 0) rho = xy / sqrt(xx * yy);
-out:
-    free(items);
+    return xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : NAN;
+}
+
+double hw__spearman(const double *a, const double *b, size_t n) {
+    if (n < 2) return NAN;
+    double *x = ranks_of(a, n), *y = ranks_of(b, n);
+    double rho = x && y ? correlate(x, y, n) : NAN;
+    free(x);
+    free(y);
+    return rho;
+}
+
+double hw__spearman_index(const double *values, size_t n) {
+    if (n < 2) return NAN;
+    double *rank = ranks_of(values, n);
+    double rho = rank ? correlate(NULL, rank, n) : NAN;
     free(rank);
     return rho;
 }

@@ -62,12 +62,23 @@ static void average(hw_view *v, const hw_attribution *a, const hw_view_params *p
     v->outside_mass = outside / rows / (double)v->n_layers;
 }
 
+/* hidden [n]: the tokens that `hide` names and `keep` does not. */
+static hw_err hide_tokens(bool *hidden, size_t n, const hw_run *run, const hw_view_params *p, hw_error *err) {
+    bool *kept = hw__alloc(n, sizeof *kept);
+    if (!kept) return hw__fail_memory(err, "the filter", n, sizeof *kept);
+    hw_err rc = hw__filter_tokens(hidden, n, run, p->hide, err);
+    if (rc == HW_OK) rc = hw__filter_tokens(kept, n, run, p->keep, err);
+    for (size_t t = 0; t < n; t++) hidden[t] = hidden[t] && !kept[t];
+    free(kept);
+    return rc;
+}
+
 /* A column of grouped tokens is hidden where all its tokens are. */
-static hw_err hide(hw_view *v, const hw_attribution *a, const char *list, hw_error *err) {
+static hw_err hide(hw_view *v, const hw_attribution *a, const hw_view_params *p, hw_error *err) {
     size_t n = a->params.columns == HW_COLUMNS_ALL ? a->run->n_tokens : a->run->n_prompt;
     bool *tokens = hw__alloc(n, sizeof *tokens);
     if (!tokens) return hw__fail_memory(err, "the filter", n, sizeof *tokens);
-    hw_err rc = hw__filter_tokens(tokens, n, a->run, list, err);
+    hw_err rc = hide_tokens(tokens, n, a->run, p, err);
     if (rc == HW_OK && a->groups) {
         for (size_t t = 0; t < n; t++)
             if (a->groups[t] >= 0) v->hidden[a->groups[t]] = true;
@@ -97,7 +108,7 @@ hw_err hw_view_new(hw_view **out, const hw_attribution *a, const hw_view_params 
     hw_view *v = view_new(a->n_columns, p.layer_end - p.layer_begin);
     if (!v) return hw__fail_memory(err, "a view", a->n_columns, a->n_layers * sizeof(float));
     average(v, a, &p);
-    if ((rc = hide(v, a, p.hide, err)) != HW_OK) {
+    if ((rc = hide(v, a, &p, err)) != HW_OK) {
         hw_view_free(v);
         return rc;
     }

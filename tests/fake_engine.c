@@ -25,7 +25,7 @@ typedef struct fake_engine {
     hw_stop_fn stop;
     void *stop_ctx;
     uint64_t dice;
-    size_t n_decodes, longest;
+    size_t n_decodes, longest, n_decoded, n_begins;
 } fake_engine;
 
 static const hw_model_info *describe(const hw__engine *base) { return &((const fake_engine *)base)->info; }
@@ -178,9 +178,19 @@ static hw_err begin(hw__engine *base, size_t n_tokens, hw_stop_fn stop, void *st
     e->ids = hw__alloc(n_tokens, sizeof *e->ids);
     assert_non_null(e->ids);
     e->n_ids = 0;
+    e->n_begins++;
     e->room = n_tokens;
     e->stop = stop;
     e->stop_ctx = stop_ctx;
+    return HW_OK;
+}
+
+static hw_err rewind_to(hw__engine *base, size_t n_tokens, hw_error *err) {
+    fake_engine *e = (fake_engine *)base;
+    if (n_tokens > e->n_ids) return hw__fail(err, HW_ERR_ARGUMENT, "rewind to %zu of %zu tokens", n_tokens, e->n_ids);
+    if (e->p.failure == FAKE_NO_REWIND) return hw__fail(err, HW_ERR_UNSUPPORTED, "the fake model cannot forget its last tokens");
+    if (e->p.failure == FAKE_REWIND) return hw__fail(err, HW_ERR_ENGINE, "the fake model fails to forget");
+    e->n_ids = n_tokens;
     return HW_OK;
 }
 
@@ -231,6 +241,7 @@ static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, 
     hw_err rc = check_decode(e, ids, n, at, first_logit, err);
     if (rc != HW_OK) return rc;
     e->n_decodes++;
+    e->n_decoded += n;
     if (n > e->longest) e->longest = n;
     memcpy(e->ids + at, ids, n * sizeof *ids);
     if (e->p.failure == FAKE_DECODE && at + n > e->p.fail_at) return hw__fail(err, HW_ERR_ENGINE, "the fake decode fails at token %zu", at);
@@ -301,6 +312,7 @@ hw_model *fake_model(const fake_params *params) {
         .piece = piece,
         .chat = chat,
         .begin = begin,
+        .rewind = rewind_to,
         .chunk = chunk,
         .decode = decode,
         .logits = logits,
@@ -346,6 +358,8 @@ int32_t fake_id(const char *text) {
 
 size_t fake_n_decodes(const hw_model *model) { return ((const fake_engine *)model->engine)->n_decodes; }
 size_t fake_longest_decode(const hw_model *model) { return ((const fake_engine *)model->engine)->longest; }
+size_t fake_n_decoded(const hw_model *model) { return ((const fake_engine *)model->engine)->n_decoded; }
+size_t fake_n_begins(const hw_model *model) { return ((const fake_engine *)model->engine)->n_begins; }
 
 hw_run_params ask(const char *prompt, const char *completion, size_t n) {
     hw_run_params p = hw_run_params_default();

@@ -23,7 +23,9 @@ typedef enum fake_failure {
     FAKE_DECODE,       /* decode fails */
     FAKE_NAN_LOGIT,
     FAKE_NO_LOGITS,
-    FAKE_TOKENIZE
+    FAKE_TOKENIZE,
+    FAKE_NO_REWIND, /* cannot forget its last tokens */
+    FAKE_REWIND     /* fails when it is to forget */
 } fake_failure;
 
 typedef struct fake_params {
@@ -67,6 +69,8 @@ int32_t fake_id(const char *text);
 /* Number of decode calls so far, and the longest of them. */
 size_t fake_n_decodes(const hw_model *model);
 size_t fake_longest_decode(const hw_model *model);
+size_t fake_n_decoded(const hw_model *model); /* tokens of all decode calls */
+size_t fake_n_begins(const hw_model *model);
 
 /* Run parameters for a prompt, greedy; completion NULL: `n` tokens are generated. */
 hw_run_params ask(const char *prompt, const char *completion, size_t n);

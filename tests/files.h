@@ -21,6 +21,9 @@ void temp_clear(void);
 void write_bytes(const char *path, const void *bytes, size_t n);
 /* The whole file, malloc'd, with a terminator behind. */
 char *read_bytes(const char *path, size_t *n);
+/* Changes one byte in place, or cuts the file: much cheaper than writing it anew. */
+void patch_byte(const char *path, size_t at, char byte);
+void cut_file(const char *path, size_t n);
 bool same_file(const char *path, const void *bytes, size_t n);
 
 /* Length, header as it is given, data. */

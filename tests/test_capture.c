@@ -171,21 +171,24 @@ static void given_completion_equals_the_generated_one(void **state) {
 
 static void long_given_completion_keeps_to_the_logits_limit(void **state) {
     (void)state;
+    static const size_t chunks[] = {512, 100, 64};
     char text[131];
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = 0;
-    fake_params fake = fake_params_default();
-    fake.n_layers = 1;
-    hw_model *model = fake_model(&fake);
-    hw_run_params p = ask("ab", text, 0);
-    hw_trace *trace = NULL;
-    hw_error err = {0};
-    assert_int_equal(hw_trace_capture(&trace, model, &p, &err), HW_OK);
-    assert_int_equal(hw_run_n_completion(hw_trace_run(trace)), 130);
-    assert_int_equal(fake_n_decodes(model), 1 + 3); /* the prompt; 64, 64 and 2 */
-    assert_int_equal(fake_longest_decode(model), HW__MAX_LOGITS);
-    hw_model_close(model);
-    hw_trace_free(trace);
+    for (size_t i = 0; i < 3; i++) {
+        fake_params fake = fake_params_default();
+        fake.n_layers = 1;
+        fake.chunk = chunks[i];
+        hw_model *model = fake_model(&fake);
+        hw_run_params p = ask("ab", text, 0);
+        hw_trace *trace = NULL;
+        assert_int_equal(hw_trace_capture(&trace, model, &p, NULL), HW_OK);
+        assert_int_equal(hw_run_n_completion(hw_trace_run(trace)), 130);
+        assert_int_equal(fake_n_decodes(model), 1 + 3); /* the prompt; 64, 64 and 2 */
+        assert_int_equal(fake_longest_decode(model), HW__MAX_LOGITS);
+        hw_model_close(model);
+        hw_trace_free(trace);
+    }
 }
 
 /* ------------------------------------------------------------------ tokens of the completion */

@@ -132,9 +132,10 @@ static void check_shape(const char *method, hw_row row, hw_columns columns, cons
 static void mass_is_one_whatever_the_options(void **state) {
     (void)state;
     static const int32_t groups[T] = {0, 2, -1, 2, 0, 1, -1, 0, 1, 1};
-    for (size_t i = 0; i < hw_method_count(); i++) {
-        const char *name = hw_method_at(i)->name;
-        if (hw_method_signals(name, NULL) != 0) continue;
+    static const char *const from_rows[] = {"rollout", "attention", "uniform", "random"};
+    for (size_t i = 0; i < sizeof from_rows / sizeof *from_rows; i++) {
+        const char *name = from_rows[i];
+        assert_int_equal(hw_method_signals(name, NULL), 0);
         for (int columns = HW_COLUMNS_PROMPT; columns <= HW_COLUMNS_ALL; columns++) {
             for (int row = HW_ROW_PREDICTOR; row <= HW_ROW_OWN; row++) {
                 check_shape(name, row, columns, NULL);

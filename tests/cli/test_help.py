@@ -46,8 +46,8 @@ def test_help_lists_what_the_library_has(headwater):
 def test_methods_says_what_each_does_not_show(headwater):
     done = headwater("methods")
     assert (done.status, done.err) == (0, "")
-    assert re.search(r"^rollout: .+\n  needs     .+\n  costs     .+\n  blind to  .+\n  from      .*2005\.00928", done.out,
-                     re.M)
+    entry = r"^rollout: .+\n  needs     .+\n  costs     .+\n  blind to  .+\n  from      .*2005\.00928"
+    assert re.search(entry, done.out, re.M)
 
 
 def test_version(headwater):

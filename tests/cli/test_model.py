@@ -182,9 +182,9 @@ def test_info(headwater, smollm, gemma):
 
 
 def test_a_second_family(headwater, gemma):
-    done = headwater("explain", "-m", gemma, "-p", "The capital of France is", "-n", "2", "--hide", "first,special")
+    done = headwater("explain", "-m", gemma, "-p", "Paris is the capital of", "-n", "2", "--hide", "first,special")
     assert (done.status, done.err) == (0, "")
-    assert " Paris" in done.out and "<bos>" in done.out
+    assert " France" in done.out and "<bos>" in done.out
 
 
 # ---------------------------------------------------------------------- Ctrl-C and readers that leave
@@ -206,7 +206,7 @@ def read_until(process, wanted):
 
 
 def test_ctrl_c_during_generation_keeps_what_is_there(program, headwater, smollm, tmp_path):
-    args = ["explain", "-m", smollm, "-p", "Write a very long story about a river.", "-n", "2000", "-o", "r.npy", "-o",
+    args = ["explain", "-m", smollm, "-p", "Once upon a time", "-n", "2000", "-o", "r.npy", "-o",
             "r.json", "--trace", "t.safetensors"]
     process = start(program, args, tmp_path)
     seen = read_until(process, len("Completion\n") + 8)

@@ -90,7 +90,7 @@ def test_width_of_the_terminal(program, shaded):
     _, wide = on_terminal(program, ["explain", "--attention", shaded, "--color", "never"], columns=100)
     _, narrow = on_terminal(program, ["explain", "--attention", shaded, "--color", "never"], columns=12)
     assert "  Some text to be shaded\n" in wide
-    assert "  Some text to be \n  shaded\n" in narrow  # 20 columns are the least
+    assert "  Some text to be \n" in narrow and "\n  shaded\n" in narrow  # 20 columns are the least
 
 
 def test_nothing_moves_the_terminal(headwater, attention_file):

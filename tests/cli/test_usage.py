@@ -82,7 +82,7 @@ def test_usage_error(headwater, name):
     assert (done.status, done.out) == (2, "")
 
 
-@pytest.mark.parametrize("method", ["rolout", "rollout,", ",", "rollout,flow"])
+@pytest.mark.parametrize("method", ["rolout", "rollout,", ",", "rollout,gradient"])
 def test_unknown_method_lists_the_methods(headwater, method):
     done = headwater(*RUN, "--method", method)
     assert (done.status, done.out) == (2, "")
@@ -96,8 +96,8 @@ def test_near_method_is_suggested(headwater):
 def test_unknown_filter_lists_the_filters(headwater):
     done = headwater(*RUN, "--hide", "first,punctation")
     assert (done.status, done.out) == (2, "")
-    assert done.err.startswith("headwater: --hide \"punctation\": there is none of that name, did you mean punctuation?; "
-                               "there are ")
+    assert done.err.startswith("headwater: --hide \"punctation\": there is none of that name, did you mean "
+                               "punctuation?; there are ")
     assert "whitespace" in done.err
 
 

@@ -89,6 +89,19 @@ def test_filter_hides_and_reports_the_mass(headwater, attention_file):
     assert numbers(text, "mass hidden from this view") == pytest.approx([hidden], abs=1e-3)
 
 
+@pytest.mark.parametrize("filters,shown", [
+    (["--hide", "first,punctuation"], {"2", "3"}),
+    (["--hide", "first,punctuation", "--keep", "\",\""], {"1", "2", "3"}),
+    (["--hide", "/^ [sw]/"], {"0", "1"}),
+    (["--hide", "\"sky\",\",\""], {"0", "3"}),
+])
+def test_filters_by_name_text_and_pattern(headwater, attention_file, filters, shown):
+    path = attention_file(causal(2, 5), m=4, tokens=["The", ",", " sky", " wept", " end"])
+    done = headwater("explain", "--attention", path, *filters)
+    assert done.status == 0, done
+    assert set(re.findall(r"^  (\d): ", done.out, re.M)) == shown
+
+
 def test_everything_hidden(headwater, attention_file):
     path = attention_file(causal(1, 3), m=2, tokens=[" ", "\n", "x"])
     done = headwater("explain", "--attention", path, "--hide", "whitespace")
@@ -103,7 +116,10 @@ def test_preset_note(headwater, attention_file):
     assert re.findall(r"^  (\d): ", text, re.M) == ["2"]
 
 
-@pytest.mark.parametrize("args", [["--row", "predictor", "--preset", "note"], ["--preset", "note", "--row", "predictor"]])
+@pytest.mark.parametrize("args", [
+    ["--row", "predictor", "--preset", "note"],
+    ["--preset", "note", "--row", "predictor"],
+])
 def test_options_win_over_the_preset_in_any_order(headwater, worked, args):
     text = headwater("explain", "--attention", worked, *args).out
     assert "\nrow predictor, " in text and "--hide first,note" in text

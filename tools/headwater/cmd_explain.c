@@ -48,8 +48,8 @@ static int choose_source(const options *o, source *from) {
     } else if (o->trace) {
         *from = FROM_TRACE;
     } else {
-        return misuse(command_name, "nothing to explain: give -m MODEL and a prompt (-p TEXT, -f FILE or -), or --trace "
-                                    "FILE, or --attention FILE");
+        return misuse(command_name, "nothing to explain: give -m MODEL and a prompt (-p TEXT, -f FILE or -), or "
+                                    "--trace FILE, or --attention FILE");
     }
     if (*from == FROM_MODEL && !prompts)
         return misuse(command_name, "no prompt: give -p TEXT, -f FILE, or - for standard input%s",
@@ -171,9 +171,9 @@ static int open_trace(job *j, source from, hw_trace **trace) {
 
 static int explain_trace(job *j, source from, const hw_trace *trace) {
     const hw_run *run = hw_trace_run(trace);
-    bool cut = hw_run_stop(run) == HW_STOP_CANCELLED && from == FROM_MODEL;
+    bool cut = from == FROM_MODEL && interrupt_seen(); /* of all work only a generation outlives Ctrl-C */
     show_run(&j->t, run);
-    if (cut && interrupt_seen()) message("interrupted: explaining the tokens so far; Ctrl-C again ends at once");
+    if (cut && !j->o->quiet) message("interrupted: explaining the tokens so far; Ctrl-C again ends at once");
     int saved = STATUS_DONE;
     if (from != FROM_TRACE && j->o->trace) {
         hw_error err;
@@ -182,7 +182,7 @@ static int explain_trace(job *j, source from, const hw_trace *trace) {
     int status = job_explain(j, trace, !cut);
     if (status == STATUS_DONE) status = job_finish_made(j);
     if (status == STATUS_DONE) status = saved;
-    return cut && interrupt_seen() ? STATUS_INTERRUPTED : status;
+    return cut ? STATUS_INTERRUPTED : status;
 }
 
 static int explain(job *j, source from, const char *model) {

@@ -109,8 +109,8 @@ const command command_info = {
     .bit = IN_INFO,
     .summary = "describe a model, and say what can be explained with it",
     .usage = usage,
-    .about = "Loads a model, looks at the attention that it shows, and prints both. A model that cannot be explained is "
-             "described too, with what it lacks.",
+    .about = "Loads a model, looks at the attention that it shows, and prints both. A model that cannot be explained "
+             "is described too, with what it lacks.",
     .examples = examples,
     .run = run,
 };

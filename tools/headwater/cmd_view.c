@@ -79,8 +79,8 @@ const command command_view = {
     .bit = IN_VIEW,
     .summary = "show a saved trace or result",
     .usage = usage,
-    .about = "Shows what explain saved: a result as it is, a trace explained anew. With -o it is saved again in another "
-             "format, which always holds all rows and layers, whatever the view shows.",
+    .about = "Shows what explain saved: a result as it is, a trace explained anew. With -o it is saved again in "
+             "another format, which always holds all rows and layers, whatever the view shows.",
     .examples = examples,
     .lists = LIST_METHODS | LIST_FILTERS | LIST_FORMATS | LIST_PRESETS,
     .run = run,

@@ -65,15 +65,16 @@ static bool is_filter(const char *name) {
     return false;
 }
 
-static int check_filters(const job *j) {
-    if (!j->o->hide) return STATUS_DONE;
-    char *names = copy_text(j->o->hide);
+/* Finds misspelt names before any work is done; what has quotes, patterns or languages in it the library reads. */
+static int check_filters(const job *j, const char *option, const char *list) {
+    if (!list || list[strspn(list, "abcdefghijklmnopqrstuvwxyz,")]) return STATUS_DONE;
+    char *names = copy_text(list);
     if (!names) return fail("no memory for the list of filters");
     int status = STATUS_DONE;
     for (char *name = names, *next; name && status == STATUS_DONE; name = next) {
         next = strchr(name, ',');
         if (next) *next++ = 0;
-        if (!is_filter(name)) status = refuse_name(j, "--hide", name, filter_name, hw_filter_count());
+        if (!is_filter(name)) status = refuse_name(j, option, name, filter_name, hw_filter_count());
     }
     free(names);
     return status;
@@ -85,7 +86,8 @@ int job_prepare(job *j, const options *o, const char *command) {
     *j = (job){.o = o, .command = command, .t = terminal_detect(o->color)};
     j->bar = progress_new(!o->quiet && !o->verbose);
     int status = read_methods(j);
-    return status == STATUS_DONE ? check_filters(j) : status;
+    if (status == STATUS_DONE) status = check_filters(j, "--hide", o->hide);
+    return status == STATUS_DONE ? check_filters(j, "--keep", o->keep) : status;
 }
 
 void job_free(job *j) {

@@ -8,11 +8,13 @@
 
 static void print(const char *fmt, va_list args) HW_PRINTF(1, 0);
 static void print(const char *fmt, va_list args) {
-    char line[4096];
+    char line[2048], safe[6 * sizeof line + 1] = ""; /* at most a two-byte control character becomes twelve */
     vsnprintf(line, sizeof line, fmt, args);
-    fputs("headwater: ", stderr);
-    text_puts(stderr, line);
-    putc('\n', stderr);
+    FILE *out = fmemopen(safe, sizeof safe, "w"); /* one write, so that lines of several threads stay whole */
+    if (!out) return;
+    text_puts(out, line);
+    fclose(out);
+    fprintf(stderr, "headwater: %s\n", safe);
 }
 
 void message(const char *fmt, ...) {

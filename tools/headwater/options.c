@@ -128,9 +128,12 @@ static const option_row rows[] = {
      .help = "settings under one name; options given by hand win"},
 
     {"token", 0, "SELECT", TEXT(token), VIEW,
-     .help = "completion tokens to show: an index (-1 the last), a range A:B, or their text; default: the mean of all"},
+     .help = "completion tokens to show: an index (-1 the last), a range A:B, or their text (=7 for the text 7); "
+             "default: the mean of all"},
     {"layers", 0, "A-B", TEXT(layers), VIEW, .help = "layers to show, the first being 1; default: all"},
-    {"hide", 0, "LIST", TEXT(hide), VIEW, .help = "filters, separated by commas: prompt tokens to leave out of the view"},
+    {"hide", 0, "LIST", TEXT(hide), VIEW,
+     .help = "prompt tokens to leave out of the view: filters, \"TEXT\" and /REGEX/, separated by commas"},
+    {"keep", 0, "LIST", TEXT(keep), VIEW, .help = "the same for tokens that --hide must not leave out"},
     {"normalise", 0, NULL, FLAG(normalise), VIEW, .help = "divide by the mass on all columns, so that they sum to 1"},
     {"top", 0, "K", WHOLE(top, 0, 1e6), VIEW, .standard = "10", .help = "rows of the list"},
 

@@ -24,7 +24,7 @@ typedef struct texts {
 
 typedef struct options {
     const char *model, *prompt, *file, *completion, *trace, *attention;
-    const char *method, *token, *layers, *hide, *preset;
+    const char *method, *token, *layers, *hide, *keep, *preset;
     texts output, arguments; /* -o FILEs; what stands between the options */
     int64_t generate, top_k, seed, ctx, threads, gpu_layers, ubatch, top;
     double temp, top_p, residual;
@@ -47,7 +47,16 @@ typedef enum option_type {
     OPTION_WORD   /* an enum, read by `word` */
 } option_type;
 
-typedef enum option_group { GROUP_RUN, GROUP_SAMPLING, GROUP_MODEL, GROUP_FILES, GROUP_METHOD, GROUP_VIEW, GROUP_TERMINAL } option_group;
+/* In the order of --help. */
+typedef enum option_group {
+    GROUP_RUN,
+    GROUP_SAMPLING,
+    GROUP_MODEL,
+    GROUP_FILES,
+    GROUP_METHOD,
+    GROUP_VIEW,
+    GROUP_TERMINAL
+} option_group;
 
 typedef struct option_row {
     const char *name;

@@ -1,13 +1,13 @@
 /*
- * show.c - the terminal view of an attribution.
+ * show.c - the terminal view of an attribution: what is selected, its headings and its scale.
  *
  *     method, which tokens            toplist.c: index: token  value  bar  profile over layers
- *     settings                        diagnostics, one line each
+ *     settings                        diagnose.c: what to keep in mind
  *     shade.c: the prompt
  *
- * The scale runs from 0 to the largest shown value, two kinds of tokens aside: token 0, where a causal model leaves what
- * it needs nowhere, and the position that is explained, whose own stream comes through whatever is attended to. They
- * hold so much that nothing else would be seen beside them; the legend names those that are beyond the scale.
+ * The scale runs from 0 to the largest shown value, two kinds of tokens aside: token 0, where a causal model leaves
+ * what it needs nowhere, and the position that is explained, whose own stream comes through whatever is attended to.
+ * They hold so much that nothing else would be seen beside them; the legend names those that are beyond the scale.
  */
 #include "show.h"
 
@@ -83,6 +83,7 @@ static hw_err picture_new(picture *p, const terminal *t, const hw_attribution *a
     params.layer_begin = p->layer_begin;
     params.layer_end = p->layer_end;
     params.hide = o->hide;
+    params.keep = o->keep;
     params.normalise = o->normalise;
     rc = hw_view_new(&p->view, a, &params, err);
     if (rc == HW_OK) choose_scale(p);
@@ -111,9 +112,9 @@ void show_title(const terminal *t, const char *title) {
 }
 
 void show_completion(const terminal *t, const hw_run *run) {
-    if (!hw_run_n_completion(run)) return;
     size_t n;
     const char *bytes = hw_run_completion(run, &n);
+    if (!n) return; /* an import may name no tokens */
     stream s = {.out = t->out};
     show_title(t, "Completion");
     stream_write(&s, bytes, n);
@@ -180,8 +181,7 @@ static void print_layers(const picture *p) {
     }
 }
 
-/* What a method's settings change in it; the line under the heading names only those. */
-enum { USES_FUSE = 1, USES_RESIDUAL = 2, USES_DIRECTION = 4, USES_MEASURE = 8 };
+/* The settings that change what a method computes; the line under the heading names only those. */
 static const struct {
     const char *method;
     unsigned uses;
@@ -192,7 +192,7 @@ static const struct {
     {"contribution", USES_MEASURE},
 };
 
-static unsigned uses(const picture *p) {
+unsigned picture_uses(const picture *p) {
     for (size_t i = 0; i < COUNT(method_uses); i++)
         if (strcmp(method_uses[i].method, hw_attribution_method(p->a)) == 0) return method_uses[i].uses;
     return 0;
@@ -203,10 +203,10 @@ static void print_settings(const picture *p) {
     FILE *out = p->t->out;
     terminal_dim(p->t);
     fprintf(out, "row %s, ", hw_row_name(m->row));
-    if (uses(p) & USES_FUSE) fprintf(out, "heads %s, ", hw_fuse_name(hw_run_fuse(p->run)));
-    if (uses(p) & USES_RESIDUAL) fprintf(out, "residual %g, ", m->residual);
-    if (uses(p) & USES_DIRECTION) fprintf(out, "direction %s, ", hw_direction_name(m->direction));
-    if (uses(p) & USES_MEASURE) fprintf(out, "measure %s, ", hw_measure_name(m->measure));
+    if (picture_uses(p) & USES_FUSE) fprintf(out, "heads %s, ", hw_fuse_name(hw_run_fuse(p->run)));
+    if (picture_uses(p) & USES_RESIDUAL) fprintf(out, "residual %g, ", m->residual);
+    if (picture_uses(p) & USES_DIRECTION) fprintf(out, "direction %s, ", hw_direction_name(m->direction));
+    if (picture_uses(p) & USES_MEASURE) fprintf(out, "measure %s, ", hw_measure_name(m->measure));
     print_layers(p);
     if (m->columns != HW_COLUMNS_PROMPT) fprintf(out, ", columns %s", hw_columns_name(m->columns));
     terminal_plain(p->t);
@@ -253,120 +253,6 @@ static void print_legend(const picture *p) {
     fputs("\n\n", out);
 }
 
-/* ------------------------------------------------------------------ diagnostics */
-
-static const struct diagnostic {
-    const char *label;
-    bool mass; /* else a correlation, with its sign */
-    size_t mean, last; /* offsets of doubles in hw_diagnostics */
-} diagnostics[] = {
-    {"mass on token 0", true, offsetof(hw_diagnostics, first_mean), offsetof(hw_diagnostics, first_last)},
-    {"correlation with position", false, offsetof(hw_diagnostics, position_mean),
-     offsetof(hw_diagnostics, position_last)},
-    {"mass outside the prompt", true, offsetof(hw_diagnostics, outside_mean), offsetof(hw_diagnostics, outside_last)},
-};
-enum { LABEL_WIDTH = 27 };
-
-static bool is_composed(const picture *p) { return uses(p) & USES_DIRECTION; }
-static bool is_layered(const picture *p) { return hw_attribution_n_layers(p->a) > 1; }
-
-static void print_number(FILE *out, const struct diagnostic *d, double v) {
-    if (v != v) { /* NaN: too few columns to tell */
-        fputs("unknown", out);
-    } else if (d->mass) {
-        fprintf(out, "%.3f", v);
-    } else {
-        fprintf(out, "%+.2f", v);
-    }
-}
-
-static void print_diagnostic(const picture *p, const struct diagnostic *d) {
-    const char *values = (const char *)hw_attribution_diagnostics(p->a);
-    double mean, last;
-    memcpy(&mean, values + d->mean, sizeof mean);
-    memcpy(&last, values + d->last, sizeof last);
-    fprintf(p->t->out, "  %-*s", LABEL_WIDTH, d->label);
-    print_number(p->t->out, d, mean);
-    if (is_layered(p)) {
-        fputs(" mean over layers, ", p->t->out);
-        print_number(p->t->out, d, last);
-        fputs(is_composed(p) ? " at full depth" : " in the last layer", p->t->out);
-    }
-    putc('\n', p->t->out);
-}
-
-/* Where the logits came from, mean over the selected rows. */
-static void print_balance(const picture *p, const hw_balance *rows) {
-    double n = (double)(p->row_end - p->row_begin);
-    hw_balance b = {0};
-    for (size_t i = p->row_begin; i < p->row_end; i++) {
-        b.prompt += rows[i].prompt / n;
-        b.completion += rows[i].completion / n;
-        b.bias += rows[i].bias / n;
-        b.mlp += rows[i].mlp / n;
-        b.embedding += rows[i].embedding / n;
-        b.logit += rows[i].logit / n;
-    }
-    fprintf(p->t->out, "  %-*s%.2f nats\n", LABEL_WIDTH, "logit above the mean logit", b.logit);
-    fprintf(p->t->out, "  %-*sattention to the prompt %+.2f, to the completion %+.2f,\n", LABEL_WIDTH, "which is the sum of",
-            b.prompt, b.completion);
-    fprintf(p->t->out, "  %-*sMLPs %+.2f, the last token itself %+.2f, biases %+.2f\n", LABEL_WIDTH, "", b.mlp,
-            b.embedding, b.bias);
-}
-
-static bool is_order(double correlation) { return size_of(correlation) >= 0.9; } /* false for NaN */
-
-/* What the numbers mean for the reader, where they leave little of the explanation. */
-static void print_warnings(const picture *p, const options *o) {
-    const hw_diagnostics *d = hw_attribution_diagnostics(p->a);
-    FILE *out = p->t->out;
-    bool deep = is_layered(p) && is_composed(p);
-    if (hw_attribution_n_columns(p->a) < 4) return; /* few tokens are ordered by chance */
-    if (deep && d->first_last >= 0.9)
-        fputs("  ! At full depth nearly all of the mass is on token 0: what is left says little there.\n", out);
-    if (deep && is_order(d->position_last))
-        fputs("  ! At full depth the ranking is almost only the order of the tokens, whatever they say.\n", out);
-    if (is_order(d->position_mean))
-        fputs("  ! The ranking shown is almost only the order of the tokens, whatever they say.\n", out);
-    if (d->first_mean >= 0.5 && !o->hide) fputs("  Hide token 0 from the view with --hide first.\n", out);
-}
-
-static void print_hidden(const picture *p, const char *filters) {
-    fprintf(p->t->out, "  %-*s%.3f by --hide ", LABEL_WIDTH, "mass hidden from this view",
-            hw_view_hidden_mass(p->view));
-    text_puts(p->t->out, filters);
-    putc('\n', p->t->out);
-}
-
-/* What belongs to the selection: mass that the filter hides, or where the logits came from. */
-static void print_selection(const picture *p, const options *o) {
-    const hw_balance *balance = hw_attribution_balance(p->a);
-    if (!balance && !o->hide) return;
-    putc('\n', p->t->out);
-    if (balance) {
-        print_balance(p, balance);
-    } else {
-        print_hidden(p, o->hide);
-    }
-}
-
-static void print_diagnostics(const picture *p, const options *o) {
-    bool nats = hw_attribution_balance(p->a); /* logits are no mass */
-    size_t n = hw_attribution_n_rows(p->a);
-    putc('\n', p->t->out);
-    terminal_dim(p->t);
-    if (n == 1) {
-        fputs("Over the one token explained:", p->t->out);
-    } else {
-        fprintf(p->t->out, "Over all %zu tokens explained:", n);
-    }
-    terminal_plain(p->t);
-    putc('\n', p->t->out);
-    for (size_t i = 0; i < COUNT(diagnostics); i++)
-        if (!nats || !diagnostics[i].mass) print_diagnostic(p, &diagnostics[i]);
-    if (!nats) print_warnings(p, o);
-}
-
 hw_err show_attribution(const terminal *t, const hw_attribution *a, const options *o, hw_error *err) {
     picture p;
     hw_err rc = picture_new(&p, t, a, o, err);
@@ -376,8 +262,7 @@ hw_err show_attribution(const terminal *t, const hw_attribution *a, const option
     bool drawn = shade_print(&p);
     if (drawn) print_legend(&p);
     drawn = drawn && toplist_print(&p, (size_t)o->top);
-    if (drawn) print_selection(&p, o);
-    if (drawn) print_diagnostics(&p, o);
+    if (drawn) diagnose_print(&p, o);
     hw_view_free(p.view);
     if (drawn) return HW_OK;
     *err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory to draw the view"};

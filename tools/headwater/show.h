@@ -1,7 +1,7 @@
 /*
  * show.h - the terminal view of an attribution: the prompt shaded, the strongest tokens, and what to keep in mind.
  *
- * show.c puts it together; shade.c draws the prompt and toplist.c the list.
+ * show.c puts it together; shade.c draws the prompt, toplist.c the list and diagnose.c the last lines.
  */
 #ifndef HEADWATER_SHOW_H
 #define HEADWATER_SHOW_H
@@ -34,9 +34,15 @@ bool picture_column(const picture *p, size_t token, size_t *column);
 /* How many of the run's tokens M has columns for. */
 size_t picture_n_tokens(const picture *p);
 
+/* Settings that change what the method computes; bits. */
+enum { USES_FUSE = 1, USES_RESIDUAL = 2, USES_DIRECTION = 4, USES_MEASURE = 8 };
+unsigned picture_uses(const picture *p);
+
 /* shade.c; false: no memory */
 bool shade_print(const picture *p);
 /* toplist.c; false: no memory */
 bool toplist_print(const picture *p, size_t n);
+/* diagnose.c */
+void diagnose_print(const picture *p, const options *o);
 
 #endif

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LABEL = 24, MIN_LABEL = 8, MAX_BAR = 24, MIN_BAR = 6, MAX_CELLS = 32, VALUE_WIDTH = 8, GAP = 2 };
+enum { MAX_LABEL = 24, MAX_BAR = 24, MIN_BAR = 6, MAX_CELLS = 32, VALUE_WIDTH = 8, GAP = 2 };
 
 /* Widths in columns of what one line has; 0: left out. */
 typedef struct layout {
@@ -40,21 +40,25 @@ static label column_label(const picture *p, size_t column, int width) {
     return text_label(bytes, n, width);
 }
 
+static int at_most(int v, int most) { return v < most ? v : most; }
+
 static layout make_layout(const picture *p, const size_t *top, size_t n) {
-    int limit = p->t->width / 3;
-    limit = limit > MAX_LABEL ? MAX_LABEL : limit < MIN_LABEL ? MIN_LABEL : limit;
-    layout fit = {.index = 1, .label = 1};
+    layout fit = {.index = 1};
+    for (size_t i = 0; i < n; i++)
+        if (digits(top[i]) > fit.index) fit.index = digits(top[i]);
+    int fixed = GAP + fit.index + 2 + GAP + VALUE_WIDTH, left = p->t->width - 1 - fixed;
+    int limit = at_most(at_most(MAX_LABEL, p->t->width / 3), left > 1 ? left : 1);
+    fit.label = at_most((int)sizeof "token" - 1, limit);
     for (size_t i = 0; i < n; i++) {
         int width = column_label(p, top[i], limit).width;
         if (width > fit.label) fit.label = width;
-        if (digits(top[i]) > fit.index) fit.index = digits(top[i]);
     }
+    left -= fit.label + GAP;
     size_t layers = hw_view_n_layers(p->view), share = (layers + MAX_CELLS - 1) / MAX_CELLS;
     fit.cells = layers > 1 ? (layers + share - 1) / share : 0;
-    int left = p->t->width - 1 - (GAP + fit.index + 2 + fit.label + GAP + VALUE_WIDTH + GAP);
     if (left - (int)fit.cells - GAP < MIN_BAR) fit.cells = 0;
-    fit.bar = left - (fit.cells ? (int)fit.cells + GAP : 0);
-    fit.bar = fit.bar > MAX_BAR ? MAX_BAR : fit.bar < MIN_BAR ? 0 : fit.bar;
+    fit.bar = at_most(left - (fit.cells ? (int)fit.cells + GAP : 0), MAX_BAR);
+    if (fit.bar < MIN_BAR) fit.bar = 0;
     return fit;
 }
 
@@ -79,7 +83,8 @@ static void print_value(FILE *out, double value, double scale) {
 static void print_header(const picture *p, const layout *fit) {
     FILE *out = p->t->out;
     terminal_dim(p->t);
-    fprintf(out, "%*s%*s: %-*s%*s%*s", GAP, "", fit->index, "#", fit->label, "token", GAP, "", VALUE_WIDTH, "value");
+    fprintf(out, "%*s%*s: %-*.*s%*s%*s", GAP, "", fit->index, "#", fit->label, fit->label, "token", GAP, "",
+            VALUE_WIDTH, "value");
     if (fit->cells) {
         const int32_t *layers = hw_attribution_layers(p->a);
         fprintf(out, "%*s%*slayers %d to %d", GAP, "", fit->bar + GAP, "", layers[p->layer_begin] + 1,

@@ -1,0 +1,67 @@
+/*
+ * verdict.c - grades a method by where its best segment lies between a random choice and the best possible one.
+ *
+ *     reached = (drop - chance) / (best - chance)     0: as a random choice, 1: none is better
+ */
+#include "verdict.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Where one grade ends and the next begins. */
+static const struct thresholds {
+    double matters; /* least best - chance: below log 2 the right segment changes the answer's probability by less than a
+                       factor of two more than any other does, and right cannot be told from wrong */
+    double right;   /* least reached: the fall differs from the best one's by less than a near tie between segments does */
+    double chance;  /* most reached that is still called chance: random choices scatter about 0 by more than this */
+} thresholds = {.matters = 0.69, .right = 0.8, .chance = 0.2};
+
+typedef struct phrase {
+    char text[64];
+} phrase;
+
+/* "164 times less likely" */
+static phrase likelihood(double nats) {
+    phrase p;
+    double factor = exp(fabs(nats));
+    const char *way = nats > 0 ? "less" : "more";
+    if (factor < 1.05) {
+        snprintf(p.text, sizeof p.text, "as likely as before");
+    } else if (factor >= 1e6) {
+        snprintf(p.text, sizeof p.text, "over a million times %s likely", way);
+    } else {
+        snprintf(p.text, sizeof p.text, "%.*f times %s likely", factor < 9.95 ? 1 : 0, factor, way);
+    }
+    return p;
+}
+
+static const char *agreement(char *out, size_t room, const hw__evidence *e, double reached) {
+    out[0] = 0;
+    if (isnan(e->lds)) return out;
+    if (e->lds <= e->lds_random && reached >= thresholds.right) {
+        snprintf(out, room, ", but its scores of the rest tell no more than random ones (rank agreement %.2f, random %.2f)", e->lds, e->lds_random);
+    } else {
+        snprintf(out, room, "; rank agreement over random cuts %.2f, random %.2f", e->lds, e->lds_random);
+    }
+    return out;
+}
+
+void hw__verdict(char *out, size_t room, const hw__evidence *e) {
+    char rest[160];
+    double gap = e->best - e->chance, reached = gap > 0 ? (e->drop - e->chance) / gap : 0;
+    phrase without = likelihood(e->drop);
+    if (!(gap >= thresholds.matters)) {
+        snprintf(out, room, "%s: cannot be judged here: no single segment stands out (without the most important one the answer is %s, %.1f nats; "
+                            "without a random one %.1f)",
+                 e->method, likelihood(e->best).text, e->best, e->chance);
+        return;
+    }
+    const char *grade = strcmp(e->method, "leave-one-out") == 0 ? "right by construction"
+                        : reached >= thresholds.right           ? "right where it can be checked"
+                        : reached > thresholds.chance           ? "partly right"
+                                                                : "do not trust it here";
+    const char *than = reached <= thresholds.chance ? ", no better than a random choice" : "";
+    snprintf(out, room, "%s: %s%s: without its top segment the answer is %s (%.1f nats; the best choice %.1f, a random one %.1f)%s", e->method,
+             grade, than, without.text, e->drop, e->best, e->chance, agreement(rest, sizeof rest, e, reached));
+}

@@ -1,0 +1,19 @@
+/* verdict.h - one line in plain words on whether an explanation was right. A pure function. */
+#ifndef HW_VERDICT_H
+#define HW_VERDICT_H
+
+#include <stddef.h>
+
+/* What a check found about one method. Falls of log p(completion) in nats, rank agreements from -1 to 1 or NaN. */
+typedef struct hw__evidence {
+    const char *method;
+    double drop;       /* without the method's best segment */
+    double best;       /* without the one whose absence costs most */
+    double chance;     /* without a segment chosen at random: the mean over all */
+    double lds;        /* see hw_check_row */
+    double lds_random; /* that of random scores */
+} hw__evidence;
+
+void hw__verdict(char *out, size_t room, const hw__evidence *e);
+
+#endif

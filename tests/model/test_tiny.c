@@ -1,0 +1,390 @@
+/*
+ * test_tiny.c - small random models of many architectures, and files that are damaged.
+ *
+ * scripts/make_tiny_models.py writes them to a temporary folder first. A damaged file is opened in a process of its own,
+ * so that a crash of the library behind is a failed test and no more.
+ */
+#include "fixture.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char folder[64] = "/tmp/headwater-tiny-XXXXXX";
+
+static const char *path_of(const char *name) {
+    static char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static int make_models(void **state) {
+    (void)state;
+    char command[256];
+    static const char python[] = "build/venv/bin/python";
+    if (access(python, X_OK) != 0) {
+        print_error("%s is missing: scripts/setup-python.sh\n", python);
+        return -1;
+    }
+    if (!mkdtemp(folder)) return -1;
+    snprintf(command, sizeof command, "%s scripts/make_tiny_models.py %s", python, folder);
+    setenv("GGML_NO_BACKTRACE", "1", 1); /* of a crash in a child process, which would call a debugger */
+    return system(command);
+}
+
+static int remove_models(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    return system(command);
+}
+
+static hw_model *open_model(const char *name, int32_t n_ubatch) {
+    hw_model_params p = hw_model_params_default();
+    p.n_threads = 1;
+    p.n_ubatch = n_ubatch;
+    p.f32_cache = true;
+    hw_model *model = NULL;
+    hw_error err = {0};
+    if (hw_model_open(&model, path_of(name), &p, &err) != HW_OK) fail_msg("%s", err.msg);
+    return model;
+}
+
+static hw_run_params ask_bytes(const char *prompt, size_t n_bytes, const char *completion) {
+    hw_run_params p = hw_run_params_default();
+    p.prompt = prompt;
+    p.prompt_bytes = n_bytes;
+    p.completion = completion;
+    p.completion_bytes = completion ? strlen(completion) : 0;
+    return p;
+}
+
+static hw_trace *capture(hw_model *model, const char *prompt, const char *completion) {
+    hw_run_params p = ask_bytes(prompt, strlen(prompt), completion);
+    hw_trace *trace = NULL;
+    hw_error err = {0};
+    if (hw_trace_capture(&trace, model, &p, &err) != HW_OK) fail_msg("%s", err.msg);
+    return trace;
+}
+
+static double sum_of(const float *row, size_t n) {
+    double sum = 0;
+    for (size_t k = 0; k < n; k++) sum += (double)row[k];
+    return sum;
+}
+
+/* ------------------------------------------------------------------ models that can be explained */
+
+static void batches_agree(void **state) {
+    (void)state;
+    static const char *const names[] = {"llama.gguf", "gpt2.gguf", "gpt_oss.gguf", "jamba.gguf"};
+    static const double bounds[] = {1e-12, 1e-12, 1e-12, 1e-11}; /* F32 throughout: another order of sums, no more */
+    static const int32_t sizes[] = {512, 1, 5};
+    for (size_t m = 0; m < 4; m++) {
+        hw_attribution *results[3];
+        for (size_t i = 0; i < 3; i++) {
+            hw_model *model = open_model(names[m], sizes[i]);
+            hw_trace *trace = capture(model, "hello world is hello", " world or is it");
+            hw_method_params p = hw_method_params_default();
+            p.row = HW_ROW_OWN;
+            results[i] = explain(trace, &p);
+            hw_trace_free(trace);
+            hw_model_close(model);
+        }
+        const hw_attribution *a = results[0];
+        for (size_t i = 1; i < 3; i++) {
+            double off = nmse(results[i]->values, a->values, a->n_rows * a->n_columns * a->n_layers);
+            print_message("%s: NMSE of M by batches of %d %.2g, bound %.2g\n", names[m], sizes[i], off, bounds[m]);
+            assert_true(off <= bounds[m]);
+        }
+        for (size_t i = 0; i < 3; i++) hw_attribution_free(results[i]);
+    }
+}
+
+static void assert_range(const hw_run *run, size_t t, const char *bytes, size_t begin, size_t end) {
+    hw_token token = hw_run_token(run, t);
+    if (token.n_bytes != strlen(bytes) || memcmp(token.bytes, bytes, token.n_bytes) != 0 || token.begin != begin || token.end != end)
+        fail_msg("token %zu is \"%.*s\" %zu..%zu, expected \"%s\" %zu..%zu", t, (int)token.n_bytes, token.bytes, token.begin, token.end,
+                 bytes, begin, end);
+}
+
+static void sentencepiece_puts_a_space_that_has_no_bytes(void **state) {
+    (void)state;
+    hw_model *model = open_model("llama.gguf", 0);
+    assert_true(hw_model_describe(model)->adds_bos);
+    assert_int_equal(hw_model_describe(model)->n_heads, 4);
+    assert_int_equal(hw_model_describe(model)->n_heads_kv, 2);
+    hw_trace *trace = capture(model, "hello world", " a");
+    const hw_run *run = hw_trace_run(trace);
+    assert_int_equal(hw_run_token(run, 0).role, HW_ROLE_SPECIAL);
+    assert_range(run, 1, " hello", 0, 5);
+    assert_range(run, 2, " world", 5, 11);
+    hw_trace_free(trace);
+    trace = capture(model, " hello", " a"); /* two spaces, one of them the text's */
+    run = hw_trace_run(trace);
+    assert_int_equal(hw_run_token(run, 1).begin, 0);
+    assert_int_equal(hw_run_token(run, hw_run_n_prompt(run) - 1).end, 6);
+    assert_true(hw_run_token(run, 1).end <= 1);
+    hw_trace_free(trace);
+    trace = capture(model, "\xE2\x82\xAC\xC3\xA9Z", " a"); /* bytes as tokens, an accent that has one */
+    run = hw_trace_run(trace);
+    assert_range(run, 1, " ", 0, 0);
+    assert_range(run, 2, "\xE2", 0, 1);
+    assert_range(run, 4, "\xAC", 2, 3);
+    assert_range(run, 5, "\xC3\xA9", 3, 5);
+    assert_range(run, 6, "Z", 5, 6);
+    hw_trace_free(trace);
+    hw_model_close(model);
+}
+
+static void model_without_bos_starts_with_the_text(void **state) {
+    (void)state;
+    hw_model *model = open_model("gpt2.gguf", 0);
+    assert_false(hw_model_describe(model)->adds_bos);
+    hw_trace *trace = capture(model, "hello world is", " or");
+    const hw_run *run = hw_trace_run(trace);
+    assert_int_equal(hw_run_token(run, 0).role, HW_ROLE_PROMPT);
+    assert_range(run, 0, "hello", 0, 5);
+    assert_range(run, 1, " world", 5, 11);
+    assert_range(run, 2, " is", 11, 14);
+    hw_trace_free(trace);
+    hw_run_params p = ask_bytes("hello", 5, NULL);
+    p.chat = true;
+    hw_error err = {0};
+    hw_err rc = hw_trace_capture(&trace, model, &p, &err);
+    assert_error(&err, rc, HW_ERR_UNSUPPORTED, "chat template");
+    hw_model_close(model);
+}
+
+/* Learned sinks take a share of every row; every second layer sees 4 tokens back. */
+static void learned_sinks_and_windows(void **state) {
+    (void)state;
+    hw_model *model = open_model("gpt_oss.gguf", 0);
+    const hw_model_info *info = hw_model_describe(model);
+    assert_true(info->has_sinks && info->row_error > 0.01 && info->row_error < 1);
+    assert_int_equal(info->n_swa, 4);
+    assert_int_equal(info->n_layers, 4);
+    hw_trace *trace = capture(model, "hello world is hello world", " is hello");
+    for (size_t l = 0; l < 4; l++) {
+        for (size_t q = 0; q < hw_run_n_tokens(hw_trace_run(trace)); q++) {
+            size_t n;
+            const float *row = hw_trace_row(trace, l, q, &n);
+            double sum = sum_of(row, n);
+            assert_true(sum > 0 && sum < 1);
+            for (size_t k = 0; k < n; k++) assert_true((row[k] == 0) == (l % 2 == 0 && q - k >= 4));
+        }
+    }
+    hw_attribution *a = explain(trace, NULL);
+    for (size_t i = 0; i < a->n_rows; i++) {
+        for (size_t l = 0; l < 4; l++) {
+            double sum = outside(a, i, l);
+            for (size_t k = 0; k < a->n_columns; k++) sum += cell(a, i, k, l);
+            assert_close(sum, 1, LAYER_BOUND(4) + 1e-6); /* the sink's share goes to the residual */
+        }
+    }
+    hw_attribution_free(a);
+    hw_trace_free(trace);
+    hw_model_close(model);
+}
+
+static void hybrid_counts_its_attention_layers_only(void **state) {
+    (void)state;
+    hw_model *model = open_model("jamba.gguf", 0);
+    const hw_model_info *info = hw_model_describe(model);
+    assert_int_equal(info->n_blocks, 3);
+    assert_int_equal(info->n_layers, 1);
+    assert_int_equal(info->layers[0], 1);
+    assert_int_equal(info->n_heads, 4);
+    assert_int_equal(info->n_heads_kv, 2);
+    hw_trace *trace = capture(model, "hello world", NULL);
+    hw_attribution *a = explain(trace, NULL);
+    size_t begin, end;
+    hw_error err = {0};
+    assert_int_equal(hw_attribution_layers(a)[0], 1);
+    assert_int_equal(hw_attribution_select_layers(&begin, &end, a, "2", &err), HW_OK);
+    hw_err rc = hw_attribution_select_layers(&begin, &end, a, "1", &err);
+    assert_error(&err, rc, HW_ERR_ARGUMENT, "no attention");
+    hw_attribution_free(a);
+    hw_trace_free(trace);
+    hw_model_close(model);
+}
+
+/* ------------------------------------------------------------------ models that cannot */
+
+static void others_open_and_say_what_they_lack(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *problem;
+    } cases[] = {
+        {"mamba.gguf", "recurrent"},       {"bert.gguf", "it is an encoder"}, {"encoder.gguf", "it is an encoder"},
+        {"t5.gguf", "it has an encoder"}, {"nan.gguf", "do not sum to 1"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hw_model *model = open_model(cases[i].name, 0);
+        const hw_model_info *info = hw_model_describe(model);
+        if (!strstr(info->problem, cases[i].problem)) fail_msg("%s: \"%s\", expected \"%s\"", cases[i].name, info->problem, cases[i].problem);
+        hw_run_params p = ask_bytes("hello", 5, NULL);
+        hw_trace *trace = NULL;
+        hw_error err = {0};
+        hw_err rc = hw_trace_capture(&trace, model, &p, &err);
+        assert_error(&err, rc, HW_ERR_UNSUPPORTED, cases[i].problem);
+        assert_error(&err, rc, HW_ERR_UNSUPPORTED, cases[i].name);
+        hw_model_close(model);
+    }
+}
+
+static hw_err try_open(const char *path, hw_error *err) {
+    hw_model_params p = hw_model_params_default();
+    p.n_threads = 1;
+    hw_model *model = NULL;
+    hw_err rc = hw_model_open(&model, path, &p, err);
+    if (rc == HW_OK) hw_model_close(model);
+    return rc;
+}
+
+static void model_without_a_vocabulary_is_refused(void **state) {
+    (void)state;
+    hw_error err = {0};
+    hw_err rc = try_open(path_of("no_vocab.gguf"), &err);
+    assert_error(&err, rc, HW_ERR_UNSUPPORTED, "vocabulary");
+}
+
+/* ------------------------------------------------------------------ files that are no models */
+
+static void write_file(const char *name, const void *bytes, size_t n) {
+    FILE *f = fopen(path_of(name), "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, n, f), n);
+    assert_int_equal(fclose(f), 0);
+}
+
+static unsigned char *read_file(const char *name, size_t *n) {
+    struct stat st;
+    assert_int_equal(stat(path_of(name), &st), 0);
+    unsigned char *bytes = hw__alloc((size_t)st.st_size, 1);
+    FILE *f = fopen(path_of(name), "rb");
+    assert_true(f && bytes);
+    *n = fread(bytes, 1, (size_t)st.st_size, f);
+    fclose(f);
+    return bytes;
+}
+
+static void what_is_no_model_is_refused(void **state) {
+    (void)state;
+    hw_error err = {0};
+    hw_err rc = try_open(path_of("missing.gguf"), &err);
+    assert_error(&err, rc, HW_ERR_IO, "missing.gguf");
+    rc = try_open(folder, &err);
+    assert_error(&err, rc, HW_ERR_IO, "not a regular file");
+    rc = try_open("", &err);
+    assert_error(&err, rc, HW_ERR_ARGUMENT, "no model file named");
+    write_file("empty.gguf", "", 0);
+    rc = try_open(path_of("empty.gguf"), &err);
+    assert_error(&err, rc, HW_ERR_FORMAT, "shorter than a GGUF header");
+    write_file("text.gguf", "Dear reader", 11);
+    rc = try_open(path_of("text.gguf"), &err);
+    assert_error(&err, rc, HW_ERR_FORMAT, "not a GGUF file (begins with bytes 44 65 61 72");
+}
+
+static void options_out_of_range_are_named(void **state) {
+    (void)state;
+    static const struct {
+        hw_model_params params;
+        const char *part;
+    } cases[] = {
+        {{.n_threads = -1}, "-1 threads"},        {{.n_threads = 513}, "513 threads"},
+        {{.n_ctx = -1}, "a context of -1"},       {{.n_ubatch = -1}, "-1 tokens per pass"},
+        {{.n_ubatch = 8193}, "8193 tokens per pass"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hw_model *model = NULL;
+        hw_error err = {0};
+        hw_err rc = hw_model_open(&model, path_of("llama.gguf"), &cases[i].params, &err);
+        assert_error(&err, rc, HW_ERR_ARGUMENT, cases[i].part);
+    }
+}
+
+/* Opens the file, and uses it if it opens, in a process of its own. Returns the error, 1 for a crash. */
+static int open_apart(const char *path) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(30);
+        hw_model_params params = hw_model_params_default();
+        params.n_threads = 1;
+        hw_model *model = NULL;
+        hw_err rc = hw_model_open(&model, path, &params, NULL);
+        hw_run_params p = ask_bytes("hello world", 11, " is");
+        hw_trace *trace = NULL;
+        if (rc == HW_OK) hw_trace_capture(&trace, model, &p, NULL);
+        _exit(-(int)rc);
+    }
+    int status = 0;
+    assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+    return WIFEXITED(status) ? -WEXITSTATUS(status) : 1;
+}
+
+static void truncated_files_are_refused_wherever_they_end(void **state) {
+    (void)state;
+    size_t n;
+    unsigned char *bytes = read_file("llama.gguf", &n);
+    for (size_t i = 0; i < 48; i++) {
+        size_t length = i < 16 ? i * 3 : i < 32 ? (i - 16) * 600 : n - 1 - (47 - i) * 4000;
+        write_file("cut.gguf", bytes, length);
+        int rc = open_apart(path_of("cut.gguf"));
+        if (rc != HW_ERR_FORMAT) fail_msg("cut to %zu of %zu bytes: %s", length, n, rc == 1 ? "crashed" : hw_err_name((hw_err)rc));
+    }
+    free(bytes);
+}
+
+static size_t offset_of(const unsigned char *bytes, size_t n, const char *text) {
+    size_t length = strlen(text);
+    for (size_t at = 0; at + length <= n; at++)
+        if (memcmp(bytes + at, text, length) == 0) return at;
+    fail_msg("the file holds no \"%s\"", text);
+    return 0;
+}
+
+/* Single bytes of metadata and tensor descriptions spoilt; the vocabulary between is left alone. */
+static void spoilt_bytes_never_crash(void **state) {
+    (void)state;
+    enum { N_CASES = 90 };
+    size_t n, n_opened = 0;
+    unsigned char *bytes = read_file("llama.gguf", &n);
+    size_t vocabulary = offset_of(bytes, n, "tokenizer.ggml.tokens"), rest = offset_of(bytes, n, "tokenizer.ggml.unknown_token_id");
+    size_t end = offset_of(bytes, n, "output_norm.weight") + 40;
+    for (uint64_t i = 0; i < N_CASES; i++) {
+        size_t at = mix(i) % (vocabulary + end - rest);
+        if (at >= vocabulary) at += rest - vocabulary;
+        unsigned char kept = bytes[at];
+        bytes[at] = i % 3 == 0 ? 0 : i % 3 == 1 ? 0xFF : (unsigned char)(kept ^ 1u << mix(i) % 8);
+        write_file("spoilt.gguf", bytes, n);
+        int rc = open_apart(path_of("spoilt.gguf"));
+        if (rc == 1) fail_msg("byte %zu, %02x for %02x: crashed", at, bytes[at], kept);
+        n_opened += rc == HW_OK;
+        bytes[at] = kept;
+    }
+    print_message("%zu of %d spoilt files opened none the less\n", n_opened, N_CASES);
+    free(bytes);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(batches_agree),
+        cmocka_unit_test(sentencepiece_puts_a_space_that_has_no_bytes),
+        cmocka_unit_test(model_without_bos_starts_with_the_text),
+        cmocka_unit_test(learned_sinks_and_windows),
+        cmocka_unit_test(hybrid_counts_its_attention_layers_only),
+        cmocka_unit_test(others_open_and_say_what_they_lack),
+        cmocka_unit_test(model_without_a_vocabulary_is_refused),
+        cmocka_unit_test(what_is_no_model_is_refused),
+        cmocka_unit_test(options_out_of_range_are_named),
+        cmocka_unit_test(truncated_files_are_refused_wherever_they_end),
+        cmocka_unit_test(spoilt_bytes_never_crash),
+    };
+    return cmocka_run_group_tests(tests, make_models, remove_models);
+}

@@ -1,0 +1,125 @@
+/*
+ * diagnose.c - the lines under a view that say how far it can be trusted, in plain words with the number.
+ *
+ * First what belongs to the selection (mass that the filter hides, where a logit came from), then what is known of the
+ * whole attribution, and a warning where little of the explanation is left.
+ */
+#include "show.h"
+#include "text.h"
+
+#include <string.h>
+
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+
+static const struct diagnostic {
+    const char *label;
+    bool mass; /* else a correlation, with its sign */
+    size_t mean, last; /* offsets of doubles in hw_diagnostics */
+} diagnostics[] = {
+    {"mass on token 0", true, offsetof(hw_diagnostics, first_mean), offsetof(hw_diagnostics, first_last)},
+    {"correlation with position", false, offsetof(hw_diagnostics, position_mean),
+     offsetof(hw_diagnostics, position_last)},
+    {"mass outside the prompt", true, offsetof(hw_diagnostics, outside_mean), offsetof(hw_diagnostics, outside_last)},
+};
+enum { LABEL_WIDTH = 27 };
+
+static bool is_composed(const picture *p) { return picture_uses(p) & USES_DIRECTION; }
+static bool is_layered(const picture *p) { return hw_attribution_n_layers(p->a) > 1; }
+
+static void print_number(FILE *out, const struct diagnostic *d, double v) {
+    if (v != v) { /* NaN: too few columns to tell */
+        fputs("unknown", out);
+    } else if (d->mass) {
+        fprintf(out, "%.3f", v);
+    } else {
+        fprintf(out, "%+.2f", v);
+    }
+}
+
+static void print_diagnostic(const picture *p, const struct diagnostic *d) {
+    const char *values = (const char *)hw_attribution_diagnostics(p->a);
+    double mean, last;
+    memcpy(&mean, values + d->mean, sizeof mean);
+    memcpy(&last, values + d->last, sizeof last);
+    fprintf(p->t->out, "  %-*s", LABEL_WIDTH, d->label);
+    print_number(p->t->out, d, mean);
+    if (is_layered(p)) {
+        fputs(" mean over layers, ", p->t->out);
+        print_number(p->t->out, d, last);
+        fputs(is_composed(p) ? " at full depth" : " in the last layer", p->t->out);
+    }
+    putc('\n', p->t->out);
+}
+
+/* Where the logits came from, mean over the selected rows. */
+static void print_balance(const picture *p, const hw_balance *rows) {
+    double n = (double)(p->row_end - p->row_begin);
+    hw_balance b = {0};
+    for (size_t i = p->row_begin; i < p->row_end; i++) {
+        b.prompt += rows[i].prompt / n;
+        b.completion += rows[i].completion / n;
+        b.bias += rows[i].bias / n;
+        b.mlp += rows[i].mlp / n;
+        b.embedding += rows[i].embedding / n;
+        b.logit += rows[i].logit / n;
+    }
+    fprintf(p->t->out, "  %-*s%.2f nats\n", LABEL_WIDTH, "logit above the mean logit", b.logit);
+    fprintf(p->t->out, "  %-*sattention to the prompt %+.2f, to the completion %+.2f,\n", LABEL_WIDTH,
+            "which is the sum of", b.prompt, b.completion);
+    fprintf(p->t->out, "  %-*sMLPs %+.2f, the last token itself %+.2f, biases %+.2f\n", LABEL_WIDTH, "", b.mlp,
+            b.embedding, b.bias);
+}
+
+static bool is_order(double correlation) { return correlation >= 0.9 || correlation <= -0.9; } /* false for NaN */
+
+/* What the numbers mean for the reader, where they leave little of the explanation. */
+static void print_warnings(const picture *p, const options *o) {
+    const hw_diagnostics *d = hw_attribution_diagnostics(p->a);
+    FILE *out = p->t->out;
+    bool deep = is_layered(p) && is_composed(p);
+    if (hw_attribution_n_columns(p->a) < 4) return; /* few tokens are ordered by chance */
+    if (deep && d->first_last >= 0.9)
+        fputs("  ! At full depth nearly all of the mass is on token 0: what is left says little there.\n", out);
+    if (deep && is_order(d->position_last))
+        fputs("  ! At full depth the ranking is almost only the order of the tokens, whatever they say.\n", out);
+    if (is_order(d->position_mean))
+        fputs("  ! The ranking shown is almost only the order of the tokens, whatever they say.\n", out);
+    if (d->first_mean >= 0.5 && !o->hide) fputs("  Hide token 0 from the view with --hide first.\n", out);
+}
+
+static void print_hidden(const picture *p, const char *filters) {
+    fprintf(p->t->out, "  %-*s%.3f by --hide ", LABEL_WIDTH, "mass hidden from this view",
+            hw_view_hidden_mass(p->view));
+    text_puts(p->t->out, filters);
+    putc('\n', p->t->out);
+}
+
+/* What belongs to the selection: mass that the filter hides, or where the logits came from. */
+static void print_selection(const picture *p, const options *o) {
+    const hw_balance *balance = hw_attribution_balance(p->a);
+    if (!balance && !o->hide) return;
+    putc('\n', p->t->out);
+    if (balance) {
+        print_balance(p, balance);
+    } else {
+        print_hidden(p, o->hide);
+    }
+}
+
+void diagnose_print(const picture *p, const options *o) {
+    print_selection(p, o);
+    bool nats = hw_attribution_balance(p->a); /* logits are no mass */
+    size_t n = hw_attribution_n_rows(p->a);
+    putc('\n', p->t->out);
+    terminal_dim(p->t);
+    if (n == 1) {
+        fputs("Over the one token explained:", p->t->out);
+    } else {
+        fprintf(p->t->out, "Over all %zu tokens explained:", n);
+    }
+    terminal_plain(p->t);
+    putc('\n', p->t->out);
+    for (size_t i = 0; i < COUNT(diagnostics); i++)
+        if (!nats || !diagnostics[i].mass) print_diagnostic(p, &diagnostics[i]);
+    if (!nats) print_warnings(p, o);
+}
