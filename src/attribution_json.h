@@ -14,8 +14,8 @@
 /* A new tree; release with json_decref(). Errors: MEMORY. */
 hw_err hw__attribution_to_json(json_t **out, const hw_attribution *a, hw_error *err);
 
-/* An attribution of `run` with M and outside zeroed, to be filled. `shape` [n, m, L] is what the file's numbers have and
- * must be what run and settings ask for. With `mean` only one layer is made, their mean. Errors: FORMAT, MEMORY. */
+/* An attribution of `run` with M and outside zeroed, to be filled. `shape` [n, m, L] is what the file's numbers have
+ * and must be what run and settings ask for. With `mean` only one layer is made. Errors: FORMAT, MEMORY. */
 hw_err hw__attribution_from_json(hw_attribution **out, const json_t *json, const hw_run *run, const size_t shape[3],
                                  bool mean, hw_error *err);
 

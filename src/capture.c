@@ -14,9 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A mean of F32 softmax rows is off by 1e-6 at most; more says that columns were misread. */
-static const double ROW_TOLERANCE = 1e-3;
-
 /* ------------------------------------------------------------------ heads to one row */
 
 static void fuse_mean(float *out, const hw__heads *heads, size_t q, size_t n) {
@@ -58,7 +55,7 @@ void hw__fuse_row(float *out, const hw__heads *heads, size_t q, size_t n, size_t
 
 /* Every head's row must be a softmax over columns 0..n-1; fusing would hide one that is not. */
 static hw_err check_rows(const hw__heads *heads, size_t q, size_t n, size_t layer, bool sinks, hw_error *err) {
-    double low = sinks ? 0 : 1 - ROW_TOLERANCE;
+    double low = sinks ? 0 : 1 - HW_ROW_TOLERANCE;
     for (size_t h = 0; h < heads->n_heads; h++) {
         const float *row = heads->attn + h * heads->head_stride + q * heads->row_stride;
         double sum = 0;
@@ -67,9 +64,9 @@ static hw_err check_rows(const hw__heads *heads, size_t q, size_t n, size_t laye
             sum += row[k];
             least = row[k] < least ? row[k] : least;
         }
-        if (least >= 0 && sum >= low && sum <= 1 + ROW_TOLERANCE) continue; /* false for NaN */
+        if (least >= 0 && sum >= low && sum <= 1 + HW_ROW_TOLERANCE) continue; /* false for NaN */
         return hw__fail(err, HW_ERR_ENGINE, "attention of layer %zu, head %zu, row %zu sums to %g over its %zu columns%s: it must be 1 within %g",
-                        layer, h, heads->q0 + q, sum, n, least < 0 ? ", with negative weights" : "", ROW_TOLERANCE);
+                        layer, h, heads->q0 + q, sum, n, least < 0 ? ", with negative weights" : "", HW_ROW_TOLERANCE);
     }
     return HW_OK;
 }

@@ -20,7 +20,7 @@
 
 /* How far a row's sum may be from 1. Rounding to F16 moves it by 2^-11 at most. BF16 by 2^-9, more than the rest of the
  * library accepts: its rows are taken within twice that and scaled to sum to 1. */
-static const double ROW_TOLERANCE = 1e-3, BF16_TOLERANCE = 0x1p-8;
+static const double BF16_TOLERANCE = 0x1p-8;
 
 typedef struct import_engine {
     hw__engine base;
@@ -73,10 +73,11 @@ static hw_err check_row(findings *f, const float *row, size_t n, size_t layer, s
     double off = fabs(1 - sum);
     if (off > f->row_error) f->row_error = off;
     if (off <= f->tolerance || (f->sinks && sum < 1)) return HW_OK;
-    return hw__fail(err, HW_ERR_FORMAT,
-                    "layer %zu, head %zu, row %zu: weights sum to %g, must be 1 within %g%s (weights rounded to BF16: save "
-                    "the tensor as BF16; a model with attention sinks: put sinks = \"true\" into the metadata)",
-                    layer, head, q, sum, f->tolerance, f->sinks ? ", or less" : "");
+    return hw__fail(
+        err, HW_ERR_FORMAT,
+        "layer %zu, head %zu, row %zu: weights sum to %g, must be 1 within %g%s (weights rounded to BF16: save "
+        "the tensor as BF16; a model with attention sinks: put sinks = \"true\" into the metadata)",
+        layer, head, q, sum, f->tolerance, f->sinks ? ", or less" : "");
 }
 
 /* Reads layer `l` into e->layer, a head at a time, so that a stop is heard between them. */
@@ -346,7 +347,7 @@ static hw_err read_file(import_engine *e, const char *path, hw_error *err) {
     if (rc == HW_OK) rc = read_texts(e, err);
     if (rc == HW_OK) rc = read_sinks(&f.sinks, e, err);
     if (rc != HW_OK) return rc;
-    f.tolerance = e->attention->dtype == HW__BF16 ? BF16_TOLERANCE : ROW_TOLERANCE;
+    f.tolerance = e->attention->dtype == HW__BF16 ? BF16_TOLERANCE : HW_ROW_TOLERANCE;
     /* The file's size bounds t->n, so the product cannot overflow. */
     e->layer = hw__alloc(e->attention->n / e->n_layers, sizeof *e->layer);
     if (!e->layer)

@@ -22,9 +22,6 @@
 
 enum { PROBE_TOKENS = 4, DEFAULT_UBATCH = 512, KEY_BYTES = 128, TEXT_BYTES = 256 };
 
-/* Row sums of a softmax in F32 are off by 1e-6 at most; more than this is not a softmax over these columns. */
-static const double ROW_TOLERANCE = 1e-3;
-
 /* How one block's attention reaches the stream, as its graph shows it. Names are those of tensors in the file. */
 typedef struct layer_graph {
     char wo[GGML_MAX_NAME], gain[GGML_MAX_NAME];  /* output projection; post-norm gain, "" for none */
@@ -781,9 +778,9 @@ static void judge_probe(llama_engine *e, const probe *p) {
                  llama_model_is_recurrent(e->model) ? ": it is recurrent and has none" : "");
     else if (p->non_causal)
         snprintf(e->problem, sizeof e->problem, "architecture %s attends to later tokens: rows are not causal", arch);
-    else if (e->info.has_sinks ? !(p->row_error <= 1 + ROW_TOLERANCE) : !(p->row_error <= ROW_TOLERANCE))
+    else if (e->info.has_sinks ? !(p->row_error <= 1 + HW_ROW_TOLERANCE) : !(p->row_error <= HW_ROW_TOLERANCE))
         snprintf(e->problem, sizeof e->problem, "attention rows of architecture %s do not sum to 1 (off by %g, at most %g is accepted)",
-                 arch, p->row_error, ROW_TOLERANCE);
+                 arch, p->row_error, HW_ROW_TOLERANCE);
 }
 
 /* What the methods that read values and logits miss, if anything. */

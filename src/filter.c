@@ -2,7 +2,8 @@
  * filter.c - the filter table, and the lists that name its rows.
  *
  * Most rows test one token at a time. Stop words are words of the text, which a tokenizer may have cut in parts: the
- * tokens' bytes are joined, cut into words by ICU, and a token is named where it holds part of a stop word and of no other.
+ * tokens' bytes are joined and cut into words by ICU; a token is named where it holds part of a stop word and of no
+ * other word.
  */
 #include "filter.h"
 
@@ -90,7 +91,7 @@ static bool is_punctuation(const hw_token *t, size_t index) {
 
 /* ------------------------------------------------------------------ stop words */
 
-/* Tokens' bytes joined. Special and template tokens are no part of any word: a line break stands for each. */
+/* Tokens' bytes joined. Special and template tokens are no part of any word: NUL stands for each of their bytes. */
 typedef struct joined {
     char *bytes;
     size_t *at; /* [n + 1] where each token begins */
@@ -113,7 +114,6 @@ static hw_err join(joined *out, const hw_run *run, size_t n, hw_error *err) {
         hw_token token = hw_run_token(run, t);
         bool own = token.role == HW_ROLE_PROMPT || token.role == HW_ROLE_COMPLETION;
         if (own && token.n_bytes) memcpy(j.bytes + j.at[t], token.bytes, token.n_bytes);
-        if (!own) memset(j.bytes + j.at[t], '\n', token.n_bytes);
     }
     *out = j;
     return HW_OK;
@@ -213,7 +213,9 @@ static hw_err fail_unknown(text name, hw_error *err) {
     char list[256] = "", asked[64];
     for (size_t i = 0, at = 0; i < N_FILTERS && at < sizeof list; i++)
         at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", filters[i].info.name);
-    return hw__fail(err, HW_ERR_ARGUMENT, "filter \"%s\": there is none of that name; there are %s, and \"TEXT\" and /REGEX/ for tokens that read so",
+    return hw__fail(err, HW_ERR_ARGUMENT,
+                    "filter \"%s\": there is none of that name; there are %s, and \"TEXT\" and /REGEX/ for tokens that "
+                    "read so",
                     hw__utf8_line(asked, sizeof asked, name.bytes, name.n), list);
 }
 
@@ -306,7 +308,8 @@ static hw_err name_by_item(bool *named, size_t n, const hw_run *run, char *item,
 
 static hw_err fail_syntax(const char *at, const char *what, hw_error *err) {
     char shown[64];
-    return hw__fail(err, HW_ERR_ARGUMENT, "filters, at %s: %s", hw__utf8_line(shown, sizeof shown, at, strlen(at)), what);
+    hw__utf8_line(shown, sizeof shown, at, strlen(at));
+    return hw__fail(err, HW_ERR_ARGUMENT, "filters, at %s: %s", shown, what);
 }
 
 hw_err hw__filter_tokens(bool *named, size_t n, const hw_run *run, const char *list, hw_error *err) {

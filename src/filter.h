@@ -13,8 +13,8 @@
 
 #include "error.h"
 
-/* Sets named [n] for tokens 0..n-1 of `run` that `list` (nullable) names; others keep theirs. With n = 0, where named and
- * run may be NULL, this only checks the list. Error ARGUMENT says what is accepted. */
+/* Sets named [n] for tokens 0..n-1 of `run` that `list` (nullable) names; others keep theirs. With n = 0, where named
+ * and run may be NULL, this only checks the list. Error ARGUMENT says what is accepted. */
 hw_err hw__filter_tokens(bool *named, size_t n, const hw_run *run, const char *list, hw_error *err);
 
 #endif

@@ -15,7 +15,8 @@
 /* ------------------------------------------------------------------ text */
 
 hw_err hw__utf16_new(hw__utf16 *out, const char *bytes, size_t n_bytes, hw_error *err) {
-    if (n_bytes >= INT32_MAX) return hw__fail(err, HW_ERR_UNSUPPORTED, "text of %zu bytes: at most %d can be cut", n_bytes, INT32_MAX - 1);
+    if (n_bytes >= INT32_MAX)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "text of %zu bytes: at most %d can be cut", n_bytes, INT32_MAX - 1);
     hw__utf16 text = {.units = hw__alloc(n_bytes, sizeof *text.units), .at = hw__alloc(n_bytes + 1, sizeof *text.at)};
     if (!text.units || !text.at) {
         hw__utf16_clear(&text);
@@ -61,7 +62,8 @@ static hw_err fail_icu(hw_error *err, UErrorCode status, const char *what) {
     return hw__fail(err, code, "%s: ICU reports %s", what, u_errorName(status));
 }
 
-hw_err hw__breaks_open(UBreakIterator **out, UBreakIteratorType type, const char *locale, const hw__utf16 *text, hw_error *err) {
+hw_err hw__breaks_open(UBreakIterator **out, UBreakIteratorType type, const char *locale, const hw__utf16 *text,
+                       hw_error *err) {
     UErrorCode status = U_ZERO_ERROR;
     UBreakIterator *it = ubrk_open(type, locale, text->units, text->n, &status);
     if (U_FAILURE(status)) return fail_icu(err, status, "text boundaries");
@@ -87,13 +89,14 @@ static hw_err fail_pattern(hw_error *err, UErrorCode status, const UParseError *
     char shown[128], why[64], line[24] = "";
     if (status == U_MEMORY_ALLOCATION_ERROR) return hw__fail_memory(err, "a regular expression", n, sizeof(UChar));
     if (where->line > 1) snprintf(line, sizeof line, " of line %d", (int)where->line);
-    return hw__fail(err, HW_ERR_ARGUMENT, "expression /%s/: %s at character %d%s", hw__utf8_line(shown, sizeof shown, pattern, n),
-                    reason(why, status), (int)where->offset, line);
+    return hw__fail(err, HW_ERR_ARGUMENT, "expression /%s/: %s at character %d%s",
+                    hw__utf8_line(shown, sizeof shown, pattern, n), reason(why, status), (int)where->offset, line);
 }
 
 hw_err hw__regex_open(URegularExpression **out, const char *pattern, size_t n, hw_error *err) {
     if (n == 0) return hw__fail(err, HW_ERR_ARGUMENT, "expression //: nothing between the slashes");
-    if (!hw__utf8_valid(pattern, n)) return hw__fail(err, HW_ERR_ARGUMENT, "the expression between the slashes is not UTF-8");
+    if (!hw__utf8_valid(pattern, n))
+        return hw__fail(err, HW_ERR_ARGUMENT, "the expression between the slashes is not UTF-8");
     hw__utf16 text;
     hw_err rc = hw__utf16_new(&text, pattern, n, err);
     if (rc != HW_OK) return rc;

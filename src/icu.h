@@ -1,5 +1,5 @@
 /*
- * icu.h - text as ICU takes it, with the way back to bytes; its break iterators and regular expressions behind our errors.
+ * icu.h - text as ICU takes it, with the way back to bytes; break iterators and regular expressions behind our errors.
  *
  * Called by segment.c and filter.c. Nothing here knows of tokens. No locale is taken from the environment.
  */
@@ -28,7 +28,8 @@ int32_t hw__utf16_unit(const hw__utf16 *text, size_t byte);
 int32_t hw__utf16_skip_space(const hw__utf16 *text, int32_t u, int32_t end);
 
 /* Over `text`, which must outlive it; free with ubrk_close(). */
-hw_err hw__breaks_open(UBreakIterator **out, UBreakIteratorType type, const char *locale, const hw__utf16 *text, hw_error *err);
+hw_err hw__breaks_open(UBreakIterator **out, UBreakIteratorType type, const char *locale, const hw__utf16 *text,
+                       hw_error *err);
 
 /* From pattern [n]; free with uregex_close(). Error ARGUMENT says where the pattern is wrong. */
 hw_err hw__regex_open(URegularExpression **out, const char *pattern, size_t n, hw_error *err);

@@ -219,6 +219,22 @@ static void logit(hw__pending *p, size_t layer, const hw__row *rows, const float
                           layer, p->n_embd);
 }
 
+/* A trace holds only numbers: weights that overflow must not make one that cannot be opened again. */
+static hw_err check_finite(const hw__pending *p, size_t layer, hw_error *err) {
+    for (int s = 0; s < HW_SIGNAL_RESIDUAL; s++) {
+        if (!(p->wanted & 1u << s)) continue;
+        for (size_t i = 0; i < p->n; i++) {
+            const float *row = hw__trace_signal(p->trace, (hw_signal)s, layer, signal_row(p, i));
+            double sum = 0;
+            for (size_t k = 0; k <= p->first + i; k++) sum += row[k];
+            if (!isfinite(sum))
+                return hw__fail(err, HW_ERR_ENGINE, "signal %s of layer %zu, row %zu is not a number: the model's stream overflows",
+                                hw_signal_name((hw_signal)s), layer, p->first + i);
+        }
+    }
+    return HW_OK;
+}
+
 static hw_err explain_layer(hw__pending *p, size_t layer, hw__engine *engine, const float *z, const bool *chosen, hw_error *err) {
     hw__values values;
     hw_err rc = engine->ops->values(engine, &values, layer, err);
@@ -233,6 +249,7 @@ static hw_err explain_layer(hw__pending *p, size_t layer, hw__engine *engine, co
         if (p->wanted & by_vector) vectors(p, layer, rows, &values, &room);
         if (p->wanted & NEEDS_READOUT) logit(p, layer, rows, z, chosen, &values, &room);
         hw__contribution_room_free(&room);
+        rc = check_finite(p, layer, err);
     }
     hw__values_clear(&values);
     return rc;

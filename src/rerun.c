@@ -19,8 +19,7 @@ struct hw__rerun {
     int32_t *done; /* [T] room; the n_done tokens that the engine has decoded */
     int32_t *next; /* [T] room; the n_next tokens to have decoded */
     size_t n_done, n_next;
-    bool begun;    /* the engine's sequence is ours */
-    bool restarts; /* the engine cannot forget its last tokens */
+    bool begun; /* the engine's sequence is ours */
     size_t n_passes, n_decoded;
 };
 
@@ -49,7 +48,6 @@ hw_err hw__rerun_new(hw__rerun **out, hw_model *model, const hw_run *run, hw_sto
     *r = (hw__rerun){.engine = model->engine, .run = run, .stop = stop, .stop_ctx = stop_ctx};
     r->done = hw__alloc(run->n_tokens, sizeof *r->done);
     r->next = hw__alloc(run->n_tokens, sizeof *r->next);
-    r->restarts = r->engine->ops->rewind == NULL;
     if (!r->done || !r->next) {
         hw__rerun_free(r);
         return hw__fail_memory(err, "passes of the model", 2 * run->n_tokens, sizeof *r->next);
@@ -108,11 +106,10 @@ static size_t lay_out(hw__rerun *r, const bool *keep) {
 
 /* Makes the engine's sequence the first `n` tokens of the next one, or none where it cannot go back. */
 static hw_err go_back(hw__rerun *r, size_t n, hw_error *err) {
-    if (r->begun && !r->restarts && n > 0) {
+    if (r->begun && r->engine->ops->rewind && n > 0) {
         hw_err rc = r->engine->ops->rewind(r->engine, n, err);
         if (rc == HW_OK) r->n_done = n;
-        if (rc != HW_ERR_UNSUPPORTED) return rc;
-        r->restarts = true;
+        if (rc != HW_ERR_UNSUPPORTED) return rc; /* recurrent models cannot go back: they start again */
     }
     r->begun = false;
     r->n_done = 0;

@@ -1,8 +1,8 @@
 /*
  * segment.c - texts cut into words, lines, sentences and paragraphs, and tokens dealt to the pieces.
  *
- * A segmenter is a row of the table: it marks where pieces end, in UTF-16 units. The rest is the same for all: pieces of
- * white space go to a neighbour, pieces without a token too, so that segments tile the text and groups are dense.
+ * A segmenter is a row of the table: it marks where pieces end, in UTF-16 units. The rest is the same for all: pieces
+ * of white space go to a neighbour, pieces without a token too, so that segments tile the text and groups are dense.
  * Boundaries lie between characters, so that no half character changes hands; token ranges may lie anywhere.
  */
 #include "segment.h"
@@ -21,7 +21,9 @@ hw_err hw__side_of(hw__side *out, const hw_run *run, hw_side side, hw_error *err
     if (side == HW_SIDE_PROMPT) {
         s.text = hw_run_prompt(run, &s.n_bytes);
     } else if (side == HW_SIDE_COMPLETION) {
-        s = (hw__side){.name = "completion", .tokens = run->tokens + run->n_prompt, .n_tokens = hw_run_n_completion(run)};
+        s.name = "completion";
+        s.tokens = run->tokens + run->n_prompt;
+        s.n_tokens = hw_run_n_completion(run);
         s.text = hw_run_completion(run, &s.n_bytes);
     } else {
         return hw__fail(err, HW_ERR_ARGUMENT, "side %d: 0 (prompt) or 1 (completion)", (int)side);
@@ -253,7 +255,8 @@ static hw_err collect(hw_segments **out, const cuts *c, const hw__side *side, hw
 }
 
 /* By a segmenter, or where it is NULL by pattern [n]. */
-static hw_err cut_text(hw_segments **out, const hw__side *side, const segmenter *by, const char *pattern, size_t n, hw_error *err) {
+static hw_err cut_text(hw_segments **out, const hw__side *side, const segmenter *by, const char *pattern, size_t n,
+                       hw_error *err) {
     hw__utf16 text;
     hw_err rc = hw__utf16_new(&text, side->text, side->n_bytes, err);
     if (rc != HW_OK) return rc;
@@ -291,7 +294,8 @@ static hw_err fail_unknown(const char *by, hw_error *err) {
     char list[128] = "", asked[64];
     for (size_t i = 0, at = 0; i < N_SEGMENTERS && at < sizeof list; i++)
         at += (size_t)snprintf(list + at, sizeof list - at, "%s, ", segmenters[i].info.name);
-    return hw__fail(err, HW_ERR_ARGUMENT, "segments by \"%s\": there is no such way; there are %sand regular expressions as /RE/",
+    return hw__fail(err, HW_ERR_ARGUMENT,
+                    "segments by \"%s\": there is no such way; there are %sand regular expressions as /RE/",
                     hw__utf8_line(asked, sizeof asked, by, strlen(by)), list);
 }
 

@@ -1,4 +1,4 @@
-/* span.c - segments that the caller gives: retrieved passages, fields of a form. They keep their count, order and names. */
+/* span.c - segments that the caller gives: passages, fields of a form. They keep their count, order and names. */
 #include "json.h"
 #include "segment.h"
 #include "utf8.h"
@@ -18,32 +18,38 @@ static const char *label(char out[96], const hw_span *spans, size_t i) {
     return out;
 }
 
-/* Ranges must rise, not overlap, and lie in a text of `limit` units ("bytes"). */
-static hw_err check_spans(const hw_span *spans, size_t n, size_t limit, const char *units, const char *side, hw_error *err) {
+static hw_err check_span(const hw_span *spans, size_t i, size_t limit, const char *units, const char *side,
+                         hw_error *err) {
     char me[96], other[96];
+    const hw_span *s = &spans[i], *before = s - 1;
+    label(me, spans, i);
+    if (s->end > limit)
+        return hw__fail(err, HW_ERR_ARGUMENT, "%s is %zu to %zu, but the %s has %zu %s", me, s->begin, s->end, side,
+                        limit, units);
+    if (s->begin >= s->end)
+        return hw__fail(err, HW_ERR_ARGUMENT, "%s is %zu to %zu: empty; its end must be behind its begin", me, s->begin,
+                        s->end);
+    if (i == 0 || s->begin >= before->end) return HW_OK;
+    return hw__fail(err, HW_ERR_ARGUMENT, "%s (%zu to %zu) %s %s (%zu to %zu): spans must rise and not overlap", me,
+                    s->begin, s->end, s->end > before->begin ? "overlaps" : "lies before", label(other, spans, i - 1),
+                    before->begin, before->end);
+}
+
+/* Ranges must rise, not overlap, and lie in a text of `limit` units ("bytes"). */
+static hw_err check_spans(const hw_span *spans, size_t n, size_t limit, const char *units, const char *side,
+                          hw_error *err) {
     if (n == 0) return hw__fail(err, HW_ERR_ARGUMENT, "no spans given: at least 1 is needed");
     if (n > INT32_MAX) return hw__fail(err, HW_ERR_ARGUMENT, "%zu spans: at most %d are accepted", n, INT32_MAX);
-    for (size_t i = 0; i < n; i++) {
-        const hw_span *s = &spans[i];
-        if (s->end > limit)
-            return hw__fail(err, HW_ERR_ARGUMENT, "%s is %zu to %zu, but the %s has %zu %s", label(me, spans, i), s->begin, s->end,
-                            side, limit, units);
-        if (s->begin >= s->end)
-            return hw__fail(err, HW_ERR_ARGUMENT, "%s is %zu to %zu: empty; its end must be behind its begin", label(me, spans, i),
-                            s->begin, s->end);
-        if (i == 0 || s->begin >= spans[i - 1].end) continue;
-        bool overlap = s->end > spans[i - 1].begin;
-        return hw__fail(err, HW_ERR_ARGUMENT, "%s (%zu to %zu) %s %s (%zu to %zu): spans must rise and not overlap", label(me, spans, i),
-                        s->begin, s->end, overlap ? "overlaps" : "lies before", label(other, spans, i - 1), spans[i - 1].begin,
-                        spans[i - 1].end);
-    }
-    return HW_OK;
+    hw_err rc = HW_OK;
+    for (size_t i = 0; rc == HW_OK && i < n; i++) rc = check_span(spans, i, limit, units, side, err);
+    return rc;
 }
 
 static hw_err copy_spans(hw_segments *s, const hw_span *spans, hw_error *err) {
     for (size_t i = 0; i < s->n; i++) {
         s->spans[i] = spans[i];
-        if (!(s->spans[i].name = hw__pool_strdup(&s->pool, spans[i].name))) return hw__fail_memory(err, "a span's name", 1, 1);
+        s->spans[i].name = hw__pool_strdup(&s->pool, spans[i].name);
+        if (!s->spans[i].name) return hw__fail_memory(err, "a span's name", 1, 1);
     }
     return HW_OK;
 }
@@ -61,7 +67,8 @@ static hw_err build(hw_segments **out, const hw__side *side, const hw_span *span
     return HW_OK;
 }
 
-hw_err hw_segments_from_spans(hw_segments **out, const hw_run *run, hw_side which, const hw_span *spans, size_t n, hw_error *err) {
+hw_err hw_segments_from_spans(hw_segments **out, const hw_run *run, hw_side which, const hw_span *spans, size_t n,
+                              hw_error *err) {
     hw__side side;
     hw_err rc = hw__side_of(&side, run, which, err);
     if (rc == HW_OK) rc = check_spans(spans, n, side.n_bytes, "bytes", side.name, err);
@@ -118,7 +125,8 @@ static hw_err read_spans(hw_span *spans, const json_t *list, hw_error *err) {
 
 static hw_err from_list(hw_segments **out, const hw__side *side, const json_t *list, hw_error *err) {
     size_t n = json_array_size(list);
-    if (!json_is_array(list)) return hw__fail(err, HW_ERR_FORMAT, "spans must be a JSON list of objects with \"begin\" and \"end\"");
+    if (!json_is_array(list))
+        return hw__fail(err, HW_ERR_FORMAT, "spans must be a JSON list of objects with \"begin\" and \"end\"");
     hw_span *spans = hw__alloc(n, sizeof *spans);
     if (!spans) return hw__fail_memory(err, "spans", n, sizeof *spans);
     hw_err rc = read_spans(spans, list, err);
@@ -131,7 +139,8 @@ static hw_err from_list(hw_segments **out, const hw__side *side, const json_t *l
     return rc;
 }
 
-hw_err hw_segments_from_json(hw_segments **out, const hw_run *run, hw_side which, const char *json, size_t n_bytes, hw_error *err) {
+hw_err hw_segments_from_json(hw_segments **out, const hw_run *run, hw_side which, const char *json, size_t n_bytes,
+                             hw_error *err) {
     hw__side side;
     json_t *list;
     hw_err rc = hw__side_of(&side, run, which, err);

@@ -1,4 +1,4 @@
-/* stopwords.c - one language's list, folded and sorted when it is asked for; a thousand words take under a millisecond. */
+/* stopwords.c - one language's list, folded and sorted when it is asked for: a thousand words take a millisecond. */
 #include "stopwords.h"
 
 #include "utf8.h"
@@ -83,7 +83,8 @@ hw_err hw__stopwords_new(hw__stopwords **out, const char *language, hw_error *er
         return hw__fail_memory(err, "stop words", from->n, sizeof *words);
     }
     bool turkic = strcmp(language, "tr") == 0 || strcmp(language, "az") == 0; /* the capital of i has a dot there */
-    *list = (hw__stopwords){.nfc = nfc, .words = words, .fold_option = turkic ? U_FOLD_CASE_EXCLUDE_SPECIAL_I : U_FOLD_CASE_DEFAULT};
+    uint32_t option = turkic ? U_FOLD_CASE_EXCLUDE_SPECIAL_I : U_FOLD_CASE_DEFAULT;
+    *list = (hw__stopwords){.nfc = nfc, .words = words, .fold_option = option};
     fill(list, from);
     *out = list;
     return HW_OK;

@@ -2,7 +2,7 @@
  * trace.h - the inside of hw_trace: a run and its fused attention rows.
  *
  * rows[l] is one array per layer. Causal: packed lower-triangular, row q at q(q+1)/2 with q+1 weights;
- * otherwise square, row q at q*T with T weights. Filled by capture.c or read from a file; methods only read.
+ * otherwise square, row q at q*T with T weights, and the room is exactly T. Filled by capture.c or read from a file; methods only read.
  */
 #ifndef HW_TRACE_H
 #define HW_TRACE_H

@@ -21,9 +21,6 @@
 static const char format[] = HW__TRACE_FORMAT;
 enum { VERSION = 1, KEY_ROOM = 64 };
 
-/* As in capture.c: rows of F32 softmax sums are off by 1e-6 at most. */
-static const double ROW_TOLERANCE = 1e-3;
-
 /* Dimensions of `rows` for the run's tokens; false on overflow. */
 static bool rows_shape(size_t *n_dims, size_t shape[3], const hw_run *run) {
     shape[0] = (size_t)run->model.n_layers;
@@ -110,7 +107,7 @@ static void write_data(hw__safetensors_writer *w, const hw_trace *trace) {
         for (size_t q = 0; q < run->n_tokens; q++) {
             size_t n;
             const float *row = hw__trace_row(trace, l, q, &n);
-            hw__safetensors_put_floats(w, row, run->causal ? n : run->n_tokens);
+            hw__safetensors_put_floats(w, row, n);
         }
     }
     for (size_t t = 0; t < run->n_tokens; t++) hw__safetensors_put_ints(w, &run->tokens[t].id, 1);
@@ -156,9 +153,9 @@ static hw_err check_row(const float *row, size_t n, size_t layer, size_t q, bool
                             q, k, row[k]);
         sum += row[k];
     }
-    if (sum <= 1 + ROW_TOLERANCE && (sinks || sum >= 1 - ROW_TOLERANCE)) return HW_OK;
+    if (sum <= 1 + HW_ROW_TOLERANCE && (sinks || sum >= 1 - HW_ROW_TOLERANCE)) return HW_OK;
     return hw__fail(err, HW_ERR_FORMAT, "layer %zu, row %zu: weights sum to %g, must be 1 within %g%s", layer, q, sum,
-                    ROW_TOLERANCE, sinks ? ", or less" : "");
+                    HW_ROW_TOLERANCE, sinks ? ", or less" : "");
 }
 
 static hw_err read_rows(hw_trace *trace, hw__safetensors *file, const hw__tensor *tensor, hw_error *err) {

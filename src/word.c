@@ -38,7 +38,7 @@ static hw_err parse(int *out, const char *const *words, size_t n, const char *wh
     const char *hw_##type##_name(hw_##type v) { return (size_t)v < COUNT(type##_words) ? type##_words[v] : "?"; }
 #define PARSER(prefix, type)                                                                                 \
     hw_err prefix##type##_parse(hw_##type *out, const char *word, hw_error *err) {                           \
-        int v;                                                                                               \
+        int v = 0;                                                                                             \
         hw_err rc = parse(&v, type##_words, COUNT(type##_words), #type, word, err);                          \
         if (rc == HW_OK) *out = (hw_##type)v;                                                                \
         return rc;                                                                                           \

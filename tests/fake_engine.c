@@ -6,9 +6,9 @@
 #include <string.h>
 
 static const char *const words[] = {
-    " the", " is",  " of",  "Russia", " Russia", " Rome", "Rome", " sunny", "sun",  "ny",   "day", " I",
-    " am",  " it",  "It",   "ing",    "er",      "\n\n",  "  ",   " a",     "'s",   "city", "\xC3\xA9",
-    "name", " was", " 2020", "rome",  "hello",   " Hello",
+    " the", " is",  " of",      "Russia", " Russia", " Rome", "Rome", " sunny", "sun",    "ny",
+    "day",  " I",   " am",      " it",    "It",      "ing",   "er",   "\n\n",   "  ",     " a",
+    "'s",   "city", "\xC3\xA9", "name",   " was",    " 2020", "rome", "hello",  " Hello",
 };
 enum { N_WORDS = sizeof words / sizeof *words, N_VOCAB = FAKE_WORDS + N_WORDS };
 
@@ -19,9 +19,9 @@ typedef struct fake_engine {
     fake_params p;
     hw_model_info info;
     int32_t layers[64];
-    int32_t *ids; /* [room] the sequence */
+    int32_t *ids;                                     /* [room] the sequence */
     size_t n_ids, room, last_at, last_n, first_logit; /* of the last decode */
-    float *kept; /* [last_n - first_logit, V] */
+    float *kept;                                      /* [last_n - first_logit, V] */
     hw_stop_fn stop;
     void *stop_ctx;
     uint64_t dice;
@@ -34,9 +34,9 @@ static const hw_model_info *describe(const hw__engine *base) { return &((const f
 
 static const char *token_text(int32_t id, size_t *n) {
     static const char bytes[256] = {
-#define FOUR(b) (char)(b), (char)((b) + 1), (char)((b) + 2), (char)((b) + 3)
+#define FOUR(b)    (char)(b), (char)((b) + 1), (char)((b) + 2), (char)((b) + 3)
 #define SIXTEEN(b) FOUR(b), FOUR((b) + 4), FOUR((b) + 8), FOUR((b) + 12)
-#define ROW(b) SIXTEEN(b), SIXTEEN((b) + 16), SIXTEEN((b) + 32), SIXTEEN((b) + 48)
+#define ROW(b)     SIXTEEN(b), SIXTEEN((b) + 16), SIXTEEN((b) + 32), SIXTEEN((b) + 48)
         ROW(0), ROW(64), ROW(128), ROW(192)};
     if (id < 256) return *n = 1, bytes + id;
     const char *text = id < FAKE_WORDS ? control_names[id - 256] : words[id - FAKE_WORDS];
@@ -98,7 +98,8 @@ static hw_err tokenize(hw__engine *base, hw__tokens *out, const char *text, size
 
 static hw_err piece(hw__engine *base, hw__piece *out, int32_t id, hw_error *err) {
     (void)base;
-    if (id < 0 || id >= N_VOCAB) return hw__fail(err, HW_ERR_ARGUMENT, "token id %d: the vocabulary has 0..%d", id, N_VOCAB - 1);
+    if (id < 0 || id >= N_VOCAB)
+        return hw__fail(err, HW_ERR_ARGUMENT, "token id %d: the vocabulary has 0..%d", id, N_VOCAB - 1);
     const char *text = token_text(id, &out->n_bytes);
     memcpy(out->bytes, text, out->n_bytes);
     out->special = id >= FAKE_BOS && id < FAKE_WORDS;
@@ -154,7 +155,8 @@ static hw_err show_layer(const fake_engine *e, size_t l, size_t at, size_t n, co
     assert_non_null(attn);
     for (size_t i = 0; i < n_heads * head_stride; i++) attn[i] = NAN;
     for (size_t h = 0; h < n_heads; h++)
-        for (size_t q = 0; q < n; q++) fill_row(e, attn + h * head_stride + q * row_stride, l % (size_t)e->p.n_layers, h, at + q, n_keys);
+        for (size_t q = 0; q < n; q++)
+            fill_row(e, attn + h * head_stride + q * row_stride, l % (size_t)e->p.n_layers, h, at + q, n_keys);
     bool few = e->p.failure == FAKE_FEW_KEYS && at + n > e->p.fail_at;
     hw__heads heads = {.attn = attn,
                        .n_heads = n_heads,
@@ -188,7 +190,8 @@ static hw_err begin(hw__engine *base, size_t n_tokens, hw_stop_fn stop, void *st
 static hw_err rewind_to(hw__engine *base, size_t n_tokens, hw_error *err) {
     fake_engine *e = (fake_engine *)base;
     if (n_tokens > e->n_ids) return hw__fail(err, HW_ERR_ARGUMENT, "rewind to %zu of %zu tokens", n_tokens, e->n_ids);
-    if (e->p.failure == FAKE_NO_REWIND) return hw__fail(err, HW_ERR_UNSUPPORTED, "the fake model cannot forget its last tokens");
+    if (e->p.failure == FAKE_NO_REWIND)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "the fake model cannot forget its last tokens");
     if (e->p.failure == FAKE_REWIND) return hw__fail(err, HW_ERR_ENGINE, "the fake model fails to forget");
     e->n_ids = n_tokens;
     return HW_OK;
@@ -196,9 +199,12 @@ static hw_err rewind_to(hw__engine *base, size_t n_tokens, hw_error *err) {
 
 static size_t chunk(const hw__engine *base) { return ((const fake_engine *)base)->p.chunk; }
 
-static hw_err check_decode(const fake_engine *e, const int32_t *ids, size_t n, size_t at, size_t first_logit, hw_error *err) {
-    if (n == 0 || n > e->p.chunk || at != e->n_ids || at + n > e->room || first_logit > n || n - first_logit > HW__MAX_LOGITS)
-        return hw__fail(err, HW_ERR_ARGUMENT, "decode of %zu tokens at %zu, logits from %zu: against the contract", n, at, first_logit);
+static hw_err check_decode(const fake_engine *e, const int32_t *ids, size_t n, size_t at, size_t first_logit,
+                           hw_error *err) {
+    if (n == 0 || n > e->p.chunk || at != e->n_ids || at + n > e->room || first_logit > n ||
+        n - first_logit > HW__MAX_LOGITS)
+        return hw__fail(err, HW_ERR_ARGUMENT, "decode of %zu tokens at %zu, logits from %zu: against the contract", n,
+                        at, first_logit);
     for (size_t i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= N_VOCAB) return hw__fail(err, HW_ERR_ARGUMENT, "token id %d", ids[i]);
     return HW_OK;
@@ -235,8 +241,8 @@ static void keep_logits(fake_engine *e) {
     }
 }
 
-static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, size_t first_logit, const hw__sink *sink,
-                     hw_error *err) {
+static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, size_t first_logit,
+                     const hw__sink *sink, hw_error *err) {
     fake_engine *e = (fake_engine *)base;
     hw_err rc = check_decode(e, ids, n, at, first_logit, err);
     if (rc != HW_OK) return rc;
@@ -244,7 +250,8 @@ static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, 
     e->n_decoded += n;
     if (n > e->longest) e->longest = n;
     memcpy(e->ids + at, ids, n * sizeof *ids);
-    if (e->p.failure == FAKE_DECODE && at + n > e->p.fail_at) return hw__fail(err, HW_ERR_ENGINE, "the fake decode fails at token %zu", at);
+    if (e->p.failure == FAKE_DECODE && at + n > e->p.fail_at)
+        return hw__fail(err, HW_ERR_ENGINE, "the fake decode fails at token %zu", at);
     size_t n_layers = (size_t)e->p.n_layers + (e->p.failure == FAKE_EXTRA_LAYER);
     for (size_t l = 0; sink && l < n_layers; l++) {
         if (e->stop && e->stop(e->stop_ctx)) return hw__fail(err, HW_ERR_CANCELLED, "stopped at token %zu", at);

@@ -32,15 +32,15 @@ typedef struct fake_params {
     int32_t n_layers, n_heads;
     size_t chunk; /* most tokens of one decode */
     int32_t n_ctx;
-    bool adds_bos, adds_end; /* the tokenizer's doing, where asked for */
-    bool puts_space;         /* a space before every text, whatever it begins with */
-    bool lowers_case;        /* the tokenizer rewrites A-Z */
-    bool replaces_bad;       /* invalid UTF-8 as U+FFFD */
+    bool adds_bos, adds_end;              /* the tokenizer's doing, where asked for */
+    bool puts_space;                      /* a space before every text, whatever it begins with */
+    bool lowers_case;                     /* the tokenizer rewrites A-Z */
+    bool replaces_bad;                    /* invalid UTF-8 as U+FFFD */
     const char *chat_before, *chat_after; /* NULL: no chat template */
-    attention_fn attention; /* NULL: from a hash of the tokens */
+    attention_fn attention;               /* NULL: from a hash of the tokens */
     /* Logits [V] of what follows ids [n]; NULL: from a hash of them, never FAKE_END. */
     void (*logits)(const void *ctx, float *out, const int32_t *ids, size_t n);
-    const void *ctx; /* for attention and logits */
+    const void *ctx;          /* for attention and logits */
     size_t key_padding;       /* columns of zeros beyond the tokens */
     size_t row_gap, head_gap; /* floats between rows and heads that are NaN */
     double sinks;             /* share of each row that goes to a learned sink */

@@ -89,7 +89,8 @@ static hw_run *empty_run(size_t n_layers, bool sinks) {
 }
 
 static void add_word(hw_run *run, const char *word, hw_role role, size_t begin) {
-    hw_token token = {.bytes = word, .n_bytes = strlen(word), .id = (int32_t)run->n_tokens, .role = role, .logprob = NAN};
+    hw_token token = {
+        .bytes = word, .n_bytes = strlen(word), .id = (int32_t)run->n_tokens, .role = role, .logprob = NAN};
     token.begin = begin;
     token.end = begin + token.n_bytes;
     assert_int_equal(hw__run_add_token(run, &token, NULL), HW_OK);

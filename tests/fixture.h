@@ -53,8 +53,8 @@ hw_attribution *make_attribution(hw_run *run, const hw_method_params *params, si
 /* Pseudo-random weights: rows are softmaxes of hashed scores. ctx: const uint64_t * seed or NULL. */
 double random_attention(const void *ctx, size_t l, size_t h, size_t q, size_t k);
 double random_both_ways(const void *ctx, size_t l, size_t h, size_t q, size_t k); /* over 12 columns */
-uint64_t mix(uint64_t x);   /* a well-stirred hash */
-double unit(uint64_t hash); /* [0, 1) */
+uint64_t mix(uint64_t x);                                                         /* a well-stirred hash */
+double unit(uint64_t hash);                                                       /* [0, 1) */
 
 /* Stored as float once a layer, each rounding at most 2^-24 of a value below 1; weights are floats too. */
 #define LAYER_BOUND(n_layers) (((double)(n_layers) + 1) * 0x1p-23)

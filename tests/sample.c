@@ -41,8 +41,15 @@ static hw_run *empty_run(bool causal) {
         .host_rows = true,
         .row_error = 0x1p-21,
     };
-    hw__run_options options = {.n_generate = 33, .temperature = 0.7f, .top_p = 0.95f, .top_k = 40, .n_ubatch = 512,
-                               .seed = UINT32_MAX, .fuse = HW_FUSE_MAX, .chat = true, .f32_cache = true};
+    hw__run_options options = {.n_generate = 33,
+                               .temperature = 0.7f,
+                               .top_p = 0.95f,
+                               .top_k = 40,
+                               .n_ubatch = 512,
+                               .seed = UINT32_MAX,
+                               .fuse = HW_FUSE_MAX,
+                               .chat = true,
+                               .f32_cache = true};
     hw_run *run = NULL;
     assert_int_equal(hw__run_new(&run, &info, &options, NULL), HW_OK);
     run->causal = causal;
@@ -62,10 +69,20 @@ hw_run *sample_run(bool causal) {
     add(run, &(hw_token){.bytes = prompt, .n_bytes = 2, .begin = 0, .end = 2, .id = 3, .logprob = NAN});
     add(run, &(hw_token){.bytes = prompt + 2, .n_bytes = 8, .begin = 2, .end = 10, .id = 4, .logprob = NAN});
     add(run, &(hw_token){.bytes = prompt + 10, .n_bytes = 2, .begin = 10, .end = 12, .id = 5, .logprob = NAN});
-    add(run, &(hw_token){.bytes = " \xF0\x9F", .n_bytes = 3, .id = 6, .role = HW_ROLE_COMPLETION, .logprob = -INFINITY,
-                         .n_alternatives = 2, .alternatives = best});
-    add(run, &(hw_token){.bytes = "\x99\x82", .n_bytes = 2, .id = INT32_MAX, .role = HW_ROLE_COMPLETION,
-                         .logprob = -0.1f, .n_alternatives = 1, .alternatives = best});
+    add(run, &(hw_token){.bytes = " \xF0\x9F",
+                         .n_bytes = 3,
+                         .id = 6,
+                         .role = HW_ROLE_COMPLETION,
+                         .logprob = -INFINITY,
+                         .n_alternatives = 2,
+                         .alternatives = best});
+    add(run, &(hw_token){.bytes = "\x99\x82",
+                         .n_bytes = 2,
+                         .id = INT32_MAX,
+                         .role = HW_ROLE_COMPLETION,
+                         .logprob = -0.100200005f,
+                         .n_alternatives = 1,
+                         .alternatives = best});
     add(run, &(hw_token){.bytes = "\0", .n_bytes = 1, .id = -1, .role = HW_ROLE_COMPLETION, .logprob = -0.0f});
     return run;
 }
@@ -101,7 +118,8 @@ hw_trace *sample_trace(bool causal, uint32_t signals, size_t spare) {
             fill_row(row, causal ? n : SAMPLE_TOKENS, l * 100 + q);
         }
     if (signals) {
-        assert_int_equal(hw__trace_add_signals(trace, signals, SAMPLE_COMPLETION + 1 + spare, SAMPLE_TOKENS + spare, NULL), HW_OK);
+        assert_int_equal(
+            hw__trace_add_signals(trace, signals, SAMPLE_COMPLETION + 1 + spare, SAMPLE_TOKENS + spare, NULL), HW_OK);
         fill_signals(trace);
     }
     return trace;
@@ -109,7 +127,8 @@ hw_trace *sample_trace(bool causal, uint32_t signals, size_t spare) {
 
 /* ------------------------------------------------------------------ attributions */
 
-hw_attribution *sample_attribution(const hw_run *run, const char *method, const hw_method_params *params, size_t n_layers) {
+hw_attribution *sample_attribution(const hw_run *run, const char *method, const hw_method_params *params,
+                                   size_t n_layers) {
     static const float odd[] = {-0.0f, FLT_TRUE_MIN, FLT_MAX, 1.0f / 3, -1e-20f};
     hw_method_params defaults = hw_method_params_default();
     hw_attribution *a = NULL;
@@ -120,8 +139,12 @@ hw_attribution *sample_attribution(const hw_run *run, const char *method, const 
     for (size_t i = 0; i < n; i++) a->values[i] = i < n_odd ? odd[i] : (float)unit(mix(i));
     for (size_t i = 0; i < a->n_rows * n_layers; i++) a->outside[i] = (float)unit(mix(i + 77));
     a->values[n - 1] = NAN;
-    a->diagnostics = (hw_diagnostics){.first_mean = 1.0 / 3, .first_last = 0.1, .outside_mean = 0x1p-60,
-                                      .outside_last = 1, .position_mean = NAN, .position_last = -1};
+    a->diagnostics = (hw_diagnostics){.first_mean = 1.0 / 3,
+                                      .first_last = 0.1,
+                                      .outside_mean = 0x1p-60,
+                                      .outside_last = 1,
+                                      .position_mean = NAN,
+                                      .position_last = -1};
     return a;
 }
 
@@ -224,7 +247,8 @@ static void assert_same_signals(const hw_trace *a, const hw_trace *b) {
                 assert_memory_equal(a->signals.values[i] + l * a->signals.n_tokens,
                                     b->signals.values[i] + l * b->signals.n_tokens, n * sizeof(float));
             for (size_t r = 0; signal != HW_SIGNAL_RESIDUAL && r < n_rows; r++)
-                assert_memory_equal(hw__trace_signal(a, signal, l, r), hw__trace_signal(b, signal, l, r), n * sizeof(float));
+                assert_memory_equal(hw__trace_signal(a, signal, l, r), hw__trace_signal(b, signal, l, r),
+                                    n * sizeof(float));
         }
     }
     assert_int_equal(a->signals.balance != NULL, b->signals.balance != NULL);
@@ -251,6 +275,7 @@ static void assert_same_params(const hw_method_params *a, const hw_method_params
     assert_same_double(a->residual, b->residual);
     assert_int_equal(a->measure, b->measure);
     assert_true(a->seed == b->seed);
+    assert_int_equal(a->n_ablations, b->n_ablations);
     assert_int_equal(a->groups != NULL, b->groups != NULL);
     if (!a->groups) return;
     assert_int_equal(a->n_groups, b->n_groups);
@@ -264,7 +289,8 @@ void assert_same_attribution(const hw_attribution *a, const hw_attribution *b) {
     assert_int_equal(a->n_columns, b->n_columns);
     assert_int_equal(a->n_layers, b->n_layers);
     assert_int_equal(a->first_token, b->first_token);
-    assert_same_params(&a->params, &b->params, a->params.columns == HW_COLUMNS_ALL ? a->run->n_tokens : a->run->n_prompt);
+    assert_same_params(&a->params, &b->params,
+                       a->params.columns == HW_COLUMNS_ALL ? a->run->n_tokens : a->run->n_prompt);
     assert_memory_equal(a->layers, b->layers, a->n_layers * sizeof *a->layers);
     for (size_t i = 0; i < a->n_rows * a->n_columns * a->n_layers; i++) assert_same_float(a->values[i], b->values[i]);
     for (size_t i = 0; i < a->n_rows * a->n_layers; i++) assert_same_float(a->outside[i], b->outside[i]);

@@ -15,10 +15,11 @@ hw_run *sample_run(bool causal);
 /* Rows that sum to 1, with room for `spare` more tokens than the run has; signals as asked, 1u << hw_signal. */
 hw_trace *sample_trace(bool causal, uint32_t signals, size_t spare);
 /* Numbers from the whole range of float, a NaN and a -0 among them; `method` from the table. */
-hw_attribution *sample_attribution(const hw_run *run, const char *method, const hw_method_params *params, size_t n_layers);
+hw_attribution *sample_attribution(const hw_run *run, const char *method, const hw_method_params *params,
+                                   size_t n_layers);
 
 void assert_same_run(const hw_run *a, const hw_run *b);
-void assert_same_trace(const hw_trace *a, const hw_trace *b);       /* bit for bit */
+void assert_same_trace(const hw_trace *a, const hw_trace *b);                   /* bit for bit */
 void assert_same_attribution(const hw_attribution *a, const hw_attribution *b); /* bit for bit */
 
 #endif

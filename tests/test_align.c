@@ -35,9 +35,22 @@ static const alignment cases[] = {
     {"   ", {"    "}, {{0, 3}}, true},
     {"\xC3\xA9", {" \xC3", "\xA9"}, {{0, 1}, {1, 2}}, true},
     /* invalid bytes as U+FFFD */
-    {"a\xFF" "b", {"a", "\xEF\xBF\xBD", "b"}, {{0, 1}, {1, 2}, {2, 3}}, true},
-    {"a\xFF" "b", {"a", "\xEF", "\xBF", "\xBD", "b"}, {{0, 1}, {1, 2}, {2, 2}, {2, 2}, {2, 3}}, true},
-    {"a\xFF" "b", {"a\xEF", "\xBF\xBD" "b"}, {{0, 2}, {2, 3}}, true},
+    {"a\xFF"
+     "b",
+     {"a", "\xEF\xBF\xBD", "b"},
+     {{0, 1}, {1, 2}, {2, 3}},
+     true},
+    {"a\xFF"
+     "b",
+     {"a", "\xEF", "\xBF", "\xBD", "b"},
+     {{0, 1}, {1, 2}, {2, 2}, {2, 2}, {2, 3}},
+     true},
+    {"a\xFF"
+     "b",
+     {"a\xEF", "\xBF\xBD"
+               "b"},
+     {{0, 2}, {2, 3}},
+     true},
     {"a\xE2\x82", {"a", "\xEF\xBF\xBD", "\xEF\xBF\xBD"}, {{0, 1}, {1, 2}, {2, 3}}, true},
     {"\xC3\xA9\xFF", {"\xC3\xA9\xEF\xBF\xBD"}, {{0, 3}}, true},
     {"\xA9\xC3\xA9", {"\xEF\xBF\xBD", "\xC3\xA9"}, {{0, 1}, {1, 3}}, true},
@@ -66,8 +79,8 @@ static void check(const alignment *c) {
     bool exact = hw__align(tokens, n, c->text, strlen(c->text));
     for (size_t t = 0; t < n; t++)
         if (tokens[t].begin != c->ranges[t].begin || tokens[t].end != c->ranges[t].end)
-            fail_msg("case %td (\"%s\"), token %zu \"%s\": %zu..%zu, expected %zu..%zu", c - cases, c->text, t, c->tokens[t],
-                     tokens[t].begin, tokens[t].end, c->ranges[t].begin, c->ranges[t].end);
+            fail_msg("case %td (\"%s\"), token %zu \"%s\": %zu..%zu, expected %zu..%zu", c - cases, c->text, t,
+                     c->tokens[t], tokens[t].begin, tokens[t].end, c->ranges[t].begin, c->ranges[t].end);
     if (exact != c->exact) fail_msg("case %td (\"%s\"): exact is %d", c - cases, c->text, exact);
 }
 
@@ -115,7 +128,8 @@ static void emit(stream *s, const char *bytes, size_t n, size_t origin, size_t s
 
 /* A text of characters and bad bytes, and the stream that a tokenizer makes of it. */
 static size_t random_text(char *text, stream *s, uint64_t *dice, bool lead, bool replace) {
-    static const char *const units[] = {"a", " ", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x99\x82", "\n", "\xFF", "\x80", "b"};
+    static const char *const units[] = {"a",    " ",    "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x99\x82", "\n",
+                                        "\xFF", "\x80", "b"};
     size_t n = 0;
     *s = (stream){0};
     if (lead) emit(s, " ", 1, 0, 0);
@@ -178,7 +192,8 @@ static void ranges_always_rise_and_stay_inside(void **state) {
         range unused[512];
         uint64_t dice = seed;
         random_text(text, &other, &dice, seed & 1, true);
-        size_t n_text = random_text(text, &s, &dice, false, false), n = cut(tokens, unused, &other, &dice, false), at = 0;
+        size_t n_text = random_text(text, &s, &dice, false, false), n = cut(tokens, unused, &other, &dice, false),
+               at = 0;
         hw__align(tokens, n, text, n_text);
         for (size_t t = 0; t < n; t++) {
             assert_true(at <= tokens[t].begin && tokens[t].begin <= tokens[t].end && tokens[t].end <= n_text);

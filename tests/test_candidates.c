@@ -66,7 +66,8 @@ static void what_is_not_a_number_is_refused(void **state) {
     (void)state;
     float logprob, logprobs[N_BEST];
     int32_t ids[N_BEST];
-    static const float nan_last[3] = {1, 2, NAN}, none[3] = {-INFINITY, -INFINITY, -INFINITY}, above[3] = {1, INFINITY, 2};
+    static const float nan_last[3] = {1, 2, NAN}, none[3] = {-INFINITY, -INFINITY, -INFINITY},
+                       above[3] = {1, INFINITY, 2};
     assert_int_equal(best_of(&logprob, ids, logprobs, nan_last, 3, 0), -1);
     assert_int_equal(best_of(&logprob, ids, logprobs, none, 3, 0), -1);
     assert_int_equal(best_of(&logprob, ids, logprobs, above, 3, 0), -1);

@@ -83,7 +83,8 @@ static void fuses_mean_max_and_min(void **state) {
 static void minimum_of_disjoint_heads_stays_with_the_token(void **state) {
     (void)state;
     static const float attn[2][3] = {{1, 0, 0}, {0, 1, 0}};
-    hw__heads heads = {.attn = &attn[0][0], .n_heads = 2, .n_rows = 1, .n_keys = 3, .head_stride = 3, .row_stride = 3, .q0 = 2};
+    hw__heads heads = {
+        .attn = &attn[0][0], .n_heads = 2, .n_rows = 1, .n_keys = 3, .head_stride = 3, .row_stride = 3, .q0 = 2};
     float row[3];
     hw__fuse_row(row, &heads, 0, 3, 2, HW_FUSE_MIN);
     assert_true(row[0] == 0 && row[1] == 0 && row[2] == 1);
@@ -357,7 +358,8 @@ static void refuse(const fake_params *fake, const hw_run_params *p, hw_err code,
     hw_trace *trace = untouched;
     hw_error err = {0};
     hw_err rc = fake_try(&trace, fake, p, &err);
-    if (rc != code || !strstr(err.msg, part)) fail_msg("%s \"%s\", expected %s with \"%s\"", hw_err_name(rc), err.msg, hw_err_name(code), part);
+    if (rc != code || !strstr(err.msg, part))
+        fail_msg("%s \"%s\", expected %s with \"%s\"", hw_err_name(rc), err.msg, hw_err_name(code), part);
     assert_int_equal(err.code, code);
     assert_ptr_equal(trace, untouched);
     assert_int_equal(fake_try(&trace, fake, p, NULL), code); /* the error is nullable */
@@ -369,8 +371,8 @@ static void rows_that_cannot_be_right_are_refused(void **state) {
         fake_failure failure;
         const char *part;
     } cases[] = {
-        {FAKE_NAN_WEIGHT, "row 9"},   {FAKE_NEGATIVE, "negative"},    {FAKE_ROW_SUM, "1.5"},
-        {FAKE_ROW_SHORT, "0.5"},      {FAKE_OPPOSED_SUMS, "layer 1"}, {FAKE_FEW_KEYS, "columns"},
+        {FAKE_NAN_WEIGHT, "row 9"},    {FAKE_NEGATIVE, "negative"},    {FAKE_ROW_SUM, "1.5"},
+        {FAKE_ROW_SHORT, "0.5"},       {FAKE_OPPOSED_SUMS, "layer 1"}, {FAKE_FEW_KEYS, "columns"},
         {FAKE_EXTRA_LAYER, "layer 3"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -1,4 +1,4 @@
-/* Results on disk: every format's exact bytes, what comes back, what is refused, and that docs/formats.md tells the truth. */
+/* Results on disk: exact bytes, what comes back, what is refused, and that docs/formats.md tells the truth. */
 #include "files.h"
 #include "result.h"
 #include "run_json.h"
@@ -33,10 +33,28 @@ static hw_result *must_open(const char *path) {
 static hw_run *worked_run(void) {
     static const int32_t layers[] = {0, 1};
     hw_model_info info = {
-        .path = "toy.gguf", .engine = "llama", .engine_version = "0.5.0", .architecture = "llama", .name = "Toy",
-        .quantisation = "F16", .metadata_sha256 = "", .device = "CPU", .problem = "", .values_problem = "",
-        .readout_problem = "", .layers = layers, .n_layers = 2, .n_blocks = 2, .n_heads = 1, .n_heads_kv = 1,
-        .n_embd = 8, .n_vocab = 100, .n_ctx_train = 64, .n_params = 3200, .n_bytes = 6400, .host_rows = true,
+        .path = "toy.gguf",
+        .engine = "llama",
+        .engine_version = "0.5.0",
+        .architecture = "llama",
+        .name = "Toy",
+        .quantisation = "F16",
+        .metadata_sha256 = "",
+        .device = "CPU",
+        .problem = "",
+        .values_problem = "",
+        .readout_problem = "",
+        .layers = layers,
+        .n_layers = 2,
+        .n_blocks = 2,
+        .n_heads = 1,
+        .n_heads_kv = 1,
+        .n_embd = 8,
+        .n_vocab = 100,
+        .n_ctx_train = 64,
+        .n_params = 3200,
+        .n_bytes = 6400,
+        .host_rows = true,
     };
     hw__run_options options = {.n_generate = 1, .top_p = 1, .n_ubatch = 512};
     hw_run *run = NULL;
@@ -47,7 +65,13 @@ static hw_run *worked_run(void) {
     const hw_token tokens[] = {
         {.bytes = "The", .n_bytes = 3, .begin = 0, .end = 3, .id = 12, .logprob = NAN},
         {.bytes = " cat", .n_bytes = 4, .begin = 3, .end = 7, .id = 45, .logprob = NAN},
-        {.bytes = " sat", .n_bytes = 4, .id = 31, .role = HW_ROLE_COMPLETION, .logprob = -0.5f, .n_alternatives = 2, .alternatives = best},
+        {.bytes = " sat",
+         .n_bytes = 4,
+         .id = 31,
+         .role = HW_ROLE_COMPLETION,
+         .logprob = -0.5f,
+         .n_alternatives = 2,
+         .alternatives = best},
     };
     for (size_t t = 0; t < COUNT(tokens); t++) assert_int_equal(hw__run_add_token(run, &tokens[t], NULL), HW_OK);
     return run;
@@ -76,14 +100,17 @@ static void formats_go_by_the_ending(void **state) {
     static const struct {
         const char *path, *name;
     } cases[] = {
-        {"a.json", "json"},       {"a.JSON", "json"}, {"/x.y/a.b.safetensors", "safetensors"}, {"a.csv", "csv"}, {"a.npy", "npy"},
-        {"a.json.gz", NULL},      {"json", NULL},     {".json", NULL},                         {"", NULL},       {"a.jsonl", NULL},
-        {"a.safetensor", NULL},
+        {"a.json", "json"}, {"a.JSON", "json"},     {"/x.y/a.b.safetensors", "safetensors"},
+        {"a.csv", "csv"},   {"a.npy", "npy"},       {"a.json.gz", NULL},
+        {"json", NULL},     {".json", NULL},        {"", NULL},
+        {"a.jsonl", NULL},  {"a.safetensor", NULL},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         const hw_format_info *info = hw_format_of(cases[i].path);
-        if (!cases[i].name) assert_null(info);
-        else assert_string_equal(info->name, cases[i].name);
+        if (!cases[i].name)
+            assert_null(info);
+        else
+            assert_string_equal(info->name, cases[i].name);
     }
     assert_null(hw_format_of(NULL));
     assert_int_equal(hw_format_count(), 4);
@@ -104,7 +131,8 @@ static void other_endings_are_refused_with_those_that_are_not(void **state) {
     assert_error(&err, hw_result_save(&list, 1, "a.txt", false, &err), HW_ERR_ARGUMENT,
                  "\"a.txt\": the name of a result to save must end in one of .json, .safetensors, .csv, .npy");
     assert_error(&err, hw_result_save(&list, 1, NULL, false, &err), HW_ERR_ARGUMENT, "must end in one of");
-    assert_error(&err, hw_result_open(&result, "a.npy", &err), HW_ERR_ARGUMENT, "to open must end in one of .json, .safetensors");
+    assert_error(&err, hw_result_open(&result, "a.npy", &err), HW_ERR_ARGUMENT,
+                 "to open must end in one of .json, .safetensors");
     assert_null(strstr(err.msg, ".csv"));
     hw_attribution_free(a);
 }
@@ -150,6 +178,23 @@ static void csv_quotes_what_needs_it(void **state) {
     temp_clear();
 }
 
+static void csv_quotes_for_each_reason_alone(void **state) {
+    (void)state;
+    static const char *const words[] = {"a\"b", "a,b", "a\nb", "a\rb", " a b ", ""};
+    static const char *const fields[] = {",\"a\"\"b\",", ",\"a,b\",", ",\"a\nb\",", ",\"a\rb\",", ", a b ,", ",5,,"};
+    hw_run *run = make_run(1, words, COUNT(words), words, 1);
+    hw_attribution *a = sample_attribution(run, "rollout", NULL, 1);
+    must_save(a, temp_path("a.csv"), false);
+    size_t n;
+    char *text = read_bytes(temp_path("a.csv"), &n);
+    for (size_t i = 0; i < COUNT(fields); i++)
+        if (!strstr(text, fields[i])) fail_msg("no field %s in\n%s", fields[i], text);
+    free(text);
+    hw_attribution_free(a);
+    hw__run_release(run);
+    temp_clear();
+}
+
 /* Two groups of five prompt tokens, one token in none: the halves of a character meet in their group's text. */
 static void csv_names_groups_by_their_text(void **state) {
     (void)state;
@@ -163,7 +208,8 @@ static void csv_names_groups_by_their_text(void **state) {
     must_save(a, temp_path("a.csv"), false);
     size_t n;
     char *text = read_bytes(temp_path("a.csv"), &n);
-    static const char lines[] = "\r\n0, \xEF\xBF\xBD,0,\"A\xC3\xA9, \"\"x\"\"\r\n\",-1,0\r\n0, \xEF\xBF\xBD,1,<s>\xEF\xBF\xBD\0,-1,1\r\n";
+    static const char lines[] =
+        "\r\n0, \xEF\xBF\xBD,0,\"A\xC3\xA9, \"\"x\"\"\r\n\",-1,0\r\n0, \xEF\xBF\xBD,1,<s>\xEF\xBF\xBD\0,-1,1\r\n";
     assert_memory_equal(text + 71, lines, sizeof lines - 1);
     free(text);
     hw_attribution_free(a);
@@ -197,7 +243,8 @@ static void comes_back(const hw_run *run, const shape_case *c, const char *path)
     if (c->balance) {
         a->balance = calloc(a->n_rows, sizeof *a->balance);
         assert_non_null(a->balance);
-        for (size_t i = 0; i < a->n_rows; i++) a->balance[i] = (hw_balance){.prompt = 0.1 * (double)i, .mlp = 1.0 / 3, .logit = -7};
+        for (size_t i = 0; i < a->n_rows; i++)
+            a->balance[i] = (hw_balance){.prompt = 0.1 * (double)i, .mlp = 1.0 / 3, .logit = -7};
     }
     must_save(a, path, true);
     hw_result *result = must_open(path);
@@ -217,7 +264,7 @@ static void results_come_back_bit_for_bit(void **state) {
     (void)state;
     static const int32_t groups[] = {2, 0, -1, 0, 1}, all_groups[] = {0, 0, 0, 0, 0, 0, 0, 0};
     shape_case cases[] = {{"rollout", {0}, 2, false}, {"rollout", {0}, 2, false},     {"rollout", {0}, 2, false},
-                          {"rollout", {0}, 2, false}, {"attention", {0}, 1, false}, {"logit", {0}, 2, true},
+                          {"rollout", {0}, 2, false}, {"attention", {0}, 1, false},   {"logit", {0}, 2, true},
                           {"random", {0}, 2, false},  {"contribution", {0}, 2, false}};
     for (size_t i = 0; i < COUNT(cases); i++) cases[i].params = hw_method_params_default();
     cases[1].params.columns = HW_COLUMNS_ALL;
@@ -230,6 +277,7 @@ static void results_come_back_bit_for_bit(void **state) {
     cases[4].params.row = HW_ROW_OWN;
     cases[4].params.direction = HW_DIRECTION_OUTPUT;
     cases[6].params.seed = UINT64_MAX;
+    cases[6].params.n_ablations = 1000000;
     cases[7].params.measure = HW_MEASURE_PROXIMITY2;
     hw_run *run = sample_run(true);
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -260,7 +308,8 @@ static void json_without_the_whole_has_its_means(void **state) {
     const hw_attribution *mean = hw_result_at(result, 0);
     assert_int_equal(mean->n_layers, 1);
     assert_int_equal(mean->layers[0], -1);
-    for (size_t k = 0; k < 2; k++) assert_close(cell(mean, 0, k, 0), (cell(a, 0, k, 0) + cell(a, 0, k, 1)) / 2, 0x1p-26);
+    for (size_t k = 0; k < 2; k++)
+        assert_close(cell(mean, 0, k, 0), (cell(a, 0, k, 0) + cell(a, 0, k, 1)) / 2, 0x1p-26);
     assert_close(outside(mean, 0, 0), 0.48, 0x1p-25);
     assert_memory_equal(&mean->diagnostics, &a->diagnostics, sizeof a->diagnostics); /* of the whole M */
     hw_result_free(result);
@@ -296,7 +345,8 @@ static void other_formats_take_a_file_a_method(void **state) {
     hw_error err = {0};
     assert_int_equal(hw_result_save(list, 2, temp_path("x.y.safetensors"), false, &err), HW_OK);
     assert_int_equal(temp_count(), 2);
-    hw_result *first = must_open(temp_path("x.y.rollout.safetensors")), *second = must_open(temp_path("x.y.attention.safetensors"));
+    hw_result *first = must_open(temp_path("x.y.rollout.safetensors")),
+              *second = must_open(temp_path("x.y.attention.safetensors"));
     assert_same_attribution(a, hw_result_at(first, 0));
     assert_same_attribution(b, hw_result_at(second, 0));
     /* A result read from two files is of one run, whatever its pointers say. */
@@ -318,7 +368,8 @@ static void all_files_are_whole_before_one_is_replaced(void **state) {
     hw_error err = {0};
     write_bytes(temp_path("x.rollout.csv"), "old", 3);
     assert_int_equal(mkdir(temp_path("x.attention.csv"), 0777), 0);
-    assert_error(&err, hw_result_save(list, 2, temp_path("x.csv"), false, &err), HW_ERR_IO, "x.attention.csv is a directory");
+    assert_error(&err, hw_result_save(list, 2, temp_path("x.csv"), false, &err), HW_ERR_IO,
+                 "x.attention.csv is a directory");
     assert_true(same_file(temp_path("x.rollout.csv"), "old", 3));
     assert_int_equal(temp_count(), 2);
     hw_attribution_free(a);
@@ -333,11 +384,15 @@ static void lists_that_do_not_go_together_are_refused(void **state) {
     hw_attribution *a = sample_attribution(run, "rollout", NULL, 2), *other = worked_attribution();
     const hw_attribution *const twice[] = {a, a}, *const mixed[] = {a, other};
     hw_error err = {0};
-    assert_error(&err, hw_result_save(twice, 0, temp_path("a.json"), false, &err), HW_ERR_ARGUMENT, "no result to save");
-    assert_error(&err, hw_result_save(twice, 2, temp_path("a.csv"), false, &err), HW_ERR_ARGUMENT, "two results of method rollout");
-    assert_error(&err, hw_result_save(mixed, 2, temp_path("a.json"), false, &err), HW_ERR_ARGUMENT, "result 1 is of another run");
+    assert_error(&err, hw_result_save(twice, 0, temp_path("a.json"), false, &err), HW_ERR_ARGUMENT,
+                 "no result to save");
+    assert_error(&err, hw_result_save(twice, 2, temp_path("a.csv"), false, &err), HW_ERR_ARGUMENT,
+                 "two results of method rollout");
+    assert_error(&err, hw_result_save(mixed, 2, temp_path("a.json"), false, &err), HW_ERR_ARGUMENT,
+                 "result 1 is of another run");
     a->values[3] = INFINITY;
-    assert_error(&err, hw_result_save(twice, 1, temp_path("a.npy"), false, &err), HW_ERR_ARGUMENT, "value 3 of method rollout is infinite");
+    assert_error(&err, hw_result_save(twice, 1, temp_path("a.npy"), false, &err), HW_ERR_ARGUMENT,
+                 "value 3 of method rollout is infinite");
     assert_int_equal(temp_count(), 0);
     hw_attribution_free(a);
     hw_attribution_free(other);
@@ -404,18 +459,22 @@ static const struct {
     {"\"rollout\"", "\"magic\\n\"", "method \"magic?\": this build has none"},
     {"\"row\":\"own\"", "\"row\":\"none\"", "must be one of predictor, own"},
     {"\"direction\":\"input\"", "\"direction\":1", "\"direction\" must be there and be a string"},
-    {"\"columns\":\"prompt\"", "\"columns\":\"all\"", "its shape is [1, 2, 2]; run and settings need [1, 3, 1 or more]"},
+    {"\"columns\":\"prompt\"", "\"columns\":\"all\"",
+     "its shape is [1, 2, 2]; run and settings need [1, 3, 1 or more]"},
     {"\"residual\":0.5", "\"residual\":1.5", "\"residual\" must be 0 to 1"},
     {"\"residual\":0.5", "\"residual\":null", "\"residual\" must be 0 to 1"},
     {"\"measure\":\"projection\"", "\"measure\":\"x\"", "must be one of projection"},
     {"\"seed\":\"0\"", "\"seed\":0", "\"seed\" must be there and be a string"},
     {"\"seed\":\"0\"", "\"seed\":\"18446744073709551616\"", "at most 18446744073709551615"},
+    {"\"n_ablations\":64", "\"n_ablations\":-1", "\"n_ablations\" is -1"},
     {"\"seed\":\"0\"", "\"seed\":\"-1\"", "decimal digits"},
-    {"\"residual\":0.5", "\"residual\":0.5,\"groups\":[0],\"n_groups\":1", "\"groups\" has 1 entries, there are 2 columns"},
+    {"\"residual\":0.5", "\"residual\":0.5,\"groups\":[0],\"n_groups\":1",
+     "\"groups\" has 1 entries, there are 2 columns"},
     {"\"residual\":0.5", "\"residual\":0.5,\"groups\":[0,2],\"n_groups\":2", "group 1: a whole number from -1 to 1"},
     {"\"residual\":0.5", "\"residual\":0.5,\"groups\":[0,-2],\"n_groups\":2", "group 1: a whole number from -1 to 1"},
     {"\"residual\":0.5", "\"residual\":0.5,\"groups\":[0,0],\"n_groups\":0", "\"n_groups\" is 0"},
-    {"\"residual\":0.5", "\"residual\":0.5,\"groups\":[0,0],\"n_groups\":2000000000", "need [1, 2000000000, 1 or more]"},
+    {"\"residual\":0.5", "\"residual\":0.5,\"groups\":[0,0],\"n_groups\":2000000000",
+     "need [1, 2000000000, 1 or more]"},
     {"\"residual\":0.5", "\"residual\":0.5,\"groups\":1", "\"groups\" must be there and be a list"},
     {"\"first_mean\":", "\"first\":", "\"first_mean\" must be there"},
     {"\"layers\":[0,1],\"first", "\"layers\":[0],\"first", "\"layers\" has 1 entries for 2 layers"},
@@ -425,7 +484,8 @@ static const struct {
     {"\"layers\":[0,1],\"first", "\"layers\":[0,-1],\"first", "rising layers of the model"},
     {"\"first_token\":2", "\"first_token\":1", "\"first_token\" is 1: 2 to 2 is accepted"},
     {"\"first_token\":2", "\"first_token\":2,\"balance\":[]", "a list of 1 rows"},
-    {"\"first_token\":2", "\"first_token\":2,\"balance\":[{\"prompt\":1}]", "balance row 0: \"completion\" must be there"},
+    {"\"first_token\":2", "\"first_token\":2,\"balance\":[{\"prompt\":1}]",
+     "balance row 0: \"completion\" must be there"},
     {"\"shape\":[1,2,2]", "\"shape\":[1,2]", "[n, m, L], each 1 or more"},
     {"\"shape\":[1,2,2]", "\"shape\":[1,2,0]", "[n, m, L], each 1 or more"},
     {"\"shape\":[1,2,2]", "\"shape\":[1,9223372036854775807,2]", "\"mean\" must hold lists"},
@@ -443,7 +503,8 @@ static const struct {
     const char *from, *to, *says;
 } bad_tensors[] = {
     {"\"attribution\":[\n[[0.25", "\"attribution\":[\n[[1e39", "\"attribution\" must hold numbers in float's range"},
-    {"\"attribution\":[\n[[0.25,", "\"attribution\":[\n[[", "\"attribution\" must hold lists of the lengths in \"shape\": one of 2"},
+    {"\"attribution\":[\n[[0.25,", "\"attribution\":[\n[[",
+     "\"attribution\" must hold lists of the lengths in \"shape\": one of 2"},
     {"\"attribution\":[\n[[", "\"attribution\":[\n[[],[", "one of 2 is missing"},
     {"\"attribution\":[\n[", "\"attribution\":[\n[],[", "one of 1 is missing"},
     {"\"attribution\":[\n", "\"attribution\":null,\"x\":[\n", "one of 1 is missing"},
@@ -463,7 +524,8 @@ static void json_results_that_cannot_be_right_are_refused(void **state) {
         assert_error(&err, hw_result_open(&result, temp_path("a.json"), &err), HW_ERR_FORMAT, bad_tensors[i].says);
     }
     write_changed("a.json", false, "\"version\":1,", "\"version\":2,");
-    assert_error(&err, hw_result_open(&result, temp_path("a.json"), &err), HW_ERR_UNSUPPORTED, "this build reads up to version 1");
+    assert_error(&err, hw_result_open(&result, temp_path("a.json"), &err), HW_ERR_UNSUPPORTED,
+                 "this build reads up to version 1");
     write_changed("a.json", false, "\"version\":1,", "\"version\":1,\"later\":{},");
     hw_result_free(must_open(temp_path("a.json"))); /* unknown keys are passed over */
     assert_error(&err, hw_result_open(&result, temp_path("none.json"), &err), HW_ERR_IO, "No such file");
@@ -473,7 +535,8 @@ static void json_results_that_cannot_be_right_are_refused(void **state) {
 }
 
 /* The parts of a safetensors result, one spoilt. */
-static void write_spoilt(hw__tensor *tensors, json_t *metadata, const float *floats, size_t n_floats, const int32_t ids[3]) {
+static void write_spoilt(hw__tensor *tensors, json_t *metadata, const float *floats, size_t n_floats,
+                         const int32_t ids[3]) {
     hw__file file;
     hw__safetensors_writer writer;
     assert_int_equal(hw__file_create(&file, temp_path("a.safetensors"), NULL), HW_OK);
@@ -491,7 +554,8 @@ static json_t *worked_metadata(void) {
     json_t *metadata = json_object();
     must_save(a, temp_path("a.safetensors"), false);
     assert_int_equal(hw__safetensors_open(&file, temp_path("a.safetensors"), NULL), HW_OK);
-    for (size_t i = 0; i < COUNT(keys); i++) json_object_set_new(metadata, keys[i], json_string(hw__safetensors_metadata(file, keys[i])));
+    for (size_t i = 0; i < COUNT(keys); i++)
+        json_object_set_new(metadata, keys[i], json_string(hw__safetensors_metadata(file, keys[i])));
     hw__safetensors_close(file);
     hw_attribution_free(a);
     return metadata;
@@ -501,21 +565,24 @@ static void safetensors_results_that_cannot_be_right_are_refused(void **state) {
     (void)state;
     static const struct {
         const char *key, *value; /* of the metadata, where not NULL */
-        size_t tensor, shape[3]; /* where shape[0] is not 0 */
+        size_t tensor, shape[3]; /* where shape[0] is not 0; its dimensions that are not 0 */
         float first;
         int32_t last_id;
         const char *says;
+        hw__dtype dtype; /* of the tensor, where not 0 */
     } cases[] = {
-        {NULL, NULL, 0, {0}, 0.25f, 31, NULL}, /* whole, it opens */
-        {"format", "pt", 0, {0}, 0.25f, 31, "holds no headwater-attribution"},
-        {"run", "{}", 0, {0}, 0.25f, 31, "\"model\" must be there"},
-        {"run", "[", 0, {0}, 0.25f, 31, "no valid JSON"},
-        {"attribution", "{}", 0, {0}, 0.25f, 31, "\"method\" must be there"},
-        {"attribution", "", 0, {0}, 0.25f, 31, "no valid JSON"},
-        {NULL, NULL, 0, {1, 1, 4}, 0.25f, 31, "its shape is [1, 1, 4]; run and settings need [1, 2, 1 or more]"},
-        {NULL, NULL, 0, {1, 2, 2}, INFINITY, 31, "value 0 of tensor \"attribution\" is infinite"},
-        {NULL, NULL, 1, {2, 1}, 0.25f, 31, "\"outside\" is F32 [2, 1], it must be F32 [1, 2]"},
-        {NULL, NULL, 0, {0}, 0.25f, 32, "token 2 has id 31 in the run and 32 in completion_ids"},
+        {NULL, NULL, 0, {0}, 0.25f, 31, NULL, 0}, /* whole, it opens */
+        {"format", "pt", 0, {0}, 0.25f, 31, "holds no headwater-attribution", 0},
+        {"run", "{}", 0, {0}, 0.25f, 31, "\"model\" must be there", 0},
+        {"run", "[", 0, {0}, 0.25f, 31, "no valid JSON", 0},
+        {"attribution", "{}", 0, {0}, 0.25f, 31, "\"method\" must be there", 0},
+        {"attribution", "", 0, {0}, 0.25f, 31, "no valid JSON", 0},
+        {NULL, NULL, 0, {1, 1, 4}, 0.25f, 31, "its shape is [1, 1, 4]; run and settings need [1, 2, 1 or more]", 0},
+        {NULL, NULL, 0, {1, 2, 2}, INFINITY, 31, "value 0 of tensor \"attribution\" is infinite", 0},
+        {NULL, NULL, 0, {2, 2}, 0.25f, 31, "no tensor \"attribution\" of F32 [n, m, L]", 0},
+        {NULL, NULL, 0, {0}, 0.25f, 31, "no tensor \"attribution\" of F32 [n, m, L]", HW__I32},
+        {NULL, NULL, 1, {2, 1}, 0.25f, 31, "\"outside\" is F32 [2, 1], it must be F32 [1, 2]", 0},
+        {NULL, NULL, 0, {0}, 0.25f, 32, "token 2 has id 31 in the run and 32 in completion_ids", 0},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         float floats[] = {cases[i].first, 0.305f, 0.15f, 0.335f, 0.6f, 0.36f};
@@ -526,14 +593,19 @@ static void safetensors_results_that_cannot_be_right_are_refused(void **state) {
                                 {.name = "completion_ids", .dtype = HW__I32, .n_dims = 1, .shape = {1}}};
         json_t *metadata = worked_metadata();
         if (cases[i].key) json_object_set_new(metadata, cases[i].key, json_string(cases[i].value));
-        if (cases[i].shape[0]) memcpy(tensors[cases[i].tensor].shape, cases[i].shape, sizeof cases[i].shape);
+        hw__tensor *changed = &tensors[cases[i].tensor];
+        if (cases[i].shape[0]) memcpy(changed->shape, cases[i].shape, sizeof cases[i].shape);
+        if (cases[i].dtype) changed->dtype = cases[i].dtype;
+        while (changed->shape[changed->n_dims - 1] == 0) changed->n_dims--;
         write_spoilt(tensors, metadata, floats, 6, ids);
         json_decref(metadata);
         hw_result *result = NULL;
         hw_error err = {0};
         hw_err rc = hw_result_open(&result, temp_path("a.safetensors"), &err);
-        if (cases[i].says) assert_error(&err, rc, HW_ERR_FORMAT, cases[i].says);
-        else assert_int_equal(rc, HW_OK);
+        if (cases[i].says)
+            assert_error(&err, rc, HW_ERR_FORMAT, cases[i].says);
+        else
+            assert_int_equal(rc, HW_OK);
         hw_result_free(rc == HW_OK ? result : NULL);
     }
     temp_clear();
@@ -559,7 +631,8 @@ static void changed_bytes_do_no_harm(const char *name) {
     for (size_t cut = n - 1; cut-- > 0;) { /* the JSON file's last byte is only its line end */
         hw_result *result;
         cut_file(temp_path(name), cut);
-        if (hw_result_open(&result, temp_path(name), NULL) == HW_OK) fail_msg("%s cut to %zu of %zu bytes opens", name, cut, n);
+        if (hw_result_open(&result, temp_path(name), NULL) == HW_OK)
+            fail_msg("%s cut to %zu of %zu bytes opens", name, cut, n);
     }
     free(bytes);
 }
@@ -752,7 +825,7 @@ static void documented_csv_is_what_is_written(void **state) {
     temp_clear();
 }
 
-/* The documented header of an export, with the worked attention behind it, opens; and rollout gives what the document says. */
+/* The documented header of an export, the worked attention behind it, opens and gives the documented rollout. */
 static void documented_attention_opens_and_explains(void **state) {
     (void)state;
     static const float attention[18] = {1, 0, 0, 0.6f,  0.4f,  0, 0.5f, 0.3f, 0.2f,
@@ -782,6 +855,7 @@ int main(void) {
         cmocka_unit_test(other_endings_are_refused_with_those_that_are_not),
         cmocka_unit_test(csv_is_exact),
         cmocka_unit_test(csv_quotes_what_needs_it),
+        cmocka_unit_test(csv_quotes_for_each_reason_alone),
         cmocka_unit_test(csv_names_groups_by_their_text),
         cmocka_unit_test(npy_is_exact),
         cmocka_unit_test(results_come_back_bit_for_bit),

@@ -1,14 +1,15 @@
-/* test_group.c - columns summed by group: what seeding a method with the groups gives, and what an attribution keeps. */
+/* test_group.c - columns summed by group: what seeding a method gives, and what an attribution keeps. */
 #include "fake_engine.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Stored M is float: seeding rounds once a layer, summing once a token. Both stay far below this on values of at most 1. */
+/* Stored M is float: seeding rounds once a layer, summing once a token; far below this on values of at most 1. */
 static const double BOUND = 1e-6;
 
-static const char prompt[] = "The sky is blue. Water is wet, and ice is cold.\n\nFire is hot! Who knows? \xF0\x9F\x98\x80 ok.";
+static const char prompt[] = "The sky is blue. Water is wet, and ice is cold.\n\n"
+                             "Fire is hot! Who knows? \xF0\x9F\x98\x80 ok.";
 
 static hw_trace *the_trace(void) {
     fake_params engine = fake_params_default();
@@ -53,7 +54,8 @@ static void assert_same(const hw_attribution *x, const hw_attribution *y) {
 }
 
 /* Seeds `method` with the groups, and groups what it gives without; the two must be the same. */
-static void assert_commutes(const hw_trace *trace, const char *method, hw_method_params p, const int32_t *groups, size_t n) {
+static void assert_commutes(const hw_trace *trace, const char *method, hw_method_params p, const int32_t *groups,
+                            size_t n) {
     hw_attribution *plain = explain_by(method, trace, &p), *after = group(plain, groups, n);
     p.groups = groups;
     p.n_groups = n;
@@ -118,7 +120,8 @@ static const char *const words[] = {"a", "b", "c", "d"};
 static const char *const answer[] = {"x", "y"};
 
 /* [2 rows, 4 columns, 2 layers], exact in binary; row sums differ, values are signed as logit's are. */
-static const float values[2][4][2] = {{{1, -2}, {4, 8}, {16, 32}, {64, 128}}, {{0.5f, 0.25f}, {-1, 3}, {5, 7}, {-9, 11}}};
+static const float values[2][4][2] = {{{1, -2}, {4, 8}, {16, 32}, {64, 128}}, {{0.5f, 0.25f}, {-1, 3}, {5, 7}, {-9,
+    11}}};
 static const float dropped[2][2] = {{0.125f, 0.0625f}, {2, -3}};
 
 static void columns_without_a_group_are_outside(void **state) {
@@ -172,7 +175,7 @@ static void bad_groups_are_named(void **state) {
         hw_err rc = hw_attribution_group(&g, a, cases[i].groups, cases[i].n, &err);
         assert_error(&err, rc, HW_ERR_ARGUMENT, cases[i].part);
     }
-    assert_error(&err, hw_attribution_group(&g, a, NULL, 2, &err), HW_ERR_ARGUMENT, "one number for each of the 4 columns");
+    assert_error(&err, hw_attribution_group(&g, a, NULL, 2, &err), HW_ERR_ARGUMENT, "each of the 4 columns");
     assert_null(g);
     g = group(a, cases[0].groups, 3);
     hw_attribution *twice = NULL;

@@ -1,4 +1,4 @@
-/* The engine that replays exported attention, through its operations: what it shows, what it refuses and how it says so. */
+/* The engine that replays exported attention, through its operations: what it shows, and what it refuses. */
 #include "engine.h"
 #include "files.h"
 #include "fixture.h"
@@ -12,13 +12,13 @@
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
 /* methods.md 6.9: two layers, three tokens */
-static const float worked[18] = {1, 0, 0, 0.6f,  0.4f,  0, 0.5f, 0.3f, 0.2f,
-                                 1, 0, 0, 0.25f, 0.75f, 0, 0.1f, 0.7f, 0.2f};
+static const float worked[18] = {1, 0, 0, 0.6f, 0.4f, 0, 0.5f, 0.3f, 0.2f, 1, 0, 0, 0.25f, 0.75f, 0, 0.1f, 0.7f, 0.2f};
 
 /* Metadata of a file, `"m":"2"` and the like; NULL: none. */
 static void write_attention(const char *metadata, const char *shape, const float *values, size_t n) {
     char header[512];
-    snprintf(header, sizeof header, "{\"__metadata__\":{%s},\"attention\":{\"dtype\":\"F32\",\"shape\":%s,\"data_offsets\":[0,%zu]}}",
+    snprintf(header, sizeof header,
+             "{\"__metadata__\":{%s},\"attention\":{\"dtype\":\"F32\",\"shape\":%s,\"data_offsets\":[0,%zu]}}",
              metadata ? metadata : "", shape, n * sizeof *values);
     write_container(temp_path("a"), header, values, n * sizeof *values); /* little-endian, as every machine of ours */
 }
@@ -65,7 +65,8 @@ static hw_err replay(hw__engine *e, shown *s, hw_error *err) {
 static void rows_come_as_they_are_in_the_file(void **state) {
     (void)state;
     float rows[18];
-    write_attention("\"m\":\"2\",\"tokens\":\"[\\\"a\\\",\\\" \\u00e9\\\",\\\"\\\"]\",\"model\":\"toy\"", "[2,3,3]", worked, 18);
+    write_attention("\"m\":\"2\",\"tokens\":\"[\\\"a\\\",\\\" \\u00e9\\\",\\\"\\\"]\",\"model\":\"toy\"", "[2,3,3]",
+                    worked, 18);
     hw__engine *e = must_open();
     const hw__import_info *import = hw__engine_import_info(e);
     assert_int_equal(import->n_tokens, 3);
@@ -120,8 +121,8 @@ static void description_says_what_it_is(void **state) {
 /* The same rows in every dtype, converted to the nearest float. */
 static void dtypes_are_converted(void **state) {
     (void)state;
-    static const unsigned char f16[] = {0, 0x3C, 0, 0, 0, 0x38, 0, 0x38};                     /* 1, 0; .5, .5 */
-    static const unsigned char f64[] = {0, 0, 0, 0, 0, 0, 0xF0, 0x3F, 0, 0, 0, 0, 0, 0, 0, 0, /* 1, 0 */
+    static const unsigned char f16[] = {0, 0x3C, 0, 0, 0, 0x38, 0, 0x38};                        /* 1, 0; .5, .5 */
+    static const unsigned char f64[] = {0, 0, 0, 0, 0, 0, 0xF0, 0x3F, 0, 0, 0, 0, 0, 0, 0,    0, /* 1, 0 */
                                         0, 0, 0, 0, 0, 0, 0xE0, 0x3F, 0, 0, 0, 0, 0, 0, 0xE0, 0x3F};
     static const struct {
         const char *dtype;
@@ -132,8 +133,8 @@ static void dtypes_are_converted(void **state) {
         char header[128];
         float rows[4];
         const float expected[4] = {1, 0, 0.5f, 0.5f};
-        snprintf(header, sizeof header, "{\"attention\":{\"dtype\":\"%s\",\"shape\":[1,2,2],\"data_offsets\":[0,%zu]}}", cases[i].dtype,
-                 cases[i].n);
+        snprintf(header, sizeof header, "{\"attention\":{\"dtype\":\"%s\",\"shape\":[1,2,2],\"data_offsets\":[0,%zu]}}",
+                 cases[i].dtype, cases[i].n);
         write_container(temp_path("a"), header, cases[i].data, cases[i].n);
         hw__engine *e = must_open();
         shown s = {.rows = rows, .n_heads = 1, .n_tokens = 2};
@@ -151,7 +152,8 @@ static void rows_rounded_to_bf16_are_scaled(void **state) {
     unsigned char data[18];
     float rows[9];
     for (int q = 0; q < 3; q++) memcpy(data + 6 * q, thirds, 6);
-    write_container(temp_path("a"), "{\"attention\":{\"dtype\":\"BF16\",\"shape\":[1,3,3],\"data_offsets\":[0,18]}}", data, 18);
+    write_container(temp_path("a"), "{\"attention\":{\"dtype\":\"BF16\",\"shape\":[1,3,3],\"data_offsets\":[0,18]}}",
+                    data, 18);
     hw__engine *e = must_open();
     shown s = {.rows = rows, .n_heads = 1, .n_tokens = 3};
     assert_int_equal(replay(e, &s, NULL), HW_OK);
@@ -289,9 +291,11 @@ static void shapes_that_do_not_fit_are_refused(void **state) {
     assert_error(&err, open_engine(&e, &err), HW_ERR_FORMAT, "0 tokens");
     write_attention("\"m\":\"1\"", "[1,1,1]", worked, 1);
     assert_error(&err, open_engine(&e, &err), HW_ERR_FORMAT, "without m every row is explained");
-    write_container(temp_path("a"), "{\"attention\":{\"dtype\":\"I32\",\"shape\":[1,1,1],\"data_offsets\":[0,4]}}", worked, 4);
+    write_container(temp_path("a"), "{\"attention\":{\"dtype\":\"I32\",\"shape\":[1,1,1],\"data_offsets\":[0,4]}}",
+                    worked, 4);
     assert_error(&err, open_engine(&e, &err), HW_ERR_FORMAT, "must be F16, BF16, F32 or F64");
-    write_container(temp_path("a"), "{\"Attention\":{\"dtype\":\"F32\",\"shape\":[1,1,1],\"data_offsets\":[0,4]}}", worked, 4);
+    write_container(temp_path("a"), "{\"Attention\":{\"dtype\":\"F32\",\"shape\":[1,1,1],\"data_offsets\":[0,4]}}",
+                    worked, 4);
     assert_error(&err, open_engine(&e, &err), HW_ERR_FORMAT, "there is no tensor \"attention\"");
     assert_error(&err, hw__engine_import_open(&e, temp_path("none"), &err), HW_ERR_IO, "No such file");
     temp_clear();
@@ -307,7 +311,8 @@ static void decode_takes_all_tokens_once(void **state) {
     hw_error err = {0};
     write_attention(NULL, "[2,3,3]", worked, 18);
     hw__engine *e = must_open();
-    assert_error(&err, e->ops->begin(e, 4, NULL, NULL, &err), HW_ERR_ARGUMENT, "4 tokens asked, the exported attention has 3");
+    assert_error(&err, e->ops->begin(e, 4, NULL, NULL, &err), HW_ERR_ARGUMENT,
+                 "4 tokens asked, the exported attention has 3");
     assert_int_equal(e->ops->begin(e, 3, NULL, NULL, &err), HW_OK);
     assert_error(&err, e->ops->decode(e, NULL, 2, 0, 2, &sink, &err), HW_ERR_ARGUMENT, "2 tokens at 0 asked");
     assert_error(&err, e->ops->decode(e, NULL, 3, 3, 3, &sink, &err), HW_ERR_ARGUMENT, "3 tokens at 3 asked");
@@ -375,14 +380,16 @@ static void files_from_python_open(void **state) {
     (void)state;
     hw_trace *trace = NULL;
     hw_error err = {0};
-    if (hw_trace_import(&trace, "tests/golden/random_attention.safetensors", HW_FUSE_MEAN, &err) != HW_OK) fail_msg("%s", err.msg);
+    if (hw_trace_import(&trace, "tests/golden/random_attention.safetensors", HW_FUSE_MEAN, &err) != HW_OK)
+        fail_msg("%s", err.msg);
     const hw_run *run = hw_trace_run(trace);
     assert_int_equal(run->n_prompt, 16);
     assert_int_equal(run->n_tokens, 24);
     assert_true(run->causal);
     assert_memory_equal(run->tokens[4].bytes, " \xE6\x9D\xB1\xE4\xBA\xAC", 7);
     hw_trace_free(trace);
-    if (hw_trace_import(&trace, "tests/golden/random_bidirectional.safetensors", HW_FUSE_MEAN, &err) != HW_OK) fail_msg("%s", err.msg);
+    if (hw_trace_import(&trace, "tests/golden/random_bidirectional.safetensors", HW_FUSE_MEAN, &err) != HW_OK)
+        fail_msg("%s", err.msg);
     assert_false(hw_run_is_causal(hw_trace_run(trace)));
     assert_int_equal(hw_run_n_completion(hw_trace_run(trace)), 0);
     hw_trace_free(trace);

@@ -12,8 +12,12 @@
 enum { L = 3, M = 6, N = 4, T = M + N };
 
 static hw_trace *the_trace(void) {
-    return make_trace(&(trace_spec){
-        .n_layers = L, .n_heads = 2, .n_prompt = M, .n_completion = N, .attention = random_attention, .key_padding = 2});
+    return make_trace(&(trace_spec){.n_layers = L,
+                                    .n_heads = 2,
+                                    .n_prompt = M,
+                                    .n_completion = N,
+                                    .attention = random_attention,
+                                    .key_padding = 2});
 }
 
 static hw_attribution *explain_by(const char *method, const hw_trace *trace, const hw_method_params *p) {
@@ -74,7 +78,8 @@ static void unknown_methods_and_options_are_refused(void **state) {
 
 static void run_without_prompt_tokens_is_refused(void **state) {
     (void)state;
-    hw_trace *trace = make_trace(&(trace_spec){.n_layers = 1, .n_heads = 1, .n_completion = 3, .attention = random_attention});
+    hw_trace *trace =
+        make_trace(&(trace_spec){.n_layers = 1, .n_heads = 1, .n_completion = 3, .attention = random_attention});
     hw_attribution *a = NULL;
     hw_error err = {0};
     hw_err rc = hw_explain(&a, trace, "rollout", NULL, &err);
@@ -182,8 +187,12 @@ static double flat_both_ways(const void *ctx, size_t l, size_t h, size_t q, size
 
 /* Whatever the trace, `uniform` is the rollout of uniform attention. */
 static void check_uniform(const hw_method_params *p, bool bidirectional) {
-    trace_spec spec = {.n_layers = L, .n_heads = 1, .n_prompt = bidirectional ? T : M, .n_completion = bidirectional ? 0 : N,
-                       .bidirectional = bidirectional, .attention = bidirectional ? flat_both_ways : flat};
+    trace_spec spec = {.n_layers = L,
+                       .n_heads = 1,
+                       .n_prompt = bidirectional ? T : M,
+                       .n_completion = bidirectional ? 0 : N,
+                       .bidirectional = bidirectional,
+                       .attention = bidirectional ? flat_both_ways : flat};
     hw_trace *even = make_trace(&spec), *trace = bidirectional ? make_trace(&spec) : the_trace();
     hw_attribution *a = explain_by("uniform", trace, p), *b = explain_by("rollout", even, p);
     for (size_t i = 0; i < a->n_rows; i++)
@@ -274,7 +283,8 @@ static void progress_is_reported_and_a_stop_is_heard(void **state) {
 
 static const char *const prompt[] = {"a", "b", "c"};
 static const char *const completion[] = {"x", "y"};
-static const float values[2][3][2] = {{{0.5f, 0.75f}, {0.25f, 0}, {0.25f, 0.25f}}, {{0, 0.5f}, {0.25f, 0.25f}, {0.5f, 0.125f}}};
+static const float values[2][3][2] = {{{0.5f, 0.75f}, {0.25f, 0}, {0.25f, 0.25f}},
+                                      {{0, 0.5f}, {0.25f, 0.25f}, {0.5f, 0.125f}}};
 static const float dropped[2][2] = {{0, 0}, {0.25f, 0.125f}};
 
 static hw_attribution *small(const hw_method_params *p) {
@@ -334,7 +344,8 @@ static void position_is_undefined_for_one_column(void **state) {
 
 static void sink_shows_in_the_diagnostics(void **state) {
     (void)state;
-    hw_trace *trace = make_trace(&(trace_spec){.n_layers = 8, .n_heads = 1, .n_prompt = M, .n_completion = N, .attention = flat});
+    hw_trace *trace =
+        make_trace(&(trace_spec){.n_layers = 8, .n_heads = 1, .n_prompt = M, .n_completion = N, .attention = flat});
     hw_attribution *a = explain(trace, NULL);
     const hw_diagnostics *d = hw_attribution_diagnostics(a);
     assert_close(d->position_last, -1, 1e-12); /* uniform attention at depth is position alone */
@@ -352,13 +363,15 @@ static void layers_are_named_as_people_count(void **state) {
     static const struct {
         const char *select;
         size_t begin, end;
-    } cases[] = {{"2", 0, 1}, {"4", 1, 2}, {"8", 3, 4}, {"1-8", 0, 4}, {"3-5", 1, 3}, {"5-5", 2, 3}, {"1-2", 0, 1}, {"6-8", 3, 4}};
+    } cases[] = {{"2", 0, 1},   {"4", 1, 2},   {"8", 3, 4},   {"1-8", 0, 4},
+                 {"3-5", 1, 3}, {"5-5", 2, 3}, {"1-2", 0, 1}, {"6-8", 3, 4}};
     hw_attribution *a = make_attribution(make_run(4, prompt, 1, completion, 1), NULL, 4, zeros, NULL);
     memcpy(a->layers, blocks, sizeof blocks);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t begin = 77, end = 77;
         hw_error err = {0};
-        if (hw_attribution_select_layers(&begin, &end, a, cases[i].select, &err) != HW_OK) fail_msg("\"%s\": %s", cases[i].select, err.msg);
+        if (hw_attribution_select_layers(&begin, &end, a, cases[i].select, &err) != HW_OK)
+            fail_msg("\"%s\": %s", cases[i].select, err.msg);
         if (begin != cases[i].begin || end != cases[i].end) fail_msg("\"%s\": %zu..%zu", cases[i].select, begin, end);
     }
     static const struct {

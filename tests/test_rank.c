@@ -1,4 +1,4 @@
-/* test_rank.c - Spearman's correlation with the index, against values worked by hand. */
+/* test_rank.c - Spearman's correlation, against values worked by hand. */
 #include "fixture.h"
 #include "rank.h"
 
@@ -8,7 +8,7 @@ static void known_values(void **state) {
     (void)state;
     assert_close(hw__spearman_index((double[]){1, 2, 3, 4, 5}, 5), 1, 1e-15);
     assert_close(hw__spearman_index((double[]){9, 7, 5, -3}, 4), -1, 1e-15);
-    assert_close(hw__spearman_index((double[]){0.1, 1e9}, 2), 1, 1e-15); /* ranks, not sizes */
+    assert_close(hw__spearman_index((double[]){0.1, 1e9}, 2), 1, 1e-15);        /* ranks, not sizes */
     assert_close(hw__spearman_index((double[]){2, 1, 4, 3, 5}, 5), 0.8, 1e-15); /* 1 - 6*4/120 */
     assert_close(hw__spearman_index((double[]){3, 1, 4, 2}, 4), 0, 1e-15);      /* 1 - 6*10/60 */
 }
@@ -53,12 +53,25 @@ static void agrees_with_the_definition(void **state) {
     }
 }
 
+static void two_lists(void **state) {
+    (void)state;
+    static const double a[5] = {0.3, -2, 7, 7, 1e6}, up[5] = {1, 0, 5, 5, 9}, down[5] = {-1, 0, -5, -5, -9};
+    assert_close(hw__spearman(a, up, 5), 1, 1e-15); /* ties in both at the same place */
+    assert_close(hw__spearman(a, down, 5), -1, 1e-15);
+    assert_close(hw__spearman((double[]){1, 2, 3, 4, 5}, (double[]){2, 1, 4, 3, 5}, 5), 0.8, 1e-15);
+    assert_close(hw__spearman((double[]){5, 3, 1}, (double[]){5, 1, 3}, 3), 0.5, 1e-15); /* 1 - 6*2/24 */
+    assert_close(hw__spearman((double[]){1, 1, 2, 3}, (double[]){4, 5, 6, 7}, 4), 4.5 / sqrt(22.5), 1e-15);
+    assert_close(hw__spearman((double[]){-INFINITY, 0, INFINITY}, (double[]){1, 2, 3}, 3), 1, 1e-15);
+    assert_true(isnan(hw__spearman(a, up, 1)));
+    assert_true(isnan(hw__spearman(a, (double[]){2, 2, 2}, 3)) && isnan(hw__spearman((double[]){2, 2, 2}, a, 3)));
+    assert_true(isnan(hw__spearman(a, (double[]){2, NAN, 2}, 3)));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_values),
-        cmocka_unit_test(ties_share_their_average_rank),
-        cmocka_unit_test(undefined_is_nan),
-        cmocka_unit_test(agrees_with_the_definition),
+        cmocka_unit_test(known_values),     cmocka_unit_test(ties_share_their_average_rank),
+        cmocka_unit_test(undefined_is_nan), cmocka_unit_test(agrees_with_the_definition),
+        cmocka_unit_test(two_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -270,7 +270,7 @@ static void logit_is_stable_at_both_ends(void **state) {
     assert_close(hw__logit(log(0.5)), 0, 1e-15);
     assert_close(hw__logit(log(0.9)), log(9), 1e-14);
     assert_close(hw__logit(log(0.1)), -log(9), 1e-14);
-    assert_close(hw__logit(-1e-9), -log(1e-9), 1e-6); /* 1 - p = 1e-9, which p itself can hardly hold */
+    assert_close(hw__logit(-1e-11), -log(1e-11), 1e-9); /* 1 - p = 1e-11, of which p itself holds five digits */
     assert_close(hw__logit(-700), -700, 1e-12);
     assert_close(hw__logit(HW__LOGPROB_FLOOR), HW__LOGPROB_FLOOR, 1e-12);
     assert_close(hw__logit(0), -log(1e-12), 1e-3);

@@ -16,9 +16,14 @@ enum { MAX_T = 24 };
 
 typedef double matrix[MAX_T][MAX_T]; /* [q][k] */
 
-static hw_attribution *roll(size_t n_layers, size_t n_tokens, attention_fn attention, const void *ctx, double residual) {
-    hw_trace *trace = make_trace(&(trace_spec){
-        .n_layers = n_layers, .n_heads = 2, .n_prompt = n_tokens, .attention = attention, .ctx = ctx, .key_padding = 3});
+static hw_attribution *roll(size_t n_layers, size_t n_tokens, attention_fn attention, const void *ctx,
+                            double residual) {
+    hw_trace *trace = make_trace(&(trace_spec){.n_layers = n_layers,
+                                               .n_heads = 2,
+                                               .n_prompt = n_tokens,
+                                               .attention = attention,
+                                               .ctx = ctx,
+                                               .key_padding = 3});
     hw_method_params p = hw_method_params_default();
     p.residual = residual;
     hw_attribution *a = explain(trace, &p);
@@ -119,7 +124,8 @@ static void previous_token_gives_binomials(void **state) {
                 double rest = 1;
                 for (size_t back = 0; back < q; back++) {
                     double r = residuals[i];
-                    double want = choose(l + 1, back) * pow(1 - r, (double)back) * pow(r, (double)(l + 1) - (double)back);
+                    double want =
+                        choose(l + 1, back) * pow(1 - r, (double)back) * pow(r, (double)(l + 1) - (double)back);
                     assert_close(cell(a, q, q - back, l), back <= l + 1 ? want : 0, LAYER_BOUND(l + 1));
                     rest -= back <= l + 1 ? want : 0;
                 }
@@ -177,7 +183,8 @@ static void bidirectional_uniform_forgets_by_halves(void **state) {
     for (size_t l = 0; l < 4; l++) {
         double kept = pow(2, -(double)(l + 1));
         for (size_t q = 0; q < 7; q++)
-            for (size_t k = 0; k < 7; k++) assert_close(cell(a, q, k, l), (q == k) * kept + (1 - kept) / n, LAYER_BOUND(l + 1));
+            for (size_t k = 0; k < 7; k++)
+                assert_close(cell(a, q, k, l), (q == k) * kept + (1 - kept) / n, LAYER_BOUND(l + 1));
     }
     hw_attribution_free(a);
     hw_trace_free(trace);
@@ -268,7 +275,8 @@ static void sliding_windows_bound_the_reach(void **state) {
 
 /* ------------------------------------------------------------------ invariances */
 
-static void assert_same(const hw_attribution *a, const hw_attribution *b, size_t n_rows, size_t n_columns, double bound) {
+static void assert_same(const hw_attribution *a, const hw_attribution *b, size_t n_rows, size_t n_columns,
+                        double bound) {
     assert_int_equal(a->n_layers, b->n_layers);
     for (size_t i = 0; i < n_rows; i++)
         for (size_t k = 0; k < n_columns; k++)
@@ -355,8 +363,8 @@ static double with_sinks(const void *ctx, size_t l, size_t h, size_t q, size_t k
 
 static void learned_sinks_leave_more_to_the_residual(void **state) {
     (void)state;
-    hw_trace *trace = make_trace(
-        &(trace_spec){.n_layers = 1, .n_heads = 2, .n_prompt = 9, .attention = with_sinks, .sinks = true});
+    hw_trace *trace =
+        make_trace(&(trace_spec){.n_layers = 1, .n_heads = 2, .n_prompt = 9, .attention = with_sinks, .sinks = true});
     hw_attribution *a = explain(trace, NULL);
     for (size_t q = 0; q < 9; q++) {
         double share = 0.2 + 0.1 * (double)(q % 5);
@@ -623,13 +631,14 @@ static void bidirectional_rows_match_a_dense_product(void **state) {
     for (size_t l = 0; l < 2; l++)
         for (size_t q = 0; q < T; q++)
             for (size_t k = 0; k < T; k++)
-                hat[l][q][k] = ((q == k) + (random_both_ways(NULL, l, 0, q, k) + random_both_ways(NULL, l, 1, q, k)) / 2) / 2;
+                hat[l][q][k] =
+                    ((q == k) + (random_both_ways(NULL, l, 0, q, k) + random_both_ways(NULL, l, 1, q, k)) / 2) / 2;
     memset(want, 0, sizeof want);
     for (size_t q = 0; q < T; q++)
         for (size_t j = 0; j < T; j++)
             for (size_t k = 0; k < T; k++) want[q][k] += hat[1][q][j] * hat[0][j][k];
-    hw_trace *trace = make_trace(
-        &(trace_spec){.n_layers = 2, .n_heads = 2, .n_prompt = T, .bidirectional = true, .attention = random_both_ways});
+    hw_trace *trace = make_trace(&(trace_spec){
+        .n_layers = 2, .n_heads = 2, .n_prompt = T, .bidirectional = true, .attention = random_both_ways});
     hw_method_params p = hw_method_params_default();
     hw_attribution *up = explain(trace, &p);
     p.direction = HW_DIRECTION_OUTPUT;

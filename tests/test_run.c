@@ -18,8 +18,15 @@ static void run_keeps_copies_of_its_tokens(void **state) {
     char bytes[] = " x\0y", other[] = "zz";
     hw_alternative list[2] = {{.bytes = bytes, .n_bytes = 4, .id = 5, .logprob = -0.5f},
                               {.bytes = other, .n_bytes = 2, .id = 9, .logprob = -2}};
-    hw_token token = {.bytes = bytes, .n_bytes = 4, .id = 5, .role = HW_ROLE_COMPLETION, .logprob = -0.5f, .n_alternatives = 2,
-                      .alternatives = list, .begin = 77, .end = 78};
+    hw_token token = {.bytes = bytes,
+                      .n_bytes = 4,
+                      .id = 5,
+                      .role = HW_ROLE_COMPLETION,
+                      .logprob = -0.5f,
+                      .n_alternatives = 2,
+                      .alternatives = list,
+                      .begin = 77,
+                      .end = 78};
     assert_int_equal(hw__run_add_token(run, &token, NULL), HW_OK);
     memset(bytes, '?', sizeof bytes);
     memset(other, '?', sizeof other);
@@ -67,7 +74,10 @@ static void run_grows_and_lives_while_it_is_used(void **state) {
     hw_run *run = make_run(1, prompt, 2, NULL, 0);
     char word[16];
     for (int i = 0; i < 5000; i++) {
-        hw_token token = {.bytes = word, .n_bytes = (size_t)snprintf(word, sizeof word, " w%d", i), .id = i, .role = HW_ROLE_COMPLETION};
+        hw_token token = {.bytes = word,
+                          .n_bytes = (size_t)snprintf(word, sizeof word, " w%d", i),
+                          .id = i,
+                          .role = HW_ROLE_COMPLETION};
         assert_int_equal(hw__run_add_token(run, &token, NULL), HW_OK);
     }
     hw_run *shared = hw__run_retain(run);
@@ -143,7 +153,8 @@ static void errors_have_names_and_fit_their_buffer(void **state) {
     assert_string_equal(hw_err_name(HW_OK), "HW_OK");
     assert_string_equal(hw_err_name(HW_ERR_CANCELLED), "HW_ERR_CANCELLED");
     assert_string_equal(hw_err_name((hw_err)-99), "HW_ERR_UNKNOWN");
-    for (int code = HW_ERR_CANCELLED; code <= HW_OK; code++) assert_non_null(strstr(hw_err_name((hw_err)code), code ? "HW_ERR_" : "HW_OK"));
+    for (int code = HW_ERR_CANCELLED; code <= HW_OK; code++)
+        assert_non_null(strstr(hw_err_name((hw_err)code), code ? "HW_ERR_" : "HW_OK"));
     hw_error err = {0};
     char longer[2000];
     memset(longer, 'x', sizeof longer - 1);

@@ -40,8 +40,14 @@ static void utf8_tells_text_from_bytes(void **state) {
     static const struct {
         const char *bytes;
         size_t n;
-    } bad[] = {{"\xC3", 1},         {"\xA9", 1},         {"a\xFF", 2},           {"\xC0\x80", 2},
-               {"\xED\xA0\x80", 3}, {"\xE2\x82", 2},     {"\xF4\x90\x80\x80", 4}, {"\xF0\x9F\x99", 3}};
+    } bad[] = {{"\xC3", 1},
+               {"\xA9", 1},
+               {"a\xFF", 2},
+               {"\xC0\x80", 2},
+               {"\xED\xA0\x80", 3},
+               {"\xE2\x82", 2},
+               {"\xF4\x90\x80\x80", 4},
+               {"\xF0\x9F\x99", 3}};
     for (size_t i = 0; i < COUNT(bad); i++) assert_false(hw__utf8_valid(bad[i].bytes, bad[i].n));
 }
 
@@ -145,6 +151,20 @@ static void file_refuses_what_it_cannot_replace(void **state) {
     temp_clear();
 }
 
+/* What was a free name at the beginning need not be one at the end. */
+static void file_that_cannot_take_its_place_goes_away(void **state) {
+    (void)state;
+    hw__file file;
+    hw_error err;
+    assert_int_equal(hw__file_create(&file, temp_path("out"), NULL), HW_OK);
+    hw__file_text(&file, "new");
+    assert_int_equal(mkdir(temp_path("out"), 0777), 0);
+    assert_int_equal(hw__file_commit(&file, &err), HW_ERR_IO);
+    assert_says(&err, "Is a directory");
+    assert_int_equal(temp_count(), 1);
+    temp_clear();
+}
+
 static void file_refuses_to_read_what_is_no_file(void **state) {
     (void)state;
     FILE *stream;
@@ -186,7 +206,8 @@ static void file_that_cannot_be_finished_leaves_the_old_one(void **state) {
 
 static void floats_read_back_from_their_text(void **state) {
     (void)state;
-    static const float values[] = {0.0f, -0.0f, 1.0f, 0.1f, 1.0f / 3, FLT_MAX, -FLT_MIN, FLT_TRUE_MIN, 16777217.0f, 9.99999975e-06f};
+    static const float values[] = {0.0f,    -0.0f,    1.0f,         0.1f,        1.0f / 3,
+                                   FLT_MAX, -FLT_MIN, FLT_TRUE_MIN, 16777217.0f, 9.99999975e-06f};
     hw__file file;
     assert_int_equal(hw__file_create(&file, temp_path("floats"), NULL), HW_OK);
     for (size_t i = 0; i < COUNT(values); i++) {
@@ -302,7 +323,8 @@ static void reader_converts_every_float_dtype(void **state) {
 
 static void reader_converts_every_int_dtype(void **state) {
     (void)state;
-    static const unsigned char data[] = {0, 255, 0xFE, 0xFF, 0xFF, 0xFF, 0xFD, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
+    static const unsigned char data[] = {0,    255,  0xFE, 0xFF, 0xFF, 0xFF, 0xFD,
+                                         0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
     hw__safetensors *f;
     int64_t out[2];
     write_container(temp_path("x"),
@@ -380,7 +402,8 @@ static void no_cut_file_opens(void **state) {
     for (size_t cut = n; cut-- > 0;) {
         hw_error err;
         cut_file(temp_path("x"), cut);
-        if (hw__safetensors_open(&f, temp_path("x"), &err) != HW_ERR_FORMAT) fail_msg("cut to %zu of %zu bytes it opens", cut, n);
+        if (hw__safetensors_open(&f, temp_path("x"), &err) != HW_ERR_FORMAT)
+            fail_msg("cut to %zu of %zu bytes it opens", cut, n);
         assert_says(&err, temp_path("x"));
     }
     free(bytes);
@@ -425,7 +448,7 @@ static const struct {
     {"{\"a\":" TENSOR("F32", "[9223372036854775807]", "[0,8]") "}", "do not span"},
     {"{\"a\":" TENSOR("F32", "[3]", "[0,8]") "}", "do not span"},
     {"{\"a\":" TENSOR("F64", "[2]", "[0,8]") "}", "do not span"},
-    {"{\"a\":" TENSOR("F4", "[15]", "[0,8]") "}", "do not span"}, /* 60 bits are no whole bytes */
+    {"{\"a\":" TENSOR("F4", "[17]", "[0,8]") "}", "do not span"}, /* 68 bits are no whole bytes */
     {"{\"a\":" TENSOR("F32", "[2]", "[8,0]") "}", "begin <= end"},
     {"{\"a\":" TENSOR("F32", "[2]", "[0]") "}", "begin <= end"},
     {"{\"a\":" TENSOR("F32", "[2]", "[0,8,8]") "}", "begin <= end"},
@@ -463,14 +486,17 @@ static void bad_headers_are_refused_with_their_reason(void **state) {
 static void deep_json_is_refused(void **state) {
     (void)state;
     enum { DEPTH = 100000 };
-    char *header = malloc(DEPTH + 8);
+    char *header = calloc(2 * DEPTH + 8, 1);
     hw__safetensors *f;
+    hw_error err;
     assert_non_null(header);
     strcpy(header, "{\"a\":");
     memset(header + 5, '[', DEPTH);
-    header[5 + DEPTH] = 0;
+    memset(header + 5 + DEPTH, ']', DEPTH);
+    header[5 + 2 * DEPTH] = '}';
     write_container(temp_path("x"), header, NULL, 0);
-    assert_int_equal(hw__safetensors_open(&f, temp_path("x"), NULL), HW_ERR_FORMAT);
+    assert_int_equal(hw__safetensors_open(&f, temp_path("x"), &err), HW_ERR_FORMAT);
+    assert_says(&err, "maximum parsing depth");
     free(header);
     temp_clear();
 }
@@ -478,7 +504,7 @@ static void deep_json_is_refused(void **state) {
 static void good_headers_of_other_writers_open(void **state) {
     (void)state;
     static const char *const good[] = {
-        "{\"a\":" TENSOR("F32", "[2]", "[0,8]") "}            ", /* padded with spaces */
+        "{\"a\":" TENSOR("F32", "[2]", "[0,8]") "}            ",                            /* padded with spaces */
         "{\"b\":" TENSOR("F32", "[1]", "[4,8]") ",\"a\":" TENSOR("F32", "[]", "[0,4]") "}", /* any order; a scalar */
         "{\"a\":" TENSOR("F8_E4M3", "[8]", "[0,8]") ",\"empty\":" TENSOR("F32", "[0,5]", "[8,8]") "}",
         "{\"a\":" TENSOR("F4", "[16]", "[0,8]") ",\"e\":" TENSOR("I64", "[0]", "[0,0]") "}",
@@ -501,7 +527,8 @@ static void files_say_what_they_are(void **state) {
     } cases[] = {
         {"{\"format\":\"f\",\"version\":\"1\"}", NULL, HW_OK},
         {"{\"format\":\"f\",\"version\":\"2\"}", NULL, HW_OK},
-        {"{\"format\":\"f\",\"version\":\"3\"}", "version 3 of f; this build reads up to version 2", HW_ERR_UNSUPPORTED},
+        {"{\"format\":\"f\",\"version\":\"3\"}", "version 3 of f; this build reads up to version 2",
+         HW_ERR_UNSUPPORTED},
         {"{\"format\":\"f\",\"version\":\"999999999\"}", "version 999999999", HW_ERR_UNSUPPORTED},
         {"{\"format\":\"f\",\"version\":\"99999999999999999999\"}", "not a whole number", HW_ERR_FORMAT},
         {"{\"format\":\"f\",\"version\":\"0\"}", "not a whole number", HW_ERR_FORMAT},
@@ -532,6 +559,7 @@ int main(void) {
         cmocka_unit_test(file_is_seen_only_after_its_commit),
         cmocka_unit_test(file_keeps_mode_and_follows_links),
         cmocka_unit_test(file_refuses_what_it_cannot_replace),
+        cmocka_unit_test(file_that_cannot_take_its_place_goes_away),
         cmocka_unit_test(file_refuses_to_read_what_is_no_file),
         cmocka_unit_test(file_that_cannot_be_finished_leaves_the_old_one),
         cmocka_unit_test(floats_read_back_from_their_text),

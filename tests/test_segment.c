@@ -42,25 +42,29 @@ static void describe(char *spans, char *groups, size_t room, const hw_segments *
     size_t at = 0, n;
     for (size_t i = 0; i < hw_segments_count(s); i++) {
         const hw_span *span = hw_segments_at(s, i);
-        at += (size_t)snprintf(spans + at, room - at, "%s%.*s", i ? "|" : "", (int)(span->end - span->begin), text + span->begin);
+        at += (size_t)snprintf(spans + at, room - at, "%s%.*s", i ? "|" : "", (int)(span->end - span->begin),
+                               text + span->begin);
     }
     const int32_t *of = hw_segments_groups(s, &n);
     groups[at = 0] = 0;
     for (size_t t = 0; t < n; t++) at += (size_t)snprintf(groups + at, room - at, "%s%d", t ? " " : "", (int)of[t]);
 }
 
-static void assert_segments(const hw_segments *s, const char *text, const char *name, const char *want, const char *want_groups) {
+static void assert_segments(const hw_segments *s, const char *text, const char *name, const char *want,
+                            const char *want_groups) {
     char spans[1024], groups[1024];
     describe(spans, groups, sizeof spans, s, text);
     if (strcmp(spans, want) != 0 || strcmp(groups, want_groups) != 0)
-        fail_msg("%s\n got:      %s\n           %s\n expected: %s\n           %s", name, spans, groups, want, want_groups);
+        fail_msg("%s\n got:      %s\n           %s\n expected: %s\n           %s", name, spans, groups, want,
+                 want_groups);
 }
 
 static void assert_cut(const char *by, const char *tokens, const char *want, const char *want_groups) {
     for (hw_side side = HW_SIDE_PROMPT; side <= HW_SIDE_COMPLETION; side++) {
         hw_run *run = run_of(tokens, side);
         hw_segments *s = cut(run, side, by);
-        assert_segments(s, side == HW_SIDE_PROMPT ? hw_run_prompt(run, NULL) : hw_run_completion(run, NULL), tokens, want, want_groups);
+        assert_segments(s, side == HW_SIDE_PROMPT ? hw_run_prompt(run, NULL) : hw_run_completion(run, NULL), tokens,
+                        want, want_groups);
         hw_segments_free(s);
         hw__run_release(run);
     }
@@ -82,7 +86,8 @@ static void segments_without_a_token_go_to_the_one_before(void **state) {
     (void)state;
     assert_cut("word", "Well|...| yes", "Well|...| yes", "0 1 2"); /* three marks, one token */
     assert_cut("word", " a b| c", " a b| c", "0 1");
-    assert_cut("sentence", "One|. Two| three.", "One. |Two three.", "0 0 1"); /* the straddling one goes by its first byte */
+    assert_cut("sentence", "One|. Two| three.", "One. |Two three.",
+               "0 0 1"); /* the one across goes by its first byte */
     assert_cut("sentence", "One.| Two. Three.| Four.", "One. |Two. Three. |Four.", "0 1 2");
     assert_cut("sentence", "A b. C d. E f.", "A b. C d. E f.", "0");
     assert_cut("line", "\n\n\n\nA|\nB", "\n\n\n\nA\n|B", "0 1");
@@ -93,14 +98,16 @@ static void sentences_keep_their_white_space(void **state) {
     assert_cut("sentence", "It| rained|.| We| left|!", "It rained. |We left!", "0 0 0 1 1 1");
     assert_cut("sentence", "A.|\n|\n|\n|B.|  \n|  ", "A.\n\n\n|B.  \n  ", "0 0 0 0 1 1 1");
     assert_cut("sentence", "\n\n|A.| B.", "\n\nA. |B.", "0 0 1");
-    assert_cut("sentence", "He| met| Mr.| Jones| at| 5| p.m.| today|.| It| cost| $3.50|.", "He met Mr. Jones at 5 p.m. today. |It cost $3.50.",
+    assert_cut("sentence", "He| met| Mr.| Jones| at| 5| p.m.| today|.| It| cost| $3.50|.",
+               "He met Mr. Jones at 5 p.m. today. |It cost $3.50.",
                "0 0 0 0 0 0 0 0 0 1 1 1 1");
     assert_cut("sentence", "Facts|\n|-| one|\n|-| two", "Facts\n|- one\n|- two", "0 0 1 1 1 2 2");
 }
 
 static void lines_end_as_unicode_says(void **state) {
     (void)state;
-    assert_cut("line", "a|\r\n|b|\n|c|\r|d|\xE2\x80\xA8|e|\xC2\x85|f", "a\r\n|b\n|c\r|d\xE2\x80\xA8|e\xC2\x85|f", "0 0 1 1 2 2 3 3 4 4 5");
+    assert_cut("line", "a|\r\n|b|\n|c|\r|d|\xE2\x80\xA8|e|\xC2\x85|f", "a\r\n|b\n|c\r|d\xE2\x80\xA8|e\xC2\x85|f",
+               "0 0 1 1 2 2 3 3 4 4 5");
     assert_cut("line", "a|\r|\n|b", "a\r\n|b", "0 0 0 1"); /* two tokens, one line end */
     assert_cut("line", "a|\n|  \n|b", "a\n  \n|b", "0 0 0 1");
     assert_cut("line", "a|\nb", "a\n|b", "0 1"); /* by the first byte that is no white space */
@@ -110,6 +117,7 @@ static void paragraphs_stand_between_blank_lines(void **state) {
     (void)state;
     assert_cut("paragraph", "a|\n|b|\n\n|c", "a\nb\n\n|c", "0 0 0 0 1");
     assert_cut("paragraph", "a|\n| \t|\n|\n|b|\n|c|\n\n", "a\n \t\n\n|b\nc\n\n", "0 0 0 0 0 1 1 1 1");
+    assert_cut("paragraph", "a|\r\n|b", "a\r\nb", "0 0 0"); /* one line end, not two */
     assert_cut("paragraph", "a|\r\n\r\n|b", "a\r\n\r\n|b", "0 0 1");
     assert_cut("paragraph", "\n\n|a|\n\n\nb", "\n\na\n\n\n|b", "0 0 1");
     assert_cut("paragraph", "a| b", "a b", "0 0");
@@ -138,19 +146,28 @@ static void ranges_are_exact_in_every_script(void **state) {
     /* a family of three joined by ZWJ, a flag, a skin tone; tokens end anywhere inside */
     assert_cut("word", "Hi| \xF0\x9F|\x91\xA8\xE2\x80|\x8D\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x91\xA7| ok",
                "Hi| \xF0\x9F\x91\xA8\xE2\x80\x8D\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x91\xA7| ok", "0 1 1 1 2");
-    assert_cut("word", "\xF0\x9F\x87\xA9|\xF0\x9F\x87\xAA|\xF0\x9F\x91\x8D|\xF0\x9F\x8F\xBD", "\xF0\x9F\x87\xA9\xF0\x9F\x87\xAA|\xF0\x9F\x91\x8D\xF0\x9F\x8F\xBD",
+    assert_cut("word", "\xF0\x9F\x87\xA9|\xF0\x9F\x87\xAA|\xF0\x9F\x91\x8D|\xF0\x9F\x8F\xBD",
+               "\xF0\x9F\x87\xA9\xF0\x9F\x87\xAA|\xF0\x9F\x91\x8D\xF0\x9F\x8F\xBD",
                "0 0 1 1");
     /* e + combining acute, split between the two and inside the second */
     assert_cut("word", "e|\xCC\x81|te\xCC|\x81| a", "e\xCC\x81te\xCC\x81| a", "0 0 0 0 1");
     /* Chinese: 我们 在 北京 学习 。 by dictionary */
-    assert_cut("word", "\xE6\x88\x91|\xE4\xBB\xAC|\xE5\x9C\xA8|\xE5\x8C\x97\xE4|\xBA\xAC|\xE5\xAD\xA6\xE4\xB9\xA0|\xE3\x80\x82",
-               "\xE6\x88\x91\xE4\xBB\xAC|\xE5\x9C\xA8|\xE5\x8C\x97\xE4\xBA\xAC|\xE5\xAD\xA6\xE4\xB9\xA0|\xE3\x80\x82", "0 0 1 2 2 3 4");
+    assert_cut("word",
+               "\xE6\x88\x91|\xE4\xBB\xAC|\xE5\x9C\xA8|\xE5\x8C\x97\xE4|\xBA\xAC|\xE5\xAD\xA6\xE4\xB9\xA0|\xE3\x80\x82",
+               "\xE6\x88\x91\xE4\xBB\xAC|\xE5\x9C\xA8|\xE5\x8C\x97\xE4\xBA\xAC|\xE5\xAD\xA6\xE4\xB9\xA0|\xE3\x80\x82",
+               "0 0 1 2 2 3 4");
     /* Japanese sentences end without a space: 雨です。行こう！ */
-    assert_cut("sentence", "\xE9\x9B\xA8|\xE3\x81\xA7\xE3\x81\x99|\xE3\x80\x82|\xE8\xA1\x8C\xE3\x81\x93\xE3\x81\x86|\xEF\xBC\x81",
-               "\xE9\x9B\xA8\xE3\x81\xA7\xE3\x81\x99\xE3\x80\x82|\xE8\xA1\x8C\xE3\x81\x93\xE3\x81\x86\xEF\xBC\x81", "0 0 0 1 1");
+    assert_cut("sentence",
+               "\xE9\x9B\xA8|\xE3\x81\xA7\xE3\x81\x99|\xE3\x80\x82|\xE8\xA1\x8C\xE3\x81\x93\xE3\x81\x86|\xEF\xBC\x81",
+               "\xE9\x9B\xA8\xE3\x81\xA7\xE3\x81\x99\xE3\x80\x82|\xE8\xA1\x8C\xE3\x81\x93\xE3\x81\x86\xEF\xBC\x81",
+               "0 0 0 1 1");
     /* Thai: สวัสดี ชาว โลก */
-    assert_cut("word", "\xE0\xB8\xAA\xE0\xB8\xA7\xE0\xB8\xB1\xE0\xB8\xAA\xE0\xB8\x94\xE0\xB8\xB5|\xE0\xB8\x8A\xE0\xB8\xB2\xE0\xB8\xA7|\xE0\xB9\x82\xE0\xB8\xA5\xE0\xB8\x81",
-               "\xE0\xB8\xAA\xE0\xB8\xA7\xE0\xB8\xB1\xE0\xB8\xAA\xE0\xB8\x94\xE0\xB8\xB5|\xE0\xB8\x8A\xE0\xB8\xB2\xE0\xB8\xA7|\xE0\xB9\x82\xE0\xB8\xA5\xE0\xB8\x81", "0 1 2");
+    assert_cut("word",
+               "\xE0\xB8\xAA\xE0\xB8\xA7\xE0\xB8\xB1\xE0\xB8\xAA\xE0\xB8\x94\xE0\xB8\xB5|"
+               "\xE0\xB8\x8A\xE0\xB8\xB2\xE0\xB8\xA7|\xE0\xB9\x82\xE0\xB8\xA5\xE0\xB8\x81",
+               "\xE0\xB8\xAA\xE0\xB8\xA7\xE0\xB8\xB1\xE0\xB8\xAA\xE0\xB8\x94\xE0\xB8\xB5|"
+               "\xE0\xB8\x8A\xE0\xB8\xB2\xE0\xB8\xA7|\xE0\xB9\x82\xE0\xB8\xA5\xE0\xB8\x81",
+               "0 1 2");
     /* Hebrew שלום, עולם! and Arabic مرحبا؟ نعم with its own question mark */
     assert_cut("word", "\xD7\xA9\xD7\x9C|\xD7\x95\xD7\x9D|,| \xD7\xA2\xD7\x95\xD7\x9C\xD7\x9D|!",
                "\xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D|,| \xD7\xA2\xD7\x95\xD7\x9C\xD7\x9D|!", "0 0 1 2 3");
@@ -193,6 +210,15 @@ static void special_and_template_tokens_belong_to_none(void **state) {
     assert_segments(s, "Hi. Yes<s>", "token", "Hi|.| Y|es", "-1 -1 0 0 -1 1 2 2 3 -1 -1");
     hw_segments_free(s);
     hw__run_release(run);
+    run = make_run(1, NULL, 0, NULL, 0);
+    hw__run_set_prompt(run, "<s> a b", 7, NULL);
+    add_token(run, "<s>", 3, HW_ROLE_SPECIAL, 0, 3); /* text without a token of its own goes to the segment behind it */
+    add_token(run, " a", 2, HW_ROLE_PROMPT, 3, 5);
+    add_token(run, " b", 2, HW_ROLE_PROMPT, 5, 7);
+    s = cut(run, HW_SIDE_PROMPT, "word");
+    assert_segments(s, "<s> a b", "word", "<s> a| b", "-1 0 1");
+    hw_segments_free(s);
+    hw__run_release(run);
 }
 
 static void ranges_beyond_the_text_are_no_text(void **state) {
@@ -210,16 +236,20 @@ static void ranges_beyond_the_text_are_no_text(void **state) {
 
 /* ------------------------------------------------------------------ spans */
 
-static hw_run *passages(void) { return run_of("A: |the| sky|.|\nB: |\xF0\x9F\x98|\x80|caf\xC3\xA9|\n|end", HW_SIDE_PROMPT); }
+/* Bytes: A: 0-3, the 3, sky 6, . 10, \nB: 11-15, emoji 15-19, cafe 19-24, \n 24, end 25-28. */
+static hw_run *passages(void) {
+    return run_of("A: |the| sky|.|\nB: |\xF0\x9F\x98|\x80|caf\xC3\xA9|\n|end", HW_SIDE_PROMPT);
+}
 
 static void spans_stay_as_they_are_given(void **state) {
     (void)state;
-    hw_run *run = passages(); /* bytes: A: 0-3, the 3, sky 6, . 10, \nB: 11-15, emoji 15-19, cafe 19-24, \n 24, end 25-28 */
+    hw_run *run = passages();
     hw_span spans[] = {{"A", 3, 11}, {NULL, 11, 12}, {"B", 15, 24}, {"in e", 26, 27}};
     hw_segments *s = NULL;
     assert_int_equal(hw_segments_from_spans(&s, run, HW_SIDE_PROMPT, spans, 4, NULL), HW_OK);
     memset(spans, 0, sizeof spans); /* copied */
-    assert_segments(s, hw_run_prompt(run, NULL), "spans", "the sky.|\n|\xF0\x9F\x98\x80" "caf\xC3\xA9|n", "-1 0 0 0 -1 2 2 2 -1 -1");
+    assert_segments(s, hw_run_prompt(run, NULL), "spans", "the sky.|\n|\xF0\x9F\x98\x80" "caf\xC3\xA9|n",
+                    "-1 0 0 0 -1 2 2 2 -1 -1");
     assert_string_equal(hw_segments_at(s, 0)->name, "A");
     assert_string_equal(hw_segments_at(s, 1)->name, "");
     assert_string_equal(hw_segments_at(s, 3)->name, "in e");
@@ -236,7 +266,8 @@ static void json_counts_characters(void **state) {
     hw_segments *s = NULL;
     hw_error err = {0};
     if (hw_segments_from_json(&s, run, HW_SIDE_PROMPT, json, sizeof json - 1, &err) != HW_OK) fail_msg("%s", err.msg);
-    assert_segments(s, hw_run_prompt(run, NULL), "json", "the sky.|\xF0\x9F\x98\x80|caf\xC3\xA9", "-1 0 0 0 -1 1 1 2 -1 -1");
+    assert_segments(s, hw_run_prompt(run, NULL), "json", "the sky.|\xF0\x9F\x98\x80|caf\xC3\xA9",
+                    "-1 0 0 0 -1 1 1 2 -1 -1");
     assert_string_equal(hw_segments_at(s, 2)->name, "\xC3\xA9");
     hw_segments_free(s);
     hw__run_release(run);
@@ -262,7 +293,8 @@ static void bad_spans_are_named(void **state) {
         size_t n;
         const char *part;
     } cases[] = {
-        {{{"A", 0, 4}, {"B", 3, 6}}, 2, "spans[1] \"B\" (3 to 6) overlaps spans[0] \"A\" (0 to 4): spans must rise and not overlap"},
+        {{{"A", 0, 4}, {"B", 3, 6}}, 2,
+         "spans[1] \"B\" (3 to 6) overlaps spans[0] \"A\" (0 to 4): spans must rise and not overlap"},
         {{{"A", 10, 14}, {"", 3, 6}}, 2, "spans[1] (3 to 6) lies before spans[0] \"A\" (10 to 14)"},
         {{{"A", 0, 4}, {NULL, 20, 29}}, 2, "spans[1] is 20 to 29, but the prompt has 28 bytes"},
         {{{"A", 4, 4}}, 1, "spans[0] \"A\" is 4 to 4: empty"},
@@ -297,7 +329,8 @@ static void bad_json_is_named(void **state) {
         {"[{\"begin\": -1, \"end\": 1}]", HW_ERR_FORMAT, "spans[0]: \"begin\" is -1"},
         {"[{\"name\": 3, \"begin\": 0, \"end\": 1}]", HW_ERR_FORMAT, "spans[0]: \"name\""},
         {"[{\"begin\": 0, \"end\": 25}]", HW_ERR_ARGUMENT, "spans[0] is 0 to 25, but the prompt has 24 characters"},
-        {"[{\"begin\": 0, \"end\": 5}, {\"begin\": 4, \"end\": 9}]", HW_ERR_ARGUMENT, "spans[1] (4 to 9) overlaps spans[0] (0 to 5)"},
+        {"[{\"begin\": 0, \"end\": 5}, {\"begin\": 4, \"end\": 9}]", HW_ERR_ARGUMENT,
+         "spans[1] (4 to 9) overlaps spans[0] (0 to 5)"},
     };
     hw_run *run = passages();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -315,7 +348,8 @@ static void bad_segmenters_are_named(void **state) {
     static const struct {
         const char *by, *part;
     } cases[] = {
-        {"words", "segments by \"words\": there is no such way; there are token, word, line, sentence, paragraph, and regular expressions as /RE/"},
+        {"words", "segments by \"words\": there is no such way; there are token, word, line, sentence, paragraph, and "
+                  "regular expressions as /RE/"},
         {"", "segments by \"\""},
         {NULL, "segments by \"\""},
         {"/", "segments by \"/\""},
@@ -347,14 +381,17 @@ static void sides_without_text_are_named(void **state) {
     hw_run *run = run_of("a", HW_SIDE_PROMPT);
     hw_segments *s = NULL;
     hw_error err = {0};
-    assert_error(&err, hw_segments_new(&s, run, HW_SIDE_COMPLETION, "word", &err), HW_ERR_ARGUMENT, "no completion tokens");
+    assert_error(&err, hw_segments_new(&s, run, HW_SIDE_COMPLETION, "word", &err), HW_ERR_ARGUMENT,
+                 "no completion tokens");
     assert_error(&err, hw_segments_new(&s, run, (hw_side)7, "word", &err), HW_ERR_ARGUMENT, "side 7");
     hw_span span = {"A", 0, 1};
-    assert_error(&err, hw_segments_from_spans(&s, run, HW_SIDE_COMPLETION, &span, 1, &err), HW_ERR_ARGUMENT, "no completion tokens");
+    assert_error(&err, hw_segments_from_spans(&s, run, HW_SIDE_COMPLETION, &span, 1, &err), HW_ERR_ARGUMENT,
+                 "no completion tokens");
     hw__run_release(run);
     run = run_of("", HW_SIDE_PROMPT); /* one token without bytes */
     for (size_t i = 0; i < hw_segmenter_count(); i++)
-        assert_error(&err, hw_segments_new(&s, run, HW_SIDE_PROMPT, hw_segmenter_at(i)->name, &err), HW_ERR_ARGUMENT, "no token with text");
+        assert_error(&err, hw_segments_new(&s, run, HW_SIDE_PROMPT, hw_segmenter_at(i)->name, &err), HW_ERR_ARGUMENT,
+                     "no token with text");
     assert_null(s);
     hw__run_release(run);
     hw_segments_free(NULL);
@@ -374,10 +411,14 @@ static void table_is_readable(void **state) {
 /* ------------------------------------------------------------------ any bytes */
 
 static const char *const scraps[] = {
-    " ", "  ", "\n", "\n\n", "\r\n", "\t", "a", "The", "word", ".", ". ", "...", "!", "?", ",", ";", "'", "\"", "Mr.", "3.5", "x_y", "\xC2\xA0",
-    "\xE2\x80\xA9", "\xE3\x80\x80", "\xE2\x80\x8D", "e\xCC\x81", "\xCC\x81", "\xF0\x9F\x98\x80", "\xF0\x9F\x91\xA9", "\xEF\xB8\x8F", "\xF0\x9F\x87\xA9",
-    "\xE6\x88\x91\xE4\xBB\xAC", "\xE5\x8C\x97\xE4\xBA\xAC", "\xE3\x80\x82", "\xE3\x82\xAB", "\xE0\xB8\xAA\xE0\xB8\xA7", "\xD7\xA9\xD7\x9C", "\xD9\x85",
-    "\xD8\x9F", "\xE2\x80\x8F", "\xED\x95\x9C", "\xFF", "\xC3", "\xE3\x81", "\xF0\x9F", "\x80", "\xED\xA0\x80", "\xC0\x80", "\xF4\x90\x80\x80",
+    " ", "  ", "\n", "\n\n", "\r\n", "\t", "a", "The", "word", ".", ". ", "...", "!", "?", ",", ";", "'", "\"", "Mr.",
+    "3.5", "x_y", "\xC2\xA0",
+    "\xE2\x80\xA9", "\xE3\x80\x80", "\xE2\x80\x8D", "e\xCC\x81", "\xCC\x81", "\xF0\x9F\x98\x80", "\xF0\x9F\x91\xA9",
+    "\xEF\xB8\x8F", "\xF0\x9F\x87\xA9",
+    "\xE6\x88\x91\xE4\xBB\xAC", "\xE5\x8C\x97\xE4\xBA\xAC", "\xE3\x80\x82", "\xE3\x82\xAB",
+    "\xE0\xB8\xAA\xE0\xB8\xA7", "\xD7\xA9\xD7\x9C", "\xD9\x85",
+    "\xD8\x9F", "\xE2\x80\x8F", "\xED\x95\x9C", "\xFF", "\xC3", "\xE3\x81", "\xF0\x9F", "\x80", "\xED\xA0\x80",
+    "\xC0\x80", "\xF4\x90\x80\x80",
 };
 enum { N_SCRAPS = sizeof scraps / sizeof *scraps, MAX_TEXT = 400 };
 

@@ -5,7 +5,8 @@
 #include <string.h>
 
 static const char *const prompt[] = {"I", " am", " from"};
-static const char *const completion[] = {" Russian", ",", " I", " am", "  Russia", " a", "7", " 2020", "\n", "=", "12", "(", "x"};
+static const char *const completion[] = {" Russian", ",",  " I", " am", "  Russia", " a", "7",
+                                         " 2020",    "\n", "=",  "12",  "(",        "x"};
 enum { N_PROMPT = 3, N = sizeof completion / sizeof *completion };
 
 static hw_run *the_run(void) { return make_run(1, prompt, N_PROMPT, completion, N); }
@@ -16,20 +17,21 @@ static void tokens_are_named_by_index_range_and_text(void **state) {
         const char *select;
         size_t begin, end;
     } cases[] = {
-        {"0", 0, 1},           {"12", 12, 13},        {"-1", 12, 13},       {"-13", 0, 1},        {"2:5", 2, 5},
-        {":2", 0, 2},          {"11:", 11, 13},       {"-2:", 11, 13},      {":-11", 0, 2},       {"-3:-1", 10, 12},
-        {"0:13", 0, 13},       {"1:-1", 1, 12},       {"Russia", 4, 5},     {" Russia", 0, 1},    {"  Russia", 4, 5},
-        {" Russian", 0, 1},    {"Russian", 0, 1},     {"ussian", 0, 1},     {"am", 3, 4},         {" am", 3, 4},
-        {"I am", 2, 4},        {"n, I", 0, 3},        {", I am  Rus", 1, 5}, {"=7", 6, 7},        {"=2020", 7, 8},
-        {"=12", 10, 11},       {"7 2020\n", 6, 9},    {"=", 9, 10},         {"==", 9, 10},        {"==12", 9, 11},
-        {"\n", 8, 9},          {"(", 11, 12},         {"(x", 11, 13},       {"=0", 7, 8},         {"a", 5, 6},
-        {"ia a", 4, 6},        {"=a", 5, 6},          {"I", 2, 3},          {"s", 0, 1},
+        {"0", 0, 1},        {"12", 12, 13},     {"-1", 12, 13},        {"-13", 0, 1},     {"2:5", 2, 5},
+        {":2", 0, 2},       {"11:", 11, 13},    {"-2:", 11, 13},       {":-11", 0, 2},    {"-3:-1", 10, 12},
+        {"0:13", 0, 13},    {"1:-1", 1, 12},    {"Russia", 4, 5},      {" Russia", 0, 1}, {"  Russia", 4, 5},
+        {" Russian", 0, 1}, {"Russian", 0, 1},  {"ussian", 0, 1},      {"am", 3, 4},      {" am", 3, 4},
+        {"I am", 2, 4},     {"n, I", 0, 3},     {", I am  Rus", 1, 5}, {"=7", 6, 7},      {"=2020", 7, 8},
+        {"=12", 10, 11},    {"7 2020\n", 6, 9}, {"=", 9, 10},          {"==", 9, 10},     {"==12", 9, 11},
+        {"\n", 8, 9},       {"(", 11, 12},      {"(x", 11, 13},        {"=0", 7, 8},      {"a", 5, 6},
+        {"ia a", 4, 6},     {"=a", 5, 6},       {"I", 2, 3},           {"s", 0, 1},
     };
     hw_run *run = the_run();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t begin = 77, end = 77;
         hw_error err = {0};
-        if (hw_run_select(&begin, &end, run, cases[i].select, &err) != HW_OK) fail_msg("\"%s\": %s", cases[i].select, err.msg);
+        if (hw_run_select(&begin, &end, run, cases[i].select, &err) != HW_OK)
+            fail_msg("\"%s\": %s", cases[i].select, err.msg);
         if (begin != cases[i].begin || end != cases[i].end) fail_msg("\"%s\": %zu..%zu", cases[i].select, begin, end);
     }
     hw__run_release(run);
@@ -107,7 +109,10 @@ static void long_lists_are_cut_between_characters(void **state) {
     (void)state;
     const char *many[200];
     char asked[400];
-    for (size_t i = 0; i < 200; i++) many[i] = i % 2 ? " \xE6\x9D\xB1\xE4\xBA\xAC\xE6\x9D\xB1\xE4\xBA\xAC\xE6\x9D\xB1\xE4\xBA\xAC\xE6\x9D\xB1\xE4\xBA\xAC" : "\x82";
+    for (size_t i = 0; i < 200; i++)
+        many[i] =
+            i % 2 ? " \xE6\x9D\xB1\xE4\xBA\xAC\xE6\x9D\xB1\xE4\xBA\xAC\xE6\x9D\xB1\xE4\xBA\xAC\xE6\x9D\xB1\xE4\xBA\xAC"
+                  : "\x82";
     for (size_t i = 0; i + 3 < sizeof asked; i += 3) memcpy(asked + i, "\xE2\x82\xAC", 4);
     hw_run *run = make_run(1, prompt, N_PROMPT, many, 200);
     size_t begin, end;

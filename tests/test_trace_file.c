@@ -6,8 +6,10 @@
 #include "trace.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
@@ -37,7 +39,8 @@ static void bytes_that_are_no_text_are_there_twice(void **state) {
     hw_run *run = sample_run(true);
     json_t *json;
     assert_int_equal(hw__run_to_json(&json, run, NULL), HW_OK);
-    const json_t *tokens = json_object_get(json, "tokens"), *half = json_array_get(tokens, 5), *nul = json_array_get(tokens, 7);
+    const json_t *tokens = json_object_get(json, "tokens"), *half = json_array_get(tokens, 5),
+                 *nul = json_array_get(tokens, 7);
     assert_string_equal(json_string_value(json_object_get(half, "text")), " \xEF\xBF\xBD");
     assert_string_equal(json_string_value(json_object_get(half, "bytes")), "20f09f");
     assert_string_equal(json_string_value(json_object_get(half, "logprob")), "-inf");
@@ -53,7 +56,7 @@ static void bytes_that_are_no_text_are_there_twice(void **state) {
 
 /* ------------------------------------------------------------------ runs that cannot be right */
 
-/* Replaces the value at `path` ("tokens/3/range", "" for the whole) by JSON text, or removes it where `value` is NULL. */
+/* Replaces the value at `path` ("tokens/3/range") by JSON text, or removes it where `value` is NULL. */
 static void put_at(json_t *root, const char *path, const char *value) {
     char parts[128], *rest = parts;
     snprintf(parts, sizeof parts, "%s", path);
@@ -64,8 +67,11 @@ static void put_at(json_t *root, const char *path, const char *value) {
         at = json_is_array(at) ? json_array_get(at, (size_t)atoi(rest)) : json_object_get(at, rest);
         assert_non_null(at);
     }
-    if (json_is_array(at)) assert_int_equal(v ? json_array_set_new(at, (size_t)atoi(rest), v) : json_array_remove(at, (size_t)atoi(rest)), 0);
-    else assert_int_equal(v ? json_object_set_new(at, rest, v) : json_object_del(at, rest), 0);
+    if (json_is_array(at))
+        assert_int_equal(v ? json_array_set_new(at, (size_t)atoi(rest), v) : json_array_remove(at, (size_t)atoi(rest)),
+                         0);
+    else
+        assert_int_equal(v ? json_object_set_new(at, rest, v) : json_object_del(at, rest), 0);
 }
 
 static const struct {
@@ -180,12 +186,8 @@ static void traces_come_back_bit_for_bit(void **state) {
         uint32_t signals;
         size_t spare;
     } cases[] = {
-        {true, 0, 0},
-        {false, 0, 0},
-        {true, 0, 5}, /* a generation that ended early */
-        {true, ALL_SIGNALS, 0},
-        {true, ALL_SIGNALS, 5},
-        {true, 1u << HW_SIGNAL_NORM | 1u << HW_SIGNAL_RESIDUAL, 1},
+        {true, 0, 0},           {false, 0, 0},          {true, 0, 5}, /* a generation that ended early */
+        {true, ALL_SIGNALS, 0}, {true, ALL_SIGNALS, 5}, {true, 1u << HW_SIGNAL_NORM | 1u << HW_SIGNAL_RESIDUAL, 1},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         hw_trace *trace = sample_trace(cases[i].causal, cases[i].signals, cases[i].spare);
@@ -216,7 +218,21 @@ static void a_trace_that_cannot_be_written_leaves_the_old_file(void **state) {
     assert_error(&err, hw_trace_save(trace, temp_path(""), &err), HW_ERR_IO, "is a directory");
     assert_error(&err, hw_trace_save(trace, "", &err), HW_ERR_ARGUMENT, "no file named");
     assert_int_equal(temp_count(), 0);
+
+    struct rlimit old, small;
+    signal(SIGXFSZ, SIG_IGN);
+    write_bytes(temp_path("t"), "old", 3);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small = old;
+    small.rlim_cur = 100;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    hw_err rc = hw_trace_save(trace, temp_path("t"), &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_error(&err, rc, HW_ERR_IO, "File too large");
+    assert_true(same_file(temp_path("t"), "old", 3));
+    assert_int_equal(temp_count(), 1);
     hw_trace_free(trace);
+    temp_clear();
 }
 
 /* ------------------------------------------------------------------ traces that cannot be right */
@@ -224,8 +240,8 @@ static void a_trace_that_cannot_be_written_leaves_the_old_file(void **state) {
 /* What a file is made of; each member can be spoilt. */
 typedef struct parts {
     json_t *metadata;
-    json_t *run;   /* goes into the metadata as text */
-    float *rows;   /* [2, 36] */
+    json_t *run; /* goes into the metadata as text */
+    float *rows; /* [2, 36] */
     int32_t ids[SAMPLE_TOKENS];
     hw__tensor tensors[2];
 } parts;
@@ -332,8 +348,10 @@ static void rows_that_are_no_attention_are_refused(void **state) {
         p.rows[LAYER_SIZE + 3 + 1] = cases[i].value; /* row 2 begins at 3 */
         put_at(p.run, "model/has_sinks", cases[i].sinks ? "true" : "false");
         hw_err rc = open_parts(&p, &err);
-        if (cases[i].says) assert_error(&err, rc, HW_ERR_FORMAT, cases[i].says);
-        else assert_int_equal(rc, HW_OK);
+        if (cases[i].says)
+            assert_error(&err, rc, HW_ERR_FORMAT, cases[i].says);
+        else
+            assert_int_equal(rc, HW_OK);
     }
     hw_trace_free(trace);
     temp_clear();
@@ -345,7 +363,8 @@ static void signals_that_cannot_be_right_are_refused(void **state) {
     hw_trace *trace = sample_trace(true, 1u << HW_SIGNAL_LOGIT, 0), *back;
     trace->signals.values[HW_SIGNAL_LOGIT][1] = NAN;
     assert_int_equal(hw_trace_save(trace, temp_path("t"), NULL), HW_OK);
-    assert_error(&err, hw_trace_open(&back, temp_path("t"), &err), HW_ERR_FORMAT, "value 1 of tensor \"signal.logit\" is nan");
+    assert_error(&err, hw_trace_open(&back, temp_path("t"), &err), HW_ERR_FORMAT,
+                 "value 1 of tensor \"signal.logit\" is nan");
     trace->signals.values[HW_SIGNAL_LOGIT][1] = 0;
 
     hw_balance *balance = trace->signals.balance;

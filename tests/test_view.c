@@ -9,8 +9,14 @@ static const char *const completion[] = {" very", " blue"};
 
 /* [2 rows, 4 columns, 3 layers], in sixteenths: exact in binary. */
 static const float values[2][4][3] = {
-    {{8 / 16.0f, 6 / 16.0f, 4 / 16.0f}, {2 / 16.0f, 0, 2 / 16.0f}, {4 / 16.0f, 2 / 16.0f, 6 / 16.0f}, {2 / 16.0f, 4 / 16.0f, 0}},
-    {{4 / 16.0f, 2 / 16.0f, 8 / 16.0f}, {2 / 16.0f, 4 / 16.0f, 2 / 16.0f}, {0, 2 / 16.0f, 2 / 16.0f}, {6 / 16.0f, 4 / 16.0f, 0}},
+    {{8 / 16.0f, 6 / 16.0f, 4 / 16.0f},
+     {2 / 16.0f, 0, 2 / 16.0f},
+     {4 / 16.0f, 2 / 16.0f, 6 / 16.0f},
+     {2 / 16.0f, 4 / 16.0f, 0}},
+    {{4 / 16.0f, 2 / 16.0f, 8 / 16.0f},
+     {2 / 16.0f, 4 / 16.0f, 2 / 16.0f},
+     {0, 2 / 16.0f, 2 / 16.0f},
+     {6 / 16.0f, 4 / 16.0f, 0}},
 };
 static const float dropped[2][3] = {{0, 4 / 16.0f, 4 / 16.0f}, {4 / 16.0f, 4 / 16.0f, 4 / 16.0f}};
 
@@ -175,13 +181,15 @@ static void group_is_hidden_where_all_its_tokens_are(void **state) {
         const char *hide;
         bool hidden[3];
     } cases[] = {
-        {"", {false, false, false}},          {"note", {false, false, true}},
+        {"", {false, false, false}},
+        {"note", {false, false, true}},
         {"punctuation", {false, false, false}}, /* "is" is left */
         {"first", {false, false, false}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hw_view *v = view(a, &(hw_view_params){.hide = cases[i].hide});
-        for (size_t g = 0; g < 3; g++) if (hw_view_is_hidden(v, g) != cases[i].hidden[g]) fail_msg("hide \"%s\", group %zu", cases[i].hide, g);
+        for (size_t g = 0; g < 3; g++)
+            if (hw_view_is_hidden(v, g) != cases[i].hidden[g]) fail_msg("hide \"%s\", group %zu", cases[i].hide, g);
         hw_view_free(v);
     }
     hw_attribution_free(a);

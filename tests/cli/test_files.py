@@ -39,7 +39,7 @@ def test_full_json_holds_the_whole_tensor(headwater, worked, tmp_path):
     done = headwater("view", "full.json", "--layers", "2")
     assert done.status == 0 and "0.6125" in done.out
     done = headwater("view", "means.json")
-    assert done.status == 0 and "mean of all layers" in done.out and "0.6562" in done.out
+    assert done.status == 0 and "one value for all layers" in done.out and "0.6562" in done.out
 
 
 @pytest.mark.parametrize("ending", ["safetensors", "json"])

@@ -112,3 +112,8 @@ def test_hostile_completion_is_shown_safely(headwater, attention_file):
 def test_hostile_file_names_in_errors(headwater, tmp_path):
     done = headwater("view", "\x1b[2Jnone")
     assert done.status == 1 and "\x1b" not in done.err and "␛[2Jnone" in done.err
+
+
+def test_invalid_utf8_in_errors_is_replaced(headwater):
+    done = headwater("view", b"caf\xe9-\xf0\x9f")
+    assert done.status == 1 and "caf�-� " in done.err

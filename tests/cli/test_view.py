@@ -86,7 +86,7 @@ def test_filter_hides_and_reports_the_mass(headwater, attention_file):
     assert set(re.findall(r"^  (\d): ", text, re.M)) == {"1", "2"}
     values = dict(re.findall(r"^  (\d): \S+ +(\d\.\d+)", headwater("explain", "--attention", path).out, re.M))
     hidden = float(values["0"]) + float(values["3"])
-    assert numbers(text, "mass hidden from this view") == pytest.approx([hidden], abs=1e-3)
+    assert numbers(text, "hidden from this view") == pytest.approx([hidden], abs=1e-3)
 
 
 @pytest.mark.parametrize("filters,shown", [

@@ -1,8 +1,8 @@
 /*
  * test_golden.c - rollout on real models against the stored results of an independent implementation.
  *
- * tests/golden/rollout_*.safetensors come from scripts/make_golden.py: the same GGUF weights dequantised, run in float64
- * by another library. Rows there are the query positions m-1 .. m+n-1, so [:n] are predictor rows and [1:] own rows.
+ * tests/golden/rollout_*.safetensors come from scripts/make_golden.py: the same GGUF weights dequantised, run in
+ * float64 by another library. Rows there are the query positions m-1 .. m+n-1, so [:n] are predictor rows and [1:] own rows.
  */
 #include "fixture.h"
 #include "safetensors.h"
@@ -61,7 +61,8 @@ static const char *text_of(const hw__safetensors *file, const char *name, const 
 
 static expected read_expected(hw__safetensors *file, const char *name) {
     const hw__tensor *ids = find(file, name, "ids"), *rollout = find(file, name, "rollout");
-    expected e = {.n_tokens = ids->n, .m = rollout->shape[1], .n = rollout->shape[0] - 1, .n_layers = rollout->shape[2]};
+    expected e = {
+        .n_tokens = ids->n, .m = rollout->shape[1], .n = rollout->shape[0] - 1, .n_layers = rollout->shape[2]};
     assert_int_equal(e.n_tokens, e.m + e.n);
     e.ids = hw__alloc(ids->n, sizeof *e.ids);
     assert_int_equal(hw__safetensors_ints(file, e.ids, ids, 0, ids->n, NULL), HW_OK);
@@ -131,7 +132,8 @@ static void check_rollout(const hw_trace *trace, const expected *e, const golden
     check_bound(nmse(a->values, e->rollout + skip, cells), g->bounds.rollout, g, name, what);
     if (row == HW_ROW_OWN || e->n > 1) { /* the first predictor row sees nothing outside */
         snprintf(what, sizeof what, "outside, %s row", hw_row_name(row));
-        check_bound(nmse(a->outside, e->outside + first * e->n_layers, e->n * e->n_layers), g->bounds.outside, g, name, what);
+        check_bound(nmse(a->outside, e->outside + first * e->n_layers, e->n * e->n_layers), g->bounds.outside, g, name,
+                    what);
     }
     check_other_row(a, e, g, row);
     hw_attribution_free(a);
@@ -155,7 +157,8 @@ static void check_golden(const golden *g) {
     if (hw_model_open(&model, model_path(g->model), &params, &err) != HW_OK) fail_msg("%s", err.msg);
     for (size_t i = 0; g->names[i]; i++) {
         expected e = read_expected(file, g->names[i]);
-        hw_trace *trace = capture(model, text_of(file, g->names[i], "prompt"), text_of(file, g->names[i], "completion"));
+        hw_trace *trace =
+            capture(model, text_of(file, g->names[i], "prompt"), text_of(file, g->names[i], "completion"));
         check_tokens(hw_trace_run(trace), &e, &g->bounds, g, g->names[i]);
         check_rollout(trace, &e, g, g->names[i], HW_ROW_PREDICTOR);
         check_rollout(trace, &e, g, g->names[i], HW_ROW_OWN);

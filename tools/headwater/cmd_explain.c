@@ -97,7 +97,7 @@ static bool stop_run(void *ctx) {
     return interrupt_seen() || ferror(stdout);
 }
 
-static hw_err capture(hw_trace **trace, hw_model *model, const input *prompt, listener *l, hw_error *err) {
+static hw_err capture(hw_trace **trace, const input *prompt, listener *l, hw_error *err) {
     const options *o = l->j->o;
     hw_run_params params = hw_run_params_default();
     params.prompt = prompt->bytes;
@@ -116,7 +116,7 @@ static hw_err capture(hw_trace **trace, hw_model *model, const input *prompt, li
     params.progress = take_progress;
     params.stop = stop_run;
     params.ctx = l;
-    hw_err rc = hw_trace_capture(trace, model, &params, err);
+    hw_err rc = hw_trace_capture(trace, l->j->model, &params, err);
     progress_erase(&l->j->bar);
     if (l->started) stream_end(&l->text);
     return rc;
@@ -124,13 +124,10 @@ static hw_err capture(hw_trace **trace, hw_model *model, const input *prompt, li
 
 static int run_model(job *j, const char *path, const input *prompt, hw_trace **trace) {
     listener l = {.j = j, .text = {.out = j->t.out}};
-    hw_model *model;
     hw_error err;
     interrupt_catch();
-    if (model_open(&model, j->o, path, &j->bar, &err) != HW_OK) return job_fail(j, &err);
-    hw_err rc = capture(trace, model, prompt, &l, &err);
-    hw_model_close(model); /* a trace holds all that follows needs */
-    return rc == HW_OK ? STATUS_DONE : job_fail(j, &err);
+    if (model_open(&j->model, j->o, path, &j->bar, &err) != HW_OK) return job_fail(j, &err);
+    return capture(trace, prompt, &l, &err) == HW_OK ? STATUS_DONE : job_fail(j, &err);
 }
 
 static int read_prompt(const options *o, input *prompt) {

@@ -23,7 +23,7 @@ static const struct diagnostic {
 };
 enum { LABEL_WIDTH = 27 };
 
-static bool is_composed(const picture *p) { return picture_uses(p) & USES_DIRECTION; }
+static bool is_composed(const picture *p) { return picture_traits(p) & USES_DIRECTION; }
 static bool is_layered(const picture *p) { return hw_attribution_n_layers(p->a) > 1; }
 
 static void print_number(FILE *out, const struct diagnostic *d, double v) {
@@ -88,28 +88,25 @@ static void print_warnings(const picture *p, const options *o) {
 }
 
 static void print_hidden(const picture *p, const char *filters) {
-    fprintf(p->t->out, "  %-*s%.3f by --hide ", LABEL_WIDTH, "mass hidden from this view",
+    fprintf(p->t->out, "  %-*s%.3f by --hide ", LABEL_WIDTH, "hidden from this view",
             hw_view_hidden_mass(p->view));
     text_puts(p->t->out, filters);
     putc('\n', p->t->out);
 }
 
-/* What belongs to the selection: mass that the filter hides, or where the logits came from. */
+/* What belongs to the selection: where the logits came from, and what the filter hides. */
 static void print_selection(const picture *p, const options *o) {
     const hw_balance *balance = hw_attribution_balance(p->a);
     if (!balance && !o->hide) return;
     putc('\n', p->t->out);
-    if (balance) {
-        print_balance(p, balance);
-    } else {
-        print_hidden(p, o->hide);
-    }
+    if (balance) print_balance(p, balance);
+    if (o->hide) print_hidden(p, o->hide);
 }
 
 void diagnose_print(const picture *p, const options *o) {
-    print_selection(p, o);
-    bool nats = hw_attribution_balance(p->a); /* logits are no mass */
+    bool shares = picture_traits(p) & GIVES_SHARES;
     size_t n = hw_attribution_n_rows(p->a);
+    print_selection(p, o);
     putc('\n', p->t->out);
     terminal_dim(p->t);
     if (n == 1) {
@@ -120,6 +117,6 @@ void diagnose_print(const picture *p, const options *o) {
     terminal_plain(p->t);
     putc('\n', p->t->out);
     for (size_t i = 0; i < COUNT(diagnostics); i++)
-        if (!nats || !diagnostics[i].mass) print_diagnostic(p, &diagnostics[i]);
-    if (!nats) print_warnings(p, o);
+        if (shares || !diagnostics[i].mass) print_diagnostic(p, &diagnostics[i]);
+    if (shares) print_warnings(p, o);
 }

@@ -92,6 +92,7 @@ int job_prepare(job *j, const options *o, const char *command) {
 
 void job_free(job *j) {
     for (size_t i = 0; i < j->n_made; i++) hw_attribution_free(j->made[i]);
+    hw_model_close(j->model);
     free(j->method_text);
 }
 
@@ -113,6 +114,7 @@ hw_method_params job_params(const job *j) {
     params.residual = o->residual;
     params.measure = o->measure;
     params.seed = (uint64_t)o->seed;
+    params.model = j->model;
     return params;
 }
 

@@ -16,6 +16,7 @@ typedef struct job {
     const char *command;
     terminal t;
     progress bar;
+    hw_model *model;                    /* owned; NULL where no model runs. Some methods run it again */
     char *method_text;                  /* the list, cut into names */
     const char *methods[MOST_METHODS];  /* [n_methods] */
     hw_attribution *made[MOST_METHODS]; /* [n_made] owned */

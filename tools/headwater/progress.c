@@ -34,7 +34,10 @@ void progress_erase(progress *p) {
 static void draw(progress *p, size_t done, size_t total, double seconds) {
     double part = total ? (double)done / (double)total : 0;
     fprintf(stderr, "\r%s ", stage_names[p->stage]);
-    if (terminal_width(stderr) >= FULL_LINE) terminal_bar(stderr, part, BAR_WIDTH);
+    if (terminal_width(stderr) >= FULL_LINE) {
+        int drawn = terminal_bar(stderr, part, BAR_WIDTH);
+        fprintf(stderr, "%*s", BAR_WIDTH - drawn, "");
+    }
     fprintf(stderr, " %3d %%", (int)(part * 100));
     if (p->stage == HW_STAGE_PREFILL && seconds > 0)
         fprintf(stderr, "  %zu/%zu tokens, %.0f/s", done, total, (double)done / seconds);

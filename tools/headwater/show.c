@@ -172,7 +172,7 @@ static void print_layers(const picture *p) {
     const int32_t *layers = hw_attribution_layers(p->a);
     size_t n = hw_attribution_n_layers(p->a);
     if (layers[p->layer_begin] < 0) {
-        fputs("mean of all layers", p->t->out);
+        fputs("one value for all layers", p->t->out);
     } else if (p->layer_end - p->layer_begin == 1) {
         fprintf(p->t->out, "layer %d of %d", layers[p->layer_begin] + 1, layers[n - 1] + 1);
     } else {
@@ -181,20 +181,22 @@ static void print_layers(const picture *p) {
     }
 }
 
-/* The settings that change what a method computes; the line under the heading names only those. */
+/* Which settings change what a method computes, and whether its values are shares of 1. */
 static const struct {
     const char *method;
-    unsigned uses;
-} method_uses[] = {
-    {"rollout", USES_FUSE | USES_RESIDUAL | USES_DIRECTION},
-    {"uniform", USES_RESIDUAL | USES_DIRECTION},
-    {"attention", USES_FUSE},
-    {"contribution", USES_MEASURE},
+    unsigned traits;
+} method_traits[] = {
+    {"rollout", USES_FUSE | USES_RESIDUAL | USES_DIRECTION | GIVES_SHARES},
+    {"uniform", USES_RESIDUAL | USES_DIRECTION | GIVES_SHARES},
+    {"flow", USES_FUSE | USES_RESIDUAL | GIVES_SHARES},
+    {"attention", USES_FUSE | GIVES_SHARES},
+    {"contribution", USES_MEASURE | GIVES_SHARES},
+    {"random", GIVES_SHARES},
 };
 
-unsigned picture_uses(const picture *p) {
-    for (size_t i = 0; i < COUNT(method_uses); i++)
-        if (strcmp(method_uses[i].method, hw_attribution_method(p->a)) == 0) return method_uses[i].uses;
+unsigned picture_traits(const picture *p) {
+    for (size_t i = 0; i < COUNT(method_traits); i++)
+        if (strcmp(method_traits[i].method, hw_attribution_method(p->a)) == 0) return method_traits[i].traits;
     return 0;
 }
 
@@ -203,10 +205,10 @@ static void print_settings(const picture *p) {
     FILE *out = p->t->out;
     terminal_dim(p->t);
     fprintf(out, "row %s, ", hw_row_name(m->row));
-    if (picture_uses(p) & USES_FUSE) fprintf(out, "heads %s, ", hw_fuse_name(hw_run_fuse(p->run)));
-    if (picture_uses(p) & USES_RESIDUAL) fprintf(out, "residual %g, ", m->residual);
-    if (picture_uses(p) & USES_DIRECTION) fprintf(out, "direction %s, ", hw_direction_name(m->direction));
-    if (picture_uses(p) & USES_MEASURE) fprintf(out, "measure %s, ", hw_measure_name(m->measure));
+    if (picture_traits(p) & USES_FUSE) fprintf(out, "heads %s, ", hw_fuse_name(hw_run_fuse(p->run)));
+    if (picture_traits(p) & USES_RESIDUAL) fprintf(out, "residual %g, ", m->residual);
+    if (picture_traits(p) & USES_DIRECTION) fprintf(out, "direction %s, ", hw_direction_name(m->direction));
+    if (picture_traits(p) & USES_MEASURE) fprintf(out, "measure %s, ", hw_measure_name(m->measure));
     print_layers(p);
     if (m->columns != HW_COLUMNS_PROMPT) fprintf(out, ", columns %s", hw_columns_name(m->columns));
     terminal_plain(p->t);

@@ -139,10 +139,10 @@ const char *terminal_block(double level) {
     return blocks[step < 0 ? 0 : step > top ? top : step];
 }
 
-void terminal_bar(FILE *out, double level, int width) {
+int terminal_bar(FILE *out, double level, int width) {
     int eighths = (int)(strength(level) * width * 8 + 0.5);
     int full = level < 0 ? (eighths + 4) / 8 : eighths / 8, part = level < 0 ? 0 : eighths % 8;
     for (int i = 0; i < full; i++) fputs(level < 0 ? "-" : terminal_block(1), out);
     fputs(bar_ends[part], out);
-    for (int i = full + (part > 0); i < width; i++) putc(' ', out);
+    return full + (part > 0);
 }

@@ -100,12 +100,13 @@ static void print_entry(const picture *p, const layout *fit, size_t column) {
     double value = hw_view_scores(p->view)[column];
     fprintf(out, "%*s%*zu: %s%*s", GAP, "", fit->index, column, name.utf8, fit->label - name.width + GAP, "");
     print_value(out, value, p->scale);
+    int drawn = 0;
     if (fit->bar) {
         fprintf(out, "%*s", GAP, "");
-        terminal_bar(out, value / p->scale, fit->bar);
+        drawn = terminal_bar(out, value / p->scale, fit->bar);
     }
     if (fit->cells) {
-        fprintf(out, "%*s", GAP, "");
+        fprintf(out, "%*s", fit->bar - drawn + GAP, "");
         print_profile(p, column, fit->cells);
     }
     putc('\n', out);

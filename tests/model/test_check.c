@@ -1,0 +1,164 @@
+/*
+ * test_check.c - running a real model again: passes agree with the run itself and with each other, and on facts in random
+ * order the check tells an explanation that finds the fact from one that does not.
+ */
+#include "fixture.h"
+
+#include "masks.h"
+#include "random.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const models[] = {"SmolLM2-135M-Instruct.Q4_1.gguf", "gemma-3-270m-q4_k_m.gguf"};
+enum { N_MODELS = 2, N_FACTS = 8, N_PROMPTS = 4, N_ABLATIONS = 24 };
+
+static hw_model *open_model(const char *name) {
+    hw_error err;
+    hw_model *model;
+    if (hw_model_open(&model, model_path(name), NULL, &err) != HW_OK) fail_msg("%s", err.msg);
+    return model;
+}
+
+static hw_trace *run_model(hw_model *model, const char *prompt, const char *completion) {
+    hw_error err;
+    hw_trace *trace;
+    hw_run_params params = hw_run_params_default();
+    hw_method_params method = hw_method_params_default();
+    params.prompt = prompt;
+    params.prompt_bytes = strlen(prompt);
+    params.completion = completion;
+    params.completion_bytes = strlen(completion);
+    params.signals = hw_method_signals("contribution", &method);
+    if (hw_trace_capture(&trace, model, &params, &err) != HW_OK) fail_msg("%s", err.msg);
+    return trace;
+}
+
+/* ------------------------------------------------------------------ passes */
+
+/* How far passes of other batch sizes may differ, in nats: quantised products round activations differently. */
+static const double PASS_BOUND = 0.05;
+
+static void passes_agree_with_the_run_and_each_other(void **state) {
+    (void)state;
+    for (size_t i = 0; i < N_MODELS; i++) {
+        hw_model *model = open_model(models[i]);
+        hw_trace *trace = run_model(model, "The river rises in the hills. The town lies by the sea. The bridge is old.",
+                                    " The town has a small harbour and a market.");
+        const hw_run *run = hw_trace_run(trace);
+        size_t m = hw_run_n_prompt(run), n = hw_run_n_completion(run);
+        hw__rerun *rerun;
+        assert_int_equal(hw__rerun_new(&rerun, model, run, NULL, NULL, NULL), HW_OK);
+        bool *keep = hw__alloc(m, 1);
+        double *first = hw__alloc(n, sizeof *first), *again = hw__alloc(n, sizeof *again), worst_run = 0, worst_again = 0;
+        memset(keep, true, m);
+        assert_int_equal(hw__rerun_score(rerun, keep, first, NULL), HW_OK);
+        for (size_t t = 0; t < n; t++) worst_run = fmax(worst_run, fabs(first[t] - hw_run_token(run, m + t).logprob));
+        for (uint64_t seed = 1; seed < 6; seed++) { /* by way of another text, and by a sequence of its own */
+            uint64_t dice = seed;
+            hw__rerun *fresh;
+            for (size_t t = 0; t < m; t++) keep[t] = hw__random_bits(&dice) >> 63;
+            keep[m / 2] = true;
+            assert_int_equal(hw__rerun_score(rerun, keep, first, NULL), HW_OK);
+            assert_int_equal(hw__rerun_new(&fresh, model, run, NULL, NULL, NULL), HW_OK);
+            assert_int_equal(hw__rerun_score(fresh, keep, again, NULL), HW_OK);
+            hw__rerun_free(fresh);
+            for (size_t t = 0; t < n; t++) worst_again = fmax(worst_again, fabs(first[t] - again[t]));
+            hw__rerun_free(rerun); /* the fresh one took the engine's sequence */
+            assert_int_equal(hw__rerun_new(&rerun, model, run, NULL, NULL, NULL), HW_OK);
+            memset(keep, true, m);
+            assert_int_equal(hw__rerun_score(rerun, keep, first, NULL), HW_OK);
+        }
+        print_message("%s: passes differ from the run by at most %.2g nats, from each other by %.2g\n", models[i], worst_run, worst_again);
+        assert_true(worst_run <= PASS_BOUND && worst_again <= PASS_BOUND);
+        free(keep);
+        free(first);
+        free(again);
+        hw__rerun_free(rerun);
+        hw_trace_free(trace);
+        hw_model_close(model);
+    }
+}
+
+/* ------------------------------------------------------------------ facts in random order */
+
+static const char *const people[N_FACTS] = {"Anna", "Boris", "Clara", "David", "Elena", "Frank", "Greta", "Henry"};
+static const char *const towns[N_FACTS] = {"Paris", "London", "Rome", "Berlin", "Madrid", "Vienna", "Oslo", "Dublin"};
+
+/* "Greta lives in Oslo. ... Question: Where does Clara live? Answer: Clara lives in"; returns whom it asks about. */
+static size_t write_prompt(char *out, size_t room, uint64_t seed) {
+    size_t order[N_FACTS], at = 0, shift = hw__random_bits(&seed) % N_FACTS;
+    for (size_t i = 0; i < N_FACTS; i++) order[i] = i;
+    for (size_t i = N_FACTS - 1; i > 0; i--) {
+        size_t j = hw__random_bits(&seed) % (i + 1), held = order[i];
+        order[i] = order[j];
+        order[j] = held;
+    }
+    for (size_t i = 0; i < N_FACTS; i++)
+        at += (size_t)snprintf(out + at, room - at, "%s lives in %s. ", people[order[i]], towns[(order[i] + shift) % N_FACTS]);
+    size_t asked = order[hw__random_bits(&seed) % N_FACTS];
+    snprintf(out + at, room - at, "Question: Where does %s live? Answer: %s lives in", people[asked], people[asked]);
+    return (asked + shift) % N_FACTS;
+}
+
+static hw_check *check_prompt(hw_model *model, uint64_t seed) {
+    char prompt[1024], completion[32];
+    hw_error err;
+    snprintf(completion, sizeof completion, " %s", towns[write_prompt(prompt, sizeof prompt, seed)]);
+    hw_trace *trace = run_model(model, prompt, completion);
+    hw_segments *segments;
+    if (hw_segments_new(&segments, hw_trace_run(trace), HW_SIDE_PROMPT, "sentence", &err) != HW_OK) fail_msg("%s", err.msg);
+    hw_method_params params = hw_method_params_default();
+    size_t n;
+    params.groups = hw_segments_groups(segments, &n);
+    params.n_groups = hw_segments_count(segments);
+    hw_attribution *a;
+    if (hw_explain(&a, trace, "contribution", &params, &err) != HW_OK) fail_msg("%s", err.msg);
+    hw_check_params how = hw_check_params_default();
+    how.n_ablations = N_ABLATIONS;
+    how.seed = seed;
+    hw_check *c;
+    if (hw_check_new(&c, model, trace, segments, (const hw_attribution *const *)&a, 1, &how, &err) != HW_OK) fail_msg("%s", err.msg);
+    print_message("%s (%zu passes)\n", hw_check_verdict(c), hw_check_n_passes(c));
+    hw_attribution_free(a);
+    hw_segments_free(segments);
+    hw_trace_free(trace);
+    return c;
+}
+
+static const hw_check_row *row_of(const hw_check *c, const char *method) {
+    for (size_t i = 0; i < hw_check_count(c); i++)
+        if (strcmp(hw_check_at(c, i)->method, method) == 0) return hw_check_at(c, i);
+    fail_msg("no row for %s", method);
+    return NULL;
+}
+
+/* Sums over a few prompts: one prompt proves nothing, and a random order may hit. */
+static void contribution_finds_what_random_does_not(void **state) {
+    (void)state;
+    static const char *const methods[] = {"contribution", "random", "leave-one-out"};
+    hw_model *model = open_model(models[0]);
+    double drop[3] = {0}, lds[3] = {0};
+    for (uint64_t seed = 1; seed <= N_PROMPTS; seed++) {
+        hw_check *c = check_prompt(model, seed);
+        for (size_t i = 0; i < 3; i++) drop[i] += row_of(c, methods[i])->drop[0] / N_PROMPTS;
+        for (size_t i = 0; i < 3; i++) lds[i] += row_of(c, methods[i])->lds / N_PROMPTS;
+        assert_int_equal(hw_check_at(c, 0)->n_passes, 0);
+        hw_check_free(c);
+    }
+    for (size_t i = 0; i < 3; i++) print_message("%-14s drop@1 %5.2f nats  LDS %.2f\n", methods[i], drop[i], lds[i]);
+    assert_true(drop[0] > drop[1] + 1);
+    assert_true(drop[0] > 0.75 * drop[2]);
+    assert_true(lds[0] > lds[1]);
+    hw_model_close(model);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(passes_agree_with_the_run_and_each_other),
+        cmocka_unit_test(contribution_finds_what_random_does_not),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
