@@ -278,7 +278,7 @@ HW_API size_t hw_segmenter_count(void);
 HW_API const hw_segmenter_info *hw_segmenter_at(size_t i);
 
 /* Cuts the prompt (or the completion) of a run by a segmenter's name, or by an ICU regular expression written /RE/ whose
- * matches end segments. Tokens go whole into the segment that holds their first byte (a word's tokens stay together); special
+ * matches end segments. Tokens go whole into the segment that holds their first byte that is no space (a word's tokens stay together); special
  * and template tokens belong to none. Errors: ARGUMENT (unknown name: lists them; a bad expression: where). */
 HW_API hw_err hw_segments_new(hw_segments **out, const hw_run *run, hw_side side, const char *by, hw_error *err);
 /* The caller's spans, which must rise, not overlap and lie inside the text; tokens outside all spans belong to none. */
@@ -293,6 +293,17 @@ HW_API const int32_t *hw_segments_groups(const hw_segments *segments, size_t *n)
 
 /* ------------------------------------------------------------------ methods */
 
+/* Settings of hw_method_params that a method heeds beside row, columns and groups, and what its numbers are. */
+enum {
+    HW_USES_FUSE = 1,       /* how heads were fused */
+    HW_USES_RESIDUAL = 2,   /* residual */
+    HW_USES_DIRECTION = 4,  /* direction: it composes layers */
+    HW_USES_MEASURE = 8,    /* measure */
+    HW_USES_SEED = 16,      /* seed */
+    HW_USES_MODEL = 32,     /* model: it runs it again, without parts of the prompt */
+    HW_GIVES_SHARES = 64,   /* a row with what is outside sums to 1 (signed for projection); else nats */
+};
+
 /* One row of the method table. */
 typedef struct hw_method_info {
     const char *name;
@@ -301,11 +312,14 @@ typedef struct hw_method_info {
     const char *cost;
     const char *reference; /* paper and section */
     const char *blind;     /* what it does not show */
+    uint32_t traits;       /* HW_USES_* and HW_GIVES_*, or-ed */
 } hw_method_info;
 
 HW_API size_t hw_method_count(void);
 HW_API const hw_method_info *hw_method_at(size_t i);
 HW_API const hw_method_info *hw_method_find(const char *name); /* NULL if there is none */
+/* "" if a model can give what the method needs, else why not. Borrowed from `model`. */
+HW_API const char *hw_method_problem(const hw_method_info *method, const hw_model_info *model);
 
 typedef struct hw_method_params {
     size_t size;
@@ -454,6 +468,8 @@ typedef struct hw_filter_info {
 
 HW_API size_t hw_filter_count(void);
 HW_API const hw_filter_info *hw_filter_at(size_t i);
+/* Whether a list of filters (hw_view_params.hide) can be read; the error says what is accepted. */
+HW_API hw_err hw_filter_check(const char *list, hw_error *err);
 
 typedef struct hw_view hw_view;
 

@@ -63,6 +63,7 @@ const hw__method hw__method_contribution = {
             .cost = "no extra pass; about one query-key product a layer and completion token",
             .reference = "Kobayashi et al. 2020, arXiv 2004.10102; Ferrando et al. 2022, arXiv 2203.04212",
             .blind = "what MLPs do with it, information carried over several layers, which token was chosen",
+            .traits = HW_USES_MEASURE | HW_GIVES_SHARES,
         },
     .layered = true,
     .signals = contribution_signals,

@@ -327,3 +327,5 @@ hw_err hw__filter_tokens(bool *named, size_t n, const hw_run *run, const char *l
     }
     return HW_OK;
 }
+
+hw_err hw_filter_check(const char *list, hw_error *err) { return hw__filter_tokens(NULL, 0, NULL, list, err); }

@@ -99,6 +99,7 @@ const hw__method hw__method_flow = {
             .cost = "no extra pass; a maximum-flow problem for each row, layer and token: small inputs only",
             .reference = "Abnar & Zuidema 2020, arXiv 2005.00928, section 4",
             .blind = "what attention carries (values), MLPs, which token was chosen",
+            .traits = HW_USES_FUSE | HW_USES_RESIDUAL | HW_GIVES_SHARES,
         },
     .layered = true,
     .run = run,

@@ -1,5 +1,5 @@
 /*
- * matrix.h - dense products, by the system's BLAS. Row-major, no aliasing; sums are taken in float by BLAS.
+ * matrix.h - dense products, by the system's BLAS. Row-major, no aliasing; sums have the type of the elements.
  */
 #ifndef HW_MATRIX_H
 #define HW_MATRIX_H
@@ -11,5 +11,8 @@ void hw__matmul(float *c, const float *a, const float *b, size_t m, size_t k, si
 
 /* c [m, n] = a [m, k] b [n, k] transposed */
 void hw__matmul_bt(float *c, const float *a, const float *b, size_t m, size_t k, size_t n);
+
+/* c [m, n] = a [m, k] b [k, n]; b and c have `stride` elements from row to row. */
+void hw__matmul_double(double *c, const double *a, const double *b, size_t m, size_t k, size_t n, size_t stride);
 
 #endif

@@ -51,6 +51,13 @@ uint32_t hw_method_signals(const char *name, const hw_method_params *params) {
     return method && method->signals ? method->signals(params ? params : &defaults) : 0;
 }
 
+const char *hw_method_problem(const hw_method_info *method, const hw_model_info *model) {
+    if (model->problem[0]) return model->problem;
+    uint32_t signals = hw_method_signals(method->name, NULL);
+    if (signals && model->values_problem[0]) return model->values_problem;
+    return signals & 1u << HW_SIGNAL_LOGIT ? model->readout_problem : "";
+}
+
 static hw_err check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p, hw_error *err) {
     uint32_t needed = method->signals ? method->signals(p) : 0;
     for (int i = 0; i < HW_N_SIGNALS; i++)

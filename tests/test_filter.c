@@ -19,8 +19,8 @@ static void assert_hides(hw_run *run, const char *list, const int *want) {
     for (int t = 0; t < N_WORDS; t++) {
         bool expected = *want == t;
         want += expected;
-        if (hidden[t] != expected) fail_msg("filter \"%s\": token %d \"%s\" is %s", list, t, words[t],
-            hidden[t] ? "hidden" : "shown");
+        if (hidden[t] == expected) continue;
+        fail_msg("filter \"%s\": token %d \"%s\" is %s", list, t, words[t], hidden[t] ? "hidden" : "shown");
     }
 }
 
@@ -36,8 +36,8 @@ static void filters_hide_what_they_name(void **state) {
     assert_hides(run, "special", (int[]){9, -1});
     assert_hides(run, "template", (int[]){0, 2, -1});
     assert_hides(run, "first,special", (int[]){0, 9, -1});
-    assert_hides(run, "whitespace,punctuation", (int[]){1, 2, 3, 4, 7, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 26, 27,
-                 -1});
+    assert_hides(run, "whitespace,punctuation",
+                 (int[]){1, 2, 3, 4, 7, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 26, 27, -1});
     assert_hides(run, "", (int[]){-1});
     assert_hides(run, NULL, (int[]){-1});
     hw__run_release(run);
@@ -62,7 +62,8 @@ static void unknown_filter_lists_those_there_are(void **state) {
         hw_error err = {0};
         hw_err rc = hw__filter_tokens(hidden, N_WORDS, run, lists[i], &err);
         assert_error(&err, rc, HW_ERR_ARGUMENT,
-                     "there are note, first, punctuation, whitespace, special, template, stopwords, and \"TEXT\" and /REGEX/");
+                     "there are note, first, punctuation, whitespace, special, template, stopwords, and \"TEXT\" and "
+                     "/REGEX/");
         assert_int_equal(hw__filter_tokens(hidden, N_WORDS, run, lists[i], NULL), HW_ERR_ARGUMENT);
     }
     hw__run_release(run);
@@ -95,8 +96,7 @@ static void regular_expressions_search_the_token(void **state) {
     hw_run *run = make_run(1, words, N_WORDS, NULL, 0);
     assert_hides(run, "/^ ?is$/", (int[]){5, 6, -1});
     assert_hides(run, "/is/", (int[]){5, 6, 11, -1});
-    assert_hides(run, "/(?i)^and/,/^.{1,1}[.]$/", (int[]){8, 10, 25,
-                 -1}); /* a comma between slashes separates nothing */
+    assert_hides(run, "/(?i)^and/,/^.{1,1}[.]$/", (int[]){8, 10, 25, -1}); /* its comma separates nothing */
     assert_hides(run, "/^\\s+$/", (int[]){4, 14, 15, 16, 17, 18, 27, -1});
     assert_hides(run, "/\\p{Sc}/", (int[]){20, 21, -1});
     assert_hides(run, "/\xEF\xBF\xBD/", (int[]){23, -1}); /* half a character reads as U+FFFD */

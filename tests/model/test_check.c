@@ -12,7 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const models[] = {"SmolLM2-135M-Instruct.Q4_1.gguf", "gemma-3-270m-q4_k_m.gguf"};
+/* How far apart, in nats, the same text in different batches may be: libllama takes other kernels for a few rows than for
+ * many, which on Q4_K files round activations differently (0.13 was seen, without any rewinding); on Q4_1 they agree. */
+static const struct {
+    const char *name;
+    double bound;
+} models[] = {{"SmolLM2-135M-Instruct.Q4_1.gguf", 1e-5}, {"gemma-3-270m-q4_k_m.gguf", 0.4}};
 enum { N_MODELS = 2, N_FACTS = 8, N_PROMPTS = 4, N_ABLATIONS = 24 };
 
 static hw_model *open_model(const char *name) {
@@ -38,13 +43,10 @@ static hw_trace *run_model(hw_model *model, const char *prompt, const char *comp
 
 /* ------------------------------------------------------------------ passes */
 
-/* How far passes of other batch sizes may differ, in nats: quantised products round activations differently. */
-static const double PASS_BOUND = 0.05;
-
 static void passes_agree_with_the_run_and_each_other(void **state) {
     (void)state;
     for (size_t i = 0; i < N_MODELS; i++) {
-        hw_model *model = open_model(models[i]);
+        hw_model *model = open_model(models[i].name);
         hw_trace *trace = run_model(model, "The river rises in the hills. The town lies by the sea. The bridge is old.",
                                     " The town has a small harbour and a market.");
         const hw_run *run = hw_trace_run(trace);
@@ -71,8 +73,8 @@ static void passes_agree_with_the_run_and_each_other(void **state) {
             memset(keep, true, m);
             assert_int_equal(hw__rerun_score(rerun, keep, first, NULL), HW_OK);
         }
-        print_message("%s: passes differ from the run by at most %.2g nats, from each other by %.2g\n", models[i], worst_run, worst_again);
-        assert_true(worst_run <= PASS_BOUND && worst_again <= PASS_BOUND);
+        print_message("%s: passes differ from the run by at most %.2g nats, from each other by %.2g\n", models[i].name, worst_run, worst_again);
+        assert_true(worst_run <= models[i].bound && worst_again <= models[i].bound);
         free(keep);
         free(first);
         free(again);
@@ -139,7 +141,7 @@ static const hw_check_row *row_of(const hw_check *c, const char *method) {
 static void contribution_finds_what_random_does_not(void **state) {
     (void)state;
     static const char *const methods[] = {"contribution", "random", "leave-one-out"};
-    hw_model *model = open_model(models[0]);
+    hw_model *model = open_model(models[0].name);
     double drop[3] = {0}, lds[3] = {0};
     for (uint64_t seed = 1; seed <= N_PROMPTS; seed++) {
         hw_check *c = check_prompt(model, seed);

@@ -71,8 +71,9 @@ static void put_probe(const hw_model_info *m) {
                  m->host_rows ? "read in place" : "copied from the device");
     }
     for (size_t i = 0; i < hw_method_count(); i++) {
+        const char *problem = hw_method_problem(hw_method_at(i), m);
         put_label(i ? "" : "methods");
-        printf("%s: %s\n", hw_method_at(i)->name, *m->problem ? "no" : "yes");
+        printf("%s: %s%s\n", hw_method_at(i)->name, *problem ? "no: " : "yes", problem);
     }
 }
 

@@ -23,7 +23,7 @@ static const struct diagnostic {
 };
 enum { LABEL_WIDTH = 27 };
 
-static bool is_composed(const picture *p) { return picture_traits(p) & USES_DIRECTION; }
+static bool is_composed(const picture *p) { return picture_traits(p) & HW_USES_DIRECTION; }
 static bool is_layered(const picture *p) { return hw_attribution_n_layers(p->a) > 1; }
 
 static void print_number(FILE *out, const struct diagnostic *d, double v) {
@@ -104,7 +104,7 @@ static void print_selection(const picture *p, const options *o) {
 }
 
 void diagnose_print(const picture *p, const options *o) {
-    bool shares = picture_traits(p) & GIVES_SHARES;
+    bool shares = picture_traits(p) & HW_GIVES_SHARES;
     size_t n = hw_attribution_n_rows(p->a);
     print_selection(p, o);
     putc('\n', p->t->out);

@@ -17,23 +17,19 @@ static const char *method_name(size_t i, unsigned ctx) {
     return hw_method_at(i)->name;
 }
 
-static const char *filter_name(size_t i, unsigned ctx) {
-    (void)ctx;
-    return hw_filter_at(i)->name;
-}
-
 /* "no such method; did you mean rollout? There are: ..." */
-static int refuse_name(const job *j, const char *option, const char *name, text_list list, size_t n) {
+static int refuse_method(const job *j, const char *name) {
     char names[600] = "";
+    size_t n = hw_method_count();
     for (size_t i = 0, at = 0; i < n && at < sizeof names; i++)
-        at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "", list(i, 0));
-    const char *near = text_nearest(name, list, 0, n);
-    return misuse(j->command, "%s \"%s\": there is none of that name%s%s%s; there are %s", option, name,
+        at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "", hw_method_at(i)->name);
+    const char *near = text_nearest(name, method_name, 0, n);
+    return misuse(j->command, "--method \"%s\": there is none of that name%s%s%s; there are %s", name,
                   near ? ", did you mean " : "", near ? near : "", near ? "?" : "", names);
 }
 
 static int add_method(job *j, const char *name) {
-    if (!hw_method_find(name)) return refuse_name(j, "--method", name, method_name, hw_method_count());
+    if (!hw_method_find(name)) return refuse_method(j, name);
     for (size_t i = 0; i < j->n_methods; i++)
         if (strcmp(j->methods[i], name) == 0) return misuse(j->command, "--method names %s twice", name);
     if (j->n_methods == MOST_METHODS) return misuse(j->command, "--method takes at most %d methods", MOST_METHODS);
@@ -59,25 +55,10 @@ static int read_methods(job *j) {
     return status;
 }
 
-static bool is_filter(const char *name) {
-    for (size_t i = 0; i < hw_filter_count(); i++)
-        if (strcmp(hw_filter_at(i)->name, name) == 0) return true;
-    return false;
-}
-
-/* Finds misspelt names before any work is done; what has quotes, patterns or languages in it the library reads. */
+/* Before any work is done. */
 static int check_filters(const job *j, const char *option, const char *list) {
-    if (!list || list[strspn(list, "abcdefghijklmnopqrstuvwxyz,")]) return STATUS_DONE;
-    char *names = copy_text(list);
-    if (!names) return fail("no memory for the list of filters");
-    int status = STATUS_DONE;
-    for (char *name = names, *next; name && status == STATUS_DONE; name = next) {
-        next = strchr(name, ',');
-        if (next) *next++ = 0;
-        if (!is_filter(name)) status = refuse_name(j, option, name, filter_name, hw_filter_count());
-    }
-    free(names);
-    return status;
+    hw_error err;
+    return hw_filter_check(list, &err) == HW_OK ? STATUS_DONE : misuse(j->command, "%s: %s", option, err.msg);
 }
 
 /* ------------------------------------------------------------------ the job */

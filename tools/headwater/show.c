@@ -181,23 +181,9 @@ static void print_layers(const picture *p) {
     }
 }
 
-/* Which settings change what a method computes, and whether its values are shares of 1. */
-static const struct {
-    const char *method;
-    unsigned traits;
-} method_traits[] = {
-    {"rollout", USES_FUSE | USES_RESIDUAL | USES_DIRECTION | GIVES_SHARES},
-    {"uniform", USES_RESIDUAL | USES_DIRECTION | GIVES_SHARES},
-    {"flow", USES_FUSE | USES_RESIDUAL | GIVES_SHARES},
-    {"attention", USES_FUSE | GIVES_SHARES},
-    {"contribution", USES_MEASURE | GIVES_SHARES},
-    {"random", GIVES_SHARES},
-};
-
 unsigned picture_traits(const picture *p) {
-    for (size_t i = 0; i < COUNT(method_traits); i++)
-        if (strcmp(method_traits[i].method, hw_attribution_method(p->a)) == 0) return method_traits[i].traits;
-    return 0;
+    const hw_method_info *info = hw_method_find(hw_attribution_method(p->a));
+    return info ? info->traits : 0;
 }
 
 static void print_settings(const picture *p) {
@@ -205,10 +191,10 @@ static void print_settings(const picture *p) {
     FILE *out = p->t->out;
     terminal_dim(p->t);
     fprintf(out, "row %s, ", hw_row_name(m->row));
-    if (picture_traits(p) & USES_FUSE) fprintf(out, "heads %s, ", hw_fuse_name(hw_run_fuse(p->run)));
-    if (picture_traits(p) & USES_RESIDUAL) fprintf(out, "residual %g, ", m->residual);
-    if (picture_traits(p) & USES_DIRECTION) fprintf(out, "direction %s, ", hw_direction_name(m->direction));
-    if (picture_traits(p) & USES_MEASURE) fprintf(out, "measure %s, ", hw_measure_name(m->measure));
+    if (picture_traits(p) & HW_USES_FUSE) fprintf(out, "heads %s, ", hw_fuse_name(hw_run_fuse(p->run)));
+    if (picture_traits(p) & HW_USES_RESIDUAL) fprintf(out, "residual %g, ", m->residual);
+    if (picture_traits(p) & HW_USES_DIRECTION) fprintf(out, "direction %s, ", hw_direction_name(m->direction));
+    if (picture_traits(p) & HW_USES_MEASURE) fprintf(out, "measure %s, ", hw_measure_name(m->measure));
     print_layers(p);
     if (m->columns != HW_COLUMNS_PROMPT) fprintf(out, ", columns %s", hw_columns_name(m->columns));
     terminal_plain(p->t);

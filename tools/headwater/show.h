@@ -34,8 +34,7 @@ bool picture_column(const picture *p, size_t token, size_t *column);
 /* How many of the run's tokens M has columns for. */
 size_t picture_n_tokens(const picture *p);
 
-/* What is particular to the method; bits. */
-enum { USES_FUSE = 1, USES_RESIDUAL = 2, USES_DIRECTION = 4, USES_MEASURE = 8, GIVES_SHARES = 16 };
+/* What is particular to the method: hw_method_info.traits. */
 unsigned picture_traits(const picture *p);
 
 /* shade.c; false: no memory */
