@@ -3,8 +3,8 @@
  *
  *     given attributions, baselines -> scores of segments -> masks -> passes of the model -> figures -> verdict
  *
- * Every figure of every method is read from one set of masks, each run once. Random masks come from a stream of their own,
- * so that an ablation with the same seed is not judged on what it was fitted to.
+ * Every figure of every method is read from one set of masks, each run once. Random masks come from a stream of their
+ * own, so that an ablation with the same seed is not judged on what it was fitted to.
  */
 #include "error.h"
 #include "masks.h"
@@ -41,7 +41,8 @@ typedef struct subject {
     size_t n_passes;
     double *scores; /* [n_segments] */
     size_t *order;  /* [n_segments] by falling score */
-    size_t drop[N_DROPS], without[N_SHARES], only[N_SHARES]; /* masks, or NO_MASK */
+    /* Masks, or NO_MASK. */
+    size_t drop[N_DROPS], without[N_SHARES], only[N_SHARES];
 } subject;
 
 typedef struct work {
@@ -59,7 +60,9 @@ typedef struct work {
     bool *keep;           /* [n_segments] scratch */
 } work;
 
-hw_check_params hw_check_params_default(void) { return (hw_check_params){.size = sizeof(hw_check_params), .n_ablations = 64}; }
+hw_check_params hw_check_params_default(void) {
+    return (hw_check_params){.size = sizeof(hw_check_params), .n_ablations = 64};
+}
 
 /* ------------------------------------------------------------------ what is asked */
 
@@ -73,14 +76,18 @@ static bool same_run(const hw_run *a, const hw_run *b) {
 
 static hw_err check_attribution(const work *w, const hw_attribution *a, size_t i, hw_error *err) {
     if (!same_run(a->run, w->trace->run))
-        return hw__fail(err, HW_ERR_ARGUMENT, "attribution %zu (%s) explains another run than the trace's", i, a->method);
+        return hw__fail(err, HW_ERR_ARGUMENT, "attribution %zu (%s) explains another run than the trace's", i,
+                        a->method);
     if (a->n_columns != w->n_segments)
-        return hw__fail(err, HW_ERR_ARGUMENT, "attribution %zu (%s) has %zu columns and there are %zu segments: explain with the segments as groups", i,
-                        a->method, a->n_columns, w->n_segments);
+        return hw__fail(
+            err, HW_ERR_ARGUMENT,
+            "attribution %zu (%s) has %zu columns and there are %zu segments: explain with the segments as groups", i,
+            a->method, a->n_columns, w->n_segments);
     return HW_OK;
 }
 
-static hw_err check_request(work *w, const hw_segments *segments, const hw_attribution *const *list, size_t n, hw_error *err) {
+static hw_err check_request(work *w, const hw_segments *segments, const hw_attribution *const *list, size_t n,
+                            hw_error *err) {
     const hw_run *run = w->trace->run;
     size_t n_groups, n_rows = hw_run_n_completion(run);
     w->groups = hw_segments_groups(segments, &n_groups);
@@ -88,14 +95,19 @@ static hw_err check_request(work *w, const hw_segments *segments, const hw_attri
     w->row_begin = w->p->row_begin;
     w->row_end = w->p->row_begin == 0 && w->p->row_end == 0 ? n_rows : w->p->row_end;
     if (n_groups != run->n_prompt)
-        return hw__fail(err, HW_ERR_ARGUMENT, "the segments are of %zu tokens, the prompt has %zu: segments of this run's prompt are judged", n_groups,
-                        run->n_prompt);
+        return hw__fail(err, HW_ERR_ARGUMENT,
+                        "the segments are of %zu tokens, the prompt has %zu: segments of this run's prompt are judged",
+                        n_groups, run->n_prompt);
     if (w->n_segments < 2)
-        return hw__fail(err, HW_ERR_ARGUMENT, "%zu segment: with fewer than 2 there is nothing to rank (cut the prompt into smaller ones)", w->n_segments);
+        return hw__fail(err, HW_ERR_ARGUMENT,
+                        "%zu segment: with fewer than 2 there is nothing to rank (cut the prompt into smaller ones)",
+                        w->n_segments);
     if (n_rows > 0 && (w->row_begin >= w->row_end || w->row_end > n_rows))
-        return hw__fail(err, HW_ERR_ARGUMENT, "completion tokens %zu..%zu asked, there are 0..%zu", w->row_begin, w->row_end, n_rows);
+        return hw__fail(err, HW_ERR_ARGUMENT, "completion tokens %zu..%zu asked, there are 0..%zu", w->row_begin,
+                        w->row_end, n_rows);
     if (w->p->n_ablations > MOST_ABLATIONS)
-        return hw__fail(err, HW_ERR_ARGUMENT, "%zu ablations: at most %d are accepted", w->p->n_ablations, MOST_ABLATIONS);
+        return hw__fail(err, HW_ERR_ARGUMENT, "%zu ablations: at most %d are accepted", w->p->n_ablations,
+                        MOST_ABLATIONS);
     hw_err rc = HW_OK;
     for (size_t i = 0; i < n && rc == HW_OK; i++) rc = check_attribution(w, list[i], i, err);
     return rc;
@@ -109,7 +121,8 @@ static hw_err add_subject(work *w, const char *name, size_t n_passes, hw_error *
     s->scores = hw__alloc(w->n_segments, sizeof *s->scores);
     s->order = hw__alloc(w->n_segments, sizeof *s->order);
     w->n_subjects++;
-    return s->scores && s->order ? HW_OK : hw__fail_memory(err, "scores of segments", w->n_segments, 2 * sizeof *s->scores);
+    return s->scores && s->order ? HW_OK
+                                 : hw__fail_memory(err, "scores of segments", w->n_segments, 2 * sizeof *s->scores);
 }
 
 /* A segment's score: the mean over the judged rows and all layers, with its sign. */
@@ -155,13 +168,16 @@ static double logprob_of(const work *w, size_t mask) {
     return sum;
 }
 
-static double fall(const work *w, size_t mask) { return mask == NO_MASK ? NAN : logprob_of(w, w->whole) - logprob_of(w, mask); }
+static double fall(const work *w, size_t mask) {
+    return mask == NO_MASK ? NAN : logprob_of(w, w->whole) - logprob_of(w, mask);
+}
 
 /* Leave-one-out from masks that are scored by now. */
 static hw_err add_leave_one_out(work *w, hw_error *err) {
     hw_err rc = add_subject(w, leave_one_out, hw__masks_n_movable(w->masks), err);
     double *scores = w->subjects[w->n_subjects - 1].scores;
-    for (size_t k = 0; k < w->n_segments && rc == HW_OK; k++) scores[k] = fall(w, w->alone[k]) / (double)(w->row_end - w->row_begin);
+    for (size_t k = 0; k < w->n_segments && rc == HW_OK; k++)
+        scores[k] = fall(w, w->alone[k]) / (double)(w->row_end - w->row_begin);
     return rc;
 }
 
@@ -216,12 +232,15 @@ static hw_err plan_subject(work *w, subject *s, hw_error *err) {
 
 static hw_err plan_common(work *w, bool alone, hw_error *err) {
     if (hw__masks_n_movable(w->masks) < 2)
-        return hw__fail(err, HW_ERR_ARGUMENT, "%zu of %zu segments hold tokens that can be left out, at least 2 are needed",
+        return hw__fail(err, HW_ERR_ARGUMENT,
+                        "%zu of %zu segments hold tokens that can be left out, at least 2 are needed",
                         hw__masks_n_movable(w->masks), w->n_segments);
     uint64_t stream = w->p->seed ^ MASK_STREAM;
     for (size_t k = 0; k < w->n_segments; k++) w->keep[k] = true;
-    hw_err rc = alone ? hw__masks_add_without_each(w->masks, &w->whole, w->alone, err) : hw__masks_add(w->masks, &w->whole, w->keep, err);
-    for (size_t i = 0; i < w->p->n_ablations && rc == HW_OK; i++) rc = hw__masks_add_random(w->masks, &w->random[i], &stream, err);
+    hw_err rc = alone ? hw__masks_add_without_each(w->masks, &w->whole, w->alone, err)
+                      : hw__masks_add(w->masks, &w->whole, w->keep, err);
+    for (size_t i = 0; i < w->p->n_ablations && rc == HW_OK; i++)
+        rc = hw__masks_add_random(w->masks, &w->random[i], &stream, err);
     return rc;
 }
 

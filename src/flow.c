@@ -1,9 +1,10 @@
 /*
  * flow.c - method `flow`: attention flow (Abnar & Zuidema 2020, arXiv 2005.00928, section 4).
  *
- * The layers are a network of pipes: node (l, t) is token t after layer l, (0, t) its embedding, and row q of Â_l gives the
- * capacities of the pipes from (l, q) down to each (l-1, k). What token k is worth to row q at layer l is the largest flow
- * from (l, q) to (0, k): one maximum-flow problem for each of them. Rows of M are then scaled to sum to 1.
+ * The layers are a network of pipes: node (l, t) is token t after layer l, (0, t) its embedding, and row q of Â_l
+ * gives the capacities of the pipes from (l, q) down to each (l-1, k). What token k is worth to row q at layer l is
+ * the largest flow from (l, q) to (0, k): one maximum-flow problem for each of them. Rows of M are then scaled to sum
+ * to 1.
  */
 #include "error.h"
 #include "maxflow.h"
@@ -17,13 +18,16 @@
 static const double MOST_WORK = 1e9;
 
 /* Tokens that row i can reach: those up to its own, or all. */
-static size_t reach(const hw_attribution *a, size_t i) { return a->run->causal ? hw__query_row(a, i) + 1 : a->run->n_tokens; }
+static size_t reach(const hw_attribution *a, size_t i) {
+    return a->run->causal ? hw__query_row(a, i) + 1 : a->run->n_tokens;
+}
 
 /* Pipes between two levels of n tokens. */
 static size_t n_between(size_t n, bool causal) { return causal ? n * (n + 1) / 2 : n * n; }
 
 /* The pipes of row q of layer l (0-based) from node `from` down to level l. w [n] is scratch: the row of Â. */
-static void add_row(hw__pipes *pipes, const hw_trace *trace, size_t l, size_t q, size_t from, size_t n, double residual, double *w) {
+static void add_row(hw__pipes *pipes, const hw_trace *trace, size_t l, size_t q, size_t from, size_t n, double residual,
+                    double *w) {
     size_t n_row;
     const float *attn = hw_trace_row(trace, l, q, &n_row);
     hw__rollout_weights(w, attn, n_row, q, residual);
@@ -31,9 +35,10 @@ static void add_row(hw__pipes *pipes, const hw_trace *trace, size_t l, size_t q,
         if (w[k] > 0) hw__pipes_add(pipes, from, l * n + k, w[k]);
 }
 
-/* of [n]: the largest flow from row q after layer depth - 1 to each token, scaled to sum to 1. Nodes: (l, t) at l n + t for
- * l < depth, then the source. */
-static hw_err flow_of_row(double *of, const hw_trace *trace, size_t q, size_t depth, size_t n, double residual, double *w, hw_error *err) {
+/* of [n]: the largest flow from row q after layer depth - 1 to each token, scaled to sum to 1. Nodes: (l, t) at l n +
+ * t for l < depth, then the source. */
+static hw_err flow_of_row(double *of, const hw_trace *trace, size_t q, size_t depth, size_t n, double residual,
+                          double *w, hw_error *err) {
     hw__pipes *pipes;
     size_t source = depth * n;
     hw_err rc = hw__pipes_new(&pipes, source + 1, (depth - 1) * n_between(n, trace->run->causal) + n, err);
@@ -63,7 +68,8 @@ static hw_err check_work(const hw_attribution *a, hw_error *err) {
     size_t most = 1;
     while ((double)a->n_rows * work_of(most + 1, a->n_layers, a->run->causal) <= MOST_WORK) most++;
     return hw__fail(err, HW_ERR_ARGUMENT,
-                    "flow over %zu tokens is too large: it is for small inputs, about %zu tokens where %zu rows and %zu layers are asked (rollout is "
+                    "flow over %zu tokens is too large: it is for small inputs, about %zu tokens where %zu rows and "
+                    "%zu layers are asked (rollout is "
                     "its fast relative)",
                     reach(a, a->n_rows - 1), most, a->n_rows, a->n_layers);
 }
@@ -73,7 +79,8 @@ static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_para
     a->params.direction = HW_DIRECTION_INPUT; /* a flow always ends at the embeddings */
     hw_err rc = check_work(a, err);
     if (rc != HW_OK) return rc;
-    double *of = hw__alloc(n_tokens, sizeof *of), *w = hw__alloc(n_tokens, sizeof *w), *sum = hw__alloc(a->n_columns, sizeof *sum);
+    double *of = hw__alloc(n_tokens, sizeof *of), *w = hw__alloc(n_tokens, sizeof *w),
+           *sum = hw__alloc(a->n_columns, sizeof *sum);
     rc = of && w && sum ? HW_OK : hw__fail_memory(err, "flow", n_tokens, 2 * sizeof *of);
     for (size_t i = 0; i < a->n_rows && rc == HW_OK; i++) {
         size_t q = hw__query_row(a, i), n = reach(a, i);

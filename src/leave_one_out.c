@@ -27,7 +27,8 @@ static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_para
     hw__rerun *rerun = NULL;
     hw__masks *masks = NULL;
     size_t *without = hw__alloc(a->n_columns, sizeof *without);
-    hw_err rc = without ? hw__rerun_method_begin(&rerun, &masks, a, p, err) : hw__fail_memory(err, "leave-one-out", a->n_columns, 8);
+    hw_err rc = without ? hw__rerun_method_begin(&rerun, &masks, a, p, err)
+                        : hw__fail_memory(err, "leave-one-out", a->n_columns, 8);
     if (rc == HW_OK) rc = fill(a, masks, p, without, err);
     hw__masks_free(masks);
     hw__rerun_free(rerun);

@@ -43,8 +43,10 @@ static void look_at_segments(hw__masks *s, bool *listed) {
 
 hw_err hw__masks_new(hw__masks **out, hw__rerun *rerun, const int32_t *groups, size_t n_segments, hw_error *err) {
     if (n_segments > HW__MOST_SEGMENTS)
-        return hw__fail(err, HW_ERR_ARGUMENT, "%zu segments to leave out, at most %d are accepted: cut the prompt into larger ones (--by sentence)",
-                        n_segments, HW__MOST_SEGMENTS);
+        return hw__fail(
+            err, HW_ERR_ARGUMENT,
+            "%zu segments to leave out, at most %d are accepted: cut the prompt into larger ones (--by sentence)",
+            n_segments, HW__MOST_SEGMENTS);
     hw__masks *s = hw__alloc(1, sizeof *s);
     bool *listed = hw__alloc(n_segments, sizeof *listed);
     hw_err rc = s && listed ? HW_OK : hw__fail_memory(err, "masks", n_segments, 1);
@@ -54,7 +56,8 @@ hw_err hw__masks_new(hw__masks **out, hw__rerun *rerun, const int32_t *groups, s
         s->movable = hw__alloc(n_segments, sizeof *s->movable);
         s->by_begin = hw__alloc(n_segments, sizeof *s->by_begin);
         s->tokens = hw__alloc(s->n_prompt, sizeof *s->tokens);
-        if (!s->movable || !s->by_begin || !s->tokens) rc = hw__fail_memory(err, "masks", s->n_prompt, sizeof *s->by_begin);
+        if (!s->movable || !s->by_begin || !s->tokens)
+            rc = hw__fail_memory(err, "masks", s->n_prompt, sizeof *s->by_begin);
     }
     if (rc == HW_OK) {
         look_at_segments(s, listed);
@@ -102,7 +105,8 @@ static hw_err reserve(hw__masks *s, hw_error *err) {
     if (logprob) s->logprob = logprob;
     bool *scored = hw__realloc(s->scored, room, sizeof *scored);
     if (scored) s->scored = scored;
-    if (!keep || !logprob || !scored) return hw__fail_memory(err, "masks", room, s->n_segments + s->n_completion * sizeof *logprob);
+    if (!keep || !logprob || !scored)
+        return hw__fail_memory(err, "masks", room, s->n_segments + s->n_completion * sizeof *logprob);
     s->room = room;
     return HW_OK;
 }
@@ -148,8 +152,8 @@ typedef struct place {
     size_t index;
 } place;
 
-/* Masks as words over their segments, kept before left out: then neighbours share the longest fronts, and leaving out one
- * segment after the other goes from the last to the first. */
+/* Masks as words over their segments, kept before left out: then neighbours share the longest fronts, and leaving out
+ * one segment after the other goes from the last to the first. */
 static int by_front(const void *a, const void *b) {
     const place *x = a, *y = b;
     const bool *kx = hw__masks_keep(x->masks, x->index), *ky = hw__masks_keep(y->masks, y->index);

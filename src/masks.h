@@ -15,8 +15,8 @@ enum { HW__MOST_SEGMENTS = 512 };
 
 typedef struct hw__masks hw__masks;
 
-/* For segments 0..n_segments-1 of the prompt's tokens, groups [m] (-1: always kept); NULL: each token its own. `rerun` and
- * `groups` must outlive it. Errors: ARGUMENT (more segments than HW__MOST_SEGMENTS), MEMORY. */
+/* For segments 0..n_segments-1 of the prompt's tokens, groups [m] (-1: always kept); NULL: each token its own.
+ * `rerun` and `groups` must outlive it. Errors: ARGUMENT (more segments than HW__MOST_SEGMENTS), MEMORY. */
 hw_err hw__masks_new(hw__masks **out, hw__rerun *rerun, const int32_t *groups, size_t n_segments, hw_error *err);
 void hw__masks_free(hw__masks *masks);
 
@@ -30,8 +30,8 @@ bool hw__masks_leaves_some(const hw__masks *masks, const bool *keep);
 hw_err hw__masks_add(hw__masks *masks, size_t *index, const bool *keep, hw_error *err);
 /* Adds one that keeps each segment with probability 1/2; one that would leave nothing is drawn again. */
 hw_err hw__masks_add_random(hw__masks *masks, size_t *index, uint64_t *state, hw_error *err);
-/* Adds the whole prompt and the prompt without each segment: without [n_segments] is the index of each, that of the whole
- * one where the segment cannot be left out. */
+/* Adds the whole prompt and the prompt without each segment: without [n_segments] is the index of each, that of the
+ * whole one where the segment cannot be left out. */
 hw_err hw__masks_add_without_each(hw__masks *masks, size_t *whole, size_t *without, hw_error *err);
 const bool *hw__masks_keep(const hw__masks *masks, size_t index); /* [n_segments], until the next is added */
 

@@ -104,8 +104,8 @@ static bool find_ways(hw__pipes *p, size_t from, size_t to) {
     return false;
 }
 
-/* Sends up to `most` from node v to the target along rising levels; returns how much went. An arc that gives less than was
- * asked of it is done for this phase. */
+/* Sends up to `most` from node v to the target along rising levels; returns how much went. An arc that gives less
+ * than was asked of it is done for this phase. */
 static double fill(hw__pipes *p, size_t v, size_t to, double most) {
     double sent = 0;
     if (v == to) return most;

@@ -1,8 +1,8 @@
 /*
  * maxflow.h - largest flow through a network of pipes (Dinic 1970). Knows nothing of attention.
  *
- * Our own hundred lines: the graph libraries that have it are under the GPL and keep their state in globals (igraph), or
- * are C++ (Boost Graph, LEMON).
+ * Our own hundred lines: the graph libraries that have it are under the GPL and keep their state in globals (igraph),
+ * or are C++ (Boost Graph, LEMON).
  */
 #ifndef HW_MAXFLOW_H
 #define HW_MAXFLOW_H

@@ -29,18 +29,22 @@ static bool same_text(const char *a, const char *b) { return strcmp(a ? a : "", 
 
 static hw_err check_run(const hw_run *run, const hw_model_info *info, hw_error *err) {
     if (run->n_prompt == 0 || hw_run_n_completion(run) == 0)
-        return hw__fail(err, HW_ERR_ARGUMENT, "the run has %zu prompt and %zu completion tokens: running it again needs both", run->n_prompt,
+        return hw__fail(err, HW_ERR_ARGUMENT,
+                        "the run has %zu prompt and %zu completion tokens: running it again needs both", run->n_prompt,
                         hw_run_n_completion(run));
     if (run->model.n_vocab != info->n_vocab || !same_text(run->model.metadata_sha256, info->metadata_sha256))
-        return hw__fail(err, HW_ERR_ARGUMENT, "the run was made by another model (%s) than %s: its tokens mean something else there",
+        return hw__fail(err, HW_ERR_ARGUMENT,
+                        "the run was made by another model (%s) than %s: its tokens mean something else there",
                         run->model.path, info->path);
     for (size_t t = 0; t < run->n_tokens; t++)
         if (run->tokens[t].id < 0 || run->tokens[t].id >= info->n_vocab)
-            return hw__fail(err, HW_ERR_UNSUPPORTED, "token %zu has no id in the vocabulary: an import cannot be run again", t);
+            return hw__fail(err, HW_ERR_UNSUPPORTED,
+                            "token %zu has no id in the vocabulary: an import cannot be run again", t);
     return HW_OK;
 }
 
-hw_err hw__rerun_new(hw__rerun **out, hw_model *model, const hw_run *run, hw_stop_fn stop, void *stop_ctx, hw_error *err) {
+hw_err hw__rerun_new(hw__rerun **out, hw_model *model, const hw_run *run, hw_stop_fn stop, void *stop_ctx,
+                     hw_error *err) {
     hw_err rc = check_run(run, hw_model_describe(model), err);
     if (rc != HW_OK) return rc;
     hw__rerun *r = hw__alloc(1, sizeof *r);
@@ -142,7 +146,8 @@ static hw_err decode_chunk(hw__rerun *r, size_t kept, double *logprob, hw_error 
         size_t i = at + row + 1 - kept;
         const float *logits = r->engine->ops->logits(r->engine, row);
         double v = logits ? log_softmax(logits, n_vocab, (size_t)r->run->tokens[r->run->n_prompt + i].id) : NAN;
-        if (isnan(v)) return hw__fail(err, HW_ERR_ENGINE, "the model's logits for completion token %zu are not numbers", i);
+        if (isnan(v))
+            return hw__fail(err, HW_ERR_ENGINE, "the model's logits for completion token %zu are not numbers", i);
         logprob[i] = v > HW__LOGPROB_FLOOR ? v : HW__LOGPROB_FLOOR;
     }
     return HW_OK;
@@ -151,12 +156,14 @@ static hw_err decode_chunk(hw__rerun *r, size_t kept, double *logprob, hw_error 
 hw_err hw__rerun_score(hw__rerun *r, const bool *keep, double *logprob, hw_error *err) {
     size_t kept = lay_out(r, keep);
     if (kept == 0)
-        return hw__fail(err, HW_ERR_ARGUMENT, "with all of it left out no token of the prompt remains, and the completion's first token "
-                                              "needs one before it: cut the prompt into smaller segments");
+        return hw__fail(err, HW_ERR_ARGUMENT,
+                        "with all of it left out no token of the prompt remains, and the completion's first token "
+                        "needs one before it: cut the prompt into smaller segments");
     r->n_passes++;
     hw_err rc = go_back(r, shared_front(r, kept), err);
     while (rc == HW_OK && r->n_done < r->n_next) {
-        if (r->stop && r->stop(r->stop_ctx)) return hw__fail(err, HW_ERR_CANCELLED, "stopped in forward pass %zu", r->n_passes);
+        if (r->stop && r->stop(r->stop_ctx))
+            return hw__fail(err, HW_ERR_CANCELLED, "stopped in forward pass %zu", r->n_passes);
         rc = decode_chunk(r, kept, logprob, err);
     }
     if (rc != HW_OK) r->begun = false; /* what the engine holds now is unknown */

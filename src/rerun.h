@@ -19,7 +19,8 @@ typedef struct hw__rerun hw__rerun;
 /* For passes of `model` over the tokens of `run`, both of which must outlive it; nothing else may use the model in
  * between. `stop` (nullable) ends a pass with HW_ERR_CANCELLED. Errors: ARGUMENT (no completion; another model than the
  * run's), UNSUPPORTED (tokens without ids, as imports have). */
-hw_err hw__rerun_new(hw__rerun **out, hw_model *model, const hw_run *run, hw_stop_fn stop, void *stop_ctx, hw_error *err);
+hw_err hw__rerun_new(hw__rerun **out, hw_model *model, const hw_run *run, hw_stop_fn stop, void *stop_ctx,
+                     hw_error *err);
 void hw__rerun_free(hw__rerun *r);
 
 void hw__rerun_size(const hw__rerun *r, size_t *n_prompt, size_t *n_completion);
@@ -31,7 +32,7 @@ bool hw__rerun_movable(const hw__rerun *r, size_t t);
  * first token of a completion needs one before it: ARGUMENT where nothing of the prompt is left. */
 hw_err hw__rerun_score(hw__rerun *r, const bool *keep, double *logprob, hw_error *err);
 
-size_t hw__rerun_n_passes(const hw__rerun *r); /* calls of hw__rerun_score() that ran */
+size_t hw__rerun_n_passes(const hw__rerun *r);  /* calls of hw__rerun_score() that ran */
 size_t hw__rerun_n_decoded(const hw__rerun *r); /* tokens that they ran, shared fronts left out */
 
 /* log(p / (1 - p)) of a log probability, without cancellation; at most about 27.6, where 1 - p is 1e-12. */

@@ -5,9 +5,10 @@
 #include "masks.h"
 #include "method.h"
 
-/* Opens passes over the attribution's run and masks over its columns; both to be freed, masks first. It sets the settings
- * that have no meaning here to what happens (row: predictor). Errors: ARGUMENT (no model given, or another than the run's;
- * completion columns asked for; too many columns), UNSUPPORTED (an import), MEMORY. */
-hw_err hw__rerun_method_begin(hw__rerun **rerun, hw__masks **masks, hw_attribution *a, const hw_method_params *p, hw_error *err);
+/* Opens passes over the attribution's run and masks over its columns; both to be freed, masks first. It sets the
+ * settings that have no meaning here to what happens (row: predictor). Errors: ARGUMENT (no model given, or another
+ * than the run's; completion columns asked for; too many columns), UNSUPPORTED (an import), MEMORY. */
+hw_err hw__rerun_method_begin(hw__rerun **rerun, hw__masks **masks, hw_attribution *a, const hw_method_params *p,
+                              hw_error *err);
 
 #endif

@@ -11,10 +11,12 @@
 
 /* Where one grade ends and the next begins. */
 static const struct thresholds {
-    double matters; /* least best - chance: below log 2 the right segment changes the answer's probability by less than a
+    double
+        matters; /* least best - chance: below log 2 the right segment changes the answer's probability by less than a
                        factor of two more than any other does, and right cannot be told from wrong */
-    double right;   /* least reached: the fall differs from the best one's by less than a near tie between segments does */
-    double chance;  /* most reached that is still called chance: random choices scatter about 0 by more than this */
+    double
+        right; /* least reached: the fall differs from the best one's by less than a near tie between segments does */
+    double chance; /* most reached that is still called chance: random choices scatter about 0 by more than this */
 } thresholds = {.matters = 0.69, .right = 0.8, .chance = 0.2};
 
 typedef struct phrase {
@@ -40,7 +42,9 @@ static const char *agreement(char *out, size_t room, const hw__evidence *e, doub
     out[0] = 0;
     if (isnan(e->lds)) return out;
     if (e->lds <= e->lds_random && reached >= thresholds.right) {
-        snprintf(out, room, ", but its scores of the rest tell no more than random ones (rank agreement %.2f, random %.2f)", e->lds, e->lds_random);
+        snprintf(out, room,
+                 ", but its scores of the rest tell no more than random ones (rank agreement %.2f, random %.2f)",
+                 e->lds, e->lds_random);
     } else {
         snprintf(out, room, "; rank agreement over random cuts %.2f, random %.2f", e->lds, e->lds_random);
     }
@@ -52,8 +56,10 @@ void hw__verdict(char *out, size_t room, const hw__evidence *e) {
     double gap = e->best - e->chance, reached = gap > 0 ? (e->drop - e->chance) / gap : 0;
     phrase without = likelihood(e->drop);
     if (!(gap >= thresholds.matters)) {
-        snprintf(out, room, "%s: cannot be judged here: no single segment stands out (without the most important one the answer is %s, %.1f nats; "
-                            "without a random one %.1f)",
+        snprintf(out, room,
+                 "%s: cannot be judged here: no single segment stands out (without the most important one the answer "
+                 "is %s, %.1f nats; "
+                 "without a random one %.1f)",
                  e->method, likelihood(e->best).text, e->best, e->chance);
         return;
     }
@@ -62,6 +68,8 @@ void hw__verdict(char *out, size_t room, const hw__evidence *e) {
                         : reached > thresholds.chance           ? "partly right"
                                                                 : "do not trust it here";
     const char *than = reached <= thresholds.chance ? ", no better than a random choice" : "";
-    snprintf(out, room, "%s: %s%s: without its top segment the answer is %s (%.1f nats; the best choice %.1f, a random one %.1f)%s", e->method,
-             grade, than, without.text, e->drop, e->best, e->chance, agreement(rest, sizeof rest, e, reached));
+    snprintf(
+        out, room,
+        "%s: %s%s: without its top segment the answer is %s (%.1f nats; the best choice %.1f, a random one %.1f)%s",
+        e->method, grade, than, without.text, e->drop, e->best, e->chance, agreement(rest, sizeof rest, e, reached));
 }

@@ -30,7 +30,9 @@ void additive_logits(const void *ctx, float *out, const int32_t *ids, size_t n) 
     if (!a->never || strchr(present, a->chars[0])) out['X' + i] = (float)logit_of(a, i, present);
 }
 
-double additive_logprob(const additive *a, size_t i, const char *present) { return -log1p(exp(-logit_of(a, i, present))); }
+double additive_logprob(const additive *a, size_t i, const char *present) {
+    return -log1p(exp(-logit_of(a, i, present)));
+}
 
 fake_params additive_params(const additive *a) {
     fake_params p = fake_params_default();

@@ -61,7 +61,8 @@ static void loss_of_each_token_is_exact(void **state) {
         for (size_t k = 0; k < M; k++) {
             char rest[M + 1];
             without(rest, prompt[k]);
-            assert_close(cell(a, i, k, 0), additive_logprob(&model_of, i, prompt) - additive_logprob(&model_of, i, rest), 1e-6);
+            assert_close(cell(a, i, k, 0),
+                         additive_logprob(&model_of, i, prompt) - additive_logprob(&model_of, i, rest), 1e-6);
         }
         assert_close(outside(a, i, 0), 0, 0);
     }
@@ -117,7 +118,8 @@ static void impossible_answers_stay_numbers(void **state) {
 
 /* ------------------------------------------------------------------ ablation */
 
-/* Random columns are not quite orthogonal, so the shrinkage of alpha / sd = 0.02 spreads a little: within three of it. */
+/* Random columns are not quite orthogonal, so the shrinkage of alpha / sd = 0.02 spreads a little: within three of
+ * it. */
 static const double SHRINKAGE = 0.06;
 
 static void additive_effects_come_back(void **state) {
@@ -228,7 +230,8 @@ static void too_many_tokens_are_refused(void **state) {
     params.adds_bos = false;
     setup s = set_up(&params, text, "X");
     hw_method_params p = params_of(&s);
-    refuse(&s, "leave-one-out", &p, HW_ERR_ARGUMENT, "514 segments to leave out, at most 512 are accepted: cut the prompt into larger ones (--by sentence)");
+    refuse(&s, "leave-one-out", &p, HW_ERR_ARGUMENT,
+           "514 segments to leave out, at most 512 are accepted: cut the prompt into larger ones (--by sentence)");
     tear_down(&s);
 }
 

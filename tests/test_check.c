@@ -1,4 +1,5 @@
-/* test_check.c - a check's figures on a model whose answers add up, where each can be worked out, and what it refuses. */
+/* test_check.c - a check's figures on a model whose answers add up, where each can be worked out, and what it
+ * refuses. */
 #include "additive.h"
 
 #include <math.h>
@@ -68,7 +69,9 @@ static const hw_check_row *row_of(const hw_check *c, const char *method) {
 
 static const float true_scores[M] = {2, -1, 0.5, 3, 0.1f}, opposite_scores[M] = {-2, 1, -0.5, -3, -0.1f};
 
-static double fall_to(const char *present) { return additive_logprob(&model_of, 0, prompt) - additive_logprob(&model_of, 0, present); }
+static double fall_to(const char *present) {
+    return additive_logprob(&model_of, 0, prompt) - additive_logprob(&model_of, 0, present);
+}
 
 static void true_scores_have_the_figures_worked_out(void **state) {
     (void)state;
@@ -153,12 +156,14 @@ static void some_of_the_completion_is_judged(void **state) {
     s.params.row_end = 2;
     hw_check *c = check(&s, (const hw_attribution *const[]){a}, 1);
     assert_close(hw_check_base(c), additive_logprob(&model_of, 1, prompt), 1e-6);
-    assert_close(hw_check_at(c, 0)->drop[0], additive_logprob(&model_of, 1, prompt) - additive_logprob(&model_of, 1, "qrst"), 1e-6);
+    assert_close(hw_check_at(c, 0)->drop[0],
+                 additive_logprob(&model_of, 1, prompt) - additive_logprob(&model_of, 1, "qrst"), 1e-6);
     hw_check_free(c);
     s.params.row_begin = s.params.row_end = 0;
     c = check(&s, (const hw_attribution *const[]){a}, 1);
     double base = 0, rest = 0; /* all three tokens; the mean over rows puts s first */
-    for (size_t i = 0; i < 3; i++) base += additive_logprob(&model_of, i, prompt), rest += additive_logprob(&model_of, i, "pqrt");
+    for (size_t i = 0; i < 3; i++)
+        base += additive_logprob(&model_of, i, prompt), rest += additive_logprob(&model_of, i, "pqrt");
     assert_close(hw_check_base(c), base, 1e-6);
     assert_close(hw_check_at(c, 0)->drop[0], base - rest, 1e-6);
     hw_check_free(c);
@@ -210,7 +215,8 @@ static void impossible_answers_stay_numbers(void **state) {
     hw_check *c = check(&s, (const hw_attribution *const[]){a}, 1);
     for (size_t i = 0; i < hw_check_count(c); i++) {
         const hw_check_row *r = hw_check_at(c, i);
-        assert_true(isfinite(r->drop[0]) && isfinite(r->drop[1]) && isfinite(r->comprehensiveness) && isfinite(r->sufficiency) && isfinite(r->lds));
+        assert_true(isfinite(r->drop[0]) && isfinite(r->drop[1]) && isfinite(r->comprehensiveness) &&
+                    isfinite(r->sufficiency) && isfinite(r->lds));
     }
     assert_true(hw_check_at(c, 0)->drop[0] > 2900);
     assert_non_null(strstr(hw_check_verdict(c), "over a million times less likely"));
@@ -234,7 +240,10 @@ static void bad_rows_and_masks_are_refused(void **state) {
     const struct {
         size_t begin, end;
         const char *part;
-    } cases[] = {{2, 2, "completion tokens 2..2 asked, there are 0..3"}, {0, 4, "0..4 asked"}, {3, 2, "3..2 asked"}, {4, 5, "4..5 asked"}};
+    } cases[] = {{2, 2, "completion tokens 2..2 asked, there are 0..3"},
+                 {0, 4, "0..4 asked"},
+                 {3, 2, "3..2 asked"},
+                 {4, 5, "4..5 asked"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         s.params.row_begin = cases[i].begin;
         s.params.row_end = cases[i].end;

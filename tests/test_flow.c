@@ -22,7 +22,8 @@ static double worked_attention(const void *ctx, size_t l, size_t h, size_t q, si
 
 static void worked_example(void **state) {
     (void)state;
-    hw_trace *trace = make_trace(&(trace_spec){.n_layers = 2, .n_heads = 1, .n_prompt = 3, .attention = worked_attention});
+    hw_trace *trace =
+        make_trace(&(trace_spec){.n_layers = 2, .n_heads = 1, .n_prompt = 3, .attention = worked_attention});
     hw_method_params p = hw_method_params_default();
     hw_attribution *a = flow_of(trace, &p);
     static const double top[3][3] = {{1, 0, 0}, {17. / 45, 28. / 45, 0}, {6. / 17, 5. / 17, 6. / 17}};
@@ -64,7 +65,8 @@ static double smallest_cut(const hw_trace *trace, size_t q, size_t sink, double 
         for (size_t l = 1; l <= L; l++)
             for (size_t from = 0; from < T; from++)
                 for (size_t to = 0; to < T; to++)
-                    if (!(l == L && from != q) && with_source(l, from, q, sink, side) && !with_source(l - 1, to, q, sink, side))
+                    if (!(l == L && from != q) && with_source(l, from, q, sink, side) &&
+                        !with_source(l - 1, to, q, sink, side))
                         cut += capacity(trace, l, from, to, residual);
         least = cut < least ? cut : least;
     }
@@ -74,8 +76,8 @@ static double smallest_cut(const hw_trace *trace, size_t q, size_t sink, double 
 static void agrees_with_smallest_cuts(void **state) {
     (void)state;
     static const double residuals[] = {0.5, 0.2, 0};
-    hw_trace *trace = make_trace(
-        &(trace_spec){.n_layers = L, .n_heads = 2, .n_prompt = FLOW_M, .n_completion = T - FLOW_M, .attention = random_attention});
+    hw_trace *trace = make_trace(&(trace_spec){
+        .n_layers = L, .n_heads = 2, .n_prompt = FLOW_M, .n_completion = T - FLOW_M, .attention = random_attention});
     for (size_t r = 0; r < sizeof residuals / sizeof *residuals; r++) {
         hw_method_params p = hw_method_params_default();
         p.residual = residuals[r];
@@ -95,8 +97,8 @@ static void agrees_with_smallest_cuts(void **state) {
 static void rows_that_see_later_tokens(void **state) {
     (void)state;
     enum { BOTH = 12 };
-    hw_trace *trace = make_trace(
-        &(trace_spec){.n_layers = 2, .n_heads = 1, .n_prompt = BOTH, .attention = random_both_ways, .bidirectional = true});
+    hw_trace *trace = make_trace(&(trace_spec){
+        .n_layers = 2, .n_heads = 1, .n_prompt = BOTH, .attention = random_both_ways, .bidirectional = true});
     hw_attribution *a = flow_of(trace, NULL);
     for (size_t q = 0; q < BOTH; q++) {
         for (size_t l = 0; l < 2; l++) {
@@ -114,7 +116,8 @@ static void rows_that_see_later_tokens(void **state) {
 
 static void predictor_rows_groups_and_outside(void **state) {
     (void)state;
-    hw_trace *trace = make_trace(&(trace_spec){.n_layers = 3, .n_heads = 2, .n_prompt = 5, .n_completion = 3, .attention = random_attention});
+    hw_trace *trace = make_trace(
+        &(trace_spec){.n_layers = 3, .n_heads = 2, .n_prompt = 5, .n_completion = 3, .attention = random_attention});
     hw_method_params p = hw_method_params_default(), all = p, grouped = p;
     static const int32_t groups[5] = {0, -1, 1, 1, 0};
     all.columns = HW_COLUMNS_ALL;
@@ -129,7 +132,8 @@ static void predictor_rows_groups_and_outside(void **state) {
             assert_close(outside(a, i, l), beyond, 1e-6);
             assert_close(cell(c, i, 0, l), cell(a, i, 0, l) + cell(a, i, 4, l), 1e-6);
             assert_close(cell(c, i, 1, l), cell(a, i, 2, l) + cell(a, i, 3, l), 1e-6);
-            for (size_t k = 5 + i; k < 8; k++) assert_close(cell(b, i, k, l), 0, 0); /* the row sees the tokens up to m - 1 + i */
+            for (size_t k = 5 + i; k < 8; k++)
+                assert_close(cell(b, i, k, l), 0, 0); /* the row sees the tokens up to m - 1 + i */
         }
     }
     hw_attribution_free(a);
@@ -147,14 +151,17 @@ static double own_token(const void *ctx, size_t l, size_t h, size_t q, size_t k)
 
 static void too_large_is_refused(void **state) {
     (void)state;
-    hw_trace *trace = make_trace(&(trace_spec){.n_layers = 30, .n_heads = 1, .n_prompt = 120, .n_completion = 4, .attention = own_token});
+    hw_trace *trace = make_trace(
+        &(trace_spec){.n_layers = 30, .n_heads = 1, .n_prompt = 120, .n_completion = 4, .attention = own_token});
     hw_attribution *a = NULL;
     hw_error err = {0};
     assert_error(&err, hw_explain(&a, trace, "flow", NULL, &err), HW_ERR_ARGUMENT,
-                 "flow over 123 tokens is too large: it is for small inputs, about 104 tokens where 4 rows and 30 layers are asked");
+                 "flow over 123 tokens is too large: it is for small inputs, about 104 tokens where 4 rows and 30 "
+                 "layers are asked");
     assert_null(a);
     hw_trace_free(trace);
-    trace = make_trace(&(trace_spec){.n_layers = 30, .n_heads = 1, .n_prompt = 100, .n_completion = 4, .attention = own_token});
+    trace = make_trace(
+        &(trace_spec){.n_layers = 30, .n_heads = 1, .n_prompt = 100, .n_completion = 4, .attention = own_token});
     a = flow_of(trace, &(hw_method_params){.residual = 0.5}); /* one pipe a node: quick, and within the limit */
     for (size_t i = 0; i < 4; i++) assert_close(cell(a, i, 99, 29), i == 0, 0);
     hw_attribution_free(a);
@@ -165,7 +172,8 @@ static bool stop_later(void *ctx) { return ++*(int *)ctx > 2; }
 
 static void stopping_is_heard(void **state) {
     (void)state;
-    hw_trace *trace = make_trace(&(trace_spec){.n_layers = 3, .n_heads = 1, .n_prompt = 5, .n_completion = 3, .attention = random_attention});
+    hw_trace *trace = make_trace(
+        &(trace_spec){.n_layers = 3, .n_heads = 1, .n_prompt = 5, .n_completion = 3, .attention = random_attention});
     hw_method_params p = hw_method_params_default();
     int asked = 0;
     p.stop = stop_later;

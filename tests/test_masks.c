@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const additive model_of = {.base = {-1, 0.5, 1}, .chars = "pqrs", .effect = {{2, -1, 0.5, 3}, {1, 1, 0, 0}, {0, 0, 0, -2}}};
+static const additive model_of = {
+    .base = {-1, 0.5, 1}, .chars = "pqrs", .effect = {{2, -1, 0.5, 3}, {1, 1, 0, 0}, {0, 0, 0, -2}}};
 
 typedef struct setup {
     hw_model *model;
@@ -70,7 +71,8 @@ static void segments_go_as_a_whole(void **state) {
     setup s = set_up(false, "pqrspq", groups, 4); /* segment 3 is empty */
     assert_true(hw__masks_movable(s.masks, 0) && hw__masks_movable(s.masks, 2) && !hw__masks_movable(s.masks, 3));
     assert_int_equal(hw__masks_n_movable(s.masks), 3);
-    size_t none = add(&s, "0000"), same = add(&s, "0001"), first = add(&s, "1000"), second = add(&s, "0100"), third = add(&s, "0010");
+    size_t none = add(&s, "0000"), same = add(&s, "0001"), first = add(&s, "1000"), second = add(&s, "0100"),
+           third = add(&s, "0010");
     assert_int_equal(none, same); /* what cannot be left out makes no difference */
     assert_int_equal(hw__masks_score(s.masks, NULL, NULL, NULL), HW_OK);
     check_worth(&s, none, "r");

@@ -10,13 +10,15 @@ static hw__pipes *network(size_t n_nodes, size_t n_pipes) {
     return p;
 }
 
-/* Cormen, Leiserson, Rivest & Stein, Introduction to Algorithms, figure 26.1: 23. It needs a way back through a pipe. */
+/* Cormen, Leiserson, Rivest & Stein, Introduction to Algorithms, figure 26.1: 23. It needs a way back through a pipe.
+ * */
 static void textbook_network(void **state) {
     (void)state;
     static const struct {
         size_t from, to;
         double capacity;
-    } pipes[] = {{0, 1, 16}, {0, 2, 13}, {2, 1, 4}, {1, 3, 12}, {3, 2, 9}, {2, 4, 14}, {4, 3, 7}, {3, 5, 20}, {4, 5, 4}};
+    } pipes[] = {{0, 1, 16}, {0, 2, 13}, {2, 1, 4},  {1, 3, 12}, {3, 2, 9},
+                 {2, 4, 14}, {4, 3, 7},  {3, 5, 20}, {4, 5, 4}};
     hw__pipes *p = network(6, 9);
     for (size_t i = 0; i < 9; i++) hw__pipes_add(p, pipes[i].from, pipes[i].to, pipes[i].capacity);
     assert_close(hw__pipes_flow(p, 0, 5), 23, 0);

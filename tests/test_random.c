@@ -4,8 +4,8 @@
 
 static void published_sequence(void **state) {
     (void)state;
-    static const uint64_t want[] = {6457827717110365317u, 3203168211198807973u, 9817491932198370423u, 4593380528125082431u,
-                                    16408922859458223821u};
+    static const uint64_t want[] = {6457827717110365317u, 3203168211198807973u, 9817491932198370423u,
+                                    4593380528125082431u, 16408922859458223821u};
     uint64_t sequence = 1234567;
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) assert_true(hw__random_bits(&sequence) == want[i]);
 }

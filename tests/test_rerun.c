@@ -132,7 +132,8 @@ static void shared_fronts_run_once(void **state) {
     check_scores(&s, keep); /* and again from the first differing token */
     size_t before = hw__rerun_n_decoded(s.rerun);
     check_scores(&s, keep);
-    assert_int_equal(hw__rerun_n_decoded(s.rerun) - before, 1 + 2); /* the same again: the predicting row and the rest */
+    assert_int_equal(hw__rerun_n_decoded(s.rerun) - before,
+                     1 + 2); /* the same again: the predicting row and the rest */
     tear_down(&s);
 }
 
@@ -248,8 +249,10 @@ static void runs_that_do_not_fit_are_refused(void **state) {
     hw__rerun *rerun = NULL;
     const char *words[] = {"a", "b", "c"};
     hw_run *other = make_run(3, words, 2, words, 1), *bare = make_run(3, words, 2, words, 0);
-    assert_error(&err, hw__rerun_new(&rerun, model, other, NULL, NULL, &err), HW_ERR_ARGUMENT, "made by another model (fixture.gguf)");
-    assert_error(&err, hw__rerun_new(&rerun, model, bare, NULL, NULL, &err), HW_ERR_ARGUMENT, "2 prompt and 0 completion tokens");
+    assert_error(&err, hw__rerun_new(&rerun, model, other, NULL, NULL, &err), HW_ERR_ARGUMENT,
+                 "made by another model (fixture.gguf)");
+    assert_error(&err, hw__rerun_new(&rerun, model, bare, NULL, NULL, &err), HW_ERR_ARGUMENT,
+                 "2 prompt and 0 completion tokens");
     other->model.n_vocab = (int32_t)fake_n_vocab();
     other->tokens[1].id = -1;
     assert_error(&err, hw__rerun_new(&rerun, model, other, NULL, NULL, &err), HW_ERR_UNSUPPORTED, "token 1 has no id");

@@ -12,20 +12,26 @@ static const char *say(const hw__evidence *e) {
 }
 
 static hw__evidence reached(double drop) {
-    return (hw__evidence){.method = "contribution", .drop = drop, .best = 5.2, .chance = 0.9, .lds = 0.76, .lds_random = 0.4};
+    return (hw__evidence){
+        .method = "contribution", .drop = drop, .best = 5.2, .chance = 0.9, .lds = 0.76, .lds_random = 0.4};
 }
 
 static void grades_by_what_is_reached(void **state) {
     (void)state;
     hw__evidence e = reached(5.1);
-    assert_string_equal(say(&e), "contribution: right where it can be checked: without its top segment the answer is 164 times less likely (5.1 nats; "
-                                 "the best choice 5.2, a random one 0.9); rank agreement over random cuts 0.76, random 0.40");
+    assert_string_equal(say(&e),
+                        "contribution: right where it can be checked: without its top segment the answer is 164 times "
+                        "less likely (5.1 nats; "
+                        "the best choice 5.2, a random one 0.9); rank agreement over random cuts 0.76, random 0.40");
     e = reached(3);
-    assert_string_equal(say(&e), "contribution: partly right: without its top segment the answer is 20 times less likely (3.0 nats; the best choice 5.2, "
+    assert_string_equal(say(&e), "contribution: partly right: without its top segment the answer is 20 times less "
+                                 "likely (3.0 nats; the best choice 5.2, "
                                  "a random one 0.9); rank agreement over random cuts 0.76, random 0.40");
     e = reached(0.3);
-    assert_string_equal(say(&e), "contribution: do not trust it here, no better than a random choice: without its top segment the answer is 1.3 times "
-                                 "less likely (0.3 nats; the best choice 5.2, a random one 0.9); rank agreement over random cuts 0.76, random 0.40");
+    assert_string_equal(say(&e), "contribution: do not trust it here, no better than a random choice: without its top "
+                                 "segment the answer is 1.3 times "
+                                 "less likely (0.3 nats; the best choice 5.2, a random one 0.9); rank agreement over "
+                                 "random cuts 0.76, random 0.40");
 }
 
 static void grades_change_at_the_thresholds(void **state) {
@@ -33,8 +39,11 @@ static void grades_change_at_the_thresholds(void **state) {
     const struct {
         double drop;
         const char *grade;
-    } cases[] = {{0.9 + 4.3 * 0.81, "right where"}, {0.9 + 4.3 * 0.79, "partly right"}, {0.9 + 4.3 * 0.21, "partly right"},
-                 {0.9 + 4.3 * 0.19, "do not trust"}, {-1, "do not trust"}};
+    } cases[] = {{0.9 + 4.3 * 0.81, "right where"},
+                 {0.9 + 4.3 * 0.79, "partly right"},
+                 {0.9 + 4.3 * 0.21, "partly right"},
+                 {0.9 + 4.3 * 0.19, "do not trust"},
+                 {-1, "do not trust"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hw__evidence e = reached(cases[i].drop);
         assert_non_null(strstr(say(&e), cases[i].grade));
@@ -44,7 +53,8 @@ static void grades_change_at_the_thresholds(void **state) {
 static void nothing_stands_out(void **state) {
     (void)state;
     hw__evidence e = {.method = "rollout", .drop = 0.2, .best = 0.5, .chance = 0.1, .lds = 0.9, .lds_random = 0};
-    assert_string_equal(say(&e), "rollout: cannot be judged here: no single segment stands out (without the most important one the answer is 1.6 times "
+    assert_string_equal(say(&e), "rollout: cannot be judged here: no single segment stands out (without the most "
+                                 "important one the answer is 1.6 times "
                                  "less likely, 0.5 nats; without a random one 0.1)");
     e.best = 0.1 + 0.7;
     assert_non_null(strstr(say(&e), "do not trust"));
@@ -56,7 +66,8 @@ static void scores_of_the_rest_count_too(void **state) {
     (void)state;
     hw__evidence e = reached(5.1);
     e.lds = 0.35;
-    assert_non_null(strstr(say(&e), ", but its scores of the rest tell no more than random ones (rank agreement 0.35, random 0.40)"));
+    assert_non_null(strstr(
+        say(&e), ", but its scores of the rest tell no more than random ones (rank agreement 0.35, random 0.40)"));
     e.lds = NAN; /* no ablations asked for */
     assert_null(strstr(say(&e), "rank agreement"));
 }

@@ -1,6 +1,6 @@
 /*
- * test_check.c - running a real model again: passes agree with the run itself and with each other, and on facts in random
- * order the check tells an explanation that finds the fact from one that does not.
+ * test_check.c - running a real model again: passes agree with the run itself and with each other, and on facts in
+ * random order the check tells an explanation that finds the fact from one that does not.
  */
 #include "fixture.h"
 
@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How far apart, in nats, the same text in different batches may be: libllama takes other kernels for a few rows than for
- * many, which on Q4_K files round activations differently (0.13 was seen, without any rewinding); on Q4_1 they agree. */
+/* How far apart, in nats, the same text in different batches may be: libllama takes other kernels for a few rows than
+ * for many, which on Q4_K files round activations differently (0.13 was seen, without any rewinding); on Q4_1 they
+ * agree. */
 static const struct {
     const char *name;
     double bound;
@@ -54,7 +55,8 @@ static void passes_agree_with_the_run_and_each_other(void **state) {
         hw__rerun *rerun;
         assert_int_equal(hw__rerun_new(&rerun, model, run, NULL, NULL, NULL), HW_OK);
         bool *keep = hw__alloc(m, 1);
-        double *first = hw__alloc(n, sizeof *first), *again = hw__alloc(n, sizeof *again), worst_run = 0, worst_again = 0;
+        double *first = hw__alloc(n, sizeof *first), *again = hw__alloc(n, sizeof *again), worst_run = 0,
+               worst_again = 0;
         memset(keep, true, m);
         assert_int_equal(hw__rerun_score(rerun, keep, first, NULL), HW_OK);
         for (size_t t = 0; t < n; t++) worst_run = fmax(worst_run, fabs(first[t] - hw_run_token(run, m + t).logprob));
@@ -73,7 +75,8 @@ static void passes_agree_with_the_run_and_each_other(void **state) {
             memset(keep, true, m);
             assert_int_equal(hw__rerun_score(rerun, keep, first, NULL), HW_OK);
         }
-        print_message("%s: passes differ from the run by at most %.2g nats, from each other by %.2g\n", models[i].name, worst_run, worst_again);
+        print_message("%s: passes differ from the run by at most %.2g nats, from each other by %.2g\n", models[i].name,
+                      worst_run, worst_again);
         assert_true(worst_run <= models[i].bound && worst_again <= models[i].bound);
         free(keep);
         free(first);
@@ -87,10 +90,21 @@ static void passes_agree_with_the_run_and_each_other(void **state) {
 /* ------------------------------------------------------------------ facts in random order */
 
 static const char *const people[N_FACTS] = {"Anna", "Boris", "Clara", "David", "Elena", "Frank", "Greta", "Henry"};
-static const char *const towns[N_FACTS] = {"Paris", "London", "Rome", "Berlin", "Madrid", "Vienna", "Oslo", "Dublin"};
+static const char *const doings[N_FACTS] = {"keeps",    "repairs", "paints",  "sells",
+                                            "collects", "draws",   "carries", "breeds"};
+static const char *const things[N_FACTS] = {"bees", "clocks", "boats", "tulips", "stamps", "kites", "bread", "horses"};
 
-/* "Greta lives in Oslo. ... Question: Where does Clara live? Answer: Clara lives in"; returns whom it asks about. */
-static size_t write_prompt(char *out, size_t room, uint64_t seed) {
+/* A question about one of the facts before it. Only the facts are segments: the question and the answer's first words
+ * stay, or leaving them out would outweigh any fact. */
+typedef struct question {
+    char prompt[1024];
+    hw_span facts[N_FACTS];
+    size_t evidence; /* the fact that it asks about */
+    const char *thing;
+} question;
+
+/* "Greta carries clocks. ... Question: What does Clara do? Answer: Clara paints": things go to people by chance. */
+static void write_question(question *q, uint64_t seed) {
     size_t order[N_FACTS], at = 0, shift = hw__random_bits(&seed) % N_FACTS;
     for (size_t i = 0; i < N_FACTS; i++) order[i] = i;
     for (size_t i = N_FACTS - 1; i > 0; i--) {
@@ -98,32 +112,46 @@ static size_t write_prompt(char *out, size_t room, uint64_t seed) {
         order[i] = order[j];
         order[j] = held;
     }
-    for (size_t i = 0; i < N_FACTS; i++)
-        at += (size_t)snprintf(out + at, room - at, "%s lives in %s. ", people[order[i]], towns[(order[i] + shift) % N_FACTS]);
-    size_t asked = order[hw__random_bits(&seed) % N_FACTS];
-    snprintf(out + at, room - at, "Question: Where does %s live? Answer: %s lives in", people[asked], people[asked]);
-    return (asked + shift) % N_FACTS;
+    for (size_t i = 0; i < N_FACTS; i++) {
+        q->facts[i] = (hw_span){.begin = at};
+        at += (size_t)snprintf(q->prompt + at, sizeof q->prompt - at, "%s %s %s. ", people[order[i]], doings[order[i]],
+                               things[(order[i] + shift) % N_FACTS]);
+        q->facts[i].end = at;
+    }
+    q->evidence = hw__random_bits(&seed) % N_FACTS;
+    size_t asked = order[q->evidence];
+    snprintf(q->prompt + at, sizeof q->prompt - at, "Question: What does %s do? Answer: %s %s", people[asked],
+             people[asked], doings[asked]);
+    q->thing = things[(asked + shift) % N_FACTS];
 }
 
-static hw_check *check_prompt(hw_model *model, uint64_t seed) {
-    char prompt[1024], completion[32];
+static hw_check *check_question(hw_model *model, uint64_t seed, bool *hit) {
+    question q;
+    char completion[32];
     hw_error err;
-    snprintf(completion, sizeof completion, " %s", towns[write_prompt(prompt, sizeof prompt, seed)]);
-    hw_trace *trace = run_model(model, prompt, completion);
+    write_question(&q, seed);
+    snprintf(completion, sizeof completion, " %s", q.thing);
+    hw_trace *trace = run_model(model, q.prompt, completion);
     hw_segments *segments;
-    if (hw_segments_new(&segments, hw_trace_run(trace), HW_SIDE_PROMPT, "sentence", &err) != HW_OK) fail_msg("%s", err.msg);
+    if (hw_segments_from_spans(&segments, hw_trace_run(trace), HW_SIDE_PROMPT, q.facts, N_FACTS, &err) != HW_OK)
+        fail_msg("%s", err.msg);
     hw_method_params params = hw_method_params_default();
-    size_t n;
+    size_t n, top;
     params.groups = hw_segments_groups(segments, &n);
     params.n_groups = hw_segments_count(segments);
     hw_attribution *a;
     if (hw_explain(&a, trace, "contribution", &params, &err) != HW_OK) fail_msg("%s", err.msg);
+    hw_view *view;
+    assert_int_equal(hw_view_new(&view, a, NULL, NULL), HW_OK);
+    *hit = hw_view_top(view, &top, 1) == 1 && top == q.evidence;
     hw_check_params how = hw_check_params_default();
     how.n_ablations = N_ABLATIONS;
     how.seed = seed;
     hw_check *c;
-    if (hw_check_new(&c, model, trace, segments, (const hw_attribution *const *)&a, 1, &how, &err) != HW_OK) fail_msg("%s", err.msg);
+    if (hw_check_new(&c, model, trace, segments, (const hw_attribution *const *)&a, 1, &how, &err) != HW_OK)
+        fail_msg("%s", err.msg);
     print_message("%s (%zu passes)\n", hw_check_verdict(c), hw_check_n_passes(c));
+    hw_view_free(view);
     hw_attribution_free(a);
     hw_segments_free(segments);
     hw_trace_free(trace);
@@ -143,14 +171,19 @@ static void contribution_finds_what_random_does_not(void **state) {
     static const char *const methods[] = {"contribution", "random", "leave-one-out"};
     hw_model *model = open_model(models[0].name);
     double drop[3] = {0}, lds[3] = {0};
+    size_t n_hit = 0;
     for (uint64_t seed = 1; seed <= N_PROMPTS; seed++) {
-        hw_check *c = check_prompt(model, seed);
+        bool hit;
+        hw_check *c = check_question(model, seed, &hit);
+        n_hit += hit;
         for (size_t i = 0; i < 3; i++) drop[i] += row_of(c, methods[i])->drop[0] / N_PROMPTS;
         for (size_t i = 0; i < 3; i++) lds[i] += row_of(c, methods[i])->lds / N_PROMPTS;
         assert_int_equal(hw_check_at(c, 0)->n_passes, 0);
         hw_check_free(c);
     }
     for (size_t i = 0; i < 3; i++) print_message("%-14s drop@1 %5.2f nats  LDS %.2f\n", methods[i], drop[i], lds[i]);
+    print_message("contribution names the evidence first in %zu of %d\n", n_hit, N_PROMPTS);
+    assert_true(n_hit >= N_PROMPTS - 1);
     assert_true(drop[0] > drop[1] + 1);
     assert_true(drop[0] > 0.75 * drop[2]);
     assert_true(lds[0] > lds[1]);

@@ -1,4 +1,4 @@
-/* input.c - the prompt from a file or standard input, byte for byte. */
+/* input.c - a prompt or another input from a file or standard input, byte for byte. */
 #include "input.h"
 
 #include "message.h"
@@ -25,18 +25,18 @@ static bool read_all(input *in, FILE *file) {
     return !ferror(file) && in->n <= MOST_BYTES;
 }
 
-bool input_read(input *in, const char *path) {
+bool input_read(input *in, const char *what, const char *path) {
     bool standard = strcmp(path, "-") == 0;
     const char *name = standard ? "standard input" : path;
     *in = (input){.n = 0};
     FILE *file = standard ? stdin : fopen(path, "rb");
     if (!file) {
-        fail("prompt %s: %s", name, strerror(errno));
+        fail("%s %s: %s", what, name, strerror(errno));
         return false;
     }
     bool ok = read_all(in, file);
-    if (!ok && errno) fail("prompt %s: %s", name, strerror(errno));
-    if (!ok && !errno) fail("prompt %s: more than %d MiB; a prompt can have at most that", name, MOST_BYTES >> 20);
+    if (!ok && errno) fail("%s %s: %s", what, name, strerror(errno));
+    if (!ok && !errno) fail("%s %s: more than %d MiB; a prompt can have at most that", what, name, MOST_BYTES >> 20);
     if (!standard) fclose(file);
     if (ok) return true;
     free(in->bytes);

@@ -1,4 +1,4 @@
-/* input.h - the prompt from a file or standard input. */
+/* input.h - a prompt or another input from a file or standard input. */
 #ifndef HEADWATER_INPUT_H
 #define HEADWATER_INPUT_H
 
@@ -10,7 +10,8 @@ typedef struct input {
     size_t n;
 } input;
 
-/* Reads `path`, "-" being standard input. False, with the reason printed, when it cannot be read or is too large. */
-bool input_read(input *in, const char *path);
+/* Reads `path`, "-" being standard input. False, with the reason printed after `what` it is, when it cannot be read or is
+ * too large. */
+bool input_read(input *in, const char *what, const char *path);
 
 #endif

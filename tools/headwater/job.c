@@ -96,6 +96,9 @@ hw_method_params job_params(const job *j) {
     params.measure = o->measure;
     params.seed = (uint64_t)o->seed;
     params.model = j->model;
+    params.n_ablations = (size_t)o->ablations;
+    params.groups = j->groups;
+    params.n_groups = j->n_groups;
     return params;
 }
 

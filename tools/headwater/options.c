@@ -55,10 +55,10 @@ static const struct group {
     [GROUP_TERMINAL] = {"Terminal", "there is nothing to show"},
 };
 
-enum { IN_BOTH = IN_EXPLAIN | IN_VIEW, IN_MODEL = IN_EXPLAIN | IN_INFO };
+enum { IN_BOTH = IN_EXPLAIN | IN_VIEW, IN_RUNS = IN_EXPLAIN | IN_CHECK, IN_MODEL = IN_RUNS | IN_INFO, IN_EACH = IN_BOTH | IN_CHECK };
 
 #define RUN(in, from)    .group = GROUP_RUN, .commands = in, .sources = from
-#define SAMPLING         .group = GROUP_SAMPLING, .commands = IN_EXPLAIN, .sources = FROM_MODEL
+#define SAMPLING         .group = GROUP_SAMPLING, .commands = IN_RUNS, .sources = FROM_MODEL
 #define MODEL(in)        .group = GROUP_MODEL, .commands = in, .sources = FROM_MODEL
 #define FILES(in, from)  .group = GROUP_FILES, .commands = in, .sources = from
 #define METHOD(in, from) .group = GROUP_METHOD, .commands = in, .sources = from
@@ -72,21 +72,21 @@ enum { IN_BOTH = IN_EXPLAIN | IN_VIEW, IN_MODEL = IN_EXPLAIN | IN_INFO };
 #define REAL(field, from, to)  .type = OPTION_REAL, .offset = AT(field), .least = from, .most = to
 
 static const option_row rows[] = {
-    {"prompt", 'p', "TEXT", TEXT(prompt), RUN(IN_EXPLAIN, FROM_MODEL), .help = "the prompt"},
-    {"file", 'f', "FILE", TEXT(file), RUN(IN_EXPLAIN, FROM_MODEL),
+    {"prompt", 'p', "TEXT", TEXT(prompt), RUN(IN_RUNS, FROM_MODEL), .help = "the prompt"},
+    {"file", 'f', "FILE", TEXT(file), RUN(IN_RUNS, FROM_MODEL),
      .help = "the prompt is this file, byte for byte, its last newline too; - is standard input"},
-    {"generate", 'n', "N", WHOLE(generate, 1, 1e6), RUN(IN_EXPLAIN, FROM_MODEL), .standard = "32",
+    {"generate", 'n', "N", WHOLE(generate, 1, 1e6), RUN(IN_RUNS, FROM_MODEL), .standard = "32",
      .help = "most tokens to generate; stops earlier where the model ends"},
-    {"completion", 0, "TEXT", TEXT(completion), RUN(IN_EXPLAIN, FROM_MODEL),
+    {"completion", 0, "TEXT", TEXT(completion), RUN(IN_RUNS, FROM_MODEL),
      .help = "explain this completion instead of generating one"},
-    {"chat", 0, NULL, FLAG(chat), RUN(IN_EXPLAIN, FROM_MODEL), .help = "wrap the prompt in the model's chat template"},
+    {"chat", 0, NULL, FLAG(chat), RUN(IN_RUNS, FROM_MODEL), .help = "wrap the prompt in the model's chat template"},
 
     {"temp", 0, "T", REAL(temp, 0, 100), SAMPLING, .standard = "0", .help = "temperature; 0 takes the likeliest token"},
     {"top-k", 0, "K", WHOLE(top_k, 0, MOST_WHOLE), SAMPLING, .standard = "0",
      .help = "sample among the K likeliest tokens; 0 is all"},
     {"top-p", 0, "P", REAL(top_p, 1e-6, 1), SAMPLING, .standard = "1",
      .help = "sample among the likeliest tokens that hold this share of the probability"},
-    {"seed", 0, "S", WHOLE(seed, 0, 4294967295.0), .group = GROUP_SAMPLING, .commands = IN_BOTH, .sources = FROM_RUN,
+    {"seed", 0, "S", WHOLE(seed, 0, 4294967295.0), .group = GROUP_SAMPLING, .commands = IN_EACH, .sources = FROM_RUN,
      .standard = "0", .help = "the same seed gives the same completion, and the same numbers of the method random",
      .elsewhere = "it holds finished explanations"},
 
@@ -107,27 +107,39 @@ static const option_row rows[] = {
      .help = "explain attention exported from anywhere: .safetensors with `attention` [L,H,T,T] or [L,T,T]"},
     {"output", 'o', "FILE", TEXTS(output), FILES(IN_BOTH, FROM_ANY),
      .help = "save the result, format by ending; may be given several times"},
+    {"output", 'o', "FILE", TEXTS(output), FILES(IN_CHECK, FROM_MODEL),
+     .help = "save the figures, as .json; may be given several times"},
     {"full", 0, NULL, FLAG(full), FILES(IN_BOTH, FROM_ANY), .help = "put the whole tensor into .json, not only means"},
 
     {"method", 0, "LIST", TEXT(method), METHOD(IN_BOTH, FROM_RUN), .standard = "rollout",
      .help = "methods, separated by commas"},
-    {"row", 0, "predictor|own", WORD(row), METHOD(IN_BOTH, FROM_RUN), .standard = "predictor",
+    {"method", 0, "LIST", TEXT(method), METHOD(IN_CHECK, FROM_MODEL), .standard = "contribution",
+     .help = "methods, separated by commas; the verdict is on the first"},
+    {"row", 0, "predictor|own", WORD(row), METHOD(IN_EACH, FROM_RUN), .standard = "predictor",
      .help = "explain the position that chose the token, or the token's own position"},
-    {"direction", 0, "input|output", WORD(direction), METHOD(IN_BOTH, FROM_RUN), .standard = "input",
+    {"direction", 0, "input|output", WORD(direction), METHOD(IN_EACH, FROM_RUN), .standard = "input",
      .help = "compose layers from the embeddings up, or from the top down"},
-    {"fuse", 0, "mean|max|min", WORD(fuse), METHOD(IN_BOTH, FROM_MODEL | FROM_ATTENTION), .standard = "mean",
+    {"fuse", 0, "mean|max|min", WORD(fuse), METHOD(IN_EACH, FROM_MODEL | FROM_ATTENTION), .standard = "mean",
      .help = "how the heads of a layer become one",
      .elsewhere = "its heads were fused when it was captured"},
-    {"residual", 0, "W", REAL(residual, 0, 1), METHOD(IN_BOTH, FROM_RUN), .standard = "0.5",
+    {"residual", 0, "W", REAL(residual, 0, 1), METHOD(IN_EACH, FROM_RUN), .standard = "0.5",
      .help = "weight of the residual stream"},
-    {"measure", 0, "NAME", WORD(measure), METHOD(IN_BOTH, FROM_RUN), .standard = "projection",
+    {"measure", 0, "NAME", WORD(measure), METHOD(IN_EACH, FROM_RUN), .standard = "projection",
      .help = "of contribution: projection, norm, proximity1 or proximity2"},
     {"columns", 0, "prompt|all", WORD(columns), METHOD(IN_BOTH, FROM_RUN), .standard = "prompt",
      .help = "attribute to the prompt's tokens, or to the completion's too"},
     {"preset", 0, "NAME", TEXT(preset), METHOD(IN_BOTH, FROM_RUN),
      .help = "settings under one name; options given by hand win"},
 
-    {"token", 0, "SELECT", TEXT(token), VIEW,
+    {"by", 0, "NAME|/RE/", TEXT(by), METHOD(IN_CHECK, FROM_MODEL), .standard = "sentence",
+     .help = "cut the prompt into segments: token, word, line, sentence, paragraph, or where a regular expression "
+             "matches"},
+    {"spans", 0, "FILE", TEXT(spans), METHOD(IN_CHECK, FROM_MODEL),
+     .help = "segments from a JSON file: [{\"name\": \"A\", \"begin\": 0, \"end\": 120}, ...], counted in characters"},
+    {"ablations", 0, "N", WHOLE(ablations, 2, 100000), METHOD(IN_CHECK, FROM_MODEL), .standard = "64",
+     .help = "random cuts of the prompt, one forward pass each"},
+
+    {"token", 0, "SELECT", TEXT(token), .group = GROUP_VIEW, .commands = IN_EACH, .sources = FROM_ANY,
      .help = "completion tokens to show: an index (-1 the last), a range A:B, or their text (=7 for the text 7); "
              "default: the mean of all"},
     {"layers", 0, "A-B", TEXT(layers), VIEW, .help = "layers to show, the first being 1; default: all"},
@@ -237,11 +249,13 @@ static void complain_value(const char *command, const option_row *row, const cha
     }
 }
 
-static void set_defaults(options *o) {
+/* Every default, and then the command's own where commands differ. */
+static void set_defaults(options *o, unsigned bit) {
     *o = (options){.given = 0};
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        if (!rows[i].standard) continue;
-        bool ok = read_value(o, &rows[i], rows[i].standard);
+    for (size_t i = 0; i < 2 * COUNT(rows); i++) {
+        const option_row *row = &rows[i % COUNT(rows)];
+        if (!row->standard || (i >= COUNT(rows) && !(row->commands & bit))) continue;
+        bool ok = read_value(o, row, row->standard);
         assert(ok);
         (void)ok;
     }
@@ -333,7 +347,7 @@ static bool take(options *o, const char *command, unsigned bit, int value, const
 }
 
 bool options_read(options *o, const char *command, unsigned bit, int argc, char **argv) {
-    set_defaults(o);
+    set_defaults(o, bit);
     grammar g = make_grammar(bit);
     opterr = 0;
     optind = 1;

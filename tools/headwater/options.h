@@ -11,7 +11,7 @@
 #include "terminal.h"
 
 /* Commands that take an option; bits. */
-enum { IN_EXPLAIN = 1, IN_INFO = 2, IN_VIEW = 4, IN_METHODS = 8, IN_ALL = 15 };
+enum { IN_EXPLAIN = 1, IN_INFO = 2, IN_VIEW = 4, IN_METHODS = 8, IN_CHECK = 16, IN_ALL = 31 };
 
 /* What an explanation starts from; bits. An option that has nothing to act on there is refused. */
 typedef enum source { FROM_MODEL = 1, FROM_TRACE = 2, FROM_ATTENTION = 4, FROM_RESULT = 8 } source;
@@ -24,9 +24,9 @@ typedef struct texts {
 
 typedef struct options {
     const char *model, *prompt, *file, *completion, *trace, *attention;
-    const char *method, *token, *layers, *hide, *keep, *preset;
+    const char *method, *by, *spans, *token, *layers, *hide, *keep, *preset;
     texts output, arguments; /* -o FILEs; what stands between the options */
-    int64_t generate, top_k, seed, ctx, threads, gpu_layers, ubatch, top;
+    int64_t generate, top_k, seed, ctx, threads, gpu_layers, ubatch, top, ablations;
     double temp, top_p, residual;
     hw_row row;
     hw_direction direction;

@@ -1,0 +1,137 @@
+"""`headwater check` on a real model, and what it refuses before and after the model runs."""
+
+import json
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import environment
+
+FACTS = ("Anna keeps clocks. ", "Boris repairs boats. ", "Clara paints tulips. ", "David sells stamps. ")
+QUESTION = "Question: What does Clara do? Answer: Clara paints"
+PROMPT = "".join(FACTS) + QUESTION
+FIGURES = r"(?: +(?:-?\d+\.\d+|-)){6} +\d+"
+BASELINES = ["random", "uniform", "attention", "leave-one-out"]
+
+
+@pytest.fixture
+def spans(tmp_path):
+    """The facts as a spans file: the question always stays."""
+    begin, listed = 0, []
+    for i, fact in enumerate(FACTS):
+        listed.append({"name": f"fact {i}", "begin": begin, "end": begin + len(fact)})
+        begin += len(fact)
+    path = tmp_path / "spans.json"
+    path.write_text(json.dumps(listed))
+    return path
+
+
+@pytest.fixture
+def check(headwater, smollm):
+    return lambda *args, **kwargs: headwater("check", "-m", smollm, "--threads", "2", *args, **kwargs)
+
+
+@pytest.mark.model
+def test_finds_the_fact_and_says_so(check, spans, tmp_path):
+    done = check("-p", PROMPT, "--completion", " tulips", "--spans", spans, "--ablations", "12", "-o", "c.json")
+    assert (done.status, done.err) == (0, "")
+    assert re.search(r"^Check over 4 segments \(given spans\), \d tokens?, log probability -\d+\.\d\d nats$", done.out, re.M)
+    methods = re.findall(rf"^  (\S+){FIGURES}$", done.out, re.M)
+    assert methods == ["contribution", *BASELINES]
+    assert "\nTop segment of contribution: 2: Clara paints tulips.\n" in done.out
+    assert re.search(r"^contribution: right where it can be checked: without its top segment the answer is ", done.out, re.M)
+
+    saved = json.loads((tmp_path / "c.json").read_text())
+    assert saved["format"] == "headwater-check" and saved["version"] == 1
+    assert [row["method"] for row in saved["methods"]] == methods
+    assert [s["name"] for s in saved["segments"]] == [f"fact {i}" for i in range(4)]
+    assert saved["by"] is None and saved["ablations"] == 12
+    assert saved["verdict"] in done.out
+    assert f"{saved['passes']} forward passes in all" in done.out
+    contribution, alone = saved["methods"][0], saved["methods"][-1]
+    assert contribution["drop"]["1"] == alone["drop"]["1"] > 2
+    assert contribution["drop"]["5"] is None  # there are four
+    assert [row["passes"] for row in saved["methods"]] == [0, 0, 0, 0, 4]
+
+
+@pytest.mark.model
+def test_sentences_methods_and_one_token(check, tmp_path):
+    args = ("-p", PROMPT, "-n", "3", "--method", "logit,random", "--token", "0", "--ablations", "4", "--seed", "3", "-o", "c.json")
+    done = check(*args)
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith("Completion\n")
+    saved = json.loads((tmp_path / "c.json").read_text())
+    assert [row["method"] for row in saved["methods"]] == ["logit", "random", "uniform", "attention", "leave-one-out"]
+    assert (saved["by"], saved["tokens"], saved["seed"]) == ("sentence", [0, 1], 3)
+    assert saved["segments"][0] == {"name": "", "begin": 0, "end": len(FACTS[0])}
+    assert check(*args).out == done.out
+
+
+@pytest.mark.model
+def test_explanations_by_running_again(check):
+    done = check("-p", PROMPT, "--completion", " tulips", "--method", "leave-one-out,ablation", "--ablations", "8")
+    assert (done.status, done.err) == (0, "")
+    passes = dict(re.findall(rf"^  (\S+)(?: +\S+){{6}} +(\d+)$", done.out, re.M))
+    assert (passes["leave-one-out"], passes["ablation"]) == ("6", "8")
+    assert "leave-one-out: right by construction" in done.out or "leave-one-out: cannot be judged" in done.out
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("args, part", [
+    (["-p", "One sentence only", "--completion", " here"], "1 segment: with fewer than 2 there is nothing to rank"),
+    (["-p", PROMPT, "--completion", " tulips", "--by", "/[/"], "expression"),
+    (["-p", PROMPT, "--completion", " tulips", "--token", "9"], 'token "9" selects nothing'),
+    (["-p", "word " * 600, "--completion", " here", "--by", "word", "--ablations", "2"], "at most 512 are accepted"),
+])
+def test_what_only_the_run_shows_is_refused(check, args, part):
+    done = check(*args)
+    assert done.status == 1
+    assert part in done.err
+
+
+@pytest.mark.model
+def test_bad_spans_are_refused(check, tmp_path):
+    for text, part in (('[{"begin": 0, "end": 9}, {"begin": 5, "end": 12}]', "spans[1] (5 to 12) overlaps spans[0]"), ("[{]", "JSON"),
+                       ('[{"begin": 0, "end": 9999}]', "9999")):
+        path = tmp_path / "bad.json"
+        path.write_text(text)
+        done = check("-p", PROMPT, "--completion", " tulips", "--spans", path)
+        assert done.status == 1 and part in done.err, done
+
+
+@pytest.mark.parametrize("args, part", [
+    ([], "no prompt: give -p TEXT, -f FILE, or - for standard input"),
+    (["-p", "a", "-"], "more than one prompt"),
+    (["-p", "a", "--by", "sentense"], 'did you mean sentence?'),
+    (["-p", "a", "--by", "word", "--spans", "s.json"], "--by and --spans both cut the prompt"),
+    (["-p", "a", "-o", "c.csv"], "a check is saved as .json"),
+    (["-p", "a", "--ablations", "1"], "must be a whole number from 2 to 100000"),
+    (["-p", "a", "--method", "contributions"], "did you mean contribution?"),
+    (["-p", "a", "--completion", ""], "there is nothing in it to explain"),
+    (["-p", "a", "--trace", "t"], "check has no option --trace"),
+])
+def test_a_wrong_line_is_refused_before_the_model_loads(headwater, args, part):
+    done = headwater("check", "-m", "none.gguf", *args)
+    assert (done.status, done.out) == (2, "")
+    assert part in done.err
+
+
+def test_missing_files_are_named(headwater):
+    done = headwater("check", "-m", "none.gguf", "-p", "a", "--spans", "none.json")
+    assert (done.status, done.err) == (1, "headwater: spans none.json: No such file or directory\n")
+    done = headwater("check", "-m", "none.gguf", "-p", "a", "-o", "no/folder/c.json")
+    assert done.status == 1 and "cannot write no/folder/c.json" in done.err
+
+
+@pytest.mark.model
+def test_ctrl_c_ends_it(program, smollm, tmp_path):
+    command = [program, "check", "-m", smollm, "-p", PROMPT * 8, "--completion", " tulips", "--by", "word", "-o", "c.json"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, env=environment())
+    assert child.stdout.readline()  # the run itself is about to be done
+    time.sleep(1)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=120)
+    assert (child.returncode, err) == (130, b"headwater: interrupted\n")
+    assert b"Check over" not in out and not (tmp_path / "c.json").exists()

@@ -1,0 +1,120 @@
+/* capture.c - the prompt that the options name, run by the model that they name. */
+#include "capture.h"
+
+#include "input.h"
+#include "interrupt.h"
+#include "message.h"
+#include "model.h"
+#include "show.h"
+#include "text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What the callbacks of a run see. */
+typedef struct listener {
+    job *j;
+    stream text;
+    bool started;
+} listener;
+
+static const char *standard_input(const options *o) { return o->arguments.n ? o->arguments.at[0] : NULL; }
+
+int capture_prompts(const options *o, const char *command) {
+    for (size_t i = 0; i < o->arguments.n; i++) {
+        if (i == 0 && strcmp(o->arguments.at[i], "-") == 0) continue;
+        misuse(command, "\"%s\": the prompt goes into -p TEXT or -f FILE, or is - for standard input",
+               o->arguments.at[i]);
+        return -1;
+    }
+    int n = (o->prompt != NULL) + (o->file != NULL) + (standard_input(o) != NULL);
+    if (n <= 1) return n;
+    misuse(command, "more than one prompt: give one of -p, -f and -");
+    return -1;
+}
+
+int capture_check(const options *o, const char *command, const char **model) {
+    *model = model_path(o, command);
+    if (!*model) return STATUS_USAGE;
+    if (o->completion && !*o->completion)
+        return misuse(command, "--completion \"\": there is nothing in it to explain");
+    if (o->completion && GIVEN(o, generate))
+        return misuse(command, "-n does not go with --completion: nothing is generated");
+    return STATUS_DONE;
+}
+
+static void take_token(void *ctx, const hw_token *token) {
+    listener *l = ctx;
+    progress_erase(&l->j->bar);
+    if (!l->started) show_title(&l->j->t, "Completion");
+    l->started = true;
+    stream_write(&l->text, token->bytes, token->n_bytes);
+}
+
+static void take_progress(void *ctx, hw_stage stage, size_t done, size_t total) {
+    listener *l = ctx;
+    progress_show(&l->j->bar, stage, done, total);
+}
+
+/* No more tokens either where nobody reads them any more. */
+static bool stop_run(void *ctx) {
+    (void)ctx;
+    return interrupt_seen() || ferror(stdout);
+}
+
+static hw_err capture(hw_trace **trace, const input *prompt, listener *l, hw_error *err) {
+    const options *o = l->j->o;
+    hw_run_params params = hw_run_params_default();
+    params.prompt = prompt->bytes;
+    params.prompt_bytes = prompt->n;
+    params.completion = o->completion;
+    params.completion_bytes = o->completion ? strlen(o->completion) : 0;
+    params.n_generate = (size_t)o->generate;
+    params.chat = o->chat;
+    params.temperature = (float)o->temp;
+    params.top_k = (int32_t)o->top_k;
+    params.top_p = (float)o->top_p;
+    params.seed = (uint32_t)o->seed;
+    params.fuse = o->fuse;
+    params.signals = job_signals(l->j);
+    params.on_token = take_token;
+    params.progress = take_progress;
+    params.stop = stop_run;
+    params.ctx = l;
+    hw_err rc = hw_trace_capture(trace, l->j->model, &params, err);
+    progress_erase(&l->j->bar);
+    if (l->started) stream_end(&l->text);
+    return rc;
+}
+
+static int read_prompt(const options *o, input *prompt) {
+    const char *path = o->file ? o->file : standard_input(o);
+    *prompt = (input){.n = 0};
+    if (path && !input_read(prompt, "prompt", path)) return STATUS_FAILED;
+    if (!path) {
+        prompt->n = strlen(o->prompt);
+        prompt->bytes = malloc(prompt->n + 1);
+        if (!prompt->bytes) return fail("no memory for the prompt");
+        memcpy(prompt->bytes, o->prompt, prompt->n + 1);
+    }
+    if (prompt->n) return STATUS_DONE;
+    free(prompt->bytes);
+    return fail("the prompt is empty: there is nothing to trace back to");
+}
+
+static int run_model(job *j, const char *path, const input *prompt, hw_trace **trace) {
+    listener l = {.j = j, .text = {.out = j->t.out}};
+    hw_error err;
+    interrupt_catch();
+    if (model_open(&j->model, j->o, path, &j->bar, &err) != HW_OK) return job_fail(j, &err);
+    return capture(trace, prompt, &l, &err) == HW_OK ? STATUS_DONE : job_fail(j, &err);
+}
+
+int capture_run(job *j, const char *model, hw_trace **trace) {
+    input prompt;
+    int status = read_prompt(j->o, &prompt);
+    if (status != STATUS_DONE) return status;
+    status = run_model(j, model, &prompt, trace);
+    free(prompt.bytes);
+    return status;
+}

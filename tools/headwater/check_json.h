@@ -1,0 +1,21 @@
+/* check_json.h - a check as JSON. */
+#ifndef HEADWATER_CHECK_JSON_H
+#define HEADWATER_CHECK_JSON_H
+
+#include "headwater.h"
+
+/* What was checked. */
+typedef struct check_facts {
+    const hw_check *check;
+    const hw_run *run;
+    const hw_segments *segments;
+    const char *by;            /* NULL: given spans */
+    size_t row_begin, row_end; /* completion tokens */
+    size_t n_ablations;
+    uint64_t seed;
+} check_facts;
+
+/* Saves it to `path`, by way of a file beside it. False, with the reason printed, when it could not be saved. */
+bool check_save(const check_facts *facts, const char *path);
+
+#endif

@@ -1,0 +1,22 @@
+/* segments.h - the segments of the prompt that --by or --spans asks for. */
+#ifndef HEADWATER_SEGMENTS_H
+#define HEADWATER_SEGMENTS_H
+
+#include "input.h"
+#include "job.h"
+
+/* How to cut: `by`, or the spans in `json`. */
+typedef struct cut {
+    const char *by;
+    input json; /* malloc'd where --spans is given */
+} cut;
+
+/* Reads what the options say, before any work is done. STATUS_DONE or the status to exit with. Free with cut_free()
+ * either way. */
+int cut_read(cut *c, const options *o, const char *command);
+void cut_free(cut *c);
+
+/* Cuts the prompt of a run and makes the segments the job's groups, borrowed: the segments must outlive its work. */
+int cut_prompt(hw_segments **out, const cut *c, job *j, const hw_run *run);
+
+#endif
