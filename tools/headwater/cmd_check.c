@@ -181,7 +181,7 @@ static int check_trace(job *j, const cut *c, const hw_trace *trace) {
 static int run(const options *o) {
     cut c;
     const char *model = NULL;
-    int status = cut_read(&c, o, command_name);
+    int status = cut_read(&c, o, command_name, "sentence");
     if (status == STATUS_DONE) status = check_line(o, &model);
     if (status == STATUS_DONE) {
         job j;

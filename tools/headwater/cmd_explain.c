@@ -10,6 +10,7 @@
 #include "interrupt.h"
 #include "message.h"
 #include "output.h"
+#include "segments.h"
 #include "show.h"
 
 static const char command_name[] = "explain";
@@ -57,26 +58,36 @@ static int open_trace(job *j, source from, hw_trace **trace) {
     return STATUS_DONE;
 }
 
-static int explain_trace(job *j, source from, const hw_trace *trace) {
+/* Explains by segments where --by or --spans asks for them, by tokens otherwise. */
+static int explain_columns(job *j, const cut *by, const hw_trace *trace, bool stoppable) {
+    hw_segments *segments = NULL;
+    bool cuts = by->by || by->json.bytes;
+    int status = cuts ? cut_prompt(&segments, by, j, hw_trace_run(trace)) : STATUS_DONE;
+    if (status == STATUS_DONE) status = job_explain(j, trace, stoppable);
+    if (status == STATUS_DONE) status = job_finish_made(j);
+    hw_segments_free(segments);
+    return status;
+}
+
+static int explain_trace(job *j, source from, const cut *by, const hw_trace *trace) {
     const hw_run *run = hw_trace_run(trace);
-    bool cut = from == FROM_MODEL && interrupt_seen(); /* of all work only a generation outlives Ctrl-C */
+    bool interrupted = from == FROM_MODEL && interrupt_seen(); /* of all work only a generation outlives Ctrl-C */
     show_run(&j->t, run);
-    if (cut && !j->o->quiet) message("interrupted: explaining the tokens so far; Ctrl-C again ends at once");
+    if (interrupted && !j->o->quiet) message("interrupted: explaining the tokens so far; Ctrl-C again ends at once");
     int saved = STATUS_DONE;
     if (from != FROM_TRACE && j->o->trace) {
         hw_error err;
         if (hw_trace_save(trace, j->o->trace, &err) != HW_OK) saved = job_fail(j, &err);
     }
-    int status = job_explain(j, trace, !cut);
-    if (status == STATUS_DONE) status = job_finish_made(j);
+    int status = explain_columns(j, by, trace, !interrupted);
     if (status == STATUS_DONE) status = saved;
-    return cut ? STATUS_INTERRUPTED : status;
+    return interrupted ? STATUS_INTERRUPTED : status;
 }
 
-static int explain(job *j, source from, const char *model) {
+static int explain(job *j, source from, const cut *by, const char *model) {
     hw_trace *trace = NULL;
     int status = from == FROM_MODEL ? capture_run(j, model, &trace) : open_trace(j, from, &trace);
-    if (status == STATUS_DONE) status = explain_trace(j, from, trace);
+    if (status == STATUS_DONE) status = explain_trace(j, from, by, trace);
     hw_trace_free(trace);
     return status;
 }
@@ -89,9 +100,16 @@ static int run(const options *o) {
     if (status == STATUS_DONE) status = check_files(o, from, model);
     if (status != STATUS_DONE) return status;
     job j;
-    status = job_prepare(&j, o, command_name);
-    if (status == STATUS_DONE) status = explain(&j, from, model);
-    job_free(&j);
+    cut by;
+    status = cut_read(&by, o, command_name, NULL);
+    if (status == STATUS_DONE && (o->by || o->spans) && o->columns == HW_COLUMNS_ALL)
+        status = misuse(command_name, "--by and --spans cut the prompt: they do not go with --columns all");
+    if (status == STATUS_DONE) {
+        status = job_prepare(&j, o, command_name);
+        if (status == STATUS_DONE) status = explain(&j, from, &by, model);
+        job_free(&j);
+    }
+    cut_free(&by);
     return status;
 }
 

@@ -102,7 +102,26 @@ hw_method_params job_params(const job *j) {
     return params;
 }
 
-uint32_t job_signals(const job *j) {
+/* Leaves out method `i` of the list. */
+static void drop_method(job *j, size_t i) {
+    for (j->n_methods--; i < j->n_methods; i++) j->methods[i] = j->methods[i + 1];
+}
+
+/* Of the methods that nobody asked for by name, those that this run cannot give are left out. */
+static void keep_possible(job *j, const hw_trace *trace) {
+    hw_method_params params = job_params(j);
+    for (size_t i = j->n_methods; i-- > 0 && !GIVEN(j->o, method);) {
+        uint32_t needed = hw_method_signals(j->methods[i], &params);
+        bool possible = true;
+        for (int s = 0; trace && s < HW_N_SIGNALS; s++)
+            if (needed & 1u << s && !hw_trace_has(trace, (hw_signal)s)) possible = false;
+        if (j->model && *hw_method_problem(hw_method_find(j->methods[i]), hw_model_describe(j->model))) possible = false;
+        if (!possible && j->n_methods > 1) drop_method(j, i);
+    }
+}
+
+uint32_t job_signals(job *j) {
+    keep_possible(j, NULL);
     hw_method_params params = job_params(j);
     uint32_t signals = 0;
     for (size_t i = 0; i < j->n_methods; i++) signals |= hw_method_signals(j->methods[i], &params);
@@ -114,6 +133,7 @@ int job_explain(job *j, const hw_trace *trace, bool stoppable) {
     params.progress = progress_show;
     params.stop = stoppable ? interrupt_stop : NULL;
     params.ctx = &j->bar;
+    keep_possible(j, trace);
     for (size_t i = 0; i < j->n_methods; i++) {
         hw_error err;
         if (hw_explain(&j->made[i], trace, j->methods[i], &params, &err) != HW_OK) return job_fail(j, &err);

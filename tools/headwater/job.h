@@ -31,7 +31,7 @@ void job_free(job *j);
 
 /* What the methods are to do, for the trace to hold what they need and for running them. */
 hw_method_params job_params(const job *j);
-uint32_t job_signals(const job *j);
+uint32_t job_signals(job *j);
 
 /* Runs every method on the trace. `stoppable`: Ctrl-C ends it. */
 int job_explain(job *j, const hw_trace *trace, bool stoppable);

@@ -131,10 +131,10 @@ static const option_row rows[] = {
     {"preset", 0, "NAME", TEXT(preset), METHOD(IN_BOTH, FROM_RUN),
      .help = "settings under one name; options given by hand win"},
 
-    {"by", 0, "NAME|/RE/", TEXT(by), METHOD(IN_CHECK, FROM_MODEL), .standard = "sentence",
+    {"by", 0, "NAME|/RE/", TEXT(by), METHOD(IN_RUNS, FROM_RUN),
      .help = "cut the prompt into segments: token, word, line, sentence, paragraph, or where a regular expression "
-             "matches"},
-    {"spans", 0, "FILE", TEXT(spans), METHOD(IN_CHECK, FROM_MODEL),
+             "matches; default: token to explain, sentence to check"},
+    {"spans", 0, "FILE", TEXT(spans), METHOD(IN_RUNS, FROM_RUN),
      .help = "segments from a JSON file: [{\"name\": \"A\", \"begin\": 0, \"end\": 120}, ...], counted in characters"},
     {"ablations", 0, "N", WHOLE(ablations, 2, 100000), METHOD(IN_CHECK, FROM_MODEL), .standard = "64",
      .help = "random cuts of the prompt, one forward pass each"},
@@ -159,7 +159,7 @@ _Static_assert(COUNT(rows) <= 64, "options.given has a bit for each row");
 
 static const preset presets[] = {
     {"note", "as the figures of the original note: own rows; token 0 and common marks hidden",
-     {{"row", "own"}, {"hide", "first,note"}}},
+     {{"method", "rollout"}, {"row", "own"}, {"hide", "first,note"}}},
 };
 
 size_t options_count(void) { return COUNT(rows); }

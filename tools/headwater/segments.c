@@ -25,11 +25,11 @@ static int check_name(const char *command, const char *by) {
                   near ? ", did you mean " : "", near ? near : "", near ? "?" : "", names);
 }
 
-int cut_read(cut *c, const options *o, const char *command) {
-    *c = (cut){.by = o->by};
-    if (GIVEN(o, by) && o->spans) return misuse(command, "--by and --spans both cut the prompt: give one of them");
+int cut_read(cut *c, const options *o, const char *command, const char *standard) {
+    *c = (cut){.by = o->by ? o->by : o->spans ? NULL : standard};
+    if (o->by && o->spans) return misuse(command, "--by and --spans both cut the prompt: give one of them");
     if (o->spans) return input_read(&c->json, "spans", o->spans) ? STATUS_DONE : STATUS_FAILED;
-    return check_name(command, c->by);
+    return c->by ? check_name(command, c->by) : STATUS_DONE;
 }
 
 void cut_free(cut *c) { free(c->json.bytes); }

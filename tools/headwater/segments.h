@@ -11,9 +11,9 @@ typedef struct cut {
     input json; /* malloc'd where --spans is given */
 } cut;
 
-/* Reads what the options say, before any work is done. STATUS_DONE or the status to exit with. Free with cut_free()
- * either way. */
-int cut_read(cut *c, const options *o, const char *command);
+/* Reads what the options say, before any work is done; `standard` where they say nothing (NULL: do not cut). STATUS_DONE or
+ * the status to exit with. Free with cut_free() either way. */
+int cut_read(cut *c, const options *o, const char *command, const char *standard);
 void cut_free(cut *c);
 
 /* Cuts the prompt of a run and makes the segments the job's groups, borrowed: the segments must outlive its work. */
