@@ -39,9 +39,9 @@ def test_finds_the_fact_and_says_so(check, spans, tmp_path):
     assert (done.status, done.err) == (0, "")
     assert re.search(r"^Check over 4 segments \(given spans\), \d tokens?, log probability -\d+\.\d\d nats$", done.out, re.M)
     methods = re.findall(rf"^  (\S+){FIGURES}$", done.out, re.M)
-    assert methods == ["contribution", *BASELINES]
-    assert "\nTop segment of contribution: 2: Clara paints tulips.\n" in done.out
-    assert re.search(r"^contribution: right where it can be checked: without its top segment the answer is ", done.out, re.M)
+    assert methods == ["logit", "rollout", *BASELINES]
+    assert "\nTop segment of logit: 2: Clara paints tulips.\n" in done.out
+    assert re.search(r"^logit: right where it can be checked: without its top segment the answer is ", done.out, re.M)
 
     saved = json.loads((tmp_path / "c.json").read_text())
     assert saved["format"] == "headwater-check" and saved["version"] == 1
@@ -50,10 +50,10 @@ def test_finds_the_fact_and_says_so(check, spans, tmp_path):
     assert saved["by"] is None and saved["ablations"] == 12
     assert saved["verdict"] in done.out
     assert f"{saved['passes']} forward passes in all" in done.out
-    contribution, alone = saved["methods"][0], saved["methods"][-1]
-    assert contribution["drop"]["1"] == alone["drop"]["1"] > 2
-    assert contribution["drop"]["5"] is None  # there are four
-    assert [row["passes"] for row in saved["methods"]] == [0, 0, 0, 0, 4]
+    logit, alone = saved["methods"][0], saved["methods"][-1]
+    assert logit["drop"]["1"] == alone["drop"]["1"] > 2
+    assert logit["drop"]["5"] is None  # there are four
+    assert [row["passes"] for row in saved["methods"]] == [0, 0, 0, 0, 0, 4]
 
 
 @pytest.mark.model

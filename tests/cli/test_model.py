@@ -33,7 +33,9 @@ def test_generates_and_explains(explain):
     assert " Paris" in lines[1]
     assert re.fullmatch(r"3 tokens, stopped at the limit, after a prompt of 5; .+, Q4_1", lines[2])
     assert "  The capital of France is" in lines
-    assert len(re.findall(r"^  \d: ", done.out, re.M)) == 5
+    assert re.findall(r"^(\w+) · all 3 completion tokens, mean$", done.out, re.M) == ["rollout", "logit"]
+    assert len(re.findall(r"^  \d: ", done.out, re.M)) == 5 + 5
+    assert re.search(r"^  logit above the mean logit +[\d.]+ nats$", done.out, re.M)
 
 
 def test_given_completion(explain, tmp_path):
@@ -56,7 +58,7 @@ def test_runs_repeat(explain):
 
 def test_a_trace_explains_again_without_the_model(explain, headwater, tmp_path):
     saved = ("-o", "a.npy", "-o", "a.json", "-o", "a.csv", "-o", "a.safetensors", "--full")
-    first = explain("-p", PROMPT, "-n", "4", "--trace", "t.safetensors", *saved)
+    first = explain("-p", PROMPT, "-n", "4", "--method", "rollout", "--trace", "t.safetensors", *saved)
     assert (first.status, first.err) == (0, "")
     again = headwater("explain", "--trace", "t.safetensors", *[a.replace("a.", "b.") for a in saved])
     assert (again.status, again.err) == (0, "")
@@ -68,7 +70,7 @@ def test_a_trace_explains_again_without_the_model(explain, headwater, tmp_path):
 
 
 def test_shapes_and_mass(explain, tmp_path):
-    explain("-p", PROMPT, "--completion", COMPLETION, "-o", "r.safetensors", "-o", "r.csv", "-o", "r.npy")
+    explain("-p", PROMPT, "--completion", COMPLETION, "--method", "rollout", "-o", "r.safetensors", "-o", "r.csv", "-o", "r.npy")
     tensors = load_file(tmp_path / "r.safetensors")
     m, outside = tensors["attribution"], tensors["outside"]
     assert m.shape[2] == 30 and outside.shape == (m.shape[0], 30)
@@ -123,7 +125,7 @@ def test_chat_template_is_visible_and_can_be_hidden(explain):
 
 def test_several_runs_of_the_prompt_in_one_pass_or_many(explain, tmp_path):
     for n in (1, 7, 512):
-        assert explain("-p", PROMPT, "--completion", " sunny", "--ubatch", str(n), "-o", f"u{n}.npy").status == 0
+        assert explain("-p", PROMPT, "--completion", " sunny", "--method", "rollout", "--ubatch", str(n), "-o", f"u{n}.npy").status == 0
     whole = np.load(tmp_path / "u512.npy")
     for n in (1, 7):
         assert np.load(tmp_path / f"u{n}.npy") == pytest.approx(whole, abs=2e-3)
@@ -218,11 +220,12 @@ def test_ctrl_c_during_generation_keeps_what_is_there(program, headwater, smollm
     n = int(re.search(r"^(\d+) tokens?, interrupted, ", text, re.M).group(1))
     assert 1 <= n < 2000
     assert "rollout · " in text and "mass on token 0" in text
-    assert np.load(tmp_path / "r.npy").shape[0] == n
+    assert np.load(tmp_path / "r.rollout.npy").shape[0] == np.load(tmp_path / "r.logit.npy").shape[0] == n
     assert "cancelled" in (tmp_path / "r.json").read_text(encoding="utf-8")
     again = headwater("explain", "--trace", "t.safetensors", "-o", "again.npy")
     assert again.status == 0, "reopened, an interrupted run is like any other"
-    assert (tmp_path / "again.npy").read_bytes() == (tmp_path / "r.npy").read_bytes()
+    for method in ("rollout", "logit"):
+        assert (tmp_path / f"again.{method}.npy").read_bytes() == (tmp_path / f"r.{method}.npy").read_bytes()
 
 
 def test_ctrl_c_before_the_first_token(program, smollm, tmp_path):
@@ -243,5 +246,5 @@ def test_a_reader_that_leaves_ends_the_generation(program, smollm, tmp_path):
     assert process.wait(timeout=60) == 1
     assert time.monotonic() - began < 30
     assert process.stderr.read() == b""
-    assert np.load(tmp_path / "r.npy").shape[0] < 2000
+    assert np.load(tmp_path / "r.rollout.npy").shape[0] < 2000
     process.stderr.close()

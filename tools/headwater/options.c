@@ -49,17 +49,19 @@ static const struct group {
     [GROUP_RUN] = {"Prompt and completion", "its tokens are already there"},
     [GROUP_SAMPLING] = {"Sampling", "its tokens are already there"},
     [GROUP_MODEL] = {"Model", "no model runs"},
+    [GROUP_EVAL] = {"Data set and results", "there is nothing to measure"},
     [GROUP_FILES] = {"Files", "there is nothing to save"},
     [GROUP_METHOD] = {"Explanation", "it holds finished explanations"},
     [GROUP_VIEW] = {"View", "there is nothing to show"},
     [GROUP_TERMINAL] = {"Terminal", "there is nothing to show"},
 };
 
-enum { IN_BOTH = IN_EXPLAIN | IN_VIEW, IN_RUNS = IN_EXPLAIN | IN_CHECK, IN_MODEL = IN_RUNS | IN_INFO, IN_EACH = IN_BOTH | IN_CHECK };
+enum { IN_BOTH = IN_EXPLAIN | IN_VIEW, IN_RUNS = IN_EXPLAIN | IN_CHECK, IN_MODEL = IN_RUNS | IN_INFO | IN_EVAL, IN_EACH = IN_BOTH | IN_CHECK };
 
 #define RUN(in, from)    .group = GROUP_RUN, .commands = in, .sources = from
 #define SAMPLING         .group = GROUP_SAMPLING, .commands = IN_RUNS, .sources = FROM_MODEL
 #define MODEL(in)        .group = GROUP_MODEL, .commands = in, .sources = FROM_MODEL
+#define EVAL             .group = GROUP_EVAL, .commands = IN_EVAL, .sources = FROM_MODEL
 #define FILES(in, from)  .group = GROUP_FILES, .commands = in, .sources = from
 #define METHOD(in, from) .group = GROUP_METHOD, .commands = in, .sources = from
 #define VIEW             .group = GROUP_VIEW, .commands = IN_BOTH, .sources = FROM_ANY
@@ -86,7 +88,7 @@ static const option_row rows[] = {
      .help = "sample among the K likeliest tokens; 0 is all"},
     {"top-p", 0, "P", REAL(top_p, 1e-6, 1), SAMPLING, .standard = "1",
      .help = "sample among the likeliest tokens that hold this share of the probability"},
-    {"seed", 0, "S", WHOLE(seed, 0, 4294967295.0), .group = GROUP_SAMPLING, .commands = IN_EACH, .sources = FROM_RUN,
+    {"seed", 0, "S", WHOLE(seed, 0, 4294967295.0), .group = GROUP_SAMPLING, .commands = IN_EACH | IN_EVAL, .sources = FROM_RUN,
      .standard = "0", .help = "the same seed gives the same completion, and the same numbers of the method random",
      .elsewhere = "it holds finished explanations"},
 
@@ -111,9 +113,9 @@ static const option_row rows[] = {
      .help = "save the figures, as .json; may be given several times"},
     {"full", 0, NULL, FLAG(full), FILES(IN_BOTH, FROM_ANY), .help = "put the whole tensor into .json, not only means"},
 
-    {"method", 0, "LIST", TEXT(method), METHOD(IN_BOTH, FROM_RUN), .standard = "rollout",
-     .help = "methods, separated by commas"},
-    {"method", 0, "LIST", TEXT(method), METHOD(IN_CHECK, FROM_MODEL), .standard = "contribution",
+    {"method", 0, "LIST", TEXT(method), METHOD(IN_BOTH, FROM_RUN), .standard = "rollout,logit",
+     .help = "methods, separated by commas; those of the default that the run cannot give are left out"},
+    {"method", 0, "LIST", TEXT(method), METHOD(IN_CHECK, FROM_MODEL), .standard = "logit,rollout",
      .help = "methods, separated by commas; the verdict is on the first"},
     {"row", 0, "predictor|own", WORD(row), METHOD(IN_EACH, FROM_RUN), .standard = "predictor",
      .help = "explain the position that chose the token, or the token's own position"},
@@ -148,6 +150,25 @@ static const option_row rows[] = {
     {"keep", 0, "LIST", TEXT(keep), VIEW, .help = "the same for tokens that --hide must not leave out"},
     {"normalise", 0, NULL, FLAG(normalise), VIEW, .help = "divide by the mass on all columns, so that they sum to 1"},
     {"top", 0, "K", WHOLE(top, 0, 1e6), VIEW, .standard = "10", .help = "rows of the list"},
+
+    {"method", 0, "LIST", TEXT(method), EVAL,
+     .standard = "rollout,attention,contribution,logit,uniform,random,leave-one-out",
+     .help = "methods, separated by commas; METHOD:KEY=VALUE sets one for this method alone (keys: measure, row, direction, "
+             "residual, layers, hide), as in contribution:norm,rollout:last:hide=first"},
+    {"by", 0, "NAME|/RE/", TEXT(by), EVAL,
+     .help = "segments to judge: token, word, line, sentence, paragraph, or where a regular expression matches; default: an "
+             "item's own spans, sentences where it has none"},
+    {"ablations", 0, "N", WHOLE(ablations, 0, 100000), EVAL, .standard = "64",
+     .help = "random masks of the LDS; 0 looks at evidence only and runs no pass beside an item's own"},
+    {"generate", 'n', "N", WHOLE(generate, 1, 1e6), EVAL, .standard = "3",
+     .help = "most tokens to generate where an item gives no completion"},
+    {"limit", 0, "N", WHOLE(limit, 0, 1e9), EVAL, .standard = "0", .help = "only the first N items; 0 is all"},
+    {"shard", 0, "I/K", TEXT(shard), EVAL, .help = "only the I-th of K parts of the items, I from 1 to K"},
+    {"output", 'o', "FILE", TEXT(results), EVAL,
+     .help = "keep each result in this file as it finishes, and go on with those that are there"},
+    {"table", 0, NULL, FLAG(table), EVAL, .help = "only the table, of result files; several are put together"},
+    {"group-by", 0, "TAG", TEXT(group_by), EVAL, .help = "a table for each value of a tag of the items, or of model"},
+    {"format", 0, "text|csv|json", TEXT(format), EVAL, .standard = "text", .help = "of the table"},
 
     {"color", 0, "auto|always|never", WORD(color), TERMINAL(IN_ALL), .standard = "auto",
      .help = "colours; auto heeds NO_COLOR and whether standard output is a terminal"},
@@ -305,10 +326,10 @@ static grammar make_grammar(unsigned bit) {
     return g;
 }
 
-static const option_row *row_of(int value) {
+static const option_row *row_of(int value, unsigned bit) {
     if (value >= FIRST_ROW) return &rows[value - FIRST_ROW];
     for (size_t i = 0; i < COUNT(rows); i++)
-        if (rows[i].letter && rows[i].letter == value) return &rows[i];
+        if (rows[i].letter && rows[i].letter == value && rows[i].commands & bit) return &rows[i];
     return NULL;
 }
 
@@ -316,7 +337,7 @@ static const char *row_name(size_t i, unsigned bit) { return rows[i].commands & 
 
 static void complain_option(const char *command, unsigned bit, int value, const char *word) {
     if (value >= FIRST_ROW) {
-        misuse(command, "--%s takes no value", row_of(value)->name);
+        misuse(command, "--%s takes no value", row_of(value, bit)->name);
     } else if (value) {
         misuse(command, "%s has no option -%c", command, value);
     } else {
@@ -333,7 +354,7 @@ static bool take(options *o, const char *command, unsigned bit, int value, const
         complain_option(command, bit, optopt, word);
         return false;
     }
-    const option_row *row = row_of(value == ':' ? optopt : value);
+    const option_row *row = row_of(value == ':' ? optopt : value, bit);
     if (value == ':') {
         misuse(command, "%s needs a value: %s", spell(row).text, row->metavar);
         return false;

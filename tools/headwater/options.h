@@ -11,7 +11,7 @@
 #include "terminal.h"
 
 /* Commands that take an option; bits. */
-enum { IN_EXPLAIN = 1, IN_INFO = 2, IN_VIEW = 4, IN_METHODS = 8, IN_CHECK = 16, IN_ALL = 31 };
+enum { IN_EXPLAIN = 1, IN_INFO = 2, IN_VIEW = 4, IN_METHODS = 8, IN_CHECK = 16, IN_EVAL = 32, IN_ALL = 63 };
 
 /* What an explanation starts from; bits. An option that has nothing to act on there is refused. */
 typedef enum source { FROM_MODEL = 1, FROM_TRACE = 2, FROM_ATTENTION = 4, FROM_RESULT = 8 } source;
@@ -35,6 +35,9 @@ typedef struct options {
     hw_measure measure;
     color_mode color;
     bool chat, normalise, full, f32_cache, quiet, verbose, help;
+    const char *results, *shard, *group_by, *format; /* of eval */
+    int64_t limit;
+    bool table;
     uint64_t given; /* bit i: row i of the table was on the command line */
 } options;
 
@@ -52,6 +55,7 @@ typedef enum option_group {
     GROUP_RUN,
     GROUP_SAMPLING,
     GROUP_MODEL,
+    GROUP_EVAL,
     GROUP_FILES,
     GROUP_METHOD,
     GROUP_VIEW,

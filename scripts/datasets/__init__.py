@@ -1,0 +1,1 @@
+"""The data sets of make_datasets.py, one module each."""

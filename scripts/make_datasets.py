@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""Writes the data sets that `headwater eval` measures methods on, one JSON item a line.
+
+    make_datasets.py FOLDER [--seed 1] [--count 100] [--text TEXT] [--only SET ...]
+
+    facts     ten one-sentence facts, a question about one                     datasets/facts.py
+    twohop    the answer takes two of the sentences                            datasets/twohop.py
+    needle-N  a fact hidden in N thousand tokens of other text, ten depths     datasets/needle.py
+    passages  passages of one real text, a quotation from one to go on with    datasets/passages.py
+    note      the prompts that the method's first description used             datasets/note.py
+
+The same seed, count and text give the same bytes. needle and passages take --text: lcet10.txt, the proceedings of a
+workshop at the Library of Congress, which setup-datasets.sh fetches. tools/headwater/eval_set.h describes the fields.
+"""
+
+import argparse
+import json
+import pathlib
+import random
+
+from datasets import facts, needle, note, passages, twohop
+from datasets.text import read_paragraphs
+
+HERE = pathlib.Path(__file__).resolve().parent
+NOTE = HERE.parent / "examples/note.jsonl"
+
+
+def needle_of(length):
+    return lambda rng, args: needle.make(rng, args.count, read_paragraphs(args.text), length)
+
+
+# Name of the file, and what gives its items.
+SETS = {
+    "facts": lambda rng, args: facts.make(rng, args.count),
+    "twohop": lambda rng, args: twohop.make(rng, args.count),
+    "needle-0.5": needle_of(0.5),
+    "needle-2": needle_of(2),
+    "needle-6": needle_of(6),
+    "passages": lambda rng, args: passages.make(rng, args.count, read_paragraphs(args.text)),
+    "note": lambda rng, args: note.make(NOTE),
+}
+
+
+def read_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--seed", default="1", help="of all that is drawn (default 1)")
+    parser.add_argument("--count", type=int, default=100, help="items of each set but note (default 100)")
+    parser.add_argument("--text", type=pathlib.Path, default=HERE.parent / "build/texts/lcet10.txt")
+    parser.add_argument("--only", nargs="+", choices=SETS, default=list(SETS), metavar="SET")
+    return parser.parse_args()
+
+
+def main():
+    args = read_arguments()
+    args.folder.mkdir(parents=True, exist_ok=True)
+    for name in args.only:
+        items = SETS[name](random.Random(f"{args.seed}/{name}"), args)
+        lines = [json.dumps(item, ensure_ascii=False) + "\n" for item in items]
+        (args.folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+        print(f"{name}: {len(items)} items")
+
+
+if __name__ == "__main__":
+    main()

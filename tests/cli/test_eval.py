@@ -1,0 +1,457 @@
+"""`headwater eval`: result lines, going on after any end, shards, and tables against a bootstrap written again here."""
+
+import csv
+import io
+import json
+import re
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from conftest import environment
+
+METRICS = ["hit1", "mrr", "recall10", "lds", "passes", "drop1", "drop3", "drop5", "comprehensiveness", "sufficiency"]
+EVIDENCE = METRICS[:3]
+METHODS = "contribution,attention:hide=first,rollout:last,random"
+LABELS = METHODS.split(",")
+
+PEOPLE = [("Anna", "keeps", "clocks"), ("Boris", "repairs", "boats"), ("Clara", "paints", "tulips"), ("David", "sells", "stamps")]
+VERBS = {"keeps": "keep", "repairs": "repair", "paints": "paint", "sells": "sell"}
+
+
+def make_item(asked, shift):
+    """Four facts in some order, a question about one of them; its place is the tag."""
+    order = PEOPLE[shift:] + PEOPLE[:shift]
+    text, spans, evidence = "", [], []
+    for name, verb, what in order:
+        begin = len(text)
+        text += f"{name} {verb} {what}."
+        spans.append([begin, len(text)])
+        if name == PEOPLE[asked][0]:
+            evidence.append(spans[-1])
+        text += " "
+    name, verb, what = PEOPLE[asked]
+    text += f"Question: What does {name} {VERBS[verb]}? Answer: {name} {verb}"
+    return {"id": f"{name}-{shift}", "prompt": text, "answer": what, "evidence": evidence, "spans": spans,
+            "tags": {"place": 1 + (asked - shift) % 4, "name": name}}
+
+
+ITEMS = [make_item(i % 4, i % 3) for i in range(6)]
+
+
+def write_set(path, items=ITEMS):
+    path.write_text("".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items), encoding="utf-8")
+    return path
+
+
+def read_lines(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def steady(line):
+    """A result without what differs from run to run."""
+    return {k: v for k, v in line.items() if k != "seconds"}
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_set(tmp_path / "set.jsonl")
+
+
+@pytest.fixture
+def command(smollm):
+    return ["eval", "set.jsonl", "-m", str(smollm), "--threads", "2", "--method", METHODS, "--ablations", "6", "-n", "2"]
+
+
+@pytest.fixture
+def evaluate(headwater, command, data):
+    return lambda *args, **kwargs: headwater(*command, *args, **kwargs)
+
+
+# ---------------------------------------------------------------------- tables, without a model
+
+
+def make_line(index, scores, **more):
+    """A result line of two methods, as eval writes it."""
+    line = {"id": f"item-{index}", "index": index, "tags": {"place": index % 3 + 9}, "right": True, "evidence": [1],
+            "settings": {"model": {"name": "M"}, "methods": "a,b"},
+            "methods": [{"method": name, **values} for name, values in zip("ab", scores)]}
+    return line | more
+
+
+def make_results(n=11):
+    rng = np.random.default_rng(5)
+    lines = []
+    for i in range(n):
+        scores = [{m: float(np.float32(rng.normal())) for m in METRICS} for _ in "ab"]
+        for score in scores:
+            score["hit1"] = int(rng.integers(2))
+            score["passes"] = 7
+        lines.append(make_line(i, scores))
+    lines[2]["right"] = False
+    lines[3]["right"] = None
+    lines[4]["methods"][0]["drop5"] = None
+    return lines
+
+
+def write_results(path, lines):
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def splitmix64(state):
+    while True:
+        state = (state + 0x9E3779B97F4A7C15) & (2**64 - 1)
+        z = state
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)
+        yield z ^ (z >> 31)
+
+
+def bootstrap(values, seed=0):
+    """Mean, and the 2.5 and 97.5 % points of the means of 2,000 resamples."""
+    n, draw = len(values), splitmix64(seed)
+    means = [np.mean([values[((next(draw) >> 32) * n) >> 32] for _ in range(n)]) for _ in range(2000)]
+    return np.mean(values), *np.percentile(means, [2.5, 97.5])
+
+
+def values_of(lines, method, metric):
+    """What counts for one cell: numbers, and for evidence metrics only items that were not answered wrong."""
+    chosen = [line for line in lines if metric not in EVIDENCE or line["right"] is not False]
+    found = [m.get(metric) for line in chosen for m in line.get("methods", []) if m["method"] == method]
+    return [v for v in found if v is not None]
+
+
+def test_table_is_what_a_bootstrap_written_again_gives(headwater, tmp_path):
+    lines = make_results()
+    write_results(tmp_path / "r.jsonl", lines)
+    done = headwater("eval", "--table", "r.jsonl", "--format", "json", "--seed", "3")
+    assert (done.status, done.err) == (0, "")
+    group, = json.loads(done.out)["groups"]
+    assert (group["group"], group["items"], group["judged"], group["right"], group["failed"]) == (None, 11, 10, 9, 0)
+    for method in group["methods"]:
+        for metric in METRICS:
+            values, cell = values_of(lines, method["method"], metric), method[metric]
+            assert cell["n"] == len(values)
+            assert (cell["mean"], cell["low"], cell["high"]) == pytest.approx(bootstrap(values, 3), abs=1e-7), metric
+
+
+def test_csv_and_text_hold_the_same_numbers_as_json(headwater, tmp_path):
+    write_results(tmp_path / "r.jsonl", make_results())
+    table = ("eval", "--table", "r.jsonl", "--format")
+    group, = json.loads(headwater(*table, "json").out)["groups"]
+    rows = list(csv.DictReader(io.StringIO(headwater(*table, "csv").out)))
+    assert len(rows) == 2 * len(METRICS)
+    text = headwater(*table, "text").out
+    assert text.startswith("11 items, 9 of 10 answered right (90 %)\n")
+    cells = {m["method"]: m for m in group["methods"]}
+    for row in rows:
+        cell = cells[row["method"]][row["metric"]]
+        assert [float(row[k]) for k in ("n", "mean", "low", "high")] == pytest.approx(
+            [cell[k] for k in ("n", "mean", "low", "high")])
+        if row["metric"] != "passes":
+            assert f"{cell['mean']:.2f} [{cell['low']:.2f}, {cell['high']:.2f}]" in text
+
+
+def test_one_item_has_a_point_as_interval_and_none_is_a_dash(headwater, tmp_path):
+    write_results(tmp_path / "r.jsonl", [make_line(0, [{"hit1": 1, "mrr": 1.0}, {}])])
+    text = headwater("eval", "--table", "r.jsonl").out
+    assert re.search(r"^a +1\.00 \[1\.00, 1\.00\] +1\.00 \[1\.00, 1\.00\] +- +- +-$", text, re.M)
+    assert re.search(r"^b(?: +-){5}$", text, re.M)
+    assert "drop@1" not in text, "a block of which nothing was measured is left out"
+    row = headwater("eval", "--table", "r.jsonl", "--format", "csv").out.splitlines()[-1]
+    assert row == '"b",sufficiency,0,,,'
+
+
+def test_groups_are_in_order_and_each_its_own_table(headwater, tmp_path):
+    lines = make_results()
+    write_results(tmp_path / "r.jsonl", lines)
+    done = headwater("eval", "--table", "r.jsonl", "--group-by", "place", "--format", "json")
+    groups = json.loads(done.out)["groups"]
+    assert [g["group"] for g in groups] == ["9", "10", "11"], "numbers by size, not as text"
+    for group in groups:
+        mine = [line for line in lines if str(line["tags"]["place"]) == group["group"]]
+        mean, low, high = bootstrap(values_of(mine, "a", "drop1"))
+        assert group["methods"][0]["drop1"] == {"n": len(mine), "mean": pytest.approx(mean, abs=1e-7),
+                                                "low": pytest.approx(low, abs=1e-7), "high": pytest.approx(high, abs=1e-7)}
+    rows = list(csv.DictReader(io.StringIO(headwater("eval", "--table", "r.jsonl", "--group-by", "place", "--format",
+                                                     "csv").out)))
+    assert list(rows[0])[0] == "place" and len(rows) == 3 * 2 * len(METRICS)
+
+
+def test_shards_in_any_order_make_the_same_table(headwater, tmp_path):
+    lines = make_results()
+    write_results(tmp_path / "all.jsonl", lines)
+    write_results(tmp_path / "even.jsonl", lines[::2])
+    write_results(tmp_path / "odd.jsonl", lines[1::2])
+    whole = headwater("eval", "--table", "all.jsonl", "--format", "json").out
+    assert headwater("eval", "--table", "odd.jsonl", "even.jsonl", "--format", "json").out == whole
+    twice = headwater("eval", "--table", "odd.jsonl", "all.jsonl", "--format", "json")
+    assert twice.out == whole
+    assert "5 results are there twice and count once" in twice.err
+
+
+def test_models_are_mixed_only_when_they_are_the_groups(headwater, tmp_path):
+    other = [make_line(0, [{"hit1": 0}, {"hit1": 1}], settings={"model": {"name": "N"}, "methods": "a,b"})]
+    write_results(tmp_path / "r.jsonl", make_results() + other)
+    done = headwater("eval", "--table", "r.jsonl")
+    assert (done.status, done.out) == (1, "")
+    assert "different settings (model)" in done.err
+    grouped = headwater("eval", "--table", "r.jsonl", "--group-by", "model", "--format", "json")
+    assert [g["group"] for g in json.loads(grouped.out)["groups"]] == ["M", "N"]
+
+
+def test_what_is_no_result_is_left_out_of_a_table(headwater, tmp_path):
+    lines = make_results()
+    failed = {k: v for k, v in make_line(11, []).items() if k not in ("methods", "right")} | {"error": "too long"}
+    path = write_results(tmp_path / "r.jsonl", [*lines, failed])
+    path.write_text(path.read_text() + "{\"id\": 4}\nnonsense\n{\"id\": \"torn")
+    done = headwater("eval", "--table", "r.jsonl")
+    assert done.status == 0
+    assert done.out.startswith("12 items, 9 of 10 answered right (90 %), 1 failed\n")
+    assert "r.jsonl line 13 is left out" in done.err and "line 14" in done.err and "line 15" not in done.err
+
+
+USAGE = {
+    "no data set": (["eval"], "name one data set; 0 were given"),
+    "two data sets": (["eval", "a", "b"], "name one data set; 2 were given (a table of result files is --table)"),
+    "no results": (["eval", "--table"], "--table: name the result files"),
+    "no model": (["eval", "a"], "no model: give -m MODEL, or set HEADWATER_MODEL"),
+    "format": (["eval", "a", "--format", "xml"], "--format \"xml\": must be text, csv or json"),
+    "shard 0": (["eval", "a", "--shard", "0/2"], "--shard \"0/2\": must be I/K, the I-th of K parts, I from 1 to K"),
+    "shard beyond": (["eval", "a", "--shard", "3/2"], "--shard \"3/2\": must be I/K, the I-th of K parts, I from 1 to K"),
+    "shard text": (["eval", "a", "--shard", "1/2x"], "--shard \"1/2x\": must be I/K, the I-th of K parts, I from 1 to K"),
+    "method": (["eval", "a", "--method", "rolout"], "--method \"rolout\": there is none of that name, did you mean rollout?"),
+    "method twice": (["eval", "a", "--method", "logit,logit"], "--method names logit twice"),
+    "setting": (["eval", "a", "--method", "rollout:depth=3"],
+                "--method rollout:depth=3: \"depth\": no such setting; there are measure, row, direction, layers, residual "
+                "and hide"),
+    "bare": (["eval", "a", "--method", "rollout:first"],
+             "--method rollout:first: \"first\": not a value that stands alone (norm, own, output, last ...); write KEY=VALUE"),
+    "residual": (["eval", "a", "--method", "rollout:residual=2"], "\"2\": must be a number from 0 to 1"),
+    "residual nan": (["eval", "a", "--method", "rollout:residual=nan"], "\"nan\": must be a number from 0 to 1"),
+    "measure": (["eval", "a", "--method", "contribution:measure=size"], "proximity1"),
+    "layers": (["eval", "a", "--method", "rollout:layers=top"], "must be last, one layer (5) or a range (3-12)"),
+    "hide": (["eval", "a", "--method", "rollout:hide=first+frist"], "must be filters joined by +"),
+    "results over the set": (["eval", "a", "-m", "m", "-o", "a"], "a would be written and is also named for something else"),
+}
+
+
+@pytest.mark.parametrize("name", USAGE)
+def test_usage(headwater, name):
+    args, message = USAGE[name]
+    done = headwater(*args)
+    assert (done.status, done.out) == (2, "")
+    assert message in done.err and done.err.endswith("See `headwater eval --help`.\n")
+
+
+def test_files_that_are_not_there_and_sets_without_items(headwater, tmp_path):
+    (tmp_path / "empty.jsonl").write_text("\n")
+    for args, message in ((["none.jsonl", "-m", "m"], "data set none.jsonl: No such file"),
+                          (["empty.jsonl", "-m", "m"], "data set empty.jsonl: it holds no item"),
+                          (["--table", "none.jsonl"], "results none.jsonl: No such file"),
+                          (["--table", "empty.jsonl"], "there are no results to make a table of")):
+        done = headwater("eval", *args)
+        assert (done.status, done.out) == (1, "") and message in done.err
+
+
+def test_every_bad_line_says_what_is_wrong_with_it(headwater, tmp_path):
+    cases = {
+        "{\"prompt\": ": "no valid JSON",
+        "[1]": "not an object",
+        "{\"prompt\": 1}": "\"prompt\" must be a text that is not empty",
+        "{\"id\": \"x\"}": "\"prompt\" must be there",
+        "{\"prompt\": \"\"}": "\"prompt\" must be a text that is not empty",
+        "{\"prompt\": \"a\", \"answer\": \"\"}": "\"answer\" must be a text that is not empty",
+        "{\"prompt\": \"a\", \"evidence\": [[0, 2]]}": "\"evidence\" must be a list of [begin, end] within the prompt",
+        "{\"prompt\": \"é\", \"evidence\": [[0, 2]]}": "within the prompt, in code points",
+        "{\"prompt\": \"a\", \"evidence\": [[1, 0]]}": "\"evidence\" must be",
+        "{\"prompt\": \"a\", \"evidence\": [[0]]}": "\"evidence\" must be",
+        "{\"prompt\": \"a\", \"spans\": {}}": "\"spans\" must be a list of [begin, end] or {",
+        "{\"prompt\": \"a\", \"tags\": 1}": "\"tags\" must be an object",
+        "{\"prompt\": \"a\", \"prompt\": \"b\"}": "no valid JSON",
+    }
+    (tmp_path / "bad.jsonl").write_text("".join(line + "\n" for line in cases))
+    done = headwater("eval", "bad.jsonl", "-m", "m")
+    assert done.status == 1
+    for number, (line, message) in enumerate(zip(done.err.splitlines(), cases.values()), 1):
+        assert line.startswith(f"headwater: bad.jsonl line {number} is left out: ") and message in line
+
+
+# ---------------------------------------------------------------------- on a model
+
+
+@pytest.mark.model
+def test_result_lines_and_their_table(evaluate, tmp_path):
+    done = evaluate("-o", "r.jsonl", "--format", "json")
+    assert (done.status, done.err) == (0, "")
+    lines = read_lines(tmp_path / "r.jsonl")
+    assert [line["id"] for line in lines] == [item["id"] for item in ITEMS]
+    for line, item in zip(lines, ITEMS):
+        place = item["tags"]["place"] - 1
+        assert (line["segments"], line["evidence"], line["tags"]) == (4, [place], item["tags"])
+        assert line["right"] == line["completion"].strip().lower().startswith(item["answer"])
+        assert line["explained"][0] == 0 < line["explained"][1] <= 2 and line["passes"] > 6
+        assert [m["method"] for m in line["methods"]] == LABELS
+        for method in line["methods"]:
+            rank = 1 + sum(s > method["scores"][place] for s in method["scores"])
+            assert (method["hit1"], method["mrr"]) == (rank == 1, pytest.approx(1 / rank))
+            assert method["recall10"] == (rank == 1), "a tenth of four segments is one"
+            assert method.get("drop5") is None, "there are four segments"
+    assert any(line["right"] for line in lines), "the set is one that the model can do"
+    group, = json.loads(done.out)["groups"]
+    for method in group["methods"]:
+        for metric in METRICS:
+            values = values_of(lines, method["method"], metric)
+            assert method[metric]["n"] == len(values)
+            if values:
+                cell = [method[metric][k] for k in ("mean", "low", "high")]
+                assert cell == pytest.approx(bootstrap(values), abs=1e-7)
+
+
+@pytest.mark.model
+def test_best_segment_is_the_one_whose_removal_is_judged(evaluate, tmp_path):
+    """drop@1 of two methods is the same where, and as a rule only where, they name the same segment first."""
+    assert evaluate("-o", "r.jsonl", "--limit", "3").status == 0
+    for line in read_lines(tmp_path / "r.jsonl"):
+        drops = {}
+        for method in line["methods"]:
+            if method.get("drop1") is not None:
+                drops.setdefault(int(np.argmax(method["scores"])), set()).add(method["drop1"])
+        assert all(len(same) == 1 for same in drops.values())
+
+
+@pytest.mark.model
+def test_shards_are_together_the_whole(evaluate, headwater, tmp_path):
+    assert evaluate("-o", "all.jsonl").status == 0
+    for i in (1, 2, 3):
+        assert evaluate("-o", f"s{i}.jsonl", "--shard", f"{i}/3").status == 0
+    whole = read_lines(tmp_path / "all.jsonl")
+    parts = [line for i in (1, 2, 3) for line in read_lines(tmp_path / f"s{i}.jsonl")]
+    assert [steady(line) for line in sorted(parts, key=lambda line: line["index"])] == [steady(line) for line in whole]
+    table = ("eval", "--format", "csv", "--table")
+    assert headwater(*table, "s3.jsonl", "s1.jsonl", "s2.jsonl").out == headwater(*table, "all.jsonl").out
+
+
+def start(program, args, cwd):
+    return subprocess.Popen([str(program), *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            cwd=cwd, env=environment())
+
+
+def wait_for_lines(path, n):
+    for _ in range(2400):
+        if path.exists() and path.read_bytes().count(b"\n") >= n:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{path} did not get {n} lines")
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
+def test_goes_on_where_it_ended(program, command, evaluate, data, tmp_path, ending):
+    path = tmp_path / "r.jsonl"
+    process = start(program, [*command, "-o", "r.jsonl"], tmp_path)
+    wait_for_lines(path, 2)
+    process.send_signal(ending)
+    _, err = process.communicate(timeout=120)
+    kept = path.read_text().count("\n")
+    assert 2 <= kept < len(ITEMS)
+    if ending == signal.SIGINT:
+        assert process.returncode == 130
+        assert err.decode() == f"headwater: interrupted: r.jsonl holds {kept} results; the same command goes on from there\n"
+    else:
+        path.write_text(path.read_text() + "{\"id\": \"Anna-0\", \"ind")
+    before = path.read_text().splitlines()[:kept]
+    done = evaluate("-o", "r.jsonl")
+    assert done.status == 0
+    assert ("r.jsonl: its last line was torn and is made again" in done.err) == (ending == signal.SIGKILL)
+    assert path.read_text().splitlines()[:kept] == before, "what was there is not made again"
+    again = evaluate("-o", "r.jsonl")
+    assert again.out == done.out and again.err == ""
+    whole = evaluate("-o", "whole.jsonl")
+    assert whole.out == done.out
+    assert [steady(line) for line in read_lines(path)] == [steady(line) for line in read_lines(tmp_path / "whole.jsonl")]
+
+
+@pytest.mark.model
+def test_results_of_other_settings_are_not_mixed(evaluate, tmp_path):
+    assert evaluate("-o", "r.jsonl", "--limit", "1").status == 0
+    before = (tmp_path / "r.jsonl").read_bytes()
+    done = evaluate("-o", "r.jsonl", "--seed", "4")
+    assert (done.status, done.out) == (1, "")
+    assert "r.jsonl: item Anna-0 was made with seed 0, not 4; results of other settings need a file of their own" in done.err
+    assert (tmp_path / "r.jsonl").read_bytes() == before
+
+
+@pytest.mark.model
+def test_bad_lines_are_counted_and_the_rest_is_measured(evaluate, tmp_path):
+    lines = [json.dumps(item) for item in ITEMS[:2]]
+    (tmp_path / "set.jsonl").write_text("\n".join([lines[0], "{\"id\":", "", lines[1], lines[0]]) + "\n")
+    done = evaluate("-o", "r.jsonl")
+    assert done.status == 1
+    assert "headwater: set.jsonl line 2 is left out: no valid JSON" in done.err
+    assert "headwater: set.jsonl line 5 is left out: an item before it has the same id, Anna-0" in done.err
+    assert done.err.endswith("headwater: 2 lines of the data set left out: see above\n")
+    assert done.out.startswith("2 items, ")
+    assert [line["id"] for line in read_lines(tmp_path / "r.jsonl")] == ["Anna-0", "Boris-1"]
+
+
+@pytest.mark.model
+def test_an_item_that_cannot_be_measured_is_kept_as_failed(evaluate, tmp_path):
+    """Too long for the context, one segment alone, spans outside the prompt, a token that is not there."""
+    items = [ITEMS[0], {"id": "long", "prompt": "word " * 600}, {"id": "one", "prompt": "One sentence."},
+             {"id": "outside", "prompt": "Two. Sentences.", "spans": [[0, 4], [5, 99]]},
+             {"id": "token", "prompt": "Two. Sentences.", "completion": " yes", "token": "no"}]
+    write_set(tmp_path / "set.jsonl", items)
+    done = evaluate("-o", "r.jsonl", "--ctx", "512")
+    assert done.status == 1
+    lines = read_lines(tmp_path / "r.jsonl")
+    assert [line["id"] for line in lines] == [item["id"] for item in items]
+    assert "error" not in lines[0] and all("error" in line and "methods" not in line for line in lines[1:])
+    assert "512" in lines[1]["error"] and "\"no\"" in lines[4]["error"]
+    for line in lines[1:]:
+        assert f"headwater: {line['id']}: {line['error']}\n" in done.err
+    assert done.out.startswith("5 items, ") and "4 failed" in done.out
+
+
+@pytest.mark.model
+def test_given_completion_token_and_evidence_in_code_points(headwater, smollm, tmp_path):
+    prompt = "Föhn 🌞: It is sunny today, which is bad.\nQ: How is the weather today ?\nA: It is"
+    at = prompt.index("sunny")
+    write_set(tmp_path / "set.jsonl", [{"name": "note", "prompt": prompt, "completion": " sunny, but not warm.",
+                                        "token": "sunny", "evidence": [[at, at + 5]]}])
+    done = headwater("eval", "set.jsonl", "-m", smollm, "--by", "word", "--ablations", "0", "--method", "logit", "-o",
+                     "r.jsonl")
+    assert done.status == 0
+    line, = read_lines(tmp_path / "r.jsonl")
+    assert (line["id"], line["right"], line["explained"], line["passes"]) == ("note", None, [0, 1], 0)
+    words = prompt.replace("?", "").split()
+    assert len(line["evidence"]) == 1 and line["segments"] >= len(words)
+    assert line["methods"][0]["hit1"] == 1 and "drop1" not in line["methods"][0]
+    assert done.out.startswith("1 item\n") and "drop@1" not in done.out
+
+
+@pytest.mark.model
+def test_settings_of_a_variant_are_those_of_explain(headwater, smollm, tmp_path):
+    """Scores of variants against what explain saves with the same options."""
+    item = ITEMS[0]
+    write_set(tmp_path / "set.jsonl", [item | {"completion": " clocks.", "token": "0"}])
+    variants = {  # options of explain, and which layers of its tensor are averaged
+        "contribution:norm": (["--method", "contribution", "--measure", "norm"], slice(None)),
+        "rollout:own:residual=0.3": (["--row", "own", "--residual", "0.3"], slice(None)),
+        "rollout:layers=3-12": ([], slice(2, 12)),
+        "rollout:last": ([], slice(-1, None)),
+        "rollout:output:last": (["--direction", "output"], slice(0, 1)),
+    }
+    run = headwater("eval", "set.jsonl", "-m", smollm, "--threads", "2", "--by", "token", "--ablations", "0", "--method",
+                    ",".join(variants), "-o", "r.jsonl")
+    assert run.status == 0, run
+    line, = read_lines(tmp_path / "r.jsonl")
+    for method in line["methods"]:
+        options, layers = variants[method["method"]]
+        done = headwater("explain", "-m", smollm, "--threads", "2", "-p", item["prompt"], "--completion", " clocks.",
+                         "--method", "rollout", *options, "-o", "m.npy")
+        assert done.status == 0, done
+        assert method["scores"] == pytest.approx(np.load(tmp_path / "m.npy")[0, :, layers].mean(-1), abs=1e-6)

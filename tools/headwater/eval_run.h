@@ -1,0 +1,30 @@
+/*
+ * eval_run.h - one item of a data set measured: the model runs, every method explains, and each explanation is judged by
+ * the item's evidence and by running the model without what it names.
+ *
+ * The result is one JSON object; eval_table.h reads it:
+ *
+ *     {"id", "index", "tags", "completion", "right": true|false|null, "prompt_tokens", "completion_tokens",
+ *      "segments", "evidence": [segment...], "base": log p, "passes", "seconds",
+ *      "methods": [{"method", "scores": [segments], "hit1", "mrr", "recall10", "drop1", ...}]}
+ */
+#ifndef HEADWATER_EVAL_RUN_H
+#define HEADWATER_EVAL_RUN_H
+
+#include "eval_set.h"
+#include "variant.h"
+
+typedef struct eval_plan {
+    hw_model *model;
+    const variants *methods;
+    const char *by;     /* NULL: an item's own spans, sentences where it has none */
+    size_t n_generate;  /* most tokens of an answer */
+    size_t n_ablations; /* masks of the LDS; 0: no pass beside the item's own, only evidence is looked at */
+    uint64_t seed;
+    hw_stop_fn stop;
+} eval_plan;
+
+/* Errors are the item's (a prompt beyond the context, one segment ...), but for CANCELLED and MEMORY. */
+hw_err eval_run(json_t **out, const eval_plan *plan, const eval_item *item, hw_error *err);
+
+#endif

@@ -1,0 +1,174 @@
+/* variant.c - reading METHOD[:SETTING]... by the table of settings. */
+#include "variant.h"
+
+#include "message.h"
+#include "text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+
+/* ------------------------------------------------------------------ settings */
+
+static hw_err refuse(hw_error *err, const char *text) {
+    *err = (hw_error){.code = HW_ERR_ARGUMENT};
+    snprintf(err->msg, sizeof err->msg, "%s", text);
+    return HW_ERR_ARGUMENT;
+}
+
+static hw_err read_measure(variant *v, char *value, hw_error *err) {
+    return hw_measure_parse(&v->params.measure, value, err);
+}
+
+static hw_err read_row(variant *v, char *value, hw_error *err) { return hw_row_parse(&v->params.row, value, err); }
+
+static hw_err read_direction(variant *v, char *value, hw_error *err) {
+    return hw_direction_parse(&v->params.direction, value, err);
+}
+
+static hw_err read_residual(variant *v, char *value, hw_error *err) {
+    char *end;
+    bool plain = *value && !value[strspn(value, "0123456789.")]; /* strtod also takes hex, inf and nan */
+    double w = strtod(value, &end);
+    if (!plain || *end || !(w >= 0 && w <= 1)) return refuse(err, "must be a number from 0 to 1");
+    v->params.residual = w;
+    return HW_OK;
+}
+
+static hw_err read_last(variant *v, char *value, hw_error *err) {
+    if (strcmp(value, "last") != 0) return refuse(err, "must be last, or layers as in layers=3-12");
+    v->layers = "last";
+    return HW_OK;
+}
+
+/* The model says later which layers there are. */
+static hw_err read_layers(variant *v, char *value, hw_error *err) {
+    if (strcmp(value, "last") != 0 && (!*value || value[strspn(value, "0123456789-")]))
+        return refuse(err, "must be last, one layer (5) or a range (3-12)");
+    v->layers = value;
+    return HW_OK;
+}
+
+static bool is_filter(const char *name) {
+    for (size_t i = 0; i < hw_filter_count(); i++)
+        if (strcmp(hw_filter_at(i)->name, name) == 0) return true;
+    return false;
+}
+
+/* Filters stand behind each other with a plus, as the list of variants has the commas. */
+static hw_err read_hide(variant *v, char *value, hw_error *err) {
+    v->hide = value;
+    for (char *name = value, *next; name; name = next) {
+        next = strchr(name, '+');
+        if (next) *next = 0;
+        if (!is_filter(name)) return refuse(err, "must be filters joined by +; `headwater explain --help` lists them");
+        if (next) *next++ = ',';
+    }
+    return HW_OK;
+}
+
+/* One row a setting. Those without a key of their own are tried on values that stand alone; no two take the same. */
+static const struct setting {
+    const char *key;
+    bool bare; /* its values may stand without the key */
+    hw_err (*read)(variant *v, char *value, hw_error *err);
+} settings[] = {
+    {"measure", true, read_measure}, {"row", true, read_row},        {"direction", true, read_direction},
+    {"layers", false, read_layers},  {"layers", true, read_last},    {"residual", false, read_residual},
+    {"hide", false, read_hide},
+};
+
+static int refuse_setting(const char *command, const char *whole, const char *word, const char *why) {
+    return misuse(command, "--method %s: \"%s\": %s", whole, word, why);
+}
+
+static int read_keyed(variant *v, const char *command, char *word, char *value) {
+    hw_error err;
+    *value++ = 0;
+    for (size_t i = 0; i < COUNT(settings); i++) {
+        if (strcmp(settings[i].key, word) != 0) continue;
+        if (settings[i].read(v, value, &err) == HW_OK) return STATUS_DONE;
+        return refuse_setting(command, v->label, value, err.msg);
+    }
+    return refuse_setting(command, v->label, word,
+                          "no such setting; there are measure, row, direction, layers, residual and hide");
+}
+
+static int read_setting(variant *v, const char *command, char *word) {
+    hw_error err;
+    char *value = strchr(word, '=');
+    if (value) return read_keyed(v, command, word, value);
+    for (size_t i = 0; i < COUNT(settings); i++)
+        if (settings[i].bare && settings[i].read(v, word, &err) == HW_OK) return STATUS_DONE;
+    return refuse_setting(command, v->label, word,
+                          "not a value that stands alone (norm, own, output, last ...); write KEY=VALUE");
+}
+
+/* ------------------------------------------------------------------ the list */
+
+static const char *method_name(size_t i, unsigned ctx) {
+    (void)ctx;
+    return hw_method_at(i)->name;
+}
+
+static int refuse_method(const char *command, const char *name) {
+    char names[600] = "";
+    for (size_t i = 0, at = 0; i < hw_method_count() && at < sizeof names; i++)
+        at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "", hw_method_at(i)->name);
+    const char *near = text_nearest(name, method_name, 0, hw_method_count());
+    return misuse(command, "--method \"%s\": there is none of that name%s%s%s; there are %s", name,
+                  near ? ", did you mean " : "", near ? near : "", near ? "?" : "", names);
+}
+
+/* Takes `words`, a copy of the label, apart. */
+static int read_variant(variant *v, const char *command, char *words) {
+    v->params = hw_method_params_default();
+    char *next = strchr(words, ':');
+    if (next) *next++ = 0;
+    v->method = words;
+    if (!hw_method_find(v->method)) return refuse_method(command, v->method);
+    int status = STATUS_DONE;
+    for (char *word = next; word && status == STATUS_DONE; word = next) {
+        next = strchr(word, ':');
+        if (next) *next++ = 0;
+        status = read_setting(v, command, word);
+    }
+    return status;
+}
+
+static int add_variant(variants *list, const char *command, char *whole, char *words) {
+    for (size_t i = 0; i < list->n; i++)
+        if (strcmp(list->at[i].label, whole) == 0) return misuse(command, "--method names %s twice", whole);
+    if (list->n == MOST_VARIANTS) return misuse(command, "--method takes at most %d methods", MOST_VARIANTS);
+    variant *v = &list->at[list->n++];
+    v->label = whole;
+    return read_variant(v, command, words);
+}
+
+int variants_read(variants *out, const char *command, const char *list) {
+    size_t n = strlen(list) + 1;
+    *out = (variants){.text = malloc(2 * n)};
+    if (!out->text) return fail("no memory for the list of methods");
+    char *whole = out->text, *words = out->text + n; /* one copy stays as it is, one is taken apart */
+    memcpy(whole, list, n);
+    memcpy(words, list, n);
+    int status = STATUS_DONE;
+    while (whole && status == STATUS_DONE) {
+        size_t length = strcspn(whole, ",");
+        bool more = whole[length] == ',';
+        whole[length] = words[length] = 0;
+        status = add_variant(out, command, whole, words);
+        whole = more ? whole + length + 1 : NULL;
+        words += length + 1;
+    }
+    return status;
+}
+
+void variants_free(variants *list) { free(list->text); }
+
+uint32_t variants_signals(const variants *list) {
+    uint32_t signals = 0;
+    for (size_t i = 0; i < list->n; i++) signals |= hw_method_signals(list->at[i].method, &list->at[i].params);
+    return signals;
+}
