@@ -235,6 +235,7 @@ USAGE = {
     "measure": (["eval", "a", "--method", "contribution:measure=size"], "proximity1"),
     "layers": (["eval", "a", "--method", "rollout:layers=top"], "must be last, one layer (5) or a range (3-12)"),
     "hide": (["eval", "a", "--method", "rollout:hide=first+frist"], "must be filters joined by +"),
+    "by": (["eval", "a", "--by", "sentense"], "--by \"sentense\": there is none of that name, did you mean sentence?"),
     "results over the set": (["eval", "a", "-m", "m", "-o", "a"], "a would be written and is also named for something else"),
 }
 

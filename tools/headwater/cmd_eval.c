@@ -13,6 +13,7 @@
 #include "message.h"
 #include "model.h"
 #include "output.h"
+#include "segments.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -68,6 +69,7 @@ static int check_options(session *s, const char **model) {
                       o->arguments.n ? " (a table of result files is --table)" : "");
     int status = read_shard(s);
     if (status == STATUS_DONE) status = variants_read(&s->methods, command_name, o->method);
+    if (status == STATUS_DONE) status = cut_read(&(cut){0}, o, command_name, NULL); /* a name that is none */
     if (status != STATUS_DONE) return status;
     *model = model_path(o, command_name);
     if (!*model) return STATUS_USAGE;
@@ -233,9 +235,10 @@ static const char *const usage[] = {"DATASET.jsonl -m MODEL [options]", "--table
 static const example examples[] = {
     {"which method finds the evidence, and how much does the answer need what it names?",
      "headwater eval facts.jsonl -m model.gguf -o facts.results.jsonl"},
-    {"the same, two machines a half each, then one table of both",
+    {"the same in two halves, which two machines can do at once",
      "headwater eval facts.jsonl -m model.gguf --shard 1/2 -o half-1.jsonl"},
-    {"", "headwater eval --table half-1.jsonl half-2.jsonl --group-by position"},
+    {"where in the prompt does each method find it?",
+     "headwater eval --table half-1.jsonl half-2.jsonl --group-by position"},
     {"long prompts: evidence only, no further passes; a method with three settings",
      "headwater eval needle.jsonl -m model.gguf --ablations 0 --method rollout,rollout:last,rollout:residual=0.3"},
     {NULL, NULL},

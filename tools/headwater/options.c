@@ -89,7 +89,7 @@ static const option_row rows[] = {
     {"top-p", 0, "P", REAL(top_p, 1e-6, 1), SAMPLING, .standard = "1",
      .help = "sample among the likeliest tokens that hold this share of the probability"},
     {"seed", 0, "S", WHOLE(seed, 0, 4294967295.0), .group = GROUP_SAMPLING, .commands = IN_EACH | IN_EVAL, .sources = FROM_RUN,
-     .standard = "0", .help = "the same seed gives the same completion, and the same numbers of the method random",
+     .standard = "0", .help = "the same seed gives the same completion, the same random numbers and the same random cuts",
      .elsewhere = "it holds finished explanations"},
 
     {"model", 'm', "FILE", TEXT(model), MODEL(IN_MODEL), .help = "a GGUF model; without -m, $HEADWATER_MODEL"},
@@ -159,7 +159,7 @@ static const option_row rows[] = {
      .help = "segments to judge: token, word, line, sentence, paragraph, or where a regular expression matches; default: an "
              "item's own spans, sentences where it has none"},
     {"ablations", 0, "N", WHOLE(ablations, 0, 100000), EVAL, .standard = "64",
-     .help = "random masks of the LDS; 0 looks at evidence only and runs no pass beside an item's own"},
+     .help = "random masks of the LDS; 0 looks at evidence only and runs no passes to judge methods"},
     {"generate", 'n', "N", WHOLE(generate, 1, 1e6), EVAL, .standard = "3",
      .help = "most tokens to generate where an item gives no completion"},
     {"limit", 0, "N", WHOLE(limit, 0, 1e9), EVAL, .standard = "0", .help = "only the first N items; 0 is all"},
