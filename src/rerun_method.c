@@ -5,8 +5,8 @@ hw_err hw__rerun_method_begin(hw__rerun **rerun, hw__masks **masks, hw_attributi
                               hw_error *err) {
     if (!p->model)
         return hw__fail(err, HW_ERR_ARGUMENT,
-                        "method %s runs the model again, and none was given: hw_method_params.model must be the one "
-                        "that made the run",
+                        "method %s runs the model again, and none was given: it needs the model that made the run, which a "
+                        "saved trace does not hold",
                         a->method);
     if (p->columns != HW_COLUMNS_PROMPT)
         return hw__fail(err, HW_ERR_ARGUMENT,

@@ -6,12 +6,12 @@ The end of the prompt begins the answer, so that the answer is all that is left 
 from .item import Prompt, item
 
 N_FACTS = 10
-NAMES = ["Anna", "Ben", "Carla", "David", "Emma", "Frank", "Grace", "Henry", "Julia", "Kevin", "Laura", "Martin", "Nina",
-         "Oscar", "Paula", "Robert", "Sarah", "Tom", "Victor", "Wendy"]
+NAMES = ["Anna", "Ben", "Carla", "David", "Emma", "Frank", "Grace", "Henry", "Julia", "Kevin", "Laura", "Martin",
+         "Nina", "Oscar", "Paula", "Robert", "Sarah", "Tom", "Victor", "Wendy"]
 COLOURS = ["red", "blue", "green", "yellow", "black", "white", "brown", "purple", "orange", "pink", "grey", "golden"]
 THINGS = ["box", "bag", "drawer", "basket", "jar", "bowl", "case", "cup", "bucket", "chest"]
-CITIES = ["Paris", "London", "Berlin", "Madrid", "Rome", "Vienna", "Tokyo", "Cairo", "Moscow", "Chicago", "Boston", "Sydney",
-          "Lisbon", "Athens", "Dublin", "Warsaw"]
+CITIES = ["Paris", "London", "Berlin", "Madrid", "Rome", "Vienna", "Tokyo", "Cairo", "Moscow", "Chicago", "Boston",
+          "Sydney", "Lisbon", "Athens", "Dublin", "Warsaw"]
 COUNTRIES = ["France", "Spain", "Italy", "Japan", "Brazil", "Canada", "Egypt", "Norway", "India", "Mexico", "Poland",
              "Greece", "China", "Kenya"]
 JOBS = ["teacher", "doctor", "farmer", "lawyer", "painter", "pilot", "nurse", "baker", "soldier", "singer", "writer",
@@ -43,7 +43,8 @@ KINDS = {
     "music": ("{} plays the {}.", "Which instrument does {} play?", "{} plays the", one_of(INSTRUMENTS)),
     "drink": ("{} likes to drink {}.", "What does {} like to drink?", "{} likes to drink", one_of(DRINKS)),
     "fruit": ("{} sells {}.", "What does {} sell?", "{} sells", one_of(FRUIT)),
-    "phone": ("{} left the phone in the {}.", "Where did {} leave the phone?", "{} left the phone in the", one_of(ROOMS)),
+    "phone": ("{} left the phone in the {}.", "Where did {} leave the phone?", "{} left the phone in the",
+              one_of(ROOMS)),
 }
 assert len(KINDS) == N_FACTS
 

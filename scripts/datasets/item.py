@@ -1,6 +1,6 @@
-"""One item of a data set, put together from pieces whose places are known; see tools/headwater/eval_set.h for its fields.
+"""One item of a data set, put together from pieces whose places are known.
 
-All offsets are code points of the prompt, as Python counts them.
+tools/headwater/eval_set.h describes its fields. All offsets are code points of the prompt, as Python counts them.
 """
 
 

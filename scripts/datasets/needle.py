@@ -1,8 +1,8 @@
 """One fact hidden in a long stretch of other text, and a question about it.
 
 The text is paragraphs of a real text from a random place on. The fact is a sentence of its own between two of its
-sentences, at one of ten depths from the beginning (0.05) to the end (0.95). The whole is cut at sentence ends into at most
-twenty spans of about the same size; the evidence is the fact, the span to find the one that holds it.
+sentences, at one of ten depths from the beginning (0.05) to the end (0.95). The whole is cut at sentence ends into at
+most twenty spans of about the same size; the evidence is the fact, the span to find the one that holds it.
 """
 
 from . import facts
@@ -60,8 +60,8 @@ def make_item(number, rng, paragraphs, length):
         pieces.append(prompt.add(part))
         prompt.add(" " if i + 1 < len(parts) else "\n")
     prompt.add(f"Question: {question.format(name)}\nAnswer: {start.format(name)}")
-    return item(f"needle-{length}-{number:03}", prompt.text, value, [pieces[at]], cut_spans(pieces), depth=round(depth, 2),
-                length=f"{length}k", kind=kind)
+    return item(f"needle-{length}-{number:03}", prompt.text, value, [pieces[at]], cut_spans(pieces),
+                depth=round(depth, 2), length=f"{length}k", kind=kind)
 
 
 def make(rng, count, paragraphs, length):

@@ -2,8 +2,8 @@
 
 Three people have an animal of one kind each, and each animal is in a place: six sentences, between four facts of other
 kinds. Asked for the place at once, both models are near chance. So the question is a list to go on with: the other two
-people stand in it with animal and place, the asked one by name; the answer is the animal (first hop) and its place (second
-hop), about five tokens. The two sentences that are needed run through all pairs of places.
+people stand in it with animal and place, the asked one by name; the answer is the animal (first hop) and its place
+(second hop), about five tokens. The two sentences that are needed run through all pairs of places.
 """
 
 from . import facts

@@ -75,8 +75,9 @@ def test_spans_rise_and_stop_before_the_question(made):
             assert any(b < end and begin < e for b, e in item["spans"])
 
 
-@pytest.mark.parametrize("name, tag, values", [("facts", "position", 10), ("twohop", "first", 10), ("twohop", "second", 10),
-                                               ("needle", "depth", 10), ("passages", "position", 6)])
+@pytest.mark.parametrize("name, tag, values", [
+    ("facts", "position", 10), ("twohop", "first", 10), ("twohop", "second", 10), ("needle", "depth", 10),
+    ("passages", "position", 6)])
 def test_places_are_balanced(name, tag, values):
     items = SETS[name](random.Random(1))
     counts = collections.Counter(item["tags"][tag] for item in items)
@@ -107,4 +108,5 @@ def test_prose_is_told_from_headings_and_lists(tmp_path):
     body = "A paragraph of some length,\nwrapped over  lines. " + "It goes on and on. " * 10 + "Then it ends."
     path.write_text(f"   HEADING\r\n\r\n{body}\r\n\r\n  * a list\r\n\r\n{body}\r\n\r\nToo short.\r\n", newline="")
     assert text.read_paragraphs(path) == [" ".join(body.split())]
-    assert text.sentences("One is here. Two (it says). Three?  Four") == ["One is here.", "Two (it says).", "Three?  Four"]
+    cut = text.sentences("One is here. Two (it says). Three?  Four")
+    assert cut == ["One is here.", "Two (it says).", "Three?  Four"]

@@ -17,7 +17,8 @@ EVIDENCE = METRICS[:3]
 METHODS = "contribution,attention:hide=first,rollout:last,random"
 LABELS = METHODS.split(",")
 
-PEOPLE = [("Anna", "keeps", "clocks"), ("Boris", "repairs", "boats"), ("Clara", "paints", "tulips"), ("David", "sells", "stamps")]
+PEOPLE = [("Anna", "keeps", "clocks"), ("Boris", "repairs", "boats"), ("Clara", "paints", "tulips"),
+          ("David", "sells", "stamps")]
 VERBS = {"keeps": "keep", "repairs": "repair", "paints": "paint", "sells": "sell"}
 
 
@@ -62,7 +63,8 @@ def data(tmp_path):
 
 @pytest.fixture
 def command(smollm):
-    return ["eval", "set.jsonl", "-m", str(smollm), "--threads", "2", "--method", METHODS, "--ablations", "6", "-n", "2"]
+    return ["eval", "set.jsonl", "-m", str(smollm), "--threads", "2", "--method", METHODS, "--ablations", "6",
+            "-n", "2"]
 
 
 @pytest.fixture
@@ -174,8 +176,9 @@ def test_groups_are_in_order_and_each_its_own_table(headwater, tmp_path):
     for group in groups:
         mine = [line for line in lines if str(line["tags"]["place"]) == group["group"]]
         mean, low, high = bootstrap(values_of(mine, "a", "drop1"))
-        assert group["methods"][0]["drop1"] == {"n": len(mine), "mean": pytest.approx(mean, abs=1e-7),
-                                                "low": pytest.approx(low, abs=1e-7), "high": pytest.approx(high, abs=1e-7)}
+        cell = group["methods"][0]["drop1"]
+        assert cell["n"] == len(mine)
+        assert (cell["mean"], cell["low"], cell["high"]) == pytest.approx((mean, low, high), abs=1e-7)
     rows = list(csv.DictReader(io.StringIO(headwater("eval", "--table", "r.jsonl", "--group-by", "place", "--format",
                                                      "csv").out)))
     assert list(rows[0])[0] == "place" and len(rows) == 3 * 2 * len(METRICS)
@@ -214,29 +217,34 @@ def test_what_is_no_result_is_left_out_of_a_table(headwater, tmp_path):
     assert "r.jsonl line 13 is left out" in done.err and "line 14" in done.err and "line 15" not in done.err
 
 
+SHARD = "must be I/K, the I-th of K parts, I from 1 to K"
 USAGE = {
     "no data set": (["eval"], "name one data set; 0 were given"),
     "two data sets": (["eval", "a", "b"], "name one data set; 2 were given (a table of result files is --table)"),
     "no results": (["eval", "--table"], "--table: name the result files"),
     "no model": (["eval", "a"], "no model: give -m MODEL, or set HEADWATER_MODEL"),
     "format": (["eval", "a", "--format", "xml"], "--format \"xml\": must be text, csv or json"),
-    "shard 0": (["eval", "a", "--shard", "0/2"], "--shard \"0/2\": must be I/K, the I-th of K parts, I from 1 to K"),
-    "shard beyond": (["eval", "a", "--shard", "3/2"], "--shard \"3/2\": must be I/K, the I-th of K parts, I from 1 to K"),
-    "shard text": (["eval", "a", "--shard", "1/2x"], "--shard \"1/2x\": must be I/K, the I-th of K parts, I from 1 to K"),
-    "method": (["eval", "a", "--method", "rolout"], "--method \"rolout\": there is none of that name, did you mean rollout?"),
+    "shard 0": (["eval", "a", "--shard", "0/2"], f"--shard \"0/2\": {SHARD}"),
+    "shard beyond": (["eval", "a", "--shard", "3/2"], f"--shard \"3/2\": {SHARD}"),
+    "shard text": (["eval", "a", "--shard", "1/2x"], f"--shard \"1/2x\": {SHARD}"),
+    "method": (["eval", "a", "--method", "rolout"],
+               "--method \"rolout\": there is none of that name, did you mean rollout?"),
     "method twice": (["eval", "a", "--method", "logit,logit"], "--method names logit twice"),
     "setting": (["eval", "a", "--method", "rollout:depth=3"],
-                "--method rollout:depth=3: \"depth\": no such setting; there are measure, row, direction, layers, residual "
-                "and hide"),
+                "--method rollout:depth=3: \"depth\": no such setting; there are measure, row, direction, layers, "
+                "residual and hide"),
     "bare": (["eval", "a", "--method", "rollout:first"],
-             "--method rollout:first: \"first\": not a value that stands alone (norm, own, output, last ...); write KEY=VALUE"),
+             "--method rollout:first: \"first\": not a value that stands alone (norm, own, output, last ...); write "
+             "KEY=VALUE"),
     "residual": (["eval", "a", "--method", "rollout:residual=2"], "\"2\": must be a number from 0 to 1"),
     "residual nan": (["eval", "a", "--method", "rollout:residual=nan"], "\"nan\": must be a number from 0 to 1"),
     "measure": (["eval", "a", "--method", "contribution:measure=size"], "proximity1"),
     "layers": (["eval", "a", "--method", "rollout:layers=top"], "must be last, one layer (5) or a range (3-12)"),
-    "hide": (["eval", "a", "--method", "rollout:hide=first+frist"], "must be filters joined by +"),
+    "hide": (["eval", "a", "--method", "rollout:hide=first+frist"], "frist"),
+    "not heeded": (["eval", "a", "--method", "logit:norm"], "--method logit:norm: logit does not heed measure"),
     "by": (["eval", "a", "--by", "sentense"], "--by \"sentense\": there is none of that name, did you mean sentence?"),
-    "results over the set": (["eval", "a", "-m", "m", "-o", "a"], "a would be written and is also named for something else"),
+    "results over the set": (["eval", "a", "-m", "m", "-o", "a"],
+                             "a would be written and is also named for something else"),
 }
 
 
@@ -337,8 +345,8 @@ def test_shards_are_together_the_whole(evaluate, headwater, tmp_path):
 
 
 def start(program, args, cwd):
-    return subprocess.Popen([str(program), *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            cwd=cwd, env=environment())
+    return subprocess.Popen([str(program), *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, cwd=cwd, env=environment())
 
 
 def wait_for_lines(path, n):
@@ -361,7 +369,8 @@ def test_goes_on_where_it_ended(program, command, evaluate, data, tmp_path, endi
     assert 2 <= kept < len(ITEMS)
     if ending == signal.SIGINT:
         assert process.returncode == 130
-        assert err.decode() == f"headwater: interrupted: r.jsonl holds {kept} results; the same command goes on from there\n"
+        assert err.decode() == (f"headwater: interrupted: r.jsonl holds {kept} results; the same command goes on from "
+                                "there\n")
     else:
         path.write_text(path.read_text() + "{\"id\": \"Anna-0\", \"ind")
     before = path.read_text().splitlines()[:kept]
@@ -373,7 +382,7 @@ def test_goes_on_where_it_ended(program, command, evaluate, data, tmp_path, endi
     assert again.out == done.out and again.err == ""
     whole = evaluate("-o", "whole.jsonl")
     assert whole.out == done.out
-    assert [steady(line) for line in read_lines(path)] == [steady(line) for line in read_lines(tmp_path / "whole.jsonl")]
+    assert [*map(steady, read_lines(path))] == [*map(steady, read_lines(tmp_path / "whole.jsonl"))]
 
 
 @pytest.mark.model
@@ -382,7 +391,8 @@ def test_results_of_other_settings_are_not_mixed(evaluate, tmp_path):
     before = (tmp_path / "r.jsonl").read_bytes()
     done = evaluate("-o", "r.jsonl", "--seed", "4")
     assert (done.status, done.out) == (1, "")
-    assert "r.jsonl: item Anna-0 was made with seed 0, not 4; results of other settings need a file of their own" in done.err
+    assert ("r.jsonl: item Anna-0 was made with seed 0, not 4; results of other settings need a file of their own"
+            in done.err)
     assert (tmp_path / "r.jsonl").read_bytes() == before
 
 
@@ -446,8 +456,8 @@ def test_settings_of_a_variant_are_those_of_explain(headwater, smollm, tmp_path)
         "rollout:last": ([], slice(-1, None)),
         "rollout:output:last": (["--direction", "output"], slice(0, 1)),
     }
-    run = headwater("eval", "set.jsonl", "-m", smollm, "--threads", "2", "--by", "token", "--ablations", "0", "--method",
-                    ",".join(variants), "-o", "r.jsonl")
+    run = headwater("eval", "set.jsonl", "-m", smollm, "--threads", "2", "--by", "token", "--ablations", "0",
+                    "--method", ",".join(variants), "-o", "r.jsonl")
     assert run.status == 0, run
     line, = read_lines(tmp_path / "r.jsonl")
     for method in line["methods"]:

@@ -134,9 +134,9 @@ static json_t *method_json(const eval_method *m) {
     json_t *to = json_pack("{s:s}", "method", m->label);
     for (size_t c = 0; c < EVAL_METRICS; c++) {
         const eval_cell *cell = &m->cells[c];
-        json_object_set_new(to, eval_metrics[c].key,
-                            json_pack("{s:I, s:o, s:o, s:o}", "n", (json_int_t)cell->n, "mean", number(cell->mean), "low",
-                                      number(cell->low), "high", number(cell->high)));
+        json_t *of = json_pack("{s:I, s:o, s:o, s:o}", "n", (json_int_t)cell->n, "mean", number(cell->mean), "low",
+                               number(cell->low), "high", number(cell->high));
+        json_object_set_new(to, eval_metrics[c].key, of);
     }
     return to;
 }
@@ -152,7 +152,8 @@ static json_t *group_json(const eval_group *g) {
 static void print_json(FILE *out, const eval_table *t) {
     json_t *groups = json_array();
     for (size_t i = 0; i < t->n_groups; i++) json_array_append_new(groups, group_json(&t->groups[i]));
-    json_t *whole = json_pack("{s:s?, s:i, s:o}", "group_by", t->group_by, "resamples", EVAL_RESAMPLES, "groups", groups);
+    json_t *whole = json_pack("{s:s?, s:i, s:o}", "group_by", t->group_by, "resamples", EVAL_RESAMPLES, "groups",
+                              groups);
     if (!whole || json_dumpf(whole, out, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) != 0)
         fail("the table could not be written as JSON");
     putc('\n', out);

@@ -236,7 +236,7 @@ static hw_err choose_layers(size_t *begin, size_t *end, const variant *v, const 
     return HW_OK;
 }
 
-/* What was found about explanation `i`. The check judges means over all layers, so it says nothing about some of them. */
+/* What was found about explanation `i`. The check judges means over all layers: it says nothing about some of them. */
 static hw_err put_method(json_t *list, const work *w, size_t i, size_t *order, hw_error *err) {
     const variant *v = &w->plan->methods->at[i];
     hw_view_params params = hw_view_params_default();

@@ -1,6 +1,6 @@
 /*
- * eval_run.h - one item of a data set measured: the model runs, every method explains, and each explanation is judged by
- * the item's evidence and by running the model without what it names.
+ * eval_run.h - one item of a data set measured: the model runs, every method explains, and each explanation is judged
+ * by the item's evidence and by running the model without what it names.
  *
  * The result is one JSON object; eval_table.h reads it:
  *

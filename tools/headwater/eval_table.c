@@ -60,7 +60,10 @@ static eval_cell make_cell(const double *x, size_t n, uint64_t seed) {
     double means[EVAL_RESAMPLES];
     for (size_t r = 0; r < EVAL_RESAMPLES; r++) means[r] = resampled_mean(x, n, &seed);
     qsort(means, EVAL_RESAMPLES, sizeof *means, compare_doubles);
-    return (eval_cell){n, mean_of(x, n), quantile(means, EVAL_RESAMPLES, 0.025), quantile(means, EVAL_RESAMPLES, 0.975)};
+    return (eval_cell){.n = n,
+                       .mean = mean_of(x, n),
+                       .low = quantile(means, EVAL_RESAMPLES, 0.025),
+                       .high = quantile(means, EVAL_RESAMPLES, 0.975)};
 }
 
 /* ------------------------------------------------------------------ lines, sorted and without repeats */
@@ -70,8 +73,8 @@ static const char *text_of(const json_t *line, const char *key) {
     return text ? text : "";
 }
 
-static const char *model_of(const json_t *line) {
-    return text_of(json_object_get(json_object_get(line, "settings"), "model"), "name");
+static const json_t *model_of(const json_t *line) {
+    return json_object_get(json_object_get(line, "settings"), "model");
 }
 
 static int compare_lines(const void *a, const void *b) {
@@ -79,7 +82,7 @@ static int compare_lines(const void *a, const void *b) {
     json_int_t i = json_integer_value(json_object_get(x, "index")), j = json_integer_value(json_object_get(y, "index"));
     if (i != j) return i < j ? -1 : 1;
     int order = strcmp(text_of(x, "id"), text_of(y, "id"));
-    return order ? order : strcmp(model_of(x), model_of(y));
+    return order ? order : strcmp(text_of(model_of(x), "name"), text_of(model_of(y), "name"));
 }
 
 /* The lines [*n] in the order of their data set, whichever shard or run they are from; malloc'd. */
@@ -105,8 +108,8 @@ static bool made_alike(const json_t *a, const json_t *b, bool by_model) {
         if (by_model && strcmp(key, "model") == 0) continue;
         const json_t *other = json_object_get(old, key);
         if (other && json_equal(other, value)) continue;
-        fail("results of items %s and %s were made with different settings (%s): make a table of each", text_of(a, "id"),
-             text_of(b, "id"), key);
+        fail("results of items %s and %s were made with different settings (%s): make a table of each",
+             text_of(a, "id"), text_of(b, "id"), key);
         return false;
     }
     return true;
@@ -116,8 +119,9 @@ static bool made_alike(const json_t *a, const json_t *b, bool by_model) {
 
 /* A tag's value as text; malloc'd, NULL when the line has no such tag. */
 static char *group_name(const json_t *line, const char *group_by) {
-    const json_t *tag = json_object_get(json_object_get(line, "tags"), group_by);
-    if (strcmp(group_by, "model") == 0) tag = json_object_get(json_object_get(json_object_get(line, "settings"), "model"), "name");
+    bool by_model = strcmp(group_by, "model") == 0;
+    const json_t *tag = by_model ? json_object_get(model_of(line), "name")
+                                 : json_object_get(json_object_get(line, "tags"), group_by);
     if (!tag) return NULL;
     if (!json_is_string(tag)) return json_dumps(tag, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
     char *name = malloc(json_string_length(tag) + 1);
@@ -164,7 +168,8 @@ static bool belongs(const json_t *line, const eval_group *g, const char *group_b
 /* ------------------------------------------------------------------ cells */
 
 /* The figures [*n] that count for one cell. */
-static void gather(double *x, size_t *n, const json_t *const *lines, size_t n_lines, size_t method, const eval_metric *m) {
+static void gather(double *x, size_t *n, const json_t *const *lines, size_t n_lines, size_t method,
+                   const eval_metric *m) {
     *n = 0;
     for (size_t i = 0; i < n_lines; i++) {
         if (m->of_evidence && json_is_false(json_object_get(lines[i], "right"))) continue;

@@ -1,6 +1,6 @@
 /*
- * eval_table.h - result lines of `eval` as a table: methods x metrics, each cell a mean over items with a 95 % bootstrap
- * confidence interval.
+ * eval_table.h - result lines of `eval` as a table: methods x metrics, each cell a mean over items with a 95 %
+ * bootstrap confidence interval.
  *
  * Evidence metrics count only items that were not answered wrong; the others count all items. A cell leaves out items
  * where its figure does not exist.
@@ -48,9 +48,9 @@ typedef struct eval_table {
     size_t n_groups;
 } eval_table;
 
-/* Makes the table of `lines`, which must outlive it. `group_by` (nullable): a tag, or "model". An item that is there twice
- * counts once. STATUS_DONE, or the status to exit with: no lines, unknown tag, or lines of different settings. Free
- * either way. */
+/* Makes the table of `lines`, which must outlive it. `group_by` (nullable): a tag, or "model". An item that is there
+ * twice counts once. STATUS_DONE, or the status to exit with: no lines, unknown tag, or lines of different settings.
+ * Free either way. */
 int eval_table_new(eval_table *out, const json_t *lines, const char *group_by, uint64_t seed);
 void eval_table_free(eval_table *table);
 

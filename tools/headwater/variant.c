@@ -50,37 +50,37 @@ static hw_err read_layers(variant *v, char *value, hw_error *err) {
     return HW_OK;
 }
 
-static bool is_filter(const char *name) {
-    for (size_t i = 0; i < hw_filter_count(); i++)
-        if (strcmp(hw_filter_at(i)->name, name) == 0) return true;
-    return false;
-}
-
 /* Filters stand behind each other with a plus, as the list of variants has the commas. */
 static hw_err read_hide(variant *v, char *value, hw_error *err) {
+    for (char *plus = value; (plus = strchr(plus, '+'));) *plus = ',';
     v->hide = value;
-    for (char *name = value, *next; name; name = next) {
-        next = strchr(name, '+');
-        if (next) *next = 0;
-        if (!is_filter(name)) return refuse(err, "must be filters joined by +; `headwater explain --help` lists them");
-        if (next) *next++ = ',';
-    }
-    return HW_OK;
+    return hw_filter_check(value, err);
 }
 
 /* One row a setting. Those without a key of their own are tried on values that stand alone; no two take the same. */
 static const struct setting {
     const char *key;
-    bool bare; /* its values may stand without the key */
+    bool bare;     /* its values may stand without the key */
+    uint32_t uses; /* trait of the methods that heed it; 0: every method does */
     hw_err (*read)(variant *v, char *value, hw_error *err);
 } settings[] = {
-    {"measure", true, read_measure}, {"row", true, read_row},        {"direction", true, read_direction},
-    {"layers", false, read_layers},  {"layers", true, read_last},    {"residual", false, read_residual},
-    {"hide", false, read_hide},
+    {"measure", true, HW_USES_MEASURE, read_measure},
+    {"row", true, 0, read_row},
+    {"direction", true, HW_USES_DIRECTION, read_direction},
+    {"residual", false, HW_USES_RESIDUAL, read_residual},
+    {"layers", false, 0, read_layers},
+    {"layers", true, 0, read_last},
+    {"hide", false, 0, read_hide},
 };
 
 static int refuse_setting(const char *command, const char *whole, const char *word, const char *why) {
     return misuse(command, "--method %s: \"%s\": %s", whole, word, why);
+}
+
+/* Nothing is set that would change nothing. */
+static int check_use(const variant *v, const char *command, const struct setting *s) {
+    if (!s->uses || hw_method_find(v->method)->traits & s->uses) return STATUS_DONE;
+    return misuse(command, "--method %s: %s does not heed %s", v->label, v->method, s->key);
 }
 
 static int read_keyed(variant *v, const char *command, char *word, char *value) {
@@ -88,7 +88,7 @@ static int read_keyed(variant *v, const char *command, char *word, char *value) 
     *value++ = 0;
     for (size_t i = 0; i < COUNT(settings); i++) {
         if (strcmp(settings[i].key, word) != 0) continue;
-        if (settings[i].read(v, value, &err) == HW_OK) return STATUS_DONE;
+        if (settings[i].read(v, value, &err) == HW_OK) return check_use(v, command, &settings[i]);
         return refuse_setting(command, v->label, value, err.msg);
     }
     return refuse_setting(command, v->label, word,
@@ -100,7 +100,7 @@ static int read_setting(variant *v, const char *command, char *word) {
     char *value = strchr(word, '=');
     if (value) return read_keyed(v, command, word, value);
     for (size_t i = 0; i < COUNT(settings); i++)
-        if (settings[i].bare && settings[i].read(v, word, &err) == HW_OK) return STATUS_DONE;
+        if (settings[i].bare && settings[i].read(v, word, &err) == HW_OK) return check_use(v, command, &settings[i]);
     return refuse_setting(command, v->label, word,
                           "not a value that stands alone (norm, own, output, last ...); write KEY=VALUE");
 }
