@@ -137,6 +137,9 @@ static hw_err cut(work *w, hw_error *err) {
 
 /* ------------------------------------------------------------------ explaining */
 
+/* Every item draws its own masks and random scores: shared ones would make the same luck of all. */
+static uint64_t seed_of(const work *w) { return w->plan->seed + w->item->index; }
+
 /* Takes the tokens that a variant hides out of `groups` [n]. A view of any ungrouped explanation knows them. */
 static hw_err hide_tokens(const work *w, const variant *v, int32_t *groups, size_t n, hw_error *err) {
     hw_attribution *plain = NULL;
@@ -163,7 +166,7 @@ static hw_err explain_one(work *w, const variant *v, hw_error *err) {
     params.n_groups = w->n_segments;
     params.model = w->plan->model;
     params.n_ablations = w->plan->n_ablations ? w->plan->n_ablations : params.n_ablations;
-    params.seed = w->plan->seed;
+    params.seed = seed_of(w);
     params.stop = w->plan->stop;
     hw_err rc = v->hide ? hide_tokens(w, v, groups, n, err) : HW_OK;
     if (rc == HW_OK) rc = hw_explain(&w->made[w->n_made], w->trace, v->method, &params, err);
@@ -186,7 +189,7 @@ static hw_err check(work *w, hw_error *err) {
     params.row_begin = w->begin;
     params.row_end = w->end;
     params.n_ablations = w->plan->n_ablations;
-    params.seed = w->plan->seed;
+    params.seed = seed_of(w);
     params.stop = w->plan->stop;
     return hw_check_new(&w->check, w->plan->model, w->trace, w->segments, list, w->n_made, &params, err);
 }
