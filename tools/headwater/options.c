@@ -176,7 +176,7 @@ static const option_row rows[] = {
     {"verbose", 'v', NULL, FLAG(verbose), TERMINAL(IN_ALL), .help = "the engine's log on standard error"},
     {"help", 'h', NULL, FLAG(help), TERMINAL(IN_ALL), .help = "this help"},
 };
-_Static_assert(COUNT(rows) <= 64, "options.given has a bit for each row");
+_Static_assert(COUNT(rows) <= MOST_OPTIONS, "options.given has a place for each row");
 
 static const preset presets[] = {
     {"note", "as the figures of the original note: own rows; token 0 and common marks hidden",
@@ -211,7 +211,7 @@ static spelling spell(const option_row *row) {
 
 bool options_given(const options *o, size_t offset) {
     for (size_t i = 0; i < COUNT(rows); i++)
-        if (rows[i].offset == offset) return o->given >> i & 1;
+        if (rows[i].offset == offset && o->given[i]) return true;
     return false;
 }
 
@@ -272,7 +272,7 @@ static void complain_value(const char *command, const option_row *row, const cha
 
 /* Every default, and then the command's own where commands differ. */
 static void set_defaults(options *o, unsigned bit) {
-    *o = (options){.given = 0};
+    *o = (options){0};
     for (size_t i = 0; i < 2 * COUNT(rows); i++) {
         const option_row *row = &rows[i % COUNT(rows)];
         if (!row->standard || (i >= COUNT(rows) && !(row->commands & bit))) continue;
@@ -293,7 +293,7 @@ static bool apply_preset(options *o, const char *command) {
         for (const preset_value *v = presets[i].values; v->option; v++) {
             const option_row *row = find_row(v->option);
             assert(row);
-            if (!(o->given >> (row - rows) & 1)) read_value(o, row, v->value);
+            if (!options_given(o, row->offset)) read_value(o, row, v->value);
         }
         return true;
     }
@@ -363,7 +363,7 @@ static bool take(options *o, const char *command, unsigned bit, int value, const
         complain_value(command, row, optarg);
         return false;
     }
-    o->given |= UINT64_C(1) << (row - rows);
+    o->given[row - rows] = true;
     return true;
 }
 
@@ -397,7 +397,7 @@ bool options_fit(const options *o, const char *command, source from) {
                                                 : "a model";
     for (size_t i = 0; i < COUNT(rows); i++) {
         const option_row *row = &rows[i];
-        if (!(o->given >> i & 1) || row->sources & (unsigned)from) continue;
+        if (!o->given[i] || row->sources & (unsigned)from) continue;
         misuse(command, "%s does not go with %s: %s", spell(row).text, what,
                row->elsewhere ? row->elsewhere : groups[row->group].elsewhere);
         return false;

@@ -13,6 +13,9 @@
 /* Commands that take an option; bits. */
 enum { IN_EXPLAIN = 1, IN_INFO = 2, IN_VIEW = 4, IN_METHODS = 8, IN_CHECK = 16, IN_EVAL = 32, IN_ALL = 63 };
 
+/* Most rows that the table may have. */
+enum { MOST_OPTIONS = 128 };
+
 /* What an explanation starts from; bits. An option that has nothing to act on there is refused. */
 typedef enum source { FROM_MODEL = 1, FROM_TRACE = 2, FROM_ATTENTION = 4, FROM_RESULT = 8 } source;
 enum { FROM_RUN = FROM_MODEL | FROM_TRACE | FROM_ATTENTION, FROM_ANY = 15 };
@@ -38,7 +41,7 @@ typedef struct options {
     const char *results, *shard, *group_by, *format; /* of eval */
     int64_t limit;
     bool table;
-    uint64_t given; /* bit i: row i of the table was on the command line */
+    bool given[MOST_OPTIONS]; /* row i of the table was on the command line */
 } options;
 
 typedef enum option_type {
