@@ -302,6 +302,8 @@ enum {
     HW_USES_SEED = 16,      /* seed */
     HW_USES_MODEL = 32,     /* model: it runs it again, without parts of the prompt */
     HW_GIVES_SHARES = 64,   /* a row with what is outside sums to 1 (signed for projection); else nats */
+    HW_USES_DISCARD = 128,     /* discard */
+    HW_USES_REMOVE_SINK = 256, /* remove_sink */
 };
 
 /* One row of the method table. */
@@ -337,6 +339,10 @@ typedef struct hw_method_params {
     hw_progress_fn progress;
     hw_stop_fn stop;
     void *ctx;
+    bool residual_measured; /* not `residual` but what attention changed in the stream of each row and layer
+                               (HW_SIGNAL_RESIDUAL) weighs the residual: 1 - that */
+    double discard;         /* this share of the allowed weights of each row, the lowest, counts as 0; 0 <= discard < 1 */
+    bool remove_sink;       /* token 0 counts as 0 in every row but its own */
 } hw_method_params;
 
 HW_API hw_method_params hw_method_params_default(void);

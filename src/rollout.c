@@ -13,15 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void hw__rollout_weights(double *w, const float *attn, size_t n, size_t q, double residual) {
-    double sum = 0;
-    for (size_t k = 0; k < n; k++) sum += attn[k];
-    double total = residual + (1 - residual) * sum;
-    double scale = total > 0 ? (1 - residual) / total : 0;
-    for (size_t k = 0; k < n; k++) w[k] = scale * attn[k];
-    w[q] += total > 0 ? residual / total : 1;
-}
-
 /* ------------------------------------------------------------------ direction input */
 
 /* Rows folded by one product: enough for BLAS to run at full speed, few enough that little of the upper triangle is
@@ -81,24 +72,22 @@ static hw_err fold_new(fold *f, const hw_attribution *a, size_t n_tokens, hw_err
 }
 
 /* Rows q0..q0+n-1 of the next level: one product of their weights with the level before. */
-static void fold_block(fold *f, const hw_trace *trace, size_t l, size_t q0, size_t n, double residual) {
-    bool causal = trace->run->causal;
+static void fold_block(fold *f, const hw__mixing *mixing, size_t l, size_t q0, size_t n) {
+    bool causal = mixing->trace->run->causal;
     size_t depth = causal ? q0 + n : f->n_tokens, width = f->reach[q0 + n - 1];
     memset(f->w, 0, n * depth * sizeof *f->w);
     for (size_t i = 0; i < n; i++) {
-        size_t n_keys;
-        const float *attn = hw_trace_row(trace, l, q0 + i, &n_keys);
         double *w = f->w + i * depth, outside = 0;
-        hw__rollout_weights(w, attn, n_keys, q0 + i, residual);
+        size_t n_keys = hw__mixing_row(w, mixing, l, q0 + i);
         for (size_t k = 0; k < n_keys; k++) outside += w[k] * f->prev.outside[k];
         f->next.outside[q0 + i] = outside;
     }
     hw__matmul_double(f->next.rows + q0 * f->n_columns, f->w, f->prev.rows, n, depth, width, f->n_columns);
 }
 
-static void fold_layer(fold *f, const hw_trace *trace, size_t l, double residual) {
+static void fold_layer(fold *f, const hw__mixing *mixing, size_t l) {
     for (size_t q0 = 0; q0 < f->n_tokens; q0 += BLOCK)
-        fold_block(f, trace, l, q0, f->n_tokens - q0 < BLOCK ? f->n_tokens - q0 : BLOCK, residual);
+        fold_block(f, mixing, l, q0, f->n_tokens - q0 < BLOCK ? f->n_tokens - q0 : BLOCK);
     level done = f->next;
     f->next = f->prev;
     f->prev = done;
@@ -111,19 +100,19 @@ static void put_row(hw_attribution *a, size_t i, size_t l, const double *row, do
     a->outside[i * a->n_layers + l] = (float)outside;
 }
 
-static hw_err run_input(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+static hw_err run_input(hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err) {
     fold f;
     size_t last = hw__query_row(a, a->n_rows - 1);
     hw_err rc = fold_new(&f, a, a->run->causal ? last + 1 : a->run->n_tokens, err);
     if (rc != HW_OK) return rc;
     fold_start(&f, a);
-    for (size_t l = 0; l < trace->n_layers && rc == HW_OK; l++) {
-        fold_layer(&f, trace, l, p->residual);
+    for (size_t l = 0; l < a->n_layers && rc == HW_OK; l++) {
+        fold_layer(&f, mixing, l);
         for (size_t i = 0; i < a->n_rows; i++) {
             size_t q = hw__query_row(a, i);
             put_row(a, i, l, f.prev.rows + q * f.n_columns, f.prev.outside[q]);
         }
-        rc = hw__method_progress(p, l + 1, trace->n_layers, err);
+        rc = hw__method_progress(p, l + 1, a->n_layers, err);
     }
     fold_free(&f);
     return rc;
@@ -132,13 +121,11 @@ static hw_err run_input(hw_attribution *a, const hw_trace *trace, const hw_metho
 /* ------------------------------------------------------------------ direction output */
 
 /* next [n, T] = v [n, T] Â_l */
-static void push_layer(double *next, const double *v, size_t n_rows, double *w, const hw_trace *trace, size_t l, double residual) {
-    size_t n_tokens = trace->run->n_tokens;
+static void push_layer(double *next, const double *v, size_t n_rows, double *w, const hw__mixing *mixing, size_t l) {
+    size_t n_tokens = mixing->trace->run->n_tokens;
     memset(next, 0, n_rows * n_tokens * sizeof *next);
     for (size_t q = 0; q < n_tokens; q++) {
-        size_t n;
-        const float *attn = hw_trace_row(trace, l, q, &n);
-        hw__rollout_weights(w, attn, n, q, residual);
+        size_t n = hw__mixing_row(w, mixing, l, q);
         for (size_t i = 0; i < n_rows; i++) {
             double weight = v[i * n_tokens + q];
             if (weight == 0) continue;
@@ -147,20 +134,20 @@ static void push_layer(double *next, const double *v, size_t n_rows, double *w, 
     }
 }
 
-static hw_err run_output(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+static hw_err run_output(hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err) {
     size_t n_tokens = a->run->n_tokens, cells;
     if (!hw__mul(&cells, a->n_rows, n_tokens)) return hw__fail_memory(err, "rollout", a->n_rows, n_tokens);
     double *v = hw__alloc(cells, sizeof *v), *next = hw__alloc(cells, sizeof *next);
     double *w = hw__alloc(n_tokens, sizeof *w), *sum = hw__alloc(a->n_columns, sizeof *sum);
     hw_err rc = v && next && w && sum ? HW_OK : hw__fail_memory(err, "rollout", 2 * cells, sizeof *v);
     for (size_t i = 0; rc == HW_OK && i < a->n_rows; i++) v[i * n_tokens + hw__query_row(a, i)] = 1;
-    for (size_t l = trace->n_layers; rc == HW_OK && l-- > 0;) {
-        push_layer(next, v, a->n_rows, w, trace, l, p->residual);
+    for (size_t l = a->n_layers; rc == HW_OK && l-- > 0;) {
+        push_layer(next, v, a->n_rows, w, mixing, l);
         double *done = next;
         next = v;
         v = done;
         for (size_t i = 0; i < a->n_rows; i++) hw__method_put(a, i, l, v + i * n_tokens, n_tokens, sum);
-        rc = hw__method_progress(p, trace->n_layers - l, trace->n_layers, err);
+        rc = hw__method_progress(p, a->n_layers - l, a->n_layers, err);
     }
     free(v);
     free(next);
@@ -169,8 +156,15 @@ static hw_err run_output(hw_attribution *a, const hw_trace *trace, const hw_meth
     return rc;
 }
 
+/* ------------------------------------------------------------------ the method */
+
+hw_err hw__rollout_compose(hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err) {
+    return p->direction == HW_DIRECTION_INPUT ? run_input(a, mixing, p, err) : run_output(a, mixing, p, err);
+}
+
 static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
-    return p->direction == HW_DIRECTION_INPUT ? run_input(a, trace, p, err) : run_output(a, trace, p, err);
+    hw__mixing mixing = hw__mixing_of(trace, p);
+    return hw__rollout_compose(a, &mixing, p, err);
 }
 
 const hw__method hw__method_rollout = {
@@ -178,12 +172,14 @@ const hw__method hw__method_rollout = {
         {
             .name = "rollout",
             .summary = "attention composed over layers, with the residual stream as a self-loop",
-            .needs = "attention rows of every token",
+            .needs = "attention rows of every token; with the residual measured, the stream around each layer's attention",
             .cost = "no extra pass; T^2 m / 2 multiplications a layer",
             .reference = "Abnar & Zuidema 2020, arXiv 2005.00928, section 3",
             .blind = "what attention carries (values), MLPs, which token was chosen; deep layers pile up on token 0",
-            .traits = HW_USES_FUSE | HW_USES_RESIDUAL | HW_USES_DIRECTION | HW_GIVES_SHARES,
+            .traits = HW_USES_FUSE | HW_USES_RESIDUAL | HW_USES_DISCARD | HW_USES_REMOVE_SINK | HW_USES_DIRECTION |
+                      HW_GIVES_SHARES,
         },
     .layered = true,
+    .signals = hw__mixing_signals,
     .run = run,
 };

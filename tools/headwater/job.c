@@ -92,7 +92,10 @@ hw_method_params job_params(const job *j) {
     params.row = o->row;
     params.direction = o->direction;
     params.columns = o->columns;
-    params.residual = o->residual;
+    params.residual = o->residual.weight;
+    params.residual_measured = o->residual.measured;
+    params.discard = o->discard;
+    params.remove_sink = o->remove_sink;
     params.measure = o->measure;
     params.seed = (uint64_t)o->seed;
     params.model = j->model;

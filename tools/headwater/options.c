@@ -32,6 +32,15 @@ WORD_READER(columns)
 WORD_READER(fuse)
 WORD_READER(measure)
 
+static bool read_real(double *out, const char *text, double least, double most);
+
+/* The weight stays at its default beside "measured": what is written to files has both. */
+static bool word_residual(void *field, const char *text) {
+    residual_weight *r = field;
+    r->measured = strcmp(text, "measured") == 0;
+    return r->measured || read_real(&r->weight, text, 0, 1);
+}
+
 static bool word_color(void *field, const char *text) {
     static const char *const words[] = {"auto", "always", "never"};
     for (size_t i = 0; i < COUNT(words); i++) {
@@ -124,8 +133,12 @@ static const option_row rows[] = {
     {"fuse", 0, "mean|max|min", WORD(fuse), METHOD(IN_EACH, FROM_MODEL | FROM_ATTENTION), .standard = "mean",
      .help = "how the heads of a layer become one",
      .elsewhere = "its heads were fused when it was captured"},
-    {"residual", 0, "W", REAL(residual, 0, 1), METHOD(IN_EACH, FROM_RUN), .standard = "0.5",
-     .help = "weight of the residual stream"},
+    {"residual", 0, "0..1|measured", WORD(residual), METHOD(IN_EACH, FROM_RUN), .standard = "0.5",
+     .help = "weight of the residual stream: one number, or what the run shows of each token and layer"},
+    {"discard", 0, "R", REAL(discard, 0, 0.999999), METHOD(IN_EACH, FROM_RUN), .standard = "0",
+     .help = "of rollout and flow: leave out this share of each row's weights, the lowest"},
+    {"remove-sink", 0, NULL, FLAG(remove_sink), METHOD(IN_EACH, FROM_RUN),
+     .help = "of rollout and flow: attention to token 0 counts as none, in every layer"},
     {"measure", 0, "NAME", WORD(measure), METHOD(IN_EACH, FROM_RUN), .standard = "projection",
      .help = "of contribution: projection, norm, proximity1 or proximity2"},
     {"columns", 0, "prompt|all", WORD(columns), METHOD(IN_BOTH, FROM_RUN), .standard = "prompt",
@@ -154,7 +167,7 @@ static const option_row rows[] = {
     {"method", 0, "LIST", TEXT(method), EVAL,
      .standard = "rollout,attention,contribution,logit,uniform,random,leave-one-out",
      .help = "methods, separated by commas; METHOD:KEY=VALUE sets one for this method alone (keys: measure, row, direction, "
-             "residual, layers, hide), as in contribution:norm,rollout:last:hide=first"},
+             "residual, discard, remove-sink, layers, hide), as in contribution:norm,rollout:last:hide=first"},
     {"by", 0, "NAME|/RE/", TEXT(by), EVAL,
      .help = "segments to judge: token, word, line, sentence, paragraph, or where a regular expression matches; default: an "
              "item's own spans, sentences where it has none"},

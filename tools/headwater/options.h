@@ -25,19 +25,26 @@ typedef struct texts {
     size_t n;
 } texts;
 
+/* --residual: a number, or what the run measured. */
+typedef struct residual_weight {
+    double weight;
+    bool measured;
+} residual_weight;
+
 typedef struct options {
     const char *model, *prompt, *file, *completion, *trace, *attention;
     const char *method, *by, *spans, *token, *layers, *hide, *keep, *preset;
     texts output, arguments; /* -o FILEs; what stands between the options */
     int64_t generate, top_k, seed, ctx, threads, gpu_layers, ubatch, top, ablations;
-    double temp, top_p, residual;
+    double temp, top_p, discard;
+    residual_weight residual;
     hw_row row;
     hw_direction direction;
     hw_columns columns;
     hw_fuse fuse;
     hw_measure measure;
     color_mode color;
-    bool chat, normalise, full, f32_cache, quiet, verbose, help;
+    bool chat, normalise, remove_sink, full, f32_cache, quiet, verbose, help;
     const char *results, *shard, *group_by, *format; /* of eval */
     int64_t limit;
     bool table;

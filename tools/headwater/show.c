@@ -186,13 +186,17 @@ unsigned picture_traits(const picture *p) {
     return info ? info->traits : 0;
 }
 
+/* The settings that changed the numbers; those of use to few only where they are set. */
 static void print_settings(const picture *p) {
     const hw_method_params *m = hw_attribution_params(p->a);
     FILE *out = p->t->out;
     terminal_dim(p->t);
     fprintf(out, "row %s, ", hw_row_name(m->row));
     if (picture_traits(p) & HW_USES_FUSE) fprintf(out, "heads %s, ", hw_fuse_name(hw_run_fuse(p->run)));
-    if (picture_traits(p) & HW_USES_RESIDUAL) fprintf(out, "residual %g, ", m->residual);
+    if (picture_traits(p) & HW_USES_DISCARD && m->discard > 0) fprintf(out, "lowest %g discarded, ", m->discard);
+    if (picture_traits(p) & HW_USES_REMOVE_SINK && m->remove_sink) fputs("sink removed, ", out);
+    if (picture_traits(p) & HW_USES_RESIDUAL && m->residual_measured) fputs("residual measured, ", out);
+    if (picture_traits(p) & HW_USES_RESIDUAL && !m->residual_measured) fprintf(out, "residual %g, ", m->residual);
     if (picture_traits(p) & HW_USES_DIRECTION) fprintf(out, "direction %s, ", hw_direction_name(m->direction));
     if (picture_traits(p) & HW_USES_MEASURE) fprintf(out, "measure %s, ", hw_measure_name(m->measure));
     print_layers(p);
