@@ -40,6 +40,7 @@ const hw__method hw__method_attention = {
             .traits = HW_USES_FUSE | HW_GIVES_SHARES,
         },
     .layered = true,
+    .by_row = true,
     .run = run_attention,
 };
 
@@ -96,6 +97,7 @@ const hw__method hw__method_uniform = {
             .traits = HW_USES_RESIDUAL | HW_USES_REMOVE_SINK | HW_USES_DIRECTION | HW_GIVES_SHARES,
         },
     .layered = true,
+    .by_row = true,
     .signals = hw__mixing_signals,
     .run = run_uniform,
 };

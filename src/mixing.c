@@ -77,7 +77,7 @@ double hw__mixing_residual(const hw__mixing *m, size_t l, size_t q) {
 
 size_t hw__mixing_row(double *w, const hw__mixing *m, size_t l, size_t q) {
     size_t n;
-    const float *attn = hw_trace_row(m->trace, l, q, &n);
+    const float *attn = hw__trace_row(m->trace, l, q, &n);
     for (size_t k = 0; k < n; k++) w[k] = attn[k];
     hw__mixing_thin(w, n, q, m->discard, m->remove_sink);
     hw__mixing_add_residual(w, n, q, hw__mixing_residual(m, l, q));
