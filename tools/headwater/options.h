@@ -11,7 +11,7 @@
 #include "terminal.h"
 
 /* Commands that take an option; bits. */
-enum { IN_EXPLAIN = 1, IN_INFO = 2, IN_VIEW = 4, IN_METHODS = 8, IN_CHECK = 16, IN_EVAL = 32, IN_ALL = 63 };
+enum { IN_EXPLAIN = 1, IN_INFO = 2, IN_VIEW = 4, IN_METHODS = 8, IN_CHECK = 16, IN_EVAL = 32, IN_BENCH = 512, IN_ALL = 1023 };
 
 /* Most rows that the table may have. */
 enum { MOST_OPTIONS = 128 };
@@ -46,7 +46,8 @@ typedef struct options {
     color_mode color;
     bool chat, normalise, remove_sink, full, f32_cache, quiet, verbose, help;
     const char *results, *shard, *group_by, *format; /* of eval */
-    int64_t limit;
+    const char *sizes; /* of bench */
+    int64_t limit, rounds;
     bool table;
     bool given[MOST_OPTIONS]; /* row i of the table was on the command line */
 } options;
