@@ -507,10 +507,14 @@ typedef struct hw_view_params {
                                       tokens that read so, /REGEX/ for those that match; "" or NULL: none */
     const char *keep;              /* the same grammar: tokens never hidden */
     bool normalise;                /* divide by the mass on all columns, so that they sum to 1 */
+    bool lift;                     /* divide by what method `uniform` gives in the same place, with the same rows, columns
+                                      and settings: 1 is what the position alone explains. Of shares only */
 } hw_view_params;
 
 HW_API hw_view_params hw_view_params_default(void);
-/* Selects, averages and filters; never changes M. Errors: ARGUMENT (which value, what is accepted). */
+/* Selects, averages and filters; never changes M. A lift divides means by means: scores by uniform's scores, each cell of the
+ * profile by uniform's; where uniform has nothing it is 0. Errors: ARGUMENT (which value, what is accepted; a lift of nats, or
+ * of what is normalised), UNSUPPORTED (a lift of a result read from a file that lacks the measured residual). */
 HW_API hw_err hw_view_new(hw_view **out, const hw_attribution *a, const hw_view_params *params, hw_error *err);
 HW_API void hw_view_free(hw_view *view);
 HW_API size_t hw_view_n_columns(const hw_view *view);
@@ -518,7 +522,7 @@ HW_API size_t hw_view_n_layers(const hw_view *view);      /* of the selected ran
 HW_API const float *hw_view_scores(const hw_view *view);  /* [m] mean over selected rows and layers, hidden ones too */
 HW_API const float *hw_view_profile(const hw_view *view); /* [m, layers] mean over selected rows */
 HW_API bool hw_view_is_hidden(const hw_view *view, size_t column);
-HW_API double hw_view_hidden_mass(const hw_view *view);   /* sum of hidden scores */
+HW_API double hw_view_hidden_mass(const hw_view *view);   /* sum of hidden scores, before a lift */
 HW_API double hw_view_outside_mass(const hw_view *view);  /* mean mass on columns that M does not show */
 /* The shown columns by falling score, ties by index: writes at most `n` to `out`, returns how many. */
 HW_API size_t hw_view_top(const hw_view *view, size_t *out, size_t n);

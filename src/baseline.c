@@ -1,6 +1,8 @@
 /*
  * baseline.c - methods that others are compared with: raw attention, rollout of uniform attention, and chance.
  */
+#include "baseline.h"
+
 #include "error.h"
 #include "method.h"
 #include "random.h"
@@ -61,7 +63,7 @@ static void push_uniform(double *v, size_t n, const hw__mixing *m, size_t l, boo
 
 /* Row i of M: the product of the layers from the top down to l (output), or from l down to 0 (input). The latter is
  * made anew for each l, unless all layers are alike. */
-static void fill_uniform(hw_attribution *a, size_t i, const hw__mixing *m, double *v, double *sum) {
+static void fill_uniform_row(hw_attribution *a, size_t i, const hw__mixing *m, double *v, double *sum) {
     size_t q = hw__query_row(a, i), n = a->run->causal ? q + 1 : a->run->n_tokens;
     bool up = a->params.direction == HW_DIRECTION_INPUT, anew = up && m->measured;
     for (size_t step = 0; step < a->n_layers; step++) {
@@ -72,17 +74,21 @@ static void fill_uniform(hw_attribution *a, size_t i, const hw__mixing *m, doubl
     }
 }
 
-static hw_err run_uniform(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
-    hw__mixing mixing = hw__mixing_of(trace, p);
+static hw_err fill_uniform(hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err) {
     double *v = hw__alloc(a->run->n_tokens, sizeof *v), *sum = hw__alloc(a->n_columns, sizeof *sum);
     hw_err rc = v && sum ? HW_OK : hw__fail_memory(err, "an attribution's row", a->run->n_tokens, sizeof *v);
     for (size_t i = 0; rc == HW_OK && i < a->n_rows; i++) {
-        fill_uniform(a, i, &mixing, v, sum);
+        fill_uniform_row(a, i, mixing, v, sum);
         rc = hw__method_progress(p, i + 1, a->n_rows, err);
     }
     free(v);
     free(sum);
     return rc;
+}
+
+static hw_err run_uniform(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+    hw__mixing mixing = hw__mixing_of(trace, p);
+    return fill_uniform(a, &mixing, p, err);
 }
 
 const hw__method hw__method_uniform = {
@@ -101,6 +107,32 @@ const hw__method hw__method_uniform = {
     .signals = hw__mixing_signals,
     .run = run_uniform,
 };
+
+hw_err hw__uniform_beside(hw_attribution **out, const hw_attribution *a, hw_error *err) {
+    const hw_run *run = a->run;
+    uint32_t heeded = hw__method_find(a->method)->info.traits;
+    hw_method_params p = a->params;
+    p.residual_measured = p.residual_measured && heeded & HW_USES_RESIDUAL;
+    p.remove_sink = p.remove_sink && heeded & HW_USES_REMOVE_SINK;
+    if (p.residual_measured && !a->measured)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "the residual of this result was measured, and the file does not say what it was: "
+                                                 "explain the trace again for a lift");
+    size_t begin = a->first_token - (hw_run_n_completion(run) > 0 ? run->n_prompt : 0);
+    hw_attribution *u;
+    hw_err rc = hw__attribution_new_rows(&u, run, hw__method_uniform.info.name, &p, (size_t)run->model.n_layers, begin,
+                                         begin + a->n_rows, err);
+    if (rc != HW_OK) return rc;
+    hw__mixing mixing = {.residual = p.residual,
+                         .measured = p.residual_measured ? a->measured : NULL,
+                         .stride = run->n_tokens,
+                         .remove_sink = p.remove_sink};
+    if ((rc = fill_uniform(u, &mixing, &p, err)) != HW_OK) {
+        hw_attribution_free(u);
+        return rc;
+    }
+    *out = u;
+    return HW_OK;
+}
 
 /* ------------------------------------------------------------------ random */
 

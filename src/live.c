@@ -71,7 +71,7 @@ hw_err hw_live_next(hw_attribution **out, hw_live *live, const hw_trace *trace, 
                                   live->next, end, err);
     if (rc != HW_OK) return rc;
     rc = method->live ? method->live(&live->state, a, trace, &live->params, err) : method->run(a, trace, &live->params, err);
-    if (rc == HW_OK) rc = hw__attribution_diagnose(a, err);
+    if (rc == HW_OK) rc = hw__method_finish(a, trace, err);
     if (rc != HW_OK) {
         hw_attribution_free(a);
         return rc;

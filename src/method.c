@@ -90,13 +90,20 @@ hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name,
     rc = hw__attribution_new(&a, trace->run, method->info.name, &p, method->layered ? trace->n_layers : 1, err);
     if (rc != HW_OK) return rc;
     rc = method->run(a, trace, &p, err);
-    if (rc == HW_OK) rc = hw__attribution_diagnose(a, err);
+    if (rc == HW_OK) rc = hw__method_finish(a, trace, err);
     if (rc != HW_OK) {
         hw_attribution_free(a);
         return rc;
     }
     *out = a;
     return HW_OK;
+}
+
+hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err) {
+    const float *measured = trace->signals.values[HW_SIGNAL_RESIDUAL];
+    bool keeps = a->params.residual_measured && hw__method_find(a->method)->info.traits & HW_USES_RESIDUAL;
+    hw_err rc = keeps ? hw__attribution_set_measured(a, measured, trace->signals.n_tokens, err) : HW_OK;
+    return rc == HW_OK ? hw__attribution_diagnose(a, err) : rc;
 }
 
 size_t hw__method_passes(const hw_attribution *a) {

@@ -1,6 +1,7 @@
 """Settings of methods: what the program computes with them against NumPy, and which are refused."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -84,6 +85,45 @@ def test_nothing_was_measured_of_exported_attention(headwater, worked):
     done = headwater("explain", "--attention", worked, "--residual", "measured")
     assert done.status == 1
     assert "method rollout needs the signal \"residual\", which this trace does not hold" in done.err
+
+
+# ---------------------------------------------------------------------- lift
+
+
+def shown(out):
+    """Values of the list by column."""
+    return {int(k): float(v) for k, v in re.findall(r"^ +(\d+): \S+ +(-?[\d.]+)", out, re.M)}
+
+
+def test_lift_of_the_worked_example(headwater, worked):
+    """Rollout 111/400 and 97/400 over uniform attention's 35/144 and 29/144."""
+    done = headwater("explain", "--attention", worked, "--row", "own", "--lift", "--hide", "first")
+    assert (done.status, done.err) == (0, "")
+    assert shown(done.out) == {1: pytest.approx(97 / 400 / (29 / 144), abs=1e-4)}
+    assert "layers 1-2 of 2, lift over uniform\n" in done.out
+    assert re.search(r"hidden from this view +0\.278 by", done.out), "masses stay masses"
+
+
+def test_lift_is_a_view(headwater, attention_file, tmp_path):
+    """Files hold M as it is, and the lift of a file is that of the run."""
+    path = attention_file(causal(3, N_TOKENS), m=N_PROMPT, tokens=[f"t{i}" for i in range(N_TOKENS)])
+    lifted = headwater("explain", "--attention", path, "--lift", "--layers", "2-3", "-o", "a.npy", "-o", "a.safetensors")
+    headwater("explain", "--attention", path, "-o", "b.npy")
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+    assert headwater("view", "a.safetensors", "--lift", "--layers", "2-3").out == lifted.out
+    flat = np.tril(np.ones((3, N_TOKENS, N_TOKENS))) / np.arange(1, N_TOKENS + 1)[:, None]
+    m, u = result(tmp_path, "a.npy"), rollout(flat, 0.5)[:, N_PROMPT - 1 : -1, :N_PROMPT].transpose(1, 2, 0)
+    want = m[:, :, 1:].mean((0, 2)) / u[:, :, 1:].mean((0, 2))
+    assert shown(lifted.out) == {k: pytest.approx(v, abs=1e-4) for k, v in enumerate(want)}
+
+
+def test_methods_in_nats_have_no_lift(headwater, smollm, worked):
+    run = ["explain", "-m", smollm, "--threads", "2", "-p", "The", "-n", "1"]
+    done = headwater(*run, "--lift", "--trace", "t.safetensors")
+    assert done.status == 0 and re.findall(r"^(\w+) · ", done.out, re.M) == ["rollout"], "of the default, logit is left out"
+    headwater(*run, "--method", "logit", "-o", "logit.safetensors")
+    done = headwater("view", "logit.safetensors", "--lift")
+    assert done.status == 1 and "lift of method logit: it gives nats" in done.err
 
 
 # ---------------------------------------------------------------------- on a model

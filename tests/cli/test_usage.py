@@ -71,6 +71,8 @@ CASES = {
                               "p.txt would be written and is also named for something else"),
     "nothing to view": (["view"], "name one file; 0 were given"),
     "two files to view": (["view", "a", "b"], "name one file; 2 were given"),
+    "lift of nats": ([*RUN, "--method", "rollout,logit", "--lift"], "--lift divides shares, and logit gives nats"),
+    "normalised lift": ([*RUN, "--lift", "--normalise"], "--lift does not go with --normalise: a lift is no share of a whole"),
     "method twice": ([*RUN, "--method", "rollout,rollout"], "--method names rollout twice"),
 }
 

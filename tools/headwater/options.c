@@ -163,12 +163,14 @@ static const option_row rows[] = {
      .help = "prompt tokens to leave out of the view: filters, \"TEXT\" and /REGEX/, separated by commas"},
     {"keep", 0, "LIST", TEXT(keep), VIEW, .help = "the same for tokens that --hide must not leave out"},
     {"normalise", 0, NULL, FLAG(normalise), VIEW, .help = "divide by the mass on all columns, so that they sum to 1"},
+    {"lift", 0, NULL, FLAG(lift), VIEW,
+     .help = "divide by what uniform attention gives in the same place: 1 is what position alone explains"},
     {"top", 0, "K", WHOLE(top, 0, 1e6), VIEW, .standard = "10", .help = "rows of the list"},
 
     {"method", 0, "LIST", TEXT(method), EVAL,
      .standard = "rollout,attention,contribution,logit,uniform,random,leave-one-out",
      .help = "methods, separated by commas; METHOD:KEY=VALUE sets one for this method alone (keys: measure, row, direction, "
-             "residual, discard, remove-sink, layers, hide), as in contribution:norm,rollout:last:hide=first"},
+             "residual, discard, remove-sink, lift, layers, hide), as in contribution:norm,rollout:last:hide=first"},
     {"by", 0, "NAME|/RE/", TEXT(by), EVAL,
      .help = "segments to judge: token, word, line, sentence, paragraph, or where a regular expression matches; default: an "
              "item's own spans, sentences where it has none"},

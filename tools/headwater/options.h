@@ -44,7 +44,7 @@ typedef struct options {
     hw_fuse fuse;
     hw_measure measure;
     color_mode color;
-    bool chat, normalise, remove_sink, full, f32_cache, quiet, verbose, help;
+    bool chat, normalise, lift, remove_sink, full, f32_cache, quiet, verbose, help;
     const char *results, *shard, *group_by, *format; /* of eval */
     const char *sizes; /* of bench */
     int64_t limit, rounds;

@@ -85,6 +85,7 @@ static hw_err picture_new(picture *p, const terminal *t, const hw_attribution *a
     params.hide = o->hide;
     params.keep = o->keep;
     params.normalise = o->normalise;
+    params.lift = p->lift = o->lift;
     rc = hw_view_new(&p->view, a, &params, err);
     if (rc == HW_OK) choose_scale(p);
     return rc;
@@ -201,6 +202,7 @@ static void print_settings(const picture *p) {
     if (picture_traits(p) & HW_USES_MEASURE) fprintf(out, "measure %s, ", hw_measure_name(m->measure));
     print_layers(p);
     if (m->columns != HW_COLUMNS_PROMPT) fprintf(out, ", columns %s", hw_columns_name(m->columns));
+    if (p->lift) fputs(", lift over uniform", out);
     terminal_plain(p->t);
     fputs("\n\n", out);
 }

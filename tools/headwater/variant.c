@@ -55,6 +55,12 @@ static hw_err read_remove_sink(variant *v, char *value, hw_error *err) {
     return HW_OK;
 }
 
+static hw_err read_lift(variant *v, char *value, hw_error *err) {
+    if (strcmp(value, "lift") != 0) return refuse(err, "must be lift");
+    v->lift = true;
+    return HW_OK;
+}
+
 static hw_err read_last(variant *v, char *value, hw_error *err) {
     if (strcmp(value, "last") != 0) return refuse(err, "must be last, or layers as in layers=3-12");
     v->layers = "last";
@@ -92,6 +98,7 @@ static const struct setting {
     {"hide", false, 0, read_hide},
     {"discard", false, HW_USES_DISCARD, read_discard},
     {"remove-sink", true, HW_USES_REMOVE_SINK, read_remove_sink},
+    {"lift", true, HW_GIVES_SHARES, read_lift},
 };
 
 static int refuse_setting(const char *command, const char *whole, const char *word, const char *why) {
