@@ -452,6 +452,10 @@ HW_API size_t hw_check_count(const hw_check *check);
 HW_API const hw_check_row *hw_check_at(const hw_check *check, size_t i); /* the given ones first, then the baselines */
 HW_API double hw_check_base(const hw_check *check);                      /* log p(completion | whole prompt) */
 HW_API size_t hw_check_n_passes(const hw_check *check);                  /* forward passes of the whole check */
+HW_API size_t hw_check_n_cuts(const hw_check *check);                    /* random masks of the LDS */
+/* Random mask i, to judge other scores on the same: which segments it kept [segments] (borrowed), and the logit of the completion's
+ * probability without the others, log(p / (1 - p)). */
+HW_API const bool *hw_check_cut(const hw_check *check, size_t i, double *logit);
 HW_API const char *hw_check_verdict(const hw_check *check);              /* one line in plain words on the first method */
 
 /* ------------------------------------------------------------------ results on disk */

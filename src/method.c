@@ -81,7 +81,7 @@ hw_err hw__method_check(const hw__method **out, const char *name, hw_method_para
 }
 
 hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name, const hw_method_params *params, hw_error *err) {
-    const hw__method *method;
+    const hw__method *method = NULL;
     hw_method_params p = params ? *params : hw_method_params_default();
     hw_err rc = hw__method_check(&method, name, &p, err);
     if (rc == HW_OK) rc = hw__method_check_signals(trace, method, &p, err);
