@@ -110,9 +110,18 @@ static void marks_go_by_the_peak(void **state) {
     assert_true(hw_citation_at(c, 0, 0).marked && !hw_citation_at(c, 0, 1).marked);
     assert_true(hw_citation_at(c, 2, 0).marked && !hw_citation_at(c, 2, 1).marked);
     hw_citation_free(c);
-    c = cite(a, 0.33); /* passage 2 has a mark and less of the answer than passage 1 */
-    assert_order(c, 0, 1, 2, 3);
+    a->outside[2] = 7; /* 5.5 of v now come from the rest of the prompt */
+    c = cite(a, 0.3);  /* passage 2 has a mark, passage 1 none, though more of the answer */
+    assert_link(c, 0, 1, (hw_citation_link){2, 4. / 23, 3. / 12, 1, false});
+    assert_order(c, 0, 2, 1, 2);
     hw_citation_free(c);
+    a->outside[2] = 1;
+    a->outside[4] = -10; /* the rest of the prompt speaks against w */
+    c = cite(a, 0.33);
+    assert_link(c, 1, 2, (hw_citation_link){2, 1, 1, 2, true});
+    assert_elsewhere(c, 1, 0, 0, 0);
+    hw_citation_free(c);
+    a->outside[4] = 0;
     a->values[2 * 5 * 2 + 3 * 2] = 30; /* now most of part 1 */
     c = cite(a, 0.6);
     assert_order(c, 2, 0, 1, 1);
@@ -176,6 +185,11 @@ static void falls_add_up_over_a_part(void **state) {
     assert_link(c, 0, 2, (hw_citation_link){-1, 0, 0, 1, false});
     assert_link(c, 1, 2, (hw_citation_link){2, 2. / 6, 2, 2, true});
     assert_link(c, 2, 2, (hw_citation_link){0, 0, 2, 2, true});
+    hw_citation_free(c);
+    a->values[2 * 5 * 2] = 6; /* both parts would lose as much: the first is named */
+    c = cite(a, 0);
+    assert_link(c, 1, 0, (hw_citation_link){6, 6. / 12, 6, 2, true});
+    assert_link(c, 2, 0, (hw_citation_link){4, 12. / 25, 6, 0, true});
     hw_citation_free(c);
     hw_attribution_free(a);
 }
