@@ -455,7 +455,8 @@ typedef struct hw_citation hw_citation;
 typedef struct hw_citation_rule {
     const char *name;    /* "share", "ratio", "fall" */
     const char *methods; /* which it is for, in words */
-    const char *summary; /* what the peak is, one line */
+    const char *shares;  /* what hw_citation_link.share is a share of */
+    const char *peak;    /* what the peak is */
     double least;        /* default, measured: docs/faithfulness.md */
 } hw_citation_rule;
 HW_API size_t hw_citation_rule_count(void);

@@ -90,16 +90,17 @@ typedef struct rule {
 enum { RULE_SHARE, RULE_RATIO, RULE_FALL, N_RULES };
 static const rule rules[N_RULES] = {
     [RULE_SHARE] = {{"share", "logit",
-                     "the passage's largest share of what raised one token's logit: passages, rest of the prompt, answer so "
-                     "far, and the model itself",
-                     0.2},
+                     "all that raised the logits of the answer's tokens: the passages, the rest of the prompt, the answer so far, "
+                     "and the model itself",
+                     "the largest such share of one token", 0.2},
                     unit_total, false},
-    [RULE_RATIO] = {{"ratio", "methods that give shares of a row",
-                     "the passage's largest value for one token, in multiples of the median over all passages and tokens",
-                     4},
+    [RULE_RATIO] = {{"ratio", "rollout, attention, contribution, uniform, random: methods that give shares of a row",
+                     "the rows of the answer's tokens, in which the rest of the prompt and the answer so far have shares, too",
+                     "the largest value of one token, as a multiple of the median over all tokens and passages", 4},
                     unit_typical, false},
-    [RULE_FALL] = {{"fall", "methods that run the model without the passages",
-                    "fall of the part's log probability without the passage, in nats", 2},
+    [RULE_FALL] = {{"fall", "leave-one-out, ablation: methods that run the model without the passages",
+                    "what leaving out each of the passages costs, added up",
+                    "what the log probability of the sentence loses without the passage, in nats", 2},
                    unit_one, true},
 };
 

@@ -243,7 +243,7 @@ static void rules_are_readable(void **state) {
     assert_int_equal(hw_citation_rule_count(), 3);
     for (size_t i = 0; i < hw_citation_rule_count(); i++) {
         const hw_citation_rule *rule = hw_citation_rule_at(i);
-        assert_true(*rule->name && *rule->methods && *rule->summary && rule->least > 0);
+        assert_true(*rule->name && *rule->methods && *rule->shares && *rule->peak && rule->least > 0);
     }
     assert_null(hw_citation_rule_at(3));
     hw_citation_free(NULL);

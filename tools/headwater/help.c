@@ -1,28 +1,12 @@
 /* help.c - what --help prints, all of it from the tables of commands, options, methods, filters and formats. */
 #include "command.h"
+#include "text.h"
 
 #include <string.h>
 
 enum { PAGE_WIDTH = 96, TERM_WIDTH = 28, TERM_INDENT = 2 };
 
-/* Writes text wrapped to the page, every line after the first indented; `at` is the column it starts in. */
-static void put_wrapped(FILE *out, const char *text, int at, int indent) {
-    while (*text) {
-        int n = (int)strcspn(text, " ");
-        if (at > indent && at + 1 + n > PAGE_WIDTH) {
-            fprintf(out, "\n%*s", indent, "");
-            at = indent;
-        } else if (at > indent) {
-            putc(' ', out);
-            at++;
-        }
-        fwrite(text, 1, (size_t)n, out);
-        at += n;
-        text += n;
-        text += strspn(text, " ");
-    }
-    putc('\n', out);
-}
+static void put_wrapped(FILE *out, const char *text, int at, int indent) { text_wrap(out, text, PAGE_WIDTH, at, indent); }
 
 /* A term and what it means, in two columns. */
 static void put_entry(FILE *out, const char *term, const char *meaning) {
@@ -85,11 +69,23 @@ static void put_presets(FILE *out) {
     }
 }
 
+static void put_rules(FILE *out) {
+    fputs("\nPeaks (what a mark goes by; --least)\n", out);
+    for (size_t i = 0; i < hw_citation_rule_count(); i++) {
+        const hw_citation_rule *rule = hw_citation_rule_at(i);
+        char meaning[600];
+        snprintf(meaning, sizeof meaning, "%s [%g]; of %s. Shares are of %s", rule->peak, rule->least, rule->methods,
+                 rule->shares);
+        put_entry(out, rule->name, meaning);
+    }
+}
+
 static const struct {
     unsigned bit;
     void (*put)(FILE *out);
 } lists[] = {
-    {LIST_METHODS, put_methods}, {LIST_FILTERS, put_filters}, {LIST_FORMATS, put_formats}, {LIST_PRESETS, put_presets}};
+    {LIST_METHODS, put_methods}, {LIST_FILTERS, put_filters}, {LIST_FORMATS, put_formats}, {LIST_PRESETS, put_presets},
+    {LIST_RULES, put_rules}};
 
 static void put_exit_statuses(FILE *out) {
     fputs("\nExit status\n", out);

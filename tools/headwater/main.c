@@ -10,7 +10,7 @@
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
-static const command *const commands[] = {&command_explain, &command_check, &command_eval, &command_view, &command_info,
+static const command *const commands[] = {&command_explain, &command_cite, &command_check, &command_eval, &command_view, &command_info,
                                           &command_methods};
 
 size_t commands_count(void) { return COUNT(commands); }

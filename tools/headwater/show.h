@@ -21,7 +21,7 @@ typedef struct picture {
     bool negative; /* a value below 0 is drawn */
 } picture;
 
-/* Draws one attribution by the options --token, --layers, --hide, --normalise and --top. */
+/* Draws one attribution by the options --token, --answer-by, --layers, --hide, --normalise and --top. */
 hw_err show_attribution(const terminal *t, const hw_attribution *a, const options *o, hw_error *err);
 
 /* The completion's text, and a line about the run. */
