@@ -35,8 +35,17 @@ static percent percent_of(double share) {
     return p;
 }
 
-/* Long lines of prose are hard to read. */
-static int page_width(const terminal *t) { return t->width < 96 ? t->width : 96; }
+/* Prose in lines that fit the terminal and are not too long to read; each ends its own style. */
+static void print_prose(const terminal *t, const char *text, void (*style)(const terminal *t)) {
+    enum { WIDEST = 96 };
+    for (size_t n; *text; text += n + (text[n] == ' ')) {
+        n = text_line(text, t->width < WIDEST ? t->width : WIDEST);
+        style(t);
+        fwrite(text, 1, n, t->out);
+        terminal_plain(t);
+        putc('\n', t->out);
+    }
+}
 
 /* What a peak is, by the rule's name. */
 static const struct wording {
@@ -51,7 +60,7 @@ static const struct wording {
 };
 
 typedef struct phrase {
-    char text[640];
+    char text[1024];
 } phrase;
 
 static const struct wording *wording_of(const hw_citation_rule *rule) {
@@ -161,9 +170,7 @@ static phrase sources_of(const cite_facts *f) {
 
 static void print_sources(const terminal *t, const cite_facts *f) {
     putc('\n', t->out);
-    terminal_bold(t);
-    text_wrap(t->out, sources_of(f).text, page_width(t), 0, 0);
-    terminal_plain(t);
+    print_prose(t, sources_of(f).text, terminal_bold);
 }
 
 /* ------------------------------------------------------------------ passages */
@@ -210,8 +217,9 @@ static void print_passage(const terminal *t, const cite_facts *f, size_t number,
     char head[32];
     int n = snprintf(head, sizeof head, "[%zu] ", number), room = t->width - n - BEHIND;
     percent share = percent_of(hw_citation_at(f->citation, whole, passage).share);
+    putc('\n', t->out);
     terminal_bold(t);
-    fprintf(t->out, "\n%s%s", head, passage_label(f, passage, room > 8 ? room : 8).utf8);
+    fprintf(t->out, "%s%s", head, passage_label(f, passage, room > 8 ? room : 8).utf8);
     terminal_plain(t);
     fprintf(t->out, "  %s of the answer\n", share.text);
     if (name && *name) fprintf(t->out, "%*s%s\n", n, "", passage_excerpt(f, passage, t->width - n - 1).utf8);
@@ -223,14 +231,16 @@ static void print_passage(const terminal *t, const cite_facts *f, size_t number,
 /* The passages without a mark, from the strongest. */
 static void print_others(const terminal *t, const cite_facts *f, const size_t *order, size_t n) {
     size_t whole = hw_citation_n_parts(f->citation);
-    double sum = 0;
+    double sum = 0, most = n ? hw_citation_at(f->citation, whole, order[0]).share : 0;
     for (size_t i = 0; i < n; i++) sum += hw_citation_at(f->citation, whole, order[i]).share;
     if (!n) return;
-    fprintf(t->out, "\n%zu passage%s without a mark: %s of the answer%s", n, n == 1 ? "" : "s", percent_of(sum).text,
-            n == 1 ? "" : " together");
-    if (n > 1 && sum > 0)
-        fprintf(t->out, ", at most %s", percent_of(hw_citation_at(f->citation, whole, order[0]).share).text);
-    fprintf(t->out, " (%s)\n", passage_label(f, order[0], t->width / 3).utf8);
+    phrase p, together = {""}, name = {""};
+    if (n > 1 && sum > 0) snprintf(together.text, sizeof together.text, " together, at most %s", percent_of(most).text);
+    if (n == 1 || sum > 0) snprintf(name.text, sizeof name.text, " (%s)", passage_label(f, order[0], t->width / 3).utf8);
+    snprintf(p.text, sizeof p.text, "%zu passage%s without a mark: %s of the answer%s%s", n, n == 1 ? "" : "s",
+             percent_of(sum).text, together.text, name.text);
+    putc('\n', t->out);
+    print_prose(t, p.text, terminal_plain);
 }
 
 /* The passage that came nearest to a mark. */
@@ -240,11 +250,13 @@ static void print_none(const terminal *t, const cite_facts *f, const size_t *ord
         if (hw_citation_at(f->citation, whole, order[i]).peak > hw_citation_at(f->citation, whole, best).peak)
             best = order[i];
     hw_citation_link link = hw_citation_at(f->citation, whole, best);
-    fputs("\nNo passage stands out, so none is cited.", t->out);
+    phrase p, nearest = {""};
     if (link.peak > 0)
-        fprintf(t->out, " Nearest to a mark: %s, %s", passage_label(f, best, t->width / 3).utf8,
-                peak_of(f, &link).text);
+        snprintf(nearest.text, sizeof nearest.text, " Nearest to a mark: %s, %s",
+                 passage_label(f, best, t->width / 3).utf8, peak_of(f, &link).text);
+    snprintf(p.text, sizeof p.text, "No passage stands out, so none is cited.%s", nearest.text);
     putc('\n', t->out);
+    print_prose(t, p.text, terminal_plain);
 }
 
 static void print_legend(const terminal *t, const cite_facts *f) {
@@ -254,9 +266,7 @@ static void print_legend(const terminal *t, const cite_facts *f) {
     snprintf(p.text, sizeof p.text, "Shares are of %s. A mark needs a peak of %g%s: %s.", rule->shares,
              w->factor * hw_citation_least(f->citation), w->unit, rule->peak);
     putc('\n', t->out);
-    terminal_dim(t);
-    text_wrap(t->out, p.text, page_width(t), 0, 0);
-    terminal_plain(t);
+    print_prose(t, p.text, terminal_dim);
 }
 
 void cite_print(const terminal *t, const cite_facts *f) {

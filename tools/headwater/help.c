@@ -1,12 +1,28 @@
 /* help.c - what --help prints, all of it from the tables of commands, options, methods, filters and formats. */
 #include "command.h"
-#include "text.h"
 
 #include <string.h>
 
 enum { PAGE_WIDTH = 96, TERM_WIDTH = 28, TERM_INDENT = 2 };
 
-static void put_wrapped(FILE *out, const char *text, int at, int indent) { text_wrap(out, text, PAGE_WIDTH, at, indent); }
+/* Writes text wrapped to the page, every line after the first indented; `at` is the column it starts in. */
+static void put_wrapped(FILE *out, const char *text, int at, int indent) {
+    while (*text) {
+        int n = (int)strcspn(text, " ");
+        if (at > indent && at + 1 + n > PAGE_WIDTH) {
+            fprintf(out, "\n%*s", indent, "");
+            at = indent;
+        } else if (at > indent) {
+            putc(' ', out);
+            at++;
+        }
+        fwrite(text, 1, (size_t)n, out);
+        at += n;
+        text += n;
+        text += strspn(text, " ");
+    }
+    putc('\n', out);
+}
 
 /* A term and what it means, in two columns. */
 static void put_entry(FILE *out, const char *term, const char *meaning) {
@@ -74,8 +90,8 @@ static void put_rules(FILE *out) {
     for (size_t i = 0; i < hw_citation_rule_count(); i++) {
         const hw_citation_rule *rule = hw_citation_rule_at(i);
         char meaning[600];
-        snprintf(meaning, sizeof meaning, "%s [%g]; of %s. Shares are of %s", rule->peak, rule->least, rule->methods,
-                 rule->shares);
+        snprintf(meaning, sizeof meaning, "for %s. Shares are of %s. Peak: %s; a mark from %g on", rule->methods,
+                 rule->shares, rule->peak, rule->least);
         put_entry(out, rule->name, meaning);
     }
 }

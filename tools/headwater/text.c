@@ -114,22 +114,14 @@ void text_print(FILE *out, const char *bytes, size_t n, bool lines) {
 
 void text_puts(FILE *out, const char *s) { text_print(out, s, strlen(s), false); }
 
-void text_wrap(FILE *out, const char *text, int width, int at, int indent) {
-    while (*text) {
-        int n = (int)strcspn(text, " ");
-        if (at > indent && at + 1 + n > width) {
-            fprintf(out, "\n%*s", indent, "");
-            at = indent;
-        } else if (at > indent) {
-            putc(' ', out);
-            at++;
-        }
-        fwrite(text, 1, (size_t)n, out);
-        at += n;
-        text += n;
-        text += strspn(text, " ");
+size_t text_line(const char *text, int width) {
+    size_t n = strcspn(text, " "), most = width > 0 ? (size_t)width : 0;
+    while (text[n] == ' ') {
+        size_t next = n + 1 + strcspn(text + n + 1, " ");
+        if (next > most) break;
+        n = next;
     }
-    putc('\n', out);
+    return n;
 }
 
 static bool append(label *to, size_t *used, const char *bytes, size_t n, int width) {
