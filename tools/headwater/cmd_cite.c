@@ -218,11 +218,12 @@ const command command_cite = {
     .bit = IN_CITE,
     .summary = "an answer whose sentences name the passages that they came from",
     .usage = usage,
-    .about = "Runs a model on passages and a question, or on a prompt of your own, or opens a run that was saved, and prints the answer "
-             "with [1][2] behind each sentence that came from a passage; then those passages, strongest first. A share is "
-             "what a passage gave of all that raised the logits of the answer's tokens: the passages, the rest of the prompt, the answer "
-             "so far, and the model itself. A mark goes by the peak, which looks at single tokens, because one word of a sentence may be all "
-             "that a passage told. Where no passage stands out none is cited.",
+    .about = "Runs a model on passages and a question, or on a prompt of your own, or opens a saved run, and prints the answer with "
+             "[1][2] behind each sentence that came from a passage; then how much of the answer came from the prompt at all, and "
+             "the passages with a mark, strongest first. Without --passages, the sentences of the prompt (or what --by or --spans "
+             "say) stand in for passages. A share says how much of all that raised the logits of the answer's tokens came from a "
+             "passage. A mark goes by the peak, the share of a single token, for one word of a sentence may be all that a passage "
+             "told. Where no passage stands out none is cited. Cited is what the model used, not what is true.",
     .examples = examples,
     .lists = LIST_METHODS | LIST_RULES,
     .run = run,

@@ -79,6 +79,12 @@ enum {
 #define REAL(field, from, to)  .type = OPTION_REAL, .offset = AT(field), .least = from, .most = to
 
 static const option_row rows[] = {
+    {"passages", 0, "FILE", TEXT(passages), RUN(IN_CITE, FROM_MODEL | FROM_TRACE),
+     .help = "passages as a JSON list: [{\"name\": \"A\", \"text\": \"...\"}, ...]; with --question the prompt is made of them, "
+             "else each is looked for in the prompt"},
+    {"question", 0, "TEXT", TEXT(question), RUN(IN_CITE, FROM_MODEL),
+     .help = "the prompt is the passages as \"NAME: TEXT\", a blank line after each, \"Question: TEXT\" and, without --chat, a "
+             "line \"Answer:\""},
     {"prompt", 'p', "TEXT", TEXT(prompt), RUN(IN_RUNS, FROM_MODEL), .help = "the prompt"},
     {"file", 'f', "FILE", TEXT(file), RUN(IN_RUNS, FROM_MODEL),
      .help = "the prompt is this file, byte for byte, its last newline too; - is standard input"},
@@ -87,15 +93,8 @@ static const option_row rows[] = {
     {"generate", 'n', "N", WHOLE(generate, 1, 1e6), RUN(IN_CITE, FROM_MODEL), .standard = "128",
      .help = "most tokens to generate; stops earlier where the model ends"},
     {"completion", 0, "TEXT", TEXT(completion), RUN(IN_RUNS, FROM_MODEL),
-     .help = "explain this completion instead of generating one"},
+     .help = "take this completion instead of generating one"},
     {"chat", 0, NULL, FLAG(chat), RUN(IN_RUNS, FROM_MODEL), .help = "wrap the prompt in the model's chat template"},
-
-    {"passages", 0, "FILE", TEXT(passages), RUN(IN_CITE, FROM_MODEL | FROM_TRACE),
-     .help = "passages as a JSON list: [{\"name\": \"A\", \"text\": \"...\"}, ...]; with --question the prompt is made of them, "
-             "else each is looked for in the prompt"},
-    {"question", 0, "TEXT", TEXT(question), RUN(IN_CITE, FROM_MODEL),
-     .help = "the prompt is the passages as \"NAME: TEXT\", a blank line after each, \"Question: TEXT\" and, without --chat, a "
-             "line \"Answer:\""},
 
     {"temp", 0, "T", REAL(temp, 0, 100), SAMPLING, .standard = "0", .help = "temperature; 0 takes the likeliest token"},
     {"top-k", 0, "K", WHOLE(top_k, 0, MOST_WHOLE), SAMPLING, .standard = "0",
@@ -127,25 +126,25 @@ static const option_row rows[] = {
      .help = "save the figures, as .json; may be given several times"},
     {"output", 'o', "FILE", TEXTS(output), FILES(IN_CITE, FROM_RUN),
      .help = "save the citations, as .json; may be given several times"},
-    {"full", 0, NULL, FLAG(full), FILES(IN_BOTH, FROM_ANY), .help = "put the whole tensor into .json, not only means"},
+    {"full", 0, NULL, FLAG(full), FILES(IN_BOTH, FROM_ANY), .help = "put the whole tensor into .json, not only its means over layers"},
 
     {"method", 0, "LIST", TEXT(method), METHOD(IN_BOTH, FROM_RUN), .standard = "rollout,logit",
-     .help = "methods, separated by commas; those of the default that the run cannot give are left out"},
+     .help = "methods, separated by commas, each with a view of its own; those of the default that the run cannot give are left out"},
     {"method", 0, "LIST", TEXT(method), METHOD(IN_CHECK, FROM_MODEL), .standard = "logit,rollout",
      .help = "methods, separated by commas; the verdict is on the first"},
     {"method", 0, "NAME", TEXT(method), METHOD(IN_CITE, FROM_RUN), .standard = "logit,contribution,attention",
      .help = "method to cite by; without it the first of these that the run can give"},
     {"row", 0, "predictor|own", WORD(row), METHOD(IN_EACH, FROM_RUN), .standard = "predictor",
-     .help = "explain the position that chose the token, or the token's own position"},
+     .help = "explain by the position that chose the token, or by the token's own position"},
     {"direction", 0, "input|output", WORD(direction), METHOD(IN_EACH, FROM_RUN), .standard = "input",
-     .help = "compose layers from the embeddings up, or from the top down"},
+     .help = "of rollout: compose layers from the embeddings up, or from the top down"},
     {"fuse", 0, "mean|max|min", WORD(fuse), METHOD(IN_EACH, FROM_MODEL | FROM_ATTENTION), .standard = "mean",
-     .help = "how the heads of a layer become one",
+     .help = "of attention and rollout: how the heads of a layer become one",
      .elsewhere = "its heads were fused when it was captured"},
     {"residual", 0, "W", REAL(residual, 0, 1), METHOD(IN_EACH, FROM_RUN), .standard = "0.5",
-     .help = "weight of the residual stream"},
+     .help = "of rollout: weight of the residual stream against attention, 0 to 1"},
     {"measure", 0, "NAME", WORD(measure), METHOD(IN_EACH, FROM_RUN), .standard = "projection",
-     .help = "of contribution: projection, norm, proximity1 or proximity2"},
+     .help = "of contribution: how its size is measured: projection, norm, proximity1 or proximity2"},
     {"columns", 0, "prompt|all", WORD(columns), METHOD(IN_BOTH, FROM_RUN), .standard = "prompt",
      .help = "attribute to the prompt's tokens, or to the completion's too"},
     {"preset", 0, "NAME", TEXT(preset), METHOD(IN_BOTH, FROM_RUN),
@@ -160,10 +159,13 @@ static const option_row rows[] = {
      .help = "cut the answer in the same ways; default: sentence"},
     {"least", 0, "X", REAL(least, 0, 1e6), METHOD(IN_CITE, FROM_RUN), .standard = "0",
      .help = "mark a passage from this peak on; 0 is as the list of peaks says"},
+    {"token", 0, "SELECT", TEXT(token), METHOD(IN_CHECK, FROM_MODEL),
+     .help = "completion tokens to judge: an index (-1 the last), a range A:B, or their text (=7 for the text 7); default: all "
+             "together"},
     {"ablations", 0, "N", WHOLE(ablations, 2, 100000), METHOD(IN_CHECK, FROM_MODEL), .standard = "64",
      .help = "random cuts of the prompt, one forward pass each"},
 
-    {"token", 0, "SELECT", TEXT(token), .group = GROUP_VIEW, .commands = IN_BOTH | IN_CHECK, .sources = FROM_ANY,
+    {"token", 0, "SELECT", TEXT(token), .group = GROUP_VIEW, .commands = IN_BOTH, .sources = FROM_ANY,
      .help = "completion tokens to show: an index (-1 the last), a range A:B, or their text (=7 for the text 7); "
              "default: the mean of all"},
     {"answer-by", 0, "NAME|/RE/", TEXT(answer_by), VIEW,
@@ -183,7 +185,7 @@ static const option_row rows[] = {
      .help = "segments to judge: token, word, line, sentence, paragraph, or where a regular expression matches; default: an "
              "item's own spans, sentences where it has none"},
     {"ablations", 0, "N", WHOLE(ablations, 0, 100000), EVAL, .standard = "64",
-     .help = "random masks of the LDS; 0 looks at evidence only and runs no passes to judge methods"},
+     .help = "random cuts of the prompt, one forward pass each, that rank agreement (LDS) is measured on; 0: evidence figures only, no passes to judge methods"},
     {"generate", 'n', "N", WHOLE(generate, 1, 1e6), EVAL, .standard = "3",
      .help = "most tokens to generate where an item gives no completion"},
     {"limit", 0, "N", WHOLE(limit, 0, 1e9), EVAL, .standard = "0", .help = "only the first N items; 0 is all"},
