@@ -147,6 +147,7 @@ typedef struct hw_model_params {
     int32_t n_ctx;        /* most tokens of one run; 0: what the model was trained with */
     int32_t n_ubatch;     /* prompt tokens per forward pass; 0: 512 */
     bool f32_cache;       /* keys and values as F32 instead of F16: exact comparisons, twice the cache */
+    bool flash_attention; /* fused kernels, which keep no weights: such a model generates but cannot be explained */
     hw_progress_fn progress;
     hw_stop_fn stop;
     void *ctx; /* for progress and stop */
@@ -249,6 +250,10 @@ HW_API hw_run_params hw_run_params_default(void);
  * Errors: ARGUMENT (empty prompt, prompt + n beyond the context, a bad option), UNSUPPORTED (see
  * hw_model_info.problem), ENGINE, MEMORY, CANCELLED (stopped before the first completion token). */
 HW_API hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *params, hw_error *err);
+/* The same generation without an explanation, as fast as the engine can: the tokens, without probabilities; free with
+ * hw_run_free(). signals, fuse and on_rows have no effect. Errors: as above, but for info.problem. */
+HW_API hw_err hw_run_generate(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err);
+HW_API void hw_run_free(hw_run *run);
 /* Attention exported from anywhere: a safetensors file with `attention` [L,H,T,T] or [L,T,T] (F16,
  * BF16, F32, F64), metadata `m` and `tokens` where known. With `m` rows must be causal; without, every
  * row is explained against every column. Errors: IO, FORMAT (which value, where), MEMORY. */
@@ -441,6 +446,10 @@ HW_API size_t hw_check_count(const hw_check *check);
 HW_API const hw_check_row *hw_check_at(const hw_check *check, size_t i); /* the given ones first, then the baselines */
 HW_API double hw_check_base(const hw_check *check);                      /* log p(completion | whole prompt) */
 HW_API size_t hw_check_n_passes(const hw_check *check);                  /* forward passes of the whole check */
+HW_API size_t hw_check_n_cuts(const hw_check *check);                    /* random masks of the LDS */
+/* Random mask i, to judge other scores on the same: which segments it kept [segments] (borrowed), and the logit of the completion's
+ * probability without the others, log(p / (1 - p)). */
+HW_API const bool *hw_check_cut(const hw_check *check, size_t i, double *logit);
 HW_API const char *hw_check_verdict(const hw_check *check);              /* one line in plain words on the first method */
 
 /* ------------------------------------------------------------------ citations: which passage told which sentence

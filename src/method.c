@@ -77,7 +77,7 @@ hw_err hw__method_check(const hw__method **out, const char *name, const hw_metho
 }
 
 hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name, const hw_method_params *params, hw_error *err) {
-    const hw__method *method;
+    const hw__method *method = NULL;
     hw_method_params defaults = hw_method_params_default();
     const hw_method_params *p = params ? params : &defaults;
     hw_err rc = hw__method_check(&method, name, p, err);

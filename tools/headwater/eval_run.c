@@ -279,6 +279,20 @@ static json_t *evidence_json(const work *w) {
     return list;
 }
 
+/* ["0110...", logit] of each random cut: 1 for a segment that was kept. */
+static json_t *cuts_json(const hw_check *check, size_t n_segments) {
+    json_t *list = json_array();
+    char *digits = malloc(n_segments + 1);
+    for (size_t i = 0; digits && i < hw_check_n_cuts(check); i++) {
+        double logit;
+        const bool *keep = hw_check_cut(check, i, &logit);
+        for (size_t k = 0; k < n_segments; k++) digits[k] = keep[k] ? '1' : '0';
+        json_array_append_new(list, json_pack("[s#, f]", digits, (int)n_segments, logit));
+    }
+    free(digits);
+    return list;
+}
+
 /* Tokens may end within a character; JSON holds whole ones. */
 static json_t *text_json(const char *bytes, size_t n) {
     json_t *text = json_stringn(bytes, n);
@@ -303,6 +317,7 @@ static hw_err report(json_t **out, const work *w, hw_error *err) {
     json_object_set_new(to, "evidence", evidence_json(w));
     json_object_set_new(to, "base", w->check ? number(hw_check_base(w->check)) : json_null());
     json_object_set_new(to, "passes", json_integer(w->check ? (json_int_t)hw_check_n_passes(w->check) : 0));
+    if (w->check) json_object_set_new(to, "cuts", cuts_json(w->check, w->n_segments));
     json_object_set_new(to, "seconds", number(now() - w->began));
     if (json_object_set_new(to, "methods", methods) != 0) rc = fail_memory(err);
     *out = to;

@@ -49,7 +49,7 @@ static const struct group {
     [GROUP_RUN] = {"Prompt and completion", "its tokens are already there"},
     [GROUP_SAMPLING] = {"Sampling", "its tokens are already there"},
     [GROUP_MODEL] = {"Model", "no model runs"},
-    [GROUP_EVAL] = {"Data set and results", "there is nothing to measure"},
+    [GROUP_EVAL] = {"What is measured", "there is nothing to measure"},
     [GROUP_FILES] = {"Files", "there is nothing to save"},
     [GROUP_METHOD] = {"Explanation", "it holds finished explanations"},
     [GROUP_VIEW] = {"View", "there is nothing to show"},
@@ -59,13 +59,14 @@ static const struct group {
 enum {
     IN_BOTH = IN_EXPLAIN | IN_VIEW,
     IN_RUNS = IN_EXPLAIN | IN_CHECK | IN_CITE,
-    IN_MODEL = IN_RUNS | IN_INFO | IN_EVAL,
+    IN_MODEL = IN_RUNS | IN_INFO | IN_EVAL | IN_BENCH,
     IN_EACH = IN_BOTH | IN_CHECK | IN_CITE
 };
 
 #define RUN(in, from)    .group = GROUP_RUN, .commands = in, .sources = from
 #define SAMPLING         .group = GROUP_SAMPLING, .commands = IN_RUNS, .sources = FROM_MODEL
 #define MODEL(in)        .group = GROUP_MODEL, .commands = in, .sources = FROM_MODEL
+#define BENCH            .group = GROUP_EVAL, .commands = IN_BENCH, .sources = FROM_MODEL
 #define EVAL             .group = GROUP_EVAL, .commands = IN_EVAL, .sources = FROM_MODEL
 #define FILES(in, from)  .group = GROUP_FILES, .commands = in, .sources = from
 #define METHOD(in, from) .group = GROUP_METHOD, .commands = in, .sources = from
@@ -192,6 +193,11 @@ static const option_row rows[] = {
     {"shard", 0, "I/K", TEXT(shard), EVAL, .help = "only the I-th of K parts of the items, I from 1 to K"},
     {"output", 'o', "FILE", TEXT(results), EVAL,
      .help = "keep each result in this file as it finishes, and go on with those that are there"},
+    {"sizes", 0, "LIST", TEXT(sizes), BENCH, .standard = "25,256,1024", .help = "prompts of these numbers of tokens"},
+    {"generate", 'n', "N", WHOLE(generate, 1, 1e6), BENCH, .standard = "64", .help = "tokens to generate"},
+    {"rounds", 0, "N", WHOLE(rounds, 1, 1000), BENCH, .standard = "5", .help = "times that each variant runs"},
+    {"file", 'f', "FILE", TEXT(file), BENCH, .help = "prompts from the beginning of this text; default: made up"},
+    {"output", 'o', "FILE", TEXT(results), BENCH, .help = "every run as a line of .csv"},
     {"table", 0, NULL, FLAG(table), EVAL, .help = "only the table, of result files; several are put together"},
     {"group-by", 0, "TAG", TEXT(group_by), EVAL, .help = "a table for each value of a tag of the items, or of model"},
     {"format", 0, "text|csv|json", TEXT(format), EVAL, .standard = "text", .help = "of the table"},
