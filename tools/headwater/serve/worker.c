@@ -17,6 +17,10 @@ const hw_trace *worker_trace(worker *w, int64_t run, fault *f) {
     char path[128];
     hw_trace *trace;
     hw_error err;
+    if (!store_has(w->store, run, f)) { /* deleted: what is at hand of it goes, too */
+        if (w->trace_run == run) worker_keep(w, NULL, 0);
+        return NULL;
+    }
     if (w->trace && w->trace_run == run) return w->trace;
     worker_path(w, "open.safetensors", path, sizeof path);
     bool ok = store_trace(w->store, run, path, f);
