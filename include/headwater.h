@@ -548,6 +548,19 @@ typedef enum hw_file_kind { HW_FILE_UNKNOWN, HW_FILE_TRACE, HW_FILE_RESULT, HW_F
 /* What a file holds, by its content. Errors: IO, FORMAT. */
 HW_API hw_err hw_file_probe(hw_file_kind *out, const char *path, hw_error *err);
 
+/* ------------------------------------------------------------------ documents: what a page draws, as JSON text
+ * docs/formats.md, "Document". Text is UTF-8 with a terminator behind; *n_bytes (nullable) is its length; free(*out).
+ * Errors: ARGUMENT (an infinite value, attributions of different runs), MEMORY. */
+
+/* A run, its segments and filtered tokens, and attributions [n] of it (n may be 0). `passages`: segments of the prompt that
+ * the caller named, or NULL. */
+HW_API hw_err hw_document_json(char **out, size_t *n_bytes, const hw_run *run, const hw_segments *passages,
+                               const hw_attribution *const *list, size_t n, hw_error *err);
+/* An entry of its `attributions`, `run.tokens` and `run.model`. */
+HW_API hw_err hw_attribution_json(char **out, size_t *n_bytes, const hw_attribution *a, hw_error *err);
+HW_API hw_err hw_token_json(char **out, size_t *n_bytes, const hw_token *token, hw_error *err);
+HW_API hw_err hw_model_json(char **out, size_t *n_bytes, const hw_model_info *model, hw_error *err);
+
 /* ------------------------------------------------------------------ views */
 
 /* One row of the filter table: which prompt tokens a view hides. */

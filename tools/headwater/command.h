@@ -23,7 +23,7 @@ typedef struct command {
 } command;
 
 extern const command command_explain, command_cite, command_check, command_eval, command_view, command_info, command_methods,
-    command_bench;
+    command_serve, command_bench;
 
 size_t commands_count(void);
 const command *commands_at(size_t i);

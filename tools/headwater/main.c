@@ -10,7 +10,7 @@
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
-static const command *const commands[] = {&command_explain, &command_cite, &command_check,   &command_eval,
+static const command *const commands[] = {&command_explain, &command_cite, &command_check,   &command_eval,  &command_serve,
                                           &command_view,    &command_info, &command_methods, &command_bench};
 
 size_t commands_count(void) { return COUNT(commands); }

@@ -19,6 +19,8 @@ enum {
     IN_CHECK = 16,
     IN_EVAL = 32,
     IN_CITE = 64,
+    IN_PLOT = 128,
+    IN_SERVE = 256,
     IN_BENCH = 512,
     IN_ALL = 1023
 };
@@ -61,6 +63,9 @@ typedef struct options {
     bool table;
     const char *passages, *question, *answer_by; /* of cite; answer_by of explain and view too */
     double least;
+    const char *store; /* of serve */
+    int64_t port;
+    bool no_store, open, routes;
     bool given[MOST_OPTIONS]; /* row i of the table was on the command line */
 } options;
 
@@ -79,6 +84,7 @@ typedef enum option_group {
     GROUP_SAMPLING,
     GROUP_MODEL,
     GROUP_EVAL,
+    GROUP_SERVE,
     GROUP_FILES,
     GROUP_METHOD,
     GROUP_VIEW,
