@@ -34,7 +34,7 @@ def test_help_names_every_command(headwater):
 def test_help_fits_a_screen(headwater, command):
     lines = headwater(command, "--help").out.splitlines()
     examples = lines.index("Examples") if "Examples" in lines else len(lines)
-    assert max(len(line) for line in lines[:examples]) <= 100
+    assert max(len(line) for line in lines[:examples]) <= 96
 
 
 def test_help_lists_what_the_library_has(headwater):
