@@ -11,6 +11,7 @@
 static const size_t ROOM_BYTES = (size_t)64 << 20;
 
 static const uint32_t NEEDS_READOUT = 1u << HW_SIGNAL_LOGIT;
+static const uint32_t NEEDS_VALUES = ~(1u << HW_SIGNAL_RESIDUAL); /* what the stream alone does not show */
 
 static hw_err check_engine(const hw_model_info *info, uint32_t wanted, hw_error *err) {
     if (info->values_problem[0])
@@ -32,7 +33,7 @@ hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const h
     size_t row = p->n_heads * p->n_keys, all = trace->n_layers * row * sizeof(float), rows = n_tokens - p->first;
     p->room = ROOM_BYTES / all;
     if (p->room < 1) p->room = 1;
-    if (p->room > HW__MAX_LOGITS) p->room = HW__MAX_LOGITS;
+    if (p->room > HW__MOST_PENDING) p->room = HW__MOST_PENDING;
     if (p->room > rows) p->room = rows;
     size_t stream = trace->n_layers * p->room;
     p->heads = hw__alloc(stream, row * sizeof(float));
@@ -149,8 +150,8 @@ static size_t signal_row(const hw__pending *p, size_t slot) { return p->first + 
 
 /* z <- y / |y|^2; the residual's own share goes to column q afterwards. */
 static void projection(hw__pending *p, size_t layer, const hw__row *rows, const hw__values *values, const hw__contribution_room *room) {
-    float *out[HW__MAX_LOGITS];
-    double own[HW__MAX_LOGITS];
+    float *out[HW__MOST_PENDING];
+    double own[HW__MOST_PENDING];
     for (size_t i = 0; i < p->n; i++) {
         float *z = room->direction + i * p->n_embd;
         double squares = 0;
@@ -208,7 +209,7 @@ static void balance_layer(hw_balance *b, const float *logit, const hw__row *row,
 
 static void logit(hw__pending *p, size_t layer, const hw__row *rows, const float *z, const bool *chosen, const hw__values *values,
                   const hw__contribution_room *room) {
-    float *out[HW__MAX_LOGITS];
+    float *out[HW__MOST_PENDING];
     memcpy(room->direction, z, p->n * p->n_embd * sizeof *z);
     for (size_t i = 0; i < p->n; i++)
         out[i] = chosen[i] ? hw__trace_signal(p->trace, HW_SIGNAL_LOGIT, layer, signal_row(p, i)) : NULL;
@@ -239,7 +240,7 @@ static hw_err explain_layer(hw__pending *p, size_t layer, hw__engine *engine, co
     hw__values values;
     hw_err rc = engine->ops->values(engine, &values, layer, err);
     if (rc != HW_OK) return rc;
-    hw__row rows[HW__MAX_LOGITS];
+    hw__row rows[HW__MOST_PENDING];
     hw__contribution_room room;
     rc = hw__contribution_room_new(&room, p->n, p->n_embd, values.n_heads, values.head_size, values.n_tokens, err);
     if (rc == HW_OK) {
@@ -257,11 +258,12 @@ static hw_err explain_layer(hw__pending *p, size_t layer, hw__engine *engine, co
 
 hw_err hw__pending_flush(hw__pending *p, hw__engine *engine, size_t end, hw_error *err) {
     if (!p->wanted || p->n == 0 || end <= p->first + p->room) return HW_OK;
-    bool chosen[HW__MAX_LOGITS];
+    bool chosen[HW__MOST_PENDING];
     float *z = hw__alloc(p->n, p->n_embd * sizeof *z);
     if (!z) return hw__fail_memory(err, "directions of tokens", p->n, p->n_embd * sizeof *z);
     hw_err rc = p->wanted & NEEDS_READOUT ? read_directions(p, z, chosen, engine, err) : HW_OK;
-    for (size_t l = 0; rc == HW_OK && l < p->trace->n_layers; l++) rc = explain_layer(p, l, engine, z, chosen, err);
+    for (size_t l = 0; rc == HW_OK && p->wanted & NEEDS_VALUES && l < p->trace->n_layers; l++)
+        rc = explain_layer(p, l, engine, z, chosen, err);
     free(z);
     p->first += p->n;
     p->n = 0;

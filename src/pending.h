@@ -11,6 +11,9 @@
 #include "engine.h"
 #include "trace.h"
 
+/* Most rows that wait at once: enough that reading a layer's weights costs little a row. */
+enum { HW__MOST_PENDING = 256 };
+
 typedef struct hw__pending {
     hw_trace *trace;
     uint32_t wanted; /* signals; 0: everything here does nothing */

@@ -44,6 +44,8 @@ hw_run *hw__run_retain(const hw_run *run) {
     return shared;
 }
 
+void hw_run_free(hw_run *run) { hw__run_release(run); }
+
 void hw__run_release(hw_run *run) {
     if (!run || atomic_fetch_sub(&run->refs, 1) != 1) return;
     hw__pool_clear(&run->pool);

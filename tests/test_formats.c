@@ -281,6 +281,9 @@ static void results_come_back_bit_for_bit(void **state) {
     cases[6].params.seed = UINT64_MAX;
     cases[6].params.n_ablations = 1000000;
     cases[7].params.measure = HW_MEASURE_PROXIMITY2;
+    cases[0].params.residual_measured = true;
+    cases[2].params.discard = 0.7;
+    cases[3].params.remove_sink = true;
     hw_run *run = sample_run(true);
     for (size_t i = 0; i < COUNT(cases); i++) {
         comes_back(run, &cases[i], temp_path("a.json"));
@@ -465,6 +468,12 @@ static const struct {
      "its shape is [1, 2, 2]; run and settings need [1, 3, 1 or more]"},
     {"\"residual\":0.5", "\"residual\":1.5", "\"residual\" must be 0 to 1"},
     {"\"residual\":0.5", "\"residual\":null", "\"residual\" must be 0 to 1"},
+    {"\"residual_measured\":false", "\"residual_measured\":0", "\"residual_measured\" must be there and be true or false"},
+    {"\"discard\":0.0", "\"discard\":1.0", "\"discard\" must be 0 or more, and below 1"},
+    {"\"discard\":0.0", "\"discard\":-0.1", "\"discard\" must be 0 or more, and below 1"},
+    {"\"discard\":0.0", "\"discard\":null", "\"discard\" must be 0 or more, and below 1"},
+    {"\"discard\":0.0", "\"discard\":\"0\"", "\"discard\" must be there and be a number"},
+    {"\"remove_sink\":false", "\"remove_sink\":1", "\"remove_sink\" must be there and be true or false"},
     {"\"measure\":\"projection\"", "\"measure\":\"x\"", "must be one of projection"},
     {"\"seed\":\"0\"", "\"seed\":0", "\"seed\" must be there and be a string"},
     {"\"seed\":\"0\"", "\"seed\":\"18446744073709551616\"", "at most 18446744073709551615"},
@@ -533,6 +542,21 @@ static void json_results_that_cannot_be_right_are_refused(void **state) {
     assert_error(&err, hw_result_open(&result, temp_path("none.json"), &err), HW_ERR_IO, "No such file");
     write_bytes(temp_path("a.json"), "{\"format\":1,\"format\":2}", 23);
     assert_error(&err, hw_result_open(&result, temp_path("a.json"), &err), HW_ERR_FORMAT, "duplicate");
+    temp_clear();
+}
+
+/* Settings that were added later: a file without them has what they were then. */
+static void results_without_later_settings_open(void **state) {
+    (void)state;
+    static const char *const settings[] = {"\"residual_measured\":false,", "\"discard\":0.0,", "\"remove_sink\":false,"};
+    hw_attribution *a = worked_attribution();
+    for (size_t i = 0; i < COUNT(settings); i++) {
+        write_changed("a.json", true, settings[i], "");
+        hw_result *result = must_open(temp_path("a.json"));
+        assert_same_attribution(a, hw_result_at(result, 0));
+        hw_result_free(result);
+    }
+    hw_attribution_free(a);
     temp_clear();
 }
 
@@ -909,6 +933,7 @@ int main(void) {
         cmocka_unit_test(lists_that_do_not_go_together_are_refused),
         cmocka_unit_test(a_failed_save_leaves_the_old_file),
         cmocka_unit_test(json_results_that_cannot_be_right_are_refused),
+        cmocka_unit_test(results_without_later_settings_open),
         cmocka_unit_test(safetensors_results_that_cannot_be_right_are_refused),
         cmocka_unit_test(no_damaged_result_does_harm),
         cmocka_unit_test(files_are_told_apart_by_content),

@@ -11,7 +11,18 @@
 #include "terminal.h"
 
 /* Commands that take an option; bits. */
-enum { IN_EXPLAIN = 1, IN_INFO = 2, IN_VIEW = 4, IN_METHODS = 8, IN_CHECK = 16, IN_EVAL = 32, IN_SERVE = 256, IN_ALL = 63 | IN_SERVE };
+enum {
+    IN_EXPLAIN = 1,
+    IN_INFO = 2,
+    IN_VIEW = 4,
+    IN_METHODS = 8,
+    IN_CHECK = 16,
+    IN_EVAL = 32,
+    IN_CITE = 64,
+    IN_SERVE = 256,
+    IN_BENCH = 512,
+    IN_ALL = 1023
+};
 
 /* Most rows that the table may have. */
 enum { MOST_OPTIONS = 128 };
@@ -25,22 +36,32 @@ typedef struct texts {
     size_t n;
 } texts;
 
+/* --residual: a number, or what the run measured. */
+typedef struct residual_weight {
+    double weight;
+    bool measured;
+} residual_weight;
+
 typedef struct options {
     const char *model, *prompt, *file, *completion, *trace, *attention;
     const char *method, *by, *spans, *token, *layers, *hide, *keep, *preset;
     texts output, arguments; /* -o FILEs; what stands between the options */
     int64_t generate, top_k, seed, ctx, threads, gpu_layers, ubatch, top, ablations;
-    double temp, top_p, residual;
+    double temp, top_p, discard;
+    residual_weight residual;
     hw_row row;
     hw_direction direction;
     hw_columns columns;
     hw_fuse fuse;
     hw_measure measure;
     color_mode color;
-    bool chat, normalise, full, f32_cache, quiet, verbose, help;
+    bool chat, normalise, lift, remove_sink, full, f32_cache, quiet, verbose, help;
     const char *results, *shard, *group_by, *format; /* of eval */
-    int64_t limit;
+    const char *sizes; /* of bench */
+    int64_t limit, rounds;
     bool table;
+    const char *passages, *question, *answer_by; /* of cite; answer_by of explain and view too */
+    double least;
     const char *store; /* of serve */
     int64_t port;
     bool no_store, open, routes;

@@ -19,9 +19,10 @@ typedef struct picture {
     size_t layer_begin, layer_end; /* of M */
     double scale;  /* the value that is drawn at full strength */
     bool negative; /* a value below 0 is drawn */
+    bool lift;     /* values are multiples of what uniform attention gives, not shares */
 } picture;
 
-/* Draws one attribution by the options --token, --layers, --hide, --normalise and --top. */
+/* Draws one attribution by the options --token, --answer-by, --layers, --hide, --normalise, --lift and --top. */
 hw_err show_attribution(const terminal *t, const hw_attribution *a, const options *o, hw_error *err);
 
 /* The completion's text, and a line about the run. */
