@@ -11,7 +11,7 @@
 #include "terminal.h"
 
 /* Commands that take an option; bits. */
-enum { IN_EXPLAIN = 1, IN_INFO = 2, IN_VIEW = 4, IN_METHODS = 8, IN_CHECK = 16, IN_EVAL = 32, IN_ALL = 63 };
+enum { IN_EXPLAIN = 1, IN_INFO = 2, IN_VIEW = 4, IN_METHODS = 8, IN_CHECK = 16, IN_EVAL = 32, IN_PLOT = 128, IN_ALL = 63 | IN_PLOT };
 
 /* Most rows that the table may have. */
 enum { MOST_OPTIONS = 128 };
@@ -41,6 +41,9 @@ typedef struct options {
     const char *results, *shard, *group_by, *format; /* of eval */
     int64_t limit;
     bool table;
+    const char *kind, *theme, *map, *font, *title; /* of figures */
+    int64_t width;
+    double scale;
     bool given[MOST_OPTIONS]; /* row i of the table was on the command line */
 } options;
 
@@ -62,6 +65,7 @@ typedef enum option_group {
     GROUP_FILES,
     GROUP_METHOD,
     GROUP_VIEW,
+    GROUP_FIGURE,
     GROUP_TERMINAL
 } option_group;
 
@@ -91,7 +95,7 @@ typedef struct preset_value {
 } preset_value;
 typedef struct preset {
     const char *name, *summary;
-    preset_value values[4]; /* ends with an empty one */
+    preset_value values[6]; /* ends with an empty one */
 } preset;
 size_t presets_count(void);
 const preset *presets_at(size_t i);
