@@ -54,7 +54,7 @@ static void print_label(const picture *p, const char *bytes, size_t n) {
     if (n) fprintf(p->t->out, ": %s", text_label(bytes, n, p->t->width / 2).utf8);
 }
 
-void show_heading(const picture *p) {
+void show_heading(const picture *p, bool mean) {
     FILE *out = p->t->out;
     size_t n = p->row_end - p->row_begin, first = hw_attribution_first_token(p->a) + p->row_begin;
     size_t index = first - picture_first_selectable(p->run);
@@ -65,9 +65,9 @@ void show_heading(const picture *p) {
         fprintf(out, "%s %zu", noun, index);
         print_label(p, begin.bytes, begin.n_bytes);
     } else if (n == hw_attribution_n_rows(p->a)) {
-        fprintf(out, "all %zu %ss, mean", n, noun);
+        fprintf(out, "all %zu %ss%s", n, noun, mean ? ", mean" : "");
     } else {
-        fprintf(out, "%ss %zu to %zu, mean", noun, index, index + n - 1);
+        fprintf(out, "%ss %zu to %zu%s", noun, index, index + n - 1, mean ? ", mean" : "");
         if (begin.role == HW_ROLE_COMPLETION)
             print_label(p, hw_run_completion(p->run, NULL) + begin.begin, end.end - begin.begin);
     }
@@ -142,7 +142,7 @@ static void print_legend(const picture *p) {
 
 static void print_headings(const picture *p) {
     terminal_bold(p->t);
-    show_heading(p);
+    show_heading(p, true);
     terminal_plain(p->t);
     putc('\n', p->t->out);
     terminal_dim(p->t);

@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Between neighbours that stand level; and between turned lines, as a part of their height. */
-static const double LEVEL_GAP = 6, TURNED_GAP = 1.05;
+/* Between neighbours that stand level, and between turned lines. */
+static const double LEVEL_GAP = 6, TURNED_GAP = 2.5;
 
 double axis_step(double range, double length) {
-    double most = length / 40;
-    most = (most < 4 ? 4 : most > 9 ? 9 : most) + 1;
+    double most = length / 40, least = length / 22 < 4 ? length / 22 : 4; /* Plotly's, but for short axes */
+    most = (most < least ? least : most > 9 ? 9 : most) + (length < 100 ? 0 : 1);
     double rough = range / most;
     if (!(rough > 1e-300) || !isfinite(rough)) return 1;
     double power = pow(10, floor(log10(rough))), digit = rough / power;
@@ -22,11 +22,10 @@ size_t axis_whole_step(size_t range, double length) {
     return step < 1 ? 1 : (size_t)(step + 0.5);
 }
 
-number axis_number(double value, double step) {
+number axis_number(double value, int digits_shown) {
     number n;
     char digits[24];
-    if (fabs(value) < step / 2) value = 0;
-    snprintf(digits, sizeof digits, "%.6g", value);
+    snprintf(digits, sizeof digits, "%.*g", digits_shown, value == 0 ? 0.0 : value); /* no -0 */
     snprintf(n.text, sizeof n.text, "%s%s", *digits == '-' ? "−" : "", digits + (*digits == '-'));
     return n;
 }
@@ -73,7 +72,7 @@ bool axis_thin(bool *shown, const double *weights, size_t n, double pitch, doubl
 }
 
 bool axis_place(double *angle, bool *shown, const label_line *l) {
-    double line = l->line * TURNED_GAP;
+    double line = l->line + TURNED_GAP;
     *angle = fits_level(l) ? 0 : l->pitch / 2 >= line ? 30 : 90; /* sin 30 degrees is 1/2 */
     if (*angle == 90) return axis_thin(shown, l->weights, l->n, l->pitch, line);
     for (size_t i = 0; i < l->n; i++) shown[i] = true;

@@ -17,13 +17,13 @@ size_t axis_whole_step(size_t range, double length);
 typedef struct number {
     char text[32];
 } number;
-number axis_number(double value, double step); /* value, a multiple of step, without digits that say nothing */
+number axis_number(double value, int digits); /* so many significant digits at most, a real minus sign */
 
 /* Labels at equal distances along an axis. */
 typedef struct label_line {
     size_t n;
     double first, pitch;   /* middle of the first label's place, distance to the next */
-    double line;           /* height of a line of text, the largest */
+    double line;           /* what a line of text needs across its direction */
     const double *widths;  /* [n] */
     const double *weights; /* [n] where not all fit, the heaviest stay; ties: the first */
     double begin, end;     /* where a level label may reach */

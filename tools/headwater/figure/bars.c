@@ -52,7 +52,9 @@ static void lay_out_columns(page *p, const chart *c) {
     frame f = frame_begin(p, c, NOTE_TOP);
     bool note = f.theme->note;
     double from = c->least * HEADROOM, to = c->most * HEADROOM;
-    const char *title = note ? NULL : chart_unit(c);
+    char unit[40];
+    snprintf(unit, sizeof unit, "%s%s", chart_unit(c), hw_view_n_layers(c->p->view) > 1 ? ", mean over layers" : "");
+    const char *title = note ? NULL : unit;
     if (!(to > from)) to = from + c->scale;
     f.height = PLOT_HEIGHT;
     frame_inset(&f, note ? 0 : frame_scale_width(&f, from, to, title), note ? NOTE_LEFT - EDGE : 0);
@@ -87,7 +89,7 @@ static void write_line(frame *f, size_t x, double zero, double unit) {
     page_write(f->page, f->x - 8, middle, name);
     page_rect(f->page, fmin(zero, end), middle - LINE_BAR / 2, fabs(v) * unit, LINE_BAR, bar_color(f, v));
     if (chart_is_beyond(c, 0, x)) break_bar(f, end, middle - LINE_BAR / 2, LINE_BAR, false);
-    number n = axis_number(c->values[x], 0);
+    number n = axis_number(c->values[x], 3);
     value.text = n.text;
     value.color = frame_quiet(f);
     page_write(f->page, fmax(zero, end) + 5, middle, value);

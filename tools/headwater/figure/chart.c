@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Places that a page has room for, and terminal columns of a label. */
-enum { MOST_PLACES = 1200, TOKEN_WIDTH = 24, SEGMENT_WIDTH = 64, PLACE_WIDTH = 28 };
+enum { MOST_PLACES = 1400, TOKEN_WIDTH = 24, SEGMENT_WIDTH = 64, PLACE_WIDTH = 28 };
 /* A value this much weaker than the scale does not make a chart one with a sign. */
 static const double FAINT = 1.0 / 24;
 
@@ -86,7 +86,7 @@ static hw_err fold_token(chart *c, size_t y, const options *o, const size_t *col
 }
 
 static size_t count_rows(const picture *p, chart_rows rows) {
-    if (rows == ROWS_MEAN) return 1;
+    if (rows == ROWS_MEAN || rows == ROWS_TEXT) return 1;
     return rows == ROWS_LAYERS ? hw_view_n_layers(p->view) : p->row_end - p->row_begin;
 }
 
@@ -163,8 +163,19 @@ static void bare_spaces(label *name, hw_token t) {
     }
 }
 
+/* A segment needs no marks of the spaces before it and the line ends after it. */
+static void trim(label *name) {
+    static const char dot[] = "·", newline[] = "⏎";
+    size_t n = strlen(name->utf8), front = 0;
+    while (strncmp(name->utf8 + front, dot, sizeof dot - 1) == 0) front += sizeof dot - 1;
+    while (n >= front + sizeof newline - 1 && strcmp(name->utf8 + n - (sizeof newline - 1), newline) == 0)
+        name->utf8[n -= sizeof newline - 1] = 0;
+    memmove(name->utf8, name->utf8 + front, n - front + 1);
+}
+
 static void label_column(chart *c, mark *m, int width) {
     label name = picture_label(c->p, m->column, width);
+    if (picture_is_grouped(c->p)) trim(&name);
     if (c->style->theme->note && !picture_is_grouped(c->p)) bare_spaces(&name, hw_run_token(c->p->run, m->column));
     LABEL(m, "%zu: " ISOLATED, m->column, name.utf8);
 }
@@ -240,7 +251,7 @@ static void say_model(const chart *c, FILE *out) {
 }
 
 /* The words that the terminal view has too, written to memory. */
-static bool say(chart *c, size_t n_columns, const options *o) {
+static bool say(chart *c, chart_rows rows, size_t n_columns, const options *o) {
     size_t bytes[2];
     char *said[2] = {NULL, NULL};
     for (int i = 0; i < 2; i++) {
@@ -249,7 +260,7 @@ static bool say(chart *c, size_t n_columns, const options *o) {
         p.t = &plain;
         if (!plain.out) break;
         if (i == 0) {
-            show_heading(&p);
+            show_heading(&p, rows != ROWS_TOKENS);
         } else {
             show_settings(&p);
             say_model(c, plain.out);
@@ -265,8 +276,8 @@ static bool say(chart *c, size_t n_columns, const options *o) {
 
 /* ------------------------------------------------------------------ the chart */
 
-static bool take_memory(chart *c, size_t n_columns, size_t n_rows) {
-    c->share_x = n_columns > MOST_PLACES ? divide_up(n_columns, MOST_PLACES) : 1;
+static bool take_memory(chart *c, chart_rows rows, size_t n_columns, size_t n_rows) {
+    c->share_x = n_columns > MOST_PLACES && rows != ROWS_TEXT ? divide_up(n_columns, MOST_PLACES) : 1;
     c->share_y = n_rows > MOST_PLACES ? divide_up(n_rows, MOST_PLACES) : 1;
     c->nx = divide_up(n_columns, c->share_x);
     c->ny = divide_up(n_rows, c->share_y);
@@ -283,7 +294,7 @@ hw_err chart_new(chart *c, const picture *p, const style *s, chart_rows rows, si
     size_t n, n_rows = count_rows(p, rows), *columns = malloc((hw_view_n_columns(p->view) + 1) * sizeof *columns);
     if (!columns) return no_memory(err);
     list_columns(columns, &n, p, only);
-    hw_err rc = take_memory(c, n, n_rows) ? HW_OK : no_memory(err);
+    hw_err rc = take_memory(c, rows, n, n_rows) ? HW_OK : no_memory(err);
     if (rc == HW_OK) {
         choose_columns(c, columns, n);
         rc = fold(c, rows, n_rows, o, columns, n, err);
@@ -292,7 +303,7 @@ hw_err chart_new(chart *c, const picture *p, const style *s, chart_rows rows, si
     if (rc == HW_OK) {
         choose_scale(c);
         label_all(c, rows);
-        if (!say(c, n, o)) rc = no_memory(err);
+        if (!say(c, rows, n, o)) rc = no_memory(err);
     }
     if (rc != HW_OK) chart_free(c);
     return rc;

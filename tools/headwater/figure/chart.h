@@ -28,15 +28,16 @@ typedef struct mark {
     size_t column; /* of M; of several that share a place the strongest */
 } mark;
 
-/* What the rows are. */
-typedef enum chart_rows { ROWS_MEAN, ROWS_LAYERS, ROWS_TOKENS } chart_rows;
+/* What the rows are: one with the mean over the layers, the layers, the completion tokens; ROWS_TEXT is the mean with every
+ * column in a place of its own, however many there are. */
+typedef enum chart_rows { ROWS_MEAN, ROWS_TEXT, ROWS_LAYERS, ROWS_TOKENS } chart_rows;
 
 typedef struct chart {
     const picture *p;
     const style *style;
     char *heading, *remarks; /* malloc'd, UTF-8 */
     mark *x;                 /* [nx] */
-    mark *y;                 /* [ny]; of ROWS_MEAN without label */
+    mark *y;                 /* [ny]; of ROWS_MEAN and ROWS_TEXT one without label */
     size_t nx, ny;
     float *values;           /* [ny, nx]; the mean, the layers from the first up, or the completion tokens in order */
     size_t share_x, share_y; /* columns, rows that share a place */

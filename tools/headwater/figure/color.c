@@ -23,8 +23,8 @@ static const map maps[] = {
     {.name = "shade",
      .summary = "paper to orange, and to blue below 0; for text and for values with a sign",
      .diverging = true,
-     .light = {0x0b4f8c, 0x2784d5, 0x82b4ea, 0xc3dbf6, 0xf7f6f4, 0xfbd5bb, 0xf3b184, 0xe06e00, 0x8f4400},
-     .dark = {0xb5d8ff, 0x60b0ff, 0x3d6893, 0x2c4762, 0x1c1e22, 0x604122, 0x93612b, 0xffa538, 0xffdcae},
+     .light = {0x08427a, 0x1c72bf, 0x65a4e3, 0xb0d1f4, 0xf7f6f4, 0xf9c9a4, 0xec9850, 0xcb6200, 0x7f3c00},
+     .dark = {0xb5d8ff, 0x62b0fb, 0x3f7ab5, 0x2b4b6e, 0x1c1e22, 0x6a451f, 0xaa6a22, 0xf39c36, 0xffdcae},
      .n = 9},
 };
 
@@ -98,7 +98,7 @@ double rgb_lightness(rgb c) { return to_oklab(c).l; }
 rgb rgb_readable(rgb background) {
     double luminance =
         0.2126 * to_linear(background.r) + 0.7152 * to_linear(background.g) + 0.0722 * to_linear(background.b);
-    return rgb_hex(luminance > 0.179 ? 0x111111 : 0xffffff);
+    return rgb_hex(luminance > 0.179 ? 0x000000 : 0xffffff);
 }
 
 /* ------------------------------------------------------------------ values */

@@ -17,7 +17,7 @@ typedef struct rgb {
 rgb rgb_hex(unsigned hex);               /* 0xRRGGBB */
 rgb rgb_mix(rgb a, rgb b, double part);  /* in OKLab; part 0 is a, 1 is b */
 double rgb_lightness(rgb c);             /* L of OKLab, 0 black to 1 white */
-rgb rgb_readable(rgb background);        /* near black or near white, whichever has more contrast there */
+rgb rgb_readable(rgb background);        /* black or white, whichever has more contrast there */
 unsigned rgb_pixel(rgb c);               /* 0xffRRGGBB */
 
 enum { MOST_STOPS = 12 };

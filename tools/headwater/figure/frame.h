@@ -63,5 +63,7 @@ void frame_scale(frame *f, double from, double to, const char *title);
 /* The colours and their numbers right of the plot; the width that they need. */
 double frame_bar_width(const frame *f);
 void frame_bar(frame *f);
+/* The colours alone, from the least value to the most: upwards, or to the right where it is wider than high. */
+void frame_ramp(frame *f, const shader *s, double x, double y, double width, double height);
 
 #endif

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const double NOTE_TOP = 60, NOTE_BOTTOM = 34, NOTE_LEAST_HEIGHT = 200;
+static const double NOTE_TOP = 60, NOTE_BOTTOM = 37, NOTE_LEAST_HEIGHT = 200;
 static const double LAYER = 11, LEAST_HEIGHT = 180, MOST_LAYERS_HEIGHT = 560, MOST_HEIGHT = 1200;
 
 /* What is particular to one of the two. */
@@ -43,8 +43,9 @@ static bool fill(frame *f, const grid *g) {
 
 static bool draw(frame *f, const grid *g) {
     bool note = f->theme->note;
-    frame_inset(f, note ? 0 : frame_rows_width(f, true), frame_bar_width(f));
-    if (note) f->width /= 1.02; /* the colour bar's gap is part of it */
+    double rows = frame_rows_width(f, true);
+    frame_inset(f, note ? fmax(rows + 8 - NOTE_LEFT, 0) : rows, frame_bar_width(f));
+    if (note) f->width /= 1.02; /* before the colour bar there is a gap of 2 percent */
     frame_widen(f);
     footing labels;
     bool ok = footing_new(&labels, f);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Fields of more cells than this are one picture, which keeps vector files small and viewers quick. */
+/* Vector files hold fields of more cells than this as one picture, which keeps them small and viewers quick. */
 enum { MOST_CELL_SHAPES = 12000 };
 /* Cells of vector files overlap by this: viewers blend edges that only touch, and paper would shine through. */
 static const double SEAM = 0.3;
@@ -54,7 +54,14 @@ static void item_free(item *i) {
 void page_free(page *p) {
     for (size_t i = 0; i < p->n; i++) item_free(&p->items[i]);
     free(p->items);
+    free(p->name);
     if (p->context) g_object_unref(p->context);
+}
+
+void page_name(page *p, const char *name) {
+    if (p->name) return;
+    p->name = strdup(name);
+    if (!p->name) p->failed = true;
 }
 
 void page_grow(page *p, double width, double height) {
@@ -127,10 +134,12 @@ static PangoLayout *lay_out(const page *p, const writing *w) {
 
 extent page_measure(const page *p, const writing *w) {
     PangoLayout *layout = lay_out(p, w);
-    int width, height;
-    pango_layout_get_size(layout, &width, &height);
+    PangoRectangle ink, box;
+    pango_layout_get_extents(layout, &ink, &box);
     g_object_unref(layout);
-    return (extent){(double)width / PANGO_SCALE, (double)height / PANGO_SCALE};
+    double half = (double)box.height / PANGO_SCALE / 2, top = (double)ink.y / PANGO_SCALE,
+           bottom = top + (double)ink.height / PANGO_SCALE;
+    return (extent){(double)box.width / PANGO_SCALE, 2 * half, fmin(half - top, half), fmin(bottom - half, half)};
 }
 
 static double radians(double degrees) { return degrees * acos(-1) / 180; }
@@ -146,7 +155,7 @@ void page_corners(const item *text, double corners[8]) {
 }
 
 extent page_write(page *p, double x, double y, writing w) {
-    static const double MARGIN = 8;
+    static const double MARGIN = 6;
     extent size = page_measure(p, &w);
     size_t bytes = strlen(w.text) + 1;
     char *copy = malloc(bytes);
@@ -187,14 +196,13 @@ static void draw_line(const canvas *c, const item *i) {
     cairo_stroke(c->cr);
 }
 
-/* Marks piled onto a letter would reach over other labels: what stands far out of the line is cut off. */
+/* Marks piled onto a letter would reach over other labels: what stands out of the line is cut off. */
 static void keep_within(const canvas *c, const item *i, PangoLayout *layout) {
+    static const double SLACK = 1;
     PangoRectangle ink;
     pango_layout_get_extents(layout, &ink, NULL);
-    double above = -(double)ink.y / PANGO_SCALE, below = (double)(ink.y + ink.height) / PANGO_SCALE - i->height;
-    double slack = i->height / 4;
-    if (above <= slack && below <= slack) return;
-    cairo_rectangle(c->cr, -slack, 0, i->width + 2 * slack, i->height);
+    if (ink.y >= -SLACK * PANGO_SCALE && ink.y + ink.height <= (i->height + SLACK) * PANGO_SCALE) return;
+    cairo_rectangle(c->cr, -i->height, 0, i->width + 2 * i->height, i->height);
     cairo_clip(c->cr);
 }
 
@@ -213,25 +221,27 @@ static void draw_text(const canvas *c, const item *i) {
 }
 
 static void draw_passage(const canvas *c, const item *i) {
+    cairo_save(c->cr);
+    cairo_rectangle(c->cr, 0, i->y - 2, c->page->width, i->height + 4); /* piled marks stay off what is above */
+    cairo_clip(c->cr);
     set_color(c, i->color);
     cairo_move_to(c->cr, i->x, i->y);
     pango_cairo_show_layout(c->cr, i->passage);
+    cairo_restore(c->cr);
 }
 
 static void draw_cell_shapes(const canvas *c, const item *i) {
-    double w = i->width / (double)i->nx, h = i->height / (double)i->ny, seam = c->pixelled ? 0 : SEAM;
-    if (c->pixelled) cairo_set_antialias(c->cr, CAIRO_ANTIALIAS_NONE);
+    double w = i->width / (double)i->nx, h = i->height / (double)i->ny;
     for (size_t y = 0; y < i->ny; y++) {
         for (size_t x = 0; x < i->nx; x++) {
             unsigned pixel = i->cells[y * i->nx + x];
             if (!pixel) continue;
             set_color(c, rgb_hex(pixel & 0xffffff));
-            cairo_rectangle(c->cr, i->x + (double)x * w, i->y + (double)y * h, w + (x + 1 < i->nx ? seam : 0),
-                            h + (y + 1 < i->ny ? seam : 0));
+            cairo_rectangle(c->cr, i->x + (double)x * w, i->y + (double)y * h, w + (x + 1 < i->nx ? SEAM : 0),
+                            h + (y + 1 < i->ny ? SEAM : 0));
             cairo_fill(c->cr);
         }
     }
-    cairo_set_antialias(c->cr, CAIRO_ANTIALIAS_DEFAULT);
 }
 
 /* [ny * enlarged, nx * enlarged] pixels; NULL without memory. */
@@ -274,7 +284,7 @@ static void draw_cell_picture(const canvas *c, const item *i) {
 }
 
 static void draw_cells(const canvas *c, const item *i) {
-    if (i->nx * i->ny <= MOST_CELL_SHAPES) {
+    if (!c->pixelled && i->nx * i->ny <= MOST_CELL_SHAPES) {
         draw_cell_shapes(c, i);
     } else {
         draw_cell_picture(c, i);

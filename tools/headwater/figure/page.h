@@ -18,6 +18,7 @@ typedef enum item_kind { ITEM_RECT, ITEM_LINE, ITEM_TEXT, ITEM_CELLS, ITEM_PASSA
 
 typedef struct extent {
     double width, height;
+    double above, below; /* from its middle line up and down to where it has ink, at most a half of its height */
 } extent;
 
 /* A text, and how it is written. */
@@ -48,6 +49,7 @@ typedef struct page {
     rgb paper;
     item *items; /* [n] */
     size_t n, room;
+    char *name; /* malloc'd: what the figure is, for readers that show a file's title; NULL: nothing yet */
     PangoContext *context;
     bool failed;
 } page;
@@ -55,6 +57,9 @@ typedef struct page {
 /* `families`: font families, the first that is installed wins. False: no memory, or no font at all. Free either way. */
 bool page_new(page *p, const char *families, rgb paper);
 void page_free(page *p);
+
+/* The first name that is given is the page's. */
+void page_name(page *p, const char *name);
 
 /* Makes the page at least so large. */
 void page_grow(page *p, double width, double height);

@@ -96,7 +96,9 @@ static bool read_completion(passage *t, const picture *p) {
     size_t first = hw_attribution_first_token(p->a) + p->row_begin, last = first + (p->row_end - p->row_begin) - 1;
     size_t begin = first >= m ? hw_run_token(p->run, first).begin : 0, end = first >= m ? hw_run_token(p->run, last).end : 0;
     bool ok = true;
-    for (size_t at = 0; ok && at < n;) {
+    size_t at = 0;
+    while (at < n && bytes[at] == ' ') at++; /* before the first word */
+    while (ok && at < n) {
         glyph g = text_glyph(bytes + at, n - at);
         bool chosen = at + g.n_source > begin && at < end;
         stretch s = {.begin = t->text->len, .quiet = !chosen};
@@ -180,16 +182,11 @@ static double write_passage(frame *f, const passage *t, const shader *colors) {
 
 static void write_legend(frame *f, const shader *colors) {
     double least = colors->is_signed ? -colors->scale : 0, range = colors->scale - least;
-    enum { STEPS = 80 };
     f->y += 14;
-    for (int i = 0; i < STEPS; i++) { /* each to the end: no seams */
-        double from = LEGEND_WIDTH * i / STEPS;
-        page_rect(f->page, f->x + from, f->y, LEGEND_WIDTH - from, LEGEND_HEIGHT,
-                  shader_color(colors, least + range * (i + 0.5) / STEPS));
-    }
+    frame_ramp(f, colors, f->x, f->y, LEGEND_WIDTH, LEGEND_HEIGHT);
     f->y += LEGEND_HEIGHT + 2;
     for (double v = least; v <= colors->scale * 1.01; v += colors->scale) {
-        number n = axis_number(v, colors->scale);
+        number n = axis_number(v, 3);
         writing w = frame_label(f, n.text);
         w.ax = (v - least) / range;
         page_write(f->page, f->x + LEGEND_WIDTH * w.ax, f->y, w);
@@ -250,7 +247,7 @@ static hw_err draw(page *p, const chart *c, hw_error *err) {
 
 hw_err text_layout(page *p, const picture *from, const style *s, const options *o, hw_error *err) {
     chart c;
-    hw_err rc = chart_new(&c, from, s, ROWS_MEAN, 0, o, err);
+    hw_err rc = chart_new(&c, from, s, ROWS_TEXT, 0, o, err);
     if (rc != HW_OK) return rc;
     rc = draw(p, &c, err);
     chart_free(&c);

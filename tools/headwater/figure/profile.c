@@ -51,7 +51,7 @@ static void draw_strip(frame *f, size_t x, double y) {
 
 static void write_strip(frame *f, size_t x, double y) {
     const chart *c = f->chart;
-    number n = axis_number(hw_view_scores(c->p->view)[c->x[x].column], 0);
+    number n = axis_number(hw_view_scores(c->p->view)[c->x[x].column], 3);
     writing name = frame_label(f, c->x[x].label), value = frame_label(f, n.text);
     name.ax = 1;
     name.ay = value.ay = 0.5;

@@ -9,8 +9,8 @@
 /* One row of the format table. */
 typedef struct surface_format {
     const char *ending, *summary;
-    bool pixelled;
-    cairo_surface_t *(*create)(cairo_write_func_t write, void *to, double width, double height);
+    bool pixelled, xml;
+    cairo_surface_t *(*create)(cairo_write_func_t write, void *to, double width, double height, const char *name);
 } surface_format;
 
 size_t surface_count(void);
