@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-COMMANDS = ["explain", "check", "eval", "view", "info", "methods"]
+COMMANDS = ["explain", "check", "eval", "view", "plot", "info", "methods"]
 
 
 def test_program_help_is_exact(headwater, expected):

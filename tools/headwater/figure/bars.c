@@ -50,6 +50,7 @@ static void fill_columns(frame *f, double from, double to) {
 
 static void lay_out_columns(page *p, const chart *c) {
     frame f = frame_begin(p, c, NOTE_TOP);
+    if (frame_is_empty(&f)) return;
     bool note = f.theme->note;
     double from = c->least * HEADROOM, to = c->most * HEADROOM;
     char unit[40];
@@ -97,6 +98,7 @@ static void write_line(frame *f, size_t x, double zero, double unit) {
 
 static void lay_out_list(page *p, const chart *c) {
     frame f = frame_begin(p, c, NOTE_TOP);
+    if (frame_is_empty(&f)) return;
     double range = c->most - c->least > 0 ? c->most - c->least : c->scale;
     frame_inset(&f, widest_label(&f) + 8, 60);
     f.width = fmax(f.width, 200);

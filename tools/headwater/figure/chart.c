@@ -259,7 +259,9 @@ static bool say(chart *c, chart_rows rows, size_t n_columns, const options *o) {
         picture p = *c->p;
         p.t = &plain;
         if (!plain.out) break;
-        if (i == 0) {
+        if (i == 0 && c->style->title && *c->style->title) {
+            text_puts(plain.out, c->style->title);
+        } else if (i == 0) {
             show_heading(&p, rows != ROWS_TOKENS);
         } else {
             show_settings(&p);

@@ -41,9 +41,8 @@ static writing title_of(const frame *f, const char *text) {
 static double write_heading(frame *f, double x, double y, double width) {
     const chart *c = f->chart;
     bool note = f->theme->note;
-    const char *title = c->style->title ? c->style->title : c->heading;
-    if (!*title) return y;
-    y += page_write(f->page, x, y, (writing){.text = title, .size = note ? NOTE_HEADING_SIZE : HEADING_SIZE, .bold = true,
+    if (c->style->title && !*c->style->title) return y;
+    y += page_write(f->page, x, y, (writing){.text = c->heading, .size = note ? NOTE_HEADING_SIZE : HEADING_SIZE, .bold = true,
                                              .color = frame_ink(f), .wrap = width}).height + 2;
     return y + page_write(f->page, x, y, (writing){.text = c->remarks, .size = note ? NOTE_REMARK_SIZE : REMARK_SIZE,
                                                    .color = frame_quiet(f), .wrap = width}).height + 2;
@@ -60,6 +59,13 @@ frame frame_begin(page *p, const chart *c, double note_top) {
     double end = write_heading(&f, f.x, f.top + (note ? 8 : EDGE), f.width);
     f.y = note ? fmax(f.top + note_top, end + 6) : end + 18;
     return f;
+}
+
+bool frame_is_empty(frame *f) {
+    if (f->chart->nx) return false;
+    writing w = frame_label(f, "Every token is hidden by the filter.");
+    frame_end(f, f->y + page_write(f->page, f->x, f->y, w).height);
+    return true;
 }
 
 void frame_inset(frame *f, double left, double right) {

@@ -26,6 +26,8 @@ typedef struct frame {
 
 /* The heading, below what is on the page. `note_top`: in the note's theme the plot begins so far down. */
 frame frame_begin(page *p, const chart *c, double note_top);
+/* Where nothing is left to show: says so, and the chart is done. */
+bool frame_is_empty(frame *f);
 /* Takes room left of the plot and right of it. */
 void frame_inset(frame *f, double left, double right);
 /* Makes the plot wider where that lets every column have its label, unless the page's width was asked for. */

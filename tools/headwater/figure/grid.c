@@ -67,11 +67,7 @@ static hw_err lay_out(page *p, const picture *from, const style *s, const option
     if (rc != HW_OK) return rc;
     frame f = frame_begin(p, &c, NOTE_TOP);
     f.height = f.theme->note ? NOTE_HEIGHT - NOTE_TOP - 80 : height_of(&f, g);
-    if (c.nx == 0) {
-        frame_end(&f, f.y);
-    } else if (!draw(&f, g)) {
-        p->failed = true;
-    }
+    if (!frame_is_empty(&f) && !draw(&f, g)) p->failed = true;
     chart_free(&c);
     return HW_OK;
 }

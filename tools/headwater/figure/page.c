@@ -12,14 +12,6 @@ static const double SEAM = 0.3;
 
 /* ------------------------------------------------------------------ the list */
 
-static bool has_fonts(PangoFontMap *fonts) {
-    PangoFontFamily **families = NULL;
-    int n = 0;
-    pango_font_map_list_families(fonts, &families, &n);
-    g_free(families);
-    return n > 0;
-}
-
 /* Shapes are not bent to a pixel grid: texts are as wide in every format and at every scale. */
 static void set_options(PangoContext *context, const char *families) {
     cairo_font_options_t *smooth = cairo_font_options_create();
@@ -36,13 +28,20 @@ static void set_options(PangoContext *context, const char *families) {
     pango_context_set_base_dir(context, PANGO_DIRECTION_LTR);
 }
 
+/* Without any font pango draws a box for each character. */
+static bool has_font(PangoContext *context) {
+    PangoLayout *layout = pango_layout_new(context);
+    pango_layout_set_text(layout, "A1", -1);
+    bool has = pango_layout_get_unknown_glyphs_count(layout) == 0;
+    g_object_unref(layout);
+    return has;
+}
+
 bool page_new(page *p, const char *families, rgb paper) {
     *p = (page){.paper = paper};
-    PangoFontMap *fonts = pango_cairo_font_map_get_default();
-    if (!has_fonts(fonts)) return false;
-    p->context = pango_font_map_create_context(fonts);
+    p->context = pango_font_map_create_context(pango_cairo_font_map_get_default());
     set_options(p->context, families);
-    return true;
+    return has_font(p->context);
 }
 
 static void item_free(item *i) {

@@ -17,7 +17,7 @@
 #include <string.h>
 
 enum { MOST_BYTES = 1 << 20 };
-static const double SIZE = 12.5, SPACING = 1.45, NOTE_TOP = 60, LEGEND_WIDTH = 160, LEGEND_HEIGHT = 10;
+static const double SIZE = 12.5, SPACING = 1.25, NOTE_TOP = 60, LEGEND_WIDTH = 160, LEGEND_HEIGHT = 10;
 /* Weaker values are not worth a colour. */
 static const double FAINT = 1.0 / 40;
 
@@ -142,10 +142,11 @@ static PangoLayout *lay_out(frame *f, const passage *t, const shader *colors) {
 
 /* The backgrounds of one stretch on one line: several where the line runs in both directions. */
 static void shade(frame *f, PangoLayoutLine *line, double left, double top, double height, const stretch *s, rgb color) {
-    int *ranges, n;
-    pango_layout_line_get_x_ranges(line, (int)s->begin, (int)s->end, &ranges, &n);
+    int *ranges, n, start = line->start_index, end = start + line->length; /* beyond them pango goes on to the margin */
+    int from_byte = (int)s->begin > start ? (int)s->begin : start, to_byte = (int)s->end < end ? (int)s->end : end;
+    pango_layout_line_get_x_ranges(line, from_byte, to_byte, &ranges, &n);
     for (int i = 0; i < n; i++) {
-        double from = (double)ranges[2 * i] / PANGO_SCALE, to = (double)ranges[2 * i + 1] / PANGO_SCALE;
+        double from = (double)ranges[2 * i] / PANGO_SCALE, to = fmin((double)ranges[2 * i + 1] / PANGO_SCALE, f->width);
         if (to > from) page_rect(f->page, left + from, top, to - from, height, color);
     }
     g_free(ranges);

@@ -84,13 +84,14 @@ hw_err profile_layout(page *p, const picture *from, const style *s, const option
     chart c;
     hw_err rc = chart_new(&c, from, s, ROWS_LAYERS, o->top > 0 ? (size_t)o->top : 1, o, err);
     if (rc != HW_OK) return rc;
-    size_t n, *order = order_of(&c, &n);
     frame f = frame_begin(p, &c, NOTE_TOP);
+    if (frame_is_empty(&f)) return chart_free(&c), HW_OK;
+    size_t n, *order = order_of(&c, &n);
     frame_inset(&f, widest_label(&f) + 10, VALUE_WIDTH);
     f.width = fmin(f.width, MOST_LAYER * (double)c.ny);
     f.height = (STRIP + STRIP_GAP) * (double)n;
     for (size_t i = 0; i < n; i++) write_strip(&f, order[i], f.y + (STRIP + STRIP_GAP) * (double)i);
-    frame_end(&f, n ? write_layers(&f, f.y + f.height - STRIP_GAP) : f.y);
+    frame_end(&f, write_layers(&f, f.y + f.height - STRIP_GAP));
     if (!order) p->failed = true;
     free(order);
     chart_free(&c);
