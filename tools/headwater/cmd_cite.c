@@ -199,8 +199,8 @@ static int run(const options *o) {
 }
 
 static const char *const usage[] = {"-m MODEL --passages FILE --question TEXT [options]",
-                                    "-m MODEL (-p TEXT | -f FILE | -) [--passages FILE | --spans FILE | --by NAME] [options]",
-                                    "--trace FILE [--passages FILE | --spans FILE | --by NAME] [options]", NULL};
+                                    "-m MODEL (-p TEXT | -f FILE | -) [--passages FILE | --spans FILE] [options]",
+                                    "--trace FILE [--passages FILE | --spans FILE] [options]", NULL};
 static const example examples[] = {
     {"retrieved passages and a question: an answer with its sources",
      "headwater cite -m model.gguf --passages passages.json --question \"Where is the key?\" --chat"},
