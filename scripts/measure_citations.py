@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """How well do the marks of `headwater cite` agree with leaving each passage out?
 
-Makes questions over passages from the data set `facts` (scripts/setup-datasets.sh): one fact asked, two facts asked, or something that
-no passage tells. The model answers; its sentences are cited by each method, and by leave-one-out, which says what each sentence loses
-without each passage. Printed: of the marks, how many are of a passage without which the sentence's log probability falls by at
-least 2 nats (precision), and how many of those passages have a mark (recall); the same for other thresholds of the peak.
+Makes questions over passages from the data set `facts` (scripts/setup-datasets.sh): one fact asked, two facts asked, or
+something that no passage tells. The model answers; its sentences are cited by each method, and by leave-one-out, which says
+what each sentence loses without each passage. Printed: of the marks, how many are of a passage without which the sentence's
+log probability falls by at least 2 (and 4) nats (precision), and how many of those passages have a mark (recall); the same
+for other thresholds of the peak.
 
     scripts/measure_citations.py --program build/release/headwater --model MODEL.gguf --chat
 """
@@ -17,8 +18,8 @@ import tempfile
 
 NAMES = ["Notes", "Diary", "Letter", "Report", "News", "Memo", "Guide", "List", "Blog", "Mail"]
 UNTOLD = ["What is the capital of France?", "Write two sentences about the sea.", "How many days are there in a week?",
-          "What colour is the sky?", "Who wrote Romeo and Juliet?", "Tell me a short story about a dragon.", "What is two plus two?",
-          "Why do people sleep?"]
+          "What colour is the sky?", "Who wrote Romeo and Juliet?", "Tell me a short story about a dragon.",
+          "What is two plus two?", "Why do people sleep?"]
 THRESHOLDS = {"logit": [0.1, 0.15, 0.2, 0.25, 0.3], "contribution": [2, 3, 4, 5, 6], "attention": [2, 3, 4, 5, 6]}
 FALLS = (2.0, 4.0)
 
@@ -26,8 +27,8 @@ FALLS = (2.0, 4.0)
 def passages_of(item, asked, shift):
     """Six of an item's ten facts, the asked ones among them."""
     facts = [item["prompt"][begin:end] for begin, end in item["spans"]]
-    kept = sorted([*asked, *[(shift + 3 * k) % 10 for k in range(10) if (shift + 3 * k) % 10 not in asked][:6 - len(asked)]])
-    return [{"name": NAMES[k], "text": facts[k]} for k in kept]
+    others = [k for k in ((shift + 3 * step) % 10 for step in range(10)) if k not in asked]
+    return [{"name": NAMES[k], "text": facts[k]} for k in sorted([*asked, *others[:6 - len(asked)]])]
 
 
 def questions(path, n):
@@ -48,8 +49,8 @@ def questions(path, n):
 
 def cite(args, folder, question, method, completion=None):
     """The citations of one method, None where the model says nothing."""
-    command = [args.program, "cite", "-m", args.model, "--passages", folder / "p.json", "--question", question, "--method", method,
-               "-o", folder / "c.json", "--quiet", "--threads", str(args.threads)]
+    command = [args.program, "cite", "-m", args.model, "--passages", folder / "p.json", "--question", question,
+               "--method", method, "-o", folder / "c.json", "--quiet", "--threads", str(args.threads)]
     command += ["--chat"] if args.chat else []
     command += ["-n", "36"] if completion is None else ["--completion", completion]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)

@@ -88,7 +88,8 @@ static json_t *matrix_of(const hw_citation *c, size_t member) {
 
 static json_t *rule_of(const hw_citation *c) {
     const hw_citation_rule *rule = hw_citation_rule_used(c);
-    return json_pack("{s:s, s:s, s:s, s:f}", "name", rule->name, "shares", rule->shares, "peak", rule->peak, "least", hw_citation_least(c));
+    return json_pack("{s:s, s:s, s:s, s:f}", "name", rule->name, "shares", rule->shares, "peak", rule->peak, "least",
+                     hw_citation_least(c));
 }
 
 /* What was run. */
@@ -107,10 +108,10 @@ static json_t *run_of(const hw_run *run) {
 static json_t *document_of(const cite_facts *f) {
     const hw_citation *c = f->citation;
     json_t *document = run_of(f->run);
-    json_t *cited = json_pack("{s:s, s:o, s:s?, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}", "method", hw_attribution_method(f->a),
-                              "rule", rule_of(c), "by", f->by, "answer_by", f->answer_by, "elsewhere",
-                              elsewhere_of(c, hw_citation_n_parts(c)), "passages", passages_of(f), "answer", parts_of(f),
-                              "shares", matrix_of(c, offsetof(hw_citation_link, share)), "peaks",
+    json_t *cited = json_pack("{s:s, s:o, s:s?, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}", "method",
+                              hw_attribution_method(f->a), "rule", rule_of(c), "by", f->by, "answer_by", f->answer_by,
+                              "elsewhere", elsewhere_of(c, hw_citation_n_parts(c)), "passages", passages_of(f),
+                              "answer", parts_of(f), "shares", matrix_of(c, offsetof(hw_citation_link, share)), "peaks",
                               matrix_of(c, offsetof(hw_citation_link, peak)), "scores",
                               matrix_of(c, offsetof(hw_citation_link, score)));
     if (document && cited && json_object_update_new(document, cited) == 0) return document;

@@ -64,7 +64,8 @@ static int check_filters(const job *j, const char *option, const char *list) {
 
 static int check_answer(const job *j) {
     if (!j->o->answer_by) return STATUS_DONE;
-    if (j->o->token) return misuse(j->command, "--token and --answer-by both say which tokens to show: give one of them");
+    if (j->o->token)
+        return misuse(j->command, "--token and --answer-by both say which tokens to show: give one of them");
     return cut_check(j->command, "--answer-by", j->o->answer_by);
 }
 

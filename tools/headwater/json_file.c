@@ -66,7 +66,8 @@ static bool write_document(const json_t *document, const char *path) {
     if (!beside) return false;
     snprintf(beside, room, "%s.%ld.part", path, (long)getpid());
     FILE *file = fopen(beside, "wx");
-    bool ok = file && json_dumpf(document, file, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == 0 && fputc('\n', file) != EOF;
+    bool ok =
+        file && json_dumpf(document, file, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == 0 && fputc('\n', file) != EOF;
     if (file && fclose(file) != 0) ok = false;
     if (ok) ok = rename(beside, path) == 0;
     if (!ok && file) {
