@@ -75,7 +75,8 @@ static int check_lift(const job *j) {
 
 static int check_answer(const job *j) {
     if (!j->o->answer_by) return STATUS_DONE;
-    if (j->o->token) return misuse(j->command, "--token and --answer-by both say which tokens to show: give one of them");
+    if (j->o->token)
+        return misuse(j->command, "--token and --answer-by both say which tokens to show: give one of them");
     return cut_check(j->command, "--answer-by", j->o->answer_by);
 }
 

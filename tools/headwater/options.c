@@ -95,11 +95,11 @@ enum {
 
 static const option_row rows[] = {
     {"passages", 0, "FILE", TEXT(passages), RUN(IN_CITE, FROM_MODEL | FROM_TRACE),
-     .help = "passages as a JSON list: [{\"name\": \"A\", \"text\": \"...\"}, ...]; with --question the prompt is made of them, "
-             "else each is looked for in the prompt"},
+     .help = "passages as a JSON list: [{\"name\": \"A\", \"text\": \"...\"}, ...]; with --question the prompt is made "
+             "of them, else each is looked for in the prompt"},
     {"question", 0, "TEXT", TEXT(question), RUN(IN_CITE, FROM_MODEL),
-     .help = "the prompt is the passages as \"NAME: TEXT\", a blank line after each, \"Question: TEXT\" and, without --chat, a "
-             "line \"Answer:\""},
+     .help = "the prompt is the passages as \"NAME: TEXT\", a blank line after each, \"Question: TEXT\" and, without "
+             "--chat, a line \"Answer:\""},
     {"prompt", 'p', "TEXT", TEXT(prompt), RUN(IN_RUNS, FROM_MODEL), .help = "the prompt"},
     {"file", 'f', "FILE", TEXT(file), RUN(IN_RUNS, FROM_MODEL),
      .help = "the prompt is this file, byte for byte, its last newline too; - is standard input"},
@@ -147,7 +147,8 @@ static const option_row rows[] = {
      .help = "put the whole tensor into .json, not only its means over layers"},
 
     {"method", 0, "LIST", TEXT(method), METHOD(IN_BOTH, FROM_RUN), .standard = "rollout,logit",
-     .help = "methods, separated by commas, each with a view of its own; those of the default that the run cannot give are left out"},
+     .help = "methods, separated by commas, each with a view of its own; those of the default that the run cannot give "
+             "are left out"},
     {"method", 0, "LIST", TEXT(method), METHOD(IN_CHECK, FROM_MODEL), .standard = "logit,rollout",
      .help = "methods, separated by commas; the verdict is on the first"},
     {"method", 0, "NAME", TEXT(method), METHOD(IN_CITE, FROM_RUN), .standard = "logit,contribution,attention",
@@ -157,10 +158,11 @@ static const option_row rows[] = {
     {"direction", 0, "input|output", WORD(direction), METHOD(IN_EACH, FROM_RUN), .standard = "input",
      .help = "of rollout: compose layers from the embeddings up, or from the top down"},
     {"fuse", 0, "mean|max|min", WORD(fuse), METHOD(IN_EACH, FROM_MODEL | FROM_ATTENTION), .standard = "mean",
-     .help = "of attention and rollout: how the heads of a layer become one",
+     .help = "of attention, rollout and flow: how the heads of a layer become one",
      .elsewhere = "its heads were fused when it was captured"},
     {"residual", 0, "0..1|measured", WORD(residual), METHOD(IN_EACH, FROM_RUN), .standard = "0.5",
-     .help = "of rollout: weight of the residual stream against attention: one number, or what the run shows of each token and layer"},
+     .help = "of rollout and flow: weight of the residual stream against attention: one number, or what the run shows of each "
+             "token and layer"},
     {"discard", 0, "R", REAL(discard, 0, 0.999999), METHOD(IN_EACH, FROM_RUN), .standard = "0",
      .help = "of rollout and flow: leave out this share of each row's weights, the lowest"},
     {"remove-sink", 0, NULL, FLAG(remove_sink), METHOD(IN_EACH, FROM_RUN),
@@ -224,7 +226,8 @@ static const option_row rows[] = {
      .help = "segments to judge: token, word, line, sentence, paragraph, or where a regular expression matches; default: an "
              "item's own spans, sentences where it has none"},
     {"ablations", 0, "N", WHOLE(ablations, 0, 100000), EVAL, .standard = "64",
-     .help = "random cuts of the prompt, one forward pass each, that rank agreement (LDS) is measured on; 0: evidence figures only, no passes to judge methods"},
+     .help = "random cuts of the prompt, one forward pass each, that rank agreement (LDS) is measured on; 0: evidence "
+             "figures only, no passes to judge methods"},
     {"generate", 'n', "N", WHOLE(generate, 1, 1e6), EVAL, .standard = "3",
      .help = "most tokens to generate where an item gives no completion"},
     {"limit", 0, "N", WHOLE(limit, 0, 1e9), EVAL, .standard = "0", .help = "only the first N items; 0 is all"},

@@ -225,7 +225,8 @@ static hw_err show_parts(const picture *whole, const options *o, const hw_segmen
 
 static hw_err refuse_parts(const picture *p, size_t n_tokens, hw_error *err) {
     *err = (hw_error){.code = HW_ERR_ARGUMENT};
-    snprintf(err->msg, sizeof err->msg, "this result explains %zu of the completion's %zu tokens: its parts cannot be shown",
+    snprintf(err->msg, sizeof err->msg,
+             "this result explains %zu of the completion's %zu tokens: its parts cannot be shown",
              hw_attribution_n_rows(p->a), n_tokens);
     return err->code;
 }
