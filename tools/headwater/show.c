@@ -187,6 +187,16 @@ unsigned picture_traits(const picture *p) {
     return info ? info->traits : 0;
 }
 
+label picture_versus(const picture *p, int width) {
+    static const char each[] = "each step's likeliest other token";
+    const char *text = hw_run_versus(p->run);
+    if (strcmp(text, "second") != 0) return text_label(text + (*text == '='), strlen(text) - (*text == '='), width);
+    if (p->row_end - p->row_begin > 1) return text_label(each, sizeof each - 1, (int)sizeof each);
+    hw_token t = hw_run_token(p->run, hw_attribution_first_token(p->a) + p->row_begin);
+    int32_t i = t.n_alternatives > 1 && t.alternatives[0].id == t.id;
+    return t.n_alternatives ? text_label(t.alternatives[i].bytes, t.alternatives[i].n_bytes, width) : (label){.utf8 = "unknown"};
+}
+
 /* The settings that changed the numbers; those of use to few only where they are set. */
 static void print_settings(const picture *p) {
     const hw_method_params *m = hw_attribution_params(p->a);
@@ -200,6 +210,8 @@ static void print_settings(const picture *p) {
     if (picture_traits(p) & HW_USES_RESIDUAL && !m->residual_measured) fprintf(out, "residual %g, ", m->residual);
     if (picture_traits(p) & HW_USES_DIRECTION) fprintf(out, "direction %s, ", hw_direction_name(m->direction));
     if (picture_traits(p) & HW_USES_MEASURE) fprintf(out, "measure %s, ", hw_measure_name(m->measure));
+    if (picture_traits(p) & HW_USES_VERSUS && *hw_run_versus(p->run))
+        fprintf(out, "versus %s, ", picture_versus(p, p->t->width / 3).utf8);
     print_layers(p);
     if (m->columns != HW_COLUMNS_PROMPT) fprintf(out, ", columns %s", hw_columns_name(m->columns));
     if (p->lift) fputs(", lift over uniform", out);

@@ -8,6 +8,7 @@
 
 #include "options.h"
 #include "terminal.h"
+#include "text.h"
 
 /* One attribution with what was selected of it. */
 typedef struct picture {
@@ -34,6 +35,9 @@ void show_title(const terminal *t, const char *title);
 bool picture_column(const picture *p, size_t token, size_t *column);
 /* How many of the run's tokens M has columns for. */
 size_t picture_n_tokens(const picture *p);
+
+/* What logits were contrasted with, where they were: a token's label, or that it is another in each selected row. */
+label picture_versus(const picture *p, int width);
 
 /* What is particular to the method: hw_method_info.traits. */
 unsigned picture_traits(const picture *p);
