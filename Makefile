@@ -46,12 +46,13 @@ clean: ## remove what was built; engine, models and Python environment stay
 	rm -rf build/release build/dev build/asan build/tsan build/demo
 
 distclean: ## remove all of build/, downloads included
-	rm -rf build
+	rm -rf build web/node_modules
 
 setup-build:
 	@scripts/setup-debian.sh
 	@scripts/setup-engine.sh
 	@scripts/setup-stopwords.sh
+	@scripts/setup-web.sh
 
 setup-tests: setup-build
 	@scripts/setup-python.sh

@@ -466,6 +466,66 @@ HW_API size_t hw_check_n_cuts(const hw_check *check);                    /* rand
 HW_API const bool *hw_check_cut(const hw_check *check, size_t i, double *logit);
 HW_API const char *hw_check_verdict(const hw_check *check);              /* one line in plain words on the first method */
 
+/* ------------------------------------------------------------------ citations: which passage told which sentence
+ *
+ * Let v[i,p] be what method gives token i of the answer from passage p: the sum over the passage's tokens, and over layers
+ * (methods in nats) or their mean (methods in shares). A part of the answer takes the mean of v over its tokens. */
+
+typedef struct hw_citation hw_citation;
+
+/* A mark goes by one number, the peak of a passage in a part of the answer, which must reach `least`. What is measured depends on what
+ * the method's numbers are; one row of the table of rules each. */
+typedef struct hw_citation_rule {
+    const char *name;    /* "share", "ratio", "fall" */
+    const char *methods; /* which it is for, in words */
+    const char *shares;  /* what hw_citation_link.share is a share of */
+    const char *peak;    /* what the peak is */
+    double least;        /* default, measured: docs/faithfulness.md */
+} hw_citation_rule;
+HW_API size_t hw_citation_rule_count(void);
+HW_API const hw_citation_rule *hw_citation_rule_at(size_t i);
+
+typedef struct hw_citation_params {
+    size_t size;
+    double least; /* peak from which on a passage is marked, > 0; 0: the rule's */
+} hw_citation_params;
+HW_API hw_citation_params hw_citation_params_default(void);
+
+/* One part of the answer and one passage. */
+typedef struct hw_citation_link {
+    double score;      /* mean of v over the part's tokens, signed, in the method's unit */
+    double share;      /* score, where above 0, of all that is above 0 in this part: passages, rest, answer and model */
+    double peak;       /* what the rule measures; never below 0 */
+    size_t peak_token; /* completion token that the peak is of (rule fall: that has most of it) */
+    bool marked;       /* cited: peak >= least. For the whole answer: in any of its parts */
+} hw_citation_link;
+
+/* What a part took from elsewhere; shares as hw_citation_link.share: with those of the passages they sum to 1 (or all are 0).
+ * Methods without a balance tell these not apart: all is in `rest` then. Methods that leave passages out know nothing of it: 0. */
+typedef struct hw_citation_elsewhere {
+    double rest;   /* the prompt outside the passages */
+    double answer; /* the answer so far */
+    double model;  /* no attention: MLPs, the last token itself, biases */
+} hw_citation_elsewhere;
+
+/* Cites passages (segments of the prompt) for each part of the answer (segments of the completion). Columns of `a` are prompt tokens,
+ * or these passages (hw_method_params.groups). Completion tokens of no part count nowhere. Numbers that are no number count as
+ * 0, infinite ones as a million. Errors: ARGUMENT (segments of another number of tokens, other groups, columns beyond
+ * the prompt, `least` below 0), MEMORY. Keeps no reference to its arguments. */
+HW_API hw_err hw_citation_new(hw_citation **out, const hw_attribution *a, const hw_segments *passages,
+                              const hw_segments *answer, const hw_citation_params *params, hw_error *err);
+HW_API void hw_citation_free(hw_citation *c);
+HW_API size_t hw_citation_n_parts(const hw_citation *c);    /* of the answer */
+HW_API size_t hw_citation_n_passages(const hw_citation *c);
+/* `part` from 0; hw_citation_n_parts() is the whole answer: the mean over all tokens that belong to a part. */
+HW_API hw_citation_link hw_citation_at(const hw_citation *c, size_t part, size_t passage);
+HW_API hw_citation_elsewhere hw_citation_from_elsewhere(const hw_citation *c, size_t part);
+/* [hw_citation_n_passages] passages: those with a mark first, each group by falling share of the whole answer, ties in the order of the
+ * prompt. A passage's number, [1] and up, is its place here plus 1. *n_marked (nullable): how many have a mark. */
+HW_API const size_t *hw_citation_order(const hw_citation *c, size_t *n_marked);
+HW_API const hw_citation_rule *hw_citation_rule_used(const hw_citation *c);
+HW_API double hw_citation_least(const hw_citation *c); /* peak that a mark needed */
+
 /* ------------------------------------------------------------------ results on disk */
 
 /* One row of the format table. */
@@ -495,6 +555,19 @@ HW_API const hw_attribution *hw_result_at(const hw_result *result, size_t i);
 typedef enum hw_file_kind { HW_FILE_UNKNOWN, HW_FILE_TRACE, HW_FILE_RESULT, HW_FILE_ATTENTION } hw_file_kind;
 /* What a file holds, by its content. Errors: IO, FORMAT. */
 HW_API hw_err hw_file_probe(hw_file_kind *out, const char *path, hw_error *err);
+
+/* ------------------------------------------------------------------ documents: what a page draws, as JSON text
+ * docs/formats.md, "Document". Text is UTF-8 with a terminator behind; *n_bytes (nullable) is its length; free(*out).
+ * Errors: ARGUMENT (an infinite value, attributions of different runs), MEMORY. */
+
+/* A run, its segments and filtered tokens, and attributions [n] of it (n may be 0). `passages`: segments of the prompt that
+ * the caller named, or NULL. */
+HW_API hw_err hw_document_json(char **out, size_t *n_bytes, const hw_run *run, const hw_segments *passages,
+                               const hw_attribution *const *list, size_t n, hw_error *err);
+/* An entry of its `attributions`, `run.tokens` and `run.model`. */
+HW_API hw_err hw_attribution_json(char **out, size_t *n_bytes, const hw_attribution *a, hw_error *err);
+HW_API hw_err hw_token_json(char **out, size_t *n_bytes, const hw_token *token, hw_error *err);
+HW_API hw_err hw_model_json(char **out, size_t *n_bytes, const hw_model_info *model, hw_error *err);
 
 /* ------------------------------------------------------------------ views */
 

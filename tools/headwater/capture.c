@@ -45,6 +45,7 @@ int capture_check(const options *o, const char *command, const char **model) {
 
 static void take_token(void *ctx, const hw_token *token) {
     listener *l = ctx;
+    if (l->j->hush) return;
     progress_erase(&l->j->bar);
     if (!l->started) show_title(&l->j->t, "Completion");
     l->started = true;
@@ -103,7 +104,7 @@ static int read_prompt(const options *o, input *prompt) {
     return fail("the prompt is empty: there is nothing to trace back to");
 }
 
-static int run_model(job *j, const char *path, const input *prompt, hw_trace **trace) {
+int capture_text(job *j, const char *path, const input *prompt, hw_trace **trace) {
     listener l = {.j = j, .text = {.out = j->t.out}};
     hw_error err;
     interrupt_catch();
@@ -115,7 +116,7 @@ int capture_run(job *j, const char *model, hw_trace **trace) {
     input prompt;
     int status = read_prompt(j->o, &prompt);
     if (status != STATUS_DONE) return status;
-    status = run_model(j, model, &prompt, trace);
+    status = capture_text(j, model, &prompt, trace);
     free(prompt.bytes);
     return status;
 }

@@ -72,6 +72,7 @@ static void put_formats(FILE *out) {
     fputs("\nFormats (-o)\n", out);
     for (size_t i = 0; i < hw_format_count(); i++)
         put_entry(out, hw_format_at(i)->extension, hw_format_at(i)->summary);
+    put_entry(out, ".html", "a page to explore it in a browser, all in one file; any number of methods");
 }
 
 static void put_presets(FILE *out) {
@@ -85,11 +86,23 @@ static void put_presets(FILE *out) {
     }
 }
 
+static void put_rules(FILE *out) {
+    fputs("\nPeaks (what a mark goes by; --least)\n", out);
+    for (size_t i = 0; i < hw_citation_rule_count(); i++) {
+        const hw_citation_rule *rule = hw_citation_rule_at(i);
+        char meaning[600];
+        snprintf(meaning, sizeof meaning, "for %s. Shares are of %s. Peak: %s; a mark from %g on", rule->methods,
+                 rule->shares, rule->peak, rule->least);
+        put_entry(out, rule->name, meaning);
+    }
+}
+
 static const struct {
     unsigned bit;
     void (*put)(FILE *out);
 } lists[] = {
-    {LIST_METHODS, put_methods}, {LIST_FILTERS, put_filters}, {LIST_FORMATS, put_formats}, {LIST_PRESETS, put_presets}};
+    {LIST_METHODS, put_methods}, {LIST_FILTERS, put_filters}, {LIST_FORMATS, put_formats}, {LIST_PRESETS, put_presets},
+    {LIST_RULES, put_rules}};
 
 static void put_exit_statuses(FILE *out) {
     fputs("\nExit status\n", out);

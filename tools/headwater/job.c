@@ -4,6 +4,7 @@
 #include "interrupt.h"
 #include "message.h"
 #include "output.h"
+#include "segments.h"
 #include "show.h"
 #include "text.h"
 
@@ -81,12 +82,19 @@ static int check_lift(const job *j) {
     return STATUS_DONE;
 }
 
+static int check_answer(const job *j) {
+    if (!j->o->answer_by) return STATUS_DONE;
+    if (j->o->token) return misuse(j->command, "--token and --answer-by both say which tokens to show: give one of them");
+    return cut_check(j->command, "--answer-by", j->o->answer_by);
+}
+
 /* ------------------------------------------------------------------ the job */
 
 int job_prepare(job *j, const options *o, const char *command) {
     *j = (job){.o = o, .command = command, .t = terminal_detect(o->color)};
     j->bar = progress_new(!o->quiet && !o->verbose);
     int status = read_methods(j);
+    if (status == STATUS_DONE) status = check_answer(j);
     if (status == STATUS_DONE) status = check_filters(j, "--hide", o->hide);
     if (status == STATUS_DONE) status = check_filters(j, "--keep", o->keep);
     if (status == STATUS_DONE) status = check_versus(j);
@@ -106,6 +114,12 @@ int job_fail(job *j, const hw_error *err) {
         return STATUS_INTERRUPTED;
     }
     return fail("%s", err->msg);
+}
+
+void job_group(job *j, const hw_segments *segments) {
+    size_t n_tokens;
+    j->groups = hw_segments_groups(segments, &n_tokens);
+    j->n_groups = hw_segments_count(segments);
 }
 
 hw_method_params job_params(const job *j) {
@@ -143,6 +157,7 @@ static void keep_possible(job *j, const hw_trace *trace) {
         if (j->model && *hw_method_problem(hw_method_find(j->methods[i]), hw_model_describe(j->model))) possible = false;
         if (!possible && j->n_methods > 1) drop_method(j, i);
     }
+    if (j->one_method) j->n_methods = 1;
 }
 
 uint32_t job_signals(job *j) {

@@ -11,7 +11,19 @@
 #include "terminal.h"
 
 /* Commands that take an option; bits. */
-enum { IN_EXPLAIN = 1, IN_INFO = 2, IN_VIEW = 4, IN_METHODS = 8, IN_CHECK = 16, IN_EVAL = 32, IN_BENCH = 512, IN_ALL = 1023 };
+enum {
+    IN_EXPLAIN = 1,
+    IN_INFO = 2,
+    IN_VIEW = 4,
+    IN_METHODS = 8,
+    IN_CHECK = 16,
+    IN_EVAL = 32,
+    IN_CITE = 64,
+    IN_PLOT = 128,
+    IN_SERVE = 256,
+    IN_BENCH = 512,
+    IN_ALL = 1023
+};
 
 /* Most rows that the table may have. */
 enum { MOST_OPTIONS = 128 };
@@ -49,6 +61,11 @@ typedef struct options {
     const char *sizes; /* of bench */
     int64_t limit, rounds;
     bool table;
+    const char *passages, *question, *answer_by; /* of cite; answer_by of explain and view too */
+    double least;
+    const char *store; /* of serve */
+    int64_t port;
+    bool no_store, open, routes;
     bool given[MOST_OPTIONS]; /* row i of the table was on the command line */
 } options;
 
@@ -67,6 +84,7 @@ typedef enum option_group {
     GROUP_SAMPLING,
     GROUP_MODEL,
     GROUP_EVAL,
+    GROUP_SERVE,
     GROUP_FILES,
     GROUP_METHOD,
     GROUP_VIEW,

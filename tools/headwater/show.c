@@ -72,10 +72,9 @@ static void choose_scale(picture *p) {
     p->negative = -least >= p->scale * p->t->faint;
 }
 
-static hw_err picture_new(picture *p, const terminal *t, const hw_attribution *a, const options *o, hw_error *err) {
-    *p = (picture){.t = t, .a = a, .run = hw_attribution_run(a)};
-    hw_err rc = select_rows(p, o->token, err);
-    if (rc == HW_OK) rc = select_layers(p, o->layers, err);
+/* Of selected rows. */
+static hw_err picture_fill(picture *p, const options *o, hw_error *err) {
+    hw_err rc = select_layers(p, o->layers, err);
     if (rc != HW_OK) return rc;
     hw_view_params params = hw_view_params_default();
     params.row_begin = p->row_begin;
@@ -86,9 +85,15 @@ static hw_err picture_new(picture *p, const terminal *t, const hw_attribution *a
     params.keep = o->keep;
     params.normalise = o->normalise;
     params.lift = p->lift = o->lift;
-    rc = hw_view_new(&p->view, a, &params, err);
+    rc = hw_view_new(&p->view, p->a, &params, err);
     if (rc == HW_OK) choose_scale(p);
     return rc;
+}
+
+static hw_err picture_new(picture *p, const terminal *t, const hw_attribution *a, const options *o, hw_error *err) {
+    *p = (picture){.t = t, .a = a, .run = hw_attribution_run(a)};
+    hw_err rc = select_rows(p, o->token, err);
+    return rc == HW_OK ? picture_fill(p, o, err) : rc;
 }
 
 size_t picture_n_tokens(const picture *p) {
@@ -146,15 +151,13 @@ static void print_label(const picture *p, const char *bytes, size_t n) {
     if (n) fprintf(p->t->out, ": %s", text_label(bytes, n, p->t->width / 2).utf8);
 }
 
-/* "rollout · completion token 3: ·sunny" */
-static void print_heading(const picture *p) {
+/* "completion token 3: ·sunny" */
+static void print_rows(const picture *p) {
     FILE *out = p->t->out;
     size_t n = p->row_end - p->row_begin, first = hw_attribution_first_token(p->a) + p->row_begin;
     size_t index = first - first_selectable(p->run);
     const char *noun = hw_run_n_completion(p->run) ? "completion token" : "token";
     hw_token begin = hw_run_token(p->run, first), end = hw_run_token(p->run, first + n - 1);
-    terminal_bold(p->t);
-    fprintf(out, "%s · ", hw_attribution_method(p->a));
     if (n == 1) {
         fprintf(out, "%s %zu", noun, index);
         print_label(p, begin.bytes, begin.n_bytes);
@@ -165,8 +168,15 @@ static void print_heading(const picture *p) {
         if (begin.role == HW_ROLE_COMPLETION)
             print_label(p, hw_run_completion(p->run, NULL) + begin.begin, end.end - begin.begin);
     }
+}
+
+/* "rollout · completion token 3: ·sunny" */
+static void print_heading(const picture *p) {
+    terminal_bold(p->t);
+    fprintf(p->t->out, "%s · ", hw_attribution_method(p->a));
+    print_rows(p);
     terminal_plain(p->t);
-    putc('\n', out);
+    putc('\n', p->t->out);
 }
 
 static void print_layers(const picture *p) {
@@ -259,18 +269,106 @@ static void print_legend(const picture *p) {
     fputs("\n\n", out);
 }
 
+static hw_err drawn_or_not(bool drawn, hw_error *err) {
+    if (drawn) return HW_OK;
+    *err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory to draw the view"};
+    return err->code;
+}
+
+/* ------------------------------------------------------------------ part by part (--answer-by) */
+
+/* Rows of a part: from its first token to its last. False where it has none. */
+static bool select_part(picture *p, const hw_segments *parts, size_t part) {
+    size_t n, end = 0;
+    const int32_t *groups = hw_segments_groups(parts, &n);
+    p->row_begin = n;
+    for (size_t i = 0; i < n; i++) {
+        if (groups[i] != (int32_t)part) continue;
+        if (i < p->row_begin) p->row_begin = i;
+        end = i + 1;
+    }
+    p->row_end = end;
+    return end > 0;
+}
+
+/* A list for one part; `scale` is that of all parts, so that bars compare. */
+static hw_err show_part(picture p, const options *o, double scale, hw_error *err) {
+    hw_err rc = picture_fill(&p, o, err);
+    if (rc != HW_OK) return rc;
+    p.scale = scale;
+    print_rows(&p);
+    putc('\n', p.t->out);
+    rc = drawn_or_not(toplist_print(&p, (size_t)o->top), err);
+    hw_view_free(p.view);
+    return rc;
+}
+
+/* The largest scale of all parts. */
+static hw_err scale_of_parts(double *scale, picture p, const options *o, const hw_segments *parts, hw_error *err) {
+    hw_err rc = HW_OK;
+    *scale = 0;
+    for (size_t s = 0; s < hw_segments_count(parts) && rc == HW_OK; s++) {
+        if (!select_part(&p, parts, s)) continue;
+        rc = picture_fill(&p, o, err);
+        if (rc == HW_OK && p.scale > *scale) *scale = p.scale;
+        hw_view_free(p.view);
+        p.view = NULL;
+    }
+    return rc;
+}
+
+static hw_err show_parts(const picture *whole, const options *o, const hw_segments *parts, hw_error *err) {
+    picture p = *whole;
+    double scale;
+    terminal_bold(p.t);
+    fprintf(p.t->out, "%s · completion by ", hw_attribution_method(p.a));
+    text_puts(p.t->out, o->answer_by);
+    terminal_plain(p.t);
+    putc('\n', p.t->out);
+    print_settings(whole);
+    hw_err rc = scale_of_parts(&scale, p, o, parts, err);
+    for (size_t s = 0; s < hw_segments_count(parts) && rc == HW_OK; s++) {
+        if (!select_part(&p, parts, s)) continue;
+        if (s > 0) putc('\n', p.t->out);
+        rc = show_part(p, o, scale, err);
+    }
+    return rc;
+}
+
+static hw_err refuse_parts(const picture *p, size_t n_tokens, hw_error *err) {
+    *err = (hw_error){.code = HW_ERR_ARGUMENT};
+    snprintf(err->msg, sizeof err->msg, "this result explains %zu of the completion's %zu tokens: its parts cannot be shown",
+             hw_attribution_n_rows(p->a), n_tokens);
+    return err->code;
+}
+
+static hw_err show_by_parts(const picture *p, const options *o, hw_error *err) {
+    hw_segments *parts;
+    size_t n;
+    hw_err rc = hw_segments_new(&parts, p->run, HW_SIDE_COMPLETION, o->answer_by, err);
+    if (rc != HW_OK) return rc;
+    hw_segments_groups(parts, &n);
+    rc = n == hw_attribution_n_rows(p->a) ? show_parts(p, o, parts, err) : refuse_parts(p, n, err);
+    hw_segments_free(parts);
+    return rc;
+}
+
+/* ------------------------------------------------------------------ the view */
+
+static hw_err show_tokens(const picture *p, const options *o, hw_error *err) {
+    print_heading(p);
+    print_settings(p);
+    bool drawn = shade_print(p);
+    if (drawn) print_legend(p);
+    return drawn_or_not(drawn && toplist_print(p, (size_t)o->top), err);
+}
+
 hw_err show_attribution(const terminal *t, const hw_attribution *a, const options *o, hw_error *err) {
     picture p;
     hw_err rc = picture_new(&p, t, a, o, err);
     if (rc != HW_OK) return rc;
-    print_heading(&p);
-    print_settings(&p);
-    bool drawn = shade_print(&p);
-    if (drawn) print_legend(&p);
-    drawn = drawn && toplist_print(&p, (size_t)o->top);
-    if (drawn) diagnose_print(&p, o);
+    rc = o->answer_by ? show_by_parts(&p, o, err) : show_tokens(&p, o, err);
+    if (rc == HW_OK) diagnose_print(&p, o);
     hw_view_free(p.view);
-    if (drawn) return HW_OK;
-    *err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory to draw the view"};
-    return err->code;
+    return rc;
 }

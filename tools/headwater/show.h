@@ -23,7 +23,7 @@ typedef struct picture {
     bool lift;     /* values are multiples of what uniform attention gives, not shares */
 } picture;
 
-/* Draws one attribution by the options --token, --layers, --hide, --normalise, --lift and --top. */
+/* Draws one attribution by the options --token, --answer-by, --layers, --hide, --normalise, --lift and --top. */
 hw_err show_attribution(const terminal *t, const hw_attribution *a, const options *o, hw_error *err);
 
 /* The completion's text, and a line about the run. */
