@@ -7,11 +7,13 @@
 #include "trace.h"
 
 #include <math.h>
+#include <openssl/evp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <zlib.h>
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
@@ -812,6 +814,46 @@ static void documented_json_is_what_is_written_and_read(void **state) {
     temp_clear();
 }
 
+/* Deflated text under "data", which another zlib may write otherwise, becomes the bytes that it stands for, in hex. */
+static void inflate_data(json_t *packed) {
+    const json_t *data = json_object_get(packed, "data");
+    unsigned char deflated[256], bytes[256];
+    char hex[2 * sizeof bytes + 1] = "";
+    int n = EVP_DecodeBlock(deflated, (const unsigned char *)json_string_value(data), (int)json_string_length(data));
+    uLongf n_bytes = sizeof bytes;
+    assert_true(n > 0);
+    assert_int_equal(uncompress(bytes, &n_bytes, deflated, (uLong)n), Z_OK);
+    for (size_t i = 0; i < n_bytes; i++) snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+    json_object_set_new(packed, "data", json_string(hex));
+}
+
+static void inflate_run(json_t *run) {
+    json_t *packed = json_object_get(json_array_get(json_object_get(run, "attributions"), 0), "packed");
+    inflate_data(json_object_get(packed, "matrix"));
+    inflate_data(json_object_get(packed, "mean"));
+}
+
+static void documented_document_is_what_is_made(void **state) {
+    (void)state;
+    hw_attribution *a = worked_attribution();
+    const hw_attribution *list = a;
+    char *text = NULL;
+    assert_int_equal(hw_document_json(&text, NULL, a->run, NULL, &list, 1, NULL), HW_OK);
+    json_t *written = json_loads(text, 0, NULL), *documented = doc_json("json document"), *result = doc_json("json result"),
+           *run = json_array_get(json_object_get(documented, "runs"), 0);
+    assert_string_equal(json_string_value(json_object_get(documented, "format")), "headwater-document");
+    assert_string_equal(json_string_value(json_object_get(run, "run")), "...");
+    assert_int_equal(json_object_set(run, "run", json_object_get(result, "run")), 0);
+    inflate_run(written);
+    inflate_run(run);
+    assert_same_json(written, run);
+    json_decref(result);
+    free(text);
+    json_decref(written);
+    json_decref(documented);
+    hw_attribution_free(a);
+}
+
 static void documented_headers_are_what_is_written(void **state) {
     (void)state;
     hw_attribution *a = worked_attribution();
@@ -896,6 +938,7 @@ int main(void) {
         cmocka_unit_test(no_damaged_result_does_harm),
         cmocka_unit_test(files_are_told_apart_by_content),
         cmocka_unit_test(documented_json_is_what_is_written_and_read),
+        cmocka_unit_test(documented_document_is_what_is_made),
         cmocka_unit_test(documented_headers_are_what_is_written),
         cmocka_unit_test(documented_csv_is_what_is_written),
         cmocka_unit_test(documented_attention_opens_and_explains),

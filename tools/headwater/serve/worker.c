@@ -77,8 +77,10 @@ static void *work(void *ctx) {
     worker *w = ctx;
     finish_all_lost(w);
     for (task *t; (t = queue_take(w->queue)) != NULL;) {
-        task_end(t, t->work(w, t));
-        queue_done(w->queue, t);
+        bool done = t->work(w, t);
+        queue_done(w->queue); /* before its client hears of it: from then on there is no such job */
+        task_end(t, done);
+        task_release(t);
     }
     return NULL;
 }
