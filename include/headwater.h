@@ -196,6 +196,7 @@ HW_API const hw_model_info *hw_run_model(const hw_run *run);
 HW_API hw_fuse hw_run_fuse(const hw_run *run);
 HW_API hw_stop hw_run_stop(const hw_run *run); /* why the completion ends where it ends */
 HW_API bool hw_run_is_causal(const hw_run *run);
+HW_API const char *hw_run_versus(const hw_run *run); /* hw_run_params.versus; "" for none */
 
 /* Completion tokens named by `select`: an index (`3`, `-1` the last), a range `a:b` (b excluded), or
  * text (the first token that reads so, else the first tokens that contain it; `=7` is the text "7").
@@ -214,7 +215,8 @@ typedef enum hw_signal {
     HW_SIGNAL_NORM,       /* |T|, attention only, rows scaled to 1 */
     HW_SIGNAL_PROXIMITY1, /* |y|_1 - |y - T|_1, clipped at 0, rows scaled to 1 */
     HW_SIGNAL_PROXIMITY2, /* the same with p = 2 */
-    HW_SIGNAL_LOGIT,      /* direct effect on the logit of the token that the row chose, above the mean logit */
+    HW_SIGNAL_LOGIT,      /* direct effect on the logit of the token that the row chose, above the mean logit or above that
+                             of another token (hw_run_params.versus) */
     HW_SIGNAL_RESIDUAL,   /* [L, T] |a| / (|a| + |x|): how much attention changed the stream */
     HW_N_SIGNALS
 } hw_signal;
@@ -243,6 +245,10 @@ typedef struct hw_run_params {
     hw_progress_fn progress;
     hw_stop_fn stop; /* during generation: the trace ends with the tokens so far (HW_STOP_CANCELLED) */
     void *ctx;       /* for on_token, progress and stop */
+    /* With the signal `logit`: contrast each chosen token's logit not with the mean of all but with that of one other token,
+     * named by its exact text (" Berlin"; "=second" for the text "second", "==" for "="), or "second": the likeliest other
+     * token of each step. NULL: the mean. */
+    const char *versus;
 } hw_run_params;
 
 HW_API hw_run_params hw_run_params_default(void);
@@ -251,7 +257,7 @@ HW_API hw_run_params hw_run_params_default(void);
  * hw_model_info.problem), ENGINE, MEMORY, CANCELLED (stopped before the first completion token). */
 HW_API hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *params, hw_error *err);
 /* The same generation without an explanation, as fast as the engine can: the tokens, without probabilities; free with
- * hw_run_free(). signals, fuse and on_rows have no effect. Errors: as above, but for info.problem. */
+ * hw_run_free(). signals, fuse, versus and on_rows have no effect. Errors: as above, but for info.problem. */
 HW_API hw_err hw_run_generate(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err);
 HW_API void hw_run_free(hw_run *run);
 /* Attention exported from anywhere: a safetensors file with `attention` [L,H,T,T] or [L,T,T] (F16,
@@ -313,6 +319,7 @@ enum {
     HW_GIVES_SHARES = 64,   /* a row with what is outside sums to 1 (signed for projection); else nats */
     HW_USES_DISCARD = 128,     /* discard */
     HW_USES_REMOVE_SINK = 256, /* remove_sink */
+    HW_USES_VERSUS = 1024,     /* hw_run_params.versus */
 };
 
 /* One row of the method table. */
@@ -400,14 +407,15 @@ HW_API void hw_live_free(hw_live *live);
  * `trace` is the same in every call. Errors: as hw_explain(). */
 HW_API hw_err hw_live_next(hw_attribution **out, hw_live *live, const hw_trace *trace, hw_error *err);
 
-/* Where a token's logit (above the mean logit) came from, as method `logit` adds it up. In nats. */
+/* Where a token's logit, above the mean logit or above that of another token (hw_run_versus), came from, as method `logit` adds
+ * it up. In nats. */
 typedef struct hw_balance {
     double prompt;     /* attention to prompt tokens */
     double completion; /* attention to completion tokens, its own included */
     double bias;       /* attention biases and sinks, which belong to no token */
     double mlp;        /* MLPs, and blocks without attention */
     double embedding;  /* the embedding of the token before */
-    double logit;      /* the logit less the mean logit, as the model gave it: the sum of the five */
+    double logit;      /* the logit less the mean or the other logit, as the model gave it: the sum of the five */
 } hw_balance;
 /* [n] one per row; NULL for other methods. */
 HW_API const hw_balance *hw_attribution_balance(const hw_attribution *a);

@@ -169,6 +169,10 @@ static const option_row rows[] = {
      .help = "of rollout and flow: attention to token 0 counts as none, in every layer"},
     {"measure", 0, "NAME", WORD(measure), METHOD(IN_EACH, FROM_RUN), .standard = "projection",
      .help = "of contribution: how its size is measured: projection, norm, proximity1 or proximity2"},
+    {"versus", 0, "TOKEN", TEXT(versus), METHOD(IN_RUNS, FROM_MODEL),
+     .help = "of logit: why the chosen token and not this one? Its exact text, as in \" Berlin\", or second: each step's likeliest "
+             "other token",
+     .elsewhere = "logits are read while the model runs"},
     {"columns", 0, "prompt|all", WORD(columns), METHOD(IN_BOTH, FROM_RUN), .standard = "prompt",
      .help = "attribute to the prompt's tokens, or to the completion's too"},
     {"preset", 0, "NAME", TEXT(preset), METHOD(IN_BOTH, FROM_RUN),

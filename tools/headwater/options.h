@@ -45,7 +45,7 @@ typedef struct residual_weight {
 
 typedef struct options {
     const char *model, *prompt, *file, *completion, *trace, *attention;
-    const char *method, *by, *spans, *token, *layers, *hide, *keep, *preset;
+    const char *method, *versus, *by, *spans, *token, *layers, *hide, *keep, *preset;
     texts output, arguments; /* -o FILEs; what stands between the options */
     int64_t generate, top_k, seed, ctx, threads, gpu_layers, ubatch, top, ablations;
     double temp, top_p, discard;

@@ -38,6 +38,9 @@ bool picture_is_grouped(const picture *p); /* columns are segments */
 /* The tokens of a column joined and labelled, at most `width` terminal columns; without grouping it is one token. */
 label picture_label(const picture *p, size_t column, int width);
 
+/* What logits were contrasted with, where they were: a token's label, or that it is another in each selected row. */
+label picture_versus(const picture *p, int width);
+
 /* What is particular to the method: hw_method_info.traits. */
 unsigned picture_traits(const picture *p);
 
