@@ -164,14 +164,16 @@ static void bare_spaces(label *name, hw_token t) {
     }
 }
 
-/* A segment needs no marks of the spaces before it and the line ends after it. */
+/* A segment needs no marks of the spaces and line ends around it. */
 static void trim(label *name) {
-    static const char dot[] = "·", newline[] = "⏎";
-    size_t n = strlen(name->utf8), front = 0;
-    while (strncmp(name->utf8 + front, dot, sizeof dot - 1) == 0) front += sizeof dot - 1;
-    while (n >= front + sizeof newline - 1 && strcmp(name->utf8 + n - (sizeof newline - 1), newline) == 0)
-        name->utf8[n -= sizeof newline - 1] = 0;
-    memmove(name->utf8, name->utf8 + front, n - front + 1);
+    static const char *const marks[] = {"·", "⏎"};
+    for (size_t i = 0; i < 4; i++) { /* a line end may stand before spaces and behind them */
+        const char *sign = marks[i % 2];
+        size_t width = strlen(sign), n = strlen(name->utf8), front = 0;
+        while (strncmp(name->utf8 + front, sign, width) == 0) front += width;
+        while (n >= front + width && strcmp(name->utf8 + n - width, sign) == 0) name->utf8[n -= width] = 0;
+        memmove(name->utf8, name->utf8 + front, n - front + 1);
+    }
 }
 
 static void label_column(chart *c, mark *m, int width) {
