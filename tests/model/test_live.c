@@ -24,6 +24,11 @@ static void rows_are_those_of_the_whole_run(void **state) {
     static const char *const measured[] = {"rollout", "uniform"};
     p.residual_measured = true;
     check_live(model, run, measured, 2, &p, 4, 1e-6);
+    check_same_as_unwatched(model, run, "logit", 1e-5);
+    run.completion = " sunny, but it is not as warm as it was yesterday.";
+    run.completion_bytes = strlen(run.completion);
+    check_same_as_unwatched(model, run, "logit", 1e-5);
+    check_same_as_unwatched(model, run, "contribution", 1e-5);
     hw_model_close(model);
 }
 
