@@ -1,8 +1,8 @@
 /*
  * report.c - the page holds an empty element of JSON; a report is the page with a document written there.
  *
- * No `<` may stand in that element, or a token could end it: inside JSON `<` occurs in strings only, where \u003c says the
- * same.
+ * No `<` may stand in that element, or a token could end it: inside JSON `<` occurs in strings only, where \u003c says
+ * the same.
  */
 #include "report.h"
 
