@@ -342,6 +342,7 @@ def test_what_only_the_run_shows_is_refused(cite, headwater, made):
     (["-m", "none.gguf"], "no prompt: give --passages FILE and --question TEXT"),
     (["-m", "none.gguf", "--passages", "p.json"], "no prompt: give --passages FILE and --question TEXT"),
     (["-m", "none.gguf", "--question", "Q"], "--question needs --passages FILE"),
+    (["-m", "none.gguf", "--passages", "p.json", "--question", ""], '--question "": there is nothing asked in it'),
     (["-m", "none.gguf", "--passages", "p.json", "--question", "Q", "-p", "a"], "--question and a prompt: give one of them"),
     (["-m", "none.gguf", "-p", "a", "--passages", "p.json", "--by", "word"], "all say what a passage is"),
     (["-m", "none.gguf", "-p", "a", "--passages", "p.json", "--spans", "s.json"], "all say what a passage is"),
