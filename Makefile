@@ -43,15 +43,16 @@ tsan: ## the same under the thread sanitizer
 	@$(MAKE) --no-print-directory test PRESET=tsan
 
 clean: ## remove what was built; engine, models and Python environment stay
-	rm -rf build/release build/dev build/asan build/tsan build/demo
+	rm -rf build/release build/dev build/asan build/tsan build/demo build/figures
 
 distclean: ## remove all of build/, downloads included
-	rm -rf build
+	rm -rf build web/node_modules
 
 setup-build:
 	@scripts/setup-debian.sh
 	@scripts/setup-engine.sh
 	@scripts/setup-stopwords.sh
+	@scripts/setup-web.sh
 
 setup-tests: setup-build
 	@scripts/setup-python.sh

@@ -311,6 +311,8 @@ enum {
     HW_USES_SEED = 16,      /* seed */
     HW_USES_MODEL = 32,     /* model: it runs it again, without parts of the prompt */
     HW_GIVES_SHARES = 64,   /* a row with what is outside sums to 1 (signed for projection); else nats */
+    HW_USES_DISCARD = 128,     /* discard */
+    HW_USES_REMOVE_SINK = 256, /* remove_sink */
 };
 
 /* One row of the method table. */
@@ -346,6 +348,10 @@ typedef struct hw_method_params {
     hw_progress_fn progress;
     hw_stop_fn stop;
     void *ctx;
+    bool residual_measured; /* not `residual` but what attention changed in the stream of each row and layer
+                               (HW_SIGNAL_RESIDUAL) weighs the residual: 1 - that */
+    double discard;         /* this share of the allowed weights of each row, the lowest, counts as 0; 0 <= discard < 1 */
+    bool remove_sink;       /* token 0 counts as 0 in every row but its own */
 } hw_method_params;
 
 HW_API hw_method_params hw_method_params_default(void);
@@ -543,6 +549,19 @@ typedef enum hw_file_kind { HW_FILE_UNKNOWN, HW_FILE_TRACE, HW_FILE_RESULT, HW_F
 /* What a file holds, by its content. Errors: IO, FORMAT. */
 HW_API hw_err hw_file_probe(hw_file_kind *out, const char *path, hw_error *err);
 
+/* ------------------------------------------------------------------ documents: what a page draws, as JSON text
+ * docs/formats.md, "Document". Text is UTF-8 with a terminator behind; *n_bytes (nullable) is its length; free(*out).
+ * Errors: ARGUMENT (an infinite value, attributions of different runs), MEMORY. */
+
+/* A run, its segments and filtered tokens, and attributions [n] of it (n may be 0). `passages`: segments of the prompt that
+ * the caller named, or NULL. */
+HW_API hw_err hw_document_json(char **out, size_t *n_bytes, const hw_run *run, const hw_segments *passages,
+                               const hw_attribution *const *list, size_t n, hw_error *err);
+/* An entry of its `attributions`, `run.tokens` and `run.model`. */
+HW_API hw_err hw_attribution_json(char **out, size_t *n_bytes, const hw_attribution *a, hw_error *err);
+HW_API hw_err hw_token_json(char **out, size_t *n_bytes, const hw_token *token, hw_error *err);
+HW_API hw_err hw_model_json(char **out, size_t *n_bytes, const hw_model_info *model, hw_error *err);
+
 /* ------------------------------------------------------------------ views */
 
 /* One row of the filter table: which prompt tokens a view hides. */
@@ -566,10 +585,14 @@ typedef struct hw_view_params {
                                       tokens that read so, /REGEX/ for those that match; "" or NULL: none */
     const char *keep;              /* the same grammar: tokens never hidden */
     bool normalise;                /* divide by the mass on all columns, so that they sum to 1 */
+    bool lift;                     /* divide by what method `uniform` gives in the same place, with the same rows, columns
+                                      and settings: 1 is what the position alone explains. Of shares only */
 } hw_view_params;
 
 HW_API hw_view_params hw_view_params_default(void);
-/* Selects, averages and filters; never changes M. Errors: ARGUMENT (which value, what is accepted). */
+/* Selects, averages and filters; never changes M. A lift divides means by means: scores by uniform's scores, each cell of the
+ * profile by uniform's; where uniform has nothing it is 0. Errors: ARGUMENT (which value, what is accepted; a lift of nats, or
+ * of what is normalised), UNSUPPORTED (a lift of a result read from a file that lacks the measured residual). */
 HW_API hw_err hw_view_new(hw_view **out, const hw_attribution *a, const hw_view_params *params, hw_error *err);
 HW_API void hw_view_free(hw_view *view);
 HW_API size_t hw_view_n_columns(const hw_view *view);
@@ -577,7 +600,7 @@ HW_API size_t hw_view_n_layers(const hw_view *view);      /* of the selected ran
 HW_API const float *hw_view_scores(const hw_view *view);  /* [m] mean over selected rows and layers, hidden ones too */
 HW_API const float *hw_view_profile(const hw_view *view); /* [m, layers] mean over selected rows */
 HW_API bool hw_view_is_hidden(const hw_view *view, size_t column);
-HW_API double hw_view_hidden_mass(const hw_view *view);   /* sum of hidden scores */
+HW_API double hw_view_hidden_mass(const hw_view *view);   /* sum of hidden scores, before a lift */
 HW_API double hw_view_outside_mass(const hw_view *view);  /* mean mass on columns that M does not show */
 /* The shown columns by falling score, ties by index: writes at most `n` to `out`, returns how many. */
 HW_API size_t hw_view_top(const hw_view *view, size_t *out, size_t n);

@@ -11,6 +11,7 @@
 static const size_t ROOM_BYTES = (size_t)64 << 20;
 
 static const uint32_t NEEDS_READOUT = 1u << HW_SIGNAL_LOGIT;
+static const uint32_t NEEDS_VALUES = ~(1u << HW_SIGNAL_RESIDUAL); /* what the stream alone does not show */
 
 static hw_err check_engine(const hw_model_info *info, uint32_t wanted, hw_error *err) {
     if (info->values_problem[0])
@@ -261,7 +262,8 @@ hw_err hw__pending_flush(hw__pending *p, hw__engine *engine, size_t end, hw_erro
     float *z = hw__alloc(p->n, p->n_embd * sizeof *z);
     if (!z) return hw__fail_memory(err, "directions of tokens", p->n, p->n_embd * sizeof *z);
     hw_err rc = p->wanted & NEEDS_READOUT ? read_directions(p, z, chosen, engine, err) : HW_OK;
-    for (size_t l = 0; rc == HW_OK && l < p->trace->n_layers; l++) rc = explain_layer(p, l, engine, z, chosen, err);
+    for (size_t l = 0; rc == HW_OK && p->wanted & NEEDS_VALUES && l < p->trace->n_layers; l++)
+        rc = explain_layer(p, l, engine, z, chosen, err);
     free(z);
     p->first += p->n;
     p->n = 0;

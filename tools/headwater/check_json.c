@@ -37,7 +37,7 @@ static json_t *methods_of(const hw_check *check) {
     return list;
 }
 
-static json_t *document_of(const check_facts *f) {
+json_t *check_document(const check_facts *f) {
     size_t n;
     const char *completion = hw_run_completion(f->run, &n);
     const hw_model_info *model = hw_run_model(f->run);
@@ -51,4 +51,4 @@ static json_t *document_of(const check_facts *f) {
                      segments_of(f->segments), "methods", methods_of(f->check));
 }
 
-bool check_save(const check_facts *facts, const char *path) { return json_file_save(document_of(facts), path); }
+bool check_save(const check_facts *facts, const char *path) { return json_file_save(check_document(facts), path); }

@@ -239,12 +239,14 @@ static hw_err choose_layers(size_t *begin, size_t *end, const variant *v, const 
     return HW_OK;
 }
 
-/* What was found about explanation `i`. The check judges means over all layers: it says nothing about some of them. */
+/* What was found about explanation `i`. The check judges means of M over all layers: it says nothing about some of them, nor
+ * about a lift. */
 static hw_err put_method(json_t *list, const work *w, size_t i, size_t *order, hw_error *err) {
     const variant *v = &w->plan->methods->at[i];
     hw_view_params params = hw_view_params_default();
     params.row_begin = w->begin;
     params.row_end = w->end;
+    params.lift = v->lift;
     hw_view *view;
     hw_err rc = choose_layers(&params.layer_begin, &params.layer_end, v, w->made[i], err);
     if (rc == HW_OK) rc = hw_view_new(&view, w->made[i], &params, err);
@@ -252,7 +254,7 @@ static hw_err put_method(json_t *list, const work *w, size_t i, size_t *order, h
     json_t *to = json_object();
     json_object_set_new(to, "method", json_string(v->label));
     if (w->n_evidence) put_evidence(to, w, view, order);
-    if (w->check && !v->layers) put_check(to, hw_check_at(w->check, i));
+    if (w->check && !v->layers && !v->lift) put_check(to, hw_check_at(w->check, i));
     json_object_set_new(to, "scores", scores_json(view));
     hw_view_free(view);
     return json_array_append_new(list, to) == 0 ? HW_OK : fail_memory(err);

@@ -62,6 +62,17 @@ static int check_filters(const job *j, const char *option, const char *list) {
     return hw_filter_check(list, &err) == HW_OK ? STATUS_DONE : misuse(j->command, "%s: %s", option, err.msg);
 }
 
+static bool gives_shares(const char *method) { return hw_method_find(method)->traits & HW_GIVES_SHARES; }
+
+static int check_lift(const job *j) {
+    if (!j->o->lift) return STATUS_DONE;
+    if (j->o->normalise) return misuse(j->command, "--lift does not go with --normalise: a lift is no share of a whole");
+    for (size_t i = 0; i < j->n_methods; i++)
+        if (GIVEN(j->o, method) && !gives_shares(j->methods[i]))
+            return misuse(j->command, "--lift divides shares, and %s gives nats", j->methods[i]);
+    return STATUS_DONE;
+}
+
 static int check_answer(const job *j) {
     if (!j->o->answer_by) return STATUS_DONE;
     if (j->o->token)
@@ -77,7 +88,8 @@ int job_prepare(job *j, const options *o, const char *command) {
     int status = read_methods(j);
     if (status == STATUS_DONE) status = check_answer(j);
     if (status == STATUS_DONE) status = check_filters(j, "--hide", o->hide);
-    return status == STATUS_DONE ? check_filters(j, "--keep", o->keep) : status;
+    if (status == STATUS_DONE) status = check_filters(j, "--keep", o->keep);
+    return status == STATUS_DONE ? check_lift(j) : status;
 }
 
 void job_free(job *j) {
@@ -107,7 +119,10 @@ hw_method_params job_params(const job *j) {
     params.row = o->row;
     params.direction = o->direction;
     params.columns = o->columns;
-    params.residual = o->residual;
+    params.residual = o->residual.weight;
+    params.residual_measured = o->residual.measured;
+    params.discard = o->discard;
+    params.remove_sink = o->remove_sink;
     params.measure = o->measure;
     params.seed = (uint64_t)o->seed;
     params.model = j->model;
@@ -122,12 +137,12 @@ static void drop_method(job *j, size_t i) {
     for (j->n_methods--; i < j->n_methods; i++) j->methods[i] = j->methods[i + 1];
 }
 
-/* Of the methods that nobody asked for by name, those that this run cannot give are left out. */
+/* Of the methods that nobody asked for by name, those that this run or view cannot give are left out. */
 static void keep_possible(job *j, const hw_trace *trace) {
     hw_method_params params = job_params(j);
     for (size_t i = j->n_methods; i-- > 0 && !GIVEN(j->o, method);) {
         uint32_t needed = hw_method_signals(j->methods[i], &params);
-        bool possible = true;
+        bool possible = !j->o->lift || gives_shares(j->methods[i]);
         for (int s = 0; trace && s < HW_N_SIGNALS; s++)
             if (needed & 1u << s && !hw_trace_has(trace, (hw_signal)s)) possible = false;
         if (j->model && *hw_method_problem(hw_method_find(j->methods[i]), hw_model_describe(j->model))) possible = false;

@@ -2,6 +2,7 @@
 #include "json_file.h"
 
 #include "message.h"
+#include "whole_file.h"
 
 #include <errno.h>
 #include <math.h>
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <unicode/utf16.h> /* utf8.h needs its macros in some releases of ICU */
 #include <unicode/utf8.h>
-#include <unistd.h>
 
 json_t *json_file_text(const char *bytes, size_t n) {
     json_t *text = json_stringn(bytes, n);
@@ -60,29 +60,14 @@ void json_file_put_text(json_t *object, const char *key, const char *bytes, size
 
 json_t *json_file_number(double v) { return isfinite(v) ? json_real(v) : json_null(); }
 
-static bool write_document(const json_t *document, const char *path) {
-    size_t room = strlen(path) + 32;
-    char *beside = malloc(room);
-    if (!beside) return false;
-    snprintf(beside, room, "%s.%ld.part", path, (long)getpid());
-    FILE *file = fopen(beside, "wx");
-    bool ok =
-        file && json_dumpf(document, file, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == 0 && fputc('\n', file) != EOF;
-    if (file && fclose(file) != 0) ok = false;
-    if (ok) ok = rename(beside, path) == 0;
-    if (!ok && file) {
-        int reason = errno;
-        remove(beside);
-        errno = reason;
-    }
-    free(beside);
-    return ok;
-}
-
 bool json_file_save(json_t *document, const char *path) {
-    errno = document ? 0 : ENOMEM;
-    bool ok = document && write_document(document, path);
-    if (!ok) fail("cannot write %s: %s", path, strerror(errno ? errno : EIO));
+    char *text = document ? json_dumps(document, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
+    size_t n = text ? strlen(text) : 0;
+    if (text) text[n] = '\n'; /* in place of the terminator */
+    errno = ENOMEM;
+    bool ok = text && whole_file_write(path, text, n + 1);
+    if (!ok) fail("cannot write %s: %s", path, whole_file_reason());
+    free(text);
     json_decref(document);
     return ok;
 }

@@ -32,6 +32,15 @@ WORD_READER(columns)
 WORD_READER(fuse)
 WORD_READER(measure)
 
+static bool read_real(double *out, const char *text, double least, double most);
+
+/* The weight stays at its default beside "measured": what is written to files has both. */
+static bool word_residual(void *field, const char *text) {
+    residual_weight *r = field;
+    r->measured = strcmp(text, "measured") == 0;
+    return r->measured || read_real(&r->weight, text, 0, 1);
+}
+
 static bool word_color(void *field, const char *text) {
     static const char *const words[] = {"auto", "always", "never"};
     for (size_t i = 0; i < COUNT(words); i++) {
@@ -50,16 +59,19 @@ static const struct group {
     [GROUP_SAMPLING] = {"Sampling", "its tokens are already there"},
     [GROUP_MODEL] = {"Model", "no model runs"},
     [GROUP_EVAL] = {"What is measured", "there is nothing to measure"},
+    [GROUP_SERVE] = {"Server", "there is nothing to serve"},
     [GROUP_FILES] = {"Files", "there is nothing to save"},
     [GROUP_METHOD] = {"Explanation", "it holds finished explanations"},
     [GROUP_VIEW] = {"View", "there is nothing to show"},
+    [GROUP_FIGURE] = {"Figure (-o .png .svg .pdf)", "there is nothing to draw"},
     [GROUP_TERMINAL] = {"Terminal", "there is nothing to show"},
 };
 
 enum {
-    IN_BOTH = IN_EXPLAIN | IN_VIEW,
+    IN_SAVED = IN_VIEW | IN_PLOT,
+    IN_BOTH = IN_EXPLAIN | IN_SAVED,
     IN_RUNS = IN_EXPLAIN | IN_CHECK | IN_CITE,
-    IN_MODEL = IN_RUNS | IN_INFO | IN_EVAL | IN_BENCH,
+    IN_MODEL = IN_RUNS | IN_INFO | IN_EVAL | IN_SERVE | IN_BENCH,
     IN_EACH = IN_BOTH | IN_CHECK | IN_CITE
 };
 
@@ -68,9 +80,11 @@ enum {
 #define MODEL(in)        .group = GROUP_MODEL, .commands = in, .sources = FROM_MODEL
 #define BENCH            .group = GROUP_EVAL, .commands = IN_BENCH, .sources = FROM_MODEL
 #define EVAL             .group = GROUP_EVAL, .commands = IN_EVAL, .sources = FROM_MODEL
+#define SERVE            .group = GROUP_SERVE, .commands = IN_SERVE, .sources = FROM_MODEL
 #define FILES(in, from)  .group = GROUP_FILES, .commands = in, .sources = from
 #define METHOD(in, from) .group = GROUP_METHOD, .commands = in, .sources = from
 #define VIEW             .group = GROUP_VIEW, .commands = IN_BOTH, .sources = FROM_ANY
+#define FIGURE           .group = GROUP_FIGURE, .commands = IN_BOTH, .sources = FROM_ANY
 #define TERMINAL(in)     .group = GROUP_TERMINAL, .commands = in, .sources = FROM_ANY
 #define FLAG(field)      .type = OPTION_FLAG, .offset = AT(field)
 #define TEXT(field)      .type = OPTION_TEXT, .offset = AT(field)
@@ -121,13 +135,16 @@ static const option_row rows[] = {
      .help = "with a model, save all that explanations need in this file; alone, explain from it without the model"},
     {"attention", 0, "FILE", TEXT(attention), FILES(IN_EXPLAIN, FROM_ATTENTION),
      .help = "explain attention exported from anywhere: .safetensors with `attention` [L,H,T,T] or [L,T,T]"},
-    {"output", 'o', "FILE", TEXTS(output), FILES(IN_BOTH, FROM_ANY),
-     .help = "save the result, format by ending; may be given several times"},
+    {"output", 'o', "FILE", TEXTS(output), FILES(IN_EXPLAIN | IN_VIEW, FROM_ANY),
+     .help = "save the result, or a figure of it, by ending; may be given several times"},
+    {"output", 'o', "FILE", TEXTS(output), FILES(IN_PLOT, FROM_ANY),
+     .help = "draw into this file, format by ending; may be given several times"},
     {"output", 'o', "FILE", TEXTS(output), FILES(IN_CHECK, FROM_MODEL),
      .help = "save the figures, as .json; may be given several times"},
     {"output", 'o', "FILE", TEXTS(output), FILES(IN_CITE, FROM_RUN),
      .help = "save the citations, as .json; may be given several times"},
-    {"full", 0, NULL, FLAG(full), FILES(IN_BOTH, FROM_ANY), .help = "put the whole tensor into .json, not only its means over layers"},
+    {"full", 0, NULL, FLAG(full), FILES(IN_EXPLAIN | IN_VIEW, FROM_ANY),
+     .help = "put the whole tensor into .json, not only its means over layers"},
 
     {"method", 0, "LIST", TEXT(method), METHOD(IN_BOTH, FROM_RUN), .standard = "rollout,logit",
      .help = "methods, separated by commas, each with a view of its own; those of the default that the run cannot give "
@@ -143,8 +160,13 @@ static const option_row rows[] = {
     {"fuse", 0, "mean|max|min", WORD(fuse), METHOD(IN_EACH, FROM_MODEL | FROM_ATTENTION), .standard = "mean",
      .help = "of attention, rollout and flow: how the heads of a layer become one",
      .elsewhere = "its heads were fused when it was captured"},
-    {"residual", 0, "W", REAL(residual, 0, 1), METHOD(IN_EACH, FROM_RUN), .standard = "0.5",
-     .help = "of rollout and flow: weight of the residual stream against attention, 0 to 1"},
+    {"residual", 0, "0..1|measured", WORD(residual), METHOD(IN_EACH, FROM_RUN), .standard = "0.5",
+     .help = "of rollout and flow: weight of the residual stream against attention: one number, or what the run shows of each "
+             "token and layer"},
+    {"discard", 0, "R", REAL(discard, 0, 0.999999), METHOD(IN_EACH, FROM_RUN), .standard = "0",
+     .help = "of rollout and flow: leave out this share of each row's weights, the lowest"},
+    {"remove-sink", 0, NULL, FLAG(remove_sink), METHOD(IN_EACH, FROM_RUN),
+     .help = "of rollout and flow: attention to token 0 counts as none, in every layer"},
     {"measure", 0, "NAME", WORD(measure), METHOD(IN_EACH, FROM_RUN), .standard = "projection",
      .help = "of contribution: how its size is measured: projection, norm, proximity1 or proximity2"},
     {"columns", 0, "prompt|all", WORD(columns), METHOD(IN_BOTH, FROM_RUN), .standard = "prompt",
@@ -155,7 +177,10 @@ static const option_row rows[] = {
     {"by", 0, "NAME|/RE/", TEXT(by), METHOD(IN_RUNS, FROM_RUN),
      .help = "cut the prompt into segments: token, word, line, sentence, paragraph, or where a regular expression "
              "matches; default: token to explain, sentence to check and to cite"},
-    {"spans", 0, "FILE", TEXT(spans), METHOD(IN_RUNS, FROM_RUN),
+    {"by", 0, "NAME|/RE/", TEXT(by), METHOD(IN_PLOT, FROM_ANY),
+     .help = "cut the prompt into segments and draw those: token, word, line, sentence, paragraph, or where a regular "
+             "expression matches; default: token, or as the result was cut"},
+    {"spans", 0, "FILE", TEXT(spans), METHOD(IN_RUNS | IN_PLOT, FROM_ANY),
      .help = "segments from a JSON file: [{\"name\": \"A\", \"begin\": 0, \"end\": 120}, ...], counted in characters"},
     {"answer-by", 0, "NAME|/RE/", TEXT(answer_by), METHOD(IN_CITE, FROM_RUN),
      .help = "cut the answer in the same ways; default: sentence"},
@@ -177,12 +202,26 @@ static const option_row rows[] = {
      .help = "prompt tokens to leave out of the view: filters, \"TEXT\" and /REGEX/, separated by commas"},
     {"keep", 0, "LIST", TEXT(keep), VIEW, .help = "the same for tokens that --hide must not leave out"},
     {"normalise", 0, NULL, FLAG(normalise), VIEW, .help = "divide by the mass on all columns, so that they sum to 1"},
-    {"top", 0, "K", WHOLE(top, 0, 1e6), VIEW, .standard = "10", .help = "rows of the list"},
+    {"lift", 0, NULL, FLAG(lift), VIEW,
+     .help = "divide by what uniform attention gives in the same place: 1 is what position alone explains"},
+    {"top", 0, "K", WHOLE(top, 0, 1e6), .group = GROUP_VIEW, .commands = IN_EXPLAIN | IN_VIEW, .sources = FROM_ANY,
+     .standard = "10", .help = "rows of the list; a figure then shows only these tokens"},
+    {"top", 0, "K", WHOLE(top, 1, 1e6), .group = GROUP_VIEW, .commands = IN_PLOT, .sources = FROM_ANY, .standard = "10",
+     .help = "only the K strongest tokens; without it all, in a profile 10"},
+
+    {"kind", 0, "NAME", TEXT(kind), FIGURE, .standard = "bars", .help = "of figure, see below"},
+    {"theme", 0, "NAME", TEXT(theme), FIGURE, .standard = "light", .help = "light or dark paper, or the note's"},
+    {"map", 0, "NAME", TEXT(map), FIGURE, .help = "colours; default: viridis for shares, shade for text and for values with a sign"},
+    {"title", 0, "TEXT", TEXT(title), FIGURE,
+     .help = "in place of what says method and token; an empty one leaves the heading out"},
+    {"width", 0, "POINTS", WHOLE(width, 200, 10000), FIGURE, .help = "of the page; default: 720, more where labels need it"},
+    {"scale", 0, "S", REAL(scale, 0.1, 20), FIGURE, .standard = "2", .help = "pixels a point of .png"},
+    {"font", 0, "NAME", TEXT(font), FIGURE, .help = "of labels and text; several, separated by commas: the first that is installed"},
 
     {"method", 0, "LIST", TEXT(method), EVAL,
      .standard = "rollout,attention,contribution,logit,uniform,random,leave-one-out",
      .help = "methods, separated by commas; METHOD:KEY=VALUE sets one for this method alone (keys: measure, row, direction, "
-             "residual, layers, hide), as in contribution:norm,rollout:last:hide=first"},
+             "residual, discard, remove-sink, lift, layers, hide), as in contribution:norm,rollout:last:hide=first"},
     {"by", 0, "NAME|/RE/", TEXT(by), EVAL,
      .help = "segments to judge: token, word, line, sentence, paragraph, or where a regular expression matches; default: an "
              "item's own spans, sentences where it has none"},
@@ -204,6 +243,14 @@ static const option_row rows[] = {
     {"group-by", 0, "TAG", TEXT(group_by), EVAL, .help = "a table for each value of a tag of the items, or of model"},
     {"format", 0, "text|csv|json", TEXT(format), EVAL, .standard = "text", .help = "of the table"},
 
+    {"port", 0, "N", WHOLE(port, 0, 65535), SERVE, .standard = "0",
+     .help = "port to listen on, of 127.0.0.1 only; 0 is 4780, or a free one where that is taken"},
+    {"store", 0, "FILE", TEXT(store), SERVE,
+     .help = "where runs are kept; default: headwater/runs.sqlite in $XDG_DATA_HOME or ~/.local/share"},
+    {"no-store", 0, NULL, FLAG(no_store), SERVE, .help = "keep runs in memory only, the newest 50"},
+    {"open", 0, NULL, FLAG(open), SERVE, .help = "open the page in a browser"},
+    {"routes", 0, NULL, FLAG(routes), SERVE, .help = "print the routes of the HTTP API and end"},
+
     {"color", 0, "auto|always|never", WORD(color), TERMINAL(IN_ALL), .standard = "auto",
      .help = "colours; auto heeds NO_COLOR and whether standard output is a terminal"},
     {"quiet", 'q', NULL, FLAG(quiet), TERMINAL(IN_ALL), .help = "no progress and no remarks on standard error"},
@@ -214,7 +261,7 @@ _Static_assert(COUNT(rows) <= MOST_OPTIONS, "options.given has a place for each 
 
 static const preset presets[] = {
     {"note", "as the figures of the original note: own rows; token 0 and common marks hidden",
-     {{"method", "rollout"}, {"row", "own"}, {"hide", "first,note"}}},
+     {{"method", "rollout"}, {"row", "own"}, {"hide", "first,note"}, {"theme", "note"}}},
 };
 
 size_t options_count(void) { return COUNT(rows); }

@@ -1,0 +1,4 @@
+import { render } from 'preact'
+import './style.css'
+
+render(<main>Headwater</main>, document.getElementById('app')!)
