@@ -235,6 +235,10 @@ typedef struct hw_run_params {
     uint32_t signals;   /* what else to keep: 1u << hw_signal, or-ed; see hw_method_signals() */
     /* Called with each completion token as soon as it is chosen; may be NULL. */
     void (*on_token)(void *ctx, const hw_token *token);
+    /* Called when more can be explained: after the prompt, then each `live_rows` tokens (0: 64), then when the trace is
+     * whole; may be NULL. Until it returns `trace` may be given to hw_live_next(), and only to that; its run may be read. */
+    void (*on_rows)(void *ctx, const hw_trace *trace);
+    size_t live_rows;
     hw_progress_fn progress;
     hw_stop_fn stop; /* during generation: the trace ends with the tokens so far (HW_STOP_CANCELLED) */
     void *ctx;       /* for on_token, progress and stop */
@@ -374,6 +378,17 @@ HW_API const int32_t *hw_attribution_layers(const hw_attribution *a); /* [L] the
 HW_API const float *hw_attribution_values(const hw_attribution *a);   /* M [n, m, L] */
 HW_API const float *hw_attribution_outside(const hw_attribution *a);  /* [n, L] mass on columns that M does not show */
 
+/* An explanation that grows with its run: each completion token is explained as soon as its rows are there. */
+typedef struct hw_live hw_live;
+/* params->groups must outlive it. Errors: ARGUMENT (as hw_explain; columns `all`, which are not known before the end),
+ * UNSUPPORTED (a method that needs the whole run). */
+HW_API hw_err hw_live_new(hw_live **out, const char *method, const hw_method_params *params, hw_error *err);
+HW_API void hw_live_free(hw_live *live);
+/* Explains the completion tokens that can be by now and were not before: the rows of *out, the first of which explains
+ * hw_attribution_first_token(); *out is NULL where there is none. Together they are the rows that hw_explain() gives at the end.
+ * `trace` is the same in every call. Errors: as hw_explain(). */
+HW_API hw_err hw_live_next(hw_attribution **out, hw_live *live, const hw_trace *trace, hw_error *err);
+
 /* Where a token's logit (above the mean logit) came from, as method `logit` adds it up. In nats. */
 typedef struct hw_balance {
     double prompt;     /* attention to prompt tokens */
@@ -457,6 +472,19 @@ HW_API const hw_attribution *hw_result_at(const hw_result *result, size_t i);
 typedef enum hw_file_kind { HW_FILE_UNKNOWN, HW_FILE_TRACE, HW_FILE_RESULT, HW_FILE_ATTENTION } hw_file_kind;
 /* What a file holds, by its content. Errors: IO, FORMAT. */
 HW_API hw_err hw_file_probe(hw_file_kind *out, const char *path, hw_error *err);
+
+/* ------------------------------------------------------------------ documents: what a page draws, as JSON text
+ * docs/formats.md, "Document". Text is UTF-8 with a terminator behind; *n_bytes (nullable) is its length; free(*out).
+ * Errors: ARGUMENT (an infinite value, attributions of different runs), MEMORY. */
+
+/* A run, its segments and filtered tokens, and attributions [n] of it (n may be 0). `passages`: segments of the prompt that
+ * the caller named, or NULL. */
+HW_API hw_err hw_document_json(char **out, size_t *n_bytes, const hw_run *run, const hw_segments *passages,
+                               const hw_attribution *const *list, size_t n, hw_error *err);
+/* An entry of its `attributions`, `run.tokens` and `run.model`. */
+HW_API hw_err hw_attribution_json(char **out, size_t *n_bytes, const hw_attribution *a, hw_error *err);
+HW_API hw_err hw_token_json(char **out, size_t *n_bytes, const hw_token *token, hw_error *err);
+HW_API hw_err hw_model_json(char **out, size_t *n_bytes, const hw_model_info *model, hw_error *err);
 
 /* ------------------------------------------------------------------ views */
 

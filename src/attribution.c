@@ -25,6 +25,12 @@ static hw_err set_shape(hw_attribution *a, const hw_method_params *p, hw_error *
     return HW_OK;
 }
 
+static void take_rows(hw_attribution *a, size_t begin, size_t end) {
+    if (end > a->n_rows) end = a->n_rows;
+    a->first_token += begin;
+    a->n_rows = end - begin;
+}
+
 static hw_err copy_params(hw_attribution *a, const hw_method_params *p, hw_error *err) {
     a->params = *p;
     a->params.size = sizeof a->params;
@@ -56,12 +62,18 @@ static hw_err allocate(hw_attribution *a, hw_error *err) {
 
 hw_err hw__attribution_new(hw_attribution **out, const hw_run *run, const char *method, const hw_method_params *params,
                            size_t n_layers, hw_error *err) {
+    return hw__attribution_new_rows(out, run, method, params, n_layers, 0, SIZE_MAX, err);
+}
+
+hw_err hw__attribution_new_rows(hw_attribution **out, const hw_run *run, const char *method, const hw_method_params *params,
+                                size_t n_layers, size_t begin, size_t end, hw_error *err) {
     hw_attribution *a = hw__alloc(1, sizeof *a);
     if (!a) return hw__fail_memory(err, "an attribution", 1, sizeof *a);
     a->run = hw__run_retain(run);
     a->method = method;
     a->n_layers = n_layers;
     hw_err rc = set_shape(a, params, err);
+    if (rc == HW_OK) take_rows(a, begin, end);
     if (rc == HW_OK) rc = copy_params(a, params, err);
     if (rc == HW_OK) rc = allocate(a, err);
     if (rc != HW_OK) {

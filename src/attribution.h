@@ -27,6 +27,10 @@ struct hw_attribution {
 hw_err hw__attribution_new(hw_attribution **out, const hw_run *run, const char *method, const hw_method_params *params,
                            size_t n_layers, hw_error *err);
 
+/* The same for the completion tokens [begin, end) alone. */
+hw_err hw__attribution_new_rows(hw_attribution **out, const hw_run *run, const char *method, const hw_method_params *params,
+                                size_t n_layers, size_t begin, size_t end, hw_error *err);
+
 /* Fills `diagnostics` from values and outside. */
 hw_err hw__attribution_diagnose(hw_attribution *a, hw_error *err);
 

@@ -37,8 +37,10 @@ const hw__method hw__method_attention = {
             .cost = "no extra pass",
             .reference = "Bahdanau et al. 2015, arXiv 1409.0473",
             .blind = "what attention carries; the residual stream; which token was chosen",
+            .traits = HW_USES_FUSE | HW_GIVES_SHARES,
         },
     .layered = true,
+    .by_row = true,
     .run = run_attention,
 };
 
@@ -82,9 +84,10 @@ const hw__method hw__method_uniform = {
             .cost = "none",
             .reference = "baseline",
             .blind = "everything but position",
-            .traits = HW_USES_FUSE | HW_GIVES_SHARES,
+            .traits = HW_USES_RESIDUAL | HW_USES_DIRECTION | HW_GIVES_SHARES,
         },
     .layered = true,
+    .by_row = true,
     .run = run_uniform,
 };
 
@@ -112,7 +115,7 @@ const hw__method hw__method_random = {
             .cost = "none",
             .reference = "baseline",
             .blind = "everything",
-            .traits = HW_USES_RESIDUAL | HW_USES_DIRECTION | HW_GIVES_SHARES,
+            .traits = HW_USES_SEED | HW_GIVES_SHARES,
         },
     .layered = false,
     .run = run_random,

@@ -128,6 +128,7 @@ static hw_err decode(session *s, const int32_t *ids, size_t n, size_t first_logi
     if (rc == HW_OK) rc = s->engine->ops->decode(s->engine, ids, n, s->n_done, first_logit, &sink, err);
     if (rc != HW_OK) return rc;
     s->n_done += n;
+    s->trace->n_rows = s->n_done;
     s->last_row = n - 1;
     return HW_OK;
 }
@@ -149,6 +150,18 @@ static hw_err add_completion(session *s, int32_t id, size_t row, hw_error *err) 
     return HW_OK;
 }
 
+/* Rows that the caller may explain: all waiting ones, each of which has chosen its token, become signals first. */
+static hw_err show_rows(session *s, hw_error *err) {
+    if (!s->params->on_rows) return HW_OK;
+    hw_err rc = hw__pending_flush(&s->capture.pending, s->engine, SIZE_MAX, err);
+    if (rc == HW_OK) s->params->on_rows(s->params->ctx, s->trace);
+    return rc;
+}
+
+static bool rows_are_due(const session *s, size_t n_chosen) {
+    return n_chosen % (s->params->live_rows ? s->params->live_rows : HW__MAX_LOGITS) == 0;
+}
+
 static hw_err prefill(session *s, hw_error *err) {
     size_t m = s->prompt.n, chunk = s->engine->ops->chunk(s->engine);
     while (s->n_done < m) {
@@ -158,6 +171,7 @@ static hw_err prefill(session *s, hw_error *err) {
         if (rc != HW_OK) return rc;
         progress(s, HW_STAGE_PREFILL, s->n_done, m);
     }
+    if (s->params->on_rows) s->params->on_rows(s->params->ctx, s->trace);
     return HW_OK;
 }
 
@@ -173,6 +187,7 @@ static hw_err force_completion(session *s, hw_error *err) {
         for (size_t row = 0; rc == HW_OK && row < take && i + row + 1 < n; row++) rc = add_completion(s, s->given.ids[i + row + 1], row, err);
         i += take;
         progress(s, HW_STAGE_DECODE, i, n);
+        if (rc == HW_OK && i < n) rc = show_rows(s, err);
     }
     s->run->stop = HW_STOP_GIVEN;
     return rc;
@@ -201,6 +216,7 @@ static hw_err generate(session *s, hw_error *err) {
             return HW_OK;
         }
         if ((rc = add_completion(s, id, s->last_row, err)) != HW_OK) return rc;
+        if (rows_are_due(s, i + 1) && (rc = show_rows(s, err)) != HW_OK) return rc;
         if ((rc = decode(s, &id, 1, 0, err)) != HW_OK) return rc;
         progress(s, HW_STAGE_DECODE, i + 1, p->n_generate);
         if (asked_to_stop(s)) {
@@ -250,7 +266,7 @@ static hw_err run_session(session *s, size_t n_ctx, hw_error *err) {
     size_t total = s->prompt.n + (s->params->completion ? s->given.n : s->params->n_generate);
     if ((rc = hw__trace_new(&s->trace, s->run, total, err)) != HW_OK) return rc;
     s->capture = (hw__capture){.trace = s->trace, .sinks = s->run->model.has_sinks};
-    s->interruptible = true;
+    s->trace->growing = s->interruptible = true;
     if ((rc = hw__pending_new(&s->capture.pending, s->trace, s->params->signals, &s->run->model, total, err)) != HW_OK) return rc;
     if ((rc = s->engine->ops->begin(s->engine, total, stop_decode, s, err)) != HW_OK) return rc;
     if ((rc = prefill(s, err)) != HW_OK) return rc;
@@ -259,7 +275,10 @@ static hw_err run_session(session *s, size_t n_ctx, hw_error *err) {
     if (rc == HW_OK && s->run->n_tokens == s->run->n_prompt)
         rc = hw__fail(err, HW_ERR_UNSUPPORTED, "the model ended its completion before the first token: there is nothing to explain "
                                                "(give a completion, or try the chat template)");
-    return rc == HW_OK ? hw__pending_flush(&s->capture.pending, s->engine, SIZE_MAX, err) : rc;
+    if (rc == HW_OK) rc = hw__pending_flush(&s->capture.pending, s->engine, SIZE_MAX, err);
+    s->trace->growing = false;
+    if (rc == HW_OK && s->params->on_rows) s->params->on_rows(s->params->ctx, s->trace);
+    return rc;
 }
 
 hw_err hw__trace_capture(hw_trace **out, hw__engine *engine, size_t n_ctx, const hw__run_options *options,

@@ -50,7 +50,7 @@ static hw_err run_logit(hw_attribution *a, const hw_trace *trace, const hw_metho
     if (rc != HW_OK) return rc;
     a->balance = hw__alloc(a->n_rows, sizeof *a->balance);
     if (!a->balance) return hw__fail_memory(err, "the logit balance", a->n_rows, sizeof *a->balance);
-    memcpy(a->balance, trace->signals.balance, a->n_rows * sizeof *a->balance);
+    memcpy(a->balance, trace->signals.balance + (a->first_token - a->run->n_prompt), a->n_rows * sizeof *a->balance);
     return HW_OK;
 }
 
@@ -66,6 +66,7 @@ const hw__method hw__method_contribution = {
             .traits = HW_USES_MEASURE | HW_GIVES_SHARES,
         },
     .layered = true,
+    .by_row = true,
     .signals = contribution_signals,
     .run = run_contribution,
 };
@@ -81,6 +82,7 @@ const hw__method hw__method_logit = {
             .blind = "effects that pass through later layers and MLPs; see its balance for how large they are",
         },
     .layered = true,
+    .by_row = true,
     .signals = logit_signals,
     .run = run_logit,
 };

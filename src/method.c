@@ -15,14 +15,14 @@ enum { N_METHODS = sizeof methods / sizeof *methods };
 size_t hw_method_count(void) { return N_METHODS; }
 const hw_method_info *hw_method_at(size_t i) { return i < N_METHODS ? &methods[i]->info : NULL; }
 
-static const hw__method *find(const char *name) {
+const hw__method *hw__method_find(const char *name) {
     for (size_t i = 0; name && i < N_METHODS; i++)
         if (strcmp(methods[i]->info.name, name) == 0) return methods[i];
     return NULL;
 }
 
 const hw_method_info *hw_method_find(const char *name) {
-    const hw__method *method = find(name);
+    const hw__method *method = hw__method_find(name);
     return method ? &method->info : NULL;
 }
 
@@ -46,7 +46,7 @@ static hw_err check_params(const hw_method_params *p, hw_error *err) {
 }
 
 uint32_t hw_method_signals(const char *name, const hw_method_params *params) {
-    const hw__method *method = find(name);
+    const hw__method *method = hw__method_find(name);
     hw_method_params defaults = hw_method_params_default();
     return method && method->signals ? method->signals(params ? params : &defaults) : 0;
 }
@@ -58,7 +58,7 @@ const char *hw_method_problem(const hw_method_info *method, const hw_model_info 
     return signals & 1u << HW_SIGNAL_LOGIT ? model->readout_problem : "";
 }
 
-static hw_err check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p, hw_error *err) {
+hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p, hw_error *err) {
     uint32_t needed = method->signals ? method->signals(p) : 0;
     for (int i = 0; i < HW_N_SIGNALS; i++)
         if (needed & 1u << i && !hw_trace_has(trace, (hw_signal)i))
@@ -68,14 +68,21 @@ static hw_err check_signals(const hw_trace *trace, const hw__method *method, con
     return HW_OK;
 }
 
-hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name, const hw_method_params *params, hw_error *err) {
-    const hw__method *method = find(name);
+hw_err hw__method_check(const hw__method **out, const char *name, const hw_method_params *p, hw_error *err) {
+    const hw__method *method = hw__method_find(name);
     if (!method) return fail_unknown(name, err);
+    hw_err rc = check_params(p, err);
+    if (rc == HW_OK) *out = method;
+    return rc;
+}
+
+hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name, const hw_method_params *params, hw_error *err) {
+    const hw__method *method;
     hw_method_params defaults = hw_method_params_default();
     const hw_method_params *p = params ? params : &defaults;
-    hw_err rc = check_params(p, err);
+    hw_err rc = hw__method_check(&method, name, p, err);
+    if (rc == HW_OK) rc = hw__method_check_signals(trace, method, p, err);
     if (rc != HW_OK) return rc;
-    if ((rc = check_signals(trace, method, p, err)) != HW_OK) return rc;
     hw_attribution *a;
     rc = hw__attribution_new(&a, trace->run, method->info.name, p, method->layered ? trace->n_layers : 1, err);
     if (rc != HW_OK) return rc;
@@ -90,7 +97,7 @@ hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name,
 }
 
 size_t hw__method_passes(const hw_attribution *a) {
-    const hw__method *method = find(a->method);
+    const hw__method *method = hw__method_find(a->method);
     return method && method->passes ? method->passes(&a->params, a->n_columns) : 0;
 }
 

@@ -12,16 +12,28 @@
 typedef struct hw__method {
     hw_method_info info;
     bool layered; /* M has the trace's L layers; else 1 */
+    bool by_row;  /* row i of M depends on the run's first tokens up to it alone, and `run` takes any range of rows */
     /* Signals that the trace must hold, 1u << hw_signal or-ed; NULL: attention rows are enough. */
     uint32_t (*signals)(const hw_method_params *p);
     /* Forward passes beside the run's own, for `n_columns` columns; NULL: none. */
     size_t (*passes)(const hw_method_params *p, size_t n_columns);
     /* Fills a->values and a->outside, which are zero. `p` is validated. */
     hw_err (*run)(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err);
+    /* The same for a range of rows of a trace that grows, keeping in *state (NULL at first) what later rows need; NULL:
+     * `run` keeps nothing. */
+    hw_err (*live)(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err);
+    size_t (*live_bytes)(const hw_trace *trace, const hw_method_params *p); /* how much it keeps; SIZE_MAX: too much */
+    void (*live_free)(void *state); /* accepts NULL */
 } hw__method;
 
 extern const hw__method hw__method_rollout, hw__method_attention, hw__method_contribution, hw__method_logit, hw__method_flow,
     hw__method_leave_one_out, hw__method_ablation, hw__method_uniform, hw__method_random;
+
+/* By name, or NULL. */
+const hw__method *hw__method_find(const char *name);
+/* As hw_explain() before anything is computed: the method, its settings, and what they need. */
+hw_err hw__method_check(const hw__method **out, const char *name, const hw_method_params *p, hw_error *err);
+hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p, hw_error *err);
 
 /* Forward passes that an attribution needed beside the run's own. */
 size_t hw__method_passes(const hw_attribution *a);

@@ -265,5 +265,6 @@ hw_err hw__pending_flush(hw__pending *p, hw__engine *engine, size_t end, hw_erro
     free(z);
     p->first += p->n;
     p->n = 0;
+    p->trace->signals.n_done = p->first - (p->trace->run->n_prompt - 1);
     return rc;
 }

@@ -2,7 +2,7 @@
  * rollout.c - the fold, and the method that runs it over a trace.
  *
  * Direction `input` walks up from the embeddings with two T x C buffers (C columns or groups of M) and takes the rows
- * of interest of every R_l. Direction `output` walks down with one vector per row of interest: v <- v Â_l.
+ * of interest of every R_l; while a run grows all L + 1 levels stay, and rows are added to each. Direction `output` walks down with one vector per row of interest: v <- v Â_l.
  */
 #include "rollout.h"
 
@@ -34,98 +34,162 @@ typedef struct level {
     double *outside; /* [T] */
 } level;
 
+static void level_free(level *r) {
+    free(r->rows);
+    free(r->outside);
+}
+
 typedef struct fold {
     size_t n_tokens, n_columns; /* T rows that matter, C */
-    level prev, next;
     size_t *reach; /* [T] leading columns that may be nonzero in rows 0..q of any level */
     double *w;     /* [BLOCK, T] rows of one layer's matrix */
 } fold;
 
 static void fold_free(fold *f) {
-    free(f->prev.rows);
-    free(f->prev.outside);
-    free(f->next.rows);
-    free(f->next.outside);
     free(f->reach);
     free(f->w);
 }
 
+static hw_err fold_new(fold *f, size_t n_columns, size_t n_tokens, hw_error *err) {
+    *f = (fold){.n_tokens = n_tokens, .n_columns = n_columns};
+    f->reach = hw__alloc(n_tokens, sizeof *f->reach);
+    f->w = hw__alloc(BLOCK, n_tokens * sizeof *f->w);
+    if (f->reach && f->w) return HW_OK;
+    fold_free(f);
+    return hw__fail_memory(err, "rollout", BLOCK, n_tokens * sizeof *f->w);
+}
+
+static hw_err level_new(level *r, const fold *f, hw_error *err) {
+    size_t cells;
+    if (!hw__mul(&cells, f->n_tokens, f->n_columns)) return hw__fail_memory(err, "rollout", f->n_tokens, f->n_columns * sizeof(double));
+    *r = (level){.rows = hw__alloc(cells, sizeof(double)), .outside = hw__alloc(f->n_tokens, sizeof(double))};
+    if (r->rows && r->outside) return HW_OK;
+    level_free(r);
+    *r = (level){0};
+    return hw__fail_memory(err, "rollout", cells, sizeof(double));
+}
+
 /* R_0 = G. In a causal model row k sees no token after k, so no column first reached by a later one. */
-static void fold_start(fold *f, const hw_attribution *a) {
+static void fold_start(fold *f, level *zero, const hw_attribution *a) {
     size_t reach = 0;
     for (size_t t = 0; t < f->n_tokens; t++) {
         ptrdiff_t column = hw__column_of(a, t);
         if (column >= 0) {
-            f->prev.rows[t * f->n_columns + (size_t)column] = 1;
+            zero->rows[t * f->n_columns + (size_t)column] = 1;
             if ((size_t)column + 1 > reach) reach = (size_t)column + 1;
         } else {
-            f->prev.outside[t] = 1;
+            zero->outside[t] = 1;
         }
         f->reach[t] = a->run->causal ? reach : f->n_columns;
     }
 }
 
-static hw_err fold_new(fold *f, const hw_attribution *a, size_t n_tokens, hw_error *err) {
-    size_t cells;
-    *f = (fold){.n_tokens = n_tokens, .n_columns = a->n_columns};
-    if (!hw__mul(&cells, n_tokens, a->n_columns)) return hw__fail_memory(err, "rollout", n_tokens, a->n_columns * sizeof(double));
-    f->prev.rows = hw__alloc(cells, sizeof(double));
-    f->next.rows = hw__alloc(cells, sizeof(double));
-    f->prev.outside = hw__alloc(n_tokens, sizeof(double));
-    f->next.outside = hw__alloc(n_tokens, sizeof(double));
-    f->reach = hw__alloc(n_tokens, sizeof *f->reach);
-    f->w = hw__alloc(BLOCK, n_tokens * sizeof *f->w);
-    if (f->prev.rows && f->next.rows && f->prev.outside && f->next.outside && f->reach && f->w) return HW_OK;
-    fold_free(f);
-    return hw__fail_memory(err, "rollout", 2 * cells, sizeof(double));
-}
-
-/* Rows q0..q0+n-1 of the next level: one product of their weights with the level before. */
-static void fold_block(fold *f, const hw_trace *trace, size_t l, size_t q0, size_t n, double residual) {
+/* Rows q0..q0+n-1 of the level above layer l: one product of their weights with the level below it. */
+static void fold_block(fold *f, level *next, const level *prev, const hw_trace *trace, size_t l, size_t q0, size_t n, double residual) {
     bool causal = trace->run->causal;
     size_t depth = causal ? q0 + n : f->n_tokens, width = f->reach[q0 + n - 1];
     memset(f->w, 0, n * depth * sizeof *f->w);
     for (size_t i = 0; i < n; i++) {
         size_t n_keys;
-        const float *attn = hw_trace_row(trace, l, q0 + i, &n_keys);
+        const float *attn = hw__trace_row(trace, l, q0 + i, &n_keys);
         double *w = f->w + i * depth, outside = 0;
         hw__rollout_weights(w, attn, n_keys, q0 + i, residual);
-        for (size_t k = 0; k < n_keys; k++) outside += w[k] * f->prev.outside[k];
-        f->next.outside[q0 + i] = outside;
+        for (size_t k = 0; k < n_keys; k++) outside += w[k] * prev->outside[k];
+        next->outside[q0 + i] = outside;
     }
-    hw__matmul_double(f->next.rows + q0 * f->n_columns, f->w, f->prev.rows, n, depth, width, f->n_columns);
+    hw__matmul_double(next->rows + q0 * f->n_columns, f->w, prev->rows, n, depth, width, f->n_columns);
 }
 
-static void fold_layer(fold *f, const hw_trace *trace, size_t l, double residual) {
-    for (size_t q0 = 0; q0 < f->n_tokens; q0 += BLOCK)
-        fold_block(f, trace, l, q0, f->n_tokens - q0 < BLOCK ? f->n_tokens - q0 : BLOCK, residual);
-    level done = f->next;
-    f->next = f->prev;
-    f->prev = done;
+static void fold_rows(fold *f, level *next, const level *prev, const hw_trace *trace, size_t l, size_t begin, size_t end, double residual) {
+    for (size_t q0 = begin; q0 < end; q0 += BLOCK)
+        fold_block(f, next, prev, trace, l, q0, end - q0 < BLOCK ? end - q0 : BLOCK, residual);
 }
 
-/* M[i,:,l] and outside[i,l] from a row [C]. */
-static void put_row(hw_attribution *a, size_t i, size_t l, const double *row, double outside) {
-    float *to = a->values + i * a->n_columns * a->n_layers + l;
-    for (size_t k = 0; k < a->n_columns; k++) to[k * a->n_layers] = (float)row[k];
-    a->outside[i * a->n_layers + l] = (float)outside;
+/* M[:,:,l] and outside[:,l] from the level above layer l. */
+static void put_level(hw_attribution *a, size_t l, const level *r) {
+    for (size_t i = 0; i < a->n_rows; i++) {
+        size_t q = hw__query_row(a, i);
+        const double *row = r->rows + q * a->n_columns;
+        float *to = a->values + i * a->n_columns * a->n_layers + l;
+        for (size_t k = 0; k < a->n_columns; k++) to[k * a->n_layers] = (float)row[k];
+        a->outside[i * a->n_layers + l] = (float)r->outside[q];
+    }
 }
 
 static hw_err run_input(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
     fold f;
+    level prev = {0}, next = {0};
     size_t last = hw__query_row(a, a->n_rows - 1);
-    hw_err rc = fold_new(&f, a, a->run->causal ? last + 1 : a->run->n_tokens, err);
+    hw_err rc = fold_new(&f, a->n_columns, a->run->causal ? last + 1 : a->run->n_tokens, err);
     if (rc != HW_OK) return rc;
-    fold_start(&f, a);
+    if ((rc = level_new(&prev, &f, err)) == HW_OK) rc = level_new(&next, &f, err);
+    if (rc == HW_OK) fold_start(&f, &prev, a);
     for (size_t l = 0; l < trace->n_layers && rc == HW_OK; l++) {
-        fold_layer(&f, trace, l, p->residual);
-        for (size_t i = 0; i < a->n_rows; i++) {
-            size_t q = hw__query_row(a, i);
-            put_row(a, i, l, f.prev.rows + q * f.n_columns, f.prev.outside[q]);
-        }
+        fold_rows(&f, &next, &prev, trace, l, 0, f.n_tokens, p->residual);
+        put_level(a, l, &next);
+        level done = next;
+        next = prev;
+        prev = done;
         rc = hw__method_progress(p, l + 1, trace->n_layers, err);
     }
+    level_free(&prev);
+    level_free(&next);
     fold_free(&f);
+    return rc;
+}
+
+/* ------------------------------------------------------------------ rows as they come */
+
+/* Every level is kept, so that a new row needs its own weights only. */
+typedef struct grown {
+    fold f;
+    level *levels; /* [n_layers + 1] */
+    size_t n_layers, n_done; /* rows folded */
+} grown;
+
+static void grown_free(void *state) {
+    grown *g = state;
+    if (!g) return;
+    for (size_t l = 0; g->levels && l <= g->n_layers; l++) level_free(&g->levels[l]);
+    free(g->levels);
+    fold_free(&g->f);
+    free(g);
+}
+
+static hw_err grown_new(grown **out, const hw_attribution *a, const hw_trace *trace, hw_error *err) {
+    grown *g = hw__alloc(1, sizeof *g);
+    if (!g) return hw__fail_memory(err, "rollout", 1, sizeof *g);
+    g->n_layers = trace->n_layers;
+    g->levels = hw__alloc(g->n_layers + 1, sizeof *g->levels);
+    hw_err rc = g->levels ? fold_new(&g->f, a->n_columns, trace->room, err) : hw__fail_memory(err, "rollout", g->n_layers + 1, sizeof *g->levels);
+    for (size_t l = 0; rc == HW_OK && l <= g->n_layers; l++) rc = level_new(&g->levels[l], &g->f, err);
+    if (rc != HW_OK) {
+        grown_free(g);
+        return rc;
+    }
+    fold_start(&g->f, &g->levels[0], a);
+    *out = g;
+    return HW_OK;
+}
+
+static size_t live_bytes(const hw_trace *trace, const hw_method_params *p) {
+    size_t cells, bytes;
+    if (p->direction == HW_DIRECTION_OUTPUT) return 0;
+    if (!hw__mul(&cells, trace->room, p->groups ? p->n_groups : trace->run->n_prompt)) return SIZE_MAX;
+    return hw__mul(&bytes, cells, (trace->n_layers + 1) * sizeof(double)) ? bytes : SIZE_MAX;
+}
+
+static hw_err live_input(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+    hw_err rc = *state ? HW_OK : grown_new((grown **)state, a, trace, err);
+    if (rc != HW_OK) return rc;
+    grown *g = *state;
+    size_t end = hw__query_row(a, a->n_rows - 1) + 1;
+    for (size_t l = 0; l < g->n_layers && rc == HW_OK; l++) {
+        fold_rows(&g->f, &g->levels[l + 1], &g->levels[l], trace, l, g->n_done, end, p->residual);
+        put_level(a, l, &g->levels[l + 1]);
+        rc = hw__method_progress(p, l + 1, g->n_layers, err);
+    }
+    if (rc == HW_OK && end > g->n_done) g->n_done = end;
     return rc;
 }
 
@@ -173,6 +237,12 @@ static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_para
     return p->direction == HW_DIRECTION_INPUT ? run_input(a, trace, p, err) : run_output(a, trace, p, err);
 }
 
+/* From the top down a row needs none of the others; a trace that is whole keeps nothing for later. */
+static hw_err live(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+    bool keeps = p->direction == HW_DIRECTION_INPUT && (*state || trace->growing);
+    return keeps ? live_input(state, a, trace, p, err) : run(a, trace, p, err);
+}
+
 const hw__method hw__method_rollout = {
     .info =
         {
@@ -186,4 +256,7 @@ const hw__method hw__method_rollout = {
         },
     .layered = true,
     .run = run,
+    .live = live,
+    .live_bytes = live_bytes,
+    .live_free = grown_free,
 };

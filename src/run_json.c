@@ -120,7 +120,7 @@ static json_t *alternative_to_json(const hw_alternative *a) {
     return NULL;
 }
 
-static json_t *token_to_json(const hw_token *t) {
+json_t *hw__token_to_json(const hw_token *t) {
     json_t *object = json_pack("{s:i}", "id", (int)t->id), *list = json_array();
     bool ok = object && list && hw__json_put_text(object, "text", "bytes", t->bytes, t->n_bytes);
     ok = ok && json_object_set_new(object, "range", json_pack("[I, I]", (json_int_t)t->begin, (json_int_t)t->end)) == 0;
@@ -138,19 +138,25 @@ static json_t *token_to_json(const hw_token *t) {
 static json_t *tokens_to_json(const hw_run *run) {
     json_t *list = json_array();
     for (size_t t = 0; list && t < run->n_tokens; t++) {
-        if (json_array_append_new(list, token_to_json(&run->tokens[t])) == 0) continue;
+        if (json_array_append_new(list, hw__token_to_json(&run->tokens[t])) == 0) continue;
         json_decref(list);
         return NULL;
     }
     return list;
 }
 
+json_t *hw__model_to_json(const hw_model_info *model) {
+    json_t *json = fields_to_json(model_fields, N_MODEL_FIELDS, model);
+    if (json && json_object_set_new(json, "layers", layers_to_json(model)) == 0) return json;
+    json_decref(json);
+    return NULL;
+}
+
 hw_err hw__run_to_json(json_t **out, const hw_run *run, hw_error *err) {
-    json_t *model = fields_to_json(model_fields, N_MODEL_FIELDS, &run->model);
+    json_t *model = hw__model_to_json(&run->model);
     json_t *options = fields_to_json(option_fields, N_OPTION_FIELDS, &run->options);
     json_t *json = json_object();
-    bool ok = model && options && json_object_set_new(model, "layers", layers_to_json(&run->model)) == 0;
-    ok = ok && json_object_set_new(options, "fuse", json_string(hw_fuse_name(run->options.fuse))) == 0;
+    bool ok = model && options && json_object_set_new(options, "fuse", json_string(hw_fuse_name(run->options.fuse))) == 0;
     ok = ok && json_object_set(json, "model", model) == 0 && json_object_set(json, "options", options) == 0;
     ok = ok && json_object_set_new(json, "stop", json_string(hw_stop_name(run->stop))) == 0;
     ok = ok && json_object_set_new(json, "causal", json_boolean(run->causal)) == 0;

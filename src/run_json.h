@@ -18,6 +18,9 @@
 
 /* A new tree; release with json_decref(). Errors: MEMORY. */
 hw_err hw__run_to_json(json_t **out, const hw_run *run, hw_error *err);
+/* Its parts; NULL when there is no memory. */
+json_t *hw__model_to_json(const hw_model_info *model);
+json_t *hw__token_to_json(const hw_token *token);
 /* Checks everything. Unknown keys are passed over. Errors: FORMAT, MEMORY. */
 hw_err hw__run_from_json(hw_run **out, const json_t *json, hw_error *err);
 

@@ -14,6 +14,7 @@ typedef struct hw__signals {
     float *values[HW_N_SIGNALS]; /* [L, n_rows, n_tokens]; HW_SIGNAL_RESIDUAL [L, n_tokens] */
     hw_balance *balance;         /* [n_rows], with HW_SIGNAL_LOGIT */
     size_t n_rows, n_tokens;     /* room, at least n + 1 and T; row r is query row m - 1 + r */
+    size_t n_done;               /* rows 0.. of a growing trace that are computed */
 } hw__signals;
 
 struct hw_trace {
@@ -22,6 +23,8 @@ struct hw_trace {
     float **rows;    /* [L] arrays of hw__trace_layer_size() floats */
     size_t n_layers; /* L */
     size_t room;     /* tokens that the arrays have room for; may be more than the run has */
+    bool growing;    /* it is being captured: only the first n_rows rows are there */
+    size_t n_rows;
 };
 
 /* Room for `n_tokens` rows in every layer; takes over the caller's reference to `run` on success. Memory

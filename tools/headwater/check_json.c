@@ -9,14 +9,12 @@
 #include "check_json.h"
 
 #include "message.h"
+#include "whole_file.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static json_t *number(double v) { return isfinite(v) ? json_real(v) : json_null(); }
 
@@ -51,7 +49,7 @@ static json_t *methods_of(const hw_check *check) {
     return list;
 }
 
-static json_t *document_of(const check_facts *f) {
+json_t *check_document(const check_facts *f) {
     size_t n;
     const char *completion = hw_run_completion(f->run, &n);
     const hw_model_info *model = hw_run_model(f->run);
@@ -64,30 +62,15 @@ static json_t *document_of(const check_facts *f) {
                      hw_check_verdict(f->check), "segments", segments_of(f->segments), "methods", methods_of(f->check));
 }
 
-/* Written whole or not at all. */
-static bool write_document(const json_t *document, const char *path) {
-    size_t room = strlen(path) + 32;
-    char *beside = malloc(room);
-    if (!beside) return false;
-    snprintf(beside, room, "%s.%ld.part", path, (long)getpid());
-    FILE *file = fopen(beside, "wx");
-    bool ok = file && json_dumpf(document, file, JSON_INDENT(1)) == 0 && fputc('\n', file) != EOF;
-    if (file && fclose(file) != 0) ok = false;
-    if (ok) ok = rename(beside, path) == 0;
-    if (!ok && file) {
-        int reason = errno;
-        remove(beside);
-        errno = reason;
-    }
-    free(beside);
-    return ok;
-}
-
 bool check_save(const check_facts *facts, const char *path) {
-    json_t *document = document_of(facts);
-    errno = document ? 0 : ENOMEM;
-    bool ok = document && write_document(document, path);
-    if (!ok) fail("cannot write %s: %s", path, strerror(errno ? errno : EIO));
+    json_t *document = check_document(facts);
+    char *text = document ? json_dumps(document, JSON_INDENT(1)) : NULL;
+    size_t n = text ? strlen(text) : 0;
+    if (text) text[n] = '\n'; /* in place of the terminator */
+    errno = ENOMEM;
+    bool ok = text && whole_file_write(path, text, n + 1);
+    if (!ok) fail("cannot write %s: %s", path, whole_file_reason());
+    free(text);
     json_decref(document);
     return ok;
 }

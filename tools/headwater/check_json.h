@@ -4,6 +4,8 @@
 
 #include "headwater.h"
 
+#include <jansson.h>
+
 /* What was checked. */
 typedef struct check_facts {
     const hw_check *check;
@@ -15,6 +17,8 @@ typedef struct check_facts {
     uint64_t seed;
 } check_facts;
 
+/* A new tree, NULL when there is no memory; release with json_decref(). */
+json_t *check_document(const check_facts *facts);
 /* Saves it to `path`, by way of a file beside it. False, with the reason printed, when it could not be saved. */
 bool check_save(const check_facts *facts, const char *path);
 

@@ -72,6 +72,7 @@ static void put_formats(FILE *out) {
     fputs("\nFormats (-o)\n", out);
     for (size_t i = 0; i < hw_format_count(); i++)
         put_entry(out, hw_format_at(i)->extension, hw_format_at(i)->summary);
+    put_entry(out, ".html", "a page to explore it in a browser, all in one file; any number of methods");
 }
 
 static void put_presets(FILE *out) {

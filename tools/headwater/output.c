@@ -2,6 +2,7 @@
 #include "output.h"
 
 #include "message.h"
+#include "serve/report.h"
 
 #include <errno.h>
 #include <string.h>
@@ -12,11 +13,12 @@ static void list_endings(char *out, size_t room) {
     size_t at = 0;
     out[0] = 0;
     for (size_t i = 0; i < hw_format_count() && at < room; i++)
-        at += (size_t)snprintf(out + at, room - at, "%s%s", i ? " " : "", hw_format_at(i)->extension);
+        at += (size_t)snprintf(out + at, room - at, "%s ", hw_format_at(i)->extension);
+    if (at < room) snprintf(out + at, room - at, ".html");
 }
 
 static int check_ending(const char *command, const char *path) {
-    if (hw_format_of(path)) return STATUS_DONE;
+    if (hw_format_of(path) || report_is_path(path)) return STATUS_DONE;
     char endings[200];
     list_endings(endings, sizeof endings);
     return misuse(command, "-o \"%s\": its ending names no format; there are %s", path, endings);
@@ -60,11 +62,15 @@ int output_check(const options *o, const char *command, const char *const *input
     return status;
 }
 
+static hw_err save(const options *o, const hw_attribution *const *list, size_t n, const char *path, hw_error *err) {
+    return report_is_path(path) ? report_save(list, n, path, err) : hw_result_save(list, n, path, o->full, err);
+}
+
 bool output_save(const options *o, const hw_attribution *const *list, size_t n) {
     bool ok = true;
     for (size_t i = 0; i < o->output.n; i++) { /* one that fails keeps no other from being saved */
         hw_error err;
-        if (hw_result_save(list, n, o->output.at[i], o->full, &err) == HW_OK) continue;
+        if (save(o, list, n, o->output.at[i], &err) == HW_OK) continue;
         fail("%s", err.msg);
         ok = false;
     }

@@ -1,0 +1,14 @@
+/*
+ * live_check.h - explains a run both ways: a few rows at a time while it grows, and as a whole when it is done.
+ */
+#ifndef LIVE_CHECK_H
+#define LIVE_CHECK_H
+
+#include "fixture.h"
+
+/* Captures a run of `model` with a hw_live of each method [n], and fails the test unless its rows, put together, are those of
+ * hw_explain() within `bound` and came while the run grew: at least `n_parts` times, each token once, in order. */
+void check_live(hw_model *model, hw_run_params run, const char *const *methods, size_t n, const hw_method_params *params, size_t n_parts,
+                double bound);
+
+#endif
