@@ -5,7 +5,7 @@
 import type { EChartsCoreOption } from 'echarts/core'
 import { DIVERGING, MAPS, type Palette, type Theme } from './colour'
 import type { Pane } from './state'
-import { layersOfRows, scaleOf, sumByUnit } from './sums'
+import { layersOfRows, scaleOf, sumByUnit, type Units } from './sums'
 import { label, number, shorten } from './text'
 import { amount } from './words'
 
@@ -37,7 +37,17 @@ function shownUnits(pane: Pane): number[] {
   return [...hidden.keys()].filter((u) => !hidden[u])
 }
 
-const unitLabel = (pane: Pane, u: number) => `${u}: ${shorten(label(pane.units.value.names(u)), LABEL_WIDTH)}`
+const labels = new WeakMap<Units, string[]>()
+
+/** `index: token`, made once for each cut of a prompt. */
+function unitLabel({ units: { value: units } }: Pane, u: number): string {
+  let made = labels.get(units)
+  if (!made) {
+    made = Array.from({ length: units.count }, (_, i) => `${i}: ${shorten(label(units.names(i)), LABEL_WIDTH)}`)
+    labels.set(units, made)
+  }
+  return made[u]
+}
 
 function axisStyle({ palette }: Look) {
   return {
@@ -97,7 +107,7 @@ export function bars(pane: Pane, look: Look): Chart {
   const marked = pane.look.value
   const data = units.map((u, x) => ({
     value: [x, values[u]],
-    itemStyle: { color: values[u] < 0 ? palette.below.at(-1) : palette.above.at(-1), opacity: marked < 0 || marked === u ? 1 : 0.45 },
+    itemStyle: { color: values[u] < 0 ? palette.barBelow : palette.bar, opacity: marked < 0 || marked === u ? 1 : 0.45 },
   }))
   const zooms = zoom(pane, units, look)
   const limit = pane.beyond.value.some((u) => units.includes(u)) ? pane.scale.value * 1.15 : undefined
@@ -157,8 +167,9 @@ function heatmap({ pane, look, units, rows, data, scale, height, describe, rowOf
         top: 10,
         itemHeight: Math.min(140, height - 150),
         itemWidth: 10,
-        precision: 4,
-        formatter: (v: number) => number(v),
+        text: [number(scale), signed ? number(-scale) : '0'],
+        textGap: 6,
+        hoverLink: false,
         textStyle: { color: look.palette.muted, fontFamily: FONT, fontSize: 11 },
       },
       tooltip: tooltip(look, ([x, y, v]) => `${unitLabel(pane, units[x])}\n${rows[y]}\n${amount(v, isShares)}`),

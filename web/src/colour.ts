@@ -42,6 +42,9 @@ export interface Palette {
   /** Stops from nothing to full strength: above 0, below 0. */
   above: readonly string[]
   below: readonly string[]
+  /** Bars and lines, which carry no text: 3:1 against the paper. */
+  bar: string
+  barBelow: string
 }
 
 export const PALETTES: Record<Theme, Palette> = {
@@ -53,6 +56,8 @@ export const PALETTES: Record<Theme, Palette> = {
     accent: '#0a635f',
     above: ['#fbfaf7', '#fbdcae', '#f5a94f', '#e67b2e'],
     below: ['#fbfaf7', '#cfe1f2', '#94bfe4', '#5d9bd3'],
+    bar: '#c95f14',
+    barBelow: '#3a7cbd',
   },
   dark: {
     paper: '#151619',
@@ -62,6 +67,8 @@ export const PALETTES: Record<Theme, Palette> = {
     accent: '#74cbc2',
     above: ['#151619', '#4a2c14', '#7d4212', '#a9540f'],
     below: ['#151619', '#16304b', '#1d4a78', '#2464a4'],
+    bar: '#e08a35',
+    barBelow: '#5ea3e0',
   },
 }
 
@@ -83,9 +90,20 @@ export const DIVERGING: Record<Theme, readonly string[]> = {
   dark: ['#b5d9f7', '#4b94d6', '#1c4a78', '#1d1e22', '#6b3a10', '#dd8126', '#fde0b0'],
 }
 
+const VARIABLES = [
+  ['paper', 'paper'],
+  ['ink', 'ink'],
+  ['muted', 'muted'],
+  ['rule', 'rule'],
+  ['accent', 'accent'],
+  ['bar', 'bar'],
+  ['bar-below', 'barBelow'],
+] as const
+
 /** Style rules of every step, as classes s-32..s32, and the palette as variables. */
 export function styleRules(palette: Palette): string {
-  const rules = [`:root{${(['paper', 'ink', 'muted', 'rule', 'accent'] as const).map((k) => `--${k}:${palette[k]}`).join(';')};--strong:${palette.above.at(-1)};--strong-below:${palette.below.at(-1)};--tint:${palette.above[1]}}`]
+  const variables = VARIABLES.map(([name, key]) => `--${name}:${palette[key]}`)
+  const rules = [`:root{${variables.join(';')}}`]
   for (let step = -STEPS; step <= STEPS; step++) if (step) rules.push(`.${stepClass(step)}{background-color:${tint(palette, step)}}`)
   return rules.join('\n')
 }

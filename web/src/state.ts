@@ -6,7 +6,7 @@
  */
 import { computed, effect, signal } from '@preact/signals'
 import type { MethodInfo, MethodSettings, SavedRun, Status, Tables } from './api'
-import { PALETTES, type Theme } from './colour'
+import { PALETTES, tint, type Theme } from './colour'
 import { explainedTokens, type Attribution, type Run } from './document'
 import * as sums from './sums'
 import { label, tokenTexts } from './text'
@@ -49,9 +49,13 @@ export const active = signal(0)
 /** While tokens come in, the newest explained one is selected. */
 export const following = signal(false)
 export const chart = signal('bars')
+/** On a phone controls fold away. */
+export const narrow = signal(false)
 export const colourMap = signal('tint')
 export const theme = signal<Theme>('light')
 export const palette = computed(() => PALETTES[theme.value])
+/** The colour of every step, from -STEPS on. */
+export const tints = computed(() => Array.from({ length: 2 * sums.STEPS + 1 }, (_, i) => tint(palette.value, i - sums.STEPS)))
 
 /** Rows [from, to] of the selection, by run: two methods of one run share it. */
 const selections = signal<Record<string, readonly [number, number]>>({})
@@ -246,6 +250,9 @@ export function restore(): void {
   const chosen = remembered('theme')
   theme.value = chosen === 'dark' || chosen === 'light' ? chosen : dark.matches ? 'dark' : 'light'
   dark.addEventListener('change', () => remembered('theme') || (theme.value = dark.matches ? 'dark' : 'light'))
+  const phone = matchMedia('(max-width: 44rem)')
+  narrow.value = phone.matches
+  phone.addEventListener('change', () => (narrow.value = phone.matches))
   colourMap.value = remembered('map') ?? colourMap.value
   effect(() => remember('map', colourMap.value))
 }

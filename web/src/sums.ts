@@ -164,8 +164,17 @@ export function steps(out: Int8Array, values: Float32Array, units: Units, scale:
 
 /** Units by falling magnitude, ties by index; hidden ones and zeros left out. */
 export function strongest(values: Float32Array, isHidden: Uint8Array, count: number): number[] {
-  const units = [...values.keys()].filter((u) => !isHidden[u] && values[u] !== 0 && Number.isFinite(values[u]))
-  return units.sort((a, b) => Math.abs(values[b]) - Math.abs(values[a]) || a - b).slice(0, count)
+  const best: number[] = []
+  for (let u = 0; u < values.length; u++) {
+    const size = Math.abs(values[u])
+    if (isHidden[u] || !(size > 0) || size === Infinity) continue
+    let at = best.length
+    while (at > 0 && Math.abs(values[best[at - 1]]) < size) at--
+    if (at >= count) continue
+    best.splice(at, 0, u)
+    if (best.length > count) best.pop()
+  }
+  return best
 }
 
 /* ------------------------------------------------------------------ segments of both sides */

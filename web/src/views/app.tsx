@@ -3,7 +3,7 @@
  */
 import { toggleTheme } from '../appearance'
 import { job, stop, type Job } from '../session'
-import { activePane, comparing, composing, panes, problem, runs, runTitle, served, shownPanes, status, theme, type Pane } from '../state'
+import { activePane, composing, panes, problem, runs, runTitle, served, shownPanes, status, theme, type Pane } from '../state'
 import { label, plural, shorten } from '../text'
 import { amount, STAGES } from '../words'
 import { Charts } from './charts'
@@ -115,6 +115,7 @@ function Reading() {
         <ReadingPane key={pane.index} pane={pane} isAlone={isAlone} />
       ))}
       {isAlone && <Margin pane={shown[0]} />}
+      {isAlone && <Charts />}
     </div>
   )
 }
@@ -191,8 +192,12 @@ export function App() {
                 </button>
               </p>
             )}
-            {comparing.value && <Difference />}
-            <Charts />
+            {shownPanes.value.length > 1 && (
+              <>
+                <Difference />
+                <Charts />
+              </>
+            )}
           </>
         )}
         {!hasRun && !served.value && !problem.value && <p class="intro">Reading the report…</p>}

@@ -22,17 +22,26 @@ const lookNow = (width: number): Look => ({ palette: state.palette.value, theme:
 /** What decides which window of the columns is shown at first; while it stays, a person's zoom stays. */
 const zoomKey = (pane: Pane) => [chart.value, pane.key.value, pane.units.value.name, pane.units.value.count, state.hide.value.size].join(' ')
 
-/** Runs after the next frame is painted, once however often it is asked for. */
+/**
+ * Runs after the next frame is painted, once however often it is asked for; and where the task is slow, when nothing has asked
+ * for twice as long as it takes, so that dragging stays smooth.
+ */
 function afterPaint(task: () => void): { ask: () => void; cancel: () => void } {
   let frame = 0
   let timer = 0
+  let cost = 0
+  const run = () => {
+    const began = performance.now()
+    task()
+    cost = performance.now() - began
+  }
   const cancel = () => {
     cancelAnimationFrame(frame)
     clearTimeout(timer)
   }
   const ask = () => {
     cancel()
-    frame = requestAnimationFrame(() => (timer = window.setTimeout(task, 20)))
+    frame = requestAnimationFrame(() => (timer = window.setTimeout(run, Math.min(400, 20 + 2 * cost))))
   }
   return { ask, cancel }
 }

@@ -1,9 +1,8 @@
 /*
  * Two runs, or two methods of one, token by token: what stands in the same place, and how much was taken from it.
  */
-import { tint } from '../colour'
 import { palette, panes, shownPanes, variantName, runTitle, type Pane } from '../state'
-import { align, STEPS } from '../sums'
+import { align } from '../sums'
 import { label, shorten } from '../text'
 import { amount } from '../words'
 
@@ -43,7 +42,7 @@ function Side({ pane, side, row }: { pane: Pane; side: 0 | 1; row: Row }) {
   const width = `${Math.min(100, Math.abs(size) * 100)}%`
   return (
     <td class={side ? 'right' : 'left'}>
-      <span class="meter" aria-hidden="true" style={{ width, backgroundColor: tint(palette.value, size < 0 ? -STEPS : STEPS) }} />
+      <span class="meter" aria-hidden="true" style={{ width, backgroundColor: size < 0 ? palette.value.barBelow : palette.value.bar }} />
       <span class="value">{unit < 0 ? '' : amount(pane.unitValues.value[unit], pane.isShares.value)}</span>
     </td>
   )

@@ -206,18 +206,39 @@ export function RunPicker({ pane }: { pane: Pane }) {
   )
 }
 
+function Choices() {
+  return (
+    <div class="choices">
+      <UnitPicker />
+      <Layers />
+      <Filters />
+      <button type="button" class="quiet compare" aria-pressed={comparing.value} onClick={() => (comparing.value ? stopComparing() : startComparing())}>
+        {comparing.value ? 'Side by side: on' : 'Side by side'}
+      </button>
+    </div>
+  )
+}
+
+function choicesInWords(): string {
+  const L = panes[0].attribution.value?.L ?? 1
+  const [from, to] = panes[0].range.value
+  const layers = L < 2 ? [] : [to - from === L ? 'all layers' : `layers ${from + 1}–${to}`]
+  const hidden = [...hide.value].map((name) => FILTER_LABELS[name] ?? name)
+  return [`by ${UNIT_LABELS[unitName.value].toLowerCase()}`, ...layers, hidden.length ? `without ${hidden.join(', ')}` : 'nothing hidden'].join(' · ')
+}
+
 export function Lens() {
   return (
     <div class="lens" role="region" aria-label="How to look at it">
       {!comparing.value && <MethodPicker pane={panes[0]} />}
-      <div class="choices">
-        <UnitPicker />
-        <Layers />
-        <Filters />
-        <button type="button" class="quiet compare" aria-pressed={comparing.value} onClick={() => (comparing.value ? stopComparing() : startComparing())}>
-          {comparing.value ? 'Side by side: on' : 'Side by side'}
-        </button>
-      </div>
+      {state.narrow.value ? (
+        <details class="folded">
+          <summary>{choicesInWords()}</summary>
+          <Choices />
+        </details>
+      ) : (
+        <Choices />
+      )}
     </div>
   )
 }

@@ -5,8 +5,6 @@
 import type { Token } from '../document'
 import { check, checking } from '../session'
 import { hovered, palette, pinned, served, type Pane } from '../state'
-import { tint } from '../colour'
-import { STEPS } from '../sums'
 import { label, number, percent, plural, probability, shorten } from '../text'
 import { amount, BALANCE_ROWS, meanBalance, remarksOn } from '../words'
 
@@ -83,7 +81,7 @@ export function Strongest({ pane }: { pane: Pane }) {
               <span class="index">{u}</span>
               <span class="token">{shorten(label(names(u)), 90)}</span>
               <span class="value">{amount(values[u], pane.isShares.value)}</span>
-              <span class="meter" aria-hidden="true" style={{ width: `${Math.min(100, (Math.abs(values[u]) / scale) * 100)}%`, backgroundColor: tint(palette.value, values[u] < 0 ? -STEPS : STEPS) }} />
+              <span class="meter" aria-hidden="true" style={{ width: `${Math.min(100, (Math.abs(values[u]) / scale) * 100)}%`, backgroundColor: values[u] < 0 ? palette.value.barBelow : palette.value.bar }} />
             </button>
           </li>
         ))}
@@ -92,11 +90,11 @@ export function Strongest({ pane }: { pane: Pane }) {
   )
 }
 
-/** What a part of the prompt fed, where one is looked at. */
+/** What a part of the prompt fed, where one is kept: what only passes under the pointer moves nothing here. */
 export function Fed({ pane }: { pane: Pane }) {
   const fed = pane.fed.value
   const unit = pane.look.value
-  if (!fed || unit < 0) return null
+  if (!fed || pinned.value?.run !== pane.key.value || pinned.value.unit !== unit) return null
   const { texts } = pane.answer.value
   const offset = pane.offset.value
   const order = [...fed.keys()].sort((a, b) => Math.abs(fed[b]) - Math.abs(fed[a])).slice(0, 5)

@@ -12,6 +12,7 @@ import { scaleOf, STEPS, steps, tokenUnits } from '../sums'
 import { amount, STOP_REASONS } from '../words'
 import { label, plural } from '../text'
 import { Tinted, tokenAt } from '../tinted'
+import { Wash } from '../wash'
 import { found } from './search'
 
 const NONE = new Float32Array(0)
@@ -31,13 +32,22 @@ function markUnit(tinted: Tinted, pane: Pane, before: readonly number[]): number
 /** Everything that the prompt's text shows, kept up to date until the returned function is called. */
 function followPrompt(tinted: Tinted, pane: Pane): () => void {
   let marked: number[] = []
+  let shown = new Int8Array(0)
+  const wash = new Wash(tinted.root, tinted.spans)
   const stops = [
     effect(() => {
       const run = pane.run.value
       if (run) tinted.append(run.info.tokens.slice(0, run.m), pane.promptTexts.value)
-      const values = pane.attribution.value ? pane.unitValues.value : NONE
-      tinted.paint((out) => steps(out, values, pane.units.value, pane.scale.value), { hidden: pane.hidden.value })
+      tinted.paint((out) => out.fill(0), { hidden: pane.hidden.value })
+      wash.remeasure()
     }),
+    effect(() => {
+      const values = pane.attribution.value ? pane.unitValues.value : NONE
+      if (shown.length !== pane.units.value.of.length) shown = new Int8Array(pane.units.value.of.length)
+      steps(shown, values, pane.units.value, pane.scale.value)
+      wash.show(shown, state.tints.value)
+    }),
+    () => wash.close(),
     effect(() => {
       marked = markUnit(tinted, pane, marked)
     }),
