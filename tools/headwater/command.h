@@ -22,7 +22,7 @@ typedef struct command {
     int (*run)(const options *o);
 } command;
 
-extern const command command_explain, command_check, command_eval, command_view, command_info, command_methods;
+extern const command command_explain, command_check, command_eval, command_view, command_info, command_methods, command_serve;
 
 size_t commands_count(void);
 const command *commands_at(size_t i);

@@ -11,12 +11,15 @@ static void note(int number) {
     seen = 1;
 }
 
-void interrupt_catch(void) {
+static void catch_once(int number) {
     /* The default handler comes back with the first signal, so the second one kills. */
     struct sigaction action = {.sa_handler = note, .sa_flags = (int)SA_RESETHAND};
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
+    sigaction(number, &action, NULL);
 }
+
+void interrupt_catch(void) { catch_once(SIGINT); }
+void interrupt_catch_terminate(void) { catch_once(SIGTERM); }
 
 bool interrupt_seen(void) { return seen != 0; }
 

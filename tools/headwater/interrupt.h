@@ -5,6 +5,8 @@
 #include <stdbool.h>
 
 void interrupt_catch(void);
+/* The same for the signal that asks a program to end. */
+void interrupt_catch_terminate(void);
 bool interrupt_seen(void);
 /* The same as an hw_stop_fn. */
 bool interrupt_stop(void *ctx);

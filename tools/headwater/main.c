@@ -11,7 +11,7 @@
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
 static const command *const commands[] = {&command_explain, &command_check, &command_eval, &command_view, &command_info,
-                                          &command_methods};
+                                          &command_methods, &command_serve};
 
 size_t commands_count(void) { return COUNT(commands); }
 const command *commands_at(size_t i) { return commands[i]; }

@@ -50,18 +50,20 @@ static const struct group {
     [GROUP_SAMPLING] = {"Sampling", "its tokens are already there"},
     [GROUP_MODEL] = {"Model", "no model runs"},
     [GROUP_EVAL] = {"Data set and results", "there is nothing to measure"},
+    [GROUP_SERVE] = {"Server", "there is nothing to serve"},
     [GROUP_FILES] = {"Files", "there is nothing to save"},
     [GROUP_METHOD] = {"Explanation", "it holds finished explanations"},
     [GROUP_VIEW] = {"View", "there is nothing to show"},
     [GROUP_TERMINAL] = {"Terminal", "there is nothing to show"},
 };
 
-enum { IN_BOTH = IN_EXPLAIN | IN_VIEW, IN_RUNS = IN_EXPLAIN | IN_CHECK, IN_MODEL = IN_RUNS | IN_INFO | IN_EVAL, IN_EACH = IN_BOTH | IN_CHECK };
+enum { IN_BOTH = IN_EXPLAIN | IN_VIEW, IN_RUNS = IN_EXPLAIN | IN_CHECK, IN_MODEL = IN_RUNS | IN_INFO | IN_EVAL | IN_SERVE, IN_EACH = IN_BOTH | IN_CHECK };
 
 #define RUN(in, from)    .group = GROUP_RUN, .commands = in, .sources = from
 #define SAMPLING         .group = GROUP_SAMPLING, .commands = IN_RUNS, .sources = FROM_MODEL
 #define MODEL(in)        .group = GROUP_MODEL, .commands = in, .sources = FROM_MODEL
 #define EVAL             .group = GROUP_EVAL, .commands = IN_EVAL, .sources = FROM_MODEL
+#define SERVE            .group = GROUP_SERVE, .commands = IN_SERVE, .sources = FROM_MODEL
 #define FILES(in, from)  .group = GROUP_FILES, .commands = in, .sources = from
 #define METHOD(in, from) .group = GROUP_METHOD, .commands = in, .sources = from
 #define VIEW             .group = GROUP_VIEW, .commands = IN_BOTH, .sources = FROM_ANY
@@ -169,6 +171,14 @@ static const option_row rows[] = {
     {"table", 0, NULL, FLAG(table), EVAL, .help = "only the table, of result files; several are put together"},
     {"group-by", 0, "TAG", TEXT(group_by), EVAL, .help = "a table for each value of a tag of the items, or of model"},
     {"format", 0, "text|csv|json", TEXT(format), EVAL, .standard = "text", .help = "of the table"},
+
+    {"port", 0, "N", WHOLE(port, 0, 65535), SERVE, .standard = "0",
+     .help = "port to listen on, of 127.0.0.1 only; 0 is 4780, or a free one where that is taken"},
+    {"store", 0, "FILE", TEXT(store), SERVE,
+     .help = "where runs are kept; default: headwater/runs.sqlite in $XDG_DATA_HOME or ~/.local/share"},
+    {"no-store", 0, NULL, FLAG(no_store), SERVE, .help = "keep runs in memory only, the newest 50"},
+    {"open", 0, NULL, FLAG(open), SERVE, .help = "open the page in a browser"},
+    {"routes", 0, NULL, FLAG(routes), SERVE, .help = "print the routes of the HTTP API and end"},
 
     {"color", 0, "auto|always|never", WORD(color), TERMINAL(IN_ALL), .standard = "auto",
      .help = "colours; auto heeds NO_COLOR and whether standard output is a terminal"},

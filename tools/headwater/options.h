@@ -11,7 +11,7 @@
 #include "terminal.h"
 
 /* Commands that take an option; bits. */
-enum { IN_EXPLAIN = 1, IN_INFO = 2, IN_VIEW = 4, IN_METHODS = 8, IN_CHECK = 16, IN_EVAL = 32, IN_ALL = 63 };
+enum { IN_EXPLAIN = 1, IN_INFO = 2, IN_VIEW = 4, IN_METHODS = 8, IN_CHECK = 16, IN_EVAL = 32, IN_SERVE = 256, IN_ALL = 63 | IN_SERVE };
 
 /* Most rows that the table may have. */
 enum { MOST_OPTIONS = 128 };
@@ -41,6 +41,9 @@ typedef struct options {
     const char *results, *shard, *group_by, *format; /* of eval */
     int64_t limit;
     bool table;
+    const char *store; /* of serve */
+    int64_t port;
+    bool no_store, open, routes;
     bool given[MOST_OPTIONS]; /* row i of the table was on the command line */
 } options;
 
@@ -59,6 +62,7 @@ typedef enum option_group {
     GROUP_SAMPLING,
     GROUP_MODEL,
     GROUP_EVAL,
+    GROUP_SERVE,
     GROUP_FILES,
     GROUP_METHOD,
     GROUP_VIEW,

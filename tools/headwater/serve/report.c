@@ -7,6 +7,7 @@
 #include "report.h"
 
 #include "page.h"
+#include "tables.h"
 #include "whole_file.h"
 
 #include <stdio.h>
@@ -40,15 +41,21 @@ static void add_escaped(buffer *to, const char *json) {
     }
 }
 
-void report_add(buffer *to, const char *const *runs, size_t n) {
+void report_add(buffer *to, const char *const *runs, size_t n, const hw_model_info *model) {
     size_t place = find_place();
+    buffer tables = {.n = 0};
+    tables_add(&tables, model);
     buffer_add(to, page_html, place);
     buffer_printf(to, "{\"format\":\"headwater-document\",\"version\":1,\"headwater\":\"%s\",\"runs\":[", hw_version());
     for (size_t i = 0; i < n; i++) {
         if (i) buffer_text(to, ",");
         add_escaped(to, runs[i]);
     }
-    buffer_text(to, "]}");
+    buffer_text(to, "],\"tables\":");
+    if (!tables.failed) add_escaped(to, tables.bytes);
+    to->failed = to->failed || tables.failed;
+    buffer_free(&tables);
+    buffer_text(to, "}");
     buffer_add(to, page_html + place, page_html_size - place);
 }
 
@@ -58,7 +65,7 @@ hw_err report_save(const hw_attribution *const *list, size_t n, const char *path
     if (rc != HW_OK) return rc;
     buffer page = {.n = 0};
     const char *runs[] = {run};
-    report_add(&page, runs, 1);
+    report_add(&page, runs, 1, hw_run_model(hw_attribution_run(list[0])));
     free(run);
     if (page.failed || !whole_file_write(path, page.bytes, page.n)) {
         snprintf(err->msg, sizeof err->msg, "cannot write %s: %s", path,

@@ -1,0 +1,400 @@
+/* request.c - a table of fields for each kind of request; one reader for all. */
+#include "request.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+
+typedef enum kind {
+    TEXT,   /* span_of_text: any text that is not longer than `most` bytes (0: any) and not empty */
+    FLAG,   /* bool */
+    WHOLE,  /* int64_t from least to most */
+    REAL,   /* double from least to most */
+    WORD,   /* an enum, read by `word` */
+    OBJECT, /* fields [n_fields] of the same struct, one level down */
+    OTHER   /* read by `other` */
+} kind;
+
+typedef struct field {
+    const char *key;
+    kind kind;
+    size_t offset;
+    double least, most;
+    bool (*word)(void *to, const char *text, hw_error *err);
+    bool (*other)(void *to, const json_t *value, fault *f); /* `to` is the whole struct */
+    const struct field *fields;
+    size_t n_fields;
+    bool needed;
+} field;
+
+/* ------------------------------------------------------------------ faults */
+
+bool fault_set(fault *f, unsigned status, const char *code, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(f->message, sizeof f->message, fmt, args);
+    va_end(args);
+    f->status = status;
+    f->code = code;
+    return false;
+}
+
+bool fault_from(fault *f, const hw_error *err) {
+    static const struct {
+        hw_err code;
+        unsigned status;
+        const char *name;
+    } table[] = {
+        {HW_ERR_ARGUMENT, 400, "bad_request"}, {HW_ERR_UNSUPPORTED, 422, "unsupported"},
+        {HW_ERR_MEMORY, 503, "out_of_memory"}, {HW_ERR_CANCELLED, 409, "stopped"},
+        {HW_ERR_ENGINE, 500, "engine"},
+    };
+    for (size_t i = 0; i < COUNT(table); i++)
+        if (table[i].code == err->code) return fault_set(f, table[i].status, table[i].name, "%.650s", err->msg);
+    return fault_set(f, 500, "internal", "%.650s", err->msg);
+}
+
+static bool refuse(fault *f, const char *fmt, ...) HW_PRINTF(2, 3);
+static bool refuse(fault *f, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(f->message, sizeof f->message, fmt, args);
+    va_end(args);
+    f->status = 400;
+    f->code = "bad_request";
+    return false;
+}
+
+/* ------------------------------------------------------------------ one field */
+
+static bool read_text(span_of_text *to, const field *row, const json_t *value, fault *f) {
+    size_t n = json_string_length(value);
+    if (!json_is_string(value)) return refuse(f, "\"%s\" must be a string", row->key);
+    if (n == 0) return refuse(f, "\"%s\" is empty", row->key);
+    if (row->most > 0 && (double)n > row->most)
+        return refuse(f, "\"%s\" has %zu bytes: at most %.0f are accepted", row->key, n, row->most);
+    *to = (span_of_text){json_string_value(value), n};
+    return true;
+}
+
+static bool read_whole(int64_t *to, const field *row, const json_t *value, fault *f) {
+    json_int_t v = json_integer_value(value);
+    if (!json_is_integer(value))
+        return refuse(f, "\"%s\" must be a whole number from %.0f to %.0f", row->key, row->least, row->most);
+    if ((double)v < row->least || (double)v > row->most)
+        return refuse(f, "\"%s\" is %lld: must be a whole number from %.0f to %.0f", row->key, (long long)v, row->least,
+                      row->most);
+    *to = v;
+    return true;
+}
+
+static bool read_real(double *to, const field *row, const json_t *value, fault *f) {
+    double v = json_number_value(value);
+    if (!json_is_number(value)) return refuse(f, "\"%s\" must be a number from %g to %g", row->key, row->least, row->most);
+    if (!(v >= row->least && v <= row->most))
+        return refuse(f, "\"%s\" is %g: must be a number from %g to %g", row->key, v, row->least, row->most);
+    *to = v;
+    return true;
+}
+
+/* A string without NUL that fits into a message; NULL with the fault filled. */
+static const char *short_word(const char *key, const json_t *value, fault *f) {
+    const char *text = json_string_value(value);
+    if (text && strlen(text) == json_string_length(value) && strlen(text) <= MOST_NAME) return text;
+    refuse(f, "\"%s\" must be a string of at most %d bytes without NUL", key, MOST_NAME);
+    return NULL;
+}
+
+static bool read_word(void *to, const field *row, const json_t *value, fault *f) {
+    hw_error err;
+    const char *text = short_word(row->key, value, f);
+    if (!text) return false;
+    return row->word(to, text, &err) || refuse(f, "\"%s\": %.600s", row->key, err.msg);
+}
+
+static bool read_object(void *into, const char *where, const field *fields, size_t n, const json_t *json, fault *f);
+
+static bool read_field(void *into, const field *row, const json_t *value, fault *f) {
+    void *to = (char *)into + row->offset;
+    switch (row->kind) {
+    case TEXT: return read_text(to, row, value, f);
+    case WHOLE: return read_whole(to, row, value, f);
+    case REAL: return read_real(to, row, value, f);
+    case WORD: return read_word(to, row, value, f);
+    case OBJECT: return read_object(into, row->key, row->fields, row->n_fields, value, f);
+    case OTHER: return row->other(into, value, f);
+    case FLAG:
+        *(bool *)to = json_is_true(value);
+        return json_is_boolean(value) || refuse(f, "\"%s\" must be true or false", row->key);
+    }
+    return false;
+}
+
+/* ------------------------------------------------------------------ objects */
+
+static bool refuse_unknown(const char *where, const char *key, const field *fields, size_t n, fault *f) {
+    char list[400] = "";
+    for (size_t i = 0, at = 0; i < n && at < sizeof list; i++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s\"%s\"", i ? ", " : "", fields[i].key);
+    return refuse(f, "\"%.60s\" is no field of %s; there are %s", key, where, list);
+}
+
+static bool read_object(void *into, const char *where, const field *fields, size_t n, const json_t *json, fault *f) {
+    const char *key;
+    json_t *value;
+    if (!json_is_object(json)) return refuse(f, "\"%s\" must be an object", where);
+    json_object_foreach((json_t *)json, key, value) {
+        size_t i = 0;
+        while (i < n && strcmp(fields[i].key, key) != 0) i++;
+        if (i == n) return refuse_unknown(where, key, fields, n, f);
+        if (!read_field(into, &fields[i], value, f)) return false;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (fields[i].needed && !json_object_get(json, fields[i].key))
+            return refuse(f, "\"%s\" is missing", fields[i].key);
+    return true;
+}
+
+json_t *request_parse(const char *body, size_t n, fault *f) {
+    json_error_t why;
+    json_t *json = json_loadb(body, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
+    if (json && json_is_object(json)) return json;
+    if (json) {
+        fault_set(f, 400, "bad_json", "the body must be a JSON object");
+    } else {
+        fault_set(f, 400, "bad_json", "the body is no valid JSON: line %d, column %d: %s", why.line, why.column, why.text);
+    }
+    json_decref(json);
+    return NULL;
+}
+
+/* ------------------------------------------------------------------ methods and settings */
+
+#define WORD_READER(type)                                                                    \
+    static bool word_##type(void *to, const char *text, hw_error *err) {                     \
+        return hw_##type##_parse(to, text, err) == HW_OK;                                    \
+    }
+WORD_READER(row)
+WORD_READER(direction)
+WORD_READER(columns)
+WORD_READER(measure)
+WORD_READER(fuse)
+
+static bool refuse_method(const char *name, fault *f) {
+    char list[400] = "";
+    for (size_t i = 0, at = 0; i < hw_method_count() && at < sizeof list; i++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", hw_method_at(i)->name);
+    return refuse(f, "method \"%.60s\": there is none of that name; there are %s", name, list);
+}
+
+static bool add_method(choice *c, const json_t *value, fault *f) {
+    const char *name = short_word("methods", value, f);
+    if (!name) return false;
+    const hw_method_info *info = hw_method_find(name);
+    if (!info) return refuse_method(name, f);
+    for (size_t i = 0; i < c->n; i++)
+        if (strcmp(c->methods[i], info->name) == 0) return refuse(f, "\"methods\" names %s twice", name);
+    c->methods[c->n++] = info->name;
+    return true;
+}
+
+static bool read_methods(choice *c, const json_t *value, fault *f) {
+    if (!json_is_array(value) || json_array_size(value) < 1 || json_array_size(value) > MOST_METHODS)
+        return refuse(f, "\"methods\" must be a list of 1 to %d names", MOST_METHODS);
+    for (size_t i = 0; i < json_array_size(value); i++)
+        if (!add_method(c, json_array_get(value, i), f)) return false;
+    return true;
+}
+
+/* A row of the segmenter table or "passage". */
+static bool read_by(const char **by, const json_t *value, fault *f) {
+    char list[200] = "";
+    const char *name = short_word("by", value, f);
+    if (!name) return false;
+    *by = name;
+    if (strcmp(name, "passage") == 0) return true;
+    for (size_t i = 0, at = 0; i < hw_segmenter_count() && at < sizeof list; i++) {
+        if (strcmp(name, hw_segmenter_at(i)->name) == 0) return true;
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s, ", hw_segmenter_at(i)->name);
+    }
+    return refuse(f, "\"by\" is \"%.60s\": must be one of %spassage", name, list);
+}
+
+static bool read_choice_by(void *to, const json_t *value, fault *f) {
+    choice *c = to;
+    if (!read_by(&c->by, value, f)) return false;
+    if (strcmp(c->by, "token") == 0) c->by = NULL; /* each token its own, the special ones too */
+    return true;
+}
+
+/* Settings lie in a choice that begins at `base` of the request's struct. */
+#define SETTINGS(base)                                                                                              \
+    {.key = "row", .kind = WORD, .offset = (base) + offsetof(choice, row), .word = word_row},                       \
+    {.key = "direction", .kind = WORD, .offset = (base) + offsetof(choice, direction), .word = word_direction},     \
+    {.key = "columns", .kind = WORD, .offset = (base) + offsetof(choice, columns), .word = word_columns},           \
+    {.key = "measure", .kind = WORD, .offset = (base) + offsetof(choice, measure), .word = word_measure},           \
+    {.key = "residual", .kind = REAL, .offset = (base) + offsetof(choice, residual), .least = 0, .most = 1},        \
+    {.key = "seed", .kind = WHOLE, .offset = (base) + offsetof(choice, seed), .least = 0, .most = 4294967295.0},    \
+    {.key = "n_ablations", .kind = WHOLE, .offset = (base) + offsetof(choice, n_ablations), .least = 2, .most = 100000}
+
+static choice default_choice(void) {
+    hw_method_params p = hw_method_params_default();
+    return (choice){.row = p.row,
+                    .direction = p.direction,
+                    .columns = p.columns,
+                    .measure = p.measure,
+                    .residual = p.residual,
+                    .n_ablations = (int64_t)p.n_ablations};
+}
+
+hw_method_params choice_params(const choice *c) {
+    hw_method_params p = hw_method_params_default();
+    p.row = c->row;
+    p.direction = c->direction;
+    p.columns = c->columns;
+    p.measure = c->measure;
+    p.residual = c->residual;
+    p.seed = (uint64_t)c->seed;
+    p.n_ablations = (size_t)c->n_ablations;
+    return p;
+}
+
+/* What segments and columns cannot be together. */
+static bool fit_choice(const choice *c, fault *f) {
+    if (c->by && c->columns == HW_COLUMNS_ALL)
+        return refuse(f, "\"by\" cuts the prompt: it does not go with columns \"all\"");
+    return true;
+}
+
+/* ------------------------------------------------------------------ explain */
+
+static bool explain_methods(void *to, const json_t *value, fault *f) {
+    return read_methods(&((explain_request *)to)->choice, value, f);
+}
+static bool explain_by(void *to, const json_t *value, fault *f) {
+    return read_choice_by(&((explain_request *)to)->choice, value, f);
+}
+static bool explain_spans(void *to, const json_t *value, fault *f) {
+    if (!json_is_array(value) || json_array_size(value) < 1 || json_array_size(value) > MOST_PASSAGES)
+        return refuse(f, "\"spans\" must be a list of 1 to %d passages", MOST_PASSAGES);
+    ((explain_request *)to)->spans = value;
+    return true;
+}
+
+#define AT(member) offsetof(explain_request, member)
+static const field option_fields[] = {
+    {.key = "n_generate", .kind = WHOLE, .offset = AT(n_generate), .least = 1, .most = 1e6},
+    {.key = "temperature", .kind = REAL, .offset = AT(temperature), .least = 0, .most = 100},
+    {.key = "top_k", .kind = WHOLE, .offset = AT(top_k), .least = 0, .most = 2147483647.0},
+    {.key = "top_p", .kind = REAL, .offset = AT(top_p), .least = 1e-6, .most = 1},
+    {.key = "seed", .kind = WHOLE, .offset = AT(seed), .least = 0, .most = 4294967295.0},
+    {.key = "chat", .kind = FLAG, .offset = AT(chat)},
+};
+static const field explain_settings[] = {
+    SETTINGS(AT(choice)),
+    {.key = "fuse", .kind = WORD, .offset = AT(fuse), .word = word_fuse},
+    {.key = "by", .kind = OTHER, .other = explain_by},
+};
+static const field explain_fields[] = {
+    {.key = "prompt", .kind = TEXT, .offset = AT(prompt), .needed = true},
+    {.key = "completion", .kind = TEXT, .offset = AT(completion)},
+    {.key = "name", .kind = TEXT, .offset = AT(name), .most = MOST_NAME},
+    {.key = "spans", .kind = OTHER, .other = explain_spans},
+    {.key = "options", .kind = OBJECT, .fields = option_fields, .n_fields = COUNT(option_fields)},
+    {.key = "methods", .kind = OTHER, .other = explain_methods},
+    {.key = "settings", .kind = OBJECT, .fields = explain_settings, .n_fields = COUNT(explain_settings)},
+};
+#undef AT
+
+static size_t count_characters(span_of_text text) {
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++) n += ((unsigned char)text.bytes[i] & 0xC0) != 0x80;
+    return n;
+}
+
+/* Checked here, before the model runs; only then the library sees them. */
+static bool check_spans(const explain_request *r, fault *f) {
+    json_int_t least = 0, most = (json_int_t)count_characters(r->prompt);
+    for (size_t i = 0; i < json_array_size(r->spans); i++) {
+        const json_t *span = json_array_get(r->spans, i), *b = json_object_get(span, "begin"),
+                     *e = json_object_get(span, "end"), *name = json_object_get(span, "name");
+        json_int_t begin = json_integer_value(b), end = json_integer_value(e);
+        if (!json_is_integer(b) || !json_is_integer(e) || begin < least || begin >= end || end > most)
+            return refuse(f, "passage %zu: \"begin\" and \"end\" must be characters of the prompt, %lld <= begin < end <= "
+                             "%lld, and passages must rise", i, (long long)least, (long long)most);
+        if (json_object_size(span) != 2u + (name != NULL) || (name && !short_word("name", name, f)))
+            return refuse(f, "passage %zu: has \"name\", \"begin\" and \"end\"; a name has at most %d bytes without NUL", i,
+                          MOST_NAME);
+        least = end;
+    }
+    return true;
+}
+
+bool request_explain(explain_request *out, const json_t *json, fault *f) {
+    *out = (explain_request){.n_generate = 32, .top_p = 1, .choice = default_choice()};
+    if (!read_object(out, "the request", explain_fields, COUNT(explain_fields), json, f)) return false;
+    if (out->choice.by && strcmp(out->choice.by, "passage") == 0 && !out->spans)
+        return refuse(f, "\"by\" is \"passage\", but there are no \"spans\"");
+    if (out->completion.bytes && json_object_get(json_object_get(json, "options"), "n_generate"))
+        return refuse(f, "\"n_generate\" does not go with \"completion\": nothing is generated");
+    return fit_choice(&out->choice, f) && check_spans(out, f);
+}
+
+/* ------------------------------------------------------------------ explain again, check, name */
+
+static bool again_methods(void *to, const json_t *value, fault *f) { return read_methods(to, value, f); }
+
+static const field again_settings[] = {SETTINGS(0), {.key = "by", .kind = OTHER, .other = read_choice_by}};
+static const field again_fields[] = {
+    {.key = "methods", .kind = OTHER, .other = again_methods, .needed = true},
+    {.key = "settings", .kind = OBJECT, .fields = again_settings, .n_fields = COUNT(again_settings)},
+};
+
+bool request_again(choice *out, const json_t *json, fault *f) {
+    *out = default_choice();
+    return read_object(out, "the request", again_fields, COUNT(again_fields), json, f) && fit_choice(out, f);
+}
+
+static bool check_methods(void *to, const json_t *value, fault *f) {
+    return read_methods(&((check_request *)to)->choice, value, f);
+}
+static bool check_by(void *to, const json_t *value, fault *f) { return read_by(&((check_request *)to)->by, value, f); }
+
+static bool check_tokens(void *to, const json_t *value, fault *f) {
+    check_request *r = to;
+    const json_t *begin = json_array_get(value, 0), *end = json_array_get(value, 1);
+    r->row_begin = json_integer_value(begin);
+    r->row_end = json_integer_value(end);
+    if (json_array_size(value) == 2 && json_is_integer(begin) && json_is_integer(end) && r->row_begin >= 0 &&
+        r->row_begin < r->row_end)
+        return true;
+    return refuse(f, "\"tokens\" must be [begin, end], completion tokens with 0 <= begin < end");
+}
+
+#define AT(member) offsetof(check_request, member)
+static const field check_settings[] = {SETTINGS(AT(choice))};
+static const field check_fields[] = {
+    {.key = "methods", .kind = OTHER, .other = check_methods},
+    {.key = "settings", .kind = OBJECT, .fields = check_settings, .n_fields = COUNT(check_settings)},
+    {.key = "by", .kind = OTHER, .other = check_by},
+    {.key = "ablations", .kind = WHOLE, .offset = AT(ablations), .least = 2, .most = 100000},
+    {.key = "seed", .kind = WHOLE, .offset = AT(seed), .least = 0, .most = 4294967295.0},
+    {.key = "tokens", .kind = OTHER, .other = check_tokens},
+};
+#undef AT
+
+bool request_check(check_request *out, const json_t *json, fault *f) {
+    *out = (check_request){.choice = default_choice(), .ablations = 64};
+    if (!read_object(out, "the request", check_fields, COUNT(check_fields), json, f)) return false;
+    if (out->choice.columns == HW_COLUMNS_ALL) return refuse(f, "a check is of the prompt: columns must be \"prompt\"");
+    return true;
+}
+
+static const field name_fields[] = {{.key = "name", .kind = TEXT, .offset = 0, .most = MOST_NAME, .needed = true}};
+
+bool request_name(span_of_text *out, const json_t *json, fault *f) {
+    return read_object(out, "the request", name_fields, COUNT(name_fields), json, f);
+}

@@ -1,0 +1,75 @@
+/*
+ * request.h - what a client may ask for, read from JSON that may say anything.
+ *
+ * Every complaint names the field, its value where it is short, and what is accepted. Unknown fields are refused, for a
+ * misspelt one would be a setting that does nothing.
+ */
+#ifndef HEADWATER_REQUEST_H
+#define HEADWATER_REQUEST_H
+
+#include "../job.h"
+
+#include <jansson.h>
+
+/* Why a request is refused. */
+typedef struct fault {
+    unsigned status;  /* of HTTP */
+    const char *code; /* for programs: "bad_request" */
+    char message[700];
+} fault;
+
+/* Fills it and returns false. */
+bool fault_set(fault *f, unsigned status, const char *code, const char *fmt, ...) HW_PRINTF(4, 5);
+/* The same of the library's error. */
+bool fault_from(fault *f, const hw_error *err);
+
+/* Text of a request, as long as its JSON. */
+typedef struct span_of_text {
+    const char *bytes; /* [n]; NULL: not given */
+    size_t n;
+} span_of_text;
+
+enum { MOST_PASSAGES = 1000, MOST_NAME = 200 };
+
+/* Which methods with which settings. */
+typedef struct choice {
+    const char *methods[MOST_METHODS]; /* [n] rows of the method table; n = 0: those of the default that are possible */
+    size_t n;
+    hw_row row;
+    hw_direction direction;
+    hw_columns columns;
+    hw_measure measure;
+    double residual;
+    int64_t seed, n_ablations;
+    const char *by; /* segmenter or "passage"; NULL: tokens */
+} choice;
+
+typedef struct explain_request {
+    span_of_text prompt, completion, name;
+    const json_t *spans; /* borrowed; NULL: none */
+    int64_t n_generate, top_k, seed;
+    double temperature, top_p;
+    bool chat;
+    hw_fuse fuse;
+    choice choice;
+} explain_request;
+
+typedef struct check_request {
+    choice choice;
+    const char *by;
+    int64_t ablations, seed;
+    int64_t row_begin, row_end; /* 0,0: all */
+} check_request;
+
+/* JSON of a body [n]; release with json_decref(). NULL with the fault filled. */
+json_t *request_parse(const char *body, size_t n, fault *f);
+
+/* What is read points into `json`, which must outlive it. */
+bool request_explain(explain_request *out, const json_t *json, fault *f);
+bool request_again(choice *out, const json_t *json, fault *f);
+bool request_check(check_request *out, const json_t *json, fault *f);
+bool request_name(span_of_text *out, const json_t *json, fault *f);
+
+hw_method_params choice_params(const choice *c);
+
+#endif

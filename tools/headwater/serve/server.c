@@ -1,0 +1,269 @@
+/*
+ * server.c - libmicrohttpd set up with limits, and what every request must pass before its route is run.
+ *
+ *     headers -> Host, Origin, Sec-Fetch-Site -> route -> body (type, length) -> JSON -> handler -> headers of the answer
+ *
+ * A page of another site must not reach this server through the user's browser: it cannot send another Host than its own
+ * name (so a name that was pointed at 127.0.0.1 is refused), its Origin is refused, and bodies are JSON, which it may not
+ * send without asking first; that question is never answered.
+ */
+#include "server.h"
+
+#include "routes.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+enum { IDLE_SECONDS = 30, HEADER_BYTES = 32 << 10, BACKLOG = 64 };
+
+/* A request as it arrives. */
+typedef struct incoming {
+    const route *route;
+    int64_t id;
+    buffer body;
+    bool too_large;
+} incoming;
+
+/* ------------------------------------------------------------------ answers */
+
+static const struct {
+    const char *name, *value;
+} headers[] = {
+    {"X-Content-Type-Options", "nosniff"},
+    {"Referrer-Policy", "no-referrer"},
+    {"X-Frame-Options", "DENY"},
+    {"Cross-Origin-Resource-Policy", "same-origin"},
+    {"Cross-Origin-Opener-Policy", "same-origin"},
+    {"Cache-Control", "no-store"},
+};
+/* The page says in itself which scripts it runs; nothing else runs any. */
+static const char page_policy[] = "frame-ancestors 'none'; base-uri 'none'; form-action 'none'; object-src 'none'";
+static const char data_policy[] = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
+static enum MHD_Result reply(struct MHD_Connection *connection, answer a, bool is_page) {
+    if (!a.response) return MHD_NO;
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
+        MHD_add_response_header(a.response, headers[i].name, headers[i].value);
+    MHD_add_response_header(a.response, "Content-Security-Policy", is_page ? page_policy : data_policy);
+    if (a.status == 503) MHD_add_response_header(a.response, MHD_HTTP_HEADER_RETRY_AFTER, "5");
+    enum MHD_Result rc = MHD_queue_response(connection, a.status, a.response);
+    MHD_destroy_response(a.response);
+    return rc;
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *connection, const fault *f) {
+    return reply(connection, answer_fault(f), false);
+}
+
+/* ------------------------------------------------------------------ who may ask */
+
+typedef struct header_count {
+    const char *name;
+    int n;
+} header_count;
+
+static enum MHD_Result count_header(void *ctx, enum MHD_ValueKind kind, const char *key, const char *value) {
+    header_count *c = ctx;
+    (void)kind;
+    (void)value;
+    c->n += strcasecmp(key, c->name) == 0;
+    return MHD_YES;
+}
+
+/* A header that is there once; NULL when it is missing. *twice: it is there more than once. */
+static const char *header(struct MHD_Connection *connection, const char *name, bool *twice) {
+    header_count c = {name, 0};
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, count_header, &c);
+    if (c.n > 1) *twice = true;
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+/* "127.0.0.1:PORT" or "localhost:PORT". */
+static bool is_own_host(const server *s, const char *host) {
+    static const char *const names[] = {"127.0.0.1", "localhost"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char own[32];
+        snprintf(own, sizeof own, "%s:%u", names[i], s->port);
+        if (strcasecmp(host, own) == 0) return true;
+        if (s->port == 80 && strcasecmp(host, names[i]) == 0) return true; /* as browsers write it */
+    }
+    return false;
+}
+
+static bool check_host(const server *s, struct MHD_Connection *connection, fault *f) {
+    bool twice = false;
+    const char *host = header(connection, MHD_HTTP_HEADER_HOST, &twice);
+    if (host && !twice && is_own_host(s, host)) return true;
+    return fault_set(f, 403, "bad_host", "this server answers to 127.0.0.1:%u and localhost:%u only", s->port, s->port);
+}
+
+static bool check_origin(struct MHD_Connection *connection, bool is_page, fault *f) {
+    static const char scheme[] = "http://";
+    bool twice = false;
+    const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+    const char *origin = header(connection, MHD_HTTP_HEADER_ORIGIN, &twice);
+    bool own = !origin || (!twice && strncmp(origin, scheme, strlen(scheme)) == 0 &&
+                           strcasecmp(origin + strlen(scheme), host) == 0);
+    if (!own) return fault_set(f, 403, "bad_origin", "requests of other sites are not answered");
+    const char *site = header(connection, "Sec-Fetch-Site", &twice);
+    if (!site || is_page || strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0) return true;
+    return fault_set(f, 403, "bad_origin", "requests of other sites are not answered");
+}
+
+/* ------------------------------------------------------------------ what is asked */
+
+static bool is_json(const char *type) {
+    static const char json[] = "application/json";
+    size_t n = strlen(json);
+    return type && strncasecmp(type, json, n) == 0 && (type[n] == 0 || type[n] == ';' || type[n] == ' ');
+}
+
+/* A body's headers; a length that is too large is refused before it is read. */
+static bool check_body(struct MHD_Connection *connection, fault *f) {
+    bool twice = false;
+    const char *type = header(connection, MHD_HTTP_HEADER_CONTENT_TYPE, &twice),
+               *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    if (!is_json(type) || twice)
+        return fault_set(f, 415, "unsupported_media_type", "the body must be JSON: Content-Type: application/json");
+    if (length && strtoull(length, NULL, 10) > MOST_BODY_BYTES)
+        return fault_set(f, 413, "too_large", "the body has more than %d bytes", MOST_BODY_BYTES);
+    return true;
+}
+
+static bool has_body(const route *r) { return strcmp(r->method, "POST") == 0 || strcmp(r->method, "PATCH") == 0; }
+
+static const route *find_route(const char *method, const char *path, int64_t *id, char *allowed, size_t room, fault *f) {
+    const route *r = routes_find(method, path, id, allowed, room);
+    if (r) return r;
+    if (*allowed)
+        fault_set(f, 405, "method_not_allowed", "%.20s is not accepted here, but %s", method, allowed);
+    else
+        fault_set(f, 404, "not_found", "there is nothing at this address");
+    return NULL;
+}
+
+/* The request's state, or NULL with *out what the connection does next: it was refused. */
+static incoming *begin(server *s, struct MHD_Connection *connection, const char *path, const char *method,
+                       enum MHD_Result *out) {
+    fault f;
+    char allowed[64] = "";
+    int64_t id = 0;
+    const route *r = NULL;
+    bool ok = check_host(s, connection, &f) && check_origin(connection, strcmp(path, "/") == 0, &f) &&
+              (r = find_route(method, path, &id, allowed, sizeof allowed, &f)) != NULL &&
+              (!has_body(r) || check_body(connection, &f));
+    incoming *in = ok ? calloc(1, sizeof *in) : NULL;
+    if (in) {
+        in->route = r;
+        in->id = id;
+        return in;
+    }
+    if (ok) fault_set(&f, 503, "out_of_memory", "no memory for the request");
+    answer a = answer_fault(&f);
+    if (a.response && *allowed && !r) MHD_add_response_header(a.response, MHD_HTTP_HEADER_ALLOW, allowed);
+    *out = reply(connection, a, false);
+    return NULL;
+}
+
+/* ------------------------------------------------------------------ handling */
+
+/* The body's JSON; an absent one reads as {} where the route needs none. */
+static json_t *parse_body(const incoming *in, fault *f) {
+    if (in->too_large) {
+        fault_set(f, 413, "too_large", "the body has more than %d bytes", MOST_BODY_BYTES);
+        return NULL;
+    }
+    if (in->body.failed) {
+        fault_set(f, 503, "out_of_memory", "no memory for the request");
+        return NULL;
+    }
+    if (in->body.n == 0 && !in->route->takes_json) return json_object();
+    json_t *json = request_parse(in->body.n ? in->body.bytes : "", in->body.n, f);
+    if (!json || in->route->takes_json || json_object_size(json) == 0) return json;
+    json_decref(json);
+    fault_set(f, 400, "bad_request", "this takes no fields");
+    return NULL;
+}
+
+static enum MHD_Result handle(server *s, struct MHD_Connection *connection, incoming *in) {
+    fault f;
+    call c = {.server = s, .connection = connection, .id = in->id};
+    if (has_body(in->route)) {
+        c.body = parse_body(in, &f);
+        if (!c.body) return refuse(connection, &f);
+        buffer_free(&in->body); /* a job may keep the connection for long */
+    }
+    answer a = in->route->handle(&c);
+    json_decref(c.body);
+    return reply(connection, a, strcmp(in->route->path, "/") == 0);
+}
+
+static void take_body(incoming *in, const char *bytes, size_t n) {
+    in->too_large = in->too_large || in->body.n + n > MOST_BODY_BYTES || !has_body(in->route);
+    if (!in->too_large) buffer_add(&in->body, bytes, n);
+}
+
+/* libmicrohttpd calls this with the headers, with each piece of the body, and when all is there. */
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *path, const char *method,
+                                  const char *version, const char *upload, size_t *upload_size, void **state) {
+    (void)version;
+    enum MHD_Result out = MHD_YES;
+    incoming *in = *state;
+    if (!in) {
+        in = begin(ctx, connection, path, method, &out);
+        *state = in;
+        return out;
+    }
+    if (*upload_size) {
+        take_body(in, upload, *upload_size);
+        *upload_size = 0;
+        return MHD_YES;
+    }
+    return handle(ctx, connection, in);
+}
+
+static void on_completed(void *ctx, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode why) {
+    (void)ctx;
+    (void)connection;
+    (void)why;
+    incoming *in = *state;
+    if (!in) return;
+    buffer_free(&in->body);
+    free(in);
+    *state = NULL;
+}
+
+static void no_log(void *ctx, const char *fmt, va_list args) {
+    (void)ctx;
+    (void)fmt;
+    (void)args;
+}
+
+/* ------------------------------------------------------------------ listening */
+
+static struct MHD_Daemon *listen_on(server *s, unsigned port) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
+                                MHD_USE_ERROR_LOG,
+                            0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL, MHD_OPTION_SOCK_ADDR,
+                            (struct sockaddr *)&address, MHD_OPTION_CONNECTION_LIMIT, (unsigned)MOST_CONNECTIONS,
+                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                            (size_t)HEADER_BYTES, MHD_OPTION_LISTEN_BACKLOG_SIZE, (unsigned)BACKLOG,
+                            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+}
+
+bool server_start(server *s, unsigned port, fault *f) {
+    s->daemon = listen_on(s, port ? port : DEFAULT_PORT);
+    if (!s->daemon && port == 0) s->daemon = listen_on(s, 0);
+    if (!s->daemon)
+        return fault_set(f, 500, "internal", "cannot listen on 127.0.0.1:%u: the port is in use, or not yours to take", port);
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    s->port = info ? info->port : port;
+    return true;
+}
+
+void server_stop(server *s) { MHD_stop_daemon(s->daemon); }

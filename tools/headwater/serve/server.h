@@ -1,0 +1,31 @@
+/*
+ * server.h - the HTTP server on 127.0.0.1: who may ask, how much, and with which headers everything is answered.
+ *
+ * Each connection has a thread of its own, of a fixed number. Before a handler runs (routes.h) the request has passed: Host
+ * and Origin are this server's own, the route exists, a body is JSON and not too long.
+ */
+#ifndef HEADWATER_SERVER_H
+#define HEADWATER_SERVER_H
+
+#include "worker.h"
+
+#include <microhttpd.h>
+
+enum { DEFAULT_PORT = 4780, MOST_BODY_BYTES = 8 << 20, MOST_CONNECTIONS = 64 };
+
+typedef struct server {
+    struct MHD_Daemon *daemon;
+    worker *worker;
+    queue *queue;
+    store *store;
+    const hw_model_info *model;
+    bool keeps; /* runs stay when the program ends */
+    unsigned port;
+} server;
+
+/* Listens on `port`; 0: on DEFAULT_PORT, or on any free one where that is taken. False with the fault filled. */
+bool server_start(server *s, unsigned port, fault *f);
+/* Ends every connection; the queue is closed before. */
+void server_stop(server *s);
+
+#endif

@@ -1,0 +1,97 @@
+/* worker.c - the thread, the newest trace, and runs that a crash left unfinished, which come first. */
+#include "worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void worker_path(const worker *w, const char *name, char *out, size_t room) { snprintf(out, room, "%s/%s", w->folder, name); }
+
+void worker_keep(worker *w, hw_trace *trace, int64_t run) {
+    hw_trace_free(w->trace);
+    w->trace = trace;
+    w->trace_run = run;
+}
+
+const hw_trace *worker_trace(worker *w, int64_t run, fault *f) {
+    char path[128];
+    hw_trace *trace;
+    hw_error err;
+    if (w->trace && w->trace_run == run) return w->trace;
+    worker_path(w, "open.safetensors", path, sizeof path);
+    bool ok = store_trace(w->store, run, path, f);
+    if (ok && hw_trace_open(&trace, path, &err) != HW_OK) ok = fault_from(f, &err);
+    unlink(path);
+    if (!ok) return NULL;
+    worker_keep(w, trace, run);
+    return trace;
+}
+
+bool worker_methods(const worker *w, choice *c, fault *f) {
+    static const char *const standard[] = {"rollout", "logit"};
+    bool named = c->n > 0;
+    for (size_t i = 0; i < sizeof standard / sizeof *standard && !named; i++) {
+        const hw_method_info *method = hw_method_find(standard[i]);
+        if (!*hw_method_problem(method, w->info)) c->methods[c->n++] = method->name;
+    }
+    for (size_t i = 0; i < c->n && named; i++) {
+        const char *problem = hw_method_problem(hw_method_find(c->methods[i]), w->info);
+        if (*problem) return fault_set(f, 422, "unsupported", "method %s: %.600s", c->methods[i], problem);
+    }
+    return c->n > 0 || fault_set(f, 422, "unsupported", "no method can explain this model: %.600s", w->info->problem);
+}
+
+/* ------------------------------------------------------------------ what a crash left */
+
+/* Explains the tokens that were there, or runs the request anew where there was none. */
+static void finish_lost(worker *w, const lost_run *lost) {
+    fault f;
+    json_t *body = request_parse(lost->request, strlen(lost->request), &f);
+    task *t = body ? task_new(explain_work, body, false) : NULL;
+    if (!t) return;
+    if (request_explain(&t->explain, body, &f)) {
+        t->queue = w->queue;
+        t->run = lost->id;
+        if (!t->explain.completion.bytes && lost->n_completion)
+            t->explain.completion = (span_of_text){lost->completion, lost->n_completion};
+        task_end(t, explain_work(w, t));
+    }
+    task_release(t);
+}
+
+static void finish_all_lost(worker *w) {
+    lost_run lost;
+    while (!queue_is_closed(w->queue) && store_next_lost(w->store, &lost)) {
+        if (strcmp(lost.sha, w->info->metadata_sha256) == 0) finish_lost(w, &lost);
+        lost_run_free(&lost);
+    }
+}
+
+/* ------------------------------------------------------------------ the thread */
+
+static void *work(void *ctx) {
+    worker *w = ctx;
+    finish_all_lost(w);
+    for (task *t; (t = queue_take(w->queue)) != NULL;) {
+        task_end(t, t->work(w, t));
+        queue_done(w->queue, t);
+    }
+    return NULL;
+}
+
+bool worker_start(worker *w, hw_model *model, store *s, queue *q, fault *f) {
+    *w = (worker){.model = model, .info = hw_model_describe(model), .store = s, .queue = q};
+    const char *tmp = getenv("TMPDIR");
+    if (!tmp || *tmp != '/' || strlen(tmp) > 40) tmp = "/tmp";
+    snprintf(w->folder, sizeof w->folder, "%s/headwater-XXXXXX", tmp);
+    if (!mkdtemp(w->folder)) return fault_set(f, 500, "internal", "cannot make a folder in %s", tmp);
+    if (pthread_create(&w->thread, NULL, work, w) == 0) return true;
+    rmdir(w->folder);
+    return fault_set(f, 500, "internal", "cannot start the worker's thread");
+}
+
+void worker_join(worker *w) {
+    pthread_join(w->thread, NULL);
+    hw_trace_free(w->trace);
+    rmdir(w->folder);
+}

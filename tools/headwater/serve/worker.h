@@ -1,0 +1,43 @@
+/*
+ * worker.h - the one thread that owns the model: takes tasks, does them, keeps the newest trace at hand.
+ *
+ * The kinds of work are functions that a task points to: explain.c runs the model, revisit.c goes back to a saved run.
+ */
+#ifndef HEADWATER_WORKER_H
+#define HEADWATER_WORKER_H
+
+#include "queue.h"
+#include "store.h"
+
+struct worker {
+    pthread_t thread;
+    hw_model *model; /* borrowed; used by this thread alone */
+    const hw_model_info *info;
+    store *store;
+    queue *queue;
+    char folder[64]; /* for trace files on their way */
+    hw_trace *trace; /* the newest one, of run `trace_run`; NULL: none */
+    int64_t trace_run;
+};
+
+/* False with the fault filled when the thread cannot start. */
+bool worker_start(worker *w, hw_model *model, store *s, queue *q, fault *f);
+/* Waits for its end, which queue_close() brings. */
+void worker_join(worker *w);
+
+/* By the worker's own thread. The trace of a run, kept until another takes its place. */
+const hw_trace *worker_trace(worker *w, int64_t run, fault *f);
+void worker_keep(worker *w, hw_trace *trace, int64_t run); /* takes it over */
+/* Path of a file in the worker's folder. */
+void worker_path(const worker *w, const char *name, char *out, size_t room);
+
+/* Methods to run where a request names none; those that it names must be possible. */
+bool worker_methods(const worker *w, choice *c, fault *f);
+
+/* The kinds of work. */
+bool explain_work(worker *w, task *t); /* the result is a RUN */
+bool again_work(worker *w, task *t);   /* {"attributions": [...]} */
+bool check_work(worker *w, task *t);   /* {"check": ...} */
+bool export_work(worker *w, task *t);  /* a file's bytes */
+
+#endif
