@@ -71,6 +71,8 @@ export interface MethodSettings {
   direction?: string
   residual?: number
   measure?: string
+  /** Of methods that run the model again: the parts that they leave out. */
+  by?: string
 }
 
 export interface ExplainRequest {

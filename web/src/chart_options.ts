@@ -100,6 +100,19 @@ const said = (pane: Pane) => {
 
 /* ------------------------------------------------------------------ bars */
 
+/** The smallest of 1, 2, 2.5, 5, 10 times a power of ten that is not less. */
+function roundUp(value: number): number {
+  const power = 10 ** Math.floor(Math.log10(value))
+  return power * ([1, 2, 2.5, 5].find((step) => step * power >= value) ?? 10)
+}
+
+/** Where the outliers are far beyond the others, they are cut off. */
+function limits(pane: Pane): { min?: number; max?: number } {
+  const most = roundUp(pane.scale.value * 1.02 || 1)
+  const cut = (sign: number) => pane.beyond.value.some((u) => pane.unitValues.value[u] * sign > most)
+  return { ...(cut(1) ? { max: most } : {}), ...(cut(-1) ? { min: -most } : {}) }
+}
+
 export function bars(pane: Pane, look: Look): Chart {
   const units = shownUnits(pane)
   const values = pane.unitValues.value
@@ -110,7 +123,6 @@ export function bars(pane: Pane, look: Look): Chart {
     itemStyle: { color: values[u] < 0 ? palette.barBelow : palette.bar, opacity: marked < 0 || marked === u ? 1 : 0.45 },
   }))
   const zooms = zoom(pane, units, look)
-  const limit = pane.beyond.value.some((u) => units.includes(u)) ? pane.scale.value * 1.15 : undefined
   return {
     height: 300,
     description: `Bars: what “${said(pane)}” took from each of ${units.length} parts of the prompt, mean over the chosen layers, by ${pane.attribution.value?.method}`,
@@ -119,7 +131,7 @@ export function bars(pane: Pane, look: Look): Chart {
       animation: false,
       grid: { left: 62, right: 12, top: 14, bottom: zooms.length ? 118 : 92 },
       xAxis: unitAxis(pane, units, look),
-      yAxis: { type: 'value', max: limit, ...axisStyle(look), axisLabel: { ...axisStyle(look).axisLabel, formatter: (v: number) => number(v) } },
+      yAxis: { type: 'value', ...limits(pane), ...axisStyle(look), axisLabel: { ...axisStyle(look).axisLabel, formatter: (v: number) => number(v) } },
       dataZoom: zooms,
       tooltip: tooltip(look, ([x, v]) => `${unitLabel(pane, units[x])}\n${amount(v, pane.isShares.value)}`),
       series: [{ type: 'bar', data, barMaxWidth: 26, barCategoryGap: '18%', clip: true }],

@@ -76,8 +76,8 @@ export const pinned = signal<Look | null>(null)
 
 /* ------------------------------------------------------------------ attributions by name */
 
-const DEFAULTS: Required<MethodSettings> = { row: 'predictor', direction: 'input', residual: 0.5, measure: 'projection' }
-const VARIANTS: { key: keyof MethodSettings; only?: string; say: (value: unknown) => string }[] = [
+const DEFAULTS: Required<Omit<MethodSettings, 'by'>> = { row: 'predictor', direction: 'input', residual: 0.5, measure: 'projection' }
+const VARIANTS: { key: keyof typeof DEFAULTS; only?: string; say: (value: unknown) => string }[] = [
   { key: 'row', say: () => 'own row' },
   { key: 'measure', only: 'contribution', say: String },
   { key: 'direction', only: 'rollout', say: (v) => `${String(v)} direction` },
@@ -87,7 +87,8 @@ const VARIANTS: { key: keyof MethodSettings; only?: string; say: (value: unknown
 /** "rollout", or "rollout, own row" where a setting is not the usual one. Names an attribution within its run. */
 export function variantName(a: Pick<Attribution, 'method' | 'settings'>): string {
   const said = VARIANTS.filter(({ key, only }) => (!only || only === a.method) && a.settings[key] !== DEFAULTS[key])
-  return [a.method, ...said.map(({ key, say }) => say(a.settings[key]))].join(', ')
+  const grouped = a.settings.n_groups ? [`in ${a.settings.n_groups} parts`] : []
+  return [a.method, ...grouped, ...said.map(({ key, say }) => say(a.settings[key]))].join(', ')
 }
 
 /* ------------------------------------------------------------------ panes */
@@ -186,7 +187,7 @@ export class Pane {
   /** The outliers that are stronger than full strength. */
   readonly beyond = computed(() => [...this.outliers.value].filter((u) => Math.abs(this.unitValues.value[u]) > this.scale.value))
 
-  readonly strongest = computed(() => sums.strongest(this.unitValues.value, this.hiddenUnits.value, 12))
+  readonly strongest = computed(() => sums.strongest(this.unitValues.value, this.hiddenUnits.value, 10))
 
   /** The unit under the pointer, or else the kept one. */
   readonly look = computed(() => {

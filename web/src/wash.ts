@@ -31,13 +31,13 @@ export class Wash {
     this.observer = new ResizeObserver(() => this.remeasure())
     this.observer.observe(root)
     document.addEventListener('scroll', this.onScroll, { passive: true, capture: true })
-    document.fonts?.addEventListener('loadingdone', this.onScroll)
+    addEventListener('beforeprint', this.onPrint)
   }
 
   close(): void {
     this.observer.disconnect()
     document.removeEventListener('scroll', this.onScroll, { capture: true })
-    document.fonts?.removeEventListener('loadingdone', this.onScroll)
+    removeEventListener('beforeprint', this.onPrint)
     this.canvas.remove()
   }
 
@@ -59,6 +59,12 @@ export class Wash {
   private readonly onScroll = () => {
     if (this.covers()) return
     this.place()
+    this.draw()
+  }
+
+  /** On paper all of it is seen. */
+  private readonly onPrint = () => {
+    this.place(Infinity)
     this.draw()
   }
 
@@ -90,9 +96,8 @@ export class Wash {
     return from >= this.top && to <= this.top + this.height
   }
 
-  private place(): void {
+  private place(reach = innerHeight * OVERSCAN): void {
     const { from, to, all } = this.onScreen()
-    const reach = innerHeight * OVERSCAN
     const width = this.root.clientWidth
     this.top = Math.max(0, Math.floor(from - reach))
     this.height = Math.ceil(Math.min(all, to + reach)) - this.top

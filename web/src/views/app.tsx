@@ -7,7 +7,7 @@ import { activePane, composing, panes, problem, runs, runTitle, served, shownPan
 import { label, plural, shorten } from '../text'
 import { amount, STAGES } from '../words'
 import { Charts } from './charts'
-import { Composer, editRun, newRun } from './composer'
+import { Composer, newRun } from './composer'
 import { Difference } from './difference'
 import { dialog, Dialogs } from './dialogs'
 import { Lens, MethodPicker, RunPicker } from './lens'
@@ -185,13 +185,6 @@ export function App() {
             <Lens />
             <Search />
             <Reading />
-            {served.value && !job.value && (
-              <p class="again">
-                <button type="button" onClick={editRun}>
-                  Edit and run again
-                </button>
-              </p>
-            )}
             {shownPanes.value.length > 1 && (
               <>
                 <Difference />

@@ -108,14 +108,22 @@ function Canvas({ pane }: { pane: Pane }) {
   )
 }
 
-/** Draws the chart again as SVG, of which the PNG is made, too. */
+/** Draws the chart again, off the page and all at once. */
 async function savePicture(made: Chart, width: number, kind: 'png' | 'svg', name: string): Promise<void> {
-  const holder = document.createElement('div')
-  const size = { width, height: made.height }
-  const other = echarts.init(holder, null, { renderer: kind === 'svg' ? 'svg' : 'canvas', ssr: kind === 'svg', devicePixelRatio: 2, ...size })
-  other.setOption({ ...made.option, backgroundColor: state.palette.value.paper })
+  const other = echarts.init(document.createElement('div'), null, {
+    renderer: kind === 'svg' ? 'svg' : 'canvas',
+    ssr: kind === 'svg',
+    devicePixelRatio: 2,
+    width,
+    height: made.height,
+  })
+  const series = (made.option.series as object[]).map((one) => ({ ...one, progressive: 0 }))
+  other.setOption({ ...made.option, series, backgroundColor: state.palette.value.paper })
   if (kind === 'svg') save(`${name}.svg`, 'image/svg+xml', other.renderToSVGString())
-  else await new Promise<void>((resolve) => (holder.querySelector('canvas') ?? other.renderToCanvas()).toBlob((blob) => (blob && save(`${name}.png`, 'image/png', blob), resolve())))
+  else {
+    const blob = await new Promise<Blob | null>((resolve) => other.renderToCanvas({ pixelRatio: 2 }).toBlob(resolve))
+    if (blob) save(`${name}.png`, 'image/png', blob)
+  }
   other.dispose()
 }
 

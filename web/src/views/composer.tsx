@@ -105,6 +105,7 @@ function submitKey(event: KeyboardEvent): void {
 }
 
 function Passages() {
+  if (!passages.value.length) return null
   const set = (i: number, change: Partial<Passage>) => (passages.value = passages.value.map((p, at) => (at === i ? { ...p, ...change } : p)))
   return (
     <fieldset class="passages">
@@ -120,9 +121,6 @@ function Passages() {
           <textarea aria-label={`Text of document ${i + 1}`} rows={rowsFor(p.text, 3)} value={p.text} onInput={(e) => set(i, { text: e.currentTarget.value })} />
         </div>
       ))}
-      <button type="button" class="quiet" onClick={() => (passages.value = [...passages.value, { name: '', text: '' }])}>
-        Add a document to cite
-      </button>
     </fieldset>
   )
 }
@@ -202,6 +200,9 @@ export function Composer() {
         <label class="check">
           <input type="checkbox" checked={isGiven.value} onChange={(e) => (isGiven.value = e.currentTarget.checked)} /> I write the completion
         </label>
+        <button type="button" class="quiet" onClick={() => (passages.value = [...passages.value, { name: '', text: '' }])}>
+          Add a document to cite
+        </button>
         {panes[0].run.value && (
           <button type="button" class="quiet" onClick={() => (composing.value = false)}>
             Back to the text

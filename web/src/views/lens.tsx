@@ -18,10 +18,14 @@ function further(pane: Pane): { name: string; problem: string }[] {
   return (tables.value?.methods ?? []).filter((m) => !has.has(m.name))
 }
 
+const capital = (text: string) => text.slice(0, 1).toUpperCase() + text.slice(1)
+
+const runsModel = (name: string) => methodInfo(name)?.traits.includes('model') ?? false
+
 function choose(pane: Pane, value: string): void {
   const [kind, name] = [value.slice(0, 1), value.slice(1)]
   if (kind === '=') pane.method.value = name
-  else void explainBy(pane, name, {})
+  else void explainBy(pane, name, runsModel(name) && unitName.value !== 'token' ? { by: unitName.value } : {})
 }
 
 export function MethodPicker({ pane }: { pane: Pane }) {
@@ -32,9 +36,7 @@ export function MethodPicker({ pane }: { pane: Pane }) {
   const info = now && methodInfo(now.method)
   return (
     <div class="method">
-      <label>
-        <span class="sr">{comparing.value ? `Method ${pane.index === 0 ? 'on the left' : 'on the right'}` : 'Method'}</span>
-        <select value={now ? `=${variantName(now)}` : ''} disabled={busy.value !== ''} onChange={(e) => choose(pane, e.currentTarget.value)}>
+      <select aria-label={comparing.value ? `Method ${pane.index === 0 ? 'on the left' : 'on the right'}` : 'Method'} value={now ? `=${variantName(now)}` : ''} disabled={busy.value !== ''} onChange={(e) => choose(pane, e.currentTarget.value)}>
           {list.map((a, i) => (
             <option value={`=${variantName(a)}`}>
               {variantName(a)}
@@ -51,12 +53,11 @@ export function MethodPicker({ pane }: { pane: Pane }) {
               ))}
             </optgroup>
           )}
-        </select>
-      </label>
-      {busy.value && <span class="working">explaining by {busy.value}…</span>}
+      </select>
+      {busy.value && <span class="working" role="status">explaining by {busy.value}…</span>}
       {info && !busy.value && (
         <span class="summary">
-          {info.summary}. <span class="blind">Blind to {info.blind}.</span>
+          {capital(info.summary)}. <span class="blind">Blind to {info.blind}.</span>
         </span>
       )}
       {now && served.value && run?.id !== undefined && <MethodSettings pane={pane} a={now} />}
@@ -186,11 +187,10 @@ export function RunPicker({ pane }: { pane: Pane }) {
   const loaded = runs.value
   const others = state.saved.value.filter((s) => !loaded.some((r) => r.id === s.id))
   if (loaded.length + others.length < 2) return null
-  const open = (value: string) => (value.startsWith('#') ? void openRun(Number(value.slice(1)), pane) : state.show(pane, value))
+  const open = (value: string) => (value.startsWith('#') ? void openRun(Number(value.slice(1)), pane) : state.show(pane, value, panes[0].method.value))
   return (
-    <label class="run-picker">
-      <span class="sr">{pane.index === 0 ? 'Run' : 'Run on the right'}</span>
-      <select value={pane.key.value} onChange={(e) => open(e.currentTarget.value)}>
+    <span class="run-picker">
+      <select aria-label={pane.index === 0 ? 'Run on the left' : 'Run on the right'} value={pane.key.value} onChange={(e) => open(e.currentTarget.value)}>
         {loaded.map((run) => (
           <option value={run.key}>{runTitle(run)}</option>
         ))}
@@ -202,7 +202,7 @@ export function RunPicker({ pane }: { pane: Pane }) {
           </optgroup>
         )}
       </select>
-    </label>
+    </span>
   )
 }
 

@@ -239,9 +239,12 @@ export function Trust({ pane }: { pane: Pane }) {
   )
 }
 
+/** Tokens from which on a prompt is higher than a screen may be: then what is said of it stays beside it. */
+const TALL = 250
+
 export function Margin({ pane }: { pane: Pane }) {
   return (
-    <aside class="margin" aria-label="The selected tokens">
+    <aside class={`margin ${(pane.run.value?.m ?? 0) > TALL ? 'stays' : ''}`} aria-label="The selected tokens">
       <Chosen pane={pane} />
       <Strongest pane={pane} />
       <Fed pane={pane} />

@@ -13,9 +13,12 @@ import { amount, STOP_REASONS } from '../words'
 import { label, plural } from '../text'
 import { Tinted, tokenAt } from '../tinted'
 import { Wash } from '../wash'
+import { editRun } from './composer'
 import { found } from './search'
 
 const NONE = new Float32Array(0)
+/** Tokens from which on a prompt scrolls in a frame of its own, so that what belongs to it stays near. */
+const LONG = 500
 
 /* ------------------------------------------------------------------ prompt */
 
@@ -96,10 +99,16 @@ export function Prompt({ pane }: { pane: Pane }) {
   }, [key, pane])
   const run = pane.run.value
   return (
-    <section class="prompt" aria-label="Prompt">
+    <section class={`prompt ${(run?.m ?? 0) > LONG ? 'long' : ''}`} aria-label="Prompt">
       <h2>
         Prompt <small>{plural(run?.m ?? 0, 'token')}</small>
+        {state.served.value && !job.value && pane.index === 0 && (
+          <button type="button" class="quiet edit" onClick={editRun}>
+            Edit and run again
+          </button>
+        )}
       </h2>
+      <div class="frame">
       <div
         id={`prompt-${pane.index}`}
         class="text"
@@ -117,6 +126,7 @@ export function Prompt({ pane }: { pane: Pane }) {
           pinned.value = pinned.value?.unit === unit && pinned.value.run === key ? null : lookAt(pane, unit)
         }}
       />
+      </div>
     </section>
   )
 }
