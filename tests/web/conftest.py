@@ -42,14 +42,14 @@ def browser():
 
 @pytest.fixture
 def open_page(browser):
-    """open_page(url, ...) gives a page; whatever it wrote on its console as an error fails the test."""
+    """open_page(url, ...) gives a page; an error on its console fails the test, but for what holds a part of `allowed`."""
     pages, errors = [], []
 
-    def opened(url, **options):
+    def opened(url, allowed=(), **options):
         page = browser.new_page(**options)
         page.set_default_timeout(20000)
         page.on("pageerror", lambda e: errors.append(str(e)))
-        page.on("console", lambda m: m.type == "error" and errors.append(m.text))
+        page.on("console", lambda m: m.type == "error" and not any(part in m.text for part in allowed) and errors.append(m.text))
         page.requests = []
         page.on("request", lambda r: page.requests.append(r.url))
         page.goto(url)

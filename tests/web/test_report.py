@@ -224,7 +224,7 @@ def test_charts_and_their_files(report):
         with report.expect_download() as svg:
             report.get_by_role("button", name="SVG").click()
         drawn = open(svg.value.path(), encoding="utf-8").read()
-        assert svg.value.suggested_filename == f"headwater-{kind}.svg" and drawn.startswith("<svg") and "river" in drawn
+        assert svg.value.suggested_filename == f"headwater-{kind}.svg" and drawn.startswith("<svg") and "name" in drawn
         with report.expect_download() as png:
             report.get_by_role("button", name="PNG").click()
         assert open(png.value.path(), "rb").read(8) == b"\x89PNG\r\n\x1a\n"

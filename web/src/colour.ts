@@ -65,7 +65,7 @@ export const PALETTES: Record<Theme, Palette> = {
     muted: '#a5a097',
     rule: '#303137',
     accent: '#74cbc2',
-    above: ['#151619', '#4a2c14', '#7d4212', '#a9540f'],
+    above: ['#151619', '#4a2c14', '#7a4011', '#9e4e0d'],
     below: ['#151619', '#16304b', '#1d4a78', '#2464a4'],
     bar: '#e08a35',
     barBelow: '#5ea3e0',

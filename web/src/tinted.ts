@@ -68,11 +68,8 @@ export class Tinted {
   }
 
   private write(span: HTMLElement, state: number): void {
-    let name = CLASSES[state & (HIDDEN - 1)]
-    if (state & HIDDEN) name += ' hidden'
-    if (state & SELECTED) name += ' selected'
-    if (state & PENDING) name += ' pending'
-    span.className = name
+    const names = [CLASSES[state & (HIDDEN - 1)], state & HIDDEN && 'hidden', state & SELECTED && 'selected', state & PENDING && 'pending']
+    span.className = names.filter(Boolean).join(' ')
     if (this.role) span.setAttribute('aria-selected', state & SELECTED ? 'true' : 'false')
   }
 }

@@ -54,9 +54,8 @@ function request(): ExplainRequest {
   const { prompt: text, spans } = assembled.value
   return {
     prompt: text,
-    ...(isGiven.value ? { completion: completion.value } : {}),
+    ...(isGiven.value ? { completion: completion.value, options: { chat: options.value.chat } } : { options: options.value }),
     ...(spans.length ? { spans } : {}),
-    options: options.value,
     methods: [...methods.value],
   }
 }
@@ -148,7 +147,7 @@ function Settings() {
         {NUMBERS.map(({ key, label, help, ...limits }) => (
           <label title={help}>
             {label}
-            <input type="number" {...limits} disabled={isGiven.value && key !== 'seed'} value={options.value[key]} onInput={(e) => Number.isFinite(e.currentTarget.valueAsNumber) && set({ [key]: e.currentTarget.valueAsNumber })} />
+            <input type="number" {...limits} disabled={isGiven.value} value={options.value[key]} onInput={(e) => Number.isFinite(e.currentTarget.valueAsNumber) && set({ [key]: e.currentTarget.valueAsNumber })} />
           </label>
         ))}
         {status.value?.model?.has_chat_template !== false && (

@@ -9,15 +9,16 @@ import { label, shorten } from '../text'
 import { amount, UNIT_LABELS } from '../words'
 
 const PREFERRED_COLUMNS = ['passage', 'paragraph', 'sentence', 'line', 'word']
+const MOST_PARTS = 60
 const PREFERRED_ROWS = ['sentence', 'line', 'word']
 const chosenRows = signal('')
 const chosenColumns = signal('')
 
-/** The asked cut, or the first that has two parts and is no longer than a page can show. */
-function pick(cuts: Record<string, { names: string[] }>, asked: string, preferred: string[]): string {
+/** The asked cut, or the first that has `least` parts and no more than a page can show. */
+function pick(cuts: Record<string, { names: string[] }>, asked: string, preferred: string[], least: number): string {
   if (cuts[asked]) return asked
   const names = preferred.filter((name) => cuts[name])
-  return names.find((name) => cuts[name].names.length >= 2 && cuts[name].names.length <= 60) ?? names[0] ?? ''
+  return names.find((name) => cuts[name].names.length >= least && cuts[name].names.length <= MOST_PARTS) ?? names[0] ?? ''
 }
 
 function Picker({ name, now, cuts, set }: { name: string; now: string; cuts: string[]; set: (v: string) => void }) {
@@ -78,8 +79,8 @@ export function Sources({ pane }: { pane: Pane }) {
   const run = pane.run.value
   const rowCuts = ['token', ...Object.keys(run?.cuts.completion ?? {}).filter((name) => name !== 'token')]
   const columnCuts = Object.keys(run?.cuts.prompt ?? {}).filter((name) => name !== 'token')
-  const rowCut = chosenRows.value === 'token' ? 'token' : pick(run?.cuts.completion ?? {}, chosenRows.value, PREFERRED_ROWS)
-  const columnCut = pick(run?.cuts.prompt ?? {}, chosenColumns.value, PREFERRED_COLUMNS)
+  const rowCut = chosenRows.value === 'token' ? 'token' : pick(run?.cuts.completion ?? {}, chosenRows.value, PREFERRED_ROWS, 1)
+  const columnCut = pick(run?.cuts.prompt ?? {}, chosenColumns.value, PREFERRED_COLUMNS, 2)
   const made = grid(pane, rowCut, columnCut)
   if (!made || !columnCut) return <p class="note">This explanation cannot be cut into parts of the answer and parts of the prompt.</p>
   const isShares = pane.isShares.value
