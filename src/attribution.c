@@ -89,10 +89,19 @@ void hw_attribution_free(hw_attribution *a) {
     free(a->values);
     free(a->outside);
     free(a->balance);
+    free(a->measured);
     free(a->layers);
     free(a->groups);
     hw__run_release(a->run);
     free(a);
+}
+
+hw_err hw__attribution_set_measured(hw_attribution *a, const float *measured, size_t stride, hw_error *err) {
+    size_t n_layers = (size_t)a->run->model.n_layers, n = a->run->n_tokens;
+    a->measured = hw__alloc(n_layers, n * sizeof *a->measured);
+    if (!a->measured) return hw__fail_memory(err, "the measured residual", n_layers, n * sizeof *a->measured);
+    for (size_t l = 0; l < n_layers; l++) memcpy(a->measured + l * n, measured + l * stride, n * sizeof *measured);
+    return HW_OK;
 }
 
 /* ------------------------------------------------------------------ diagnostics */

@@ -20,6 +20,7 @@ struct hw_attribution {
     float *values;     /* [n, m, L] */
     float *outside;    /* [n, L] */
     hw_balance *balance; /* [n] or NULL: method logit only */
+    float *measured;   /* [L, T] HW_SIGNAL_RESIDUAL where the residual was measured, for a lift; NULL: not, or not in the file */
 };
 
 /* Zeroed M and outside of the given shape, the run retained, params and groups copied, layers taken
@@ -30,6 +31,9 @@ hw_err hw__attribution_new(hw_attribution **out, const hw_run *run, const char *
 /* The same for the completion tokens [begin, end) alone. */
 hw_err hw__attribution_new_rows(hw_attribution **out, const hw_run *run, const char *method, const hw_method_params *params,
                                 size_t n_layers, size_t begin, size_t end, hw_error *err);
+
+/* Keeps a copy of the measured residual [L of the model, T], rows `stride` apart. */
+hw_err hw__attribution_set_measured(hw_attribution *a, const float *measured, size_t stride, hw_error *err);
 
 /* Fills `diagnostics` from values and outside. */
 hw_err hw__attribution_diagnose(hw_attribution *a, hw_error *err);

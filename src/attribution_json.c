@@ -44,10 +44,11 @@ static json_t *settings_to_json(const hw_attribution *a) {
     const hw_method_params *p = &a->params;
     char seed[SEED_ROOM];
     snprintf(seed, sizeof seed, "%" PRIu64, p->seed);
-    json_t *json = json_pack("{s:s, s:s, s:s, s:o, s:s, s:s, s:I}", "row", hw_row_name(p->row), "direction",
-                             hw_direction_name(p->direction), "columns", hw_columns_name(p->columns), "residual",
-                             hw__json_double(p->residual), "measure", hw_measure_name(p->measure), "seed", seed,
-                             "n_ablations", (json_int_t)p->n_ablations);
+    json_t *json = json_pack("{s:s, s:s, s:s, s:o, s:b, s:o, s:b, s:s, s:s, s:I}", "row", hw_row_name(p->row),
+                             "direction", hw_direction_name(p->direction), "columns", hw_columns_name(p->columns),
+                             "residual", hw__json_double(p->residual), "residual_measured", p->residual_measured,
+                             "discard", hw__json_double(p->discard), "remove_sink", p->remove_sink, "measure",
+                             hw_measure_name(p->measure), "seed", seed, "n_ablations", (json_int_t)p->n_ablations);
     bool ok = json != NULL;
     if (ok && p->groups)
         ok = json_object_set_new(json, "n_groups", json_integer((json_int_t)p->n_groups)) == 0 &&
@@ -150,6 +151,19 @@ static hw_err get_groups(hw_method_params *p, int32_t **groups, const json_t *js
     return HW_OK;
 }
 
+/* Settings that files of earlier versions do not have: the default stays where the key is missing. */
+static hw_err get_later(hw_method_params *p, const json_t *json, hw_error *err) {
+    hw_err rc = HW_OK;
+    if (json_object_get(json, "residual_measured"))
+        rc = hw__json_bool(&p->residual_measured, json, "residual_measured", err);
+    if (rc == HW_OK && json_object_get(json, "remove_sink"))
+        rc = hw__json_bool(&p->remove_sink, json, "remove_sink", err);
+    if (rc == HW_OK && json_object_get(json, "discard")) rc = hw__json_real(&p->discard, json, "discard", err);
+    if (rc == HW_OK && !(p->discard >= 0 && p->discard < 1))
+        rc = hw__fail(err, HW_ERR_FORMAT, "\"discard\" must be 0 or more, and below 1");
+    return rc;
+}
+
 static hw_err get_settings(hw_method_params *p, int32_t **groups, const json_t *json, const hw_run *run,
                            hw_error *err) {
     const json_t *settings;
@@ -162,6 +176,7 @@ static hw_err get_settings(hw_method_params *p, int32_t **groups, const json_t *
         rc = hw__fail(err, HW_ERR_FORMAT, "\"residual\" must be 0 to 1");
     if (rc == HW_OK) rc = hw__json_int(&n_ablations, settings, "n_ablations", 0, INT64_MAX, err);
     if (rc == HW_OK) p->n_ablations = (size_t)n_ablations;
+    if (rc == HW_OK) rc = get_later(p, settings, err);
     return rc == HW_OK ? get_groups(p, groups, settings, run, err) : rc;
 }
 

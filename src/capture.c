@@ -9,6 +9,7 @@
 
 #include "candidates.h"
 #include "prompt.h"
+#include "versus.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -110,9 +111,10 @@ typedef struct session {
     hw__engine *engine;
     const hw_run_params *params;
     hw_run *run;
-    hw_trace *trace;
+    hw_trace *trace; /* NULL: nothing is captured */
     hw__capture capture;
     hw__tokens prompt, given; /* ids; `given` only when the completion is */
+    hw__versus versus;
     size_t n_done;            /* tokens decoded */
     size_t last_row;          /* row of the last decode that predicts the next token */
     bool interruptible;       /* whether a stop may cut a decode short, which loses the run */
@@ -125,10 +127,10 @@ static void progress(const session *s, hw_stage stage, size_t done, size_t total
 static hw_err decode(session *s, const int32_t *ids, size_t n, size_t first_logit, hw_error *err) {
     hw__sink sink = hw__capture_sink(&s->capture);
     hw_err rc = hw__pending_flush(&s->capture.pending, s->engine, s->n_done + n, err);
-    if (rc == HW_OK) rc = s->engine->ops->decode(s->engine, ids, n, s->n_done, first_logit, &sink, err);
+    if (rc == HW_OK) rc = s->engine->ops->decode(s->engine, ids, n, s->n_done, first_logit, s->trace ? &sink : NULL, err);
     if (rc != HW_OK) return rc;
     s->n_done += n;
-    s->trace->n_rows = s->n_done;
+    if (s->trace) s->trace->n_rows = s->n_done;
     s->last_row = n - 1;
     return HW_OK;
 }
@@ -140,9 +142,11 @@ static hw_err add_completion(session *s, int32_t id, size_t row, hw_error *err) 
     if (rc != HW_OK) return rc;
     hw_token token = {.bytes = piece.bytes, .n_bytes = piece.n_bytes, .id = id, .role = HW_ROLE_COMPLETION, .logprob = NAN};
     hw__candidates best;
-    rc = hw__candidates_read(&best, &token, s->engine, row, err);
-    if (rc == HW_OK && s->capture.pending.wanted)
-        hw__pending_logit(&s->capture.pending, s->run->n_tokens - 1, hw__candidates_above_mean(s->engine, row, id));
+    if (s->trace) rc = hw__candidates_read(&best, &token, s->engine, row, err);
+    if (rc == HW_OK && s->capture.pending.wanted) {
+        int32_t versus = hw__versus_id(&s->versus, &token);
+        hw__pending_logit(&s->capture.pending, s->run->n_tokens - 1, hw__candidates_above(s->engine, row, id, versus), versus);
+    }
     if (rc == HW_OK) rc = hw__run_add_token(s->run, &token, err);
     if (rc != HW_OK) return rc;
     hw_token kept = s->run->tokens[s->run->n_tokens - 1];
@@ -152,7 +156,7 @@ static hw_err add_completion(session *s, int32_t id, size_t row, hw_error *err) 
 
 /* Rows that the caller may explain: all waiting ones, each of which has chosen its token, become signals first. */
 static hw_err show_rows(session *s, hw_error *err) {
-    if (!s->params->on_rows) return HW_OK;
+    if (!s->trace || !s->params->on_rows) return HW_OK;
     hw_err rc = hw__pending_flush(&s->capture.pending, s->engine, SIZE_MAX, err);
     if (rc == HW_OK) s->params->on_rows(s->params->ctx, s->trace);
     return rc;
@@ -171,8 +175,7 @@ static hw_err prefill(session *s, hw_error *err) {
         if (rc != HW_OK) return rc;
         progress(s, HW_STAGE_PREFILL, s->n_done, m);
     }
-    if (s->params->on_rows) s->params->on_rows(s->params->ctx, s->trace);
-    return HW_OK;
+    return show_rows(s, err);
 }
 
 /* Teacher forcing: the completion is decoded in chunks, each row naming the token after it. */
@@ -238,6 +241,8 @@ static hw_err check_params(const hw_run_params *p, hw_error *err) {
     if (!(p->top_p > 0 && p->top_p <= 1)) return hw__fail(err, HW_ERR_ARGUMENT, "top-p %g: above 0, at most 1", p->top_p);
     if (p->top_k < 0) return hw__fail(err, HW_ERR_ARGUMENT, "top-k %d: 0 (all) or more", p->top_k);
     if (p->signals >> HW_N_SIGNALS) return hw__fail(err, HW_ERR_ARGUMENT, "signals %#x: there are %d", p->signals, HW_N_SIGNALS);
+    if (p->versus && !(p->signals & 1u << HW_SIGNAL_LOGIT))
+        return hw__fail(err, HW_ERR_ARGUMENT, "versus contrasts logits, and the signal \"logit\" is not asked for");
     if ((unsigned)p->fuse > HW_FUSE_MIN) return hw__fail(err, HW_ERR_ARGUMENT, "head fusion %d: mean, max or min", (int)p->fuse);
     return HW_OK;
 }
@@ -260,14 +265,29 @@ static hw_err read_tokens(session *s, size_t n_ctx, hw_error *err) {
     return HW_OK;
 }
 
-static hw_err run_session(session *s, size_t n_ctx, hw_error *err) {
+/* Room for what the decodes will show. */
+static hw_err start_capture(session *s, size_t total, hw_error *err) {
+    hw_err rc = hw__versus_read(&s->versus, s->params->versus, s->engine, err);
+    if (rc == HW_OK) rc = hw__trace_new(&s->trace, s->run, total, err);
+    if (rc != HW_OK) return rc;
+    s->trace->growing = true;
+    s->capture = (hw__capture){.trace = s->trace, .sinks = s->run->model.has_sinks};
+    return hw__pending_new(&s->capture.pending, s->trace, s->params->signals, &s->run->model, total, err);
+}
+
+static hw_err finish_capture(session *s, hw_error *err) {
+    hw_err rc = hw__pending_flush(&s->capture.pending, s->engine, SIZE_MAX, err);
+    s->trace->growing = false;
+    if (rc == HW_OK && s->params->on_rows) s->params->on_rows(s->params->ctx, s->trace);
+    return rc;
+}
+
+static hw_err run_session(session *s, bool captures, size_t n_ctx, hw_error *err) {
     hw_err rc = read_tokens(s, n_ctx, err);
     if (rc != HW_OK) return rc;
     size_t total = s->prompt.n + (s->params->completion ? s->given.n : s->params->n_generate);
-    if ((rc = hw__trace_new(&s->trace, s->run, total, err)) != HW_OK) return rc;
-    s->capture = (hw__capture){.trace = s->trace, .sinks = s->run->model.has_sinks};
-    s->trace->growing = s->interruptible = true;
-    if ((rc = hw__pending_new(&s->capture.pending, s->trace, s->params->signals, &s->run->model, total, err)) != HW_OK) return rc;
+    if (captures && (rc = start_capture(s, total, err)) != HW_OK) return rc;
+    s->interruptible = true;
     if ((rc = s->engine->ops->begin(s->engine, total, stop_decode, s, err)) != HW_OK) return rc;
     if ((rc = prefill(s, err)) != HW_OK) return rc;
     s->interruptible = s->params->completion != NULL;
@@ -275,9 +295,23 @@ static hw_err run_session(session *s, size_t n_ctx, hw_error *err) {
     if (rc == HW_OK && s->run->n_tokens == s->run->n_prompt)
         rc = hw__fail(err, HW_ERR_UNSUPPORTED, "the model ended its completion before the first token: there is nothing to explain "
                                                "(give a completion, or try the chat template)");
-    if (rc == HW_OK) rc = hw__pending_flush(&s->capture.pending, s->engine, SIZE_MAX, err);
-    s->trace->growing = false;
-    if (rc == HW_OK && s->params->on_rows) s->params->on_rows(s->params->ctx, s->trace);
+    return rc == HW_OK && captures ? finish_capture(s, err) : rc;
+}
+
+/* Runs what `params` ask; s->run and, where it captures, s->trace are the caller's on success. */
+static hw_err run_whole(session *s, bool captures, size_t n_ctx, const hw__run_options *options, hw_error *err) {
+    hw_err rc = hw__run_new(&s->run, s->engine->ops->describe(s->engine), options, err);
+    if (rc != HW_OK) return rc;
+    rc = run_session(s, captures, n_ctx, err);
+    hw__pending_free(&s->capture.pending);
+    free(s->prompt.ids);
+    free(s->given.ids);
+    if (rc == HW_OK) return HW_OK;
+    if (s->trace) {
+        hw_trace_free(s->trace);
+    } else {
+        hw__run_release(s->run);
+    }
     return rc;
 }
 
@@ -288,18 +322,8 @@ hw_err hw__trace_capture(hw_trace **out, hw__engine *engine, size_t n_ctx, const
     session s = {.engine = engine, .params = params};
     const hw_model_info *info = engine->ops->describe(engine);
     if (info->problem[0]) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot be explained: %s", info->path, info->problem);
-    if ((rc = hw__run_new(&s.run, info, options, err)) != HW_OK) return rc;
-    rc = run_session(&s, n_ctx, err);
-    hw__pending_free(&s.capture.pending);
-    free(s.prompt.ids);
-    free(s.given.ids);
-    if (rc == HW_OK) {
-        *out = s.trace;
-    } else if (s.trace) {
-        hw_trace_free(s.trace);
-    } else {
-        hw__run_release(s.run);
-    }
+    rc = run_whole(&s, true, n_ctx, options, err);
+    if (rc == HW_OK) *out = s.trace;
     return rc;
 }
 
@@ -307,8 +331,8 @@ hw_run_params hw_run_params_default(void) {
     return (hw_run_params){.size = sizeof(hw_run_params), .n_generate = 32, .top_p = 1, .fuse = HW_FUSE_MEAN};
 }
 
-hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *params, hw_error *err) {
-    hw__run_options options = {
+static hw__run_options options_of(const hw_model *model, const hw_run_params *params) {
+    return (hw__run_options){
         .n_generate = params->n_generate,
         .temperature = params->temperature,
         .top_p = params->top_p,
@@ -318,8 +342,27 @@ hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *pa
         .chat = params->chat,
         .f32_cache = model->params.f32_cache,
         .n_ubatch = (int32_t)model->engine->ops->chunk(model->engine),
+        .versus = params->versus,
     };
+}
+
+static size_t context_of(const hw_model *model) {
+    return (size_t)(model->params.n_ctx > 0 ? model->params.n_ctx : hw_model_describe(model)->n_ctx_train);
+}
+
+hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *params, hw_error *err) {
+    hw__run_options options = options_of(model, params);
+    return hw__trace_capture(out, model->engine, context_of(model), &options, params, err);
+}
+
+hw_err hw_run_generate(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err) {
+    hw_err rc = check_params(params, err);
+    if (rc != HW_OK) return rc;
     const hw_model_info *info = hw_model_describe(model);
-    size_t n_ctx = (size_t)(model->params.n_ctx > 0 ? model->params.n_ctx : info->n_ctx_train);
-    return hw__trace_capture(out, model->engine, n_ctx, &options, params, err);
+    if (!model->engine->generates) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot generate: %s", info->path, info->problem);
+    session s = {.engine = model->engine, .params = params};
+    hw__run_options options = options_of(model, params);
+    rc = run_whole(&s, false, context_of(model), &options, err);
+    if (rc == HW_OK) *out = s.run;
+    return rc;
 }

@@ -32,6 +32,9 @@ struct hw_check {
     size_t n;
     double base;
     size_t n_passes;
+    bool *cuts;    /* [n_cuts, n_segments] */
+    double *logits; /* [n_cuts] */
+    size_t n_cuts, n_segments;
     char verdict[512];
 };
 
@@ -56,7 +59,7 @@ typedef struct work {
     size_t n_subjects;
     size_t whole, *alone; /* masks: all segments; [n_segments] all but one */
     size_t *random;       /* [n_ablations] masks */
-    double *x, *y;        /* [n_ablations] scratch of the LDS */
+    double *x, *y;        /* [n_ablations] of the LDS: summed scores (scratch) and logits */
     bool *keep;           /* [n_segments] scratch */
 } work;
 
@@ -277,7 +280,6 @@ static double lds(const work *w, const double *scores) {
         const bool *keep = hw__masks_keep(w->masks, w->random[i]);
         w->x[i] = 0;
         for (size_t k = 0; k < w->n_segments; k++) w->x[i] += keep[k] ? scores[k] : 0;
-        w->y[i] = hw__logit(logprob_of(w, w->random[i]));
     }
     return hw__spearman(w->x, w->y, w->p->n_ablations);
 }
@@ -304,14 +306,29 @@ static void judge(hw_check *c, const work *w) {
     hw__verdict(c->verdict, sizeof c->verdict, &e);
 }
 
+/* The random masks and what the completion is worth under each. */
+static void copy_cuts(hw_check *c, const work *w) {
+    c->n_cuts = w->p->n_ablations;
+    c->n_segments = w->n_segments;
+    for (size_t i = 0; i < c->n_cuts; i++) {
+        memcpy(c->cuts + i * c->n_segments, hw__masks_keep(w->masks, w->random[i]), c->n_segments * sizeof *c->cuts);
+        c->logits[i] = w->y[i] = hw__logit(logprob_of(w, w->random[i]));
+    }
+}
+
 static hw_err write_check(hw_check **out, const work *w, hw_error *err) {
     hw_check *c = hw__alloc(1, sizeof *c);
-    if (c) c->rows = hw__alloc(w->n_subjects, sizeof *c->rows);
-    if (!c || !c->rows) {
+    if (c) {
+        c->rows = hw__alloc(w->n_subjects, sizeof *c->rows);
+        c->cuts = hw__alloc(w->p->n_ablations, w->n_segments * sizeof *c->cuts);
+        c->logits = hw__alloc(w->p->n_ablations, sizeof *c->logits);
+    }
+    if (!c || !c->rows || !c->cuts || !c->logits) {
         hw_check_free(c);
-        return hw__fail_memory(err, "a check", w->n_subjects, sizeof *c->rows);
+        return hw__fail_memory(err, "a check", w->n_subjects + w->p->n_ablations, sizeof *c->rows + w->n_segments);
     }
     c->n = w->n_subjects;
+    copy_cuts(c, w);
     for (size_t i = 0; i < c->n; i++) c->rows[i] = figures(w, &w->subjects[i]);
     c->base = logprob_of(w, w->whole);
     c->n_passes = hw__rerun_n_passes(w->rerun);
@@ -368,6 +385,8 @@ hw_err hw_check_new(hw_check **out, hw_model *model, const hw_trace *trace, cons
 void hw_check_free(hw_check *c) {
     if (!c) return;
     free(c->rows);
+    free(c->cuts);
+    free(c->logits);
     free(c);
 }
 
@@ -375,4 +394,12 @@ size_t hw_check_count(const hw_check *c) { return c->n; }
 const hw_check_row *hw_check_at(const hw_check *c, size_t i) { return i < c->n ? &c->rows[i] : NULL; }
 double hw_check_base(const hw_check *c) { return c->base; }
 size_t hw_check_n_passes(const hw_check *c) { return c->n_passes; }
+size_t hw_check_n_cuts(const hw_check *c) { return c->n_cuts; }
+
+const bool *hw_check_cut(const hw_check *c, size_t i, double *logit) {
+    if (i >= c->n_cuts) return NULL;
+    *logit = c->logits[i];
+    return c->cuts + i * c->n_segments;
+}
+
 const char *hw_check_verdict(const hw_check *c) { return c->verdict; }

@@ -111,6 +111,7 @@ typedef struct hw__engine_ops {
 
 struct hw__engine {
     const hw__engine_ops *ops; /* first member of every implementation */
+    bool generates;            /* it writes text one token after the other, whether or not that can be explained */
 };
 
 hw_err hw__engine_llama_open(hw__engine **out, const char *path, const hw_model_params *params, hw_error *err);

@@ -406,7 +406,7 @@ static struct llama_context_params context_params(llama_engine *e, size_t n_toke
     p.n_batch = p.n_ubatch = (uint32_t)e->params.n_ubatch;
     p.n_outputs_max = HW__MAX_LOGITS < p.n_batch ? HW__MAX_LOGITS : p.n_batch;
     p.n_threads = p.n_threads_batch = e->params.n_threads;
-    p.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED; /* with it no attention row exists */
+    p.flash_attn_type = e->params.flash_attention ? LLAMA_FLASH_ATTN_TYPE_ENABLED : LLAMA_FLASH_ATTN_TYPE_DISABLED;
     p.swa_full = true;                                  /* sliding-window layers keep every column */
     p.cb_eval = on_node;
     p.cb_eval_user_data = e;
@@ -826,6 +826,8 @@ static hw_err probe_model(llama_engine *e, hw_error *err) {
     hw_err rc = begin(&e->base, PROBE_TOKENS, e->params.stop, e->params.ctx, err);
     if (rc != HW_OK) return rc;
     const char *reason = unprobed_reason(e);
+    e->base.generates = !reason;
+    if (!reason && e->params.flash_attention) reason = "it was opened with flash attention, which keeps no attention weights";
     if (reason) {
         snprintf(e->problem, sizeof e->problem, "%s", reason);
         return HW_OK;

@@ -9,7 +9,7 @@
 #include "error.h"
 #include "maxflow.h"
 #include "method.h"
-#include "rollout.h"
+#include "mixing.h"
 
 #include <stdlib.h>
 
@@ -26,26 +26,23 @@ static size_t reach(const hw_attribution *a, size_t i) {
 static size_t n_between(size_t n, bool causal) { return causal ? n * (n + 1) / 2 : n * n; }
 
 /* The pipes of row q of layer l (0-based) from node `from` down to level l. w [n] is scratch: the row of Â. */
-static void add_row(hw__pipes *pipes, const hw_trace *trace, size_t l, size_t q, size_t from, size_t n, double residual,
-                    double *w) {
-    size_t n_row;
-    const float *attn = hw_trace_row(trace, l, q, &n_row);
-    hw__rollout_weights(w, attn, n_row, q, residual);
+static void add_row(hw__pipes *pipes, const hw__mixing *mixing, size_t l, size_t q, size_t from, size_t n, double *w) {
+    size_t n_row = hw__mixing_row(w, mixing, l, q);
     for (size_t k = 0; k < n_row; k++)
         if (w[k] > 0) hw__pipes_add(pipes, from, l * n + k, w[k]);
 }
 
 /* of [n]: the largest flow from row q after layer depth - 1 to each token, scaled to sum to 1. Nodes: (l, t) at l n +
  * t for l < depth, then the source. */
-static hw_err flow_of_row(double *of, const hw_trace *trace, size_t q, size_t depth, size_t n, double residual,
-                          double *w, hw_error *err) {
+static hw_err flow_of_row(double *of, const hw__mixing *mixing, size_t q, size_t depth, size_t n, double *w,
+                          hw_error *err) {
     hw__pipes *pipes;
     size_t source = depth * n;
-    hw_err rc = hw__pipes_new(&pipes, source + 1, (depth - 1) * n_between(n, trace->run->causal) + n, err);
+    hw_err rc = hw__pipes_new(&pipes, source + 1, (depth - 1) * n_between(n, mixing->trace->run->causal) + n, err);
     if (rc != HW_OK) return rc;
     for (size_t l = 0; l + 1 < depth; l++)
-        for (size_t t = 0; t < n; t++) add_row(pipes, trace, l, t, (l + 1) * n + t, n, residual, w);
-    add_row(pipes, trace, depth - 1, q, source, n, residual, w);
+        for (size_t t = 0; t < n; t++) add_row(pipes, mixing, l, t, (l + 1) * n + t, n, w);
+    add_row(pipes, mixing, depth - 1, q, source, n, w);
     double sum = 0;
     for (size_t k = 0; k < n; k++) sum += of[k] = hw__pipes_flow(pipes, source, k);
     for (size_t k = 0; k < n && sum > 0; k++) of[k] /= sum;
@@ -76,7 +73,7 @@ static hw_err check_work(const hw_attribution *a, hw_error *err) {
 
 static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
     size_t n_tokens = a->run->n_tokens;
-    a->params.direction = HW_DIRECTION_INPUT; /* a flow always ends at the embeddings */
+    hw__mixing mixing = hw__mixing_of(trace, p);
     hw_err rc = check_work(a, err);
     if (rc != HW_OK) return rc;
     double *of = hw__alloc(n_tokens, sizeof *of), *w = hw__alloc(n_tokens, sizeof *w),
@@ -85,7 +82,7 @@ static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_para
     for (size_t i = 0; i < a->n_rows && rc == HW_OK; i++) {
         size_t q = hw__query_row(a, i), n = reach(a, i);
         for (size_t l = 0; l < a->n_layers && rc == HW_OK; l++) {
-            rc = flow_of_row(of, trace, q, l + 1, n, p->residual, w, err);
+            rc = flow_of_row(of, &mixing, q, l + 1, n, w, err);
             if (rc != HW_OK) break;
             hw__method_put(a, i, l, of, n, sum);
             rc = hw__method_progress(p, i * a->n_layers + l + 1, a->n_rows * a->n_layers, err);
@@ -106,8 +103,9 @@ const hw__method hw__method_flow = {
             .cost = "no extra pass; a maximum-flow problem for each row, layer and token: small inputs only",
             .reference = "Abnar & Zuidema 2020, arXiv 2005.00928, section 4",
             .blind = "what attention carries (values), MLPs, which token was chosen",
-            .traits = HW_USES_FUSE | HW_USES_RESIDUAL | HW_GIVES_SHARES,
+            .traits = HW_USES_FUSE | HW_USES_RESIDUAL | HW_USES_DISCARD | HW_USES_REMOVE_SINK | HW_GIVES_SHARES,
         },
     .layered = true,
+    .signals = hw__mixing_signals,
     .run = run,
 };

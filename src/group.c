@@ -38,6 +38,7 @@ static hw_err fill(hw_attribution *to, const hw_attribution *from, hw_error *err
     free(sum);
     memcpy(to->layers, from->layers, from->n_layers * sizeof *to->layers);
     hw_err rc = copy_balance(to, from, err);
+    if (rc == HW_OK && from->measured) rc = hw__attribution_set_measured(to, from->measured, from->run->n_tokens, err);
     return rc == HW_OK ? hw__attribution_diagnose(to, err) : rc;
 }
 

@@ -50,7 +50,7 @@ static size_t ready(const hw_live *live, const hw_trace *trace) {
     size_t n = hw_run_n_completion(trace->run), rows = trace->n_rows;
     if (!trace->growing) return n;
     if (waits(live, trace)) return 0;
-    if (live->method->signals) {
+    if (live->method->signals && live->method->signals(&live->params)) {
         size_t explained = trace->run->n_prompt - 1 + trace->signals.n_done;
         rows = explained < rows ? explained : rows;
     }
@@ -71,7 +71,7 @@ hw_err hw_live_next(hw_attribution **out, hw_live *live, const hw_trace *trace, 
                                   live->next, end, err);
     if (rc != HW_OK) return rc;
     rc = method->live ? method->live(&live->state, a, trace, &live->params, err) : method->run(a, trace, &live->params, err);
-    if (rc == HW_OK) rc = hw__attribution_diagnose(a, err);
+    if (rc == HW_OK) rc = hw__method_finish(a, trace, err);
     if (rc != HW_OK) {
         hw_attribution_free(a);
         return rc;

@@ -38,6 +38,8 @@ static hw_err fail_unknown(const char *name, hw_error *err) {
 static hw_err check_params(const hw_method_params *p, hw_error *err) {
     if (!(p->residual >= 0 && p->residual <= 1))
         return hw__fail(err, HW_ERR_ARGUMENT, "residual weight %g: 0 (attention only) to 1 (residual only)", p->residual);
+    if (!(p->discard >= 0 && p->discard < 1))
+        return hw__fail(err, HW_ERR_ARGUMENT, "discard %g: 0 (nothing) to below 1 (all but the highest weight)", p->discard);
     if ((unsigned)p->row > HW_ROW_OWN || (unsigned)p->direction > HW_DIRECTION_OUTPUT || (unsigned)p->columns > HW_COLUMNS_ALL)
         return hw__fail(err, HW_ERR_ARGUMENT, "row %d, direction %d, columns %d: not values of their enums", (int)p->row,
                         (int)p->direction, (int)p->columns);
@@ -68,32 +70,40 @@ hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method,
     return HW_OK;
 }
 
-hw_err hw__method_check(const hw__method **out, const char *name, const hw_method_params *p, hw_error *err) {
+hw_err hw__method_check(const hw__method **out, const char *name, hw_method_params *p, hw_error *err) {
     const hw__method *method = hw__method_find(name);
     if (!method) return fail_unknown(name, err);
     hw_err rc = check_params(p, err);
-    if (rc == HW_OK) *out = method;
-    return rc;
+    if (rc != HW_OK) return rc;
+    if (!(method->info.traits & HW_USES_DIRECTION)) p->direction = HW_DIRECTION_INPUT; /* full depth is the last layer */
+    *out = method;
+    return HW_OK;
 }
 
 hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name, const hw_method_params *params, hw_error *err) {
-    const hw__method *method;
-    hw_method_params defaults = hw_method_params_default();
-    const hw_method_params *p = params ? params : &defaults;
-    hw_err rc = hw__method_check(&method, name, p, err);
-    if (rc == HW_OK) rc = hw__method_check_signals(trace, method, p, err);
+    const hw__method *method = NULL;
+    hw_method_params p = params ? *params : hw_method_params_default();
+    hw_err rc = hw__method_check(&method, name, &p, err);
+    if (rc == HW_OK) rc = hw__method_check_signals(trace, method, &p, err);
     if (rc != HW_OK) return rc;
     hw_attribution *a;
-    rc = hw__attribution_new(&a, trace->run, method->info.name, p, method->layered ? trace->n_layers : 1, err);
+    rc = hw__attribution_new(&a, trace->run, method->info.name, &p, method->layered ? trace->n_layers : 1, err);
     if (rc != HW_OK) return rc;
-    rc = method->run(a, trace, p, err);
-    if (rc == HW_OK) rc = hw__attribution_diagnose(a, err);
+    rc = method->run(a, trace, &p, err);
+    if (rc == HW_OK) rc = hw__method_finish(a, trace, err);
     if (rc != HW_OK) {
         hw_attribution_free(a);
         return rc;
     }
     *out = a;
     return HW_OK;
+}
+
+hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err) {
+    const float *measured = trace->signals.values[HW_SIGNAL_RESIDUAL];
+    bool keeps = a->params.residual_measured && hw__method_find(a->method)->info.traits & HW_USES_RESIDUAL;
+    hw_err rc = keeps ? hw__attribution_set_measured(a, measured, trace->signals.n_tokens, err) : HW_OK;
+    return rc == HW_OK ? hw__attribution_diagnose(a, err) : rc;
 }
 
 size_t hw__method_passes(const hw_attribution *a) {

@@ -31,9 +31,13 @@ extern const hw__method hw__method_rollout, hw__method_attention, hw__method_con
 
 /* By name, or NULL. */
 const hw__method *hw__method_find(const char *name);
-/* As hw_explain() before anything is computed: the method, its settings, and what they need. */
-hw_err hw__method_check(const hw__method **out, const char *name, const hw_method_params *p, hw_error *err);
+/* As hw_explain() before anything is computed: the method, its settings, and what they need. A direction that the method does
+ * not heed becomes `input`. */
+hw_err hw__method_check(const hw__method **out, const char *name, hw_method_params *p, hw_error *err);
 hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p, hw_error *err);
+
+/* After `run` or `live`: what is kept with M and known of it. */
+hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err);
 
 /* Forward passes that an attribution needed beside the run's own. */
 size_t hw__method_passes(const hw_attribution *a);

@@ -5,6 +5,7 @@
  *     outside         F32 [n, L]
  *     prompt_ids      I32 [tokens before the completion]
  *     completion_ids  I32 [tokens of the completion]
+ *     residual        F32 [L, T] where the residual was measured: what attention had of the stream
  */
 #include "attribution_json.h"
 #include "result.h"
@@ -37,14 +38,16 @@ static hw_err write_header(hw__safetensors_writer *out, hw__file *file, const hw
         {.name = "outside", .dtype = HW__F32, .n_dims = 2, .shape = {a->n_rows, a->n_layers}},
         {.name = "prompt_ids", .dtype = HW__I32, .n_dims = 1, .shape = {a->run->n_prompt}},
         {.name = "completion_ids", .dtype = HW__I32, .n_dims = 1, .shape = {a->run->n_tokens - a->run->n_prompt}},
+        {.name = "residual", .dtype = HW__F32, .n_dims = 2, .shape = {(size_t)a->run->model.n_layers, a->run->n_tokens}},
     };
+    size_t n_tensors = sizeof tensors / sizeof *tensors - (a->measured == NULL);
     char *run;
     hw_err rc = hw__run_to_text(&run, a->run, err);
     if (rc != HW_OK) return rc;
     json_t *metadata = metadata_of(a, run);
     free(run);
     if (!metadata) return hw__fail(err, HW_ERR_MEMORY, "out of memory: the description of the result");
-    rc = hw__safetensors_begin(out, file, tensors, sizeof tensors / sizeof *tensors, metadata, err);
+    rc = hw__safetensors_begin(out, file, tensors, n_tensors, metadata, err);
     json_decref(metadata);
     return rc;
 }
@@ -60,6 +63,7 @@ static hw_err save(hw__file *file, const hw_attribution *const *list, size_t n, 
     hw__safetensors_put_floats(&writer, a->values, a->n_rows * a->n_columns * a->n_layers);
     hw__safetensors_put_floats(&writer, a->outside, a->n_rows * a->n_layers);
     for (size_t t = 0; t < a->run->n_tokens; t++) hw__safetensors_put_ints(&writer, &a->run->tokens[t].id, 1);
+    if (a->measured) hw__safetensors_put_floats(&writer, a->measured, (size_t)a->run->model.n_layers * a->run->n_tokens);
     return HW_OK;
 }
 
@@ -89,6 +93,22 @@ static hw_err read_floats(hw__safetensors *file, float *out, const hw__tensor *t
     return rc;
 }
 
+/* Files of earlier versions have none. */
+static hw_err read_measured(hw_attribution *a, hw__safetensors *file, hw_error *err) {
+    const hw__tensor *tensor;
+    size_t shape[2] = {(size_t)a->run->model.n_layers, a->run->n_tokens}, cells;
+    if (!a->params.residual_measured || !hw__safetensors_find(file, "residual")) return HW_OK;
+    hw_err rc = hw__safetensors_need(&tensor, file, "residual", HW__F32, 2, shape, err);
+    if (rc != HW_OK) return rc;
+    if (!hw__mul(&cells, shape[0], shape[1]) || !(a->measured = hw__alloc(cells, sizeof *a->measured)))
+        return hw__fail_memory(err, "the measured residual", shape[0], shape[1] * sizeof *a->measured);
+    rc = hw__safetensors_floats(file, a->measured, tensor, 0, cells, err);
+    for (size_t i = 0; rc == HW_OK && i < cells; i++)
+        if (!(a->measured[i] >= 0 && a->measured[i] <= 1))
+            rc = hw__fail(err, HW_ERR_FORMAT, "value %zu of tensor \"residual\" is %g, must be 0 to 1", i, a->measured[i]);
+    return rc;
+}
+
 static hw_err read_tensors(hw_attribution *a, hw__safetensors *file, const hw__tensor *values, hw_error *err) {
     const hw_run *run = a->run;
     const hw__tensor *outside;
@@ -98,7 +118,7 @@ static hw_err read_tensors(hw_attribution *a, hw__safetensors *file, const hw__t
     if (rc == HW_OK) rc = read_floats(file, a->outside, outside, err);
     if (rc == HW_OK) rc = check_ids(file, "prompt_ids", run, 0, run->n_prompt, err);
     if (rc == HW_OK) rc = check_ids(file, "completion_ids", run, run->n_prompt, run->n_tokens - run->n_prompt, err);
-    return rc;
+    return rc == HW_OK ? read_measured(a, file, err) : rc;
 }
 
 static hw_err read_attribution(hw_result *out, hw__safetensors *file, const json_t *json, const hw_run *run,

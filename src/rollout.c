@@ -2,7 +2,8 @@
  * rollout.c - the fold, and the method that runs it over a trace.
  *
  * Direction `input` walks up from the embeddings with two T x C buffers (C columns or groups of M) and takes the rows
- * of interest of every R_l; while a run grows all L + 1 levels stay, and rows are added to each. Direction `output` walks down with one vector per row of interest: v <- v Â_l.
+ * of interest of every R_l; while a run grows all L + 1 levels stay, and rows are added to each. Direction `output` walks
+ * down with one vector per row of interest: v <- v Â_l.
  */
 #include "rollout.h"
 
@@ -12,15 +13,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-void hw__rollout_weights(double *w, const float *attn, size_t n, size_t q, double residual) {
-    double sum = 0;
-    for (size_t k = 0; k < n; k++) sum += attn[k];
-    double total = residual + (1 - residual) * sum;
-    double scale = total > 0 ? (1 - residual) / total : 0;
-    for (size_t k = 0; k < n; k++) w[k] = scale * attn[k];
-    w[q] += total > 0 ? residual / total : 1;
-}
 
 /* ------------------------------------------------------------------ direction input */
 
@@ -85,24 +77,22 @@ static void fold_start(fold *f, level *zero, const hw_attribution *a) {
 }
 
 /* Rows q0..q0+n-1 of the level above layer l: one product of their weights with the level below it. */
-static void fold_block(fold *f, level *next, const level *prev, const hw_trace *trace, size_t l, size_t q0, size_t n, double residual) {
-    bool causal = trace->run->causal;
+static void fold_block(fold *f, level *next, const level *prev, const hw__mixing *mixing, size_t l, size_t q0, size_t n) {
+    bool causal = mixing->trace->run->causal;
     size_t depth = causal ? q0 + n : f->n_tokens, width = f->reach[q0 + n - 1];
     memset(f->w, 0, n * depth * sizeof *f->w);
     for (size_t i = 0; i < n; i++) {
-        size_t n_keys;
-        const float *attn = hw__trace_row(trace, l, q0 + i, &n_keys);
         double *w = f->w + i * depth, outside = 0;
-        hw__rollout_weights(w, attn, n_keys, q0 + i, residual);
+        size_t n_keys = hw__mixing_row(w, mixing, l, q0 + i);
         for (size_t k = 0; k < n_keys; k++) outside += w[k] * prev->outside[k];
         next->outside[q0 + i] = outside;
     }
     hw__matmul_double(next->rows + q0 * f->n_columns, f->w, prev->rows, n, depth, width, f->n_columns);
 }
 
-static void fold_rows(fold *f, level *next, const level *prev, const hw_trace *trace, size_t l, size_t begin, size_t end, double residual) {
+static void fold_rows(fold *f, level *next, const level *prev, const hw__mixing *mixing, size_t l, size_t begin, size_t end) {
     for (size_t q0 = begin; q0 < end; q0 += BLOCK)
-        fold_block(f, next, prev, trace, l, q0, end - q0 < BLOCK ? end - q0 : BLOCK, residual);
+        fold_block(f, next, prev, mixing, l, q0, end - q0 < BLOCK ? end - q0 : BLOCK);
 }
 
 /* M[:,:,l] and outside[:,l] from the level above layer l. */
@@ -116,7 +106,7 @@ static void put_level(hw_attribution *a, size_t l, const level *r) {
     }
 }
 
-static hw_err run_input(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+static hw_err run_input(hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err) {
     fold f;
     level prev = {0}, next = {0};
     size_t last = hw__query_row(a, a->n_rows - 1);
@@ -124,13 +114,13 @@ static hw_err run_input(hw_attribution *a, const hw_trace *trace, const hw_metho
     if (rc != HW_OK) return rc;
     if ((rc = level_new(&prev, &f, err)) == HW_OK) rc = level_new(&next, &f, err);
     if (rc == HW_OK) fold_start(&f, &prev, a);
-    for (size_t l = 0; l < trace->n_layers && rc == HW_OK; l++) {
-        fold_rows(&f, &next, &prev, trace, l, 0, f.n_tokens, p->residual);
+    for (size_t l = 0; l < a->n_layers && rc == HW_OK; l++) {
+        fold_rows(&f, &next, &prev, mixing, l, 0, f.n_tokens);
         put_level(a, l, &next);
         level done = next;
         next = prev;
         prev = done;
-        rc = hw__method_progress(p, l + 1, trace->n_layers, err);
+        rc = hw__method_progress(p, l + 1, a->n_layers, err);
     }
     level_free(&prev);
     level_free(&next);
@@ -147,7 +137,7 @@ typedef struct grown {
     size_t n_layers, n_done; /* rows folded */
 } grown;
 
-static void grown_free(void *state) {
+void hw__rollout_live_free(void *state) {
     grown *g = state;
     if (!g) return;
     for (size_t l = 0; g->levels && l <= g->n_layers; l++) level_free(&g->levels[l]);
@@ -164,7 +154,7 @@ static hw_err grown_new(grown **out, const hw_attribution *a, const hw_trace *tr
     hw_err rc = g->levels ? fold_new(&g->f, a->n_columns, trace->room, err) : hw__fail_memory(err, "rollout", g->n_layers + 1, sizeof *g->levels);
     for (size_t l = 0; rc == HW_OK && l <= g->n_layers; l++) rc = level_new(&g->levels[l], &g->f, err);
     if (rc != HW_OK) {
-        grown_free(g);
+        hw__rollout_live_free(g);
         return rc;
     }
     fold_start(&g->f, &g->levels[0], a);
@@ -172,20 +162,20 @@ static hw_err grown_new(grown **out, const hw_attribution *a, const hw_trace *tr
     return HW_OK;
 }
 
-static size_t live_bytes(const hw_trace *trace, const hw_method_params *p) {
+size_t hw__rollout_live_bytes(const hw_trace *trace, const hw_method_params *p) {
     size_t cells, bytes;
     if (p->direction == HW_DIRECTION_OUTPUT) return 0;
     if (!hw__mul(&cells, trace->room, p->groups ? p->n_groups : trace->run->n_prompt)) return SIZE_MAX;
     return hw__mul(&bytes, cells, (trace->n_layers + 1) * sizeof(double)) ? bytes : SIZE_MAX;
 }
 
-static hw_err live_input(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
-    hw_err rc = *state ? HW_OK : grown_new((grown **)state, a, trace, err);
+static hw_err live_input(void **state, hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err) {
+    hw_err rc = *state ? HW_OK : grown_new((grown **)state, a, mixing->trace, err);
     if (rc != HW_OK) return rc;
     grown *g = *state;
     size_t end = hw__query_row(a, a->n_rows - 1) + 1;
     for (size_t l = 0; l < g->n_layers && rc == HW_OK; l++) {
-        fold_rows(&g->f, &g->levels[l + 1], &g->levels[l], trace, l, g->n_done, end, p->residual);
+        fold_rows(&g->f, &g->levels[l + 1], &g->levels[l], mixing, l, g->n_done, end);
         put_level(a, l, &g->levels[l + 1]);
         rc = hw__method_progress(p, l + 1, g->n_layers, err);
     }
@@ -196,13 +186,11 @@ static hw_err live_input(void **state, hw_attribution *a, const hw_trace *trace,
 /* ------------------------------------------------------------------ direction output */
 
 /* next [n, T] = v [n, T] Â_l */
-static void push_layer(double *next, const double *v, size_t n_rows, double *w, const hw_trace *trace, size_t l, double residual) {
-    size_t n_tokens = trace->run->n_tokens;
+static void push_layer(double *next, const double *v, size_t n_rows, double *w, const hw__mixing *mixing, size_t l) {
+    size_t n_tokens = mixing->trace->run->n_tokens;
     memset(next, 0, n_rows * n_tokens * sizeof *next);
     for (size_t q = 0; q < n_tokens; q++) {
-        size_t n;
-        const float *attn = hw_trace_row(trace, l, q, &n);
-        hw__rollout_weights(w, attn, n, q, residual);
+        size_t n = hw__mixing_row(w, mixing, l, q);
         for (size_t i = 0; i < n_rows; i++) {
             double weight = v[i * n_tokens + q];
             if (weight == 0) continue;
@@ -211,20 +199,20 @@ static void push_layer(double *next, const double *v, size_t n_rows, double *w, 
     }
 }
 
-static hw_err run_output(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+static hw_err run_output(hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err) {
     size_t n_tokens = a->run->n_tokens, cells;
     if (!hw__mul(&cells, a->n_rows, n_tokens)) return hw__fail_memory(err, "rollout", a->n_rows, n_tokens);
     double *v = hw__alloc(cells, sizeof *v), *next = hw__alloc(cells, sizeof *next);
     double *w = hw__alloc(n_tokens, sizeof *w), *sum = hw__alloc(a->n_columns, sizeof *sum);
     hw_err rc = v && next && w && sum ? HW_OK : hw__fail_memory(err, "rollout", 2 * cells, sizeof *v);
     for (size_t i = 0; rc == HW_OK && i < a->n_rows; i++) v[i * n_tokens + hw__query_row(a, i)] = 1;
-    for (size_t l = trace->n_layers; rc == HW_OK && l-- > 0;) {
-        push_layer(next, v, a->n_rows, w, trace, l, p->residual);
+    for (size_t l = a->n_layers; rc == HW_OK && l-- > 0;) {
+        push_layer(next, v, a->n_rows, w, mixing, l);
         double *done = next;
         next = v;
         v = done;
         for (size_t i = 0; i < a->n_rows; i++) hw__method_put(a, i, l, v + i * n_tokens, n_tokens, sum);
-        rc = hw__method_progress(p, trace->n_layers - l, trace->n_layers, err);
+        rc = hw__method_progress(p, a->n_layers - l, a->n_layers, err);
     }
     free(v);
     free(next);
@@ -233,14 +221,28 @@ static hw_err run_output(hw_attribution *a, const hw_trace *trace, const hw_meth
     return rc;
 }
 
-static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
-    return p->direction == HW_DIRECTION_INPUT ? run_input(a, trace, p, err) : run_output(a, trace, p, err);
+/* ------------------------------------------------------------------ both */
+
+hw_err hw__rollout_compose(hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err) {
+    return p->direction == HW_DIRECTION_INPUT ? run_input(a, mixing, p, err) : run_output(a, mixing, p, err);
 }
 
 /* From the top down a row needs none of the others; a trace that is whole keeps nothing for later. */
+hw_err hw__rollout_live(void **state, hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err) {
+    bool keeps = p->direction == HW_DIRECTION_INPUT && (*state || mixing->trace->growing);
+    return keeps ? live_input(state, a, mixing, p, err) : hw__rollout_compose(a, mixing, p, err);
+}
+
+/* ------------------------------------------------------------------ the method */
+
+static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+    hw__mixing mixing = hw__mixing_of(trace, p);
+    return hw__rollout_compose(a, &mixing, p, err);
+}
+
 static hw_err live(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
-    bool keeps = p->direction == HW_DIRECTION_INPUT && (*state || trace->growing);
-    return keeps ? live_input(state, a, trace, p, err) : run(a, trace, p, err);
+    hw__mixing mixing = hw__mixing_of(trace, p);
+    return hw__rollout_live(state, a, &mixing, p, err);
 }
 
 const hw__method hw__method_rollout = {
@@ -248,15 +250,17 @@ const hw__method hw__method_rollout = {
         {
             .name = "rollout",
             .summary = "attention composed over layers, with the residual stream as a self-loop",
-            .needs = "attention rows of every token",
+            .needs = "attention rows of every token; with the residual measured, the stream around each layer's attention",
             .cost = "no extra pass; T^2 m / 2 multiplications a layer",
             .reference = "Abnar & Zuidema 2020, arXiv 2005.00928, section 3",
             .blind = "what attention carries (values), MLPs, which token was chosen; deep layers pile up on token 0",
-            .traits = HW_USES_FUSE | HW_USES_RESIDUAL | HW_USES_DIRECTION | HW_GIVES_SHARES,
+            .traits = HW_USES_FUSE | HW_USES_RESIDUAL | HW_USES_DISCARD | HW_USES_REMOVE_SINK | HW_USES_DIRECTION |
+                      HW_GIVES_SHARES,
         },
     .layered = true,
+    .signals = hw__mixing_signals,
     .run = run,
     .live = live,
-    .live_bytes = live_bytes,
-    .live_free = grown_free,
+    .live_bytes = hw__rollout_live_bytes,
+    .live_free = hw__rollout_live_free,
 };

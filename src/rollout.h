@@ -1,7 +1,6 @@
 /*
- * rollout.h - attention rollout (Abnar & Zuidema 2020, arXiv 2005.00928) as pure functions over arrays.
+ * rollout.h - attention rollout (Abnar & Zuidema 2020, arXiv 2005.00928): the matrices Â_l of mixing.h composed.
  *
- *     Â[q,:] = (r e_q + (1-r) A[q,:]) / (r + (1-r) Σ_k A[q,k])      r = weight of the residual stream
  *     R_0 = G;   R_l[q,:] = Σ_k Â_l[q,k] R_{l-1}[k,:]               G [T, C]: column group of each token
  *
  * R is kept and summed in double; only M is rounded to float. The fold works on a trace, so results do not depend on how a
@@ -10,9 +9,15 @@
 #ifndef HW_ROLLOUT_H
 #define HW_ROLLOUT_H
 
-#include <stddef.h>
+#include "attribution.h"
+#include "mixing.h"
 
-/* Row q of Â into w [n] from attention weights attn [n], q < n. A row with no weight at all becomes e_q. */
-void hw__rollout_weights(double *w, const float *attn, size_t n, size_t q, double residual);
+/* Fills M and outside of `a`, which has the trace's layers, in the direction that `p` asks for. */
+hw_err hw__rollout_compose(hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err);
+
+/* The same for a range of rows of a trace that grows; *state, NULL at first, keeps what later rows need: as in hw__method. */
+hw_err hw__rollout_live(void **state, hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err);
+size_t hw__rollout_live_bytes(const hw_trace *trace, const hw_method_params *p);
+void hw__rollout_live_free(void *state);
 
 #endif

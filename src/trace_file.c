@@ -211,8 +211,9 @@ static hw_err read_signals(hw_trace *trace, hw__safetensors *file, hw_error *err
         if (!tensors[i]) continue;
         rc = hw__safetensors_floats(file, trace->signals.values[i], tensors[i], 0, tensors[i]->n, err);
         for (size_t j = 0; rc == HW_OK && j < tensors[i]->n; j++)
-            if (!isfinite(values[j]))
-                rc = hw__fail(err, HW_ERR_FORMAT, "value %zu of tensor \"%s\" is %g", j, tensors[i]->name, values[j]);
+            if (!isfinite(values[j]) || (i == HW_SIGNAL_RESIDUAL && !(values[j] >= 0 && values[j] <= 1)))
+                rc = hw__fail(err, HW_ERR_FORMAT, "value %zu of tensor \"%s\" is %g%s", j, tensors[i]->name, values[j],
+                              i == HW_SIGNAL_RESIDUAL ? ", must be 0 to 1" : "");
     }
     if (rc == HW_OK && trace->signals.balance) rc = read_balance(trace, file, err);
     return rc;

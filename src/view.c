@@ -1,5 +1,6 @@
 /* view.c - rows and layers selected, averaged and filtered; M itself is never changed. */
 #include "attribution.h"
+#include "baseline.h"
 #include "error.h"
 #include "filter.h"
 
@@ -62,6 +63,40 @@ static void average(hw_view *v, const hw_attribution *a, const hw_view_params *p
     v->outside_mass = outside / rows / (double)v->n_layers;
 }
 
+/* ------------------------------------------------------------------ lift */
+
+static hw_err check_lift(const hw_attribution *a, const hw_view_params *p, hw_error *err) {
+    if (!p->lift) return HW_OK;
+    if (!(hw_method_find(a->method)->traits & HW_GIVES_SHARES))
+        return hw__fail(err, HW_ERR_ARGUMENT, "lift of method %s: it gives nats, and only shares are divided by what position explains",
+                        a->method);
+    if (p->normalise) return hw__fail(err, HW_ERR_ARGUMENT, "a lift is no share of a whole: it does not go with normalising");
+    return HW_OK;
+}
+
+static float ratio(float of, float by) { return by > 0 ? (float)((double)of / by) : 0; }
+
+/* Divides by the means of `uniform` over the same rows and layers, over all where M has but one. */
+static hw_err lift(hw_view *v, const hw_attribution *a, const hw_view_params *p, hw_error *err) {
+    hw_attribution *uniform;
+    hw_err rc = hw__uniform_beside(&uniform, a, err);
+    if (rc != HW_OK) return rc;
+    hw_view_params same = *p;
+    if (a->n_layers != uniform->n_layers) same.layer_end = uniform->n_layers;
+    hw_view *by = view_new(a->n_columns, same.layer_end - same.layer_begin);
+    if (by) {
+        average(by, uniform, &same);
+        if (by->n_layers != v->n_layers) memcpy(by->profile, by->scores, v->n_columns * sizeof *by->scores);
+        for (size_t k = 0; k < v->n_columns; k++) v->scores[k] = ratio(v->scores[k], by->scores[k]);
+        for (size_t c = 0; c < v->n_columns * v->n_layers; c++) v->profile[c] = ratio(v->profile[c], by->profile[c]);
+    }
+    hw_attribution_free(uniform);
+    hw_view_free(by);
+    return by ? HW_OK : hw__fail_memory(err, "a lift", a->n_columns, same.layer_end * sizeof(float));
+}
+
+/* ------------------------------------------------------------------ hiding */
+
 /* hidden [n]: the tokens that `hide` names and `keep` does not. */
 static hw_err hide_tokens(bool *hidden, size_t n, const hw_run *run, const hw_view_params *p, hw_error *err) {
     bool *kept = hw__alloc(n, sizeof *kept);
@@ -104,17 +139,20 @@ hw_err hw_view_new(hw_view **out, const hw_attribution *a, const hw_view_params 
     hw_view_params p = params ? *params : hw_view_params_default();
     hw_err rc = check_range(&p.row_begin, &p.row_end, a->n_rows, "rows", err);
     if (rc == HW_OK) rc = check_range(&p.layer_begin, &p.layer_end, a->n_layers, "layers", err);
+    if (rc == HW_OK) rc = check_lift(a, &p, err);
     if (rc != HW_OK) return rc;
     hw_view *v = view_new(a->n_columns, p.layer_end - p.layer_begin);
     if (!v) return hw__fail_memory(err, "a view", a->n_columns, a->n_layers * sizeof(float));
     average(v, a, &p);
-    if ((rc = hide(v, a, &p, err)) != HW_OK) {
+    rc = hide(v, a, &p, err);
+    if (rc == HW_OK && p.normalise) normalise(v);
+    for (size_t k = 0; k < v->n_columns; k++)
+        if (v->hidden[k]) v->hidden_mass += v->scores[k];
+    if (rc == HW_OK && p.lift) rc = lift(v, a, &p, err);
+    if (rc != HW_OK) {
         hw_view_free(v);
         return rc;
     }
-    if (p.normalise) normalise(v);
-    for (size_t k = 0; k < v->n_columns; k++)
-        if (v->hidden[k]) v->hidden_mass += v->scores[k];
     *out = v;
     return HW_OK;
 }

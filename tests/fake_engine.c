@@ -330,6 +330,7 @@ hw_model *fake_model(const fake_params *params) {
     hw_model *model = hw__alloc(1, sizeof *model); /* hw_model_close() frees it */
     assert_true(e && model && params->n_layers <= 64);
     e->base.ops = &ops;
+    e->base.generates = true;
     e->p = *params;
     for (int32_t l = 0; l < params->n_layers; l++) e->layers[l] = l;
     e->info = (hw_model_info){.path = "fake.gguf",

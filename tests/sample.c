@@ -49,7 +49,8 @@ static hw_run *empty_run(bool causal) {
                                .seed = UINT32_MAX,
                                .fuse = HW_FUSE_MAX,
                                .chat = true,
-                               .f32_cache = true};
+                               .f32_cache = true,
+                               .versus = "=\xE2\x82"}; /* half a character */
     hw_run *run = NULL;
     assert_int_equal(hw__run_new(&run, &info, &options, NULL), HW_OK);
     run->causal = causal;
@@ -100,7 +101,7 @@ static void fill_signals(hw_trace *trace) {
     for (int i = 0; i < HW_N_SIGNALS; i++) {
         size_t rows = i == HW_SIGNAL_RESIDUAL ? 1 : s->n_rows;
         for (size_t j = 0; s->values[i] && j < SAMPLE_LAYERS * rows * s->n_tokens; j++)
-            s->values[i][j] = (float)(unit(mix(j + 1000 * (uint64_t)i)) - 0.5);
+            s->values[i][j] = (float)(unit(mix(j + 1000 * (uint64_t)i)) - (i == HW_SIGNAL_RESIDUAL ? 0 : 0.5));
     }
     for (size_t r = 0; s->balance && r < s->n_rows; r++) {
         double *member = &s->balance[r].prompt;
@@ -206,6 +207,7 @@ static void assert_same_options(const hw__run_options *a, const hw__run_options 
     assert_int_equal(a->fuse, b->fuse);
     assert_int_equal(a->chat, b->chat);
     assert_int_equal(a->f32_cache, b->f32_cache);
+    assert_string_equal(a->versus, b->versus);
 }
 
 static void assert_same_token(const hw_token *a, const hw_token *b) {
@@ -273,6 +275,9 @@ static void assert_same_params(const hw_method_params *a, const hw_method_params
     assert_int_equal(a->direction, b->direction);
     assert_int_equal(a->columns, b->columns);
     assert_same_double(a->residual, b->residual);
+    assert_int_equal(a->residual_measured, b->residual_measured);
+    assert_same_double(a->discard, b->discard);
+    assert_int_equal(a->remove_sink, b->remove_sink);
     assert_int_equal(a->measure, b->measure);
     assert_true(a->seed == b->seed);
     assert_int_equal(a->n_ablations, b->n_ablations);

@@ -1,6 +1,7 @@
 /* test_check.c - a check's figures on a model whose answers add up, where each can be worked out, and what it
  * refuses. */
 #include "additive.h"
+#include "rerun.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -92,6 +93,16 @@ static void true_scores_have_the_figures_worked_out(void **state) {
     assert_close(r->lds, 1, 1e-12);
     assert_close(o->lds, -1, 1e-12);
     assert_int_equal(r->n_passes, 0);
+    assert_int_equal(hw_check_n_cuts(c), s.params.n_ablations);
+    for (size_t i = 0; i < hw_check_n_cuts(c); i++) {
+        char kept[M + 1] = "";
+        double logit;
+        const bool *keep = hw_check_cut(c, i, &logit);
+        for (size_t k = 0; k < M; k++)
+            if (keep[k]) strncat(kept, &prompt[k], 1);
+        assert_close(logit, hw__logit(additive_logprob(&model_of, 0, kept)), 1e-5);
+    }
+    assert_null(hw_check_cut(c, hw_check_n_cuts(c), &(double){0}));
     hw_check_free(c);
     hw_attribution_free(a);
     hw_attribution_free(b);

@@ -7,11 +7,13 @@
 #include "trace.h"
 
 #include <math.h>
+#include <openssl/evp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <zlib.h>
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
@@ -279,6 +281,9 @@ static void results_come_back_bit_for_bit(void **state) {
     cases[6].params.seed = UINT64_MAX;
     cases[6].params.n_ablations = 1000000;
     cases[7].params.measure = HW_MEASURE_PROXIMITY2;
+    cases[0].params.residual_measured = true;
+    cases[2].params.discard = 0.7;
+    cases[3].params.remove_sink = true;
     hw_run *run = sample_run(true);
     for (size_t i = 0; i < COUNT(cases); i++) {
         comes_back(run, &cases[i], temp_path("a.json"));
@@ -463,6 +468,12 @@ static const struct {
      "its shape is [1, 2, 2]; run and settings need [1, 3, 1 or more]"},
     {"\"residual\":0.5", "\"residual\":1.5", "\"residual\" must be 0 to 1"},
     {"\"residual\":0.5", "\"residual\":null", "\"residual\" must be 0 to 1"},
+    {"\"residual_measured\":false", "\"residual_measured\":0", "\"residual_measured\" must be there and be true or false"},
+    {"\"discard\":0.0", "\"discard\":1.0", "\"discard\" must be 0 or more, and below 1"},
+    {"\"discard\":0.0", "\"discard\":-0.1", "\"discard\" must be 0 or more, and below 1"},
+    {"\"discard\":0.0", "\"discard\":null", "\"discard\" must be 0 or more, and below 1"},
+    {"\"discard\":0.0", "\"discard\":\"0\"", "\"discard\" must be there and be a number"},
+    {"\"remove_sink\":false", "\"remove_sink\":1", "\"remove_sink\" must be there and be true or false"},
     {"\"measure\":\"projection\"", "\"measure\":\"x\"", "must be one of projection"},
     {"\"seed\":\"0\"", "\"seed\":0", "\"seed\" must be there and be a string"},
     {"\"seed\":\"0\"", "\"seed\":\"18446744073709551616\"", "at most 18446744073709551615"},
@@ -531,6 +542,21 @@ static void json_results_that_cannot_be_right_are_refused(void **state) {
     assert_error(&err, hw_result_open(&result, temp_path("none.json"), &err), HW_ERR_IO, "No such file");
     write_bytes(temp_path("a.json"), "{\"format\":1,\"format\":2}", 23);
     assert_error(&err, hw_result_open(&result, temp_path("a.json"), &err), HW_ERR_FORMAT, "duplicate");
+    temp_clear();
+}
+
+/* Settings that were added later: a file without them has what they were then. */
+static void results_without_later_settings_open(void **state) {
+    (void)state;
+    static const char *const settings[] = {"\"residual_measured\":false,", "\"discard\":0.0,", "\"remove_sink\":false,"};
+    hw_attribution *a = worked_attribution();
+    for (size_t i = 0; i < COUNT(settings); i++) {
+        write_changed("a.json", true, settings[i], "");
+        hw_result *result = must_open(temp_path("a.json"));
+        assert_same_attribution(a, hw_result_at(result, 0));
+        hw_result_free(result);
+    }
+    hw_attribution_free(a);
     temp_clear();
 }
 
@@ -788,6 +814,46 @@ static void documented_json_is_what_is_written_and_read(void **state) {
     temp_clear();
 }
 
+/* Deflated text under "data", which another zlib may write otherwise, becomes the bytes that it stands for, in hex. */
+static void inflate_data(json_t *packed) {
+    const json_t *data = json_object_get(packed, "data");
+    unsigned char deflated[256], bytes[256];
+    char hex[2 * sizeof bytes + 1] = "";
+    int n = EVP_DecodeBlock(deflated, (const unsigned char *)json_string_value(data), (int)json_string_length(data));
+    uLongf n_bytes = sizeof bytes;
+    assert_true(n > 0);
+    assert_int_equal(uncompress(bytes, &n_bytes, deflated, (uLong)n), Z_OK);
+    for (size_t i = 0; i < n_bytes; i++) snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+    json_object_set_new(packed, "data", json_string(hex));
+}
+
+static void inflate_run(json_t *run) {
+    json_t *packed = json_object_get(json_array_get(json_object_get(run, "attributions"), 0), "packed");
+    inflate_data(json_object_get(packed, "matrix"));
+    inflate_data(json_object_get(packed, "mean"));
+}
+
+static void documented_document_is_what_is_made(void **state) {
+    (void)state;
+    hw_attribution *a = worked_attribution();
+    const hw_attribution *list = a;
+    char *text = NULL;
+    assert_int_equal(hw_document_json(&text, NULL, a->run, NULL, &list, 1, NULL), HW_OK);
+    json_t *written = json_loads(text, 0, NULL), *documented = doc_json("json document"), *result = doc_json("json result"),
+           *run = json_array_get(json_object_get(documented, "runs"), 0);
+    assert_string_equal(json_string_value(json_object_get(documented, "format")), "headwater-document");
+    assert_string_equal(json_string_value(json_object_get(run, "run")), "...");
+    assert_int_equal(json_object_set(run, "run", json_object_get(result, "run")), 0);
+    inflate_run(written);
+    inflate_run(run);
+    assert_same_json(written, run);
+    json_decref(result);
+    free(text);
+    json_decref(written);
+    json_decref(documented);
+    hw_attribution_free(a);
+}
+
 static void documented_headers_are_what_is_written(void **state) {
     (void)state;
     hw_attribution *a = worked_attribution();
@@ -867,10 +933,12 @@ int main(void) {
         cmocka_unit_test(lists_that_do_not_go_together_are_refused),
         cmocka_unit_test(a_failed_save_leaves_the_old_file),
         cmocka_unit_test(json_results_that_cannot_be_right_are_refused),
+        cmocka_unit_test(results_without_later_settings_open),
         cmocka_unit_test(safetensors_results_that_cannot_be_right_are_refused),
         cmocka_unit_test(no_damaged_result_does_harm),
         cmocka_unit_test(files_are_told_apart_by_content),
         cmocka_unit_test(documented_json_is_what_is_written_and_read),
+        cmocka_unit_test(documented_document_is_what_is_made),
         cmocka_unit_test(documented_headers_are_what_is_written),
         cmocka_unit_test(documented_csv_is_what_is_written),
         cmocka_unit_test(documented_attention_opens_and_explains),

@@ -49,6 +49,9 @@ static void several_at_once_in_any_direction_and_by_groups(void **state) {
     p.groups = groups;
     p.n_groups = 2;
     check_live(model, run_params(10, 4), METHODS, 3, &p, 3, BOUND);
+    p.discard = 0.5;
+    p.remove_sink = true;
+    check_live(model, run_params(10, 4), METHODS, 3, &p, 3, BOUND);
     hw_model_close(model);
 }
 

@@ -56,6 +56,9 @@ static void unknown_methods_and_options_are_refused(void **state) {
         {"rollout", {.residual = -0.1}, "residual weight -0.1"},
         {"rollout", {.residual = 1.1}, "residual weight 1.1"},
         {"rollout", {.residual = NAN}, "residual weight"},
+        {"rollout", {.discard = -0.1}, "discard -0.1: 0 (nothing) to below 1"},
+        {"rollout", {.discard = 1}, "discard 1"},
+        {"flow", {.discard = NAN}, "discard"},
         {"rollout", {.row = (hw_row)2}, "row 2"},
         {"rollout", {.direction = (hw_direction)-1}, "direction -1"},
         {"rollout", {.columns = (hw_columns)7}, "columns 7"},
@@ -185,6 +188,12 @@ static double flat_both_ways(const void *ctx, size_t l, size_t h, size_t q, size
     return 1.0 / T;
 }
 
+/* What each row's attention had in the stream, any numbers from 0 to 1. */
+static void add_measured(hw_trace *trace) {
+    assert_int_equal(hw__trace_add_signals(trace, 1u << HW_SIGNAL_RESIDUAL, N + 1, T + 2, NULL), HW_OK); /* with room to spare */
+    for (size_t j = 0; j < L * (T + 2); j++) trace->signals.values[HW_SIGNAL_RESIDUAL][j] = (float)unit(mix(j));
+}
+
 /* Whatever the trace, `uniform` is the rollout of uniform attention. */
 static void check_uniform(const hw_method_params *p, bool bidirectional) {
     trace_spec spec = {.n_layers = L,
@@ -194,6 +203,8 @@ static void check_uniform(const hw_method_params *p, bool bidirectional) {
                        .bidirectional = bidirectional,
                        .attention = bidirectional ? flat_both_ways : flat};
     hw_trace *even = make_trace(&spec), *trace = bidirectional ? make_trace(&spec) : the_trace();
+    add_measured(even);
+    add_measured(trace);
     hw_attribution *a = explain_by("uniform", trace, p), *b = explain_by("rollout", even, p);
     for (size_t i = 0; i < a->n_rows; i++)
         for (size_t l = 0; l < L; l++) {
@@ -213,9 +224,81 @@ static void uniform_is_the_rollout_of_uniform_attention(void **state) {
         p.direction = direction;
         p.row = direction == HW_DIRECTION_INPUT ? HW_ROW_OWN : HW_ROW_PREDICTOR;
         p.residual = 0.3;
-        check_uniform(&p, false);
-        check_uniform(&p, true);
+        for (int setting = 0; setting < 4; setting++) {
+            p.residual_measured = setting & 1;
+            p.remove_sink = setting & 2;
+            check_uniform(&p, false);
+            check_uniform(&p, true);
+        }
     }
+}
+
+static void settings_that_are_not_heeded_change_nothing(void **state) {
+    (void)state;
+    static const char *const names[] = {"attention", "uniform", "random"};
+    hw_trace *trace = the_trace();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        hw_method_params p = hw_method_params_default();
+        hw_attribution *a = explain_by(names[i], trace, &p);
+        uint32_t traits = hw_method_find(names[i])->traits;
+        p.measure = HW_MEASURE_NORM;
+        p.discard = 0.5;
+        p.remove_sink = !(traits & HW_USES_REMOVE_SINK);
+        p.residual = traits & HW_USES_RESIDUAL ? 0.5 : 0.9;
+        p.direction = traits & HW_USES_DIRECTION ? HW_DIRECTION_INPUT : HW_DIRECTION_OUTPUT;
+        p.seed = traits & HW_USES_SEED ? 0 : 7;
+        hw_attribution *b = explain_by(names[i], trace, &p);
+        assert_memory_equal(a->values, b->values, N * M * a->n_layers * sizeof(float));
+        assert_memory_equal(&a->diagnostics, &b->diagnostics, sizeof a->diagnostics);
+        hw_attribution_free(a);
+        hw_attribution_free(b);
+    }
+    hw_trace_free(trace);
+}
+
+/* A change of each setting that the table names changes the numbers. */
+static void settings_that_are_heeded_change_the_numbers(void **state) {
+    (void)state;
+    static const char *const names[] = {"rollout", "flow", "uniform", "random"};
+    hw_trace *trace = the_trace();
+    add_measured(trace);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        uint32_t traits = hw_method_find(names[i])->traits;
+        hw_attribution *a = explain_by(names[i], trace, NULL);
+        for (uint32_t trait = HW_USES_RESIDUAL; trait <= HW_USES_REMOVE_SINK; trait <<= 1) {
+            if (!(traits & trait) || trait == HW_GIVES_SHARES) continue;
+            for (int measured = 0; measured <= (trait == HW_USES_RESIDUAL); measured++) {
+                hw_method_params p = hw_method_params_default();
+                if (trait == HW_USES_RESIDUAL) p.residual = measured ? p.residual : 0.4;
+                p.residual_measured = measured;
+                if (trait == HW_USES_DIRECTION) p.direction = HW_DIRECTION_OUTPUT;
+                if (trait == HW_USES_SEED) p.seed = 7;
+                if (trait == HW_USES_DISCARD) p.discard = 0.5;
+                if (trait == HW_USES_REMOVE_SINK) p.remove_sink = true;
+                hw_attribution *b = explain_by(names[i], trace, &p);
+                assert_memory_not_equal(a->values, b->values, N * M * a->n_layers * sizeof(float));
+                hw_attribution_free(b);
+            }
+        }
+        hw_attribution_free(a);
+    }
+    hw_trace_free(trace);
+}
+
+static void a_residual_that_was_not_measured_is_named(void **state) {
+    (void)state;
+    static const char *const names[] = {"rollout", "flow", "uniform"};
+    hw_trace *trace = the_trace();
+    hw_method_params p = hw_method_params_default();
+    p.residual_measured = true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        hw_attribution *a = NULL;
+        hw_error err = {0};
+        assert_int_equal(hw_method_signals(names[i], &p), 1u << HW_SIGNAL_RESIDUAL);
+        hw_err rc = hw_explain(&a, trace, names[i], &p, &err);
+        assert_error(&err, rc, HW_ERR_UNSUPPORTED, "needs the signal \"residual\"");
+    }
+    hw_trace_free(trace);
 }
 
 static void random_is_seeded(void **state) {
@@ -425,6 +508,9 @@ int main(void) {
         cmocka_unit_test(mass_is_one_whatever_the_options),
         cmocka_unit_test(attention_is_the_row_itself),
         cmocka_unit_test(uniform_is_the_rollout_of_uniform_attention),
+        cmocka_unit_test(settings_that_are_not_heeded_change_nothing),
+        cmocka_unit_test(settings_that_are_heeded_change_the_numbers),
+        cmocka_unit_test(a_residual_that_was_not_measured_is_named),
         cmocka_unit_test(random_is_seeded),
         cmocka_unit_test(progress_is_reported_and_a_stop_is_heard),
         cmocka_unit_test(diagnostics_are_means_over_rows),

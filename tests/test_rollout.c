@@ -5,7 +5,6 @@
  * token, so that S_l = R_{l+1} is seen whole.
  */
 #include "fixture.h"
-#include "rollout.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -375,19 +374,6 @@ static void learned_sinks_leave_more_to_the_residual(void **state) {
     hw_trace_free(trace);
 }
 
-static void row_without_weight_becomes_its_own_token(void **state) {
-    (void)state;
-    static const float nothing[3] = {0, 0, 0}, some[3] = {0.25f, 0, 0.25f};
-    double w[3];
-    hw__rollout_weights(w, nothing, 3, 1, 0);
-    assert_true(w[0] == 0 && w[1] == 1 && w[2] == 0);
-    hw__rollout_weights(w, some, 3, 1, 0);
-    assert_true(w[0] == 0.5 && w[1] == 0 && w[2] == 0.5);
-    hw__rollout_weights(w, some, 3, 2, 0.5); /* (0.25, 0, 0.25 + 1) / 1.5 */
-    assert_close(w[0], 1 / 6.0, 0x1p-52);
-    assert_close(w[2], 5 / 6.0, 0x1p-52);
-}
-
 /* ------------------------------------------------------------------ the wrong cousins */
 
 enum { N_L = 3, N_H = 3, N_T = 14, PAD = 5, N_K = N_T + PAD };
@@ -739,7 +725,6 @@ int main(void) {
         cmocka_unit_test(layer_that_attends_to_itself_changes_nothing),
         cmocka_unit_test(extreme_residuals),
         cmocka_unit_test(learned_sinks_leave_more_to_the_residual),
-        cmocka_unit_test(row_without_weight_becomes_its_own_token),
         cmocka_unit_test(wrong_conventions_are_told_apart),
         cmocka_unit_test(rows_directions_and_columns_match_a_dense_product),
         cmocka_unit_test(directions_agree_at_full_depth),

@@ -100,6 +100,9 @@ static const struct {
     {"options/top_p", "null", "float's range"},
     {"options/seed", "4294967296", "0 to 4294967295"},
     {"options/n_generate", "-1", "\"n_generate\" is -1"},
+    {"options/versus", "1", "\"versus\" must be there and be a string"},
+    {"options/versus", "\"a\\u0000b\"", "say different things"},
+    {"options/versus_bytes", "\"6100\"", "say different things"},
     {"stop", "\"never\"", "must be one of length, end, given, cancelled"},
     {"causal", "null", "true or false"},
     {"prompt", NULL, "\"prompt\" must be there"},
@@ -372,6 +375,17 @@ static void signals_that_cannot_be_right_are_refused(void **state) {
     assert_int_equal(hw_trace_save(trace, temp_path("t"), NULL), HW_OK);
     assert_error(&err, hw_trace_open(&back, temp_path("t"), &err), HW_ERR_FORMAT, "has no \"balance\"");
     trace->signals.balance = balance;
+    hw_trace_free(trace);
+
+    static const float no_shares[] = {-0.01f, 1.01f, NAN};
+    trace = sample_trace(true, 1u << HW_SIGNAL_RESIDUAL, 0);
+    for (size_t i = 0; i < COUNT(no_shares); i++) {
+        trace->signals.values[HW_SIGNAL_RESIDUAL][3] = no_shares[i];
+        assert_int_equal(hw_trace_save(trace, temp_path("t"), NULL), HW_OK);
+        hw_err rc = hw_trace_open(&back, temp_path("t"), &err);
+        assert_error(&err, rc, HW_ERR_FORMAT, "value 3 of tensor \"signal.residual\"");
+        assert_non_null(strstr(err.msg, "must be 0 to 1"));
+    }
     hw_trace_free(trace);
     temp_clear();
 }

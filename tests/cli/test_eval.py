@@ -232,12 +232,17 @@ USAGE = {
     "method twice": (["eval", "a", "--method", "logit,logit"], "--method names logit twice"),
     "setting": (["eval", "a", "--method", "rollout:depth=3"],
                 "--method rollout:depth=3: \"depth\": no such setting; there are measure, row, direction, layers, "
-                "residual and hide"),
+                "residual, hide, discard, remove-sink, lift"),
     "bare": (["eval", "a", "--method", "rollout:first"],
              "--method rollout:first: \"first\": not a value that stands alone (norm, own, output, last ...); write "
              "KEY=VALUE"),
     "residual": (["eval", "a", "--method", "rollout:residual=2"], "\"2\": must be a number from 0 to 1"),
     "residual nan": (["eval", "a", "--method", "rollout:residual=nan"], "\"nan\": must be a number from 0 to 1"),
+    "residual word": (["eval", "a", "--method", "rollout:residual=measure"], "from 0 to 1, or measured"),
+    "discard": (["eval", "a", "--method", "rollout:discard=1"], "\"1\": must be a number from 0 to below 1"),
+    "discard of another": (["eval", "a", "--method", "attention:discard=0.5"], "attention does not heed discard"),
+    "sink of another": (["eval", "a", "--method", "contribution:remove-sink"], "contribution does not heed remove-sink"),
+    "lift of nats": (["eval", "a", "--method", "logit:lift"], "logit does not heed lift"),
     "measure": (["eval", "a", "--method", "contribution:measure=size"], "proximity1"),
     "layers": (["eval", "a", "--method", "rollout:layers=top"], "must be last, one layer (5) or a range (3-12)"),
     "hide": (["eval", "a", "--method", "rollout:hide=first+frist"], "frist"),

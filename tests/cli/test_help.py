@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-COMMANDS = ["explain", "check", "eval", "view", "info", "methods"]
+COMMANDS = ["explain", "cite", "check", "eval", "serve", "view", "plot", "info", "methods", "bench"]
 
 
 def test_program_help_is_exact(headwater, expected):
@@ -46,7 +46,7 @@ def test_help_lists_what_the_library_has(headwater):
 def test_methods_says_what_each_does_not_show(headwater):
     done = headwater("methods")
     assert (done.status, done.err) == (0, "")
-    entry = r"^rollout: .+\n  needs     .+\n  costs     .+\n  blind to  .+\n  from      .*2005\.00928"
+    entry = r"^rollout: .+\n  needs     .+\n  costs     .+\n  blind to  .+\n  heeds     --fuse, .+\n  from      .*2005\.00928"
     assert re.search(entry, done.out, re.M)
 
 

@@ -21,6 +21,9 @@ static void rows_are_those_of_the_whole_run(void **state) {
     check_live(model, run, methods, 3, &p, 4, 1e-6);
     p.row = HW_ROW_OWN;
     check_live(model, run, methods, 2, &p, 4, 1e-6);
+    static const char *const measured[] = {"rollout", "uniform"};
+    p.residual_measured = true;
+    check_live(model, run, measured, 2, &p, 4, 1e-6);
     hw_model_close(model);
 }
 

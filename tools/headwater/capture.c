@@ -45,6 +45,7 @@ int capture_check(const options *o, const char *command, const char **model) {
 
 static void take_token(void *ctx, const hw_token *token) {
     listener *l = ctx;
+    if (l->j->hush) return;
     progress_erase(&l->j->bar);
     if (!l->started) show_title(&l->j->t, "Completion");
     l->started = true;
@@ -77,6 +78,7 @@ static hw_err capture(hw_trace **trace, const input *prompt, listener *l, hw_err
     params.seed = (uint32_t)o->seed;
     params.fuse = o->fuse;
     params.signals = job_signals(l->j);
+    params.versus = o->versus;
     params.on_token = take_token;
     params.progress = take_progress;
     params.stop = stop_run;
@@ -102,7 +104,7 @@ static int read_prompt(const options *o, input *prompt) {
     return fail("the prompt is empty: there is nothing to trace back to");
 }
 
-static int run_model(job *j, const char *path, const input *prompt, hw_trace **trace) {
+int capture_text(job *j, const char *path, const input *prompt, hw_trace **trace) {
     listener l = {.j = j, .text = {.out = j->t.out}};
     hw_error err;
     interrupt_catch();
@@ -114,7 +116,7 @@ int capture_run(job *j, const char *model, hw_trace **trace) {
     input prompt;
     int status = read_prompt(j->o, &prompt);
     if (status != STATUS_DONE) return status;
-    status = run_model(j, model, &prompt, trace);
+    status = capture_text(j, model, &prompt, trace);
     free(prompt.bytes);
     return status;
 }

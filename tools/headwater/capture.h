@@ -2,6 +2,7 @@
 #ifndef HEADWATER_CAPTURE_H
 #define HEADWATER_CAPTURE_H
 
+#include "input.h"
 #include "job.h"
 
 /* How many prompts were named by -p, -f and -; -1 with the reason printed for an argument that is none. */
@@ -13,5 +14,7 @@ int capture_check(const options *o, const char *command, const char **model);
 /* Reads the prompt, opens the model (job.model) and runs it; the completion is printed as it comes. Ctrl-C while
  * tokens are generated keeps those that are there. STATUS_DONE or the status to exit with. */
 int capture_run(job *j, const char *model, hw_trace **trace);
+/* The same of this prompt. */
+int capture_text(job *j, const char *model, const input *prompt, hw_trace **trace);
 
 #endif

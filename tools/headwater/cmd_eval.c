@@ -252,7 +252,7 @@ const command command_eval = {
     .about = "Runs a model on every item of a data set, explains its answers by every method, and judges each "
              "explanation by the item's evidence and by running the model without what it names. Items are JSON lines "
              "with \"prompt\" and, where known, \"completion\", \"answer\", \"evidence\" and \"spans\". With -o each "
-             "result is kept as it finishes; the same command again goes on with the items that are missing. Lines "
+             "result is kept as it finishes; the same command again goes on with the items that are missing. docs/faithfulness.md says what each figure is. Lines "
              "that are no items are reported and left out, and the exit status is then 1.",
     .examples = examples,
     .lists = LIST_METHODS,

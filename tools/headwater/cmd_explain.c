@@ -41,7 +41,7 @@ static int choose_source(const options *o, source *from) {
 
 static int check_files(const options *o, source from, const char *model) {
     const char *inputs[] = {from == FROM_MODEL ? model : NULL, o->attention, o->file, o->trace};
-    int status = output_check(o, command_name, inputs, sizeof inputs / sizeof *inputs);
+    int status = output_check(o, command_name, inputs, sizeof inputs / sizeof *inputs, OUTPUT_ANY);
     if (status != STATUS_DONE || from == FROM_TRACE || !o->trace) return status;
     return output_check_path(command_name, o->trace, inputs, 3);
 }
@@ -120,6 +120,8 @@ static const example examples[] = {
      "headwater explain -m model.gguf -p \"My name is Abdul, I am from\" -n 8"},
     {"the token \"sunny\" only, with token 0 and white space out of the view",
      "headwater explain -m model.gguf -f prompt.txt --token sunny --hide first,whitespace"},
+    {"sentence by sentence: which sentences of the prompt does each one of the answer come from?",
+     "headwater explain -m model.gguf -f prompt.txt --method logit --by sentence --answer-by sentence"},
     {"a given completion, kept as a table and as one file that explains again without the model",
      "headwater explain -m model.gguf -p \"2 + 2 =\" --completion \" 4\" -o sum.csv --trace sum.trace.safetensors"},
     {"again from that file, as the note's figures show it",
@@ -132,10 +134,12 @@ const command command_explain = {
     .bit = IN_EXPLAIN,
     .summary = "trace a completion back to its prompt",
     .usage = usage,
-    .about = "Runs a model on a prompt, or opens a run that was saved, and shows which prompt tokens each token of the "
-             "completion comes from. Results go to standard output and to the -o files; all else to standard error. "
+    .about = "Runs a model on a prompt, or opens a run that was saved, and shows which prompt tokens the completion comes from: "
+             "the mean of all its tokens, or those that --token names. Each method answers in its own way; docs/faithfulness.md "
+             "says which to believe, `headwater check` tests it on your prompt, `headwater cite` sums it up by sentences and "
+             "passages. Results go to standard output and to the -o files; all else to standard error. "
              "Ctrl-C while tokens are generated keeps and explains those that are there.",
     .examples = examples,
-    .lists = LIST_METHODS | LIST_FILTERS | LIST_FORMATS | LIST_PRESETS,
+    .lists = LIST_METHODS | LIST_FILTERS | LIST_FORMATS | LIST_FIGURES | LIST_PRESETS,
     .run = run,
 };

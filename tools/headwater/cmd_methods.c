@@ -2,14 +2,36 @@
 #include "command.h"
 #include "message.h"
 
+/* The options that a method heeds, beside --row, --columns, --by and --spans, which all do. */
+static const struct {
+    uint32_t uses;
+    const char *option;
+} settings[] = {
+    {HW_USES_FUSE, "--fuse"},       {HW_USES_RESIDUAL, "--residual"},       {HW_USES_DIRECTION, "--direction"},
+    {HW_USES_DISCARD, "--discard"}, {HW_USES_REMOVE_SINK, "--remove-sink"}, {HW_USES_MEASURE, "--measure"},
+    {HW_USES_SEED, "--seed"},       {HW_USES_VERSUS, "--versus"},
+};
+
+static void list_settings(char *out, size_t room, uint32_t traits) {
+    size_t at = (size_t)snprintf(out, room, "no option of its own");
+    for (size_t i = 0, n = 0; i < sizeof settings / sizeof *settings && at < room; i++) {
+        if (!(traits & settings[i].uses)) continue;
+        at = n ? at : 0;
+        at += (size_t)snprintf(out + at, room - at, "%s%s", n++ ? ", " : "", settings[i].option);
+    }
+}
+
 static int run(const options *o) {
     if (o->arguments.n) return misuse("methods", "takes no arguments");
     terminal t = terminal_detect(o->color);
     for (size_t i = 0; i < hw_method_count(); i++) {
+        char heeds[200];
         const hw_method_info *m = hw_method_at(i);
+        list_settings(heeds, sizeof heeds, m->traits);
         const struct {
             const char *label, *text;
-        } lines[] = {{"needs", m->needs}, {"costs", m->cost}, {"blind to", m->blind}, {"from", m->reference}};
+        } lines[] = {{"needs", m->needs}, {"costs", m->cost},     {"blind to", m->blind},
+                     {"heeds", heeds},    {"from", m->reference}};
         if (i) putc('\n', t.out);
         terminal_bold(&t);
         fputs(m->name, t.out);

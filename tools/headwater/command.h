@@ -5,7 +5,7 @@
 #include "options.h"
 
 /* Tables of the library that a command's help ends with; bits. */
-enum { LIST_METHODS = 1, LIST_FILTERS = 2, LIST_FORMATS = 4, LIST_PRESETS = 8 };
+enum { LIST_METHODS = 1, LIST_FILTERS = 2, LIST_FORMATS = 4, LIST_PRESETS = 8, LIST_RULES = 16, LIST_FIGURES = 32 };
 
 typedef struct example {
     const char *what, *line;
@@ -22,7 +22,8 @@ typedef struct command {
     int (*run)(const options *o);
 } command;
 
-extern const command command_explain, command_check, command_eval, command_view, command_info, command_methods, command_serve;
+extern const command command_explain, command_cite, command_check, command_eval, command_view, command_info, command_methods,
+    command_serve, command_plot, command_bench;
 
 size_t commands_count(void);
 const command *commands_at(size_t i);

@@ -239,12 +239,14 @@ static hw_err choose_layers(size_t *begin, size_t *end, const variant *v, const 
     return HW_OK;
 }
 
-/* What was found about explanation `i`. The check judges means over all layers: it says nothing about some of them. */
+/* What was found about explanation `i`. The check judges means of M over all layers: it says nothing about some of them, nor
+ * about a lift. */
 static hw_err put_method(json_t *list, const work *w, size_t i, size_t *order, hw_error *err) {
     const variant *v = &w->plan->methods->at[i];
     hw_view_params params = hw_view_params_default();
     params.row_begin = w->begin;
     params.row_end = w->end;
+    params.lift = v->lift;
     hw_view *view;
     hw_err rc = choose_layers(&params.layer_begin, &params.layer_end, v, w->made[i], err);
     if (rc == HW_OK) rc = hw_view_new(&view, w->made[i], &params, err);
@@ -252,7 +254,7 @@ static hw_err put_method(json_t *list, const work *w, size_t i, size_t *order, h
     json_t *to = json_object();
     json_object_set_new(to, "method", json_string(v->label));
     if (w->n_evidence) put_evidence(to, w, view, order);
-    if (w->check && !v->layers) put_check(to, hw_check_at(w->check, i));
+    if (w->check && !v->layers && !v->lift) put_check(to, hw_check_at(w->check, i));
     json_object_set_new(to, "scores", scores_json(view));
     hw_view_free(view);
     return json_array_append_new(list, to) == 0 ? HW_OK : fail_memory(err);
@@ -276,6 +278,20 @@ static json_t *evidence_json(const work *w) {
     json_t *list = json_array();
     for (size_t s = 0; s < w->n_segments; s++)
         if (w->evidence[s]) json_array_append_new(list, json_integer((json_int_t)s));
+    return list;
+}
+
+/* ["0110...", logit] of each random cut: 1 for a segment that was kept. */
+static json_t *cuts_json(const hw_check *check, size_t n_segments) {
+    json_t *list = json_array();
+    char *digits = malloc(n_segments + 1);
+    for (size_t i = 0; digits && i < hw_check_n_cuts(check); i++) {
+        double logit;
+        const bool *keep = hw_check_cut(check, i, &logit);
+        for (size_t k = 0; k < n_segments; k++) digits[k] = keep[k] ? '1' : '0';
+        json_array_append_new(list, json_pack("[s#, f]", digits, (int)n_segments, logit));
+    }
+    free(digits);
     return list;
 }
 
@@ -303,6 +319,7 @@ static hw_err report(json_t **out, const work *w, hw_error *err) {
     json_object_set_new(to, "evidence", evidence_json(w));
     json_object_set_new(to, "base", w->check ? number(hw_check_base(w->check)) : json_null());
     json_object_set_new(to, "passes", json_integer(w->check ? (json_int_t)hw_check_n_passes(w->check) : 0));
+    if (w->check) json_object_set_new(to, "cuts", cuts_json(w->check, w->n_segments));
     json_object_set_new(to, "seconds", number(now() - w->began));
     if (json_object_set_new(to, "methods", methods) != 0) rc = fail_memory(err);
     *out = to;

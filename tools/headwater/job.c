@@ -4,6 +4,7 @@
 #include "interrupt.h"
 #include "message.h"
 #include "output.h"
+#include "segments.h"
 #include "show.h"
 #include "text.h"
 
@@ -61,14 +62,44 @@ static int check_filters(const job *j, const char *option, const char *list) {
     return hw_filter_check(list, &err) == HW_OK ? STATUS_DONE : misuse(j->command, "%s: %s", option, err.msg);
 }
 
+static bool gives_shares(const char *method) { return hw_method_find(method)->traits & HW_GIVES_SHARES; }
+
+/* Of what is named by hand or by default one must heed it. */
+static int check_versus(const job *j) {
+    bool heeded = !j->o->versus;
+    for (size_t i = 0; i < j->n_methods; i++)
+        if (hw_method_find(j->methods[i])->traits & HW_USES_VERSUS) heeded = true;
+    if (!heeded) return misuse(j->command, "--versus is heeded by logit alone, which --method does not name");
+    return j->o->versus && !*j->o->versus ? misuse(j->command, "--versus \"\": a token's text, or second, is needed") : STATUS_DONE;
+}
+
+static int check_lift(const job *j) {
+    if (!j->o->lift) return STATUS_DONE;
+    if (j->o->normalise) return misuse(j->command, "--lift does not go with --normalise: a lift is no share of a whole");
+    for (size_t i = 0; i < j->n_methods; i++)
+        if (GIVEN(j->o, method) && !gives_shares(j->methods[i]))
+            return misuse(j->command, "--lift divides shares, and %s gives nats", j->methods[i]);
+    return STATUS_DONE;
+}
+
+static int check_answer(const job *j) {
+    if (!j->o->answer_by) return STATUS_DONE;
+    if (j->o->token)
+        return misuse(j->command, "--token and --answer-by both say which tokens to show: give one of them");
+    return cut_check(j->command, "--answer-by", j->o->answer_by);
+}
+
 /* ------------------------------------------------------------------ the job */
 
 int job_prepare(job *j, const options *o, const char *command) {
     *j = (job){.o = o, .command = command, .t = terminal_detect(o->color)};
     j->bar = progress_new(!o->quiet && !o->verbose);
     int status = read_methods(j);
+    if (status == STATUS_DONE) status = check_answer(j);
     if (status == STATUS_DONE) status = check_filters(j, "--hide", o->hide);
-    return status == STATUS_DONE ? check_filters(j, "--keep", o->keep) : status;
+    if (status == STATUS_DONE) status = check_filters(j, "--keep", o->keep);
+    if (status == STATUS_DONE) status = check_versus(j);
+    return status == STATUS_DONE ? check_lift(j) : status;
 }
 
 void job_free(job *j) {
@@ -86,13 +117,22 @@ int job_fail(job *j, const hw_error *err) {
     return fail("%s", err->msg);
 }
 
+void job_group(job *j, const hw_segments *segments) {
+    size_t n_tokens;
+    j->groups = hw_segments_groups(segments, &n_tokens);
+    j->n_groups = hw_segments_count(segments);
+}
+
 hw_method_params job_params(const job *j) {
     const options *o = j->o;
     hw_method_params params = hw_method_params_default();
     params.row = o->row;
     params.direction = o->direction;
     params.columns = o->columns;
-    params.residual = o->residual;
+    params.residual = o->residual.weight;
+    params.residual_measured = o->residual.measured;
+    params.discard = o->discard;
+    params.remove_sink = o->remove_sink;
     params.measure = o->measure;
     params.seed = (uint64_t)o->seed;
     params.model = j->model;
@@ -107,17 +147,18 @@ static void drop_method(job *j, size_t i) {
     for (j->n_methods--; i < j->n_methods; i++) j->methods[i] = j->methods[i + 1];
 }
 
-/* Of the methods that nobody asked for by name, those that this run cannot give are left out. */
+/* Of the methods that nobody asked for by name, those that this run or view cannot give are left out. */
 static void keep_possible(job *j, const hw_trace *trace) {
     hw_method_params params = job_params(j);
     for (size_t i = j->n_methods; i-- > 0 && !GIVEN(j->o, method);) {
         uint32_t needed = hw_method_signals(j->methods[i], &params);
-        bool possible = true;
+        bool possible = !j->o->lift || gives_shares(j->methods[i]);
         for (int s = 0; trace && s < HW_N_SIGNALS; s++)
             if (needed & 1u << s && !hw_trace_has(trace, (hw_signal)s)) possible = false;
         if (j->model && *hw_method_problem(hw_method_find(j->methods[i]), hw_model_describe(j->model))) possible = false;
         if (!possible && j->n_methods > 1) drop_method(j, i);
     }
+    if (j->one_method) j->n_methods = 1;
 }
 
 uint32_t job_signals(job *j) {

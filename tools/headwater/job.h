@@ -23,11 +23,16 @@ typedef struct job {
     const char *methods[MOST_METHODS];  /* [n_methods] */
     hw_attribution *made[MOST_METHODS]; /* [n_made] owned */
     size_t n_methods, n_made;
+    bool hush;                          /* tokens are not printed as they come */
+    bool one_method;                    /* of those of the default, only the first that can be given */
 } job;
 
 /* STATUS_DONE, or the status to exit with. Free with job_free() either way. */
 int job_prepare(job *j, const options *o, const char *command);
 void job_free(job *j);
+
+/* Makes segments of the prompt the columns of what is explained; borrowed: they must outlive the job's work. */
+void job_group(job *j, const hw_segments *segments);
 
 /* What the methods are to do, for the trace to hold what they need and for running them. */
 hw_method_params job_params(const job *j);

@@ -20,13 +20,18 @@ static void print_log(void *ctx, hw_log_level level, const char *line) {
     message("%s", line);
 }
 
-hw_err model_open(hw_model **out, const options *o, const char *path, progress *bar, hw_error *err) {
+hw_model_params model_params(const options *o) {
     hw_model_params params = hw_model_params_default();
     params.n_threads = (int32_t)o->threads;
     params.n_gpu_layers = (int32_t)o->gpu_layers;
     params.n_ctx = (int32_t)o->ctx;
     params.n_ubatch = (int32_t)o->ubatch;
     params.f32_cache = o->f32_cache;
+    return params;
+}
+
+hw_err model_open(hw_model **out, const options *o, const char *path, progress *bar, hw_error *err) {
+    hw_model_params params = model_params(o);
     params.progress = progress_show;
     params.stop = interrupt_stop;
     params.ctx = bar;

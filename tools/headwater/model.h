@@ -7,6 +7,8 @@
 
 /* -m, else $HEADWATER_MODEL, else NULL with the reason printed. */
 const char *model_path(const options *o, const char *command);
+/* What the options say of it. */
+hw_model_params model_params(const options *o);
 /* Opens it; Ctrl-C stops that. */
 hw_err model_open(hw_model **out, const options *o, const char *path, progress *bar, hw_error *err);
 

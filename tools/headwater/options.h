@@ -11,7 +11,19 @@
 #include "terminal.h"
 
 /* Commands that take an option; bits. */
-enum { IN_EXPLAIN = 1, IN_INFO = 2, IN_VIEW = 4, IN_METHODS = 8, IN_CHECK = 16, IN_EVAL = 32, IN_SERVE = 256, IN_ALL = 63 | IN_SERVE };
+enum {
+    IN_EXPLAIN = 1,
+    IN_INFO = 2,
+    IN_VIEW = 4,
+    IN_METHODS = 8,
+    IN_CHECK = 16,
+    IN_EVAL = 32,
+    IN_CITE = 64,
+    IN_PLOT = 128,
+    IN_SERVE = 256,
+    IN_BENCH = 512,
+    IN_ALL = 1023
+};
 
 /* Most rows that the table may have. */
 enum { MOST_OPTIONS = 128 };
@@ -25,25 +37,38 @@ typedef struct texts {
     size_t n;
 } texts;
 
+/* --residual: a number, or what the run measured. */
+typedef struct residual_weight {
+    double weight;
+    bool measured;
+} residual_weight;
+
 typedef struct options {
     const char *model, *prompt, *file, *completion, *trace, *attention;
-    const char *method, *by, *spans, *token, *layers, *hide, *keep, *preset;
+    const char *method, *versus, *by, *spans, *token, *layers, *hide, *keep, *preset;
     texts output, arguments; /* -o FILEs; what stands between the options */
     int64_t generate, top_k, seed, ctx, threads, gpu_layers, ubatch, top, ablations;
-    double temp, top_p, residual;
+    double temp, top_p, discard;
+    residual_weight residual;
     hw_row row;
     hw_direction direction;
     hw_columns columns;
     hw_fuse fuse;
     hw_measure measure;
     color_mode color;
-    bool chat, normalise, full, f32_cache, quiet, verbose, help;
+    bool chat, normalise, lift, remove_sink, full, f32_cache, quiet, verbose, help;
     const char *results, *shard, *group_by, *format; /* of eval */
-    int64_t limit;
+    const char *sizes; /* of bench */
+    int64_t limit, rounds;
     bool table;
+    const char *passages, *question, *answer_by; /* of cite; answer_by of explain and view too */
+    double least;
     const char *store; /* of serve */
     int64_t port;
     bool no_store, open, routes;
+    const char *kind, *theme, *map, *font, *title; /* of figures */
+    int64_t width;
+    double scale;
     bool given[MOST_OPTIONS]; /* row i of the table was on the command line */
 } options;
 
@@ -66,6 +91,7 @@ typedef enum option_group {
     GROUP_FILES,
     GROUP_METHOD,
     GROUP_VIEW,
+    GROUP_FIGURE,
     GROUP_TERMINAL
 } option_group;
 
@@ -95,7 +121,7 @@ typedef struct preset_value {
 } preset_value;
 typedef struct preset {
     const char *name, *summary;
-    preset_value values[4]; /* ends with an empty one */
+    preset_value values[6]; /* ends with an empty one */
 } preset;
 size_t presets_count(void);
 const preset *presets_at(size_t i);

@@ -12,7 +12,7 @@ static const char *segmenter_name(size_t i, unsigned ctx) {
     return hw_segmenter_at(i)->name;
 }
 
-static int check_name(const char *command, const char *by) {
+int cut_check(const char *command, const char *option, const char *by) {
     char names[200] = "";
     size_t n = hw_segmenter_count();
     if (*by == '/') return STATUS_DONE; /* a regular expression, which the library reads */
@@ -21,7 +21,7 @@ static int check_name(const char *command, const char *by) {
         at += (size_t)snprintf(names + at, sizeof names - at, "%s, ", hw_segmenter_at(i)->name);
     }
     const char *near = text_nearest(by, segmenter_name, 0, n);
-    return misuse(command, "--by \"%s\": there is none of that name%s%s%s; there are %sand /REGEX/", by,
+    return misuse(command, "%s \"%s\": there is none of that name%s%s%s; there are %sand /REGEX/", option, by,
                   near ? ", did you mean " : "", near ? near : "", near ? "?" : "", names);
 }
 
@@ -29,18 +29,16 @@ int cut_read(cut *c, const options *o, const char *command, const char *standard
     *c = (cut){.by = o->by ? o->by : o->spans ? NULL : standard};
     if (o->by && o->spans) return misuse(command, "--by and --spans both cut the prompt: give one of them");
     if (o->spans) return input_read(&c->json, "spans", o->spans) ? STATUS_DONE : STATUS_FAILED;
-    return c->by ? check_name(command, c->by) : STATUS_DONE;
+    return c->by ? cut_check(command, "--by", c->by) : STATUS_DONE;
 }
 
 void cut_free(cut *c) { free(c->json.bytes); }
 
 int cut_prompt(hw_segments **out, const cut *c, job *j, const hw_run *run) {
     hw_error err;
-    size_t n_tokens;
     hw_err rc = c->json.bytes ? hw_segments_from_json(out, run, HW_SIDE_PROMPT, c->json.bytes, c->json.n, &err)
                               : hw_segments_new(out, run, HW_SIDE_PROMPT, c->by, &err);
     if (rc != HW_OK) return job_fail(j, &err);
-    j->groups = hw_segments_groups(*out, &n_tokens);
-    j->n_groups = hw_segments_count(*out);
+    job_group(j, *out);
     return STATUS_DONE;
 }

@@ -19,4 +19,7 @@ void cut_free(cut *c);
 /* Cuts the prompt of a run and makes the segments the job's groups, borrowed: the segments must outlive its work. */
 int cut_prompt(hw_segments **out, const cut *c, job *j, const hw_run *run);
 
+/* STATUS_DONE, or the status to exit with where `option` names no way to cut a text. */
+int cut_check(const char *command, const char *option, const char *by);
+
 #endif

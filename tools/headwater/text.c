@@ -19,6 +19,7 @@
 /* Nothing to see, or it moves what is around it: such text must not hide in a view of the prompt. */
 static bool is_invisible(UChar32 c) {
     if (c == ZERO_WIDTH_JOINER || c == ZERO_WIDTH_NON_JOINER) return false; /* scripts and emoji need them */
+    if (U_IS_UNICODE_NONCHAR(c)) return true;
     switch (u_charType(c)) {
         case U_CONTROL_CHAR:
         case U_LINE_SEPARATOR:
@@ -113,6 +114,16 @@ void text_print(FILE *out, const char *bytes, size_t n, bool lines) {
 }
 
 void text_puts(FILE *out, const char *s) { text_print(out, s, strlen(s), false); }
+
+size_t text_line(const char *text, int width) {
+    size_t n = strcspn(text, " "), most = width > 0 ? (size_t)width : 0;
+    while (text[n] == ' ') {
+        size_t next = n + 1 + strcspn(text + n + 1, " ");
+        if (next > most) break;
+        n = next;
+    }
+    return n;
+}
 
 static bool append(label *to, size_t *used, const char *bytes, size_t n, int width) {
     if (*used + n >= sizeof to->utf8) return false;

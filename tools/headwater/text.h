@@ -29,6 +29,9 @@ size_t text_whole(const char *bytes, size_t n);
 void text_print(FILE *out, const char *bytes, size_t n, bool lines);
 void text_puts(FILE *out, const char *s); /* a terminated string, newlines and tabs shown */
 
+/* Bytes of words, each of one-column characters and one space apart, that fit `width`; at least one word. */
+size_t text_line(const char *text, int width);
+
 /* A token on one line of a list: leading spaces as dots, cut with an ellipsis at `max_width` columns. */
 typedef struct label {
     char utf8[512];

@@ -27,12 +27,37 @@ static hw_err read_direction(variant *v, char *value, hw_error *err) {
     return hw_direction_parse(&v->params.direction, value, err);
 }
 
-static hw_err read_residual(variant *v, char *value, hw_error *err) {
+static bool read_share(double *out, const char *value) {
     char *end;
     bool plain = *value && !value[strspn(value, "0123456789.")]; /* strtod also takes hex, inf and nan */
-    double w = strtod(value, &end);
-    if (!plain || *end || !(w >= 0 && w <= 1)) return refuse(err, "must be a number from 0 to 1");
-    v->params.residual = w;
+    double share = strtod(value, &end);
+    if (!plain || *end || !(share >= 0 && share <= 1)) return false;
+    *out = share;
+    return true;
+}
+
+static hw_err read_residual(variant *v, char *value, hw_error *err) {
+    v->params.residual_measured = strcmp(value, "measured") == 0;
+    if (v->params.residual_measured || read_share(&v->params.residual, value)) return HW_OK;
+    return refuse(err, "must be a number from 0 to 1, or measured");
+}
+
+static hw_err read_discard(variant *v, char *value, hw_error *err) {
+    double share;
+    if (!read_share(&share, value) || share == 1) return refuse(err, "must be a number from 0 to below 1");
+    v->params.discard = share;
+    return HW_OK;
+}
+
+static hw_err read_remove_sink(variant *v, char *value, hw_error *err) {
+    if (strcmp(value, "remove-sink") != 0) return refuse(err, "must be remove-sink");
+    v->params.remove_sink = true;
+    return HW_OK;
+}
+
+static hw_err read_lift(variant *v, char *value, hw_error *err) {
+    if (strcmp(value, "lift") != 0) return refuse(err, "must be lift");
+    v->lift = true;
     return HW_OK;
 }
 
@@ -67,10 +92,13 @@ static const struct setting {
     {"measure", true, HW_USES_MEASURE, read_measure},
     {"row", true, 0, read_row},
     {"direction", true, HW_USES_DIRECTION, read_direction},
-    {"residual", false, HW_USES_RESIDUAL, read_residual},
     {"layers", false, 0, read_layers},
     {"layers", true, 0, read_last},
+    {"residual", false, HW_USES_RESIDUAL, read_residual},
     {"hide", false, 0, read_hide},
+    {"discard", false, HW_USES_DISCARD, read_discard},
+    {"remove-sink", true, HW_USES_REMOVE_SINK, read_remove_sink},
+    {"lift", true, HW_GIVES_SHARES, read_lift},
 };
 
 static int refuse_setting(const char *command, const char *whole, const char *word, const char *why) {
@@ -83,6 +111,15 @@ static int check_use(const variant *v, const char *command, const struct setting
     return misuse(command, "--method %s: %s does not heed %s", v->label, v->method, s->key);
 }
 
+/* "no such setting; there are measure, row ..." */
+static int refuse_key(const char *command, const char *whole, const char *word) {
+    char why[300] = "no such setting; there are";
+    for (size_t i = 0, at = strlen(why); i < COUNT(settings) && at < sizeof why; i++)
+        if (i == 0 || strcmp(settings[i].key, settings[i - 1].key) != 0)
+            at += (size_t)snprintf(why + at, sizeof why - at, "%s %s", i ? "," : "", settings[i].key);
+    return refuse_setting(command, whole, word, why);
+}
+
 static int read_keyed(variant *v, const char *command, char *word, char *value) {
     hw_error err;
     *value++ = 0;
@@ -91,8 +128,7 @@ static int read_keyed(variant *v, const char *command, char *word, char *value) 
         if (settings[i].read(v, value, &err) == HW_OK) return check_use(v, command, &settings[i]);
         return refuse_setting(command, v->label, value, err.msg);
     }
-    return refuse_setting(command, v->label, word,
-                          "no such setting; there are measure, row, direction, layers, residual and hide");
+    return refuse_key(command, v->label, word);
 }
 
 static int read_setting(variant *v, const char *command, char *word) {

@@ -138,11 +138,10 @@ task *queue_take(queue *q) {
     return t;
 }
 
-void queue_done(queue *q, task *t) {
+void queue_done(queue *q) {
     pthread_mutex_lock(&q->mutex);
     q->running = NULL;
     pthread_mutex_unlock(&q->mutex);
-    task_release(t);
 }
 
 /* A task that never began. */

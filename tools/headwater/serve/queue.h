@@ -51,9 +51,9 @@ queue *queue_new(void);
 void queue_free(queue *q);
 /* False with the fault filled when too many wait. */
 bool queue_add(queue *q, task *t, fault *f);
-/* The next one, waited for; it is the caller's to queue_done(). NULL: the queue is closed. */
+/* The next one, waited for: it runs until queue_done(), and its reference is the caller's. NULL: the queue is closed. */
 task *queue_take(queue *q);
-void queue_done(queue *q, task *t);
+void queue_done(queue *q);
 /* False: there is no such job. */
 bool queue_stop(queue *q, int64_t id);
 /* A client that left: a task that waits is taken out, one that runs finds out by itself. */

@@ -237,6 +237,9 @@ static bool read_choice_by(void *to, const json_t *value, fault *f) {
     {.key = "columns", .kind = WORD, .offset = (base) + offsetof(choice, columns), .word = word_columns},           \
     {.key = "measure", .kind = WORD, .offset = (base) + offsetof(choice, measure), .word = word_measure},           \
     {.key = "residual", .kind = REAL, .offset = (base) + offsetof(choice, residual), .least = 0, .most = 1},        \
+    {.key = "residual_measured", .kind = FLAG, .offset = (base) + offsetof(choice, residual_measured)},             \
+    {.key = "discard", .kind = REAL, .offset = (base) + offsetof(choice, discard), .least = 0, .most = 0.999999},   \
+    {.key = "remove_sink", .kind = FLAG, .offset = (base) + offsetof(choice, remove_sink)},                         \
     {.key = "seed", .kind = WHOLE, .offset = (base) + offsetof(choice, seed), .least = 0, .most = 4294967295.0},    \
     {.key = "n_ablations", .kind = WHOLE, .offset = (base) + offsetof(choice, n_ablations), .least = 2, .most = 100000}
 
@@ -257,6 +260,9 @@ hw_method_params choice_params(const choice *c) {
     p.columns = c->columns;
     p.measure = c->measure;
     p.residual = c->residual;
+    p.residual_measured = c->residual_measured;
+    p.discard = c->discard;
+    p.remove_sink = c->remove_sink;
     p.seed = (uint64_t)c->seed;
     p.n_ablations = (size_t)c->n_ablations;
     return p;

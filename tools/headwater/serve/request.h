@@ -39,7 +39,8 @@ typedef struct choice {
     hw_direction direction;
     hw_columns columns;
     hw_measure measure;
-    double residual;
+    double residual, discard;
+    bool residual_measured, remove_sink;
     int64_t seed, n_ablations;
     const char *by; /* segmenter or "passage"; NULL: tokens */
 } choice;

@@ -20,7 +20,7 @@ typedef struct server {
     store *store;
     const hw_model_info *model;
     bool keeps; /* runs stay when the program ends */
-    unsigned port;
+    atomic_uint port; /* known a moment after the first client may come */
 } server;
 
 /* Listens on `port`; 0: on DEFAULT_PORT, or on any free one where that is taken. False with the fault filled. */

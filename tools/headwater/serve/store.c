@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SCHEMA = 1, PIECE = 1 << 20, PREVIEW_CHARACTERS = 200, LIST_MOST = 1000 };
+enum { SCHEMA = 1, APPLICATION = 0x48577274 /* "HWrt" */, PIECE = 1 << 20, PREVIEW_CHARACTERS = 200, LIST_MOST = 1000 };
 
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS runs(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, created TEXT NOT NULL,"
@@ -27,7 +27,7 @@ static const char schema[] =
     " prompt TEXT NOT NULL, request TEXT NOT NULL, completion BLOB NOT NULL DEFAULT x'', tried INTEGER NOT NULL DEFAULT 0,"
     " document TEXT);"
     "CREATE TABLE IF NOT EXISTS traces(run INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE, bytes BLOB NOT NULL);"
-    "PRAGMA user_version=1;";
+    "PRAGMA application_id=0x48577274; PRAGMA user_version=1;";
 
 struct store {
     sqlite3 *db;
@@ -133,26 +133,38 @@ char *store_default_path(void) {
     return NULL;
 }
 
-static int64_t user_version(store *s) {
-    sqlite3_stmt *q = prepare(s, "PRAGMA user_version", "");
-    int64_t version = q && sqlite3_step(q) == SQLITE_ROW ? sqlite3_column_int64(q, 0) : -1;
+/* The number that a query gives; -1 where it cannot. */
+static int64_t number(store *s, const char *sql) {
+    sqlite3_stmt *q = prepare(s, sql, "");
+    int64_t v = q && sqlite3_step(q) == SQLITE_ROW ? sqlite3_column_int64(q, 0) : -1;
     sqlite3_finalize(q);
-    return version;
+    return v;
+}
+
+static bool fail_open(store *s, const char *path, fault *f) {
+    if (sqlite3_errcode(s->db) == SQLITE_BUSY)
+        return fault_set(f, 500, "store",
+                         "%s is in use by another headwater serve: stop that, or give --store FILE or --no-store", path);
+    return fault_set(f, 500, "store", "%s: %s", path, sqlite3_errmsg(s->db));
+}
+
+/* Before anything in the file is changed: it is new, or a store that this build reads. */
+static bool check_file(store *s, const char *path, fault *f) {
+    int64_t things = number(s, "SELECT count(*) FROM sqlite_master"), application = number(s, "PRAGMA application_id"),
+            version = number(s, "PRAGMA user_version");
+    if (things < 0 || application < 0 || version < 0) return fail_open(s, path, f);
+    if (things > 0 && application != APPLICATION)
+        return fault_set(f, 500, "store", "%s is a database of something else: name another file", path);
+    return version <= SCHEMA || fault_set(f, 500, "store", "%s is version %lld of a store; this build reads up to version %d",
+                                          path, (long long)version, SCHEMA);
 }
 
 static bool prepare_file(store *s, const char *path, fault *f) {
-    bool ok = execute(s, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;") &&
-              execute(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;") && execute(s, "BEGIN IMMEDIATE; COMMIT;");
-    int64_t version = ok ? user_version(s) : -1;
-    if (version > SCHEMA)
-        return fault_set(f, 500, "store", "%s is version %lld of a store; this build reads up to version %d", path,
-                         (long long)version, SCHEMA);
-    ok = ok && version >= 0 && execute(s, schema);
-    if (ok) return true;
-    if (sqlite3_errcode(s->db) == SQLITE_BUSY)
-        return fault_set(f, 500, "store", "%s is in use by another headwater serve: stop that, or give --store FILE or --no-store",
-                         path);
-    return fault_set(f, 500, "store", "%s: %s", path, sqlite3_errmsg(s->db));
+    if (!execute(s, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;"))
+        return fail_open(s, path, f);
+    if (!check_file(s, path, f)) return false;
+    return (execute(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; BEGIN IMMEDIATE; COMMIT;") && execute(s, schema)) ||
+           fail_open(s, path, f);
 }
 
 /* A new file is for its owner's eyes only. */
@@ -414,6 +426,14 @@ static char *get_column(store *s, const char *sql, int64_t id, fault *f) {
     return out;
 }
 
+bool store_has(store *s, int64_t id, fault *f) {
+    lock(s);
+    char *name = get_column(s, "SELECT name FROM runs WHERE id=?", id, f);
+    unlock(s);
+    free(name);
+    return name != NULL;
+}
+
 char *store_request(store *s, int64_t id, fault *f) {
     lock(s);
     char *text = get_column(s, "SELECT request FROM runs WHERE id=?", id, f);
@@ -479,9 +499,11 @@ bool store_trace(store *s, int64_t id, const char *path, fault *f) {
     bool ok = sqlite3_blob_open(s->db, "main", "traces", "bytes", id, 0, &blob) == SQLITE_OK;
     FILE *file = ok ? fopen(path, "wbx") : NULL;
     if (!ok) {
-        char *request = get_column(s, "SELECT request FROM runs WHERE id=?", id, f);
-        if (request) fault_set(f, 409, "no_trace", "run %lld has no trace: it was too large to keep, or the run is not finished", (long long)id);
-        free(request);
+        char *name = get_column(s, "SELECT name FROM runs WHERE id=?", id, f);
+        if (name)
+            fault_set(f, 409, "no_trace", "run %lld has no trace: it was too large to keep, or the run is not finished",
+                      (long long)id);
+        free(name);
     } else {
         ok = file && copy_blob(blob, file);
         if (file && fclose(file) != 0) ok = false;

@@ -58,6 +58,8 @@ bool store_rename(store *s, int64_t id, span_of_text name, fault *f);
 bool store_delete(store *s, int64_t id, fault *f);
 /* Adds attributions (a list, one of the same method and settings replaces the old) and a check (may be NULL). */
 bool store_amend(store *s, int64_t id, const json_t *attributions, json_t *check, fault *f);
+/* Whether there is such a run, finished or not. */
+bool store_has(store *s, int64_t id, fault *f);
 /* The request that made it, malloc'd text. */
 char *store_request(store *s, int64_t id, fault *f);
 /* Writes its trace to a file. */

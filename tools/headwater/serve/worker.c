@@ -17,6 +17,10 @@ const hw_trace *worker_trace(worker *w, int64_t run, fault *f) {
     char path[128];
     hw_trace *trace;
     hw_error err;
+    if (!store_has(w->store, run, f)) { /* deleted: what is at hand of it goes, too */
+        if (w->trace_run == run) worker_keep(w, NULL, 0);
+        return NULL;
+    }
     if (w->trace && w->trace_run == run) return w->trace;
     worker_path(w, "open.safetensors", path, sizeof path);
     bool ok = store_trace(w->store, run, path, f);
@@ -73,8 +77,10 @@ static void *work(void *ctx) {
     worker *w = ctx;
     finish_all_lost(w);
     for (task *t; (t = queue_take(w->queue)) != NULL;) {
-        task_end(t, t->work(w, t));
-        queue_done(w->queue, t);
+        bool done = t->work(w, t);
+        queue_done(w->queue); /* before its client hears of it: from then on there is no such job */
+        task_end(t, done);
+        task_release(t);
     }
     return NULL;
 }

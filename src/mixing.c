@@ -1,0 +1,100 @@
+/* mixing.c - see mixing.h for the equations. */
+#include "mixing.h"
+
+#include <string.h>
+
+/* ------------------------------------------------------------------ thinning */
+
+static double sum_of(const double *w, size_t n) {
+    double sum = 0;
+    for (size_t k = 0; k < n; k++) sum += w[k];
+    return sum;
+}
+
+static size_t count_to(const double *w, size_t n, double most) {
+    size_t count = 0;
+    for (size_t k = 0; k < n; k++) count += w[k] > 0 && w[k] <= most;
+    return count;
+}
+
+static double float_of(uint32_t bits) {
+    float v;
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+/* The value that the n_low-th lowest weight has, n_low > 0. Weights are floats, and floats above 0 are in the order of
+ * their bits: 31 halvings find it, whatever the row. */
+static double nth_lowest(const double *w, size_t n, size_t n_low) {
+    uint32_t low = 1, high = 0x7f7fffff; /* the least and the largest float above 0 */
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (count_to(w, n, float_of(middle)) >= n_low) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return float_of(low);
+}
+
+/* Of equal weights the earlier columns go first. */
+static void drop_lowest(double *w, size_t n, double share) {
+    static const double rounding = 1e-9; /* 0.29 of 100 is 29 */
+    size_t n_low = (size_t)(share * (double)count_to(w, n, 2) + rounding);
+    if (n_low == 0) return;
+    double edge = nth_lowest(w, n, n_low);
+    size_t n_below = 0;
+    for (size_t k = 0; k < n; k++) n_below += w[k] > 0 && w[k] < edge;
+    for (size_t k = 0, n_equal = n_low - n_below; k < n; k++) {
+        if (w[k] > edge || (w[k] == edge && n_equal == 0)) continue;
+        n_equal -= w[k] == edge;
+        w[k] = 0;
+    }
+}
+
+void hw__mixing_thin(double *w, size_t n, size_t q, double discard, bool remove_sink) {
+    if (discard <= 0 && !remove_sink) return;
+    double before = sum_of(w, n);
+    if (remove_sink && q > 0) w[0] = 0;
+    drop_lowest(w, n, discard);
+    double left = sum_of(w, n);
+    for (size_t k = 0; k < n && left > 0; k++) w[k] *= before / left;
+}
+
+/* ------------------------------------------------------------------ a row */
+
+void hw__mixing_add_residual(double *w, size_t n, size_t q, double residual) {
+    double total = residual + (1 - residual) * sum_of(w, n);
+    double scale = total > 0 ? (1 - residual) / total : 0;
+    for (size_t k = 0; k < n; k++) w[k] *= scale;
+    w[q] += total > 0 ? residual / total : 1;
+}
+
+double hw__mixing_residual(const hw__mixing *m, size_t l, size_t q) {
+    return m->measured ? 1 - (double)m->measured[l * m->stride + q] : m->residual;
+}
+
+size_t hw__mixing_row(double *w, const hw__mixing *m, size_t l, size_t q) {
+    size_t n;
+    const float *attn = hw__trace_row(m->trace, l, q, &n);
+    for (size_t k = 0; k < n; k++) w[k] = attn[k];
+    hw__mixing_thin(w, n, q, m->discard, m->remove_sink);
+    hw__mixing_add_residual(w, n, q, hw__mixing_residual(m, l, q));
+    return n;
+}
+
+/* ------------------------------------------------------------------ settings */
+
+uint32_t hw__mixing_signals(const hw_method_params *p) { return p->residual_measured ? 1u << HW_SIGNAL_RESIDUAL : 0; }
+
+hw__mixing hw__mixing_of(const hw_trace *trace, const hw_method_params *p) {
+    return (hw__mixing){
+        .trace = trace,
+        .residual = p->residual,
+        .measured = p->residual_measured ? trace->signals.values[HW_SIGNAL_RESIDUAL] : NULL,
+        .stride = trace->signals.n_tokens,
+        .discard = p->discard,
+        .remove_sink = p->remove_sink,
+    };
+}

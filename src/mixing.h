@@ -1,0 +1,45 @@
+/*
+ * mixing.h - rows of Â_l, the matrix by which one layer mixes tokens, as rollout, flow and their relatives compose it.
+ *
+ *     Â[q,:] = (r e_q + (1-r) A[q,:]) / (r + (1-r) Σ_k A[q,k])
+ *
+ * A is the layer's attention, heads fused. Two settings thin it out first; what is left of a row is scaled to what the
+ * row summed to, and a row of which nothing is left becomes e_q:
+ *
+ *     remove_sink   column 0 counts as 0 in every row but its own
+ *     discard       so do the lowest floor(discard n) of a row's n allowed weights. Allowed are those above 0: columns
+ *                   that a mask forbids (later tokens, those outside a sliding window, padding) are exactly 0
+ *
+ * r, the weight of the residual stream, is one number, or measured: r = 1 - λ_l[q] with λ = |a| / (|a| + |x|), the share
+ * that attention had in the stream of row q after layer l.
+ */
+#ifndef HW_MIXING_H
+#define HW_MIXING_H
+
+#include "trace.h"
+
+typedef struct hw__mixing {
+    const hw_trace *trace;
+    double residual;       /* r where it is not measured */
+    const float *measured; /* λ [L, stride] of the trace; NULL: not measured */
+    size_t stride;
+    double discard;
+    bool remove_sink;
+} hw__mixing;
+
+/* Signals that a trace must hold for these settings: 1u << hw_signal, or-ed. */
+uint32_t hw__mixing_signals(const hw_method_params *p);
+/* Borrows the trace. `p` is validated, and the trace holds the signals. */
+hw__mixing hw__mixing_of(const hw_trace *trace, const hw_method_params *p);
+
+/* Row q of Â_l into w [T]; returns how many columns it has: q + 1, or T where rows see later columns too. */
+size_t hw__mixing_row(double *w, const hw__mixing *m, size_t l, size_t q);
+
+/* r of row q in layer l. */
+double hw__mixing_residual(const hw__mixing *m, size_t l, size_t q);
+
+/* The two steps of a row as pure functions over w [n], q < n: what the settings thin out, then the residual's share. */
+void hw__mixing_thin(double *w, size_t n, size_t q, double discard, bool remove_sink);
+void hw__mixing_add_residual(double *w, size_t n, size_t q, double residual);
+
+#endif

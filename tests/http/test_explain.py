@@ -1,0 +1,363 @@
+"""Explaining over HTTP: one answer, events, stopping, the queue, checks, other methods, exports."""
+
+import io
+import json
+import threading
+import time
+
+import numpy as np
+import pytest
+from safetensors.numpy import load as load_safetensors
+
+from conftest import ENDLESS, PROMPT, text_of, unpack
+
+
+@pytest.fixture(scope="module")
+def run(server):
+    return server.explain(n=4, methods=["rollout", "contribution"], name="a name")
+
+
+# ---------------------------------------------------------------- one answer
+
+def test_a_run_is_a_document(run):
+    assert run["name"] == "a name" and run["id"] >= 1 and run["created"].endswith("Z")
+    assert run["run"]["prompt"] == PROMPT and run["run"]["options"]["n_generate"] == 4
+    assert [a["method"] for a in run["attributions"]] == ["rollout", "contribution"]
+    m = len([t for t in run["run"]["tokens"] if t["role"] != "completion"])
+    for a in run["attributions"]:
+        assert a["shape"] == [4, m, len(run["run"]["model"]["layers"])] and a["first_token"] == m
+        values, mean = unpack(a)
+        assert np.abs(values.mean(1) - mean).max() < np.abs(values).max() / 127
+    assert set(run["segments"]["prompt"]) == {"word", "line", "sentence", "paragraph"}
+    assert len(run["segments"]["completion"]["word"]["groups"]) == 4
+    assert run["filters"]["first"] == [0] and "check" not in run
+
+
+def test_it_is_what_the_program_gives(server, program, smollm, tmp_path):
+    """The same numbers as `headwater explain -o x.json` on the same prompt."""
+    import subprocess
+
+    run = server.explain(n=3, methods=["rollout"])
+    path = tmp_path / "x.json"
+    subprocess.run([program, "explain", "-m", smollm, "-p", PROMPT, "-n", "3", "--method", "rollout", "-q", "-o", path],
+                   check=True, capture_output=True, timeout=300)
+    wanted = json.loads(path.read_text())
+    assert run["run"]["tokens"] == wanted["run"]["tokens"]
+    _, mean = unpack(run["attributions"][0])
+    assert np.allclose(mean, wanted["attributions"][0]["mean"], rtol=1e-6, atol=0)
+
+
+def test_options_reach_the_model(server):
+    run = server.explain(options={"n_generate": 2, "temperature": 1.5, "top_k": 40, "top_p": 0.9, "seed": 7, "chat": True},
+                         settings={"row": "own", "residual": 0.25, "direction": "output", "fuse": "max"}, methods=["rollout"])
+    options, settings = run["run"]["options"], run["attributions"][0]["settings"]
+    assert (options["temperature"], options["top_k"], options["seed"], options["chat"]) == (1.5, 40, 7, True)
+    assert abs(options["top_p"] - 0.9) < 1e-6 and options["fuse"] == "max"
+    assert (settings["row"], settings["residual"], settings["direction"]) == ("own", 0.25, "output")
+    assert {t["role"] for t in run["run"]["tokens"]} >= {"template", "prompt", "completion"}
+
+
+def test_a_given_completion_is_explained(server):
+    run = server.explain(completion=" Dubai, in the Emirates.")
+    assert text_of(run) == " Dubai, in the Emirates." and run["run"]["stop"] == "given"
+
+
+def test_segments_become_columns(server):
+    run = server.explain("One is first. Two is second.", n=2, methods=["rollout"], settings={"by": "sentence"})
+    (a,) = run["attributions"]
+    assert a["shape"][1] == 2 and a["settings"]["n_groups"] == 2 and set(a["settings"]["groups"]) == {0, 1}
+
+
+def test_passages_are_named_in_characters(server):
+    prompt = "Ünïcödé fox. Second part."
+    spans = [{"name": "a </script>", "begin": 0, "end": 12}, {"name": "", "begin": 13, "end": 25}]
+    run = server.explain(prompt, n=2, spans=spans, methods=["rollout"], settings={"by": "passage"})
+    passage = run["segments"]["prompt"]["passage"]
+    assert passage["names"] == ["a </script>", "Second part."] and set(passage["groups"]) == {0, 1}
+    assert run["attributions"][0]["shape"][1] == 2
+
+
+def test_any_text_comes_through(server):
+    prompt = "a\0b \u202e</script><!-- \U0001f600 \u2028\r\n"
+    run = server.explain(prompt, n=2, name="<b>\u2028")
+    assert run["run"]["prompt"] == prompt and run["name"] == "<b>\u2028"
+    assert server.ok("GET", f"/api/runs/{run['id']}") == run
+
+
+# ---------------------------------------------------------------- events
+
+def test_events_come_in_order_and_say_what_the_end_says(server):
+    methods = ["rollout", "logit"]
+    events = server.stream("/api/explain", {"prompt": PROMPT, "options": {"n_generate": 5}, "methods": methods}).until("done", "error")
+    names = [name for name, _ in events]
+    run = events[-1][1]["run"]
+    m = len(events[names.index("prompt")][1]["tokens"])
+    assert names[0] == "queued" and names[-1] == "done"
+    assert names.index("queued") < names.index("prefill") < names.index("prompt") < names.index("token")
+    assert names.count("prompt") == 1 and names.count("done") == 1
+    assert events[0][1]["job"] >= 1
+    prefill = [data for name, data in events if name == "prefill"]
+    assert prefill[-1]["done"] == prefill[-1]["total"]
+    tokens = [data for name, data in events if name == "token"]
+    assert [t["index"] for t in tokens] == list(range(5))
+    assert events[names.index("prompt")][1]["tokens"] + [t["token"] for t in tokens] == run["run"]["tokens"]
+    for whole in run["attributions"]:
+        parts = [data["attribution"] for name, data in events
+                 if name == "explained" and data["attribution"]["method"] == whole["method"]]
+        assert [p["first_token"] for p in parts] == sorted(p["first_token"] for p in parts)
+        assert parts[0]["first_token"] == m and sum(p["shape"][0] for p in parts) == 5
+        mean = np.concatenate([unpack(p)[1] for p in parts])
+        assert np.allclose(mean, unpack(whole)[1], rtol=1e-5, atol=1e-8)
+        assert np.allclose(np.concatenate([p["outside"] for p in parts]), whole["outside"], rtol=1e-5, atol=1e-8)
+        assert whole["settings"] == parts[0]["settings"]
+
+
+def test_each_token_is_explained_before_the_next(server):
+    events = server.stream("/api/explain", {"prompt": PROMPT, "options": {"n_generate": 4}, "methods": ["rollout"]}).until("done")
+    order = [name for name, _ in events if name in ("token", "explained")]
+    assert order == ["token", "explained"] * 4
+
+
+def test_a_run_is_saved_before_its_client_hears_so(server):
+    stream = server.stream("/api/explain", {"prompt": PROMPT, "options": {"n_generate": 2}})
+    run = stream.until("done")[-1][1]["run"]
+    assert server.ok("GET", f"/api/runs/{run['id']}") == run
+
+
+def test_errors_come_as_events_too(server):
+    stream = server.stream("/api/explain", {"prompt": "word " * 9000, "options": {"n_generate": 1}})
+    name, data = stream.until("done", "error")[-1]
+    assert name == "error" and data["code"] == "bad_request" and "8192" in data["message"]
+    assert not [r for r in server.ok("GET", "/api/runs")["runs"] if r["prompt"].startswith("word word")]
+
+
+# ---------------------------------------------------------------- stopping, leaving, waiting
+
+def endless(server, tokens=3):
+    """A run that would go on for minutes, after some tokens; its stream and job."""
+    stream = server.stream("/api/explain", {"prompt": ENDLESS, "options": {"n_generate": 3000}, "methods": ["rollout"]})
+    seen = []
+    while sum(name == "token" for name, _ in seen) < tokens:
+        seen += stream.until("token")
+    return stream, seen[0][1]["job"], "".join(data["token"]["text"] for name, data in seen if name == "token")
+
+
+def test_stop_keeps_the_tokens_so_far(server):
+    stream, job, text = endless(server)
+    assert server.ok("POST", f"/api/jobs/{job}/stop") == {"job": job}
+    name, data = stream.until("done", "error")[-1]
+    run = data["run"]
+    assert name == "done" and run["run"]["stop"] == "cancelled" and text_of(run).startswith(text)
+    assert 3 <= run["attributions"][0]["shape"][0] < 3000
+    assert server.ok("GET", f"/api/runs/{run['id']}") == run
+    assert server.ask("POST", f"/api/jobs/{job}/stop", b"").error["code"] == "not_found"
+
+
+def test_a_client_that_leaves_ends_its_job(server):
+    stream, _, text = endless(server)
+    stream.close()
+    server.idle(30)
+    newest = server.ok("GET", "/api/runs")["runs"][0]
+    assert newest["completion"].startswith(text[:100]) and newest["finished"] and newest["n_completion"] < 3000
+
+
+def test_a_client_that_waits_for_one_answer_and_leaves_ends_its_job_too(server):
+    body = json.dumps({"prompt": ENDLESS, "options": {"n_generate": 3000}}).encode()
+    connection = server.connect()
+    connection.request("POST", "/api/explain", body, {"Content-Type": "application/json"})
+    time.sleep(1)
+    assert server.ok("GET", "/api/status")["queue"] == 1
+    connection.close()
+    server.idle(30)
+
+
+def test_jobs_wait_in_line_and_know_their_place(server):
+    first, job, _ = endless(server)
+    others = [server.stream("/api/explain", {"prompt": PROMPT, "options": {"n_generate": 1}}) for _ in range(2)]
+    places = [next(stream) for stream in others]
+    assert [(name, data["position"]) for name, data in places] == [("queued", 1), ("queued", 2)]
+    assert server.ok("GET", "/api/status")["queue"] == 3
+    waiting = places[0][1]["job"]
+    server.ok("POST", f"/api/jobs/{waiting}/stop", {})
+    assert others[0].until("error")[-1][1]["code"] == "stopped"
+    assert next(others[1]) == ("queued", {"job": places[1][1]["job"], "position": 1})
+    server.ok("POST", f"/api/jobs/{job}/stop")
+    assert first.until("done")[-1][0] == "done"
+    events = others[1].until("done")
+    assert ("queued", {"job": places[1][1]["job"], "position": 0}) in events
+
+
+def test_the_queue_is_bounded(server):
+    first, job, _ = endless(server)
+    waiting = [server.stream("/api/explain", {"prompt": "a b", "options": {"n_generate": 1}}) for _ in range(16)]
+    reply = server.post("/api/explain", {"prompt": "a b"})
+    assert reply.status == 503 and reply.error["code"] == "busy" and reply.headers["Retry-After"]
+    for stream in waiting:
+        stream.close()
+    time.sleep(1)
+    assert server.ok("GET", "/api/status")["queue"] == 1
+    server.ok("POST", f"/api/jobs/{job}/stop")
+    first.until("done")
+
+
+def test_many_clients_at_once(server):
+    failures = []
+
+    def client(i):
+        try:
+            run = server.explain(f"Number {i} is", n=2, methods=["rollout"])
+            assert run["run"]["prompt"] == f"Number {i} is"
+            assert server.ok("GET", f"/api/runs/{run['id']}") == run
+            assert len(server.ok("GET", "/api/methods")["methods"]) > 3
+        except Exception as failure:  # a thread's failure must reach the test
+            failures.append(failure)
+
+    threads = [threading.Thread(target=client, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+# ---------------------------------------------------------------- saved runs again
+
+def test_other_methods_from_the_trace(server, run):
+    reply = server.ok("POST", f"/api/runs/{run['id']}/explain",
+                      {"methods": ["attention", "rollout"], "settings": {"residual": 0.25}})
+    assert [a["method"] for a in reply["attributions"]] == ["attention", "rollout"]
+    saved = server.ok("GET", f"/api/runs/{run['id']}")["attributions"]
+    assert [a["method"] for a in saved] == ["rollout", "contribution", "attention", "rollout"]
+    assert saved[2:] == reply["attributions"]
+    again = server.ok("POST", f"/api/runs/{run['id']}/explain", {"methods": ["attention"], "settings": {"residual": 0.25}})
+    assert server.ok("GET", f"/api/runs/{run['id']}")["attributions"] == saved and again["attributions"] == saved[2:3]
+
+
+def test_methods_that_run_the_model_again(server):
+    run = server.explain("Paris is in", n=1, methods=["rollout"])
+    reply = server.ok("POST", f"/api/runs/{run['id']}/explain", {"methods": ["leave-one-out"]})
+    (a,) = reply["attributions"]
+    assert a["shape"][0] == 1 and a["shape"][2] == 1 and a["layers"] == [-1]
+
+
+def test_check(server):
+    run = server.explain("Abdul is from Dubai. Anna is from Oslo. Abdul is from", n=2)
+    body = {"by": "sentence", "methods": ["rollout"], "ablations": 8, "tokens": [0, 1], "seed": 3}
+    events = server.stream(f"/api/runs/{run['id']}/check", body).until("done", "error")
+    assert events[-1][0] == "done", events[-1]
+    check = events[-1][1]["check"]
+    progress = [data for name, data in events if name == "progress"]
+    assert progress and progress[-1]["done"] == progress[-1]["total"]
+    assert check["format"] == "headwater-check" and check["by"] == "sentence" and check["tokens"] == [0, 1]
+    assert check["methods"][0]["method"] == "rollout" and len(check["segments"]) == 3 and check["verdict"]
+    assert server.ok("GET", f"/api/runs/{run['id']}")["check"] == check
+    assert server.ok("POST", f"/api/runs/{run['id']}/check", body)["check"] == check
+
+
+def test_check_by_passages_where_the_run_has_some(server):
+    prompt = "Abdul is from Dubai. Anna is from Oslo. Abdul is from"
+    spans = [{"name": "A", "begin": 0, "end": 20}, {"name": "B", "begin": 21, "end": 39}]
+    run = server.explain(prompt, n=1, spans=spans)
+    check = server.ok("POST", f"/api/runs/{run['id']}/check", {"ablations": 4})["check"]
+    assert check["by"] == "passage" and [s["name"] for s in check["segments"]] == ["A", "B"]
+    plain = server.explain(prompt, n=1)
+    reply = server.post(f"/api/runs/{plain['id']}/check", {"by": "passage"})
+    assert reply.status == 400 and "no passages" in reply.error["message"]
+
+
+def test_runs_are_listed_named_and_deleted(server):
+    run = server.explain(n=1)
+    path = f"/api/runs/{run['id']}"
+    assert server.ok("PATCH", path, {"name": "Zoë"}) == {"id": run["id"], "name": "Zoë"}
+    assert server.ok("GET", path) == run | {"name": "Zoë"}
+    entry = server.ok("GET", "/api/runs")["runs"][0]
+    assert (entry["id"], entry["name"], entry["n_prompt"], entry["n_completion"]) == (run["id"], "Zoë", 8, 1)
+    assert entry["prompt"] == PROMPT and entry["completion"] == text_of(run) and entry["finished"] and entry["has_trace"]
+    assert server.ok("DELETE", path) == {"id": run["id"]}
+    for method, body in (("GET", None), ("DELETE", None), ("PATCH", {"name": "x"})):
+        assert server.ask(method, path, body).error["code"] == "not_found"
+    for last, body in (("explain", {"methods": ["rollout"]}), ("check", {})):
+        assert server.post(f"{path}/{last}", body).error["code"] == "not_found"
+    assert server.get(f"{path}/export?format=trace").error["code"] == "not_found"
+
+
+# ---------------------------------------------------------------- exports
+
+def export(server, run, query):
+    reply = server.get(f"/api/runs/{run['id']}/export?{query}")
+    assert reply.status == 200, reply.body[:300]
+    return reply
+
+
+def test_every_format_is_exported(server, run, program, tmp_path):
+    import subprocess
+
+    formats = server.ok("GET", "/api/methods")["formats"]
+    assert {f["name"] for f in formats} == {"html", "json", "csv", "npy", "safetensors", "trace"}
+    for f in formats:
+        reply = export(server, run, f"format={f['name']}")
+        assert reply.headers["Content-Disposition"] == f'attachment; filename="headwater-{run["id"]}{f["extension"]}"'
+        assert len(reply.body) > 100
+        if f["name"] in ("json", "safetensors", "trace"):  # what the program opens
+            path = tmp_path / f"x{f['extension']}"
+            path.write_bytes(reply.body)
+            done = subprocess.run([program, "view", path, "-q"], capture_output=True, timeout=120)
+            assert done.returncode == 0, done.stderr
+
+
+def test_exports_hold_the_same_numbers(server, run):
+    a = run["attributions"][0]
+    values, mean = unpack(a)
+    m = np.load(io.BytesIO(export(server, run, "format=npy&method=rollout").body))
+    assert list(m.shape) == a["shape"]
+    assert np.allclose(m.mean(-1), mean, rtol=1e-5)
+    assert np.abs(m.transpose(0, 2, 1) - values).max() <= m.max() / 255
+    result = export(server, run, "format=json&method=rollout").json
+    assert [x["method"] for x in result["attributions"]] == ["rollout"] * len(result["attributions"])
+    assert np.allclose(result["attributions"][0]["mean"], mean, rtol=1e-6) and result["run"] == run["run"]
+    tensor = load_safetensors(export(server, run, "format=safetensors&method=contribution").body)["attribution"]
+    assert np.allclose(tensor.mean(-1), unpack(run["attributions"][1])[1], rtol=1e-4, atol=1e-9)
+
+
+def test_grouped_explanations_are_exported_grouped(server):
+    run = server.explain("One is first. Two is second.", n=2, methods=["rollout"], settings={"by": "sentence"})
+    m = np.load(io.BytesIO(export(server, run, "format=npy").body))
+    assert list(m.shape) == run["attributions"][0]["shape"]
+
+
+def report_data(page):
+    start = b'<script type="application/json" id="headwater-data">'
+    assert page.count(start) == 1
+    text = page.split(start)[1].split(b"</script>")[0]
+    assert b"<" not in text
+    return json.loads(text)
+
+
+def test_a_report_is_the_page_with_the_run_inside(server):
+    run = server.explain("</script><script>alert(1)</script><!--", n=2, name="</script>")
+    page = export(server, run, "format=html").body
+    data = report_data(page)
+    assert data["format"] == "headwater-document" and data["version"] == 1 and data["runs"] == [run]
+    assert data["tables"] == server.ok("GET", "/api/methods")
+    empty = server.get("/").body
+    assert page.count(b"<script") == empty.count(b"<script") and b"alert(1)" in page
+
+
+def test_the_program_writes_the_same_report(server, program, smollm, tmp_path):
+    import subprocess
+
+    path = tmp_path / "x.html"
+    subprocess.run([program, "explain", "-m", smollm, "-p", PROMPT, "-n", "3", "--method", "rollout", "-q", "-o", path],
+                   check=True, capture_output=True, timeout=300)
+    run = server.explain(n=3, methods=["rollout"])
+    data = report_data(path.read_bytes())
+    assert data["runs"][0]["attributions"][0]["packed"]["mean"] == run["attributions"][0]["packed"]["mean"]
+    assert data["runs"][0]["segments"] == run["segments"] and data["runs"][0]["filters"] == run["filters"]
+
+
+def test_exports_that_cannot_be(server, run):
+    for query, status, part in (("", 400, "html, json, csv"), ("format=exe", 400, "html, json, csv"),
+                                ("format=npy&method=none", 400, "none of that name"),
+                                ("format=npy&method=flow", 404, "not explained by that method")):
+        reply = server.get(f"/api/runs/{run['id']}/export?{query}")
+        assert reply.status == status and part in reply.error["message"], reply.body

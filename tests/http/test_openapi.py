@@ -1,0 +1,190 @@
+"""docs/openapi.yaml against the server: the same routes, the same fields, bounds and defaults, answers as it says."""
+
+import pathlib
+import subprocess
+
+import pytest
+import yaml
+
+from conftest import PROMPT
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def api():
+    return yaml.safe_load((ROOT / "docs/openapi.yaml").read_text(encoding="utf-8"))
+
+
+def follow(api, node):
+    while "$ref" in node:
+        path = node["$ref"].removeprefix("#/").split("/")
+        node = api
+        for key in path:
+            node = node[key]
+    return node
+
+
+def routes_of_program(program):
+    text = subprocess.run([program, "serve", "--routes"], capture_output=True, check=True, text=True, timeout=30).stdout
+    return {tuple(line.split(maxsplit=2)[:2]): line.split(maxsplit=2)[2] for line in text.splitlines()}
+
+
+def operations(api):
+    return {(method.upper(), path): node for path, methods in api["paths"].items() for method, node in methods.items()}
+
+
+def test_routes_and_summaries_are_the_programs(api, program):
+    assert {key: node["summary"] for key, node in operations(api).items()} == routes_of_program(program)
+
+
+def test_path_parameters_are_declared(api):
+    for (_, path), node in operations(api).items():
+        declared = [follow(api, p)["name"] for p in node.get("parameters", []) if follow(api, p)["in"] == "path"]
+        assert declared == (["id"] if "{id}" in path else [])
+
+
+def test_bodies_are_declared_where_the_server_wants_them(api, server):
+    for (method, path), node in operations(api).items():
+        reply = server.ask(method, path.replace("{id}", "999999"), b"", {"Content-Type": "text/plain"})
+        wants = method in ("POST", "PATCH")
+        assert ("requestBody" in node) == wants == (reply.status == 415), (method, path, reply.status)
+        if wants:
+            reply = server.ask(method, path.replace("{id}", "999999"), b"")
+            assert node["requestBody"]["required"] == (reply.error["code"] == "bad_json"), (method, path)
+
+
+def bodies(api):
+    """(path, fields so far, schema) of every object that a request can have."""
+    for (_, path), node in operations(api).items():
+        if "requestBody" in node:
+            yield path, follow(api, node["requestBody"]["content"]["application/json"]["schema"])
+
+
+def ask(server, path, body):
+    method = "PATCH" if path == "/api/runs/{id}" else "POST"
+    return server.ask(method, path.replace("{id}", "999999"), body)
+
+
+def whole(schema):
+    """A body with what a schema requires."""
+    values = {"prompt": "a", "name": "a", "methods": ["rollout"]}
+    return {key: values[key] for key in schema.get("required", [])}
+
+
+def test_no_fields_but_these(api, server):
+    """What the server lists as fields, when it refuses an unknown one, is what the file declares."""
+    count = 0
+    for path, schema in bodies(api):
+        for level in [None] + [k for k in ("options", "settings") if k in schema.get("properties", {})]:
+            object = follow(api, schema["properties"][level]) if level else schema
+            assert object["additionalProperties"] is False, path
+            if not object.get("properties"):
+                continue
+            body = whole(schema) | ({level: {"nonsense": 1}} if level else {"nonsense": 1})
+            message = ask(server, path, body).error["message"]
+            listed = {word.strip('" ') for word in message.split("there are ")[1].split(",")}
+            assert listed == set(object["properties"]), path
+            count += 1
+    assert count == 8
+
+
+def test_bounds_are_those_of_the_server(api, server):
+    """Each number just outside its bounds is refused for that; at them it is not (a run that is not there is then)."""
+    count = 0
+    for path, schema in bodies(api):
+        for level in [None, "options", "settings"]:
+            object = follow(api, schema.get("properties", {}).get(level, {})) if level else schema
+            for key, field in object.get("properties", {}).items():
+                field = follow(api, field)
+                if "minimum" not in field:
+                    continue
+                step = 1 if field["type"] == "integer" else 1e-7
+                for value, accepted in ((field["minimum"], True), (field["minimum"] - step, False),
+                                        (field["maximum"], True), (field["maximum"] + max(step, 1e-6), False)):
+                    if accepted and path == "/api/explain":
+                        continue  # would run the model
+                    body = whole(schema) | ({level: {key: value}} if level else {key: value})
+                    error = ask(server, path, body).error
+                    assert error["code"] == ("not_found" if accepted else "bad_request"), (path, key, value, error)
+                    count += 1
+    assert count > 40
+
+
+def test_words_are_those_of_the_server(api, server):
+    for path, schema in bodies(api):
+        settings = follow(api, schema.get("properties", {}).get("settings", {})).get("properties", {})
+        for key, field in settings.items():
+            field = follow(api, field)
+            if "enum" not in field:
+                continue
+            message = ask(server, path, whole(schema) | {"settings": {key: "nonsense"}}).error["message"]
+            for word in field["enum"]:
+                assert word in message, (path, key, word)
+
+
+def test_defaults_are_those_of_the_server(api, server):
+    run = server.explain(n=1, methods=["rollout"])
+    settings = follow(api, follow(api, api["components"]["schemas"]["explain"])["properties"]["settings"])["properties"]
+    for key, field in settings.items():
+        default = follow(api, field).get("default")
+        if default is None:
+            continue
+        given = run["run"]["options"]["fuse"] if key == "fuse" else run["attributions"][0]["settings"][key]
+        assert given == (str(default) if key == "seed" else default), key
+    options = follow(api, api["components"]["schemas"]["explain"])["properties"]["options"]["properties"]
+    body = {"prompt": "a", "completion": "b"}
+    made = server.ok("POST", "/api/explain", body)["run"]["options"]
+    for key, field in options.items():
+        assert made[key] == field["default"] or key == "n_generate", key
+    assert len(server.ok("POST", "/api/explain", {"prompt": PROMPT, "methods": ["attention"]})["run"]["tokens"]) <= 8 + 32
+
+
+def check_shape(api, schema, value, where=""):
+    schema = follow(api, schema)
+    kinds = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool, "number": (int, float)}
+    if "type" in schema:
+        assert isinstance(value, kinds[schema["type"]]), where
+    for key in schema.get("required", []):
+        assert key in value, f"{where}.{key}"
+    for key, inner in schema.get("properties", {}).items():
+        if key in value:
+            check_shape(api, inner, value[key], f"{where}.{key}")
+    if "enum" in schema:
+        assert value in schema["enum"], where
+    for i, entry in enumerate(value if "items" in schema else []):
+        check_shape(api, schema["items"], entry, f"{where}[{i}]")
+
+
+def test_answers_are_as_declared(api, server):
+    run = server.explain("One is. Two is.", n=1, methods=["rollout"])
+    sent = {"/api/explain": {"prompt": "a", "options": {"n_generate": 1}}, "/api/runs/{id}": {"name": "b"},
+            "/api/runs/{id}/explain": {"methods": ["attention"]}, "/api/runs/{id}/check": {"ablations": 2}}
+    order = sorted(operations(api).items(), key=lambda item: item[0][0] == "DELETE")
+    for (method, path), node in order:
+        if path in ("/", "/api/jobs/{id}/stop", "/api/runs/{id}/export"):
+            continue
+        body = sent.get(path) if method in ("POST", "PATCH") else None
+        reply = server.ok(method, path.replace("{id}", str(run["id"])), body)
+        check_shape(api, node["responses"]["200"]["content"]["application/json"]["schema"], reply, f"{method} {path}")
+    error = node["responses"]["default"]
+    schema = follow(api, error)["content"]["application/json"]["schema"]
+    check_shape(api, schema, server.get("/api/runs/999999").json, "error")
+
+
+def test_every_error_code_of_the_code_is_declared(api):
+    import re
+
+    declared = set(follow(api, api["components"]["responses"]["error"])["content"]["application/json"]["schema"]
+                   ["properties"]["error"]["properties"]["code"]["enum"])
+    used = set()
+    for path in (ROOT / "tools/headwater/serve").glob("*.c"):
+        text = path.read_text()
+        used |= set(re.findall(r'(?:fault_set|end_waiting)\([^;]*?"([a-z_]+)",', text))
+        used |= set(re.findall(r'\d{3}, "([a-z_]+)"', text)) | set(re.findall(r'f->code = "([a-z_]+)"', text))
+    assert used == declared
+
+
+def test_formats_are_those_of_the_export(api, server):
+    parameter = [p for p in operations(api)["GET", "/api/runs/{id}/export"]["parameters"] if p.get("name") == "format"][0]
+    assert parameter["schema"]["enum"] == [f["name"] for f in server.ok("GET", "/api/methods")["formats"]]

@@ -1,0 +1,137 @@
+"""Runs outlive the server, whatever ends it."""
+
+import os
+import signal
+import sqlite3
+import time
+
+from conftest import ENDLESS, PROMPT, text_of
+
+
+def wait_until_finished(server, id, seconds=60):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        (entry,) = [r for r in server.ok("GET", "/api/runs")["runs"] if r["id"] == id]
+        if entry["finished"]:
+            return server.ok("GET", f"/api/runs/{id}")
+        time.sleep(0.1)
+    raise AssertionError(f"run {id} is not finished")
+
+
+def test_a_run_is_there_after_a_restart(serve, tmp_path):
+    path = tmp_path / "runs.sqlite"
+    first = serve("--store", path)
+    run = first.explain(n=3, methods=["rollout"], name="kept")
+    assert first.ok("GET", "/api/status")["store"] is True
+    assert first.stop() == 0
+    assert (path.stat().st_mode & 0o077) == 0
+    second = serve("--store", path)
+    assert second.ok("GET", f"/api/runs/{run['id']}") == run
+    again = second.ok("POST", f"/api/runs/{run['id']}/explain", {"methods": ["attention"]})
+    assert again["attributions"][0]["shape"] == run["attributions"][0]["shape"]
+    assert second.explain(n=1)["id"] > run["id"]
+    second.ok("DELETE", f"/api/runs/{run['id']}")
+    assert second.stop(signal.SIGTERM) == 0
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT count(*) FROM runs").fetchone() == (1,)
+        assert db.execute("SELECT count(*) FROM traces").fetchone() == (1,)
+
+
+def test_kill_during_a_run_loses_no_token_that_was_seen(serve, tmp_path):
+    path = tmp_path / "runs.sqlite"
+    first = serve("--store", path)
+    done = first.explain(n=2, name="finished before")
+    stream = first.stream("/api/explain", {"prompt": ENDLESS, "options": {"n_generate": 3000}, "methods": ["rollout"],
+                                           "name": "cut short"})
+    text = ""
+    while text.count(",") < 4:
+        text += stream.until("token")[-1][1]["token"]["text"]
+    first.kill()
+    second = serve("--store", path)
+    assert second.ok("GET", f"/api/runs/{done['id']}") == done
+    (entry,) = [r for r in second.ok("GET", "/api/runs")["runs"] if r["name"] == "cut short"]
+    assert entry["completion"].startswith(text)
+    run = wait_until_finished(second, entry["id"])
+    assert text_of(run).startswith(text) and run["name"] == "cut short" and run["attributions"][0]["method"] == "rollout"
+    assert len(second.ok("GET", "/api/runs")["runs"]) == 2
+    second.stop()
+
+
+def test_ctrl_c_during_a_run_ends_at_once_and_the_next_start_finishes_it(serve, tmp_path):
+    path = tmp_path / "runs.sqlite"
+    first = serve("--store", path)
+    stream = first.stream("/api/explain", {"prompt": ENDLESS, "options": {"n_generate": 3000}})
+    text = "".join(stream.until("token")[-1][1]["token"]["text"] for _ in range(3))
+    began = time.monotonic()
+    assert first.stop() == 0
+    assert time.monotonic() - began < 20
+    second = serve("--store", path)
+    (entry,) = second.ok("GET", "/api/runs")["runs"]
+    assert text_of(wait_until_finished(second, entry["id"])).startswith(text)
+    second.stop()
+
+
+def test_a_run_in_the_making_is_listed_but_not_given(server):
+    stream = server.stream("/api/explain", {"prompt": ENDLESS, "options": {"n_generate": 3000}})
+    job = stream.until("token")[0][1]["job"]
+    entry = server.ok("GET", "/api/runs")["runs"][0]
+    assert entry["finished"] is False
+    assert server.get(f"/api/runs/{entry['id']}").error["code"] == "unfinished"
+    assert server.get(f"/api/runs/{entry['id']}/export?format=html").error["code"] == "unfinished"
+    server.ok("POST", f"/api/jobs/{job}/stop")
+    stream.until("done")
+
+
+def test_two_servers_share_no_store(serve, program, smollm, tmp_path):
+    import subprocess
+
+    path = tmp_path / "runs.sqlite"
+    first = serve("--store", path)
+    done = subprocess.run([program, "serve", "-m", smollm, "--store", path], capture_output=True, timeout=60)
+    assert done.returncode == 1 and b"is in use by another headwater serve" in done.stderr
+    first.stop()
+
+
+def test_stores_that_are_none_are_refused(program, smollm, tmp_path):
+    import subprocess
+
+    other, newer, foreign = tmp_path / "text", tmp_path / "newer", tmp_path / "foreign"
+    other.write_text("no database at all, but long enough to look like a file " * 20)
+    with sqlite3.connect(newer) as db:
+        db.execute("PRAGMA user_version=9")
+    with sqlite3.connect(foreign) as db:
+        db.execute("CREATE TABLE runs(id)")
+    for path, part in ((other, b"not a database"), (newer, b"version 9"), (foreign, b"of something else"),
+                       (tmp_path / "no" / "where", b"cannot open")):
+        before = path.read_bytes() if path.exists() else None
+        done = subprocess.run([program, "serve", "-m", smollm, "--store", path], capture_output=True, timeout=60)
+        assert done.returncode == 1 and part in done.stderr, done.stderr
+        assert before is None or path.read_bytes() == before
+
+
+def test_the_default_store_lies_in_the_users_data(serve, tmp_path):
+    server = serve(env={"XDG_DATA_HOME": str(tmp_path / "data")})
+    server.explain(n=1)
+    server.stop()
+    assert (tmp_path / "data/headwater/runs.sqlite").is_file()
+    assert (os.stat(tmp_path / "data/headwater").st_mode & 0o777) == 0o700
+
+
+def test_ports(serve, server, program, smollm):
+    import subprocess
+
+    done = subprocess.run([program, "serve", "-m", smollm, "--no-store", "--port", str(server.port)], capture_output=True, timeout=60)
+    assert done.returncode == 1 and f"127.0.0.1:{server.port}".encode() in done.stderr
+    other = serve("--no-store")  # the usual port is taken by now, or this takes it
+    assert other.port != server.port and other.explain(PROMPT, n=1)
+    assert other.stop() == 0
+
+
+def test_memory_keeps_the_newest(serve):
+    server = serve("--no-store")
+    first = server.explain("a", n=1, methods=["attention"])["id"]
+    for _ in range(50):
+        server.explain("a", n=1, methods=["attention"])
+    runs = server.ok("GET", "/api/runs")["runs"]
+    assert len(runs) == 50 and first not in [r["id"] for r in runs]
+    server.stop()
