@@ -75,7 +75,7 @@ function MethodSettings({ pane, a }: { pane: Pane; a: Attribution }) {
         {SETTING_CHOICES.filter((s) => !('only' in s) || s.only === a.method).map((s) => (
           <label title={s.help}>
             {s.label}
-            <select value={a.settings[s.key]} onChange={(e) => void again({ [s.key]: e.currentTarget.value })}>
+            <select aria-label={s.label} value={a.settings[s.key]} onChange={(e) => void again({ [s.key]: e.currentTarget.value })}>
               {s.choices.map((choice) => (
                 <option>{choice}</option>
               ))}
