@@ -55,5 +55,7 @@ setup-build:
 	@scripts/setup-web.sh
 
 setup-tests: setup-build
+	@scripts/setup-debian.sh tests
+	@scripts/setup-web.sh modules
 	@scripts/setup-python.sh
 	@scripts/setup-models.sh tests

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that the compilers, tools and libraries are there that Headwater is built with. What is
 # missing is installed with apt-get, when this runs as root or sudo asks no password; otherwise it is
-# listed. Says nothing and changes nothing when all is there.
+# listed. Says nothing and changes nothing when all is there. `setup-debian.sh tests`: what only the tests need, too.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
@@ -37,6 +37,7 @@ needs=(
     "python3|python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'"
     "python3-venv|python3 -c 'import venv, ensurepip'"
 )
+[[ ${1:-} != tests ]] || needs+=("chromium|command -v chromium") # its --version starts all of it
 
 missing_packages() {
     local need
