@@ -43,7 +43,7 @@ tsan: ## the same under the thread sanitizer
 	@$(MAKE) --no-print-directory test PRESET=tsan
 
 clean: ## remove what was built; engine, models and Python environment stay
-	rm -rf build/release build/dev build/asan build/tsan build/demo
+	rm -rf build/release build/dev build/asan build/tsan build/demo build/figures
 
 distclean: ## remove all of build/, downloads included
 	rm -rf build web/node_modules

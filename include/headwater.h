@@ -196,6 +196,7 @@ HW_API const hw_model_info *hw_run_model(const hw_run *run);
 HW_API hw_fuse hw_run_fuse(const hw_run *run);
 HW_API hw_stop hw_run_stop(const hw_run *run); /* why the completion ends where it ends */
 HW_API bool hw_run_is_causal(const hw_run *run);
+HW_API const char *hw_run_versus(const hw_run *run); /* hw_run_params.versus; "" for none */
 
 /* Completion tokens named by `select`: an index (`3`, `-1` the last), a range `a:b` (b excluded), or
  * text (the first token that reads so, else the first tokens that contain it; `=7` is the text "7").
@@ -214,7 +215,8 @@ typedef enum hw_signal {
     HW_SIGNAL_NORM,       /* |T|, attention only, rows scaled to 1 */
     HW_SIGNAL_PROXIMITY1, /* |y|_1 - |y - T|_1, clipped at 0, rows scaled to 1 */
     HW_SIGNAL_PROXIMITY2, /* the same with p = 2 */
-    HW_SIGNAL_LOGIT,      /* direct effect on the logit of the token that the row chose, above the mean logit */
+    HW_SIGNAL_LOGIT,      /* direct effect on the logit of the token that the row chose, above the mean logit or above that
+                             of another token (hw_run_params.versus) */
     HW_SIGNAL_RESIDUAL,   /* [L, T] |a| / (|a| + |x|): how much attention changed the stream */
     HW_N_SIGNALS
 } hw_signal;
@@ -243,6 +245,10 @@ typedef struct hw_run_params {
     hw_progress_fn progress;
     hw_stop_fn stop; /* during generation: the trace ends with the tokens so far (HW_STOP_CANCELLED) */
     void *ctx;       /* for on_token, progress and stop */
+    /* With the signal `logit`: contrast each chosen token's logit not with the mean of all but with that of one other token,
+     * named by its exact text (" Berlin"; "=second" for the text "second", "==" for "="), or "second": the likeliest other
+     * token of each step. NULL: the mean. */
+    const char *versus;
 } hw_run_params;
 
 HW_API hw_run_params hw_run_params_default(void);
@@ -251,7 +257,7 @@ HW_API hw_run_params hw_run_params_default(void);
  * hw_model_info.problem), ENGINE, MEMORY, CANCELLED (stopped before the first completion token). */
 HW_API hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *params, hw_error *err);
 /* The same generation without an explanation, as fast as the engine can: the tokens, without probabilities; free with
- * hw_run_free(). signals, fuse and on_rows have no effect. Errors: as above, but for info.problem. */
+ * hw_run_free(). signals, fuse, versus and on_rows have no effect. Errors: as above, but for info.problem. */
 HW_API hw_err hw_run_generate(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err);
 HW_API void hw_run_free(hw_run *run);
 /* Attention exported from anywhere: a safetensors file with `attention` [L,H,T,T] or [L,T,T] (F16,
@@ -313,6 +319,7 @@ enum {
     HW_GIVES_SHARES = 64,   /* a row with what is outside sums to 1 (signed for projection); else nats */
     HW_USES_DISCARD = 128,     /* discard */
     HW_USES_REMOVE_SINK = 256, /* remove_sink */
+    HW_USES_VERSUS = 1024,     /* hw_run_params.versus */
 };
 
 /* One row of the method table. */
@@ -400,14 +407,15 @@ HW_API void hw_live_free(hw_live *live);
  * `trace` is the same in every call. Errors: as hw_explain(). */
 HW_API hw_err hw_live_next(hw_attribution **out, hw_live *live, const hw_trace *trace, hw_error *err);
 
-/* Where a token's logit (above the mean logit) came from, as method `logit` adds it up. In nats. */
+/* Where a token's logit, above the mean logit or above that of another token (hw_run_versus), came from, as method `logit` adds
+ * it up. In nats. */
 typedef struct hw_balance {
     double prompt;     /* attention to prompt tokens */
     double completion; /* attention to completion tokens, its own included */
     double bias;       /* attention biases and sinks, which belong to no token */
     double mlp;        /* MLPs, and blocks without attention */
     double embedding;  /* the embedding of the token before */
-    double logit;      /* the logit less the mean logit, as the model gave it: the sum of the five */
+    double logit;      /* the logit less the mean or the other logit, as the model gave it: the sum of the five */
 } hw_balance;
 /* [n] one per row; NULL for other methods. */
 HW_API const hw_balance *hw_attribution_balance(const hw_attribution *a);
@@ -460,13 +468,13 @@ HW_API const char *hw_check_verdict(const hw_check *check);              /* one 
 
 /* ------------------------------------------------------------------ citations: which passage told which sentence
  *
- * Let v[i,p] be what method gives token i of the answer from passage p: the sum over the passage's tokens, and over layers
- * (methods in nats) or their mean (methods in shares). A part of the answer takes the mean of v over its tokens. */
+ * Let v[i,p] be what a method gives token i of the answer from passage p: the sum over the passage's tokens, and over
+ * layers (methods in nats) or their mean (methods in shares). A part of the answer takes the mean of v over its tokens. */
 
 typedef struct hw_citation hw_citation;
 
-/* A mark goes by one number, the peak of a passage in a part of the answer, which must reach `least`. What is measured depends on what
- * the method's numbers are; one row of the table of rules each. */
+/* A mark goes by one number, the peak of a passage in a part of the answer, which must reach `least`. What is measured
+ * depends on what the method's numbers are; one row of the table of rules each. */
 typedef struct hw_citation_rule {
     const char *name;    /* "share", "ratio", "fall" */
     const char *methods; /* which it is for, in words */
@@ -492,18 +500,18 @@ typedef struct hw_citation_link {
     bool marked;       /* cited: peak >= least. For the whole answer: in any of its parts */
 } hw_citation_link;
 
-/* What a part took from elsewhere; shares as hw_citation_link.share: with those of the passages they sum to 1 (or all are 0).
- * Methods without a balance tell these not apart: all is in `rest` then. Methods that leave passages out know nothing of it: 0. */
+/* What a part took from elsewhere; shares as hw_citation_link.share: with those of the passages they sum to 1 (or all are
+ * 0). Methods without a balance do not tell these apart: all is in `rest`. Those that leave passages out know none: 0. */
 typedef struct hw_citation_elsewhere {
     double rest;   /* the prompt outside the passages */
     double answer; /* the answer so far */
     double model;  /* no attention: MLPs, the last token itself, biases */
 } hw_citation_elsewhere;
 
-/* Cites passages (segments of the prompt) for each part of the answer (segments of the completion). Columns of `a` are prompt tokens,
- * or these passages (hw_method_params.groups). Completion tokens of no part count nowhere. Numbers that are no number count as
- * 0, infinite ones as a million. Errors: ARGUMENT (segments of another number of tokens, other groups, columns beyond
- * the prompt, `least` below 0), MEMORY. Keeps no reference to its arguments. */
+/* Cites passages (segments of the prompt) for each part of the answer (segments of the completion). Columns of `a` are
+ * prompt tokens, or these passages (hw_method_params.groups). Completion tokens of no part count nowhere. NaN counts as
+ * 0, infinity as a million. Errors: ARGUMENT (segments of another number of tokens, other groups, columns beyond the
+ * prompt, `least` below 0), MEMORY. Keeps no reference to its arguments. */
 HW_API hw_err hw_citation_new(hw_citation **out, const hw_attribution *a, const hw_segments *passages,
                               const hw_segments *answer, const hw_citation_params *params, hw_error *err);
 HW_API void hw_citation_free(hw_citation *c);
@@ -512,8 +520,9 @@ HW_API size_t hw_citation_n_passages(const hw_citation *c);
 /* `part` from 0; hw_citation_n_parts() is the whole answer: the mean over all tokens that belong to a part. */
 HW_API hw_citation_link hw_citation_at(const hw_citation *c, size_t part, size_t passage);
 HW_API hw_citation_elsewhere hw_citation_from_elsewhere(const hw_citation *c, size_t part);
-/* [hw_citation_n_passages] passages: those with a mark first, each group by falling share of the whole answer, ties in the order of the
- * prompt. A passage's number, [1] and up, is its place here plus 1. *n_marked (nullable): how many have a mark. */
+/* [hw_citation_n_passages] passages: those with a mark first, then the others, each by falling share of the whole answer,
+ * ties in the order of the prompt. A marked passage's number, [1] and up, is its place here plus 1. *n_marked
+ * (nullable): how many have a mark. */
 HW_API const size_t *hw_citation_order(const hw_citation *c, size_t *n_marked);
 HW_API const hw_citation_rule *hw_citation_rule_used(const hw_citation *c);
 HW_API double hw_citation_least(const hw_citation *c); /* peak that a mark needed */

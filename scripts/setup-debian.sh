@@ -29,6 +29,11 @@ needs=(
     "libmicrohttpd-dev|pkg-config --exists libmicrohttpd"
     "libsqlite3-dev|pkg-config --exists sqlite3"
     "libcmocka-dev|pkg-config --exists cmocka"
+    "fontconfig|fc-list --version"
+    "fonts-dejavu-core|[[ \$(fc-list) == *DejaVuSans.ttf* ]]"
+    "fonts-noto-core|[[ \$(fc-list) == *NotoSansDevanagari-Regular* ]]"
+    "fonts-noto-cjk|[[ \$(fc-list) == *NotoSansCJK* ]]"
+    "fonts-noto-color-emoji|[[ \$(fc-list) == *NotoColorEmoji* ]]"
     "python3|python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'"
     "python3-venv|python3 -c 'import venv, ensurepip'"
 )
@@ -58,7 +63,7 @@ if [[ $(id -u) != 0 ]] && ! sudo -n true 2>/dev/null; then
     die "missing; please install: sudo apt-get install ${missing[*]}"
 fi
 
-say "installing Debian packages: ${missing[*]} (up to 100 MB, about a minute)"
+say "installing Debian packages: ${missing[*]} (up to 180 MB, about a minute)"
 export DEBIAN_FRONTEND=noninteractive
 as_root apt-get update -qq
 as_root apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

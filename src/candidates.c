@@ -52,8 +52,9 @@ hw_err hw__candidates_read(hw__candidates *c, hw_token *token, hw__engine *engin
     return HW_OK;
 }
 
-double hw__candidates_above_mean(hw__engine *engine, size_t row, int32_t id) {
+double hw__candidates_above(hw__engine *engine, size_t row, int32_t id, int32_t versus) {
     const float *logits = engine->ops->logits(engine, row);
+    if (versus >= 0) return (double)logits[id] - logits[versus];
     size_t n = (size_t)engine->ops->describe(engine)->n_vocab;
     double sum = 0;
     for (size_t i = 0; i < n; i++) sum += logits[i];

@@ -19,7 +19,8 @@ int hw__log_softmax(float *logprob, int32_t *best_ids, float *best_logprobs, int
 /* Sets token's logprob and alternatives from the logits of row `row` of the engine's last decode. */
 hw_err hw__candidates_read(hw__candidates *c, hw_token *token, hw__engine *engine, size_t row, hw_error *err);
 
-/* Logit of `id` less the mean of all, from row `row` of the last decode, which must have logits. */
-double hw__candidates_above_mean(hw__engine *engine, size_t row, int32_t id);
+/* Logit of `id` less that of `versus`, or less the mean of all (versus -1), from row `row` of the last decode, which must have
+ * logits. */
+double hw__candidates_above(hw__engine *engine, size_t row, int32_t id, int32_t versus);
 
 #endif

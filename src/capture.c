@@ -9,6 +9,7 @@
 
 #include "candidates.h"
 #include "prompt.h"
+#include "versus.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -113,6 +114,7 @@ typedef struct session {
     hw_trace *trace; /* NULL: nothing is captured */
     hw__capture capture;
     hw__tokens prompt, given; /* ids; `given` only when the completion is */
+    hw__versus versus;
     size_t n_done;            /* tokens decoded */
     size_t last_row;          /* row of the last decode that predicts the next token */
     bool interruptible;       /* whether a stop may cut a decode short, which loses the run */
@@ -141,8 +143,10 @@ static hw_err add_completion(session *s, int32_t id, size_t row, hw_error *err) 
     hw_token token = {.bytes = piece.bytes, .n_bytes = piece.n_bytes, .id = id, .role = HW_ROLE_COMPLETION, .logprob = NAN};
     hw__candidates best;
     if (s->trace) rc = hw__candidates_read(&best, &token, s->engine, row, err);
-    if (rc == HW_OK && s->capture.pending.wanted)
-        hw__pending_logit(&s->capture.pending, s->run->n_tokens - 1, hw__candidates_above_mean(s->engine, row, id));
+    if (rc == HW_OK && s->capture.pending.wanted) {
+        int32_t versus = hw__versus_id(&s->versus, &token);
+        hw__pending_logit(&s->capture.pending, s->run->n_tokens - 1, hw__candidates_above(s->engine, row, id, versus), versus);
+    }
     if (rc == HW_OK) rc = hw__run_add_token(s->run, &token, err);
     if (rc != HW_OK) return rc;
     hw_token kept = s->run->tokens[s->run->n_tokens - 1];
@@ -237,6 +241,8 @@ static hw_err check_params(const hw_run_params *p, hw_error *err) {
     if (!(p->top_p > 0 && p->top_p <= 1)) return hw__fail(err, HW_ERR_ARGUMENT, "top-p %g: above 0, at most 1", p->top_p);
     if (p->top_k < 0) return hw__fail(err, HW_ERR_ARGUMENT, "top-k %d: 0 (all) or more", p->top_k);
     if (p->signals >> HW_N_SIGNALS) return hw__fail(err, HW_ERR_ARGUMENT, "signals %#x: there are %d", p->signals, HW_N_SIGNALS);
+    if (p->versus && !(p->signals & 1u << HW_SIGNAL_LOGIT))
+        return hw__fail(err, HW_ERR_ARGUMENT, "versus contrasts logits, and the signal \"logit\" is not asked for");
     if ((unsigned)p->fuse > HW_FUSE_MIN) return hw__fail(err, HW_ERR_ARGUMENT, "head fusion %d: mean, max or min", (int)p->fuse);
     return HW_OK;
 }
@@ -261,7 +267,8 @@ static hw_err read_tokens(session *s, size_t n_ctx, hw_error *err) {
 
 /* Room for what the decodes will show. */
 static hw_err start_capture(session *s, size_t total, hw_error *err) {
-    hw_err rc = hw__trace_new(&s->trace, s->run, total, err);
+    hw_err rc = hw__versus_read(&s->versus, s->params->versus, s->engine, err);
+    if (rc == HW_OK) rc = hw__trace_new(&s->trace, s->run, total, err);
     if (rc != HW_OK) return rc;
     s->trace->growing = true;
     s->capture = (hw__capture){.trace = s->trace, .sinks = s->run->model.has_sinks};
@@ -335,6 +342,7 @@ static hw__run_options options_of(const hw_model *model, const hw_run_params *pa
         .chat = params->chat,
         .f32_cache = model->params.f32_cache,
         .n_ubatch = (int32_t)model->engine->ops->chunk(model->engine),
+        .versus = params->versus,
     };
 }
 

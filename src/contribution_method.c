@@ -80,6 +80,7 @@ const hw__method hw__method_logit = {
             .cost = "as contribution; one row of the output weights a completion token",
             .reference = "Elhage et al. 2021, transformer-circuits framework, direct logit attribution",
             .blind = "effects that pass through later layers and MLPs; see its balance for how large they are",
+            .traits = HW_USES_VERSUS,
         },
     .layered = true,
     .by_row = true,

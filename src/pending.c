@@ -42,7 +42,8 @@ hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const h
     p->mixed = hw__alloc(stream, p->n_embd * sizeof(float));
     p->final = hw__alloc(p->room, p->n_embd * sizeof(float));
     p->logit = hw__alloc(p->room, sizeof *p->logit);
-    if (!p->heads || !p->before || !p->added || !p->mixed || !p->final || !p->logit)
+    p->versus = hw__alloc(p->room, sizeof *p->versus);
+    if (!p->heads || !p->before || !p->added || !p->mixed || !p->final || !p->logit || !p->versus)
         return hw__fail_memory(err, "rows to explain", stream, (row + 3 * p->n_embd) * sizeof(float));
     return hw__trace_add_signals(trace, wanted, rows, n_tokens, err);
 }
@@ -54,6 +55,7 @@ void hw__pending_free(hw__pending *p) {
     free(p->mixed);
     free(p->final);
     free(p->logit);
+    free(p->versus);
     *p = (hw__pending){0};
 }
 
@@ -121,9 +123,11 @@ hw_err hw__pending_final(hw__pending *p, const float *rows, size_t n_rows, size_
     return HW_OK;
 }
 
-void hw__pending_logit(hw__pending *p, size_t q, double logit) {
+void hw__pending_logit(hw__pending *p, size_t q, double logit, int32_t versus) {
     ptrdiff_t slot = p->wanted ? slot_of(p, q) : -1;
-    if (slot >= 0) p->logit[slot] = logit;
+    if (slot < 0) return;
+    p->logit[slot] = logit;
+    p->versus[slot] = versus;
 }
 
 /* ------------------------------------------------------------------ waiting rows to signals */
@@ -175,9 +179,19 @@ static void vectors(hw__pending *p, size_t layer, const hw__row *rows, const hw_
     }
 }
 
+/* z [D] <- the direction of `id` less that of `versus`, or the mean's, which engines take off; other [D] is scratch. */
+static hw_err read_direction(float *z, float *eps, float *other, int32_t id, int32_t versus, size_t n_embd, hw__engine *engine,
+                             hw_error *err) {
+    hw_err rc = engine->ops->readout(engine, z, eps, id, err);
+    if (rc != HW_OK || versus < 0) return rc;
+    rc = engine->ops->readout(engine, other, eps, versus, err);
+    for (size_t d = 0; rc == HW_OK && d < n_embd; d++) z[d] -= other[d];
+    return rc;
+}
+
 /* Directions of the tokens that the rows chose, over the rms of their final stream: z [n, D]. False in chosen[i] for the run's
- * last row, which chose none. */
-static hw_err read_directions(const hw__pending *p, float *z, bool *chosen, hw__engine *engine, hw_error *err) {
+ * last row, which chose none. other [D] is scratch. */
+static hw_err read_directions(const hw__pending *p, float *z, float *other, bool *chosen, hw__engine *engine, hw_error *err) {
     const hw_run *run = p->trace->run;
     for (size_t i = 0; i < p->n; i++) {
         size_t next = p->first + i + 1;
@@ -185,7 +199,7 @@ static hw_err read_directions(const hw__pending *p, float *z, bool *chosen, hw__
         const float *final = p->final + i * p->n_embd;
         chosen[i] = next < run->n_tokens;
         if (!chosen[i]) continue;
-        hw_err rc = engine->ops->readout(engine, zi, &eps, run->tokens[next].id, err);
+        hw_err rc = read_direction(zi, &eps, other, run->tokens[next].id, p->versus[i], p->n_embd, engine, err);
         if (rc != HW_OK) return rc;
         double rms = sqrt(dot(final, final, p->n_embd) / (double)p->n_embd + eps);
         for (size_t d = 0; d < p->n_embd; d++) zi[d] = (float)(zi[d] / rms);
@@ -259,9 +273,9 @@ static hw_err explain_layer(hw__pending *p, size_t layer, hw__engine *engine, co
 hw_err hw__pending_flush(hw__pending *p, hw__engine *engine, size_t end, hw_error *err) {
     if (!p->wanted || p->n == 0 || end <= p->first + p->room) return HW_OK;
     bool chosen[HW__MOST_PENDING];
-    float *z = hw__alloc(p->n, p->n_embd * sizeof *z);
+    float *z = hw__alloc(p->n + 1, p->n_embd * sizeof *z);
     if (!z) return hw__fail_memory(err, "directions of tokens", p->n, p->n_embd * sizeof *z);
-    hw_err rc = p->wanted & NEEDS_READOUT ? read_directions(p, z, chosen, engine, err) : HW_OK;
+    hw_err rc = p->wanted & NEEDS_READOUT ? read_directions(p, z, z + p->n * p->n_embd, chosen, engine, err) : HW_OK;
     for (size_t l = 0; rc == HW_OK && p->wanted & NEEDS_VALUES && l < p->trace->n_layers; l++)
         rc = explain_layer(p, l, engine, z, chosen, err);
     free(z);

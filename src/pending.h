@@ -23,7 +23,8 @@ typedef struct hw__pending {
     float *heads;                   /* [L, room, H, n_keys] */
     float *before, *added, *mixed;  /* [L, room, D] */
     float *final;                   /* [room, D] */
-    double *logit;                  /* [room] logit of the chosen token less the mean logit */
+    double *logit;                  /* [room] logit of the chosen token less the mean logit, or less that of `versus` */
+    int32_t *versus;                /* [room] the token that it is contrasted with, -1: the mean */
 } hw__pending;
 
 /* Room for rows of runs of `n_tokens`; refuses signals that the engine cannot give, saying what is missing. */
@@ -35,8 +36,8 @@ hw_err hw__pending_heads(hw__pending *p, size_t layer, const hw__heads *heads, h
 hw_err hw__pending_stream(hw__pending *p, size_t layer, const hw__stream *stream, hw_error *err);
 hw_err hw__pending_final(hw__pending *p, const float *rows, size_t n_rows, size_t q0, hw_error *err);
 
-/* Notes the logit, less the mean, of the token that row q chose. */
-void hw__pending_logit(hw__pending *p, size_t q, double logit);
+/* Notes the logit of the token that row q chose, less the mean (versus -1) or less that of token `versus`. */
+void hw__pending_logit(hw__pending *p, size_t q, double logit, int32_t versus);
 
 /* Before decoding rows up to `end`: explains the waiting rows if those would not fit beside them. At the end of a run
  * with end = SIZE_MAX: explains all. Every waiting row but the run's last must have its chosen token in the run. */

@@ -30,7 +30,8 @@ hw_err hw__run_new(hw_run **out, const hw_model_info *model, const hw__run_optio
     run->options = *options;
     run->causal = true;
     run->prompt = "";
-    if (!copy_model(&run->model, model, &run->pool)) {
+    run->options.versus = hw__pool_strdup(&run->pool, options->versus ? options->versus : "");
+    if (!run->options.versus || !copy_model(&run->model, model, &run->pool)) {
         hw__run_release(run);
         return hw__fail_memory(err, "a run's model description", 1, 4096);
     }
@@ -137,3 +138,4 @@ const hw_model_info *hw_run_model(const hw_run *run) { return &run->model; }
 hw_fuse hw_run_fuse(const hw_run *run) { return run->options.fuse; }
 hw_stop hw_run_stop(const hw_run *run) { return run->stop; }
 bool hw_run_is_causal(const hw_run *run) { return run->causal; }
+const char *hw_run_versus(const hw_run *run) { return run->options.versus; }

@@ -20,6 +20,7 @@ typedef struct hw__run_options {
     uint32_t seed;
     hw_fuse fuse;
     bool chat, f32_cache;
+    const char *versus; /* in the run's pool; "" for none */
 } hw__run_options;
 
 struct hw_run {

@@ -49,7 +49,8 @@ static hw_run *empty_run(bool causal) {
                                .seed = UINT32_MAX,
                                .fuse = HW_FUSE_MAX,
                                .chat = true,
-                               .f32_cache = true};
+                               .f32_cache = true,
+                               .versus = "=\xE2\x82"}; /* half a character */
     hw_run *run = NULL;
     assert_int_equal(hw__run_new(&run, &info, &options, NULL), HW_OK);
     run->causal = causal;
@@ -206,6 +207,7 @@ static void assert_same_options(const hw__run_options *a, const hw__run_options 
     assert_int_equal(a->fuse, b->fuse);
     assert_int_equal(a->chat, b->chat);
     assert_int_equal(a->f32_cache, b->f32_cache);
+    assert_string_equal(a->versus, b->versus);
 }
 
 static void assert_same_token(const hw_token *a, const hw_token *b) {

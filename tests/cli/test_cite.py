@@ -1,6 +1,7 @@
 """`headwater cite`: exact output on made traces whose logit effects are known, then a real model, then what it refuses."""
 
 import json
+import pathlib
 import re
 import signal
 import subprocess
@@ -259,6 +260,26 @@ def test_names_the_passage_that_told_it(cite, headwater, passages_file, tmp_path
     assert again.out == done.out, "the same from the saved run"
     found = cite("-p", saved["prompt"], "--completion", " The key is in the blue cup.", "--passages", "passages.json")
     assert found.out == done.out, "the same where the prompt is given"
+
+
+def shape_of(value):
+    """Keys, lengths and texts; numbers to two digits, which another build of the engine keeps."""
+    if isinstance(value, dict):
+        return {key: shape_of(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [shape_of(v) for v in value]
+    return pytest.approx(value, abs=0.02 * max(1, abs(value))) if isinstance(value, float) else value
+
+
+@pytest.mark.model
+def test_the_documented_file_is_what_is_written(cite, passages_file, tmp_path):
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    documented = json.loads(re.search(r"```json citations\n(.*?)```", page, re.S).group(1))
+    done = cite("--passages", passages_file(PASSAGES[:2]), "--question", QUESTION, "--chat", "-n", "20", "-o", "c.json")
+    assert done.status == 0, done
+    saved = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
+    assert list(saved) == list(documented)
+    assert saved == shape_of(documented) | {"model": saved["model"]}
 
 
 @pytest.mark.model

@@ -152,3 +152,32 @@ def test_measured_residual(headwater, smollm, tmp_path):
     headwater(*run, "--trace", "plain.safetensors")
     refused = headwater("explain", "--trace", "plain.safetensors", "--residual", "measured", "--method", "rollout")
     assert refused.status == 1 and "needs the signal \"residual\"" in refused.err
+
+
+def test_versus(headwater, smollm, tmp_path):
+    """The contrast is shown, kept with trace and result, and the difference of what two completions give."""
+    run = ["explain", "-m", smollm, "--threads", "2", "-p", "It is cold today. The weather is", "--method", "logit"]
+    for name, args in {"a": ["--completion", " cold"], "b": ["--completion", " sunny"],
+                       "c": ["--completion", " cold", "--versus", " sunny", "-o", "c.json", "--trace", "t.safetensors"]}.items():
+        done = headwater(*run, *args, "-o", f"{name}.npy")
+        assert (done.status, done.err) == (0, "")
+    assert "row predictor, versus ·sunny, layers 1-30 of 30" in done.out
+    assert re.search(r"^  logit above the other's +\d+\.\d\d nats; the other: ·sunny$", done.out, re.M)
+    a, b, c = (np.load(tmp_path / f"{name}.npy") for name in "abc")
+    assert c == pytest.approx(a - b, abs=1e-5) and np.abs(c).max() > 0.1
+    assert json.loads((tmp_path / "c.json").read_text())["run"]["options"]["versus"] == " sunny"
+    assert headwater("view", "c.json", "--top", "0").out.split("Over all")[0].count("versus ·sunny") == 1
+    assert headwater("explain", "--trace", "t.safetensors", "--method", "logit").out == done.out
+
+
+def test_versus_the_second(headwater, smollm):
+    run = ["explain", "-m", smollm, "--threads", "2", "-p", "The capital of France is", "-n", "2", "--versus", "second"]
+    done = headwater(*run)
+    assert done.status == 0 and "versus each step's likeliest other token, " in done.out
+    assert re.search(r"above the other's +\d+\.\d\d nats; the other: ·\w+", headwater(*run, "--token", "0").out)
+
+
+def test_versus_must_be_one_token(headwater, smollm):
+    done = headwater("explain", "-m", smollm, "-p", "The capital of France is", "-n", "1", "--versus", " Saint Denis")
+    assert done.status == 1
+    assert "versus \" Saint Denis\": it must read exactly as one token" in done.err and "is read as 2: \" Saint\", \" Denis\"" in done.err

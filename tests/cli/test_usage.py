@@ -60,9 +60,9 @@ CASES = {
     "fusing a trace": (["explain", "--trace", TRACE, "--fuse", "max"],
                        "--fuse does not go with a saved trace: its heads were fused when it was captured"),
     "unknown ending": ([*RUN, "-o", "out.txt"],
-                       "-o \"out.txt\": its ending names no format; there are .json .safetensors .csv .npy .html"),
+                       "-o \"out.txt\": its ending names no format; there are .json .safetensors .csv .npy .html .png .svg .pdf"),
     "no ending": ([*RUN, "-o", "out"],
-                  "-o \"out\": its ending names no format; there are .json .safetensors .csv .npy .html"),
+                  "-o \"out\": its ending names no format; there are .json .safetensors .csv .npy .html .png .svg .pdf"),
     "one output twice": ([*RUN, "-o", "a.csv", "-o", "a.csv"],
                          "a.csv would be written and is also named for something else"),
     "output over the trace": ([*RUN, "-o", "a.safetensors", "--trace", "a.safetensors"],
@@ -73,6 +73,11 @@ CASES = {
     "two files to view": (["view", "a", "b"], "name one file; 2 were given"),
     "lift of nats": ([*RUN, "--method", "rollout,logit", "--lift"], "--lift divides shares, and logit gives nats"),
     "normalised lift": ([*RUN, "--lift", "--normalise"], "--lift does not go with --normalise: a lift is no share of a whole"),
+    "versus without logit": ([*RUN, "--method", "rollout", "--versus", "x"],
+                             "--versus is heeded by logit alone, which --method does not name"),
+    "versus nothing": ([*RUN, "--versus", ""], "--versus \"\": a token's text, or second, is needed"),
+    "versus of a trace": (["explain", "--trace", TRACE, "--versus", "x"],
+                          "--versus does not go with a saved trace: logits are read while the model runs"),
     "method twice": ([*RUN, "--method", "rollout,rollout"], "--method names rollout twice"),
 }
 

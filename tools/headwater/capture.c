@@ -78,6 +78,7 @@ static hw_err capture(hw_trace **trace, const input *prompt, listener *l, hw_err
     params.seed = (uint32_t)o->seed;
     params.fuse = o->fuse;
     params.signals = job_signals(l->j);
+    params.versus = o->versus;
     params.on_token = take_token;
     params.progress = take_progress;
     params.stop = stop_run;

@@ -63,7 +63,10 @@ static void print_balance(const picture *p, const hw_balance *rows) {
         b.embedding += rows[i].embedding / n;
         b.logit += rows[i].logit / n;
     }
-    fprintf(p->t->out, "  %-*s%.2f nats\n", LABEL_WIDTH, "logit above the mean logit", b.logit);
+    bool versus = *hw_run_versus(p->run);
+    fprintf(p->t->out, "  %-*s%.2f nats", LABEL_WIDTH, versus ? "logit above the other's" : "logit above the mean logit", b.logit);
+    if (versus) fprintf(p->t->out, "; the other: %s", picture_versus(p, p->t->width / 3).utf8);
+    putc('\n', p->t->out);
     fprintf(p->t->out, "  %-*sattention to the prompt %+.2f, to the completion %+.2f,\n", LABEL_WIDTH,
             "which is the sum of", b.prompt, b.completion);
     fprintf(p->t->out, "  %-*sMLPs %+.2f, the last token itself %+.2f, biases %+.2f\n", LABEL_WIDTH, "", b.mlp,

@@ -64,6 +64,15 @@ static int check_filters(const job *j, const char *option, const char *list) {
 
 static bool gives_shares(const char *method) { return hw_method_find(method)->traits & HW_GIVES_SHARES; }
 
+/* Of what is named by hand or by default one must heed it. */
+static int check_versus(const job *j) {
+    bool heeded = !j->o->versus;
+    for (size_t i = 0; i < j->n_methods; i++)
+        if (hw_method_find(j->methods[i])->traits & HW_USES_VERSUS) heeded = true;
+    if (!heeded) return misuse(j->command, "--versus is heeded by logit alone, which --method does not name");
+    return j->o->versus && !*j->o->versus ? misuse(j->command, "--versus \"\": a token's text, or second, is needed") : STATUS_DONE;
+}
+
 static int check_lift(const job *j) {
     if (!j->o->lift) return STATUS_DONE;
     if (j->o->normalise) return misuse(j->command, "--lift does not go with --normalise: a lift is no share of a whole");
@@ -75,7 +84,8 @@ static int check_lift(const job *j) {
 
 static int check_answer(const job *j) {
     if (!j->o->answer_by) return STATUS_DONE;
-    if (j->o->token) return misuse(j->command, "--token and --answer-by both say which tokens to show: give one of them");
+    if (j->o->token)
+        return misuse(j->command, "--token and --answer-by both say which tokens to show: give one of them");
     return cut_check(j->command, "--answer-by", j->o->answer_by);
 }
 
@@ -88,6 +98,7 @@ int job_prepare(job *j, const options *o, const char *command) {
     if (status == STATUS_DONE) status = check_answer(j);
     if (status == STATUS_DONE) status = check_filters(j, "--hide", o->hide);
     if (status == STATUS_DONE) status = check_filters(j, "--keep", o->keep);
+    if (status == STATUS_DONE) status = check_versus(j);
     return status == STATUS_DONE ? check_lift(j) : status;
 }
 

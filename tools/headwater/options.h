@@ -19,6 +19,7 @@ enum {
     IN_CHECK = 16,
     IN_EVAL = 32,
     IN_CITE = 64,
+    IN_PLOT = 128,
     IN_SERVE = 256,
     IN_BENCH = 512,
     IN_ALL = 1023
@@ -44,7 +45,7 @@ typedef struct residual_weight {
 
 typedef struct options {
     const char *model, *prompt, *file, *completion, *trace, *attention;
-    const char *method, *by, *spans, *token, *layers, *hide, *keep, *preset;
+    const char *method, *versus, *by, *spans, *token, *layers, *hide, *keep, *preset;
     texts output, arguments; /* -o FILEs; what stands between the options */
     int64_t generate, top_k, seed, ctx, threads, gpu_layers, ubatch, top, ablations;
     double temp, top_p, discard;
@@ -65,6 +66,9 @@ typedef struct options {
     const char *store; /* of serve */
     int64_t port;
     bool no_store, open, routes;
+    const char *kind, *theme, *map, *font, *title; /* of figures */
+    int64_t width;
+    double scale;
     bool given[MOST_OPTIONS]; /* row i of the table was on the command line */
 } options;
 
@@ -87,6 +91,7 @@ typedef enum option_group {
     GROUP_FILES,
     GROUP_METHOD,
     GROUP_VIEW,
+    GROUP_FIGURE,
     GROUP_TERMINAL
 } option_group;
 
@@ -116,7 +121,7 @@ typedef struct preset_value {
 } preset_value;
 typedef struct preset {
     const char *name, *summary;
-    preset_value values[4]; /* ends with an empty one */
+    preset_value values[6]; /* ends with an empty one */
 } preset;
 size_t presets_count(void);
 const preset *presets_at(size_t i);
