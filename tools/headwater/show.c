@@ -194,7 +194,7 @@ static void print_layers(const picture *p) {
 
 unsigned picture_traits(const picture *p) {
     const hw_method_info *info = hw_method_find(hw_attribution_method(p->a));
-    return info ? info->traits : 0;
+    return info ? hw_method_heeds(info, hw_attribution_params(p->a)) : 0;
 }
 
 label picture_versus(const picture *p, int width) {
@@ -220,6 +220,8 @@ static void print_settings(const picture *p) {
     if (picture_traits(p) & HW_USES_RESIDUAL && !m->residual_measured) fprintf(out, "residual %g, ", m->residual);
     if (picture_traits(p) & HW_USES_DIRECTION) fprintf(out, "direction %s, ", hw_direction_name(m->direction));
     if (picture_traits(p) & HW_USES_MEASURE) fprintf(out, "measure %s, ", hw_measure_name(m->measure));
+    if (picture_traits(p) & HW_USES_AGGREGATE && m->aggregate != HW_AGGREGATE_MEAN)
+        fprintf(out, "aggregate %s, ", hw_aggregate_name(m->aggregate));
     if (picture_traits(p) & HW_USES_VERSUS && *hw_run_versus(p->run))
         fprintf(out, "versus %s, ", picture_versus(p, p->t->width / 3).utf8);
     print_layers(p);

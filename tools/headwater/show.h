@@ -39,7 +39,7 @@ size_t picture_n_tokens(const picture *p);
 /* What logits were contrasted with, where they were: a token's label, or that it is another in each selected row. */
 label picture_versus(const picture *p, int width);
 
-/* What is particular to the method: hw_method_info.traits. */
+/* What is particular to the method with its settings: hw_method_heeds(). */
 unsigned picture_traits(const picture *p);
 
 /* shade.c; false: no memory */
