@@ -79,6 +79,7 @@ typedef enum hw_row { HW_ROW_PREDICTOR, HW_ROW_OWN } hw_row;
 typedef enum hw_direction { HW_DIRECTION_INPUT, HW_DIRECTION_OUTPUT } hw_direction;
 typedef enum hw_columns { HW_COLUMNS_PROMPT, HW_COLUMNS_ALL } hw_columns;
 typedef enum hw_measure { HW_MEASURE_PROJECTION, HW_MEASURE_NORM, HW_MEASURE_PROXIMITY1, HW_MEASURE_PROXIMITY2 } hw_measure;
+typedef enum hw_aggregate { HW_AGGREGATE_MEAN, HW_AGGREGATE_ROLLOUT } hw_aggregate;
 typedef enum hw_role { HW_ROLE_PROMPT, HW_ROLE_COMPLETION, HW_ROLE_SPECIAL, HW_ROLE_TEMPLATE } hw_role;
 typedef enum hw_stop { HW_STOP_LENGTH, HW_STOP_END, HW_STOP_GIVEN, HW_STOP_CANCELLED } hw_stop;
 
@@ -87,6 +88,7 @@ HW_API const char *hw_row_name(hw_row v);
 HW_API const char *hw_direction_name(hw_direction v);
 HW_API const char *hw_columns_name(hw_columns v);
 HW_API const char *hw_measure_name(hw_measure v);
+HW_API const char *hw_aggregate_name(hw_aggregate v);
 HW_API const char *hw_role_name(hw_role v);
 HW_API const char *hw_stop_name(hw_stop v);
 HW_API hw_err hw_fuse_parse(hw_fuse *out, const char *word, hw_error *err);
@@ -94,6 +96,7 @@ HW_API hw_err hw_row_parse(hw_row *out, const char *word, hw_error *err);
 HW_API hw_err hw_direction_parse(hw_direction *out, const char *word, hw_error *err);
 HW_API hw_err hw_columns_parse(hw_columns *out, const char *word, hw_error *err);
 HW_API hw_err hw_measure_parse(hw_measure *out, const char *word, hw_error *err);
+HW_API hw_err hw_aggregate_parse(hw_aggregate *out, const char *word, hw_error *err);
 
 /* ------------------------------------------------------------------ models */
 
@@ -208,8 +211,8 @@ HW_API hw_err hw_run_select(size_t *begin, size_t *end, const hw_run *run, const
 
 typedef struct hw_trace hw_trace;
 
-/* What a trace can hold beside attention: numbers that methods need and that only the running model shows. All but
- * the last are [L, n + 1, T]: rows m-1 .. m+n-1 against columns 0 .. q. */
+/* What a trace can hold beside attention: numbers that methods need and that only the running model shows. Where nothing
+ * else is said they are [L, n + 1, T]: the rows of interest m-1 .. m+n-1 against columns 0 .. q. */
 typedef enum hw_signal {
     HW_SIGNAL_PROJECTION, /* <T, y> / |y|^2, see contribution.h */
     HW_SIGNAL_NORM,       /* |T|, attention only, rows scaled to 1 */
@@ -218,6 +221,12 @@ typedef enum hw_signal {
     HW_SIGNAL_LOGIT,      /* direct effect on the logit of the token that the row chose, above the mean logit or above that
                              of another token (hw_run_params.versus) */
     HW_SIGNAL_RESIDUAL,   /* [L, T] |a| / (|a| + |x|): how much attention changed the stream */
+    /* The first four of every row, [L, T(T+1)/2] packed as attention rows are: as much memory as those take, and at most
+     * 4 GiB together. The last block shows the rows of interest only; the others are 0 there. */
+    HW_SIGNAL_ALL_PROJECTION,
+    HW_SIGNAL_ALL_NORM,
+    HW_SIGNAL_ALL_PROXIMITY1,
+    HW_SIGNAL_ALL_PROXIMITY2,
     HW_N_SIGNALS
 } hw_signal;
 HW_API const char *hw_signal_name(hw_signal v); /* "projection" ... */
@@ -308,7 +317,7 @@ HW_API const int32_t *hw_segments_groups(const hw_segments *segments, size_t *n)
 
 /* ------------------------------------------------------------------ methods */
 
-/* Settings of hw_method_params that a method heeds beside row, columns and groups, and what its numbers are. */
+/* Settings that a method heeds, with some others or always, beside row, columns and groups; and what its numbers are. */
 enum {
     HW_USES_FUSE = 1,       /* how heads were fused */
     HW_USES_RESIDUAL = 2,   /* residual */
@@ -319,6 +328,7 @@ enum {
     HW_GIVES_SHARES = 64,   /* a row with what is outside sums to 1 (signed for projection); else nats */
     HW_USES_DISCARD = 128,     /* discard */
     HW_USES_REMOVE_SINK = 256, /* remove_sink */
+    HW_USES_AGGREGATE = 512,   /* aggregate */
     HW_USES_VERSUS = 1024,     /* hw_run_params.versus */
 };
 
@@ -359,11 +369,17 @@ typedef struct hw_method_params {
                                (HW_SIGNAL_RESIDUAL) weighs the residual: 1 - that */
     double discard;         /* this share of the allowed weights of each row, the lowest, counts as 0; 0 <= discard < 1 */
     bool remove_sink;       /* token 0 counts as 0 in every row but its own */
+    hw_aggregate aggregate; /* of contribution. mean: each layer by itself; rollout: layers composed, S_l = C_l ... C_0, which
+                               needs the signals of every row (HW_SIGNAL_ALL_*). Norms have no residual part, so it is added
+                               as in rollout; of projections the negative ones count as 0, and rows are scaled to 1 */
 } hw_method_params;
 
 HW_API hw_method_params hw_method_params_default(void);
 /* Signals (1u << hw_signal, or-ed) that a trace must hold for a method with these settings; 0 for an unknown one. */
 HW_API uint32_t hw_method_signals(const char *method, const hw_method_params *params);
+/* The method's traits that are left with these settings: of contribution, direction and residual count only where layers are
+ * composed. */
+HW_API uint32_t hw_method_heeds(const hw_method_info *method, const hw_method_params *params);
 
 /* ------------------------------------------------------------------ attributions */
 

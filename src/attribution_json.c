@@ -44,11 +44,11 @@ static json_t *settings_to_json(const hw_attribution *a) {
     const hw_method_params *p = &a->params;
     char seed[SEED_ROOM];
     snprintf(seed, sizeof seed, "%" PRIu64, p->seed);
-    json_t *json = json_pack("{s:s, s:s, s:s, s:o, s:b, s:o, s:b, s:s, s:s, s:I}", "row", hw_row_name(p->row),
+    json_t *json = json_pack("{s:s, s:s, s:s, s:o, s:b, s:o, s:b, s:s, s:s, s:s, s:I}", "row", hw_row_name(p->row),
                              "direction", hw_direction_name(p->direction), "columns", hw_columns_name(p->columns),
                              "residual", hw__json_double(p->residual), "residual_measured", p->residual_measured,
                              "discard", hw__json_double(p->discard), "remove_sink", p->remove_sink, "measure",
-                             hw_measure_name(p->measure), "seed", seed, "n_ablations", (json_int_t)p->n_ablations);
+                             hw_measure_name(p->measure), "aggregate", hw_aggregate_name(p->aggregate), "seed", seed, "n_ablations", (json_int_t)p->n_ablations);
     bool ok = json != NULL;
     if (ok && p->groups)
         ok = json_object_set_new(json, "n_groups", json_integer((json_int_t)p->n_groups)) == 0 &&
@@ -159,6 +159,12 @@ static hw_err get_later(hw_method_params *p, const json_t *json, hw_error *err) 
     if (rc == HW_OK && json_object_get(json, "remove_sink"))
         rc = hw__json_bool(&p->remove_sink, json, "remove_sink", err);
     if (rc == HW_OK && json_object_get(json, "discard")) rc = hw__json_real(&p->discard, json, "discard", err);
+    const char *aggregate;
+    if (rc == HW_OK && json_object_get(json, "aggregate")) {
+        rc = hw__json_word(&aggregate, json, "aggregate", err);
+        if (rc == HW_OK && hw_aggregate_parse(&p->aggregate, aggregate, err) != HW_OK)
+            rc = hw__fail_in(err, HW_ERR_FORMAT, "settings");
+    }
     if (rc == HW_OK && !(p->discard >= 0 && p->discard < 1))
         rc = hw__fail(err, HW_ERR_FORMAT, "\"discard\" must be 0 or more, and below 1");
     return rc;

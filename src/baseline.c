@@ -110,7 +110,7 @@ const hw__method hw__method_uniform = {
 
 hw_err hw__uniform_beside(hw_attribution **out, const hw_attribution *a, hw_error *err) {
     const hw_run *run = a->run;
-    uint32_t heeded = hw__method_find(a->method)->info.traits;
+    uint32_t heeded = hw_method_heeds(hw_method_find(a->method), &a->params);
     hw_method_params p = a->params;
     p.residual_measured = p.residual_measured && heeded & HW_USES_RESIDUAL;
     p.remove_sink = p.remove_sink && heeded & HW_USES_REMOVE_SINK;

@@ -168,6 +168,7 @@ static bool rows_are_due(const session *s, size_t n_chosen) {
 
 static hw_err prefill(session *s, hw_error *err) {
     size_t m = s->prompt.n, chunk = s->engine->ops->chunk(s->engine);
+    if (s->capture.pending.every && chunk > s->capture.pending.room) chunk = s->capture.pending.room;
     while (s->n_done < m) {
         size_t n = m - s->n_done < chunk ? m - s->n_done : chunk;
         bool last = s->n_done + n == m;

@@ -2,10 +2,14 @@
  * contribution_method.c - methods `contribution` and `logit`: M read from signals that the run captured.
  *
  * The signals hold one number per layer, row of interest and column; here they are only picked and grouped. Every
- * number is of one layer alone ("direct"): the mean over layers is the explanation, nothing is composed.
+ * number is of one layer alone ("direct"): the mean over layers is the explanation. With aggregate `rollout` contributions
+ * of every row are composed instead, S_l = C_l ... C_0 (ALTI: Ferrando et al. 2022, arXiv 2203.04212), as rollout.c composes
+ * attention.
  */
 #include "error.h"
 #include "method.h"
+#include "mixing.h"
+#include "rollout.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,10 +37,31 @@ static hw_err put_signal(hw_attribution *a, const hw_trace *trace, hw_signal sig
 /* Measures and signals are listed in the same order. */
 static hw_signal signal_of(hw_measure measure) { return (hw_signal)measure; }
 
-static uint32_t contribution_signals(const hw_method_params *p) { return 1u << signal_of(p->measure); }
+static bool composes(const hw_method_params *p) { return p->aggregate == HW_AGGREGATE_ROLLOUT; }
+
+static uint32_t contribution_signals(const hw_method_params *p) {
+    return composes(p) ? hw__mixing_contribution_signals(p) : 1u << signal_of(p->measure);
+}
 
 static hw_err run_contribution(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
-    return put_signal(a, trace, signal_of(p->measure), p, err);
+    if (!composes(p)) return put_signal(a, trace, signal_of(p->measure), p, err);
+    hw__mixing mixing = hw__mixing_of_contributions(trace, p);
+    return hw__rollout_compose(a, &mixing, p, err);
+}
+
+static hw_err live_contribution(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+    if (!composes(p)) return run_contribution(a, trace, p, err);
+    hw__mixing mixing = hw__mixing_of_contributions(trace, p);
+    return hw__rollout_live(state, a, &mixing, p, err);
+}
+
+static size_t contribution_bytes(const hw_trace *trace, const hw_method_params *p) {
+    return composes(p) ? hw__rollout_live_bytes(trace, p) : 0;
+}
+
+static uint32_t contribution_heeds(const hw_method_params *p) {
+    uint32_t composed = HW_USES_DIRECTION | (p->measure == HW_MEASURE_NORM ? HW_USES_RESIDUAL : 0);
+    return HW_USES_MEASURE | HW_USES_AGGREGATE | HW_GIVES_SHARES | (composes(p) ? composed : 0);
 }
 
 static uint32_t logit_signals(const hw_method_params *p) {
@@ -59,16 +84,20 @@ const hw__method hw__method_contribution = {
         {
             .name = "contribution",
             .summary = "how much of the stream after each layer's attention comes from each token",
-            .needs = "values, output projection and stream of the rows of interest (not: attention alone)",
-            .cost = "no extra pass; about one query-key product a layer and completion token",
+            .needs = "values, output projection and stream of the rows of interest, composed: of every row (not: attention alone)",
+            .cost = "no extra pass; about one query-key product a layer and completion token, composed: and prompt token",
             .reference = "Kobayashi et al. 2020, arXiv 2004.10102; Ferrando et al. 2022, arXiv 2203.04212",
-            .blind = "what MLPs do with it, information carried over several layers, which token was chosen",
-            .traits = HW_USES_MEASURE | HW_GIVES_SHARES,
+            .blind = "what MLPs do with it, information carried over several layers (unless composed), which token was chosen",
+            .traits = HW_USES_MEASURE | HW_USES_AGGREGATE | HW_USES_DIRECTION | HW_USES_RESIDUAL | HW_GIVES_SHARES,
         },
     .layered = true,
+    .heeds = contribution_heeds,
     .by_row = true,
     .signals = contribution_signals,
     .run = run_contribution,
+    .live = live_contribution,
+    .live_bytes = contribution_bytes,
+    .live_free = hw__rollout_live_free,
 };
 
 const hw__method hw__method_logit = {

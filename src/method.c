@@ -44,7 +44,14 @@ static hw_err check_params(const hw_method_params *p, hw_error *err) {
         return hw__fail(err, HW_ERR_ARGUMENT, "row %d, direction %d, columns %d: not values of their enums", (int)p->row,
                         (int)p->direction, (int)p->columns);
     if ((unsigned)p->measure > HW_MEASURE_PROXIMITY2) return hw__fail(err, HW_ERR_ARGUMENT, "measure %d: there is none", (int)p->measure);
+    if ((unsigned)p->aggregate > HW_AGGREGATE_ROLLOUT)
+        return hw__fail(err, HW_ERR_ARGUMENT, "aggregate %d: mean or rollout", (int)p->aggregate);
     return HW_OK;
+}
+
+uint32_t hw_method_heeds(const hw_method_info *info, const hw_method_params *params) {
+    const hw__method *method = hw__method_find(info->name);
+    return method->heeds ? method->heeds(params) : info->traits;
 }
 
 uint32_t hw_method_signals(const char *name, const hw_method_params *params) {
@@ -65,7 +72,7 @@ hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method,
     for (int i = 0; i < HW_N_SIGNALS; i++)
         if (needed & 1u << i && !hw_trace_has(trace, (hw_signal)i))
             return hw__fail(err, HW_ERR_UNSUPPORTED,
-                            "method %s needs the signal \"%s\", which this trace does not hold: run the model with that method asked for",
+                            "method %s needs the signal \"%s\", which this trace does not hold: run the model with that method and setting asked for",
                             method->info.name, hw_signal_name((hw_signal)i));
     return HW_OK;
 }
@@ -75,7 +82,7 @@ hw_err hw__method_check(const hw__method **out, const char *name, hw_method_para
     if (!method) return fail_unknown(name, err);
     hw_err rc = check_params(p, err);
     if (rc != HW_OK) return rc;
-    if (!(method->info.traits & HW_USES_DIRECTION)) p->direction = HW_DIRECTION_INPUT; /* full depth is the last layer */
+    if (!(hw_method_heeds(&method->info, p) & HW_USES_DIRECTION)) p->direction = HW_DIRECTION_INPUT; /* full depth is the last layer */
     *out = method;
     return HW_OK;
 }
@@ -101,7 +108,7 @@ hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name,
 
 hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err) {
     const float *measured = trace->signals.values[HW_SIGNAL_RESIDUAL];
-    bool keeps = a->params.residual_measured && hw__method_find(a->method)->info.traits & HW_USES_RESIDUAL;
+    bool keeps = a->params.residual_measured && hw_method_heeds(hw_method_find(a->method), &a->params) & HW_USES_RESIDUAL;
     hw_err rc = keeps ? hw__attribution_set_measured(a, measured, trace->signals.n_tokens, err) : HW_OK;
     return rc == HW_OK ? hw__attribution_diagnose(a, err) : rc;
 }

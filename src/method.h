@@ -13,6 +13,8 @@ typedef struct hw__method {
     hw_method_info info;
     bool layered; /* M has the trace's L layers; else 1 */
     bool by_row;  /* row i of M depends on the run's first tokens up to it alone, and `run` takes any range of rows */
+    /* Of info.traits, those that count with these settings; NULL: all. */
+    uint32_t (*heeds)(const hw_method_params *p);
     /* Signals that the trace must hold, 1u << hw_signal or-ed; NULL: attention rows are enough. */
     uint32_t (*signals)(const hw_method_params *p);
     /* Forward passes beside the run's own, for `n_columns` columns; NULL: none. */

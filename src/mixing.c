@@ -75,11 +75,25 @@ double hw__mixing_residual(const hw__mixing *m, size_t l, size_t q) {
     return m->measured ? 1 - (double)m->measured[l * m->stride + q] : m->residual;
 }
 
-size_t hw__mixing_row(double *w, const hw__mixing *m, size_t l, size_t q) {
+static size_t attention_row(double *w, const hw__mixing *m, size_t l, size_t q) {
     size_t n;
-    const float *attn = hw__trace_row(m->trace, l, q, &n);
-    for (size_t k = 0; k < n; k++) w[k] = attn[k];
+    const float *row = hw__trace_row(m->trace, l, q, &n);
+    for (size_t k = 0; k < n; k++) w[k] = row[k];
     hw__mixing_thin(w, n, q, m->discard, m->remove_sink);
+    return n;
+}
+
+/* Negative parts count as 0; what is left is scaled to 1. */
+static size_t contribution_row(double *w, const hw__mixing *m, size_t l, size_t q) {
+    const float *row = hw__trace_every(m->trace, m->source, l, q);
+    for (size_t k = 0; k <= q; k++) w[k] = row[k] > 0 ? row[k] : 0;
+    double sum = sum_of(w, q + 1);
+    for (size_t k = 0; k <= q && sum > 0; k++) w[k] /= sum;
+    return q + 1;
+}
+
+size_t hw__mixing_row(double *w, const hw__mixing *m, size_t l, size_t q) {
+    size_t n = m->source == HW_N_SIGNALS ? attention_row(w, m, l, q) : contribution_row(w, m, l, q);
     hw__mixing_add_residual(w, n, q, hw__mixing_residual(m, l, q));
     return n;
 }
@@ -91,10 +105,30 @@ uint32_t hw__mixing_signals(const hw_method_params *p) { return p->residual_meas
 hw__mixing hw__mixing_of(const hw_trace *trace, const hw_method_params *p) {
     return (hw__mixing){
         .trace = trace,
+        .source = HW_N_SIGNALS,
         .residual = p->residual,
         .measured = p->residual_measured ? trace->signals.values[HW_SIGNAL_RESIDUAL] : NULL,
         .stride = trace->signals.n_tokens,
         .discard = p->discard,
         .remove_sink = p->remove_sink,
     };
+}
+
+/* Both lists have the same order. */
+hw_signal hw__mixing_contribution_source(hw_measure measure) { return (hw_signal)(HW_SIGNAL_ALL_PROJECTION + (int)measure); }
+
+/* Of the measures only the norm is of attention alone, without the residual. */
+static bool adds_residual(const hw_method_params *p) { return p->measure == HW_MEASURE_NORM; }
+
+uint32_t hw__mixing_contribution_signals(const hw_method_params *p) {
+    return 1u << hw__mixing_contribution_source(p->measure) | (adds_residual(p) ? hw__mixing_signals(p) : 0);
+}
+
+hw__mixing hw__mixing_of_contributions(const hw_trace *trace, const hw_method_params *p) {
+    hw__mixing mixing = {.trace = trace, .source = hw__mixing_contribution_source(p->measure)};
+    if (!adds_residual(p)) return mixing;
+    mixing.residual = p->residual;
+    mixing.measured = p->residual_measured ? trace->signals.values[HW_SIGNAL_RESIDUAL] : NULL;
+    mixing.stride = trace->signals.n_tokens;
+    return mixing;
 }

@@ -1,10 +1,11 @@
 /*
- * mixing.h - rows of Â_l, the matrix by which one layer mixes tokens, as rollout, flow and their relatives compose it.
+ * mixing.h - rows of Â_l, the matrix by which one layer mixes tokens, as rollout, flow and contribution compose it.
  *
  *     Â[q,:] = (r e_q + (1-r) A[q,:]) / (r + (1-r) Σ_k A[q,k])
  *
- * A is the layer's attention, heads fused. Two settings thin it out first; what is left of a row is scaled to what the
- * row summed to, and a row of which nothing is left becomes e_q:
+ * A is the layer's attention, heads fused, or what it contributes: there negative parts count as 0, rows are scaled to 1,
+ * and r = 0 where the residual is in them already. Two settings thin attention out first; what is left of a row is scaled
+ * to what the row summed to, and a row of which nothing is left becomes e_q:
  *
  *     remove_sink   column 0 counts as 0 in every row but its own
  *     discard       so do the lowest floor(discard n) of a row's n allowed weights. Allowed are those above 0: columns
@@ -20,6 +21,7 @@
 
 typedef struct hw__mixing {
     const hw_trace *trace;
+    hw_signal source;      /* contributions of every row; HW_N_SIGNALS: attention */
     double residual;       /* r where it is not measured */
     const float *measured; /* λ [L, stride] of the trace; NULL: not measured */
     size_t stride;
@@ -31,6 +33,11 @@ typedef struct hw__mixing {
 uint32_t hw__mixing_signals(const hw_method_params *p);
 /* Borrows the trace. `p` is validated, and the trace holds the signals. */
 hw__mixing hw__mixing_of(const hw_trace *trace, const hw_method_params *p);
+
+/* The same of contributions: which signal, and the settings that they heed. */
+hw_signal hw__mixing_contribution_source(hw_measure measure);
+uint32_t hw__mixing_contribution_signals(const hw_method_params *p);
+hw__mixing hw__mixing_of_contributions(const hw_trace *trace, const hw_method_params *p);
 
 /* Row q of Â_l into w [T]; returns how many columns it has: q + 1, or T where rows see later columns too. */
 size_t hw__mixing_row(double *w, const hw__mixing *m, size_t l, size_t q);

@@ -13,6 +13,27 @@ static const size_t ROOM_BYTES = (size_t)64 << 20;
 static const uint32_t NEEDS_READOUT = 1u << HW_SIGNAL_LOGIT;
 static const uint32_t NEEDS_VALUES = ~(1u << HW_SIGNAL_RESIDUAL); /* what the stream alone does not show */
 
+/* Signals of every row, in the order of those of the rows of interest. */
+enum { N_MEASURES = HW_SIGNAL_PROXIMITY2 + 1 };
+static hw_signal every(int signal) { return (hw_signal)(HW_SIGNAL_ALL_PROJECTION + signal); }
+static uint32_t both(int signal) { return 1u << signal | 1u << every(signal); }
+static const uint32_t EVERY_ROW = ((1u << N_MEASURES) - 1) << HW_SIGNAL_ALL_PROJECTION;
+
+/* Most memory that signals of every row may take, together. */
+static const uint64_t MOST_EVERY_BYTES = (uint64_t)4 << 30;
+
+/* As much as attention itself for each of them: T^2 / 2 a layer. */
+static hw_err check_memory(const hw_trace *trace, uint32_t wanted, size_t n_tokens, hw_error *err) {
+    double layer = (double)n_tokens * ((double)n_tokens + 1) / 2 * sizeof(float), bytes = 0;
+    for (int s = 0; s < N_MEASURES; s++)
+        if (wanted & 1u << every(s)) bytes += layer * (double)trace->n_layers;
+    if (bytes <= (double)MOST_EVERY_BYTES) return HW_OK;
+    return hw__fail(err, HW_ERR_ARGUMENT,
+                    "contributions of every row over %zu tokens and %zu layers would take %.1f GiB, at most %.0f GiB are kept: shorten "
+                    "the prompt, or aggregate by mean, which needs the rows of interest alone",
+                    n_tokens, trace->n_layers, bytes / (1 << 30), (double)MOST_EVERY_BYTES / (1 << 30));
+}
+
 static hw_err check_engine(const hw_model_info *info, uint32_t wanted, hw_error *err) {
     if (info->values_problem[0])
         return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot show what attention carries: %s", info->path, info->values_problem);
@@ -25,11 +46,14 @@ hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const h
     *p = (hw__pending){.trace = trace, .wanted = wanted};
     if (!wanted) return HW_OK;
     hw_err rc = check_engine(info, wanted, err);
+    if (rc == HW_OK) rc = check_memory(trace, wanted, n_tokens, err);
     if (rc != HW_OK) return rc;
+    size_t of_interest = trace->run->n_prompt - 1;
+    p->every = wanted & EVERY_ROW;
     p->n_keys = n_tokens;
     p->n_embd = (size_t)info->n_embd;
     p->n_heads = (size_t)info->n_heads;
-    p->first = trace->run->n_prompt - 1;
+    p->first = p->every ? 0 : of_interest;
     size_t row = p->n_heads * p->n_keys, all = trace->n_layers * row * sizeof(float), rows = n_tokens - p->first;
     p->room = ROOM_BYTES / all;
     if (p->room < 1) p->room = 1;
@@ -40,12 +64,13 @@ hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const h
     p->before = hw__alloc(stream, p->n_embd * sizeof(float));
     p->added = hw__alloc(stream, p->n_embd * sizeof(float));
     p->mixed = hw__alloc(stream, p->n_embd * sizeof(float));
+    p->shown = hw__alloc(stream, sizeof *p->shown);
     p->final = hw__alloc(p->room, p->n_embd * sizeof(float));
     p->logit = hw__alloc(p->room, sizeof *p->logit);
     p->versus = hw__alloc(p->room, sizeof *p->versus);
-    if (!p->heads || !p->before || !p->added || !p->mixed || !p->final || !p->logit || !p->versus)
+    if (!p->heads || !p->before || !p->added || !p->mixed || !p->final || !p->logit || !p->versus || !p->shown)
         return hw__fail_memory(err, "rows to explain", stream, (row + 3 * p->n_embd) * sizeof(float));
-    return hw__trace_add_signals(trace, wanted, rows, n_tokens, err);
+    return hw__trace_add_signals(trace, wanted, n_tokens - of_interest, n_tokens, err);
 }
 
 void hw__pending_free(hw__pending *p) {
@@ -53,6 +78,7 @@ void hw__pending_free(hw__pending *p) {
     free(p->before);
     free(p->added);
     free(p->mixed);
+    free(p->shown);
     free(p->final);
     free(p->logit);
     free(p->versus);
@@ -110,6 +136,7 @@ hw_err hw__pending_stream(hw__pending *p, size_t layer, const hw__stream *s, hw_
         memcpy(stream_at(p, p->before, layer, (size_t)slot), before, bytes);
         memcpy(stream_at(p, p->added, layer, (size_t)slot), added, bytes);
         memcpy(stream_at(p, p->mixed, layer, (size_t)slot), s->mixed + i * p->n_embd, bytes);
+        p->shown[layer * p->room + (size_t)slot] = true;
     }
     return HW_OK;
 }
@@ -149,8 +176,28 @@ static hw__row row_at(const hw__pending *p, size_t layer, size_t slot) {
     };
 }
 
-/* Row of the trace's signals that a slot goes to. */
+static bool of_interest(const hw__pending *p, size_t slot) { return p->first + slot + 1 >= p->trace->run->n_prompt; }
+
+/* Row of the trace's signals that a slot of interest goes to. */
 static size_t signal_row(const hw__pending *p, size_t slot) { return p->first + slot - (p->trace->run->n_prompt - 1); }
+
+/* Where a measure of a slot is written: with the other rows if every one is wanted, NULL where it is not. */
+static float *place(const hw__pending *p, hw_signal signal, size_t layer, size_t slot) {
+    if (!p->shown[layer * p->room + slot]) return NULL;
+    if (p->wanted & 1u << every(signal)) return hw__trace_every(p->trace, every(signal), layer, p->first + slot);
+    return p->wanted & 1u << signal && of_interest(p, slot) ? hw__trace_signal(p->trace, signal, layer, signal_row(p, slot)) : NULL;
+}
+
+/* Rows of interest of measures that are wanted both ways. */
+static void copy_of_interest(const hw__pending *p, size_t layer) {
+    for (int s = 0; s < N_MEASURES; s++) {
+        if ((p->wanted & both(s)) != both(s)) continue;
+        for (size_t i = 0; i < p->n; i++)
+            if (of_interest(p, i))
+                memcpy(hw__trace_signal(p->trace, (hw_signal)s, layer, signal_row(p, i)),
+                       hw__trace_every(p->trace, every(s), layer, p->first + i), (p->first + i + 1) * sizeof(float));
+    }
+}
 
 /* z <- y / |y|^2; the residual's own share goes to column q afterwards. */
 static void projection(hw__pending *p, size_t layer, const hw__row *rows, const hw__values *values, const hw__contribution_room *room) {
@@ -163,18 +210,19 @@ static void projection(hw__pending *p, size_t layer, const hw__row *rows, const 
         squares = dot(z, z, p->n_embd);
         own[i] = squares > 0 ? dot(rows[i].before, z, p->n_embd) / squares : 0;
         for (size_t d = 0; d < p->n_embd; d++) z[d] = squares > 0 ? (float)(z[d] / squares) : 0;
-        out[i] = hw__trace_signal(p->trace, HW_SIGNAL_PROJECTION, layer, signal_row(p, i));
+        out[i] = place(p, HW_SIGNAL_PROJECTION, layer, i);
     }
     hw__contribution_linear(out, rows, p->n, room->direction, values, p->n_embd, room);
-    for (size_t i = 0; i < p->n; i++) out[i][rows[i].n_keys - 1] += (float)own[i];
+    for (size_t i = 0; i < p->n; i++)
+        if (out[i]) out[i][rows[i].n_keys - 1] += (float)own[i];
 }
 
 static void vectors(hw__pending *p, size_t layer, const hw__row *rows, const hw__values *values, const hw__contribution_room *room) {
     static const hw_signal list[3] = {HW_SIGNAL_NORM, HW_SIGNAL_PROXIMITY1, HW_SIGNAL_PROXIMITY2};
     for (size_t i = 0; i < p->n; i++) {
         float *out[3];
-        for (int s = 0; s < 3; s++)
-            out[s] = p->wanted & 1u << list[s] ? hw__trace_signal(p->trace, list[s], layer, signal_row(p, i)) : NULL;
+        for (int s = 0; s < 3; s++) out[s] = place(p, list[s], layer, i);
+        if (!out[0] && !out[1] && !out[2]) continue;
         hw__contribution_vectors(out[0], out[1], out[2], &rows[i], values, p->n_embd, room);
     }
 }
@@ -189,15 +237,15 @@ static hw_err read_direction(float *z, float *eps, float *other, int32_t id, int
     return rc;
 }
 
-/* Directions of the tokens that the rows chose, over the rms of their final stream: z [n, D]. False in chosen[i] for the run's
- * last row, which chose none. other [D] is scratch. */
+/* Directions of the tokens that the rows chose, over the rms of their final stream: z [n, D]. False in chosen[i] for rows
+ * within the prompt and the run's last, which chose none. other [D] is scratch. */
 static hw_err read_directions(const hw__pending *p, float *z, float *other, bool *chosen, hw__engine *engine, hw_error *err) {
     const hw_run *run = p->trace->run;
     for (size_t i = 0; i < p->n; i++) {
         size_t next = p->first + i + 1;
         float eps, *zi = z + i * p->n_embd;
         const float *final = p->final + i * p->n_embd;
-        chosen[i] = next < run->n_tokens;
+        chosen[i] = of_interest(p, i) && next < run->n_tokens;
         if (!chosen[i]) continue;
         hw_err rc = read_direction(zi, &eps, other, run->tokens[next].id, p->versus[i], p->n_embd, engine, err);
         if (rc != HW_OK) return rc;
@@ -236,15 +284,18 @@ static void logit(hw__pending *p, size_t layer, const hw__row *rows, const float
 
 /* A trace holds only numbers: weights that overflow must not make one that cannot be opened again. */
 static hw_err check_finite(const hw__pending *p, size_t layer, hw_error *err) {
-    for (int s = 0; s < HW_SIGNAL_RESIDUAL; s++) {
-        if (!(p->wanted & 1u << s)) continue;
-        for (size_t i = 0; i < p->n; i++) {
-            const float *row = hw__trace_signal(p->trace, (hw_signal)s, layer, signal_row(p, i));
+    for (int s = 0; s < HW_N_SIGNALS; s++) {
+        hw__layout layout = hw__signal_layout((hw_signal)s);
+        for (size_t i = 0; p->wanted & 1u << s && layout != HW__LAYOUT_TOKENS && i < p->n; i++) {
             double sum = 0;
-            for (size_t k = 0; k <= p->first + i; k++) sum += row[k];
+            size_t q = p->first + i;
+            if (layout == HW__LAYOUT_ROWS && !of_interest(p, i)) continue;
+            const float *row = layout == HW__LAYOUT_ROWS ? hw__trace_signal(p->trace, (hw_signal)s, layer, signal_row(p, i))
+                                                         : hw__trace_every(p->trace, (hw_signal)s, layer, q);
+            for (size_t k = 0; k <= q; k++) sum += row[k];
             if (!isfinite(sum))
                 return hw__fail(err, HW_ERR_ENGINE, "signal %s of layer %zu, row %zu is not a number: the model's stream overflows",
-                                hw_signal_name((hw_signal)s), layer, p->first + i);
+                                hw_signal_name((hw_signal)s), layer, q);
         }
     }
     return HW_OK;
@@ -258,12 +309,13 @@ static hw_err explain_layer(hw__pending *p, size_t layer, hw__engine *engine, co
     hw__contribution_room room;
     rc = hw__contribution_room_new(&room, p->n, p->n_embd, values.n_heads, values.head_size, values.n_tokens, err);
     if (rc == HW_OK) {
-        const uint32_t by_vector = 1u << HW_SIGNAL_NORM | 1u << HW_SIGNAL_PROXIMITY1 | 1u << HW_SIGNAL_PROXIMITY2;
+        const uint32_t by_vector = both(HW_SIGNAL_NORM) | both(HW_SIGNAL_PROXIMITY1) | both(HW_SIGNAL_PROXIMITY2);
         for (size_t i = 0; i < p->n; i++) rows[i] = row_at(p, layer, i);
-        if (p->wanted & 1u << HW_SIGNAL_PROJECTION) projection(p, layer, rows, &values, &room);
+        if (p->wanted & both(HW_SIGNAL_PROJECTION)) projection(p, layer, rows, &values, &room);
         if (p->wanted & by_vector) vectors(p, layer, rows, &values, &room);
         if (p->wanted & NEEDS_READOUT) logit(p, layer, rows, z, chosen, &values, &room);
         hw__contribution_room_free(&room);
+        copy_of_interest(p, layer);
         rc = check_finite(p, layer, err);
     }
     hw__values_clear(&values);
@@ -281,6 +333,8 @@ hw_err hw__pending_flush(hw__pending *p, hw__engine *engine, size_t end, hw_erro
     free(z);
     p->first += p->n;
     p->n = 0;
-    p->trace->signals.n_done = p->first - (p->trace->run->n_prompt - 1);
+    memset(p->shown, 0, p->trace->n_layers * p->room * sizeof *p->shown);
+    size_t before = p->trace->run->n_prompt - 1;
+    p->trace->signals.n_done = p->first > before ? p->first - before : 0;
     return rc;
 }

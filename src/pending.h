@@ -3,7 +3,8 @@
  *
  * Contributions need values and weights of a whole layer, which cost much to read and nothing to share. So the rows of
  * interest (predictor and own rows: m-1 and up) are kept with their heads and streams, and explained together, a layer
- * at a time, when there are enough of them or the run ends. capture.c feeds it from the engine's sink.
+ * at a time, when there are enough of them or the run ends. capture.c feeds it from the engine's sink. Where signals of
+ * every row are wanted all rows are kept so, which takes decodes of no more than `room` rows.
  */
 #ifndef HW_PENDING_H
 #define HW_PENDING_H
@@ -17,11 +18,13 @@ enum { HW__MOST_PENDING = 256 };
 typedef struct hw__pending {
     hw_trace *trace;
     uint32_t wanted; /* signals; 0: everything here does nothing */
+    bool every;      /* rows before m-1 too */
     size_t room, n;  /* rows kept at once; rows waiting */
     size_t first;    /* absolute position of the first one */
     size_t n_keys, n_embd, n_heads;
     float *heads;                   /* [L, room, H, n_keys] */
     float *before, *added, *mixed;  /* [L, room, D] */
+    bool *shown;                    /* [L, room] whether these are there: the last block shows only rows with logits */
     float *final;                   /* [room, D] */
     double *logit;                  /* [room] logit of the chosen token less the mean logit, or less that of `versus` */
     int32_t *versus;                /* [room] the token that it is contrasted with, -1: the mean */
@@ -31,7 +34,7 @@ typedef struct hw__pending {
 hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info, size_t n_tokens, hw_error *err);
 void hw__pending_free(hw__pending *p);
 
-/* The three of a sink; rows before m-1 are passed over (their residual share is noted). */
+/* The three of a sink; rows before m-1 are passed over unless every row is wanted (their residual share is noted). */
 hw_err hw__pending_heads(hw__pending *p, size_t layer, const hw__heads *heads, hw_error *err);
 hw_err hw__pending_stream(hw__pending *p, size_t layer, const hw__stream *stream, hw_error *err);
 hw_err hw__pending_final(hw__pending *p, const float *rows, size_t n_rows, size_t q0, hw_error *err);

@@ -57,14 +57,30 @@ const float *hw_trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n) 
     return hw__trace_row(trace, l, q, n);
 }
 
+hw__layout hw__signal_layout(hw_signal signal) {
+    if (signal == HW_SIGNAL_RESIDUAL) return HW__LAYOUT_TOKENS;
+    return signal < HW_SIGNAL_RESIDUAL ? HW__LAYOUT_ROWS : HW__LAYOUT_EVERY;
+}
+
+/* Floats of one layer; false on overflow. */
+static bool signal_size(size_t *out, hw_signal signal, size_t n_rows, size_t n_tokens) {
+    *out = n_tokens;
+    switch (hw__signal_layout(signal)) {
+    case HW__LAYOUT_ROWS: return hw__mul(out, n_rows, n_tokens);
+    case HW__LAYOUT_TOKENS: return true;
+    case HW__LAYOUT_EVERY: return hw__trace_layer_size(out, n_tokens, true);
+    }
+    return false;
+}
+
 hw_err hw__trace_add_signals(hw_trace *trace, uint32_t wanted, size_t n_rows, size_t n_tokens, hw_error *err) {
     hw__signals *s = &trace->signals;
     s->n_rows = n_rows;
     s->n_tokens = n_tokens;
     for (int i = 0; i < HW_N_SIGNALS; i++) {
-        size_t floats;
+        size_t layer, floats;
         if (!(wanted & 1u << i)) continue;
-        if (!hw__mul(&floats, trace->n_layers * n_tokens, i == HW_SIGNAL_RESIDUAL ? 1 : n_rows)) floats = SIZE_MAX;
+        if (!signal_size(&layer, (hw_signal)i, n_rows, n_tokens) || !hw__mul(&floats, trace->n_layers, layer)) floats = SIZE_MAX;
         s->values[i] = hw__alloc(floats, sizeof(float));
         if (!s->values[i]) return hw__fail_memory(err, hw_signal_name((hw_signal)i), floats, sizeof(float));
     }
@@ -73,10 +89,21 @@ hw_err hw__trace_add_signals(hw_trace *trace, uint32_t wanted, size_t n_rows, si
     return HW_OK;
 }
 
+float *hw__trace_signal_layer(const hw_trace *trace, hw_signal signal, size_t l) {
+    size_t layer = 0;
+    assert(trace->signals.values[signal] && l < trace->n_layers);
+    signal_size(&layer, signal, trace->signals.n_rows, trace->signals.n_tokens); /* it fitted when the room was made */
+    return trace->signals.values[signal] + l * layer;
+}
+
 float *hw__trace_signal(const hw_trace *trace, hw_signal signal, size_t l, size_t r) {
-    const hw__signals *s = &trace->signals;
-    assert(s->values[signal] && signal != HW_SIGNAL_RESIDUAL && l < trace->n_layers && r < s->n_rows);
-    return s->values[signal] + (l * s->n_rows + r) * s->n_tokens;
+    assert(hw__signal_layout(signal) == HW__LAYOUT_ROWS && r < trace->signals.n_rows);
+    return hw__trace_signal_layer(trace, signal, l) + r * trace->signals.n_tokens;
+}
+
+float *hw__trace_every(const hw_trace *trace, hw_signal signal, size_t l, size_t q) {
+    assert(hw__signal_layout(signal) == HW__LAYOUT_EVERY && q < trace->signals.n_tokens);
+    return hw__trace_signal_layer(trace, signal, l) + q * (q + 1) / 2;
 }
 
 bool hw_trace_has(const hw_trace *trace, hw_signal signal) {

@@ -9,9 +9,17 @@
 
 #include "run.h"
 
+/* How a signal lies in memory, one layer after the other. */
+typedef enum hw__layout {
+    HW__LAYOUT_ROWS,   /* [n_rows, n_tokens]: the rows of interest */
+    HW__LAYOUT_TOKENS, /* [n_tokens] */
+    HW__LAYOUT_EVERY   /* [n_tokens (n_tokens + 1) / 2]: every row, packed as attention rows are */
+} hw__layout;
+hw__layout hw__signal_layout(hw_signal signal);
+
 /* Signals of one trace, see hw_signal. Arrays are NULL for what was not captured. */
 typedef struct hw__signals {
-    float *values[HW_N_SIGNALS]; /* [L, n_rows, n_tokens]; HW_SIGNAL_RESIDUAL [L, n_tokens] */
+    float *values[HW_N_SIGNALS];
     hw_balance *balance;         /* [n_rows], with HW_SIGNAL_LOGIT */
     size_t n_rows, n_tokens;     /* room, at least n + 1 and T; row r is query row m - 1 + r */
     size_t n_done;               /* rows 0.. of a growing trace that are computed */
@@ -40,7 +48,11 @@ float *hw__trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n);
 /* Room for the signals of `wanted` (1u << hw_signal, or-ed): n_rows x n_tokens a layer. */
 hw_err hw__trace_add_signals(hw_trace *trace, uint32_t wanted, size_t n_rows, size_t n_tokens, hw_error *err);
 
-/* Row r (query row m - 1 + r) of layer l of a signal other than `residual`: [n_tokens]. */
+/* Row r (query row m - 1 + r) of layer l of a signal of the rows of interest: [n_tokens]. */
 float *hw__trace_signal(const hw_trace *trace, hw_signal signal, size_t l, size_t r);
+/* Row q of layer l of a signal of every row: [q + 1]. */
+float *hw__trace_every(const hw_trace *trace, hw_signal signal, size_t l, size_t q);
+/* Where layer l of any signal begins. */
+float *hw__trace_signal_layer(const hw_trace *trace, hw_signal signal, size_t l);
 
 #endif

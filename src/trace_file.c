@@ -6,6 +6,7 @@
  *     token_ids        I32 [T]
  *     signal.NAME      F32 [L, n+1, T], rows m-1 .. m+n-1; one for each signal that was captured
  *     signal.residual  F32 [L, T]
+ *     signal.all_NAME  F32 [L, T(T+1)/2], every row, packed as `rows` are
  *
  * The balance that comes with the signal `logit` is JSON in the metadata.
  */
@@ -35,13 +36,14 @@ static const char *signal_key(char out[KEY_ROOM], int signal) {
     return out;
 }
 
-/* Dimensions of a signal's tensor. */
-static size_t signal_shape(size_t shape[3], const hw_run *run, int signal) {
-    bool residual = signal == HW_SIGNAL_RESIDUAL;
+/* Dimensions of a signal's tensor; false on overflow. */
+static bool signal_shape(size_t *n_dims, size_t shape[3], const hw_run *run, int signal) {
+    hw__layout layout = hw__signal_layout((hw_signal)signal);
+    *n_dims = layout == HW__LAYOUT_ROWS ? 3 : 2;
     shape[0] = (size_t)run->model.n_layers;
-    shape[1] = residual ? run->n_tokens : hw_run_n_completion(run) + 1;
+    shape[1] = layout == HW__LAYOUT_ROWS ? hw_run_n_completion(run) + 1 : run->n_tokens;
     shape[2] = run->n_tokens;
-    return residual ? 2 : 3;
+    return layout != HW__LAYOUT_EVERY || hw__trace_layer_size(&shape[1], run->n_tokens, true);
 }
 
 /* ------------------------------------------------------------------ save */
@@ -73,7 +75,8 @@ static hw_err write_header(hw__safetensors_writer *out, hw__file *file, const hw
     for (int i = 0; i < HW_N_SIGNALS; i++) {
         if (!trace->signals.values[i]) continue;
         tensors[n] = (hw__tensor){.name = signal_key(keys[i], i), .dtype = HW__F32};
-        tensors[n].n_dims = signal_shape(tensors[n].shape, run, i);
+        if (!signal_shape(&tensors[n].n_dims, tensors[n].shape, run, i))
+            return hw__fail(err, HW_ERR_MEMORY, "%zu tokens are too many for one file", run->n_tokens);
         n++;
     }
     char *text;
@@ -89,15 +92,13 @@ static hw_err write_header(hw__safetensors_writer *out, hw__file *file, const hw
 
 /* The room of the arrays may be more than the run's tokens; the file has what the run has. */
 static void write_signal(hw__safetensors_writer *w, const hw_trace *trace, int signal) {
-    const hw__signals *s = &trace->signals;
     size_t n = trace->run->n_tokens, n_rows = hw_run_n_completion(trace->run) + 1;
+    hw__layout layout = hw__signal_layout((hw_signal)signal);
     for (size_t l = 0; l < trace->n_layers; l++) {
-        if (signal == HW_SIGNAL_RESIDUAL) {
-            hw__safetensors_put_floats(w, s->values[signal] + l * s->n_tokens, n);
-            continue;
-        }
-        for (size_t r = 0; r < n_rows; r++)
-            hw__safetensors_put_floats(w, hw__trace_signal(trace, (hw_signal)signal, l, r), n);
+        const float *layer = hw__trace_signal_layer(trace, (hw_signal)signal, l);
+        if (layout != HW__LAYOUT_ROWS) hw__safetensors_put_floats(w, layer, layout == HW__LAYOUT_TOKENS ? n : n * (n + 1) / 2);
+        for (size_t r = 0; layout == HW__LAYOUT_ROWS && r < n_rows; r++)
+            hw__safetensors_put_floats(w, layer + r * trace->signals.n_tokens, n);
     }
 }
 
@@ -179,9 +180,11 @@ static hw_err find_signals(const hw__tensor *tensors[HW_N_SIGNALS], uint32_t *wa
     *wanted = 0;
     for (int i = 0; i < HW_N_SIGNALS; i++) {
         char key[KEY_ROOM];
-        size_t shape[3], n_dims = signal_shape(shape, run, i);
+        size_t shape[3], n_dims;
         tensors[i] = NULL;
         if (!hw__safetensors_find(file, signal_key(key, i))) continue;
+        if (!signal_shape(&n_dims, shape, run, i))
+            return hw__fail(err, HW_ERR_FORMAT, "%zu tokens are too many", run->n_tokens);
         hw_err rc = hw__safetensors_need(&tensors[i], file, key, HW__F32, n_dims, shape, err);
         if (rc != HW_OK) return rc;
         *wanted |= 1u << i;

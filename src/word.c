@@ -1,5 +1,5 @@
 /*
- * word.c - the words of every choice that a user can name: fuse, row, direction, columns, role, stop.
+ * word.c - the words of every choice that a user can name: fuse, row, direction, columns, measure, aggregate, role, stop.
  *
  * One list of words per enum, indexed by its value; names and parsers read the same list.
  */
@@ -17,7 +17,9 @@ static const char *const row_words[] = {"predictor", "own"};
 static const char *const direction_words[] = {"input", "output"};
 static const char *const columns_words[] = {"prompt", "all"};
 static const char *const measure_words[] = {"projection", "norm", "proximity1", "proximity2"};
-static const char *const signal_words[] = {"projection", "norm", "proximity1", "proximity2", "logit", "residual"};
+static const char *const signal_words[] = {"projection", "norm", "proximity1", "proximity2", "logit", "residual",
+                                           "all_projection", "all_norm", "all_proximity1", "all_proximity2"};
+static const char *const aggregate_words[] = {"mean", "rollout"};
 static const char *const role_words[] = {"prompt", "completion", "special", "template"};
 static const char *const stop_words[] = {"length", "end", "given", "cancelled"};
 
@@ -50,6 +52,7 @@ WORDS(direction)
 WORDS(columns)
 WORDS(measure)
 WORDS(signal)
+WORDS(aggregate)
 WORDS(role)
 WORDS(stop)
 PARSER(hw_, fuse)
@@ -57,5 +60,6 @@ PARSER(hw_, row)
 PARSER(hw_, direction)
 PARSER(hw_, columns)
 PARSER(hw_, measure)
+PARSER(hw_, aggregate)
 PARSER(hw__, role) /* only files carry these two: read back, never typed */
 PARSER(hw__, stop)

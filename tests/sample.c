@@ -99,8 +99,9 @@ static void fill_row(float *row, size_t n, uint64_t seed) {
 static void fill_signals(hw_trace *trace) {
     hw__signals *s = &trace->signals;
     for (int i = 0; i < HW_N_SIGNALS; i++) {
-        size_t rows = i == HW_SIGNAL_RESIDUAL ? 1 : s->n_rows;
-        for (size_t j = 0; s->values[i] && j < SAMPLE_LAYERS * rows * s->n_tokens; j++)
+        hw__layout layout = hw__signal_layout((hw_signal)i);
+        size_t n = s->n_tokens, layer = layout == HW__LAYOUT_TOKENS ? n : layout == HW__LAYOUT_ROWS ? s->n_rows * n : n * (n + 1) / 2;
+        for (size_t j = 0; s->values[i] && j < SAMPLE_LAYERS * layer; j++)
             s->values[i][j] = (float)(unit(mix(j + 1000 * (uint64_t)i)) - (i == HW_SIGNAL_RESIDUAL ? 0 : 0.5));
     }
     for (size_t r = 0; s->balance && r < s->n_rows; r++) {
@@ -245,10 +246,13 @@ static void assert_same_signals(const hw_trace *a, const hw_trace *b) {
         assert_int_equal(hw_trace_has(a, signal), hw_trace_has(b, signal));
         if (!hw_trace_has(a, signal)) continue;
         for (size_t l = 0; l < a->n_layers; l++) {
-            if (signal == HW_SIGNAL_RESIDUAL)
+            hw__layout layout = hw__signal_layout(signal);
+            if (layout == HW__LAYOUT_TOKENS)
                 assert_memory_equal(a->signals.values[i] + l * a->signals.n_tokens,
                                     b->signals.values[i] + l * b->signals.n_tokens, n * sizeof(float));
-            for (size_t r = 0; signal != HW_SIGNAL_RESIDUAL && r < n_rows; r++)
+            for (size_t q = 0; layout == HW__LAYOUT_EVERY && q < n; q++)
+                assert_memory_equal(hw__trace_every(a, signal, l, q), hw__trace_every(b, signal, l, q), (q + 1) * sizeof(float));
+            for (size_t r = 0; layout == HW__LAYOUT_ROWS && r < n_rows; r++)
                 assert_memory_equal(hw__trace_signal(a, signal, l, r), hw__trace_signal(b, signal, l, r),
                                     n * sizeof(float));
         }
@@ -279,6 +283,7 @@ static void assert_same_params(const hw_method_params *a, const hw_method_params
     assert_same_double(a->discard, b->discard);
     assert_int_equal(a->remove_sink, b->remove_sink);
     assert_int_equal(a->measure, b->measure);
+    assert_int_equal(a->aggregate, b->aggregate);
     assert_true(a->seed == b->seed);
     assert_int_equal(a->n_ablations, b->n_ablations);
     assert_int_equal(a->groups != NULL, b->groups != NULL);

@@ -281,6 +281,7 @@ static void results_come_back_bit_for_bit(void **state) {
     cases[6].params.seed = UINT64_MAX;
     cases[6].params.n_ablations = 1000000;
     cases[7].params.measure = HW_MEASURE_PROXIMITY2;
+    cases[7].params.aggregate = HW_AGGREGATE_ROLLOUT;
     cases[0].params.residual_measured = true;
     cases[2].params.discard = 0.7;
     cases[3].params.remove_sink = true;
@@ -473,6 +474,8 @@ static const struct {
     {"\"discard\":0.0", "\"discard\":-0.1", "\"discard\" must be 0 or more, and below 1"},
     {"\"discard\":0.0", "\"discard\":null", "\"discard\" must be 0 or more, and below 1"},
     {"\"discard\":0.0", "\"discard\":\"0\"", "\"discard\" must be there and be a number"},
+    {"\"aggregate\":\"mean\"", "\"aggregate\":\"max\"", "must be one of mean, rollout"},
+    {"\"aggregate\":\"mean\"", "\"aggregate\":1", "\"aggregate\" must be there and be a string"},
     {"\"remove_sink\":false", "\"remove_sink\":1", "\"remove_sink\" must be there and be true or false"},
     {"\"measure\":\"projection\"", "\"measure\":\"x\"", "must be one of projection"},
     {"\"seed\":\"0\"", "\"seed\":0", "\"seed\" must be there and be a string"},
@@ -548,7 +551,8 @@ static void json_results_that_cannot_be_right_are_refused(void **state) {
 /* Settings that were added later: a file without them has what they were then. */
 static void results_without_later_settings_open(void **state) {
     (void)state;
-    static const char *const settings[] = {"\"residual_measured\":false,", "\"discard\":0.0,", "\"remove_sink\":false,"};
+    static const char *const settings[] = {"\"residual_measured\":false,", "\"discard\":0.0,", "\"remove_sink\":false,",
+                                           "\"aggregate\":\"mean\","};
     hw_attribution *a = worked_attribution();
     for (size_t i = 0; i < COUNT(settings); i++) {
         write_changed("a.json", true, settings[i], "");

@@ -59,6 +59,7 @@ static void unknown_methods_and_options_are_refused(void **state) {
         {"rollout", {.discard = -0.1}, "discard -0.1: 0 (nothing) to below 1"},
         {"rollout", {.discard = 1}, "discard 1"},
         {"flow", {.discard = NAN}, "discard"},
+        {"contribution", {.aggregate = (hw_aggregate)2}, "aggregate 2: mean or rollout"},
         {"rollout", {.row = (hw_row)2}, "row 2"},
         {"rollout", {.direction = (hw_direction)-1}, "direction -1"},
         {"rollout", {.columns = (hw_columns)7}, "columns 7"},
@@ -283,6 +284,28 @@ static void settings_that_are_heeded_change_the_numbers(void **state) {
         hw_attribution_free(a);
     }
     hw_trace_free(trace);
+}
+
+static void what_contribution_heeds_and_needs_goes_by_its_settings(void **state) {
+    (void)state;
+    const hw_method_info *info = hw_method_find("contribution");
+    hw_method_params p = hw_method_params_default();
+    p.residual_measured = true;
+    assert_int_equal(hw_method_heeds(info, &p), HW_USES_MEASURE | HW_USES_AGGREGATE | HW_GIVES_SHARES);
+    assert_int_equal(hw_method_signals("contribution", &p), 1u << HW_SIGNAL_PROJECTION);
+    p.aggregate = HW_AGGREGATE_ROLLOUT;
+    assert_int_equal(hw_method_heeds(info, &p), HW_USES_MEASURE | HW_USES_AGGREGATE | HW_GIVES_SHARES | HW_USES_DIRECTION);
+    assert_int_equal(hw_method_signals("contribution", &p), 1u << HW_SIGNAL_ALL_PROJECTION);
+    p.measure = HW_MEASURE_NORM;
+    assert_int_equal(hw_method_heeds(info, &p), info->traits);
+    assert_int_equal(hw_method_signals("contribution", &p), 1u << HW_SIGNAL_ALL_NORM | 1u << HW_SIGNAL_RESIDUAL);
+    p.residual_measured = false;
+    assert_int_equal(hw_method_signals("contribution", &p), 1u << HW_SIGNAL_ALL_NORM);
+    p.measure = HW_MEASURE_PROXIMITY2;
+    assert_int_equal(hw_method_signals("contribution", &p), 1u << HW_SIGNAL_ALL_PROXIMITY2);
+    assert_string_equal(hw_signal_name(HW_SIGNAL_ALL_PROXIMITY2), "all_proximity2");
+    for (size_t i = 0; i < hw_method_count(); i++) /* never more than the table says */
+        assert_int_equal(hw_method_heeds(hw_method_at(i), &p) & ~hw_method_at(i)->traits, 0);
 }
 
 static void a_residual_that_was_not_measured_is_named(void **state) {
@@ -511,6 +534,7 @@ int main(void) {
         cmocka_unit_test(settings_that_are_not_heeded_change_nothing),
         cmocka_unit_test(settings_that_are_heeded_change_the_numbers),
         cmocka_unit_test(a_residual_that_was_not_measured_is_named),
+        cmocka_unit_test(what_contribution_heeds_and_needs_goes_by_its_settings),
         cmocka_unit_test(random_is_seeded),
         cmocka_unit_test(progress_is_reported_and_a_stop_is_heard),
         cmocka_unit_test(diagnostics_are_means_over_rows),

@@ -261,6 +261,84 @@ static void flow_has_the_same_pipes(void **state) {
     hw_trace_free(trace);
 }
 
+/* ------------------------------------------------------------------ contributions */
+
+/* Any numbers, of both signs; a row has nothing where its hash says so. */
+static double contributed(size_t l, size_t q, size_t k) {
+    uint64_t row = mix(l * 1000 + q + 77);
+    return row % 5 == 0 ? 0 : (double)(float)(2 * unit(mix(row + k)) - 0.7);
+}
+
+static hw_trace *contribution_trace(hw_measure measure) {
+    hw_signal every = hw__mixing_contribution_source(measure);
+    hw_trace *trace = make_trace(
+        &(trace_spec){.n_layers = L, .n_heads = 1, .n_prompt = M, .n_completion = T - M, .attention = random_attention});
+    uint32_t wanted = 1u << every | 1u << HW_SIGNAL_RESIDUAL;
+    assert_int_equal(hw__trace_add_signals(trace, wanted, T - M + 1, T + 3, NULL), HW_OK); /* with room to spare */
+    for (size_t l = 0; l < L; l++) {
+        for (size_t q = 0; q < T; q++) {
+            trace->signals.values[HW_SIGNAL_RESIDUAL][l * (T + 3) + q] = (float)lambda_of(l, q);
+            for (size_t k = 0; k <= q; k++) hw__trace_every(trace, every, l, q)[k] = (float)contributed(l, q, k);
+        }
+    }
+    return trace;
+}
+
+/* Row q of C_l: negative ones count as 0, scaled to 1; norms with the residual added. */
+static void contribution_layer(matrix c, size_t l, const hw_method_params *p) {
+    memset(c, 0, sizeof(matrix));
+    for (size_t q = 0; q < T; q++) {
+        double sum = 0, r = p->measure != HW_MEASURE_NORM ? 0 : p->residual_measured ? 1 - lambda_of(l, q) : p->residual;
+        for (size_t k = 0; k <= q; k++) sum += fmax(0, contributed(l, q, k));
+        for (size_t k = 0; k <= q; k++) c[q][k] = sum > 0 ? (1 - r) * fmax(0, contributed(l, q, k)) / sum + (k == q) * r : k == q;
+    }
+}
+
+static void check_contribution(const hw_method_params *p) {
+    hw_trace *trace = contribution_trace(p->measure);
+    hw_attribution *a = NULL;
+    assert_int_equal(hw_explain(&a, trace, "contribution", p, NULL), HW_OK);
+    for (size_t l = 0; l < L; l++) {
+        matrix want = {{0}}, c, out;
+        bool up = p->direction == HW_DIRECTION_INPUT;
+        for (size_t q = 0; q < T; q++) want[q][q] = 1;
+        for (size_t below = up ? 0 : l; below < (up ? l + 1 : L); below++) {
+            contribution_layer(c, below, p);
+            memset(out, 0, sizeof out);
+            for (size_t q = 0; q < T; q++)
+                for (size_t j = 0; j < T; j++)
+                    for (size_t k = 0; k < T; k++) out[q][k] += c[q][j] * want[j][k];
+            memcpy(want, out, sizeof out);
+        }
+        for (size_t i = 0; i < T - M; i++) {
+            double sums[M] = {0}, dropped = 0;
+            for (size_t k = 0; k < T; k++) {
+                ptrdiff_t column = k >= M ? -1 : p->groups ? p->groups[k] : (ptrdiff_t)k;
+                *(column < 0 ? &dropped : &sums[column]) += want[M - 1 + i][k];
+            }
+            for (size_t k = 0; k < a->n_columns; k++) assert_close(cell(a, i, k, l), sums[k], LAYER_BOUND(L));
+            assert_close(outside(a, i, l), dropped, LAYER_BOUND(L));
+        }
+    }
+    hw_attribution_free(a);
+    hw_trace_free(trace);
+}
+
+static void contributions_are_clipped_scaled_and_composed(void **state) {
+    (void)state;
+    for (int measure = HW_MEASURE_PROJECTION; measure <= HW_MEASURE_PROXIMITY2; measure++) {
+        for (unsigned i = 0; i < 8; i++) {
+            hw_method_params p = settings(0.5, true, i & 1); /* of these discard and sink removal are not heeded */
+            p.measure = measure;
+            p.aggregate = HW_AGGREGATE_ROLLOUT;
+            p.direction = i & 2 ? HW_DIRECTION_OUTPUT : HW_DIRECTION_INPUT;
+            p.groups = i & 4 ? groups : NULL;
+            p.n_groups = i & 4 ? 3 : 0;
+            check_contribution(&p);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(thinned_rows_are_the_worked_ones),
@@ -270,6 +348,7 @@ int main(void) {
         cmocka_unit_test(wrong_readings_are_told_apart),
         cmocka_unit_test(rows_that_saw_only_the_sink_become_their_own),
         cmocka_unit_test(flow_has_the_same_pipes),
+        cmocka_unit_test(contributions_are_clipped_scaled_and_composed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

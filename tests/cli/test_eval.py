@@ -231,8 +231,8 @@ USAGE = {
                "--method \"rolout\": there is none of that name, did you mean rollout?"),
     "method twice": (["eval", "a", "--method", "logit,logit"], "--method names logit twice"),
     "setting": (["eval", "a", "--method", "rollout:depth=3"],
-                "--method rollout:depth=3: \"depth\": no such setting; there are measure, row, direction, layers, "
-                "residual, hide, discard, remove-sink, lift"),
+                "--method rollout:depth=3: \"depth\": no such setting; there are measure, aggregate, row, direction, "
+                "layers, residual, hide, discard, remove-sink, lift"),
     "bare": (["eval", "a", "--method", "rollout:first"],
              "--method rollout:first: \"first\": not a value that stands alone (norm, own, output, last ...); write "
              "KEY=VALUE"),
@@ -242,6 +242,10 @@ USAGE = {
     "discard": (["eval", "a", "--method", "rollout:discard=1"], "\"1\": must be a number from 0 to below 1"),
     "discard of another": (["eval", "a", "--method", "attention:discard=0.5"], "attention does not heed discard"),
     "sink of another": (["eval", "a", "--method", "contribution:remove-sink"], "contribution does not heed remove-sink"),
+    "aggregate": (["eval", "a", "--method", "contribution:aggregate=sum"], "mean, rollout"),
+    "aggregate of another": (["eval", "a", "--method", "attention:aggregate=rollout"], "attention does not heed aggregate"),
+    "nothing to direct": (["eval", "a", "--method", "contribution:output"],
+                          "contribution does not heed direction with these settings"),
     "lift of nats": (["eval", "a", "--method", "logit:lift"], "logit does not heed lift"),
     "measure": (["eval", "a", "--method", "contribution:measure=size"], "proximity1"),
     "layers": (["eval", "a", "--method", "rollout:layers=top"], "must be last, one layer (5) or a range (3-12)"),

@@ -154,6 +154,30 @@ def test_measured_residual(headwater, smollm, tmp_path):
     assert refused.status == 1 and "needs the signal \"residual\"" in refused.err
 
 
+@pytest.mark.model
+@pytest.mark.parametrize("measure", ["projection", "norm", "proximity1"])
+def test_composed_contributions(headwater, smollm, tmp_path, measure):
+    """Every row's contributions of the trace, composed by NumPy as rollout composes attention; saved, it explains again."""
+    done = headwater("explain", "-m", smollm, "--threads", "2", "-p", "It is cold today. The weather is", "-n", "2", "--method",
+                     "contribution", "--measure", measure, "--aggregate", "rollout", "--trace", "t.safetensors", "-o", "r.npy")
+    assert (done.status, done.err) == (0, "")
+    assert f"measure {measure}, aggregate rollout, " in done.out and "at full depth" in done.out
+    assert ("residual 0.5, " in done.out) == (measure == "norm")
+    with safe_open(tmp_path / "t.safetensors", "np") as file:
+        rows, n_tokens = file.get_tensor(f"signal.all_{measure}"), file.get_tensor("token_ids").size
+        assert set(file.keys()) == {"rows", "token_ids", f"signal.all_{measure}"}
+    c = np.zeros((len(rows), n_tokens, n_tokens))
+    c[:, *np.tril_indices(n_tokens)] = np.maximum(rows, 0)
+    m = n_tokens - 2
+    assert not c[-1, : m - 1].any() and c[:-1].sum(-1).min() > 0.3, "the last block shows the rows of interest only"
+    want = rollout(c, 0.5 if measure == "norm" else 0)[:, m - 1 : -1, :m]
+    assert result(tmp_path) == pytest.approx(want.transpose(1, 2, 0), abs=1e-6)
+    again = headwater("explain", "--trace", "t.safetensors", "--method", "contribution", "--measure", measure, "--aggregate", "rollout")
+    assert again.out == done.out
+    refused = headwater("explain", "--trace", "t.safetensors", "--method", "contribution", "--measure", measure)
+    assert refused.status == 1 and f"needs the signal \"{measure}\"" in refused.err
+
+
 def test_versus(headwater, smollm, tmp_path):
     """The contrast is shown, kept with trace and result, and the difference of what two completions give."""
     run = ["explain", "-m", smollm, "--threads", "2", "-p", "It is cold today. The weather is", "--method", "logit"]

@@ -78,6 +78,7 @@ CASES = {
     "versus nothing": ([*RUN, "--versus", ""], "--versus \"\": a token's text, or second, is needed"),
     "versus of a trace": (["explain", "--trace", TRACE, "--versus", "x"],
                           "--versus does not go with a saved trace: logits are read while the model runs"),
+    "unknown aggregate": ([*RUN, "--aggregate", "sum"], "--aggregate \"sum\": must be one of mean|rollout"),
     "method twice": ([*RUN, "--method", "rollout,rollout"], "--method names rollout twice"),
 }
 

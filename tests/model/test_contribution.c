@@ -46,7 +46,7 @@ static hw_trace *run_note(hw_model *model, const json_t *item) {
     params.prompt_bytes = strlen(params.prompt);
     params.completion = json_string_value(json_object_get(item, "completion"));
     params.completion_bytes = strlen(params.completion);
-    params.signals = (1u << HW_N_SIGNALS) - 1;
+    params.signals = (1u << HW_SIGNAL_ALL_PROJECTION) - 1;
     if (hw_trace_capture(&trace, model, &params, &err) != HW_OK) fail_msg("%s", err.msg);
     return trace;
 }

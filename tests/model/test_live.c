@@ -21,9 +21,11 @@ static void rows_are_those_of_the_whole_run(void **state) {
     check_live(model, run, methods, 3, &p, 4, 1e-6);
     p.row = HW_ROW_OWN;
     check_live(model, run, methods, 2, &p, 4, 1e-6);
-    static const char *const measured[] = {"rollout", "uniform"};
+    static const char *const composed[] = {"rollout", "uniform", "contribution"};
     p.residual_measured = true;
-    check_live(model, run, measured, 2, &p, 4, 1e-6);
+    p.aggregate = HW_AGGREGATE_ROLLOUT;
+    p.measure = HW_MEASURE_NORM;
+    check_live(model, run, composed, 3, &p, 4, 1e-6);
     check_same_as_unwatched(model, run, "logit", 1e-5);
     run.completion = " sunny, but it is not as warm as it was yesterday.";
     run.completion_bytes = strlen(run.completion);

@@ -9,7 +9,7 @@ static const struct {
 } settings[] = {
     {HW_USES_FUSE, "--fuse"},       {HW_USES_RESIDUAL, "--residual"},       {HW_USES_DIRECTION, "--direction"},
     {HW_USES_DISCARD, "--discard"}, {HW_USES_REMOVE_SINK, "--remove-sink"}, {HW_USES_MEASURE, "--measure"},
-    {HW_USES_SEED, "--seed"},       {HW_USES_VERSUS, "--versus"},
+    {HW_USES_AGGREGATE, "--aggregate"}, {HW_USES_SEED, "--seed"},       {HW_USES_VERSUS, "--versus"},
 };
 
 static void list_settings(char *out, size_t room, uint32_t traits) {

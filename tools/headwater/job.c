@@ -134,6 +134,7 @@ hw_method_params job_params(const job *j) {
     params.discard = o->discard;
     params.remove_sink = o->remove_sink;
     params.measure = o->measure;
+    params.aggregate = o->aggregate;
     params.seed = (uint64_t)o->seed;
     params.model = j->model;
     params.n_ablations = (size_t)o->ablations;

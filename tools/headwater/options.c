@@ -31,6 +31,7 @@ WORD_READER(direction)
 WORD_READER(columns)
 WORD_READER(fuse)
 WORD_READER(measure)
+WORD_READER(aggregate)
 
 static bool read_real(double *out, const char *text, double least, double most);
 
@@ -170,6 +171,8 @@ static const option_row rows[] = {
      .help = "of rollout and flow: attention to token 0 counts as none, in every layer"},
     {"measure", 0, "NAME", WORD(measure), METHOD(IN_EACH, FROM_RUN), .standard = "projection",
      .help = "of contribution: how its size is measured: projection, norm, proximity1 or proximity2"},
+    {"aggregate", 0, "mean|rollout", WORD(aggregate), METHOD(IN_EACH, FROM_RUN), .standard = "mean",
+     .help = "of contribution: each layer by itself, or layers composed as rollout composes attention"},
     {"versus", 0, "TOKEN", TEXT(versus), METHOD(IN_RUNS, FROM_MODEL),
      .help = "of logit: why the chosen token and not this one? Its exact text, as in \" Berlin\", or second: each step's likeliest "
              "other token",
@@ -225,7 +228,7 @@ static const option_row rows[] = {
 
     {"method", 0, "LIST", TEXT(method), EVAL,
      .standard = "rollout,attention,contribution,logit,uniform,random,leave-one-out",
-     .help = "methods, separated by commas; METHOD:KEY=VALUE sets one for this method alone (keys: measure, row, direction, "
+     .help = "methods, separated by commas; METHOD:KEY=VALUE sets one for this method alone (keys: measure, aggregate, row, direction, "
              "residual, discard, remove-sink, lift, layers, hide), as in contribution:norm,rollout:last:hide=first"},
     {"by", 0, "NAME|/RE/", TEXT(by), EVAL,
      .help = "segments to judge: token, word, line, sentence, paragraph, or where a regular expression matches; default: an "

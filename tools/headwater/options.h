@@ -55,6 +55,7 @@ typedef struct options {
     hw_columns columns;
     hw_fuse fuse;
     hw_measure measure;
+    hw_aggregate aggregate;
     color_mode color;
     bool chat, normalise, lift, remove_sink, full, f32_cache, quiet, verbose, help;
     const char *results, *shard, *group_by, *format; /* of eval */

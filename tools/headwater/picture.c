@@ -115,7 +115,7 @@ void picture_free(picture *p) { hw_view_free(p->view); }
 
 unsigned picture_traits(const picture *p) {
     const hw_method_info *info = hw_method_find(hw_attribution_method(p->a));
-    return info ? info->traits : 0;
+    return info ? hw_method_heeds(info, hw_attribution_params(p->a)) : 0;
 }
 
 label picture_versus(const picture *p, int width) {

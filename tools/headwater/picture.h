@@ -41,7 +41,7 @@ label picture_label(const picture *p, size_t column, int width);
 /* What logits were contrasted with, where they were: a token's label, or that it is another in each selected row. */
 label picture_versus(const picture *p, int width);
 
-/* What is particular to the method: hw_method_info.traits. */
+/* What is particular to the method with its settings: hw_method_heeds(). */
 unsigned picture_traits(const picture *p);
 
 /* Index of the first token that can be selected: the completion's, or all where there is none. */

@@ -103,6 +103,8 @@ void show_settings(const picture *p) {
     if (picture_traits(p) & HW_USES_RESIDUAL && !m->residual_measured) fprintf(out, "residual %g, ", m->residual);
     if (picture_traits(p) & HW_USES_DIRECTION) fprintf(out, "direction %s, ", hw_direction_name(m->direction));
     if (picture_traits(p) & HW_USES_MEASURE) fprintf(out, "measure %s, ", hw_measure_name(m->measure));
+    if (picture_traits(p) & HW_USES_AGGREGATE && m->aggregate != HW_AGGREGATE_MEAN)
+        fprintf(out, "aggregate %s, ", hw_aggregate_name(m->aggregate));
     if (picture_traits(p) & HW_USES_VERSUS && *hw_run_versus(p->run))
         fprintf(out, "versus %s, ", picture_versus(p, p->t->width / 3).utf8);
     print_layers(p);

@@ -21,6 +21,10 @@ static hw_err read_measure(variant *v, char *value, hw_error *err) {
     return hw_measure_parse(&v->params.measure, value, err);
 }
 
+static hw_err read_aggregate(variant *v, char *value, hw_error *err) {
+    return hw_aggregate_parse(&v->params.aggregate, value, err);
+}
+
 static hw_err read_row(variant *v, char *value, hw_error *err) { return hw_row_parse(&v->params.row, value, err); }
 
 static hw_err read_direction(variant *v, char *value, hw_error *err) {
@@ -90,6 +94,7 @@ static const struct setting {
     hw_err (*read)(variant *v, char *value, hw_error *err);
 } settings[] = {
     {"measure", true, HW_USES_MEASURE, read_measure},
+    {"aggregate", true, HW_USES_AGGREGATE, read_aggregate},
     {"row", true, 0, read_row},
     {"direction", true, HW_USES_DIRECTION, read_direction},
     {"layers", false, 0, read_layers},
@@ -103,12 +108,6 @@ static const struct setting {
 
 static int refuse_setting(const char *command, const char *whole, const char *word, const char *why) {
     return misuse(command, "--method %s: \"%s\": %s", whole, word, why);
-}
-
-/* Nothing is set that would change nothing. */
-static int check_use(const variant *v, const char *command, const struct setting *s) {
-    if (!s->uses || hw_method_find(v->method)->traits & s->uses) return STATUS_DONE;
-    return misuse(command, "--method %s: %s does not heed %s", v->label, v->method, s->key);
 }
 
 /* "no such setting; there are measure, row ..." */
@@ -125,7 +124,8 @@ static int read_keyed(variant *v, const char *command, char *word, char *value) 
     *value++ = 0;
     for (size_t i = 0; i < COUNT(settings); i++) {
         if (strcmp(settings[i].key, word) != 0) continue;
-        if (settings[i].read(v, value, &err) == HW_OK) return check_use(v, command, &settings[i]);
+        v->uses |= settings[i].uses;
+        if (settings[i].read(v, value, &err) == HW_OK) return STATUS_DONE;
         return refuse_setting(command, v->label, value, err.msg);
     }
     return refuse_key(command, v->label, word);
@@ -135,10 +135,23 @@ static int read_setting(variant *v, const char *command, char *word) {
     hw_error err;
     char *value = strchr(word, '=');
     if (value) return read_keyed(v, command, word, value);
-    for (size_t i = 0; i < COUNT(settings); i++)
-        if (settings[i].bare && settings[i].read(v, word, &err) == HW_OK) return check_use(v, command, &settings[i]);
+    for (size_t i = 0; i < COUNT(settings); i++) {
+        if (!settings[i].bare || settings[i].read(v, word, &err) != HW_OK) continue;
+        v->uses |= settings[i].uses;
+        return STATUS_DONE;
+    }
     return refuse_setting(command, v->label, word,
                           "not a value that stands alone (norm, own, output, last ...); write KEY=VALUE");
+}
+
+/* Nothing is set that would change nothing, be it for the method or for its other settings. */
+static int check_uses(const variant *v, const char *command) {
+    uint32_t idle = v->uses & ~hw_method_heeds(hw_method_find(v->method), &v->params);
+    for (size_t i = 0; i < COUNT(settings); i++)
+        if (settings[i].uses & idle)
+            return misuse(command, "--method %s: %s does not heed %s%s", v->label, v->method, settings[i].key,
+                          hw_method_find(v->method)->traits & settings[i].uses ? " with these settings" : "");
+    return STATUS_DONE;
 }
 
 /* ------------------------------------------------------------------ the list */
@@ -170,7 +183,7 @@ static int read_variant(variant *v, const char *command, char *words) {
         if (next) *next++ = 0;
         status = read_setting(v, command, word);
     }
-    return status;
+    return status == STATUS_DONE ? check_uses(v, command) : status;
 }
 
 static int add_variant(variants *list, const char *command, char *whole, char *words) {

@@ -5,6 +5,7 @@
  *     rollout:residual=0.3         one setting, KEY=VALUE
  *     contribution:norm:own        a value that only one key takes needs no key
  *     rollout:remove-sink:lift     nor does a setting without a value
+ *     contribution:aggregate=rollout
  *     rollout:last:hide=first+note the last layer alone; these tokens count for nothing
  *
  * The keys are the names of explain's options.
@@ -22,6 +23,7 @@ typedef struct variant {
     const char *layers;      /* NULL: the mean over all; "last"; else as --layers takes it */
     const char *hide;        /* filters separated by commas, or NULL */
     bool lift;               /* scores over those of `uniform` */
+    uint32_t uses;           /* traits that its method must have for its settings to count */
     hw_method_params params; /* without groups, model and callbacks */
 } variant;
 
