@@ -18,7 +18,8 @@ static void rows_are_those_of_the_whole_run(void **state) {
     run.n_generate = 10;
     run.live_rows = 3;
     hw_method_params p = hw_method_params_default();
-    check_live(model, run, methods, 3, &p, 4, 1e-6);
+    /* Blocks of other sizes add the floats of a row in another order: nats of about 20 in steps of 2e-6. */
+    check_live(model, run, methods, 3, &p, 4, 1e-5);
     p.row = HW_ROW_OWN;
     check_live(model, run, methods, 2, &p, 4, 1e-6);
     static const char *const measured[] = {"rollout", "uniform"};
