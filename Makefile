@@ -36,7 +36,7 @@ build: setup-build ## the library and the program, optimised, in build/release
 	@cmake --preset release --log-level=WARNING >/dev/null
 	@cmake --build --preset release --parallel $(JOBS) --target headwater_cli headwater_static
 
-asan: ## unit and command-line tests under the address and undefined-behaviour sanitizers
+asan: ## unit, command-line and HTTP tests under the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory test PRESET=asan
 
 tsan: ## the same under the thread sanitizer

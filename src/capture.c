@@ -154,15 +154,11 @@ static hw_err add_completion(session *s, int32_t id, size_t row, hw_error *err) 
     return HW_OK;
 }
 
-static void tell_rows(session *s) {
-    if (s->trace && s->params->on_rows) s->params->on_rows(s->params->ctx, s->trace);
-}
-
 /* Rows that the caller may explain: all waiting ones, each of which has chosen its token, become signals first. */
 static hw_err show_rows(session *s, hw_error *err) {
     if (!s->trace || !s->params->on_rows) return HW_OK;
     hw_err rc = hw__pending_flush(&s->capture.pending, s->engine, SIZE_MAX, err);
-    if (rc == HW_OK) tell_rows(s);
+    if (rc == HW_OK) s->params->on_rows(s->params->ctx, s->trace);
     return rc;
 }
 
@@ -179,7 +175,8 @@ static hw_err prefill(session *s, hw_error *err) {
         if (rc != HW_OK) return rc;
         progress(s, HW_STAGE_PREFILL, s->n_done, m);
     }
-    tell_rows(s); /* the last one waits: it has not chosen its token yet, which `logit` asks for */
+    /* The prompt's last row waits for the token that it chooses. */
+    if (s->trace && s->params->on_rows) s->params->on_rows(s->params->ctx, s->trace);
     return HW_OK;
 }
 

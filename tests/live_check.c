@@ -49,15 +49,13 @@ void check_live(hw_model *model, hw_run_params run, const char *const *methods, 
         run.signals |= hw_method_signals(methods[i], params);
         if (hw_live_new(&w.live[i], methods[i], params, &err) != HW_OK) fail_msg("%s", err.msg);
     }
-    hw_trace *alone; /* the same run without anyone looking: what looking must not change */
-    if (hw_trace_capture(&alone, model, &run, &err) != HW_OK) fail_msg("%s", err.msg);
     run.on_rows = take_rows;
     run.ctx = &w;
     if (hw_trace_capture(&trace, model, &run, &err) != HW_OK) fail_msg("%s", err.msg);
     assert_int_equal(w.n_tokens[0], 0); /* after the prompt */
     for (size_t i = 0; i < n; i++) {
         hw_attribution *whole;
-        if (hw_explain(&whole, alone, methods[i], params, &err) != HW_OK) fail_msg("%s", err.msg);
+        if (hw_explain(&whole, trace, methods[i], params, &err) != HW_OK) fail_msg("%s", err.msg);
         size_t next = 0;
         for (size_t part = 0; part < w.n_parts[i]; part++) {
             assert_int_equal(hw_attribution_first_token(w.parts[i][part]), hw_attribution_first_token(whole) + next);
@@ -71,5 +69,24 @@ void check_live(hw_model *model, hw_run_params run, const char *const *methods, 
         hw_live_free(w.live[i]);
     }
     hw_trace_free(trace);
-    hw_trace_free(alone);
+}
+
+void check_same_as_unwatched(hw_model *model, hw_run_params run, const char *method, double bound) {
+    hw_error err;
+    hw_trace *trace[2];
+    hw_attribution *a[2];
+    watch w = {.n_methods = 0};
+    run.signals = hw_method_signals(method, NULL);
+    for (int i = 0; i < 2; i++) {
+        run.on_rows = i ? take_rows : NULL;
+        run.ctx = &w;
+        if (hw_trace_capture(&trace[i], model, &run, &err) != HW_OK) fail_msg("%s", err.msg);
+        if (hw_explain(&a[i], trace[i], method, NULL, &err) != HW_OK) fail_msg("%s", err.msg);
+    }
+    assert_int_equal(hw_attribution_n_rows(a[0]), hw_attribution_n_rows(a[1]));
+    compare_rows(a[1], a[0], 0, bound);
+    for (int i = 0; i < 2; i++) {
+        hw_attribution_free(a[i]);
+        hw_trace_free(trace[i]);
+    }
 }

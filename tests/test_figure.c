@@ -22,9 +22,9 @@ static void steps_are_those_of_the_note(void **state) {
     static const struct {
         double range, length, step;
     } known[] = {/* largest value * 20/19 and height of the plot, read off the note's figures */
-                 {0.0304, 270, 0.005}, {0.0325, 270, 0.005}, {0.0188, 270, 0.005}, {0.0119, 266, 0.002},
-                 {0.00336, 270, 0.0005}, {0.00452, 270, 0.001}, {0.0267, 270, 0.005},
-                 {0.0515, 288, 0.01}, {0.023, 262, 0.005}, {24, 308, 5}, {24, 282, 5}};
+                 {0.0304, 270, 0.005},   {0.0325, 270, 0.005},  {0.0188, 270, 0.005}, {0.0119, 266, 0.002},
+                 {0.00336, 270, 0.0005}, {0.00452, 270, 0.001}, {0.0267, 270, 0.005}, {0.0515, 288, 0.01},
+                 {0.023, 262, 0.005},    {24, 308, 5},          {24, 282, 5}};
     for (size_t i = 0; i < COUNT(known); i++)
         assert_close(axis_step(known[i].range, known[i].length), known[i].step, known[i].step * 1e-9);
     assert_int_equal(axis_whole_step(3, 500), 1);
@@ -47,8 +47,14 @@ static void numbers_say_nothing_more_than_needed(void **state) {
 }
 
 static label_line line_of(size_t n, const double *widths, const double *weights, double room) {
-    return (label_line){.n = n, .first = 20 + room / (double)n / 2, .pitch = room / (double)n, .line = 10, .widths = widths,
-                        .weights = weights, .begin = 0, .end = room + 40};
+    return (label_line){.n = n,
+                        .first = 20 + room / (double)n / 2,
+                        .pitch = room / (double)n,
+                        .line = 10,
+                        .widths = widths,
+                        .weights = weights,
+                        .begin = 0,
+                        .end = room + 40};
 }
 
 static void labels_turn_before_they_are_left_out(void **state) {
@@ -103,7 +109,9 @@ static const double visions[4][9] = {
     {1.255528, -0.076749, -0.178779, -0.078411, 0.930809, 0.147602, 0.004733, 0.691367, 0.303900}};
 
 static double linear(double v) { return v <= 0.04045 ? v / 12.92 : pow((v + 0.055) / 1.055, 2.4); }
-static double gamma_of(double v) { return v <= 0 ? 0 : v >= 1 ? 1 : v <= 0.0031308 ? 12.92 * v : 1.055 * pow(v, 1 / 2.4) - 0.055; }
+static double gamma_of(double v) {
+    return v <= 0 ? 0 : v >= 1 ? 1 : v <= 0.0031308 ? 12.92 * v : 1.055 * pow(v, 1 / 2.4) - 0.055;
+}
 
 static rgb seen(rgb c, const double *m) {
     double r = linear(c.r), g = linear(c.g), b = linear(c.b);
@@ -174,12 +182,31 @@ static void text_on_any_colour_has_contrast(void **state) {
 
 /* ------------------------------------------------------------------ pages */
 
-static const char *const nasty[] = {
-    "Die", " Hauptstadt", " مصر", " القاهرة", " 日本", "首都", " 🎉", " 👩‍👩‍👧", " שלום", " नमस्ते", " ไทย", "\n", " e\u0301te\u0301",
-    "\u202e" "evil", "\x1b[31m", "Z\u0310\u0311\u0342\u0350\u0310\u0311\u0342\u0350\u0310\u0311\u0342\u0350" "algo",
-    " Supercalifragilisticexpialidocious and more of it", " <b>&amp;</b>", "\xff\xfe", "", " end"};
+static const char *const nasty[] = {"Die",
+                                    " Hauptstadt",
+                                    " مصر",
+                                    " القاهرة",
+                                    " 日本",
+                                    "首都",
+                                    " 🎉",
+                                    " 👩‍👩‍👧",
+                                    " שלום",
+                                    " नमस्ते",
+                                    " ไทย",
+                                    "\n",
+                                    " e\u0301te\u0301",
+                                    "\u202e"
+                                    "evil",
+                                    "\x1b[31m",
+                                    "Z\u0310\u0311\u0342\u0350\u0310\u0311\u0342\u0350\u0310\u0311\u0342\u0350"
+                                    "algo",
+                                    " Supercalifragilisticexpialidocious and more of it",
+                                    " <b>&amp;</b>",
+                                    "\xff\xfe",
+                                    "",
+                                    " end"};
 
-/* [n] prompt words in turn from a list, two of completion, `layers` layers; values from a hash, some of them below 0. */
+/* [n] prompt words in turn from a list, two of completion, `layers` layers; values from a hash, some below 0. */
 static hw_attribution *make_example(const char *const *words, size_t n_words, size_t n, size_t layers, bool is_signed) {
     const char **prompt = calloc(n, sizeof *prompt);
     float *values = calloc(2 * n * layers, sizeof *values);
@@ -261,7 +288,8 @@ static void assert_tidy(const page *p, const char *what) {
         for (size_t j = 0; j < i; j++) {
             if (p->items[j].kind != ITEM_TEXT) continue;
             ink_corners(p, &p->items[j], b);
-            if (overlap(a, b)) fail_msg("%s: \"%s\" overlaps \"%s\"", what, p->items[i].text.text, p->items[j].text.text);
+            if (overlap(a, b))
+                fail_msg("%s: \"%s\" overlaps \"%s\"", what, p->items[i].text.text, p->items[j].text.text);
         }
     }
 }
@@ -269,7 +297,11 @@ static void assert_tidy(const page *p, const char *what) {
 static const struct {
     const char *name;
     layout_fn *layout;
-} kinds[] = {{"bars", bars_layout}, {"heatmap", heatmap_layout}, {"map", map_layout}, {"text", text_layout}, {"profile", profile_layout}};
+} kinds[] = {{"bars", bars_layout},
+             {"heatmap", heatmap_layout},
+             {"map", map_layout},
+             {"text", text_layout},
+             {"profile", profile_layout}};
 
 static void no_label_overlaps_another(void **state) {
     (void)state;
@@ -280,9 +312,11 @@ static void no_label_overlaps_another(void **state) {
             for (size_t n = 0; n < COUNT(sizes); n++) {
                 options o = {.top = 10};
                 style s = {.theme = themes_at(t), .width = widths[(n + t) % COUNT(widths)]};
-                sheet made = make_sheet(make_example(nasty, COUNT(nasty), sizes[n], 3 + 9 * n, n % 2), kinds[k].layout, s, &o);
+                sheet made =
+                    make_sheet(make_example(nasty, COUNT(nasty), sizes[n], 3 + 9 * n, n % 2), kinds[k].layout, s, &o);
                 char what[80];
-                snprintf(what, sizeof what, "%s, %s, %zu tokens, %g wide", kinds[k].name, s.theme->name, sizes[n], s.width);
+                snprintf(what, sizeof what, "%s, %s, %zu tokens, %g wide", kinds[k].name, s.theme->name, sizes[n],
+                         s.width);
                 assert_tidy(&made.p, what);
                 sheet_free(&made);
             }
@@ -324,7 +358,8 @@ static void check_order(const char *theme_name, bool last_at_bottom, const char 
     static const char *const done[] = {"."};
     options o = {.top = 10};
     style s = {.theme = themes_find(theme_name), .title = ""};
-    sheet made = make_sheet(make_attribution(make_run(5, plain, 2, done, 1), NULL, 5, values, NULL), heatmap_layout, s, &o);
+    sheet made =
+        make_sheet(make_attribution(make_run(5, plain, 2, done, 1), NULL, 5, values, NULL), heatmap_layout, s, &o);
     const item *cells = NULL, *low = NULL;
     for (size_t i = 0; i < made.p.n; i++) {
         const item *at = &made.p.items[i];
@@ -378,7 +413,8 @@ static void values_that_are_no_numbers_are_left_blank(void **state) {
     options o = {.top = 10};
     for (size_t k = 0; k < COUNT(kinds); k++) {
         style s = {.theme = themes_find("dark")};
-        sheet made = make_sheet(make_attribution(make_run(2, plain, 4, done, 1), NULL, 2, values, NULL), kinds[k].layout, s, &o);
+        sheet made =
+            make_sheet(make_attribution(make_run(2, plain, 4, done, 1), NULL, 2, values, NULL), kinds[k].layout, s, &o);
         for (size_t i = 0; i < made.p.n; i++) {
             const item *at = &made.p.items[i];
             assert_true(isfinite(at->x) && isfinite(at->y) && isfinite(at->width) && isfinite(at->height));

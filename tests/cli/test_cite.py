@@ -152,9 +152,12 @@ def test_attention_alone_goes_by_what_is_typical(headwater, attention_file, pass
     weights[0, row] *= 0.25
     weights[0, row, HIT[" blue"]] += 0.75
     assert headwater("explain", "--attention", attention_file(weights, m=len(PROMPT), tokens=tokens).name, "--trace", "t.st").status == 0
-    done = headwater("cite", "--trace", "t.st", "--passages", passages_file())
+    done = headwater("cite", "--trace", "t.st", "--passages", passages_file(), "--method", "attention")
     assert (done.status, done.err) == (0, "")
     expected("cite_attention", done.out)
+    done = headwater("cite", "--trace", "t.st", "--passages", "passages.json")
+    assert (done.status, done.out) == (1, ""), "it cites too badly to be taken unasked"
+    assert "method logit needs the signal" in done.err
 
 
 # ---------------------------------------------------------------------- the file
@@ -334,6 +337,18 @@ def test_what_only_the_run_shows_is_refused(cite, headwater, made):
     assert done.status == 1 and "contribution" in done.err
 
 
+@pytest.mark.model
+def test_contribution_stands_in_for_logit(headwater, smollm, passages_file, tmp_path):
+    done = headwater("explain", "-m", smollm, "--threads", "2", "-p", BUILT + "\nAnswer:", "--completion", " The key is in the blue cup.",
+                     "--method", "contribution", "--trace", "t.st")
+    assert done.status == 0
+    done = headwater("cite", "--trace", "t.st", "--passages", passages_file(), "-o", "c.json")
+    assert (done.status, done.err) == (0, "")
+    saved = json.loads((tmp_path / "c.json").read_text())
+    assert saved["method"] == "contribution"
+    assert max(saved["passages"], key=lambda passage: passage["share"])["name"] == "Notes"
+
+
 # ---------------------------------------------------------------------- wrong lines
 
 
@@ -342,6 +357,7 @@ def test_what_only_the_run_shows_is_refused(cite, headwater, made):
     (["-m", "none.gguf"], "no prompt: give --passages FILE and --question TEXT"),
     (["-m", "none.gguf", "--passages", "p.json"], "no prompt: give --passages FILE and --question TEXT"),
     (["-m", "none.gguf", "--question", "Q"], "--question needs --passages FILE"),
+    (["-m", "none.gguf", "--passages", "p.json", "--question", ""], '--question "": there is nothing asked in it'),
     (["-m", "none.gguf", "--passages", "p.json", "--question", "Q", "-p", "a"], "--question and a prompt: give one of them"),
     (["-m", "none.gguf", "-p", "a", "--passages", "p.json", "--by", "word"], "all say what a passage is"),
     (["-m", "none.gguf", "-p", "a", "--passages", "p.json", "--spans", "s.json"], "all say what a passage is"),

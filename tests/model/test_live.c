@@ -18,13 +18,17 @@ static void rows_are_those_of_the_whole_run(void **state) {
     run.n_generate = 10;
     run.live_rows = 3;
     hw_method_params p = hw_method_params_default();
-    /* Blocks of other sizes add the floats of a row in another order: nats of about 20 in steps of 2e-6. */
-    check_live(model, run, methods, 3, &p, 4, 1e-5);
+    check_live(model, run, methods, 3, &p, 4, 1e-6);
     p.row = HW_ROW_OWN;
     check_live(model, run, methods, 2, &p, 4, 1e-6);
     static const char *const measured[] = {"rollout", "uniform"};
     p.residual_measured = true;
     check_live(model, run, measured, 2, &p, 4, 1e-6);
+    check_same_as_unwatched(model, run, "logit", 1e-5);
+    run.completion = " sunny, but it is not as warm as it was yesterday.";
+    run.completion_bytes = strlen(run.completion);
+    check_same_as_unwatched(model, run, "logit", 1e-5);
+    check_same_as_unwatched(model, run, "contribution", 1e-5);
     hw_model_close(model);
 }
 

@@ -37,6 +37,7 @@ static int choose_source(const options *o, source *from) {
     if (prompts < 0) return STATUS_USAGE;
     if (o->question && !o->passages)
         return misuse(command_name, "--question needs --passages FILE: the prompt is made of both");
+    if (o->question && !*o->question) return misuse(command_name, "--question \"\": there is nothing asked in it");
     if (o->question && prompts)
         return misuse(command_name,
                       "--question and a prompt: give one of them (--passages alone looks for passages in the prompt)");

@@ -36,10 +36,12 @@ static int run(const options *o) {
 
 static const char *const usage[] = {"FILE -o FIGURE [options]", NULL};
 static const example examples[] = {
-    {"bars for the token \"sunny\", without token 0", "headwater plot run.trace.safetensors --token sunny --hide first -o sunny.png"},
+    {"bars for the token \"sunny\", without token 0",
+     "headwater plot run.trace.safetensors --token sunny --hide first -o sunny.png"},
     {"layers against tokens, as in the note's figures",
      "headwater plot run.trace.safetensors --preset note --kind heatmap -o sunny.svg"},
-    {"which sentences a long answer comes from, for a paper", "headwater plot run.trace.safetensors --by sentence --kind map -o answer.pdf"},
+    {"which sentences a long answer comes from, for a paper",
+     "headwater plot run.trace.safetensors --by sentence --kind map -o answer.pdf"},
     {NULL, NULL},
 };
 
@@ -48,8 +50,9 @@ const command command_plot = {
     .bit = IN_PLOT,
     .summary = "draw a figure of a saved trace or result",
     .usage = usage,
-    .about = "Draws what explain saved: a result as it is, a trace explained anew. Several methods are drawn one below the "
-             "other. explain and view draw the same figures where -o names one.",
+    .about =
+        "Draws what explain saved: a result as it is, a trace explained anew. Several methods are drawn one below the "
+        "other. explain and view draw the same figures where -o names one.",
     .examples = examples,
     .lists = LIST_METHODS | LIST_FILTERS | LIST_FIGURES | LIST_PRESETS,
     .run = run,

@@ -195,7 +195,7 @@ int job_finish(job *j, const hw_attribution *const *list, size_t n) {
 }
 
 int job_finish_made(job *j) {
-    const hw_attribution *list[MOST_METHODS];
+    const hw_attribution *list[MOST_METHODS] = {0};
     for (size_t i = 0; i < j->n_made; i++) list[i] = j->made[i];
     return job_finish(j, list, j->n_made);
 }

@@ -60,7 +60,8 @@ static int check_figures(const options *o, const char *command) {
         if (figure_is_named(o->output.at[i])) return figure_check(o, command);
     for (size_t i = 0; i < options_count(); i++)
         if (o->given[i] && options_row(i)->group == GROUP_FIGURE)
-            return misuse(command, "--%s has nothing to act on: no -o names a figure (.png, .svg or .pdf)", options_row(i)->name);
+            return misuse(command, "--%s has nothing to act on: no -o names a figure (.png, .svg or .pdf)",
+                          options_row(i)->name);
     return STATUS_DONE;
 }
 

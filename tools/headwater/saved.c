@@ -10,8 +10,8 @@ int saved_find(saved *out, const options *o, const char *command) {
     out->path = o->arguments.at[0];
     if (hw_file_probe(&out->kind, out->path, &err) != HW_OK) return fail("%s", err.msg);
     if (out->kind == HW_FILE_UNKNOWN)
-        return fail("%s is no trace, result or attention file; %s shows what explain saved with --trace or -o", out->path,
-                    command);
+        return fail("%s is no trace, result or attention file; %s shows what explain saved with --trace or -o",
+                    out->path, command);
     source from = out->kind == HW_FILE_RESULT ? FROM_RESULT : out->kind == HW_FILE_TRACE ? FROM_TRACE : FROM_ATTENTION;
     return options_fit(o, command, from) ? STATUS_DONE : STATUS_USAGE;
 }
@@ -33,7 +33,8 @@ static int use_trace(job *j, const hw_trace *trace, const cut *by, saved_use use
     return status;
 }
 
-static int open_trace(job *j, const saved *from, const cut *by, void (*open)(const job *, const hw_run *), saved_use use) {
+static int open_trace(job *j, const saved *from, const cut *by, void (*open)(const job *, const hw_run *),
+                      saved_use use) {
     hw_trace *trace;
     hw_error err;
     hw_err rc = from->kind == HW_FILE_TRACE ? hw_trace_open(&trace, from->path, &err)
@@ -64,8 +65,8 @@ static int group(job *j, const cut *by, const hw_attribution *a) {
     return status;
 }
 
-static int use_result(job *j, const hw_result *result, const char *path, const cut *by, void (*open)(const job *, const hw_run *),
-                      saved_use use) {
+static int use_result(job *j, const hw_result *result, const char *path, const cut *by,
+                      void (*open)(const job *, const hw_run *), saved_use use) {
     const hw_attribution *list[MOST_METHODS];
     size_t n = hw_result_count(result);
     if (n == 0 || n > MOST_METHODS) return fail("%s holds %zu results; 1 to %d can be shown", path, n, MOST_METHODS);

@@ -10,7 +10,8 @@ typedef struct saved {
     hw_file_kind kind;
 } saved;
 
-/* Finds what the one FILE argument is, and refuses options that do not go with it. STATUS_DONE, or the status to exit with. */
+/* Finds what the FILE argument is, and refuses options that do not go with it. STATUS_DONE or the status to
+ * exit with. */
 int saved_find(saved *out, const options *o, const char *command);
 
 /* What is done with the attributions [n], which are there until it returns. */

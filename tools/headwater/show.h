@@ -16,8 +16,8 @@ void show_completion(const terminal *t, const hw_run *run);
 void show_run(const terminal *t, const hw_run *run);
 void show_title(const terminal *t, const char *title);
 
-/* "rollout · completion token 3: ·sunny", and the settings that changed the numbers; no line ends. `mean`: of several tokens
- * the mean is shown. */
+/* "rollout · completion token 3: ·sunny", and the settings that changed the numbers; no line ends. `mean`: of several
+ * tokens the mean is shown. */
 void show_heading(const picture *p, bool mean);
 void show_settings(const picture *p);
 

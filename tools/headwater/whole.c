@@ -54,7 +54,8 @@ hw_err whole_write(const char *path, const void *bytes, size_t n, hw_error *err)
     bool there = stat(path, &st) == 0;
     if (there && !S_ISREG(st.st_mode)) return refuse(err, path, "it is no regular file");
     char *target = there ? realpath(path, NULL) : strdup(path);
-    bool ok = target && (!there || access(target, W_OK) == 0) && replace(target, there ? st.st_mode & 0777 : 0, bytes, n);
+    bool ok =
+        target && (!there || access(target, W_OK) == 0) && replace(target, there ? st.st_mode & 0777 : 0, bytes, n);
     int reason = errno;
     free(target);
     return ok ? HW_OK : refuse(err, path, strerror(reason));

@@ -4,8 +4,8 @@
 
 #include "headwater.h"
 
-/* Puts [n] bytes into `path`: under another name in the same folder, then renamed over what is there, whose mode is kept.
- * Symbolic links are followed. Error IO: a folder, a device, what cannot be written. */
+/* Puts [n] bytes into `path`: under another name in the same folder, then renamed over what is there, whose mode is
+ * kept. Symbolic links are followed. Error IO: a folder, a device, what cannot be written. */
 hw_err whole_write(const char *path, const void *bytes, size_t n, hw_error *err);
 
 #endif

@@ -29,7 +29,7 @@ typedef struct label_line {
     double begin, end;     /* where a level label may reach */
 } label_line;
 
-/* Chooses the degrees that labels are turned (0, 30 or 90, clockwise) and which are shown, shown [n]. False: no memory. */
+/* Chooses the degrees that labels are turned (0, 30 or 90, clockwise) and which are shown, [n]. False: no memory. */
 bool axis_place(double *angle, bool *shown, const label_line *l);
 
 /* Which labels stand where places are `pitch` apart and each needs `line`: the heaviest first. False: no memory. */

@@ -1,5 +1,6 @@
 /*
- * bars.c - kind `bars`: the mean over the layers, a bar for each token; segments, whose texts are long, are lines of a list.
+ * bars.c - kind `bars`: the mean over the layers, a bar for each token; segments, whose texts are long, are lines of a
+ * list.
  *
  * A bar beyond the scale is drawn to its end and broken; the remarks name it with its value.
  */

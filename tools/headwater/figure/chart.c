@@ -90,7 +90,8 @@ static size_t count_rows(const picture *p, chart_rows rows) {
     return rows == ROWS_LAYERS ? hw_view_n_layers(p->view) : p->row_end - p->row_begin;
 }
 
-static hw_err fold(chart *c, chart_rows rows, size_t n_rows, const options *o, const size_t *columns, size_t n, hw_error *err) {
+static hw_err fold(chart *c, chart_rows rows, size_t n_rows, const options *o, const size_t *columns, size_t n,
+                   hw_error *err) {
     hw_err rc = HW_OK;
     for (size_t y = 0; y < n_rows && rc == HW_OK; y++) {
         if (rows == ROWS_TOKENS) {
@@ -150,7 +151,7 @@ const char *chart_unit(const chart *c) { return picture_traits(c->p) & HW_GIVES_
 /* ------------------------------------------------------------------ labels */
 
 /* A label is set apart from its number, so that text from right to left does not take the number along. */
-#define ISOLATED       "\xE2\x81\xA8%s\xE2\x81\xA9"
+#define ISOLATED      "\xE2\x81\xA8%s\xE2\x81\xA9"
 #define LABEL(m, ...) snprintf((m)->label, sizeof(m)->label, __VA_ARGS__)
 
 /* The note shows a token's leading spaces as they are, not as dots. */
@@ -163,14 +164,16 @@ static void bare_spaces(label *name, hw_token t) {
     }
 }
 
-/* A segment needs no marks of the spaces before it and the line ends after it. */
+/* A segment needs no marks of the spaces and line ends around it. */
 static void trim(label *name) {
-    static const char dot[] = "·", newline[] = "⏎";
-    size_t n = strlen(name->utf8), front = 0;
-    while (strncmp(name->utf8 + front, dot, sizeof dot - 1) == 0) front += sizeof dot - 1;
-    while (n >= front + sizeof newline - 1 && strcmp(name->utf8 + n - (sizeof newline - 1), newline) == 0)
-        name->utf8[n -= sizeof newline - 1] = 0;
-    memmove(name->utf8, name->utf8 + front, n - front + 1);
+    static const char *const marks[] = {"·", "⏎"};
+    for (size_t i = 0; i < 4; i++) { /* a line end may stand before spaces and behind them */
+        const char *sign = marks[i % 2];
+        size_t width = strlen(sign), n = strlen(name->utf8), front = 0;
+        while (strncmp(name->utf8 + front, sign, width) == 0) front += width;
+        while (n >= front + width && strcmp(name->utf8 + n - width, sign) == 0) name->utf8[n -= width] = 0;
+        memmove(name->utf8, name->utf8 + front, n - front + 1);
+    }
 }
 
 static void label_column(chart *c, mark *m, int width) {
@@ -237,7 +240,8 @@ static void say_left_out(const chart *c, FILE *out, size_t n, const options *o) 
         fprintf(out, ": %.3g %s.", hidden, picture_traits(c->p) & HW_GIVES_SHARES ? "of the mass" : "nats");
     }
     if (GIVEN(o, top) && n < all) fprintf(out, "\nThe %zu strongest of %zu %s.", n, all, noun);
-    if (c->share_x > 1) fprintf(out, "\n%zu neighbouring %s share a place, which shows the strongest.", c->share_x, noun);
+    if (c->share_x > 1)
+        fprintf(out, "\n%zu neighbouring %s share a place, which shows the strongest.", c->share_x, noun);
     if (c->share_y > 1) fprintf(out, "\n%zu completion tokens share a row.", c->share_y);
 }
 
@@ -291,7 +295,8 @@ static bool take_memory(chart *c, chart_rows rows, size_t n_columns, size_t n_ro
     return true;
 }
 
-hw_err chart_new(chart *c, const picture *p, const style *s, chart_rows rows, size_t only, const options *o, hw_error *err) {
+hw_err chart_new(chart *c, const picture *p, const style *s, chart_rows rows, size_t only, const options *o,
+                 hw_error *err) {
     *c = (chart){.p = p, .style = s};
     size_t n, n_rows = count_rows(p, rows), *columns = malloc((hw_view_n_columns(p->view) + 1) * sizeof *columns);
     if (!columns) return no_memory(err);

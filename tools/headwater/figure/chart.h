@@ -1,8 +1,9 @@
 /*
  * chart.h - what a figure shows of one attribution: labelled columns and rows, a number for each pair, the scale.
  *
- * Made from a picture (what the options select), before anything is laid out. Columns are shown tokens or segments, in the
- * order of the prompt; where there are more than a page has room for, neighbours share one and the strongest is shown.
+ * Made from a picture (what the options select), before anything is laid out. Columns are shown tokens or segments, in
+ * the order of the prompt; where there are more than a page has room for, neighbours share one and the strongest is
+ * shown.
  */
 #ifndef HEADWATER_FIGURE_CHART_H
 #define HEADWATER_FIGURE_CHART_H
@@ -24,12 +25,12 @@ typedef struct style {
 /* A column or a row. */
 typedef struct mark {
     char label[sizeof(label) + 32]; /* UTF-8 */
-    double weight; /* how strong its values are: where labels do not fit, the strongest keep theirs */
-    size_t column; /* of M; of several that share a place the strongest */
+    double weight;                  /* how strong its values are: where labels do not fit, the strongest keep theirs */
+    size_t column;                  /* of M; of several that share a place the strongest */
 } mark;
 
-/* What the rows are: one with the mean over the layers, the layers, the completion tokens; ROWS_TEXT is the mean with every
- * column in a place of its own, however many there are. */
+/* What the rows are: one with the mean over the layers, the layers, the completion tokens; ROWS_TEXT is the mean with
+ * every column in a place of its own, however many there are. */
 typedef enum chart_rows { ROWS_MEAN, ROWS_TEXT, ROWS_LAYERS, ROWS_TOKENS } chart_rows;
 
 typedef struct chart {
@@ -48,7 +49,8 @@ typedef struct chart {
 
 /* `only`: at most so many columns, the strongest, 0: all. Errors: MEMORY, and what selecting rows gives. Free with
  * chart_free(). The picture and the style must outlive it. */
-hw_err chart_new(chart *c, const picture *p, const style *s, chart_rows rows, size_t only, const options *o, hw_error *err);
+hw_err chart_new(chart *c, const picture *p, const style *s, chart_rows rows, size_t only, const options *o,
+                 hw_error *err);
 void chart_free(chart *c);
 
 /* One value kept to the scale; 0 for NaN. */

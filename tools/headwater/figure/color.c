@@ -74,18 +74,17 @@ static rgb from_oklab(oklab c) {
 
 /* ------------------------------------------------------------------ colours */
 
-rgb rgb_hex(unsigned hex) {
-    return (rgb){(hex >> 16 & 255) / 255.0, (hex >> 8 & 255) / 255.0, (hex & 255) / 255.0};
-}
+rgb rgb_hex(unsigned hex) { return (rgb){(hex >> 16 & 255) / 255.0, (hex >> 8 & 255) / 255.0, (hex & 255) / 255.0}; }
 
 unsigned rgb_pixel(rgb c) {
-    return 0xff000000u | (unsigned)lround(c.r * 255) << 16 | (unsigned)lround(c.g * 255) << 8 | (unsigned)lround(c.b * 255);
+    return 0xff000000u | (unsigned)lround(c.r * 255) << 16 | (unsigned)lround(c.g * 255) << 8 |
+           (unsigned)lround(c.b * 255);
 }
 
 rgb rgb_mix(rgb a, rgb b, double part) {
     oklab from = to_oklab(a), to = to_oklab(b);
-    return from_oklab((oklab){from.l + part * (to.l - from.l), from.a + part * (to.a - from.a),
-                              from.b + part * (to.b - from.b)});
+    return from_oklab(
+        (oklab){from.l + part * (to.l - from.l), from.a + part * (to.a - from.a), from.b + part * (to.b - from.b)});
 }
 
 static rgb mix_straight(rgb a, rgb b, double part) {

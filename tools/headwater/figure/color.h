@@ -14,21 +14,21 @@ typedef struct rgb {
     double r, g, b; /* sRGB, 0 to 1 */
 } rgb;
 
-rgb rgb_hex(unsigned hex);               /* 0xRRGGBB */
-rgb rgb_mix(rgb a, rgb b, double part);  /* in OKLab; part 0 is a, 1 is b */
-double rgb_lightness(rgb c);             /* L of OKLab, 0 black to 1 white */
-rgb rgb_readable(rgb background);        /* black or white, whichever has more contrast there */
-unsigned rgb_pixel(rgb c);               /* 0xffRRGGBB */
+rgb rgb_hex(unsigned hex);              /* 0xRRGGBB */
+rgb rgb_mix(rgb a, rgb b, double part); /* in OKLab; part 0 is a, 1 is b */
+double rgb_lightness(rgb c);            /* L of OKLab, 0 black to 1 white */
+rgb rgb_readable(rgb background);       /* black or white, whichever has more contrast there */
+unsigned rgb_pixel(rgb c);              /* 0xffRRGGBB */
 
 enum { MOST_STOPS = 12 };
 
 /* One row of the map table. */
 typedef struct map {
     const char *name, *summary;
-    bool diverging;              /* its middle is 0; else its beginning is */
-    bool straight;               /* interpolated in sRGB */
-    unsigned light[MOST_STOPS];  /* [n] from the lowest value to the highest */
-    unsigned dark[MOST_STOPS];   /* [n] the same on dark paper; all 0: as on light */
+    bool diverging;             /* its middle is 0; else its beginning is */
+    bool straight;              /* interpolated in sRGB */
+    unsigned light[MOST_STOPS]; /* [n] from the lowest value to the highest */
+    unsigned dark[MOST_STOPS];  /* [n] the same on dark paper; all 0: as on light */
     size_t n;
 } map;
 

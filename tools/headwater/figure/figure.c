@@ -92,7 +92,8 @@ static const struct kind *kind_of(const options *o) {
 
 /* ------------------------------------------------------------------ drawing */
 
-static hw_err fill(page *p, const hw_attribution *const *list, size_t n, const style *s, const options *o, hw_error *err) {
+static hw_err fill(page *p, const hw_attribution *const *list, size_t n, const style *s, const options *o,
+                   hw_error *err) {
     const terminal none = {.depth = DEPTH_NONE, .width = 120};
     hw_err rc = HW_OK;
     for (size_t i = 0; i < n && rc == HW_OK; i++) {

@@ -25,7 +25,8 @@ figure_word figure_endings_at(size_t i);
 /* The path's ending names a format of figures. */
 bool figure_is_named(const char *path);
 
-/* Whether the options name kinds, themes and maps that exist: STATUS_DONE, or the status to exit with, the reason printed. */
+/* Whether the options name a kind, a theme and a map that exist: STATUS_DONE, or the status to exit with, the reason
+ * printed. */
 int figure_check(const options *o, const char *command);
 
 /* Draws attributions of one run, one below the other, into one file; one already there is replaced only by a whole new

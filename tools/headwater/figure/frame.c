@@ -32,20 +32,23 @@ extent frame_measure(const frame *f, const char *text) {
 
 static writing title_of(const frame *f, const char *text) {
     bool note = f->theme->note;
-    return (writing){.text = text, .size = note ? NOTE_TITLE_SIZE : TITLE_SIZE, .color = note ? frame_ink(f) : frame_quiet(f)};
+    return (writing){
+        .text = text, .size = note ? NOTE_TITLE_SIZE : TITLE_SIZE, .color = note ? frame_ink(f) : frame_quiet(f)};
 }
 
 /* ------------------------------------------------------------------ heading */
 
 /* Gives the y where the heading ends. */
 static double write_heading(frame *f, double x, double y, double width) {
-    const chart *c = f->chart;
+    const style *s = f->chart->style;
     bool note = f->theme->note;
-    if (c->style->title && !*c->style->title) return y;
-    y += page_write(f->page, x, y, (writing){.text = c->heading, .size = note ? NOTE_HEADING_SIZE : HEADING_SIZE, .bold = true,
-                                             .color = frame_ink(f), .wrap = width}).height + 2;
-    return y + page_write(f->page, x, y, (writing){.text = c->remarks, .size = note ? NOTE_REMARK_SIZE : REMARK_SIZE,
-                                                   .color = frame_quiet(f), .wrap = width}).height + 2;
+    if (s->title && !*s->title) return y;
+    writing heading = {.text = f->chart->heading, .bold = true, .color = frame_ink(f), .wrap = width};
+    writing remarks = {.text = f->chart->remarks, .color = frame_quiet(f), .wrap = width};
+    heading.size = note ? NOTE_HEADING_SIZE : HEADING_SIZE;
+    remarks.size = note ? NOTE_REMARK_SIZE : REMARK_SIZE;
+    y += page_write(f->page, x, y, heading).height + 2;
+    return y + page_write(f->page, x, y, remarks).height + 2;
 }
 
 frame frame_begin(page *p, const chart *c, double note_top) {
@@ -92,7 +95,8 @@ void frame_widen(frame *f) {
 }
 
 void frame_end(frame *f, double y) {
-    page_grow(f->page, ceil(f->x + f->width + EDGE), ceil(f->theme->note ? fmax(y + 6, f->top + NOTE_HEIGHT) : y + EDGE));
+    page_grow(f->page, ceil(f->x + f->width + EDGE),
+              ceil(f->theme->note ? fmax(y + 6, f->top + NOTE_HEIGHT) : y + EDGE));
 }
 
 /* ------------------------------------------------------------------ columns */
@@ -119,8 +123,14 @@ bool footing_new(footing *out, const frame *f) {
         height = fmax(height, size.height);
     }
     double pitch = f->width / (double)(c->nx ? c->nx : 1);
-    label_line l = {.n = c->nx, .first = f->x + pitch / 2, .pitch = pitch, .line = line_height(f), .widths = widths, .weights = weights,
-                .begin = 4, .end = f->x + f->width + 60};
+    label_line l = {.n = c->nx,
+                    .first = f->x + pitch / 2,
+                    .pitch = pitch,
+                    .line = line_height(f),
+                    .widths = widths,
+                    .weights = weights,
+                    .begin = 4,
+                    .end = f->x + f->width + 60};
     if (ok) ok = axis_place(&out->angle, out->shown, &l);
     if (ok) out->depth = depth_of(out, c, widths, height);
     free(widths);
@@ -130,7 +140,8 @@ bool footing_new(footing *out, const frame *f) {
 void footing_free(footing *t) { free(t->shown); }
 
 static void write_column(frame *f, const footing *t, size_t x) {
-    double pitch = f->width / (double)f->chart->nx, middle = f->x + ((double)x + 0.5) * pitch, y = f->y + f->height + BELOW;
+    double pitch = f->width / (double)f->chart->nx, middle = f->x + ((double)x + 0.5) * pitch,
+           y = f->y + f->height + BELOW;
     writing w = frame_label(f, f->chart->x[x].label);
     w.angle = t->angle;
     w.ax = t->angle == 0 ? 0.5 : 0;
@@ -221,7 +232,8 @@ void frame_rows(frame *f, bool rising, const char *title) {
         w.ax = 1;
         w.ay = 0.5;
         double place = rising ? (double)(c->ny - 1 - y) : (double)y;
-        widest = fmax(widest, page_write(f->page, f->x - (f->theme->note ? 2 : LEFT), f->y + (place + 0.5) * pitch, w).width);
+        widest = fmax(widest,
+                      page_write(f->page, f->x - (f->theme->note ? 2 : LEFT), f->y + (place + 0.5) * pitch, w).width);
     }
     free(shown);
     if (title) write_title_left(f, f->x - LEFT - widest - (title_left_width(f, title) + TITLE_GAP) / 2, title);
@@ -309,5 +321,6 @@ void frame_bar(frame *f) {
         page_write(f->page, x + b.width + (f->theme->note ? 3 : 5), y + height * (most - i * step) / (most - least), w);
     }
     if (!f->theme->note)
-        page_write(f->page, x, y - 4, (writing){.text = chart_unit(f->chart), .size = REMARK_SIZE, .color = frame_quiet(f), .ay = 1});
+        page_write(f->page, x, y - 4,
+                   (writing){.text = chart_unit(f->chart), .size = REMARK_SIZE, .color = frame_quiet(f), .ay = 1});
 }

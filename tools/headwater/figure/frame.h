@@ -45,7 +45,7 @@ extent frame_measure(const frame *f, const char *text);
 
 /* How the columns' labels stand. */
 typedef struct footing {
-    bool *shown; /* [nx] malloc'd */
+    bool *shown;         /* [nx] malloc'd */
     double angle, depth; /* degrees; what they take below the plot */
 } footing;
 /* For the plot's width as it is. False: no memory. Free either way. */

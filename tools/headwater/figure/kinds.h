@@ -1,4 +1,4 @@
-/* kinds.h - the layouts of the kinds of figures, which figure.c has in a table. Each appends one attribution to a page. */
+/* kinds.h - the layouts of the kinds of figures, rows of figure.c's table. Each appends one attribution to a page. */
 #ifndef HEADWATER_FIGURE_KINDS_H
 #define HEADWATER_FIGURE_KINDS_H
 

@@ -92,18 +92,29 @@ void page_rect(page *p, double x, double y, double width, double height, rgb col
 }
 
 void page_line(page *p, double x1, double y1, double x2, double y2, double thick, rgb color) {
-    append(p, (item){.kind = ITEM_LINE, .x = x1, .y = y1, .width = x2 - x1, .height = y2 - y1, .thick = thick, .color = color});
+    append(
+        p,
+        (item){
+            .kind = ITEM_LINE, .x = x1, .y = y1, .width = x2 - x1, .height = y2 - y1, .thick = thick, .color = color});
 }
 
 void page_cells(page *p, double x, double y, double width, double height, unsigned *cells, size_t nx, size_t ny) {
-    append(p, (item){.kind = ITEM_CELLS, .x = x, .y = y, .width = width, .height = height, .cells = cells, .nx = nx, .ny = ny});
+    append(
+        p,
+        (item){
+            .kind = ITEM_CELLS, .x = x, .y = y, .width = width, .height = height, .cells = cells, .nx = nx, .ny = ny});
 }
 
 void page_passage(page *p, double x, double y, PangoLayout *layout, rgb color) {
     int width, height;
     pango_layout_get_size(layout, &width, &height);
-    append(p, (item){.kind = ITEM_PASSAGE, .x = x, .y = y, .width = (double)width / PANGO_SCALE,
-                     .height = (double)height / PANGO_SCALE, .color = color, .passage = layout});
+    append(p, (item){.kind = ITEM_PASSAGE,
+                     .x = x,
+                     .y = y,
+                     .width = (double)width / PANGO_SCALE,
+                     .height = (double)height / PANGO_SCALE,
+                     .color = color,
+                     .passage = layout});
 }
 
 /* ------------------------------------------------------------------ text */
@@ -163,7 +174,8 @@ extent page_write(page *p, double x, double y, writing w) {
         return size;
     }
     w.text = memcpy(copy, w.text, bytes);
-    item i = {.kind = ITEM_TEXT, .x = x, .y = y, .width = size.width, .height = size.height, .color = w.color, .text = w};
+    item i = {
+        .kind = ITEM_TEXT, .x = x, .y = y, .width = size.width, .height = size.height, .color = w.color, .text = w};
     double corners[8];
     page_corners(&i, corners);
     for (int k = 0; k < 4; k++) page_grow(p, ceil(corners[2 * k] + MARGIN), ceil(corners[2 * k + 1] + MARGIN));

@@ -1,8 +1,8 @@
 /*
  * page.h - a figure as a list of what is on it: rectangles, lines, texts, fields of cells, passages.
  *
- * Layouts append to a page and never draw; page_draw() draws it in order, whatever the file's format. So tests can ask where
- * each thing stands. Lengths are points (1/72 inch), y grows downwards.
+ * Layouts append to a page and never draw; page_draw() draws it in order, whatever the file's format. So tests can ask
+ * where each thing stands. Lengths are points (1/72 inch), y grows downwards.
  *
  * Text is laid out by pango: every script, and emoji where a font has them. It is always text, never markup. The first
  * allocation that fails is remembered in `failed`; what is appended after it is dropped.
@@ -37,9 +37,9 @@ typedef struct item {
     double x, y;          /* upper left corner; of a text its anchor; of a line one end */
     double width, height; /* of a line: to its other end; of a text: before it is turned */
     rgb color;
-    double thick;         /* of a line */
-    writing text;         /* its text is owned */
-    unsigned *cells;      /* [ny, nx] owned, 0xffRRGGBB, 0: none */
+    double thick;    /* of a line */
+    writing text;    /* its text is owned */
+    unsigned *cells; /* [ny, nx] owned, 0xffRRGGBB, 0: none */
     size_t nx, ny;
     PangoLayout *passage; /* owned */
 } item;

@@ -2,8 +2,8 @@
  * passage.c - kind `text`: the prompt as it reads, each token on a background of its value, then the completion.
  *
  * The tokens are joined before they are read as characters, since a character may be spread over several of them: it is
- * then as strong as the strongest. Pango breaks lines and orders text from right to left; backgrounds are put under the places
- * that it gives to a token's characters, line by line.
+ * then as strong as the strongest. Pango breaks lines and orders text from right to left; backgrounds are put under the
+ * places that it gives to a token's characters, line by line.
  */
 #include "figure/kinds.h"
 
@@ -94,7 +94,8 @@ static bool read_completion(passage *t, const picture *p) {
     size_t n, m = hw_run_n_prompt(p->run);
     const char *bytes = hw_run_completion(p->run, &n);
     size_t first = hw_attribution_first_token(p->a) + p->row_begin, last = first + (p->row_end - p->row_begin) - 1;
-    size_t begin = first >= m ? hw_run_token(p->run, first).begin : 0, end = first >= m ? hw_run_token(p->run, last).end : 0;
+    size_t begin = first >= m ? hw_run_token(p->run, first).begin : 0,
+           end = first >= m ? hw_run_token(p->run, last).end : 0;
     bool ok = true;
     size_t at = 0;
     while (at < n && bytes[at] == ' ') at++; /* before the first word */
@@ -114,7 +115,8 @@ static bool read_completion(passage *t, const picture *p) {
 /* ------------------------------------------------------------------ lines */
 
 static void add_color(PangoAttrList *list, const stretch *s, rgb c) {
-    PangoAttribute *a = pango_attr_foreground_new((guint16)(c.r * 65535), (guint16)(c.g * 65535), (guint16)(c.b * 65535));
+    PangoAttribute *a =
+        pango_attr_foreground_new((guint16)(c.r * 65535), (guint16)(c.g * 65535), (guint16)(c.b * 65535));
     a->start_index = (guint)s->begin;
     a->end_index = (guint)s->end;
     pango_attr_list_insert(list, a);
@@ -141,7 +143,8 @@ static PangoLayout *lay_out(frame *f, const passage *t, const shader *colors) {
 }
 
 /* The backgrounds of one stretch on one line: several where the line runs in both directions. */
-static void shade(frame *f, PangoLayoutLine *line, double left, double top, double height, const stretch *s, rgb color) {
+static void shade(frame *f, PangoLayoutLine *line, double left, double top, double height, const stretch *s,
+                  rgb color) {
     int *ranges, n, start = line->start_index, end = start + line->length; /* beyond them pango goes on to the margin */
     int from_byte = (int)s->begin > start ? (int)s->begin : start, to_byte = (int)s->end < end ? (int)s->end : end;
     pango_layout_line_get_x_ranges(line, from_byte, to_byte, &ranges, &n);
@@ -238,8 +241,10 @@ static hw_err draw(page *p, const chart *c, hw_error *err) {
         frame_end(&f, f.y);
     } else if (ok) {
         *err = (hw_error){.code = HW_ERR_ARGUMENT};
-        snprintf(err->msg, sizeof err->msg, "kind text: the prompt has %zu bytes, at most %d are drawn; draw it as bars, by "
-                 "segments (--by paragraph)", text.n, MOST_BYTES);
+        snprintf(err->msg, sizeof err->msg,
+                 "kind text: the prompt has %zu bytes, at most %d are drawn; draw it as bars, by "
+                 "segments (--by paragraph)",
+                 text.n, MOST_BYTES);
     }
     if (ok || fits) joined_free(&text);
     if (!ok) p->failed = true;

@@ -1,7 +1,7 @@
 /*
- * profile.c - kind `profile`: where in the depth the values of the strongest tokens come from, a strip of layers for each.
+ * profile.c - kind `profile`: where in the depth the values of the strongest tokens come from, a strip of layers each.
  *
- * All strips have one scale, so that they can be compared; the number beside a strip is the token's mean over its layers.
+ * All strips have one scale, so that they can be compared; the number beside a strip is the token's mean over layers.
  */
 #include "figure/kinds.h"
 
@@ -44,7 +44,8 @@ static void draw_strip(frame *f, size_t x, double y) {
         if (v != 0)
             page_rect(f->page, left, zero - (v > 0 ? v : 0) * unit, width, fabs(v) * unit,
                       rgb_hex(v < 0 ? f->theme->below : f->theme->above));
-        if (chart_is_beyond(c, l, x)) page_rect(f->page, left - 0.5, (v > 0 ? y + 4 : y + STRIP - 6), width + 1, 2, frame_plot(f));
+        if (chart_is_beyond(c, l, x))
+            page_rect(f->page, left - 0.5, (v > 0 ? y + 4 : y + STRIP - 6), width + 1, 2, frame_plot(f));
     }
     page_line(f->page, f->x, zero, f->x + f->width, zero, 0.75, frame_quiet(f));
 }

@@ -75,13 +75,15 @@ static cairo_status_t collect(void *to, const unsigned char *bytes, unsigned n) 
 
 static cairo_status_t draw(blob *out, const page *p, const surface_format *format, double scale) {
     double by = format->pixelled ? scale : 1;
-    cairo_surface_t *surface = format->create(collect, out, ceil(p->width * by), ceil(p->height * by), p->name ? p->name : "");
+    cairo_surface_t *surface =
+        format->create(collect, out, ceil(p->width * by), ceil(p->height * by), p->name ? p->name : "");
     cairo_t *cr = cairo_create(surface);
     cairo_scale(cr, by, by);
     page_draw(p, cr, format->pixelled);
     cairo_status_t status = cairo_status(cr);
     cairo_destroy(cr);
-    if (status == CAIRO_STATUS_SUCCESS && format->pixelled) status = cairo_surface_write_to_png_stream(surface, collect, out);
+    if (status == CAIRO_STATUS_SUCCESS && format->pixelled)
+        status = cairo_surface_write_to_png_stream(surface, collect, out);
     cairo_surface_finish(surface);
     if (status == CAIRO_STATUS_SUCCESS) status = cairo_surface_status(surface);
     cairo_surface_destroy(surface);
@@ -111,12 +113,13 @@ static bool collect_text(blob *to, const char *text) {
 /* Puts <title> behind the <svg ...> tag, where screen readers look for it. False: no memory. */
 static bool name_svg(blob *file, const char *name) {
     blob named = {0};
-    const char *start = memchr(file->bytes, 0, file->n) ? NULL : g_strstr_len((const char *)file->bytes, (gssize)file->n, "<svg");
+    const char *start =
+        memchr(file->bytes, 0, file->n) ? NULL : g_strstr_len((const char *)file->bytes, (gssize)file->n, "<svg");
     const char *end = start ? memchr(start, '>', file->n - (size_t)(start - (const char *)file->bytes)) : NULL;
     if (!end) return true; /* a cairo that writes otherwise: the figure is whole without it */
     size_t head = (size_t)(end + 1 - (const char *)file->bytes);
-    bool ok = collect(&named, file->bytes, (unsigned)head) == CAIRO_STATUS_SUCCESS && collect_text(&named, "\n<title>") &&
-              collect_escaped(&named, name) && collect_text(&named, "</title>") &&
+    bool ok = collect(&named, file->bytes, (unsigned)head) == CAIRO_STATUS_SUCCESS &&
+              collect_text(&named, "\n<title>") && collect_escaped(&named, name) && collect_text(&named, "</title>") &&
               collect(&named, file->bytes + head, (unsigned)(file->n - head)) == CAIRO_STATUS_SUCCESS;
     free(file->bytes);
     *file = named;
@@ -128,14 +131,18 @@ static bool name_svg(blob *file, const char *name) {
 static hw_err too_large(hw_error *err, const page *p, double scale, bool pixelled) {
     *err = (hw_error){.code = HW_ERR_ARGUMENT};
     if (p->width > MOST_POINTS || p->height > MOST_POINTS) {
-        snprintf(err->msg, sizeof err->msg, "the figure would be %.0f by %.0f points, at most %.0f are drawn; show less with "
-                 "--top or --token, or segments with --by", p->width, p->height, MOST_POINTS);
+        snprintf(err->msg, sizeof err->msg,
+                 "the figure would be %.0f by %.0f points, at most %.0f are drawn; show less with "
+                 "--top or --token, or segments with --by",
+                 p->width, p->height, MOST_POINTS);
         return err->code;
     }
     double width = p->width * scale, height = p->height * scale;
     if (!pixelled || (width <= MOST_SIDE && height <= MOST_SIDE && width * height <= MOST_PIXELS)) return HW_OK;
-    snprintf(err->msg, sizeof err->msg, "the figure would be %.0f by %.0f pixels, at most %.0f a side and %.0f million in all are "
-             "drawn; lower --scale, show less with --top, or draw .svg", width, height, MOST_SIDE, MOST_PIXELS / 1e6);
+    snprintf(err->msg, sizeof err->msg,
+             "the figure would be %.0f by %.0f pixels, at most %.0f a side and %.0f million in all are "
+             "drawn; lower --scale, show less with --top, or draw .svg",
+             width, height, MOST_SIDE, MOST_PIXELS / 1e6);
     return err->code;
 }
 
@@ -145,7 +152,8 @@ hw_err surface_save(const page *p, const char *path, double scale, hw_error *err
     if (rc != HW_OK) return rc;
     blob file = {0};
     cairo_status_t status = draw(&file, p, format, scale);
-    if (status == CAIRO_STATUS_SUCCESS && format->xml && p->name && !name_svg(&file, p->name)) status = CAIRO_STATUS_NO_MEMORY;
+    if (status == CAIRO_STATUS_SUCCESS && format->xml && p->name && !name_svg(&file, p->name))
+        status = CAIRO_STATUS_NO_MEMORY;
     if (status == CAIRO_STATUS_SUCCESS) {
         rc = whole_write(path, file.bytes, file.n, err);
     } else {

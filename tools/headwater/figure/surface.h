@@ -17,7 +17,7 @@ size_t surface_count(void);
 const surface_format *surface_at(size_t i);
 const surface_format *surface_of(const char *path); /* NULL: its ending names none */
 
-/* Draws the page and puts the whole file in place. `scale`: pixels a point. Errors: ARGUMENT (too large), IO, MEMORY. */
+/* Draws the page and puts the file in place. `scale`: pixels a point. Errors: ARGUMENT (too large), IO, MEMORY. */
 hw_err surface_save(const page *p, const char *path, double scale, hw_error *err);
 
 #endif

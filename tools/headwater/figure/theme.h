@@ -8,12 +8,12 @@
 typedef struct theme {
     const char *name, *summary;
     bool dark;
-    bool note; /* sizes, spaces and the order of layers as in the note's figures */
+    bool note;                              /* sizes, spaces and the order of layers as in the note's figures */
     unsigned paper, plot, grid, ink, quiet; /* quiet: of remarks and of what is not shaded */
-    unsigned above, below; /* bars */
-    const char *font; /* families, the first that is installed wins */
-    const char *map;  /* for shares */
-    double size;      /* of axis labels, in points */
+    unsigned above, below;                  /* bars */
+    const char *font;                       /* families, the first that is installed wins */
+    const char *map;                        /* for shares */
+    double size;                            /* of axis labels, in points */
 } theme;
 
 size_t themes_count(void);
