@@ -153,8 +153,8 @@ static const option_row rows[] = {
     {"method", 0, "LIST", TEXT(method), METHOD(IN_CHECK, FROM_MODEL), .standard = "logit,rollout",
      .help = "methods, separated by commas; the verdict is on the first"},
     {"method", 0, "NAME", TEXT(method), METHOD(IN_CITE, FROM_RUN), .standard = "logit,contribution",
-     .help = "method to cite by; without it the first of these that the run can give (others cite worse, attention more "
-             "often wrongly than rightly)"},
+     .help = "method to cite by; without it the first of these that the run can give (attention cites wrongly too "
+             "often to be taken unasked)"},
     {"row", 0, "predictor|own", WORD(row), METHOD(IN_EACH, FROM_RUN), .standard = "predictor",
      .help = "explain by the position that chose the token, or by the token's own position"},
     {"direction", 0, "input|output", WORD(direction), METHOD(IN_EACH, FROM_RUN), .standard = "input",
