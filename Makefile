@@ -36,14 +36,14 @@ build: setup-build ## the library and the program, optimised, in build/release
 	@cmake --preset release --log-level=WARNING >/dev/null
 	@cmake --build --preset release --parallel $(JOBS) --target headwater_cli headwater_static
 
-asan: ## unit and command-line tests under the address and undefined-behaviour sanitizers
+asan: ## unit, command-line and HTTP tests under the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory test PRESET=asan
 
 tsan: ## the same under the thread sanitizer
 	@$(MAKE) --no-print-directory test PRESET=tsan
 
 clean: ## remove what was built; engine, models and Python environment stay
-	rm -rf build/release build/dev build/asan build/tsan build/demo
+	rm -rf build/release build/dev build/asan build/tsan build/demo build/figures
 
 distclean: ## remove all of build/, downloads included
 	rm -rf build web/node_modules
@@ -55,5 +55,7 @@ setup-build:
 	@scripts/setup-web.sh
 
 setup-tests: setup-build
+	@scripts/setup-debian.sh tests
+	@scripts/setup-web.sh modules
 	@scripts/setup-python.sh
 	@scripts/setup-models.sh tests

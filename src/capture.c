@@ -176,7 +176,9 @@ static hw_err prefill(session *s, hw_error *err) {
         if (rc != HW_OK) return rc;
         progress(s, HW_STAGE_PREFILL, s->n_done, m);
     }
-    return show_rows(s, err);
+    /* The prompt's last row waits for the token that it chooses. */
+    if (s->trace && s->params->on_rows) s->params->on_rows(s->params->ctx, s->trace);
+    return HW_OK;
 }
 
 /* Teacher forcing: the completion is decoded in chunks, each row naming the token after it. */

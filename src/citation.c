@@ -1,13 +1,13 @@
 /*
  * citation.c - which passages of the prompt each part of the answer came from, as shares and as marks.
  *
- *     v[i,p]      token i from passage p: M summed over the passage's tokens; over layers the sum (nats) or mean (shares)
+ *     v[i,p]      token i from passage p: M summed over the passage's tokens; over layers sum (nats) or mean (shares)
  *     score[s,p]  mean of v over the tokens of part s; row n_parts is the whole answer
  *     share[s,p]  max(score, 0) / everything above 0 in that part: passages, rest of the prompt, answer so far, model
  *     peak[s,p]   over the tokens of s: the largest v / unit (or the sum), what the unit is being the rule's to say
  *
- * A mean over a sentence drowns the one token that a passage told; so marks go by the peak. Only the attribution and the two
- * hw_segments are read: results without their trace are cited, too.
+ * A mean over a sentence drowns the one token that a passage told; so marks go by the peak. Only the attribution and the
+ * two hw_segments are read: results without their trace are cited, too.
  */
 #include "attribution.h"
 #include "error.h"
@@ -29,7 +29,7 @@ struct hw_citation {
 /* What is read of the attribution, for tokens that belong to a part. */
 typedef struct table {
     const hw_attribution *a;
-    const int32_t *parts;             /* [n_rows] part of each token, -1: none */
+    const int32_t *parts; /* [n_rows] part of each token, -1: none */
     size_t n_rows, n_passages;
     double *v;                        /* [n_rows, n_passages] */
     hw_citation_elsewhere *elsewhere; /* [n_rows] in the method's unit */
@@ -89,19 +89,24 @@ typedef struct rule {
 
 enum { RULE_SHARE, RULE_RATIO, RULE_FALL, N_RULES };
 static const rule rules[N_RULES] = {
-    [RULE_SHARE] = {{"share", "logit",
-                     "all that raised the logits of the answer's tokens: the passages, the rest of the prompt, the answer so far, "
-                     "and the model itself",
-                     "the largest such share of one token", 0.2},
-                    unit_total, false},
-    [RULE_RATIO] = {{"ratio", "rollout, attention, contribution, uniform, random: methods that give shares of a row",
-                     "the rows of the answer's tokens, in which the rest of the prompt and the answer so far have shares, too",
-                     "the largest value of one token, as a multiple of the median over all tokens and passages", 4},
-                    unit_typical, false},
+    [RULE_SHARE] =
+        {{"share", "logit",
+          "all that raised the logits of the answer's tokens: the passages, the rest of the prompt, the answer so far, "
+          "and the model itself",
+          "the largest such share of one token", 0.2},
+         unit_total,
+         false},
+    [RULE_RATIO] =
+        {{"ratio", "rollout, attention, contribution, uniform, random: methods that give shares of a row",
+          "the rows of the answer's tokens, in which the rest of the prompt and the answer so far have shares, too",
+          "the largest value of one token, as a multiple of the median over all tokens and passages", 4},
+         unit_typical,
+         false},
     [RULE_FALL] = {{"fall", "leave-one-out, ablation: methods that run the model without the passages",
                     "what leaving out each of the passages costs, added up",
                     "what the log probability of the sentence loses without the passage, in nats", 2},
-                   unit_one, true},
+                   unit_one,
+                   true},
 };
 
 size_t hw_citation_rule_count(void) { return N_RULES; }
@@ -163,7 +168,9 @@ static hw_err table_new(table *t, const hw_attribution *a, const hw_segments *pa
 
 /* ------------------------------------------------------------------ parts of the answer */
 
-static hw_citation_link *link_at(const hw_citation *c, size_t part, size_t p) { return &c->links[part * c->n_passages + p]; }
+static hw_citation_link *link_at(const hw_citation *c, size_t part, size_t p) {
+    return &c->links[part * c->n_passages + p];
+}
 
 /* Adds token i to a part's sums, which become means by `share_out`. */
 static void add_token(hw_citation *c, size_t part, const table *t, size_t i) {
@@ -263,9 +270,7 @@ static void put_in_order(hw_citation *c) {
 
 /* ------------------------------------------------------------------ public */
 
-hw_citation_params hw_citation_params_default(void) {
-    return (hw_citation_params){.size = sizeof(hw_citation_params)};
-}
+hw_citation_params hw_citation_params_default(void) { return (hw_citation_params){.size = sizeof(hw_citation_params)}; }
 
 static hw_err check_groups(const hw_attribution *a, const hw_segments *passages, hw_error *err) {
     if (!a->groups || (a->n_columns == passages->n &&
@@ -296,7 +301,8 @@ static hw_err check(const hw_attribution *a, const hw_segments *passages, const 
 
 static hw_err room_for(hw_citation *c, hw_error *err) {
     size_t cells;
-    if (!hw__mul(&cells, c->n_parts + 1, c->n_passages)) return hw__fail_memory(err, "a citation", c->n_parts, c->n_passages);
+    if (!hw__mul(&cells, c->n_parts + 1, c->n_passages))
+        return hw__fail_memory(err, "a citation", c->n_parts, c->n_passages);
     c->links = hw__alloc(cells, sizeof *c->links);
     c->elsewhere = hw__alloc(c->n_parts + 1, sizeof *c->elsewhere);
     c->order = hw__alloc(c->n_passages, sizeof *c->order);
@@ -347,7 +353,9 @@ void hw_citation_free(hw_citation *c) {
 
 size_t hw_citation_n_parts(const hw_citation *c) { return c->n_parts; }
 size_t hw_citation_n_passages(const hw_citation *c) { return c->n_passages; }
-hw_citation_link hw_citation_at(const hw_citation *c, size_t part, size_t passage) { return *link_at(c, part, passage); }
+hw_citation_link hw_citation_at(const hw_citation *c, size_t part, size_t passage) {
+    return *link_at(c, part, passage);
+}
 hw_citation_elsewhere hw_citation_from_elsewhere(const hw_citation *c, size_t part) { return c->elsewhere[part]; }
 const hw_citation_rule *hw_citation_rule_used(const hw_citation *c) { return &c->rule->info; }
 double hw_citation_least(const hw_citation *c) { return c->least; }

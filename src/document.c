@@ -51,8 +51,7 @@ static json_t *names_to_json(const hw_segments *segments, const char *text) {
 }
 
 static hw_err put_segments(json_t *to, const char *key, const hw_segments *segments, const char *text, hw_error *err) {
-    json_t *json =
-        json_pack("{s:o, s:o}", "groups", groups_to_json(segments), "names", names_to_json(segments, text));
+    json_t *json = json_pack("{s:o, s:o}", "groups", groups_to_json(segments), "names", names_to_json(segments, text));
     if (json_object_set_new(to, key, json) == 0) return HW_OK;
     return hw__fail_memory(err, "segments", segments->n_tokens, sizeof *segments->groups);
 }
@@ -81,8 +80,7 @@ static hw_err segments_to_json(json_t **out, const hw_run *run, const hw_segment
     hw_err rc = json ? HW_OK : hw__fail(err, HW_ERR_MEMORY, "out of memory: segments");
     if (rc == HW_OK) rc = put_side(prompt, run, HW_SIDE_PROMPT, text, err);
     if (rc == HW_OK && passages) rc = put_segments(prompt, "passage", passages, text, err);
-    if (rc == HW_OK)
-        rc = put_side(completion, run, HW_SIDE_COMPLETION, hw_run_completion(run, NULL), err);
+    if (rc == HW_OK) rc = put_side(completion, run, HW_SIDE_COMPLETION, hw_run_completion(run, NULL), err);
     json_decref(prompt);
     json_decref(completion);
     if (rc != HW_OK) {

@@ -9,8 +9,8 @@
 #include "attribution.h"
 #include "json.h"
 
-/* {"matrix": ..., "mean": ...}; NaN is 0 in the matrix and NaN in the means. Release with json_decref(). Errors: MEMORY,
- * ARGUMENT (a value is infinite). */
+/* {"matrix": ..., "mean": ...}; NaN is 0 in the matrix and NaN in the means. Release with json_decref(). Errors:
+ * MEMORY, ARGUMENT (a value is infinite). */
 hw_err hw__packed_to_json(json_t **out, const hw_attribution *a, hw_error *err);
 
 #endif

@@ -103,6 +103,7 @@ hw_run *make_run(size_t n_layers, const char *const *prompt, size_t m, const cha
     for (size_t t = 0; t < m; t++) {
         add_word(run, prompt[t], HW_ROLE_PROMPT, at);
         at += (size_t)snprintf(text + at, sizeof text - at, "%s", prompt[t]);
+        assert_in_range(at, 0, sizeof text - 1);
     }
     for (size_t t = 0; t < n; t++) add_word(run, completion[t], HW_ROLE_COMPLETION, 0);
     assert_int_equal(hw__run_set_prompt(run, text, at, NULL), HW_OK);

@@ -70,3 +70,23 @@ void check_live(hw_model *model, hw_run_params run, const char *const *methods, 
     }
     hw_trace_free(trace);
 }
+
+void check_same_as_unwatched(hw_model *model, hw_run_params run, const char *method, double bound) {
+    hw_error err;
+    hw_trace *trace[2];
+    hw_attribution *a[2];
+    watch w = {.n_methods = 0};
+    run.signals = hw_method_signals(method, NULL);
+    for (int i = 0; i < 2; i++) {
+        run.on_rows = i ? take_rows : NULL;
+        run.ctx = &w;
+        if (hw_trace_capture(&trace[i], model, &run, &err) != HW_OK) fail_msg("%s", err.msg);
+        if (hw_explain(&a[i], trace[i], method, NULL, &err) != HW_OK) fail_msg("%s", err.msg);
+    }
+    assert_int_equal(hw_attribution_n_rows(a[0]), hw_attribution_n_rows(a[1]));
+    compare_rows(a[1], a[0], 0, bound);
+    for (int i = 0; i < 2; i++) {
+        hw_attribution_free(a[i]);
+        hw_trace_free(trace[i]);
+    }
+}

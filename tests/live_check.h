@@ -11,4 +11,7 @@
 void check_live(hw_model *model, hw_run_params run, const char *const *methods, size_t n, const hw_method_params *params, size_t n_parts,
                 double bound);
 
+/* Captures the run twice, once watched by on_rows, and fails the test unless hw_explain() gives the same of both. */
+void check_same_as_unwatched(hw_model *model, hw_run_params run, const char *method, double bound);
+
 #endif

@@ -55,7 +55,9 @@ static unsigned char *inflated(const json_t *packed, size_t n) {
     return out;
 }
 
-static const char *word(const json_t *object, const char *key) { return json_string_value(json_object_get(object, key)); }
+static const char *word(const json_t *object, const char *key) {
+    return json_string_value(json_object_get(object, key));
+}
 
 /* Every value within half a step of its row's scale, and the step no larger than it must be. */
 static void assert_matrix(const hw_attribution *a, const json_t *matrix, const char *dtype) {
@@ -204,8 +206,8 @@ static void segments_are_those_of_the_library(void **state) {
     const hw_span spans[] = {{"first \xFF", 0, 8}};
     assert_int_equal(hw_segments_from_spans(&passages, run, HW_SIDE_PROMPT, spans, 1, NULL), HW_OK);
     json_t *json = document(run, passages, NULL);
-    const json_t *segments = json_object_get(json, "segments"), *sides[] = {json_object_get(segments, "prompt"),
-                                                                           json_object_get(segments, "completion")};
+    const json_t *segments = json_object_get(json, "segments"),
+                 *sides[] = {json_object_get(segments, "prompt"), json_object_get(segments, "completion")};
     for (size_t i = 0; i < hw_segmenter_count(); i++) {
         const char *by = hw_segmenter_at(i)->name;
         if (strcmp(by, "token") == 0) {

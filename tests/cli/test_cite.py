@@ -1,6 +1,7 @@
 """`headwater cite`: exact output on made traces whose logit effects are known, then a real model, then what it refuses."""
 
 import json
+import pathlib
 import re
 import signal
 import subprocess
@@ -151,9 +152,12 @@ def test_attention_alone_goes_by_what_is_typical(headwater, attention_file, pass
     weights[0, row] *= 0.25
     weights[0, row, HIT[" blue"]] += 0.75
     assert headwater("explain", "--attention", attention_file(weights, m=len(PROMPT), tokens=tokens).name, "--trace", "t.st").status == 0
-    done = headwater("cite", "--trace", "t.st", "--passages", passages_file())
+    done = headwater("cite", "--trace", "t.st", "--passages", passages_file(), "--method", "attention")
     assert (done.status, done.err) == (0, "")
     expected("cite_attention", done.out)
+    done = headwater("cite", "--trace", "t.st", "--passages", "passages.json")
+    assert (done.status, done.out) == (1, ""), "it cites too badly to be taken unasked"
+    assert "method logit needs the signal" in done.err
 
 
 # ---------------------------------------------------------------------- the file
@@ -261,6 +265,26 @@ def test_names_the_passage_that_told_it(cite, headwater, passages_file, tmp_path
     assert found.out == done.out, "the same where the prompt is given"
 
 
+def shape_of(value):
+    """Keys, lengths and texts; numbers to two digits, which another build of the engine keeps."""
+    if isinstance(value, dict):
+        return {key: shape_of(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [shape_of(v) for v in value]
+    return pytest.approx(value, abs=0.02 * max(1, abs(value))) if isinstance(value, float) else value
+
+
+@pytest.mark.model
+def test_the_documented_file_is_what_is_written(cite, passages_file, tmp_path):
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    documented = json.loads(re.search(r"```json citations\n(.*?)```", page, re.S).group(1))
+    done = cite("--passages", passages_file(PASSAGES[:2]), "--question", QUESTION, "--chat", "-n", "20", "-o", "c.json")
+    assert done.status == 0, done
+    saved = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
+    assert list(saved) == list(documented)
+    assert saved == shape_of(documented) | {"model": saved["model"]}
+
+
 @pytest.mark.model
 def test_chat_and_other_methods(cite, passages_file, tmp_path):
     passages_file()
@@ -313,6 +337,18 @@ def test_what_only_the_run_shows_is_refused(cite, headwater, made):
     assert done.status == 1 and "contribution" in done.err
 
 
+@pytest.mark.model
+def test_contribution_stands_in_for_logit(headwater, smollm, passages_file, tmp_path):
+    done = headwater("explain", "-m", smollm, "--threads", "2", "-p", BUILT + "\nAnswer:", "--completion", " The key is in the blue cup.",
+                     "--method", "contribution", "--trace", "t.st")
+    assert done.status == 0
+    done = headwater("cite", "--trace", "t.st", "--passages", passages_file(), "-o", "c.json")
+    assert (done.status, done.err) == (0, "")
+    saved = json.loads((tmp_path / "c.json").read_text())
+    assert saved["method"] == "contribution"
+    assert max(saved["passages"], key=lambda passage: passage["share"])["name"] == "Notes"
+
+
 # ---------------------------------------------------------------------- wrong lines
 
 
@@ -321,6 +357,7 @@ def test_what_only_the_run_shows_is_refused(cite, headwater, made):
     (["-m", "none.gguf"], "no prompt: give --passages FILE and --question TEXT"),
     (["-m", "none.gguf", "--passages", "p.json"], "no prompt: give --passages FILE and --question TEXT"),
     (["-m", "none.gguf", "--question", "Q"], "--question needs --passages FILE"),
+    (["-m", "none.gguf", "--passages", "p.json", "--question", ""], '--question "": there is nothing asked in it'),
     (["-m", "none.gguf", "--passages", "p.json", "--question", "Q", "-p", "a"], "--question and a prompt: give one of them"),
     (["-m", "none.gguf", "-p", "a", "--passages", "p.json", "--by", "word"], "all say what a passage is"),
     (["-m", "none.gguf", "-p", "a", "--passages", "p.json", "--spans", "s.json"], "all say what a passage is"),

@@ -101,6 +101,7 @@ def test_events_come_in_order_and_say_what_the_end_says(server):
     tokens = [data for name, data in events if name == "token"]
     assert [t["index"] for t in tokens] == list(range(5))
     assert events[names.index("prompt")][1]["tokens"] + [t["token"] for t in tokens] == run["run"]["tokens"]
+    assert [a["method"] for a in run["attributions"]] == methods
     for whole in run["attributions"]:
         parts = [data["attribution"] for name, data in events
                  if name == "explained" and data["attribution"]["method"] == whole["method"]]

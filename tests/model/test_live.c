@@ -26,6 +26,11 @@ static void rows_are_those_of_the_whole_run(void **state) {
     p.aggregate = HW_AGGREGATE_ROLLOUT;
     p.measure = HW_MEASURE_NORM;
     check_live(model, run, composed, 3, &p, 4, 1e-6);
+    check_same_as_unwatched(model, run, "logit", 1e-5);
+    run.completion = " sunny, but it is not as warm as it was yesterday.";
+    run.completion_bytes = strlen(run.completion);
+    check_same_as_unwatched(model, run, "logit", 1e-5);
+    check_same_as_unwatched(model, run, "contribution", 1e-5);
     hw_model_close(model);
 }
 

@@ -32,10 +32,11 @@ static json_t *passages_of(const cite_facts *f) {
     for (size_t p = 0; p < hw_citation_n_passages(f->citation); p++) {
         const hw_span *s = hw_segments_at(f->passages, p);
         hw_citation_link link = hw_citation_at(f->citation, hw_citation_n_parts(f->citation), p);
-        json_t *one = json_pack("{s:o, s:o, s:o}", "number", number_or_null(number_of(f->citation, p)), "range",
-                                range_of(s), "share", json_file_number(link.share));
+        json_t *one = json_pack("{s:o}", "number", number_or_null(number_of(f->citation, p)));
         json_file_put_text(one, "name", s->name ? s->name : "", s->name ? strlen(s->name) : 0);
+        json_object_set_new(one, "range", range_of(s));
         json_file_put_text(one, "text", hw_run_prompt(f->run, NULL) + s->begin, s->end - s->begin);
+        json_object_set_new(one, "share", json_file_number(link.share));
         json_array_append_new(list, one);
     }
     return list;
@@ -60,9 +61,10 @@ static json_t *parts_of(const cite_facts *f) {
     json_t *list = json_array();
     for (size_t s = 0; s < hw_citation_n_parts(f->citation); s++) {
         const hw_span *span = hw_segments_at(f->answer, s);
-        json_t *one = json_pack("{s:o, s:o, s:o}", "range", range_of(span), "citations", citations_of(f, s), "elsewhere",
-                                elsewhere_of(f->citation, s));
+        json_t *one = json_pack("{s:o}", "range", range_of(span));
         json_file_put_text(one, "text", hw_run_completion(f->run, NULL) + span->begin, span->end - span->begin);
+        json_object_set_new(one, "citations", citations_of(f, s));
+        json_object_set_new(one, "elsewhere", elsewhere_of(f->citation, s));
         json_array_append_new(list, one);
     }
     return list;
@@ -86,27 +88,35 @@ static json_t *matrix_of(const hw_citation *c, size_t member) {
 
 static json_t *rule_of(const hw_citation *c) {
     const hw_citation_rule *rule = hw_citation_rule_used(c);
-    return json_pack("{s:s, s:s, s:s, s:f}", "name", rule->name, "shares", rule->shares, "peak", rule->peak, "least", hw_citation_least(c));
+    return json_pack("{s:s, s:s, s:s, s:f}", "name", rule->name, "shares", rule->shares, "peak", rule->peak, "least",
+                     hw_citation_least(c));
 }
 
-static json_t *document_of(const cite_facts *f) {
+/* What was run. */
+static json_t *run_of(const hw_run *run) {
     size_t n_prompt, n_completion;
-    const char *prompt = hw_run_prompt(f->run, &n_prompt), *completion = hw_run_completion(f->run, &n_completion);
-    const hw_model_info *model = hw_run_model(f->run);
-    const hw_citation *c = f->citation;
-    json_t *document =
-        json_pack("{s:s, s:i, s:s, s:s, s:o, s:s?, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}", "format", "headwater-citation",
-                  "version", 1, "metadata_sha256", model->metadata_sha256, "method", hw_attribution_method(f->a), "rule",
-                  rule_of(c), "by", f->by, "answer_by", f->answer_by, "elsewhere",
-                  elsewhere_of(c, hw_citation_n_parts(c)), "passages", passages_of(f), "answer", parts_of(f), "shares",
-                  matrix_of(c, offsetof(hw_citation_link, share)), "peaks",
-                  matrix_of(c, offsetof(hw_citation_link, peak)), "scores",
-                  matrix_of(c, offsetof(hw_citation_link, score)));
-    if (!document) return NULL;
+    const char *prompt = hw_run_prompt(run, &n_prompt), *completion = hw_run_completion(run, &n_completion);
+    const hw_model_info *model = hw_run_model(run);
+    json_t *document = json_pack("{s:s, s:i}", "format", "headwater-citation", "version", 1);
     json_file_put_text(document, "model", model->path, strlen(model->path));
+    json_object_set_new(document, "metadata_sha256", json_string(model->metadata_sha256));
     json_file_put_text(document, "prompt", prompt, n_prompt);
     json_file_put_text(document, "completion", completion, n_completion);
     return document;
+}
+
+static json_t *document_of(const cite_facts *f) {
+    const hw_citation *c = f->citation;
+    json_t *document = run_of(f->run);
+    json_t *cited = json_pack("{s:s, s:o, s:s?, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}", "method",
+                              hw_attribution_method(f->a), "rule", rule_of(c), "by", f->by, "answer_by", f->answer_by,
+                              "elsewhere", elsewhere_of(c, hw_citation_n_parts(c)), "passages", passages_of(f),
+                              "answer", parts_of(f), "shares", matrix_of(c, offsetof(hw_citation_link, share)), "peaks",
+                              matrix_of(c, offsetof(hw_citation_link, peak)), "scores",
+                              matrix_of(c, offsetof(hw_citation_link, score)));
+    if (document && cited && json_object_update_new(document, cited) == 0) return document;
+    json_decref(document);
+    return NULL;
 }
 
 bool cite_save(const cite_facts *f, const char *path) { return json_file_save(document_of(f), path); }

@@ -152,18 +152,21 @@ static phrase sources_of(const cite_facts *f) {
     const char *method = hw_attribution_method(f->a);
     phrase p;
     if (hw_attribution_balance(f->a)) {
-        snprintf(p.text, sizeof p.text,
-                 "%s of the answer came from the prompt: %s from the passages, %s from its rest. %s came from the answer so "
-                 "far, %s from the model itself (%s).",
-                 percent_of(passages + e.rest).text, percent_of(passages).text, percent_of(e.rest).text,
-                 percent_of(e.answer).text, percent_of(e.model).text, method);
+        snprintf(
+            p.text, sizeof p.text,
+            "%s of the answer came from the prompt: %s from the passages, %s from its rest. %s came from the answer so "
+            "far, %s from the model itself (%s).",
+            percent_of(passages + e.rest).text, percent_of(passages).text, percent_of(e.rest).text,
+            percent_of(e.answer).text, percent_of(e.model).text, method);
     } else if (e.rest > 0) {
         snprintf(p.text, sizeof p.text,
-                 "%s of the answer came from the passages; %s does not tell the rest of the prompt, the answer so far and the "
+                 "%s of the answer came from the passages; %s does not tell the rest of the prompt, the answer so far "
+                 "and the "
                  "model itself apart.",
                  percent_of(passages).text, method);
     } else {
-        snprintf(p.text, sizeof p.text, "How much of the answer came from the passages at all is not known by %s.", method);
+        snprintf(p.text, sizeof p.text, "How much of the answer came from the passages at all is not known by %s.",
+                 method);
     }
     return p;
 }
@@ -236,7 +239,8 @@ static void print_others(const terminal *t, const cite_facts *f, const size_t *o
     if (!n) return;
     phrase p, together = {""}, name = {""};
     if (n > 1 && sum > 0) snprintf(together.text, sizeof together.text, " together, at most %s", percent_of(most).text);
-    if (n == 1 || sum > 0) snprintf(name.text, sizeof name.text, " (%s)", passage_label(f, order[0], t->width / 3).utf8);
+    if (n == 1 || sum > 0)
+        snprintf(name.text, sizeof name.text, " (%s)", passage_label(f, order[0], t->width / 3).utf8);
     snprintf(p.text, sizeof p.text, "%zu passage%s without a mark: %s of the answer%s%s", n, n == 1 ? "" : "s",
              percent_of(sum).text, together.text, name.text);
     putc('\n', t->out);

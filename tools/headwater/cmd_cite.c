@@ -1,7 +1,8 @@
 /*
  * cmd_cite.c - `headwater cite`: an answer whose sentences name the passages that they came from.
  *
- *     check -> read passages or spans -> trace (run the model | open) -> cut prompt and answer -> explain -> cite -> save, print
+ *     check -> read passages or spans -> trace (run the model | open) -> cut prompt and answer -> explain -> cite
+ *           -> save -> print
  *
  * A prompt is the user's own, in which passages are found by their text or by how it is cut, or one made of passages
  * and a question.
@@ -36,15 +37,20 @@ static int choose_source(const options *o, source *from) {
     if (prompts < 0) return STATUS_USAGE;
     if (o->question && !o->passages)
         return misuse(command_name, "--question needs --passages FILE: the prompt is made of both");
+    if (o->question && !*o->question) return misuse(command_name, "--question \"\": there is nothing asked in it");
     if (o->question && prompts)
-        return misuse(command_name, "--question and a prompt: give one of them (--passages alone looks for passages in the prompt)");
+        return misuse(command_name,
+                      "--question and a prompt: give one of them (--passages alone looks for passages in the prompt)");
     bool runs = prompts || o->question || GIVEN(o, model);
     if (!runs && !o->trace)
-        return misuse(command_name, "nothing to cite for: give -m MODEL with --passages FILE and --question TEXT or with a prompt "
-                                    "(-p TEXT, -f FILE or -), or --trace FILE");
+        return misuse(command_name,
+                      "nothing to cite for: give -m MODEL with --passages FILE and --question TEXT or with a prompt "
+                      "(-p TEXT, -f FILE or -), or --trace FILE");
     *from = runs ? FROM_MODEL : FROM_TRACE;
     if (runs && !prompts && !o->question)
-        return misuse(command_name, "no prompt: give --passages FILE and --question TEXT, or -p TEXT, -f FILE, or - for standard input");
+        return misuse(
+            command_name,
+            "no prompt: give --passages FILE and --question TEXT, or -p TEXT, -f FILE, or - for standard input");
     return options_fit(o, command_name, *from) ? STATUS_DONE : STATUS_USAGE;
 }
 
@@ -150,7 +156,8 @@ static int cite_trace(job *j, request *r, const hw_trace *trace, bool stoppable)
     hw_segments *from = NULL, *answer = NULL;
     hw_citation *citation = NULL;
     hw_error err;
-    cite_facts f = {.run = hw_trace_run(trace), .by = r->given.n || j->o->spans ? NULL : r->by.by, .answer_by = r->answer_by};
+    cite_facts f = {
+        .run = hw_trace_run(trace), .by = r->given.n || j->o->spans ? NULL : r->by.by, .answer_by = r->answer_by};
     int status = cut_passages(&from, r, j, f.run);
     if (status == STATUS_DONE && hw_segments_new(&answer, f.run, HW_SIDE_COMPLETION, r->answer_by, &err) != HW_OK)
         status = job_fail(j, &err);
@@ -174,8 +181,10 @@ static int run_job(job *j, request *r) {
     hw_trace *trace = NULL;
     int status = get_trace(j, r, &trace);
     if (status == STATUS_DONE) {
-        bool interrupted = r->from == FROM_MODEL && interrupt_seen(); /* of all work only a generation outlives Ctrl-C */
-        if (interrupted && !j->o->quiet) message("interrupted: citing for the tokens so far; Ctrl-C again ends at once");
+        bool interrupted =
+            r->from == FROM_MODEL && interrupt_seen(); /* of all work only a generation outlives Ctrl-C */
+        if (interrupted && !j->o->quiet)
+            message("interrupted: citing for the tokens so far; Ctrl-C again ends at once");
         int saved = save_trace(j, r, trace);
         status = cite_trace(j, r, trace, !interrupted);
         if (status == STATUS_DONE) status = interrupted ? STATUS_INTERRUPTED : saved;
@@ -218,11 +227,16 @@ const command command_cite = {
     .bit = IN_CITE,
     .summary = "an answer whose sentences name the passages that they came from",
     .usage = usage,
-    .about = "Runs a model on passages and a question, or on a prompt of your own, or opens a saved run, and prints the answer with "
-             "[1][2] behind each sentence that came from a passage; then how much of the answer came from the prompt at all, and "
-             "the passages with a mark, strongest first. Without --passages, the sentences of the prompt (or what --by or --spans "
-             "say) stand in for passages. A share says how much of all that raised the logits of the answer's tokens came from a "
-             "passage. A mark goes by the peak, the share of a single token, for one word of a sentence may be all that a passage "
+    .about = "Runs a model on passages and a question, or on a prompt of your own, or opens a saved run, and prints "
+             "the answer with "
+             "[1][2] behind each sentence that came from a passage; then how much of the answer came from the prompt "
+             "at all, and "
+             "the passages with a mark, strongest first. Without --passages, the sentences of the prompt (or what --by "
+             "or --spans "
+             "say) stand in for passages. A share says how much of all that raised the logits of the answer's tokens "
+             "came from a "
+             "passage. A mark goes by the peak, the share of a single token, for one word of a sentence may be all "
+             "that a passage "
              "told. Where no passage stands out none is cited. Cited is what the model used, not what is true.",
     .examples = examples,
     .lists = LIST_METHODS | LIST_RULES,

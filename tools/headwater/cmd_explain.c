@@ -41,7 +41,7 @@ static int choose_source(const options *o, source *from) {
 
 static int check_files(const options *o, source from, const char *model) {
     const char *inputs[] = {from == FROM_MODEL ? model : NULL, o->attention, o->file, o->trace};
-    int status = output_check(o, command_name, inputs, sizeof inputs / sizeof *inputs);
+    int status = output_check(o, command_name, inputs, sizeof inputs / sizeof *inputs, OUTPUT_ANY);
     if (status != STATUS_DONE || from == FROM_TRACE || !o->trace) return status;
     return output_check_path(command_name, o->trace, inputs, 3);
 }
@@ -140,6 +140,6 @@ const command command_explain = {
              "passages. Results go to standard output and to the -o files; all else to standard error. "
              "Ctrl-C while tokens are generated keeps and explains those that are there.",
     .examples = examples,
-    .lists = LIST_METHODS | LIST_FILTERS | LIST_FORMATS | LIST_PRESETS,
+    .lists = LIST_METHODS | LIST_FILTERS | LIST_FORMATS | LIST_FIGURES | LIST_PRESETS,
     .run = run,
 };

@@ -9,25 +9,33 @@
 #include "model.h"
 #include "serve/routes.h"
 
-#include <signal.h>
+#include <fcntl.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+extern char **environ; /* POSIX declares it nowhere */
+
 static const char command_name[] = "serve";
 
 static void print_routes(void) {
-    for (size_t i = 0; routes_at(i); i++) printf("%-7s%-28s%s\n", routes_at(i)->method, routes_at(i)->path, routes_at(i)->summary);
+    for (size_t i = 0; routes_at(i); i++)
+        printf("%-7s%-28s%s\n", routes_at(i)->method, routes_at(i)->path, routes_at(i)->summary);
 }
 
 /* A browser, if the system has a way to open one; its own messages are nobody's here. */
-static void open_browser(const char *address) {
-    pid_t child = fork();
-    if (child != 0) return;
-    if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr)) _exit(1);
-    execlp("xdg-open", "xdg-open", address, (char *)NULL);
-    _exit(1);
+static void open_browser(char *address) {
+    char program[] = "xdg-open", *const words[] = {program, address, NULL};
+    posix_spawn_file_actions_t silent;
+    pid_t child;
+    if (posix_spawn_file_actions_init(&silent) != 0) return;
+    bool ok = posix_spawn_file_actions_addopen(&silent, STDOUT_FILENO, "/dev/null", O_WRONLY, 0) == 0 &&
+              posix_spawn_file_actions_addopen(&silent, STDERR_FILENO, "/dev/null", O_WRONLY, 0) == 0 &&
+              posix_spawnp(&child, program, &silent, NULL, words, environ) == 0;
+    posix_spawn_file_actions_destroy(&silent);
+    if (!ok) message("no browser could be opened: there is no xdg-open; the address is %s", address);
 }
 
 static void announce(const server *s, const options *o) {

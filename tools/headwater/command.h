@@ -5,7 +5,7 @@
 #include "options.h"
 
 /* Tables of the library that a command's help ends with; bits. */
-enum { LIST_METHODS = 1, LIST_FILTERS = 2, LIST_FORMATS = 4, LIST_PRESETS = 8, LIST_RULES = 16 };
+enum { LIST_METHODS = 1, LIST_FILTERS = 2, LIST_FORMATS = 4, LIST_PRESETS = 8, LIST_RULES = 16, LIST_FIGURES = 32 };
 
 typedef struct example {
     const char *what, *line;
@@ -23,7 +23,7 @@ typedef struct command {
 } command;
 
 extern const command command_explain, command_cite, command_check, command_eval, command_view, command_info, command_methods,
-    command_serve, command_bench;
+    command_serve, command_plot, command_bench;
 
 size_t commands_count(void);
 const command *commands_at(size_t i);

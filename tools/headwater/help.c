@@ -1,6 +1,8 @@
 /* help.c - what --help prints, all of it from the tables of commands, options, methods, filters and formats. */
 #include "command.h"
 
+#include "figure/figure.h"
+
 #include <string.h>
 
 enum { PAGE_WIDTH = 96, TERM_WIDTH = 28, TERM_INDENT = 2 };
@@ -97,12 +99,24 @@ static void put_rules(FILE *out) {
     }
 }
 
+static void put_words(FILE *out, const char *title, size_t n, figure_word (*at)(size_t i)) {
+    fprintf(out, "\n%s\n", title);
+    for (size_t i = 0; i < n; i++) put_entry(out, at(i).name, at(i).summary);
+}
+
+static void put_figures(FILE *out) {
+    put_words(out, "Figures (-o)", figure_endings_count(), figure_endings_at);
+    put_words(out, "Kinds of figures (--kind)", figure_kinds_count(), figure_kinds_at);
+    put_words(out, "Themes (--theme)", figure_themes_count(), figure_themes_at);
+    put_words(out, "Colours (--map)", figure_maps_count(), figure_maps_at);
+}
+
 static const struct {
     unsigned bit;
     void (*put)(FILE *out);
 } lists[] = {
-    {LIST_METHODS, put_methods}, {LIST_FILTERS, put_filters}, {LIST_FORMATS, put_formats}, {LIST_PRESETS, put_presets},
-    {LIST_RULES, put_rules}};
+    {LIST_METHODS, put_methods}, {LIST_FILTERS, put_filters}, {LIST_FORMATS, put_formats},
+    {LIST_FIGURES, put_figures}, {LIST_PRESETS, put_presets}, {LIST_RULES, put_rules}};
 
 static void put_exit_statuses(FILE *out) {
     fputs("\nExit status\n", out);

@@ -84,7 +84,8 @@ static int check_lift(const job *j) {
 
 static int check_answer(const job *j) {
     if (!j->o->answer_by) return STATUS_DONE;
-    if (j->o->token) return misuse(j->command, "--token and --answer-by both say which tokens to show: give one of them");
+    if (j->o->token)
+        return misuse(j->command, "--token and --answer-by both say which tokens to show: give one of them");
     return cut_check(j->command, "--answer-by", j->o->answer_by);
 }
 
@@ -195,7 +196,7 @@ int job_finish(job *j, const hw_attribution *const *list, size_t n) {
 }
 
 int job_finish_made(job *j) {
-    const hw_attribution *list[MOST_METHODS];
+    const hw_attribution *list[MOST_METHODS] = {0};
     for (size_t i = 0; i < j->n_made; i++) list[i] = j->made[i];
     return job_finish(j, list, j->n_made);
 }

@@ -2,9 +2,8 @@
 #include "json_file.h"
 
 #include "message.h"
-#include "whole_file.h"
+#include "whole.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,12 +60,13 @@ void json_file_put_text(json_t *object, const char *key, const char *bytes, size
 json_t *json_file_number(double v) { return isfinite(v) ? json_real(v) : json_null(); }
 
 bool json_file_save(json_t *document, const char *path) {
+    hw_error err = {.code = HW_ERR_MEMORY};
     char *text = document ? json_dumps(document, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
     size_t n = text ? strlen(text) : 0;
+    snprintf(err.msg, sizeof err.msg, "%s cannot be written: no memory", path);
     if (text) text[n] = '\n'; /* in place of the terminator */
-    errno = ENOMEM;
-    bool ok = text && whole_file_write(path, text, n + 1);
-    if (!ok) fail("cannot write %s: %s", path, whole_file_reason());
+    bool ok = text && whole_write(path, text, n + 1, &err) == HW_OK;
+    if (!ok) fail("%s", err.msg);
     free(text);
     json_decref(document);
     return ok;

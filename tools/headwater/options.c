@@ -64,11 +64,13 @@ static const struct group {
     [GROUP_FILES] = {"Files", "there is nothing to save"},
     [GROUP_METHOD] = {"Explanation", "it holds finished explanations"},
     [GROUP_VIEW] = {"View", "there is nothing to show"},
+    [GROUP_FIGURE] = {"Figure (-o .png .svg .pdf)", "there is nothing to draw"},
     [GROUP_TERMINAL] = {"Terminal", "there is nothing to show"},
 };
 
 enum {
-    IN_BOTH = IN_EXPLAIN | IN_VIEW,
+    IN_SAVED = IN_VIEW | IN_PLOT,
+    IN_BOTH = IN_EXPLAIN | IN_SAVED,
     IN_RUNS = IN_EXPLAIN | IN_CHECK | IN_CITE,
     IN_MODEL = IN_RUNS | IN_INFO | IN_EVAL | IN_SERVE | IN_BENCH,
     IN_EACH = IN_BOTH | IN_CHECK | IN_CITE
@@ -83,6 +85,7 @@ enum {
 #define FILES(in, from)  .group = GROUP_FILES, .commands = in, .sources = from
 #define METHOD(in, from) .group = GROUP_METHOD, .commands = in, .sources = from
 #define VIEW             .group = GROUP_VIEW, .commands = IN_BOTH, .sources = FROM_ANY
+#define FIGURE           .group = GROUP_FIGURE, .commands = IN_BOTH, .sources = FROM_ANY
 #define TERMINAL(in)     .group = GROUP_TERMINAL, .commands = in, .sources = FROM_ANY
 #define FLAG(field)      .type = OPTION_FLAG, .offset = AT(field)
 #define TEXT(field)      .type = OPTION_TEXT, .offset = AT(field)
@@ -93,11 +96,11 @@ enum {
 
 static const option_row rows[] = {
     {"passages", 0, "FILE", TEXT(passages), RUN(IN_CITE, FROM_MODEL | FROM_TRACE),
-     .help = "passages as a JSON list: [{\"name\": \"A\", \"text\": \"...\"}, ...]; with --question the prompt is made of them, "
-             "else each is looked for in the prompt"},
+     .help = "passages as a JSON list: [{\"name\": \"A\", \"text\": \"...\"}, ...]; with --question the prompt is made "
+             "of them, else each is looked for in the prompt"},
     {"question", 0, "TEXT", TEXT(question), RUN(IN_CITE, FROM_MODEL),
-     .help = "the prompt is the passages as \"NAME: TEXT\", a blank line after each, \"Question: TEXT\" and, without --chat, a "
-             "line \"Answer:\""},
+     .help = "the prompt is the passages as \"NAME: TEXT\", a blank line after each, \"Question: TEXT\" and, without "
+             "--chat, a line \"Answer:\""},
     {"prompt", 'p', "TEXT", TEXT(prompt), RUN(IN_RUNS, FROM_MODEL), .help = "the prompt"},
     {"file", 'f', "FILE", TEXT(file), RUN(IN_RUNS, FROM_MODEL),
      .help = "the prompt is this file, byte for byte, its last newline too; - is standard input"},
@@ -133,29 +136,35 @@ static const option_row rows[] = {
      .help = "with a model, save all that explanations need in this file; alone, explain from it without the model"},
     {"attention", 0, "FILE", TEXT(attention), FILES(IN_EXPLAIN, FROM_ATTENTION),
      .help = "explain attention exported from anywhere: .safetensors with `attention` [L,H,T,T] or [L,T,T]"},
-    {"output", 'o', "FILE", TEXTS(output), FILES(IN_BOTH, FROM_ANY),
-     .help = "save the result, format by ending; may be given several times"},
+    {"output", 'o', "FILE", TEXTS(output), FILES(IN_EXPLAIN | IN_VIEW, FROM_ANY),
+     .help = "save the result, or a figure of it, by ending; may be given several times"},
+    {"output", 'o', "FILE", TEXTS(output), FILES(IN_PLOT, FROM_ANY),
+     .help = "draw into this file, format by ending; may be given several times"},
     {"output", 'o', "FILE", TEXTS(output), FILES(IN_CHECK, FROM_MODEL),
      .help = "save the figures, as .json; may be given several times"},
     {"output", 'o', "FILE", TEXTS(output), FILES(IN_CITE, FROM_RUN),
      .help = "save the citations, as .json; may be given several times"},
-    {"full", 0, NULL, FLAG(full), FILES(IN_BOTH, FROM_ANY), .help = "put the whole tensor into .json, not only its means over layers"},
+    {"full", 0, NULL, FLAG(full), FILES(IN_EXPLAIN | IN_VIEW, FROM_ANY),
+     .help = "put the whole tensor into .json, not only its means over layers"},
 
     {"method", 0, "LIST", TEXT(method), METHOD(IN_BOTH, FROM_RUN), .standard = "rollout,logit",
-     .help = "methods, separated by commas, each with a view of its own; those of the default that the run cannot give are left out"},
+     .help = "methods, separated by commas, each with a view of its own; those of the default that the run cannot give "
+             "are left out"},
     {"method", 0, "LIST", TEXT(method), METHOD(IN_CHECK, FROM_MODEL), .standard = "logit,rollout",
      .help = "methods, separated by commas; the verdict is on the first"},
-    {"method", 0, "NAME", TEXT(method), METHOD(IN_CITE, FROM_RUN), .standard = "logit,contribution,attention",
-     .help = "method to cite by; without it the first of these that the run can give"},
+    {"method", 0, "NAME", TEXT(method), METHOD(IN_CITE, FROM_RUN), .standard = "logit,contribution",
+     .help = "method to cite by; without it the first of these that the run can give (others cite worse, attention more "
+             "often wrongly than rightly)"},
     {"row", 0, "predictor|own", WORD(row), METHOD(IN_EACH, FROM_RUN), .standard = "predictor",
      .help = "explain by the position that chose the token, or by the token's own position"},
     {"direction", 0, "input|output", WORD(direction), METHOD(IN_EACH, FROM_RUN), .standard = "input",
      .help = "of rollout: compose layers from the embeddings up, or from the top down"},
     {"fuse", 0, "mean|max|min", WORD(fuse), METHOD(IN_EACH, FROM_MODEL | FROM_ATTENTION), .standard = "mean",
-     .help = "of attention and rollout: how the heads of a layer become one",
+     .help = "of attention, rollout and flow: how the heads of a layer become one",
      .elsewhere = "its heads were fused when it was captured"},
     {"residual", 0, "0..1|measured", WORD(residual), METHOD(IN_EACH, FROM_RUN), .standard = "0.5",
-     .help = "of rollout: weight of the residual stream against attention: one number, or what the run shows of each token and layer"},
+     .help = "of rollout and flow: weight of the residual stream against attention: one number, or what the run shows of each "
+             "token and layer"},
     {"discard", 0, "R", REAL(discard, 0, 0.999999), METHOD(IN_EACH, FROM_RUN), .standard = "0",
      .help = "of rollout and flow: leave out this share of each row's weights, the lowest"},
     {"remove-sink", 0, NULL, FLAG(remove_sink), METHOD(IN_EACH, FROM_RUN),
@@ -176,7 +185,10 @@ static const option_row rows[] = {
     {"by", 0, "NAME|/RE/", TEXT(by), METHOD(IN_RUNS, FROM_RUN),
      .help = "cut the prompt into segments: token, word, line, sentence, paragraph, or where a regular expression "
              "matches; default: token to explain, sentence to check and to cite"},
-    {"spans", 0, "FILE", TEXT(spans), METHOD(IN_RUNS, FROM_RUN),
+    {"by", 0, "NAME|/RE/", TEXT(by), METHOD(IN_PLOT, FROM_ANY),
+     .help = "cut the prompt into segments and draw those: token, word, line, sentence, paragraph, or where a regular "
+             "expression matches; default: token, or as the result was cut"},
+    {"spans", 0, "FILE", TEXT(spans), METHOD(IN_RUNS | IN_PLOT, FROM_ANY),
      .help = "segments from a JSON file: [{\"name\": \"A\", \"begin\": 0, \"end\": 120}, ...], counted in characters"},
     {"answer-by", 0, "NAME|/RE/", TEXT(answer_by), METHOD(IN_CITE, FROM_RUN),
      .help = "cut the answer in the same ways; default: sentence"},
@@ -200,7 +212,19 @@ static const option_row rows[] = {
     {"normalise", 0, NULL, FLAG(normalise), VIEW, .help = "divide by the mass on all columns, so that they sum to 1"},
     {"lift", 0, NULL, FLAG(lift), VIEW,
      .help = "divide by what uniform attention gives in the same place: 1 is what position alone explains"},
-    {"top", 0, "K", WHOLE(top, 0, 1e6), VIEW, .standard = "10", .help = "rows of the list"},
+    {"top", 0, "K", WHOLE(top, 0, 1e6), .group = GROUP_VIEW, .commands = IN_EXPLAIN | IN_VIEW, .sources = FROM_ANY,
+     .standard = "10", .help = "rows of the list; a figure then shows only these tokens"},
+    {"top", 0, "K", WHOLE(top, 1, 1e6), .group = GROUP_VIEW, .commands = IN_PLOT, .sources = FROM_ANY, .standard = "10",
+     .help = "only the K strongest tokens; without it all, in a profile 10"},
+
+    {"kind", 0, "NAME", TEXT(kind), FIGURE, .standard = "bars", .help = "of figure, see below"},
+    {"theme", 0, "NAME", TEXT(theme), FIGURE, .standard = "light", .help = "light or dark paper, or the note's"},
+    {"map", 0, "NAME", TEXT(map), FIGURE, .help = "colours; default: viridis for shares, shade for text and for values with a sign"},
+    {"title", 0, "TEXT", TEXT(title), FIGURE,
+     .help = "in place of what says method and token; an empty one leaves the heading out"},
+    {"width", 0, "POINTS", WHOLE(width, 200, 10000), FIGURE, .help = "of the page; default: 720, more where labels need it"},
+    {"scale", 0, "S", REAL(scale, 0.1, 20), FIGURE, .standard = "2", .help = "pixels a point of .png"},
+    {"font", 0, "NAME", TEXT(font), FIGURE, .help = "of labels and text; several, separated by commas: the first that is installed"},
 
     {"method", 0, "LIST", TEXT(method), EVAL,
      .standard = "rollout,attention,contribution,logit,uniform,random,leave-one-out",
@@ -210,7 +234,8 @@ static const option_row rows[] = {
      .help = "segments to judge: token, word, line, sentence, paragraph, or where a regular expression matches; default: an "
              "item's own spans, sentences where it has none"},
     {"ablations", 0, "N", WHOLE(ablations, 0, 100000), EVAL, .standard = "64",
-     .help = "random cuts of the prompt, one forward pass each, that rank agreement (LDS) is measured on; 0: evidence figures only, no passes to judge methods"},
+     .help = "random cuts of the prompt, one forward pass each, that rank agreement (LDS) is measured on; 0: evidence "
+             "figures only, no passes to judge methods"},
     {"generate", 'n', "N", WHOLE(generate, 1, 1e6), EVAL, .standard = "3",
      .help = "most tokens to generate where an item gives no completion"},
     {"limit", 0, "N", WHOLE(limit, 0, 1e9), EVAL, .standard = "0", .help = "only the first N items; 0 is all"},
@@ -244,7 +269,7 @@ _Static_assert(COUNT(rows) <= MOST_OPTIONS, "options.given has a place for each 
 
 static const preset presets[] = {
     {"note", "as the figures of the original note: own rows; token 0 and common marks hidden",
-     {{"method", "rollout"}, {"row", "own"}, {"hide", "first,note"}}},
+     {{"method", "rollout"}, {"row", "own"}, {"hide", "first,note"}, {"theme", "note"}}},
 };
 
 size_t options_count(void) { return COUNT(rows); }

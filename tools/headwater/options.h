@@ -67,6 +67,9 @@ typedef struct options {
     const char *store; /* of serve */
     int64_t port;
     bool no_store, open, routes;
+    const char *kind, *theme, *map, *font, *title; /* of figures */
+    int64_t width;
+    double scale;
     bool given[MOST_OPTIONS]; /* row i of the table was on the command line */
 } options;
 
@@ -89,6 +92,7 @@ typedef enum option_group {
     GROUP_FILES,
     GROUP_METHOD,
     GROUP_VIEW,
+    GROUP_FIGURE,
     GROUP_TERMINAL
 } option_group;
 
@@ -118,7 +122,7 @@ typedef struct preset_value {
 } preset_value;
 typedef struct preset {
     const char *name, *summary;
-    preset_value values[4]; /* ends with an empty one */
+    preset_value values[6]; /* ends with an empty one */
 } preset;
 size_t presets_count(void);
 const preset *presets_at(size_t i);

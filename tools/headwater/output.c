@@ -1,6 +1,7 @@
 /* output.c - the files that a command is to write, checked before any work is done for them. */
 #include "output.h"
 
+#include "figure/figure.h"
 #include "message.h"
 #include "serve/report.h"
 
@@ -9,19 +10,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void list_endings(char *out, size_t room) {
+static void list_endings(char *out, size_t room, bool results) {
     size_t at = 0;
     out[0] = 0;
-    for (size_t i = 0; i < hw_format_count() && at < room; i++)
-        at += (size_t)snprintf(out + at, room - at, "%s ", hw_format_at(i)->extension);
-    if (at < room) snprintf(out + at, room - at, ".html");
+    for (size_t i = 0; results && i < hw_format_count() && at < room; i++)
+        at += (size_t)snprintf(out + at, room - at, " %s", hw_format_at(i)->extension);
+    if (results && at < room) at += (size_t)snprintf(out + at, room - at, " .html");
+    for (size_t i = 0; i < figure_endings_count() && at < room; i++)
+        at += (size_t)snprintf(out + at, room - at, " %s", figure_endings_at(i).name);
 }
 
-static int check_ending(const char *command, const char *path) {
-    if (hw_format_of(path) || report_is_path(path)) return STATUS_DONE;
+static int check_ending(const char *command, const char *path, bool results) {
+    if (figure_is_named(path) || (results && (hw_format_of(path) || report_is_path(path)))) return STATUS_DONE;
     char endings[200];
-    list_endings(endings, sizeof endings);
-    return misuse(command, "-o \"%s\": its ending names no format; there are %s", path, endings);
+    list_endings(endings, sizeof endings, results);
+    return misuse(command, "-o \"%s\": its ending names no format; there are%s", path, endings);
 }
 
 /* A new file is made beside the old one and renamed, so it is the folder that must be writable. */
@@ -51,18 +54,30 @@ int output_check_path(const char *command, const char *path, const char *const *
     return check_folder(path);
 }
 
-int output_check(const options *o, const char *command, const char *const *inputs, size_t n) {
+/* Options that only figures heed, with no figure to draw. */
+static int check_figures(const options *o, const char *command) {
+    for (size_t i = 0; i < o->output.n; i++)
+        if (figure_is_named(o->output.at[i])) return figure_check(o, command);
+    for (size_t i = 0; i < options_count(); i++)
+        if (o->given[i] && options_row(i)->group == GROUP_FIGURE)
+            return misuse(command, "--%s has nothing to act on: no -o names a figure (.png, .svg or .pdf)",
+                          options_row(i)->name);
+    return STATUS_DONE;
+}
+
+int output_check(const options *o, const char *command, const char *const *inputs, size_t n, output_kind kind) {
     int status = STATUS_DONE;
     for (size_t i = 0; i < o->output.n && status == STATUS_DONE; i++) {
         const char *path = o->output.at[i];
-        status = check_ending(command, path);
+        status = check_ending(command, path, kind == OUTPUT_ANY);
         if (status == STATUS_DONE) status = output_check_path(command, path, inputs, n);
         if (status == STATUS_DONE) status = output_check_path(command, path, o->output.at, i);
     }
-    return status;
+    return status == STATUS_DONE ? check_figures(o, command) : status;
 }
 
 static hw_err save(const options *o, const hw_attribution *const *list, size_t n, const char *path, hw_error *err) {
+    if (figure_is_named(path)) return figure_save(list, n, path, o, err);
     return report_is_path(path) ? report_save(list, n, path, err) : hw_result_save(list, n, path, o->full, err);
 }
 

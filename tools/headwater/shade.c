@@ -5,6 +5,7 @@
  * then drawn as strong as the strongest of them. Lines break at spaces, and anywhere in scripts that have none.
  * Without colours a line of blocks under the text says the same, readable in a log.
  */
+#include "joined.h"
 #include "show.h"
 #include "text.h"
 
@@ -20,14 +21,6 @@ typedef struct cell {
     bool dim;     /* of a special or template token */
 } cell;
 
-/* The tokens' bytes joined. Between two tokens there may be glue, which belongs to neither. */
-typedef struct joined {
-    char *bytes; /* [n] */
-    size_t n, room;
-    size_t *begin, *end; /* [n_tokens] */
-    size_t n_tokens;
-} joined;
-
 typedef struct sheet {
     const terminal *t;
     cell *line; /* [n] */
@@ -35,64 +28,6 @@ typedef struct sheet {
     size_t break_at; /* the line may end before this cell; 0: nowhere */
     int width, limit;
 } sheet;
-
-/* ------------------------------------------------------------------ text */
-
-static bool join(joined *text, const char *bytes, size_t n) {
-    if (text->room - text->n < n) {
-        size_t room = (text->n + n) * 2;
-        char *grown = realloc(text->bytes, room);
-        if (!grown) return false;
-        text->bytes = grown;
-        text->room = room;
-    }
-    if (n) memcpy(text->bytes + text->n, bytes, n);
-    text->n += n;
-    return true;
-}
-
-static bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t'; }
-
-/* Imports may name tokens that were not cut from a text, or words without the spaces between: those need a gap. */
-static bool needs_gaps(const hw_run *run, size_t n) {
-    if (strcmp(hw_run_model(run)->engine, "import") != 0) return false;
-    for (size_t i = 0; i < n; i++) {
-        hw_token t = hw_run_token(run, i);
-        if (t.n_bytes && (is_space(t.bytes[0]) || is_space(t.bytes[t.n_bytes - 1]))) return false;
-    }
-    return true;
-}
-
-static bool join_token(joined *text, const hw_run *run, size_t i, bool gaps) {
-    hw_token t = hw_run_token(run, i);
-    const char *glue = gaps && i > 0 ? " " : "";
-    if (i > 0 && i == hw_run_n_prompt(run)) glue = "▸"; /* here the completion begins */
-    if (!join(text, glue, strlen(glue))) return false;
-    char number[24];
-    bool named = t.n_bytes || t.id >= 0;
-    int n = snprintf(number, sizeof number, "%zu", i);
-    text->begin[i] = text->n;
-    bool ok = named ? join(text, t.bytes, t.n_bytes) : join(text, number, (size_t)n);
-    text->end[i] = text->n;
-    return ok;
-}
-
-static void joined_free(joined *text) {
-    free(text->bytes);
-    free(text->begin);
-    free(text->end);
-}
-
-static bool joined_new(joined *text, const picture *p) {
-    size_t n = picture_n_tokens(p);
-    *text = (joined){.n_tokens = n};
-    text->begin = calloc(n + 1, sizeof *text->begin);
-    text->end = calloc(n + 1, sizeof *text->end);
-    bool ok = text->begin && text->end, gaps = needs_gaps(p->run, n);
-    for (size_t i = 0; ok && i < n; i++) ok = join_token(text, p->run, i, gaps);
-    if (!ok) joined_free(text);
-    return ok;
-}
 
 /* ------------------------------------------------------------------ lines */
 
@@ -205,7 +140,7 @@ static cell make_cell(const picture *p, const joined *text, size_t at, size_t to
 
 bool shade_print(const picture *p) {
     joined text;
-    if (!joined_new(&text, p)) return false;
+    if (!joined_new(&text, p->run, picture_n_tokens(p))) return false;
     sheet page = {.t = p->t, .limit = p->t->width - BOUND};
     bool ok = true;
     for (size_t at = 0, token = 0; ok && at < text.n;) {

@@ -1,112 +1,15 @@
 /*
- * show.c - the terminal view of an attribution: what is selected, its headings and its scale.
+ * show.c - the terminal view of an attribution: its headings and its legend.
  *
  *     method, which tokens            toplist.c: index: token  value  bar  profile over layers
  *     settings                        diagnose.c: what to keep in mind
  *     shade.c: the prompt
- *
- * The scale runs from 0 to the largest shown value, two kinds of tokens aside: token 0, where a causal model leaves
- * what it needs nowhere, and the position that is explained, whose own stream comes through whatever is attended to.
- * They hold so much that nothing else would be seen beside them; the legend names those that are beyond the scale.
  */
 #include "show.h"
 
 #include "text.h"
 
 #include <string.h>
-
-#define COUNT(list) (sizeof(list) / sizeof *(list))
-
-/* ------------------------------------------------------------------ selection */
-
-/* Index of the first token that can be selected: the completion's, or all where there is none. */
-static size_t first_selectable(const hw_run *run) { return hw_run_n_completion(run) ? hw_run_n_prompt(run) : 0; }
-
-static hw_err select_rows(picture *p, const char *token, hw_error *err) {
-    p->row_begin = 0;
-    p->row_end = hw_attribution_n_rows(p->a);
-    if (!token) return HW_OK;
-    size_t begin, end;
-    hw_err rc = hw_run_select(&begin, &end, p->run, token, err);
-    if (rc != HW_OK) return rc;
-    size_t base = first_selectable(p->run), first = hw_attribution_first_token(p->a);
-    if (base + begin < first || base + end - first > p->row_end) {
-        *err = (hw_error){.code = HW_ERR_ARGUMENT};
-        snprintf(err->msg, sizeof err->msg, "token \"%.60s\": this result explains tokens %zu to %zu only", token,
-                 first - base, first - base + p->row_end - 1);
-        return HW_ERR_ARGUMENT;
-    }
-    p->row_begin = base + begin - first;
-    p->row_end = base + end - first;
-    return HW_OK;
-}
-
-static hw_err select_layers(picture *p, const char *layers, hw_error *err) {
-    p->layer_begin = 0;
-    p->layer_end = hw_attribution_n_layers(p->a);
-    return layers ? hw_attribution_select_layers(&p->layer_begin, &p->layer_end, p->a, layers, err) : HW_OK;
-}
-
-static bool is_grouped(const picture *p) { return hw_attribution_params(p->a)->groups != NULL; }
-
-static double size_of(double v) { return v < 0 ? -v : v; }
-
-/* Token 0, or a position that a selected row is the row of. */
-static bool is_structural(const picture *p, size_t column) {
-    if (is_grouped(p)) return false;
-    bool predictor = hw_attribution_params(p->a)->row == HW_ROW_PREDICTOR && hw_run_n_completion(p->run) > 0;
-    size_t first = hw_attribution_first_token(p->a) - predictor;
-    return column == 0 || (column >= first + p->row_begin && column < first + p->row_end);
-}
-
-static void choose_scale(picture *p) {
-    const float *scores = hw_view_scores(p->view);
-    double structural = 0, most = 0, least = 0;
-    for (size_t k = 0; k < hw_view_n_columns(p->view); k++) {
-        if (hw_view_is_hidden(p->view, k)) continue;
-        double *of = is_structural(p, k) ? &structural : &most;
-        if (size_of(scores[k]) > *of) *of = size_of(scores[k]);
-        if (scores[k] < least) least = scores[k];
-    }
-    p->scale = most > 0 ? most : structural > 0 ? structural : 1;
-    p->negative = -least >= p->scale * p->t->faint;
-}
-
-/* Of selected rows. */
-static hw_err picture_fill(picture *p, const options *o, hw_error *err) {
-    hw_err rc = select_layers(p, o->layers, err);
-    if (rc != HW_OK) return rc;
-    hw_view_params params = hw_view_params_default();
-    params.row_begin = p->row_begin;
-    params.row_end = p->row_end;
-    params.layer_begin = p->layer_begin;
-    params.layer_end = p->layer_end;
-    params.hide = o->hide;
-    params.keep = o->keep;
-    params.normalise = o->normalise;
-    params.lift = p->lift = o->lift;
-    rc = hw_view_new(&p->view, p->a, &params, err);
-    if (rc == HW_OK) choose_scale(p);
-    return rc;
-}
-
-static hw_err picture_new(picture *p, const terminal *t, const hw_attribution *a, const options *o, hw_error *err) {
-    *p = (picture){.t = t, .a = a, .run = hw_attribution_run(a)};
-    hw_err rc = select_rows(p, o->token, err);
-    return rc == HW_OK ? picture_fill(p, o, err) : rc;
-}
-
-size_t picture_n_tokens(const picture *p) {
-    bool all = hw_attribution_params(p->a)->columns == HW_COLUMNS_ALL;
-    return all ? hw_run_n_tokens(p->run) : hw_run_n_prompt(p->run);
-}
-
-bool picture_column(const picture *p, size_t token, size_t *column) {
-    const int32_t *groups = hw_attribution_params(p->a)->groups;
-    if (groups && groups[token] < 0) return false;
-    *column = groups ? (size_t)groups[token] : token;
-    return *column < hw_view_n_columns(p->view);
-}
 
 /* ------------------------------------------------------------------ headings */
 
@@ -152,31 +55,27 @@ static void print_label(const picture *p, const char *bytes, size_t n) {
 }
 
 /* "completion token 3: ·sunny" */
-static void print_rows(const picture *p) {
+static void print_rows(const picture *p, bool mean) {
     FILE *out = p->t->out;
     size_t n = p->row_end - p->row_begin, first = hw_attribution_first_token(p->a) + p->row_begin;
-    size_t index = first - first_selectable(p->run);
+    size_t index = first - picture_first_selectable(p->run);
     const char *noun = hw_run_n_completion(p->run) ? "completion token" : "token";
     hw_token begin = hw_run_token(p->run, first), end = hw_run_token(p->run, first + n - 1);
     if (n == 1) {
         fprintf(out, "%s %zu", noun, index);
         print_label(p, begin.bytes, begin.n_bytes);
     } else if (n == hw_attribution_n_rows(p->a)) {
-        fprintf(out, "all %zu %ss, mean", n, noun);
+        fprintf(out, "all %zu %ss%s", n, noun, mean ? ", mean" : "");
     } else {
-        fprintf(out, "%ss %zu to %zu, mean", noun, index, index + n - 1);
+        fprintf(out, "%ss %zu to %zu%s", noun, index, index + n - 1, mean ? ", mean" : "");
         if (begin.role == HW_ROLE_COMPLETION)
             print_label(p, hw_run_completion(p->run, NULL) + begin.begin, end.end - begin.begin);
     }
 }
 
-/* "rollout · completion token 3: ·sunny" */
-static void print_heading(const picture *p) {
-    terminal_bold(p->t);
+void show_heading(const picture *p, bool mean) {
     fprintf(p->t->out, "%s · ", hw_attribution_method(p->a));
-    print_rows(p);
-    terminal_plain(p->t);
-    putc('\n', p->t->out);
+    print_rows(p, mean);
 }
 
 static void print_layers(const picture *p) {
@@ -192,26 +91,10 @@ static void print_layers(const picture *p) {
     }
 }
 
-unsigned picture_traits(const picture *p) {
-    const hw_method_info *info = hw_method_find(hw_attribution_method(p->a));
-    return info ? hw_method_heeds(info, hw_attribution_params(p->a)) : 0;
-}
-
-label picture_versus(const picture *p, int width) {
-    static const char each[] = "each step's likeliest other token";
-    const char *text = hw_run_versus(p->run);
-    if (strcmp(text, "second") != 0) return text_label(text + (*text == '='), strlen(text) - (*text == '='), width);
-    if (p->row_end - p->row_begin > 1) return text_label(each, sizeof each - 1, (int)sizeof each);
-    hw_token t = hw_run_token(p->run, hw_attribution_first_token(p->a) + p->row_begin);
-    int32_t i = t.n_alternatives > 1 && t.alternatives[0].id == t.id;
-    return t.n_alternatives ? text_label(t.alternatives[i].bytes, t.alternatives[i].n_bytes, width) : (label){.utf8 = "unknown"};
-}
-
 /* The settings that changed the numbers; those of use to few only where they are set. */
-static void print_settings(const picture *p) {
+void show_settings(const picture *p) {
     const hw_method_params *m = hw_attribution_params(p->a);
     FILE *out = p->t->out;
-    terminal_dim(p->t);
     fprintf(out, "row %s, ", hw_row_name(m->row));
     if (picture_traits(p) & HW_USES_FUSE) fprintf(out, "heads %s, ", hw_fuse_name(hw_run_fuse(p->run)));
     if (picture_traits(p) & HW_USES_DISCARD && m->discard > 0) fprintf(out, "lowest %g discarded, ", m->discard);
@@ -227,9 +110,9 @@ static void print_settings(const picture *p) {
     print_layers(p);
     if (m->columns != HW_COLUMNS_PROMPT) fprintf(out, ", columns %s", hw_columns_name(m->columns));
     if (p->lift) fputs(", lift over uniform", out);
-    terminal_plain(p->t);
-    fputs("\n\n", out);
 }
+
+static double size_of(double v) { return v < 0 ? -v : v; }
 
 static void print_beyond(const picture *p) {
     enum { MOST = 3 };
@@ -271,6 +154,13 @@ static void print_legend(const picture *p) {
     fputs("\n\n", out);
 }
 
+static void print_settings(const picture *p) {
+    terminal_dim(p->t);
+    show_settings(p);
+    terminal_plain(p->t);
+    fputs("\n\n", p->t->out);
+}
+
 static hw_err drawn_or_not(bool drawn, hw_error *err) {
     if (drawn) return HW_OK;
     *err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory to draw the view"};
@@ -298,10 +188,10 @@ static hw_err show_part(picture p, const options *o, double scale, hw_error *err
     hw_err rc = picture_fill(&p, o, err);
     if (rc != HW_OK) return rc;
     p.scale = scale;
-    print_rows(&p);
+    print_rows(&p, true);
     putc('\n', p.t->out);
     rc = drawn_or_not(toplist_print(&p, (size_t)o->top), err);
-    hw_view_free(p.view);
+    picture_free(&p);
     return rc;
 }
 
@@ -313,7 +203,7 @@ static hw_err scale_of_parts(double *scale, picture p, const options *o, const h
         if (!select_part(&p, parts, s)) continue;
         rc = picture_fill(&p, o, err);
         if (rc == HW_OK && p.scale > *scale) *scale = p.scale;
-        hw_view_free(p.view);
+        picture_free(&p);
         p.view = NULL;
     }
     return rc;
@@ -339,7 +229,8 @@ static hw_err show_parts(const picture *whole, const options *o, const hw_segmen
 
 static hw_err refuse_parts(const picture *p, size_t n_tokens, hw_error *err) {
     *err = (hw_error){.code = HW_ERR_ARGUMENT};
-    snprintf(err->msg, sizeof err->msg, "this result explains %zu of the completion's %zu tokens: its parts cannot be shown",
+    snprintf(err->msg, sizeof err->msg,
+             "this result explains %zu of the completion's %zu tokens: its parts cannot be shown",
              hw_attribution_n_rows(p->a), n_tokens);
     return err->code;
 }
@@ -358,7 +249,10 @@ static hw_err show_by_parts(const picture *p, const options *o, hw_error *err) {
 /* ------------------------------------------------------------------ the view */
 
 static hw_err show_tokens(const picture *p, const options *o, hw_error *err) {
-    print_heading(p);
+    terminal_bold(p->t);
+    show_heading(p, true);
+    terminal_plain(p->t);
+    putc('\n', p->t->out);
     print_settings(p);
     bool drawn = shade_print(p);
     if (drawn) print_legend(p);
@@ -371,6 +265,6 @@ hw_err show_attribution(const terminal *t, const hw_attribution *a, const option
     if (rc != HW_OK) return rc;
     rc = o->answer_by ? show_by_parts(&p, o, err) : show_tokens(&p, o, err);
     if (rc == HW_OK) diagnose_print(&p, o);
-    hw_view_free(p.view);
+    picture_free(&p);
     return rc;
 }

@@ -19,6 +19,7 @@
 /* Nothing to see, or it moves what is around it: such text must not hide in a view of the prompt. */
 static bool is_invisible(UChar32 c) {
     if (c == ZERO_WIDTH_JOINER || c == ZERO_WIDTH_NON_JOINER) return false; /* scripts and emoji need them */
+    if (U_IS_UNICODE_NONCHAR(c)) return true;
     switch (u_charType(c)) {
         case U_CONTROL_CHAR:
         case U_LINE_SEPARATOR:

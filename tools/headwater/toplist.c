@@ -24,22 +24,6 @@ static int digits(size_t v) {
     return n;
 }
 
-/* The tokens of a column joined and labelled; without grouping it is one token. */
-static label column_label(const picture *p, size_t column, int width) {
-    char bytes[512];
-    size_t n = 0, tokens = picture_n_tokens(p);
-    bool grouped = hw_attribution_params(p->a)->groups != NULL;
-    for (size_t i = grouped ? 0 : column; i < (grouped ? tokens : column + 1); i++) {
-        size_t of;
-        if (!picture_column(p, i, &of) || of != column) continue;
-        hw_token t = hw_run_token(p->run, i);
-        size_t take = t.n_bytes < sizeof bytes - n ? t.n_bytes : sizeof bytes - n;
-        if (take) memcpy(bytes + n, t.bytes, take);
-        n += take;
-    }
-    return text_label(bytes, n, width);
-}
-
 static int at_most(int v, int most) { return v < most ? v : most; }
 
 static layout make_layout(const picture *p, const size_t *top, size_t n) {
@@ -50,7 +34,7 @@ static layout make_layout(const picture *p, const size_t *top, size_t n) {
     int limit = at_most(at_most(MAX_LABEL, p->t->width / 3), left > 1 ? left : 1);
     fit.label = at_most((int)sizeof "token" - 1, limit);
     for (size_t i = 0; i < n; i++) {
-        int width = column_label(p, top[i], limit).width;
+        int width = picture_label(p, top[i], limit).width;
         if (width > fit.label) fit.label = width;
     }
     left -= fit.label + GAP;
@@ -96,7 +80,7 @@ static void print_header(const picture *p, const layout *fit) {
 
 static void print_entry(const picture *p, const layout *fit, size_t column) {
     FILE *out = p->t->out;
-    label name = column_label(p, column, fit->label);
+    label name = picture_label(p, column, fit->label);
     double value = hw_view_scores(p->view)[column];
     fprintf(out, "%*s%*zu: %s%*s", GAP, "", fit->index, column, name.utf8, fit->label - name.width + GAP, "");
     print_value(out, value, p->scale);

@@ -1,4 +1,16 @@
+/*
+ * Where the page begins. It holds a document (docs/formats.md) where it is a report; where that is empty, a server is behind it.
+ */
 import { render } from 'preact'
+import { followTheme } from './appearance'
+import { listen } from './keyboard'
+import { start } from './session'
+import { restore } from './state'
 import './style.css'
+import { App } from './views/app'
 
-render(<main>Headwater</main>, document.getElementById('app')!)
+restore()
+followTheme()
+listen()
+render(<App />, document.getElementById('app')!)
+void start(document.getElementById('headwater-data')?.textContent?.trim() ?? '')

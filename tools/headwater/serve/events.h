@@ -1,8 +1,8 @@
 /*
  * events.h - what a job tells its client while it works: server-sent events in a bounded buffer.
  *
- * The worker writes, the client's own thread reads. A client that does not read fast enough, or is gone, ends the stream,
- * and with it the job: nobody waits for it.
+ * The worker writes, the client's own thread reads. A client that does not read fast enough, or is gone, ends the
+ * stream, and with it the job: nobody waits for it.
  */
 #ifndef HEADWATER_EVENTS_H
 #define HEADWATER_EVENTS_H

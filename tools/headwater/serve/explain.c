@@ -1,6 +1,6 @@
 /*
- * explain.c - a new run: the model generates, each token is explained as its rows come, and all is saved before the client
- * hears that it is done.
+ * explain.c - a new run: the model generates, each token is explained as its rows come, and all is saved before the
+ * client hears that it is done.
  *
  *     a row in the store -> capture (tokens, explained rows) -> whole explanations -> document and trace into the store
  *
@@ -21,13 +21,13 @@ typedef struct making {
     const explain_request *r;
     choice choice;
     int64_t id;
-    hw_segments *passages, *cut;   /* of the prompt; NULL: none */
+    hw_segments *passages, *cut; /* of the prompt; NULL: none */
     hw_method_params params;
-    hw_live *live[MOST_METHODS];   /* [choice.n] NULL: explained only at the end */
-    bool began;                    /* the prompt was read */
+    hw_live *live[MOST_METHODS]; /* [choice.n] NULL: explained only at the end */
+    bool began;                  /* the prompt was read */
     buffer completion;
     size_t n_tokens;
-    int64_t told_ms;               /* when progress was last told */
+    int64_t told_ms; /* when progress was last told */
 } making;
 
 /* ------------------------------------------------------------------ events */
@@ -253,7 +253,8 @@ static int64_t begin(making *m) {
 }
 
 bool explain_work(worker *w, task *t) {
-    making m = {.w = w, .t = t, .r = &t->explain, .choice = t->explain.choice, .params = choice_params(&t->explain.choice)};
+    making m = {
+        .w = w, .t = t, .r = &t->explain, .choice = t->explain.choice, .params = choice_params(&t->explain.choice)};
     if (!worker_methods(w, &m.choice, &t->fault)) return false;
     m.id = t->run ? t->run : begin(&m);
     bool ok = m.id != 0 && make_run(&m);

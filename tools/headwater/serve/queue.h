@@ -1,8 +1,8 @@
 /*
  * queue.h - jobs waiting for the one worker that owns the model, first come first served, and never more than a few.
  *
- * A task belongs to its client's thread and to the queue together: each releases it. The client learns its position, and
- * may stop it; a task that a client gave up is taken out.
+ * A task belongs to its client's thread and to the queue together: each releases it. The client learns its position,
+ * and may stop it; a task that a client gave up is taken out.
  */
 #ifndef HEADWATER_QUEUE_H
 #define HEADWATER_QUEUE_H
@@ -26,13 +26,13 @@ typedef struct task {
     explain_request explain;
     choice again;
     check_request check;
-    int64_t run;               /* of again, check and export; of explain the run that a crash left, else 0 */
-    const char *format;        /* of export: a row's name, static */
-    char method[64];           /* of export: "" for all */
-    atomic_int stops;          /* how often it was told to stop */
+    int64_t run;        /* of again, check and export; of explain the run that a crash left, else 0 */
+    const char *format; /* of export: a row's name, static */
+    char method[64];    /* of export: "" for all */
+    atomic_int stops;   /* how often it was told to stop */
     events events;
-    const char *wrap;          /* the event `done` is {wrap: result}; NULL: result as it is */
-    buffer result;             /* readable when events have ended, and no fault */
+    const char *wrap; /* the event `done` is {wrap: result}; NULL: result as it is */
+    buffer result;    /* readable when events have ended, and no fault */
     fault fault;
     bool failed;
 } task;
@@ -51,7 +51,7 @@ queue *queue_new(void);
 void queue_free(queue *q);
 /* False with the fault filled when too many wait. */
 bool queue_add(queue *q, task *t, fault *f);
-/* The next one, waited for: it runs until queue_done(), and its reference is the caller's. NULL: the queue is closed. */
+/* The next one, waited for: it runs until queue_done(); its reference is the caller's. NULL: the queue is closed. */
 task *queue_take(queue *q);
 void queue_done(queue *q);
 /* False: there is no such job. */

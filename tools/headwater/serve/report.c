@@ -1,14 +1,14 @@
 /*
  * report.c - the page holds an empty element of JSON; a report is the page with a document written there.
  *
- * No `<` may stand in that element, or a token could end it: inside JSON `<` occurs in strings only, where \u003c says the
- * same.
+ * No `<` may stand in that element, or a token could end it: inside JSON `<` occurs in strings only, where \u003c says
+ * the same.
  */
 #include "report.h"
 
 #include "page.h"
 #include "tables.h"
-#include "whole_file.h"
+#include "whole.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,10 +67,11 @@ hw_err report_save(const hw_attribution *const *list, size_t n, const char *path
     const char *runs[] = {run};
     report_add(&page, runs, 1, hw_run_model(hw_attribution_run(list[0])));
     free(run);
-    if (page.failed || !whole_file_write(path, page.bytes, page.n)) {
-        snprintf(err->msg, sizeof err->msg, "cannot write %s: %s", path,
-                 page.failed ? "no memory" : whole_file_reason());
-        rc = err->code = page.failed ? HW_ERR_MEMORY : HW_ERR_IO;
+    if (page.failed) {
+        rc = err->code = HW_ERR_MEMORY;
+        snprintf(err->msg, sizeof err->msg, "no memory for the report");
+    } else {
+        rc = whole_write(path, page.bytes, page.n, err);
     }
     buffer_free(&page);
     return rc;

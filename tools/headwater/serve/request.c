@@ -93,7 +93,8 @@ static bool read_whole(int64_t *to, const field *row, const json_t *value, fault
 
 static bool read_real(double *to, const field *row, const json_t *value, fault *f) {
     double v = json_number_value(value);
-    if (!json_is_number(value)) return refuse(f, "\"%s\" must be a number from %g to %g", row->key, row->least, row->most);
+    if (!json_is_number(value))
+        return refuse(f, "\"%s\" must be a number from %g to %g", row->key, row->least, row->most);
     if (!(v >= row->least && v <= row->most))
         return refuse(f, "\"%s\" is %g: must be a number from %g to %g", row->key, v, row->least, row->most);
     *to = v;
@@ -165,7 +166,8 @@ json_t *request_parse(const char *body, size_t n, fault *f) {
     if (json) {
         fault_set(f, 400, "bad_json", "the body must be a JSON object");
     } else {
-        fault_set(f, 400, "bad_json", "the body is no valid JSON: line %d, column %d: %s", why.line, why.column, why.text);
+        fault_set(f, 400, "bad_json", "the body is no valid JSON: line %d, column %d: %s", why.line, why.column,
+                  why.text);
     }
     json_decref(json);
     return NULL;
@@ -173,9 +175,9 @@ json_t *request_parse(const char *body, size_t n, fault *f) {
 
 /* ------------------------------------------------------------------ methods and settings */
 
-#define WORD_READER(type)                                                                    \
-    static bool word_##type(void *to, const char *text, hw_error *err) {                     \
-        return hw_##type##_parse(to, text, err) == HW_OK;                                    \
+#define WORD_READER(type)                                                                                              \
+    static bool word_##type(void *to, const char *text, hw_error *err) {                                               \
+        return hw_##type##_parse(to, text, err) == HW_OK;                                                              \
     }
 WORD_READER(row)
 WORD_READER(direction)
@@ -231,17 +233,21 @@ static bool read_choice_by(void *to, const json_t *value, fault *f) {
 }
 
 /* Settings lie in a choice that begins at `base` of the request's struct. */
-#define SETTINGS(base)                                                                                              \
-    {.key = "row", .kind = WORD, .offset = (base) + offsetof(choice, row), .word = word_row},                       \
-    {.key = "direction", .kind = WORD, .offset = (base) + offsetof(choice, direction), .word = word_direction},     \
-    {.key = "columns", .kind = WORD, .offset = (base) + offsetof(choice, columns), .word = word_columns},           \
-    {.key = "measure", .kind = WORD, .offset = (base) + offsetof(choice, measure), .word = word_measure},           \
-    {.key = "residual", .kind = REAL, .offset = (base) + offsetof(choice, residual), .least = 0, .most = 1},        \
-    {.key = "residual_measured", .kind = FLAG, .offset = (base) + offsetof(choice, residual_measured)},             \
-    {.key = "discard", .kind = REAL, .offset = (base) + offsetof(choice, discard), .least = 0, .most = 0.999999},   \
-    {.key = "remove_sink", .kind = FLAG, .offset = (base) + offsetof(choice, remove_sink)},                         \
-    {.key = "seed", .kind = WHOLE, .offset = (base) + offsetof(choice, seed), .least = 0, .most = 4294967295.0},    \
-    {.key = "n_ablations", .kind = WHOLE, .offset = (base) + offsetof(choice, n_ablations), .least = 2, .most = 100000}
+#define SETTINGS(base)                                                                                                 \
+    {.key = "row", .kind = WORD, .offset = (base) + offsetof(choice, row), .word = word_row},                          \
+        {.key = "direction", .kind = WORD, .offset = (base) + offsetof(choice, direction), .word = word_direction},    \
+        {.key = "columns", .kind = WORD, .offset = (base) + offsetof(choice, columns), .word = word_columns},          \
+        {.key = "measure", .kind = WORD, .offset = (base) + offsetof(choice, measure), .word = word_measure},          \
+        {.key = "residual", .kind = REAL, .offset = (base) + offsetof(choice, residual), .least = 0, .most = 1},       \
+        {.key = "residual_measured", .kind = FLAG, .offset = (base) + offsetof(choice, residual_measured)},            \
+        {.key = "discard", .kind = REAL, .offset = (base) + offsetof(choice, discard), .least = 0, .most = 0.999999},  \
+        {.key = "remove_sink", .kind = FLAG, .offset = (base) + offsetof(choice, remove_sink)},                        \
+        {.key = "seed", .kind = WHOLE, .offset = (base) + offsetof(choice, seed), .least = 0, .most = 4294967295.0},   \
+        {.key = "n_ablations",                                                                                         \
+         .kind = WHOLE,                                                                                                \
+         .offset = (base) + offsetof(choice, n_ablations),                                                             \
+         .least = 2,                                                                                                   \
+         .most = 100000}
 
 static choice default_choice(void) {
     hw_method_params p = hw_method_params_default();
@@ -329,11 +335,14 @@ static bool check_spans(const explain_request *r, fault *f) {
                      *e = json_object_get(span, "end"), *name = json_object_get(span, "name");
         json_int_t begin = json_integer_value(b), end = json_integer_value(e);
         if (!json_is_integer(b) || !json_is_integer(e) || begin < least || begin >= end || end > most)
-            return refuse(f, "passage %zu: \"begin\" and \"end\" must be characters of the prompt, %lld <= begin < end <= "
-                             "%lld, and passages must rise", i, (long long)least, (long long)most);
+            return refuse(f,
+                          "passage %zu: \"begin\" and \"end\" must be characters of the prompt, %lld <= begin < end <= "
+                          "%lld, and passages must rise",
+                          i, (long long)least, (long long)most);
         if (json_object_size(span) != 2u + (name != NULL) || (name && !short_word("name", name, f)))
-            return refuse(f, "passage %zu: has \"name\", \"begin\" and \"end\"; a name has at most %d bytes without NUL", i,
-                          MOST_NAME);
+            return refuse(f,
+                          "passage %zu: has \"name\", \"begin\" and \"end\"; a name has at most %d bytes without NUL",
+                          i, MOST_NAME);
         least = end;
     }
     return true;

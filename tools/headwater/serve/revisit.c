@@ -1,6 +1,6 @@
 /*
- * revisit.c - what is asked of a saved run: other methods, a check of its faithfulness, files. All from the stored trace;
- * only a check and the methods that say so run the model again.
+ * revisit.c - what is asked of a saved run: other methods, a check of its faithfulness, files. All from the stored
+ * trace; only a check and the methods that say so run the model again.
  */
 #include "../check_json.h"
 #include "worker.h"
@@ -21,8 +21,10 @@ static bool cut_by_passages(hw_segments **out, worker *w, int64_t id, const hw_r
     json_t *json = request ? json_loads(request, JSON_ALLOW_NUL, NULL) : NULL, *spans = json_object_get(json, "spans");
     char *text = spans ? json_dumps(spans, JSON_COMPACT) : NULL;
     bool ok = text != NULL;
-    if (request && !ok) fault_set(f, 400, "bad_request", "\"by\" is \"passage\", but run %lld has no passages", (long long)id);
-    if (ok && hw_segments_from_json(out, run, HW_SIDE_PROMPT, text, strlen(text), &err) != HW_OK) ok = fault_from(f, &err);
+    if (request && !ok)
+        fault_set(f, 400, "bad_request", "\"by\" is \"passage\", but run %lld has no passages", (long long)id);
+    if (ok && hw_segments_from_json(out, run, HW_SIDE_PROMPT, text, strlen(text), &err) != HW_OK)
+        ok = fault_from(f, &err);
     free(text);
     free(request);
     json_decref(json);
@@ -56,7 +58,8 @@ static void free_explained(explained *e) {
     for (size_t i = 0; i < e->n; i++) hw_attribution_free(e->list[i]);
 }
 
-static bool explain_list(explained *out, worker *w, task *t, const hw_trace *trace, const choice *c, hw_method_params p) {
+static bool explain_list(explained *out, worker *w, task *t, const hw_trace *trace, const choice *c,
+                         hw_method_params p) {
     hw_error err;
     p.model = w->model;
     p.stop = is_stopped;
@@ -140,10 +143,17 @@ static bool judge(worker *w, task *t, const hw_trace *trace, const hw_segments *
     p.progress = tell_progress;
     p.stop = is_stopped;
     p.ctx = t;
-    if (hw_check_new(&check, w->model, trace, segments, (const hw_attribution *const *)made->list, made->n, &p, &err) != HW_OK)
+    if (hw_check_new(&check, w->model, trace, segments, (const hw_attribution *const *)made->list, made->n, &p, &err) !=
+        HW_OK)
         return fault_from(&t->fault, &err);
-    check_facts facts = {.check = check, .run = hw_trace_run(trace), .segments = segments, .by = r->by,
-                         .row_begin = p.row_begin, .row_end = p.row_end, .n_ablations = p.n_ablations, .seed = p.seed};
+    check_facts facts = {.check = check,
+                         .run = hw_trace_run(trace),
+                         .segments = segments,
+                         .by = r->by,
+                         .row_begin = p.row_begin,
+                         .row_end = p.row_end,
+                         .n_ablations = p.n_ablations,
+                         .seed = p.seed};
     json_t *json = check_document(&facts);
     hw_check_free(check);
     bool ok = json ? store_amend(w->store, t->run, NULL, json, &t->fault)
@@ -161,8 +171,8 @@ static bool fit_tokens(check_request *r, const hw_run *run, fault *f) {
     int64_t n = (int64_t)hw_run_n_completion(run);
     if (r->row_end == 0) r->row_end = n;
     return r->row_end <= n ||
-           fault_set(f, 400, "bad_request", "\"tokens\" ends at %lld: the completion has %lld tokens", (long long)r->row_end,
-                     (long long)n);
+           fault_set(f, 400, "bad_request", "\"tokens\" ends at %lld: the completion has %lld tokens",
+                     (long long)r->row_end, (long long)n);
 }
 
 bool check_work(worker *w, task *t) {
@@ -197,7 +207,7 @@ static bool take_file(task *t, const char *path) {
 
 /* Settings of an attribution of the document: those that a request may have. */
 static bool read_settings(choice *c, const json_t *attribution, fault *f) {
-    static const char *const keys[] = {"row",     "direction",         "columns", "measure",
+    static const char *const keys[] = {"row",      "direction",         "columns", "measure",
                                        "residual", "residual_measured", "discard", "remove_sink"};
     const json_t *settings = json_object_get(attribution, "settings");
     json_t *kept = json_object(), *request = json_object(), *methods = json_array();
@@ -247,7 +257,8 @@ static bool remake(explained *out, worker *w, task *t, const hw_trace *trace, co
 static bool remake_all(explained *out, worker *w, task *t, const hw_trace *trace, bool many) {
     buffer text = {.n = 0};
     bool ok = store_get(w->store, t->run, &text, &t->fault);
-    json_t *json = ok ? json_loads(text.bytes, JSON_ALLOW_NUL, NULL) : NULL, *list = json_object_get(json, "attributions");
+    json_t *json = ok ? json_loads(text.bytes, JSON_ALLOW_NUL, NULL) : NULL,
+           *list = json_object_get(json, "attributions");
     buffer_free(&text);
     for (size_t i = 0; ok && i < json_array_size(list) && out->n < (many ? MOST_METHODS : 1); i++) {
         const json_t *a = json_array_get(list, i);

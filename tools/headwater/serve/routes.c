@@ -60,7 +60,8 @@ static answer handle_status(call *c) {
     buffer text = {.n = 0};
     buffer_printf(&text, "{\"version\":\"%s\",\"model\":", hw_version());
     add_model(&text, c->server->model);
-    buffer_printf(&text, ",\"queue\":%zu,\"store\":%s}", queue_size(c->server->queue), c->server->keeps ? "true" : "false");
+    buffer_printf(&text, ",\"queue\":%zu,\"store\":%s}", queue_size(c->server->queue),
+                  c->server->keeps ? "true" : "false");
     return answer_json(200, &text);
 }
 
@@ -135,7 +136,8 @@ static const route routes[] = {
     {"PATCH", "/api/runs/{id}", handle_rename, true, "name a run"},
     {"DELETE", "/api/runs/{id}", handle_delete, false, "delete a run"},
     {"POST", "/api/runs/{id}/explain", handle_again, true, "explain a saved run by other methods"},
-    {"POST", "/api/runs/{id}/check", handle_check, true, "test an explanation by running the model without what it names"},
+    {"POST", "/api/runs/{id}/check", handle_check, true,
+     "test an explanation by running the model without what it names"},
     {"GET", "/api/runs/{id}/export", handle_export, false, "a run as a file"},
 };
 

@@ -28,8 +28,8 @@ typedef struct route {
 } route;
 
 const route *routes_at(size_t i); /* up to NULL */
-/* The route, and the number in its path. NULL: none; *allowed [room] then lists the methods that the path has, "" for no
- * such path. */
+/* The route, and the number in its path. NULL: none; *allowed [room] then lists the methods that the path has, "" for
+ * no such path. */
 const route *routes_find(const char *method, const char *path, int64_t *id, char *allowed, size_t room);
 
 answer answer_fault(const fault *f);

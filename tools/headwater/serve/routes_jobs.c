@@ -3,8 +3,8 @@
  * streams its events or waits for its result. It looks at the connection several times a second, so that a client that
  * leaves is missed at once, also while nothing is sent.
  */
-#include "routes.h"
 #include "report.h"
+#include "routes.h"
 #include "tables.h"
 
 #include <errno.h>
@@ -45,7 +45,8 @@ static ssize_t read_events(void *ctx, uint64_t position, char *to, size_t room) 
             s->silent = 0;
             return n;
         }
-        if (n < 0) return events_gone(&s->task->events) ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
+        if (n < 0)
+            return events_gone(&s->task->events) ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
         if (is_closed(s->fd)) {
             queue_leave(s->task->queue, s->task);
             return MHD_CONTENT_READER_END_WITH_ERROR;
@@ -114,8 +115,10 @@ static answer answer_task(call *c, task *t) {
 static task *new_task(call *c, bool (*work)(worker *, task *), fault *f) {
     task *t = task_new(work, c->body, call_wants_events(c));
     c->body = NULL;
-    if (!t) fault_set(f, 503, "out_of_memory", "no memory for a job");
-    else t->run = c->id;
+    if (!t)
+        fault_set(f, 503, "out_of_memory", "no memory for a job");
+    else
+        t->run = c->id;
     return t;
 }
 

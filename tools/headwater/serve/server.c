@@ -1,11 +1,11 @@
 /*
  * server.c - libmicrohttpd set up with limits, and what every request must pass before its route is run.
  *
- *     headers -> Host, Origin, Sec-Fetch-Site -> route -> body (type, length) -> JSON -> handler -> headers of the answer
+ *     headers -> Host, Origin, Sec-Fetch-Site -> route -> body (type, length) -> JSON -> handler -> answer
  *
- * A page of another site must not reach this server through the user's browser: it cannot send another Host than its own
- * name (so a name that was pointed at 127.0.0.1 is refused), its Origin is refused, and bodies are JSON, which it may not
- * send without asking first; that question is never answered.
+ * A page of another site must not reach this server through the user's browser: it cannot send another Host than its
+ * own name (so a name that was pointed at 127.0.0.1 is refused), its Origin is refused, and bodies are JSON, which it
+ * may not send without asking first; that question is never answered.
  */
 #include "server.h"
 
@@ -135,7 +135,8 @@ static bool check_body(struct MHD_Connection *connection, fault *f) {
 
 static bool has_body(const route *r) { return strcmp(r->method, "POST") == 0 || strcmp(r->method, "PATCH") == 0; }
 
-static const route *find_route(const char *method, const char *path, int64_t *id, char *allowed, size_t room, fault *f) {
+static const route *find_route(const char *method, const char *path, int64_t *id, char *allowed, size_t room,
+                               fault *f) {
     const route *r = routes_find(method, path, id, allowed, room);
     if (r) return r;
     if (*allowed)
@@ -225,7 +226,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     return handle(ctx, connection, in);
 }
 
-static void on_completed(void *ctx, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode why) {
+static void on_completed(void *ctx, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode why) {
     (void)ctx;
     (void)connection;
     (void)why;
@@ -247,20 +249,22 @@ static void no_log(void *ctx, const char *fmt, va_list args) {
 static struct MHD_Daemon *listen_on(server *s, unsigned port) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
-                                MHD_USE_ERROR_LOG,
-                            0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL, MHD_OPTION_SOCK_ADDR,
-                            (struct sockaddr *)&address, MHD_OPTION_CONNECTION_LIMIT, (unsigned)MOST_CONNECTIONS,
-                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                            (size_t)HEADER_BYTES, MHD_OPTION_LISTEN_BACKLOG_SIZE, (unsigned)BACKLOG,
-                            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+    return MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
+                                MHD_USE_ITC | MHD_USE_ERROR_LOG,
+                            0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL,
+                            MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address, MHD_OPTION_CONNECTION_LIMIT,
+                            (unsigned)MOST_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_LISTEN_BACKLOG_SIZE,
+                            (unsigned)BACKLOG, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED,
+                            on_completed, NULL, MHD_OPTION_END);
 }
 
 bool server_start(server *s, unsigned port, fault *f) {
     s->daemon = listen_on(s, port ? port : DEFAULT_PORT);
     if (!s->daemon && port == 0) s->daemon = listen_on(s, 0);
     if (!s->daemon)
-        return fault_set(f, 500, "internal", "cannot listen on 127.0.0.1:%u: the port is in use, or not yours to take", port);
+        return fault_set(f, 500, "internal", "cannot listen on 127.0.0.1:%u: the port is in use, or not yours to take",
+                         port);
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT);
     s->port = info ? info->port : port;
     return true;

@@ -1,8 +1,8 @@
 /*
  * server.h - the HTTP server on 127.0.0.1: who may ask, how much, and with which headers everything is answered.
  *
- * Each connection has a thread of its own, of a fixed number. Before a handler runs (routes.h) the request has passed: Host
- * and Origin are this server's own, the route exists, a body is JSON and not too long.
+ * Each connection has a thread of its own, of a fixed number. Before a handler runs (routes.h) the request has passed:
+ * Host and Origin are this server's own, the route exists, a body is JSON and not too long.
  */
 #ifndef HEADWATER_SERVER_H
 #define HEADWATER_SERVER_H
@@ -19,8 +19,8 @@ typedef struct server {
     queue *queue;
     store *store;
     const hw_model_info *model;
-    bool keeps; /* runs stay when the program ends */
-    unsigned port;
+    bool keeps;       /* runs stay when the program ends */
+    atomic_uint port; /* known a moment after the first client may come */
 } server;
 
 /* Listens on `port`; 0: on DEFAULT_PORT, or on any free one where that is taken. False with the fault filled. */

@@ -1,8 +1,9 @@
 /*
  * store.c - one SQLite connection behind one mutex; every call is a transaction of its own.
  *
- * Write-ahead log, synced at checkpoints: what was committed outlives the process whatever ends it. The connection locks
- * the file for itself, so a second server on the same file is refused, and an unfinished row at start is one that a crash left.
+ * Write-ahead log, synced at checkpoints: what was committed outlives the process whatever ends it. The connection
+ * locks the file for itself, so a second server on the same file is refused, and an unfinished row at start is one that
+ * a crash left.
  */
 #include "store.h"
 
@@ -23,10 +24,13 @@ enum { SCHEMA = 1, APPLICATION = 0x48577274 /* "HWrt" */, PIECE = 1 << 20, PREVI
 
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS runs(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, created TEXT NOT NULL,"
-    " model TEXT NOT NULL, sha TEXT NOT NULL, n_prompt INTEGER NOT NULL DEFAULT 0, n_completion INTEGER NOT NULL DEFAULT 0,"
-    " prompt TEXT NOT NULL, request TEXT NOT NULL, completion BLOB NOT NULL DEFAULT x'', tried INTEGER NOT NULL DEFAULT 0,"
+    " model TEXT NOT NULL, sha TEXT NOT NULL, n_prompt INTEGER NOT NULL DEFAULT 0, n_completion INTEGER NOT NULL "
+    "DEFAULT 0,"
+    " prompt TEXT NOT NULL, request TEXT NOT NULL, completion BLOB NOT NULL DEFAULT x'', tried INTEGER NOT NULL "
+    "DEFAULT 0,"
     " document TEXT);"
-    "CREATE TABLE IF NOT EXISTS traces(run INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE, bytes BLOB NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS traces(run INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE, bytes BLOB NOT "
+    "NULL);"
     "PRAGMA application_id=0x48577274; PRAGMA user_version=1;";
 
 struct store {
@@ -49,8 +53,9 @@ static bool fail_missing(int64_t id, fault *f) {
     return fault_set(f, 404, "not_found", "there is no run %lld", (long long)id);
 }
 
-/* A statement with its arguments bound: `i` int64_t, `t` terminated text, `n` text with its length (span_of_text), `b` the
- * same as bytes, `z` a blob of so many zeros (int64_t). NULL when it cannot be made. The arguments must outlive it. */
+/* A statement with its arguments bound: `i` int64_t, `t` terminated text, `n` text with its length (span_of_text), `b`
+ * the same as bytes, `z` a blob of so many zeros (int64_t). NULL when it cannot be made. The arguments must outlive it.
+ */
 static sqlite3_stmt *prepare(store *s, const char *sql, const char *types, ...) {
     sqlite3_stmt *q = NULL;
     bool ok = sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) == SQLITE_OK;
@@ -144,7 +149,8 @@ static int64_t number(store *s, const char *sql) {
 static bool fail_open(store *s, const char *path, fault *f) {
     if (sqlite3_errcode(s->db) == SQLITE_BUSY)
         return fault_set(f, 500, "store",
-                         "%s is in use by another headwater serve: stop that, or give --store FILE or --no-store", path);
+                         "%s is in use by another headwater serve: stop that, or give --store FILE or --no-store",
+                         path);
     return fault_set(f, 500, "store", "%s: %s", path, sqlite3_errmsg(s->db));
 }
 
@@ -155,15 +161,17 @@ static bool check_file(store *s, const char *path, fault *f) {
     if (things < 0 || application < 0 || version < 0) return fail_open(s, path, f);
     if (things > 0 && application != APPLICATION)
         return fault_set(f, 500, "store", "%s is a database of something else: name another file", path);
-    return version <= SCHEMA || fault_set(f, 500, "store", "%s is version %lld of a store; this build reads up to version %d",
-                                          path, (long long)version, SCHEMA);
+    return version <= SCHEMA ||
+           fault_set(f, 500, "store", "%s is version %lld of a store; this build reads up to version %d", path,
+                     (long long)version, SCHEMA);
 }
 
 static bool prepare_file(store *s, const char *path, fault *f) {
     if (!execute(s, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;"))
         return fail_open(s, path, f);
     if (!check_file(s, path, f)) return false;
-    return (execute(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; BEGIN IMMEDIATE; COMMIT;") && execute(s, schema)) ||
+    return (execute(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; BEGIN IMMEDIATE; COMMIT;") &&
+            execute(s, schema)) ||
            fail_open(s, path, f);
 }
 
@@ -183,7 +191,8 @@ bool store_open(store **out, const char *path, fault *f) {
     s->in_memory = path == NULL;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
     if (sqlite3_open_v2(path ? path : ":memory:", &s->db, flags, NULL) != SQLITE_OK || !s->db) {
-        fault_set(f, 500, "store", "cannot open %s: %s", path ? path : "memory", s->db ? sqlite3_errmsg(s->db) : "no memory");
+        fault_set(f, 500, "store", "cannot open %s: %s", path ? path : "memory",
+                  s->db ? sqlite3_errmsg(s->db) : "no memory");
         store_close(s);
         return false;
     }
@@ -229,8 +238,8 @@ int64_t store_begin(store *s, const explain_request *r, const char *request, con
                  STORE_MEMORY_RUNS - 1);
         execute(s, sql);
     }
-    bool ok = run(prepare(s, "INSERT INTO runs(name, created, model, sha, prompt, request) VALUES(?,?,?,?,?,?)", "nttt"
-                          "nt", r->name, created, *model->name ? model->name : model->path, model->metadata_sha256,
+    bool ok = run(prepare(s, "INSERT INTO runs(name, created, model, sha, prompt, request) VALUES(?,?,?,?,?,?)",
+                          "ntttnt", r->name, created, *model->name ? model->name : model->path, model->metadata_sha256,
                           preview(r->prompt), request));
     int64_t id = ok ? sqlite3_last_insert_rowid(s->db) : 0;
     if (!ok) fail_db(s, f);
@@ -266,9 +275,11 @@ static bool keep_trace(store *s, int64_t id, const char *path) {
     FILE *file = path ? fopen(path, "rb") : NULL;
     if (!file) return true;
     bool ok = true;
-    if (fstat(fileno(file), &info) == 0 && info.st_size > 0 && info.st_size <= (int64_t)STORE_MOST_TRACE_MIB << 20)
-        ok = run(prepare(s, "INSERT OR REPLACE INTO traces(run, bytes) VALUES(?,?)", "iz", id, (int64_t)info.st_size)) &&
-             fill_blob(s, id, file);
+    int64_t most = (int64_t)(s->in_memory ? STORE_MEMORY_TRACE_MIB : STORE_FILE_TRACE_MIB) << 20;
+    if (fstat(fileno(file), &info) == 0 && info.st_size > 0 && info.st_size <= most)
+        ok =
+            run(prepare(s, "INSERT OR REPLACE INTO traces(run, bytes) VALUES(?,?)", "iz", id, (int64_t)info.st_size)) &&
+            fill_blob(s, id, file);
     fclose(file);
     return ok;
 }
@@ -299,7 +310,8 @@ void store_drop(store *s, int64_t id) {
 bool store_next_lost(store *s, lost_run *out) {
     *out = (lost_run){.id = 0};
     lock(s);
-    sqlite3_stmt *q = prepare(s, "SELECT id, request, completion, sha FROM runs WHERE document IS NULL AND tried=0 ORDER BY id LIMIT 1", "");
+    sqlite3_stmt *q = prepare(
+        s, "SELECT id, request, completion, sha FROM runs WHERE document IS NULL AND tried=0 ORDER BY id LIMIT 1", "");
     if (q && sqlite3_step(q) == SQLITE_ROW) {
         out->id = sqlite3_column_int64(q, 0);
         out->request = copy(column(q, 1));
@@ -328,7 +340,8 @@ void lost_run_free(lost_run *r) {
 static void put_text(buffer *out, const char *key, span_of_text text) {
     buffer_printf(out, ",\"%s\":", key);
     json_t *string = NULL;
-    for (int cut = 0; !string && cut < 4 && (size_t)cut <= text.n; cut++) string = json_stringn(text.bytes, text.n - (size_t)cut);
+    for (int cut = 0; !string && cut < 4 && (size_t)cut <= text.n; cut++)
+        string = json_stringn(text.bytes, text.n - (size_t)cut);
     buffer_string(out, string ? json_string_value(string) : "", json_string_length(string));
     json_decref(string);
 }
@@ -349,9 +362,11 @@ static void put_run(buffer *out, sqlite3_stmt *q) {
 bool store_list(store *s, buffer *out, fault *f) {
     bool first = true;
     lock(s);
-    sqlite3_stmt *q = prepare(s, "SELECT id, name, created, model, n_prompt, n_completion, prompt, completion,"
+    sqlite3_stmt *q = prepare(s,
+                              "SELECT id, name, created, model, n_prompt, n_completion, prompt, completion,"
                               " document IS NOT NULL, EXISTS(SELECT 1 FROM traces WHERE run=id)"
-                              " FROM runs ORDER BY id DESC LIMIT ?", "i", (int64_t)LIST_MOST);
+                              " FROM runs ORDER BY id DESC LIMIT ?",
+                              "i", (int64_t)LIST_MOST);
     buffer_text(out, "{\"runs\":[");
     int step = q ? SQLITE_ROW : SQLITE_ERROR;
     while (q && (step = sqlite3_step(q)) == SQLITE_ROW) {
@@ -370,7 +385,8 @@ bool store_list(store *s, buffer *out, fault *f) {
 static bool put_document(buffer *out, sqlite3_stmt *q, int64_t id, fault *f) {
     span_of_text document = column(q, 2);
     if (sqlite3_column_type(q, 2) == SQLITE_NULL)
-        return fault_set(f, 409, "unfinished", "run %lld is not finished: it is being made, or a crash ended it", (long long)id);
+        return fault_set(f, 409, "unfinished", "run %lld is not finished: it is being made, or a crash ended it",
+                         (long long)id);
     if (document.n < 2 || document.bytes[0] != '{')
         return fault_set(f, 500, "store", "the document of run %lld is damaged", (long long)id);
     buffer_printf(out, "{\"id\":%lld", (long long)id);
@@ -385,7 +401,9 @@ bool store_get(store *s, int64_t id, buffer *out, fault *f) {
     lock(s);
     sqlite3_stmt *q = prepare(s, "SELECT name, created, document FROM runs WHERE id=?", "i", id);
     int step = q ? sqlite3_step(q) : SQLITE_ERROR;
-    bool ok = step == SQLITE_ROW ? put_document(out, q, id, f) : step == SQLITE_DONE ? fail_missing(id, f) : fail_db(s, f);
+    bool ok = step == SQLITE_ROW    ? put_document(out, q, id, f)
+              : step == SQLITE_DONE ? fail_missing(id, f)
+                                    : fail_db(s, f);
     sqlite3_finalize(q);
     unlock(s);
     return ok;
@@ -417,8 +435,10 @@ static char *get_column(store *s, const char *sql, int64_t id, fault *f) {
     sqlite3_stmt *q = prepare(s, sql, "i", id);
     int step = q ? sqlite3_step(q) : SQLITE_ERROR;
     if (step != SQLITE_ROW) {
-        if (step == SQLITE_DONE) fail_missing(id, f);
-        else fail_db(s, f);
+        if (step == SQLITE_DONE)
+            fail_missing(id, f);
+        else
+            fail_db(s, f);
     } else if (!(out = copy(column(q, 0)))) {
         fault_set(f, 503, "out_of_memory", "no memory for run %lld", (long long)id);
     }

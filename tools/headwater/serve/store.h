@@ -2,8 +2,8 @@
  * store.h - runs kept in an SQLite file, or in memory where nothing is to stay.
  *
  * A run has a row from the moment it starts: its request, and each token as it comes, so that after a crash all of that
- * is still there (store_next_lost()). A finished one has its document, JSON text as hw_document_json() makes it, and its
- * trace unless that is too large. One file belongs to one server. Any thread may call.
+ * is still there (store_next_lost()). A finished one has its document, JSON text as hw_document_json() makes it, and
+ * its trace unless that is too large. One file belongs to one server. Any thread may call.
  */
 #ifndef HEADWATER_STORE_H
 #define HEADWATER_STORE_H
@@ -13,9 +13,11 @@
 
 typedef struct store store;
 
-enum { STORE_MOST_TRACE_MIB = 512, STORE_MEMORY_RUNS = 50 };
+/* Largest trace that is kept, in a file and in memory. */
+enum { STORE_FILE_TRACE_MIB = 512, STORE_MEMORY_TRACE_MIB = 32, STORE_MEMORY_RUNS = 50 };
 
-/* Opens or makes the file; `path` NULL: in memory, where the oldest runs go when there are more than STORE_MEMORY_RUNS. */
+/* Opens or makes the file; `path` NULL: in memory, where the oldest runs go when there are more than STORE_MEMORY_RUNS.
+ */
 bool store_open(store **out, const char *path, fault *f);
 void store_close(store *s);
 /* $XDG_DATA_HOME/headwater/runs.sqlite, its folders made; malloc'd. NULL with the reason printed. */

@@ -27,7 +27,7 @@ static void put_traits(buffer *to, uint32_t traits) {
         const char *name;
     } names[] = {{HW_USES_FUSE, "fuse"},       {HW_USES_RESIDUAL, "residual"}, {HW_USES_DIRECTION, "direction"},
                  {HW_USES_MEASURE, "measure"}, {HW_USES_SEED, "seed"},         {HW_USES_MODEL, "model"},
-                 {HW_GIVES_SHARES, "shares"}, {HW_USES_DISCARD, "discard"}, {HW_USES_REMOVE_SINK, "remove_sink"}};
+                 {HW_GIVES_SHARES, "shares"},  {HW_USES_DISCARD, "discard"},   {HW_USES_REMOVE_SINK, "remove_sink"}};
     bool first = true;
     buffer_text(to, ",\"traits\":[");
     for (size_t i = 0; i < COUNT(names); i++) {
@@ -72,7 +72,8 @@ void tables_add(buffer *to, const hw_model_info *model) {
         buffer_printf(to, "%s\"%s\"", v ? "," : "", hw_measure_name((hw_measure)v));
     buffer_text(to, "],\"formats\":[");
     for (size_t i = 0; i < COUNT(formats); i++) {
-        buffer_printf(to, "%s{\"name\":\"%s\",\"extension\":\"%s\"", i ? "," : "", formats[i].name, formats[i].extension);
+        buffer_printf(to, "%s{\"name\":\"%s\",\"extension\":\"%s\"", i ? "," : "", formats[i].name,
+                      formats[i].extension);
         put_member(to, "summary", formats[i].summary);
         buffer_text(to, "}");
     }

@@ -5,7 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-void worker_path(const worker *w, const char *name, char *out, size_t room) { snprintf(out, room, "%s/%s", w->folder, name); }
+void worker_path(const worker *w, const char *name, char *out, size_t room) {
+    snprintf(out, room, "%s/%s", w->folder, name);
+}
 
 void worker_keep(worker *w, hw_trace *trace, int64_t run) {
     hw_trace_free(w->trace);

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""How well do the marks of `headwater cite` agree with leaving each passage out?
+
+Makes questions over passages from the data set `facts` (scripts/setup-datasets.sh): one fact asked, two facts asked, or
+something that no passage tells. The model answers; its sentences are cited by each method, and by leave-one-out, which says
+what each sentence loses without each passage. Printed: of the marks, how many are of a passage without which the sentence's
+log probability falls by at least 2 (and 4) nats (precision), and how many of those passages have a mark (recall); the same
+for other thresholds of the peak.
+
+    scripts/measure_citations.py --program build/release/headwater --model MODEL.gguf --chat
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import tempfile
+
+NAMES = ["Notes", "Diary", "Letter", "Report", "News", "Memo", "Guide", "List", "Blog", "Mail"]
+UNTOLD = ["What is the capital of France?", "Write two sentences about the sea.", "How many days are there in a week?",
+          "What colour is the sky?", "Who wrote Romeo and Juliet?", "Tell me a short story about a dragon.",
+          "What is two plus two?", "Why do people sleep?"]
+THRESHOLDS = {"logit": [0.1, 0.15, 0.2, 0.25, 0.3], "contribution": [2, 3, 4, 5, 6], "attention": [2, 3, 4, 5, 6]}
+FALLS = (2.0, 4.0)
+
+
+def passages_of(item, asked, shift):
+    """Six of an item's ten facts, the asked ones among them."""
+    facts = [item["prompt"][begin:end] for begin, end in item["spans"]]
+    others = [k for k in ((shift + 3 * step) % 10 for step in range(10)) if k not in asked]
+    return [{"name": NAMES[k], "text": facts[k]} for k in sorted([*asked, *others[:6 - len(asked)]])]
+
+
+def questions(path, n):
+    """n of each three: one fact, two facts, and at most 8 that no passage tells."""
+    items = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for i, item in enumerate(items[:n]):
+        question = item["prompt"].split("\nQuestion: ")[1].split("\nAnswer:")[0]
+        fact = next(k for k, span in enumerate(item["spans"]) if span[0] <= item["evidence"][0][0] < span[1])
+        yield passages_of(item, [fact], i), question
+        if i % 3 == 0:
+            other = (fact + 1 + i) % 10
+            other = other if other != fact else (other + 1) % 10
+            who = item["prompt"][item["spans"][other][0]:].split()[0].removesuffix("'s")
+            yield passages_of(item, [fact, other], i), f"{question} And what do the passages say about {who}?"
+        if i % 3 == 1 and i // 3 < len(UNTOLD):
+            yield passages_of(item, [], i), UNTOLD[i // 3]
+
+
+def cite(args, folder, question, method, completion=None):
+    """The citations of one method, None where the model says nothing."""
+    command = [args.program, "cite", "-m", args.model, "--passages", folder / "p.json", "--question", question,
+               "--method", method, "-o", folder / "c.json", "--quiet", "--threads", str(args.threads)]
+    command += ["--chat"] if args.chat else []
+    command += ["-n", "36"] if completion is None else ["--completion", completion]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    if done.returncode and "ended its completion before the first token" in done.stderr:
+        return None
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return json.loads((folder / "c.json").read_text(encoding="utf-8"))
+
+
+def measure(args, folder):
+    """Pairs (fall, {method: peak}) over all sentences and passages."""
+    pairs = []
+    for passages, question in questions(args.facts, args.items):
+        (folder / "p.json").write_text(json.dumps(passages))
+        first = cite(args, folder, question, "logit")
+        if first is None or "\ufffd" in first["completion"]:
+            continue
+        again = {m: cite(args, folder, question, m, first["completion"]) for m in (*THRESHOLDS, "leave-one-out")}
+        for s, falls in enumerate(again["leave-one-out"]["peaks"]):
+            pairs += [(fall, {m: again[m]["peaks"][s][p] for m in THRESHOLDS}) for p, fall in enumerate(falls)]
+    return pairs
+
+
+def report(pairs):
+    print(f"{len(pairs)} pairs of sentence and passage; without the passage the sentence loses",
+          ", ".join(f"{fall:g} nats in {sum(f >= fall for f, _ in pairs)}" for fall in FALLS))
+    print("method        peak  marks " + " ".join(f" precision, recall at {fall:g} nats" for fall in FALLS))
+    for method, thresholds in THRESHOLDS.items():
+        for least in thresholds:
+            marked = [fall for fall, peaks in pairs if peaks[method] >= least]
+            row = f"{method:12} {least:5g} {len(marked):6}"
+            for fall in FALLS:
+                hits, told = sum(f >= fall for f in marked), sum(f >= fall for f, _ in pairs)
+                row += f"  {hits / max(len(marked), 1):20.2f}, {hits / max(told, 1):.2f}"
+            print(row)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", type=pathlib.Path, default="build/release/headwater")
+    parser.add_argument("--model", type=pathlib.Path, required=True)
+    parser.add_argument("--facts", type=pathlib.Path, default="build/datasets/facts.jsonl")
+    parser.add_argument("--items", type=int, default=24)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--chat", action="store_true")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        report(measure(args, pathlib.Path(folder)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""What the tests of the page share: a browser, reports with known numbers, a server with a real model.
+
+$HEADWATER_BIN is the program, $HEADWATER_TEST_MODELS the folder of GGUF models; both must be set. Every page that a test opens must
+end without an error on its console, and reports without a request to anything but their own file.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from browser import PAGE, ROOT, open_browser
+from documents import document, page_with
+
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def setting(name):
+    value = os.environ.get(name)
+    if not value:
+        pytest.exit(f"${name} is not set; `ctest -L web` sets it", returncode=3)
+    return pathlib.Path(value).resolve()
+
+
+@pytest.fixture(scope="session")
+def program():
+    return setting("HEADWATER_BIN")
+
+
+@pytest.fixture(scope="session")
+def smollm():
+    return setting("HEADWATER_TEST_MODELS") / "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def open_page(browser):
+    """open_page(url, ...) gives a page; an error on its console fails the test, but for what holds a part of `allowed`."""
+    pages, errors = [], []
+
+    def opened(url, allowed=(), **options):
+        page = browser.new_page(**options)
+        page.set_default_timeout(20000)
+        page.on("pageerror", lambda e: errors.append(str(e)))
+        page.on("console", lambda m: m.type == "error" and not any(part in m.text for part in allowed) and errors.append(m.text))
+        page.requests = []
+        page.on("request", lambda r: page.requests.append(r.url))
+        page.goto(url)
+        pages.append(page)
+        return page
+
+    yield opened
+    for page in pages:
+        page.close()
+    assert errors == []
+
+
+@pytest.fixture
+def open_report(open_page, tmp_path):
+    """open_report(run, ...) opens a report of these runs from its file."""
+
+    def opened(*runs, **options):
+        path = tmp_path / "report.html"
+        path.write_text(page_with(PAGE.read_text(encoding="utf-8"), document(*runs)), encoding="utf-8")
+        page = open_page(path.as_uri(), **options)
+        page.wait_for_selector("#answer-0 [data-k]")
+        return page
+
+    return opened
+
+
+class Server:
+    """`headwater serve` in a folder of its own; it can be stopped and started on the same store."""
+
+    def __init__(self, program, model, folder):
+        self.command = [str(program), "serve", "-m", str(model), "--store", str(folder / "runs.sqlite"), "--port", "0"]
+        self.process = None
+        self.url = None
+
+    def start(self):
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        line = self.process.stdout.readline()
+        self.url = re.search(r"http://127\.0\.0\.1:\d+/", line)[0]
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def server(program, smollm, tmp_path_factory):
+    running = Server(program, smollm, tmp_path_factory.mktemp("serve"))
+    running.start()
+    yield running
+    running.stop()
+
+
+# ---------------------------------------------------------------- what a person sees
+
+
+def token(page, k, side="answer", pane=0):
+    return page.locator(f'#{side}-{pane} [data-k="{k}"]')
+
+
+def plain(text):
+    """With the spaces that do not break written as the others."""
+    return text.replace("\u00a0", " ")
+
+
+def sources(page, pane=0):
+    """The list "Came from": (index, text, value as written)."""
+    root = page.locator(".strongest").nth(pane)
+    return [tuple(part.strip() for part in plain(item.inner_text()).split("\n") if part.strip())
+            for item in root.locator("li").all()]
+
+
+def tint_of(page, k, pane=0):
+    """The colour that is painted behind a prompt token, '' where none is."""
+    return page.evaluate("""([k, pane]) => {
+        const root = document.getElementById(`prompt-${pane}`)
+        const canvas = root.querySelector('canvas')
+        const box = root.querySelector(`[data-k="${k}"]`).getClientRects()[0]
+        const origin = canvas.getBoundingClientRect()
+        const scale = canvas.width / origin.width
+        const at = [(box.left + box.width / 2 - origin.left) * scale, (box.top + box.height / 2 - origin.top) * scale]
+        const [r, g, b, a] = canvas.getContext('2d').getImageData(Math.floor(at[0]), Math.floor(at[1]), 1, 1).data
+        return a ? '#' + [r, g, b].map((c) => c.toString(16).padStart(2, '0')).join('') : ''
+    }""", [k, pane])
+
+
+def select_tokens(page, first, last, pane=0):
+    """Drags over the completion."""
+    for k, act in ((first, page.mouse.down), (last, page.mouse.up)):
+        box = token(page, k, pane=pane).bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
+        act()
+
+
+def accessibility_faults(page):
+    """What axe-core finds against WCAG 2 A and AA: (rule, places)."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})")
+    return [(v["id"], [n["html"][:160] for n in v["nodes"]][:4]) for v in found["violations"]]

@@ -1,0 +1,88 @@
+"""Takes the pictures of docs/screenshots: the page and a report at phone, laptop and wide sizes, light and dark.
+
+    HEADWATER_BIN=... HEADWATER_TEST_MODELS=... build/venv/bin/python tests/web/screenshots.py [FOLDER]
+"""
+
+import json
+import os
+import pathlib
+import sys
+import tempfile
+
+from browser import ROOT, open_browser
+from conftest import Server, select_tokens, token
+
+SIZES = {"phone": (390, 844), "laptop": (1366, 768), "wide": (1920, 1080)}
+EXAMPLES = {line["name"]: line for line in map(json.loads, (ROOT / "examples" / "note.jsonl").read_text().splitlines())}
+
+
+def explain(page, name):
+    page.get_by_role("button", name="New").click()
+    page.get_by_label("I write the completion").check()
+    page.get_by_label("Prompt", exact=True).fill(EXAMPLES[name]["prompt"])
+    page.get_by_label("Completion to explain").fill(EXAMPLES[name]["completion"])
+    page.get_by_role("button", name="Explain", exact=True).click()
+    page.wait_for_selector(".progress", state="detached")
+    page.wait_for_selector("#answer-0 [data-k]")
+
+
+def write(page):
+    page.get_by_role("button", name="New").click()
+    page.get_by_role("button", name="Context: It is").click()
+
+
+def david(page):
+    explain(page, "rome")
+    token(page, 7).click()
+
+
+def weather(page):
+    explain(page, "sunny")
+    token(page, 0).click()
+    page.get_by_role("tab", name="Layers").click()
+
+
+def names(page):
+    explain(page, "putin")
+    explain(page, "abdul")
+    token(page, 0).click()
+    page.keyboard.press("c")
+    page.get_by_label("Run on the right").select_option(label="My name is Putin, I am from")
+    page.wait_for_selector("#answer-1 [data-k]")
+    token(page, 0, pane=1).click()
+
+
+def methods(page):
+    explain(page, "rome")
+    select_tokens(page, 4, 7)
+    page.keyboard.press("c")
+    page.get_by_role("button", name="token 0").click()
+    page.get_by_role("tab", name="Token map").click()
+
+
+SCENES = [("write", write, "laptop", False), ("david", david, "laptop", False), ("david", david, "phone", False),
+          ("david", david, "wide", True), ("weather", weather, "wide", False), ("weather", weather, "phone", True),
+          ("names", names, "laptop", False), ("methods", methods, "laptop", True)]
+
+
+def main(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    model = pathlib.Path(os.environ["HEADWATER_TEST_MODELS"]) / "SmolLM2-135M-Instruct.Q4_1.gguf"
+    with tempfile.TemporaryDirectory() as store, open_browser() as browser:
+        server = Server(os.environ["HEADWATER_BIN"], model, pathlib.Path(store))
+        server.start()
+        for name, scene, size, dark in SCENES:
+            width, height = SIZES[size]
+            page = browser.new_page(viewport={"width": width, "height": height}, dark=dark)
+            page.goto(server.url)
+            page.wait_for_selector("form.composer")
+            scene(page)
+            page.mouse.move(0, 0)
+            page.wait_for_timeout(900)
+            page.screenshot(path=folder / f"{name}-{size}{'-dark' if dark else ''}.png", full_page=name != "write")
+            page.close()
+        server.stop()
+
+
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "screenshots")

@@ -1,0 +1,206 @@
+"""The page with a server and a real model behind it: what a person does, from a prompt to a saved run."""
+
+import json
+import re
+import urllib.request
+
+import pytest
+from conftest import plain, sources, tint_of, token
+
+NEEDLE = "Anna keeps her key in the red box. Tom lives near the sea.\nQuestion: Where is the key?\nAnswer: in the"
+SLOW = 30_000  # ms: the machine has other work to do
+
+
+@pytest.fixture
+def page(open_page, server):
+    page = open_page(server.url)
+    page.set_default_timeout(SLOW)
+    return page
+
+
+def write(page, prompt, completion=None, n=8):
+    page.get_by_label("Prompt", exact=True).fill(prompt)
+    given = page.get_by_label("I write the completion")
+    given.set_checked(completion is not None)
+    if completion is not None:
+        page.get_by_label("Completion to explain").fill(completion)
+    settings = page.locator("details.settings")
+    if not settings.evaluate("d => d.open"):
+        settings.locator("summary").click()
+    if completion is None:
+        page.get_by_label("Tokens", exact=True).fill(str(n))
+
+
+def until(page, question):
+    """wait_for_function() has the page evaluate text, which its policy forbids."""
+    for _ in range(SLOW // 50):
+        if page.evaluate(question):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never true: {question}")
+
+
+def go(page):
+    page.get_by_role("button", name=re.compile("^(Write and e|E)xplain$")).click()
+    page.wait_for_selector("#answer-0 [data-k]")
+    page.wait_for_selector(".progress", state="detached")
+
+
+def api(server, path, method="GET", body=None):
+    request = urllib.request.Request(server.url + "api/" + path, method=method,
+                                     data=None if body is None else json.dumps(body).encode(),
+                                     headers={"Content-Type": "application/json", "Accept": "application/json"})
+    with urllib.request.urlopen(request, timeout=120) as answer:
+        return json.loads(answer.read() or b"null")
+
+
+def test_tokens_come_in_explained(page):
+    write(page, NEEDLE, n=24)
+    page.evaluate("""() => {
+        window.seen = []
+        new MutationObserver(() => {
+            const tokens = document.querySelectorAll('#answer-0 [data-k]').length
+            const pending = document.querySelectorAll('#answer-0 .pending').length
+            if (document.querySelector('.progress')) window.seen.push([tokens, tokens - pending])
+        }).observe(document.body, { subtree: true, childList: true, attributes: true })
+    }""")
+    go(page)
+    seen = page.evaluate("window.seen")
+    assert any(0 < explained < 20 for _, explained in seen), "tokens were explained only at the end"
+    assert page.locator("#answer-0 .pending").count() == 0
+    assert re.search(r"#run=\d+$", page.url)
+    token(page, 0).click()
+    page.get_by_label("Method", exact=True).select_option("=logit")
+    assert "red" in page.locator("#answer-0").inner_text()
+    red = [k for k in range(20) if token(page, k, "prompt").inner_text() == " red"][0]
+    assert sources(page)[0][:2] == (str(red), "·red") and tint_of(page, red) == "#e67b2e"
+
+
+def test_stop_keeps_what_is_there(page):
+    write(page, "Count: 1 2 3", n=400)
+    page.get_by_role("button", name="Write and explain").click()
+    until(page, "document.querySelectorAll('#answer-0 [data-k]').length > 3")
+    page.get_by_role("button", name="Stop").click()
+    page.wait_for_selector(".progress", state="detached")
+    assert "stopped" in page.locator(".answer h2").inner_text()
+    assert 3 < page.locator("#answer-0 [data-k]").count() < 400
+    assert page.locator("#answer-0 .pending").count() == 0
+
+
+def test_own_completion_edit_and_run_again(page):
+    write(page, "My name is Putin, I am from", " Russia, I am a Russian")
+    go(page)
+    assert page.locator("#answer-0").inner_text().strip() == "Russia, I am a Russian"
+    assert "written by you" in page.locator(".answer h2").inner_text()
+    page.get_by_role("button", name="Edit and run again").click()
+    assert page.get_by_label("Prompt", exact=True).input_value() == "My name is Putin, I am from"
+    write(page, "My name is Abdul, I am from", " Pakistan. I am a student")
+    go(page)
+
+    page.get_by_role("button", name="Runs").click()
+    page.get_by_role("button", name=re.compile("^Compare with My·?.*Putin|^Compare with My name is Putin")).first.click()
+    page.wait_for_selector("#answer-1 [data-k]")
+    assert page.locator("#answer-1").inner_text().strip() == "Russia, I am a Russian"
+    assert "·Abdul / ·Putin" in page.locator(".difference tbody tr").first.inner_text()
+
+
+def test_documents_are_cited(page):
+    page.get_by_role("button", name="Add a document").click()
+    page.get_by_label("Name of document 1").fill("Anna")
+    page.get_by_label("Text of document 1").fill("Anna keeps her key in the red box.")
+    page.get_by_role("button", name="Add a document").click()
+    page.get_by_label("Name of document 2").fill("Tom 🌊")
+    page.get_by_label("Text of document 2").fill("Tom lives near the sea.")
+    write(page, "Question: Where is the key?\nAnswer: in the", " red box")
+    go(page)
+    page.get_by_role("tab", name="Sources").click()
+    assert page.locator(".cite").first.inner_text().startswith("Anna")
+    assert "Tom 🌊" in page.locator(".sources thead").inner_text()
+
+
+def test_other_methods_settings_and_check(page):
+    write(page, NEEDLE, " red box")
+    go(page)
+    page.get_by_label("Units").select_option("sentence")
+    page.get_by_label("Method", exact=True).select_option("+leave-one-out")
+    until(page, "document.querySelector('.method select').value.startsWith('=leave-one-out')")
+    assert "Anna keeps her key" in sources(page)[0][1]
+    page.get_by_label("Method", exact=True).select_option("=rollout")
+    page.locator(".method-settings summary").click()
+    page.get_by_label("Row", exact=True).select_option("own")
+    until(page, "document.querySelector('.method select').value === '=rollout, own row'")
+    page.get_by_label("Method", exact=True).select_option("=logit")
+    page.get_by_role("button", name="Check it").click()
+    assert page.locator(".verdict").inner_text().startswith("logit: ")
+    page.locator(".trust details summary").click()
+    assert page.locator(".figures th[scope=row]").all_inner_texts()[0] == "logit"
+
+
+def test_runs_are_kept_renamed_reopened_deleted(page, server, open_page):
+    write(page, "The sea is", " blue")
+    go(page)
+    url = page.url
+    page.get_by_role("button", name="Runs").click()
+    page.get_by_role("button", name="Rename The sea is").click()
+    page.get_by_label("New name").fill("A sea")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Compare with A sea").wait_for()
+
+    again = open_page(url)
+    again.wait_for_selector("#answer-0 [data-k]")
+    assert again.locator("#answer-0").inner_text().strip() == "blue"
+    assert sources(again) == sources(page)
+
+    page.get_by_role("button", name="Delete A sea").click()
+    page.get_by_role("button", name="Really delete").click()
+    until(page, "!document.querySelector('[aria-label=\"Delete A sea\"]')")
+    assert all(r["name"] != "A sea" for r in api(server, "runs")["runs"])
+
+
+def test_runs_outlive_the_server(page, server, open_page):
+    write(page, "The sun is", " hot")
+    go(page)
+    run = re.search(r"#run=(\d+)", page.url)[1]
+    page.close()
+    server.stop()
+    server.start()
+    again = open_page(f"{server.url}#run={run}")
+    again.wait_for_selector("#answer-0 [data-k]")
+    assert again.locator("#answer-0").inner_text().strip() == "hot"
+
+
+def test_exports(page):
+    write(page, "The sky is", " blue")
+    go(page)
+    page.get_by_role("button", name="Export").click()
+    found = {}
+    for name in page.locator(".exports a").all_inner_texts():
+        with page.expect_download() as download:
+            page.get_by_role("link", name=name, exact=True).click()
+        found[name] = open(download.value.path(), "rb").read()
+    assert {"JSON", "CSV", "HTML"} <= set(found)
+    assert json.loads(found["JSON"])["format"] == "headwater-result"
+    assert found["CSV"].startswith(b"completion_index,") and b"headwater-document" in found["HTML"]
+
+
+def test_an_exported_report_opens(page, open_page, server, tmp_path):
+    write(page, "My name is Putin, I am from", " Russia")
+    go(page)
+    run = re.search(r"#run=(\d+)", page.url)[1]
+    path = tmp_path / "report.html"
+    with urllib.request.urlopen(f"{server.url}api/runs/{run}/export?format=html") as answer:
+        path.write_bytes(answer.read())
+    report = open_page(path.as_uri())
+    report.wait_for_selector("#answer-0 [data-k]")
+    assert sources(report) == sources(page)
+    assert report.get_by_role("button", name="Edit and run again").count() == 0
+    assert "Blind to" in plain(report.locator(".method").inner_text())
+    assert report.requests == [path.as_uri()] or {u.split(":")[0] for u in report.requests} <= {"file", "data"}
+
+
+def test_what_cannot_work_is_said(open_page, server):
+    page = open_page(server.url, allowed=["Failed to load resource"])
+    write(page, "word " * 9000, n=1)
+    page.get_by_role("button", name="Write and explain").click()
+    assert "8192" in page.get_by_role("alert").inner_text()
+    assert page.get_by_role("button", name="Write and explain").is_enabled()

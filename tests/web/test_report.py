@@ -1,0 +1,277 @@
+"""A report, opened from its file: every number that is shown is one that was put in."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import plain, select_tokens, sources, tint_of, token
+from documents import attribution, run
+
+STRONGEST = "#e67b2e"  # of the light palette, colour.ts
+PROMPT = ["The", " old", " river", " runs", ".", " Its", " name", "?"]
+COMPLETION = [" It", " is", " river"]
+
+# M [3, 8, 2]: token i of the completion takes 0.5 from prompt token i + 1 at layer 0 and 0.1 at layer 1, 0.8 from token 0.
+M = np.zeros((3, 8, 2), np.float32)
+for i in range(3):
+    M[i, 0] = 0.8
+    M[i, i + 1] = (0.5, 0.1)
+    M[i, 6] = 0.05
+
+SIGNED = M * np.array([1, -1, 1, -1, 1, 1, 1, 1])[None, :, None]
+SEGMENTS = {
+    "prompt": {"word": {"groups": [0, 1, 2, 3, -1, 4, 5, -1], "names": ["The", "old", "river", "runs", "Its", "name"]},
+               "sentence": {"groups": [0, 0, 0, 0, 0, 1, 1, 1], "names": ["The old river runs.", " Its name?"]}},
+    "completion": {"word": {"groups": [0, 1, 2], "names": ["It", "is", "river"]},
+                   "sentence": {"groups": [0, 0, 0], "names": [" It is river"]}},
+}
+FILTERS = {"first": [0], "punctuation": [4, 7], "template": []}
+BALANCE = [{"prompt": 2.0 + i, "completion": 0.5, "bias": 0.0, "mlp": -1.0, "embedding": 0.25, "logit": 1.75 + i} for i in range(3)]
+
+
+def river(**changes):
+    return run(PROMPT, COMPLETION, [attribution("rollout", M, 8), attribution("logit", SIGNED, 8, balance=BALANCE)],
+               SEGMENTS, FILTERS, **changes)
+
+
+@pytest.fixture
+def report(open_report):
+    return open_report(river())
+
+
+def test_it_asks_for_nothing_but_itself(report):
+    report.get_by_role("tab", name="Layers").click()
+    report.wait_for_timeout(300)
+    assert {url.split(":")[0] for url in report.requests} <= {"file", "data"}
+
+
+def test_click_tints_the_prompt_at_once(report):
+    token(report, 1).click()
+    assert sources(report)[0] == ("0", "The", "80 %")
+    assert sources(report)[1] == ("2", "·river", "30 %")
+    assert sources(report)[2] == ("6", "·name", "5.0 %")
+    assert tint_of(report, 2) == STRONGEST
+    assert tint_of(report, 0) == STRONGEST  # beyond the scale, which it does not set
+    assert tint_of(report, 3) == ""
+    assert "beyond the scale: 0: The 80 %" in plain(report.locator(".legend").inner_text()).replace("\n", " ")
+    assert token(report, 1).get_attribute("aria-selected") == "true"
+
+
+def test_drag_shows_the_mean(report):
+    select_tokens(report, 0, 1)
+    assert sources(report)[1:3] == [("1", "·old", "15 %"), ("2", "·river", "15 %")]
+    assert "tokens 0–1, their mean" in report.locator(".chosen").inner_text()
+    token(report, 2).click(modifiers=["Shift"])
+    assert sources(report)[1] == ("1", "·old", "10 %")
+
+
+def test_pointing_at_the_prompt_shows_what_it_fed(report):
+    token(report, 2, "prompt").hover()
+    assert "s32" in token(report, 1).get_attribute("class").split()
+    assert token(report, 0).get_attribute("class") in ("", "selected")
+    token(report, 2, "prompt").click()
+    assert "1\n·is\n30 %" in "\n".join(s.strip() for s in plain(report.locator(".fed").inner_text()).split("\n") if s.strip())
+
+
+def test_filters_say_what_they_hide(report):
+    token(report, 1).click()
+    chip = report.get_by_role("button", name="token 0")
+    chip.click()
+    assert chip.get_attribute("aria-pressed") == "true"
+    assert plain(report.locator(".mass").inner_text()) == "hides 80 % in 1 token"
+    assert sources(report)[0] == ("2", "·river", "30 %")
+    assert tint_of(report, 0) == ""
+    assert report.get_by_role("button", name="chat template").count() == 0  # it hides nothing here
+    report.keyboard.press("0")
+    assert sources(report)[0] == ("0", "The", "80 %")
+
+
+def test_layers(report):
+    token(report, 1).click()
+    report.get_by_label("Last layer").fill("1")
+    assert "layers 1–1 of 2" in report.locator(".layers").inner_text()
+    assert sources(report)[1] == ("2", "·river", "50 %")
+    report.get_by_label("Last layer").fill("2")
+    report.get_by_label("First layer").fill("2")
+    assert sources(report)[1] == ("2", "·river", "10 %")
+
+
+def test_methods_by_key_and_menu(report):
+    token(report, 1).click()
+    report.keyboard.press("2")
+    assert report.get_by_label("Method", exact=True).input_value() == "=logit"
+    assert sources(report)[0] == ("0", "The", "+0.800 nats")
+    token(report, 0).click()
+    assert ("1", "·old", "−0.300 nats") in sources(report)
+    assert tint_of(report, 1) == "#5d9bd3"
+    report.get_by_label("Method", exact=True).select_option("=rollout")
+    assert sources(report)[1] == ("1", "·old", "30 %")
+
+
+def test_balance_sheet(report):
+    report.keyboard.press("2")
+    select_tokens(report, 0, 2)
+    rows = [row.inner_text().split("\t") for row in report.locator(".balance tr").all()]
+    assert [(r[0], r[-1].strip()) for r in rows][0] == ("Attention to the prompt", "+3.00")
+    assert rows[-1][-1].strip() == "+2.75"
+    report.keyboard.press("1")
+    assert report.locator(".balance").count() == 0
+
+
+def test_units_sum_their_tokens(report):
+    token(report, 1).click()
+    report.get_by_label("Units").select_option("sentence")
+    assert sources(report) == [("0", "The old river runs.", "110 %"), ("1", "·Its name?", "5.0 %")]
+    assert tint_of(report, 3) == tint_of(report, 2) == STRONGEST
+    report.get_by_role("button", name="token 0").click()
+    assert sources(report)[0][-1] == "30 %"
+
+
+def test_sources_cite(report):
+    report.get_by_role("tab", name="Sources").click()
+    cites = report.locator(".citations li").first.inner_text()
+    assert "The old river runs." in cites
+    report.locator(".cite").first.click()
+    assert report.get_by_label("Units").input_value() == "sentence"
+    assert "tokens 0–2, their mean" in report.locator(".chosen").inner_text()
+
+
+def test_side_by_side_methods(report):
+    report.keyboard.press("c")
+    assert report.get_by_label("Method on the left").input_value() == "=rollout"
+    assert report.get_by_label("Method on the right").input_value() == "=logit"
+    token(report, 1, pane=1).click()
+    assert token(report, 1, pane=0).get_attribute("aria-selected") == "true"  # one run, one selection
+    assert sources(report, 0)[1] == ("2", "·river", "30 %")
+    assert sources(report, 1)[1] == ("2", "·river", "+0.300 nats")
+
+
+def test_two_runs_compared(open_report):
+    prompt = ["My", " name", " is", " Putin", ",", " I"]
+    values = np.zeros((1, 6, 1), np.float32)
+    values[0, :, 0] = (0.5, 0.01, 0.01, 0.3, 0.02, 0.01)
+    left = run(prompt, [" Russia"], [attribution("rollout", values, 6)], name="putin")
+    right = run([" Abdul" if t == " Putin" else t for t in prompt], [" Pakistan"], [attribution("rollout", values / 3, 6)], name="abdul")
+    page = open_report(left, right)
+    page.keyboard.press("c")
+    page.get_by_label("Run on the right").select_option(label="abdul")
+    row = page.locator(".difference tbody tr").first
+    assert [part.strip() for part in plain(row.inner_text()).split("\t")] == ["30 %", "·Putin / ·Abdul", "10 %"]
+    assert page.locator("#answer-1").inner_text().strip() == "Pakistan"
+
+
+def test_keyboard_alone(report):
+    report.keyboard.press("ArrowRight")
+    assert token(report, 1).get_attribute("aria-selected") == "true"
+    report.keyboard.press("Shift+ArrowRight")
+    assert report.locator('#answer-0 [aria-selected="true"]').count() == 2
+    report.keyboard.press("Home")
+    assert "Selected ·It. Came most from The 80" in report.locator(".sr[aria-live]").inner_text()
+    report.locator("#prompt-0").focus()
+    report.keyboard.press("ArrowRight")  # from nowhere: the strongest
+    assert token(report, 0, "prompt").get_attribute("data-at") == ""
+    report.keyboard.press("ArrowRight")
+    assert token(report, 1, "prompt").get_attribute("data-at") == ""
+    assert "Prompt 1, ·old" in report.locator(".sr[aria-live]").inner_text()
+    report.keyboard.press("Escape")
+    assert report.locator("[data-at]").count() == 0
+    report.keyboard.press("?")
+    assert report.get_by_role("dialog").is_visible()
+    report.keyboard.press("Escape")
+    assert report.get_by_role("dialog").count() == 0
+
+
+def test_search(report):
+    report.keyboard.press("/")
+    report.keyboard.type("river run")
+    assert report.locator("[data-found]").all_inner_texts() == [" river", " runs"]
+    report.keyboard.press("Enter")
+    assert token(report, 2, "prompt").get_attribute("data-at") == ""
+    report.keyboard.press("Escape")
+    assert report.locator("[data-found]").count() == 0
+
+
+HOSTILE = ["<img src=x onerror=\"document.title='owned'\">", "</script><script>document.title='owned'</script>", "\u202eabc",
+           "a\u0000b", "{a|b}", "%s\n"]
+
+
+def test_tokens_are_only_ever_text(open_report):
+    values = np.full((2, 6, 1), 0.1, np.float32)
+    page = open_report(run(HOSTILE, HOSTILE[:2], [attribution("rollout", values, 6)]))
+    for name in ("Bars", "Token map", "Sources"):
+        page.get_by_role("tab", name=name).click()
+        page.wait_for_timeout(150)
+    assert page.title() != "owned"
+    assert page.locator("#prompt-0 img").count() == 0
+    assert token(page, 0, "prompt").inner_text() == HOSTILE[0]
+    assert token(page, 2, "prompt").inner_text() == "‹U+202E›abc"
+    assert token(page, 3, "prompt").inner_text() == "a␀b"
+
+
+def test_a_character_cut_in_two_is_whole(open_report):
+    entry = run(["a", "?", "?"], [" b"], [attribution("rollout", np.full((1, 3, 1), 0.1, np.float32), 3)])
+    for k, part in ((1, "f09f"), (2, "8c8a")):
+        entry["run"]["tokens"][k] |= {"text": "\ufffd", "bytes": part}
+    page = open_report(entry)
+    assert page.locator("#prompt-0").inner_text() == "a🌊˙"
+
+
+def test_charts_and_their_files(report):
+    for name, kind in (("Bars", "bars"), ("Layers", "layers"), ("Token map", "map"), ("Depth", "profile")):
+        report.get_by_role("tab", name=name).click()
+        report.wait_for_timeout(200)
+        assert report.locator(".canvas canvas").count() >= 1
+        with report.expect_download() as svg:
+            report.get_by_role("button", name="SVG").click()
+        drawn = open(svg.value.path(), encoding="utf-8").read()
+        assert svg.value.suggested_filename == f"headwater-{kind}.svg" and drawn.startswith("<svg") and "name" in drawn
+        with report.expect_download() as png:
+            report.get_by_role("button", name="PNG").click()
+        assert open(png.value.path(), "rb").read(8) == b"\x89PNG\r\n\x1a\n"
+
+
+def test_export_from_a_report(report):
+    report.get_by_role("button", name="Export").click()
+    with report.expect_download() as csv:
+        report.get_by_role("button", name="CSV").click()
+    lines = open(csv.value.path(), encoding="utf-8", newline="").read().split("\r\n")
+    assert lines[0] == "completion_index,completion_token,prompt_index,prompt_token,value"
+    assert lines[1] == "0, It,0,The,0.800000012" and len(lines) == 1 + 24 + 1
+    with report.expect_download() as result:
+        report.get_by_role("button", name="JSON").click()
+    saved = json.load(open(result.value.path(), encoding="utf-8"))
+    assert saved["format"] == "headwater-result" and saved["attributions"][0]["mean"][1][2] == 0.300000012
+
+
+def test_theme(open_report):
+    page = open_report(river(), dark=True)
+    assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(21, 22, 25)"
+    dark = tint_of(page, 1)
+    page.get_by_role("button", name="Light").click()
+    assert tint_of(page, 1) == STRONGEST != dark
+    page.get_by_role("button", name="Dark").click()
+
+
+def test_a_document_that_is_none_is_refused(open_page, tmp_path):
+    from browser import PAGE
+    from documents import page_with
+
+    path = tmp_path / "other.html"
+    path.write_text(page_with(PAGE.read_text(encoding="utf-8"), {"format": "something", "version": 1, "runs": []}), encoding="utf-8")
+    page = open_page(path.as_uri())
+    assert "no Headwater document" in page.get_by_role("alert").inner_text()
+
+
+def test_nothing_is_wider_than_a_phone(open_report):
+    page = open_report(river(), viewport={"width": 390, "height": 844})
+    for name in ("Bars", "Layers", "Token map", "Depth", "Sources"):
+        page.get_by_role("tab", name=name).click()
+        page.wait_for_timeout(200)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+    assert page.locator("details.folded summary").inner_text() == "by tokens · all layers · nothing hidden"
+
+
+def test_page_weight(program):
+    from browser import PAGE
+
+    assert PAGE.stat().st_size < 1_000_000

@@ -1,0 +1,48 @@
+/*
+ * color.h - colours, and the maps from values to colours.
+ *
+ * A map is a few published colours at equal steps; those between are interpolated in OKLab (Ottosson 2020), where equal
+ * steps look equal, or straight in sRGB where the map is defined so.
+ */
+#ifndef HEADWATER_FIGURE_COLOR_H
+#define HEADWATER_FIGURE_COLOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct rgb {
+    double r, g, b; /* sRGB, 0 to 1 */
+} rgb;
+
+rgb rgb_hex(unsigned hex);              /* 0xRRGGBB */
+rgb rgb_mix(rgb a, rgb b, double part); /* in OKLab; part 0 is a, 1 is b */
+double rgb_lightness(rgb c);            /* L of OKLab, 0 black to 1 white */
+rgb rgb_readable(rgb background);       /* black or white, whichever has more contrast there */
+unsigned rgb_pixel(rgb c);              /* 0xffRRGGBB */
+
+enum { MOST_STOPS = 12 };
+
+/* One row of the map table. */
+typedef struct map {
+    const char *name, *summary;
+    bool diverging;             /* its middle is 0; else its beginning is */
+    bool straight;              /* interpolated in sRGB */
+    unsigned light[MOST_STOPS]; /* [n] from the lowest value to the highest */
+    unsigned dark[MOST_STOPS];  /* [n] the same on dark paper; all 0: as on light */
+    size_t n;
+} map;
+
+size_t maps_count(void);
+const map *maps_at(size_t i);
+const map *maps_find(const char *name); /* NULL if there is none */
+
+/* How values become colours in one chart. */
+typedef struct shader {
+    const map *map;
+    bool dark;      /* the paper is */
+    bool is_signed; /* values run from -scale to scale; else from 0 */
+    double scale;   /* > 0; what is beyond gets the colour of the end */
+} shader;
+rgb shader_color(const shader *s, double value);
+
+#endif

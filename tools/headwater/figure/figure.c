@@ -1,0 +1,124 @@
+/* figure.c - the table of kinds, and a figure from options and attributions. */
+#include "figure/figure.h"
+
+#include "message.h"
+#include "text.h"
+
+#include "figure/kinds.h"
+#include "figure/surface.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+
+static const struct kind {
+    const char *name, *summary;
+    layout_fn *layout;
+} kinds[] = {
+    {"bars", "the mean over the layers, a bar for each token or segment", bars_layout},
+    {"heatmap", "every layer's value of every token", heatmap_layout},
+    {"map", "what each completion token took from each prompt token", map_layout},
+    {"text", "the prompt as it reads, shaded", text_layout},
+    {"profile", "where in the depth the values of the strongest tokens come from", profile_layout},
+};
+
+size_t figure_kinds_count(void) { return COUNT(kinds); }
+figure_word figure_kinds_at(size_t i) { return (figure_word){kinds[i].name, kinds[i].summary}; }
+size_t figure_themes_count(void) { return themes_count(); }
+figure_word figure_themes_at(size_t i) { return (figure_word){themes_at(i)->name, themes_at(i)->summary}; }
+size_t figure_maps_count(void) { return maps_count(); }
+figure_word figure_maps_at(size_t i) { return (figure_word){maps_at(i)->name, maps_at(i)->summary}; }
+size_t figure_endings_count(void) { return surface_count(); }
+figure_word figure_endings_at(size_t i) { return (figure_word){surface_at(i)->ending, surface_at(i)->summary}; }
+
+bool figure_is_named(const char *path) { return surface_of(path) != NULL; }
+
+/* ------------------------------------------------------------------ options */
+
+static const struct table {
+    const char *option, *noun;
+    size_t field; /* in options */
+    size_t (*count)(void);
+    figure_word (*at)(size_t i);
+} tables[] = {
+    {"kind", "kind", offsetof(options, kind), figure_kinds_count, figure_kinds_at},
+    {"theme", "theme", offsetof(options, theme), figure_themes_count, figure_themes_at},
+    {"map", "map", offsetof(options, map), figure_maps_count, figure_maps_at},
+};
+
+static const char *table_name(size_t i, unsigned table) { return tables[table].at(i).name; }
+
+static const char *value_of(const options *o, const struct table *t) {
+    const char *value;
+    memcpy(&value, (const char *)o + t->field, sizeof value);
+    return value;
+}
+
+static int check_word(const options *o, const char *command, unsigned table) {
+    const struct table *t = &tables[table];
+    const char *word = value_of(o, t);
+    char names[200] = "";
+    for (size_t i = 0, at = 0; word && i < t->count() && at < sizeof names; i++) {
+        if (strcmp(t->at(i).name, word) == 0) return STATUS_DONE;
+        at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "", t->at(i).name);
+    }
+    if (!word) return STATUS_DONE;
+    const char *near = text_nearest(word, table_name, table, t->count());
+    return misuse(command, "--%s \"%s\": no such %s%s%s%s; there are %s", t->option, word, t->noun,
+                  near ? ", did you mean " : "", near ? near : "", near ? "?" : "", names);
+}
+
+int figure_check(const options *o, const char *command) {
+    int status = STATUS_DONE;
+    for (unsigned t = 0; t < COUNT(tables) && status == STATUS_DONE; t++) status = check_word(o, command, t);
+    return status;
+}
+
+static style style_of(const options *o) {
+    const theme *t = themes_find(o->theme);
+    return (style){.theme = t,
+                   .map = o->map ? maps_find(o->map) : NULL,
+                   .font = o->font ? o->font : t->font,
+                   .title = o->title,
+                   .width = (double)o->width};
+}
+
+static const struct kind *kind_of(const options *o) {
+    for (size_t i = 0; i < COUNT(kinds); i++)
+        if (strcmp(kinds[i].name, o->kind) == 0) return &kinds[i];
+    return NULL;
+}
+
+/* ------------------------------------------------------------------ drawing */
+
+static hw_err fill(page *p, const hw_attribution *const *list, size_t n, const style *s, const options *o,
+                   hw_error *err) {
+    const terminal none = {.depth = DEPTH_NONE, .width = 120};
+    hw_err rc = HW_OK;
+    for (size_t i = 0; i < n && rc == HW_OK; i++) {
+        picture from;
+        rc = picture_new(&from, &none, list[i], o, err);
+        if (rc != HW_OK) break;
+        rc = kind_of(o)->layout(p, &from, s, o, err);
+        picture_free(&from);
+    }
+    if (rc != HW_OK || !p->failed) return rc;
+    *err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory to draw the figure"};
+    return err->code;
+}
+
+hw_err figure_save(const hw_attribution *const *list, size_t n, const char *path, const options *o, hw_error *err) {
+    style s = style_of(o);
+    page p;
+    hw_err rc;
+    if (page_new(&p, s.font, rgb_hex(s.theme->paper))) {
+        rc = fill(&p, list, n, &s, o, err);
+        if (rc == HW_OK) rc = surface_save(&p, path, o->scale, err);
+    } else {
+        *err = (hw_error){.code = HW_ERR_UNSUPPORTED, .msg = "no font is installed to write labels with"};
+        rc = err->code;
+    }
+    page_free(&p);
+    return rc;
+}

@@ -1,0 +1,203 @@
+/*
+ * The page: its head, the sheet to write on, the texts with what is known of them, the charts.
+ */
+import { toggleTheme } from '../appearance'
+import { job, stop, type Job } from '../session'
+import { activePane, composing, panes, problem, runs, runTitle, served, shownPanes, status, theme, type Pane } from '../state'
+import { label, plural, shorten } from '../text'
+import { amount, STAGES } from '../words'
+import { Charts } from './charts'
+import { Composer, newRun } from './composer'
+import { Difference } from './difference'
+import { dialog, Dialogs } from './dialogs'
+import { Lens, MethodPicker, RunPicker } from './lens'
+import { Fed, Margin, Strongest } from './margin'
+import { Answer, Legend, Prompt } from './reader'
+import { Search, searching } from './search'
+
+function Head() {
+  const model = panes[0].run.value?.info.model ?? status.value?.model
+  return (
+    <header class="head">
+      <h1>
+        Headwater <small>{model?.name ? [model.name, model.quantisation].filter(Boolean).join(', ') : ''}</small>
+      </h1>
+      <nav aria-label="Page">
+        {served.value && (
+          <button type="button" class="quiet" onClick={newRun}>
+            New
+          </button>
+        )}
+        {(served.value || runs.value.length > 1) && (
+          <button type="button" class="quiet" onClick={() => (dialog.value = 'runs')}>
+            Runs
+          </button>
+        )}
+        {panes[0].run.value && (
+          <>
+            <button type="button" class="quiet" onClick={() => (searching.value = true)}>
+              Search
+            </button>
+            <button type="button" class="quiet" onClick={() => (dialog.value = 'export')}>
+              Export
+            </button>
+          </>
+        )}
+        <button type="button" class="quiet" onClick={toggleTheme}>
+          {theme.value === 'light' ? 'Dark' : 'Light'}
+        </button>
+        <button type="button" class="quiet" aria-label="Help: keys, and how to read this" onClick={() => (dialog.value = 'help')}>
+          ?
+        </button>
+      </nav>
+    </header>
+  )
+}
+
+/* ------------------------------------------------------------------ while it runs */
+
+function progressWords({ stage, done, total }: Job): string {
+  if (stage === 'queued' && done > 0) return `${STAGES.queued}: ${plural(done, 'other')} before you`
+  if (stage === 'prefill' && total) return `${STAGES.prefill}: ${done} of ${plural(total, 'token')}`
+  return STAGES[stage]
+}
+
+function Progress() {
+  const now = job.value
+  if (!now) return null
+  const known = now.stage === 'prefill' && now.total > 0
+  return (
+    <div class="progress" role="status">
+      <progress max={now.total || 1} value={known ? now.done : undefined} aria-label={STAGES[now.stage]} />
+      <span>{progressWords(now)}…</span>
+      <button type="button" onClick={() => void stop()}>
+        Stop
+      </button>
+    </div>
+  )
+}
+
+/* ------------------------------------------------------------------ the texts */
+
+function PaneHead({ pane }: { pane: Pane }) {
+  return (
+    <div class="pane-head">
+      <RunPicker pane={pane} />
+      <MethodPicker pane={pane} />
+    </div>
+  )
+}
+
+function ReadingPane({ pane, isAlone }: { pane: Pane; isAlone: boolean }) {
+  return (
+    <article class="pane" aria-label={runTitle(pane.run.value!)}>
+      {!isAlone && <PaneHead pane={pane} />}
+      <Prompt pane={pane} />
+      <Legend pane={pane} />
+      <Answer pane={pane} />
+      {!isAlone && (
+        <div class="pane-margin">
+          <Strongest pane={pane} />
+          <Fed pane={pane} />
+        </div>
+      )}
+    </article>
+  )
+}
+
+function Reading() {
+  const shown = shownPanes.value
+  if (!shown[0].run.value) return null
+  const isAlone = shown.length === 1
+  return (
+    <div class={`reading ${isAlone ? 'alone' : 'beside'}`}>
+      {shown.map((pane) => (
+        <ReadingPane key={pane.index} pane={pane} isAlone={isAlone} />
+      ))}
+      {isAlone && <Margin pane={shown[0]} />}
+      {isAlone && <Charts />}
+    </div>
+  )
+}
+
+/** Says what was selected to those who do not see it. */
+function Announcement() {
+  const pane = activePane.value
+  const chosen = pane.selection.value
+  const isShares = pane.isShares.value
+  const unit = pane.look.value
+  const offset = pane.offset.value
+  const name = (u: number) => label(pane.units.value.names(u))
+  let text = ''
+  if (unit >= 0) {
+    const fed = pane.fed.value
+    const best = fed ? [...fed.keys()].sort((a, b) => fed[b] - fed[a])[0] : -1
+    text = `Prompt ${unit}, ${shorten(name(unit), 60)}: ${amount(pane.unitValues.value[unit] ?? 0, isShares)}. Fed most: ${label(pane.answer.value.texts[best + offset] ?? '')}`
+  } else if (chosen && !job.value) {
+    const said = pane.answer.value.texts.slice(chosen[0] + offset, chosen[1] + offset + 1).join('')
+    const from = pane.strongest.value.slice(0, 3).map((u) => `${shorten(name(u), 40)} ${amount(pane.unitValues.value[u], isShares)}`)
+    text = `Selected ${label(said)}. Came most from ${from.join(', ')}`
+  }
+  return (
+    <p class="sr" aria-live="polite">
+      {text}
+    </p>
+  )
+}
+
+function Problem() {
+  if (!problem.value) return null
+  return (
+    <p class="problem" role="alert">
+      {problem.value}{' '}
+      <button type="button" class="quiet" onClick={() => (problem.value = '')}>
+        Dismiss
+      </button>
+    </p>
+  )
+}
+
+function Intro() {
+  if (panes[0].run.value) return null
+  return <p class="intro">Where in the prompt did each generated token come from?</p>
+}
+
+export function App() {
+  const hasRun = panes[0].run.value !== undefined
+  const writes = composing.value && served.value
+  return (
+    <>
+      <a class="skip" href="#main">
+        Skip to the text
+      </a>
+      <Head />
+      <main id="main" tabIndex={-1}>
+        <Problem />
+        <Progress />
+        {writes && !job.value && (
+          <>
+            <Intro />
+            <Composer />
+          </>
+        )}
+        {hasRun && !(writes && !job.value) && (
+          <>
+            <Lens />
+            <Search />
+            <Reading />
+            {shownPanes.value.length > 1 && (
+              <>
+                <Difference />
+                <Charts />
+              </>
+            )}
+          </>
+        )}
+        {!hasRun && !served.value && !problem.value && <p class="intro">Reading the report…</p>}
+      </main>
+      <Announcement />
+      <Dialogs />
+    </>
+  )
+}
+

@@ -1,0 +1,173 @@
+/*
+ * The charts under the text, drawn by ECharts on canvas after the text was tinted, and as SVG where a file is wanted.
+ */
+import { effect } from '@preact/signals'
+import { BarChart, HeatmapChart, LineChart } from 'echarts/charts'
+import { DataZoomComponent, GridComponent, LegendComponent, LegendScrollComponent, TooltipComponent, VisualMapComponent } from 'echarts/components'
+import * as echarts from 'echarts/core'
+import { CanvasRenderer, SVGRenderer } from 'echarts/renderers'
+import { useEffect, useRef } from 'preact/hooks'
+import { CHART_MAKERS, type Chart, type Look } from '../chart_options'
+import { MAPS } from '../colour'
+import { save } from '../files'
+import * as state from '../state'
+import { chart, colourMap, pinned, select, type Pane } from '../state'
+import { CHARTS } from '../words'
+import { Sources } from './sources'
+
+echarts.use([BarChart, HeatmapChart, LineChart, GridComponent, TooltipComponent, VisualMapComponent, DataZoomComponent, LegendComponent, LegendScrollComponent, CanvasRenderer, SVGRenderer])
+
+const lookNow = (width: number): Look => ({ palette: state.palette.value, theme: state.theme.value, map: colourMap.value, width })
+
+/** What decides which window of the columns is shown at first; while it stays, a person's zoom stays. */
+const zoomKey = (pane: Pane) => [chart.value, pane.key.value, pane.units.value.name, pane.units.value.count, state.hide.value.size].join(' ')
+
+/**
+ * Runs after the next frame is painted, once however often it is asked for; and where the task is slow, when nothing has asked
+ * for twice as long as it takes, so that dragging stays smooth.
+ */
+function afterPaint(task: () => void): { ask: () => void; cancel: () => void } {
+  let frame = 0
+  let timer = 0
+  let cost = 0
+  const run = () => {
+    const began = performance.now()
+    task()
+    cost = performance.now() - began
+  }
+  const cancel = () => {
+    cancelAnimationFrame(frame)
+    clearTimeout(timer)
+  }
+  const ask = () => {
+    cancel()
+    frame = requestAnimationFrame(() => (timer = window.setTimeout(run, Math.min(400, 20 + 2 * cost))))
+  }
+  return { ask, cancel }
+}
+
+function onPick(pane: Pane, made: Chart, data: unknown): void {
+  const point = Array.isArray(data) ? (data as number[]) : ((data as { value?: number[] })?.value ?? [])
+  const { unit, row } = made.pick(point)
+  if (row !== undefined) select(pane.key.value, row)
+  if (unit !== undefined && row === undefined) pinned.value = { run: pane.key.value, unit }
+}
+
+function Canvas({ pane }: { pane: Pane }) {
+  const root = useRef<HTMLDivElement>(null)
+  const last = useRef<Chart | null>(null)
+  useEffect(() => {
+    const element = root.current!
+    let drawn: echarts.ECharts | null = null
+    let zoomed = ''
+    const draw = () => {
+      const maker = CHART_MAKERS[chart.value]
+      if (!maker || !pane.attribution.value || !element.clientWidth) return
+      const made = maker(pane, lookNow(element.clientWidth))
+      last.current = made
+      element.style.height = `${made.height}px`
+      element.setAttribute('aria-label', made.description)
+      const isNew = zoomed !== zoomKey(pane) || !drawn
+      drawn ??= echarts.init(element, null, { renderer: 'canvas' })
+      drawn.resize()
+      const { dataZoom, ...rest } = made.option
+      drawn.setOption(isNew ? { ...rest, dataZoom } : rest, isNew ? { notMerge: true } : { replaceMerge: ['series'] })
+      drawn.off('click')
+      drawn.on('click', ({ data }) => onPick(pane, made, data))
+      zoomed = zoomKey(pane)
+    }
+    const later = afterPaint(draw)
+    const stop = effect(() => {
+      void [chart.value, colourMap.value, state.palette.value, pane.unitValues.value, pane.mean.value, pane.hidden.value, pane.answer.value, pane.look.value]
+      later.ask()
+    })
+    const resized = new ResizeObserver(() => later.ask())
+    resized.observe(element)
+    return () => {
+      stop()
+      later.cancel()
+      resized.disconnect()
+      drawn?.dispose()
+    }
+  }, [pane])
+  const picture = (kind: 'png' | 'svg') => last.current && savePicture(last.current, root.current!.clientWidth, kind, `headwater-${chart.value}`)
+  return (
+    <figure class="chart">
+      {state.shownPanes.value.length > 1 && <figcaption>{`${state.runTitle(pane.run.value!)}, ${pane.attribution.value?.method ?? ''}`}</figcaption>}
+      <div ref={root} role="img" class="canvas" />
+      <p class="downloads">
+        Save as{' '}
+        <button type="button" class="quiet" onClick={() => picture('png')}>
+          PNG
+        </button>
+        <button type="button" class="quiet" onClick={() => picture('svg')}>
+          SVG
+        </button>
+      </p>
+    </figure>
+  )
+}
+
+/** Draws the chart again, off the page and all at once. */
+async function savePicture(made: Chart, width: number, kind: 'png' | 'svg', name: string): Promise<void> {
+  const other = echarts.init(document.createElement('div'), null, {
+    renderer: kind === 'svg' ? 'svg' : 'canvas',
+    ssr: kind === 'svg',
+    devicePixelRatio: 2,
+    width,
+    height: made.height,
+  })
+  const series = (made.option.series as object[]).map((one) => ({ ...one, progressive: 0 }))
+  other.setOption({ ...made.option, series, backgroundColor: state.palette.value.paper })
+  if (kind === 'svg') save(`${name}.svg`, 'image/svg+xml', other.renderToSVGString())
+  else {
+    const blob = await new Promise<Blob | null>((resolve) => other.renderToCanvas({ pixelRatio: 2 }).toBlob(resolve))
+    if (blob) save(`${name}.png`, 'image/png', blob)
+  }
+  other.dispose()
+}
+
+/* ------------------------------------------------------------------ choosing */
+
+function onTabKey(event: KeyboardEvent, names: string[]): void {
+  const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key]
+  if (!by) return
+  chart.value = names[(names.indexOf(chart.value) + by + names.length) % names.length]
+  event.preventDefault()
+  event.stopPropagation()
+  document.getElementById(`tab-${chart.value}`)?.focus()
+}
+
+export function Charts() {
+  const shown = state.shownPanes.value
+  const names = Object.keys(CHARTS)
+  const isLayered = shown.some((pane) => (pane.attribution.value?.L ?? 1) > 1)
+  const usable = names.filter((name) => isLayered || (name !== 'layers' && name !== 'profile'))
+  if (!usable.includes(chart.value)) chart.value = 'bars'
+  return (
+    <section class="charts" aria-label="Charts">
+      <div class="tabs">
+        <div role="tablist" aria-label="Charts" onKeyDown={(e) => onTabKey(e, usable)}>
+          {usable.map((name) => (
+            <button type="button" role="tab" id={`tab-${name}`} aria-selected={chart.value === name} aria-controls="chart-panel" tabIndex={chart.value === name ? 0 : -1} onClick={() => (chart.value = name)}>
+              {CHARTS[name]}
+            </button>
+          ))}
+        </div>
+        {(chart.value === 'layers' || chart.value === 'map') && (
+          <label class="map-picker">
+            colours{' '}
+            <select value={colourMap.value} onChange={(e) => (colourMap.value = e.currentTarget.value)}>
+              {Object.entries(MAPS).map(([name, { label }]) => (
+                <option value={name}>{label}</option>
+              ))}
+            </select>
+          </label>
+        )}
+      </div>
+      <div role="tabpanel" id="chart-panel" aria-labelledby={`tab-${chart.value}`} class={shown.length > 1 ? 'two' : 'one'}>
+        {shown.map((pane) => (chart.value === 'sources' ? <Sources key={pane.index} pane={pane} /> : <Canvas key={pane.index} pane={pane} />))}
+      </div>
+    </section>
+  )
+}

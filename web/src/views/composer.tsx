@@ -1,0 +1,214 @@
+/*
+ * Writing what is to be explained: a prompt, documents to cite, a completion of one's own, settings. The sheet keeps what was
+ * written, so that a prompt can be changed a little and run again.
+ */
+import { computed, signal } from '@preact/signals'
+import type { ExplainRequest, GenerateOptions, Span } from '../api'
+import { explain, job } from '../session'
+import { composing, panes, status, tables } from '../state'
+import { codePoints, shorten } from '../text'
+
+/* ------------------------------------------------------------------ the sheet */
+
+interface Passage {
+  name: string
+  text: string
+}
+
+const prompt = signal('')
+const completion = signal('')
+const isGiven = signal(false)
+const passages = signal<Passage[]>([])
+const options = signal<Required<GenerateOptions>>({ n_generate: 32, temperature: 0, top_k: 0, top_p: 1, seed: 0, chat: false })
+const methods = signal<ReadonlySet<string>>(new Set(['logit', 'rollout', 'contribution', 'attention']))
+
+/** The prompts of the note that Headwater started from, with its completions. */
+const EXAMPLES = [
+  { name: 'Putin', prompt: 'My name is Putin, I am from', completion: ' Russia, I am a Russian' },
+  { name: 'Abdul', prompt: 'My name is Abdul, I am from', completion: ' Pakistan. I am a student of the University of Delhi' },
+  { name: 'sunny', prompt: 'Context: It is sunny today, which is bad.\nQ: How is the weather today ?\nA: It is', completion: ' sunny, but it is not as warm as it was yesterday.' },
+  {
+    name: 'Colosseum',
+    prompt: 'The grandest and most renowned of all these is the Colosseum at Rome. It was built by David and his son Titus, the conquerors of Egypt.\nQ: Who built the Coliseum ?\nA:',
+    completion: ' The Colosseum was built by David',
+  },
+] as const
+
+/** Documents first, each ended by an empty line, then what is asked; spans in code points. */
+export function assemble(documents: readonly Passage[], asked: string): { prompt: string; spans: Span[] } {
+  const spans: Span[] = []
+  let text = ''
+  documents.forEach(({ name, text: body }, i) => {
+    if (!body.trim()) return
+    const begin = codePoints(text)
+    text += body.trim()
+    spans.push({ name: name.trim() || `Document ${i + 1}`, begin, end: codePoints(text) })
+    text += '\n\n'
+  })
+  return { prompt: text + asked, spans }
+}
+
+const assembled = computed(() => assemble(passages.value, prompt.value))
+
+function request(): ExplainRequest {
+  const { prompt: text, spans } = assembled.value
+  return {
+    prompt: text,
+    ...(isGiven.value ? { completion: completion.value, options: { chat: options.value.chat } } : { options: options.value }),
+    ...(spans.length ? { spans } : {}),
+    methods: [...methods.value],
+  }
+}
+
+const canRun = computed(() => assembled.value.prompt !== '' && methods.value.size > 0 && (!isGiven.value || completion.value !== '') && !job.value)
+
+function run(): void {
+  if (canRun.value) void explain(request())
+}
+
+/** Puts a run's prompt and completion on the sheet. */
+export function editRun(): void {
+  const info = panes[0].run.value?.info
+  if (info && assembled.value.prompt !== info.prompt) {
+    prompt.value = info.prompt
+    passages.value = []
+    isGiven.value = info.stop === 'given'
+  }
+  if (info) completion.value = info.completion
+  composing.value = true
+  requestAnimationFrame(() => document.getElementById('prompt-field')?.focus())
+}
+
+export function newRun(): void {
+  prompt.value = completion.value = ''
+  passages.value = []
+  isGiven.value = false
+  composing.value = true
+  requestAnimationFrame(() => document.getElementById('prompt-field')?.focus())
+}
+
+function fill(example: (typeof EXAMPLES)[number]): void {
+  prompt.value = example.prompt
+  completion.value = example.completion
+  passages.value = []
+}
+
+/* ------------------------------------------------------------------ its parts */
+
+const rowsFor = (text: string, least: number) => Math.min(14, Math.max(least, text.split('\n').length + Math.floor(text.length / 80)))
+
+function submitKey(event: KeyboardEvent): void {
+  if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return
+  event.preventDefault()
+  run()
+}
+
+function Passages() {
+  if (!passages.value.length) return null
+  const set = (i: number, change: Partial<Passage>) => (passages.value = passages.value.map((p, at) => (at === i ? { ...p, ...change } : p)))
+  return (
+    <fieldset class="passages">
+      <legend class="sr">Documents</legend>
+      {passages.value.map((p, i) => (
+        <div class="passage" key={i}>
+          <div class="passage-head">
+            <input type="text" aria-label={`Name of document ${i + 1}`} placeholder={`Document ${i + 1}`} value={p.name} onInput={(e) => set(i, { name: e.currentTarget.value })} />
+            <button type="button" class="quiet" aria-label={`Remove document ${i + 1}`} onClick={() => (passages.value = passages.value.filter((_, at) => at !== i))}>
+              Remove
+            </button>
+          </div>
+          <textarea aria-label={`Text of document ${i + 1}`} rows={rowsFor(p.text, 3)} value={p.text} onInput={(e) => set(i, { text: e.currentTarget.value })} />
+        </div>
+      ))}
+    </fieldset>
+  )
+}
+
+const NUMBERS: { key: 'n_generate' | 'temperature' | 'top_k' | 'top_p' | 'seed'; label: string; min: number; max?: number; step: number; help: string }[] = [
+  { key: 'n_generate', label: 'Tokens', min: 1, max: 4096, step: 1, help: 'Most tokens to write; ends earlier where the model does' },
+  { key: 'temperature', label: 'Temperature', min: 0, max: 5, step: 0.1, help: '0 takes the likeliest token' },
+  { key: 'top_k', label: 'Top k', min: 0, step: 1, help: 'Sample among the k likeliest; 0 is all' },
+  { key: 'top_p', label: 'Top p', min: 0, max: 1, step: 0.05, help: 'Sample among the likeliest that hold this share' },
+  { key: 'seed', label: 'Seed', min: 0, step: 1, help: 'The same seed gives the same completion' },
+]
+
+function Settings() {
+  const set = (change: Partial<GenerateOptions>) => (options.value = { ...options.value, ...change })
+  const toggle = (name: string) => {
+    const next = new Set(methods.value)
+    if (!next.delete(name)) next.add(name)
+    methods.value = next
+  }
+  const available = (tables.value?.methods ?? []).filter((m) => m.problem === '' && !m.traits.some((t) => /model/i.test(t)))
+  return (
+    <details class="settings">
+      <summary>Settings</summary>
+      <div class="fields">
+        {NUMBERS.map(({ key, label, help, ...limits }) => (
+          <label title={help}>
+            {label}
+            <input type="number" {...limits} disabled={isGiven.value} value={options.value[key]} onInput={(e) => Number.isFinite(e.currentTarget.valueAsNumber) && set({ [key]: e.currentTarget.valueAsNumber })} />
+          </label>
+        ))}
+        {status.value?.model?.has_chat_template !== false && (
+          <label class="check">
+            <input type="checkbox" checked={options.value.chat} onChange={(e) => set({ chat: e.currentTarget.checked })} /> In the model’s chat template
+          </label>
+        )}
+      </div>
+      <fieldset class="chips">
+        <legend>explain by</legend>
+        {available.map((m) => (
+          <button type="button" class="chip" aria-pressed={methods.value.has(m.name)} title={m.summary} onClick={() => toggle(m.name)}>
+            {m.name}
+          </button>
+        ))}
+      </fieldset>
+    </details>
+  )
+}
+
+export function Composer() {
+  return (
+    <form class="composer" aria-label="What to explain" onSubmit={(e) => (e.preventDefault(), run())} onKeyDown={submitKey}>
+      <Passages />
+      <label class="sr" for="prompt-field">
+        Prompt
+      </label>
+      <textarea id="prompt-field" class="writing" rows={rowsFor(prompt.value, 4)} placeholder={passages.value.length ? 'Ask about the documents' : 'Write or paste a prompt'} value={prompt.value} onInput={(e) => (prompt.value = e.currentTarget.value)} autofocus />
+      {isGiven.value && (
+        <>
+          <label class="given" for="completion-field">
+            Completion to explain
+          </label>
+          <textarea id="completion-field" class="writing completion" rows={rowsFor(completion.value, 2)} value={completion.value} onInput={(e) => (completion.value = e.currentTarget.value)} placeholder=" with its leading space, if it has one" />
+        </>
+      )}
+      <p class="examples">
+        Try{' '}
+        {EXAMPLES.map((example) => (
+          <button type="button" class="example" onClick={() => fill(example)}>
+            {shorten(example.prompt.replace(/\n/g, ' '), 32)}
+          </button>
+        ))}
+      </p>
+      <div class="actions">
+        <button type="submit" class="primary" disabled={!canRun.value}>
+          {isGiven.value ? 'Explain' : 'Write and explain'}
+        </button>
+        <label class="check">
+          <input type="checkbox" checked={isGiven.value} onChange={(e) => (isGiven.value = e.currentTarget.checked)} /> I write the completion
+        </label>
+        <button type="button" class="quiet" onClick={() => (passages.value = [...passages.value, { name: '', text: '' }])}>
+          Add a document to cite
+        </button>
+        {panes[0].run.value && (
+          <button type="button" class="quiet" onClick={() => (composing.value = false)}>
+            Back to the text
+          </button>
+        )}
+      </div>
+      <Settings />
+    </form>
+  )
+}

@@ -1,0 +1,202 @@
+/*
+ * Sheets over the page: saved runs, export, keys. Native dialogs: focus stays inside, Escape closes, focus returns.
+ */
+import { signal } from '@preact/signals'
+import type { ComponentChildren } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
+import { api } from '../api'
+import { fileName, save, toCsv, toJson } from '../files'
+import { openRun, removeRun, renameRun } from '../session'
+import { activePane, panes, runs, runTitle, saved, served, show, status, tables, variantName } from '../state'
+import * as state from '../state'
+import { label, plural, shorten } from '../text'
+import { KEYS } from '../words'
+
+export type DialogName = 'runs' | 'export' | 'help'
+export const dialog = signal<DialogName | null>(null)
+const close = () => (dialog.value = null)
+
+function Sheet({ title, children }: { title: string; children: ComponentChildren }) {
+  const root = useRef<HTMLDialogElement>(null)
+  useEffect(() => {
+    const before = document.activeElement
+    root.current!.showModal()
+    return () => before instanceof HTMLElement && before.focus()
+  }, [])
+  return (
+    <dialog ref={root} aria-labelledby="sheet-title" onClose={close} onClick={(e) => e.target === root.current && close()}>
+      <div class="sheet">
+        <header>
+          <h2 id="sheet-title">{title}</h2>
+          <button type="button" class="quiet" onClick={close}>
+            Close
+          </button>
+        </header>
+        {children}
+      </div>
+    </dialog>
+  )
+}
+
+/* ------------------------------------------------------------------ runs */
+
+const renaming = signal<number | null>(null)
+const removing = signal<number | null>(null)
+const FOCUS = { ref: (el: HTMLElement | null) => el?.focus() }
+
+function when(created: string): string {
+  const date = new Date(created)
+  return Number.isNaN(date.getTime()) ? created : date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+}
+
+function open(id: number, pane = panes[0]): void {
+  close()
+  void openRun(id, pane)
+}
+
+function SavedItem({ run }: { run: (typeof saved.value)[number] }) {
+  const title = run.name || shorten(label(run.prompt.trim()), 70)
+  if (renaming.value === run.id) {
+    const done = (name: string) => {
+      renaming.value = null
+      if (name !== run.name) void renameRun(run.id, name)
+    }
+    return (
+      <li>
+        <form onSubmit={(e) => (e.preventDefault(), done(new FormData(e.currentTarget).get('name') as string))}>
+          <input {...FOCUS} name="name" aria-label="New name" value={title} onKeyDown={(e) => e.key === 'Escape' && (e.stopPropagation(), e.preventDefault(), (renaming.value = null))} />
+          <button type="submit">Save</button>
+        </form>
+      </li>
+    )
+  }
+  return (
+    <li>
+      <button type="button" class="open" onClick={() => open(run.id)}>
+        <strong>{title}</strong>
+        <span class="completion">{shorten(label(run.completion), 80)}</span>
+        <small>
+          {when(run.created)}, {plural(run.n_prompt, 'token')} + {run.n_completion}
+        </small>
+      </button>
+      <span class="acts">
+        <button type="button" class="quiet" onClick={() => (open(run.id, panes[1]), (state.comparing.value = true))} disabled={!panes[0].run.value} aria-label={`Compare with ${title}`}>
+          Beside
+        </button>
+        <button type="button" class="quiet" onClick={() => (renaming.value = run.id)} aria-label={`Rename ${title}`}>
+          Rename
+        </button>
+        {removing.value === run.id ? (
+          <button {...FOCUS} type="button" class="danger" onClick={() => void removeRun(run.id)} onBlur={() => (removing.value = null)}>
+            Really delete
+          </button>
+        ) : (
+          <button type="button" class="quiet" onClick={() => (removing.value = run.id)} aria-label={`Delete ${title}`}>
+            Delete
+          </button>
+        )}
+      </span>
+    </li>
+  )
+}
+
+function LoadedItem({ run }: { run: (typeof runs.value)[number] }) {
+  return (
+    <li>
+      <button type="button" class="open" onClick={() => (show(panes[0], run.key), close())}>
+        <strong>{runTitle(run)}</strong>
+        <span class="completion">{shorten(label(run.info.completion), 80)}</span>
+      </button>
+      <span class="acts">
+        <button type="button" class="quiet" onClick={() => (show(panes[1], run.key), (state.comparing.value = true), close())}>
+          Beside
+        </button>
+      </span>
+    </li>
+  )
+}
+
+function Runs() {
+  return (
+    <Sheet title={served.value ? 'Saved runs' : 'Runs in this report'}>
+      {served.value && !saved.value.length && <p class="note">{status.value?.store === false ? 'This server keeps no runs.' : 'None yet. What you explain is kept here.'}</p>}
+      <ul class="runs">{served.value ? saved.value.map((run) => <SavedItem key={run.id} run={run} />) : runs.value.map((run) => <LoadedItem key={run.key} run={run} />)}</ul>
+    </Sheet>
+  )
+}
+
+/* ------------------------------------------------------------------ export */
+
+function Export() {
+  const pane = activePane.value
+  const run = pane.run.value
+  const a = pane.attribution.value
+  if (!run || !a) return null
+  const id = run.id
+  return (
+    <Sheet title="Export">
+      <ul class="exports">
+        {served.value && id !== undefined && (
+          <>
+            {(tables.value?.formats ?? []).map((f) => (
+              <li>
+                <a href={api.exportUrl(id, f.name, a.method)} download={fileName(run, a, f.extension)}>
+                  {f.name.toUpperCase()}
+                </a>{' '}
+                {f.summary}
+              </li>
+            ))}
+          </>
+        )}
+        {!served.value && (
+          <>
+            <li>
+              <button type="button" class="link" onClick={() => save(fileName(run, a, '.json'), 'application/json', toJson(run))}>
+                JSON
+              </button>{' '}
+              tokens and means over layers, all methods
+            </li>
+            <li>
+              <button type="button" class="link" onClick={() => save(fileName(run, a, '.csv'), 'text/csv', toCsv(run, a))}>
+                CSV
+              </button>{' '}
+              {variantName(a)}, one line for each pair of tokens
+            </li>
+          </>
+        )}
+      </ul>
+      <p class="note">Each chart has its own PNG and SVG, below it.</p>
+    </Sheet>
+  )
+}
+
+/* ------------------------------------------------------------------ help */
+
+function Help() {
+  return (
+    <Sheet title="How to read this">
+      <p>Select part of the completion: the prompt is tinted by what it took from each token, orange for more, blue for less than nothing. Point at a part of the prompt: the completion shows what it fed.</p>
+      <p>A method is a measurement of the model, not a proof of why it answered. What each is blind to stands beside its name; how far this one can be trusted, beside the text.</p>
+      <table class="keys">
+        <caption class="sr">Keys</caption>
+        <tbody>
+          {KEYS.map(([key, what]) => (
+            <tr>
+              <th scope="row">
+                <kbd>{key}</kbd>
+              </th>
+              <td>{what}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Sheet>
+  )
+}
+
+const SHEETS = { runs: Runs, export: Export, help: Help }
+
+export function Dialogs() {
+  const Shown = dialog.value && SHEETS[dialog.value]
+  return Shown ? <Shown /> : null
+}

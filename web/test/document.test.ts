@@ -1,0 +1,72 @@
+import { deflateSync } from 'node:zlib'
+import { describe, expect, it } from 'vitest'
+import { appendRows, decodeAttribution, decodeDocument, explainedTokens, newRun, withAttribution, type RawAttribution, type Token } from '../src/document'
+
+const base64 = (view: ArrayBufferView) => Buffer.from(view.buffer, view.byteOffset, view.byteLength).toString('base64')
+const zipped = (view: ArrayBufferView) => deflateSync(Buffer.from(view.buffer, view.byteOffset, view.byteLength)).toString('base64')
+
+function raw(first: number, bytes: Uint8Array | Int8Array, scale: number[], mean: number[]): RawAttribution {
+  const dtype = bytes instanceof Int8Array ? 'i8' : 'u8'
+  return {
+    method: 'logit',
+    settings: { row: 'predictor', direction: 'input', columns: 'prompt', residual: 0.5, measure: 'projection', seed: '0', n_ablations: 64 },
+    diagnostics: { first_mean: null, first_last: null, outside_mean: null, outside_last: null, position_mean: null, position_last: null },
+    layers: [0],
+    first_token: first,
+    shape: [scale.length, mean.length / scale.length, 1],
+    outside: scale.map(() => [0]),
+    packed: {
+      matrix: { dtype, order: 'nLm', scale: base64(Float32Array.from(scale)), data: zipped(bytes) },
+      mean: { dtype: 'f32', data: zipped(Float32Array.from(mean)) },
+    },
+  }
+}
+
+const token = (text: string, role: Token['role']): Token => ({ id: 1, text, range: [0, 1], role, logprob: null })
+const info = (tokens: Token[]) => ({ model: { name: '', architecture: '', quantisation: '' }, options: {}, stop: '', causal: true, prompt: '', completion: '', tokens })
+
+describe('unpacking', () => {
+  it('reads bytes, scales and means', async () => {
+    const a = await decodeAttribution(raw(2, Uint8Array.from([255, 51]), [0.5], [127.5, 25.5]))
+    expect([Array.from(a.bytes), Array.from(a.scale), Array.from(a.mean), a.signed]).toEqual([[255, 51], [0.5], [127.5, 25.5], false])
+  })
+  it('knows what is below 0', async () => {
+    const a = await decodeAttribution(raw(2, Int8Array.from([-127, 1]), [0.5], [-63.5, 0.5]))
+    expect([Array.from(a.bytes), a.signed]).toEqual([[-127, 1], true])
+  })
+  it('refuses what does not fit', async () => {
+    const bad = raw(2, Uint8Array.from([1, 2, 3]), [0.5], [1, 2])
+    await expect(decodeAttribution(bad)).rejects.toThrow('matrix: 3 bytes, 1 x 1 x 2 are needed')
+    await expect(decodeDocument('{"format":"x","version":1,"runs":[]}')).rejects.toThrow('no Headwater document')
+    await expect(decodeDocument('{"format":"headwater-document","version":2,"runs":[]}')).rejects.toThrow('version 2')
+  })
+})
+
+describe('rows that come one after the other', () => {
+  it('are put together', async () => {
+    const [a, b] = await Promise.all([raw(2, Uint8Array.from([1, 2]), [1], [1, 2]), raw(3, Uint8Array.from([3, 4]), [2], [6, 8])].map(decodeAttribution))
+    const both = appendRows(a, b)
+    expect([both.n, Array.from(both.bytes), Array.from(both.scale), Array.from(both.mean)]).toEqual([2, [1, 2, 3, 4], [1, 2], [1, 2, 6, 8]])
+  })
+  it('become signed when one is', async () => {
+    const [a, b] = await Promise.all([raw(2, Uint8Array.from([255, 0]), [127 / 255], [127, 0]), raw(3, Int8Array.from([-127, 5]), [1], [-127, 5])].map(decodeAttribution))
+    const both = appendRows(a, b)
+    expect(Array.from(both.bytes)).toEqual([127, 0, -127, 5])
+    expect(both.scale[0]).toBeCloseTo(1, 6)
+    expect(both.signed).toBe(true)
+  })
+  it('must follow', async () => {
+    const a = await decodeAttribution(raw(2, Uint8Array.from([1, 2]), [1], [1, 2]))
+    expect(() => appendRows(a, a)).toThrow('rows from token 2: 3 is next')
+    const run = withAttribution(newRun(info([token('a', 'prompt'), token('b', 'prompt')])), a)
+    expect(run.attributions.length).toBe(1)
+    expect(withAttribution(run, { ...a, first: 3 }).attributions[0].n).toBe(2)
+  })
+})
+
+it('explains all tokens where there is no completion', () => {
+  const run = newRun(info([token('a', 'prompt'), token('b', 'prompt')]))
+  expect(explainedTokens({ ...run, attributions: [] }).first).toBe(2)
+  const grown = { ...run, info: info([token('a', 'prompt'), token('b', 'prompt'), token('c', 'completion')]) }
+  expect(explainedTokens(grown).tokens.map((t) => t.text)).toEqual(['c'])
+})

@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest'
+import { parseEvent, readEvents } from '../src/events'
+import { contrast, MAPS, PALETTES, tint } from '../src/colour'
+import type { Token } from '../src/document'
+import { csvField } from '../src/files'
+import { STEPS } from '../src/sums'
+import { CONTINUED, label, number, percent, probability, tokenTexts, visible } from '../src/text'
+import { assemble } from '../src/views/composer'
+import { findTokens } from '../src/views/search'
+import { meanBalance } from '../src/words'
+
+describe('what is shown of a text', () => {
+  it('writes out what cannot be seen', () => expect(visible('a\u0000\u202eb\u007f')).toBe('a␀‹U+202E›b␡'))
+  it('is one line in a label', () => expect(label(' a\nb\t')).toBe('·a⏎b⇥'))
+  it('puts cut characters together', () => {
+    const part = (bytes: string): Token => ({ id: 1, text: '\ufffd', bytes, range: [0, 1], role: 'prompt', logprob: null })
+    expect(tokenTexts([part('f09f'), part('8c8a')])).toEqual(['🌊', CONTINUED])
+    expect(tokenTexts([part('ff')])).toEqual(['\ufffd'])
+  })
+})
+
+describe('numbers', () => {
+  it('has as many digits as are worth comparing', () =>
+    expect([0.08171, -1.5, 12.34, 123.4, null].map((v) => number(v))).toEqual(['0.0817', '−1.50', '12.3', '123', '–']))
+  it('keeps signs where asked', () => expect(number(0.25, true)).toBe('+0.250'))
+  it('says shares', () => expect([0.3, 0.025, 0.0001, 1].map((v) => percent(v).replace('\u00a0', ' '))).toEqual(['30 %', '2.5 %', 'under 0.1 %', '100 %']))
+  it('reads probabilities', () => expect([probability(0), probability('-inf'), probability(null)]).toEqual([1, 0, null]))
+})
+
+describe('events', () => {
+  it('joins lines of data', () => expect(parseEvent('event: a\ndata: [1,\ndata: 2]')).toEqual({ event: 'a', data: [1, 2] }))
+  it('passes over comments', () => expect(parseEvent(': still here')).toBeNull())
+  it('does not mind where the bytes are cut', async () => {
+    const bytes = new TextEncoder().encode('event: x\ndata: "🌊"\n\nevent: y\r\ndata: 2\r\n\r\n')
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        for (const byte of bytes) controller.enqueue(Uint8Array.of(byte))
+        controller.close()
+      },
+    })
+    const got = []
+    for await (const event of readEvents(body)) got.push(event)
+    expect(got).toEqual([{ event: 'x', data: '🌊' }, { event: 'y', data: 2 }])
+  })
+})
+
+it('counts spans of documents in code points', () => {
+  const { prompt, spans } = assemble([{ name: 'A', text: '🌊 sea ' }, { name: '', text: ' ' }, { name: '', text: 'two' }], 'Q?')
+  expect(prompt).toBe('🌊 sea\n\ntwo\n\nQ?')
+  expect(spans).toEqual([{ name: 'A', begin: 0, end: 5 }, { name: 'Document 3', begin: 7, end: 10 }])
+})
+
+it('finds text that lies over several tokens', () => {
+  const { starts, all } = findTokens(['The', ' riv', 'er', ' The', ' river'], 'river')
+  expect([starts, [...all]]).toEqual([[1, 4], [1, 2, 4]])
+})
+
+it('averages balances', () => {
+  const rows = [1, 3].map((v) => ({ prompt: v, completion: 0, bias: 0, mlp: -v, embedding: 0, logit: 0 }))
+  expect(meanBalance(rows, 0, 1)).toMatchObject({ prompt: 2, mlp: -2 })
+})
+
+it('quotes CSV as RFC 4180 says', () => expect(['a', 'a,b', 'a"b', '\n'].map(csvField)).toEqual(['a', '"a,b"', '"a""b"', '"\n"']))
+
+describe('colours', () => {
+  const steps = Array.from({ length: 2 * STEPS + 1 }, (_, i) => i - STEPS)
+  it.each(['light', 'dark'] as const)('keep the text readable on every tint: %s', (theme) => {
+    const palette = PALETTES[theme]
+    for (const step of steps) expect(contrast(palette.ink, tint(palette, step))).toBeGreaterThan(4.5)
+    for (const colour of [palette.muted, palette.accent]) expect(contrast(palette.paper, colour)).toBeGreaterThan(4.5)
+    for (const colour of [palette.bar, palette.barBelow]) expect(contrast(palette.paper, colour)).toBeGreaterThan(3)
+  })
+  it('have maps whose lightness never turns back', () => {
+    for (const [name, { stops }] of Object.entries(MAPS)) {
+      for (const theme of ['light', 'dark'] as const) {
+        const lightness = stops(theme).map((c) => contrast(c, '#000000'))
+        const turns = lightness.slice(1).map((v, i) => Math.sign(v - lightness[i]))
+        expect(new Set(turns).size, name).toBe(1)
+      }
+    }
+  })
+})
