@@ -176,9 +176,9 @@ def test_keyboard_alone(report):
     report.keyboard.press("Escape")
     assert report.locator("[data-at]").count() == 0
     report.keyboard.press("?")
-    assert report.get_by_role("dialog").is_visible()
+    report.get_by_role("dialog").wait_for()
     report.keyboard.press("Escape")
-    assert report.get_by_role("dialog").count() == 0
+    report.get_by_role("dialog").wait_for(state="detached")
 
 
 def test_search(report):

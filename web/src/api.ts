@@ -1,5 +1,5 @@
 /*
- * The server's HTTP API (docs/http.md). Every failure is an ApiError whose message can be shown.
+ * The server's HTTP API (docs/server.md). Every failure is an ApiError whose message can be shown.
  */
 import type { Check, RawAttribution, RawRun, Token } from './document'
 import { readEvents, type ServerEvent } from './events'

@@ -80,7 +80,7 @@ class Growing {
   }
 
   private readonly handlers: { [E in keyof ExplainEvents]: (data: ExplainEvents[E]) => void | Promise<void> } = {
-    queued: ({ job: id, position }) => advance({ stage: 'queued', id, done: position }),
+    queued: ({ job: id, position }) => advance(position > 0 ? { stage: 'queued', id, done: position } : { stage: 'prefill', id, done: 0, total: 0 }),
     prefill: ({ done, total }) => advance({ stage: 'prefill', done, total }),
     prompt: ({ tokens }) => {
       this.put(newRun({ ...EMPTY_INFO, prompt: this.prompt, tokens }))

@@ -6,7 +6,6 @@ import { STEPS } from './sums'
 
 /** How far beyond the screen the canvas reaches, in screens, each way. */
 const OVERSCAN = 0.6
-const PAD = 0.1 // of a rectangle's height, above and below: lines of text do not touch
 
 export class Wash {
   private readonly canvas = document.createElement('canvas')
@@ -135,8 +134,7 @@ export class Wash {
       if (!step) continue
       if (step !== shown) context.fillStyle = colours[step + STEPS]
       shown = step
-      const height = boxes[i * 4 + 3]
-      context.fillRect(boxes[i * 4], y - height * PAD, boxes[i * 4 + 2], height * (1 + 2 * PAD))
+      context.fillRect(boxes[i * 4], y, boxes[i * 4 + 2], boxes[i * 4 + 3])
     }
   }
 }

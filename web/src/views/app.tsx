@@ -57,7 +57,7 @@ function Head() {
 /* ------------------------------------------------------------------ while it runs */
 
 function progressWords({ stage, done, total }: Job): string {
-  if (stage === 'queued' && done > 0) return `${STAGES.queued}: ${plural(done, 'other')} before you`
+  if (stage === 'queued') return `${STAGES.queued}: ${plural(done, 'other')} before you`
   if (stage === 'prefill' && total) return `${STAGES.prefill}: ${done} of ${plural(total, 'token')}`
   return STAGES[stage]
 }

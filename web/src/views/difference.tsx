@@ -12,16 +12,20 @@ const MOST_TOKENS = 1500 // the alignment takes the product of both lengths
 interface Row {
   units: readonly [number, number]
   names: readonly [string, string]
-  /** As shares of each pane's full strength, so that methods in different units can be held together. */
+  /** As shares of full strength. */
   sizes: readonly [number, number]
 }
 
 const namesOf = (pane: Pane) => Array.from({ length: pane.units.value.count }, (_, u) => pane.units.value.names(u))
 
+/** Of one method both sides have one scale; methods in different units have each their own. */
+const isOneScale = (left: Pane, right: Pane) => left.attribution.value?.method === right.attribution.value?.method
+
 function rowsOf(left: Pane, right: Pane): Row[] {
   const names = [namesOf(left), namesOf(right)] as const
   if (names[0].length > MOST_TOKENS || names[1].length > MOST_TOKENS) return []
-  const size = (pane: Pane, u: number) => (u < 0 || pane.hiddenUnits.value[u] ? 0 : pane.unitValues.value[u] / (pane.scale.value || 1))
+  const common = isOneScale(left, right) ? Math.max(left.scale.value, right.scale.value) : 0
+  const size = (pane: Pane, u: number) => (u < 0 || pane.hiddenUnits.value[u] ? 0 : pane.unitValues.value[u] / (common || pane.scale.value || 1))
   const rows = align(...names).map(([i, j]): Row => ({
     units: [i, j],
     names: [i < 0 ? '' : names[0][i], j < 0 ? '' : names[1][j]],
@@ -85,7 +89,7 @@ export function Difference() {
           ))}
         </tbody>
       </table>
-      <p class="note">Bars are shares of each side’s own full strength.</p>
+      {!isOneScale(left, right) && <p class="note">Bars are shares of each side’s own full strength.</p>}
     </section>
   )
 }
