@@ -183,6 +183,7 @@ WORD_READER(row)
 WORD_READER(direction)
 WORD_READER(columns)
 WORD_READER(measure)
+WORD_READER(aggregate)
 WORD_READER(fuse)
 
 static bool refuse_method(const char *name, fault *f) {
@@ -238,6 +239,7 @@ static bool read_choice_by(void *to, const json_t *value, fault *f) {
         {.key = "direction", .kind = WORD, .offset = (base) + offsetof(choice, direction), .word = word_direction},    \
         {.key = "columns", .kind = WORD, .offset = (base) + offsetof(choice, columns), .word = word_columns},          \
         {.key = "measure", .kind = WORD, .offset = (base) + offsetof(choice, measure), .word = word_measure},          \
+        {.key = "aggregate", .kind = WORD, .offset = (base) + offsetof(choice, aggregate), .word = word_aggregate},    \
         {.key = "residual", .kind = REAL, .offset = (base) + offsetof(choice, residual), .least = 0, .most = 1},       \
         {.key = "residual_measured", .kind = FLAG, .offset = (base) + offsetof(choice, residual_measured)},            \
         {.key = "discard", .kind = REAL, .offset = (base) + offsetof(choice, discard), .least = 0, .most = 0.999999},  \
@@ -255,6 +257,7 @@ static choice default_choice(void) {
                     .direction = p.direction,
                     .columns = p.columns,
                     .measure = p.measure,
+                    .aggregate = p.aggregate,
                     .residual = p.residual,
                     .n_ablations = (int64_t)p.n_ablations};
 }
@@ -265,6 +268,7 @@ hw_method_params choice_params(const choice *c) {
     p.direction = c->direction;
     p.columns = c->columns;
     p.measure = c->measure;
+    p.aggregate = c->aggregate;
     p.residual = c->residual;
     p.residual_measured = c->residual_measured;
     p.discard = c->discard;

@@ -39,6 +39,7 @@ typedef struct choice {
     hw_direction direction;
     hw_columns columns;
     hw_measure measure;
+    hw_aggregate aggregate;
     double residual, discard;
     bool residual_measured, remove_sink;
     int64_t seed, n_ablations;
