@@ -234,9 +234,10 @@ static bool wants_stream(llama_engine *e, const struct ggml_tensor *t) {
         *k = (tracker){.tail = t, .mixed = t, .block = block, .mixed_rows = k->mixed_rows, .before = k->before,
                        .added = k->added, .final_rows = k->final_rows};
         layer_graph *g = &e->graphs[block];
+        bool wanted = e->probing || g->gain[0]; /* only a post-norm needs it; each node that is wanted stops the graph */
         *g = (layer_graph){.scale = 1, .values = g->values};
         snprintf(g->wo, sizeof g->wo, "%s", t->src[0]->name);
-        return true;
+        return wanted;
     }
     if (k->tail && (t->src[0] == k->tail || t->src[1] == k->tail)) return follow(k, &e->graphs[k->block], t);
     return block_of(t->name, "l_out-") == e->info.n_blocks - 1;
