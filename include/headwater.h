@@ -247,7 +247,7 @@ typedef struct hw_run_params {
     uint32_t signals;   /* what else to keep: 1u << hw_signal, or-ed; see hw_method_signals() */
     /* Called with each completion token as soon as it is chosen; may be NULL. */
     void (*on_token)(void *ctx, const hw_token *token);
-    /* Called when more can be explained: after the prompt, then each `live_rows` tokens (0: 64), then when the trace is
+    /* Called when more can be explained: after the prompt, with the first token, then each `live_rows` tokens (0: 64), and when the trace is
      * whole; may be NULL. Until it returns `trace` may be given to hw_live_next(), and only to that; its run may be read. */
     void (*on_rows)(void *ctx, const hw_trace *trace);
     size_t live_rows;

@@ -163,7 +163,7 @@ static hw_err show_rows(session *s, hw_error *err) {
 }
 
 static bool rows_are_due(const session *s, size_t n_chosen) {
-    return n_chosen % (s->params->live_rows ? s->params->live_rows : HW__MAX_LOGITS) == 0;
+    return n_chosen == 1 || n_chosen % (s->params->live_rows ? s->params->live_rows : HW__MAX_LOGITS) == 0;
 }
 
 static hw_err prefill(session *s, hw_error *err) {
