@@ -14,19 +14,6 @@ out=$root/build/demo
 mkdir -p "$out"
 export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000} # as in tests/CMakeLists.txt: stay quick on a busy machine
 
-# Name, prompt, completion and token of each example, each ended by a NUL: text keeps its new lines.
-read_examples() {
-    python3 - "$root/examples/note.jsonl" <<'PYTHON'
-import json, sys
-
-with open(sys.argv[1], encoding="utf-8") as lines:
-    for line in lines:
-        example = json.loads(line)
-        for field in ("name", "prompt", "completion", "token"):
-            sys.stdout.buffer.write(example[field].encode() + b"\0")
-PYTHON
-}
-
 heading() { printf '\n━━━ %s ━━━\n\n' "$1"; }
 
 # explain NAME OPTION...: to the terminal, to build/demo/NAME.json, and the whole trace beside it.

@@ -14,19 +14,6 @@ traces=$root/build/figures
 mkdir -p "$out" "$traces"
 export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000} # as in tests/CMakeLists.txt: stay quick on a busy machine
 
-# Name, prompt, completion and token of each example, each ended by a NUL: text keeps its new lines.
-read_examples() {
-    python3 - "$root/examples/note.jsonl" <<'PYTHON'
-import json, sys
-
-with open(sys.argv[1], encoding="utf-8") as lines:
-    for line in lines:
-        example = json.loads(line)
-        for field in ("name", "prompt", "completion", "token"):
-            sys.stdout.buffer.write(example[field].encode() + b"\0")
-PYTHON
-}
-
 # The note's figures differ in what they leave out: what each hides beside token 0 and the note's list, and what of it it shows.
 declare -A hidden=([sunny]=',/^ \?$/' [rome]=',"Q","A"')
 declare -A shown=([putin]='" is"' [abdul]='" is"' [sunny]='" is"')

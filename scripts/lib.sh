@@ -50,3 +50,16 @@ fetch() {
     mv "$partial/$file" "$downloads/$file"
     rm -rf "$partial"
 }
+
+# Name, prompt, completion and token of each example, each ended by a NUL: text keeps its new lines.
+read_examples() {
+    python3 - "$root/examples/note.jsonl" <<'PYTHON'
+import json, sys
+
+with open(sys.argv[1], encoding="utf-8") as lines:
+    for line in lines:
+        example = json.loads(line)
+        for field in ("name", "prompt", "completion", "token"):
+            sys.stdout.buffer.write(example[field].encode() + b"\0")
+PYTHON
+}
