@@ -35,7 +35,7 @@ def test_generates_and_explains(explain):
     assert "  The capital of France is" in lines
     assert re.findall(r"^(\w+) · all 3 completion tokens, mean$", done.out, re.M) == ["rollout", "logit"]
     assert len(re.findall(r"^  \d: ", done.out, re.M)) == 5 + 5
-    assert re.search(r"^  logit above the mean logit +[\d.]+ nats$", done.out, re.M)
+    assert re.search(r"^  logit above the mean logit +[\d.]+ nats, all layers together$", done.out, re.M)
 
 
 def test_given_completion(explain, tmp_path):

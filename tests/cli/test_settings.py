@@ -186,7 +186,7 @@ def test_versus(headwater, smollm, tmp_path):
         done = headwater(*run, *args, "-o", f"{name}.npy")
         assert (done.status, done.err) == (0, "")
     assert "row predictor, versus ·sunny, layers 1-30 of 30" in done.out
-    assert re.search(r"^  logit above the other's +\d+\.\d\d nats; the other: ·sunny$", done.out, re.M)
+    assert re.search(r"^  logit above the other's +\d+\.\d\d nats, all layers together; the other: ·sunny$", done.out, re.M)
     a, b, c = (np.load(tmp_path / f"{name}.npy") for name in "abc")
     assert c == pytest.approx(a - b, abs=1e-5) and np.abs(c).max() > 0.1
     assert json.loads((tmp_path / "c.json").read_text())["run"]["options"]["versus"] == " sunny"
@@ -198,7 +198,7 @@ def test_versus_the_second(headwater, smollm):
     run = ["explain", "-m", smollm, "--threads", "2", "-p", "The capital of France is", "-n", "2", "--versus", "second"]
     done = headwater(*run)
     assert done.status == 0 and "versus each step's likeliest other token, " in done.out
-    assert re.search(r"above the other's +\d+\.\d\d nats; the other: ·\w+", headwater(*run, "--token", "0").out)
+    assert re.search(r"above the other's +\d+\.\d\d nats, all layers together; the other: ·\w+", headwater(*run, "--token", "0").out)
 
 
 def test_versus_must_be_one_token(headwater, smollm):

@@ -69,8 +69,8 @@ CASES = {
                               "a.safetensors would be written and is also named for something else"),
     "trace over the prompt": (["explain", "-m", "model.gguf", "-f", "p.txt", "--trace", "p.txt"],
                               "p.txt would be written and is also named for something else"),
-    "nothing to view": (["view"], "name one file; 0 were given"),
-    "two files to view": (["view", "a", "b"], "name one file; 2 were given"),
+    "nothing to view": (["view"], "name a file"),
+    "two files to plot": (["plot", "a", "b"], "name one file; 2 were given"),
     "lift of nats": ([*RUN, "--method", "rollout,logit", "--lift"], "--lift divides shares, and logit gives nats"),
     "normalised lift": ([*RUN, "--lift", "--normalise"], "--lift does not go with --normalise: a lift is no share of a whole"),
     "versus without logit": ([*RUN, "--method", "rollout", "--versus", "x"],
@@ -86,7 +86,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_usage_error(headwater, name):
     args, message = CASES[name]
-    command = args[0] + " " if args[0] in ("explain", "view", "info") else ""
+    command = args[0] + " " if args[0] in ("explain", "view", "plot", "info") else ""
     done = headwater(*args)
     assert done.err == f"headwater: {message}\nSee `headwater {command}--help`.\n"
     assert (done.status, done.out) == (2, "")

@@ -1,5 +1,6 @@
 """The terminal view, exactly, on attention whose rollout is known as fractions."""
 
+import json
 import re
 
 import numpy as np
@@ -189,3 +190,48 @@ def test_every_row_against_every_column_without_a_prompt_length(headwater, atten
     assert "\n  [CLS] a b c\n" in done.out
     one = headwater("explain", "--attention", path, "--token", "b").out
     assert "\nrollout · token 2: b\n" in one
+
+
+# ---------------------------------------------------------------- several files
+
+
+@pytest.fixture
+def two(headwater, attention_file, tmp_path):
+    """A result and a trace, of different runs."""
+    for name, tokens in (("one.safetensors", ["My", " name", " Putin", " Russia"]), ("two.json", ["My", " name", " Abdul", " Pakistan"])):
+        path = attention_file(causal(2, 4), m=3, tokens=tokens)
+        assert headwater("explain", "--attention", path, "-o", name).status == 0
+    return [tmp_path / "one.safetensors", tmp_path / "two.json"]
+
+
+def test_several_files_are_shown_in_turn(headwater, two):
+    done = headwater("view", *two)
+    assert (done.status, done.err) == (0, "")
+    one, other = (headwater("view", path).out for path in two)
+    assert done.out == f"==> one <==\n\n{one}\n==> two <==\n\n{other}"
+
+
+def test_several_files_are_one_report(headwater, two, tmp_path):
+    done = headwater("view", *two, "-o", "both.html")
+    assert (done.status, done.err) == (0, "")
+    page = (tmp_path / "both.html").read_text(encoding="utf-8")
+    text = page.split('<script type="application/json" id="headwater-data">')[1].split("</script>")[0]
+    runs = json.loads(text)["runs"]
+    assert [(r["name"], r["run"]["completion"]) for r in runs] == [("one", " Russia"), ("two", " Pakistan")]
+    assert [a["method"] for r in runs for a in r["attributions"]] == ["rollout", "rollout"]
+
+
+def test_several_files_go_into_nothing_but_a_report(headwater, two, tmp_path):
+    done = headwater("view", *two, "-o", "both.html", "-o", "both.csv")
+    assert done.status == 2
+    assert "-o \"both.csv\": only a report (.html) holds several files; 2 were given" in done.err
+    assert not (tmp_path / "both.html").exists()
+    done = headwater("view", *two, "-o", two[0])
+    assert done.status == 2 and two[0].stat().st_size > 0
+
+
+def test_one_bad_file_of_several_is_found_first(headwater, two, tmp_path):
+    (tmp_path / "bad.json").write_text("{}")
+    done = headwater("view", *two, tmp_path / "bad.json", "-o", "both.html")
+    assert done.status == 1 and done.out == ""
+    assert "bad.json is no trace, result or attention file" in done.err

@@ -282,6 +282,40 @@ def test_runs_are_listed_named_and_deleted(server):
     assert server.get(f"{path}/export?format=trace").error["code"] == "not_found"
 
 
+# ---------------------------------------------------------------- settings that the run is made with
+
+def test_versus_contrasts_the_logit(server):
+    plain, other = (server.explain("The capital of France is", completion=" Paris", methods=["logit"], options=options)
+                    for options in ({}, {"versus": " Berlin"}))
+    assert "versus" not in plain["run"]["options"] and other["run"]["options"]["versus"] == " Berlin"
+    logits = [r["attributions"][0]["balance"][0]["logit"] for r in (plain, other)]
+    assert logits[0] > logits[1] > 0
+    again = server.ok("POST", f"/api/runs/{other['id']}/explain", {"methods": ["logit"]})
+    assert again["attributions"][0]["balance"][0]["logit"] == logits[1]
+
+
+def test_versus_that_is_none(server):
+    for value, part in (("", "empty"), (7, "string"), (" two words", "as one token"), ("a\0b", "without NUL")):
+        reply = server.ask("POST", "/api/explain", {"prompt": "a", "options": {"versus": value}})
+        assert (reply.status, reply.error["code"]) == (400, "bad_request") and part in reply.error["message"], reply.body
+
+
+def test_the_residual_can_be_measured_afterwards(server, run):
+    made = server.ok("POST", f"/api/runs/{run['id']}/explain", {"methods": ["rollout"], "settings": {"residual_measured": True}})
+    assert made["attributions"][0]["settings"]["residual_measured"] is True
+    assert not np.allclose(unpack(made["attributions"][0])[1], unpack(run["attributions"][0])[1], rtol=0.01)
+
+
+def test_composed_contributions_are_asked_for_when_the_run_is_made(server, run):
+    composed = {"methods": ["contribution"], "settings": {"aggregate": "rollout"}}
+    reply = server.ask("POST", f"/api/runs/{run['id']}/explain", composed)
+    assert (reply.status, reply.error["code"]) == (422, "unsupported") and "run the model" in reply.error["message"]
+    made = server.explain(n=2, **composed)
+    assert made["attributions"][0]["settings"]["aggregate"] == "rollout"
+    by_layer = server.ok("POST", f"/api/runs/{made['id']}/explain", {"methods": ["contribution"]})
+    assert by_layer["attributions"][0]["settings"]["aggregate"] == "mean"
+
+
 # ---------------------------------------------------------------- exports
 
 def export(server, run, query):
@@ -344,6 +378,12 @@ def test_a_report_is_the_page_with_the_run_inside(server):
     assert page.count(b"<script") == empty.count(b"<script") and b"alert(1)" in page
 
 
+def test_a_report_of_two_runs(server, run):
+    other = server.explain("My name is Putin, I am from", n=2)
+    data = report_data(export(server, run, f"format=html&with={other['id']}").body)
+    assert [r["id"] for r in data["runs"]] == [run["id"], other["id"]] and data["runs"][1] == other
+
+
 def test_the_program_writes_the_same_report(server, program, smollm, tmp_path):
     import subprocess
 
@@ -359,6 +399,10 @@ def test_the_program_writes_the_same_report(server, program, smollm, tmp_path):
 def test_exports_that_cannot_be(server, run):
     for query, status, part in (("", 400, "html, json, csv"), ("format=exe", 400, "html, json, csv"),
                                 ("format=npy&method=none", 400, "none of that name"),
-                                ("format=npy&method=flow", 404, "not explained by that method")):
+                                ("format=npy&method=flow", 404, "not explained by that method"),
+                                ("format=npy&with=1", 400, "with format html only"),
+                                ("format=html&with=x", 400, "id of a run"), ("format=html&with=1;2", 400, "id of a run"),
+                                (f"format=html&with={run['id']}", 400, "another run"),
+                                ("format=html&with=999999", 404, "999999")):
         reply = server.get(f"/api/runs/{run['id']}/export?{query}")
         assert reply.status == status and part in reply.error["message"], reply.body

@@ -136,7 +136,7 @@ def test_defaults_are_those_of_the_server(api, server):
     body = {"prompt": "a", "completion": "b"}
     made = server.ok("POST", "/api/explain", body)["run"]["options"]
     for key, field in options.items():
-        assert made[key] == field["default"] or key == "n_generate", key
+        assert made.get(key) == field.get("default") or key == "n_generate", key
     assert len(server.ok("POST", "/api/explain", {"prompt": PROMPT, "methods": ["attention"]})["run"]["tokens"]) <= 8 + 32
 
 

@@ -118,7 +118,9 @@ def test_documents_are_cited(page):
     assert "Tom 🌊" in page.locator(".sources thead").inner_text()
 
 
-def test_other_methods_settings_and_check(page):
+def test_other_methods_settings_and_check(open_page, server):
+    page = open_page(server.url, allowed=["422"])
+    page.set_default_timeout(SLOW)
     write(page, NEEDLE, " red box")
     go(page)
     page.get_by_label("Units").select_option("sentence")
@@ -129,11 +131,46 @@ def test_other_methods_settings_and_check(page):
     page.locator(".method-settings summary").click()
     page.get_by_label("Row", exact=True).select_option("own")
     until(page, "document.querySelector('.method select').value === '=rollout, own row'")
+    page.get_by_label("residual as measured").click()
+    until(page, "document.querySelector('.method select').value === '=rollout, own row, residual measured'")
+    page.get_by_label("Method", exact=True).select_option("=contribution")
+    page.get_by_label("Over layers").select_option("rollout")
+    assert "Choose it under Settings" in page.get_by_role("alert").inner_text()
     page.get_by_label("Method", exact=True).select_option("=logit")
     page.get_by_role("button", name="Check it").click()
     assert page.locator(".verdict").inner_text().startswith("logit: ")
     page.locator(".trust details summary").click()
     assert page.locator(".figures th[scope=row]").all_inner_texts()[0] == "logit"
+
+
+def test_settings_of_the_run_itself(page):
+    write(page, "The capital of France is", " Paris")
+    page.get_by_label("Logit against").fill("second")
+    page.get_by_label("Contribution: over layers").select_option("composed")
+    go(page)
+    page.get_by_label("Method", exact=True).select_option("=contribution, composed")
+    page.get_by_label("Method", exact=True).select_option("=logit")
+    assert page.locator(".balance tfoot th").inner_text() == "above the second likeliest token, nats"
+
+
+def test_two_runs_side_by_side_are_one_report(page, open_page, tmp_path):
+    write(page, "My name is Putin, I am from", " Russia")
+    go(page)
+    page.get_by_role("button", name="Edit and run again").click()
+    write(page, "My name is Abdul, I am from", " Pakistan")
+    go(page)
+    page.keyboard.press("c")
+    page.get_by_label("Run on the right").select_option(label="My name is Putin, I am from")
+    page.get_by_role("button", name="Export").click()
+    assert "both runs" in page.locator(".exports").inner_text()
+    with page.expect_download() as html:
+        page.get_by_role("link", name="HTML", exact=True).click()
+    (tmp_path / "both.html").write_bytes(open(html.value.path(), "rb").read())
+    report = open_page((tmp_path / "both.html").as_uri())
+    report.wait_for_selector("#answer-0 [data-k]")
+    report.keyboard.press("c")
+    report.get_by_label("Run on the right").select_option(label="My name is Putin, I am from")
+    assert [report.locator(f"#answer-{i}").inner_text().strip() for i in (0, 1)] == ["Pakistan", "Russia"]
 
 
 def test_runs_are_kept_renamed_reopened_deleted(page, server, open_page):

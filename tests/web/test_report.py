@@ -155,6 +155,7 @@ def test_two_runs_compared(open_report):
     page = open_report(left, right)
     page.keyboard.press("c")
     page.get_by_label("Run on the right").select_option(label="abdul")
+    assert page.locator(".strongest h3").first.inner_text() == "Came from"  # one layer: no mean to speak of
     row = page.locator(".difference tbody tr").first
     assert [part.strip() for part in plain(row.inner_text()).split("\t")] == ["30 %", "·Putin / ·Abdul", "10 %"]
     assert page.locator("#answer-1").inner_text().strip() == "Pakistan"
@@ -241,6 +242,33 @@ def test_export_from_a_report(report):
         report.get_by_role("button", name="JSON").click()
     saved = json.load(open(result.value.path(), encoding="utf-8"))
     assert saved["format"] == "headwater-result" and saved["attributions"][0]["mean"][1][2] == 0.300000012
+
+
+def test_a_report_saves_itself_with_all_its_runs(open_report, open_page, tmp_path):
+    page = open_report(river(name="first"), run(PROMPT, HOSTILE[:2], [attribution("rollout", M[:2], 8)], name="second"))
+    page.keyboard.press("c")
+    page.get_by_role("button", name="Export").click()
+    assert "this report again, with all 2 runs" in plain(page.locator(".exports").inner_text())
+    with page.expect_download() as html:
+        page.get_by_role("button", name="HTML").click()
+    first, again = (tmp_path / "report.html").read_bytes(), open(html.value.path(), "rb").read()
+    opening = b'id="headwater-data">'
+    assert [b.split(opening)[1].split(b"</script>")[0] for b in (first, again)].count(first.split(opening)[1].split(b"</script>")[0]) == 2
+    (tmp_path / "again.html").write_bytes(again)
+    copy = open_page((tmp_path / "again.html").as_uri())
+    copy.wait_for_selector("#answer-0 [data-k]")
+    copy.get_by_role("button", name="Runs").click()
+    assert [name.inner_text() for name in copy.locator(".runs strong").all()] == ["first", "second"]
+
+
+def test_values_say_what_they_are_means_over(report):
+    heading = report.locator(".strongest h3")
+    assert heading.inner_text() == "Came from, mean over 2 layers"
+    report.get_by_label("Last layer").fill("1")
+    assert heading.inner_text() == "Came from, layer 1"
+    report.get_by_label("Method", exact=True).select_option("=logit")
+    assert report.locator(".balance h3").inner_text() == "What raised its logit, all layers together"
+    assert report.locator(".balance tfoot th").inner_text() == "above the mean logit, nats"
 
 
 def test_theme(open_report):

@@ -19,8 +19,9 @@ static int plot(const options *o, const saved *from, const cut *by) {
 }
 
 static int run(const options *o) {
+    if (o->arguments.n != 1) return misuse(command_name, "name one file; %zu were given", o->arguments.n);
     saved from;
-    int status = saved_find(&from, o, command_name);
+    int status = saved_find(&from, o->arguments.at[0], o, command_name);
     if (status == STATUS_DONE && o->output.n == 0)
         status = misuse(command_name, "nothing to draw into: give -o FILE.png, .svg or .pdf");
     if (status == STATUS_DONE && (o->by || o->spans) && o->columns == HW_COLUMNS_ALL)

@@ -64,7 +64,7 @@ static void print_balance(const picture *p, const hw_balance *rows) {
         b.logit += rows[i].logit / n;
     }
     bool versus = *hw_run_versus(p->run);
-    fprintf(p->t->out, "  %-*s%.2f nats", LABEL_WIDTH, versus ? "logit above the other's" : "logit above the mean logit", b.logit);
+    fprintf(p->t->out, "  %-*s%.2f nats, all layers together", LABEL_WIDTH, versus ? "logit above the other's" : "logit above the mean logit", b.logit);
     if (versus) fprintf(p->t->out, "; the other: %s", picture_versus(p, p->t->width / 3).utf8);
     putc('\n', p->t->out);
     fprintf(p->t->out, "  %-*sattention to the prompt %+.2f, to the completion %+.2f,\n", LABEL_WIDTH,

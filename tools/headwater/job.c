@@ -5,6 +5,7 @@
 #include "message.h"
 #include "output.h"
 #include "segments.h"
+#include "serve/report.h"
 #include "show.h"
 #include "text.h"
 
@@ -185,8 +186,14 @@ int job_explain(job *j, const hw_trace *trace, bool stoppable) {
     return STATUS_DONE;
 }
 
+static int save(job *j, const hw_attribution *const *list, size_t n) {
+    hw_error err;
+    if (!j->report) return output_save(j->o, list, n) ? STATUS_DONE : STATUS_FAILED;
+    return report_gather(j->report, list, n, &err) == HW_OK ? STATUS_DONE : job_fail(j, &err);
+}
+
 int job_finish(job *j, const hw_attribution *const *list, size_t n) {
-    int status = output_save(j->o, list, n) ? STATUS_DONE : STATUS_FAILED;
+    int status = save(j, list, n);
     for (size_t i = 0; i < n; i++) {
         hw_error err;
         putc('\n', j->t.out);

@@ -23,6 +23,7 @@ typedef struct job {
     const char *methods[MOST_METHODS];  /* [n_methods] */
     hw_attribution *made[MOST_METHODS]; /* [n_made] owned */
     size_t n_methods, n_made;
+    struct report *report;              /* borrowed: gathers what -o would save; NULL: it is saved at once */
     bool hush;                          /* tokens are not printed as they come */
     bool one_method;                    /* of those of the default, only the first that can be given */
 } job;

@@ -4,10 +4,9 @@
 #include "interrupt.h"
 #include "message.h"
 
-int saved_find(saved *out, const options *o, const char *command) {
-    if (o->arguments.n != 1) return misuse(command, "name one file; %zu were given", o->arguments.n);
+int saved_find(saved *out, const char *path, const options *o, const char *command) {
     hw_error err;
-    out->path = o->arguments.at[0];
+    out->path = path;
     if (hw_file_probe(&out->kind, out->path, &err) != HW_OK) return fail("%s", err.msg);
     if (out->kind == HW_FILE_UNKNOWN)
         return fail("%s is no trace, result or attention file; %s shows what explain saved with --trace or -o",

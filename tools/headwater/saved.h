@@ -1,4 +1,4 @@
-/* saved.h - what explain saved, or attention from elsewhere, as attributions: the FILE of `view` and `plot`. */
+/* saved.h - what explain saved, or attention from elsewhere, as attributions: a FILE of `view` and `plot`. */
 #ifndef HEADWATER_SAVED_H
 #define HEADWATER_SAVED_H
 
@@ -10,9 +10,8 @@ typedef struct saved {
     hw_file_kind kind;
 } saved;
 
-/* Finds what the FILE argument is, and refuses options that do not go with it. STATUS_DONE or the status to
- * exit with. */
-int saved_find(saved *out, const options *o, const char *command);
+/* Finds what a FILE argument is, and refuses options that do not go with it. STATUS_DONE or the status to exit with. */
+int saved_find(saved *out, const char *path, const options *o, const char *command);
 
 /* What is done with the attributions [n], which are there until it returns. */
 typedef int (*saved_use)(job *j, const hw_attribution *const *list, size_t n);

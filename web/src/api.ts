@@ -64,13 +64,17 @@ export interface GenerateOptions {
   top_p?: number
   seed?: number
   chat?: boolean
+  /** Of method logit: another token's exact text, or "second". */
+  versus?: string
 }
 
 export interface MethodSettings {
   row?: string
   direction?: string
   residual?: number
+  residual_measured?: boolean
   measure?: string
+  aggregate?: string
   /** Of methods that run the model again: the parts that they leave out. */
   by?: string
 }
@@ -149,8 +153,8 @@ export const api = {
   explainAgain: async (id: number, methods: string[], settings: MethodSettings) =>
     (await json<{ attributions: RawAttribution[] }>('POST', `runs/${id}/explain`, { methods, settings })).attributions,
   check: (id: number, body: CheckRequest, signal?: AbortSignal) => events(`runs/${id}/check`, body, signal),
-  exportUrl: (id: number, format: string, method?: string) =>
-    `/api/runs/${id}/export?format=${encodeURIComponent(format)}${method ? `&method=${encodeURIComponent(method)}` : ''}`,
+  exportUrl: (id: number, format: string, choice: { method?: string; with?: number } = {}) =>
+    `/api/runs/${id}/export?${new URLSearchParams([['format', format], ...Object.entries(choice).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]]))])}`,
 }
 
 /* ------------------------------------------------------------------ what events carry */

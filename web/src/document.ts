@@ -53,7 +53,9 @@ export interface Settings {
   direction: string
   columns: string
   residual: number
+  residual_measured?: boolean
   measure: string
+  aggregate?: string
   seed: string
   n_ablations: number
   n_groups?: number

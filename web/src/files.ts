@@ -13,6 +13,16 @@ export function save(name: string, type: string, content: string | Blob): void {
   setTimeout(() => URL.revokeObjectURL(url), 60_000)
 }
 
+let source = ''
+
+/** Keeps the page as its file has it, before anything is drawn: a report from file:// may not read itself. */
+export function keepSource(): void {
+  source = `<!doctype html>\n${document.documentElement.outerHTML}\n`
+}
+
+/** The report that this page is, with all its runs. */
+export const saveReport = (name: string) => save(name, 'text/html', source)
+
 /** RFC 4180: quoted where it has to be. */
 export function csvField(value: string | number): string {
   const text = String(value)

@@ -3,12 +3,14 @@
  */
 import { render } from 'preact'
 import { followTheme } from './appearance'
+import { keepSource } from './files'
 import { listen } from './keyboard'
 import { start } from './session'
 import { restore } from './state'
 import './style.css'
 import { App } from './views/app'
 
+keepSource()
 restore()
 followTheme()
 listen()

@@ -169,7 +169,8 @@ export async function explainBy(pane: state.Pane, method: string, settings: Meth
     putRun({ ...now, attributions: [...now.attributions.filter((a) => !names.has(variantName(a))), ...added] })
     if (added.length) pane.method.value = variantName(added[0])
   } catch (cause) {
-    report(cause)
+    const isMissing = cause instanceof ApiError && cause.code === 'unsupported'
+    report(isMissing ? new Error(`${cause.message}. Choose it under Settings of “Edit and run again”.`) : cause)
   } finally {
     busy.value = ''
   }

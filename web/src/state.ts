@@ -76,17 +76,26 @@ export const pinned = signal<Look | null>(null)
 
 /* ------------------------------------------------------------------ attributions by name */
 
-const DEFAULTS: Required<Omit<MethodSettings, 'by'>> = { row: 'predictor', direction: 'input', residual: 0.5, measure: 'projection' }
+const DEFAULTS: Required<Omit<MethodSettings, 'by'>> = {
+  row: 'predictor',
+  direction: 'input',
+  residual: 0.5,
+  residual_measured: false,
+  measure: 'projection',
+  aggregate: 'mean',
+}
 const VARIANTS: { key: keyof typeof DEFAULTS; only?: string; say: (value: unknown) => string }[] = [
   { key: 'row', say: () => 'own row' },
   { key: 'measure', only: 'contribution', say: String },
   { key: 'direction', only: 'rollout', say: (v) => `${String(v)} direction` },
+  { key: 'aggregate', only: 'contribution', say: () => 'composed' },
   { key: 'residual', only: 'rollout', say: (v) => `residual ${String(v)}` },
+  { key: 'residual_measured', only: 'rollout', say: () => 'residual measured' },
 ]
 
 /** "rollout", or "rollout, own row" where a setting is not the usual one. Names an attribution within its run. */
 export function variantName(a: Pick<Attribution, 'method' | 'settings'>): string {
-  const said = VARIANTS.filter(({ key, only }) => (!only || only === a.method) && a.settings[key] !== DEFAULTS[key])
+  const said = VARIANTS.filter(({ key, only }) => (!only || only === a.method) && (a.settings[key] ?? DEFAULTS[key]) !== DEFAULTS[key])
   const grouped = a.settings.n_groups ? [`in ${a.settings.n_groups} parts`] : []
   return [a.method, ...grouped, ...said.map(({ key, say }) => say(a.settings[key]))].join(', ')
 }

@@ -37,7 +37,11 @@ export const SETTING_CHOICES = [
   { key: 'row', label: 'Row', help: 'The position that chose the token, or the token’s own', choices: ['predictor', 'own'] },
   { key: 'direction', label: 'Direction', help: 'Compose from the embeddings up, or from the top down', choices: ['input', 'output'], only: 'rollout' },
   { key: 'measure', label: 'Measure', help: 'What counts as a contribution', choices: ['projection', 'norm', 'proximity1', 'proximity2'], only: 'contribution' },
+  { key: 'aggregate', label: 'Over layers', help: 'Each layer by itself, or composed as rollout composes attention', choices: ['mean', 'rollout'], only: 'contribution' },
 ] as const
+
+/** How a choice is written; those that are not here as they are. */
+export const CHOICE_LABELS: Record<string, string> = { mean: 'each by itself', rollout: 'composed' }
 
 export const STOP_REASONS: Record<string, string> = {
   length: 'stopped at the limit',
@@ -132,6 +136,13 @@ export function meanBalance(rows: readonly Balance[], from: number, to: number):
   const mean = { prompt: 0, completion: 0, bias: 0, mlp: 0, embedding: 0, logit: 0 }
   for (let i = from; i <= to; i++) for (const key of Object.keys(mean) as (keyof Balance)[]) mean[key] += rows[i][key] / (to - from + 1)
   return mean
+}
+
+/** What values are means over, of layers [from, to) out of L; '' where there is one. */
+export function layersInWords([from, to]: readonly [number, number], L: number): string {
+  if (L < 2) return ''
+  if (to - from === L) return `mean over ${L} layers`
+  return to - from === 1 ? `layer ${to}` : `mean over layers ${from + 1}\u2013${to}`
 }
 
 /** A value as what it is: a share, or nats. */

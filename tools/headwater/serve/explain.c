@@ -148,14 +148,21 @@ static void on_rows(void *ctx, const hw_trace *trace) {
 
 static bool is_stopped(void *ctx) { return task_is_stopped(((making *)ctx)->t); }
 
-/* What every method of the table reads, so that all can be tried on the saved run. */
-static uint32_t all_signals(const making *m) {
+static uint32_t signals_of(const making *m, const hw_method_params *p) {
     uint32_t signals = 0;
     for (size_t i = 0; i < hw_method_count(); i++) {
         const hw_method_info *method = hw_method_at(i);
-        if (!*hw_method_problem(method, m->w->info)) signals |= hw_method_signals(method->name, &m->params);
+        if (!*hw_method_problem(method, m->w->info)) signals |= hw_method_signals(method->name, p);
     }
     return signals;
+}
+
+/* What every method of the table reads, with the settings asked for, with the usual ones and with a measured residual, so
+ * that all can be tried on the saved run. */
+static uint32_t all_signals(const making *m) {
+    hw_method_params usual = hw_method_params_default();
+    usual.residual_measured = !*m->w->info->values_problem;
+    return signals_of(m, &m->params) | signals_of(m, &usual);
 }
 
 static hw_err capture(making *m, hw_trace **trace, hw_error *err) {
@@ -172,6 +179,7 @@ static hw_err capture(making *m, hw_trace **trace, hw_error *err) {
     p.top_p = (float)r->top_p;
     p.seed = (uint32_t)r->seed;
     p.fuse = r->fuse;
+    p.versus = r->versus;
     p.signals = all_signals(m);
     p.on_token = on_token;
     p.on_rows = on_rows;

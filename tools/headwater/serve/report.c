@@ -59,20 +59,57 @@ void report_add(buffer *to, const char *const *runs, size_t n, const hw_model_in
     buffer_add(to, page_html + place, page_html_size - place);
 }
 
-hw_err report_save(const hw_attribution *const *list, size_t n, const char *path, hw_error *err) {
-    char *run;
+static hw_err fail_memory(hw_error *err) {
+    *err = (hw_error){.code = HW_ERR_MEMORY};
+    snprintf(err->msg, sizeof err->msg, "no memory for the report");
+    return HW_ERR_MEMORY;
+}
+
+/* A run's text, which is an object, with its name as first member; NULL: no memory. */
+static char *add_name(const char *run, const char *name) {
+    buffer text = {.n = 0};
+    buffer_text(&text, "{\"name\":");
+    buffer_string(&text, name, strlen(name));
+    buffer_text(&text, ",");
+    buffer_text(&text, run + 1);
+    if (text.failed) buffer_free(&text);
+    return text.bytes;
+}
+
+hw_err report_gather(report *r, const hw_attribution *const *list, size_t n, hw_error *err) {
+    char *run, **grown = realloc(r->runs, (r->n + 1) * sizeof *grown);
+    if (!grown) return fail_memory(err);
+    r->runs = grown;
     hw_err rc = hw_document_json(&run, NULL, hw_attribution_run(list[0]), NULL, list, n, err);
     if (rc != HW_OK) return rc;
-    buffer page = {.n = 0};
-    const char *runs[] = {run};
-    report_add(&page, runs, 1, hw_run_model(hw_attribution_run(list[0])));
-    free(run);
-    if (page.failed) {
-        rc = err->code = HW_ERR_MEMORY;
-        snprintf(err->msg, sizeof err->msg, "no memory for the report");
-    } else {
-        rc = whole_write(path, page.bytes, page.n, err);
+    if (r->name) {
+        char *named = add_name(run, r->name);
+        free(run);
+        if (!named) return fail_memory(err);
+        run = named;
     }
+    r->runs[r->n++] = run;
+    return HW_OK;
+}
+
+hw_err report_write(const report *r, const char *path, const hw_model_info *model, hw_error *err) {
+    buffer page = {.n = 0};
+    report_add(&page, (const char *const *)r->runs, r->n, model);
+    hw_err rc = page.failed ? fail_memory(err) : whole_write(path, page.bytes, page.n, err);
     buffer_free(&page);
+    return rc;
+}
+
+void report_free(report *r) {
+    for (size_t i = 0; i < r->n; i++) free(r->runs[i]);
+    free(r->runs);
+    *r = (report){.n = 0};
+}
+
+hw_err report_save(const hw_attribution *const *list, size_t n, const char *path, hw_error *err) {
+    report r = {.n = 0};
+    hw_err rc = report_gather(&r, list, n, err);
+    if (rc == HW_OK) rc = report_write(&r, path, hw_run_model(hw_attribution_run(list[0])), err);
+    report_free(&r);
     return rc;
 }

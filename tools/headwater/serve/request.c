@@ -300,8 +300,16 @@ static bool explain_spans(void *to, const json_t *value, fault *f) {
     return true;
 }
 
+/* A C string for the library, which says more about it. */
+static bool explain_versus(void *to, const json_t *value, fault *f) {
+    const char *text = short_word("versus", value, f);
+    ((explain_request *)to)->versus = text;
+    return text && (*text || refuse(f, "\"versus\" is empty"));
+}
+
 #define AT(member) offsetof(explain_request, member)
 static const field option_fields[] = {
+    {.key = "versus", .kind = OTHER, .other = explain_versus},
     {.key = "n_generate", .kind = WHOLE, .offset = AT(n_generate), .least = 1, .most = 1e6},
     {.key = "temperature", .kind = REAL, .offset = AT(temperature), .least = 0, .most = 100},
     {.key = "top_k", .kind = WHOLE, .offset = AT(top_k), .least = 0, .most = 2147483647.0},

@@ -49,6 +49,7 @@ typedef struct choice {
 typedef struct explain_request {
     span_of_text prompt, completion, name;
     const json_t *spans; /* borrowed; NULL: none */
+    const char *versus;  /* borrowed; NULL: none */
     int64_t n_generate, top_k, seed;
     double temperature, top_p;
     bool chat;

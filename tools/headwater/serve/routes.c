@@ -143,12 +143,11 @@ static const route routes[] = {
 
 const route *routes_at(size_t i) { return i < sizeof routes / sizeof *routes ? &routes[i] : NULL; }
 
-/* A whole number from 1, at most 18 digits; moves *path behind it. */
-static bool read_id(const char **path, int64_t *id) {
-    size_t n = strspn(*path, "0123456789");
-    if (n < 1 || n > 18 || **path == '0') return false;
-    *id = strtoll(*path, NULL, 10);
-    *path += n;
+bool routes_read_id(const char **text, int64_t *id) {
+    size_t n = strspn(*text, "0123456789");
+    if (n < 1 || n > 18 || **text == '0') return false;
+    *id = strtoll(*text, NULL, 10);
+    *text += n;
     return true;
 }
 
@@ -156,7 +155,7 @@ static bool matches(const char *pattern, const char *path, int64_t *id) {
     for (*id = 0; *pattern; pattern++) {
         if (*pattern == '{') {
             pattern = strchr(pattern, '}');
-            if (!read_id(&path, id)) return false;
+            if (!routes_read_id(&path, id)) return false;
         } else if (*pattern != *path++) {
             return false;
         }

@@ -32,6 +32,8 @@ const route *routes_at(size_t i); /* up to NULL */
  * no such path. */
 const route *routes_find(const char *method, const char *path, int64_t *id, char *allowed, size_t room);
 
+/* A whole number from 1, at most 18 digits; moves *text behind it. */
+bool routes_read_id(const char **text, int64_t *id);
 answer answer_fault(const fault *f);
 answer answer_json(unsigned status, buffer *text); /* takes the text */
 /* Whether the client wants server-sent events. */

@@ -194,22 +194,35 @@ static answer attach(answer a, const export_format *format, int64_t id) {
     return a;
 }
 
-/* The document needs no worker: a report is the page with it inside. */
-static answer export_report(call *c, const export_format *format) {
+/* ?with=ID: another run for the same report; 0 without. */
+static bool read_with(int64_t *id, const call *c, const export_format *format, fault *f) {
+    const char *text = query(c, "with");
+    *id = 0;
+    if (!text) return true;
+    if (strcmp(format->name, "html") != 0)
+        return fault_set(f, 400, "bad_request", "\"with\" goes with format html only: other files hold one run");
+    if (!routes_read_id(&text, id) || *text)
+        return fault_set(f, 400, "bad_request", "\"with\" must be the id of a run");
+    return *id != c->id || fault_set(f, 400, "bad_request", "\"with\" is %lld: must be another run", (long long)*id);
+}
+
+/* Documents need no worker: a report is the page with one or two of them inside. */
+static answer export_report(call *c, const export_format *format, int64_t with) {
     fault f;
-    buffer run = {.n = 0}, page = {.n = 0};
-    bool ok = store_get(c->server->store, c->id, &run, &f);
-    if (ok) {
-        const char *runs[] = {run.failed ? "" : run.bytes};
-        report_add(&page, runs, 1, c->server->model);
-        page.failed = page.failed || run.failed;
+    buffer run = {.n = 0}, other = {.n = 0}, page = {.n = 0};
+    bool ok = store_get(c->server->store, c->id, &run, &f) && (!with || store_get(c->server->store, with, &other, &f));
+    if (ok && !run.failed && !other.failed) {
+        const char *runs[] = {run.bytes, other.bytes};
+        report_add(&page, runs, with ? 2 : 1, c->server->model);
     }
     buffer_free(&run);
+    buffer_free(&other);
     return ok ? attach(answer_json(200, &page), format, c->id) : answer_fault(&f);
 }
 
 answer handle_export(call *c) {
     fault f;
+    int64_t with;
     const char *method = query(c, "method");
     const export_format *format = find_format(query(c, "format"), &f);
     if (!format) return answer_fault(&f);
@@ -217,7 +230,8 @@ answer handle_export(call *c) {
         fault_set(&f, 400, "bad_request", "\"method\" is \"%.60s\": there is none of that name", method);
         return answer_fault(&f);
     }
-    if (strcmp(format->name, "html") == 0) return export_report(c, format);
+    if (!read_with(&with, c, format, &f)) return answer_fault(&f);
+    if (strcmp(format->name, "html") == 0) return export_report(c, format, with);
     task *t = task_new(export_work, NULL, false);
     if (!t) {
         fault_set(&f, 503, "out_of_memory", "no memory for a job");

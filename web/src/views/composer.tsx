@@ -3,10 +3,11 @@
  * written, so that a prompt can be changed a little and run again.
  */
 import { computed, signal } from '@preact/signals'
-import type { ExplainRequest, GenerateOptions, Span } from '../api'
+import type { ExplainRequest, GenerateOptions, MethodSettings, Span } from '../api'
 import { explain, job } from '../session'
 import { composing, panes, status, tables } from '../state'
 import { codePoints, shorten } from '../text'
+import { CHOICE_LABELS, SETTING_CHOICES } from '../words'
 
 /* ------------------------------------------------------------------ the sheet */
 
@@ -19,7 +20,11 @@ const prompt = signal('')
 const completion = signal('')
 const isGiven = signal(false)
 const passages = signal<Passage[]>([])
-const options = signal<Required<GenerateOptions>>({ n_generate: 32, temperature: 0, top_k: 0, top_p: 1, seed: 0, chat: false })
+const options = signal<Required<Omit<GenerateOptions, 'versus'>>>({ n_generate: 32, temperature: 0, top_k: 0, top_p: 1, seed: 0, chat: false })
+/** Another token's exact text, "second", or nothing. */
+const versus = signal('')
+/** What can be chosen only before the run is made. */
+const settings = signal<Required<Pick<MethodSettings, 'measure' | 'aggregate'>>>({ measure: 'projection', aggregate: 'mean' })
 const methods = signal<ReadonlySet<string>>(new Set(['logit', 'rollout', 'contribution', 'attention']))
 
 /** The prompts of the note that Headwater started from, with its completions. */
@@ -52,11 +57,13 @@ const assembled = computed(() => assemble(passages.value, prompt.value))
 
 function request(): ExplainRequest {
   const { prompt: text, spans } = assembled.value
+  const contrast = versus.value ? { versus: versus.value } : {}
   return {
     prompt: text,
-    ...(isGiven.value ? { completion: completion.value, options: { chat: options.value.chat } } : { options: options.value }),
+    ...(isGiven.value ? { completion: completion.value, options: { chat: options.value.chat, ...contrast } } : { options: { ...options.value, ...contrast } }),
     ...(spans.length ? { spans } : {}),
     methods: [...methods.value],
+    settings: settings.value,
   }
 }
 
@@ -164,6 +171,25 @@ function Settings() {
           </button>
         ))}
       </fieldset>
+      <div class="fields">
+        {methods.value.has('logit') && (
+          <label title="Explain why the chosen token and not this one: its exact text with its leading space, or second for the likeliest other token of each step">
+            Logit against
+            <input type="text" placeholder="the mean; a token, or second" value={versus.value} onInput={(e) => (versus.value = e.currentTarget.value)} />
+          </label>
+        )}
+        {methods.value.has('contribution') &&
+          SETTING_CHOICES.filter(({ key }) => key in settings.value).map(({ key, label, help, choices }) => (
+            <label title={help}>
+              Contribution: {label.toLowerCase()}
+              <select value={settings.value[key as keyof typeof settings.value]} onChange={(e) => (settings.value = { ...settings.value, [key]: e.currentTarget.value })}>
+                {choices.map((choice) => (
+                  <option value={choice}>{CHOICE_LABELS[choice] ?? choice}</option>
+                ))}
+              </select>
+            </label>
+          ))}
+      </div>
     </details>
   )
 }

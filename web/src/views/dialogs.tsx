@@ -5,9 +5,9 @@ import { signal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 import { api } from '../api'
-import { fileName, save, toCsv, toJson } from '../files'
+import { fileName, save, saveReport, toCsv, toJson } from '../files'
 import { openRun, removeRun, renameRun } from '../session'
-import { activePane, panes, runs, runTitle, saved, served, show, status, tables, variantName } from '../state'
+import { activePane, panes, runs, runTitle, saved, served, show, shownPanes, status, tables, variantName } from '../state'
 import * as state from '../state'
 import { label, plural, shorten } from '../text'
 import { KEYS } from '../words'
@@ -133,6 +133,7 @@ function Export() {
   const a = pane.attribution.value
   if (!run || !a) return null
   const id = run.id
+  const other = shownPanes.value.find((p) => p.run.value?.id !== undefined && p.run.value.id !== id)?.run.value?.id
   return (
     <Sheet title="Export">
       <ul class="exports">
@@ -140,16 +141,22 @@ function Export() {
           <>
             {(tables.value?.formats ?? []).map((f) => (
               <li>
-                <a href={api.exportUrl(id, f.name, a.method)} download={fileName(run, a, f.extension)}>
+                <a href={api.exportUrl(id, f.name, f.name === 'html' ? { with: other } : { method: a.method })} download={fileName(run, a, f.extension)}>
                   {f.name.toUpperCase()}
                 </a>{' '}
-                {f.summary}
+                {f.name === 'html' && other !== undefined ? 'the page with both runs inside, in one file' : f.summary}
               </li>
             ))}
           </>
         )}
         {!served.value && (
           <>
+            <li>
+              <button type="button" class="link" onClick={() => saveReport(fileName(run, a, '.html'))}>
+                HTML
+              </button>{' '}
+              this report again{runs.value.length > 1 && `, with all ${runs.value.length} runs`}
+            </li>
             <li>
               <button type="button" class="link" onClick={() => save(fileName(run, a, '.json'), 'application/json', toJson(run))}>
                 JSON

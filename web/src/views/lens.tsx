@@ -5,7 +5,8 @@ import { methodInfo, comparing, depth, hide, panes, runs, runTitle, served, show
 import * as state from '../state'
 import { busy, explainBy, openRun } from '../session'
 import type { Attribution } from '../document'
-import { amount, FILTER_LABELS, SETTING_CHOICES, UNIT_LABELS } from '../words'
+import type { MethodSettings } from '../api'
+import { amount, CHOICE_LABELS, FILTER_LABELS, SETTING_CHOICES, UNIT_LABELS } from '../words'
 import { plural } from '../text'
 
 /* ------------------------------------------------------------------ method */
@@ -60,14 +61,17 @@ export function MethodPicker({ pane }: { pane: Pane }) {
           {capital(info.summary)}. <span class="blind">Blind to {info.blind}.</span>
         </span>
       )}
-      {now && served.value && run?.id !== undefined && <MethodSettings pane={pane} a={now} />}
+      {now && served.value && run?.id !== undefined && <Settings pane={pane} a={now} />}
     </div>
   )
 }
 
-function MethodSettings({ pane, a }: { pane: Pane; a: Attribution }) {
-  const again = (change: Record<string, string | number>) =>
-    explainBy(pane, a.method, { row: a.settings.row, direction: a.settings.direction, residual: a.settings.residual, measure: a.settings.measure, ...change })
+/** Settings that stay when one of them is changed. */
+const KEPT = ['row', 'direction', 'residual', 'residual_measured', 'measure', 'aggregate'] as const
+
+function Settings({ pane, a }: { pane: Pane; a: Attribution }) {
+  const again = (change: MethodSettings) =>
+    explainBy(pane, a.method, { ...Object.fromEntries(KEPT.map((key) => [key, a.settings[key]])), ...change })
   return (
     <details class="method-settings">
       <summary>settings</summary>
@@ -77,16 +81,21 @@ function MethodSettings({ pane, a }: { pane: Pane; a: Attribution }) {
             {s.label}
             <select aria-label={s.label} value={a.settings[s.key]} onChange={(e) => void again({ [s.key]: e.currentTarget.value })}>
               {s.choices.map((choice) => (
-                <option>{choice}</option>
+                <option value={choice}>{CHOICE_LABELS[choice] ?? choice}</option>
               ))}
             </select>
           </label>
         ))}
         {a.method === 'rollout' && (
-          <label title="Weight of the residual stream, 0 to 1">
-            Residual
-            <input type="number" min="0" max="1" step="0.05" value={a.settings.residual} onChange={(e) => void again({ residual: e.currentTarget.valueAsNumber })} />
-          </label>
+          <>
+            <label title="Weight of the residual stream, 0 to 1">
+              Residual
+              <input type="number" min="0" max="1" step="0.05" value={a.settings.residual} disabled={a.settings.residual_measured} onChange={(e) => void again({ residual: e.currentTarget.valueAsNumber })} />
+            </label>
+            <label class="check" title="The weight that the stream had in each token and layer of this run">
+              <input type="checkbox" checked={a.settings.residual_measured} onChange={(e) => void again({ residual_measured: e.currentTarget.checked })} /> residual as measured
+            </label>
+          </>
         )}
       </div>
     </details>

@@ -6,7 +6,7 @@ import type { Token } from '../document'
 import { check, checking } from '../session'
 import { hovered, palette, pinned, served, type Pane } from '../state'
 import { label, number, percent, plural, probability, shorten } from '../text'
-import { amount, BALANCE_ROWS, meanBalance, remarksOn } from '../words'
+import { amount, BALANCE_ROWS, layersInWords, meanBalance, remarksOn } from '../words'
 
 /* ------------------------------------------------------------------ the token itself */
 
@@ -64,9 +64,10 @@ export function Strongest({ pane }: { pane: Pane }) {
   const { names } = pane.units.value
   if (!list.length) return <p class="note">Nothing is left to show: everything is hidden or zero.</p>
   const scale = pane.scale.value || 1
+  const over = layersInWords(pane.range.value, pane.attribution.value?.L ?? 1)
   return (
     <section class="strongest" aria-label="Where it came from">
-      <h3>Came from</h3>
+      <h3>Came from{over && <small>, {over}</small>}</h3>
       <ol>
         {list.map((u) => (
           <li key={u}>
@@ -116,17 +117,26 @@ export function Fed({ pane }: { pane: Pane }) {
 
 /* ------------------------------------------------------------------ balance */
 
+/** What logits are compared with: the run's option, from a file that may say anything. */
+function aboveWhat(versus: unknown): string {
+  if (typeof versus !== 'string' || !versus) return 'above the mean logit'
+  return versus === 'second' ? 'above the second likeliest token' : `above ${shorten(label(versus.replace(/^=/, '')), 30)}`
+}
+
 export function BalanceSheet({ pane }: { pane: Pane }) {
   const rows = pane.attribution.value?.balance
   const chosen = pane.selection.value
   if (!rows || !chosen) return null
   const mean = meanBalance(rows, ...chosen)
+  const above = aboveWhat(pane.run.value?.info.options.versus)
   const most = Math.max(...BALANCE_ROWS.map(([key]) => Math.abs(mean[key])), 1e-9)
   return (
     <section class="balance">
-      <h3>What raised its logit</h3>
+      <h3>
+        What raised its logit<small>, all layers together</small>
+      </h3>
       <table>
-        <caption class="sr">Parts of the logit above the mean logit, in nats</caption>
+        <caption class="sr">Parts of the logit {above}, in nats</caption>
         <tbody>
           {BALANCE_ROWS.map(([key, name]) => (
             <tr>
@@ -140,7 +150,7 @@ export function BalanceSheet({ pane }: { pane: Pane }) {
         </tbody>
         <tfoot>
           <tr>
-            <th scope="row">above the mean logit, nats</th>
+            <th scope="row">{above}, nats</th>
             <td />
             <td class="value">{number(mean.logit, true)}</td>
           </tr>
