@@ -14,8 +14,8 @@ enum { SEARCH_BYTES = 64 };
 /* A text read byte by byte. With `replace`, an invalid byte reads as EF BF BD. */
 typedef struct cursor {
     const unsigned char *text;
-    size_t n, at;  /* `at`: next byte of the text */
-    int in_bad;    /* bytes of a replacement already read */
+    size_t n, at; /* `at`: next byte of the text */
+    int in_bad;   /* bytes of a replacement already read */
     bool replace;
 } cursor;
 

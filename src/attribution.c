@@ -13,15 +13,18 @@
 /* Rows and columns that `params` ask of the run. */
 static hw_err set_shape(hw_attribution *a, const hw_method_params *p, hw_error *err) {
     const hw_run *run = a->run;
-    if (run->n_prompt == 0) return hw__fail(err, HW_ERR_ARGUMENT, "the run has no prompt tokens: there is nothing to trace back to");
+    if (run->n_prompt == 0)
+        return hw__fail(err, HW_ERR_ARGUMENT, "the run has no prompt tokens: there is nothing to trace back to");
     size_t n = hw_run_n_completion(run), columns = p->columns == HW_COLUMNS_ALL ? run->n_tokens : run->n_prompt;
     a->n_rows = n > 0 ? n : run->n_tokens; /* no completion known: every row */
     a->first_token = n > 0 ? run->n_prompt : 0;
     a->n_columns = p->groups ? p->n_groups : columns;
-    if (p->groups && p->n_groups == 0) return hw__fail(err, HW_ERR_ARGUMENT, "0 groups of columns: at least 1 is needed");
+    if (p->groups && p->n_groups == 0)
+        return hw__fail(err, HW_ERR_ARGUMENT, "0 groups of columns: at least 1 is needed");
     for (size_t k = 0; p->groups && k < columns; k++)
         if (p->groups[k] < -1 || (p->groups[k] >= 0 && (size_t)p->groups[k] >= p->n_groups))
-            return hw__fail(err, HW_ERR_ARGUMENT, "group %d of column %zu: -1..%zu are accepted", p->groups[k], k, p->n_groups - 1);
+            return hw__fail(err, HW_ERR_ARGUMENT, "group %d of column %zu: -1..%zu are accepted", p->groups[k], k,
+                            p->n_groups - 1);
     return HW_OK;
 }
 
@@ -54,7 +57,8 @@ static hw_err allocate(hw_attribution *a, hw_error *err) {
     a->values = hw__alloc(total, sizeof *a->values);
     a->outside = hw__alloc(rows_layers, sizeof *a->outside);
     a->layers = hw__alloc(a->n_layers, sizeof *a->layers);
-    if (!a->values || !a->outside || !a->layers) return hw__fail_memory(err, "the attribution", total, sizeof *a->values);
+    if (!a->values || !a->outside || !a->layers)
+        return hw__fail_memory(err, "the attribution", total, sizeof *a->values);
     bool every = a->n_layers == (size_t)a->run->model.n_layers;
     for (size_t l = 0; l < a->n_layers; l++) a->layers[l] = every ? a->run->model.layers[l] : -1;
     return HW_OK;
@@ -65,8 +69,9 @@ hw_err hw__attribution_new(hw_attribution **out, const hw_run *run, const char *
     return hw__attribution_new_rows(out, run, method, params, n_layers, 0, SIZE_MAX, err);
 }
 
-hw_err hw__attribution_new_rows(hw_attribution **out, const hw_run *run, const char *method, const hw_method_params *params,
-                                size_t n_layers, size_t begin, size_t end, hw_error *err) {
+hw_err hw__attribution_new_rows(hw_attribution **out, const hw_run *run, const char *method,
+                                const hw_method_params *params, size_t n_layers, size_t begin, size_t end,
+                                hw_error *err) {
     hw_attribution *a = hw__alloc(1, sizeof *a);
     if (!a) return hw__fail_memory(err, "an attribution", 1, sizeof *a);
     a->run = hw__run_retain(run);
@@ -181,7 +186,8 @@ static size_t layer_from(const hw_attribution *a, long label) {
     return l;
 }
 
-hw_err hw_attribution_select_layers(size_t *begin, size_t *end, const hw_attribution *a, const char *select, hw_error *err) {
+hw_err hw_attribution_select_layers(size_t *begin, size_t *end, const hw_attribution *a, const char *select,
+                                    hw_error *err) {
     long first, last;
     char rest;
     int fields = sscanf(select, "%5ld-%5ld%c", &first, &last, &rest);
@@ -190,9 +196,11 @@ hw_err hw_attribution_select_layers(size_t *begin, size_t *end, const hw_attribu
     } else if (fields != 2) {
         return hw__fail(err, HW_ERR_ARGUMENT, "layers \"%s\": one layer (5) or a range (3-12) is accepted", select);
     }
-    if (a->layers[0] < 0) return hw__fail(err, HW_ERR_ARGUMENT, "layers %s asked: this result holds only the mean over layers", select);
+    if (a->layers[0] < 0)
+        return hw__fail(err, HW_ERR_ARGUMENT, "layers %s asked: this result holds only the mean over layers", select);
     long top = a->layers[a->n_layers - 1] + 1;
-    if (first < 1 || last > top) return hw__fail(err, HW_ERR_ARGUMENT, "layers %s asked, the model has 1-%ld", select, top);
+    if (first < 1 || last > top)
+        return hw__fail(err, HW_ERR_ARGUMENT, "layers %s asked, the model has 1-%ld", select, top);
     if (first > last) return hw__fail(err, HW_ERR_ARGUMENT, "layers %s: the first must not be above the last", select);
     size_t from = layer_from(a, first), to = layer_from(a, last + 1);
     if (from == to) return hw__fail(err, HW_ERR_ARGUMENT, "layers %s have no attention in this model", select);

@@ -9,18 +9,19 @@
 #include "run.h"
 
 struct hw_attribution {
-    hw_run *run;       /* a reference of its own */
-    const char *method; /* in the method table; files with an unknown one are refused */
+    hw_run *run;             /* a reference of its own */
+    const char *method;      /* in the method table; files with an unknown one are refused */
     hw_method_params params; /* callbacks cleared; groups owned (or NULL) */
-    int32_t *groups;   /* what params.groups points to */
+    int32_t *groups;         /* what params.groups points to */
     hw_diagnostics diagnostics;
     size_t n_rows, n_columns, n_layers; /* n, m, L */
-    size_t first_token; /* row i explains token first_token + i */
-    int32_t *layers;   /* [L] */
-    float *values;     /* [n, m, L] */
-    float *outside;    /* [n, L] */
-    hw_balance *balance; /* [n] or NULL: method logit only */
-    float *measured;   /* [L, T] HW_SIGNAL_RESIDUAL where the residual was measured, for a lift; NULL: not, or not in the file */
+    size_t first_token;                 /* row i explains token first_token + i */
+    int32_t *layers;                    /* [L] */
+    float *values;                      /* [n, m, L] */
+    float *outside;                     /* [n, L] */
+    hw_balance *balance;                /* [n] or NULL: method logit only */
+    float *
+        measured; /* [L, T] HW_SIGNAL_RESIDUAL where the residual was measured, for a lift; NULL: not, or not in the file */
 };
 
 /* Zeroed M and outside of the given shape, the run retained, params and groups copied, layers taken
@@ -29,8 +30,9 @@ hw_err hw__attribution_new(hw_attribution **out, const hw_run *run, const char *
                            size_t n_layers, hw_error *err);
 
 /* The same for the completion tokens [begin, end) alone. */
-hw_err hw__attribution_new_rows(hw_attribution **out, const hw_run *run, const char *method, const hw_method_params *params,
-                                size_t n_layers, size_t begin, size_t end, hw_error *err);
+hw_err hw__attribution_new_rows(hw_attribution **out, const hw_run *run, const char *method,
+                                const hw_method_params *params, size_t n_layers, size_t begin, size_t end,
+                                hw_error *err);
 
 /* Keeps a copy of the measured residual [L of the model, T], rows `stride` apart. */
 hw_err hw__attribution_set_measured(hw_attribution *a, const float *measured, size_t stride, hw_error *err);

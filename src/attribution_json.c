@@ -48,7 +48,8 @@ static json_t *settings_to_json(const hw_attribution *a) {
                              "direction", hw_direction_name(p->direction), "columns", hw_columns_name(p->columns),
                              "residual", hw__json_double(p->residual), "residual_measured", p->residual_measured,
                              "discard", hw__json_double(p->discard), "remove_sink", p->remove_sink, "measure",
-                             hw_measure_name(p->measure), "aggregate", hw_aggregate_name(p->aggregate), "seed", seed, "n_ablations", (json_int_t)p->n_ablations);
+                             hw_measure_name(p->measure), "aggregate", hw_aggregate_name(p->aggregate), "seed", seed,
+                             "n_ablations", (json_int_t)p->n_ablations);
     bool ok = json != NULL;
     if (ok && p->groups)
         ok = json_object_set_new(json, "n_groups", json_integer((json_int_t)p->n_groups)) == 0 &&

@@ -5,8 +5,8 @@
 
 #include "error.h"
 #include "method.h"
-#include "random.h"
 #include "mixing.h"
+#include "random.h"
 
 #include <stdlib.h>
 
@@ -115,8 +115,9 @@ hw_err hw__uniform_beside(hw_attribution **out, const hw_attribution *a, hw_erro
     p.residual_measured = p.residual_measured && heeded & HW_USES_RESIDUAL;
     p.remove_sink = p.remove_sink && heeded & HW_USES_REMOVE_SINK;
     if (p.residual_measured && !a->measured)
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "the residual of this result was measured, and the file does not say what it was: "
-                                                 "explain the trace again for a lift");
+        return hw__fail(err, HW_ERR_UNSUPPORTED,
+                        "the residual of this result was measured, and the file does not say what it was: "
+                        "explain the trace again for a lift");
     size_t begin = a->first_token - (hw_run_n_completion(run) > 0 ? run->n_prompt : 0);
     hw_attribution *u;
     hw_err rc = hw__attribution_new_rows(&u, run, hw__method_uniform.info.name, &p, (size_t)run->model.n_layers, begin,

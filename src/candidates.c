@@ -16,7 +16,8 @@ static int insert(int32_t *ids, float *values, int n, int room, int32_t id, floa
     return n < room ? n + 1 : room;
 }
 
-int hw__log_softmax(float *logprob, int32_t *best_ids, float *best_logprobs, int n_best, const float *logits, size_t n, int32_t id) {
+int hw__log_softmax(float *logprob, int32_t *best_ids, float *best_logprobs, int n_best, const float *logits, size_t n,
+                    int32_t id) {
     int found = 0;
     for (size_t i = 0; i < n; i++) {
         if (isnan(logits[i])) return -1;
@@ -39,7 +40,8 @@ hw_err hw__candidates_read(hw__candidates *c, hw_token *token, hw__engine *engin
         return hw__fail(err, HW_ERR_ARGUMENT, "token id %d: the vocabulary has 0..%d", token->id, info->n_vocab - 1);
     int32_t ids[HW_N_ALTERNATIVES];
     float logprobs[HW_N_ALTERNATIVES];
-    int n = hw__log_softmax(&token->logprob, ids, logprobs, HW_N_ALTERNATIVES, logits, (size_t)info->n_vocab, token->id);
+    int n =
+        hw__log_softmax(&token->logprob, ids, logprobs, HW_N_ALTERNATIVES, logits, (size_t)info->n_vocab, token->id);
     if (n < 0) return hw__fail(err, HW_ERR_ENGINE, "the model's logits for token %d are not numbers", token->id);
     for (int i = 0; i < n; i++) {
         hw_err rc = engine->ops->piece(engine, &c->pieces[i], ids[i], err);

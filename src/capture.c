@@ -66,8 +66,10 @@ static hw_err check_rows(const hw__heads *heads, size_t q, size_t n, size_t laye
             least = row[k] < least ? row[k] : least;
         }
         if (least >= 0 && sum >= low && sum <= 1 + HW_ROW_TOLERANCE) continue; /* false for NaN */
-        return hw__fail(err, HW_ERR_ENGINE, "attention of layer %zu, head %zu, row %zu sums to %g over its %zu columns%s: it must be 1 within %g",
-                        layer, h, heads->q0 + q, sum, n, least < 0 ? ", with negative weights" : "", HW_ROW_TOLERANCE);
+        return hw__fail(
+            err, HW_ERR_ENGINE,
+            "attention of layer %zu, head %zu, row %zu sums to %g over its %zu columns%s: it must be 1 within %g",
+            layer, h, heads->q0 + q, sum, n, least < 0 ? ", with negative weights" : "", HW_ROW_TOLERANCE);
     }
     return HW_OK;
 }
@@ -75,13 +77,15 @@ static hw_err check_rows(const hw__heads *heads, size_t q, size_t n, size_t laye
 static hw_err capture_rows(void *ctx, size_t layer, const hw__heads *heads, hw_error *err) {
     hw__capture *c = ctx;
     if (heads->q0 + heads->n_rows > c->trace->room || layer >= c->trace->n_layers)
-        return hw__fail(err, HW_ERR_ENGINE, "rows up to %zu of layer %zu: the trace has room for %zu tokens, %zu layers",
+        return hw__fail(err, HW_ERR_ENGINE,
+                        "rows up to %zu of layer %zu: the trace has room for %zu tokens, %zu layers",
                         heads->q0 + heads->n_rows, layer, c->trace->room, c->trace->n_layers);
     for (size_t q = 0; q < heads->n_rows; q++) {
         size_t n, at = heads->q0 + q;
         float *row = hw__trace_row(c->trace, layer, at, &n);
         if (n > heads->n_keys)
-            return hw__fail(err, HW_ERR_ENGINE, "row %zu of layer %zu has %zu columns, %zu are needed", at, layer, heads->n_keys, n);
+            return hw__fail(err, HW_ERR_ENGINE, "row %zu of layer %zu has %zu columns, %zu are needed", at, layer,
+                            heads->n_keys, n);
         hw_err rc = check_rows(heads, q, n, layer, c->sinks, err);
         if (rc != HW_OK) return rc;
         hw__fuse_row(row, heads, q, n, at, c->trace->run->options.fuse);
@@ -115,9 +119,9 @@ typedef struct session {
     hw__capture capture;
     hw__tokens prompt, given; /* ids; `given` only when the completion is */
     hw__versus versus;
-    size_t n_done;            /* tokens decoded */
-    size_t last_row;          /* row of the last decode that predicts the next token */
-    bool interruptible;       /* whether a stop may cut a decode short, which loses the run */
+    size_t n_done;      /* tokens decoded */
+    size_t last_row;    /* row of the last decode that predicts the next token */
+    bool interruptible; /* whether a stop may cut a decode short, which loses the run */
 } session;
 
 static void progress(const session *s, hw_stage stage, size_t done, size_t total) {
@@ -127,7 +131,8 @@ static void progress(const session *s, hw_stage stage, size_t done, size_t total
 static hw_err decode(session *s, const int32_t *ids, size_t n, size_t first_logit, hw_error *err) {
     hw__sink sink = hw__capture_sink(&s->capture);
     hw_err rc = hw__pending_flush(&s->capture.pending, s->engine, s->n_done + n, err);
-    if (rc == HW_OK) rc = s->engine->ops->decode(s->engine, ids, n, s->n_done, first_logit, s->trace ? &sink : NULL, err);
+    if (rc == HW_OK)
+        rc = s->engine->ops->decode(s->engine, ids, n, s->n_done, first_logit, s->trace ? &sink : NULL, err);
     if (rc != HW_OK) return rc;
     s->n_done += n;
     if (s->trace) s->trace->n_rows = s->n_done;
@@ -140,12 +145,14 @@ static hw_err add_completion(session *s, int32_t id, size_t row, hw_error *err) 
     hw__piece piece;
     hw_err rc = s->engine->ops->piece(s->engine, &piece, id, err);
     if (rc != HW_OK) return rc;
-    hw_token token = {.bytes = piece.bytes, .n_bytes = piece.n_bytes, .id = id, .role = HW_ROLE_COMPLETION, .logprob = NAN};
+    hw_token token = {
+        .bytes = piece.bytes, .n_bytes = piece.n_bytes, .id = id, .role = HW_ROLE_COMPLETION, .logprob = NAN};
     hw__candidates best;
     if (s->trace) rc = hw__candidates_read(&best, &token, s->engine, row, err);
     if (rc == HW_OK && s->capture.pending.wanted) {
         int32_t versus = hw__versus_id(&s->versus, &token);
-        hw__pending_logit(&s->capture.pending, s->run->n_tokens - 1, hw__candidates_above(s->engine, row, id, versus), versus);
+        hw__pending_logit(&s->capture.pending, s->run->n_tokens - 1, hw__candidates_above(s->engine, row, id, versus),
+                          versus);
     }
     if (rc == HW_OK) rc = hw__run_add_token(s->run, &token, err);
     if (rc != HW_OK) return rc;
@@ -190,7 +197,8 @@ static hw_err force_completion(session *s, hw_error *err) {
     for (size_t i = 0; rc == HW_OK && i < n;) {
         size_t take = n - i < chunk ? n - i : chunk;
         rc = decode(s, s->given.ids + i, take, 0, err);
-        for (size_t row = 0; rc == HW_OK && row < take && i + row + 1 < n; row++) rc = add_completion(s, s->given.ids[i + row + 1], row, err);
+        for (size_t row = 0; rc == HW_OK && row < take && i + row + 1 < n; row++)
+            rc = add_completion(s, s->given.ids[i + row + 1], row, err);
         i += take;
         progress(s, HW_STAGE_DECODE, i, n);
         if (rc == HW_OK && i < n) rc = show_rows(s, err);
@@ -234,19 +242,23 @@ static hw_err generate(session *s, hw_error *err) {
 }
 
 static hw_err check_params(const hw_run_params *p, hw_error *err) {
-    if (p->prompt_bytes == 0) return hw__fail(err, HW_ERR_ARGUMENT, "the prompt is empty: there is nothing to trace back to");
+    if (p->prompt_bytes == 0)
+        return hw__fail(err, HW_ERR_ARGUMENT, "the prompt is empty: there is nothing to trace back to");
     if (p->completion && p->completion_bytes == 0)
         return hw__fail(err, HW_ERR_ARGUMENT, "the given completion is empty: there is nothing to explain");
     if (!p->completion && p->n_generate == 0)
         return hw__fail(err, HW_ERR_ARGUMENT, "0 tokens to generate: at least 1 is needed, or a given completion");
     if (!(p->temperature >= 0 && p->temperature <= 100))
         return hw__fail(err, HW_ERR_ARGUMENT, "temperature %g: 0 (greedy) to 100 is accepted", p->temperature);
-    if (!(p->top_p > 0 && p->top_p <= 1)) return hw__fail(err, HW_ERR_ARGUMENT, "top-p %g: above 0, at most 1", p->top_p);
+    if (!(p->top_p > 0 && p->top_p <= 1))
+        return hw__fail(err, HW_ERR_ARGUMENT, "top-p %g: above 0, at most 1", p->top_p);
     if (p->top_k < 0) return hw__fail(err, HW_ERR_ARGUMENT, "top-k %d: 0 (all) or more", p->top_k);
-    if (p->signals >> HW_N_SIGNALS) return hw__fail(err, HW_ERR_ARGUMENT, "signals %#x: there are %d", p->signals, HW_N_SIGNALS);
+    if (p->signals >> HW_N_SIGNALS)
+        return hw__fail(err, HW_ERR_ARGUMENT, "signals %#x: there are %d", p->signals, HW_N_SIGNALS);
     if (p->versus && !(p->signals & 1u << HW_SIGNAL_LOGIT))
         return hw__fail(err, HW_ERR_ARGUMENT, "versus contrasts logits, and the signal \"logit\" is not asked for");
-    if ((unsigned)p->fuse > HW_FUSE_MIN) return hw__fail(err, HW_ERR_ARGUMENT, "head fusion %d: mean, max or min", (int)p->fuse);
+    if ((unsigned)p->fuse > HW_FUSE_MIN)
+        return hw__fail(err, HW_ERR_ARGUMENT, "head fusion %d: mean, max or min", (int)p->fuse);
     return HW_OK;
 }
 
@@ -255,16 +267,18 @@ static hw_err read_tokens(session *s, size_t n_ctx, hw_error *err) {
     const hw_run_params *p = s->params;
     hw_err rc = hw__prompt_tokens(s->run, &s->prompt, s->engine, p, err);
     if (rc != HW_OK) return rc;
-    if (s->prompt.n == 0) return hw__fail(err, HW_ERR_ARGUMENT, "the prompt of %zu bytes has no tokens", p->prompt_bytes);
+    if (s->prompt.n == 0)
+        return hw__fail(err, HW_ERR_ARGUMENT, "the prompt of %zu bytes has no tokens", p->prompt_bytes);
     if (p->completion) rc = s->engine->ops->tokenize(s->engine, &s->given, p->completion, p->completion_bytes, 0, err);
     if (rc != HW_OK) return rc;
     if (p->completion && s->given.n == 0) return hw__fail(err, HW_ERR_ARGUMENT, "the given completion has no tokens");
     size_t n = p->completion ? s->given.n : p->n_generate, total;
     if (!hw__add(&total, s->prompt.n, n) || total > n_ctx)
-        return hw__fail(err, HW_ERR_ARGUMENT,
-                        "the prompt's %zu tokens and %zu of completion are %zu more than the context of %zu (shorten the prompt or "
-                        "the completion, or raise the context if it was lowered)",
-                        s->prompt.n, n, s->prompt.n + n - n_ctx, n_ctx);
+        return hw__fail(
+            err, HW_ERR_ARGUMENT,
+            "the prompt's %zu tokens and %zu of completion are %zu more than the context of %zu (shorten the prompt or "
+            "the completion, or raise the context if it was lowered)",
+            s->prompt.n, n, s->prompt.n + n - n_ctx, n_ctx);
     return HW_OK;
 }
 
@@ -296,8 +310,9 @@ static hw_err run_session(session *s, bool captures, size_t n_ctx, hw_error *err
     s->interruptible = s->params->completion != NULL;
     rc = s->params->completion ? force_completion(s, err) : generate(s, err);
     if (rc == HW_OK && s->run->n_tokens == s->run->n_prompt)
-        rc = hw__fail(err, HW_ERR_UNSUPPORTED, "the model ended its completion before the first token: there is nothing to explain "
-                                               "(give a completion, or try the chat template)");
+        rc = hw__fail(err, HW_ERR_UNSUPPORTED,
+                      "the model ended its completion before the first token: there is nothing to explain "
+                      "(give a completion, or try the chat template)");
     return rc == HW_OK && captures ? finish_capture(s, err) : rc;
 }
 
@@ -324,7 +339,8 @@ hw_err hw__trace_capture(hw_trace **out, hw__engine *engine, size_t n_ctx, const
     if (rc != HW_OK) return rc;
     session s = {.engine = engine, .params = params};
     const hw_model_info *info = engine->ops->describe(engine);
-    if (info->problem[0]) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot be explained: %s", info->path, info->problem);
+    if (info->problem[0])
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot be explained: %s", info->path, info->problem);
     rc = run_whole(&s, true, n_ctx, options, err);
     if (rc == HW_OK) *out = s.trace;
     return rc;
@@ -362,7 +378,8 @@ hw_err hw_run_generate(hw_run **out, hw_model *model, const hw_run_params *param
     hw_err rc = check_params(params, err);
     if (rc != HW_OK) return rc;
     const hw_model_info *info = hw_model_describe(model);
-    if (!model->engine->generates) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot generate: %s", info->path, info->problem);
+    if (!model->engine->generates)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot generate: %s", info->path, info->problem);
     session s = {.engine = model->engine, .params = params};
     hw__run_options options = options_of(model, params);
     rc = run_whole(&s, false, context_of(model), &options, err);

@@ -32,7 +32,7 @@ struct hw_check {
     size_t n;
     double base;
     size_t n_passes;
-    bool *cuts;    /* [n_cuts, n_segments] */
+    bool *cuts;     /* [n_cuts, n_segments] */
     double *logits; /* [n_cuts] */
     size_t n_cuts, n_segments;
     char verdict[512];

@@ -9,8 +9,8 @@
 
 enum { BLOCK = 256 }; /* columns whose vectors are built at once */
 
-hw_err hw__contribution_room_new(hw__contribution_room *room, size_t n_rows, size_t n_embd, size_t n_heads, size_t head_size,
-                                 size_t n_tokens, hw_error *err) {
+hw_err hw__contribution_room_new(hw__contribution_room *room, size_t n_rows, size_t n_embd, size_t n_heads,
+                                 size_t head_size, size_t n_tokens, hw_error *err) {
     size_t width = n_heads * head_size;
     *room = (hw__contribution_room){
         .direction = hw__alloc(n_rows, n_embd * sizeof(float)),
@@ -51,11 +51,12 @@ static void carry_through_norm(float *z, const hw__row *row, const hw__values *v
 /* query [n * group, d] of one KV head: the carried directions of the query heads that it serves. */
 static void gather_heads(float *query, const float *carried, size_t n, size_t kv, size_t group, const hw__values *v) {
     size_t d = v->head_size, width = v->n_heads * d;
-    for (size_t i = 0; i < n; i++) memcpy(query + i * group * d, carried + i * width + kv * group * d, group * d * sizeof *query);
+    for (size_t i = 0; i < n; i++)
+        memcpy(query + i * group * d, carried + i * width + kv * group * d, group * d * sizeof *query);
 }
 
-void hw__contribution_linear(float *const *out, const hw__row *rows, size_t n, float *z, const hw__values *values, size_t n_embd,
-                             const hw__contribution_room *room) {
+void hw__contribution_linear(float *const *out, const hw__row *rows, size_t n, float *z, const hw__values *values,
+                             size_t n_embd, const hw__contribution_room *room) {
     size_t group = values->n_heads / values->n_heads_kv, d = values->head_size, T = values->n_tokens;
     for (size_t i = 0; i < n; i++) {
         carry_through_norm(z + i * n_embd, &rows[i], values, n_embd);
@@ -67,7 +68,8 @@ void hw__contribution_linear(float *const *out, const hw__row *rows, size_t n, f
         hw__matmul(room->met, room->query, values->v + kv * d * T, n * group, d, T);
         for (size_t i = 0; i < n; i++) {
             for (size_t h = 0; out[i] && h < group; h++) {
-                const float *met = room->met + (i * group + h) * T, *attn = rows[i].heads + (kv * group + h) * rows[i].stride;
+                const float *met = room->met + (i * group + h) * T,
+                            *attn = rows[i].heads + (kv * group + h) * rows[i].stride;
                 for (size_t k = 0; k < rows[i].n_keys; k++) out[i][k] += attn[k] * met[k];
             }
         }
@@ -75,7 +77,8 @@ void hw__contribution_linear(float *const *out, const hw__row *rows, size_t n, f
 }
 
 /* vectors [n, D] <- W_O (A v) of columns first..first+n-1, before gain and scale. */
-static void build_vectors(size_t first, size_t n, const hw__row *row, const hw__values *v, size_t n_embd, const hw__contribution_room *room) {
+static void build_vectors(size_t first, size_t n, const hw__row *row, const hw__values *v, size_t n_embd,
+                          const hw__contribution_room *room) {
     size_t d = v->head_size, width = v->n_heads * d, group = v->n_heads / v->n_heads_kv;
     for (size_t h = 0; h < v->n_heads; h++) {
         const float *attn = row->heads + h * row->stride + first, *value = v->v + h / group * d * v->n_tokens + first;
@@ -90,8 +93,8 @@ typedef struct lengths {
 } lengths;
 
 /* Lengths of y - T and of T's attention part for one column; `own`: T holds the residual x too. */
-static void measure(lengths *left, double *norm, const float *vector, double scale, bool own, const hw__row *row, const float *gain,
-                    size_t n_embd) {
+static void measure(lengths *left, double *norm, const float *vector, double scale, bool own, const hw__row *row,
+                    const float *gain, size_t n_embd) {
     double one = 0, two = 0, squares = 0;
     for (size_t d = 0; d < n_embd; d++) {
         double t = vector[d] * scale * (gain ? gain[d] : 1);
@@ -120,8 +123,8 @@ static void scale_to_one(float *values, size_t n) {
     for (size_t k = 0; values && sum > 0 && k < n; k++) values[k] = (float)(values[k] / sum);
 }
 
-void hw__contribution_vectors(float *norm, float *proximity1, float *proximity2, const hw__row *row, const hw__values *values,
-                              size_t n_embd, const hw__contribution_room *room) {
+void hw__contribution_vectors(float *norm, float *proximity1, float *proximity2, const hw__row *row,
+                              const hw__values *values, size_t n_embd, const hw__contribution_room *room) {
     lengths y = stream_lengths(row, n_embd);
     double scale = hw__row_scale(row, values, n_embd);
     for (size_t first = 0; first < row->n_keys; first += BLOCK) {

@@ -40,18 +40,18 @@ typedef struct hw__contribution_room {
     float *scaled;    /* [BLOCK, H d] values weighted by attention, for the vector measures */
     float *vectors;   /* [BLOCK, D] */
 } hw__contribution_room;
-hw_err hw__contribution_room_new(hw__contribution_room *room, size_t n_rows, size_t n_embd, size_t n_heads, size_t head_size,
-                                 size_t n_tokens, hw_error *err);
+hw_err hw__contribution_room_new(hw__contribution_room *room, size_t n_rows, size_t n_embd, size_t n_heads,
+                                 size_t head_size, size_t n_tokens, hw_error *err);
 void hw__contribution_room_free(hw__contribution_room *room);
 
 /* Attention's part of <T[q,k], z> for rows [n] with directions z [n, D] (overwritten): out[i] is [T], columns from
  * row i's n_keys on untouched. A NULL out[i] leaves row i out. */
-void hw__contribution_linear(float *const *out, const hw__row *rows, size_t n, float *z, const hw__values *values, size_t n_embd,
-                             const hw__contribution_room *room);
+void hw__contribution_linear(float *const *out, const hw__row *rows, size_t n, float *z, const hw__values *values,
+                             size_t n_embd, const hw__contribution_room *room);
 
 /* norm, proximity p=1 and p=2 of one row, each [T] or NULL, scaled to sum to 1 over the row's columns. */
-void hw__contribution_vectors(float *norm, float *proximity1, float *proximity2, const hw__row *row, const hw__values *values,
-                              size_t n_embd, const hw__contribution_room *room);
+void hw__contribution_vectors(float *norm, float *proximity1, float *proximity2, const hw__row *row,
+                              const hw__values *values, size_t n_embd, const hw__contribution_room *room);
 
 /* scale * (1/rms(o) after a post-norm): the factor s_q of a row. */
 double hw__row_scale(const hw__row *row, const hw__values *values, size_t n_embd);

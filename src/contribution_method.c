@@ -15,9 +15,11 @@
 #include <string.h>
 
 /* Copies a signal's rows into M: row i of M is row query(i) - (m - 1) of the signal. */
-static hw_err put_signal(hw_attribution *a, const hw_trace *trace, hw_signal signal, const hw_method_params *p, hw_error *err) {
+static hw_err put_signal(hw_attribution *a, const hw_trace *trace, hw_signal signal, const hw_method_params *p,
+                         hw_error *err) {
     size_t n_tokens = a->run->n_tokens, base = a->run->n_prompt - 1;
-    if (hw_run_n_completion(a->run) == 0) return hw__fail(err, HW_ERR_UNSUPPORTED, "the run has no completion to explain");
+    if (hw_run_n_completion(a->run) == 0)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "the run has no completion to explain");
     double *of = hw__alloc(n_tokens, sizeof *of), *sum = hw__alloc(a->n_columns, sizeof *sum);
     hw_err rc = of && sum ? HW_OK : hw__fail_memory(err, "an attribution's row", n_tokens, sizeof *of);
     for (size_t l = 0; rc == HW_OK && l < trace->n_layers; l++) {
@@ -49,7 +51,8 @@ static hw_err run_contribution(hw_attribution *a, const hw_trace *trace, const h
     return hw__rollout_compose(a, &mixing, p, err);
 }
 
-static hw_err live_contribution(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+static hw_err live_contribution(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p,
+                                hw_error *err) {
     if (!composes(p)) return run_contribution(a, trace, p, err);
     hw__mixing mixing = hw__mixing_of_contributions(trace, p);
     return hw__rollout_live(state, a, &mixing, p, err);
@@ -84,10 +87,13 @@ const hw__method hw__method_contribution = {
         {
             .name = "contribution",
             .summary = "how much of the stream after each layer's attention comes from each token",
-            .needs = "values, output projection and stream of the rows of interest, composed: of every row (not: attention alone)",
-            .cost = "no extra pass; about one query-key product a layer and completion token, composed: and prompt token",
+            .needs = "values, output projection and stream of the rows of interest, composed: of every row (not: "
+                     "attention alone)",
+            .cost =
+                "no extra pass; about one query-key product a layer and completion token, composed: and prompt token",
             .reference = "Kobayashi et al. 2020, arXiv 2004.10102; Ferrando et al. 2022, arXiv 2203.04212",
-            .blind = "what MLPs do with it, information carried over several layers (unless composed), which token was chosen",
+            .blind = "what MLPs do with it, information carried over several layers (unless composed), which token was "
+                     "chosen",
             .traits = HW_USES_MEASURE | HW_USES_AGGREGATE | HW_USES_DIRECTION | HW_USES_RESIDUAL | HW_GIVES_SHARES,
         },
     .layered = true,

@@ -24,10 +24,10 @@ enum { PROBE_TOKENS = 4, DEFAULT_UBATCH = 512, KEY_BYTES = 128, TEXT_BYTES = 256
 
 /* How one block's attention reaches the stream, as its graph shows it. Names are those of tensors in the file. */
 typedef struct layer_graph {
-    char wo[GGML_MAX_NAME], gain[GGML_MAX_NAME];  /* output projection; post-norm gain, "" for none */
-    float eps, scale;                             /* of the post-norm; fixed factor */
-    const struct ggml_tensor *values;             /* [keys, d, H_kv] in the cache, valid until the next decode */
-    bool complete;                                /* the residual sum was found */
+    char wo[GGML_MAX_NAME], gain[GGML_MAX_NAME]; /* output projection; post-norm gain, "" for none */
+    float eps, scale;                            /* of the post-norm; fixed factor */
+    const struct ggml_tensor *values;            /* [keys, d, H_kv] in the cache, valid until the next decode */
+    bool complete;                               /* the residual sum was found */
 } layer_graph;
 
 /* The way from the final stream to the logits. */
@@ -42,7 +42,7 @@ typedef struct readout_graph {
 typedef struct tracker {
     const struct ggml_tensor *tail, *mixed, *sum, *attention, *other;
     int block;
-    bool after_norm; /* the tail is a norm whose gain has not come yet */
+    bool after_norm;                                 /* the tail is a norm whose gain has not come yet */
     float *mixed_rows, *before, *added, *final_rows; /* [n_rows, D] */
 } tracker;
 
@@ -67,7 +67,7 @@ typedef struct llama_engine {
     /* The decode in progress. */
     const hw__sink *sink;
     size_t at, n_rows, first_logit; /* absolute position of its first token, number of tokens, first row with logits */
-    size_t n_seen;     /* attention layers shown so far */
+    size_t n_seen;                  /* attention layers shown so far */
     hw_err failed;
     hw_error failure;
     float *copy; /* rows fetched from a device */
@@ -153,7 +153,8 @@ static const float *rows_of(llama_engine *e, const struct ggml_tensor *t) {
 }
 
 static bool show_heads(llama_engine *e, const struct ggml_tensor *t, int block) {
-    if (t->type != GGML_TYPE_F32 || t->nb[0] != sizeof(float)) return fail_decode(e, HW_ERR_UNSUPPORTED, "attention is not F32", block);
+    if (t->type != GGML_TYPE_F32 || t->nb[0] != sizeof(float))
+        return fail_decode(e, HW_ERR_UNSUPPORTED, "attention is not F32", block);
     if (t->ne[3] != 1 || (size_t)t->ne[1] != e->n_rows)
         return fail_decode(e, HW_ERR_UNSUPPORTED, "attention has not one row per token", block);
     const float *attn = rows_of(e, t);
@@ -231,10 +232,16 @@ static bool wants_stream(llama_engine *e, const struct ggml_tensor *t) {
     if (block >= 0 && block < e->info.n_blocks) e->graphs[block].values = t->src[0];
     block = t->op == GGML_OP_MUL_MAT ? block_of(t->src[1]->name, "kqv_out-") : -1;
     if (block >= 0 && block < e->info.n_blocks) {
-        *k = (tracker){.tail = t, .mixed = t, .block = block, .mixed_rows = k->mixed_rows, .before = k->before,
-                       .added = k->added, .final_rows = k->final_rows};
+        *k = (tracker){.tail = t,
+                       .mixed = t,
+                       .block = block,
+                       .mixed_rows = k->mixed_rows,
+                       .before = k->before,
+                       .added = k->added,
+                       .final_rows = k->final_rows};
         layer_graph *g = &e->graphs[block];
-        bool wanted = e->probing || g->gain[0]; /* only a post-norm needs it; each node that is wanted stops the graph */
+        bool wanted =
+            e->probing || g->gain[0]; /* only a post-norm needs it; each node that is wanted stops the graph */
         *g = (layer_graph){.scale = 1, .values = g->values};
         snprintf(g->wo, sizeof g->wo, "%s", t->src[0]->name);
         return wanted;
@@ -245,7 +252,9 @@ static bool wants_stream(llama_engine *e, const struct ggml_tensor *t) {
 
 /* Copies the first `n` rows of a [D, rows] F32 tensor. */
 static bool copy_rows(llama_engine *e, float *to, const struct ggml_tensor *t) {
-    if (t->type != GGML_TYPE_F32 || !ggml_is_contiguous(t) || t->ne[0] != e->info.n_embd || (size_t)t->ne[1] > e->n_rows) return false;
+    if (t->type != GGML_TYPE_F32 || !ggml_is_contiguous(t) || t->ne[0] != e->info.n_embd ||
+        (size_t)t->ne[1] > e->n_rows)
+        return false;
     const float *rows = rows_of(e, t);
     if (rows) memcpy(to, rows, ggml_nbytes(t));
     return rows != NULL;
@@ -257,7 +266,8 @@ static bool show_stream(llama_engine *e, const struct ggml_tensor *t) {
     size_t n = (size_t)t->ne[1], cells = n * (size_t)e->info.n_embd, skipped = e->n_rows - n;
     bool attention_kept = k->attention->data != t->data;
     float *kept = attention_kept ? k->added : k->before, *derived = attention_kept ? k->before : k->added;
-    if (n > e->n_rows || (n != e->n_rows && skipped != e->first_logit)) return fail_decode(e, HW_ERR_UNSUPPORTED, "the stream has other rows", k->block);
+    if (n > e->n_rows || (n != e->n_rows && skipped != e->first_logit))
+        return fail_decode(e, HW_ERR_UNSUPPORTED, "the stream has other rows", k->block);
     if (!copy_rows(e, kept, attention_kept ? k->attention : k->other) || !copy_rows(e, derived, t))
         return fail_decode(e, HW_ERR_UNSUPPORTED, "the stream is not F32 [D, tokens]", k->block);
     for (size_t i = 0; i < cells; i++) derived[i] -= kept[i];
@@ -274,7 +284,8 @@ static bool show_stream(llama_engine *e, const struct ggml_tensor *t) {
 
 static bool show_final(llama_engine *e, const struct ggml_tensor *t) {
     size_t n = (size_t)t->ne[1];
-    if (n > e->n_rows || !copy_rows(e, e->track.final_rows, t)) return fail_decode(e, HW_ERR_UNSUPPORTED, "the final stream is not F32", e->info.n_blocks - 1);
+    if (n > e->n_rows || !copy_rows(e, e->track.final_rows, t))
+        return fail_decode(e, HW_ERR_UNSUPPORTED, "the final stream is not F32", e->info.n_blocks - 1);
     e->readout.final_seen = true;
     if (e->probing || n == 0) return true;
     e->failed = e->sink->final(e->sink->ctx, e->track.final_rows, n, e->at + e->n_rows - n, &e->failure);
@@ -323,14 +334,16 @@ static const hw_model_info *describe(const hw__engine *base) { return &((const l
 
 static hw_err tokenize(hw__engine *base, hw__tokens *out, const char *text, size_t n, unsigned flags, hw_error *err) {
     llama_engine *e = (llama_engine *)base;
-    if (n > INT32_MAX / 8) return hw__fail(err, HW_ERR_ARGUMENT, "text of %zu bytes: at most %d are read at once", n, INT32_MAX / 8);
+    if (n > INT32_MAX / 8)
+        return hw__fail(err, HW_ERR_ARGUMENT, "text of %zu bytes: at most %d are read at once", n, INT32_MAX / 8);
     int32_t room = (int32_t)n + 16, count = 0;
     int32_t *ids = NULL;
     for (int attempt = 0; attempt < 2; attempt++) {
         free(ids);
         ids = hw__alloc((size_t)room, sizeof *ids);
         if (!ids) return hw__fail_memory(err, "the tokens of a text", (size_t)room, sizeof *ids);
-        count = llama_tokenize(e->vocab, text, (int32_t)n, ids, room, flags & HW__TOKENIZE_BOS, flags & HW__TOKENIZE_SPECIAL);
+        count = llama_tokenize(e->vocab, text, (int32_t)n, ids, room, flags & HW__TOKENIZE_BOS,
+                               flags & HW__TOKENIZE_SPECIAL);
         if (count >= 0) break;
         room = count == INT32_MIN ? 0 : -count;
     }
@@ -347,7 +360,9 @@ static hw_err piece(hw__engine *base, hw__piece *out, int32_t id, hw_error *err)
     if (id < 0 || id >= e->info.n_vocab)
         return hw__fail(err, HW_ERR_ARGUMENT, "token id %d: the vocabulary has 0..%d", id, e->info.n_vocab - 1);
     int32_t n = llama_token_to_piece(e->vocab, id, out->bytes, HW__MAX_PIECE, 0, true);
-    if (n < 0) return hw__fail(err, HW_ERR_UNSUPPORTED, "token %d is %d bytes long, at most %d are handled", id, -n, HW__MAX_PIECE);
+    if (n < 0)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "token %d is %d bytes long, at most %d are handled", id, -n,
+                        HW__MAX_PIECE);
     out->n_bytes = (size_t)n;
     out->special = (llama_vocab_get_attr(e->vocab, id) & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN)) != 0;
     out->end = llama_vocab_is_eog(e->vocab, id);
@@ -408,7 +423,7 @@ static struct llama_context_params context_params(llama_engine *e, size_t n_toke
     p.n_outputs_max = HW__MAX_LOGITS < p.n_batch ? HW__MAX_LOGITS : p.n_batch;
     p.n_threads = p.n_threads_batch = e->params.n_threads;
     p.flash_attn_type = e->params.flash_attention ? LLAMA_FLASH_ATTN_TYPE_ENABLED : LLAMA_FLASH_ATTN_TYPE_DISABLED;
-    p.swa_full = true;                                  /* sliding-window layers keep every column */
+    p.swa_full = true; /* sliding-window layers keep every column */
     p.cb_eval = on_node;
     p.cb_eval_user_data = e;
     p.abort_callback = on_abort;
@@ -438,7 +453,8 @@ static hw_err begin(hw__engine *base, size_t n_tokens, hw_stop_fn stop, void *st
 
 static hw_err rewind_to(hw__engine *base, size_t n_tokens, hw_error *err) {
     llama_engine *e = (llama_engine *)base;
-    if (!e->ctx || n_tokens > e->n_done) return hw__fail(err, HW_ERR_ARGUMENT, "rewind to %zu of %zu tokens", n_tokens, e->n_done);
+    if (!e->ctx || n_tokens > e->n_done)
+        return hw__fail(err, HW_ERR_ARGUMENT, "rewind to %zu of %zu tokens", n_tokens, e->n_done);
     if (n_tokens < e->n_done && !llama_memory_seq_rm(llama_get_memory(e->ctx), 0, (llama_pos)n_tokens, -1))
         return hw__fail(err, HW_ERR_UNSUPPORTED, "architecture %s cannot forget its last tokens", e->info.architecture);
     e->n_done = n_tokens;
@@ -447,15 +463,19 @@ static hw_err rewind_to(hw__engine *base, size_t n_tokens, hw_error *err) {
 
 static size_t chunk(const hw__engine *base) { return (size_t)((const llama_engine *)base)->params.n_ubatch; }
 
-static hw_err check_decode(const llama_engine *e, const int32_t *ids, size_t n, size_t at, size_t first_logit, hw_error *err) {
+static hw_err check_decode(const llama_engine *e, const int32_t *ids, size_t n, size_t at, size_t first_logit,
+                           hw_error *err) {
     if (!e->ctx) return hw__fail(err, HW_ERR_ARGUMENT, "decode before begin");
     if (n == 0 || n > (size_t)e->params.n_ubatch)
         return hw__fail(err, HW_ERR_ARGUMENT, "%zu tokens in one decode: 1..%d are accepted", n, e->params.n_ubatch);
-    if (at != e->n_done) return hw__fail(err, HW_ERR_ARGUMENT, "decode at position %zu, the sequence has %zu tokens", at, e->n_done);
+    if (at != e->n_done)
+        return hw__fail(err, HW_ERR_ARGUMENT, "decode at position %zu, the sequence has %zu tokens", at, e->n_done);
     if (at + n > llama_n_ctx(e->ctx))
-        return hw__fail(err, HW_ERR_ARGUMENT, "%zu tokens do not fit into a context of %u", at + n, llama_n_ctx(e->ctx));
+        return hw__fail(err, HW_ERR_ARGUMENT, "%zu tokens do not fit into a context of %u", at + n,
+                        llama_n_ctx(e->ctx));
     if (first_logit > n || n - first_logit > HW__MAX_LOGITS)
-        return hw__fail(err, HW_ERR_ARGUMENT, "logits of rows %zu..%zu: at most %d are kept", first_logit, n, HW__MAX_LOGITS);
+        return hw__fail(err, HW_ERR_ARGUMENT, "logits of rows %zu..%zu: at most %d are kept", first_logit, n,
+                        HW__MAX_LOGITS);
     for (size_t i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= e->info.n_vocab)
             return hw__fail(err, HW_ERR_ARGUMENT, "token id %d: the vocabulary has 0..%d", ids[i], e->info.n_vocab - 1);
@@ -473,8 +493,8 @@ static void fill_batch(llama_engine *e, const int32_t *ids, size_t n, size_t at,
     }
 }
 
-static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, size_t first_logit, const hw__sink *sink,
-                     hw_error *err) {
+static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, size_t first_logit,
+                     const hw__sink *sink, hw_error *err) {
     llama_engine *e = (llama_engine *)base;
     hw_err rc = check_decode(e, ids, n, at, first_logit, err);
     if (rc != HW_OK) return rc;
@@ -498,7 +518,8 @@ static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, 
         return hw__fail(err, HW_ERR_ENGINE, "decoding %zu tokens at %zu failed (%d): %s", n, at, status, reason);
     }
     if (sink && !e->probing && e->n_seen != (size_t)e->info.n_layers)
-        return hw__fail(err, HW_ERR_ENGINE, "%zu of %d attention layers showed their rows", e->n_seen, e->info.n_layers);
+        return hw__fail(err, HW_ERR_ENGINE, "%zu of %d attention layers showed their rows", e->n_seen,
+                        e->info.n_layers);
     e->n_done += n;
     return HW_OK;
 }
@@ -523,7 +544,8 @@ static struct llama_sampler *make_sampler(const hw__sampling *s) {
     return chain;
 }
 
-static hw_err sample(hw__engine *base, int32_t *out, size_t i, size_t step, const hw__sampling *sampling, hw_error *err) {
+static hw_err sample(hw__engine *base, int32_t *out, size_t i, size_t step, const hw__sampling *sampling,
+                     hw_error *err) {
     llama_engine *e = (llama_engine *)base;
     if (!logits(base, i)) return hw__fail(err, HW_ERR_ARGUMENT, "row %zu of the last decode has no logits", i);
     if (step == 0 || !e->sampler) {
@@ -593,7 +615,8 @@ void hw__values_clear(hw__values *values) {
 static hw_err values(hw__engine *base, hw__values *out, size_t layer, hw_error *err) {
     llama_engine *e = (llama_engine *)base;
     if (e->values_problem[0]) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s", e->values_problem);
-    if (layer >= (size_t)e->info.n_layers) return hw__fail(err, HW_ERR_ARGUMENT, "layer %zu: the model has %d", layer, e->info.n_layers);
+    if (layer >= (size_t)e->info.n_layers)
+        return hw__fail(err, HW_ERR_ARGUMENT, "layer %zu: the model has %d", layer, e->info.n_layers);
     const layer_graph *g = &e->graphs[e->layers[layer]];
     size_t width = (size_t)e->info.n_embd, heads;
     hw__values v = {.eps = g->eps, .scale = g->scale};
@@ -645,7 +668,8 @@ static hw_err readout(hw__engine *base, float *out, float *eps, int32_t id, hw_e
     llama_engine *e = (llama_engine *)base;
     size_t width = (size_t)e->info.n_embd;
     if (e->readout_problem[0]) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s", e->readout_problem);
-    if (id < 0 || id >= e->info.n_vocab) return hw__fail(err, HW_ERR_ARGUMENT, "token id %d: the vocabulary has 0..%d", id, e->info.n_vocab - 1);
+    if (id < 0 || id >= e->info.n_vocab)
+        return hw__fail(err, HW_ERR_ARGUMENT, "token id %d: the vocabulary has 0..%d", id, e->info.n_vocab - 1);
     hw_err rc = e->readout.mean ? HW_OK : mean_readout(e, err);
     if (rc != HW_OK) return rc;
     float *gain = hw__alloc(width, sizeof *gain);
@@ -689,7 +713,8 @@ static hw_err load(llama_engine *e, const char *path, hw_error *err) {
     p.progress_callback_user_data = &e->params;
     e->model = llama_model_load_from_file(path, p);
     if (e->model) return HW_OK;
-    if (e->params.stop && e->params.stop(e->params.ctx)) return hw__fail(err, HW_ERR_CANCELLED, "stopped while loading %s", path);
+    if (e->params.stop && e->params.stop(e->params.ctx))
+        return hw__fail(err, HW_ERR_CANCELLED, "stopped while loading %s", path);
     char reason[TEXT_BYTES];
     last_error(reason, sizeof reason);
     return hw__fail(err, HW_ERR_ENGINE, "%s: libllama could not load it: %s", path, reason);
@@ -764,10 +789,13 @@ static hw_err probe_rows(void *ctx, size_t block, const hw__heads *h, hw_error *
 /* Why a model is not even probed, or NULL. */
 static const char *unprobed_reason(const llama_engine *e) {
     if (llama_model_has_encoder(e->model) || !llama_model_has_decoder(e->model))
-        return "it has an encoder: only decoders that generate text are traced; export its attention and use --attention";
+        return "it has an encoder: only decoders that generate text are traced; export its attention and use "
+               "--attention";
     if (!llama_get_causal_attn(e->ctx))
-        return "it is an encoder (its attention is not causal) and generates nothing; export its attention and use --attention";
-    if (llama_model_is_diffusion(e->model)) return "it is a diffusion model: its tokens are not generated one after the other";
+        return "it is an encoder (its attention is not causal) and generates nothing; export its attention and use "
+               "--attention";
+    if (llama_model_is_diffusion(e->model))
+        return "it is a diffusion model: its tokens are not generated one after the other";
     return NULL;
 }
 
@@ -780,8 +808,9 @@ static void judge_probe(llama_engine *e, const probe *p) {
     else if (p->non_causal)
         snprintf(e->problem, sizeof e->problem, "architecture %s attends to later tokens: rows are not causal", arch);
     else if (e->info.has_sinks ? !(p->row_error <= 1 + HW_ROW_TOLERANCE) : !(p->row_error <= HW_ROW_TOLERANCE))
-        snprintf(e->problem, sizeof e->problem, "attention rows of architecture %s do not sum to 1 (off by %g, at most %g is accepted)",
-                 arch, p->row_error, HW_ROW_TOLERANCE);
+        snprintf(e->problem, sizeof e->problem,
+                 "attention rows of architecture %s do not sum to 1 (off by %g, at most %g is accepted)", arch,
+                 p->row_error, HW_ROW_TOLERANCE);
 }
 
 /* What the methods that read values and logits miss, if anything. */
@@ -789,21 +818,22 @@ static void judge_stream(llama_engine *e) {
     for (int32_t l = 0; l < e->info.n_layers && !e->values_problem[0]; l++) {
         const layer_graph *g = &e->graphs[e->layers[l]];
         const struct ggml_tensor *v = g->values;
-        const char *missing = !g->complete                                           ? "the residual sum after attention"
+        const char *missing = !g->complete ? "the residual sum after attention"
                               : !v || (v->op != GGML_OP_PERMUTE && v->op != GGML_OP_VIEW) ? "values in the cache"
-                              : v->nb[0] != ggml_type_size(v->type)                   ? "values with tokens side by side"
-                              : v->ne[2] < 1 || e->info.n_heads % v->ne[2]            ? "values that its heads share evenly"
-                              : g->eps > 0 && !g->gain[0]                             ? "the gain of the post-norm"
-                              : !hw__gguf_has(e->file, g->wo)                  ? "the output projection's weight in the file"
-                                                                                      : NULL;
-        if (missing) snprintf(e->values_problem, sizeof e->values_problem, "block %d does not show %s", e->layers[l], missing);
+                              : v->nb[0] != ggml_type_size(v->type)        ? "values with tokens side by side"
+                              : v->ne[2] < 1 || e->info.n_heads % v->ne[2] ? "values that its heads share evenly"
+                              : g->eps > 0 && !g->gain[0]                  ? "the gain of the post-norm"
+                              : !hw__gguf_has(e->file, g->wo) ? "the output projection's weight in the file"
+                                                              : NULL;
+        if (missing)
+            snprintf(e->values_problem, sizeof e->values_problem, "block %d does not show %s", e->layers[l], missing);
     }
-    const char *missing = !e->readout.final_seen                                  ? "the stream before the final norm (l_out)"
-                          : !e->readout.complete                                  ? "an RMS norm and a product before the logits"
-                          : !hw__gguf_has(e->file, e->readout.weight)      ? "the output weight in the file"
-                          : !hw__gguf_has(e->file, e->readout.norm)        ? "the final norm in the file"
-                          : e->values_problem[0]                                  ? "what attention carries"
-                                                                                  : NULL;
+    const char *missing = !e->readout.final_seen                      ? "the stream before the final norm (l_out)"
+                          : !e->readout.complete                      ? "an RMS norm and a product before the logits"
+                          : !hw__gguf_has(e->file, e->readout.weight) ? "the output weight in the file"
+                          : !hw__gguf_has(e->file, e->readout.norm)   ? "the final norm in the file"
+                          : e->values_problem[0]                      ? "what attention carries"
+                                                                      : NULL;
     if (missing) snprintf(e->readout_problem, sizeof e->readout_problem, "the graph does not show %s", missing);
 }
 
@@ -828,7 +858,8 @@ static hw_err probe_model(llama_engine *e, hw_error *err) {
     if (rc != HW_OK) return rc;
     const char *reason = unprobed_reason(e);
     e->base.generates = !reason;
-    if (!reason && e->params.flash_attention) reason = "it was opened with flash attention, which keeps no attention weights";
+    if (!reason && e->params.flash_attention)
+        reason = "it was opened with flash attention, which keeps no attention weights";
     if (reason) {
         snprintf(e->problem, sizeof e->problem, "%s", reason);
         return HW_OK;
@@ -851,7 +882,8 @@ static hw_err probe_model(llama_engine *e, hw_error *err) {
         e->info.row_error = p.row_error;
         if (p.heads) e->info.n_heads = (int32_t)p.heads;
         const struct ggml_tensor *v = e->info.n_layers ? e->graphs[e->layers[0]].values : NULL;
-        if (v && v->ne[2] > 0) e->info.n_heads_kv = (int32_t)v->ne[2]; /* libllama tells block 0's, which may have none */
+        if (v && v->ne[2] > 0)
+            e->info.n_heads_kv = (int32_t)v->ne[2]; /* libllama tells block 0's, which may have none */
         judge_probe(e, &p);
         judge_stream(e);
     }
@@ -862,10 +894,12 @@ static hw_err probe_model(llama_engine *e, hw_error *err) {
 static hw_err check_params(hw_model_params *p, hw_error *err) {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     if (p->n_threads == 0) p->n_threads = cores > 0 ? (int32_t)cores : 1;
-    if (p->n_threads < 1 || p->n_threads > 512) return hw__fail(err, HW_ERR_ARGUMENT, "%d threads: 1..512 are accepted", p->n_threads);
+    if (p->n_threads < 1 || p->n_threads > 512)
+        return hw__fail(err, HW_ERR_ARGUMENT, "%d threads: 1..512 are accepted", p->n_threads);
     if (p->n_ctx < 0) return hw__fail(err, HW_ERR_ARGUMENT, "a context of %d tokens: 0 (as trained) or more", p->n_ctx);
     if (p->n_ubatch == 0) p->n_ubatch = DEFAULT_UBATCH;
-    if (p->n_ubatch < 1 || p->n_ubatch > 8192) return hw__fail(err, HW_ERR_ARGUMENT, "%d tokens per pass: 1..8192 are accepted", p->n_ubatch);
+    if (p->n_ubatch < 1 || p->n_ubatch > 8192)
+        return hw__fail(err, HW_ERR_ARGUMENT, "%d tokens per pass: 1..8192 are accepted", p->n_ubatch);
     return HW_OK;
 }
 
@@ -874,22 +908,26 @@ static hw_err make_stream_room(llama_engine *e, size_t n_blocks, hw_error *err) 
     e->graphs = hw__alloc(n_blocks, sizeof *e->graphs);
     float **buffers[] = {&e->track.mixed_rows, &e->track.before, &e->track.added, &e->track.final_rows};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
-        if (!(*buffers[i] = hw__alloc(rows, row_bytes))) return hw__fail_memory(err, "rows of the stream", rows, row_bytes);
+        if (!(*buffers[i] = hw__alloc(rows, row_bytes)))
+            return hw__fail_memory(err, "rows of the stream", rows, row_bytes);
     return e->graphs ? HW_OK : hw__fail_memory(err, "the layer list", n_blocks, sizeof *e->graphs);
 }
 
 static hw_err open_engine(llama_engine *e, const char *path, hw_error *err) {
     hw_err rc = check_params(&e->params, err);
-    if (rc != HW_OK || (rc = hw__gguf_open(&e->file, path, err)) != HW_OK || (rc = load(e, path, err)) != HW_OK) return rc;
+    if (rc != HW_OK || (rc = hw__gguf_open(&e->file, path, err)) != HW_OK || (rc = load(e, path, err)) != HW_OK)
+        return rc;
     e->vocab = llama_model_get_vocab(e->model);
     size_t n_blocks = (size_t)llama_model_n_layer(e->model);
     e->layers = hw__alloc(n_blocks, sizeof *e->layers);
     e->layer_of = hw__alloc(n_blocks, sizeof *e->layer_of);
     e->batch = llama_batch_init(e->params.n_ubatch, 0, 1);
-    if (!e->layers || !e->layer_of || !e->batch.token) return hw__fail_memory(err, "the layer list", n_blocks, sizeof(int32_t));
+    if (!e->layers || !e->layer_of || !e->batch.token)
+        return hw__fail_memory(err, "the layer list", n_blocks, sizeof(int32_t));
     fill_info(e, path);
     if ((rc = make_stream_room(e, n_blocks, err)) != HW_OK) return rc;
-    if (e->info.n_vocab < 2 || llama_vocab_type(e->vocab) == LLAMA_VOCAB_TYPE_NONE) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: has no vocabulary", path);
+    if (e->info.n_vocab < 2 || llama_vocab_type(e->vocab) == LLAMA_VOCAB_TYPE_NONE)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: has no vocabulary", path);
     return probe_model(e, err);
 }
 

@@ -49,7 +49,8 @@ hw_err hw__fail_in(hw_error *err, hw_err code, const char *fmt, ...) {
 }
 
 hw_err hw__fail_memory(hw_error *err, const char *what, size_t count, size_t size) {
-    return hw__fail(err, HW_ERR_MEMORY, "out of memory: %s needs %.1f MiB", what, (double)count * (double)size / 1048576.0);
+    return hw__fail(err, HW_ERR_MEMORY, "out of memory: %s needs %.1f MiB", what,
+                    (double)count * (double)size / 1048576.0);
 }
 
 bool hw__mul(size_t *out, size_t a, size_t b) { return !__builtin_mul_overflow(a, b, out); }

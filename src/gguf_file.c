@@ -21,10 +21,11 @@ struct hw__gguf {
 
 static hw_err check_magic(const hw__gguf *g, hw_error *err) {
     unsigned char magic[4];
-    if (fread(magic, 1, 4, g->file) != 4) return hw__fail(err, HW_ERR_FORMAT, "%s: shorter than a GGUF header", g->path);
+    if (fread(magic, 1, 4, g->file) != 4)
+        return hw__fail(err, HW_ERR_FORMAT, "%s: shorter than a GGUF header", g->path);
     if (memcmp(magic, "GGUF", 4) != 0)
-        return hw__fail(err, HW_ERR_FORMAT, "%s: not a GGUF file (begins with bytes %02x %02x %02x %02x, not \"GGUF\")", g->path,
-                        magic[0], magic[1], magic[2], magic[3]);
+        return hw__fail(err, HW_ERR_FORMAT, "%s: not a GGUF file (begins with bytes %02x %02x %02x %02x, not \"GGUF\")",
+                        g->path, magic[0], magic[1], magic[2], magic[3]);
     return HW_OK;
 }
 
@@ -33,8 +34,8 @@ static hw_err check_extent(const hw__gguf *g, size_t file_bytes, hw_error *err) 
     size_t data = gguf_get_data_offset(g->gguf);
     for (int64_t i = 0; i < gguf_get_n_tensors(g->gguf); i++) {
         size_t end;
-        if (!hw__add(&end, data, gguf_get_tensor_offset(g->gguf, i)) || !hw__add(&end, end, gguf_get_tensor_size(g->gguf, i)) ||
-            end > file_bytes)
+        if (!hw__add(&end, data, gguf_get_tensor_offset(g->gguf, i)) ||
+            !hw__add(&end, end, gguf_get_tensor_size(g->gguf, i)) || end > file_bytes)
             return hw__fail(err, HW_ERR_FORMAT, "%s: truncated: tensor %s ends at byte %zu, the file has %zu", g->path,
                             gguf_get_tensor_name(g->gguf, i), end, file_bytes);
     }
@@ -46,7 +47,9 @@ static int by_text(const void *a, const void *b) { return strcmp(*(const char *c
 /* libllama aborts on a vocabulary that holds a token twice. */
 static hw_err check_vocabulary(const hw__gguf *g, hw_error *err) {
     int64_t key = gguf_find_key(g->gguf, "tokenizer.ggml.tokens");
-    if (key < 0 || gguf_get_kv_type(g->gguf, key) != GGUF_TYPE_ARRAY || gguf_get_arr_type(g->gguf, key) != GGUF_TYPE_STRING) return HW_OK;
+    if (key < 0 || gguf_get_kv_type(g->gguf, key) != GGUF_TYPE_ARRAY ||
+        gguf_get_arr_type(g->gguf, key) != GGUF_TYPE_STRING)
+        return HW_OK;
     size_t n = gguf_get_arr_n(g->gguf, key);
     const char **tokens = hw__alloc(n, sizeof *tokens);
     if (!tokens) return hw__fail_memory(err, "the vocabulary", n, sizeof *tokens);
@@ -55,7 +58,8 @@ static hw_err check_vocabulary(const hw__gguf *g, hw_error *err) {
     hw_err rc = HW_OK;
     for (size_t i = 1; i < n && rc == HW_OK; i++)
         if (tokens[i][0] && strcmp(tokens[i - 1], tokens[i]) == 0)
-            rc = hw__fail(err, HW_ERR_FORMAT, "%s: its vocabulary holds a token of %zu bytes twice", g->path, strlen(tokens[i]));
+            rc = hw__fail(err, HW_ERR_FORMAT, "%s: its vocabulary holds a token of %zu bytes twice", g->path,
+                          strlen(tokens[i]));
     free(tokens);
     return rc;
 }
@@ -82,7 +86,8 @@ static hw_err open_file(hw__gguf *g, hw_error *err) {
     struct stat st;
     g->file = fopen(g->path, "rb");
     if (!g->file) return hw__fail(err, HW_ERR_IO, "%s: %s", g->path, strerror(errno));
-    if (fstat(fileno(g->file), &st) != 0 || !S_ISREG(st.st_mode)) return hw__fail(err, HW_ERR_IO, "%s: not a regular file", g->path);
+    if (fstat(fileno(g->file), &st) != 0 || !S_ISREG(st.st_mode))
+        return hw__fail(err, HW_ERR_IO, "%s: not a regular file", g->path);
     hw_err rc = check_magic(g, err);
     if (rc != HW_OK) return rc;
     g->gguf = gguf_init_from_file(g->path, (struct gguf_init_params){.no_alloc = true, .ctx = NULL});
@@ -116,18 +121,21 @@ const char *hw__gguf_sha256(const hw__gguf *g) { return g->sha256; }
 bool hw__gguf_has(const hw__gguf *g, const char *name) { return gguf_find_tensor(g->gguf, name) >= 0; }
 
 /* Where row `first` begins in the file, if the tensor has rows up to first + n of `width`. */
-static hw_err locate_rows(const hw__gguf *g, size_t *offset, size_t *row_bytes, enum ggml_type *type, const char *name, size_t first,
-                          size_t n, size_t width, hw_error *err) {
+static hw_err locate_rows(const hw__gguf *g, size_t *offset, size_t *row_bytes, enum ggml_type *type, const char *name,
+                          size_t first, size_t n, size_t width, hw_error *err) {
     int64_t id = gguf_find_tensor(g->gguf, name);
-    if (id < 0) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: has no tensor %s (is it one part of several?)", g->path, name);
+    if (id < 0)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: has no tensor %s (is it one part of several?)", g->path, name);
     *type = gguf_get_tensor_type(g->gguf, id);
     const struct ggml_type_traits *traits = ggml_get_type_traits(*type);
     if (*type != GGML_TYPE_F32 && !traits->to_float)
         return hw__fail(err, HW_ERR_UNSUPPORTED, "tensor %s: type %s cannot be read", name, traits->type_name);
     size_t end;
     *row_bytes = width % (size_t)traits->blck_size == 0 ? ggml_row_size(*type, (int64_t)width) : 0;
-    if (!*row_bytes || !hw__add(&end, first, n) || !hw__mul(&end, end, *row_bytes) || end > gguf_get_tensor_size(g->gguf, id))
-        return hw__fail(err, HW_ERR_FORMAT, "%s: tensor %s is smaller than %zu rows of %zu", g->path, name, first + n, width);
+    if (!*row_bytes || !hw__add(&end, first, n) || !hw__mul(&end, end, *row_bytes) ||
+        end > gguf_get_tensor_size(g->gguf, id))
+        return hw__fail(err, HW_ERR_FORMAT, "%s: tensor %s is smaller than %zu rows of %zu", g->path, name, first + n,
+                        width);
     *offset = gguf_get_data_offset(g->gguf) + gguf_get_tensor_offset(g->gguf, id) + first * *row_bytes;
     return HW_OK;
 }
@@ -139,7 +147,8 @@ hw_err hw__gguf_rows(hw__gguf *g, float *out, const char *name, size_t first, si
     if (rc != HW_OK) return rc;
     unsigned char *raw = hw__alloc(row_bytes, 1);
     if (!raw) return hw__fail_memory(err, name, row_bytes, 1);
-    if (fseeko(g->file, (off_t)offset, SEEK_SET) != 0) rc = hw__fail(err, HW_ERR_IO, "%s: %s", g->path, strerror(errno));
+    if (fseeko(g->file, (off_t)offset, SEEK_SET) != 0)
+        rc = hw__fail(err, HW_ERR_IO, "%s: %s", g->path, strerror(errno));
     for (size_t i = 0; rc == HW_OK && i < n; i++) {
         if (fread(raw, 1, row_bytes, g->file) != row_bytes) {
             rc = hw__fail(err, HW_ERR_IO, "%s: tensor %s could not be read", g->path, name);

@@ -12,8 +12,8 @@
 struct hw_live {
     const hw__method *method;
     hw_method_params params;
-    size_t next;     /* completion index of the first token that was not explained */
-    void *state;     /* of the method */
+    size_t next; /* completion index of the first token that was not explained */
+    void *state; /* of the method */
 };
 
 hw_err hw_live_new(hw_live **out, const char *method, const hw_method_params *params, hw_error *err) {
@@ -22,9 +22,11 @@ hw_err hw_live_new(hw_live **out, const char *method, const hw_method_params *pa
     hw_err rc = hw__method_check(&made.method, method, &made.params, err);
     if (rc != HW_OK) return rc;
     if (!made.method->by_row && !made.method->live)
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "method %s needs the whole run: it cannot explain one that grows", method);
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "method %s needs the whole run: it cannot explain one that grows",
+                        method);
     if (made.params.columns != HW_COLUMNS_PROMPT)
-        return hw__fail(err, HW_ERR_ARGUMENT, "columns all: a run that grows is explained by its prompt's columns only");
+        return hw__fail(err, HW_ERR_ARGUMENT,
+                        "columns all: a run that grows is explained by its prompt's columns only");
     hw_live *live = hw__alloc(1, sizeof *live);
     if (!live) return hw__fail_memory(err, "an explanation", 1, sizeof *live);
     *live = made;
@@ -67,10 +69,11 @@ hw_err hw_live_next(hw_attribution **out, hw_live *live, const hw_trace *trace, 
     *out = NULL;
     if (end <= live->next) return HW_OK;
     hw_attribution *a;
-    rc = hw__attribution_new_rows(&a, trace->run, method->info.name, &live->params, method->layered ? trace->n_layers : 1,
-                                  live->next, end, err);
+    rc = hw__attribution_new_rows(&a, trace->run, method->info.name, &live->params,
+                                  method->layered ? trace->n_layers : 1, live->next, end, err);
     if (rc != HW_OK) return rc;
-    rc = method->live ? method->live(&live->state, a, trace, &live->params, err) : method->run(a, trace, &live->params, err);
+    rc = method->live ? method->live(&live->state, a, trace, &live->params, err)
+                      : method->run(a, trace, &live->params, err);
     if (rc == HW_OK) rc = hw__method_finish(a, trace, err);
     if (rc != HW_OK) {
         hw_attribution_free(a);

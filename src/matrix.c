@@ -4,7 +4,8 @@
 #include <cblas.h>
 
 void hw__matmul(float *c, const float *a, const float *b, size_t m, size_t k, size_t n) {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b, (int)n, 0, c, (int)n);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b, (int)n, 0, c,
+                (int)n);
 }
 
 void hw__matmul_bt(float *c, const float *a, const float *b, size_t m, size_t k, size_t n) {
@@ -13,5 +14,6 @@ void hw__matmul_bt(float *c, const float *a, const float *b, size_t m, size_t k,
 
 void hw__matmul_double(double *c, const double *a, const double *b, size_t m, size_t k, size_t n, size_t stride) {
     if (m == 0 || k == 0 || n == 0) return;
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b, (int)stride, 0, c, (int)stride);
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b, (int)stride, 0, c,
+                (int)stride);
 }

@@ -26,24 +26,31 @@ const hw_method_info *hw_method_find(const char *name) {
     return method ? &method->info : NULL;
 }
 
-hw_method_params hw_method_params_default(void) { return (hw_method_params){.size = sizeof(hw_method_params), .residual = 0.5, .n_ablations = 64}; }
+hw_method_params hw_method_params_default(void) {
+    return (hw_method_params){.size = sizeof(hw_method_params), .residual = 0.5, .n_ablations = 64};
+}
 
 static hw_err fail_unknown(const char *name, hw_error *err) {
     char list[512] = "";
     for (size_t i = 0, at = 0; i < N_METHODS && at < sizeof list; i++)
         at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", methods[i]->info.name);
-    return hw__fail(err, HW_ERR_ARGUMENT, "method \"%.64s\": there is none of that name; there are %s", name ? name : "", list);
+    return hw__fail(err, HW_ERR_ARGUMENT, "method \"%.64s\": there is none of that name; there are %s",
+                    name ? name : "", list);
 }
 
 static hw_err check_params(const hw_method_params *p, hw_error *err) {
     if (!(p->residual >= 0 && p->residual <= 1))
-        return hw__fail(err, HW_ERR_ARGUMENT, "residual weight %g: 0 (attention only) to 1 (residual only)", p->residual);
+        return hw__fail(err, HW_ERR_ARGUMENT, "residual weight %g: 0 (attention only) to 1 (residual only)",
+                        p->residual);
     if (!(p->discard >= 0 && p->discard < 1))
-        return hw__fail(err, HW_ERR_ARGUMENT, "discard %g: 0 (nothing) to below 1 (all but the highest weight)", p->discard);
-    if ((unsigned)p->row > HW_ROW_OWN || (unsigned)p->direction > HW_DIRECTION_OUTPUT || (unsigned)p->columns > HW_COLUMNS_ALL)
-        return hw__fail(err, HW_ERR_ARGUMENT, "row %d, direction %d, columns %d: not values of their enums", (int)p->row,
-                        (int)p->direction, (int)p->columns);
-    if ((unsigned)p->measure > HW_MEASURE_PROXIMITY2) return hw__fail(err, HW_ERR_ARGUMENT, "measure %d: there is none", (int)p->measure);
+        return hw__fail(err, HW_ERR_ARGUMENT, "discard %g: 0 (nothing) to below 1 (all but the highest weight)",
+                        p->discard);
+    if ((unsigned)p->row > HW_ROW_OWN || (unsigned)p->direction > HW_DIRECTION_OUTPUT ||
+        (unsigned)p->columns > HW_COLUMNS_ALL)
+        return hw__fail(err, HW_ERR_ARGUMENT, "row %d, direction %d, columns %d: not values of their enums",
+                        (int)p->row, (int)p->direction, (int)p->columns);
+    if ((unsigned)p->measure > HW_MEASURE_PROXIMITY2)
+        return hw__fail(err, HW_ERR_ARGUMENT, "measure %d: there is none", (int)p->measure);
     if ((unsigned)p->aggregate > HW_AGGREGATE_ROLLOUT)
         return hw__fail(err, HW_ERR_ARGUMENT, "aggregate %d: mean or rollout", (int)p->aggregate);
     return HW_OK;
@@ -67,12 +74,14 @@ const char *hw_method_problem(const hw_method_info *method, const hw_model_info 
     return signals & 1u << HW_SIGNAL_LOGIT ? model->readout_problem : "";
 }
 
-hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p, hw_error *err) {
+hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p,
+                                hw_error *err) {
     uint32_t needed = method->signals ? method->signals(p) : 0;
     for (int i = 0; i < HW_N_SIGNALS; i++)
         if (needed & 1u << i && !hw_trace_has(trace, (hw_signal)i))
             return hw__fail(err, HW_ERR_UNSUPPORTED,
-                            "method %s needs the signal \"%s\", which this trace does not hold: run the model with that method and setting asked for",
+                            "method %s needs the signal \"%s\", which this trace does not hold: run the model with "
+                            "that method and setting asked for",
                             method->info.name, hw_signal_name((hw_signal)i));
     return HW_OK;
 }
@@ -82,12 +91,14 @@ hw_err hw__method_check(const hw__method **out, const char *name, hw_method_para
     if (!method) return fail_unknown(name, err);
     hw_err rc = check_params(p, err);
     if (rc != HW_OK) return rc;
-    if (!(hw_method_heeds(&method->info, p) & HW_USES_DIRECTION)) p->direction = HW_DIRECTION_INPUT; /* full depth is the last layer */
+    if (!(hw_method_heeds(&method->info, p) & HW_USES_DIRECTION))
+        p->direction = HW_DIRECTION_INPUT; /* full depth is the last layer */
     *out = method;
     return HW_OK;
 }
 
-hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name, const hw_method_params *params, hw_error *err) {
+hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name, const hw_method_params *params,
+                  hw_error *err) {
     const hw__method *method = NULL;
     hw_method_params p = params ? *params : hw_method_params_default();
     hw_err rc = hw__method_check(&method, name, &p, err);
@@ -108,7 +119,8 @@ hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name,
 
 hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err) {
     const float *measured = trace->signals.values[HW_SIGNAL_RESIDUAL];
-    bool keeps = a->params.residual_measured && hw_method_heeds(hw_method_find(a->method), &a->params) & HW_USES_RESIDUAL;
+    bool keeps =
+        a->params.residual_measured && hw_method_heeds(hw_method_find(a->method), &a->params) & HW_USES_RESIDUAL;
     hw_err rc = keeps ? hw__attribution_set_measured(a, measured, trace->signals.n_tokens, err) : HW_OK;
     return rc == HW_OK ? hw__attribution_diagnose(a, err) : rc;
 }

@@ -25,18 +25,19 @@ typedef struct hw__method {
      * `run` keeps nothing. */
     hw_err (*live)(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err);
     size_t (*live_bytes)(const hw_trace *trace, const hw_method_params *p); /* how much it keeps; SIZE_MAX: too much */
-    void (*live_free)(void *state); /* accepts NULL */
+    void (*live_free)(void *state);                                         /* accepts NULL */
 } hw__method;
 
-extern const hw__method hw__method_rollout, hw__method_attention, hw__method_contribution, hw__method_logit, hw__method_flow,
-    hw__method_leave_one_out, hw__method_ablation, hw__method_uniform, hw__method_random;
+extern const hw__method hw__method_rollout, hw__method_attention, hw__method_contribution, hw__method_logit,
+    hw__method_flow, hw__method_leave_one_out, hw__method_ablation, hw__method_uniform, hw__method_random;
 
 /* By name, or NULL. */
 const hw__method *hw__method_find(const char *name);
 /* As hw_explain() before anything is computed: the method, its settings, and what they need. A direction that the method does
  * not heed becomes `input`. */
 hw_err hw__method_check(const hw__method **out, const char *name, hw_method_params *p, hw_error *err);
-hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p, hw_error *err);
+hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p,
+                                hw_error *err);
 
 /* After `run` or `live`: what is kept with M and known of it. */
 hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err);

@@ -115,7 +115,9 @@ hw__mixing hw__mixing_of(const hw_trace *trace, const hw_method_params *p) {
 }
 
 /* Both lists have the same order. */
-hw_signal hw__mixing_contribution_source(hw_measure measure) { return (hw_signal)(HW_SIGNAL_ALL_PROJECTION + (int)measure); }
+hw_signal hw__mixing_contribution_source(hw_measure measure) {
+    return (hw_signal)(HW_SIGNAL_ALL_PROJECTION + (int)measure);
+}
 
 /* Of the measures only the norm is of attention alone, without the residual. */
 static bool adds_residual(const hw_method_params *p) { return p->measure == HW_MEASURE_NORM; }

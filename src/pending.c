@@ -29,20 +29,24 @@ static hw_err check_memory(const hw_trace *trace, uint32_t wanted, size_t n_toke
         if (wanted & 1u << every(s)) bytes += layer * (double)trace->n_layers;
     if (bytes <= (double)MOST_EVERY_BYTES) return HW_OK;
     return hw__fail(err, HW_ERR_ARGUMENT,
-                    "contributions of every row over %zu tokens and %zu layers would take %.1f GiB, at most %.0f GiB are kept: shorten "
+                    "contributions of every row over %zu tokens and %zu layers would take %.1f GiB, at most %.0f GiB "
+                    "are kept: shorten "
                     "the prompt, or aggregate by mean, which needs the rows of interest alone",
                     n_tokens, trace->n_layers, bytes / (1 << 30), (double)MOST_EVERY_BYTES / (1 << 30));
 }
 
 static hw_err check_engine(const hw_model_info *info, uint32_t wanted, hw_error *err) {
     if (info->values_problem[0])
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot show what attention carries: %s", info->path, info->values_problem);
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot show what attention carries: %s", info->path,
+                        info->values_problem);
     if (wanted & NEEDS_READOUT && info->readout_problem[0])
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot show how logits arise: %s", info->path, info->readout_problem);
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot show how logits arise: %s", info->path,
+                        info->readout_problem);
     return HW_OK;
 }
 
-hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info, size_t n_tokens, hw_error *err) {
+hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info, size_t n_tokens,
+                       hw_error *err) {
     *p = (hw__pending){.trace = trace, .wanted = wanted};
     if (!wanted) return HW_OK;
     hw_err rc = check_engine(info, wanted, err);
@@ -101,15 +105,16 @@ static float *stream_at(const hw__pending *p, float *of, size_t layer, size_t sl
 hw_err hw__pending_heads(hw__pending *p, size_t layer, const hw__heads *h, hw_error *err) {
     if (!p->wanted) return HW_OK;
     if (h->n_heads != p->n_heads)
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "layer %zu has %zu heads, the first %zu: values are read for equal ones only", layer,
+        return hw__fail(err, HW_ERR_UNSUPPORTED,
+                        "layer %zu has %zu heads, the first %zu: values are read for equal ones only", layer,
                         h->n_heads, p->n_heads);
     for (size_t i = 0; i < h->n_rows; i++) {
         size_t q = h->q0 + i;
         ptrdiff_t slot = slot_of(p, q);
         if (slot < 0) continue;
         for (size_t head = 0; head < h->n_heads; head++)
-            memcpy(heads_at(p, layer, (size_t)slot) + head * p->n_keys, h->attn + head * h->head_stride + i * h->row_stride,
-                   (q + 1) * sizeof(float));
+            memcpy(heads_at(p, layer, (size_t)slot) + head * p->n_keys,
+                   h->attn + head * h->head_stride + i * h->row_stride, (q + 1) * sizeof(float));
         if ((size_t)slot >= p->n) p->n = (size_t)slot + 1;
     }
     return HW_OK;
@@ -185,7 +190,9 @@ static size_t signal_row(const hw__pending *p, size_t slot) { return p->first + 
 static float *place(const hw__pending *p, hw_signal signal, size_t layer, size_t slot) {
     if (!p->shown[layer * p->room + slot]) return NULL;
     if (p->wanted & 1u << every(signal)) return hw__trace_every(p->trace, every(signal), layer, p->first + slot);
-    return p->wanted & 1u << signal && of_interest(p, slot) ? hw__trace_signal(p->trace, signal, layer, signal_row(p, slot)) : NULL;
+    return p->wanted & 1u << signal && of_interest(p, slot)
+               ? hw__trace_signal(p->trace, signal, layer, signal_row(p, slot))
+               : NULL;
 }
 
 /* Rows of interest of measures that are wanted both ways. */
@@ -200,7 +207,8 @@ static void copy_of_interest(const hw__pending *p, size_t layer) {
 }
 
 /* z <- y / |y|^2; the residual's own share goes to column q afterwards. */
-static void projection(hw__pending *p, size_t layer, const hw__row *rows, const hw__values *values, const hw__contribution_room *room) {
+static void projection(hw__pending *p, size_t layer, const hw__row *rows, const hw__values *values,
+                       const hw__contribution_room *room) {
     float *out[HW__MOST_PENDING];
     double own[HW__MOST_PENDING];
     for (size_t i = 0; i < p->n; i++) {
@@ -217,7 +225,8 @@ static void projection(hw__pending *p, size_t layer, const hw__row *rows, const 
         if (out[i]) out[i][rows[i].n_keys - 1] += (float)own[i];
 }
 
-static void vectors(hw__pending *p, size_t layer, const hw__row *rows, const hw__values *values, const hw__contribution_room *room) {
+static void vectors(hw__pending *p, size_t layer, const hw__row *rows, const hw__values *values,
+                    const hw__contribution_room *room) {
     static const hw_signal list[3] = {HW_SIGNAL_NORM, HW_SIGNAL_PROXIMITY1, HW_SIGNAL_PROXIMITY2};
     for (size_t i = 0; i < p->n; i++) {
         float *out[3];
@@ -228,8 +237,8 @@ static void vectors(hw__pending *p, size_t layer, const hw__row *rows, const hw_
 }
 
 /* z [D] <- the direction of `id` less that of `versus`, or the mean's, which engines take off; other [D] is scratch. */
-static hw_err read_direction(float *z, float *eps, float *other, int32_t id, int32_t versus, size_t n_embd, hw__engine *engine,
-                             hw_error *err) {
+static hw_err read_direction(float *z, float *eps, float *other, int32_t id, int32_t versus, size_t n_embd,
+                             hw__engine *engine, hw_error *err) {
     hw_err rc = engine->ops->readout(engine, z, eps, id, err);
     if (rc != HW_OK || versus < 0) return rc;
     rc = engine->ops->readout(engine, other, eps, versus, err);
@@ -239,7 +248,8 @@ static hw_err read_direction(float *z, float *eps, float *other, int32_t id, int
 
 /* Directions of the tokens that the rows chose, over the rms of their final stream: z [n, D]. False in chosen[i] for rows
  * within the prompt and the run's last, which chose none. other [D] is scratch. */
-static hw_err read_directions(const hw__pending *p, float *z, float *other, bool *chosen, hw__engine *engine, hw_error *err) {
+static hw_err read_directions(const hw__pending *p, float *z, float *other, bool *chosen, hw__engine *engine,
+                              hw_error *err) {
     const hw_run *run = p->trace->run;
     for (size_t i = 0; i < p->n; i++) {
         size_t next = p->first + i + 1;
@@ -259,7 +269,8 @@ static hw_err read_directions(const hw__pending *p, float *z, float *other, bool
 }
 
 /* Takes one layer's attention into the balance: by column, and what no column accounts for. */
-static void balance_layer(hw_balance *b, const float *logit, const hw__row *row, const float *z, size_t m, size_t layer, size_t n_embd) {
+static void balance_layer(hw_balance *b, const float *logit, const hw__row *row, const float *z, size_t m, size_t layer,
+                          size_t n_embd) {
     double attention = dot(row->added, z, n_embd), prompt = 0, completion = 0;
     for (size_t k = 0; k < row->n_keys; k++) *(k < m ? &prompt : &completion) += logit[k];
     b->prompt += prompt;
@@ -269,8 +280,8 @@ static void balance_layer(hw_balance *b, const float *logit, const hw__row *row,
     b->mlp -= attention + (layer == 0 ? b->embedding : 0);
 }
 
-static void logit(hw__pending *p, size_t layer, const hw__row *rows, const float *z, const bool *chosen, const hw__values *values,
-                  const hw__contribution_room *room) {
+static void logit(hw__pending *p, size_t layer, const hw__row *rows, const float *z, const bool *chosen,
+                  const hw__values *values, const hw__contribution_room *room) {
     float *out[HW__MOST_PENDING];
     memcpy(room->direction, z, p->n * p->n_embd * sizeof *z);
     for (size_t i = 0; i < p->n; i++)
@@ -278,8 +289,8 @@ static void logit(hw__pending *p, size_t layer, const hw__row *rows, const float
     hw__contribution_linear(out, rows, p->n, room->direction, values, p->n_embd, room);
     for (size_t i = 0; i < p->n; i++)
         if (chosen[i])
-            balance_layer(&p->trace->signals.balance[signal_row(p, i)], out[i], &rows[i], z + i * p->n_embd, p->trace->run->n_prompt,
-                          layer, p->n_embd);
+            balance_layer(&p->trace->signals.balance[signal_row(p, i)], out[i], &rows[i], z + i * p->n_embd,
+                          p->trace->run->n_prompt, layer, p->n_embd);
 }
 
 /* A trace holds only numbers: weights that overflow must not make one that cannot be opened again. */
@@ -290,18 +301,21 @@ static hw_err check_finite(const hw__pending *p, size_t layer, hw_error *err) {
             double sum = 0;
             size_t q = p->first + i;
             if (layout == HW__LAYOUT_ROWS && !of_interest(p, i)) continue;
-            const float *row = layout == HW__LAYOUT_ROWS ? hw__trace_signal(p->trace, (hw_signal)s, layer, signal_row(p, i))
-                                                         : hw__trace_every(p->trace, (hw_signal)s, layer, q);
+            const float *row = layout == HW__LAYOUT_ROWS
+                                   ? hw__trace_signal(p->trace, (hw_signal)s, layer, signal_row(p, i))
+                                   : hw__trace_every(p->trace, (hw_signal)s, layer, q);
             for (size_t k = 0; k <= q; k++) sum += row[k];
             if (!isfinite(sum))
-                return hw__fail(err, HW_ERR_ENGINE, "signal %s of layer %zu, row %zu is not a number: the model's stream overflows",
+                return hw__fail(err, HW_ERR_ENGINE,
+                                "signal %s of layer %zu, row %zu is not a number: the model's stream overflows",
                                 hw_signal_name((hw_signal)s), layer, q);
         }
     }
     return HW_OK;
 }
 
-static hw_err explain_layer(hw__pending *p, size_t layer, hw__engine *engine, const float *z, const bool *chosen, hw_error *err) {
+static hw_err explain_layer(hw__pending *p, size_t layer, hw__engine *engine, const float *z, const bool *chosen,
+                            hw_error *err) {
     hw__values values;
     hw_err rc = engine->ops->values(engine, &values, layer, err);
     if (rc != HW_OK) return rc;

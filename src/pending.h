@@ -22,16 +22,17 @@ typedef struct hw__pending {
     size_t room, n;  /* rows kept at once; rows waiting */
     size_t first;    /* absolute position of the first one */
     size_t n_keys, n_embd, n_heads;
-    float *heads;                   /* [L, room, H, n_keys] */
-    float *before, *added, *mixed;  /* [L, room, D] */
-    bool *shown;                    /* [L, room] whether these are there: the last block shows only rows with logits */
-    float *final;                   /* [room, D] */
-    double *logit;                  /* [room] logit of the chosen token less the mean logit, or less that of `versus` */
-    int32_t *versus;                /* [room] the token that it is contrasted with, -1: the mean */
+    float *heads;                  /* [L, room, H, n_keys] */
+    float *before, *added, *mixed; /* [L, room, D] */
+    bool *shown;                   /* [L, room] whether these are there: the last block shows only rows with logits */
+    float *final;                  /* [room, D] */
+    double *logit;                 /* [room] logit of the chosen token less the mean logit, or less that of `versus` */
+    int32_t *versus;               /* [room] the token that it is contrasted with, -1: the mean */
 } hw__pending;
 
 /* Room for rows of runs of `n_tokens`; refuses signals that the engine cannot give, saying what is missing. */
-hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info, size_t n_tokens, hw_error *err);
+hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info, size_t n_tokens,
+                       hw_error *err);
 void hw__pending_free(hw__pending *p);
 
 /* The three of a sink; rows before m-1 are passed over unless every row is wanted (their residual share is noted). */

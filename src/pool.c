@@ -45,7 +45,9 @@ const char *hw__pool_strndup(hw__pool *pool, const char *bytes, size_t n) {
     return copy;
 }
 
-const char *hw__pool_strdup(hw__pool *pool, const char *s) { return hw__pool_strndup(pool, s ? s : "", s ? strlen(s) : 0); }
+const char *hw__pool_strdup(hw__pool *pool, const char *s) {
+    return hw__pool_strndup(pool, s ? s : "", s ? strlen(s) : 0);
+}
 
 void hw__pool_clear(hw__pool *pool) {
     while (pool->blocks) {

@@ -78,7 +78,9 @@ static hw_err add_chat(hw_run *run, hw__tokens *ids, hw__engine *engine, const h
     bool doubled = rc == HW_OK && with.n > without.n && without.n > 0 && with.ids[0] == without.ids[0];
     free(with.ids);
     free(without.ids);
-    if (rc == HW_OK) rc = add_part(run, ids, engine, before, strlen(before), HW_ROLE_TEMPLATE, doubled ? flags : flags | HW__TOKENIZE_BOS, err);
+    if (rc == HW_OK)
+        rc = add_part(run, ids, engine, before, strlen(before), HW_ROLE_TEMPLATE,
+                      doubled ? flags : flags | HW__TOKENIZE_BOS, err);
     if (rc == HW_OK) rc = add_part(run, ids, engine, params->prompt, params->prompt_bytes, HW_ROLE_PROMPT, 0, err);
     if (rc == HW_OK) rc = add_part(run, ids, engine, after, strlen(after), HW_ROLE_TEMPLATE, flags, err);
     free(before);

@@ -4,10 +4,11 @@
 hw_err hw__rerun_method_begin(hw__rerun **rerun, hw__masks **masks, hw_attribution *a, const hw_method_params *p,
                               hw_error *err) {
     if (!p->model)
-        return hw__fail(err, HW_ERR_ARGUMENT,
-                        "method %s runs the model again, and none was given: it needs the model that made the run, which a "
-                        "saved trace does not hold",
-                        a->method);
+        return hw__fail(
+            err, HW_ERR_ARGUMENT,
+            "method %s runs the model again, and none was given: it needs the model that made the run, which a "
+            "saved trace does not hold",
+            a->method);
     if (p->columns != HW_COLUMNS_PROMPT)
         return hw__fail(err, HW_ERR_ARGUMENT,
                         "method %s leaves out parts of the prompt only: the completion's columns cannot be asked for",

@@ -38,7 +38,10 @@ static hw_err write_header(hw__safetensors_writer *out, hw__file *file, const hw
         {.name = "outside", .dtype = HW__F32, .n_dims = 2, .shape = {a->n_rows, a->n_layers}},
         {.name = "prompt_ids", .dtype = HW__I32, .n_dims = 1, .shape = {a->run->n_prompt}},
         {.name = "completion_ids", .dtype = HW__I32, .n_dims = 1, .shape = {a->run->n_tokens - a->run->n_prompt}},
-        {.name = "residual", .dtype = HW__F32, .n_dims = 2, .shape = {(size_t)a->run->model.n_layers, a->run->n_tokens}},
+        {.name = "residual",
+         .dtype = HW__F32,
+         .n_dims = 2,
+         .shape = {(size_t)a->run->model.n_layers, a->run->n_tokens}},
     };
     size_t n_tensors = sizeof tensors / sizeof *tensors - (a->measured == NULL);
     char *run;
@@ -63,7 +66,8 @@ static hw_err save(hw__file *file, const hw_attribution *const *list, size_t n, 
     hw__safetensors_put_floats(&writer, a->values, a->n_rows * a->n_columns * a->n_layers);
     hw__safetensors_put_floats(&writer, a->outside, a->n_rows * a->n_layers);
     for (size_t t = 0; t < a->run->n_tokens; t++) hw__safetensors_put_ints(&writer, &a->run->tokens[t].id, 1);
-    if (a->measured) hw__safetensors_put_floats(&writer, a->measured, (size_t)a->run->model.n_layers * a->run->n_tokens);
+    if (a->measured)
+        hw__safetensors_put_floats(&writer, a->measured, (size_t)a->run->model.n_layers * a->run->n_tokens);
     return HW_OK;
 }
 
@@ -105,7 +109,8 @@ static hw_err read_measured(hw_attribution *a, hw__safetensors *file, hw_error *
     rc = hw__safetensors_floats(file, a->measured, tensor, 0, cells, err);
     for (size_t i = 0; rc == HW_OK && i < cells; i++)
         if (!(a->measured[i] >= 0 && a->measured[i] <= 1))
-            rc = hw__fail(err, HW_ERR_FORMAT, "value %zu of tensor \"residual\" is %g, must be 0 to 1", i, a->measured[i]);
+            rc = hw__fail(err, HW_ERR_FORMAT, "value %zu of tensor \"residual\" is %g, must be 0 to 1", i,
+                          a->measured[i]);
     return rc;
 }
 

@@ -33,8 +33,8 @@ static void level_free(level *r) {
 
 typedef struct fold {
     size_t n_tokens, n_columns; /* T rows that matter, C */
-    size_t *reach; /* [T] leading columns that may be nonzero in rows 0..q of any level */
-    double *w;     /* [BLOCK, T] rows of one layer's matrix */
+    size_t *reach;              /* [T] leading columns that may be nonzero in rows 0..q of any level */
+    double *w;                  /* [BLOCK, T] rows of one layer's matrix */
 } fold;
 
 static void fold_free(fold *f) {
@@ -53,7 +53,8 @@ static hw_err fold_new(fold *f, size_t n_columns, size_t n_tokens, hw_error *err
 
 static hw_err level_new(level *r, const fold *f, hw_error *err) {
     size_t cells;
-    if (!hw__mul(&cells, f->n_tokens, f->n_columns)) return hw__fail_memory(err, "rollout", f->n_tokens, f->n_columns * sizeof(double));
+    if (!hw__mul(&cells, f->n_tokens, f->n_columns))
+        return hw__fail_memory(err, "rollout", f->n_tokens, f->n_columns * sizeof(double));
     *r = (level){.rows = hw__alloc(cells, sizeof(double)), .outside = hw__alloc(f->n_tokens, sizeof(double))};
     if (r->rows && r->outside) return HW_OK;
     level_free(r);
@@ -77,7 +78,8 @@ static void fold_start(fold *f, level *zero, const hw_attribution *a) {
 }
 
 /* Rows q0..q0+n-1 of the level above layer l: one product of their weights with the level below it. */
-static void fold_block(fold *f, level *next, const level *prev, const hw__mixing *mixing, size_t l, size_t q0, size_t n) {
+static void fold_block(fold *f, level *next, const level *prev, const hw__mixing *mixing, size_t l, size_t q0,
+                       size_t n) {
     bool causal = mixing->trace->run->causal;
     size_t depth = causal ? q0 + n : f->n_tokens, width = f->reach[q0 + n - 1];
     memset(f->w, 0, n * depth * sizeof *f->w);
@@ -90,7 +92,8 @@ static void fold_block(fold *f, level *next, const level *prev, const hw__mixing
     hw__matmul_double(next->rows + q0 * f->n_columns, f->w, prev->rows, n, depth, width, f->n_columns);
 }
 
-static void fold_rows(fold *f, level *next, const level *prev, const hw__mixing *mixing, size_t l, size_t begin, size_t end) {
+static void fold_rows(fold *f, level *next, const level *prev, const hw__mixing *mixing, size_t l, size_t begin,
+                      size_t end) {
     for (size_t q0 = begin; q0 < end; q0 += BLOCK)
         fold_block(f, next, prev, mixing, l, q0, end - q0 < BLOCK ? end - q0 : BLOCK);
 }
@@ -133,7 +136,7 @@ static hw_err run_input(hw_attribution *a, const hw__mixing *mixing, const hw_me
 /* Every level is kept, so that a new row needs its own weights only. */
 typedef struct grown {
     fold f;
-    level *levels; /* [n_layers + 1] */
+    level *levels;           /* [n_layers + 1] */
     size_t n_layers, n_done; /* rows folded */
 } grown;
 
@@ -151,7 +154,8 @@ static hw_err grown_new(grown **out, const hw_attribution *a, const hw_trace *tr
     if (!g) return hw__fail_memory(err, "rollout", 1, sizeof *g);
     g->n_layers = trace->n_layers;
     g->levels = hw__alloc(g->n_layers + 1, sizeof *g->levels);
-    hw_err rc = g->levels ? fold_new(&g->f, a->n_columns, trace->room, err) : hw__fail_memory(err, "rollout", g->n_layers + 1, sizeof *g->levels);
+    hw_err rc = g->levels ? fold_new(&g->f, a->n_columns, trace->room, err)
+                          : hw__fail_memory(err, "rollout", g->n_layers + 1, sizeof *g->levels);
     for (size_t l = 0; rc == HW_OK && l <= g->n_layers; l++) rc = level_new(&g->levels[l], &g->f, err);
     if (rc != HW_OK) {
         hw__rollout_live_free(g);
@@ -169,7 +173,8 @@ size_t hw__rollout_live_bytes(const hw_trace *trace, const hw_method_params *p) 
     return hw__mul(&bytes, cells, (trace->n_layers + 1) * sizeof(double)) ? bytes : SIZE_MAX;
 }
 
-static hw_err live_input(void **state, hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err) {
+static hw_err live_input(void **state, hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p,
+                         hw_error *err) {
     hw_err rc = *state ? HW_OK : grown_new((grown **)state, a, mixing->trace, err);
     if (rc != HW_OK) return rc;
     grown *g = *state;
@@ -228,7 +233,8 @@ hw_err hw__rollout_compose(hw_attribution *a, const hw__mixing *mixing, const hw
 }
 
 /* From the top down a row needs none of the others; a trace that is whole keeps nothing for later. */
-hw_err hw__rollout_live(void **state, hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err) {
+hw_err hw__rollout_live(void **state, hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p,
+                        hw_error *err) {
     bool keeps = p->direction == HW_DIRECTION_INPUT && (*state || mixing->trace->growing);
     return keeps ? live_input(state, a, mixing, p, err) : hw__rollout_compose(a, mixing, p, err);
 }
@@ -250,7 +256,8 @@ const hw__method hw__method_rollout = {
         {
             .name = "rollout",
             .summary = "attention composed over layers, with the residual stream as a self-loop",
-            .needs = "attention rows of every token; with the residual measured, the stream around each layer's attention",
+            .needs =
+                "attention rows of every token; with the residual measured, the stream around each layer's attention",
             .cost = "no extra pass; T^2 m / 2 multiplications a layer",
             .reference = "Abnar & Zuidema 2020, arXiv 2005.00928, section 3",
             .blind = "what attention carries (values), MLPs, which token was chosen; deep layers pile up on token 0",

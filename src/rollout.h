@@ -16,7 +16,8 @@
 hw_err hw__rollout_compose(hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err);
 
 /* The same for a range of rows of a trace that grows; *state, NULL at first, keeps what later rows need: as in hw__method. */
-hw_err hw__rollout_live(void **state, hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err);
+hw_err hw__rollout_live(void **state, hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p,
+                        hw_error *err);
 size_t hw__rollout_live_bytes(const hw_trace *trace, const hw_method_params *p);
 void hw__rollout_live_free(void *state);
 

@@ -10,9 +10,9 @@
 /* Copies the info with its strings and layer list into the pool. */
 static bool copy_model(hw_model_info *to, const hw_model_info *from, hw__pool *pool) {
     *to = *from;
-    const char **strings[] = {&to->path, &to->engine, &to->engine_version, &to->architecture, &to->name,
-                              &to->quantisation, &to->metadata_sha256, &to->device, &to->problem,
-                              &to->values_problem, &to->readout_problem};
+    const char **strings[] = {&to->path,    &to->engine,         &to->engine_version,  &to->architecture,
+                              &to->name,    &to->quantisation,   &to->metadata_sha256, &to->device,
+                              &to->problem, &to->values_problem, &to->readout_problem};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         if (!(*strings[i] = hw__pool_strdup(pool, *strings[i]))) return false;
     size_t n = from->n_layers > 0 ? (size_t)from->n_layers : 0;
@@ -101,7 +101,8 @@ static bool copy_token(hw_token *to, const hw_token *from, hw__pool *pool) {
 hw_err hw__run_add_token(hw_run *run, const hw_token *token, hw_error *err) {
     assert(token->n_alternatives >= 0 && token->n_alternatives <= HW_N_ALTERNATIVES);
     hw_token copy;
-    if (!reserve_token(run) || !copy_token(&copy, token, &run->pool)) return hw__fail_memory(err, "a token", 1, sizeof copy);
+    if (!reserve_token(run) || !copy_token(&copy, token, &run->pool))
+        return hw__fail_memory(err, "a token", 1, sizeof copy);
     if (token->role == HW_ROLE_COMPLETION) {
         copy.begin = run->completion_bytes;
         if (!append_completion(run, token->bytes, token->n_bytes))

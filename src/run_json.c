@@ -58,7 +58,8 @@ static const field option_fields[] = {
     OPTION(n_generate, SIZE), OPTION(temperature, FLOAT), OPTION(top_p, FLOAT), OPTION(top_k, I32),
     OPTION(n_ubatch, I32),    OPTION(seed, U32),          OPTION(chat, BOOL),   OPTION(f32_cache, BOOL),
 };
-static const field versus_field = {"versus", "versus_bytes", TEXT, offsetof(hw__run_options, versus)}; /* only where given */
+static const field versus_field = {"versus", "versus_bytes", TEXT,
+                                   offsetof(hw__run_options, versus)}; /* only where given */
 enum {
     N_MODEL_FIELDS = sizeof model_fields / sizeof *model_fields,
     N_OPTION_FIELDS = sizeof option_fields / sizeof *option_fields
@@ -157,7 +158,8 @@ hw_err hw__run_to_json(json_t **out, const hw_run *run, hw_error *err) {
     json_t *model = hw__model_to_json(&run->model);
     json_t *options = fields_to_json(option_fields, N_OPTION_FIELDS, &run->options);
     json_t *json = json_object();
-    bool ok = model && options && json_object_set_new(options, "fuse", json_string(hw_fuse_name(run->options.fuse))) == 0;
+    bool ok =
+        model && options && json_object_set_new(options, "fuse", json_string(hw_fuse_name(run->options.fuse))) == 0;
     if (ok && *run->options.versus) ok = put_field(options, &versus_field, &run->options);
     ok = ok && json_object_set(json, "model", model) == 0 && json_object_set(json, "options", options) == 0;
     ok = ok && json_object_set_new(json, "stop", json_string(hw_stop_name(run->stop))) == 0;
@@ -274,7 +276,8 @@ static hw_err get_options(hw__run_options *options, const json_t *json, hw__pool
     if (rc == HW_OK) rc = hw__json_word(&word, object, "fuse", err);
     if (rc == HW_OK && hw_fuse_parse(&options->fuse, word, err) != HW_OK)
         rc = hw__fail_in(err, HW_ERR_FORMAT, "\"fuse\"");
-    if (rc == HW_OK && json_object_get(object, "versus")) rc = get_text(&options->versus, &versus_field, object, pool, err);
+    if (rc == HW_OK && json_object_get(object, "versus"))
+        rc = get_text(&options->versus, &versus_field, object, pool, err);
     return rc;
 }
 

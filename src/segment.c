@@ -180,7 +180,9 @@ typedef struct segmenter {
 static const segmenter segmenters[] = {
     {{"token", "each token its own segment"}, NULL, false},
     {{"word", "words with the space before them (Unicode rules, dictionaries for Chinese, Japanese, Thai ...); each "
-              "punctuation mark is one, too"}, cut_words, true},
+              "punctuation mark is one, too"},
+     cut_words,
+     true},
     {{"line", "lines; blank ones go with the line before"}, cut_lines, false},
     {{"sentence", "sentences (Unicode rules); a line's end ends one, too"}, cut_sentences, false},
     {{"paragraph", "paragraphs: what blank lines separate"}, cut_paragraphs, false},

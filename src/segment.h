@@ -10,8 +10,8 @@
 #include "run.h"
 
 struct hw_segments {
-    hw__pool pool;   /* names */
-    hw_span *spans;  /* [n] rising, none overlaps another */
+    hw__pool pool;  /* names */
+    hw_span *spans; /* [n] rising, none overlaps another */
     size_t n;
     int32_t *groups; /* [n_tokens] */
     size_t n_tokens;

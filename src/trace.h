@@ -20,9 +20,9 @@ hw__layout hw__signal_layout(hw_signal signal);
 /* Signals of one trace, see hw_signal. Arrays are NULL for what was not captured. */
 typedef struct hw__signals {
     float *values[HW_N_SIGNALS];
-    hw_balance *balance;         /* [n_rows], with HW_SIGNAL_LOGIT */
-    size_t n_rows, n_tokens;     /* room, at least n + 1 and T; row r is query row m - 1 + r */
-    size_t n_done;               /* rows 0.. of a growing trace that are computed */
+    hw_balance *balance;     /* [n_rows], with HW_SIGNAL_LOGIT */
+    size_t n_rows, n_tokens; /* room, at least n + 1 and T; row r is query row m - 1 + r */
+    size_t n_done;           /* rows 0.. of a growing trace that are computed */
 } hw__signals;
 
 struct hw_trace {

@@ -96,7 +96,8 @@ static void write_signal(hw__safetensors_writer *w, const hw_trace *trace, int s
     hw__layout layout = hw__signal_layout((hw_signal)signal);
     for (size_t l = 0; l < trace->n_layers; l++) {
         const float *layer = hw__trace_signal_layer(trace, (hw_signal)signal, l);
-        if (layout != HW__LAYOUT_ROWS) hw__safetensors_put_floats(w, layer, layout == HW__LAYOUT_TOKENS ? n : n * (n + 1) / 2);
+        if (layout != HW__LAYOUT_ROWS)
+            hw__safetensors_put_floats(w, layer, layout == HW__LAYOUT_TOKENS ? n : n * (n + 1) / 2);
         for (size_t r = 0; layout == HW__LAYOUT_ROWS && r < n_rows; r++)
             hw__safetensors_put_floats(w, layer + r * trace->signals.n_tokens, n);
     }

@@ -37,7 +37,8 @@ static hw_err fail_listing(const hw__tokens *tokens, hw__engine *engine, const c
                                hw__utf8_line(line, sizeof line, piece.bytes, piece.n_bytes));
     }
     if (tokens->n > MOST_LISTED) snprintf(list + at, sizeof list - at, " ...");
-    return hw__fail(err, HW_ERR_ARGUMENT, "versus \"%s\": it must read exactly as one token of the model does, and is read as %zu: %s",
+    return hw__fail(err, HW_ERR_ARGUMENT,
+                    "versus \"%s\": it must read exactly as one token of the model does, and is read as %zu: %s",
                     hw__utf8_line(line, sizeof line, text, n), tokens->n, list);
 }
 
@@ -61,7 +62,8 @@ hw_err hw__versus_read(hw__versus *out, const char *text, hw__engine *engine, hw
         v.second = true;
     } else if (text) {
         const char *token = text + (*text == '=');
-        if (!*token) return hw__fail(err, HW_ERR_ARGUMENT, "versus \"%s\": a token's text, or \"second\", is needed", text);
+        if (!*token)
+            return hw__fail(err, HW_ERR_ARGUMENT, "versus \"%s\": a token's text, or \"second\", is needed", text);
         hw_err rc = find(&v.id, engine, token, strlen(token), err);
         if (rc != HW_OK) return rc;
     }

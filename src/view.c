@@ -68,9 +68,11 @@ static void average(hw_view *v, const hw_attribution *a, const hw_view_params *p
 static hw_err check_lift(const hw_attribution *a, const hw_view_params *p, hw_error *err) {
     if (!p->lift) return HW_OK;
     if (!(hw_method_find(a->method)->traits & HW_GIVES_SHARES))
-        return hw__fail(err, HW_ERR_ARGUMENT, "lift of method %s: it gives nats, and only shares are divided by what position explains",
+        return hw__fail(err, HW_ERR_ARGUMENT,
+                        "lift of method %s: it gives nats, and only shares are divided by what position explains",
                         a->method);
-    if (p->normalise) return hw__fail(err, HW_ERR_ARGUMENT, "a lift is no share of a whole: it does not go with normalising");
+    if (p->normalise)
+        return hw__fail(err, HW_ERR_ARGUMENT, "a lift is no share of a whole: it does not go with normalising");
     return HW_OK;
 }
 

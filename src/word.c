@@ -17,8 +17,9 @@ static const char *const row_words[] = {"predictor", "own"};
 static const char *const direction_words[] = {"input", "output"};
 static const char *const columns_words[] = {"prompt", "all"};
 static const char *const measure_words[] = {"projection", "norm", "proximity1", "proximity2"};
-static const char *const signal_words[] = {"projection", "norm", "proximity1", "proximity2", "logit", "residual",
-                                           "all_projection", "all_norm", "all_proximity1", "all_proximity2"};
+static const char *const signal_words[] = {"projection",     "norm",          "proximity1",     "proximity2",
+                                           "logit",          "residual",      "all_projection", "all_norm",
+                                           "all_proximity1", "all_proximity2"};
 static const char *const aggregate_words[] = {"mean", "rollout"};
 static const char *const role_words[] = {"prompt", "completion", "special", "template"};
 static const char *const stop_words[] = {"length", "end", "given", "cancelled"};
@@ -36,14 +37,14 @@ static hw_err parse(int *out, const char *const *words, size_t n, const char *wh
     return hw__fail(err, HW_ERR_ARGUMENT, "%s \"%s\": must be one of %s", what, word ? word : "", list);
 }
 
-#define WORDS(type)                                                                                          \
+#define WORDS(type)                                                                                                    \
     const char *hw_##type##_name(hw_##type v) { return (size_t)v < COUNT(type##_words) ? type##_words[v] : "?"; }
-#define PARSER(prefix, type)                                                                                 \
-    hw_err prefix##type##_parse(hw_##type *out, const char *word, hw_error *err) {                           \
-        int v = 0;                                                                                             \
-        hw_err rc = parse(&v, type##_words, COUNT(type##_words), #type, word, err);                          \
-        if (rc == HW_OK) *out = (hw_##type)v;                                                                \
-        return rc;                                                                                           \
+#define PARSER(prefix, type)                                                                                           \
+    hw_err prefix##type##_parse(hw_##type *out, const char *word, hw_error *err) {                                     \
+        int v = 0;                                                                                                     \
+        hw_err rc = parse(&v, type##_words, COUNT(type##_words), #type, word, err);                                    \
+        if (rc == HW_OK) *out = (hw_##type)v;                                                                          \
+        return rc;                                                                                                     \
     }
 
 WORDS(fuse)

@@ -40,8 +40,8 @@ static void compare_rows(const hw_attribution *part, const hw_attribution *whole
         assert_close(hw_attribution_balance(part)[i].prompt, hw_attribution_balance(whole)[first + i].prompt, bound);
 }
 
-void check_live(hw_model *model, hw_run_params run, const char *const *methods, size_t n, const hw_method_params *params, size_t n_parts,
-                double bound) {
+void check_live(hw_model *model, hw_run_params run, const char *const *methods, size_t n,
+                const hw_method_params *params, size_t n_parts, double bound) {
     hw_error err;
     hw_trace *trace;
     watch w = {.n_methods = n};

@@ -100,7 +100,9 @@ static void fill_signals(hw_trace *trace) {
     hw__signals *s = &trace->signals;
     for (int i = 0; i < HW_N_SIGNALS; i++) {
         hw__layout layout = hw__signal_layout((hw_signal)i);
-        size_t n = s->n_tokens, layer = layout == HW__LAYOUT_TOKENS ? n : layout == HW__LAYOUT_ROWS ? s->n_rows * n : n * (n + 1) / 2;
+        size_t n = s->n_tokens, layer = layout == HW__LAYOUT_TOKENS ? n
+                                        : layout == HW__LAYOUT_ROWS ? s->n_rows * n
+                                                                    : n * (n + 1) / 2;
         for (size_t j = 0; s->values[i] && j < SAMPLE_LAYERS * layer; j++)
             s->values[i][j] = (float)(unit(mix(j + 1000 * (uint64_t)i)) - (i == HW_SIGNAL_RESIDUAL ? 0 : 0.5));
     }
@@ -251,7 +253,8 @@ static void assert_same_signals(const hw_trace *a, const hw_trace *b) {
                 assert_memory_equal(a->signals.values[i] + l * a->signals.n_tokens,
                                     b->signals.values[i] + l * b->signals.n_tokens, n * sizeof(float));
             for (size_t q = 0; layout == HW__LAYOUT_EVERY && q < n; q++)
-                assert_memory_equal(hw__trace_every(a, signal, l, q), hw__trace_every(b, signal, l, q), (q + 1) * sizeof(float));
+                assert_memory_equal(hw__trace_every(a, signal, l, q), hw__trace_every(b, signal, l, q),
+                                    (q + 1) * sizeof(float));
             for (size_t r = 0; layout == HW__LAYOUT_ROWS && r < n_rows; r++)
                 assert_memory_equal(hw__trace_signal(a, signal, l, r), hw__trace_signal(b, signal, l, r),
                                     n * sizeof(float));

@@ -26,11 +26,13 @@ static hw__values tiny_values(tiny *t, const float parts[3][2]) {
             t->added[d] += parts[k][d];
         }
     }
-    return (hw__values){.v = t->v, .wo = t->wo, .scale = 1, .n_heads = 1, .n_heads_kv = 1, .head_size = 2, .n_tokens = 3};
+    return (hw__values){
+        .v = t->v, .wo = t->wo, .scale = 1, .n_heads = 1, .n_heads_kv = 1, .head_size = 2, .n_tokens = 3};
 }
 
 static hw__row tiny_row(const tiny *t) {
-    return (hw__row){.heads = t->heads, .stride = 3, .n_keys = 3, .before = t->before, .added = t->added, .mixed = t->added};
+    return (hw__row){
+        .heads = t->heads, .stride = 3, .n_keys = 3, .before = t->before, .added = t->added, .mixed = t->added};
 }
 
 static void proximity_of_the_worked_examples(void **state) {
@@ -61,7 +63,8 @@ static void proximity_of_the_worked_examples(void **state) {
 enum { D = 6, H = 4, KV = 2, SIZE = 3, T = 7, ROWS = 2 };
 
 typedef struct block {
-    float v[KV * SIZE * T], wo[D * H * SIZE], gain[D], heads[ROWS][H * T], before[ROWS][D], added[ROWS][D], mixed[ROWS][D];
+    float v[KV * SIZE * T], wo[D * H * SIZE], gain[D], heads[ROWS][H * T], before[ROWS][D], added[ROWS][D],
+        mixed[ROWS][D];
 } block;
 
 static void fill(float *to, size_t n, uint64_t seed) {
@@ -74,7 +77,8 @@ static void part(double out[D], const block *b, int row, int k) {
         out[d] = 0;
         for (int h = 0; h < H; h++)
             for (int c = 0; c < SIZE; c++)
-                out[d] += (double)b->heads[row][h * T + k] * b->wo[d * H * SIZE + h * SIZE + c] * b->v[(h / (H / KV) * SIZE + c) * T + k];
+                out[d] += (double)b->heads[row][h * T + k] * b->wo[d * H * SIZE + h * SIZE + c] *
+                          b->v[(h / (H / KV) * SIZE + c) * T + k];
     }
 }
 
@@ -84,8 +88,15 @@ static void make_block(block *b, hw__values *values, hw__row rows[ROWS], bool po
     fill(b->gain, D, 3);
     fill(b->heads[0], sizeof b->heads / sizeof(float), 4);
     fill(b->before[0], sizeof b->before / sizeof(float), 5);
-    *values = (hw__values){.v = b->v, .wo = b->wo, .gain = post_norm ? b->gain : NULL, .eps = 1e-6f, .scale = 0.5f,
-                           .n_heads = H, .n_heads_kv = KV, .head_size = SIZE, .n_tokens = T};
+    *values = (hw__values){.v = b->v,
+                           .wo = b->wo,
+                           .gain = post_norm ? b->gain : NULL,
+                           .eps = 1e-6f,
+                           .scale = 0.5f,
+                           .n_heads = H,
+                           .n_heads_kv = KV,
+                           .head_size = SIZE,
+                           .n_tokens = T};
     for (int r = 0; r < ROWS; r++) {
         int n_keys = T - 1 + r;
         double sum[D] = {0}, one[D], squares = 0;
@@ -99,8 +110,12 @@ static void make_block(block *b, hw__values *values, hw__row rows[ROWS], bool po
             b->mixed[r][d] = (float)sum[d];
             b->added[r][d] = (float)(sum[d] * scale * (post_norm ? b->gain[d] : 1));
         }
-        rows[r] = (hw__row){.heads = b->heads[r], .stride = T, .n_keys = (size_t)n_keys, .before = b->before[r],
-                            .added = b->added[r], .mixed = b->mixed[r]};
+        rows[r] = (hw__row){.heads = b->heads[r],
+                            .stride = T,
+                            .n_keys = (size_t)n_keys,
+                            .before = b->before[r],
+                            .added = b->added[r],
+                            .mixed = b->mixed[r]};
     }
 }
 

@@ -5,9 +5,34 @@
 #include <string.h>
 
 static const char *const words[] = {
-    "The", ",",  " ,", " . ", "\n",   " is", "is",  ":",   "and", " and", "And", "island", ";",     " --",
-    " ",   "  ", "\t", "\r\n", "\xC2\xA0", "\xE3\x80\x82", "\xE2\x82\xAC", "$", "1", "\xC2", "", "a.",
-    "\xE2\x80\x94\xC2\xBB", "\n\n",
+    "The",
+    ",",
+    " ,",
+    " . ",
+    "\n",
+    " is",
+    "is",
+    ":",
+    "and",
+    " and",
+    "And",
+    "island",
+    ";",
+    " --",
+    " ",
+    "  ",
+    "\t",
+    "\r\n",
+    "\xC2\xA0",
+    "\xE3\x80\x82",
+    "\xE2\x82\xAC",
+    "$",
+    "1",
+    "\xC2",
+    "",
+    "a.",
+    "\xE2\x80\x94\xC2\xBB",
+    "\n\n",
 };
 enum { N_WORDS = sizeof words / sizeof *words };
 

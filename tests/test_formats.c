@@ -469,7 +469,8 @@ static const struct {
      "its shape is [1, 2, 2]; run and settings need [1, 3, 1 or more]"},
     {"\"residual\":0.5", "\"residual\":1.5", "\"residual\" must be 0 to 1"},
     {"\"residual\":0.5", "\"residual\":null", "\"residual\" must be 0 to 1"},
-    {"\"residual_measured\":false", "\"residual_measured\":0", "\"residual_measured\" must be there and be true or false"},
+    {"\"residual_measured\":false", "\"residual_measured\":0",
+     "\"residual_measured\" must be there and be true or false"},
     {"\"discard\":0.0", "\"discard\":1.0", "\"discard\" must be 0 or more, and below 1"},
     {"\"discard\":0.0", "\"discard\":-0.1", "\"discard\" must be 0 or more, and below 1"},
     {"\"discard\":0.0", "\"discard\":null", "\"discard\" must be 0 or more, and below 1"},
@@ -843,8 +844,8 @@ static void documented_document_is_what_is_made(void **state) {
     const hw_attribution *list = a;
     char *text = NULL;
     assert_int_equal(hw_document_json(&text, NULL, a->run, NULL, &list, 1, NULL), HW_OK);
-    json_t *written = json_loads(text, 0, NULL), *documented = doc_json("json document"), *result = doc_json("json result"),
-           *run = json_array_get(json_object_get(documented, "runs"), 0);
+    json_t *written = json_loads(text, 0, NULL), *documented = doc_json("json document"),
+           *result = doc_json("json result"), *run = json_array_get(json_object_get(documented, "runs"), 0);
     assert_string_equal(json_string_value(json_object_get(documented, "format")), "headwater-document");
     assert_string_equal(json_string_value(json_object_get(run, "run")), "...");
     assert_int_equal(json_object_set(run, "run", json_object_get(result, "run")), 0);

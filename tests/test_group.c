@@ -120,8 +120,8 @@ static const char *const words[] = {"a", "b", "c", "d"};
 static const char *const answer[] = {"x", "y"};
 
 /* [2 rows, 4 columns, 2 layers], exact in binary; row sums differ, values are signed as logit's are. */
-static const float values[2][4][2] = {{{1, -2}, {4, 8}, {16, 32}, {64, 128}}, {{0.5f, 0.25f}, {-1, 3}, {5, 7}, {-9,
-    11}}};
+static const float values[2][4][2] = {{{1, -2}, {4, 8}, {16, 32}, {64, 128}},
+                                      {{0.5f, 0.25f}, {-1, 3}, {5, 7}, {-9, 11}}};
 static const float dropped[2][2] = {{0.125f, 0.0625f}, {2, -3}};
 
 static void columns_without_a_group_are_outside(void **state) {

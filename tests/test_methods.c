@@ -191,7 +191,8 @@ static double flat_both_ways(const void *ctx, size_t l, size_t h, size_t q, size
 
 /* What each row's attention had in the stream, any numbers from 0 to 1. */
 static void add_measured(hw_trace *trace) {
-    assert_int_equal(hw__trace_add_signals(trace, 1u << HW_SIGNAL_RESIDUAL, N + 1, T + 2, NULL), HW_OK); /* with room to spare */
+    assert_int_equal(hw__trace_add_signals(trace, 1u << HW_SIGNAL_RESIDUAL, N + 1, T + 2, NULL),
+                     HW_OK); /* with room to spare */
     for (size_t j = 0; j < L * (T + 2); j++) trace->signals.values[HW_SIGNAL_RESIDUAL][j] = (float)unit(mix(j));
 }
 
@@ -294,7 +295,8 @@ static void what_contribution_heeds_and_needs_goes_by_its_settings(void **state)
     assert_int_equal(hw_method_heeds(info, &p), HW_USES_MEASURE | HW_USES_AGGREGATE | HW_GIVES_SHARES);
     assert_int_equal(hw_method_signals("contribution", &p), 1u << HW_SIGNAL_PROJECTION);
     p.aggregate = HW_AGGREGATE_ROLLOUT;
-    assert_int_equal(hw_method_heeds(info, &p), HW_USES_MEASURE | HW_USES_AGGREGATE | HW_GIVES_SHARES | HW_USES_DIRECTION);
+    assert_int_equal(hw_method_heeds(info, &p),
+                     HW_USES_MEASURE | HW_USES_AGGREGATE | HW_GIVES_SHARES | HW_USES_DIRECTION);
     assert_int_equal(hw_method_signals("contribution", &p), 1u << HW_SIGNAL_ALL_PROJECTION);
     p.measure = HW_MEASURE_NORM;
     assert_int_equal(hw_method_heeds(info, &p), info->traits);

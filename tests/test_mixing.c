@@ -21,17 +21,17 @@ static void thinned_rows_are_the_worked_ones(void **state) {
     } cases[] = {
         {4, 3, 0.5, false, {.1, .2, .4, .3}, {0, 0, 4 / 7., 3 / 7.}},
         {4, 3, 0.25, false, {.1, .2, .4, .3}, {0, 2 / 9., 4 / 9., 3 / 9.}},
-        {4, 3, 0.24, false, {.1, .2, .4, .3}, {.1, .2, .4, .3}},        /* less than one weight */
-        {4, 3, 0.999, false, {.1, .2, .4, .3}, {0, 0, 1, 0}},           /* never the last one */
-        {4, 3, 0.5, false, {.25, .25, .25, .25}, {0, 0, .5, .5}},       /* equal: the earlier ones */
-        {4, 3, 0.75, false, {.3, .2, .3, .2}, {0, 0, 1, 0}},            /* of .3 and .3 the earlier too */
+        {4, 3, 0.24, false, {.1, .2, .4, .3}, {.1, .2, .4, .3}},                  /* less than one weight */
+        {4, 3, 0.999, false, {.1, .2, .4, .3}, {0, 0, 1, 0}},                     /* never the last one */
+        {4, 3, 0.5, false, {.25, .25, .25, .25}, {0, 0, .5, .5}},                 /* equal: the earlier ones */
+        {4, 3, 0.75, false, {.3, .2, .3, .2}, {0, 0, 1, 0}},                      /* of .3 and .3 the earlier too */
         {6, 5, 0.5, false, {0, 0, .1, .2, .4, .3}, {0, 0, 0, 0, 4 / 7., 3 / 7.}}, /* 2 of 4 allowed, not 3 of 6 */
         {6, 2, 0.5, false, {.1, .7, .2, 0, 0, 0}, {0, 7 / 9., 2 / 9., 0, 0, 0}},  /* masked behind: 1 of 3 */
-        {1, 0, 0.9, true, {1}, {1}},                                    /* token 0 keeps itself */
+        {1, 0, 0.9, true, {1}, {1}},                                              /* token 0 keeps itself */
         {3, 2, 0, true, {.5, .2, .3}, {0, .4, .6}},
-        {2, 1, 0, true, {1, 0}, {0, 0}},                                /* nothing left */
+        {2, 1, 0, true, {1, 0}, {0, 0}},                                  /* nothing left */
         {4, 3, 0.34, true, {.1, .2, .3, .4}, {0, 0, 3 / 7. * 1, 4 / 7.}}, /* the sink first, then 1 of the 3 */
-        {3, 2, 0.34, false, {.1, .2, .1}, {0, .8 / 3, .4 / 3}},         /* a learned sink's share stays */
+        {3, 2, 0.34, false, {.1, .2, .1}, {0, .8 / 3, .4 / 3}},           /* a learned sink's share stays */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         double w[6];
@@ -93,7 +93,15 @@ static hw_trace *the_trace(void) {
 }
 
 /* How the dense rows are made; the first is right. */
-typedef enum reading { RIGHT, COUNTS_FORBIDDEN, KEEPS_LOWEST, NOT_SCALED, TRANSPOSED, LAMBDA_KEPT, NEXT_LAMBDA } reading;
+typedef enum reading {
+    RIGHT,
+    COUNTS_FORBIDDEN,
+    KEEPS_LOWEST,
+    NOT_SCALED,
+    TRANSPOSED,
+    LAMBDA_KEPT,
+    NEXT_LAMBDA
+} reading;
 
 static const matrix *sorted_row; /* for qsort */
 static size_t sorted_q;
@@ -121,7 +129,8 @@ static void mix_row(matrix a, size_t l, size_t q, const hw_method_params *p, rea
     if (p->remove_sink && q > 0) a[q][0] = 0;
     if (p->discard > 0) drop(a, q, p->discard, how);
     for (size_t k = 0; k < T; k++) sum += a[q][k];
-    if (p->residual_measured) r = how == LAMBDA_KEPT ? lambda_of(l, q) : 1 - lambda_of(how == NEXT_LAMBDA ? (l + 1) % L : l, q);
+    if (p->residual_measured)
+        r = how == LAMBDA_KEPT ? lambda_of(l, q) : 1 - lambda_of(how == NEXT_LAMBDA ? (l + 1) % L : l, q);
     if (sum == 0) r = 1;
     for (size_t k = 0; k < T; k++)
         a[q][k] = (k == q) * r + (1 - r) * a[q][k] / (sum > 0 && how != NOT_SCALED ? sum : 1);
@@ -271,8 +280,8 @@ static double contributed(size_t l, size_t q, size_t k) {
 
 static hw_trace *contribution_trace(hw_measure measure) {
     hw_signal every = hw__mixing_contribution_source(measure);
-    hw_trace *trace = make_trace(
-        &(trace_spec){.n_layers = L, .n_heads = 1, .n_prompt = M, .n_completion = T - M, .attention = random_attention});
+    hw_trace *trace = make_trace(&(trace_spec){
+        .n_layers = L, .n_heads = 1, .n_prompt = M, .n_completion = T - M, .attention = random_attention});
     uint32_t wanted = 1u << every | 1u << HW_SIGNAL_RESIDUAL;
     assert_int_equal(hw__trace_add_signals(trace, wanted, T - M + 1, T + 3, NULL), HW_OK); /* with room to spare */
     for (size_t l = 0; l < L; l++) {
@@ -288,9 +297,12 @@ static hw_trace *contribution_trace(hw_measure measure) {
 static void contribution_layer(matrix c, size_t l, const hw_method_params *p) {
     memset(c, 0, sizeof(matrix));
     for (size_t q = 0; q < T; q++) {
-        double sum = 0, r = p->measure != HW_MEASURE_NORM ? 0 : p->residual_measured ? 1 - lambda_of(l, q) : p->residual;
+        double sum = 0, r = p->measure != HW_MEASURE_NORM ? 0
+                            : p->residual_measured        ? 1 - lambda_of(l, q)
+                                                          : p->residual;
         for (size_t k = 0; k <= q; k++) sum += fmax(0, contributed(l, q, k));
-        for (size_t k = 0; k <= q; k++) c[q][k] = sum > 0 ? (1 - r) * fmax(0, contributed(l, q, k)) / sum + (k == q) * r : k == q;
+        for (size_t k = 0; k <= q; k++)
+            c[q][k] = sum > 0 ? (1 - r) * fmax(0, contributed(l, q, k)) / sum + (k == q) * r : k == q;
     }
 }
 

@@ -99,8 +99,7 @@ static void sentences_keep_their_white_space(void **state) {
     assert_cut("sentence", "A.|\n|\n|\n|B.|  \n|  ", "A.\n\n\n|B.  \n  ", "0 0 0 0 1 1 1");
     assert_cut("sentence", "\n\n|A.| B.", "\n\nA. |B.", "0 0 1");
     assert_cut("sentence", "He| met| Mr.| Jones| at| 5| p.m.| today|.| It| cost| $3.50|.",
-               "He met Mr. Jones at 5 p.m. today. |It cost $3.50.",
-               "0 0 0 0 0 0 0 0 0 1 1 1 1");
+               "He met Mr. Jones at 5 p.m. today. |It cost $3.50.", "0 0 0 0 0 0 0 0 0 1 1 1 1");
     assert_cut("sentence", "Facts|\n|-| one|\n|-| two", "Facts\n|- one\n|- two", "0 0 1 1 1 2 2");
 }
 
@@ -147,8 +146,7 @@ static void ranges_are_exact_in_every_script(void **state) {
     assert_cut("word", "Hi| \xF0\x9F|\x91\xA8\xE2\x80|\x8D\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x91\xA7| ok",
                "Hi| \xF0\x9F\x91\xA8\xE2\x80\x8D\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x91\xA7| ok", "0 1 1 1 2");
     assert_cut("word", "\xF0\x9F\x87\xA9|\xF0\x9F\x87\xAA|\xF0\x9F\x91\x8D|\xF0\x9F\x8F\xBD",
-               "\xF0\x9F\x87\xA9\xF0\x9F\x87\xAA|\xF0\x9F\x91\x8D\xF0\x9F\x8F\xBD",
-               "0 0 1 1");
+               "\xF0\x9F\x87\xA9\xF0\x9F\x87\xAA|\xF0\x9F\x91\x8D\xF0\x9F\x8F\xBD", "0 0 1 1");
     /* e + combining acute, split between the two and inside the second */
     assert_cut("word", "e|\xCC\x81|te\xCC|\x81| a", "e\xCC\x81te\xCC\x81| a", "0 0 0 0 1");
     /* Chinese: 我们 在 北京 学习 。 by dictionary */
@@ -174,7 +172,10 @@ static void ranges_are_exact_in_every_script(void **state) {
     assert_cut("sentence", "\xD9\x85\xD8\xB1\xD8\xAD\xD8\xA8\xD8\xA7|\xD8\x9F| \xD9|\x86\xD8\xB9\xD9\x85",
                "\xD9\x85\xD8\xB1\xD8\xAD\xD8\xA8\xD8\xA7\xD8\x9F |\xD9\x86\xD8\xB9\xD9\x85", "0 0 1 1");
     /* the ideographic space is white space, also in halves */
-    assert_cut("word", "a|\xE3\x80|\x80|b", "a|\xE3\x80\x80" "b", "0 1 1 1");
+    assert_cut("word", "a|\xE3\x80|\x80|b",
+               "a|\xE3\x80\x80"
+               "b",
+               "0 1 1 1");
 }
 
 static void bytes_that_are_no_text_keep_their_place(void **state) {
@@ -248,7 +249,9 @@ static void spans_stay_as_they_are_given(void **state) {
     hw_segments *s = NULL;
     assert_int_equal(hw_segments_from_spans(&s, run, HW_SIDE_PROMPT, spans, 4, NULL), HW_OK);
     memset(spans, 0, sizeof spans); /* copied */
-    assert_segments(s, hw_run_prompt(run, NULL), "spans", "the sky.|\n|\xF0\x9F\x98\x80" "caf\xC3\xA9|n",
+    assert_segments(s, hw_run_prompt(run, NULL), "spans",
+                    "the sky.|\n|\xF0\x9F\x98\x80"
+                    "caf\xC3\xA9|n",
                     "-1 0 0 0 -1 2 2 2 -1 -1");
     assert_string_equal(hw_segments_at(s, 0)->name, "A");
     assert_string_equal(hw_segments_at(s, 1)->name, "");
@@ -260,8 +263,9 @@ static void spans_stay_as_they_are_given(void **state) {
 
 static void json_counts_characters(void **state) {
     (void)state;
-    static const char json[] = "[{\"name\": \"A\", \"begin\": 3, \"end\": 11, \"score\": 0.5}, {\"begin\": 15, \"end\": 16}, "
-                               "{\"name\": \"\xC3\xA9\", \"begin\": 16, \"end\": 20}]";
+    static const char json[] =
+        "[{\"name\": \"A\", \"begin\": 3, \"end\": 11, \"score\": 0.5}, {\"begin\": 15, \"end\": 16}, "
+        "{\"name\": \"\xC3\xA9\", \"begin\": 16, \"end\": 20}]";
     hw_run *run = passages();
     hw_segments *s = NULL;
     hw_error err = {0};
@@ -279,7 +283,10 @@ static void json_counts_what_is_no_character_as_one(void **state) {
     hw_run *run = run_of("a|\xF0\x9F\x98|\xFF|b", HW_SIDE_COMPLETION);
     hw_segments *s = NULL;
     assert_int_equal(hw_segments_from_json(&s, run, HW_SIDE_COMPLETION, json, sizeof json - 1, NULL), HW_OK);
-    assert_segments(s, hw_run_completion(run, NULL), "json", "\xF0\x9F\x98|\xFF" "b", "-1 0 1 1");
+    assert_segments(s, hw_run_completion(run, NULL), "json",
+                    "\xF0\x9F\x98|\xFF"
+                    "b",
+                    "-1 0 1 1");
     hw_segments_free(s);
     hw__run_release(run);
 }
@@ -293,7 +300,8 @@ static void bad_spans_are_named(void **state) {
         size_t n;
         const char *part;
     } cases[] = {
-        {{{"A", 0, 4}, {"B", 3, 6}}, 2,
+        {{{"A", 0, 4}, {"B", 3, 6}},
+         2,
          "spans[1] \"B\" (3 to 6) overlaps spans[0] \"A\" (0 to 4): spans must rise and not overlap"},
         {{{"A", 10, 14}, {"", 3, 6}}, 2, "spans[1] (3 to 6) lies before spans[0] \"A\" (10 to 14)"},
         {{{"A", 0, 4}, {NULL, 20, 29}}, 2, "spans[1] is 20 to 29, but the prompt has 28 bytes"},
@@ -411,14 +419,55 @@ static void table_is_readable(void **state) {
 /* ------------------------------------------------------------------ any bytes */
 
 static const char *const scraps[] = {
-    " ", "  ", "\n", "\n\n", "\r\n", "\t", "a", "The", "word", ".", ". ", "...", "!", "?", ",", ";", "'", "\"", "Mr.",
-    "3.5", "x_y", "\xC2\xA0",
-    "\xE2\x80\xA9", "\xE3\x80\x80", "\xE2\x80\x8D", "e\xCC\x81", "\xCC\x81", "\xF0\x9F\x98\x80", "\xF0\x9F\x91\xA9",
-    "\xEF\xB8\x8F", "\xF0\x9F\x87\xA9",
-    "\xE6\x88\x91\xE4\xBB\xAC", "\xE5\x8C\x97\xE4\xBA\xAC", "\xE3\x80\x82", "\xE3\x82\xAB",
-    "\xE0\xB8\xAA\xE0\xB8\xA7", "\xD7\xA9\xD7\x9C", "\xD9\x85",
-    "\xD8\x9F", "\xE2\x80\x8F", "\xED\x95\x9C", "\xFF", "\xC3", "\xE3\x81", "\xF0\x9F", "\x80", "\xED\xA0\x80",
-    "\xC0\x80", "\xF4\x90\x80\x80",
+    " ",
+    "  ",
+    "\n",
+    "\n\n",
+    "\r\n",
+    "\t",
+    "a",
+    "The",
+    "word",
+    ".",
+    ". ",
+    "...",
+    "!",
+    "?",
+    ",",
+    ";",
+    "'",
+    "\"",
+    "Mr.",
+    "3.5",
+    "x_y",
+    "\xC2\xA0",
+    "\xE2\x80\xA9",
+    "\xE3\x80\x80",
+    "\xE2\x80\x8D",
+    "e\xCC\x81",
+    "\xCC\x81",
+    "\xF0\x9F\x98\x80",
+    "\xF0\x9F\x91\xA9",
+    "\xEF\xB8\x8F",
+    "\xF0\x9F\x87\xA9",
+    "\xE6\x88\x91\xE4\xBB\xAC",
+    "\xE5\x8C\x97\xE4\xBA\xAC",
+    "\xE3\x80\x82",
+    "\xE3\x82\xAB",
+    "\xE0\xB8\xAA\xE0\xB8\xA7",
+    "\xD7\xA9\xD7\x9C",
+    "\xD9\x85",
+    "\xD8\x9F",
+    "\xE2\x80\x8F",
+    "\xED\x95\x9C",
+    "\xFF",
+    "\xC3",
+    "\xE3\x81",
+    "\xF0\x9F",
+    "\x80",
+    "\xED\xA0\x80",
+    "\xC0\x80",
+    "\xF4\x90\x80\x80",
 };
 enum { N_SCRAPS = sizeof scraps / sizeof *scraps, MAX_TEXT = 400 };
 

@@ -56,8 +56,8 @@ static void languages_have_their_own(void **state) {
     assert_hides("stopwords:en", "die| Katze");
     /* composed and not */
     assert_hides("stopwords:de", "*Die| Katze|* und|* der| Hund|* \xC3\xBC|*ber|* u\xCC\x88|*ber");
-    assert_hides("stopwords:tr", "*\xC4\xB0\xC3\xA7in| ev");                    /* the capital of Turkish i */
-    assert_hides("stopwords:ru", /* in halves */
+    assert_hides("stopwords:tr", "*\xC4\xB0\xC3\xA7in| ev"); /* the capital of Turkish i */
+    assert_hides("stopwords:ru",                             /* in halves */
                  "*\xD0\xAF| \xD0\xBB\xD1\x8E\xD0\xB1\xD0\xBB\xD1\x8E|* \xD1|*\x82\xD0\xB5\xD0\xB1\xD1\x8F");
     /* 我们 | 吃 | 苹果 */
     assert_hides("stopwords:zh", "*\xE6\x88|*\x91\xE4\xBB|*\xAC|\xE5\x90\x83|\xE8\x8B\xB9\xE6\x9E\x9C");
@@ -144,14 +144,10 @@ static void unknown_languages_list_those_there_are(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words_are_judged_whole),
-        cmocka_unit_test(apostrophes_join_and_separate),
-        cmocka_unit_test(languages_have_their_own),
-        cmocka_unit_test(english_list_keeps_to_function_words),
-        cmocka_unit_test(control_tokens_are_no_words),
-        cmocka_unit_test(every_list_holds_its_words),
-        cmocka_unit_test(long_words_are_on_no_list),
-        cmocka_unit_test(unknown_languages_list_those_there_are),
+        cmocka_unit_test(words_are_judged_whole),      cmocka_unit_test(apostrophes_join_and_separate),
+        cmocka_unit_test(languages_have_their_own),    cmocka_unit_test(english_list_keeps_to_function_words),
+        cmocka_unit_test(control_tokens_are_no_words), cmocka_unit_test(every_list_holds_its_words),
+        cmocka_unit_test(long_words_are_on_no_list),   cmocka_unit_test(unknown_languages_list_those_there_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,8 +16,8 @@ static void a_text_is_the_token_that_reads_so(void **state) {
     static const struct {
         const char *text, *token;
     } cases[] = {
-        {" Rome", " Rome"}, {"Rome", "Rome"}, {"=Rome", "Rome"}, {"x", "x"}, {"==", "="}, {"\n\n", "\n\n"},
-        {"</s>", "</s>"}, /* the control token: why did it go on? */
+        {" Rome", " Rome"}, {"Rome", "Rome"}, {"=Rome", "Rome"}, {"x", "x"},
+        {"==", "="},        {"\n\n", "\n\n"}, {"</s>", "</s>"}, /* the control token: why did it go on? */
     };
     fake_params fake = fake_params_default();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -49,7 +49,8 @@ static void what_is_no_one_token_is_listed(void **state) {
     hw_error err = {0};
     fake_params fake = fake_params_default();
     assert_error(&err, read_text(&v, &fake, " Rome is", &err), HW_ERR_ARGUMENT,
-                 "versus \" Rome is\": it must read exactly as one token of the model does, and is read as 2: \" Rome\", \" is\"");
+                 "versus \" Rome is\": it must read exactly as one token of the model does, and is read as 2: \" "
+                 "Rome\", \" is\"");
     assert_error(&err, read_text(&v, &fake, "0123456789", &err), HW_ERR_ARGUMENT, "is read as 10: \"0\", ");
     assert_non_null(strstr(err.msg, "\"7\" ..."));
     assert_error(&err, read_text(&v, &fake, "\xE2\x82\xAC", &err), HW_ERR_ARGUMENT, "is read as 3: ");

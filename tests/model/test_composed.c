@@ -15,7 +15,8 @@
 typedef struct subject {
     const char *model;
     bool f32;
-    double bound; /* NMSE: three times what was seen in full precision; quantised, room for kernels that round otherwise */
+    double
+        bound; /* NMSE: three times what was seen in full precision; quantised, room for kernels that round otherwise */
 } subject;
 
 static const subject smollm_f32 = {"SmolLM2-135M-Instruct.F32.gguf", true, 1e-12};
@@ -45,7 +46,8 @@ static hw_trace *run(hw_model *model, const char *prompt, size_t n, const char *
     return trace;
 }
 
-static const hw_measure measures[] = {HW_MEASURE_PROJECTION, HW_MEASURE_NORM, HW_MEASURE_PROXIMITY1, HW_MEASURE_PROXIMITY2};
+static const hw_measure measures[] = {HW_MEASURE_PROJECTION, HW_MEASURE_NORM, HW_MEASURE_PROXIMITY1,
+                                      HW_MEASURE_PROXIMITY2};
 enum { N_MEASURES = 4, OF_INTEREST = (1 << HW_SIGNAL_LOGIT) - 1 };
 static uint32_t all_of(size_t n) { return ((1u << n) - 1) << HW_SIGNAL_ALL_PROJECTION; }
 
@@ -101,7 +103,8 @@ static double error_of(const hw_attribution *a, const double *s, size_t l) {
     return off / size;
 }
 
-static void compare(const hw_trace *whole, const hw_trace *by_row, hw_measure measure, hw_direction direction, const subject *s) {
+static void compare(const hw_trace *whole, const hw_trace *by_row, hw_measure measure, hw_direction direction,
+                    const subject *s) {
     hw_error err;
     hw_attribution *a;
     hw_method_params p = hw_method_params_default();
@@ -150,7 +153,8 @@ static void same_tokens(const hw_trace *a, const hw_trace *b) {
 }
 
 /* The two runs of one text; `head` bytes are the first token, `m` bytes the prompt. */
-static void two_runs(hw_trace **whole, hw_trace **by_row, hw_model *model, const char *text, size_t head, size_t m, size_t n_measures) {
+static void two_runs(hw_trace **whole, hw_trace **by_row, hw_model *model, const char *text, size_t head, size_t m,
+                     size_t n_measures) {
     *whole = run(model, text, m, text + m, all_of(n_measures) | ((1u << n_measures) - 1));
     *by_row = run(model, text, head, text + head, (1u << n_measures) - 1);
     same_tokens(*whole, *by_row);
@@ -194,14 +198,15 @@ static void long_prompts_take_several_blocks(void **state) {
 static void rows_of_interest_are_there_twice(void **state) {
     const subject *s = *state;
     hw_model *model = open_model(s);
-    hw_trace *trace = run(model, "The river runs through", 22, " the valley", all_of(N_MEASURES) | OF_INTEREST | 1u << HW_SIGNAL_LOGIT);
+    hw_trace *trace = run(model, "The river runs through", 22, " the valley",
+                          all_of(N_MEASURES) | OF_INTEREST | 1u << HW_SIGNAL_LOGIT);
     size_t m = trace->run->n_prompt, L = trace->n_layers;
     for (int i = 0; i < N_MEASURES; i++) {
         hw_signal every = (hw_signal)(HW_SIGNAL_ALL_PROJECTION + i);
         for (size_t l = 0; l < L; l++)
             for (size_t r = 0; r <= hw_run_n_completion(trace->run); r++)
-                assert_memory_equal(hw__trace_every(trace, every, l, m - 1 + r), hw__trace_signal(trace, (hw_signal)i, l, r),
-                                    (m + r) * sizeof(float));
+                assert_memory_equal(hw__trace_every(trace, every, l, m - 1 + r),
+                                    hw__trace_signal(trace, (hw_signal)i, l, r), (m + r) * sizeof(float));
         for (size_t q = 0; q + 1 < m; q++)
             for (size_t k = 0; k <= q; k++) assert_close(hw__trace_every(trace, every, L - 1, q)[k], 0, 0);
     }

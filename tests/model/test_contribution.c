@@ -52,7 +52,8 @@ static hw_trace *run_note(hw_model *model, const json_t *item) {
 }
 
 /* Rows first..first+n-1 of a golden tensor [rows, m, L]; NULL where the file has none of that name. */
-static float *golden_rows(hw__safetensors *file, const char *name, const char *what, size_t first, size_t n, size_t cells) {
+static float *golden_rows(hw__safetensors *file, const char *name, const char *what, size_t first, size_t n,
+                          size_t cells) {
     char key[96];
     snprintf(key, sizeof key, "%s.%s", name, what);
     const hw__tensor *t = hw__safetensors_find(file, key);
@@ -63,8 +64,8 @@ static float *golden_rows(hw__safetensors *file, const char *name, const char *w
     return values;
 }
 
-static void compare(hw__safetensors *file, const char *name, const char *what, const hw_trace *trace, const char *method,
-                    const hw_method_params *params, const pairing *p) {
+static void compare(hw__safetensors *file, const char *name, const char *what, const hw_trace *trace,
+                    const char *method, const hw_method_params *params, const pairing *p) {
     hw_error err;
     hw_attribution *a;
     if (hw_explain(&a, trace, method, params, &err) != HW_OK) fail_msg("%s", err.msg);
@@ -110,7 +111,8 @@ static void check_balance(const hw_trace *trace, double closure) {
 }
 
 static void check_item(hw_model *model, hw__safetensors *file, const json_t *item, const pairing *p) {
-    static const hw_measure measures[] = {HW_MEASURE_PROJECTION, HW_MEASURE_NORM, HW_MEASURE_PROXIMITY1, HW_MEASURE_PROXIMITY2};
+    static const hw_measure measures[] = {HW_MEASURE_PROJECTION, HW_MEASURE_NORM, HW_MEASURE_PROXIMITY1,
+                                          HW_MEASURE_PROXIMITY2};
     const char *name = json_string_value(json_object_get(item, "name"));
     char key[96];
     snprintf(key, sizeof key, "%s.projection", name);

@@ -38,8 +38,8 @@ static const double *members(const hw_balance *b) { return &b->prompt; }
 enum { N_MEMBERS = sizeof(hw_balance) / sizeof(double) };
 
 /* Row i: contrasted = of less than, both above the mean. */
-static void assert_difference(const hw_attribution *contrast, const hw_attribution *of, const hw_attribution *than, size_t i,
-                              double bound) {
+static void assert_difference(const hw_attribution *contrast, const hw_attribution *of, const hw_attribution *than,
+                              size_t i, double bound) {
     size_t cells = of->n_columns * of->n_layers;
     double most = 0;
     for (size_t c = i * cells; c < (i + 1) * cells; c++) {
@@ -49,7 +49,8 @@ static void assert_difference(const hw_attribution *contrast, const hw_attributi
     }
     assert_true(most > 100 * bound); /* and it is not nothing */
     for (size_t j = 0; j < N_MEMBERS; j++)
-        assert_close(members(&contrast->balance[i])[j], members(&of->balance[i])[j] - members(&than->balance[i])[j], 1e-3);
+        assert_close(members(&contrast->balance[i])[j], members(&of->balance[i])[j] - members(&than->balance[i])[j],
+                     1e-3);
 }
 
 static void one_token_less_another(void **state) {
@@ -59,7 +60,8 @@ static void one_token_less_another(void **state) {
     assert_difference(contrast, sunny, cold, 0, 1e-5);
     assert_difference(back, cold, sunny, 0, 1e-5);
     const hw_balance *b = contrast->balance;
-    assert_close(b->prompt + b->completion + b->bias + b->mlp + b->embedding, b->logit, 0.4); /* as in test_contribution.c */
+    assert_close(b->prompt + b->completion + b->bias + b->mlp + b->embedding, b->logit,
+                 0.4); /* as in test_contribution.c */
     assert_true(fabs(b->logit) > 1);
     hw_attribution_free(sunny);
     hw_attribution_free(cold);
@@ -87,7 +89,8 @@ static void second_is_the_next_best_of_each_step(void **state) {
         memcpy(text + 1, other->bytes, other->n_bytes);
         hw_attribution *b = logit(run(model, NULL, text));
         assert_memory_equal(a->values + i * cells, b->values + i * cells, cells * sizeof(float));
-        assert_close(a->balance[i].logit, (double)token.logprob - (double)other->logprob, 1e-4); /* the normaliser drops out */
+        assert_close(a->balance[i].logit, (double)token.logprob - (double)other->logprob,
+                     1e-4); /* the normaliser drops out */
         hw_attribution_free(b);
     }
     hw_attribution_free(a);
@@ -112,7 +115,8 @@ static int open_model(void **state) {
     hw_model *model;
     hw_model_params params = hw_model_params_default();
     params.n_threads = 2;
-    if (hw_model_open(&model, model_path("SmolLM2-135M-Instruct.Q4_1.gguf"), &params, &err) != HW_OK) fail_msg("%s", err.msg);
+    if (hw_model_open(&model, model_path("SmolLM2-135M-Instruct.Q4_1.gguf"), &params, &err) != HW_OK)
+        fail_msg("%s", err.msg);
     *state = model;
     return 0;
 }

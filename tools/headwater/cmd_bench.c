@@ -35,7 +35,8 @@ static const bench_variant variants[] = {
     {"logit", "logit alone", .captures = true, .methods = {"logit"}},
     {"contribution+logit", "both of attention's contributions", .captures = true, .methods = {"contribution", "logit"}},
     {"rollout+logit", "the default explanation", .captures = true, .methods = {"rollout", "logit"}},
-    {"rollout+logit-live", "the same, a few tokens at a time while they come", .captures = true, .live = true, .methods = {"rollout", "logit"}},
+    {"rollout+logit-live", "the same, a few tokens at a time while they come", .captures = true, .live = true,
+     .methods = {"rollout", "logit"}},
 };
 enum { N_VARIANTS = sizeof variants / sizeof *variants, LIVE_ROWS = 4 };
 
@@ -116,8 +117,8 @@ static hw_run_params run_params(const bench *b, size_t n_prompt_bytes, stopwatch
     return p;
 }
 
-static hw_err run_captured(const bench *b, const bench_variant *v, hw_run_params *p, stopwatch *w, char **completion, double *captured,
-                           hw_error *err) {
+static hw_err run_captured(const bench *b, const bench_variant *v, hw_run_params *p, stopwatch *w, char **completion,
+                           double *captured, hw_error *err) {
     hw_trace *trace;
     hw_err rc = HW_OK;
     for (size_t i = 0; v->methods[i] && rc == HW_OK; i++) {
@@ -135,7 +136,8 @@ static hw_err run_captured(const bench *b, const bench_variant *v, hw_run_params
     return rc;
 }
 
-static hw_err run_plain(const bench *b, const bench_variant *v, const hw_run_params *p, char **completion, hw_error *err) {
+static hw_err run_plain(const bench *b, const bench_variant *v, const hw_run_params *p, char **completion,
+                        hw_error *err) {
     hw_run *run;
     hw_err rc = hw_run_generate(&run, v->flash ? b->flash : b->model, p, err);
     if (rc != HW_OK) return rc;
@@ -145,15 +147,18 @@ static hw_err run_plain(const bench *b, const bench_variant *v, const hw_run_par
 }
 
 /* Runs one variant on the first bytes of the text; *completion is malloc'd. */
-static hw_err run_variant(timing *t, char **completion, const bench *b, const bench_variant *v, size_t n_prompt_bytes, hw_error *err) {
+static hw_err run_variant(timing *t, char **completion, const bench *b, const bench_variant *v, size_t n_prompt_bytes,
+                          hw_error *err) {
     stopwatch w = {.err = err};
     hw_run_params p = run_params(b, n_prompt_bytes, &w);
     double cpu = now(CLOCK_PROCESS_CPUTIME_ID), begin = now(CLOCK_MONOTONIC), captured = 0;
-    hw_err rc = v->captures ? run_captured(b, v, &p, &w, completion, &captured, err) : run_plain(b, v, &p, completion, err);
+    hw_err rc =
+        v->captures ? run_captured(b, v, &p, &w, completion, &captured, err) : run_plain(b, v, &p, completion, err);
     double end = now(CLOCK_MONOTONIC);
     for (size_t i = 0; i < w.n_live; i++) hw_live_free(w.live[i]);
     if (captured == 0) captured = end;
-    *t = (timing){{w.prefilled - begin, captured - w.prefilled, end - captured, end - begin}, now(CLOCK_PROCESS_CPUTIME_ID) - cpu};
+    *t = (timing){{w.prefilled - begin, captured - w.prefilled, end - captured, end - begin},
+                  now(CLOCK_PROCESS_CPUTIME_ID) - cpu};
     return rc;
 }
 
@@ -197,7 +202,8 @@ static void print_variant(const timing *rounds, size_t n, size_t v) {
         for (size_t r = 0; r < n; r++) list[r] = rounds[r * N_VARIANTS + v].seconds[p];
         middle[p] = median(list, n);
     }
-    for (size_t r = 0; r < n; r++) list[r] = rounds[r * N_VARIANTS + v].seconds[TOTAL] / rounds[r * N_VARIANTS].seconds[TOTAL];
+    for (size_t r = 0; r < n; r++)
+        list[r] = rounds[r * N_VARIANTS + v].seconds[TOTAL] / rounds[r * N_VARIANTS].seconds[TOTAL];
     ratio = median(list, n);
     double steps[MOST_ROUNDS], cpu[MOST_ROUNDS];
     for (size_t r = 0; r < n; r++) {
@@ -206,8 +212,8 @@ static void print_variant(const timing *rounds, size_t n, size_t v) {
         list[r] = own->seconds[PREFILL] / plain->seconds[PREFILL];
         cpu[r] = own->cpu / plain->cpu;
     }
-    printf("  %-20s %8.3f %8.3f %8.3f %8.3f   %7.3f %7.3f %7.3f %7.3f\n", variants[v].name, middle[PREFILL], middle[DECODE],
-           middle[EXPLAIN], middle[TOTAL], median(list, n), median(steps, n), ratio, median(cpu, n));
+    printf("  %-20s %8.3f %8.3f %8.3f %8.3f   %7.3f %7.3f %7.3f %7.3f\n", variants[v].name, middle[PREFILL],
+           middle[DECODE], middle[EXPLAIN], middle[TOTAL], median(list, n), median(steps, n), ratio, median(cpu, n));
 }
 
 static void write_row(const bench *b, size_t m, size_t round, size_t v, const timing *t) {
@@ -230,7 +236,8 @@ static hw_err run_round(timing *times, const bench *b, size_t bytes, char **plai
         if (rc != HW_OK) return rc;
         if (same) continue;
         if (err) *err = (hw_error){.code = HW_ERR_ENGINE};
-        if (err) snprintf(err->msg, sizeof err->msg, "%s generated other tokens than plain generation", variants[v].name);
+        if (err)
+            snprintf(err->msg, sizeof err->msg, "%s generated other tokens than plain generation", variants[v].name);
         return HW_ERR_ENGINE;
     }
     return HW_OK;
@@ -245,12 +252,14 @@ static hw_err run_size(const bench *b, size_t m, hw_error *err) {
     hw_err rc = HW_OK;
     for (size_t r = 0; r <= rounds && rc == HW_OK; r++) {
         rc = run_round(times + r * N_VARIANTS, b, bytes, &plain, err);
-        for (size_t v = 0; v < N_VARIANTS && r > 0 && rc == HW_OK; v++) write_row(b, m, r, v, &times[r * N_VARIANTS + v]);
+        for (size_t v = 0; v < N_VARIANTS && r > 0 && rc == HW_OK; v++)
+            write_row(b, m, r, v, &times[r * N_VARIANTS + v]);
     }
     if (rc == HW_OK) {
-        printf("\nm = %zu, n = %lld, %zu rounds%*sseconds, medians                 times plain, medians\n", m, (long long)b->o->generate,
-               rounds, 4, "");
-        printf("  %-20s %8s %8s %8s %8s   %7s %7s %7s %7s\n", "", "prefill", "decode", "explain", "all", "prefill", "dec+exp", "all", "cpu");
+        printf("\nm = %zu, n = %lld, %zu rounds%*sseconds, medians                 times plain, medians\n", m,
+               (long long)b->o->generate, rounds, 4, "");
+        printf("  %-20s %8s %8s %8s %8s   %7s %7s %7s %7s\n", "", "prefill", "decode", "explain", "all", "prefill",
+               "dec+exp", "all", "cpu");
         for (size_t v = 0; v < N_VARIANTS; v++) print_variant(times + N_VARIANTS, rounds, v);
         fflush(stdout);
     }
@@ -280,7 +289,8 @@ static char *filler(size_t n) {
     char *text = malloc(n + 128);
     size_t at = 0;
     for (unsigned i = 1; text && at < n; i++)
-        at += (size_t)snprintf(text + at, 128, "Note %u: the train to platform %u leaves at %u minutes past the hour. ", i, i % 17, i * 7 % 60);
+        at += (size_t)snprintf(text + at, 128, "Note %u: the train to platform %u leaves at %u minutes past the hour. ",
+                               i, i % 17, i * 7 % 60);
     return text;
 }
 
@@ -310,7 +320,9 @@ static hw_err open_models(bench *b, const char *path, hw_error *err) {
 static int run_sizes(bench *b, const size_t *sizes, size_t n, const char *path) {
     hw_error err = {0};
     hw_err rc = open_models(b, path, &err);
-    if (rc == HW_OK) printf("%s, %s, headwater %s, engine %s\n", hw_model_describe(b->model)->name, hw_model_describe(b->model)->quantisation, hw_version(), hw_model_describe(b->model)->engine_version);
+    if (rc == HW_OK)
+        printf("%s, %s, headwater %s, engine %s\n", hw_model_describe(b->model)->name,
+               hw_model_describe(b->model)->quantisation, hw_version(), hw_model_describe(b->model)->engine_version);
     if (b->csv) fprintf(b->csv, "m,n,round,variant,prefill_s,decode_s,explain_s,total_s,cpu_s\n");
     for (size_t i = 0; i < n && rc == HW_OK; i++) rc = run_size(b, sizes[i], &err);
     hw_model_close(b->model);
@@ -321,7 +333,10 @@ static int run_sizes(bench *b, const size_t *sizes, size_t n, const char *path) 
 
 static int run(const options *o) {
     size_t sizes[MOST_SIZES], n = read_sizes(sizes, o->sizes), longest = 0;
-    if (n == 0) return misuse(command_name, "--sizes \"%s\": up to %d numbers of prompt tokens, 2 to 1000000, separated by commas", o->sizes, MOST_SIZES);
+    if (n == 0)
+        return misuse(command_name,
+                      "--sizes \"%s\": up to %d numbers of prompt tokens, 2 to 1000000, separated by commas", o->sizes,
+                      MOST_SIZES);
     if (o->arguments.n) return misuse(command_name, "\"%s\": the model goes into -m MODEL", o->arguments.at[0]);
     const char *path = model_path(o, command_name);
     if (!path) return STATUS_USAGE;
@@ -334,7 +349,8 @@ static int run(const options *o) {
     }
     interrupt_catch();
     int status = run_sizes(&b, sizes, n, path);
-    if (b.csv && fclose(b.csv) != 0 && status == STATUS_DONE) status = fail("%s: could not be written whole", o->results);
+    if (b.csv && fclose(b.csv) != 0 && status == STATUS_DONE)
+        status = fail("%s: could not be written whole", o->results);
     free(b.text);
     return status;
 }
@@ -351,8 +367,10 @@ const command command_bench = {
     .bit = IN_BENCH,
     .summary = "measure what an explanation costs beside plain generation",
     .usage = usage,
-    .about = "Generates the same tokens plainly, with attention kept, and explained, in turn, and prints medians. Each variant must "
-             "generate what plain generation does. `cpu` is the time of all threads together: a steadier figure on a busy machine.",
+    .about = "Generates the same tokens plainly, with attention kept, and explained, in turn, and prints medians. Each "
+             "variant must "
+             "generate what plain generation does. `cpu` is the time of all threads together: a steadier figure on a "
+             "busy machine.",
     .examples = examples,
     .run = run,
 };

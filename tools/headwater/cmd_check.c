@@ -198,8 +198,7 @@ static int run(const options *o) {
 
 static const char *const usage[] = {"-m MODEL (-p TEXT | -f FILE | -) [options]", NULL};
 static const example examples[] = {
-    {"does logit name the sentence that the answer comes from?",
-     "headwater check -m model.gguf -f facts.txt -n 4"},
+    {"does logit name the sentence that the answer comes from?", "headwater check -m model.gguf -f facts.txt -n 4"},
     {"two methods on the same random cuts, paragraph by paragraph, of one token of a given answer",
      "headwater check -m model.gguf -f page.txt --completion \" In 1893.\" --token 1 --by paragraph --method "
      "rollout,logit"},
@@ -217,7 +216,8 @@ const command command_check = {
         "Runs a model on a prompt, explains its completion, then runs it again without the segments of the prompt that "
         "the explanation calls important, with only those, and on random cuts. The same is done for random numbers, "
         "position alone, raw attention, and leave-one-out, which tries every segment. The last line says in plain "
-        "words how far the first method can be trusted here. Segments are sentences unless --by or --spans say otherwise; each "
+        "words how far the first method can be trusted here. Segments are sentences unless --by or --spans say "
+        "otherwise; each "
         "costs at least one forward pass.",
     .examples = examples,
     .lists = LIST_METHODS,

@@ -82,8 +82,8 @@ static int make_settings(session *s) {
     const hw_model_info *m = hw_model_describe(s->plan.model);
     s->settings = json_pack("{s:{s:s, s:s, s:s}, s:s, s:s, s:I, s:I, s:I}", "model", "name", m->name, "quantisation",
                             m->quantisation, "metadata_sha256", m->metadata_sha256, "methods", o->method, "by",
-                            o->by ? o->by : "spans", "ablations", (json_int_t)o->ablations, "seed",
-                            (json_int_t)o->seed, "generate", (json_int_t)o->generate);
+                            o->by ? o->by : "spans", "ablations", (json_int_t)o->ablations, "seed", (json_int_t)o->seed,
+                            "generate", (json_int_t)o->generate);
     return s->settings ? STATUS_DONE : fail("no memory for the results");
 }
 
@@ -252,7 +252,8 @@ const command command_eval = {
     .about = "Runs a model on every item of a data set, explains its answers by every method, and judges each "
              "explanation by the item's evidence and by running the model without what it names. Items are JSON lines "
              "with \"prompt\" and, where known, \"completion\", \"answer\", \"evidence\" and \"spans\". With -o each "
-             "result is kept as it finishes; the same command again goes on with the items that are missing. docs/faithfulness.md says what each figure is. Lines "
+             "result is kept as it finishes; the same command again goes on with the items that are missing. "
+             "docs/faithfulness.md says what each figure is. Lines "
              "that are no items are reported and left out, and the exit status is then 1.",
     .examples = examples,
     .lists = LIST_METHODS,

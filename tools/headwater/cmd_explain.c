@@ -134,9 +134,12 @@ const command command_explain = {
     .bit = IN_EXPLAIN,
     .summary = "trace a completion back to its prompt",
     .usage = usage,
-    .about = "Runs a model on a prompt, or opens a run that was saved, and shows which prompt tokens the completion comes from: "
-             "the mean of all its tokens, or those that --token names. Each method answers in its own way; docs/faithfulness.md "
-             "says which to believe, `headwater check` tests it on your prompt, `headwater cite` sums it up by sentences and "
+    .about = "Runs a model on a prompt, or opens a run that was saved, and shows which prompt tokens the completion "
+             "comes from: "
+             "the mean of all its tokens, or those that --token names. Each method answers in its own way; "
+             "docs/faithfulness.md "
+             "says which to believe, `headwater check` tests it on your prompt, `headwater cite` sums it up by "
+             "sentences and "
              "passages. Results go to standard output and to the -o files; all else to standard error. "
              "Ctrl-C while tokens are generated keeps and explains those that are there.",
     .examples = examples,

@@ -7,9 +7,15 @@ static const struct {
     uint32_t uses;
     const char *option;
 } settings[] = {
-    {HW_USES_FUSE, "--fuse"},       {HW_USES_RESIDUAL, "--residual"},       {HW_USES_DIRECTION, "--direction"},
-    {HW_USES_DISCARD, "--discard"}, {HW_USES_REMOVE_SINK, "--remove-sink"}, {HW_USES_MEASURE, "--measure"},
-    {HW_USES_AGGREGATE, "--aggregate"}, {HW_USES_SEED, "--seed"},       {HW_USES_VERSUS, "--versus"},
+    {HW_USES_FUSE, "--fuse"},
+    {HW_USES_RESIDUAL, "--residual"},
+    {HW_USES_DIRECTION, "--direction"},
+    {HW_USES_DISCARD, "--discard"},
+    {HW_USES_REMOVE_SINK, "--remove-sink"},
+    {HW_USES_MEASURE, "--measure"},
+    {HW_USES_AGGREGATE, "--aggregate"},
+    {HW_USES_SEED, "--seed"},
+    {HW_USES_VERSUS, "--versus"},
 };
 
 static void list_settings(char *out, size_t room, uint32_t traits) {
@@ -30,8 +36,8 @@ static int run(const options *o) {
         list_settings(heeds, sizeof heeds, m->traits);
         const struct {
             const char *label, *text;
-        } lines[] = {{"needs", m->needs}, {"costs", m->cost},     {"blind to", m->blind},
-                     {"heeds", heeds},    {"from", m->reference}};
+        } lines[] = {
+            {"needs", m->needs}, {"costs", m->cost}, {"blind to", m->blind}, {"heeds", heeds}, {"from", m->reference}};
         if (i) putc('\n', t.out);
         terminal_bold(&t);
         fputs(m->name, t.out);

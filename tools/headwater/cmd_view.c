@@ -75,7 +75,8 @@ static int find_all(saved *from, const options *o, size_t n) {
     if (status == STATUS_DONE) status = output_check(o, command_name, o->arguments.at, n, OUTPUT_ANY);
     for (size_t i = 0; i < o->output.n && status == STATUS_DONE && n > 1; i++)
         if (!report_is_path(o->output.at[i]))
-            status = misuse(command_name, "-o \"%s\": only a report (.html) holds several files; %zu were given", o->output.at[i], n);
+            status = misuse(command_name, "-o \"%s\": only a report (.html) holds several files; %zu were given",
+                            o->output.at[i], n);
     return status;
 }
 

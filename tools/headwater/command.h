@@ -22,8 +22,8 @@ typedef struct command {
     int (*run)(const options *o);
 } command;
 
-extern const command command_explain, command_cite, command_check, command_eval, command_view, command_info, command_methods,
-    command_serve, command_plot, command_bench;
+extern const command command_explain, command_cite, command_check, command_eval, command_view, command_info,
+    command_methods, command_serve, command_plot, command_bench;
 
 size_t commands_count(void);
 const command *commands_at(size_t i);

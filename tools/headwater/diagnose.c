@@ -13,7 +13,7 @@
 
 static const struct diagnostic {
     const char *label;
-    bool mass; /* else a correlation, with its sign */
+    bool mass;         /* else a correlation, with its sign */
     size_t mean, last; /* offsets of doubles in hw_diagnostics */
 } diagnostics[] = {
     {"mass on token 0", true, offsetof(hw_diagnostics, first_mean), offsetof(hw_diagnostics, first_last)},
@@ -64,7 +64,8 @@ static void print_balance(const picture *p, const hw_balance *rows) {
         b.logit += rows[i].logit / n;
     }
     bool versus = *hw_run_versus(p->run);
-    fprintf(p->t->out, "  %-*s%.2f nats, all layers together", LABEL_WIDTH, versus ? "logit above the other's" : "logit above the mean logit", b.logit);
+    fprintf(p->t->out, "  %-*s%.2f nats, all layers together", LABEL_WIDTH,
+            versus ? "logit above the other's" : "logit above the mean logit", b.logit);
     if (versus) fprintf(p->t->out, "; the other: %s", picture_versus(p, p->t->width / 3).utf8);
     putc('\n', p->t->out);
     fprintf(p->t->out, "  %-*sattention to the prompt %+.2f, to the completion %+.2f,\n", LABEL_WIDTH,
@@ -91,8 +92,7 @@ static void print_warnings(const picture *p, const options *o) {
 }
 
 static void print_hidden(const picture *p, const char *filters) {
-    fprintf(p->t->out, "  %-*s%.3f by --hide ", LABEL_WIDTH, "hidden from this view",
-            hw_view_hidden_mass(p->view));
+    fprintf(p->t->out, "  %-*s%.3f by --hide ", LABEL_WIDTH, "hidden from this view", hw_view_hidden_mass(p->view));
     text_puts(p->t->out, filters);
     putc('\n', p->t->out);
 }

@@ -152,8 +152,8 @@ static json_t *group_json(const eval_group *g) {
 static void print_json(FILE *out, const eval_table *t) {
     json_t *groups = json_array();
     for (size_t i = 0; i < t->n_groups; i++) json_array_append_new(groups, group_json(&t->groups[i]));
-    json_t *whole = json_pack("{s:s?, s:i, s:o}", "group_by", t->group_by, "resamples", EVAL_RESAMPLES, "groups",
-                              groups);
+    json_t *whole =
+        json_pack("{s:s?, s:i, s:o}", "group_by", t->group_by, "resamples", EVAL_RESAMPLES, "groups", groups);
     if (!whole || json_dumpf(whole, out, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) != 0)
         fail("the table could not be written as JSON");
     putc('\n', out);

@@ -21,10 +21,10 @@ typedef struct work {
     const hw_run *run;
     hw_segments *segments;
     size_t n_segments;
-    bool *evidence;      /* [n_segments] */
-    size_t n_evidence;   /* how many of them are */
-    size_t begin, end;   /* completion tokens to explain */
-    int right;           /* 1, 0, or -1: nobody can say */
+    bool *evidence;                      /* [n_segments] */
+    size_t n_evidence;                   /* how many of them are */
+    size_t begin, end;                   /* completion tokens to explain */
+    int right;                           /* 1, 0, or -1: nobody can say */
     hw_attribution *made[MOST_VARIANTS]; /* [n_made] */
     size_t n_made;
     hw_check *check; /* NULL: not asked for */

@@ -19,19 +19,19 @@
 #include <jansson.h>
 
 typedef struct eval_item {
-    json_t *json;                                      /* owned; the texts below are in it */
-    char *id;                                          /* owned */
-    const char *prompt, *completion, *answer, *token;  /* all but the prompt may be NULL */
+    json_t *json;                                     /* owned; the texts below are in it */
+    char *id;                                         /* owned */
+    const char *prompt, *completion, *answer, *token; /* all but the prompt may be NULL */
     size_t prompt_bytes, completion_bytes;
     hw_span *evidence; /* [n_evidence] owned; byte ranges of the prompt */
     size_t n_evidence;
-    char *spans; /* owned; as hw_segments_from_json() takes it, or NULL */
+    char *spans;        /* owned; as hw_segments_from_json() takes it, or NULL */
     const json_t *tags; /* an object or NULL */
-    size_t index; /* place in the data set, from 0; lines that are none count too */
+    size_t index;       /* place in the data set, from 0; lines that are none count too */
 } eval_item;
 
 typedef struct eval_set {
-    eval_item *at; /* [n] */
+    eval_item *at;   /* [n] */
     size_t n, n_bad; /* items; lines that are none, each reported with its number */
 } eval_set;
 

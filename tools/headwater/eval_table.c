@@ -120,8 +120,8 @@ static bool made_alike(const json_t *a, const json_t *b, bool by_model) {
 /* A tag's value as text; malloc'd, NULL when the line has no such tag. */
 static char *group_name(const json_t *line, const char *group_by) {
     bool by_model = strcmp(group_by, "model") == 0;
-    const json_t *tag = by_model ? json_object_get(model_of(line), "name")
-                                 : json_object_get(json_object_get(line, "tags"), group_by);
+    const json_t *tag =
+        by_model ? json_object_get(model_of(line), "name") : json_object_get(json_object_get(line, "tags"), group_by);
     if (!tag) return NULL;
     if (!json_is_string(tag)) return json_dumps(tag, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
     char *name = malloc(json_string_length(tag) + 1);

@@ -17,15 +17,15 @@ typedef struct eval_metric {
     const char *title; /* in text */
     const char *summary;
     bool of_evidence;
-    bool whole;        /* a count: no digits behind the point */
-    int block;         /* text shows the metrics of a block side by side */
+    bool whole; /* a count: no digits behind the point */
+    int block;  /* text shows the metrics of a block side by side */
 } eval_metric;
 
 enum { EVAL_METRICS = 10, EVAL_BLOCKS = 2, EVAL_RESAMPLES = 2000 };
 extern const eval_metric eval_metrics[EVAL_METRICS];
 
 typedef struct eval_cell {
-    size_t n;              /* items that count */
+    size_t n;               /* items that count */
     double mean, low, high; /* NaN where n is 0; low and high: the 2.5 and 97.5 % points of the resampled means */
 } eval_cell;
 
@@ -35,10 +35,10 @@ typedef struct eval_method {
 } eval_method;
 
 typedef struct eval_group {
-    char *name; /* owned; the tag's value, NULL when results are not grouped */
+    char *name;               /* owned; the tag's value, NULL when results are not grouped */
     size_t n_items, n_failed; /* items, and those that have no result */
     size_t n_judged, n_right; /* items with an answer to be right about, and the right ones */
-    eval_method *methods; /* [n_methods] in the order of the lines */
+    eval_method *methods;     /* [n_methods] in the order of the lines */
     size_t n_methods;
 } eval_group;
 

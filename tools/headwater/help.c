@@ -72,8 +72,7 @@ static void put_filters(FILE *out) {
 
 static void put_formats(FILE *out) {
     fputs("\nFormats (-o)\n", out);
-    for (size_t i = 0; i < hw_format_count(); i++)
-        put_entry(out, hw_format_at(i)->extension, hw_format_at(i)->summary);
+    for (size_t i = 0; i < hw_format_count(); i++) put_entry(out, hw_format_at(i)->extension, hw_format_at(i)->summary);
     put_entry(out, ".html", "a page to explore it in a browser, all in one file; any number of methods");
 }
 
@@ -114,9 +113,8 @@ static void put_figures(FILE *out) {
 static const struct {
     unsigned bit;
     void (*put)(FILE *out);
-} lists[] = {
-    {LIST_METHODS, put_methods}, {LIST_FILTERS, put_filters}, {LIST_FORMATS, put_formats},
-    {LIST_FIGURES, put_figures}, {LIST_PRESETS, put_presets}, {LIST_RULES, put_rules}};
+} lists[] = {{LIST_METHODS, put_methods}, {LIST_FILTERS, put_filters}, {LIST_FORMATS, put_formats},
+             {LIST_FIGURES, put_figures}, {LIST_PRESETS, put_presets}, {LIST_RULES, put_rules}};
 
 static void put_exit_statuses(FILE *out) {
     fputs("\nExit status\n", out);

@@ -71,12 +71,14 @@ static int check_versus(const job *j) {
     for (size_t i = 0; i < j->n_methods; i++)
         if (hw_method_find(j->methods[i])->traits & HW_USES_VERSUS) heeded = true;
     if (!heeded) return misuse(j->command, "--versus is heeded by logit alone, which --method does not name");
-    return j->o->versus && !*j->o->versus ? misuse(j->command, "--versus \"\": a token's text, or second, is needed") : STATUS_DONE;
+    return j->o->versus && !*j->o->versus ? misuse(j->command, "--versus \"\": a token's text, or second, is needed")
+                                          : STATUS_DONE;
 }
 
 static int check_lift(const job *j) {
     if (!j->o->lift) return STATUS_DONE;
-    if (j->o->normalise) return misuse(j->command, "--lift does not go with --normalise: a lift is no share of a whole");
+    if (j->o->normalise)
+        return misuse(j->command, "--lift does not go with --normalise: a lift is no share of a whole");
     for (size_t i = 0; i < j->n_methods; i++)
         if (GIVEN(j->o, method) && !gives_shares(j->methods[i]))
             return misuse(j->command, "--lift divides shares, and %s gives nats", j->methods[i]);
@@ -157,7 +159,8 @@ static void keep_possible(job *j, const hw_trace *trace) {
         bool possible = !j->o->lift || gives_shares(j->methods[i]);
         for (int s = 0; trace && s < HW_N_SIGNALS; s++)
             if (needed & 1u << s && !hw_trace_has(trace, (hw_signal)s)) possible = false;
-        if (j->model && *hw_method_problem(hw_method_find(j->methods[i]), hw_model_describe(j->model))) possible = false;
+        if (j->model && *hw_method_problem(hw_method_find(j->methods[i]), hw_model_describe(j->model)))
+            possible = false;
         if (!possible && j->n_methods > 1) drop_method(j, i);
     }
     if (j->one_method) j->n_methods = 1;

@@ -16,16 +16,16 @@ typedef struct job {
     const char *command;
     terminal t;
     progress bar;
-    hw_model *model;                    /* owned; NULL where no model runs. Some methods run it again */
-    const int32_t *groups;              /* borrowed: segment of each prompt token; NULL: each token its own */
+    hw_model *model;       /* owned; NULL where no model runs. Some methods run it again */
+    const int32_t *groups; /* borrowed: segment of each prompt token; NULL: each token its own */
     size_t n_groups;
     char *method_text;                  /* the list, cut into names */
     const char *methods[MOST_METHODS];  /* [n_methods] */
     hw_attribution *made[MOST_METHODS]; /* [n_made] owned */
     size_t n_methods, n_made;
-    struct report *report;              /* borrowed: gathers what -o would save; NULL: it is saved at once */
-    bool hush;                          /* tokens are not printed as they come */
-    bool one_method;                    /* of those of the default, only the first that can be given */
+    struct report *report; /* borrowed: gathers what -o would save; NULL: it is saved at once */
+    bool hush;             /* tokens are not printed as they come */
+    bool one_method;       /* of those of the default, only the first that can be given */
 } job;
 
 /* STATUS_DONE, or the status to exit with. Free with job_free() either way. */

@@ -10,8 +10,9 @@
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
-static const command *const commands[] = {&command_explain, &command_cite, &command_check, &command_eval,    &command_serve,
-                                          &command_view,    &command_plot, &command_info,  &command_methods, &command_bench};
+static const command *const commands[] = {&command_explain, &command_cite, &command_check, &command_eval,
+                                          &command_serve,   &command_view, &command_plot,  &command_info,
+                                          &command_methods, &command_bench};
 
 size_t commands_count(void) { return COUNT(commands); }
 const command *commands_at(size_t i) { return commands[i]; }

@@ -19,12 +19,12 @@
 #define AT(field)   offsetof(options, field)
 #define MOST_WHOLE  2147483647.0
 
-#define WORD_READER(type)                                      \
-    static bool word_##type(void *field, const char *text) {   \
-        hw_##type v;                                           \
-        if (hw_##type##_parse(&v, text, NULL)) return false;   \
-        *(hw_##type *)field = v;                               \
-        return true;                                           \
+#define WORD_READER(type)                                                                                              \
+    static bool word_##type(void *field, const char *text) {                                                           \
+        hw_##type v;                                                                                                   \
+        if (hw_##type##_parse(&v, text, NULL)) return false;                                                           \
+        *(hw_##type *)field = v;                                                                                       \
+        return true;                                                                                                   \
     }
 WORD_READER(row)
 WORD_READER(direction)
@@ -76,21 +76,21 @@ enum {
     IN_EACH = IN_BOTH | IN_CHECK | IN_CITE
 };
 
-#define RUN(in, from)    .group = GROUP_RUN, .commands = in, .sources = from
-#define SAMPLING         .group = GROUP_SAMPLING, .commands = IN_RUNS, .sources = FROM_MODEL
-#define MODEL(in)        .group = GROUP_MODEL, .commands = in, .sources = FROM_MODEL
-#define BENCH            .group = GROUP_EVAL, .commands = IN_BENCH, .sources = FROM_MODEL
-#define EVAL             .group = GROUP_EVAL, .commands = IN_EVAL, .sources = FROM_MODEL
-#define SERVE            .group = GROUP_SERVE, .commands = IN_SERVE, .sources = FROM_MODEL
-#define FILES(in, from)  .group = GROUP_FILES, .commands = in, .sources = from
-#define METHOD(in, from) .group = GROUP_METHOD, .commands = in, .sources = from
-#define VIEW             .group = GROUP_VIEW, .commands = IN_BOTH, .sources = FROM_ANY
-#define FIGURE           .group = GROUP_FIGURE, .commands = IN_BOTH, .sources = FROM_ANY
-#define TERMINAL(in)     .group = GROUP_TERMINAL, .commands = in, .sources = FROM_ANY
-#define FLAG(field)      .type = OPTION_FLAG, .offset = AT(field)
-#define TEXT(field)      .type = OPTION_TEXT, .offset = AT(field)
-#define TEXTS(field)     .type = OPTION_TEXTS, .offset = AT(field)
-#define WORD(field)      .type = OPTION_WORD, .offset = AT(field), .word = word_##field
+#define RUN(in, from)          .group = GROUP_RUN, .commands = in, .sources = from
+#define SAMPLING               .group = GROUP_SAMPLING, .commands = IN_RUNS, .sources = FROM_MODEL
+#define MODEL(in)              .group = GROUP_MODEL, .commands = in, .sources = FROM_MODEL
+#define BENCH                  .group = GROUP_EVAL, .commands = IN_BENCH, .sources = FROM_MODEL
+#define EVAL                   .group = GROUP_EVAL, .commands = IN_EVAL, .sources = FROM_MODEL
+#define SERVE                  .group = GROUP_SERVE, .commands = IN_SERVE, .sources = FROM_MODEL
+#define FILES(in, from)        .group = GROUP_FILES, .commands = in, .sources = from
+#define METHOD(in, from)       .group = GROUP_METHOD, .commands = in, .sources = from
+#define VIEW                   .group = GROUP_VIEW, .commands = IN_BOTH, .sources = FROM_ANY
+#define FIGURE                 .group = GROUP_FIGURE, .commands = IN_BOTH, .sources = FROM_ANY
+#define TERMINAL(in)           .group = GROUP_TERMINAL, .commands = in, .sources = FROM_ANY
+#define FLAG(field)            .type = OPTION_FLAG, .offset = AT(field)
+#define TEXT(field)            .type = OPTION_TEXT, .offset = AT(field)
+#define TEXTS(field)           .type = OPTION_TEXTS, .offset = AT(field)
+#define WORD(field)            .type = OPTION_WORD, .offset = AT(field), .word = word_##field
 #define WHOLE(field, from, to) .type = OPTION_WHOLE, .offset = AT(field), .least = from, .most = to
 #define REAL(field, from, to)  .type = OPTION_REAL, .offset = AT(field), .least = from, .most = to
 
@@ -117,8 +117,9 @@ static const option_row rows[] = {
      .help = "sample among the K likeliest tokens; 0 is all"},
     {"top-p", 0, "P", REAL(top_p, 1e-6, 1), SAMPLING, .standard = "1",
      .help = "sample among the likeliest tokens that hold this share of the probability"},
-    {"seed", 0, "S", WHOLE(seed, 0, 4294967295.0), .group = GROUP_SAMPLING, .commands = IN_EACH | IN_EVAL, .sources = FROM_RUN,
-     .standard = "0", .help = "the same seed gives the same completion, the same random numbers and the same random cuts",
+    {"seed", 0, "S", WHOLE(seed, 0, 4294967295.0), .group = GROUP_SAMPLING, .commands = IN_EACH | IN_EVAL,
+     .sources = FROM_RUN, .standard = "0",
+     .help = "the same seed gives the same completion, the same random numbers and the same random cuts",
      .elsewhere = "it holds finished explanations"},
 
     {"model", 'm', "FILE", TEXT(model), MODEL(IN_MODEL), .help = "a GGUF model; without -m, $HEADWATER_MODEL"},
@@ -163,7 +164,8 @@ static const option_row rows[] = {
      .help = "of attention, rollout and flow: how the heads of a layer become one",
      .elsewhere = "its heads were fused when it was captured"},
     {"residual", 0, "0..1|measured", WORD(residual), METHOD(IN_EACH, FROM_RUN), .standard = "0.5",
-     .help = "of rollout and flow: weight of the residual stream against attention: one number, or what the run shows of each "
+     .help = "of rollout and flow: weight of the residual stream against attention: one number, or what the run shows "
+             "of each "
              "token and layer"},
     {"discard", 0, "R", REAL(discard, 0, 0.999999), METHOD(IN_EACH, FROM_RUN), .standard = "0",
      .help = "of rollout and flow: leave out this share of each row's weights, the lowest"},
@@ -174,7 +176,8 @@ static const option_row rows[] = {
     {"aggregate", 0, "mean|rollout", WORD(aggregate), METHOD(IN_EACH, FROM_RUN), .standard = "mean",
      .help = "of contribution: each layer by itself, or layers composed as rollout composes attention"},
     {"versus", 0, "TOKEN", TEXT(versus), METHOD(IN_RUNS, FROM_MODEL),
-     .help = "of logit: why the chosen token and not this one? Its exact text, as in \" Berlin\", or second: each step's likeliest "
+     .help = "of logit: why the chosen token and not this one? Its exact text, as in \" Berlin\", or second: each "
+             "step's likeliest "
              "other token",
      .elsewhere = "logits are read while the model runs"},
     {"columns", 0, "prompt|all", WORD(columns), METHOD(IN_BOTH, FROM_RUN), .standard = "prompt",
@@ -195,7 +198,8 @@ static const option_row rows[] = {
     {"least", 0, "X", REAL(least, 0, 1e6), METHOD(IN_CITE, FROM_RUN), .standard = "0",
      .help = "mark a passage from this peak on; 0 is as the list of peaks says"},
     {"token", 0, "SELECT", TEXT(token), METHOD(IN_CHECK, FROM_MODEL),
-     .help = "completion tokens to judge: an index (-1 the last), a range A:B, or their text (=7 for the text 7); default: all "
+     .help = "completion tokens to judge: an index (-1 the last), a range A:B, or their text (=7 for the text 7); "
+             "default: all "
              "together"},
     {"ablations", 0, "N", WHOLE(ablations, 2, 100000), METHOD(IN_CHECK, FROM_MODEL), .standard = "64",
      .help = "random cuts of the prompt, one forward pass each"},
@@ -219,19 +223,24 @@ static const option_row rows[] = {
 
     {"kind", 0, "NAME", TEXT(kind), FIGURE, .standard = "bars", .help = "of figure, see below"},
     {"theme", 0, "NAME", TEXT(theme), FIGURE, .standard = "light", .help = "light or dark paper, or the note's"},
-    {"map", 0, "NAME", TEXT(map), FIGURE, .help = "colours; default: viridis for shares, shade for text and for values with a sign"},
+    {"map", 0, "NAME", TEXT(map), FIGURE,
+     .help = "colours; default: viridis for shares, shade for text and for values with a sign"},
     {"title", 0, "TEXT", TEXT(title), FIGURE,
      .help = "in place of what says method and token; an empty one leaves the heading out"},
-    {"width", 0, "POINTS", WHOLE(width, 200, 10000), FIGURE, .help = "of the page; default: 720, more where labels need it"},
+    {"width", 0, "POINTS", WHOLE(width, 200, 10000), FIGURE,
+     .help = "of the page; default: 720, more where labels need it"},
     {"scale", 0, "S", REAL(scale, 0.1, 20), FIGURE, .standard = "2", .help = "pixels a point of .png"},
-    {"font", 0, "NAME", TEXT(font), FIGURE, .help = "of labels and text; several, separated by commas: the first that is installed"},
+    {"font", 0, "NAME", TEXT(font), FIGURE,
+     .help = "of labels and text; several, separated by commas: the first that is installed"},
 
     {"method", 0, "LIST", TEXT(method), EVAL,
      .standard = "rollout,attention,contribution,logit,uniform,random,leave-one-out",
-     .help = "methods, separated by commas; METHOD:KEY=VALUE sets one for this method alone (keys: measure, aggregate, row, direction, "
+     .help = "methods, separated by commas; METHOD:KEY=VALUE sets one for this method alone (keys: measure, aggregate, "
+             "row, direction, "
              "residual, discard, remove-sink, lift, layers, hide), as in contribution:norm,rollout:last:hide=first"},
     {"by", 0, "NAME|/RE/", TEXT(by), EVAL,
-     .help = "segments to judge: token, word, line, sentence, paragraph, or where a regular expression matches; default: an "
+     .help = "segments to judge: token, word, line, sentence, paragraph, or where a regular expression matches; "
+             "default: an "
              "item's own spans, sentences where it has none"},
     {"ablations", 0, "N", WHOLE(ablations, 0, 100000), EVAL, .standard = "64",
      .help = "random cuts of the prompt, one forward pass each, that rank agreement (LDS) is measured on; 0: evidence "
@@ -268,7 +277,8 @@ static const option_row rows[] = {
 _Static_assert(COUNT(rows) <= MOST_OPTIONS, "options.given has a place for each row");
 
 static const preset presets[] = {
-    {"note", "as the figures of the original note: own rows; token 0 and common marks hidden",
+    {"note",
+     "as the figures of the original note: own rows; token 0 and common marks hidden",
      {{"method", "rollout"}, {"row", "own"}, {"hide", "first,note"}, {"theme", "note"}}},
 };
 
@@ -336,12 +346,12 @@ static bool add_text(texts *list, const char *text) {
 static bool read_value(options *o, const option_row *row, const char *text) {
     void *field = (char *)o + row->offset;
     switch (row->type) {
-        case OPTION_FLAG: *(bool *)field = true; return true;
-        case OPTION_TEXT: *(const char **)field = text; return true;
-        case OPTION_TEXTS: return add_text(field, text);
-        case OPTION_WHOLE: return read_whole(field, text, row->least, row->most);
-        case OPTION_REAL: return read_real(field, text, row->least, row->most);
-        case OPTION_WORD: return row->word(field, text);
+    case OPTION_FLAG: *(bool *)field = true; return true;
+    case OPTION_TEXT: *(const char **)field = text; return true;
+    case OPTION_TEXTS: return add_text(field, text);
+    case OPTION_WHOLE: return read_whole(field, text, row->least, row->most);
+    case OPTION_REAL: return read_real(field, text, row->least, row->most);
+    case OPTION_WORD: return row->word(field, text);
     }
     return false;
 }
@@ -433,8 +443,8 @@ static void complain_option(const char *command, unsigned bit, int value, const 
         char name[64];
         snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
         const char *near = find_row(name) ? NULL : text_nearest(name, row_name, bit, COUNT(rows));
-        misuse(command, "%s has no option --%s%s%s%s", command, name, near ? "; did you mean --" : "",
-               near ? near : "", near ? "?" : "");
+        misuse(command, "%s has no option --%s%s%s%s", command, name, near ? "; did you mean --" : "", near ? near : "",
+               near ? "?" : "");
     }
 }
 

@@ -59,7 +59,7 @@ typedef struct options {
     color_mode color;
     bool chat, normalise, lift, remove_sink, full, f32_cache, quiet, verbose, help;
     const char *results, *shard, *group_by, *format; /* of eval */
-    const char *sizes; /* of bench */
+    const char *sizes;                               /* of bench */
     int64_t limit, rounds;
     bool table;
     const char *passages, *question, *answer_by; /* of cite; answer_by of explain and view too */
@@ -107,8 +107,8 @@ typedef struct option_row {
     size_t offset;     /* in options */
     double least, most;
     bool (*word)(void *field, const char *text);
-    const char *standard; /* default, NULL: none */
-    const char *help;     /* one sentence, no full stop */
+    const char *standard;  /* default, NULL: none */
+    const char *help;      /* one sentence, no full stop */
     const char *elsewhere; /* why it is refused outside `sources`; NULL: the group's reason */
 } option_row;
 

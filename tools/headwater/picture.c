@@ -125,5 +125,6 @@ label picture_versus(const picture *p, int width) {
     if (p->row_end - p->row_begin > 1) return text_label(each, sizeof each - 1, (int)sizeof each);
     hw_token t = hw_run_token(p->run, hw_attribution_first_token(p->a) + p->row_begin);
     int32_t i = t.n_alternatives > 1 && t.alternatives[0].id == t.id;
-    return t.n_alternatives ? text_label(t.alternatives[i].bytes, t.alternatives[i].n_bytes, width) : (label){.utf8 = "unknown"};
+    return t.n_alternatives ? text_label(t.alternatives[i].bytes, t.alternatives[i].n_bytes, width)
+                            : (label){.utf8 = "unknown"};
 }

@@ -17,9 +17,9 @@ typedef struct picture {
     hw_view *view;
     size_t row_begin, row_end;     /* of M */
     size_t layer_begin, layer_end; /* of M */
-    double scale;  /* the value that is drawn at full strength */
-    bool negative; /* a value below 0 is drawn */
-    bool lift;     /* values are multiples of what uniform attention gives, not shares */
+    double scale;                  /* the value that is drawn at full strength */
+    bool negative;                 /* a value below 0 is drawn */
+    bool lift;                     /* values are multiples of what uniform attention gives, not shares */
 } picture;
 
 /* Selects by the options --token, --layers, --hide, --keep, --normalise and --lift. Free with picture_free(). */

@@ -5,8 +5,8 @@
 #include "headwater.h"
 
 typedef struct progress {
-    bool on;      /* standard error is a terminal, and nobody asked for quiet */
-    bool drawn;   /* a bar is on the screen */
+    bool on;    /* standard error is a terminal, and nobody asked for quiet */
+    bool drawn; /* a bar is on the screen */
     hw_stage stage;
     double began, last; /* seconds, monotonic */
 } progress;

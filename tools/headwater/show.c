@@ -31,8 +31,10 @@ void show_completion(const terminal *t, const hw_run *run) {
 }
 
 void show_run(const terminal *t, const hw_run *run) {
-    static const char *const stops[] = {[HW_STOP_LENGTH] = "stopped at the limit", [HW_STOP_END] = "ended by the model",
-                                        [HW_STOP_GIVEN] = "given", [HW_STOP_CANCELLED] = "interrupted"};
+    static const char *const stops[] = {[HW_STOP_LENGTH] = "stopped at the limit",
+                                        [HW_STOP_END] = "ended by the model",
+                                        [HW_STOP_GIVEN] = "given",
+                                        [HW_STOP_CANCELLED] = "interrupted"};
     const hw_model_info *model = hw_run_model(run);
     size_t n = hw_run_n_completion(run);
     terminal_dim(t);

@@ -21,20 +21,20 @@ static bool is_invisible(UChar32 c) {
     if (c == ZERO_WIDTH_JOINER || c == ZERO_WIDTH_NON_JOINER) return false; /* scripts and emoji need them */
     if (U_IS_UNICODE_NONCHAR(c)) return true;
     switch (u_charType(c)) {
-        case U_CONTROL_CHAR:
-        case U_LINE_SEPARATOR:
-        case U_PARAGRAPH_SEPARATOR: return true;
-        case U_FORMAT_CHAR: return u_hasBinaryProperty(c, UCHAR_DEFAULT_IGNORABLE_CODE_POINT);
-        default: return false;
+    case U_CONTROL_CHAR:
+    case U_LINE_SEPARATOR:
+    case U_PARAGRAPH_SEPARATOR: return true;
+    case U_FORMAT_CHAR: return u_hasBinaryProperty(c, UCHAR_DEFAULT_IGNORABLE_CODE_POINT);
+    default: return false;
     }
 }
 
 static int character_width(UChar32 c) {
     switch (u_charType(c)) {
-        case U_NON_SPACING_MARK:
-        case U_ENCLOSING_MARK:
-        case U_FORMAT_CHAR: return 0;
-        default: break;
+    case U_NON_SPACING_MARK:
+    case U_ENCLOSING_MARK:
+    case U_FORMAT_CHAR: return 0;
+    default: break;
     }
     int syllable = u_getIntPropertyValue(c, UCHAR_HANGUL_SYLLABLE_TYPE);
     if (syllable == U_HST_VOWEL_JAMO || syllable == U_HST_TRAILING_JAMO) return 0;

@@ -10,7 +10,7 @@ typedef enum glyph_kind { GLYPH_INK, GLYPH_SPACE, GLYPH_NEWLINE, GLYPH_TAB } gly
 
 /* One character as it is shown. */
 typedef struct glyph {
-    char utf8[16];   /* [n_bytes] printable, never a control character */
+    char utf8[16]; /* [n_bytes] printable, never a control character */
     size_t n_bytes;
     size_t n_source; /* bytes of the text that it stands for, at least 1 */
     int width;       /* columns; 0: drawn onto the character before it */
