@@ -309,13 +309,13 @@ static bool explain_versus(void *to, const json_t *value, fault *f) {
 
 #define AT(member) offsetof(explain_request, member)
 static const field option_fields[] = {
-    {.key = "versus", .kind = OTHER, .other = explain_versus},
     {.key = "n_generate", .kind = WHOLE, .offset = AT(n_generate), .least = 1, .most = 1e6},
     {.key = "temperature", .kind = REAL, .offset = AT(temperature), .least = 0, .most = 100},
     {.key = "top_k", .kind = WHOLE, .offset = AT(top_k), .least = 0, .most = 2147483647.0},
     {.key = "top_p", .kind = REAL, .offset = AT(top_p), .least = 1e-6, .most = 1},
     {.key = "seed", .kind = WHOLE, .offset = AT(seed), .least = 0, .most = 4294967295.0},
     {.key = "chat", .kind = FLAG, .offset = AT(chat)},
+    {.key = "versus", .kind = OTHER, .other = explain_versus},
 };
 static const field explain_settings[] = {
     SETTINGS(AT(choice)),
