@@ -57,7 +57,7 @@ def plain(program, model, m, rounds):
     """Seconds in which plain generation reads a prompt of m tokens: then its first token is there."""
     with tempfile.TemporaryDirectory() as folder:
         table = pathlib.Path(folder) / "cost.csv"
-        subprocess.run([program, "bench", "-m", model, "--sizes", str(m), "-n", "2", "--rounds", str(rounds), "-o", table],
+        subprocess.run([program, "bench", "-m", model, "--sizes", str(m), "-n", "2", "--rounds", str(rounds), "--variants", "plain", "-o", table],
                        check=True, stdout=subprocess.DEVNULL)
         with table.open(newline="") as file:
             return statistics.median(float(row["prefill_s"]) for row in csv.DictReader(file) if row["variant"] == "plain")

@@ -43,3 +43,13 @@ def test_refuses_sizes_that_cannot_be(headwater, smollm, tmp_path):
     short.write_text("Only a few words.")
     out = headwater("bench", "-m", smollm, "--sizes", "50", "-f", short)
     assert out.status == 1 and "50 are needed" in out.err
+
+
+def test_runs_only_the_variants_asked_for(headwater, smollm, tmp_path):
+    table = tmp_path / "cost.csv"
+    out = headwater("bench", "-m", smollm, "--sizes", "12", "-n", "2", "--rounds", "1", "--variants", "logit", "-o", table)
+    assert out.status == 0, out.err
+    with table.open(newline="") as file:
+        assert [row["variant"] for row in csv.DictReader(file)] == ["plain", "logit"]
+    out = headwater("bench", "-m", smollm, "--variants", "plain,nonsense")
+    assert out.status == 2 and '"nonsense"' in out.err and "rollout+logit-live" in out.err

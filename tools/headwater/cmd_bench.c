@@ -53,6 +53,7 @@ typedef struct bench {
     char *text; /* [n_text] more than the longest prompt */
     size_t n_text;
     FILE *csv; /* NULL: none */
+    bool skipped[N_VARIANTS];
 } bench;
 
 /* ------------------------------------------------------------------ one run */
@@ -226,6 +227,7 @@ static void write_row(const bench *b, size_t m, size_t round, size_t v, const ti
 static hw_err run_round(timing *times, const bench *b, size_t bytes, char **plain, hw_error *err) {
     for (size_t v = 0; v < N_VARIANTS; v++) {
         char *completion = NULL;
+        if (b->skipped[v]) continue;
         hw_err rc = run_variant(&times[v], &completion, b, &variants[v], bytes, err);
         bool same = rc != HW_OK || variants[v].flash || !*plain || (completion && strcmp(completion, *plain) == 0);
         if (rc == HW_OK && v == 0 && !*plain) {
@@ -253,14 +255,15 @@ static hw_err run_size(const bench *b, size_t m, hw_error *err) {
     for (size_t r = 0; r <= rounds && rc == HW_OK; r++) {
         rc = run_round(times + r * N_VARIANTS, b, bytes, &plain, err);
         for (size_t v = 0; v < N_VARIANTS && r > 0 && rc == HW_OK; v++)
-            write_row(b, m, r, v, &times[r * N_VARIANTS + v]);
+            if (!b->skipped[v]) write_row(b, m, r, v, &times[r * N_VARIANTS + v]);
     }
     if (rc == HW_OK) {
         printf("\nm = %zu, n = %lld, %zu rounds%*sseconds, medians                 times plain, medians\n", m,
                (long long)b->o->generate, rounds, 4, "");
         printf("  %-20s %8s %8s %8s %8s   %7s %7s %7s %7s\n", "", "prefill", "decode", "explain", "all", "prefill",
                "dec+exp", "all", "cpu");
-        for (size_t v = 0; v < N_VARIANTS; v++) print_variant(times + N_VARIANTS, rounds, v);
+        for (size_t v = 0; v < N_VARIANTS; v++)
+            if (!b->skipped[v]) print_variant(times + N_VARIANTS, rounds, v);
         fflush(stdout);
     }
     free(plain);
@@ -282,6 +285,26 @@ static size_t read_sizes(size_t sizes[MOST_SIZES], const char *list) {
         if (!*end) return n;
     }
     return 0;
+}
+
+/* Marks what the list "rollout,logit" leaves out; plain always runs. False, with the reason printed, for a name that is
+ * none. */
+static bool read_variants(bench *b, const char *list) {
+    for (size_t v = 1; list && v < N_VARIANTS; v++) b->skipped[v] = true;
+    for (const char *at = list; at && *at;) {
+        size_t n = strcspn(at, ","), v = 0;
+        while (v < N_VARIANTS && (strlen(variants[v].name) != n || strncmp(variants[v].name, at, n) != 0)) v++;
+        if (v == N_VARIANTS) {
+            char names[256] = "";
+            for (size_t i = 0, used = 0; i < N_VARIANTS && used < sizeof names; i++)
+                used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", variants[i].name);
+            misuse(command_name, "--variants \"%.*s\": there are %s", (int)(n < 60 ? n : 60), at, names);
+            return false;
+        }
+        b->skipped[v] = false;
+        at += n + (at[n] == ',');
+    }
+    return true;
 }
 
 /* Sentences without end, no two alike: what a model reads does not change how long it takes. */
@@ -341,6 +364,7 @@ static int run(const options *o) {
     const char *path = model_path(o, command_name);
     if (!path) return STATUS_USAGE;
     bench b = {.o = o};
+    if (!read_variants(&b, o->variants)) return STATUS_USAGE;
     for (size_t i = 0; i < n; i++) longest = sizes[i] > longest ? sizes[i] : longest;
     if (!open_text(&b, longest)) return STATUS_FAILED;
     if (o->results && !(b.csv = fopen(o->results, "w"))) {

@@ -253,6 +253,8 @@ static const option_row rows[] = {
      .help = "keep each result in this file as it finishes, and go on with those that are there"},
     {"sizes", 0, "LIST", TEXT(sizes), BENCH, .standard = "25,256,1024", .help = "prompts of these numbers of tokens"},
     {"generate", 'n', "N", WHOLE(generate, 1, 1e6), BENCH, .standard = "64", .help = "tokens to generate"},
+    {"variants", 0, "LIST", TEXT(variants), BENCH,
+     .help = "only these, beside plain: see the list that it prints; default: all"},
     {"rounds", 0, "N", WHOLE(rounds, 1, 1000), BENCH, .standard = "5", .help = "times that each variant runs"},
     {"file", 'f', "FILE", TEXT(file), BENCH, .help = "prompts from the beginning of this text; default: made up"},
     {"output", 'o', "FILE", TEXT(results), BENCH, .help = "every run as a line of .csv"},

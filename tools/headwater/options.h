@@ -59,7 +59,7 @@ typedef struct options {
     color_mode color;
     bool chat, normalise, lift, remove_sink, full, f32_cache, quiet, verbose, help;
     const char *results, *shard, *group_by, *format; /* of eval */
-    const char *sizes;                               /* of bench */
+    const char *sizes, *variants;                               /* of bench */
     int64_t limit, rounds;
     bool table;
     const char *passages, *question, *answer_by; /* of cite; answer_by of explain and view too */
