@@ -5,6 +5,7 @@
  * cost is the median over rounds of its time over that of `plain` in the same round. Each variant must generate the tokens
  * that plain generation does.
  */
+#include "clock.h"
 #include "command.h"
 #include "input.h"
 #include "interrupt.h"
@@ -58,9 +59,10 @@ typedef struct bench {
 
 /* ------------------------------------------------------------------ one run */
 
-static double now(clockid_t clock) {
+/* Seconds that all threads of the program worked. */
+static double cpu_seconds(void) {
     struct timespec t;
-    clock_gettime(clock, &t);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -74,7 +76,7 @@ typedef struct stopwatch {
 
 static void watch(void *ctx, hw_stage stage, size_t done, size_t total) {
     stopwatch *w = ctx;
-    if (stage == HW_STAGE_PREFILL && done == total) w->prefilled = now(CLOCK_MONOTONIC);
+    if (stage == HW_STAGE_PREFILL && done == total) w->prefilled = clock_seconds();
 }
 
 static void explain_rows(void *ctx, const hw_trace *trace) {
@@ -130,7 +132,7 @@ static hw_err run_captured(const bench *b, const bench_variant *v, hw_run_params
     p->live_rows = LIVE_ROWS;
     if (rc == HW_OK) rc = hw_trace_capture(&trace, b->model, p, err);
     if (rc != HW_OK) return rc;
-    *captured = now(CLOCK_MONOTONIC);
+    *captured = clock_seconds();
     rc = v->live ? w->rc : explain_whole(v, trace, err);
     if (rc == HW_OK) *completion = completion_of(hw_trace_run(trace));
     hw_trace_free(trace);
@@ -152,14 +154,13 @@ static hw_err run_variant(timing *t, char **completion, const bench *b, const be
                           hw_error *err) {
     stopwatch w = {.err = err};
     hw_run_params p = run_params(b, n_prompt_bytes, &w);
-    double cpu = now(CLOCK_PROCESS_CPUTIME_ID), begin = now(CLOCK_MONOTONIC), captured = 0;
+    double cpu = cpu_seconds(), begin = clock_seconds(), captured = 0;
     hw_err rc =
         v->captures ? run_captured(b, v, &p, &w, completion, &captured, err) : run_plain(b, v, &p, completion, err);
-    double end = now(CLOCK_MONOTONIC);
+    double end = clock_seconds();
     for (size_t i = 0; i < w.n_live; i++) hw_live_free(w.live[i]);
     if (captured == 0) captured = end;
-    *t = (timing){{w.prefilled - begin, captured - w.prefilled, end - captured, end - begin},
-                  now(CLOCK_PROCESS_CPUTIME_ID) - cpu};
+    *t = (timing){{w.prefilled - begin, captured - w.prefilled, end - captured, end - begin}, cpu_seconds() - cpu};
     return rc;
 }
 

@@ -5,6 +5,7 @@
  *
  * Whatever is wrong with the command line or the data set is found before the model loads.
  */
+#include "clock.h"
 #include "command.h"
 #include "eval_log.h"
 #include "eval_run.h"
@@ -18,7 +19,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static const char command_name[] = "eval";
 
@@ -34,12 +34,6 @@ typedef struct session {
     size_t n_todo, n_done, n_failed; /* of this run: items to measure, those measured, those without a result */
     double began;
 } session;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* ------------------------------------------------------------------ what is asked */
 
@@ -96,7 +90,7 @@ static void show_progress(const session *s) {
     terminal_bar(stderr, s->n_todo ? (double)s->n_done / (double)s->n_todo : 1, 24);
     fprintf(stderr, " %zu/%zu", s->n_done, s->n_todo);
     if (s->n_done) {
-        double left = (now() - s->began) / (double)s->n_done * (double)(s->n_todo - s->n_done);
+        double left = (clock_seconds() - s->began) / (double)s->n_done * (double)(s->n_todo - s->n_done);
         fprintf(stderr, "  %d:%02d left", (int)(left / 60), (int)left % 60);
     }
     fputs("\033[K", stderr);
@@ -150,7 +144,7 @@ static int say_interrupted(const session *s) {
 static int measure_all(session *s) {
     int status = STATUS_DONE;
     for (size_t i = 0; i < s->set.n; i++) s->n_todo += is_todo(s, &s->set.at[i]);
-    s->began = now();
+    s->began = clock_seconds();
     for (size_t i = 0; i < s->set.n && status == STATUS_DONE; i++) {
         if (!is_todo(s, &s->set.at[i])) continue;
         if (interrupt_seen()) status = STATUS_INTERRUPTED;

@@ -5,10 +5,11 @@
  */
 #include "eval_run.h"
 
+#include "clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unicode/ucasemap.h>
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
@@ -30,12 +31,6 @@ typedef struct work {
     hw_check *check; /* NULL: not asked for */
     double began;
 } work;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static hw_err fail_memory(hw_error *err) {
     *err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory for the result of an item"};
@@ -320,7 +315,7 @@ static hw_err report(json_t **out, const work *w, hw_error *err) {
     json_object_set_new(to, "base", w->check ? number(hw_check_base(w->check)) : json_null());
     json_object_set_new(to, "passes", json_integer(w->check ? (json_int_t)hw_check_n_passes(w->check) : 0));
     if (w->check) json_object_set_new(to, "cuts", cuts_json(w->check, w->n_segments));
-    json_object_set_new(to, "seconds", number(now() - w->began));
+    json_object_set_new(to, "seconds", number(clock_seconds() - w->began));
     if (json_object_set_new(to, "methods", methods) != 0) rc = fail_memory(err);
     *out = to;
     return rc;
@@ -335,7 +330,7 @@ static void free_work(work *w) {
 }
 
 hw_err eval_run(json_t **out, const eval_plan *plan, const eval_item *item, hw_error *err) {
-    work w = {.plan = plan, .item = item, .began = now()};
+    work w = {.plan = plan, .item = item, .began = clock_seconds()};
     hw_err rc = capture(&w, err);
     if (rc == HW_OK) rc = cut(&w, err);
     if (rc == HW_OK) rc = explain_all(&w, err);

@@ -1,10 +1,10 @@
 /* progress.c - a bar on standard error, drawn at most ten times a second and gone without a trace when done. */
 #include "progress.h"
 
+#include "clock.h"
 #include "terminal.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
@@ -17,12 +17,6 @@ static const char *const stage_names[] = {
 };
 enum { BAR_WIDTH = 24, FULL_LINE = BAR_WIDTH + 56 };
 static const double interval_s = 0.1, patience_s = 0.2; /* a stage shorter than this needs no bar */
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 progress progress_new(bool wanted) { return (progress){.on = wanted && terminal_has_live_stderr(), .began = -1}; }
 
@@ -48,7 +42,7 @@ static void draw(progress *p, size_t done, size_t total, double seconds) {
 void progress_show(void *ctx, hw_stage stage, size_t done, size_t total) {
     progress *p = ctx;
     if (!p->on) return;
-    double t = now();
+    double t = clock_seconds();
     if (p->began < 0 || stage != p->stage) {
         progress_erase(p);
         p->stage = stage;

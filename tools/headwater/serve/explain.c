@@ -8,14 +8,15 @@
  */
 #include "worker.h"
 
+#include "clock.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Completion tokens that are explained together: reading a layer's weights for each one alone costs as much as generating it. */
 enum { LIVE_ROWS = 4 };
-enum { PROGRESS_MS = 50 };
+static const double PROGRESS_S = 0.05;
 
 typedef struct making {
     worker *w;
@@ -29,16 +30,10 @@ typedef struct making {
     bool began;                  /* the prompt was read */
     buffer completion;
     size_t n_tokens;
-    int64_t told_ms; /* when progress was last told */
+    double told; /* when progress was last told, clock_seconds() */
 } making;
 
 /* ------------------------------------------------------------------ events */
-
-static int64_t now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* Sends and empties it. */
 static void send(making *m, const char *name, buffer *data) {
@@ -75,10 +70,10 @@ static void on_token(void *ctx, const hw_token *token) {
 
 static void on_progress(void *ctx, hw_stage stage, size_t done, size_t total) {
     making *m = ctx;
-    int64_t now = now_ms();
+    double now = clock_seconds();
     buffer data = {.n = 0};
-    if (stage != HW_STAGE_PREFILL || (done < total && now - m->told_ms < PROGRESS_MS)) return;
-    m->told_ms = now;
+    if (stage != HW_STAGE_PREFILL || (done < total && now - m->told < PROGRESS_S)) return;
+    m->told = now;
     buffer_printf(&data, "{\"job\":%lld,\"done\":%zu,\"total\":%zu}", (long long)m->t->id, done, total);
     send(m, "prefill", &data);
 }
