@@ -89,6 +89,10 @@ void hw__pending_free(hw__pending *p) {
     *p = (hw__pending){0};
 }
 
+void hw__pending_skip(hw__pending *p, size_t n) {
+    if (p->first < n) p->first = n;
+}
+
 /* Slot of absolute row q, or -1 for one that is not of interest. */
 static ptrdiff_t slot_of(const hw__pending *p, size_t q) {
     return q < p->first || q - p->first >= p->room ? -1 : (ptrdiff_t)(q - p->first);

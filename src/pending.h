@@ -35,6 +35,9 @@ hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const h
                        hw_error *err);
 void hw__pending_free(hw__pending *p);
 
+/* The first n rows, which are before m-1, will not come: their signals are there. */
+void hw__pending_skip(hw__pending *p, size_t n);
+
 /* The three of a sink; rows before m-1 are passed over unless every row is wanted (their residual share is noted). */
 hw_err hw__pending_heads(hw__pending *p, size_t layer, const hw__heads *heads, hw_error *err);
 hw_err hw__pending_stream(hw__pending *p, size_t layer, const hw__stream *stream, hw_error *err);

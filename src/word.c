@@ -1,5 +1,6 @@
 /*
- * word.c - the words of every choice that a user can name: fuse, row, direction, columns, measure, aggregate, role, stop.
+ * word.c - the words of every choice that a user can name: fuse, row, direction, columns, measure, aggregate, precision, role,
+ * stop.
  *
  * One list of words per enum, indexed by its value; names and parsers read the same list.
  */
@@ -22,6 +23,7 @@ static const char *const signal_words[] = {"projection",     "norm",          "p
                                            "all_proximity1", "all_proximity2"};
 static const char *const aggregate_words[] = {"mean", "rollout"};
 static const char *const role_words[] = {"prompt", "completion", "special", "template"};
+static const char *const precision_words[] = {"f32", "f16"};
 static const char *const stop_words[] = {"length", "end", "given", "cancelled"};
 
 static hw_err parse(int *out, const char *const *words, size_t n, const char *what, const char *word, hw_error *err) {
@@ -54,6 +56,7 @@ WORDS(columns)
 WORDS(measure)
 WORDS(signal)
 WORDS(aggregate)
+WORDS(precision)
 WORDS(role)
 WORDS(stop)
 PARSER(hw_, fuse)
@@ -62,5 +65,6 @@ PARSER(hw_, direction)
 PARSER(hw_, columns)
 PARSER(hw_, measure)
 PARSER(hw_, aggregate)
+PARSER(hw_, precision)
 PARSER(hw__, role) /* only files carry these two: read back, never typed */
 PARSER(hw__, stop)
