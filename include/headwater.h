@@ -470,6 +470,32 @@ HW_API size_t hw_attribution_first_token(const hw_attribution *a);    /* row i e
 HW_API hw_err hw_attribution_select_layers(size_t *begin, size_t *end, const hw_attribution *a, const char *select,
                                            hw_error *err);
 
+/* ------------------------------------------------------------------ what a run would take */
+
+/* A run and what is to be made of it. */
+typedef struct hw_plan {
+    size_t size;
+    const hw_run_params *run;
+    const char *const *methods; /* [n_methods] names */
+    size_t n_methods;
+    const hw_method_params *params; /* NULL: the defaults */
+    const char *by;                 /* the prompt's segments as hw_segments_new() cuts them; NULL: each token its own */
+} hw_plan;
+HW_API hw_plan hw_plan_default(void);
+
+typedef struct hw_estimate {
+    size_t n_prompt, n_tokens, n_columns; /* m; T where all that may be generated is; columns of M */
+    uint64_t program, weights;            /* bytes: libraries and tokenizer; of the model's file */
+    uint64_t cache, buffers;              /* keys and values; the engine's graph, as far as it is known */
+    uint64_t rows, signals;               /* of the trace */
+    uint64_t waiting;                     /* rows of interest until they are explained */
+    uint64_t methods;                     /* M, and the levels of R that composing layers takes */
+    uint64_t total;                       /* of these parts: all that would be resident at once, at most */
+    double seconds;                       /* rough: the model's arithmetic at stated rates, after loading */
+} hw_estimate;
+/* Reads the prompt's tokens, decodes nothing. Errors: as hw_trace_capture() of tokens and hw_segments_new(). */
+HW_API hw_err hw_run_estimate(hw_estimate *out, hw_model *model, const hw_plan *plan, hw_error *err);
+
 /* ------------------------------------------------------------------ faithfulness: is an explanation right? */
 
 typedef struct hw_check hw_check;

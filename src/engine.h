@@ -125,6 +125,8 @@ typedef struct hw__engine_ops {
     hw_err (*save)(hw__engine *e, hw__cache *out, const int32_t *ids, size_t n, hw_error *err);
     /* Makes the sequence ids [n] again. Every byte is checked: FORMAT where they are no cache of n tokens of this model. */
     hw_err (*restore)(hw__engine *e, const hw__cache *cache, const int32_t *ids, size_t n, hw_error *err);
+    /* Bytes that a sequence of `n_tokens` takes in keys and values, and in the largest graph. */
+    void (*footprint)(const hw__engine *e, size_t n_tokens, uint64_t *cache, uint64_t *buffers);
 } hw__engine_ops;
 
 struct hw__engine {

@@ -330,6 +330,7 @@ static const hw__engine_ops llama_ops = {
     .resume = hw__llama_resume,
     .save = hw__llama_save,
     .restore = hw__llama_restore,
+    .footprint = hw__llama_footprint,
 };
 
 /* ------------------------------------------------------------------ loading */

@@ -104,6 +104,7 @@ hw_err hw__llama_readout(hw__engine *base, float *out, float *eps, int32_t id, h
 hw_err hw__llama_resume(hw__engine *base, size_t *kept, const int32_t *ids, size_t n, size_t n_tokens, hw_stop_fn stop,
                         void *stop_ctx, hw_error *err);
 hw_err hw__llama_save(hw__engine *base, hw__cache *out, const int32_t *ids, size_t n, hw_error *err);
+void hw__llama_footprint(const hw__engine *base, size_t n_tokens, uint64_t *cache, uint64_t *buffers);
 hw_err hw__llama_restore(hw__engine *base, const hw__cache *cache, const int32_t *ids, size_t n, hw_error *err);
 
 #endif

@@ -16,6 +16,7 @@
  */
 #include "engine_llama.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -168,4 +169,29 @@ hw_err hw__llama_resume(hw__engine *base, size_t *kept, const int32_t *ids, size
     }
     *kept = 0;
     return base->ops->begin(base, n_tokens, stop, stop_ctx, err);
+}
+
+/* ------------------------------------------------------------------ what a sequence takes */
+
+/* "<architecture>.attention.<key>", else what most architectures have. */
+static double head_size(const hw__llama_engine *e, const char *key) {
+    char name[HW__LLAMA_TEXT + 64], text[32];
+    snprintf(name, sizeof name, "%s.attention.%s", e->info.architecture, key);
+    if (llama_model_meta_val_str(e->model, name, text, sizeof text) > 0) return atof(text);
+    return (double)e->info.n_embd / (e->info.n_heads > 0 ? e->info.n_heads : 1);
+}
+
+/* The largest graph is that of a whole pass at the end of the sequence, or of all logits: the weights of one layer's attention
+ * with their mask, and some rows as wide as the stream. Seen of libllama: 6 of those. */
+void hw__llama_footprint(const hw__engine *base, size_t n_tokens, uint64_t *cache, uint64_t *buffers) {
+    enum { WIDE_ROWS = 6 };
+    const hw__llama_engine *e = (const hw__llama_engine *)base;
+    double n = (double)((n_tokens + 255) / 256 * 256), n_pass = e->params.n_ubatch,
+           element = e->params.f32_cache ? 4 : 2;
+    double row = head_size(e, "key_length") + head_size(e, "value_length");
+    double outputs = HW__MAX_LOGITS < n_pass ? HW__MAX_LOGITS : n_pass;
+    double logits = outputs * e->info.n_vocab * sizeof(float);
+    double pass = (n_pass * n * (e->info.n_heads + 1) + WIDE_ROWS * n_pass * e->info.n_embd) * sizeof(float);
+    *cache = (uint64_t)(n * e->info.n_layers * e->info.n_heads_kv * row * element);
+    *buffers = (uint64_t)(logits > pass ? logits : pass);
 }

@@ -2,7 +2,7 @@
  * test_prefix.c - the front of a prompt taken from an earlier run, in the same process and out of a state, on real models.
  *
  * The reference is a fresh run of the same prompt. One token a pass makes every kernel see the same batches: then all bits
- * are equal. Else libllama rounds differently for batches of other sizes.
+ * are equal. Else libllama rounds differently for batches of other sizes: on quantised files an NMSE of 1.4e-6 was seen.
  */
 #include "files.h"
 #include "fixture.h"
@@ -124,7 +124,7 @@ static void a_shared_front_gives_the_same_bits(void **state) {
  * likely another rounding chooses the other. */
 static void a_long_front_gives_the_same_m(void **state) {
     (void)state;
-    for (int i = 0; i < N_MODELS; i++) ask_twice(models[i], 30, 512, " The red box near the sea.", 1e-6);
+    for (int i = 0; i < N_MODELS; i++) ask_twice(models[i], 30, 512, " The red box near the sea.", 1e-5);
 }
 
 /* The last block shows what attention carries for rows of interest only, and those of the first run are others. */

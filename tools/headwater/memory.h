@@ -1,0 +1,13 @@
+/* memory.h - what a run would take, against --memory; and a remark where it is much. */
+#ifndef HEADWATER_MEMORY_H
+#define HEADWATER_MEMORY_H
+
+#include "job.h"
+
+/* "500M", "2G" or bytes; an option's reader of words. */
+bool memory_read(void *field /* uint64_t */, const char *text);
+
+/* STATUS_DONE, or the status to exit with where the run would take more than --memory: the message names what would fit. */
+int memory_check(job *j, const hw_run_params *run);
+
+#endif
