@@ -11,18 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool memory_read(void *field, const char *text) {
-    static const char units[] = "KMGT";
-    char *end;
-    if (*text < '0' || *text > '9') return false;
-    double v = strtod(text, &end);
-    const char *unit = *end ? strchr(units, *end) : NULL;
-    if (*end && (!unit || end[1])) return false;
-    for (long i = 0; unit && i <= unit - units; i++) v *= 1024;
-    *(uint64_t *)field = (uint64_t)v;
-    return v >= 1 && v < 1e18;
-}
-
 /* "1.2 GB", powers of 1024 as the option reads them. */
 static const char *size_text(char out[32], uint64_t bytes) {
     double mib = (double)bytes / (1 << 20);
@@ -35,7 +23,7 @@ typedef struct trial {
     hw_run_params run;
     hw_plan plan;
     const char *method;
-    char text[64]; /* what the user would have to say */
+    char text[96]; /* what the user would have to say */
 } trial;
 
 static bool fits(const job *j, trial *t, hw_estimate *e) {
@@ -50,6 +38,7 @@ static bool by_sentence(const job *j, trial *t) {
     return !j->o->by && !j->o->spans;
 }
 
+/* Whether logit could stand in for the methods of the run. */
 static bool logit_alone(const job *j, trial *t) {
     if (j->n_methods == 1 || *hw_method_problem(hw_method_find("logit"), hw_model_describe(j->model))) return false;
     t->method = "logit";
@@ -87,7 +76,16 @@ static bool shorter_prompt(const job *j, trial *t) {
     return n_tokens > 0;
 }
 
-static bool (*const changes[])(const job *, trial *) = {by_sentence, logit_alone, fewer_tokens, shorter_prompt};
+/* Where a shorter prompt alone must be much shorter. */
+static bool shorter_for_logit(const job *j, trial *t) {
+    if (!logit_alone(j, t) || !shorter_prompt(j, t)) return false;
+    size_t n = strlen(t->text);
+    snprintf(t->text + n, sizeof t->text - n, " with --method logit");
+    return true;
+}
+
+static bool (*const changes[])(const job *, trial *) = {by_sentence, logit_alone, fewer_tokens, shorter_prompt,
+                                                        shorter_for_logit};
 enum { N_CHANGES = sizeof changes / sizeof *changes, MOST_NAMED = 2 };
 
 /* "--method logit (412 MB) or -n 8 (498 MB)"; "" where nothing does. */
@@ -104,7 +102,7 @@ static void list_changes(char *out, size_t room, const job *j, const trial *from
 }
 
 static int refuse(const job *j, const trial *t, const hw_estimate *e) {
-    char total[32], limit[32], rows[32], methods[32], list[256];
+    char total[32], limit[32], rows[32], methods[32], list[320];
     list_changes(list, sizeof list, j, t);
     return fail("this run would take %s, --memory is %s: %zu tokens take %s as a trace and %s to explain%s%s",
                 size_text(total, e->total), size_text(limit, j->o->memory), e->n_tokens, size_text(rows, e->rows),

@@ -4,9 +4,6 @@
 
 #include "job.h"
 
-/* "500M", "2G" or bytes; an option's reader of words. */
-bool memory_read(void *field /* uint64_t */, const char *text);
-
 /* STATUS_DONE, or the status to exit with where the run would take more than --memory: the message names what would fit. */
 int memory_check(job *j, const hw_run_params *run);
 

@@ -6,7 +6,6 @@
  */
 #include "options.h"
 
-#include "memory.h"
 #include "message.h"
 #include "text.h"
 
@@ -44,7 +43,18 @@ static bool word_residual(void *field, const char *text) {
     return r->measured || read_real(&r->weight, text, 0, 1);
 }
 
-static bool word_memory(void *field, const char *text) { return memory_read(field, text); }
+/* Bytes, or as many of 1024, 1024^2 ... as the letter says. */
+static bool word_memory(void *field, const char *text) {
+    static const char units[] = "KMGT";
+    char *end;
+    if (*text < '0' || *text > '9') return false;
+    double v = strtod(text, &end);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    if (*end && (!unit || end[1])) return false;
+    for (long i = 0; unit && i <= unit - units; i++) v *= 1024;
+    *(uint64_t *)field = (uint64_t)v;
+    return v >= 1 && v < 1e18;
+}
 
 static bool word_color(void *field, const char *text) {
     static const char *const words[] = {"auto", "always", "never"};
@@ -146,9 +156,10 @@ static const option_row rows[] = {
      .help = "of attention in --trace and --state files: f16 takes half the room, and how far rounding moved is said",
      .elsewhere = "it is kept already"},
     {"state", 0, "FILE", TEXT(state), FILES(IN_EXPLAIN | IN_CITE, FROM_MODEL),
-     .help = "start where the run kept in this file was, as far as the prompt begins alike: only the rest is decoded. "
-             "A new file is made; one that gave less than half of the prompt, or is of another model, is replaced; else "
-             "it stays as it is",
+     .help =
+         "start where the run kept in this file was, as far as the prompt begins alike: only the rest is decoded. "
+         "A new file is made; one that gave less than half of the prompt, or is of another model, is replaced; else "
+         "it stays as it is",
      .elsewhere = "no model runs that it could serve"},
     {"attention", 0, "FILE", TEXT(attention), FILES(IN_EXPLAIN, FROM_ATTENTION),
      .help = "explain attention exported from anywhere: .safetensors with `attention` [L,H,T,T] or [L,T,T]"},
