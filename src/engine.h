@@ -38,6 +38,8 @@ typedef struct hw__sink {
     hw_err (*final)(void *ctx, const float *rows /* [n_rows, D] before the final norm */, size_t n_rows, size_t q0,
                     hw_error *err);
     void *ctx;
+    /* Absolute positions: earlier rows need not be shown, and the engine does not stop for a decode that has no later ones. */
+    size_t rows_from, stream_from;
 } hw__sink;
 
 /* What attention of one layer moves: the value of every token so far, and how it arrives in the stream:
