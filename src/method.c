@@ -136,10 +136,17 @@ size_t hw__query_row(const hw_attribution *a, size_t i) {
     return predictor ? token - 1 : token;
 }
 
-ptrdiff_t hw__column_of(const hw_attribution *a, size_t t) {
-    size_t shown = a->params.columns == HW_COLUMNS_ALL ? a->run->n_tokens : a->run->n_prompt;
-    if (t >= shown) return -1;
-    return a->groups ? a->groups[t] : (ptrdiff_t)t;
+static size_t n_shown(const hw_method_params *p, const hw_run *run) {
+    return p->columns == HW_COLUMNS_ALL ? run->n_tokens : run->n_prompt;
+}
+
+ptrdiff_t hw__column(const hw_method_params *p, const hw_run *run, size_t t) {
+    if (t >= n_shown(p, run)) return -1;
+    return p->groups ? p->groups[t] : (ptrdiff_t)t;
+}
+
+size_t hw__n_columns(const hw_method_params *p, const hw_run *run) {
+    return p->groups ? p->n_groups : n_shown(p, run);
 }
 
 hw_err hw__method_progress(const hw_method_params *p, size_t done, size_t total, hw_error *err) {
@@ -152,7 +159,7 @@ void hw__method_put(hw_attribution *a, size_t i, size_t l, const double *of, siz
     double outside = 0;
     memset(sum, 0, a->n_columns * sizeof *sum);
     for (size_t t = 0; t < n; t++) {
-        ptrdiff_t column = hw__column_of(a, t);
+        ptrdiff_t column = hw__column(&a->params, a->run, t);
         *(column >= 0 ? &sum[column] : &outside) += of[t];
     }
     float *to = a->values + i * a->n_columns * a->n_layers + l;

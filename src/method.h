@@ -49,8 +49,9 @@ size_t hw__method_passes(const hw_attribution *a);
  * completion, row i itself. */
 size_t hw__query_row(const hw_attribution *a, size_t i);
 
-/* Column of M that token `t` belongs to, -1 for none (shown as `outside`). */
-ptrdiff_t hw__column_of(const hw_attribution *a, size_t t);
+/* Column of M that token `t` belongs to, -1 for none (shown as `outside`); and how many columns there are. */
+ptrdiff_t hw__column(const hw_method_params *p, const hw_run *run, size_t t);
+size_t hw__n_columns(const hw_method_params *p, const hw_run *run);
 
 /* M[i,:,l] and outside[i,l] from one number per token: of [n], the columns that the row sees. `sum` [n_columns] is scratch. */
 void hw__method_put(hw_attribution *a, size_t i, size_t l, const double *of, size_t n, double *sum);
