@@ -3,13 +3,20 @@
 
 #include "method.h"
 
+#ifdef _OPENMP
 #include <omp.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 
 /* Rows folded by one product: enough for BLAS to run at full speed, few enough that little of the upper triangle of weights
  * is multiplied in vain. Blocks of a level are whole multiples. */
 enum { ROWS = 64 };
+
+#ifndef _OPENMP
+static int omp_get_max_threads(void) { return 1; }
+static int omp_get_thread_num(void) { return 0; }
+#endif
 
 /* In a causal model row k sees no token after k, so no column first reached by a later one. */
 static void fill_reach(size_t *reach, const hw_run *run, const hw_method_params *p, size_t n_rows, size_t n_columns) {

@@ -1,19 +1,19 @@
 /* mixing.c - see mixing.h for the equations. */
 #include "mixing.h"
 
+#include "wide.h"
+
 #include <string.h>
 
 /* ------------------------------------------------------------------ thinning */
 
-/* Eight sums side by side, in a fixed order: a row is read at the speed of memory. */
-static double sum_of(const float *w, size_t n) {
-    double part[8] = {0}, sum = 0;
+HW__WIDE static double sum_of(const float *w, size_t n) {
+    double lanes[HW__LANES] = {0}, sum = 0;
     size_t k = 0;
-    for (; k + 8 <= n; k += 8)
-        for (size_t i = 0; i < 8; i++) part[i] += w[k + i];
+    for (; k + HW__LANES <= n; k += HW__LANES)
+        for (size_t i = 0; i < HW__LANES; i++) lanes[i] += w[k + i];
     for (; k < n; k++) sum += w[k];
-    for (size_t i = 0; i < 8; i++) sum += part[i];
-    return sum;
+    return sum + hw__lanes_sum(lanes);
 }
 
 static size_t count_to(const float *w, size_t n, float most) {
