@@ -86,6 +86,16 @@ hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method,
     return HW_OK;
 }
 
+hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, hw_rows needed, hw_error *err) {
+    static const char *const whose[] = {"attention rows of every token", "attention rows of the completion"};
+    static const char *const kept[] = {"", "those of the completion", "none"};
+    if (trace->kept <= needed) return HW_OK;
+    return hw__fail(err, HW_ERR_UNSUPPORTED,
+                    "method %s needs %s, and this trace keeps %s: run the model again and keep the rows \"%s\", or let "
+                    "the method see them while the model runs",
+                    method->info.name, whose[needed], kept[trace->kept], hw_rows_name(needed));
+}
+
 hw_err hw__method_check(const hw__method **out, const char *name, hw_method_params *p, hw_error *err) {
     const hw__method *method = hw__method_find(name);
     if (!method) return fail_unknown(name, err);
@@ -103,6 +113,7 @@ hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name,
     hw_method_params p = params ? *params : hw_method_params_default();
     hw_err rc = hw__method_check(&method, name, &p, err);
     if (rc == HW_OK) rc = hw__method_check_signals(trace, method, &p, err);
+    if (rc == HW_OK) rc = hw__method_check_rows(trace, method, method->info.rows, err);
     if (rc != HW_OK) return rc;
     hw_attribution *a;
     rc = hw__attribution_new(&a, trace->run, method->info.name, &p, method->layered ? trace->n_layers : 1, err);

@@ -24,6 +24,11 @@ typedef struct hw__method {
     /* The same for a range of rows of a trace that grows, keeping in *state (NULL at first) what later rows need; NULL:
      * `run` keeps nothing. */
     hw_err (*live)(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err);
+    /* Takes in rows begin .. end - 1 of layer l, which pass by: all layers of a row, in order. `feeds`: whether the method does with
+     * these settings; then the trace need not keep prompt rows. NULL: never. */
+    bool (*feeds)(const hw_method_params *p);
+    hw_err (*feed)(void **state, const hw_trace *trace, const hw_method_params *p, size_t l, size_t begin, size_t end,
+                   hw_error *err);
     size_t (*live_bytes)(const hw_trace *trace, const hw_method_params *p); /* how much it keeps; SIZE_MAX: too much */
     void (*live_free)(void *state);                                         /* accepts NULL */
 } hw__method;
@@ -38,6 +43,14 @@ const hw__method *hw__method_find(const char *name);
 hw_err hw__method_check(const hw__method **out, const char *name, hw_method_params *p, hw_error *err);
 hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p,
                                 hw_error *err);
+
+/* Whether the trace keeps the rows that are needed. */
+hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, hw_rows needed, hw_error *err);
+
+/* One layer's rows begin .. end - 1 pass by: hw_run_params.live. */
+hw_err hw__live_feed(hw_live *live, const hw_trace *trace, size_t l, size_t begin, size_t end, hw_error *err);
+/* Whether it wants them. */
+bool hw__live_feeds(const hw_live *live);
 
 /* After `run` or `live`: what is kept with M and known of it. */
 hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err);

@@ -198,6 +198,16 @@ static hw_err live_input(void **state, hw_attribution *a, const hw__mixing *mixi
     return rc;
 }
 
+hw_err hw__rollout_feed(void **state, const hw__mixing *mixing, const hw_method_params *p, size_t l, size_t begin,
+                        size_t end, hw_error *err) {
+    hw_err rc = *state ? HW_OK : grown_new((grown **)state, mixing->trace, p, err);
+    if (rc != HW_OK) return rc;
+    grown *g = *state;
+    hw__fold_rows(&g->f, g->levels[l + 1], g->levels[l], mixing, l, begin, end);
+    if (l + 1 == g->n_layers) g->n_done = end;
+    return HW_OK;
+}
+
 /* ------------------------------------------------------------------ direction output */
 
 static hw_err run_output(hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err) {
@@ -240,6 +250,15 @@ static hw_err live(void **state, hw_attribution *a, const hw_trace *trace, const
     return hw__rollout_live(state, a, &mixing, p, err);
 }
 
+/* From the top down the last row comes first. */
+static bool feeds(const hw_method_params *p) { return p->direction == HW_DIRECTION_INPUT; }
+
+static hw_err feed(void **state, const hw_trace *trace, const hw_method_params *p, size_t l, size_t begin, size_t end,
+                   hw_error *err) {
+    hw__mixing mixing = hw__mixing_of(trace, p);
+    return hw__rollout_feed(state, &mixing, p, l, begin, end, err);
+}
+
 const hw__method hw__method_rollout = {
     .info =
         {
@@ -252,11 +271,14 @@ const hw__method hw__method_rollout = {
             .blind = "what attention carries (values), MLPs, which token was chosen; deep layers pile up on token 0",
             .traits = HW_USES_FUSE | HW_USES_RESIDUAL | HW_USES_DISCARD | HW_USES_REMOVE_SINK | HW_USES_DIRECTION |
                       HW_GIVES_SHARES,
+            .rows = HW_ROWS_ALL,
         },
     .layered = true,
     .signals = hw__mixing_signals,
     .run = run,
     .live = live,
+    .feeds = feeds,
+    .feed = feed,
     .live_bytes = hw__rollout_live_bytes,
     .live_free = hw__rollout_live_free,
 };

@@ -23,6 +23,9 @@ hw_err hw__rollout_input(hw_attribution *a, const hw__mixing *mixing, const hw_m
 /* The same for a range of rows of a trace that grows; *state, NULL at first, keeps what later rows need: as in hw__method. */
 hw_err hw__rollout_live(void **state, hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p,
                         hw_error *err);
+/* Rows of one layer that pass by, as in hw__method. */
+hw_err hw__rollout_feed(void **state, const hw__mixing *mixing, const hw_method_params *p, size_t l, size_t begin,
+                        size_t end, hw_error *err);
 size_t hw__rollout_live_bytes(const hw_trace *trace, const hw_method_params *p);
 void hw__rollout_live_free(void *state);
 
