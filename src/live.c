@@ -47,6 +47,8 @@ bool hw__live_feeds(const hw_live *live) { return live->method->feeds && live->m
 hw_rows hw_live_rows(const hw_live *live) { return hw__live_feeds(live) ? HW_ROWS_INTEREST : live->method->info.rows; }
 
 hw_err hw__live_feed(hw_live *live, const hw_trace *trace, size_t l, size_t begin, size_t end, hw_error *err) {
+    hw_err rc = live->fed ? HW_OK : hw__groups_check(&live->params, trace->run, err);
+    if (rc != HW_OK) return rc;
     live->fed = true;
     return live->method->feed(&live->state, trace, &live->params, l, begin, end, err);
 }
