@@ -57,7 +57,8 @@ hw_err hw__live_feed(hw_live *live, const hw_trace *trace, size_t l, size_t begi
 static const size_t MOST_BYTES = (size_t)512 << 20;
 
 static bool waits(const hw_live *live, const hw_trace *trace) {
-    return trace->growing && !live->fed && live->method->live && live->method->live_bytes(trace, &live->params) > MOST_BYTES;
+    return trace->growing && !live->fed && live->method->live &&
+           live->method->live_bytes(trace, &live->params) > MOST_BYTES;
 }
 
 /* Completion tokens whose rows are there, signals too where the method needs them. */

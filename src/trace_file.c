@@ -240,7 +240,8 @@ static hw_err read_kept(hw_rows *out, const hw__safetensors *file, const hw_run 
     hw_err rc = hw__rows_parse(out, word, err);
     if (rc != HW_OK) return hw__fail_in(err, HW_ERR_FORMAT, "its metadata");
     if (*out != HW_ROWS_ALL && (!run->causal || run->n_prompt == 0))
-        return hw__fail(err, HW_ERR_FORMAT, "its metadata has \"rows\": \"%s\", which is for causal runs with a prompt", word);
+        return hw__fail(err, HW_ERR_FORMAT, "its metadata has \"rows\": \"%s\", which is for causal runs with a prompt",
+                        word);
     return HW_OK;
 }
 

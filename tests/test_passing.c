@@ -14,7 +14,8 @@
 enum { LAYERS = 3, MOST = 512 };
 static const double BOUND = LAYER_BOUND(LAYERS);
 
-static const char PROMPT[] = "It was sunny in Rome, the city of Russia. I am not a city. It was a day of sun\n\n in Rome the sunny";
+static const char PROMPT[] =
+    "It was sunny in Rome, the city of Russia. I am not a city. It was a day of sun\n\n in Rome the sunny";
 
 /* What the callback before the first decode makes. */
 typedef struct listener {
@@ -177,9 +178,10 @@ static void rows_that_a_live_explanation_leaves_to_the_trace(void **state) {
         const char *method;
         hw_direction direction;
         hw_rows rows;
-    } cases[] = {
-        {"rollout", HW_DIRECTION_INPUT, HW_ROWS_INTEREST}, {"rollout", HW_DIRECTION_OUTPUT, HW_ROWS_ALL},
-        {"attention", HW_DIRECTION_INPUT, HW_ROWS_INTEREST}, {"logit", HW_DIRECTION_INPUT, HW_ROWS_NONE}};
+    } cases[] = {{"rollout", HW_DIRECTION_INPUT, HW_ROWS_INTEREST},
+                 {"rollout", HW_DIRECTION_OUTPUT, HW_ROWS_ALL},
+                 {"attention", HW_DIRECTION_INPUT, HW_ROWS_INTEREST},
+                 {"logit", HW_DIRECTION_INPUT, HW_ROWS_NONE}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hw_live *live;
         hw_method_params p = hw_method_params_default();
@@ -201,7 +203,8 @@ static void a_file_says_which_rows_it_has(void **state) {
         p.on_prompt = NULL;
         hw_trace *trace = capture(model, &p), *again;
         hw_error err;
-        if (hw_trace_save(trace, path, &err) != HW_OK || hw_trace_open(&again, path, &err) != HW_OK) fail_msg("%s", err.msg);
+        if (hw_trace_save(trace, path, &err) != HW_OK || hw_trace_open(&again, path, &err) != HW_OK)
+            fail_msg("%s", err.msg);
         assert_int_equal(hw_trace_rows(again), rows);
         for (size_t q = 0; q < hw_run_n_tokens(hw_trace_run(trace)); q++) {
             size_t n, n_again;

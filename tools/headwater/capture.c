@@ -57,7 +57,9 @@ static void take_progress(void *ctx, hw_stage stage, size_t done, size_t total) 
     progress_show(&l->j->bar, stage, done, total);
 }
 
-static hw_err take_prompt(void *ctx, const hw_run *run, hw_error *err) { return job_cut(((listener *)ctx)->j, run, err); }
+static hw_err take_prompt(void *ctx, const hw_run *run, hw_error *err) {
+    return job_cut(((listener *)ctx)->j, run, err);
+}
 
 /* No more tokens either where nobody reads them any more. */
 static bool stop_run(void *ctx) {

@@ -24,12 +24,12 @@ typedef struct job {
     hw_attribution *made[MOST_METHODS]; /* [n_made] owned */
     size_t n_methods, n_made;
     struct report *report; /* borrowed: gathers what -o would save; NULL: it is saved at once */
-    bool passing;           /* prompt rows need not be kept: nothing reads the trace but this job's methods */
-    const struct cut *by;   /* borrowed: with `passing`, how to cut the prompt before the model runs; NULL: not at all */
-    hw_segments *segments;  /* owned: the prompt, cut so */
+    bool passing;          /* prompt rows need not be kept: nothing reads the trace but this job's methods */
+    const struct cut *by;  /* borrowed: with `passing`, how to cut the prompt before the model runs; NULL: not at all */
+    hw_segments *segments; /* owned: the prompt, cut so */
     hw_live *live[MOST_METHODS]; /* owned: methods that take in prompt rows as they pass; NULL for the others */
-    bool hush;             /* tokens are not printed as they come */
-    bool one_method;       /* of those of the default, only the first that can be given */
+    bool hush;                   /* tokens are not printed as they come */
+    bool one_method;             /* of those of the default, only the first that can be given */
 } job;
 
 /* STATUS_DONE, or the status to exit with. Free with job_free() either way. */
