@@ -19,6 +19,7 @@ typedef struct hw__heads {
     size_t n_heads, n_rows, n_keys;
     size_t head_stride, row_stride; /* in floats */
     size_t q0;
+    bool mean; /* n_heads is 1: the mean over heads, summed where the rows live */
 } hw__heads;
 
 /* The residual stream around the attention of one block, [n_rows, D] each, for absolute rows q0 and up. The
@@ -40,6 +41,9 @@ typedef struct hw__sink {
     void *ctx;
     /* Rows before these absolute positions need not be shown: where a decode has no others the graph is not stopped. */
     size_t rows_from, stream_from; /* of rows(); of stream() and final() */
+    /* Of rows before this one the mean over heads is enough. An engine whose rows are on a device then shows a layer's rows of
+     * one decode in two parts: means, and heads from here on. 0: heads of all rows. */
+    size_t heads_from;
 } hw__sink;
 
 /* What attention of one layer moves: the value of every token so far, and how it arrives in the stream:

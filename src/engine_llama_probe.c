@@ -133,6 +133,8 @@ hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err) {
             if (p.seen[b]) e->layers[e->info.n_layers++] = (int32_t)b;
         }
         e->info.row_error = p.row_error;
+        e->info.host_rows = !e->placement.remote;
+        hw__placement_text(e->device, sizeof e->device, &e->placement);
         if (p.heads) e->info.n_heads = (int32_t)p.heads;
         const struct ggml_tensor *v = e->info.n_layers ? e->graphs[e->layers[0]].values : NULL;
         if (v && v->ne[2] > 0)

@@ -8,26 +8,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Values of the tokens so far, [H_kv, d, n_done], out of the cache view [keys, d, H_kv]. */
+/* Values of the tokens so far, [H_kv, d, n_done], out of the cache view [keys, d, H_kv]; a device's are read in one piece, since
+ * each read may cross a network. */
 static hw_err read_values(hw__llama_engine *e, hw__values *out, const struct ggml_tensor *t, hw_error *err) {
     size_t d = (size_t)t->ne[1], n_kv = (size_t)t->ne[2], n = e->n_done, element = ggml_type_size(t->type);
     out->v = hw__alloc(n_kv * d, n * sizeof(float));
-    unsigned char *raw = hw__alloc(n, element);
-    if (!out->v || !raw) {
-        free(raw);
-        return hw__fail_memory(err, "the values of a layer", n_kv * d, n * sizeof(float));
-    }
+    const unsigned char *plane = ggml_backend_buffer_is_host(t->buffer) ? t->data : hw__fetch_all(e->fetch, t);
+    if (!out->v || !plane) return hw__fail_memory(err, "the values of a layer", n_kv * d, n * sizeof(float));
     const struct ggml_type_traits *traits = ggml_get_type_traits(t->type);
     for (size_t r = 0; r < n_kv * d; r++) {
-        size_t offset = r / d * t->nb[2] + r % d * t->nb[1];
-        ggml_backend_tensor_get(t, raw, offset, n * element);
+        const unsigned char *raw = plane + r / d * t->nb[2] + r % d * t->nb[1];
         if (t->type == GGML_TYPE_F32) {
             memcpy(out->v + r * n, raw, n * element);
         } else {
             traits->to_float(raw, out->v + r * n, (int64_t)n);
         }
     }
-    free(raw);
     out->n_heads_kv = n_kv;
     out->head_size = d;
     out->n_tokens = n;

@@ -103,7 +103,7 @@ static float *stream_at(const hw__pending *p, float *of, size_t layer, size_t sl
 }
 
 hw_err hw__pending_heads(hw__pending *p, size_t layer, const hw__heads *h, hw_error *err) {
-    if (!p->wanted) return HW_OK;
+    if (!p->wanted || h->mean) return HW_OK; /* means are of rows before the first that waits */
     if (h->n_heads != p->n_heads)
         return hw__fail(err, HW_ERR_UNSUPPORTED,
                         "layer %zu has %zu heads, the first %zu: values are read for equal ones only", layer,
