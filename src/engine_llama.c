@@ -227,6 +227,17 @@ static void fill_batch(hw__llama_engine *e, const int32_t *ids, size_t n, size_t
     }
 }
 
+static hw_err decode_error(hw__llama_engine *e, int32_t status, hw_error *err) {
+    if (e->failed != HW_OK) { /* a row was refused; what libllama then said of the rest does not matter */
+        if (err) *err = e->failure;
+        return e->failed;
+    }
+    if (status == 2 || hw__llama_on_abort(e)) return hw__fail(err, HW_ERR_CANCELLED, "stopped at token %zu", e->at);
+    char reason[HW__LLAMA_TEXT];
+    last_error(reason, sizeof reason);
+    return hw__fail(err, HW_ERR_ENGINE, "decoding %zu tokens at %zu failed (%d): %s", e->n_rows, e->at, status, reason);
+}
+
 static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, size_t first_logit,
                      const hw__sink *sink, hw_error *err) {
     hw__llama_engine *e = (hw__llama_engine *)base;
@@ -239,22 +250,11 @@ static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, 
     e->first_logit = first_logit;
     e->n_seen = 0;
     e->failed = HW_OK;
+    hw__llama_watch_begin(e);
     int32_t status = llama_decode(e->ctx, e->batch);
+    rc = status == 0 && e->failed == HW_OK ? hw__llama_watch_end(e, err) : decode_error(e, status, err);
     e->sink = NULL;
-    if (e->failed != HW_OK) { /* a row was refused; what libllama then said of the rest does not matter */
-        if (err) *err = e->failure;
-        return e->failed;
-    }
-    if (status == 2 || (status != 0 && hw__llama_on_abort(e)))
-        return hw__fail(err, HW_ERR_CANCELLED, "stopped at token %zu", at);
-    if (status != 0) {
-        char reason[HW__LLAMA_TEXT];
-        last_error(reason, sizeof reason);
-        return hw__fail(err, HW_ERR_ENGINE, "decoding %zu tokens at %zu failed (%d): %s", n, at, status, reason);
-    }
-    if (sink && !e->probing && e->n_seen != (size_t)e->info.n_layers)
-        return hw__fail(err, HW_ERR_ENGINE, "%zu of %d attention layers showed their rows", e->n_seen,
-                        e->info.n_layers);
+    if (rc != HW_OK) return rc;
     e->n_done += n;
     return HW_OK;
 }
