@@ -25,8 +25,8 @@ SlurmdPort={ports[1]}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-# A requeued task may start again when the credential of its first start has expired.
-AuthInfo=socket={folder}/munge,cred_expire=1
+# A requeued task starts again when the credential of its first start has expired; 5 s is the least that can be set.
+AuthInfo=socket={folder}/munge,cred_expire=5
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 SCRIPT = pathlib.Path(__file__).parents[2] / "examples" / "eval.sbatch"
-OPTIONS = ["--method", "logit,random", "--ablations", "24", "-n", "2", "--by", "sentence"]
+OPTIONS = ["--method", "logit", "--ablations", "8", "-n", "2", "--by", "sentence"]
 FACTS = ["Anna keeps clocks.", "Boris repairs boats.", "Clara paints tulips.", "David sells stamps."]
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 
