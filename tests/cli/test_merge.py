@@ -200,7 +200,8 @@ def test_results_of_a_data_set_that_changed_are_not_gone_on_with(headwater, smol
            "-o", "r.jsonl"]
     write_set(tmp_path / "set.jsonl", ITEMS[:1])
     assert headwater(*run).status == 0
-    (tmp_path / "set.jsonl").write_text(json.dumps(ITEMS[0], indent=None, separators=(" , ", " :  ")) + "\n"
+    reversed_keys = dict(reversed(ITEMS[0].items()))
+    (tmp_path / "set.jsonl").write_text(json.dumps(reversed_keys, separators=(" , ", " :  ")) + "\n"
                                         + json.dumps(ITEMS[1]) + "\n")
     assert headwater(*run).status == 0, "written in another way and with more items it is the same set"
     for changed in ([ITEMS[0] | {"prompt": "Another one. With two."}, ITEMS[1]], [ITEMS[1], ITEMS[0]]):
