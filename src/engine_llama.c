@@ -415,6 +415,7 @@ static hw_err check_params(hw_model_params *p, hw_error *err) {
 
 static hw_err open_engine(hw__llama_engine *e, const char *path, hw_error *err) {
     hw_err rc = check_params(&e->params, err);
+    e->base.n_threads = (size_t)e->params.n_threads;
     if (rc != HW_OK || (rc = hw__gguf_open(&e->file, path, err)) != HW_OK || (rc = load(e, path, err)) != HW_OK)
         return rc;
     e->vocab = llama_model_get_vocab(e->model);
