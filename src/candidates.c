@@ -76,21 +76,6 @@ HW__WIDE static double sum_exponentials(const float *x, size_t n, float top) {
     return sum;
 }
 
-HW__WIDE static double sum_of(const float *x, size_t n) {
-    double sum = 0;
-    size_t i = 0;
-    while (i + HW__LANES <= n) {
-        hw__lanes v, sums = {0};
-        for (size_t end = i + SUM_BLOCK; i < end && i + HW__LANES <= n; i += HW__LANES) {
-            HW__LOAD(v, x + i);
-            sums += v;
-        }
-        sum += hw__sum_lanes(&sums);
-    }
-    for (; i < n; i++) sum += x[i];
-    return sum;
-}
-
 /* The best few of logits [n]; blocks that hold none of them are passed over. Returns how many. */
 static int find_best(int32_t *ids, float *values, int room, const float *logits, size_t n) {
     int found = 0;
@@ -140,5 +125,5 @@ double hw__candidates_above(hw__engine *engine, size_t row, int32_t id, int32_t 
     const float *logits = engine->ops->logits(engine, row);
     if (versus >= 0) return (double)logits[id] - logits[versus];
     size_t n = (size_t)engine->ops->describe(engine)->n_vocab;
-    return logits[id] - sum_of(logits, n) / (double)n;
+    return logits[id] - hw__sum(logits, n) / (double)n;
 }

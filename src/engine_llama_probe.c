@@ -134,6 +134,7 @@ hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err) {
         }
         e->info.row_error = p.row_error;
         e->info.host_rows = !e->placement.remote;
+        e->base.values_shared = e->info.host_rows; /* what is fetched goes through one buffer */
         hw__placement_text(e->device, sizeof e->device, &e->placement);
         if (p.heads) e->info.n_heads = (int32_t)p.heads;
         const struct ggml_tensor *v = e->info.n_layers ? e->graphs[e->layers[0]].values : NULL;

@@ -69,8 +69,7 @@ static void extreme_heads(float *out, const hw__heads *heads, size_t q, size_t n
 }
 
 static void scale_to_one(float *row, size_t n, size_t own) {
-    double sum = 0;
-    for (size_t k = 0; k < n; k++) sum += row[k];
+    double sum = hw__sum(row, n);
     if (sum > 0) {
         for (size_t k = 0; k < n; k++) row[k] = (float)(row[k] / sum);
     } else {

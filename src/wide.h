@@ -32,6 +32,9 @@ typedef int32_t hw__lane_bits __attribute__((vector_size(HW__LANES * sizeof(int3
 /* Lane by lane a where the comparison `mask` holds, else b. */
 #define HW__CHOOSE(mask, a, b) ((hw__lanes)(((mask) & (hw__lane_bits)(a)) | (~(mask) & (hw__lane_bits)(b))))
 
+/* The sum of x [n], in double. */
+double hw__sum(const float *x, size_t n);
+
 /* The sum of lanes, in a fixed order. */
 HW__INLINE double hw__sum_lanes(const hw__lanes *v) {
     double sum = 0;

@@ -264,6 +264,8 @@ static const option_row rows[] = {
     {"rounds", 0, "N", WHOLE(rounds, 1, 1000), BENCH, .standard = "5", .help = "times that each variant runs"},
     {"file", 'f', "FILE", TEXT(file), BENCH, .help = "prompts from the beginning of this text; default: made up"},
     {"output", 'o', "FILE", TEXT(results), BENCH, .help = "every run as a line of .csv"},
+    {"merge", 0, NULL, FLAG(merge), EVAL,
+     .help = "only put result files of a data set together, in its order, and name the items that are missing"},
     {"table", 0, NULL, FLAG(table), EVAL, .help = "only the table, of result files; several are put together"},
     {"group-by", 0, "TAG", TEXT(group_by), EVAL, .help = "a table for each value of a tag of the items, or of model"},
     {"format", 0, "text|csv|json", TEXT(format), EVAL, .standard = "text", .help = "of the table"},

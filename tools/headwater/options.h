@@ -62,7 +62,7 @@ typedef struct options {
     const char *results, *shard, *group_by, *format; /* of eval */
     const char *sizes, *variants;                               /* of bench */
     int64_t limit, rounds;
-    bool table;
+    bool merge, table;
     const char *passages, *question, *answer_by; /* of cite; answer_by of explain and view too */
     double least;
     const char *rpc, *device; /* where blocks run */
