@@ -37,18 +37,19 @@ static size_t kept_bytes(const hw__llama_engine *e) {
 
 void hw__llama_watch_begin(hw__llama_engine *e) {
     e->arena.used = 0;
-    e->arena.open = e->sink && !e->probing && !e->placement.remote && kept_bytes(e) <= e->arena.bytes;
+    e->arena.open = e->sink && !e->probing && kept_bytes(e) <= e->arena.bytes;
+    hw__fetch_begin(e->fetch);
     e->final = NULL;
     e->track.tail = NULL;
     memset(e->nodes, 0, (size_t)e->info.n_blocks * sizeof *e->nodes);
 }
 
-/* Makes a node that is not computed yet write into the arena. */
+/* Makes a node that is not computed yet write into the arena, or into memory of ours on its device. */
 static bool keep(hw__llama_engine *e, struct ggml_tensor *t) {
     size_t bytes = rounded(ggml_nbytes(t), ALIGNMENT);
-    if (!e->arena.open || t->view_src || !ggml_backend_buffer_is_host(t->buffer) ||
-        bytes > e->arena.bytes - e->arena.used)
-        return false;
+    if (!e->arena.open) return false;
+    if (!ggml_backend_buffer_is_host(t->buffer)) return hw__fetch_keep(e->fetch, t);
+    if (t->view_src || bytes > e->arena.bytes - e->arena.used) return false;
     t->data = e->arena.base + e->arena.used;
     e->arena.used += bytes;
     return true;
@@ -59,6 +60,7 @@ static void move_view(const hw__llama_engine *e, struct ggml_tensor *t) {
     const unsigned char *of = t->view_src ? t->view_src->data : NULL;
     if (of && of >= e->arena.base && of < e->arena.base + e->arena.bytes)
         t->data = (char *)t->view_src->data + t->view_offs;
+    hw__fetch_move_view(e->fetch, t);
 }
 
 /* ------------------------------------------------------------------ attention rows */

@@ -3,6 +3,8 @@
 
 #include "wide.h"
 
+#include <stdio.h>
+
 enum { BLOCK = 512, MOST_HEADS = 1024, WORTH_THREADS = 1 << 18 };
 
 /* What a head's row was seen to be. */
@@ -101,10 +103,12 @@ static size_t bad_head(const seen *of, size_t n_heads, bool sinks) {
 
 static hw_err fail_row(const hw__heads *heads, size_t h, size_t q, size_t n, const seen *of, size_t layer,
                        hw_error *err) {
-    return hw__fail(
-        err, HW_ERR_ENGINE,
-        "attention of layer %zu, head %zu, row %zu sums to %g over its %zu columns%s: it must be 1 within %g", layer, h,
-        heads->q0 + q, of->sum, n, of->least < 0 ? ", with negative weights" : "", HW_ROW_TOLERANCE);
+    char which[40] = "mean of its heads";
+    if (!heads->mean) snprintf(which, sizeof which, "head %zu", h);
+    return hw__fail(err, HW_ERR_ENGINE,
+                    "attention of layer %zu, %s, row %zu sums to %g over its %zu columns%s: it must be 1 within %g",
+                    layer, which, heads->q0 + q, of->sum, n, of->least < 0 ? ", with negative weights" : "",
+                    HW_ROW_TOLERANCE);
 }
 
 hw_err hw__fuse_rows(float *const *out, const size_t *n, const hw__heads *heads, size_t first, size_t count,

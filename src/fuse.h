@@ -15,7 +15,8 @@ void hw__fuse_row(float *out, const hw__heads *heads, size_t q, size_t n, size_t
 
 /* Rows first.. (out [count] where they go, n [count] their columns; row q's own column is q0 + q) of layer `layer`, fused and
  * checked: every head's row must be finite, not negative and sum to 1, or to less with `sinks`; error ENGINE says which does
- * not. `n_threads` share the rows; what comes out does not depend on how many they are. */
+ * not. Of rows that come as means over heads (made on a device) the mean is checked: heads that are off in opposite ways pass
+ * unseen there, the probe alone has looked at every head. `n_threads` share the rows; what comes out does not depend on how many they are. */
 hw_err hw__fuse_rows(float *const *out, const size_t *n, const hw__heads *heads, size_t first, size_t count,
                      hw_fuse fuse, bool sinks, size_t layer, size_t n_threads, hw_error *err);
 
