@@ -97,7 +97,7 @@ static int explain(job *j, source from, const cut *by, const char *model) {
 
 /* Rows pass by as many at a time as one forward pass takes: the fewer, the less memory, and at this number not slower. */
 static options with_passes(const options *o, source from) {
-    enum { PASSING_UBATCH = 256 };
+    enum { PASSING_UBATCH = 128 };
     options own = *o;
     bool passing = from == FROM_MODEL && !o->trace && (o->by || o->spans);
     if (passing && own.ubatch == 0) own.ubatch = PASSING_UBATCH;
