@@ -84,13 +84,19 @@ static hw_err fuse_rows(const hw__capture *c, size_t layer, const hw__heads *hea
     return rc;
 }
 
+/* Whether these rows go on from those that are held: a device shows a layer's rows in two parts, means and heads. The signals
+ * beside the first part are not there before the second. */
+static bool goes_on(const hw__capture *c, size_t layer, const hw__heads *heads) {
+    return c->held_from < c->held_end && c->held_layer == layer && c->held_end == heads->q0;
+}
+
 static hw_err capture_rows(void *ctx, size_t layer, const hw__heads *heads, hw_error *err) {
     hw__capture *c = ctx;
     if (heads->q0 + heads->n_rows > c->trace->room || layer >= c->trace->n_layers)
         return hw__fail(err, HW_ERR_ENGINE,
                         "rows up to %zu of layer %zu: the trace has room for %zu tokens, %zu layers",
                         heads->q0 + heads->n_rows, layer, c->trace->room, c->trace->n_layers);
-    bool fed = feeds(c);
+    bool fed = feeds(c) && !goes_on(c, layer, heads);
     hw_err rc = fed ? hw__capture_feed(c, err) : HW_OK; /* of the layer below: its stream has been shown */
     if (rc == HW_OK && fed) rc = hw__trace_pass(c->trace, layer, heads->q0, heads->q0 + heads->n_rows, err);
     if (rc == HW_OK) rc = fuse_rows(c, layer, heads, err);

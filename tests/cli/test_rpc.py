@@ -142,16 +142,31 @@ def test_two_workers_explain_as_one(headwater, tmp_path, workers, gemma):
     check_alike(headwater, gemma, tmp_path, ["--rpc", workers.split(",")[0]], ["--rpc", workers])
 
 
+def check_one(headwater, model, tmp_path, workers, options):
+    """Local and over both workers: every file that is saved holds the same."""
+    files = {}
+    for name, where in (("local", []), ("there", ["--rpc", workers])):
+        done = headwater("explain", "-m", model, "-p", PROMPT, "-n", "2", *options, *where, "-o", f"{name}.safetensors")
+        assert (done.status, done.err) == (0, "")
+        files[name] = sorted(tmp_path.glob(f"{name}*.safetensors"))
+    assert len(files["local"]) == len(files["there"]) > 0
+    for local, there in zip(files["local"], files["there"]):
+        apart = np.abs(load_file(local)["attribution"].astype(float) - load_file(there)["attribution"]).max()
+        assert apart < 1e-5, (options, there.name, apart)
+
+
 @pytest.mark.model
 def test_heads_are_all_copied_where_their_mean_is_not_enough(headwater, tmp_path, workers, smollm):
     for options in (["--fuse", "max", "--method", "rollout"],
                     ["--method", "contribution", "--aggregate", "rollout"]):
-        results = []
-        for name, where in (("local", []), ("there", ["--rpc", workers])):
-            done = headwater("explain", "-m", smollm, "-p", PROMPT, "-n", "2", *options, *where, "-o", f"{name}.safetensors")
-            assert (done.status, done.err) == (0, "")
-            results.append(load_file(tmp_path / f"{name}.safetensors")["attribution"].astype(float))
-        assert np.abs(results[0] - results[1]).max() < 1e-5, options
+        check_one(headwater, smollm, tmp_path, workers, options)
+
+
+@pytest.mark.model
+def test_rows_that_are_folded_as_they_come_wait_for_their_stream(headwater, tmp_path, workers, smollm):
+    # Means of the prompt's rows and heads of its last one come in two parts.
+    check_one(headwater, smollm, tmp_path, workers,
+              ["--method", "rollout,logit", "--residual", "measured", "--by", "sentence", "--ubatch", "16"])
 
 
 # ------------------------------------------------------------------ what cannot be
