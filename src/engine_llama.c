@@ -424,8 +424,10 @@ static struct llama_context_params context_params(llama_engine *e, size_t n_toke
     p.n_threads = p.n_threads_batch = e->params.n_threads;
     p.flash_attn_type = e->params.flash_attention ? LLAMA_FLASH_ATTN_TYPE_ENABLED : LLAMA_FLASH_ATTN_TYPE_DISABLED;
     p.swa_full = true; /* sliding-window layers keep every column */
-    p.cb_eval = on_node;
-    p.cb_eval_user_data = e;
+    if (!e->params.unwatched) {
+        p.cb_eval = on_node;
+        p.cb_eval_user_data = e;
+    }
     p.abort_callback = on_abort;
     p.abort_callback_data = e;
     if (e->params.f32_cache) p.type_k = p.type_v = GGML_TYPE_F32;
@@ -860,6 +862,7 @@ static hw_err probe_model(llama_engine *e, hw_error *err) {
     e->base.generates = !reason;
     if (!reason && e->params.flash_attention)
         reason = "it was opened with flash attention, which keeps no attention weights";
+    if (!reason && e->params.unwatched) reason = "it was opened unwatched, only to generate";
     if (reason) {
         snprintf(e->problem, sizeof e->problem, "%s", reason);
         return HW_OK;
