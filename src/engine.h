@@ -2,7 +2,7 @@
  * engine.h - the seam to whatever runs a model: libllama, an exported attention file, the tests' fake.
  *
  * An engine turns text to tokens, decodes tokens in order from position 0, and shows each layer's attention rows
- * to a sink while it does. It keeps one sequence; begin() starts a new one. Only engine_llama.c knows ggml;
+ * to a sink while it does. It keeps one sequence; begin() starts a new one. Only engine_llama*.c know ggml;
  * everything above this line sees plain arrays. An engine validates what it is given: no token id, length or
  * position from above may make the library behind it abort.
  */
@@ -38,6 +38,8 @@ typedef struct hw__sink {
     hw_err (*final)(void *ctx, const float *rows /* [n_rows, D] before the final norm */, size_t n_rows, size_t q0,
                     hw_error *err);
     void *ctx;
+    /* Rows before these absolute positions need not be shown: where a decode has no others the graph is not stopped. */
+    size_t rows_from, stream_from; /* of rows(); of stream() and final() */
 } hw__sink;
 
 /* What attention of one layer moves: the value of every token so far, and how it arrives in the stream:

@@ -1,0 +1,100 @@
+/*
+ * engine_llama.h - the inside of the libllama engine, shared by its files:
+ *
+ *     engine_llama.c          opening a model, tokens, decodes, sampling
+ *     engine_llama_probe.c    what a model shows, looked for once at load
+ *     engine_llama_watch.c    what a decode shows: attention rows and the stream, out of the graph
+ *     engine_llama_weights.c  values and weights, read when signals are made
+ *
+ * These files and gguf_file.c are the only ones that know ggml. ggml lists dimensions fastest first; that order stops here.
+ * ggml aborts the process on bad input: every length, id and position is checked before a call.
+ */
+#ifndef HW_ENGINE_LLAMA_H
+#define HW_ENGINE_LLAMA_H
+
+#include "engine.h"
+#include "gguf_file.h"
+
+#include <llama.h>
+
+enum { HW__LLAMA_TEXT = 256 };
+
+/* How one block's attention reaches the stream, as its graph shows it. Names are those of tensors in the file. */
+typedef struct hw__layer_graph {
+    char wo[GGML_MAX_NAME], gain[GGML_MAX_NAME]; /* output projection; post-norm gain, "" for none */
+    float eps, scale;                            /* of the post-norm; fixed factor */
+    const struct ggml_tensor *values;            /* [keys, d, H_kv] in the cache, valid until the next decode */
+    bool complete;                               /* the residual sum was found */
+} hw__layer_graph;
+
+/* The way from the final stream to the logits. */
+typedef struct hw__readout_graph {
+    char norm[GGML_MAX_NAME], weight[GGML_MAX_NAME];
+    float eps;
+    bool complete, final_seen;
+    float *mean; /* [D] mean row of the output weights, computed once */
+} hw__readout_graph;
+
+/* Follows one block from its output projection to the residual sum while ggml asks node by node. */
+typedef struct hw__tracker {
+    const struct ggml_tensor *tail, *mixed, *sum, *attention, *other;
+    int block;
+    bool after_norm;                                 /* the tail is a norm whose gain has not come yet */
+    float *mixed_rows, *before, *added, *final_rows; /* [n_rows, D] */
+} hw__tracker;
+
+typedef struct hw__llama_engine {
+    hw__engine base;
+    hw_model_params params; /* defaults filled in */
+    struct llama_model *model;
+    const struct llama_vocab *vocab;
+    struct llama_context *ctx;
+    struct llama_sampler *sampler;
+    struct llama_batch batch; /* room for params.n_ubatch tokens */
+    size_t n_done;            /* tokens in the cache */
+    hw_stop_fn stop;          /* of the current sequence */
+    void *stop_ctx;
+
+    hw_model_info info;
+    char path[4096], architecture[HW__LLAMA_TEXT], name[HW__LLAMA_TEXT], quantisation[HW__LLAMA_TEXT],
+        device[HW__LLAMA_TEXT];
+    char problem[512];
+    int32_t *layers;   /* [L] block of each attention layer, ascending */
+    int32_t *layer_of; /* [n_blocks] attention layer of each block, -1 none */
+
+    /* The decode in progress. */
+    const hw__sink *sink;
+    size_t at, n_rows, first_logit; /* absolute position of its first token, number of tokens, first row with logits */
+    size_t n_seen;                  /* attention layers shown so far */
+    hw_err failed;
+    hw_error failure;
+    float *copy; /* rows fetched from a device */
+    size_t copy_floats;
+    bool probing;
+
+    /* What attention carries: found by the probe, read when asked. */
+    hw__layer_graph *graphs; /* [n_blocks] */
+    hw__readout_graph readout;
+    hw__tracker track;
+    char values_problem[HW__LLAMA_TEXT], readout_problem[HW__LLAMA_TEXT];
+    hw__gguf *file; /* weights are read from it, since loaded ones may be repacked or on a device */
+} hw__llama_engine;
+
+/* The eval callback of a context whose user data is the engine. */
+bool hw__llama_on_node(struct ggml_tensor *t, bool ask, void *user);
+/* Whether the caller of the current sequence wants it to end. */
+bool hw__llama_on_abort(void *user);
+
+/* Finds the attention layers and what else the model shows; one that lacks them still opens, with info.problem saying what it
+ * lacks. */
+hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err);
+
+/* Room for what the probe finds and for the stream of one decode. */
+hw_err hw__llama_watch_new(hw__llama_engine *e, size_t n_blocks, hw_error *err);
+void hw__llama_watch_free(hw__llama_engine *e);
+
+/* The operations of those names. */
+hw_err hw__llama_values(hw__engine *base, hw__values *out, size_t layer, hw_error *err);
+hw_err hw__llama_readout(hw__engine *base, float *out, float *eps, int32_t id, hw_error *err);
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * engine_llama_weights.c - values and weights of a layer, and the way to the logits, as signals need them.
+ *
+ * Values are read from the cache. Weights are read from the GGUF file: loaded ones may be repacked for the CPU or on a device.
+ */
+#include "engine_llama.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Values of the tokens so far, [H_kv, d, n_done], out of the cache view [keys, d, H_kv]. */
+static hw_err read_values(hw__llama_engine *e, hw__values *out, const struct ggml_tensor *t, hw_error *err) {
+    size_t d = (size_t)t->ne[1], n_kv = (size_t)t->ne[2], n = e->n_done, element = ggml_type_size(t->type);
+    out->v = hw__alloc(n_kv * d, n * sizeof(float));
+    unsigned char *raw = hw__alloc(n, element);
+    if (!out->v || !raw) {
+        free(raw);
+        return hw__fail_memory(err, "the values of a layer", n_kv * d, n * sizeof(float));
+    }
+    const struct ggml_type_traits *traits = ggml_get_type_traits(t->type);
+    for (size_t r = 0; r < n_kv * d; r++) {
+        size_t offset = r / d * t->nb[2] + r % d * t->nb[1];
+        ggml_backend_tensor_get(t, raw, offset, n * element);
+        if (t->type == GGML_TYPE_F32) {
+            memcpy(out->v + r * n, raw, n * element);
+        } else {
+            traits->to_float(raw, out->v + r * n, (int64_t)n);
+        }
+    }
+    free(raw);
+    out->n_heads_kv = n_kv;
+    out->head_size = d;
+    out->n_tokens = n;
+    return HW_OK;
+}
+
+void hw__values_clear(hw__values *values) {
+    free(values->v);
+    free(values->wo);
+    free(values->gain);
+    *values = (hw__values){0};
+}
+
+hw_err hw__llama_values(hw__engine *base, hw__values *out, size_t layer, hw_error *err) {
+    hw__llama_engine *e = (hw__llama_engine *)base;
+    if (e->values_problem[0]) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s", e->values_problem);
+    if (layer >= (size_t)e->info.n_layers)
+        return hw__fail(err, HW_ERR_ARGUMENT, "layer %zu: the model has %d", layer, e->info.n_layers);
+    const hw__layer_graph *g = &e->graphs[e->layers[layer]];
+    size_t width = (size_t)e->info.n_embd, heads;
+    hw__values v = {.eps = g->eps, .scale = g->scale};
+    hw_err rc = read_values(e, &v, g->values, err);
+    if (rc != HW_OK) goto out;
+    heads = (size_t)e->info.n_heads * v.head_size;
+    v.n_heads = (size_t)e->info.n_heads;
+    v.wo = hw__alloc(width, heads * sizeof(float));
+    if (g->gain[0]) v.gain = hw__alloc(width, sizeof(float));
+    if (!v.wo || (g->gain[0] && !v.gain)) {
+        rc = hw__fail_memory(err, g->wo, width, heads * sizeof(float));
+        goto out;
+    }
+    if ((rc = hw__gguf_rows(e->file, v.wo, g->wo, 0, width, heads, err)) != HW_OK) goto out;
+    if (v.gain) rc = hw__gguf_rows(e->file, v.gain, g->gain, 0, 1, width, err);
+out:
+    if (rc == HW_OK) {
+        *out = v;
+    } else {
+        hw__values_clear(&v);
+    }
+    return rc;
+}
+
+/* The mean row of the output weights [V, D], a one-time pass over them. */
+static hw_err mean_readout(hw__llama_engine *e, hw_error *err) {
+    size_t width = (size_t)e->info.n_embd, n = (size_t)e->info.n_vocab, block = 256;
+    double *sum = hw__alloc(width, sizeof *sum);
+    float *rows = hw__alloc(block, width * sizeof *rows), *mean = hw__alloc(width, sizeof *mean);
+    hw_err rc = sum && rows && mean ? HW_OK : hw__fail_memory(err, "the mean output row", block, width * sizeof *rows);
+    for (size_t first = 0; rc == HW_OK && first < n; first += block) {
+        size_t take = n - first < block ? n - first : block;
+        rc = hw__gguf_rows(e->file, rows, e->readout.weight, first, take, width, err);
+        for (size_t i = 0; rc == HW_OK && i < take * width; i += width)
+            for (size_t d = 0; d < width; d++) sum[d] += rows[i + d];
+    }
+    for (size_t d = 0; rc == HW_OK && d < width; d++) mean[d] = (float)(sum[d] / (double)n);
+    free(sum);
+    free(rows);
+    if (rc == HW_OK) {
+        e->readout.mean = mean;
+    } else {
+        free(mean);
+    }
+    return rc;
+}
+
+hw_err hw__llama_readout(hw__engine *base, float *out, float *eps, int32_t id, hw_error *err) {
+    hw__llama_engine *e = (hw__llama_engine *)base;
+    size_t width = (size_t)e->info.n_embd;
+    if (e->readout_problem[0]) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s", e->readout_problem);
+    if (id < 0 || id >= e->info.n_vocab)
+        return hw__fail(err, HW_ERR_ARGUMENT, "token id %d: the vocabulary has 0..%d", id, e->info.n_vocab - 1);
+    hw_err rc = e->readout.mean ? HW_OK : mean_readout(e, err);
+    if (rc != HW_OK) return rc;
+    float *gain = hw__alloc(width, sizeof *gain);
+    if (!gain) return hw__fail_memory(err, "the final norm", width, sizeof *gain);
+    rc = hw__gguf_rows(e->file, gain, e->readout.norm, 0, 1, width, err);
+    if (rc == HW_OK) rc = hw__gguf_rows(e->file, out, e->readout.weight, (size_t)id, 1, width, err);
+    for (size_t d = 0; rc == HW_OK && d < width; d++) out[d] = gain[d] * (out[d] - e->readout.mean[d]);
+    free(gain);
+    *eps = e->readout.eps;
+    return rc;
+}
