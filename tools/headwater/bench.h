@@ -47,7 +47,7 @@ typedef struct bench_variant {
     const char *methods[BENCH_MOST_METHODS + 1]; /* [] ends with NULL */
     size_t live_rows;                            /* tokens between explanations while they come */
     size_t most_m;                               /* runs only up to this many prompt tokens; 0: any */
-    bool once;                                   /* too slow for rounds: in the first one only */
+    bool once;                                   /* too slow for rounds: its figures are of the first */
 } bench_variant;
 
 /* The table; the first is plain generation, which all others are compared with. */

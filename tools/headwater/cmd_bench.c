@@ -72,10 +72,10 @@ static hw_err start_variant(const bench *b, crew *c, size_t v, bench_model *mode
 /* ------------------------------------------------------------------ rounds */
 
 /* The run before the rounds: the same tokens as plain generation, and the right M. Flash attention sums in another order
- * and may choose others. */
+ * and may choose others. Of variants that run once this is the run. */
 static hw_err check_variant(crew *c, size_t v, hw_error *err) {
     bench_figures f;
-    hw_err rc = bench_worker_run(&f, &c->workers[v], true, err);
+    hw_err rc = bench_worker_run(bench_variant_at(v)->once ? &c->figures[v] : &f, &c->workers[v], true, err);
     if (rc != HW_OK || bench_variant_at(v)->flash || c->workers[v].tokens == c->workers[0].tokens) return rc;
     *err = (hw_error){.code = HW_ERR_ENGINE};
     snprintf(err->msg, sizeof err->msg, "%s generated other tokens than plain generation", bench_variant_at(v)->name);
@@ -110,7 +110,7 @@ static hw_err run_rounds(const bench *b, crew *c, hw_error *err) {
     double began = clock_seconds();
     for (size_t r = 0; r < rounds; r++) {
         for (size_t v = 0; v < n; v++) {
-            if (!c->ran[v] || (r > 0 && bench_variant_at(v)->once)) continue;
+            if (!c->ran[v] || bench_variant_at(v)->once) continue;
             hw_err rc = bench_worker_run(&c->figures[r * n + v], &c->workers[v], false, err);
             if (rc != HW_OK) return rc;
         }
