@@ -8,6 +8,7 @@
 #include "capture.h"
 
 #include "candidates.h"
+#include "fuse.h"
 #include "prompt.h"
 #include "versus.h"
 
@@ -15,63 +16,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------ heads to one row */
+/* ------------------------------------------------------------------ what a decode shows */
 
-static void fuse_mean(float *out, const hw__heads *heads, size_t q, size_t n) {
-    memset(out, 0, n * sizeof *out);
-    for (size_t h = 0; h < heads->n_heads; h++) {
-        const float *row = heads->attn + h * heads->head_stride + q * heads->row_stride;
-        for (size_t k = 0; k < n; k++) out[k] += row[k];
-    }
-    for (size_t k = 0; k < n; k++) out[k] /= (float)heads->n_heads;
-}
-
-static void fuse_extreme(float *out, const hw__heads *heads, size_t q, size_t n, bool max) {
-    memcpy(out, heads->attn + q * heads->row_stride, n * sizeof *out);
-    for (size_t h = 1; h < heads->n_heads; h++) {
-        const float *row = heads->attn + h * heads->head_stride + q * heads->row_stride;
-        for (size_t k = 0; k < n; k++)
-            if (max ? row[k] > out[k] : row[k] < out[k]) out[k] = row[k];
-    }
-}
-
-static void scale_to_one(float *row, size_t n, size_t own) {
-    double sum = 0;
-    for (size_t k = 0; k < n; k++) sum += row[k];
-    if (sum > 0) {
-        for (size_t k = 0; k < n; k++) row[k] = (float)(row[k] / sum);
-    } else {
-        row[own] = 1;
-    }
-}
-
-void hw__fuse_row(float *out, const hw__heads *heads, size_t q, size_t n, size_t own, hw_fuse fuse) {
-    if (fuse == HW_FUSE_MEAN) {
-        fuse_mean(out, heads, q, n);
-    } else {
-        fuse_extreme(out, heads, q, n, fuse == HW_FUSE_MAX);
-        scale_to_one(out, n, own);
-    }
-}
-
-/* Every head's row must be a softmax over columns 0..n-1; fusing would hide one that is not. */
-static hw_err check_rows(const hw__heads *heads, size_t q, size_t n, size_t layer, bool sinks, hw_error *err) {
-    double low = sinks ? 0 : 1 - HW_ROW_TOLERANCE;
-    for (size_t h = 0; h < heads->n_heads; h++) {
-        const float *row = heads->attn + h * heads->head_stride + q * heads->row_stride;
-        double sum = 0;
-        float least = 0;
-        for (size_t k = 0; k < n; k++) {
-            sum += row[k];
-            least = row[k] < least ? row[k] : least;
-        }
-        if (least >= 0 && sum >= low && sum <= 1 + HW_ROW_TOLERANCE) continue; /* false for NaN */
-        return hw__fail(
-            err, HW_ERR_ENGINE,
-            "attention of layer %zu, head %zu, row %zu sums to %g over its %zu columns%s: it must be 1 within %g",
-            layer, h, heads->q0 + q, sum, n, least < 0 ? ", with negative weights" : "", HW_ROW_TOLERANCE);
+/* Where the rows of a chunk go in the trace, and how many columns they have. */
+static hw_err place_rows(float **rows, size_t *n, const hw__capture *c, size_t layer, const hw__heads *heads,
+                         hw_error *err) {
+    for (size_t q = 0; q < heads->n_rows; q++) {
+        rows[q] = hw__trace_row(c->trace, layer, heads->q0 + q, &n[q]);
+        if (n[q] > heads->n_keys)
+            return hw__fail(err, HW_ERR_ENGINE, "row %zu of layer %zu has %zu columns, %zu are needed", heads->q0 + q,
+                            layer, heads->n_keys, n[q]);
     }
     return HW_OK;
+}
+
+static hw_err fuse_rows(const hw__capture *c, size_t layer, const hw__heads *heads, hw_error *err) {
+    float **rows = hw__alloc(heads->n_rows, sizeof *rows);
+    size_t *n = hw__alloc(heads->n_rows, sizeof *n);
+    hw_err rc = rows && n ? HW_OK : hw__fail_memory(err, "rows of a chunk", heads->n_rows, sizeof *rows + sizeof *n);
+    if (rc == HW_OK) rc = place_rows(rows, n, c, layer, heads, err);
+    if (rc == HW_OK)
+        rc = hw__fuse_rows(rows, n, heads, 0, heads->n_rows, c->trace->run->options.fuse, c->sinks, layer, c->n_threads,
+                           err);
+    free(rows);
+    free(n);
+    return rc;
 }
 
 static hw_err capture_rows(void *ctx, size_t layer, const hw__heads *heads, hw_error *err) {
@@ -80,17 +49,8 @@ static hw_err capture_rows(void *ctx, size_t layer, const hw__heads *heads, hw_e
         return hw__fail(err, HW_ERR_ENGINE,
                         "rows up to %zu of layer %zu: the trace has room for %zu tokens, %zu layers",
                         heads->q0 + heads->n_rows, layer, c->trace->room, c->trace->n_layers);
-    for (size_t q = 0; q < heads->n_rows; q++) {
-        size_t n, at = heads->q0 + q;
-        float *row = hw__trace_row(c->trace, layer, at, &n);
-        if (n > heads->n_keys)
-            return hw__fail(err, HW_ERR_ENGINE, "row %zu of layer %zu has %zu columns, %zu are needed", at, layer,
-                            heads->n_keys, n);
-        hw_err rc = check_rows(heads, q, n, layer, c->sinks, err);
-        if (rc != HW_OK) return rc;
-        hw__fuse_row(row, heads, q, n, at, c->trace->run->options.fuse);
-    }
-    return hw__pending_heads(&c->pending, layer, heads, err);
+    hw_err rc = fuse_rows(c, layer, heads, err);
+    return rc == HW_OK ? hw__pending_heads(&c->pending, layer, heads, err) : rc;
 }
 
 static hw_err capture_stream(void *ctx, size_t layer, const hw__stream *stream, hw_error *err) {
@@ -106,6 +66,7 @@ hw__sink hw__capture_sink(hw__capture *capture) {
     return (hw__sink){.rows = capture_rows,
                       .stream = streams ? capture_stream : NULL,
                       .final = streams ? capture_final : NULL,
+                      .stream_from = hw__pending_from(&capture->pending),
                       .ctx = capture};
 }
 
@@ -288,7 +249,7 @@ static hw_err start_capture(session *s, size_t total, hw_error *err) {
     if (rc == HW_OK) rc = hw__trace_new(&s->trace, s->run, total, err);
     if (rc != HW_OK) return rc;
     s->trace->growing = true;
-    s->capture = (hw__capture){.trace = s->trace, .sinks = s->run->model.has_sinks};
+    s->capture = (hw__capture){.trace = s->trace, .sinks = s->run->model.has_sinks, .n_threads = s->engine->n_threads};
     return hw__pending_new(&s->capture.pending, s->trace, s->params->signals, &s->run->model, total, err);
 }
 

@@ -113,6 +113,7 @@ typedef struct hw__engine_ops {
 
 struct hw__engine {
     const hw__engine_ops *ops; /* first member of every implementation */
+    size_t n_threads;          /* that work above it may use while it waits; 0: one */
     bool generates;            /* it writes text one token after the other, whether or not that can be explained */
 };
 

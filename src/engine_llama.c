@@ -221,6 +221,17 @@ static void fill_batch(hw__llama_engine *e, const int32_t *ids, size_t n, size_t
     }
 }
 
+static hw_err decode_error(hw__llama_engine *e, int32_t status, hw_error *err) {
+    if (e->failed != HW_OK) { /* a row was refused; what libllama then said of the rest does not matter */
+        if (err) *err = e->failure;
+        return e->failed;
+    }
+    if (status == 2 || hw__llama_on_abort(e)) return hw__fail(err, HW_ERR_CANCELLED, "stopped at token %zu", e->at);
+    char reason[HW__LLAMA_TEXT];
+    last_error(reason, sizeof reason);
+    return hw__fail(err, HW_ERR_ENGINE, "decoding %zu tokens at %zu failed (%d): %s", e->n_rows, e->at, status, reason);
+}
+
 static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, size_t first_logit,
                      const hw__sink *sink, hw_error *err) {
     hw__llama_engine *e = (hw__llama_engine *)base;
@@ -233,22 +244,11 @@ static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, 
     e->first_logit = first_logit;
     e->n_seen = 0;
     e->failed = HW_OK;
+    hw__llama_watch_begin(e);
     int32_t status = llama_decode(e->ctx, e->batch);
+    rc = status == 0 && e->failed == HW_OK ? hw__llama_watch_end(e, err) : decode_error(e, status, err);
     e->sink = NULL;
-    if (e->failed != HW_OK) { /* a row was refused; what libllama then said of the rest does not matter */
-        if (err) *err = e->failure;
-        return e->failed;
-    }
-    if (status == 2 || (status != 0 && hw__llama_on_abort(e)))
-        return hw__fail(err, HW_ERR_CANCELLED, "stopped at token %zu", at);
-    if (status != 0) {
-        char reason[HW__LLAMA_TEXT];
-        last_error(reason, sizeof reason);
-        return hw__fail(err, HW_ERR_ENGINE, "decoding %zu tokens at %zu failed (%d): %s", n, at, status, reason);
-    }
-    if (sink && !e->probing && e->n_seen != (size_t)e->info.n_layers)
-        return hw__fail(err, HW_ERR_ENGINE, "%zu of %d attention layers showed their rows", e->n_seen,
-                        e->info.n_layers);
+    if (rc != HW_OK) return rc;
     e->n_done += n;
     return HW_OK;
 }
@@ -390,6 +390,7 @@ static hw_err check_params(hw_model_params *p, hw_error *err) {
 
 static hw_err open_engine(hw__llama_engine *e, const char *path, hw_error *err) {
     hw_err rc = check_params(&e->params, err);
+    e->base.n_threads = (size_t)e->params.n_threads;
     if (rc != HW_OK || (rc = hw__gguf_open(&e->file, path, err)) != HW_OK || (rc = load(e, path, err)) != HW_OK)
         return rc;
     e->vocab = llama_model_get_vocab(e->model);

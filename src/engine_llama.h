@@ -35,13 +35,34 @@ typedef struct hw__readout_graph {
     float *mean; /* [D] mean row of the output weights, computed once */
 } hw__readout_graph;
 
+/* What the graph of one decode computes for a block. */
+typedef struct hw__block_nodes {
+    const struct ggml_tensor *heads;     /* attention; set where it was kept */
+    const struct ggml_tensor *mixed;     /* right after the output projection */
+    const struct ggml_tensor *attention; /* as it is added to the stream */
+    const struct ggml_tensor *other;     /* the stream that it is added to */
+    const struct ggml_tensor *sum;
+    bool kept; /* mixed (where needed), attention and sum lie in the arena */
+} hw__block_nodes;
+
 /* Follows one block from its output projection to the residual sum while ggml asks node by node. */
 typedef struct hw__tracker {
-    const struct ggml_tensor *tail, *mixed, *sum, *attention, *other;
+    struct ggml_tensor *tail; /* what the next node must consume; NULL: not looking */
     int block;
-    bool after_norm;                                 /* the tail is a norm whose gain has not come yet */
-    float *mixed_rows, *before, *added, *final_rows; /* [n_rows, D] */
+    bool after_norm; /* the tail is a norm whose gain has not come yet */
 } hw__tracker;
+
+/* Memory that nodes write to instead of the graph's own, which it uses again: see engine_llama_watch.c. */
+typedef struct hw__arena {
+    unsigned char *base; /* malloc'd; nodes of a graph that is used again may point into it, so it never moves */
+    size_t bytes, used;
+    bool open; /* the decode in progress keeps its nodes */
+} hw__arena;
+
+/* Rows of the stream, [n_rows, D] each, made from a block's nodes. */
+typedef struct hw__stream_room {
+    float *mixed, *before, *added, *final;
+} hw__stream_room;
 
 typedef struct hw__llama_engine {
     hw__engine base;
@@ -76,6 +97,11 @@ typedef struct hw__llama_engine {
     hw__layer_graph *graphs; /* [n_blocks] */
     hw__readout_graph readout;
     hw__tracker track;
+    hw__block_nodes *nodes;          /* [n_blocks] of the decode in progress */
+    const struct ggml_tensor *final; /* kept stream before the final norm, or NULL */
+    hw__arena arena;
+    hw__stream_room room;
+    bool all_host; /* every node that the probe saw lies in memory of the CPU */
     char values_problem[HW__LLAMA_TEXT], readout_problem[HW__LLAMA_TEXT];
     hw__gguf *file; /* weights are read from it, since loaded ones may be repacked or on a device */
 } hw__llama_engine;
@@ -88,6 +114,10 @@ bool hw__llama_on_abort(void *user);
 /* Finds the attention layers and what else the model shows; one that lacks them still opens, with info.problem saying what it
  * lacks. */
 hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err);
+
+/* Before a decode: decides whether its nodes are kept. After it: shows the sink those that were. */
+void hw__llama_watch_begin(hw__llama_engine *e);
+hw_err hw__llama_watch_end(hw__llama_engine *e, hw_error *err);
 
 /* Room for what the probe finds and for the stream of one decode. */
 hw_err hw__llama_watch_new(hw__llama_engine *e, size_t n_blocks, hw_error *err);

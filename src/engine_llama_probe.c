@@ -97,7 +97,7 @@ static hw_err run_probe(hw__llama_engine *e, probe *p, hw_error *err) {
     for (int i = 0; i < PROBE_TOKENS; i++) ids[i] = (i == 0 && bos >= 0) ? bos : (i + 1) % e->info.n_vocab;
     hw__sink sink = {.rows = probe_rows, .ctx = p};
     hw_err rc = HW_OK;
-    e->probing = true;
+    e->probing = e->all_host = true;
     for (size_t at = 0, take; rc == HW_OK && at < PROBE_TOKENS; at += take) {
         take = PROBE_TOKENS - at < e->base.ops->chunk(&e->base) ? PROBE_TOKENS - at : e->base.ops->chunk(&e->base);
         rc = e->base.ops->decode(&e->base, ids + at, take, at, at + take == PROBE_TOKENS ? take - 1 : take, &sink, err);

@@ -89,6 +89,11 @@ void hw__pending_free(hw__pending *p) {
     *p = (hw__pending){0};
 }
 
+size_t hw__pending_from(const hw__pending *p) {
+    bool all = p->every || p->wanted & 1u << HW_SIGNAL_RESIDUAL;
+    return p->wanted && !all ? p->trace->run->n_prompt - 1 : 0;
+}
+
 /* Slot of absolute row q, or -1 for one that is not of interest. */
 static ptrdiff_t slot_of(const hw__pending *p, size_t q) {
     return q < p->first || q - p->first >= p->room ? -1 : (ptrdiff_t)(q - p->first);

@@ -35,6 +35,9 @@ hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const h
                        hw_error *err);
 void hw__pending_free(hw__pending *p);
 
+/* First row whose stream is needed. */
+size_t hw__pending_from(const hw__pending *p);
+
 /* The three of a sink; rows before m-1 are passed over unless every row is wanted (their residual share is noted). */
 hw_err hw__pending_heads(hw__pending *p, size_t layer, const hw__heads *heads, hw_error *err);
 hw_err hw__pending_stream(hw__pending *p, size_t layer, const hw__stream *stream, hw_error *err);
