@@ -24,10 +24,10 @@ typedef enum bench_phase {
 
 typedef struct bench_figures {
     double seconds[BENCH_N_PHASES];
-    double cpu;                     /* seconds of all threads */
-    uint64_t peak_bytes;            /* most memory that the process held, up to the end of its first run */
-    uint64_t trace_bytes;           /* of the trace as a file; 0: none is kept */
-    uint64_t passes;                /* forward passes beside the run's own, whole or partial */
+    double cpu;           /* seconds of all threads */
+    uint64_t peak_bytes;  /* most memory that the process held, up to the end of its first run */
+    uint64_t trace_bytes; /* of the trace as a file; 0: none is kept */
+    uint64_t passes;      /* forward passes beside the run's own, whole or partial */
 } bench_figures;
 
 /* What is run. */

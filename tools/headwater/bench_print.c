@@ -66,8 +66,8 @@ static const struct column {
     bool ratio; /* to plain in the same round */
     int width;
 } columns[] = {
-    {"open", opened, false, 8},       {"prefill", prefilled, false, 8}, {"decode", decoded, false, 8},
-    {"explain", explained, false, 8}, {"all", whole, false, 9},         {"prefill", prefilled, true, 10},
+    {"open", opened, false, 8},         {"prefill", prefilled, false, 8}, {"decode", decoded, false, 8},
+    {"explain", explained, false, 8},   {"all", whole, false, 9},         {"prefill", prefilled, true, 10},
     {"dec+exp", after_prompt, true, 8}, {"all", whole, true, 8},          {"cpu", worked, true, 8},
     {"memory", held, true, 8},
 };
@@ -131,7 +131,8 @@ static void put_text(FILE *out, const char *text) {
 }
 
 void bench_csv_header(FILE *out) {
-    fputs("machine,commit,date,model,quantisation,engine,cores,threads,ubatch,ctx,m,n,round,variant,open_s,prefill_s,decode_s,"
+    fputs("machine,commit,date,model,quantisation,engine,cores,threads,ubatch,ctx,m,n,round,variant,open_s,prefill_s,"
+          "decode_s,"
           "explain_s,total_s,cpu_s,peak_bytes,trace_bytes,passes\n",
           out);
 }
@@ -139,7 +140,8 @@ void bench_csv_header(FILE *out) {
 static void csv_row(FILE *out, const bench_table *t, const bench_place *place, size_t round, size_t v) {
     const bench_figures *f = &t->figures[round * bench_variant_count() + v];
     const bench_job *job = t->job;
-    const char *texts[] = {place->machine, bench_commit(), place->date, t->model->name, t->model->quantisation, t->model->engine};
+    const char *texts[] = {place->machine, bench_commit(),         place->date,
+                           t->model->name, t->model->quantisation, t->model->engine};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) put_text(out, texts[i]);
     fprintf(out, "%ld,%d,%d,%d,%zu,%zu,%zu,%s", place->cores, job->params.n_threads, job->params.n_ubatch,
             job->params.n_ctx, job->m, job->n, round + 1, bench_variant_at(v)->name);

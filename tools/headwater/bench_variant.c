@@ -16,8 +16,8 @@ static const bench_variant variants[] = {
     {"by-sentence", "the same, columns by sentence", BENCH_LIVE, .by = "sentence", .methods = {"rollout", "logit"}},
     {"again-rollout", "rollout from a saved trace", BENCH_AGAIN, .methods = {"rollout"}},
     {"again-logit", "logit from a saved trace", BENCH_AGAIN, .methods = {"logit"}},
-    {"leave-one-out", "one pass for each sentence left out", BENCH_CUTS, .by = "sentence",
-     .methods = {"leave-one-out"}, .most_m = WHOLE_PROMPTS_AGAIN, .once = true},
+    {"leave-one-out", "one pass for each sentence left out", BENCH_CUTS, .by = "sentence", .methods = {"leave-one-out"},
+     .most_m = WHOLE_PROMPTS_AGAIN, .once = true},
 };
 
 size_t bench_variant_count(void) { return sizeof variants / sizeof *variants; }

@@ -99,6 +99,7 @@ void bench_worker_end(bench_worker *w) {
     if (w->process <= 0) return;
     put(w->fd, &q, sizeof q);
     close(w->fd);
-    while (waitpid(w->process, NULL, 0) < 0 && errno == EINTR) {}
+    while (waitpid(w->process, NULL, 0) < 0 && errno == EINTR) {
+    }
     *w = (bench_worker){0};
 }

@@ -10,8 +10,8 @@
 #include <sys/types.h>
 
 typedef struct bench_worker {
-    pid_t process; /* 0: none */
-    int fd;        /* both ways */
+    pid_t process;   /* 0: none */
+    int fd;          /* both ways */
     uint64_t tokens; /* hash of its last completion */
 } bench_worker;
 

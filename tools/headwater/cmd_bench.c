@@ -89,7 +89,8 @@ static void print_model(bench *b) {
     printf("%s, %s, headwater %s (%s), engine %s, %s, %ld cores\n", model->name, model->quantisation, hw_version(),
            bench_commit(), model->engine, b->place.machine, b->place.cores);
     if (b->job.params.n_ctx > model->n_ctx_train && !b->o->quiet)
-        message("the context of %d tokens is longer than the %d that the model was trained with: times are as they are, what it "
+        message("the context of %d tokens is longer than the %d that the model was trained with: times are as they "
+                "are, what it "
                 "generates is not to be trusted",
                 b->job.params.n_ctx, model->n_ctx_train);
 }
@@ -114,7 +115,8 @@ static hw_err run_rounds(const bench *b, crew *c, hw_error *err) {
             hw_err rc = bench_worker_run(&c->figures[r * n + v], &c->workers[v], false, err);
             if (rc != HW_OK) return rc;
         }
-        if (!b->o->quiet) message("m = %zu: round %zu of %zu, %.0f s", b->job.m, r + 1, rounds, clock_seconds() - began);
+        if (!b->o->quiet)
+            message("m = %zu: round %zu of %zu, %.0f s", b->job.m, r + 1, rounds, clock_seconds() - began);
     }
     return HW_OK;
 }
@@ -162,11 +164,14 @@ static bool read_variants(bench *b, const char *list) {
     for (size_t v = 1; list && v < bench_variant_count(); v++) b->skipped[v] = true;
     for (const char *at = list; at && *at;) {
         size_t n = strcspn(at, ","), v = 0;
-        while (v < bench_variant_count() && (strlen(bench_variant_at(v)->name) != n || strncmp(bench_variant_at(v)->name, at, n) != 0)) v++;
+        while (v < bench_variant_count() &&
+               (strlen(bench_variant_at(v)->name) != n || strncmp(bench_variant_at(v)->name, at, n) != 0))
+            v++;
         if (v == bench_variant_count()) {
             char names[256] = "";
             for (size_t i = 0, used = 0; i < bench_variant_count() && used < sizeof names; i++)
-                used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", bench_variant_at(i)->name);
+                used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "",
+                                         bench_variant_at(i)->name);
             misuse(command_name, "--variants \"%.*s\": there are %s", (int)(n < 60 ? n : 60), at, names);
             return false;
         }
@@ -240,6 +245,8 @@ static const char *const usage[] = {"-m MODEL [options]", NULL};
 static const example examples[] = {
     {"what does an explanation cost on this machine?", "headwater bench -m model.gguf"},
     {"long prompts, every run in a table", "headwater bench -m model.gguf --sizes 1024,4096 --rounds 5 -o cost.csv"},
+    {"only two ways, beyond what the model was trained with",
+     "headwater bench -m model.gguf --sizes 16384 --ctx 16640 --variants by-sentence,contribution+logit"},
     {NULL, NULL},
 };
 
@@ -248,10 +255,11 @@ const command command_bench = {
     .bit = IN_BENCH,
     .summary = "measure what an explanation costs beside plain generation",
     .usage = usage,
-    .about = "Generates the same tokens plainly, with attention kept, and explained, in turn, and prints medians. Each "
-             "variant must "
-             "generate what plain generation does. `cpu` is the time of all threads together: a steadier figure on a "
-             "busy machine.",
+    .about =
+        "Generates the same tokens plainly, with attention kept, and explained in several ways, in turn, and prints "
+        "medians. Each way has a process of its own, whose memory is told; before it is timed it must generate what "
+        "plain generation does, and what it explains must be what a reference gives. `cpu` is the time of all threads "
+        "together: a steadier figure on a busy machine.",
     .examples = examples,
     .run = run,
 };
