@@ -81,6 +81,8 @@ typedef enum hw_columns { HW_COLUMNS_PROMPT, HW_COLUMNS_ALL } hw_columns;
 typedef enum hw_measure { HW_MEASURE_PROJECTION, HW_MEASURE_NORM, HW_MEASURE_PROXIMITY1, HW_MEASURE_PROXIMITY2 } hw_measure;
 typedef enum hw_aggregate { HW_AGGREGATE_MEAN, HW_AGGREGATE_ROLLOUT } hw_aggregate;
 typedef enum hw_role { HW_ROLE_PROMPT, HW_ROLE_COMPLETION, HW_ROLE_SPECIAL, HW_ROLE_TEMPLATE } hw_role;
+/* Attention rows, of what a trace keeps or a method needs: of every token; those of interest, m-1 and up; none. */
+typedef enum hw_rows { HW_ROWS_ALL, HW_ROWS_INTEREST, HW_ROWS_NONE } hw_rows;
 typedef enum hw_stop { HW_STOP_LENGTH, HW_STOP_END, HW_STOP_GIVEN, HW_STOP_CANCELLED } hw_stop;
 
 HW_API const char *hw_fuse_name(hw_fuse v);
@@ -91,6 +93,7 @@ HW_API const char *hw_measure_name(hw_measure v);
 HW_API const char *hw_aggregate_name(hw_aggregate v);
 HW_API const char *hw_role_name(hw_role v);
 HW_API const char *hw_stop_name(hw_stop v);
+HW_API const char *hw_rows_name(hw_rows v);
 HW_API hw_err hw_fuse_parse(hw_fuse *out, const char *word, hw_error *err);
 HW_API hw_err hw_row_parse(hw_row *out, const char *word, hw_error *err);
 HW_API hw_err hw_direction_parse(hw_direction *out, const char *word, hw_error *err);
@@ -233,6 +236,8 @@ typedef enum hw_signal {
 } hw_signal;
 HW_API const char *hw_signal_name(hw_signal v); /* "projection" ... */
 
+typedef struct hw_live hw_live; /* below */
+
 typedef struct hw_run_params {
     size_t size;
     const char *prompt; /* [prompt_bytes]; any bytes: invalid UTF-8 is kept */
@@ -260,10 +265,20 @@ typedef struct hw_run_params {
      * named by its exact text (" Berlin"; "=second" for the text "second", "==" for "="), or "second": the likeliest other
      * token of each step. NULL: the mean. */
     const char *versus;
+    /* Which attention rows the trace keeps. Fewer than all are for long prompts: a method that needs others explains the run
+     * while they pass by, see `live`, or not at all. */
+    hw_rows rows;
+    /* Called once, before the first decode: the prompt's tokens are there, with roles and byte ranges, and can be cut into
+     * segments. Anything but HW_OK ends the run with that error; may be NULL. */
+    hw_err (*on_prompt)(void *ctx, const hw_run *run, hw_error *err);
+    /* [n_live] explanations that see every prompt row as it passes, layer by layer; read after on_prompt(), which may make
+     * them. NULL entries are passed over. They go to hw_live_next() with the trace, as always. */
+    hw_live *const *live;
+    size_t n_live;
 } hw_run_params;
 
 HW_API hw_run_params hw_run_params_default(void);
-/* Runs the model once and keeps every layer's attention row of every token.
+/* Runs the model once and keeps every layer's attention rows, those of every token if nothing else is said.
  * Errors: ARGUMENT (empty prompt, prompt + n beyond the context, a bad option), UNSUPPORTED (see
  * hw_model_info.problem), ENGINE, MEMORY, CANCELLED (stopped before the first completion token). */
 HW_API hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *params, hw_error *err);
@@ -282,9 +297,10 @@ HW_API hw_err hw_trace_save(const hw_trace *trace, const char *path, hw_error *e
 HW_API hw_err hw_trace_open(hw_trace **out, const char *path, hw_error *err);
 HW_API void hw_trace_free(hw_trace *trace);
 HW_API const hw_run *hw_trace_run(const hw_trace *trace);
+HW_API hw_rows hw_trace_rows(const hw_trace *trace); /* which it keeps */
 HW_API bool hw_trace_has(const hw_trace *trace, hw_signal signal);
 /* Row q of layer l (index into hw_model_info.layers), heads fused: [*n] weights of columns 0..*n-1
- * (*n = q+1 when causal, T otherwise). */
+ * (*n = q+1 when causal, T otherwise). NULL and 0 where the trace does not keep it. */
 HW_API const float *hw_trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n);
 
 /* ------------------------------------------------------------------ segments: words, sentences, passages */
@@ -346,6 +362,7 @@ typedef struct hw_method_info {
     const char *reference; /* paper and section */
     const char *blind;     /* what it does not show */
     uint32_t traits;       /* HW_USES_* and HW_GIVES_*, or-ed */
+    hw_rows rows;          /* that hw_explain() needs in the trace */
 } hw_method_info;
 
 HW_API size_t hw_method_count(void);
@@ -418,11 +435,13 @@ HW_API const float *hw_attribution_values(const hw_attribution *a);   /* M [n, m
 HW_API const float *hw_attribution_outside(const hw_attribution *a);  /* [n, L] mass on columns that M does not show */
 
 /* An explanation that grows with its run: each completion token is explained as soon as its rows are there. */
-typedef struct hw_live hw_live;
 /* params->groups must outlive it. Errors: ARGUMENT (as hw_explain; columns `all`, which are not known before the end),
  * UNSUPPORTED (a method that needs the whole run). */
 HW_API hw_err hw_live_new(hw_live **out, const char *method, const hw_method_params *params, hw_error *err);
 HW_API void hw_live_free(hw_live *live);
+/* Rows that the trace must keep where the run feeds `live` (hw_run_params.live): fewer than the method needs where prompt rows
+ * can be taken in as they pass. */
+HW_API hw_rows hw_live_rows(const hw_live *live);
 /* Explains the completion tokens that can be by now and were not before: the rows of *out, the first of which explains
  * hw_attribution_first_token(); *out is NULL where there is none. Together they are the rows that hw_explain() gives at the end.
  * `trace` is the same in every call. Errors: as hw_explain(). */

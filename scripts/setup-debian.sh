@@ -22,7 +22,7 @@ needs=(
     "libjansson-dev|pkg-config --exists jansson"
     "libicu-dev|pkg-config --exists icu-uc icu-i18n"
     "libssl-dev|pkg-config --exists libcrypto"
-    "libopenblas-dev|pkg-config --exists openblas"
+    "libopenblas-openmp-dev|compgen -G '/usr/lib/*/openblas-openmp/pkgconfig/openblas.pc'"
     "zlib1g-dev|pkg-config --exists zlib"
     "libcairo2-dev|pkg-config --exists cairo cairo-svg cairo-pdf"
     "libpango1.0-dev|pkg-config --exists pangocairo"

@@ -9,6 +9,7 @@
 
 #include "candidates.h"
 #include "fuse.h"
+#include "method.h"
 #include "prompt.h"
 #include "versus.h"
 
@@ -18,26 +19,67 @@
 
 /* ------------------------------------------------------------------ what a decode shows */
 
-/* Where the rows of a chunk go in the trace, and how many columns they have. */
+/* Whether rows are fed to an explanation. */
+static bool feeds(const hw__capture *c) {
+    for (size_t i = 0; i < c->n_live; i++)
+        if (c->live[i] && hw__live_feeds(c->live[i])) return true;
+    return false;
+}
+
+/* The first row that is kept or fed; and that, or the first whose heads wait for the signals beside them. */
+static size_t rows_from(const hw__capture *c) { return feeds(c) ? 0 : c->trace->rows_from; }
+
+static size_t shown_from(const hw__capture *c) {
+    size_t rows = rows_from(c), waiting = c->pending.every ? 0 : c->trace->run->n_prompt - 1;
+    return c->pending.wanted && waiting < rows ? waiting : rows;
+}
+
+static hw_err feed(const hw__capture *c, size_t layer, size_t begin, size_t end, hw_error *err) {
+    hw_err rc = HW_OK;
+    for (size_t i = 0; i < c->n_live && rc == HW_OK; i++)
+        if (c->live[i] && hw__live_feeds(c->live[i]))
+            rc = hw__live_feed(c->live[i], c->trace, layer, begin, end, err);
+    return rc;
+}
+
+hw_err hw__capture_feed(hw__capture *c, hw_error *err) {
+    size_t begin = c->held_from, end = c->held_end;
+    c->held_from = c->held_end = 0;
+    return begin < end ? feed(c, c->held_layer, begin, end, err) : HW_OK;
+}
+
+/* The prompt's last row is one of interest: it is kept, and explained when it has chosen its token. */
+static void hold(hw__capture *c, size_t layer, const hw__heads *heads) {
+    size_t last = c->trace->run->n_prompt - 1, end = heads->q0 + heads->n_rows;
+    c->held_layer = layer;
+    c->held_from = heads->q0;
+    c->held_end = end < last ? end : last;
+}
+
+/* Where rows first.. of a chunk go in the trace, and how many columns they have. */
 static hw_err place_rows(float **rows, size_t *n, const hw__capture *c, size_t layer, const hw__heads *heads,
-                         hw_error *err) {
-    for (size_t q = 0; q < heads->n_rows; q++) {
-        rows[q] = hw__trace_row(c->trace, layer, heads->q0 + q, &n[q]);
-        if (n[q] > heads->n_keys)
+                         size_t first, hw_error *err) {
+    for (size_t q = first; q < heads->n_rows; q++) {
+        float **row = &rows[q - first];
+        size_t *n_columns = &n[q - first];
+        *row = hw__trace_row(c->trace, layer, heads->q0 + q, n_columns);
+        if (*n_columns > heads->n_keys)
             return hw__fail(err, HW_ERR_ENGINE, "row %zu of layer %zu has %zu columns, %zu are needed", heads->q0 + q,
-                            layer, heads->n_keys, n[q]);
+                            layer, heads->n_keys, *n_columns);
     }
     return HW_OK;
 }
 
 static hw_err fuse_rows(const hw__capture *c, size_t layer, const hw__heads *heads, hw_error *err) {
+    size_t from = rows_from(c), first = from > heads->q0 ? from - heads->q0 : 0;
+    if (first >= heads->n_rows) return HW_OK;
     float **rows = hw__alloc(heads->n_rows, sizeof *rows);
     size_t *n = hw__alloc(heads->n_rows, sizeof *n);
     hw_err rc = rows && n ? HW_OK : hw__fail_memory(err, "rows of a chunk", heads->n_rows, sizeof *rows + sizeof *n);
-    if (rc == HW_OK) rc = place_rows(rows, n, c, layer, heads, err);
+    if (rc == HW_OK) rc = place_rows(rows, n, c, layer, heads, first, err);
     if (rc == HW_OK)
-        rc = hw__fuse_rows(rows, n, heads, 0, heads->n_rows, c->trace->run->options.fuse, c->sinks, layer, c->n_threads,
-                           err);
+        rc = hw__fuse_rows(rows, n, heads, first, heads->n_rows - first, c->trace->run->options.fuse, c->sinks, layer,
+                           c->n_threads, err);
     free(rows);
     free(n);
     return rc;
@@ -49,7 +91,11 @@ static hw_err capture_rows(void *ctx, size_t layer, const hw__heads *heads, hw_e
         return hw__fail(err, HW_ERR_ENGINE,
                         "rows up to %zu of layer %zu: the trace has room for %zu tokens, %zu layers",
                         heads->q0 + heads->n_rows, layer, c->trace->room, c->trace->n_layers);
-    hw_err rc = fuse_rows(c, layer, heads, err);
+    bool fed = feeds(c);
+    hw_err rc = fed ? hw__capture_feed(c, err) : HW_OK; /* of the layer below: its stream has been shown */
+    if (rc == HW_OK && fed) rc = hw__trace_pass(c->trace, layer, heads->q0, heads->q0 + heads->n_rows, err);
+    if (rc == HW_OK) rc = fuse_rows(c, layer, heads, err);
+    if (rc == HW_OK && fed) hold(c, layer, heads);
     return rc == HW_OK ? hw__pending_heads(&c->pending, layer, heads, err) : rc;
 }
 
@@ -66,6 +112,7 @@ hw__sink hw__capture_sink(hw__capture *capture) {
     return (hw__sink){.rows = capture_rows,
                       .stream = streams ? capture_stream : NULL,
                       .final = streams ? capture_final : NULL,
+                      .rows_from = shown_from(capture),
                       .stream_from = hw__pending_from(&capture->pending),
                       .ctx = capture};
 }
@@ -90,10 +137,11 @@ static void progress(const session *s, hw_stage stage, size_t done, size_t total
 }
 
 static hw_err decode(session *s, const int32_t *ids, size_t n, size_t first_logit, hw_error *err) {
-    hw__sink sink = hw__capture_sink(&s->capture);
+    hw__sink sink = s->trace ? hw__capture_sink(&s->capture) : (hw__sink){0};
     hw_err rc = hw__pending_flush(&s->capture.pending, s->engine, s->n_done + n, err);
     if (rc == HW_OK)
         rc = s->engine->ops->decode(s->engine, ids, n, s->n_done, first_logit, s->trace ? &sink : NULL, err);
+    if (rc == HW_OK) rc = hw__capture_feed(&s->capture, err);
     if (rc != HW_OK) return rc;
     s->n_done += n;
     if (s->trace) s->trace->n_rows = s->n_done;
@@ -218,6 +266,8 @@ static hw_err check_params(const hw_run_params *p, hw_error *err) {
         return hw__fail(err, HW_ERR_ARGUMENT, "signals %#x: there are %d", p->signals, HW_N_SIGNALS);
     if (p->versus && !(p->signals & 1u << HW_SIGNAL_LOGIT))
         return hw__fail(err, HW_ERR_ARGUMENT, "versus contrasts logits, and the signal \"logit\" is not asked for");
+    if ((unsigned)p->rows > HW_ROWS_NONE)
+        return hw__fail(err, HW_ERR_ARGUMENT, "rows %d: all, interest or none", (int)p->rows);
     if ((unsigned)p->fuse > HW_FUSE_MIN)
         return hw__fail(err, HW_ERR_ARGUMENT, "head fusion %d: mean, max or min", (int)p->fuse);
     return HW_OK;
@@ -245,11 +295,18 @@ static hw_err read_tokens(session *s, size_t n_ctx, hw_error *err) {
 
 /* Room for what the decodes will show. */
 static hw_err start_capture(session *s, size_t total, hw_error *err) {
-    hw_err rc = hw__versus_read(&s->versus, s->params->versus, s->engine, err);
-    if (rc == HW_OK) rc = hw__trace_new(&s->trace, s->run, total, err);
+    const hw_run_params *p = s->params;
+    hw_err rc = hw__versus_read(&s->versus, p->versus, s->engine, err);
+    if (rc == HW_OK && p->on_prompt) rc = p->on_prompt(p->ctx, s->run, err);
+    if (rc == HW_OK) rc = hw__trace_new_kept(&s->trace, s->run, p->rows, total, err);
     if (rc != HW_OK) return rc;
     s->trace->growing = true;
-    s->capture = (hw__capture){.trace = s->trace, .sinks = s->run->model.has_sinks, .n_threads = s->engine->n_threads};
+    s->capture = (hw__capture){.trace = s->trace,
+                               .sinks = s->run->model.has_sinks,
+                               .n_threads = s->engine->n_threads,
+                               .live = p->live,
+                               .n_live = p->n_live};
+    if ((rc = feed(&s->capture, 0, 0, 0, err)) != HW_OK) return rc; /* room for it, and no prompt is too short */
     return hw__pending_new(&s->capture.pending, s->trace, s->params->signals, &s->run->model, total, err);
 }
 

@@ -1,5 +1,5 @@
 /*
- * word.c - the words of every choice that a user can name: fuse, row, direction, columns, measure, aggregate, role, stop.
+ * word.c - the words of every choice that a user can name: fuse, row, direction, columns, measure, aggregate, role, rows, stop.
  *
  * One list of words per enum, indexed by its value; names and parsers read the same list.
  */
@@ -22,6 +22,7 @@ static const char *const signal_words[] = {"projection",     "norm",          "p
                                            "all_proximity1", "all_proximity2"};
 static const char *const aggregate_words[] = {"mean", "rollout"};
 static const char *const role_words[] = {"prompt", "completion", "special", "template"};
+static const char *const rows_words[] = {"all", "interest", "none"};
 static const char *const stop_words[] = {"length", "end", "given", "cancelled"};
 
 static hw_err parse(int *out, const char *const *words, size_t n, const char *what, const char *word, hw_error *err) {
@@ -56,11 +57,13 @@ WORDS(signal)
 WORDS(aggregate)
 WORDS(role)
 WORDS(stop)
+WORDS(rows)
 PARSER(hw_, fuse)
 PARSER(hw_, row)
 PARSER(hw_, direction)
 PARSER(hw_, columns)
 PARSER(hw_, measure)
 PARSER(hw_, aggregate)
-PARSER(hw__, role) /* only files carry these two: read back, never typed */
+PARSER(hw__, role) /* only files carry these: read back, never typed */
+PARSER(hw__, rows)
 PARSER(hw__, stop)
