@@ -20,14 +20,14 @@ def read(table):
 
 def test_times_every_variant(headwater, smollm, tmp_path):
     table = tmp_path / "cost.csv"
-    out = headwater("bench", "-m", smollm, "--sizes", "12,30", "-n", "5", "--rounds", "2", "--threads", "1", "-o", table)
+    out = headwater("bench", "-m", smollm, "--sizes", "24,30", "-n", "5", "--rounds", "2", "--threads", "1", "-o", table)
     assert out.status == 0, out.err
-    assert out.out.count("m = ") == 2 and "m = 12, n = 5, 2 rounds" in out.out
+    assert out.out.count("m = ") == 2 and "m = 24, n = 5, 2 rounds" in out.out
     assert "m = 30: every variant checked" in out.err and "m = 30: round 2 of 2" in out.err
     rows = read(table)
     second = [v for v in VARIANTS if v not in ONCE]
     assert [row["variant"] for row in rows] == (VARIANTS + second) * 2
-    assert {row["m"] for row in rows} == {"12", "30"} and {row["round"] for row in rows} == {"1", "2"}
+    assert {row["m"] for row in rows} == {"24", "30"} and {row["round"] for row in rows} == {"1", "2"}
     for row in rows:
         assert abs(sum(float(row[key]) for key in PHASES) - float(row["total_s"])) < 1e-4
         assert float(row["total_s"]) > 0 and float(row["cpu_s"]) > 0

@@ -45,6 +45,7 @@ typedef struct bench_variant {
     bool flash;                                  /* flash attention */
     const char *by;                              /* columns are these segments of the prompt; NULL: tokens */
     const char *methods[BENCH_MOST_METHODS + 1]; /* [] ends with NULL */
+    hw_rows rows;                                /* that a live variant keeps */
     size_t live_rows;                            /* tokens between explanations while they come */
     size_t most_m;                               /* runs only up to this many prompt tokens; 0: any */
     bool once;                                   /* too slow for rounds: its figures are of the first */
@@ -60,6 +61,7 @@ typedef struct bench_job {
     hw_model_params params;
     const char *text; /* [n_text] at least m tokens */
     size_t n_text, m, n;
+    bool whole_fits; /* a trace of every row fits into memory: references can be made from one */
 } bench_job;
 
 /* The model as its worker describes it; no pointers, since it comes from another process. */

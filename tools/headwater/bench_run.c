@@ -74,17 +74,17 @@ static hw_err method_params(hw_method_params *p, outcome *o, const hw_run *run, 
     return HW_OK;
 }
 
-static hw_err start_live(outcome *o, const hw_run *run) {
+/* Once the prompt's tokens are known, its segments are, and explanations can begin. */
+static hw_err start_live(void *ctx, const hw_run *run, hw_error *err) {
+    outcome *o = ctx;
     hw_method_params p;
-    hw_err rc = method_params(&p, o, run, o->err);
-    for (size_t i = 0; o->v->methods[i] && rc == HW_OK; i++)
-        rc = hw_live_new(&o->live[i], o->v->methods[i], &p, o->err);
+    hw_err rc = method_params(&p, o, run, err);
+    for (size_t i = 0; o->v->methods[i] && rc == HW_OK; i++) rc = hw_live_new(&o->live[i], o->v->methods[i], &p, err);
     return rc;
 }
 
 static void explain_rows(void *ctx, const hw_trace *trace) {
     outcome *o = ctx;
-    if (o->rc == HW_OK && !o->live[0]) o->rc = start_live(o, hw_trace_run(trace));
     for (size_t i = 0; o->v->methods[i] && o->rc == HW_OK; i++) {
         hw_attribution *part = NULL;
         o->rc = hw_live_next(&part, o->live[i], trace, o->err);
@@ -129,7 +129,12 @@ static hw_run_params run_params(const bench_run *r, outcome *o) {
     p.stop = interrupt_stop;
     p.ctx = o;
     for (size_t i = 0; r->v->methods[i]; i++) p.signals |= hw_method_signals(r->v->methods[i], NULL);
-    if (r->v->kind == BENCH_LIVE) p.on_rows = explain_rows;
+    if (r->v->kind != BENCH_LIVE) return p;
+    p.rows = r->v->rows;
+    p.on_prompt = start_live;
+    p.live = o->live;
+    p.n_live = BENCH_MOST_METHODS;
+    p.on_rows = explain_rows;
     p.live_rows = r->v->live_rows;
     return p;
 }
@@ -219,10 +224,29 @@ static hw_err measure_trace(bench_run *r, const hw_trace *trace, hw_error *err) 
     return rc;
 }
 
+/* A run of the same tokens that keeps every row, for the reference of one that does not. */
+static hw_err capture_whole(hw_trace **out, bench_run *r, hw_error *err) {
+    outcome o = {0};
+    hw_run_params p = run_params(r, &o);
+    p.signals = 0;
+    p.rows = HW_ROWS_ALL;
+    p.on_prompt = NULL;
+    p.on_rows = NULL;
+    p.n_live = 0;
+    return hw_trace_capture(out, r->model, &p, err);
+}
+
 static hw_err check(bench_run *r, const outcome *o, hw_error *err) {
-    hw_err rc = HW_OK;
-    for (size_t i = 0; i < o->n_parts && rc == HW_OK; i++) rc = bench_reference_check(o->parts[i], o->trace, err);
-    return rc == HW_OK ? measure_trace(r, o->trace, err) : rc;
+    hw_trace *whole = o->trace;
+    bool partial = o->trace && hw_trace_rows(o->trace) != HW_ROWS_ALL;
+    hw_err rc = measure_trace(r, o->trace, err);
+    if (rc == HW_OK && partial) {
+        whole = NULL;
+        if (r->job->whole_fits) rc = capture_whole(&whole, r, err);
+    }
+    for (size_t i = 0; i < o->n_parts && rc == HW_OK; i++) rc = bench_reference_check(o->parts[i], whole, err);
+    if (partial) hw_trace_free(whole);
+    return rc;
 }
 
 hw_err bench_run_once(bench_figures *f, uint64_t *tokens, bench_run *r, bool checked, hw_error *err) {

@@ -49,11 +49,16 @@ static double rows_bytes(const bench *b) {
     return 2 * tokens * (tokens + 1) * (double)b->model.n_layers * sizeof(float) / 2;
 }
 
+/* Whether two of those fit, with room for the model and the other processes. */
+static bool whole_fits(const bench *b) {
+    double available = (double)bench_memory_available();
+    return available == 0 || rows_bytes(b) < 0.8 * available;
+}
+
 /* Why a variant does not run at this size; NULL: it does. */
 static const char *unfit(const bench *b, const bench_variant *v) {
-    double available = (double)bench_memory_available();
     if (v->most_m && b->job.m > v->most_m) return "it would run for too long";
-    if (v->kind != BENCH_PLAIN && available > 0 && rows_bytes(b) > 0.8 * available)
+    if (v->kind != BENCH_PLAIN && v->rows == HW_ROWS_ALL && !b->job.whole_fits)
         return "its rows would not fit into memory";
     return NULL;
 }
@@ -83,9 +88,8 @@ static hw_err check_variant(crew *c, size_t v, hw_error *err) {
 }
 
 /* Once plain generation has said what the model is. */
-static void print_model(bench *b) {
+static void print_model(const bench *b) {
     const bench_model *model = &b->model;
-    b->told = true;
     printf("%s, %s, headwater %s (%s), engine %s, %s, %ld cores\n", model->name, model->quantisation, hw_version(),
            bench_commit(), model->engine, b->place.machine, b->place.cores);
     if (b->job.params.n_ctx > model->n_ctx_train && !b->o->quiet)
@@ -95,12 +99,23 @@ static void print_model(bench *b) {
                 b->job.params.n_ctx, model->n_ctx_train);
 }
 
+/* What the first variant's model says of the others: whether all rows fit. */
+static void judge_model(bench *b) {
+    b->job.whole_fits = whole_fits(b);
+    if (!b->job.whole_fits && !b->o->quiet)
+        message(
+            "m = %zu: rollout that keeps no rows is not compared with its reference, which would not fit into memory",
+            b->job.m);
+    if (!b->told) print_model(b);
+    b->told = true;
+}
+
 /* Starts and checks the variants of a size, plain first: it says how large the model is. */
 static hw_err start_crew(bench *b, crew *c, hw_error *err) {
     hw_err rc = HW_OK;
     for (size_t v = 0; v < bench_variant_count() && rc == HW_OK; v++) {
         rc = start_variant(b, c, v, v == 0 ? &b->model : NULL, err);
-        if (rc == HW_OK && v == 0 && !b->told) print_model(b);
+        if (rc == HW_OK && v == 0) judge_model(b);
         if (rc == HW_OK && c->ran[v]) rc = check_variant(c, v, err);
     }
     return rc;
