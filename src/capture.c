@@ -37,8 +37,7 @@ static size_t shown_from(const hw__capture *c) {
 static hw_err feed(const hw__capture *c, size_t layer, size_t begin, size_t end, hw_error *err) {
     hw_err rc = HW_OK;
     for (size_t i = 0; i < c->n_live && rc == HW_OK; i++)
-        if (c->live[i] && hw__live_feeds(c->live[i]))
-            rc = hw__live_feed(c->live[i], c->trace, layer, begin, end, err);
+        if (c->live[i] && hw__live_feeds(c->live[i])) rc = hw__live_feed(c->live[i], c->trace, layer, begin, end, err);
     return rc;
 }
 

@@ -10,10 +10,11 @@
 typedef struct hw__capture {
     hw_trace *trace;
     bool sinks;
-    size_t n_threads;      /* that share the rows of a chunk; 0: one */
+    size_t n_threads;     /* that share the rows of a chunk; 0: one */
     hw_live *const *live; /* [n_live] explanations that prompt rows are fed to, NULL ones passed over */
     size_t n_live;
-    size_t held_layer, held_from, held_end; /* rows of one layer to be fed yet: when the signals beside them are there */
+    size_t held_layer, held_from,
+        held_end;        /* rows of one layer to be fed yet: when the signals beside them are there */
     hw__pending pending; /* zeroed: no signals */
 } hw__capture;
 hw__sink hw__capture_sink(hw__capture *capture);

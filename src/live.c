@@ -47,6 +47,8 @@ bool hw__live_feeds(const hw_live *live) { return live->method->feeds && live->m
 hw_rows hw_live_rows(const hw_live *live) { return hw__live_feeds(live) ? HW_ROWS_INTEREST : live->method->info.rows; }
 
 hw_err hw__live_feed(hw_live *live, const hw_trace *trace, size_t l, size_t begin, size_t end, hw_error *err) {
+    hw_err rc = live->fed ? HW_OK : hw__groups_check(&live->params, trace->run, err);
+    if (rc != HW_OK) return rc;
     live->fed = true;
     return live->method->feed(&live->state, trace, &live->params, l, begin, end, err);
 }
@@ -55,7 +57,8 @@ hw_err hw__live_feed(hw_live *live, const hw_trace *trace, size_t l, size_t begi
 static const size_t MOST_BYTES = (size_t)512 << 20;
 
 static bool waits(const hw_live *live, const hw_trace *trace) {
-    return trace->growing && !live->fed && live->method->live && live->method->live_bytes(trace, &live->params) > MOST_BYTES;
+    return trace->growing && !live->fed && live->method->live &&
+           live->method->live_bytes(trace, &live->params) > MOST_BYTES;
 }
 
 /* Completion tokens whose rows are there, signals too where the method needs them. */

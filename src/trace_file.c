@@ -8,12 +8,16 @@
  *     signal.residual  F32 [L, T]
  *     signal.all_NAME  F32 [L, T(T+1)/2], every row, packed as `rows` are
  *
+ * Where only some rows are kept, the metadata's `rows` says which: "interest" (m-1 and up) or "none"; the packed rows are
+ * those alone.
+ *
  * The balance that comes with the signal `logit` is JSON in the metadata.
  */
 #include "balance_json.h"
 #include "run_json.h"
 #include "safetensors.h"
 #include "trace.h"
+#include "word.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -22,12 +26,12 @@
 static const char format[] = HW__TRACE_FORMAT;
 enum { VERSION = 1, KEY_ROOM = 64 };
 
-/* Dimensions of `rows` for the run's tokens; false on overflow. */
-static bool rows_shape(size_t *n_dims, size_t shape[3], const hw_run *run) {
+/* Dimensions of `rows` for the run's tokens, from the first one that is kept; false on overflow. */
+static bool rows_shape(size_t *n_dims, size_t shape[3], const hw_run *run, size_t from) {
     shape[0] = (size_t)run->model.n_layers;
     shape[1] = shape[2] = run->n_tokens;
     *n_dims = run->causal ? 2 : 3;
-    return !run->causal || hw__trace_layer_size(&shape[1], run->n_tokens, true);
+    return !run->causal || hw__trace_kept_size(&shape[1], run->n_tokens, from, true);
 }
 
 /* "signal.projection" ... */
@@ -51,6 +55,11 @@ static bool signal_shape(size_t *n_dims, size_t shape[3], const hw_run *run, int
 /* The map of strings; NULL when there is no memory. */
 static json_t *make_metadata(const hw_trace *trace, const char *run) {
     json_t *metadata = json_pack("{s:s, s:s, s:s}", "format", format, "version", "1", "run", run);
+    if (metadata && trace->kept != HW_ROWS_ALL &&
+        json_object_set_new(metadata, "rows", json_string(hw_rows_name(trace->kept))) != 0) {
+        json_decref(metadata);
+        return NULL;
+    }
     if (!metadata || !trace->signals.balance) return metadata;
     json_t *balance = hw__balance_to_json(trace->signals.balance, hw_run_n_completion(trace->run) + 1);
     char *text = balance ? json_dumps(balance, JSON_COMPACT) : NULL;
@@ -70,7 +79,7 @@ static hw_err write_header(hw__safetensors_writer *out, hw__file *file, const hw
         {.name = "rows", .dtype = HW__F32},
         {.name = "token_ids", .dtype = HW__I32, .n_dims = 1, .shape = {run->n_tokens}},
     };
-    if (!rows_shape(&tensors[0].n_dims, tensors[0].shape, run))
+    if (!rows_shape(&tensors[0].n_dims, tensors[0].shape, run, trace->rows_from))
         return hw__fail(err, HW_ERR_MEMORY, "%zu tokens are too many for one file", run->n_tokens);
     for (int i = 0; i < HW_N_SIGNALS; i++) {
         if (!trace->signals.values[i]) continue;
@@ -106,7 +115,7 @@ static void write_signal(hw__safetensors_writer *w, const hw_trace *trace, int s
 static void write_data(hw__safetensors_writer *w, const hw_trace *trace) {
     const hw_run *run = trace->run;
     for (size_t l = 0; l < trace->n_layers; l++) {
-        for (size_t q = 0; q < run->n_tokens; q++) {
+        for (size_t q = trace->rows_from; q < run->n_tokens; q++) {
             size_t n;
             const float *row = hw__trace_row(trace, l, q, &n);
             hw__safetensors_put_floats(w, row, n);
@@ -165,7 +174,7 @@ static hw_err read_rows(hw_trace *trace, hw__safetensors *file, const hw__tensor
     size_t layer_size = tensor->n / trace->n_layers;
     for (size_t l = 0; l < trace->n_layers; l++) {
         hw_err rc = hw__safetensors_floats(file, trace->rows[l], tensor, l * layer_size, layer_size, err);
-        for (size_t q = 0; rc == HW_OK && q < run->n_tokens; q++) {
+        for (size_t q = trace->rows_from; rc == HW_OK && q < run->n_tokens; q++) {
             size_t n;
             const float *row = hw__trace_row(trace, l, q, &n);
             rc = check_row(row, n, l, q, run->model.has_sinks, err);
@@ -223,18 +232,31 @@ static hw_err read_signals(hw_trace *trace, hw__safetensors *file, hw_error *err
     return rc;
 }
 
+/* Which rows the file has: all where it does not say. */
+static hw_err read_kept(hw_rows *out, const hw__safetensors *file, const hw_run *run, hw_error *err) {
+    const char *word = hw__safetensors_metadata(file, "rows");
+    *out = HW_ROWS_ALL;
+    if (!word) return HW_OK;
+    hw_err rc = hw__rows_parse(out, word, err);
+    if (rc != HW_OK) return hw__fail_in(err, HW_ERR_FORMAT, "its metadata");
+    if (*out != HW_ROWS_ALL && (!run->causal || run->n_prompt == 0))
+        return hw__fail(err, HW_ERR_FORMAT, "its metadata has \"rows\": \"%s\", which is for causal runs with a prompt",
+                        word);
+    return HW_OK;
+}
+
 /* Takes over `run`, on failure too. */
 static hw_err read_trace(hw_trace **out, hw_run *run, hw__safetensors *file, hw_error *err) {
     const hw__tensor *tensor;
     size_t n_dims, shape[3];
     hw_trace *trace = NULL;
-    hw_err rc;
-    if (!rows_shape(&n_dims, shape, run))
+    hw_rows kept;
+    hw_err rc = read_kept(&kept, file, run, err);
+    if (rc == HW_OK && !rows_shape(&n_dims, shape, run, hw__trace_rows_from(kept, run->n_prompt)))
         rc = hw__fail(err, HW_ERR_FORMAT, "%zu tokens are too many", run->n_tokens);
-    else
-        rc = hw__safetensors_need(&tensor, file, "rows", HW__F32, n_dims, shape, err);
+    if (rc == HW_OK) rc = hw__safetensors_need(&tensor, file, "rows", HW__F32, n_dims, shape, err);
     if (rc == HW_OK) rc = check_ids(file, run, err);
-    if (rc == HW_OK) rc = hw__trace_new(&trace, run, run->n_tokens, err);
+    if (rc == HW_OK) rc = hw__trace_new_kept(&trace, run, kept, run->n_tokens, err);
     if (rc != HW_OK) {
         hw__run_release(run);
         return rc;

@@ -58,11 +58,12 @@ static int open_trace(job *j, source from, hw_trace **trace) {
     return STATUS_DONE;
 }
 
+static bool cuts(const cut *by) { return by->by || by->json.bytes; }
+
 /* Explains by segments where --by or --spans asks for them, by tokens otherwise. */
 static int explain_columns(job *j, const cut *by, const hw_trace *trace, bool stoppable) {
     hw_segments *segments = NULL;
-    bool cuts = by->by || by->json.bytes;
-    int status = cuts ? cut_prompt(&segments, by, j, hw_trace_run(trace)) : STATUS_DONE;
+    int status = cuts(by) && !j->segments ? cut_prompt(&segments, by, j, hw_trace_run(trace)) : STATUS_DONE;
     if (status == STATUS_DONE) status = job_explain(j, trace, stoppable);
     if (status == STATUS_DONE) status = job_finish_made(j);
     hw_segments_free(segments);
@@ -86,6 +87,8 @@ static int explain_trace(job *j, source from, const cut *by, const hw_trace *tra
 
 static int explain(job *j, source from, const cut *by, const char *model) {
     hw_trace *trace = NULL;
+    j->passing = from == FROM_MODEL && !j->o->trace; /* a saved trace is for any method */
+    j->by = j->passing && cuts(by) ? by : NULL;
     int status = from == FROM_MODEL ? capture_run(j, model, &trace) : open_trace(j, from, &trace);
     if (status == STATUS_DONE) status = explain_trace(j, from, by, trace);
     hw_trace_free(trace);
