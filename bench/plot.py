@@ -36,7 +36,7 @@ def size_axis(ax, sizes):
 def ratios(cost, out):
     """Prefill, and decoding with explaining, over plain generation, by m."""
     fig, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
-    for ax, keys, title in zip(axes, (("prefill_s",), AFTER), ("prefill", "decode and explain, n = 64")):
+    for ax, keys, title in zip(axes, (("prefill_s",), AFTER), ("prefill", "decode and explain")):
         for variant, colour in LINES.items():
             points = [(m, cost.ratio(m, variant, *keys)) for m in cost.sizes()]
             points = [(m, r) for m, r in points if r is not None]
@@ -77,7 +77,8 @@ def memory(cost, out):
         points = [(m, b / 1e6) for m, b in points if b]
         ax.plot(*zip(*points), marker="o", ms=4, color=colour, label=variant) if points else None
     size_axis(ax, cost.sizes())
-    ax.set_yscale("log")
+    ax.set_yscale("log", base=2)
+    ax.yaxis.set_major_formatter("{x:,.0f}")
     ax.set_ylabel("peak memory, MB")
     ax.legend(fontsize=8)
     save(fig, out / "memory.png")
@@ -93,8 +94,8 @@ def others(seconds, out):
         drawn = ax.barh([name for _, name in bars], [s for s, _ in bars], color=colours)
         ax.bar_label(drawn, [f" {s:.3g} s" for s, _ in bars], fontsize=8)
         ax.set_xscale("log")
-        ax.set_xlim(right=bars[-1][0] * 6)
-        ax.set_title(f"m = {m:,}, n = 64", fontsize=10)
+        ax.set_xlim(bars[0][0] / 3, bars[-1][0] * 6)
+        ax.set_title(f"m = {m:,}", fontsize=10)
         ax.set_xlabel("seconds, logarithmic")
         ax.tick_params(axis="y", labelsize=8)
     save(fig, out / "peers.png")

@@ -20,7 +20,7 @@ def read(table):
 
 def test_times_every_variant(headwater, smollm, tmp_path):
     table = tmp_path / "cost.csv"
-    out = headwater("bench", "-m", smollm, "--sizes", "24,30", "-n", "5", "--rounds", "2", "--threads", "1", "-o", table)
+    out = headwater("bench", "-m", smollm, "--sizes", "24,30", "-n", "5", "--rounds", "2", "--threads", "1", "-o", table, timeout=900)
     assert out.status == 0, out.err
     assert out.out.count("m = ") == 2 and "m = 24, n = 5, 2 rounds" in out.out
     assert "m = 30: every variant checked" in out.err and "m = 30: round 2 of 2" in out.err
