@@ -64,7 +64,8 @@ typedef struct hw_error {
 HW_API const char *hw_version(void);           /* "0.1.0" */
 HW_API const char *hw_err_name(hw_err code);   /* "HW_ERR_IO" */
 
-typedef enum hw_log_level { HW_LOG_DEBUG, HW_LOG_INFO, HW_LOG_WARN, HW_LOG_ERROR } hw_log_level;
+/* FATAL: the engine ends the process after this line, as when a worker of the model is gone. */
+typedef enum hw_log_level { HW_LOG_DEBUG, HW_LOG_INFO, HW_LOG_WARN, HW_LOG_ERROR, HW_LOG_FATAL } hw_log_level;
 /* One line of the engine's log, without its newline. May come from any thread. */
 typedef void (*hw_log_fn)(void *ctx, hw_log_level level, const char *line);
 /* Where the engine's messages go; NULL (the default) drops them. Process-wide: set it before opening models. */
@@ -114,7 +115,7 @@ typedef struct hw_model_info {
     const char *name;            /* the model's own name, "" if it has none */
     const char *quantisation;    /* "Q4_1" ... */
     const char *metadata_sha256; /* hex SHA-256 of the GGUF file's bytes before its tensor data */
-    const char *device;          /* where attention rows live: "CPU", "CUDA0" ... */
+    const char *device;          /* where attention rows live: "CPU", "CUDA0" ...; "RPC0 20, CPU 10": of so many layers */
     const char *problem;         /* "" or why this model cannot be explained, and what it lacks */
     const char *values_problem;  /* "" or why what attention carries cannot be read (contribution) */
     const char *readout_problem; /* "" or why logits cannot be traced to the stream (logit) */
@@ -132,7 +133,7 @@ typedef struct hw_model_info {
     bool adds_bos;
     bool has_chat_template;
     bool has_sinks;              /* learned sinks: a row's weights sum to less than 1 */
-    bool host_rows;              /* attention is read in place, without a copy from a device */
+    bool host_rows;              /* attention of every layer is read in place, without a copy from a device */
     double row_error;            /* largest |1 - row sum| seen by the probe */
 } hw_model_info;
 
@@ -157,6 +158,9 @@ typedef struct hw_model_params {
     hw_progress_fn progress;
     hw_stop_fn stop;
     void *ctx; /* for progress and stop */
+    const char *rpc_servers; /* "HOST:PORT,HOST:PORT": machines that run hw_worker_run(), whose devices take blocks too, before
+                                this machine's; NULL: none. How many blocks go to devices is n_gpu_layers */
+    const char *devices;     /* "RPC0,CUDA1": only these take blocks, in this order; NULL: all (see hw_device_list_new()) */
     bool unwatched; /* the engine is not asked what it computes, and no probe runs: such a model generates but cannot be
                        explained. What others are compared with */
 } hw_model_params;
@@ -167,6 +171,43 @@ HW_API hw_model_params hw_model_params_default(void);
 HW_API hw_err hw_model_open(hw_model **out, const char *path, const hw_model_params *params, hw_error *err);
 HW_API void hw_model_close(hw_model *model);
 HW_API const hw_model_info *hw_model_describe(const hw_model *model);
+
+/* ------------------------------------------------------------------ devices
+ * What a model's blocks can run on: this machine's CPU and GPUs, and those of other machines that serve theirs with
+ * hw_worker_run(), by ggml's RPC protocol. That is neither authenticated nor encrypted: for networks whose every machine you
+ * trust. When a worker dies while a model uses it ggml ends the process, after a line of level HW_LOG_FATAL. */
+
+typedef struct hw_device {
+    const char *name;        /* "CPU", "CUDA0", "RPC0" */
+    const char *description; /* the chip; of RPC devices HOST:PORT */
+    uint64_t n_bytes, n_bytes_free; /* memory; 0 where unknown */
+    bool takes_blocks; /* n_gpu_layers and hw_model_params.devices mean such devices */
+    bool host;         /* its memory is this process's: rows are read in place */
+} hw_device;
+
+typedef struct hw_device_list hw_device_list;
+
+/* Looks for devices: those of `rpc_servers` (as in hw_model_params), then this machine's. While the list lives the servers
+ * serve nobody else. Errors: ARGUMENT (what is no HOST:PORT), IO (a server that cannot be reached, or does not answer within
+ * 5 s), UNSUPPORTED (its version), MEMORY. */
+HW_API hw_err hw_device_list_new(hw_device_list **out, const char *rpc_servers, hw_error *err);
+HW_API void hw_device_list_free(hw_device_list *list);
+HW_API size_t hw_device_list_count(const hw_device_list *list);
+HW_API const hw_device *hw_device_list_at(const hw_device_list *list, size_t i);
+
+typedef struct hw_worker_params {
+    size_t size;
+    const char *host;    /* IPv4 address to listen on; NULL: "127.0.0.1", which only this machine reaches */
+    uint16_t port;       /* 1..65535 */
+    int32_t n_threads;   /* for what runs on the CPU; 0: as many as the machine has cores */
+    const char *devices; /* "CUDA0,CUDA1" or "CPU": these are served; NULL: every GPU, or the CPU where there is none */
+} hw_worker_params;
+
+HW_API hw_worker_params hw_worker_params_default(void);
+/* Serves this machine's devices to one client after the other, and returns only on failure: for a process of its own. ggml
+ * prints what it does on standard output, and ends the process on requests that cannot be right. Errors: ARGUMENT, IO (the
+ * address is taken, or not this machine's), UNSUPPORTED (a build without RPC), ENGINE. */
+HW_API hw_err hw_worker_run(const hw_worker_params *params, hw_error *err);
 
 /* ------------------------------------------------------------------ runs: which tokens, by which model */
 

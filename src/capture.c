@@ -108,11 +108,15 @@ static hw_err capture_final(void *ctx, const float *rows, size_t n_rows, size_t 
 
 hw__sink hw__capture_sink(hw__capture *capture) {
     bool streams = capture->pending.wanted != 0;
+    bool means = capture->trace && capture->trace->run->options.fuse == HW_FUSE_MEAN;
     return (hw__sink){.rows = capture_rows,
                       .stream = streams ? capture_stream : NULL,
                       .final = streams ? capture_final : NULL,
                       .rows_from = shown_from(capture),
                       .stream_from = hw__pending_from(&capture->pending),
+                      .heads_from = !means    ? 0
+                                    : streams ? capture->pending.first
+                                              : SIZE_MAX,
                       .ctx = capture};
 }
 

@@ -5,6 +5,10 @@
  *     engine_llama_probe.c    what a model shows, looked for once at load
  *     engine_llama_watch.c    what a decode shows: attention rows and the stream, out of the graph
  *     engine_llama_weights.c  values and weights, read when signals are made
+ *     engine_llama_devices.c  the devices there are, and which of them a model gets
+ *     engine_llama_rpc.c      devices of other machines
+ *     engine_llama_fetch.c    rows out of a device's memory
+ *     engine_llama_worker.c   this machine's devices for others
  *
  * These files and gguf_file.c are the only ones that know ggml. ggml lists dimensions fastest first; that order stops here.
  * ggml aborts the process on bad input: every length, id and position is checked before a call.
@@ -13,6 +17,8 @@
 #define HW_ENGINE_LLAMA_H
 
 #include "engine.h"
+#include "engine_llama_devices.h"
+#include "engine_llama_fetch.h"
 #include "gguf_file.h"
 
 #include <llama.h>
@@ -76,6 +82,11 @@ typedef struct hw__llama_engine {
     hw_stop_fn stop;          /* of the current sequence */
     void *stop_ctx;
 
+    hw__rpc rpc;                                      /* servers whose devices it uses */
+    ggml_backend_dev_t devices[HW__MOST_DEVICES + 1]; /* ends with NULL */
+    hw__fetch *fetch;                                 /* what is read from devices */
+    hw__placement placement;
+
     hw_model_info info;
     char path[4096], architecture[HW__LLAMA_TEXT], name[HW__LLAMA_TEXT], quantisation[HW__LLAMA_TEXT],
         device[HW__LLAMA_TEXT];
@@ -89,8 +100,6 @@ typedef struct hw__llama_engine {
     size_t n_seen;                  /* attention layers shown so far */
     hw_err failed;
     hw_error failure;
-    float *copy; /* rows fetched from a device */
-    size_t copy_floats;
     bool probing;
 
     /* What attention carries: found by the probe, read when asked. */
@@ -101,7 +110,6 @@ typedef struct hw__llama_engine {
     const struct ggml_tensor *final; /* kept stream before the final norm, or NULL */
     hw__arena arena;
     hw__stream_room room;
-    bool all_host; /* every node that the probe saw lies in memory of the CPU */
     char values_problem[HW__LLAMA_TEXT], readout_problem[HW__LLAMA_TEXT];
     hw__gguf *file; /* weights are read from it, since loaded ones may be repacked or on a device */
 } hw__llama_engine;

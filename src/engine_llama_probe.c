@@ -97,7 +97,7 @@ static hw_err run_probe(hw__llama_engine *e, probe *p, hw_error *err) {
     for (int i = 0; i < PROBE_TOKENS; i++) ids[i] = (i == 0 && bos >= 0) ? bos : (i + 1) % e->info.n_vocab;
     hw__sink sink = {.rows = probe_rows, .ctx = p};
     hw_err rc = HW_OK;
-    e->probing = e->all_host = true;
+    e->probing = true;
     for (size_t at = 0, take; rc == HW_OK && at < PROBE_TOKENS; at += take) {
         take = PROBE_TOKENS - at < e->base.ops->chunk(&e->base) ? PROBE_TOKENS - at : e->base.ops->chunk(&e->base);
         rc = e->base.ops->decode(&e->base, ids + at, take, at, at + take == PROBE_TOKENS ? take - 1 : take, &sink, err);
@@ -134,6 +134,9 @@ hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err) {
             if (p.seen[b]) e->layers[e->info.n_layers++] = (int32_t)b;
         }
         e->info.row_error = p.row_error;
+        e->info.host_rows = !e->placement.remote;
+        e->base.values_shared = e->info.host_rows; /* what is fetched goes through one buffer */
+        hw__placement_text(e->device, sizeof e->device, &e->placement);
         if (p.heads) e->info.n_heads = (int32_t)p.heads;
         const struct ggml_tensor *v = e->info.n_layers ? e->graphs[e->layers[0]].values : NULL;
         if (v && v->ne[2] > 0)

@@ -37,7 +37,7 @@ static size_t kept_bytes(const hw__llama_engine *e) {
 
 void hw__llama_watch_begin(hw__llama_engine *e) {
     e->arena.used = 0;
-    e->arena.open = e->sink && !e->probing && e->all_host && kept_bytes(e) <= e->arena.bytes;
+    e->arena.open = e->sink && !e->probing && !e->placement.remote && kept_bytes(e) <= e->arena.bytes;
     e->final = NULL;
     e->track.tail = NULL;
     memset(e->nodes, 0, (size_t)e->info.n_blocks * sizeof *e->nodes);
@@ -81,23 +81,39 @@ static bool fail_decode(hw__llama_engine *e, hw_err code, const char *what, int 
 
 /* The tensor's floats: in place where the CPU can read them, else copied. NULL when there is no memory. */
 static const float *rows_of(hw__llama_engine *e, const struct ggml_tensor *t) {
-    if (ggml_backend_buffer_is_host(t->buffer)) return t->data;
-    size_t floats = ggml_nbytes(t) / sizeof(float);
-    if (floats > e->copy_floats) {
-        float *grown = hw__realloc(e->copy, floats, sizeof *grown);
-        if (!grown) return NULL;
-        e->copy = grown;
-        e->copy_floats = floats;
-    }
-    ggml_backend_tensor_get(t, e->copy, 0, floats * sizeof(float));
-    return e->copy;
+    return ggml_backend_buffer_is_host(t->buffer) ? t->data : hw__fetch_all(e->fetch, t);
 }
 
-static void note_device(hw__llama_engine *e, const struct ggml_tensor *t) {
-    snprintf(e->device, sizeof e->device, "%s", ggml_backend_buft_name(ggml_backend_buffer_get_type(t->buffer)));
-    e->info.host_rows = ggml_backend_buffer_is_host(t->buffer);
+/* Rows in place. */
+static hw__heads host_rows(const struct ggml_tensor *t) {
+    return (hw__heads){.attn = t->data,
+                       .n_heads = (size_t)t->ne[2],
+                       .n_rows = (size_t)t->ne[1],
+                       .n_keys = (size_t)t->ne[0],
+                       .head_stride = t->nb[2] / sizeof(float),
+                       .row_stride = t->nb[1] / sizeof(float)};
+}
+
+/* Shows rows first..first+count-1 of what one decode computed; those on a device as means over heads where that is enough. */
+static bool show_rows(hw__llama_engine *e, const struct ggml_tensor *t, int block, size_t first, size_t count,
+                      bool mean) {
+    if (count == 0) return true;
+    hw__heads heads = {.n_heads = 0};
+    if (ggml_backend_buffer_is_host(t->buffer)) {
+        heads = host_rows(t);
+    } else if ((e->failed = hw__fetch_rows(e->fetch, &heads, t, first, count, mean, &e->failure)) != HW_OK) {
+        return false;
+    }
+    heads.q0 = e->at + first;
+    size_t layer = e->probing ? (size_t)block : (size_t)e->layer_of[block];
+    e->failed = e->sink->rows(e->sink->ctx, layer, &heads, &e->failure);
+    return e->failed == HW_OK;
+}
+
+/* Where the rows of a block live, noted by the probe's first decode. */
+static void note_rows(hw__llama_engine *e, const struct ggml_tensor *t) {
+    if (e->at == 0) hw__placement_note(&e->placement, t->buffer);
     e->info.has_sinks = e->info.has_sinks || t->src[2] != NULL;
-    e->all_host = e->all_host && e->info.host_rows;
 }
 
 static bool show_heads(hw__llama_engine *e, const struct ggml_tensor *t, int block) {
@@ -105,22 +121,12 @@ static bool show_heads(hw__llama_engine *e, const struct ggml_tensor *t, int blo
         return fail_decode(e, HW_ERR_UNSUPPORTED, "attention is not F32", block);
     if (t->ne[3] != 1 || (size_t)t->ne[1] != e->n_rows)
         return fail_decode(e, HW_ERR_UNSUPPORTED, "attention has not one row per token", block);
-    const float *attn = rows_of(e, t);
-    if (!attn) return fail_decode(e, HW_ERR_MEMORY, "no memory for rows from the device", block);
-    if (e->probing) note_device(e, t);
-    hw__heads heads = {
-        .attn = attn,
-        .n_heads = (size_t)t->ne[2],
-        .n_rows = (size_t)t->ne[1],
-        .n_keys = (size_t)t->ne[0],
-        .head_stride = t->nb[2] / sizeof(float),
-        .row_stride = t->nb[1] / sizeof(float),
-        .q0 = e->at,
-    };
-    size_t layer = e->probing ? (size_t)block : (size_t)e->layer_of[block];
-    e->failed = e->sink->rows(e->sink->ctx, layer, &heads, &e->failure);
+    if (e->probing) note_rows(e, t);
+    bool host = ggml_backend_buffer_is_host(t->buffer);
+    size_t means = host || e->sink->heads_from <= e->at ? 0 : e->sink->heads_from - e->at;
+    if (means > e->n_rows) means = e->n_rows;
     e->n_seen++;
-    return e->failed == HW_OK;
+    return show_rows(e, t, block, 0, means, true) && show_rows(e, t, block, means, e->n_rows - means, false);
 }
 
 /* Whether the decode in progress has rows that the sink wants. */
@@ -128,7 +134,11 @@ static bool wants_rows(const hw__llama_engine *e) { return e->at + e->n_rows > e
 
 /* ------------------------------------------------------------------ following a block to its residual sum */
 
-static bool is_weight(const struct ggml_tensor *t) { return t->op == GGML_OP_NONE; }
+/* Not so what was computed on another device and copied here, which has no operation either. */
+static bool is_weight(const struct ggml_tensor *t) {
+    return t->op == GGML_OP_NONE && t->buffer &&
+           ggml_backend_buffer_get_usage(t->buffer) == GGML_BACKEND_BUFFER_USAGE_WEIGHTS;
+}
 
 static float float_param(const struct ggml_tensor *t) {
     float v;
@@ -329,7 +339,6 @@ hw_err hw__llama_watch_new(hw__llama_engine *e, size_t n_blocks, hw_error *err) 
 }
 
 void hw__llama_watch_free(hw__llama_engine *e) {
-    free(e->copy);
     free(e->graphs);
     free(e->nodes);
     free(e->arena.base);

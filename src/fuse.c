@@ -3,8 +3,6 @@
 
 #include "wide.h"
 
-#include <string.h>
-
 enum { BLOCK = 512, MOST_HEADS = 1024, WORTH_THREADS = 1 << 18 };
 
 /* What a head's row was seen to be. */
@@ -13,26 +11,24 @@ typedef struct seen {
     float least;
 } seen;
 
-/* Adds row [n] to `out`, or takes the larger or smaller of both; returns the row's sum, and its least value in *least. */
+/* Adds row [n] to `out`; returns the row's sum, and in *least its least value if that is lower. */
 HW__WIDE static double add_block(float *restrict out, const float *restrict row, size_t n, float *least) {
-    float lanes[HW__LANES] = {0}, low[HW__LANES] = {0};
-    double sum = 0;
+    hw__lanes v, to, sums = {0}, low = {0};
     size_t k = 0;
-    for (; k + HW__LANES <= n; k += HW__LANES)
-        for (size_t i = 0; i < HW__LANES; i++) {
-            float v = row[k + i];
-            out[k + i] += v;
-            lanes[i] += v;
-            low[i] = v < low[i] ? v : low[i];
-        }
+    for (; k + HW__LANES <= n; k += HW__LANES) {
+        HW__LOAD(v, row + k);
+        HW__LOAD(to, out + k);
+        to += v;
+        memcpy(out + k, &to, sizeof to);
+        sums += v;
+        low = HW__CHOOSE(v < low, v, low);
+    }
+    double sum = hw__sum_lanes(&sums);
+    for (size_t i = 0; i < HW__LANES; i++) *least = low[i] < *least ? low[i] : *least;
     for (; k < n; k++) {
         out[k] += row[k];
         sum += row[k];
-        low[0] = row[k] < low[0] ? row[k] : low[0];
-    }
-    for (size_t i = 0; i < HW__LANES; i++) {
-        sum += lanes[i];
-        *least = low[i] < *least ? low[i] : *least;
+        *least = row[k] < *least ? row[k] : *least;
     }
     return sum;
 }
@@ -71,8 +67,7 @@ static void extreme_heads(float *out, const hw__heads *heads, size_t q, size_t n
 }
 
 static void scale_to_one(float *row, size_t n, size_t own) {
-    double sum = 0;
-    for (size_t k = 0; k < n; k++) sum += row[k];
+    double sum = hw__sum(row, n);
     if (sum > 0) {
         for (size_t k = 0; k < n; k++) row[k] = (float)(row[k] / sum);
     } else {

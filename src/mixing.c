@@ -7,15 +7,6 @@
 
 /* ------------------------------------------------------------------ thinning */
 
-HW__WIDE static double sum_of(const float *w, size_t n) {
-    double lanes[HW__LANES] = {0}, sum = 0;
-    size_t k = 0;
-    for (; k + HW__LANES <= n; k += HW__LANES)
-        for (size_t i = 0; i < HW__LANES; i++) lanes[i] += w[k + i];
-    for (; k < n; k++) sum += w[k];
-    return sum + hw__lanes_sum(lanes);
-}
-
 static size_t count_to(const float *w, size_t n, float most) {
     size_t count = 0;
     for (size_t k = 0; k < n; k++) count += w[k] > 0 && w[k] <= most;
@@ -60,17 +51,17 @@ static void drop_lowest(float *w, size_t n, double share) {
 
 void hw__mixing_thin(float *w, size_t n, size_t q, double discard, bool remove_sink) {
     if (discard <= 0 && !remove_sink) return;
-    double before = sum_of(w, n);
+    double before = hw__sum(w, n);
     if (remove_sink && q > 0) w[0] = 0;
     drop_lowest(w, n, discard);
-    double left = sum_of(w, n);
+    double left = hw__sum(w, n);
     for (size_t k = 0; k < n && left > 0; k++) w[k] = (float)(w[k] * (before / left));
 }
 
 /* ------------------------------------------------------------------ a row */
 
 void hw__mixing_add_residual(float *w, size_t n, size_t q, double residual) {
-    double total = residual + (1 - residual) * sum_of(w, n);
+    double total = residual + (1 - residual) * hw__sum(w, n);
     double scale = total > 0 ? (1 - residual) / total : 0;
     double own = w[q] * scale + (total > 0 ? residual / total : 1);
     for (size_t k = 0; k < n; k++) w[k] *= (float)scale;
@@ -93,7 +84,7 @@ static size_t attention_row(float *w, const hw__mixing *m, size_t l, size_t q) {
 static size_t contribution_row(float *w, const hw__mixing *m, size_t l, size_t q) {
     const float *row = hw__trace_every(m->trace, m->source, l, q);
     for (size_t k = 0; k <= q; k++) w[k] = row[k] > 0 ? row[k] : 0;
-    double sum = sum_of(w, q + 1);
+    double sum = hw__sum(w, q + 1);
     for (size_t k = 0; k <= q && sum > 0; k++) w[k] = (float)(w[k] / sum);
     return q + 1;
 }

@@ -1,0 +1,27 @@
+/*
+ * engine_llama_fetch.h - attention rows out of a device's memory, as few bytes of them as are needed.
+ *
+ * Where only the mean over heads is wanted it is summed on the device: H times fewer bytes cross the bus or the network.
+ */
+#ifndef HW_ENGINE_LLAMA_FETCH_H
+#define HW_ENGINE_LLAMA_FETCH_H
+
+#include "engine.h"
+
+#include <ggml-backend.h>
+
+typedef struct hw__fetch hw__fetch;
+
+/* NULL when there is no memory. */
+hw__fetch *hw__fetch_new(void);
+void hw__fetch_free(hw__fetch *fetch);
+
+/* Rows first..first+count-1 of softmax weights t (F32, [keys, queries, heads] in ggml's order), which has been computed. With
+ * `mean` out->n_heads is 1. Fills attn, counts and strides, which hold until the next call; not q0. Errors MEMORY, ENGINE. */
+hw_err hw__fetch_rows(hw__fetch *fetch, hw__heads *out, const struct ggml_tensor *t, size_t first, size_t count,
+                      bool mean, hw_error *err);
+
+/* A whole tensor's bytes, until the next call; NULL when there is no memory. */
+const void *hw__fetch_all(hw__fetch *fetch, const struct ggml_tensor *t);
+
+#endif
