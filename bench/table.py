@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """The rows of docs/performance.md's table of targets, from the CSV files of bench/run.sh, as Markdown.
 
-    python bench/table.py [build/bench]
+    python bench/table.py [build/bench] [docs/performance.md]
+
+With a page the table replaces what stands there between the two comments that name this script.
 """
 
 import collections
@@ -37,9 +39,8 @@ class Cost:
         return statistics.median(sum(float(r[k]) for k in keys) for r in runs) if runs else None
 
     def ratio(self, m, variant, *keys):
-        """Median over rounds of a sum of columns over that of `plain` in the same round."""
+        """Median over rounds of a sum of columns over that of `plain` in the same round (which explains in no time)."""
         own, plain = self.runs[m, variant], self.runs[m, "plain"]
-        # explaining takes plain generation no time: its decoding is what decoding and explaining are compared with
         of = [sum(float(own[r][k]) for k in keys) / sum(float(plain[r][k]) for k in keys) for r in own if r in plain]
         return statistics.median(of) if of else None
 
@@ -88,12 +89,27 @@ def targets(cost, seconds):
            asked, pair(cuts / own if cuts and own else None, cuts / extra if cuts and extra and extra > 0 else None, form="{:.0f} x"))
 
 
+def places(rows):
+    """Machines, sources and days of the files, in one line."""
+    seen = dict.fromkeys((r["machine"], r["commit"], r["date"][:10]) for r in rows)
+    return "; ".join(f"{machine}, sources {commit}, {day}" for machine, commit, day in seen)
+
+
+def update(page, text):
+    begin, end = "<!-- bench/table.py -->\n", "<!-- /bench/table.py -->"
+    before, rest = page.read_text().split(begin)
+    page.write_text(before + begin + text + rest[rest.index(end) :])
+
+
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/bench")
-    cost, seconds = Cost(read(folder, "cost*.csv")), peers(read(folder, "peers*.csv"))
-    print("| | asked | measured |\n|---|---|---|")
-    for row in targets(cost, seconds):
-        print("| " + " | ".join(row) + " |")
+    runs, others = read(folder, "cost*.csv"), read(folder, "peers*.csv")
+    lines = ["| | asked | measured |", "|---|---|---|"]
+    lines += ["| " + " | ".join(row) + " |" for row in targets(Cost(runs), peers(others))]
+    text = "\n".join([*lines, "", f"Measured on: {places(runs + others)}. – was not measured.", ""])
+    print(text)
+    if len(sys.argv) > 2:
+        update(pathlib.Path(sys.argv[2]), text)
 
 
 if __name__ == "__main__":
