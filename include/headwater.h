@@ -64,7 +64,8 @@ typedef struct hw_error {
 HW_API const char *hw_version(void);           /* "0.1.0" */
 HW_API const char *hw_err_name(hw_err code);   /* "HW_ERR_IO" */
 
-typedef enum hw_log_level { HW_LOG_DEBUG, HW_LOG_INFO, HW_LOG_WARN, HW_LOG_ERROR } hw_log_level;
+/* FATAL: the engine ends the process after this line, as when a worker of the model is gone. */
+typedef enum hw_log_level { HW_LOG_DEBUG, HW_LOG_INFO, HW_LOG_WARN, HW_LOG_ERROR, HW_LOG_FATAL } hw_log_level;
 /* One line of the engine's log, without its newline. May come from any thread. */
 typedef void (*hw_log_fn)(void *ctx, hw_log_level level, const char *line);
 /* Where the engine's messages go; NULL (the default) drops them. Process-wide: set it before opening models. */
@@ -82,6 +83,8 @@ typedef enum hw_measure { HW_MEASURE_PROJECTION, HW_MEASURE_NORM, HW_MEASURE_PRO
 typedef enum hw_aggregate { HW_AGGREGATE_MEAN, HW_AGGREGATE_ROLLOUT } hw_aggregate;
 typedef enum hw_precision { HW_PRECISION_F32, HW_PRECISION_F16 } hw_precision;
 typedef enum hw_role { HW_ROLE_PROMPT, HW_ROLE_COMPLETION, HW_ROLE_SPECIAL, HW_ROLE_TEMPLATE } hw_role;
+/* Attention rows, of what a trace keeps or a method needs: of every token; those of interest, m-1 and up; none. */
+typedef enum hw_rows { HW_ROWS_ALL, HW_ROWS_INTEREST, HW_ROWS_NONE } hw_rows;
 typedef enum hw_stop { HW_STOP_LENGTH, HW_STOP_END, HW_STOP_GIVEN, HW_STOP_CANCELLED } hw_stop;
 
 HW_API const char *hw_fuse_name(hw_fuse v);
@@ -93,6 +96,7 @@ HW_API const char *hw_aggregate_name(hw_aggregate v);
 HW_API const char *hw_precision_name(hw_precision v);
 HW_API const char *hw_role_name(hw_role v);
 HW_API const char *hw_stop_name(hw_stop v);
+HW_API const char *hw_rows_name(hw_rows v);
 HW_API hw_err hw_fuse_parse(hw_fuse *out, const char *word, hw_error *err);
 HW_API hw_err hw_row_parse(hw_row *out, const char *word, hw_error *err);
 HW_API hw_err hw_direction_parse(hw_direction *out, const char *word, hw_error *err);
@@ -114,7 +118,7 @@ typedef struct hw_model_info {
     const char *name;            /* the model's own name, "" if it has none */
     const char *quantisation;    /* "Q4_1" ... */
     const char *metadata_sha256; /* hex SHA-256 of the GGUF file's bytes before its tensor data */
-    const char *device;          /* where attention rows live: "CPU", "CUDA0" ... */
+    const char *device;          /* where attention rows live: "CPU", "CUDA0" ...; "RPC0 20, CPU 10": of so many layers */
     const char *problem;         /* "" or why this model cannot be explained, and what it lacks */
     const char *values_problem;  /* "" or why what attention carries cannot be read (contribution) */
     const char *readout_problem; /* "" or why logits cannot be traced to the stream (logit) */
@@ -132,7 +136,7 @@ typedef struct hw_model_info {
     bool adds_bos;
     bool has_chat_template;
     bool has_sinks;              /* learned sinks: a row's weights sum to less than 1 */
-    bool host_rows;              /* attention is read in place, without a copy from a device */
+    bool host_rows;              /* attention of every layer is read in place, without a copy from a device */
     double row_error;            /* largest |1 - row sum| seen by the probe */
 } hw_model_info;
 
@@ -157,6 +161,11 @@ typedef struct hw_model_params {
     hw_progress_fn progress;
     hw_stop_fn stop;
     void *ctx; /* for progress and stop */
+    const char *rpc_servers; /* "HOST:PORT,HOST:PORT": machines that run hw_worker_run(), whose devices take blocks too, before
+                                this machine's; NULL: none. How many blocks go to devices is n_gpu_layers */
+    const char *devices;     /* "RPC0,CUDA1": only these take blocks, in this order; NULL: all (see hw_device_list_new()) */
+    bool unwatched; /* the engine is not asked what it computes, and no probe runs: such a model generates but cannot be
+                       explained. What others are compared with */
 } hw_model_params;
 
 HW_API hw_model_params hw_model_params_default(void);
@@ -165,6 +174,43 @@ HW_API hw_model_params hw_model_params_default(void);
 HW_API hw_err hw_model_open(hw_model **out, const char *path, const hw_model_params *params, hw_error *err);
 HW_API void hw_model_close(hw_model *model);
 HW_API const hw_model_info *hw_model_describe(const hw_model *model);
+
+/* ------------------------------------------------------------------ devices
+ * What a model's blocks can run on: this machine's CPU and GPUs, and those of other machines that serve theirs with
+ * hw_worker_run(), by ggml's RPC protocol. That is neither authenticated nor encrypted: for networks whose every machine you
+ * trust. When a worker dies while a model uses it ggml ends the process, after a line of level HW_LOG_FATAL. */
+
+typedef struct hw_device {
+    const char *name;        /* "CPU", "CUDA0", "RPC0" */
+    const char *description; /* the chip; of RPC devices HOST:PORT */
+    uint64_t n_bytes, n_bytes_free; /* memory; 0 where unknown */
+    bool takes_blocks; /* n_gpu_layers and hw_model_params.devices mean such devices */
+    bool host;         /* its memory is this process's: rows are read in place */
+} hw_device;
+
+typedef struct hw_device_list hw_device_list;
+
+/* Looks for devices: those of `rpc_servers` (as in hw_model_params), then this machine's. While the list lives the servers
+ * serve nobody else. Errors: ARGUMENT (what is no HOST:PORT), IO (a server that cannot be reached, or does not answer within
+ * 5 s), UNSUPPORTED (its version), MEMORY. */
+HW_API hw_err hw_device_list_new(hw_device_list **out, const char *rpc_servers, hw_error *err);
+HW_API void hw_device_list_free(hw_device_list *list);
+HW_API size_t hw_device_list_count(const hw_device_list *list);
+HW_API const hw_device *hw_device_list_at(const hw_device_list *list, size_t i);
+
+typedef struct hw_worker_params {
+    size_t size;
+    const char *host;    /* IPv4 address to listen on; NULL: "127.0.0.1", which only this machine reaches */
+    uint16_t port;       /* 1..65535 */
+    int32_t n_threads;   /* for what runs on the CPU; 0: as many as the machine has cores */
+    const char *devices; /* "CUDA0,CUDA1" or "CPU": these are served; NULL: every GPU, or the CPU where there is none */
+} hw_worker_params;
+
+HW_API hw_worker_params hw_worker_params_default(void);
+/* Serves this machine's devices to one client after the other, and returns only on failure: for a process of its own. ggml
+ * prints what it does on standard output, and ends the process on requests that cannot be right. Errors: ARGUMENT, IO (the
+ * address is taken, or not this machine's), UNSUPPORTED (a build without RPC), ENGINE. */
+HW_API hw_err hw_worker_run(const hw_worker_params *params, hw_error *err);
 
 /* ------------------------------------------------------------------ runs: which tokens, by which model */
 
@@ -235,6 +281,8 @@ typedef enum hw_signal {
 } hw_signal;
 HW_API const char *hw_signal_name(hw_signal v); /* "projection" ... */
 
+typedef struct hw_live hw_live; /* below */
+
 typedef struct hw_run_params {
     size_t size;
     const char *prompt; /* [prompt_bytes]; any bytes: invalid UTF-8 is kept */
@@ -262,21 +310,34 @@ typedef struct hw_run_params {
      * named by its exact text (" Berlin"; "=second" for the text "second", "==" for "="), or "second": the likeliest other
      * token of each step. NULL: the mean. */
     const char *versus;
+    /* Which attention rows the trace keeps. Fewer than all are for long prompts: a method that needs others explains the run
+     * while they pass by, see `live`, or not at all. */
+    hw_rows rows;
+    /* Called once, before the first decode: the prompt's tokens are there, with roles and byte ranges, and can be cut into
+     * segments. Anything but HW_OK ends the run with that error; may be NULL. */
+    hw_err (*on_prompt)(void *ctx, const hw_run *run, hw_error *err);
+    /* [n_live] explanations that see every prompt row as it passes, layer by layer; read after on_prompt(), which may make
+     * them. NULL entries are passed over. They go to hw_live_next() with the trace, as always. */
+    hw_live *const *live;
+    size_t n_live;
     /* An earlier trace, borrowed until the run ends, or NULL. The front of the prompt that the two share, and that the model
      * still holds from its last run (or from hw_state_open()), is not decoded again: its rows are copied, so that the trace is
-     * what it would be without. A trace of another model or `fuse`, or without a signal of every row that is asked for, has
-     * no effect; hw_run_n_reused() tells. Of captures only. */
+     * what it would be without. It has no effect where it is of another model or `fuse`, lacks prompt rows or a signal of every
+     * row that are to be kept, or where `live` must see the rows pass; hw_run_n_reused() tells. Of captures only. */
     const hw_trace *prefix;
 } hw_run_params;
 
 HW_API hw_run_params hw_run_params_default(void);
-/* Runs the model once and keeps every layer's attention row of every token.
+/* Runs the model once and keeps every layer's attention rows, those of every token if nothing else is said.
  * Errors: ARGUMENT (empty prompt, prompt + n beyond the context, a bad option), UNSUPPORTED (see
  * hw_model_info.problem), ENGINE, MEMORY, CANCELLED (stopped before the first completion token). */
 HW_API hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *params, hw_error *err);
 /* The same generation without an explanation, as fast as the engine can: the tokens, without probabilities; free with
  * hw_run_free(). signals, fuse, versus and on_rows have no effect. Errors: as above, but for info.problem. */
 HW_API hw_err hw_run_generate(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err);
+/* The prompt's tokens alone, with roles and byte ranges: nothing is decoded, there is no completion, and the prompt may be longer than
+ * the context. Errors: ARGUMENT (as above), UNSUPPORTED (no chat template), MEMORY. */
+HW_API hw_err hw_run_read(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err);
 HW_API void hw_run_free(hw_run *run);
 /* Attention exported from anywhere: a safetensors file with `attention` [L,H,T,T] or [L,T,T] (F16,
  * BF16, F32, F64), metadata `m` and `tokens` where known. With `m` rows must be causal; without, every
@@ -305,9 +366,10 @@ HW_API hw_err hw_state_open(hw_trace **out, hw_model *model, const char *path, h
 HW_API hw_err hw_trace_open(hw_trace **out, const char *path, hw_error *err);
 HW_API void hw_trace_free(hw_trace *trace);
 HW_API const hw_run *hw_trace_run(const hw_trace *trace);
+HW_API hw_rows hw_trace_rows(const hw_trace *trace); /* which it keeps */
 HW_API bool hw_trace_has(const hw_trace *trace, hw_signal signal);
 /* Row q of layer l (index into hw_model_info.layers), heads fused: [*n] weights of columns 0..*n-1
- * (*n = q+1 when causal, T otherwise). */
+ * (*n = q+1 when causal, T otherwise). NULL and 0 where the trace does not keep it. */
 HW_API const float *hw_trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n);
 
 /* ------------------------------------------------------------------ segments: words, sentences, passages */
@@ -369,6 +431,7 @@ typedef struct hw_method_info {
     const char *reference; /* paper and section */
     const char *blind;     /* what it does not show */
     uint32_t traits;       /* HW_USES_* and HW_GIVES_*, or-ed */
+    hw_rows rows;          /* that hw_explain() needs in the trace */
 } hw_method_info;
 
 HW_API size_t hw_method_count(void);
@@ -441,11 +504,13 @@ HW_API const float *hw_attribution_values(const hw_attribution *a);   /* M [n, m
 HW_API const float *hw_attribution_outside(const hw_attribution *a);  /* [n, L] mass on columns that M does not show */
 
 /* An explanation that grows with its run: each completion token is explained as soon as its rows are there. */
-typedef struct hw_live hw_live;
 /* params->groups must outlive it. Errors: ARGUMENT (as hw_explain; columns `all`, which are not known before the end),
  * UNSUPPORTED (a method that needs the whole run). */
 HW_API hw_err hw_live_new(hw_live **out, const char *method, const hw_method_params *params, hw_error *err);
 HW_API void hw_live_free(hw_live *live);
+/* Rows that the trace must keep where the run feeds `live` (hw_run_params.live): fewer than the method needs where prompt rows
+ * can be taken in as they pass. */
+HW_API hw_rows hw_live_rows(const hw_live *live);
 /* Explains the completion tokens that can be by now and were not before: the rows of *out, the first of which explains
  * hw_attribution_first_token(); *out is NULL where there is none. Together they are the rows that hw_explain() gives at the end.
  * `trace` is the same in every call. Errors: as hw_explain(). */

@@ -22,7 +22,7 @@ needs=(
     "libjansson-dev|pkg-config --exists jansson"
     "libicu-dev|pkg-config --exists icu-uc icu-i18n"
     "libssl-dev|pkg-config --exists libcrypto"
-    "libopenblas-dev|pkg-config --exists openblas"
+    "libopenblas-openmp-dev|compgen -G '/usr/lib/*/openblas-openmp/pkgconfig/openblas.pc'"
     "zlib1g-dev|pkg-config --exists zlib"
     "libcairo2-dev|pkg-config --exists cairo cairo-svg cairo-pdf"
     "libpango1.0-dev|pkg-config --exists pangocairo"
@@ -38,6 +38,13 @@ needs=(
     "python3-venv|python3 -c 'import venv, ensurepip'"
 )
 [[ ${1:-} != tests ]] || needs+=("chromium|command -v chromium") # its --version starts all of it
+# Slurm runs as root alone: as anyone else its test is skipped.
+[[ ${1:-} != tests || $(id -u) != 0 ]] || needs+=(
+    "slurmctld|[[ -x /usr/sbin/slurmctld ]]"
+    "slurmd|[[ -x /usr/sbin/slurmd ]]"
+    "slurm-client|command -v sbatch"
+    "munge|[[ -x /usr/sbin/munged ]]"
+)
 
 missing_packages() {
     local need
@@ -64,7 +71,7 @@ if [[ $(id -u) != 0 ]] && ! sudo -n true 2>/dev/null; then
     die "missing; please install: sudo apt-get install ${missing[*]}"
 fi
 
-say "installing Debian packages: ${missing[*]} (up to 180 MB, about a minute)"
+say "installing Debian packages: ${missing[*]} (up to 200 MB, about a minute)"
 export DEBIAN_FRONTEND=noninteractive
 as_root apt-get update -qq
 as_root apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

@@ -103,6 +103,7 @@ const hw__method hw__method_ablation = {
             .reference = "Cohen-Wang et al. 2024, ContextCite, arXiv 2409.00729, section 3",
             .blind = "segments that act only together; weak ones, which the regression sets to 0",
             .traits = HW_USES_MODEL | HW_USES_SEED,
+            .rows = HW_ROWS_NONE,
         },
     .layered = false,
     .passes = passes,

@@ -10,6 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+hw_err hw__groups_check(const hw_method_params *p, const hw_run *run, hw_error *err) {
+    size_t columns = p->columns == HW_COLUMNS_ALL ? run->n_tokens : run->n_prompt;
+    if (p->groups && p->n_groups == 0)
+        return hw__fail(err, HW_ERR_ARGUMENT, "0 groups of columns: at least 1 is needed");
+    for (size_t k = 0; p->groups && k < columns; k++)
+        if (p->groups[k] < -1 || (p->groups[k] >= 0 && (size_t)p->groups[k] >= p->n_groups))
+            return hw__fail(err, HW_ERR_ARGUMENT, "group %d of column %zu: -1..%zu are accepted", p->groups[k], k,
+                            p->n_groups - 1);
+    return HW_OK;
+}
+
 /* Rows and columns that `params` ask of the run. */
 static hw_err set_shape(hw_attribution *a, const hw_method_params *p, hw_error *err) {
     const hw_run *run = a->run;
@@ -19,13 +30,7 @@ static hw_err set_shape(hw_attribution *a, const hw_method_params *p, hw_error *
     a->n_rows = n > 0 ? n : run->n_tokens; /* no completion known: every row */
     a->first_token = n > 0 ? run->n_prompt : 0;
     a->n_columns = p->groups ? p->n_groups : columns;
-    if (p->groups && p->n_groups == 0)
-        return hw__fail(err, HW_ERR_ARGUMENT, "0 groups of columns: at least 1 is needed");
-    for (size_t k = 0; p->groups && k < columns; k++)
-        if (p->groups[k] < -1 || (p->groups[k] >= 0 && (size_t)p->groups[k] >= p->n_groups))
-            return hw__fail(err, HW_ERR_ARGUMENT, "group %d of column %zu: -1..%zu are accepted", p->groups[k], k,
-                            p->n_groups - 1);
-    return HW_OK;
+    return hw__groups_check(p, run, err);
 }
 
 static void take_rows(hw_attribution *a, size_t begin, size_t end) {

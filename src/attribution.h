@@ -24,6 +24,9 @@ struct hw_attribution {
         measured; /* [L, T] HW_SIGNAL_RESIDUAL where the residual was measured, for a lift; NULL: not, or not in the file */
 };
 
+/* Whether every column that the settings show has a group, or none is asked for. */
+hw_err hw__groups_check(const hw_method_params *p, const hw_run *run, hw_error *err);
+
 /* Zeroed M and outside of the given shape, the run retained, params and groups copied, layers taken
  * from the run's model where n_layers is the model's L, else all -1. The shape must fit the run. */
 hw_err hw__attribution_new(hw_attribution **out, const hw_run *run, const char *method, const hw_method_params *params,

@@ -8,6 +8,8 @@
 #include "capture.h"
 
 #include "candidates.h"
+#include "fuse.h"
+#include "method.h"
 #include "prefix.h"
 #include "prompt.h"
 #include "versus.h"
@@ -16,63 +18,77 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------ heads to one row */
+/* ------------------------------------------------------------------ what a decode shows */
 
-static void fuse_mean(float *out, const hw__heads *heads, size_t q, size_t n) {
-    memset(out, 0, n * sizeof *out);
-    for (size_t h = 0; h < heads->n_heads; h++) {
-        const float *row = heads->attn + h * heads->head_stride + q * heads->row_stride;
-        for (size_t k = 0; k < n; k++) out[k] += row[k];
-    }
-    for (size_t k = 0; k < n; k++) out[k] /= (float)heads->n_heads;
+/* Whether rows are fed to an explanation. */
+static bool feeds(const hw__capture *c) {
+    for (size_t i = 0; i < c->n_live; i++)
+        if (c->live[i] && hw__live_feeds(c->live[i])) return true;
+    return false;
 }
 
-static void fuse_extreme(float *out, const hw__heads *heads, size_t q, size_t n, bool max) {
-    memcpy(out, heads->attn + q * heads->row_stride, n * sizeof *out);
-    for (size_t h = 1; h < heads->n_heads; h++) {
-        const float *row = heads->attn + h * heads->head_stride + q * heads->row_stride;
-        for (size_t k = 0; k < n; k++)
-            if (max ? row[k] > out[k] : row[k] < out[k]) out[k] = row[k];
-    }
+/* The first row that is kept or fed; and that, or the first whose heads wait for the signals beside them. */
+static size_t rows_from(const hw__capture *c) { return feeds(c) ? 0 : c->trace->rows_from; }
+
+static size_t shown_from(const hw__capture *c) {
+    size_t rows = rows_from(c), waiting = c->pending.every ? 0 : c->trace->run->n_prompt - 1;
+    return c->pending.wanted && waiting < rows ? waiting : rows;
 }
 
-static void scale_to_one(float *row, size_t n, size_t own) {
-    double sum = 0;
-    for (size_t k = 0; k < n; k++) sum += row[k];
-    if (sum > 0) {
-        for (size_t k = 0; k < n; k++) row[k] = (float)(row[k] / sum);
-    } else {
-        row[own] = 1;
-    }
+static hw_err feed(const hw__capture *c, size_t layer, size_t begin, size_t end, hw_error *err) {
+    hw_err rc = HW_OK;
+    for (size_t i = 0; i < c->n_live && rc == HW_OK; i++)
+        if (c->live[i] && hw__live_feeds(c->live[i])) rc = hw__live_feed(c->live[i], c->trace, layer, begin, end, err);
+    return rc;
 }
 
-void hw__fuse_row(float *out, const hw__heads *heads, size_t q, size_t n, size_t own, hw_fuse fuse) {
-    if (fuse == HW_FUSE_MEAN) {
-        fuse_mean(out, heads, q, n);
-    } else {
-        fuse_extreme(out, heads, q, n, fuse == HW_FUSE_MAX);
-        scale_to_one(out, n, own);
-    }
+hw_err hw__capture_feed(hw__capture *c, hw_error *err) {
+    size_t begin = c->held_from, end = c->held_end;
+    c->held_from = c->held_end = 0;
+    return begin < end ? feed(c, c->held_layer, begin, end, err) : HW_OK;
 }
 
-/* Every head's row must be a softmax over columns 0..n-1; fusing would hide one that is not. */
-static hw_err check_rows(const hw__heads *heads, size_t q, size_t n, size_t layer, bool sinks, hw_error *err) {
-    double low = sinks ? 0 : 1 - HW_ROW_TOLERANCE;
-    for (size_t h = 0; h < heads->n_heads; h++) {
-        const float *row = heads->attn + h * heads->head_stride + q * heads->row_stride;
-        double sum = 0;
-        float least = 0;
-        for (size_t k = 0; k < n; k++) {
-            sum += row[k];
-            least = row[k] < least ? row[k] : least;
-        }
-        if (least >= 0 && sum >= low && sum <= 1 + HW_ROW_TOLERANCE) continue; /* false for NaN */
-        return hw__fail(
-            err, HW_ERR_ENGINE,
-            "attention of layer %zu, head %zu, row %zu sums to %g over its %zu columns%s: it must be 1 within %g",
-            layer, h, heads->q0 + q, sum, n, least < 0 ? ", with negative weights" : "", HW_ROW_TOLERANCE);
+/* The prompt's last row is one of interest: it is kept, and explained when it has chosen its token. */
+static void hold(hw__capture *c, size_t layer, const hw__heads *heads) {
+    size_t last = c->trace->run->n_prompt - 1, end = heads->q0 + heads->n_rows;
+    c->held_layer = layer;
+    c->held_from = heads->q0;
+    c->held_end = end < last ? end : last;
+}
+
+/* Where rows first.. of a chunk go in the trace, and how many columns they have. */
+static hw_err place_rows(float **rows, size_t *n, const hw__capture *c, size_t layer, const hw__heads *heads,
+                         size_t first, hw_error *err) {
+    for (size_t q = first; q < heads->n_rows; q++) {
+        float **row = &rows[q - first];
+        size_t *n_columns = &n[q - first];
+        *row = hw__trace_row(c->trace, layer, heads->q0 + q, n_columns);
+        if (*n_columns > heads->n_keys)
+            return hw__fail(err, HW_ERR_ENGINE, "row %zu of layer %zu has %zu columns, %zu are needed", heads->q0 + q,
+                            layer, heads->n_keys, *n_columns);
     }
     return HW_OK;
+}
+
+static hw_err fuse_rows(const hw__capture *c, size_t layer, const hw__heads *heads, hw_error *err) {
+    size_t from = rows_from(c), first = from > heads->q0 ? from - heads->q0 : 0;
+    if (first >= heads->n_rows) return HW_OK;
+    float **rows = hw__alloc(heads->n_rows, sizeof *rows);
+    size_t *n = hw__alloc(heads->n_rows, sizeof *n);
+    hw_err rc = rows && n ? HW_OK : hw__fail_memory(err, "rows of a chunk", heads->n_rows, sizeof *rows + sizeof *n);
+    if (rc == HW_OK) rc = place_rows(rows, n, c, layer, heads, first, err);
+    if (rc == HW_OK)
+        rc = hw__fuse_rows(rows, n, heads, first, heads->n_rows - first, c->trace->run->options.fuse, c->sinks, layer,
+                           c->n_threads, err);
+    free(rows);
+    free(n);
+    return rc;
+}
+
+/* Whether these rows go on from those that are held: a device shows a layer's rows in two parts, means and heads. The signals
+ * beside the first part are not there before the second. */
+static bool goes_on(const hw__capture *c, size_t layer, const hw__heads *heads) {
+    return c->held_from < c->held_end && c->held_layer == layer && c->held_end == heads->q0;
 }
 
 static hw_err capture_rows(void *ctx, size_t layer, const hw__heads *heads, hw_error *err) {
@@ -81,17 +97,12 @@ static hw_err capture_rows(void *ctx, size_t layer, const hw__heads *heads, hw_e
         return hw__fail(err, HW_ERR_ENGINE,
                         "rows up to %zu of layer %zu: the trace has room for %zu tokens, %zu layers",
                         heads->q0 + heads->n_rows, layer, c->trace->room, c->trace->n_layers);
-    for (size_t q = 0; q < heads->n_rows; q++) {
-        size_t n, at = heads->q0 + q;
-        float *row = hw__trace_row(c->trace, layer, at, &n);
-        if (n > heads->n_keys)
-            return hw__fail(err, HW_ERR_ENGINE, "row %zu of layer %zu has %zu columns, %zu are needed", at, layer,
-                            heads->n_keys, n);
-        hw_err rc = check_rows(heads, q, n, layer, c->sinks, err);
-        if (rc != HW_OK) return rc;
-        hw__fuse_row(row, heads, q, n, at, c->trace->run->options.fuse);
-    }
-    return hw__pending_heads(&c->pending, layer, heads, err);
+    bool fed = feeds(c) && !goes_on(c, layer, heads);
+    hw_err rc = fed ? hw__capture_feed(c, err) : HW_OK; /* of the layer below: its stream has been shown */
+    if (rc == HW_OK && fed) rc = hw__trace_pass(c->trace, layer, heads->q0, heads->q0 + heads->n_rows, err);
+    if (rc == HW_OK) rc = fuse_rows(c, layer, heads, err);
+    if (rc == HW_OK && fed) hold(c, layer, heads);
+    return rc == HW_OK ? hw__pending_heads(&c->pending, layer, heads, err) : rc;
 }
 
 static hw_err capture_stream(void *ctx, size_t layer, const hw__stream *stream, hw_error *err) {
@@ -104,9 +115,15 @@ static hw_err capture_final(void *ctx, const float *rows, size_t n_rows, size_t 
 
 hw__sink hw__capture_sink(hw__capture *capture) {
     bool streams = capture->pending.wanted != 0;
+    bool means = capture->trace && capture->trace->run->options.fuse == HW_FUSE_MEAN;
     return (hw__sink){.rows = capture_rows,
                       .stream = streams ? capture_stream : NULL,
                       .final = streams ? capture_final : NULL,
+                      .rows_from = shown_from(capture),
+                      .stream_from = hw__pending_from(&capture->pending),
+                      .heads_from = !means    ? 0
+                                    : streams ? capture->pending.first
+                                              : SIZE_MAX,
                       .ctx = capture};
 }
 
@@ -130,10 +147,11 @@ static void progress(const session *s, hw_stage stage, size_t done, size_t total
 }
 
 static hw_err decode(session *s, const int32_t *ids, size_t n, size_t first_logit, hw_error *err) {
-    hw__sink sink = hw__capture_sink(&s->capture);
+    hw__sink sink = s->trace ? hw__capture_sink(&s->capture) : (hw__sink){0};
     hw_err rc = hw__pending_flush(&s->capture.pending, s->engine, s->n_done + n, err);
     if (rc == HW_OK)
         rc = s->engine->ops->decode(s->engine, ids, n, s->n_done, first_logit, s->trace ? &sink : NULL, err);
+    if (rc == HW_OK) rc = hw__capture_feed(&s->capture, err);
     if (rc != HW_OK) return rc;
     s->n_done += n;
     if (s->trace) s->trace->n_rows = s->n_done;
@@ -258,6 +276,8 @@ static hw_err check_params(const hw_run_params *p, hw_error *err) {
         return hw__fail(err, HW_ERR_ARGUMENT, "signals %#x: there are %d", p->signals, HW_N_SIGNALS);
     if (p->versus && !(p->signals & 1u << HW_SIGNAL_LOGIT))
         return hw__fail(err, HW_ERR_ARGUMENT, "versus contrasts logits, and the signal \"logit\" is not asked for");
+    if ((unsigned)p->rows > HW_ROWS_NONE)
+        return hw__fail(err, HW_ERR_ARGUMENT, "rows %d: all, interest or none", (int)p->rows);
     if ((unsigned)p->fuse > HW_FUSE_MIN)
         return hw__fail(err, HW_ERR_ARGUMENT, "head fusion %d: mean, max or min", (int)p->fuse);
     return HW_OK;
@@ -285,11 +305,18 @@ static hw_err read_tokens(session *s, size_t n_ctx, hw_error *err) {
 
 /* Room for what the decodes will show. */
 static hw_err start_capture(session *s, size_t total, hw_error *err) {
-    hw_err rc = hw__versus_read(&s->versus, s->params->versus, s->engine, err);
-    if (rc == HW_OK) rc = hw__trace_new(&s->trace, s->run, total, err);
+    const hw_run_params *p = s->params;
+    hw_err rc = hw__versus_read(&s->versus, p->versus, s->engine, err);
+    if (rc == HW_OK && p->on_prompt) rc = p->on_prompt(p->ctx, s->run, err);
+    if (rc == HW_OK) rc = hw__trace_new_kept(&s->trace, s->run, p->rows, total, err);
     if (rc != HW_OK) return rc;
     s->trace->growing = true;
-    s->capture = (hw__capture){.trace = s->trace, .sinks = s->run->model.has_sinks};
+    s->capture = (hw__capture){.trace = s->trace,
+                               .sinks = s->run->model.has_sinks,
+                               .n_threads = s->engine->n_threads,
+                               .live = p->live,
+                               .n_live = p->n_live};
+    if ((rc = feed(&s->capture, 0, 0, 0, err)) != HW_OK) return rc; /* room for it, and no prompt is too short */
     return hw__pending_new(&s->capture.pending, s->trace, s->params->signals, &s->run->model, total, err);
 }
 
@@ -303,8 +330,8 @@ static hw_err finish_capture(session *s, hw_error *err) {
 /* Starts the engine's sequence: with the front that an earlier trace has the rows of, as far as the engine has it too. */
 static hw_err start_sequence(session *s, size_t total, hw_error *err) {
     const hw__engine_ops *ops = s->engine->ops;
-    const hw_trace *prefix = s->trace && ops->resume ? s->params->prefix : NULL;
-    size_t n = hw__prefix_shared(prefix, s->run, s->prompt.ids, s->prompt.n, s->params->signals);
+    const hw_trace *prefix = s->trace && ops->resume && !feeds(&s->capture) ? s->params->prefix : NULL;
+    size_t n = hw__prefix_shared(prefix, s->trace, s->prompt.ids, s->prompt.n, s->params->signals);
     if (n == 0) return ops->begin(s->engine, total, stop_decode, s, err);
     hw_err rc = ops->resume(s->engine, &n, s->prompt.ids, n, total, stop_decode, s, err);
     if (rc != HW_OK) return rc;
@@ -399,5 +426,23 @@ hw_err hw_run_generate(hw_run **out, hw_model *model, const hw_run_params *param
     hw__run_options options = options_of(model, params);
     rc = run_whole(&s, false, context_of(model), &options, err);
     if (rc == HW_OK) *out = s.run;
+    return rc;
+}
+
+hw_err hw_run_read(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err) {
+    hw_err rc = check_params(params, err);
+    if (rc != HW_OK) return rc;
+    hw_run *run;
+    hw__tokens ids = {0};
+    hw__run_options options = options_of(model, params);
+    rc = hw__run_new(&run, hw_model_describe(model), &options, err);
+    if (rc != HW_OK) return rc;
+    rc = hw__prompt_tokens(run, &ids, model->engine, params, err);
+    free(ids.ids);
+    if (rc == HW_OK) {
+        *out = run;
+    } else {
+        hw__run_release(run);
+    }
     return rc;
 }

@@ -2,6 +2,7 @@
 #include "contribution.h"
 
 #include "matrix.h"
+#include "wide.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -9,20 +10,27 @@
 
 enum { BLOCK = 256 }; /* columns whose vectors are built at once */
 
-hw_err hw__contribution_room_new(hw__contribution_room *room, size_t n_rows, size_t n_embd, size_t n_heads,
-                                 size_t head_size, size_t n_tokens, hw_error *err) {
-    size_t width = n_heads * head_size;
+hw_err hw__contribution_room_fit(hw__contribution_room *room, size_t n_rows, size_t n_embd, const hw__values *values,
+                                 hw_error *err) {
+    size_t width = values->n_heads * values->head_size, group = values->n_heads / values->n_heads_kv, met;
+    if (!hw__mul(&met, n_rows * group, values->n_tokens)) met = SIZE_MAX;
+    if (room->n_rows >= n_rows && room->n_embd == n_embd && room->width >= width && room->n_met >= met) return HW_OK;
+    hw__contribution_room_free(room);
     *room = (hw__contribution_room){
         .direction = hw__alloc(n_rows, n_embd * sizeof(float)),
         .carried = hw__alloc(n_rows, width * sizeof(float)),
         .query = hw__alloc(n_rows, width * sizeof(float)),
-        .met = hw__alloc(n_rows * n_heads, n_tokens * sizeof(float)),
+        .met = hw__alloc(met, sizeof(float)),
         .scaled = hw__alloc(BLOCK, width * sizeof(float)),
         .vectors = hw__alloc(BLOCK, n_embd * sizeof(float)),
+        .n_rows = n_rows,
+        .n_embd = n_embd,
+        .width = width,
+        .n_met = met,
     };
     if (room->direction && room->carried && room->query && room->met && room->scaled && room->vectors) return HW_OK;
     hw__contribution_room_free(room);
-    return hw__fail_memory(err, "contributions", n_rows * n_heads, n_tokens * sizeof(float));
+    return hw__fail_memory(err, "contributions", met, sizeof(float));
 }
 
 void hw__contribution_room_free(hw__contribution_room *room) {
@@ -55,6 +63,10 @@ static void gather_heads(float *query, const float *carried, size_t n, size_t kv
         memcpy(query + i * group * d, carried + i * width + kv * group * d, group * d * sizeof *query);
 }
 
+HW__WIDE static void add_products(float *restrict out, const float *restrict a, const float *restrict b, size_t n) {
+    for (size_t k = 0; k < n; k++) out[k] += a[k] * b[k];
+}
+
 void hw__contribution_linear(float *const *out, const hw__row *rows, size_t n, float *z, const hw__values *values,
                              size_t n_embd, const hw__contribution_room *room) {
     size_t group = values->n_heads / values->n_heads_kv, d = values->head_size, T = values->n_tokens;
@@ -70,7 +82,7 @@ void hw__contribution_linear(float *const *out, const hw__row *rows, size_t n, f
             for (size_t h = 0; out[i] && h < group; h++) {
                 const float *met = room->met + (i * group + h) * T,
                             *attn = rows[i].heads + (kv * group + h) * rows[i].stride;
-                for (size_t k = 0; k < rows[i].n_keys; k++) out[i][k] += attn[k] * met[k];
+                add_products(out[i], attn, met, rows[i].n_keys);
             }
         }
     }

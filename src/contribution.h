@@ -31,17 +31,19 @@ typedef struct hw__row {
     const float *mixed;  /* [D] o, for the post-norm's rms */
 } hw__row;
 
-/* Scratch for n rows of a layer; made once, used for every layer. */
+/* Scratch for n rows of a layer, used for one layer after the other. Zeroed at first. */
 typedef struct hw__contribution_room {
-    float *direction; /* [n, D] */
-    float *carried;   /* [n, H d] */
-    float *met;       /* [n max(H/H_kv), T] */
-    float *query;     /* [n, (H/H_kv) d] */
-    float *scaled;    /* [BLOCK, H d] values weighted by attention, for the vector measures */
-    float *vectors;   /* [BLOCK, D] */
+    float *direction;                    /* [n, D] */
+    float *carried;                      /* [n, H d] */
+    float *met;                          /* [n H/H_kv, T] */
+    float *query;                        /* [n, (H/H_kv) d] */
+    float *scaled;                       /* [BLOCK, H d] values weighted by attention, for the vector measures */
+    float *vectors;                      /* [BLOCK, D] */
+    size_t n_rows, n_embd, width, n_met; /* what it was made for: n, D, H d, floats of met */
 } hw__contribution_room;
-hw_err hw__contribution_room_new(hw__contribution_room *room, size_t n_rows, size_t n_embd, size_t n_heads,
-                                 size_t head_size, size_t n_tokens, hw_error *err);
+/* Makes it large enough for n rows and these values. */
+hw_err hw__contribution_room_fit(hw__contribution_room *room, size_t n_rows, size_t n_embd, const hw__values *values,
+                                 hw_error *err);
 void hw__contribution_room_free(hw__contribution_room *room);
 
 /* Attention's part of <T[q,k], z> for rows [n] with directions z [n, D] (overwritten): out[i] is [T], columns from

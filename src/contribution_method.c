@@ -95,6 +95,7 @@ const hw__method hw__method_contribution = {
             .blind = "what MLPs do with it, information carried over several layers (unless composed), which token was "
                      "chosen",
             .traits = HW_USES_MEASURE | HW_USES_AGGREGATE | HW_USES_DIRECTION | HW_USES_RESIDUAL | HW_GIVES_SHARES,
+            .rows = HW_ROWS_NONE,
         },
     .layered = true,
     .heeds = contribution_heeds,
@@ -116,6 +117,7 @@ const hw__method hw__method_logit = {
             .reference = "Elhage et al. 2021, transformer-circuits framework, direct logit attribution",
             .blind = "effects that pass through later layers and MLPs; see its balance for how large they are",
             .traits = HW_USES_VERSUS,
+            .rows = HW_ROWS_NONE,
         },
     .layered = true,
     .by_row = true,

@@ -19,6 +19,7 @@ typedef struct hw__heads {
     size_t n_heads, n_rows, n_keys;
     size_t head_stride, row_stride; /* in floats */
     size_t q0;
+    bool mean; /* n_heads is 1: the mean over heads, summed where the rows live */
 } hw__heads;
 
 /* The residual stream around the attention of one block, [n_rows, D] each, for absolute rows q0 and up. The
@@ -40,17 +41,23 @@ typedef struct hw__sink {
     void *ctx;
     /* Rows before these absolute positions need not be shown: where a decode has no others the graph is not stopped. */
     size_t rows_from, stream_from; /* of rows(); of stream() and final() */
+    /* Of rows before this one the mean over heads is enough. An engine whose rows are on a device then shows a layer's rows of
+     * one decode in two parts: means, and heads from here on. 0: heads of all rows. */
+    size_t heads_from;
 } hw__sink;
 
 /* What attention of one layer moves: the value of every token so far, and how it arrives in the stream:
- * f[h,k] = gain * scale * (W_O[:, h] v[h / (H/H_kv), k]), with scale divided by rms(o) of the query row after a post-norm. */
+ * f[h,k] = gain * scale * (W_O[:, h] v[h / (H/H_kv), k]), with scale divided by rms(o) of the query row after a post-norm.
+ * Zeroed before the first layer that is read into it; the arrays are malloc'd and used again for the next. */
 typedef struct hw__values {
-    float *v;    /* [H_kv, d, n_tokens] malloc'd */
-    float *wo;   /* [D, H*d] malloc'd */
-    float *gain; /* [D] of a post-norm, malloc'd; NULL: none */
+    float *v;    /* [H_kv, d, n_tokens] */
+    float *wo;   /* [D, H*d] */
+    float *gain; /* [D] of a post-norm; NULL: none */
     float eps;   /* of the post-norm's rms */
     float scale; /* fixed factor, usually 1 */
     size_t n_heads, n_heads_kv, head_size, n_tokens;
+    float *gain_room;                    /* what `gain` points to */
+    size_t v_room, wo_room, n_gain_room; /* floats */
 } hw__values;
 void hw__values_clear(hw__values *values); /* frees the arrays */
 
@@ -109,7 +116,8 @@ typedef struct hw__engine_ops {
     const float *(*logits)(hw__engine *e, size_t i);
     /* Chooses a token from the logits of row `i` of the last decode. `step` 0 starts the generator afresh. */
     hw_err (*sample)(hw__engine *e, int32_t *out, size_t i, size_t step, const hw__sampling *sampling, hw_error *err);
-    /* Values and weights of a layer for the tokens decoded so far. Only where info.values_problem is "". */
+    /* Values and weights of a layer for the tokens decoded so far. Only where info.values_problem is "". With
+     * values_shared, several threads may call it at once, each with values of its own. */
     hw_err (*values)(hw__engine *e, hw__values *out, size_t layer, hw_error *err);
     /* Direction in which the final stream [D] raises the logit of `id` above the mean logit: logit_id - mean =
      * <stream, out> / rms(stream), with *eps inside the root. Only where info.readout_problem is "". */
@@ -131,7 +139,9 @@ typedef struct hw__engine_ops {
 
 struct hw__engine {
     const hw__engine_ops *ops; /* first member of every implementation */
-    bool generates;            /* it writes text one token after the other, whether or not that can be explained */
+    size_t n_threads;          /* that work above it may use while it waits; 0: one */
+    bool values_shared;
+    bool generates; /* it writes text one token after the other, whether or not that can be explained */
 };
 
 hw_err hw__engine_llama_open(hw__engine **out, const char *path, const hw_model_params *params, hw_error *err);

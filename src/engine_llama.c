@@ -36,6 +36,8 @@ static void on_log(enum ggml_log_level level, const char *text, void *ctx) {
             line);
 }
 
+static void on_fatal(const char *text) { hw__log(HW_LOG_FATAL, text); }
+
 static void last_error(char *out, size_t room) {
     pthread_mutex_lock(&g_log.lock);
     snprintf(out, room, "%.*s", (int)room - 1, g_log.last_error[0] ? g_log.last_error : "no reason given");
@@ -43,10 +45,16 @@ static void last_error(char *out, size_t room) {
     pthread_mutex_unlock(&g_log.lock);
 }
 
-static void init_backend(void) {
+static void start(void) {
     llama_log_set(on_log, NULL);
+    ggml_set_abort_callback(on_fatal);
     llama_backend_init();
     if (ggml_backend_dev_count() == 0) ggml_backend_load_all(); /* builds whose backends are plug-ins */
+}
+
+void hw__llama_start(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, start);
 }
 
 bool hw__llama_on_abort(void *user) {
@@ -150,8 +158,10 @@ static struct llama_context_params context_params(hw__llama_engine *e, size_t n_
     p.n_threads = p.n_threads_batch = e->params.n_threads;
     p.flash_attn_type = e->params.flash_attention ? LLAMA_FLASH_ATTN_TYPE_ENABLED : LLAMA_FLASH_ATTN_TYPE_DISABLED;
     p.swa_full = true; /* sliding-window layers keep every column */
-    p.cb_eval = hw__llama_on_node;
-    p.cb_eval_user_data = e;
+    if (!e->params.unwatched) {
+        p.cb_eval = hw__llama_on_node;
+        p.cb_eval_user_data = e;
+    }
     p.abort_callback = hw__llama_on_abort;
     p.abort_callback_data = e;
     if (e->params.f32_cache) p.type_k = p.type_v = GGML_TYPE_F32;
@@ -232,6 +242,17 @@ static void fill_batch(hw__llama_engine *e, const int32_t *ids, size_t n, size_t
     }
 }
 
+static hw_err decode_error(hw__llama_engine *e, int32_t status, hw_error *err) {
+    if (e->failed != HW_OK) { /* a row was refused; what libllama then said of the rest does not matter */
+        if (err) *err = e->failure;
+        return e->failed;
+    }
+    if (status == 2 || hw__llama_on_abort(e)) return hw__fail(err, HW_ERR_CANCELLED, "stopped at token %zu", e->at);
+    char reason[HW__LLAMA_TEXT];
+    last_error(reason, sizeof reason);
+    return hw__fail(err, HW_ERR_ENGINE, "decoding %zu tokens at %zu failed (%d): %s", e->n_rows, e->at, status, reason);
+}
+
 static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, size_t first_logit,
                      const hw__sink *sink, hw_error *err) {
     hw__llama_engine *e = (hw__llama_engine *)base;
@@ -244,22 +265,11 @@ static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, 
     e->first_logit = first_logit;
     e->n_seen = 0;
     e->failed = HW_OK;
+    hw__llama_watch_begin(e);
     int32_t status = llama_decode(e->ctx, e->batch);
+    rc = status == 0 && e->failed == HW_OK ? hw__llama_watch_end(e, err) : decode_error(e, status, err);
     e->sink = NULL;
-    if (e->failed != HW_OK) { /* a row was refused; what libllama then said of the rest does not matter */
-        if (err) *err = e->failure;
-        return e->failed;
-    }
-    if (status == 2 || (status != 0 && hw__llama_on_abort(e)))
-        return hw__fail(err, HW_ERR_CANCELLED, "stopped at token %zu", at);
-    if (status != 0) {
-        char reason[HW__LLAMA_TEXT];
-        last_error(reason, sizeof reason);
-        return hw__fail(err, HW_ERR_ENGINE, "decoding %zu tokens at %zu failed (%d): %s", n, at, status, reason);
-    }
-    if (sink && !e->probing && e->n_seen != (size_t)e->info.n_layers)
-        return hw__fail(err, HW_ERR_ENGINE, "%zu of %d attention layers showed their rows", e->n_seen,
-                        e->info.n_layers);
+    if (rc != HW_OK) return rc;
     memcpy(e->ids + at, ids, n * sizeof *ids);
     e->n_done += n;
     return HW_OK;
@@ -310,9 +320,12 @@ static void close_engine(hw__engine *base) {
     free(e->layer_of);
     free(e->readout.mean);
     hw__llama_watch_free(e);
+    hw__fetch_free(e->fetch);
+    hw__rpc_close(&e->rpc);
     hw__gguf_close(e->file);
     free(e);
 }
+
 static const hw__engine_ops llama_ops = {
     .describe = describe,
     .tokenize = tokenize,
@@ -341,8 +354,19 @@ static bool on_load(float progress, void *user) {
     return !(p->stop && p->stop(p->ctx));
 }
 
+/* Which devices the model may use; where nothing is named that is libllama's choice. */
+static hw_err choose_devices(hw__llama_engine *e, hw_error *err) {
+    const hw_model_params *p = &e->params;
+    if (!p->rpc_servers && !p->devices) return HW_OK;
+    hw_err rc = hw__rpc_open(&e->rpc, p->rpc_servers, err);
+    return rc == HW_OK ? hw__devices_choose(e->devices, &e->rpc, p->devices, err) : rc;
+}
+
 static hw_err load(hw__llama_engine *e, const char *path, hw_error *err) {
+    hw_err rc = choose_devices(e, err);
+    if (rc != HW_OK) return rc;
     struct llama_model_params p = llama_model_default_params();
+    if (e->devices[0]) p.devices = e->devices;
     p.n_gpu_layers = e->params.n_gpu_layers;
     p.progress_callback = on_load;
     p.progress_callback_user_data = &e->params;
@@ -393,11 +417,16 @@ static void fill_info(hw__llama_engine *e, const char *path) {
     if (e->params.n_ctx == 0) e->params.n_ctx = e->info.n_ctx_train;
 }
 
-static hw_err check_params(hw_model_params *p, hw_error *err) {
+hw_err hw__llama_threads(int32_t *n_threads, hw_error *err) {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    if (p->n_threads == 0) p->n_threads = cores > 0 ? (int32_t)cores : 1;
-    if (p->n_threads < 1 || p->n_threads > 512)
-        return hw__fail(err, HW_ERR_ARGUMENT, "%d threads: 1..512 are accepted", p->n_threads);
+    if (*n_threads == 0) *n_threads = cores > 0 ? (int32_t)cores : 1;
+    if (*n_threads >= 1 && *n_threads <= 512) return HW_OK;
+    return hw__fail(err, HW_ERR_ARGUMENT, "%d threads: 1..512 are accepted", *n_threads);
+}
+
+static hw_err check_params(hw_model_params *p, hw_error *err) {
+    hw_err rc = hw__llama_threads(&p->n_threads, err);
+    if (rc != HW_OK) return rc;
     if (p->n_ctx < 0) return hw__fail(err, HW_ERR_ARGUMENT, "a context of %d tokens: 0 (as trained) or more", p->n_ctx);
     if (p->n_ubatch == 0) p->n_ubatch = DEFAULT_UBATCH;
     if (p->n_ubatch < 1 || p->n_ubatch > 8192)
@@ -407,6 +436,7 @@ static hw_err check_params(hw_model_params *p, hw_error *err) {
 
 static hw_err open_engine(hw__llama_engine *e, const char *path, hw_error *err) {
     hw_err rc = check_params(&e->params, err);
+    e->base.n_threads = (size_t)e->params.n_threads;
     if (rc != HW_OK || (rc = hw__gguf_open(&e->file, path, err)) != HW_OK || (rc = load(e, path, err)) != HW_OK)
         return rc;
     e->vocab = llama_model_get_vocab(e->model);
@@ -414,7 +444,8 @@ static hw_err open_engine(hw__llama_engine *e, const char *path, hw_error *err) 
     e->layers = hw__alloc(n_blocks, sizeof *e->layers);
     e->layer_of = hw__alloc(n_blocks, sizeof *e->layer_of);
     e->batch = llama_batch_init(e->params.n_ubatch, 0, 1);
-    if (!e->layers || !e->layer_of || !e->batch.token)
+    e->fetch = hw__fetch_new();
+    if (!e->layers || !e->layer_of || !e->batch.token || !e->fetch)
         return hw__fail_memory(err, "the layer list", n_blocks, sizeof(int32_t));
     fill_info(e, path);
     if ((rc = hw__llama_watch_new(e, n_blocks, err)) != HW_OK) return rc;
@@ -424,8 +455,7 @@ static hw_err open_engine(hw__llama_engine *e, const char *path, hw_error *err) 
 }
 
 hw_err hw__engine_llama_open(hw__engine **out, const char *path, const hw_model_params *params, hw_error *err) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, init_backend);
+    hw__llama_start();
     hw__llama_engine *e = hw__alloc(1, sizeof *e);
     if (!e) return hw__fail_memory(err, "the engine", 1, sizeof *e);
     e->base.ops = &llama_ops;

@@ -5,6 +5,10 @@
  *     engine_llama_probe.c    what a model shows, looked for once at load
  *     engine_llama_watch.c    what a decode shows: attention rows and the stream, out of the graph
  *     engine_llama_weights.c  values and weights, read when signals are made
+ *     engine_llama_devices.c  the devices there are, and which of them a model gets
+ *     engine_llama_rpc.c      devices of other machines
+ *     engine_llama_fetch.c    rows out of a device's memory
+ *     engine_llama_worker.c   this machine's devices for others
  *     engine_llama_state.c    the cache kept from one sequence to the next, and as bytes
  *
  * These files and gguf_file.c are the only ones that know ggml. ggml lists dimensions fastest first; that order stops here.
@@ -14,6 +18,8 @@
 #define HW_ENGINE_LLAMA_H
 
 #include "engine.h"
+#include "engine_llama_devices.h"
+#include "engine_llama_fetch.h"
 #include "gguf_file.h"
 
 #include <llama.h>
@@ -36,13 +42,34 @@ typedef struct hw__readout_graph {
     float *mean; /* [D] mean row of the output weights, computed once */
 } hw__readout_graph;
 
+/* What the graph of one decode computes for a block. */
+typedef struct hw__block_nodes {
+    const struct ggml_tensor *heads;     /* attention; set where it was kept */
+    const struct ggml_tensor *mixed;     /* right after the output projection */
+    const struct ggml_tensor *attention; /* as it is added to the stream */
+    const struct ggml_tensor *other;     /* the stream that it is added to */
+    const struct ggml_tensor *sum;
+    bool kept; /* mixed (where needed), attention and sum lie in the arena */
+} hw__block_nodes;
+
 /* Follows one block from its output projection to the residual sum while ggml asks node by node. */
 typedef struct hw__tracker {
-    const struct ggml_tensor *tail, *mixed, *sum, *attention, *other;
+    struct ggml_tensor *tail; /* what the next node must consume; NULL: not looking */
     int block;
-    bool after_norm;                                 /* the tail is a norm whose gain has not come yet */
-    float *mixed_rows, *before, *added, *final_rows; /* [n_rows, D] */
+    bool after_norm; /* the tail is a norm whose gain has not come yet */
 } hw__tracker;
+
+/* Memory that nodes write to instead of the graph's own, which it uses again: see engine_llama_watch.c. */
+typedef struct hw__arena {
+    unsigned char *base; /* malloc'd; nodes of a graph that is used again may point into it, so it never moves */
+    size_t bytes, used;
+    bool open; /* the decode in progress keeps its nodes */
+} hw__arena;
+
+/* Rows of the stream, [n_rows, D] each, made from a block's nodes. */
+typedef struct hw__stream_room {
+    float *mixed, *before, *added, *final;
+} hw__stream_room;
 
 typedef struct hw__llama_engine {
     hw__engine base;
@@ -57,6 +84,11 @@ typedef struct hw__llama_engine {
     hw_stop_fn stop;          /* of the current sequence */
     void *stop_ctx;
 
+    hw__rpc rpc;                                      /* servers whose devices it uses */
+    ggml_backend_dev_t devices[HW__MOST_DEVICES + 1]; /* ends with NULL */
+    hw__fetch *fetch;                                 /* what is read from devices */
+    hw__placement placement;
+
     hw_model_info info;
     char path[4096], architecture[HW__LLAMA_TEXT], name[HW__LLAMA_TEXT], quantisation[HW__LLAMA_TEXT],
         device[HW__LLAMA_TEXT];
@@ -70,14 +102,16 @@ typedef struct hw__llama_engine {
     size_t n_seen;                  /* attention layers shown so far */
     hw_err failed;
     hw_error failure;
-    float *copy; /* rows fetched from a device */
-    size_t copy_floats;
     bool probing;
 
     /* What attention carries: found by the probe, read when asked. */
     hw__layer_graph *graphs; /* [n_blocks] */
     hw__readout_graph readout;
     hw__tracker track;
+    hw__block_nodes *nodes;          /* [n_blocks] of the decode in progress */
+    const struct ggml_tensor *final; /* kept stream before the final norm, or NULL */
+    hw__arena arena;
+    hw__stream_room room;
     char values_problem[HW__LLAMA_TEXT], readout_problem[HW__LLAMA_TEXT];
     hw__gguf *file; /* weights are read from it, since loaded ones may be repacked or on a device */
 } hw__llama_engine;
@@ -90,6 +124,10 @@ bool hw__llama_on_abort(void *user);
 /* Finds the attention layers and what else the model shows; one that lacks them still opens, with info.problem saying what it
  * lacks. */
 hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err);
+
+/* Before a decode: decides whether its nodes are kept. After it: shows the sink those that were. */
+void hw__llama_watch_begin(hw__llama_engine *e);
+hw_err hw__llama_watch_end(hw__llama_engine *e, hw_error *err);
 
 /* Room for what the probe finds and for the stream of one decode. */
 hw_err hw__llama_watch_new(hw__llama_engine *e, size_t n_blocks, hw_error *err);

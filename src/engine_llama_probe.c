@@ -113,6 +113,7 @@ hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err) {
     e->base.generates = !reason;
     if (!reason && e->params.flash_attention)
         reason = "it was opened with flash attention, which keeps no attention weights";
+    if (!reason && e->params.unwatched) reason = "it was opened unwatched, only to generate";
     if (reason) {
         snprintf(e->problem, sizeof e->problem, "%s", reason);
         return HW_OK;
@@ -133,6 +134,9 @@ hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err) {
             if (p.seen[b]) e->layers[e->info.n_layers++] = (int32_t)b;
         }
         e->info.row_error = p.row_error;
+        e->info.host_rows = !e->placement.remote;
+        e->base.values_shared = e->info.host_rows; /* what is fetched goes through one buffer */
+        hw__placement_text(e->device, sizeof e->device, &e->placement);
         if (p.heads) e->info.n_heads = (int32_t)p.heads;
         const struct ggml_tensor *v = e->info.n_layers ? e->graphs[e->layers[0]].values : NULL;
         if (v && v->ne[2] > 0)

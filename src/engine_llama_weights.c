@@ -8,26 +8,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Values of the tokens so far, [H_kv, d, n_done], out of the cache view [keys, d, H_kv]. */
+/* Room for `floats` in an array that is used layer after layer. */
+static bool make_room(float **array, size_t *room, size_t floats) {
+    if (floats <= *room) return true;
+    free(*array);
+    *array = hw__alloc(floats, sizeof **array);
+    *room = *array ? floats : 0;
+    return *array != NULL;
+}
+
+/* Values of the tokens so far, [H_kv, d, n_done], out of the cache view [keys, d, H_kv]; a device's are read in one piece, since
+ * each read may cross a network. */
 static hw_err read_values(hw__llama_engine *e, hw__values *out, const struct ggml_tensor *t, hw_error *err) {
-    size_t d = (size_t)t->ne[1], n_kv = (size_t)t->ne[2], n = e->n_done, element = ggml_type_size(t->type);
-    out->v = hw__alloc(n_kv * d, n * sizeof(float));
-    unsigned char *raw = hw__alloc(n, element);
-    if (!out->v || !raw) {
-        free(raw);
-        return hw__fail_memory(err, "the values of a layer", n_kv * d, n * sizeof(float));
-    }
+    size_t d = (size_t)t->ne[1], n_kv = (size_t)t->ne[2], n = e->n_done;
+    bool room = make_room(&out->v, &out->v_room, n_kv * d * n);
+    const unsigned char *plane = ggml_backend_buffer_is_host(t->buffer) ? t->data : hw__fetch_all(e->fetch, t);
+    if (!room || !plane) return hw__fail_memory(err, "the values of a layer", n_kv * d, n * sizeof(float));
     const struct ggml_type_traits *traits = ggml_get_type_traits(t->type);
     for (size_t r = 0; r < n_kv * d; r++) {
-        size_t offset = r / d * t->nb[2] + r % d * t->nb[1];
-        ggml_backend_tensor_get(t, raw, offset, n * element);
+        const unsigned char *raw = plane + r / d * t->nb[2] + r % d * t->nb[1];
         if (t->type == GGML_TYPE_F32) {
-            memcpy(out->v + r * n, raw, n * element);
+            memcpy(out->v + r * n, raw, n * sizeof(float));
         } else {
             traits->to_float(raw, out->v + r * n, (int64_t)n);
         }
     }
-    free(raw);
     out->n_heads_kv = n_kv;
     out->head_size = d;
     out->n_tokens = n;
@@ -37,7 +42,7 @@ static hw_err read_values(hw__llama_engine *e, hw__values *out, const struct ggm
 void hw__values_clear(hw__values *values) {
     free(values->v);
     free(values->wo);
-    free(values->gain);
+    free(values->gain_room);
     *values = (hw__values){0};
 }
 
@@ -47,27 +52,18 @@ hw_err hw__llama_values(hw__engine *base, hw__values *out, size_t layer, hw_erro
     if (layer >= (size_t)e->info.n_layers)
         return hw__fail(err, HW_ERR_ARGUMENT, "layer %zu: the model has %d", layer, e->info.n_layers);
     const hw__layer_graph *g = &e->graphs[e->layers[layer]];
-    size_t width = (size_t)e->info.n_embd, heads;
-    hw__values v = {.eps = g->eps, .scale = g->scale};
-    hw_err rc = read_values(e, &v, g->values, err);
-    if (rc != HW_OK) goto out;
-    heads = (size_t)e->info.n_heads * v.head_size;
-    v.n_heads = (size_t)e->info.n_heads;
-    v.wo = hw__alloc(width, heads * sizeof(float));
-    if (g->gain[0]) v.gain = hw__alloc(width, sizeof(float));
-    if (!v.wo || (g->gain[0] && !v.gain)) {
-        rc = hw__fail_memory(err, g->wo, width, heads * sizeof(float));
-        goto out;
-    }
-    if ((rc = hw__gguf_rows(e->file, v.wo, g->wo, 0, width, heads, err)) != HW_OK) goto out;
-    if (v.gain) rc = hw__gguf_rows(e->file, v.gain, g->gain, 0, 1, width, err);
-out:
-    if (rc == HW_OK) {
-        *out = v;
-    } else {
-        hw__values_clear(&v);
-    }
-    return rc;
+    size_t width = (size_t)e->info.n_embd;
+    hw_err rc = read_values(e, out, g->values, err);
+    if (rc != HW_OK) return rc;
+    size_t heads = (size_t)e->info.n_heads * out->head_size;
+    out->n_heads = (size_t)e->info.n_heads;
+    out->eps = g->eps;
+    out->scale = g->scale;
+    if (!make_room(&out->wo, &out->wo_room, width * heads) || !make_room(&out->gain_room, &out->n_gain_room, width))
+        return hw__fail_memory(err, g->wo, width, heads * sizeof(float));
+    rc = hw__gguf_rows(e->file, out->wo, g->wo, 0, width, heads, err);
+    out->gain = g->gain[0] ? out->gain_room : NULL;
+    return rc == HW_OK && out->gain ? hw__gguf_rows(e->file, out->gain, g->gain, 0, 1, width, err) : rc;
 }
 
 /* The mean row of the output weights [V, D], a one-time pass over them. */

@@ -23,6 +23,11 @@ typedef struct sizes {
 
 static double layer_floats(const sizes *s) { return s->tokens * (s->tokens + 1) / 2; }
 
+static double kept_floats(hw_rows kept, const sizes *s) {
+    double prompt = (s->prompt - 1) * s->prompt / 2; /* of rows before those of interest */
+    return kept == HW_ROWS_ALL ? layer_floats(s) : kept == HW_ROWS_INTEREST ? layer_floats(s) - prompt : 0;
+}
+
 static double signal_bytes(uint32_t wanted, const sizes *s) {
     double floats = 0;
     for (int i = 0; i < HW_N_SIGNALS; i++) {
@@ -35,14 +40,16 @@ static double signal_bytes(uint32_t wanted, const sizes *s) {
     return s->layers * floats * sizeof(float);
 }
 
-/* M of every method; two levels of R for those that compose layers, one method after the other. */
+/* M of every method, and levels of R for those that compose layers, about half of [T, C] each: two, one method after the
+ * other; of prompt rows that pass by, those of every layer. */
 static double method_bytes(const hw_plan *plan, const sizes *s) {
     double composing = 0, results = 0, n = s->tokens - s->prompt;
+    double levels = plan->run->rows == HW_ROWS_ALL ? 2 : s->layers + 1;
     for (size_t i = 0; i < plan->n_methods; i++) {
         const hw__method *method = hw__method_find(plan->methods[i]);
         if (!method) continue;
         if (hw_method_heeds(&method->info, plan->params) & HW_USES_DIRECTION)
-            composing = 2 * s->tokens * s->columns * sizeof(double);
+            composing = levels * s->tokens * s->columns / 2 * sizeof(float);
         results += n * s->columns * (method->layered ? s->layers : 1) * sizeof(float);
     }
     return composing + results;
@@ -100,7 +107,7 @@ hw_err hw_run_estimate(hw_estimate *out, hw_model *model, const hw_plan *plan, h
     e.weights = info->n_bytes;
     e.program = PROGRAM_BYTES;
     if (ops->footprint) ops->footprint(model->engine, e.n_tokens, &e.cache, &e.buffers);
-    e.rows = (uint64_t)(s.layers * layer_floats(&s) * sizeof(float));
+    e.rows = (uint64_t)(s.layers * kept_floats(plan->run->rows, &s) * sizeof(float));
     e.signals = (uint64_t)signal_bytes(plan->run->signals, &s);
     e.waiting = hw__pending_bytes(info, plan->run->signals, e.n_prompt, e.n_tokens);
     e.methods = (uint64_t)method_bytes(plan, &s);

@@ -26,7 +26,7 @@ static size_t reach(const hw_attribution *a, size_t i) {
 static size_t n_between(size_t n, bool causal) { return causal ? n * (n + 1) / 2 : n * n; }
 
 /* The pipes of row q of layer l (0-based) from node `from` down to level l. w [n] is scratch: the row of Â. */
-static void add_row(hw__pipes *pipes, const hw__mixing *mixing, size_t l, size_t q, size_t from, size_t n, double *w) {
+static void add_row(hw__pipes *pipes, const hw__mixing *mixing, size_t l, size_t q, size_t from, size_t n, float *w) {
     size_t n_row = hw__mixing_row(w, mixing, l, q);
     for (size_t k = 0; k < n_row; k++)
         if (w[k] > 0) hw__pipes_add(pipes, from, l * n + k, w[k]);
@@ -34,7 +34,7 @@ static void add_row(hw__pipes *pipes, const hw__mixing *mixing, size_t l, size_t
 
 /* of [n]: the largest flow from row q after layer depth - 1 to each token, scaled to sum to 1. Nodes: (l, t) at l n +
  * t for l < depth, then the source. */
-static hw_err flow_of_row(double *of, const hw__mixing *mixing, size_t q, size_t depth, size_t n, double *w,
+static hw_err flow_of_row(double *of, const hw__mixing *mixing, size_t q, size_t depth, size_t n, float *w,
                           hw_error *err) {
     hw__pipes *pipes;
     size_t source = depth * n;
@@ -76,8 +76,8 @@ static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_para
     hw__mixing mixing = hw__mixing_of(trace, p);
     hw_err rc = check_work(a, err);
     if (rc != HW_OK) return rc;
-    double *of = hw__alloc(n_tokens, sizeof *of), *w = hw__alloc(n_tokens, sizeof *w),
-           *sum = hw__alloc(a->n_columns, sizeof *sum);
+    double *of = hw__alloc(n_tokens, sizeof *of), *sum = hw__alloc(a->n_columns, sizeof *sum);
+    float *w = hw__alloc(n_tokens, sizeof *w);
     rc = of && w && sum ? HW_OK : hw__fail_memory(err, "flow", n_tokens, 2 * sizeof *of);
     for (size_t i = 0; i < a->n_rows && rc == HW_OK; i++) {
         size_t q = hw__query_row(a, i), n = reach(a, i);
@@ -104,6 +104,7 @@ const hw__method hw__method_flow = {
             .reference = "Abnar & Zuidema 2020, arXiv 2005.00928, section 4",
             .blind = "what attention carries (values), MLPs, which token was chosen",
             .traits = HW_USES_FUSE | HW_USES_RESIDUAL | HW_USES_DISCARD | HW_USES_REMOVE_SINK | HW_GIVES_SHARES,
+            .rows = HW_ROWS_ALL,
         },
     .layered = true,
     .signals = hw__mixing_signals,

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct hw__gguf {
     FILE *file;
@@ -140,23 +141,35 @@ static hw_err locate_rows(const hw__gguf *g, size_t *offset, size_t *row_bytes, 
     return HW_OK;
 }
 
-hw_err hw__gguf_rows(hw__gguf *g, float *out, const char *name, size_t first, size_t n, size_t width, hw_error *err) {
+/* Bytes [n] of the file from `offset` on. */
+static hw_err read_at(const hw__gguf *g, unsigned char *to, size_t n, size_t offset, const char *name, hw_error *err) {
+    while (n > 0) {
+        ssize_t got = pread(fileno(g->file), to, n, (off_t)offset);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return hw__fail(err, HW_ERR_IO, "%s: %s", g->path, strerror(errno));
+        if (got == 0) return hw__fail(err, HW_ERR_IO, "%s: tensor %s could not be read", g->path, name);
+        to += got;
+        n -= (size_t)got;
+        offset += (size_t)got;
+    }
+    return HW_OK;
+}
+
+hw_err hw__gguf_rows(const hw__gguf *g, float *out, const char *name, size_t first, size_t n, size_t width,
+                     hw_error *err) {
+    enum { READ_BYTES = 64 << 10 };
     size_t offset = 0, row_bytes = 0;
     enum ggml_type type = GGML_TYPE_F32;
     hw_err rc = locate_rows(g, &offset, &row_bytes, &type, name, first, n, width, err);
     if (rc != HW_OK) return rc;
-    unsigned char *raw = hw__alloc(row_bytes, 1);
-    if (!raw) return hw__fail_memory(err, name, row_bytes, 1);
-    if (fseeko(g->file, (off_t)offset, SEEK_SET) != 0)
-        rc = hw__fail(err, HW_ERR_IO, "%s: %s", g->path, strerror(errno));
-    for (size_t i = 0; rc == HW_OK && i < n; i++) {
-        if (fread(raw, 1, row_bytes, g->file) != row_bytes) {
-            rc = hw__fail(err, HW_ERR_IO, "%s: tensor %s could not be read", g->path, name);
-        } else if (type == GGML_TYPE_F32) {
-            memcpy(out + i * width, raw, row_bytes);
-        } else {
-            ggml_get_type_traits(type)->to_float(raw, out + i * width, (int64_t)width);
-        }
+    if (type == GGML_TYPE_F32) return read_at(g, (unsigned char *)out, n * row_bytes, offset, name, err);
+    size_t together = row_bytes < READ_BYTES ? READ_BYTES / row_bytes : 1;
+    unsigned char *raw = hw__alloc(together, row_bytes);
+    if (!raw) return hw__fail_memory(err, name, together, row_bytes);
+    for (size_t i = 0; rc == HW_OK && i < n; i += together) {
+        size_t take = n - i < together ? n - i : together;
+        rc = read_at(g, raw, take * row_bytes, offset + i * row_bytes, name, err);
+        if (rc == HW_OK) ggml_get_type_traits(type)->to_float(raw, out + i * width, (int64_t)(take * width));
     }
     free(raw);
     return rc;

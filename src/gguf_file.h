@@ -20,7 +20,8 @@ const char *hw__gguf_sha256(const hw__gguf *file);
 bool hw__gguf_has(const hw__gguf *file, const char *name);
 
 /* Rows first..first+n-1 of a weight [rows, width], dequantised into out [n, width]. Errors: UNSUPPORTED (no such tensor, a type
- * that cannot be read), FORMAT (smaller than asked), IO. */
-hw_err hw__gguf_rows(hw__gguf *file, float *out, const char *name, size_t first, size_t n, size_t width, hw_error *err);
+ * that cannot be read), FORMAT (smaller than asked), IO. Several threads may read at once. */
+hw_err hw__gguf_rows(const hw__gguf *file, float *out, const char *name, size_t first, size_t n, size_t width,
+                     hw_error *err);
 
 #endif

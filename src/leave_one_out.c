@@ -51,6 +51,7 @@ const hw__method hw__method_leave_one_out = {
             .reference = "Zeiler & Fergus 2014, arXiv 1311.2901, occlusion; Li et al. 2016, arXiv 1612.08220",
             .blind = "segments that stand in for each other: without one of them the other still tells the answer",
             .traits = HW_USES_MODEL,
+            .rows = HW_ROWS_NONE,
         },
     .layered = false,
     .passes = passes,

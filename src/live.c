@@ -2,7 +2,8 @@
  * live.c - explains the rows of a trace while it is captured, each once.
  *
  * A method whose rows do not depend on later tokens explains a range of rows as it explains all of them; rollout keeps
- * what it composed so far. What the trace holds by now decides how far a range goes.
+ * what it composed so far. What the trace holds by now decides how far a range goes. Prompt rows that the trace does not keep
+ * are fed to rollout by capture.c while they pass.
  */
 #include "error.h"
 #include "method.h"
@@ -12,6 +13,7 @@
 struct hw_live {
     const hw__method *method;
     hw_method_params params;
+    bool fed;    /* it has seen prompt rows pass */
     size_t next; /* completion index of the first token that was not explained */
     void *state; /* of the method */
 };
@@ -40,11 +42,23 @@ void hw_live_free(hw_live *live) {
     free(live);
 }
 
+bool hw__live_feeds(const hw_live *live) { return live->method->feeds && live->method->feeds(&live->params); }
+
+hw_rows hw_live_rows(const hw_live *live) { return hw__live_feeds(live) ? HW_ROWS_INTEREST : live->method->info.rows; }
+
+hw_err hw__live_feed(hw_live *live, const hw_trace *trace, size_t l, size_t begin, size_t end, hw_error *err) {
+    hw_err rc = live->fed ? HW_OK : hw__groups_check(&live->params, trace->run, err);
+    if (rc != HW_OK) return rc;
+    live->fed = true;
+    return live->method->feed(&live->state, trace, &live->params, l, begin, end, err);
+}
+
 /* Most memory that a method may keep of a run that grows; above it the rows are explained when the run is whole. */
 static const size_t MOST_BYTES = (size_t)512 << 20;
 
 static bool waits(const hw_live *live, const hw_trace *trace) {
-    return trace->growing && live->method->live && live->method->live_bytes(trace, &live->params) > MOST_BYTES;
+    return trace->growing && !live->fed && live->method->live &&
+           live->method->live_bytes(trace, &live->params) > MOST_BYTES;
 }
 
 /* Completion tokens whose rows are there, signals too where the method needs them. */
@@ -65,6 +79,7 @@ hw_err hw_live_next(hw_attribution **out, hw_live *live, const hw_trace *trace, 
     const hw__method *method = live->method;
     size_t end = ready(live, trace);
     hw_err rc = hw__method_check_signals(trace, method, &live->params, err);
+    if (rc == HW_OK) rc = hw__method_check_rows(trace, method, live->fed ? hw_live_rows(live) : method->info.rows, err);
     if (rc != HW_OK) return rc;
     *out = NULL;
     if (end <= live->next) return HW_OK;

@@ -12,8 +12,12 @@ void hw__matmul_bt(float *c, const float *a, const float *b, size_t m, size_t k,
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b, (int)k, 0, c, (int)n);
 }
 
-void hw__matmul_double(double *c, const double *a, const double *b, size_t m, size_t k, size_t n, size_t stride) {
+void hw__matmul_part(hw__part c, hw__part a, hw__part b, size_t m, size_t k, size_t n, bool adds) {
     if (m == 0 || k == 0 || n == 0) return;
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b, (int)stride, 0, c,
-                (int)stride);
+    if (m == 1) { /* a product would copy all of b first */
+        cblas_sgemv(CblasRowMajor, CblasTrans, (int)k, (int)n, 1, b.cells, (int)b.stride, a.cells, 1, adds, c.cells, 1);
+        return;
+    }
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a.cells, (int)a.stride, b.cells,
+                (int)b.stride, adds, c.cells, (int)c.stride);
 }

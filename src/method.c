@@ -86,6 +86,16 @@ hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method,
     return HW_OK;
 }
 
+hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, hw_rows needed, hw_error *err) {
+    static const char *const whose[] = {"attention rows of every token", "attention rows of the completion"};
+    static const char *const kept[] = {"", "those of the completion", "none"};
+    if (trace->kept <= needed) return HW_OK;
+    return hw__fail(err, HW_ERR_UNSUPPORTED,
+                    "method %s needs %s, and this trace keeps %s: run the model again and keep the rows \"%s\", or let "
+                    "the method see them while the model runs",
+                    method->info.name, whose[needed], kept[trace->kept], hw_rows_name(needed));
+}
+
 hw_err hw__method_check(const hw__method **out, const char *name, hw_method_params *p, hw_error *err) {
     const hw__method *method = hw__method_find(name);
     if (!method) return fail_unknown(name, err);
@@ -103,6 +113,7 @@ hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name,
     hw_method_params p = params ? *params : hw_method_params_default();
     hw_err rc = hw__method_check(&method, name, &p, err);
     if (rc == HW_OK) rc = hw__method_check_signals(trace, method, &p, err);
+    if (rc == HW_OK) rc = hw__method_check_rows(trace, method, method->info.rows, err);
     if (rc != HW_OK) return rc;
     hw_attribution *a;
     rc = hw__attribution_new(&a, trace->run, method->info.name, &p, method->layered ? trace->n_layers : 1, err);
@@ -136,11 +147,16 @@ size_t hw__query_row(const hw_attribution *a, size_t i) {
     return predictor ? token - 1 : token;
 }
 
-ptrdiff_t hw__column_of(const hw_attribution *a, size_t t) {
-    size_t shown = a->params.columns == HW_COLUMNS_ALL ? a->run->n_tokens : a->run->n_prompt;
-    if (t >= shown) return -1;
-    return a->groups ? a->groups[t] : (ptrdiff_t)t;
+static size_t n_shown(const hw_method_params *p, const hw_run *run) {
+    return p->columns == HW_COLUMNS_ALL ? run->n_tokens : run->n_prompt;
 }
+
+ptrdiff_t hw__column(const hw_method_params *p, const hw_run *run, size_t t) {
+    if (t >= n_shown(p, run)) return -1;
+    return p->groups ? p->groups[t] : (ptrdiff_t)t;
+}
+
+size_t hw__n_columns(const hw_method_params *p, const hw_run *run) { return p->groups ? p->n_groups : n_shown(p, run); }
 
 hw_err hw__method_progress(const hw_method_params *p, size_t done, size_t total, hw_error *err) {
     if (p->progress) p->progress(p->ctx, HW_STAGE_EXPLAIN, done, total);
@@ -152,7 +168,7 @@ void hw__method_put(hw_attribution *a, size_t i, size_t l, const double *of, siz
     double outside = 0;
     memset(sum, 0, a->n_columns * sizeof *sum);
     for (size_t t = 0; t < n; t++) {
-        ptrdiff_t column = hw__column_of(a, t);
+        ptrdiff_t column = hw__column(&a->params, a->run, t);
         *(column >= 0 ? &sum[column] : &outside) += of[t];
     }
     float *to = a->values + i * a->n_columns * a->n_layers + l;

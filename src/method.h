@@ -24,6 +24,11 @@ typedef struct hw__method {
     /* The same for a range of rows of a trace that grows, keeping in *state (NULL at first) what later rows need; NULL:
      * `run` keeps nothing. */
     hw_err (*live)(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err);
+    /* Takes in rows begin .. end - 1 of layer l, which pass by: all layers of a row, in order. `feeds`: whether the method does with
+     * these settings; then the trace need not keep prompt rows. NULL: never. */
+    bool (*feeds)(const hw_method_params *p);
+    hw_err (*feed)(void **state, const hw_trace *trace, const hw_method_params *p, size_t l, size_t begin, size_t end,
+                   hw_error *err);
     size_t (*live_bytes)(const hw_trace *trace, const hw_method_params *p); /* how much it keeps; SIZE_MAX: too much */
     void (*live_free)(void *state);                                         /* accepts NULL */
 } hw__method;
@@ -39,6 +44,14 @@ hw_err hw__method_check(const hw__method **out, const char *name, hw_method_para
 hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p,
                                 hw_error *err);
 
+/* Whether the trace keeps the rows that are needed. */
+hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, hw_rows needed, hw_error *err);
+
+/* One layer's rows begin .. end - 1 pass by: hw_run_params.live. */
+hw_err hw__live_feed(hw_live *live, const hw_trace *trace, size_t l, size_t begin, size_t end, hw_error *err);
+/* Whether it wants them. */
+bool hw__live_feeds(const hw_live *live);
+
 /* After `run` or `live`: what is kept with M and known of it. */
 hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err);
 
@@ -49,8 +62,9 @@ size_t hw__method_passes(const hw_attribution *a);
  * completion, row i itself. */
 size_t hw__query_row(const hw_attribution *a, size_t i);
 
-/* Column of M that token `t` belongs to, -1 for none (shown as `outside`). */
-ptrdiff_t hw__column_of(const hw_attribution *a, size_t t);
+/* Column of M that token `t` belongs to, -1 for none (shown as `outside`); and how many columns there are. */
+ptrdiff_t hw__column(const hw_method_params *p, const hw_run *run, size_t t);
+size_t hw__n_columns(const hw_method_params *p, const hw_run *run);
 
 /* M[i,:,l] and outside[i,l] from one number per token: of [n], the columns that the row sees. `sum` [n_columns] is scratch. */
 void hw__method_put(hw_attribution *a, size_t i, size_t l, const double *of, size_t n, double *sum);

@@ -1,23 +1,19 @@
 /* mixing.c - see mixing.h for the equations. */
 #include "mixing.h"
 
+#include "wide.h"
+
 #include <string.h>
 
 /* ------------------------------------------------------------------ thinning */
 
-static double sum_of(const double *w, size_t n) {
-    double sum = 0;
-    for (size_t k = 0; k < n; k++) sum += w[k];
-    return sum;
-}
-
-static size_t count_to(const double *w, size_t n, double most) {
+static size_t count_to(const float *w, size_t n, float most) {
     size_t count = 0;
     for (size_t k = 0; k < n; k++) count += w[k] > 0 && w[k] <= most;
     return count;
 }
 
-static double float_of(uint32_t bits) {
+static float float_of(uint32_t bits) {
     float v;
     memcpy(&v, &bits, sizeof v);
     return v;
@@ -25,7 +21,7 @@ static double float_of(uint32_t bits) {
 
 /* The value that the n_low-th lowest weight has, n_low > 0. Weights are floats, and floats above 0 are in the order of
  * their bits: 31 halvings find it, whatever the row. */
-static double nth_lowest(const double *w, size_t n, size_t n_low) {
+static float nth_lowest(const float *w, size_t n, size_t n_low) {
     uint32_t low = 1, high = 0x7f7fffff; /* the least and the largest float above 0 */
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
@@ -39,11 +35,11 @@ static double nth_lowest(const double *w, size_t n, size_t n_low) {
 }
 
 /* Of equal weights the earlier columns go first. */
-static void drop_lowest(double *w, size_t n, double share) {
+static void drop_lowest(float *w, size_t n, double share) {
     static const double rounding = 1e-9; /* 0.29 of 100 is 29 */
     size_t n_low = (size_t)(share * (double)count_to(w, n, 2) + rounding);
     if (n_low == 0) return;
-    double edge = nth_lowest(w, n, n_low);
+    float edge = nth_lowest(w, n, n_low);
     size_t n_below = 0;
     for (size_t k = 0; k < n; k++) n_below += w[k] > 0 && w[k] < edge;
     for (size_t k = 0, n_equal = n_low - n_below; k < n; k++) {
@@ -53,46 +49,47 @@ static void drop_lowest(double *w, size_t n, double share) {
     }
 }
 
-void hw__mixing_thin(double *w, size_t n, size_t q, double discard, bool remove_sink) {
+void hw__mixing_thin(float *w, size_t n, size_t q, double discard, bool remove_sink) {
     if (discard <= 0 && !remove_sink) return;
-    double before = sum_of(w, n);
+    double before = hw__sum(w, n);
     if (remove_sink && q > 0) w[0] = 0;
     drop_lowest(w, n, discard);
-    double left = sum_of(w, n);
-    for (size_t k = 0; k < n && left > 0; k++) w[k] *= before / left;
+    double left = hw__sum(w, n);
+    for (size_t k = 0; k < n && left > 0; k++) w[k] = (float)(w[k] * (before / left));
 }
 
 /* ------------------------------------------------------------------ a row */
 
-void hw__mixing_add_residual(double *w, size_t n, size_t q, double residual) {
-    double total = residual + (1 - residual) * sum_of(w, n);
+void hw__mixing_add_residual(float *w, size_t n, size_t q, double residual) {
+    double total = residual + (1 - residual) * hw__sum(w, n);
     double scale = total > 0 ? (1 - residual) / total : 0;
-    for (size_t k = 0; k < n; k++) w[k] *= scale;
-    w[q] += total > 0 ? residual / total : 1;
+    double own = w[q] * scale + (total > 0 ? residual / total : 1);
+    for (size_t k = 0; k < n; k++) w[k] *= (float)scale;
+    w[q] = (float)own;
 }
 
 double hw__mixing_residual(const hw__mixing *m, size_t l, size_t q) {
     return m->measured ? 1 - (double)m->measured[l * m->stride + q] : m->residual;
 }
 
-static size_t attention_row(double *w, const hw__mixing *m, size_t l, size_t q) {
+static size_t attention_row(float *w, const hw__mixing *m, size_t l, size_t q) {
     size_t n;
     const float *row = hw__trace_row(m->trace, l, q, &n);
-    for (size_t k = 0; k < n; k++) w[k] = row[k];
+    memcpy(w, row, n * sizeof *w);
     hw__mixing_thin(w, n, q, m->discard, m->remove_sink);
     return n;
 }
 
 /* Negative parts count as 0; what is left is scaled to 1. */
-static size_t contribution_row(double *w, const hw__mixing *m, size_t l, size_t q) {
+static size_t contribution_row(float *w, const hw__mixing *m, size_t l, size_t q) {
     const float *row = hw__trace_every(m->trace, m->source, l, q);
     for (size_t k = 0; k <= q; k++) w[k] = row[k] > 0 ? row[k] : 0;
-    double sum = sum_of(w, q + 1);
-    for (size_t k = 0; k <= q && sum > 0; k++) w[k] /= sum;
+    double sum = hw__sum(w, q + 1);
+    for (size_t k = 0; k <= q && sum > 0; k++) w[k] = (float)(w[k] / sum);
     return q + 1;
 }
 
-size_t hw__mixing_row(double *w, const hw__mixing *m, size_t l, size_t q) {
+size_t hw__mixing_row(float *w, const hw__mixing *m, size_t l, size_t q) {
     size_t n = m->source == HW_N_SIGNALS ? attention_row(w, m, l, q) : contribution_row(w, m, l, q);
     hw__mixing_add_residual(w, n, q, hw__mixing_residual(m, l, q));
     return n;

@@ -39,14 +39,14 @@ hw_signal hw__mixing_contribution_source(hw_measure measure);
 uint32_t hw__mixing_contribution_signals(const hw_method_params *p);
 hw__mixing hw__mixing_of_contributions(const hw_trace *trace, const hw_method_params *p);
 
-/* Row q of Â_l into w [T]; returns how many columns it has: q + 1, or T where rows see later columns too. */
-size_t hw__mixing_row(double *w, const hw__mixing *m, size_t l, size_t q);
+/* Row q of Â_l into w [T], summed in double and stored as float; returns how many columns it has: q + 1, or T where rows see later columns too. */
+size_t hw__mixing_row(float *w, const hw__mixing *m, size_t l, size_t q);
 
 /* r of row q in layer l. */
 double hw__mixing_residual(const hw__mixing *m, size_t l, size_t q);
 
 /* The two steps of a row as pure functions over w [n], q < n: what the settings thin out, then the residual's share. */
-void hw__mixing_thin(double *w, size_t n, size_t q, double discard, bool remove_sink);
-void hw__mixing_add_residual(double *w, size_t n, size_t q, double residual);
+void hw__mixing_thin(float *w, size_t n, size_t q, double discard, bool remove_sink);
+void hw__mixing_add_residual(float *w, size_t n, size_t q, double residual);
 
 #endif

@@ -106,6 +106,11 @@ void hw__pending_skip(hw__pending *p, size_t n) {
     if (p->first < n) p->first = n;
 }
 
+size_t hw__pending_from(const hw__pending *p) {
+    bool all = p->every || p->wanted & 1u << HW_SIGNAL_RESIDUAL;
+    return p->wanted && !all ? p->trace->run->n_prompt - 1 : 0;
+}
+
 /* Slot of absolute row q, or -1 for one that is not of interest. */
 static ptrdiff_t slot_of(const hw__pending *p, size_t q) {
     return q < p->first || q - p->first >= p->room ? -1 : (ptrdiff_t)(q - p->first);
@@ -120,7 +125,7 @@ static float *stream_at(const hw__pending *p, float *of, size_t layer, size_t sl
 }
 
 hw_err hw__pending_heads(hw__pending *p, size_t layer, const hw__heads *h, hw_error *err) {
-    if (!p->wanted) return HW_OK;
+    if (!p->wanted || h->mean) return HW_OK; /* means are of rows before the first that waits */
     if (h->n_heads != p->n_heads)
         return hw__fail(err, HW_ERR_UNSUPPORTED,
                         "layer %zu has %zu heads, the first %zu: values are read for equal ones only", layer,
@@ -285,29 +290,55 @@ static hw_err read_directions(const hw__pending *p, float *z, float *other, bool
     return HW_OK;
 }
 
-/* Takes one layer's attention into the balance: by column, and what no column accounts for. */
-static void balance_layer(hw_balance *b, const float *logit, const hw__row *row, const float *z, size_t m, size_t layer,
-                          size_t n_embd) {
-    double attention = dot(row->added, z, n_embd), prompt = 0, completion = 0;
-    for (size_t k = 0; k < row->n_keys; k++) *(k < m ? &prompt : &completion) += logit[k];
-    b->prompt += prompt;
-    b->completion += completion;
-    b->bias += attention - prompt - completion;
-    if (layer == 0) b->embedding = dot(row->before, z, n_embd);
-    b->mlp -= attention + (layer == 0 ? b->embedding : 0);
+/* What one layer's attention gave one row, by where it came from. */
+typedef struct share {
+    double prompt, completion, attention, embedding;
+} share;
+
+/* The rows that wait, on their way to signals. */
+typedef struct flush {
+    hw__pending *p;
+    hw__engine *engine;
+    float *z;                      /* [n + 1, D] directions of the chosen tokens, one more as scratch */
+    share *shares;                 /* [L, n] */
+    bool chosen[HW__MOST_PENDING]; /* [n] rows that chose a token */
+} flush;
+
+static share share_of(const float *logit, const hw__row *row, const float *z, size_t m, size_t layer, size_t n_embd) {
+    share s = {.attention = dot(row->added, z, n_embd)};
+    for (size_t k = 0; k < row->n_keys; k++) *(k < m ? &s.prompt : &s.completion) += logit[k];
+    if (layer == 0) s.embedding = dot(row->before, z, n_embd);
+    return s;
 }
 
-static void logit(hw__pending *p, size_t layer, const hw__row *rows, const float *z, const bool *chosen,
-                  const hw__values *values, const hw__contribution_room *room) {
+/* Takes the layers' shares into the balances, in the order of the layers whichever was explained first. */
+static void add_shares(const flush *f) {
+    for (size_t i = 0; i < f->p->n; i++) {
+        if (!f->chosen[i]) continue;
+        hw_balance *b = &f->p->trace->signals.balance[signal_row(f->p, i)];
+        for (size_t l = 0; l < f->p->trace->n_layers; l++) {
+            const share *s = &f->shares[l * f->p->n + i];
+            b->prompt += s->prompt;
+            b->completion += s->completion;
+            b->bias += s->attention - s->prompt - s->completion;
+            b->embedding += s->embedding;
+            b->mlp -= s->attention + s->embedding;
+        }
+    }
+}
+
+static void logit(const flush *f, size_t layer, const hw__row *rows, const hw__values *values,
+                  const hw__contribution_room *room) {
+    hw__pending *p = f->p;
     float *out[HW__MOST_PENDING];
-    memcpy(room->direction, z, p->n * p->n_embd * sizeof *z);
+    memcpy(room->direction, f->z, p->n * p->n_embd * sizeof *f->z);
     for (size_t i = 0; i < p->n; i++)
-        out[i] = chosen[i] ? hw__trace_signal(p->trace, HW_SIGNAL_LOGIT, layer, signal_row(p, i)) : NULL;
+        out[i] = f->chosen[i] ? hw__trace_signal(p->trace, HW_SIGNAL_LOGIT, layer, signal_row(p, i)) : NULL;
     hw__contribution_linear(out, rows, p->n, room->direction, values, p->n_embd, room);
     for (size_t i = 0; i < p->n; i++)
-        if (chosen[i])
-            balance_layer(&p->trace->signals.balance[signal_row(p, i)], out[i], &rows[i], z + i * p->n_embd,
-                          p->trace->run->n_prompt, layer, p->n_embd);
+        if (f->chosen[i])
+            f->shares[layer * p->n + i] =
+                share_of(out[i], &rows[i], f->z + i * p->n_embd, p->trace->run->n_prompt, layer, p->n_embd);
 }
 
 /* A trace holds only numbers: weights that overflow must not make one that cannot be opened again. */
@@ -331,37 +362,68 @@ static hw_err check_finite(const hw__pending *p, size_t layer, hw_error *err) {
     return HW_OK;
 }
 
-static hw_err explain_layer(hw__pending *p, size_t layer, hw__engine *engine, const float *z, const bool *chosen,
+static hw_err explain_layer(const flush *f, size_t layer, hw__values *values, hw__contribution_room *room,
                             hw_error *err) {
-    hw__values values;
-    hw_err rc = engine->ops->values(engine, &values, layer, err);
-    if (rc != HW_OK) return rc;
+    const uint32_t by_vector = both(HW_SIGNAL_NORM) | both(HW_SIGNAL_PROXIMITY1) | both(HW_SIGNAL_PROXIMITY2);
+    hw__pending *p = f->p;
     hw__row rows[HW__MOST_PENDING];
-    hw__contribution_room room;
-    rc = hw__contribution_room_new(&room, p->n, p->n_embd, values.n_heads, values.head_size, values.n_tokens, err);
-    if (rc == HW_OK) {
-        const uint32_t by_vector = both(HW_SIGNAL_NORM) | both(HW_SIGNAL_PROXIMITY1) | both(HW_SIGNAL_PROXIMITY2);
-        for (size_t i = 0; i < p->n; i++) rows[i] = row_at(p, layer, i);
-        if (p->wanted & both(HW_SIGNAL_PROJECTION)) projection(p, layer, rows, &values, &room);
-        if (p->wanted & by_vector) vectors(p, layer, rows, &values, &room);
-        if (p->wanted & NEEDS_READOUT) logit(p, layer, rows, z, chosen, &values, &room);
+    hw_err rc = f->engine->ops->values(f->engine, values, layer, err);
+    if (rc == HW_OK) rc = hw__contribution_room_fit(room, p->n, p->n_embd, values, err);
+    if (rc != HW_OK) return rc;
+    for (size_t i = 0; i < p->n; i++) rows[i] = row_at(p, layer, i);
+    if (p->wanted & both(HW_SIGNAL_PROJECTION)) projection(p, layer, rows, values, room);
+    if (p->wanted & by_vector) vectors(p, layer, rows, values, room);
+    if (p->wanted & NEEDS_READOUT) logit(f, layer, rows, values, room);
+    copy_of_interest(p, layer);
+    return check_finite(p, layer, err);
+}
+
+/* Layers do not need each other: threads take one after the other, each with a room of its own. */
+static hw_err explain_layers(const flush *f, hw_error *err) {
+    long n_layers = (long)f->p->trace->n_layers, failed = n_layers;
+    int threads = f->engine->values_shared && f->engine->n_threads ? (int)f->engine->n_threads : 1;
+    hw_err rc = HW_OK;
+    (void)threads; /* where there is no OpenMP */
+#pragma omp parallel num_threads(threads)
+    {
+        hw__values values = {0};
+        hw__contribution_room room = {0};
+#pragma omp for schedule(dynamic)
+        for (long l = 0; l < n_layers; l++) {
+            hw_error why;
+            hw_err one = explain_layer(f, (size_t)l, &values, &room, &why);
+            if (one == HW_OK) continue;
+#pragma omp critical(hw__explain_layers)
+            if (l < failed) { /* the first, as without threads */
+                failed = l;
+                rc = one;
+                if (err) *err = why;
+            }
+        }
+        hw__values_clear(&values);
         hw__contribution_room_free(&room);
-        copy_of_interest(p, layer);
-        rc = check_finite(p, layer, err);
     }
-    hw__values_clear(&values);
+    return rc;
+}
+
+static hw_err explain_rows(flush *f, hw_error *err) {
+    hw__pending *p = f->p;
+    f->z = hw__alloc(p->n + 1, p->n_embd * sizeof *f->z);
+    f->shares = hw__alloc(p->trace->n_layers, p->n * sizeof *f->shares);
+    if (!f->z || !f->shares) return hw__fail_memory(err, "directions of tokens", p->n, p->n_embd * sizeof *f->z);
+    hw_err rc = HW_OK;
+    if (p->wanted & NEEDS_READOUT) rc = read_directions(p, f->z, f->z + p->n * p->n_embd, f->chosen, f->engine, err);
+    if (rc == HW_OK && p->wanted & NEEDS_VALUES) rc = explain_layers(f, err);
+    if (rc == HW_OK && p->wanted & NEEDS_READOUT) add_shares(f);
     return rc;
 }
 
 hw_err hw__pending_flush(hw__pending *p, hw__engine *engine, size_t end, hw_error *err) {
     if (!p->wanted || p->n == 0 || end <= p->first + p->room) return HW_OK;
-    bool chosen[HW__MOST_PENDING];
-    float *z = hw__alloc(p->n + 1, p->n_embd * sizeof *z);
-    if (!z) return hw__fail_memory(err, "directions of tokens", p->n, p->n_embd * sizeof *z);
-    hw_err rc = p->wanted & NEEDS_READOUT ? read_directions(p, z, z + p->n * p->n_embd, chosen, engine, err) : HW_OK;
-    for (size_t l = 0; rc == HW_OK && p->wanted & NEEDS_VALUES && l < p->trace->n_layers; l++)
-        rc = explain_layer(p, l, engine, z, chosen, err);
-    free(z);
+    flush f = {.p = p, .engine = engine};
+    hw_err rc = explain_rows(&f, err);
+    free(f.z);
+    free(f.shares);
     p->first += p->n;
     p->n = 0;
     memset(p->shown, 0, p->trace->n_layers * p->room * sizeof *p->shown);

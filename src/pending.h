@@ -40,6 +40,8 @@ uint64_t hw__pending_bytes(const hw_model_info *info, uint32_t wanted, size_t n_
 
 /* The first n rows, which are before m-1, will not come: their signals are there. */
 void hw__pending_skip(hw__pending *p, size_t n);
+/* First row whose stream is needed. */
+size_t hw__pending_from(const hw__pending *p);
 
 /* The three of a sink; rows before m-1 are passed over unless every row is wanted (their residual share is noted). */
 hw_err hw__pending_heads(hw__pending *p, size_t layer, const hw__heads *heads, hw_error *err);

@@ -13,9 +13,28 @@ bool hw__trace_layer_size(size_t *out, size_t n_tokens, bool causal) {
     return true;
 }
 
+bool hw__trace_kept_size(size_t *out, size_t n_tokens, size_t rows_from, bool causal) {
+    size_t all, left_out = 0;
+    if (!hw__trace_layer_size(&all, n_tokens, causal)) return false;
+    if (rows_from > 0 && !hw__trace_layer_size(&left_out, rows_from < n_tokens ? rows_from : n_tokens, causal))
+        return false;
+    *out = all - left_out;
+    return true;
+}
+
+size_t hw__trace_rows_from(hw_rows kept, size_t n_prompt) {
+    if (kept == HW_ROWS_ALL) return 0;
+    return kept == HW_ROWS_INTEREST ? n_prompt - 1 : SIZE_MAX;
+}
+
 hw_err hw__trace_new(hw_trace **out, hw_run *run, size_t n_tokens, hw_error *err) {
-    size_t n_layers = (size_t)run->model.n_layers, floats;
-    if (!hw__trace_layer_size(&floats, n_tokens, run->causal))
+    return hw__trace_new_kept(out, run, HW_ROWS_ALL, n_tokens, err);
+}
+
+hw_err hw__trace_new_kept(hw_trace **out, hw_run *run, hw_rows kept, size_t n_tokens, hw_error *err) {
+    size_t n_layers = (size_t)run->model.n_layers, floats, from = hw__trace_rows_from(kept, run->n_prompt);
+    assert(run->causal || kept == HW_ROWS_ALL);
+    if (!hw__trace_kept_size(&floats, n_tokens, from, run->causal))
         return hw__fail(err, HW_ERR_MEMORY, "%zu tokens are too many for one trace", n_tokens);
     hw_trace *trace = hw__alloc(1, sizeof *trace);
     if (!trace) return hw__fail_memory(err, "a trace", 1, sizeof *trace);
@@ -23,6 +42,8 @@ hw_err hw__trace_new(hw_trace **out, hw_run *run, size_t n_tokens, hw_error *err
     if (!trace->rows) goto out;
     trace->n_layers = n_layers;
     trace->room = n_tokens;
+    trace->kept = kept;
+    trace->rows_from = from;
     for (size_t l = 0; l < n_layers; l++)
         if (!(trace->rows[l] = hw__alloc(floats, sizeof(float)))) goto out;
     trace->run = run;
@@ -37,6 +58,7 @@ void hw_trace_free(hw_trace *trace) {
     if (!trace) return;
     for (size_t l = 0; trace->rows && l < trace->n_layers; l++) free(trace->rows[l]);
     free(trace->rows);
+    free(trace->window.cells);
     for (int i = 0; i < HW_N_SIGNALS; i++) free(trace->signals.values[i]);
     free(trace->signals.balance);
     hw__run_release(trace->run);
@@ -45,16 +67,40 @@ void hw_trace_free(hw_trace *trace) {
 
 const hw_run *hw_trace_run(const hw_trace *trace) { return trace->run; }
 
+hw_rows hw_trace_rows(const hw_trace *trace) { return trace->kept; }
+
+/* Floats of a causal layer before row q. */
+static size_t before_row(size_t q) { return q * (q + 1) / 2; }
+
+hw_err hw__trace_pass(hw_trace *trace, size_t l, size_t first, size_t end, hw_error *err) {
+    hw__window *w = &trace->window;
+    if (end > trace->rows_from) end = trace->rows_from;
+    *w = (hw__window){w->cells, w->room, l, first, end > first ? end : first};
+    size_t floats = before_row(w->end) - before_row(first);
+    if (floats <= w->room) return HW_OK;
+    float *cells = hw__realloc(w->cells, floats, sizeof *cells);
+    if (!cells) return hw__fail_memory(err, "rows of a chunk", floats, sizeof *cells);
+    w->cells = cells;
+    w->room = floats;
+    return HW_OK;
+}
+
 float *hw__trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n) {
+    const hw__window *w = &trace->window;
     assert(l < trace->n_layers && q < trace->room);
-    bool causal = trace->run->causal;
-    *n = causal ? q + 1 : trace->room;
-    return trace->rows[l] + (causal ? q * (q + 1) / 2 : q * trace->room);
+    *n = trace->run->causal ? q + 1 : trace->room;
+    if (!trace->run->causal) return trace->rows[l] + q * trace->room;
+    if (q >= trace->rows_from)
+        return trace->rows[l] + (before_row(q) - (trace->rows_from ? before_row(trace->rows_from) : 0));
+    assert(l == w->layer && q >= w->first && q < w->end);
+    return w->cells + (before_row(q) - before_row(w->first));
 }
 
 const float *hw_trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n) {
     assert(q < trace->run->n_tokens);
-    return hw__trace_row(trace, l, q, n);
+    if (q >= trace->rows_from) return hw__trace_row(trace, l, q, n);
+    *n = 0;
+    return NULL;
 }
 
 hw__layout hw__signal_layout(hw_signal signal) {

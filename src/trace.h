@@ -3,6 +3,9 @@
  *
  * rows[l] is one array per layer. Causal: packed lower-triangular, row q at q(q+1)/2 with q+1 weights;
  * otherwise square, row q at q*T with T weights, and the room is exactly T. Filled by capture.c or read from a file; methods only read.
+ *
+ * A causal trace may keep fewer than all rows: those from `rows_from` on. The others pass by while it is captured: one chunk
+ * of one layer at a time lies in a window, where hw__trace_row() finds it, packed in the same way.
  */
 #ifndef HW_TRACE_H
 #define HW_TRACE_H
@@ -25,10 +28,19 @@ typedef struct hw__signals {
     size_t n_done;           /* rows 0.. of a growing trace that are computed */
 } hw__signals;
 
+/* Rows that are not kept, while they pass. */
+typedef struct hw__window {
+    float *cells; /* [room] rows first .. end - 1 of layer `layer` */
+    size_t room, layer, first, end;
+} hw__window;
+
 struct hw_trace {
     hw_run *run;
     hw__signals signals;
-    float **rows;    /* [L] arrays of hw__trace_layer_size() floats */
+    hw_rows kept;
+    size_t rows_from; /* first row that is kept; 0: all, SIZE_MAX: none */
+    hw__window window;
+    float **rows;    /* [L] arrays of the kept rows */
     size_t n_layers; /* L */
     size_t room;     /* tokens that the arrays have room for; may be more than the run has */
     bool growing;    /* it is being captured: only the first n_rows rows are there */
@@ -39,11 +51,21 @@ struct hw_trace {
 /* Room for `n_tokens` rows in every layer; takes over the caller's reference to `run` on success. Memory
  * is touched only as rows are written. */
 hw_err hw__trace_new(hw_trace **out, hw_run *run, size_t n_tokens, hw_error *err);
+/* The same for a causal run whose prompt is there, of which only some rows are kept. */
+hw_err hw__trace_new_kept(hw_trace **out, hw_run *run, hw_rows kept, size_t n_tokens, hw_error *err);
+
+/* Floats of the kept rows of one layer for T tokens. False on overflow. */
+bool hw__trace_kept_size(size_t *out, size_t n_tokens, size_t rows_from, bool causal);
+/* The first row that is kept. */
+size_t hw__trace_rows_from(hw_rows kept, size_t n_prompt);
+
+/* Makes room for those of rows first .. end - 1 of a layer that are not kept; what passed before is gone. */
+hw_err hw__trace_pass(hw_trace *trace, size_t l, size_t first, size_t end, hw_error *err);
 
 /* Floats in one layer's array for T tokens: T(T+1)/2 or T*T. False on overflow. */
 bool hw__trace_layer_size(size_t *out, size_t n_tokens, bool causal);
 
-/* Where row q of layer l begins, and how many weights it has. */
+/* Where row q of layer l begins, and how many weights it has. It is kept, or it is passing. */
 float *hw__trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n);
 
 /* Room for the signals of `wanted` (1u << hw_signal, or-ed): n_rows x n_tokens a layer. */

@@ -9,6 +9,9 @@
  *     signal.all_NAME  F32 [L, T(T+1)/2], every row, packed as `rows` are
  *     cache            U8, in a state: state_file.c
  *
+ * Where only some rows are kept, the metadata's `rows` says which: "interest" (m-1 and up) or "none"; the packed rows are
+ * those alone.
+ *
  * The balance that comes with the signal `logit` is JSON in the metadata, and so is, of rows in F16, how much rounding moved.
  */
 #include "trace_file.h"
@@ -16,6 +19,7 @@
 #include "balance_json.h"
 #include "half.h"
 #include "run_json.h"
+#include "word.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -25,12 +29,12 @@
 static const char format[] = HW__TRACE_FORMAT;
 enum { VERSION = 1, KEY_ROOM = 64 };
 
-/* Dimensions of `rows` for the run's tokens; false on overflow. */
-static bool rows_shape(size_t *n_dims, size_t shape[3], const hw_run *run) {
+/* Dimensions of `rows` for the run's tokens, from the first one that is kept; false on overflow. */
+static bool rows_shape(size_t *n_dims, size_t shape[3], const hw_run *run, size_t from) {
     shape[0] = (size_t)run->model.n_layers;
     shape[1] = shape[2] = run->n_tokens;
     *n_dims = run->causal ? 2 : 3;
-    return !run->causal || hw__trace_layer_size(&shape[1], run->n_tokens, true);
+    return !run->causal || hw__trace_kept_size(&shape[1], run->n_tokens, from, true);
 }
 
 /* "signal.projection" ... */
@@ -65,7 +69,7 @@ static double moved(const float *row, size_t n) {
 double hw_trace_rounding(const hw_trace *trace, hw_precision precision) {
     double most = 0;
     for (size_t l = 0; precision == HW_PRECISION_F16 && l < trace->n_layers; l++) {
-        for (size_t q = 0; q < trace->run->n_tokens; q++) {
+        for (size_t q = trace->rows_from; q < trace->run->n_tokens; q++) {
             size_t n;
             const float *row = hw__trace_row(trace, l, q, &n);
             double row_moved = moved(row, n);
@@ -83,6 +87,11 @@ static json_t *make_metadata(const hw_trace *trace, const char *run, double roun
     snprintf(number, sizeof number, "%.3e", rounding);
     json_t *metadata = json_pack("{s:s, s:s, s:s}", "format", format, "version", "1", "run", run);
     if (metadata && rounding > 0 && json_object_set_new(metadata, "rounding", json_string(number)) != 0) {
+        json_decref(metadata);
+        return NULL;
+    }
+    if (metadata && trace->kept != HW_ROWS_ALL &&
+        json_object_set_new(metadata, "rows", json_string(hw_rows_name(trace->kept))) != 0) {
         json_decref(metadata);
         return NULL;
     }
@@ -106,7 +115,7 @@ static hw_err write_header(hw__safetensors_writer *out, hw__file *file, const hw
         {.name = "rows", .dtype = precision == HW_PRECISION_F16 ? HW__F16 : HW__F32},
         {.name = "token_ids", .dtype = HW__I32, .n_dims = 1, .shape = {run->n_tokens}},
     };
-    if (!rows_shape(&tensors[0].n_dims, tensors[0].shape, run))
+    if (!rows_shape(&tensors[0].n_dims, tensors[0].shape, run, trace->rows_from))
         return hw__fail(err, HW_ERR_MEMORY, "%zu tokens are too many for one file", run->n_tokens);
     for (int i = 0; i < HW_N_SIGNALS; i++) {
         if (!trace->signals.values[i]) continue;
@@ -145,7 +154,7 @@ static void write_data(hw__safetensors_writer *w, const hw_trace *trace, hw_prec
                        const hw__cache *cache) {
     const hw_run *run = trace->run;
     for (size_t l = 0; l < trace->n_layers; l++) {
-        for (size_t q = 0; q < run->n_tokens; q++) {
+        for (size_t q = trace->rows_from; q < run->n_tokens; q++) {
             size_t n;
             const float *row = hw__trace_row(trace, l, q, &n);
             if (precision == HW_PRECISION_F16) {
@@ -250,7 +259,7 @@ static hw_err read_rows(hw_trace *trace, hw__safetensors *file, const hw__tensor
     size_t layer_size = tensor->n / trace->n_layers;
     for (size_t l = 0; l < trace->n_layers; l++) {
         hw_err rc = hw__safetensors_floats(file, trace->rows[l], tensor, l * layer_size, layer_size, err);
-        for (size_t q = 0; rc == HW_OK && q < run->n_tokens; q++) {
+        for (size_t q = trace->rows_from; rc == HW_OK && q < run->n_tokens; q++) {
             size_t n;
             const float *row = hw__trace_row(trace, l, q, &n);
             rc = check_row(row, n, l, q, run->model.has_sinks, HW_ROW_TOLERANCE + trace->rounding, err);
@@ -324,12 +333,27 @@ static hw_err read_signals(hw_trace *trace, hw__safetensors *file, hw_error *err
 }
 
 /* `rows`, in either precision. */
-static hw_err find_rows(const hw__tensor **out, const hw__safetensors *file, const hw_run *run, hw_error *err) {
+static hw_err find_rows(const hw__tensor **out, const hw__safetensors *file, const hw_run *run, hw_rows kept,
+                        hw_error *err) {
     size_t n_dims, shape[3];
-    if (!rows_shape(&n_dims, shape, run)) return hw__fail(err, HW_ERR_FORMAT, "%zu tokens are too many", run->n_tokens);
+    if (!rows_shape(&n_dims, shape, run, hw__trace_rows_from(kept, run->n_prompt)))
+        return hw__fail(err, HW_ERR_FORMAT, "%zu tokens are too many", run->n_tokens);
     const hw__tensor *found = hw__safetensors_find(file, "rows");
     hw__dtype dtype = found && found->dtype == HW__F16 ? HW__F16 : HW__F32;
     return hw__safetensors_need(out, file, "rows", dtype, n_dims, shape, err);
+}
+
+/* Which rows the file has: all where it does not say. */
+static hw_err read_kept(hw_rows *out, const hw__safetensors *file, const hw_run *run, hw_error *err) {
+    const char *word = hw__safetensors_metadata(file, "rows");
+    *out = HW_ROWS_ALL;
+    if (!word) return HW_OK;
+    hw_err rc = hw__rows_parse(out, word, err);
+    if (rc != HW_OK) return hw__fail_in(err, HW_ERR_FORMAT, "its metadata");
+    if (*out != HW_ROWS_ALL && (!run->causal || run->n_prompt == 0))
+        return hw__fail(err, HW_ERR_FORMAT, "its metadata has \"rows\": \"%s\", which is for causal runs with a prompt",
+                        word);
+    return HW_OK;
 }
 
 /* Takes over `run`, on failure too. */
@@ -337,10 +361,12 @@ static hw_err read_trace(hw_trace **out, hw_run *run, hw__safetensors *file, hw_
     const hw__tensor *tensor;
     hw_trace *trace = NULL;
     double rounding;
-    hw_err rc = find_rows(&tensor, file, run, err);
+    hw_rows kept;
+    hw_err rc = read_kept(&kept, file, run, err);
+    if (rc == HW_OK) rc = find_rows(&tensor, file, run, kept, err);
     if (rc == HW_OK) rc = read_rounding(&rounding, file, run, tensor->dtype == HW__F16, err);
     if (rc == HW_OK) rc = check_ids(file, run, err);
-    if (rc == HW_OK) rc = hw__trace_new(&trace, run, run->n_tokens, err);
+    if (rc == HW_OK) rc = hw__trace_new_kept(&trace, run, kept, run->n_tokens, err);
     if (rc != HW_OK) {
         hw__run_release(run);
         return rc;

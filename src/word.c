@@ -1,6 +1,6 @@
 /*
  * word.c - the words of every choice that a user can name: fuse, row, direction, columns, measure, aggregate, precision, role,
- * stop.
+ * rows, stop.
  *
  * One list of words per enum, indexed by its value; names and parsers read the same list.
  */
@@ -24,6 +24,7 @@ static const char *const signal_words[] = {"projection",     "norm",          "p
 static const char *const aggregate_words[] = {"mean", "rollout"};
 static const char *const role_words[] = {"prompt", "completion", "special", "template"};
 static const char *const precision_words[] = {"f32", "f16"};
+static const char *const rows_words[] = {"all", "interest", "none"};
 static const char *const stop_words[] = {"length", "end", "given", "cancelled"};
 
 static hw_err parse(int *out, const char *const *words, size_t n, const char *what, const char *word, hw_error *err) {
@@ -59,6 +60,7 @@ WORDS(aggregate)
 WORDS(precision)
 WORDS(role)
 WORDS(stop)
+WORDS(rows)
 PARSER(hw_, fuse)
 PARSER(hw_, row)
 PARSER(hw_, direction)
@@ -66,5 +68,6 @@ PARSER(hw_, columns)
 PARSER(hw_, measure)
 PARSER(hw_, aggregate)
 PARSER(hw_, precision)
-PARSER(hw__, role) /* only files carry these two: read back, never typed */
+PARSER(hw__, role) /* only files carry these: read back, never typed */
+PARSER(hw__, rows)
 PARSER(hw__, stop)

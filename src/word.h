@@ -5,6 +5,7 @@
 #include "headwater.h"
 
 hw_err hw__role_parse(hw_role *out, const char *word, hw_error *err);
+hw_err hw__rows_parse(hw_rows *out, const char *word, hw_error *err);
 hw_err hw__stop_parse(hw_stop *out, const char *word, hw_error *err);
 
 #endif

@@ -4,6 +4,7 @@
  * The engine is the fake one, whose every number is known, and which fails when asked to.
  */
 #include "fake_engine.h"
+#include "fuse.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -50,8 +50,8 @@ static void proximity_of_the_worked_examples(void **state) {
         hw__values values = tiny_values(&t, cases[c].parts);
         memcpy(t.before, cases[c].before, sizeof t.before);
         hw__row row = tiny_row(&t);
-        hw__contribution_room room;
-        assert_int_equal(hw__contribution_room_new(&room, 1, 2, 1, 2, 3, NULL), HW_OK);
+        hw__contribution_room room = {0};
+        assert_int_equal(hw__contribution_room_fit(&room, 1, 2, &values, NULL), HW_OK);
         hw__contribution_vectors(NULL, NULL, got, &row, &values, 2, &room);
         for (int k = 0; k < 3; k++) assert_close(got[k], cases[c].shares[k], 5e-6); /* five digits are given */
         hw__contribution_room_free(&room);
@@ -129,8 +129,8 @@ static void linear_is_the_sum_over_heads(void **state) {
         float z[ROWS * D], direction[ROWS * D], got[ROWS][T], *out[ROWS] = {got[0], got[1]};
         fill(z, ROWS * D, 6);
         memcpy(direction, z, sizeof z);
-        hw__contribution_room room;
-        assert_int_equal(hw__contribution_room_new(&room, ROWS, D, H, SIZE, T, NULL), HW_OK);
+        hw__contribution_room room = {0};
+        assert_int_equal(hw__contribution_room_fit(&room, ROWS, D, &values, NULL), HW_OK);
         hw__contribution_linear(out, rows, ROWS, direction, &values, D, &room);
         for (int r = 0; r < ROWS; r++) {
             double scale = hw__row_scale(&rows[r], &values, D), total = 0, whole = 0;
@@ -154,8 +154,8 @@ static void vectors_are_measured_whole(void **state) {
     hw__values values;
     hw__row rows[ROWS];
     make_block(&b, &values, rows, true);
-    hw__contribution_room room;
-    assert_int_equal(hw__contribution_room_new(&room, 1, D, H, SIZE, T, NULL), HW_OK);
+    hw__contribution_room room = {0};
+    assert_int_equal(hw__contribution_room_fit(&room, 1, D, &values, NULL), HW_OK);
     float norm[T], one[T];
     hw__contribution_vectors(norm, one, NULL, &rows[1], &values, D, &room);
     double scale = hw__row_scale(&rows[1], &values, D), want[T], want_one[T], total = 0, total_one = 0, length = 0;

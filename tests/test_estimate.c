@@ -29,7 +29,7 @@ static void parts_are_what_is_allocated(void **state) {
     assert_int_equal(e.n_prompt, m);
     assert_int_equal(e.n_tokens, T);
     assert_int_equal(e.rows, 3 * floats * sizeof(float));
-    assert_int_equal(e.methods, 2 * T * m * sizeof(double) + 9 * m * 3 * sizeof(float));
+    assert_int_equal(e.methods, (T + 9 * 3) * m * sizeof(float));
     assert_int_equal(e.signals + e.waiting, 0);
     assert_int_equal(e.total, e.program + e.weights + e.rows + e.methods);
     assert_int_equal(fake_n_decoded(model), 0);

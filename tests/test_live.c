@@ -1,8 +1,8 @@
 /*
  * test_live.c - rows explained while a run grows are those that it has in the end.
  *
- * Products of one row and of many may be summed in another order by BLAS, in double: M, which is float, may differ in its
- * last bit.
+ * Products of one row and of many may be summed in another order by BLAS, and rows that are all there at once be composed from
+ * the top down: floats either way, each layer off by a few 2^-24 of values below 1.
  */
 #include "fake_engine.h"
 #include "live_check.h"
@@ -10,7 +10,7 @@
 #include <string.h>
 
 static const char PROMPT[] = "It was sunny in Rome, the city of Russia";
-static const double BOUND = 0x1p-23;
+static const double BOUND = LAYER_BOUND(3);
 
 static hw_run_params run_params(size_t n, size_t live_rows) {
     hw_run_params p = hw_run_params_default();

@@ -34,8 +34,8 @@ static void thinned_rows_are_the_worked_ones(void **state) {
         {3, 2, 0.34, false, {.1, .2, .1}, {0, .8 / 3, .4 / 3}},           /* a learned sink's share stays */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        double w[6];
-        for (size_t k = 0; k < 6; k++) w[k] = (double)(float)cases[i].row[k]; /* weights are floats */
+        float w[6];
+        for (size_t k = 0; k < 6; k++) w[k] = (float)cases[i].row[k];
         hw__mixing_thin(w, cases[i].n, cases[i].q, cases[i].discard, cases[i].sink);
         for (size_t k = 0; k < cases[i].n; k++) {
             if (fabs(w[k] - cases[i].want[k]) > 1e-7) fail_msg("case %zu, column %zu: %.9g", i, k, w[k]);
@@ -47,22 +47,22 @@ static void thinned_rows_are_the_worked_ones(void **state) {
 /* 0.29 of 100 is 28.999999999999996 in binary. */
 static void shares_are_counted_as_people_do(void **state) {
     (void)state;
-    double w[100];
-    for (size_t k = 0; k < 100; k++) w[k] = (double)(k + 1) / 1024;
+    float w[100];
+    for (size_t k = 0; k < 100; k++) w[k] = (float)(k + 1) / 1024;
     hw__mixing_thin(w, 100, 99, 0.29, false);
     for (size_t k = 0; k < 100; k++) assert_true((w[k] == 0) == (k < 29));
 }
 
 static void the_residual_takes_its_share(void **state) {
     (void)state;
-    double nothing[3] = {0, 0, 0}, some[3] = {0.25, 0, 0.25}, half[3] = {0.25, 0, 0.25};
+    float nothing[3] = {0, 0, 0}, some[3] = {0.25, 0, 0.25}, half[3] = {0.25, 0, 0.25};
     hw__mixing_add_residual(nothing, 3, 1, 0);
     assert_true(nothing[0] == 0 && nothing[1] == 1 && nothing[2] == 0); /* a row without weight is its own token */
     hw__mixing_add_residual(some, 3, 1, 0);
     assert_true(some[0] == 0.5 && some[1] == 0 && some[2] == 0.5);
     hw__mixing_add_residual(half, 3, 2, 0.5); /* (0.25, 0, 0.25 + 1) / 1.5 */
-    assert_close(half[0], 1 / 6.0, 0x1p-52);
-    assert_close(half[2], 5 / 6.0, 0x1p-52);
+    assert_close(half[0], 1 / 6.0, 0x1p-25); /* floats */
+    assert_close(half[2], 5 / 6.0, 0x1p-24);
 }
 
 /* ------------------------------------------------------------------ rollout against a dense product */

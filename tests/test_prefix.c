@@ -111,6 +111,51 @@ static void a_run_in_between_leaves_what_it_shares(void **state) {
 }
 
 typedef void (*change_fn)(fake_params *fake, hw_run_params *run);
+/* An earlier run without prompt rows serves one that keeps none, and no other. */
+static void rows_that_are_not_kept_are_not_needed(void **state) {
+    (void)state;
+    fake_params fake = fake_params_default();
+    hw_model *model = fake_model(&fake);
+    hw_run_params one = ask(FIRST, NULL, 3), two = ask(SECOND, NULL, 4);
+    hw_trace *want = fake_trace(&fake, &two);
+    one.rows = two.rows = HW_ROWS_INTEREST;
+    hw_trace *prefix = capture(model, one, NULL), *got = capture(model, two, prefix);
+    assert_int_equal(reused(got), front(prefix, want));
+    for (size_t l = 0; l < got->n_layers; l++)
+        for (size_t q = got->run->n_prompt - 1; q < got->run->n_tokens; q++) {
+            size_t n;
+            const float *x = hw_trace_row(got, l, q, &n), *y = hw_trace_row(want, l, q, &n);
+            assert_memory_equal(x, y, n * sizeof *x);
+        }
+    two.rows = HW_ROWS_ALL;
+    hw_trace *whole = capture(model, two, prefix);
+    assert_int_equal(reused(whole), 0);
+    assert_same(whole, want);
+    hw_trace *traces[] = {want, prefix, got, whole};
+    for (int i = 0; i < 4; i++) hw_trace_free(traces[i]);
+    hw_model_close(model);
+}
+
+/* Explanations that must see every row pass do. */
+static void rows_that_must_pass_do(void **state) {
+    (void)state;
+    fake_params fake = fake_params_default();
+    hw_model *model = fake_model(&fake);
+    hw_run_params one = ask(FIRST, NULL, 3), two = ask(SECOND, NULL, 4);
+    hw_live *live;
+    assert_int_equal(hw_live_new(&live, "rollout", NULL, NULL), HW_OK);
+    hw_trace *prefix = capture(model, one, NULL);
+    two.rows = HW_ROWS_INTEREST;
+    two.live = &live;
+    two.n_live = 1;
+    hw_trace *got = capture(model, two, prefix);
+    assert_int_equal(reused(got), 0);
+    hw_live_free(live);
+    hw_trace_free(prefix);
+    hw_trace_free(got);
+    hw_model_close(model);
+}
+
 static void another_model(fake_params *fake, hw_run_params *run) {
     (void)run;
     fake->fingerprint = "another";
@@ -214,9 +259,14 @@ static void states_that_do_not_fit_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(only_the_tail_is_decoded),           cmocka_unit_test(a_completion_is_part_of_the_front),
-        cmocka_unit_test(the_last_token_is_always_decoded),   cmocka_unit_test(a_run_in_between_leaves_what_it_shares),
-        cmocka_unit_test(what_does_not_fit_has_no_effect),    cmocka_unit_test(a_state_goes_on_in_another_model),
+        cmocka_unit_test(only_the_tail_is_decoded),
+        cmocka_unit_test(a_completion_is_part_of_the_front),
+        cmocka_unit_test(the_last_token_is_always_decoded),
+        cmocka_unit_test(a_run_in_between_leaves_what_it_shares),
+        cmocka_unit_test(rows_that_are_not_kept_are_not_needed),
+        cmocka_unit_test(rows_that_must_pass_do),
+        cmocka_unit_test(what_does_not_fit_has_no_effect),
+        cmocka_unit_test(a_state_goes_on_in_another_model),
         cmocka_unit_test(states_that_do_not_fit_are_refused),
     };
     return cmocka_run_group_tests_name("prefix", tests, files_setup, files_teardown);

@@ -248,3 +248,16 @@ def test_a_reader_that_leaves_ends_the_generation(program, smollm, tmp_path):
     assert process.stderr.read() == b""
     assert np.load(tmp_path / "r.rollout.npy").shape[0] < 2000
     process.stderr.close()
+
+
+@pytest.mark.parametrize("settings", [(), ("--row", "own", "--residual", "measured"), ("--direction", "output")])
+def test_rows_that_pass_by_explain_as_kept_ones(explain, tmp_path, settings):
+    """By segments and without --trace rollout is composed while the model runs. Float sums by blocks of other sizes: 1e-6."""
+    text = " ".join(f"Note {i}: the train to platform {i % 7} leaves at {i * 7 % 60} minutes past." for i in range(20))
+    run = ("-p", text, "-n", "4", "--by", "sentence", "--method", "rollout", *settings, "-q")
+    passing, kept = tmp_path / "passing.npy", tmp_path / "kept.npy"
+    assert explain(*run, "-o", passing).status == 0
+    assert explain(*run, "-o", kept, "--trace", tmp_path / "t.safetensors").status == 0
+    fed, whole = np.load(passing), np.load(kept)
+    assert fed.shape == whole.shape and fed.shape[:2] == (4, 20)
+    np.testing.assert_allclose(fed, whole, rtol=0, atol=1e-6)

@@ -59,6 +59,10 @@ static void take_progress(void *ctx, hw_stage stage, size_t done, size_t total) 
     progress_show(&l->j->bar, stage, done, total);
 }
 
+static hw_err take_prompt(void *ctx, const hw_run *run, hw_error *err) {
+    return job_cut(((listener *)ctx)->j, run, err);
+}
+
 /* No more tokens either where nobody reads them any more. */
 static bool stop_run(void *ctx) {
     (void)ctx;
@@ -80,8 +84,12 @@ static hw_run_params run_params(const input *prompt, const hw_trace *prefix, lis
     params.seed = (uint32_t)o->seed;
     params.fuse = o->fuse;
     params.signals = job_signals(l->j);
+    params.rows = job_rows(l->j);
     params.versus = o->versus;
     params.prefix = prefix;
+    if (l->j->by) params.on_prompt = take_prompt;
+    params.live = l->j->live;
+    params.n_live = MOST_METHODS;
     params.on_token = take_token;
     params.progress = take_progress;
     params.stop = stop_run;

@@ -174,6 +174,7 @@ static int cite_trace(job *j, request *r, const hw_trace *trace, bool stoppable)
 
 static int run_job(job *j, request *r) {
     hw_trace *trace = NULL;
+    j->passing = r->from == FROM_MODEL && !j->o->trace;
     int status = get_trace(j, r, &trace);
     if (status == STATUS_DONE) {
         bool interrupted =

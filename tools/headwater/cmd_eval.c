@@ -1,5 +1,6 @@
 /*
- * cmd_eval.c - `headwater eval`: how good are the methods, over a data set? And the table of results that are there.
+ * cmd_eval.c - `headwater eval`: how good are the methods, over a data set? And results that are there: put together,
+ * and as a table.
  *
  *     data set -> model -> one result line an item, appended as it finishes -> table
  *
@@ -8,6 +9,7 @@
 #include "clock.h"
 #include "command.h"
 #include "eval_log.h"
+#include "eval_merge.h"
 #include "eval_run.h"
 #include "eval_table.h"
 #include "interrupt.h"
@@ -30,7 +32,7 @@ typedef struct session {
     eval_plan plan;
     eval_log log;
     json_t *settings; /* what results depend on, kept in each line */
-    size_t shard, n_shards;
+    eval_part part;
     size_t n_todo, n_done, n_failed; /* of this run: items to measure, those measured, those without a result */
     double began;
 } session;
@@ -45,15 +47,12 @@ static int read_shard(session *s) {
     if (text && (text[strspn(text, "0123456789/")] || sscanf(text, "%5u/%5u%c", &shard, &n_shards, &rest) != 2 ||
                  shard < 1 || shard > n_shards))
         return misuse(command_name, "--shard \"%s\": must be I/K, the I-th of K parts, I from 1 to K", text);
-    s->shard = shard - 1;
-    s->n_shards = n_shards;
+    s->part = (eval_part){shard - 1, n_shards};
     return STATUS_DONE;
 }
 
-static bool is_mine(const session *s, const eval_item *item) { return item->index % s->n_shards == s->shard; }
-
 static bool is_todo(const session *s, const eval_item *item) {
-    return is_mine(s, item) && !eval_log_has(&s->log, item->id);
+    return eval_part_has(&s->part, item->index) && !eval_log_has(&s->log, item->id);
 }
 
 static int check_options(session *s, const char **model) {
@@ -104,7 +103,8 @@ static void erase_progress(const session *s) {
 
 /* A result line: the item's name, then what was measured, or the error. Takes `result`, NULL for an error. */
 static json_t *make_line(const session *s, const eval_item *item, json_t *result, const hw_error *err) {
-    json_t *line = json_pack("{s:s, s:I}", "id", item->id, "index", (json_int_t)item->index);
+    json_t *line =
+        json_pack("{s:s, s:I, s:s}", "id", item->id, "index", (json_int_t)item->index, "item_sha256", item->sha256);
     if (line && item->tags) json_object_set(line, "tags", (json_t *)item->tags);
     if (line && result) json_object_update(line, result);
     if (line && !result) json_object_set_new(line, "error", json_string(err->msg));
@@ -167,7 +167,7 @@ static int print_table(const options *o, const json_t *lines, const eval_format 
 
 static int run_set(session *s, const eval_format *format) {
     int status = make_settings(s);
-    if (status == STATUS_DONE) status = eval_log_open(&s->log, s->o->results, s->settings);
+    if (status == STATUS_DONE) status = eval_log_open(&s->log, s->o->results, &s->set, s->settings);
     if (status == STATUS_DONE) status = measure_all(s);
     if (status == STATUS_DONE) status = print_table(s->o, s->log.lines, format);
     eval_log_close(&s->log);
@@ -199,7 +199,7 @@ static int measure_set(const options *o, const eval_format *format) {
     session s = {.o = o};
     const char *model = NULL;
     int status = check_options(&s, &model);
-    if (status == STATUS_DONE) status = eval_set_read(&s.set, o->arguments.at[0], (size_t)o->limit);
+    if (status == STATUS_DONE) status = eval_set_read(&s.set, o->arguments.at[0], (size_t)o->limit, &s.part);
     if (status == STATUS_DONE) status = open_model(&s, model);
     if (status == STATUS_DONE) status = run_set(&s, format);
     hw_model_close(s.plan.model);
@@ -219,20 +219,52 @@ static int table_files(const options *o, const eval_format *format) {
     return status;
 }
 
+static int merge_files(const options *o) {
+    eval_set set = {.n = 0};
+    eval_merge merge = {.n_parts = 0};
+    int status = eval_set_read(&set, o->arguments.at[0], (size_t)o->limit, &(eval_part){.n_shards = 0});
+    if (status == STATUS_DONE) status = eval_merge_open(&merge, &set, o->arguments.at + 1, o->arguments.n - 1);
+    if (status == STATUS_DONE) status = eval_merge_save(&merge, o->results);
+    if (status == STATUS_DONE) {
+        size_t n_missing = eval_merge_n_missing(&merge);
+        eval_merge_report(&merge);
+        if (!o->quiet)
+            message("%s holds %zu results of %zu file%s", o->results, set.n - n_missing, merge.n_parts,
+                    merge.n_parts == 1 ? "" : "s");
+        if (n_missing || merge.n_lost || set.n_bad) status = STATUS_FAILED;
+    }
+    eval_merge_close(&merge);
+    eval_set_free(&set);
+    return status;
+}
+
+static int check_merge(const options *o) {
+    if (o->table) return misuse(command_name, "--merge and --table: merge first, then --table of the merged file");
+    if (o->arguments.n < 2) return misuse(command_name, "--merge: name the data set, then its result files");
+    if (!o->results) return misuse(command_name, "--merge: name the file to write with -o");
+    return output_check_path(command_name, o->results, o->arguments.at, o->arguments.n);
+}
+
 static int run(const options *o) {
     const eval_format *format = eval_format_find(o->format);
     if (!format) return STATUS_USAGE;
+    if (o->merge) {
+        int status = check_merge(o);
+        return status == STATUS_DONE ? merge_files(o) : status;
+    }
     return o->table ? table_files(o, format) : measure_set(o, format);
 }
 
-static const char *const usage[] = {"DATASET.jsonl -m MODEL [options]", "--table RESULTS.jsonl... [options]", NULL};
+static const char *const usage[] = {"DATASET.jsonl -m MODEL [options]",
+                                    "--merge DATASET.jsonl RESULTS.jsonl... -o ALL.jsonl",
+                                    "--table RESULTS.jsonl... [options]", NULL};
 static const example examples[] = {
     {"which method finds the evidence, and how much does the answer need what it names?",
      "headwater eval facts.jsonl -m model.gguf -o facts.results.jsonl"},
     {"the same in two halves, which two machines can do at once",
      "headwater eval facts.jsonl -m model.gguf --shard 1/2 -o half-1.jsonl"},
-    {"where in the prompt does each method find it?",
-     "headwater eval --table half-1.jsonl half-2.jsonl --group-by position"},
+    {"put both together; says which items are missing", "headwater eval --merge facts.jsonl half-*.jsonl -o all.jsonl"},
+    {"where in the prompt does each method find it?", "headwater eval --table all.jsonl --group-by position"},
     {"long prompts: evidence only, no further passes; a method with three settings",
      "headwater eval needle.jsonl -m model.gguf --ablations 0 --method rollout,rollout:last,rollout:residual=0.3"},
     {NULL, NULL},
@@ -247,7 +279,7 @@ const command command_eval = {
              "explanation by the item's evidence and by running the model without what it names. Items are JSON lines "
              "with \"prompt\" and, where known, \"completion\", \"answer\", \"evidence\" and \"spans\". With -o each "
              "result is kept as it finishes; the same command again goes on with the items that are missing. "
-             "docs/faithfulness.md says what each figure is. Lines "
+             "docs/faithfulness.md says what each figure is, docs/cluster.md how many machines share the work. Lines "
              "that are no items are reported and left out, and the exit status is then 1.",
     .examples = examples,
     .lists = LIST_METHODS,

@@ -59,11 +59,12 @@ static int open_trace(job *j, source from, hw_trace **trace) {
     return STATUS_DONE;
 }
 
+static bool cuts(const cut *by) { return by->by || by->json.bytes; }
+
 /* Explains by segments where --by or --spans asks for them, by tokens otherwise. */
 static int explain_columns(job *j, const cut *by, const hw_trace *trace, bool stoppable) {
     hw_segments *segments = NULL;
-    bool cuts = by->by || by->json.bytes;
-    int status = cuts ? cut_prompt(&segments, by, j, hw_trace_run(trace)) : STATUS_DONE;
+    int status = cuts(by) && !j->segments ? cut_prompt(&segments, by, j, hw_trace_run(trace)) : STATUS_DONE;
     if (status == STATUS_DONE) status = job_explain(j, trace, stoppable);
     if (status == STATUS_DONE) status = job_finish_made(j);
     hw_segments_free(segments);
@@ -83,10 +84,21 @@ static int explain_trace(job *j, source from, const cut *by, const hw_trace *tra
 
 static int explain(job *j, source from, const cut *by, const char *model) {
     hw_trace *trace = NULL;
+    j->passing = from == FROM_MODEL && !j->o->trace; /* a saved trace is for any method */
+    j->by = j->passing && !j->o->state && cuts(by) ? by : NULL; /* rows out of a state do not pass by */
     int status = from == FROM_MODEL ? capture_run(j, model, &trace) : open_trace(j, from, &trace);
     if (status == STATUS_DONE) status = explain_trace(j, from, by, trace);
     hw_trace_free(trace);
     return status;
+}
+
+/* Rows pass by as many at a time as one forward pass takes: the fewer, the less memory, and at this number not slower. */
+static options with_passes(const options *o, source from) {
+    enum { PASSING_UBATCH = 128 };
+    options own = *o;
+    bool passing = from == FROM_MODEL && !o->trace && !o->state && (o->by || o->spans);
+    if (passing && own.ubatch == 0) own.ubatch = PASSING_UBATCH;
+    return own;
 }
 
 static int run(const options *o) {
@@ -98,11 +110,12 @@ static int run(const options *o) {
     if (status != STATUS_DONE) return status;
     job j;
     cut by;
+    const options own = with_passes(o, from);
     status = cut_read(&by, o, command_name, NULL);
     if (status == STATUS_DONE && (o->by || o->spans) && o->columns == HW_COLUMNS_ALL)
         status = misuse(command_name, "--by and --spans cut the prompt: they do not go with --columns all");
     if (status == STATUS_DONE) {
-        status = job_prepare(&j, o, command_name);
+        status = job_prepare(&j, &own, command_name);
         if (status == STATUS_DONE) status = explain(&j, from, &by, model);
         job_free(&j);
     }

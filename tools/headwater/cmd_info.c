@@ -63,7 +63,7 @@ static void put_attention(const hw_model_info *m) {
 
 static void put_probe(const hw_model_info *m) {
     put_text("engine", m->engine);
-    put_text("device", m->device);
+    put_text("rows live on", m->device);
     if (*m->problem) {
         put_text("probe", m->problem);
     } else {
@@ -77,10 +77,40 @@ static void put_probe(const hw_model_info *m) {
     }
 }
 
+/* 16500000000 bytes in GB, as memory is sold. */
+static void put_device(const hw_device *d) {
+    text_puts(stdout, d->name);
+    fputs(": ", stdout);
+    text_puts(stdout, d->description);
+    if (d->n_bytes) printf(", %.1f GB, %.1f free", (double)d->n_bytes / 1e9, (double)d->n_bytes_free / 1e9);
+    puts(!d->takes_blocks ? "" : d->host ? ", takes blocks" : ", takes blocks, rows are copied from it");
+}
+
+static int put_devices(const options *o) {
+    hw_device_list *list;
+    hw_error err;
+    if (hw_device_list_new(&list, o->rpc, &err) != HW_OK) return fail("%s", err.msg);
+    for (size_t i = 0; i < hw_device_list_count(list); i++) {
+        put_label(i ? "" : "devices");
+        put_device(hw_device_list_at(list, i));
+    }
+    hw_device_list_free(list);
+    return STATUS_DONE;
+}
+
+static int put_all(const options *o, const hw_model *model) {
+    const hw_model_info *m = hw_model_describe(model);
+    put_model(m);
+    put_attention(m);
+    put_probe(m);
+    return put_devices(o);
+}
+
 static int run(const options *o) {
     if (o->arguments.n) return misuse(command_name, "\"%s\": the model goes into -m MODEL", o->arguments.at[0]);
-    const char *path = model_path(o, command_name);
-    if (!path) return STATUS_USAGE;
+    engine_log(o);
+    const char *path = model_named(o);
+    if (!path) return put_devices(o);
     progress bar = progress_new(!o->quiet && !o->verbose);
     hw_model *model;
     hw_error err;
@@ -91,17 +121,15 @@ static int run(const options *o) {
         return STATUS_INTERRUPTED;
     }
     if (rc != HW_OK) return fail("%s", err.msg);
-    const hw_model_info *m = hw_model_describe(model);
-    put_model(m);
-    put_attention(m);
-    put_probe(m);
+    int status = put_all(o, model);
     hw_model_close(model);
-    return STATUS_DONE;
+    return status;
 }
 
-static const char *const usage[] = {"-m MODEL [options]", NULL};
+static const char *const usage[] = {"-m MODEL [options]", "[--rpc HOST:PORT,...]", NULL};
 static const example examples[] = {
     {"can this model be explained, and how?", "headwater info -m model.gguf"},
+    {"what could run it, here and on another machine?", "headwater info --rpc 192.168.1.7:50052"},
     {NULL, NULL},
 };
 
@@ -111,7 +139,7 @@ const command command_info = {
     .summary = "describe a model, and say what can be explained with it",
     .usage = usage,
     .about = "Loads a model, looks at the attention that it shows, and prints both. A model that cannot be explained "
-             "is described too, with what it lacks.",
+             "is described too, with what it lacks. Without a model it lists the devices that could run one.",
     .examples = examples,
     .run = run,
 };

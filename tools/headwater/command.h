@@ -23,7 +23,7 @@ typedef struct command {
 } command;
 
 extern const command command_explain, command_cite, command_check, command_eval, command_view, command_info,
-    command_methods, command_serve, command_plot, command_bench;
+    command_methods, command_serve, command_plot, command_bench, command_worker;
 
 size_t commands_count(void);
 const command *commands_at(size_t i);

@@ -19,97 +19,123 @@ static bool is_result(const json_t *line) {
            json_is_object(json_object_get(line, "settings"));
 }
 
-/* Adds every whole line of `file` to `lines`; `*whole` is the offset where the last whole line ends. */
-static int read_lines(json_t *lines, FILE *file, const char *path, off_t *whole) {
+int eval_log_scan(eval_rest *out, FILE *file, const char *path, eval_line_fn fn, void *user) {
     char *text = NULL;
     size_t room = 0, number = 0;
     ssize_t n;
     int status = STATUS_DONE;
-    *whole = 0;
-    while (status == STATUS_DONE && (n = getline(&text, &room, file)) > 0 && text[n - 1] == '\n') {
-        json_error_t why;
-        json_t *line = json_loadb(text, (size_t)n, LOAD, &why);
+    *out = (eval_rest){.n_others = 0};
+    while (status == STATUS_DONE && (n = getline(&text, &room, file)) > 0) {
+        out->torn = text[n - 1] != '\n';
+        if (out->torn) break;
         number++;
-        *whole += n;
-        if (line && is_result(line)) {
-            if (json_array_append(lines, line) != 0) status = fail("no memory for the results in %s", path);
+        eval_line line = {json_loadb(text, (size_t)n, LOAD, NULL), out->whole, (size_t)n};
+        out->whole += n;
+        if (line.json && is_result(line.json)) {
+            status = fn(user, &line);
         } else {
+            out->n_others++;
             message("%s line %zu is left out: it is no result of eval", path, number);
         }
-        json_decref(line);
+        json_decref(line.json);
     }
     free(text);
     if (ferror(file)) return fail("%s: it could not be read to its end", path);
     return status;
 }
 
+static int append_line(void *user, const eval_line *line) {
+    json_t *lines = user;
+    return json_array_append(lines, line->json) == 0 ? STATUS_DONE : fail("no memory for the results");
+}
+
 int eval_log_read(json_t *lines, const char *path) {
     FILE *file = fopen(path, "rb");
     if (!file) return fail("results %s: %s", path, strerror(errno));
-    off_t whole;
-    int status = read_lines(lines, file, path, &whole);
+    eval_rest rest;
+    int status = eval_log_scan(&rest, file, path, append_line, lines);
     fclose(file);
     return status;
 }
 
-/* ------------------------------------------------------------------ going on with a file */
+/* ------------------------------------------------------------------ what lines were made of */
 
-static int refuse_settings(const eval_log *log, const char *id, const json_t *old, const json_t *now) {
+void eval_settings_differ(char *out, size_t room, const json_t *now, const json_t *old) {
     const char *key;
     json_t *value;
+    snprintf(out, room, "other settings");
     json_object_foreach((json_t *)now, key, value) {
         json_t *before = json_object_get(old, key);
         if (before && json_equal(before, value)) continue;
         char *was = before ? json_dumps(before, DUMP | JSON_ENCODE_ANY) : NULL;
         char *is = json_dumps(value, DUMP | JSON_ENCODE_ANY);
-        int status = fail("%s: item %s was made with %s %s, not %s; results of other settings need a file of their own",
-                          log->path, id, key, was ? was : "unset", is ? is : "now");
+        snprintf(out, room, "%s %s, not %s", key, is ? is : "now", was ? was : "unset");
         free(was);
         free(is);
-        return status;
+        return;
     }
-    return fail("%s: item %s was made with other settings; name another file", log->path, id);
 }
 
-/* Notes which items are there, all of which must be made with the same settings. */
-static int index_lines(eval_log *log, const json_t *settings) {
+/* The index counts: masks are drawn by it. Lines from before items were hashed have no hash. */
+bool eval_line_is_of(const json_t *line, const eval_item *item) {
+    const char *sha256 = json_string_value(json_object_get(line, "item_sha256"));
+    json_int_t index = json_integer_value(json_object_get(line, "index"));
+    return (size_t)index == item->index && (!sha256 || strcmp(sha256, item->sha256) == 0);
+}
+
+/* ------------------------------------------------------------------ going on with a file */
+
+static int refuse_settings(const eval_log *log, const char *id, const json_t *was, const json_t *asked) {
+    char how[400];
+    eval_settings_differ(how, sizeof how, was, asked);
+    return fail("%s: item %s was made with %s; results of other settings need a file of their own", log->path, id, how);
+}
+
+/* Notes which items are there, all of which must be made of the same set with the same settings. */
+static int index_lines(eval_log *log, const eval_set *set, const json_t *settings) {
     size_t i;
     json_t *line;
     json_array_foreach(log->lines, i, line) {
         const char *id = json_string_value(json_object_get(line, "id"));
-        const json_t *old = json_object_get(line, "settings");
-        if (!json_equal(old, settings)) return refuse_settings(log, id, old, settings);
+        const json_t *was = json_object_get(line, "settings");
+        const eval_item *item = eval_set_find(set, id);
+        if (!json_equal(was, settings)) return refuse_settings(log, id, was, settings);
+        if (item && !eval_line_is_of(line, item))
+            return fail("%s: item %s was another one when it was measured; results of a data set that changed need a "
+                        "file of their own",
+                        log->path, id);
         if (json_object_set_new(log->ids, id, json_true()) != 0) return fail("no memory for the results");
     }
     return STATUS_DONE;
 }
 
-/* One run at a time writes a file; the lock ends with the process. */
-static bool lock(FILE *file) {
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+/* One run at a time writes a file, and none while it is read; the lock ends with the process. */
+static bool lock(FILE *file, short type) {
+    struct flock whole = {.l_type = type, .l_whence = SEEK_SET};
     return fcntl(fileno(file), F_SETLK, &whole) == 0 || (errno != EACCES && errno != EAGAIN);
 }
+
+bool eval_log_lock_shared(FILE *file) { return lock(file, F_RDLCK); }
 
 static int open_file(eval_log *log) {
     log->file = fopen(log->path, "a+b");
     if (!log->file) return fail("results %s: %s", log->path, strerror(errno));
-    if (!lock(log->file)) return fail("results %s: another run is writing them", log->path);
+    if (!lock(log->file, F_WRLCK)) return fail("results %s: another run is writing them", log->path);
     rewind(log->file);
-    off_t whole;
-    int status = read_lines(log->lines, log->file, log->path, &whole);
-    if (status != STATUS_DONE) return status;
-    fseeko(log->file, 0, SEEK_END);
-    if (ftello(log->file) == whole) return STATUS_DONE;
+    eval_rest rest;
+    int status = eval_log_scan(&rest, log->file, log->path, append_line, log->lines);
+    fseeko(log->file, 0, SEEK_END); /* from reading to writing */
+    if (status != STATUS_DONE || !rest.torn) return status;
     message("%s: its last line was torn and is made again", log->path);
-    if (ftruncate(fileno(log->file), whole) != 0) return fail("results %s: %s", log->path, strerror(errno));
+    if (ftruncate(fileno(log->file), rest.whole) != 0) return fail("results %s: %s", log->path, strerror(errno));
     return STATUS_DONE;
 }
 
-int eval_log_open(eval_log *out, const char *path, const json_t *settings) {
+int eval_log_open(eval_log *out, const char *path, const eval_set *set, const json_t *settings) {
     *out = (eval_log){.path = path, .lines = json_array(), .ids = json_object()};
     if (!out->lines || !out->ids) return fail("no memory for the results");
     int status = path ? open_file(out) : STATUS_DONE;
-    return status == STATUS_DONE ? index_lines(out, settings) : status;
+    return status == STATUS_DONE ? index_lines(out, set, settings) : status;
 }
 
 void eval_log_close(eval_log *log) {

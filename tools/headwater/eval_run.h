@@ -4,8 +4,8 @@
  *
  * The result is one JSON object; eval_table.h reads it:
  *
- *     {"id", "index", "tags", "completion", "right": true|false|null, "prompt_tokens", "completion_tokens",
- *      "segments", "evidence": [segment...], "base": log p, "passes", "seconds",
+ *     {"id", "index", "item_sha256", "tags", "completion", "right": true|false|null, "prompt_tokens",
+ *      "completion_tokens", "segments", "evidence": [segment...], "base": log p, "passes", "seconds",
  *      "methods": [{"method", "scores": [segments], "hit1", "mrr", "recall10", "drop1", ...}]}
  */
 #ifndef HEADWATER_EVAL_RUN_H

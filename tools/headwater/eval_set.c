@@ -4,6 +4,7 @@
 #include "message.h"
 
 #include <errno.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,17 @@ static bool read_id(eval_item *item, size_t number, hw_error *err) {
     return true;
 }
 
+/* Sorted keys and no white space: a set that was only written in another way is the same. */
+static bool read_sha256(eval_item *item, hw_error *err) {
+    char *text = json_dumps(item->json, JSON_COMPACT | JSON_SORT_KEYS);
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    bool ok = text && EVP_Digest(text, strlen(text), digest, &n, EVP_sha256(), NULL);
+    free(text);
+    for (unsigned i = 0; ok && i < n; i++) snprintf(item->sha256 + 2 * i, 3, "%02x", digest[i]);
+    return ok || refuse_memory(err);
+}
+
 static bool read_fields(eval_item *item, size_t number, hw_error *err) {
     const json_t *o = item->json;
     if (!json_is_object(o)) {
@@ -120,14 +132,19 @@ static bool read_fields(eval_item *item, size_t number, hw_error *err) {
     return read_text(&item->completion, &item->completion_bytes, o, "completion", err) &&
            read_text(&item->answer, NULL, o, "answer", err) && read_text(&item->token, NULL, o, "token", err) &&
            read_evidence(item, json_object_get(o, "evidence"), err) &&
-           read_spans(item, json_object_get(o, "spans"), err) && read_id(item, number, err);
+           read_spans(item, json_object_get(o, "spans"), err) && read_id(item, number, err) && read_sha256(item, err);
+}
+
+/* All but what tells items apart. */
+static void free_texts(eval_item *item) {
+    free(item->spans);
+    free(item->evidence);
+    json_decref(item->json);
 }
 
 static void free_item(eval_item *item) {
-    free(item->spans);
-    free(item->evidence);
+    free_texts(item);
     free(item->id);
-    json_decref(item->json);
 }
 
 static bool read_line(eval_item *out, const char *line, size_t n, size_t number, hw_error *err) {
@@ -147,37 +164,50 @@ static bool read_line(eval_item *out, const char *line, size_t n, size_t number,
 
 /* ------------------------------------------------------------------ the set */
 
-static bool has_id(const eval_set *set, const char *id) {
-    for (size_t i = 0; i < set->n; i++)
-        if (strcmp(set->at[i].id, id) == 0) return true;
-    return false;
+bool eval_part_has(const eval_part *part, size_t index) {
+    return part->n_shards && index % part->n_shards == part->shard;
+}
+
+const eval_item *eval_set_find(const eval_set *set, const char *id) {
+    const json_t *place = json_object_get(set->places, id);
+    return place ? &set->at[json_integer_value(place)] : NULL;
+}
+
+static void forget_texts(eval_item *item) {
+    free_texts(item);
+    eval_item kept = {.id = item->id, .index = item->index};
+    memcpy(kept.sha256, item->sha256, sizeof kept.sha256);
+    *item = kept;
 }
 
 static bool add_item(eval_set *set, eval_item *item, hw_error *err) {
-    if (has_id(set, item->id)) {
+    if (eval_set_find(set, item->id)) {
         snprintf(err->msg, sizeof err->msg, "an item before it has the same id, %.200s", item->id);
         return false;
     }
     eval_item *grown = realloc(set->at, (set->n + 1) * sizeof *grown);
     if (!grown) return refuse_memory(err);
     set->at = grown;
+    if (json_object_set_new(set->places, item->id, json_integer((json_int_t)set->n)) != 0) return refuse_memory(err);
     set->at[set->n++] = *item;
     return true;
 }
 
-static void take_line(eval_set *set, const char *path, const char *line, size_t n, size_t number, size_t index) {
+static void take_line(eval_set *set, const eval_part *part, const char *line, size_t n, size_t number, size_t index) {
     hw_error err;
     eval_item item;
     bool read = read_line(&item, line, n, number, &err);
     if (read) item.index = index;
+    if (read && !eval_part_has(part, index)) forget_texts(&item);
     if (read && add_item(set, &item, &err)) return;
     if (read) free_item(&item);
     set->n_bad++;
-    message("%s line %zu is left out: %s", path, number, err.msg);
+    message("%s line %zu is left out: %s", set->path, number, err.msg);
 }
 
-int eval_set_read(eval_set *out, const char *path, size_t limit) {
-    *out = (eval_set){.n = 0};
+int eval_set_read(eval_set *out, const char *path, size_t limit, const eval_part *part) {
+    *out = (eval_set){.path = path, .places = json_object()};
+    if (!out->places) return fail("no memory for the data set");
     FILE *file = fopen(path, "rb");
     if (!file) return fail("data set %s: %s", path, strerror(errno));
     char *line = NULL;
@@ -186,7 +216,7 @@ int eval_set_read(eval_set *out, const char *path, size_t limit) {
     while ((!limit || index < limit) && (n = getline(&line, &room, file)) >= 0) {
         number++;
         if (strspn(line, " \t\r\n") == (size_t)n) continue;
-        take_line(out, path, line, (size_t)n, number, index++);
+        take_line(out, part, line, (size_t)n, number, index++);
     }
     bool broken = ferror(file);
     free(line);
@@ -198,4 +228,5 @@ int eval_set_read(eval_set *out, const char *path, size_t limit) {
 void eval_set_free(eval_set *set) {
     for (size_t i = 0; i < set->n; i++) free_item(&set->at[i]);
     free(set->at);
+    json_decref(set->places);
 }

@@ -18,9 +18,15 @@
 
 #include <jansson.h>
 
+/* Every K-th item from the I-th on; of a set too large for one machine each shard keeps only its own in memory. */
+typedef struct eval_part {
+    size_t shard, n_shards; /* shard counts from 0; n_shards 0: no item */
+} eval_part;
+
 typedef struct eval_item {
-    json_t *json;                                     /* owned; the texts below are in it */
     char *id;                                         /* owned */
+    char sha256[65];                                  /* of the item, however its line is written */
+    json_t *json;                                     /* owned; the texts below are in it */
     const char *prompt, *completion, *answer, *token; /* all but the prompt may be NULL */
     size_t prompt_bytes, completion_bytes;
     hw_span *evidence; /* [n_evidence] owned; byte ranges of the prompt */
@@ -31,12 +37,20 @@ typedef struct eval_item {
 } eval_item;
 
 typedef struct eval_set {
-    eval_item *at;   /* [n] */
-    size_t n, n_bad; /* items; lines that are none, each reported with its number */
+    const char *path; /* borrowed */
+    eval_item *at;    /* [n] */
+    size_t n, n_bad;  /* items; lines that are none, each reported with its number */
+    json_t *places;   /* object: id to place in `at` */
 } eval_set;
 
-/* Reads the first `limit` (0: all) lines. STATUS_DONE, or the status to exit with. Free either way. */
-int eval_set_read(eval_set *out, const char *path, size_t limit);
+bool eval_part_has(const eval_part *part, size_t index);
+
+/* Reads the first `limit` (0: all) lines. All are checked; items outside `part` keep id, sha256 and index only.
+ * STATUS_DONE, or the status to exit with. Free either way. */
+int eval_set_read(eval_set *out, const char *path, size_t limit, const eval_part *part);
 void eval_set_free(eval_set *set);
+
+/* NULL if there is none. */
+const eval_item *eval_set_find(const eval_set *set, const char *id);
 
 #endif

@@ -107,6 +107,8 @@ int job_prepare(job *j, const options *o, const char *command) {
 
 void job_free(job *j) {
     for (size_t i = 0; i < j->n_made; i++) hw_attribution_free(j->made[i]);
+    for (size_t i = 0; i < MOST_METHODS; i++) hw_live_free(j->live[i]);
+    hw_segments_free(j->segments);
     hw_model_close(j->model);
     free(j->method_text);
 }
@@ -148,7 +150,12 @@ hw_method_params job_params(const job *j) {
 
 /* Leaves out method `i` of the list. */
 static void drop_method(job *j, size_t i) {
-    for (j->n_methods--; i < j->n_methods; i++) j->methods[i] = j->methods[i + 1];
+    hw_live_free(j->live[i]);
+    for (j->n_methods--; i < j->n_methods; i++) {
+        j->methods[i] = j->methods[i + 1];
+        j->live[i] = j->live[i + 1];
+    }
+    j->live[i] = NULL;
 }
 
 /* Of the methods that nobody asked for by name, those that this run or view cannot give are left out. */
@@ -174,6 +181,40 @@ uint32_t job_signals(job *j) {
     return signals;
 }
 
+/* Rows that method `i` needs; fewer where it can take them in as they pass. */
+static hw_rows rows_of(const job *j, size_t i) {
+    hw_live *live;
+    hw_method_params params = job_params(j);
+    hw_rows rows = hw_method_find(j->methods[i])->rows;
+    if (!j->by || hw_live_new(&live, j->methods[i], &params, NULL) != HW_OK) return rows;
+    rows = hw_live_rows(live);
+    hw_live_free(live);
+    return rows;
+}
+
+hw_rows job_rows(const job *j) {
+    hw_rows rows = j->passing ? HW_ROWS_NONE : HW_ROWS_ALL;
+    for (size_t i = 0; i < j->n_methods; i++)
+        if (rows_of(j, i) < rows) rows = rows_of(j, i);
+    return rows;
+}
+
+hw_err job_cut(job *j, const hw_run *run, hw_error *err) {
+    hw_err rc = cut_segments(&j->segments, j->by, run, err);
+    if (rc != HW_OK) return rc;
+    job_group(j, j->segments);
+    hw_method_params params = job_params(j);
+    for (size_t i = 0; i < j->n_methods && rc == HW_OK; i++)
+        if (rows_of(j, i) != hw_method_find(j->methods[i])->rows)
+            rc = hw_live_new(&j->live[i], j->methods[i], &params, err);
+    return rc;
+}
+
+static hw_err explain_one(job *j, size_t i, const hw_trace *trace, const hw_method_params *params, hw_error *err) {
+    return j->live[i] ? hw_live_next(&j->made[i], j->live[i], trace, err)
+                      : hw_explain(&j->made[i], trace, j->methods[i], params, err);
+}
+
 int job_explain(job *j, const hw_trace *trace, bool stoppable) {
     hw_method_params params = job_params(j);
     params.progress = progress_show;
@@ -182,7 +223,7 @@ int job_explain(job *j, const hw_trace *trace, bool stoppable) {
     keep_possible(j, trace);
     for (size_t i = 0; i < j->n_methods; i++) {
         hw_error err;
-        if (hw_explain(&j->made[i], trace, j->methods[i], &params, &err) != HW_OK) return job_fail(j, &err);
+        if (explain_one(j, i, trace, &params, &err) != HW_OK) return job_fail(j, &err);
         j->n_made++;
     }
     progress_erase(&j->bar);

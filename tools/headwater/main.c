@@ -12,7 +12,7 @@
 
 static const command *const commands[] = {&command_explain, &command_cite, &command_check, &command_eval,
                                           &command_serve,   &command_view, &command_plot,  &command_info,
-                                          &command_methods, &command_bench};
+                                          &command_methods, &command_bench, &command_worker};
 
 size_t commands_count(void) { return COUNT(commands); }
 const command *commands_at(size_t i) { return commands[i]; }

@@ -34,6 +34,7 @@ static bool fits(const job *j, trial *t, hw_estimate *e) {
 /* One row each: false where it does not apply. */
 static bool by_sentence(const job *j, trial *t) {
     t->plan.by = "sentence";
+    if (j->passing) t->run.rows = HW_ROWS_INTEREST; /* the prompt's pass by */
     snprintf(t->text, sizeof t->text, "--by sentence");
     return !j->o->by && !j->o->spans;
 }
@@ -45,6 +46,7 @@ static bool logit_alone(const job *j, trial *t) {
     t->plan.methods = &t->method;
     t->plan.n_methods = 1;
     t->run.signals = hw_method_signals("logit", t->plan.params);
+    if (j->passing) t->run.rows = hw_method_find("logit")->rows;
     snprintf(t->text, sizeof t->text, "--method logit");
     return true;
 }

@@ -5,25 +5,41 @@
 #include "message.h"
 
 #include <stdlib.h>
+#include <unistd.h>
+
+const char *model_named(const options *o) {
+    const char *named = getenv("HEADWATER_MODEL");
+    return o->model ? o->model : named && *named ? named : NULL;
+}
 
 const char *model_path(const options *o, const char *command) {
-    const char *named = getenv("HEADWATER_MODEL");
-    if (o->model) return o->model;
-    if (named && *named) return named;
-    misuse(command, "no model: give -m MODEL, or set HEADWATER_MODEL");
-    return NULL;
+    const char *named = model_named(o);
+    if (!named) misuse(command, "no model: give -m MODEL, or set HEADWATER_MODEL");
+    return named;
+}
+
+/* After a fatal line the engine would leave a core dump. */
+static void print_fatal(void *ctx, hw_log_level level, const char *line) {
+    (void)ctx;
+    if (level != HW_LOG_FATAL) return;
+    message("the engine gave up: %s", line);
+    _exit(STATUS_FAILED);
 }
 
 static void print_log(void *ctx, hw_log_level level, const char *line) {
-    (void)ctx;
-    (void)level;
+    print_fatal(ctx, level, line);
     message("%s", line);
 }
+
+void engine_log(const options *o) { hw_log_set(o->verbose ? print_log : print_fatal, NULL); }
 
 hw_model_params model_params(const options *o) {
     hw_model_params params = hw_model_params_default();
     params.n_threads = (int32_t)o->threads;
-    params.n_gpu_layers = (int32_t)o->gpu_layers;
+    bool all = (o->rpc || o->device) && !GIVEN(o, gpu_layers);
+    params.n_gpu_layers = all ? -1 : (int32_t)o->gpu_layers;
+    params.rpc_servers = o->rpc;
+    params.devices = o->device;
     params.n_ctx = (int32_t)o->ctx;
     params.n_ubatch = (int32_t)o->ubatch;
     params.f32_cache = o->f32_cache;
@@ -35,7 +51,7 @@ hw_err model_open(hw_model **out, const options *o, const char *path, progress *
     params.progress = progress_show;
     params.stop = interrupt_stop;
     params.ctx = bar;
-    if (o->verbose) hw_log_set(print_log, NULL);
+    engine_log(o);
     hw_err rc = hw_model_open(out, path, &params, err);
     progress_erase(bar);
     return rc;

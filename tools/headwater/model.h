@@ -5,8 +5,12 @@
 #include "options.h"
 #include "progress.h"
 
-/* -m, else $HEADWATER_MODEL, else NULL with the reason printed. */
+/* -m, else $HEADWATER_MODEL, else NULL. */
+const char *model_named(const options *o);
+/* The same, NULL with the reason printed. */
 const char *model_path(const options *o, const char *command);
+/* Where the engine's log goes: with -v to standard error, else only what it ends the program with. */
+void engine_log(const options *o);
 /* What the options say of it. */
 hw_model_params model_params(const options *o);
 /* Opens it; Ctrl-C stops that. */

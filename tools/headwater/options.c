@@ -75,6 +75,7 @@ static const struct group {
     [GROUP_MODEL] = {"Model", "no model runs"},
     [GROUP_EVAL] = {"What is measured", "there is nothing to measure"},
     [GROUP_SERVE] = {"Server", "there is nothing to serve"},
+    [GROUP_WORKER] = {"Worker", "there is nothing to serve"},
     [GROUP_FILES] = {"Files", "there is nothing to save"},
     [GROUP_METHOD] = {"Explanation", "it holds finished explanations"},
     [GROUP_VIEW] = {"View", "there is nothing to show"},
@@ -96,6 +97,7 @@ enum {
 #define BENCH                  .group = GROUP_EVAL, .commands = IN_BENCH, .sources = FROM_MODEL
 #define EVAL                   .group = GROUP_EVAL, .commands = IN_EVAL, .sources = FROM_MODEL
 #define SERVE                  .group = GROUP_SERVE, .commands = IN_SERVE, .sources = FROM_MODEL
+#define WORKER                 .group = GROUP_WORKER, .commands = IN_WORKER, .sources = FROM_MODEL
 #define FILES(in, from)        .group = GROUP_FILES, .commands = in, .sources = from
 #define METHOD(in, from)       .group = GROUP_METHOD, .commands = in, .sources = from
 #define VIEW                   .group = GROUP_VIEW, .commands = IN_BOTH, .sources = FROM_ANY
@@ -141,7 +143,11 @@ static const option_row rows[] = {
      .help = "most tokens, prompt and completion together; 0 is what the model was trained with"},
     {"threads", 0, "N", WHOLE(threads, 0, 1024), MODEL(IN_MODEL), .standard = "0", .help = "threads; 0 is one a core"},
     {"gpu-layers", 0, "N", WHOLE(gpu_layers, -1, MOST_WHOLE), MODEL(IN_MODEL), .standard = "0",
-     .help = "blocks to run on the GPU; -1 is all"},
+     .help = "blocks to run on GPUs and workers; -1 is all, as it is where --rpc or --device is given without this"},
+    {"rpc", 0, "HOST:PORT,...", TEXT(rpc), MODEL(IN_MODEL),
+     .help = "machines that run `headwater worker`: blocks are spread over their devices and this machine's by free memory"},
+    {"device", 0, "NAME,...", TEXT(device), MODEL(IN_MODEL),
+     .help = "only these devices take blocks, in this order; `headwater info` lists them"},
     {"ubatch", 0, "N", WHOLE(ubatch, 0, 65536), MODEL(IN_MODEL), .standard = "0",
      .help = "prompt tokens in one pass; 0 is 512"},
     {"f32-cache", 0, NULL, FLAG(f32_cache), MODEL(IN_MODEL),
@@ -280,10 +286,14 @@ static const option_row rows[] = {
     {"sizes", 0, "LIST", TEXT(sizes), BENCH, .standard = "25,256,1024", .help = "prompts of these numbers of tokens"},
     {"generate", 'n', "N", WHOLE(generate, 1, 1e6), BENCH, .standard = "64", .help = "tokens to generate"},
     {"variants", 0, "LIST", TEXT(variants), BENCH,
-     .help = "only these, beside plain: see the list that it prints; default: all"},
-    {"rounds", 0, "N", WHOLE(rounds, 1, 1000), BENCH, .standard = "5", .help = "times that each variant runs"},
+     .help = "only these, beside plain, separated by commas: plain-flash, capture, rollout, logit, contribution+logit, "
+             "rollout+logit, rollout+logit-live, by-sentence, again-rollout, again-logit, leave-one-out; default: all"},
+    {"rounds", 0, "N", WHOLE(rounds, 1, 1000), BENCH, .standard = "5",
+     .help = "times that each variant runs, after a first one that is not timed; slow ones run once"},
     {"file", 'f', "FILE", TEXT(file), BENCH, .help = "prompts from the beginning of this text; default: made up"},
     {"output", 'o', "FILE", TEXT(results), BENCH, .help = "every run as a line of .csv"},
+    {"merge", 0, NULL, FLAG(merge), EVAL,
+     .help = "only put result files of a data set together, in its order, and name the items that are missing"},
     {"table", 0, NULL, FLAG(table), EVAL, .help = "only the table, of result files; several are put together"},
     {"group-by", 0, "TAG", TEXT(group_by), EVAL, .help = "a table for each value of a tag of the items, or of model"},
     {"format", 0, "text|csv|json", TEXT(format), EVAL, .standard = "text", .help = "of the table"},
@@ -295,6 +305,12 @@ static const option_row rows[] = {
     {"no-store", 0, NULL, FLAG(no_store), SERVE, .help = "keep runs in memory only, the newest 50"},
     {"open", 0, NULL, FLAG(open), SERVE, .help = "open the page in a browser"},
     {"routes", 0, NULL, FLAG(routes), SERVE, .help = "print the routes of the HTTP API and end"},
+
+    {"port", 0, "N", WHOLE(port, 1, 65535), WORKER, .standard = "50052", .help = "port to listen on"},
+    {"host", 0, "ADDRESS", TEXT(host), WORKER, .standard = "127.0.0.1",
+     .help = "IPv4 address to listen on; any but the standard lets other machines in, without a password"},
+    {"threads", 0, "N", WHOLE(threads, 0, 1024), WORKER, .standard = "0", .help = "threads; 0 is one a core"},
+    {"device", 0, "NAME,...", TEXT(device), WORKER, .help = "serve these; without it every GPU, or the CPU where there is none"},
 
     {"color", 0, "auto|always|never", WORD(color), TERMINAL(IN_ALL), .standard = "auto",
      .help = "colours; auto heeds NO_COLOR and whether standard output is a terminal"},

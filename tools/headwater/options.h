@@ -22,7 +22,8 @@ enum {
     IN_PLOT = 128,
     IN_SERVE = 256,
     IN_BENCH = 512,
-    IN_ALL = 1023
+    IN_WORKER = 1024,
+    IN_ALL = 2047
 };
 
 /* Most rows that the table may have. */
@@ -63,11 +64,13 @@ typedef struct options {
     const char *results, *shard, *group_by, *format; /* of eval */
     const char *sizes, *variants;                               /* of bench */
     int64_t limit, rounds;
-    bool table;
+    bool merge, table;
     const char *passages, *question, *answer_by; /* of cite; answer_by of explain and view too */
     double least;
-    const char *store; /* of serve */
-    int64_t port;
+    const char *rpc, *device; /* where blocks run */
+    const char *store;        /* of serve */
+    int64_t port;             /* of worker too */
+    const char *host;         /* of worker */
     bool no_store, open, routes;
     const char *kind, *theme, *map, *font, *title; /* of figures */
     int64_t width;
@@ -91,6 +94,7 @@ typedef enum option_group {
     GROUP_MODEL,
     GROUP_EVAL,
     GROUP_SERVE,
+    GROUP_WORKER,
     GROUP_FILES,
     GROUP_METHOD,
     GROUP_VIEW,

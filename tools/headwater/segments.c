@@ -34,11 +34,14 @@ int cut_read(cut *c, const options *o, const char *command, const char *standard
 
 void cut_free(cut *c) { free(c->json.bytes); }
 
+hw_err cut_segments(hw_segments **out, const cut *c, const hw_run *run, hw_error *err) {
+    return c->json.bytes ? hw_segments_from_json(out, run, HW_SIDE_PROMPT, c->json.bytes, c->json.n, err)
+                         : hw_segments_new(out, run, HW_SIDE_PROMPT, c->by, err);
+}
+
 int cut_prompt(hw_segments **out, const cut *c, job *j, const hw_run *run) {
     hw_error err;
-    hw_err rc = c->json.bytes ? hw_segments_from_json(out, run, HW_SIDE_PROMPT, c->json.bytes, c->json.n, &err)
-                              : hw_segments_new(out, run, HW_SIDE_PROMPT, c->by, &err);
-    if (rc != HW_OK) return job_fail(j, &err);
+    if (cut_segments(out, c, run, &err) != HW_OK) return job_fail(j, &err);
     job_group(j, *out);
     return STATUS_DONE;
 }

@@ -16,6 +16,8 @@ typedef struct cut {
 int cut_read(cut *c, const options *o, const char *command, const char *standard);
 void cut_free(cut *c);
 
+/* Cuts the prompt of a run. */
+hw_err cut_segments(hw_segments **out, const cut *c, const hw_run *run, hw_error *err);
 /* Cuts the prompt of a run and makes the segments the job's groups, borrowed: the segments must outlive its work. */
 int cut_prompt(hw_segments **out, const cut *c, job *j, const hw_run *run);
 

@@ -2,7 +2,6 @@
 #include "whole.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,33 +14,33 @@ static hw_err refuse(hw_error *err, const char *path, const char *reason) {
     return err->code;
 }
 
-/* False and errno on failure. */
-static bool write_all(int fd, const unsigned char *bytes, size_t n) {
-    while (n) {
-        ssize_t done = write(fd, bytes, n);
-        if (done < 0 && errno != EINTR) return false;
-        if (done > 0) {
-            bytes += done;
-            n -= (size_t)done;
-        }
-    }
-    return true;
-}
+/* What is to be written, and by whom. */
+typedef struct content {
+    whole_fn put;
+    void *user;
+} content;
 
-static bool fill(const char *beside, mode_t mode, const void *bytes, size_t n) {
-    int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) return false;
-    bool ok = (!mode || fchmod(fd, mode) == 0) && write_all(fd, bytes, n) && (fsync(fd) == 0 || errno == EINVAL);
-    if (close(fd) != 0) ok = false;
+/* False and errno on failure. */
+static bool fill(const char *beside, mode_t mode, const content *c) {
+    FILE *file = fopen(beside, "wbxe"); /* x: only when there is none; e: not for child processes */
+    if (!file) return false;
+    int fd = fileno(file);
+    bool ok = (!mode || fchmod(fd, mode) == 0) && c->put(file, c->user) && fflush(file) == 0 &&
+              (fsync(fd) == 0 || errno == EINVAL);
+    int reason = errno;
+    if (fclose(file) == 0)
+        errno = reason;
+    else
+        ok = false;
     return ok;
 }
 
-static bool replace(const char *target, mode_t mode, const void *bytes, size_t n) {
+static bool replace(const char *target, mode_t mode, const content *c) {
     size_t room = strlen(target) + 32;
     char *beside = malloc(room);
     if (!beside) return false;
     snprintf(beside, room, "%s.%ld.part", target, (long)getpid());
-    bool ok = fill(beside, mode, bytes, n) && rename(beside, target) == 0;
+    bool ok = fill(beside, mode, c) && rename(beside, target) == 0;
     int reason = errno;
     if (!ok && reason != EEXIST) unlink(beside);
     free(beside);
@@ -49,14 +48,29 @@ static bool replace(const char *target, mode_t mode, const void *bytes, size_t n
     return ok;
 }
 
-hw_err whole_write(const char *path, const void *bytes, size_t n, hw_error *err) {
+hw_err whole_make(const char *path, whole_fn put, void *user, hw_error *err) {
+    const content c = {put, user};
     struct stat st;
     bool there = stat(path, &st) == 0;
     if (there && !S_ISREG(st.st_mode)) return refuse(err, path, "it is no regular file");
     char *target = there ? realpath(path, NULL) : strdup(path);
-    bool ok =
-        target && (!there || access(target, W_OK) == 0) && replace(target, there ? st.st_mode & 0777 : 0, bytes, n);
+    bool ok = target && (!there || access(target, W_OK) == 0) && replace(target, there ? st.st_mode & 0777 : 0, &c);
     int reason = errno;
     free(target);
     return ok ? HW_OK : refuse(err, path, strerror(reason));
+}
+
+typedef struct block {
+    const void *bytes; /* [n] */
+    size_t n;
+} block;
+
+static bool put_block(FILE *out, void *user) {
+    const block *b = user;
+    return fwrite(b->bytes, 1, b->n, out) == b->n;
+}
+
+hw_err whole_write(const char *path, const void *bytes, size_t n, hw_error *err) {
+    block b = {bytes, n};
+    return whole_make(path, put_block, &b, err);
 }

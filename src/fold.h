@@ -1,0 +1,36 @@
+/*
+ * fold.h - rollout from the embeddings up: rows of one level from those of the level below it.
+ *
+ *     R_l[q,:] = Σ_k Â_l[q,k] R_{l-1}[k,:]            R_0 = G [T, C]: the column of each token
+ *
+ * Column 0 of a level is the mass on tokens that no column of M shows (`outside`); M's columns follow. Cells are float; sums
+ * of BLAS are too: R is a matrix of shares, so that no term of a sum is negative and errors stay relative, a few
+ * 2^-24 a layer.
+ */
+#ifndef HW_FOLD_H
+#define HW_FOLD_H
+
+#include "level.h"
+#include "mixing.h"
+
+typedef struct hw__fold {
+    hw__shape shape; /* [T, 1 + columns of M] */
+    bool causal;
+    size_t n_threads;
+    float *weights; /* [n_threads, rows at once, T] */
+} hw__fold;
+
+/* For the first `n_rows` tokens of a run that may still grow to that many. */
+hw_err hw__fold_new(hw__fold *f, const hw_run *run, const hw_method_params *p, size_t n_rows, hw_error *err);
+void hw__fold_free(hw__fold *f);
+
+/* R_0 into a level of zeros. */
+void hw__fold_start(const hw__fold *f, float *zero, const hw_run *run, const hw_method_params *p);
+/* Rows [begin, end) of the level above layer l; the level below has them and all before. The threads share the rows; what comes
+ * out does not depend on how many they are. */
+void hw__fold_rows(const hw__fold *f, float *next, float *prev, const hw__mixing *mixing, size_t l, size_t begin,
+                   size_t end);
+/* M[i,:,l] and outside[i,l] from a level's row. */
+void hw__fold_put(hw_attribution *a, size_t i, size_t l, const float *row, size_t width);
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * test_watch.c - what a decode shows is the same whether its nodes are kept in the arena or the graph stops at each.
+ */
+#include "engine_llama.h"
+#include "fixture.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const models[] = {"SmolLM2-135M-Instruct.F32.gguf", "SmolLM2-135M-Instruct.Q4_1.gguf",
+                                     "gemma-3-270m-q4_k_m.gguf"};
+static const char PROMPT[] =
+    "Anna keeps her key in the red box. Tom lives near the sea. Where is the key? It is in the";
+
+static hw_model *open_model(const char *name) {
+    char path[256];
+    hw_model_params p = hw_model_params_default();
+    p.n_threads = 2;
+    hw_model *model = NULL;
+    hw_error err = {0};
+    snprintf(path, sizeof path, "%s/%s", getenv("HEADWATER_TEST_MODELS"), name);
+    if (hw_model_open(&model, path, &p, &err) != HW_OK) fail_msg("%s", err.msg);
+    return model;
+}
+
+static hw_trace *capture(hw_model *model, const char *completion) {
+    hw_run_params p = hw_run_params_default();
+    p.prompt = PROMPT;
+    p.prompt_bytes = strlen(PROMPT);
+    p.completion = completion;
+    p.completion_bytes = completion ? strlen(completion) : 0;
+    p.n_generate = 5;
+    p.signals = hw_method_signals("logit", NULL) | 1u << HW_SIGNAL_PROXIMITY1 | 1u << HW_SIGNAL_RESIDUAL;
+    hw_trace *trace = NULL;
+    hw_error err = {0};
+    if (hw_trace_capture(&trace, model, &p, &err) != HW_OK) fail_msg("%s", err.msg);
+    return trace;
+}
+
+static void assert_same_rows(const hw_trace *a, const hw_trace *b) {
+    size_t n_tokens = hw_run_n_tokens(hw_trace_run(a)), n;
+    assert_int_equal(n_tokens, hw_run_n_tokens(hw_trace_run(b)));
+    for (size_t l = 0; l < a->n_layers; l++)
+        for (size_t q = 0; q < n_tokens; q++) {
+            const float *x = hw_trace_row(a, l, q, &n), *y = hw_trace_row(b, l, q, &n);
+            assert_memory_equal(x, y, n * sizeof *x);
+        }
+}
+
+/* Which operand of the residual sum is read, and which follows from it, may differ: a rounding of the stream. */
+static void assert_near_signals(const hw_trace *a, const hw_trace *b, hw_signal signal, double bound) {
+    size_t m = hw_run_n_prompt(hw_trace_run(a)), n = hw_run_n_completion(hw_trace_run(a));
+    double worst = 0;
+    for (size_t l = 0; l < a->n_layers; l++)
+        for (size_t r = 0; r <= n; r++)
+            for (size_t k = 0; k < m + r; k++)
+                worst = fmax(worst, fabs(hw__trace_signal(a, signal, l, r)[k] - hw__trace_signal(b, signal, l, r)[k]));
+    print_message("  %-12s off by %.1e at most\n", hw_signal_name(signal), worst);
+    assert_true(worst <= bound);
+}
+
+static void check_model(const char *name) {
+    hw_model *model = open_model(name);
+    hw__llama_engine *e = (hw__llama_engine *)model->engine;
+    size_t bytes = e->arena.bytes;
+    for (int given = 0; given < 2; given++) {
+        const char *completion = given ? " red box, where she left it." : NULL;
+        hw_trace *kept = capture(model, completion);
+        assert_true(e->arena.used > 0);
+        e->arena.bytes = 0;
+        hw_trace *stopped = capture(model, completion);
+        assert_int_equal(e->arena.used, 0);
+        print_message("%s, %s\n", name, given ? "given" : "generated");
+        assert_same_rows(kept, stopped);
+        assert_near_signals(kept, stopped, HW_SIGNAL_LOGIT, 1e-5);
+        assert_near_signals(kept, stopped, HW_SIGNAL_PROXIMITY1, 1e-5);
+        e->arena.bytes = bytes;
+        hw_trace_free(kept);
+        hw_trace_free(stopped);
+    }
+    hw_model_close(model);
+}
+
+static void keeping_shows_what_stopping_shows(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) check_model(models[i]);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(keeping_shows_what_stopping_shows)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
