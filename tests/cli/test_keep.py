@@ -27,13 +27,13 @@ def test_a_second_question_starts_where_the_first_one_was(headwater, request, tm
     kept = (tmp_path / "s.state").read_bytes()
     second = explain(headwater, path, TOM, "--state", "s.state", "-o", "state.npy")
     reused, m = map(int, re.search(r"headwater: (\d+) of the prompt's (\d+) tokens are from s.state\n", second.err).groups())
-    assert m - 10 <= reused < m
+    assert m - 13 <= reused < m and reused % 4 == 0
     assert (tmp_path / "s.state").read_bytes() == kept
     fresh = explain(headwater, path, TOM, "-o", "fresh.npy")
     assert fresh.status == second.status == 0
     for method in ("rollout", "logit"):
         a, b = (np.load(tmp_path / f"{name}.{method}.npy") for name in ("state", "fresh"))
-        assert np.square(a - b).sum() <= 1e-5 * np.square(b).sum()
+        assert np.square(a - b).sum() <= 1e-6 * np.square(b).sum()
 
 
 def test_a_state_is_a_trace(headwater, smollm, tmp_path):

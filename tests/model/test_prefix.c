@@ -119,15 +119,17 @@ static void ask_twice(const char *name, size_t n_facts, size_t n_ubatch, const c
     hw_trace *got = run(model, two, prefix, SIGNALS, given);
     size_t m = hw_run_n_prompt(hw_trace_run(want));
     assert_int_equal(hw_run_n_reused(hw_trace_run(want)), 0);
-    assert_in_range(hw_run_n_reused(hw_trace_run(got)), m - 20, m - 8);
+    assert_in_range(hw_run_n_reused(hw_trace_run(got)), m - 24, m - 8);
     assert_same_run(got, want, bound);
     if (hw_state_open(&opened, other, path, &err) != HW_OK) fail_msg("%s", err.msg);
     hw_trace *back = run(other, two, opened, SIGNALS, given);
     assert_int_equal(hw_run_n_reused(hw_trace_run(back)), hw_run_n_reused(hw_trace_run(got)));
     assert_same_run(back, want, bound);
-    hw_trace *again = run(other, two, back, SIGNALS, given); /* all but its last token, which is then a batch of one */
-    assert_int_equal(hw_run_n_reused(hw_trace_run(again)), m - 1);
-    if (n_ubatch == 1 || bound > 0) assert_same_run(again, want, bound);
+    hw_trace *again = run(other, two, back, SIGNALS, given); /* all but its last tokens: a batch of few rows */
+    assert_int_equal(hw_run_n_reused(hw_trace_run(again)), (m - 1) / 4 * 4);
+    /* 1e-5 was seen in quantised models: products of so few rows are other code */
+    bool exact = n_ubatch == 1 || strstr(name, "F32");
+    assert_same_run(again, want, exact ? bound : 1e-4);
     hw_trace *traces[] = {prefix, want, got, opened, back, again};
     for (int i = 0; i < 6; i++) hw_trace_free(traces[i]);
     hw_model_close(model);
@@ -141,21 +143,25 @@ static void a_shared_front_gives_the_same_bits(void **state) {
     for (int i = 0; i < N_MODELS; i++) ask_twice(models[i], 3, 1, NULL, 0);
 }
 
-/* Gemma's window has moved on: columns must still be positions. A pass as long as the front makes the batches equal. */
+/* Gemma's window has moved on: columns must still be positions. A pass as long as the front, in whole groups, makes the
+ * batches equal. */
 static void a_long_front_gives_the_same_bits(void **state) {
     (void)state;
     enum { N_FACTS = 32 };
     for (int i = 0; i < N_MODELS; i++) {
-        size_t front = front_of(models[i], N_FACTS);
+        size_t front = front_of(models[i], N_FACTS) / 4 * 4;
         assert_in_range(front, 520, 1000);
         ask_twice(models[i], N_FACTS, front, NULL, 0);
     }
 }
 
-/* Other batches, in full precision. The completion is given: of two tokens that are as likely rounding chooses one. */
+/* Batches as they fall: in full precision, and quantised, where kernels take rows in fours. The completion is given: of two
+ * tokens that are as likely rounding chooses one. */
 static void a_front_that_ends_inside_a_batch_gives_the_same_m(void **state) {
     (void)state;
-    ask_twice("SmolLM2-135M-Instruct.F32.gguf", 4, 48, " The red box near the sea.", 1e-10);
+    static const char given[] = " The red box near the sea.";
+    ask_twice("SmolLM2-135M-Instruct.F32.gguf", 4, 48, given, 1e-10);
+    for (int i = 0; i < N_MODELS; i++) ask_twice(models[i], 4, 48, given, 1e-6);
 }
 
 /* The last block shows what attention carries for rows of interest only, and those of the first run are others. */
