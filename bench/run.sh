@@ -1,10 +1,78 @@
 #!/usr/bin/env bash
-# What an explanation costs beside plain generation, at the sizes of docs/faithfulness.md; every run is a line of
-# build/bench/cost.csv. Run it on a machine that does nothing else.
+# What an explanation costs: all that docs/performance.md shows, into build/bench/*.csv and docs/performance/*.png.
+#
+#   bench/run.sh [--quick] [PART...]    PART: short long longest peers; without one all of them
+#
+# --quick goes the same ways with few tokens, one round and the fast peers, to see that all of it works.
+# Run it on a machine that does nothing else. MODEL=FILE.gguf measures another model (not the peers').
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-model=${1:-build/models/SmolLM2-135M-Instruct.Q4_1.gguf}
-mkdir -p build/bench
-export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000000} # threads may wait for each other: nothing else runs
-build/release/headwater bench -m "$model" --sizes 25,1300 -n 64 --rounds "${ROUNDS:-7}" -o build/bench/cost.csv
+quick=false
+[[ ${1:-} == --quick ]] && quick=true && shift
+parts=${*:-short long longest peers}
+model=${MODEL:-build/models/SmolLM2-135M-Instruct.Q4_1.gguf}
+out=build/bench
+$quick && out=build/bench/quick
+mkdir -p "$out"
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000000} # threads may wait for each other by spinning: nothing else runs
+
+bench() { # NAME OPTION...
+    local name=$1
+    shift
+    build/release/headwater bench -m "$model" -o "$out/cost-$name.csv" "$@"
+}
+
+short() {
+    if $quick; then
+        bench short --sizes 25,128 -n 8 --rounds 1
+    else
+        bench short --sizes 25,256,1024 -n 64 --rounds 5
+    fi
+}
+
+long() {
+    if $quick; then
+        bench long --sizes 512 -n 8 --rounds 1 --variants rollout+logit,by-sentence,contribution+logit
+    else
+        bench long --sizes 4096 -n 64 --rounds 5
+    fi
+}
+
+# Beyond what the model was trained with: what it says there means nothing, what it costs does.
+longest() {
+    $quick && return
+    bench longest --sizes 16384 --ctx 16640 -n 64 --rounds 3 --variants capture,rollout+logit,contribution+logit,by-sentence
+}
+
+setup_peers() {
+    cmp -s bench/requirements.txt build/peers/requirements.txt && return
+    echo "installing torch, transformers, Inseq, ContextCite and matplotlib into build/peers (1.5 GB)"
+    python3 -m venv build/peers
+    build/peers/bin/python -m pip install -qq --disable-pip-version-check -r bench/requirements.txt
+    cp bench/requirements.txt build/peers/requirements.txt
+}
+
+peers() {
+    if $quick; then
+        build/peers/bin/python bench/peers.py -n 4 --rounds 1 -o "$out/peers-short.csv" \
+            --peers headwater,headwater-sentence,headwater-f32,n-passes,one-pass,inseq-attention
+    else
+        build/peers/bin/python bench/peers.py --sizes 25 --rounds 3 -o "$out/peers-short.csv"
+        build/peers/bin/python bench/peers.py --sizes 1300 --rounds 1 -o "$out/peers-long.csv"
+    fi
+}
+
+setup_peers
+for part in $parts; do
+    case $part in
+    short | long | longest | peers) "$part" ;;
+    *) echo "$part: there are short, long, longest and peers" >&2 && exit 2 ;;
+    esac
+done
+build/peers/bin/python bench/plot.py "$out" "$($quick && echo "$out" || echo docs/performance)"
+if $quick; then
+    build/peers/bin/python bench/table.py "$out"
+else
+    build/peers/bin/python bench/table.py "$out" docs/performance.md
+fi

@@ -161,6 +161,8 @@ typedef struct hw_model_params {
     const char *rpc_servers; /* "HOST:PORT,HOST:PORT": machines that run hw_worker_run(), whose devices take blocks too, before
                                 this machine's; NULL: none. How many blocks go to devices is n_gpu_layers */
     const char *devices;     /* "RPC0,CUDA1": only these take blocks, in this order; NULL: all (see hw_device_list_new()) */
+    bool unwatched; /* the engine is not asked what it computes, and no probe runs: such a model generates but cannot be
+                       explained. What others are compared with */
 } hw_model_params;
 
 HW_API hw_model_params hw_model_params_default(void);
@@ -324,6 +326,9 @@ HW_API hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_par
 /* The same generation without an explanation, as fast as the engine can: the tokens, without probabilities; free with
  * hw_run_free(). signals, fuse, versus and on_rows have no effect. Errors: as above, but for info.problem. */
 HW_API hw_err hw_run_generate(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err);
+/* The prompt's tokens alone, with roles and byte ranges: nothing is decoded, there is no completion, and the prompt may be longer than
+ * the context. Errors: ARGUMENT (as above), UNSUPPORTED (no chat template), MEMORY. */
+HW_API hw_err hw_run_read(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err);
 HW_API void hw_run_free(hw_run *run);
 /* Attention exported from anywhere: a safetensors file with `attention` [L,H,T,T] or [L,T,T] (F16,
  * BF16, F32, F64), metadata `m` and `tokens` where known. With `m` rows must be causal; without, every

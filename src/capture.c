@@ -413,3 +413,21 @@ hw_err hw_run_generate(hw_run **out, hw_model *model, const hw_run_params *param
     if (rc == HW_OK) *out = s.run;
     return rc;
 }
+
+hw_err hw_run_read(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err) {
+    hw_err rc = check_params(params, err);
+    if (rc != HW_OK) return rc;
+    hw_run *run;
+    hw__tokens ids = {0};
+    hw__run_options options = options_of(model, params);
+    rc = hw__run_new(&run, hw_model_describe(model), &options, err);
+    if (rc != HW_OK) return rc;
+    rc = hw__prompt_tokens(run, &ids, model->engine, params, err);
+    free(ids.ids);
+    if (rc == HW_OK) {
+        *out = run;
+    } else {
+        hw__run_release(run);
+    }
+    return rc;
+}

@@ -158,8 +158,10 @@ static struct llama_context_params context_params(hw__llama_engine *e, size_t n_
     p.n_threads = p.n_threads_batch = e->params.n_threads;
     p.flash_attn_type = e->params.flash_attention ? LLAMA_FLASH_ATTN_TYPE_ENABLED : LLAMA_FLASH_ATTN_TYPE_DISABLED;
     p.swa_full = true; /* sliding-window layers keep every column */
-    p.cb_eval = hw__llama_on_node;
-    p.cb_eval_user_data = e;
+    if (!e->params.unwatched) {
+        p.cb_eval = hw__llama_on_node;
+        p.cb_eval_user_data = e;
+    }
     p.abort_callback = hw__llama_on_abort;
     p.abort_callback_data = e;
     if (e->params.f32_cache) p.type_k = p.type_v = GGML_TYPE_F32;

@@ -113,6 +113,7 @@ hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err) {
     e->base.generates = !reason;
     if (!reason && e->params.flash_attention)
         reason = "it was opened with flash attention, which keeps no attention weights";
+    if (!reason && e->params.unwatched) reason = "it was opened unwatched, only to generate";
     if (reason) {
         snprintf(e->problem, sizeof e->problem, "%s", reason);
         return HW_OK;

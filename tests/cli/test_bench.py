@@ -1,38 +1,88 @@
-"""headwater bench: every variant timed beside plain generation, and refusals."""
+"""headwater bench: every variant checked and timed beside plain generation, what its CSV holds, and refusals."""
 
 import csv
+import os
 
 import pytest
 
 pytestmark = pytest.mark.model
 
-VARIANTS = [
-    "plain",
-    "plain-flash",
-    "capture",
-    "rollout",
-    "logit",
-    "contribution+logit",
-    "rollout+logit",
-    "rollout+logit-live",
-]
+VARIANTS = ["plain", "plain-flash", "capture", "rollout", "logit", "contribution+logit", "rollout+logit", "rollout+logit-live",
+            "by-sentence", "again-rollout", "again-logit", "leave-one-out"]
+ONCE = ["leave-one-out"]
+PHASES = ["open_s", "prefill_s", "decode_s", "explain_s"]
+
+
+def read(table):
+    with table.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def test_times_every_variant(headwater, smollm, tmp_path):
     table = tmp_path / "cost.csv"
-    out = headwater("bench", "-m", smollm, "--sizes", "12,20", "-n", "5", "--rounds", "2", "--threads", "1", "-o", table)
+    out = headwater("bench", "-m", smollm, "--sizes", "24,30", "-n", "5", "--rounds", "2", "--threads", "1", "-o", table, timeout=900)
     assert out.status == 0, out.err
-    assert out.out.count("m = ") == 2 and "m = 12, n = 5, 2 rounds" in out.out
-    with table.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["variant"] for row in rows] == VARIANTS * 4
-    assert {row["m"] for row in rows} == {"12", "20"} and {row["round"] for row in rows} == {"1", "2"}
+    assert out.out.count("m = ") == 2 and "m = 24, n = 5, 2 rounds" in out.out
+    assert "m = 30: every variant checked" in out.err and "m = 30: round 2 of 2" in out.err
+    rows = read(table)
+    second = [v for v in VARIANTS if v not in ONCE]
+    assert [row["variant"] for row in rows] == (VARIANTS + second) * 2
+    assert {row["m"] for row in rows} == {"24", "30"} and {row["round"] for row in rows} == {"1", "2"}
     for row in rows:
-        parts = sum(float(row[key]) for key in ("prefill_s", "decode_s", "explain_s"))
-        assert float(row["prefill_s"]) > 0 and float(row["decode_s"]) > 0
-        assert abs(parts - float(row["total_s"])) < 1e-4
+        assert abs(sum(float(row[key]) for key in PHASES) - float(row["total_s"])) < 1e-4
+        assert float(row["total_s"]) > 0 and float(row["cpu_s"]) > 0
     medians = [line.split() for line in out.out.splitlines() if line.startswith("  plain ")]
-    assert all(words[5:] == ["1.000"] * 4 for words in medians) and len(medians) == 2
+    assert all(words[6:11] == ["1.000"] * 5 for words in medians) and len(medians) == 2
+
+
+def test_what_each_variant_takes(headwater, smollm, tmp_path):
+    """Memory is a process's own, traces are as large as their files, plain generation keeps none."""
+    table = tmp_path / "cost.csv"
+    assert headwater("bench", "-m", smollm, "--sizes", "40", "-n", "3", "--rounds", "1", "-q", "-o", table).status == 0
+    rows = {row["variant"]: row for row in read(table)}
+    number = {(name, key): int(row[key]) for name, row in rows.items() for key in ("peak_bytes", "trace_bytes", "passes")}
+    weights = smollm.stat().st_size
+    rows_bytes = 30 * 43 * 44 // 2 * 4
+    assert number["plain", "trace_bytes"] == number["plain-flash", "trace_bytes"] == 0
+    for name in ("capture", "rollout", "rollout+logit", "again-rollout"):
+        assert rows_bytes < number[name, "trace_bytes"] < 3 * rows_bytes, name
+    assert number["logit", "trace_bytes"] > number["capture", "trace_bytes"]
+    for name in ("plain", "capture", "leave-one-out"):
+        assert weights < number[name, "peak_bytes"] < 4 * weights, name
+    assert number["again-logit", "peak_bytes"] < weights / 2  # no model is opened
+    assert number["leave-one-out", "passes"] == 3 and number["rollout", "passes"] == 0  # sentences of 40 tokens
+    assert float(rows["again-logit"]["open_s"]) > 0 and float(rows["again-logit"]["prefill_s"]) == 0
+
+
+def test_says_where_it_was_measured(headwater, smollm, tmp_path):
+    table = tmp_path / "cost.csv"
+    out = headwater("bench", "-m", smollm, "--sizes", "12", "-n", "2", "--rounds", "1", "--variants", "plain", "--threads", "1",
+                    "--ubatch", "64", "-q", "-o", table)
+    row = read(table)[0]
+    assert row["machine"] and row["commit"] and row["date"][:2] == "20" and row["date"].endswith("Z")
+    assert int(row["cores"]) == os.cpu_count() and row["quantisation"] == "Q4_1" and row["model"] in out.out
+    assert (row["threads"], row["ubatch"], row["ctx"], row["n"]) == ("1", "64", "0", "2")
+    assert out.err == ""
+
+
+def test_a_size_next_to_the_context_fits(headwater, smollm, tmp_path):
+    """The text is cut before it is decoded: it may be longer than the context."""
+    out = headwater("bench", "-m", smollm, "--sizes", "250", "--ctx", "256", "-n", "2", "--rounds", "1", "--variants", "plain")
+    assert out.status == 0, out.err
+    out = headwater("bench", "-m", smollm, "--sizes", "250", "--ctx", "251", "-n", "2", "--rounds", "1", "--variants", "plain")
+    assert out.status == 1 and "1 more than the context of 251" in out.err
+
+
+def test_remarks_on_a_context_beyond_training(headwater, smollm):
+    args = ("bench", "-m", smollm, "--sizes", "12", "-n", "2", "--rounds", "1", "--variants", "plain", "--ctx", "9000")
+    out = headwater(*args)
+    assert out.status == 0 and "longer than the 8192 that the model was trained with" in out.err
+    assert headwater(*args, "-q").err == ""
+
+
+def test_leaves_out_what_would_take_too_long(headwater, smollm, tmp_path):
+    out = headwater("bench", "-m", smollm, "--sizes", "1301", "-n", "1", "--rounds", "1", "--variants", "leave-one-out")
+    assert out.status == 0 and "m = 1301: leave-one-out left out" in out.err and "leave-one-out" not in out.out
 
 
 def test_refuses_sizes_that_cannot_be(headwater, smollm, tmp_path):
@@ -45,11 +95,15 @@ def test_refuses_sizes_that_cannot_be(headwater, smollm, tmp_path):
     assert out.status == 1 and "50 are needed" in out.err
 
 
+def test_says_why_a_model_does_not_open(headwater, tmp_path):
+    out = headwater("bench", "-m", tmp_path / "none.gguf", "--sizes", "12")
+    assert out.status == 1 and "none.gguf" in out.err and out.out == ""
+
+
 def test_runs_only_the_variants_asked_for(headwater, smollm, tmp_path):
     table = tmp_path / "cost.csv"
     out = headwater("bench", "-m", smollm, "--sizes", "12", "-n", "2", "--rounds", "1", "--variants", "logit", "-o", table)
     assert out.status == 0, out.err
-    with table.open(newline="") as file:
-        assert [row["variant"] for row in csv.DictReader(file)] == ["plain", "logit"]
+    assert [row["variant"] for row in read(table)] == ["plain", "logit"]
     out = headwater("bench", "-m", smollm, "--variants", "plain,nonsense")
-    assert out.status == 2 and '"nonsense"' in out.err and "rollout+logit-live" in out.err
+    assert out.status == 2 and '"nonsense"' in out.err and "rollout+logit-live" in out.err and "leave-one-out" in out.err

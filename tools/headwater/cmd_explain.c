@@ -95,6 +95,15 @@ static int explain(job *j, source from, const cut *by, const char *model) {
     return status;
 }
 
+/* Rows pass by as many at a time as one forward pass takes: the fewer, the less memory, and at this number not slower. */
+static options with_passes(const options *o, source from) {
+    enum { PASSING_UBATCH = 128 };
+    options own = *o;
+    bool passing = from == FROM_MODEL && !o->trace && (o->by || o->spans);
+    if (passing && own.ubatch == 0) own.ubatch = PASSING_UBATCH;
+    return own;
+}
+
 static int run(const options *o) {
     source from = FROM_MODEL;
     const char *model = NULL;
@@ -104,11 +113,12 @@ static int run(const options *o) {
     if (status != STATUS_DONE) return status;
     job j;
     cut by;
+    const options own = with_passes(o, from);
     status = cut_read(&by, o, command_name, NULL);
     if (status == STATUS_DONE && (o->by || o->spans) && o->columns == HW_COLUMNS_ALL)
         status = misuse(command_name, "--by and --spans cut the prompt: they do not go with --columns all");
     if (status == STATUS_DONE) {
-        status = job_prepare(&j, o, command_name);
+        status = job_prepare(&j, &own, command_name);
         if (status == STATUS_DONE) status = explain(&j, from, &by, model);
         job_free(&j);
     }

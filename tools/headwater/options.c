@@ -260,8 +260,10 @@ static const option_row rows[] = {
     {"sizes", 0, "LIST", TEXT(sizes), BENCH, .standard = "25,256,1024", .help = "prompts of these numbers of tokens"},
     {"generate", 'n', "N", WHOLE(generate, 1, 1e6), BENCH, .standard = "64", .help = "tokens to generate"},
     {"variants", 0, "LIST", TEXT(variants), BENCH,
-     .help = "only these, beside plain: see the list that it prints; default: all"},
-    {"rounds", 0, "N", WHOLE(rounds, 1, 1000), BENCH, .standard = "5", .help = "times that each variant runs"},
+     .help = "only these, beside plain, separated by commas: plain-flash, capture, rollout, logit, contribution+logit, "
+             "rollout+logit, rollout+logit-live, by-sentence, again-rollout, again-logit, leave-one-out; default: all"},
+    {"rounds", 0, "N", WHOLE(rounds, 1, 1000), BENCH, .standard = "5",
+     .help = "times that each variant runs, after a first one that is not timed; slow ones run once"},
     {"file", 'f', "FILE", TEXT(file), BENCH, .help = "prompts from the beginning of this text; default: made up"},
     {"output", 'o', "FILE", TEXT(results), BENCH, .help = "every run as a line of .csv"},
     {"merge", 0, NULL, FLAG(merge), EVAL,
