@@ -81,6 +81,7 @@ typedef enum hw_direction { HW_DIRECTION_INPUT, HW_DIRECTION_OUTPUT } hw_directi
 typedef enum hw_columns { HW_COLUMNS_PROMPT, HW_COLUMNS_ALL } hw_columns;
 typedef enum hw_measure { HW_MEASURE_PROJECTION, HW_MEASURE_NORM, HW_MEASURE_PROXIMITY1, HW_MEASURE_PROXIMITY2 } hw_measure;
 typedef enum hw_aggregate { HW_AGGREGATE_MEAN, HW_AGGREGATE_ROLLOUT } hw_aggregate;
+typedef enum hw_precision { HW_PRECISION_F32, HW_PRECISION_F16 } hw_precision;
 typedef enum hw_role { HW_ROLE_PROMPT, HW_ROLE_COMPLETION, HW_ROLE_SPECIAL, HW_ROLE_TEMPLATE } hw_role;
 /* Attention rows, of what a trace keeps or a method needs: of every token; those of interest, m-1 and up; none. */
 typedef enum hw_rows { HW_ROWS_ALL, HW_ROWS_INTEREST, HW_ROWS_NONE } hw_rows;
@@ -92,6 +93,7 @@ HW_API const char *hw_direction_name(hw_direction v);
 HW_API const char *hw_columns_name(hw_columns v);
 HW_API const char *hw_measure_name(hw_measure v);
 HW_API const char *hw_aggregate_name(hw_aggregate v);
+HW_API const char *hw_precision_name(hw_precision v);
 HW_API const char *hw_role_name(hw_role v);
 HW_API const char *hw_stop_name(hw_stop v);
 HW_API const char *hw_rows_name(hw_rows v);
@@ -101,6 +103,7 @@ HW_API hw_err hw_direction_parse(hw_direction *out, const char *word, hw_error *
 HW_API hw_err hw_columns_parse(hw_columns *out, const char *word, hw_error *err);
 HW_API hw_err hw_measure_parse(hw_measure *out, const char *word, hw_error *err);
 HW_API hw_err hw_aggregate_parse(hw_aggregate *out, const char *word, hw_error *err);
+HW_API hw_err hw_precision_parse(hw_precision *out, const char *word, hw_error *err);
 
 /* ------------------------------------------------------------------ models */
 
@@ -238,6 +241,7 @@ typedef struct hw_token {
 HW_API size_t hw_run_n_tokens(const hw_run *run);     /* T */
 HW_API size_t hw_run_n_prompt(const hw_run *run);     /* m: every token before the completion, special and template too */
 HW_API size_t hw_run_n_completion(const hw_run *run); /* n */
+HW_API size_t hw_run_n_reused(const hw_run *run);     /* of those, tokens taken from hw_run_params.prefix; 0 of a run from a file */
 HW_API hw_token hw_run_token(const hw_run *run, size_t i); /* 0 <= i < T; its pointers are borrowed */
 HW_API const char *hw_run_prompt(const hw_run *run, size_t *n_bytes);     /* the caller's prompt, byte for byte */
 HW_API const char *hw_run_completion(const hw_run *run, size_t *n_bytes); /* the completion tokens' bytes joined */
@@ -316,6 +320,11 @@ typedef struct hw_run_params {
      * them. NULL entries are passed over. They go to hw_live_next() with the trace, as always. */
     hw_live *const *live;
     size_t n_live;
+    /* An earlier trace, borrowed until the run ends, or NULL. The front of the prompt that the two share, and that the model
+     * still holds from its last run (or from hw_state_open()), is not decoded again: its rows are copied, so that the trace is
+     * what it would be without. It has no effect where it is of another model or `fuse`, lacks prompt rows or a signal of every
+     * row that are to be kept, or where `live` must see the rows pass; hw_run_n_reused() tells. Of captures only. */
+    const hw_trace *prefix;
 } hw_run_params;
 
 HW_API hw_run_params hw_run_params_default(void);
@@ -335,6 +344,25 @@ HW_API void hw_run_free(hw_run *run);
  * row is explained against every column. Errors: IO, FORMAT (which value, where), MEMORY. */
 HW_API hw_err hw_trace_import(hw_trace **out, const char *path, hw_fuse fuse, hw_error *err);
 HW_API hw_err hw_trace_save(const hw_trace *trace, const char *path, hw_error *err);
+
+typedef struct hw_save_params {
+    size_t size;
+    hw_precision precision; /* of attention rows: F32 keeps every bit; F16 takes half, see hw_trace_rounding(). Signals are F32 */
+    hw_model *model;        /* the model that ran it, nothing else since: its cache is kept too, for hw_state_open(). NULL: none */
+} hw_save_params;
+HW_API hw_save_params hw_save_params_default(void);
+/* The same with settings. Errors: IO, MEMORY; with a model ARGUMENT (it has decoded other tokens since), UNSUPPORTED (its
+ * cache cannot be kept: recurrent blocks, positions in more than one dimension). */
+HW_API hw_err hw_trace_save_as(const hw_trace *trace, const char *path, const hw_save_params *params, hw_error *err);
+/* Most mass that keeping rows in this precision moves in any of them, with what the file moved that the trace came from: the
+ * sum over k of |a' - a|. Rows are stochastic, so the rows of a composed S_l are moved by at most (l + 1) times this (a
+ * residual of 0.5), and those of attention by this. */
+HW_API double hw_trace_rounding(const hw_trace *trace, hw_precision precision);
+
+/* A state is a trace with the model's cache beside it (hw_save_params.model). Opens one: the trace, to be given as
+ * hw_run_params.prefix, and in the model its cache. UNSUPPORTED: it was made by another model, another version of its engine,
+ * or with another cache type. Errors: IO, FORMAT (the model then holds nothing), MEMORY, ENGINE. */
+HW_API hw_err hw_state_open(hw_trace **out, hw_model *model, const char *path, hw_error *err);
 HW_API hw_err hw_trace_open(hw_trace **out, const char *path, hw_error *err);
 HW_API void hw_trace_free(hw_trace *trace);
 HW_API const hw_run *hw_trace_run(const hw_trace *trace);
@@ -506,6 +534,32 @@ HW_API size_t hw_attribution_first_token(const hw_attribution *a);    /* row i e
  * Writes the half-open range [*begin, *end) of indices into M's layers. */
 HW_API hw_err hw_attribution_select_layers(size_t *begin, size_t *end, const hw_attribution *a, const char *select,
                                            hw_error *err);
+
+/* ------------------------------------------------------------------ what a run would take */
+
+/* A run and what is to be made of it. */
+typedef struct hw_plan {
+    size_t size;
+    const hw_run_params *run;
+    const char *const *methods; /* [n_methods] names */
+    size_t n_methods;
+    const hw_method_params *params; /* NULL: the defaults */
+    const char *by;                 /* the prompt's segments as hw_segments_new() cuts them; NULL: each token its own */
+} hw_plan;
+HW_API hw_plan hw_plan_default(void);
+
+typedef struct hw_estimate {
+    size_t n_prompt, n_tokens, n_columns; /* m; T where all that may be generated is; columns of M */
+    uint64_t program, weights;            /* bytes: libraries and tokenizer; of the model's file */
+    uint64_t cache, buffers;              /* keys and values; the engine's graph, as far as it is known */
+    uint64_t rows, signals;               /* of the trace */
+    uint64_t waiting;                     /* rows of interest until they are explained */
+    uint64_t methods;                     /* M, and the levels of R that composing layers takes */
+    uint64_t total;                       /* of these parts: all that would be resident at once, at most */
+    double seconds;                       /* rough: the model's arithmetic at stated rates, after loading */
+} hw_estimate;
+/* Reads the prompt's tokens, decodes nothing. Errors: as hw_trace_capture() of tokens and hw_segments_new(). */
+HW_API hw_err hw_run_estimate(hw_estimate *out, hw_model *model, const hw_plan *plan, hw_error *err);
 
 /* ------------------------------------------------------------------ faithfulness: is an explanation right? */
 

@@ -10,6 +10,7 @@
 #include "candidates.h"
 #include "fuse.h"
 #include "method.h"
+#include "prefix.h"
 #include "prompt.h"
 #include "versus.h"
 
@@ -326,13 +327,27 @@ static hw_err finish_capture(session *s, hw_error *err) {
     return rc;
 }
 
+/* Starts the engine's sequence: with the front that an earlier trace has the rows of, as far as the engine has it too. */
+static hw_err start_sequence(session *s, size_t total, hw_error *err) {
+    const hw__engine_ops *ops = s->engine->ops;
+    const hw_trace *prefix = s->trace && ops->resume && !feeds(&s->capture) ? s->params->prefix : NULL;
+    size_t n = hw__prefix_shared(prefix, s->trace, s->prompt.ids, s->prompt.n, s->params->signals);
+    if (n == 0) return ops->begin(s->engine, total, stop_decode, s, err);
+    hw_err rc = ops->resume(s->engine, &n, s->prompt.ids, n, total, stop_decode, s, err);
+    if (rc != HW_OK) return rc;
+    hw__prefix_copy(s->trace, prefix, n, s->params->signals);
+    hw__pending_skip(&s->capture.pending, n);
+    s->n_done = s->run->n_reused = n;
+    return HW_OK;
+}
+
 static hw_err run_session(session *s, bool captures, size_t n_ctx, hw_error *err) {
     hw_err rc = read_tokens(s, n_ctx, err);
     if (rc != HW_OK) return rc;
     size_t total = s->prompt.n + (s->params->completion ? s->given.n : s->params->n_generate);
     if (captures && (rc = start_capture(s, total, err)) != HW_OK) return rc;
     s->interruptible = true;
-    if ((rc = s->engine->ops->begin(s->engine, total, stop_decode, s, err)) != HW_OK) return rc;
+    if ((rc = start_sequence(s, total, err)) != HW_OK) return rc;
     if ((rc = prefill(s, err)) != HW_OK) return rc;
     s->interruptible = s->params->completion != NULL;
     rc = s->params->completion ? force_completion(s, err) : generate(s, err);

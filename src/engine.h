@@ -82,6 +82,12 @@ typedef struct hw__tokens {
     size_t n;
 } hw__tokens;
 
+/* Keys and values of a sequence in the engine's own form. */
+typedef struct hw__cache {
+    unsigned char *bytes; /* [n_bytes] malloc'd */
+    size_t n_bytes;
+} hw__cache;
+
 typedef enum hw__tokenize_flags {
     HW__TOKENIZE_BOS = 1,     /* add what the model puts around a text (BOS) */
     HW__TOKENIZE_SPECIAL = 2, /* read "<|im_start|>" and the like as control tokens: templates only */
@@ -117,6 +123,18 @@ typedef struct hw__engine_ops {
      * <stream, out> / rms(stream), with *eps inside the root. Only where info.readout_problem is "". */
     hw_err (*readout)(hw__engine *e, float *out, float *eps, int32_t id, hw_error *err);
     void (*close)(hw__engine *e);
+    /* The rest is of engines that keep what they decoded; NULL in others. */
+    /* begin() for a sequence that starts with ids [n], of which the first *kept stay decoded: as many as the sequence before
+     * shares with it. Errors: as begin(). */
+    hw_err (*resume)(hw__engine *e, size_t *kept, const int32_t *ids, size_t n, size_t n_tokens, hw_stop_fn stop,
+                     void *stop_ctx, hw_error *err);
+    /* What was decoded of ids [n], which must be the whole sequence, as bytes that restore() reads. UNSUPPORTED where the
+     * cache has a form that cannot be kept. */
+    hw_err (*save)(hw__engine *e, hw__cache *out, const int32_t *ids, size_t n, hw_error *err);
+    /* Makes the sequence ids [n] again. Every byte is checked: FORMAT where they are no cache of n tokens of this model. */
+    hw_err (*restore)(hw__engine *e, const hw__cache *cache, const int32_t *ids, size_t n, hw_error *err);
+    /* Bytes that a sequence of `n_tokens` takes in keys and values, and in the largest graph. */
+    void (*footprint)(const hw__engine *e, size_t n_tokens, uint64_t *cache, uint64_t *buffers);
 } hw__engine_ops;
 
 struct hw__engine {

@@ -168,12 +168,9 @@ static struct llama_context_params context_params(hw__llama_engine *e, size_t n_
     return p;
 }
 
-static hw_err begin(hw__engine *base, size_t n_tokens, hw_stop_fn stop, void *stop_ctx, hw_error *err) {
-    hw__llama_engine *e = (hw__llama_engine *)base;
+hw_err hw__llama_make_room(hw__llama_engine *e, size_t n_tokens, hw_error *err) {
     if (n_tokens == 0 || n_tokens > (size_t)e->params.n_ctx)
         return hw__fail(err, HW_ERR_ARGUMENT, "%zu tokens do not fit into a context of %d", n_tokens, e->params.n_ctx);
-    e->stop = stop;
-    e->stop_ctx = stop_ctx;
     e->n_done = 0;
     if (e->ctx && llama_n_ctx(e->ctx) >= n_tokens) {
         llama_memory_clear(llama_get_memory(e->ctx), true);
@@ -181,10 +178,26 @@ static hw_err begin(hw__engine *base, size_t n_tokens, hw_stop_fn stop, void *st
     }
     llama_free(e->ctx);
     e->ctx = llama_init_from_model(e->model, context_params(e, n_tokens));
-    if (e->ctx) return HW_OK;
-    char reason[HW__LLAMA_TEXT];
-    last_error(reason, sizeof reason);
-    return hw__fail(err, HW_ERR_ENGINE, "a context of %zu tokens could not be made: %s", n_tokens, reason);
+    if (!e->ctx) {
+        char reason[HW__LLAMA_TEXT];
+        last_error(reason, sizeof reason);
+        return hw__fail(err, HW_ERR_ENGINE, "a context of %zu tokens could not be made: %s", n_tokens, reason);
+    }
+    int32_t *ids = hw__realloc(e->ids, llama_n_ctx(e->ctx), sizeof *ids);
+    if (ids) {
+        e->ids = ids;
+        return HW_OK;
+    }
+    llama_free(e->ctx);
+    e->ctx = NULL;
+    return hw__fail_memory(err, "the sequence's tokens", n_tokens, sizeof *ids);
+}
+
+static hw_err begin(hw__engine *base, size_t n_tokens, hw_stop_fn stop, void *stop_ctx, hw_error *err) {
+    hw__llama_engine *e = (hw__llama_engine *)base;
+    e->stop = stop;
+    e->stop_ctx = stop_ctx;
+    return hw__llama_make_room(e, n_tokens, err);
 }
 
 static hw_err rewind_to(hw__engine *base, size_t n_tokens, hw_error *err) {
@@ -257,6 +270,7 @@ static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, 
     rc = status == 0 && e->failed == HW_OK ? hw__llama_watch_end(e, err) : decode_error(e, status, err);
     e->sink = NULL;
     if (rc != HW_OK) return rc;
+    memcpy(e->ids + at, ids, n * sizeof *ids);
     e->n_done += n;
     return HW_OK;
 }
@@ -301,6 +315,7 @@ static void close_engine(hw__engine *base) {
     llama_free(e->ctx);
     llama_model_free(e->model);
     if (e->batch.token) llama_batch_free(e->batch);
+    free(e->ids);
     free(e->layers);
     free(e->layer_of);
     free(e->readout.mean);
@@ -325,6 +340,10 @@ static const hw__engine_ops llama_ops = {
     .values = hw__llama_values,
     .readout = hw__llama_readout,
     .close = close_engine,
+    .resume = hw__llama_resume,
+    .save = hw__llama_save,
+    .restore = hw__llama_restore,
+    .footprint = hw__llama_footprint,
 };
 
 /* ------------------------------------------------------------------ loading */

@@ -9,6 +9,7 @@
  *     engine_llama_rpc.c      devices of other machines
  *     engine_llama_fetch.c    rows out of a device's memory
  *     engine_llama_worker.c   this machine's devices for others
+ *     engine_llama_state.c    the cache kept from one sequence to the next, and as bytes
  *
  * These files and gguf_file.c are the only ones that know ggml. ggml lists dimensions fastest first; that order stops here.
  * ggml aborts the process on bad input: every length, id and position is checked before a call.
@@ -78,7 +79,8 @@ typedef struct hw__llama_engine {
     struct llama_context *ctx;
     struct llama_sampler *sampler;
     struct llama_batch batch; /* room for params.n_ubatch tokens */
-    size_t n_done;            /* tokens in the cache */
+    int32_t *ids;             /* [context] tokens in the cache */
+    size_t n_done;            /* how many there are */
     hw_stop_fn stop;          /* of the current sequence */
     void *stop_ctx;
 
@@ -131,8 +133,16 @@ hw_err hw__llama_watch_end(hw__llama_engine *e, hw_error *err);
 hw_err hw__llama_watch_new(hw__llama_engine *e, size_t n_blocks, hw_error *err);
 void hw__llama_watch_free(hw__llama_engine *e);
 
+/* Forgets the sequence and makes a context of at least `n_tokens`. */
+hw_err hw__llama_make_room(hw__llama_engine *e, size_t n_tokens, hw_error *err);
+
 /* The operations of those names. */
 hw_err hw__llama_values(hw__engine *base, hw__values *out, size_t layer, hw_error *err);
 hw_err hw__llama_readout(hw__engine *base, float *out, float *eps, int32_t id, hw_error *err);
+hw_err hw__llama_resume(hw__engine *base, size_t *kept, const int32_t *ids, size_t n, size_t n_tokens, hw_stop_fn stop,
+                        void *stop_ctx, hw_error *err);
+hw_err hw__llama_save(hw__engine *base, hw__cache *out, const int32_t *ids, size_t n, hw_error *err);
+void hw__llama_footprint(const hw__engine *base, size_t n_tokens, uint64_t *cache, uint64_t *buffers);
+hw_err hw__llama_restore(hw__engine *base, const hw__cache *cache, const int32_t *ids, size_t n, hw_error *err);
 
 #endif

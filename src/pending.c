@@ -45,6 +45,22 @@ static hw_err check_engine(const hw_model_info *info, uint32_t wanted, hw_error 
     return HW_OK;
 }
 
+/* Rows kept at once, of `rows` that come: as many as fit, at least one. */
+static size_t room_for(size_t n_layers, size_t n_heads, size_t n_tokens, size_t rows) {
+    size_t room = ROOM_BYTES / (n_layers * n_heads * n_tokens * sizeof(float));
+    if (room < 1) room = 1;
+    if (room > HW__MOST_PENDING) room = HW__MOST_PENDING;
+    return room > rows ? rows : room;
+}
+
+uint64_t hw__pending_bytes(const hw_model_info *info, uint32_t wanted, size_t n_prompt, size_t n_tokens) {
+    if (!wanted || info->n_layers < 1 || info->n_heads < 1 || n_tokens < 1) return 0;
+    size_t L = (size_t)info->n_layers, H = (size_t)info->n_heads;
+    size_t rows = wanted & EVERY_ROW ? n_tokens : n_tokens - n_prompt + 1;
+    double row = (double)H * (double)n_tokens + 3.0 * info->n_embd;
+    return (uint64_t)((double)L * (double)room_for(L, H, n_tokens, rows) * row * sizeof(float));
+}
+
 hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info, size_t n_tokens,
                        hw_error *err) {
     *p = (hw__pending){.trace = trace, .wanted = wanted};
@@ -58,11 +74,8 @@ hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const h
     p->n_embd = (size_t)info->n_embd;
     p->n_heads = (size_t)info->n_heads;
     p->first = p->every ? 0 : of_interest;
-    size_t row = p->n_heads * p->n_keys, all = trace->n_layers * row * sizeof(float), rows = n_tokens - p->first;
-    p->room = ROOM_BYTES / all;
-    if (p->room < 1) p->room = 1;
-    if (p->room > HW__MOST_PENDING) p->room = HW__MOST_PENDING;
-    if (p->room > rows) p->room = rows;
+    size_t row = p->n_heads * p->n_keys;
+    p->room = room_for(trace->n_layers, p->n_heads, n_tokens, n_tokens - p->first);
     size_t stream = trace->n_layers * p->room;
     p->heads = hw__alloc(stream, row * sizeof(float));
     p->before = hw__alloc(stream, p->n_embd * sizeof(float));
@@ -87,6 +100,10 @@ void hw__pending_free(hw__pending *p) {
     free(p->logit);
     free(p->versus);
     *p = (hw__pending){0};
+}
+
+void hw__pending_skip(hw__pending *p, size_t n) {
+    if (p->first < n) p->first = n;
 }
 
 size_t hw__pending_from(const hw__pending *p) {

@@ -35,6 +35,11 @@ hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const h
                        hw_error *err);
 void hw__pending_free(hw__pending *p);
 
+/* Bytes that waiting rows of such a run take at most. */
+uint64_t hw__pending_bytes(const hw_model_info *info, uint32_t wanted, size_t n_prompt, size_t n_tokens);
+
+/* The first n rows, which are before m-1, will not come: their signals are there. */
+void hw__pending_skip(hw__pending *p, size_t n);
 /* First row whose stream is needed. */
 size_t hw__pending_from(const hw__pending *p);
 

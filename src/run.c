@@ -135,6 +135,7 @@ const char *hw_run_completion(const hw_run *run, size_t *n_bytes) {
     return run->completion ? run->completion : "";
 }
 
+size_t hw_run_n_reused(const hw_run *run) { return run->n_reused; }
 const hw_model_info *hw_run_model(const hw_run *run) { return &run->model; }
 hw_fuse hw_run_fuse(const hw_run *run) { return run->options.fuse; }
 hw_stop hw_run_stop(const hw_run *run) { return run->stop; }

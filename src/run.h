@@ -36,6 +36,7 @@ struct hw_run {
     size_t completion_bytes;
     hw_token *tokens; /* [n_tokens] malloc'd */
     size_t n_tokens, room, n_prompt;
+    size_t n_reused; /* tokens of the front whose rows came from an earlier trace; not kept in files */
 };
 
 /* A run with no tokens and one reference, `model` copied into it. */

@@ -257,36 +257,22 @@ hw_err hw__safetensors_expect(const hw__safetensors *f, const char *format, int 
 
 /* ------------------------------------------------------------------ numbers */
 
-static float float_of_bits(uint32_t bits) {
-    float v;
-    memcpy(&v, &bits, sizeof v);
-    return v;
-}
-
 static float float_of_f64(uint64_t bits) {
     double v;
     memcpy(&v, &bits, sizeof v);
     return (float)v;
 }
 
-static float float_of_f16(uint32_t half) {
-    uint32_t sign = (half & 0x8000u) << 16, exponent = half >> 10 & 0x1F, fraction = half & 0x3FF;
-    if (exponent == 0x1F) return float_of_bits(sign | 0x7F800000u | fraction << 13);
-    if (exponent > 0) return float_of_bits(sign | (exponent + 112) << 23 | fraction << 13);
-    float subnormal = (float)fraction * 0x1p-24f;
-    return sign ? -subnormal : subnormal;
-}
-
 static void decode_floats(float *out, const unsigned char *in, size_t n, hw__dtype dtype) {
     switch (dtype) {
     case HW__F16:
-        for (size_t i = 0; i < n; i++) out[i] = float_of_f16((uint32_t)load_le(in + 2 * i, 2));
+        for (size_t i = 0; i < n; i++) out[i] = hw__float_of_half((uint16_t)load_le(in + 2 * i, 2));
         break;
     case HW__BF16:
-        for (size_t i = 0; i < n; i++) out[i] = float_of_bits((uint32_t)load_le(in + 2 * i, 2) << 16);
+        for (size_t i = 0; i < n; i++) out[i] = hw__float_of_bits((uint32_t)load_le(in + 2 * i, 2) << 16);
         break;
     case HW__F32:
-        for (size_t i = 0; i < n; i++) out[i] = float_of_bits((uint32_t)load_le(in + 4 * i, 4));
+        for (size_t i = 0; i < n; i++) out[i] = hw__float_of_bits((uint32_t)load_le(in + 4 * i, 4));
         break;
     default:
         for (size_t i = 0; i < n; i++) out[i] = float_of_f64(load_le(in + 8 * i, 8));
@@ -304,6 +290,14 @@ static void decode_ints(int64_t *out, const unsigned char *in, size_t n, hw__dty
     }
 }
 
+/* Files are little-endian: where the machine is too, floats are read to where they belong. */
+static bool is_little_endian(void) {
+    const uint16_t one = 1;
+    unsigned char first;
+    memcpy(&first, &one, 1);
+    return first == 1;
+}
+
 /* Reads in parts and decodes each into floats or ints, whichever is not NULL. */
 static hw_err read_elements(hw__safetensors *f, float *floats, int64_t *ints, const hw__tensor *t, size_t first,
                             size_t n, hw_error *err) {
@@ -313,6 +307,10 @@ static hw_err read_elements(hw__safetensors *f, float *floats, int64_t *ints, co
     uint64_t at = f->data_begin + t->begin + (uint64_t)first * size;
     if (fseeko(f->stream, (off_t)at, SEEK_SET) != 0)
         return hw__fail(err, HW_ERR_IO, "tensor \"%s\" cannot be read", t->name);
+    if (floats && t->dtype == HW__F32 && is_little_endian()) {
+        if (fread(floats, size, n, f->stream) == n) return HW_OK;
+        return hw__fail(err, HW_ERR_IO, "tensor \"%s\" cannot be read to its end", t->name);
+    }
     for (size_t i = 0; i < n;) {
         size_t part = n - i < most ? n - i : most;
         if (fread(buffer, size, part, f->stream) != part)
@@ -336,6 +334,14 @@ hw_err hw__safetensors_ints(hw__safetensors *f, int64_t *out, const hw__tensor *
                             hw_error *err) {
     assert(t->dtype == HW__U8 || t->dtype == HW__I32 || t->dtype == HW__I64);
     return read_elements(f, NULL, out, t, first, n, err);
+}
+
+hw_err hw__safetensors_bytes(hw__safetensors *f, unsigned char *out, const hw__tensor *t, size_t first, size_t n,
+                             hw_error *err) {
+    assert(t->dtype == HW__U8 && first <= t->n && n <= t->n - first);
+    uint64_t at = f->data_begin + t->begin + first;
+    if (fseeko(f->stream, (off_t)at, SEEK_SET) == 0 && fread(out, 1, n, f->stream) == n) return HW_OK;
+    return hw__fail(err, HW_ERR_IO, "tensor \"%s\" cannot be read to its end", t->name);
 }
 
 /* ------------------------------------------------------------------ writing */
@@ -402,3 +408,24 @@ static void put_words(hw__safetensors_writer *w, const void *words, size_t n) {
 
 void hw__safetensors_put_floats(hw__safetensors_writer *w, const float *values, size_t n) { put_words(w, values, n); }
 void hw__safetensors_put_ints(hw__safetensors_writer *w, const int32_t *values, size_t n) { put_words(w, values, n); }
+
+void hw__safetensors_put_halves(hw__safetensors_writer *w, const float *values, size_t n) {
+    assert((uint64_t)n * 2 <= w->left);
+    w->left -= (uint64_t)n * 2;
+    unsigned char buffer[BUFFER_BYTES];
+    for (size_t i = 0, part; i < n; i += part) {
+        part = n - i < BUFFER_BYTES / 2 ? n - i : BUFFER_BYTES / 2;
+        for (size_t j = 0; j < part; j++) {
+            uint16_t half = hw__half_of_float(values[i + j]);
+            buffer[2 * j] = (unsigned char)half;
+            buffer[2 * j + 1] = (unsigned char)(half >> 8);
+        }
+        hw__file_write(w->file, buffer, part * 2);
+    }
+}
+
+void hw__safetensors_put_bytes(hw__safetensors_writer *w, const unsigned char *bytes, size_t n) {
+    assert(n <= w->left);
+    w->left -= n;
+    hw__file_write(w->file, bytes, n);
+}

@@ -12,6 +12,7 @@
 #define HW_SAFETENSORS_H
 
 #include "file.h"
+#include "half.h"
 
 #include <jansson.h>
 
@@ -57,6 +58,10 @@ hw_err hw__safetensors_floats(hw__safetensors *file, float *out, const hw__tenso
 hw_err hw__safetensors_ints(hw__safetensors *file, int64_t *out, const hw__tensor *tensor, size_t first, size_t n,
                             hw_error *err);
 
+/* Elements of a U8 tensor as they are. */
+hw_err hw__safetensors_bytes(hw__safetensors *file, unsigned char *out, const hw__tensor *tensor, size_t first,
+                             size_t n, hw_error *err);
+
 /* ------------------------------------------------------------------ writing */
 
 typedef struct hw__safetensors_writer {
@@ -64,11 +69,13 @@ typedef struct hw__safetensors_writer {
     uint64_t left; /* bytes of data still to come */
 } hw__safetensors_writer;
 
-/* Writes the header: of each tensor [n] name, dtype (F32 or I32) and shape are read. `metadata` is an object of
+/* Writes the header: of each tensor [n] name, dtype (F32, F16, I32 or U8) and shape are read. `metadata` is an object of
  * strings. The data follow in the same order, in parts of any length. */
 hw_err hw__safetensors_begin(hw__safetensors_writer *out, hw__file *file, const hw__tensor *tensors, size_t n,
                              const json_t *metadata, hw_error *err);
 void hw__safetensors_put_floats(hw__safetensors_writer *writer, const float *values, size_t n);
+void hw__safetensors_put_halves(hw__safetensors_writer *writer, const float *values, size_t n); /* as F16 */
 void hw__safetensors_put_ints(hw__safetensors_writer *writer, const int32_t *values, size_t n);
+void hw__safetensors_put_bytes(hw__safetensors_writer *writer, const unsigned char *bytes, size_t n);
 
 #endif

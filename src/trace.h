@@ -45,6 +45,7 @@ struct hw_trace {
     size_t room;     /* tokens that the arrays have room for; may be more than the run has */
     bool growing;    /* it is being captured: only the first n_rows rows are there */
     size_t n_rows;
+    double rounding; /* most mass of a row that the precision of its file moved */
 };
 
 /* Room for `n_tokens` rows in every layer; takes over the caller's reference to `run` on success. Memory

@@ -2,24 +2,27 @@
  * trace_file.c - a trace as a safetensors file, see docs/formats.md. Rows are kept as they lie in memory, so that a
  * reopened trace gives the same explanation bit for bit; what is read is checked like what an engine shows.
  *
- *     rows             F32 [L, T(T+1)/2] packed lower-triangular, or [L, T, T] where the model is not causal
+ *     rows             F32 or F16 [L, T(T+1)/2] packed lower-triangular, or [L, T, T] where the model is not causal
  *     token_ids        I32 [T]
  *     signal.NAME      F32 [L, n+1, T], rows m-1 .. m+n-1; one for each signal that was captured
  *     signal.residual  F32 [L, T]
  *     signal.all_NAME  F32 [L, T(T+1)/2], every row, packed as `rows` are
+ *     cache            U8, in a state: state_file.c
  *
  * Where only some rows are kept, the metadata's `rows` says which: "interest" (m-1 and up) or "none"; the packed rows are
  * those alone.
  *
- * The balance that comes with the signal `logit` is JSON in the metadata.
+ * The balance that comes with the signal `logit` is JSON in the metadata, and so is, of rows in F16, how much rounding moved.
  */
+#include "trace_file.h"
+
 #include "balance_json.h"
+#include "half.h"
 #include "run_json.h"
-#include "safetensors.h"
-#include "trace.h"
 #include "word.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,11 +53,43 @@ static bool signal_shape(size_t *n_dims, size_t shape[3], const hw_run *run, int
     return layout != HW__LAYOUT_EVERY || hw__trace_layer_size(&shape[1], run->n_tokens, true);
 }
 
+/* ------------------------------------------------------------------ rounding */
+
+/* A half is off by at most 2^-11 of a weight, and by 2^-25 where it is subnormal; weights sum to 1. This is twice as much. */
+static double most_rounding(size_t n_tokens) { return 0x1p-10 + 0x1p-24 * (double)n_tokens; }
+
+static double moved(const float *row, size_t n) {
+    double sum = 0;
+    for (size_t k = 0; k < n; k++) sum += fabsf(hw__float_of_half(hw__half_of_float(row[k])) - row[k]);
+    return sum;
+}
+
+/* A row that rollout composes is (a + e) / (1 + sum a): what moves in a moves at most 2 / (1 + sum a) times as much there, and
+ * the sum is 1 within the tolerance. */
+double hw_trace_rounding(const hw_trace *trace, hw_precision precision) {
+    double most = 0;
+    for (size_t l = 0; precision == HW_PRECISION_F16 && l < trace->n_layers; l++) {
+        for (size_t q = trace->rows_from; q < trace->run->n_tokens; q++) {
+            size_t n;
+            const float *row = hw__trace_row(trace, l, q, &n);
+            double row_moved = moved(row, n);
+            most = row_moved > most ? row_moved : most;
+        }
+    }
+    return trace->rounding + most * (1 + HW_ROW_TOLERANCE);
+}
+
 /* ------------------------------------------------------------------ save */
 
 /* The map of strings; NULL when there is no memory. */
-static json_t *make_metadata(const hw_trace *trace, const char *run) {
+static json_t *make_metadata(const hw_trace *trace, const char *run, double rounding) {
+    char number[32];
+    snprintf(number, sizeof number, "%.3e", rounding);
     json_t *metadata = json_pack("{s:s, s:s, s:s}", "format", format, "version", "1", "run", run);
+    if (metadata && rounding > 0 && json_object_set_new(metadata, "rounding", json_string(number)) != 0) {
+        json_decref(metadata);
+        return NULL;
+    }
     if (metadata && trace->kept != HW_ROWS_ALL &&
         json_object_set_new(metadata, "rows", json_string(hw_rows_name(trace->kept))) != 0) {
         json_decref(metadata);
@@ -71,12 +106,13 @@ static json_t *make_metadata(const hw_trace *trace, const char *run) {
     return NULL;
 }
 
-static hw_err write_header(hw__safetensors_writer *out, hw__file *file, const hw_trace *trace, hw_error *err) {
+static hw_err write_header(hw__safetensors_writer *out, hw__file *file, const hw_trace *trace, hw_precision precision,
+                           const hw__cache *cache, hw_error *err) {
     const hw_run *run = trace->run;
     char keys[HW_N_SIGNALS][KEY_ROOM];
     size_t n = 2;
-    hw__tensor tensors[2 + HW_N_SIGNALS] = {
-        {.name = "rows", .dtype = HW__F32},
+    hw__tensor tensors[3 + HW_N_SIGNALS] = {
+        {.name = "rows", .dtype = precision == HW_PRECISION_F16 ? HW__F16 : HW__F32},
         {.name = "token_ids", .dtype = HW__I32, .n_dims = 1, .shape = {run->n_tokens}},
     };
     if (!rows_shape(&tensors[0].n_dims, tensors[0].shape, run, trace->rows_from))
@@ -88,10 +124,12 @@ static hw_err write_header(hw__safetensors_writer *out, hw__file *file, const hw
             return hw__fail(err, HW_ERR_MEMORY, "%zu tokens are too many for one file", run->n_tokens);
         n++;
     }
+    if (cache->bytes)
+        tensors[n++] = (hw__tensor){.name = HW__CACHE, .dtype = HW__U8, .n_dims = 1, .shape = {cache->n_bytes}};
     char *text;
     hw_err rc = hw__run_to_text(&text, run, err);
     if (rc != HW_OK) return rc;
-    json_t *metadata = make_metadata(trace, text);
+    json_t *metadata = make_metadata(trace, text, hw_trace_rounding(trace, precision));
     free(text);
     if (!metadata) return hw__fail(err, HW_ERR_MEMORY, "out of memory: the description of the trace");
     rc = hw__safetensors_begin(out, file, tensors, n, metadata, err);
@@ -112,31 +150,55 @@ static void write_signal(hw__safetensors_writer *w, const hw_trace *trace, int s
     }
 }
 
-static void write_data(hw__safetensors_writer *w, const hw_trace *trace) {
+static void write_data(hw__safetensors_writer *w, const hw_trace *trace, hw_precision precision,
+                       const hw__cache *cache) {
     const hw_run *run = trace->run;
     for (size_t l = 0; l < trace->n_layers; l++) {
         for (size_t q = trace->rows_from; q < run->n_tokens; q++) {
             size_t n;
             const float *row = hw__trace_row(trace, l, q, &n);
-            hw__safetensors_put_floats(w, row, n);
+            if (precision == HW_PRECISION_F16) {
+                hw__safetensors_put_halves(w, row, n);
+            } else {
+                hw__safetensors_put_floats(w, row, n);
+            }
         }
     }
     for (size_t t = 0; t < run->n_tokens; t++) hw__safetensors_put_ints(w, &run->tokens[t].id, 1);
     for (int i = 0; i < HW_N_SIGNALS; i++)
         if (trace->signals.values[i]) write_signal(w, trace, i);
+    if (cache->bytes) hw__safetensors_put_bytes(w, cache->bytes, cache->n_bytes);
 }
 
-hw_err hw_trace_save(const hw_trace *trace, const char *path, hw_error *err) {
+static hw_err save(const hw_trace *trace, const char *path, hw_precision precision, const hw__cache *cache,
+                   hw_error *err) {
     hw__file file;
     hw__safetensors_writer writer;
     hw_err rc = hw__file_create(&file, path, err);
     if (rc != HW_OK) return rc;
-    if ((rc = write_header(&writer, &file, trace, err)) != HW_OK) {
+    if ((rc = write_header(&writer, &file, trace, precision, cache, err)) != HW_OK) {
         hw__file_abort(&file);
         return rc;
     }
-    write_data(&writer, trace);
+    write_data(&writer, trace, precision, cache);
     return hw__file_commit(&file, err);
+}
+
+hw_save_params hw_save_params_default(void) { return (hw_save_params){.size = sizeof(hw_save_params)}; }
+
+hw_err hw_trace_save_as(const hw_trace *trace, const char *path, const hw_save_params *params, hw_error *err) {
+    hw__cache cache = {0};
+    if ((unsigned)params->precision > HW_PRECISION_F16)
+        return hw__fail(err, HW_ERR_ARGUMENT, "precision %d: f32 or f16", (int)params->precision);
+    hw_err rc = params->model ? hw__state_cache(&cache, trace, params->model, err) : HW_OK;
+    if (rc == HW_OK) rc = save(trace, path, params->precision, &cache, err);
+    free(cache.bytes);
+    return rc;
+}
+
+hw_err hw_trace_save(const hw_trace *trace, const char *path, hw_error *err) {
+    hw_save_params params = hw_save_params_default();
+    return hw_trace_save_as(trace, path, &params, err);
 }
 
 /* ------------------------------------------------------------------ open */
@@ -156,17 +218,40 @@ static hw_err check_ids(hw__safetensors *file, const hw_run *run, hw_error *err)
     return rc;
 }
 
-static hw_err check_row(const float *row, size_t n, size_t layer, size_t q, bool sinks, hw_error *err) {
-    double sum = 0;
-    for (size_t k = 0; k < n; k++) {
-        if (!(row[k] >= 0)) /* NaN too */
+/* The sum of a row, in lanes that a processor adds at once; *wrong counts weights below 0 and NaN. */
+static double sum_row(const float *row, size_t n, size_t *wrong) {
+    enum { LANES = 8 };
+    double sums[LANES] = {0}, sum = 0;
+    uint32_t bad[LANES] = {0};
+    size_t k = 0;
+    for (; k + LANES <= n; k += LANES)
+        for (size_t i = 0; i < LANES; i++) {
+            sums[i] += row[k + i];
+            bad[i] += !(row[k + i] >= 0);
+        }
+    *wrong = 0;
+    for (; k < n; k++) {
+        sum += row[k];
+        *wrong += !(row[k] >= 0);
+    }
+    for (size_t i = 0; i < LANES; i++) {
+        sum += sums[i];
+        *wrong += bad[i];
+    }
+    return sum;
+}
+
+/* `off`: how far from 1 the weights may sum. */
+static hw_err check_row(const float *row, size_t n, size_t layer, size_t q, bool sinks, double off, hw_error *err) {
+    size_t wrong;
+    double sum = sum_row(row, n, &wrong);
+    for (size_t k = 0; wrong && k < n; k++)
+        if (!(row[k] >= 0))
             return hw__fail(err, HW_ERR_FORMAT, "layer %zu, row %zu, column %zu: weight %g, must be 0 or more", layer,
                             q, k, row[k]);
-        sum += row[k];
-    }
-    if (sum <= 1 + HW_ROW_TOLERANCE && (sinks || sum >= 1 - HW_ROW_TOLERANCE)) return HW_OK;
+    if (sum <= 1 + off && (sinks || sum >= 1 - off)) return HW_OK;
     return hw__fail(err, HW_ERR_FORMAT, "layer %zu, row %zu: weights sum to %g, must be 1 within %g%s", layer, q, sum,
-                    HW_ROW_TOLERANCE, sinks ? ", or less" : "");
+                    off, sinks ? ", or less" : "");
 }
 
 static hw_err read_rows(hw_trace *trace, hw__safetensors *file, const hw__tensor *tensor, hw_error *err) {
@@ -177,10 +262,25 @@ static hw_err read_rows(hw_trace *trace, hw__safetensors *file, const hw__tensor
         for (size_t q = trace->rows_from; rc == HW_OK && q < run->n_tokens; q++) {
             size_t n;
             const float *row = hw__trace_row(trace, l, q, &n);
-            rc = check_row(row, n, l, q, run->model.has_sinks, err);
+            rc = check_row(row, n, l, q, run->model.has_sinks, HW_ROW_TOLERANCE + trace->rounding, err);
         }
         if (rc != HW_OK) return rc;
     }
+    return HW_OK;
+}
+
+/* What the file says that rounding moved, which goes with rows in F16 and is no more than those can be off. */
+static hw_err read_rounding(double *out, const hw__safetensors *file, const hw_run *run, bool halves, hw_error *err) {
+    const char *text = hw__safetensors_metadata(file, "rounding");
+    double most = most_rounding(run->n_tokens), v;
+    char *end;
+    *out = 0;
+    if (!text && !halves) return HW_OK;
+    if (!text) return hw__fail(err, HW_ERR_FORMAT, "its rows are F16 and its metadata has no \"rounding\"");
+    v = strtod(text, &end);
+    if (strspn(text, "0123456789.e-") != strlen(text) || end == text || *end || !(v >= 0 && v <= most))
+        return hw__fail(err, HW_ERR_FORMAT, "\"rounding\" in its metadata must be a number from 0 to %g", most);
+    *out = v;
     return HW_OK;
 }
 
@@ -232,6 +332,17 @@ static hw_err read_signals(hw_trace *trace, hw__safetensors *file, hw_error *err
     return rc;
 }
 
+/* `rows`, in either precision. */
+static hw_err find_rows(const hw__tensor **out, const hw__safetensors *file, const hw_run *run, hw_rows kept,
+                        hw_error *err) {
+    size_t n_dims, shape[3];
+    if (!rows_shape(&n_dims, shape, run, hw__trace_rows_from(kept, run->n_prompt)))
+        return hw__fail(err, HW_ERR_FORMAT, "%zu tokens are too many", run->n_tokens);
+    const hw__tensor *found = hw__safetensors_find(file, "rows");
+    hw__dtype dtype = found && found->dtype == HW__F16 ? HW__F16 : HW__F32;
+    return hw__safetensors_need(out, file, "rows", dtype, n_dims, shape, err);
+}
+
 /* Which rows the file has: all where it does not say. */
 static hw_err read_kept(hw_rows *out, const hw__safetensors *file, const hw_run *run, hw_error *err) {
     const char *word = hw__safetensors_metadata(file, "rows");
@@ -248,19 +359,19 @@ static hw_err read_kept(hw_rows *out, const hw__safetensors *file, const hw_run 
 /* Takes over `run`, on failure too. */
 static hw_err read_trace(hw_trace **out, hw_run *run, hw__safetensors *file, hw_error *err) {
     const hw__tensor *tensor;
-    size_t n_dims, shape[3];
     hw_trace *trace = NULL;
+    double rounding;
     hw_rows kept;
     hw_err rc = read_kept(&kept, file, run, err);
-    if (rc == HW_OK && !rows_shape(&n_dims, shape, run, hw__trace_rows_from(kept, run->n_prompt)))
-        rc = hw__fail(err, HW_ERR_FORMAT, "%zu tokens are too many", run->n_tokens);
-    if (rc == HW_OK) rc = hw__safetensors_need(&tensor, file, "rows", HW__F32, n_dims, shape, err);
+    if (rc == HW_OK) rc = find_rows(&tensor, file, run, kept, err);
+    if (rc == HW_OK) rc = read_rounding(&rounding, file, run, tensor->dtype == HW__F16, err);
     if (rc == HW_OK) rc = check_ids(file, run, err);
     if (rc == HW_OK) rc = hw__trace_new_kept(&trace, run, kept, run->n_tokens, err);
     if (rc != HW_OK) {
         hw__run_release(run);
         return rc;
     }
+    trace->rounding = rounding;
     rc = read_rows(trace, file, tensor, err);
     if (rc == HW_OK) rc = read_signals(trace, file, err);
     if (rc != HW_OK) {
@@ -271,7 +382,7 @@ static hw_err read_trace(hw_trace **out, hw_run *run, hw__safetensors *file, hw_
     return HW_OK;
 }
 
-static hw_err open_file(hw_trace **out, hw__safetensors *file, hw_error *err) {
+hw_err hw__trace_read(hw_trace **out, hw__safetensors *file, hw_error *err) {
     hw_err rc = hw__safetensors_expect(file, format, VERSION, err);
     if (rc != HW_OK) return rc;
     const char *text = hw__safetensors_metadata(file, "run");
@@ -285,7 +396,7 @@ hw_err hw_trace_open(hw_trace **out, const char *path, hw_error *err) {
     hw__safetensors *file;
     hw_err rc = hw__safetensors_open(&file, path, err);
     if (rc != HW_OK) return rc;
-    rc = open_file(out, file, err);
+    rc = hw__trace_read(out, file, err);
     hw__safetensors_close(file);
     return rc == HW_OK ? rc : hw__fail_in(err, rc, "%s", path);
 }

@@ -1,5 +1,6 @@
 /*
- * word.c - the words of every choice that a user can name: fuse, row, direction, columns, measure, aggregate, role, rows, stop.
+ * word.c - the words of every choice that a user can name: fuse, row, direction, columns, measure, aggregate, precision, role,
+ * rows, stop.
  *
  * One list of words per enum, indexed by its value; names and parsers read the same list.
  */
@@ -22,6 +23,7 @@ static const char *const signal_words[] = {"projection",     "norm",          "p
                                            "all_proximity1", "all_proximity2"};
 static const char *const aggregate_words[] = {"mean", "rollout"};
 static const char *const role_words[] = {"prompt", "completion", "special", "template"};
+static const char *const precision_words[] = {"f32", "f16"};
 static const char *const rows_words[] = {"all", "interest", "none"};
 static const char *const stop_words[] = {"length", "end", "given", "cancelled"};
 
@@ -55,6 +57,7 @@ WORDS(columns)
 WORDS(measure)
 WORDS(signal)
 WORDS(aggregate)
+WORDS(precision)
 WORDS(role)
 WORDS(stop)
 WORDS(rows)
@@ -64,6 +67,7 @@ PARSER(hw_, direction)
 PARSER(hw_, columns)
 PARSER(hw_, measure)
 PARSER(hw_, aggregate)
+PARSER(hw_, precision)
 PARSER(hw__, role) /* only files carry these: read back, never typed */
 PARSER(hw__, rows)
 PARSER(hw__, stop)

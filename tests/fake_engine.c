@@ -28,6 +28,8 @@ typedef struct fake_engine {
     size_t n_decodes, longest, n_decoded, n_begins;
 } fake_engine;
 
+static hw_err begin(hw__engine *base, size_t n_tokens, hw_stop_fn stop, void *stop_ctx, hw_error *err);
+
 static const hw_model_info *describe(const hw__engine *base) { return &((const fake_engine *)base)->info; }
 
 /* ------------------------------------------------------------------ text and tokens */
@@ -197,6 +199,46 @@ static hw_err rewind_to(hw__engine *base, size_t n_tokens, hw_error *err) {
     return HW_OK;
 }
 
+static hw_err resume(hw__engine *base, size_t *kept, const int32_t *ids, size_t n, size_t n_tokens, hw_stop_fn stop,
+                     void *stop_ctx, hw_error *err) {
+    fake_engine *e = (fake_engine *)base;
+    size_t shared = 0, n_old = e->n_ids;
+    int32_t *old = e->ids;
+    while (shared < n && shared < n_old && old[shared] == ids[shared]) shared++;
+    if (e->p.failure == FAKE_NO_REWIND && shared < n_old) shared = 0;
+    e->ids = NULL;
+    hw_err rc = begin(base, n_tokens, stop, stop_ctx, err);
+    e->n_begins--;
+    if (rc == HW_OK) {
+        memcpy(e->ids, old, shared * sizeof *old);
+        e->n_ids = *kept = shared;
+    }
+    free(old);
+    return rc;
+}
+
+/* Its cache is its tokens. */
+static hw_err save(hw__engine *base, hw__cache *out, const int32_t *ids, size_t n, hw_error *err) {
+    const fake_engine *e = (const fake_engine *)base;
+    if (n != e->n_ids || memcmp(e->ids, ids, n * sizeof *ids) != 0)
+        return hw__fail(err, HW_ERR_ARGUMENT, "the fake model has decoded other tokens");
+    *out = (hw__cache){.bytes = hw__alloc(n, sizeof *ids), .n_bytes = n * sizeof *ids};
+    assert_non_null(out->bytes);
+    memcpy(out->bytes, ids, out->n_bytes);
+    return HW_OK;
+}
+
+static hw_err restore(hw__engine *base, const hw__cache *cache, const int32_t *ids, size_t n, hw_error *err) {
+    fake_engine *e = (fake_engine *)base;
+    if (cache->n_bytes != n * sizeof *ids || memcmp(cache->bytes, ids, cache->n_bytes) != 0)
+        return hw__fail(err, HW_ERR_FORMAT, "the cache is not that of %zu tokens", n);
+    hw_err rc = begin(base, n, NULL, NULL, err);
+    if (rc != HW_OK) return rc;
+    memcpy(e->ids, ids, cache->n_bytes);
+    e->n_ids = n;
+    return HW_OK;
+}
+
 static size_t chunk(const hw__engine *base) { return ((const fake_engine *)base)->p.chunk; }
 
 static hw_err check_decode(const fake_engine *e, const int32_t *ids, size_t n, size_t at, size_t first_logit,
@@ -325,6 +367,9 @@ hw_model *fake_model(const fake_params *params) {
         .logits = logits,
         .sample = sample,
         .close = close_engine,
+        .resume = resume,
+        .save = save,
+        .restore = restore,
     };
     fake_engine *e = hw__alloc(1, sizeof *e);
     hw_model *model = hw__alloc(1, sizeof *model); /* hw_model_close() frees it */
@@ -335,6 +380,8 @@ hw_model *fake_model(const fake_params *params) {
     for (int32_t l = 0; l < params->n_layers; l++) e->layers[l] = l;
     e->info = (hw_model_info){.path = "fake.gguf",
                               .engine = "fake",
+                              .engine_version = "",
+                              .metadata_sha256 = params->fingerprint ? params->fingerprint : "",
                               .problem = params->problem ? params->problem : "",
                               .values_problem = "the fake model shows no values",
                               .readout_problem = "the fake model has no readout",

@@ -45,6 +45,7 @@ typedef struct fake_params {
     size_t row_gap, head_gap; /* floats between rows and heads that are NaN */
     double sinks;             /* share of each row that goes to a learned sink */
     const char *problem;
+    const char *fingerprint; /* metadata_sha256; NULL: "" */
     fake_failure failure;
     size_t fail_at; /* token, at or after the first, whose decode shows it; with FAKE_NO_LOGITS: decode call */
     size_t fail_layer;

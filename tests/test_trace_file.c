@@ -1,4 +1,5 @@
 /* Traces and runs on disk: everything comes back, bit for bit; what cannot be right is refused, and says why. */
+#include "fake_engine.h"
 #include "files.h"
 #include "run_json.h"
 #include "safetensors.h"
@@ -213,6 +214,64 @@ static void a_reopened_trace_explains_the_same(void **state) {
     temp_clear();
 }
 
+static size_t file_size(const char *path) {
+    size_t n;
+    free(read_bytes(path, &n));
+    return n;
+}
+
+static hw_err save_halves(const hw_trace *trace, const char *path) {
+    hw_save_params params = hw_save_params_default();
+    params.precision = HW_PRECISION_F16;
+    return hw_trace_save_as(trace, path, &params, NULL);
+}
+
+static double row_distance(const hw_attribution *a, const hw_attribution *b, size_t i, size_t l) {
+    double sum = fabs(outside(a, i, l) - outside(b, i, l));
+    for (size_t k = 0; k < hw_attribution_n_columns(a); k++) sum += fabs(cell(a, i, k, l) - cell(b, i, k, l));
+    return sum;
+}
+
+/* The stated bound against what really differs, row by row: tight within a factor for attention, kept for rollout. */
+static void halves_stay_within_their_bound(void **state) {
+    (void)state;
+    enum { LAYERS = 12 };
+    fake_params fake = fake_params_default();
+    fake.n_layers = LAYERS;
+    hw_run_params p =
+        ask("A prompt of which each byte is a token, so that its rows are long enough to be rounded well.", NULL, 10);
+    hw_trace *trace = fake_trace(&fake, &p), *back;
+    assert_int_equal(hw_trace_save(trace, temp_path("f32"), NULL), HW_OK);
+    assert_int_equal(save_halves(trace, temp_path("f16")), HW_OK);
+    size_t saved = file_size(temp_path("f32")) - file_size(temp_path("f16")), n = trace->run->n_tokens,
+           rows = LAYERS * n * (n + 1) / 2;
+    assert_in_range(saved, 2 * rows - 64, 2 * rows); /* but for the number in the metadata */
+    hw_error err;
+    if (hw_trace_open(&back, temp_path("f16"), &err) != HW_OK) fail_msg("%s", err.msg);
+    double bound = hw_trace_rounding(back, HW_PRECISION_F32);
+    assert_true(hw_trace_rounding(trace, HW_PRECISION_F32) == 0);
+    assert_close(bound, hw_trace_rounding(trace, HW_PRECISION_F16), 1e-3 * bound);
+    hw_attribution *a = explain(trace, NULL), *b = explain(back, NULL), *c, *d;
+    assert_int_equal(hw_explain(&c, trace, "attention", NULL, NULL), HW_OK);
+    assert_int_equal(hw_explain(&d, back, "attention", NULL, NULL), HW_OK);
+    double most = 0, composed = 0;
+    for (size_t i = 0; i < 10; i++)
+        for (size_t l = 0; l < LAYERS; l++) {
+            composed = fmax(composed, row_distance(a, b, i, l) / (double)(l + 1));
+            most = fmax(most, row_distance(c, d, i, l));
+        }
+    assert_true(composed > bound / 1000 && composed <= bound);
+    assert_true(most > bound / 4 && most <= bound);
+    assert_int_equal(save_halves(back, temp_path("again")), HW_OK); /* nothing moves twice */
+    assert_true(file_size(temp_path("again")) == file_size(temp_path("f16")));
+    assert_close(hw_trace_rounding(back, HW_PRECISION_F16), bound, 0);
+    hw_attribution *made[] = {a, b, c, d};
+    for (int i = 0; i < 4; i++) hw_attribution_free(made[i]);
+    hw_trace_free(trace);
+    hw_trace_free(back);
+    temp_clear();
+}
+
 static void a_trace_that_cannot_be_written_leaves_the_old_file(void **state) {
     (void)state;
     hw_trace *trace = sample_trace(true, 0, 0);
@@ -275,7 +334,11 @@ static hw_err open_parts(parts *p, hw_error *err) {
     }
     assert_int_equal(hw__file_create(&file, temp_path("t"), NULL), HW_OK);
     assert_int_equal(hw__safetensors_begin(&writer, &file, p->tensors, 2, p->metadata, NULL), HW_OK);
-    hw__safetensors_put_floats(&writer, p->rows, 2 * LAYER_SIZE);
+    if (p->tensors[0].dtype == HW__F16) {
+        hw__safetensors_put_halves(&writer, p->rows, 2 * LAYER_SIZE);
+    } else {
+        hw__safetensors_put_floats(&writer, p->rows, 2 * LAYER_SIZE);
+    }
     hw__safetensors_put_ints(&writer, p->ids, SAMPLE_TOKENS);
     assert_int_equal(hw__file_commit(&file, NULL), HW_OK);
     json_decref(p->run);
@@ -325,6 +388,31 @@ static void traces_with_wrong_parts_are_refused(void **state) {
     p = make_parts(trace);
     p.ids[4]++;
     assert_error(&err, open_parts(&p, &err), HW_ERR_FORMAT, "token 4 has id 5 in the run and 6 in token_ids");
+    hw_trace_free(trace);
+    temp_clear();
+}
+
+/* How far rows may be off follows from what the file says of its rounding, so that must be possible. */
+static void halves_without_their_bound_are_refused(void **state) {
+    (void)state;
+    static const char *const bad[] = {NULL, "", "x", "nan", "inf", "-1e-4", "0x1p-12", "1e-4 ", "2e-3", "1e300"};
+    hw_trace *trace = sample_trace(true, 0, 0);
+    hw_error err = {0};
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        parts p = make_parts(trace);
+        p.tensors[0].dtype = HW__F16;
+        if (bad[i]) json_object_set_new(p.metadata, "rounding", json_string(bad[i]));
+        assert_error(&err, open_parts(&p, &err), HW_ERR_FORMAT, "rounding");
+    }
+    parts p = make_parts(trace);
+    p.tensors[0].dtype = HW__F16;
+    json_object_set_new(p.metadata, "rounding", json_string("2.1e-4"));
+    assert_int_equal(open_parts(&p, &err), HW_OK);
+    p = make_parts(trace);
+    p.tensors[0].dtype = HW__F16;
+    p.rows[LAYER_SIZE + 3 + 1] += 0.0025f;
+    json_object_set_new(p.metadata, "rounding", json_string("2.1e-4"));
+    assert_error(&err, open_parts(&p, &err), HW_ERR_FORMAT, "must be 1 within 0.00121");
     hw_trace_free(trace);
     temp_clear();
 }
@@ -440,8 +528,10 @@ int main(void) {
         cmocka_unit_test(unknown_keys_are_passed_over),
         cmocka_unit_test(traces_come_back_bit_for_bit),
         cmocka_unit_test(a_reopened_trace_explains_the_same),
+        cmocka_unit_test(halves_stay_within_their_bound),
         cmocka_unit_test(a_trace_that_cannot_be_written_leaves_the_old_file),
         cmocka_unit_test(traces_with_wrong_parts_are_refused),
+        cmocka_unit_test(halves_without_their_bound_are_refused),
         cmocka_unit_test(rows_that_are_no_attention_are_refused),
         cmocka_unit_test(signals_that_cannot_be_right_are_refused),
         cmocka_unit_test(no_cut_trace_opens),

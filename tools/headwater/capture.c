@@ -3,6 +3,8 @@
 
 #include "input.h"
 #include "interrupt.h"
+#include "keep.h"
+#include "memory.h"
 #include "message.h"
 #include "model.h"
 #include "show.h"
@@ -67,7 +69,7 @@ static bool stop_run(void *ctx) {
     return interrupt_seen() || ferror(stdout);
 }
 
-static hw_err capture(hw_trace **trace, const input *prompt, listener *l, hw_error *err) {
+static hw_run_params run_params(const input *prompt, const hw_trace *prefix, listener *l) {
     const options *o = l->j->o;
     hw_run_params params = hw_run_params_default();
     params.prompt = prompt->bytes;
@@ -84,6 +86,7 @@ static hw_err capture(hw_trace **trace, const input *prompt, listener *l, hw_err
     params.signals = job_signals(l->j);
     params.rows = job_rows(l->j);
     params.versus = o->versus;
+    params.prefix = prefix;
     if (l->j->by) params.on_prompt = take_prompt;
     params.live = l->j->live;
     params.n_live = MOST_METHODS;
@@ -91,10 +94,18 @@ static hw_err capture(hw_trace **trace, const input *prompt, listener *l, hw_err
     params.progress = take_progress;
     params.stop = stop_run;
     params.ctx = l;
-    hw_err rc = hw_trace_capture(trace, l->j->model, &params, err);
+    return params;
+}
+
+static int capture(hw_trace **trace, const input *prompt, const hw_trace *prefix, listener *l) {
+    hw_error err;
+    hw_run_params params = run_params(prompt, prefix, l);
+    int status = memory_check(l->j, &params);
+    if (status != STATUS_DONE) return status;
+    hw_err rc = hw_trace_capture(trace, l->j->model, &params, &err);
     progress_erase(&l->j->bar);
     if (l->started) stream_end(&l->text);
-    return rc;
+    return rc == HW_OK ? STATUS_DONE : job_fail(l->j, &err);
 }
 
 static int read_prompt(const options *o, input *prompt) {
@@ -117,7 +128,11 @@ int capture_text(job *j, const char *path, const input *prompt, hw_trace **trace
     hw_error err;
     interrupt_catch();
     if (model_open(&j->model, j->o, path, &j->bar, &err) != HW_OK) return job_fail(j, &err);
-    return capture(trace, prompt, &l, &err) == HW_OK ? STATUS_DONE : job_fail(j, &err);
+    hw_trace *prefix;
+    int status = keep_open(j, &prefix);
+    if (status == STATUS_DONE) status = capture(trace, prompt, prefix, &l);
+    hw_trace_free(prefix);
+    return status;
 }
 
 int capture_run(job *j, const char *model, hw_trace **trace) {

@@ -11,6 +11,7 @@
 #include "cite.h"
 #include "command.h"
 #include "interrupt.h"
+#include "keep.h"
 #include "message.h"
 #include "output.h"
 #include "passages.h"
@@ -55,10 +56,9 @@ static int choose_source(const options *o, source *from) {
 }
 
 static int check_output(const options *o, source from, const char *model) {
-    bool saved = from == FROM_MODEL && o->trace;
     const char *inputs[] = {model, o->file, o->spans, o->passages, o->trace};
     enum { N_INPUTS = sizeof inputs / sizeof *inputs };
-    int status = saved ? output_check_path(command_name, o->trace, inputs, N_INPUTS - 1) : STATUS_DONE;
+    int status = keep_check(o, command_name, from, inputs, N_INPUTS - 1);
     for (size_t i = 0; i < o->output.n && status == STATUS_DONE; i++) {
         const char *path = o->output.at[i];
         size_t n = strlen(path);
@@ -108,18 +108,13 @@ static int open_trace(job *j, hw_trace **trace) {
     hw_error err;
     if (hw_trace_open(trace, j->o->trace, &err) != HW_OK) return job_fail(j, &err);
     interrupt_catch();
+    keep_show_rounding(j, *trace);
     return STATUS_DONE;
 }
 
 static int get_trace(job *j, request *r, hw_trace **trace) {
     if (r->from == FROM_TRACE) return open_trace(j, trace);
     return j->o->question ? run_question(j, r, trace) : capture_run(j, r->model, trace);
-}
-
-static int save_trace(job *j, const request *r, const hw_trace *trace) {
-    hw_error err;
-    if (r->from == FROM_TRACE || !j->o->trace || hw_trace_save(trace, j->o->trace, &err) == HW_OK) return STATUS_DONE;
-    return job_fail(j, &err);
 }
 
 /* ------------------------------------------------------------------ citing */
@@ -179,13 +174,14 @@ static int cite_trace(job *j, request *r, const hw_trace *trace, bool stoppable)
 
 static int run_job(job *j, request *r) {
     hw_trace *trace = NULL;
+    j->passing = r->from == FROM_MODEL && !j->o->trace;
     int status = get_trace(j, r, &trace);
     if (status == STATUS_DONE) {
         bool interrupted =
             r->from == FROM_MODEL && interrupt_seen(); /* of all work only a generation outlives Ctrl-C */
         if (interrupted && !j->o->quiet)
             message("interrupted: citing for the tokens so far; Ctrl-C again ends at once");
-        int saved = save_trace(j, r, trace);
+        int saved = keep_save(j, r->from, trace);
         status = cite_trace(j, r, trace, !interrupted);
         if (status == STATUS_DONE) status = interrupted ? STATUS_INTERRUPTED : saved;
     }

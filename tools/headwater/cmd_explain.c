@@ -8,6 +8,7 @@
 #include "capture.h"
 #include "command.h"
 #include "interrupt.h"
+#include "keep.h"
 #include "message.h"
 #include "output.h"
 #include "segments.h"
@@ -42,8 +43,7 @@ static int choose_source(const options *o, source *from) {
 static int check_files(const options *o, source from, const char *model) {
     const char *inputs[] = {from == FROM_MODEL ? model : NULL, o->attention, o->file, o->trace};
     int status = output_check(o, command_name, inputs, sizeof inputs / sizeof *inputs, OUTPUT_ANY);
-    if (status != STATUS_DONE || from == FROM_TRACE || !o->trace) return status;
-    return output_check_path(command_name, o->trace, inputs, 3);
+    return status == STATUS_DONE ? keep_check(o, command_name, from, inputs, 3) : status;
 }
 
 /* ------------------------------------------------------------------ from a trace on */
@@ -55,6 +55,7 @@ static int open_trace(job *j, source from, hw_trace **trace) {
     if (rc != HW_OK) return job_fail(j, &err);
     interrupt_catch();
     show_completion(&j->t, hw_trace_run(*trace));
+    keep_show_rounding(j, *trace);
     return STATUS_DONE;
 }
 
@@ -75,11 +76,7 @@ static int explain_trace(job *j, source from, const cut *by, const hw_trace *tra
     bool interrupted = from == FROM_MODEL && interrupt_seen(); /* of all work only a generation outlives Ctrl-C */
     show_run(&j->t, run);
     if (interrupted && !j->o->quiet) message("interrupted: explaining the tokens so far; Ctrl-C again ends at once");
-    int saved = STATUS_DONE;
-    if (from != FROM_TRACE && j->o->trace) {
-        hw_error err;
-        if (hw_trace_save(trace, j->o->trace, &err) != HW_OK) saved = job_fail(j, &err);
-    }
+    int saved = keep_save(j, from, trace);
     int status = explain_columns(j, by, trace, !interrupted);
     if (status == STATUS_DONE) status = saved;
     return interrupted ? STATUS_INTERRUPTED : status;
@@ -88,7 +85,7 @@ static int explain_trace(job *j, source from, const cut *by, const hw_trace *tra
 static int explain(job *j, source from, const cut *by, const char *model) {
     hw_trace *trace = NULL;
     j->passing = from == FROM_MODEL && !j->o->trace; /* a saved trace is for any method */
-    j->by = j->passing && cuts(by) ? by : NULL;
+    j->by = j->passing && !j->o->state && cuts(by) ? by : NULL; /* rows out of a state do not pass by */
     int status = from == FROM_MODEL ? capture_run(j, model, &trace) : open_trace(j, from, &trace);
     if (status == STATUS_DONE) status = explain_trace(j, from, by, trace);
     hw_trace_free(trace);
@@ -99,7 +96,7 @@ static int explain(job *j, source from, const cut *by, const char *model) {
 static options with_passes(const options *o, source from) {
     enum { PASSING_UBATCH = 128 };
     options own = *o;
-    bool passing = from == FROM_MODEL && !o->trace && (o->by || o->spans);
+    bool passing = from == FROM_MODEL && !o->trace && !o->state && (o->by || o->spans);
     if (passing && own.ubatch == 0) own.ubatch = PASSING_UBATCH;
     return own;
 }

@@ -32,6 +32,7 @@ WORD_READER(columns)
 WORD_READER(fuse)
 WORD_READER(measure)
 WORD_READER(aggregate)
+WORD_READER(precision)
 
 static bool read_real(double *out, const char *text, double least, double most);
 
@@ -40,6 +41,19 @@ static bool word_residual(void *field, const char *text) {
     residual_weight *r = field;
     r->measured = strcmp(text, "measured") == 0;
     return r->measured || read_real(&r->weight, text, 0, 1);
+}
+
+/* Bytes, or as many of 1024, 1024^2 ... as the letter says. */
+static bool word_memory(void *field, const char *text) {
+    static const char units[] = "KMGT";
+    char *end;
+    if (*text < '0' || *text > '9') return false;
+    double v = strtod(text, &end);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    if (*end && (!unit || end[1])) return false;
+    for (long i = 0; unit && i <= unit - units; i++) v *= 1024;
+    *(uint64_t *)field = (uint64_t)v;
+    return v >= 1 && v < 1e18;
 }
 
 static bool word_color(void *field, const char *text) {
@@ -138,9 +152,21 @@ static const option_row rows[] = {
      .help = "prompt tokens in one pass; 0 is 512"},
     {"f32-cache", 0, NULL, FLAG(f32_cache), MODEL(IN_MODEL),
      .help = "keep keys and values as F32 instead of F16, for exact comparisons"},
+    {"memory", 0, "BYTES|500M|2G", WORD(memory), MODEL(IN_RUNS),
+     .help = "do not start a run that would take more than this, and say what would fit; without it there is no limit"},
 
     {"trace", 0, "FILE", TEXT(trace), FILES(IN_EXPLAIN | IN_CITE, FROM_RUN),
      .help = "with a model, save all that explanations need in this file; alone, explain from it without the model"},
+    {"trace-precision", 0, "f32|f16", WORD(precision), FILES(IN_EXPLAIN | IN_CITE, FROM_MODEL | FROM_ATTENTION),
+     .standard = "f32",
+     .help = "of attention in --trace and --state files: f16 takes half the room, and how far rounding moved is said",
+     .elsewhere = "it is kept already"},
+    {"state", 0, "FILE", TEXT(state), FILES(IN_EXPLAIN | IN_CITE, FROM_MODEL),
+     .help =
+         "start where the run kept in this file was, as far as the prompt begins alike: only the rest is decoded. "
+         "A new file is made; one that gave less than half of the prompt, or is of another model, is replaced; else "
+         "it stays as it is",
+     .elsewhere = "no model runs that it could serve"},
     {"attention", 0, "FILE", TEXT(attention), FILES(IN_EXPLAIN, FROM_ATTENTION),
      .help = "explain attention exported from anywhere: .safetensors with `attention` [L,H,T,T] or [L,T,T]"},
     {"output", 'o', "FILE", TEXTS(output), FILES(IN_EXPLAIN | IN_VIEW, FROM_ANY),

@@ -45,7 +45,7 @@ typedef struct residual_weight {
 } residual_weight;
 
 typedef struct options {
-    const char *model, *prompt, *file, *completion, *trace, *attention;
+    const char *model, *prompt, *file, *completion, *trace, *attention, *state;
     const char *method, *versus, *by, *spans, *token, *layers, *hide, *keep, *preset;
     texts output, arguments; /* -o FILEs; what stands between the options */
     int64_t generate, top_k, seed, ctx, threads, gpu_layers, ubatch, top, ablations;
@@ -57,6 +57,8 @@ typedef struct options {
     hw_fuse fuse;
     hw_measure measure;
     hw_aggregate aggregate;
+    hw_precision precision; /* --trace-precision */
+    uint64_t memory;        /* bytes; 0: no limit */
     color_mode color;
     bool chat, normalise, lift, remove_sink, full, f32_cache, quiet, verbose, help;
     const char *results, *shard, *group_by, *format; /* of eval */

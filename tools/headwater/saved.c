@@ -2,6 +2,7 @@
 #include "saved.h"
 
 #include "interrupt.h"
+#include "keep.h"
 #include "message.h"
 
 int saved_find(saved *out, const char *path, const options *o, const char *command) {
@@ -41,6 +42,7 @@ static int open_trace(job *j, const saved *from, const cut *by, void (*open)(con
     if (rc != HW_OK) return job_fail(j, &err);
     interrupt_catch();
     if (open) open(j, hw_trace_run(trace));
+    keep_show_rounding(j, trace);
     int status = use_trace(j, trace, by, use);
     hw_trace_free(trace);
     return status;

@@ -1,0 +1,120 @@
+/*
+ * estimate.c - what a run would take, before it is run: memory by part, and time at a stated rate.
+ *
+ * Parts that the library allocates are counted as it allocates them. The engine tells its own as far as it knows them.
+ * Time is a rough figure: arithmetic and memory at the rates below, which two cores of 2020 reach with quantised weights.
+ */
+#include "engine.h"
+#include "method.h"
+#include "pending.h"
+#include "prompt.h"
+
+#include <stdlib.h>
+
+/* Stated rates: multiplications and additions a second and thread, and bytes of weights a second that a decode reads. */
+static const double FLOPS_A_THREAD = 2e10, WEIGHT_BYTES_A_SECOND = 1e10;
+
+/* The program with its libraries and the tokenizer, measured. */
+static const uint64_t PROGRAM_BYTES = (uint64_t)40 << 20;
+
+typedef struct sizes {
+    double layers, prompt, tokens, columns; /* L, m, T; columns of M */
+} sizes;
+
+static double layer_floats(const sizes *s) { return s->tokens * (s->tokens + 1) / 2; }
+
+static double kept_floats(hw_rows kept, const sizes *s) {
+    double prompt = (s->prompt - 1) * s->prompt / 2; /* of rows before those of interest */
+    return kept == HW_ROWS_ALL ? layer_floats(s) : kept == HW_ROWS_INTEREST ? layer_floats(s) - prompt : 0;
+}
+
+static double signal_bytes(uint32_t wanted, const sizes *s) {
+    double floats = 0;
+    for (int i = 0; i < HW_N_SIGNALS; i++) {
+        if (!(wanted & 1u << i)) continue;
+        hw__layout layout = hw__signal_layout((hw_signal)i);
+        floats += layout == HW__LAYOUT_ROWS     ? (s->tokens - s->prompt + 1) * s->tokens
+                  : layout == HW__LAYOUT_TOKENS ? s->tokens
+                                                : layer_floats(s);
+    }
+    return s->layers * floats * sizeof(float);
+}
+
+/* M of every method, and levels of R for those that compose layers, about half of [T, C] each: two, one method after the
+ * other; of prompt rows that pass by, those of every layer. */
+static double method_bytes(const hw_plan *plan, const sizes *s) {
+    double composing = 0, results = 0, n = s->tokens - s->prompt;
+    double levels = plan->run->rows == HW_ROWS_ALL ? 2 : s->layers + 1;
+    for (size_t i = 0; i < plan->n_methods; i++) {
+        const hw__method *method = hw__method_find(plan->methods[i]);
+        if (!method) continue;
+        if (hw_method_heeds(&method->info, plan->params) & HW_USES_DIRECTION)
+            composing = levels * s->tokens * s->columns / 2 * sizeof(float);
+        results += n * s->columns * (method->layered ? s->layers : 1) * sizeof(float);
+    }
+    return composing + results;
+}
+
+static double seconds(const hw_plan *plan, const hw_model *model, const sizes *s) {
+    const hw_model_info *info = hw_model_describe(model);
+    double threads = model->params.n_threads > 0 ? model->params.n_threads : 1, n = s->tokens - s->prompt;
+    double attention = 4.0 * info->n_layers * info->n_embd * layer_floats(s);
+    double flops = 2.0 * (double)info->n_params * s->prompt + attention;
+    for (size_t i = 0; i < plan->n_methods; i++) {
+        const hw__method *method = hw__method_find(plan->methods[i]);
+        if (method && hw_method_heeds(&method->info, plan->params) & HW_USES_DIRECTION)
+            flops += 2 * s->layers * layer_floats(s) * s->columns;
+    }
+    return flops / (FLOPS_A_THREAD * threads) + n * (double)info->n_bytes / WEIGHT_BYTES_A_SECOND;
+}
+
+/* Tokens of the prompt and the completion, and segments where there are some. */
+static hw_err count(sizes *s, hw_model *model, const hw_plan *plan, hw_error *err) {
+    hw__engine *engine = model->engine;
+    const hw_model_info *info = engine->ops->describe(engine);
+    const hw__run_options none = {0};
+    hw__tokens prompt = {0}, given = {0};
+    hw_segments *segments = NULL;
+    hw_run *run;
+    hw_err rc = hw__run_new(&run, info, &none, err);
+    if (rc != HW_OK) return rc;
+    rc = hw__prompt_tokens(run, &prompt, engine, plan->run, err);
+    if (rc == HW_OK && plan->run->completion)
+        rc = engine->ops->tokenize(engine, &given, plan->run->completion, plan->run->completion_bytes, 0, err);
+    if (rc == HW_OK && plan->by) rc = hw_segments_new(&segments, run, HW_SIDE_PROMPT, plan->by, err);
+    size_t n = plan->run->completion ? given.n : plan->run->n_generate;
+    *s = (sizes){.layers = info->n_layers, .prompt = (double)prompt.n, .tokens = (double)prompt.n + (double)n};
+    s->columns = segments ? (double)hw_segments_count(segments) : s->prompt;
+    hw_segments_free(segments);
+    free(prompt.ids);
+    free(given.ids);
+    hw__run_release(run);
+    return rc;
+}
+
+hw_err hw_run_estimate(hw_estimate *out, hw_model *model, const hw_plan *plan, hw_error *err) {
+    const hw_model_info *info = hw_model_describe(model);
+    const hw__engine_ops *ops = model->engine->ops;
+    hw_method_params defaults = hw_method_params_default();
+    hw_plan filled = *plan;
+    sizes s;
+    if (!filled.params) filled.params = &defaults;
+    plan = &filled;
+    hw_err rc = count(&s, model, plan, err);
+    if (rc != HW_OK) return rc;
+    if (s.tokens > INT32_MAX) return hw__fail(err, HW_ERR_ARGUMENT, "%.0f tokens are more than any context", s.tokens);
+    hw_estimate e = {.n_prompt = (size_t)s.prompt, .n_tokens = (size_t)s.tokens, .n_columns = (size_t)s.columns};
+    e.weights = info->n_bytes;
+    e.program = PROGRAM_BYTES;
+    if (ops->footprint) ops->footprint(model->engine, e.n_tokens, &e.cache, &e.buffers);
+    e.rows = (uint64_t)(s.layers * kept_floats(plan->run->rows, &s) * sizeof(float));
+    e.signals = (uint64_t)signal_bytes(plan->run->signals, &s);
+    e.waiting = hw__pending_bytes(info, plan->run->signals, e.n_prompt, e.n_tokens);
+    e.methods = (uint64_t)method_bytes(plan, &s);
+    e.total = e.weights + e.program + e.cache + e.buffers + e.rows + e.signals + e.waiting + e.methods;
+    e.seconds = seconds(plan, model, &s);
+    *out = e;
+    return HW_OK;
+}
+
+hw_plan hw_plan_default(void) { return (hw_plan){.size = sizeof(hw_plan)}; }

@@ -1,0 +1,19 @@
+/*
+ * prefix.h - the front that a new run shares with an earlier trace: its rows are copied, its tokens not decoded again.
+ *
+ * Past rows of a causal model never change, so the rows of a front are the same whatever follows it.
+ */
+#ifndef HW_PREFIX_H
+#define HW_PREFIX_H
+
+#include "trace.h"
+
+/* How many of the prompt's tokens ids [n] `prefix` (nullable) gives all of which `trace` is to keep: its rows, where prompt rows
+ * are kept, and the signals of every row that are `wanted`; never the last one, whose output chooses the completion. 0 where
+ * it is of another model or was fused otherwise. */
+size_t hw__prefix_shared(const hw_trace *prefix, const hw_trace *trace, const int32_t *ids, size_t n, uint32_t wanted);
+
+/* Copies what is to be kept of the first n rows into `trace`, which has room for it. */
+void hw__prefix_copy(hw_trace *trace, const hw_trace *prefix, size_t n, uint32_t wanted);
+
+#endif

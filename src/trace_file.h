@@ -1,0 +1,18 @@
+/* trace_file.h - a trace out of an open file, for the files that hold more than a trace; see trace_file.c. */
+#ifndef HW_TRACE_FILE_H
+#define HW_TRACE_FILE_H
+
+#include "engine.h"
+#include "safetensors.h"
+#include "trace.h"
+
+/* The tensor of a state that a trace lacks. */
+#define HW__CACHE "cache"
+
+/* Everything of the trace in the file; hw_trace_free() it. Tensors that are not of traces are left alone. */
+hw_err hw__trace_read(hw_trace **out, hw__safetensors *file, hw_error *err);
+
+/* The cache that `model` holds of the trace's tokens: what makes a state of its file. */
+hw_err hw__state_cache(hw__cache *out, const hw_trace *trace, hw_model *model, hw_error *err);
+
+#endif

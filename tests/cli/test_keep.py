@@ -1,0 +1,146 @@
+"""What a run leaves for the next one, and what it may take: --state, --trace-precision, --memory."""
+
+import json
+import os
+import re
+import subprocess
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+CONTEXT = "Anna keeps her key in the red box. Tom lives near the sea. The harp is in the blue cup.\n"
+KEY, TOM = CONTEXT + "Question: Where is the key?\nAnswer:", CONTEXT + "Question: Where is Tom?\nAnswer:"
+
+
+def explain(headwater, model, prompt, *options):
+    return headwater("explain", "-m", model, "-p", prompt, "--completion", " Near the sea.", "--method", "rollout,logit",
+                     *options)
+
+
+
+@pytest.mark.parametrize("model", ["smollm", "gemma"])
+def test_a_second_question_starts_where_the_first_one_was(headwater, request, tmp_path, model):
+    path = request.getfixturevalue(model)
+    first = explain(headwater, path, KEY, "--state", "s.state")
+    assert first.status == 0 and "are from" not in first.err
+    kept = (tmp_path / "s.state").read_bytes()
+    second = explain(headwater, path, TOM, "--state", "s.state", "-o", "state.npy")
+    reused, m = map(int, re.search(r"headwater: (\d+) of the prompt's (\d+) tokens are from s.state\n", second.err).groups())
+    assert m - 10 <= reused < m
+    assert (tmp_path / "s.state").read_bytes() == kept
+    fresh = explain(headwater, path, TOM, "-o", "fresh.npy")
+    assert fresh.status == second.status == 0
+    for method in ("rollout", "logit"):
+        a, b = (np.load(tmp_path / f"{name}.{method}.npy") for name in ("state", "fresh"))
+        assert np.square(a - b).sum() <= 1e-5 * np.square(b).sum()
+
+
+def test_a_state_is_a_trace(headwater, smollm, tmp_path):
+    assert explain(headwater, smollm, KEY, "--state", "s.state", "-q").err == ""
+    with safe_open(tmp_path / "s.state", "np") as file:
+        assert set(file.keys()) >= {"rows", "token_ids", "cache"}
+    assert headwater("view", "s.state", "--method", "logit").status == 0
+
+
+def test_a_state_of_another_context_or_model_is_replaced(headwater, smollm, gemma, tmp_path):
+    explain(headwater, smollm, KEY, "--state", "s.state")
+    kept = (tmp_path / "s.state").read_bytes()
+    done = explain(headwater, smollm, "Quite another text about a long day. It is", "--state", "s.state")
+    assert done.status == 0 and "tokens are from s.state; it is replaced" in done.err
+    assert (tmp_path / "s.state").read_bytes() != kept
+    done = explain(headwater, gemma, KEY, "--state", "s.state")
+    assert done.status == 0 and "made by another model" in done.err and "it is replaced" in done.err
+    assert "are from s.state\n" in explain(headwater, gemma, TOM, "--state", "s.state").err
+
+
+def test_nothing_but_a_state_is_replaced(headwater, smollm, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    done = explain(headwater, smollm, KEY, "--state", "notes.txt")
+    assert done.status == 1 and "is no state: --state would overwrite it" in done.err
+    explain(headwater, smollm, KEY, "--trace", "t.safetensors")
+    done = explain(headwater, smollm, KEY, "--state", "t.safetensors")
+    assert done.status == 1 and "a trace and no state" in done.err
+    done = explain(headwater, smollm, KEY, "--state", "a.npy", "-o", "a.npy")
+    assert done.status == 2 and "also named for something else" in done.err
+
+
+def bytes_of_cache(path):
+    """Where the cache begins in the file, and how long it is."""
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    begin, end = json.loads(data[8:8 + length])["cache"]["data_offsets"]
+    return 8 + length + begin, end - begin
+
+
+def test_no_changed_byte_of_a_cache_does_harm(headwater, gemma, tmp_path):
+    """Structure and positions: the first bytes, where libllama would believe what it reads; the last is a value."""
+    explain(headwater, gemma, KEY, "--state", "s.state")
+    whole = (tmp_path / "s.state").read_bytes()
+    at, n = bytes_of_cache(tmp_path / "s.state")
+    for i in [0, 8, 12, 15, 16, 19, 20, 24, 28, n - 1]:
+        data = bytearray(whole)
+        data[at + i] ^= 0x80
+        (tmp_path / "s.state").write_bytes(data)
+        done = explain(headwater, gemma, TOM, "--state", "s.state", "-q", "--top", "0")
+        assert done.status == (0 if i == n - 1 else 1), (i, done)
+        assert done.status == 0 or "cache" in done.err, (i, done)
+
+
+def test_f16_takes_half_and_says_what_it_moved(headwater, smollm, tmp_path):
+    long = CONTEXT * 8 + KEY
+    explain(headwater, smollm, long, "--trace", "f32.safetensors")
+    done = explain(headwater, smollm, long, "--trace", "f16.safetensors", "--trace-precision", "f16")
+    moved = float(re.search(r"moved at most (\S+) of a row's mass; a rollout's row by at most 30 x that", done.err)[1])
+    assert 1e-5 < moved < 1e-3
+    sizes = [(tmp_path / f"{p}.safetensors").stat().st_size for p in ("f32", "f16")]
+    with safe_open(tmp_path / "f16.safetensors", "np") as file:
+        rows, rounding = file.get_tensor("rows"), float(file.metadata()["rounding"])
+    with safe_open(tmp_path / "f32.safetensors", "np") as file:
+        exact = file.get_tensor("rows")
+    assert rows.dtype == np.float16 and sizes[0] - sizes[1] >= 2 * rows.size - 100
+    assert np.array_equal(rows, exact.astype(np.float16))
+    T = int((2 * rows.shape[1]) ** 0.5)
+    off = np.abs(rows.astype(np.float64) - exact)
+    worst = max(off[l, q * (q + 1) // 2:(q + 1) * (q + 2) // 2].sum() for l in range(30) for q in range(T))
+    assert worst <= rounding <= 1.01 * worst
+    assert "rounding to F16 moved at most" in headwater("view", "f16.safetensors").err
+
+
+def test_precision_without_a_file_is_a_usage_error(headwater, smollm):
+    done = explain(headwater, smollm, KEY, "--trace-precision", "f16")
+    assert done.status == 2 and "neither --trace nor --state names a file" in done.err
+
+
+def test_a_run_beyond_memory_does_not_start(headwater, smollm):
+    done = headwater("explain", "-m", smollm, "-p", CONTEXT * 60, "-n", "8", "--memory", "340M")
+    assert (done.status, done.out) == (1, "")
+    said = re.search(r"would take (\d+) MB, --memory is 340 MB: \d+ tokens .* what would fit: (.+)\n", done.err)
+    assert int(said[1]) > 340
+    for size in re.findall(r"\((\d+) MB\)", said[2]):
+        assert int(size) <= 340
+    longest = int(re.search(r"a prompt of at most (\d+) tokens", said[2])[1])
+    assert 300 < longest < 1300
+
+
+@pytest.mark.parametrize("options", [["--memory", "340M", "--method", "attention"], ["--memory", "64G"], []])
+def test_what_is_said_to_fit_runs(headwater, smollm, options):
+    assert headwater("explain", "-m", smollm, "-p", KEY, "-n", "2", *options).status == 0
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "2x", "G", "1e30", "2GB", ""])
+def test_memory_that_is_no_size(headwater, smollm, text):
+    done = headwater("explain", "-m", smollm, "-p", KEY, "--memory", text)
+    assert done.status == 2 and "--memory" in done.err
+
+
+@pytest.mark.parametrize("options", [["-n", "4"], ["-n", "8", "--method", "logit"], ["-n", "2", "--method", "rollout"]])
+def test_the_estimate_is_near_what_is_taken(program, smollm, tmp_path, options):
+    """Peak resident memory of the whole program, within 20 %."""
+    (tmp_path / "prompt").write_text(CONTEXT * (20 + 5 * len(options)))
+    command = [program, "explain", "-m", smollm, "-f", tmp_path / "prompt", *options]
+    said = subprocess.run([*command, "--memory", "1M"], capture_output=True, text=True).stderr
+    estimate = float(re.search(r"would take (\d+) MB", said)[1]) * 2**20
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peak = os.wait4(child.pid, 0)[2].ru_maxrss * 1024
+    assert 0.8 < estimate / peak < 1.2
