@@ -16,7 +16,7 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define HW__WIDE /* the choice is made by the loader, before a sanitizer is ready */
 #elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__linux__)
-#define HW__WIDE __attribute__((target_clones("default", "arch=haswell", "arch=skylake-avx512")))
+#define HW__WIDE __attribute__((target_clones("default", "avx2", "avx512f")))
 #else
 #define HW__WIDE
 #endif

@@ -10,6 +10,7 @@
 #include "bench_reference.h"
 #include "clock.h"
 #include "interrupt.h"
+#include "message.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,6 +157,9 @@ static hw_err run_plain(uint64_t *tokens, bench_run *r, outcome *o, double at[],
     at[BENCH_PREFILL] = o->prefilled;
     at[BENCH_DECODE] = at[BENCH_EXPLAIN] = clock_seconds();
     *tokens = hash_completion(run);
+    if (!r->warm && hw_run_n_completion(run) < p.n_generate)
+        message("m = %zu: the model ended after %zu of %zu tokens: another text (-f) may make it go on",
+                hw_run_n_prompt(run), hw_run_n_completion(run), p.n_generate);
     hw_run_free(run);
     return HW_OK;
 }

@@ -196,13 +196,17 @@ static bool read_variants(bench *b, const char *list) {
     return true;
 }
 
-/* Sentences without end, no two alike: what a model reads does not change how long it takes. */
+/* A story without end, no two sentences alike: a model goes on with it, and what it reads does not change how long it
+ * takes. */
 static char *filler(size_t n) {
-    char *text = malloc(n + 128);
+    char *text = malloc(n + 256);
     size_t at = 0;
     for (unsigned i = 1; text && at < n; i++)
-        at += (size_t)snprintf(text + at, 128, "Note %u: the train to platform %u leaves at %u minutes past the hour. ",
-                               i, i % 17, i * 7 % 60);
+        at += (size_t)snprintf(
+            text + at, 256,
+            "Chapter %u. The old house stood at the end of a long road, and every morning the %u people "
+            "who lived there walked to the village to buy bread and milk. ",
+            i, i % 17 + 2);
     return text;
 }
 
