@@ -164,7 +164,8 @@ static void a_front_that_ends_inside_a_batch_gives_the_same_m(void **state) {
     for (int i = 0; i < N_MODELS; i++) ask_twice(models[i], 4, 48, given, 1e-6);
 }
 
-/* The last block shows what attention carries for rows of interest only, and those of the first run are others. */
+/* The last block shows what attention carries for rows of interest only. The first run's are its completion, which is part
+ * of the second one's prompt and of no interest there. */
 static void signals_of_every_row_are_shared_too(void **state) {
     (void)state;
     uint32_t all = SIGNALS | 1u << HW_SIGNAL_ALL_NORM;
@@ -172,13 +173,23 @@ static void signals_of_every_row_are_shared_too(void **state) {
     composed.aggregate = HW_AGGREGATE_ROLLOUT;
     composed.measure = HW_MEASURE_NORM;
     hw_model *model = open_model(models[0], 1), *fresh = open_model(models[0], 1);
-    char *one = make_prompt(2, first), *two = make_prompt(2, second);
-    hw_trace *without = run(model, one, NULL, SIGNALS, NULL), *afresh = run(model, one, without, all, NULL);
-    assert_int_equal(hw_run_n_reused(hw_trace_run(afresh)), 0); /* the earlier run lacks the signal */
-    hw_trace *got = run(model, two, afresh, all, NULL), *want = run(fresh, two, NULL, all, NULL);
-    assert_in_range(hw_run_n_reused(hw_trace_run(got)), 10, 100);
+    char *one = make_prompt(2, ""), *two = make_prompt(2, first);
+    char *answer = strrchr(two, 'Q') - 1; /* with the space before it, which is part of its first token */
+    one[answer - two] = 0;
+    hw_trace *without = run(model, one, NULL, SIGNALS, answer), *prefix = run(model, one, without, all, answer);
+    assert_int_equal(hw_run_n_reused(hw_trace_run(prefix)), 0); /* the earlier run lacks the signal */
+    hw_trace *got = run(model, two, prefix, all, NULL), *want = run(fresh, two, NULL, all, NULL);
+    assert_in_range(hw_run_n_reused(hw_trace_run(got)), hw_run_n_prompt(hw_trace_run(prefix)) + 1, 100);
     assert_same(got, want, "contribution", &composed, 0);
-    hw_trace *traces[] = {without, afresh, got, want};
+    assert_same_run(got, want, 0);
+    size_t n = hw_run_n_tokens(hw_trace_run(want)), cells = n * (n + 1) / 2;
+    for (size_t l = 0; l < want->n_layers; l++) {
+        assert_memory_equal(hw__trace_signal_layer(got, HW_SIGNAL_ALL_NORM, l),
+                            hw__trace_signal_layer(want, HW_SIGNAL_ALL_NORM, l), cells * sizeof(float));
+        assert_memory_equal(hw__trace_signal_layer(got, HW_SIGNAL_RESIDUAL, l),
+                            hw__trace_signal_layer(want, HW_SIGNAL_RESIDUAL, l), n * sizeof(float));
+    }
+    hw_trace *traces[] = {without, prefix, got, want};
     for (int i = 0; i < 4; i++) hw_trace_free(traces[i]);
     hw_model_close(model);
     hw_model_close(fresh);
