@@ -334,6 +334,10 @@ static hw_err start_sequence(session *s, size_t total, hw_error *err) {
     size_t n = hw__prefix_shared(prefix, s->trace, s->prompt.ids, s->prompt.n, s->params->signals);
     if (n == 0) return ops->begin(s->engine, total, stop_decode, s, err);
     hw_err rc = ops->resume(s->engine, &n, s->prompt.ids, n, total, stop_decode, s, err);
+    if (rc == HW_OK && n % HW__PREFIX_GROUP) {
+        n -= n % HW__PREFIX_GROUP;
+        rc = ops->rewind(s->engine, n, err);
+    }
     if (rc != HW_OK) return rc;
     hw__prefix_copy(s->trace, prefix, n, s->params->signals);
     hw__pending_skip(&s->capture.pending, n);

@@ -22,7 +22,7 @@ size_t hw__prefix_shared(const hw_trace *prefix, const hw_trace *trace, const in
         if (wanted & 1u << i && of_every_row(i) && !prefix->signals.values[i]) return 0;
     size_t there = prefix->growing ? prefix->n_rows : prefix->run->n_tokens, shared = 0;
     while (shared < there && shared + 1 < n && prefix->run->tokens[shared].id == ids[shared]) shared++;
-    return shared;
+    return shared - shared % HW__PREFIX_GROUP;
 }
 
 /* The last block shows what attention carries for rows of interest only, and in the new run these are none. */
