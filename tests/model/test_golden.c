@@ -5,7 +5,7 @@
  * float64 by another library. Rows there are the query positions m-1 .. m+n-1: [:n] are predictor rows, [1:] own rows.
  *
  * Bounds are about three times what was measured, which is printed. In full precision that is the rounding of F32 sums and
- * products, 3e-14. On a quantised file libllama's CPU kernels also round activations to 8 bits a block, the reference does not.
+ * products, 1e-13. On a quantised file libllama's CPU kernels also round activations to 8 bits a block, the reference does not.
  */
 #include "fixture.h"
 #include "safetensors.h"
@@ -185,7 +185,7 @@ static void smollm2_full_precision(void **state) {
     check_golden(&(golden){.file = "rollout_smollm2.safetensors",
                            .model = "SmolLM2-135M-Instruct.F32.gguf",
                            .f32_cache = true,
-                           .bounds = {.rollout = 3e-14, .output = 1e-13, .outside = 1e-13, .logprob = 3e-5},
+                           .bounds = {.rollout = 3e-14, .output = 5e-13, .outside = 1e-13, .logprob = 3e-5},
                            .names = {"putin", "abdul", "sunny", "rome"}});
 }
 
