@@ -6,6 +6,7 @@
 #include "memory.h"
 
 #include "message.h"
+#include "terminal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,8 +127,9 @@ int memory_check(job *j, const hw_run_params *run) {
     t.plan.by = j->o->by;
     if (hw_run_estimate(&e, j->model, &t.plan, &err) != HW_OK) return job_fail(j, &err);
     if (j->o->memory && e.total > j->o->memory) return refuse(j, &t, &e);
+    bool much = e.total > much_bytes || e.seconds > long_s;
     char total[32];
-    if (!j->o->quiet && (j->o->verbose || e.total > much_bytes || e.seconds > long_s))
+    if (!j->o->quiet && (j->o->verbose || (much && terminal_has_live_stderr()))) /* as progress: for who waits */
         message("about %s and %.0f s for %zu tokens of prompt, of which the trace %.0f %%", size_text(total, e.total),
                 e.seconds, e.n_prompt, 100.0 * (double)e.rows / (double)e.total);
     return STATUS_DONE;
