@@ -331,7 +331,7 @@ static hw_err finish_capture(session *s, hw_error *err) {
 static hw_err start_sequence(session *s, size_t total, hw_error *err) {
     const hw__engine_ops *ops = s->engine->ops;
     const hw_trace *prefix = s->trace && ops->resume && !feeds(&s->capture) ? s->params->prefix : NULL;
-    size_t n = hw__prefix_shared(prefix, s->trace, s->prompt.ids, s->prompt.n, s->params->signals);
+    size_t n = hw__prefix_shared(prefix, s->run, s->params->rows, s->prompt.ids, s->prompt.n, s->params->signals);
     if (n == 0) return ops->begin(s->engine, total, stop_decode, s, err);
     hw_err rc = ops->resume(s->engine, &n, s->prompt.ids, n, total, stop_decode, s, err);
     if (rc == HW_OK && n % HW__PREFIX_GROUP) {

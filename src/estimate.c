@@ -7,6 +7,7 @@
 #include "engine.h"
 #include "method.h"
 #include "pending.h"
+#include "prefix.h"
 #include "prompt.h"
 
 #include <stdlib.h>
@@ -19,6 +20,7 @@ static const uint64_t PROGRAM_BYTES = (uint64_t)40 << 20;
 
 typedef struct sizes {
     double layers, prompt, tokens, columns; /* L, m, T; columns of M */
+    double reused;                          /* tokens of the front that an earlier trace gives */
 } sizes;
 
 static double layer_floats(const sizes *s) { return s->tokens * (s->tokens + 1) / 2; }
@@ -57,9 +59,9 @@ static double method_bytes(const hw_plan *plan, const sizes *s) {
 
 static double seconds(const hw_plan *plan, const hw_model *model, const sizes *s) {
     const hw_model_info *info = hw_model_describe(model);
-    double threads = model->params.n_threads > 0 ? model->params.n_threads : 1, n = s->tokens - s->prompt;
-    double attention = 4.0 * info->n_layers * info->n_embd * layer_floats(s);
-    double flops = 2.0 * (double)info->n_params * s->prompt + attention;
+    double threads = model->engine->n_threads > 0 ? (double)model->engine->n_threads : 1, n = s->tokens - s->prompt;
+    double attention = 4.0 * info->n_layers * info->n_embd * (layer_floats(s) - s->reused * (s->reused + 1) / 2);
+    double flops = 2.0 * (double)info->n_params * (s->prompt - s->reused) + attention;
     for (size_t i = 0; i < plan->n_methods; i++) {
         const hw__method *method = hw__method_find(plan->methods[i]);
         if (method && hw_method_heeds(&method->info, plan->params) & HW_USES_DIRECTION)
@@ -72,18 +74,20 @@ static double seconds(const hw_plan *plan, const hw_model *model, const sizes *s
 static hw_err count(sizes *s, hw_model *model, const hw_plan *plan, hw_error *err) {
     hw__engine *engine = model->engine;
     const hw_model_info *info = engine->ops->describe(engine);
-    const hw__run_options none = {0};
+    const hw_run_params *p = plan->run;
+    const hw__run_options options = {.fuse = p->fuse, .f32_cache = model->params.f32_cache};
     hw__tokens prompt = {0}, given = {0};
     hw_segments *segments = NULL;
     hw_run *run;
-    hw_err rc = hw__run_new(&run, info, &none, err);
+    hw_err rc = hw__run_new(&run, info, &options, err);
     if (rc != HW_OK) return rc;
-    rc = hw__prompt_tokens(run, &prompt, engine, plan->run, err);
-    if (rc == HW_OK && plan->run->completion)
-        rc = engine->ops->tokenize(engine, &given, plan->run->completion, plan->run->completion_bytes, 0, err);
+    rc = hw__prompt_tokens(run, &prompt, engine, p, err);
+    if (rc == HW_OK && p->completion)
+        rc = engine->ops->tokenize(engine, &given, p->completion, p->completion_bytes, 0, err);
     if (rc == HW_OK && plan->by) rc = hw_segments_new(&segments, run, HW_SIDE_PROMPT, plan->by, err);
-    size_t n = plan->run->completion ? given.n : plan->run->n_generate;
+    size_t n = p->completion ? given.n : p->n_generate;
     *s = (sizes){.layers = info->n_layers, .prompt = (double)prompt.n, .tokens = (double)prompt.n + (double)n};
+    s->reused = (double)hw__prefix_shared(p->prefix, run, p->rows, prompt.ids, prompt.n, p->signals);
     s->columns = segments ? (double)hw_segments_count(segments) : s->prompt;
     hw_segments_free(segments);
     free(prompt.ids);

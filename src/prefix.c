@@ -14,10 +14,9 @@ static bool same_model(const hw_run *a, const hw_run *b) {
            a->options.f32_cache == b->options.f32_cache;
 }
 
-static bool keeps_prompt(const hw_trace *trace) { return trace->kept == HW_ROWS_ALL; }
-
-size_t hw__prefix_shared(const hw_trace *prefix, const hw_trace *trace, const int32_t *ids, size_t n, uint32_t wanted) {
-    if (!prefix || !same_model(prefix->run, trace->run) || (keeps_prompt(trace) && !keeps_prompt(prefix))) return 0;
+size_t hw__prefix_shared(const hw_trace *prefix, const hw_run *run, hw_rows kept, const int32_t *ids, size_t n,
+                         uint32_t wanted) {
+    if (!prefix || !same_model(prefix->run, run) || (kept == HW_ROWS_ALL && prefix->kept != HW_ROWS_ALL)) return 0;
     for (int i = 0; i < HW_N_SIGNALS; i++)
         if (wanted & 1u << i && of_every_row(i) && !prefix->signals.values[i]) return 0;
     size_t there = prefix->growing ? prefix->n_rows : prefix->run->n_tokens, shared = 0;
@@ -35,7 +34,7 @@ void hw__prefix_copy(hw_trace *trace, const hw_trace *prefix, size_t n, uint32_t
     size_t floats = 0;
     hw__trace_layer_size(&floats, n, true); /* it fitted when the trace was made */
     for (size_t l = 0; l < trace->n_layers; l++) {
-        if (keeps_prompt(trace)) memcpy(trace->rows[l], prefix->rows[l], floats * sizeof(float));
+        if (trace->kept == HW_ROWS_ALL) memcpy(trace->rows[l], prefix->rows[l], floats * sizeof(float));
         for (int i = 0; i < HW_N_SIGNALS; i++) {
             if (!(wanted & 1u << i) || !of_every_row(i) || is_hidden(trace, l)) continue;
             size_t count = hw__signal_layout((hw_signal)i) == HW__LAYOUT_TOKENS ? n : floats;
@@ -44,5 +43,5 @@ void hw__prefix_copy(hw_trace *trace, const hw_trace *prefix, size_t n, uint32_t
         }
     }
     trace->n_rows = n;
-    if (keeps_prompt(trace)) trace->rounding = prefix->rounding;
+    if (trace->kept == HW_ROWS_ALL) trace->rounding = prefix->rounding;
 }

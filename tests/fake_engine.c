@@ -389,6 +389,7 @@ hw_model *fake_model(const fake_params *params) {
                               .n_layers = params->n_layers,
                               .n_blocks = params->n_layers,
                               .n_heads = params->n_heads,
+                              .n_params = 1000000,
                               .n_vocab = N_VOCAB,
                               .n_ctx_train = params->n_ctx,
                               .adds_bos = params->adds_bos,

@@ -55,6 +55,22 @@ static void segments_and_methods_count(void **state) {
     hw_model_close(model);
 }
 
+/* What an earlier run gives takes no time, and as much memory. */
+static void a_front_takes_no_time(void **state) {
+    (void)state;
+    fake_params fake = fake_params_default();
+    hw_model *model = fake_model(&fake);
+    hw_run_params run = ask(PROMPT, NULL, 4);
+    hw_trace *trace = fake_trace(&fake, &run);
+    hw_estimate afresh = estimate(model, &run, "attention", NULL);
+    run.prefix = trace;
+    hw_estimate after = estimate(model, &run, "attention", NULL);
+    assert_true(after.seconds < afresh.seconds / 2);
+    assert_int_equal(after.total, afresh.total);
+    hw_trace_free(trace);
+    hw_model_close(model);
+}
+
 static void what_cannot_be_cut_is_said(void **state) {
     (void)state;
     fake_params fake = fake_params_default();
@@ -73,6 +89,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_are_what_is_allocated),
         cmocka_unit_test(segments_and_methods_count),
+        cmocka_unit_test(a_front_takes_no_time),
         cmocka_unit_test(what_cannot_be_cut_is_said),
     };
     return cmocka_run_group_tests_name("estimate", tests, NULL, NULL);
