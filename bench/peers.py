@@ -44,7 +44,7 @@ class Task:
     """One size: the prompt's text and ids [m], its sentences as ranges of tokens, how many tokens to generate."""
 
     def __init__(self, model, tokenizer, m, n):
-        text = NOTE if m == 25 else "".join(made_up(i) for i in range(1, m // 8))
+        text = "".join(made_up(i) for i in range(1, 2 + m // 8))
         encoded = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
         assert len(encoded.input_ids) >= m, f"{len(encoded.input_ids)} tokens of text, {m} are needed"
         self.model, self.tokenizer, self.m, self.n = model, tokenizer, m, n

@@ -130,9 +130,8 @@ static lengths stream_lengths(const hw__row *row, size_t n_embd) {
 }
 
 static void scale_to_one(float *values, size_t n) {
-    double sum = 0;
-    for (size_t k = 0; values && k < n; k++) sum += values[k];
-    for (size_t k = 0; values && sum > 0 && k < n; k++) values[k] = (float)(values[k] / sum);
+    double sum = values ? hw__sum(values, n) : 0;
+    for (size_t k = 0; sum > 0 && k < n; k++) values[k] = (float)(values[k] / sum);
 }
 
 void hw__contribution_vectors(float *norm, float *proximity1, float *proximity2, const hw__row *row,

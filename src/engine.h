@@ -27,7 +27,7 @@ typedef struct hw__heads {
 typedef struct hw__stream {
     const float *before; /* x: what enters the block (with parallel blocks: plus what their MLP added) */
     const float *added;  /* a: what attention adds, after output projection, bias and post-norm */
-    const float *mixed;  /* o: right after the output projection; meaningless in blocks without a post-norm */
+    const float *mixed;  /* o: right after the output projection; NULL in blocks without a post-norm */
     size_t n_rows, q0;   /* the last layer shows only rows whose logits are kept */
 } hw__stream;
 

@@ -250,7 +250,7 @@ static bool show_stream(hw__llama_engine *e, int block) {
     if (e->probing) return true;
     hw__stream stream = {.before = r->before,
                          .added = r->added,
-                         .mixed = r->mixed + skipped * (size_t)e->info.n_embd,
+                         .mixed = e->graphs[block].gain[0] ? r->mixed + skipped * (size_t)e->info.n_embd : NULL,
                          .n_rows = n,
                          .q0 = e->at + skipped};
     e->failed = e->sink->stream(e->sink->ctx, (size_t)e->layer_of[block], &stream, &e->failure);

@@ -47,16 +47,15 @@ static const float *row_of(const hw__heads *heads, size_t h, size_t q) {
     return heads->attn + h * heads->head_stride + q * heads->row_stride;
 }
 
-/* out [n] <- the sum over heads; seen [H] (nullable) gets what each head's row is. */
+/* out [n] <- the sum over heads; of [H] <- what each head's row is. */
 static void sum_heads(float *out, const hw__heads *heads, size_t q, size_t n, seen *of) {
     memset(out, 0, n * sizeof *out);
-    for (size_t h = 0; of && h < heads->n_heads; h++) of[h] = (seen){0};
+    for (size_t h = 0; h < heads->n_heads; h++) of[h] = (seen){0};
     for (size_t k = 0; k < n; k += BLOCK) {
         size_t take = n - k < BLOCK ? n - k : BLOCK;
         for (size_t h = 0; h < heads->n_heads; h++) {
             float least = 0;
             double sum = add_block(out + k, row_of(heads, h, q) + k, take, &least);
-            if (!of) continue;
             of[h].sum += sum;
             of[h].least = least < of[h].least ? least : of[h].least;
         }
@@ -85,10 +84,6 @@ static void fuse(float *out, const hw__heads *heads, size_t q, size_t n, size_t 
         extreme_heads(out, heads, q, n, how == HW_FUSE_MAX);
         scale_to_one(out, n, own);
     }
-}
-
-void hw__fuse_row(float *out, const hw__heads *heads, size_t q, size_t n, size_t own, hw_fuse how) {
-    fuse(out, heads, q, n, own, how, NULL);
 }
 
 /* ------------------------------------------------------------------ many rows, checked */

@@ -9,11 +9,8 @@
 
 #include "engine.h"
 
-/* Fuses row q of `heads` (0 <= q < n_rows) into out [n] over columns 0..n-1: the mean over heads as it is, or the
- * maximum or minimum scaled to sum to 1 (all weight on column `own` where nothing is left). */
-void hw__fuse_row(float *out, const hw__heads *heads, size_t q, size_t n, size_t own, hw_fuse fuse);
-
-/* Rows first.. (out [count] where they go, n [count] their columns; row q's own column is q0 + q) of layer `layer`, fused and
+/* Rows first.. (out [count] where they go, n [count] their columns; row q's own column is q0 + q) of layer `layer`, fused into
+ * the mean over heads as it is, or the maximum or minimum scaled to sum to 1 (all weight on the own column where nothing is left), and
  * checked: every head's row must be finite, not negative and sum to 1, or to less with `sinks`; error ENGINE says which does
  * not. Of rows that come as means over heads (made on a device) the mean is checked: heads that are off in opposite ways pass
  * unseen there, the probe alone has looked at every head. `n_threads` share the rows; what comes out does not depend on how many they are. */

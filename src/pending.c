@@ -116,8 +116,10 @@ static ptrdiff_t slot_of(const hw__pending *p, size_t q) {
     return q < p->first || q - p->first >= p->room ? -1 : (ptrdiff_t)(q - p->first);
 }
 
+/* Rows lie one after the other, each as long as it is: memory that no row needs is not touched. */
 static float *heads_at(const hw__pending *p, size_t layer, size_t slot) {
-    return p->heads + (layer * p->room + slot) * p->n_heads * p->n_keys;
+    size_t before = slot * (p->first + 1) + slot * (slot - 1) / 2; /* columns of the slots before this one */
+    return p->heads + p->n_heads * (layer * p->room * p->n_keys + before);
 }
 
 static float *stream_at(const hw__pending *p, float *of, size_t layer, size_t slot) {
@@ -135,7 +137,7 @@ hw_err hw__pending_heads(hw__pending *p, size_t layer, const hw__heads *h, hw_er
         ptrdiff_t slot = slot_of(p, q);
         if (slot < 0) continue;
         for (size_t head = 0; head < h->n_heads; head++)
-            memcpy(heads_at(p, layer, (size_t)slot) + head * p->n_keys,
+            memcpy(heads_at(p, layer, (size_t)slot) + head * (q + 1),
                    h->attn + head * h->head_stride + i * h->row_stride, (q + 1) * sizeof(float));
         if ((size_t)slot >= p->n) p->n = (size_t)slot + 1;
     }
@@ -146,6 +148,11 @@ static double length(const float *v, size_t n) {
     double sum = 0;
     for (size_t d = 0; d < n; d++) sum += (double)v[d] * v[d];
     return sqrt(sum);
+}
+
+/* Logits need only what attention added, and the embedding, which is what the first layer finds. */
+static bool needs_before(const hw__pending *p, size_t layer) {
+    return layer == 0 || p->wanted & ~(1u << HW_SIGNAL_RESIDUAL | 1u << HW_SIGNAL_LOGIT);
 }
 
 hw_err hw__pending_stream(hw__pending *p, size_t layer, const hw__stream *s, hw_error *err) {
@@ -160,9 +167,9 @@ hw_err hw__pending_stream(hw__pending *p, size_t layer, const hw__stream *s, hw_
         ptrdiff_t slot = slot_of(p, s->q0 + i);
         if (slot < 0) continue;
         size_t bytes = p->n_embd * sizeof(float);
-        memcpy(stream_at(p, p->before, layer, (size_t)slot), before, bytes);
+        if (needs_before(p, layer)) memcpy(stream_at(p, p->before, layer, (size_t)slot), before, bytes);
         memcpy(stream_at(p, p->added, layer, (size_t)slot), added, bytes);
-        memcpy(stream_at(p, p->mixed, layer, (size_t)slot), s->mixed + i * p->n_embd, bytes);
+        if (s->mixed) memcpy(stream_at(p, p->mixed, layer, (size_t)slot), s->mixed + i * p->n_embd, bytes);
         p->shown[layer * p->room + (size_t)slot] = true;
     }
     return HW_OK;
@@ -195,7 +202,7 @@ static double dot(const float *a, const float *b, size_t n) {
 static hw__row row_at(const hw__pending *p, size_t layer, size_t slot) {
     return (hw__row){
         .heads = heads_at(p, layer, slot),
-        .stride = p->n_keys,
+        .stride = p->first + slot + 1,
         .n_keys = p->first + slot + 1,
         .before = stream_at(p, p->before, layer, slot),
         .added = stream_at(p, p->added, layer, slot),

@@ -22,8 +22,8 @@ typedef struct hw__pending {
     size_t room, n;  /* rows kept at once; rows waiting */
     size_t first;    /* absolute position of the first one */
     size_t n_keys, n_embd, n_heads;
-    float *heads;                  /* [L, room, H, n_keys] */
-    float *before, *added, *mixed; /* [L, room, D] */
+    float *heads; /* [L, room H n_keys]: of each layer, slot i's [H, first + i + 1] one after the other */
+    float *before, *added, *mixed; /* [L, room, D]; filled where a signal needs them */
     bool *shown;                   /* [L, room] whether these are there: the last block shows only rows with logits */
     float *final;                  /* [room, D] */
     double *logit;                 /* [room] logit of the chosen token less the mean logit, or less that of `versus` */

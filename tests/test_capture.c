@@ -86,13 +86,20 @@ static void minimum_of_disjoint_heads_stays_with_the_token(void **state) {
     static const float attn[2][3] = {{1, 0, 0}, {0, 1, 0}};
     hw__heads heads = {
         .attn = &attn[0][0], .n_heads = 2, .n_rows = 1, .n_keys = 3, .head_stride = 3, .row_stride = 3, .q0 = 2};
-    float row[3];
-    hw__fuse_row(row, &heads, 0, 3, 2, HW_FUSE_MIN);
-    assert_true(row[0] == 0 && row[1] == 0 && row[2] == 1);
-    hw__fuse_row(row, &heads, 0, 3, 2, HW_FUSE_MAX);
-    assert_true(row[0] == 0.5f && row[1] == 0.5f && row[2] == 0);
-    hw__fuse_row(row, &heads, 0, 3, 2, HW_FUSE_MEAN);
-    assert_true(row[0] == 0.5f && row[1] == 0.5f && row[2] == 0);
+    static const struct {
+        hw_fuse how;
+        float row[3];
+    } cases[] = {
+        {HW_FUSE_MIN, {0, 0, 1}},
+        {HW_FUSE_MAX, {0.5f, 0.5f, 0}},
+        {HW_FUSE_MEAN, {0.5f, 0.5f, 0}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        float row[3], *rows[] = {row};
+        static const size_t n_columns[] = {3};
+        assert_int_equal(hw__fuse_rows(rows, n_columns, &heads, 0, 1, cases[i].how, false, 0, 1, NULL), HW_OK);
+        assert_memory_equal(row, cases[i].row, sizeof row);
+    }
 }
 
 static void padding_is_never_counted(void **state) {

@@ -4,12 +4,12 @@
  * Both are float sums, by blocks of other sizes: each layer is off by a few 2^-24 of values below 1.
  */
 #include "fake_engine.h"
+#include "files.h"
 
 #include "method.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { LAYERS = 3, MOST = 512 };
 static const double BOUND = LAYER_BOUND(LAYERS);
@@ -194,7 +194,6 @@ static void rows_that_a_live_explanation_leaves_to_the_trace(void **state) {
 
 static void a_file_says_which_rows_it_has(void **state) {
     (void)state;
-    static const char path[] = "/tmp/headwater-passing.safetensors";
     fake_params fake = fake_params_default();
     hw_model *model = fake_model(&fake);
     for (int rows = HW_ROWS_ALL; rows <= HW_ROWS_NONE; rows++) {
@@ -203,6 +202,7 @@ static void a_file_says_which_rows_it_has(void **state) {
         p.on_prompt = NULL;
         hw_trace *trace = capture(model, &p), *again;
         hw_error err;
+        const char *path = temp_path("rows.safetensors");
         if (hw_trace_save(trace, path, &err) != HW_OK || hw_trace_open(&again, path, &err) != HW_OK)
             fail_msg("%s", err.msg);
         assert_int_equal(hw_trace_rows(again), rows);
@@ -215,7 +215,6 @@ static void a_file_says_which_rows_it_has(void **state) {
         hw_trace_free(trace);
         hw_trace_free(again);
     }
-    unlink(path);
     hw_model_close(model);
 }
 
@@ -227,5 +226,5 @@ int main(void) {
         cmocka_unit_test(rows_that_a_live_explanation_leaves_to_the_trace),
         cmocka_unit_test(a_file_says_which_rows_it_has),
     };
-    return cmocka_run_group_tests_name("passing", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("passing", tests, files_setup, files_teardown);
 }

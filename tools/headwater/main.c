@@ -2,6 +2,7 @@
 #include "command.h"
 #include "message.h"
 #include "text.h"
+#include "threads.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -10,8 +11,8 @@
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
-static const command *const commands[] = {&command_explain, &command_cite, &command_check, &command_eval,
-                                          &command_serve,   &command_view, &command_plot,  &command_info,
+static const command *const commands[] = {&command_explain, &command_cite,  &command_check, &command_eval,
+                                          &command_serve,   &command_view,  &command_plot,  &command_info,
                                           &command_methods, &command_bench, &command_worker};
 
 size_t commands_count(void) { return COUNT(commands); }
@@ -42,6 +43,7 @@ static int run_command(const command *c, int argc, char **argv) {
             help_command(stdout, c);
             status = STATUS_DONE;
         } else {
+            threads_limit(o.threads);
             status = c->run(&o);
         }
     }

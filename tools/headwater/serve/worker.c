@@ -1,6 +1,8 @@
 /* worker.c - the thread, the newest trace, and runs that a crash left unfinished, which come first. */
 #include "worker.h"
 
+#include "threads.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -77,6 +79,7 @@ static void finish_all_lost(worker *w) {
 
 static void *work(void *ctx) {
     worker *w = ctx;
+    threads_limit(w->n_threads);
     finish_all_lost(w);
     for (task *t; (t = queue_take(w->queue)) != NULL;) {
         bool done = t->work(w, t);
@@ -87,8 +90,8 @@ static void *work(void *ctx) {
     return NULL;
 }
 
-bool worker_start(worker *w, hw_model *model, store *s, queue *q, fault *f) {
-    *w = (worker){.model = model, .info = hw_model_describe(model), .store = s, .queue = q};
+bool worker_start(worker *w, hw_model *model, store *s, queue *q, int64_t n_threads, fault *f) {
+    *w = (worker){.model = model, .info = hw_model_describe(model), .store = s, .queue = q, .n_threads = n_threads};
     const char *tmp = getenv("TMPDIR");
     if (!tmp || *tmp != '/' || strlen(tmp) > 40) tmp = "/tmp";
     snprintf(w->folder, sizeof w->folder, "%s/headwater-XXXXXX", tmp);

@@ -18,10 +18,11 @@ struct worker {
     char folder[64]; /* for trace files on their way */
     hw_trace *trace; /* the newest one, of run `trace_run`; NULL: none */
     int64_t trace_run;
+    int64_t n_threads; /* of explanations; 0: one a core */
 };
 
 /* False with the fault filled when the thread cannot start. */
-bool worker_start(worker *w, hw_model *model, store *s, queue *q, fault *f);
+bool worker_start(worker *w, hw_model *model, store *s, queue *q, int64_t n_threads, fault *f);
 /* Waits for its end, which queue_close() brings. */
 void worker_join(worker *w);
 
