@@ -32,19 +32,19 @@ import transformers
 import torch_model
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# The note's prompt, 25 tokens; longer prompts are sentences without end, as those of `headwater bench`.
-NOTE = "Context: It is sunny today, which is bad.\nQ: How is the weather today ?\nA: It is"
 
 
 def made_up(i):
-    return f"Note {i}: the train to platform {i % 17} leaves at {i * 7 % 60} minutes past the hour. "
+    """The text of `headwater bench`, which a model goes on with for as long as it may."""
+    return (f"Chapter {i}. The old house stood at the end of a long road, and every morning the {i % 17 + 2} people "
+            "who lived there walked to the village to buy bread and milk. ")
 
 
 class Task:
     """One size: the prompt's text and ids [m], its sentences as ranges of tokens, how many tokens to generate."""
 
     def __init__(self, model, tokenizer, m, n):
-        text = "".join(made_up(i) for i in range(1, 2 + m // 8))
+        text = "".join(made_up(i) for i in range(1, 2 + m // 25))
         encoded = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
         assert len(encoded.input_ids) >= m, f"{len(encoded.input_ids)} tokens of text, {m} are needed"
         self.model, self.tokenizer, self.m, self.n = model, tokenizer, m, n

@@ -545,6 +545,7 @@ typedef struct hw_plan {
     size_t n_methods;
     const hw_method_params *params; /* NULL: the defaults */
     const char *by;                 /* the prompt's segments as hw_segments_new() cuts them; NULL: each token its own */
+    bool saves_state;               /* whether hw_trace_save_as() with a model follows */
 } hw_plan;
 HW_API hw_plan hw_plan_default(void);
 
@@ -555,6 +556,7 @@ typedef struct hw_estimate {
     uint64_t rows, signals;               /* of the trace */
     uint64_t waiting;                     /* rows of interest until they are explained */
     uint64_t methods;                     /* M, and the levels of R that composing layers takes */
+    uint64_t state;                       /* the trace that it goes on from; the copy of the cache while a state is saved */
     uint64_t total;                       /* of these parts: all that would be resident at once, at most */
     double seconds;                       /* rough: the model's arithmetic at stated rates, after loading */
 } hw_estimate;

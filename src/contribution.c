@@ -50,10 +50,9 @@ double hw__row_scale(const hw__row *row, const hw__values *values, size_t n_embd
     return values->scale / sqrt(sum / (double)n_embd + values->eps);
 }
 
-/* z <- gain s z: the direction as it meets the output projection. */
-static void carry_through_norm(float *z, const hw__row *row, const hw__values *values, size_t n_embd) {
-    double scale = hw__row_scale(row, values, n_embd);
-    for (size_t d = 0; d < n_embd; d++) z[d] = (float)(z[d] * scale * (values->gain ? values->gain[d] : 1));
+/* z <- gain z: the direction as it meets the output projection, but for the factor s of each row. */
+static void carry_through_norm(float *z, const hw__values *values, size_t n_embd) {
+    for (size_t d = 0; values->gain && d < n_embd; d++) z[d] *= values->gain[d];
 }
 
 /* query [n * group, d] of one KV head: the carried directions of the query heads that it serves. */
@@ -67,24 +66,32 @@ HW__WIDE static void add_products(float *restrict out, const float *restrict a, 
     for (size_t k = 0; k < n; k++) out[k] += a[k] * b[k];
 }
 
-void hw__contribution_linear(float *const *out, const hw__row *rows, size_t n, float *z, const hw__values *values,
-                             size_t n_embd, const hw__contribution_room *room) {
+HW__WIDE static void scale(float *out, size_t n, float by) {
+    for (size_t k = 0; k < n; k++) out[k] *= by;
+}
+
+void hw__contribution_linear(float *const *out, const hw__row *rows, size_t n, const hw__directions *directions,
+                             const hw__values *values, size_t n_embd, const hw__contribution_room *room) {
     size_t group = values->n_heads / values->n_heads_kv, d = values->head_size, T = values->n_tokens;
-    for (size_t i = 0; i < n; i++) {
-        carry_through_norm(z + i * n_embd, &rows[i], values, n_embd);
+    for (size_t j = 0; j < directions->n; j++) carry_through_norm(directions->z + j * n_embd, values, n_embd);
+    for (size_t i = 0; i < n; i++)
         if (out[i]) memset(out[i], 0, rows[i].n_keys * sizeof(float));
-    }
-    hw__matmul(room->carried, z, values->wo, n, n_embd, values->n_heads * d);
+    hw__matmul(room->carried, directions->z, values->wo, directions->n, n_embd, values->n_heads * d);
     for (size_t kv = 0; kv < values->n_heads_kv; kv++) {
-        gather_heads(room->query, room->carried, n, kv, group, values);
-        hw__matmul(room->met, room->query, values->v + kv * d * T, n * group, d, T);
+        gather_heads(room->query, room->carried, directions->n, kv, group, values);
+        hw__matmul(room->met, room->query, values->v + kv * d * T, directions->n * group, d, T);
         for (size_t i = 0; i < n; i++) {
+            size_t j = directions->of ? directions->of[i] : i;
             for (size_t h = 0; out[i] && h < group; h++) {
-                const float *met = room->met + (i * group + h) * T,
+                const float *met = room->met + (j * group + h) * T,
                             *attn = rows[i].heads + (kv * group + h) * rows[i].stride;
                 add_products(out[i], attn, met, rows[i].n_keys);
             }
         }
+    }
+    for (size_t i = 0; i < n; i++) {
+        double by = hw__row_scale(&rows[i], values, n_embd) * (directions->with ? directions->with[i] : 1);
+        if (out[i]) scale(out[i], rows[i].n_keys, (float)by);
     }
 }
 

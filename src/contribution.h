@@ -46,10 +46,18 @@ hw_err hw__contribution_room_fit(hw__contribution_room *room, size_t n_rows, siz
                                  hw_error *err);
 void hw__contribution_room_free(hw__contribution_room *room);
 
-/* Attention's part of <T[q,k], z> for rows [n] with directions z [n, D] (overwritten): out[i] is [T], columns from
- * row i's n_keys on untouched. A NULL out[i] leaves row i out. */
-void hw__contribution_linear(float *const *out, const hw__row *rows, size_t n, float *z, const hw__values *values,
-                             size_t n_embd, const hw__contribution_room *room);
+/* Directions that rows meet. Several rows may meet one, each times a factor of its own: it is carried back once. */
+typedef struct hw__directions {
+    float *z;          /* [n, D]; overwritten */
+    size_t n;          /* as many as rows at most */
+    const size_t *of;  /* [rows] which one row i meets; NULL: its own, the i-th */
+    const float *with; /* [rows] the factor; NULL: 1 */
+} hw__directions;
+
+/* Attention's part of <T[q,k], z> for rows [n]: out[i] is [T], columns from row i's n_keys on untouched. A NULL out[i] leaves
+ * row i out. */
+void hw__contribution_linear(float *const *out, const hw__row *rows, size_t n, const hw__directions *directions,
+                             const hw__values *values, size_t n_embd, const hw__contribution_room *room);
 
 /* norm, proximity p=1 and p=2 of one row, each [T] or NULL, scaled to sum to 1 over the row's columns. */
 void hw__contribution_vectors(float *norm, float *proximity1, float *proximity2, const hw__row *row,

@@ -42,6 +42,17 @@ static double signal_bytes(uint32_t wanted, const sizes *s) {
     return s->layers * floats * sizeof(float);
 }
 
+/* The earlier trace that a run goes on from. */
+static double prefix_bytes(const hw_trace *prefix) {
+    if (!prefix) return 0;
+    uint32_t signals = 0;
+    for (int i = 0; i < HW_N_SIGNALS; i++) signals |= prefix->signals.values[i] ? 1u << i : 0;
+    sizes s = {.layers = (double)prefix->n_layers,
+               .prompt = (double)prefix->run->n_prompt,
+               .tokens = (double)prefix->run->n_tokens};
+    return s.layers * kept_floats(prefix->kept, &s) * sizeof(float) + signal_bytes(signals, &s);
+}
+
 /* M of every method, and levels of R for those that compose layers, about half of [T, C] each: two, one method after the
  * other; of prompt rows that pass by, those of every layer. */
 static double method_bytes(const hw_plan *plan, const sizes *s) {
@@ -115,7 +126,8 @@ hw_err hw_run_estimate(hw_estimate *out, hw_model *model, const hw_plan *plan, h
     e.signals = (uint64_t)signal_bytes(plan->run->signals, &s);
     e.waiting = hw__pending_bytes(info, plan->run->signals, e.n_prompt, e.n_tokens);
     e.methods = (uint64_t)method_bytes(plan, &s);
-    e.total = e.weights + e.program + e.cache + e.buffers + e.rows + e.signals + e.waiting + e.methods;
+    e.state = (uint64_t)prefix_bytes(plan->run->prefix) + (plan->saves_state ? e.cache : 0);
+    e.total = e.weights + e.program + e.cache + e.buffers + e.rows + e.signals + e.waiting + e.methods + e.state;
     e.seconds = seconds(plan, model, &s);
     *out = e;
     return HW_OK;

@@ -249,7 +249,8 @@ static void projection(hw__pending *p, size_t layer, const hw__row *rows, const 
         for (size_t d = 0; d < p->n_embd; d++) z[d] = squares > 0 ? (float)(z[d] / squares) : 0;
         out[i] = place(p, HW_SIGNAL_PROJECTION, layer, i);
     }
-    hw__contribution_linear(out, rows, p->n, room->direction, values, p->n_embd, room);
+    hw__directions own_ones = {.z = room->direction, .n = p->n};
+    hw__contribution_linear(out, rows, p->n, &own_ones, values, p->n_embd, room);
     for (size_t i = 0; i < p->n; i++)
         if (out[i]) out[i][rows[i].n_keys - 1] += (float)own[i];
 }
@@ -275,28 +276,6 @@ static hw_err read_direction(float *z, float *eps, float *other, int32_t id, int
     return rc;
 }
 
-/* Directions of the tokens that the rows chose, over the rms of their final stream: z [n, D]. False in chosen[i] for rows
- * within the prompt and the run's last, which chose none. other [D] is scratch. */
-static hw_err read_directions(const hw__pending *p, float *z, float *other, bool *chosen, hw__engine *engine,
-                              hw_error *err) {
-    const hw_run *run = p->trace->run;
-    for (size_t i = 0; i < p->n; i++) {
-        size_t next = p->first + i + 1;
-        float eps, *zi = z + i * p->n_embd;
-        const float *final = p->final + i * p->n_embd;
-        chosen[i] = of_interest(p, i) && next < run->n_tokens;
-        if (!chosen[i]) continue;
-        hw_err rc = read_direction(zi, &eps, other, run->tokens[next].id, p->versus[i], p->n_embd, engine, err);
-        if (rc != HW_OK) return rc;
-        double rms = sqrt(dot(final, final, p->n_embd) / (double)p->n_embd + eps);
-        for (size_t d = 0; d < p->n_embd; d++) zi[d] = (float)(zi[d] / rms);
-        hw_balance *b = &p->trace->signals.balance[signal_row(p, i)];
-        b->logit = p->logit[i];
-        b->mlp = dot(final, zi, p->n_embd); /* of which attention and embedding are taken off below */
-    }
-    return HW_OK;
-}
-
 /* What one layer's attention gave one row, by where it came from. */
 typedef struct share {
     double prompt, completion, attention, embedding;
@@ -306,15 +285,53 @@ typedef struct share {
 typedef struct flush {
     hw__pending *p;
     hw__engine *engine;
-    float *z;                      /* [n + 1, D] directions of the chosen tokens, one more as scratch */
+    float *z; /* [n + 1, D] directions of the chosen tokens, each once; behind them one as scratch */
+    size_t n_z;
+    size_t of[HW__MOST_PENDING];   /* [n] the row's direction */
+    float with[HW__MOST_PENDING];  /* [n] 1 / rms of its final stream */
+    bool chosen[HW__MOST_PENDING]; /* [n] rows that chose a token: not those within the prompt, nor the run's last */
     share *shares;                 /* [L, n] */
-    bool chosen[HW__MOST_PENDING]; /* [n] rows that chose a token */
 } flush;
 
-static share share_of(const float *logit, const hw__row *row, const float *z, size_t m, size_t layer, size_t n_embd) {
-    share s = {.attention = dot(row->added, z, n_embd)};
+static int32_t chosen_id(const hw__pending *p, size_t slot) { return p->trace->run->tokens[p->first + slot + 1].id; }
+
+/* An earlier row that chose the same token, or `slot`: text repeats, and what is carried through W_O is dear. */
+static size_t same_choice(const flush *f, size_t slot) {
+    size_t i = 0;
+    while (i < slot &&
+           !(f->chosen[i] && chosen_id(f->p, i) == chosen_id(f->p, slot) && f->p->versus[i] == f->p->versus[slot]))
+        i++;
+    return i;
+}
+
+static hw_err read_directions(flush *f, hw_error *err) {
+    const hw__pending *p = f->p;
+    float eps = 0; /* of the final norm: the same for all */
+    for (size_t i = 0; i < p->n; i++) {
+        const float *final = p->final + i * p->n_embd;
+        f->chosen[i] = of_interest(p, i) && p->first + i + 1 < p->trace->run->n_tokens;
+        if (!f->chosen[i]) continue;
+        size_t same = same_choice(f, i);
+        f->of[i] = same < i ? f->of[same] : f->n_z;
+        float *z = f->z + f->of[i] * p->n_embd;
+        hw_err rc =
+            same < i ? HW_OK
+                     : read_direction(z, &eps, z + p->n_embd, chosen_id(p, i), p->versus[i], p->n_embd, f->engine, err);
+        if (rc != HW_OK) return rc;
+        if (same == i) f->n_z++;
+        f->with[i] = (float)(1 / sqrt(dot(final, final, p->n_embd) / (double)p->n_embd + eps));
+        hw_balance *b = &p->trace->signals.balance[signal_row(p, i)];
+        b->logit = p->logit[i];
+        b->mlp = dot(final, z, p->n_embd) * f->with[i]; /* of which attention and embedding are taken off below */
+    }
+    return HW_OK;
+}
+
+static share share_of(const float *logit, const hw__row *row, const float *z, double with, size_t m, size_t layer,
+                      size_t n_embd) {
+    share s = {.attention = dot(row->added, z, n_embd) * with};
     for (size_t k = 0; k < row->n_keys; k++) *(k < m ? &s.prompt : &s.completion) += logit[k];
-    if (layer == 0) s.embedding = dot(row->before, z, n_embd);
+    if (layer == 0) s.embedding = dot(row->before, z, n_embd) * with;
     return s;
 }
 
@@ -338,14 +355,16 @@ static void logit(const flush *f, size_t layer, const hw__row *rows, const hw__v
                   const hw__contribution_room *room) {
     hw__pending *p = f->p;
     float *out[HW__MOST_PENDING];
-    memcpy(room->direction, f->z, p->n * p->n_embd * sizeof *f->z);
+    if (f->n_z == 0) return;
+    hw__directions directions = {.z = room->direction, .n = f->n_z, .of = f->of, .with = f->with};
+    memcpy(room->direction, f->z, f->n_z * p->n_embd * sizeof *f->z);
     for (size_t i = 0; i < p->n; i++)
         out[i] = f->chosen[i] ? hw__trace_signal(p->trace, HW_SIGNAL_LOGIT, layer, signal_row(p, i)) : NULL;
-    hw__contribution_linear(out, rows, p->n, room->direction, values, p->n_embd, room);
+    hw__contribution_linear(out, rows, p->n, &directions, values, p->n_embd, room);
     for (size_t i = 0; i < p->n; i++)
         if (f->chosen[i])
-            f->shares[layer * p->n + i] =
-                share_of(out[i], &rows[i], f->z + i * p->n_embd, p->trace->run->n_prompt, layer, p->n_embd);
+            f->shares[layer * p->n + i] = share_of(out[i], &rows[i], f->z + f->of[i] * p->n_embd, f->with[i],
+                                                   p->trace->run->n_prompt, layer, p->n_embd);
 }
 
 /* A trace holds only numbers: weights that overflow must not make one that cannot be opened again. */
@@ -419,7 +438,7 @@ static hw_err explain_rows(flush *f, hw_error *err) {
     f->shares = hw__alloc(p->trace->n_layers, p->n * sizeof *f->shares);
     if (!f->z || !f->shares) return hw__fail_memory(err, "directions of tokens", p->n, p->n_embd * sizeof *f->z);
     hw_err rc = HW_OK;
-    if (p->wanted & NEEDS_READOUT) rc = read_directions(p, f->z, f->z + p->n * p->n_embd, f->chosen, f->engine, err);
+    if (p->wanted & NEEDS_READOUT) rc = read_directions(f, err);
     if (rc == HW_OK && p->wanted & NEEDS_VALUES) rc = explain_layers(f, err);
     if (rc == HW_OK && p->wanted & NEEDS_READOUT) add_shares(f);
     return rc;

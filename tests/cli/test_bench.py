@@ -44,9 +44,11 @@ def test_what_each_variant_takes(headwater, smollm, tmp_path):
     weights = smollm.stat().st_size
     rows_bytes = 30 * 43 * 44 // 2 * 4
     assert number["plain", "trace_bytes"] == number["plain-flash", "trace_bytes"] == 0
-    for name in ("capture", "rollout", "rollout+logit", "again-rollout"):
+    for name in ("capture", "rollout", "again-rollout", "again-logit"):
         assert rows_bytes < number[name, "trace_bytes"] < 3 * rows_bytes, name
-    assert number["logit", "trace_bytes"] > number["capture", "trace_bytes"]
+    assert number["again-logit", "trace_bytes"] > number["capture", "trace_bytes"]
+    for name in ("logit", "contribution+logit", "rollout+logit", "by-sentence"):
+        assert 0 < number[name, "trace_bytes"] < rows_bytes, name
     for name in ("plain", "capture", "leave-one-out"):
         assert weights < number[name, "peak_bytes"] < 4 * weights, name
     assert number["again-logit", "peak_bytes"] < weights / 2  # no model is opened

@@ -119,6 +119,25 @@ def test_the_first_token_is_explained_at_once_and_then_four_at_a_time(server):
     assert order == ["token", "explained", *["token"] * 3, "explained", *["token"] * 4, "explained", "token", "explained"]
 
 
+def test_a_second_question_over_the_same_text_reads_only_the_question(server):
+    text = "Anna keeps her key in the red box. Ben lives in Paris. " * 4
+
+    def ask(question):
+        body = {"prompt": text + question, "options": {"n_generate": 2}, "methods": ["rollout", "logit"]}
+        events = server.stream("/api/explain", body).until("done", "error")
+        assert events[-1][0] == "done", events[-1]
+        return dict(events)["prompt"], events[-1][1]["run"]
+
+    server.explain(n=1)  # of another text, which leaves nothing to go on from
+    fresh, wanted = ask("\nBen lives in")
+    ask("\nAnna keeps her key in the")
+    again, run = ask("\nBen lives in")
+    assert fresh["reused"] < 4 and len(again["tokens"]) - 12 < again["reused"] < len(again["tokens"])
+    assert [t["id"] for t in run["run"]["tokens"]] == [t["id"] for t in wanted["run"]["tokens"]]
+    for a, b in zip(run["attributions"], wanted["attributions"]):
+        assert np.abs(unpack(a)[1] - unpack(b)[1]).max() < 1e-5 * max(1, np.abs(unpack(b)[1]).max())
+
+
 def test_a_run_is_saved_before_its_client_hears_so(server):
     stream = server.stream("/api/explain", {"prompt": PROMPT, "options": {"n_generate": 2}})
     run = stream.until("done")[-1][1]["run"]

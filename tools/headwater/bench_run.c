@@ -130,8 +130,8 @@ static hw_run_params run_params(const bench_run *r, outcome *o) {
     p.stop = interrupt_stop;
     p.ctx = o;
     for (size_t i = 0; r->v->methods[i]; i++) p.signals |= hw_method_signals(r->v->methods[i], NULL);
-    if (r->v->kind != BENCH_LIVE) return p;
     p.rows = r->v->rows;
+    if (r->v->kind != BENCH_LIVE) return p;
     p.on_prompt = start_live;
     p.live = o->live;
     p.n_live = BENCH_MOST_METHODS;

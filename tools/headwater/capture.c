@@ -60,7 +60,7 @@ static void take_progress(void *ctx, hw_stage stage, size_t done, size_t total) 
 }
 
 static hw_err take_prompt(void *ctx, const hw_run *run, hw_error *err) {
-    return job_cut(((listener *)ctx)->j, run, err);
+    return job_begin(((listener *)ctx)->j, run, err);
 }
 
 /* No more tokens either where nobody reads them any more. */
@@ -87,7 +87,7 @@ static hw_run_params run_params(const input *prompt, const hw_trace *prefix, lis
     params.rows = job_rows(l->j);
     params.versus = o->versus;
     params.prefix = prefix;
-    if (l->j->by) params.on_prompt = take_prompt;
+    if (l->j->feeds) params.on_prompt = take_prompt;
     params.live = l->j->live;
     params.n_live = MOST_METHODS;
     params.on_token = take_token;

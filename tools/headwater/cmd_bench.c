@@ -58,7 +58,8 @@ static bool whole_fits(const bench *b) {
 /* Why a variant does not run at this size; NULL: it does. */
 static const char *unfit(const bench *b, const bench_variant *v) {
     if (v->most_m && b->job.m > v->most_m) return "it would run for too long";
-    if (v->kind != BENCH_PLAIN && v->rows == HW_ROWS_ALL && !b->job.whole_fits)
+    bool levels = v->kind == BENCH_LIVE && !v->by; /* rollout by tokens keeps as much of every layer */
+    if (v->kind != BENCH_PLAIN && (v->rows == HW_ROWS_ALL || levels) && !b->job.whole_fits)
         return "its rows would not fit into memory";
     return NULL;
 }
@@ -76,11 +77,14 @@ static hw_err start_variant(const bench *b, crew *c, size_t v, bench_model *mode
 
 /* ------------------------------------------------------------------ rounds */
 
+/* Whether the checked run is the one that counts: long ones are not made twice where one round was asked for. */
+static bool runs_once(const bench *b, size_t v) { return bench_variant_at(v)->once || b->o->rounds == 1; }
+
 /* The run before the rounds: the same tokens as plain generation, and the right M. Flash attention sums in another order
- * and may choose others. Of variants that run once this is the run. */
-static hw_err check_variant(crew *c, size_t v, hw_error *err) {
+ * and may choose others. */
+static hw_err check_variant(const bench *b, crew *c, size_t v, hw_error *err) {
     bench_figures f;
-    hw_err rc = bench_worker_run(bench_variant_at(v)->once ? &c->figures[v] : &f, &c->workers[v], true, err);
+    hw_err rc = bench_worker_run(runs_once(b, v) ? &c->figures[v] : &f, &c->workers[v], true, err);
     if (rc != HW_OK || bench_variant_at(v)->flash || c->workers[v].tokens == c->workers[0].tokens) return rc;
     *err = (hw_error){.code = HW_ERR_ENGINE};
     snprintf(err->msg, sizeof err->msg, "%s generated other tokens than plain generation", bench_variant_at(v)->name);
@@ -116,7 +120,7 @@ static hw_err start_crew(bench *b, crew *c, hw_error *err) {
     for (size_t v = 0; v < bench_variant_count() && rc == HW_OK; v++) {
         rc = start_variant(b, c, v, v == 0 ? &b->model : NULL, err);
         if (rc == HW_OK && v == 0) judge_model(b);
-        if (rc == HW_OK && c->ran[v]) rc = check_variant(c, v, err);
+        if (rc == HW_OK && c->ran[v]) rc = check_variant(b, c, v, err);
     }
     return rc;
 }
@@ -126,7 +130,7 @@ static hw_err run_rounds(const bench *b, crew *c, hw_error *err) {
     double began = clock_seconds();
     for (size_t r = 0; r < rounds; r++) {
         for (size_t v = 0; v < n; v++) {
-            if (!c->ran[v] || bench_variant_at(v)->once) continue;
+            if (!c->ran[v] || runs_once(b, v)) continue;
             hw_err rc = bench_worker_run(&c->figures[r * n + v], &c->workers[v], false, err);
             if (rc != HW_OK) return rc;
         }

@@ -85,7 +85,8 @@ static int explain_trace(job *j, source from, const cut *by, const hw_trace *tra
 static int explain(job *j, source from, const cut *by, const char *model) {
     hw_trace *trace = NULL;
     j->passing = from == FROM_MODEL && !j->o->trace; /* a saved trace is for any method */
-    j->by = j->passing && !j->o->state && cuts(by) ? by : NULL; /* rows out of a state do not pass by */
+    j->feeds = j->passing && !j->o->state;           /* rows out of a state do not pass by */
+    j->by = j->feeds && cuts(by) ? by : NULL;
     int status = from == FROM_MODEL ? capture_run(j, model, &trace) : open_trace(j, from, &trace);
     if (status == STATUS_DONE) status = explain_trace(j, from, by, trace);
     hw_trace_free(trace);

@@ -186,7 +186,7 @@ static hw_rows rows_of(const job *j, size_t i) {
     hw_live *live;
     hw_method_params params = job_params(j);
     hw_rows rows = hw_method_find(j->methods[i])->rows;
-    if (!j->by || hw_live_new(&live, j->methods[i], &params, NULL) != HW_OK) return rows;
+    if (!j->feeds || hw_live_new(&live, j->methods[i], &params, NULL) != HW_OK) return rows;
     rows = hw_live_rows(live);
     hw_live_free(live);
     return rows;
@@ -199,10 +199,10 @@ hw_rows job_rows(const job *j) {
     return rows;
 }
 
-hw_err job_cut(job *j, const hw_run *run, hw_error *err) {
-    hw_err rc = cut_segments(&j->segments, j->by, run, err);
+hw_err job_begin(job *j, const hw_run *run, hw_error *err) {
+    hw_err rc = j->by ? cut_segments(&j->segments, j->by, run, err) : HW_OK;
     if (rc != HW_OK) return rc;
-    job_group(j, j->segments);
+    if (j->segments) job_group(j, j->segments);
     hw_method_params params = job_params(j);
     for (size_t i = 0; i < j->n_methods && rc == HW_OK; i++)
         if (rows_of(j, i) != hw_method_find(j->methods[i])->rows)

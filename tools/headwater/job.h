@@ -25,7 +25,8 @@ typedef struct job {
     size_t n_methods, n_made;
     struct report *report; /* borrowed: gathers what -o would save; NULL: it is saved at once */
     bool passing;          /* prompt rows need not be kept: nothing reads the trace but this job's methods */
-    const struct cut *by;  /* borrowed: with `passing`, how to cut the prompt before the model runs; NULL: not at all */
+    bool feeds;            /* with `passing`: methods that can take prompt rows in as they pass do so */
+    const struct cut *by;  /* borrowed: with `feeds`, how to cut the prompt before the model runs; NULL: not at all */
     hw_segments *segments; /* owned: the prompt, cut so */
     hw_live *live[MOST_METHODS]; /* owned: methods that take in prompt rows as they pass; NULL for the others */
     bool hush;                   /* tokens are not printed as they come */
@@ -46,7 +47,7 @@ uint32_t job_signals(job *j);
 /* Attention rows that the trace must keep for them, after job_signals(). */
 hw_rows job_rows(const job *j);
 /* With the prompt of a run that begins: cuts it as `by` says, and makes `live`. */
-hw_err job_cut(job *j, const hw_run *run, hw_error *err);
+hw_err job_begin(job *j, const hw_run *run, hw_error *err);
 
 /* Runs every method on the trace. `stoppable`: Ctrl-C ends it. */
 int job_explain(job *j, const hw_trace *trace, bool stoppable);

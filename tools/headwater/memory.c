@@ -125,6 +125,7 @@ int memory_check(job *j, const hw_run_params *run) {
     t.plan.n_methods = j->n_methods;
     t.plan.params = &params;
     t.plan.by = j->o->by;
+    t.plan.saves_state = j->o->state != NULL;
     if (hw_run_estimate(&e, j->model, &t.plan, &err) != HW_OK) return job_fail(j, &err);
     if (j->o->memory && e.total > j->o->memory) return refuse(j, &t, &e);
     bool much = e.total > much_bytes || e.seconds > long_s;

@@ -52,7 +52,7 @@ static void send_prompt(making *m, const hw_run *run) {
         buffer_text(&data, text);
         free(text);
     }
-    buffer_text(&data, "]}");
+    buffer_printf(&data, "],\"reused\":%zu}", hw_run_n_reused(run));
     send(m, "prompt", &data);
 }
 
@@ -176,6 +176,7 @@ static hw_err capture(making *m, hw_trace **trace, hw_error *err) {
     p.fuse = r->fuse;
     p.versus = r->versus;
     p.signals = all_signals(m);
+    p.prefix = m->w->trace;
     p.on_token = on_token;
     p.on_rows = on_rows;
     p.live_rows = LIVE_ROWS;
@@ -239,10 +240,18 @@ static bool finish(making *m, hw_trace *trace) {
 
 /* ------------------------------------------------------------------ the whole */
 
+/* Whether the new prompt begins, for at least half of it, as that of the newest trace: a second question over the same text. */
+static bool goes_on(const making *m) {
+    size_t n, same = 0;
+    const char *old = m->w->trace ? hw_run_prompt(hw_trace_run(m->w->trace), &n) : NULL;
+    while (old && same < n && same < m->r->prompt.n && old[same] == m->r->prompt.bytes[same]) same++;
+    return 2 * same >= m->r->prompt.n;
+}
+
 static bool make_run(making *m) {
     hw_trace *trace;
     hw_error err;
-    worker_keep(m->w, NULL, 0); /* room for the new one */
+    if (!goes_on(m)) worker_keep(m->w, NULL, 0); /* room for the new one */
     if (capture(m, &trace, &err) == HW_OK) return finish(m, trace);
     /* What the program's end interrupted stays, to be finished at the next start. */
     if (!queue_is_closed(m->t->queue) && !m->t->run) store_drop(m->w->store, m->id);
