@@ -124,49 +124,69 @@ static double layer_mean(const hw_attribution *a, size_t i, size_t k, size_t l0,
     return sum / (double)(l1 - l0);
 }
 
+/* Of one row, or the mean over rows. */
 typedef struct summary {
-    double first, outside, position;
+    double first, outside, position; /* position NaN: it has no ranks */
 } summary;
 
-/* Means over rows, each row first averaged over layers l0..l1-1; `column` [n_columns] is scratch. */
-static summary summarise(const hw_attribution *a, size_t l0, size_t l1, double *column) {
-    summary s = {0};
-    size_t ranked = 0;
+/* Row i, averaged over layers l0..l1-1; `column` [n_columns] is scratch. */
+static summary summarise_row(const hw_attribution *a, size_t i, size_t l0, size_t l1, double *column) {
     int32_t first = a->groups ? a->groups[0] : 0;
-    for (size_t i = 0; i < a->n_rows; i++) {
-        for (size_t k = 0; k < a->n_columns; k++) column[k] = layer_mean(a, i, k, l0, l1);
-        double outside = 0, rho = hw__spearman_index(column, a->n_columns);
-        for (size_t l = l0; l < l1; l++) outside += a->outside[i * a->n_layers + l];
-        if (first >= 0) s.first += column[first];
-        s.outside += outside / (double)(l1 - l0);
-        if (!isnan(rho)) {
-            s.position += rho;
-            ranked++;
-        }
+    double outside = 0;
+    for (size_t k = 0; k < a->n_columns; k++) column[k] = layer_mean(a, i, k, l0, l1);
+    for (size_t l = l0; l < l1; l++) outside += a->outside[i * a->n_layers + l];
+    return (summary){.first = first >= 0 ? column[first] : 0,
+                     .outside = outside / (double)(l1 - l0),
+                     .position = hw__spearman_index(column, a->n_columns)};
+}
+
+static summary mean_summary(const summary *rows, size_t n) {
+    summary mean = {0};
+    size_t ranked = 0;
+    for (size_t i = 0; i < n; i++) {
+        mean.first += rows[i].first;
+        mean.outside += rows[i].outside;
+        if (isnan(rows[i].position)) continue;
+        mean.position += rows[i].position;
+        ranked++;
     }
-    s.first /= (double)a->n_rows;
-    s.outside /= (double)a->n_rows;
-    s.position = ranked ? s.position / (double)ranked : NAN;
-    return s;
+    return (summary){.first = mean.first / (double)n,
+                     .outside = mean.outside / (double)n,
+                     .position = ranked ? mean.position / (double)ranked : NAN};
 }
 
 hw_err hw__attribution_diagnose(hw_attribution *a, hw_error *err) {
-    double *column = hw__alloc(a->n_columns, sizeof *column);
-    if (!column) return hw__fail_memory(err, "diagnostics", a->n_columns, sizeof *column);
-    summary mean = summarise(a, 0, a->n_layers, column);
     /* `input` composes upwards, so the last layer is the full depth; `output` from the top down: the first. */
     size_t full = a->params.direction == HW_DIRECTION_OUTPUT ? 0 : a->n_layers - 1;
-    summary last = summarise(a, full, full + 1, column);
-    a->diagnostics = (hw_diagnostics){
-        .first_mean = mean.first,
-        .first_last = last.first,
-        .outside_mean = mean.outside,
-        .outside_last = last.outside,
-        .position_mean = mean.position,
-        .position_last = last.position,
-    };
-    free(column);
-    return HW_OK;
+    summary *mean = hw__alloc(a->n_rows, sizeof *mean), *last = hw__alloc(a->n_rows, sizeof *last);
+    bool lacked = !mean || !last;
+    long n = lacked ? 0 : (long)a->n_rows;
+#pragma omp parallel if (a->n_rows * a->n_columns > 16384) reduction(|| : lacked)
+    {
+        double *column = hw__alloc(a->n_columns, sizeof *column);
+        lacked = lacked || !column;
+#pragma omp for
+        for (long i = 0; i < n; i++) {
+            if (!column) continue;
+            mean[i] = summarise_row(a, (size_t)i, 0, a->n_layers, column);
+            last[i] = summarise_row(a, (size_t)i, full, full + 1, column);
+        }
+        free(column);
+    }
+    if (!lacked) {
+        summary over_layers = mean_summary(mean, a->n_rows), deep = mean_summary(last, a->n_rows);
+        a->diagnostics = (hw_diagnostics){
+            .first_mean = over_layers.first,
+            .first_last = deep.first,
+            .outside_mean = over_layers.outside,
+            .outside_last = deep.outside,
+            .position_mean = over_layers.position,
+            .position_last = deep.position,
+        };
+    }
+    free(mean);
+    free(last);
+    return lacked ? hw__fail_memory(err, "diagnostics", a->n_columns, sizeof(double)) : HW_OK;
 }
 
 /* ------------------------------------------------------------------ reading */

@@ -14,26 +14,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Copies a signal's rows into M: row i of M is row query(i) - (m - 1) of the signal. */
+/* All layers of row i of M: row query(i) - (m - 1) of the signal. of [T] and sum [C] are scratch. */
+static void put_row(hw_attribution *a, const hw_trace *trace, hw_signal signal, size_t i, double *of, double *sum) {
+    size_t q = hw__query_row(a, i), row = q - (a->run->n_prompt - 1);
+    for (size_t l = 0; l < trace->n_layers; l++) {
+        const float *from = hw__trace_signal(trace, signal, l, row);
+        for (size_t k = 0; k <= q; k++) of[k] = from[k];
+        hw__method_put(a, i, l, of, q + 1, sum);
+    }
+}
+
+/* Copies a signal's rows into M, each whole: its layers lie beside each other there. */
 static hw_err put_signal(hw_attribution *a, const hw_trace *trace, hw_signal signal, const hw_method_params *p,
                          hw_error *err) {
-    size_t n_tokens = a->run->n_tokens, base = a->run->n_prompt - 1;
+    size_t room = a->run->n_tokens + a->n_columns;
+    long n = (long)a->n_rows;
+    bool lacked = false;
     if (hw_run_n_completion(a->run) == 0)
         return hw__fail(err, HW_ERR_UNSUPPORTED, "the run has no completion to explain");
-    double *of = hw__alloc(n_tokens, sizeof *of), *sum = hw__alloc(a->n_columns, sizeof *sum);
-    hw_err rc = of && sum ? HW_OK : hw__fail_memory(err, "an attribution's row", n_tokens, sizeof *of);
-    for (size_t l = 0; rc == HW_OK && l < trace->n_layers; l++) {
-        for (size_t i = 0; i < a->n_rows; i++) {
-            size_t q = hw__query_row(a, i);
-            const float *row = hw__trace_signal(trace, signal, l, q - base);
-            for (size_t k = 0; k <= q; k++) of[k] = row[k];
-            hw__method_put(a, i, l, of, q + 1, sum);
-        }
-        rc = hw__method_progress(p, l + 1, trace->n_layers, err);
+#pragma omp parallel if (a->n_rows * a->n_columns > 16384) reduction(|| : lacked)
+    {
+        double *of = hw__alloc(room, sizeof *of);
+        lacked = of == NULL;
+#pragma omp for
+        for (long i = 0; i < n; i++)
+            if (of) put_row(a, trace, signal, (size_t)i, of, of + a->run->n_tokens);
+        free(of);
     }
-    free(of);
-    free(sum);
-    return rc;
+    if (lacked) return hw__fail_memory(err, "an attribution's row", room, sizeof(double));
+    return hw__method_progress(p, trace->n_layers, trace->n_layers, err);
 }
 
 /* Measures and signals are listed in the same order. */

@@ -45,10 +45,12 @@ static hw_err check_engine(const hw_model_info *info, uint32_t wanted, hw_error 
     return HW_OK;
 }
 
-/* Rows kept at once, of `rows` that come: as many as fit, at least one. */
+/* Rows kept at once, of `rows` that come: as many as fit, at least one, and all where few more than fit would wait for a second
+ * time: each time costs the values and weights of all layers. */
 static size_t room_for(size_t n_layers, size_t n_heads, size_t n_tokens, size_t rows) {
     size_t room = ROOM_BYTES / (n_layers * n_heads * n_tokens * sizeof(float));
     if (room < 1) room = 1;
+    if (rows - rows / 3 <= room) room = rows;
     if (room > HW__MOST_PENDING) room = HW__MOST_PENDING;
     return room > rows ? rows : room;
 }
