@@ -325,6 +325,9 @@ typedef struct hw_run_params {
      * what it would be without. It has no effect where it is of another model or `fuse`, lacks prompt rows or a signal of every
      * row that are to be kept, or where `live` must see the rows pass; hw_run_n_reused() tells. Of captures only. */
     const hw_trace *prefix;
+    /* A capture that hw_run_estimate() says would take more bytes, what methods take not counted, does not start: ARGUMENT. 0: no
+     * limit. */
+    uint64_t memory;
 } hw_run_params;
 
 HW_API hw_run_params hw_run_params_default(void);

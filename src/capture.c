@@ -415,7 +415,22 @@ static size_t context_of(const hw_model *model) {
     return (size_t)(model->params.n_ctx > 0 ? model->params.n_ctx : hw_model_describe(model)->n_ctx_train);
 }
 
+static hw_err check_memory(hw_model *model, const hw_run_params *params, hw_error *err) {
+    hw_estimate e;
+    hw_plan plan = hw_plan_default();
+    plan.run = params;
+    if (!params->memory) return HW_OK;
+    hw_err rc = check_params(params, err);
+    if (rc == HW_OK) rc = hw_run_estimate(&e, model, &plan, err);
+    if (rc != HW_OK || e.total <= params->memory) return rc;
+    return hw__fail(err, HW_ERR_ARGUMENT,
+                    "a run over %zu tokens would take %.0f MiB, the limit is %.0f MiB: a shorter prompt would take less",
+                    e.n_tokens, (double)e.total / 1048576, (double)params->memory / 1048576);
+}
+
 hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *params, hw_error *err) {
+    hw_err rc = check_memory(model, params, err);
+    if (rc != HW_OK) return rc;
     hw__run_options options = options_of(model, params);
     return hw__trace_capture(out, model->engine, context_of(model), &options, params, err);
 }

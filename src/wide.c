@@ -1,6 +1,8 @@
 /* wide.c - see wide.h. */
 #include "wide.h"
 
+#include "half.h"
+
 typedef double lanes_of_double __attribute__((vector_size(HW__LANES * sizeof(double))));
 
 HW__WIDE double hw__sum(const float *x, size_t n) {
@@ -15,4 +17,8 @@ HW__WIDE double hw__sum(const float *x, size_t n) {
     for (size_t k = 0; k < HW__LANES; k++) sum += sums[k];
     for (; i < n; i++) sum += x[i];
     return sum;
+}
+
+HW__WIDE void hw__floats_of_halves(float *restrict to, const uint16_t *restrict from, size_t n) {
+    for (size_t k = 0; k < n; k++) to[k] = hw__float_of_half(from[k]);
 }

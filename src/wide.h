@@ -35,6 +35,9 @@ typedef int32_t hw__lane_bits __attribute__((vector_size(HW__LANES * sizeof(int3
 /* The sum of x [n], in double. */
 double hw__sum(const float *x, size_t n);
 
+/* to [n] <- F16 values [n], exactly. */
+void hw__floats_of_halves(float *restrict to, const uint16_t *restrict from, size_t n);
+
 /* The sum of lanes, in a fixed order. */
 HW__INLINE double hw__sum_lanes(const hw__lanes *v) {
     double sum = 0;

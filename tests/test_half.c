@@ -1,6 +1,7 @@
 /* test_half.c - every half there is, and every boundary between two of them: that is all that rounding can get wrong. */
 #include "fixture.h"
 #include "half.h"
+#include "wide.h"
 
 #include <math.h>
 
@@ -44,9 +45,20 @@ static void every_boundary_is_where_it_must_be(void **state) {
     assert_int_equal(hw__half_of_float(-0.0f), 0x8000);
 }
 
+static void arrays_are_read_as_single_ones_are(void **state) {
+    (void)state;
+    static uint16_t halves[0x10000];
+    static float floats[0x10000];
+    for (uint32_t half = 0; half < 0x10000; half++) halves[half] = (uint16_t)half;
+    hw__floats_of_halves(floats, halves, 0x10000);
+    for (uint32_t half = 0; half < 0x10000; half++)
+        assert_int_equal(hw__bits_of_float(floats[half]), hw__bits_of_float(hw__float_of_half((uint16_t)half)));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_half_is_its_value),
+        cmocka_unit_test(arrays_are_read_as_single_ones_are),
         cmocka_unit_test(every_boundary_is_where_it_must_be),
     };
     return cmocka_run_group_tests_name("half", tests, NULL, NULL);

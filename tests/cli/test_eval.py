@@ -437,6 +437,15 @@ def test_an_item_that_cannot_be_measured_is_kept_as_failed(evaluate, tmp_path):
 
 
 @pytest.mark.model
+def test_an_item_that_would_take_too_much_memory_is_not_run(evaluate, tmp_path):
+    write_set(tmp_path / "set.jsonl", [ITEMS[0], {"id": "long", "prompt": "word " * 1500}])
+    done = evaluate("-o", "r.jsonl", "--memory", "300M", "--method", "rollout")
+    assert done.status == 1
+    first, long = read_lines(tmp_path / "r.jsonl")
+    assert "error" not in first and "300 MiB" in long["error"] and "a shorter prompt" in long["error"]
+
+
+@pytest.mark.model
 def test_given_completion_token_and_evidence_in_code_points(headwater, smollm, tmp_path):
     prompt = "Föhn 🌞: It is sunny today, which is bad.\nQ: How is the weather today ?\nA: It is"
     at = prompt.index("sunny")

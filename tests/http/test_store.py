@@ -127,6 +127,15 @@ def test_ports(serve, server, program, smollm):
     assert other.stop() == 0
 
 
+def test_a_run_that_would_take_too_much_memory_is_refused(serve):
+    server = serve("--no-store", "--memory", "300M")
+    server.explain(n=1, methods=["rollout"])
+    answer = server.post("/api/explain", {"prompt": "word " * 1500, "options": {"n_generate": 1}, "methods": ["rollout"]})
+    assert answer.status == 400 and answer.error["code"] == "bad_request"
+    assert "300 MiB" in answer.error["message"] and "a shorter prompt" in answer.error["message"]
+    server.stop()
+
+
 def test_memory_keeps_the_newest(serve):
     server = serve("--no-store")
     first = server.explain("a", n=1, methods=["attention"])["id"]

@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "interrupt.h"
 #include "message.h"
+#include "model.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -295,6 +296,7 @@ static hw_err open_model(bench_run *r, hw_error *err) {
     hw_model_params p = r->job->params;
     p.stop = interrupt_stop;
     p.flash_attention = r->v->flash;
+    if (r->v->by && r->v->kind == BENCH_LIVE && p.n_ubatch == 0) p.n_ubatch = PASSING_UBATCH; /* as `explain --by` */
     p.unwatched = r->v->kind == BENCH_PLAIN;
     hw_err rc = hw_model_open(&r->model, r->job->path, &p, err);
     return rc == HW_OK ? cut_prompt(r, err) : rc;

@@ -191,6 +191,7 @@ static int open_model(session *s, const char *path) {
     s->plan.n_generate = (size_t)o->generate;
     s->plan.n_ablations = (size_t)o->ablations;
     s->plan.seed = (uint64_t)o->seed;
+    s->plan.memory = o->memory;
     s->plan.stop = interrupt_stop;
     return STATUS_DONE;
 }

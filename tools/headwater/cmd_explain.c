@@ -10,6 +10,7 @@
 #include "interrupt.h"
 #include "keep.h"
 #include "message.h"
+#include "model.h"
 #include "output.h"
 #include "segments.h"
 #include "show.h"
@@ -93,9 +94,8 @@ static int explain(job *j, source from, const cut *by, const char *model) {
     return status;
 }
 
-/* Rows pass by as many at a time as one forward pass takes: the fewer, the less memory, and at this number not slower. */
+/* Rows pass by as many at a time as one forward pass takes. */
 static options with_passes(const options *o, source from) {
-    enum { PASSING_UBATCH = 128 };
     options own = *o;
     bool passing = from == FROM_MODEL && !o->trace && !o->state && (o->by || o->spans);
     if (passing && own.ubatch == 0) own.ubatch = PASSING_UBATCH;

@@ -67,7 +67,8 @@ static int serve_with(server *s, const options *o, hw_model *model) {
     worker w;
     s->model = hw_model_describe(model);
     if (*s->model->problem) return fail("this model cannot be explained: %s", s->model->problem);
-    if (!worker_start(&w, model, s->store, s->queue, o->threads, &f)) return fail("%s", f.message);
+    worker_limits limits = {.n_threads = o->threads, .memory = o->memory};
+    if (!worker_start(&w, model, s->store, s->queue, limits, &f)) return fail("%s", f.message);
     s->worker = &w;
     int status = listen_until_interrupted(s, o);
     queue_close(s->queue);

@@ -21,6 +21,7 @@ typedef struct eval_plan {
     size_t n_generate;  /* most tokens of an answer */
     size_t n_ablations; /* masks of the LDS; 0: no pass beside the item's own, only evidence is looked at */
     uint64_t seed;
+    uint64_t memory; /* an item that would take more bytes has no result; 0: no limit */
     hw_stop_fn stop;
 } eval_plan;
 

@@ -5,6 +5,10 @@
 #include "options.h"
 #include "progress.h"
 
+/* Prompt tokens a pass where rows pass by and columns are segments, if --ubatch does not say: the fewer, the less memory, and
+ * at this number not slower. */
+enum { PASSING_UBATCH = 128 };
+
 /* -m, else $HEADWATER_MODEL, else NULL. */
 const char *model_named(const options *o);
 /* The same, NULL with the reason printed. */

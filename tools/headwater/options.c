@@ -152,8 +152,8 @@ static const option_row rows[] = {
      .help = "prompt tokens in one pass; 0 is 512"},
     {"f32-cache", 0, NULL, FLAG(f32_cache), MODEL(IN_MODEL),
      .help = "keep keys and values as F32 instead of F16, for exact comparisons"},
-    {"memory", 0, "BYTES|500M|2G", WORD(memory), MODEL(IN_RUNS),
-     .help = "do not start a run that would take more than this, and say what would fit; without it there is no limit"},
+    {"memory", 0, "BYTES|500M|2G", WORD(memory), MODEL(IN_RUNS | IN_EVAL | IN_SERVE),
+     .help = "do not start a run that would take more than this, and say so; without it there is no limit"},
 
     {"trace", 0, "FILE", TEXT(trace), FILES(IN_EXPLAIN | IN_CITE, FROM_RUN),
      .help = "with a model, save all that explanations need in this file; alone, explain from it without the model"},

@@ -221,3 +221,12 @@ uint32_t variants_signals(const variants *list) {
     for (size_t i = 0; i < list->n; i++) signals |= hw_method_signals(list->at[i].method, &list->at[i].params);
     return signals;
 }
+
+hw_rows variants_rows(const variants *list) {
+    hw_rows rows = HW_ROWS_NONE;
+    for (size_t i = 0; i < list->n; i++) {
+        hw_rows needed = hw_method_find(list->at[i].method)->rows;
+        if (needed < rows) rows = needed;
+    }
+    return rows;
+}

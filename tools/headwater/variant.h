@@ -39,5 +39,7 @@ void variants_free(variants *list);
 
 /* Signals (1u << hw_signal, or-ed) that a trace must hold for all of them. */
 uint32_t variants_signals(const variants *list);
+/* And the attention rows. */
+hw_rows variants_rows(const variants *list);
 
 #endif

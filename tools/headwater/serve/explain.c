@@ -177,6 +177,7 @@ static hw_err capture(making *m, hw_trace **trace, hw_error *err) {
     p.versus = r->versus;
     p.signals = all_signals(m);
     p.prefix = m->w->trace;
+    p.memory = m->w->limits.memory;
     p.on_token = on_token;
     p.on_rows = on_rows;
     p.live_rows = LIVE_ROWS;

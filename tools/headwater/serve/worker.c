@@ -79,7 +79,7 @@ static void finish_all_lost(worker *w) {
 
 static void *work(void *ctx) {
     worker *w = ctx;
-    threads_limit(w->n_threads);
+    threads_limit(w->limits.n_threads);
     finish_all_lost(w);
     for (task *t; (t = queue_take(w->queue)) != NULL;) {
         bool done = t->work(w, t);
@@ -90,8 +90,8 @@ static void *work(void *ctx) {
     return NULL;
 }
 
-bool worker_start(worker *w, hw_model *model, store *s, queue *q, int64_t n_threads, fault *f) {
-    *w = (worker){.model = model, .info = hw_model_describe(model), .store = s, .queue = q, .n_threads = n_threads};
+bool worker_start(worker *w, hw_model *model, store *s, queue *q, worker_limits limits, fault *f) {
+    *w = (worker){.model = model, .info = hw_model_describe(model), .store = s, .queue = q, .limits = limits};
     const char *tmp = getenv("TMPDIR");
     if (!tmp || *tmp != '/' || strlen(tmp) > 40) tmp = "/tmp";
     snprintf(w->folder, sizeof w->folder, "%s/headwater-XXXXXX", tmp);

@@ -9,6 +9,12 @@
 #include "queue.h"
 #include "store.h"
 
+/* What one run may take. */
+typedef struct worker_limits {
+    int64_t n_threads; /* of explanations; 0: one a core */
+    uint64_t memory;   /* bytes, as hw_run_params.memory; 0: no limit */
+} worker_limits;
+
 struct worker {
     pthread_t thread;
     hw_model *model; /* borrowed; used by this thread alone */
@@ -18,11 +24,11 @@ struct worker {
     char folder[64]; /* for trace files on their way */
     hw_trace *trace; /* the newest one, of run `trace_run`; NULL: none */
     int64_t trace_run;
-    int64_t n_threads; /* of explanations; 0: one a core */
+    worker_limits limits;
 };
 
 /* False with the fault filled when the thread cannot start. */
-bool worker_start(worker *w, hw_model *model, store *s, queue *q, int64_t n_threads, fault *f);
+bool worker_start(worker *w, hw_model *model, store *s, queue *q, worker_limits limits, fault *f);
 /* Waits for its end, which queue_close() brings. */
 void worker_join(worker *w);
 
