@@ -30,7 +30,7 @@ static hw_err read_values(hw__llama_engine *e, hw__values *out, const struct ggm
         const unsigned char *raw = plane + r / d * t->nb[2] + r % d * t->nb[1];
         if (t->type == GGML_TYPE_F32) {
             memcpy(out->v + r * n, raw, n * sizeof(float));
-        } else if (t->type == GGML_TYPE_F16) { /* as a cache is if nothing is said: ggml takes four times as long */
+        } else if (t->type == GGML_TYPE_F16) { /* as the cache is by default */
             hw__floats_of_halves(out->v + r * n, (const uint16_t *)(const void *)raw, n);
         } else {
             traits->to_float(raw, out->v + r * n, (int64_t)n);
