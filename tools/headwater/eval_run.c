@@ -92,7 +92,7 @@ static hw_err capture(work *w, hw_error *err) {
     params.completion_bytes = w->item->completion_bytes;
     params.n_generate = w->plan->n_generate;
     params.signals = variants_signals(w->plan->methods);
-    params.rows = variants_rows(w->plan->methods);
+    if (w->plan->n_ablations == 0) params.rows = variants_rows(w->plan->methods); /* a check has baselines of its own */
     params.memory = w->plan->memory;
     params.stop = w->plan->stop;
     hw_err rc = hw_trace_capture(&w->trace, w->plan->model, &params, err);
