@@ -161,7 +161,7 @@ hw_err hw__attribution_diagnose(hw_attribution *a, hw_error *err) {
     summary *mean = hw__alloc(a->n_rows, sizeof *mean), *last = hw__alloc(a->n_rows, sizeof *last);
     bool lacked = !mean || !last;
     long n = lacked ? 0 : (long)a->n_rows;
-#pragma omp parallel if (a->n_rows * a->n_columns > 16384) reduction(|| : lacked)
+#pragma omp parallel if (hw__worth_threads(a)) reduction(|| : lacked)
     {
         double *column = hw__alloc(a->n_columns, sizeof *column);
         lacked = lacked || !column;

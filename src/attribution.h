@@ -24,6 +24,9 @@ struct hw_attribution {
         measured; /* [L, T] HW_SIGNAL_RESIDUAL where the residual was measured, for a lift; NULL: not, or not in the file */
 };
 
+/* Whether M is large enough for threads to share its rows. */
+static inline bool hw__worth_threads(const hw_attribution *a) { return a->n_rows * a->n_columns > 16384; }
+
 /* Whether every column that the settings show has a group, or none is asked for. */
 hw_err hw__groups_check(const hw_method_params *p, const hw_run *run, hw_error *err);
 

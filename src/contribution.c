@@ -90,8 +90,9 @@ void hw__contribution_linear(float *const *out, const hw__row *rows, size_t n, c
         }
     }
     for (size_t i = 0; i < n; i++) {
+        if (!out[i]) continue;
         double by = hw__row_scale(&rows[i], values, n_embd) * (directions->with ? directions->with[i] : 1);
-        if (out[i]) scale(out[i], rows[i].n_keys, (float)by);
+        scale(out[i], rows[i].n_keys, (float)by);
     }
 }
 

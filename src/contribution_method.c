@@ -32,7 +32,7 @@ static hw_err put_signal(hw_attribution *a, const hw_trace *trace, hw_signal sig
     bool lacked = false;
     if (hw_run_n_completion(a->run) == 0)
         return hw__fail(err, HW_ERR_UNSUPPORTED, "the run has no completion to explain");
-#pragma omp parallel if (a->n_rows * a->n_columns > 16384) reduction(|| : lacked)
+#pragma omp parallel if (hw__worth_threads(a)) reduction(|| : lacked)
     {
         double *of = hw__alloc(room, sizeof *of);
         lacked = of == NULL;

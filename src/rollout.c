@@ -41,7 +41,7 @@ static size_t best_split(const hw__fold *f, size_t n_rows, size_t n_layers) {
 }
 
 static void put_level(hw_attribution *a, size_t l, const hw__fold *f, float *level) {
-#pragma omp parallel for if (a->n_rows * a->n_columns > 16384)
+#pragma omp parallel for if (hw__worth_threads(a))
     for (size_t i = 0; i < a->n_rows; i++) {
         hw__part row = hw__level_row(&f->shape, level, hw__query_row(a, i));
         hw__fold_put(a, i, l, row.cells, row.stride);
@@ -91,7 +91,7 @@ static hw_err meet(hw_attribution *a, const hw__chain *c, const hw__fold *f, flo
     if (!out) return hw__fail_memory(err, "rollout", c->n_rows, n_columns * sizeof *out);
     hw__level_multiply_shared((hw__part){out, n_columns}, (hw__part){c->v, n_tokens}, c->n_rows, n_tokens, &f->shape,
                               top);
-#pragma omp parallel for if (n * n_columns > 16384)
+#pragma omp parallel for if (hw__worth_threads(a))
     for (size_t r = 0; r < c->n_rows; r++) hw__fold_put(a, r % n, split + r / n, out + r * n_columns, n_columns);
     free(out);
     return HW_OK;

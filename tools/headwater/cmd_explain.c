@@ -83,10 +83,13 @@ static int explain_trace(job *j, source from, const cut *by, const hw_trace *tra
     return interrupted ? STATUS_INTERRUPTED : status;
 }
 
+/* Rows pass by where no trace is to be saved; those out of a state do not. */
+static bool rows_pass(const options *o, source from) { return from == FROM_MODEL && !o->trace && !o->state; }
+
 static int explain(job *j, source from, const cut *by, const char *model) {
     hw_trace *trace = NULL;
     j->passing = from == FROM_MODEL && !j->o->trace; /* a saved trace is for any method */
-    j->feeds = j->passing && !j->o->state;           /* rows out of a state do not pass by */
+    j->feeds = rows_pass(j->o, from);
     j->by = j->feeds && cuts(by) ? by : NULL;
     int status = from == FROM_MODEL ? capture_run(j, model, &trace) : open_trace(j, from, &trace);
     if (status == STATUS_DONE) status = explain_trace(j, from, by, trace);
@@ -97,8 +100,7 @@ static int explain(job *j, source from, const cut *by, const char *model) {
 /* Rows pass by as many at a time as one forward pass takes. */
 static options with_passes(const options *o, source from) {
     options own = *o;
-    bool passing = from == FROM_MODEL && !o->trace && !o->state && (o->by || o->spans);
-    if (passing && own.ubatch == 0) own.ubatch = PASSING_UBATCH;
+    if (rows_pass(o, from) && (o->by || o->spans) && own.ubatch == 0) own.ubatch = PASSING_UBATCH;
     return own;
 }
 
