@@ -282,6 +282,7 @@ typedef enum hw_signal {
 HW_API const char *hw_signal_name(hw_signal v); /* "projection" ... */
 
 typedef struct hw_live hw_live; /* below */
+typedef struct hw_method_params hw_method_params;
 
 typedef struct hw_run_params {
     size_t size;
@@ -325,6 +326,10 @@ typedef struct hw_run_params {
      * what it would be without. It has no effect where it is of another model or `fuse`, lacks prompt rows or a signal of every
      * row that are to be kept, or where `live` must see the rows pass; hw_run_n_reused() tells. Of captures only. */
     const hw_trace *prefix;
+    /* Read after on_prompt(), which may fill it in: signals of the rows of interest are kept summed by these `groups`, which takes
+     * the memory of M's rows and not that of the run's. The trace can then be explained by these groups alone, and not be
+     * saved. NULL, or without groups: by token. */
+    const hw_method_params *sums;
     /* A capture that hw_run_estimate() says would take more bytes, what methods take not counted, does not start: ARGUMENT. 0: no
      * limit. */
     uint64_t memory;
@@ -443,7 +448,7 @@ HW_API const hw_method_info *hw_method_find(const char *name); /* NULL if there 
 /* "" if a model can give what the method needs, else why not. Borrowed from `model`. */
 HW_API const char *hw_method_problem(const hw_method_info *method, const hw_model_info *model);
 
-typedef struct hw_method_params {
+struct hw_method_params {
     size_t size;
     hw_row row;             /* predictor: the row m-1+i that chose token i; own: m+i */
     hw_direction direction; /* input: from the embeddings up to layer l; output: from the top down to l */
@@ -466,7 +471,7 @@ typedef struct hw_method_params {
     hw_aggregate aggregate; /* of contribution. mean: each layer by itself; rollout: layers composed, S_l = C_l ... C_0, which
                                needs the signals of every row (HW_SIGNAL_ALL_*). Norms have no residual part, so it is added
                                as in rollout; of projections the negative ones count as 0, and rows are scaled to 1 */
-} hw_method_params;
+};
 
 HW_API hw_method_params hw_method_params_default(void);
 /* Signals (1u << hw_signal, or-ed) that a trace must hold for a method with these settings; 0 for an unknown one. */

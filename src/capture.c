@@ -316,6 +316,11 @@ static hw_err start_capture(session *s, size_t total, hw_error *err) {
                                .n_threads = s->engine->n_threads,
                                .live = p->live,
                                .n_live = p->n_live};
+    if (p->sums && p->sums->groups) {
+        rc = hw__groups_check(p->sums, s->run, err);
+        if (rc == HW_OK) rc = hw__trace_group_signals(s->trace, p->sums->groups, p->sums->n_groups, err);
+        if (rc != HW_OK) return rc;
+    }
     if ((rc = feed(&s->capture, 0, 0, 0, err)) != HW_OK) return rc; /* room for it, and no prompt is too short */
     return hw__pending_new(&s->capture.pending, s->trace, s->params->signals, &s->run->model, total, err);
 }

@@ -8,22 +8,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK = 256 }; /* columns whose vectors are built at once */
+enum { BLOCK = 256 }; /* columns at once: what is made of them stays in cache */
 
-hw_err hw__contribution_room_fit(hw__contribution_room *room, size_t n_rows, size_t n_embd, const hw__values *values,
+hw_err hw__contribution_room_fit(hw__contribution_room *room, size_t n, size_t n_embd, const hw__values *values,
                                  hw_error *err) {
     size_t width = values->n_heads * values->head_size, group = values->n_heads / values->n_heads_kv, met;
-    if (!hw__mul(&met, n_rows * group, values->n_tokens)) met = SIZE_MAX;
-    if (room->n_rows >= n_rows && room->n_embd == n_embd && room->width >= width && room->n_met >= met) return HW_OK;
+    if (!hw__mul(&met, n * group, BLOCK)) met = SIZE_MAX;
+    if (room->n >= n && room->n_embd == n_embd && room->width >= width && room->n_met >= met) return HW_OK;
     hw__contribution_room_free(room);
     *room = (hw__contribution_room){
-        .direction = hw__alloc(n_rows, n_embd * sizeof(float)),
-        .carried = hw__alloc(n_rows, width * sizeof(float)),
-        .query = hw__alloc(n_rows, width * sizeof(float)),
+        .direction = hw__alloc(n, n_embd * sizeof(float)),
+        .carried = hw__alloc(n, width * sizeof(float)),
+        .query = hw__alloc(n, width * sizeof(float)),
         .met = hw__alloc(met, sizeof(float)),
         .scaled = hw__alloc(BLOCK, width * sizeof(float)),
         .vectors = hw__alloc(BLOCK, n_embd * sizeof(float)),
-        .n_rows = n_rows,
+        .n = n,
         .n_embd = n_embd,
         .width = width,
         .n_met = met,
@@ -55,11 +55,12 @@ static void carry_through_norm(float *z, const hw__values *values, size_t n_embd
     for (size_t d = 0; values->gain && d < n_embd; d++) z[d] *= values->gain[d];
 }
 
-/* query [n * group, d] of one KV head: the carried directions of the query heads that it serves. */
-static void gather_heads(float *query, const float *carried, size_t n, size_t kv, size_t group, const hw__values *v) {
-    size_t d = v->head_size, width = v->n_heads * d;
-    for (size_t i = 0; i < n; i++)
-        memcpy(query + i * group * d, carried + i * width + kv * group * d, group * d * sizeof *query);
+/* query [H_kv, n group, d]: carried directions [n, H d] by the KV head that serves their query heads. */
+static void gather_heads(float *query, const float *carried, size_t n, const hw__values *v) {
+    size_t heads = v->n_heads / v->n_heads_kv * v->head_size; /* floats of the query heads of one */
+    for (size_t kv = 0; kv < v->n_heads_kv; kv++)
+        for (size_t i = 0; i < n; i++)
+            memcpy(query + (kv * n + i) * heads, carried + (i * v->n_heads_kv + kv) * heads, heads * sizeof *query);
 }
 
 HW__WIDE static void add_products(float *restrict out, const float *restrict a, const float *restrict b, size_t n) {
@@ -70,29 +71,44 @@ HW__WIDE static void scale(float *out, size_t n, float by) {
     for (size_t k = 0; k < n; k++) out[k] *= by;
 }
 
-void hw__contribution_linear(float *const *out, const hw__row *rows, size_t n, const hw__directions *directions,
-                             const hw__values *values, size_t n_embd, const hw__contribution_room *room) {
+/* How many of the columns first .. first + n - 1 a row has. */
+static size_t columns_of(const hw__row *row, size_t first, size_t n) {
+    return row->n_keys <= first ? 0 : row->n_keys - first < n ? row->n_keys - first : n;
+}
+
+/* Adds what one KV head's query heads give in the columns from `first` on: met [n_directions group, BLOCK]. */
+static void add_heads(const hw__meeting *m, const float *met, size_t kv, size_t group, size_t first, size_t n) {
+    const float *attn = m->row->heads + kv * group * m->row->stride + first;
+    for (size_t h = 0; h < group; h++)
+        add_products(m->out + first, attn + h * m->row->stride, met + (m->direction * group + h) * BLOCK, n);
+}
+
+static void meet_block(const hw__meeting *meetings, size_t n_meetings, size_t n_directions, const hw__values *values,
+                       size_t first, size_t n, const hw__contribution_room *room) {
     size_t group = values->n_heads / values->n_heads_kv, d = values->head_size, T = values->n_tokens;
-    for (size_t j = 0; j < directions->n; j++) carry_through_norm(directions->z + j * n_embd, values, n_embd);
-    for (size_t i = 0; i < n; i++)
-        if (out[i]) memset(out[i], 0, rows[i].n_keys * sizeof(float));
-    hw__matmul(room->carried, directions->z, values->wo, directions->n, n_embd, values->n_heads * d);
     for (size_t kv = 0; kv < values->n_heads_kv; kv++) {
-        gather_heads(room->query, room->carried, directions->n, kv, group, values);
-        hw__matmul(room->met, room->query, values->v + kv * d * T, directions->n * group, d, T);
-        for (size_t i = 0; i < n; i++) {
-            size_t j = directions->of ? directions->of[i] : i;
-            for (size_t h = 0; out[i] && h < group; h++) {
-                const float *met = room->met + (j * group + h) * T,
-                            *attn = rows[i].heads + (kv * group + h) * rows[i].stride;
-                add_products(out[i], attn, met, rows[i].n_keys);
-            }
-        }
+        hw__matmul_part((hw__part){room->met, BLOCK}, (hw__part){room->query + kv * n_directions * group * d, d},
+                        (hw__part){values->v + kv * d * T + first, T}, n_directions * group, d, n, false);
+        for (size_t i = 0; i < n_meetings; i++)
+            add_heads(&meetings[i], room->met, kv, group, first, columns_of(meetings[i].row, first, n));
     }
+}
+
+void hw__contribution_linear(hw__meeting *meetings, size_t n, size_t n_directions, const hw__values *values,
+                             size_t n_embd, const hw__contribution_room *room) {
+    size_t T = values->n_tokens;
+    for (size_t j = 0; j < n_directions; j++) carry_through_norm(room->direction + j * n_embd, values, n_embd);
+    hw__matmul(room->carried, room->direction, values->wo, n_directions, n_embd, values->n_heads * values->head_size);
+    gather_heads(room->query, room->carried, n_directions, values);
     for (size_t i = 0; i < n; i++) {
-        if (!out[i]) continue;
-        double by = hw__row_scale(&rows[i], values, n_embd) * (directions->with ? directions->with[i] : 1);
-        scale(out[i], rows[i].n_keys, (float)by);
+        meetings[i].with = (float)(meetings[i].with * hw__row_scale(meetings[i].row, values, n_embd));
+        memset(meetings[i].out, 0, meetings[i].row->n_keys * sizeof(float));
+    }
+    for (size_t first = 0; first < T; first += BLOCK) {
+        size_t take = T - first < BLOCK ? T - first : BLOCK;
+        meet_block(meetings, n, n_directions, values, first, take, room);
+        for (size_t i = 0; i < n; i++)
+            scale(meetings[i].out + first, columns_of(meetings[i].row, first, take), meetings[i].with);
     }
 }
 

@@ -31,33 +31,33 @@ typedef struct hw__row {
     const float *mixed;  /* [D] o, for the post-norm's rms */
 } hw__row;
 
-/* Scratch for n rows of a layer, used for one layer after the other. Zeroed at first. */
+/* Scratch for one layer after the other. Zeroed at first. */
 typedef struct hw__contribution_room {
-    float *direction;                    /* [n, D] */
-    float *carried;                      /* [n, H d] */
-    float *met;                          /* [n H/H_kv, T] */
-    float *query;                        /* [n, (H/H_kv) d] */
-    float *scaled;                       /* [BLOCK, H d] values weighted by attention, for the vector measures */
-    float *vectors;                      /* [BLOCK, D] */
-    size_t n_rows, n_embd, width, n_met; /* what it was made for: n, D, H d, floats of met */
+    float *direction;              /* [n, D] filled by the caller */
+    float *carried;                /* [n, H d] */
+    float *query;                  /* [H_kv, n H/H_kv, d] */
+    float *met;                    /* [n H/H_kv, BLOCK] */
+    float *scaled;                 /* [BLOCK, H d] values weighted by attention, for the vector measures */
+    float *vectors;                /* [BLOCK, D] */
+    size_t n, n_embd, width, n_met; /* what it was made for: directions, D, H d, floats of met */
 } hw__contribution_room;
-/* Makes it large enough for n rows and these values. */
-hw_err hw__contribution_room_fit(hw__contribution_room *room, size_t n_rows, size_t n_embd, const hw__values *values,
+/* Makes it large enough for n directions, at least one, and these values. */
+hw_err hw__contribution_room_fit(hw__contribution_room *room, size_t n, size_t n_embd, const hw__values *values,
                                  hw_error *err);
 void hw__contribution_room_free(hw__contribution_room *room);
 
-/* Directions that rows meet. Several rows may meet one, each times a factor of its own: it is carried back once. */
-typedef struct hw__directions {
-    float *z;          /* [n, D]; overwritten */
-    size_t n;          /* as many as rows at most */
-    const size_t *of;  /* [rows] which one row i meets; NULL: its own, the i-th */
-    const float *with; /* [rows] the factor; NULL: 1 */
-} hw__directions;
+/* A row meets a direction: out[k] = `with` times attention's part of <T[q,k], z>, k below the row's n_keys. Several may meet one
+ * direction, which is carried back once, and one may meet several, whose heads are read once. */
+typedef struct hw__meeting {
+    const hw__row *row;
+    size_t direction; /* index into room.direction */
+    float with;       /* overwritten */
+    float *out;       /* [n_keys] */
+} hw__meeting;
 
-/* Attention's part of <T[q,k], z> for rows [n]: out[i] is [T], columns from row i's n_keys on untouched. A NULL out[i] leaves
- * row i out. */
-void hw__contribution_linear(float *const *out, const hw__row *rows, size_t n, const hw__directions *directions,
-                             const hw__values *values, size_t n_embd, const hw__contribution_room *room);
+/* The n meetings of a layer, those of a row behind one another, with room.direction [n_directions, D], which is overwritten. */
+void hw__contribution_linear(hw__meeting *meetings, size_t n, size_t n_directions, const hw__values *values,
+                             size_t n_embd, const hw__contribution_room *room);
 
 /* norm, proximity p=1 and p=2 of one row, each [T] or NULL, scaled to sum to 1 over the row's columns. */
 void hw__contribution_vectors(float *norm, float *proximity1, float *proximity2, const hw__row *row,

@@ -14,11 +14,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A row that is summed as M's columns are: what is outside, then they. */
+static void put_sums(hw_attribution *a, size_t i, size_t l, const float *sums) {
+    a->outside[i * a->n_layers + l] = sums[0];
+    for (size_t k = 0; k < a->n_columns; k++) a->values[(i * a->n_columns + k) * a->n_layers + l] = sums[1 + k];
+}
+
 /* All layers of row i of M: row query(i) - (m - 1) of the signal. of [T] and sum [C] are scratch. */
 static void put_row(hw_attribution *a, const hw_trace *trace, hw_signal signal, size_t i, double *of, double *sum) {
     size_t q = hw__query_row(a, i), row = q - (a->run->n_prompt - 1);
     for (size_t l = 0; l < trace->n_layers; l++) {
         const float *from = hw__trace_signal(trace, signal, l, row);
+        if (trace->signals.groups) {
+            put_sums(a, i, l, from);
+            continue;
+        }
         for (size_t k = 0; k <= q; k++) of[k] = from[k];
         hw__method_put(a, i, l, of, q + 1, sum);
     }

@@ -20,6 +20,7 @@ static const uint64_t PROGRAM_BYTES = (uint64_t)40 << 20;
 
 typedef struct sizes {
     double layers, prompt, tokens, columns; /* L, m, T; columns of M */
+    double width;                           /* floats of a signal's row of interest */
     double reused;                          /* tokens of the front that an earlier trace gives */
 } sizes;
 
@@ -35,7 +36,7 @@ static double signal_bytes(uint32_t wanted, const sizes *s) {
     for (int i = 0; i < HW_N_SIGNALS; i++) {
         if (!(wanted & 1u << i)) continue;
         hw__layout layout = hw__signal_layout((hw_signal)i);
-        floats += layout == HW__LAYOUT_ROWS     ? (s->tokens - s->prompt + 1) * s->tokens
+        floats += layout == HW__LAYOUT_ROWS     ? (s->tokens - s->prompt + 1) * s->width
                   : layout == HW__LAYOUT_TOKENS ? s->tokens
                                                 : layer_floats(s);
     }
@@ -49,7 +50,8 @@ static double prefix_bytes(const hw_trace *prefix) {
     for (int i = 0; i < HW_N_SIGNALS; i++) signals |= prefix->signals.values[i] ? 1u << i : 0;
     sizes s = {.layers = (double)prefix->n_layers,
                .prompt = (double)prefix->run->n_prompt,
-               .tokens = (double)prefix->run->n_tokens};
+               .tokens = (double)prefix->run->n_tokens,
+               .width = (double)prefix->signals.width};
     return s.layers * kept_floats(prefix->kept, &s) * sizeof(float) + signal_bytes(signals, &s);
 }
 
@@ -100,6 +102,7 @@ static hw_err count(sizes *s, hw_model *model, const hw_plan *plan, hw_error *er
     *s = (sizes){.layers = info->n_layers, .prompt = (double)prompt.n, .tokens = (double)prompt.n + (double)n};
     s->reused = (double)hw__prefix_shared(p->prefix, run, p->rows, prompt.ids, prompt.n, p->signals);
     s->columns = segments ? (double)hw_segments_count(segments) : s->prompt;
+    s->width = segments && p->sums ? s->columns + 1 : s->tokens;
     hw_segments_free(segments);
     free(prompt.ids);
     free(given.ids);

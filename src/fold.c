@@ -104,9 +104,14 @@ void hw__fold_rows(const hw__fold *f, float *next, float *prev, const hw__mixing
     }
 }
 
-void hw__fold_put(hw_attribution *a, size_t i, size_t l, const float *row, size_t width) {
-    size_t n = width - 1 < a->n_columns ? width - 1 : a->n_columns;
-    float *to = a->values + i * a->n_columns * a->n_layers + l;
-    a->outside[i * a->n_layers + l] = row[0];
-    for (size_t k = 0; k < n; k++) to[k * a->n_layers] = row[1 + k];
+void hw__fold_put(hw_attribution *a, size_t i, const hw__part *rows) {
+    enum { COLUMNS = 16 }; /* of a cache line */
+    size_t L = a->n_layers;
+    float *to = a->values + i * a->n_columns * L;
+    for (size_t l = 0; l < L; l++) a->outside[i * L + l] = rows[l].cells[0];
+    for (size_t first = 0; first < a->n_columns; first += COLUMNS)
+        for (size_t l = 0; l < L; l++) {
+            size_t width = rows[l].stride - 1, end = first + COLUMNS < width ? first + COLUMNS : width;
+            for (size_t k = first; k < end && k < a->n_columns; k++) to[k * L + l] = rows[l].cells[1 + k];
+        }
 }

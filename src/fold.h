@@ -30,7 +30,7 @@ void hw__fold_start(const hw__fold *f, float *zero, const hw_run *run, const hw_
  * out does not depend on how many they are. */
 void hw__fold_rows(const hw__fold *f, float *next, float *prev, const hw__mixing *mixing, size_t l, size_t begin,
                    size_t end);
-/* M[i,:,l] and outside[i,l] from a level's row. */
-void hw__fold_put(hw_attribution *a, size_t i, size_t l, const float *row, size_t width);
+/* M[i,:,:] and outside[i,:] from rows [L] of every level, `stride` floats each: at once, since M's layers lie side by side. */
+void hw__fold_put(hw_attribution *a, size_t i, const hw__part *rows);
 
 #endif

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 /* Columns that one product takes at the diagonal: few, so that little of what is zero there is multiplied. */
-enum { STEP = 32, SHARE = 128 }; /* SHARE: columns of one thread's turn */
+enum { STEP = 32 };
 
 static size_t n_blocks(const hw__shape *s) { return (s->n_rows + HW__LEVEL_ROWS - 1) / HW__LEVEL_ROWS; }
 
@@ -79,9 +79,12 @@ void hw__level_multiply(hw__part c, hw__part w, size_t n, size_t depth, const hw
     }
 }
 
+/* Columns of one thread's turn: many, since each turn copies w once more, and few enough that all threads have turns. */
+static size_t turn(size_t width) { return width >= 2048 ? 512 : width >= 512 ? 256 : 128; }
+
 void hw__level_multiply_shared(hw__part c, hw__part w, size_t n, size_t depth, const hw__shape *shape, float *level) {
-    size_t width = shape->reach[depth - 1];
+    size_t width = shape->reach[depth - 1], step = turn(width);
 #pragma omp parallel for schedule(dynamic, 1)
-    for (size_t begin = 0; begin < width; begin += SHARE)
-        hw__level_multiply(c, w, n, depth, shape, level, begin, limit(begin + SHARE, begin, width));
+    for (size_t begin = 0; begin < width; begin += step)
+        hw__level_multiply(c, w, n, depth, shape, level, begin, limit(begin + step, begin, width));
 }

@@ -11,7 +11,7 @@
 #include "error.h"
 #include "matrix.h"
 
-enum { HW__LEVEL_ROWS = 128 };
+enum { HW__LEVEL_ROWS = 256 };
 
 /* What the matrices of one rollout have in common. */
 typedef struct hw__shape {

@@ -74,15 +74,30 @@ const char *hw_method_problem(const hw_method_info *method, const hw_model_info 
     return signals & 1u << HW_SIGNAL_LOGIT ? model->readout_problem : "";
 }
 
+/* Signals that are sums serve the columns that they were summed by, and no others. */
+static bool fits_groups(const hw_trace *trace, const hw_method_params *p) {
+    const hw__signals *s = &trace->signals;
+    if (!s->groups) return true;
+    return p->groups && p->columns == HW_COLUMNS_PROMPT && p->n_groups == s->n_groups &&
+           memcmp(p->groups, s->groups, trace->run->n_prompt * sizeof *s->groups) == 0;
+}
+
 hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p,
                                 hw_error *err) {
     uint32_t needed = method->signals ? method->signals(p) : 0;
-    for (int i = 0; i < HW_N_SIGNALS; i++)
-        if (needed & 1u << i && !hw_trace_has(trace, (hw_signal)i))
+    for (int i = 0; i < HW_N_SIGNALS; i++) {
+        if (!(needed & 1u << i)) continue;
+        if (!hw_trace_has(trace, (hw_signal)i))
             return hw__fail(err, HW_ERR_UNSUPPORTED,
                             "method %s needs the signal \"%s\", which this trace does not hold: run the model with "
                             "that method and setting asked for",
                             method->info.name, hw_signal_name((hw_signal)i));
+        if (hw__signal_layout((hw_signal)i) == HW__LAYOUT_ROWS && !fits_groups(trace, p))
+            return hw__fail(err, HW_ERR_UNSUPPORTED,
+                            "this trace keeps the signal \"%s\" summed by %zu groups of columns, and method %s is asked "
+                            "for others",
+                            hw_signal_name((hw_signal)i), trace->signals.n_groups, method->info.name);
+    }
     return HW_OK;
 }
 

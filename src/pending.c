@@ -2,6 +2,7 @@
 #include "pending.h"
 
 #include "contribution.h"
+#include "wide.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@ static const uint32_t NEEDS_READOUT = 1u << HW_SIGNAL_LOGIT;
 static const uint32_t NEEDS_VALUES = ~(1u << HW_SIGNAL_RESIDUAL); /* what the stream alone does not show */
 
 /* Signals of every row, in the order of those of the rows of interest. */
-enum { N_MEASURES = HW_SIGNAL_PROXIMITY2 + 1 };
+enum { N_MEASURES = HW_SIGNAL_PROXIMITY2 + 1, N_ROW_SIGNALS = HW_SIGNAL_RESIDUAL };
 static hw_signal every(int signal) { return (hw_signal)(HW_SIGNAL_ALL_PROJECTION + signal); }
 static uint32_t both(int signal) { return 1u << signal | 1u << every(signal); }
 static const uint32_t EVERY_ROW = ((1u << N_MEASURES) - 1) << HW_SIGNAL_ALL_PROJECTION;
@@ -217,54 +218,97 @@ static bool of_interest(const hw__pending *p, size_t slot) { return p->first + s
 /* Row of the trace's signals that a slot of interest goes to. */
 static size_t signal_row(const hw__pending *p, size_t slot) { return p->first + slot - (p->trace->run->n_prompt - 1); }
 
+/* What one thread works with: scratch of one layer. */
+typedef struct desk {
+    hw__values values;
+    hw__contribution_room room;
+    float *tokens; /* [signals, slots, T] rows of interest that go to the trace as sums; NULL: they are written there */
+    double *sums;  /* [1 + groups] */
+} desk;
+
+/* Signals of the rows of interest that are wanted. */
+static uint32_t of_rows(uint32_t wanted) { return wanted & ((1u << N_ROW_SIGNALS) - 1); }
+
+static hw_err desk_new(desk *d, const hw__pending *p, hw_error *err) {
+    size_t rows = (size_t)__builtin_popcount(of_rows(p->wanted)) * p->n;
+    *d = (desk){0};
+    if (!p->trace->signals.groups) return HW_OK;
+    d->tokens = hw__alloc(rows, p->n_keys * sizeof *d->tokens);
+    d->sums = hw__alloc(p->trace->signals.width, sizeof *d->sums);
+    return d->tokens && d->sums ? HW_OK : hw__fail_memory(err, "signals", rows, p->n_keys * sizeof *d->tokens);
+}
+
+static void desk_free(desk *d) {
+    hw__values_clear(&d->values);
+    hw__contribution_room_free(&d->room);
+    free(d->tokens);
+    free(d->sums);
+}
+
+/* Where the row of interest of a slot is, by token. */
+static float *row_of_interest(const hw__pending *p, const desk *d, int signal, size_t layer, size_t slot) {
+    if (!d->tokens) return hw__trace_signal(p->trace, (hw_signal)signal, layer, signal_row(p, slot));
+    size_t before = (size_t)__builtin_popcount(of_rows(p->wanted) & ((1u << signal) - 1));
+    return d->tokens + (before * p->n + slot) * p->n_keys;
+}
+
 /* Where a measure of a slot is written: with the other rows if every one is wanted, NULL where it is not. */
-static float *place(const hw__pending *p, hw_signal signal, size_t layer, size_t slot) {
+static float *place(const hw__pending *p, const desk *d, hw_signal signal, size_t layer, size_t slot) {
     if (!p->shown[layer * p->room + slot]) return NULL;
     if (p->wanted & 1u << every(signal)) return hw__trace_every(p->trace, every(signal), layer, p->first + slot);
-    return p->wanted & 1u << signal && of_interest(p, slot)
-               ? hw__trace_signal(p->trace, signal, layer, signal_row(p, slot))
-               : NULL;
+    return p->wanted & 1u << signal && of_interest(p, slot) ? row_of_interest(p, d, signal, layer, slot) : NULL;
 }
 
 /* Rows of interest of measures that are wanted both ways. */
-static void copy_of_interest(const hw__pending *p, size_t layer) {
+static void copy_of_interest(const hw__pending *p, const desk *d, size_t layer) {
     for (int s = 0; s < N_MEASURES; s++) {
         if ((p->wanted & both(s)) != both(s)) continue;
         for (size_t i = 0; i < p->n; i++)
             if (of_interest(p, i))
-                memcpy(hw__trace_signal(p->trace, (hw_signal)s, layer, signal_row(p, i)),
+                memcpy(row_of_interest(p, d, s, layer, i),
                        hw__trace_every(p->trace, every(s), layer, p->first + i), (p->first + i + 1) * sizeof(float));
     }
 }
 
-/* z <- y / |y|^2; the residual's own share goes to column q afterwards. */
-static void projection(hw__pending *p, size_t layer, const hw__row *rows, const hw__values *values,
-                       const hw__contribution_room *room) {
-    float *out[HW__MOST_PENDING];
-    double own[HW__MOST_PENDING];
-    for (size_t i = 0; i < p->n; i++) {
-        float *z = room->direction + i * p->n_embd;
-        double squares = 0;
-        for (size_t d = 0; d < p->n_embd; d++) z[d] = rows[i].before[d] + rows[i].added[d];
-        squares = dot(z, z, p->n_embd);
-        own[i] = squares > 0 ? dot(rows[i].before, z, p->n_embd) / squares : 0;
-        for (size_t d = 0; d < p->n_embd; d++) z[d] = squares > 0 ? (float)(z[d] / squares) : 0;
-        out[i] = place(p, HW_SIGNAL_PROJECTION, layer, i);
-    }
-    hw__directions own_ones = {.z = room->direction, .n = p->n};
-    hw__contribution_linear(out, rows, p->n, &own_ones, values, p->n_embd, room);
-    for (size_t i = 0; i < p->n; i++)
-        if (out[i]) out[i][rows[i].n_keys - 1] += (float)own[i];
+/* to [1 + groups] <- a row by token. */
+static void sum_row(float *to, const float *row, size_t n, const hw_trace *trace, double *sums) {
+    const hw__signals *s = &trace->signals;
+    memset(sums, 0, s->width * sizeof *sums);
+    for (size_t k = 0; k < n; k++) sums[k < trace->run->n_prompt ? s->groups[k] + 1 : 0] += row[k];
+    for (size_t g = 0; g < s->width; g++) to[g] = (float)sums[g];
 }
 
-static void vectors(hw__pending *p, size_t layer, const hw__row *rows, const hw__values *values,
-                    const hw__contribution_room *room) {
+static void sum_rows(const hw__pending *p, const desk *d, size_t layer) {
+    for (int s = 0; s < N_ROW_SIGNALS; s++)
+        for (size_t i = 0; p->wanted & 1u << s && i < p->n; i++)
+            if (of_interest(p, i))
+                sum_row(hw__trace_signal(p->trace, (hw_signal)s, layer, signal_row(p, i)),
+                        row_of_interest(p, d, s, layer, i), p->first + i + 1, p->trace, d->sums);
+}
+
+/* The products of a layer: every row's projections and logits, those of a row behind one another. */
+typedef struct products {
+    hw__meeting list[2 * HW__MOST_PENDING];
+    size_t n, n_directions;
+    double own[HW__MOST_PENDING]; /* [slots] the residual's share of a projection */
+} products;
+
+/* z <- y / |y|^2; returns what the residual has of it. */
+static double projection_direction(float *z, const hw__row *row, size_t n_embd) {
+    for (size_t d = 0; d < n_embd; d++) z[d] = row->before[d] + row->added[d];
+    double squares = dot(z, z, n_embd);
+    double own = squares > 0 ? dot(row->before, z, n_embd) / squares : 0;
+    for (size_t d = 0; d < n_embd; d++) z[d] = squares > 0 ? (float)(z[d] / squares) : 0;
+    return own;
+}
+
+static void vectors(const hw__pending *p, const desk *d, size_t layer, const hw__row *rows) {
     static const hw_signal list[3] = {HW_SIGNAL_NORM, HW_SIGNAL_PROXIMITY1, HW_SIGNAL_PROXIMITY2};
     for (size_t i = 0; i < p->n; i++) {
         float *out[3];
-        for (int s = 0; s < 3; s++) out[s] = place(p, list[s], layer, i);
+        for (int s = 0; s < 3; s++) out[s] = place(p, d, list[s], layer, i);
         if (!out[0] && !out[1] && !out[2]) continue;
-        hw__contribution_vectors(out[0], out[1], out[2], &rows[i], values, p->n_embd, room);
+        hw__contribution_vectors(out[0], out[1], out[2], &rows[i], &d->values, p->n_embd, &d->room);
     }
 }
 
@@ -353,35 +397,52 @@ static void add_shares(const flush *f) {
     }
 }
 
-static void logit(const flush *f, size_t layer, const hw__row *rows, const hw__values *values,
-                  const hw__contribution_room *room) {
-    hw__pending *p = f->p;
-    float *out[HW__MOST_PENDING];
-    if (f->n_z == 0) return;
-    hw__directions directions = {.z = room->direction, .n = f->n_z, .of = f->of, .with = f->with};
-    memcpy(room->direction, f->z, f->n_z * p->n_embd * sizeof *f->z);
-    for (size_t i = 0; i < p->n; i++)
-        out[i] = f->chosen[i] ? hw__trace_signal(p->trace, HW_SIGNAL_LOGIT, layer, signal_row(p, i)) : NULL;
-    hw__contribution_linear(out, rows, p->n, &directions, values, p->n_embd, room);
-    for (size_t i = 0; i < p->n; i++)
+static void add_product(products *all, const hw__row *row, size_t direction, float with, float *out) {
+    all->list[all->n++] = (hw__meeting){.row = row, .direction = direction, .with = with, .out = out};
+}
+
+static void list_products(products *all, const flush *f, const desk *d, size_t layer, const hw__row *rows) {
+    const hw__pending *p = f->p;
+    all->n = 0;
+    all->n_directions = f->n_z;
+    if (f->n_z) memcpy(d->room.direction, f->z, f->n_z * p->n_embd * sizeof *f->z);
+    for (size_t i = 0; i < p->n; i++) {
+        float *projection = place(p, d, HW_SIGNAL_PROJECTION, layer, i);
+        if (projection) {
+            float *z = d->room.direction + all->n_directions * p->n_embd;
+            all->own[i] = projection_direction(z, &rows[i], p->n_embd);
+            add_product(all, &rows[i], all->n_directions++, 1, projection);
+        }
         if (f->chosen[i])
-            f->shares[layer * p->n + i] = share_of(out[i], &rows[i], f->z + f->of[i] * p->n_embd, f->with[i],
-                                                   p->trace->run->n_prompt, layer, p->n_embd);
+            add_product(all, &rows[i], f->of[i], f->with[i], row_of_interest(p, d, HW_SIGNAL_LOGIT, layer, i));
+    }
+}
+
+static void multiply(const flush *f, const desk *d, size_t layer, const hw__row *rows) {
+    const hw__pending *p = f->p;
+    products all;
+    list_products(&all, f, d, layer, rows);
+    if (all.n) hw__contribution_linear(all.list, all.n, all.n_directions, &d->values, p->n_embd, &d->room);
+    for (size_t i = 0; i < p->n; i++) {
+        float *projection = place(p, d, HW_SIGNAL_PROJECTION, layer, i);
+        if (projection) projection[rows[i].n_keys - 1] += (float)all.own[i];
+        if (f->chosen[i])
+            f->shares[layer * p->n + i] =
+                share_of(row_of_interest(p, d, HW_SIGNAL_LOGIT, layer, i), &rows[i], f->z + f->of[i] * p->n_embd,
+                         f->with[i], p->trace->run->n_prompt, layer, p->n_embd);
+    }
 }
 
 /* A trace holds only numbers: weights that overflow must not make one that cannot be opened again. */
-static hw_err check_finite(const hw__pending *p, size_t layer, hw_error *err) {
+static hw_err check_finite(const hw__pending *p, const desk *d, size_t layer, hw_error *err) {
     for (int s = 0; s < HW_N_SIGNALS; s++) {
         hw__layout layout = hw__signal_layout((hw_signal)s);
         for (size_t i = 0; p->wanted & 1u << s && layout != HW__LAYOUT_TOKENS && i < p->n; i++) {
-            double sum = 0;
             size_t q = p->first + i;
             if (layout == HW__LAYOUT_ROWS && !of_interest(p, i)) continue;
-            const float *row = layout == HW__LAYOUT_ROWS
-                                   ? hw__trace_signal(p->trace, (hw_signal)s, layer, signal_row(p, i))
-                                   : hw__trace_every(p->trace, (hw_signal)s, layer, q);
-            for (size_t k = 0; k <= q; k++) sum += row[k];
-            if (!isfinite(sum))
+            const float *row = layout == HW__LAYOUT_ROWS ? row_of_interest(p, d, s, layer, i)
+                                                         : hw__trace_every(p->trace, (hw_signal)s, layer, q);
+            if (!isfinite(hw__sum(row, q + 1)))
                 return hw__fail(err, HW_ERR_ENGINE,
                                 "signal %s of layer %zu, row %zu is not a number: the model's stream overflows",
                                 hw_signal_name((hw_signal)s), layer, q);
@@ -390,20 +451,20 @@ static hw_err check_finite(const hw__pending *p, size_t layer, hw_error *err) {
     return HW_OK;
 }
 
-static hw_err explain_layer(const flush *f, size_t layer, hw__values *values, hw__contribution_room *room,
-                            hw_error *err) {
+static hw_err explain_layer(const flush *f, size_t layer, desk *d, hw_error *err) {
     const uint32_t by_vector = both(HW_SIGNAL_NORM) | both(HW_SIGNAL_PROXIMITY1) | both(HW_SIGNAL_PROXIMITY2);
-    hw__pending *p = f->p;
+    const hw__pending *p = f->p;
     hw__row rows[HW__MOST_PENDING];
-    hw_err rc = f->engine->ops->values(f->engine, values, layer, err);
-    if (rc == HW_OK) rc = hw__contribution_room_fit(room, p->n, p->n_embd, values, err);
+    hw_err rc = f->engine->ops->values(f->engine, &d->values, layer, err);
+    if (rc == HW_OK) rc = hw__contribution_room_fit(&d->room, p->n + f->n_z, p->n_embd, &d->values, err);
     if (rc != HW_OK) return rc;
     for (size_t i = 0; i < p->n; i++) rows[i] = row_at(p, layer, i);
-    if (p->wanted & both(HW_SIGNAL_PROJECTION)) projection(p, layer, rows, values, room);
-    if (p->wanted & by_vector) vectors(p, layer, rows, values, room);
-    if (p->wanted & NEEDS_READOUT) logit(f, layer, rows, values, room);
-    copy_of_interest(p, layer);
-    return check_finite(p, layer, err);
+    multiply(f, d, layer, rows);
+    if (p->wanted & by_vector) vectors(p, d, layer, rows);
+    copy_of_interest(p, d, layer);
+    rc = check_finite(p, d, layer, err);
+    if (rc == HW_OK && d->tokens) sum_rows(p, d, layer);
+    return rc;
 }
 
 /* Layers do not need each other: threads take one after the other, each with a room of its own. */
@@ -414,12 +475,12 @@ static hw_err explain_layers(const flush *f, hw_error *err) {
     (void)threads; /* where there is no OpenMP */
 #pragma omp parallel num_threads(threads)
     {
-        hw__values values = {0};
-        hw__contribution_room room = {0};
+        desk d;
+        hw_error why;
+        hw_err made = desk_new(&d, f->p, &why);
 #pragma omp for schedule(dynamic)
         for (long l = 0; l < n_layers; l++) {
-            hw_error why;
-            hw_err one = explain_layer(f, (size_t)l, &values, &room, &why);
+            hw_err one = made == HW_OK ? explain_layer(f, (size_t)l, &d, &why) : made;
             if (one == HW_OK) continue;
 #pragma omp critical(hw__explain_layers)
             if (l < failed) { /* the first, as without threads */
@@ -428,8 +489,7 @@ static hw_err explain_layers(const flush *f, hw_error *err) {
                 if (err) *err = why;
             }
         }
-        hw__values_clear(&values);
-        hw__contribution_room_free(&room);
+        desk_free(&d);
     }
     return rc;
 }

@@ -4,38 +4,63 @@
 #include "error.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct item {
-    double value;
+    uint64_t key; /* rises with the value */
     size_t index;
 } item;
 
-static int by_value(const void *a, const void *b) {
-    const item *x = a, *y = b;
-    if (x->value != y->value) return x->value < y->value ? -1 : 1;
-    return x->index < y->index ? -1 : x->index > y->index;
+/* The bits of a double that is not NaN, as a number of the same order; 0 and -0 are one. */
+static uint64_t key_of(double value) {
+    double one_zero = value + 0.0;
+    uint64_t bits, sign = (uint64_t)1 << 63;
+    memcpy(&bits, &one_zero, sizeof bits);
+    return bits & sign ? ~bits : bits | sign;
+}
+
+/* Sorts items [n] by key, equal ones in their order, a byte at a time from the lowest; `other` [n] is scratch. */
+static void sort(item *items, item *other, size_t n) {
+    enum { DIGITS = sizeof(uint64_t), VALUES = 256 };
+    item *from = items, *to = other;
+    for (int digit = 0; digit < DIGITS; digit++) {
+        size_t place[VALUES] = {0}, before = 0;
+        for (size_t i = 0; i < n; i++) place[from[i].key >> 8 * digit & 255]++;
+        if (place[from[0].key >> 8 * digit & 255] == n) continue; /* all the same */
+        for (int v = 0; v < VALUES; v++) {
+            size_t count = place[v];
+            place[v] = before;
+            before += count;
+        }
+        for (size_t i = 0; i < n; i++) to[place[from[i].key >> 8 * digit & 255]++] = from[i];
+        item *sorted = to;
+        to = from;
+        from = sorted;
+    }
+    if (from != items) memcpy(items, from, n * sizeof *items);
 }
 
 /* Average ranks of sorted items [n], written to rank[index]. */
 static void rank_sorted(double *rank, const item *items, size_t n) {
     for (size_t i = 0, j; i < n; i = j) {
-        for (j = i + 1; j < n && items[j].value == items[i].value;) j++;
+        for (j = i + 1; j < n && items[j].key == items[i].key;) j++;
         for (size_t t = i; t < j; t++) rank[items[t].index] = ((double)i + (double)(j - 1)) / 2;
     }
 }
 
 /* Ranks of values [n], malloc'd; NULL for a NaN among them or no memory. */
 static double *ranks_of(const double *values, size_t n) {
-    item *items = hw__alloc(n, sizeof *items);
+    item *items = hw__alloc(2 * n, sizeof *items);
     double *rank = hw__alloc(n, sizeof *rank);
     bool ordered = items && rank;
     for (size_t i = 0; ordered && i < n; i++) {
-        items[i] = (item){values[i], i};
+        items[i] = (item){key_of(values[i]), i};
         ordered = !isnan(values[i]);
     }
     if (ordered) {
-        qsort(items, n, sizeof *items, by_value);
+        sort(items, items + n, n);
         rank_sorted(rank, items, n);
     } else {
         free(rank);

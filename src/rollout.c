@@ -40,23 +40,61 @@ static size_t best_split(const hw__fold *f, size_t n_rows, size_t n_layers) {
     return best;
 }
 
-static void put_level(hw_attribution *a, size_t l, const hw__fold *f, float *level) {
-#pragma omp parallel for if (hw__worth_threads(a))
+/* Rows of M by level, until all are there. */
+typedef struct held {
+    float *cells; /* [L, n, C] */
+    size_t n_rows, n_columns;
+} held;
+
+static float *held_row(const held *h, size_t l, size_t i) { return h->cells + (l * h->n_rows + i) * h->n_columns; }
+
+static hw_err held_new(held *h, const hw_attribution *a, const hw__fold *f, hw_error *err) {
+    *h = (held){.n_rows = a->n_rows, .n_columns = f->shape.n_columns};
+    h->cells = hw__alloc(a->n_layers * a->n_rows, h->n_columns * sizeof *h->cells);
+    return h->cells ? HW_OK : hw__fail_memory(err, "rollout", a->n_layers * a->n_rows, h->n_columns * sizeof *h->cells);
+}
+
+static void hold_level(const held *h, const hw_attribution *a, size_t l, const hw__fold *f, float *level) {
     for (size_t i = 0; i < a->n_rows; i++) {
         hw__part row = hw__level_row(&f->shape, level, hw__query_row(a, i));
-        hw__fold_put(a, i, l, row.cells, row.stride);
+        memcpy(held_row(h, l, i), row.cells, row.stride * sizeof *row.cells);
     }
 }
 
+/* Row i of M as layer l has it. */
+typedef hw__part (*row_fn)(const void *of, const hw_attribution *a, size_t l, size_t i);
+
+static hw__part row_held(const void *of, const hw_attribution *a, size_t l, size_t i) {
+    const held *h = of;
+    (void)a;
+    return (hw__part){held_row(h, l, i), h->n_columns};
+}
+
+static hw_err put_rows(hw_attribution *a, row_fn row_of, const void *of, hw_error *err) {
+    bool lacked = false;
+#pragma omp parallel if (hw__worth_threads(a)) reduction(|| : lacked)
+    {
+        hw__part *rows = hw__alloc(a->n_layers, sizeof *rows);
+        lacked = !rows;
+#pragma omp for
+        for (size_t i = 0; i < a->n_rows; i++) {
+            for (size_t l = 0; rows && l < a->n_layers; l++) rows[l] = row_of(of, a, l, i);
+            if (rows) hw__fold_put(a, i, rows);
+        }
+        free(rows);
+    }
+    return lacked ? hw__fail_memory(err, "rollout", a->n_layers, sizeof(hw__part)) : HW_OK;
+}
+
 /* Layers 0 .. split - 1 from R_0 up: *top is the level above them, malloc'd. */
-static hw_err fold_up(float **top, hw_attribution *a, const hw__fold *f, const hw__mixing *mixing,
+static hw_err fold_up(float **top, const held *h, hw_attribution *a, const hw__fold *f, const hw__mixing *mixing,
                       const hw_method_params *p, size_t split, hw_error *err) {
     float *prev = hw__level_new(&f->shape), *next = hw__level_new(&f->shape);
     hw_err rc = prev && next ? HW_OK : hw__fail_memory(err, "rollout", 2 * hw__shape_size(&f->shape), sizeof *prev);
     if (rc == HW_OK) hw__fold_start(f, prev, a->run, &a->params);
     for (size_t l = 0; l < split && rc == HW_OK; l++) {
         hw__fold_rows(f, next, prev, mixing, l, 0, f->shape.n_rows);
-        put_level(a, l, f, next);
+        hold_level(h, a, l, f, next);
         float *done = next;
         next = prev;
         prev = done;
@@ -84,21 +122,9 @@ static hw_err put_vectors(hw_attribution *a, size_t l, const float *v, size_t n_
     return rc;
 }
 
-/* Where vectors meet the level below them: layers split .. L - 1 of M. */
-static hw_err meet(hw_attribution *a, const hw__chain *c, const hw__fold *f, float *top, size_t split, hw_error *err) {
-    size_t n_columns = f->shape.n_columns, n_tokens = f->shape.n_rows, n = a->n_rows;
-    float *out = hw__alloc(c->n_rows, n_columns * sizeof *out);
-    if (!out) return hw__fail_memory(err, "rollout", c->n_rows, n_columns * sizeof *out);
-    hw__level_multiply_shared((hw__part){out, n_columns}, (hw__part){c->v, n_tokens}, c->n_rows, n_tokens, &f->shape,
-                              top);
-#pragma omp parallel for if (hw__worth_threads(a))
-    for (size_t r = 0; r < c->n_rows; r++) hw__fold_put(a, r % n, split + r / n, out + r * n_columns, n_columns);
-    free(out);
-    return HW_OK;
-}
-
-/* Vectors (l - split) n .. are those that start from layer l. */
-static hw_err push_down(hw_attribution *a, const hw__fold *f, float *top, const hw__mixing *mixing,
+/* Layers split .. L - 1. Vectors (l - split) n .. are those that start from layer l; where they arrive they meet the level
+ * there, or they are rows of M already. */
+static hw_err push_down(const held *h, hw_attribution *a, const hw__fold *f, float *top, const hw__mixing *mixing,
                         const hw_method_params *p, size_t split, hw_error *err) {
     hw__chain c;
     size_t n = a->n_rows, up = a->n_layers - split, n_tokens = f->shape.n_rows;
@@ -108,7 +134,9 @@ static hw_err push_down(hw_attribution *a, const hw__fold *f, float *top, const 
         hw__chain_push(&c, a, mixing, split + i, i * n, (i + 1) * n);
         rc = hw__method_progress(p, a->n_layers - i, a->n_layers, err);
     }
-    if (rc == HW_OK && top) rc = meet(a, &c, f, top, split, err);
+    if (rc == HW_OK && top)
+        hw__level_multiply_shared((hw__part){held_row(h, split, 0), h->n_columns}, (hw__part){c.v, n_tokens}, c.n_rows,
+                                  n_tokens, &f->shape, top);
     for (size_t i = 0; i < up && !top && rc == HW_OK; i++)
         rc = put_vectors(a, split + i, c.v + i * n * n_tokens, n_tokens, err);
     hw__chain_free(&c);
@@ -118,9 +146,14 @@ static hw_err push_down(hw_attribution *a, const hw__fold *f, float *top, const 
 static hw_err run_split(hw_attribution *a, const hw__fold *f, const hw__mixing *mixing, const hw_method_params *p,
                         size_t split, hw_error *err) {
     float *top = NULL;
-    hw_err rc = split > 0 ? fold_up(&top, a, f, mixing, p, split, err) : HW_OK;
-    if (rc == HW_OK && split < a->n_layers) rc = push_down(a, f, top, mixing, p, split, err);
+    held h = {0};
+    if (split == 0) return push_down(&h, a, f, NULL, mixing, p, 0, err);
+    hw_err rc = held_new(&h, a, f, err);
+    if (rc == HW_OK) rc = fold_up(&top, &h, a, f, mixing, p, split, err);
+    if (rc == HW_OK && split < a->n_layers) rc = push_down(&h, a, f, top, mixing, p, split, err);
+    if (rc == HW_OK) rc = put_rows(a, row_held, &h, err);
     free(top);
+    free(h.cells);
     return rc;
 }
 
@@ -185,6 +218,11 @@ size_t hw__rollout_live_bytes(const hw_trace *trace, const hw_method_params *p) 
     return fits ? bytes : SIZE_MAX;
 }
 
+static hw__part row_grown(const void *of, const hw_attribution *a, size_t l, size_t i) {
+    const grown *g = of;
+    return hw__level_row(&g->f.shape, g->levels[l + 1], hw__query_row(a, i));
+}
+
 static hw_err live_input(void **state, hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p,
                          hw_error *err) {
     hw_err rc = *state ? HW_OK : grown_new((grown **)state, mixing->trace, p, err);
@@ -193,9 +231,9 @@ static hw_err live_input(void **state, hw_attribution *a, const hw__mixing *mixi
     size_t end = hw__query_row(a, a->n_rows - 1) + 1;
     for (size_t l = 0; l < g->n_layers && rc == HW_OK; l++) {
         hw__fold_rows(&g->f, g->levels[l + 1], g->levels[l], mixing, l, g->n_done, end);
-        put_level(a, l, &g->f, g->levels[l + 1]);
         rc = hw__method_progress(p, l + 1, g->n_layers, err);
     }
+    if (rc == HW_OK) rc = put_rows(a, row_grown, g, err);
     if (rc == HW_OK && end > g->n_done) g->n_done = end;
     return rc;
 }

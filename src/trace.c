@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool hw__trace_layer_size(size_t *out, size_t n_tokens, bool causal) {
     size_t next, product;
@@ -60,6 +61,7 @@ void hw_trace_free(hw_trace *trace) {
     free(trace->rows);
     free(trace->window.cells);
     for (int i = 0; i < HW_N_SIGNALS; i++) free(trace->signals.values[i]);
+    free(trace->signals.groups);
     free(trace->signals.balance);
     hw__run_release(trace->run);
     free(trace);
@@ -109,24 +111,34 @@ hw__layout hw__signal_layout(hw_signal signal) {
 }
 
 /* Floats of one layer; false on overflow. */
-static bool signal_size(size_t *out, hw_signal signal, size_t n_rows, size_t n_tokens) {
-    *out = n_tokens;
+static bool signal_size(size_t *out, hw_signal signal, const hw__signals *s) {
+    *out = s->n_tokens;
     switch (hw__signal_layout(signal)) {
-    case HW__LAYOUT_ROWS: return hw__mul(out, n_rows, n_tokens);
+    case HW__LAYOUT_ROWS: return hw__mul(out, s->n_rows, s->width);
     case HW__LAYOUT_TOKENS: return true;
-    case HW__LAYOUT_EVERY: return hw__trace_layer_size(out, n_tokens, true);
+    case HW__LAYOUT_EVERY: return hw__trace_layer_size(out, s->n_tokens, true);
     }
     return false;
+}
+
+hw_err hw__trace_group_signals(hw_trace *trace, const int32_t *groups, size_t n_groups, hw_error *err) {
+    size_t m = trace->run->n_prompt;
+    trace->signals.groups = hw__alloc(m, sizeof *groups);
+    if (!trace->signals.groups) return hw__fail_memory(err, "groups of signals", m, sizeof *groups);
+    memcpy(trace->signals.groups, groups, m * sizeof *groups);
+    trace->signals.n_groups = n_groups;
+    return HW_OK;
 }
 
 hw_err hw__trace_add_signals(hw_trace *trace, uint32_t wanted, size_t n_rows, size_t n_tokens, hw_error *err) {
     hw__signals *s = &trace->signals;
     s->n_rows = n_rows;
     s->n_tokens = n_tokens;
+    s->width = s->groups ? 1 + s->n_groups : n_tokens;
     for (int i = 0; i < HW_N_SIGNALS; i++) {
         size_t layer, floats;
         if (!(wanted & 1u << i)) continue;
-        if (!signal_size(&layer, (hw_signal)i, n_rows, n_tokens) || !hw__mul(&floats, trace->n_layers, layer))
+        if (!signal_size(&layer, (hw_signal)i, s) || !hw__mul(&floats, trace->n_layers, layer))
             floats = SIZE_MAX;
         s->values[i] = hw__alloc(floats, sizeof(float));
         if (!s->values[i]) return hw__fail_memory(err, hw_signal_name((hw_signal)i), floats, sizeof(float));
@@ -139,13 +151,13 @@ hw_err hw__trace_add_signals(hw_trace *trace, uint32_t wanted, size_t n_rows, si
 float *hw__trace_signal_layer(const hw_trace *trace, hw_signal signal, size_t l) {
     size_t layer = 0;
     assert(trace->signals.values[signal] && l < trace->n_layers);
-    signal_size(&layer, signal, trace->signals.n_rows, trace->signals.n_tokens); /* it fitted when the room was made */
+    signal_size(&layer, signal, &trace->signals); /* it fitted when the room was made */
     return trace->signals.values[signal] + l * layer;
 }
 
 float *hw__trace_signal(const hw_trace *trace, hw_signal signal, size_t l, size_t r) {
     assert(hw__signal_layout(signal) == HW__LAYOUT_ROWS && r < trace->signals.n_rows);
-    return hw__trace_signal_layer(trace, signal, l) + r * trace->signals.n_tokens;
+    return hw__trace_signal_layer(trace, signal, l) + r * trace->signals.width;
 }
 
 float *hw__trace_every(const hw_trace *trace, hw_signal signal, size_t l, size_t q) {

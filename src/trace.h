@@ -14,7 +14,7 @@
 
 /* How a signal lies in memory, one layer after the other. */
 typedef enum hw__layout {
-    HW__LAYOUT_ROWS,   /* [n_rows, n_tokens]: the rows of interest */
+    HW__LAYOUT_ROWS,   /* [n_rows, width]: the rows of interest */
     HW__LAYOUT_TOKENS, /* [n_tokens] */
     HW__LAYOUT_EVERY   /* [n_tokens (n_tokens + 1) / 2]: every row, packed as attention rows are */
 } hw__layout;
@@ -24,6 +24,8 @@ hw__layout hw__signal_layout(hw_signal signal);
 typedef struct hw__signals {
     float *values[HW_N_SIGNALS];
     hw_balance *balance;     /* [n_rows], with HW_SIGNAL_LOGIT */
+    int32_t *groups;         /* [n_prompt] rows of interest are sums over these; NULL: a float a token */
+    size_t n_groups, width;  /* floats of a row of interest: what is in no group and the groups, or n_tokens */
     size_t n_rows, n_tokens; /* room, at least n + 1 and T; row r is query row m - 1 + r */
     size_t n_done;           /* rows 0.. of a growing trace that are computed */
 } hw__signals;
@@ -71,7 +73,10 @@ float *hw__trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n);
 /* Room for the signals of `wanted` (1u << hw_signal, or-ed): n_rows x n_tokens a layer. */
 hw_err hw__trace_add_signals(hw_trace *trace, uint32_t wanted, size_t n_rows, size_t n_tokens, hw_error *err);
 
-/* Row r (query row m - 1 + r) of layer l of a signal of the rows of interest: [n_tokens]. */
+/* Before that: signals of the rows of interest will be sums over groups [n_prompt] of prompt tokens, which are copied. */
+hw_err hw__trace_group_signals(hw_trace *trace, const int32_t *groups, size_t n_groups, hw_error *err);
+
+/* Row r (query row m - 1 + r) of layer l of a signal of the rows of interest: [width]. */
 float *hw__trace_signal(const hw_trace *trace, hw_signal signal, size_t l, size_t r);
 /* Row q of layer l of a signal of every row: [q + 1]. */
 float *hw__trace_every(const hw_trace *trace, hw_signal signal, size_t l, size_t q);

@@ -146,7 +146,7 @@ static void write_signal(hw__safetensors_writer *w, const hw_trace *trace, int s
         if (layout != HW__LAYOUT_ROWS)
             hw__safetensors_put_floats(w, layer, layout == HW__LAYOUT_TOKENS ? n : n * (n + 1) / 2);
         for (size_t r = 0; layout == HW__LAYOUT_ROWS && r < n_rows; r++)
-            hw__safetensors_put_floats(w, layer + r * trace->signals.n_tokens, n);
+            hw__safetensors_put_floats(w, layer + r * trace->signals.width, n);
     }
 }
 
@@ -190,6 +190,10 @@ hw_err hw_trace_save_as(const hw_trace *trace, const char *path, const hw_save_p
     hw__cache cache = {0};
     if ((unsigned)params->precision > HW_PRECISION_F16)
         return hw__fail(err, HW_ERR_ARGUMENT, "precision %d: f32 or f16", (int)params->precision);
+    if (trace->signals.groups)
+        return hw__fail(err, HW_ERR_UNSUPPORTED,
+                        "this trace keeps its signals summed by %zu groups of columns: files hold them by token",
+                        trace->signals.n_groups);
     hw_err rc = params->model ? hw__state_cache(&cache, trace, params->model, err) : HW_OK;
     if (rc == HW_OK) rc = save(trace, path, params->precision, &cache, err);
     free(cache.bytes);

@@ -121,7 +121,6 @@ static void make_block(block *b, hw__values *values, hw__row rows[ROWS], bool po
 
 static void linear_is_the_sum_over_heads(void **state) {
     (void)state;
-    static const size_t both[ROWS] = {0, 0};
     static const float with[ROWS] = {1, 0.25f};
     for (int i = 0; i < 4; i++) {
         bool post_norm = i & 1, shared = i & 2;
@@ -129,15 +128,16 @@ static void linear_is_the_sum_over_heads(void **state) {
         hw__values values;
         hw__row rows[ROWS];
         make_block(&b, &values, rows, post_norm);
-        float z[ROWS * D], direction[ROWS * D], got[ROWS][T], *out[ROWS] = {got[0], got[1]};
+        float z[ROWS * D], got[ROWS][T];
         fill(z, ROWS * D, 6);
-        memcpy(direction, z, sizeof z);
-        hw__directions directions = {.z = direction, .n = ROWS};
-        if (shared) directions = (hw__directions){.z = direction, .n = 1, .of = both, .with = with};
         for (int d = 0; shared && d < D; d++) z[D + d] = z[d] * with[1];
         hw__contribution_room room = {0};
         assert_int_equal(hw__contribution_room_fit(&room, ROWS, D, &values, NULL), HW_OK);
-        hw__contribution_linear(out, rows, ROWS, &directions, &values, D, &room);
+        memcpy(room.direction, z, sizeof z);
+        hw__meeting meetings[ROWS];
+        for (size_t r = 0; r < ROWS; r++)
+            meetings[r] = (hw__meeting){&rows[r], shared ? 0 : r, shared ? with[r] : 1, got[r]};
+        hw__contribution_linear(meetings, ROWS, shared ? 1 : ROWS, &values, D, &room);
         for (int r = 0; r < ROWS; r++) {
             double scale = hw__row_scale(&rows[r], &values, D), total = 0, whole = 0;
             for (size_t k = 0; k < rows[r].n_keys; k++) {
