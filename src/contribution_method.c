@@ -10,26 +10,27 @@
 #include "method.h"
 #include "mixing.h"
 #include "rollout.h"
+#include "wide.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* A row that is summed as M's columns are: what is outside, then they. */
-static void put_sums(hw_attribution *a, size_t i, size_t l, const float *sums) {
-    a->outside[i * a->n_layers + l] = sums[0];
-    for (size_t k = 0; k < a->n_columns; k++) a->values[(i * a->n_columns + k) * a->n_layers + l] = sums[1 + k];
-}
-
-/* All layers of row i of M: row query(i) - (m - 1) of the signal. of [T] and sum [C] are scratch. */
-static void put_row(hw_attribution *a, const hw_trace *trace, hw_signal signal, size_t i, double *of, double *sum) {
-    size_t q = hw__query_row(a, i), row = q - (a->run->n_prompt - 1);
-    for (size_t l = 0; l < trace->n_layers; l++) {
-        const float *from = hw__trace_signal(trace, signal, l, row);
-        if (trace->signals.groups) {
-            put_sums(a, i, l, from);
-            continue;
-        }
-        for (size_t k = 0; k <= q; k++) of[k] = from[k];
+/* All layers of row i of M: row query(i) - (m - 1) of the signal. from [L], of [T] and sum [C] are scratch. */
+static void put_row(hw_attribution *a, const hw_trace *trace, hw_signal signal, size_t i, const float **from, double *of,
+                    double *sum) {
+    size_t q = hw__query_row(a, i), row = q - (a->run->n_prompt - 1), L = trace->n_layers, C = a->n_columns;
+    bool sums = trace->signals.groups, tokens = !a->params.groups && a->params.columns == HW_COLUMNS_PROMPT;
+    for (size_t l = 0; l < L; l++) {
+        const float *all = hw__trace_signal(trace, signal, l, row);
+        from[l] = sums ? all + 1 : all;
+        if (sums || tokens) a->outside[i * L + l] = sums ? all[0] : (float)hw__sum(all + C, q + 1 - C);
+    }
+    if (sums || tokens) {
+        hw__method_put_layers(a, i, from, C);
+        return;
+    }
+    for (size_t l = 0; l < L; l++) {
+        for (size_t k = 0; k <= q; k++) of[k] = from[l][k];
         hw__method_put(a, i, l, of, q + 1, sum);
     }
 }
@@ -45,11 +46,13 @@ static hw_err put_signal(hw_attribution *a, const hw_trace *trace, hw_signal sig
 #pragma omp parallel if (hw__worth_threads(a)) reduction(|| : lacked)
     {
         double *of = hw__alloc(room, sizeof *of);
-        lacked = of == NULL;
+        const float **from = hw__alloc(trace->n_layers, sizeof *from);
+        lacked = !of || !from;
 #pragma omp for
         for (long i = 0; i < n; i++)
-            if (of) put_row(a, trace, signal, (size_t)i, of, of + a->run->n_tokens);
+            if (of && from) put_row(a, trace, signal, (size_t)i, from, of, of + a->run->n_tokens);
         free(of);
+        free(from);
     }
     if (lacked) return hw__fail_memory(err, "an attribution's row", room, sizeof(double));
     return hw__method_progress(p, trace->n_layers, trace->n_layers, err);

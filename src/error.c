@@ -62,6 +62,11 @@ void *hw__alloc(size_t count, size_t size) {
     return calloc(bytes ? bytes : 1, 1);
 }
 
+void hw__touch(void *block, size_t bytes) {
+    enum { PAGE = 4096 }; /* no system has smaller ones */
+    for (size_t i = 0; i < bytes; i += PAGE) ((volatile char *)block)[i] = 0;
+}
+
 void *hw__realloc(void *block, size_t count, size_t size) {
     size_t bytes;
     if (!hw__mul(&bytes, count, size) || bytes > PTRDIFF_MAX) return NULL;

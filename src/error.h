@@ -21,6 +21,8 @@ hw_err hw__fail_memory(hw_error *err, const char *what, size_t count, size_t siz
 /* Zeroed array of `count` elements of `size` bytes; never NULL on success, even for count 0. NULL on
  * overflow or when there is no memory. Free with free(). */
 void *hw__alloc(size_t count, size_t size);
+/* Touches every page of a block of hw__alloc() that will be filled, before somebody waits for it: each costs a fault. */
+void hw__touch(void *block, size_t bytes);
 
 /* As realloc for `count` x `size`, checked; the old block stays valid on NULL. */
 void *hw__realloc(void *block, size_t count, size_t size);

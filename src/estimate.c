@@ -127,7 +127,7 @@ hw_err hw_run_estimate(hw_estimate *out, hw_model *model, const hw_plan *plan, h
     if (ops->footprint) ops->footprint(model->engine, e.n_tokens, &e.cache, &e.buffers);
     e.rows = (uint64_t)(s.layers * kept_floats(plan->run->rows, &s) * sizeof(float));
     e.signals = (uint64_t)signal_bytes(plan->run->signals, &s);
-    e.waiting = hw__pending_bytes(info, plan->run->signals, e.n_prompt, e.n_tokens);
+    e.waiting = hw__pending_bytes(info, plan->run->signals, e.n_prompt, e.n_tokens, s.width < s.tokens);
     e.methods = (uint64_t)method_bytes(plan, &s);
     e.state = (uint64_t)prefix_bytes(plan->run->prefix) + (plan->saves_state ? e.cache : 0);
     e.total = e.weights + e.program + e.cache + e.buffers + e.rows + e.signals + e.waiting + e.methods + e.state;

@@ -11,7 +11,7 @@
 
 /* Rows folded by one product: enough for BLAS to run at full speed, few enough that little of the upper triangle of weights
  * is multiplied in vain. Blocks of a level are whole multiples. */
-enum { ROWS = 64 };
+enum { ROWS = 64, FEW = 2 * ROWS };
 
 #ifndef _OPENMP
 static int omp_get_max_threads(void) { return 1; }
@@ -39,15 +39,18 @@ hw_err hw__fold_new(hw__fold *f, const hw_run *run, const hw_method_params *p, s
         free(reach);
         return rc;
     }
-    f->weights = hw__alloc(n_threads * ROWS, n_rows * sizeof *f->weights);
-    if (f->weights) return HW_OK;
+    size_t rows = n_threads * ROWS > FEW ? n_threads * ROWS : FEW;
+    f->weights = hw__alloc(rows, n_rows * sizeof *f->weights);
+    f->few = hw__alloc(FEW, n_columns * sizeof *f->few);
+    if (f->weights && f->few) return HW_OK;
     hw__fold_free(f);
-    return hw__fail_memory(err, "rollout", n_threads * ROWS, n_rows * sizeof(float));
+    return hw__fail_memory(err, "rollout", rows, (n_rows + n_columns) * sizeof(float));
 }
 
 void hw__fold_free(hw__fold *f) {
     hw__shape_free(&f->shape);
     free(f->weights);
+    free(f->few);
 }
 
 void hw__fold_start(const hw__fold *f, float *zero, const hw_run *run, const hw_method_params *p) {
@@ -72,12 +75,18 @@ static size_t block_end(size_t q0, size_t end) {
     return whole < end ? whole : end;
 }
 
-/* Few rows, one block: the threads share the columns. */
+/* Fewer rows than blocks for all threads, as a completion's are: they share the columns. The rows may lie in two blocks of the
+ * level, so they are put there afterwards. */
 static void fold_few(const hw__fold *f, float *next, float *prev, const hw__mixing *mixing, size_t l, size_t begin,
                      size_t end) {
-    size_t depth = depth_of(f, end);
+    size_t depth = depth_of(f, end), n_columns = f->shape.n_columns, width = f->shape.reach[depth - 1];
     hw__part w = read_weights(f->weights, mixing, l, begin, end - begin, depth);
-    hw__level_multiply_shared(hw__level_row(&f->shape, next, begin), w, end - begin, depth, &f->shape, prev);
+    hw__level_multiply_shared((hw__part){f->few, n_columns}, w, end - begin, depth, &f->shape, prev);
+    for (size_t q = begin; q < end; q++) {
+        hw__part row = hw__level_row(&f->shape, next, q);
+        memcpy(row.cells, f->few + (q - begin) * n_columns,
+               (row.stride < width ? row.stride : width) * sizeof *row.cells);
+    }
 }
 
 static void fold_block(const hw__fold *f, float *next, float *prev, const hw__mixing *mixing, size_t l, size_t begin,
@@ -93,7 +102,7 @@ void hw__fold_rows(const hw__fold *f, float *next, float *prev, const hw__mixing
                    size_t end) {
     if (begin >= end) return;
     size_t first = begin / ROWS, last = (end - 1) / ROWS;
-    if (first == last) {
+    if (end - begin < FEW) {
         fold_few(f, next, prev, mixing, l, begin, end);
         return;
     }
@@ -102,16 +111,4 @@ void hw__fold_rows(const hw__fold *f, float *next, float *prev, const hw__mixing
         size_t q0 = (last - i) * ROWS < begin ? begin : (last - i) * ROWS;
         fold_block(f, next, prev, mixing, l, q0, block_end(q0, end));
     }
-}
-
-void hw__fold_put(hw_attribution *a, size_t i, const hw__part *rows) {
-    enum { COLUMNS = 16 }; /* of a cache line */
-    size_t L = a->n_layers;
-    float *to = a->values + i * a->n_columns * L;
-    for (size_t l = 0; l < L; l++) a->outside[i * L + l] = rows[l].cells[0];
-    for (size_t first = 0; first < a->n_columns; first += COLUMNS)
-        for (size_t l = 0; l < L; l++) {
-            size_t width = rows[l].stride - 1, end = first + COLUMNS < width ? first + COLUMNS : width;
-            for (size_t k = first; k < end && k < a->n_columns; k++) to[k * L + l] = rows[l].cells[1 + k];
-        }
 }

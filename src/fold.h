@@ -17,7 +17,8 @@ typedef struct hw__fold {
     hw__shape shape; /* [T, 1 + columns of M] */
     bool causal;
     size_t n_threads;
-    float *weights; /* [n_threads, rows at once, T] */
+    float *weights; /* [rows at once, T]: each thread's, or all threads' few */
+    float *few;     /* [few, C] where those meet */
 } hw__fold;
 
 /* For the first `n_rows` tokens of a run that may still grow to that many. */
@@ -30,7 +31,5 @@ void hw__fold_start(const hw__fold *f, float *zero, const hw_run *run, const hw_
  * out does not depend on how many they are. */
 void hw__fold_rows(const hw__fold *f, float *next, float *prev, const hw__mixing *mixing, size_t l, size_t begin,
                    size_t end);
-/* M[i,:,:] and outside[i,:] from rows [L] of every level, `stride` floats each: at once, since M's layers lie side by side. */
-void hw__fold_put(hw_attribution *a, size_t i, const hw__part *rows);
 
 #endif

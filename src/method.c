@@ -190,3 +190,13 @@ void hw__method_put(hw_attribution *a, size_t i, size_t l, const double *of, siz
     for (size_t k = 0; k < a->n_columns; k++) to[k * a->n_layers] = (float)sum[k];
     a->outside[i * a->n_layers + l] = (float)outside;
 }
+
+void hw__method_put_layers(hw_attribution *a, size_t i, const float *const *rows, size_t n) {
+    enum { COLUMNS = 16 }; /* of a cache line */
+    float *to = a->values + i * a->n_columns * a->n_layers;
+    for (size_t first = 0; first < n; first += COLUMNS) {
+        size_t end = n - first < COLUMNS ? n : first + COLUMNS;
+        for (size_t l = 0; l < a->n_layers; l++)
+            for (size_t k = first; k < end; k++) to[k * a->n_layers + l] = rows[l][k];
+    }
+}

@@ -69,6 +69,9 @@ size_t hw__n_columns(const hw_method_params *p, const hw_run *run);
 /* M[i,:,l] and outside[i,l] from one number per token: of [n], the columns that the row sees. `sum` [n_columns] is scratch. */
 void hw__method_put(hw_attribution *a, size_t i, size_t l, const double *of, size_t n, double *sum);
 
+/* M[i,0..n-1,:] from what each layer has of row i, rows [L]: at once, since M's layers lie side by side. */
+void hw__method_put_layers(hw_attribution *a, size_t i, const float *const *rows, size_t n);
+
 /* Reports layer `done` of `total`; HW_ERR_CANCELLED where the caller wants to stop. */
 hw_err hw__method_progress(const hw_method_params *p, size_t done, size_t total, hw_error *err);
 

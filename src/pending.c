@@ -5,11 +5,20 @@
 #include "wide.h"
 
 #include <math.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 
-/* Memory that waiting heads may take. */
-static const size_t ROOM_BYTES = (size_t)64 << 20;
+#ifndef _OPENMP
+static int omp_get_thread_num(void) { return 0; }
+#endif
+
+/* Memory that waiting heads may take, and as much as they need to where signals are kept as sums: then they would be most of
+ * what a run takes. FEW rows at once cost a tenth more processor time than all. */
+static const size_t ROOM_BYTES = (size_t)64 << 20, SMALL_ROOM_BYTES = (size_t)16 << 20;
+enum { FEW = 4 };
 
 static const uint32_t NEEDS_READOUT = 1u << HW_SIGNAL_LOGIT;
 static const uint32_t NEEDS_VALUES = ~(1u << HW_SIGNAL_RESIDUAL); /* what the stream alone does not show */
@@ -48,20 +57,30 @@ static hw_err check_engine(const hw_model_info *info, uint32_t wanted, hw_error 
 
 /* Rows kept at once, of `rows` that come: as many as fit, at least one, and all where few more than fit would wait for a second
  * time: each time costs the values and weights of all layers. */
-static size_t room_for(size_t n_layers, size_t n_heads, size_t n_tokens, size_t rows) {
-    size_t room = ROOM_BYTES / (n_layers * n_heads * n_tokens * sizeof(float));
+static size_t room_for(size_t n_layers, size_t n_heads, size_t n_tokens, size_t rows, bool sums) {
+    size_t bytes = n_layers * n_heads * n_tokens * sizeof(float), room = ROOM_BYTES / bytes;
+    if (sums && room > FEW) room = SMALL_ROOM_BYTES / bytes > FEW ? SMALL_ROOM_BYTES / bytes : FEW;
     if (room < 1) room = 1;
-    if (rows - rows / 3 <= room) room = rows;
+    if (!sums && rows - rows / 3 <= room) room = rows;
     if (room > HW__MOST_PENDING) room = HW__MOST_PENDING;
     return room > rows ? rows : room;
 }
 
-uint64_t hw__pending_bytes(const hw_model_info *info, uint32_t wanted, size_t n_prompt, size_t n_tokens) {
+uint64_t hw__pending_bytes(const hw_model_info *info, uint32_t wanted, size_t n_prompt, size_t n_tokens, bool sums) {
     if (!wanted || info->n_layers < 1 || info->n_heads < 1 || n_tokens < 1) return 0;
     size_t L = (size_t)info->n_layers, H = (size_t)info->n_heads;
     size_t rows = wanted & EVERY_ROW ? n_tokens : n_tokens - n_prompt + 1;
     double row = (double)H * (double)n_tokens + 3.0 * info->n_embd;
-    return (uint64_t)((double)L * (double)room_for(L, H, n_tokens, rows) * row * sizeof(float));
+    return (uint64_t)((double)L * (double)room_for(L, H, n_tokens, rows, sums) * row * sizeof(float));
+}
+
+/* What every row of interest fills, before the prompt is read: tokens come one at a time, and somebody waits for each. */
+static void touch_rows(const hw__pending *p, size_t row) {
+    const hw__signals *s = &p->trace->signals;
+    size_t L = p->trace->n_layers;
+    hw__touch(p->heads, L * p->room * row * sizeof *p->heads);
+    for (int i = 0; i < N_ROW_SIGNALS; i++)
+        if (p->wanted & 1u << i) hw__touch(s->values[i], L * s->n_rows * s->width * sizeof(float));
 }
 
 hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info, size_t n_tokens,
@@ -78,7 +97,7 @@ hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const h
     p->n_heads = (size_t)info->n_heads;
     p->first = p->every ? 0 : of_interest;
     size_t row = p->n_heads * p->n_keys;
-    p->room = room_for(trace->n_layers, p->n_heads, n_tokens, n_tokens - p->first);
+    p->room = room_for(trace->n_layers, p->n_heads, n_tokens, n_tokens - p->first, trace->signals.groups != NULL);
     size_t stream = trace->n_layers * p->room;
     p->heads = hw__alloc(stream, row * sizeof(float));
     p->before = hw__alloc(stream, p->n_embd * sizeof(float));
@@ -90,19 +109,9 @@ hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const h
     p->versus = hw__alloc(p->room, sizeof *p->versus);
     if (!p->heads || !p->before || !p->added || !p->mixed || !p->final || !p->logit || !p->versus || !p->shown)
         return hw__fail_memory(err, "rows to explain", stream, (row + 3 * p->n_embd) * sizeof(float));
-    return hw__trace_add_signals(trace, wanted, n_tokens - of_interest, n_tokens, err);
-}
-
-void hw__pending_free(hw__pending *p) {
-    free(p->heads);
-    free(p->before);
-    free(p->added);
-    free(p->mixed);
-    free(p->shown);
-    free(p->final);
-    free(p->logit);
-    free(p->versus);
-    *p = (hw__pending){0};
+    rc = hw__trace_add_signals(trace, wanted, n_tokens - of_interest, n_tokens, err);
+    if (rc == HW_OK && !p->every) touch_rows(p, row);
+    return rc;
 }
 
 void hw__pending_skip(hw__pending *p, size_t n) {
@@ -218,27 +227,27 @@ static bool of_interest(const hw__pending *p, size_t slot) { return p->first + s
 /* Row of the trace's signals that a slot of interest goes to. */
 static size_t signal_row(const hw__pending *p, size_t slot) { return p->first + slot - (p->trace->run->n_prompt - 1); }
 
-/* What one thread works with: scratch of one layer. */
-typedef struct desk {
+/* What one thread works with: scratch of one layer, kept from lot to lot since new memory is dear. */
+struct hw__desk {
     hw__values values;
     hw__contribution_room room;
     float *tokens; /* [signals, slots, T] rows of interest that go to the trace as sums; NULL: they are written there */
     double *sums;  /* [1 + groups] */
-} desk;
+};
+typedef struct hw__desk desk;
 
 /* Signals of the rows of interest that are wanted. */
 static uint32_t of_rows(uint32_t wanted) { return wanted & ((1u << N_ROW_SIGNALS) - 1); }
 
-static hw_err desk_new(desk *d, const hw__pending *p, hw_error *err) {
-    size_t rows = (size_t)__builtin_popcount(of_rows(p->wanted)) * p->n;
-    *d = (desk){0};
-    if (!p->trace->signals.groups) return HW_OK;
+static hw_err desk_open(desk *d, const hw__pending *p, hw_error *err) {
+    size_t rows = (size_t)__builtin_popcount(of_rows(p->wanted)) * p->room;
+    if (!p->trace->signals.groups || d->tokens) return HW_OK;
     d->tokens = hw__alloc(rows, p->n_keys * sizeof *d->tokens);
     d->sums = hw__alloc(p->trace->signals.width, sizeof *d->sums);
     return d->tokens && d->sums ? HW_OK : hw__fail_memory(err, "signals", rows, p->n_keys * sizeof *d->tokens);
 }
 
-static void desk_free(desk *d) {
+static void desk_clear(desk *d) {
     hw__values_clear(&d->values);
     hw__contribution_room_free(&d->room);
     free(d->tokens);
@@ -249,7 +258,7 @@ static void desk_free(desk *d) {
 static float *row_of_interest(const hw__pending *p, const desk *d, int signal, size_t layer, size_t slot) {
     if (!d->tokens) return hw__trace_signal(p->trace, (hw_signal)signal, layer, signal_row(p, slot));
     size_t before = (size_t)__builtin_popcount(of_rows(p->wanted) & ((1u << signal) - 1));
-    return d->tokens + (before * p->n + slot) * p->n_keys;
+    return d->tokens + (before * p->room + slot) * p->n_keys;
 }
 
 /* Where a measure of a slot is written: with the other rows if every one is wanted, NULL where it is not. */
@@ -467,29 +476,39 @@ static hw_err explain_layer(const flush *f, size_t layer, desk *d, hw_error *err
     return rc;
 }
 
-/* Layers do not need each other: threads take one after the other, each with a room of its own. */
+static hw_err open_desks(hw__pending *p, size_t n, hw_error *err) {
+    if (p->desks) return HW_OK;
+    p->desks = hw__alloc(n, sizeof *p->desks);
+    p->n_desks = p->desks ? n : 0;
+    hw_err rc = p->desks ? HW_OK : hw__fail_memory(err, "signals", n, sizeof *p->desks);
+    for (size_t i = 0; rc == HW_OK && i < n; i++) rc = desk_open(&p->desks[i], p, err);
+    return rc;
+}
+
+static void clear_desks(hw__pending *p) {
+    for (size_t i = 0; i < p->n_desks; i++) desk_clear(&p->desks[i]);
+    free(p->desks);
+    p->desks = NULL;
+    p->n_desks = 0;
+}
+
+/* Layers do not need each other: threads take one after the other, each at a desk of its own. */
 static hw_err explain_layers(const flush *f, hw_error *err) {
     long n_layers = (long)f->p->trace->n_layers, failed = n_layers;
     int threads = f->engine->values_shared && f->engine->n_threads ? (int)f->engine->n_threads : 1;
-    hw_err rc = HW_OK;
-    (void)threads; /* where there is no OpenMP */
-#pragma omp parallel num_threads(threads)
-    {
-        desk d;
+    hw_err rc = open_desks(f->p, (size_t)threads, err);
+    if (rc != HW_OK) return rc;
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (long l = 0; l < n_layers; l++) {
         hw_error why;
-        hw_err made = desk_new(&d, f->p, &why);
-#pragma omp for schedule(dynamic)
-        for (long l = 0; l < n_layers; l++) {
-            hw_err one = made == HW_OK ? explain_layer(f, (size_t)l, &d, &why) : made;
-            if (one == HW_OK) continue;
+        hw_err one = explain_layer(f, (size_t)l, &f->p->desks[omp_get_thread_num()], &why);
+        if (one == HW_OK) continue;
 #pragma omp critical(hw__explain_layers)
-            if (l < failed) { /* the first, as without threads */
-                failed = l;
-                rc = one;
-                if (err) *err = why;
-            }
+        if (l < failed) { /* the first, as without threads */
+            failed = l;
+            rc = one;
+            if (err) *err = why;
         }
-        desk_free(&d);
     }
     return rc;
 }
@@ -512,10 +531,24 @@ hw_err hw__pending_flush(hw__pending *p, hw__engine *engine, size_t end, hw_erro
     hw_err rc = explain_rows(&f, err);
     free(f.z);
     free(f.shares);
+    if (p->trace->signals.groups) clear_desks(p); /* there memory is dearer than time */
     p->first += p->n;
     p->n = 0;
     memset(p->shown, 0, p->trace->n_layers * p->room * sizeof *p->shown);
     size_t before = p->trace->run->n_prompt - 1;
     p->trace->signals.n_done = p->first > before ? p->first - before : 0;
     return rc;
+}
+
+void hw__pending_free(hw__pending *p) {
+    clear_desks(p);
+    free(p->heads);
+    free(p->before);
+    free(p->added);
+    free(p->mixed);
+    free(p->shown);
+    free(p->final);
+    free(p->logit);
+    free(p->versus);
+    *p = (hw__pending){0};
 }

@@ -27,6 +27,8 @@ typedef struct hw__pending {
     bool *shown;                   /* [L, room] whether these are there: the last block shows only rows with logits */
     float *final;                  /* [room, D] */
     double *logit;                 /* [room] logit of the chosen token less the mean logit, or less that of `versus` */
+    struct hw__desk *desks;        /* [n_desks] a thread's each, from the first lot on */
+    size_t n_desks;
     int32_t *versus;               /* [room] the token that it is contrasted with, -1: the mean */
 } hw__pending;
 
@@ -35,8 +37,8 @@ hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const h
                        hw_error *err);
 void hw__pending_free(hw__pending *p);
 
-/* Bytes that waiting rows of such a run take at most. */
-uint64_t hw__pending_bytes(const hw_model_info *info, uint32_t wanted, size_t n_prompt, size_t n_tokens);
+/* Bytes that waiting rows of such a run take at most; `sums`: signals are kept summed by groups. */
+uint64_t hw__pending_bytes(const hw_model_info *info, uint32_t wanted, size_t n_prompt, size_t n_tokens, bool sums);
 
 /* The first n rows, which are before m-1, will not come: their signals are there. */
 void hw__pending_skip(hw__pending *p, size_t n);

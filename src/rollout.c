@@ -61,7 +61,7 @@ static void hold_level(const held *h, const hw_attribution *a, size_t l, const h
     }
 }
 
-/* Row i of M as layer l has it. */
+/* Row i of M as layer l has it: what is outside, then M's columns. */
 typedef hw__part (*row_fn)(const void *of, const hw_attribution *a, size_t l, size_t i);
 
 static hw__part row_held(const void *of, const hw_attribution *a, size_t l, size_t i) {
@@ -70,20 +70,30 @@ static hw__part row_held(const void *of, const hw_attribution *a, size_t l, size
     return (hw__part){held_row(h, l, i), h->n_columns};
 }
 
+/* rows [L] is scratch. */
+static void put_row(hw_attribution *a, size_t i, row_fn row_of, const void *of, const float **rows) {
+    size_t n = a->n_columns;
+    for (size_t l = 0; l < a->n_layers; l++) {
+        hw__part row = row_of(of, a, l, i);
+        if (row.stride - 1 < n) n = row.stride - 1;
+        a->outside[i * a->n_layers + l] = row.cells[0];
+        rows[l] = row.cells + 1;
+    }
+    hw__method_put_layers(a, i, rows, n);
+}
+
 static hw_err put_rows(hw_attribution *a, row_fn row_of, const void *of, hw_error *err) {
     bool lacked = false;
 #pragma omp parallel if (hw__worth_threads(a)) reduction(|| : lacked)
     {
-        hw__part *rows = hw__alloc(a->n_layers, sizeof *rows);
+        const float **rows = hw__alloc(a->n_layers, sizeof *rows);
         lacked = !rows;
 #pragma omp for
-        for (size_t i = 0; i < a->n_rows; i++) {
-            for (size_t l = 0; rows && l < a->n_layers; l++) rows[l] = row_of(of, a, l, i);
-            if (rows) hw__fold_put(a, i, rows);
-        }
+        for (size_t i = 0; i < a->n_rows; i++)
+            if (rows) put_row(a, i, row_of, of, rows);
         free(rows);
     }
-    return lacked ? hw__fail_memory(err, "rollout", a->n_layers, sizeof(hw__part)) : HW_OK;
+    return lacked ? hw__fail_memory(err, "rollout", a->n_layers, sizeof(float *)) : HW_OK;
 }
 
 /* Layers 0 .. split - 1 from R_0 up: *top is the level above them, malloc'd. */

@@ -38,6 +38,7 @@ typedef struct outcome {
     hw_attribution **parts;
     size_t n_parts;
     hw_segments *segments;
+    hw_method_params sums; /* columns by segment, once the prompt is cut */
     hw_live *live[BENCH_MOST_METHODS];
     const bench_variant *v;
     double prefilled; /* when the prompt was read */
@@ -81,6 +82,7 @@ static hw_err start_live(void *ctx, const hw_run *run, hw_error *err) {
     outcome *o = ctx;
     hw_method_params p;
     hw_err rc = method_params(&p, o, run, err);
+    o->sums = p;
     for (size_t i = 0; o->v->methods[i] && rc == HW_OK; i++) rc = hw_live_new(&o->live[i], o->v->methods[i], &p, err);
     return rc;
 }
@@ -134,6 +136,7 @@ static hw_run_params run_params(const bench_run *r, outcome *o) {
     p.rows = r->v->rows;
     if (r->v->kind != BENCH_LIVE) return p;
     p.on_prompt = start_live;
+    p.sums = &o->sums;
     p.live = o->live;
     p.n_live = BENCH_MOST_METHODS;
     p.on_rows = explain_rows;
@@ -220,7 +223,8 @@ static void read_phases(bench_figures *f, double began, const double at[]) {
 static hw_err measure_trace(bench_run *r, const hw_trace *trace, hw_error *err) {
     struct stat st;
     char path[] = "/tmp/headwater-bench-XXXXXX";
-    int fd = trace && !r->trace_bytes ? mkstemp(path) : -1;
+    bool by_token = trace && !r->v->by; /* as it is saved */
+    int fd = by_token && !r->trace_bytes ? mkstemp(path) : -1;
     if (fd < 0) return HW_OK;
     close(fd);
     hw_err rc = hw_trace_save(trace, path, err);
@@ -236,6 +240,7 @@ static hw_err capture_whole(hw_trace **out, bench_run *r, hw_error *err) {
     p.signals = 0;
     p.rows = HW_ROWS_ALL;
     p.on_prompt = NULL;
+    p.sums = NULL;
     p.on_rows = NULL;
     p.n_live = 0;
     return hw_trace_capture(out, r->model, &p, err);

@@ -203,7 +203,7 @@ hw_err job_begin(job *j, const hw_run *run, hw_error *err) {
     hw_err rc = j->by ? cut_segments(&j->segments, j->by, run, err) : HW_OK;
     if (rc != HW_OK) return rc;
     if (j->segments) job_group(j, j->segments);
-    hw_method_params params = job_params(j);
+    hw_method_params params = j->sums = job_params(j);
     for (size_t i = 0; i < j->n_methods && rc == HW_OK; i++)
         if (rows_of(j, i) != hw_method_find(j->methods[i])->rows)
             rc = hw_live_new(&j->live[i], j->methods[i], &params, err);

@@ -29,6 +29,7 @@ typedef struct job {
     const struct cut *by;  /* borrowed: with `feeds`, how to cut the prompt before the model runs; NULL: not at all */
     hw_segments *segments; /* owned: the prompt, cut so */
     hw_live *live[MOST_METHODS]; /* owned: methods that take in prompt rows as they pass; NULL for the others */
+    hw_method_params sums;       /* the columns that signals are summed by as they come, once the prompt is cut */
     bool hush;                   /* tokens are not printed as they come */
     bool one_method;             /* of those of the default, only the first that can be given */
 } job;
