@@ -57,11 +57,11 @@ static hw_err check_engine(const hw_model_info *info, uint32_t wanted, hw_error 
 
 /* Rows kept at once, of `rows` that come: as many as fit, at least one, and all where few more than fit would wait for a second
  * time: each time costs the values and weights of all layers. */
-static size_t room_for(size_t n_layers, size_t n_heads, size_t n_tokens, size_t rows, bool sums) {
+static size_t room_for(size_t n_layers, size_t n_heads, size_t n_tokens, size_t rows, bool small) {
     size_t bytes = n_layers * n_heads * n_tokens * sizeof(float), room = ROOM_BYTES / bytes;
-    if (sums && room > FEW) room = SMALL_ROOM_BYTES / bytes > FEW ? SMALL_ROOM_BYTES / bytes : FEW;
+    if (small && room > FEW) room = SMALL_ROOM_BYTES / bytes > FEW ? SMALL_ROOM_BYTES / bytes : FEW;
     if (room < 1) room = 1;
-    if (!sums && rows - rows / 3 <= room) room = rows;
+    if (!small && rows - rows / 3 <= room) room = rows;
     if (room > HW__MOST_PENDING) room = HW__MOST_PENDING;
     return room > rows ? rows : room;
 }
@@ -69,9 +69,10 @@ static size_t room_for(size_t n_layers, size_t n_heads, size_t n_tokens, size_t 
 uint64_t hw__pending_bytes(const hw_model_info *info, uint32_t wanted, size_t n_prompt, size_t n_tokens, bool sums) {
     if (!wanted || info->n_layers < 1 || info->n_heads < 1 || n_tokens < 1) return 0;
     size_t L = (size_t)info->n_layers, H = (size_t)info->n_heads;
-    size_t rows = wanted & EVERY_ROW ? n_tokens : n_tokens - n_prompt + 1;
+    bool of_all = wanted & EVERY_ROW;
+    size_t rows = of_all ? n_tokens : n_tokens - n_prompt + 1;
     double row = (double)H * (double)n_tokens + 3.0 * info->n_embd;
-    return (uint64_t)((double)L * (double)room_for(L, H, n_tokens, rows, sums) * row * sizeof(float));
+    return (uint64_t)((double)L * (double)room_for(L, H, n_tokens, rows, sums && !of_all) * row * sizeof(float));
 }
 
 /* What every row of interest fills, before the prompt is read: tokens come one at a time, and somebody waits for each. */
@@ -97,7 +98,8 @@ hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const h
     p->n_heads = (size_t)info->n_heads;
     p->first = p->every ? 0 : of_interest;
     size_t row = p->n_heads * p->n_keys;
-    p->room = room_for(trace->n_layers, p->n_heads, n_tokens, n_tokens - p->first, trace->signals.groups != NULL);
+    p->room = room_for(trace->n_layers, p->n_heads, n_tokens, n_tokens - p->first,
+                       trace->signals.groups && !p->every);
     size_t stream = trace->n_layers * p->room;
     p->heads = hw__alloc(stream, row * sizeof(float));
     p->before = hw__alloc(stream, p->n_embd * sizeof(float));

@@ -152,7 +152,7 @@ static void contributions_agree(void **state) {
     hw__safetensors_close(file);
 }
 
-/* A run of several blocks of waiting rows gives what one block does: the last rows are explained in another flush. */
+/* Tokens that are generated one by one give what the same give in blocks. */
 static void blocks_do_not_matter(void **state) {
     (void)state;
     hw_error err;
@@ -160,7 +160,7 @@ static void blocks_do_not_matter(void **state) {
     hw_run_params run = hw_run_params_default();
     run.prompt = "The river runs through the valley and";
     run.prompt_bytes = strlen(run.prompt);
-    run.n_generate = 100; /* more than one block of 64 */
+    run.n_generate = 100; /* more than one block */
     run.signals = 1u << HW_SIGNAL_PROJECTION | 1u << HW_SIGNAL_LOGIT;
     hw_trace *generated, *forced;
     if (hw_trace_capture(&generated, model, &run, &err) != HW_OK) fail_msg("%s", err.msg);
@@ -182,12 +182,99 @@ static void blocks_do_not_matter(void **state) {
     hw_model_close(model);
 }
 
+/* ------------------------------------------------------------------ signals summed as they come */
+
+enum { PROMPT_ROOM = 4096, MOST_TOKENS = 1024 };
+
+/* Columns of the prompt, made when its tokens are there. */
+typedef struct columns {
+    hw_method_params params;
+    int32_t groups[MOST_TOKENS];
+} columns;
+
+static hw_err cut_by_seven(void *ctx, const hw_run *run, hw_error *err) {
+    columns *c = ctx;
+    size_t m = hw_run_n_prompt(run);
+    (void)err;
+    assert_in_range(m, 8, MOST_TOKENS);
+    for (size_t t = 0; t < m; t++) c->groups[t] = (int32_t)(t / 7) - 1; /* the first seven are outside */
+    c->params.groups = c->groups;
+    c->params.n_groups = (m - 1) / 7;
+    return HW_OK;
+}
+
+static void compare_sums(const hw_trace *summed, const hw_trace *by_token, const char *method,
+                         const hw_method_params *p) {
+    hw_error err;
+    hw_attribution *a, *b;
+    if (hw_explain(&a, summed, method, p, &err) != HW_OK) fail_msg("%s", err.msg);
+    if (hw_explain(&b, by_token, method, p, &err) != HW_OK) fail_msg("%s", err.msg);
+    size_t rows = a->n_rows * a->n_layers;
+    double error = nmse(a->values, b->values, rows * a->n_columns), out = nmse(a->outside, b->outside, rows);
+    printf("  %s, %s: NMSE %.1e, outside %.1e\n", method, hw_measure_name(p->measure), error, out);
+    assert_true(error < 1e-10 && out < 1e-10);
+    const hw_balance *got = hw_attribution_balance(a), *want = hw_attribution_balance(b);
+    for (size_t i = 0; got && i < a->n_rows; i++) {
+        assert_close(got[i].prompt, want[i].prompt, 1e-5);
+        assert_close(got[i].completion, want[i].completion, 1e-5);
+    }
+    hw_attribution_free(a);
+    hw_attribution_free(b);
+}
+
+static void sums_refuse_other_columns(const hw_trace *summed, columns *c) {
+    hw_error err;
+    hw_attribution *a;
+    assert_error(&err, hw_explain(&a, summed, "logit", NULL, &err), HW_ERR_UNSUPPORTED, "groups of columns");
+    c->groups[8] = -1;
+    assert_error(&err, hw_explain(&a, summed, "contribution", &c->params, &err), HW_ERR_UNSUPPORTED, "is asked for others");
+    assert_error(&err, hw_trace_save(summed, "/tmp/never.safetensors", &err), HW_ERR_UNSUPPORTED, "by token");
+}
+
+/* The rows of a prompt that long wait in several lots where they are summed, in one where they are not. */
+static void sums_as_they_come_are_sums_of_tokens(void **state) {
+    const pairing *p = *state;
+    hw_error err;
+    hw_model *model = open_model(p);
+    hw_run_params run = hw_run_params_default();
+    char prompt[PROMPT_ROOM] = "";
+    for (int i = 0; i < 30; i++) {
+        size_t at = strlen(prompt);
+        snprintf(prompt + at, sizeof prompt - at, "In year %d the river rose, and %d people left the valley for good. ", i, i * 7);
+    }
+    run.prompt = prompt;
+    run.prompt_bytes = strlen(prompt);
+    run.completion = "In year 30 the river rose again, and nobody was left in the valley to see it, or to tell us";
+    run.completion_bytes = strlen(run.completion);
+    run.signals = (1u << HW_SIGNAL_ALL_PROJECTION) - 1;
+    run.rows = HW_ROWS_NONE;
+    hw_trace *by_token, *summed;
+    if (hw_trace_capture(&by_token, model, &run, &err) != HW_OK) fail_msg("%s", err.msg);
+    columns c = {.params = hw_method_params_default()};
+    run.on_prompt = cut_by_seven;
+    run.sums = &c.params;
+    run.ctx = &c;
+    if (hw_trace_capture(&summed, model, &run, &err) != HW_OK) fail_msg("%s", err.msg);
+    compare_sums(summed, by_token, "logit", &c.params);
+    for (int m = HW_MEASURE_PROJECTION; m <= HW_MEASURE_PROXIMITY2; m++) {
+        c.params.measure = (hw_measure)m;
+        c.params.row = m % 2 ? HW_ROW_OWN : HW_ROW_PREDICTOR;
+        compare_sums(summed, by_token, "contribution", &c.params);
+    }
+    sums_refuse_other_columns(summed, &c);
+    hw_trace_free(by_token);
+    hw_trace_free(summed);
+    hw_model_close(model);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(contributions_agree, (void *)&pairings[0]),
         cmocka_unit_test_prestate(contributions_agree, (void *)&pairings[1]),
         cmocka_unit_test_prestate(contributions_agree, (void *)&pairings[2]),
         cmocka_unit_test(blocks_do_not_matter),
+        cmocka_unit_test_prestate(sums_as_they_come_are_sums_of_tokens, (void *)&pairings[1]),
+        cmocka_unit_test_prestate(sums_as_they_come_are_sums_of_tokens, (void *)&pairings[2]),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
