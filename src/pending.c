@@ -241,8 +241,10 @@ typedef struct hw__desk desk;
 /* Signals of the rows of interest that are wanted. */
 static uint32_t of_rows(uint32_t wanted) { return wanted & ((1u << N_ROW_SIGNALS) - 1); }
 
+static size_t token_rows(const hw__pending *p) { return (size_t)__builtin_popcount(of_rows(p->wanted)) * p->room; }
+
 static hw_err desk_open(desk *d, const hw__pending *p, hw_error *err) {
-    size_t rows = (size_t)__builtin_popcount(of_rows(p->wanted)) * p->room;
+    size_t rows = token_rows(p);
     if (!p->trace->signals.groups || d->tokens) return HW_OK;
     d->tokens = hw__alloc(rows, p->n_keys * sizeof *d->tokens);
     d->sums = hw__alloc(p->trace->signals.width, sizeof *d->sums);
@@ -470,6 +472,7 @@ static hw_err explain_layer(const flush *f, size_t layer, desk *d, hw_error *err
     if (rc == HW_OK) rc = hw__contribution_room_fit(&d->room, p->n + f->n_z, p->n_embd, &d->values, err);
     if (rc != HW_OK) return rc;
     for (size_t i = 0; i < p->n; i++) rows[i] = row_at(p, layer, i);
+    if (d->tokens) memset(d->tokens, 0, token_rows(p) * p->n_keys * sizeof *d->tokens); /* not every row is written */
     multiply(f, d, layer, rows);
     if (p->wanted & by_vector) vectors(p, d, layer, rows);
     copy_of_interest(p, d, layer);
