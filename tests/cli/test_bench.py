@@ -47,8 +47,9 @@ def test_what_each_variant_takes(headwater, smollm, tmp_path):
     for name in ("capture", "rollout", "again-rollout", "again-logit"):
         assert rows_bytes < number[name, "trace_bytes"] < 3 * rows_bytes, name
     assert number["again-logit", "trace_bytes"] > number["capture", "trace_bytes"]
-    for name in ("logit", "contribution+logit", "rollout+logit", "by-sentence"):
+    for name in ("logit", "contribution+logit", "rollout+logit"):
         assert 0 < number[name, "trace_bytes"] < rows_bytes, name
+    assert number["by-sentence", "trace_bytes"] == 0  # signals by segment: that trace cannot be saved
     for name in ("plain", "capture", "leave-one-out"):
         assert weights < number[name, "peak_bytes"] < 4 * weights, name
     assert number["again-logit", "peak_bytes"] < weights / 2  # no model is opened

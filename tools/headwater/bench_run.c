@@ -139,7 +139,7 @@ static hw_run_params run_params(const bench_run *r, outcome *o) {
     p.sums = &o->sums;
     p.live = o->live;
     p.n_live = BENCH_MOST_METHODS;
-    p.on_rows = explain_rows;
+    if (r->v->live_rows) p.on_rows = explain_rows; /* else when all are there, as `explain` does */
     p.live_rows = r->v->live_rows;
     return p;
 }
@@ -176,6 +176,10 @@ static hw_err run_captured(uint64_t *tokens, bench_run *r, outcome *o, double at
     at[BENCH_PREFILL] = o->prefilled;
     at[BENCH_DECODE] = clock_seconds();
     if (r->v->kind == BENCH_CAPTURE) rc = explain_whole(o, NULL, err);
+    if (r->v->kind == BENCH_LIVE && !r->v->live_rows) {
+        explain_rows(o, o->trace);
+        rc = o->rc;
+    }
     at[BENCH_EXPLAIN] = clock_seconds();
     *tokens = hash_completion(hw_trace_run(o->trace));
     return rc;
