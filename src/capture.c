@@ -428,9 +428,10 @@ static hw_err check_memory(hw_model *model, const hw_run_params *params, hw_erro
     hw_err rc = check_params(params, err);
     if (rc == HW_OK) rc = hw_run_estimate(&e, model, &plan, err);
     if (rc != HW_OK || e.total <= params->memory) return rc;
-    return hw__fail(err, HW_ERR_ARGUMENT,
-                    "a run over %zu tokens would take %.0f MiB, the limit is %.0f MiB: a shorter prompt would take less",
-                    e.n_tokens, (double)e.total / 1048576, (double)params->memory / 1048576);
+    return hw__fail(
+        err, HW_ERR_ARGUMENT,
+        "a run over %zu tokens would take %.0f MiB, the limit is %.0f MiB: a shorter prompt would take less",
+        e.n_tokens, (double)e.total / 1048576, (double)params->memory / 1048576);
 }
 
 hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *params, hw_error *err) {

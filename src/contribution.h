@@ -33,12 +33,12 @@ typedef struct hw__row {
 
 /* Scratch for one layer after the other. Zeroed at first. */
 typedef struct hw__contribution_room {
-    float *direction;              /* [n, D] filled by the caller */
-    float *carried;                /* [n, H d] */
-    float *query;                  /* [H_kv, n H/H_kv, d] */
-    float *met;                    /* [n H/H_kv, BLOCK] */
-    float *scaled;                 /* [BLOCK, H d] values weighted by attention, for the vector measures */
-    float *vectors;                /* [BLOCK, D] */
+    float *direction;               /* [n, D] filled by the caller */
+    float *carried;                 /* [n, H d] */
+    float *query;                   /* [H_kv, n H/H_kv, d] */
+    float *met;                     /* [n H/H_kv, BLOCK] */
+    float *scaled;                  /* [BLOCK, H d] values weighted by attention, for the vector measures */
+    float *vectors;                 /* [BLOCK, D] */
     size_t n, n_embd, width, n_met; /* what it was made for: directions, D, H d, floats of met */
 } hw__contribution_room;
 /* Makes it large enough for n directions, at least one, and these values. */

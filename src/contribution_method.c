@@ -16,8 +16,8 @@
 #include <string.h>
 
 /* All layers of row i of M: row query(i) - (m - 1) of the signal. from [L], of [T] and sum [C] are scratch. */
-static void put_row(hw_attribution *a, const hw_trace *trace, hw_signal signal, size_t i, const float **from, double *of,
-                    double *sum) {
+static void put_row(hw_attribution *a, const hw_trace *trace, hw_signal signal, size_t i, const float **from,
+                    double *of, double *sum) {
     size_t q = hw__query_row(a, i), row = q - (a->run->n_prompt - 1), L = trace->n_layers, C = a->n_columns;
     bool sums = trace->signals.groups, tokens = !a->params.groups && a->params.columns == HW_COLUMNS_PROMPT;
     for (size_t l = 0; l < L; l++) {

@@ -93,10 +93,11 @@ hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method,
                             "that method and setting asked for",
                             method->info.name, hw_signal_name((hw_signal)i));
         if (hw__signal_layout((hw_signal)i) == HW__LAYOUT_ROWS && !fits_groups(trace, p))
-            return hw__fail(err, HW_ERR_UNSUPPORTED,
-                            "this trace keeps the signal \"%s\" summed by %zu groups of columns, and method %s is asked "
-                            "for others",
-                            hw_signal_name((hw_signal)i), trace->signals.n_groups, method->info.name);
+            return hw__fail(
+                err, HW_ERR_UNSUPPORTED,
+                "this trace keeps the signal \"%s\" summed by %zu groups of columns, and method %s is asked "
+                "for others",
+                hw_signal_name((hw_signal)i), trace->signals.n_groups, method->info.name);
     }
     return HW_OK;
 }

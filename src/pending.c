@@ -98,8 +98,7 @@ hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const h
     p->n_heads = (size_t)info->n_heads;
     p->first = p->every ? 0 : of_interest;
     size_t row = p->n_heads * p->n_keys;
-    p->room = room_for(trace->n_layers, p->n_heads, n_tokens, n_tokens - p->first,
-                       trace->signals.groups && !p->every);
+    p->room = room_for(trace->n_layers, p->n_heads, n_tokens, n_tokens - p->first, trace->signals.groups && !p->every);
     size_t stream = trace->n_layers * p->room;
     p->heads = hw__alloc(stream, row * sizeof(float));
     p->before = hw__alloc(stream, p->n_embd * sizeof(float));
@@ -278,8 +277,8 @@ static void copy_of_interest(const hw__pending *p, const desk *d, size_t layer) 
         if ((p->wanted & both(s)) != both(s)) continue;
         for (size_t i = 0; i < p->n; i++)
             if (of_interest(p, i))
-                memcpy(row_of_interest(p, d, s, layer, i),
-                       hw__trace_every(p->trace, every(s), layer, p->first + i), (p->first + i + 1) * sizeof(float));
+                memcpy(row_of_interest(p, d, s, layer, i), hw__trace_every(p->trace, every(s), layer, p->first + i),
+                       (p->first + i + 1) * sizeof(float));
     }
 }
 

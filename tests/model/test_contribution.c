@@ -227,7 +227,8 @@ static void sums_refuse_other_columns(const hw_trace *summed, columns *c) {
     hw_attribution *a;
     assert_error(&err, hw_explain(&a, summed, "logit", NULL, &err), HW_ERR_UNSUPPORTED, "groups of columns");
     c->groups[8] = -1;
-    assert_error(&err, hw_explain(&a, summed, "contribution", &c->params, &err), HW_ERR_UNSUPPORTED, "is asked for others");
+    assert_error(&err, hw_explain(&a, summed, "contribution", &c->params, &err), HW_ERR_UNSUPPORTED,
+                 "is asked for others");
     assert_error(&err, hw_trace_save(summed, "/tmp/never.safetensors", &err), HW_ERR_UNSUPPORTED, "by token");
 }
 
@@ -240,7 +241,8 @@ static void sums_as_they_come_are_sums_of_tokens(void **state) {
     char prompt[PROMPT_ROOM] = "";
     for (int i = 0; i < 30; i++) {
         size_t at = strlen(prompt);
-        snprintf(prompt + at, sizeof prompt - at, "In year %d the river rose, and %d people left the valley for good. ", i, i * 7);
+        snprintf(prompt + at, sizeof prompt - at, "In year %d the river rose, and %d people left the valley for good. ",
+                 i, i * 7);
     }
     run.prompt = prompt;
     run.prompt_bytes = strlen(prompt);
