@@ -21,6 +21,7 @@ static const uint64_t PROGRAM_BYTES = (uint64_t)40 << 20;
 typedef struct sizes {
     double layers, prompt, tokens, columns; /* L, m, T; columns of M */
     double width;                           /* floats of a signal's row of interest */
+    bool sums;                              /* which are by segment */
     double reused;                          /* tokens of the front that an earlier trace gives */
 } sizes;
 
@@ -102,7 +103,8 @@ static hw_err count(sizes *s, hw_model *model, const hw_plan *plan, hw_error *er
     *s = (sizes){.layers = info->n_layers, .prompt = (double)prompt.n, .tokens = (double)prompt.n + (double)n};
     s->reused = (double)hw__prefix_shared(p->prefix, run, p->rows, prompt.ids, prompt.n, p->signals);
     s->columns = segments ? (double)hw_segments_count(segments) : s->prompt;
-    s->width = segments && p->sums ? s->columns + 1 : s->tokens;
+    s->sums = segments && p->sums;
+    s->width = s->sums ? s->columns + 1 : s->tokens;
     hw_segments_free(segments);
     free(prompt.ids);
     free(given.ids);
@@ -127,7 +129,7 @@ hw_err hw_run_estimate(hw_estimate *out, hw_model *model, const hw_plan *plan, h
     if (ops->footprint) ops->footprint(model->engine, e.n_tokens, &e.cache, &e.buffers);
     e.rows = (uint64_t)(s.layers * kept_floats(plan->run->rows, &s) * sizeof(float));
     e.signals = (uint64_t)signal_bytes(plan->run->signals, &s);
-    e.waiting = hw__pending_bytes(info, plan->run->signals, e.n_prompt, e.n_tokens, s.width < s.tokens);
+    e.waiting = hw__pending_bytes(info, plan->run->signals, e.n_prompt, e.n_tokens, s.sums);
     e.methods = (uint64_t)method_bytes(plan, &s);
     e.state = (uint64_t)prefix_bytes(plan->run->prefix) + (plan->saves_state ? e.cache : 0);
     e.total = e.weights + e.program + e.cache + e.buffers + e.rows + e.signals + e.waiting + e.methods + e.state;

@@ -27,9 +27,9 @@ typedef struct hw__pending {
     bool *shown;                   /* [L, room] whether these are there: the last block shows only rows with logits */
     float *final;                  /* [room, D] */
     double *logit;                 /* [room] logit of the chosen token less the mean logit, or less that of `versus` */
+    int32_t *versus;               /* [room] the token that it is contrasted with, -1: the mean */
     struct hw__desk *desks;        /* [n_desks] a thread's each, from the first lot on */
     size_t n_desks;
-    int32_t *versus; /* [room] the token that it is contrasted with, -1: the mean */
 } hw__pending;
 
 /* Room for rows of runs of `n_tokens`; refuses signals that the engine cannot give, saying what is missing. */

@@ -70,11 +70,10 @@ bool hw__trace_layer_size(size_t *out, size_t n_tokens, bool causal);
 /* Where row q of layer l begins, and how many weights it has. It is kept, or it is passing. */
 float *hw__trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n);
 
-/* Room for the signals of `wanted` (1u << hw_signal, or-ed): n_rows x n_tokens a layer. */
-hw_err hw__trace_add_signals(hw_trace *trace, uint32_t wanted, size_t n_rows, size_t n_tokens, hw_error *err);
-
-/* Before that: signals of the rows of interest will be sums over groups [n_prompt] of prompt tokens, which are copied. */
+/* Signals of the rows of interest that are added later will be sums over groups [n_prompt] of prompt tokens, which are copied. */
 hw_err hw__trace_group_signals(hw_trace *trace, const int32_t *groups, size_t n_groups, hw_error *err);
+/* Room for the signals of `wanted` (1u << hw_signal, or-ed): n_rows rows of interest, n_tokens tokens. */
+hw_err hw__trace_add_signals(hw_trace *trace, uint32_t wanted, size_t n_rows, size_t n_tokens, hw_error *err);
 
 /* Row r (query row m - 1 + r) of layer l of a signal of the rows of interest: [width]. */
 float *hw__trace_signal(const hw_trace *trace, hw_signal signal, size_t l, size_t r);

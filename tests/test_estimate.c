@@ -52,6 +52,14 @@ static void segments_and_methods_count(void **state) {
     hw_estimate measured = estimate(model, &run, "rollout", NULL);
     assert_int_equal(measured.signals, 3 * measured.n_tokens * sizeof(float));
     assert_true(measured.waiting > 0 && measured.total > tokens.total);
+    hw_method_params sums = hw_method_params_default();
+    run.signals = 1u << HW_SIGNAL_LOGIT;
+    hw_estimate whole = estimate(model, &run, "logit", "sentence");
+    run.sums = &sums; /* filled in when the prompt is there; the plan says how it is cut */
+    hw_estimate summed = estimate(model, &run, "logit", "sentence");
+    size_t rows = whole.n_tokens - whole.n_prompt + 1;
+    assert_int_equal(whole.signals, 3 * rows * whole.n_tokens * sizeof(float));
+    assert_int_equal(summed.signals, 3 * rows * (1 + 3) * sizeof(float));
     hw_model_close(model);
 }
 

@@ -87,8 +87,10 @@ static hw_run_params run_params(const input *prompt, const hw_trace *prefix, lis
     params.rows = job_rows(l->j);
     params.versus = o->versus;
     params.prefix = prefix;
-    if (l->j->feeds) params.on_prompt = take_prompt;
-    if (l->j->feeds) params.sums = &l->j->sums;
+    if (l->j->feeds) {
+        params.on_prompt = take_prompt;
+        params.sums = &l->j->sums;
+    }
     params.live = l->j->live;
     params.n_live = MOST_METHODS;
     params.on_token = take_token;
