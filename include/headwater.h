@@ -63,6 +63,8 @@ typedef struct hw_error {
 
 HW_API const char *hw_version(void);           /* "0.1.0" */
 HW_API const char *hw_err_name(hw_err code);   /* "HW_ERR_IO" */
+/* "OpenBLAS SkylakeX": what multiplies matrices here, and for which processor; OPENBLAS_CORETYPE chooses another. */
+HW_API const char *hw_blas(void);
 
 /* FATAL: the engine ends the process after this line, as when a worker of the model is gone. */
 typedef enum hw_log_level { HW_LOG_DEBUG, HW_LOG_INFO, HW_LOG_WARN, HW_LOG_ERROR, HW_LOG_FATAL } hw_log_level;

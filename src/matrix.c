@@ -1,7 +1,16 @@
 /* matrix.c - the only file that knows BLAS. */
 #include "matrix.h"
 
+#include "headwater.h"
+
 #include <cblas.h>
+#include <stdio.h>
+
+const char *hw_blas(void) {
+    static _Thread_local char name[64];
+    snprintf(name, sizeof name, "OpenBLAS %s", openblas_get_corename());
+    return name;
+}
 
 void hw__matmul(float *c, const float *a, const float *b, size_t m, size_t k, size_t n) {
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b, (int)n, 0, c,

@@ -6,6 +6,7 @@ where they live, heads of single rows, streams and values copied.
 
 import os
 import pathlib
+import platform
 import re
 import signal
 import socket
@@ -89,6 +90,12 @@ def test_info_without_a_model_lists_devices(headwater):
     assert (done.status, done.err) == (0, "")
     assert re.search(r"^devices {9}.*|^ {16}.*", done.out)
     assert re.search(r"CPU: .+, [\d.]+ GB, [\d.]+ free$", done.out, re.M)
+
+
+def test_info_names_the_kernels_that_products_take(headwater, monkeypatch):
+    oldest = {"x86_64": "Nehalem", "aarch64": "ARMV8"}[platform.machine()]
+    monkeypatch.setenv("OPENBLAS_CORETYPE", oldest)
+    assert re.search(rf"^products {{8}}OpenBLAS {oldest}$", headwater("info").out, re.M)
 
 
 def test_info_lists_workers_first(headwater, workers):

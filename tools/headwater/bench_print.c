@@ -14,7 +14,7 @@
 const char *bench_commit(void) { return HEADWATER_COMMIT; }
 
 /* The processor's name: what follows the first "model name : ". */
-static void read_machine(char *out, size_t room) {
+static void read_processor(char *out, size_t room) {
     char line[256];
     FILE *in = fopen("/proc/cpuinfo", "r");
     snprintf(out, room, "unknown");
@@ -31,7 +31,9 @@ bench_place bench_place_now(void) {
     bench_place place = {.cores = sysconf(_SC_NPROCESSORS_ONLN)};
     time_t now = time(NULL);
     struct tm utc;
-    read_machine(place.machine, sizeof place.machine);
+    char processor[96];
+    read_processor(processor, sizeof processor);
+    snprintf(place.machine, sizeof place.machine, "%s with %s", processor, hw_blas());
     if (gmtime_r(&now, &utc)) strftime(place.date, sizeof place.date, "%Y-%m-%dT%H:%M:%SZ", &utc);
     return place;
 }

@@ -8,7 +8,7 @@
 
 /* Where and when it was measured. */
 typedef struct bench_place {
-    char machine[128], date[32]; /* the processor's name; UTC */
+    char machine[192], date[32]; /* the processor, and the kernels that products take on it; UTC */
     long cores;
 } bench_place;
 

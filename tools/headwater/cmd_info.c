@@ -95,6 +95,7 @@ static int put_devices(const options *o) {
         put_device(hw_device_list_at(list, i));
     }
     hw_device_list_free(list);
+    put_line("products", "%s", hw_blas());
     return STATUS_DONE;
 }
 
