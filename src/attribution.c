@@ -165,7 +165,7 @@ hw_err hw__attribution_diagnose(hw_attribution *a, hw_error *err) {
     {
         double *column = hw__alloc(a->n_columns, sizeof *column);
         lacked = lacked || !column;
-#pragma omp for
+#pragma omp for schedule(dynamic, 1)
         for (long i = 0; i < n; i++) {
             if (!column) continue;
             mean[i] = summarise_row(a, (size_t)i, 0, a->n_layers, column);

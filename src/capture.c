@@ -322,7 +322,9 @@ static hw_err start_capture(session *s, size_t total, hw_error *err) {
         if (rc != HW_OK) return rc;
     }
     if ((rc = feed(&s->capture, 0, 0, 0, err)) != HW_OK) return rc; /* room for it, and no prompt is too short */
-    return hw__pending_new(&s->capture.pending, s->trace, s->params->signals, &s->run->model, total, err);
+    rc = hw__pending_new(&s->capture.pending, s->trace, s->params->signals, &s->run->model, total, err);
+    if (rc == HW_OK) hw__trace_touch(s->trace);
+    return rc;
 }
 
 static hw_err finish_capture(session *s, hw_error *err) {

@@ -48,7 +48,7 @@ static hw_err put_signal(hw_attribution *a, const hw_trace *trace, hw_signal sig
         double *of = hw__alloc(room, sizeof *of);
         const float **from = hw__alloc(trace->n_layers, sizeof *from);
         lacked = !of || !from;
-#pragma omp for
+#pragma omp for schedule(dynamic, 1)
         for (long i = 0; i < n; i++)
             if (of && from) put_row(a, trace, signal, (size_t)i, from, of, of + a->run->n_tokens);
         free(of);

@@ -195,3 +195,17 @@ hw_err hw__file_open(FILE **out, uint64_t *n_bytes, const char *path, hw_error *
     *n_bytes = (uint64_t)st.st_size;
     return HW_OK;
 }
+
+bool hw__file_read_at(FILE *stream, void *to, size_t n, uint64_t offset) {
+    unsigned char *at = to;
+    errno = 0;
+    while (n > 0) {
+        ssize_t got = pread(fileno(stream), at, n, (off_t)offset);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return false;
+        at += got;
+        n -= (size_t)got;
+        offset += (uint64_t)got;
+    }
+    return true;
+}

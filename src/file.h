@@ -42,5 +42,7 @@ void hw__file_abort(hw__file *file);
 
 /* Opens a regular file to read; *n_bytes is its size. */
 hw_err hw__file_open(FILE **out, uint64_t *n_bytes, const char *path, hw_error *err);
+/* Bytes [n] from `offset` on, wherever others read the file. False where it ends before, or cannot be read: errno is then not 0. */
+bool hw__file_read_at(FILE *stream, void *to, size_t n, uint64_t offset);
 
 #endif

@@ -1,6 +1,8 @@
 /* gguf_file.c - see gguf_file.h; ggml parses the metadata and knows the quantised types. */
 #include "gguf_file.h"
 
+#include "file.h"
+
 #include <ggml.h>
 #include <gguf.h>
 
@@ -142,17 +144,10 @@ static hw_err locate_rows(const hw__gguf *g, size_t *offset, size_t *row_bytes, 
 }
 
 /* Bytes [n] of the file from `offset` on. */
-static hw_err read_at(const hw__gguf *g, unsigned char *to, size_t n, size_t offset, const char *name, hw_error *err) {
-    while (n > 0) {
-        ssize_t got = pread(fileno(g->file), to, n, (off_t)offset);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return hw__fail(err, HW_ERR_IO, "%s: %s", g->path, strerror(errno));
-        if (got == 0) return hw__fail(err, HW_ERR_IO, "%s: tensor %s could not be read", g->path, name);
-        to += got;
-        n -= (size_t)got;
-        offset += (size_t)got;
-    }
-    return HW_OK;
+static hw_err read_at(const hw__gguf *g, void *to, size_t n, size_t offset, const char *name, hw_error *err) {
+    if (hw__file_read_at(g->file, to, n, offset)) return HW_OK;
+    if (errno) return hw__fail(err, HW_ERR_IO, "%s: %s", g->path, strerror(errno));
+    return hw__fail(err, HW_ERR_IO, "%s: tensor %s could not be read", g->path, name);
 }
 
 hw_err hw__gguf_rows(const hw__gguf *g, float *out, const char *name, size_t first, size_t n, size_t width,
@@ -162,7 +157,7 @@ hw_err hw__gguf_rows(const hw__gguf *g, float *out, const char *name, size_t fir
     enum ggml_type type = GGML_TYPE_F32;
     hw_err rc = locate_rows(g, &offset, &row_bytes, &type, name, first, n, width, err);
     if (rc != HW_OK) return rc;
-    if (type == GGML_TYPE_F32) return read_at(g, (unsigned char *)out, n * row_bytes, offset, name, err);
+    if (type == GGML_TYPE_F32) return read_at(g, out, n * row_bytes, offset, name, err);
     size_t together = row_bytes < READ_BYTES ? READ_BYTES / row_bytes : 1;
     unsigned char *raw = hw__alloc(together, row_bytes);
     if (!raw) return hw__fail_memory(err, name, together, row_bytes);

@@ -81,14 +81,12 @@ static float *heads_at(const hw__pending *p, size_t layer, size_t slot) {
     return p->heads + p->n_heads * (layer * p->room * p->n_keys + before);
 }
 
-/* What the rows of interest fill, before the prompt is read: tokens come one at a time, and somebody waits for each. */
+/* What waiting rows of interest fill, as hw__trace_touch() does what they become. */
 static void touch_rows(const hw__pending *p) {
-    const hw__signals *s = &p->trace->signals;
     size_t L = p->trace->n_layers;
     for (size_t l = 0; l < L; l++)
         hw__touch(heads_at(p, l, 0), (size_t)(heads_at(p, l, p->room) - heads_at(p, l, 0)) * sizeof *p->heads);
-    for (int i = 0; i < N_ROW_SIGNALS; i++)
-        if (p->wanted & 1u << i) hw__touch(s->values[i], L * s->n_rows * s->width * sizeof(float));
+    hw__touch(p->added, L * p->room * p->n_embd * sizeof *p->added);
 }
 
 hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info, size_t n_tokens,

@@ -88,7 +88,7 @@ static hw_err put_rows(hw_attribution *a, row_fn row_of, const void *of, hw_erro
     {
         const float **rows = hw__alloc(a->n_layers, sizeof *rows);
         lacked = !rows;
-#pragma omp for
+#pragma omp for schedule(dynamic, 1) /* whose memory is new and whose is not makes a thread slow or fast */
         for (size_t i = 0; i < a->n_rows; i++)
             if (rows) put_row(a, i, row_of, of, rows);
         free(rows);
@@ -195,6 +195,13 @@ void hw__rollout_live_free(void *state) {
     free(g);
 }
 
+/* As hw__trace_touch(). */
+static void touch_rows(const grown *g, size_t first) {
+    for (size_t l = 1; l <= g->n_layers; l++)
+        for (size_t q = first; q < g->f.shape.n_rows && q < first + HW__TOUCHED_ROWS; q++)
+            hw__touch(hw__level_row(&g->f.shape, g->levels[l], q).cells, g->f.shape.reach[q] * sizeof(float));
+}
+
 static hw_err grown_new(grown **out, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
     grown *g = hw__alloc(1, sizeof *g);
     if (!g) return hw__fail_memory(err, "rollout", 1, sizeof *g);
@@ -214,6 +221,7 @@ static hw_err grown_new(grown **out, const hw_trace *trace, const hw_method_para
         return rc;
     }
     hw__fold_start(&g->f, g->levels[0], trace->run, p);
+    touch_rows(g, trace->run->n_prompt - 1);
     *out = g;
     return HW_OK;
 }

@@ -1,4 +1,4 @@
-/* safetensors.c - the header as jansson's tree, kept for its strings; data through one small buffer. */
+/* safetensors.c - the header as jansson's tree, kept for its strings; data from where they lie, so that threads may read at once. */
 #include "safetensors.h"
 
 #include "json.h"
@@ -299,22 +299,22 @@ static bool is_little_endian(void) {
 }
 
 /* Reads in parts and decodes each into floats or ints, whichever is not NULL. */
-static hw_err read_elements(hw__safetensors *f, float *floats, int64_t *ints, const hw__tensor *t, size_t first,
+static hw_err read_at(const hw__safetensors *f, void *to, size_t n, const hw__tensor *t, uint64_t at, hw_error *err) {
+    if (hw__file_read_at(f->stream, to, n, at)) return HW_OK;
+    return hw__fail(err, HW_ERR_IO, "tensor \"%s\" cannot be read to its end", t->name);
+}
+
+static hw_err read_elements(const hw__safetensors *f, float *floats, int64_t *ints, const hw__tensor *t, size_t first,
                             size_t n, hw_error *err) {
     assert(first <= t->n && n <= t->n - first);
     unsigned char buffer[BUFFER_BYTES];
     size_t size = element_bytes(t->dtype), most = BUFFER_BYTES / size;
     uint64_t at = f->data_begin + t->begin + (uint64_t)first * size;
-    if (fseeko(f->stream, (off_t)at, SEEK_SET) != 0)
-        return hw__fail(err, HW_ERR_IO, "tensor \"%s\" cannot be read", t->name);
-    if (floats && t->dtype == HW__F32 && is_little_endian()) {
-        if (fread(floats, size, n, f->stream) == n) return HW_OK;
-        return hw__fail(err, HW_ERR_IO, "tensor \"%s\" cannot be read to its end", t->name);
-    }
+    if (floats && t->dtype == HW__F32 && is_little_endian()) return read_at(f, floats, n * size, t, at, err);
     for (size_t i = 0; i < n;) {
         size_t part = n - i < most ? n - i : most;
-        if (fread(buffer, size, part, f->stream) != part)
-            return hw__fail(err, HW_ERR_IO, "tensor \"%s\" cannot be read to its end", t->name);
+        hw_err rc = read_at(f, buffer, part * size, t, at + i * size, err);
+        if (rc != HW_OK) return rc;
         if (floats)
             decode_floats(floats + i, buffer, part, t->dtype);
         else
@@ -324,24 +324,22 @@ static hw_err read_elements(hw__safetensors *f, float *floats, int64_t *ints, co
     return HW_OK;
 }
 
-hw_err hw__safetensors_floats(hw__safetensors *f, float *out, const hw__tensor *t, size_t first, size_t n,
+hw_err hw__safetensors_floats(const hw__safetensors *f, float *out, const hw__tensor *t, size_t first, size_t n,
                               hw_error *err) {
     assert(hw__tensor_is_float(t));
     return read_elements(f, out, NULL, t, first, n, err);
 }
 
-hw_err hw__safetensors_ints(hw__safetensors *f, int64_t *out, const hw__tensor *t, size_t first, size_t n,
+hw_err hw__safetensors_ints(const hw__safetensors *f, int64_t *out, const hw__tensor *t, size_t first, size_t n,
                             hw_error *err) {
     assert(t->dtype == HW__U8 || t->dtype == HW__I32 || t->dtype == HW__I64);
     return read_elements(f, NULL, out, t, first, n, err);
 }
 
-hw_err hw__safetensors_bytes(hw__safetensors *f, unsigned char *out, const hw__tensor *t, size_t first, size_t n,
+hw_err hw__safetensors_bytes(const hw__safetensors *f, unsigned char *out, const hw__tensor *t, size_t first, size_t n,
                              hw_error *err) {
     assert(t->dtype == HW__U8 && first <= t->n && n <= t->n - first);
-    uint64_t at = f->data_begin + t->begin + first;
-    if (fseeko(f->stream, (off_t)at, SEEK_SET) == 0 && fread(out, 1, n, f->stream) == n) return HW_OK;
-    return hw__fail(err, HW_ERR_IO, "tensor \"%s\" cannot be read to its end", t->name);
+    return read_at(f, out, n, t, f->data_begin + t->begin + first, err);
 }
 
 /* ------------------------------------------------------------------ writing */

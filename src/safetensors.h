@@ -52,14 +52,14 @@ bool hw__tensor_is_float(const hw__tensor *tensor);
 
 /* Elements first..first+n-1 of a tensor of F16, BF16, F32 or F64 as floats [n]; NaN and infinity pass. F64 beyond the
  * range of float becomes infinite. */
-hw_err hw__safetensors_floats(hw__safetensors *file, float *out, const hw__tensor *tensor, size_t first, size_t n,
+hw_err hw__safetensors_floats(const hw__safetensors *file, float *out, const hw__tensor *tensor, size_t first, size_t n,
                               hw_error *err);
 /* The same of U8, I32 and I64. */
-hw_err hw__safetensors_ints(hw__safetensors *file, int64_t *out, const hw__tensor *tensor, size_t first, size_t n,
+hw_err hw__safetensors_ints(const hw__safetensors *file, int64_t *out, const hw__tensor *tensor, size_t first, size_t n,
                             hw_error *err);
 
 /* Elements of a U8 tensor as they are. */
-hw_err hw__safetensors_bytes(hw__safetensors *file, unsigned char *out, const hw__tensor *tensor, size_t first,
+hw_err hw__safetensors_bytes(const hw__safetensors *file, unsigned char *out, const hw__tensor *tensor, size_t first,
                              size_t n, hw_error *err);
 
 /* ------------------------------------------------------------------ writing */

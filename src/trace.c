@@ -74,6 +74,19 @@ hw_rows hw_trace_rows(const hw_trace *trace) { return trace->kept; }
 /* Floats of a causal layer before row q. */
 static size_t before_row(size_t q) { return q * (q + 1) / 2; }
 
+static size_t fewer(size_t a, size_t b) { return a < b ? a : b; }
+
+void hw__trace_touch(const hw_trace *trace) {
+    const hw__signals *s = &trace->signals;
+    size_t first = trace->run->n_prompt - 1, end = fewer(first + HW__TOUCHED_ROWS, trace->room), n;
+    for (size_t l = 0; l < trace->n_layers && first >= trace->rows_from; l++)
+        hw__touch(hw__trace_row(trace, l, first, &n), (before_row(end) - before_row(first)) * sizeof(float));
+    for (int i = 0; i < HW_SIGNAL_RESIDUAL; i++)
+        for (size_t l = 0; s->values[i] && l < trace->n_layers; l++)
+            hw__touch(hw__trace_signal(trace, (hw_signal)i, l, 0),
+                      fewer(s->n_rows, HW__TOUCHED_ROWS) * s->width * sizeof(float));
+}
+
 hw_err hw__trace_pass(hw_trace *trace, size_t l, size_t first, size_t end, hw_error *err) {
     hw__window *w = &trace->window;
     if (end > trace->rows_from) end = trace->rows_from;

@@ -61,6 +61,11 @@ bool hw__trace_kept_size(size_t *out, size_t n_tokens, size_t rows_from, bool ca
 /* The first row that is kept. */
 size_t hw__trace_rows_from(hw_rows kept, size_t n_prompt);
 
+/* Touches what the first rows of interest fill, before the prompt is read: a page's first use costs more than what is written
+ * there, and tokens come one at a time. Not all: more may never come. */
+enum { HW__TOUCHED_ROWS = 64 };
+void hw__trace_touch(const hw_trace *trace);
+
 /* Makes room for those of rows first .. end - 1 of a layer that are not kept; what passed before is gone. */
 hw_err hw__trace_pass(hw_trace *trace, size_t l, size_t first, size_t end, hw_error *err);
 

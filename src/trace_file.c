@@ -258,19 +258,36 @@ static hw_err check_row(const float *row, size_t n, size_t layer, size_t q, bool
                     off, sinks ? ", or less" : "");
 }
 
-static hw_err read_rows(hw_trace *trace, hw__safetensors *file, const hw__tensor *tensor, hw_error *err) {
+static hw_err read_layer(hw_trace *trace, size_t l, const hw__safetensors *file, const hw__tensor *tensor,
+                         hw_error *err) {
     const hw_run *run = trace->run;
     size_t layer_size = tensor->n / trace->n_layers;
-    for (size_t l = 0; l < trace->n_layers; l++) {
-        hw_err rc = hw__safetensors_floats(file, trace->rows[l], tensor, l * layer_size, layer_size, err);
-        for (size_t q = trace->rows_from; rc == HW_OK && q < run->n_tokens; q++) {
-            size_t n;
-            const float *row = hw__trace_row(trace, l, q, &n);
-            rc = check_row(row, n, l, q, run->model.has_sinks, HW_ROW_TOLERANCE + trace->rounding, err);
-        }
-        if (rc != HW_OK) return rc;
+    hw_err rc = hw__safetensors_floats(file, trace->rows[l], tensor, l * layer_size, layer_size, err);
+    for (size_t q = trace->rows_from; rc == HW_OK && q < run->n_tokens; q++) {
+        size_t n;
+        const float *row = hw__trace_row(trace, l, q, &n);
+        rc = check_row(row, n, l, q, run->model.has_sinks, HW_ROW_TOLERANCE + trace->rounding, err);
     }
-    return HW_OK;
+    return rc;
+}
+
+/* Layers are as good as new memory and a sum over it each: threads take one after the other. */
+static hw_err read_rows(hw_trace *trace, const hw__safetensors *file, const hw__tensor *tensor, hw_error *err) {
+    long n_layers = (long)trace->n_layers, failed = n_layers;
+    hw_err rc = HW_OK;
+#pragma omp parallel for schedule(dynamic, 1) if (tensor->n > 1u << 20)
+    for (long l = 0; l < n_layers; l++) {
+        hw_error why;
+        hw_err one = read_layer(trace, (size_t)l, file, tensor, &why);
+        if (one == HW_OK) continue;
+#pragma omp critical(hw__read_rows)
+        if (l < failed) { /* the first, as without threads */
+            failed = l;
+            rc = one;
+            if (err) *err = why;
+        }
+    }
+    return rc;
 }
 
 /* What the file says that rounding moved, which goes with rows in F16 and is no more than those can be off. */

@@ -285,7 +285,7 @@ static void assert_same(const hw_attribution *a, const hw_attribution *b, size_t
 static void appended_tokens_change_no_earlier_row(void **state) {
     (void)state;
     hw_attribution *a = roll(4, 11, random_attention, NULL, 0.5), *longer = roll(4, 19, random_attention, NULL, 0.5);
-    assert_same(a, longer, 11, 11, 0);
+    assert_same(a, longer, 11, 11, LAYER_BOUND(4)); /* BLAS sums products of another shape in another order */
     hw_attribution_free(a);
     hw_attribution_free(longer);
 }
@@ -600,7 +600,8 @@ static void own_row_is_the_next_tokens_predictor(void **state) {
     double differ = 0;
     for (size_t k = 0; k < 8; k++) {
         for (size_t l = 0; l < N_L; l++) {
-            for (size_t i = 1; i < own->n_rows; i++) assert_true(cell(own, i - 1, k, l) == cell(predictor, i, k, l));
+            for (size_t i = 1; i < own->n_rows; i++)
+                assert_close(cell(own, i - 1, k, l), cell(predictor, i, k, l), LAYER_BOUND(N_L));
             differ = fmax(differ, fabs(cell(own, 0, k, l) - cell(predictor, 0, k, l)));
         }
     }

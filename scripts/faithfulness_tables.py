@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Writes the tables of docs/faithfulness.md again from the results in docs/faithfulness/, which `headwater eval -o` wrote.
+
+    scripts/faithfulness_tables.py [--program build/release/headwater] [docs/faithfulness.md]
+
+A table stands between two comments; the first says what is in it:
+
+    <!-- eval facts-G: hit1 mrr lds -->             metrics of one file: a row a method
+    <!-- eval needle-6-G needle-6-S: hit1 -->       one metric of several files
+    <!-- eval needle-6-G by depth: hit1 -->         one metric by the values of a tag
+    <!-- /eval -->
+"""
+
+import argparse
+import json
+import pathlib
+import re
+import subprocess
+
+TITLES = {
+    "hit1": "hit@1",
+    "mrr": "MRR",
+    "lds": "LDS",
+    "drop1": "drop@1",
+    "drop3": "drop@3",
+    "drop5": "drop@5",
+}
+MODELS = {"S": "SmolLM2", "G": "Gemma"}
+BLOCK = re.compile(r"(<!-- eval ([^:>]+?)(?: by (\w+))?: ([\w ]+?) -->\n).*?(<!-- /eval -->)", re.DOTALL)
+
+
+def read(program, path, tag):
+    """The groups of `headwater eval --table`: one, or one for each value of `tag`."""
+    command = [program, "eval", "--table", path, "--format", "json"] + (["--group-by", tag] if tag else [])
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["groups"]
+
+
+def cell(of, metric, short):
+    if not of["n"]:
+        return "–"
+    if metric == "passes":
+        return f"{of['mean']:.0f}"
+    mean, low, high = (f"{of[k] if abs(of[k]) >= 0.005 else 0:.2f}" for k in ("mean", "low", "high"))
+    return mean if short else f"{mean} [{low}, {high}]"
+
+
+def title(name):
+    """needle-6-G: needle 6k, Gemma"""
+    *name, model = name.split("-")
+    return f"{' '.join(name)}{'k' if len(name) > 1 else ''}, {MODELS[model]}"
+
+
+def table(program, folder, names, tag, metrics):
+    """Columns are (heading, group, metric): several metrics, files or groups, whichever there is more than one of."""
+    groups = [(name, group) for name in names for group in read(program, folder / f"{name}.jsonl", tag)]
+    columns = []
+    for name, group in groups:
+        for metric in metrics:
+            heading = group["group"] if tag else title(name) if len(names) > 1 else TITLES.get(metric, metric)
+            columns.append((heading, group, metric))
+    lines = [[tag or "method", *(heading for heading, _, _ in columns)], ["---"] * (len(columns) + 1)]
+    if len(names) > 1:
+        lines.append(["items, right", *(f"{group['items']}, {group['right']}" for _, group, _ in columns)])
+    methods = {m["method"]: None for _, group, _ in columns for m in group["methods"]}
+    for method in methods:
+        of = [{m["method"]: m for m in group["methods"]}.get(method) for _, group, _ in columns]
+        cells = [cell(m[metric], metric, tag) if m else "–" for m, (_, _, metric) in zip(of, columns)]
+        lines.append([method, *cells])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("page", nargs="?", default="docs/faithfulness.md", type=pathlib.Path)
+    parser.add_argument("--program", default="build/release/headwater")
+    a = parser.parse_args()
+
+    def fill(match):
+        head, names, tag, metrics, end = match.groups()
+        return head + table(a.program, a.page.with_suffix(""), names.split(), tag, metrics.split()) + end
+
+    a.page.write_text(BLOCK.sub(fill, a.page.read_text()))
+
+
+if __name__ == "__main__":
+    main()
