@@ -14,7 +14,8 @@
  *     logit        <T - residual, z>                 z: direction of the emitted token in the final stream
  *
  * Projection and logit are products with one direction per row, so they need no vector per pair: the direction is
- * carried back through W_O once, then meets the values. The others build every vector: n D H d multiplications a row.
+ * carried back through W_O once, then meets the values. The others build every vector, n D H multiplications a row: W_O v of
+ * every head and column, D H d each, is made once for all rows.
  */
 #ifndef HW_CONTRIBUTION_H
 #define HW_CONTRIBUTION_H
@@ -37,9 +38,10 @@ typedef struct hw__contribution_room {
     float *carried;                 /* [n, H d] */
     float *query;                   /* [H_kv, n H/H_kv, d] */
     float *met;                     /* [n H/H_kv, BLOCK] */
-    float *scaled;                  /* [BLOCK, H d] values weighted by attention, for the vector measures */
-    float *vectors;                 /* [BLOCK, D] */
-    size_t n, n_embd, width, n_met; /* what it was made for: directions, D, H d, floats of met */
+    float *gathered;                /* [columns at once, d] values of one KV head, for the vector measures */
+    float *vectors;                 /* [H, columns at once, D] */
+    double *stream;                 /* [3, D] of one row */
+    size_t n, n_embd, n_heads, width, n_met; /* what it was made for: directions, D, H, H d, floats of met */
 } hw__contribution_room;
 /* Makes it large enough for n directions, at least one, and these values. */
 hw_err hw__contribution_room_fit(hw__contribution_room *room, size_t n, size_t n_embd, const hw__values *values,
@@ -59,9 +61,15 @@ typedef struct hw__meeting {
 void hw__contribution_linear(hw__meeting *meetings, size_t n, size_t n_directions, const hw__values *values,
                              size_t n_embd, const hw__contribution_room *room);
 
-/* norm, proximity p=1 and p=2 of one row, each [T] or NULL, scaled to sum to 1 over the row's columns. */
-void hw__contribution_vectors(float *norm, float *proximity1, float *proximity2, const hw__row *row,
-                              const hw__values *values, size_t n_embd, const hw__contribution_room *room);
+/* Where norm and proximity p=1 and p=2 of a row go: each [n_keys] or NULL, scaled to sum to 1. */
+typedef struct hw__lengths {
+    const hw__row *row;
+    float *norm, *proximity1, *proximity2;
+} hw__lengths;
+
+/* The n rows of a layer. */
+void hw__contribution_vectors(const hw__lengths *rows, size_t n, const hw__values *values, size_t n_embd,
+                              const hw__contribution_room *room);
 
 /* scale * (1/rms(o) after a post-norm): the factor s_q of a row. */
 double hw__row_scale(const hw__row *row, const hw__values *values, size_t n_embd);

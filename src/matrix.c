@@ -17,10 +17,6 @@ void hw__matmul(float *c, const float *a, const float *b, size_t m, size_t k, si
                 (int)n);
 }
 
-void hw__matmul_bt(float *c, const float *a, const float *b, size_t m, size_t k, size_t n) {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b, (int)k, 0, c, (int)n);
-}
-
 void hw__matmul_part(hw__part c, hw__part a, hw__part b, size_t m, size_t k, size_t n, bool adds) {
     if (m == 0 || k == 0 || n == 0) return;
     if (m == 1) { /* a product would copy all of b first */
@@ -29,4 +25,9 @@ void hw__matmul_part(hw__part c, hw__part a, hw__part b, size_t m, size_t k, siz
     }
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a.cells, (int)a.stride, b.cells,
                 (int)b.stride, adds, c.cells, (int)c.stride);
+}
+
+void hw__matmul_bt(hw__part c, hw__part a, hw__part b, size_t m, size_t k, size_t n) {
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)n, (int)k, 1, a.cells, (int)a.stride, b.cells,
+                (int)b.stride, 0, c.cells, (int)c.stride);
 }

@@ -13,9 +13,6 @@
 /* c [m, n] = a [m, k] b [k, n] */
 void hw__matmul(float *c, const float *a, const float *b, size_t m, size_t k, size_t n);
 
-/* c [m, n] = a [m, k] b [n, k] transposed */
-void hw__matmul_bt(float *c, const float *a, const float *b, size_t m, size_t k, size_t n);
-
 /* Part of a larger matrix: `stride` floats from row to row. */
 typedef struct hw__part {
     float *cells;
@@ -24,5 +21,8 @@ typedef struct hw__part {
 
 /* c [m, n] = a [m, k] b [k, n], or c + that where it `adds`. */
 void hw__matmul_part(hw__part c, hw__part a, hw__part b, size_t m, size_t k, size_t n, bool adds);
+
+/* c [m, n] = a [m, k] b [n, k] transposed */
+void hw__matmul_bt(hw__part c, hw__part a, hw__part b, size_t m, size_t k, size_t n);
 
 #endif

@@ -314,13 +314,14 @@ static double projection_direction(float *z, const hw__row *row, size_t n_embd) 
 }
 
 static void vectors(const hw__pending *p, const desk *d, size_t layer, const hw__row *rows) {
-    static const hw_signal list[3] = {HW_SIGNAL_NORM, HW_SIGNAL_PROXIMITY1, HW_SIGNAL_PROXIMITY2};
+    hw__lengths list[HW__MOST_PENDING];
+    size_t n = 0;
     for (size_t i = 0; i < p->n; i++) {
-        float *out[3];
-        for (int s = 0; s < 3; s++) out[s] = place(p, d, list[s], layer, i);
-        if (!out[0] && !out[1] && !out[2]) continue;
-        hw__contribution_vectors(out[0], out[1], out[2], &rows[i], &d->values, p->n_embd, &d->room);
+        hw__lengths l = {&rows[i], place(p, d, HW_SIGNAL_NORM, layer, i), place(p, d, HW_SIGNAL_PROXIMITY1, layer, i),
+                         place(p, d, HW_SIGNAL_PROXIMITY2, layer, i)};
+        if (l.norm || l.proximity1 || l.proximity2) list[n++] = l;
     }
+    hw__contribution_vectors(list, n, &d->values, p->n_embd, &d->room);
 }
 
 /* z [D] <- the direction of `id` less that of `versus`, or the mean's, which engines take off; other [D] is scratch. */

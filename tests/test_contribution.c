@@ -52,7 +52,7 @@ static void proximity_of_the_worked_examples(void **state) {
         hw__row row = tiny_row(&t);
         hw__contribution_room room = {0};
         assert_int_equal(hw__contribution_room_fit(&room, 1, 2, &values, NULL), HW_OK);
-        hw__contribution_vectors(NULL, NULL, got, &row, &values, 2, &room);
+        hw__contribution_vectors(&(hw__lengths){.row = &row, .proximity2 = got}, 1, &values, 2, &room);
         for (int k = 0; k < 3; k++) assert_close(got[k], cases[c].shares[k], 5e-6); /* five digits are given */
         hw__contribution_room_free(&room);
     }
@@ -60,7 +60,7 @@ static void proximity_of_the_worked_examples(void **state) {
 
 /* ------------------------------------------------------------------ against brute force */
 
-enum { D = 6, H = 4, KV = 2, SIZE = 3, T = 7, ROWS = 2 };
+enum { D = 22, H = 4, KV = 2, SIZE = 3, T = 7, ROWS = 2 };
 
 typedef struct block {
     float v[KV * SIZE * T], wo[D * H * SIZE], gain[D], heads[ROWS][H * T], before[ROWS][D], added[ROWS][D],
@@ -162,24 +162,29 @@ static void vectors_are_measured_whole(void **state) {
     make_block(&b, &values, rows, true);
     hw__contribution_room room = {0};
     assert_int_equal(hw__contribution_room_fit(&room, 1, D, &values, NULL), HW_OK);
-    float norm[T], one[T];
-    hw__contribution_vectors(norm, one, NULL, &rows[1], &values, D, &room);
-    double scale = hw__row_scale(&rows[1], &values, D), want[T], want_one[T], total = 0, total_one = 0, length = 0;
-    for (int d = 0; d < D; d++) length += fabs((double)b.before[1][d] + b.added[1][d]);
-    for (int k = 0; k < T; k++) {
-        double p[D], squares = 0, rest = 0;
-        part(p, &b, 1, k);
-        for (int d = 0; d < D; d++) {
-            double t = p[d] * scale * b.gain[d];
-            squares += t * t;
-            rest += fabs(b.added[1][d] - t + (k == T - 1 ? 0 : b.before[1][d]));
+    float norm[ROWS][T], one[ROWS][T];
+    hw__lengths list[ROWS];
+    for (int r = 0; r < ROWS; r++) list[r] = (hw__lengths){&rows[r], norm[r], r ? one[r] : NULL, NULL};
+    hw__contribution_vectors(list, ROWS, &values, D, &room);
+    for (int r = 0; r < ROWS; r++) {
+        double scale = hw__row_scale(&rows[r], &values, D), want[T], want_one[T], total = 0, total_one = 0, length = 0;
+        int n_keys = (int)rows[r].n_keys;
+        for (int d = 0; d < D; d++) length += fabs((double)b.before[r][d] + b.added[r][d]);
+        for (int k = 0; k < n_keys; k++) {
+            double p[D], squares = 0, rest = 0;
+            part(p, &b, (size_t)r, k);
+            for (int d = 0; d < D; d++) {
+                double t = p[d] * scale * b.gain[d];
+                squares += t * t;
+                rest += fabs(b.added[r][d] - t + (k == n_keys - 1 ? 0 : b.before[r][d]));
+            }
+            total += want[k] = sqrt(squares);
+            total_one += want_one[k] = fmax(0, length - rest);
         }
-        total += want[k] = sqrt(squares);
-        total_one += want_one[k] = fmax(0, length - rest);
-    }
-    for (int k = 0; k < T; k++) {
-        assert_close(norm[k], want[k] / total, 2e-6);
-        assert_close(one[k], want_one[k] / total_one, 5e-6);
+        for (int k = 0; k < n_keys; k++) {
+            assert_close(norm[r][k], want[k] / total, 2e-6);
+            if (r) assert_close(one[r][k], want_one[k] / total_one, 5e-6);
+        }
     }
     hw__contribution_room_free(&room);
 }
