@@ -34,13 +34,13 @@ typedef struct hw__row {
 
 /* Scratch for one layer after the other. Zeroed at first. */
 typedef struct hw__contribution_room {
-    float *direction;               /* [n, D] filled by the caller */
-    float *carried;                 /* [n, H d] */
-    float *query;                   /* [H_kv, n H/H_kv, d] */
-    float *met;                     /* [n H/H_kv, BLOCK] */
-    float *gathered;                /* [columns at once, d] values of one KV head, for the vector measures */
-    float *vectors;                 /* [H, columns at once, D] */
-    double *stream;                 /* [3, D] of one row */
+    float *direction;                        /* [n, D] filled by the caller */
+    float *carried;                          /* [n, H d] */
+    float *query;                            /* [H_kv, n H/H_kv, d] */
+    float *met;                              /* [n H/H_kv, BLOCK] */
+    float *gathered;                         /* [columns at once, d] values of one KV head, for the vector measures */
+    float *vectors;                          /* [H, columns at once, D] */
+    double *stream;                          /* [3, D] of one row */
     size_t n, n_embd, n_heads, width, n_met; /* what it was made for: directions, D, H, H d, floats of met */
 } hw__contribution_room;
 /* Makes it large enough for n directions, at least one, and these values. */
