@@ -43,7 +43,7 @@ long() {
 # Beyond what the model was trained with: what it says there means nothing, what it costs does.
 longest() {
     $quick && return
-    bench longest --sizes 16384 --ctx 16640 -n 64 --rounds 3 --variants capture,rollout+logit,contribution+logit,by-sentence
+    bench longest --sizes 16384 --ctx 16640 -n 64 --rounds 1 --variants contribution+logit,by-sentence
 }
 
 setup_peers() {

@@ -111,8 +111,9 @@ const hw__method hw__method_contribution = {
             .summary = "how much of the stream after each layer's attention comes from each token",
             .needs = "values, output projection and stream of the rows of interest, composed: of every row (not: "
                      "attention alone)",
-            .cost =
-                "no extra pass; about one query-key product a layer and completion token, composed: and prompt token",
+            .cost = "no extra pass; about one query-key product a layer and completion token (norm and proximity: one "
+                    "a head), "
+                    "composed: and prompt token",
             .reference = "Kobayashi et al. 2020, arXiv 2004.10102; Ferrando et al. 2022, arXiv 2203.04212",
             .blind = "what MLPs do with it, information carried over several layers (unless composed), which token was "
                      "chosen",
