@@ -411,8 +411,9 @@ def test_the_program_writes_the_same_report(server, program, smollm, tmp_path):
                    check=True, capture_output=True, timeout=300)
     run = server.explain(n=3, methods=["rollout"])
     data = report_data(path.read_bytes())
-    for got, want in zip(*(unpack(r["attributions"][0]) for r in (data["runs"][0], run))):
-        np.testing.assert_allclose(got, want, atol=1e-6)  # rows that come in other lots are summed in another order
+    (matrix, mean), (other, other_mean) = (unpack(r["attributions"][0]) for r in (data["runs"][0], run))
+    np.testing.assert_allclose(mean, other_mean, atol=1e-6)  # rows that come in other lots are summed in another order,
+    np.testing.assert_allclose(matrix, other, atol=1 / 255)  # which may take a byte to the next
     assert data["runs"][0]["segments"] == run["segments"] and data["runs"][0]["filters"] == run["filters"]
 
 
