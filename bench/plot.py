@@ -44,7 +44,7 @@ def ratios(cost, out):
         size_axis(ax, cost.sizes())
         ax.set_title(title, fontsize=10)
     axes[0].set_ylabel("times plain generation")
-    axes[1].legend(fontsize=8)
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8)
     save(fig, out / "ratio.png")
 
 
@@ -60,6 +60,7 @@ def phases(cost, out):
                 seconds = cost.median(m, variant, key) or 0
                 ax.barh(i, seconds, left=left, color=colour)
                 left += seconds
+        ax.margins(x=0.05)
         ax.set_title(f"m = {m:,}", fontsize=10)
         ax.set_xlabel("seconds")
         ax.grid(axis="x", alpha=0.3)
