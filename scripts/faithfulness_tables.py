@@ -58,7 +58,7 @@ def table(program, folder, names, tag, metrics):
         for metric in metrics:
             heading = group["group"] if tag else title(name) if len(names) > 1 else TITLES.get(metric, metric)
             columns.append((heading, group, metric))
-    lines = [[tag or "method", *(heading for heading, _, _ in columns)], ["---"] * (len(columns) + 1)]
+    lines = [[tag or "method", *(heading for heading, _, _ in columns)]]
     if len(names) > 1:
         lines.append(["items, right", *(f"{group['items']}, {group['right']}" for _, group, _ in columns)])
     methods = {m["method"]: None for _, group, _ in columns for m in group["methods"]}
@@ -66,7 +66,8 @@ def table(program, folder, names, tag, metrics):
         of = [{m["method"]: m for m in group["methods"]}.get(method) for _, group, _ in columns]
         cells = [cell(m[metric], metric, tag) if m else "–" for m, (_, _, metric) in zip(of, columns)]
         lines.append([method, *cells])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    rows = [f"| {' | '.join(line)} |\n" for line in lines]
+    return "".join([rows[0], "|---" * (len(columns) + 1) + "|\n", *rows[1:]])
 
 
 def main():

@@ -1,0 +1,35 @@
+"""docs/faithfulness.md says what the results beside it say."""
+
+import pathlib
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def write_tables(program, page):
+    subprocess.run([sys.executable, ROOT / "scripts/faithfulness_tables.py", "--program", program, page], check=True, timeout=300)
+
+
+def test_the_tables_are_those_of_the_results(program, tmp_path):
+    page = shutil.copy(ROOT / "docs/faithfulness.md", tmp_path)
+    shutil.copytree(ROOT / "docs/faithfulness", tmp_path / "faithfulness")
+    write_tables(program, page)
+    assert pathlib.Path(page).read_text() == (ROOT / "docs/faithfulness.md").read_text()
+
+
+def test_tables_of_metrics_of_files_and_of_groups(program, tmp_path):
+    line = (ROOT / "docs/faithfulness/needle-6-G.jsonl").read_text().splitlines()[0]
+    (tmp_path / "page").mkdir()
+    for name in ("a-G", "b-S"):
+        (tmp_path / f"page/{name}.jsonl").write_text(line + "\n")
+    page = tmp_path / "page.md"
+    page.write_text("<!-- eval a-G: hit1 mrr -->\nold\n<!-- /eval -->\nkept\n"
+                    "<!-- eval a-G b-S: hit1 -->\n<!-- /eval -->\n<!-- eval a-G by depth: hit1 -->\n<!-- /eval -->\n")
+    write_tables(program, page)
+    text = page.read_text()
+    assert "| method | hit@1 | MRR |" in text
+    assert "old" not in text and "\nkept\n" in text
+    assert "| method | a, Gemma | b, SmolLM2 |" in text and "| items, right | 1, 1 | 1, 1 |" in text
+    assert "| depth | 0.05 |" in text and "| logit | 1.00 |" in text
