@@ -15,7 +15,7 @@ model=${MODEL:-build/models/SmolLM2-135M-Instruct.Q4_1.gguf}
 out=build/bench
 $quick && out=build/bench/quick
 mkdir -p "$out"
-unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE # some set-ups hold OpenBLAS to kernels of an older processor, which take twice as long
+unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE # some set-ups hold OpenBLAS to kernels of an older processor, half again as slow
 export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000000} # threads may wait for each other by spinning: nothing else runs
 
 bench() { # NAME OPTION...
