@@ -139,7 +139,6 @@ static void carry_values(size_t first, size_t n, const hw__values *v, size_t n_e
     }
 }
 
-typedef double doubles __attribute__((vector_size(HW__LANES * sizeof(double))));
 typedef int64_t double_bits __attribute__((vector_size(HW__LANES * sizeof(int64_t))));
 
 /* |T|_2 of attention's part of one vector, |rest|_1 and |rest|_2 of what a stream is without it. */
@@ -150,7 +149,7 @@ typedef struct measured {
 /* vectors: those of the first head, the next head's are `step` on; attn: its weight, the next head's is `stride` on. */
 HW__WIDE static measured measure(const float *vectors, size_t step, const float *attn, size_t stride, size_t n_heads,
                                  const double *stream, const double *factor, size_t n_embd) {
-    doubles squares = {0}, one = {0}, two = {0}, of, by;
+    hw__double_lanes squares = {0}, one = {0}, two = {0}, of, by;
     double_bits sign = (double_bits){0} + INT64_MAX;
     double rest_squares = 0, rest_one = 0, rest_two = 0;
     size_t d = 0;
@@ -162,9 +161,9 @@ HW__WIDE static measured measure(const float *vectors, size_t step, const float 
         }
         HW__LOAD(of, stream + d);
         HW__LOAD(by, factor + d);
-        doubles t = __builtin_convertvector(sum, doubles) * by, rest = of - t;
+        hw__double_lanes t = __builtin_convertvector(sum, hw__double_lanes) * by, rest = of - t;
         squares += t * t;
-        one += (doubles)((double_bits)rest & sign);
+        one += (hw__double_lanes)((double_bits)rest & sign);
         two += rest * rest;
     }
     for (; d < n_embd; d++) {

@@ -2,6 +2,7 @@
 #include "pending.h"
 
 #include "contribution.h"
+#include "each.h"
 #include "wide.h"
 
 #include <math.h>
@@ -497,25 +498,16 @@ static void clear_desks(hw__pending *p) {
     p->n_desks = 0;
 }
 
-/* Layers do not need each other: threads take one after the other, each at a desk of its own. */
-static hw_err explain_layers(const flush *f, hw_error *err) {
-    long n_layers = (long)f->p->trace->n_layers, failed = n_layers;
-    int threads = f->engine->values_shared && f->engine->n_threads ? (int)f->engine->n_threads : 1;
-    hw_err rc = open_desks(f->p, (size_t)threads, err);
-    if (rc != HW_OK) return rc;
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (long l = 0; l < n_layers; l++) {
-        hw_error why;
-        hw_err one = explain_layer(f, (size_t)l, &f->p->desks[omp_get_thread_num()], &why);
-        if (one == HW_OK) continue;
-#pragma omp critical(hw__explain_layers)
-        if (l < failed) { /* the first, as without threads */
-            failed = l;
-            rc = one;
-            if (err) *err = why;
-        }
-    }
-    return rc;
+static hw_err explain_at_desk(void *ctx, size_t layer, hw_error *err) {
+    const flush *f = ctx;
+    return explain_layer(f, layer, &f->p->desks[omp_get_thread_num()], err);
+}
+
+/* Layers do not need each other: each thread has a desk of its own. */
+static hw_err explain_layers(flush *f, hw_error *err) {
+    size_t threads = f->engine->values_shared && f->engine->n_threads ? f->engine->n_threads : 1;
+    hw_err rc = open_desks(f->p, threads, err);
+    return rc == HW_OK ? hw__each(f->p->trace->n_layers, threads, explain_at_desk, f, err) : rc;
 }
 
 static hw_err explain_rows(flush *f, hw_error *err) {

@@ -17,6 +17,7 @@
 #include "trace_file.h"
 
 #include "balance_json.h"
+#include "each.h"
 #include "half.h"
 #include "run_json.h"
 #include "word.h"
@@ -258,11 +259,19 @@ static hw_err check_row(const float *row, size_t n, size_t layer, size_t q, bool
                     off, sinks ? ", or less" : "");
 }
 
-static hw_err read_layer(hw_trace *trace, size_t l, const hw__safetensors *file, const hw__tensor *tensor,
-                         hw_error *err) {
+/* Where the rows of a trace come from. */
+typedef struct rows_source {
+    hw_trace *trace;
+    const hw__safetensors *file;
+    const hw__tensor *tensor;
+} rows_source;
+
+static hw_err read_layer(void *ctx, size_t l, hw_error *err) {
+    const rows_source *from = ctx;
+    const hw_trace *trace = from->trace;
     const hw_run *run = trace->run;
-    size_t layer_size = tensor->n / trace->n_layers;
-    hw_err rc = hw__safetensors_floats(file, trace->rows[l], tensor, l * layer_size, layer_size, err);
+    size_t layer_size = from->tensor->n / trace->n_layers;
+    hw_err rc = hw__safetensors_floats(from->file, trace->rows[l], from->tensor, l * layer_size, layer_size, err);
     for (size_t q = trace->rows_from; rc == HW_OK && q < run->n_tokens; q++) {
         size_t n;
         const float *row = hw__trace_row(trace, l, q, &n);
@@ -271,23 +280,10 @@ static hw_err read_layer(hw_trace *trace, size_t l, const hw__safetensors *file,
     return rc;
 }
 
-/* Layers are as good as new memory and a sum over it each: threads take one after the other. */
+/* Each layer is as much new memory and a sum over it: threads share them where that is much. */
 static hw_err read_rows(hw_trace *trace, const hw__safetensors *file, const hw__tensor *tensor, hw_error *err) {
-    long n_layers = (long)trace->n_layers, failed = n_layers;
-    hw_err rc = HW_OK;
-#pragma omp parallel for schedule(dynamic, 1) if (tensor->n > 1u << 20)
-    for (long l = 0; l < n_layers; l++) {
-        hw_error why;
-        hw_err one = read_layer(trace, (size_t)l, file, tensor, &why);
-        if (one == HW_OK) continue;
-#pragma omp critical(hw__read_rows)
-        if (l < failed) { /* the first, as without threads */
-            failed = l;
-            rc = one;
-            if (err) *err = why;
-        }
-    }
-    return rc;
+    rows_source from = {trace, file, tensor};
+    return hw__each(trace->n_layers, tensor->n > 1u << 20 ? 0 : 1, read_layer, &from, err);
 }
 
 /* What the file says that rounding moved, which goes with rows in F16 and is no more than those can be off. */

@@ -3,15 +3,13 @@
 
 #include "half.h"
 
-typedef double lanes_of_double __attribute__((vector_size(HW__LANES * sizeof(double))));
-
 HW__WIDE double hw__sum(const float *x, size_t n) {
-    lanes_of_double sums = {0};
+    hw__double_lanes sums = {0};
     hw__lanes v;
     size_t i = 0;
     for (; i + HW__LANES <= n; i += HW__LANES) {
         HW__LOAD(v, x + i);
-        sums += __builtin_convertvector(v, lanes_of_double);
+        sums += __builtin_convertvector(v, hw__double_lanes);
     }
     double sum = 0;
     for (size_t k = 0; k < HW__LANES; k++) sum += sums[k];

@@ -24,6 +24,7 @@
 
 enum { HW__LANES = 16 };
 typedef float hw__lanes __attribute__((vector_size(HW__LANES * sizeof(float))));
+typedef double hw__double_lanes __attribute__((vector_size(HW__LANES * sizeof(double))));
 typedef int32_t hw__lane_bits __attribute__((vector_size(HW__LANES * sizeof(int32_t))));
 
 /* x [HW__LANES], anywhere in memory. */
