@@ -2,11 +2,13 @@
  * test_prefix.c - the front of a prompt taken from an earlier run, in the same process and out of a state, on real models.
  *
  * The reference is a fresh run of the same prompt. Where every kernel sees the same batches (one token a pass; a pass as long
- * as the front) all bits are equal. Else libllama rounds differently for batches of other sizes.
+ * as the front) all bits of the engine are equal. Else libllama rounds differently for batches of other sizes. A front moves
+ * the blocks in which our own products take rows, and some BLAS kernels round by a row's place in its block.
  */
 #include "files.h"
 #include "fixture.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,7 @@
 /* The Gemma model's window is 512 tokens: the long context slides. */
 static const char *const models[] = {"SmolLM2-135M-Instruct.Q4_1.gguf", "gemma-3-270m-q4_k_m.gguf"};
 enum { N_MODELS = 2, N_GENERATE = 6 };
+static const double PRODUCTS = 1e-12; /* NMSE of the same rows in other blocks; 1e-16 was seen */
 static const uint32_t SIGNALS = 1u << HW_SIGNAL_LOGIT | 1u << HW_SIGNAL_PROJECTION | 1u << HW_SIGNAL_RESIDUAL;
 static const char first[] = "Question: Where is the key of Anna?\nAnswer:",
                   second[] = "Question: Who lives near the sea, and what is in the box there?\nAnswer:";
@@ -64,17 +67,33 @@ static void assert_same(const hw_trace *got, const hw_trace *want, const char *m
     assert_int_equal(hw_attribution_n_rows(a), hw_attribution_n_rows(b));
     assert_int_equal(hw_attribution_n_columns(a), hw_attribution_n_columns(b));
     double error = nmse(hw_attribution_values(a), hw_attribution_values(b), n);
+    bound = fmax(bound, PRODUCTS);
     if (!(error <= bound)) fail_msg("%s: NMSE %g, at most %g", method, error, bound);
     hw_attribution_free(a);
     hw_attribution_free(b);
 }
 
+/* Row by row, for the rows a trace keeps are those of its own prompt and completion. */
+static void assert_same_attention(const hw_trace *got, const hw_trace *want) {
+    size_t n_tokens = hw_run_n_tokens(hw_trace_run(want));
+    assert_int_equal(got->n_layers, want->n_layers);
+    for (size_t l = 0; l < want->n_layers; l++)
+        for (size_t q = 0; q < n_tokens; q++) {
+            size_t n_got, n_want;
+            const float *a = hw__trace_row(got, l, q, &n_got), *b = hw__trace_row(want, l, q, &n_want);
+            assert_int_equal(n_got, n_want);
+            assert_memory_equal(a, b, n_want * sizeof(float));
+        }
+}
+
+/* A bound of 0: the same bits of the engine. */
 static void assert_same_run(const hw_trace *got, const hw_trace *want, double bound) {
     hw_method_params measured = hw_method_params_default();
     measured.residual_measured = true;
     assert_int_equal(hw_run_n_tokens(hw_trace_run(got)), hw_run_n_tokens(hw_trace_run(want)));
     for (size_t t = 0; t < hw_run_n_tokens(hw_trace_run(want)); t++)
         assert_int_equal(hw_run_token(hw_trace_run(got), t).id, hw_run_token(hw_trace_run(want), t).id);
+    if (bound == 0) assert_same_attention(got, want);
     assert_same(got, want, "rollout", NULL, bound);
     assert_same(got, want, "rollout", &measured, bound);
     assert_same(got, want, "contribution", NULL, bound);
@@ -184,8 +203,9 @@ static void signals_of_every_row_are_shared_too(void **state) {
     assert_same_run(got, want, 0);
     size_t n = hw_run_n_tokens(hw_trace_run(want)), cells = n * (n + 1) / 2;
     for (size_t l = 0; l < want->n_layers; l++) {
-        assert_memory_equal(hw__trace_signal_layer(got, HW_SIGNAL_ALL_NORM, l),
-                            hw__trace_signal_layer(want, HW_SIGNAL_ALL_NORM, l), cells * sizeof(float));
+        double error = nmse(hw__trace_signal_layer(got, HW_SIGNAL_ALL_NORM, l),
+                            hw__trace_signal_layer(want, HW_SIGNAL_ALL_NORM, l), cells);
+        if (!(error <= PRODUCTS)) fail_msg("layer %zu: NMSE %g, at most %g", l, error, PRODUCTS);
         assert_memory_equal(hw__trace_signal_layer(got, HW_SIGNAL_RESIDUAL, l),
                             hw__trace_signal_layer(want, HW_SIGNAL_RESIDUAL, l), n * sizeof(float));
     }
