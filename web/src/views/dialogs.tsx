@@ -3,7 +3,7 @@
  */
 import { signal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
-import { useEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import { api } from '../api'
 import { fileName, save, saveReport, toCsv, toJson } from '../files'
 import { openRun, removeRun, renameRun } from '../session'
@@ -18,7 +18,7 @@ const close = () => (dialog.value = null)
 
 function Sheet({ title, children }: { title: string; children: ComponentChildren }) {
   const root = useRef<HTMLDialogElement>(null)
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement
     root.current!.showModal()
     return () => before instanceof HTMLElement && before.focus()

@@ -2,7 +2,7 @@
  * Searching the prompt: marks tokens that hold part of what is found, and moves from one to the next.
  */
 import { computed, signal } from '@preact/signals'
-import { useEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import { activePane, pinned, type Pane } from '../state'
 
 export const searching = signal(false)
@@ -46,7 +46,8 @@ function close(): void {
 
 export function Search() {
   const field = useRef<HTMLInputElement>(null)
-  useEffect(() => field.current?.focus(), [searching.value])
+  // before the next key, which an effect after painting would miss
+  useLayoutEffect(() => field.current?.focus(), [searching.value])
   if (!searching.value) return null
   const { starts } = hits.value
   return (
