@@ -36,6 +36,9 @@ typedef int32_t hw__lane_bits __attribute__((vector_size(HW__LANES * sizeof(int3
 /* The sum of x [n], in double. */
 double hw__sum(const float *x, size_t n);
 
+/* sums [n] += x [n], in double. */
+void hw__add_floats(double *restrict sums, const float *restrict x, size_t n);
+
 /* to [n] <- F16 values [n], exactly. */
 void hw__floats_of_halves(float *restrict to, const uint16_t *restrict from, size_t n);
 
