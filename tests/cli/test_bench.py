@@ -2,8 +2,12 @@
 
 import csv
 import os
+import pathlib
+import signal
+import subprocess
 
 import pytest
+from conftest import environment
 
 pytestmark = pytest.mark.model
 
@@ -55,6 +59,21 @@ def test_what_each_variant_takes(headwater, smollm, tmp_path):
     assert number["again-logit", "peak_bytes"] < weights / 2  # no model is opened
     assert number["leave-one-out", "passes"] == 3 and number["rollout", "passes"] == 0  # sentences of 40 tokens
     assert float(rows["again-logit"]["open_s"]) > 0 and float(rows["again-logit"]["prefill_s"]) == 0
+
+
+def test_a_killed_process_leaves_no_trace_behind(program, smollm, tmp_path):
+    """The process that explains again is killed while its trace is on disk."""
+    running = subprocess.Popen([program, "bench", "-m", smollm, "--sizes", "30", "-n", "2", "--rounds", "1000", "--variants",
+                                "again-logit", "--threads", "1"], stderr=subprocess.PIPE, text=True,
+                               env=environment(TMPDIR=str(tmp_path)))
+    while "round 1 of" not in (line := running.stderr.readline()):
+        assert line, running.wait()
+    children = pathlib.Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+    assert len(children) == 2 and len(list(tmp_path.glob("headwater-bench-*/*"))) == 1
+    os.kill(int(children[1]), signal.SIGKILL)  # plain generation has the first
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 1 and "process ended" in err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_says_where_it_was_measured(headwater, smollm, tmp_path):

@@ -57,7 +57,8 @@ const bench_variant *bench_variant_at(size_t i);
 
 /* One size: the first m tokens of the text, n generated ones. */
 typedef struct bench_job {
-    const char *path; /* of the model */
+    const char *path;   /* of the model */
+    const char *folder; /* for traces; the command removes it with all that a process left in it */
     hw_model_params params;
     const char *text; /* [n_text] at least m tokens */
     size_t n_text, m, n;

@@ -226,8 +226,9 @@ static void read_phases(bench_figures *f, double began, const double at[]) {
 /* What the trace takes as a file: written where its pages can be dropped again. */
 static hw_err measure_trace(bench_run *r, const hw_trace *trace, hw_error *err) {
     struct stat st;
-    char path[] = "/tmp/headwater-bench-XXXXXX";
+    char path[sizeof r->saved];
     bool by_token = trace && !r->v->by; /* as it is saved */
+    snprintf(path, sizeof path, "%s/XXXXXX", r->job->folder);
     int fd = by_token && !r->trace_bytes ? mkstemp(path) : -1;
     if (fd < 0) return HW_OK;
     close(fd);
@@ -331,7 +332,7 @@ static hw_err save_trace(bench_run *r, hw_error *err) {
 static hw_err save_trace_apart(bench_run *r, hw_error *err) {
     struct stat st;
     int status = 0;
-    snprintf(r->saved, sizeof r->saved, "/tmp/headwater-bench-XXXXXX");
+    snprintf(r->saved, sizeof r->saved, "%s/XXXXXX", r->job->folder);
     int fd = mkstemp(r->saved);
     pid_t child = fd >= 0 ? fork() : -1;
     if (child == 0) {

@@ -16,9 +16,12 @@
 #include "message.h"
 #include "model.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char command_name[] = "bench";
 
@@ -161,6 +164,25 @@ static hw_err measure(bench *b, size_t m, hw_error *err) {
     return rc;
 }
 
+/* ------------------------------------------------------------------ traces on disk */
+
+/* A folder for the traces of all processes, since one that is killed cannot remove its own. False with the reason printed. */
+static bool make_folder(char *folder, size_t n) {
+    const char *tmp = getenv("TMPDIR");
+    if (!tmp || *tmp != '/' || strlen(tmp) > n / 2) tmp = "/tmp";
+    snprintf(folder, n, "%s/headwater-bench-XXXXXX", tmp);
+    if (mkdtemp(folder)) return true;
+    fail("cannot make a folder in %s: %s", tmp, strerror(errno));
+    return false;
+}
+
+static void remove_folder(const char *folder) {
+    DIR *open = opendir(folder);
+    for (struct dirent *e; open && (e = readdir(open));) unlinkat(dirfd(open), e->d_name, 0);
+    if (open) closedir(open);
+    rmdir(folder);
+}
+
 /* ------------------------------------------------------------------ the command */
 
 /* Sizes of the list "25,256"; 0 where it cannot be read. */
@@ -230,10 +252,14 @@ static bool open_text(bench *b, size_t longest) {
 }
 
 static int run_sizes(bench *b, const size_t *sizes, size_t n) {
+    char folder[128];
     hw_error err = {0};
     hw_err rc = HW_OK;
+    if (!make_folder(folder, sizeof folder)) return STATUS_FAILED;
+    b->job.folder = folder;
     if (b->csv) bench_csv_header(b->csv);
     for (size_t i = 0; i < n && rc == HW_OK; i++) rc = measure(b, sizes[i], &err);
+    remove_folder(folder);
     if (rc == HW_ERR_CANCELLED) return STATUS_INTERRUPTED;
     return rc == HW_OK ? STATUS_DONE : fail("%s", err.msg);
 }
