@@ -473,6 +473,7 @@ struct hw_method_params {
     hw_aggregate aggregate; /* of contribution. mean: each layer by itself; rollout: layers composed, S_l = C_l ... C_0, which
                                needs the signals of every row (HW_SIGNAL_ALL_*). Norms have no residual part, so it is added
                                as in rollout; of projections the negative ones count as 0, and rows are scaled to 1 */
+    const char *const *group_names; /* [n_groups] UTF-8, what groups are called; "" or NULL: by their text. No number heeds it */
 };
 
 HW_API hw_method_params hw_method_params_default(void);
@@ -490,7 +491,7 @@ typedef struct hw_attribution hw_attribution;
 typedef struct hw_diagnostics {
     double first_mean, first_last;       /* mass on token 0 (with groups: on its group) */
     double outside_mean, outside_last;   /* mass on columns that M does not show */
-    double position_mean, position_last; /* Spearman of value with column index; NaN for fewer than 2 columns */
+    double position_mean, position_last; /* Spearman of value with where columns begin in the text; NaN for fewer than 2 */
 } hw_diagnostics;
 
 /* Explains a trace. Errors: ARGUMENT (unknown method: lists them; an option out of range),
@@ -498,8 +499,9 @@ typedef struct hw_diagnostics {
 HW_API hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *method,
                          const hw_method_params *params, hw_error *err);
 HW_API void hw_attribution_free(hw_attribution *attribution);
-/* The same with columns summed by group [columns]: what seeding the method with the groups gives. */
-HW_API hw_err hw_attribution_group(hw_attribution **out, const hw_attribution *a, const int32_t *groups, size_t n_groups, hw_error *err);
+/* The same with columns summed by group [columns]: what seeding the method with the groups gives. names [n_groups] or NULL:
+ * as hw_method_params.group_names. */
+HW_API hw_err hw_attribution_group(hw_attribution **out, const hw_attribution *a, const int32_t *groups, const char *const *names, size_t n_groups, hw_error *err);
 
 HW_API const hw_run *hw_attribution_run(const hw_attribution *a);
 HW_API const char *hw_attribution_method(const hw_attribution *a);

@@ -39,6 +39,28 @@ static void take_rows(hw_attribution *a, size_t begin, size_t end) {
     a->n_rows = end - begin;
 }
 
+static const char *name_of(const hw_method_params *p, size_t group) {
+    return p->group_names[group] ? p->group_names[group] : "";
+}
+
+/* All in one block: pointers, then bytes. */
+static hw_err copy_names(hw_attribution *a, const hw_method_params *p, hw_error *err) {
+    size_t bytes = 0, pointers;
+    bool fits = hw__mul(&pointers, p->n_groups, sizeof *a->names);
+    for (size_t g = 0; g < p->n_groups && fits; g++) fits = hw__add(&bytes, bytes, strlen(name_of(p, g)) + 1);
+    fits = fits && hw__add(&bytes, bytes, pointers);
+    a->names = fits ? hw__alloc(bytes, 1) : NULL;
+    if (!a->names) return hw__fail_memory(err, "names of groups", p->n_groups, sizeof *a->names);
+    char *at = (char *)(a->names + p->n_groups);
+    for (size_t g = 0; g < p->n_groups; g++) {
+        size_t n = strlen(name_of(p, g)) + 1;
+        a->names[g] = memcpy(at, name_of(p, g), n);
+        at += n;
+    }
+    a->params.group_names = a->names;
+    return HW_OK;
+}
+
 static hw_err copy_params(hw_attribution *a, const hw_method_params *p, hw_error *err) {
     a->params = *p;
     a->params.size = sizeof a->params;
@@ -46,13 +68,14 @@ static hw_err copy_params(hw_attribution *a, const hw_method_params *p, hw_error
     a->params.stop = NULL;
     a->params.ctx = NULL;
     a->params.model = NULL; /* it may be closed before the attribution is freed */
+    a->params.group_names = NULL;
     if (!p->groups) return HW_OK;
     size_t n = p->columns == HW_COLUMNS_ALL ? a->run->n_tokens : a->run->n_prompt;
     a->groups = hw__alloc(n, sizeof *a->groups);
     if (!a->groups) return hw__fail_memory(err, "column groups", n, sizeof *a->groups);
     memcpy(a->groups, p->groups, n * sizeof *a->groups);
     a->params.groups = a->groups;
-    return HW_OK;
+    return p->group_names ? copy_names(a, p, err) : HW_OK;
 }
 
 static hw_err allocate(hw_attribution *a, hw_error *err) {
@@ -102,6 +125,7 @@ void hw_attribution_free(hw_attribution *a) {
     free(a->measured);
     free(a->layers);
     free(a->groups);
+    free(a->names);
     hw__run_release(a->run);
     free(a);
 }
@@ -129,13 +153,31 @@ typedef struct summary {
     double first, outside, position; /* position NaN: it has no ranks */
 } summary;
 
-/* Row i, averaged over layers l0..l1-1; `column` [n_columns] is scratch. */
-static summary summarise_row(const hw_attribution *a, size_t i, size_t l0, size_t l1, double *column) {
+/* order [n_columns] <- the columns as they begin in the text; those without a token come last. seen [n_columns], all false,
+ * is scratch. */
+static void order_columns(size_t *order, bool *seen, const hw_attribution *a) {
+    size_t n = 0, tokens = a->params.columns == HW_COLUMNS_ALL ? a->run->n_tokens : a->run->n_prompt;
+    if (!a->groups) {
+        for (size_t k = 0; k < a->n_columns; k++) order[k] = k;
+        return;
+    }
+    for (size_t t = 0; t < tokens; t++) {
+        if (a->groups[t] < 0 || seen[a->groups[t]]) continue;
+        seen[a->groups[t]] = true;
+        order[n++] = (size_t)a->groups[t];
+    }
+    for (size_t k = 0; k < a->n_columns; k++)
+        if (!seen[k]) order[n++] = k;
+}
+
+/* Row i, averaged over layers l0..l1-1, columns in `order`; `column` [n_columns] is scratch. */
+static summary summarise_row(const hw_attribution *a, size_t i, size_t l0, size_t l1, const size_t *order,
+                             double *column) {
     int32_t first = a->groups ? a->groups[0] : 0;
     double outside = 0;
-    for (size_t k = 0; k < a->n_columns; k++) column[k] = layer_mean(a, i, k, l0, l1);
+    for (size_t k = 0; k < a->n_columns; k++) column[k] = layer_mean(a, i, order[k], l0, l1);
     for (size_t l = l0; l < l1; l++) outside += a->outside[i * a->n_layers + l];
-    return (summary){.first = first >= 0 ? column[first] : 0,
+    return (summary){.first = first >= 0 ? layer_mean(a, i, (size_t)first, l0, l1) : 0,
                      .outside = outside / (double)(l1 - l0),
                      .position = hw__spearman_index(column, a->n_columns)};
 }
@@ -159,7 +201,11 @@ hw_err hw__attribution_diagnose(hw_attribution *a, hw_error *err) {
     /* `input` composes upwards, so the last layer is the full depth; `output` from the top down: the first. */
     size_t full = a->params.direction == HW_DIRECTION_OUTPUT ? 0 : a->n_layers - 1;
     summary *mean = hw__alloc(a->n_rows, sizeof *mean), *last = hw__alloc(a->n_rows, sizeof *last);
-    bool lacked = !mean || !last;
+    size_t *order = hw__alloc(a->n_columns, sizeof *order);
+    bool *seen = hw__alloc(a->n_columns, sizeof *seen);
+    bool lacked = !mean || !last || !order || !seen;
+    if (!lacked) order_columns(order, seen, a);
+    free(seen);
     long n = lacked ? 0 : (long)a->n_rows;
 #pragma omp parallel if (hw__worth_threads(a)) reduction(|| : lacked)
     {
@@ -168,8 +214,8 @@ hw_err hw__attribution_diagnose(hw_attribution *a, hw_error *err) {
 #pragma omp for schedule(dynamic, 1)
         for (long i = 0; i < n; i++) {
             if (!column) continue;
-            mean[i] = summarise_row(a, (size_t)i, 0, a->n_layers, column);
-            last[i] = summarise_row(a, (size_t)i, full, full + 1, column);
+            mean[i] = summarise_row(a, (size_t)i, 0, a->n_layers, order, column);
+            last[i] = summarise_row(a, (size_t)i, full, full + 1, order, column);
         }
         free(column);
     }
@@ -186,6 +232,7 @@ hw_err hw__attribution_diagnose(hw_attribution *a, hw_error *err) {
     }
     free(mean);
     free(last);
+    free(order);
     return lacked ? hw__fail_memory(err, "diagnostics", a->n_columns, sizeof(double)) : HW_OK;
 }
 

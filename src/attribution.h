@@ -13,6 +13,7 @@ struct hw_attribution {
     const char *method;      /* in the method table; files with an unknown one are refused */
     hw_method_params params; /* callbacks cleared; groups owned (or NULL) */
     int32_t *groups;         /* what params.groups points to */
+    const char **names;      /* what params.group_names points to, the bytes behind it */
     hw_diagnostics diagnostics;
     size_t n_rows, n_columns, n_layers; /* n, m, L */
     size_t first_token;                 /* row i explains token first_token + i */

@@ -40,6 +40,16 @@ static json_t *ints_to_json(const int32_t *values, size_t n) {
     return list;
 }
 
+static json_t *names_to_json(const hw_method_params *p) {
+    json_t *list = json_array();
+    for (size_t g = 0; list && g < p->n_groups; g++) {
+        if (json_array_append_new(list, hw__json_replaced(p->group_names[g], strlen(p->group_names[g]))) == 0) continue;
+        json_decref(list);
+        return NULL;
+    }
+    return list;
+}
+
 static json_t *settings_to_json(const hw_attribution *a) {
     const hw_method_params *p = &a->params;
     char seed[SEED_ROOM];
@@ -54,6 +64,7 @@ static json_t *settings_to_json(const hw_attribution *a) {
     if (ok && p->groups)
         ok = json_object_set_new(json, "n_groups", json_integer((json_int_t)p->n_groups)) == 0 &&
              json_object_set_new(json, "groups", ints_to_json(p->groups, n_run_columns(a->run, p->columns))) == 0;
+    if (ok && p->group_names) ok = json_object_set_new(json, "group_names", names_to_json(p)) == 0;
     if (ok) return json;
     json_decref(json);
     return NULL;
@@ -86,6 +97,12 @@ hw_err hw__attribution_to_json(json_t **out, const hw_attribution *a, hw_error *
 }
 
 /* ------------------------------------------------------------------ reading */
+
+/* What `params` point to until an attribution has copied it. */
+typedef struct column_groups {
+    int32_t *groups;
+    const char **names;
+} column_groups;
 
 static hw_err get_method(const char **method, const json_t *json, hw_error *err) {
     const char *word;
@@ -126,8 +143,26 @@ static hw_err get_seed(uint64_t *out, const json_t *json, hw_error *err) {
     return hw__fail(err, HW_ERR_FORMAT, "\"seed\" must be a string of decimal digits, at most 18446744073709551615");
 }
 
+/* Names of groups: an array malloc'd, its strings the JSON's. Files of earlier versions have none. */
+static hw_err get_names(hw_method_params *p, const char ***names, const json_t *json, hw_error *err) {
+    const json_t *list;
+    if (!json_object_get(json, "group_names")) return HW_OK;
+    hw_err rc = hw__json_array(&list, json, "group_names", err);
+    if (rc != HW_OK) return rc;
+    if (json_array_size(list) != p->n_groups)
+        return hw__fail(err, HW_ERR_FORMAT, "\"group_names\" has %zu entries for %zu groups", json_array_size(list),
+                        p->n_groups);
+    if (!(*names = hw__alloc(p->n_groups, sizeof **names)))
+        return hw__fail_memory(err, "names of groups", p->n_groups, sizeof **names);
+    for (size_t g = 0; g < p->n_groups; g++)
+        if (!((*names)[g] = json_string_value(json_array_get(list, g))))
+            return hw__fail(err, HW_ERR_FORMAT, "name of group %zu: a string is needed", g);
+    p->group_names = *names;
+    return HW_OK;
+}
+
 /* The group of each column, malloc'd; NULL in p->groups where there is none. */
-static hw_err get_groups(hw_method_params *p, int32_t **groups, const json_t *json, const hw_run *run, hw_error *err) {
+static hw_err get_groups(hw_method_params *p, column_groups *out, const json_t *json, const hw_run *run, hw_error *err) {
     if (!json_object_get(json, "groups")) return HW_OK;
     const json_t *list;
     int64_t n_groups;
@@ -138,18 +173,19 @@ static hw_err get_groups(hw_method_params *p, int32_t **groups, const json_t *js
     if (json_array_size(list) != n)
         return hw__fail(err, HW_ERR_FORMAT, "\"groups\" has %zu entries, there are %zu columns", json_array_size(list),
                         n);
-    if (!(*groups = hw__alloc(n, sizeof **groups))) return hw__fail_memory(err, "column groups", n, sizeof **groups);
+    int32_t *groups = out->groups = hw__alloc(n, sizeof *groups);
+    if (!groups) return hw__fail_memory(err, "column groups", n, sizeof *groups);
     for (size_t k = 0; k < n; k++) {
         const json_t *v = json_array_get(list, k);
         json_int_t group = json_integer_value(v);
         if (!json_is_integer(v) || group < -1 || group >= n_groups)
             return hw__fail(err, HW_ERR_FORMAT, "group %zu: a whole number from -1 to %lld is needed", k,
                             (long long)n_groups - 1);
-        (*groups)[k] = (int32_t)group;
+        groups[k] = (int32_t)group;
     }
-    p->groups = *groups;
+    p->groups = groups;
     p->n_groups = (size_t)n_groups;
-    return HW_OK;
+    return get_names(p, &out->names, json, err);
 }
 
 /* Settings that files of earlier versions do not have: the default stays where the key is missing. */
@@ -171,7 +207,7 @@ static hw_err get_later(hw_method_params *p, const json_t *json, hw_error *err) 
     return rc;
 }
 
-static hw_err get_settings(hw_method_params *p, int32_t **groups, const json_t *json, const hw_run *run,
+static hw_err get_settings(hw_method_params *p, column_groups *groups, const json_t *json, const hw_run *run,
                            hw_error *err) {
     const json_t *settings;
     int64_t n_ablations;
@@ -257,14 +293,15 @@ hw_err hw__attribution_from_json(hw_attribution **out, const json_t *json, const
                                  bool mean, hw_error *err) {
     hw_method_params params = hw_method_params_default();
     const char *method = NULL;
-    int32_t *groups = NULL;
+    column_groups groups = {0};
     hw_attribution *a = NULL;
     hw_err rc = get_method(&method, json, err);
     if (rc == HW_OK) rc = get_settings(&params, &groups, json, run, err);
     if (rc == HW_OK) rc = check_shape(shape, run, &params, err);
     if (rc == HW_OK) rc = hw__attribution_new(&a, run, method, &params, mean ? 1 : shape[2], err);
     if (rc == HW_OK) rc = fill(a, json, shape[2], mean, err);
-    free(groups);
+    free(groups.groups);
+    free(groups.names);
     if (rc != HW_OK) {
         hw_attribution_free(a);
         return rc;

@@ -42,14 +42,15 @@ static hw_err fill(hw_attribution *to, const hw_attribution *from, hw_error *err
     return rc == HW_OK ? hw__attribution_diagnose(to, err) : rc;
 }
 
-hw_err hw_attribution_group(hw_attribution **out, const hw_attribution *a, const int32_t *groups, size_t n_groups,
-                            hw_error *err) {
+hw_err hw_attribution_group(hw_attribution **out, const hw_attribution *a, const int32_t *groups,
+                            const char *const *names, size_t n_groups, hw_error *err) {
     if (!groups)
         return hw__fail(err, HW_ERR_ARGUMENT, "no groups given: each of the %zu columns needs one", a->n_columns);
     if (a->groups)
         return hw__fail(err, HW_ERR_ARGUMENT, "the columns are groups already: only single tokens can be grouped");
     hw_method_params params = a->params;
     params.groups = groups;
+    params.group_names = names;
     params.n_groups = n_groups;
     hw_attribution *grouped;
     hw_err rc = hw__attribution_new(&grouped, a->run, a->method, &params, a->n_layers, err);

@@ -165,6 +165,14 @@ bool hw__json_put_text(json_t *object, const char *key, const char *hex_key, con
     return ok;
 }
 
+json_t *hw__json_replaced(const char *bytes, size_t n) {
+    size_t n_text;
+    char *text = hw__utf8_replace(&n_text, bytes, n);
+    json_t *json = text ? json_stringn(text, n_text) : NULL;
+    free(text);
+    return json;
+}
+
 /* ------------------------------------------------------------------ numbers */
 
 json_t *hw__json_float(float value) {

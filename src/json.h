@@ -31,6 +31,8 @@ hw_err hw__json_text(char **out, size_t *n, const json_t *object, const char *ke
 /* Sets `key`, and where bytes [n] are not UTF-8 `hex_key` too. False when there is no memory. */
 bool hw__json_put_text(json_t *object, const char *key, const char *hex_key, const char *bytes, size_t n);
 /* A number that prints as the shortest decimal that reads back to the same float; null for NaN and infinity. */
+/* bytes [n] as a string, U+FFFD where they are not UTF-8. */
+json_t *hw__json_replaced(const char *bytes, size_t n);
 json_t *hw__json_float(float value);
 /* A number, null for NaN and infinity. */
 json_t *hw__json_double(double value);

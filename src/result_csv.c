@@ -4,7 +4,7 @@
  *     completion_index,completion_token,prompt_index,prompt_token,layer,value
  *
  * Indices count from 0; `layer` is the model's own block index, -1 where a result has only the mean over layers. With
- * groups, prompt_index is the group's and prompt_token its tokens' text joined.
+ * groups, prompt_index is the group's and prompt_token its name, or its tokens' text joined.
  */
 #include "result.h"
 
@@ -72,12 +72,18 @@ static bool make_group_field(field *out, const hw_attribution *a, size_t k) {
     return ok;
 }
 
+/* A group's name, where it has one; else its text. */
+static bool make_group(field *out, const hw_attribution *a, size_t k) {
+    const char *name = a->names ? a->names[k] : "";
+    return *name ? make_field(out, name, strlen(name)) : make_group_field(out, a, k);
+}
+
 /* The text of each column, [m] malloc'd; NULL when there is no memory. */
 static field *column_fields(const hw_attribution *a) {
     field *fields = hw__alloc(a->n_columns, sizeof *fields);
     for (size_t k = 0; fields && k < a->n_columns; k++) {
         const hw_token *token = a->groups ? NULL : &a->run->tokens[k];
-        if (token ? make_field(&fields[k], token->bytes, token->n_bytes) : make_group_field(&fields[k], a, k)) continue;
+        if (token ? make_field(&fields[k], token->bytes, token->n_bytes) : make_group(&fields[k], a, k)) continue;
         free_fields(fields, k);
         return NULL;
     }

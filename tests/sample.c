@@ -293,6 +293,9 @@ static void assert_same_params(const hw_method_params *a, const hw_method_params
     if (!a->groups) return;
     assert_int_equal(a->n_groups, b->n_groups);
     assert_memory_equal(a->groups, b->groups, n_columns * sizeof *a->groups);
+    assert_int_equal(a->group_names != NULL, b->group_names != NULL);
+    for (size_t g = 0; a->group_names && g < a->n_groups; g++)
+        assert_string_equal(a->group_names[g], b->group_names[g]);
 }
 
 void assert_same_attribution(const hw_attribution *a, const hw_attribution *b) {

@@ -138,7 +138,7 @@ static void marks_go_by_the_peak(void **state) {
 static void columns_may_be_the_passages(void **state) {
     (void)state;
     hw_attribution *a = make("logit", true), *g = NULL;
-    assert_int_equal(hw_attribution_group(&g, a, passage_of, 3, NULL), HW_OK);
+    assert_int_equal(hw_attribution_group(&g, a, passage_of, NULL, 3, NULL), HW_OK);
     hw_citation *c = cite(a, 0), *d = cite(g, 0);
     for (size_t s = 0; s <= 2; s++)
         for (size_t p = 0; p < 3; p++) assert_link(d, s, p, hw_citation_at(c, s, p));
@@ -268,7 +268,7 @@ static void what_does_not_fit_is_refused(void **state) {
     assert_refused(a, &parts, &parts, 0, "passages of 4 tokens, the prompt has 5");
     assert_refused(a, &passages, &passages, 0, "parts of 5 tokens, the completion has 4");
     int32_t other[] = {0, 1, 1, 2, -1};
-    assert_int_equal(hw_attribution_group(&g, a, other, 3, NULL), HW_OK);
+    assert_int_equal(hw_attribution_group(&g, a, other, NULL, 3, NULL), HW_OK);
     assert_refused(g, &passages, &parts, 0, "the columns are 3 groups, not the 3 passages");
     hw_attribution_free(g);
     a->params.columns = HW_COLUMNS_ALL;

@@ -197,24 +197,30 @@ static void csv_quotes_for_each_reason_alone(void **state) {
     temp_clear();
 }
 
-/* Two groups of five prompt tokens, one token in none: the halves of a character meet in their group's text. */
-static void csv_names_groups_by_their_text(void **state) {
+/* Two groups of five prompt tokens, one token in none, without names and where one has a name: the halves of a character meet in their group's text. */
+static void csv_names_groups_by_name_or_text(void **state) {
     (void)state;
     static const int32_t groups[] = {1, -1, 0, 0, 1};
     hw_method_params params = hw_method_params_default();
+    static const char *const names[] = {"", "Anna, 1"};
+    static const char lines[] =
+        "\r\n0, \xEF\xBF\xBD,0,\"A\xC3\xA9, \"\"x\"\"\r\n\",-1,0\r\n0, \xEF\xBF\xBD,1,<s>\xEF\xBF\xBD\0,-1,1\r\n";
+    static const char named[] =
+        "\r\n0, \xEF\xBF\xBD,0,\"A\xC3\xA9, \"\"x\"\"\r\n\",-1,0\r\n0, \xEF\xBF\xBD,1,\"Anna, 1\",-1,1\r\n";
     params.groups = groups;
     params.n_groups = 2;
     hw_run *run = sample_run(true);
-    hw_attribution *a = sample_attribution(run, "rollout", &params, 1);
-    for (size_t i = 0; i < 6; i++) a->values[i] = (float)i;
-    must_save(a, temp_path("a.csv"), false);
-    size_t n;
-    char *text = read_bytes(temp_path("a.csv"), &n);
-    static const char lines[] =
-        "\r\n0, \xEF\xBF\xBD,0,\"A\xC3\xA9, \"\"x\"\"\r\n\",-1,0\r\n0, \xEF\xBF\xBD,1,<s>\xEF\xBF\xBD\0,-1,1\r\n";
-    assert_memory_equal(text + 71, lines, sizeof lines - 1);
-    free(text);
-    hw_attribution_free(a);
+    for (int has_names = 0; has_names < 2; has_names++) {
+        params.group_names = has_names ? names : NULL;
+        hw_attribution *a = sample_attribution(run, "rollout", &params, 1);
+        for (size_t i = 0; i < 6; i++) a->values[i] = (float)i;
+        must_save(a, temp_path("a.csv"), false);
+        size_t n;
+        char *text = read_bytes(temp_path("a.csv"), &n);
+        assert_memory_equal(text + 71, has_names ? named : lines, (has_names ? sizeof named : sizeof lines) - 1);
+        free(text);
+        hw_attribution_free(a);
+    }
     hw__run_release(run);
     temp_clear();
 }
@@ -265,6 +271,7 @@ static void comes_back(const hw_run *run, const shape_case *c, const char *path)
 static void results_come_back_bit_for_bit(void **state) {
     (void)state;
     static const int32_t groups[] = {2, 0, -1, 0, 1}, all_groups[] = {0, 0, 0, 0, 0, 0, 0, 0};
+    static const char *const names[] = {"Anna's \xF0\x9F\x8C\x8A", "", "\"\n", NULL};
     shape_case cases[] = {{"rollout", {0}, 2, false}, {"rollout", {0}, 2, false},     {"rollout", {0}, 2, false},
                           {"rollout", {0}, 2, false}, {"attention", {0}, 1, false},   {"logit", {0}, 2, true},
                           {"random", {0}, 2, false},  {"contribution", {0}, 2, false}};
@@ -273,6 +280,7 @@ static void results_come_back_bit_for_bit(void **state) {
     cases[1].params.residual = 0.1; /* no float, no short binary fraction */
     cases[2].params.groups = groups;
     cases[2].params.n_groups = 4; /* the last one is empty */
+    cases[2].params.group_names = names;
     cases[3].params.columns = HW_COLUMNS_ALL;
     cases[3].params.groups = all_groups;
     cases[3].params.n_groups = 1;
@@ -491,6 +499,12 @@ static const struct {
     {"\"residual\":0.5", "\"residual\":0.5,\"groups\":[0,0],\"n_groups\":2000000000",
      "need [1, 2000000000, 1 or more]"},
     {"\"residual\":0.5", "\"residual\":0.5,\"groups\":1", "\"groups\" must be there and be a list"},
+    {"\"residual\":0.5", "\"residual\":0.5,\"groups\":[0,0],\"n_groups\":2,\"group_names\":[\"a\"]",
+     "\"group_names\" has 1 entries for 2 groups"},
+    {"\"residual\":0.5", "\"residual\":0.5,\"groups\":[0,0],\"n_groups\":1,\"group_names\":[1]",
+     "name of group 0: a string is needed"},
+    {"\"residual\":0.5", "\"residual\":0.5,\"groups\":[0,0],\"n_groups\":1,\"group_names\":\"a\"",
+     "\"group_names\" must be there and be a list"},
     {"\"first_mean\":", "\"first\":", "\"first_mean\" must be there"},
     {"\"layers\":[0,1],\"first", "\"layers\":[0],\"first", "\"layers\" has 1 entries for 2 layers"},
     {"\"layers\":[0,1],\"first", "\"layers\":[1,0],\"first", "rising layers of the model"},
@@ -927,7 +941,7 @@ int main(void) {
         cmocka_unit_test(csv_is_exact),
         cmocka_unit_test(csv_quotes_what_needs_it),
         cmocka_unit_test(csv_quotes_for_each_reason_alone),
-        cmocka_unit_test(csv_names_groups_by_their_text),
+        cmocka_unit_test(csv_names_groups_by_name_or_text),
         cmocka_unit_test(npy_is_exact),
         cmocka_unit_test(results_come_back_bit_for_bit),
         cmocka_unit_test(results_without_completion_come_back),

@@ -27,7 +27,7 @@ static hw_attribution *explain_by(const char *method, const hw_trace *trace, con
 static hw_attribution *group(const hw_attribution *a, const int32_t *groups, size_t n) {
     hw_attribution *g = NULL;
     hw_error err = {0};
-    if (hw_attribution_group(&g, a, groups, n, &err) != HW_OK) fail_msg("%s", err.msg);
+    if (hw_attribution_group(&g, a, groups, NULL, n, &err) != HW_OK) fail_msg("%s", err.msg);
     return g;
 }
 
@@ -139,6 +139,23 @@ static void columns_without_a_group_are_outside(void **state) {
     hw_attribution_free(g);
 }
 
+/* Where columns begin in the text orders them, not their numbers: group 2 is first, the empty one last. */
+static void position_is_where_groups_begin(void **state) {
+    (void)state;
+    static const float falling[1][4][1] = {{{8}, {4}, {2}, {1}}};
+    hw_attribution *a = make_attribution(make_run(1, words, 4, answer, 1), NULL, 1, &falling[0][0][0], NULL);
+    hw_attribution *g = group(a, (const int32_t[]){2, 0, 1, 1}, 3), *back = group(a, (const int32_t[]){0, 1, 2, 2}, 3);
+    assert_close(g->diagnostics.position_mean, -1, BOUND);
+    assert_close(back->diagnostics.position_mean, -1, BOUND);
+    assert_close(g->diagnostics.first_mean, 8, BOUND);
+    hw_attribution_free(g);
+    hw_attribution_free(back);
+    g = group(a, (const int32_t[]){3, 1, 1, 0}, 4); /* 8, 6, 1, none: 0 */
+    assert_close(g->diagnostics.position_mean, -1, BOUND);
+    hw_attribution_free(g);
+    hw_attribution_free(a);
+}
+
 static void balance_and_layers_are_kept(void **state) {
     (void)state;
     hw_attribution *a = make_attribution(make_run(2, words, 4, answer, 2), NULL, 2, &values[0][0][0], NULL);
@@ -172,14 +189,14 @@ static void bad_groups_are_named(void **state) {
     hw_attribution *g = NULL;
     hw_error err = {0};
     for (size_t i = 0; i < 3; i++) {
-        hw_err rc = hw_attribution_group(&g, a, cases[i].groups, cases[i].n, &err);
+        hw_err rc = hw_attribution_group(&g, a, cases[i].groups, NULL, cases[i].n, &err);
         assert_error(&err, rc, HW_ERR_ARGUMENT, cases[i].part);
     }
-    assert_error(&err, hw_attribution_group(&g, a, NULL, 2, &err), HW_ERR_ARGUMENT, "each of the 4 columns");
+    assert_error(&err, hw_attribution_group(&g, a, NULL, NULL, 2, &err), HW_ERR_ARGUMENT, "each of the 4 columns");
     assert_null(g);
     g = group(a, cases[0].groups, 3);
     hw_attribution *twice = NULL;
-    assert_error(&err, hw_attribution_group(&twice, g, cases[0].groups, 3, &err), HW_ERR_ARGUMENT, "groups already");
+    assert_error(&err, hw_attribution_group(&twice, g, cases[0].groups, NULL, 3, &err), HW_ERR_ARGUMENT, "groups already");
     assert_null(twice);
     hw_attribution_free(g);
     hw_attribution_free(a);
@@ -190,6 +207,7 @@ int main(void) {
         cmocka_unit_test(seeding_before_is_summing_after),
         cmocka_unit_test(spans_and_completion_columns_commute),
         cmocka_unit_test(columns_without_a_group_are_outside),
+        cmocka_unit_test(position_is_where_groups_begin),
         cmocka_unit_test(balance_and_layers_are_kept),
         cmocka_unit_test(bad_groups_are_named),
     };

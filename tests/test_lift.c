@@ -173,7 +173,7 @@ static void lifts_of_files_are_those_of_the_trace(void **state) {
     assert_memory_equal(hw_view_scores(v), hw_view_scores(w), M * sizeof(float));
     hw_view_free(w);
     hw_result_free(result);
-    assert_int_equal(hw_attribution_group(&grouped, a, groups, 3, NULL), HW_OK);
+    assert_int_equal(hw_attribution_group(&grouped, a, groups, NULL, 3, NULL), HW_OK);
     hw_view_free(view_of(grouped, (hw_view_params){.lift = true}));
     assert_int_equal(hw_result_save(&list, 1, temp_path("a.json"), true, NULL), HW_OK);
     assert_int_equal(hw_result_open(&result, temp_path("a.json"), NULL), HW_OK);

@@ -261,3 +261,41 @@ def test_rows_that_pass_by_explain_as_kept_ones(explain, tmp_path, settings):
     fed, whole = np.load(passing), np.load(kept)
     assert fed.shape == whole.shape and fed.shape[:2] == (4, 20)
     np.testing.assert_allclose(fed, whole, rtol=0, atol=1e-6)
+
+
+FACTS = "The dog is named Rex. The key is in the blue cup. Oscar lives in Rome.\nWhere is the key?"
+
+
+def result(path):
+    found = json.loads(path.read_text())
+    return {a["method"]: a for a in found["attributions"]}
+
+
+@pytest.mark.parametrize("by", ["token", "sentence", "spans"])
+def test_segments_are_the_whole_prompt(headwater, explain, tmp_path, by):
+    """The chat template and text between spans are one more segment: nothing of the prompt counts as outside it."""
+    (tmp_path / "s.json").write_text(json.dumps([{"name": "Rex", "begin": 0, "end": 21}, {"name": "tiny 🌊", "begin": 21, "end": 22},
+                                                 {"name": "key, \"where\"", "begin": 22, "end": 49}]))
+    cut = ["--spans", "s.json"] if by == "spans" else ["--by", by]
+    run = ["-p", FACTS, "-n", "2", "--chat", "--method", "rollout,attention,logit"]
+    assert explain(*run, "-o", "plain.json").status == 0
+    done = explain(*run, *cut, "-o", "cut.json")
+    assert done.status == 0
+    plain, parts = result(tmp_path / "plain.json"), result(tmp_path / "cut.json")
+    for method, a in parts.items():
+        settings = a["settings"]
+        assert min(settings["groups"]) == 0 and max(settings["groups"]) == settings["n_groups"] - 1
+        assert len(settings["group_names"]) == settings["n_groups"] == a["shape"][1]
+        np.testing.assert_allclose(np.sum(a["mean"], 1), np.sum(plain[method]["mean"], 1), atol=1e-5)
+        np.testing.assert_allclose(a["outside"], plain[method]["outside"], atol=1e-5)
+    assert "mass on token 0's segment" in done.out and "Hide token 0" not in done.out
+    assert "#: segment" in done.out
+    if by == "spans":
+        assert parts["logit"]["settings"]["group_names"] == ["Rex", "tiny 🌊", 'key, "where"', "(outside the spans)"]
+        assert 'span 1, "tiny 🌊", holds no token' in done.err and ": key, \"where\"" in done.out
+        assert "(outside the spans)" in headwater("view", "cut.json").out
+
+
+def test_hiding_where_no_segment_is_hidden_whole(explain):
+    done = explain("-p", FACTS, "-n", "1", "--by", "sentence", "--method", "attention", "--hide", "first,/Oscar/")
+    assert "0.000 by --hide first,/Oscar/: a segment is hidden where all of its tokens are, and none is" in done.out

@@ -7,21 +7,25 @@
 #include "show.h"
 #include "text.h"
 
+#include <math.h>
 #include <string.h>
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
 static const struct diagnostic {
-    const char *label;
-    bool mass;         /* else a correlation, with its sign */
+    const char *label, *grouped; /* what it is where columns are segments, if not the same */
+    bool mass;                   /* else a correlation, with its sign */
     size_t mean, last; /* offsets of doubles in hw_diagnostics */
 } diagnostics[] = {
-    {"mass on token 0", true, offsetof(hw_diagnostics, first_mean), offsetof(hw_diagnostics, first_last)},
-    {"correlation with position", false, offsetof(hw_diagnostics, position_mean),
+    {"mass on token 0", "mass on token 0's segment", true, offsetof(hw_diagnostics, first_mean),
+     offsetof(hw_diagnostics, first_last)},
+    {"correlation with position", NULL, false, offsetof(hw_diagnostics, position_mean),
      offsetof(hw_diagnostics, position_last)},
-    {"mass outside the prompt", true, offsetof(hw_diagnostics, outside_mean), offsetof(hw_diagnostics, outside_last)},
+    {"mass outside the prompt", NULL, true, offsetof(hw_diagnostics, outside_mean),
+     offsetof(hw_diagnostics, outside_last)},
 };
 enum { LABEL_WIDTH = 27 };
+static const double LEAST_ROUNDING = 0.005; /* nats that two digits show */
 
 static bool is_composed(const picture *p) { return picture_traits(p) & HW_USES_DIRECTION; }
 static bool is_layered(const picture *p) { return hw_attribution_n_layers(p->a) > 1; }
@@ -41,7 +45,7 @@ static void print_diagnostic(const picture *p, const struct diagnostic *d) {
     double mean, last;
     memcpy(&mean, values + d->mean, sizeof mean);
     memcpy(&last, values + d->last, sizeof last);
-    fprintf(p->t->out, "  %-*s", LABEL_WIDTH, d->label);
+    fprintf(p->t->out, "  %-*s", LABEL_WIDTH, picture_is_grouped(p) && d->grouped ? d->grouped : d->label);
     print_number(p->t->out, d, mean);
     if (is_layered(p)) {
         fputs(" mean over layers, ", p->t->out);
@@ -70,8 +74,12 @@ static void print_balance(const picture *p, const hw_balance *rows) {
     putc('\n', p->t->out);
     fprintf(p->t->out, "  %-*sattention to the prompt %+.2f, to the completion %+.2f,\n", LABEL_WIDTH,
             "which is the sum of", b.prompt, b.completion);
-    fprintf(p->t->out, "  %-*sMLPs %+.2f, the last token itself %+.2f, biases %+.2f\n", LABEL_WIDTH, "", b.mlp,
+    double rounding = b.logit - (b.prompt + b.completion + b.mlp + b.embedding + b.bias);
+    fprintf(p->t->out, "  %-*sMLPs %+.2f, the last token itself %+.2f, biases %+.2f", LABEL_WIDTH, "", b.mlp,
             b.embedding, b.bias);
+    if (fabs(rounding) >= LEAST_ROUNDING) /* of the engine's output product, where weights are quantised */
+        fprintf(p->t->out, ",\n  %-*srounding %+.2f", LABEL_WIDTH, "", rounding);
+    putc('\n', p->t->out);
 }
 
 static bool is_order(double correlation) { return correlation >= 0.9 || correlation <= -0.9; } /* false for NaN */
@@ -82,18 +90,28 @@ static void print_warnings(const picture *p, const options *o) {
     FILE *out = p->t->out;
     bool deep = is_layered(p) && is_composed(p);
     if (hw_attribution_n_columns(p->a) < 4) return; /* few tokens are ordered by chance */
+    bool grouped = picture_is_grouped(p);
     if (deep && d->first_last >= 0.9)
-        fputs("  ! At full depth nearly all of the mass is on token 0: what is left says little there.\n", out);
+        fprintf(out, "  ! At full depth nearly all of the mass is on token 0%s: what is left says little there.\n",
+                grouped ? "'s segment" : "");
     if (deep && is_order(d->position_last))
-        fputs("  ! At full depth the ranking is almost only the order of the tokens, whatever they say.\n", out);
+        fputs("  ! At full depth the ranking is almost only the order in the prompt, whatever it says.\n", out);
     if (is_order(d->position_mean))
-        fputs("  ! The ranking shown is almost only the order of the tokens, whatever they say.\n", out);
-    if (d->first_mean >= 0.5 && !o->hide) fputs("  Hide token 0 from the view with --hide first.\n", out);
+        fputs("  ! The ranking shown is almost only the order in the prompt, whatever it says.\n", out);
+    if (d->first_mean >= 0.5 && !o->hide && !grouped) fputs("  Hide token 0 from the view with --hide first.\n", out);
+}
+
+static bool hides_nothing(const picture *p) {
+    for (size_t k = 0; k < hw_view_n_columns(p->view); k++)
+        if (hw_view_is_hidden(p->view, k)) return false;
+    return true;
 }
 
 static void print_hidden(const picture *p, const char *filters) {
     fprintf(p->t->out, "  %-*s%.3f by --hide ", LABEL_WIDTH, "hidden from this view", hw_view_hidden_mass(p->view));
     text_puts(p->t->out, filters);
+    if (picture_is_grouped(p) && hides_nothing(p))
+        fputs(": a segment is hidden where all of its tokens are, and none is", p->t->out);
     putc('\n', p->t->out);
 }
 

@@ -4,6 +4,7 @@
 #include "interrupt.h"
 #include "message.h"
 #include "output.h"
+#include "partition.h"
 #include "segments.h"
 #include "serve/report.h"
 #include "show.h"
@@ -109,6 +110,7 @@ void job_free(job *j) {
     for (size_t i = 0; i < j->n_made; i++) hw_attribution_free(j->made[i]);
     for (size_t i = 0; i < MOST_METHODS; i++) hw_live_free(j->live[i]);
     hw_segments_free(j->segments);
+    partition_free(j->partition);
     hw_model_close(j->model);
     free(j->method_text);
 }
@@ -128,6 +130,19 @@ void job_group(job *j, const hw_segments *segments) {
     j->n_groups = hw_segments_count(segments);
 }
 
+hw_err job_partition(job *j, const hw_segments *segments, hw_error *err) {
+    partition_free(j->partition);
+    j->partition = partition_new(segments);
+    if (!j->partition) {
+        *err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory for segments"};
+        return err->code;
+    }
+    if (!j->o->quiet) partition_remark(j->partition, segments);
+    j->groups = j->partition->groups;
+    j->n_groups = j->partition->n_groups;
+    return HW_OK;
+}
+
 hw_method_params job_params(const job *j) {
     const options *o = j->o;
     hw_method_params params = hw_method_params_default();
@@ -145,6 +160,7 @@ hw_method_params job_params(const job *j) {
     params.n_ablations = (size_t)o->ablations;
     params.groups = j->groups;
     params.n_groups = j->n_groups;
+    params.group_names = j->partition ? j->partition->names : NULL;
     return params;
 }
 
@@ -202,7 +218,7 @@ hw_rows job_rows(const job *j) {
 hw_err job_begin(job *j, const hw_run *run, hw_error *err) {
     hw_err rc = j->by ? cut_segments(&j->segments, j->by, run, err) : HW_OK;
     if (rc != HW_OK) return rc;
-    if (j->segments) job_group(j, j->segments);
+    if (j->segments) rc = job_partition(j, j->segments, err);
     hw_method_params params = j->sums = job_params(j);
     for (size_t i = 0; i < j->n_methods && rc == HW_OK; i++)
         if (rows_of(j, i) != hw_method_find(j->methods[i])->rows)

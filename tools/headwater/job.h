@@ -19,6 +19,7 @@ typedef struct job {
     hw_model *model;       /* owned; NULL where no model runs. Some methods run it again */
     const int32_t *groups; /* borrowed: segment of each prompt token; NULL: each token its own */
     size_t n_groups;
+    struct partition *partition; /* owned: what `groups` points to after job_partition() */
     char *method_text;                  /* the list, cut into names */
     const char *methods[MOST_METHODS];  /* [n_methods] */
     hw_attribution *made[MOST_METHODS]; /* [n_made] owned */
@@ -38,8 +39,12 @@ typedef struct job {
 int job_prepare(job *j, const options *o, const char *command);
 void job_free(job *j);
 
-/* Makes segments of the prompt the columns of what is explained; borrowed: they must outlive the job's work. */
+/* Makes segments of the prompt the columns of what is explained; borrowed: they must outlive the job's work. Tokens of no
+ * segment are in no column. */
 void job_group(job *j, const hw_segments *segments);
+/* The same with names and one more column, where there are tokens of no segment (BOS, chat template, text between spans):
+ * then the columns are the whole prompt. Remarks on spans that hold no token. Errors: MEMORY. */
+hw_err job_partition(job *j, const hw_segments *segments, hw_error *err);
 
 /* What the methods are to do, for the trace to hold what they need and for running them. */
 hw_method_params job_params(const job *j);

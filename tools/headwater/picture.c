@@ -2,7 +2,8 @@
  * picture.c - one attribution with what is selected of it: rows, layers, a filter, and the scale that it is drawn to.
  *
  * The scale runs from 0 to the largest shown value, two kinds of tokens aside: token 0, where a causal model leaves
- * what it needs nowhere, and the position that is explained, whose own stream comes through whatever is attended to.
+ * what it needs nowhere, and the position that is explained, whose own stream comes through whatever is attended to. Of
+ * segments it is that of BOS and the chat template.
  * They hold so much that nothing else would be seen beside them; the legend names those that are beyond the scale.
  */
 #include "picture.h"
@@ -41,8 +42,21 @@ bool picture_is_grouped(const picture *p) { return hw_attribution_params(p->a)->
 
 static double size_of(double v) { return v < 0 ? -v : v; }
 
+/* Whether a segment holds nothing of the user's text: BOS and the chat template, where token 0 is. */
+static bool is_scaffold(const picture *p, size_t column) {
+    bool any = false;
+    for (size_t t = 0; t < picture_n_tokens(p); t++) {
+        size_t of;
+        if (!picture_column(p, t, &of) || of != column) continue;
+        hw_role role = hw_run_token(p->run, t).role;
+        if (role != HW_ROLE_SPECIAL && role != HW_ROLE_TEMPLATE) return false;
+        any = true;
+    }
+    return any;
+}
+
 bool picture_is_structural(const picture *p, size_t column) {
-    if (picture_is_grouped(p)) return false;
+    if (picture_is_grouped(p)) return is_scaffold(p, column);
     bool predictor = hw_attribution_params(p->a)->row == HW_ROW_PREDICTOR && hw_run_n_completion(p->run) > 0;
     size_t first = hw_attribution_first_token(p->a) - predictor;
     return column == 0 || (column >= first + p->row_begin && column < first + p->row_end);
@@ -97,7 +111,9 @@ bool picture_column(const picture *p, size_t token, size_t *column) {
 }
 
 label picture_label(const picture *p, size_t column, int width) {
+    const char *const *names = hw_attribution_params(p->a)->group_names;
     char bytes[512];
+    if (names && *names[column]) return text_label(names[column], strlen(names[column]), width);
     size_t n = 0, tokens = picture_n_tokens(p);
     bool grouped = picture_is_grouped(p);
     for (size_t i = grouped ? 0 : column; i < (grouped ? tokens : column + 1); i++) {

@@ -32,10 +32,10 @@ void picture_free(picture *p);
 bool picture_column(const picture *p, size_t token, size_t *column);
 /* How many of the run's tokens M has columns for. */
 size_t picture_n_tokens(const picture *p);
-/* Token 0, or a position that a selected row is the row of: they never set the scale. */
+/* Token 0, or a position that a selected row is the row of, or a segment without text of the user's: they never set the scale. */
 bool picture_is_structural(const picture *p, size_t column);
 bool picture_is_grouped(const picture *p); /* columns are segments */
-/* The tokens of a column joined and labelled, at most `width` terminal columns; without grouping it is one token. */
+/* A column's name, or its tokens joined, at most `width` terminal columns; without grouping it is one token. */
 label picture_label(const picture *p, size_t column, int width);
 
 /* What logits were contrasted with, where they were: a token's label, or that it is another in each selected row. */

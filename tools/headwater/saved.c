@@ -26,7 +26,7 @@ static int use_made(job *j, saved_use use) {
 
 static int use_trace(job *j, const hw_trace *trace, const cut *by, saved_use use) {
     hw_segments *segments = NULL;
-    int status = is_cut(by) ? cut_prompt(&segments, by, j, hw_trace_run(trace)) : STATUS_DONE;
+    int status = is_cut(by) ? cut_prompt(&segments, by, true, j, hw_trace_run(trace)) : STATUS_DONE;
     if (status == STATUS_DONE) status = job_explain(j, trace, true);
     if (status == STATUS_DONE) status = use_made(j, use);
     hw_segments_free(segments);
@@ -56,9 +56,10 @@ static int group(job *j, const cut *by, const hw_attribution *a) {
                       params->groups ? "segments already" : "the completion's too");
     hw_segments *segments = NULL;
     hw_error err;
-    int status = cut_prompt(&segments, by, j, hw_attribution_run(a));
+    int status = cut_prompt(&segments, by, true, j, hw_attribution_run(a));
     if (status == STATUS_DONE) {
-        hw_err rc = hw_attribution_group(&j->made[j->n_made], a, j->groups, j->n_groups, &err);
+        const hw_method_params cut_by = job_params(j);
+        hw_err rc = hw_attribution_group(&j->made[j->n_made], a, cut_by.groups, cut_by.group_names, cut_by.n_groups, &err);
         if (rc == HW_OK) j->n_made++;
         status = rc == HW_OK ? STATUS_DONE : job_fail(j, &err);
     }

@@ -39,9 +39,9 @@ hw_err cut_segments(hw_segments **out, const cut *c, const hw_run *run, hw_error
                          : hw_segments_new(out, run, HW_SIDE_PROMPT, c->by, err);
 }
 
-int cut_prompt(hw_segments **out, const cut *c, job *j, const hw_run *run) {
+int cut_prompt(hw_segments **out, const cut *c, bool whole, job *j, const hw_run *run) {
     hw_error err;
     if (cut_segments(out, c, run, &err) != HW_OK) return job_fail(j, &err);
-    job_group(j, *out);
-    return STATUS_DONE;
+    if (!whole) job_group(j, *out);
+    return !whole || job_partition(j, *out, &err) == HW_OK ? STATUS_DONE : job_fail(j, &err);
 }

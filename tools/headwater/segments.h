@@ -18,8 +18,9 @@ void cut_free(cut *c);
 
 /* Cuts the prompt of a run. */
 hw_err cut_segments(hw_segments **out, const cut *c, const hw_run *run, hw_error *err);
-/* Cuts the prompt of a run and makes the segments the job's groups, borrowed: the segments must outlive its work. */
-int cut_prompt(hw_segments **out, const cut *c, job *j, const hw_run *run);
+/* The same, and the job's groups are those segments alone, or (`whole`) with what is in none: job_group(), job_partition(). The
+ * segments must outlive its work. STATUS_DONE or the status to exit with. */
+int cut_prompt(hw_segments **out, const cut *c, bool whole, job *j, const hw_run *run);
 
 /* STATUS_DONE, or the status to exit with where `option` names no way to cut a text. */
 int cut_check(const char *command, const char *option, const char *by);

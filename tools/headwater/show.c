@@ -123,7 +123,7 @@ static void print_beyond(const picture *p) {
     for (size_t k = 0; k < hw_view_n_columns(p->view) && n <= MOST; k++) {
         if (hw_view_is_hidden(p->view, k) || size_of(scores[k]) <= p->scale) continue;
         n++;
-        if (n == 1) fputs("; beyond the scale: token", p->t->out);
+        if (n == 1) fprintf(p->t->out, "; beyond the scale: %s", picture_is_grouped(p) ? "segment" : "token");
         if (n <= MOST) fprintf(p->t->out, "%s %zu", n == 1 ? "" : ",", k);
     }
     if (n > MOST) fputs(" and others", p->t->out);

@@ -26,13 +26,15 @@ static int digits(size_t v) {
 
 static int at_most(int v, int most) { return v < most ? v : most; }
 
+static const char *noun(const picture *p) { return picture_is_grouped(p) ? "segment" : "token"; }
+
 static layout make_layout(const picture *p, const size_t *top, size_t n) {
     layout fit = {.index = 1};
     for (size_t i = 0; i < n; i++)
         if (digits(top[i]) > fit.index) fit.index = digits(top[i]);
     int fixed = GAP + fit.index + 2 + GAP + VALUE_WIDTH, left = p->t->width - 1 - fixed;
     int limit = at_most(at_most(MAX_LABEL, p->t->width / 3), left > 1 ? left : 1);
-    fit.label = at_most((int)sizeof "token" - 1, limit);
+    fit.label = at_most((int)strlen(noun(p)), limit);
     for (size_t i = 0; i < n; i++) {
         int width = picture_label(p, top[i], limit).width;
         if (width > fit.label) fit.label = width;
@@ -67,7 +69,7 @@ static void print_value(FILE *out, double value, double scale) {
 static void print_header(const picture *p, const layout *fit) {
     FILE *out = p->t->out;
     terminal_dim(p->t);
-    fprintf(out, "%*s%*s: %-*.*s%*s%*s", GAP, "", fit->index, "#", fit->label, fit->label, "token", GAP, "",
+    fprintf(out, "%*s%*s: %-*.*s%*s%*s", GAP, "", fit->index, "#", fit->label, fit->label, noun(p), GAP, "",
             VALUE_WIDTH, "value");
     if (fit->cells) {
         const int32_t *layers = hw_attribution_layers(p->a);
