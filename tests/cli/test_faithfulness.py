@@ -1,5 +1,6 @@
 """docs/faithfulness.md says what the results beside it say."""
 
+import json
 import pathlib
 import shutil
 import subprocess
@@ -33,3 +34,15 @@ def test_tables_of_metrics_of_files_and_of_groups(program, tmp_path):
     assert "old" not in text and "\nkept\n" in text
     assert "| method | a, Gemma | b, SmolLM2 |" in text and "| items, right | 1, 1 | 1, 1 |" in text
     assert "| depth | 0.05 |" in text and "| logit | 1.00 |" in text
+
+
+def test_words_alone(tmp_path):
+    """Two spans of three share the asked words; the rarer word decides, then nothing does, then the evidence is the other one."""
+    spans = [[0, 12], [13, 26], [27, 40]]
+    prompt = "A cat is red. A cat is wet. A dog is wet.\n"
+    items = [{"prompt": prompt + q, "spans": spans, "evidence": [spans[e]]}
+             for q, e in (("red cat?", 0), ("a cat is?", 0), ("dog?", 0))]
+    path = tmp_path / "some.jsonl"
+    path.write_text("".join(json.dumps(item) + "\n" for item in items))
+    done = subprocess.run([sys.executable, ROOT / "scripts/word_overlap.py", path], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["some", "3", "items", "hit@1", "0.50"]
