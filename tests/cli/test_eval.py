@@ -446,6 +446,30 @@ def test_an_item_that_would_take_too_much_memory_is_not_run(evaluate, tmp_path):
 
 
 @pytest.mark.model
+def test_what_failed_is_tried_again(evaluate, headwater, tmp_path):
+    """First all fails for want of memory, then what can be measured is, and one item fails for good."""
+    write_set(tmp_path / "set.jsonl", [ITEMS[0], {"id": "one", "prompt": "One sentence."}, ITEMS[1]])
+    args = ("-o", "r.jsonl", "--method", "logit,random", "--ablations", "4")
+    done = evaluate(*args, "--memory", "100M")
+    assert done.status == 1 and done.out.startswith("3 items, ") and "3 failed" in done.out
+    done = evaluate(*args)
+    assert done.status == 1 and done.out.startswith("3 items, ") and "1 failed" in done.out
+    lines = read_lines(tmp_path / "r.jsonl")
+    assert [(line["id"], "error" in line) for line in lines] == [
+        (ITEMS[0]["id"], True), ("one", True), (ITEMS[1]["id"], True),
+        (ITEMS[0]["id"], False), ("one", True), (ITEMS[1]["id"], False)]
+    assert headwater("eval", "--table", "r.jsonl").out == done.out
+    assert evaluate(*args, "--shard", "1/3").status == 0 and len(read_lines(tmp_path / "r.jsonl")) == 6
+
+
+@pytest.mark.model
+def test_a_shard_without_items_is_done(evaluate, tmp_path):
+    write_set(tmp_path / "set.jsonl", ITEMS[:2])
+    done = evaluate("-o", "r.jsonl", "--shard", "4/5")
+    assert (done.status, done.out, done.err) == (0, "", "headwater: shard 4/5 holds none of the items\n")
+
+
+@pytest.mark.model
 def test_given_completion_token_and_evidence_in_code_points(headwater, smollm, tmp_path):
     prompt = "Föhn 🌞: It is sunny today, which is bad.\nQ: How is the weather today ?\nA: It is"
     at = prompt.index("sunny")

@@ -56,10 +56,20 @@ def test_what_is_there_twice_counts_once_and_a_result_wins_over_an_error(headwat
     parts[0].append({k: v for k, v in result(2).items() if k != "methods"} | {"error": "no memory"})
     parts.write()
     done = headwater(*MERGE)
-    assert (done.status, done.err) == (0, "headwater: 2 results are there twice and count once\n" + SUMMARY.format(10))
+    assert (done.status, done.err) == (0, "headwater: 1 result is there twice and counts once\n" + SUMMARY.format(10))
     lines = read_lines(tmp_path / "all.jsonl")
     assert [line["index"] for line in lines] == list(range(10))
     assert lines[1]["note"] == "of the first file" and "error" not in lines[2]
+
+
+def test_failed_items_are_counted_and_named(headwater, parts, tmp_path):
+    failed = {k: v for k, v in result(2).items() if k != "methods"} | {"error": "no memory"}
+    for part in parts:
+        part[:] = [failed if line["index"] == 2 else line for line in part]
+    parts.write()
+    done = headwater(*MERGE)
+    assert (done.status, done.err) == (1, "headwater: 1 of 10 items failed: item-2\n" + SUMMARY.format(9))
+    assert "error" in read_lines(tmp_path / "all.jsonl")[2]
 
 
 def test_missing_items_are_counted_and_the_first_named(headwater, parts, tmp_path):

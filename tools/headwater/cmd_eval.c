@@ -169,7 +169,9 @@ static int run_set(session *s, const eval_format *format) {
     int status = make_settings(s);
     if (status == STATUS_DONE) status = eval_log_open(&s->log, s->o->results, &s->set, s->settings);
     if (status == STATUS_DONE) status = measure_all(s);
-    if (status == STATUS_DONE) status = print_table(s->o, s->log.lines, format);
+    bool empty = json_array_size(s->log.lines) == 0 && s->n_todo == 0; /* more shards than items: nothing is missing */
+    if (status == STATUS_DONE && empty) message("shard %s holds none of the items", s->o->shard ? s->o->shard : "1/1");
+    if (status == STATUS_DONE && !empty) status = print_table(s->o, s->log.lines, format);
     eval_log_close(&s->log);
     json_decref(s->settings);
     if (status == STATUS_DONE && s->set.n_bad)
@@ -227,12 +229,12 @@ static int merge_files(const options *o) {
     if (status == STATUS_DONE) status = eval_merge_open(&merge, &set, o->arguments.at + 1, o->arguments.n - 1);
     if (status == STATUS_DONE) status = eval_merge_save(&merge, o->results);
     if (status == STATUS_DONE) {
-        size_t n_missing = eval_merge_n_missing(&merge);
+        size_t n_missing = eval_merge_n_missing(&merge), n_failed = eval_merge_n_failed(&merge);
         eval_merge_report(&merge);
         if (!o->quiet)
-            message("%s holds %zu results of %zu file%s", o->results, set.n - n_missing, merge.n_parts,
+            message("%s holds %zu results of %zu file%s", o->results, set.n - n_missing - n_failed, merge.n_parts,
                     merge.n_parts == 1 ? "" : "s");
-        if (n_missing || merge.n_lost || set.n_bad) status = STATUS_FAILED;
+        if (n_missing || n_failed || merge.n_lost || set.n_bad) status = STATUS_FAILED;
     }
     eval_merge_close(&merge);
     eval_set_free(&set);
@@ -279,7 +281,7 @@ const command command_eval = {
     .about = "Runs a model on every item of a data set, explains its answers by every method, and judges each "
              "explanation by the item's evidence and by running the model without what it names. Items are JSON lines "
              "with \"prompt\" and, where known, \"completion\", \"answer\", \"evidence\" and \"spans\". With -o each "
-             "result is kept as it finishes; the same command again goes on with the items that are missing. "
+             "result is kept as it finishes; the same command again goes on with the items that are missing or failed. "
              "docs/faithfulness.md says what each figure is, docs/cluster.md how many machines share the work. Lines "
              "that are no items are reported and left out, and the exit status is then 1.",
     .examples = examples,

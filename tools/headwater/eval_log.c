@@ -44,16 +44,48 @@ int eval_log_scan(eval_rest *out, FILE *file, const char *path, eval_line_fn fn,
     return status;
 }
 
+static bool is_failure(const json_t *line) { return json_object_get(line, "error") != NULL; }
+
+/* Takes out an item's earlier failure: it was tried again. */
+static void drop_failure(json_t *lines, const char *id) {
+    for (size_t i = json_array_size(lines); i-- > 0;) {
+        const json_t *line = json_array_get(lines, i);
+        if (!is_failure(line) || strcmp(json_string_value(json_object_get(line, "id")), id) != 0) continue;
+        json_array_remove(lines, i);
+        return;
+    }
+}
+
+/* Lines of one file, with the ids of those that are failures. */
+typedef struct gathered {
+    json_t *lines, *failed;
+} gathered;
+
 static int append_line(void *user, const eval_line *line) {
-    json_t *lines = user;
-    return json_array_append(lines, line->json) == 0 ? STATUS_DONE : fail("no memory for the results");
+    gathered *g = user;
+    const char *id = json_string_value(json_object_get(line->json, "id"));
+    if (json_object_get(g->failed, id)) drop_failure(g->lines, id);
+    bool ok = json_array_append(g->lines, line->json) == 0;
+    if (ok && is_failure(line->json)) ok = json_object_set_new(g->failed, id, json_true()) == 0;
+    return ok ? STATUS_DONE : fail("no memory for the results");
+}
+
+/* Every line of `file` into `lines`. */
+static int gather(eval_rest *rest, json_t *lines, FILE *file, const char *path) {
+    gathered g = {lines, json_object()};
+    int status = g.failed ? eval_log_scan(rest, file, path, append_line, &g) : fail("no memory for the results");
+    json_decref(g.failed);
+    return status;
 }
 
 int eval_log_read(json_t *lines, const char *path) {
     FILE *file = fopen(path, "rb");
     if (!file) return fail("results %s: %s", path, strerror(errno));
     eval_rest rest;
-    int status = eval_log_scan(&rest, file, path, append_line, lines);
+    json_t *own = json_array();
+    int status = own ? gather(&rest, own, file, path) : fail("no memory for the results");
+    if (status == STATUS_DONE && json_array_extend(lines, own) != 0) status = fail("no memory for the results");
+    json_decref(own);
     fclose(file);
     return status;
 }
@@ -104,7 +136,8 @@ static int index_lines(eval_log *log, const eval_set *set, const json_t *setting
             return fail("%s: item %s was another one when it was measured; results of a data set that changed need a "
                         "file of their own",
                         log->path, id);
-        if (json_object_set_new(log->ids, id, json_true()) != 0) return fail("no memory for the results");
+        if (!is_failure(line) && json_object_set_new(log->ids, id, json_true()) != 0)
+            return fail("no memory for the results");
     }
     return STATUS_DONE;
 }
@@ -123,7 +156,7 @@ static int open_file(eval_log *log) {
     if (!lock(log->file, F_WRLCK)) return fail("results %s: another run is writing them", log->path);
     rewind(log->file);
     eval_rest rest;
-    int status = eval_log_scan(&rest, log->file, log->path, append_line, log->lines);
+    int status = gather(&rest, log->lines, log->file, log->path);
     fseeko(log->file, 0, SEEK_END); /* from reading to writing */
     if (status != STATUS_DONE || !rest.torn) return status;
     message("%s: its last line was torn and is made again", log->path);
@@ -150,7 +183,10 @@ bool eval_log_has(const eval_log *log, const char *id) { return json_object_get(
 static bool keep(eval_log *log, const char *text) {
     json_t *line = json_loads(text, LOAD, NULL);
     const char *id = json_string_value(json_object_get(line, "id"));
-    bool ok = id && json_object_set_new(log->ids, id, json_true()) == 0 && json_array_append(log->lines, line) == 0;
+    bool ok = id != NULL;
+    if (ok) drop_failure(log->lines, id);
+    if (ok && !is_failure(line)) ok = json_object_set_new(log->ids, id, json_true()) == 0;
+    ok = ok && json_array_append(log->lines, line) == 0;
     json_decref(line);
     return ok;
 }

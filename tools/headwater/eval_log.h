@@ -14,7 +14,7 @@ typedef struct eval_log {
     const char *path; /* NULL: the lines are kept in memory only */
     FILE *file;
     json_t *lines; /* array of objects, each with "id", "index" and "settings" */
-    json_t *ids;   /* object: the ids of `lines` */
+    json_t *ids;   /* object: the ids of `lines` that hold a result, not why there is none */
 } eval_log;
 
 /* Opens or makes the file at `path` (nullable) for a run of `set` with `settings`. A last line without its end was torn
@@ -23,10 +23,11 @@ typedef struct eval_log {
 int eval_log_open(eval_log *out, const char *path, const eval_set *set, const json_t *settings);
 void eval_log_close(eval_log *log);
 bool eval_log_has(const eval_log *log, const char *id);
-/* Appends one result and takes the reference to it. */
+/* Appends one result, or why there is none, and takes the reference to it. It replaces an earlier failure of its item. */
 int eval_log_add(eval_log *log, json_t *line);
 
-/* Adds the lines of a finished file to `lines`; those that are no results are reported and left out. */
+/* Adds the lines of a finished file to `lines`; those that are no results are reported and left out, and so are failures of
+ * items that were tried again. */
 int eval_log_read(json_t *lines, const char *path);
 
 /* ------------------------------------------------------------------ one line after the other */

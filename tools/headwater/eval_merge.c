@@ -33,7 +33,7 @@ static int check_settings(eval_merge *m, size_t part, const char *id, json_t *se
 static void note_place(eval_merge *m, size_t part, const eval_item *item, const eval_line *line) {
     bool failed = json_object_get(line->json, "error") != NULL;
     eval_place *place = &m->places[item - m->set->at];
-    m->n_twice += place->n != 0;
+    m->n_twice += place->n && !place->failed && !failed; /* not items that were tried again */
     if (!place->n || (place->failed && !failed)) *place = (eval_place){part, line->at, line->n, failed};
 }
 
@@ -85,23 +85,36 @@ void eval_merge_close(eval_merge *m) {
 
 enum { NAMED = 5 };
 
-size_t eval_merge_n_missing(const eval_merge *m) {
+static bool is_missing(const eval_place *place) { return place->n == 0; }
+static bool has_failed(const eval_place *place) { return place->n && place->failed; }
+
+static size_t count(const eval_merge *m, bool (*is)(const eval_place *)) {
     size_t n = 0;
-    for (size_t i = 0; i < m->set->n; i++) n += m->places[i].n == 0;
+    for (size_t i = 0; i < m->set->n; i++) n += is(&m->places[i]);
     return n;
 }
 
-void eval_merge_report(const eval_merge *m) {
-    if (m->n_twice) message("%zu results are there twice and count once", m->n_twice);
-    size_t n_missing = eval_merge_n_missing(m), named = 0, used = 0;
-    if (!n_missing) return;
+size_t eval_merge_n_missing(const eval_merge *m) { return count(m, is_missing); }
+size_t eval_merge_n_failed(const eval_merge *m) { return count(m, has_failed); }
+
+/* The first few items that are so, by name. */
+static void name_items(const eval_merge *m, bool (*is)(const eval_place *), const char *what) {
+    size_t n = count(m, is), named = 0, used = 0;
     char names[400] = "";
     for (size_t i = 0; i < m->set->n && named < NAMED && used < sizeof names; i++) {
-        if (m->places[i].n) continue;
+        if (!is(&m->places[i])) continue;
         used += (size_t)snprintf(names + used, sizeof names - used, "%s%.60s", named ? ", " : "", m->set->at[i].id);
         named++;
     }
-    message("%zu of %zu items have no result: %s%s", n_missing, m->set->n, names, named < n_missing ? ", ..." : "");
+    if (n) message("%zu of %zu items %s: %s%s", n, m->set->n, what, names, named < n ? ", ..." : "");
+}
+
+void eval_merge_report(const eval_merge *m) {
+    if (m->n_twice)
+        message("%zu result%s there twice and count%s once", m->n_twice, m->n_twice == 1 ? " is" : "s are",
+                m->n_twice == 1 ? "s" : "");
+    name_items(m, is_missing, "have no result");
+    name_items(m, has_failed, "failed");
 }
 
 /* ------------------------------------------------------------------ writing */

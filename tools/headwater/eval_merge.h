@@ -35,8 +35,10 @@ typedef struct eval_merge {
 int eval_merge_open(eval_merge *out, const eval_set *set, const char *const *paths, size_t n);
 void eval_merge_close(eval_merge *m);
 
+/* Items without a line, and items of which a line says why there is no result. */
 size_t eval_merge_n_missing(const eval_merge *m);
-/* Says what was there twice and what is missing: the number of items, and the first of them by name. */
+size_t eval_merge_n_failed(const eval_merge *m);
+/* Says what was there twice, what is missing and what failed: the number of items, and the first of them by name. */
 void eval_merge_report(const eval_merge *m);
 /* Writes `path`, whole or not at all. */
 int eval_merge_save(eval_merge *m, const char *path);
