@@ -417,7 +417,7 @@ HW_API const int32_t *hw_segments_groups(const hw_segments *segments, size_t *n)
 
 /* ------------------------------------------------------------------ methods */
 
-/* Settings that a method heeds, with some others or always, beside row, columns and groups; and what its numbers are. */
+/* Settings that a method heeds, with some others or always, beside columns and groups; and what its numbers are. */
 enum {
     HW_USES_FUSE = 1,       /* how heads were fused */
     HW_USES_RESIDUAL = 2,   /* residual */
@@ -430,6 +430,7 @@ enum {
     HW_USES_REMOVE_SINK = 256, /* remove_sink */
     HW_USES_AGGREGATE = 512,   /* aggregate */
     HW_USES_VERSUS = 1024,     /* hw_run_params.versus */
+    HW_USES_ROW = 2048,        /* row; without it always the predictor's, or none */
 };
 
 /* One row of the method table. */

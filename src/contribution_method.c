@@ -86,7 +86,7 @@ static size_t contribution_bytes(const hw_trace *trace, const hw_method_params *
 
 static uint32_t contribution_heeds(const hw_method_params *p) {
     uint32_t composed = HW_USES_DIRECTION | (p->measure == HW_MEASURE_NORM ? HW_USES_RESIDUAL : 0);
-    return HW_USES_MEASURE | HW_USES_AGGREGATE | HW_GIVES_SHARES | (composes(p) ? composed : 0);
+    return HW_USES_ROW | HW_USES_MEASURE | HW_USES_AGGREGATE | HW_GIVES_SHARES | (composes(p) ? composed : 0);
 }
 
 static uint32_t logit_signals(const hw_method_params *p) {
@@ -117,7 +117,8 @@ const hw__method hw__method_contribution = {
             .reference = "Kobayashi et al. 2020, arXiv 2004.10102; Ferrando et al. 2022, arXiv 2203.04212",
             .blind = "what MLPs do with it, information carried over several layers (unless composed), which token was "
                      "chosen",
-            .traits = HW_USES_MEASURE | HW_USES_AGGREGATE | HW_USES_DIRECTION | HW_USES_RESIDUAL | HW_GIVES_SHARES,
+            .traits = HW_USES_ROW | HW_USES_MEASURE | HW_USES_AGGREGATE | HW_USES_DIRECTION | HW_USES_RESIDUAL |
+                      HW_GIVES_SHARES,
             .rows = HW_ROWS_NONE,
         },
     .layered = true,

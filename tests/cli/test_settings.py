@@ -81,6 +81,20 @@ def test_methods_print_the_settings_that_they_heed_and_no_others(headwater, atte
     ]
 
 
+def test_settings_are_refused_only_where_nothing_heeds_them(headwater, worked, tmp_path):
+    """One method of the list is enough; combined settings count; a preset asks for nothing; heads are fused in a saved trace, too."""
+    taken = [["--method", "attention,rollout", "--discard", "0.5"], ["--method", "random", "--preset", "note", "--method", "random"],
+             ["--method", "random", "--fuse", "max", "--trace", "t.safetensors"], ["--method", "random", "--seed", "3"]]
+    for args in taken:
+        done = headwater("explain", "--attention", worked, *args)
+        assert (done.status, done.err) == (0, ""), args
+    headwater("explain", "--attention", worked, "-o", "r.json", "--method", "random")
+    assert headwater("view", "r.json").status == headwater("plot", "r.json", "-o", "r.svg").status == 0
+    assert headwater("view", "t.safetensors", "--row", "own").status == 0
+    refused = headwater("plot", "t.safetensors", "--method", "random", "--row", "own", "-o", "r.svg")
+    assert refused.status == 2 and "--row is heeded by rollout" in refused.err
+
+
 def test_nothing_was_measured_of_exported_attention(headwater, worked):
     done = headwater("explain", "--attention", worked, "--residual", "measured")
     assert done.status == 1

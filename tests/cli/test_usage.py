@@ -73,19 +73,43 @@ CASES = {
     "lift of nats": ([*RUN, "--method", "rollout,logit", "--lift"], "--lift divides shares, and logit gives nats"),
     "normalised lift": ([*RUN, "--lift", "--normalise"], "--lift does not go with --normalise: a lift is no share of a whole"),
     "versus without logit": ([*RUN, "--method", "rollout", "--versus", "x"],
-                             "--versus is heeded by logit alone, which --method does not name"),
+                             "--versus is heeded by logit, not by rollout"),
     "versus nothing": ([*RUN, "--versus", ""], "--versus \"\": a token's text, or second, is needed"),
     "versus of a trace": (["explain", "--trace", TRACE, "--versus", "x"],
                           "--versus does not go with a saved trace: logits are read while the model runs"),
+    "versus of methods": (["check", "-m", "model.gguf", "-p", "x", "--method", "rollout,random", "--versus", "x"],
+                          "--versus is heeded by logit, not by rollout and random"),
+    "row of methods without rows": ([*RUN, "--method", "logit,leave-one-out", "--row", "own"],
+                                    "--row is heeded by rollout, contribution, attention, flow and uniform, not by logit and "
+                                    "leave-one-out"),
+    "row by default": ([*RUN, "--method", "random", "--row", "predictor"],
+                       "--row is heeded by rollout, contribution, attention, flow and uniform, not by random"),
+    "measure": ([*RUN, "--method", "attention", "--measure", "norm"], "--measure is heeded by contribution, not by attention"),
+    "measure of the default": ([*RUN, "--measure", "norm"], "--measure is heeded by contribution, not by rollout and logit"),
+    "aggregate": ([*RUN, "--method", "logit", "--aggregate", "rollout"], "--aggregate is heeded by contribution, not by logit"),
+    "discard": ([*RUN, "--method", "attention", "--discard", "0.5"], "--discard is heeded by rollout and flow, not by attention"),
+    "discard of a trace": (["view", "worked", "--method", "attention", "--discard", "0.5"],
+                           "--discard is heeded by rollout and flow, not by attention"),
+    "discard to cite": (["cite", "-m", "model.gguf", "-p", "x", "--discard", "0.5"],
+                        "--discard is heeded by rollout and flow, not by logit and contribution"),
+    "sink": ([*RUN, "--method", "logit", "--remove-sink"], "--remove-sink is heeded by rollout, flow and uniform, not by logit"),
+    "direction": ([*RUN, "--method", "flow", "--direction", "output"],
+                  "--direction is heeded by rollout and uniform, not by flow"),
+    "direction of each layer by itself": ([*RUN, "--method", "contribution", "--direction", "output"],
+                                          "--direction is heeded by rollout and uniform, not by contribution with these settings"),
+    "residual of projections": ([*RUN, "--method", "contribution", "--aggregate", "rollout", "--residual", "measured"],
+                                "--residual is heeded by rollout, flow and uniform, not by contribution with these settings"),
+    "fuse": ([*RUN, "--method", "logit", "--fuse", "max"], "--fuse is heeded by rollout, attention and flow, not by logit"),
     "unknown aggregate": ([*RUN, "--aggregate", "sum"], "--aggregate \"sum\": must be one of mean|rollout"),
     "method twice": ([*RUN, "--method", "rollout,rollout"], "--method names rollout twice"),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_usage_error(headwater, name):
+def test_usage_error(headwater, worked, name):
     args, message = CASES[name]
-    command = args[0] + " " if args[0] in ("explain", "view", "plot", "info") else ""
+    args = [str(worked) if a == "worked" else a for a in args]
+    command = args[0] + " " if args[0] in ("explain", "view", "plot", "info", "check", "cite") else ""
     done = headwater(*args)
     assert done.err == f"headwater: {message}\nSee `headwater {command}--help`.\n"
     assert (done.status, done.out) == (2, "")

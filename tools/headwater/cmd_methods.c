@@ -2,28 +2,13 @@
 #include "command.h"
 #include "message.h"
 
-/* The options that a method heeds, beside --row, --columns, --by and --spans, which all do. */
-static const struct {
-    uint32_t uses;
-    const char *option;
-} settings[] = {
-    {HW_USES_FUSE, "--fuse"},
-    {HW_USES_RESIDUAL, "--residual"},
-    {HW_USES_DIRECTION, "--direction"},
-    {HW_USES_DISCARD, "--discard"},
-    {HW_USES_REMOVE_SINK, "--remove-sink"},
-    {HW_USES_MEASURE, "--measure"},
-    {HW_USES_AGGREGATE, "--aggregate"},
-    {HW_USES_SEED, "--seed"},
-    {HW_USES_VERSUS, "--versus"},
-};
-
+/* The options that a method heeds, beside --columns, --by and --spans, which all do. */
 static void list_settings(char *out, size_t room, uint32_t traits) {
     size_t at = (size_t)snprintf(out, room, "no option of its own");
-    for (size_t i = 0, n = 0; i < sizeof settings / sizeof *settings && at < room; i++) {
-        if (!(traits & settings[i].uses)) continue;
+    for (size_t i = 0, n = 0; i < options_count() && at < room; i++) {
+        if (!(traits & options_row(i)->uses)) continue;
         at = n ? at : 0;
-        at += (size_t)snprintf(out + at, room - at, "%s%s", n++ ? ", " : "", settings[i].option);
+        at += (size_t)snprintf(out + at, room - at, "%s--%s", n++ ? ", " : "", options_row(i)->name);
     }
 }
 

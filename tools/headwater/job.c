@@ -1,6 +1,7 @@
 /* job.c - one explanation from start to end: methods, files, view. */
 #include "job.h"
 
+#include "heed.h"
 #include "interrupt.h"
 #include "message.h"
 #include "output.h"
@@ -66,12 +67,7 @@ static int check_filters(const job *j, const char *option, const char *list) {
 
 static bool gives_shares(const char *method) { return hw_method_find(method)->traits & HW_GIVES_SHARES; }
 
-/* Of what is named by hand or by default one must heed it. */
 static int check_versus(const job *j) {
-    bool heeded = !j->o->versus;
-    for (size_t i = 0; i < j->n_methods; i++)
-        if (hw_method_find(j->methods[i])->traits & HW_USES_VERSUS) heeded = true;
-    if (!heeded) return misuse(j->command, "--versus is heeded by logit alone, which --method does not name");
     return j->o->versus && !*j->o->versus ? misuse(j->command, "--versus \"\": a token's text, or second, is needed")
                                           : STATUS_DONE;
 }
@@ -103,6 +99,7 @@ int job_prepare(job *j, const options *o, const char *command) {
     if (status == STATUS_DONE) status = check_filters(j, "--hide", o->hide);
     if (status == STATUS_DONE) status = check_filters(j, "--keep", o->keep);
     if (status == STATUS_DONE) status = check_versus(j);
+    if (status == STATUS_DONE) status = heed_check(j);
     return status == STATUS_DONE ? check_lift(j) : status;
 }
 
@@ -180,6 +177,7 @@ static void keep_possible(job *j, const hw_trace *trace) {
     for (size_t i = j->n_methods; i-- > 0 && !GIVEN(j->o, method);) {
         uint32_t needed = hw_method_signals(j->methods[i], &params);
         bool possible = !j->o->lift || gives_shares(j->methods[i]);
+        if (j->one_method && !heed_all(j, j->methods[i])) possible = false;
         for (int s = 0; trace && s < HW_N_SIGNALS; s++)
             if (needed & 1u << s && !hw_trace_has(trace, (hw_signal)s)) possible = false;
         if (j->model && *hw_method_problem(hw_method_find(j->methods[i]), hw_model_describe(j->model)))

@@ -32,7 +32,7 @@ typedef struct job {
     hw_live *live[MOST_METHODS]; /* owned: methods that take in prompt rows as they pass; NULL for the others */
     hw_method_params sums;       /* the columns that signals are summed by as they come, once the prompt is cut */
     bool hush;                   /* tokens are not printed as they come */
-    bool one_method;             /* of those of the default, only the first that can be given */
+    bool one_method;             /* of those of the default, only the first that can be given and heeds what is set */
 } job;
 
 /* STATUS_DONE, or the status to exit with. Free with job_free() either way. */

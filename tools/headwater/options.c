@@ -100,6 +100,7 @@ enum {
 #define WORKER                 .group = GROUP_WORKER, .commands = IN_WORKER, .sources = FROM_MODEL
 #define FILES(in, from)        .group = GROUP_FILES, .commands = in, .sources = from
 #define METHOD(in, from)       .group = GROUP_METHOD, .commands = in, .sources = from
+#define SETTING(in, from, by)  METHOD(in, from), .uses = HW_USES_##by
 #define VIEW                   .group = GROUP_VIEW, .commands = IN_BOTH, .sources = FROM_ANY
 #define FIGURE                 .group = GROUP_FIGURE, .commands = IN_BOTH, .sources = FROM_ANY
 #define TERMINAL(in)           .group = GROUP_TERMINAL, .commands = in, .sources = FROM_ANY
@@ -134,7 +135,7 @@ static const option_row rows[] = {
     {"top-p", 0, "P", REAL(top_p, 1e-6, 1), SAMPLING, .standard = "1",
      .help = "sample among the likeliest tokens that hold this share of the probability"},
     {"seed", 0, "S", WHOLE(seed, 0, 4294967295.0), .group = GROUP_SAMPLING, .commands = IN_EACH | IN_EVAL,
-     .sources = FROM_RUN, .standard = "0",
+     .sources = FROM_RUN, .uses = HW_USES_SEED, .standard = "0",
      .help = "the same seed gives the same completion, the same random numbers and the same random cuts",
      .elsewhere = "it holds finished explanations"},
 
@@ -188,26 +189,26 @@ static const option_row rows[] = {
     {"method", 0, "NAME", TEXT(method), METHOD(IN_CITE, FROM_RUN), .standard = "logit,contribution",
      .help = "method to cite by; without it the first of these that the run can give (attention cites wrongly too "
              "often to be taken unasked)"},
-    {"row", 0, "predictor|own", WORD(row), METHOD(IN_EACH, FROM_RUN), .standard = "predictor",
+    {"row", 0, "predictor|own", WORD(row), SETTING(IN_EACH, FROM_RUN, ROW), .standard = "predictor",
      .help = "explain by the position that chose the token, or by the token's own position"},
-    {"direction", 0, "input|output", WORD(direction), METHOD(IN_EACH, FROM_RUN), .standard = "input",
+    {"direction", 0, "input|output", WORD(direction), SETTING(IN_EACH, FROM_RUN, DIRECTION), .standard = "input",
      .help = "of rollout: compose layers from the embeddings up, or from the top down"},
-    {"fuse", 0, "mean|max|min", WORD(fuse), METHOD(IN_EACH, FROM_MODEL | FROM_ATTENTION), .standard = "mean",
+    {"fuse", 0, "mean|max|min", WORD(fuse), SETTING(IN_EACH, FROM_MODEL | FROM_ATTENTION, FUSE), .standard = "mean",
      .help = "of attention, rollout and flow: how the heads of a layer become one",
      .elsewhere = "its heads were fused when it was captured"},
-    {"residual", 0, "0..1|measured", WORD(residual), METHOD(IN_EACH, FROM_RUN), .standard = "0.5",
+    {"residual", 0, "0..1|measured", WORD(residual), SETTING(IN_EACH, FROM_RUN, RESIDUAL), .standard = "0.5",
      .help = "of rollout and flow: weight of the residual stream against attention: one number, or what the run shows "
              "of each "
              "token and layer"},
-    {"discard", 0, "R", REAL(discard, 0, 0.999999), METHOD(IN_EACH, FROM_RUN), .standard = "0",
+    {"discard", 0, "R", REAL(discard, 0, 0.999999), SETTING(IN_EACH, FROM_RUN, DISCARD), .standard = "0",
      .help = "of rollout and flow: leave out this share of each row's weights, the lowest"},
-    {"remove-sink", 0, NULL, FLAG(remove_sink), METHOD(IN_EACH, FROM_RUN),
+    {"remove-sink", 0, NULL, FLAG(remove_sink), SETTING(IN_EACH, FROM_RUN, REMOVE_SINK),
      .help = "of rollout and flow: attention to token 0 counts as none, in every layer"},
-    {"measure", 0, "NAME", WORD(measure), METHOD(IN_EACH, FROM_RUN), .standard = "projection",
+    {"measure", 0, "NAME", WORD(measure), SETTING(IN_EACH, FROM_RUN, MEASURE), .standard = "projection",
      .help = "of contribution: how its size is measured: projection, norm, proximity1 or proximity2"},
-    {"aggregate", 0, "mean|rollout", WORD(aggregate), METHOD(IN_EACH, FROM_RUN), .standard = "mean",
+    {"aggregate", 0, "mean|rollout", WORD(aggregate), SETTING(IN_EACH, FROM_RUN, AGGREGATE), .standard = "mean",
      .help = "of contribution: each layer by itself, or layers composed as rollout composes attention"},
-    {"versus", 0, "TOKEN", TEXT(versus), METHOD(IN_RUNS, FROM_MODEL),
+    {"versus", 0, "TOKEN", TEXT(versus), SETTING(IN_RUNS, FROM_MODEL, VERSUS),
      .help = "of logit: why the chosen token and not this one? Its exact text, as in \" Berlin\", or second: each "
              "step's likeliest "
              "other token",

@@ -95,7 +95,7 @@ static const struct setting {
 } settings[] = {
     {"measure", true, HW_USES_MEASURE, read_measure},
     {"aggregate", true, HW_USES_AGGREGATE, read_aggregate},
-    {"row", true, 0, read_row},
+    {"row", true, HW_USES_ROW, read_row},
     {"direction", true, HW_USES_DIRECTION, read_direction},
     {"layers", false, 0, read_layers},
     {"layers", true, 0, read_last},

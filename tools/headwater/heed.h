@@ -1,0 +1,14 @@
+/* heed.h - settings and the methods that heed them. */
+#ifndef HEADWATER_HEED_H
+#define HEADWATER_HEED_H
+
+#include "job.h"
+
+/* Of the settings that were given by hand each must be heeded by one of the methods at least. STATUS_DONE or STATUS_USAGE, the
+ * reason printed. */
+int heed_check(const job *j);
+
+/* Whether a method heeds all of them. */
+bool heed_all(const job *j, const char *method);
+
+#endif
