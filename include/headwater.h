@@ -431,6 +431,7 @@ enum {
     HW_USES_AGGREGATE = 512,   /* aggregate */
     HW_USES_VERSUS = 1024,     /* hw_run_params.versus */
     HW_USES_ROW = 2048,        /* row; without it always the predictor's, or none */
+    HW_GIVES_LAYERS = 4096,    /* numbers of each layer; else one for all */
 };
 
 /* One row of the method table. */
@@ -544,7 +545,8 @@ HW_API const hw_balance *hw_attribution_balance(const hw_attribution *a);
 HW_API size_t hw_attribution_first_token(const hw_attribution *a);    /* row i explains token first_token + i of the run */
 
 /* Layers named by `select`, counted as people do: `5` or `3-12`, the model's first block being 1.
- * Writes the half-open range [*begin, *end) of indices into M's layers. */
+ * Writes the half-open range [*begin, *end) of indices into M's layers; the whole one where the method has one number for all
+ * layers. */
 HW_API hw_err hw_attribution_select_layers(size_t *begin, size_t *end, const hw_attribution *a, const char *select,
                                            hw_error *err);
 

@@ -105,7 +105,6 @@ const hw__method hw__method_ablation = {
             .traits = HW_USES_MODEL | HW_USES_SEED,
             .rows = HW_ROWS_NONE,
         },
-    .layered = false,
     .passes = passes,
     .run = run,
 };

@@ -268,6 +268,11 @@ hw_err hw_attribution_select_layers(size_t *begin, size_t *end, const hw_attribu
     } else if (fields != 2) {
         return hw__fail(err, HW_ERR_ARGUMENT, "layers \"%s\": one layer (5) or a range (3-12) is accepted", select);
     }
+    if (!(hw_method_find(a->method)->traits & HW_GIVES_LAYERS)) {
+        *begin = 0;
+        *end = a->n_layers;
+        return HW_OK;
+    }
     if (a->layers[0] < 0)
         return hw__fail(err, HW_ERR_ARGUMENT, "layers %s asked: this result holds only the mean over layers", select);
     long top = a->layers[a->n_layers - 1] + 1;

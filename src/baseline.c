@@ -39,10 +39,9 @@ const hw__method hw__method_attention = {
             .cost = "no extra pass",
             .reference = "Bahdanau et al. 2015, arXiv 1409.0473",
             .blind = "what attention carries; the residual stream; which token was chosen",
-            .traits = HW_USES_ROW | HW_USES_FUSE | HW_GIVES_SHARES,
+            .traits = HW_USES_ROW | HW_USES_FUSE | HW_GIVES_SHARES | HW_GIVES_LAYERS,
             .rows = HW_ROWS_INTEREST,
         },
-    .layered = true,
     .by_row = true,
     .run = run_attention,
 };
@@ -101,10 +100,10 @@ const hw__method hw__method_uniform = {
             .cost = "none",
             .reference = "baseline",
             .blind = "everything but position",
-            .traits = HW_USES_ROW | HW_USES_RESIDUAL | HW_USES_REMOVE_SINK | HW_USES_DIRECTION | HW_GIVES_SHARES,
+            .traits = HW_USES_ROW | HW_USES_RESIDUAL | HW_USES_REMOVE_SINK | HW_USES_DIRECTION | HW_GIVES_SHARES |
+                      HW_GIVES_LAYERS,
             .rows = HW_ROWS_NONE,
         },
-    .layered = true,
     .by_row = true,
     .signals = hw__mixing_signals,
     .run = run_uniform,
@@ -164,6 +163,5 @@ const hw__method hw__method_random = {
             .traits = HW_USES_SEED | HW_GIVES_SHARES,
             .rows = HW_ROWS_NONE,
         },
-    .layered = false,
     .run = run_random,
 };

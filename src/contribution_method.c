@@ -86,7 +86,8 @@ static size_t contribution_bytes(const hw_trace *trace, const hw_method_params *
 
 static uint32_t contribution_heeds(const hw_method_params *p) {
     uint32_t composed = HW_USES_DIRECTION | (p->measure == HW_MEASURE_NORM ? HW_USES_RESIDUAL : 0);
-    return HW_USES_ROW | HW_USES_MEASURE | HW_USES_AGGREGATE | HW_GIVES_SHARES | (composes(p) ? composed : 0);
+    uint32_t always = HW_USES_ROW | HW_USES_MEASURE | HW_USES_AGGREGATE | HW_GIVES_SHARES | HW_GIVES_LAYERS;
+    return always | (composes(p) ? composed : 0);
 }
 
 static uint32_t logit_signals(const hw_method_params *p) {
@@ -118,10 +119,9 @@ const hw__method hw__method_contribution = {
             .blind = "what MLPs do with it, information carried over several layers (unless composed), which token was "
                      "chosen",
             .traits = HW_USES_ROW | HW_USES_MEASURE | HW_USES_AGGREGATE | HW_USES_DIRECTION | HW_USES_RESIDUAL |
-                      HW_GIVES_SHARES,
+                      HW_GIVES_SHARES | HW_GIVES_LAYERS,
             .rows = HW_ROWS_NONE,
         },
-    .layered = true,
     .heeds = contribution_heeds,
     .by_row = true,
     .signals = contribution_signals,
@@ -140,10 +140,9 @@ const hw__method hw__method_logit = {
             .cost = "as contribution; one row of the output weights a completion token",
             .reference = "Elhage et al. 2021, transformer-circuits framework, direct logit attribution",
             .blind = "effects that pass through later layers and MLPs; see its balance for how large they are",
-            .traits = HW_USES_VERSUS,
+            .traits = HW_USES_VERSUS | HW_GIVES_LAYERS,
             .rows = HW_ROWS_NONE,
         },
-    .layered = true,
     .by_row = true,
     .signals = logit_signals,
     .run = run_logit,

@@ -66,7 +66,7 @@ static double method_bytes(const hw_plan *plan, const sizes *s) {
         if (!method) continue;
         if (hw_method_heeds(&method->info, plan->params) & HW_USES_DIRECTION)
             composing = levels * s->tokens * s->columns / 2 * sizeof(float);
-        results += n * s->columns * (method->layered ? s->layers : 1) * sizeof(float);
+        results += n * s->columns * (method->info.traits & HW_GIVES_LAYERS ? s->layers : 1) * sizeof(float);
     }
     return composing + results;
 }

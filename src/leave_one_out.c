@@ -53,7 +53,6 @@ const hw__method hw__method_leave_one_out = {
             .traits = HW_USES_MODEL,
             .rows = HW_ROWS_NONE,
         },
-    .layered = false,
     .passes = passes,
     .run = run,
 };

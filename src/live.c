@@ -85,7 +85,7 @@ hw_err hw_live_next(hw_attribution **out, hw_live *live, const hw_trace *trace, 
     if (end <= live->next) return HW_OK;
     hw_attribution *a;
     rc = hw__attribution_new_rows(&a, trace->run, method->info.name, &live->params,
-                                  method->layered ? trace->n_layers : 1, live->next, end, err);
+                                  hw__method_layers(method, trace->n_layers), live->next, end, err);
     if (rc != HW_OK) return rc;
     rc = method->live ? method->live(&live->state, a, trace, &live->params, err)
                       : method->run(a, trace, &live->params, err);

@@ -132,7 +132,7 @@ hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name,
     if (rc == HW_OK) rc = hw__method_check_rows(trace, method, method->info.rows, err);
     if (rc != HW_OK) return rc;
     hw_attribution *a;
-    rc = hw__attribution_new(&a, trace->run, method->info.name, &p, method->layered ? trace->n_layers : 1, err);
+    rc = hw__attribution_new(&a, trace->run, method->info.name, &p, hw__method_layers(method, trace->n_layers), err);
     if (rc != HW_OK) return rc;
     rc = method->run(a, trace, &p, err);
     if (rc == HW_OK) rc = hw__method_finish(a, trace, err);
@@ -151,6 +151,8 @@ hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err
     hw_err rc = keeps ? hw__attribution_set_measured(a, measured, trace->signals.n_tokens, err) : HW_OK;
     return rc == HW_OK ? hw__attribution_diagnose(a, err) : rc;
 }
+
+size_t hw__method_layers(const hw__method *method, size_t n) { return method->info.traits & HW_GIVES_LAYERS ? n : 1; }
 
 size_t hw__method_passes(const hw_attribution *a) {
     const hw__method *method = hw__method_find(a->method);

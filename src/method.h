@@ -11,8 +11,7 @@
 
 typedef struct hw__method {
     hw_method_info info;
-    bool layered; /* M has the trace's L layers; else 1 */
-    bool by_row;  /* row i of M depends on the run's first tokens up to it alone, and `run` takes any range of rows */
+    bool by_row; /* row i of M depends on the run's first tokens up to it alone, and `run` takes any range of rows */
     /* Of info.traits, those that count with these settings; NULL: all. */
     uint32_t (*heeds)(const hw_method_params *p);
     /* Signals that the trace must hold, 1u << hw_signal or-ed; NULL: attention rows are enough. */
@@ -54,6 +53,9 @@ bool hw__live_feeds(const hw_live *live);
 
 /* After `run` or `live`: what is kept with M and known of it. */
 hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err);
+
+/* How many layers M has where the model has n. */
+size_t hw__method_layers(const hw__method *method, size_t n);
 
 /* Forward passes that an attribution needed beside the run's own. */
 size_t hw__method_passes(const hw_attribution *a);

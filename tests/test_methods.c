@@ -292,7 +292,7 @@ static void what_contribution_heeds_and_needs_goes_by_its_settings(void **state)
     const hw_method_info *info = hw_method_find("contribution");
     hw_method_params p = hw_method_params_default();
     p.residual_measured = true;
-    uint32_t always = HW_USES_ROW | HW_USES_MEASURE | HW_USES_AGGREGATE | HW_GIVES_SHARES;
+    uint32_t always = HW_USES_ROW | HW_USES_MEASURE | HW_USES_AGGREGATE | HW_GIVES_SHARES | HW_GIVES_LAYERS;
     assert_int_equal(hw_method_heeds(info, &p), always);
     assert_int_equal(hw_method_signals("contribution", &p), 1u << HW_SIGNAL_PROJECTION);
     p.aggregate = HW_AGGREGATE_ROLLOUT;
@@ -521,6 +521,10 @@ static void mean_over_layers_has_none_to_choose(void **state) {
     hw_error err = {0};
     hw_err rc = hw_attribution_select_layers(&begin, &end, a, "1", &err);
     assert_error(&err, rc, HW_ERR_ARGUMENT, "only the mean over layers");
+    a->method = "leave-one-out"; /* which has no others: its number is of every layer */
+    assert_int_equal(hw_attribution_select_layers(&begin, &end, a, "1-99", &err), HW_OK);
+    assert_true(begin == 0 && end == 1);
+    assert_error(&err, hw_attribution_select_layers(&begin, &end, a, "x", &err), HW_ERR_ARGUMENT, "one layer (5) or a range");
     hw_attribution_free(a);
 }
 

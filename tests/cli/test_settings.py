@@ -95,6 +95,17 @@ def test_settings_are_refused_only_where_nothing_heeds_them(headwater, worked, t
     assert refused.status == 2 and "--row is heeded by rollout" in refused.err
 
 
+def test_layers_of_a_list_are_those_of_the_methods_that_have_layers(headwater, attention_file, tmp_path):
+    path = attention_file(causal(3, 6), m=4)
+    done = headwater("explain", "--attention", path, "--method", "rollout,random", "--layers", "2-3", "-o", "full.json", "--full")
+    assert (done.status, done.err) == (0, "")
+    settings = [line for line in done.out.splitlines() if line.startswith("row ")]
+    assert settings[0].endswith("layers 2-3 of 3") and settings[1].endswith("one value for all layers")
+    assert headwater("view", "full.json", "-o", "means.json", "--layers", "2-3").out == done.out
+    done = headwater("view", "means.json", "--layers", "2-3")
+    assert done.status == 1 and "holds only the mean over layers" in done.err, "of rollout, that is true"
+
+
 def test_nothing_was_measured_of_exported_attention(headwater, worked):
     done = headwater("explain", "--attention", worked, "--residual", "measured")
     assert done.status == 1

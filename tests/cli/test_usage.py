@@ -100,6 +100,9 @@ CASES = {
     "residual of projections": ([*RUN, "--method", "contribution", "--aggregate", "rollout", "--residual", "measured"],
                                 "--residual is heeded by rollout, flow and uniform, not by contribution with these settings"),
     "fuse": ([*RUN, "--method", "logit", "--fuse", "max"], "--fuse is heeded by rollout, attention and flow, not by logit"),
+    "layers of methods without layers": ([*RUN, "--method", "leave-one-out,random", "--layers", "5-6"],
+                                         "--layers is heeded by rollout, contribution, logit, attention, flow and uniform, not "
+                                         "by leave-one-out and random"),
     "unknown aggregate": ([*RUN, "--aggregate", "sum"], "--aggregate \"sum\": must be one of mean|rollout"),
     "method twice": ([*RUN, "--method", "rollout,rollout"], "--method names rollout twice"),
 }

@@ -6,7 +6,7 @@
 static void list_settings(char *out, size_t room, uint32_t traits) {
     size_t at = (size_t)snprintf(out, room, "no option of its own");
     for (size_t i = 0, n = 0; i < options_count() && at < room; i++) {
-        if (!(traits & options_row(i)->uses)) continue;
+        if (!(traits & options_row(i)->uses) || options_row(i)->group == GROUP_VIEW) continue;
         at = n ? at : 0;
         at += (size_t)snprintf(out + at, room - at, "%s--%s", n++ ? ", " : "", options_row(i)->name);
     }
