@@ -628,14 +628,16 @@ typedef struct hw_citation hw_citation;
 /* A mark goes by one number, the peak of a passage in a part of the answer, which must reach `least`. What is measured
  * depends on what the method's numbers are; one row of the table of rules each. */
 typedef struct hw_citation_rule {
-    const char *name;    /* "share", "ratio", "fall" */
+    const char *name;    /* "share", "ratio", "fall", "weight" */
     const char *methods; /* which it is for, in words */
     const char *shares;  /* what hw_citation_link.share is a share of */
     const char *peak;    /* what the peak is */
     double least;        /* default, measured: docs/faithfulness.md */
+    double most;         /* no peak is above it; 0: no such bound */
 } hw_citation_rule;
 HW_API size_t hw_citation_rule_count(void);
 HW_API const hw_citation_rule *hw_citation_rule_at(size_t i);
+HW_API const hw_citation_rule *hw_citation_rule_of(const char *method); /* that its results are cited by; NULL: no such method */
 
 typedef struct hw_citation_params {
     size_t size;
@@ -648,7 +650,7 @@ typedef struct hw_citation_link {
     double score;      /* mean of v over the part's tokens, signed, in the method's unit */
     double share;      /* score, where above 0, of all that is above 0 in this part: passages, rest, answer and model */
     double peak;       /* what the rule measures; never below 0 */
-    size_t peak_token; /* completion token that the peak is of (rule fall: that has most of it) */
+    size_t peak_token; /* completion token that the peak is of (rules fall and weight: that has most of it) */
     bool marked;       /* cited: peak >= least. For the whole answer: in any of its parts */
 } hw_citation_link;
 
@@ -663,7 +665,7 @@ typedef struct hw_citation_elsewhere {
 /* Cites passages (segments of the prompt) for each part of the answer (segments of the completion). Columns of `a` are
  * prompt tokens, or these passages (hw_method_params.groups). Completion tokens of no part count nowhere. NaN counts as
  * 0, infinity as a million. Errors: ARGUMENT (segments of another number of tokens, other groups, columns beyond the
- * prompt, `least` below 0), MEMORY. Keeps no reference to its arguments. */
+ * prompt, `least` below 0 or above the rule's `most`), MEMORY. Keeps no reference to its arguments. */
 HW_API hw_err hw_citation_new(hw_citation **out, const hw_attribution *a, const hw_segments *passages,
                               const hw_segments *answer, const hw_citation_params *params, hw_error *err);
 HW_API void hw_citation_free(hw_citation *c);

@@ -11,6 +11,7 @@
  */
 #include "attribution.h"
 #include "error.h"
+#include "method.h"
 #include "segment.h"
 
 #include <math.h>
@@ -87,38 +88,49 @@ typedef struct rule {
     bool sums; /* the peak adds up over a part's tokens; else it is the largest */
 } rule;
 
-enum { RULE_SHARE, RULE_RATIO, RULE_FALL, N_RULES };
+enum { RULE_SHARE, RULE_RATIO, RULE_FALL, RULE_WEIGHT, N_RULES };
 static const rule rules[N_RULES] = {
     [RULE_SHARE] =
         {{"share", "logit",
           "all that raised the logits of the answer's tokens: the passages, the rest of the prompt, the answer so far, "
           "and the model itself",
-          "the largest such share of one token", 0.2},
+          "the largest such share of one token", 0.2, 1},
          unit_total,
          false},
     [RULE_RATIO] =
         {{"ratio", "rollout, attention, contribution, uniform, random: methods that give shares of a row",
           "the rows of the answer's tokens, in which the rest of the prompt and the answer so far have shares, too",
-          "the largest value of one token, as a multiple of the median over all tokens and passages", 4},
+          "the largest value of one token, as a multiple of the median over all tokens and passages", 4,
+          0},
          unit_typical,
          false},
-    [RULE_FALL] = {{"fall", "leave-one-out, ablation: methods that run the model without the passages",
-                    "what leaving out each of the passages costs, added up",
-                    "what the log probability of the sentence loses without the passage, in nats", 2},
+    [RULE_FALL] = {{"fall", "leave-one-out", "what leaving out each of the passages costs, added up",
+                    "what the log probability of the sentence loses without the passage, in nats", 2, 0},
                    unit_one,
                    true},
+    [RULE_WEIGHT] = {{"weight", "ablation", "the weights of all passages in a regression on random halves of them",
+                      "the weights of the passage for the log odds of the sentence's tokens, added up, in nats", 2, 0},
+                     unit_one,
+                     true},
 };
 
 size_t hw_citation_rule_count(void) { return N_RULES; }
 const hw_citation_rule *hw_citation_rule_at(size_t i) { return i < N_RULES ? &rules[i].info : NULL; }
 
-static bool gives_shares(const hw_attribution *a) {
-    const hw_method_info *info = hw_method_find(a->method);
-    return info && info->traits & HW_GIVES_SHARES;
+static bool gives_shares(const hw_attribution *a) { return hw_method_find(a->method)->traits & HW_GIVES_SHARES; }
+
+/* `balanced`: it says how much of a logit came from where. */
+static const rule *choose_rule(const hw_method_info *method, bool balanced) {
+    bool regression = strcmp(method->name, hw__method_ablation.info.name) == 0;
+    return &rules[balanced                            ? RULE_SHARE
+                  : method->traits & HW_GIVES_SHARES ? RULE_RATIO
+                  : regression                        ? RULE_WEIGHT
+                                                      : RULE_FALL];
 }
 
-static const rule *choose_rule(const hw_attribution *a) {
-    return &rules[a->balance ? RULE_SHARE : gives_shares(a) ? RULE_RATIO : RULE_FALL];
+const hw_citation_rule *hw_citation_rule_of(const char *name) {
+    const hw_method_info *method = hw_method_find(name);
+    return method ? &choose_rule(method, hw_method_signals(name, NULL) & 1u << HW_SIGNAL_LOGIT)->info : NULL;
 }
 
 /* ------------------------------------------------------------------ reading the attribution */
@@ -299,6 +311,11 @@ static hw_err check(const hw_attribution *a, const hw_segments *passages, const 
     return check_groups(a, passages, err);
 }
 
+static hw_err check_least(const hw_citation_rule *by, double least, hw_error *err) {
+    if (by->most == 0 || least <= by->most) return HW_OK;
+    return hw__fail(err, HW_ERR_ARGUMENT, "least %g: no peak by the rule %s is above %g", least, by->name, by->most);
+}
+
 static hw_err room_for(hw_citation *c, hw_error *err) {
     size_t cells;
     if (!hw__mul(&cells, c->n_parts + 1, c->n_passages))
@@ -323,11 +340,13 @@ static hw_err fill(hw_citation *c, table *t, hw_error *err) {
 hw_err hw_citation_new(hw_citation **out, const hw_attribution *a, const hw_segments *passages,
                        const hw_segments *answer, const hw_citation_params *params, hw_error *err) {
     hw_citation_params p = params ? *params : hw_citation_params_default();
+    const rule *used = choose_rule(hw_method_find(a->method), a->balance);
     hw_err rc = check(a, passages, answer, p.least, err);
+    if (rc == HW_OK) rc = check_least(&used->info, p.least, err);
     if (rc != HW_OK) return rc;
     hw_citation *c = hw__alloc(1, sizeof *c);
     if (!c) return hw__fail_memory(err, "a citation", 1, sizeof *c);
-    *c = (hw_citation){.rule = choose_rule(a), .n_parts = answer->n, .n_passages = passages->n};
+    *c = (hw_citation){.rule = used, .n_parts = answer->n, .n_passages = passages->n};
     c->least = p.least > 0 ? p.least : c->rule->info.least;
     table t = {0};
     rc = room_for(c, err);

@@ -129,7 +129,7 @@ static void marks_go_by_the_peak(void **state) {
     c = cite(a, 6. / 11); /* reached exactly */
     assert_order(c, 2, 0, 1, 2);
     hw_citation_free(c);
-    c = cite(a, 7);
+    c = cite(a, 1);
     assert_order(c, 2, 0, 1, 0);
     hw_citation_free(c);
     hw_attribution_free(a);
@@ -240,13 +240,33 @@ static void what_is_no_number_does_not_spread(void **state) {
 
 static void rules_are_readable(void **state) {
     (void)state;
-    assert_int_equal(hw_citation_rule_count(), 3);
+    assert_int_equal(hw_citation_rule_count(), 4);
     for (size_t i = 0; i < hw_citation_rule_count(); i++) {
         const hw_citation_rule *rule = hw_citation_rule_at(i);
         assert_true(*rule->name && *rule->methods && *rule->shares && *rule->peak && rule->least > 0);
     }
-    assert_null(hw_citation_rule_at(3));
+    assert_null(hw_citation_rule_at(4));
     hw_citation_free(NULL);
+}
+
+static void each_method_has_a_rule(void **state) {
+    (void)state;
+    static const struct {
+        const char *method, *rule;
+        double most;
+    } cases[] = {{"logit", "share", 1},         {"contribution", "ratio", 0}, {"random", "ratio", 0},
+                 {"leave-one-out", "fall", 0}, {"ablation", "weight", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const hw_citation_rule *rule = hw_citation_rule_of(cases[i].method);
+        assert_string_equal(rule->name, cases[i].rule);
+        assert_true(rule->most == cases[i].most);
+        hw_attribution *a = make(cases[i].method, rule->most > 0);
+        hw_citation *c = cite(a, 0);
+        assert_ptr_equal(hw_citation_rule_used(c), rule);
+        hw_citation_free(c);
+        hw_attribution_free(a);
+    }
+    assert_null(hw_citation_rule_of("none"));
 }
 
 static void assert_refused(const hw_attribution *a, const hw_segments *from, const hw_segments *to, double least,
@@ -265,6 +285,7 @@ static void what_does_not_fit_is_refused(void **state) {
     assert_refused(a, &passages, &parts, -1, "least -1: ");
     assert_refused(a, &passages, &parts, NAN, "least ");
     assert_refused(a, &passages, &parts, INFINITY, "least inf");
+    assert_refused(a, &passages, &parts, 1.5, "least 1.5: no peak by the rule share is above 1");
     assert_refused(a, &parts, &parts, 0, "passages of 4 tokens, the prompt has 5");
     assert_refused(a, &passages, &passages, 0, "parts of 5 tokens, the completion has 4");
     int32_t other[] = {0, 1, 1, 2, -1};
@@ -291,6 +312,7 @@ int main(void) {
         cmocka_unit_test(parts_without_tokens_have_zeros),
         cmocka_unit_test(what_is_no_number_does_not_spread),
         cmocka_unit_test(rules_are_readable),
+        cmocka_unit_test(each_method_has_a_rule),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

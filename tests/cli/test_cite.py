@@ -288,13 +288,14 @@ def test_the_documented_file_is_what_is_written(cite, passages_file, tmp_path):
 @pytest.mark.model
 def test_chat_and_other_methods(cite, passages_file, tmp_path):
     passages_file()
-    for method, rule in (("contribution", "ratio"), ("leave-one-out", "fall")):
+    for method, rule in (("contribution", "ratio"), ("leave-one-out", "fall"), ("ablation", "weight")):
         done = cite("--passages", "passages.json", "--question", QUESTION, "--chat", "-n", "12", "--method", method, "-o", "c.json")
         assert (done.status, done.err) == (0, "")
         saved = json.loads((tmp_path / "c.json").read_text())
         assert (saved["method"], saved["rule"]["name"]) == (method, rule)
         assert saved["prompt"] == BUILT
         assert saved["passages"][0]["number"] == 1
+        assert ("leaving out" in done.out) == (method == "leave-one-out") and ("regression" in done.out) == (method == "ablation")
 
 
 @pytest.mark.model
@@ -367,6 +368,8 @@ def test_contribution_stands_in_for_logit(headwater, smollm, passages_file, tmp_
     (["-m", "none.gguf", "-p", "a", "--method", "logit,rollout"], "citations are made by one method"),
     (["-m", "none.gguf", "-p", "a", "--method", "logits"], "did you mean logit?"),
     (["-m", "none.gguf", "-p", "a", "--least", "-1"], "must be a number from 0 to"),
+    (["-m", "none.gguf", "-p", "a", "--least", "2"], "--least 2: a peak of logit is a share, at most 1"),
+    (["-m", "none.gguf", "-p", "a", "--method", "logit", "--least", "1.01"], "--least 1.01: a peak of logit is a share, at most 1"),
     (["-m", "none.gguf", "-p", "a", "-o", "c.csv"], "citations are saved as .json"),
     (["-m", "none.gguf", "-p", "a", "-o", "c.json", "-o", "c.json"], "c.json would be written and is also named for something else"),
     (["--trace", "t.st", "--question", "Q", "--passages", "p.json"], "no model: give -m MODEL"),

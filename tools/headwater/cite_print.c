@@ -57,6 +57,7 @@ static const struct wording {
     {"share", "peak ", " % of ", 100, 0, " %"},
     {"ratio", "peak ", " x the median, at ", 1, 1, " x the median"},
     {"fall", "", " nats less without it, most at ", 1, 1, " nats"},
+    {"weight", "a weight of ", " nats, most at ", 1, 1, " nats"},
 };
 
 typedef struct phrase {

@@ -93,6 +93,14 @@ static void request_free(request *r) {
     passages_free(&r->given);
 }
 
+/* What --least is counted in depends on the method: a number that is no share must name one that gives none. */
+static int check_least(const job *j) {
+    const hw_citation_rule *rule = hw_citation_rule_of(j->methods[0]);
+    if (rule->most == 0 || j->o->least <= rule->most) return STATUS_DONE;
+    return misuse(command_name, "--least %g: a peak of %s is a share, at most %g; --method names another method",
+                  j->o->least, j->methods[0], rule->most);
+}
+
 /* ------------------------------------------------------------------ the run */
 
 static int run_question(job *j, request *r, hw_trace **trace) {
@@ -196,6 +204,7 @@ static int run(const options *o) {
     if (status == STATUS_DONE) {
         status = job_prepare(&j, o, command_name);
         j.hush = j.one_method = true;
+        if (status == STATUS_DONE) status = check_least(&j);
         if (status == STATUS_DONE) status = run_job(&j, &r);
         job_free(&j);
     }
