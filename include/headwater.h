@@ -753,8 +753,8 @@ typedef struct hw_view_params {
 
 HW_API hw_view_params hw_view_params_default(void);
 /* Selects, averages and filters; never changes M. A lift divides means by means: scores by uniform's scores, each cell of the
- * profile by uniform's; where uniform has nothing it is 0. Errors: ARGUMENT (which value, what is accepted; a lift of nats, or
- * of what is normalised), UNSUPPORTED (a lift of a result read from a file that lacks the measured residual). */
+ * profile by uniform's; where uniform has nothing it is 0. Errors: ARGUMENT (which value, what is accepted; nats that are to be
+ * lifted or normalised, or both), UNSUPPORTED (a lift of a result read from a file that lacks the measured residual). */
 HW_API hw_err hw_view_new(hw_view **out, const hw_attribution *a, const hw_view_params *params, hw_error *err);
 HW_API void hw_view_free(hw_view *view);
 HW_API size_t hw_view_n_columns(const hw_view *view);

@@ -65,13 +65,17 @@ static void average(hw_view *v, const hw_attribution *a, const hw_view_params *p
 
 /* ------------------------------------------------------------------ lift */
 
-static hw_err check_lift(const hw_attribution *a, const hw_view_params *p, hw_error *err) {
-    if (!p->lift) return HW_OK;
-    if (!(hw_method_find(a->method)->traits & HW_GIVES_SHARES))
+/* Nats of both signs have no sum that they could be parts of. */
+static hw_err check_shares(const hw_attribution *a, const hw_view_params *p, hw_error *err) {
+    bool shares = hw_method_find(a->method)->traits & HW_GIVES_SHARES;
+    if (p->lift && !shares)
         return hw__fail(err, HW_ERR_ARGUMENT,
                         "lift of method %s: it gives nats, and only shares are divided by what position explains",
                         a->method);
-    if (p->normalise)
+    if (p->normalise && !shares)
+        return hw__fail(err, HW_ERR_ARGUMENT, "normalising method %s: it gives nats, and only shares can sum to 1",
+                        a->method);
+    if (p->normalise && p->lift)
         return hw__fail(err, HW_ERR_ARGUMENT, "a lift is no share of a whole: it does not go with normalising");
     return HW_OK;
 }
@@ -141,7 +145,7 @@ hw_err hw_view_new(hw_view **out, const hw_attribution *a, const hw_view_params 
     hw_view_params p = params ? *params : hw_view_params_default();
     hw_err rc = check_range(&p.row_begin, &p.row_end, a->n_rows, "rows", err);
     if (rc == HW_OK) rc = check_range(&p.layer_begin, &p.layer_end, a->n_layers, "layers", err);
-    if (rc == HW_OK) rc = check_lift(a, &p, err);
+    if (rc == HW_OK) rc = check_shares(a, &p, err);
     if (rc != HW_OK) return rc;
     hw_view *v = view_new(a->n_columns, p.layer_end - p.layer_begin);
     if (!v) return hw__fail_memory(err, "a view", a->n_columns, a->n_layers * sizeof(float));

@@ -222,6 +222,8 @@ static void what_has_no_lift_is_refused(void **state) {
         rc = hw_view_new(&v, a, &(hw_view_params){.lift = true}, &err);
         assert_error(&err, rc, HW_ERR_ARGUMENT, "it gives nats");
         assert_non_null(strstr(err.msg, nats[i]));
+        rc = hw_view_new(&v, a, &(hw_view_params){.normalise = true}, &err);
+        assert_error(&err, rc, HW_ERR_ARGUMENT, "only shares can sum to 1");
     }
     hw_attribution_free(a);
 }

@@ -142,13 +142,14 @@ def test_lift_is_a_view(headwater, attention_file, tmp_path):
     assert shown(lifted.out) == {k: pytest.approx(v, abs=1e-4) for k, v in enumerate(want)}
 
 
-def test_methods_in_nats_have_no_lift(headwater, smollm, worked):
+@pytest.mark.parametrize("option, what", [("--lift", "lift of method"), ("--normalise", "normalising method")])
+def test_only_shares_are_lifted_and_normalised(headwater, smollm, option, what):
     run = ["explain", "-m", smollm, "--threads", "2", "-p", "The", "-n", "1"]
-    done = headwater(*run, "--lift", "--trace", "t.safetensors")
+    done = headwater(*run, option, "--trace", "t.safetensors")
     assert done.status == 0 and re.findall(r"^(\w+) · ", done.out, re.M) == ["rollout"], "of the default, logit is left out"
     headwater(*run, "--method", "logit", "-o", "logit.safetensors")
-    done = headwater("view", "logit.safetensors", "--lift")
-    assert done.status == 1 and "lift of method logit: it gives nats" in done.err
+    done = headwater("view", "logit.safetensors", option)
+    assert done.status == 1 and f"{what} logit: it gives nats" in done.err
 
 
 # ---------------------------------------------------------------------- on a model

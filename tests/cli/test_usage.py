@@ -71,6 +71,7 @@ CASES = {
     "nothing to view": (["view"], "name a file"),
     "two files to plot": (["plot", "a", "b"], "name one file; 2 were given"),
     "lift of nats": ([*RUN, "--method", "rollout,logit", "--lift"], "--lift divides shares, and logit gives nats"),
+    "normalised nats": ([*RUN, "--method", "logit", "--normalise"], "--normalise divides shares, and logit gives nats"),
     "normalised lift": ([*RUN, "--lift", "--normalise"], "--lift does not go with --normalise: a lift is no share of a whole"),
     "versus without logit": ([*RUN, "--method", "rollout", "--versus", "x"],
                              "--versus is heeded by logit, not by rollout"),

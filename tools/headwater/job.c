@@ -72,13 +72,16 @@ static int check_versus(const job *j) {
                                           : STATUS_DONE;
 }
 
-static int check_lift(const job *j) {
-    if (!j->o->lift) return STATUS_DONE;
-    if (j->o->normalise)
+/* The option that only shares go with; NULL: none was given. */
+static const char *of_shares(const options *o) { return o->lift ? "--lift" : o->normalise ? "--normalise" : NULL; }
+
+static int check_shares(const job *j) {
+    const char *option = of_shares(j->o);
+    if (j->o->lift && j->o->normalise)
         return misuse(j->command, "--lift does not go with --normalise: a lift is no share of a whole");
-    for (size_t i = 0; i < j->n_methods; i++)
+    for (size_t i = 0; i < j->n_methods && option; i++)
         if (GIVEN(j->o, method) && !gives_shares(j->methods[i]))
-            return misuse(j->command, "--lift divides shares, and %s gives nats", j->methods[i]);
+            return misuse(j->command, "%s divides shares, and %s gives nats", option, j->methods[i]);
     return STATUS_DONE;
 }
 
@@ -100,7 +103,7 @@ int job_prepare(job *j, const options *o, const char *command) {
     if (status == STATUS_DONE) status = check_filters(j, "--keep", o->keep);
     if (status == STATUS_DONE) status = check_versus(j);
     if (status == STATUS_DONE) status = heed_check(j);
-    return status == STATUS_DONE ? check_lift(j) : status;
+    return status == STATUS_DONE ? check_shares(j) : status;
 }
 
 void job_free(job *j) {
@@ -176,7 +179,7 @@ static void keep_possible(job *j, const hw_trace *trace) {
     hw_method_params params = job_params(j);
     for (size_t i = j->n_methods; i-- > 0 && !GIVEN(j->o, method);) {
         uint32_t needed = hw_method_signals(j->methods[i], &params);
-        bool possible = !j->o->lift || gives_shares(j->methods[i]);
+        bool possible = !of_shares(j->o) || gives_shares(j->methods[i]);
         if (j->one_method && !heed_all(j, j->methods[i])) possible = false;
         for (int s = 0; trace && s < HW_N_SIGNALS; s++)
             if (needed & 1u << s && !hw_trace_has(trace, (hw_signal)s)) possible = false;
