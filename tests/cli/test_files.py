@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -280,6 +281,25 @@ def test_an_output_that_fails_keeps_no_other_from_being_saved(headwater, worked,
     assert done.status == 1 and "large.json" in done.err
     assert np.load(tmp_path / "small.npy").shape == (1, 2, 2)
     assert not (tmp_path / "large.json").exists()
+
+
+def test_a_method_that_cannot_be_given_loses_no_other(headwater, attention_file, tmp_path):
+    """20 rows over 600 tokens are 2e9 pipes in problems, more than flow takes."""
+    path = attention_file(causal(2, 600), m=580)
+    done = headwater("explain", "--attention", path, "--method", "flow,rollout,leave-one-out,random", "-o", "r.json", "--trace", "t.st")
+    assert done.status == 1
+    assert re.findall(r"^(\S+) · all", done.out, re.M) == ["rollout", "random"]
+    assert [a["method"] for a in json.loads((tmp_path / "r.json").read_text())["attributions"]] == ["rollout", "random"]
+    assert re.search(r"^headwater: flow is left out: flow over 599 tokens is too large", done.err, re.M)
+    assert re.search(r"^headwater: leave-one-out is left out: .* runs the model again", done.err, re.M) and done.err.count("\n") == 2
+    for command in (["view", "t.st"], ["plot", "t.st", "-o", "r.svg"]):
+        done = headwater(*command, "--method", "rollout,flow")
+        assert done.status == 1 and done.err.count("flow is left out") == 1
+    assert "<svg" in (tmp_path / "r.svg").read_text()
+    done = headwater("view", "t.st", "t.st", "--method", "rollout,flow", "-o", "r.html")
+    assert done.status == 1 and done.out.count("rollout · ") == 2 and (tmp_path / "r.html").exists()
+    done = headwater("view", "t.st", "--method", "flow,leave-one-out")
+    assert (done.status, done.err.count("headwater: ")) == (1, 2) and " · " not in done.out
 
 
 def test_output_onto_the_attention_it_reads(headwater, worked):

@@ -175,7 +175,7 @@ static int check_trace(job *j, const cut *c, const hw_trace *trace) {
     }
     hw_check_free(check);
     hw_segments_free(segments);
-    return status;
+    return job_status(j, status);
 }
 
 static int run(const options *o) {

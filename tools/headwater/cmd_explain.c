@@ -78,7 +78,7 @@ static int explain_trace(job *j, source from, const cut *by, const hw_trace *tra
     show_run(&j->t, run);
     if (interrupted && !j->o->quiet) message("interrupted: explaining the tokens so far; Ctrl-C again ends at once");
     int saved = keep_save(j, from, trace);
-    int status = explain_columns(j, by, trace, !interrupted);
+    int status = job_status(j, explain_columns(j, by, trace, !interrupted));
     if (status == STATUS_DONE) status = saved;
     return interrupted ? STATUS_INTERRUPTED : status;
 }

@@ -13,7 +13,7 @@ static int draw(job *j, const hw_attribution *const *list, size_t n) {
 static int plot(const options *o, const saved *from, const cut *by) {
     job j;
     int status = job_prepare(&j, o, command_name);
-    if (status == STATUS_DONE) status = saved_open(&j, from, by, NULL, draw);
+    if (status == STATUS_DONE) status = job_status(&j, saved_open(&j, from, by, NULL, draw));
     job_free(&j);
     return status;
 }

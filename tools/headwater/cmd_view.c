@@ -19,12 +19,13 @@ static void show_opened(const job *j, const hw_run *run) {
     show_run(&j->t, run);
 }
 
-/* Shows one file; with a report, its run is gathered there instead of saved. */
-static int view(const options *o, const saved *from, report *into) {
+/* Shows one file; with a report, its run is gathered there instead of saved. *lost: a method could not be given. */
+static int view(const options *o, const saved *from, report *into, bool *lost) {
     job j;
     int status = job_prepare(&j, o, command_name);
     j.report = into;
     if (status == STATUS_DONE) status = saved_open(&j, from, &(cut){0}, show_opened, job_finish);
+    *lost = *lost || j.lost;
     job_free(&j);
     return status;
 }
@@ -50,7 +51,7 @@ static int write_reports(const options *o, const report *r) {
 }
 
 /* Files [n], one after the other, and all of them in each report. */
-static int view_all(const options *o, const saved *from, size_t n) {
+static int view_all(const options *o, const saved *from, size_t n, bool *lost) {
     report r = {.n = 0};
     int status = STATUS_DONE;
     for (size_t i = 0; i < n && status == STATUS_DONE; i++) {
@@ -60,7 +61,7 @@ static int view_all(const options *o, const saved *from, size_t n) {
         fputs(i ? "\n==> " : "==> ", stdout);
         text_puts(stdout, name);
         fputs(" <==\n\n", stdout);
-        status = view(o, &from[i], o->output.n ? &r : NULL);
+        status = view(o, &from[i], o->output.n ? &r : NULL, lost);
     }
     if (status == STATUS_DONE) status = write_reports(o, &r);
     report_free(&r);
@@ -86,9 +87,10 @@ static int run(const options *o) {
     saved *from = calloc(n, sizeof *from);
     if (!from) return fail("no memory for %zu files", n);
     int status = find_all(from, o, n);
-    if (status == STATUS_DONE) status = n == 1 ? view(o, from, NULL) : view_all(o, from, n);
+    bool lost = false;
+    if (status == STATUS_DONE) status = n == 1 ? view(o, from, NULL, &lost) : view_all(o, from, n, &lost);
     free(from);
-    return status;
+    return status == STATUS_DONE && lost ? STATUS_FAILED : status;
 }
 
 static const char *const usage[] = {"FILE... [options]", NULL};

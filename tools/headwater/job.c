@@ -232,20 +232,38 @@ static hw_err explain_one(job *j, size_t i, const hw_trace *trace, const hw_meth
                       : hw_explain(&j->made[i], trace, j->methods[i], params, err);
 }
 
+/* Where the run was stopped or memory is short the other methods are not tried. */
+static bool ends_all(hw_err code) { return code == HW_ERR_CANCELLED || code == HW_ERR_MEMORY; }
+
+/* Says why method `i`, which is not the only one, cannot be given, and leaves it out. */
+static void lose_method(job *j, size_t i, const hw_error *err) {
+    progress_erase(&j->bar);
+    message("%s is left out: %s", j->methods[i], err->msg);
+    drop_method(j, i);
+    j->lost = true;
+}
+
 int job_explain(job *j, const hw_trace *trace, bool stoppable) {
     hw_method_params params = job_params(j);
     params.progress = progress_show;
     params.stop = stoppable ? interrupt_stop : NULL;
     params.ctx = &j->bar;
     keep_possible(j, trace);
-    for (size_t i = 0; i < j->n_methods; i++) {
+    while (j->n_made < j->n_methods) {
         hw_error err;
-        if (explain_one(j, i, trace, &params, &err) != HW_OK) return job_fail(j, &err);
-        j->n_made++;
+        if (explain_one(j, j->n_made, trace, &params, &err) == HW_OK) {
+            j->n_made++;
+        } else if (j->n_methods > 1 && !ends_all(err.code)) {
+            lose_method(j, j->n_made, &err);
+        } else {
+            return job_fail(j, &err);
+        }
     }
     progress_erase(&j->bar);
     return STATUS_DONE;
 }
+
+int job_status(const job *j, int status) { return status == STATUS_DONE && j->lost ? STATUS_FAILED : status; }
 
 static int save(job *j, const hw_attribution *const *list, size_t n) {
     hw_error err;

@@ -32,6 +32,7 @@ typedef struct job {
     hw_live *live[MOST_METHODS]; /* owned: methods that take in prompt rows as they pass; NULL for the others */
     hw_method_params sums;       /* the columns that signals are summed by as they come, once the prompt is cut */
     bool hush;                   /* tokens are not printed as they come */
+    bool lost;                   /* a method could not be given; the others were */
     bool one_method;             /* of those of the default, only the first that can be given and heeds what is set */
 } job;
 
@@ -55,8 +56,11 @@ hw_rows job_rows(const job *j);
 /* With the prompt of a run that begins: cuts it as `by` says, and makes `live`. */
 hw_err job_begin(job *j, const hw_run *run, hw_error *err);
 
-/* Runs every method on the trace. `stoppable`: Ctrl-C ends it. */
+/* Runs every method on the trace. `stoppable`: Ctrl-C ends it. Of several, those that cannot be given are named and left out of
+ * `methods` and `made`. */
 int job_explain(job *j, const hw_trace *trace, bool stoppable);
+/* The status to exit with where all went well but for such methods. */
+int job_status(const job *j, int status);
 /* Saves and shows [n] attributions: first the files, so that a view that fails loses nothing. */
 int job_finish(job *j, const hw_attribution *const *list, size_t n);
 /* The same for what job_explain() made. */
