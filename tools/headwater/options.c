@@ -154,6 +154,7 @@ static const option_row rows[] = {
     {"f32-cache", 0, NULL, FLAG(f32_cache), MODEL(IN_MODEL),
      .help = "keep keys and values as F32 instead of F16, for exact comparisons"},
     {"memory", 0, "BYTES|500M|2G", WORD(memory), MODEL(IN_RUNS | IN_EVAL | IN_SERVE),
+     .accepts = "a number of bytes above 0, or one of K, M, G or T as in 500M",
      .help = "do not start a run that would take more than this, and say so; without it there is no limit"},
 
     {"trace", 0, "FILE", TEXT(trace), FILES(IN_EXPLAIN | IN_CITE, FROM_RUN),
@@ -204,8 +205,8 @@ static const option_row rows[] = {
      .help = "of rollout and flow: leave out this share of each row's weights, the lowest"},
     {"remove-sink", 0, NULL, FLAG(remove_sink), SETTING(IN_EACH, FROM_RUN, REMOVE_SINK),
      .help = "of rollout and flow: attention to token 0 counts as none, in every layer"},
-    {"measure", 0, "NAME", WORD(measure), SETTING(IN_EACH, FROM_RUN, MEASURE), .standard = "projection",
-     .help = "of contribution: how its size is measured: projection, norm, proximity1 or proximity2"},
+    {"measure", 0, "projection|norm|proximity1|proximity2", WORD(measure), SETTING(IN_EACH, FROM_RUN, MEASURE),
+     .standard = "projection", .help = "of contribution: how its size is measured"},
     {"aggregate", 0, "mean|rollout", WORD(aggregate), SETTING(IN_EACH, FROM_RUN, AGGREGATE), .standard = "mean",
      .help = "of contribution: each layer by itself, or layers composed as rollout composes attention"},
     {"versus", 0, "TOKEN", TEXT(versus), SETTING(IN_RUNS, FROM_MODEL, VERSUS),
@@ -409,7 +410,8 @@ static void complain_value(const char *command, const option_row *row, const cha
     } else if (row->type == OPTION_REAL) {
         misuse(command, "%s \"%s\": must be a number from %g to %g", s.text, text, row->least, row->most);
     } else if (row->type == OPTION_WORD) {
-        misuse(command, "%s \"%s\": must be one of %s", s.text, text, row->metavar);
+        misuse(command, "%s \"%s\": must be %s%s", s.text, text, row->accepts ? "" : "one of ",
+               row->accepts ? row->accepts : row->metavar);
     } else {
         misuse(command, "%s \"%s\": no memory", s.text, text);
     }

@@ -105,7 +105,7 @@ typedef enum option_group {
 typedef struct option_row {
     const char *name;
     int letter;          /* 0: none */
-    const char *metavar; /* NULL for flags; for words the accepted ones */
+    const char *metavar; /* NULL for flags; for words the accepted ones, or `accepts` says what is accepted */
     option_type type;
     option_group group;
     unsigned commands; /* IN_ bits */
@@ -113,6 +113,7 @@ typedef struct option_row {
     size_t offset;     /* in options */
     double least, most;
     bool (*word)(void *field, const char *text);
+    const char *accepts;
     uint32_t uses;         /* trait of the methods that heed it (HW_USES_* ...); 0: it is no setting of methods, or of all */
     const char *standard;  /* default, NULL: none */
     const char *help;      /* one sentence, no full stop */
