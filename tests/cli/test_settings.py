@@ -220,6 +220,19 @@ def test_versus(headwater, smollm, tmp_path):
     assert headwater("explain", "--trace", "t.safetensors", "--method", "logit").out == done.out
 
 
+def test_versus_the_chosen_token(headwater, smollm):
+    """Zeros are said to be none of an explanation, of the rows where they are."""
+    run = ["explain", "-m", smollm, "--threads", "2", "-p", "It is cold today. The weather is", "--method", "logit", "--completion",
+           " cold and cold", "--trace", "t.st"]
+    words = "! The other token is the one that was chosen, so that every value is 0: completion token"
+    assert re.search(rf"^  {words} 0, 2$", headwater(*run, "--versus", " cold").out, re.M)
+    view = ["view", "t.st", "--method", "logit"]
+    assert f"{words} 2\n" in headwater(*view, "--token", "-1").out
+    assert "was chosen, so" not in headwater(*view, "--token", "1").out
+    assert f"{words} 1\n" in headwater(*run, "--versus", "= and").out
+    assert "was chosen, so" not in headwater(*run, "--versus", "second").out
+
+
 def test_versus_the_second(headwater, smollm):
     run = ["explain", "-m", smollm, "--threads", "2", "-p", "The capital of France is", "-n", "2", "--versus", "second"]
     done = headwater(*run)

@@ -248,6 +248,33 @@ static hw_err show_by_parts(const picture *p, const options *o, hw_error *err) {
     return rc;
 }
 
+/* ------------------------------------------------------------------ a contrast with the chosen token */
+
+/* Whether logits of row i are contrasted with the token that was chosen itself: its text, and nothing between the two. */
+static bool is_own_contrast(const picture *p, size_t i) {
+    const char *other = hw_run_versus(p->run);
+    if (*other == '=') other++;
+    hw_token t = hw_run_token(p->run, hw_attribution_first_token(p->a) + i);
+    return hw_attribution_balance(p->a)[i].logit == 0 && t.n_bytes == strlen(other) &&
+           memcmp(t.bytes, other, t.n_bytes) == 0;
+}
+
+/* Zeros that look like an explanation. */
+static void print_own_contrasts(const picture *p) {
+    enum { MOST = 8 };
+    FILE *out = p->t->out;
+    size_t n = 0, first = hw_attribution_first_token(p->a) - picture_first_selectable(p->run);
+    if (!*hw_run_versus(p->run) || !hw_attribution_balance(p->a)) return;
+    for (size_t i = p->row_begin; i < p->row_end; i++) {
+        if (!is_own_contrast(p, i)) continue;
+        n++;
+        if (n == 1) fputs("  ! The other token is the one that was chosen, so that every value is 0: completion token", out);
+        if (n <= MOST) fprintf(out, "%s %zu", n == 1 ? "" : ",", first + i);
+    }
+    if (n > MOST) fprintf(out, " and %zu more", n - MOST);
+    if (n) fputs("\n", out);
+}
+
 /* ------------------------------------------------------------------ the view */
 
 static hw_err show_tokens(const picture *p, const options *o, hw_error *err) {
@@ -267,6 +294,7 @@ hw_err show_attribution(const terminal *t, const hw_attribution *a, const option
     if (rc != HW_OK) return rc;
     rc = o->answer_by ? show_by_parts(&p, o, err) : show_tokens(&p, o, err);
     if (rc == HW_OK) diagnose_print(&p, o);
+    if (rc == HW_OK) print_own_contrasts(&p);
     picture_free(&p);
     return rc;
 }
