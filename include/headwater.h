@@ -637,7 +637,8 @@ typedef struct hw_citation_rule {
 } hw_citation_rule;
 HW_API size_t hw_citation_rule_count(void);
 HW_API const hw_citation_rule *hw_citation_rule_at(size_t i);
-HW_API const hw_citation_rule *hw_citation_rule_of(const char *method); /* that its results are cited by; NULL: no such method */
+/* The rule that a method's results are cited by; NULL: no such method. */
+HW_API const hw_citation_rule *hw_citation_rule_of(const char *method);
 
 typedef struct hw_citation_params {
     size_t size;

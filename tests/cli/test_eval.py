@@ -246,6 +246,8 @@ USAGE = {
     "aggregate of another": (["eval", "a", "--method", "attention:aggregate=rollout"], "attention does not heed aggregate"),
     "nothing to direct": (["eval", "a", "--method", "contribution:output"],
                           "contribution does not heed direction with these settings"),
+    "row of another": (["eval", "a", "--method", "logit:own"], "logit does not heed row"),
+    "layers of another": (["eval", "a", "--method", "random:last"], "random does not heed layers"),
     "lift of nats": (["eval", "a", "--method", "logit:lift"], "logit does not heed lift"),
     "measure": (["eval", "a", "--method", "contribution:measure=size"], "proximity1"),
     "layers": (["eval", "a", "--method", "rollout:layers=top"], "must be last, one layer (5) or a range (3-12)"),

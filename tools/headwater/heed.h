@@ -4,8 +4,8 @@
 
 #include "job.h"
 
-/* Of the settings that were given by hand each must be heeded by one of the methods at least. STATUS_DONE or STATUS_USAGE, the
- * reason printed. */
+/* Of the settings that were given by hand each must be heeded by one of the methods at least. STATUS_DONE or
+ * STATUS_USAGE, the reason printed. */
 int heed_check(const job *j);
 
 /* Whether a method heeds all of them. */

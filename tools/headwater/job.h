@@ -56,8 +56,8 @@ hw_rows job_rows(const job *j);
 /* With the prompt of a run that begins: cuts it as `by` says, and makes `live`. */
 hw_err job_begin(job *j, const hw_run *run, hw_error *err);
 
-/* Runs every method on the trace. `stoppable`: Ctrl-C ends it. Of several, those that cannot be given are named and left out of
- * `methods` and `made`. */
+/* Runs every method on the trace. `stoppable`: Ctrl-C ends it. Of several, those that cannot be given are named and
+ * left out of `methods` and `made`. */
 int job_explain(job *j, const hw_trace *trace, bool stoppable);
 /* The status to exit with where all went well but for such methods. */
 int job_status(const job *j, int status);

@@ -114,7 +114,7 @@ typedef struct option_row {
     double least, most;
     bool (*word)(void *field, const char *text);
     const char *accepts;
-    uint32_t uses;         /* trait of the methods that heed it (HW_USES_* ...); 0: it is no setting of methods, or of all */
+    uint32_t uses;         /* trait of the methods that heed it (HW_USES_* ...); 0: no setting of methods, or of all */
     const char *standard;  /* default, NULL: none */
     const char *help;      /* one sentence, no full stop */
     const char *elsewhere; /* why it is refused outside `sources`; NULL: the group's reason */

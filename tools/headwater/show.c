@@ -250,7 +250,7 @@ static hw_err show_by_parts(const picture *p, const options *o, hw_error *err) {
 
 /* ------------------------------------------------------------------ a contrast with the chosen token */
 
-/* Whether logits of row i are contrasted with the token that was chosen itself: its text, and nothing between the two. */
+/* Whether logits of row i are contrasted with the token that was chosen: its text, and nothing between the two. */
 static bool is_own_contrast(const picture *p, size_t i) {
     const char *other = hw_run_versus(p->run);
     if (*other == '=') other++;
@@ -268,7 +268,8 @@ static void print_own_contrasts(const picture *p) {
     for (size_t i = p->row_begin; i < p->row_end; i++) {
         if (!is_own_contrast(p, i)) continue;
         n++;
-        if (n == 1) fputs("  ! The other token is the one that was chosen, so that every value is 0: completion token", out);
+        if (n == 1)
+            fputs("  ! The other token is the one that was chosen, so that every value is 0: completion token", out);
         if (n <= MOST) fprintf(out, "%s %zu", n == 1 ? "" : ",", first + i);
     }
     if (n > MOST) fprintf(out, " and %zu more", n - MOST);
