@@ -43,10 +43,10 @@ static const char *agreement(char *out, size_t room, const hw__evidence *e, doub
     if (isnan(e->lds)) return out;
     if (e->lds <= e->lds_random && reached >= thresholds.right) {
         snprintf(out, room,
-                 ", but its scores of the rest tell no more than random ones (rank agreement %.2f, random %.2f)",
+                 ", but its scores of the rest tell no more than random ones (rank agreement %.2f, random %.2f on average)",
                  e->lds, e->lds_random);
     } else {
-        snprintf(out, room, "; rank agreement over random cuts %.2f, random %.2f", e->lds, e->lds_random);
+        snprintf(out, room, "; rank agreement over random cuts %.2f, random %.2f on average", e->lds, e->lds_random);
     }
     return out;
 }
@@ -59,7 +59,7 @@ void hw__verdict(char *out, size_t room, const hw__evidence *e) {
         snprintf(out, room,
                  "%s: cannot be judged here: no single segment stands out (without the most important one the answer "
                  "is %s, %.1f nats; "
-                 "without a random one %.1f)",
+                 "without a random one %.1f on average)",
                  e->method, likelihood(e->best).text, e->best, e->chance);
         return;
     }
@@ -70,6 +70,7 @@ void hw__verdict(char *out, size_t room, const hw__evidence *e) {
     const char *than = reached <= thresholds.chance ? ", no better than a random choice" : "";
     snprintf(
         out, room,
-        "%s: %s%s: without its top segment the answer is %s (%.1f nats; the best choice %.1f, a random one %.1f)%s",
+        "%s: %s%s: without its top segment the answer is %s (%.1f nats; the best choice %.1f, a random one %.1f on "
+        "average)%s",
         e->method, grade, than, without.text, e->drop, e->best, e->chance, agreement(rest, sizeof rest, e, reached));
 }

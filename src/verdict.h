@@ -11,7 +11,7 @@ typedef struct hw__evidence {
     double best;       /* without the one whose absence costs most */
     double chance;     /* without a segment chosen at random: the mean over all */
     double lds;        /* see hw_check_row */
-    double lds_random; /* that of random scores */
+    double lds_random; /* that of random scores: the mean over many draws */
 } hw__evidence;
 
 void hw__verdict(char *out, size_t room, const hw__evidence *e);

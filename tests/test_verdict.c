@@ -22,16 +22,16 @@ static void grades_by_what_is_reached(void **state) {
     assert_string_equal(say(&e),
                         "contribution: right where it can be checked: without its top segment the answer is 164 times "
                         "less likely (5.1 nats; "
-                        "the best choice 5.2, a random one 0.9); rank agreement over random cuts 0.76, random 0.40");
+                        "the best choice 5.2, a random one 0.9 on average); rank agreement over random cuts 0.76, random 0.40 on average");
     e = reached(3);
     assert_string_equal(say(&e), "contribution: partly right: without its top segment the answer is 20 times less "
                                  "likely (3.0 nats; the best choice 5.2, "
-                                 "a random one 0.9); rank agreement over random cuts 0.76, random 0.40");
+                                 "a random one 0.9 on average); rank agreement over random cuts 0.76, random 0.40 on average");
     e = reached(0.3);
     assert_string_equal(say(&e), "contribution: do not trust it here, no better than a random choice: without its top "
                                  "segment the answer is 1.3 times "
-                                 "less likely (0.3 nats; the best choice 5.2, a random one 0.9); rank agreement over "
-                                 "random cuts 0.76, random 0.40");
+                                 "less likely (0.3 nats; the best choice 5.2, a random one 0.9 on average); rank "
+                                 "agreement over random cuts 0.76, random 0.40 on average");
 }
 
 static void grades_change_at_the_thresholds(void **state) {
@@ -55,7 +55,7 @@ static void nothing_stands_out(void **state) {
     hw__evidence e = {.method = "rollout", .drop = 0.2, .best = 0.5, .chance = 0.1, .lds = 0.9, .lds_random = 0};
     assert_string_equal(say(&e), "rollout: cannot be judged here: no single segment stands out (without the most "
                                  "important one the answer is 1.6 times "
-                                 "less likely, 0.5 nats; without a random one 0.1)");
+                                 "less likely, 0.5 nats; without a random one 0.1 on average)");
     e.best = 0.1 + 0.7;
     assert_non_null(strstr(say(&e), "do not trust"));
     e.best = e.chance = -0.2; /* every segment is in the way */
@@ -67,7 +67,7 @@ static void scores_of_the_rest_count_too(void **state) {
     hw__evidence e = reached(5.1);
     e.lds = 0.35;
     assert_non_null(strstr(
-        say(&e), ", but its scores of the rest tell no more than random ones (rank agreement 0.35, random 0.40)"));
+        say(&e), ", but its scores of the rest tell no more than random ones (rank agreement 0.35, random 0.40 on average)"));
     e.lds = NAN; /* no ablations asked for */
     assert_null(strstr(say(&e), "rank agreement"));
 }

@@ -77,6 +77,7 @@ static void print_legend(const terminal *t) {
         "compr.  the same without the top 1, 5, 10, 20, 50 %, mean; suff.: with only those, lower is better",
         "LDS     rank agreement of scores and answer over random cuts of the prompt; 1 is best",
         "passes  forward passes that the method itself needs; - : a figure that does not exist here",
+        "random  one draw of random scores; the last line compares with the average over all choices and many draws",
     };
     terminal_dim(t);
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) fprintf(t->out, "  %s\n", lines[i]);
