@@ -295,10 +295,10 @@ static hw_check_row figures(const work *w, const subject *s) {
     return row;
 }
 
-/* What an LDS is compared with: the mean over many draws of random scores, made as method random makes them, a number a
- * judged token. One draw is luck: 0.14 to 0.93 were seen on one prompt. The mean is not 0, and that is its point: random
- * scores are all positive, so that their sum follows how many segments are kept, as most answers do; a method has to
- * tell more than that. */
+/* What an LDS is compared with: the mean over many draws of random scores, made as method random makes them, a number
+ * for each judged token. One draw is luck: 0.14 to 0.93 were seen on one prompt. The mean is not 0, and that is its
+ * point: random scores are all positive, so that their sum follows how many segments are kept, as most answers do; a
+ * method has to tell more than that. */
 static double mean_random_lds(const work *w) {
     uint64_t state = w->p->seed ^ SCORE_STREAM;
     double sum = 0;

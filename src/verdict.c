@@ -12,8 +12,8 @@
 /* Where one grade ends and the next begins. */
 static const struct thresholds {
     double
-        matters; /* least best - chance: below log 2 the right segment changes the answer's probability by less than a
-                       factor of two more than any other does, and right cannot be told from wrong */
+        matters; /* least best, and least best - chance: below log 2 no segment changes the answer's probability by a
+                    factor of two, or none by that much more than any other does: right cannot be told from wrong */
     double
         right; /* least reached: the fall differs from the best one's by less than a near tie between segments does */
     double chance; /* most reached that is still called chance: random choices scatter about 0 by more than this */
@@ -43,7 +43,8 @@ static const char *agreement(char *out, size_t room, const hw__evidence *e, doub
     if (isnan(e->lds)) return out;
     if (e->lds <= e->lds_random && reached >= thresholds.right) {
         snprintf(out, room,
-                 ", but its scores of the rest tell no more than random ones (rank agreement %.2f, random %.2f on average)",
+                 ", but its scores of the rest tell no more than random ones (rank agreement %.2f, random %.2f on "
+                 "average)",
                  e->lds, e->lds_random);
     } else {
         snprintf(out, room, "; rank agreement over random cuts %.2f, random %.2f on average", e->lds, e->lds_random);
@@ -55,11 +56,17 @@ void hw__verdict(char *out, size_t room, const hw__evidence *e) {
     char rest[160];
     double gap = e->best - e->chance, reached = gap > 0 ? (e->drop - e->chance) / gap : 0;
     phrase without = likelihood(e->drop);
+    if (!(e->best >= thresholds.matters)) {
+        snprintf(out, room,
+                 "%s: cannot be judged here: no single segment's absence makes the answer much less likely (without "
+                 "the most important one it is %s, %.1f nats): it may rest on several segments, or on none",
+                 e->method, likelihood(e->best).text, e->best);
+        return;
+    }
     if (!(gap >= thresholds.matters)) {
         snprintf(out, room,
                  "%s: cannot be judged here: no single segment stands out (without the most important one the answer "
-                 "is %s, %.1f nats; "
-                 "without a random one %.1f on average)",
+                 "is %s, %.1f nats; without a random one %.1f on average)",
                  e->method, likelihood(e->best).text, e->best, e->chance);
         return;
     }

@@ -22,11 +22,13 @@ static void grades_by_what_is_reached(void **state) {
     assert_string_equal(say(&e),
                         "contribution: right where it can be checked: without its top segment the answer is 164 times "
                         "less likely (5.1 nats; "
-                        "the best choice 5.2, a random one 0.9 on average); rank agreement over random cuts 0.76, random 0.40 on average");
+                        "the best choice 5.2, a random one 0.9 on average); rank agreement over random cuts 0.76, "
+                        "random 0.40 on average");
     e = reached(3);
     assert_string_equal(say(&e), "contribution: partly right: without its top segment the answer is 20 times less "
                                  "likely (3.0 nats; the best choice 5.2, "
-                                 "a random one 0.9 on average); rank agreement over random cuts 0.76, random 0.40 on average");
+                                 "a random one 0.9 on average); rank agreement over random cuts 0.76, random 0.40 "
+                                 "on average");
     e = reached(0.3);
     assert_string_equal(say(&e), "contribution: do not trust it here, no better than a random choice: without its top "
                                  "segment the answer is 1.3 times "
@@ -52,14 +54,25 @@ static void grades_change_at_the_thresholds(void **state) {
 
 static void nothing_stands_out(void **state) {
     (void)state;
-    hw__evidence e = {.method = "rollout", .drop = 0.2, .best = 0.5, .chance = 0.1, .lds = 0.9, .lds_random = 0};
+    hw__evidence e = {.method = "rollout", .drop = 0.2, .best = 0.8, .chance = 0.3, .lds = 0.9, .lds_random = 0};
     assert_string_equal(say(&e), "rollout: cannot be judged here: no single segment stands out (without the most "
-                                 "important one the answer is 1.6 times "
-                                 "less likely, 0.5 nats; without a random one 0.1 on average)");
-    e.best = 0.1 + 0.7;
+                                 "important one the answer is 2.2 times "
+                                 "less likely, 0.8 nats; without a random one 0.3 on average)");
+    e.chance = 0.1;
     assert_non_null(strstr(say(&e), "do not trust"));
-    e.best = e.chance = -0.2; /* every segment is in the way */
-    assert_non_null(strstr(say(&e), "the answer is 1.2 times more likely, -0.2 nats"));
+}
+
+/* However far the best one is from a random one: without support there is nothing to name. */
+static void no_segment_supports_the_answer(void **state) {
+    (void)state;
+    hw__evidence e = {.method = "logit", .drop = -3, .best = -0.2, .chance = -2, .lds = 0.9, .lds_random = 0};
+    assert_string_equal(say(&e), "logit: cannot be judged here: no single segment's absence makes the answer much less "
+                                 "likely (without the most important one it is 1.2 times more likely, -0.2 nats): it "
+                                 "may rest on several segments, or on none");
+    e.best = 0.65;
+    assert_non_null(strstr(say(&e), "it is 1.9 times less likely, 0.7 nats): it may rest on several segments"));
+    e.best = 0.75;
+    assert_non_null(strstr(say(&e), "do not trust"));
 }
 
 static void scores_of_the_rest_count_too(void **state) {
@@ -67,7 +80,8 @@ static void scores_of_the_rest_count_too(void **state) {
     hw__evidence e = reached(5.1);
     e.lds = 0.35;
     assert_non_null(strstr(
-        say(&e), ", but its scores of the rest tell no more than random ones (rank agreement 0.35, random 0.40 on average)"));
+        say(&e),
+        ", but its scores of the rest tell no more than random ones (rank agreement 0.35, random 0.40 on average)"));
     e.lds = NAN; /* no ablations asked for */
     assert_null(strstr(say(&e), "rank agreement"));
 }
@@ -94,6 +108,7 @@ int main(void) {
         cmocka_unit_test(grades_by_what_is_reached),    cmocka_unit_test(grades_change_at_the_thresholds),
         cmocka_unit_test(nothing_stands_out),           cmocka_unit_test(scores_of_the_rest_count_too),
         cmocka_unit_test(leave_one_out_is_the_measure), cmocka_unit_test(sizes_are_said_in_words),
+        cmocka_unit_test(no_segment_supports_the_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

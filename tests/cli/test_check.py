@@ -79,6 +79,14 @@ def test_explanations_by_running_again(check):
 
 
 @pytest.mark.model
+def test_no_method_is_blamed_where_no_segment_supports_the_answer(check):
+    """Without any of these the answer is likelier."""
+    done = check("-p", "The capital of France. The sky. Two. Three.", "--completion", " Zqx qq", "--method", "logit", "--ablations", "8")
+    assert (done.status, done.err) == (0, "")
+    assert "\nlogit: cannot be judged here: no single segment's absence makes the answer much less likely" in done.out
+
+
+@pytest.mark.model
 @pytest.mark.parametrize("args, part", [
     (["-p", "One sentence only", "--completion", " here"], "1 segment: with fewer than 2 there is nothing to rank"),
     (["-p", PROMPT, "--completion", " tulips", "--by", "/[/"], "expression"),
