@@ -26,7 +26,7 @@ enum { N_BASELINES = sizeof baselines / sizeof *baselines };
 
 /* Xor-ed with the seed; any two constants but 0. */
 static const uint64_t MASK_STREAM = 0x6865616477617465u, SCORE_STREAM = 0x72616e646f6d6c79u;
-static const size_t NO_MASK = SIZE_MAX;
+static const size_t NO_MASK = SIZE_MAX, NO_SEGMENT = SIZE_MAX;
 
 struct hw_check {
     hw_check_row *rows; /* [n] */
@@ -36,7 +36,7 @@ struct hw_check {
     bool *cuts;     /* [n_cuts, n_segments] */
     double *logits; /* [n_cuts] */
     size_t n_cuts, n_segments;
-    char verdict[640];
+    char verdict[512];
 };
 
 /* One method under judgement. */
@@ -315,14 +315,31 @@ static double mean_random_lds(const work *w) {
     return n ? sum / (double)n : NAN;
 }
 
+/* The segment that the completion goes on from, where none costs more; else NO_SEGMENT. Behind a chat template there is
+ * none: the answer begins anew. */
+static size_t find_ending(const work *w, const subject *alone) {
+    int32_t last = w->groups[w->trace->run->n_prompt - 1];
+    return last >= 0 && (size_t)last == alone->order[0] ? (size_t)last : NO_SEGMENT;
+}
+
+static size_t first_but(const subject *s, size_t k) { return s->order[s->order[0] == k]; }
+
+/* First choices by what leaving each segment out costs. */
 static void judge(hw_check *c, const work *w) {
     const subject *alone = find_subject(w, leave_one_out);
     double rows = (double)(w->row_end - w->row_begin), sum = 0;
-    for (size_t k = 0; k < w->n_segments; k++) sum += alone->scores[k] * rows;
+    size_t ending = find_ending(w, alone), best = first_but(alone, ending), n = 0;
+    for (size_t k = 0; k < w->n_segments; k++) {
+        if (k == ending) continue;
+        sum += alone->scores[k] * rows;
+        n++;
+    }
     hw__evidence e = {.method = c->rows[0].method,
-                      .drop = c->rows[0].drop[0],
-                      .best = alone->scores[alone->order[0]] * rows,
-                      .chance = sum / (double)w->n_segments,
+                      .drop = alone->scores[first_but(&w->subjects[0], ending)] * rows,
+                      .best = alone->scores[best] * rows,
+                      .chance = sum / (double)n,
+                      .segment = best,
+                      .ending = ending == NO_SEGMENT ? NAN : alone->scores[ending] * rows,
                       .lds = c->rows[0].lds,
                       .lds_random = mean_random_lds(w)};
     hw__verdict(c->verdict, sizeof c->verdict, &e);

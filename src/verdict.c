@@ -2,10 +2,13 @@
  * verdict.c - grades a method by where its best segment lies between a random choice and the best possible one.
  *
  *     reached = (drop - chance) / (best - chance)     0: as a random choice, 1: none is better
+ *
+ * Where the best one is the text that the answer goes on from, all three are of the other segments.
  */
 #include "verdict.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,7 +23,7 @@ static const struct thresholds {
 } thresholds = {.matters = 0.69, .right = 0.8, .chance = 0.2};
 
 typedef struct phrase {
-    char text[64];
+    char text[128];
 } phrase;
 
 /* "164 times less likely" */
@@ -52,22 +55,36 @@ static const char *agreement(char *out, size_t room, const hw__evidence *e, doub
     return out;
 }
 
-void hw__verdict(char *out, size_t room, const hw__evidence *e) {
-    char rest[160];
-    double gap = e->best - e->chance, reached = gap > 0 ? (e->drop - e->chance) / gap : 0;
-    phrase without = likelihood(e->drop);
-    if (!(e->best >= thresholds.matters)) {
+/* Before what is said of the other segments. */
+static phrase others_of(const hw__evidence *e, bool others) {
+    phrase p = {""};
+    if (others)
+        snprintf(p.text, sizeof p.text,
+                 "the best choice is the text that the answer goes on from (%.1f nats); among the others: ", e->ending);
+    return p;
+}
+
+static void say_unjudged(char *out, size_t room, const hw__evidence *e, const char *others, double best) {
+    if (best < thresholds.matters) {
         snprintf(out, room,
-                 "%s: cannot be judged here: no single segment's absence makes the answer much less likely (without "
+                 "%s: cannot be judged here: %sno single segment's absence makes the answer much less likely (without "
                  "the most important one it is %s, %.1f nats): it may rest on several segments, or on none",
-                 e->method, likelihood(e->best).text, e->best);
-        return;
-    }
-    if (!(gap >= thresholds.matters)) {
+                 e->method, others, likelihood(best).text, best);
+    } else {
         snprintf(out, room,
-                 "%s: cannot be judged here: no single segment stands out (without the most important one the answer "
+                 "%s: cannot be judged here: %sno single segment stands out (without the most important one the answer "
                  "is %s, %.1f nats; without a random one %.1f on average)",
-                 e->method, likelihood(e->best).text, e->best, e->chance);
+                 e->method, others, likelihood(best).text, best, e->chance);
+    }
+}
+
+void hw__verdict(char *out, size_t room, const hw__evidence *e) {
+    char rest[160], segment[32] = "";
+    double gap = e->best - e->chance, reached = gap > 0 ? (e->drop - e->chance) / gap : 0;
+    bool others = e->ending >= thresholds.matters; /* a lower one hides none, and is itself what costs most */
+    phrase of = others_of(e, others), without = likelihood(e->drop);
+    if (!(e->best >= thresholds.matters && gap >= thresholds.matters)) {
+        say_unjudged(out, room, e, of.text, others ? e->best : fmax(e->best, e->ending));
         return;
     }
     const char *grade = strcmp(e->method, "leave-one-out") == 0 ? "right by construction"
@@ -75,9 +92,10 @@ void hw__verdict(char *out, size_t room, const hw__evidence *e) {
                         : reached > thresholds.chance           ? "partly right"
                                                                 : "do not trust it here";
     const char *than = reached <= thresholds.chance ? ", no better than a random choice" : "";
-    snprintf(
-        out, room,
-        "%s: %s%s: without its top segment the answer is %s (%.1f nats; the best choice %.1f, a random one %.1f on "
-        "average)%s",
-        e->method, grade, than, without.text, e->drop, e->best, e->chance, agreement(rest, sizeof rest, e, reached));
+    if (others) snprintf(segment, sizeof segment, ", segment %zu,", e->segment);
+    snprintf(out, room,
+             "%s: %s%s: %swithout its top segment the answer is %s (%.1f nats; the best choice%s %.1f, a random one "
+             "%.1f on average)%s",
+             e->method, grade, than, of.text, without.text, e->drop, segment, e->best, e->chance,
+             agreement(rest, sizeof rest, e, reached));
 }

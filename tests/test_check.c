@@ -154,6 +154,30 @@ static void random_is_what_random_scores_reach_on_average(void **state) {
     assert_true(most - least > 0.3);
 }
 
+/* Segment 4 is what the completion goes on from, and costs most: first choices are judged among the others. */
+static void the_last_segment_is_no_evidence(void **state) {
+    (void)state;
+    static const additive begun = {.base = {-8}, .chars = "pqrst", .effect = {{0.3, 5, -0.2, 0.1, 7}}};
+    static const struct {
+        float scores[M];
+        const char *said;
+    } cases[] = {
+        {{0, 1, 0, 0, 9}, "right where it can be checked: the best choice is the text that the answer goes on from ("},
+        {{0, 9, 0, 0, 1}, "right where it can be checked: the best choice is the text that the answer goes on from ("},
+        {{1, 0, 0, 0, 9}, "do not trust it here, no better than a random choice: the best choice is the text that the"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        setup s = set_up(&begun, false, "X");
+        hw_attribution *a = say(&s, "contribution", cases[i].scores);
+        hw_check *c = check(&s, (const hw_attribution *const[]){a}, 1);
+        assert_non_null(strstr(hw_check_verdict(c), cases[i].said));
+        assert_non_null(strstr(hw_check_verdict(c), "the best choice, segment 1, "));
+        hw_check_free(c);
+        hw_attribution_free(a);
+        tear_down(&s);
+    }
+}
+
 static void baselines_come_with_it(void **state) {
     (void)state;
     static const char *const names[] = {"contribution", "random", "uniform", "attention", "leave-one-out"};
@@ -373,6 +397,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(true_scores_have_the_figures_worked_out),
         cmocka_unit_test(random_is_what_random_scores_reach_on_average),
+        cmocka_unit_test(the_last_segment_is_no_evidence),
         cmocka_unit_test(baselines_come_with_it),
         cmocka_unit_test(methods_given_are_not_repeated),
         cmocka_unit_test(some_of_the_completion_is_judged),

@@ -79,6 +79,16 @@ def test_explanations_by_running_again(check):
 
 
 @pytest.mark.model
+def test_the_line_that_the_answer_goes_on_from_is_no_evidence(check):
+    prompt = ("Facts: The dog is named Rex. The key is in the blue cup. Oscar lives in Rome.\nQuestion: Where is the key?\n"
+              "Answer: The key is in the")
+    done = check("-p", prompt, "-n", "2", "--method", "logit", "--ablations", "8")
+    assert (done.status, done.err) == (0, "")
+    assert re.search(r"^logit: right where it can be checked: the best choice is the text that the answer goes on from \(\d+\.\d nats\); "
+                     r"among the others: .*the best choice, segment 1, ", done.out, re.M), done.out
+
+
+@pytest.mark.model
 def test_no_method_is_blamed_where_no_segment_supports_the_answer(check):
     """Without any of these the answer is likelier."""
     done = check("-p", "The capital of France. The sky. Two. Three.", "--completion", " Zqx qq", "--method", "logit", "--ablations", "8")
