@@ -618,9 +618,10 @@ HW_API size_t hw_check_n_cuts(const hw_check *check);                    /* rand
 HW_API const bool *hw_check_cut(const hw_check *check, size_t i, double *logit);
 /* One line in plain words on the first method: where its first choice lies between the mean over all segments and the
  * one whose absence costs most (where that one costs less than log 2 nothing can be judged); and its LDS beside what
- * random scores reach on the same masks, the mean over 300 draws (hw_check_row of "random" is one draw). Where leaving out
- * the prompt's last segment, which the completion goes on from, costs most, that is said, and all of this but the LDS is
- * of the other segments: of the method's first choice among them, their mean, and the best of them, named by its index. */
+ * random scores reach on the same masks, the mean over 300 draws (hw_check_row of "random" is one draw). Where leaving
+ * out the prompt's last segment, which the completion goes on from, costs most, that is said, and all of this but the
+ * LDS is of the other segments: of the method's first choice among them, their mean, and the best of them, named by its
+ * index. */
 HW_API const char *hw_check_verdict(const hw_check *check);
 
 /* ------------------------------------------------------------------ citations: which passage told which sentence
