@@ -300,6 +300,24 @@ def test_every_bad_line_says_what_is_wrong_with_it(headwater, tmp_path):
         assert line.startswith(f"headwater: bad.jsonl line {number} is left out: ") and message in line
 
 
+def test_a_limit_counts_items_and_a_byte_order_mark_is_no_part_of_the_first(headwater, tmp_path):
+    """By merging: it needs no model. What no result is made of is missing."""
+    items = [{"id": f"item-{i}", "prompt": "a"} for i in range(3)]
+    write_results(tmp_path / "r.jsonl", [make_line(1, [{}, {}], id="item-0")])
+    text = "nonsense\n" + "".join(json.dumps(item) + "\n" for item in items)
+    (tmp_path / "set.jsonl").write_text(text)
+    merge = ("eval", "--merge", "set.jsonl", "r.jsonl", "-o", "all.jsonl")
+    for limit, held, missing in ((1, 1, 0), (2, 1, 1)):
+        done = headwater(*merge, "--limit", str(limit))
+        assert "set.jsonl line 1 is left out: no valid JSON" in done.err
+        assert f"all.jsonl holds {held} results of 1 file" in done.err, done
+        assert ("item-1" in done.err) == bool(missing), done
+    (tmp_path / "set.jsonl").write_text("\ufeff" + json.dumps(items[0]) + "\n", encoding="utf-8")
+    write_results(tmp_path / "r.jsonl", [make_line(0, [{}, {}])])
+    done = headwater(*merge)
+    assert (done.status, read_lines(tmp_path / "all.jsonl")[0]["id"]) == (0, "item-0"), done
+
+
 # ---------------------------------------------------------------------- on a model
 
 

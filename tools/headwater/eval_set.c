@@ -205,6 +205,12 @@ static void take_line(eval_set *set, const eval_part *part, const char *line, si
     message("%s line %zu is left out: %s", set->path, number, err.msg);
 }
 
+/* A byte order mark is no part of the first line. */
+static size_t mark_bytes(const char *line, size_t number) {
+    static const char mark[] = "\xef\xbb\xbf";
+    return number == 1 && strncmp(line, mark, sizeof mark - 1) == 0 ? sizeof mark - 1 : 0;
+}
+
 int eval_set_read(eval_set *out, const char *path, size_t limit, const eval_part *part) {
     *out = (eval_set){.path = path, .places = json_object()};
     if (!out->places) return fail("no memory for the data set");
@@ -213,10 +219,10 @@ int eval_set_read(eval_set *out, const char *path, size_t limit, const eval_part
     char *line = NULL;
     size_t room = 0, number = 0, index = 0;
     ssize_t n;
-    while ((!limit || index < limit) && (n = getline(&line, &room, file)) >= 0) {
-        number++;
-        if (strspn(line, " \t\r\n") == (size_t)n) continue;
-        take_line(out, part, line, (size_t)n, number, index++);
+    while ((!limit || out->n < limit) && (n = getline(&line, &room, file)) >= 0) {
+        size_t mark = mark_bytes(line, ++number), length = (size_t)n - mark;
+        if (strspn(line + mark, " \t\r\n") == length) continue;
+        take_line(out, part, line + mark, length, number, index++);
     }
     bool broken = ferror(file);
     free(line);

@@ -45,7 +45,7 @@ typedef struct eval_set {
 
 bool eval_part_has(const eval_part *part, size_t index);
 
-/* Reads the first `limit` (0: all) lines. All are checked; items outside `part` keep id, sha256 and index only.
+/* Reads lines up to the `limit`-th item (0: all). All are checked; items outside `part` keep id, sha256 and index only.
  * STATUS_DONE, or the status to exit with. Free either way. */
 int eval_set_read(eval_set *out, const char *path, size_t limit, const eval_part *part);
 void eval_set_free(eval_set *set);
