@@ -509,6 +509,7 @@ HW_API const hw_run *hw_attribution_run(const hw_attribution *a);
 HW_API const char *hw_attribution_method(const hw_attribution *a);
 /* The settings it was made with (callbacks are cleared). */
 HW_API const hw_method_params *hw_attribution_params(const hw_attribution *a);
+HW_API size_t hw_attribution_n_passes(const hw_attribution *a);  /* forward passes that it needed beside the run's own */
 HW_API const hw_diagnostics *hw_attribution_diagnostics(const hw_attribution *a);
 HW_API size_t hw_attribution_n_rows(const hw_attribution *a);    /* n */
 HW_API size_t hw_attribution_n_columns(const hw_attribution *a); /* m, or T with HW_COLUMNS_ALL, or n_groups */

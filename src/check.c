@@ -132,7 +132,7 @@ static hw_err add_subject(work *w, const char *name, size_t n_passes, hw_error *
 
 /* A segment's score: the mean over the judged rows and all layers, with its sign. */
 static hw_err add_attribution(work *w, const hw_attribution *a, hw_error *err) {
-    hw_err rc = add_subject(w, a->method, hw__method_passes(a), err);
+    hw_err rc = add_subject(w, a->method, hw_attribution_n_passes(a), err);
     double *scores = w->subjects[w->n_subjects - 1].scores;
     for (size_t k = 0; k < w->n_segments && rc == HW_OK; k++) {
         double sum = 0;

@@ -154,7 +154,7 @@ hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err
 
 size_t hw__method_layers(const hw__method *method, size_t n) { return method->info.traits & HW_GIVES_LAYERS ? n : 1; }
 
-size_t hw__method_passes(const hw_attribution *a) {
+size_t hw_attribution_n_passes(const hw_attribution *a) {
     const hw__method *method = hw__method_find(a->method);
     return method && method->passes ? method->passes(&a->params, a->n_columns) : 0;
 }

@@ -57,9 +57,6 @@ hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err
 /* How many layers M has where the model has n. */
 size_t hw__method_layers(const hw__method *method, size_t n);
 
-/* Forward passes that an attribution needed beside the run's own. */
-size_t hw__method_passes(const hw_attribution *a);
-
 /* Query row that explains row i of M: the row that chose the token (predictor) or the token's own. Where a run has no
  * completion, row i itself. */
 size_t hw__query_row(const hw_attribution *a, size_t i);

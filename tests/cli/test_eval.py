@@ -507,6 +507,15 @@ def test_given_completion_token_and_evidence_in_code_points(headwater, smollm, t
 
 
 @pytest.mark.model
+def test_passes_are_told_without_ablations(evaluate, tmp_path):
+    done = evaluate("-o", "r.jsonl", "--limit", "1", "--method", "logit,leave-one-out", "--ablations", "0")
+    assert done.status == 0
+    line, = read_lines(tmp_path / "r.jsonl")
+    assert [m["passes"] for m in line["methods"]] == [0, 4]
+    assert re.search(r"^leave-one-out .* 4$", done.out, re.M) and "drop@1" not in done.out
+
+
+@pytest.mark.model
 def test_settings_of_a_variant_are_those_of_explain(headwater, smollm, tmp_path):
     """Scores of variants against what explain saves with the same options."""
     item = ITEMS[0]

@@ -214,7 +214,6 @@ static void put_check(json_t *to, const hw_check_row *row) {
     json_object_set_new(to, "comprehensiveness", number(row->comprehensiveness));
     json_object_set_new(to, "sufficiency", number(row->sufficiency));
     json_object_set_new(to, "lds", number(row->lds));
-    json_object_set_new(to, "passes", json_integer((json_int_t)row->n_passes));
 }
 
 static json_t *scores_json(const hw_view *view) {
@@ -252,6 +251,7 @@ static hw_err put_method(json_t *list, const work *w, size_t i, size_t *order, h
     json_object_set_new(to, "method", json_string(v->label));
     if (w->n_evidence) put_evidence(to, w, view, order);
     if (w->check && !v->layers && !v->lift) put_check(to, hw_check_at(w->check, i));
+    json_object_set_new(to, "passes", json_integer((json_int_t)hw_attribution_n_passes(w->made[i])));
     json_object_set_new(to, "scores", scores_json(view));
     hw_view_free(view);
     return json_array_append_new(list, to) == 0 ? HW_OK : fail_memory(err);
