@@ -46,7 +46,7 @@ def judge(item, floors):
     logits = np.array([logit for _, logit in item["cuts"]])
     known = np.zeros(item["segments"])
     known[item["evidence"]] = 1
-    scores = {m["method"]: np.array(m["scores"]) for m in item["methods"]} | {"evidence": known}
+    scores = {m["method"]: np.array(m["scores"]) for m in item["methods"] if "scores" in m} | {"evidence": known}
     return {name: [lds(kept, s, logits), within(kept, s, logits, item["evidence"])]
                   + [lds(kept, above(s, floor), logits) for floor in floors] for name, s in scores.items()}
 

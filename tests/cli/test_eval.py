@@ -507,6 +507,26 @@ def test_given_completion_token_and_evidence_in_code_points(headwater, smollm, t
 
 
 @pytest.mark.model
+def test_a_method_that_cannot_be_given_loses_its_own_figures_only(evaluate, headwater, tmp_path):
+    """flow is for small inputs; logit's figures are those of a run without it."""
+    long = ITEMS[1] | {"prompt": ITEMS[1]["prompt"].replace("Question:", "And so on. " * 40 + "Question:")}
+    write_set(tmp_path / "set.jsonl", [ITEMS[0], long])
+    done = evaluate("-o", "r.jsonl", "--method", "flow,logit", "--ablations", "0", "--format", "json")
+    first, second = read_lines(tmp_path / "r.jsonl")
+    assert "error" not in second and [m["method"] for m in second["methods"]] == ["flow", "logit"]
+    assert list(second["methods"][0]) == ["method", "error"] and "too large" in second["methods"][0]["error"]
+    assert (done.status, done.err) == (1, f"headwater: {long['id']}: no flow: {second['methods'][0]['error']}\n")
+    group, = json.loads(done.out)["groups"]
+    assert [m["hit1"]["n"] for m in group["methods"]] == [1, 2]
+    assert (group["items"], group["failed"]) == (2, 0)
+    assert headwater("eval", "--table", "r.jsonl", "--format", "json").out == done.out
+    assert evaluate("-o", "alone.jsonl", "--method", "logit", "--ablations", "0").status == 0
+    assert second["methods"][1] == read_lines(tmp_path / "alone.jsonl")[1]["methods"][0]
+    alone = evaluate("-o", "none.jsonl", "--method", "flow", "--ablations", "0")
+    assert alone.status == 1 and "error" in read_lines(tmp_path / "none.jsonl")[1]
+
+
+@pytest.mark.model
 def test_passes_are_told_without_ablations(evaluate, tmp_path):
     done = evaluate("-o", "r.jsonl", "--limit", "1", "--method", "logit,leave-one-out", "--ablations", "0")
     assert done.status == 0

@@ -33,7 +33,7 @@ typedef struct session {
     eval_log log;
     json_t *settings; /* what results depend on, kept in each line */
     eval_part part;
-    size_t n_todo, n_done, n_failed; /* of this run: items to measure, those measured, those without a result */
+    size_t n_todo, n_done, n_failed; /* of this run: items to measure, those measured, those that lack something */
     double began;
 } session;
 
@@ -116,6 +116,19 @@ static json_t *make_line(const session *s, const eval_item *item, json_t *result
     return line;
 }
 
+/* Says which methods could not be given for an item that has a result. */
+static void say_lacking(session *s, const eval_item *item, const json_t *result) {
+    size_t i, n = 0;
+    json_t *of;
+    json_array_foreach(json_object_get(result, "methods"), i, of) {
+        const char *why = json_string_value(json_object_get(of, "error"));
+        if (!why) continue;
+        if (!n++) erase_progress(s);
+        message("%s: no %s: %s", item->id, json_string_value(json_object_get(of, "method")), why);
+    }
+    s->n_failed += n > 0;
+}
+
 static int measure(session *s, const eval_item *item) {
     hw_error err;
     json_t *result = NULL;
@@ -127,6 +140,7 @@ static int measure(session *s, const eval_item *item) {
         message("%s: %s", item->id, err.msg);
         s->n_failed++;
     }
+    say_lacking(s, item, result);
     s->n_done++;
     return eval_log_add(&s->log, make_line(s, item, result, &err));
 }

@@ -26,9 +26,10 @@ typedef struct work {
     size_t n_evidence;                   /* how many of them are */
     size_t begin, end;                   /* completion tokens to explain */
     int right;                           /* 1, 0, or -1: nobody can say */
-    hw_attribution *made[MOST_VARIANTS]; /* [n_made] */
-    size_t n_made;
-    hw_check *check; /* NULL: not asked for */
+    hw_attribution *made[MOST_VARIANTS]; /* [methods->n] NULL: it cannot be given here ... */
+    hw_error why[MOST_VARIANTS];         /* ... and why */
+    size_t n_made;                       /* how many are */
+    hw_check *check;                     /* of those that are; NULL: not asked for */
     double began;
 } work;
 
@@ -152,7 +153,8 @@ static hw_err hide_tokens(const work *w, const variant *v, int32_t *groups, size
     return rc;
 }
 
-static hw_err explain_one(work *w, const variant *v, hw_error *err) {
+static hw_err explain_one(work *w, size_t i, hw_error *err) {
+    const variant *v = &w->plan->methods->at[i];
     size_t n;
     const int32_t *whole = hw_segments_groups(w->segments, &n);
     int32_t *groups = malloc((n + 1) * sizeof *groups);
@@ -166,29 +168,39 @@ static hw_err explain_one(work *w, const variant *v, hw_error *err) {
     params.seed = seed_of(w);
     params.stop = w->plan->stop;
     hw_err rc = v->hide ? hide_tokens(w, v, groups, n, err) : HW_OK;
-    if (rc == HW_OK) rc = hw_explain(&w->made[w->n_made], w->trace, v->method, &params, err);
-    if (rc == HW_OK) w->n_made++;
+    if (rc == HW_OK) rc = hw_explain(&w->made[i], w->trace, v->method, &params, err);
     free(groups);
     return rc;
 }
 
+static bool ends_all(hw_err rc) { return rc == HW_ERR_CANCELLED || rc == HW_ERR_MEMORY; }
+
+/* A method that cannot be given (flow, where the prompt is long) takes nothing from the others. */
 static hw_err explain_all(work *w, hw_error *err) {
     hw_err rc = HW_OK;
-    for (size_t i = 0; i < w->plan->methods->n && rc == HW_OK; i++) rc = explain_one(w, &w->plan->methods->at[i], err);
-    return rc;
+    for (size_t i = 0; i < w->plan->methods->n; i++) {
+        hw_err one = explain_one(w, i, &w->why[i]);
+        if (one == HW_OK) w->n_made++;
+        if (one != HW_OK && rc == HW_OK) *err = w->why[i];
+        if (one != HW_OK) rc = one;
+        if (ends_all(one)) return one;
+    }
+    return w->n_made ? HW_OK : rc;
 }
 
 static hw_err check(work *w, hw_error *err) {
     if (w->plan->n_ablations == 0) return HW_OK;
     const hw_attribution *list[MOST_VARIANTS];
-    for (size_t i = 0; i < w->n_made; i++) list[i] = w->made[i];
+    size_t n = 0;
+    for (size_t i = 0; i < w->plan->methods->n; i++)
+        if (w->made[i]) list[n++] = w->made[i];
     hw_check_params params = hw_check_params_default();
     params.row_begin = w->begin;
     params.row_end = w->end;
     params.n_ablations = w->plan->n_ablations;
     params.seed = seed_of(w);
     params.stop = w->plan->stop;
-    return hw_check_new(&w->check, w->plan->model, w->trace, w->segments, list, w->n_made, &params, err);
+    return hw_check_new(&w->check, w->plan->model, w->trace, w->segments, list, n, &params, err);
 }
 
 /* ------------------------------------------------------------------ the result */
@@ -235,9 +247,9 @@ static hw_err choose_layers(size_t *begin, size_t *end, const variant *v, const 
     return HW_OK;
 }
 
-/* What was found about explanation `i`. The check judges means of M over all layers: it says nothing about some of them, nor
- * about a lift. */
-static hw_err put_method(json_t *list, const work *w, size_t i, size_t *order, hw_error *err) {
+/* What was found about explanation `i`, row `row` of the check. That judges means of M over all layers: it says nothing
+ * about some of them, nor about a lift. */
+static hw_err put_method(json_t *list, const work *w, size_t i, size_t row, size_t *order, hw_error *err) {
     const variant *v = &w->plan->methods->at[i];
     hw_view_params params = hw_view_params_default();
     params.row_begin = w->begin;
@@ -250,18 +262,24 @@ static hw_err put_method(json_t *list, const work *w, size_t i, size_t *order, h
     json_t *to = json_object();
     json_object_set_new(to, "method", json_string(v->label));
     if (w->n_evidence) put_evidence(to, w, view, order);
-    if (w->check && !v->layers && !v->lift) put_check(to, hw_check_at(w->check, i));
+    if (w->check && !v->layers && !v->lift) put_check(to, hw_check_at(w->check, row));
     json_object_set_new(to, "passes", json_integer((json_int_t)hw_attribution_n_passes(w->made[i])));
     json_object_set_new(to, "scores", scores_json(view));
     hw_view_free(view);
     return json_array_append_new(list, to) == 0 ? HW_OK : fail_memory(err);
 }
 
+static hw_err put_reason(json_t *list, const work *w, size_t i, hw_error *err) {
+    json_t *to = json_pack("{s:s, s:s}", "method", w->plan->methods->at[i].label, "error", w->why[i].msg);
+    return json_array_append_new(list, to) == 0 ? HW_OK : fail_memory(err);
+}
+
 static hw_err methods_json(json_t **out, const work *w, hw_error *err) {
     json_t *list = json_array();
-    size_t *order = calloc(w->n_segments + 1, sizeof *order);
+    size_t *order = calloc(w->n_segments + 1, sizeof *order), row = 0;
     hw_err rc = list && order ? HW_OK : fail_memory(err);
-    for (size_t i = 0; i < w->n_made && rc == HW_OK; i++) rc = put_method(list, w, i, order, err);
+    for (size_t i = 0; i < w->plan->methods->n && rc == HW_OK; i++)
+        rc = w->made[i] ? put_method(list, w, i, row++, order, err) : put_reason(list, w, i, err);
     free(order);
     if (rc != HW_OK) {
         json_decref(list);
@@ -325,7 +343,7 @@ static hw_err report(json_t **out, const work *w, hw_error *err) {
 
 static void free_work(work *w) {
     hw_check_free(w->check);
-    for (size_t i = 0; i < w->n_made; i++) hw_attribution_free(w->made[i]);
+    for (size_t i = 0; i < w->plan->methods->n; i++) hw_attribution_free(w->made[i]);
     free(w->evidence);
     hw_segments_free(w->segments);
     hw_trace_free(w->trace);

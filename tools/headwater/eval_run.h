@@ -7,6 +7,8 @@
  *     {"id", "index", "item_sha256", "tags", "completion", "right": true|false|null, "prompt_tokens",
  *      "completion_tokens", "segments", "evidence": [segment...], "base": log p, "passes", "seconds",
  *      "methods": [{"method", "scores": [segments], "hit1", "mrr", "recall10", "drop1", ...}]}
+ *
+ * A method that cannot be given here has {"method", "error"} in its place; a table's cells leave such items out.
  */
 #ifndef HEADWATER_EVAL_RUN_H
 #define HEADWATER_EVAL_RUN_H
@@ -25,7 +27,8 @@ typedef struct eval_plan {
     hw_stop_fn stop;
 } eval_plan;
 
-/* Errors are the item's (a prompt beyond the context, one segment ...), but for CANCELLED and MEMORY. */
+/* Errors are the item's (a prompt beyond the context, one segment, no method that can be given ...), but for CANCELLED
+ * and MEMORY. */
 hw_err eval_run(json_t **out, const eval_plan *plan, const eval_item *item, hw_error *err);
 
 #endif
