@@ -1,6 +1,7 @@
 """`headwater check` on a real model, and what it refuses before and after the model runs."""
 
 import json
+import pathlib
 import re
 import signal
 import subprocess
@@ -50,6 +51,11 @@ def test_finds_the_fact_and_says_so(check, spans, tmp_path):
     assert saved["by"] is None and saved["ablations"] == 12
     assert saved["verdict"] in done.out
     assert f"{saved['passes']} forward passes in all" in done.out
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    documented = json.loads(re.search(r"```json check\n(.*?)```", page, re.S).group(1))
+    assert list(saved) == list(documented)
+    for key in ("segments", "methods"):
+        assert list(saved[key][0]) == list(documented[key][0])
     logit, alone = saved["methods"][0], saved["methods"][-1]
     assert logit["drop"]["1"] == alone["drop"]["1"] > 2
     assert logit["drop"]["5"] is None  # there are four

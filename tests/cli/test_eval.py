@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import pathlib
 import re
 import signal
 import subprocess
@@ -300,6 +301,29 @@ def test_every_bad_line_says_what_is_wrong_with_it(headwater, tmp_path):
         assert line.startswith(f"headwater: bad.jsonl line {number} is left out: ") and message in line
 
 
+def documented(info):
+    """What stands in a fenced block of docs/formats.md."""
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    return re.search(rf"```{info}\n(.*?)```", page, re.S).group(1)
+
+
+def test_the_documented_files_are_what_is_read_and_written(headwater, tmp_path):
+    line, table = json.loads(documented("json line")), json.loads(documented("json table"))
+    write_results(tmp_path / "r.jsonl", [line])
+    made = json.loads(headwater("eval", "--table", "r.jsonl", "--format", "json").out)
+    (whole,), (shown,) = made["groups"], table["groups"]
+    assert [m["method"] for m in whole["methods"]] == ["logit", "flow"]
+    assert list(whole["methods"][0]) == ["method", *METRICS] and whole["methods"][1]["hit1"]["n"] == 0
+    whole["methods"] = [{k: whole["methods"][0][k] for k in shown["methods"][0]}]
+    assert made == table
+    lines = headwater("eval", "--table", "r.jsonl", "--format", "csv").out
+    assert lines.startswith(documented("csv table"))
+    write_set(tmp_path / "set.jsonl", [json.loads(documented("json item"))])
+    del line["item_sha256"]  # shortened there
+    write_results(tmp_path / "r.jsonl", [line])
+    assert headwater("eval", "--merge", "set.jsonl", "r.jsonl", "-o", "all.jsonl").status == 0
+
+
 def test_a_limit_counts_items_and_a_byte_order_mark_is_no_part_of_the_first(headwater, tmp_path):
     """By merging: it needs no model. What no result is made of is missing."""
     items = [{"id": f"item-{i}", "prompt": "a"} for i in range(3)]
@@ -333,6 +357,8 @@ def test_result_lines_and_their_table(evaluate, tmp_path):
         assert line["right"] == line["completion"].strip().lower().startswith(item["answer"])
         assert line["explained"][0] == 0 < line["explained"][1] <= 2 and line["passes"] > 6
         assert [m["method"] for m in line["methods"]] == LABELS
+        assert list(line) == list(json.loads(documented("json line")))
+        assert list(line["methods"][0]) == list(json.loads(documented("json line"))["methods"][0])
         for method in line["methods"]:
             rank = 1 + sum(s > method["scores"][place] for s in method["scores"])
             assert (method["hit1"], method["mrr"]) == (rank == 1, pytest.approx(1 / rank))
