@@ -112,6 +112,42 @@ static void logits_add_up_to_the_balance(void **state) {
     hw_trace_free(trace);
 }
 
+/* A sheet that adds up, whatever its columns are. */
+static void balance_out(hw_attribution *a) {
+    size_t cells = a->n_columns * a->n_layers;
+    for (size_t i = 0; i < N; i++) {
+        double sum = 0;
+        for (size_t j = 0; j < cells; j++) sum += (double)a->values[i * cells + j];
+        a->balance[i] = (hw_balance){.prompt = sum, .logit = sum};
+    }
+}
+
+/* Two columns change places: all sums stay. */
+static void columns_are_where_they_belong(void **state) {
+    (void)state;
+    static const int32_t groups[M] = {0, 0, 1, -1, 1, 2, 2};
+    hw_trace *trace = the_trace();
+    assert_int_equal(hw__trace_add_signals(trace, 1u << HW_SIGNAL_LOGIT, N + 1, T, NULL), HW_OK);
+    for (size_t j = 0; j < L * (N + 1) * T; j++) trace->signals.values[HW_SIGNAL_LOGIT][j] = (float)(j * 37 % 101);
+    hw_method_params p[2] = {hw_method_params_default(), hw_method_params_default()};
+    p[1].groups = groups;
+    p[1].n_groups = 3;
+    for (int grouped = 0; grouped < 2; grouped++) {
+        hw_attribution *a = NULL;
+        hw_error err = {0};
+        if (hw_explain(&a, trace, "logit", &p[grouped], &err) != HW_OK) fail_msg("%s", err.msg);
+        balance_out(a);
+        passes(a, trace);
+        float *row = a->values + a->n_columns * a->n_layers, swapped = row[0];
+        row[0] = row[L];
+        row[L] = swapped;
+        assert_error(&err, bench_reference_check(a, trace, &err), HW_ERR_ENGINE, "the error of the cells of token 8");
+        passes(a, NULL); /* without a trace the sums alone are looked at */
+        hw_attribution_free(a);
+    }
+    hw_trace_free(trace);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rollout_is_the_chain_of_its_rows),
@@ -119,6 +155,7 @@ int main(void) {
         cmocka_unit_test(another_tensor_fails),
         cmocka_unit_test(contributions_sum_to_one),
         cmocka_unit_test(logits_add_up_to_the_balance),
+        cmocka_unit_test(columns_are_where_they_belong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -238,11 +238,10 @@ static hw_err measure_trace(bench_run *r, const hw_trace *trace, hw_error *err) 
     return rc;
 }
 
-/* A run of the same tokens that keeps every row, for the reference of one that does not. */
+/* A run of the same tokens that keeps every row, and signals by token, for the reference of one that does not. */
 static hw_err capture_whole(hw_trace **out, bench_run *r, hw_error *err) {
     outcome o = {0};
     hw_run_params p = run_params(r, &o);
-    p.signals = 0;
     p.rows = HW_ROWS_ALL;
     p.on_prompt = NULL;
     p.sums = NULL;
