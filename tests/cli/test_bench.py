@@ -3,6 +3,7 @@
 import csv
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 
@@ -73,6 +74,30 @@ def test_a_killed_process_leaves_no_trace_behind(program, smollm, tmp_path):
     os.kill(int(children[1]), signal.SIGKILL)  # plain generation has the first
     _, err = running.communicate(timeout=60)
     assert running.returncode == 1 and "process ended" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_is_kept_until_there_is_a_new_one(headwater, smollm, tmp_path):
+    table, short = tmp_path / "cost.csv", tmp_path / "short.txt"
+    table.write_text("earlier\n")
+    short.write_text("The old house stood at the end of a long road, and every morning people walked to the village.")
+    args = ("bench", "-m", smollm, "-n", "2", "--rounds", "1", "--variants", "plain", "-q", "-f", short, "-o", table)
+    for wrong in (("--sizes", "50"), ("--variants", "nonsense")):
+        assert headwater(*args, *wrong).status != 0 and table.read_text() == "earlier\n"
+    done = headwater(*args, "--sizes", "12,50")
+    assert done.status == 1 and "50 are needed" in done.err
+    assert [row["m"] for row in read(table)] == ["12"]  # what was measured before that
+    assert sorted(tmp_path.iterdir()) == [table, short]
+
+
+def test_a_table_that_cannot_be_written_is_told(headwater, smollm, tmp_path):
+    args = ("bench", "-m", smollm, "--sizes", "12", "-n", "2", "--rounds", "1", "--variants", "plain", "-q", "-o")
+    for name, reason in (("/dev/full", "no regular file"), (tmp_path, "is a folder"), (smollm, "named for something else")):
+        done = headwater(*args, name)
+        assert done.status != 0 and reason in done.err and done.out == "", name  # nothing was measured
+    done = headwater(*args, "cost.csv", restore_signals=False,  # so that a write beyond the limit fails
+                     preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64)))
+    assert (done.status, done.err) == (1, "headwater: cost.csv cannot be written: File too large\n")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -156,5 +156,4 @@ void bench_csv_rows(FILE *out, const bench_table *t, const bench_place *place) {
     for (size_t r = 0; r < t->n_rounds; r++)
         for (size_t v = 0; v < bench_variant_count(); v++)
             if (t->ran[v] && r < rounds_of(t, v)) csv_row(out, t, place, r, v);
-    fflush(out);
 }

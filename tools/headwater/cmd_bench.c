@@ -15,6 +15,8 @@
 #include "interrupt.h"
 #include "message.h"
 #include "model.h"
+#include "output.h"
+#include "whole.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -33,7 +35,9 @@ typedef struct bench {
     bench_model model;
     bench_place place;
     char *text;
-    FILE *csv; /* NULL: none */
+    FILE *csv;       /* into csv_bytes; NULL: none */
+    char *csv_bytes; /* [n_csv] what the file is to hold */
+    size_t n_csv;
     bool skipped[MOST_VARIANTS], told;
 } bench;
 
@@ -143,6 +147,15 @@ static hw_err run_rounds(const bench *b, crew *c, hw_error *err) {
     return HW_OK;
 }
 
+/* All sizes so far, in place of what the file held: a later size may fail. */
+static hw_err save_rows(bench *b, const bench_table *table, hw_error *err) {
+    if (!b->csv) return HW_OK;
+    bench_csv_rows(b->csv, table, &b->place);
+    if (fflush(b->csv) == 0 && !ferror(b->csv)) return whole_write(b->o->results, b->csv_bytes, b->n_csv, err);
+    *err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory for the lines of the table"};
+    return err->code;
+}
+
 static hw_err run_size(bench *b, crew *c, hw_error *err) {
     hw_err rc = start_crew(b, c, err);
     if (rc == HW_OK && !b->o->quiet) message("m = %zu: every variant checked", b->job.m);
@@ -151,8 +164,7 @@ static hw_err run_size(bench *b, crew *c, hw_error *err) {
     if (rc != HW_OK) return rc;
     bench_table table = {&b->job, &b->model, c->figures, c->ran, (size_t)b->o->rounds};
     bench_print_table(&table);
-    if (b->csv) bench_csv_rows(b->csv, &table, &b->place);
-    return HW_OK;
+    return save_rows(b, &table, err);
 }
 
 static hw_err measure(bench *b, size_t m, hw_error *err) {
@@ -255,6 +267,8 @@ static int run_sizes(bench *b, const size_t *sizes, size_t n) {
     char folder[128];
     hw_error err = {0};
     hw_err rc = HW_OK;
+    interrupt_catch(); /* the variants' processes are started with the same */
+    interrupt_catch_terminate();
     if (!make_folder(folder, sizeof folder)) return STATUS_FAILED;
     b->job.folder = folder;
     if (b->csv) bench_csv_header(b->csv);
@@ -262,6 +276,21 @@ static int run_sizes(bench *b, const size_t *sizes, size_t n) {
     remove_folder(folder);
     if (rc == HW_ERR_CANCELLED) return STATUS_INTERRUPTED;
     return rc == HW_OK ? STATUS_DONE : fail("%s", err.msg);
+}
+
+/* The table is made in memory and saved whole, so that an earlier one stays until there is a new one. */
+static bool open_csv(bench *b) {
+    if (!b->o->results) return true;
+    b->csv = open_memstream(&b->csv_bytes, &b->n_csv);
+    if (b->csv) return true;
+    fail("no memory for the table %s", b->o->results);
+    return false;
+}
+
+static void close_bench(bench *b) {
+    if (b->csv) fclose(b->csv);
+    free(b->csv_bytes);
+    free(b->text);
 }
 
 static int run(const options *o) {
@@ -277,16 +306,11 @@ static int run(const options *o) {
     b.job = (bench_job){.path = path, .params = model_params(o), .n = (size_t)o->generate};
     if (!read_variants(&b, o->variants)) return STATUS_USAGE;
     for (size_t i = 0; i < n; i++) longest = sizes[i] > longest ? sizes[i] : longest;
-    if (!open_text(&b, longest)) return STATUS_FAILED;
-    if (o->results && !(b.csv = fopen(o->results, "w"))) {
-        free(b.text);
-        return fail("%s: cannot be written", o->results);
-    }
-    interrupt_catch();
-    int status = run_sizes(&b, sizes, n);
-    if (b.csv && fclose(b.csv) != 0 && status == STATUS_DONE)
-        status = fail("%s: could not be written whole", o->results);
-    free(b.text);
+    const char *const inputs[] = {path, o->file};
+    int status = o->results ? output_check_path(command_name, o->results, inputs, 2) : STATUS_DONE;
+    if (status != STATUS_DONE) return status;
+    status = open_text(&b, longest) && open_csv(&b) ? run_sizes(&b, sizes, n) : STATUS_FAILED;
+    close_bench(&b);
     return status;
 }
 

@@ -30,7 +30,9 @@ static int check_ending(const char *command, const char *path, bool results) {
 /* A new file is made beside the old one and renamed, so it is the folder that must be writable. */
 static int check_folder(const char *path) {
     struct stat info;
-    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) return fail("%s is a folder: name a file", path);
+    bool there = stat(path, &info) == 0;
+    if (there && S_ISDIR(info.st_mode)) return fail("%s is a folder: name a file", path);
+    if (there && !S_ISREG(info.st_mode)) return fail("cannot write %s: it is no regular file", path);
     char folder[4096];
     const char *slash = strrchr(path, '/');
     size_t n = slash ? (size_t)(slash - path) + 1 : 0;
