@@ -6,6 +6,7 @@ import pathlib
 import resource
 import signal
 import subprocess
+import time
 
 import pytest
 from conftest import environment
@@ -62,19 +63,55 @@ def test_what_each_variant_takes(headwater, smollm, tmp_path):
     assert float(rows["again-logit"]["open_s"]) > 0 and float(rows["again-logit"]["prefill_s"]) == 0
 
 
-def test_a_killed_process_leaves_no_trace_behind(program, smollm, tmp_path):
-    """The process that explains again is killed while its trace is on disk."""
-    running = subprocess.Popen([program, "bench", "-m", smollm, "--sizes", "30", "-n", "2", "--rounds", "1000", "--variants",
+def measuring(program, model, tmp_path, **kwargs):
+    """The bench in its rounds, and where its traces lie."""
+    running = subprocess.Popen([program, "bench", "-m", model, "--sizes", "30", "-n", "2", "--rounds", "1000", "--variants",
                                 "again-logit", "--threads", "1"], stderr=subprocess.PIPE, text=True,
-                               env=environment(TMPDIR=str(tmp_path)))
+                               env=environment(TMPDIR=str(tmp_path)), **kwargs)
     while "round 1 of" not in (line := running.stderr.readline()):
         assert line, running.wait()
-    children = pathlib.Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+    return running
+
+
+def children_of(pid):
+    return pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def test_a_killed_process_leaves_no_trace_behind(program, smollm, tmp_path):
+    """The process that explains again is killed while its trace is on disk."""
+    running = measuring(program, smollm, tmp_path)
+    children = children_of(running.pid)
     assert len(children) == 2 and len(list(tmp_path.glob("headwater-bench-*/*"))) == 1
     os.kill(int(children[1]), signal.SIGKILL)  # plain generation has the first
     _, err = running.communicate(timeout=60)
     assert running.returncode == 1 and "process ended" in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("to", [os.kill, os.killpg])
+def test_an_interruption_ends_it_tidily(program, smollm, tmp_path, number, to):
+    """Of all its processes, as by Ctrl-C in a terminal, or of the first one alone."""
+    running = measuring(program, smollm, tmp_path, start_new_session=True)
+    children = children_of(running.pid)
+    assert len(children) == 2
+    to(running.pid, number)
+    running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert list(tmp_path.iterdir()) == [] and not any(pathlib.Path("/proc", child).exists() for child in children)
+
+
+def test_an_interruption_reaches_a_long_run(program, smollm, tmp_path):
+    """The one process that is told runs nothing itself: what runs is two below it, capturing the trace to explain again."""
+    running = subprocess.Popen([program, "bench", "-m", smollm, "--sizes", "30", "-n", "300", "--rounds", "1", "-q",
+                                "--threads", "1", "--variants", "again-logit"], env=environment(TMPDIR=str(tmp_path)), start_new_session=True)
+    while not any(children_of(child) for child in children_of(running.pid)):
+        assert running.poll() is None
+        time.sleep(0.05)
+    os.kill(running.pid, signal.SIGINT)
+    assert running.wait(timeout=60) == 130 and list(tmp_path.iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        os.killpg(running.pid, 0)  # nobody is left
 
 
 def test_a_table_is_kept_until_there_is_a_new_one(headwater, smollm, tmp_path):

@@ -13,6 +13,8 @@
 #include "message.h"
 #include "model.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -328,6 +330,17 @@ static hw_err save_trace(bench_run *r, hw_error *err) {
     return rc;
 }
 
+/* Passes an interruption on, since it may have come to this process alone, and just before it waits. */
+static bool wait_for(int *status, pid_t child) {
+    static const struct timespec moment = {.tv_nsec = 10000000};
+    pid_t ended;
+    while ((ended = waitpid(child, status, WNOHANG)) == 0 || (ended < 0 && errno == EINTR)) {
+        if (interrupt_seen()) kill(child, SIGTERM);
+        nanosleep(&moment, NULL);
+    }
+    return ended == child;
+}
+
 static hw_err save_trace_apart(bench_run *r, hw_error *err) {
     struct stat st;
     int status = 0;
@@ -336,11 +349,12 @@ static hw_err save_trace_apart(bench_run *r, hw_error *err) {
     pid_t child = fd >= 0 ? fork() : -1;
     if (child == 0) {
         hw_error why = {0};
-        if (save_trace(r, &why) != HW_OK) fprintf(stderr, "headwater: %s\n", why.msg);
+        if (save_trace(r, &why) != HW_OK && why.code != HW_ERR_CANCELLED)
+            fprintf(stderr, "headwater: %s\n", why.msg);
         _exit(why.code == HW_OK ? 0 : 1);
     }
     if (fd >= 0) close(fd);
-    bool done = child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    bool done = child > 0 && wait_for(&status, child) && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (done && stat(r->saved, &st) == 0) {
         r->trace_bytes = (uint64_t)st.st_size;
         return HW_OK;

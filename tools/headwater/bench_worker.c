@@ -2,10 +2,13 @@
 #include "bench_worker.h"
 
 #include "bench_run.h"
+#include "interrupt.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,10 +32,12 @@ static bool put(int fd, const void *bytes, size_t n) {
     return true;
 }
 
+/* Either side stops waiting when it is interrupted: a run may take minutes. The socket of the side that asks gives up now
+ * and then, since a signal may come just before it waits. */
 static bool get(int fd, void *bytes, size_t n) {
     for (char *at = bytes; n > 0;) {
         ssize_t done = recv(fd, at, n, 0);
-        if (done < 0 && errno == EINTR) continue;
+        if (done < 0 && (errno == EINTR || errno == EAGAIN) && !interrupt_seen()) continue;
         if (done <= 0) return false;
         at += done;
         n -= (size_t)done;
@@ -54,7 +59,12 @@ static void serve(int fd, const bench_job *job, const bench_variant *v) {
 }
 
 static hw_err wait_answer(answer *a, bench_worker *w, hw_error *err) {
-    if (!get(w->fd, a, sizeof *a)) {
+    bool answered = get(w->fd, a, sizeof *a);
+    if (interrupt_seen()) {
+        *err = (hw_error){.code = HW_ERR_CANCELLED, .msg = "interrupted"};
+        return err->code;
+    }
+    if (!answered) {
         *err = (hw_error){.code = HW_ERR_ENGINE, .msg = "a variant's process ended (out of memory?)"};
         return err->code;
     }
@@ -64,6 +74,7 @@ static hw_err wait_answer(answer *a, bench_worker *w, hw_error *err) {
 
 hw_err bench_worker_start(bench_worker *w, const bench_job *job, const bench_variant *v, bench_model *model,
                           hw_error *err) {
+    static const struct timeval now_and_then = {.tv_usec = 200000};
     int pair[2];
     answer a;
     pid_t child = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0 ? fork() : -1;
@@ -77,6 +88,7 @@ hw_err bench_worker_start(bench_worker *w, const bench_job *job, const bench_var
         _exit(0);
     }
     close(pair[1]);
+    setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &now_and_then, sizeof now_and_then);
     *w = (bench_worker){.process = child, .fd = pair[0]};
     hw_err rc = wait_answer(&a, w, err);
     if (rc == HW_OK && model) *model = a.model;
@@ -97,6 +109,7 @@ hw_err bench_worker_run(bench_figures *f, bench_worker *w, bool checked, hw_erro
 void bench_worker_end(bench_worker *w) {
     question q = ASK_TO_END; /* closing alone would not tell: workers that started later hold the socket too */
     if (w->process <= 0) return;
+    if (interrupt_seen()) kill(w->process, SIGTERM); /* it may run, and not have been told */
     put(w->fd, &q, sizeof q);
     close(w->fd);
     while (waitpid(w->process, NULL, 0) < 0 && errno == EINTR) {

@@ -16,11 +16,13 @@ typedef struct bench_worker {
 } bench_worker;
 
 /* Starts a process that prepares the variant, and waits until it has; `model` (nullable) gets the description of
- * the model that the variant opened. To be called before this process has threads. Errors: as bench_run_new(); ENGINE (it ended). */
+ * the model that the variant opened. To be called before this process has threads. Errors: as bench_run_new(); ENGINE (it ended); CANCELLED
+ * (this process was interrupted, whatever the other does). */
 hw_err bench_worker_start(bench_worker *w, const bench_job *job, const bench_variant *v, bench_model *model,
                           hw_error *err);
 /* One run there, as bench_run_once(). */
 hw_err bench_worker_run(bench_figures *f, bench_worker *w, bool checked, hw_error *err);
-void bench_worker_end(bench_worker *w); /* of one that never started: nothing */
+/* Waits until it has ended, which is soon after an interruption too. Of one that never started: nothing. */
+void bench_worker_end(bench_worker *w);
 
 #endif
