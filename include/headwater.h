@@ -567,7 +567,7 @@ HW_API hw_plan hw_plan_default(void);
 
 typedef struct hw_estimate {
     size_t n_prompt, n_tokens, n_columns; /* m; T where all that may be generated is; columns of M */
-    uint64_t program, weights;            /* bytes: libraries and tokenizer; of the model's file */
+    uint64_t program, weights;            /* bytes: libraries, tokenizer, threads; of the model's file */
     uint64_t cache, buffers;              /* keys and values; the engine's graph, as far as it is known */
     uint64_t rows, signals;               /* of the trace */
     uint64_t waiting;                     /* rows of interest until they are explained */

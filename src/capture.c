@@ -432,7 +432,7 @@ static hw_err check_memory(hw_model *model, const hw_run_params *params, hw_erro
     if (rc != HW_OK || e.total <= params->memory) return rc;
     return hw__fail(
         err, HW_ERR_ARGUMENT,
-        "a run over %zu tokens would take %.0f MiB, the limit is %.0f MiB: a shorter prompt would take less",
+        "a run over %zu tokens would take %.1f MiB, the limit is %.1f MiB: a shorter prompt would take less",
         e.n_tokens, (double)e.total / 1048576, (double)params->memory / 1048576);
 }
 

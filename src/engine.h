@@ -95,6 +95,12 @@ typedef enum hw__tokenize_flags {
 
 typedef struct hw__engine hw__engine;
 
+/* Tokens of a sequence that is not decoded yet: those of the prompt, of which the first are there already, then of a given
+ * completion are decoded a chunk at a time, the others one by one. */
+typedef struct hw__extent {
+    size_t kept, prompt, given, all;
+} hw__extent;
+
 typedef struct hw__engine_ops {
     const hw_model_info *(*describe)(const hw__engine *e);
     /* Tokens of [n] bytes; the caller frees out->ids. */
@@ -133,8 +139,8 @@ typedef struct hw__engine_ops {
     hw_err (*save)(hw__engine *e, hw__cache *out, const int32_t *ids, size_t n, hw_error *err);
     /* Makes the sequence ids [n] again. Every byte is checked: FORMAT where they are no cache of n tokens of this model. */
     hw_err (*restore)(hw__engine *e, const hw__cache *cache, const int32_t *ids, size_t n, hw_error *err);
-    /* Bytes that a sequence of `n_tokens` takes in keys and values, and in the largest graph. */
-    void (*footprint)(const hw__engine *e, size_t n_tokens, uint64_t *cache, uint64_t *buffers);
+    /* Bytes that a sequence takes in keys and values, and in the largest graph with what it shows. */
+    void (*footprint)(const hw__engine *e, const hw__extent *n, uint64_t *cache, uint64_t *buffers);
 } hw__engine_ops;
 
 struct hw__engine {

@@ -130,6 +130,8 @@ void hw__llama_watch_begin(hw__llama_engine *e);
 hw_err hw__llama_watch_end(hw__llama_engine *e, hw_error *err);
 
 /* Room for what the probe finds and for the stream of one decode. */
+/* Most that a pass over the sequence fills of the arena. */
+size_t hw__llama_watch_bytes(const hw__llama_engine *e, const hw__extent *n);
 hw_err hw__llama_watch_new(hw__llama_engine *e, size_t n_blocks, hw_error *err);
 void hw__llama_watch_free(hw__llama_engine *e);
 
@@ -142,7 +144,7 @@ hw_err hw__llama_readout(hw__engine *base, float *out, float *eps, int32_t id, h
 hw_err hw__llama_resume(hw__engine *base, size_t *kept, const int32_t *ids, size_t n, size_t n_tokens, hw_stop_fn stop,
                         void *stop_ctx, hw_error *err);
 hw_err hw__llama_save(hw__engine *base, hw__cache *out, const int32_t *ids, size_t n, hw_error *err);
-void hw__llama_footprint(const hw__engine *base, size_t n_tokens, uint64_t *cache, uint64_t *buffers);
+void hw__llama_footprint(const hw__engine *base, const hw__extent *n, uint64_t *cache, uint64_t *buffers);
 hw_err hw__llama_restore(hw__engine *base, const hw__cache *cache, const int32_t *ids, size_t n, hw_error *err);
 
 #endif

@@ -182,16 +182,18 @@ static double head_size(const hw__llama_engine *e, const char *key) {
 }
 
 /* The largest graph is that of a whole pass at the end of the sequence, or of all logits: the weights of one layer's attention
- * with their mask, and some rows as wide as the stream. Seen of libllama: 6 of those. */
-void hw__llama_footprint(const hw__engine *base, size_t n_tokens, uint64_t *cache, uint64_t *buffers) {
+ * with their mask, once more as F16 where they meet values that are, and some rows as wide as the stream. Seen of libllama: 6
+ * of those. */
+void hw__llama_footprint(const hw__engine *base, const hw__extent *lengths, uint64_t *cache, uint64_t *buffers) {
     enum { WIDE_ROWS = 6 };
     const hw__llama_engine *e = (const hw__llama_engine *)base;
-    double n = (double)((n_tokens + 255) / 256 * 256), n_pass = e->params.n_ubatch,
+    double n = (double)((lengths->all + 255) / 256 * 256), n_pass = e->params.n_ubatch,
            element = e->params.f32_cache ? 4 : 2;
     double row = head_size(e, "key_length") + head_size(e, "value_length");
     double outputs = HW__MAX_LOGITS < n_pass ? HW__MAX_LOGITS : n_pass;
     double logits = outputs * e->info.n_vocab * sizeof(float);
-    double pass = (n_pass * n * (e->info.n_heads + 1) + WIDE_ROWS * n_pass * e->info.n_embd) * sizeof(float);
+    double weights = e->info.n_heads * (e->params.f32_cache ? 4 : 4 + 2) + 4, wide = WIDE_ROWS * e->info.n_embd * 4;
+    double pass = n_pass * (n * weights + wide);
     *cache = (uint64_t)(n * e->info.n_layers * e->info.n_heads_kv * row * element);
-    *buffers = (uint64_t)(logits > pass ? logits : pass);
+    *buffers = (uint64_t)(logits > pass ? logits : pass) + hw__llama_watch_bytes(e, lengths);
 }

@@ -26,18 +26,36 @@ enum { ARENA_BYTES = 32 << 20, ALIGNMENT = 64, KEY_PADDING = 256 };
 
 static size_t rounded(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
-/* Bytes that keeping all nodes of the decode in progress takes, as far as the probe tells. */
-static size_t kept_bytes(const hw__llama_engine *e) {
-    size_t n_keys = rounded(e->at + e->n_rows, KEY_PADDING), row = e->n_rows * sizeof(float), bytes = 0;
-    if (e->n_rows > ARENA_BYTES / sizeof(float) || n_keys > ARENA_BYTES) return SIZE_MAX;
+/* Bytes that keeping all nodes of a decode of rows at.. takes, as far as the probe tells. */
+static size_t kept_bytes(const hw__llama_engine *e, size_t at, size_t n_rows) {
+    size_t n_keys = rounded(at + n_rows, KEY_PADDING), row = n_rows * sizeof(float), bytes = 0;
+    if (n_rows > ARENA_BYTES / sizeof(float) || n_keys > ARENA_BYTES) return SIZE_MAX;
     bytes += (size_t)e->info.n_layers * rounded((size_t)e->info.n_heads * n_keys * row, ALIGNMENT);
     bytes += (3 * (size_t)e->info.n_blocks + 1) * rounded((size_t)e->info.n_embd * row, ALIGNMENT);
     return bytes;
 }
 
+/* Most of what the passes over rows begin..end-1 keep; those that would not fit keep nothing. */
+static size_t most_kept(const hw__llama_engine *e, size_t begin, size_t end, size_t chunk) {
+    size_t most = 0;
+    for (size_t at = begin; at < end; at += chunk) {
+        size_t bytes = kept_bytes(e, at, end - at < chunk ? end - at : chunk);
+        if (bytes <= ARENA_BYTES && bytes > most) most = bytes;
+    }
+    return most;
+}
+
+size_t hw__llama_watch_bytes(const hw__llama_engine *e, const hw__extent *n) {
+    size_t chunk = (size_t)e->params.n_ubatch, given = n->prompt + n->given;
+    size_t passes[] = {most_kept(e, n->kept, n->prompt, chunk), most_kept(e, n->prompt, given, chunk),
+                       given < n->all ? most_kept(e, n->all - 1, n->all, 1) : 0};
+    size_t most = passes[0] > passes[1] ? passes[0] : passes[1];
+    return most > passes[2] ? most : passes[2];
+}
+
 void hw__llama_watch_begin(hw__llama_engine *e) {
     e->arena.used = 0;
-    e->arena.open = e->sink && !e->probing && kept_bytes(e) <= e->arena.bytes;
+    e->arena.open = e->sink && !e->probing && kept_bytes(e, e->at, e->n_rows) <= e->arena.bytes;
     hw__fetch_begin(e->fetch);
     e->final = NULL;
     e->track.tail = NULL;

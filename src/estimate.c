@@ -5,6 +5,7 @@
  * Time is a rough figure: arithmetic and memory at the rates below, which two cores of 2020 reach with quantised weights.
  */
 #include "engine.h"
+#include "fold.h"
 #include "method.h"
 #include "pending.h"
 #include "prefix.h"
@@ -15,14 +16,18 @@
 /* Stated rates: multiplications and additions a second and thread, and bytes of weights a second that a decode reads. */
 static const double FLOPS_A_THREAD = 2e10, WEIGHT_BYTES_A_SECOND = 1e10;
 
-/* The program with its libraries and the tokenizer, measured. */
-static const uint64_t PROGRAM_BYTES = (uint64_t)40 << 20;
+/* The program with its libraries, what the tokenizer keeps for each token that it knows, and BLAS and the engine for each
+ * thread; measured, and rounded upwards as all of this is: a run that is let in must not take more. */
+static const uint64_t PROGRAM_BYTES = (uint64_t)39 << 20, VOCAB_BYTES = 264, THREAD_BYTES = (uint64_t)3 << 20;
+
+/* Small things that the library and the engine keep for each token of a run. */
+static const uint64_t TOKEN_BYTES = 4096;
 
 typedef struct sizes {
     double layers, prompt, tokens, columns; /* L, m, T; columns of M */
     double width;                           /* floats of a signal's row of interest */
     bool sums;                              /* which are by segment */
-    double reused;                          /* tokens of the front that an earlier trace gives */
+    double reused, given;                   /* tokens of the front that an earlier trace gives; of a given completion */
 } sizes;
 
 static double layer_floats(const sizes *s) { return s->tokens * (s->tokens + 1) / 2; }
@@ -56,8 +61,19 @@ static double prefix_bytes(const hw_trace *prefix) {
     return s.layers * kept_floats(prefix->kept, &s) * sizeof(float) + signal_bytes(signals, &s);
 }
 
-/* M of every method, and levels of R for those that compose layers, about half of [T, C] each: two, one method after the
- * other; of prompt rows that pass by, those of every layer. */
+/* A level of R as level.c stores it: blocks of rows as wide as their last row reaches, columns in the prompt's proportion. */
+static double level_floats(const sizes *s) {
+    double floats = 0;
+    for (double first = 0; first < s->tokens; first += HW__LEVEL_ROWS) {
+        double end = first + HW__LEVEL_ROWS < s->tokens ? first + HW__LEVEL_ROWS : s->tokens;
+        double reach = end < s->prompt ? end / s->prompt * s->columns : s->columns;
+        floats += (end - first) * (reach + 1);
+    }
+    return floats;
+}
+
+/* M of every method; for those that compose layers the room of a fold and levels of R: two, one method after the other; of
+ * prompt rows that pass by, those of every layer. */
 static double method_bytes(const hw_plan *plan, const sizes *s) {
     double composing = 0, results = 0, n = s->tokens - s->prompt;
     double levels = plan->run->rows == HW_ROWS_ALL ? 2 : s->layers + 1;
@@ -65,15 +81,20 @@ static double method_bytes(const hw_plan *plan, const sizes *s) {
         const hw__method *method = hw__method_find(plan->methods[i]);
         if (!method) continue;
         if (hw_method_heeds(&method->info, plan->params) & HW_USES_DIRECTION)
-            composing = levels * s->tokens * s->columns / 2 * sizeof(float);
+            composing = levels * level_floats(s) * sizeof(float) +
+                        hw__fold_bytes((size_t)s->tokens, (size_t)s->columns + 1);
         results += n * s->columns * (method->info.traits & HW_GIVES_LAYERS ? s->layers : 1) * sizeof(float);
     }
     return composing + results;
 }
 
+static double threads_of(const hw_model *model) {
+    return model->engine->n_threads > 0 ? (double)model->engine->n_threads : 1;
+}
+
 static double seconds(const hw_plan *plan, const hw_model *model, const sizes *s) {
     const hw_model_info *info = hw_model_describe(model);
-    double threads = model->engine->n_threads > 0 ? (double)model->engine->n_threads : 1, n = s->tokens - s->prompt;
+    double threads = threads_of(model), n = s->tokens - s->prompt;
     double attention = 4.0 * info->n_layers * info->n_embd * (layer_floats(s) - s->reused * (s->reused + 1) / 2);
     double flops = 2.0 * (double)info->n_params * (s->prompt - s->reused) + attention;
     for (size_t i = 0; i < plan->n_methods; i++) {
@@ -102,6 +123,7 @@ static hw_err count(sizes *s, hw_model *model, const hw_plan *plan, hw_error *er
     size_t n = p->completion ? given.n : p->n_generate;
     *s = (sizes){.layers = info->n_layers, .prompt = (double)prompt.n, .tokens = (double)prompt.n + (double)n};
     s->reused = (double)hw__prefix_shared(p->prefix, run, p->rows, prompt.ids, prompt.n, p->signals);
+    s->given = (double)given.n;
     s->columns = segments ? (double)hw_segments_count(segments) : s->prompt;
     s->sums = segments && p->sums;
     s->width = s->sums ? s->columns + 1 : s->tokens;
@@ -124,9 +146,12 @@ hw_err hw_run_estimate(hw_estimate *out, hw_model *model, const hw_plan *plan, h
     if (rc != HW_OK) return rc;
     if (s.tokens > INT32_MAX) return hw__fail(err, HW_ERR_ARGUMENT, "%.0f tokens are more than any context", s.tokens);
     hw_estimate e = {.n_prompt = (size_t)s.prompt, .n_tokens = (size_t)s.tokens, .n_columns = (size_t)s.columns};
+    hw__extent lengths = {(size_t)s.reused, e.n_prompt, (size_t)s.given, e.n_tokens};
     e.weights = info->n_bytes;
-    e.program = PROGRAM_BYTES;
-    if (ops->footprint) ops->footprint(model->engine, e.n_tokens, &e.cache, &e.buffers);
+    e.program =
+        PROGRAM_BYTES + (uint64_t)info->n_vocab * VOCAB_BYTES + (uint64_t)threads_of(model) * THREAD_BYTES +
+        e.n_tokens * TOKEN_BYTES;
+    if (ops->footprint) ops->footprint(model->engine, &lengths, &e.cache, &e.buffers);
     e.rows = (uint64_t)(s.layers * kept_floats(plan->run->rows, &s) * sizeof(float));
     e.signals = (uint64_t)signal_bytes(plan->run->signals, &s);
     e.waiting = hw__pending_bytes(info, plan->run->signals, e.n_prompt, e.n_tokens, s.sums);

@@ -39,12 +39,17 @@ hw_err hw__fold_new(hw__fold *f, const hw_run *run, const hw_method_params *p, s
         free(reach);
         return rc;
     }
-    size_t rows = n_threads * MOST_ROWS;
+    size_t rows = n_threads * MOST_ROWS; /* hw__fold_bytes() counts the same */
     f->weights = hw__alloc(rows, n_rows * sizeof *f->weights);
     f->few = hw__alloc(MOST_ROWS, n_columns * sizeof *f->few);
     if (f->weights && f->few) return HW_OK;
     hw__fold_free(f);
     return hw__fail_memory(err, "rollout", rows, (n_rows + n_columns) * sizeof(float));
+}
+
+double hw__fold_bytes(size_t n_rows, size_t n_columns) {
+    double rows = (double)omp_get_max_threads() * (double)n_rows + (double)n_columns;
+    return MOST_ROWS * rows * sizeof(float);
 }
 
 void hw__fold_free(hw__fold *f) {

@@ -24,6 +24,8 @@ typedef struct hw__fold {
 /* For the first `n_rows` tokens of a run that may still grow to that many. */
 hw_err hw__fold_new(hw__fold *f, const hw_run *run, const hw_method_params *p, size_t n_rows, hw_error *err);
 void hw__fold_free(hw__fold *f);
+/* Memory that this takes beside levels, for as many columns of a level. */
+double hw__fold_bytes(size_t n_rows, size_t n_columns);
 
 /* R_0 into a level of zeros. */
 void hw__fold_start(const hw__fold *f, float *zero, const hw_run *run, const hw_method_params *p);

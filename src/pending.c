@@ -68,13 +68,22 @@ static size_t room_for(size_t n_layers, size_t n_heads, size_t n_tokens, size_t 
     return room > rows ? rows : room;
 }
 
+/* Keys of so many rows, of which row end-1 is the last. */
+static double keys_of(size_t rows, size_t end) { return (double)rows * ((double)end - ((double)rows - 1) / 2); }
+
+/* Rows lie as long as they are, so the longest are counted that wait at once: the last of the prompt that fill the room, or
+ * those after them. */
 uint64_t hw__pending_bytes(const hw_model_info *info, uint32_t wanted, size_t n_prompt, size_t n_tokens, bool sums) {
     if (!wanted || info->n_layers < 1 || info->n_heads < 1 || n_tokens < 1) return 0;
     size_t L = (size_t)info->n_layers, H = (size_t)info->n_heads;
     bool of_all = wanted & EVERY_ROW;
     size_t rows = of_all ? n_tokens : n_tokens - n_prompt + 1;
-    double row = (double)H * (double)n_tokens + 3.0 * info->n_embd;
-    return (uint64_t)((double)L * (double)room_for(L, H, n_tokens, rows, sums && !of_all) * row * sizeof(float));
+    size_t room = room_for(L, H, n_tokens, rows, sums && !of_all);
+    size_t of_prompt = rows - (n_tokens - n_prompt), left = of_prompt % room, last = left + n_tokens - n_prompt;
+    double whole = of_prompt < room ? 0 : keys_of(room, n_prompt - left);
+    double rest = keys_of(last < room ? last : room, n_tokens);
+    double floats = (double)H * (whole > rest ? whole : rest) + 3.0 * (double)room * info->n_embd;
+    return (uint64_t)((double)L * floats * sizeof(float));
 }
 
 /* Rows lie one after the other, each as long as it is: memory that no row needs is not touched. */

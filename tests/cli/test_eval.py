@@ -488,7 +488,7 @@ def test_an_item_that_would_take_too_much_memory_is_not_run(evaluate, tmp_path):
     done = evaluate("-o", "r.jsonl", "--memory", "300M", "--method", "rollout")
     assert done.status == 1
     first, long = read_lines(tmp_path / "r.jsonl")
-    assert "error" not in first and "300 MiB" in long["error"] and "a shorter prompt" in long["error"]
+    assert "error" not in first and "300.0 MiB" in long["error"] and "a shorter prompt" in long["error"]
 
 
 @pytest.mark.model

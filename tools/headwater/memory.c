@@ -12,11 +12,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* "1.2 GB", powers of 1024 as the option reads them. */
-static const char *size_text(char out[32], uint64_t bytes) {
+/* "1.20 GB", powers of 1024 as the option reads them, with so many decimals more than are usual. */
+static const char *exact_text(char out[32], uint64_t bytes, int more) {
     double mib = (double)bytes / (1 << 20);
-    snprintf(out, 32, mib < 1024 ? "%.0f MB" : "%.2f GB", mib < 1024 ? mib : mib / 1024);
+    bool small = mib < 1024;
+    snprintf(out, 32, "%.*f %s", (small ? 0 : 2) + more, small ? mib : mib / 1024, small ? "MB" : "GB");
     return out;
+}
+
+static const char *size_text(char out[32], uint64_t bytes) { return exact_text(out, bytes, 0); }
+
+/* Both, with as many decimals as tell them apart. */
+static void differing_texts(char a[32], char b[32], uint64_t bytes_a, uint64_t bytes_b) {
+    for (int more = 0; more < 8; more++)
+        if (strcmp(exact_text(a, bytes_a, more), exact_text(b, bytes_b, more)) != 0) return;
 }
 
 /* A run and how it is explained, which a change makes smaller. */
@@ -107,10 +116,10 @@ static void list_changes(char *out, size_t room, const job *j, const trial *from
 static int refuse(const job *j, const trial *t, const hw_estimate *e) {
     char total[32], limit[32], rows[32], methods[32], list[320];
     list_changes(list, sizeof list, j, t);
+    differing_texts(total, limit, e->total, j->o->memory);
     return fail("this run would take %s, --memory is %s: %zu tokens take %s as a trace and %s to explain%s%s",
-                size_text(total, e->total), size_text(limit, j->o->memory), e->n_tokens, size_text(rows, e->rows),
-                size_text(methods, e->methods), *list ? "; what would fit: " : "; no shorter prompt would fit either",
-                list);
+                total, limit, e->n_tokens, size_text(rows, e->rows), size_text(methods, e->methods),
+                *list ? "; what would fit: " : "; no shorter prompt would fit either", list);
 }
 
 int memory_check(job *j, const hw_run_params *run) {
