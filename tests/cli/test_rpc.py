@@ -179,11 +179,32 @@ def test_rows_that_are_folded_as_they_come_wait_for_their_stream(headwater, tmp_
 # ------------------------------------------------------------------ what cannot be
 
 
-@pytest.mark.parametrize("address", ["localhost", "localhost:", ":50052", "localhost:70000", "localhost:5005x", ""])
+@pytest.mark.parametrize("address", ["localhost", "localhost:", ":50052", "localhost:70000", "localhost:5005x"])
 def test_addresses_are_checked(headwater, address):
-    done = headwater("info", "--rpc", f"{address},")
+    done = headwater("info", "--rpc", address)
     assert done.status == 1
     assert f'"{address}" is no worker: HOST:PORT is one' in done.err
+
+
+@pytest.mark.parametrize("option, accepted", [("--rpc", "HOST:PORT,..."), ("--device", "NAME,...")])
+def test_an_empty_name_is_refused(headwater, option, accepted):
+    """As of a variable that is not set: it would mean that all runs here."""
+    for names in ("", ",", "one:1,", ",one:1", "one:1,,two:2"):
+        done = headwater("info", option, names)
+        assert (done.status, done.out) == (2, "")
+        assert f'{option} "{names}": must be {accepted}, and no name may be empty' in done.err
+
+
+@pytest.mark.model
+def test_blocks_that_no_device_takes(headwater, workers, smollm):
+    remark = "--gpu-layers 5 has nothing to act on"
+    if " takes blocks" in headwater("info").out:
+        remark = ""  # a machine that has such a device
+    args = ("info", "-m", smollm, "--gpu-layers", "5")
+    done = headwater(*args)
+    assert done.status == 0 and remark in done.err and bool(done.err) == bool(remark)
+    assert headwater(*args, "-q").err == "" and headwater(*args, "--rpc", workers).err == ""
+    assert headwater("info", "-m", smollm, "--gpu-layers", "0").err == ""
 
 
 def test_a_server_that_is_not_there(headwater):

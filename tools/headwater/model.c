@@ -46,6 +46,23 @@ hw_model_params model_params(const options *o) {
     return params;
 }
 
+static bool any_takes_blocks(void) {
+    hw_device_list *list;
+    bool any = false;
+    if (hw_device_list_new(&list, NULL, NULL) != HW_OK) return true; /* nothing is known */
+    for (size_t i = 0; i < hw_device_list_count(list); i++) any = any || hw_device_list_at(list, i)->takes_blocks;
+    hw_device_list_free(list);
+    return any;
+}
+
+/* Names of devices are checked when the model opens; a number of blocks is taken as the most. */
+static void remark_layers(const options *o) {
+    if (o->quiet || o->gpu_layers == 0 || o->rpc || o->device || any_takes_blocks()) return;
+    message("--gpu-layers %lld has nothing to act on: no device here takes blocks (`headwater info` lists them); all run "
+            "on the CPU",
+            (long long)o->gpu_layers);
+}
+
 hw_err model_open(hw_model **out, const options *o, const char *path, progress *bar, hw_error *err) {
     hw_model_params params = model_params(o);
     params.progress = progress_show;
@@ -54,5 +71,6 @@ hw_err model_open(hw_model **out, const options *o, const char *path, progress *
     engine_log(o);
     hw_err rc = hw_model_open(out, path, &params, err);
     progress_erase(bar);
+    if (rc == HW_OK) remark_layers(o);
     return rc;
 }

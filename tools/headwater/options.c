@@ -106,6 +106,7 @@ enum {
 #define TERMINAL(in)           .group = GROUP_TERMINAL, .commands = in, .sources = FROM_ANY
 #define FLAG(field)            .type = OPTION_FLAG, .offset = AT(field)
 #define TEXT(field)            .type = OPTION_TEXT, .offset = AT(field)
+#define NAMES(field)           .type = OPTION_NAMES, .offset = AT(field)
 #define TEXTS(field)           .type = OPTION_TEXTS, .offset = AT(field)
 #define WORD(field)            .type = OPTION_WORD, .offset = AT(field), .word = word_##field
 #define WHOLE(field, from, to) .type = OPTION_WHOLE, .offset = AT(field), .least = from, .most = to
@@ -145,9 +146,9 @@ static const option_row rows[] = {
     {"threads", 0, "N", WHOLE(threads, 0, 1024), MODEL(IN_MODEL), .standard = "0", .help = "threads; 0 is one a core"},
     {"gpu-layers", 0, "N", WHOLE(gpu_layers, -1, MOST_WHOLE), MODEL(IN_MODEL), .standard = "0",
      .help = "blocks to run on GPUs and workers; -1 is all, as it is where --rpc or --device is given without this"},
-    {"rpc", 0, "HOST:PORT,...", TEXT(rpc), MODEL(IN_MODEL),
+    {"rpc", 0, "HOST:PORT,...", NAMES(rpc), MODEL(IN_MODEL),
      .help = "machines that run `headwater worker`: blocks are spread over their devices and this machine's by free memory"},
-    {"device", 0, "NAME,...", TEXT(device), MODEL(IN_MODEL),
+    {"device", 0, "NAME,...", NAMES(device), MODEL(IN_MODEL),
      .help = "only these devices take blocks, in this order; `headwater info` lists them"},
     {"ubatch", 0, "N", WHOLE(ubatch, 0, 65536), MODEL(IN_MODEL), .standard = "0",
      .help = "prompt tokens in one pass; 0 is 512"},
@@ -313,7 +314,7 @@ static const option_row rows[] = {
     {"host", 0, "ADDRESS", TEXT(host), WORKER, .standard = "127.0.0.1",
      .help = "IPv4 address to listen on; any but the standard lets other machines in, without a password"},
     {"threads", 0, "N", WHOLE(threads, 0, 1024), WORKER, .standard = "0", .help = "threads; 0 is one a core"},
-    {"device", 0, "NAME,...", TEXT(device), WORKER, .help = "serve these; without it every GPU, or the CPU where there is none"},
+    {"device", 0, "NAME,...", NAMES(device), WORKER, .help = "serve these; without it every GPU, or the CPU where there is none"},
 
     {"color", 0, "auto|always|never", WORD(color), TERMINAL(IN_ALL), .standard = "auto",
      .help = "colours; auto heeds NO_COLOR and whether standard output is a terminal"},
@@ -390,11 +391,20 @@ static bool add_text(texts *list, const char *text) {
     return true;
 }
 
+/* An empty list, as of a variable that is not set, would mean all there is. */
+static bool read_names(const char **out, const char *text) {
+    for (const char *at = text; at; at = strchr(at, ','), at = at ? at + 1 : NULL)
+        if (!*at || *at == ',') return false;
+    *out = text;
+    return true;
+}
+
 static bool read_value(options *o, const option_row *row, const char *text) {
     void *field = (char *)o + row->offset;
     switch (row->type) {
     case OPTION_FLAG: *(bool *)field = true; return true;
     case OPTION_TEXT: *(const char **)field = text; return true;
+    case OPTION_NAMES: return read_names(field, text);
     case OPTION_TEXTS: return add_text(field, text);
     case OPTION_WHOLE: return read_whole(field, text, row->least, row->most);
     case OPTION_REAL: return read_real(field, text, row->least, row->most);
@@ -409,6 +419,8 @@ static void complain_value(const char *command, const option_row *row, const cha
         misuse(command, "%s \"%s\": must be a whole number from %.0f to %.0f", s.text, text, row->least, row->most);
     } else if (row->type == OPTION_REAL) {
         misuse(command, "%s \"%s\": must be a number from %g to %g", s.text, text, row->least, row->most);
+    } else if (row->type == OPTION_NAMES) {
+        misuse(command, "%s \"%s\": must be %s, and no name may be empty", s.text, text, row->metavar);
     } else if (row->type == OPTION_WORD) {
         misuse(command, "%s \"%s\": must be %s%s", s.text, text, row->accepts ? "" : "one of ",
                row->accepts ? row->accepts : row->metavar);

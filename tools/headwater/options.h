@@ -81,6 +81,7 @@ typedef struct options {
 typedef enum option_type {
     OPTION_FLAG,  /* bool */
     OPTION_TEXT,  /* const char * */
+    OPTION_NAMES, /* const char *: separated by commas, none of them empty */
     OPTION_TEXTS, /* texts: may be given several times */
     OPTION_WHOLE, /* int64_t between least and most */
     OPTION_REAL,  /* double between least and most */
