@@ -364,8 +364,8 @@ HW_API hw_save_params hw_save_params_default(void);
 /* The same with settings. Errors: IO, MEMORY; with a model ARGUMENT (it has decoded other tokens since), UNSUPPORTED (its
  * cache cannot be kept: recurrent blocks, positions in more than one dimension). */
 HW_API hw_err hw_trace_save_as(const hw_trace *trace, const char *path, const hw_save_params *params, hw_error *err);
-/* Most mass that keeping rows in this precision moves in any of them, with what the file moved that the trace came from: the
- * sum over k of |a' - a|. Rows are stochastic, so the rows of a composed S_l are moved by at most (l + 1) times this (a
+/* Most mass that keeping rows in this precision moves in any of them, or that the file moved which rows came from: the sum
+ * over k of |a' - a|. No row moves twice. Rows are stochastic, so the rows of a composed S_l are moved by at most (l + 1) times this (a
  * residual of 0.5), and those of attention by this. */
 HW_API double hw_trace_rounding(const hw_trace *trace, hw_precision precision);
 

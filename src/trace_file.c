@@ -56,8 +56,11 @@ static bool signal_shape(size_t *n_dims, size_t shape[3], const hw_run *run, int
 
 /* ------------------------------------------------------------------ rounding */
 
-/* A half is off by at most 2^-11 of a weight, and by 2^-25 where it is subnormal; weights sum to 1. This is twice as much. */
-static double most_rounding(size_t n_tokens) { return 0x1p-10 + 0x1p-24 * (double)n_tokens; }
+/* A half is off by at most 2^-11 of a weight, and by 2^-25 where it is subnormal; weights sum to 1 within the tolerance, and
+ * hw_trace_rounding() adds it once more. */
+static double most_rounding(size_t n_tokens) {
+    return (0x1p-11 + 0x1p-25 * (double)n_tokens) * (1 + HW_ROW_TOLERANCE) * (1 + HW_ROW_TOLERANCE);
+}
 
 static double moved(const float *row, size_t n) {
     double sum = 0;
@@ -66,7 +69,10 @@ static double moved(const float *row, size_t n) {
 }
 
 /* A row that rollout composes is (a + e) / (1 + sum a): what moves in a moves at most 2 / (1 + sum a) times as much there, and
- * the sum is 1 within the tolerance. */
+ * the sum is 1 within the tolerance.
+ *
+ * No row moves twice: one that was read from halves is of halves and does not move now, any other has not moved before. What
+ * a longer trace states, whose front this one begins with, may be more than rows as short as these can have moved. */
 double hw_trace_rounding(const hw_trace *trace, hw_precision precision) {
     double most = 0;
     for (size_t l = 0; precision == HW_PRECISION_F16 && l < trace->n_layers; l++) {
@@ -77,7 +83,7 @@ double hw_trace_rounding(const hw_trace *trace, hw_precision precision) {
             most = row_moved > most ? row_moved : most;
         }
     }
-    return trace->rounding + most * (1 + HW_ROW_TOLERANCE);
+    return fmin(fmax(trace->rounding, most * (1 + HW_ROW_TOLERANCE)), most_rounding(trace->run->n_tokens));
 }
 
 /* ------------------------------------------------------------------ save */
@@ -286,10 +292,10 @@ static hw_err read_rows(hw_trace *trace, const hw__safetensors *file, const hw__
     return hw__each(trace->n_layers, tensor->n > 1u << 20 ? 0 : 1, read_layer, &from, err);
 }
 
-/* What the file says that rounding moved, which goes with rows in F16 and is no more than those can be off. */
+/* What the file says that rounding moved, which goes with rows in F16 and is no more than twice what those can be off. */
 static hw_err read_rounding(double *out, const hw__safetensors *file, const hw_run *run, bool halves, hw_error *err) {
     const char *text = hw__safetensors_metadata(file, "rounding");
-    double most = most_rounding(run->n_tokens), v;
+    double most = 2 * most_rounding(run->n_tokens), v;
     char *end;
     *out = 0;
     if (!text && !halves) return HW_OK;

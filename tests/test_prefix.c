@@ -7,6 +7,8 @@
 #include "files.h"
 #include "prefix.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -223,6 +225,56 @@ static void a_state_goes_on_in_another_model(void **state) {
     temp_clear();
 }
 
+/* Rows that come from halves do not move again, so what is stated does not grow from one state to the next. */
+static void halves_move_once_in_any_generation(void **state) {
+    (void)state;
+    enum { GENERATIONS = 4, LENGTH = 24 };
+    static const char text[] = "It was sunny in Rome, the city of Russia, and a day in Rome is no day "
+                               "in the city of sun, or is it? Rome";
+    fake_params fake = fake_params_default();
+    hw_save_params halves = hw_save_params_default();
+    hw_error err;
+    double most = 0;
+    halves.precision = HW_PRECISION_F16;
+    for (size_t g = 1; g <= GENERATIONS; g++) {
+        char prompt[GENERATIONS * LENGTH + 1];
+        snprintf(prompt, sizeof prompt, "%.*s", (int)(g * LENGTH), text);
+        hw_run_params p = ask(prompt, NULL, 3);
+        hw_model *model = halves.model = fake_model(&fake);
+        hw_trace *before = NULL;
+        if (g > 1 && hw_state_open(&before, model, temp_path("s"), &err) != HW_OK) fail_msg("%s", err.msg);
+        hw_trace *got = capture(model, p, before), *fresh = fake_trace(&fake, &p);
+        assert_true(g == 1 || reused(got) > 0);
+        most = fmax(most, hw_trace_rounding(fresh, HW_PRECISION_F16));
+        assert_in_range(1e9 * hw_trace_rounding(got, HW_PRECISION_F16), 1, 1.001e9 * most); /* three digits in files */
+        if (hw_trace_save_as(got, temp_path("s"), &halves, &err) != HW_OK) fail_msg("%s", err.msg);
+        hw_trace *traces[] = {before, got, fresh};
+        for (int i = 0; i < 3; i++) hw_trace_free(traces[i]);
+        hw_model_close(model);
+    }
+    temp_clear();
+}
+
+/* A front of a trace so long that halves moved more of its rows than they can of short ones. */
+static void what_is_stated_of_a_long_front_is_never_too_much_to_open(void **state) {
+    (void)state;
+    fake_params fake = fake_params_default();
+    hw_model *model = fake_model(&fake);
+    hw_trace *prefix = capture(model, ask(FIRST, NULL, 3), NULL), *opened = NULL;
+    prefix->rounding = 0.01;
+    hw_trace *got = capture(model, ask(SECOND, NULL, 4), prefix);
+    assert_true(reused(got) > 0);
+    hw_save_params halves = hw_save_params_default();
+    halves.precision = HW_PRECISION_F16;
+    hw_error err;
+    assert_int_equal(hw_trace_save_as(got, temp_path("t"), &halves, &err), HW_OK);
+    if (hw_trace_open(&opened, temp_path("t"), &err) != HW_OK) fail_msg("%s", err.msg);
+    hw_trace *traces[] = {prefix, got, opened};
+    for (int i = 0; i < 3; i++) hw_trace_free(traces[i]);
+    hw_model_close(model);
+    temp_clear();
+}
+
 static void states_that_do_not_fit_are_refused(void **state) {
     (void)state;
     fake_params fake = fake_params_default();
@@ -270,6 +322,8 @@ int main(void) {
         cmocka_unit_test(rows_that_must_pass_do),
         cmocka_unit_test(what_does_not_fit_has_no_effect),
         cmocka_unit_test(a_state_goes_on_in_another_model),
+        cmocka_unit_test(halves_move_once_in_any_generation),
+        cmocka_unit_test(what_is_stated_of_a_long_front_is_never_too_much_to_open),
         cmocka_unit_test(states_that_do_not_fit_are_refused),
     };
     return cmocka_run_group_tests_name("prefix", tests, files_setup, files_teardown);

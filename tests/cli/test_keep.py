@@ -107,6 +107,19 @@ def test_f16_takes_half_and_says_what_it_moved(headwater, smollm, tmp_path):
     assert "rounding to F16 moved at most" in headwater("view", "f16.safetensors").err
 
 
+def test_each_of_many_states_in_a_row_opens(headwater, smollm, tmp_path):
+    """Each prompt begins with the one before and is more than twice as long, so that the state is written anew."""
+    said = []
+    for i in range(3):
+        (tmp_path / "prompt").write_text(CONTEXT * (1, 3, 8)[i] + "So")
+        done = headwater("explain", "-m", smollm, "-f", "prompt", "-n", "2", "--state", "s.state",
+                         "--trace-precision", "f16", "--threads", "1")
+        assert done.status == 0 and ("s.state; it is replaced" in done.err) == (i > 0)
+        said.append(float(re.findall(r"moved at most (\S+) of a row's mass", done.err)[-1]))
+        assert headwater("view", "s.state", "-q", "--top", "0").status == 0
+    assert said[2] < 2 * said[0], "the bound of rows that moved once"
+
+
 def test_precision_without_a_file_is_a_usage_error(headwater, smollm):
     done = explain(headwater, smollm, KEY, "--trace-precision", "f16")
     assert done.status == 2 and "neither --trace nor --state names a file" in done.err
