@@ -371,7 +371,8 @@ HW_API double hw_trace_rounding(const hw_trace *trace, hw_precision precision);
 
 /* A state is a trace with the model's cache beside it (hw_save_params.model). Opens one: the trace, to be given as
  * hw_run_params.prefix, and in the model its cache. UNSUPPORTED: it was made by another model, another version of its engine,
- * or with another cache type. Errors: IO, FORMAT (the model then holds nothing), MEMORY, ENGINE. */
+ * with another cache type, or before caches had a checksum. Errors: IO, FORMAT (damaged; the model may then hold nothing), MEMORY,
+ * ENGINE. */
 HW_API hw_err hw_state_open(hw_trace **out, hw_model *model, const char *path, hw_error *err);
 HW_API hw_err hw_trace_open(hw_trace **out, const char *path, hw_error *err);
 HW_API void hw_trace_free(hw_trace *trace);

@@ -2,7 +2,8 @@
  * state_file.c - a state: a trace's file with one tensor more, `cache`, the engine's keys and values of its tokens. Any
  * reader of traces reads it; with its model it also saves the passes over its tokens.
  *
- * The cache's bytes are the engine's; it checks them itself (engine_llama_state.c).
+ * The cache's bytes are the engine's; it checks their structure itself (engine_llama_state.c). Nothing there tells whether a
+ * key or a value is right, so the metadata has a SHA-256 of them all.
  */
 #include "trace_file.h"
 
@@ -26,6 +27,15 @@ hw_err hw__state_cache(hw__cache *out, const hw_trace *trace, hw_model *model, h
     return rc;
 }
 
+bool hw__cache_sha256(char out[HW__SHA256_ROOM], const hw__cache *cache) {
+    hw__sha256 hash;
+    hw__sha256_begin(&hash);
+    hw__sha256_add(&hash, cache->bytes, cache->n_bytes);
+    bool ok = hw__sha256_hex(&hash, out);
+    hw__sha256_end(&hash);
+    return ok;
+}
+
 /* A cache means something only to the weights, the version and the settings that filled it. */
 static hw_err check_model(const hw_run *run, const hw_model *model, hw_error *err) {
     const hw_model_info *is = model->engine->ops->describe(model->engine), *was = &run->model;
@@ -41,14 +51,27 @@ static hw_err check_model(const hw_run *run, const hw_model *model, hw_error *er
     return HW_OK;
 }
 
+/* `said` is what the metadata has. */
+static hw_err check_bytes(const hw__cache *cache, const char *said, hw_error *err) {
+    char is[HW__SHA256_ROOM];
+    if (!hw__cache_sha256(is, cache)) return hw__fail(err, HW_ERR_MEMORY, "out of memory: the cache's SHA-256");
+    if (strcmp(is, said) == 0) return HW_OK;
+    return hw__fail(err, HW_ERR_FORMAT, "its cache is damaged: the SHA-256 of its bytes is %s, not %.64s", is, said);
+}
+
 static hw_err restore(const hw_run *run, hw_model *model, hw__safetensors *file, hw_error *err) {
     const hw__tensor *tensor = hw__safetensors_find(file, HW__CACHE);
     if (!tensor || tensor->dtype != HW__U8)
         return hw__fail(err, HW_ERR_FORMAT, "it is a trace and no state: it has no tensor \"" HW__CACHE "\" of U8");
+    const char *said = hw__safetensors_metadata(file, HW__CACHE_SHA256);
+    if (!said)
+        return hw__fail(err, HW_ERR_UNSUPPORTED,
+                        "an earlier version made it: its metadata has no \"" HW__CACHE_SHA256 "\"");
     hw__cache cache = {.bytes = hw__alloc(tensor->n, 1), .n_bytes = tensor->n};
     int32_t *ids = token_ids(run);
     hw_err rc = cache.bytes && ids ? HW_OK : hw__fail_memory(err, "the model's cache", tensor->n, 1);
     if (rc == HW_OK) rc = hw__safetensors_bytes(file, cache.bytes, tensor, 0, tensor->n, err);
+    if (rc == HW_OK) rc = check_bytes(&cache, said, err);
     if (rc == HW_OK) rc = model->engine->ops->restore(model->engine, &cache, ids, run->n_tokens, err);
     free(cache.bytes);
     free(ids);

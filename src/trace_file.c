@@ -7,7 +7,7 @@
  *     signal.NAME      F32 [L, n+1, T], rows m-1 .. m+n-1; one for each signal that was captured
  *     signal.residual  F32 [L, T]
  *     signal.all_NAME  F32 [L, T(T+1)/2], every row, packed as `rows` are
- *     cache            U8, in a state: state_file.c
+ *     cache            U8, in a state: state_file.c; the metadata's `cache_sha256` is of its bytes
  *
  * Where only some rows are kept, the metadata's `rows` says which: "interest" (m-1 and up) or "none"; the packed rows are
  * those alone.
@@ -88,27 +88,36 @@ double hw_trace_rounding(const hw_trace *trace, hw_precision precision) {
 
 /* ------------------------------------------------------------------ save */
 
+/* A NULL is left out. */
+static bool put_text(json_t *metadata, const char *key, const char *text) {
+    return !text || json_object_set_new(metadata, key, json_string(text)) == 0;
+}
+
+static bool put_balance(json_t *metadata, const hw_trace *trace) {
+    if (!trace->signals.balance) return true;
+    json_t *balance = hw__balance_to_json(trace->signals.balance, hw_run_n_completion(trace->run) + 1);
+    char *text = balance ? json_dumps(balance, JSON_COMPACT) : NULL;
+    bool ok = text && put_text(metadata, "balance", text);
+    free(text);
+    json_decref(balance);
+    return ok;
+}
+
+static bool put_cache(json_t *metadata, const hw__cache *cache) {
+    char digits[HW__SHA256_ROOM];
+    return !cache->bytes ||
+           (hw__cache_sha256(digits, cache) && put_text(metadata, HW__CACHE_SHA256, digits));
+}
+
 /* The map of strings; NULL when there is no memory. */
-static json_t *make_metadata(const hw_trace *trace, const char *run, double rounding) {
+static json_t *make_metadata(const hw_trace *trace, const char *run, double rounding, const hw__cache *cache) {
     char number[32];
     snprintf(number, sizeof number, "%.3e", rounding);
     json_t *metadata = json_pack("{s:s, s:s, s:s}", "format", format, "version", "1", "run", run);
-    if (metadata && rounding > 0 && json_object_set_new(metadata, "rounding", json_string(number)) != 0) {
-        json_decref(metadata);
-        return NULL;
-    }
-    if (metadata && trace->kept != HW_ROWS_ALL &&
-        json_object_set_new(metadata, "rows", json_string(hw_rows_name(trace->kept))) != 0) {
-        json_decref(metadata);
-        return NULL;
-    }
-    if (!metadata || !trace->signals.balance) return metadata;
-    json_t *balance = hw__balance_to_json(trace->signals.balance, hw_run_n_completion(trace->run) + 1);
-    char *text = balance ? json_dumps(balance, JSON_COMPACT) : NULL;
-    bool ok = text && json_object_set_new(metadata, "balance", json_string(text)) == 0;
-    free(text);
-    json_decref(balance);
-    if (ok) return metadata;
+    if (metadata && put_text(metadata, "rounding", rounding > 0 ? number : NULL) &&
+        put_text(metadata, "rows", trace->kept == HW_ROWS_ALL ? NULL : hw_rows_name(trace->kept)) &&
+        put_cache(metadata, cache) && put_balance(metadata, trace))
+        return metadata;
     json_decref(metadata);
     return NULL;
 }
@@ -136,7 +145,7 @@ static hw_err write_header(hw__safetensors_writer *out, hw__file *file, const hw
     char *text;
     hw_err rc = hw__run_to_text(&text, run, err);
     if (rc != HW_OK) return rc;
-    json_t *metadata = make_metadata(trace, text, hw_trace_rounding(trace, precision));
+    json_t *metadata = make_metadata(trace, text, hw_trace_rounding(trace, precision), cache);
     free(text);
     if (!metadata) return hw__fail(err, HW_ERR_MEMORY, "out of memory: the description of the trace");
     rc = hw__safetensors_begin(out, file, tensors, n, metadata, err);

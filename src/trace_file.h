@@ -4,15 +4,20 @@
 
 #include "engine.h"
 #include "safetensors.h"
+#include "sha256.h"
 #include "trace.h"
 
-/* The tensor of a state that a trace lacks. */
+/* The tensor of a state that a trace lacks, and what the metadata has of it. */
 #define HW__CACHE "cache"
+#define HW__CACHE_SHA256 "cache_sha256"
 
 /* Everything of the trace in the file; hw_trace_free() it. Tensors that are not of traces are left alone. */
 hw_err hw__trace_read(hw_trace **out, hw__safetensors *file, hw_error *err);
 
 /* The cache that `model` holds of the trace's tokens: what makes a state of its file. */
 hw_err hw__state_cache(hw__cache *out, const hw_trace *trace, hw_model *model, hw_error *err);
+
+/* Of the cache's bytes. False: there is no memory. */
+bool hw__cache_sha256(char out[HW__SHA256_ROOM], const hw__cache *cache);
 
 #endif

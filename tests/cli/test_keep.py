@@ -1,5 +1,6 @@
 """What a run leaves for the next one, and what it may take: --state, --trace-precision, --memory."""
 
+import hashlib
 import json
 import os
 import re
@@ -74,17 +75,35 @@ def bytes_of_cache(path):
 
 
 def test_no_changed_byte_of_a_cache_does_harm(headwater, gemma, tmp_path):
-    """Structure and positions: the first bytes, where libllama would believe what it reads; the last is a value."""
+    """Structure and positions: the first bytes, where libllama would believe what it reads; the last is a value. The checksum
+    tells of it; where one is made to fit, the structure is still looked at."""
     explain(headwater, gemma, KEY, "--state", "s.state")
     whole = (tmp_path / "s.state").read_bytes()
     at, n = bytes_of_cache(tmp_path / "s.state")
+    was = hashlib.sha256(whole[at:at + n]).hexdigest().encode()
+    assert whole[:at].count(was) == 1
+
+    def ask(data):
+        (tmp_path / "s.state").write_bytes(data)
+        return explain(headwater, gemma, TOM, "--state", "s.state", "-q", "--top", "0", "--threads", "1")
+
     for i in [0, 8, 12, 15, 16, 19, 20, 24, 28, n - 1]:
         data = bytearray(whole)
         data[at + i] ^= 0x80
-        (tmp_path / "s.state").write_bytes(data)
-        done = explain(headwater, gemma, TOM, "--state", "s.state", "-q", "--top", "0")
+        done = ask(data.replace(was, hashlib.sha256(data[at:at + n]).hexdigest().encode()))
         assert done.status == (0 if i == n - 1 else 1), (i, done)
-        assert done.status == 0 or "cache" in done.err, (i, done)
+        assert done.status == 0 or "cache" in done.err and "damaged" not in done.err, (i, done)
+    done = ask(data)
+    assert done.status == 1 and "s.state: its cache is damaged" in done.err
+
+
+def test_a_state_without_a_checksum_is_made_anew(headwater, smollm, tmp_path):
+    explain(headwater, smollm, KEY, "--state", "s.state")
+    whole = (tmp_path / "s.state").read_bytes()
+    (tmp_path / "s.state").write_bytes(whole.replace(b"cache_sha256", b"another_name"))
+    done = explain(headwater, smollm, KEY, "--state", "s.state")
+    assert done.status == 0 and "has no \"cache_sha256\"" in done.err and "it is replaced" in done.err
+    assert b"cache_sha256" in (tmp_path / "s.state").read_bytes()
 
 
 def test_f16_takes_half_and_says_what_it_moved(headwater, smollm, tmp_path):
