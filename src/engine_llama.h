@@ -129,9 +129,9 @@ hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err);
 void hw__llama_watch_begin(hw__llama_engine *e);
 hw_err hw__llama_watch_end(hw__llama_engine *e, hw_error *err);
 
-/* Room for what the probe finds and for the stream of one decode. */
 /* Most that a pass over the sequence fills of the arena. */
 size_t hw__llama_watch_bytes(const hw__llama_engine *e, const hw__extent *n);
+/* Room for what the probe finds and for the stream of one decode. */
 hw_err hw__llama_watch_new(hw__llama_engine *e, size_t n_blocks, hw_error *err);
 void hw__llama_watch_free(hw__llama_engine *e);
 
