@@ -10,8 +10,9 @@
 #include <string.h>
 
 /* Rows folded by one product: enough for BLAS to run at full speed, few enough that little of the upper triangle of weights
- * is multiplied in vain and that all threads have some. Blocks of a level are whole multiples. */
-enum { ROWS = 64, MOST_ROWS = 128 };
+ * is multiplied in vain and that all threads have some. As many whatever the threads are, since BLAS rounds by the shape of a
+ * product. Blocks of a level are whole multiples. Fewer than FEW are one product that the threads share. */
+enum { ROWS = 64, FEW = 128 };
 
 #ifndef _OPENMP
 static int omp_get_max_threads(void) { return 1; }
@@ -28,6 +29,9 @@ static void fill_reach(size_t *reach, const hw_run *run, const hw_method_params 
     }
 }
 
+/* Of weights: a block for each thread, or few for all. */
+static size_t weight_rows(size_t n_threads) { return n_threads * ROWS > FEW ? n_threads * ROWS : FEW; }
+
 hw_err hw__fold_new(hw__fold *f, const hw_run *run, const hw_method_params *p, size_t n_rows, hw_error *err) {
     size_t n_columns = hw__n_columns(p, run) + 1, n_threads = (size_t)omp_get_max_threads();
     size_t *reach = hw__alloc(n_rows, sizeof *reach);
@@ -39,17 +43,17 @@ hw_err hw__fold_new(hw__fold *f, const hw_run *run, const hw_method_params *p, s
         free(reach);
         return rc;
     }
-    size_t rows = n_threads * MOST_ROWS; /* hw__fold_bytes() counts the same */
+    size_t rows = weight_rows(n_threads);
     f->weights = hw__alloc(rows, n_rows * sizeof *f->weights);
-    f->few = hw__alloc(MOST_ROWS, n_columns * sizeof *f->few);
+    f->few = hw__alloc(FEW, n_columns * sizeof *f->few);
     if (f->weights && f->few) return HW_OK;
     hw__fold_free(f);
     return hw__fail_memory(err, "rollout", rows, (n_rows + n_columns) * sizeof(float));
 }
 
 double hw__fold_bytes(size_t n_rows, size_t n_columns) {
-    double rows = (double)omp_get_max_threads() * (double)n_rows + (double)n_columns;
-    return MOST_ROWS * rows * sizeof(float);
+    double weights = (double)weight_rows((size_t)omp_get_max_threads()) * (double)n_rows;
+    return (weights + FEW * (double)n_columns) * sizeof(float);
 }
 
 void hw__fold_free(hw__fold *f) {
@@ -74,9 +78,6 @@ static hw__part read_weights(float *w, const hw__mixing *mixing, size_t l, size_
 
 static size_t depth_of(const hw__fold *f, size_t end) { return f->causal ? end : f->shape.n_rows; }
 
-/* Each thread is to have two blocks at least. */
-static size_t rows_at_once(const hw__fold *f, size_t n) { return n >= 2 * MOST_ROWS * f->n_threads ? MOST_ROWS : ROWS; }
-
 /* Fewer rows than blocks for all threads, as a completion's are: they share the columns. The rows may lie in two blocks of the
  * level, so they are put there afterwards. */
 static void fold_few(const hw__fold *f, float *next, float *prev, const hw__mixing *mixing, size_t l, size_t begin,
@@ -94,7 +95,7 @@ static void fold_few(const hw__fold *f, float *next, float *prev, const hw__mixi
 static void fold_block(const hw__fold *f, float *next, float *prev, const hw__mixing *mixing, size_t l, size_t begin,
                        size_t end) {
     size_t depth = depth_of(f, end);
-    float *room = f->weights + (size_t)omp_get_thread_num() * MOST_ROWS * f->shape.n_rows;
+    float *room = f->weights + (size_t)omp_get_thread_num() * ROWS * f->shape.n_rows;
     hw__part w = read_weights(room, mixing, l, begin, end - begin, depth);
     hw__level_multiply(hw__level_row(&f->shape, next, begin), w, end - begin, depth, &f->shape, prev, 0,
                        f->shape.n_columns);
@@ -103,14 +104,14 @@ static void fold_block(const hw__fold *f, float *next, float *prev, const hw__mi
 void hw__fold_rows(const hw__fold *f, float *next, float *prev, const hw__mixing *mixing, size_t l, size_t begin,
                    size_t end) {
     if (begin >= end) return;
-    size_t rows = rows_at_once(f, end - begin), first = begin / rows, last = (end - 1) / rows;
-    if (end - begin < MOST_ROWS) {
+    size_t first = begin / ROWS, last = (end - 1) / ROWS;
+    if (end - begin < FEW) {
         fold_few(f, next, prev, mixing, l, begin, end);
         return;
     }
 #pragma omp parallel for schedule(dynamic, 1) num_threads((int)f->n_threads)
     for (size_t i = 0; i <= last - first; i++) { /* the longest first */
-        size_t q0 = (last - i) * rows, q1 = q0 + rows;
+        size_t q0 = (last - i) * ROWS, q1 = q0 + ROWS;
         fold_block(f, next, prev, mixing, l, q0 < begin ? begin : q0, q1 < end ? q1 : end);
     }
 }

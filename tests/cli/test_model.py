@@ -299,3 +299,15 @@ def test_segments_are_the_whole_prompt(headwater, explain, tmp_path, by):
 def test_hiding_where_no_segment_is_hidden_whole(explain):
     done = explain("-p", FACTS, "-n", "1", "--by", "sentence", "--method", "attention", "--hide", "first,/Oscar/")
     assert "0.000 by --hide first,/Oscar/: a segment is hidden where all of its tokens are, and none is" in done.out
+
+
+def test_rollout_does_not_depend_on_the_threads(headwater, smollm, tmp_path):
+    """To the last bit, at a length where one product could take 64 rows or 128: BLAS rounds by the shape of a product."""
+    prompt = "The old house stood at the end of a long road. " * 27
+    for threads in "123":
+        done = headwater("explain", "-m", smollm, "-p", prompt, "-n", "4", "--method", "rollout", "--threads", threads, "-q", "-o",
+                         f"{threads}.npy")
+        assert done.status == 0, done.err
+    one, two, three = (np.load(tmp_path / f"{threads}.npy") for threads in "123")
+    assert 256 < one.shape[1] < 384  # columns, of the prompt
+    assert np.array_equal(one, two) and np.array_equal(one, three)
