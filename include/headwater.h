@@ -120,6 +120,7 @@ typedef struct hw_model_info {
     const char *name;            /* the model's own name, "" if it has none */
     const char *quantisation;    /* "Q4_1" ... */
     const char *metadata_sha256; /* hex SHA-256 of the GGUF file's bytes before its tensor data */
+    const char *sample_sha256;   /* of these and of each tensor's first, middle and last 4 KiB: which weights; "" if unknown */
     const char *device;          /* where attention rows live: "CPU", "CUDA0" ...; "RPC0 20, CPU 10": of so many layers */
     const char *problem;         /* "" or why this model cannot be explained, and what it lacks */
     const char *values_problem;  /* "" or why what attention carries cannot be read (contribution) */

@@ -2,11 +2,10 @@
 #include "gguf_file.h"
 
 #include "file.h"
+#include "sha256.h"
 
 #include <ggml.h>
 #include <gguf.h>
-
-#include <openssl/evp.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -19,7 +18,7 @@ struct hw__gguf {
     FILE *file;
     struct gguf_context *gguf;
     char *path;
-    char sha256[65];
+    char metadata_sha256[HW__SHA256_ROOM], sample_sha256[HW__SHA256_ROOM];
 };
 
 static hw_err check_magic(const hw__gguf *g, hw_error *err) {
@@ -67,22 +66,51 @@ static hw_err check_vocabulary(const hw__gguf *g, hw_error *err) {
     return rc;
 }
 
-static hw_err hash_head(hw__gguf *g, hw_error *err) {
-    unsigned char buffer[65536], digest[EVP_MAX_MD_SIZE];
-    unsigned n_digest = 0;
-    size_t left = gguf_get_data_offset(g->gguf);
-    EVP_MD_CTX *hash = EVP_MD_CTX_new();
-    bool ok = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) && fseek(g->file, 0, SEEK_SET) == 0;
-    while (ok && left > 0) {
-        size_t want = left < sizeof buffer ? left : sizeof buffer;
-        ok = fread(buffer, 1, want, g->file) == want && EVP_DigestUpdate(hash, buffer, want);
-        left -= want;
+/* Bytes [n] of the file from `offset` on. */
+static hw_err read_at(const hw__gguf *g, void *to, size_t n, size_t offset, const char *name, hw_error *err) {
+    if (hw__file_read_at(g->file, to, n, offset)) return HW_OK;
+    if (errno) return hw__fail(err, HW_ERR_IO, "%s: %s", g->path, strerror(errno));
+    return hw__fail(err, HW_ERR_IO, "%s: tensor %s could not be read", g->path, name);
+}
+
+static hw_err hash_head(hw__gguf *g, hw__sha256 *hash, hw_error *err) {
+    unsigned char buffer[65536];
+    size_t n = gguf_get_data_offset(g->gguf);
+    bool ok = true;
+    for (size_t at = 0; ok && at < n; at += sizeof buffer) {
+        size_t take = n - at < sizeof buffer ? n - at : sizeof buffer;
+        ok = hw__file_read_at(g->file, buffer, take, at);
+        if (ok) hw__sha256_add(hash, buffer, take);
     }
-    ok = ok && EVP_DigestFinal_ex(hash, digest, &n_digest) && n_digest == 32;
-    EVP_MD_CTX_free(hash);
-    if (!ok) return hw__fail(err, HW_ERR_IO, "%s: its metadata could not be read", g->path);
-    for (size_t i = 0; i < 32; i++) snprintf(g->sha256 + 2 * i, 3, "%02x", digest[i]);
+    return ok ? HW_OK : hw__fail(err, HW_ERR_IO, "%s: its metadata could not be read", g->path);
+}
+
+/* The first, the middle and the last SAMPLE bytes, or all where there are no more than these. Loading reads them all anyway;
+ * these are read in the order of the file. */
+static hw_err hash_tensor(hw__gguf *g, hw__sha256 *hash, int64_t id, hw_error *err) {
+    enum { SAMPLE = 4096, N_SAMPLES = 3 };
+    unsigned char buffer[SAMPLE * N_SAMPLES];
+    size_t begin = gguf_get_data_offset(g->gguf) + gguf_get_tensor_offset(g->gguf, id),
+           n = gguf_get_tensor_size(g->gguf, id), n_samples = n > sizeof buffer ? N_SAMPLES : 1,
+           take = n_samples > 1 ? SAMPLE : n;
+    for (size_t i = 0; i < n_samples; i++) {
+        size_t at = n_samples > 1 ? (n - SAMPLE) / (N_SAMPLES - 1) * i : 0;
+        hw_err rc = read_at(g, buffer, take, begin + at, gguf_get_tensor_name(g->gguf, id), err);
+        if (rc != HW_OK) return rc;
+        hw__sha256_add(hash, buffer, take);
+    }
     return HW_OK;
+}
+
+static hw_err hash_file(hw__gguf *g, hw_error *err) {
+    hw__sha256 hash;
+    hw__sha256_begin(&hash);
+    hw_err rc = hash_head(g, &hash, err);
+    bool ok = rc != HW_OK || hw__sha256_hex(&hash, g->metadata_sha256);
+    for (int64_t i = 0; rc == HW_OK && i < gguf_get_n_tensors(g->gguf); i++) rc = hash_tensor(g, &hash, i, err);
+    ok = ok && (rc != HW_OK || hw__sha256_hex(&hash, g->sample_sha256));
+    hw__sha256_end(&hash);
+    return ok ? rc : hw__fail(err, HW_ERR_MEMORY, "out of memory: the SHA-256 of %s", g->path);
 }
 
 static hw_err open_file(hw__gguf *g, hw_error *err) {
@@ -96,7 +124,7 @@ static hw_err open_file(hw__gguf *g, hw_error *err) {
     g->gguf = gguf_init_from_file(g->path, (struct gguf_init_params){.no_alloc = true, .ctx = NULL});
     if (!g->gguf) return hw__fail(err, HW_ERR_FORMAT, "%s: damaged or truncated GGUF metadata", g->path);
     if ((rc = check_extent(g, (size_t)st.st_size, err)) != HW_OK || (rc = check_vocabulary(g, err)) != HW_OK) return rc;
-    return hash_head(g, err);
+    return hash_file(g, err);
 }
 
 hw_err hw__gguf_open(hw__gguf **out, const char *path, hw_error *err) {
@@ -119,7 +147,9 @@ void hw__gguf_close(hw__gguf *g) {
     free(g);
 }
 
-const char *hw__gguf_sha256(const hw__gguf *g) { return g->sha256; }
+const char *hw__gguf_metadata_sha256(const hw__gguf *g) { return g->metadata_sha256; }
+
+const char *hw__gguf_sample_sha256(const hw__gguf *g) { return g->sample_sha256; }
 
 bool hw__gguf_has(const hw__gguf *g, const char *name) { return gguf_find_tensor(g->gguf, name) >= 0; }
 
@@ -141,13 +171,6 @@ static hw_err locate_rows(const hw__gguf *g, size_t *offset, size_t *row_bytes, 
                         width);
     *offset = gguf_get_data_offset(g->gguf) + gguf_get_tensor_offset(g->gguf, id) + first * *row_bytes;
     return HW_OK;
-}
-
-/* Bytes [n] of the file from `offset` on. */
-static hw_err read_at(const hw__gguf *g, void *to, size_t n, size_t offset, const char *name, hw_error *err) {
-    if (hw__file_read_at(g->file, to, n, offset)) return HW_OK;
-    if (errno) return hw__fail(err, HW_ERR_IO, "%s: %s", g->path, strerror(errno));
-    return hw__fail(err, HW_ERR_IO, "%s: tensor %s could not be read", g->path, name);
 }
 
 hw_err hw__gguf_rows(const hw__gguf *g, float *out, const char *name, size_t first, size_t n, size_t width,

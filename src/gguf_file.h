@@ -14,8 +14,10 @@ typedef struct hw__gguf hw__gguf;
 hw_err hw__gguf_open(hw__gguf **out, const char *path, hw_error *err);
 void hw__gguf_close(hw__gguf *file);
 
-/* Hex SHA-256 of the bytes before the tensor data. */
-const char *hw__gguf_sha256(const hw__gguf *file);
+/* Hex SHA-256 of the bytes before the tensor data, and of these with a sample of each tensor: two checkpoints of one model may
+ * differ in their weights alone. */
+const char *hw__gguf_metadata_sha256(const hw__gguf *file);
+const char *hw__gguf_sample_sha256(const hw__gguf *file);
 
 bool hw__gguf_has(const hw__gguf *file, const char *name);
 

@@ -25,14 +25,12 @@ struct hw__rerun {
 
 /* ------------------------------------------------------------------ opening */
 
-static bool same_text(const char *a, const char *b) { return strcmp(a ? a : "", b ? b : "") == 0; }
-
 static hw_err check_run(const hw_run *run, const hw_model_info *info, hw_error *err) {
     if (run->n_prompt == 0 || hw_run_n_completion(run) == 0)
         return hw__fail(err, HW_ERR_ARGUMENT,
                         "the run has %zu prompt and %zu completion tokens: running it again needs both", run->n_prompt,
                         hw_run_n_completion(run));
-    if (run->model.n_vocab != info->n_vocab || !same_text(run->model.metadata_sha256, info->metadata_sha256))
+    if (run->model.n_vocab != info->n_vocab || !hw__same_model(&run->model, info))
         return hw__fail(err, HW_ERR_ARGUMENT,
                         "the run was made by another model (%s) than %s: its tokens mean something else there",
                         run->model.path, info->path);

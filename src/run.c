@@ -10,9 +10,9 @@
 /* Copies the info with its strings and layer list into the pool. */
 static bool copy_model(hw_model_info *to, const hw_model_info *from, hw__pool *pool) {
     *to = *from;
-    const char **strings[] = {&to->path,    &to->engine,         &to->engine_version,  &to->architecture,
-                              &to->name,    &to->quantisation,   &to->metadata_sha256, &to->device,
-                              &to->problem, &to->values_problem, &to->readout_problem};
+    const char **strings[] = {&to->path,          &to->engine,          &to->engine_version, &to->architecture,
+                              &to->name,          &to->quantisation,    &to->metadata_sha256, &to->sample_sha256,
+                              &to->device,        &to->problem,         &to->values_problem, &to->readout_problem};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         if (!(*strings[i] = hw__pool_strdup(pool, *strings[i]))) return false;
     size_t n = from->n_layers > 0 ? (size_t)from->n_layers : 0;
@@ -21,6 +21,14 @@ static bool copy_model(hw_model_info *to, const hw_model_info *from, hw__pool *p
     if (n) memcpy(layers, from->layers, n * sizeof *layers);
     to->layers = layers;
     return true;
+}
+
+static const char *or_empty(const char *text) { return text ? text : ""; }
+
+bool hw__same_model(const hw_model_info *a, const hw_model_info *b) {
+    const char *x = or_empty(a->sample_sha256), *y = or_empty(b->sample_sha256);
+    return strcmp(or_empty(a->metadata_sha256), or_empty(b->metadata_sha256)) == 0 &&
+           (!*x || !*y || strcmp(x, y) == 0);
 }
 
 hw_err hw__run_new(hw_run **out, const hw_model_info *model, const hw__run_options *options, hw_error *err) {

@@ -41,6 +41,8 @@ struct hw_run {
 
 /* A run with no tokens and one reference, `model` copied into it. */
 hw_err hw__run_new(hw_run **out, const hw_model_info *model, const hw__run_options *options, hw_error *err);
+/* Whether they are of one GGUF file, by its metadata and, where both say it, a sample of its weights. */
+bool hw__same_model(const hw_model_info *a, const hw_model_info *b);
 hw_run *hw__run_retain(const hw_run *run); /* one more reference; to be released like the first */
 void hw__run_release(hw_run *run);         /* NULL is fine */
 

@@ -21,11 +21,13 @@ typedef struct field {
     const char *key, *hex_key; /* hex_key: of TEXT */
     kind kind;
     size_t offset;
+    bool is_new; /* of TEXT: files of earlier versions lack it, and it is "" then */
 } field;
 
-#define MODEL_TEXT(name)   {#name, #name "_bytes", TEXT, offsetof(hw_model_info, name)}
-#define MODEL(name, kind)  {#name, NULL, kind, offsetof(hw_model_info, name)}
-#define OPTION(name, kind) {#name, NULL, kind, offsetof(hw__run_options, name)}
+#define MODEL_TEXT(name)   {#name, #name "_bytes", TEXT, offsetof(hw_model_info, name), false}
+#define MODEL_NEW(name)    {#name, #name "_bytes", TEXT, offsetof(hw_model_info, name), true}
+#define MODEL(name, kind)  {#name, NULL, kind, offsetof(hw_model_info, name), false}
+#define OPTION(name, kind) {#name, NULL, kind, offsetof(hw__run_options, name), false}
 
 static const field model_fields[] = {
     MODEL_TEXT(path),
@@ -35,6 +37,7 @@ static const field model_fields[] = {
     MODEL_TEXT(name),
     MODEL_TEXT(quantisation),
     MODEL_TEXT(metadata_sha256),
+    MODEL_NEW(sample_sha256),
     MODEL_TEXT(device),
     MODEL_TEXT(problem),
     MODEL_TEXT(values_problem),
@@ -59,7 +62,7 @@ static const field option_fields[] = {
     OPTION(n_ubatch, I32),    OPTION(seed, U32),          OPTION(chat, BOOL),   OPTION(f32_cache, BOOL),
 };
 static const field versus_field = {"versus", "versus_bytes", TEXT,
-                                   offsetof(hw__run_options, versus)}; /* only where given */
+                                   offsetof(hw__run_options, versus), false}; /* only where given */
 enum {
     N_MODEL_FIELDS = sizeof model_fields / sizeof *model_fields,
     N_OPTION_FIELDS = sizeof option_fields / sizeof *option_fields
@@ -183,6 +186,10 @@ hw_err hw__run_to_json(json_t **out, const hw_run *run, hw_error *err) {
 static hw_err get_text(const char **to, const field *f, const json_t *object, hw__pool *pool, hw_error *err) {
     char *text;
     size_t n;
+    if (f->is_new && !json_object_get(object, f->key)) {
+        *to = "";
+        return HW_OK;
+    }
     hw_err rc = hw__json_text(&text, &n, object, f->key, f->hex_key, err);
     if (rc != HW_OK) return rc;
     if (strlen(text) != n)

@@ -40,7 +40,7 @@ bool hw__cache_sha256(char out[HW__SHA256_ROOM], const hw__cache *cache) {
 static hw_err check_model(const hw_run *run, const hw_model *model, hw_error *err) {
     const hw_model_info *is = model->engine->ops->describe(model->engine), *was = &run->model;
     if (!model->engine->ops->restore) return hw__fail(err, HW_ERR_UNSUPPORTED, "engine %s keeps no cache", is->engine);
-    if (strcmp(is->metadata_sha256, was->metadata_sha256) != 0 || is->n_bytes != was->n_bytes)
+    if (!hw__same_model(is, was) || is->n_bytes != was->n_bytes)
         return hw__fail(err, HW_ERR_UNSUPPORTED, "it was made by another model (%s) than %s", was->path, is->path);
     if (strcmp(is->engine, was->engine) != 0 || strcmp(is->engine_version, was->engine_version) != 0)
         return hw__fail(err, HW_ERR_UNSUPPORTED, "its cache is of %s %s, this is %s %s", was->engine,

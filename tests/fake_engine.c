@@ -382,6 +382,7 @@ hw_model *fake_model(const fake_params *params) {
                               .engine = "fake",
                               .engine_version = "",
                               .metadata_sha256 = params->fingerprint ? params->fingerprint : "",
+                              .sample_sha256 = params->sample ? params->sample : "",
                               .problem = params->problem ? params->problem : "",
                               .values_problem = "the fake model shows no values",
                               .readout_problem = "the fake model has no readout",

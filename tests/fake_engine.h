@@ -46,6 +46,7 @@ typedef struct fake_params {
     double sinks;             /* share of each row that goes to a learned sink */
     const char *problem;
     const char *fingerprint; /* metadata_sha256; NULL: "" */
+    const char *sample;      /* sample_sha256; NULL: "" */
     fake_failure failure;
     size_t fail_at; /* token, at or after the first, whose decode shows it; with FAKE_NO_LOGITS: decode call */
     size_t fail_layer;

@@ -20,6 +20,7 @@ static hw_run *empty_run(bool causal) {
         .architecture = "toy",
         .name = "Toy \"1\"",
         .quantisation = "Q4_1",
+        .sample_sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
         .metadata_sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         .device = "CPU",
         .problem = "",
@@ -178,6 +179,7 @@ static void assert_same_model(const hw_model_info *a, const hw_model_info *b) {
     assert_string_equal(a->name, b->name);
     assert_string_equal(a->quantisation, b->quantisation);
     assert_string_equal(a->metadata_sha256, b->metadata_sha256);
+    assert_string_equal(a->sample_sha256, b->sample_sha256);
     assert_string_equal(a->device, b->device);
     assert_string_equal(a->problem, b->problem);
     assert_string_equal(a->values_problem, b->values_problem);

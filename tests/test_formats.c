@@ -42,6 +42,7 @@ static hw_run *worked_run(void) {
         .name = "Toy",
         .quantisation = "F16",
         .metadata_sha256 = "",
+        .sample_sha256 = "",
         .device = "CPU",
         .problem = "",
         .values_problem = "",

@@ -98,7 +98,8 @@ static void description_says_what_it_is(void **state) {
     assert_string_equal(info->device, "CPU");
     assert_string_equal(info->problem, "");
     assert_true(strlen(info->values_problem) > 0 && strlen(info->readout_problem) > 0);
-    const char *const empty[] = {info->engine_version, info->architecture, info->quantisation, info->metadata_sha256};
+    const char *const empty[] = {info->engine_version, info->architecture, info->quantisation, info->metadata_sha256,
+                                 info->sample_sha256};
     for (size_t i = 0; i < COUNT(empty); i++) assert_string_equal(empty[i], "");
     assert_int_equal(info->n_layers, 1);
     assert_int_equal(info->layers[0], 0);

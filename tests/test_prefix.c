@@ -166,6 +166,10 @@ static void another_model(fake_params *fake, hw_run_params *run) {
     (void)run;
     fake->fingerprint = "another";
 }
+static void other_weights(fake_params *fake, hw_run_params *run) {
+    (void)run;
+    fake->sample = "another";
+}
 static void another_fuse(fake_params *fake, hw_run_params *run) {
     (void)fake;
     run->fuse = HW_FUSE_MAX;
@@ -177,9 +181,10 @@ static void no_way_back(fake_params *fake, hw_run_params *run) {
 
 static void what_does_not_fit_has_no_effect(void **state) {
     (void)state;
-    static const change_fn changes[] = {another_model, another_fuse, no_way_back};
-    for (size_t i = 0; i < 3; i++) {
+    static const change_fn changes[] = {another_model, other_weights, another_fuse, no_way_back};
+    for (size_t i = 0; i < 4; i++) {
         fake_params fake = fake_params_default();
+        fake.sample = "one";
         hw_run_params one = ask(FIRST, NULL, 3), two = ask(SECOND, NULL, 4);
         hw_trace *prefix = fake_trace(&fake, &one);
         changes[i](&fake, &two);
@@ -279,6 +284,7 @@ static void what_is_stated_of_a_long_front_is_never_too_much_to_open(void **stat
 static void states_that_do_not_fit_are_refused(void **state) {
     (void)state;
     fake_params fake = fake_params_default();
+    fake.sample = "one";
     hw_model *model = fake_model(&fake);
     hw_trace *first = capture(model, ask(FIRST, NULL, 3), NULL), *second = capture(model, ask(SECOND, NULL, 3), NULL);
     hw_trace *opened = NULL;
@@ -294,6 +300,9 @@ static void states_that_do_not_fit_are_refused(void **state) {
     model->params.f32_cache = true;
     assert_error(&err, hw_state_open(&opened, model, temp_path("s"), &err), HW_ERR_UNSUPPORTED, "its cache is F16");
     model->params.f32_cache = false;
+    fake.sample = "another";
+    hw_model *twin = fake_model(&fake);
+    assert_error(&err, hw_state_open(&opened, twin, temp_path("s"), &err), HW_ERR_UNSUPPORTED, "another model");
     fake.fingerprint = "another";
     hw_model *other = fake_model(&fake);
     assert_error(&err, hw_state_open(&opened, other, temp_path("s"), &err), HW_ERR_UNSUPPORTED, "another model");
@@ -307,6 +316,7 @@ static void states_that_do_not_fit_are_refused(void **state) {
     hw_trace_free(first);
     hw_trace_free(second);
     hw_model_close(model);
+    hw_model_close(twin);
     hw_model_close(other);
     temp_clear();
 }

@@ -259,6 +259,14 @@ static void runs_that_do_not_fit_are_refused(void **state) {
     other->tokens[1].id = (int32_t)fake_n_vocab();
     assert_error(&err, hw__rerun_new(&rerun, model, other, NULL, NULL, &err), HW_ERR_UNSUPPORTED, "token 1 has no id");
     other->tokens[1].id = 1;
+    other->model.sample_sha256 = "0123"; /* a model that says nothing of its weights is known by its metadata */
+    assert_int_equal(hw__rerun_new(&rerun, model, other, NULL, NULL, &err), HW_OK);
+    hw__rerun_free(rerun);
+    rerun = NULL;
+    params.sample = "4567";
+    hw_model *twin = fake_model(&params);
+    assert_error(&err, hw__rerun_new(&rerun, twin, other, NULL, NULL, &err), HW_ERR_ARGUMENT, "another model");
+    hw_model_close(twin);
     other->model.metadata_sha256 = "0123";
     assert_error(&err, hw__rerun_new(&rerun, model, other, NULL, NULL, &err), HW_ERR_ARGUMENT, "another model");
     assert_null(rerun);

@@ -357,6 +357,10 @@ static void traces_with_wrong_parts_are_refused(void **state) {
     assert_int_equal(open_parts(&p, &err), HW_OK); /* whole, it opens */
 
     p = make_parts(trace);
+    json_object_del(json_object_get(p.run, "model"), "sample_sha256");
+    assert_int_equal(open_parts(&p, &err), HW_OK); /* earlier files lack it */
+
+    p = make_parts(trace);
     json_object_set_new(p.metadata, "format", json_string("headwater-attribution"));
     assert_error(&err, open_parts(&p, &err), HW_ERR_FORMAT, "holds no headwater-trace");
     p = make_parts(trace);

@@ -8,6 +8,7 @@ import subprocess
 
 import numpy as np
 import pytest
+from gguf import GGUFReader
 from safetensors import safe_open
 
 CONTEXT = "Anna keeps her key in the red box. Tom lives near the sea. The harp is in the blue cup.\n"
@@ -53,6 +54,24 @@ def test_a_state_of_another_context_or_model_is_replaced(headwater, smollm, gemm
     done = explain(headwater, gemma, KEY, "--state", "s.state")
     assert done.status == 0 and "made by another model" in done.err and "it is replaced" in done.err
     assert "are from s.state\n" in explain(headwater, gemma, TOM, "--state", "s.state").err
+
+
+@pytest.fixture
+def twin(smollm, tmp_path):
+    """The same model but for the signs of one tensor's weights: another checkpoint of it."""
+    data = bytearray(smollm.read_bytes())
+    tensor = next(t for t in GGUFReader(smollm).tensors if t.name == "blk.12.ffn_down.weight")
+    for at in range(tensor.data_offset, tensor.data_offset + tensor.n_bytes, 20):  # scale, minimum, 16 bytes
+        data[at + 1] ^= 0x80
+        data[at + 3] ^= 0x80
+    (tmp_path / smollm.name).write_bytes(data)
+    return tmp_path / smollm.name
+
+
+def test_a_state_of_other_weights_is_replaced(headwater, smollm, twin):
+    explain(headwater, smollm, KEY, "--state", "s.state")
+    done = explain(headwater, twin, TOM, "--state", "s.state")
+    assert done.status == 0 and "made by another model" in done.err and "it is replaced" in done.err
 
 
 def test_nothing_but_a_state_is_replaced(headwater, smollm, tmp_path):

@@ -130,6 +130,34 @@ def test_conflicts_are_refused_and_the_file_stays(headwater, parts, tmp_path, na
     assert (tmp_path / "all.jsonl").read_text() == "as it was"
 
 
+def sampled(index, sample):
+    """A result of a model that says, or does not say, which weights it has."""
+    model = {"name": "M"} | ({"sample_sha256": sample} if sample else {})
+    return result(index) | {"settings": SETTINGS | {"model": model}}
+
+
+@pytest.mark.parametrize("samples", ["aab", "-ab", "a-b", "ab-"])
+def test_results_of_other_weights_are_not_mixed(headwater, parts, tmp_path, samples):
+    """Two checkpoints of one model. A result without a sample is from before there were any."""
+    for part, sample in zip(parts, samples):
+        part[:] = [sampled(line["index"], sample.strip("-")) for line in part]
+    parts.write()
+    done = headwater(*MERGE)
+    assert done.status == 1 and "sample_sha256" in done.err and "different settings cannot be merged" in done.err
+    done = headwater("eval", "--table", *PARTS)
+    assert done.status == 1 and "different settings (model)" in done.err
+
+
+def test_results_from_before_weights_were_sampled_are_compared_by_the_rest(headwater, parts, tmp_path):
+    parts[1][:] = [sampled(line["index"], "a") for line in parts[1]]
+    parts.write()
+    assert headwater(*MERGE).err == SUMMARY.format(10)
+    assert headwater("eval", "--table", *PARTS).status == 0
+    parts[1][0]["settings"]["model"]["name"] = "N"
+    parts.write()
+    assert "was made with model" in headwater(*MERGE).err
+
+
 def test_files_that_are_written_are_not_read(headwater, parts, tmp_path):
     with open(tmp_path / "p2.jsonl", "r+b") as file:
         fcntl.lockf(file, fcntl.LOCK_EX)

@@ -69,6 +69,7 @@ static void smollm2_describes_itself(void **state) {
     assert_int_equal(i->n_ctx_train, 8192);
     assert_int_equal(i->n_swa, 0);
     assert_int_equal(strlen(i->metadata_sha256), 64);
+    assert_int_equal(strlen(i->sample_sha256), 64);
     assert_true(i->has_chat_template && i->host_rows && !i->has_sinks && !i->adds_bos);
     assert_true(i->row_error < 1e-5);
     hw_model_close(model);

@@ -51,6 +51,12 @@ int eval_log_scan(eval_rest *out, FILE *file, const char *path, eval_line_fn fn,
 /* False when another run writes the file. The lock ends when the file is closed. */
 bool eval_log_lock_shared(FILE *file);
 
+/* Whether two values of settings are one. Models of which one line has no sample of the weights, because it was made before
+ * there were samples, are compared by the rest. */
+bool eval_setting_same(const json_t *a, const json_t *b);
+bool eval_settings_same(const json_t *a, const json_t *b);
+/* `b` where it alone has a sample of the weights, else `a`: what lines that follow are compared with. */
+json_t *eval_settings_fuller(json_t *a, json_t *b);
 /* How `now` differs from `old`, as in `seed 4, not 0`. */
 void eval_settings_differ(char *out, size_t room, const json_t *now, const json_t *old);
 /* False when a result is of what the item was before its data set changed: another text or another place. */

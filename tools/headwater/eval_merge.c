@@ -18,12 +18,19 @@ typedef struct reading {
     size_t part;
 } reading;
 
+static void take_settings(eval_merge *m, size_t part, json_t *settings) {
+    json_incref(settings);
+    json_decref(m->settings);
+    m->settings = settings;
+    m->first = part;
+}
+
 static int check_settings(eval_merge *m, size_t part, const char *id, json_t *settings) {
-    if (!m->settings) {
-        m->settings = json_incref(settings);
-        m->first = part;
+    if (!m->settings) take_settings(m, part, settings);
+    if (eval_settings_same(settings, m->settings)) {
+        if (eval_settings_fuller(m->settings, settings) != m->settings) take_settings(m, part, settings);
+        return STATUS_DONE;
     }
-    if (json_equal(settings, m->settings)) return STATUS_DONE;
     char how[400];
     eval_settings_differ(how, sizeof how, settings, m->settings);
     return fail("%s: item %s was made with %s as in %s; results of different settings cannot be merged", m->paths[part],

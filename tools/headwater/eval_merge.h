@@ -24,7 +24,7 @@ typedef struct eval_merge {
     FILE **parts;             /* [n_parts] */
     size_t n_parts, n_open;
     eval_place *places; /* [set->n] */
-    json_t *settings;   /* of the first result, which all others must share ... */
+    json_t *settings;   /* of the first result (that has a sample of the weights), which all others must share ... */
     size_t first;       /* ... and the file it is in */
     size_t n_twice;     /* results of items that were there already */
     size_t n_lost;      /* lines that are no results, torn ones too */

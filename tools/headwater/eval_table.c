@@ -107,7 +107,7 @@ static bool made_alike(const json_t *a, const json_t *b, bool by_model) {
     json_object_foreach((json_t *)now, key, value) {
         if (by_model && strcmp(key, "model") == 0) continue;
         const json_t *other = json_object_get(old, key);
-        if (other && json_equal(other, value)) continue;
+        if (eval_setting_same(other, value)) continue;
         fail("results of items %s and %s were made with different settings (%s): make a table of each",
              text_of(a, "id"), text_of(b, "id"), key);
         return false;
@@ -224,8 +224,11 @@ static bool fill_group(eval_group *g, const json_t *const *lines, size_t n, cons
 
 static int make_groups(eval_table *t, const json_t *const *lines, size_t n) {
     bool by_model = t->group_by && strcmp(t->group_by, "model") == 0;
+    const json_t *first = n ? lines[0] : NULL;
     for (size_t i = 0; i < n; i++) {
-        if (!made_alike(lines[0], lines[i], by_model)) return STATUS_FAILED;
+        if (!made_alike(first, lines[i], by_model)) return STATUS_FAILED;
+        json_t *settings = json_object_get(lines[i], "settings");
+        if (eval_settings_fuller(json_object_get(first, "settings"), settings) == settings) first = lines[i];
         char *name = t->group_by ? group_name(lines[i], t->group_by) : NULL;
         if (t->group_by && !name)
             return fail("--group-by %s: item %s has no such tag", t->group_by, text_of(lines[i], "id"));

@@ -239,7 +239,7 @@ int64_t store_begin(store *s, const explain_request *r, const char *request, con
         execute(s, sql);
     }
     bool ok = run(prepare(s, "INSERT INTO runs(name, created, model, sha, prompt, request) VALUES(?,?,?,?,?,?)",
-                          "ntttnt", r->name, created, *model->name ? model->name : model->path, model->metadata_sha256,
+                          "ntttnt", r->name, created, *model->name ? model->name : model->path, model->sample_sha256,
                           preview(r->prompt), request));
     int64_t id = ok ? sqlite3_last_insert_rowid(s->db) : 0;
     if (!ok) fail_db(s, f);

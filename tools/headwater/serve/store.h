@@ -45,7 +45,7 @@ typedef struct lost_run {
     int64_t id;
     char *request, *completion; /* malloc'd */
     size_t n_completion;
-    char sha[65]; /* of the model's metadata */
+    char sha[65]; /* the model's sample_sha256; in older stores metadata_sha256 */
 } lost_run;
 bool store_next_lost(store *s, lost_run *out);
 void lost_run_free(lost_run *r);

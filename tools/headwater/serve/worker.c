@@ -67,10 +67,14 @@ static void finish_lost(worker *w, const lost_run *lost) {
     task_release(t);
 }
 
+static bool is_of_model(const lost_run *lost, const hw_model_info *model) {
+    return strcmp(lost->sha, model->sample_sha256) == 0 || strcmp(lost->sha, model->metadata_sha256) == 0;
+}
+
 static void finish_all_lost(worker *w) {
     lost_run lost;
     while (!queue_is_closed(w->queue) && store_next_lost(w->store, &lost)) {
-        if (strcmp(lost.sha, w->info->metadata_sha256) == 0) finish_lost(w, &lost);
+        if (is_of_model(&lost, w->info)) finish_lost(w, &lost);
         lost_run_free(&lost);
     }
 }
