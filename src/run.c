@@ -10,9 +10,9 @@
 /* Copies the info with its strings and layer list into the pool. */
 static bool copy_model(hw_model_info *to, const hw_model_info *from, hw__pool *pool) {
     *to = *from;
-    const char **strings[] = {&to->path,          &to->engine,          &to->engine_version, &to->architecture,
-                              &to->name,          &to->quantisation,    &to->metadata_sha256, &to->sample_sha256,
-                              &to->device,        &to->problem,         &to->values_problem, &to->readout_problem};
+    const char **strings[] = {&to->path,   &to->engine,       &to->engine_version,  &to->architecture,
+                              &to->name,   &to->quantisation, &to->metadata_sha256, &to->sample_sha256,
+                              &to->device, &to->problem,      &to->values_problem,  &to->readout_problem};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         if (!(*strings[i] = hw__pool_strdup(pool, *strings[i]))) return false;
     size_t n = from->n_layers > 0 ? (size_t)from->n_layers : 0;
