@@ -162,7 +162,8 @@ static hw_err get_names(hw_method_params *p, const char ***names, const json_t *
 }
 
 /* The group of each column, malloc'd; NULL in p->groups where there is none. */
-static hw_err get_groups(hw_method_params *p, column_groups *out, const json_t *json, const hw_run *run, hw_error *err) {
+static hw_err get_groups(hw_method_params *p, column_groups *out, const json_t *json, const hw_run *run,
+                         hw_error *err) {
     if (!json_object_get(json, "groups")) return HW_OK;
     const json_t *list;
     int64_t n_groups;

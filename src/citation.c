@@ -100,8 +100,7 @@ static const rule rules[N_RULES] = {
     [RULE_RATIO] =
         {{"ratio", "rollout, attention, contribution, uniform, random: methods that give shares of a row",
           "the rows of the answer's tokens, in which the rest of the prompt and the answer so far have shares, too",
-          "the largest value of one token, as a multiple of the median over all tokens and passages", 4,
-          0},
+          "the largest value of one token, as a multiple of the median over all tokens and passages", 4, 0},
          unit_typical,
          false},
     [RULE_FALL] = {{"fall", "leave-one-out", "what leaving out each of the passages costs, added up",
@@ -122,10 +121,10 @@ static bool gives_shares(const hw_attribution *a) { return hw_method_find(a->met
 /* `balanced`: it says how much of a logit came from where. */
 static const rule *choose_rule(const hw_method_info *method, bool balanced) {
     bool regression = strcmp(method->name, hw__method_ablation.info.name) == 0;
-    return &rules[balanced                            ? RULE_SHARE
+    return &rules[balanced                           ? RULE_SHARE
                   : method->traits & HW_GIVES_SHARES ? RULE_RATIO
-                  : regression                        ? RULE_WEIGHT
-                                                      : RULE_FALL];
+                  : regression                       ? RULE_WEIGHT
+                                                     : RULE_FALL];
 }
 
 const hw_citation_rule *hw_citation_rule_of(const char *name) {

@@ -88,8 +88,7 @@ static hw_err sum_part(void *ctx, size_t part, hw_error *err) {
     while (rc == HW_OK && first < end) {
         size_t n = end - first < ROWS ? end - first : ROWS;
         rc = hw__gguf_rows(s->e->file, rows, s->e->readout.weight, first, n, width, err);
-        for (size_t i = 0; rc == HW_OK && i < n; i++)
-            hw__add_floats(s->sums + part * width, rows + i * width, width);
+        for (size_t i = 0; rc == HW_OK && i < n; i++) hw__add_floats(s->sums + part * width, rows + i * width, width);
         first += n;
     }
     free(rows);
@@ -101,7 +100,8 @@ static hw_err mean_readout(hw__llama_engine *e, hw_error *err) {
     size_t width = (size_t)e->info.n_embd;
     mean_sum s = {.e = e, .sums = hw__alloc(MEAN_PARTS, width * sizeof *s.sums)};
     float *mean = hw__alloc(width, sizeof *mean);
-    hw_err rc = s.sums && mean ? HW_OK : hw__fail_memory(err, "the mean output row", MEAN_PARTS, width * sizeof *s.sums);
+    hw_err rc =
+        s.sums && mean ? HW_OK : hw__fail_memory(err, "the mean output row", MEAN_PARTS, width * sizeof *s.sums);
     if (rc == HW_OK) rc = hw__each(MEAN_PARTS, e->base.n_threads, sum_part, &s, err);
     for (size_t d = 0; rc == HW_OK && d < width; d++) {
         double sum = 0;

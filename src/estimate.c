@@ -81,8 +81,8 @@ static double method_bytes(const hw_plan *plan, const sizes *s) {
         const hw__method *method = hw__method_find(plan->methods[i]);
         if (!method) continue;
         if (hw_method_heeds(&method->info, plan->params) & HW_USES_DIRECTION)
-            composing = levels * level_floats(s) * sizeof(float) +
-                        hw__fold_bytes((size_t)s->tokens, (size_t)s->columns + 1);
+            composing =
+                levels * level_floats(s) * sizeof(float) + hw__fold_bytes((size_t)s->tokens, (size_t)s->columns + 1);
         results += n * s->columns * (method->info.traits & HW_GIVES_LAYERS ? s->layers : 1) * sizeof(float);
     }
     return composing + results;
@@ -148,9 +148,8 @@ hw_err hw_run_estimate(hw_estimate *out, hw_model *model, const hw_plan *plan, h
     hw_estimate e = {.n_prompt = (size_t)s.prompt, .n_tokens = (size_t)s.tokens, .n_columns = (size_t)s.columns};
     hw__extent lengths = {(size_t)s.reused, e.n_prompt, (size_t)s.given, e.n_tokens};
     e.weights = info->n_bytes;
-    e.program =
-        PROGRAM_BYTES + (uint64_t)info->n_vocab * VOCAB_BYTES + (uint64_t)threads_of(model) * THREAD_BYTES +
-        e.n_tokens * TOKEN_BYTES;
+    e.program = PROGRAM_BYTES + (uint64_t)info->n_vocab * VOCAB_BYTES + (uint64_t)threads_of(model) * THREAD_BYTES +
+                e.n_tokens * TOKEN_BYTES;
     if (ops->footprint) ops->footprint(model->engine, &lengths, &e.cache, &e.buffers);
     e.rows = (uint64_t)(s.layers * kept_floats(plan->run->rows, &s) * sizeof(float));
     e.signals = (uint64_t)signal_bytes(plan->run->signals, &s);

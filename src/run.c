@@ -27,8 +27,7 @@ static const char *or_empty(const char *text) { return text ? text : ""; }
 
 bool hw__same_model(const hw_model_info *a, const hw_model_info *b) {
     const char *x = or_empty(a->sample_sha256), *y = or_empty(b->sample_sha256);
-    return strcmp(or_empty(a->metadata_sha256), or_empty(b->metadata_sha256)) == 0 &&
-           (!*x || !*y || strcmp(x, y) == 0);
+    return strcmp(or_empty(a->metadata_sha256), or_empty(b->metadata_sha256)) == 0 && (!*x || !*y || strcmp(x, y) == 0);
 }
 
 hw_err hw__run_new(hw_run **out, const hw_model_info *model, const hw__run_options *options, hw_error *err) {

@@ -61,8 +61,8 @@ static const field option_fields[] = {
     OPTION(n_generate, SIZE), OPTION(temperature, FLOAT), OPTION(top_p, FLOAT), OPTION(top_k, I32),
     OPTION(n_ubatch, I32),    OPTION(seed, U32),          OPTION(chat, BOOL),   OPTION(f32_cache, BOOL),
 };
-static const field versus_field = {"versus", "versus_bytes", TEXT,
-                                   offsetof(hw__run_options, versus), false}; /* only where given */
+static const field versus_field = {"versus", "versus_bytes", TEXT, offsetof(hw__run_options, versus),
+                                   false}; /* only where given */
 enum {
     N_MODEL_FIELDS = sizeof model_fields / sizeof *model_fields,
     N_OPTION_FIELDS = sizeof option_fields / sizeof *option_fields

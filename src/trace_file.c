@@ -105,8 +105,7 @@ static bool put_balance(json_t *metadata, const hw_trace *trace) {
 
 static bool put_cache(json_t *metadata, const hw__cache *cache) {
     char digits[HW__SHA256_ROOM];
-    return !cache->bytes ||
-           (hw__cache_sha256(digits, cache) && put_text(metadata, HW__CACHE_SHA256, digits));
+    return !cache->bytes || (hw__cache_sha256(digits, cache) && put_text(metadata, HW__CACHE_SHA256, digits));
 }
 
 /* The map of strings; NULL when there is no memory. */

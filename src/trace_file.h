@@ -8,7 +8,7 @@
 #include "trace.h"
 
 /* The tensor of a state that a trace lacks, and what the metadata has of it. */
-#define HW__CACHE "cache"
+#define HW__CACHE        "cache"
 #define HW__CACHE_SHA256 "cache_sha256"
 
 /* Everything of the trace in the file; hw_trace_free() it. Tensors that are not of traces are left alone. */

@@ -14,8 +14,7 @@
 
 /* Where one grade ends and the next begins. */
 static const struct thresholds {
-    double
-        matters; /* least best, and least best - chance: below log 2 no segment changes the answer's probability by a
+    double matters; /* least best, and least best - chance: below log 2 no segment changes the answer's probability by a
                     factor of two, or none by that much more than any other does: right cannot be told from wrong */
     double
         right; /* least reached: the fall differs from the best one's by less than a near tie between segments does */

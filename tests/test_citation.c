@@ -254,8 +254,11 @@ static void each_method_has_a_rule(void **state) {
     static const struct {
         const char *method, *rule;
         double most;
-    } cases[] = {{"logit", "share", 1},         {"contribution", "ratio", 0}, {"random", "ratio", 0},
-                 {"leave-one-out", "fall", 0}, {"ablation", "weight", 0}};
+    } cases[] = {{"logit", "share", 1},
+                 {"contribution", "ratio", 0},
+                 {"random", "ratio", 0},
+                 {"leave-one-out", "fall", 0},
+                 {"ablation", "weight", 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const hw_citation_rule *rule = hw_citation_rule_of(cases[i].method);
         assert_string_equal(rule->name, cases[i].rule);

@@ -196,7 +196,8 @@ static void bad_groups_are_named(void **state) {
     assert_null(g);
     g = group(a, cases[0].groups, 3);
     hw_attribution *twice = NULL;
-    assert_error(&err, hw_attribution_group(&twice, g, cases[0].groups, NULL, 3, &err), HW_ERR_ARGUMENT, "groups already");
+    assert_error(&err, hw_attribution_group(&twice, g, cases[0].groups, NULL, 3, &err), HW_ERR_ARGUMENT,
+                 "groups already");
     assert_null(twice);
     hw_attribution_free(g);
     hw_attribution_free(a);
@@ -204,12 +205,9 @@ static void bad_groups_are_named(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(seeding_before_is_summing_after),
-        cmocka_unit_test(spans_and_completion_columns_commute),
-        cmocka_unit_test(columns_without_a_group_are_outside),
-        cmocka_unit_test(position_is_where_groups_begin),
-        cmocka_unit_test(balance_and_layers_are_kept),
-        cmocka_unit_test(bad_groups_are_named),
+        cmocka_unit_test(seeding_before_is_summing_after),     cmocka_unit_test(spans_and_completion_columns_commute),
+        cmocka_unit_test(columns_without_a_group_are_outside), cmocka_unit_test(position_is_where_groups_begin),
+        cmocka_unit_test(balance_and_layers_are_kept),         cmocka_unit_test(bad_groups_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -524,7 +524,8 @@ static void mean_over_layers_has_none_to_choose(void **state) {
     a->method = "leave-one-out"; /* which has no others: its number is of every layer */
     assert_int_equal(hw_attribution_select_layers(&begin, &end, a, "1-99", &err), HW_OK);
     assert_true(begin == 0 && end == 1);
-    assert_error(&err, hw_attribution_select_layers(&begin, &end, a, "x", &err), HW_ERR_ARGUMENT, "one layer (5) or a range");
+    assert_error(&err, hw_attribution_select_layers(&begin, &end, a, "x", &err), HW_ERR_ARGUMENT,
+                 "one layer (5) or a range");
     hw_attribution_free(a);
 }
 

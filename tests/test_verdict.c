@@ -142,10 +142,14 @@ static void the_longest_verdict_fits(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(grades_by_what_is_reached),    cmocka_unit_test(grades_change_at_the_thresholds),
-        cmocka_unit_test(nothing_stands_out),           cmocka_unit_test(scores_of_the_rest_count_too),
-        cmocka_unit_test(leave_one_out_is_the_measure), cmocka_unit_test(sizes_are_said_in_words),
-        cmocka_unit_test(no_segment_supports_the_answer), cmocka_unit_test(text_that_the_answer_goes_on_from),
+        cmocka_unit_test(grades_by_what_is_reached),
+        cmocka_unit_test(grades_change_at_the_thresholds),
+        cmocka_unit_test(nothing_stands_out),
+        cmocka_unit_test(scores_of_the_rest_count_too),
+        cmocka_unit_test(leave_one_out_is_the_measure),
+        cmocka_unit_test(sizes_are_said_in_words),
+        cmocka_unit_test(no_segment_supports_the_answer),
+        cmocka_unit_test(text_that_the_answer_goes_on_from),
         cmocka_unit_test(the_longest_verdict_fits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

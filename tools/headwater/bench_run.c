@@ -349,8 +349,7 @@ static hw_err save_trace_apart(bench_run *r, hw_error *err) {
     pid_t child = fd >= 0 ? fork() : -1;
     if (child == 0) {
         hw_error why = {0};
-        if (save_trace(r, &why) != HW_OK && why.code != HW_ERR_CANCELLED)
-            fprintf(stderr, "headwater: %s\n", why.msg);
+        if (save_trace(r, &why) != HW_OK && why.code != HW_ERR_CANCELLED) fprintf(stderr, "headwater: %s\n", why.msg);
         _exit(why.code == HW_OK ? 0 : 1);
     }
     if (fd >= 0) close(fd);

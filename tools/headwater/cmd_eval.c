@@ -74,10 +74,9 @@ static int make_settings(session *s) {
     const options *o = s->o;
     const hw_model_info *m = hw_model_describe(s->plan.model);
     s->settings = json_pack("{s:{s:s, s:s, s:s, s:s}, s:s, s:s, s:I, s:I, s:I}", "model", "name", m->name,
-                            "quantisation", m->quantisation, "metadata_sha256", m->metadata_sha256,
-                            "sample_sha256", m->sample_sha256, "methods", o->method, "by", o->by ? o->by : "spans",
-                            "ablations", (json_int_t)o->ablations, "seed", (json_int_t)o->seed, "generate",
-                            (json_int_t)o->generate);
+                            "quantisation", m->quantisation, "metadata_sha256", m->metadata_sha256, "sample_sha256",
+                            m->sample_sha256, "methods", o->method, "by", o->by ? o->by : "spans", "ablations",
+                            (json_int_t)o->ablations, "seed", (json_int_t)o->seed, "generate", (json_int_t)o->generate);
     return s->settings ? STATUS_DONE : fail("no memory for the results");
 }
 

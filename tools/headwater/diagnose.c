@@ -15,7 +15,7 @@
 static const struct diagnostic {
     const char *label, *grouped; /* what it is where columns are segments, if not the same */
     bool mass;                   /* else a correlation, with its sign */
-    size_t mean, last; /* offsets of doubles in hw_diagnostics */
+    size_t mean, last;           /* offsets of doubles in hw_diagnostics */
 } diagnostics[] = {
     {"mass on token 0", "mass on token 0's segment", true, offsetof(hw_diagnostics, first_mean),
      offsetof(hw_diagnostics, first_last)},

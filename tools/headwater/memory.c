@@ -117,8 +117,8 @@ static int refuse(const job *j, const trial *t, const hw_estimate *e) {
     char total[32], limit[32], rows[32], methods[32], list[320];
     list_changes(list, sizeof list, j, t);
     differing_texts(total, limit, e->total, j->o->memory);
-    return fail("this run would take %s, --memory is %s: %zu tokens take %s as a trace and %s to explain%s%s",
-                total, limit, e->n_tokens, size_text(rows, e->rows), size_text(methods, e->methods),
+    return fail("this run would take %s, --memory is %s: %zu tokens take %s as a trace and %s to explain%s%s", total,
+                limit, e->n_tokens, size_text(rows, e->rows), size_text(methods, e->methods),
                 *list ? "; what would fit: " : "; no shorter prompt would fit either", list);
 }
 

@@ -58,9 +58,10 @@ static bool any_takes_blocks(void) {
 /* Names of devices are checked when the model opens; a number of blocks is taken as the most. */
 static void remark_layers(const options *o) {
     if (o->quiet || o->gpu_layers == 0 || o->rpc || o->device || any_takes_blocks()) return;
-    message("--gpu-layers %lld has nothing to act on: no device here takes blocks (`headwater info` lists them); all run "
-            "on the CPU",
-            (long long)o->gpu_layers);
+    message(
+        "--gpu-layers %lld has nothing to act on: no device here takes blocks (`headwater info` lists them); all run "
+        "on the CPU",
+        (long long)o->gpu_layers);
 }
 
 hw_err model_open(hw_model **out, const options *o, const char *path, progress *bar, hw_error *err) {

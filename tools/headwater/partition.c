@@ -52,6 +52,6 @@ void partition_remark(const partition *p, const hw_segments *segments) {
     hw_segments_groups(segments, &n_tokens);
     for (size_t i = 0; i < hw_segments_count(segments); i++)
         if (!holds_token(p->groups, n_tokens, i))
-            message("span %zu, \"%s\", holds no token: a token belongs where its first character that is no space is", i,
-                    p->names[i]);
+            message("span %zu, \"%s\", holds no token: a token belongs where its first character that is no space is",
+                    i, p->names[i]);
 }

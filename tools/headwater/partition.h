@@ -6,7 +6,7 @@
 
 typedef struct partition {
     int32_t *groups;    /* [m] 0 .. n_groups - 1 */
-    const char **names; /* [n_groups] borrowed from the segments; and for the last, where it is of no segment: "" or "(outside the spans)" */
+    const char **names; /* [n_groups] borrowed from the segments; where they have some, the rest is "(outside the spans)" */
     size_t n_groups;    /* segments, and one more where tokens are in none: BOS, chat template, text between spans */
 } partition;
 

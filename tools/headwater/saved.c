@@ -59,7 +59,8 @@ static int group(job *j, const cut *by, const hw_attribution *a) {
     int status = cut_prompt(&segments, by, true, j, hw_attribution_run(a));
     if (status == STATUS_DONE) {
         const hw_method_params cut_by = job_params(j);
-        hw_err rc = hw_attribution_group(&j->made[j->n_made], a, cut_by.groups, cut_by.group_names, cut_by.n_groups, &err);
+        hw_err rc =
+            hw_attribution_group(&j->made[j->n_made], a, cut_by.groups, cut_by.group_names, cut_by.n_groups, &err);
         if (rc == HW_OK) j->n_made++;
         status = rc == HW_OK ? STATUS_DONE : job_fail(j, &err);
     }
