@@ -132,7 +132,7 @@ def test_a_run_that_would_take_too_much_memory_is_refused(serve):
     server.explain(n=1, methods=["rollout"])
     answer = server.post("/api/explain", {"prompt": "word " * 1500, "options": {"n_generate": 1}, "methods": ["rollout"]})
     assert answer.status == 400 and answer.error["code"] == "bad_request"
-    assert "300 MiB" in answer.error["message"] and "a shorter prompt" in answer.error["message"]
+    assert "300.0 MiB" in answer.error["message"] and "a shorter prompt" in answer.error["message"]
     server.stop()
 
 

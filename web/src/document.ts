@@ -60,6 +60,7 @@ export interface Settings {
   n_ablations: number
   n_groups?: number
   groups?: number[]
+  group_names?: string[]
 }
 
 export interface Diagnostics {

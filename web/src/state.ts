@@ -158,8 +158,8 @@ export class Pane {
   readonly units = computed<sums.Units>(() => {
     const run = this.run.value
     const texts = this.promptTexts.value
-    const { groups, n_groups } = this.attribution.value?.settings ?? {}
-    if (groups && n_groups) return sums.groupUnits(groups, n_groups, texts)
+    const { groups, n_groups, group_names } = this.attribution.value?.settings ?? {}
+    if (groups && n_groups) return sums.groupUnits(groups, n_groups, texts, group_names)
     const cut = run?.cuts.prompt[unitName.value]
     return run && cut && unitName.value !== 'token' ? sums.cutUnits(unitName.value, cut, run.m) : sums.tokenUnits(texts)
   })

@@ -55,6 +55,10 @@ describe('units', () => {
     expect(list(sums.hiddenUnits(words, Uint8Array.from([1, 0, 0, 0, 0, 0])))).toEqual([0, 0])
   })
   it('names groups by their tokens', () => expect(sums.groupUnits([0, 0, -1, 1], 2, ['x', 'y', 'z', 'w']).names(0)).toBe('xy'))
+  it('prefers the names that groups have', () => {
+    const units = sums.groupUnits([0, 0, -1, 1], 2, ['x', 'y', 'z', 'w'], ['', 'Anna'])
+    expect([units.names(0), units.names(1)]).toEqual(['xy', 'Anna'])
+  })
 })
 
 describe('filters', () => {
