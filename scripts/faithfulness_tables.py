@@ -45,9 +45,9 @@ def cell(of, metric, short):
 
 
 def title(name):
-    """needle-6-G: needle 6k, Gemma"""
-    *name, model = name.split("-")
-    return f"{' '.join(name)}{'k' if len(name) > 1 else ''}, {MODELS[model]}"
+    """needle-6-G, needle-6-rollout-G: needle 6k, Gemma"""
+    kind, *rest, model = name.split("-")
+    return f"{kind}{f' {rest[0]}k' if rest else ''}, {MODELS[model]}"
 
 
 def table(program, folder, names, tag, metrics):
