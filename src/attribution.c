@@ -11,7 +11,7 @@
 #include <string.h>
 
 hw_err hw__groups_check(const hw_method_params *p, const hw_run *run, hw_error *err) {
-    size_t columns = p->columns == HW_COLUMNS_ALL ? run->n_tokens : run->n_prompt;
+    size_t columns = hw__n_shown(p, run);
     if (p->groups && p->n_groups == 0)
         return hw__fail(err, HW_ERR_ARGUMENT, "0 groups of columns: at least 1 is needed");
     for (size_t k = 0; p->groups && k < columns; k++)
@@ -26,7 +26,7 @@ static hw_err set_shape(hw_attribution *a, const hw_method_params *p, hw_error *
     const hw_run *run = a->run;
     if (run->n_prompt == 0)
         return hw__fail(err, HW_ERR_ARGUMENT, "the run has no prompt tokens: there is nothing to trace back to");
-    size_t n = hw_run_n_completion(run), columns = p->columns == HW_COLUMNS_ALL ? run->n_tokens : run->n_prompt;
+    size_t n = hw_run_n_completion(run), columns = hw__n_shown(p, run);
     a->n_rows = n > 0 ? n : run->n_tokens; /* no completion known: every row */
     a->first_token = n > 0 ? run->n_prompt : 0;
     a->n_columns = p->groups ? p->n_groups : columns;
@@ -70,7 +70,7 @@ static hw_err copy_params(hw_attribution *a, const hw_method_params *p, hw_error
     a->params.model = NULL; /* it may be closed before the attribution is freed */
     a->params.group_names = NULL;
     if (!p->groups) return HW_OK;
-    size_t n = p->columns == HW_COLUMNS_ALL ? a->run->n_tokens : a->run->n_prompt;
+    size_t n = hw__n_shown(p, a->run);
     a->groups = hw__alloc(n, sizeof *a->groups);
     if (!a->groups) return hw__fail_memory(err, "column groups", n, sizeof *a->groups);
     memcpy(a->groups, p->groups, n * sizeof *a->groups);
@@ -156,7 +156,7 @@ typedef struct summary {
 /* order [n_columns] <- the columns as they begin in the text; those without a token come last. seen [n_columns], all false,
  * is scratch. */
 static void order_columns(size_t *order, bool *seen, const hw_attribution *a) {
-    size_t n = 0, tokens = a->params.columns == HW_COLUMNS_ALL ? a->run->n_tokens : a->run->n_prompt;
+    size_t n = 0, tokens = hw__n_shown(&a->params, a->run);
     if (!a->groups) {
         for (size_t k = 0; k < a->n_columns; k++) order[k] = k;
         return;

@@ -28,6 +28,11 @@ struct hw_attribution {
 /* Whether M is large enough for threads to share its rows. */
 static inline bool hw__worth_threads(const hw_attribution *a) { return a->n_rows * a->n_columns > 16384; }
 
+/* Tokens of the run that the settings have columns for, before grouping. */
+static inline size_t hw__n_shown(const hw_method_params *p, const hw_run *run) {
+    return p->columns == HW_COLUMNS_ALL ? run->n_tokens : run->n_prompt;
+}
+
 /* Whether every column that the settings show has a group, or none is asked for. */
 hw_err hw__groups_check(const hw_method_params *p, const hw_run *run, hw_error *err);
 

@@ -23,11 +23,6 @@ static const struct {
 enum { SEED_ROOM = 24, MAX_SEED_DIGITS = 20 };
 enum { N_DIAGNOSTICS = sizeof diagnostic_fields / sizeof *diagnostic_fields };
 
-/* Columns of the run that M is made of, before grouping. */
-static size_t n_run_columns(const hw_run *run, hw_columns columns) {
-    return columns == HW_COLUMNS_ALL ? run->n_tokens : run->n_prompt;
-}
-
 /* ------------------------------------------------------------------ writing */
 
 static json_t *ints_to_json(const int32_t *values, size_t n) {
@@ -63,7 +58,7 @@ static json_t *settings_to_json(const hw_attribution *a) {
     bool ok = json != NULL;
     if (ok && p->groups)
         ok = json_object_set_new(json, "n_groups", json_integer((json_int_t)p->n_groups)) == 0 &&
-             json_object_set_new(json, "groups", ints_to_json(p->groups, n_run_columns(a->run, p->columns))) == 0;
+             json_object_set_new(json, "groups", ints_to_json(p->groups, hw__n_shown(p, a->run))) == 0;
     if (ok && p->group_names) ok = json_object_set_new(json, "group_names", names_to_json(p)) == 0;
     if (ok) return json;
     json_decref(json);
@@ -167,7 +162,7 @@ static hw_err get_groups(hw_method_params *p, column_groups *out, const json_t *
     if (!json_object_get(json, "groups")) return HW_OK;
     const json_t *list;
     int64_t n_groups;
-    size_t n = n_run_columns(run, p->columns);
+    size_t n = hw__n_shown(p, run);
     hw_err rc = hw__json_array(&list, json, "groups", err);
     if (rc == HW_OK) rc = hw__json_int(&n_groups, json, "n_groups", 1, INT32_MAX, err);
     if (rc != HW_OK) return rc;
@@ -266,7 +261,7 @@ static hw_err get_layers(hw_attribution *a, const json_t *json, size_t n, bool m
 /* Before anything is allocated by it, the shape must be what run and settings say. */
 static hw_err check_shape(const size_t shape[3], const hw_run *run, const hw_method_params *p, hw_error *err) {
     size_t completion = run->n_tokens - run->n_prompt, n = completion ? completion : run->n_tokens;
-    size_t m = p->groups ? p->n_groups : n_run_columns(run, p->columns);
+    size_t m = p->groups ? p->n_groups : hw__n_shown(p, run);
     if (shape[0] == n && shape[1] == m && shape[2] >= 1) return HW_OK;
     return hw__fail(err, HW_ERR_FORMAT, "its shape is [%zu, %zu, %zu]; run and settings need [%zu, %zu, 1 or more]",
                     shape[0], shape[1], shape[2], n, m);

@@ -56,7 +56,7 @@ static bool make_field(field *out, const char *bytes, size_t n) {
 
 /* The bytes of every token of group k, one after the other: halves of a character come together again. */
 static bool make_group_field(field *out, const hw_attribution *a, size_t k) {
-    size_t n_tokens = a->params.columns == HW_COLUMNS_ALL ? a->run->n_tokens : a->run->n_prompt, n = 0, at = 0;
+    size_t n_tokens = hw__n_shown(&a->params, a->run), n = 0, at = 0;
     for (size_t t = 0; t < n_tokens; t++)
         if (a->groups[t] == (int32_t)k && !hw__add(&n, n, a->run->tokens[t].n_bytes)) return false;
     char *joined = hw__alloc(n, 1);

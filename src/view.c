@@ -116,7 +116,7 @@ static hw_err hide_tokens(bool *hidden, size_t n, const hw_run *run, const hw_vi
 
 /* A column of grouped tokens is hidden where all its tokens are. */
 static hw_err hide(hw_view *v, const hw_attribution *a, const hw_view_params *p, hw_error *err) {
-    size_t n = a->params.columns == HW_COLUMNS_ALL ? a->run->n_tokens : a->run->n_prompt;
+    size_t n = hw__n_shown(&a->params, a->run);
     bool *tokens = hw__alloc(n, sizeof *tokens);
     if (!tokens) return hw__fail_memory(err, "the filter", n, sizeof *tokens);
     hw_err rc = hide_tokens(tokens, n, a->run, p, err);
