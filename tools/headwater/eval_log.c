@@ -56,36 +56,33 @@ static void drop_failure(json_t *lines, const char *id) {
     }
 }
 
-/* Lines of one file, with the ids of those that are failures. */
-typedef struct gathered {
-    json_t *lines, *failed;
-} gathered;
-
-static int append_line(void *user, const eval_line *line) {
-    gathered *g = user;
-    const char *id = json_string_value(json_object_get(line->json, "id"));
-    if (json_object_get(g->failed, id)) drop_failure(g->lines, id);
-    bool ok = json_array_append(g->lines, line->json) == 0;
-    if (ok && is_failure(line->json)) ok = json_object_set_new(g->failed, id, json_true()) == 0;
-    return ok ? STATUS_DONE : fail("no memory for the results");
+static bool start(eval_log *log, const char *path) {
+    *log = (eval_log){.path = path, .lines = json_array(), .ids = json_object(), .failed = json_object()};
+    return log->lines && log->ids && log->failed;
 }
 
-/* Every line of `file` into `lines`. */
-static int gather(eval_rest *rest, json_t *lines, FILE *file, const char *path) {
-    gathered g = {lines, json_object()};
-    int status = g.failed ? eval_log_scan(rest, file, path, append_line, &g) : fail("no memory for the results");
-    json_decref(g.failed);
-    return status;
+/* Takes the place of its item's earlier failure. */
+static bool take_line(eval_log *log, json_t *line) {
+    const char *id = json_string_value(json_object_get(line, "id"));
+    if (!id) return false;
+    if (json_object_get(log->failed, id)) drop_failure(log->lines, id);
+    return json_object_set_new(is_failure(line) ? log->failed : log->ids, id, json_true()) == 0 &&
+           json_array_append(log->lines, line) == 0;
+}
+
+static int append_line(void *user, const eval_line *line) {
+    return take_line(user, line->json) ? STATUS_DONE : fail("no memory for the results");
 }
 
 int eval_log_read(json_t *lines, const char *path) {
     FILE *file = fopen(path, "rb");
     if (!file) return fail("results %s: %s", path, strerror(errno));
     eval_rest rest;
-    json_t *own = json_array();
-    int status = own ? gather(&rest, own, file, path) : fail("no memory for the results");
-    if (status == STATUS_DONE && json_array_extend(lines, own) != 0) status = fail("no memory for the results");
-    json_decref(own);
+    eval_log own;
+    int status =
+        start(&own, path) ? eval_log_scan(&rest, file, path, append_line, &own) : fail("no memory for the results");
+    if (status == STATUS_DONE && json_array_extend(lines, own.lines) != 0) status = fail("no memory for the results");
+    eval_log_close(&own);
     fclose(file);
     return status;
 }
@@ -149,8 +146,8 @@ static int refuse_settings(const eval_log *log, const char *id, const json_t *wa
     return fail("%s: item %s was made with %s; results of other settings need a file of their own", log->path, id, how);
 }
 
-/* Notes which items are there, all of which must be made of the same set with the same settings. */
-static int index_lines(eval_log *log, const eval_set *set, const json_t *settings) {
+/* All lines must be made of the same set with the same settings. */
+static int check_lines(const eval_log *log, const eval_set *set, const json_t *settings) {
     size_t i;
     json_t *line;
     json_array_foreach(log->lines, i, line) {
@@ -162,8 +159,6 @@ static int index_lines(eval_log *log, const eval_set *set, const json_t *setting
             return fail("%s: item %s was another one when it was measured; results of a data set that changed need a "
                         "file of their own",
                         log->path, id);
-        if (!is_failure(line) && json_object_set_new(log->ids, id, json_true()) != 0)
-            return fail("no memory for the results");
     }
     return STATUS_DONE;
 }
@@ -182,7 +177,7 @@ static int open_file(eval_log *log) {
     if (!lock(log->file, F_WRLCK)) return fail("results %s: another run is writing them", log->path);
     rewind(log->file);
     eval_rest rest;
-    int status = gather(&rest, log->lines, log->file, log->path);
+    int status = eval_log_scan(&rest, log->file, log->path, append_line, log);
     fseeko(log->file, 0, SEEK_END); /* from reading to writing */
     if (status != STATUS_DONE || !rest.torn) return status;
     message("%s: its last line was torn and is made again", log->path);
@@ -191,16 +186,16 @@ static int open_file(eval_log *log) {
 }
 
 int eval_log_open(eval_log *out, const char *path, const eval_set *set, const json_t *settings) {
-    *out = (eval_log){.path = path, .lines = json_array(), .ids = json_object()};
-    if (!out->lines || !out->ids) return fail("no memory for the results");
+    if (!start(out, path)) return fail("no memory for the results");
     int status = path ? open_file(out) : STATUS_DONE;
-    return status == STATUS_DONE ? index_lines(out, set, settings) : status;
+    return status == STATUS_DONE ? check_lines(out, set, settings) : status;
 }
 
 void eval_log_close(eval_log *log) {
     if (log->file) fclose(log->file); /* every line was flushed when it was added */
     json_decref(log->lines);
     json_decref(log->ids);
+    json_decref(log->failed);
 }
 
 bool eval_log_has(const eval_log *log, const char *id) { return json_object_get(log->ids, id) != NULL; }
@@ -208,11 +203,7 @@ bool eval_log_has(const eval_log *log, const char *id) { return json_object_get(
 /* The table is made from the text, so that it is the same whether made now or from the file. */
 static bool keep(eval_log *log, const char *text) {
     json_t *line = json_loads(text, LOAD, NULL);
-    const char *id = json_string_value(json_object_get(line, "id"));
-    bool ok = id != NULL;
-    if (ok) drop_failure(log->lines, id);
-    if (ok && !is_failure(line)) ok = json_object_set_new(log->ids, id, json_true()) == 0;
-    ok = ok && json_array_append(log->lines, line) == 0;
+    bool ok = take_line(log, line);
     json_decref(line);
     return ok;
 }

@@ -13,8 +13,9 @@
 typedef struct eval_log {
     const char *path; /* NULL: the lines are kept in memory only */
     FILE *file;
-    json_t *lines; /* array of objects, each with "id", "index" and "settings" */
-    json_t *ids;   /* object: the ids of `lines` that hold a result, not why there is none */
+    json_t *lines;  /* array of objects, each with "id", "index" and "settings" */
+    json_t *ids;    /* object: the ids of `lines` that hold a result ... */
+    json_t *failed; /* ... and of those that say why there is none */
 } eval_log;
 
 /* Opens or makes the file at `path` (nullable) for a run of `set` with `settings`. A last line without its end was torn
