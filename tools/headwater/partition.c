@@ -41,17 +41,14 @@ void partition_free(partition *p) {
     free(p);
 }
 
-static bool holds_token(const int32_t *groups, size_t n, size_t segment) {
-    for (size_t t = 0; t < n; t++)
-        if (groups[t] == (int32_t)segment) return true;
-    return false;
-}
-
 void partition_remark(const partition *p, const hw_segments *segments) {
     size_t n_tokens;
     hw_segments_groups(segments, &n_tokens);
-    for (size_t i = 0; i < hw_segments_count(segments); i++)
-        if (!holds_token(p->groups, n_tokens, i))
+    bool *holds = calloc(p->n_groups + 1, sizeof *holds);
+    for (size_t t = 0; holds && t < n_tokens; t++) holds[p->groups[t]] = true;
+    for (size_t i = 0; holds && i < hw_segments_count(segments); i++)
+        if (!holds[i])
             message("span %zu, \"%s\", holds no token: a token belongs where its first character that is no space is",
                     i, p->names[i]);
+    free(holds);
 }

@@ -44,10 +44,10 @@ static double size_of(double v) { return v < 0 ? -v : v; }
 
 /* Whether a segment holds nothing of the user's text: BOS and the chat template, where token 0 is. */
 static bool is_scaffold(const picture *p, size_t column) {
+    const int32_t *groups = hw_attribution_params(p->a)->groups;
     bool any = false;
-    for (size_t t = 0; t < picture_n_tokens(p); t++) {
-        size_t of;
-        if (!picture_column(p, t, &of) || of != column) continue;
+    for (size_t t = 0, n = picture_n_tokens(p); t < n; t++) {
+        if (groups[t] != (int32_t)column) continue;
         hw_role role = hw_run_token(p->run, t).role;
         if (role != HW_ROLE_SPECIAL && role != HW_ROLE_TEMPLATE) return false;
         any = true;
