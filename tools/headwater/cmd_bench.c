@@ -180,8 +180,7 @@ static hw_err measure(bench *b, size_t m, hw_error *err) {
 
 /* A folder for the traces of all processes, since one that is killed cannot remove its own. False with the reason printed. */
 static bool make_folder(char *folder, size_t n) {
-    const char *tmp = getenv("TMPDIR");
-    if (!tmp || *tmp != '/' || strlen(tmp) > n / 2) tmp = "/tmp";
+    const char *tmp = output_temporary(n / 2);
     snprintf(folder, n, "%s/headwater-bench-XXXXXX", tmp);
     if (mkdtemp(folder)) return true;
     fail("cannot make a folder in %s: %s", tmp, strerror(errno));

@@ -6,6 +6,7 @@
 #include "serve/report.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -92,4 +93,9 @@ bool output_save(const options *o, const hw_attribution *const *list, size_t n) 
         ok = false;
     }
     return ok;
+}
+
+const char *output_temporary(size_t most) {
+    const char *tmp = getenv("TMPDIR");
+    return tmp && *tmp == '/' && strlen(tmp) <= most ? tmp : "/tmp";
 }

@@ -1,6 +1,7 @@
 /* worker.c - the thread, the newest trace, and runs that a crash left unfinished, which come first. */
 #include "worker.h"
 
+#include "output.h"
 #include "threads.h"
 
 #include <stdlib.h>
@@ -96,8 +97,7 @@ static void *work(void *ctx) {
 
 bool worker_start(worker *w, hw_model *model, store *s, queue *q, worker_limits limits, fault *f) {
     *w = (worker){.model = model, .info = hw_model_describe(model), .store = s, .queue = q, .limits = limits};
-    const char *tmp = getenv("TMPDIR");
-    if (!tmp || *tmp != '/' || strlen(tmp) > 40) tmp = "/tmp";
+    const char *tmp = output_temporary(40);
     snprintf(w->folder, sizeof w->folder, "%s/headwater-XXXXXX", tmp);
     if (!mkdtemp(w->folder)) return fault_set(f, 500, "internal", "cannot make a folder in %s", tmp);
     if (pthread_create(&w->thread, NULL, work, w) == 0) return true;
