@@ -170,7 +170,9 @@ ptrdiff_t hw__column(const hw_method_params *p, const hw_run *run, size_t t) {
     return p->groups ? p->groups[t] : (ptrdiff_t)t;
 }
 
-size_t hw__n_columns(const hw_method_params *p, const hw_run *run) { return p->groups ? p->n_groups : hw__n_shown(p, run); }
+size_t hw__n_columns(const hw_method_params *p, const hw_run *run) {
+    return p->groups ? p->n_groups : hw__n_shown(p, run);
+}
 
 hw_err hw__method_progress(const hw_method_params *p, size_t done, size_t total, hw_error *err) {
     if (p->progress) p->progress(p->ctx, HW_STAGE_EXPLAIN, done, total);
