@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The plots of docs/performance.md, from the CSV files of bench/run.sh.
+"""The plots of docs/design/performance.md, from the CSV files of bench/run.sh.
 
-    build/peers/bin/python bench/plot.py [build/bench] [docs/performance]
+    build/peers/bin/python bench/plot.py [build/bench] [docs/design/performance]
 """
 
 import pathlib
@@ -110,7 +110,7 @@ def save(fig, path):
 
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build/bench")
-    out = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else "docs/performance")
+    out = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else "docs/design/performance")
     out.mkdir(parents=True, exist_ok=True)
     cost, seconds = Cost(read(folder, "cost*.csv")), peers(read(folder, "peers*.csv"))
     if cost.sizes():

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What an explanation costs: all that docs/performance.md shows, into build/bench/*.csv and docs/performance/*.png.
+# What an explanation costs: all that docs/design/performance.md shows, into build/bench/*.csv and docs/design/performance/*.png.
 #
 #   bench/run.sh [--quick] [PART...]    PART: short long longest peers; without one all of them
 #
@@ -71,9 +71,9 @@ for part in $parts; do
     *) echo "$part: there are short, long, longest and peers" >&2 && exit 2 ;;
     esac
 done
-build/peers/bin/python bench/plot.py "$out" "$($quick && echo "$out" || echo docs/performance)"
+build/peers/bin/python bench/plot.py "$out" "$($quick && echo "$out" || echo docs/design/performance)"
 if $quick; then
     build/peers/bin/python bench/table.py "$out"
 else
-    build/peers/bin/python bench/table.py "$out" docs/performance.md
+    build/peers/bin/python bench/table.py "$out" docs/design/performance.md
 fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The rows of docs/performance.md's table of targets, from the CSV files of bench/run.sh, as Markdown.
+"""The rows of docs/design/performance.md's table of targets, from the CSV files of bench/run.sh, as Markdown.
 
-    python bench/table.py [build/bench] [docs/performance.md]
+    python bench/table.py [build/bench] [docs/design/performance.md]
 
 With a page the table replaces what stands there between the two comments that name this script.
 """

@@ -1,4 +1,4 @@
-# Puts the page, which scripts/setup-web.sh builds from web/, into the program: tools/headwater/serve/page.h declares it.
+# Puts the page, which scripts/setup-web.sh builds from web/, into the program: tools/headwater/export/embedded_page.h declares it.
 
 set(_page "${PROJECT_SOURCE_DIR}/build/page/index.html")
 if(NOT EXISTS "${_page}")

@@ -641,7 +641,7 @@ typedef struct hw_citation_rule {
     const char *methods; /* which it is for, in words */
     const char *shares;  /* what hw_citation_link.share is a share of */
     const char *peak;    /* what the peak is */
-    double least;        /* default, measured: docs/faithfulness.md */
+    double least;        /* default, measured: docs/research/faithfulness.md */
     double most;         /* no peak is above it; 0: no such bound */
 } hw_citation_rule;
 HW_API size_t hw_citation_rule_count(void);
@@ -722,7 +722,7 @@ typedef enum hw_file_kind { HW_FILE_UNKNOWN, HW_FILE_TRACE, HW_FILE_RESULT, HW_F
 HW_API hw_err hw_file_probe(hw_file_kind *out, const char *path, hw_error *err);
 
 /* ------------------------------------------------------------------ documents: what a page draws, as JSON text
- * docs/formats.md, "Document". Text is UTF-8 with a terminator behind; *n_bytes (nullable) is its length; free(*out).
+ * docs/reference/formats.md, "Document". Text is UTF-8 with a terminator behind; *n_bytes (nullable) is its length; free(*out).
  * Errors: ARGUMENT (an infinite value, attributions of different runs), MEMORY. */
 
 /* A run, its segments and filtered tokens, and attributions [n] of it (n may be 0). `passages`: segments of the prompt that

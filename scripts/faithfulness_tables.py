@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes the tables of docs/faithfulness.md again from the results in docs/faithfulness/, which `headwater eval -o` wrote.
+"""Writes the tables of docs/research/faithfulness.md again from the results in docs/research/faithfulness/, which `headwater eval -o` wrote.
 
-    scripts/faithfulness_tables.py [--program build/release/headwater] [docs/faithfulness.md]
+    scripts/faithfulness_tables.py [--program build/release/headwater] [docs/research/faithfulness.md]
 
 A table stands between two comments; the first says what is in it:
 
@@ -72,7 +72,7 @@ def table(program, folder, names, tag, metrics):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("page", nargs="?", default="docs/faithfulness.md", type=pathlib.Path)
+    parser.add_argument("page", nargs="?", default="docs/research/faithfulness.md", type=pathlib.Path)
     parser.add_argument("--program", default="build/release/headwater")
     a = parser.parse_args()
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Draws the figures of docs/figures.md into docs/figures: those of the note that Headwater started from, with our own numbers,
+# Draws the figures of docs/guide/figures.md into docs/guide/figures: those of the note that Headwater started from, with our own numbers,
 # and one of every kind. $HEADWATER_MODEL names another model; $HEADWATER_BIN another program.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 program=${HEADWATER_BIN:-$root/build/release/headwater}
 model=${HEADWATER_MODEL:-$root/build/models/SmolLM2-135M-Instruct.Q4_1.gguf}
-out=$root/docs/figures
+out=$root/docs/guide/figures
 traces=$root/build/figures
 
 [[ -x $program ]] || die "no program at $program; make build makes it"
@@ -29,7 +29,7 @@ plot() {
     local trace=$traces/$1.safetensors file=$2
     shift 2
     "$program" plot "$trace" -o "$out/$file" "$@"
-    say "docs/figures/$file"
+    say "docs/guide/figures/$file"
 }
 
 # as_in_the_note EXAMPLE KIND

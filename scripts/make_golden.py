@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write tests/golden/: what the references give on real models and on a small random case.
+"""Write tests/data/golden/: what the references give on real models and on a small random case.
 
     python scripts/make_golden.py             rollout_smollm2, rollout_gemma3, random_*
     python scripts/make_golden.py --methods   contribution_smollm2, contribution_gemma3
@@ -306,7 +306,7 @@ def main():
     p.add_argument("--methods", action="store_true", help="the contribution files instead")
     p.add_argument("--models", type=Path, default=ROOT / "build/models")
     p.add_argument("--prompts", type=Path, default=ROOT / "examples/note.jsonl")
-    p.add_argument("--out", type=Path, default=ROOT / "tests/golden")
+    p.add_argument("--out", type=Path, default=ROOT / "tests/data/golden")
     a = p.parse_args()
     torch.set_num_threads(2)
     items = [json.loads(line) for line in a.prompts.read_text().splitlines() if line.strip()]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How often words alone find the evidence: a reference for docs/faithfulness.md, without any model.
+"""How often words alone find the evidence: a reference for docs/research/faithfulness.md, without any model.
 
     scripts/word_overlap.py build/datasets/*.jsonl
 

@@ -1,7 +1,7 @@
 """What the command-line tests share: running the program, and attention files to run it on.
 
 $HEADWATER_BIN is the program, $HEADWATER_TEST_MODELS the folder of GGUF models. Both must be set: nothing is skipped.
-`pytest --update-expected` rewrites the files under expected/ with what the program prints now; read the difference.
+`pytest --update-expected` rewrites the files under tests/data/cli/ with what the program prints now; read the difference.
 """
 
 import json
@@ -18,7 +18,7 @@ CLEARED = ("NO_COLOR", "COLORTERM", "COLORFGBG", "COLUMNS", "HEADWATER_MODEL")
 
 
 def pytest_addoption(parser):
-    parser.addoption("--update-expected", action="store_true", help="rewrite tests/cli/expected")
+    parser.addoption("--update-expected", action="store_true", help="rewrite tests/data/cli")
 
 
 def setting(name):
@@ -88,7 +88,7 @@ def expected(request):
     """expected("name", text): the text is exactly what expected/name.txt holds."""
 
     def check(name, text):
-        path = HERE / "expected" / f"{name}.txt"
+        path = HERE.parent / "data" / "cli" / f"{name}.txt"
         if request.config.getoption("--update-expected"):
             path.write_text(text, encoding="utf-8")
         assert text == path.read_text(encoding="utf-8")

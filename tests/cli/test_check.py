@@ -51,7 +51,7 @@ def test_finds_the_fact_and_says_so(check, spans, tmp_path):
     assert saved["by"] is None and saved["ablations"] == 12
     assert saved["verdict"] in done.out
     assert f"{saved['passes']} forward passes in all" in done.out
-    page = (pathlib.Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "reference" / "formats.md").read_text(encoding="utf-8")
     documented = json.loads(re.search(r"```json check\n(.*?)```", page, re.S).group(1))
     assert list(saved) == list(documented)
     for key in ("segments", "methods"):

@@ -276,7 +276,7 @@ def shape_of(value):
 
 @pytest.mark.model
 def test_the_documented_file_is_what_is_written(cite, passages_file, tmp_path):
-    page = (pathlib.Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "reference" / "formats.md").read_text(encoding="utf-8")
     documented = json.loads(re.search(r"```json citations\n(.*?)```", page, re.S).group(1))
     done = cite("--passages", passages_file(PASSAGES[:2]), "--question", QUESTION, "--chat", "-n", "20", "-o", "c.json")
     assert done.status == 0, done

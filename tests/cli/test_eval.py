@@ -302,8 +302,8 @@ def test_every_bad_line_says_what_is_wrong_with_it(headwater, tmp_path):
 
 
 def documented(info):
-    """What stands in a fenced block of docs/formats.md."""
-    page = (pathlib.Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    """What stands in a fenced block of docs/reference/formats.md."""
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "reference" / "formats.md").read_text(encoding="utf-8")
     return re.search(rf"```{info}\n(.*?)```", page, re.S).group(1)
 
 

@@ -1,4 +1,4 @@
-"""docs/faithfulness.md says what the results beside it say."""
+"""docs/research/faithfulness.md says what the results beside it say."""
 
 import json
 import pathlib
@@ -14,14 +14,14 @@ def write_tables(program, page):
 
 
 def test_the_tables_are_those_of_the_results(program, tmp_path):
-    page = shutil.copy(ROOT / "docs/faithfulness.md", tmp_path)
-    shutil.copytree(ROOT / "docs/faithfulness", tmp_path / "faithfulness")
+    page = shutil.copy(ROOT / "docs/research/faithfulness.md", tmp_path)
+    shutil.copytree(ROOT / "docs/research/faithfulness", tmp_path / "faithfulness")
     write_tables(program, page)
-    assert pathlib.Path(page).read_text() == (ROOT / "docs/faithfulness.md").read_text()
+    assert pathlib.Path(page).read_text() == (ROOT / "docs/research/faithfulness.md").read_text()
 
 
 def test_tables_of_metrics_of_files_and_of_groups(program, tmp_path):
-    line = (ROOT / "docs/faithfulness/needle-6-G.jsonl").read_text().splitlines()[0]
+    line = (ROOT / "docs/research/faithfulness/needle-6-G.jsonl").read_text().splitlines()[0]
     (tmp_path / "page").mkdir()
     for name in ("a-G", "b-S"):
         (tmp_path / f"page/{name}.jsonl").write_text(line + "\n")

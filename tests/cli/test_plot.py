@@ -40,7 +40,7 @@ def test_figure_looks_as_stored(headwater, run_file, tmp_path, request, name):
     release of FreeType or cairo moves edges by part of a pixel (well below); a bar, label or colour that is elsewhere changes
     whole blocks."""
     plot(headwater, run_file, "-o", "figure.png", "--scale", "1", *FONT, *STORED[name])
-    stored = HERE / "expected" / f"plot_{name}.png"
+    stored = HERE.parent / "data" / "cli" / f"plot_{name}.png"
     if request.config.getoption("--update-expected"):
         shutil.copy(tmp_path / "figure.png", stored)
     assert png.size(tmp_path / "figure.png") == png.size(stored)

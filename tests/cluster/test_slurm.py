@@ -1,4 +1,4 @@
-"""The job script of docs/cluster.md on a real Slurm: shards that are requeued or killed, submitted again, and merged."""
+"""The job script of docs/guide/cluster.md on a real Slurm: shards that are requeued or killed, submitted again, and merged."""
 
 import json
 import pathlib
@@ -22,7 +22,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def submit(slurm, program, smollm, folder):
-    """submit() sends the two jobs as docs/cluster.md does; their numbers."""
+    """submit() sends the two jobs as docs/guide/cluster.md does; their numbers."""
     slurm.env["HEADWATER"] = str(program)
 
     def sent():

@@ -1,4 +1,4 @@
-"""docs/openapi.yaml against the server: the same routes, the same fields, bounds and defaults, answers as it says."""
+"""docs/reference/openapi.yaml against the server: the same routes, the same fields, bounds and defaults, answers as it says."""
 
 import pathlib
 import subprocess
@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def api():
-    return yaml.safe_load((ROOT / "docs/openapi.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load((ROOT / "docs/reference/openapi.yaml").read_text(encoding="utf-8"))
 
 
 def follow(api, node):

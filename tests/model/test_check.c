@@ -2,10 +2,10 @@
  * test_check.c - running a real model again: passes agree with the run itself and with each other, and on facts in
  * random order the check tells an explanation that finds the fact from one that does not.
  */
-#include "fixture.h"
+#include "support/fixture.h"
 
-#include "masks.h"
-#include "random.h"
+#include "occlusion/keep_masks.h"
+#include "base/splitmix64.h"
 
 #include <math.h>
 #include <stdio.h>

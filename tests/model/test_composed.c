@@ -5,7 +5,7 @@
  * alone and whose given completion is all the rest. There every row is one of interest, kept, decoded and explained as
  * such; here they are the prompt's. On quantised files libllama rounds differently for other batches.
  */
-#include "fixture.h"
+#include "support/fixture.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -4,9 +4,9 @@
  *
  * On quantised files libllama rounds activations to 8 bits, which PyTorch does not: the bounds there measure that.
  */
-#include "fixture.h"
+#include "support/fixture.h"
 
-#include "safetensors.h"
+#include "base/safetensors.h"
 
 #include <jansson.h>
 
@@ -24,9 +24,9 @@ typedef struct pairing {
 } pairing;
 
 static const pairing pairings[] = {
-    {"SmolLM2-135M-Instruct.F32.gguf", "tests/golden/contribution_smollm2.safetensors", true, 3e-12, 1e-5},
-    {"SmolLM2-135M-Instruct.Q4_1.gguf", "tests/golden/contribution_smollm2.safetensors", false, 6e-3, 0.4},
-    {"gemma-3-270m-q4_k_m.gguf", "tests/golden/contribution_gemma3.safetensors", false, 6e-3, 0.4},
+    {"SmolLM2-135M-Instruct.F32.gguf", "tests/data/golden/contribution_smollm2.safetensors", true, 3e-12, 1e-5},
+    {"SmolLM2-135M-Instruct.Q4_1.gguf", "tests/data/golden/contribution_smollm2.safetensors", false, 6e-3, 0.4},
+    {"gemma-3-270m-q4_k_m.gguf", "tests/data/golden/contribution_gemma3.safetensors", false, 6e-3, 0.4},
 };
 
 static hw_model *open_model(const pairing *p) {

@@ -1,14 +1,14 @@
 /*
  * test_golden.c - rollout on real models against the stored results of an independent implementation.
  *
- * tests/golden/rollout_*.safetensors come from scripts/make_golden.py: the same GGUF weights dequantised, run in
+ * tests/data/golden/rollout_*.safetensors come from scripts/make_golden.py: the same GGUF weights dequantised, run in
  * float64 by another library. Rows there are the query positions m-1 .. m+n-1: [:n] are predictor rows, [1:] own rows.
  *
  * Bounds are about three times what was measured, which is printed. In full precision that is the rounding of F32 sums and
  * products, 1e-13. On a quantised file libllama's CPU kernels also round activations to 8 bits a block, the reference does not.
  */
-#include "fixture.h"
-#include "safetensors.h"
+#include "support/fixture.h"
+#include "base/safetensors.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -150,7 +150,7 @@ static void check_rollout(const hw_trace *trace, const expected *e, const golden
 static void check_golden(const golden *g) {
     char path[256];
     hw_error err = {0};
-    snprintf(path, sizeof path, "tests/golden/%s", g->file);
+    snprintf(path, sizeof path, "tests/data/golden/%s", g->file);
     hw__safetensors *file = NULL;
     if (hw__safetensors_open(&file, path, &err) != HW_OK) fail_msg("%s", err.msg);
     hw_model_params params = hw_model_params_default();

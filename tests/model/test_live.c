@@ -1,7 +1,7 @@
 /*
  * test_live.c - a real model explained while it generates: rollout, contribution and logit, a few tokens at a time.
  */
-#include "live_check.h"
+#include "support/live_check.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /*
  * test_models.c - capture on two real models: what the probe says, rows, batches, sliding windows, text of any bytes.
  */
-#include "fixture.h"
+#include "support/fixture.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -5,8 +5,8 @@
  * as the front) all bits of the engine are equal. Else libllama rounds differently for batches of other sizes. A front moves
  * the blocks in which our own products take rows, and some BLAS kernels round by a row's place in its block.
  */
-#include "files.h"
-#include "fixture.h"
+#include "support/files.h"
+#include "support/fixture.h"
 
 #include <math.h>
 #include <stdio.h>

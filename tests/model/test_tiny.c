@@ -4,7 +4,7 @@
  * scripts/make_tiny_models.py writes them to a temporary folder first. A damaged file is opened in a process of its
  * own, so that a crash of the library behind is a failed test and no more.
  */
-#include "fixture.h"
+#include "support/fixture.h"
 
 #include <math.h>
 #include <signal.h>

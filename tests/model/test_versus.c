@@ -2,7 +2,7 @@
  * test_versus.c - logits contrasted on a real model: a token with itself is nothing, and A against B is A less B, each of
  * them above the mean, which two runs that part at that token give.
  */
-#include "fixture.h"
+#include "support/fixture.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /*
  * test_watch.c - what a decode shows is the same whether its nodes are kept in the arena or the graph stops at each.
  */
-#include "engine_llama.h"
-#include "fixture.h"
+#include "engine/llama/llama.h"
+#include "support/fixture.h"
 
 #include <math.h>
 #include <stdio.h>

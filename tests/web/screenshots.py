@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/screenshots: the page and a report at phone, laptop and wide sizes, light and dark.
+"""Takes the pictures of docs/guide/screenshots: the page and a report at phone, laptop and wide sizes, light and dark.
 
     HEADWATER_BIN=... HEADWATER_TEST_MODELS=... build/venv/bin/python tests/web/screenshots.py [FOLDER]
 """
@@ -85,4 +85,4 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "screenshots")
+    main(pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "guide" / "screenshots")

@@ -1,5 +1,5 @@
 /* help.c - what --help prints, all of it from the tables of commands, options, methods, filters and formats. */
-#include "command.h"
+#include "cli/command.h"
 
 #include "figure/figure.h"
 

@@ -1,8 +1,8 @@
 /* main.c - finds the command, reads its options, runs it, and makes sure that its output arrived. */
-#include "command.h"
-#include "message.h"
-#include "text.h"
-#include "threads.h"
+#include "cli/command.h"
+#include "cli/message.h"
+#include "cli/safe_text.h"
+#include "cli/threads.h"
 
 #include <poll.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 import { deflateSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { appendRows, decodeAttribution, decodeDocument, explainedTokens, newRun, withAttribution, type RawAttribution, type Token } from '../src/document'
+import { appendRows, decodeAttribution, decodeDocument, explainedTokens, newRun, withAttribution, type RawAttribution, type Token } from '../src/data/document'
 
 const base64 = (view: ArrayBufferView) => Buffer.from(view.buffer, view.byteOffset, view.byteLength).toString('base64')
 const zipped = (view: ArrayBufferView) => deflateSync(Buffer.from(view.buffer, view.byteOffset, view.byteLength)).toString('base64')

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Attribution } from '../src/document'
-import * as sums from '../src/sums'
+import type { Attribution } from '../src/data/document'
+import * as sums from '../src/model/aggregate'
 
 /** M [2, 3, 2] as bytes [n, L, m] with scales that make every value exact. */
 function toy(): Attribution {

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { parseEvent, readEvents } from '../src/events'
-import { contrast, MAPS, PALETTES, tint } from '../src/colour'
-import type { Token } from '../src/document'
-import { csvField } from '../src/files'
-import { STEPS } from '../src/sums'
-import { CONTINUED, label, number, percent, probability, tokenTexts, visible } from '../src/text'
+import { parseEvent, readEvents } from '../src/data/events'
+import { contrast, MAPS, PALETTES, tint } from '../src/draw/colour'
+import type { Token } from '../src/data/document'
+import { csvField } from '../src/ui/export'
+import { STEPS } from '../src/model/aggregate'
+import { CONTINUED, label, number, percent, probability, tokenTexts, visible } from '../src/ui/token_text'
 import { assemble } from '../src/views/composer'
 import { findTokens } from '../src/views/search'
-import { meanBalance } from '../src/words'
+import { meanBalance } from '../src/ui/labels'
 
 describe('what is shown of a text', () => {
   it('writes out what cannot be seen', () => expect(visible('a\u0000\u202eb\u007f')).toBe('a␀‹U+202E›b␡'))

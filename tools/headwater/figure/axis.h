@@ -3,8 +3,8 @@
  *
  * Lengths are points (1/72 inch).
  */
-#ifndef HEADWATER_FIGURE_AXIS_H
-#define HEADWATER_FIGURE_AXIS_H
+#ifndef HW_FIGURE_AXIS_H
+#define HW_FIGURE_AXIS_H
 
 #include <stdbool.h>
 #include <stddef.h>

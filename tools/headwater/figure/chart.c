@@ -1,8 +1,8 @@
 /* chart.c - from a picture to labelled columns and rows, their values and the scale; and the words above the figure. */
 #include "figure/chart.h"
 
-#include "show.h"
-#include "text.h"
+#include "terminal/attribution_view.h"
+#include "cli/safe_text.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -5,10 +5,10 @@
  * the order of the prompt; where there are more than a page has room for, neighbours share one and the strongest is
  * shown.
  */
-#ifndef HEADWATER_FIGURE_CHART_H
-#define HEADWATER_FIGURE_CHART_H
+#ifndef HW_FIGURE_CHART_H
+#define HW_FIGURE_CHART_H
 
-#include "picture.h"
+#include "picture/selection.h"
 
 #include "figure/color.h"
 #include "figure/theme.h"

@@ -4,8 +4,8 @@
  * A map is a few published colours at equal steps; those between are interpolated in OKLab (Ottosson 2020), where equal
  * steps look equal, or straight in sRGB where the map is defined so.
  */
-#ifndef HEADWATER_FIGURE_COLOR_H
-#define HEADWATER_FIGURE_COLOR_H
+#ifndef HW_FIGURE_COLOR_H
+#define HW_FIGURE_COLOR_H
 
 #include <stdbool.h>
 #include <stddef.h>

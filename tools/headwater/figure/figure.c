@@ -1,11 +1,11 @@
 /* figure.c - the table of kinds, and a figure from options and attributions. */
 #include "figure/figure.h"
 
-#include "message.h"
-#include "text.h"
+#include "cli/message.h"
+#include "cli/safe_text.h"
 
 #include "figure/kinds.h"
-#include "figure/surface.h"
+#include "figure/image_file.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,10 +3,10 @@
  *
  *     options --figure_check--> a style;  attributions --kind's layout--> page --page_draw--> .png .svg .pdf
  */
-#ifndef HEADWATER_FIGURE_H
-#define HEADWATER_FIGURE_H
+#ifndef HW_FIGURE_FIGURE_H
+#define HW_FIGURE_FIGURE_H
 
-#include "options.h"
+#include "cli/options.h"
 
 /* Rows of tables that --help and errors list. */
 typedef struct figure_word {

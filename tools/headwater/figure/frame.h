@@ -4,11 +4,11 @@
  * A layout begins a frame (heading, room for the plot), places the column labels, settles the plot's size, fills it and
  * writes what is around it. Lengths are points.
  */
-#ifndef HEADWATER_FIGURE_FRAME_H
-#define HEADWATER_FIGURE_FRAME_H
+#ifndef HW_FIGURE_FRAME_H
+#define HW_FIGURE_FRAME_H
 
 #include "figure/chart.h"
-#include "figure/page.h"
+#include "figure/canvas.h"
 
 /* Space at the edges of a page, and the size of the note's figures. */
 #define EDGE        20.0

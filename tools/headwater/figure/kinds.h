@@ -1,10 +1,10 @@
 /* kinds.h - the layouts of the kinds of figures, rows of figure.c's table. Each appends one attribution to a page. */
-#ifndef HEADWATER_FIGURE_KINDS_H
-#define HEADWATER_FIGURE_KINDS_H
+#ifndef HW_FIGURE_KINDS_H
+#define HW_FIGURE_KINDS_H
 
 #include "figure/chart.h"
 #include "figure/frame.h"
-#include "figure/page.h"
+#include "figure/canvas.h"
 
 /* Memory that a page lacked is in page->failed. */
 typedef hw_err layout_fn(page *p, const picture *from, const style *s, const options *o, hw_error *err);

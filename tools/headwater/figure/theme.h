@@ -1,6 +1,6 @@
 /* theme.h - how figures look: a table of papers, inks and habits. */
-#ifndef HEADWATER_FIGURE_THEME_H
-#define HEADWATER_FIGURE_THEME_H
+#ifndef HW_FIGURE_THEME_H
+#define HW_FIGURE_THEME_H
 
 #include "figure/color.h"
 

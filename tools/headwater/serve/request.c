@@ -1,5 +1,5 @@
 /* request.c - a table of fields for each kind of request; one reader for all. */
-#include "request.h"
+#include "serve/request.h"
 
 #include <math.h>
 #include <stdarg.h>

@@ -4,10 +4,10 @@
  * Every complaint names the field, its value where it is short, and what is accepted. Unknown fields are refused, for a
  * misspelt one would be a setting that does nothing.
  */
-#ifndef HEADWATER_REQUEST_H
-#define HEADWATER_REQUEST_H
+#ifndef HW_SERVE_REQUEST_H
+#define HW_SERVE_REQUEST_H
 
-#include "../job.h"
+#include "job/explain_job.h"
 
 #include <jansson.h>
 

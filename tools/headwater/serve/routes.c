@@ -1,8 +1,8 @@
 /* routes.c - the table, its search, and the routes that are answered at once. */
-#include "routes.h"
+#include "serve/routes.h"
 
-#include "page.h"
-#include "tables.h"
+#include "export/embedded_page.h"
+#include "export/method_tables.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -1,10 +1,10 @@
 /*
- * routes.h - the HTTP API: one table of routes. docs/openapi.yaml says the same, and the tests hold them together.
+ * routes.h - the HTTP API: one table of routes. docs/reference/openapi.yaml says the same, and the tests hold them together.
  */
-#ifndef HEADWATER_ROUTES_H
-#define HEADWATER_ROUTES_H
+#ifndef HW_SERVE_ROUTES_H
+#define HW_SERVE_ROUTES_H
 
-#include "server.h"
+#include "serve/server.h"
 
 /* One request that may be answered. */
 typedef struct call {
@@ -39,7 +39,7 @@ answer answer_json(unsigned status, buffer *text); /* takes the text */
 /* Whether the client wants server-sent events. */
 bool call_wants_events(const call *c);
 
-/* routes_jobs.c: routes whose work is a task of the worker's. */
+/* job_routes.c: routes whose work is a task of the worker's. */
 answer handle_explain(call *c);
 answer handle_stop(call *c);
 answer handle_again(call *c);

@@ -7,9 +7,9 @@
  * own name (so a name that was pointed at 127.0.0.1 is refused), its Origin is refused, and bodies are JSON, which it
  * may not send without asking first; that question is never answered.
  */
-#include "server.h"
+#include "serve/server.h"
 
-#include "routes.h"
+#include "serve/routes.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>

@@ -4,10 +4,10 @@
  * Each connection has a thread of its own, of a fixed number. Before a handler runs (routes.h) the request has passed:
  * Host and Origin are this server's own, the route exists, a body is JSON and not too long.
  */
-#ifndef HEADWATER_SERVER_H
-#define HEADWATER_SERVER_H
+#ifndef HW_SERVE_SERVER_H
+#define HW_SERVE_SERVER_H
 
-#include "worker.h"
+#include "serve/worker.h"
 
 #include <microhttpd.h>
 

@@ -1,8 +1,8 @@
 /* worker.c - the thread, the newest trace, and runs that a crash left unfinished, which come first. */
-#include "worker.h"
+#include "serve/worker.h"
 
-#include "output.h"
-#include "threads.h"
+#include "job/output_files.h"
+#include "cli/threads.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,13 +1,13 @@
 /*
  * worker.h - the one thread that owns the model: takes tasks, does them, keeps the newest trace at hand.
  *
- * The kinds of work are functions that a task points to: explain.c runs the model, revisit.c goes back to a saved run.
+ * The kinds of work are functions that a task points to: explain_task.c runs the model, stored_run_tasks.c goes back to a saved run.
  */
-#ifndef HEADWATER_WORKER_H
-#define HEADWATER_WORKER_H
+#ifndef HW_SERVE_WORKER_H
+#define HW_SERVE_WORKER_H
 
-#include "queue.h"
-#include "store.h"
+#include "serve/job_queue.h"
+#include "serve/run_store.h"
 
 /* What one run may take. */
 typedef struct worker_limits {

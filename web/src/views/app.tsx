@@ -1,18 +1,18 @@
 /*
  * The page: its head, the sheet to write on, the texts with what is known of them, the charts.
  */
-import { toggleTheme } from '../appearance'
-import { job, stop, type Job } from '../session'
-import { activePane, composing, panes, problem, runs, runTitle, served, shownPanes, status, theme, type Pane } from '../state'
-import { label, plural, shorten } from '../text'
-import { amount, STAGES } from '../words'
+import { toggleTheme } from '../draw/theme'
+import { job, stop, type Job } from '../model/actions'
+import { activePane, composing, panes, problem, runs, runTitle, served, shownPanes, status, theme, type Pane } from '../model/store'
+import { label, plural, shorten } from '../ui/token_text'
+import { amount, STAGES } from '../ui/labels'
 import { Charts } from './charts'
 import { Composer, newRun } from './composer'
-import { Difference } from './difference'
+import { Difference } from './compare'
 import { dialog, Dialogs } from './dialogs'
-import { Lens, MethodPicker, RunPicker } from './lens'
-import { Fed, Margin, Strongest } from './margin'
-import { Answer, Legend, Prompt } from './reader'
+import { Lens, MethodPicker, RunPicker } from './controls'
+import { Fed, Margin, Strongest } from './details'
+import { Answer, Legend, Prompt } from './text_panes'
 import { Search, searching } from './search'
 
 function Head() {

@@ -7,13 +7,13 @@ import { DataZoomComponent, GridComponent, LegendComponent, LegendScrollComponen
 import * as echarts from 'echarts/core'
 import { CanvasRenderer, SVGRenderer } from 'echarts/renderers'
 import { useEffect, useRef } from 'preact/hooks'
-import { CHART_MAKERS, type Chart, type Look } from '../chart_options'
-import { MAPS } from '../colour'
-import { save } from '../files'
-import * as state from '../state'
-import { chart, colourMap, pinned, select, type Pane } from '../state'
-import { CHARTS } from '../words'
-import { Sources } from './sources'
+import { CHART_MAKERS, type Chart, type Look } from '../draw/chart_options'
+import { MAPS } from '../draw/colour'
+import { save } from '../ui/export'
+import * as state from '../model/store'
+import { chart, colourMap, pinned, select, type Pane } from '../model/store'
+import { CHARTS } from '../ui/labels'
+import { Sources } from './citations'
 
 echarts.use([BarChart, HeatmapChart, LineChart, GridComponent, TooltipComponent, VisualMapComponent, DataZoomComponent, LegendComponent, LegendScrollComponent, CanvasRenderer, SVGRenderer])
 

@@ -3,11 +3,11 @@
  * written, so that a prompt can be changed a little and run again.
  */
 import { computed, signal } from '@preact/signals'
-import type { ExplainRequest, GenerateOptions, MethodSettings, Span } from '../api'
-import { explain, job } from '../session'
-import { composing, panes, status, tables } from '../state'
-import { codePoints, shorten } from '../text'
-import { CHOICE_LABELS, SETTING_CHOICES } from '../words'
+import type { ExplainRequest, GenerateOptions, MethodSettings, Span } from '../data/api'
+import { explain, job } from '../model/actions'
+import { composing, panes, status, tables } from '../model/store'
+import { codePoints, shorten } from '../ui/token_text'
+import { CHOICE_LABELS, SETTING_CHOICES } from '../ui/labels'
 
 /* ------------------------------------------------------------------ the sheet */
 

@@ -3,7 +3,7 @@
  */
 import { computed, signal } from '@preact/signals'
 import { useLayoutEffect, useRef } from 'preact/hooks'
-import { activePane, pinned, type Pane } from '../state'
+import { activePane, pinned, type Pane } from '../model/store'
 
 export const searching = signal(false)
 const query = signal('')

@@ -1,0 +1,94 @@
+/* error.c - error messages, checked allocation, the log callback and the words of every enum. */
+#include "base/error.h"
+
+#include <limits.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *hw_version(void) { return HW_VERSION; }
+
+const char *hw_err_name(hw_err code) {
+    switch (code) {
+    case HW_OK: return "HW_OK";
+    case HW_ERR_ARGUMENT: return "HW_ERR_ARGUMENT";
+    case HW_ERR_IO: return "HW_ERR_IO";
+    case HW_ERR_FORMAT: return "HW_ERR_FORMAT";
+    case HW_ERR_MEMORY: return "HW_ERR_MEMORY";
+    case HW_ERR_UNSUPPORTED: return "HW_ERR_UNSUPPORTED";
+    case HW_ERR_ENGINE: return "HW_ERR_ENGINE";
+    case HW_ERR_CANCELLED: return "HW_ERR_CANCELLED";
+    }
+    return "HW_ERR_UNKNOWN";
+}
+
+hw_err hw__fail(hw_error *err, hw_err code, const char *fmt, ...) {
+    if (!err) return code;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(err->msg, sizeof err->msg, fmt, args);
+    va_end(args);
+    err->code = code;
+    return code;
+}
+
+hw_err hw__fail_in(hw_error *err, hw_err code, const char *fmt, ...) {
+    if (!err) return code;
+    char inner[sizeof err->msg];
+    memcpy(inner, err->msg, sizeof inner);
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(err->msg, sizeof err->msg, fmt, args);
+    va_end(args);
+    if (n < 0 || (size_t)n >= sizeof err->msg) n = 0;
+    if (snprintf(err->msg + n, sizeof err->msg - (size_t)n, ": %s", inner) < 0) err->msg[n] = 0;
+    err->code = code;
+    return code;
+}
+
+hw_err hw__fail_memory(hw_error *err, const char *what, size_t count, size_t size) {
+    return hw__fail(err, HW_ERR_MEMORY, "out of memory: %s needs %.1f MiB", what,
+                    (double)count * (double)size / 1048576.0);
+}
+
+bool hw__mul(size_t *out, size_t a, size_t b) { return !__builtin_mul_overflow(a, b, out); }
+bool hw__add(size_t *out, size_t a, size_t b) { return !__builtin_add_overflow(a, b, out); }
+
+void *hw__alloc(size_t count, size_t size) {
+    size_t bytes;
+    if (!hw__mul(&bytes, count, size) || bytes > PTRDIFF_MAX) return NULL;
+    return calloc(bytes ? bytes : 1, 1);
+}
+
+void hw__touch(void *block, size_t bytes) {
+    enum { PAGE = 4096 }; /* no system has smaller ones */
+    for (size_t i = 0; i < bytes; i += PAGE) ((volatile char *)block)[i] = 0;
+}
+
+void *hw__realloc(void *block, size_t count, size_t size) {
+    size_t bytes;
+    if (!hw__mul(&bytes, count, size) || bytes > PTRDIFF_MAX) return NULL;
+    return realloc(block, bytes ? bytes : 1);
+}
+
+char *hw__strndup(const char *bytes, size_t n) {
+    char *copy = n < SIZE_MAX ? hw__alloc(n + 1, 1) : NULL;
+    if (copy && n) memcpy(copy, bytes, n);
+    return copy;
+}
+
+static struct {
+    hw_log_fn fn;
+    void *ctx;
+} g_log;
+
+void hw_log_set(hw_log_fn log, void *ctx) {
+    g_log.fn = log;
+    g_log.ctx = ctx;
+}
+
+void hw__log(hw_log_level level, const char *line) {
+    if (g_log.fn) g_log.fn(g_log.ctx, level, line);
+}

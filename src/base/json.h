@@ -1,0 +1,40 @@
+/*
+ * json.h - reading JSON that may say anything, and keeping bytes in it that are not text.
+ *
+ * The getters name the key and what is accepted there. Text is held twice where it is not UTF-8: readable under KEY,
+ * with U+FFFD, and exact as hexadecimal under a second key.
+ */
+#ifndef HW_BASE_JSON_H
+#define HW_BASE_JSON_H
+
+#include "base/atomic_file.h"
+
+#include <jansson.h>
+
+/* An object or array from text [n]; duplicate keys are refused, "\u0000" is kept. Release with json_decref(). */
+hw_err hw__json_parse(json_t **out, const char *text, size_t n, hw_error *err);
+
+/* The same of a file of at most 1 GiB. Errors name the file. */
+hw_err hw__json_load(json_t **out, const char *path, hw_error *err);
+
+/* Values of `object` (nullable: then every key is missing). Arrays and objects are borrowed. */
+hw_err hw__json_int(int64_t *out, const json_t *object, const char *key, int64_t min, int64_t max, hw_error *err);
+hw_err hw__json_bool(bool *out, const json_t *object, const char *key, hw_error *err);
+hw_err hw__json_real(double *out, const json_t *object, const char *key, hw_error *err); /* null reads as NaN */
+hw_err hw__json_array(const json_t **out, const json_t *object, const char *key, hw_error *err);
+hw_err hw__json_object(const json_t **out, const json_t *object, const char *key, hw_error *err);
+/* A string without NUL, borrowed. */
+hw_err hw__json_word(const char **out, const json_t *object, const char *key, hw_error *err);
+/* Exact bytes [*n] with a terminator behind, malloc'd: `hex_key`'s where it is there, else `key`'s. */
+hw_err hw__json_text(char **out, size_t *n, const json_t *object, const char *key, const char *hex_key, hw_error *err);
+
+/* Sets `key`, and where bytes [n] are not UTF-8 `hex_key` too. False when there is no memory. */
+bool hw__json_put_text(json_t *object, const char *key, const char *hex_key, const char *bytes, size_t n);
+/* A number that prints as the shortest decimal that reads back to the same float; null for NaN and infinity. */
+/* bytes [n] as a string, U+FFFD where they are not UTF-8. */
+json_t *hw__json_replaced(const char *bytes, size_t n);
+json_t *hw__json_float(float value);
+/* A number, null for NaN and infinity. */
+json_t *hw__json_double(double value);
+
+#endif

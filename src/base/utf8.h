@@ -1,0 +1,22 @@
+/*
+ * utf8.h - telling UTF-8 from other bytes, and making text of any bytes. Tokens may hold half a character;
+ * JSON, CSV and messages may not.
+ */
+#ifndef HW_BASE_UTF8_H
+#define HW_BASE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Whether bytes [n] are UTF-8 (no surrogates, no overlong forms). NUL is a character like any other. */
+bool hw__utf8_valid(const char *bytes, size_t n);
+
+/* bytes [n] with each longest run that begins a character but does not end it, and each stray byte, replaced
+ * by U+FFFD. malloc'd, [*n_out] and a terminator behind; NULL when there is no memory. */
+char *hw__utf8_replace(size_t *n_out, const char *bytes, size_t n);
+
+/* Writes bytes [n] to out [room], room >= 8, as one line for a message: replaced as above, control characters as
+ * '?', cut between characters where too long. Returns out. */
+char *hw__utf8_line(char *out, size_t room, const char *bytes, size_t n);
+
+#endif

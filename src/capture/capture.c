@@ -1,0 +1,475 @@
+/*
+ * capture.c - runs an engine over prompt and completion and keeps fused rows, tokens and probabilities.
+ *
+ *     prompt tokens -> decode in chunks -> [choose or take a token -> decode it] x n -> trace
+ *
+ * The last completion token is decoded too: its own row is what row convention `own` explains it by.
+ */
+#include "capture/capture.h"
+
+#include "capture/top_tokens.h"
+#include "capture/head_fusion.h"
+#include "methods/method.h"
+#include "capture/prefix_reuse.h"
+#include "capture/prompt.h"
+#include "capture/logit_contrast.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------ what a decode shows */
+
+/* Whether rows are fed to an explanation. */
+static bool feeds(const hw__capture *c) {
+    for (size_t i = 0; i < c->n_live; i++)
+        if (c->live[i] && hw__live_feeds(c->live[i])) return true;
+    return false;
+}
+
+/* The first row that is kept or fed; and that, or the first whose heads wait for the signals beside them. */
+static size_t rows_from(const hw__capture *c) { return feeds(c) ? 0 : c->trace->rows_from; }
+
+static size_t shown_from(const hw__capture *c) {
+    size_t rows = rows_from(c), waiting = c->pending.every ? 0 : c->trace->run->n_prompt - 1;
+    return c->pending.wanted && waiting < rows ? waiting : rows;
+}
+
+static hw_err feed(const hw__capture *c, size_t layer, size_t begin, size_t end, hw_error *err) {
+    hw_err rc = HW_OK;
+    for (size_t i = 0; i < c->n_live && rc == HW_OK; i++)
+        if (c->live[i] && hw__live_feeds(c->live[i])) rc = hw__live_feed(c->live[i], c->trace, layer, begin, end, err);
+    return rc;
+}
+
+hw_err hw__capture_feed(hw__capture *c, hw_error *err) {
+    size_t begin = c->held_from, end = c->held_end;
+    c->held_from = c->held_end = 0;
+    return begin < end ? feed(c, c->held_layer, begin, end, err) : HW_OK;
+}
+
+/* The prompt's last row is one of interest: it is kept, and explained when it has chosen its token. */
+static void hold(hw__capture *c, size_t layer, const hw__heads *heads) {
+    size_t last = c->trace->run->n_prompt - 1, end = heads->q0 + heads->n_rows;
+    c->held_layer = layer;
+    c->held_from = heads->q0;
+    c->held_end = end < last ? end : last;
+}
+
+/* Where rows first.. of a chunk go in the trace, and how many columns they have. */
+static hw_err place_rows(float **rows, size_t *n, const hw__capture *c, size_t layer, const hw__heads *heads,
+                         size_t first, hw_error *err) {
+    for (size_t q = first; q < heads->n_rows; q++) {
+        float **row = &rows[q - first];
+        size_t *n_columns = &n[q - first];
+        *row = hw__trace_row(c->trace, layer, heads->q0 + q, n_columns);
+        if (*n_columns > heads->n_keys)
+            return hw__fail(err, HW_ERR_ENGINE, "row %zu of layer %zu has %zu columns, %zu are needed", heads->q0 + q,
+                            layer, heads->n_keys, *n_columns);
+    }
+    return HW_OK;
+}
+
+static hw_err fuse_rows(const hw__capture *c, size_t layer, const hw__heads *heads, hw_error *err) {
+    size_t from = rows_from(c), first = from > heads->q0 ? from - heads->q0 : 0;
+    if (first >= heads->n_rows) return HW_OK;
+    float **rows = hw__alloc(heads->n_rows, sizeof *rows);
+    size_t *n = hw__alloc(heads->n_rows, sizeof *n);
+    hw_err rc = rows && n ? HW_OK : hw__fail_memory(err, "rows of a chunk", heads->n_rows, sizeof *rows + sizeof *n);
+    if (rc == HW_OK) rc = place_rows(rows, n, c, layer, heads, first, err);
+    if (rc == HW_OK)
+        rc = hw__fuse_rows(rows, n, heads, first, heads->n_rows - first, c->trace->run->options.fuse, c->sinks, layer,
+                           c->n_threads, err);
+    free(rows);
+    free(n);
+    return rc;
+}
+
+/* Whether these rows go on from those that are held: a device shows a layer's rows in two parts, means and heads. The signals
+ * beside the first part are not there before the second. */
+static bool goes_on(const hw__capture *c, size_t layer, const hw__heads *heads) {
+    return c->held_from < c->held_end && c->held_layer == layer && c->held_end == heads->q0;
+}
+
+static hw_err capture_rows(void *ctx, size_t layer, const hw__heads *heads, hw_error *err) {
+    hw__capture *c = ctx;
+    if (heads->q0 + heads->n_rows > c->trace->room || layer >= c->trace->n_layers)
+        return hw__fail(err, HW_ERR_ENGINE,
+                        "rows up to %zu of layer %zu: the trace has room for %zu tokens, %zu layers",
+                        heads->q0 + heads->n_rows, layer, c->trace->room, c->trace->n_layers);
+    bool fed = feeds(c) && !goes_on(c, layer, heads);
+    hw_err rc = fed ? hw__capture_feed(c, err) : HW_OK; /* of the layer below: its stream has been shown */
+    if (rc == HW_OK && fed) rc = hw__trace_pass(c->trace, layer, heads->q0, heads->q0 + heads->n_rows, err);
+    if (rc == HW_OK) rc = fuse_rows(c, layer, heads, err);
+    if (rc == HW_OK && fed) hold(c, layer, heads);
+    return rc == HW_OK ? hw__pending_heads(&c->pending, layer, heads, err) : rc;
+}
+
+static hw_err capture_stream(void *ctx, size_t layer, const hw__stream *stream, hw_error *err) {
+    return hw__pending_stream(&((hw__capture *)ctx)->pending, layer, stream, err);
+}
+
+static hw_err capture_final(void *ctx, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
+    return hw__pending_final(&((hw__capture *)ctx)->pending, rows, n_rows, q0, err);
+}
+
+hw__sink hw__capture_sink(hw__capture *capture) {
+    bool streams = capture->pending.wanted != 0;
+    bool means = capture->trace && capture->trace->run->options.fuse == HW_FUSE_MEAN;
+    return (hw__sink){.rows = capture_rows,
+                      .stream = streams ? capture_stream : NULL,
+                      .final = streams ? capture_final : NULL,
+                      .rows_from = shown_from(capture),
+                      .stream_from = hw__pending_from(&capture->pending),
+                      .heads_from = !means    ? 0
+                                    : streams ? capture->pending.first
+                                              : SIZE_MAX,
+                      .ctx = capture};
+}
+
+/* ------------------------------------------------------------------ one run */
+
+typedef struct session {
+    hw__engine *engine;
+    const hw_run_params *params;
+    hw_run *run;
+    hw_trace *trace; /* NULL: nothing is captured */
+    hw__capture capture;
+    hw__tokens prompt, given; /* ids; `given` only when the completion is */
+    hw__versus versus;
+    size_t n_done;      /* tokens decoded */
+    size_t last_row;    /* row of the last decode that predicts the next token */
+    bool interruptible; /* whether a stop may cut a decode short, which loses the run */
+} session;
+
+static void progress(const session *s, hw_stage stage, size_t done, size_t total) {
+    if (s->params->progress) s->params->progress(s->params->ctx, stage, done, total);
+}
+
+static hw_err decode(session *s, const int32_t *ids, size_t n, size_t first_logit, hw_error *err) {
+    hw__sink sink = s->trace ? hw__capture_sink(&s->capture) : (hw__sink){0};
+    hw_err rc = hw__pending_flush(&s->capture.pending, s->engine, s->n_done + n, err);
+    if (rc == HW_OK)
+        rc = s->engine->ops->decode(s->engine, ids, n, s->n_done, first_logit, s->trace ? &sink : NULL, err);
+    if (rc == HW_OK) rc = hw__capture_feed(&s->capture, err);
+    if (rc != HW_OK) return rc;
+    s->n_done += n;
+    if (s->trace) s->trace->n_rows = s->n_done;
+    s->last_row = n - 1;
+    return HW_OK;
+}
+
+/* Appends completion token `id`, chosen by row `row` of the last decode. */
+static hw_err add_completion(session *s, int32_t id, size_t row, hw_error *err) {
+    hw__piece piece;
+    hw_err rc = s->engine->ops->piece(s->engine, &piece, id, err);
+    if (rc != HW_OK) return rc;
+    hw_token token = {
+        .bytes = piece.bytes, .n_bytes = piece.n_bytes, .id = id, .role = HW_ROLE_COMPLETION, .logprob = NAN};
+    hw__candidates best;
+    if (s->trace) rc = hw__candidates_read(&best, &token, s->engine, row, err);
+    if (rc == HW_OK && s->capture.pending.wanted) {
+        int32_t versus = hw__versus_id(&s->versus, &token);
+        hw__pending_logit(&s->capture.pending, s->run->n_tokens - 1, hw__candidates_above(s->engine, row, id, versus),
+                          versus);
+    }
+    if (rc == HW_OK) rc = hw__run_add_token(s->run, &token, err);
+    if (rc != HW_OK) return rc;
+    hw_token kept = s->run->tokens[s->run->n_tokens - 1];
+    if (s->params->on_token) s->params->on_token(s->params->ctx, &kept);
+    return HW_OK;
+}
+
+/* Rows that the caller may explain: all waiting ones, each of which has chosen its token, become signals first. */
+static hw_err show_rows(session *s, hw_error *err) {
+    if (!s->trace || !s->params->on_rows) return HW_OK;
+    hw_err rc = hw__pending_flush(&s->capture.pending, s->engine, SIZE_MAX, err);
+    if (rc == HW_OK) s->params->on_rows(s->params->ctx, s->trace);
+    return rc;
+}
+
+static bool rows_are_due(const session *s, size_t n_chosen) {
+    return n_chosen == 1 || n_chosen % (s->params->live_rows ? s->params->live_rows : HW__MAX_LOGITS) == 0;
+}
+
+static hw_err prefill(session *s, hw_error *err) {
+    size_t m = s->prompt.n, chunk = s->engine->ops->chunk(s->engine);
+    if (s->capture.pending.every && chunk > s->capture.pending.room) chunk = s->capture.pending.room;
+    while (s->n_done < m) {
+        size_t n = m - s->n_done < chunk ? m - s->n_done : chunk;
+        bool last = s->n_done + n == m;
+        hw_err rc = decode(s, s->prompt.ids + s->n_done, n, last ? n - 1 : n, err);
+        if (rc != HW_OK) return rc;
+        progress(s, HW_STAGE_PREFILL, s->n_done, m);
+    }
+    /* The prompt's last row waits for the token that it chooses. */
+    if (s->trace && s->params->on_rows) s->params->on_rows(s->params->ctx, s->trace);
+    return HW_OK;
+}
+
+/* Teacher forcing: the completion is decoded in chunks, each row naming the token after it. */
+static hw_err force_completion(session *s, hw_error *err) {
+    size_t n = s->given.n, chunk = s->engine->ops->chunk(s->engine);
+    if (chunk > HW__MAX_LOGITS) chunk = HW__MAX_LOGITS;
+    if (s->capture.pending.wanted && chunk > s->capture.pending.room) chunk = s->capture.pending.room;
+    hw_err rc = add_completion(s, s->given.ids[0], s->last_row, err);
+    for (size_t i = 0; rc == HW_OK && i < n;) {
+        size_t take = n - i < chunk ? n - i : chunk;
+        rc = decode(s, s->given.ids + i, take, 0, err);
+        for (size_t row = 0; rc == HW_OK && row < take && i + row + 1 < n; row++)
+            rc = add_completion(s, s->given.ids[i + row + 1], row, err);
+        i += take;
+        progress(s, HW_STAGE_DECODE, i, n);
+        if (rc == HW_OK && i < n) rc = show_rows(s, err);
+    }
+    s->run->stop = HW_STOP_GIVEN;
+    return rc;
+}
+
+static bool asked_to_stop(const session *s) { return s->params->stop && s->params->stop(s->params->ctx); }
+
+/* While tokens are generated a stop waits for the one in work, so that every kept token has its rows. */
+static bool stop_decode(void *ctx) {
+    const session *s = ctx;
+    return s->interruptible && asked_to_stop(s);
+}
+
+static hw_err generate(session *s, hw_error *err) {
+    const hw_run_params *p = s->params;
+    hw__sampling sampling = {.temperature = p->temperature, .top_p = p->top_p, .top_k = p->top_k, .seed = p->seed};
+    s->run->stop = HW_STOP_LENGTH;
+    for (size_t i = 0; i < p->n_generate; i++) {
+        int32_t id;
+        hw__piece piece;
+        hw_err rc = s->engine->ops->sample(s->engine, &id, s->last_row, i, &sampling, err);
+        if (rc == HW_OK) rc = s->engine->ops->piece(s->engine, &piece, id, err);
+        if (rc != HW_OK) return rc;
+        if (piece.end) {
+            s->run->stop = HW_STOP_END;
+            return HW_OK;
+        }
+        if ((rc = add_completion(s, id, s->last_row, err)) != HW_OK) return rc;
+        if (rows_are_due(s, i + 1) && (rc = show_rows(s, err)) != HW_OK) return rc;
+        if ((rc = decode(s, &id, 1, 0, err)) != HW_OK) return rc;
+        progress(s, HW_STAGE_DECODE, i + 1, p->n_generate);
+        if (asked_to_stop(s)) {
+            s->run->stop = HW_STOP_CANCELLED;
+            return HW_OK;
+        }
+    }
+    return HW_OK;
+}
+
+static hw_err check_params(const hw_run_params *p, hw_error *err) {
+    if (p->prompt_bytes == 0)
+        return hw__fail(err, HW_ERR_ARGUMENT, "the prompt is empty: there is nothing to trace back to");
+    if (p->completion && p->completion_bytes == 0)
+        return hw__fail(err, HW_ERR_ARGUMENT, "the given completion is empty: there is nothing to explain");
+    if (!p->completion && p->n_generate == 0)
+        return hw__fail(err, HW_ERR_ARGUMENT, "0 tokens to generate: at least 1 is needed, or a given completion");
+    if (!(p->temperature >= 0 && p->temperature <= 100))
+        return hw__fail(err, HW_ERR_ARGUMENT, "temperature %g: 0 (greedy) to 100 is accepted", p->temperature);
+    if (!(p->top_p > 0 && p->top_p <= 1))
+        return hw__fail(err, HW_ERR_ARGUMENT, "top-p %g: above 0, at most 1", p->top_p);
+    if (p->top_k < 0) return hw__fail(err, HW_ERR_ARGUMENT, "top-k %d: 0 (all) or more", p->top_k);
+    if (p->signals >> HW_N_SIGNALS)
+        return hw__fail(err, HW_ERR_ARGUMENT, "signals %#x: there are %d", p->signals, HW_N_SIGNALS);
+    if (p->versus && !(p->signals & 1u << HW_SIGNAL_LOGIT))
+        return hw__fail(err, HW_ERR_ARGUMENT, "versus contrasts logits, and the signal \"logit\" is not asked for");
+    if ((unsigned)p->rows > HW_ROWS_NONE)
+        return hw__fail(err, HW_ERR_ARGUMENT, "rows %d: all, interest or none", (int)p->rows);
+    if ((unsigned)p->fuse > HW_FUSE_MIN)
+        return hw__fail(err, HW_ERR_ARGUMENT, "head fusion %d: mean, max or min", (int)p->fuse);
+    return HW_OK;
+}
+
+/* Tokens of prompt and given completion, and whether all that may come fits into the context. */
+static hw_err read_tokens(session *s, size_t n_ctx, hw_error *err) {
+    const hw_run_params *p = s->params;
+    hw_err rc = hw__prompt_tokens(s->run, &s->prompt, s->engine, p, err);
+    if (rc != HW_OK) return rc;
+    if (s->prompt.n == 0)
+        return hw__fail(err, HW_ERR_ARGUMENT, "the prompt of %zu bytes has no tokens", p->prompt_bytes);
+    if (p->completion) rc = s->engine->ops->tokenize(s->engine, &s->given, p->completion, p->completion_bytes, 0, err);
+    if (rc != HW_OK) return rc;
+    if (p->completion && s->given.n == 0) return hw__fail(err, HW_ERR_ARGUMENT, "the given completion has no tokens");
+    size_t n = p->completion ? s->given.n : p->n_generate, total;
+    if (!hw__add(&total, s->prompt.n, n) || total > n_ctx)
+        return hw__fail(
+            err, HW_ERR_ARGUMENT,
+            "the prompt's %zu tokens and %zu of completion are %zu more than the context of %zu (shorten the prompt or "
+            "the completion, or raise the context if it was lowered)",
+            s->prompt.n, n, s->prompt.n + n - n_ctx, n_ctx);
+    return HW_OK;
+}
+
+/* Room for what the decodes will show. */
+static hw_err start_capture(session *s, size_t total, hw_error *err) {
+    const hw_run_params *p = s->params;
+    hw_err rc = hw__versus_read(&s->versus, p->versus, s->engine, err);
+    if (rc == HW_OK && p->on_prompt) rc = p->on_prompt(p->ctx, s->run, err);
+    if (rc == HW_OK) rc = hw__trace_new_kept(&s->trace, s->run, p->rows, total, err);
+    if (rc != HW_OK) return rc;
+    s->trace->growing = true;
+    s->capture = (hw__capture){.trace = s->trace,
+                               .sinks = s->run->model.has_sinks,
+                               .n_threads = s->engine->n_threads,
+                               .live = p->live,
+                               .n_live = p->n_live};
+    if (p->sums && p->sums->groups) {
+        rc = hw__groups_check(p->sums, s->run, err);
+        if (rc == HW_OK) rc = hw__trace_group_signals(s->trace, p->sums->groups, p->sums->n_groups, err);
+        if (rc != HW_OK) return rc;
+    }
+    if ((rc = feed(&s->capture, 0, 0, 0, err)) != HW_OK) return rc; /* room for it, and no prompt is too short */
+    rc = hw__pending_new(&s->capture.pending, s->trace, s->params->signals, &s->run->model, total, err);
+    if (rc == HW_OK) hw__trace_touch(s->trace);
+    return rc;
+}
+
+static hw_err finish_capture(session *s, hw_error *err) {
+    hw_err rc = hw__pending_flush(&s->capture.pending, s->engine, SIZE_MAX, err);
+    s->trace->growing = false;
+    if (rc == HW_OK && s->params->on_rows) s->params->on_rows(s->params->ctx, s->trace);
+    return rc;
+}
+
+/* Starts the engine's sequence: with the front that an earlier trace has the rows of, as far as the engine has it too. */
+static hw_err start_sequence(session *s, size_t total, hw_error *err) {
+    const hw__engine_ops *ops = s->engine->ops;
+    const hw_trace *prefix = s->trace && ops->resume && !feeds(&s->capture) ? s->params->prefix : NULL;
+    size_t n = hw__prefix_shared(prefix, s->run, s->params->rows, s->prompt.ids, s->prompt.n, s->params->signals);
+    if (n == 0) return ops->begin(s->engine, total, stop_decode, s, err);
+    hw_err rc = ops->resume(s->engine, &n, s->prompt.ids, n, total, stop_decode, s, err);
+    if (rc == HW_OK && n % HW__PREFIX_GROUP) {
+        n -= n % HW__PREFIX_GROUP;
+        rc = ops->rewind(s->engine, n, err);
+    }
+    if (rc != HW_OK) return rc;
+    hw__prefix_copy(s->trace, prefix, n, s->params->signals);
+    hw__pending_skip(&s->capture.pending, n);
+    s->n_done = s->run->n_reused = n;
+    return HW_OK;
+}
+
+static hw_err run_session(session *s, bool captures, size_t n_ctx, hw_error *err) {
+    hw_err rc = read_tokens(s, n_ctx, err);
+    if (rc != HW_OK) return rc;
+    size_t total = s->prompt.n + (s->params->completion ? s->given.n : s->params->n_generate);
+    if (captures && (rc = start_capture(s, total, err)) != HW_OK) return rc;
+    s->interruptible = true;
+    if ((rc = start_sequence(s, total, err)) != HW_OK) return rc;
+    if ((rc = prefill(s, err)) != HW_OK) return rc;
+    s->interruptible = s->params->completion != NULL;
+    rc = s->params->completion ? force_completion(s, err) : generate(s, err);
+    if (rc == HW_OK && s->run->n_tokens == s->run->n_prompt)
+        rc = hw__fail(err, HW_ERR_UNSUPPORTED,
+                      "the model ended its completion before the first token: there is nothing to explain "
+                      "(give a completion, or try the chat template)");
+    return rc == HW_OK && captures ? finish_capture(s, err) : rc;
+}
+
+/* Runs what `params` ask; s->run and, where it captures, s->trace are the caller's on success. */
+static hw_err run_whole(session *s, bool captures, size_t n_ctx, const hw__run_options *options, hw_error *err) {
+    hw_err rc = hw__run_new(&s->run, s->engine->ops->describe(s->engine), options, err);
+    if (rc != HW_OK) return rc;
+    rc = run_session(s, captures, n_ctx, err);
+    hw__pending_free(&s->capture.pending);
+    free(s->prompt.ids);
+    free(s->given.ids);
+    if (rc == HW_OK) return HW_OK;
+    if (s->trace) {
+        hw_trace_free(s->trace);
+    } else {
+        hw__run_release(s->run);
+    }
+    return rc;
+}
+
+hw_err hw__trace_capture(hw_trace **out, hw__engine *engine, size_t n_ctx, const hw__run_options *options,
+                         const hw_run_params *params, hw_error *err) {
+    hw_err rc = check_params(params, err);
+    if (rc != HW_OK) return rc;
+    session s = {.engine = engine, .params = params};
+    const hw_model_info *info = engine->ops->describe(engine);
+    if (info->problem[0])
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot be explained: %s", info->path, info->problem);
+    rc = run_whole(&s, true, n_ctx, options, err);
+    if (rc == HW_OK) *out = s.trace;
+    return rc;
+}
+
+hw_run_params hw_run_params_default(void) {
+    return (hw_run_params){.size = sizeof(hw_run_params), .n_generate = 32, .top_p = 1, .fuse = HW_FUSE_MEAN};
+}
+
+static hw__run_options options_of(const hw_model *model, const hw_run_params *params) {
+    return (hw__run_options){
+        .n_generate = params->n_generate,
+        .temperature = params->temperature,
+        .top_p = params->top_p,
+        .top_k = params->top_k,
+        .seed = params->seed,
+        .fuse = params->fuse,
+        .chat = params->chat,
+        .f32_cache = model->params.f32_cache,
+        .n_ubatch = (int32_t)model->engine->ops->chunk(model->engine),
+        .versus = params->versus,
+    };
+}
+
+static size_t context_of(const hw_model *model) {
+    return (size_t)(model->params.n_ctx > 0 ? model->params.n_ctx : hw_model_describe(model)->n_ctx_train);
+}
+
+static hw_err check_memory(hw_model *model, const hw_run_params *params, hw_error *err) {
+    hw_estimate e;
+    hw_plan plan = hw_plan_default();
+    plan.run = params;
+    if (!params->memory) return HW_OK;
+    hw_err rc = check_params(params, err);
+    if (rc == HW_OK) rc = hw_run_estimate(&e, model, &plan, err);
+    if (rc != HW_OK || e.total <= params->memory) return rc;
+    return hw__fail(
+        err, HW_ERR_ARGUMENT,
+        "a run over %zu tokens would take %.1f MiB, the limit is %.1f MiB: a shorter prompt would take less",
+        e.n_tokens, (double)e.total / 1048576, (double)params->memory / 1048576);
+}
+
+hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *params, hw_error *err) {
+    hw_err rc = check_memory(model, params, err);
+    if (rc != HW_OK) return rc;
+    hw__run_options options = options_of(model, params);
+    return hw__trace_capture(out, model->engine, context_of(model), &options, params, err);
+}
+
+hw_err hw_run_generate(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err) {
+    hw_err rc = check_params(params, err);
+    if (rc != HW_OK) return rc;
+    const hw_model_info *info = hw_model_describe(model);
+    if (!model->engine->generates)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot generate: %s", info->path, info->problem);
+    session s = {.engine = model->engine, .params = params};
+    hw__run_options options = options_of(model, params);
+    rc = run_whole(&s, false, context_of(model), &options, err);
+    if (rc == HW_OK) *out = s.run;
+    return rc;
+}
+
+hw_err hw_run_read(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err) {
+    hw_err rc = check_params(params, err);
+    if (rc != HW_OK) return rc;
+    hw_run *run;
+    hw__tokens ids = {0};
+    hw__run_options options = options_of(model, params);
+    rc = hw__run_new(&run, hw_model_describe(model), &options, err);
+    if (rc != HW_OK) return rc;
+    rc = hw__prompt_tokens(run, &ids, model->engine, params, err);
+    free(ids.ids);
+    if (rc == HW_OK) {
+        *out = run;
+    } else {
+        hw__run_release(run);
+    }
+    return rc;
+}

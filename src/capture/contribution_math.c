@@ -1,0 +1,243 @@
+/* contribution_math.c - see contribution_math.h for the equations. */
+#include "capture/contribution_math.h"
+
+#include "math/blas.h"
+#include "math/simd.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Columns at once: what is made of them stays in cache. Vectors are made of all heads: FEWEST where those are large. */
+enum { BLOCK = 256, FEWEST = 8, VECTOR_BYTES = 512 << 10 };
+
+static size_t columns_at_once(size_t n_heads, size_t n_embd) {
+    size_t n = VECTOR_BYTES / (n_heads * n_embd * sizeof(float));
+    return n < FEWEST ? FEWEST : n < BLOCK ? n : BLOCK;
+}
+
+hw_err hw__contribution_room_fit(hw__contribution_room *room, size_t n, size_t n_embd, const hw__values *values,
+                                 hw_error *err) {
+    size_t width = values->n_heads * values->head_size, group = values->n_heads / values->n_heads_kv, met;
+    if (!hw__mul(&met, n * group, BLOCK)) met = SIZE_MAX;
+    if (room->n >= n && room->n_embd == n_embd && room->n_heads == values->n_heads && room->width >= width &&
+        room->n_met >= met)
+        return HW_OK;
+    hw__contribution_room_free(room);
+    *room = (hw__contribution_room){
+        .direction = hw__alloc(n, n_embd * sizeof(float)),
+        .carried = hw__alloc(n, width * sizeof(float)),
+        .query = hw__alloc(n, width * sizeof(float)),
+        .met = hw__alloc(met, sizeof(float)),
+        .gathered = hw__alloc(BLOCK, values->head_size * sizeof(float)),
+        .vectors = hw__alloc(values->n_heads * columns_at_once(values->n_heads, n_embd), n_embd * sizeof(float)),
+        .stream = hw__alloc(3, n_embd * sizeof(double)),
+        .n = n,
+        .n_embd = n_embd,
+        .n_heads = values->n_heads,
+        .width = width,
+        .n_met = met,
+    };
+    if (room->direction && room->carried && room->query && room->met && room->gathered && room->vectors && room->stream)
+        return HW_OK;
+    hw__contribution_room_free(room);
+    return hw__fail_memory(err, "contributions", met, sizeof(float));
+}
+
+void hw__contribution_room_free(hw__contribution_room *room) {
+    free(room->direction);
+    free(room->carried);
+    free(room->query);
+    free(room->met);
+    free(room->gathered);
+    free(room->vectors);
+    free(room->stream);
+    *room = (hw__contribution_room){0};
+}
+
+double hw__row_scale(const hw__row *row, const hw__values *values, size_t n_embd) {
+    if (!values->gain) return values->scale;
+    double sum = 0;
+    for (size_t d = 0; d < n_embd; d++) sum += (double)row->mixed[d] * row->mixed[d];
+    return values->scale / sqrt(sum / (double)n_embd + values->eps);
+}
+
+/* z <- gain z: the direction as it meets the output projection, but for the factor s of each row. */
+static void carry_through_norm(float *z, const hw__values *values, size_t n_embd) {
+    for (size_t d = 0; values->gain && d < n_embd; d++) z[d] *= values->gain[d];
+}
+
+/* query [H_kv, n group, d]: carried directions [n, H d] by the KV head that serves their query heads. */
+static void gather_heads(float *query, const float *carried, size_t n, const hw__values *v) {
+    size_t heads = v->n_heads / v->n_heads_kv * v->head_size; /* floats of the query heads of one */
+    for (size_t kv = 0; kv < v->n_heads_kv; kv++)
+        for (size_t i = 0; i < n; i++)
+            memcpy(query + (kv * n + i) * heads, carried + (i * v->n_heads_kv + kv) * heads, heads * sizeof *query);
+}
+
+HW__WIDE static void add_products(float *restrict out, const float *restrict a, const float *restrict b, size_t n) {
+    for (size_t k = 0; k < n; k++) out[k] += a[k] * b[k];
+}
+
+HW__WIDE static void scale(float *out, size_t n, float by) {
+    for (size_t k = 0; k < n; k++) out[k] *= by;
+}
+
+/* How many of the columns first .. first + n - 1 a row has. */
+static size_t columns_of(const hw__row *row, size_t first, size_t n) {
+    return row->n_keys <= first ? 0 : row->n_keys - first < n ? row->n_keys - first : n;
+}
+
+/* Adds what one KV head's query heads give in the columns from `first` on: met [n_directions group, BLOCK]. */
+static void add_heads(const hw__meeting *m, const float *met, size_t kv, size_t group, size_t first, size_t n) {
+    const float *attn = m->row->heads + kv * group * m->row->stride + first;
+    for (size_t h = 0; h < group; h++)
+        add_products(m->out + first, attn + h * m->row->stride, met + (m->direction * group + h) * BLOCK, n);
+}
+
+static void meet_block(const hw__meeting *meetings, size_t n_meetings, size_t n_directions, const hw__values *values,
+                       size_t first, size_t n, const hw__contribution_room *room) {
+    size_t group = values->n_heads / values->n_heads_kv, d = values->head_size, T = values->n_tokens;
+    for (size_t kv = 0; kv < values->n_heads_kv; kv++) {
+        hw__matmul_part((hw__part){room->met, BLOCK}, (hw__part){room->query + kv * n_directions * group * d, d},
+                        (hw__part){values->v + kv * d * T + first, T}, n_directions * group, d, n, false);
+        for (size_t i = 0; i < n_meetings; i++)
+            add_heads(&meetings[i], room->met, kv, group, first, columns_of(meetings[i].row, first, n));
+    }
+}
+
+void hw__contribution_linear(hw__meeting *meetings, size_t n, size_t n_directions, const hw__values *values,
+                             size_t n_embd, const hw__contribution_room *room) {
+    size_t T = values->n_tokens;
+    for (size_t j = 0; j < n_directions; j++) carry_through_norm(room->direction + j * n_embd, values, n_embd);
+    hw__matmul(room->carried, room->direction, values->wo, n_directions, n_embd, values->n_heads * values->head_size);
+    gather_heads(room->query, room->carried, n_directions, values);
+    for (size_t i = 0; i < n; i++) {
+        meetings[i].with = (float)(meetings[i].with * hw__row_scale(meetings[i].row, values, n_embd));
+        memset(meetings[i].out, 0, meetings[i].row->n_keys * sizeof(float));
+    }
+    for (size_t first = 0; first < T; first += BLOCK) {
+        size_t take = T - first < BLOCK ? T - first : BLOCK;
+        meet_block(meetings, n, n_directions, values, first, take, room);
+        for (size_t i = 0; i < n; i++)
+            scale(meetings[i].out + first, columns_of(meetings[i].row, first, take), meetings[i].with);
+    }
+}
+
+/* ------------------------------------------------------------------ measures of every vector */
+
+/* vectors [H, n, D] <- W_O[:,h] v[h, first + k], before attention, gain and scale. */
+static void carry_values(size_t first, size_t n, const hw__values *v, size_t n_embd,
+                         const hw__contribution_room *room) {
+    size_t d = v->head_size, width = v->n_heads * d, group = v->n_heads / v->n_heads_kv;
+    for (size_t h = 0; h < v->n_heads; h++) {
+        const float *value = v->v + h / group * d * v->n_tokens + first;
+        for (size_t k = 0; h % group == 0 && k < n; k++)
+            for (size_t c = 0; c < d; c++) room->gathered[k * d + c] = value[c * v->n_tokens + k];
+        hw__matmul_bt((hw__part){room->vectors + h * n * n_embd, n_embd}, (hw__part){room->gathered, d},
+                      (hw__part){v->wo + h * d, width}, n, d, n_embd);
+    }
+}
+
+typedef int64_t double_bits __attribute__((vector_size(HW__LANES * sizeof(int64_t))));
+
+/* |T|_2 of attention's part of one vector, |rest|_1 and |rest|_2 of what a stream is without it. */
+typedef struct measured {
+    double norm, one, two;
+} measured;
+
+/* vectors: those of the first head, the next head's are `step` on; attn: its weight, the next head's is `stride` on. */
+HW__WIDE static measured measure(const float *vectors, size_t step, const float *attn, size_t stride, size_t n_heads,
+                                 const double *stream, const double *factor, size_t n_embd) {
+    hw__double_lanes squares = {0}, one = {0}, two = {0}, of, by;
+    double_bits sign = (double_bits){0} + INT64_MAX;
+    double rest_squares = 0, rest_one = 0, rest_two = 0;
+    size_t d = 0;
+    for (; d + HW__LANES <= n_embd; d += HW__LANES) {
+        hw__lanes sum = {0}, v;
+        for (size_t h = 0; h < n_heads; h++) {
+            HW__LOAD(v, vectors + h * step + d);
+            sum += attn[h * stride] * v;
+        }
+        HW__LOAD(of, stream + d);
+        HW__LOAD(by, factor + d);
+        hw__double_lanes t = __builtin_convertvector(sum, hw__double_lanes) * by, rest = of - t;
+        squares += t * t;
+        one += (hw__double_lanes)((double_bits)rest & sign);
+        two += rest * rest;
+    }
+    for (; d < n_embd; d++) {
+        float sum = 0;
+        for (size_t h = 0; h < n_heads; h++) sum += attn[h * stride] * vectors[h * step + d];
+        double t = sum * factor[d], rest = stream[d] - t;
+        rest_squares += t * t;
+        rest_one += fabs(rest);
+        rest_two += rest * rest;
+    }
+    for (size_t i = 0; i < HW__LANES; i++) {
+        rest_squares += squares[i];
+        rest_one += one[i];
+        rest_two += two[i];
+    }
+    return (measured){sqrt(rest_squares), rest_one, sqrt(rest_two)};
+}
+
+/* What is the same for all columns of a row. */
+typedef struct stream_of {
+    double *y, *added, *factor; /* [D] */
+    double one, two;            /* |y|_1, |y|_2 */
+} stream_of;
+
+static stream_of read_stream(const hw__row *row, const hw__values *values, size_t n_embd,
+                             const hw__contribution_room *room) {
+    stream_of s = {room->stream, room->stream + n_embd, room->stream + 2 * n_embd, 0, 0};
+    double scale = hw__row_scale(row, values, n_embd);
+    for (size_t d = 0; d < n_embd; d++) {
+        s.added[d] = row->added[d];
+        s.y[d] = (double)row->before[d] + row->added[d];
+        s.factor[d] = scale * (values->gain ? values->gain[d] : 1);
+        s.one += fabs(s.y[d]);
+        s.two += s.y[d] * s.y[d];
+    }
+    s.two = sqrt(s.two);
+    return s;
+}
+
+static void measure_columns(const hw__lengths *l, size_t first, size_t n, size_t n_made, const hw__values *values,
+                            size_t n_embd, const hw__contribution_room *room) {
+    stream_of s = read_stream(l->row, values, n_embd, room);
+    for (size_t i = 0; i < n; i++) {
+        size_t k = first + i;
+        bool own = k + 1 == l->row->n_keys; /* T holds the residual too */
+        measured m = measure(room->vectors + i * n_embd, n_made * n_embd, l->row->heads + k, l->row->stride,
+                             values->n_heads, own ? s.added : s.y, s.factor, n_embd);
+        if (l->norm) l->norm[k] = (float)m.norm;
+        if (l->proximity1) l->proximity1[k] = (float)fmax(0, s.one - m.one);
+        if (l->proximity2) l->proximity2[k] = (float)fmax(0, s.two - m.two);
+    }
+}
+
+static void scale_to_one(float *values, size_t n) {
+    double sum = values ? hw__sum(values, n) : 0;
+    for (size_t k = 0; sum > 0 && k < n; k++) values[k] = (float)(values[k] / sum);
+}
+
+void hw__contribution_vectors(const hw__lengths *rows, size_t n, const hw__values *values, size_t n_embd,
+                              const hw__contribution_room *room) {
+    size_t T = 0, step = columns_at_once(values->n_heads, n_embd);
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].row->n_keys > T) T = rows[i].row->n_keys;
+    for (size_t first = 0; first < T; first += step) {
+        size_t made = T - first < step ? T - first : step;
+        carry_values(first, made, values, n_embd, room);
+        for (size_t i = 0; i < n; i++) {
+            size_t take = columns_of(rows[i].row, first, made);
+            if (take) measure_columns(&rows[i], first, take, made, values, n_embd, room);
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        scale_to_one(rows[i].norm, rows[i].row->n_keys);
+        scale_to_one(rows[i].proximity1, rows[i].row->n_keys);
+        scale_to_one(rows[i].proximity2, rows[i].row->n_keys);
+    }
+}

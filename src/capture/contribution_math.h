@@ -1,0 +1,77 @@
+/*
+ * contribution_math.h - what attention adds to the stream, split by the token it comes from. Pure functions over arrays.
+ *
+ * In one layer the attention of query row q adds, from column k, the vector (Kobayashi et al. 2020, arXiv 2004.10102; ALTI:
+ * Ferrando et al. 2022, arXiv 2203.04212)
+ *
+ *     T[q,k] = Σ_h A[h,q,k] f[h,k]  (+ x[q] if k = q)        f[h,k] = gain s_q W_O[:,h] v[h,k]
+ *
+ * and y[q] = Σ_k T[q,k] (+ bias) is the stream after it. Four measures make one number of each vector:
+ *
+ *     projection   <T, y> / |y|²                     signed; sums to 1 less the bias share
+ *     norm         |T - residual|_2                  attention only; scaled to sum 1
+ *     proximity    max(0, |y|_p - |y - T|_p)         p = 1, 2; scaled to sum 1
+ *     logit        <T - residual, z>                 z: direction of the emitted token in the final stream
+ *
+ * Projection and logit are products with one direction per row, so they need no vector per pair: the direction is
+ * carried back through W_O once, then meets the values. The others build every vector, n D H multiplications a row: W_O v of
+ * every head and column, D H d each, is made once for all rows.
+ */
+#ifndef HW_CAPTURE_CONTRIBUTION_MATH_H
+#define HW_CAPTURE_CONTRIBUTION_MATH_H
+
+#include "engine/engine.h"
+
+/* One layer's view of a query row. */
+typedef struct hw__row {
+    const float *heads;  /* [H, stride] softmax weights, columns 0..n_keys-1 */
+    size_t stride;       /* floats from head to head */
+    size_t n_keys;       /* q + 1 */
+    const float *before; /* [D] x */
+    const float *added;  /* [D] a */
+    const float *mixed;  /* [D] o, for the post-norm's rms */
+} hw__row;
+
+/* Scratch for one layer after the other. Zeroed at first. */
+typedef struct hw__contribution_room {
+    float *direction;                        /* [n, D] filled by the caller */
+    float *carried;                          /* [n, H d] */
+    float *query;                            /* [H_kv, n H/H_kv, d] */
+    float *met;                              /* [n H/H_kv, BLOCK] */
+    float *gathered;                         /* [columns at once, d] values of one KV head, for the vector measures */
+    float *vectors;                          /* [H, columns at once, D] */
+    double *stream;                          /* [3, D] of one row */
+    size_t n, n_embd, n_heads, width, n_met; /* what it was made for: directions, D, H, H d, floats of met */
+} hw__contribution_room;
+/* Makes it large enough for n directions, at least one, and these values. */
+hw_err hw__contribution_room_fit(hw__contribution_room *room, size_t n, size_t n_embd, const hw__values *values,
+                                 hw_error *err);
+void hw__contribution_room_free(hw__contribution_room *room);
+
+/* A row meets a direction: out[k] = `with` times attention's part of <T[q,k], z>, k below the row's n_keys. Several may meet one
+ * direction, which is carried back once, and one may meet several, whose heads are read once. */
+typedef struct hw__meeting {
+    const hw__row *row;
+    size_t direction; /* index into room.direction */
+    float with;       /* overwritten */
+    float *out;       /* [n_keys] */
+} hw__meeting;
+
+/* The n meetings of a layer, those of a row behind one another, with room.direction [n_directions, D], which is overwritten. */
+void hw__contribution_linear(hw__meeting *meetings, size_t n, size_t n_directions, const hw__values *values,
+                             size_t n_embd, const hw__contribution_room *room);
+
+/* Where norm and proximity p=1 and p=2 of a row go: each [n_keys] or NULL, scaled to sum to 1. */
+typedef struct hw__lengths {
+    const hw__row *row;
+    float *norm, *proximity1, *proximity2;
+} hw__lengths;
+
+/* The n rows of a layer. */
+void hw__contribution_vectors(const hw__lengths *rows, size_t n, const hw__values *values, size_t n_embd,
+                              const hw__contribution_room *room);
+
+/* scale * (1/rms(o) after a post-norm): the factor s_q of a row. */
+double hw__row_scale(const hw__row *row, const hw__values *values, size_t n_embd);
+
+#endif

@@ -1,0 +1,79 @@
+/* logit_contrast.c - finding the one token that reads as a text. */
+#include "capture/logit_contrast.h"
+
+#include "base/utf8.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_LISTED = 8, LINE = 40 };
+
+static bool reads_so(const hw__piece *piece, const char *text, size_t n) {
+    return piece->n_bytes == n && memcmp(piece->bytes, text, n) == 0;
+}
+
+/* The last one, for a vocabulary may begin with the bytes, which some characters have beside a token of their own. */
+static hw_err search(int32_t *id, hw__engine *engine, const char *text, size_t n, hw_error *err) {
+    hw__piece piece;
+    hw_err rc = HW_OK;
+    *id = engine->ops->describe(engine)->n_vocab;
+    while (rc == HW_OK && --*id >= 0) {
+        rc = engine->ops->piece(engine, &piece, *id, err);
+        if (rc == HW_OK && reads_so(&piece, text, n)) break;
+    }
+    return rc;
+}
+
+/* "versus "New York": ... is 2 tokens: "New", " York"" */
+static hw_err fail_listing(const hw__tokens *tokens, hw__engine *engine, const char *text, size_t n, hw_error *err) {
+    char line[LINE], list[MOST_LISTED * (LINE + 4) + 8] = "";
+    size_t at = 0;
+    for (size_t i = 0; i < tokens->n && i < MOST_LISTED; i++) {
+        hw__piece piece;
+        hw_err rc = engine->ops->piece(engine, &piece, tokens->ids[i], err);
+        if (rc != HW_OK) return rc;
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s\"%s\"", i ? ", " : "",
+                               hw__utf8_line(line, sizeof line, piece.bytes, piece.n_bytes));
+    }
+    if (tokens->n > MOST_LISTED) snprintf(list + at, sizeof list - at, " ...");
+    return hw__fail(err, HW_ERR_ARGUMENT,
+                    "versus \"%s\": it must read exactly as one token of the model does, and is read as %zu: %s",
+                    hw__utf8_line(line, sizeof line, text, n), tokens->n, list);
+}
+
+static hw_err find(int32_t *id, hw__engine *engine, const char *text, size_t n, hw_error *err) {
+    hw__tokens tokens;
+    hw__piece piece;
+    hw_err rc = engine->ops->tokenize(engine, &tokens, text, n, 0, err);
+    if (rc != HW_OK) return rc;
+    bool one = false;
+    if (tokens.n == 1) rc = engine->ops->piece(engine, &piece, *id = tokens.ids[0], err);
+    if (rc == HW_OK) one = tokens.n == 1 && reads_so(&piece, text, n);
+    if (rc == HW_OK && !one) rc = search(id, engine, text, n, err);
+    if (rc == HW_OK && *id < 0) rc = fail_listing(&tokens, engine, text, n, err);
+    free(tokens.ids);
+    return rc;
+}
+
+hw_err hw__versus_read(hw__versus *out, const char *text, hw__engine *engine, hw_error *err) {
+    hw__versus v = {.id = -1};
+    if (text && strcmp(text, "second") == 0) {
+        v.second = true;
+    } else if (text) {
+        const char *token = text + (*text == '=');
+        if (!*token)
+            return hw__fail(err, HW_ERR_ARGUMENT, "versus \"%s\": a token's text, or \"second\", is needed", text);
+        hw_err rc = find(&v.id, engine, token, strlen(token), err);
+        if (rc != HW_OK) return rc;
+    }
+    *out = v;
+    return HW_OK;
+}
+
+int32_t hw__versus_id(const hw__versus *v, const hw_token *token) {
+    if (!v->second) return v->id;
+    for (int32_t i = 0; i < token->n_alternatives; i++)
+        if (token->alternatives[i].id != token->id) return token->alternatives[i].id;
+    return token->id; /* a vocabulary of one token: nothing else could have been */
+}

@@ -1,0 +1,165 @@
+/*
+ * memory_estimate.c - what a run would take, before it is run: memory by part, and time at a stated rate.
+ *
+ * Parts that the library allocates are counted as it allocates them. The engine tells its own as far as it knows them.
+ * Time is a rough figure: arithmetic and memory at the rates below, which two cores of 2020 reach with quantised weights.
+ */
+#include "engine/engine.h"
+#include "methods/rollout_forward.h"
+#include "methods/method.h"
+#include "capture/signal_batch.h"
+#include "capture/prefix_reuse.h"
+#include "capture/prompt.h"
+
+#include <stdlib.h>
+
+/* Stated rates: multiplications and additions a second and thread, and bytes of weights a second that a decode reads. */
+static const double FLOPS_A_THREAD = 2e10, WEIGHT_BYTES_A_SECOND = 1e10;
+
+/* The program with its libraries, what the tokenizer keeps for each token that it knows, and BLAS and the engine for each
+ * thread; measured, and rounded upwards as all of this is: a run that is let in must not take more. */
+static const uint64_t PROGRAM_BYTES = (uint64_t)39 << 20, VOCAB_BYTES = 264, THREAD_BYTES = (uint64_t)3 << 20;
+
+/* Small things that the library and the engine keep for each token of a run. */
+static const uint64_t TOKEN_BYTES = 4096;
+
+typedef struct sizes {
+    double layers, prompt, tokens, columns; /* L, m, T; columns of M */
+    double width;                           /* floats of a signal's row of interest */
+    bool sums;                              /* which are by segment */
+    double reused, given;                   /* tokens of the front that an earlier trace gives; of a given completion */
+} sizes;
+
+static double layer_floats(const sizes *s) { return s->tokens * (s->tokens + 1) / 2; }
+
+static double kept_floats(hw_rows kept, const sizes *s) {
+    double prompt = (s->prompt - 1) * s->prompt / 2; /* of rows before those of interest */
+    return kept == HW_ROWS_ALL ? layer_floats(s) : kept == HW_ROWS_INTEREST ? layer_floats(s) - prompt : 0;
+}
+
+static double signal_bytes(uint32_t wanted, const sizes *s) {
+    double floats = 0;
+    for (int i = 0; i < HW_N_SIGNALS; i++) {
+        if (!(wanted & 1u << i)) continue;
+        hw__layout layout = hw__signal_layout((hw_signal)i);
+        floats += layout == HW__LAYOUT_ROWS     ? (s->tokens - s->prompt + 1) * s->width
+                  : layout == HW__LAYOUT_TOKENS ? s->tokens
+                                                : layer_floats(s);
+    }
+    return s->layers * floats * sizeof(float);
+}
+
+/* The earlier trace that a run goes on from. */
+static double prefix_bytes(const hw_trace *prefix) {
+    if (!prefix) return 0;
+    uint32_t signals = 0;
+    for (int i = 0; i < HW_N_SIGNALS; i++) signals |= prefix->signals.values[i] ? 1u << i : 0;
+    sizes s = {.layers = (double)prefix->n_layers,
+               .prompt = (double)prefix->run->n_prompt,
+               .tokens = (double)prefix->run->n_tokens,
+               .width = (double)prefix->signals.width};
+    return s.layers * kept_floats(prefix->kept, &s) * sizeof(float) + signal_bytes(signals, &s);
+}
+
+/* A level of R as block_triangular.c stores it: blocks of rows as wide as their last row reaches, columns in the prompt's proportion. */
+static double level_floats(const sizes *s) {
+    double floats = 0;
+    for (double first = 0; first < s->tokens; first += HW__LEVEL_ROWS) {
+        double end = first + HW__LEVEL_ROWS < s->tokens ? first + HW__LEVEL_ROWS : s->tokens;
+        double reach = end < s->prompt ? end / s->prompt * s->columns : s->columns;
+        floats += (end - first) * (reach + 1);
+    }
+    return floats;
+}
+
+/* M of every method; for those that compose layers the room of a fold and levels of R: two, one method after the other; of
+ * prompt rows that pass by, those of every layer. */
+static double method_bytes(const hw_plan *plan, const sizes *s) {
+    double composing = 0, results = 0, n = s->tokens - s->prompt;
+    double levels = plan->run->rows == HW_ROWS_ALL ? 2 : s->layers + 1;
+    for (size_t i = 0; i < plan->n_methods; i++) {
+        const hw__method *method = hw__method_find(plan->methods[i]);
+        if (!method) continue;
+        if (hw_method_heeds(&method->info, plan->params) & HW_USES_DIRECTION)
+            composing =
+                levels * level_floats(s) * sizeof(float) + hw__fold_bytes((size_t)s->tokens, (size_t)s->columns + 1);
+        results += n * s->columns * (method->info.traits & HW_GIVES_LAYERS ? s->layers : 1) * sizeof(float);
+    }
+    return composing + results;
+}
+
+static double threads_of(const hw_model *model) {
+    return model->engine->n_threads > 0 ? (double)model->engine->n_threads : 1;
+}
+
+static double seconds(const hw_plan *plan, const hw_model *model, const sizes *s) {
+    const hw_model_info *info = hw_model_describe(model);
+    double threads = threads_of(model), n = s->tokens - s->prompt;
+    double attention = 4.0 * info->n_layers * info->n_embd * (layer_floats(s) - s->reused * (s->reused + 1) / 2);
+    double flops = 2.0 * (double)info->n_params * (s->prompt - s->reused) + attention;
+    for (size_t i = 0; i < plan->n_methods; i++) {
+        const hw__method *method = hw__method_find(plan->methods[i]);
+        if (method && hw_method_heeds(&method->info, plan->params) & HW_USES_DIRECTION)
+            flops += 2 * s->layers * layer_floats(s) * s->columns;
+    }
+    return flops / (FLOPS_A_THREAD * threads) + n * (double)info->n_bytes / WEIGHT_BYTES_A_SECOND;
+}
+
+/* Tokens of the prompt and the completion, and segments where there are some. */
+static hw_err count(sizes *s, hw_model *model, const hw_plan *plan, hw_error *err) {
+    hw__engine *engine = model->engine;
+    const hw_model_info *info = engine->ops->describe(engine);
+    const hw_run_params *p = plan->run;
+    const hw__run_options options = {.fuse = p->fuse, .f32_cache = model->params.f32_cache};
+    hw__tokens prompt = {0}, given = {0};
+    hw_segments *segments = NULL;
+    hw_run *run;
+    hw_err rc = hw__run_new(&run, info, &options, err);
+    if (rc != HW_OK) return rc;
+    rc = hw__prompt_tokens(run, &prompt, engine, p, err);
+    if (rc == HW_OK && p->completion)
+        rc = engine->ops->tokenize(engine, &given, p->completion, p->completion_bytes, 0, err);
+    if (rc == HW_OK && plan->by) rc = hw_segments_new(&segments, run, HW_SIDE_PROMPT, plan->by, err);
+    size_t n = p->completion ? given.n : p->n_generate;
+    *s = (sizes){.layers = info->n_layers, .prompt = (double)prompt.n, .tokens = (double)prompt.n + (double)n};
+    s->reused = (double)hw__prefix_shared(p->prefix, run, p->rows, prompt.ids, prompt.n, p->signals);
+    s->given = (double)given.n;
+    s->columns = segments ? (double)hw_segments_count(segments) : s->prompt;
+    s->sums = segments && p->sums;
+    s->width = s->sums ? s->columns + 1 : s->tokens;
+    hw_segments_free(segments);
+    free(prompt.ids);
+    free(given.ids);
+    hw__run_release(run);
+    return rc;
+}
+
+hw_err hw_run_estimate(hw_estimate *out, hw_model *model, const hw_plan *plan, hw_error *err) {
+    const hw_model_info *info = hw_model_describe(model);
+    const hw__engine_ops *ops = model->engine->ops;
+    hw_method_params defaults = hw_method_params_default();
+    hw_plan filled = *plan;
+    sizes s;
+    if (!filled.params) filled.params = &defaults;
+    plan = &filled;
+    hw_err rc = count(&s, model, plan, err);
+    if (rc != HW_OK) return rc;
+    if (s.tokens > INT32_MAX) return hw__fail(err, HW_ERR_ARGUMENT, "%.0f tokens are more than any context", s.tokens);
+    hw_estimate e = {.n_prompt = (size_t)s.prompt, .n_tokens = (size_t)s.tokens, .n_columns = (size_t)s.columns};
+    hw__extent lengths = {(size_t)s.reused, e.n_prompt, (size_t)s.given, e.n_tokens};
+    e.weights = info->n_bytes;
+    e.program = PROGRAM_BYTES + (uint64_t)info->n_vocab * VOCAB_BYTES + (uint64_t)threads_of(model) * THREAD_BYTES +
+                e.n_tokens * TOKEN_BYTES;
+    if (ops->footprint) ops->footprint(model->engine, &lengths, &e.cache, &e.buffers);
+    e.rows = (uint64_t)(s.layers * kept_floats(plan->run->rows, &s) * sizeof(float));
+    e.signals = (uint64_t)signal_bytes(plan->run->signals, &s);
+    e.waiting = hw__pending_bytes(info, plan->run->signals, e.n_prompt, e.n_tokens, s.sums);
+    e.methods = (uint64_t)method_bytes(plan, &s);
+    e.state = (uint64_t)prefix_bytes(plan->run->prefix) + (plan->saves_state ? e.cache : 0);
+    e.total = e.weights + e.program + e.cache + e.buffers + e.rows + e.signals + e.waiting + e.methods + e.state;
+    e.seconds = seconds(plan, model, &s);
+    *out = e;
+    return HW_OK;
+}
+
+hw_plan hw_plan_default(void) { return (hw_plan){.size = sizeof(hw_plan)}; }

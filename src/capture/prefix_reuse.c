@@ -1,0 +1,47 @@
+/* prefix_reuse.c - which rows of an earlier trace serve a new run, and copying them. */
+#include "capture/prefix_reuse.h"
+
+#include "base/error.h"
+
+#include <string.h>
+
+/* Signals that rows before those of interest have too. */
+static bool of_every_row(int signal) { return hw__signal_layout((hw_signal)signal) != HW__LAYOUT_ROWS; }
+
+static bool same_model(const hw_run *a, const hw_run *b) {
+    return a->causal && b->causal && a->model.n_layers == b->model.n_layers && a->model.n_vocab == b->model.n_vocab &&
+           hw__same_model(&a->model, &b->model) && a->options.fuse == b->options.fuse &&
+           a->options.f32_cache == b->options.f32_cache;
+}
+
+size_t hw__prefix_shared(const hw_trace *prefix, const hw_run *run, hw_rows kept, const int32_t *ids, size_t n,
+                         uint32_t wanted) {
+    if (!prefix || !same_model(prefix->run, run) || (kept == HW_ROWS_ALL && prefix->kept != HW_ROWS_ALL)) return 0;
+    for (int i = 0; i < HW_N_SIGNALS; i++)
+        if (wanted & 1u << i && of_every_row(i) && !prefix->signals.values[i]) return 0;
+    size_t there = prefix->growing ? prefix->n_rows : prefix->run->n_tokens, shared = 0;
+    while (shared < there && shared + 1 < n && prefix->run->tokens[shared].id == ids[shared]) shared++;
+    return shared - shared % HW__PREFIX_GROUP;
+}
+
+/* The last block shows what attention carries for rows of interest only, and in the new run these are none. */
+static bool is_hidden(const hw_trace *trace, size_t layer) {
+    const hw_model_info *model = &trace->run->model;
+    return model->layers[layer] == model->n_blocks - 1;
+}
+
+void hw__prefix_copy(hw_trace *trace, const hw_trace *prefix, size_t n, uint32_t wanted) {
+    size_t floats = 0;
+    hw__trace_layer_size(&floats, n, true); /* it fitted when the trace was made */
+    for (size_t l = 0; l < trace->n_layers; l++) {
+        if (trace->kept == HW_ROWS_ALL) memcpy(trace->rows[l], prefix->rows[l], floats * sizeof(float));
+        for (int i = 0; i < HW_N_SIGNALS; i++) {
+            if (!(wanted & 1u << i) || !of_every_row(i) || is_hidden(trace, l)) continue;
+            size_t count = hw__signal_layout((hw_signal)i) == HW__LAYOUT_TOKENS ? n : floats;
+            memcpy(hw__trace_signal_layer(trace, (hw_signal)i, l), hw__trace_signal_layer(prefix, (hw_signal)i, l),
+                   count * sizeof(float));
+        }
+    }
+    trace->n_rows = n;
+    if (trace->kept == HW_ROWS_ALL) trace->rounding = prefix->rounding;
+}

@@ -1,0 +1,560 @@
+/* signal_batch.c - keeps rows, then turns them into signals a layer at a time. */
+#include "capture/signal_batch.h"
+
+#include "capture/contribution_math.h"
+#include "base/parallel_for.h"
+#include "math/simd.h"
+
+#include <math.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef _OPENMP
+static int omp_get_thread_num(void) { return 0; }
+#endif
+
+/* Memory that waiting heads may take, and as much as they need to where signals are kept as sums: then they would be most of
+ * what a run takes. Half of it made decoding after 2,048 tokens 1.19 times plain generation's in place of 1.15; FEW rows at once
+ * took a sixth more processor time than 64 MB of them, after 4,401 tokens. */
+static const size_t ROOM_BYTES = (size_t)128 << 20, SMALL_ROOM_BYTES = (size_t)16 << 20;
+enum { FEW = 4 };
+
+static const uint32_t NEEDS_READOUT = 1u << HW_SIGNAL_LOGIT;
+static const uint32_t NEEDS_VALUES = ~(1u << HW_SIGNAL_RESIDUAL); /* what the stream alone does not show */
+
+/* Signals of every row, in the order of those of the rows of interest. */
+enum { N_MEASURES = HW_SIGNAL_PROXIMITY2 + 1, N_ROW_SIGNALS = HW_SIGNAL_RESIDUAL };
+static hw_signal every(int signal) { return (hw_signal)(HW_SIGNAL_ALL_PROJECTION + signal); }
+static uint32_t both(int signal) { return 1u << signal | 1u << every(signal); }
+static const uint32_t EVERY_ROW = ((1u << N_MEASURES) - 1) << HW_SIGNAL_ALL_PROJECTION;
+
+/* Most memory that signals of every row may take, together. */
+static const uint64_t MOST_EVERY_BYTES = (uint64_t)4 << 30;
+
+/* As much as attention itself for each of them: T^2 / 2 a layer. */
+static hw_err check_memory(const hw_trace *trace, uint32_t wanted, size_t n_tokens, hw_error *err) {
+    double layer = (double)n_tokens * ((double)n_tokens + 1) / 2 * sizeof(float), bytes = 0;
+    for (int s = 0; s < N_MEASURES; s++)
+        if (wanted & 1u << every(s)) bytes += layer * (double)trace->n_layers;
+    if (bytes <= (double)MOST_EVERY_BYTES) return HW_OK;
+    return hw__fail(err, HW_ERR_ARGUMENT,
+                    "contributions of every row over %zu tokens and %zu layers would take %.1f GiB, at most %.0f GiB "
+                    "are kept: shorten "
+                    "the prompt, or aggregate by mean, which needs the rows of interest alone",
+                    n_tokens, trace->n_layers, bytes / (1 << 30), (double)MOST_EVERY_BYTES / (1 << 30));
+}
+
+static hw_err check_engine(const hw_model_info *info, uint32_t wanted, hw_error *err) {
+    if (info->values_problem[0])
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot show what attention carries: %s", info->path,
+                        info->values_problem);
+    if (wanted & NEEDS_READOUT && info->readout_problem[0])
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot show how logits arise: %s", info->path,
+                        info->readout_problem);
+    return HW_OK;
+}
+
+/* Rows kept at once, of `rows` that come: as many as fit, at least one, and all where few more than fit would wait for a second
+ * time: each time costs the values and weights of all layers. */
+static size_t room_for(size_t n_layers, size_t n_heads, size_t n_tokens, size_t rows, bool small) {
+    size_t bytes = n_layers * n_heads * n_tokens * sizeof(float), room = ROOM_BYTES / bytes;
+    if (small && room > FEW) room = SMALL_ROOM_BYTES / bytes > FEW ? SMALL_ROOM_BYTES / bytes : FEW;
+    if (room < 1) room = 1;
+    if (!small && rows - rows / 3 <= room) room = rows;
+    if (room > HW__MOST_PENDING) room = HW__MOST_PENDING;
+    return room > rows ? rows : room;
+}
+
+/* Keys of so many rows, of which row end-1 is the last. */
+static double keys_of(size_t rows, size_t end) { return (double)rows * ((double)end - ((double)rows - 1) / 2); }
+
+/* Rows lie as long as they are, so the longest are counted that wait at once: the last of the prompt that fill the room, or
+ * those after them. */
+uint64_t hw__pending_bytes(const hw_model_info *info, uint32_t wanted, size_t n_prompt, size_t n_tokens, bool sums) {
+    if (!wanted || info->n_layers < 1 || info->n_heads < 1 || n_tokens < 1) return 0;
+    size_t L = (size_t)info->n_layers, H = (size_t)info->n_heads;
+    bool of_all = wanted & EVERY_ROW;
+    size_t rows = of_all ? n_tokens : n_tokens - n_prompt + 1;
+    size_t room = room_for(L, H, n_tokens, rows, sums && !of_all);
+    size_t of_prompt = rows - (n_tokens - n_prompt), left = of_prompt % room, last = left + n_tokens - n_prompt;
+    double whole = of_prompt < room ? 0 : keys_of(room, n_prompt - left);
+    double rest = keys_of(last < room ? last : room, n_tokens);
+    double floats = (double)H * (whole > rest ? whole : rest) + 3.0 * (double)room * info->n_embd;
+    return (uint64_t)((double)L * floats * sizeof(float));
+}
+
+/* Rows lie one after the other, each as long as it is: memory that no row needs is not touched. */
+static float *heads_at(const hw__pending *p, size_t layer, size_t slot) {
+    size_t before = slot * (p->first + 1) + slot * (slot - 1) / 2; /* columns of the slots before this one */
+    return p->heads + p->n_heads * (layer * p->room * p->n_keys + before);
+}
+
+/* What waiting rows of interest fill, as hw__trace_touch() does what they become. */
+static void touch_rows(const hw__pending *p) {
+    size_t L = p->trace->n_layers;
+    for (size_t l = 0; l < L; l++)
+        hw__touch(heads_at(p, l, 0), (size_t)(heads_at(p, l, p->room) - heads_at(p, l, 0)) * sizeof *p->heads);
+    hw__touch(p->added, L * p->room * p->n_embd * sizeof *p->added);
+}
+
+hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info, size_t n_tokens,
+                       hw_error *err) {
+    *p = (hw__pending){.trace = trace, .wanted = wanted};
+    if (!wanted) return HW_OK;
+    hw_err rc = check_engine(info, wanted, err);
+    if (rc == HW_OK) rc = check_memory(trace, wanted, n_tokens, err);
+    if (rc != HW_OK) return rc;
+    size_t of_interest = trace->run->n_prompt - 1;
+    p->every = wanted & EVERY_ROW;
+    p->n_keys = n_tokens;
+    p->n_embd = (size_t)info->n_embd;
+    p->n_heads = (size_t)info->n_heads;
+    p->first = p->every ? 0 : of_interest;
+    size_t row = p->n_heads * p->n_keys;
+    p->room = room_for(trace->n_layers, p->n_heads, n_tokens, n_tokens - p->first, trace->signals.groups && !p->every);
+    size_t stream = trace->n_layers * p->room;
+    p->heads = hw__alloc(stream, row * sizeof(float));
+    p->before = hw__alloc(stream, p->n_embd * sizeof(float));
+    p->added = hw__alloc(stream, p->n_embd * sizeof(float));
+    p->mixed = hw__alloc(stream, p->n_embd * sizeof(float));
+    p->shown = hw__alloc(stream, sizeof *p->shown);
+    p->final = hw__alloc(p->room, p->n_embd * sizeof(float));
+    p->logit = hw__alloc(p->room, sizeof *p->logit);
+    p->versus = hw__alloc(p->room, sizeof *p->versus);
+    if (!p->heads || !p->before || !p->added || !p->mixed || !p->final || !p->logit || !p->versus || !p->shown)
+        return hw__fail_memory(err, "rows to explain", stream, (row + 3 * p->n_embd) * sizeof(float));
+    rc = hw__trace_add_signals(trace, wanted, n_tokens - of_interest, n_tokens, err);
+    if (rc == HW_OK && !p->every) touch_rows(p);
+    return rc;
+}
+
+void hw__pending_skip(hw__pending *p, size_t n) {
+    if (p->first < n) p->first = n;
+}
+
+size_t hw__pending_from(const hw__pending *p) {
+    bool all = p->every || p->wanted & 1u << HW_SIGNAL_RESIDUAL;
+    return p->wanted && !all ? p->trace->run->n_prompt - 1 : 0;
+}
+
+/* Slot of absolute row q, or -1 for one that is not of interest. */
+static ptrdiff_t slot_of(const hw__pending *p, size_t q) {
+    return q < p->first || q - p->first >= p->room ? -1 : (ptrdiff_t)(q - p->first);
+}
+
+static float *stream_at(const hw__pending *p, float *of, size_t layer, size_t slot) {
+    return of + (layer * p->room + slot) * p->n_embd;
+}
+
+hw_err hw__pending_heads(hw__pending *p, size_t layer, const hw__heads *h, hw_error *err) {
+    if (!p->wanted || h->mean) return HW_OK; /* means are of rows before the first that waits */
+    if (h->n_heads != p->n_heads)
+        return hw__fail(err, HW_ERR_UNSUPPORTED,
+                        "layer %zu has %zu heads, the first %zu: values are read for equal ones only", layer,
+                        h->n_heads, p->n_heads);
+    for (size_t i = 0; i < h->n_rows; i++) {
+        size_t q = h->q0 + i;
+        ptrdiff_t slot = slot_of(p, q);
+        if (slot < 0) continue;
+        for (size_t head = 0; head < h->n_heads; head++)
+            memcpy(heads_at(p, layer, (size_t)slot) + head * (q + 1),
+                   h->attn + head * h->head_stride + i * h->row_stride, (q + 1) * sizeof(float));
+        if ((size_t)slot >= p->n) p->n = (size_t)slot + 1;
+    }
+    return HW_OK;
+}
+
+static double length(const float *v, size_t n) {
+    double sum = 0;
+    for (size_t d = 0; d < n; d++) sum += (double)v[d] * v[d];
+    return sqrt(sum);
+}
+
+/* Logits need only what attention added, and the embedding, which is what the first layer finds. */
+static bool needs_before(const hw__pending *p, size_t layer) {
+    return layer == 0 || p->wanted & ~(1u << HW_SIGNAL_RESIDUAL | 1u << HW_SIGNAL_LOGIT);
+}
+
+hw_err hw__pending_stream(hw__pending *p, size_t layer, const hw__stream *s, hw_error *err) {
+    (void)err;
+    float *residual = p->trace->signals.values[HW_SIGNAL_RESIDUAL];
+    for (size_t i = 0; i < s->n_rows; i++) {
+        const float *before = s->before + i * p->n_embd, *added = s->added + i * p->n_embd;
+        if (residual) {
+            double a = length(added, p->n_embd), x = length(before, p->n_embd);
+            residual[layer * p->trace->signals.n_tokens + s->q0 + i] = (float)(a + x > 0 ? a / (a + x) : 0);
+        }
+        ptrdiff_t slot = slot_of(p, s->q0 + i);
+        if (slot < 0) continue;
+        size_t bytes = p->n_embd * sizeof(float);
+        if (needs_before(p, layer)) memcpy(stream_at(p, p->before, layer, (size_t)slot), before, bytes);
+        memcpy(stream_at(p, p->added, layer, (size_t)slot), added, bytes);
+        if (s->mixed) memcpy(stream_at(p, p->mixed, layer, (size_t)slot), s->mixed + i * p->n_embd, bytes);
+        p->shown[layer * p->room + (size_t)slot] = true;
+    }
+    return HW_OK;
+}
+
+hw_err hw__pending_final(hw__pending *p, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
+    (void)err;
+    for (size_t i = 0; i < n_rows; i++) {
+        ptrdiff_t slot = slot_of(p, q0 + i);
+        if (slot >= 0) memcpy(p->final + (size_t)slot * p->n_embd, rows + i * p->n_embd, p->n_embd * sizeof(float));
+    }
+    return HW_OK;
+}
+
+void hw__pending_logit(hw__pending *p, size_t q, double logit, int32_t versus) {
+    ptrdiff_t slot = p->wanted ? slot_of(p, q) : -1;
+    if (slot < 0) return;
+    p->logit[slot] = logit;
+    p->versus[slot] = versus;
+}
+
+/* ------------------------------------------------------------------ waiting rows to signals */
+
+static double dot(const float *a, const float *b, size_t n) {
+    double sum = 0;
+    for (size_t d = 0; d < n; d++) sum += (double)a[d] * b[d];
+    return sum;
+}
+
+static hw__row row_at(const hw__pending *p, size_t layer, size_t slot) {
+    return (hw__row){
+        .heads = heads_at(p, layer, slot),
+        .stride = p->first + slot + 1,
+        .n_keys = p->first + slot + 1,
+        .before = stream_at(p, p->before, layer, slot),
+        .added = stream_at(p, p->added, layer, slot),
+        .mixed = stream_at(p, p->mixed, layer, slot),
+    };
+}
+
+static bool of_interest(const hw__pending *p, size_t slot) { return p->first + slot + 1 >= p->trace->run->n_prompt; }
+
+/* Row of the trace's signals that a slot of interest goes to. */
+static size_t signal_row(const hw__pending *p, size_t slot) { return p->first + slot - (p->trace->run->n_prompt - 1); }
+
+/* What one thread works with: scratch of one layer, kept from lot to lot since new memory is dear. */
+struct hw__desk {
+    hw__values values;
+    hw__contribution_room room;
+    float *tokens; /* [signals, slots, T] rows of interest that go to the trace as sums; NULL: they are written there */
+    double *sums;  /* [1 + groups] */
+};
+typedef struct hw__desk desk;
+
+/* Signals of the rows of interest that are wanted. */
+static uint32_t of_rows(uint32_t wanted) { return wanted & ((1u << N_ROW_SIGNALS) - 1); }
+
+static size_t token_rows(const hw__pending *p) { return (size_t)__builtin_popcount(of_rows(p->wanted)) * p->room; }
+
+static hw_err desk_open(desk *d, const hw__pending *p, hw_error *err) {
+    size_t rows = token_rows(p);
+    if (!p->trace->signals.groups) return HW_OK;
+    d->tokens = hw__alloc(rows, p->n_keys * sizeof *d->tokens);
+    d->sums = hw__alloc(p->trace->signals.width, sizeof *d->sums);
+    return d->tokens && d->sums ? HW_OK : hw__fail_memory(err, "signals", rows, p->n_keys * sizeof *d->tokens);
+}
+
+static void desk_clear(desk *d) {
+    hw__values_clear(&d->values);
+    hw__contribution_room_free(&d->room);
+    free(d->tokens);
+    free(d->sums);
+}
+
+/* Where the row of interest of a slot is, by token. */
+static float *row_of_interest(const hw__pending *p, const desk *d, int signal, size_t layer, size_t slot) {
+    if (!d->tokens) return hw__trace_signal(p->trace, (hw_signal)signal, layer, signal_row(p, slot));
+    size_t before = (size_t)__builtin_popcount(of_rows(p->wanted) & ((1u << signal) - 1));
+    return d->tokens + (before * p->room + slot) * p->n_keys;
+}
+
+/* Where a measure of a slot is written: with the other rows if every one is wanted, NULL where it is not. */
+static float *place(const hw__pending *p, const desk *d, hw_signal signal, size_t layer, size_t slot) {
+    if (!p->shown[layer * p->room + slot]) return NULL;
+    if (p->wanted & 1u << every(signal)) return hw__trace_every(p->trace, every(signal), layer, p->first + slot);
+    return p->wanted & 1u << signal && of_interest(p, slot) ? row_of_interest(p, d, signal, layer, slot) : NULL;
+}
+
+/* Rows of interest of measures that are wanted both ways. */
+static void copy_of_interest(const hw__pending *p, const desk *d, size_t layer) {
+    for (int s = 0; s < N_MEASURES; s++) {
+        if ((p->wanted & both(s)) != both(s)) continue;
+        for (size_t i = 0; i < p->n; i++)
+            if (of_interest(p, i))
+                memcpy(row_of_interest(p, d, s, layer, i), hw__trace_every(p->trace, every(s), layer, p->first + i),
+                       (p->first + i + 1) * sizeof(float));
+    }
+}
+
+/* to [1 + groups] <- a row by token. */
+static void sum_row(float *to, const float *row, size_t n, const hw_trace *trace, double *sums) {
+    const hw__signals *s = &trace->signals;
+    memset(sums, 0, s->width * sizeof *sums);
+    for (size_t k = 0; k < n; k++) sums[k < trace->run->n_prompt ? s->groups[k] + 1 : 0] += row[k];
+    for (size_t g = 0; g < s->width; g++) to[g] = (float)sums[g];
+}
+
+static void sum_rows(const hw__pending *p, const desk *d, size_t layer) {
+    for (int s = 0; s < N_ROW_SIGNALS; s++)
+        for (size_t i = 0; p->wanted & 1u << s && i < p->n; i++)
+            if (of_interest(p, i))
+                sum_row(hw__trace_signal(p->trace, (hw_signal)s, layer, signal_row(p, i)),
+                        row_of_interest(p, d, s, layer, i), p->first + i + 1, p->trace, d->sums);
+}
+
+/* The products of a layer: every row's projections and logits, those of a row behind one another. */
+typedef struct products {
+    hw__meeting list[2 * HW__MOST_PENDING];
+    size_t n, n_directions;
+    double own[HW__MOST_PENDING]; /* [slots] the residual's share of a projection */
+} products;
+
+/* z <- y / |y|^2; returns what the residual has of it. */
+static double projection_direction(float *z, const hw__row *row, size_t n_embd) {
+    for (size_t d = 0; d < n_embd; d++) z[d] = row->before[d] + row->added[d];
+    double squares = dot(z, z, n_embd);
+    double own = squares > 0 ? dot(row->before, z, n_embd) / squares : 0;
+    for (size_t d = 0; d < n_embd; d++) z[d] = squares > 0 ? (float)(z[d] / squares) : 0;
+    return own;
+}
+
+static void vectors(const hw__pending *p, const desk *d, size_t layer, const hw__row *rows) {
+    hw__lengths list[HW__MOST_PENDING];
+    size_t n = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        hw__lengths l = {&rows[i], place(p, d, HW_SIGNAL_NORM, layer, i), place(p, d, HW_SIGNAL_PROXIMITY1, layer, i),
+                         place(p, d, HW_SIGNAL_PROXIMITY2, layer, i)};
+        if (l.norm || l.proximity1 || l.proximity2) list[n++] = l;
+    }
+    hw__contribution_vectors(list, n, &d->values, p->n_embd, &d->room);
+}
+
+/* z [D] <- the direction of `id` less that of `versus`, or the mean's, which engines take off; other [D] is scratch. */
+static hw_err read_direction(float *z, float *eps, float *other, int32_t id, int32_t versus, size_t n_embd,
+                             hw__engine *engine, hw_error *err) {
+    hw_err rc = engine->ops->readout(engine, z, eps, id, err);
+    if (rc != HW_OK || versus < 0) return rc;
+    rc = engine->ops->readout(engine, other, eps, versus, err);
+    for (size_t d = 0; rc == HW_OK && d < n_embd; d++) z[d] -= other[d];
+    return rc;
+}
+
+/* What one layer's attention gave one row, by where it came from. */
+typedef struct share {
+    double prompt, completion, attention, embedding;
+} share;
+
+/* The rows that wait, on their way to signals. */
+typedef struct flush {
+    hw__pending *p;
+    hw__engine *engine;
+    float *z; /* [n + 1, D] directions of the chosen tokens, each once; behind them one as scratch */
+    size_t n_z;
+    size_t of[HW__MOST_PENDING];   /* [n] the row's direction */
+    float with[HW__MOST_PENDING];  /* [n] 1 / rms of its final stream */
+    bool chosen[HW__MOST_PENDING]; /* [n] rows that chose a token: not those within the prompt, nor the run's last */
+    share *shares;                 /* [L, n] */
+} flush;
+
+static int32_t chosen_id(const hw__pending *p, size_t slot) { return p->trace->run->tokens[p->first + slot + 1].id; }
+
+/* An earlier row that chose the same token, or `slot`: text repeats, and what is carried through W_O is dear. */
+static size_t same_choice(const flush *f, size_t slot) {
+    size_t i = 0;
+    while (i < slot &&
+           !(f->chosen[i] && chosen_id(f->p, i) == chosen_id(f->p, slot) && f->p->versus[i] == f->p->versus[slot]))
+        i++;
+    return i;
+}
+
+static hw_err read_directions(flush *f, hw_error *err) {
+    const hw__pending *p = f->p;
+    float eps = 0; /* of the final norm: the same for all */
+    for (size_t i = 0; i < p->n; i++) {
+        const float *final = p->final + i * p->n_embd;
+        f->chosen[i] = of_interest(p, i) && p->first + i + 1 < p->trace->run->n_tokens;
+        if (!f->chosen[i]) continue;
+        size_t same = same_choice(f, i);
+        f->of[i] = same < i ? f->of[same] : f->n_z;
+        float *z = f->z + f->of[i] * p->n_embd;
+        hw_err rc =
+            same < i ? HW_OK
+                     : read_direction(z, &eps, z + p->n_embd, chosen_id(p, i), p->versus[i], p->n_embd, f->engine, err);
+        if (rc != HW_OK) return rc;
+        if (same == i) f->n_z++;
+        f->with[i] = (float)(1 / sqrt(dot(final, final, p->n_embd) / (double)p->n_embd + eps));
+        hw_balance *b = &p->trace->signals.balance[signal_row(p, i)];
+        b->logit = p->logit[i];
+        b->mlp = dot(final, z, p->n_embd) * f->with[i]; /* of which attention and embedding are taken off below */
+    }
+    return HW_OK;
+}
+
+static share share_of(const float *logit, const hw__row *row, const float *z, double with, size_t m, size_t layer,
+                      size_t n_embd) {
+    share s = {.attention = dot(row->added, z, n_embd) * with};
+    for (size_t k = 0; k < row->n_keys; k++) *(k < m ? &s.prompt : &s.completion) += logit[k];
+    if (layer == 0) s.embedding = dot(row->before, z, n_embd) * with;
+    return s;
+}
+
+/* Takes the layers' shares into the balances, in the order of the layers whichever was explained first. */
+static void add_shares(const flush *f) {
+    for (size_t i = 0; i < f->p->n; i++) {
+        if (!f->chosen[i]) continue;
+        hw_balance *b = &f->p->trace->signals.balance[signal_row(f->p, i)];
+        for (size_t l = 0; l < f->p->trace->n_layers; l++) {
+            const share *s = &f->shares[l * f->p->n + i];
+            b->prompt += s->prompt;
+            b->completion += s->completion;
+            b->bias += s->attention - s->prompt - s->completion;
+            b->embedding += s->embedding;
+            b->mlp -= s->attention + s->embedding;
+        }
+    }
+}
+
+static void add_product(products *all, const hw__row *row, size_t direction, float with, float *out) {
+    all->list[all->n++] = (hw__meeting){.row = row, .direction = direction, .with = with, .out = out};
+}
+
+static void list_products(products *all, const flush *f, const desk *d, size_t layer, const hw__row *rows) {
+    const hw__pending *p = f->p;
+    all->n = 0;
+    all->n_directions = f->n_z;
+    if (f->n_z) memcpy(d->room.direction, f->z, f->n_z * p->n_embd * sizeof *f->z);
+    for (size_t i = 0; i < p->n; i++) {
+        float *projection = place(p, d, HW_SIGNAL_PROJECTION, layer, i);
+        if (projection) {
+            float *z = d->room.direction + all->n_directions * p->n_embd;
+            all->own[i] = projection_direction(z, &rows[i], p->n_embd);
+            add_product(all, &rows[i], all->n_directions++, 1, projection);
+        }
+        if (f->chosen[i])
+            add_product(all, &rows[i], f->of[i], f->with[i], row_of_interest(p, d, HW_SIGNAL_LOGIT, layer, i));
+    }
+}
+
+static void multiply(const flush *f, const desk *d, size_t layer, const hw__row *rows) {
+    const hw__pending *p = f->p;
+    products all;
+    list_products(&all, f, d, layer, rows);
+    if (all.n) hw__contribution_linear(all.list, all.n, all.n_directions, &d->values, p->n_embd, &d->room);
+    for (size_t i = 0; i < p->n; i++) {
+        float *projection = place(p, d, HW_SIGNAL_PROJECTION, layer, i);
+        if (projection) projection[rows[i].n_keys - 1] += (float)all.own[i];
+        if (f->chosen[i])
+            f->shares[layer * p->n + i] =
+                share_of(row_of_interest(p, d, HW_SIGNAL_LOGIT, layer, i), &rows[i], f->z + f->of[i] * p->n_embd,
+                         f->with[i], p->trace->run->n_prompt, layer, p->n_embd);
+    }
+}
+
+/* A trace holds only numbers: weights that overflow must not make one that cannot be opened again. */
+static hw_err check_finite(const hw__pending *p, const desk *d, size_t layer, hw_error *err) {
+    for (int s = 0; s < HW_N_SIGNALS; s++) {
+        hw__layout layout = hw__signal_layout((hw_signal)s);
+        for (size_t i = 0; p->wanted & 1u << s && layout != HW__LAYOUT_TOKENS && i < p->n; i++) {
+            size_t q = p->first + i;
+            if (layout == HW__LAYOUT_ROWS && !of_interest(p, i)) continue;
+            const float *row = layout == HW__LAYOUT_ROWS ? row_of_interest(p, d, s, layer, i)
+                                                         : hw__trace_every(p->trace, (hw_signal)s, layer, q);
+            if (!isfinite(hw__sum(row, q + 1)))
+                return hw__fail(err, HW_ERR_ENGINE,
+                                "signal %s of layer %zu, row %zu is not a number: the model's stream overflows",
+                                hw_signal_name((hw_signal)s), layer, q);
+        }
+    }
+    return HW_OK;
+}
+
+static hw_err explain_layer(const flush *f, size_t layer, desk *d, hw_error *err) {
+    const uint32_t by_vector = both(HW_SIGNAL_NORM) | both(HW_SIGNAL_PROXIMITY1) | both(HW_SIGNAL_PROXIMITY2);
+    const hw__pending *p = f->p;
+    hw__row rows[HW__MOST_PENDING];
+    hw_err rc = f->engine->ops->values(f->engine, &d->values, layer, err);
+    if (rc == HW_OK) rc = hw__contribution_room_fit(&d->room, p->n + f->n_z, p->n_embd, &d->values, err);
+    if (rc != HW_OK) return rc;
+    for (size_t i = 0; i < p->n; i++) rows[i] = row_at(p, layer, i);
+    if (d->tokens) memset(d->tokens, 0, token_rows(p) * p->n_keys * sizeof *d->tokens); /* not every row is written */
+    multiply(f, d, layer, rows);
+    if (p->wanted & by_vector) vectors(p, d, layer, rows);
+    copy_of_interest(p, d, layer);
+    rc = check_finite(p, d, layer, err);
+    if (rc == HW_OK && d->tokens) sum_rows(p, d, layer);
+    return rc;
+}
+
+static hw_err open_desks(hw__pending *p, size_t n, hw_error *err) {
+    if (p->desks) return HW_OK;
+    p->desks = hw__alloc(n, sizeof *p->desks);
+    p->n_desks = p->desks ? n : 0;
+    hw_err rc = p->desks ? HW_OK : hw__fail_memory(err, "signals", n, sizeof *p->desks);
+    for (size_t i = 0; rc == HW_OK && i < n; i++) rc = desk_open(&p->desks[i], p, err);
+    return rc;
+}
+
+static void clear_desks(hw__pending *p) {
+    for (size_t i = 0; i < p->n_desks; i++) desk_clear(&p->desks[i]);
+    free(p->desks);
+    p->desks = NULL;
+    p->n_desks = 0;
+}
+
+static hw_err explain_at_desk(void *ctx, size_t layer, hw_error *err) {
+    const flush *f = ctx;
+    return explain_layer(f, layer, &f->p->desks[omp_get_thread_num()], err);
+}
+
+/* Layers do not need each other: each thread has a desk of its own. */
+static hw_err explain_layers(flush *f, hw_error *err) {
+    size_t threads = f->engine->values_shared && f->engine->n_threads ? f->engine->n_threads : 1;
+    hw_err rc = open_desks(f->p, threads, err);
+    return rc == HW_OK ? hw__each(f->p->trace->n_layers, threads, explain_at_desk, f, err) : rc;
+}
+
+static hw_err explain_rows(flush *f, hw_error *err) {
+    hw__pending *p = f->p;
+    f->z = hw__alloc(p->n + 1, p->n_embd * sizeof *f->z);
+    f->shares = hw__alloc(p->trace->n_layers, p->n * sizeof *f->shares);
+    if (!f->z || !f->shares) return hw__fail_memory(err, "directions of tokens", p->n, p->n_embd * sizeof *f->z);
+    hw_err rc = HW_OK;
+    if (p->wanted & NEEDS_READOUT) rc = read_directions(f, err);
+    if (rc == HW_OK && p->wanted & NEEDS_VALUES) rc = explain_layers(f, err);
+    if (rc == HW_OK && p->wanted & NEEDS_READOUT) add_shares(f);
+    return rc;
+}
+
+hw_err hw__pending_flush(hw__pending *p, hw__engine *engine, size_t end, hw_error *err) {
+    if (!p->wanted || p->n == 0 || end <= p->first + p->room) return HW_OK;
+    flush f = {.p = p, .engine = engine};
+    hw_err rc = explain_rows(&f, err);
+    free(f.z);
+    free(f.shares);
+    if (p->trace->signals.groups) clear_desks(p); /* there memory is dearer than time */
+    p->first += p->n;
+    p->n = 0;
+    memset(p->shown, 0, p->trace->n_layers * p->room * sizeof *p->shown);
+    size_t before = p->trace->run->n_prompt - 1;
+    p->trace->signals.n_done = p->first > before ? p->first - before : 0;
+    return rc;
+}
+
+void hw__pending_free(hw__pending *p) {
+    clear_desks(p);
+    free(p->heads);
+    free(p->before);
+    free(p->added);
+    free(p->mixed);
+    free(p->shown);
+    free(p->final);
+    free(p->logit);
+    free(p->versus);
+    *p = (hw__pending){0};
+}

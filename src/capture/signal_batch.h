@@ -1,0 +1,60 @@
+/*
+ * signal_batch.h - rows of interest waiting to become signals.
+ *
+ * Contributions need values and weights of a whole layer, which cost much to read and nothing to share. So the rows of
+ * interest (predictor and own rows: m-1 and up) are kept with their heads and streams, and explained together, a layer
+ * at a time, when there are enough of them or the run ends. capture.c feeds it from the engine's sink. Where signals of
+ * every row are wanted all rows are kept so, which takes decodes of no more than `room` rows.
+ */
+#ifndef HW_CAPTURE_SIGNAL_BATCH_H
+#define HW_CAPTURE_SIGNAL_BATCH_H
+
+#include "engine/engine.h"
+#include "data/trace.h"
+
+/* Most rows that wait at once: enough that reading a layer's weights costs little a row. */
+enum { HW__MOST_PENDING = 256 };
+
+typedef struct hw__pending {
+    hw_trace *trace;
+    uint32_t wanted; /* signals; 0: everything here does nothing */
+    bool every;      /* rows before m-1 too */
+    size_t room, n;  /* rows kept at once; rows waiting */
+    size_t first;    /* absolute position of the first one */
+    size_t n_keys, n_embd, n_heads;
+    float *heads; /* [L, room H n_keys]: of each layer, slot i's [H, first + i + 1] one after the other */
+    float *before, *added, *mixed; /* [L, room, D]; filled where a signal needs them */
+    bool *shown;                   /* [L, room] whether these are there: the last block shows only rows with logits */
+    float *final;                  /* [room, D] */
+    double *logit;                 /* [room] logit of the chosen token less the mean logit, or less that of `versus` */
+    int32_t *versus;               /* [room] the token that it is contrasted with, -1: the mean */
+    struct hw__desk *desks;        /* [n_desks] a thread's each, from the first lot on */
+    size_t n_desks;
+} hw__pending;
+
+/* Room for rows of runs of `n_tokens`; refuses signals that the engine cannot give, saying what is missing. */
+hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info, size_t n_tokens,
+                       hw_error *err);
+void hw__pending_free(hw__pending *p);
+
+/* Bytes that waiting rows of such a run take at most; `sums`: signals are kept summed by groups. */
+uint64_t hw__pending_bytes(const hw_model_info *info, uint32_t wanted, size_t n_prompt, size_t n_tokens, bool sums);
+
+/* The first n rows, which are before m-1, will not come: their signals are there. */
+void hw__pending_skip(hw__pending *p, size_t n);
+/* First row whose stream is needed. */
+size_t hw__pending_from(const hw__pending *p);
+
+/* The three of a sink; rows before m-1 are passed over unless every row is wanted (their residual share is noted). */
+hw_err hw__pending_heads(hw__pending *p, size_t layer, const hw__heads *heads, hw_error *err);
+hw_err hw__pending_stream(hw__pending *p, size_t layer, const hw__stream *stream, hw_error *err);
+hw_err hw__pending_final(hw__pending *p, const float *rows, size_t n_rows, size_t q0, hw_error *err);
+
+/* Notes the logit of the token that row q chose, less the mean (versus -1) or less that of token `versus`. */
+void hw__pending_logit(hw__pending *p, size_t q, double logit, int32_t versus);
+
+/* Before decoding rows up to `end`: explains the waiting rows if those would not fit beside them. At the end of a run
+ * with end = SIZE_MAX: explains all. Every waiting row but the run's last must have its chosen token in the run. */
+hw_err hw__pending_flush(hw__pending *p, hw__engine *engine, size_t end, hw_error *err);
+
+#endif

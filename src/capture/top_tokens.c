@@ -1,0 +1,129 @@
+/* top_tokens.c - one pass for the best few, one for the normaliser; both over a whole vocabulary for every token. */
+#include "capture/top_tokens.h"
+
+#include "math/simd.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Inserts (id, value) into a falling list of `n` with room for `room`; ties keep the earlier id first. */
+static int insert(int32_t *ids, float *values, int n, int room, int32_t id, float value) {
+    int at = n < room ? n : room - 1;
+    if (n == room && value <= values[room - 1]) return n;
+    for (; at > 0 && values[at - 1] < value; at--) {
+        values[at] = values[at - 1];
+        ids[at] = ids[at - 1];
+    }
+    values[at] = value;
+    ids[at] = id;
+    return n < room ? n + 1 : room;
+}
+
+/* ------------------------------------------------------------------ over a whole vocabulary */
+
+enum { BLOCK = 512, SUM_BLOCK = 1024 };
+
+/* The largest of x [n], NaNs aside. */
+HW__WIDE static float largest(const float *x, size_t n) {
+    hw__lanes v, top;
+    size_t i = 0;
+    float best = x[0];
+    if (n >= HW__LANES) HW__LOAD(top, x);
+    for (; i + HW__LANES <= n; i += HW__LANES) {
+        HW__LOAD(v, x + i);
+        top = HW__CHOOSE(v > top, v, top);
+    }
+    for (size_t k = 0; k < HW__LANES && i; k++) best = top[k] > best ? top[k] : best;
+    for (; i < n; i++) best = x[i] > best ? x[i] : best;
+    return best;
+}
+
+/* e^x lane by lane for x of at most 0 (NaN stays NaN), within 2e-7 of it: e^x = 2^r e^f with r whole and |f| <= ln 2 / 2. */
+HW__INLINE void exponential(hw__lanes *x) {
+    static const float LOWEST = -87, TO_WHOLE = 12582912.0f; /* e^-87 is a normal float; 1.5 * 2^23 leaves no room for a
+                                                                fraction */
+    hw__lanes lowest = {0}, v = *x;
+    lowest += LOWEST;
+    v = HW__CHOOSE(v < lowest, lowest, v);
+    hw__lanes r = v * 1.44269504f + TO_WHOLE - TO_WHOLE;
+    hw__lanes f = v - r * 0.693359375f + r * 2.12194440e-4f; /* ln 2 in two parts, the first of few digits */
+    hw__lanes p = f * (1.0f / 5040) + 1.0f / 720;
+    p = p * f + 1.0f / 120;
+    p = p * f + 1.0f / 24;
+    p = p * f + 1.0f / 6;
+    p = p * f + 0.5f;
+    p = p * f + 1.0f;
+    p = p * f + 1.0f;
+    hw__lane_bits scale = (__builtin_convertvector(r, hw__lane_bits) + 127) << 23;
+    *x = p * (hw__lanes)scale;
+}
+
+/* The sum of e^(x - top) over x [n]: in float over a block, in double over blocks. */
+HW__WIDE static double sum_exponentials(const float *x, size_t n, float top) {
+    double sum = 0;
+    size_t i = 0;
+    while (i + HW__LANES <= n) {
+        hw__lanes v, sums = {0};
+        for (size_t end = i + SUM_BLOCK; i < end && i + HW__LANES <= n; i += HW__LANES) {
+            HW__LOAD(v, x + i);
+            v -= top;
+            exponential(&v);
+            sums += v;
+        }
+        sum += hw__sum_lanes(&sums);
+    }
+    for (; i < n; i++) sum += expf(x[i] - top);
+    return sum;
+}
+
+/* The best few of logits [n]; blocks that hold none of them are passed over. Returns how many. */
+static int find_best(int32_t *ids, float *values, int room, const float *logits, size_t n) {
+    int found = 0;
+    for (size_t first = 0; first < n; first += BLOCK) {
+        size_t take = n - first < BLOCK ? n - first : BLOCK;
+        float top = largest(logits + first, take);
+        if (found == room && top <= values[room - 1]) continue;
+        for (size_t i = first; i < first + take; i++) found = insert(ids, values, found, room, (int32_t)i, logits[i]);
+    }
+    return found;
+}
+
+int hw__log_softmax(float *logprob, int32_t *best_ids, float *best_logprobs, int n_best, const float *logits, size_t n,
+                    int32_t id) {
+    int found = find_best(best_ids, best_logprobs, n_best, logits, n);
+    if (found <= 0 || isinf(best_logprobs[0])) return -1;
+    double norm = best_logprobs[0] + log(sum_exponentials(logits, n, best_logprobs[0]));
+    if (isnan(norm)) return -1;
+    for (int i = 0; i < found; i++) best_logprobs[i] = (float)(best_logprobs[i] - norm);
+    *logprob = (float)(logits[id] - norm);
+    return found;
+}
+
+hw_err hw__candidates_read(hw__candidates *c, hw_token *token, hw__engine *engine, size_t row, hw_error *err) {
+    const float *logits = engine->ops->logits(engine, row);
+    const hw_model_info *info = engine->ops->describe(engine);
+    if (!logits) return hw__fail(err, HW_ERR_ENGINE, "row %zu of the last decode has no logits", row);
+    if (token->id < 0 || token->id >= info->n_vocab)
+        return hw__fail(err, HW_ERR_ARGUMENT, "token id %d: the vocabulary has 0..%d", token->id, info->n_vocab - 1);
+    int32_t ids[HW_N_ALTERNATIVES];
+    float logprobs[HW_N_ALTERNATIVES];
+    int n =
+        hw__log_softmax(&token->logprob, ids, logprobs, HW_N_ALTERNATIVES, logits, (size_t)info->n_vocab, token->id);
+    if (n < 0) return hw__fail(err, HW_ERR_ENGINE, "the model's logits for token %d are not numbers", token->id);
+    for (int i = 0; i < n; i++) {
+        hw_err rc = engine->ops->piece(engine, &c->pieces[i], ids[i], err);
+        if (rc != HW_OK) return rc;
+        c->list[i] = (hw_alternative){
+            .bytes = c->pieces[i].bytes, .n_bytes = c->pieces[i].n_bytes, .id = ids[i], .logprob = logprobs[i]};
+    }
+    token->n_alternatives = n;
+    token->alternatives = c->list;
+    return HW_OK;
+}
+
+double hw__candidates_above(hw__engine *engine, size_t row, int32_t id, int32_t versus) {
+    const float *logits = engine->ops->logits(engine, row);
+    if (versus >= 0) return (double)logits[id] - logits[versus];
+    size_t n = (size_t)engine->ops->describe(engine)->n_vocab;
+    return logits[id] - hw__sum(logits, n) / (double)n;
+}

@@ -1,0 +1,11 @@
+/* enum_names.h - words that files carry, see enum_names.c; the public ones are in headwater.h. */
+#ifndef HW_DATA_ENUM_NAMES_H
+#define HW_DATA_ENUM_NAMES_H
+
+#include "headwater.h"
+
+hw_err hw__role_parse(hw_role *out, const char *word, hw_error *err);
+hw_err hw__rows_parse(hw_rows *out, const char *word, hw_error *err);
+hw_err hw__stop_parse(hw_stop *out, const char *word, hw_error *err);
+
+#endif

@@ -1,0 +1,150 @@
+/* run.c - building, sharing and reading a run; selecting completion tokens by index or text is in run_select.c. */
+#include "data/run.h"
+
+#include "base/error.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Copies the info with its strings and layer list into the pool. */
+static bool copy_model(hw_model_info *to, const hw_model_info *from, hw__pool *pool) {
+    *to = *from;
+    const char **strings[] = {&to->path,   &to->engine,       &to->engine_version,  &to->architecture,
+                              &to->name,   &to->quantisation, &to->metadata_sha256, &to->sample_sha256,
+                              &to->device, &to->problem,      &to->values_problem,  &to->readout_problem};
+    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
+        if (!(*strings[i] = hw__pool_strdup(pool, *strings[i]))) return false;
+    size_t n = from->n_layers > 0 ? (size_t)from->n_layers : 0;
+    int32_t *layers = hw__pool_alloc(pool, n, sizeof *layers);
+    if (!layers) return false;
+    if (n) memcpy(layers, from->layers, n * sizeof *layers);
+    to->layers = layers;
+    return true;
+}
+
+static const char *or_empty(const char *text) { return text ? text : ""; }
+
+bool hw__same_model(const hw_model_info *a, const hw_model_info *b) {
+    const char *x = or_empty(a->sample_sha256), *y = or_empty(b->sample_sha256);
+    return strcmp(or_empty(a->metadata_sha256), or_empty(b->metadata_sha256)) == 0 && (!*x || !*y || strcmp(x, y) == 0);
+}
+
+hw_err hw__run_new(hw_run **out, const hw_model_info *model, const hw__run_options *options, hw_error *err) {
+    hw_run *run = hw__alloc(1, sizeof *run);
+    if (!run) return hw__fail_memory(err, "a run", 1, sizeof *run);
+    atomic_init(&run->refs, 1);
+    run->options = *options;
+    run->causal = true;
+    run->prompt = "";
+    run->options.versus = hw__pool_strdup(&run->pool, options->versus ? options->versus : "");
+    if (!run->options.versus || !copy_model(&run->model, model, &run->pool)) {
+        hw__run_release(run);
+        return hw__fail_memory(err, "a run's model description", 1, 4096);
+    }
+    *out = run;
+    return HW_OK;
+}
+
+hw_run *hw__run_retain(const hw_run *run) {
+    hw_run *shared = (hw_run *)run; /* only the count changes, and that is atomic */
+    atomic_fetch_add(&shared->refs, 1);
+    return shared;
+}
+
+void hw_run_free(hw_run *run) { hw__run_release(run); }
+
+void hw__run_release(hw_run *run) {
+    if (!run || atomic_fetch_sub(&run->refs, 1) != 1) return;
+    hw__pool_clear(&run->pool);
+    free(run->completion);
+    free(run->tokens);
+    free(run);
+}
+
+hw_err hw__run_set_prompt(hw_run *run, const char *bytes, size_t n, hw_error *err) {
+    const char *copy = hw__pool_strndup(&run->pool, bytes, n);
+    if (!copy) return hw__fail_memory(err, "the prompt", n, 1);
+    run->prompt = copy;
+    run->prompt_bytes = n;
+    return HW_OK;
+}
+
+static bool reserve_token(hw_run *run) {
+    if (run->n_tokens < run->room) return true;
+    size_t room = run->room ? run->room * 2 : 64;
+    hw_token *tokens = hw__realloc(run->tokens, room, sizeof *tokens);
+    if (!tokens) return false;
+    run->tokens = tokens;
+    run->room = room;
+    return true;
+}
+
+static bool append_completion(hw_run *run, const char *bytes, size_t n) {
+    size_t total;
+    if (!hw__add(&total, run->completion_bytes, n)) return false;
+    char *grown = hw__realloc(run->completion, total, 1);
+    if (!grown) return false;
+    if (n) memcpy(grown + run->completion_bytes, bytes, n);
+    run->completion = grown;
+    run->completion_bytes = total;
+    return true;
+}
+
+static bool copy_token(hw_token *to, const hw_token *from, hw__pool *pool) {
+    *to = *from;
+    if (!(to->bytes = hw__pool_strndup(pool, from->bytes, from->n_bytes))) return false;
+    size_t n = (size_t)from->n_alternatives;
+    hw_alternative *list = hw__pool_alloc(pool, n, sizeof *list);
+    if (!list) return false;
+    for (size_t i = 0; i < n; i++) {
+        list[i] = from->alternatives[i];
+        if (!(list[i].bytes = hw__pool_strndup(pool, list[i].bytes, list[i].n_bytes))) return false;
+    }
+    to->alternatives = list;
+    return true;
+}
+
+hw_err hw__run_add_token(hw_run *run, const hw_token *token, hw_error *err) {
+    assert(token->n_alternatives >= 0 && token->n_alternatives <= HW_N_ALTERNATIVES);
+    hw_token copy;
+    if (!reserve_token(run) || !copy_token(&copy, token, &run->pool))
+        return hw__fail_memory(err, "a token", 1, sizeof copy);
+    if (token->role == HW_ROLE_COMPLETION) {
+        copy.begin = run->completion_bytes;
+        if (!append_completion(run, token->bytes, token->n_bytes))
+            return hw__fail_memory(err, "the completion", run->completion_bytes, 1);
+        copy.end = run->completion_bytes;
+    } else {
+        assert(run->n_prompt == run->n_tokens);
+        run->n_prompt++;
+    }
+    run->tokens[run->n_tokens++] = copy;
+    return HW_OK;
+}
+
+size_t hw_run_n_tokens(const hw_run *run) { return run->n_tokens; }
+size_t hw_run_n_prompt(const hw_run *run) { return run->n_prompt; }
+size_t hw_run_n_completion(const hw_run *run) { return run->n_tokens - run->n_prompt; }
+
+hw_token hw_run_token(const hw_run *run, size_t i) {
+    assert(i < run->n_tokens);
+    return run->tokens[i];
+}
+
+const char *hw_run_prompt(const hw_run *run, size_t *n_bytes) {
+    if (n_bytes) *n_bytes = run->prompt_bytes;
+    return run->prompt;
+}
+
+const char *hw_run_completion(const hw_run *run, size_t *n_bytes) {
+    if (n_bytes) *n_bytes = run->completion_bytes;
+    return run->completion ? run->completion : "";
+}
+
+size_t hw_run_n_reused(const hw_run *run) { return run->n_reused; }
+const hw_model_info *hw_run_model(const hw_run *run) { return &run->model; }
+hw_fuse hw_run_fuse(const hw_run *run) { return run->options.fuse; }
+hw_stop hw_run_stop(const hw_run *run) { return run->stop; }
+bool hw_run_is_causal(const hw_run *run) { return run->causal; }
+const char *hw_run_versus(const hw_run *run) { return run->options.versus; }

@@ -1,0 +1,173 @@
+/*
+ * engine.h - the seam to whatever runs a model: libllama, an exported attention file, the tests' fake.
+ *
+ * An engine turns text to tokens, decodes tokens in order from position 0, and shows each layer's attention rows
+ * to a sink while it does. It keeps one sequence; begin() starts a new one. Only engine_llama*.c know ggml;
+ * everything above this line sees plain arrays. An engine validates what it is given: no token id, length or
+ * position from above may make the library behind it abort.
+ */
+#ifndef HW_ENGINE_ENGINE_H
+#define HW_ENGINE_ENGINE_H
+
+#include "base/error.h"
+
+/* Attention weights of one layer for a chunk of query rows: weight of head h, row q (absolute position
+ * q0 + q) on column k is at attn[h*head_stride + q*row_stride + k]. Columns at or beyond `n_keys` do not exist;
+ * padded columns (k > position, causal) are present and zero. */
+typedef struct hw__heads {
+    const float *attn;
+    size_t n_heads, n_rows, n_keys;
+    size_t head_stride, row_stride; /* in floats */
+    size_t q0;
+    bool mean; /* n_heads is 1: the mean over heads, summed where the rows live */
+} hw__heads;
+
+/* The residual stream around the attention of one block, [n_rows, D] each, for absolute rows q0 and up. The
+ * stream after attention is before + added. */
+typedef struct hw__stream {
+    const float *before; /* x: what enters the block (with parallel blocks: plus what their MLP added) */
+    const float *added;  /* a: what attention adds, after output projection, bias and post-norm */
+    const float *mixed;  /* o: right after the output projection; NULL in blocks without a post-norm */
+    size_t n_rows, q0;   /* the last layer shows only rows whose logits are kept */
+} hw__stream;
+
+/* Receives what a decode shows, once per layer and chunk; borrowed until it returns. An error ends the decode. */
+typedef struct hw__sink {
+    hw_err (*rows)(void *ctx, size_t layer /* 0..L-1 */, const hw__heads *heads, hw_error *err);
+    /* Both or none: asking for them costs two more stops of the graph a layer. */
+    hw_err (*stream)(void *ctx, size_t layer, const hw__stream *stream, hw_error *err);
+    hw_err (*final)(void *ctx, const float *rows /* [n_rows, D] before the final norm */, size_t n_rows, size_t q0,
+                    hw_error *err);
+    void *ctx;
+    /* Rows before these absolute positions need not be shown: where a decode has no others the graph is not stopped. */
+    size_t rows_from, stream_from; /* of rows(); of stream() and final() */
+    /* Of rows before this one the mean over heads is enough. An engine whose rows are on a device then shows a layer's rows of
+     * one decode in two parts: means, and heads from here on. 0: heads of all rows. */
+    size_t heads_from;
+} hw__sink;
+
+/* What attention of one layer moves: the value of every token so far, and how it arrives in the stream:
+ * f[h,k] = gain * scale * (W_O[:, h] v[h / (H/H_kv), k]), with scale divided by rms(o) of the query row after a post-norm.
+ * Zeroed before the first layer that is read into it; the arrays are malloc'd and used again for the next. */
+typedef struct hw__values {
+    float *v;    /* [H_kv, d, n_tokens] */
+    float *wo;   /* [D, H*d] */
+    float *gain; /* [D] of a post-norm; NULL: none */
+    float eps;   /* of the post-norm's rms */
+    float scale; /* fixed factor, usually 1 */
+    size_t n_heads, n_heads_kv, head_size, n_tokens;
+    float *gain_room;                    /* what `gain` points to */
+    size_t v_room, wo_room, n_gain_room; /* floats */
+} hw__values;
+void hw__values_clear(hw__values *values); /* frees the arrays */
+
+/* Most rows of one decode whose logits are kept: their buffer is this many times V floats. */
+enum { HW__MAX_LOGITS = 64, HW__MAX_PIECE = 1024 };
+
+typedef struct hw__piece {
+    char bytes[HW__MAX_PIECE]; /* [n_bytes] */
+    size_t n_bytes;
+    bool special; /* a control token: its bytes are its name, not text */
+    bool end;     /* ends a generation */
+} hw__piece;
+
+typedef struct hw__sampling {
+    float temperature, top_p;
+    int32_t top_k;
+    uint32_t seed;
+} hw__sampling;
+
+typedef struct hw__tokens {
+    int32_t *ids; /* [n] malloc'd */
+    size_t n;
+} hw__tokens;
+
+/* Keys and values of a sequence in the engine's own form. */
+typedef struct hw__cache {
+    unsigned char *bytes; /* [n_bytes] malloc'd */
+    size_t n_bytes;
+} hw__cache;
+
+typedef enum hw__tokenize_flags {
+    HW__TOKENIZE_BOS = 1,     /* add what the model puts around a text (BOS) */
+    HW__TOKENIZE_SPECIAL = 2, /* read "<|im_start|>" and the like as control tokens: templates only */
+} hw__tokenize_flags;
+
+typedef struct hw__engine hw__engine;
+
+/* Tokens of a sequence that is not decoded yet: those of the prompt, of which the first are there already, then of a given
+ * completion are decoded a chunk at a time, the others one by one. */
+typedef struct hw__extent {
+    size_t kept, prompt, given, all;
+} hw__extent;
+
+typedef struct hw__engine_ops {
+    const hw_model_info *(*describe)(const hw__engine *e);
+    /* Tokens of [n] bytes; the caller frees out->ids. */
+    hw_err (*tokenize)(hw__engine *e, hw__tokens *out, const char *text, size_t n, unsigned flags, hw_error *err);
+    hw_err (*piece)(hw__engine *e, hw__piece *out, int32_t id, hw_error *err);
+    /* What the chat template puts before and after the user's text; both malloc'd. */
+    hw_err (*chat)(hw__engine *e, char **before, char **after, hw_error *err);
+    /* Forgets the sequence and makes room for one of `n_tokens`. `stop` may be NULL. */
+    hw_err (*begin)(hw__engine *e, size_t n_tokens, hw_stop_fn stop, void *stop_ctx, hw_error *err);
+    /* Forgets the tokens from position `n_tokens` on; what came before stays decoded. */
+    hw_err (*rewind)(hw__engine *e, size_t n_tokens, hw_error *err);
+    /* Most tokens that one decode takes. */
+    size_t (*chunk)(const hw__engine *e);
+    /* Appends ids [n] at position `at` (the number decoded so far). Logits are kept for rows first_logit..n-1,
+     * at most HW__MAX_LOGITS of them; first_logit == n keeps none. */
+    hw_err (*decode)(hw__engine *e, const int32_t *ids, size_t n, size_t at, size_t first_logit, const hw__sink *sink,
+                     hw_error *err);
+    /* [V] logits of row `i` of the last decode, first_logit <= i < n; NULL if not kept. */
+    const float *(*logits)(hw__engine *e, size_t i);
+    /* Chooses a token from the logits of row `i` of the last decode. `step` 0 starts the generator afresh. */
+    hw_err (*sample)(hw__engine *e, int32_t *out, size_t i, size_t step, const hw__sampling *sampling, hw_error *err);
+    /* Values and weights of a layer for the tokens decoded so far. Only where info.values_problem is "". With
+     * values_shared, several threads may call it at once, each with values of its own. */
+    hw_err (*values)(hw__engine *e, hw__values *out, size_t layer, hw_error *err);
+    /* Direction in which the final stream [D] raises the logit of `id` above the mean logit: logit_id - mean =
+     * <stream, out> / rms(stream), with *eps inside the root. Only where info.readout_problem is "". */
+    hw_err (*readout)(hw__engine *e, float *out, float *eps, int32_t id, hw_error *err);
+    void (*close)(hw__engine *e);
+    /* The rest is of engines that keep what they decoded; NULL in others. */
+    /* begin() for a sequence that starts with ids [n], of which the first *kept stay decoded: as many as the sequence before
+     * shares with it. Errors: as begin(). */
+    hw_err (*resume)(hw__engine *e, size_t *kept, const int32_t *ids, size_t n, size_t n_tokens, hw_stop_fn stop,
+                     void *stop_ctx, hw_error *err);
+    /* What was decoded of ids [n], which must be the whole sequence, as bytes that restore() reads. UNSUPPORTED where the
+     * cache has a form that cannot be kept. */
+    hw_err (*save)(hw__engine *e, hw__cache *out, const int32_t *ids, size_t n, hw_error *err);
+    /* Makes the sequence ids [n] again. Every byte is checked: FORMAT where they are no cache of n tokens of this model. */
+    hw_err (*restore)(hw__engine *e, const hw__cache *cache, const int32_t *ids, size_t n, hw_error *err);
+    /* Bytes that a sequence takes in keys and values, and in the largest graph with what it shows. */
+    void (*footprint)(const hw__engine *e, const hw__extent *n, uint64_t *cache, uint64_t *buffers);
+} hw__engine_ops;
+
+struct hw__engine {
+    const hw__engine_ops *ops; /* first member of every implementation */
+    size_t n_threads;          /* that work above it may use while it waits; 0: one */
+    bool values_shared;
+    bool generates; /* it writes text one token after the other, whether or not that can be explained */
+};
+
+hw_err hw__engine_llama_open(hw__engine **out, const char *path, const hw_model_params *params, hw_error *err);
+
+/* Replays `attention` of a safetensors file. Its tokens are given, not chosen: see hw__engine_import_info(). */
+hw_err hw__engine_import_open(hw__engine **out, const char *path, hw_error *err);
+
+/* What an import's file says of its tokens. */
+typedef struct hw__import_info {
+    size_t n_tokens;          /* T */
+    size_t n_prompt;          /* m; T where the file gives none */
+    bool has_prompt;          /* the file gives m */
+    bool causal;              /* every weight on a later column is exactly 0 */
+    const char *const *texts; /* [T] or NULL where the file names none */
+} hw__import_info;
+const hw__import_info *hw__engine_import_info(const hw__engine *e);
+
+struct hw_model {
+    hw__engine *engine;
+    hw_model_params params; /* with defaults filled in */
+};
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * devices.h - the devices that blocks of a model may run on, and where its attention rows turned out to live.
+ */
+#ifndef HW_ENGINE_LLAMA_DEVICES_H
+#define HW_ENGINE_LLAMA_DEVICES_H
+
+#include "engine/llama/rpc_client.h"
+
+/* Once per process, before anything else of ggml: its log and its backends. In llama.c. */
+void hw__llama_start(void);
+/* Fills in 0, as many as the machine has cores; error ARGUMENT. In llama.c. */
+hw_err hw__llama_threads(int32_t *n_threads, hw_error *err);
+
+/* The devices for a model: those of `rpc`, then this machine's GPUs, or only those that `names` ("CUDA0,RPC1", NULL or "": all)
+ * names. out [HW__MOST_DEVICES + 1] ends with NULL, as libllama takes them. Error ARGUMENT. */
+hw_err hw__devices_choose(ggml_backend_dev_t *out, const hw__rpc *rpc, const char *names, hw_error *err);
+/* The same for a worker: of this machine's only, the CPU by name too and where there is no GPU. */
+hw_err hw__devices_served(ggml_backend_dev_t *out, const char *names, hw_error *err);
+
+/* On which devices the attention rows of how many layers were seen; zeroed: none. */
+typedef struct hw__placement {
+    struct {
+        char name[64];
+        size_t n;
+    } at[HW__MOST_DEVICES + 1];
+    size_t n;
+    bool remote; /* rows of some are not in this process's memory */
+} hw__placement;
+void hw__placement_note(hw__placement *p, ggml_backend_buffer_t buffer);
+/* "CPU", or "RPC0 20, CPU 10" where layers are spread. */
+void hw__placement_text(char *out, size_t room, const hw__placement *p);
+
+#endif

@@ -1,0 +1,194 @@
+/* gguf.c - see gguf.h; ggml parses the metadata and knows the quantised types. */
+#include "engine/llama/gguf.h"
+
+#include "base/atomic_file.h"
+#include "base/sha256.h"
+
+#include <ggml.h>
+#include <gguf.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct hw__gguf {
+    FILE *file;
+    struct gguf_context *gguf;
+    char *path;
+    char metadata_sha256[HW__SHA256_ROOM], sample_sha256[HW__SHA256_ROOM];
+};
+
+static hw_err check_magic(const hw__gguf *g, hw_error *err) {
+    unsigned char magic[4];
+    if (fread(magic, 1, 4, g->file) != 4)
+        return hw__fail(err, HW_ERR_FORMAT, "%s: shorter than a GGUF header", g->path);
+    if (memcmp(magic, "GGUF", 4) != 0)
+        return hw__fail(err, HW_ERR_FORMAT, "%s: not a GGUF file (begins with bytes %02x %02x %02x %02x, not \"GGUF\")",
+                        g->path, magic[0], magic[1], magic[2], magic[3]);
+    return HW_OK;
+}
+
+/* Every tensor's bytes must lie inside the file. */
+static hw_err check_extent(const hw__gguf *g, size_t file_bytes, hw_error *err) {
+    size_t data = gguf_get_data_offset(g->gguf);
+    for (int64_t i = 0; i < gguf_get_n_tensors(g->gguf); i++) {
+        size_t end;
+        if (!hw__add(&end, data, gguf_get_tensor_offset(g->gguf, i)) ||
+            !hw__add(&end, end, gguf_get_tensor_size(g->gguf, i)) || end > file_bytes)
+            return hw__fail(err, HW_ERR_FORMAT, "%s: truncated: tensor %s ends at byte %zu, the file has %zu", g->path,
+                            gguf_get_tensor_name(g->gguf, i), end, file_bytes);
+    }
+    return HW_OK;
+}
+
+static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+/* libllama aborts on a vocabulary that holds a token twice. */
+static hw_err check_vocabulary(const hw__gguf *g, hw_error *err) {
+    int64_t key = gguf_find_key(g->gguf, "tokenizer.ggml.tokens");
+    if (key < 0 || gguf_get_kv_type(g->gguf, key) != GGUF_TYPE_ARRAY ||
+        gguf_get_arr_type(g->gguf, key) != GGUF_TYPE_STRING)
+        return HW_OK;
+    size_t n = gguf_get_arr_n(g->gguf, key);
+    const char **tokens = hw__alloc(n, sizeof *tokens);
+    if (!tokens) return hw__fail_memory(err, "the vocabulary", n, sizeof *tokens);
+    for (size_t i = 0; i < n; i++) tokens[i] = gguf_get_arr_str(g->gguf, key, i);
+    qsort(tokens, n, sizeof *tokens, by_text);
+    hw_err rc = HW_OK;
+    for (size_t i = 1; i < n && rc == HW_OK; i++)
+        if (tokens[i][0] && strcmp(tokens[i - 1], tokens[i]) == 0)
+            rc = hw__fail(err, HW_ERR_FORMAT, "%s: its vocabulary holds a token of %zu bytes twice", g->path,
+                          strlen(tokens[i]));
+    free(tokens);
+    return rc;
+}
+
+/* Bytes [n] of the file from `offset` on. */
+static hw_err read_at(const hw__gguf *g, void *to, size_t n, size_t offset, const char *name, hw_error *err) {
+    if (hw__file_read_at(g->file, to, n, offset)) return HW_OK;
+    if (errno) return hw__fail(err, HW_ERR_IO, "%s: %s", g->path, strerror(errno));
+    return hw__fail(err, HW_ERR_IO, "%s: tensor %s could not be read", g->path, name);
+}
+
+static hw_err hash_head(hw__gguf *g, hw__sha256 *hash, hw_error *err) {
+    unsigned char buffer[65536];
+    size_t n = gguf_get_data_offset(g->gguf);
+    bool ok = true;
+    for (size_t at = 0; ok && at < n; at += sizeof buffer) {
+        size_t take = n - at < sizeof buffer ? n - at : sizeof buffer;
+        ok = hw__file_read_at(g->file, buffer, take, at);
+        if (ok) hw__sha256_add(hash, buffer, take);
+    }
+    return ok ? HW_OK : hw__fail(err, HW_ERR_IO, "%s: its metadata could not be read", g->path);
+}
+
+/* The first, the middle and the last SAMPLE bytes, or all where there are no more than these. Loading reads them all anyway;
+ * these are read in the order of the file. */
+static hw_err hash_tensor(hw__gguf *g, hw__sha256 *hash, int64_t id, hw_error *err) {
+    enum { SAMPLE = 4096, N_SAMPLES = 3 };
+    unsigned char buffer[SAMPLE * N_SAMPLES];
+    size_t begin = gguf_get_data_offset(g->gguf) + gguf_get_tensor_offset(g->gguf, id),
+           n = gguf_get_tensor_size(g->gguf, id), n_samples = n > sizeof buffer ? N_SAMPLES : 1,
+           take = n_samples > 1 ? SAMPLE : n;
+    for (size_t i = 0; i < n_samples; i++) {
+        size_t at = n_samples > 1 ? (n - SAMPLE) / (N_SAMPLES - 1) * i : 0;
+        hw_err rc = read_at(g, buffer, take, begin + at, gguf_get_tensor_name(g->gguf, id), err);
+        if (rc != HW_OK) return rc;
+        hw__sha256_add(hash, buffer, take);
+    }
+    return HW_OK;
+}
+
+static hw_err hash_file(hw__gguf *g, hw_error *err) {
+    hw__sha256 hash;
+    hw__sha256_begin(&hash);
+    hw_err rc = hash_head(g, &hash, err);
+    bool ok = rc != HW_OK || hw__sha256_hex(&hash, g->metadata_sha256);
+    for (int64_t i = 0; rc == HW_OK && i < gguf_get_n_tensors(g->gguf); i++) rc = hash_tensor(g, &hash, i, err);
+    ok = ok && (rc != HW_OK || hw__sha256_hex(&hash, g->sample_sha256));
+    hw__sha256_end(&hash);
+    return ok ? rc : hw__fail(err, HW_ERR_MEMORY, "out of memory: the SHA-256 of %s", g->path);
+}
+
+static hw_err open_file(hw__gguf *g, hw_error *err) {
+    struct stat st;
+    g->file = fopen(g->path, "rb");
+    if (!g->file) return hw__fail(err, HW_ERR_IO, "%s: %s", g->path, strerror(errno));
+    if (fstat(fileno(g->file), &st) != 0 || !S_ISREG(st.st_mode))
+        return hw__fail(err, HW_ERR_IO, "%s: not a regular file", g->path);
+    hw_err rc = check_magic(g, err);
+    if (rc != HW_OK) return rc;
+    g->gguf = gguf_init_from_file(g->path, (struct gguf_init_params){.no_alloc = true, .ctx = NULL});
+    if (!g->gguf) return hw__fail(err, HW_ERR_FORMAT, "%s: damaged or truncated GGUF metadata", g->path);
+    if ((rc = check_extent(g, (size_t)st.st_size, err)) != HW_OK || (rc = check_vocabulary(g, err)) != HW_OK) return rc;
+    return hash_file(g, err);
+}
+
+hw_err hw__gguf_open(hw__gguf **out, const char *path, hw_error *err) {
+    hw__gguf *g = hw__alloc(1, sizeof *g);
+    if (g) g->path = hw__strndup(path, strlen(path));
+    hw_err rc = g && g->path ? open_file(g, err) : hw__fail_memory(err, "a model file", 1, sizeof *g);
+    if (rc != HW_OK) {
+        hw__gguf_close(g);
+        return rc;
+    }
+    *out = g;
+    return HW_OK;
+}
+
+void hw__gguf_close(hw__gguf *g) {
+    if (!g) return;
+    gguf_free(g->gguf);
+    if (g->file) fclose(g->file);
+    free(g->path);
+    free(g);
+}
+
+const char *hw__gguf_metadata_sha256(const hw__gguf *g) { return g->metadata_sha256; }
+
+const char *hw__gguf_sample_sha256(const hw__gguf *g) { return g->sample_sha256; }
+
+bool hw__gguf_has(const hw__gguf *g, const char *name) { return gguf_find_tensor(g->gguf, name) >= 0; }
+
+/* Where row `first` begins in the file, if the tensor has rows up to first + n of `width`. */
+static hw_err locate_rows(const hw__gguf *g, size_t *offset, size_t *row_bytes, enum ggml_type *type, const char *name,
+                          size_t first, size_t n, size_t width, hw_error *err) {
+    int64_t id = gguf_find_tensor(g->gguf, name);
+    if (id < 0)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: has no tensor %s (is it one part of several?)", g->path, name);
+    *type = gguf_get_tensor_type(g->gguf, id);
+    const struct ggml_type_traits *traits = ggml_get_type_traits(*type);
+    if (*type != GGML_TYPE_F32 && !traits->to_float)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "tensor %s: type %s cannot be read", name, traits->type_name);
+    size_t end;
+    *row_bytes = width % (size_t)traits->blck_size == 0 ? ggml_row_size(*type, (int64_t)width) : 0;
+    if (!*row_bytes || !hw__add(&end, first, n) || !hw__mul(&end, end, *row_bytes) ||
+        end > gguf_get_tensor_size(g->gguf, id))
+        return hw__fail(err, HW_ERR_FORMAT, "%s: tensor %s is smaller than %zu rows of %zu", g->path, name, first + n,
+                        width);
+    *offset = gguf_get_data_offset(g->gguf) + gguf_get_tensor_offset(g->gguf, id) + first * *row_bytes;
+    return HW_OK;
+}
+
+hw_err hw__gguf_rows(const hw__gguf *g, float *out, const char *name, size_t first, size_t n, size_t width,
+                     hw_error *err) {
+    enum { READ_BYTES = 64 << 10 };
+    size_t offset = 0, row_bytes = 0;
+    enum ggml_type type = GGML_TYPE_F32;
+    hw_err rc = locate_rows(g, &offset, &row_bytes, &type, name, first, n, width, err);
+    if (rc != HW_OK) return rc;
+    if (type == GGML_TYPE_F32) return read_at(g, out, n * row_bytes, offset, name, err);
+    size_t together = row_bytes < READ_BYTES ? READ_BYTES / row_bytes : 1;
+    unsigned char *raw = hw__alloc(together, row_bytes);
+    if (!raw) return hw__fail_memory(err, name, together, row_bytes);
+    for (size_t i = 0; rc == HW_OK && i < n; i += together) {
+        size_t take = n - i < together ? n - i : together;
+        rc = read_at(g, raw, take * row_bytes, offset + i * row_bytes, name, err);
+        if (rc == HW_OK) ggml_get_type_traits(type)->to_float(raw, out + i * width, (int64_t)(take * width));
+    }
+    free(raw);
+    return rc;
+}

@@ -1,0 +1,29 @@
+/*
+ * gguf.h - a GGUF file as a file: checked before libllama sees it, hashed, and its weights read by name.
+ *
+ * Weights come from here and not from the loaded model, which may have them repacked for the CPU or on a device.
+ */
+#ifndef HW_ENGINE_LLAMA_GGUF_H
+#define HW_ENGINE_LLAMA_GGUF_H
+
+#include "base/error.h"
+
+typedef struct hw__gguf hw__gguf;
+
+/* Opens and checks: a regular file, the magic, metadata that parse, every tensor inside the file. Errors: IO, FORMAT, MEMORY. */
+hw_err hw__gguf_open(hw__gguf **out, const char *path, hw_error *err);
+void hw__gguf_close(hw__gguf *file);
+
+/* Hex SHA-256 of the bytes before the tensor data, and of these with a sample of each tensor: two checkpoints of one model may
+ * differ in their weights alone. */
+const char *hw__gguf_metadata_sha256(const hw__gguf *file);
+const char *hw__gguf_sample_sha256(const hw__gguf *file);
+
+bool hw__gguf_has(const hw__gguf *file, const char *name);
+
+/* Rows first..first+n-1 of a weight [rows, width], dequantised into out [n, width]. Errors: UNSUPPORTED (no such tensor, a type
+ * that cannot be read), FORMAT (smaller than asked), IO. Several threads may read at once. */
+hw_err hw__gguf_rows(const hw__gguf *file, float *out, const char *name, size_t first, size_t n, size_t width,
+                     hw_error *err);
+
+#endif

@@ -1,0 +1,471 @@
+/*
+ * llama.c - models run by libllama: opening, tokens, decodes, sampling. See llama.h for its other files.
+ */
+#include "engine/llama/llama.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { DEFAULT_UBATCH = 512 };
+
+/* ------------------------------------------------------------------ the library's log */
+
+static struct {
+    pthread_mutex_t lock;
+    char last_error[512];
+} g_log = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void on_log(enum ggml_log_level level, const char *text, void *ctx) {
+    (void)ctx;
+    char line[1024];
+    size_t n = strcspn(text, "\n");
+    if (n == 0 || level == GGML_LOG_LEVEL_CONT) return;
+    snprintf(line, sizeof line, "%.*s", (int)(n < sizeof line ? n : sizeof line - 1), text);
+    if (level == GGML_LOG_LEVEL_ERROR) {
+        pthread_mutex_lock(&g_log.lock);
+        snprintf(g_log.last_error, sizeof g_log.last_error, "%.*s", (int)sizeof g_log.last_error - 1, line);
+        pthread_mutex_unlock(&g_log.lock);
+    }
+    hw__log(level == GGML_LOG_LEVEL_ERROR  ? HW_LOG_ERROR
+            : level == GGML_LOG_LEVEL_WARN ? HW_LOG_WARN
+            : level == GGML_LOG_LEVEL_INFO ? HW_LOG_INFO
+                                           : HW_LOG_DEBUG,
+            line);
+}
+
+static void on_fatal(const char *text) { hw__log(HW_LOG_FATAL, text); }
+
+static void last_error(char *out, size_t room) {
+    pthread_mutex_lock(&g_log.lock);
+    snprintf(out, room, "%.*s", (int)room - 1, g_log.last_error[0] ? g_log.last_error : "no reason given");
+    g_log.last_error[0] = 0;
+    pthread_mutex_unlock(&g_log.lock);
+}
+
+static void start(void) {
+    llama_log_set(on_log, NULL);
+    ggml_set_abort_callback(on_fatal);
+    llama_backend_init();
+    if (ggml_backend_dev_count() == 0) ggml_backend_load_all(); /* builds whose backends are plug-ins */
+}
+
+void hw__llama_start(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, start);
+}
+
+bool hw__llama_on_abort(void *user) {
+    hw__llama_engine *e = user;
+    return e->stop && e->stop(e->stop_ctx);
+}
+
+/* ------------------------------------------------------------------ operations */
+
+static const hw_model_info *describe(const hw__engine *base) { return &((const hw__llama_engine *)base)->info; }
+
+static hw_err tokenize(hw__engine *base, hw__tokens *out, const char *text, size_t n, unsigned flags, hw_error *err) {
+    hw__llama_engine *e = (hw__llama_engine *)base;
+    if (n > INT32_MAX / 8)
+        return hw__fail(err, HW_ERR_ARGUMENT, "text of %zu bytes: at most %d are read at once", n, INT32_MAX / 8);
+    int32_t room = (int32_t)n + 16, count = 0;
+    int32_t *ids = NULL;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        free(ids);
+        ids = hw__alloc((size_t)room, sizeof *ids);
+        if (!ids) return hw__fail_memory(err, "the tokens of a text", (size_t)room, sizeof *ids);
+        count = llama_tokenize(e->vocab, text, (int32_t)n, ids, room, flags & HW__TOKENIZE_BOS,
+                               flags & HW__TOKENIZE_SPECIAL);
+        if (count >= 0) break;
+        room = count == INT32_MIN ? 0 : -count;
+    }
+    if (count < 0) {
+        free(ids);
+        return hw__fail(err, HW_ERR_ENGINE, "the model's tokenizer failed on a text of %zu bytes", n);
+    }
+    *out = (hw__tokens){.ids = ids, .n = (size_t)count};
+    return HW_OK;
+}
+
+static hw_err piece(hw__engine *base, hw__piece *out, int32_t id, hw_error *err) {
+    hw__llama_engine *e = (hw__llama_engine *)base;
+    if (id < 0 || id >= e->info.n_vocab)
+        return hw__fail(err, HW_ERR_ARGUMENT, "token id %d: the vocabulary has 0..%d", id, e->info.n_vocab - 1);
+    int32_t n = llama_token_to_piece(e->vocab, id, out->bytes, HW__MAX_PIECE, 0, true);
+    if (n < 0)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "token %d is %d bytes long, at most %d are handled", id, -n,
+                        HW__MAX_PIECE);
+    out->n_bytes = (size_t)n;
+    out->special = (llama_vocab_get_attr(e->vocab, id) & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN)) != 0;
+    out->end = llama_vocab_is_eog(e->vocab, id);
+    return HW_OK;
+}
+
+/* The template with a placeholder for the user's text; malloc'd, NULL with `err` filled. */
+static char *apply_template(hw__llama_engine *e, const char *placeholder, hw_error *err) {
+    const char *tmpl = llama_model_chat_template(e->model, NULL);
+    if (!tmpl) {
+        hw__fail(err, HW_ERR_UNSUPPORTED, "%s has no chat template: its prompts are plain text", e->info.path);
+        return NULL;
+    }
+    struct llama_chat_message message = {.role = "user", .content = placeholder};
+    int32_t room = 4096;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        char *text = hw__alloc((size_t)room + 1, 1);
+        if (!text) return hw__fail_memory(err, "the chat template", (size_t)room, 1), NULL;
+        int32_t n = llama_chat_apply_template(tmpl, &message, 1, true, text, room);
+        if (n >= 0 && n <= room) return text;
+        free(text);
+        if (n < 0) break;
+        room = n;
+    }
+    hw__fail(err, HW_ERR_UNSUPPORTED, "the chat template of %s is of no kind that libllama knows", e->info.path);
+    return NULL;
+}
+
+static hw_err chat(hw__engine *base, char **before, char **after, hw_error *err) {
+    static const char placeholder[] = "headwater-user-text";
+    char *text = apply_template((hw__llama_engine *)base, placeholder, err);
+    if (!text) return err ? err->code : HW_ERR_UNSUPPORTED;
+    hw_err rc = HW_OK;
+    char *found = strstr(text, placeholder);
+    if (!found || strstr(found + 1, placeholder)) {
+        rc = hw__fail(err, HW_ERR_UNSUPPORTED, "the chat template does not hold the user's text exactly once");
+        goto out;
+    }
+    char *head = hw__strndup(text, (size_t)(found - text));
+    char *tail = hw__strndup(found + sizeof placeholder - 1, strlen(found + sizeof placeholder - 1));
+    if (!head || !tail) {
+        free(head);
+        free(tail);
+        rc = hw__fail_memory(err, "the chat template", strlen(text), 1);
+        goto out;
+    }
+    *before = head;
+    *after = tail;
+out:
+    free(text);
+    return rc;
+}
+
+static struct llama_context_params context_params(hw__llama_engine *e, size_t n_tokens) {
+    struct llama_context_params p = llama_context_default_params();
+    p.n_ctx = (uint32_t)((n_tokens + 255) / 256 * 256);
+    p.n_batch = p.n_ubatch = (uint32_t)e->params.n_ubatch;
+    p.n_outputs_max = HW__MAX_LOGITS < p.n_batch ? HW__MAX_LOGITS : p.n_batch;
+    p.n_threads = p.n_threads_batch = e->params.n_threads;
+    p.flash_attn_type = e->params.flash_attention ? LLAMA_FLASH_ATTN_TYPE_ENABLED : LLAMA_FLASH_ATTN_TYPE_DISABLED;
+    p.swa_full = true; /* sliding-window layers keep every column */
+    if (!e->params.unwatched) {
+        p.cb_eval = hw__llama_on_node;
+        p.cb_eval_user_data = e;
+    }
+    p.abort_callback = hw__llama_on_abort;
+    p.abort_callback_data = e;
+    if (e->params.f32_cache) p.type_k = p.type_v = GGML_TYPE_F32;
+    return p;
+}
+
+hw_err hw__llama_make_room(hw__llama_engine *e, size_t n_tokens, hw_error *err) {
+    if (n_tokens == 0 || n_tokens > (size_t)e->params.n_ctx)
+        return hw__fail(err, HW_ERR_ARGUMENT, "%zu tokens do not fit into a context of %d", n_tokens, e->params.n_ctx);
+    e->n_done = 0;
+    if (e->ctx && llama_n_ctx(e->ctx) >= n_tokens) {
+        llama_memory_clear(llama_get_memory(e->ctx), true);
+        return HW_OK;
+    }
+    llama_free(e->ctx);
+    e->ctx = llama_init_from_model(e->model, context_params(e, n_tokens));
+    if (!e->ctx) {
+        char reason[HW__LLAMA_TEXT];
+        last_error(reason, sizeof reason);
+        return hw__fail(err, HW_ERR_ENGINE, "a context of %zu tokens could not be made: %s", n_tokens, reason);
+    }
+    int32_t *ids = hw__realloc(e->ids, llama_n_ctx(e->ctx), sizeof *ids);
+    if (ids) {
+        e->ids = ids;
+        return HW_OK;
+    }
+    llama_free(e->ctx);
+    e->ctx = NULL;
+    return hw__fail_memory(err, "the sequence's tokens", n_tokens, sizeof *ids);
+}
+
+static hw_err begin(hw__engine *base, size_t n_tokens, hw_stop_fn stop, void *stop_ctx, hw_error *err) {
+    hw__llama_engine *e = (hw__llama_engine *)base;
+    e->stop = stop;
+    e->stop_ctx = stop_ctx;
+    return hw__llama_make_room(e, n_tokens, err);
+}
+
+static hw_err rewind_to(hw__engine *base, size_t n_tokens, hw_error *err) {
+    hw__llama_engine *e = (hw__llama_engine *)base;
+    if (!e->ctx || n_tokens > e->n_done)
+        return hw__fail(err, HW_ERR_ARGUMENT, "rewind to %zu of %zu tokens", n_tokens, e->n_done);
+    if (n_tokens < e->n_done && !llama_memory_seq_rm(llama_get_memory(e->ctx), 0, (llama_pos)n_tokens, -1))
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "architecture %s cannot forget its last tokens", e->info.architecture);
+    e->n_done = n_tokens;
+    return HW_OK;
+}
+
+static size_t chunk(const hw__engine *base) { return (size_t)((const hw__llama_engine *)base)->params.n_ubatch; }
+
+static hw_err check_decode(const hw__llama_engine *e, const int32_t *ids, size_t n, size_t at, size_t first_logit,
+                           hw_error *err) {
+    if (!e->ctx) return hw__fail(err, HW_ERR_ARGUMENT, "decode before begin");
+    if (n == 0 || n > (size_t)e->params.n_ubatch)
+        return hw__fail(err, HW_ERR_ARGUMENT, "%zu tokens in one decode: 1..%d are accepted", n, e->params.n_ubatch);
+    if (at != e->n_done)
+        return hw__fail(err, HW_ERR_ARGUMENT, "decode at position %zu, the sequence has %zu tokens", at, e->n_done);
+    if (at + n > llama_n_ctx(e->ctx))
+        return hw__fail(err, HW_ERR_ARGUMENT, "%zu tokens do not fit into a context of %u", at + n,
+                        llama_n_ctx(e->ctx));
+    if (first_logit > n || n - first_logit > HW__MAX_LOGITS)
+        return hw__fail(err, HW_ERR_ARGUMENT, "logits of rows %zu..%zu: at most %d are kept", first_logit, n,
+                        HW__MAX_LOGITS);
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= e->info.n_vocab)
+            return hw__fail(err, HW_ERR_ARGUMENT, "token id %d: the vocabulary has 0..%d", ids[i], e->info.n_vocab - 1);
+    return HW_OK;
+}
+
+static void fill_batch(hw__llama_engine *e, const int32_t *ids, size_t n, size_t at, size_t first_logit) {
+    e->batch.n_tokens = (int32_t)n;
+    for (size_t i = 0; i < n; i++) {
+        e->batch.token[i] = ids[i];
+        e->batch.pos[i] = (llama_pos)(at + i);
+        e->batch.n_seq_id[i] = 1;
+        e->batch.seq_id[i][0] = 0;
+        e->batch.logits[i] = i >= first_logit;
+    }
+}
+
+static hw_err decode_error(hw__llama_engine *e, int32_t status, hw_error *err) {
+    if (e->failed != HW_OK) { /* a row was refused; what libllama then said of the rest does not matter */
+        if (err) *err = e->failure;
+        return e->failed;
+    }
+    if (status == 2 || hw__llama_on_abort(e)) return hw__fail(err, HW_ERR_CANCELLED, "stopped at token %zu", e->at);
+    char reason[HW__LLAMA_TEXT];
+    last_error(reason, sizeof reason);
+    return hw__fail(err, HW_ERR_ENGINE, "decoding %zu tokens at %zu failed (%d): %s", e->n_rows, e->at, status, reason);
+}
+
+static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, size_t first_logit,
+                     const hw__sink *sink, hw_error *err) {
+    hw__llama_engine *e = (hw__llama_engine *)base;
+    hw_err rc = check_decode(e, ids, n, at, first_logit, err);
+    if (rc != HW_OK) return rc;
+    fill_batch(e, ids, n, at, first_logit);
+    e->sink = sink;
+    e->at = at;
+    e->n_rows = n;
+    e->first_logit = first_logit;
+    e->n_seen = 0;
+    e->failed = HW_OK;
+    hw__llama_watch_begin(e);
+    int32_t status = llama_decode(e->ctx, e->batch);
+    rc = status == 0 && e->failed == HW_OK ? hw__llama_watch_end(e, err) : decode_error(e, status, err);
+    e->sink = NULL;
+    if (rc != HW_OK) return rc;
+    memcpy(e->ids + at, ids, n * sizeof *ids);
+    e->n_done += n;
+    return HW_OK;
+}
+
+static const float *logits(hw__engine *base, size_t i) {
+    hw__llama_engine *e = (hw__llama_engine *)base;
+    if (!e->ctx || i >= (size_t)e->batch.n_tokens || !e->batch.logits[i]) return NULL;
+    return llama_get_logits_ith(e->ctx, (int32_t)i);
+}
+
+static struct llama_sampler *make_sampler(const hw__sampling *s) {
+    struct llama_sampler *chain = llama_sampler_chain_init(llama_sampler_chain_default_params());
+    if (!chain) return NULL;
+    if (s->temperature <= 0) {
+        llama_sampler_chain_add(chain, llama_sampler_init_greedy());
+        return chain;
+    }
+    if (s->top_k > 0) llama_sampler_chain_add(chain, llama_sampler_init_top_k(s->top_k));
+    if (s->top_p < 1) llama_sampler_chain_add(chain, llama_sampler_init_top_p(s->top_p, 1));
+    llama_sampler_chain_add(chain, llama_sampler_init_temp(s->temperature));
+    llama_sampler_chain_add(chain, llama_sampler_init_dist(s->seed));
+    return chain;
+}
+
+static hw_err sample(hw__engine *base, int32_t *out, size_t i, size_t step, const hw__sampling *sampling,
+                     hw_error *err) {
+    hw__llama_engine *e = (hw__llama_engine *)base;
+    if (!logits(base, i)) return hw__fail(err, HW_ERR_ARGUMENT, "row %zu of the last decode has no logits", i);
+    if (step == 0 || !e->sampler) {
+        llama_sampler_free(e->sampler);
+        e->sampler = make_sampler(sampling);
+        if (!e->sampler) return hw__fail_memory(err, "the sampler", 1, 1);
+    }
+    *out = llama_sampler_sample(e->sampler, e->ctx, (int32_t)i);
+    return HW_OK;
+}
+
+static void close_engine(hw__engine *base) {
+    hw__llama_engine *e = (hw__llama_engine *)base;
+    if (!e) return;
+    llama_sampler_free(e->sampler);
+    llama_free(e->ctx);
+    llama_model_free(e->model);
+    if (e->batch.token) llama_batch_free(e->batch);
+    free(e->ids);
+    free(e->layers);
+    free(e->layer_of);
+    free(e->readout.mean);
+    hw__llama_watch_free(e);
+    hw__fetch_free(e->fetch);
+    hw__rpc_close(&e->rpc);
+    hw__gguf_close(e->file);
+    free(e);
+}
+
+static const hw__engine_ops llama_ops = {
+    .describe = describe,
+    .tokenize = tokenize,
+    .piece = piece,
+    .chat = chat,
+    .begin = begin,
+    .rewind = rewind_to,
+    .chunk = chunk,
+    .decode = decode,
+    .logits = logits,
+    .sample = sample,
+    .values = hw__llama_values,
+    .readout = hw__llama_readout,
+    .close = close_engine,
+    .resume = hw__llama_resume,
+    .save = hw__llama_save,
+    .restore = hw__llama_restore,
+    .footprint = hw__llama_footprint,
+};
+
+/* ------------------------------------------------------------------ loading */
+
+static bool on_load(float progress, void *user) {
+    const hw_model_params *p = user;
+    if (p->progress) p->progress(p->ctx, HW_STAGE_LOAD, (size_t)(progress * 1000.0f), 1000);
+    return !(p->stop && p->stop(p->ctx));
+}
+
+/* Which devices the model may use; where nothing is named that is libllama's choice. */
+static hw_err choose_devices(hw__llama_engine *e, hw_error *err) {
+    const hw_model_params *p = &e->params;
+    if (!p->rpc_servers && !p->devices) return HW_OK;
+    hw_err rc = hw__rpc_open(&e->rpc, p->rpc_servers, err);
+    return rc == HW_OK ? hw__devices_choose(e->devices, &e->rpc, p->devices, err) : rc;
+}
+
+static hw_err load(hw__llama_engine *e, const char *path, hw_error *err) {
+    hw_err rc = choose_devices(e, err);
+    if (rc != HW_OK) return rc;
+    struct llama_model_params p = llama_model_default_params();
+    if (e->devices[0]) p.devices = e->devices;
+    p.n_gpu_layers = e->params.n_gpu_layers;
+    p.progress_callback = on_load;
+    p.progress_callback_user_data = &e->params;
+    e->model = llama_model_load_from_file(path, p);
+    if (e->model) return HW_OK;
+    if (e->params.stop && e->params.stop(e->params.ctx))
+        return hw__fail(err, HW_ERR_CANCELLED, "stopped while loading %s", path);
+    char reason[HW__LLAMA_TEXT];
+    last_error(reason, sizeof reason);
+    return hw__fail(err, HW_ERR_ENGINE, "%s: libllama could not load it: %s", path, reason);
+}
+
+static void read_meta(const hw__llama_engine *e, char *out, size_t room, const char *key) {
+    if (llama_model_meta_val_str(e->model, key, out, room) < 0) out[0] = 0;
+}
+
+static void fill_info(hw__llama_engine *e, const char *path) {
+    const struct llama_model *m = e->model;
+    snprintf(e->path, sizeof e->path, "%s", path);
+    read_meta(e, e->architecture, sizeof e->architecture, "general.architecture");
+    read_meta(e, e->name, sizeof e->name, "general.name");
+    snprintf(e->quantisation, sizeof e->quantisation, "%s", llama_ftype_name(llama_model_ftype(m)));
+    e->info = (hw_model_info){
+        .path = e->path,
+        .engine = "llama",
+        .engine_version = llama_version(),
+        .architecture = e->architecture,
+        .name = e->name,
+        .quantisation = e->quantisation,
+        .metadata_sha256 = hw__gguf_metadata_sha256(e->file),
+        .sample_sha256 = hw__gguf_sample_sha256(e->file),
+        .device = e->device,
+        .problem = e->problem,
+        .values_problem = e->values_problem,
+        .readout_problem = e->readout_problem,
+        .layers = e->layers,
+        .n_blocks = llama_model_n_layer(m),
+        .n_heads = llama_model_n_head(m),
+        .n_heads_kv = llama_model_n_head_kv(m),
+        .n_embd = llama_model_n_embd(m),
+        .n_vocab = llama_vocab_n_tokens(e->vocab),
+        .n_ctx_train = llama_model_n_ctx_train(m),
+        .n_swa = llama_model_n_swa(m),
+        .n_params = llama_model_n_params(m),
+        .n_bytes = llama_model_size(m),
+        .adds_bos = llama_vocab_get_add_bos(e->vocab),
+        .has_chat_template = llama_model_chat_template(m, NULL) != NULL,
+    };
+    if (e->params.n_ctx == 0) e->params.n_ctx = e->info.n_ctx_train;
+}
+
+hw_err hw__llama_threads(int32_t *n_threads, hw_error *err) {
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (*n_threads == 0) *n_threads = cores > 0 ? (int32_t)cores : 1;
+    if (*n_threads >= 1 && *n_threads <= 512) return HW_OK;
+    return hw__fail(err, HW_ERR_ARGUMENT, "%d threads: 1..512 are accepted", *n_threads);
+}
+
+static hw_err check_params(hw_model_params *p, hw_error *err) {
+    hw_err rc = hw__llama_threads(&p->n_threads, err);
+    if (rc != HW_OK) return rc;
+    if (p->n_ctx < 0) return hw__fail(err, HW_ERR_ARGUMENT, "a context of %d tokens: 0 (as trained) or more", p->n_ctx);
+    if (p->n_ubatch == 0) p->n_ubatch = DEFAULT_UBATCH;
+    if (p->n_ubatch < 1 || p->n_ubatch > 8192)
+        return hw__fail(err, HW_ERR_ARGUMENT, "%d tokens per pass: 1..8192 are accepted", p->n_ubatch);
+    return HW_OK;
+}
+
+static hw_err open_engine(hw__llama_engine *e, const char *path, hw_error *err) {
+    hw_err rc = check_params(&e->params, err);
+    e->base.n_threads = (size_t)e->params.n_threads;
+    if (rc != HW_OK || (rc = hw__gguf_open(&e->file, path, err)) != HW_OK || (rc = load(e, path, err)) != HW_OK)
+        return rc;
+    e->vocab = llama_model_get_vocab(e->model);
+    size_t n_blocks = (size_t)llama_model_n_layer(e->model);
+    e->layers = hw__alloc(n_blocks, sizeof *e->layers);
+    e->layer_of = hw__alloc(n_blocks, sizeof *e->layer_of);
+    e->batch = llama_batch_init(e->params.n_ubatch, 0, 1);
+    e->fetch = hw__fetch_new();
+    if (!e->layers || !e->layer_of || !e->batch.token || !e->fetch)
+        return hw__fail_memory(err, "the layer list", n_blocks, sizeof(int32_t));
+    fill_info(e, path);
+    if ((rc = hw__llama_watch_new(e, n_blocks, err)) != HW_OK) return rc;
+    if (e->info.n_vocab < 2 || llama_vocab_type(e->vocab) == LLAMA_VOCAB_TYPE_NONE)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: has no vocabulary", path);
+    return hw__llama_probe(e, err);
+}
+
+hw_err hw__engine_llama_open(hw__engine **out, const char *path, const hw_model_params *params, hw_error *err) {
+    hw__llama_start();
+    hw__llama_engine *e = hw__alloc(1, sizeof *e);
+    if (!e) return hw__fail_memory(err, "the engine", 1, sizeof *e);
+    e->base.ops = &llama_ops;
+    e->params = *params;
+    hw_err rc = open_engine(e, path, err);
+    if (rc != HW_OK) {
+        close_engine(&e->base);
+        return rc;
+    }
+    *out = &e->base;
+    return HW_OK;
+}

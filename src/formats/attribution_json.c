@@ -1,0 +1,307 @@
+/* attribution_json.c - settings are written with their words, and read through the words' own parsers. */
+#include "formats/attribution_json.h"
+
+#include "formats/balance_json.h"
+#include "base/utf8.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *key;
+    size_t offset;
+} diagnostic_fields[] = {
+    {"first_mean", offsetof(hw_diagnostics, first_mean)},
+    {"first_last", offsetof(hw_diagnostics, first_last)},
+    {"outside_mean", offsetof(hw_diagnostics, outside_mean)},
+    {"outside_last", offsetof(hw_diagnostics, outside_last)},
+    {"position_mean", offsetof(hw_diagnostics, position_mean)},
+    {"position_last", offsetof(hw_diagnostics, position_last)},
+};
+enum { SEED_ROOM = 24, MAX_SEED_DIGITS = 20 };
+enum { N_DIAGNOSTICS = sizeof diagnostic_fields / sizeof *diagnostic_fields };
+
+/* ------------------------------------------------------------------ writing */
+
+static json_t *ints_to_json(const int32_t *values, size_t n) {
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < n; i++) {
+        if (json_array_append_new(list, json_integer(values[i])) == 0) continue;
+        json_decref(list);
+        return NULL;
+    }
+    return list;
+}
+
+static json_t *names_to_json(const hw_method_params *p) {
+    json_t *list = json_array();
+    for (size_t g = 0; list && g < p->n_groups; g++) {
+        if (json_array_append_new(list, hw__json_replaced(p->group_names[g], strlen(p->group_names[g]))) == 0) continue;
+        json_decref(list);
+        return NULL;
+    }
+    return list;
+}
+
+static json_t *settings_to_json(const hw_attribution *a) {
+    const hw_method_params *p = &a->params;
+    char seed[SEED_ROOM];
+    snprintf(seed, sizeof seed, "%" PRIu64, p->seed);
+    json_t *json = json_pack("{s:s, s:s, s:s, s:o, s:b, s:o, s:b, s:s, s:s, s:s, s:I}", "row", hw_row_name(p->row),
+                             "direction", hw_direction_name(p->direction), "columns", hw_columns_name(p->columns),
+                             "residual", hw__json_double(p->residual), "residual_measured", p->residual_measured,
+                             "discard", hw__json_double(p->discard), "remove_sink", p->remove_sink, "measure",
+                             hw_measure_name(p->measure), "aggregate", hw_aggregate_name(p->aggregate), "seed", seed,
+                             "n_ablations", (json_int_t)p->n_ablations);
+    bool ok = json != NULL;
+    if (ok && p->groups)
+        ok = json_object_set_new(json, "n_groups", json_integer((json_int_t)p->n_groups)) == 0 &&
+             json_object_set_new(json, "groups", ints_to_json(p->groups, hw__n_shown(p, a->run))) == 0;
+    if (ok && p->group_names) ok = json_object_set_new(json, "group_names", names_to_json(p)) == 0;
+    if (ok) return json;
+    json_decref(json);
+    return NULL;
+}
+
+static json_t *diagnostics_to_json(const hw_diagnostics *d) {
+    json_t *json = json_object();
+    for (size_t i = 0; json && i < N_DIAGNOSTICS; i++) {
+        const double *value = (const double *)(const void *)((const char *)d + diagnostic_fields[i].offset);
+        if (json_object_set_new(json, diagnostic_fields[i].key, hw__json_double(*value)) == 0) continue;
+        json_decref(json);
+        return NULL;
+    }
+    return json;
+}
+
+hw_err hw__attribution_to_json(json_t **out, const hw_attribution *a, hw_error *err) {
+    json_t *json = json_pack("{s:s}", "method", a->method);
+    bool ok = json && json_object_set_new(json, "settings", settings_to_json(a)) == 0;
+    ok = ok && json_object_set_new(json, "diagnostics", diagnostics_to_json(&a->diagnostics)) == 0;
+    ok = ok && json_object_set_new(json, "layers", ints_to_json(a->layers, a->n_layers)) == 0;
+    ok = ok && json_object_set_new(json, "first_token", json_integer((json_int_t)a->first_token)) == 0;
+    if (ok && a->balance) ok = json_object_set_new(json, "balance", hw__balance_to_json(a->balance, a->n_rows)) == 0;
+    if (!ok) {
+        json_decref(json);
+        return hw__fail(err, HW_ERR_MEMORY, "out of memory: the description of method %s", a->method);
+    }
+    *out = json;
+    return HW_OK;
+}
+
+/* ------------------------------------------------------------------ reading */
+
+/* What `params` point to until an attribution has copied it. */
+typedef struct column_groups {
+    int32_t *groups;
+    const char **names;
+} column_groups;
+
+static hw_err get_method(const char **method, const json_t *json, hw_error *err) {
+    const char *word;
+    hw_err rc = hw__json_word(&word, json, "method", err);
+    if (rc != HW_OK) return rc;
+    const hw_method_info *info = hw_method_find(word);
+    if (!info) {
+        char line[64];
+        return hw__fail(err, HW_ERR_FORMAT, "method \"%s\": this build has none of that name",
+                        hw__utf8_line(line, sizeof line, word, strlen(word)));
+    }
+    *method = info->name;
+    return HW_OK;
+}
+
+static hw_err get_words(hw_method_params *p, const json_t *json, hw_error *err) {
+    const char *row, *direction, *columns, *measure;
+    hw_err rc = hw__json_word(&row, json, "row", err);
+    if (rc == HW_OK) rc = hw__json_word(&direction, json, "direction", err);
+    if (rc == HW_OK) rc = hw__json_word(&columns, json, "columns", err);
+    if (rc == HW_OK) rc = hw__json_word(&measure, json, "measure", err);
+    if (rc != HW_OK) return rc;
+    if (hw_row_parse(&p->row, row, err) != HW_OK || hw_direction_parse(&p->direction, direction, err) != HW_OK ||
+        hw_columns_parse(&p->columns, columns, err) != HW_OK || hw_measure_parse(&p->measure, measure, err) != HW_OK)
+        return hw__fail_in(err, HW_ERR_FORMAT, "settings");
+    return HW_OK;
+}
+
+/* A string of digits: JSON's numbers hold no 64 bits everywhere. */
+static hw_err get_seed(uint64_t *out, const json_t *json, hw_error *err) {
+    const char *word;
+    hw_err rc = hw__json_word(&word, json, "seed", err);
+    if (rc != HW_OK) return rc;
+    size_t digits = strspn(word, "0123456789");
+    errno = 0;
+    *out = strtoull(word, NULL, 10);
+    if (digits > 0 && digits <= MAX_SEED_DIGITS && !word[digits] && errno == 0) return HW_OK;
+    return hw__fail(err, HW_ERR_FORMAT, "\"seed\" must be a string of decimal digits, at most 18446744073709551615");
+}
+
+/* Names of groups: an array malloc'd, its strings the JSON's. Files of earlier versions have none. */
+static hw_err get_names(hw_method_params *p, const char ***names, const json_t *json, hw_error *err) {
+    const json_t *list;
+    if (!json_object_get(json, "group_names")) return HW_OK;
+    hw_err rc = hw__json_array(&list, json, "group_names", err);
+    if (rc != HW_OK) return rc;
+    if (json_array_size(list) != p->n_groups)
+        return hw__fail(err, HW_ERR_FORMAT, "\"group_names\" has %zu entries for %zu groups", json_array_size(list),
+                        p->n_groups);
+    if (!(*names = hw__alloc(p->n_groups, sizeof **names)))
+        return hw__fail_memory(err, "names of groups", p->n_groups, sizeof **names);
+    for (size_t g = 0; g < p->n_groups; g++)
+        if (!((*names)[g] = json_string_value(json_array_get(list, g))))
+            return hw__fail(err, HW_ERR_FORMAT, "name of group %zu: a string is needed", g);
+    p->group_names = *names;
+    return HW_OK;
+}
+
+/* The group of each column, malloc'd; NULL in p->groups where there is none. */
+static hw_err get_groups(hw_method_params *p, column_groups *out, const json_t *json, const hw_run *run,
+                         hw_error *err) {
+    if (!json_object_get(json, "groups")) return HW_OK;
+    const json_t *list;
+    int64_t n_groups;
+    size_t n = hw__n_shown(p, run);
+    hw_err rc = hw__json_array(&list, json, "groups", err);
+    if (rc == HW_OK) rc = hw__json_int(&n_groups, json, "n_groups", 1, INT32_MAX, err);
+    if (rc != HW_OK) return rc;
+    if (json_array_size(list) != n)
+        return hw__fail(err, HW_ERR_FORMAT, "\"groups\" has %zu entries, there are %zu columns", json_array_size(list),
+                        n);
+    int32_t *groups = out->groups = hw__alloc(n, sizeof *groups);
+    if (!groups) return hw__fail_memory(err, "column groups", n, sizeof *groups);
+    for (size_t k = 0; k < n; k++) {
+        const json_t *v = json_array_get(list, k);
+        json_int_t group = json_integer_value(v);
+        if (!json_is_integer(v) || group < -1 || group >= n_groups)
+            return hw__fail(err, HW_ERR_FORMAT, "group %zu: a whole number from -1 to %lld is needed", k,
+                            (long long)n_groups - 1);
+        groups[k] = (int32_t)group;
+    }
+    p->groups = groups;
+    p->n_groups = (size_t)n_groups;
+    return get_names(p, &out->names, json, err);
+}
+
+/* Settings that files of earlier versions do not have: the default stays where the key is missing. */
+static hw_err get_later(hw_method_params *p, const json_t *json, hw_error *err) {
+    hw_err rc = HW_OK;
+    if (json_object_get(json, "residual_measured"))
+        rc = hw__json_bool(&p->residual_measured, json, "residual_measured", err);
+    if (rc == HW_OK && json_object_get(json, "remove_sink"))
+        rc = hw__json_bool(&p->remove_sink, json, "remove_sink", err);
+    if (rc == HW_OK && json_object_get(json, "discard")) rc = hw__json_real(&p->discard, json, "discard", err);
+    const char *aggregate;
+    if (rc == HW_OK && json_object_get(json, "aggregate")) {
+        rc = hw__json_word(&aggregate, json, "aggregate", err);
+        if (rc == HW_OK && hw_aggregate_parse(&p->aggregate, aggregate, err) != HW_OK)
+            rc = hw__fail_in(err, HW_ERR_FORMAT, "settings");
+    }
+    if (rc == HW_OK && !(p->discard >= 0 && p->discard < 1))
+        rc = hw__fail(err, HW_ERR_FORMAT, "\"discard\" must be 0 or more, and below 1");
+    return rc;
+}
+
+static hw_err get_settings(hw_method_params *p, column_groups *groups, const json_t *json, const hw_run *run,
+                           hw_error *err) {
+    const json_t *settings;
+    int64_t n_ablations;
+    hw_err rc = hw__json_object(&settings, json, "settings", err);
+    if (rc == HW_OK) rc = get_words(p, settings, err);
+    if (rc == HW_OK) rc = get_seed(&p->seed, settings, err);
+    if (rc == HW_OK) rc = hw__json_real(&p->residual, settings, "residual", err);
+    if (rc == HW_OK && !(p->residual >= 0 && p->residual <= 1))
+        rc = hw__fail(err, HW_ERR_FORMAT, "\"residual\" must be 0 to 1");
+    if (rc == HW_OK) rc = hw__json_int(&n_ablations, settings, "n_ablations", 0, INT64_MAX, err);
+    if (rc == HW_OK) p->n_ablations = (size_t)n_ablations;
+    if (rc == HW_OK) rc = get_later(p, settings, err);
+    return rc == HW_OK ? get_groups(p, groups, settings, run, err) : rc;
+}
+
+static hw_err get_diagnostics(hw_diagnostics *d, const json_t *json, hw_error *err) {
+    const json_t *object;
+    hw_err rc = hw__json_object(&object, json, "diagnostics", err);
+    for (size_t i = 0; rc == HW_OK && i < N_DIAGNOSTICS; i++) {
+        double *value = (double *)(void *)((char *)d + diagnostic_fields[i].offset);
+        rc = hw__json_real(value, object, diagnostic_fields[i].key, err);
+    }
+    return rc;
+}
+
+static bool has_layer(const hw_model_info *model, json_int_t layer) {
+    for (int32_t l = 0; l < model->n_layers; l++)
+        if (model->layers[l] == layer) return true;
+    return false;
+}
+
+/* Layers are the model's own, rising, or all -1; `mean` keeps only their count in mind. */
+static hw_err get_layers(hw_attribution *a, const json_t *json, size_t n, bool mean, hw_error *err) {
+    const json_t *list;
+    hw_err rc = hw__json_array(&list, json, "layers", err);
+    if (rc != HW_OK) return rc;
+    if (json_array_size(list) != n)
+        return hw__fail(err, HW_ERR_FORMAT, "\"layers\" has %zu entries for %zu layers", json_array_size(list), n);
+    json_int_t before = -1;
+    for (size_t l = 0; l < n; l++) {
+        const json_t *v = json_array_get(list, l);
+        json_int_t layer = json_integer_value(v);
+        bool none = layer == -1 && before == -1,
+             fits = none || (layer > before && (l == 0 || before >= 0) && has_layer(&a->run->model, layer));
+        if (!json_is_integer(v) || !fits)
+            return hw__fail(err, HW_ERR_FORMAT,
+                            "\"layers\" must be rising layers of the model, or all -1; entry %zu is not", l);
+        before = layer;
+        if (!mean) a->layers[l] = (int32_t)layer;
+    }
+    if (mean) a->layers[0] = n == 1 ? (int32_t)before : -1;
+    return HW_OK;
+}
+
+/* Before anything is allocated by it, the shape must be what run and settings say. */
+static hw_err check_shape(const size_t shape[3], const hw_run *run, const hw_method_params *p, hw_error *err) {
+    size_t completion = run->n_tokens - run->n_prompt, n = completion ? completion : run->n_tokens;
+    size_t m = p->groups ? p->n_groups : hw__n_shown(p, run);
+    if (shape[0] == n && shape[1] == m && shape[2] >= 1) return HW_OK;
+    return hw__fail(err, HW_ERR_FORMAT, "its shape is [%zu, %zu, %zu]; run and settings need [%zu, %zu, 1 or more]",
+                    shape[0], shape[1], shape[2], n, m);
+}
+
+static hw_err get_balance(hw_attribution *a, const json_t *json, hw_error *err) {
+    const json_t *list = json_object_get(json, "balance");
+    if (!list) return HW_OK;
+    if (!(a->balance = hw__alloc(a->n_rows, sizeof *a->balance)))
+        return hw__fail_memory(err, "the logit balance", a->n_rows, sizeof *a->balance);
+    return hw__balance_from_json(a->balance, list, a->n_rows, err);
+}
+
+static hw_err fill(hw_attribution *a, const json_t *json, size_t n_layers, bool mean, hw_error *err) {
+    int64_t first;
+    hw_err rc = get_layers(a, json, n_layers, mean, err);
+    if (rc == HW_OK) rc = get_diagnostics(&a->diagnostics, json, err);
+    if (rc == HW_OK)
+        rc = hw__json_int(&first, json, "first_token", (int64_t)a->first_token, (int64_t)a->first_token, err);
+    if (rc == HW_OK) rc = get_balance(a, json, err);
+    return rc;
+}
+
+hw_err hw__attribution_from_json(hw_attribution **out, const json_t *json, const hw_run *run, const size_t shape[3],
+                                 bool mean, hw_error *err) {
+    hw_method_params params = hw_method_params_default();
+    const char *method = NULL;
+    column_groups groups = {0};
+    hw_attribution *a = NULL;
+    hw_err rc = get_method(&method, json, err);
+    if (rc == HW_OK) rc = get_settings(&params, &groups, json, run, err);
+    if (rc == HW_OK) rc = check_shape(shape, run, &params, err);
+    if (rc == HW_OK) rc = hw__attribution_new(&a, run, method, &params, mean ? 1 : shape[2], err);
+    if (rc == HW_OK) rc = fill(a, json, shape[2], mean, err);
+    free(groups.groups);
+    free(groups.names);
+    if (rc != HW_OK) {
+        hw_attribution_free(a);
+        return rc;
+    }
+    *out = a;
+    return HW_OK;
+}

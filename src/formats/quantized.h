@@ -1,0 +1,16 @@
+/*
+ * quantized.h - the numbers of an attribution as JSON text made for drawing: each row of a layer in bytes with a scale of
+ * its own, deflated, in base64. A quarter of the size of floats, off by half a step of 1/255 of the row's largest value
+ * at most. docs/reference/formats.md says how to read it.
+ */
+#ifndef HW_FORMATS_QUANTIZED_H
+#define HW_FORMATS_QUANTIZED_H
+
+#include "data/attribution.h"
+#include "base/json.h"
+
+/* {"matrix": ..., "mean": ...}; NaN is 0 in the matrix and NaN in the means. Release with json_decref(). Errors:
+ * MEMORY, ARGUMENT (a value is infinite). */
+hw_err hw__packed_to_json(json_t **out, const hw_attribution *a, hw_error *err);
+
+#endif

@@ -1,0 +1,229 @@
+/*
+ * result.c - saving and opening results by the ending of their name, and telling what a file holds.
+ *
+ * Several files of one call are all written under temporary names before the first takes its place.
+ */
+#include "formats/result.h"
+
+#include "formats/run_json.h"
+#include "base/safetensors.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const hw__format *const formats[] = {&hw__format_json, &hw__format_safetensors, &hw__format_csv,
+                                            &hw__format_npy};
+enum { N_FORMATS = sizeof formats / sizeof *formats };
+
+size_t hw_format_count(void) { return N_FORMATS; }
+const hw_format_info *hw_format_at(size_t i) { return i < N_FORMATS ? &formats[i]->info : NULL; }
+
+static const hw__format *find_format(const char *path) {
+    size_t n = path ? strlen(path) : 0;
+    for (size_t i = 0; i < N_FORMATS; i++) {
+        size_t ending = strlen(formats[i]->info.extension);
+        if (n > ending && strcasecmp(path + n - ending, formats[i]->info.extension) == 0) return formats[i];
+    }
+    return NULL;
+}
+
+const hw_format_info *hw_format_of(const char *path) {
+    const hw__format *format = find_format(path);
+    return format ? &format->info : NULL;
+}
+
+static hw_err fail_ending(hw_error *err, const char *path, bool to_open) {
+    char list[128] = "";
+    size_t at = 0;
+    for (size_t i = 0; i < N_FORMATS && at < sizeof list; i++)
+        if (!to_open || formats[i]->open)
+            at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at ? ", " : "", formats[i]->info.extension);
+    return hw__fail(err, HW_ERR_ARGUMENT, "\"%s\": the name of a result to %s must end in one of %s", path ? path : "",
+                    to_open ? "open" : "save", list);
+}
+
+/* ------------------------------------------------------------------ save */
+
+static hw_err same_run(bool *same, const hw_run *a, const hw_run *b, hw_error *err) {
+    json_t *x = NULL, *y = NULL;
+    hw_err rc = a == b ? HW_OK : hw__run_to_json(&x, a, err);
+    if (rc == HW_OK && a != b) rc = hw__run_to_json(&y, b, err);
+    if (rc == HW_OK) *same = a == b || json_equal(x, y);
+    json_decref(x);
+    json_decref(y);
+    return rc;
+}
+
+static hw_err check_values(const hw_attribution *a, hw_error *err) {
+    size_t n = a->n_rows * a->n_columns * a->n_layers;
+    for (size_t i = 0; i < n; i++)
+        if (isinf(a->values[i]))
+            return hw__fail(err, HW_ERR_ARGUMENT, "value %zu of method %s is infinite: it cannot be saved", i,
+                            a->method);
+    return HW_OK;
+}
+
+static hw_err check_list(const hw_attribution *const *list, size_t n, bool many, hw_error *err) {
+    if (n == 0) return hw__fail(err, HW_ERR_ARGUMENT, "no result to save: at least 1 is needed");
+    for (size_t i = 0; i < n; i++) {
+        bool same = true;
+        hw_err rc = same_run(&same, list[0]->run, list[i]->run, err);
+        if (rc == HW_OK && !same)
+            rc = hw__fail(err, HW_ERR_ARGUMENT, "result %zu is of another run than the first: save them apart", i);
+        if (rc == HW_OK) rc = check_values(list[i], err);
+        if (rc != HW_OK) return rc;
+        for (size_t j = 0; j < i && !many; j++)
+            if (strcmp(list[i]->method, list[j]->method) == 0)
+                return hw__fail(err, HW_ERR_ARGUMENT,
+                                "two results of method %s need the same file name: .json holds both", list[i]->method);
+    }
+    return HW_OK;
+}
+
+/* Writes one whole file, not yet in its place. */
+static hw_err write_file(hw__file *file, const hw__format *format, const hw_attribution *const *list, size_t n,
+                         const char *path, bool full, hw_error *err) {
+    hw_err rc = hw__file_create(file, path, err);
+    if (rc != HW_OK) return rc;
+    if ((rc = format->save(file, list, n, full, err)) != HW_OK) {
+        hw__file_abort(file);
+        return hw__fail_in(err, rc, "%s", path);
+    }
+    return hw__file_finish(file, err);
+}
+
+/* NAME.METHOD.EXT of NAME.EXT, malloc'd. */
+static char *method_path(const char *path, const char *extension, const char *method) {
+    size_t stem = strlen(path) - strlen(extension), room = strlen(path) + strlen(method) + 2;
+    char *out = hw__alloc(room, 1);
+    if (out) snprintf(out, room, "%.*s.%s%s", (int)stem, path, method, path + stem);
+    return out;
+}
+
+static hw_err write_each(hw__file *files, const hw__format *format, const hw_attribution *const *list, size_t n,
+                         const char *path, bool full, hw_error *err) {
+    hw_err rc = HW_OK;
+    for (size_t i = 0; rc == HW_OK && i < n; i++) {
+        char *name = method_path(path, format->info.extension, list[i]->method);
+        rc = name ? write_file(&files[i], format, &list[i], 1, name, full, err)
+                  : hw__fail_memory(err, "a file name", strlen(path), 1);
+        free(name);
+    }
+    return rc;
+}
+
+static hw_err save_each(const hw__format *format, const hw_attribution *const *list, size_t n, const char *path,
+                        bool full, hw_error *err) {
+    hw__file *files = hw__alloc(n, sizeof *files);
+    if (!files) return hw__fail_memory(err, "the list of files", n, sizeof *files);
+    hw_err rc = write_each(files, format, list, n, path, full, err);
+    for (size_t i = 0; rc == HW_OK && i < n; i++)
+        if ((rc = hw__file_commit(&files[i], err)) != HW_OK && i > 0)
+            hw__fail_in(err, rc, "%zu of %zu files are in place", i, n);
+    for (size_t i = 0; i < n; i++) hw__file_abort(&files[i]);
+    free(files);
+    return rc;
+}
+
+hw_err hw_result_save(const hw_attribution *const *list, size_t n, const char *path, bool full, hw_error *err) {
+    const hw__format *format = find_format(path);
+    if (!format) return fail_ending(err, path, false);
+    hw_err rc = check_list(list, n, format->info.many, err);
+    if (rc != HW_OK) return rc;
+    if (n > 1 && !format->info.many) return save_each(format, list, n, path, full, err);
+    hw__file file;
+    rc = write_file(&file, format, list, n, path, full, err);
+    return rc == HW_OK ? hw__file_commit(&file, err) : rc;
+}
+
+/* ------------------------------------------------------------------ open */
+
+hw_err hw_result_open(hw_result **out, const char *path, hw_error *err) {
+    const hw__format *format = find_format(path);
+    if (!format || !format->open) return fail_ending(err, path, true);
+    hw_result *result = hw__alloc(1, sizeof *result);
+    if (!result) return hw__fail_memory(err, "a result", 1, sizeof *result);
+    hw_err rc = format->open(result, path, err);
+    if (rc != HW_OK) {
+        hw_result_free(result);
+        return rc;
+    }
+    *out = result;
+    return HW_OK;
+}
+
+void hw_result_free(hw_result *result) {
+    if (!result) return;
+    for (size_t i = 0; i < result->n; i++) hw_attribution_free(result->list[i]);
+    free(result->list);
+    free(result);
+}
+
+size_t hw_result_count(const hw_result *result) { return result->n; }
+const hw_attribution *hw_result_at(const hw_result *result, size_t i) { return i < result->n ? result->list[i] : NULL; }
+
+/* ------------------------------------------------------------------ probe */
+
+/* By the first bytes: '{' after white space is JSON, '{' behind an 8-byte length safetensors. */
+typedef enum look { LOOKS_OTHER, LOOKS_JSON, LOOKS_SAFETENSORS } look;
+
+static hw_err look_at(look *out, const char *path, hw_error *err) {
+    FILE *stream;
+    uint64_t n_bytes;
+    unsigned char head[256] = {0};
+    hw_err rc = hw__file_open(&stream, &n_bytes, path, err);
+    if (rc != HW_OK) return rc;
+    size_t n = fread(head, 1, sizeof head, stream), space = 0;
+    if (ferror(stream)) rc = hw__fail(err, HW_ERR_IO, "%s cannot be read", path);
+    fclose(stream);
+    if (rc != HW_OK) return rc;
+    while (space < n && memchr(" \t\r\n", head[space], 4)) space++;
+    /* A length of 0 or beyond four bytes is none that the format allows; text there would be one. */
+    bool length = n > 8 && head[8] == '{' && memcmp(head + 4, "\0\0\0\0", 4) == 0;
+    *out = length ? LOOKS_SAFETENSORS : space < n && head[space] == '{' ? LOOKS_JSON : LOOKS_OTHER;
+    return HW_OK;
+}
+
+static hw_err probe_safetensors(hw_file_kind *out, const char *path, hw_error *err) {
+    hw__safetensors *file;
+    hw_err rc = hw__safetensors_open(&file, path, err);
+    if (rc != HW_OK) return rc;
+    const char *format = hw__safetensors_metadata(file, "format");
+    bool ours = format && strncmp(format, "headwater-", strlen("headwater-")) == 0;
+    *out = HW_FILE_UNKNOWN;
+    if (ours && strcmp(format, HW__TRACE_FORMAT) == 0)
+        *out = HW_FILE_TRACE;
+    else if (ours && strcmp(format, HW__ATTRIBUTION_FORMAT) == 0)
+        *out = HW_FILE_RESULT;
+    else if (!ours && hw__safetensors_find(file, "attention"))
+        *out = HW_FILE_ATTENTION;
+    hw__safetensors_close(file);
+    return HW_OK;
+}
+
+static hw_err probe_json(hw_file_kind *out, const char *path, hw_error *err) {
+    json_t *json;
+    hw_error why;
+    hw_err rc = hw__json_load(&json, path, &why);
+    if (rc == HW_ERR_FORMAT) { /* text that begins with a brace */
+        *out = HW_FILE_UNKNOWN;
+        return HW_OK;
+    }
+    if (rc != HW_OK) return hw__fail(err, rc, "%s", why.msg);
+    const char *format = json_string_value(json_object_get(json, "format"));
+    *out = format && strcmp(format, HW__RESULT_FORMAT) == 0 ? HW_FILE_RESULT : HW_FILE_UNKNOWN;
+    json_decref(json);
+    return HW_OK;
+}
+
+hw_err hw_file_probe(hw_file_kind *out, const char *path, hw_error *err) {
+    look looks;
+    hw_err rc = look_at(&looks, path, err);
+    if (rc != HW_OK) return rc;
+    if (looks == LOOKS_SAFETENSORS) return probe_safetensors(out, path, err);
+    if (looks == LOOKS_JSON) return probe_json(out, path, err);
+    *out = HW_FILE_UNKNOWN;
+    return HW_OK;
+}

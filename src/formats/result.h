@@ -1,0 +1,28 @@
+/*
+ * result.h - the table of result formats; each row is one result_*.c.
+ *
+ * A format writes into a file that result.c made and commits, and knows nothing of names. The numbers are those of
+ * attribution.h: M [n, m, L] and outside [n, L].
+ */
+#ifndef HW_FORMATS_RESULT_H
+#define HW_FORMATS_RESULT_H
+
+#include "data/attribution.h"
+#include "base/atomic_file.h"
+
+struct hw_result {
+    hw_attribution **list; /* [n] owned */
+    size_t n;
+};
+
+typedef struct hw__format {
+    hw_format_info info;
+    /* Writes attributions [n] of one run, n = 1 unless info.many. What fails to be written shows at the commit. */
+    hw_err (*save)(hw__file *file, const hw_attribution *const *list, size_t n, bool full, hw_error *err);
+    /* Fills a zeroed result, which the caller frees after success and failure; NULL: cannot be read back. */
+    hw_err (*open)(hw_result *out, const char *path, hw_error *err);
+} hw__format;
+
+extern const hw__format hw__format_json, hw__format_safetensors, hw__format_csv, hw__format_npy;
+
+#endif

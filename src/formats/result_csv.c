@@ -1,0 +1,135 @@
+/*
+ * result_csv.c - one line a value, for spreadsheets and data frames: RFC 4180, UTF-8, lines end in CR LF.
+ *
+ *     completion_index,completion_token,prompt_index,prompt_token,layer,value
+ *
+ * Indices count from 0; `layer` is the model's own block index, -1 where a result has only the mean over layers. With
+ * groups, prompt_index is the group's and prompt_token its name, or its tokens' text joined.
+ */
+#include "formats/result.h"
+
+#include "base/utf8.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Text as it stands in the file, quoted where it must be. */
+typedef struct field {
+    char *text; /* [n] malloc'd */
+    size_t n;
+} field;
+
+static void free_fields(field *fields, size_t n) {
+    for (size_t i = 0; fields && i < n; i++) free(fields[i].text);
+    free(fields);
+}
+
+static bool needs_quotes(const char *text, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (memchr(",\"\r\n", text[i], 4)) return true;
+    return false;
+}
+
+/* The field of bytes [n]; false when there is no memory. */
+static bool make_field(field *out, const char *bytes, size_t n) {
+    size_t n_text, room;
+    char *text = hw__utf8_replace(&n_text, bytes, n);
+    if (!text) return false;
+    *out = (field){.text = text, .n = n_text};
+    if (!needs_quotes(text, n_text)) return true;
+    char *quoted = hw__mul(&room, n_text, 2) && hw__add(&room, room, 2) ? hw__alloc(room, 1) : NULL;
+    if (quoted) {
+        size_t at = 0;
+        quoted[at++] = '"';
+        for (size_t i = 0; i < n_text; i++) {
+            if (text[i] == '"') quoted[at++] = '"';
+            quoted[at++] = text[i];
+        }
+        quoted[at++] = '"';
+        *out = (field){.text = quoted, .n = at};
+    } else {
+        *out = (field){0};
+    }
+    free(text);
+    return quoted != NULL;
+}
+
+/* The bytes of every token of group k, one after the other: halves of a character come together again. */
+static bool make_group_field(field *out, const hw_attribution *a, size_t k) {
+    size_t n_tokens = hw__n_shown(&a->params, a->run), n = 0, at = 0;
+    for (size_t t = 0; t < n_tokens; t++)
+        if (a->groups[t] == (int32_t)k && !hw__add(&n, n, a->run->tokens[t].n_bytes)) return false;
+    char *joined = hw__alloc(n, 1);
+    if (!joined) return false;
+    for (size_t t = 0; t < n_tokens; t++) {
+        const hw_token *token = &a->run->tokens[t];
+        if (a->groups[t] != (int32_t)k || token->n_bytes == 0) continue;
+        memcpy(joined + at, token->bytes, token->n_bytes);
+        at += token->n_bytes;
+    }
+    bool ok = make_field(out, joined, n);
+    free(joined);
+    return ok;
+}
+
+/* A group's name, where it has one; else its text. */
+static bool make_group(field *out, const hw_attribution *a, size_t k) {
+    const char *name = a->names ? a->names[k] : "";
+    return *name ? make_field(out, name, strlen(name)) : make_group_field(out, a, k);
+}
+
+/* The text of each column, [m] malloc'd; NULL when there is no memory. */
+static field *column_fields(const hw_attribution *a) {
+    field *fields = hw__alloc(a->n_columns, sizeof *fields);
+    for (size_t k = 0; fields && k < a->n_columns; k++) {
+        const hw_token *token = a->groups ? NULL : &a->run->tokens[k];
+        if (token ? make_field(&fields[k], token->bytes, token->n_bytes) : make_group(&fields[k], a, k)) continue;
+        free_fields(fields, k);
+        return NULL;
+    }
+    return fields;
+}
+
+static void put_row(hw__file *file, const hw_attribution *a, size_t i, const field *row, const field *columns) {
+    for (size_t k = 0; k < a->n_columns && !hw__file_failed(file); k++) {
+        const float *cell = a->values + (i * a->n_columns + k) * a->n_layers; /* [L] */
+        for (size_t l = 0; l < a->n_layers; l++) {
+            hw__file_printf(file, "%zu,", i);
+            hw__file_write(file, row->text, row->n);
+            hw__file_printf(file, ",%zu,", k);
+            hw__file_write(file, columns[k].text, columns[k].n);
+            hw__file_printf(file, ",%d,", a->layers[l]);
+            hw__file_float(file, cell[l], "");
+            hw__file_text(file, "\r\n");
+        }
+    }
+}
+
+/* n = 1, and the file always has the whole M. */
+static hw_err save(hw__file *file, const hw_attribution *const *list, size_t n, bool full, hw_error *err) {
+    (void)n;
+    (void)full;
+    const hw_attribution *a = list[0];
+    field *columns = column_fields(a);
+    if (!columns) return hw__fail_memory(err, "the prompt's tokens", a->n_columns, sizeof *columns);
+    hw_err rc = HW_OK;
+    hw__file_text(file, "completion_index,completion_token,prompt_index,prompt_token,layer,value\r\n");
+    for (size_t i = 0; rc == HW_OK && i < a->n_rows; i++) {
+        const hw_token *token = &a->run->tokens[a->first_token + i];
+        field row;
+        if (make_field(&row, token->bytes, token->n_bytes))
+            put_row(file, a, i, &row, columns);
+        else
+            rc = hw__fail_memory(err, "a token", token->n_bytes, 1);
+        if (rc == HW_OK) free(row.text);
+    }
+    free_fields(columns, a->n_columns);
+    return rc;
+}
+
+const hw__format hw__format_csv = {
+    .info = {.name = "csv",
+             .extension = ".csv",
+             .summary = "one line a value: completion token, prompt token, layer, value"},
+    .save = save,
+};

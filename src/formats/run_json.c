@@ -1,0 +1,466 @@
+/*
+ * run_json.c - one table of fields for the model's description and one for the options, read and written alike;
+ * tokens go back through hw__run_add_token(), so that a file cannot make a run that a capture could not.
+ */
+#include "formats/run_json.h"
+
+#include "data/enum_names.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* More layers than any model has; bounds what a small file can make the trace allocate. */
+enum { MAX_LAYERS = 100000 };
+
+typedef enum kind { TEXT, I32, U32, SIZE, U64, BOOL, FLOAT, DOUBLE } kind;
+
+/* A member of a struct that is kept under a key. */
+typedef struct field {
+    const char *key, *hex_key; /* hex_key: of TEXT */
+    kind kind;
+    size_t offset;
+    bool is_new; /* of TEXT: files of earlier versions lack it, and it is "" then */
+} field;
+
+#define MODEL_TEXT(name)   {#name, #name "_bytes", TEXT, offsetof(hw_model_info, name), false}
+#define MODEL_NEW(name)    {#name, #name "_bytes", TEXT, offsetof(hw_model_info, name), true}
+#define MODEL(name, kind)  {#name, NULL, kind, offsetof(hw_model_info, name), false}
+#define OPTION(name, kind) {#name, NULL, kind, offsetof(hw__run_options, name), false}
+
+static const field model_fields[] = {
+    MODEL_TEXT(path),
+    MODEL_TEXT(engine),
+    MODEL_TEXT(engine_version),
+    MODEL_TEXT(architecture),
+    MODEL_TEXT(name),
+    MODEL_TEXT(quantisation),
+    MODEL_TEXT(metadata_sha256),
+    MODEL_NEW(sample_sha256),
+    MODEL_TEXT(device),
+    MODEL_TEXT(problem),
+    MODEL_TEXT(values_problem),
+    MODEL_TEXT(readout_problem),
+    MODEL(n_blocks, I32),
+    MODEL(n_heads, I32),
+    MODEL(n_heads_kv, I32),
+    MODEL(n_embd, I32),
+    MODEL(n_vocab, I32),
+    MODEL(n_ctx_train, I32),
+    MODEL(n_swa, I32),
+    MODEL(n_params, U64),
+    MODEL(n_bytes, U64),
+    MODEL(adds_bos, BOOL),
+    MODEL(has_chat_template, BOOL),
+    MODEL(has_sinks, BOOL),
+    MODEL(host_rows, BOOL),
+    MODEL(row_error, DOUBLE),
+};
+static const field option_fields[] = {
+    OPTION(n_generate, SIZE), OPTION(temperature, FLOAT), OPTION(top_p, FLOAT), OPTION(top_k, I32),
+    OPTION(n_ubatch, I32),    OPTION(seed, U32),          OPTION(chat, BOOL),   OPTION(f32_cache, BOOL),
+};
+static const field versus_field = {"versus", "versus_bytes", TEXT, offsetof(hw__run_options, versus),
+                                   false}; /* only where given */
+enum {
+    N_MODEL_FIELDS = sizeof model_fields / sizeof *model_fields,
+    N_OPTION_FIELDS = sizeof option_fields / sizeof *option_fields
+};
+
+/* ------------------------------------------------------------------ writing */
+
+/* JSON has no larger integers; no size or count comes near. */
+static json_t *integer(uint64_t v) { return json_integer(v > INT64_MAX ? INT64_MAX : (json_int_t)v); }
+
+static bool put_field(json_t *object, const field *f, const void *from) {
+    const void *at = (const char *)from + f->offset;
+    json_t *value = NULL;
+    switch (f->kind) {
+    case TEXT: {
+        const char *text = *(const char *const *)at;
+        return hw__json_put_text(object, f->key, f->hex_key, text, strlen(text));
+    }
+    case I32: value = json_integer(*(const int32_t *)at); break;
+    case U32: value = json_integer(*(const uint32_t *)at); break;
+    case SIZE: value = integer(*(const size_t *)at); break;
+    case U64: value = integer(*(const uint64_t *)at); break;
+    case BOOL: value = json_boolean(*(const bool *)at); break;
+    case FLOAT: value = hw__json_float(*(const float *)at); break;
+    case DOUBLE: value = hw__json_double(*(const double *)at); break;
+    }
+    return json_object_set_new(object, f->key, value) == 0;
+}
+
+/* A new object of the fields of `from`; NULL when there is no memory. */
+static json_t *fields_to_json(const field *fields, size_t n, const void *from) {
+    json_t *object = json_object();
+    for (size_t i = 0; object && i < n; i++) {
+        if (put_field(object, &fields[i], from)) continue;
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+static json_t *layers_to_json(const hw_model_info *model) {
+    json_t *list = json_array();
+    for (int32_t l = 0; list && l < model->n_layers; l++) {
+        if (json_array_append_new(list, json_integer(model->layers[l])) == 0) continue;
+        json_decref(list);
+        return NULL;
+    }
+    return list;
+}
+
+/* Natural log of a probability: NaN is unknown, -inf an impossible token. */
+static json_t *logprob_to_json(float v) { return isinf(v) && v < 0 ? json_string("-inf") : hw__json_float(v); }
+
+static json_t *alternative_to_json(const hw_alternative *a) {
+    json_t *object = json_pack("{s:i}", "id", (int)a->id);
+    if (object && hw__json_put_text(object, "text", "bytes", a->bytes, a->n_bytes) &&
+        json_object_set_new(object, "logprob", logprob_to_json(a->logprob)) == 0)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+json_t *hw__token_to_json(const hw_token *t) {
+    json_t *object = json_pack("{s:i}", "id", (int)t->id), *list = json_array();
+    bool ok = object && list && hw__json_put_text(object, "text", "bytes", t->bytes, t->n_bytes);
+    ok = ok && json_object_set_new(object, "range", json_pack("[I, I]", (json_int_t)t->begin, (json_int_t)t->end)) == 0;
+    ok = ok && json_object_set_new(object, "role", json_string(hw_role_name(t->role))) == 0;
+    ok = ok && json_object_set_new(object, "logprob", logprob_to_json(t->logprob)) == 0;
+    for (int32_t i = 0; ok && i < t->n_alternatives; i++)
+        ok = json_array_append_new(list, alternative_to_json(&t->alternatives[i])) == 0;
+    if (ok && t->n_alternatives > 0) ok = json_object_set(object, "alternatives", list) == 0;
+    json_decref(list);
+    if (ok) return object;
+    json_decref(object);
+    return NULL;
+}
+
+static json_t *tokens_to_json(const hw_run *run) {
+    json_t *list = json_array();
+    for (size_t t = 0; list && t < run->n_tokens; t++) {
+        if (json_array_append_new(list, hw__token_to_json(&run->tokens[t])) == 0) continue;
+        json_decref(list);
+        return NULL;
+    }
+    return list;
+}
+
+json_t *hw__model_to_json(const hw_model_info *model) {
+    json_t *json = fields_to_json(model_fields, N_MODEL_FIELDS, model);
+    if (json && json_object_set_new(json, "layers", layers_to_json(model)) == 0) return json;
+    json_decref(json);
+    return NULL;
+}
+
+hw_err hw__run_to_json(json_t **out, const hw_run *run, hw_error *err) {
+    json_t *model = hw__model_to_json(&run->model);
+    json_t *options = fields_to_json(option_fields, N_OPTION_FIELDS, &run->options);
+    json_t *json = json_object();
+    bool ok =
+        model && options && json_object_set_new(options, "fuse", json_string(hw_fuse_name(run->options.fuse))) == 0;
+    if (ok && *run->options.versus) ok = put_field(options, &versus_field, &run->options);
+    ok = ok && json_object_set(json, "model", model) == 0 && json_object_set(json, "options", options) == 0;
+    ok = ok && json_object_set_new(json, "stop", json_string(hw_stop_name(run->stop))) == 0;
+    ok = ok && json_object_set_new(json, "causal", json_boolean(run->causal)) == 0;
+    ok = ok && hw__json_put_text(json, "prompt", "prompt_bytes", run->prompt, run->prompt_bytes);
+    ok = ok &&
+         hw__json_put_text(json, "completion", "completion_bytes", hw_run_completion(run, NULL), run->completion_bytes);
+    ok = ok && json_object_set_new(json, "tokens", tokens_to_json(run)) == 0;
+    json_decref(model);
+    json_decref(options);
+    if (!ok) {
+        json_decref(json);
+        return hw__fail_memory(err, "the run's description", run->n_tokens, sizeof *run->tokens);
+    }
+    *out = json;
+    return HW_OK;
+}
+
+/* ------------------------------------------------------------------ reading */
+
+static hw_err get_text(const char **to, const field *f, const json_t *object, hw__pool *pool, hw_error *err) {
+    char *text;
+    size_t n;
+    if (f->is_new && !json_object_get(object, f->key)) {
+        *to = "";
+        return HW_OK;
+    }
+    hw_err rc = hw__json_text(&text, &n, object, f->key, f->hex_key, err);
+    if (rc != HW_OK) return rc;
+    if (strlen(text) != n)
+        rc = hw__fail(err, HW_ERR_FORMAT, "\"%s\" must be a string without NUL", f->key);
+    else if (!(*to = hw__pool_strndup(pool, text, n)))
+        rc = hw__fail_memory(err, f->key, n, 1);
+    free(text);
+    return rc;
+}
+
+static hw_err get_integer(void *to, const field *f, const json_t *object, hw_error *err) {
+    static const int64_t most[] = {[I32] = INT32_MAX, [U32] = UINT32_MAX, [SIZE] = INT64_MAX, [U64] = INT64_MAX};
+    int64_t v;
+    hw_err rc = hw__json_int(&v, object, f->key, 0, most[f->kind], err);
+    if (rc != HW_OK) return rc;
+    switch (f->kind) {
+    case I32: *(int32_t *)to = (int32_t)v; break;
+    case U32: *(uint32_t *)to = (uint32_t)v; break;
+    case SIZE: *(size_t *)to = (size_t)v; break;
+    default: *(uint64_t *)to = (uint64_t)v;
+    }
+    return HW_OK;
+}
+
+static hw_err get_real(void *to, const field *f, const json_t *object, hw_error *err) {
+    double v;
+    hw_err rc = hw__json_real(&v, object, f->key, err);
+    if (rc != HW_OK) return rc;
+    if (f->kind == DOUBLE) {
+        *(double *)to = v;
+    } else {
+        if (!isfinite((float)v))
+            return hw__fail(err, HW_ERR_FORMAT, "\"%s\" is %g: a number in float's range is needed", f->key, v);
+        *(float *)to = (float)v;
+    }
+    return HW_OK;
+}
+
+static hw_err get_fields(void *to, const field *fields, size_t n, const json_t *object, hw__pool *pool, hw_error *err) {
+    for (size_t i = 0; i < n; i++) {
+        const field *f = &fields[i];
+        void *at = (char *)to + f->offset;
+        hw_err rc;
+        switch (f->kind) {
+        case TEXT: rc = get_text(at, f, object, pool, err); break;
+        case BOOL: rc = hw__json_bool(at, object, f->key, err); break;
+        case FLOAT:
+        case DOUBLE: rc = get_real(at, f, object, err); break;
+        default: rc = get_integer(at, f, object, err);
+        }
+        if (rc != HW_OK) return rc;
+    }
+    return HW_OK;
+}
+
+static hw_err get_layers(hw_model_info *model, const json_t *object, hw__pool *pool, hw_error *err) {
+    const json_t *list;
+    hw_err rc = hw__json_array(&list, object, "layers", err);
+    if (rc != HW_OK) return rc;
+    size_t n = json_array_size(list);
+    if (n < 1 || n > MAX_LAYERS)
+        return hw__fail(err, HW_ERR_FORMAT, "%zu layers with attention: 1 to %d are accepted", n, MAX_LAYERS);
+    int32_t *layers = hw__pool_alloc(pool, n, sizeof *layers);
+    if (!layers) return hw__fail_memory(err, "the list of layers", n, sizeof *layers);
+    for (size_t l = 0; l < n; l++) {
+        const json_t *v = json_array_get(list, l);
+        json_int_t index = json_integer_value(v);
+        if (!json_is_integer(v) || index < (l ? layers[l - 1] + (json_int_t)1 : 0) || index > INT32_MAX)
+            return hw__fail(err, HW_ERR_FORMAT, "\"layers\" must be rising whole numbers from 0; entry %zu is not", l);
+        layers[l] = (int32_t)index;
+    }
+    model->layers = layers;
+    model->n_layers = (int32_t)n;
+    return HW_OK;
+}
+
+/* `pool` holds the strings until hw__run_new() has copied them. */
+static hw_err get_model(hw_model_info *model, const json_t *json, hw__pool *pool, hw_error *err) {
+    const json_t *object;
+    hw_err rc = hw__json_object(&object, json, "model", err);
+    if (rc == HW_OK) rc = get_fields(model, model_fields, N_MODEL_FIELDS, object, pool, err);
+    if (rc == HW_OK) rc = get_layers(model, object, pool, err);
+    return rc;
+}
+
+static hw_err get_options(hw__run_options *options, const json_t *json, hw__pool *pool, hw_error *err) {
+    const json_t *object;
+    const char *word;
+    hw_err rc = hw__json_object(&object, json, "options", err);
+    if (rc == HW_OK) rc = get_fields(options, option_fields, N_OPTION_FIELDS, object, NULL, err);
+    if (rc == HW_OK) rc = hw__json_word(&word, object, "fuse", err);
+    if (rc == HW_OK && hw_fuse_parse(&options->fuse, word, err) != HW_OK)
+        rc = hw__fail_in(err, HW_ERR_FORMAT, "\"fuse\"");
+    if (rc == HW_OK && json_object_get(object, "versus"))
+        rc = get_text(&options->versus, &versus_field, object, pool, err);
+    return rc;
+}
+
+static hw_err get_logprob(float *to, const json_t *object, hw_error *err) {
+    const json_t *v = json_object_get(object, "logprob");
+    *to = json_is_number(v) ? (float)json_number_value(v) : NAN;
+    if (json_is_string(v) && strcmp(json_string_value(v), "-inf") == 0)
+        *to = -INFINITY;
+    else if (!json_is_null(v) && !isfinite(*to))
+        return hw__fail(err, HW_ERR_FORMAT, "\"logprob\" must be there and be a number, null or \"-inf\"");
+    return HW_OK;
+}
+
+static hw_err get_id(int32_t *to, const json_t *object, hw_error *err) {
+    int64_t id;
+    hw_err rc = hw__json_int(&id, object, "id", -1, INT32_MAX, err);
+    if (rc == HW_OK) *to = (int32_t)id;
+    return rc;
+}
+
+/* A token as it is read: what `token` points to is owned here. */
+typedef struct reading {
+    hw_token token;
+    char *bytes;
+    hw_alternative list[HW_N_ALTERNATIVES];
+    char *list_bytes[HW_N_ALTERNATIVES];
+} reading;
+
+static void free_reading(reading *r) {
+    free(r->bytes);
+    for (int i = 0; i < HW_N_ALTERNATIVES; i++) free(r->list_bytes[i]);
+}
+
+static hw_err get_alternatives(reading *r, const json_t *object, hw_error *err) {
+    const json_t *list = json_object_get(object, "alternatives");
+    size_t n = json_array_size(list);
+    if ((list && !json_is_array(list)) || n > HW_N_ALTERNATIVES)
+        return hw__fail(err, HW_ERR_FORMAT, "\"alternatives\" must be a list of at most %d", HW_N_ALTERNATIVES);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *entry = json_array_get(list, i);
+        hw_alternative *a = &r->list[i];
+        hw_err rc = hw__json_text(&r->list_bytes[i], &a->n_bytes, entry, "text", "bytes", err);
+        if (rc == HW_OK) rc = get_id(&a->id, entry, err);
+        if (rc == HW_OK) rc = get_logprob(&a->logprob, entry, err);
+        if (rc != HW_OK) return hw__fail_in(err, rc, "alternative %zu", i);
+        a->bytes = r->list_bytes[i];
+    }
+    r->token.n_alternatives = (int32_t)n;
+    r->token.alternatives = r->list;
+    return HW_OK;
+}
+
+static hw_err get_range(hw_token *token, const json_t *object, hw_error *err) {
+    const json_t *range = json_object_get(object, "range"), *begin = json_array_get(range, 0),
+                 *end = json_array_get(range, 1);
+    json_int_t b = json_integer_value(begin), e = json_integer_value(end);
+    if (json_array_size(range) != 2 || !json_is_integer(begin) || !json_is_integer(end) || b < 0 || b > e)
+        return hw__fail(err, HW_ERR_FORMAT, "\"range\" must be [begin, end], two byte offsets with begin <= end");
+    token->begin = (size_t)b;
+    token->end = (size_t)e;
+    return HW_OK;
+}
+
+static hw_err get_token(reading *r, const json_t *object, hw_error *err) {
+    const char *word;
+    hw_err rc = hw__json_text(&r->bytes, &r->token.n_bytes, object, "text", "bytes", err);
+    if (rc == HW_OK) rc = get_id(&r->token.id, object, err);
+    if (rc == HW_OK) rc = get_range(&r->token, object, err);
+    if (rc == HW_OK) rc = hw__json_word(&word, object, "role", err);
+    if (rc == HW_OK && hw__role_parse(&r->token.role, word, err) != HW_OK)
+        rc = hw__fail_in(err, HW_ERR_FORMAT, "\"role\"");
+    if (rc == HW_OK) rc = get_logprob(&r->token.logprob, object, err);
+    if (rc == HW_OK) rc = get_alternatives(r, object, err);
+    r->token.bytes = r->bytes;
+    return rc;
+}
+
+/* Adds the token and checks what only the run can say: order of roles, and ranges against the text. */
+static hw_err add_token(hw_run *run, const hw_token *token, hw_error *err) {
+    bool completion = token->role == HW_ROLE_COMPLETION;
+    if (!completion && run->n_tokens > run->n_prompt)
+        return hw__fail(err, HW_ERR_FORMAT, "role \"%s\" after the completion has begun", hw_role_name(token->role));
+    if (!completion && token->end > run->prompt_bytes)
+        return hw__fail(err, HW_ERR_FORMAT, "range [%zu, %zu] in a prompt of %zu bytes", token->begin, token->end,
+                        run->prompt_bytes);
+    hw_err rc = hw__run_add_token(run, token, err);
+    if (rc != HW_OK) return rc;
+    const hw_token *added = &run->tokens[run->n_tokens - 1];
+    if (added->begin != token->begin || added->end != token->end)
+        return hw__fail(err, HW_ERR_FORMAT, "range [%zu, %zu], but its bytes are [%zu, %zu] of the completion",
+                        token->begin, token->end, added->begin, added->end);
+    return HW_OK;
+}
+
+static hw_err get_tokens(hw_run *run, const json_t *json, hw_error *err) {
+    const json_t *list;
+    hw_err rc = hw__json_array(&list, json, "tokens", err);
+    for (size_t t = 0; rc == HW_OK && t < json_array_size(list); t++) {
+        reading r = {0};
+        rc = get_token(&r, json_array_get(list, t), err);
+        if (rc == HW_OK) rc = add_token(run, &r.token, err);
+        free_reading(&r);
+        if (rc != HW_OK) return hw__fail_in(err, rc, "token %zu", t);
+    }
+    if (rc == HW_OK && run->n_prompt == 0)
+        return hw__fail(err, HW_ERR_FORMAT, "no token before the completion: at least 1 is needed");
+    return rc;
+}
+
+static hw_err get_prompt(hw_run *run, const json_t *json, hw_error *err) {
+    char *text;
+    size_t n;
+    hw_err rc = hw__json_text(&text, &n, json, "prompt", "prompt_bytes", err);
+    if (rc != HW_OK) return rc;
+    rc = hw__run_set_prompt(run, text, n, err);
+    free(text);
+    return rc;
+}
+
+/* The completion is its tokens' bytes; the text beside them must say the same. */
+static hw_err check_completion(const hw_run *run, const json_t *json, hw_error *err) {
+    char *text;
+    size_t n, n_run;
+    hw_err rc = hw__json_text(&text, &n, json, "completion", "completion_bytes", err);
+    if (rc != HW_OK) return rc;
+    const char *completion = hw_run_completion(run, &n_run);
+    if (n != n_run || memcmp(text, completion, n) != 0)
+        rc = hw__fail(err, HW_ERR_FORMAT, "\"completion\" is not its tokens' text");
+    free(text);
+    return rc;
+}
+
+static hw_err fill_run(hw_run *run, const json_t *json, hw_error *err) {
+    const char *word;
+    hw_err rc = hw__json_word(&word, json, "stop", err);
+    if (rc == HW_OK && hw__stop_parse(&run->stop, word, err) != HW_OK) rc = hw__fail_in(err, HW_ERR_FORMAT, "\"stop\"");
+    if (rc == HW_OK) rc = hw__json_bool(&run->causal, json, "causal", err);
+    if (rc == HW_OK) rc = get_prompt(run, json, err);
+    if (rc == HW_OK) rc = get_tokens(run, json, err);
+    return rc == HW_OK ? check_completion(run, json, err) : rc;
+}
+
+hw_err hw__run_from_json(hw_run **out, const json_t *json, hw_error *err) {
+    hw__pool pool = {0};
+    hw_model_info model = {0};
+    hw__run_options options = {0};
+    hw_run *run = NULL;
+    hw_err rc = get_model(&model, json, &pool, err);
+    if (rc == HW_OK) rc = get_options(&options, json, &pool, err);
+    if (rc == HW_OK) rc = hw__run_new(&run, &model, &options, err);
+    if (rc == HW_OK) rc = fill_run(run, json, err);
+    hw__pool_clear(&pool);
+    if (rc != HW_OK) {
+        hw__run_release(run);
+        return hw__fail_in(err, rc, "the run's description");
+    }
+    *out = run;
+    return HW_OK;
+}
+
+/* ------------------------------------------------------------------ text */
+
+hw_err hw__run_to_text(char **out, const hw_run *run, hw_error *err) {
+    json_t *json;
+    hw_err rc = hw__run_to_json(&json, run, err);
+    if (rc != HW_OK) return rc;
+    *out = json_dumps(json, HW__RUN_JSON_FLAGS);
+    json_decref(json);
+    return *out ? HW_OK : hw__fail_memory(err, "the run's description", run->n_tokens, sizeof *run->tokens);
+}
+
+hw_err hw__run_from_text(hw_run **out, const char *text, hw_error *err) {
+    json_t *json;
+    hw_err rc = hw__json_parse(&json, text, strlen(text), err);
+    if (rc != HW_OK) return hw__fail_in(err, rc, "the run's description");
+    rc = hw__run_from_json(out, json, err);
+    json_decref(json);
+    return rc;
+}

@@ -1,0 +1,433 @@
+/*
+ * trace_file.c - a trace as a safetensors file, see docs/reference/formats.md. Rows are kept as they lie in memory, so that a
+ * reopened trace gives the same explanation bit for bit; what is read is checked like what an engine shows.
+ *
+ *     rows             F32 or F16 [L, T(T+1)/2] packed lower-triangular, or [L, T, T] where the model is not causal
+ *     token_ids        I32 [T]
+ *     signal.NAME      F32 [L, n+1, T], rows m-1 .. m+n-1; one for each signal that was captured
+ *     signal.residual  F32 [L, T]
+ *     signal.all_NAME  F32 [L, T(T+1)/2], every row, packed as `rows` are
+ *     cache            U8, in a state: state_file.c; the metadata's `cache_sha256` is of its bytes
+ *
+ * Where only some rows are kept, the metadata's `rows` says which: "interest" (m-1 and up) or "none"; the packed rows are
+ * those alone.
+ *
+ * The balance that comes with the signal `logit` is JSON in the metadata, and so is, of rows in F16, how much rounding moved.
+ */
+#include "formats/trace_file.h"
+
+#include "formats/balance_json.h"
+#include "base/parallel_for.h"
+#include "base/float16.h"
+#include "formats/run_json.h"
+#include "data/enum_names.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char format[] = HW__TRACE_FORMAT;
+enum { VERSION = 1, KEY_ROOM = 64 };
+
+/* Dimensions of `rows` for the run's tokens, from the first one that is kept; false on overflow. */
+static bool rows_shape(size_t *n_dims, size_t shape[3], const hw_run *run, size_t from) {
+    shape[0] = (size_t)run->model.n_layers;
+    shape[1] = shape[2] = run->n_tokens;
+    *n_dims = run->causal ? 2 : 3;
+    return !run->causal || hw__trace_kept_size(&shape[1], run->n_tokens, from, true);
+}
+
+/* "signal.projection" ... */
+static const char *signal_key(char out[KEY_ROOM], int signal) {
+    snprintf(out, KEY_ROOM, "signal.%s", hw_signal_name((hw_signal)signal));
+    return out;
+}
+
+/* Dimensions of a signal's tensor; false on overflow. */
+static bool signal_shape(size_t *n_dims, size_t shape[3], const hw_run *run, int signal) {
+    hw__layout layout = hw__signal_layout((hw_signal)signal);
+    *n_dims = layout == HW__LAYOUT_ROWS ? 3 : 2;
+    shape[0] = (size_t)run->model.n_layers;
+    shape[1] = layout == HW__LAYOUT_ROWS ? hw_run_n_completion(run) + 1 : run->n_tokens;
+    shape[2] = run->n_tokens;
+    return layout != HW__LAYOUT_EVERY || hw__trace_layer_size(&shape[1], run->n_tokens, true);
+}
+
+/* ------------------------------------------------------------------ rounding */
+
+/* A half is off by at most 2^-11 of a weight, and by 2^-25 where it is subnormal; weights sum to 1 within the tolerance, and
+ * hw_trace_rounding() adds it once more. */
+static double most_rounding(size_t n_tokens) {
+    return (0x1p-11 + 0x1p-25 * (double)n_tokens) * (1 + HW_ROW_TOLERANCE) * (1 + HW_ROW_TOLERANCE);
+}
+
+static double moved(const float *row, size_t n) {
+    double sum = 0;
+    for (size_t k = 0; k < n; k++) sum += fabsf(hw__float_of_half(hw__half_of_float(row[k])) - row[k]);
+    return sum;
+}
+
+/* A row that rollout composes is (a + e) / (1 + sum a): what moves in a moves at most 2 / (1 + sum a) times as much there, and
+ * the sum is 1 within the tolerance.
+ *
+ * No row moves twice: one that was read from halves is of halves and does not move now, any other has not moved before. What
+ * a longer trace states, whose front this one begins with, may be more than rows as short as these can have moved. */
+double hw_trace_rounding(const hw_trace *trace, hw_precision precision) {
+    double most = 0;
+    for (size_t l = 0; precision == HW_PRECISION_F16 && l < trace->n_layers; l++) {
+        for (size_t q = trace->rows_from; q < trace->run->n_tokens; q++) {
+            size_t n;
+            const float *row = hw__trace_row(trace, l, q, &n);
+            double row_moved = moved(row, n);
+            most = row_moved > most ? row_moved : most;
+        }
+    }
+    return fmin(fmax(trace->rounding, most * (1 + HW_ROW_TOLERANCE)), most_rounding(trace->run->n_tokens));
+}
+
+/* ------------------------------------------------------------------ save */
+
+/* A NULL is left out. */
+static bool put_text(json_t *metadata, const char *key, const char *text) {
+    return !text || json_object_set_new(metadata, key, json_string(text)) == 0;
+}
+
+static bool put_balance(json_t *metadata, const hw_trace *trace) {
+    if (!trace->signals.balance) return true;
+    json_t *balance = hw__balance_to_json(trace->signals.balance, hw_run_n_completion(trace->run) + 1);
+    char *text = balance ? json_dumps(balance, JSON_COMPACT) : NULL;
+    bool ok = text && put_text(metadata, "balance", text);
+    free(text);
+    json_decref(balance);
+    return ok;
+}
+
+static bool put_cache(json_t *metadata, const hw__cache *cache) {
+    char digits[HW__SHA256_ROOM];
+    return !cache->bytes || (hw__cache_sha256(digits, cache) && put_text(metadata, HW__CACHE_SHA256, digits));
+}
+
+/* The map of strings; NULL when there is no memory. */
+static json_t *make_metadata(const hw_trace *trace, const char *run, double rounding, const hw__cache *cache) {
+    char number[32];
+    snprintf(number, sizeof number, "%.3e", rounding);
+    json_t *metadata = json_pack("{s:s, s:s, s:s}", "format", format, "version", "1", "run", run);
+    if (metadata && put_text(metadata, "rounding", rounding > 0 ? number : NULL) &&
+        put_text(metadata, "rows", trace->kept == HW_ROWS_ALL ? NULL : hw_rows_name(trace->kept)) &&
+        put_cache(metadata, cache) && put_balance(metadata, trace))
+        return metadata;
+    json_decref(metadata);
+    return NULL;
+}
+
+static hw_err write_header(hw__safetensors_writer *out, hw__file *file, const hw_trace *trace, hw_precision precision,
+                           const hw__cache *cache, hw_error *err) {
+    const hw_run *run = trace->run;
+    char keys[HW_N_SIGNALS][KEY_ROOM];
+    size_t n = 2;
+    hw__tensor tensors[3 + HW_N_SIGNALS] = {
+        {.name = "rows", .dtype = precision == HW_PRECISION_F16 ? HW__F16 : HW__F32},
+        {.name = "token_ids", .dtype = HW__I32, .n_dims = 1, .shape = {run->n_tokens}},
+    };
+    if (!rows_shape(&tensors[0].n_dims, tensors[0].shape, run, trace->rows_from))
+        return hw__fail(err, HW_ERR_MEMORY, "%zu tokens are too many for one file", run->n_tokens);
+    for (int i = 0; i < HW_N_SIGNALS; i++) {
+        if (!trace->signals.values[i]) continue;
+        tensors[n] = (hw__tensor){.name = signal_key(keys[i], i), .dtype = HW__F32};
+        if (!signal_shape(&tensors[n].n_dims, tensors[n].shape, run, i))
+            return hw__fail(err, HW_ERR_MEMORY, "%zu tokens are too many for one file", run->n_tokens);
+        n++;
+    }
+    if (cache->bytes)
+        tensors[n++] = (hw__tensor){.name = HW__CACHE, .dtype = HW__U8, .n_dims = 1, .shape = {cache->n_bytes}};
+    char *text;
+    hw_err rc = hw__run_to_text(&text, run, err);
+    if (rc != HW_OK) return rc;
+    json_t *metadata = make_metadata(trace, text, hw_trace_rounding(trace, precision), cache);
+    free(text);
+    if (!metadata) return hw__fail(err, HW_ERR_MEMORY, "out of memory: the description of the trace");
+    rc = hw__safetensors_begin(out, file, tensors, n, metadata, err);
+    json_decref(metadata);
+    return rc;
+}
+
+/* The room of the arrays may be more than the run's tokens; the file has what the run has. */
+static void write_signal(hw__safetensors_writer *w, const hw_trace *trace, int signal) {
+    size_t n = trace->run->n_tokens, n_rows = hw_run_n_completion(trace->run) + 1;
+    hw__layout layout = hw__signal_layout((hw_signal)signal);
+    for (size_t l = 0; l < trace->n_layers; l++) {
+        const float *layer = hw__trace_signal_layer(trace, (hw_signal)signal, l);
+        if (layout != HW__LAYOUT_ROWS)
+            hw__safetensors_put_floats(w, layer, layout == HW__LAYOUT_TOKENS ? n : n * (n + 1) / 2);
+        for (size_t r = 0; layout == HW__LAYOUT_ROWS && r < n_rows; r++)
+            hw__safetensors_put_floats(w, layer + r * trace->signals.width, n);
+    }
+}
+
+static void write_data(hw__safetensors_writer *w, const hw_trace *trace, hw_precision precision,
+                       const hw__cache *cache) {
+    const hw_run *run = trace->run;
+    for (size_t l = 0; l < trace->n_layers; l++) {
+        for (size_t q = trace->rows_from; q < run->n_tokens; q++) {
+            size_t n;
+            const float *row = hw__trace_row(trace, l, q, &n);
+            if (precision == HW_PRECISION_F16) {
+                hw__safetensors_put_halves(w, row, n);
+            } else {
+                hw__safetensors_put_floats(w, row, n);
+            }
+        }
+    }
+    for (size_t t = 0; t < run->n_tokens; t++) hw__safetensors_put_ints(w, &run->tokens[t].id, 1);
+    for (int i = 0; i < HW_N_SIGNALS; i++)
+        if (trace->signals.values[i]) write_signal(w, trace, i);
+    if (cache->bytes) hw__safetensors_put_bytes(w, cache->bytes, cache->n_bytes);
+}
+
+static hw_err save(const hw_trace *trace, const char *path, hw_precision precision, const hw__cache *cache,
+                   hw_error *err) {
+    hw__file file;
+    hw__safetensors_writer writer;
+    hw_err rc = hw__file_create(&file, path, err);
+    if (rc != HW_OK) return rc;
+    if ((rc = write_header(&writer, &file, trace, precision, cache, err)) != HW_OK) {
+        hw__file_abort(&file);
+        return rc;
+    }
+    write_data(&writer, trace, precision, cache);
+    return hw__file_commit(&file, err);
+}
+
+hw_save_params hw_save_params_default(void) { return (hw_save_params){.size = sizeof(hw_save_params)}; }
+
+hw_err hw_trace_save_as(const hw_trace *trace, const char *path, const hw_save_params *params, hw_error *err) {
+    hw__cache cache = {0};
+    if ((unsigned)params->precision > HW_PRECISION_F16)
+        return hw__fail(err, HW_ERR_ARGUMENT, "precision %d: f32 or f16", (int)params->precision);
+    if (trace->signals.groups)
+        return hw__fail(err, HW_ERR_UNSUPPORTED,
+                        "this trace keeps its signals summed by %zu groups of columns: files hold them by token",
+                        trace->signals.n_groups);
+    hw_err rc = params->model ? hw__state_cache(&cache, trace, params->model, err) : HW_OK;
+    if (rc == HW_OK) rc = save(trace, path, params->precision, &cache, err);
+    free(cache.bytes);
+    return rc;
+}
+
+hw_err hw_trace_save(const hw_trace *trace, const char *path, hw_error *err) {
+    hw_save_params params = hw_save_params_default();
+    return hw_trace_save_as(trace, path, &params, err);
+}
+
+/* ------------------------------------------------------------------ open */
+
+static hw_err check_ids(hw__safetensors *file, const hw_run *run, hw_error *err) {
+    const hw__tensor *tensor;
+    hw_err rc = hw__safetensors_need(&tensor, file, "token_ids", HW__I32, 1, &run->n_tokens, err);
+    if (rc != HW_OK) return rc;
+    int64_t *ids = hw__alloc(run->n_tokens, sizeof *ids);
+    if (!ids) return hw__fail_memory(err, "token ids", run->n_tokens, sizeof *ids);
+    rc = hw__safetensors_ints(file, ids, tensor, 0, run->n_tokens, err);
+    for (size_t t = 0; rc == HW_OK && t < run->n_tokens; t++)
+        if (ids[t] != run->tokens[t].id)
+            rc = hw__fail(err, HW_ERR_FORMAT, "token %zu has id %d in the run and %lld in token_ids", t,
+                          run->tokens[t].id, (long long)ids[t]);
+    free(ids);
+    return rc;
+}
+
+/* The sum of a row, in lanes that a processor adds at once; *wrong counts weights below 0 and NaN. */
+static double sum_row(const float *row, size_t n, size_t *wrong) {
+    enum { LANES = 8 };
+    double sums[LANES] = {0}, sum = 0;
+    uint32_t bad[LANES] = {0};
+    size_t k = 0;
+    for (; k + LANES <= n; k += LANES)
+        for (size_t i = 0; i < LANES; i++) {
+            sums[i] += row[k + i];
+            bad[i] += !(row[k + i] >= 0);
+        }
+    *wrong = 0;
+    for (; k < n; k++) {
+        sum += row[k];
+        *wrong += !(row[k] >= 0);
+    }
+    for (size_t i = 0; i < LANES; i++) {
+        sum += sums[i];
+        *wrong += bad[i];
+    }
+    return sum;
+}
+
+/* `off`: how far from 1 the weights may sum. */
+static hw_err check_row(const float *row, size_t n, size_t layer, size_t q, bool sinks, double off, hw_error *err) {
+    size_t wrong;
+    double sum = sum_row(row, n, &wrong);
+    for (size_t k = 0; wrong && k < n; k++)
+        if (!(row[k] >= 0))
+            return hw__fail(err, HW_ERR_FORMAT, "layer %zu, row %zu, column %zu: weight %g, must be 0 or more", layer,
+                            q, k, row[k]);
+    if (sum <= 1 + off && (sinks || sum >= 1 - off)) return HW_OK;
+    return hw__fail(err, HW_ERR_FORMAT, "layer %zu, row %zu: weights sum to %g, must be 1 within %g%s", layer, q, sum,
+                    off, sinks ? ", or less" : "");
+}
+
+/* Where the rows of a trace come from. */
+typedef struct rows_source {
+    hw_trace *trace;
+    const hw__safetensors *file;
+    const hw__tensor *tensor;
+} rows_source;
+
+static hw_err read_layer(void *ctx, size_t l, hw_error *err) {
+    const rows_source *from = ctx;
+    const hw_trace *trace = from->trace;
+    const hw_run *run = trace->run;
+    size_t layer_size = from->tensor->n / trace->n_layers;
+    hw_err rc = hw__safetensors_floats(from->file, trace->rows[l], from->tensor, l * layer_size, layer_size, err);
+    for (size_t q = trace->rows_from; rc == HW_OK && q < run->n_tokens; q++) {
+        size_t n;
+        const float *row = hw__trace_row(trace, l, q, &n);
+        rc = check_row(row, n, l, q, run->model.has_sinks, HW_ROW_TOLERANCE + trace->rounding, err);
+    }
+    return rc;
+}
+
+/* Each layer is as much new memory and a sum over it: threads share them where that is much. */
+static hw_err read_rows(hw_trace *trace, const hw__safetensors *file, const hw__tensor *tensor, hw_error *err) {
+    rows_source from = {trace, file, tensor};
+    return hw__each(trace->n_layers, tensor->n > 1u << 20 ? 0 : 1, read_layer, &from, err);
+}
+
+/* What the file says that rounding moved, which goes with rows in F16 and is no more than twice what those can be off. */
+static hw_err read_rounding(double *out, const hw__safetensors *file, const hw_run *run, bool halves, hw_error *err) {
+    const char *text = hw__safetensors_metadata(file, "rounding");
+    double most = 2 * most_rounding(run->n_tokens), v;
+    char *end;
+    *out = 0;
+    if (!text && !halves) return HW_OK;
+    if (!text) return hw__fail(err, HW_ERR_FORMAT, "its rows are F16 and its metadata has no \"rounding\"");
+    v = strtod(text, &end);
+    if (strspn(text, "0123456789.e-") != strlen(text) || end == text || *end || !(v >= 0 && v <= most))
+        return hw__fail(err, HW_ERR_FORMAT, "\"rounding\" in its metadata must be a number from 0 to %g", most);
+    *out = v;
+    return HW_OK;
+}
+
+/* The tensors of the signals that the file holds, NULL for others; *wanted gets 1u << hw_signal, or-ed. */
+static hw_err find_signals(const hw__tensor *tensors[HW_N_SIGNALS], uint32_t *wanted, const hw__safetensors *file,
+                           const hw_run *run, hw_error *err) {
+    *wanted = 0;
+    for (int i = 0; i < HW_N_SIGNALS; i++) {
+        char key[KEY_ROOM];
+        size_t shape[3], n_dims;
+        tensors[i] = NULL;
+        if (!hw__safetensors_find(file, signal_key(key, i))) continue;
+        if (!signal_shape(&n_dims, shape, run, i))
+            return hw__fail(err, HW_ERR_FORMAT, "%zu tokens are too many", run->n_tokens);
+        hw_err rc = hw__safetensors_need(&tensors[i], file, key, HW__F32, n_dims, shape, err);
+        if (rc != HW_OK) return rc;
+        *wanted |= 1u << i;
+    }
+    return HW_OK;
+}
+
+static hw_err read_balance(hw_trace *trace, const hw__safetensors *file, hw_error *err) {
+    const char *text = hw__safetensors_metadata(file, "balance");
+    if (!text) return hw__fail(err, HW_ERR_FORMAT, "its metadata has no \"balance\", which goes with signal.logit");
+    json_t *json;
+    hw_err rc = hw__json_parse(&json, text, strlen(text), err);
+    if (rc != HW_OK) return hw__fail_in(err, rc, "the balance");
+    rc = hw__balance_from_json(trace->signals.balance, json, hw_run_n_completion(trace->run) + 1, err);
+    json_decref(json);
+    return rc;
+}
+
+static hw_err read_signals(hw_trace *trace, hw__safetensors *file, hw_error *err) {
+    const hw__tensor *tensors[HW_N_SIGNALS];
+    uint32_t wanted;
+    hw_err rc = find_signals(tensors, &wanted, file, trace->run, err);
+    if (rc != HW_OK || !wanted) return rc;
+    rc = hw__trace_add_signals(trace, wanted, hw_run_n_completion(trace->run) + 1, trace->run->n_tokens, err);
+    for (int i = 0; rc == HW_OK && i < HW_N_SIGNALS; i++) {
+        const float *values = trace->signals.values[i];
+        if (!tensors[i]) continue;
+        rc = hw__safetensors_floats(file, trace->signals.values[i], tensors[i], 0, tensors[i]->n, err);
+        for (size_t j = 0; rc == HW_OK && j < tensors[i]->n; j++)
+            if (!isfinite(values[j]) || (i == HW_SIGNAL_RESIDUAL && !(values[j] >= 0 && values[j] <= 1)))
+                rc = hw__fail(err, HW_ERR_FORMAT, "value %zu of tensor \"%s\" is %g%s", j, tensors[i]->name, values[j],
+                              i == HW_SIGNAL_RESIDUAL ? ", must be 0 to 1" : "");
+    }
+    if (rc == HW_OK && trace->signals.balance) rc = read_balance(trace, file, err);
+    return rc;
+}
+
+/* `rows`, in either precision. */
+static hw_err find_rows(const hw__tensor **out, const hw__safetensors *file, const hw_run *run, hw_rows kept,
+                        hw_error *err) {
+    size_t n_dims, shape[3];
+    if (!rows_shape(&n_dims, shape, run, hw__trace_rows_from(kept, run->n_prompt)))
+        return hw__fail(err, HW_ERR_FORMAT, "%zu tokens are too many", run->n_tokens);
+    const hw__tensor *found = hw__safetensors_find(file, "rows");
+    hw__dtype dtype = found && found->dtype == HW__F16 ? HW__F16 : HW__F32;
+    return hw__safetensors_need(out, file, "rows", dtype, n_dims, shape, err);
+}
+
+/* Which rows the file has: all where it does not say. */
+static hw_err read_kept(hw_rows *out, const hw__safetensors *file, const hw_run *run, hw_error *err) {
+    const char *word = hw__safetensors_metadata(file, "rows");
+    *out = HW_ROWS_ALL;
+    if (!word) return HW_OK;
+    hw_err rc = hw__rows_parse(out, word, err);
+    if (rc != HW_OK) return hw__fail_in(err, HW_ERR_FORMAT, "its metadata");
+    if (*out != HW_ROWS_ALL && (!run->causal || run->n_prompt == 0))
+        return hw__fail(err, HW_ERR_FORMAT, "its metadata has \"rows\": \"%s\", which is for causal runs with a prompt",
+                        word);
+    return HW_OK;
+}
+
+/* Takes over `run`, on failure too. */
+static hw_err read_trace(hw_trace **out, hw_run *run, hw__safetensors *file, hw_error *err) {
+    const hw__tensor *tensor;
+    hw_trace *trace = NULL;
+    double rounding;
+    hw_rows kept;
+    hw_err rc = read_kept(&kept, file, run, err);
+    if (rc == HW_OK) rc = find_rows(&tensor, file, run, kept, err);
+    if (rc == HW_OK) rc = read_rounding(&rounding, file, run, tensor->dtype == HW__F16, err);
+    if (rc == HW_OK) rc = check_ids(file, run, err);
+    if (rc == HW_OK) rc = hw__trace_new_kept(&trace, run, kept, run->n_tokens, err);
+    if (rc != HW_OK) {
+        hw__run_release(run);
+        return rc;
+    }
+    trace->rounding = rounding;
+    rc = read_rows(trace, file, tensor, err);
+    if (rc == HW_OK) rc = read_signals(trace, file, err);
+    if (rc != HW_OK) {
+        hw_trace_free(trace);
+        return rc;
+    }
+    *out = trace;
+    return HW_OK;
+}
+
+hw_err hw__trace_read(hw_trace **out, hw__safetensors *file, hw_error *err) {
+    hw_err rc = hw__safetensors_expect(file, format, VERSION, err);
+    if (rc != HW_OK) return rc;
+    const char *text = hw__safetensors_metadata(file, "run");
+    if (!text) return hw__fail(err, HW_ERR_FORMAT, "its metadata has no \"run\"");
+    hw_run *run;
+    rc = hw__run_from_text(&run, text, err);
+    return rc == HW_OK ? read_trace(out, run, file, err) : rc;
+}
+
+hw_err hw_trace_open(hw_trace **out, const char *path, hw_error *err) {
+    hw__safetensors *file;
+    hw_err rc = hw__safetensors_open(&file, path, err);
+    if (rc != HW_OK) return rc;
+    rc = hw__trace_read(out, file, err);
+    hw__safetensors_close(file);
+    return rc == HW_OK ? rc : hw__fail_in(err, rc, "%s", path);
+}

@@ -1,0 +1,134 @@
+/*
+ * maxflow.c - Dinic's algorithm: fill the shortest ways until none is left, then the next longer ones.
+ *
+ * Every pipe is two arcs, forth with its capacity and back with none, that lie in one array sorted by where they start.
+ * Filling an arc takes exactly what is left of it, so "full" is exactly 0 and no tolerance is needed; the shortest way
+ * grows from phase to phase, so there are fewer phases than nodes.
+ */
+#include "math/maxflow.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct pipe {
+    size_t from, to;
+    double capacity;
+} pipe_of;
+
+typedef struct arc {
+    size_t to, back; /* node, and the arc that undoes this one */
+    double capacity, left;
+} arc;
+
+struct hw__pipes {
+    size_t n_nodes, n_pipes, room;
+    pipe_of *pipes; /* [n_pipes] */
+    arc *arcs;      /* [2 * n_pipes] by node */
+    size_t *first;  /* [n_nodes + 1] where each node's arcs begin */
+    size_t *next;   /* [n_nodes] the arc that a node tries next */
+    size_t *level;  /* [n_nodes] distance from the source in arcs that are not full; UNSEEN: none */
+    size_t *queue;  /* [n_nodes] */
+    bool sorted;
+};
+
+static const size_t UNSEEN = SIZE_MAX;
+
+hw_err hw__pipes_new(hw__pipes **out, size_t n_nodes, size_t n_pipes, hw_error *err) {
+    hw__pipes *p = hw__alloc(1, sizeof *p);
+    if (!p) return hw__fail_memory(err, "a network", 1, sizeof *p);
+    *p = (hw__pipes){.n_nodes = n_nodes, .room = n_pipes};
+    p->pipes = hw__alloc(n_pipes, sizeof *p->pipes);
+    p->arcs = hw__alloc(n_pipes, 2 * sizeof *p->arcs);
+    p->first = hw__alloc(n_nodes + 1, sizeof *p->first);
+    p->next = hw__alloc(n_nodes, sizeof *p->next);
+    p->level = hw__alloc(n_nodes, sizeof *p->level);
+    p->queue = hw__alloc(n_nodes, sizeof *p->queue);
+    if (p->pipes && p->arcs && p->first && p->next && p->level && p->queue) {
+        *out = p;
+        return HW_OK;
+    }
+    hw__pipes_free(p);
+    return hw__fail_memory(err, "a network", n_pipes, sizeof *p->pipes + 2 * sizeof *p->arcs);
+}
+
+void hw__pipes_free(hw__pipes *p) {
+    if (!p) return;
+    free(p->pipes);
+    free(p->arcs);
+    free(p->first);
+    free(p->next);
+    free(p->level);
+    free(p->queue);
+    free(p);
+}
+
+void hw__pipes_add(hw__pipes *p, size_t from, size_t to, double capacity) {
+    assert(!p->sorted && p->n_pipes < p->room && from < p->n_nodes && to < p->n_nodes && capacity >= 0);
+    p->pipes[p->n_pipes++] = (pipe_of){from, to, capacity};
+}
+
+static void sort_arcs(hw__pipes *p) {
+    for (size_t i = 0; i < p->n_pipes; i++) {
+        p->first[p->pipes[i].from + 1]++;
+        p->first[p->pipes[i].to + 1]++;
+    }
+    for (size_t v = 0; v < p->n_nodes; v++) p->first[v + 1] += p->first[v];
+    memcpy(p->next, p->first, p->n_nodes * sizeof *p->next);
+    for (size_t i = 0; i < p->n_pipes; i++) {
+        const pipe_of *of = &p->pipes[i];
+        size_t forth = p->next[of->from]++, back = p->next[of->to]++;
+        p->arcs[forth] = (arc){.to = of->to, .back = back, .capacity = of->capacity};
+        p->arcs[back] = (arc){.to = of->from, .back = forth};
+    }
+    p->sorted = true;
+}
+
+/* Sets levels up to the target's; false where no way leads there any more. */
+static bool find_ways(hw__pipes *p, size_t from, size_t to) {
+    size_t head = 0, tail = 0;
+    for (size_t v = 0; v < p->n_nodes; v++) p->level[v] = UNSEEN;
+    p->level[from] = 0;
+    p->queue[tail++] = from;
+    while (head < tail) {
+        size_t v = p->queue[head++];
+        for (size_t a = p->first[v]; a < p->first[v + 1]; a++) {
+            size_t u = p->arcs[a].to;
+            if (!(p->arcs[a].left > 0) || p->level[u] != UNSEEN) continue;
+            p->level[u] = p->level[v] + 1;
+            if (u == to) return true;
+            p->queue[tail++] = u;
+        }
+    }
+    return false;
+}
+
+/* Sends up to `most` from node v to the target along rising levels; returns how much went. An arc that gives less
+ * than was asked of it is done for this phase. */
+static double fill(hw__pipes *p, size_t v, size_t to, double most) {
+    double sent = 0;
+    if (v == to) return most;
+    for (; p->next[v] < p->first[v + 1]; p->next[v]++) {
+        arc *a = &p->arcs[p->next[v]];
+        if (!(a->left > 0) || p->level[a->to] != p->level[v] + 1) continue;
+        double more = fill(p, a->to, to, fmin(most - sent, a->left));
+        a->left -= more;
+        p->arcs[a->back].left += more;
+        sent += more;
+        if (!(sent < most)) break;
+    }
+    return sent;
+}
+
+double hw__pipes_flow(hw__pipes *p, size_t from, size_t to) {
+    assert(from < p->n_nodes && to < p->n_nodes && from != to);
+    double flow = 0;
+    if (!p->sorted) sort_arcs(p);
+    for (size_t a = 0; a < 2 * p->n_pipes; a++) p->arcs[a].left = p->arcs[a].capacity;
+    while (find_ways(p, from, to)) {
+        memcpy(p->next, p->first, p->n_nodes * sizeof *p->next);
+        flow += fill(p, from, to, INFINITY);
+    }
+    return flow;
+}

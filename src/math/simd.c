@@ -1,0 +1,35 @@
+/* simd.c - see simd.h. */
+#include "math/simd.h"
+
+#include "base/float16.h"
+
+HW__WIDE double hw__sum(const float *x, size_t n) {
+    hw__double_lanes sums = {0};
+    hw__lanes v;
+    size_t i = 0;
+    for (; i + HW__LANES <= n; i += HW__LANES) {
+        HW__LOAD(v, x + i);
+        sums += __builtin_convertvector(v, hw__double_lanes);
+    }
+    double sum = 0;
+    for (size_t k = 0; k < HW__LANES; k++) sum += sums[k];
+    for (; i < n; i++) sum += x[i];
+    return sum;
+}
+
+HW__WIDE void hw__add_floats(double *restrict sums, const float *restrict x, size_t n) {
+    hw__double_lanes all;
+    hw__lanes v;
+    size_t i = 0;
+    for (; i + HW__LANES <= n; i += HW__LANES) {
+        HW__LOAD(v, x + i);
+        HW__LOAD(all, sums + i);
+        all += __builtin_convertvector(v, hw__double_lanes);
+        memcpy(sums + i, &all, sizeof all);
+    }
+    for (; i < n; i++) sums[i] += x[i];
+}
+
+HW__WIDE void hw__floats_of_halves(float *restrict to, const uint16_t *restrict from, size_t n) {
+    for (size_t k = 0; k < n; k++) to[k] = hw__float_of_half(from[k]);
+}

@@ -1,0 +1,52 @@
+/*
+ * simd.h - loops over floats for whatever registers the processor has.
+ *
+ * HW__WIDE compiles a function once more for AVX2 and for AVX-512, and the loader takes the widest that the processor
+ * runs. All give the same bits: C11 mode contracts no multiplication with an addition, and long sums are written as
+ * HW__LANES sums side by side, in an order that no register width changes. The lanes are a vector type of GCC and Clang,
+ * which compilers split into what there is (SSE2, NEON).
+ */
+#ifndef HW_MATH_SIMD_H
+#define HW_MATH_SIMD_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HW__WIDE /* the choice is made by the loader, before a sanitizer is ready */
+#elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__linux__)
+#define HW__WIDE __attribute__((target_clones("default", "avx2", "avx512f")))
+#else
+#define HW__WIDE
+#endif
+#define HW__INLINE static inline __attribute__((always_inline))
+
+enum { HW__LANES = 16 };
+typedef float hw__lanes __attribute__((vector_size(HW__LANES * sizeof(float))));
+typedef double hw__double_lanes __attribute__((vector_size(HW__LANES * sizeof(double))));
+typedef int32_t hw__lane_bits __attribute__((vector_size(HW__LANES * sizeof(int32_t))));
+
+/* x [HW__LANES], anywhere in memory. */
+#define HW__LOAD(to, x) memcpy(&(to), (x), sizeof(to))
+
+/* Lane by lane a where the comparison `mask` holds, else b. */
+#define HW__CHOOSE(mask, a, b) ((hw__lanes)(((mask) & (hw__lane_bits)(a)) | (~(mask) & (hw__lane_bits)(b))))
+
+/* The sum of x [n], in double. */
+double hw__sum(const float *x, size_t n);
+
+/* sums [n] += x [n], in double. */
+void hw__add_floats(double *restrict sums, const float *restrict x, size_t n);
+
+/* to [n] <- F16 values [n], exactly. */
+void hw__floats_of_halves(float *restrict to, const uint16_t *restrict from, size_t n);
+
+/* The sum of lanes, in a fixed order. */
+HW__INLINE double hw__sum_lanes(const hw__lanes *v) {
+    double sum = 0;
+    for (size_t i = 0; i < HW__LANES; i++) sum += (double)(*v)[i];
+    return sum;
+}
+
+#endif

@@ -1,0 +1,100 @@
+/* spearman.c - sort once, give ties their average rank, then Pearson of the ranks. */
+#include "math/spearman.h"
+
+#include "base/error.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct item {
+    uint64_t key; /* rises with the value */
+    size_t index;
+} item;
+
+/* The bits of a double that is not NaN, as a number of the same order; 0 and -0 are one. */
+static uint64_t key_of(double value) {
+    double one_zero = value + 0.0;
+    uint64_t bits, sign = (uint64_t)1 << 63;
+    memcpy(&bits, &one_zero, sizeof bits);
+    return bits & sign ? ~bits : bits | sign;
+}
+
+/* Sorts items [n] by key, equal ones in their order, a byte at a time from the lowest; `other` [n] is scratch. */
+static void sort(item *items, item *other, size_t n) {
+    enum { DIGITS = sizeof(uint64_t), VALUES = 256 };
+    item *from = items, *to = other;
+    for (int digit = 0; digit < DIGITS; digit++) {
+        size_t place[VALUES] = {0}, before = 0;
+        for (size_t i = 0; i < n; i++) place[from[i].key >> 8 * digit & 255]++;
+        if (place[from[0].key >> 8 * digit & 255] == n) continue; /* all the same */
+        for (int v = 0; v < VALUES; v++) {
+            size_t count = place[v];
+            place[v] = before;
+            before += count;
+        }
+        for (size_t i = 0; i < n; i++) to[place[from[i].key >> 8 * digit & 255]++] = from[i];
+        item *sorted = to;
+        to = from;
+        from = sorted;
+    }
+    if (from != items) memcpy(items, from, n * sizeof *items);
+}
+
+/* Average ranks of sorted items [n], written to rank[index]. */
+static void rank_sorted(double *rank, const item *items, size_t n) {
+    for (size_t i = 0, j; i < n; i = j) {
+        for (j = i + 1; j < n && items[j].key == items[i].key;) j++;
+        for (size_t t = i; t < j; t++) rank[items[t].index] = ((double)i + (double)(j - 1)) / 2;
+    }
+}
+
+/* Ranks of values [n], malloc'd; NULL for a NaN among them or no memory. */
+static double *ranks_of(const double *values, size_t n) {
+    item *items = hw__alloc(2 * n, sizeof *items);
+    double *rank = hw__alloc(n, sizeof *rank);
+    bool ordered = items && rank;
+    for (size_t i = 0; ordered && i < n; i++) {
+        items[i] = (item){key_of(values[i]), i};
+        ordered = !isnan(values[i]);
+    }
+    if (ordered) {
+        sort(items, items + n, n);
+        rank_sorted(rank, items, n);
+    } else {
+        free(rank);
+        rank = NULL;
+    }
+    free(items);
+    return rank;
+}
+
+/* Pearson's correlation of ranks [n]; `x` NULL: the index. Their mean is known. */
+static double correlate(const double *x, const double *y, size_t n) {
+    double centre = (double)(n - 1) / 2, xy = 0, xx = 0, yy = 0;
+    for (size_t i = 0; i < n; i++) {
+        double dx = (x ? x[i] : (double)i) - centre, dy = y[i] - centre;
+        xy += dx * dy;
+        xx += dx * dx;
+        yy += dy * dy;
+    }
+    return xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : NAN;
+}
+
+double hw__spearman(const double *a, const double *b, size_t n) {
+    if (n < 2) return NAN;
+    double *x = ranks_of(a, n), *y = ranks_of(b, n);
+    double rho = x && y ? correlate(x, y, n) : NAN;
+    free(x);
+    free(y);
+    return rho;
+}
+
+double hw__spearman_index(const double *values, size_t n) {
+    if (n < 2) return NAN;
+    double *rank = ranks_of(values, n);
+    double rho = rank ? correlate(NULL, rank, n) : NAN;
+    free(rank);
+    return rho;
+}

@@ -1,0 +1,167 @@
+/*
+ * baselines.c - methods that others are compared with: raw attention, rollout of uniform attention, and chance.
+ */
+#include "methods/baselines.h"
+
+#include "base/error.h"
+#include "methods/method.h"
+#include "methods/layer_matrix.h"
+#include "base/splitmix64.h"
+
+#include <stdlib.h>
+
+/* ------------------------------------------------------------------ attention */
+
+static hw_err run_attention(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+    size_t n_tokens = a->run->n_tokens;
+    double *of = hw__alloc(n_tokens, sizeof *of), *sum = hw__alloc(a->n_columns, sizeof *sum);
+    hw_err rc = of && sum ? HW_OK : hw__fail_memory(err, "an attribution's row", n_tokens, sizeof *of);
+    for (size_t l = 0; rc == HW_OK && l < trace->n_layers; l++) {
+        for (size_t i = 0; i < a->n_rows; i++) {
+            size_t n;
+            const float *row = hw_trace_row(trace, l, hw__query_row(a, i), &n);
+            for (size_t k = 0; k < n; k++) of[k] = row[k];
+            hw__method_put(a, i, l, of, n, sum);
+        }
+        rc = hw__method_progress(p, l + 1, trace->n_layers, err);
+    }
+    free(of);
+    free(sum);
+    return rc;
+}
+
+const hw__method hw__method_attention = {
+    .info =
+        {
+            .name = "attention",
+            .summary = "attention weights as they are, heads fused, no residual stream",
+            .needs = "attention rows of the rows of interest",
+            .cost = "no extra pass",
+            .reference = "Bahdanau et al. 2015, arXiv 1409.0473",
+            .blind = "what attention carries; the residual stream; which token was chosen",
+            .traits = HW_USES_ROW | HW_USES_FUSE | HW_GIVES_SHARES | HW_GIVES_LAYERS,
+            .rows = HW_ROWS_INTEREST,
+        },
+    .by_row = true,
+    .run = run_attention,
+};
+
+/* ------------------------------------------------------------------ uniform */
+
+/* v [n] <- v Â_l with A[q,k] the same for every column k that row q sees: those up to its own, or all. */
+static void push_uniform(double *v, size_t n, const hw__mixing *m, size_t l, bool causal) {
+    double carried = 0, all = 0; /* what the rows from q on, and what all rows, give to each column that they see */
+    for (size_t q = 0; !causal && q < n; q++)
+        all += (1 - hw__mixing_residual(m, l, q)) * v[q] / (double)(n - (m->remove_sink && q > 0));
+    for (size_t q = n; q-- > 0;) {
+        double r = hw__mixing_residual(m, l, q);
+        double share = (1 - r) * v[q] / (double)((causal ? q + 1 : n) - (m->remove_sink && q > 0));
+        carried = (m->remove_sink && q == 0 ? 0 : carried) + share;
+        v[q] = (causal || (m->remove_sink && q == 0) ? carried : all) + r * v[q];
+    }
+}
+
+/* Row i of M: the product of the layers from the top down to l (output), or from l down to 0 (input). The latter is
+ * made anew for each l, unless all layers are alike. */
+static void fill_uniform_row(hw_attribution *a, size_t i, const hw__mixing *m, double *v, double *sum) {
+    size_t q = hw__query_row(a, i), n = a->run->causal ? q + 1 : a->run->n_tokens;
+    bool up = a->params.direction == HW_DIRECTION_INPUT, anew = up && m->measured;
+    for (size_t step = 0; step < a->n_layers; step++) {
+        size_t l = up ? step : a->n_layers - 1 - step, top = anew ? l + 1 : 1;
+        for (size_t k = 0; (anew || step == 0) && k < n; k++) v[k] = k == q;
+        while (top-- > 0) push_uniform(v, n, m, anew ? top : l, a->run->causal);
+        hw__method_put(a, i, l, v, n, sum);
+    }
+}
+
+static hw_err fill_uniform(hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err) {
+    double *v = hw__alloc(a->run->n_tokens, sizeof *v), *sum = hw__alloc(a->n_columns, sizeof *sum);
+    hw_err rc = v && sum ? HW_OK : hw__fail_memory(err, "an attribution's row", a->run->n_tokens, sizeof *v);
+    for (size_t i = 0; rc == HW_OK && i < a->n_rows; i++) {
+        fill_uniform_row(a, i, mixing, v, sum);
+        rc = hw__method_progress(p, i + 1, a->n_rows, err);
+    }
+    free(v);
+    free(sum);
+    return rc;
+}
+
+static hw_err run_uniform(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+    hw__mixing mixing = hw__mixing_of(trace, p);
+    return fill_uniform(a, &mixing, p, err);
+}
+
+const hw__method hw__method_uniform = {
+    .info =
+        {
+            .name = "uniform",
+            .summary = "rollout as if every token attended equally to all before it: position alone",
+            .needs = "nothing of the trace but its shape",
+            .cost = "none",
+            .reference = "baseline",
+            .blind = "everything but position",
+            .traits = HW_USES_ROW | HW_USES_RESIDUAL | HW_USES_REMOVE_SINK | HW_USES_DIRECTION | HW_GIVES_SHARES |
+                      HW_GIVES_LAYERS,
+            .rows = HW_ROWS_NONE,
+        },
+    .by_row = true,
+    .signals = hw__mixing_signals,
+    .run = run_uniform,
+};
+
+hw_err hw__uniform_beside(hw_attribution **out, const hw_attribution *a, hw_error *err) {
+    const hw_run *run = a->run;
+    uint32_t heeded = hw_method_heeds(hw_method_find(a->method), &a->params);
+    hw_method_params p = a->params;
+    p.residual_measured = p.residual_measured && heeded & HW_USES_RESIDUAL;
+    p.remove_sink = p.remove_sink && heeded & HW_USES_REMOVE_SINK;
+    if (p.residual_measured && !a->measured)
+        return hw__fail(err, HW_ERR_UNSUPPORTED,
+                        "the residual of this result was measured, and the file does not say what it was: "
+                        "explain the trace again for a lift");
+    size_t begin = a->first_token - (hw_run_n_completion(run) > 0 ? run->n_prompt : 0);
+    hw_attribution *u;
+    hw_err rc = hw__attribution_new_rows(&u, run, hw__method_uniform.info.name, &p, (size_t)run->model.n_layers, begin,
+                                         begin + a->n_rows, err);
+    if (rc != HW_OK) return rc;
+    hw__mixing mixing = {.residual = p.residual,
+                         .measured = p.residual_measured ? a->measured : NULL,
+                         .stride = run->n_tokens,
+                         .remove_sink = p.remove_sink};
+    if ((rc = fill_uniform(u, &mixing, &p, err)) != HW_OK) {
+        hw_attribution_free(u);
+        return rc;
+    }
+    *out = u;
+    return HW_OK;
+}
+
+/* ------------------------------------------------------------------ random */
+
+static hw_err run_random(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+    (void)trace;
+    (void)err;
+    uint64_t state = p->seed;
+    for (size_t i = 0; i < a->n_rows; i++) {
+        double total = 0;
+        float *row = a->values + i * a->n_columns;
+        for (size_t k = 0; k < a->n_columns; k++) total += row[k] = (float)hw__random_next(&state);
+        for (size_t k = 0; k < a->n_columns; k++) row[k] = (float)(row[k] / total);
+    }
+    return HW_OK;
+}
+
+const hw__method hw__method_random = {
+    .info =
+        {
+            .name = "random",
+            .summary = "seeded random numbers: what chance looks like",
+            .needs = "nothing of the trace but its shape",
+            .cost = "none",
+            .reference = "baseline",
+            .blind = "everything",
+            .traits = HW_USES_SEED | HW_GIVES_SHARES,
+            .rows = HW_ROWS_NONE,
+        },
+    .run = run_random,
+};

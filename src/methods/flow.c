@@ -1,0 +1,112 @@
+/*
+ * flow.c - method `flow`: attention flow (Abnar & Zuidema 2020, arXiv 2005.00928, section 4).
+ *
+ * The layers are a network of pipes: node (l, t) is token t after layer l, (0, t) its embedding, and row q of Â_l
+ * gives the capacities of the pipes from (l, q) down to each (l-1, k). What token k is worth to row q at layer l is
+ * the largest flow from (l, q) to (0, k): one maximum-flow problem for each of them. Rows of M are then scaled to sum
+ * to 1.
+ */
+#include "base/error.h"
+#include "math/maxflow.h"
+#include "methods/method.h"
+#include "methods/layer_matrix.h"
+
+#include <stdlib.h>
+
+/* Most problems times pipes that one call may take, all rows and layers together: at 30 to 100 ns a pipe in a problem,
+ * about a minute. */
+static const double MOST_WORK = 1e9;
+
+/* Tokens that row i can reach: those up to its own, or all. */
+static size_t reach(const hw_attribution *a, size_t i) {
+    return a->run->causal ? hw__query_row(a, i) + 1 : a->run->n_tokens;
+}
+
+/* Pipes between two levels of n tokens. */
+static size_t n_between(size_t n, bool causal) { return causal ? n * (n + 1) / 2 : n * n; }
+
+/* The pipes of row q of layer l (0-based) from node `from` down to level l. w [n] is scratch: the row of Â. */
+static void add_row(hw__pipes *pipes, const hw__mixing *mixing, size_t l, size_t q, size_t from, size_t n, float *w) {
+    size_t n_row = hw__mixing_row(w, mixing, l, q);
+    for (size_t k = 0; k < n_row; k++)
+        if (w[k] > 0) hw__pipes_add(pipes, from, l * n + k, w[k]);
+}
+
+/* of [n]: the largest flow from row q after layer depth - 1 to each token, scaled to sum to 1. Nodes: (l, t) at l n +
+ * t for l < depth, then the source. */
+static hw_err flow_of_row(double *of, const hw__mixing *mixing, size_t q, size_t depth, size_t n, float *w,
+                          hw_error *err) {
+    hw__pipes *pipes;
+    size_t source = depth * n;
+    hw_err rc = hw__pipes_new(&pipes, source + 1, (depth - 1) * n_between(n, mixing->trace->run->causal) + n, err);
+    if (rc != HW_OK) return rc;
+    for (size_t l = 0; l + 1 < depth; l++)
+        for (size_t t = 0; t < n; t++) add_row(pipes, mixing, l, t, (l + 1) * n + t, n, w);
+    add_row(pipes, mixing, depth - 1, q, source, n, w);
+    double sum = 0;
+    for (size_t k = 0; k < n; k++) sum += of[k] = hw__pipes_flow(pipes, source, k);
+    for (size_t k = 0; k < n && sum > 0; k++) of[k] /= sum;
+    hw__pipes_free(pipes);
+    return HW_OK;
+}
+
+/* ------------------------------------------------------------------ the method */
+
+/* Problems times pipes of one row over all layers. */
+static double work_of(size_t n, size_t layers, bool causal) {
+    double depths = (double)layers * ((double)layers - 1) / 2;
+    return (double)n * ((double)n_between(n, causal) * depths + (double)(n * layers));
+}
+
+static hw_err check_work(const hw_attribution *a, hw_error *err) {
+    double work = 0;
+    for (size_t i = 0; i < a->n_rows; i++) work += work_of(reach(a, i), a->n_layers, a->run->causal);
+    if (work <= MOST_WORK) return HW_OK;
+    size_t most = 1;
+    while ((double)a->n_rows * work_of(most + 1, a->n_layers, a->run->causal) <= MOST_WORK) most++;
+    return hw__fail(err, HW_ERR_ARGUMENT,
+                    "flow over %zu tokens is too large: it is for small inputs, about %zu tokens where %zu rows and "
+                    "%zu layers are asked (rollout is "
+                    "its fast relative)",
+                    reach(a, a->n_rows - 1), most, a->n_rows, a->n_layers);
+}
+
+static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+    size_t n_tokens = a->run->n_tokens;
+    hw__mixing mixing = hw__mixing_of(trace, p);
+    hw_err rc = check_work(a, err);
+    if (rc != HW_OK) return rc;
+    double *of = hw__alloc(n_tokens, sizeof *of), *sum = hw__alloc(a->n_columns, sizeof *sum);
+    float *w = hw__alloc(n_tokens, sizeof *w);
+    rc = of && w && sum ? HW_OK : hw__fail_memory(err, "flow", n_tokens, 2 * sizeof *of);
+    for (size_t i = 0; i < a->n_rows && rc == HW_OK; i++) {
+        size_t q = hw__query_row(a, i), n = reach(a, i);
+        for (size_t l = 0; l < a->n_layers && rc == HW_OK; l++) {
+            rc = flow_of_row(of, &mixing, q, l + 1, n, w, err);
+            if (rc != HW_OK) break;
+            hw__method_put(a, i, l, of, n, sum);
+            rc = hw__method_progress(p, i * a->n_layers + l + 1, a->n_rows * a->n_layers, err);
+        }
+    }
+    free(of);
+    free(w);
+    free(sum);
+    return rc;
+}
+
+const hw__method hw__method_flow = {
+    .info =
+        {
+            .name = "flow",
+            .summary = "attention as pipes: the largest flow that each token can send up through the layers",
+            .needs = "attention rows of every token",
+            .cost = "no extra pass; a maximum-flow problem for each row, layer and token: small inputs only",
+            .reference = "Abnar & Zuidema 2020, arXiv 2005.00928, section 4",
+            .blind = "what attention carries (values), MLPs, which token was chosen",
+            .traits = HW_USES_ROW | HW_USES_FUSE | HW_USES_RESIDUAL | HW_USES_DISCARD | HW_USES_REMOVE_SINK |
+                      HW_GIVES_SHARES | HW_GIVES_LAYERS,
+            .rows = HW_ROWS_ALL,
+        },
+    .signals = hw__mixing_signals,
+    .run = run,
+};

@@ -1,0 +1,203 @@
+/* method.c - the method table, and explaining a trace by one of its rows. */
+#include "methods/method.h"
+
+#include "base/error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const hw__method *const methods[] = {
+    &hw__method_rollout,       &hw__method_contribution, &hw__method_logit,   &hw__method_attention, &hw__method_flow,
+    &hw__method_leave_one_out, &hw__method_ablation,     &hw__method_uniform, &hw__method_random,
+};
+enum { N_METHODS = sizeof methods / sizeof *methods };
+
+size_t hw_method_count(void) { return N_METHODS; }
+const hw_method_info *hw_method_at(size_t i) { return i < N_METHODS ? &methods[i]->info : NULL; }
+
+const hw__method *hw__method_find(const char *name) {
+    for (size_t i = 0; name && i < N_METHODS; i++)
+        if (strcmp(methods[i]->info.name, name) == 0) return methods[i];
+    return NULL;
+}
+
+const hw_method_info *hw_method_find(const char *name) {
+    const hw__method *method = hw__method_find(name);
+    return method ? &method->info : NULL;
+}
+
+hw_method_params hw_method_params_default(void) {
+    return (hw_method_params){.size = sizeof(hw_method_params), .residual = 0.5, .n_ablations = 64};
+}
+
+static hw_err fail_unknown(const char *name, hw_error *err) {
+    char list[512] = "";
+    for (size_t i = 0, at = 0; i < N_METHODS && at < sizeof list; i++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", methods[i]->info.name);
+    return hw__fail(err, HW_ERR_ARGUMENT, "method \"%.64s\": there is none of that name; there are %s",
+                    name ? name : "", list);
+}
+
+static hw_err check_params(const hw_method_params *p, hw_error *err) {
+    if (!(p->residual >= 0 && p->residual <= 1))
+        return hw__fail(err, HW_ERR_ARGUMENT, "residual weight %g: 0 (attention only) to 1 (residual only)",
+                        p->residual);
+    if (!(p->discard >= 0 && p->discard < 1))
+        return hw__fail(err, HW_ERR_ARGUMENT, "discard %g: 0 (nothing) to below 1 (all but the highest weight)",
+                        p->discard);
+    if ((unsigned)p->row > HW_ROW_OWN || (unsigned)p->direction > HW_DIRECTION_OUTPUT ||
+        (unsigned)p->columns > HW_COLUMNS_ALL)
+        return hw__fail(err, HW_ERR_ARGUMENT, "row %d, direction %d, columns %d: not values of their enums",
+                        (int)p->row, (int)p->direction, (int)p->columns);
+    if ((unsigned)p->measure > HW_MEASURE_PROXIMITY2)
+        return hw__fail(err, HW_ERR_ARGUMENT, "measure %d: there is none", (int)p->measure);
+    if ((unsigned)p->aggregate > HW_AGGREGATE_ROLLOUT)
+        return hw__fail(err, HW_ERR_ARGUMENT, "aggregate %d: mean or rollout", (int)p->aggregate);
+    return HW_OK;
+}
+
+uint32_t hw_method_heeds(const hw_method_info *info, const hw_method_params *params) {
+    const hw__method *method = hw__method_find(info->name);
+    return method->heeds ? method->heeds(params) : info->traits;
+}
+
+uint32_t hw_method_signals(const char *name, const hw_method_params *params) {
+    const hw__method *method = hw__method_find(name);
+    hw_method_params defaults = hw_method_params_default();
+    return method && method->signals ? method->signals(params ? params : &defaults) : 0;
+}
+
+const char *hw_method_problem(const hw_method_info *method, const hw_model_info *model) {
+    if (model->problem[0]) return model->problem;
+    uint32_t signals = hw_method_signals(method->name, NULL);
+    if (signals && model->values_problem[0]) return model->values_problem;
+    return signals & 1u << HW_SIGNAL_LOGIT ? model->readout_problem : "";
+}
+
+/* Signals that are sums serve the columns that they were summed by, and no others. */
+static bool fits_groups(const hw_trace *trace, const hw_method_params *p) {
+    const hw__signals *s = &trace->signals;
+    if (!s->groups) return true;
+    return p->groups && p->columns == HW_COLUMNS_PROMPT && p->n_groups == s->n_groups &&
+           memcmp(p->groups, s->groups, trace->run->n_prompt * sizeof *s->groups) == 0;
+}
+
+hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p,
+                                hw_error *err) {
+    uint32_t needed = method->signals ? method->signals(p) : 0;
+    for (int i = 0; i < HW_N_SIGNALS; i++) {
+        if (!(needed & 1u << i)) continue;
+        if (!hw_trace_has(trace, (hw_signal)i))
+            return hw__fail(err, HW_ERR_UNSUPPORTED,
+                            "method %s needs the signal \"%s\", which this trace does not hold: run the model with "
+                            "that method and setting asked for",
+                            method->info.name, hw_signal_name((hw_signal)i));
+        if (hw__signal_layout((hw_signal)i) == HW__LAYOUT_ROWS && !fits_groups(trace, p))
+            return hw__fail(
+                err, HW_ERR_UNSUPPORTED,
+                "this trace keeps the signal \"%s\" summed by %zu groups of columns, and method %s is asked "
+                "for others",
+                hw_signal_name((hw_signal)i), trace->signals.n_groups, method->info.name);
+    }
+    return HW_OK;
+}
+
+hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, hw_rows needed, hw_error *err) {
+    static const char *const whose[] = {"attention rows of every token", "attention rows of the completion"};
+    static const char *const kept[] = {"", "those of the completion", "none"};
+    if (trace->kept <= needed) return HW_OK;
+    return hw__fail(err, HW_ERR_UNSUPPORTED,
+                    "method %s needs %s, and this trace keeps %s: run the model again and keep the rows \"%s\", or let "
+                    "the method see them while the model runs",
+                    method->info.name, whose[needed], kept[trace->kept], hw_rows_name(needed));
+}
+
+hw_err hw__method_check(const hw__method **out, const char *name, hw_method_params *p, hw_error *err) {
+    const hw__method *method = hw__method_find(name);
+    if (!method) return fail_unknown(name, err);
+    hw_err rc = check_params(p, err);
+    if (rc != HW_OK) return rc;
+    if (!(hw_method_heeds(&method->info, p) & HW_USES_DIRECTION))
+        p->direction = HW_DIRECTION_INPUT; /* full depth is the last layer */
+    *out = method;
+    return HW_OK;
+}
+
+hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name, const hw_method_params *params,
+                  hw_error *err) {
+    const hw__method *method = NULL;
+    hw_method_params p = params ? *params : hw_method_params_default();
+    hw_err rc = hw__method_check(&method, name, &p, err);
+    if (rc == HW_OK) rc = hw__method_check_signals(trace, method, &p, err);
+    if (rc == HW_OK) rc = hw__method_check_rows(trace, method, method->info.rows, err);
+    if (rc != HW_OK) return rc;
+    hw_attribution *a;
+    rc = hw__attribution_new(&a, trace->run, method->info.name, &p, hw__method_layers(method, trace->n_layers), err);
+    if (rc != HW_OK) return rc;
+    rc = method->run(a, trace, &p, err);
+    if (rc == HW_OK) rc = hw__method_finish(a, trace, err);
+    if (rc != HW_OK) {
+        hw_attribution_free(a);
+        return rc;
+    }
+    *out = a;
+    return HW_OK;
+}
+
+hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err) {
+    const float *measured = trace->signals.values[HW_SIGNAL_RESIDUAL];
+    bool keeps =
+        a->params.residual_measured && hw_method_heeds(hw_method_find(a->method), &a->params) & HW_USES_RESIDUAL;
+    hw_err rc = keeps ? hw__attribution_set_measured(a, measured, trace->signals.n_tokens, err) : HW_OK;
+    return rc == HW_OK ? hw__attribution_diagnose(a, err) : rc;
+}
+
+size_t hw__method_layers(const hw__method *method, size_t n) { return method->info.traits & HW_GIVES_LAYERS ? n : 1; }
+
+size_t hw_attribution_n_passes(const hw_attribution *a) {
+    const hw__method *method = hw__method_find(a->method);
+    return method && method->passes ? method->passes(&a->params, a->n_columns) : 0;
+}
+
+size_t hw__query_row(const hw_attribution *a, size_t i) {
+    size_t token = a->first_token + i;
+    bool predictor = a->params.row == HW_ROW_PREDICTOR && hw_run_n_completion(a->run) > 0;
+    return predictor ? token - 1 : token;
+}
+
+ptrdiff_t hw__column(const hw_method_params *p, const hw_run *run, size_t t) {
+    if (t >= hw__n_shown(p, run)) return -1;
+    return p->groups ? p->groups[t] : (ptrdiff_t)t;
+}
+
+size_t hw__n_columns(const hw_method_params *p, const hw_run *run) {
+    return p->groups ? p->n_groups : hw__n_shown(p, run);
+}
+
+hw_err hw__method_progress(const hw_method_params *p, size_t done, size_t total, hw_error *err) {
+    if (p->progress) p->progress(p->ctx, HW_STAGE_EXPLAIN, done, total);
+    if (p->stop && p->stop(p->ctx)) return hw__fail(err, HW_ERR_CANCELLED, "stopped at layer %zu of %zu", done, total);
+    return HW_OK;
+}
+
+void hw__method_put(hw_attribution *a, size_t i, size_t l, const double *of, size_t n, double *sum) {
+    double outside = 0;
+    memset(sum, 0, a->n_columns * sizeof *sum);
+    for (size_t t = 0; t < n; t++) {
+        ptrdiff_t column = hw__column(&a->params, a->run, t);
+        *(column >= 0 ? &sum[column] : &outside) += of[t];
+    }
+    float *to = a->values + i * a->n_columns * a->n_layers + l;
+    for (size_t k = 0; k < a->n_columns; k++) to[k * a->n_layers] = (float)sum[k];
+    a->outside[i * a->n_layers + l] = (float)outside;
+}
+
+void hw__method_put_layers(hw_attribution *a, size_t i, const float *const *rows, size_t n) {
+    enum { COLUMNS = 16 }; /* of a cache line */
+    float *to = a->values + i * a->n_columns * a->n_layers;
+    for (size_t first = 0; first < n; first += COLUMNS) {
+        size_t end = n - first < COLUMNS ? n : first + COLUMNS;
+        for (size_t l = 0; l < a->n_layers; l++)
+            for (size_t k = first; k < end; k++) to[k * a->n_layers + l] = rows[l][k];
+    }
+}

@@ -1,0 +1,77 @@
+/*
+ * method.h - one row of the method table, and what every method is given.
+ *
+ * A method is one file that fills M from a trace; adding one is that file and one row in method.c.
+ */
+#ifndef HW_METHODS_METHOD_H
+#define HW_METHODS_METHOD_H
+
+#include "data/attribution.h"
+#include "data/trace.h"
+
+typedef struct hw__method {
+    hw_method_info info;
+    bool by_row; /* row i of M depends on the run's first tokens up to it alone, and `run` takes any range of rows */
+    /* Of info.traits, those that count with these settings; NULL: all. */
+    uint32_t (*heeds)(const hw_method_params *p);
+    /* Signals that the trace must hold, 1u << hw_signal or-ed; NULL: attention rows are enough. */
+    uint32_t (*signals)(const hw_method_params *p);
+    /* Forward passes beside the run's own, for `n_columns` columns; NULL: none. */
+    size_t (*passes)(const hw_method_params *p, size_t n_columns);
+    /* Fills a->values and a->outside, which are zero. `p` is validated. */
+    hw_err (*run)(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err);
+    /* The same for a range of rows of a trace that grows, keeping in *state (NULL at first) what later rows need; NULL:
+     * `run` keeps nothing. */
+    hw_err (*live)(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err);
+    /* Takes in rows begin .. end - 1 of layer l, which pass by: all layers of a row, in order. `feeds`: whether the method does with
+     * these settings; then the trace need not keep prompt rows. NULL: never. */
+    bool (*feeds)(const hw_method_params *p);
+    hw_err (*feed)(void **state, const hw_trace *trace, const hw_method_params *p, size_t l, size_t begin, size_t end,
+                   hw_error *err);
+    size_t (*live_bytes)(const hw_trace *trace, const hw_method_params *p); /* how much it keeps; SIZE_MAX: too much */
+    void (*live_free)(void *state);                                         /* accepts NULL */
+} hw__method;
+
+extern const hw__method hw__method_rollout, hw__method_attention, hw__method_contribution, hw__method_logit,
+    hw__method_flow, hw__method_leave_one_out, hw__method_ablation, hw__method_uniform, hw__method_random;
+
+/* By name, or NULL. */
+const hw__method *hw__method_find(const char *name);
+/* As hw_explain() before anything is computed: the method, its settings, and what they need. A direction that the method does
+ * not heed becomes `input`. */
+hw_err hw__method_check(const hw__method **out, const char *name, hw_method_params *p, hw_error *err);
+hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p,
+                                hw_error *err);
+
+/* Whether the trace keeps the rows that are needed. */
+hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, hw_rows needed, hw_error *err);
+
+/* One layer's rows begin .. end - 1 pass by: hw_run_params.live. */
+hw_err hw__live_feed(hw_live *live, const hw_trace *trace, size_t l, size_t begin, size_t end, hw_error *err);
+/* Whether it wants them. */
+bool hw__live_feeds(const hw_live *live);
+
+/* After `run` or `live`: what is kept with M and known of it. */
+hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err);
+
+/* How many layers M has where the model has n. */
+size_t hw__method_layers(const hw__method *method, size_t n);
+
+/* Query row that explains row i of M: the row that chose the token (predictor) or the token's own. Where a run has no
+ * completion, row i itself. */
+size_t hw__query_row(const hw_attribution *a, size_t i);
+
+/* Column of M that token `t` belongs to, -1 for none (shown as `outside`); and how many columns there are. */
+ptrdiff_t hw__column(const hw_method_params *p, const hw_run *run, size_t t);
+size_t hw__n_columns(const hw_method_params *p, const hw_run *run);
+
+/* M[i,:,l] and outside[i,l] from one number per token: of [n], the columns that the row sees. `sum` [n_columns] is scratch. */
+void hw__method_put(hw_attribution *a, size_t i, size_t l, const double *of, size_t n, double *sum);
+
+/* M[i,0..n-1,:] from what each layer has of row i, rows [L]: at once, since M's layers lie side by side. */
+void hw__method_put_layers(hw_attribution *a, size_t i, const float *const *rows, size_t n);
+
+/* Reports layer `done` of `total`; HW_ERR_CANCELLED where the caller wants to stop. */
+hw_err hw__method_progress(const hw_method_params *p, size_t done, size_t total, hw_error *err);
+
+#endif

@@ -1,0 +1,341 @@
+/*
+ * rollout.c - the method that composes the layers of a trace.
+ *
+ * Direction `input` meets in the middle: the lowest layers are composed from the embeddings up (rollout_forward.c), all rows at once;
+ * through those above a vector is pushed down for every row of interest and layer (rollout_backward.c), and meets the levels. Where
+ * the two meet is where the work is least. While a run grows all L + 1 levels stay, and rows are added to each. Direction
+ * `output` is chains alone.
+ */
+#include "methods/rollout.h"
+
+#include "methods/rollout_backward.h"
+#include "base/error.h"
+#include "methods/rollout_forward.h"
+#include "methods/method.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Rows that matter: a causal one sees no later token. */
+static size_t n_rows_of(const hw_attribution *a) {
+    return a->run->causal ? hw__query_row(a, a->n_rows - 1) + 1 : a->run->n_tokens;
+}
+
+/* ------------------------------------------------------------------ direction input */
+
+/* How many layers to fold, of the multiplications that the rest takes. */
+static size_t best_split(const hw__fold *f, size_t n_rows, size_t n_layers) {
+    double n_tokens = (double)f->shape.n_rows, level = hw__shape_work(&f->shape, f->causal), meet = 0, least = 0;
+    double push = n_tokens * n_tokens / (f->causal ? 2 : 1);
+    size_t best = 0;
+    for (size_t q = 0; q < f->shape.n_rows; q++) meet += (double)f->shape.reach[q];
+    for (size_t split = 0; split <= n_layers; split++) {
+        double up = (double)(n_layers - split), rows = (double)n_rows;
+        double work = (double)split * level + rows * push * up * (up - 1) / 2 + (split > 0 ? rows * up * meet : 0);
+        if (split == 0 || work < least) {
+            least = work;
+            best = split;
+        }
+    }
+    return best;
+}
+
+/* Rows of M by level, until all are there. */
+typedef struct held {
+    float *cells; /* [L, n, C] */
+    size_t n_rows, n_columns;
+} held;
+
+static float *held_row(const held *h, size_t l, size_t i) { return h->cells + (l * h->n_rows + i) * h->n_columns; }
+
+static hw_err held_new(held *h, const hw_attribution *a, const hw__fold *f, hw_error *err) {
+    *h = (held){.n_rows = a->n_rows, .n_columns = f->shape.n_columns};
+    h->cells = hw__alloc(a->n_layers * a->n_rows, h->n_columns * sizeof *h->cells);
+    return h->cells ? HW_OK : hw__fail_memory(err, "rollout", a->n_layers * a->n_rows, h->n_columns * sizeof *h->cells);
+}
+
+static void hold_level(const held *h, const hw_attribution *a, size_t l, const hw__fold *f, float *level) {
+    for (size_t i = 0; i < a->n_rows; i++) {
+        hw__part row = hw__level_row(&f->shape, level, hw__query_row(a, i));
+        memcpy(held_row(h, l, i), row.cells, row.stride * sizeof *row.cells);
+    }
+}
+
+/* Row i of M as layer l has it: what is outside, then M's columns. */
+typedef hw__part (*row_fn)(const void *of, const hw_attribution *a, size_t l, size_t i);
+
+static hw__part row_held(const void *of, const hw_attribution *a, size_t l, size_t i) {
+    const held *h = of;
+    (void)a;
+    return (hw__part){held_row(h, l, i), h->n_columns};
+}
+
+/* rows [L] is scratch. */
+static void put_row(hw_attribution *a, size_t i, row_fn row_of, const void *of, const float **rows) {
+    size_t n = a->n_columns;
+    for (size_t l = 0; l < a->n_layers; l++) {
+        hw__part row = row_of(of, a, l, i);
+        if (row.stride - 1 < n) n = row.stride - 1;
+        a->outside[i * a->n_layers + l] = row.cells[0];
+        rows[l] = row.cells + 1;
+    }
+    hw__method_put_layers(a, i, rows, n);
+}
+
+static hw_err put_rows(hw_attribution *a, row_fn row_of, const void *of, hw_error *err) {
+    bool lacked = false;
+#pragma omp parallel if (hw__worth_threads(a)) reduction(|| : lacked)
+    {
+        const float **rows = hw__alloc(a->n_layers, sizeof *rows);
+        lacked = !rows;
+#pragma omp for schedule(dynamic, 1) /* whose memory is new and whose is not makes a thread slow or fast */
+        for (size_t i = 0; i < a->n_rows; i++)
+            if (rows) put_row(a, i, row_of, of, rows);
+        free(rows);
+    }
+    return lacked ? hw__fail_memory(err, "rollout", a->n_layers, sizeof(float *)) : HW_OK;
+}
+
+/* Layers 0 .. split - 1 from R_0 up: *top is the level above them, malloc'd. */
+static hw_err fold_up(float **top, const held *h, hw_attribution *a, const hw__fold *f, const hw__mixing *mixing,
+                      const hw_method_params *p, size_t split, hw_error *err) {
+    float *prev = hw__level_new(&f->shape), *next = hw__level_new(&f->shape);
+    hw_err rc = prev && next ? HW_OK : hw__fail_memory(err, "rollout", 2 * hw__shape_size(&f->shape), sizeof *prev);
+    if (rc == HW_OK) hw__fold_start(f, prev, a->run, &a->params);
+    for (size_t l = 0; l < split && rc == HW_OK; l++) {
+        hw__fold_rows(f, next, prev, mixing, l, 0, f->shape.n_rows);
+        hold_level(h, a, l, f, next);
+        float *done = next;
+        next = prev;
+        prev = done;
+        rc = hw__method_progress(p, l + 1, a->n_layers, err);
+    }
+    free(next);
+    if (rc != HW_OK) {
+        free(prev);
+        return rc;
+    }
+    *top = prev;
+    return HW_OK;
+}
+
+/* M[:,:,l] from vectors over tokens [n_tokens]. */
+static hw_err put_vectors(hw_attribution *a, size_t l, const float *v, size_t n_tokens, hw_error *err) {
+    double *of = hw__alloc(n_tokens, sizeof *of), *sum = hw__alloc(a->n_columns, sizeof *sum);
+    hw_err rc = of && sum ? HW_OK : hw__fail_memory(err, "an attribution's row", n_tokens, sizeof *of);
+    for (size_t i = 0; rc == HW_OK && i < a->n_rows; i++) {
+        for (size_t t = 0; t < n_tokens; t++) of[t] = v[i * n_tokens + t];
+        hw__method_put(a, i, l, of, n_tokens, sum);
+    }
+    free(of);
+    free(sum);
+    return rc;
+}
+
+/* Layers split .. L - 1. Vectors (l - split) n .. are those that start from layer l; where they arrive they meet the level
+ * there, or they are rows of M already. */
+static hw_err push_down(const held *h, hw_attribution *a, const hw__fold *f, float *top, const hw__mixing *mixing,
+                        const hw_method_params *p, size_t split, hw_error *err) {
+    hw__chain c;
+    size_t n = a->n_rows, up = a->n_layers - split, n_tokens = f->shape.n_rows;
+    hw_err rc = hw__chain_new(&c, up * n, n_tokens, f->causal, err);
+    if (rc != HW_OK) return rc;
+    for (size_t i = up; i-- > 0 && rc == HW_OK;) {
+        hw__chain_push(&c, a, mixing, split + i, i * n, (i + 1) * n);
+        rc = hw__method_progress(p, a->n_layers - i, a->n_layers, err);
+    }
+    if (rc == HW_OK && top)
+        hw__level_multiply_shared((hw__part){held_row(h, split, 0), h->n_columns}, (hw__part){c.v, n_tokens}, c.n_rows,
+                                  n_tokens, &f->shape, top);
+    for (size_t i = 0; i < up && !top && rc == HW_OK; i++)
+        rc = put_vectors(a, split + i, c.v + i * n * n_tokens, n_tokens, err);
+    hw__chain_free(&c);
+    return rc;
+}
+
+static hw_err run_split(hw_attribution *a, const hw__fold *f, const hw__mixing *mixing, const hw_method_params *p,
+                        size_t split, hw_error *err) {
+    float *top = NULL;
+    held h = {0};
+    if (split == 0) return push_down(&h, a, f, NULL, mixing, p, 0, err);
+    hw_err rc = held_new(&h, a, f, err);
+    if (rc == HW_OK) rc = fold_up(&top, &h, a, f, mixing, p, split, err);
+    if (rc == HW_OK && split < a->n_layers) rc = push_down(&h, a, f, top, mixing, p, split, err);
+    if (rc == HW_OK) rc = put_rows(a, row_held, &h, err);
+    free(top);
+    free(h.cells);
+    return rc;
+}
+
+hw_err hw__rollout_input(hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, size_t split,
+                         hw_error *err) {
+    hw__fold f;
+    hw_err rc = hw__fold_new(&f, a->run, &a->params, n_rows_of(a), err);
+    if (rc != HW_OK) return rc;
+    rc = run_split(a, &f, mixing, p, split <= a->n_layers ? split : best_split(&f, a->n_rows, a->n_layers), err);
+    hw__fold_free(&f);
+    return rc;
+}
+
+/* ------------------------------------------------------------------ rows as they come */
+
+/* Every level is kept, so that a new row needs its own weights only. */
+typedef struct grown {
+    hw__fold f;
+    float **levels;          /* [n_layers + 1] */
+    size_t n_layers, n_done; /* rows folded */
+} grown;
+
+void hw__rollout_live_free(void *state) {
+    grown *g = state;
+    if (!g) return;
+    for (size_t l = 0; g->levels && l <= g->n_layers; l++) free(g->levels[l]);
+    if (g->levels) hw__fold_free(&g->f);
+    free(g->levels);
+    free(g);
+}
+
+/* As hw__trace_touch(). */
+static void touch_rows(const grown *g, size_t first) {
+    for (size_t l = 1; l <= g->n_layers; l++)
+        for (size_t q = first; q < g->f.shape.n_rows && q < first + HW__TOUCHED_ROWS; q++)
+            hw__touch(hw__level_row(&g->f.shape, g->levels[l], q).cells, g->f.shape.reach[q] * sizeof(float));
+}
+
+static hw_err grown_new(grown **out, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+    grown *g = hw__alloc(1, sizeof *g);
+    if (!g) return hw__fail_memory(err, "rollout", 1, sizeof *g);
+    hw_err rc = hw__fold_new(&g->f, trace->run, p, trace->room, err);
+    if (rc != HW_OK) {
+        free(g);
+        return rc;
+    }
+    g->n_layers = trace->n_layers;
+    g->levels = hw__alloc(g->n_layers + 1, sizeof *g->levels);
+    bool ok = g->levels != NULL;
+    if (!ok) hw__fold_free(&g->f);
+    for (size_t l = 0; ok && l <= g->n_layers; l++) ok = (g->levels[l] = hw__level_new(&g->f.shape)) != NULL;
+    if (!ok) {
+        rc = hw__fail_memory(err, "rollout", g->n_layers + 1, hw__shape_size(&g->f.shape) * sizeof(float));
+        hw__rollout_live_free(g);
+        return rc;
+    }
+    hw__fold_start(&g->f, g->levels[0], trace->run, p);
+    touch_rows(g, trace->run->n_prompt - 1);
+    *out = g;
+    return HW_OK;
+}
+
+size_t hw__rollout_live_bytes(const hw_trace *trace, const hw_method_params *p) {
+    hw__fold f;
+    size_t bytes;
+    if (p->direction == HW_DIRECTION_OUTPUT) return 0;
+    if (hw__fold_new(&f, trace->run, p, trace->room, NULL) != HW_OK) return SIZE_MAX;
+    bool fits = hw__mul(&bytes, hw__shape_size(&f.shape), (trace->n_layers + 1) * sizeof(float));
+    hw__fold_free(&f);
+    return fits ? bytes : SIZE_MAX;
+}
+
+static hw__part row_grown(const void *of, const hw_attribution *a, size_t l, size_t i) {
+    const grown *g = of;
+    return hw__level_row(&g->f.shape, g->levels[l + 1], hw__query_row(a, i));
+}
+
+static hw_err live_input(void **state, hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p,
+                         hw_error *err) {
+    hw_err rc = *state ? HW_OK : grown_new((grown **)state, mixing->trace, p, err);
+    if (rc != HW_OK) return rc;
+    grown *g = *state;
+    size_t end = hw__query_row(a, a->n_rows - 1) + 1;
+    for (size_t l = 0; l < g->n_layers && rc == HW_OK; l++) {
+        hw__fold_rows(&g->f, g->levels[l + 1], g->levels[l], mixing, l, g->n_done, end);
+        rc = hw__method_progress(p, l + 1, g->n_layers, err);
+    }
+    if (rc == HW_OK) rc = put_rows(a, row_grown, g, err);
+    if (rc == HW_OK && end > g->n_done) g->n_done = end;
+    return rc;
+}
+
+hw_err hw__rollout_feed(void **state, const hw__mixing *mixing, const hw_method_params *p, size_t l, size_t begin,
+                        size_t end, hw_error *err) {
+    hw_err rc = *state ? HW_OK : grown_new((grown **)state, mixing->trace, p, err);
+    if (rc != HW_OK) return rc;
+    grown *g = *state;
+    hw__fold_rows(&g->f, g->levels[l + 1], g->levels[l], mixing, l, begin, end);
+    if (l + 1 == g->n_layers) g->n_done = end;
+    return HW_OK;
+}
+
+/* ------------------------------------------------------------------ direction output */
+
+static hw_err run_output(hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err) {
+    hw__chain c;
+    size_t n = a->n_rows, n_tokens = n_rows_of(a), top = a->n_layers - 1;
+    hw_err rc = hw__chain_new(&c, n, n_tokens, a->run->causal, err);
+    if (rc != HW_OK) return rc;
+    for (size_t l = a->n_layers; rc == HW_OK && l-- > 0;) {
+        hw__chain_push(&c, a, mixing, l, 0, l == top ? n : 0);
+        rc = put_vectors(a, l, c.v, n_tokens, err);
+        if (rc == HW_OK) rc = hw__method_progress(p, a->n_layers - l, a->n_layers, err);
+    }
+    hw__chain_free(&c);
+    return rc;
+}
+
+/* ------------------------------------------------------------------ both */
+
+hw_err hw__rollout_compose(hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err) {
+    return p->direction == HW_DIRECTION_INPUT ? hw__rollout_input(a, mixing, p, HW__ROLLOUT_BEST, err)
+                                              : run_output(a, mixing, p, err);
+}
+
+/* From the top down a row needs none of the others; a trace that is whole keeps nothing for later. */
+hw_err hw__rollout_live(void **state, hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p,
+                        hw_error *err) {
+    bool keeps = p->direction == HW_DIRECTION_INPUT && (*state || mixing->trace->growing);
+    return keeps ? live_input(state, a, mixing, p, err) : hw__rollout_compose(a, mixing, p, err);
+}
+
+/* ------------------------------------------------------------------ the method */
+
+static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+    hw__mixing mixing = hw__mixing_of(trace, p);
+    return hw__rollout_compose(a, &mixing, p, err);
+}
+
+static hw_err live(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+    hw__mixing mixing = hw__mixing_of(trace, p);
+    return hw__rollout_live(state, a, &mixing, p, err);
+}
+
+/* From the top down the last row comes first. */
+static bool feeds(const hw_method_params *p) { return p->direction == HW_DIRECTION_INPUT; }
+
+static hw_err feed(void **state, const hw_trace *trace, const hw_method_params *p, size_t l, size_t begin, size_t end,
+                   hw_error *err) {
+    hw__mixing mixing = hw__mixing_of(trace, p);
+    return hw__rollout_feed(state, &mixing, p, l, begin, end, err);
+}
+
+const hw__method hw__method_rollout = {
+    .info =
+        {
+            .name = "rollout",
+            .summary = "attention composed over layers, with the residual stream as a self-loop",
+            .needs =
+                "attention rows of every token; with the residual measured, the stream around each layer's attention",
+            .cost = "no extra pass; T^2 m / 2 multiplications a layer",
+            .reference = "Abnar & Zuidema 2020, arXiv 2005.00928, section 3",
+            .blind = "what attention carries (values), MLPs, which token was chosen; deep layers pile up on token 0",
+            .traits = HW_USES_ROW | HW_USES_FUSE | HW_USES_RESIDUAL | HW_USES_DISCARD | HW_USES_REMOVE_SINK |
+                      HW_USES_DIRECTION | HW_GIVES_SHARES | HW_GIVES_LAYERS,
+            .rows = HW_ROWS_ALL,
+        },
+    .signals = hw__mixing_signals,
+    .run = run,
+    .live = live,
+    .feeds = feeds,
+    .feed = feed,
+    .live_bytes = hw__rollout_live_bytes,
+    .live_free = hw__rollout_live_free,
+};

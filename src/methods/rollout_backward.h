@@ -1,0 +1,31 @@
+/*
+ * rollout_backward.h - rollout from the top down: one vector for each row of interest and layer that it starts from.
+ *
+ *     v <- v Â_l          v starts as row q of some Â_l
+ *
+ * A vector costs T^2 / 2 multiplications a layer whatever the number of columns, so few rows are cheaper this way than by
+ * whole levels (rollout_forward.h). All vectors are pushed through a layer by one product.
+ */
+#ifndef HW_METHODS_ROLLOUT_BACKWARD_H
+#define HW_METHODS_ROLLOUT_BACKWARD_H
+
+#include "data/attribution.h"
+#include "math/block_triangular.h"
+#include "methods/layer_matrix.h"
+
+typedef struct hw__chain {
+    hw__shape shape; /* [T, T] of a layer */
+    float *layer;    /* Â_l, a level */
+    float *v, *next; /* [n_rows, T] */
+    size_t n_rows;
+} hw__chain;
+
+hw_err hw__chain_new(hw__chain *c, size_t n_rows, size_t n_tokens, bool causal, hw_error *err);
+void hw__chain_free(hw__chain *c);
+
+/* Vectors first .. begin - 1 start as rows of Â_l, those of the rows of M over and over; begin .. n_rows - 1 are pushed through
+ * it; those before `first` have not started. */
+void hw__chain_push(hw__chain *c, const hw_attribution *a, const hw__mixing *mixing, size_t l, size_t first,
+                    size_t begin);
+
+#endif

@@ -1,0 +1,117 @@
+/* rollout_forward.c - see rollout_forward.h. */
+#include "methods/rollout_forward.h"
+
+#include "methods/method.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+#include <stdlib.h>
+#include <string.h>
+
+/* Rows folded by one product: enough for BLAS to run at full speed, few enough that little of the upper triangle of weights
+ * is multiplied in vain and that all threads have some. As many whatever the threads are, since BLAS rounds by the shape of a
+ * product. Blocks of a level are whole multiples. Fewer than FEW are one product that the threads share. */
+enum { ROWS = 64, FEW = 128 };
+
+#ifndef _OPENMP
+static int omp_get_max_threads(void) { return 1; }
+static int omp_get_thread_num(void) { return 0; }
+#endif
+
+/* In a causal model row k sees no token after k, so no column first reached by a later one. */
+static void fill_reach(size_t *reach, const hw_run *run, const hw_method_params *p, size_t n_rows, size_t n_columns) {
+    size_t most = 1;
+    for (size_t t = 0; t < n_rows; t++) {
+        size_t column = (size_t)(hw__column(p, run, t) + 1);
+        if (column + 1 > most) most = column + 1;
+        reach[t] = run->causal ? most : n_columns;
+    }
+}
+
+/* Of weights: a block for each thread, or few for all. */
+static size_t weight_rows(size_t n_threads) { return n_threads * ROWS > FEW ? n_threads * ROWS : FEW; }
+
+hw_err hw__fold_new(hw__fold *f, const hw_run *run, const hw_method_params *p, size_t n_rows, hw_error *err) {
+    size_t n_columns = hw__n_columns(p, run) + 1, n_threads = (size_t)omp_get_max_threads();
+    size_t *reach = hw__alloc(n_rows, sizeof *reach);
+    if (!reach) return hw__fail_memory(err, "rollout", n_rows, sizeof *reach);
+    fill_reach(reach, run, p, n_rows, n_columns);
+    *f = (hw__fold){.causal = run->causal, .n_threads = n_threads};
+    hw_err rc = hw__shape_new(&f->shape, reach, n_rows, n_columns, err);
+    if (rc != HW_OK) {
+        free(reach);
+        return rc;
+    }
+    size_t rows = weight_rows(n_threads);
+    f->weights = hw__alloc(rows, n_rows * sizeof *f->weights);
+    f->few = hw__alloc(FEW, n_columns * sizeof *f->few);
+    if (f->weights && f->few) return HW_OK;
+    hw__fold_free(f);
+    return hw__fail_memory(err, "rollout", rows, (n_rows + n_columns) * sizeof(float));
+}
+
+double hw__fold_bytes(size_t n_rows, size_t n_columns) {
+    double weights = (double)weight_rows((size_t)omp_get_max_threads()) * (double)n_rows;
+    return (weights + FEW * (double)n_columns) * sizeof(float);
+}
+
+void hw__fold_free(hw__fold *f) {
+    hw__shape_free(&f->shape);
+    free(f->weights);
+    free(f->few);
+}
+
+void hw__fold_start(const hw__fold *f, float *zero, const hw_run *run, const hw_method_params *p) {
+    for (size_t t = 0; t < f->shape.n_rows; t++) hw__level_row(&f->shape, zero, t).cells[hw__column(p, run, t) + 1] = 1;
+}
+
+/* Rows q0.. of Â_l, `depth` columns each. */
+static hw__part read_weights(float *w, const hw__mixing *mixing, size_t l, size_t q0, size_t n, size_t depth) {
+    for (size_t i = 0; i < n; i++) {
+        float *row = w + i * depth;
+        size_t n_keys = hw__mixing_row(row, mixing, l, q0 + i);
+        memset(row + n_keys, 0, (depth - n_keys) * sizeof *row);
+    }
+    return (hw__part){w, depth};
+}
+
+static size_t depth_of(const hw__fold *f, size_t end) { return f->causal ? end : f->shape.n_rows; }
+
+/* Fewer rows than blocks for all threads, as a completion's are: they share the columns. The rows may lie in two blocks of the
+ * level, so they are put there afterwards. */
+static void fold_few(const hw__fold *f, float *next, float *prev, const hw__mixing *mixing, size_t l, size_t begin,
+                     size_t end) {
+    size_t depth = depth_of(f, end), n_columns = f->shape.n_columns, width = f->shape.reach[depth - 1];
+    hw__part w = read_weights(f->weights, mixing, l, begin, end - begin, depth);
+    hw__level_multiply_shared((hw__part){f->few, n_columns}, w, end - begin, depth, &f->shape, prev);
+    for (size_t q = begin; q < end; q++) {
+        hw__part row = hw__level_row(&f->shape, next, q);
+        memcpy(row.cells, f->few + (q - begin) * n_columns,
+               (row.stride < width ? row.stride : width) * sizeof *row.cells);
+    }
+}
+
+static void fold_block(const hw__fold *f, float *next, float *prev, const hw__mixing *mixing, size_t l, size_t begin,
+                       size_t end) {
+    size_t depth = depth_of(f, end);
+    float *room = f->weights + (size_t)omp_get_thread_num() * ROWS * f->shape.n_rows;
+    hw__part w = read_weights(room, mixing, l, begin, end - begin, depth);
+    hw__level_multiply(hw__level_row(&f->shape, next, begin), w, end - begin, depth, &f->shape, prev, 0,
+                       f->shape.n_columns);
+}
+
+void hw__fold_rows(const hw__fold *f, float *next, float *prev, const hw__mixing *mixing, size_t l, size_t begin,
+                   size_t end) {
+    if (begin >= end) return;
+    size_t first = begin / ROWS, last = (end - 1) / ROWS;
+    if (end - begin < FEW) {
+        fold_few(f, next, prev, mixing, l, begin, end);
+        return;
+    }
+#pragma omp parallel for schedule(dynamic, 1) num_threads((int)f->n_threads)
+    for (size_t i = 0; i <= last - first; i++) { /* the longest first */
+        size_t q0 = (last - i) * ROWS, q1 = q0 + ROWS;
+        fold_block(f, next, prev, mixing, l, q0 < begin ? begin : q0, q1 < end ? q1 : end);
+    }
+}

@@ -1,0 +1,46 @@
+/* test_simd.c - sums over floats: every length about a register's, from any address, in double. */
+#include "support/fixture.h"
+#include "math/simd.h"
+
+enum { MOST = 3 * HW__LANES + 5 };
+
+/* Whole numbers that double adds exactly in any order, and float does not. */
+static void fill(float *x, size_t n) {
+    for (size_t i = 0; i < n; i++) x[i] = (i % 2 ? -1 : 1) * 33554432.0f + (float)(4 * i);
+}
+
+static double sum_of(const float *x, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += x[i];
+    return sum;
+}
+
+static void a_sum_is_that_of_doubles(void **state) {
+    (void)state;
+    float x[MOST + 1];
+    fill(x, MOST + 1);
+    for (size_t n = 0; n <= MOST; n++)
+        for (size_t from = 0; from < 2; from++) assert_true(hw__sum(x + from, n) == sum_of(x + from, n));
+}
+
+static void rows_add_up_and_leave_what_is_behind_them(void **state) {
+    (void)state;
+    float x[MOST + 1];
+    fill(x, MOST + 1);
+    for (size_t n = 0; n <= MOST; n++) {
+        double sums[MOST + 1];
+        for (size_t i = 0; i <= MOST; i++) sums[i] = 0x1p40 + (double)i;
+        hw__add_floats(sums, x, n);
+        hw__add_floats(sums, x + 1, n);
+        for (size_t i = 0; i <= MOST; i++)
+            assert_true(sums[i] == 0x1p40 + (double)i + (i < n ? (double)x[i] + (double)x[i + 1] : 0));
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_sum_is_that_of_doubles),
+        cmocka_unit_test(rows_add_up_and_leave_what_is_behind_them),
+    };
+    return cmocka_run_group_tests_name("wide", tests, NULL, NULL);
+}

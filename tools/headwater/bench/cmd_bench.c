@@ -1,0 +1,337 @@
+/*
+ * cmd_bench.c - headwater bench: what an explanation costs beside plain generation of the same tokens.
+ *
+ * Variants (variants.c) run one after the other in every round, each in its own process, so that whatever else the
+ * machine does falls on all of them; a variant's cost is the median over rounds of its figure over that of `plain` in the
+ * same round. Before the rounds each runs once: it must generate the tokens that plain generation does, and its M must be
+ * what the reference gives.
+ */
+#include "bench/process_memory.h"
+#include "bench/bench_print.h"
+#include "bench/variant_process.h"
+#include "cli/clock.h"
+#include "cli/command.h"
+#include "cli/input.h"
+#include "cli/interrupt.h"
+#include "cli/message.h"
+#include "job/open_model.h"
+#include "job/output_files.h"
+#include "export/atomic_file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char command_name[] = "bench";
+
+enum { MOST_SIZES = 16, MOST_VARIANTS = 32, BYTES_PER_TOKEN = 8 /* more than the made-up text has */ };
+
+typedef struct bench {
+    const options *o;
+    bench_job job;
+    bench_model model;
+    bench_place place;
+    char *text;
+    FILE *csv;       /* into csv_bytes; NULL: none */
+    char *csv_bytes; /* [n_csv] what the file is to hold */
+    size_t n_csv;
+    bool skipped[MOST_VARIANTS], told;
+} bench;
+
+/* The variants of one size. */
+typedef struct crew {
+    bench_worker workers[MOST_VARIANTS];
+    bool ran[MOST_VARIANTS];
+    bench_figures *figures; /* [rounds, variants] */
+} crew;
+
+/* ------------------------------------------------------------------ which variants run */
+
+/* Bytes of every layer's rows of T tokens: what a trace of all tokens takes, and a rollout of them in flight once more. */
+static double rows_bytes(const bench *b) {
+    double tokens = (double)(b->job.m + b->job.n);
+    return 2 * tokens * (tokens + 1) * (double)b->model.n_layers * sizeof(float) / 2;
+}
+
+/* Whether two of those fit, with room for the model and the other processes. */
+static bool whole_fits(const bench *b) {
+    double available = (double)bench_memory_available();
+    return available == 0 || rows_bytes(b) < 0.8 * available;
+}
+
+/* Why a variant does not run at this size; NULL: it does. */
+static const char *unfit(const bench *b, const bench_variant *v) {
+    if (v->most_m && b->job.m > v->most_m) return "it would run for too long";
+    bool levels = v->kind == BENCH_LIVE && !v->by; /* rollout by tokens keeps as much of every layer */
+    if (v->kind != BENCH_PLAIN && (v->rows == HW_ROWS_ALL || levels) && !b->job.whole_fits)
+        return "its rows would not fit into memory";
+    return NULL;
+}
+
+static hw_err start_variant(const bench *b, crew *c, size_t v, bench_model *model, hw_error *err) {
+    const bench_variant *variant = bench_variant_at(v);
+    const char *reason = b->skipped[v] ? "" : unfit(b, variant);
+    if (reason) {
+        if (*reason && !b->o->quiet) message("m = %zu: %s left out: %s", b->job.m, variant->name, reason);
+        return HW_OK;
+    }
+    c->ran[v] = true;
+    return bench_worker_start(&c->workers[v], &b->job, variant, model, err);
+}
+
+/* ------------------------------------------------------------------ rounds */
+
+/* Whether the checked run is the one that counts: long ones are not made twice where one round was asked for. */
+static bool runs_once(const bench *b, size_t v) { return bench_variant_at(v)->once || b->o->rounds == 1; }
+
+/* The run before the rounds: the same tokens as plain generation, and the right M. Flash attention sums in another order
+ * and may choose others. */
+static hw_err check_variant(const bench *b, crew *c, size_t v, hw_error *err) {
+    bench_figures f;
+    hw_err rc = bench_worker_run(runs_once(b, v) ? &c->figures[v] : &f, &c->workers[v], true, err);
+    if (rc != HW_OK || bench_variant_at(v)->flash || c->workers[v].tokens == c->workers[0].tokens) return rc;
+    *err = (hw_error){.code = HW_ERR_ENGINE};
+    snprintf(err->msg, sizeof err->msg, "%s generated other tokens than plain generation", bench_variant_at(v)->name);
+    return err->code;
+}
+
+/* Once plain generation has said what the model is. */
+static void print_model(const bench *b) {
+    const bench_model *model = &b->model;
+    printf("%s, %s, headwater %s (%s), engine %s, %s, %ld cores\n", model->name, model->quantisation, hw_version(),
+           bench_commit(), model->engine, b->place.machine, b->place.cores);
+    if (b->job.params.n_ctx > model->n_ctx_train && !b->o->quiet)
+        message("the context of %d tokens is longer than the %d that the model was trained with: times are as they "
+                "are, what it "
+                "generates is not to be trusted",
+                b->job.params.n_ctx, model->n_ctx_train);
+}
+
+/* What the first variant's model says of the others: whether all rows fit. */
+static void judge_model(bench *b) {
+    b->job.whole_fits = whole_fits(b);
+    if (!b->job.whole_fits && !b->o->quiet)
+        message(
+            "m = %zu: rollout that keeps no rows is not compared with its reference, which would not fit into memory",
+            b->job.m);
+    if (!b->told) print_model(b);
+    b->told = true;
+}
+
+/* Starts and checks the variants of a size, plain first: it says how large the model is. */
+static hw_err start_crew(bench *b, crew *c, hw_error *err) {
+    hw_err rc = HW_OK;
+    for (size_t v = 0; v < bench_variant_count() && rc == HW_OK; v++) {
+        rc = start_variant(b, c, v, v == 0 ? &b->model : NULL, err);
+        if (rc == HW_OK && v == 0) judge_model(b);
+        if (rc == HW_OK && c->ran[v]) rc = check_variant(b, c, v, err);
+    }
+    return rc;
+}
+
+static hw_err run_rounds(const bench *b, crew *c, hw_error *err) {
+    size_t n = bench_variant_count(), rounds = (size_t)b->o->rounds;
+    double began = clock_seconds();
+    for (size_t r = 0; r < rounds; r++) {
+        for (size_t v = 0; v < n; v++) {
+            if (!c->ran[v] || runs_once(b, v)) continue;
+            hw_err rc = bench_worker_run(&c->figures[r * n + v], &c->workers[v], false, err);
+            if (rc != HW_OK) return rc;
+        }
+        if (!b->o->quiet)
+            message("m = %zu: round %zu of %zu, %.0f s", b->job.m, r + 1, rounds, clock_seconds() - began);
+    }
+    return HW_OK;
+}
+
+/* All sizes so far, in place of what the file held: a later size may fail. */
+static hw_err save_rows(bench *b, const bench_table *table, hw_error *err) {
+    if (!b->csv) return HW_OK;
+    bench_csv_rows(b->csv, table, &b->place);
+    if (fflush(b->csv) == 0 && !ferror(b->csv)) return whole_write(b->o->results, b->csv_bytes, b->n_csv, err);
+    *err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory for the lines of the table"};
+    return err->code;
+}
+
+static hw_err run_size(bench *b, crew *c, hw_error *err) {
+    hw_err rc = start_crew(b, c, err);
+    if (rc == HW_OK && !b->o->quiet) message("m = %zu: every variant checked", b->job.m);
+    if (rc == HW_OK) rc = run_rounds(b, c, err);
+    for (size_t v = bench_variant_count(); v-- > 0;) bench_worker_end(&c->workers[v]);
+    if (rc != HW_OK) return rc;
+    bench_table table = {&b->job, &b->model, c->figures, c->ran, (size_t)b->o->rounds};
+    bench_print_table(&table);
+    return save_rows(b, &table, err);
+}
+
+static hw_err measure(bench *b, size_t m, hw_error *err) {
+    crew c = {.figures = calloc((size_t)b->o->rounds * bench_variant_count(), sizeof *c.figures)};
+    if (!c.figures) return (*err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory for the figures"}).code;
+    b->job.m = m;
+    hw_err rc = run_size(b, &c, err);
+    free(c.figures);
+    return rc;
+}
+
+/* ------------------------------------------------------------------ traces on disk */
+
+/* A folder for the traces of all processes, since one that is killed cannot remove its own. False with the reason printed. */
+static bool make_folder(char *folder, size_t n) {
+    const char *tmp = output_temporary(n / 2);
+    snprintf(folder, n, "%s/headwater-bench-XXXXXX", tmp);
+    if (mkdtemp(folder)) return true;
+    fail("cannot make a folder in %s: %s", tmp, strerror(errno));
+    return false;
+}
+
+static void remove_folder(const char *folder) {
+    DIR *open = opendir(folder);
+    for (struct dirent *e; open && (e = readdir(open));) unlinkat(dirfd(open), e->d_name, 0);
+    if (open) closedir(open);
+    rmdir(folder);
+}
+
+/* ------------------------------------------------------------------ the command */
+
+/* Sizes of the list "25,256"; 0 where it cannot be read. */
+static size_t read_sizes(size_t sizes[MOST_SIZES], const char *list) {
+    size_t n = 0;
+    for (const char *at = list; n < MOST_SIZES; at++) {
+        char *end;
+        unsigned long v = strtoul(at, &end, 10);
+        if (end == at || v < 2 || v > 1000000 || (*end && *end != ',')) return 0;
+        sizes[n++] = v;
+        at = end;
+        if (!*end) return n;
+    }
+    return 0;
+}
+
+/* Marks what the list "rollout,logit" leaves out; plain always runs. False, with the reason printed, for a name that is
+ * none. */
+static bool read_variants(bench *b, const char *list) {
+    for (size_t v = 1; list && v < bench_variant_count(); v++) b->skipped[v] = true;
+    for (const char *at = list; at && *at;) {
+        size_t n = strcspn(at, ","), v = 0;
+        while (v < bench_variant_count() &&
+               (strlen(bench_variant_at(v)->name) != n || strncmp(bench_variant_at(v)->name, at, n) != 0))
+            v++;
+        if (v == bench_variant_count()) {
+            char names[256] = "";
+            for (size_t i = 0, used = 0; i < bench_variant_count() && used < sizeof names; i++)
+                used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "",
+                                         bench_variant_at(i)->name);
+            misuse(command_name, "--variants \"%.*s\": there are %s", (int)(n < 60 ? n : 60), at, names);
+            return false;
+        }
+        b->skipped[v] = false;
+        at += n + (at[n] == ',');
+    }
+    return true;
+}
+
+/* A story without end, no two sentences alike: a model goes on with it, and what it reads does not change how long it
+ * takes. */
+static char *filler(size_t n) {
+    char *text = malloc(n + 256);
+    size_t at = 0;
+    for (unsigned i = 1; text && at < n; i++)
+        at += (size_t)snprintf(
+            text + at, 256,
+            "Chapter %u. The old house stood at the end of a long road, and every morning the %u people "
+            "who lived there walked to the village to buy bread and milk. ",
+            i, i % 17 + 2);
+    return text;
+}
+
+static bool open_text(bench *b, size_t longest) {
+    if (b->o->file) {
+        input in;
+        if (!input_read(&in, "the text", b->o->file)) return false;
+        b->text = in.bytes;
+        b->job.n_text = in.n;
+    } else {
+        b->job.n_text = BYTES_PER_TOKEN * longest;
+        b->text = filler(b->job.n_text);
+        if (!b->text) fail("no memory for a prompt of %zu tokens", longest);
+    }
+    b->job.text = b->text;
+    return b->text != NULL;
+}
+
+static int run_sizes(bench *b, const size_t *sizes, size_t n) {
+    char folder[128];
+    hw_error err = {0};
+    hw_err rc = HW_OK;
+    interrupt_catch(); /* the variants' processes are started with the same */
+    interrupt_catch_terminate();
+    if (!make_folder(folder, sizeof folder)) return STATUS_FAILED;
+    b->job.folder = folder;
+    if (b->csv) bench_csv_header(b->csv);
+    for (size_t i = 0; i < n && rc == HW_OK; i++) rc = measure(b, sizes[i], &err);
+    remove_folder(folder);
+    if (rc == HW_ERR_CANCELLED) return STATUS_INTERRUPTED;
+    return rc == HW_OK ? STATUS_DONE : fail("%s", err.msg);
+}
+
+/* The table is made in memory and saved whole, so that an earlier one stays until there is a new one. */
+static bool open_csv(bench *b) {
+    if (!b->o->results) return true;
+    b->csv = open_memstream(&b->csv_bytes, &b->n_csv);
+    if (b->csv) return true;
+    fail("no memory for the table %s", b->o->results);
+    return false;
+}
+
+static void close_bench(bench *b) {
+    if (b->csv) fclose(b->csv);
+    free(b->csv_bytes);
+    free(b->text);
+}
+
+static int run(const options *o) {
+    size_t sizes[MOST_SIZES], n = read_sizes(sizes, o->sizes), longest = 0;
+    if (n == 0)
+        return misuse(command_name,
+                      "--sizes \"%s\": up to %d numbers of prompt tokens, 2 to 1000000, separated by commas", o->sizes,
+                      MOST_SIZES);
+    if (o->arguments.n) return misuse(command_name, "\"%s\": the model goes into -m MODEL", o->arguments.at[0]);
+    const char *path = model_path(o, command_name);
+    if (!path) return STATUS_USAGE;
+    bench b = {.o = o, .place = bench_place_now()};
+    b.job = (bench_job){.path = path, .params = model_params(o), .n = (size_t)o->generate};
+    if (!read_variants(&b, o->variants)) return STATUS_USAGE;
+    for (size_t i = 0; i < n; i++) longest = sizes[i] > longest ? sizes[i] : longest;
+    const char *const inputs[] = {path, o->file};
+    int status = o->results ? output_check_path(command_name, o->results, inputs, 2) : STATUS_DONE;
+    if (status != STATUS_DONE) return status;
+    status = open_text(&b, longest) && open_csv(&b) ? run_sizes(&b, sizes, n) : STATUS_FAILED;
+    close_bench(&b);
+    return status;
+}
+
+static const char *const usage[] = {"-m MODEL [options]", NULL};
+static const example examples[] = {
+    {"what does an explanation cost on this machine?", "headwater bench -m model.gguf"},
+    {"long prompts, every run in a table", "headwater bench -m model.gguf --sizes 1024,4096 --rounds 5 -o cost.csv"},
+    {"only two ways, beyond what the model was trained with",
+     "headwater bench -m model.gguf --sizes 16384 --ctx 16640 --variants by-sentence,contribution+logit"},
+    {NULL, NULL},
+};
+
+const command command_bench = {
+    .name = command_name,
+    .bit = IN_BENCH,
+    .summary = "measure what an explanation costs beside plain generation",
+    .usage = usage,
+    .about =
+        "Generates the same tokens plainly, with attention kept, and explained in several ways, in turn, and prints "
+        "medians. Each way has a process of its own, whose memory is told; before it is timed it must generate what "
+        "plain generation does, and what it explains must be what a reference gives. `cpu` is the time of all threads "
+        "together: a steadier figure on a busy machine.",
+    .examples = examples,
+    .run = run,
+};

@@ -1,0 +1,395 @@
+/*
+ * run_variant.c - runs one variant: prompt cut to its number of tokens, clocks read, M kept until it was checked.
+ *
+ * Lives in the variant's own process (variant_process.c). Only the run itself is timed: not opening the model, nor cutting
+ * the prompt, nor saving the trace that `again` variants explain.
+ */
+#include "bench/run_variant.h"
+
+#include "bench/process_memory.h"
+#include "bench/reference.h"
+#include "cli/clock.h"
+#include "cli/interrupt.h"
+#include "cli/message.h"
+#include "job/open_model.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+struct bench_run {
+    const bench_job *job;
+    const bench_variant *v;
+    hw_model *model; /* NULL: explained from the file */
+    size_t bytes;    /* of the prompt */
+    char saved[256]; /* trace of `again`; "" for none */
+    hw_trace *kept;  /* of cuts, captured once */
+    bool warm;       /* it ran before */
+    uint64_t peak, trace_bytes;
+};
+
+/* What one run leaves until it was checked. */
+typedef struct outcome {
+    hw_trace *trace; /* NULL for plain generation */
+    hw_attribution **parts;
+    size_t n_parts;
+    hw_segments *segments;
+    hw_method_params sums; /* columns by segment, once the prompt is cut */
+    hw_live *live[BENCH_MOST_METHODS];
+    const bench_variant *v;
+    double prefilled; /* when the prompt was read */
+    hw_err rc;        /* of explanations inside the run */
+    hw_error *err;
+} outcome;
+
+/* ------------------------------------------------------------------ explanations */
+
+static hw_err fail_memory(hw_error *err) {
+    *err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory for what a run explains"};
+    return err->code;
+}
+
+/* Takes ownership of `part`, which may be NULL. */
+static hw_err keep(outcome *o, hw_attribution *part) {
+    if (!part) return HW_OK;
+    hw_attribution **grown = realloc(o->parts, (o->n_parts + 1) * sizeof *grown);
+    if (!grown) {
+        hw_attribution_free(part);
+        return fail_memory(o->err);
+    }
+    o->parts = grown;
+    o->parts[o->n_parts++] = part;
+    return HW_OK;
+}
+
+/* Settings of the variant's methods: columns by segment where it asks for them. */
+static hw_err method_params(hw_method_params *p, outcome *o, const hw_run *run, hw_error *err) {
+    *p = hw_method_params_default();
+    if (!o->v->by) return HW_OK;
+    hw_err rc = o->segments ? HW_OK : hw_segments_new(&o->segments, run, HW_SIDE_PROMPT, o->v->by, err);
+    if (rc != HW_OK) return rc;
+    p->groups = hw_segments_groups(o->segments, NULL);
+    p->n_groups = hw_segments_count(o->segments);
+    return HW_OK;
+}
+
+/* Once the prompt's tokens are known, its segments are, and explanations can begin. */
+static hw_err start_live(void *ctx, const hw_run *run, hw_error *err) {
+    outcome *o = ctx;
+    hw_method_params p;
+    hw_err rc = method_params(&p, o, run, err);
+    o->sums = p;
+    for (size_t i = 0; o->v->methods[i] && rc == HW_OK; i++) rc = hw_live_new(&o->live[i], o->v->methods[i], &p, err);
+    return rc;
+}
+
+static void explain_rows(void *ctx, const hw_trace *trace) {
+    outcome *o = ctx;
+    for (size_t i = 0; o->v->methods[i] && o->rc == HW_OK; i++) {
+        hw_attribution *part = NULL;
+        o->rc = hw_live_next(&part, o->live[i], trace, o->err);
+        if (o->rc == HW_OK) o->rc = keep(o, part);
+    }
+}
+
+static hw_err explain_whole(outcome *o, hw_model *model, hw_error *err) {
+    hw_method_params p;
+    hw_err rc = method_params(&p, o, hw_trace_run(o->trace), err);
+    p.model = model;
+    p.stop = interrupt_stop;
+    for (size_t i = 0; o->v->methods[i] && rc == HW_OK; i++) {
+        hw_attribution *a;
+        rc = hw_explain(&a, o->trace, o->v->methods[i], &p, err);
+        if (rc == HW_OK) rc = keep(o, a);
+    }
+    return rc;
+}
+
+static void outcome_clear(outcome *o, const hw_trace *kept) {
+    for (size_t i = 0; i < o->n_parts; i++) hw_attribution_free(o->parts[i]);
+    free(o->parts);
+    for (size_t i = 0; i < BENCH_MOST_METHODS; i++) hw_live_free(o->live[i]);
+    hw_segments_free(o->segments);
+    if (o->trace != kept) hw_trace_free(o->trace);
+}
+
+/* ------------------------------------------------------------------ one run */
+
+static void watch(void *ctx, hw_stage stage, size_t done, size_t total) {
+    outcome *o = ctx;
+    if (stage == HW_STAGE_PREFILL && done == total) o->prefilled = clock_seconds();
+}
+
+static hw_run_params run_params(const bench_run *r, outcome *o) {
+    hw_run_params p = hw_run_params_default();
+    p.prompt = r->job->text;
+    p.prompt_bytes = r->bytes;
+    p.n_generate = r->job->n;
+    p.progress = watch;
+    p.stop = interrupt_stop;
+    p.ctx = o;
+    for (size_t i = 0; r->v->methods[i]; i++) p.signals |= hw_method_signals(r->v->methods[i], NULL);
+    p.rows = r->v->rows;
+    if (r->v->kind != BENCH_LIVE) return p;
+    p.on_prompt = start_live;
+    p.sums = &o->sums;
+    p.live = o->live;
+    p.n_live = BENCH_MOST_METHODS;
+    if (r->v->live_rows) p.on_rows = explain_rows; /* else when all are there, as `explain` does */
+    p.live_rows = r->v->live_rows;
+    return p;
+}
+
+/* Hash (FNV-1a) of the run's completion: other processes compare it. */
+static uint64_t hash_completion(const hw_run *run) {
+    size_t n;
+    const char *bytes = hw_run_completion(run, &n);
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < n; i++) hash = (hash ^ (unsigned char)bytes[i]) * 0x100000001b3u;
+    return hash;
+}
+
+static hw_err run_plain(uint64_t *tokens, bench_run *r, outcome *o, double at[], hw_error *err) {
+    hw_run *run;
+    hw_run_params p = run_params(r, o);
+    hw_err rc = hw_run_generate(&run, r->model, &p, err);
+    if (rc != HW_OK) return rc;
+    at[BENCH_PREFILL] = o->prefilled;
+    at[BENCH_DECODE] = at[BENCH_EXPLAIN] = clock_seconds();
+    *tokens = hash_completion(run);
+    if (!r->warm && hw_run_n_completion(run) < p.n_generate)
+        message("m = %zu: the model ended after %zu of %zu tokens: another text (-f) may make it go on",
+                hw_run_n_prompt(run), hw_run_n_completion(run), p.n_generate);
+    hw_run_free(run);
+    return HW_OK;
+}
+
+static hw_err run_captured(uint64_t *tokens, bench_run *r, outcome *o, double at[], hw_error *err) {
+    hw_run_params p = run_params(r, o);
+    hw_err rc = hw_trace_capture(&o->trace, r->model, &p, err);
+    if (rc == HW_OK) rc = o->rc;
+    if (rc != HW_OK) return rc;
+    at[BENCH_PREFILL] = o->prefilled;
+    at[BENCH_DECODE] = clock_seconds();
+    if (r->v->kind == BENCH_CAPTURE) rc = explain_whole(o, NULL, err);
+    if (r->v->kind == BENCH_LIVE && !r->v->live_rows) {
+        explain_rows(o, o->trace);
+        rc = o->rc;
+    }
+    at[BENCH_EXPLAIN] = clock_seconds();
+    *tokens = hash_completion(hw_trace_run(o->trace));
+    return rc;
+}
+
+/* From a trace that is there: in a file, or kept. */
+static hw_err run_kept(uint64_t *tokens, bench_run *r, outcome *o, double at[], hw_error *err) {
+    hw_err rc = HW_OK;
+    if (r->kept) {
+        o->trace = r->kept;
+    } else {
+        rc = hw_trace_open(&o->trace, r->saved, err);
+    }
+    at[BENCH_OPEN] = at[BENCH_PREFILL] = at[BENCH_DECODE] = clock_seconds();
+    if (rc == HW_OK) rc = explain_whole(o, r->model, err);
+    at[BENCH_EXPLAIN] = clock_seconds();
+    if (rc == HW_OK) *tokens = hash_completion(hw_trace_run(o->trace));
+    return rc;
+}
+
+static hw_err (*const runs[])(uint64_t *tokens, bench_run *r, outcome *o, double at[], hw_error *err) = {
+    [BENCH_PLAIN] = run_plain, [BENCH_CAPTURE] = run_captured, [BENCH_LIVE] = run_captured,
+    [BENCH_AGAIN] = run_kept,  [BENCH_CUTS] = run_kept,
+};
+
+/* Seconds that all threads of the process worked. */
+static double cpu_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Moments `at` which phases ended -> how long each took. */
+static void read_phases(bench_figures *f, double began, const double at[]) {
+    double last = began;
+    for (int p = 0; p < BENCH_TOTAL; p++) {
+        double end = at[p] != 0 ? at[p] : last;
+        f->seconds[p] = end - last;
+        last = end;
+    }
+    f->seconds[BENCH_TOTAL] = last - began;
+}
+
+/* What the trace takes as a file: written where its pages can be dropped again. */
+static hw_err measure_trace(bench_run *r, const hw_trace *trace, hw_error *err) {
+    struct stat st;
+    char path[sizeof r->saved];
+    bool by_token = trace && !r->v->by; /* as it is saved */
+    snprintf(path, sizeof path, "%s/XXXXXX", r->job->folder);
+    int fd = by_token && !r->trace_bytes ? mkstemp(path) : -1;
+    if (fd < 0) return HW_OK;
+    close(fd);
+    hw_err rc = hw_trace_save(trace, path, err);
+    if (rc == HW_OK && stat(path, &st) == 0) r->trace_bytes = (uint64_t)st.st_size;
+    unlink(path);
+    return rc;
+}
+
+/* A run of the same tokens that keeps every row, and signals by token, for the reference of one that does not. */
+static hw_err capture_whole(hw_trace **out, bench_run *r, hw_error *err) {
+    outcome o = {0};
+    hw_run_params p = run_params(r, &o);
+    p.rows = HW_ROWS_ALL;
+    p.on_prompt = NULL;
+    p.sums = NULL;
+    p.on_rows = NULL;
+    p.n_live = 0;
+    return hw_trace_capture(out, r->model, &p, err);
+}
+
+static hw_err check(bench_run *r, const outcome *o, hw_error *err) {
+    hw_trace *whole = o->trace;
+    bool partial = o->trace && hw_trace_rows(o->trace) != HW_ROWS_ALL;
+    hw_err rc = measure_trace(r, o->trace, err);
+    if (rc == HW_OK && partial) {
+        whole = NULL;
+        if (r->job->whole_fits) rc = capture_whole(&whole, r, err);
+    }
+    for (size_t i = 0; i < o->n_parts && rc == HW_OK; i++) rc = bench_reference_check(o->parts[i], whole, err);
+    if (partial) hw_trace_free(whole);
+    return rc;
+}
+
+hw_err bench_run_once(bench_figures *f, uint64_t *tokens, bench_run *r, bool checked, hw_error *err) {
+    outcome o = {.v = r->v, .err = err};
+    double at[BENCH_TOTAL] = {0}, cpu = cpu_seconds(), began = clock_seconds();
+    hw_err rc = runs[r->v->kind](tokens, r, &o, at, err);
+    *f = (bench_figures){.cpu = cpu_seconds() - cpu};
+    read_phases(f, began, at);
+    if (!r->warm) r->peak = bench_memory_peak();
+    r->warm = true;
+    if (rc == HW_OK && checked) rc = check(r, &o, err);
+    if (r->v->kind == BENCH_CUTS && o.segments) f->passes = hw_segments_count(o.segments);
+    f->peak_bytes = r->peak;
+    f->trace_bytes = r->trace_bytes;
+    outcome_clear(&o, r->kept);
+    return rc;
+}
+
+/* ------------------------------------------------------------------ preparation */
+
+/* Bytes of the text's first m tokens, as the model cuts it. */
+static hw_err cut_prompt(bench_run *r, hw_error *err) {
+    hw_run *run;
+    outcome o = {0};
+    size_t m = r->job->m;
+    r->bytes = r->job->n_text;
+    hw_run_params p = run_params(r, &o);
+    hw_err rc = hw_run_read(&run, r->model, &p, err);
+    if (rc != HW_OK) return rc;
+    size_t n = hw_run_n_prompt(run);
+    if (n >= m) {
+        r->bytes = hw_run_token(run, m - 1).end;
+    } else {
+        *err = (hw_error){.code = rc = HW_ERR_ARGUMENT};
+        snprintf(err->msg, sizeof err->msg, "the text has %zu tokens, %zu are needed: give a longer one with -f", n, m);
+    }
+    hw_run_free(run);
+    return rc;
+}
+
+static hw_err open_model(bench_run *r, hw_error *err) {
+    hw_model_params p = r->job->params;
+    p.stop = interrupt_stop;
+    p.flash_attention = r->v->flash;
+    if (r->v->by && r->v->kind == BENCH_LIVE && p.n_ubatch == 0) p.n_ubatch = PASSING_UBATCH; /* as `explain --by` */
+    p.unwatched = r->v->kind == BENCH_PLAIN;
+    hw_err rc = hw_model_open(&r->model, r->job->path, &p, err);
+    return rc == HW_OK ? cut_prompt(r, err) : rc;
+}
+
+static hw_err capture(hw_trace **out, bench_run *r, hw_error *err) {
+    outcome o = {0};
+    hw_run_params p = run_params(r, &o);
+    return hw_trace_capture(out, r->model, &p, err);
+}
+
+/* Captures and saves the trace that is explained again; in a process that ends, so that its memory counts nowhere. */
+static hw_err save_trace(bench_run *r, hw_error *err) {
+    hw_trace *trace;
+    hw_err rc = open_model(r, err);
+    if (rc == HW_OK) rc = capture(&trace, r, err);
+    if (rc != HW_OK) return rc;
+    rc = hw_trace_save(trace, r->saved, err);
+    hw_trace_free(trace);
+    return rc;
+}
+
+/* Passes an interruption on, since it may have come to this process alone, and just before it waits. */
+static bool wait_for(int *status, pid_t child) {
+    static const struct timespec moment = {.tv_nsec = 10000000};
+    pid_t ended;
+    while ((ended = waitpid(child, status, WNOHANG)) == 0 || (ended < 0 && errno == EINTR)) {
+        if (interrupt_seen()) kill(child, SIGTERM);
+        nanosleep(&moment, NULL);
+    }
+    return ended == child;
+}
+
+static hw_err save_trace_apart(bench_run *r, hw_error *err) {
+    struct stat st;
+    int status = 0;
+    snprintf(r->saved, sizeof r->saved, "%s/XXXXXX", r->job->folder);
+    int fd = mkstemp(r->saved);
+    pid_t child = fd >= 0 ? fork() : -1;
+    if (child == 0) {
+        hw_error why = {0};
+        if (save_trace(r, &why) != HW_OK && why.code != HW_ERR_CANCELLED) fprintf(stderr, "headwater: %s\n", why.msg);
+        _exit(why.code == HW_OK ? 0 : 1);
+    }
+    if (fd >= 0) close(fd);
+    bool done = child > 0 && wait_for(&status, child) && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (done && stat(r->saved, &st) == 0) {
+        r->trace_bytes = (uint64_t)st.st_size;
+        return HW_OK;
+    }
+    *err = (hw_error){.code = HW_ERR_IO, .msg = "no trace could be saved to explain it again"};
+    return err->code;
+}
+
+hw_err bench_run_new(bench_run **out, const bench_job *job, const bench_variant *v, hw_error *err) {
+    bench_run *r = calloc(1, sizeof *r);
+    if (!r) return fail_memory(err);
+    *r = (bench_run){.job = job, .v = v};
+    hw_err rc = v->kind == BENCH_AGAIN ? save_trace_apart(r, err) : open_model(r, err);
+    if (rc == HW_OK && v->kind == BENCH_CUTS) rc = capture(&r->kept, r, err);
+    if (rc != HW_OK) {
+        bench_run_free(r);
+        return rc;
+    }
+    *out = r;
+    return HW_OK;
+}
+
+void bench_run_free(bench_run *r) {
+    if (!r) return;
+    hw_trace_free(r->kept);
+    hw_model_close(r->model);
+    if (r->saved[0]) unlink(r->saved);
+    free(r);
+}
+
+void bench_run_describe(const bench_run *r, bench_model *model) {
+    if (!r->model) return;
+    const hw_model_info *info = hw_model_describe(r->model);
+    snprintf(model->name, sizeof model->name, "%s", info->name);
+    snprintf(model->quantisation, sizeof model->quantisation, "%s", info->quantisation);
+    snprintf(model->engine, sizeof model->engine, "%s", info->engine_version);
+    model->n_ctx_train = info->n_ctx_train;
+    model->n_layers = info->n_blocks;
+}

@@ -1,0 +1,17 @@
+/* input.h - a prompt or another input from a file or standard input. */
+#ifndef HW_CLI_INPUT_H
+#define HW_CLI_INPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct input {
+    char *bytes; /* [n] malloc'd; exactly what the file holds */
+    size_t n;
+} input;
+
+/* Reads `path`, "-" being standard input. False, with the reason printed after `what` it is, when it cannot be read or is
+ * too large. */
+bool input_read(input *in, const char *what, const char *path);
+
+#endif

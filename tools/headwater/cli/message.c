@@ -1,0 +1,42 @@
+/* message.c - errors and remarks on standard error; file names and model texts in them are untrusted too. */
+#include "cli/message.h"
+
+#include "cli/safe_text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static void print(const char *fmt, va_list args) HW_PRINTF(1, 0);
+static void print(const char *fmt, va_list args) {
+    char line[2048], safe[6 * sizeof line + 1] = ""; /* at most a two-byte control character becomes twelve */
+    vsnprintf(line, sizeof line, fmt, args);
+    FILE *out = fmemopen(safe, sizeof safe, "w"); /* one write, so that lines of several threads stay whole */
+    if (!out) return;
+    text_puts(out, line);
+    fclose(out);
+    fprintf(stderr, "headwater: %s\n", safe);
+}
+
+void message(const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    print(fmt, args);
+    va_end(args);
+}
+
+int fail(const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    print(fmt, args);
+    va_end(args);
+    return STATUS_FAILED;
+}
+
+int misuse(const char *command, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    print(fmt, args);
+    va_end(args);
+    fprintf(stderr, "See `headwater %s%s--help`.\n", command ? command : "", command ? " " : "");
+    return STATUS_USAGE;
+}

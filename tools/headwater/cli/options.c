@@ -1,0 +1,565 @@
+/*
+ * options.c - the table of options, and reading a command line by it.
+ *
+ * Numbers are read strictly: the whole text, within the row's range. Every complaint says which option, which value
+ * and what is accepted.
+ */
+#include "cli/options.h"
+
+#include "cli/message.h"
+#include "cli/safe_text.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+#define AT(field)   offsetof(options, field)
+#define MOST_WHOLE  2147483647.0
+
+#define WORD_READER(type)                                                                                              \
+    static bool word_##type(void *field, const char *text) {                                                           \
+        hw_##type v;                                                                                                   \
+        if (hw_##type##_parse(&v, text, NULL)) return false;                                                           \
+        *(hw_##type *)field = v;                                                                                       \
+        return true;                                                                                                   \
+    }
+WORD_READER(row)
+WORD_READER(direction)
+WORD_READER(columns)
+WORD_READER(fuse)
+WORD_READER(measure)
+WORD_READER(aggregate)
+WORD_READER(precision)
+
+static bool read_real(double *out, const char *text, double least, double most);
+
+/* The weight stays at its default beside "measured": what is written to files has both. */
+static bool word_residual(void *field, const char *text) {
+    residual_weight *r = field;
+    r->measured = strcmp(text, "measured") == 0;
+    return r->measured || read_real(&r->weight, text, 0, 1);
+}
+
+/* Bytes, or as many of 1024, 1024^2 ... as the letter says. */
+static bool word_memory(void *field, const char *text) {
+    static const char units[] = "KMGT";
+    char *end;
+    if (*text < '0' || *text > '9') return false;
+    double v = strtod(text, &end);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    if (*end && (!unit || end[1])) return false;
+    for (long i = 0; unit && i <= unit - units; i++) v *= 1024;
+    *(uint64_t *)field = (uint64_t)v;
+    return v >= 1 && v < 1e18;
+}
+
+static bool word_color(void *field, const char *text) {
+    static const char *const words[] = {"auto", "always", "never"};
+    for (size_t i = 0; i < COUNT(words); i++) {
+        if (strcmp(words[i], text) != 0) continue;
+        *(color_mode *)field = (color_mode)i;
+        return true;
+    }
+    return false;
+}
+
+/* Title in --help, and why an option of the group is refused where it has nothing to act on. */
+static const struct group {
+    const char *title, *elsewhere;
+} groups[] = {
+    [GROUP_RUN] = {"Prompt and completion", "its tokens are already there"},
+    [GROUP_SAMPLING] = {"Sampling", "its tokens are already there"},
+    [GROUP_MODEL] = {"Model", "no model runs"},
+    [GROUP_EVAL] = {"What is measured", "there is nothing to measure"},
+    [GROUP_SERVE] = {"Server", "there is nothing to serve"},
+    [GROUP_WORKER] = {"Worker", "there is nothing to serve"},
+    [GROUP_FILES] = {"Files", "there is nothing to save"},
+    [GROUP_METHOD] = {"Explanation", "it holds finished explanations"},
+    [GROUP_VIEW] = {"View", "there is nothing to show"},
+    [GROUP_FIGURE] = {"Figure (-o .png .svg .pdf)", "there is nothing to draw"},
+    [GROUP_TERMINAL] = {"Terminal", "there is nothing to show"},
+};
+
+enum {
+    IN_SAVED = IN_VIEW | IN_PLOT,
+    IN_BOTH = IN_EXPLAIN | IN_SAVED,
+    IN_RUNS = IN_EXPLAIN | IN_CHECK | IN_CITE,
+    IN_MODEL = IN_RUNS | IN_INFO | IN_EVAL | IN_SERVE | IN_BENCH,
+    IN_EACH = IN_BOTH | IN_CHECK | IN_CITE
+};
+
+#define RUN(in, from)          .group = GROUP_RUN, .commands = in, .sources = from
+#define SAMPLING               .group = GROUP_SAMPLING, .commands = IN_RUNS, .sources = FROM_MODEL
+#define MODEL(in)              .group = GROUP_MODEL, .commands = in, .sources = FROM_MODEL
+#define BENCH                  .group = GROUP_EVAL, .commands = IN_BENCH, .sources = FROM_MODEL
+#define EVAL                   .group = GROUP_EVAL, .commands = IN_EVAL, .sources = FROM_MODEL
+#define SERVE                  .group = GROUP_SERVE, .commands = IN_SERVE, .sources = FROM_MODEL
+#define WORKER                 .group = GROUP_WORKER, .commands = IN_WORKER, .sources = FROM_MODEL
+#define FILES(in, from)        .group = GROUP_FILES, .commands = in, .sources = from
+#define METHOD(in, from)       .group = GROUP_METHOD, .commands = in, .sources = from
+#define SETTING(in, from, by)  METHOD(in, from), .uses = HW_USES_##by
+#define VIEW                   .group = GROUP_VIEW, .commands = IN_BOTH, .sources = FROM_ANY
+#define FIGURE                 .group = GROUP_FIGURE, .commands = IN_BOTH, .sources = FROM_ANY
+#define TERMINAL(in)           .group = GROUP_TERMINAL, .commands = in, .sources = FROM_ANY
+#define FLAG(field)            .type = OPTION_FLAG, .offset = AT(field)
+#define TEXT(field)            .type = OPTION_TEXT, .offset = AT(field)
+#define NAMES(field)           .type = OPTION_NAMES, .offset = AT(field)
+#define TEXTS(field)           .type = OPTION_TEXTS, .offset = AT(field)
+#define WORD(field)            .type = OPTION_WORD, .offset = AT(field), .word = word_##field
+#define WHOLE(field, from, to) .type = OPTION_WHOLE, .offset = AT(field), .least = from, .most = to
+#define REAL(field, from, to)  .type = OPTION_REAL, .offset = AT(field), .least = from, .most = to
+
+static const option_row rows[] = {
+    {"passages", 0, "FILE", TEXT(passages), RUN(IN_CITE, FROM_MODEL | FROM_TRACE),
+     .help = "passages as a JSON list: [{\"name\": \"A\", \"text\": \"...\"}, ...]; with --question the prompt is made "
+             "of them, else each is looked for in the prompt"},
+    {"question", 0, "TEXT", TEXT(question), RUN(IN_CITE, FROM_MODEL),
+     .help = "the prompt is the passages as \"NAME: TEXT\", a blank line after each, \"Question: TEXT\" and, without "
+             "--chat, a line \"Answer:\""},
+    {"prompt", 'p', "TEXT", TEXT(prompt), RUN(IN_RUNS, FROM_MODEL), .help = "the prompt"},
+    {"file", 'f', "FILE", TEXT(file), RUN(IN_RUNS, FROM_MODEL),
+     .help = "the prompt is this file, byte for byte, its last newline too; - is standard input"},
+    {"generate", 'n', "N", WHOLE(generate, 1, 1e6), RUN(IN_EXPLAIN | IN_CHECK, FROM_MODEL), .standard = "32",
+     .help = "most tokens to generate; stops earlier where the model ends"},
+    {"generate", 'n', "N", WHOLE(generate, 1, 1e6), RUN(IN_CITE, FROM_MODEL), .standard = "128",
+     .help = "most tokens to generate; stops earlier where the model ends"},
+    {"completion", 0, "TEXT", TEXT(completion), RUN(IN_RUNS, FROM_MODEL),
+     .help = "take this completion instead of generating one"},
+    {"chat", 0, NULL, FLAG(chat), RUN(IN_RUNS, FROM_MODEL), .help = "wrap the prompt in the model's chat template"},
+
+    {"temp", 0, "T", REAL(temp, 0, 100), SAMPLING, .standard = "0", .help = "temperature; 0 takes the likeliest token"},
+    {"top-k", 0, "K", WHOLE(top_k, 0, MOST_WHOLE), SAMPLING, .standard = "0",
+     .help = "sample among the K likeliest tokens; 0 is all"},
+    {"top-p", 0, "P", REAL(top_p, 1e-6, 1), SAMPLING, .standard = "1",
+     .help = "sample among the likeliest tokens that hold this share of the probability"},
+    {"seed", 0, "S", WHOLE(seed, 0, 4294967295.0), .group = GROUP_SAMPLING, .commands = IN_EACH | IN_EVAL,
+     .sources = FROM_RUN, .uses = HW_USES_SEED, .standard = "0",
+     .help = "the same seed gives the same completion, the same random numbers and the same random cuts",
+     .elsewhere = "it holds finished explanations"},
+
+    {"model", 'm', "FILE", TEXT(model), MODEL(IN_MODEL), .help = "a GGUF model; without -m, $HEADWATER_MODEL"},
+    {"ctx", 0, "N", WHOLE(ctx, 0, MOST_WHOLE), MODEL(IN_MODEL), .standard = "0",
+     .help = "most tokens, prompt and completion together; 0 is what the model was trained with"},
+    {"threads", 0, "N", WHOLE(threads, 0, 1024), MODEL(IN_MODEL), .standard = "0", .help = "threads; 0 is one a core"},
+    {"gpu-layers", 0, "N", WHOLE(gpu_layers, -1, MOST_WHOLE), MODEL(IN_MODEL), .standard = "0",
+     .help = "blocks to run on GPUs and workers; -1 is all, as it is where --rpc or --device is given without this"},
+    {"rpc", 0, "HOST:PORT,...", NAMES(rpc), MODEL(IN_MODEL),
+     .help = "machines that run `headwater worker`: blocks are spread over their devices and this machine's by free memory"},
+    {"device", 0, "NAME,...", NAMES(device), MODEL(IN_MODEL),
+     .help = "only these devices take blocks, in this order; `headwater info` lists them"},
+    {"ubatch", 0, "N", WHOLE(ubatch, 0, 65536), MODEL(IN_MODEL), .standard = "0",
+     .help = "prompt tokens in one pass; 0 is 512"},
+    {"f32-cache", 0, NULL, FLAG(f32_cache), MODEL(IN_MODEL),
+     .help = "keep keys and values as F32 instead of F16, for exact comparisons"},
+    {"memory", 0, "BYTES|500M|2G", WORD(memory), MODEL(IN_RUNS | IN_EVAL | IN_SERVE),
+     .accepts = "a number of bytes above 0, or one of K, M, G or T as in 500M",
+     .help = "do not start a run that would take more than this, and say so; without it there is no limit"},
+
+    {"trace", 0, "FILE", TEXT(trace), FILES(IN_EXPLAIN | IN_CITE, FROM_RUN),
+     .help = "with a model, save all that explanations need in this file; alone, explain from it without the model"},
+    {"trace-precision", 0, "f32|f16", WORD(precision), FILES(IN_EXPLAIN | IN_CITE, FROM_MODEL | FROM_ATTENTION),
+     .standard = "f32",
+     .help = "of attention in --trace and --state files: f16 takes half the room, and how far rounding moved is said",
+     .elsewhere = "it is kept already"},
+    {"state", 0, "FILE", TEXT(state), FILES(IN_EXPLAIN | IN_CITE, FROM_MODEL),
+     .help =
+         "start where the run kept in this file was, as far as the prompt begins alike: only the rest is decoded. "
+         "A new file is made; one that gave less than half of the prompt, or is of another model, is replaced; else "
+         "it stays as it is",
+     .elsewhere = "no model runs that it could serve"},
+    {"attention", 0, "FILE", TEXT(attention), FILES(IN_EXPLAIN, FROM_ATTENTION),
+     .help = "explain attention exported from anywhere: .safetensors with `attention` [L,H,T,T] or [L,T,T]"},
+    {"output", 'o', "FILE", TEXTS(output), FILES(IN_EXPLAIN | IN_VIEW, FROM_ANY),
+     .help = "save the result, or a figure of it, by ending; may be given several times"},
+    {"output", 'o', "FILE", TEXTS(output), FILES(IN_PLOT, FROM_ANY),
+     .help = "draw into this file, format by ending; may be given several times"},
+    {"output", 'o', "FILE", TEXTS(output), FILES(IN_CHECK, FROM_MODEL),
+     .help = "save the figures, as .json; may be given several times"},
+    {"output", 'o', "FILE", TEXTS(output), FILES(IN_CITE, FROM_RUN),
+     .help = "save the citations, as .json; may be given several times"},
+    {"full", 0, NULL, FLAG(full), FILES(IN_EXPLAIN | IN_VIEW, FROM_ANY),
+     .help = "put the whole tensor into .json, not only its means over layers"},
+
+    {"method", 0, "LIST", TEXT(method), METHOD(IN_BOTH, FROM_RUN), .standard = "rollout,logit",
+     .help = "methods, separated by commas, each with a view of its own; those of the default that the run cannot give "
+             "are left out"},
+    {"method", 0, "LIST", TEXT(method), METHOD(IN_CHECK, FROM_MODEL), .standard = "logit,rollout",
+     .help = "methods, separated by commas; the verdict is on the first"},
+    {"method", 0, "NAME", TEXT(method), METHOD(IN_CITE, FROM_RUN), .standard = "logit,contribution",
+     .help = "method to cite by; without it the first of these that the run can give (attention cites wrongly too "
+             "often to be taken unasked)"},
+    {"row", 0, "predictor|own", WORD(row), SETTING(IN_EACH, FROM_RUN, ROW), .standard = "predictor",
+     .help = "explain by the position that chose the token, or by the token's own position"},
+    {"direction", 0, "input|output", WORD(direction), SETTING(IN_EACH, FROM_RUN, DIRECTION), .standard = "input",
+     .help = "of rollout: compose layers from the embeddings up, or from the top down"},
+    {"fuse", 0, "mean|max|min", WORD(fuse), SETTING(IN_EACH, FROM_MODEL | FROM_ATTENTION, FUSE), .standard = "mean",
+     .help = "of attention, rollout and flow: how the heads of a layer become one",
+     .elsewhere = "its heads were fused when it was captured"},
+    {"residual", 0, "0..1|measured", WORD(residual), SETTING(IN_EACH, FROM_RUN, RESIDUAL), .standard = "0.5",
+     .help = "of rollout and flow: weight of the residual stream against attention: one number, or what the run shows "
+             "of each "
+             "token and layer"},
+    {"discard", 0, "R", REAL(discard, 0, 0.999999), SETTING(IN_EACH, FROM_RUN, DISCARD), .standard = "0",
+     .help = "of rollout and flow: leave out this share of each row's weights, the lowest"},
+    {"remove-sink", 0, NULL, FLAG(remove_sink), SETTING(IN_EACH, FROM_RUN, REMOVE_SINK),
+     .help = "of rollout and flow: attention to token 0 counts as none, in every layer"},
+    {"measure", 0, "projection|norm|proximity1|proximity2", WORD(measure), SETTING(IN_EACH, FROM_RUN, MEASURE),
+     .standard = "projection", .help = "of contribution: how its size is measured"},
+    {"aggregate", 0, "mean|rollout", WORD(aggregate), SETTING(IN_EACH, FROM_RUN, AGGREGATE), .standard = "mean",
+     .help = "of contribution: each layer by itself, or layers composed as rollout composes attention"},
+    {"versus", 0, "TOKEN", TEXT(versus), SETTING(IN_RUNS, FROM_MODEL, VERSUS),
+     .help = "of logit: why the chosen token and not this one? Its exact text, as in \" Berlin\", or second: each "
+             "step's likeliest "
+             "other token",
+     .elsewhere = "logits are read while the model runs"},
+    {"columns", 0, "prompt|all", WORD(columns), METHOD(IN_BOTH, FROM_RUN), .standard = "prompt",
+     .help = "attribute to the prompt's tokens, or to the completion's too"},
+    {"preset", 0, "NAME", TEXT(preset), METHOD(IN_BOTH, FROM_RUN),
+     .help = "settings under one name; options given by hand win"},
+
+    {"by", 0, "NAME|/RE/", TEXT(by), METHOD(IN_RUNS, FROM_RUN),
+     .help = "cut the prompt into segments: token, word, line, sentence, paragraph, or where a regular expression "
+             "matches; default: token to explain, sentence to check and to cite"},
+    {"by", 0, "NAME|/RE/", TEXT(by), METHOD(IN_PLOT, FROM_ANY),
+     .help = "cut the prompt into segments and draw those: token, word, line, sentence, paragraph, or where a regular "
+             "expression matches; default: token, or as the result was cut"},
+    {"spans", 0, "FILE", TEXT(spans), METHOD(IN_RUNS | IN_PLOT, FROM_ANY),
+     .help = "segments from a JSON file: [{\"name\": \"A\", \"begin\": 0, \"end\": 120}, ...], counted in characters"},
+    {"answer-by", 0, "NAME|/RE/", TEXT(answer_by), METHOD(IN_CITE, FROM_RUN),
+     .help = "cut the answer in the same ways; default: sentence"},
+    {"least", 0, "X", REAL(least, 0, 1e6), METHOD(IN_CITE, FROM_RUN), .standard = "0",
+     .help = "mark a passage from this peak on; 0 is as the list of peaks says"},
+    {"token", 0, "SELECT", TEXT(token), METHOD(IN_CHECK, FROM_MODEL),
+     .help = "completion tokens to judge: an index (-1 the last), a range A:B, or their text (=7 for the text 7); "
+             "default: all "
+             "together"},
+    {"ablations", 0, "N", WHOLE(ablations, 2, 100000), METHOD(IN_CHECK, FROM_MODEL), .standard = "64",
+     .help = "random cuts of the prompt, one forward pass each"},
+
+    {"token", 0, "SELECT", TEXT(token), .group = GROUP_VIEW, .commands = IN_BOTH, .sources = FROM_ANY,
+     .help = "completion tokens to show: an index (-1 the last), a range A:B, or their text (=7 for the text 7); "
+             "default: the mean of all"},
+    {"answer-by", 0, "NAME|/RE/", TEXT(answer_by), VIEW,
+     .help = "cut the completion too, as --by cuts the prompt, and list for each part the mean of its tokens"},
+    {"layers", 0, "A-B", TEXT(layers), VIEW, .uses = HW_GIVES_LAYERS,
+     .help = "layers to show, the first being 1, of methods that tell them apart; default: all"},
+    {"hide", 0, "LIST", TEXT(hide), VIEW,
+     .help = "prompt tokens to leave out of the view: filters, \"TEXT\" and /REGEX/, separated by commas"},
+    {"keep", 0, "LIST", TEXT(keep), VIEW, .help = "the same for tokens that --hide must not leave out"},
+    {"normalise", 0, NULL, FLAG(normalise), VIEW, .help = "divide by the mass on all columns, so that they sum to 1"},
+    {"lift", 0, NULL, FLAG(lift), VIEW,
+     .help = "divide by what uniform attention gives in the same place: 1 is what position alone explains"},
+    {"top", 0, "K", WHOLE(top, 0, 1e6), .group = GROUP_VIEW, .commands = IN_EXPLAIN | IN_VIEW, .sources = FROM_ANY,
+     .standard = "10", .help = "rows of the list; a figure then shows only these tokens"},
+    {"top", 0, "K", WHOLE(top, 1, 1e6), .group = GROUP_VIEW, .commands = IN_PLOT, .sources = FROM_ANY, .standard = "10",
+     .help = "only the K strongest tokens; without it all, in a profile 10"},
+
+    {"kind", 0, "NAME", TEXT(kind), FIGURE, .standard = "bars", .help = "of figure, see below"},
+    {"theme", 0, "NAME", TEXT(theme), FIGURE, .standard = "light", .help = "light or dark paper, or the note's"},
+    {"map", 0, "NAME", TEXT(map), FIGURE,
+     .help = "colours; default: viridis for shares, shade for text and for values with a sign"},
+    {"title", 0, "TEXT", TEXT(title), FIGURE,
+     .help = "in place of what says method and token; an empty one leaves the heading out"},
+    {"width", 0, "POINTS", WHOLE(width, 200, 10000), FIGURE,
+     .help = "of the page; default: 720, more where labels need it"},
+    {"scale", 0, "S", REAL(scale, 0.1, 20), FIGURE, .standard = "2", .help = "pixels a point of .png"},
+    {"font", 0, "NAME", TEXT(font), FIGURE,
+     .help = "of labels and text; several, separated by commas: the first that is installed"},
+
+    {"method", 0, "LIST", TEXT(method), EVAL,
+     .standard = "rollout,attention,contribution,logit,uniform,random,leave-one-out",
+     .help = "methods, separated by commas; METHOD:KEY=VALUE sets one for this method alone (keys: measure, aggregate, "
+             "row, direction, "
+             "residual, discard, remove-sink, lift, layers, hide), as in contribution:norm,rollout:last:hide=first"},
+    {"by", 0, "NAME|/RE/", TEXT(by), EVAL,
+     .help = "segments to judge: token, word, line, sentence, paragraph, or where a regular expression matches; "
+             "default: an "
+             "item's own spans, sentences where it has none"},
+    {"ablations", 0, "N", WHOLE(ablations, 0, 100000), EVAL, .standard = "64",
+     .help = "random cuts of the prompt, one forward pass each, that rank agreement (LDS) is measured on; 0: evidence "
+             "figures only, no passes to judge methods"},
+    {"generate", 'n', "N", WHOLE(generate, 1, 1e6), EVAL, .standard = "3",
+     .help = "most tokens to generate where an item gives no completion"},
+    {"limit", 0, "N", WHOLE(limit, 0, 1e9), EVAL, .standard = "0", .help = "only the first N items; 0 is all"},
+    {"shard", 0, "I/K", TEXT(shard), EVAL, .help = "only the I-th of K parts of the items, I from 1 to K"},
+    {"output", 'o', "FILE", TEXT(results), EVAL,
+     .help = "keep each result in this file as it finishes, and go on with those that are there"},
+    {"sizes", 0, "LIST", TEXT(sizes), BENCH, .standard = "25,256,1024", .help = "prompts of these numbers of tokens"},
+    {"generate", 'n', "N", WHOLE(generate, 1, 1e6), BENCH, .standard = "64", .help = "tokens to generate"},
+    {"variants", 0, "LIST", TEXT(variants), BENCH,
+     .help = "only these, beside plain, separated by commas: plain-flash, capture, rollout, logit, contribution+logit, "
+             "rollout+logit, rollout+logit-live, by-sentence, again-rollout, again-logit, leave-one-out; default: all"},
+    {"rounds", 0, "N", WHOLE(rounds, 1, 1000), BENCH, .standard = "5",
+     .help = "times that each variant runs, after a first one that is not timed; slow ones run once"},
+    {"file", 'f', "FILE", TEXT(file), BENCH, .help = "prompts from the beginning of this text; default: made up"},
+    {"output", 'o', "FILE", TEXT(results), BENCH, .help = "every run as a line of .csv"},
+    {"merge", 0, NULL, FLAG(merge), EVAL,
+     .help = "only put result files of a data set together, in its order, and name the items that are missing"},
+    {"table", 0, NULL, FLAG(table), EVAL, .help = "only the table, of result files; several are put together"},
+    {"group-by", 0, "TAG", TEXT(group_by), EVAL, .help = "a table for each value of a tag of the items, or of model"},
+    {"format", 0, "text|csv|json", TEXT(format), EVAL, .standard = "text", .help = "of the table"},
+
+    {"port", 0, "N", WHOLE(port, 0, 65535), SERVE, .standard = "0",
+     .help = "port to listen on, of 127.0.0.1 only; 0 is 4780, or a free one where that is taken"},
+    {"store", 0, "FILE", TEXT(store), SERVE,
+     .help = "where runs are kept; default: headwater/runs.sqlite in $XDG_DATA_HOME or ~/.local/share"},
+    {"no-store", 0, NULL, FLAG(no_store), SERVE, .help = "keep runs in memory only, the newest 50"},
+    {"open", 0, NULL, FLAG(open), SERVE, .help = "open the page in a browser"},
+    {"routes", 0, NULL, FLAG(routes), SERVE, .help = "print the routes of the HTTP API and end"},
+
+    {"port", 0, "N", WHOLE(port, 1, 65535), WORKER, .standard = "50052", .help = "port to listen on"},
+    {"host", 0, "ADDRESS", TEXT(host), WORKER, .standard = "127.0.0.1",
+     .help = "IPv4 address to listen on; any but the standard lets other machines in, without a password"},
+    {"threads", 0, "N", WHOLE(threads, 0, 1024), WORKER, .standard = "0", .help = "threads; 0 is one a core"},
+    {"device", 0, "NAME,...", NAMES(device), WORKER, .help = "serve these; without it every GPU, or the CPU where there is none"},
+
+    {"color", 0, "auto|always|never", WORD(color), TERMINAL(IN_ALL), .standard = "auto",
+     .help = "colours; auto heeds NO_COLOR and whether standard output is a terminal"},
+    {"quiet", 'q', NULL, FLAG(quiet), TERMINAL(IN_ALL), .help = "no progress and no remarks on standard error"},
+    {"verbose", 'v', NULL, FLAG(verbose), TERMINAL(IN_ALL), .help = "the engine's log on standard error"},
+    {"help", 'h', NULL, FLAG(help), TERMINAL(IN_ALL), .help = "this help"},
+};
+_Static_assert(COUNT(rows) <= MOST_OPTIONS, "options.given has a place for each row");
+
+static const preset presets[] = {
+    {"note",
+     "as the figures of the original note: own rows; token 0 and common marks hidden",
+     {{"method", "rollout"}, {"row", "own"}, {"hide", "first,note"}, {"theme", "note"}}},
+};
+
+size_t options_count(void) { return COUNT(rows); }
+const option_row *options_row(size_t i) { return &rows[i]; }
+const char *options_group_title(option_group group) { return groups[group].title; }
+size_t presets_count(void) { return COUNT(presets); }
+const preset *presets_at(size_t i) { return &presets[i]; }
+
+static const option_row *find_row(const char *name) {
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (strcmp(rows[i].name, name) == 0) return &rows[i];
+    return NULL;
+}
+
+/* "-n" or "--temp", as people type it. */
+typedef struct spelling {
+    char text[40];
+} spelling;
+static spelling spell(const option_row *row) {
+    spelling s;
+    if (row->letter) {
+        snprintf(s.text, sizeof s.text, "-%c", row->letter);
+    } else {
+        snprintf(s.text, sizeof s.text, "--%s", row->name);
+    }
+    return s;
+}
+
+bool options_given(const options *o, size_t offset) {
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (rows[i].offset == offset && o->given[i]) return true;
+    return false;
+}
+
+/* ------------------------------------------------------------------ reading values */
+
+static bool read_whole(int64_t *out, const char *text, double least, double most) {
+    char *end;
+    errno = 0;
+    long long v = strtoll(text, &end, 10);
+    bool plain = *text == '-' || (*text >= '0' && *text <= '9'); /* strtoll also takes spaces and a plus */
+    if (!plain || *end || errno || (double)v < least || (double)v > most) return false;
+    *out = v;
+    return true;
+}
+
+static bool read_real(double *out, const char *text, double least, double most) {
+    if (!*text || text[strspn(text, "0123456789.eE+-")]) return false; /* strtod also takes hex, inf and nan */
+    char *end;
+    double v = strtod(text, &end);
+    if (*end || !(v >= least && v <= most)) return false;
+    *out = v;
+    return true;
+}
+
+static bool add_text(texts *list, const char *text) {
+    const char **grown = realloc(list->at, (list->n + 1) * sizeof *grown);
+    if (!grown) return false;
+    list->at = grown;
+    list->at[list->n++] = text;
+    return true;
+}
+
+/* An empty list, as of a variable that is not set, would mean all there is. */
+static bool read_names(const char **out, const char *text) {
+    for (const char *at = text; at; at = strchr(at, ','), at = at ? at + 1 : NULL)
+        if (!*at || *at == ',') return false;
+    *out = text;
+    return true;
+}
+
+static bool read_value(options *o, const option_row *row, const char *text) {
+    void *field = (char *)o + row->offset;
+    switch (row->type) {
+    case OPTION_FLAG: *(bool *)field = true; return true;
+    case OPTION_TEXT: *(const char **)field = text; return true;
+    case OPTION_NAMES: return read_names(field, text);
+    case OPTION_TEXTS: return add_text(field, text);
+    case OPTION_WHOLE: return read_whole(field, text, row->least, row->most);
+    case OPTION_REAL: return read_real(field, text, row->least, row->most);
+    case OPTION_WORD: return row->word(field, text);
+    }
+    return false;
+}
+
+static void complain_value(const char *command, const option_row *row, const char *text) {
+    spelling s = spell(row);
+    if (row->type == OPTION_WHOLE) {
+        misuse(command, "%s \"%s\": must be a whole number from %.0f to %.0f", s.text, text, row->least, row->most);
+    } else if (row->type == OPTION_REAL) {
+        misuse(command, "%s \"%s\": must be a number from %g to %g", s.text, text, row->least, row->most);
+    } else if (row->type == OPTION_NAMES) {
+        misuse(command, "%s \"%s\": must be %s, and no name may be empty", s.text, text, row->metavar);
+    } else if (row->type == OPTION_WORD) {
+        misuse(command, "%s \"%s\": must be %s%s", s.text, text, row->accepts ? "" : "one of ",
+               row->accepts ? row->accepts : row->metavar);
+    } else {
+        misuse(command, "%s \"%s\": no memory", s.text, text);
+    }
+}
+
+/* Every default, and then the command's own where commands differ. */
+static void set_defaults(options *o, unsigned bit) {
+    *o = (options){0};
+    for (size_t i = 0; i < 2 * COUNT(rows); i++) {
+        const option_row *row = &rows[i % COUNT(rows)];
+        if (!row->standard || (i >= COUNT(rows) && !(row->commands & bit))) continue;
+        bool ok = read_value(o, row, row->standard);
+        assert(ok);
+        (void)ok;
+    }
+}
+
+static const char *preset_name(size_t i, unsigned ctx) {
+    (void)ctx;
+    return presets[i].name;
+}
+
+static bool apply_preset(options *o, const char *command) {
+    for (size_t i = 0; i < COUNT(presets); i++) {
+        if (strcmp(presets[i].name, o->preset) != 0) continue;
+        for (const preset_value *v = presets[i].values; v->option; v++) {
+            const option_row *row = find_row(v->option);
+            assert(row);
+            if (!options_given(o, row->offset)) read_value(o, row, v->value);
+        }
+        return true;
+    }
+    const char *near = text_nearest(o->preset, preset_name, 0, COUNT(presets));
+    misuse(command, "--preset \"%s\": no such preset; %s%s", o->preset, near ? "did you mean " : "there is ",
+           near ? near : presets[0].name);
+    return false;
+}
+
+/* ------------------------------------------------------------------ reading a command line */
+
+/* What getopt_long wants, made from the table. An option's value is its row + FIRST_ROW, beyond any letter. */
+enum { FIRST_ROW = 256 };
+typedef struct grammar {
+    struct option longs[COUNT(rows) + 1];
+    char shorts[2 * COUNT(rows) + 2];
+} grammar;
+
+static grammar make_grammar(unsigned bit) {
+    grammar g = {.shorts = ":"}; /* a colon first: a missing value is told from an unknown option */
+    size_t n_longs = 0, n_shorts = 1;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        if (!(rows[i].commands & bit)) continue;
+        int takes = rows[i].metavar ? required_argument : no_argument;
+        g.longs[n_longs++] = (struct option){rows[i].name, takes, NULL, FIRST_ROW + (int)i};
+        if (!rows[i].letter) continue;
+        g.shorts[n_shorts++] = (char)rows[i].letter;
+        if (rows[i].metavar) g.shorts[n_shorts++] = ':';
+    }
+    return g;
+}
+
+static const option_row *row_of(int value, unsigned bit) {
+    if (value >= FIRST_ROW) return &rows[value - FIRST_ROW];
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (rows[i].letter && rows[i].letter == value && rows[i].commands & bit) return &rows[i];
+    return NULL;
+}
+
+static const char *row_name(size_t i, unsigned bit) { return rows[i].commands & bit ? rows[i].name : NULL; }
+
+static void complain_option(const char *command, unsigned bit, int value, const char *word) {
+    if (value >= FIRST_ROW) {
+        misuse(command, "--%s takes no value", row_of(value, bit)->name);
+    } else if (value) {
+        misuse(command, "%s has no option -%c", command, value);
+    } else {
+        char name[64];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
+        const char *near = find_row(name) ? NULL : text_nearest(name, row_name, bit, COUNT(rows));
+        misuse(command, "%s has no option --%s%s%s%s", command, name, near ? "; did you mean --" : "", near ? near : "",
+               near ? "?" : "");
+    }
+}
+
+static bool take(options *o, const char *command, unsigned bit, int value, const char *word) {
+    if (value == '?') {
+        complain_option(command, bit, optopt, word);
+        return false;
+    }
+    const option_row *row = row_of(value == ':' ? optopt : value, bit);
+    if (value == ':') {
+        misuse(command, "%s needs a value: %s", spell(row).text, row->metavar);
+        return false;
+    }
+    if (!read_value(o, row, optarg)) {
+        complain_value(command, row, optarg);
+        return false;
+    }
+    o->given[row - rows] = true;
+    return true;
+}
+
+bool options_read(options *o, const char *command, unsigned bit, int argc, char **argv) {
+    set_defaults(o, bit);
+    grammar g = make_grammar(bit);
+    opterr = 0;
+    optind = 1;
+    for (;;) {
+        int value = getopt_long(argc, argv, g.shorts, g.longs, NULL);
+        if (value == -1) break;
+        if (!take(o, command, bit, value, argv[optind - 1])) return false;
+    }
+    for (int i = optind; i < argc; i++) {
+        if (add_text(&o->arguments, argv[i])) continue;
+        fail("no memory for the command line");
+        return false;
+    }
+    return !o->preset || apply_preset(o, command);
+}
+
+void options_free(options *o) {
+    free(o->output.at);
+    free(o->arguments.at);
+}
+
+bool options_fit(const options *o, const char *command, source from) {
+    const char *what = from == FROM_TRACE       ? "a saved trace"
+                       : from == FROM_ATTENTION ? "--attention"
+                       : from == FROM_RESULT    ? "a saved result"
+                                                : "a model";
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const option_row *row = &rows[i];
+        if (!o->given[i] || row->sources & (unsigned)from) continue;
+        misuse(command, "%s does not go with %s: %s", spell(row).text, what,
+               row->elsewhere ? row->elsewhere : groups[row->group].elsewhere);
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,226 @@
+/*
+ * safe_text.c - bytes from models, files and the command line, made safe and measurable for a terminal.
+ *
+ * A token may hold anything: escape sequences, half a character, text that hides itself. Everything that
+ * the program prints and did not write itself goes through here. Width follows Unicode's East Asian Width,
+ * as terminals do.
+ */
+#include "cli/safe_text.h"
+
+#include <string.h>
+#include <unicode/uchar.h>
+#include <unicode/utf16.h> /* utf8.h needs its macros in some releases of ICU */
+#include <unicode/utf8.h>
+
+#define ZERO_WIDTH_NON_JOINER 0x200C
+#define ZERO_WIDTH_JOINER     0x200D
+#define LONGEST_CHARACTER     4
+
+/* Nothing to see, or it moves what is around it: such text must not hide in a view of the prompt. */
+static bool is_invisible(UChar32 c) {
+    if (c == ZERO_WIDTH_JOINER || c == ZERO_WIDTH_NON_JOINER) return false; /* scripts and emoji need them */
+    if (U_IS_UNICODE_NONCHAR(c)) return true;
+    switch (u_charType(c)) {
+    case U_CONTROL_CHAR:
+    case U_LINE_SEPARATOR:
+    case U_PARAGRAPH_SEPARATOR: return true;
+    case U_FORMAT_CHAR: return u_hasBinaryProperty(c, UCHAR_DEFAULT_IGNORABLE_CODE_POINT);
+    default: return false;
+    }
+}
+
+static int character_width(UChar32 c) {
+    switch (u_charType(c)) {
+    case U_NON_SPACING_MARK:
+    case U_ENCLOSING_MARK:
+    case U_FORMAT_CHAR: return 0;
+    default: break;
+    }
+    int syllable = u_getIntPropertyValue(c, UCHAR_HANGUL_SYLLABLE_TYPE);
+    if (syllable == U_HST_VOWEL_JAMO || syllable == U_HST_TRAILING_JAMO) return 0;
+    int width = u_getIntPropertyValue(c, UCHAR_EAST_ASIAN_WIDTH);
+    return width == U_EA_WIDE || width == U_EA_FULLWIDTH ? 2 : 1;
+}
+
+static void show_as(glyph *g, UChar32 c) {
+    int32_t n = 0;
+    uint8_t *bytes = (uint8_t *)g->utf8;
+    U8_APPEND_UNSAFE(bytes, n, c);
+    g->n_bytes = (size_t)n;
+    g->width = character_width(c);
+}
+
+static void show_number(glyph *g, UChar32 c) {
+    int n = snprintf(g->utf8, sizeof g->utf8, "‹U+%04X›", (unsigned)c);
+    g->n_bytes = (size_t)n;
+    g->width = n - 4; /* the two brackets are three bytes each */
+}
+
+static void show_control(glyph *g, UChar32 c) {
+    if (c == '\n') {
+        g->kind = GLYPH_NEWLINE;
+        show_as(g, 0x23CE); /* return symbol */
+    } else if (c == '\t') {
+        g->kind = GLYPH_TAB;
+        show_as(g, 0x21E5); /* rightwards arrow to bar */
+    } else if (c < 0x20) {
+        show_as(g, 0x2400 + c); /* control pictures */
+    } else if (c == 0x7F) {
+        show_as(g, 0x2421);
+    } else {
+        show_number(g, c);
+    }
+}
+
+glyph text_glyph(const char *bytes, size_t n) {
+    glyph g = {.kind = GLYPH_INK};
+    const uint8_t *s = (const uint8_t *)bytes;
+    int32_t at = 0, end = (int32_t)(n < LONGEST_CHARACTER ? n : LONGEST_CHARACTER);
+    UChar32 c;
+    U8_NEXT(s, at, end, c);
+    g.n_source = (size_t)at;
+    if (c < 0) {
+        show_as(&g, 0xFFFD);
+    } else if (is_invisible(c)) {
+        show_control(&g, c);
+    } else {
+        show_as(&g, c);
+        if (c == ' ') g.kind = GLYPH_SPACE;
+        g.wide = g.width == 2;
+    }
+    return g;
+}
+
+size_t text_whole(const char *bytes, size_t n) {
+    const uint8_t *s = (const uint8_t *)bytes;
+    size_t before = n > LONGEST_CHARACTER ? n - LONGEST_CHARACTER : 0;
+    int32_t length = (int32_t)(n - before);
+    const uint8_t *tail = s + before;
+    U8_TRUNCATE_IF_INCOMPLETE(tail, 0, length);
+    return before + (size_t)length;
+}
+
+void text_print(FILE *out, const char *bytes, size_t n, bool lines) {
+    for (size_t at = 0; at < n;) {
+        glyph g = text_glyph(bytes + at, n - at);
+        bool raw = lines && (g.kind == GLYPH_NEWLINE || g.kind == GLYPH_TAB);
+        if (raw) {
+            putc(bytes[at], out);
+        } else {
+            fwrite(g.utf8, 1, g.n_bytes, out);
+        }
+        at += g.n_source;
+    }
+}
+
+void text_puts(FILE *out, const char *s) { text_print(out, s, strlen(s), false); }
+
+size_t text_line(const char *text, int width) {
+    size_t n = strcspn(text, " "), most = width > 0 ? (size_t)width : 0;
+    while (text[n] == ' ') {
+        size_t next = n + 1 + strcspn(text + n + 1, " ");
+        if (next > most) break;
+        n = next;
+    }
+    return n;
+}
+
+static bool append(label *to, size_t *used, const char *bytes, size_t n, int width) {
+    if (*used + n >= sizeof to->utf8) return false;
+    memcpy(to->utf8 + *used, bytes, n);
+    *used += n;
+    to->utf8[*used] = 0;
+    to->width += width;
+    return true;
+}
+
+label text_label(const char *bytes, size_t n, int max_width) {
+    static const char dot[] = "·", ellipsis[] = "…";
+    label all = {.width = 0}, cut = {.width = 0}; /* `cut` is the longest start that leaves a column free */
+    size_t used = 0, cut_used = 0;
+    bool leading = true;
+    for (size_t at = 0; at < n;) {
+        glyph g = text_glyph(bytes + at, n - at);
+        leading = leading && g.kind == GLYPH_SPACE;
+        bool fits = all.width + g.width <= max_width && used + g.n_bytes + sizeof ellipsis < sizeof all.utf8;
+        if (!fits) {
+            append(&cut, &cut_used, ellipsis, sizeof ellipsis - 1, 1);
+            return cut;
+        }
+        if (leading) {
+            append(&all, &used, dot, sizeof dot - 1, 1);
+        } else {
+            append(&all, &used, g.utf8, g.n_bytes, g.width);
+        }
+        at += g.n_source;
+        if (all.width < max_width) {
+            cut = all;
+            cut_used = used;
+        }
+    }
+    return all;
+}
+
+/* Edits between two words, the last `n + 1` of Wagner and Fischer's table at a time. */
+static size_t distance(const char *a, const char *b) {
+    enum { LONGEST = 32 };
+    size_t n = strlen(b), row[LONGEST + 1];
+    if (n > LONGEST) return LONGEST;
+    for (size_t k = 0; k <= n; k++) row[k] = k;
+    for (size_t q = 0; a[q]; q++) {
+        size_t diagonal = row[0];
+        row[0] = q + 1;
+        for (size_t k = 1; k <= n; k++) {
+            size_t best = diagonal + (a[q] != b[k - 1]);
+            if (row[k] + 1 < best) best = row[k] + 1;
+            if (row[k - 1] + 1 < best) best = row[k - 1] + 1;
+            diagonal = row[k];
+            row[k] = best;
+        }
+    }
+    return row[n];
+}
+
+const char *text_nearest(const char *word, text_list list, unsigned ctx, size_t n) {
+    const char *best = NULL;
+    size_t least = strlen(word) / 3 + 2; /* more edits than this is another word */
+    for (size_t i = 0; i < n; i++) {
+        const char *candidate = list(i, ctx);
+        size_t d = candidate ? distance(word, candidate) : least;
+        if (d < least && d < strlen(candidate)) {
+            least = d;
+            best = candidate;
+        }
+    }
+    return best;
+}
+
+static void write_out(stream *s, const char *bytes, size_t n) {
+    if (!n) return;
+    text_print(s->out, bytes, n, true);
+    s->ended_line = bytes[n - 1] == '\n';
+}
+
+void stream_write(stream *s, const char *bytes, size_t n) {
+    while (n && s->n_held) { /* a byte at a time until the held character is whole, or cannot become so */
+        s->held[s->n_held++] = *bytes++;
+        n--;
+        size_t whole = text_whole(s->held, s->n_held);
+        write_out(s, s->held, whole);
+        s->n_held -= whole;
+        memmove(s->held, s->held + whole, s->n_held);
+    }
+    size_t whole = text_whole(bytes, n);
+    write_out(s, bytes, whole);
+    memcpy(s->held + s->n_held, bytes + whole, n - whole);
+    s->n_held += n - whole;
+    fflush(s->out);
+}
+
+void stream_end(stream *s) {
+    write_out(s, s->held, s->n_held);
+    s->n_held = 0;
+    if (!s->ended_line) putc('\n', s->out);
+    s->ended_line = true;
+    fflush(s->out);
+}

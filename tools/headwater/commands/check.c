@@ -1,0 +1,226 @@
+/*
+ * check.c - `headwater check`: is the explanation right? By running the model without what it calls important.
+ *
+ *     check the command line -> run the model -> cut the prompt -> explain -> judge -> save -> table and verdict
+ */
+#include "job/run_model.h"
+#include "export/check_json.h"
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "cli/message.h"
+#include "job/output_files.h"
+#include "job/prompt_split.h"
+#include "terminal/attribution_view.h"
+#include "cli/safe_text.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char command_name[] = "check";
+
+/* ------------------------------------------------------------------ before the model loads */
+
+static int check_output(const options *o, const char *model) {
+    const char *inputs[] = {model, o->file, o->spans};
+    for (size_t i = 0; i < o->output.n; i++) {
+        const char *path = o->output.at[i];
+        size_t n = strlen(path);
+        if (n < 5 || strcmp(path + n - 5, ".json") != 0)
+            return misuse(command_name, "-o \"%s\": a check is saved as .json", path);
+        int status = output_check_path(command_name, path, inputs, sizeof inputs / sizeof *inputs);
+        if (status == STATUS_DONE) status = output_check_path(command_name, path, o->output.at, i);
+        if (status != STATUS_DONE) return status;
+    }
+    return STATUS_DONE;
+}
+
+static int check_line(const options *o, const char **model) {
+    int prompts = capture_prompts(o, command_name);
+    if (prompts < 0) return STATUS_USAGE;
+    if (prompts == 0) return misuse(command_name, "no prompt: give -p TEXT, -f FILE, or - for standard input");
+    int status = capture_check(o, command_name, model);
+    return status == STATUS_DONE ? check_output(o, *model) : status;
+}
+
+/* ------------------------------------------------------------------ printing */
+
+static void print_figure(FILE *out, double v, int width, int decimals) {
+    if (isnan(v)) {
+        fprintf(out, "%*s", width, "-");
+    } else {
+        fprintf(out, "%*.*f", width, decimals, v);
+    }
+}
+
+static void print_table(const terminal *t, const hw_check *check) {
+    FILE *out = t->out;
+    terminal_dim(t);
+    fprintf(out, "  %-14s%8s%8s%8s%8s%8s%7s%8s", "method", "drop@1", "drop@3", "drop@5", "compr.", "suff.", "LDS",
+            "passes");
+    terminal_plain(t);
+    putc('\n', out);
+    for (size_t i = 0; i < hw_check_count(check); i++) {
+        const hw_check_row *r = hw_check_at(check, i);
+        fprintf(out, "  %-14s", r->method);
+        for (size_t d = 0; d < 3; d++) print_figure(out, r->drop[d], 8, 2);
+        print_figure(out, r->comprehensiveness, 8, 2);
+        print_figure(out, r->sufficiency, 8, 2);
+        print_figure(out, r->lds, 7, 2);
+        fprintf(out, "%8zu\n", r->n_passes);
+    }
+}
+
+static void print_legend(const terminal *t) {
+    static const char *const lines[] = {
+        "drop@k  nats that the answer loses without the k top segments; higher is better, e^nats times less likely",
+        "compr.  the same without the top 1, 5, 10, 20, 50 %, mean; suff.: with only those, lower is better",
+        "LDS     rank agreement of scores and answer over random cuts of the prompt; 1 is best",
+        "passes  forward passes that the method itself needs; - : a figure that does not exist here",
+        "random  one draw of random scores; the last line compares with the average over all choices and many draws",
+    };
+    terminal_dim(t);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) fprintf(t->out, "  %s\n", lines[i]);
+    terminal_plain(t);
+}
+
+/* The segment that the first method calls most important, as it reads. */
+static void print_top(const job *j, const check_facts *f) {
+    hw_view_params params = hw_view_params_default();
+    hw_view *view;
+    size_t top, n;
+    params.row_begin = f->row_begin;
+    params.row_end = f->row_end;
+    if (hw_view_new(&view, j->made[0], &params, NULL) != HW_OK) return;
+    if (hw_view_top(view, &top, 1) == 1) {
+        const hw_span *span = hw_segments_at(f->segments, top);
+        const char *bytes = hw_run_prompt(f->run, &n) + span->begin;
+        for (n = span->end - span->begin; n > 0 && strchr(" \n", bytes[n - 1]); n--) {
+        } /* one line of text, no layout */
+        label text = text_label(bytes, n, j->t.width > 60 ? j->t.width - 40 : 20);
+        fprintf(j->t.out, "Top segment of %s: %zu: %s\n", j->methods[0], top, text.utf8);
+    }
+    hw_view_free(view);
+}
+
+static void print_check(const job *j, const check_facts *f) {
+    const terminal *t = &j->t;
+    putc('\n', t->out);
+    terminal_bold(t);
+    fprintf(t->out, "Check");
+    terminal_plain(t);
+    size_t n = f->row_end - f->row_begin;
+    fprintf(t->out, " over %zu segments (%s), %zu token%s, log probability %.2f nats\n", hw_segments_count(f->segments),
+            f->by ? f->by : "given spans", n, n == 1 ? "" : "s", hw_check_base(f->check));
+    print_table(t, f->check);
+    print_legend(t);
+    putc('\n', t->out);
+    print_top(j, f);
+    terminal_bold(t);
+    text_puts(t->out, hw_check_verdict(f->check));
+    terminal_plain(t);
+    fprintf(t->out, "\n%zu forward passes in all, equal ones run once\n", hw_check_n_passes(f->check));
+}
+
+/* ------------------------------------------------------------------ checking */
+
+static int select_rows(job *j, check_facts *f) {
+    hw_error err;
+    f->row_end = hw_run_n_completion(f->run);
+    if (!j->o->token) return STATUS_DONE;
+    return hw_run_select(&f->row_begin, &f->row_end, f->run, j->o->token, &err) == HW_OK ? STATUS_DONE
+                                                                                         : job_fail(j, &err);
+}
+
+static int judge(job *j, const hw_trace *trace, check_facts *f, hw_check **check) {
+    hw_check_params params = hw_check_params_default();
+    hw_error err;
+    params.row_begin = f->row_begin;
+    params.row_end = f->row_end;
+    params.n_ablations = f->n_ablations = (size_t)j->o->ablations;
+    params.seed = f->seed = (uint64_t)j->o->seed;
+    params.progress = progress_show;
+    params.stop = interrupt_stop;
+    params.ctx = &j->bar;
+    hw_err rc = hw_check_new(check, j->model, trace, f->segments, (const hw_attribution *const *)j->made, j->n_made,
+                             &params, &err);
+    progress_erase(&j->bar);
+    f->check = *check;
+    return rc == HW_OK ? STATUS_DONE : job_fail(j, &err);
+}
+
+static int save(const options *o, const check_facts *f) {
+    int status = STATUS_DONE;
+    for (size_t i = 0; i < o->output.n; i++)
+        if (!check_save(f, o->output.at[i])) status = STATUS_FAILED;
+    return status;
+}
+
+static int check_trace(job *j, const cut *c, const hw_trace *trace) {
+    check_facts facts = {.run = hw_trace_run(trace), .by = j->o->spans ? NULL : c->by};
+    hw_segments *segments = NULL;
+    hw_check *check = NULL;
+    if (interrupt_seen()) {
+        message("interrupted");
+        return STATUS_INTERRUPTED;
+    }
+    show_run(&j->t, facts.run);
+    int status = cut_prompt(&segments, c, false, j, facts.run);
+    facts.segments = segments;
+    if (status == STATUS_DONE) status = select_rows(j, &facts);
+    if (status == STATUS_DONE) status = job_explain(j, trace, true);
+    if (status == STATUS_DONE) status = judge(j, trace, &facts, &check);
+    if (status == STATUS_DONE) {
+        status = save(j->o, &facts);
+        print_check(j, &facts);
+    }
+    hw_check_free(check);
+    hw_segments_free(segments);
+    return job_status(j, status);
+}
+
+static int run(const options *o) {
+    cut c;
+    const char *model = NULL;
+    int status = cut_read(&c, o, command_name, "sentence");
+    if (status == STATUS_DONE) status = check_line(o, &model);
+    if (status == STATUS_DONE) {
+        job j;
+        hw_trace *trace = NULL;
+        status = job_prepare(&j, o, command_name);
+        if (status == STATUS_DONE) status = capture_run(&j, model, &trace);
+        if (status == STATUS_DONE) status = check_trace(&j, &c, trace);
+        hw_trace_free(trace);
+        job_free(&j);
+    }
+    cut_free(&c);
+    return status;
+}
+
+static const char *const usage[] = {"-m MODEL (-p TEXT | -f FILE | -) [options]", NULL};
+static const example examples[] = {
+    {"does logit name the sentence that the answer comes from?", "headwater check -m model.gguf -f facts.txt -n 4"},
+    {"two methods on the same random cuts, paragraph by paragraph, of one token of a given answer",
+     "headwater check -m model.gguf -f page.txt --completion \" In 1893.\" --token 1 --by paragraph --method "
+     "rollout,logit"},
+    {"retrieved passages by their place in the prompt, kept as a file",
+     "headwater check -m model.gguf -f prompt.txt --spans passages.json -o check.json"},
+    {NULL, NULL},
+};
+
+const command command_check = {
+    .name = command_name,
+    .bit = IN_CHECK,
+    .summary = "test an explanation by leaving out what it calls important",
+    .usage = usage,
+    .about =
+        "Runs a model on a prompt, explains its completion, then runs it again without the segments of the prompt that "
+        "the explanation calls important, with only those, and on random cuts. The same is done for random numbers, "
+        "position alone, raw attention, and leave-one-out, which tries every segment. The last line says in plain "
+        "words how far the first method can be trusted here. Segments are sentences unless --by or --spans say "
+        "otherwise; each "
+        "costs at least one forward pass.",
+    .examples = examples,
+    .lists = LIST_METHODS,
+    .run = run,
+};

@@ -1,0 +1,249 @@
+/*
+ * cite.c - `headwater cite`: an answer whose sentences name the passages that they came from.
+ *
+ *     check -> read passages or spans -> trace (run the model | open) -> cut prompt and answer -> explain -> cite
+ *           -> save -> print
+ *
+ * A prompt is the user's own, in which passages are found by their text or by how it is cut, or one made of passages
+ * and a question.
+ */
+#include "job/run_model.h"
+#include "export/cite.h"
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "job/trace_state_files.h"
+#include "cli/message.h"
+#include "job/output_files.h"
+#include "job/passages.h"
+#include "job/prompt_split.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char command_name[] = "cite";
+
+/* What was asked for, read before any work is done. */
+typedef struct request {
+    source from;
+    const char *model; /* path; NULL where none runs */
+    cut by;
+    passages given; /* n 0: none */
+    const char *answer_by;
+} request;
+
+/* ------------------------------------------------------------------ before the model loads */
+
+static int choose_source(const options *o, source *from) {
+    int prompts = capture_prompts(o, command_name);
+    if (prompts < 0) return STATUS_USAGE;
+    if (o->question && !o->passages)
+        return misuse(command_name, "--question needs --passages FILE: the prompt is made of both");
+    if (o->question && !*o->question) return misuse(command_name, "--question \"\": there is nothing asked in it");
+    if (o->question && prompts)
+        return misuse(command_name,
+                      "--question and a prompt: give one of them (--passages alone looks for passages in the prompt)");
+    bool runs = prompts || o->question || GIVEN(o, model);
+    if (!runs && !o->trace)
+        return misuse(command_name,
+                      "nothing to cite for: give -m MODEL with --passages FILE and --question TEXT or with a prompt "
+                      "(-p TEXT, -f FILE or -), or --trace FILE");
+    *from = runs ? FROM_MODEL : FROM_TRACE;
+    if (runs && !prompts && !o->question)
+        return misuse(
+            command_name,
+            "no prompt: give --passages FILE and --question TEXT, or -p TEXT, -f FILE, or - for standard input");
+    return options_fit(o, command_name, *from) ? STATUS_DONE : STATUS_USAGE;
+}
+
+static int check_output(const options *o, source from, const char *model) {
+    const char *inputs[] = {model, o->file, o->spans, o->passages, o->trace};
+    enum { N_INPUTS = sizeof inputs / sizeof *inputs };
+    int status = keep_check(o, command_name, from, inputs, N_INPUTS - 1);
+    for (size_t i = 0; i < o->output.n && status == STATUS_DONE; i++) {
+        const char *path = o->output.at[i];
+        size_t n = strlen(path);
+        if (n < 5 || strcmp(path + n - 5, ".json") != 0)
+            return misuse(command_name, "-o \"%s\": citations are saved as .json", path);
+        status = output_check_path(command_name, path, inputs, N_INPUTS);
+        if (status == STATUS_DONE) status = output_check_path(command_name, path, o->output.at, i);
+    }
+    return status;
+}
+
+static int check_line(request *r, const options *o) {
+    int status = choose_source(o, &r->from);
+    if (status == STATUS_DONE && o->passages && (o->by || o->spans))
+        status = misuse(command_name, "--passages, --by and --spans all say what a passage is: give one of them");
+    if (status == STATUS_DONE && GIVEN(o, method) && strchr(o->method, ','))
+        status = misuse(command_name, "--method \"%s\": citations are made by one method", o->method);
+    if (status == STATUS_DONE && r->from == FROM_MODEL) status = capture_check(o, command_name, &r->model);
+    return status == STATUS_DONE ? check_output(o, r->from, r->model) : status;
+}
+
+static int request_read(request *r, const options *o) {
+    *r = (request){.answer_by = o->answer_by ? o->answer_by : "sentence"};
+    int status = check_line(r, o);
+    if (status == STATUS_DONE) status = cut_read(&r->by, o, command_name, "sentence");
+    if (status == STATUS_DONE && o->passages) status = passages_read(&r->given, o->passages);
+    return status;
+}
+
+static void request_free(request *r) {
+    cut_free(&r->by);
+    passages_free(&r->given);
+}
+
+/* What --least is counted in depends on the method: a number that is no share must name one that gives none. */
+static int check_least(const job *j) {
+    const hw_citation_rule *rule = hw_citation_rule_of(j->methods[0]);
+    if (rule->most == 0 || j->o->least <= rule->most) return STATUS_DONE;
+    return misuse(command_name, "--least %g: a peak of %s is a share, at most %g; --method names another method",
+                  j->o->least, j->methods[0], rule->most);
+}
+
+/* ------------------------------------------------------------------ the run */
+
+static int run_question(job *j, request *r, hw_trace **trace) {
+    input prompt;
+    int status = passages_build(&prompt, &r->given, j->o->question, j->o->chat);
+    if (status != STATUS_DONE) return status;
+    status = capture_text(j, r->model, &prompt, trace);
+    free(prompt.bytes);
+    return status;
+}
+
+static int open_trace(job *j, hw_trace **trace) {
+    hw_error err;
+    if (hw_trace_open(trace, j->o->trace, &err) != HW_OK) return job_fail(j, &err);
+    interrupt_catch();
+    keep_show_rounding(j, *trace);
+    return STATUS_DONE;
+}
+
+static int get_trace(job *j, request *r, hw_trace **trace) {
+    if (r->from == FROM_TRACE) return open_trace(j, trace);
+    return j->o->question ? run_question(j, r, trace) : capture_run(j, r->model, trace);
+}
+
+/* ------------------------------------------------------------------ citing */
+
+static int cut_passages(hw_segments **out, request *r, job *j, const hw_run *run) {
+    hw_error err;
+    size_t n;
+    if (!r->given.n) return cut_prompt(out, &r->by, false, j, run);
+    const char *prompt = hw_run_prompt(run, &n);
+    int status = j->o->question ? STATUS_DONE : passages_find(&r->given, prompt, n);
+    if (status != STATUS_DONE) return status;
+    if (hw_segments_from_spans(out, run, HW_SIDE_PROMPT, r->given.spans, r->given.n, &err) != HW_OK)
+        return job_fail(j, &err);
+    job_group(j, *out);
+    return STATUS_DONE;
+}
+
+static int cite(hw_citation **out, job *j, const cite_facts *f) {
+    hw_citation_params params = hw_citation_params_default();
+    hw_error err;
+    params.least = j->o->least;
+    if (hw_citation_new(out, f->a, f->passages, f->answer, &params, &err) != HW_OK) return job_fail(j, &err);
+    return STATUS_DONE;
+}
+
+static int save(const options *o, const cite_facts *f) {
+    int status = STATUS_DONE;
+    for (size_t i = 0; i < o->output.n; i++)
+        if (!cite_save(f, o->output.at[i])) status = STATUS_FAILED;
+    return status;
+}
+
+static int cite_trace(job *j, request *r, const hw_trace *trace, bool stoppable) {
+    hw_segments *from = NULL, *answer = NULL;
+    hw_citation *citation = NULL;
+    hw_error err;
+    cite_facts f = {
+        .run = hw_trace_run(trace), .by = r->given.n || j->o->spans ? NULL : r->by.by, .answer_by = r->answer_by};
+    int status = cut_passages(&from, r, j, f.run);
+    if (status == STATUS_DONE && hw_segments_new(&answer, f.run, HW_SIDE_COMPLETION, r->answer_by, &err) != HW_OK)
+        status = job_fail(j, &err);
+    if (status == STATUS_DONE) status = job_explain(j, trace, stoppable);
+    f.passages = from;
+    f.answer = answer;
+    f.a = j->made[0];
+    if (status == STATUS_DONE) status = cite(&citation, j, &f);
+    f.citation = citation;
+    if (status == STATUS_DONE) {
+        status = save(j->o, &f);
+        cite_print(&j->t, &f);
+    }
+    hw_citation_free(citation);
+    hw_segments_free(answer);
+    hw_segments_free(from);
+    return status;
+}
+
+static int run_job(job *j, request *r) {
+    hw_trace *trace = NULL;
+    j->passing = r->from == FROM_MODEL && !j->o->trace;
+    int status = get_trace(j, r, &trace);
+    if (status == STATUS_DONE) {
+        bool interrupted =
+            r->from == FROM_MODEL && interrupt_seen(); /* of all work only a generation outlives Ctrl-C */
+        if (interrupted && !j->o->quiet)
+            message("interrupted: citing for the tokens so far; Ctrl-C again ends at once");
+        int saved = keep_save(j, r->from, trace);
+        status = cite_trace(j, r, trace, !interrupted);
+        if (status == STATUS_DONE) status = interrupted ? STATUS_INTERRUPTED : saved;
+    }
+    hw_trace_free(trace);
+    return status;
+}
+
+static int run(const options *o) {
+    request r;
+    job j;
+    int status = request_read(&r, o);
+    if (status == STATUS_DONE) {
+        status = job_prepare(&j, o, command_name);
+        j.hush = j.one_method = true;
+        if (status == STATUS_DONE) status = check_least(&j);
+        if (status == STATUS_DONE) status = run_job(&j, &r);
+        job_free(&j);
+    }
+    request_free(&r);
+    return status;
+}
+
+static const char *const usage[] = {"-m MODEL --passages FILE --question TEXT [options]",
+                                    "-m MODEL (-p TEXT | -f FILE | -) [--passages FILE | --spans FILE] [options]",
+                                    "--trace FILE [--passages FILE | --spans FILE] [options]", NULL};
+static const example examples[] = {
+    {"retrieved passages and a question: an answer with its sources",
+     "headwater cite -m model.gguf --passages passages.json --question \"Where is the key?\" --chat"},
+    {"your own prompt, in which the passages stand; kept for your program",
+     "headwater cite -m model.gguf -f prompt.txt --passages passages.json -o citations.json"},
+    {"which paragraphs of a page did a given answer come from?",
+     "headwater cite -m model.gguf -f page.txt --by paragraph --completion \" In 1893.\""},
+    {"checked by leaving each passage out: slower, one forward pass a passage",
+     "headwater cite -m model.gguf -f prompt.txt --passages passages.json --method leave-one-out"},
+    {NULL, NULL},
+};
+
+const command command_cite = {
+    .name = command_name,
+    .bit = IN_CITE,
+    .summary = "an answer whose sentences name the passages that they came from",
+    .usage = usage,
+    .about = "Runs a model on passages and a question, or on a prompt of your own, or opens a saved run, and prints "
+             "the answer with "
+             "[1][2] behind each sentence that came from a passage; then how much of the answer came from the prompt "
+             "at all, and "
+             "the passages with a mark, strongest first. Without --passages, the sentences of the prompt (or what --by "
+             "or --spans "
+             "say) stand in for passages. A share says how much of all that raised the logits of the answer's tokens "
+             "came from a "
+             "passage. A mark goes by the peak, the share of a single token, for one word of a sentence may be all "
+             "that a passage "
+             "told. Where no passage stands out none is cited. Cited is what the model used, not what is true.",
+    .examples = examples,
+    .lists = LIST_METHODS | LIST_RULES,
+    .run = run,
+};

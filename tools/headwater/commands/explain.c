@@ -1,0 +1,161 @@
+/*
+ * explain_task.c - `headwater explain`: from a model and a prompt, a saved trace, or exported attention.
+ *
+ *     check -> trace (run the model | open | import) -> save the trace -> explain -> save results -> view
+ *
+ * Whatever is wrong with the command line is found before the model loads. Files are saved before the view is drawn.
+ */
+#include "job/run_model.h"
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "job/trace_state_files.h"
+#include "cli/message.h"
+#include "job/open_model.h"
+#include "job/output_files.h"
+#include "job/prompt_split.h"
+#include "terminal/attribution_view.h"
+
+static const char command_name[] = "explain";
+
+/* ------------------------------------------------------------------ what to explain */
+
+/* Finds the source; STATUS_DONE, or the status to exit with. */
+static int choose_source(const options *o, source *from) {
+    int prompts = capture_prompts(o, command_name);
+    if (prompts < 0) return STATUS_USAGE;
+    if (o->attention) {
+        *from = FROM_ATTENTION;
+    } else if (prompts || GIVEN(o, model)) {
+        *from = FROM_MODEL;
+    } else if (o->trace) {
+        *from = FROM_TRACE;
+    } else {
+        return misuse(command_name, "nothing to explain: give -m MODEL and a prompt (-p TEXT, -f FILE or -), or "
+                                    "--trace FILE, or --attention FILE");
+    }
+    if (*from == FROM_MODEL && !prompts)
+        return misuse(command_name, "no prompt: give -p TEXT, -f FILE, or - for standard input%s",
+                      o->trace ? " (to explain from a saved trace leave out -m)" : "");
+    if (*from == FROM_ATTENTION && prompts)
+        return misuse(command_name, "a prompt does not go with --attention: its tokens are already there");
+    return options_fit(o, command_name, *from) ? STATUS_DONE : STATUS_USAGE;
+}
+
+static int check_files(const options *o, source from, const char *model) {
+    const char *inputs[] = {from == FROM_MODEL ? model : NULL, o->attention, o->file, o->trace};
+    int status = output_check(o, command_name, inputs, sizeof inputs / sizeof *inputs, OUTPUT_ANY);
+    return status == STATUS_DONE ? keep_check(o, command_name, from, inputs, 3) : status;
+}
+
+/* ------------------------------------------------------------------ from a trace on */
+
+static int open_trace(job *j, source from, hw_trace **trace) {
+    hw_error err;
+    hw_err rc = from == FROM_TRACE ? hw_trace_open(trace, j->o->trace, &err)
+                                   : hw_trace_import(trace, j->o->attention, j->o->fuse, &err);
+    if (rc != HW_OK) return job_fail(j, &err);
+    interrupt_catch();
+    show_completion(&j->t, hw_trace_run(*trace));
+    keep_show_rounding(j, *trace);
+    return STATUS_DONE;
+}
+
+static bool cuts(const cut *by) { return by->by || by->json.bytes; }
+
+/* Explains by segments where --by or --spans asks for them, by tokens otherwise. */
+static int explain_columns(job *j, const cut *by, const hw_trace *trace, bool stoppable) {
+    hw_segments *segments = NULL;
+    int status = cuts(by) && !j->segments ? cut_prompt(&segments, by, true, j, hw_trace_run(trace)) : STATUS_DONE;
+    if (status == STATUS_DONE) status = job_explain(j, trace, stoppable);
+    if (status == STATUS_DONE) status = job_finish_made(j);
+    hw_segments_free(segments);
+    return status;
+}
+
+static int explain_trace(job *j, source from, const cut *by, const hw_trace *trace) {
+    const hw_run *run = hw_trace_run(trace);
+    bool interrupted = from == FROM_MODEL && interrupt_seen(); /* of all work only a generation outlives Ctrl-C */
+    show_run(&j->t, run);
+    if (interrupted && !j->o->quiet) message("interrupted: explaining the tokens so far; Ctrl-C again ends at once");
+    int saved = keep_save(j, from, trace);
+    int status = job_status(j, explain_columns(j, by, trace, !interrupted));
+    if (status == STATUS_DONE) status = saved;
+    return interrupted ? STATUS_INTERRUPTED : status;
+}
+
+/* Rows pass by where no trace is to be saved; those out of a state do not. */
+static bool rows_pass(const options *o, source from) { return from == FROM_MODEL && !o->trace && !o->state; }
+
+static int explain(job *j, source from, const cut *by, const char *model) {
+    hw_trace *trace = NULL;
+    j->passing = from == FROM_MODEL && !j->o->trace; /* a saved trace is for any method */
+    j->feeds = rows_pass(j->o, from);
+    j->by = j->feeds && cuts(by) ? by : NULL;
+    int status = from == FROM_MODEL ? capture_run(j, model, &trace) : open_trace(j, from, &trace);
+    if (status == STATUS_DONE) status = explain_trace(j, from, by, trace);
+    hw_trace_free(trace);
+    return status;
+}
+
+/* Rows pass by as many at a time as one forward pass takes. */
+static options with_passes(const options *o, source from) {
+    options own = *o;
+    if (rows_pass(o, from) && (o->by || o->spans) && own.ubatch == 0) own.ubatch = PASSING_UBATCH;
+    return own;
+}
+
+static int run(const options *o) {
+    source from = FROM_MODEL;
+    const char *model = NULL;
+    int status = choose_source(o, &from);
+    if (status == STATUS_DONE && from == FROM_MODEL) status = capture_check(o, command_name, &model);
+    if (status == STATUS_DONE) status = check_files(o, from, model);
+    if (status != STATUS_DONE) return status;
+    job j;
+    cut by;
+    const options own = with_passes(o, from);
+    status = cut_read(&by, o, command_name, NULL);
+    if (status == STATUS_DONE && (o->by || o->spans) && o->columns == HW_COLUMNS_ALL)
+        status = misuse(command_name, "--by and --spans cut the prompt: they do not go with --columns all");
+    if (status == STATUS_DONE) {
+        status = job_prepare(&j, &own, command_name);
+        if (status == STATUS_DONE) status = explain(&j, from, &by, model);
+        job_free(&j);
+    }
+    cut_free(&by);
+    return status;
+}
+
+static const char *const usage[] = {"-m MODEL (-p TEXT | -f FILE | -) [options]", "--trace FILE [options]",
+                                    "--attention FILE.safetensors [options]", NULL};
+static const example examples[] = {
+    {"where does each token of the answer come from?",
+     "headwater explain -m model.gguf -p \"My name is Abdul, I am from\" -n 8"},
+    {"the token \"sunny\" only, with token 0 and white space out of the view",
+     "headwater explain -m model.gguf -f prompt.txt --token sunny --hide first,whitespace"},
+    {"sentence by sentence: which sentences of the prompt does each one of the answer come from?",
+     "headwater explain -m model.gguf -f prompt.txt --method logit --by sentence --answer-by sentence"},
+    {"a given completion, kept as a table and as one file that explains again without the model",
+     "headwater explain -m model.gguf -p \"2 + 2 =\" --completion \" 4\" -o sum.csv --trace sum.trace.safetensors"},
+    {"again from that file, as the note's figures show it",
+     "headwater explain --trace sum.trace.safetensors --preset note"},
+    {NULL, NULL},
+};
+
+const command command_explain = {
+    .name = command_name,
+    .bit = IN_EXPLAIN,
+    .summary = "trace a completion back to its prompt",
+    .usage = usage,
+    .about = "Runs a model on a prompt, or opens a run that was saved, and shows which prompt tokens the completion "
+             "comes from: "
+             "the mean of all its tokens, or those that --token names. Each method answers in its own way; "
+             "docs/research/faithfulness.md "
+             "says which to believe, `headwater check` tests it on your prompt, `headwater cite` sums it up by "
+             "sentences and "
+             "passages. Results go to standard output and to the -o files; all else to standard error. "
+             "Ctrl-C while tokens are generated keeps and explains those that are there.",
+    .examples = examples,
+    .lists = LIST_METHODS | LIST_FILTERS | LIST_FORMATS | LIST_FIGURES | LIST_PRESETS,
+    .run = run,
+};

@@ -1,0 +1,146 @@
+/* info.c - `headwater info`: what a model is, what the probe saw of its attention, and which methods can run. */
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "cli/message.h"
+#include "job/open_model.h"
+#include "cli/safe_text.h"
+
+#include <stdarg.h>
+
+static const char command_name[] = "info";
+enum { LABEL_WIDTH = 16 };
+
+static void put_label(const char *name) { printf("%-*s", LABEL_WIDTH, name); }
+
+/* A line of text from the model's file. */
+static void put_text(const char *name, const char *text) {
+    put_label(name);
+    text_puts(stdout, *text ? text : "unknown");
+    putchar('\n');
+}
+
+static void put_line(const char *name, const char *fmt, ...) HW_PRINTF(2, 3);
+static void put_line(const char *name, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    put_label(name);
+    vprintf(fmt, args);
+    va_end(args);
+    putchar('\n');
+}
+
+/* 134515008 as "134.5 M" */
+static void put_amount(const char *name, double v, const char *unit) {
+    static const char prefixes[][2] = {"", "k", "M", "G", "T"};
+    size_t i = 0;
+    for (; v >= 1000 && i + 1 < sizeof prefixes / sizeof *prefixes; i++) v /= 1000;
+    put_line(name, "%.*f %s%s", i ? 1 : 0, v, prefixes[i], unit);
+}
+
+static void put_model(const hw_model_info *m) {
+    put_text("model", m->name);
+    put_text("file", m->path);
+    put_text("architecture", m->architecture);
+    put_text("quantisation", m->quantisation);
+    put_amount("parameters", (double)m->n_params, "");
+    put_amount("weights", (double)m->n_bytes, "B");
+    put_line("context", "%d tokens in training", m->n_ctx_train);
+    put_line("vocabulary", "%d tokens%s", m->n_vocab, m->adds_bos ? ", a BOS before every prompt" : ", no BOS");
+    put_line("chat template", "%s", m->has_chat_template ? "yes" : "no");
+}
+
+static void put_attention(const hw_model_info *m) {
+    put_line("layers", "%d of %d have attention", m->n_layers, m->n_blocks);
+    put_line("heads", "%d, %d for keys and values", m->n_heads, m->n_heads_kv);
+    put_line("hidden size", "%d", m->n_embd);
+    if (m->n_swa) {
+        put_line("sliding window", "%d tokens", m->n_swa);
+    } else {
+        put_line("sliding window", "none");
+    }
+    put_line("learned sinks", "%s", m->has_sinks ? "yes: rows sum to less than 1" : "none");
+}
+
+static void put_probe(const hw_model_info *m) {
+    put_text("engine", m->engine);
+    put_text("rows live on", m->device);
+    if (*m->problem) {
+        put_text("probe", m->problem);
+    } else {
+        put_line("probe", "rows sum to 1 within %.1e, %s", m->row_error,
+                 m->host_rows ? "read in place" : "copied from the device");
+    }
+    for (size_t i = 0; i < hw_method_count(); i++) {
+        const char *problem = hw_method_problem(hw_method_at(i), m);
+        put_label(i ? "" : "methods");
+        printf("%s: %s%s\n", hw_method_at(i)->name, *problem ? "no: " : "yes", problem);
+    }
+}
+
+/* 16500000000 bytes in GB, as memory is sold. */
+static void put_device(const hw_device *d) {
+    text_puts(stdout, d->name);
+    fputs(": ", stdout);
+    text_puts(stdout, d->description);
+    if (d->n_bytes) printf(", %.1f GB, %.1f free", (double)d->n_bytes / 1e9, (double)d->n_bytes_free / 1e9);
+    puts(!d->takes_blocks ? "" : d->host ? ", takes blocks" : ", takes blocks, rows are copied from it");
+}
+
+static int put_devices(const options *o) {
+    hw_device_list *list;
+    hw_error err;
+    if (hw_device_list_new(&list, o->rpc, &err) != HW_OK) return fail("%s", err.msg);
+    for (size_t i = 0; i < hw_device_list_count(list); i++) {
+        put_label(i ? "" : "devices");
+        put_device(hw_device_list_at(list, i));
+    }
+    hw_device_list_free(list);
+    put_line("products", "%s", hw_blas());
+    return STATUS_DONE;
+}
+
+static int put_all(const options *o, const hw_model *model) {
+    const hw_model_info *m = hw_model_describe(model);
+    put_model(m);
+    put_attention(m);
+    put_probe(m);
+    return put_devices(o);
+}
+
+static int run(const options *o) {
+    if (o->arguments.n) return misuse(command_name, "\"%s\": the model goes into -m MODEL", o->arguments.at[0]);
+    engine_log(o);
+    const char *path = model_named(o);
+    if (!path) return put_devices(o);
+    progress bar = progress_new(!o->quiet && !o->verbose);
+    hw_model *model;
+    hw_error err;
+    interrupt_catch();
+    hw_err rc = model_open(&model, o, path, &bar, &err);
+    if (rc == HW_ERR_CANCELLED && interrupt_seen()) {
+        message("interrupted");
+        return STATUS_INTERRUPTED;
+    }
+    if (rc != HW_OK) return fail("%s", err.msg);
+    int status = put_all(o, model);
+    hw_model_close(model);
+    return status;
+}
+
+static const char *const usage[] = {"-m MODEL [options]", "[--rpc HOST:PORT,...]", NULL};
+static const example examples[] = {
+    {"can this model be explained, and how?", "headwater info -m model.gguf"},
+    {"what could run it, here and on another machine?", "headwater info --rpc 192.168.1.7:50052"},
+    {NULL, NULL},
+};
+
+const command command_info = {
+    .name = command_name,
+    .bit = IN_INFO,
+    .summary = "describe a model, and say what can be explained with it",
+    .usage = usage,
+    .about = "Loads a model, looks at the attention that it shows, and prints both. A model that cannot be explained "
+             "is described too, with what it lacks. Without a model it lists the devices that could run one.",
+    .examples = examples,
+    .run = run,
+};

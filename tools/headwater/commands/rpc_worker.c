@@ -1,0 +1,59 @@
+/* rpc_worker.c - `headwater worker`: this machine's devices for models that run on another one. */
+#include "cli/command.h"
+#include "cli/message.h"
+#include "job/open_model.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char command_name[] = "worker";
+
+/* ggml's server prints what it does on standard output; here that is no result, so it goes where remarks go. */
+static bool send_remarks(bool quiet) {
+    int to = quiet ? open("/dev/null", O_WRONLY) : STDERR_FILENO;
+    bool sent = to >= 0 && dup2(to, STDOUT_FILENO) >= 0 && setvbuf(stdout, NULL, _IOLBF, BUFSIZ) == 0;
+    if (quiet && to >= 0) close(to);
+    return sent;
+}
+
+static int run(const options *o) {
+    if (o->arguments.n) return misuse(command_name, "\"%s\": it takes no arguments", o->arguments.at[0]);
+    hw_worker_params params = hw_worker_params_default();
+    params.host = o->host;
+    params.port = (uint16_t)o->port;
+    params.n_threads = (int32_t)o->threads;
+    params.devices = o->device;
+    if (strncmp(o->host, "127.", 4) != 0)
+        message(
+            "%s: whoever reaches port %d can use and crash this worker, and read what passes: the protocol asks for no "
+            "password and hides nothing; keep it inside a network that you trust",
+            o->host, (int)o->port);
+    if (!send_remarks(o->quiet)) return fail("standard output could not be redirected");
+    engine_log(o);
+    hw_error err;
+    return hw_worker_run(&params, &err) == HW_ERR_ARGUMENT ? misuse(command_name, "%s", err.msg) : fail("%s", err.msg);
+}
+
+static const char *const usage[] = {"[options]", NULL};
+static const example examples[] = {
+    {"for trying out, on this machine", "headwater worker"},
+    {"for another machine of a network that you trust", "headwater worker --host 192.168.1.7"},
+    {"there: the model spread over both", "headwater explain -m model.gguf --rpc 192.168.1.7:50052 -p \"...\""},
+    {NULL, NULL},
+};
+
+const command command_worker = {
+    .name = command_name,
+    .bit = IN_WORKER,
+    .summary = "lend this machine's devices to a model that runs on another one",
+    .usage = usage,
+    .about =
+        "Serves this machine's GPUs, or its CPU where it has none, to `--rpc` of the other commands: they send blocks "
+        "of "
+        "a model here and explain it as if it were theirs. No model file is needed here. One client at a time; both "
+        "sides need the same llama.cpp. Ctrl-C stops it. docs/guide/devices.md says more.",
+    .examples = examples,
+    .run = run,
+};

@@ -1,0 +1,139 @@
+/*
+ * serve.c - `headwater serve`: the page and the HTTP API on this machine, with one model.
+ *
+ *     store -> model -> worker -> listen -> until Ctrl-C -> close the queue -> join the worker -> stop listening
+ */
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "cli/message.h"
+#include "job/open_model.h"
+#include "serve/routes.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ; /* POSIX declares it nowhere */
+
+static const char command_name[] = "serve";
+
+static void print_routes(void) {
+    for (size_t i = 0; routes_at(i); i++)
+        printf("%-7s%-28s%s\n", routes_at(i)->method, routes_at(i)->path, routes_at(i)->summary);
+}
+
+/* A browser, if the system has a way to open one; its own messages are nobody's here. */
+static void open_browser(char *address) {
+    char program[] = "xdg-open", *const words[] = {program, address, NULL};
+    posix_spawn_file_actions_t silent;
+    pid_t child;
+    if (posix_spawn_file_actions_init(&silent) != 0) return;
+    bool ok = posix_spawn_file_actions_addopen(&silent, STDOUT_FILENO, "/dev/null", O_WRONLY, 0) == 0 &&
+              posix_spawn_file_actions_addopen(&silent, STDERR_FILENO, "/dev/null", O_WRONLY, 0) == 0 &&
+              posix_spawnp(&child, program, &silent, NULL, words, environ) == 0;
+    posix_spawn_file_actions_destroy(&silent);
+    if (!ok) message("no browser could be opened: there is no xdg-open; the address is %s", address);
+}
+
+static void announce(const server *s, const options *o) {
+    char address[64];
+    snprintf(address, sizeof address, "http://127.0.0.1:%u/", s->port);
+    printf("%s\n", address);
+    fflush(stdout);
+    if (!o->quiet) message("serving %s; Ctrl-C stops", *s->model->name ? s->model->name : s->model->path);
+    if (o->open) open_browser(address);
+}
+
+static void wait_for_interrupt(void) {
+    static const struct timespec moment = {.tv_nsec = 100000000};
+    while (!interrupt_seen()) nanosleep(&moment, NULL);
+}
+
+static int listen_until_interrupted(server *s, const options *o) {
+    fault f;
+    if (!server_start(s, (unsigned)o->port, &f)) return fail("%s", f.message);
+    announce(s, o);
+    wait_for_interrupt();
+    queue_close(s->queue);
+    server_stop(s);
+    return STATUS_DONE;
+}
+
+static int serve_with(server *s, const options *o, hw_model *model) {
+    fault f;
+    worker w;
+    s->model = hw_model_describe(model);
+    if (*s->model->problem) return fail("this model cannot be explained: %s", s->model->problem);
+    worker_limits limits = {.n_threads = o->threads, .memory = o->memory};
+    if (!worker_start(&w, model, s->store, s->queue, limits, &f)) return fail("%s", f.message);
+    s->worker = &w;
+    int status = listen_until_interrupted(s, o);
+    queue_close(s->queue);
+    worker_join(&w);
+    return status;
+}
+
+static int serve_model(server *s, const options *o, const char *path) {
+    progress bar = progress_new(!o->quiet && !o->verbose);
+    hw_model *model;
+    hw_error err;
+    interrupt_catch();
+    interrupt_catch_terminate();
+    if (model_open(&model, o, path, &bar, &err) != HW_OK)
+        return interrupt_seen() ? STATUS_INTERRUPTED : fail("%s", err.msg);
+    int status = serve_with(s, o, model);
+    hw_model_close(model);
+    return status;
+}
+
+/* The store before the model: a file in use is known at once. */
+static int open_store(server *s, const options *o) {
+    fault f;
+    char *standard = o->store || o->no_store ? NULL : store_default_path();
+    if (!standard && !o->store && !o->no_store) return STATUS_FAILED;
+    bool ok = store_open(&s->store, o->no_store ? NULL : o->store ? o->store : standard, &f);
+    free(standard);
+    s->keeps = !o->no_store;
+    return ok ? STATUS_DONE : fail("%s", f.message);
+}
+
+static int run(const options *o) {
+    server s = {.port = 0};
+    if (o->routes) {
+        print_routes();
+        return STATUS_DONE;
+    }
+    if (o->arguments.n) return misuse(command_name, "\"%s\": it takes no arguments", o->arguments.at[0]);
+    if (o->store && o->no_store) return misuse(command_name, "--store and --no-store: give one of them");
+    const char *model = model_path(o, command_name);
+    if (!model) return STATUS_USAGE;
+    int status = open_store(&s, o);
+    if (status != STATUS_DONE) return status;
+    s.queue = queue_new();
+    status = s.queue ? serve_model(&s, o, model) : fail("no memory for the queue of jobs");
+    queue_free(s.queue);
+    store_close(s.store);
+    return status;
+}
+
+static const char *const usage[] = {"-m MODEL [options]", NULL};
+static const example examples[] = {
+    {"the page in a browser; runs are kept for the next time", "headwater serve -m model.gguf --open"},
+    {"for an afternoon: nothing is kept", "headwater serve -m model.gguf --port 8080 --no-store"},
+    {NULL, NULL},
+};
+
+const command command_serve = {
+    .name = command_name,
+    .bit = IN_SERVE,
+    .summary = "show and explain runs in a browser, on this machine only",
+    .usage = usage,
+    .about = "Loads a model and serves a page at the address that it prints: write a prompt, watch each token come "
+             "explained, look around, keep runs. Only this machine can reach it. Programs use the same HTTP API, "
+             "docs/guide/server.md. Ctrl-C stops it; a run in progress is finished at the next start.",
+    .examples = examples,
+    .run = run,
+};

@@ -1,0 +1,304 @@
+/*
+ * cmd_eval.c - `headwater eval`: how good are the methods, over a data set? And results that are there: put together,
+ * and as a table.
+ *
+ *     data set -> model -> one result line an item, appended as it finishes -> table
+ *
+ * Whatever is wrong with the command line or the data set is found before the model loads.
+ */
+#include "cli/clock.h"
+#include "cli/command.h"
+#include "eval/results_file.h"
+#include "eval/merge.h"
+#include "eval/measure_item.h"
+#include "eval/summary_table.h"
+#include "cli/interrupt.h"
+#include "cli/message.h"
+#include "job/open_model.h"
+#include "job/output_files.h"
+#include "job/prompt_split.h"
+#include "cli/safe_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char command_name[] = "eval";
+
+/* One run of the command. */
+typedef struct session {
+    const options *o;
+    eval_set set;
+    variants methods;
+    eval_plan plan;
+    eval_log log;
+    json_t *settings; /* what results depend on, kept in each line */
+    eval_part part;
+    size_t n_todo, n_done, n_failed; /* of this run: items to measure, those measured, those that lack something */
+    double began;
+} session;
+
+/* ------------------------------------------------------------------ what is asked */
+
+/* "2/4" is the second of four. */
+static int read_shard(session *s) {
+    char rest;
+    unsigned shard = 1, n_shards = 1;
+    const char *text = s->o->shard;
+    if (text && (text[strspn(text, "0123456789/")] || sscanf(text, "%5u/%5u%c", &shard, &n_shards, &rest) != 2 ||
+                 shard < 1 || shard > n_shards))
+        return misuse(command_name, "--shard \"%s\": must be I/K, the I-th of K parts, I from 1 to K", text);
+    s->part = (eval_part){shard - 1, n_shards};
+    return STATUS_DONE;
+}
+
+static bool is_todo(const session *s, const eval_item *item) {
+    return eval_part_has(&s->part, item->index) && !eval_log_has(&s->log, item->id);
+}
+
+static int check_options(session *s, const char **model) {
+    const options *o = s->o;
+    if (o->arguments.n != 1)
+        return misuse(command_name, "name one data set; %zu were given%s", o->arguments.n,
+                      o->arguments.n ? " (a table of result files is --table)" : "");
+    int status = read_shard(s);
+    if (status == STATUS_DONE) status = variants_read(&s->methods, command_name, o->method);
+    if (status == STATUS_DONE) status = cut_read(&(cut){0}, o, command_name, NULL); /* a name that is none */
+    if (status != STATUS_DONE) return status;
+    *model = model_path(o, command_name);
+    if (!*model) return STATUS_USAGE;
+    const char *const inputs[] = {o->arguments.at[0], *model};
+    return o->results ? output_check_path(command_name, o->results, inputs, 2) : STATUS_DONE;
+}
+
+static int make_settings(session *s) {
+    const options *o = s->o;
+    const hw_model_info *m = hw_model_describe(s->plan.model);
+    s->settings = json_pack("{s:{s:s, s:s, s:s, s:s}, s:s, s:s, s:I, s:I, s:I}", "model", "name", m->name,
+                            "quantisation", m->quantisation, "metadata_sha256", m->metadata_sha256, "sample_sha256",
+                            m->sample_sha256, "methods", o->method, "by", o->by ? o->by : "spans", "ablations",
+                            (json_int_t)o->ablations, "seed", (json_int_t)o->seed, "generate", (json_int_t)o->generate);
+    return s->settings ? STATUS_DONE : fail("no memory for the results");
+}
+
+/* ------------------------------------------------------------------ progress */
+
+/* "eval ######....  12/100  3:05 left" */
+static void show_progress(const session *s) {
+    if (s->o->quiet || s->o->verbose || !terminal_has_live_stderr()) return;
+    fprintf(stderr, "\reval ");
+    terminal_bar(stderr, s->n_todo ? (double)s->n_done / (double)s->n_todo : 1, 24);
+    fprintf(stderr, " %zu/%zu", s->n_done, s->n_todo);
+    if (s->n_done) {
+        double left = (clock_seconds() - s->began) / (double)s->n_done * (double)(s->n_todo - s->n_done);
+        fprintf(stderr, "  %d:%02d left", (int)(left / 60), (int)left % 60);
+    }
+    fputs("\033[K", stderr);
+}
+
+static void erase_progress(const session *s) {
+    if (!s->o->quiet && !s->o->verbose && terminal_has_live_stderr()) fputs("\r\033[K", stderr);
+}
+
+/* ------------------------------------------------------------------ the items */
+
+/* A result line: the item's name, then what was measured, or the error. Takes `result`, NULL for an error. */
+static json_t *make_line(const session *s, const eval_item *item, json_t *result, const hw_error *err) {
+    json_t *line =
+        json_pack("{s:s, s:I, s:s}", "id", item->id, "index", (json_int_t)item->index, "item_sha256", item->sha256);
+    if (line && item->tags) json_object_set(line, "tags", (json_t *)item->tags);
+    if (line && result) json_object_update(line, result);
+    if (line && !result) json_object_set_new(line, "error", json_string(err->msg));
+    if (line && json_object_set(line, "settings", s->settings) != 0) {
+        json_decref(line);
+        line = NULL;
+    }
+    json_decref(result);
+    return line;
+}
+
+/* Says which methods could not be given for an item that has a result. */
+static void say_lacking(session *s, const eval_item *item, const json_t *result) {
+    size_t i, n = 0;
+    json_t *of;
+    json_array_foreach(json_object_get(result, "methods"), i, of) {
+        const char *why = json_string_value(json_object_get(of, "error"));
+        if (!why) continue;
+        if (!n++) erase_progress(s);
+        message("%s: no %s: %s", item->id, json_string_value(json_object_get(of, "method")), why);
+    }
+    s->n_failed += n > 0;
+}
+
+static int measure(session *s, const eval_item *item) {
+    hw_error err;
+    json_t *result = NULL;
+    hw_err rc = eval_run(&result, &s->plan, item, &err);
+    if (rc == HW_ERR_CANCELLED) return STATUS_INTERRUPTED;
+    if (rc == HW_ERR_MEMORY) return fail("%s", err.msg);
+    if (rc != HW_OK) {
+        erase_progress(s);
+        message("%s: %s", item->id, err.msg);
+        s->n_failed++;
+    }
+    say_lacking(s, item, result);
+    s->n_done++;
+    return eval_log_add(&s->log, make_line(s, item, result, &err));
+}
+
+static int say_interrupted(const session *s) {
+    if (s->log.path) {
+        message("interrupted: %s holds %zu results; the same command goes on from there", s->log.path,
+                json_array_size(s->log.lines));
+    } else {
+        message("interrupted: the results are lost; with -o FILE they are kept");
+    }
+    return STATUS_INTERRUPTED;
+}
+
+static int measure_all(session *s) {
+    int status = STATUS_DONE;
+    for (size_t i = 0; i < s->set.n; i++) s->n_todo += is_todo(s, &s->set.at[i]);
+    s->began = clock_seconds();
+    for (size_t i = 0; i < s->set.n && status == STATUS_DONE; i++) {
+        if (!is_todo(s, &s->set.at[i])) continue;
+        if (interrupt_seen()) status = STATUS_INTERRUPTED;
+        show_progress(s);
+        if (status == STATUS_DONE) status = measure(s, &s->set.at[i]);
+    }
+    erase_progress(s);
+    return status == STATUS_INTERRUPTED ? say_interrupted(s) : status;
+}
+
+/* ------------------------------------------------------------------ the command */
+
+static int print_table(const options *o, const json_t *lines, const eval_format *format) {
+    eval_table table;
+    int status = eval_table_new(&table, lines, o->group_by, (uint64_t)o->seed);
+    if (status == STATUS_DONE) format->print(stdout, &table);
+    eval_table_free(&table);
+    return status;
+}
+
+static int run_set(session *s, const eval_format *format) {
+    int status = make_settings(s);
+    if (status == STATUS_DONE) status = eval_log_open(&s->log, s->o->results, &s->set, s->settings);
+    if (status == STATUS_DONE) status = measure_all(s);
+    bool empty = json_array_size(s->log.lines) == 0 && s->n_todo == 0; /* more shards than items: nothing is missing */
+    if (status == STATUS_DONE && empty) message("shard %s holds none of the items", s->o->shard ? s->o->shard : "1/1");
+    if (status == STATUS_DONE && !empty) status = print_table(s->o, s->log.lines, format);
+    eval_log_close(&s->log);
+    json_decref(s->settings);
+    if (status == STATUS_DONE && s->set.n_bad)
+        status = fail("%zu line%s of the data set left out: see above", s->set.n_bad, s->set.n_bad == 1 ? "" : "s");
+    return status == STATUS_DONE && s->n_failed ? STATUS_FAILED : status;
+}
+
+static int open_model(session *s, const char *path) {
+    hw_error err;
+    const options *o = s->o;
+    progress bar = progress_new(!o->quiet && !o->verbose);
+    interrupt_catch();
+    if (model_open(&s->plan.model, o, path, &bar, &err) != HW_OK) {
+        if (err.code == HW_ERR_CANCELLED) return say_interrupted(s);
+        return fail("%s", err.msg);
+    }
+    s->plan.methods = &s->methods;
+    s->plan.by = o->by;
+    s->plan.n_generate = (size_t)o->generate;
+    s->plan.n_ablations = (size_t)o->ablations;
+    s->plan.seed = (uint64_t)o->seed;
+    s->plan.memory = o->memory;
+    s->plan.stop = interrupt_stop;
+    return STATUS_DONE;
+}
+
+static int measure_set(const options *o, const eval_format *format) {
+    session s = {.o = o};
+    const char *model = NULL;
+    int status = check_options(&s, &model);
+    if (status == STATUS_DONE) status = eval_set_read(&s.set, o->arguments.at[0], (size_t)o->limit, &s.part);
+    if (status == STATUS_DONE) status = open_model(&s, model);
+    if (status == STATUS_DONE) status = run_set(&s, format);
+    hw_model_close(s.plan.model);
+    eval_set_free(&s.set);
+    variants_free(&s.methods);
+    return status;
+}
+
+static int table_files(const options *o, const eval_format *format) {
+    if (o->arguments.n == 0) return misuse(command_name, "--table: name the result files");
+    json_t *lines = json_array();
+    int status = lines ? STATUS_DONE : fail("no memory for the results");
+    for (size_t i = 0; i < o->arguments.n && status == STATUS_DONE; i++)
+        status = eval_log_read(lines, o->arguments.at[i]);
+    if (status == STATUS_DONE) status = print_table(o, lines, format);
+    json_decref(lines);
+    return status;
+}
+
+static int merge_files(const options *o) {
+    eval_set set = {.n = 0};
+    eval_merge merge = {.n_parts = 0};
+    int status = eval_set_read(&set, o->arguments.at[0], (size_t)o->limit, &(eval_part){.n_shards = 0});
+    if (status == STATUS_DONE) status = eval_merge_open(&merge, &set, o->arguments.at + 1, o->arguments.n - 1);
+    if (status == STATUS_DONE) status = eval_merge_save(&merge, o->results);
+    if (status == STATUS_DONE) {
+        size_t n_missing = eval_merge_n_missing(&merge), n_failed = eval_merge_n_failed(&merge);
+        eval_merge_report(&merge);
+        if (!o->quiet)
+            message("%s holds %zu results of %zu file%s", o->results, set.n - n_missing - n_failed, merge.n_parts,
+                    merge.n_parts == 1 ? "" : "s");
+        if (n_missing || n_failed || merge.n_lost || set.n_bad) status = STATUS_FAILED;
+    }
+    eval_merge_close(&merge);
+    eval_set_free(&set);
+    return status;
+}
+
+static int check_merge(const options *o) {
+    if (o->table) return misuse(command_name, "--merge and --table: merge first, then --table of the merged file");
+    if (o->arguments.n < 2) return misuse(command_name, "--merge: name the data set, then its result files");
+    if (!o->results) return misuse(command_name, "--merge: name the file to write with -o");
+    return output_check_path(command_name, o->results, o->arguments.at, o->arguments.n);
+}
+
+static int run(const options *o) {
+    const eval_format *format = eval_format_find(o->format);
+    if (!format) return STATUS_USAGE;
+    if (o->merge) {
+        int status = check_merge(o);
+        return status == STATUS_DONE ? merge_files(o) : status;
+    }
+    return o->table ? table_files(o, format) : measure_set(o, format);
+}
+
+static const char *const usage[] = {"DATASET.jsonl -m MODEL [options]",
+                                    "--merge DATASET.jsonl RESULTS.jsonl... -o ALL.jsonl",
+                                    "--table RESULTS.jsonl... [options]", NULL};
+static const example examples[] = {
+    {"which method finds the evidence, and how much does the answer need what it names?",
+     "headwater eval facts.jsonl -m model.gguf -o facts.results.jsonl"},
+    {"the same in two halves, which two machines can do at once",
+     "headwater eval facts.jsonl -m model.gguf --shard 1/2 -o half-1.jsonl"},
+    {"put both together; says which items are missing", "headwater eval --merge facts.jsonl half-*.jsonl -o all.jsonl"},
+    {"where in the prompt does each method find it?", "headwater eval --table all.jsonl --group-by position"},
+    {"long prompts: evidence only, no further passes; a method with three settings",
+     "headwater eval needle.jsonl -m model.gguf --ablations 0 --method rollout,rollout:last,rollout:residual=0.3"},
+    {NULL, NULL},
+};
+
+const command command_eval = {
+    .name = command_name,
+    .bit = IN_EVAL,
+    .summary = "measure methods over a data set",
+    .usage = usage,
+    .about = "Runs a model on every item of a data set, explains its answers by every method, and judges each "
+             "explanation by the item's evidence and by running the model without what it names. Items are JSON lines "
+             "with \"prompt\" and, where known, \"completion\", \"answer\", \"evidence\" and \"spans\". With -o each "
+             "result is kept as it finishes; the same command again goes on with the items that are missing or failed. "
+             "docs/research/faithfulness.md says what each figure is, docs/guide/cluster.md how many machines share the work. Lines "
+             "that are no items are reported and left out, and the exit status is then 1.",
+    .examples = examples,
+    .lists = LIST_METHODS,
+    .run = run,
+};

@@ -1,0 +1,238 @@
+/* dataset.c - reading data sets; each refusal names the line and what is accepted there. */
+#include "eval/dataset.h"
+
+#include "cli/message.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Says why a line is no item; used as `return refuse(...)`. */
+static bool refuse(hw_error *err, const char *key, const char *accepted) {
+    snprintf(err->msg, sizeof err->msg, "\"%s\" must be %s", key, accepted);
+    return false;
+}
+
+static bool refuse_memory(hw_error *err) {
+    snprintf(err->msg, sizeof err->msg, "no memory for it");
+    return false;
+}
+
+/* ------------------------------------------------------------------ code points and bytes */
+
+static bool continues(char c) { return ((unsigned char)c & 0xc0) == 0x80; }
+
+/* Byte offset of code point `at` in valid UTF-8 [n]; false when there are fewer. */
+static bool byte_of(size_t *out, const char *text, size_t n, json_int_t at) {
+    size_t i = 0;
+    for (; at > 0 && i < n; at--) {
+        i++;
+        while (i < n && continues(text[i])) i++;
+    }
+    *out = i;
+    return at == 0;
+}
+
+/* A pair [begin, end] or an object with both. */
+static bool read_range(const json_t *v, json_int_t *begin, json_int_t *end) {
+    const json_t *b = json_is_array(v) ? json_array_get(v, 0) : json_object_get(v, "begin");
+    const json_t *e = json_is_array(v) ? json_array_get(v, 1) : json_object_get(v, "end");
+    if (json_is_array(v) && json_array_size(v) != 2) return false;
+    if (!json_is_integer(b) || !json_is_integer(e)) return false;
+    *begin = json_integer_value(b);
+    *end = json_integer_value(e);
+    return *begin >= 0 && *begin < *end;
+}
+
+static bool read_evidence(eval_item *item, const json_t *list, hw_error *err) {
+    static const char accepted[] = "a list of [begin, end] within the prompt, in code points";
+    if (!list) return true;
+    if (!json_is_array(list)) return refuse(err, "evidence", accepted);
+    item->evidence = calloc(json_array_size(list) + 1, sizeof *item->evidence);
+    if (!item->evidence) return refuse_memory(err);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_int_t begin, end;
+        hw_span *to = &item->evidence[item->n_evidence++];
+        if (!read_range(json_array_get(list, i), &begin, &end) ||
+            !byte_of(&to->begin, item->prompt, item->prompt_bytes, begin) ||
+            !byte_of(&to->end, item->prompt, item->prompt_bytes, end))
+            return refuse(err, "evidence", accepted);
+    }
+    return true;
+}
+
+/* Pairs become the objects that the library reads; it also checks the ranges. */
+static bool read_spans(eval_item *item, const json_t *list, hw_error *err) {
+    static const char accepted[] = "a list of [begin, end] or {\"name\", \"begin\", \"end\"}";
+    if (!list) return true;
+    if (!json_is_array(list)) return refuse(err, "spans", accepted);
+    json_t *made = json_array();
+    bool ok = made != NULL;
+    for (size_t i = 0; ok && i < json_array_size(list); i++) {
+        json_int_t begin, end;
+        const json_t *v = json_array_get(list, i), *name = json_object_get(v, "name");
+        ok = read_range(v, &begin, &end) &&
+             json_array_append_new(made, json_pack("{s:s, s:I, s:I}", "name", name ? json_string_value(name) : "",
+                                                   "begin", begin, "end", end)) == 0;
+    }
+    item->spans = ok ? json_dumps(made, JSON_COMPACT) : NULL;
+    json_decref(made);
+    return item->spans || refuse(err, "spans", accepted);
+}
+
+/* ------------------------------------------------------------------ one line */
+
+/* A text that is not empty; `n` (nullable: then it must hold no NUL). A missing key leaves NULL. */
+static bool read_text(const char **out, size_t *n, const json_t *object, const char *key, hw_error *err) {
+    const json_t *v = json_object_get(object, key);
+    if (!v) return true;
+    size_t length = json_string_length(v);
+    if (!json_is_string(v) || length == 0) return refuse(err, key, "a text that is not empty");
+    if (!n && strlen(json_string_value(v)) != length) return refuse(err, key, "a text without NUL");
+    *out = json_string_value(v);
+    if (n) *n = length;
+    return true;
+}
+
+static bool read_id(eval_item *item, size_t number, hw_error *err) {
+    const char *id = NULL;
+    char made[32];
+    if (!read_text(&id, NULL, item->json, "name", err) || !read_text(&id, NULL, item->json, "id", err)) return false;
+    snprintf(made, sizeof made, "line-%zu", number);
+    if (!id) id = made;
+    item->id = malloc(strlen(id) + 1);
+    if (!item->id) return refuse_memory(err);
+    strcpy(item->id, id);
+    return true;
+}
+
+/* Sorted keys and no white space: a set that was only written in another way is the same. */
+static bool read_sha256(eval_item *item, hw_error *err) {
+    char *text = json_dumps(item->json, JSON_COMPACT | JSON_SORT_KEYS);
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    bool ok = text && EVP_Digest(text, strlen(text), digest, &n, EVP_sha256(), NULL);
+    free(text);
+    for (unsigned i = 0; ok && i < n; i++) snprintf(item->sha256 + 2 * i, 3, "%02x", digest[i]);
+    return ok || refuse_memory(err);
+}
+
+static bool read_fields(eval_item *item, size_t number, hw_error *err) {
+    const json_t *o = item->json;
+    if (!json_is_object(o)) {
+        snprintf(err->msg, sizeof err->msg, "not an object {...}");
+        return false;
+    }
+    if (!read_text(&item->prompt, &item->prompt_bytes, o, "prompt", err)) return false;
+    if (!item->prompt) return refuse(err, "prompt", "there, a text that is not empty");
+    item->tags = json_object_get(o, "tags");
+    if (item->tags && !json_is_object(item->tags)) return refuse(err, "tags", "an object");
+    return read_text(&item->completion, &item->completion_bytes, o, "completion", err) &&
+           read_text(&item->answer, NULL, o, "answer", err) && read_text(&item->token, NULL, o, "token", err) &&
+           read_evidence(item, json_object_get(o, "evidence"), err) &&
+           read_spans(item, json_object_get(o, "spans"), err) && read_id(item, number, err) && read_sha256(item, err);
+}
+
+/* All but what tells items apart. */
+static void free_texts(eval_item *item) {
+    free(item->spans);
+    free(item->evidence);
+    json_decref(item->json);
+}
+
+static void free_item(eval_item *item) {
+    free_texts(item);
+    free(item->id);
+}
+
+static bool read_line(eval_item *out, const char *line, size_t n, size_t number, hw_error *err) {
+    json_error_t why;
+    eval_item item = {.json = json_loadb(line, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why)};
+    if (!item.json) {
+        snprintf(err->msg, sizeof err->msg, "no valid JSON: %s", why.text);
+        return false;
+    }
+    if (!read_fields(&item, number, err)) {
+        free_item(&item);
+        return false;
+    }
+    *out = item;
+    return true;
+}
+
+/* ------------------------------------------------------------------ the set */
+
+bool eval_part_has(const eval_part *part, size_t index) {
+    return part->n_shards && index % part->n_shards == part->shard;
+}
+
+const eval_item *eval_set_find(const eval_set *set, const char *id) {
+    const json_t *place = json_object_get(set->places, id);
+    return place ? &set->at[json_integer_value(place)] : NULL;
+}
+
+static void forget_texts(eval_item *item) {
+    free_texts(item);
+    eval_item kept = {.id = item->id, .index = item->index};
+    memcpy(kept.sha256, item->sha256, sizeof kept.sha256);
+    *item = kept;
+}
+
+static bool add_item(eval_set *set, eval_item *item, hw_error *err) {
+    if (eval_set_find(set, item->id)) {
+        snprintf(err->msg, sizeof err->msg, "an item before it has the same id, %.200s", item->id);
+        return false;
+    }
+    eval_item *grown = realloc(set->at, (set->n + 1) * sizeof *grown);
+    if (!grown) return refuse_memory(err);
+    set->at = grown;
+    if (json_object_set_new(set->places, item->id, json_integer((json_int_t)set->n)) != 0) return refuse_memory(err);
+    set->at[set->n++] = *item;
+    return true;
+}
+
+static void take_line(eval_set *set, const eval_part *part, const char *line, size_t n, size_t number, size_t index) {
+    hw_error err;
+    eval_item item;
+    bool read = read_line(&item, line, n, number, &err);
+    if (read) item.index = index;
+    if (read && !eval_part_has(part, index)) forget_texts(&item);
+    if (read && add_item(set, &item, &err)) return;
+    if (read) free_item(&item);
+    set->n_bad++;
+    message("%s line %zu is left out: %s", set->path, number, err.msg);
+}
+
+/* A byte order mark is no part of the first line. */
+static size_t mark_bytes(const char *line, size_t number) {
+    static const char mark[] = "\xef\xbb\xbf";
+    return number == 1 && strncmp(line, mark, sizeof mark - 1) == 0 ? sizeof mark - 1 : 0;
+}
+
+int eval_set_read(eval_set *out, const char *path, size_t limit, const eval_part *part) {
+    *out = (eval_set){.path = path, .places = json_object()};
+    if (!out->places) return fail("no memory for the data set");
+    FILE *file = fopen(path, "rb");
+    if (!file) return fail("data set %s: %s", path, strerror(errno));
+    char *line = NULL;
+    size_t room = 0, number = 0, index = 0;
+    ssize_t n;
+    while ((!limit || out->n < limit) && (n = getline(&line, &room, file)) >= 0) {
+        size_t mark = mark_bytes(line, ++number), length = (size_t)n - mark;
+        if (strspn(line + mark, " \t\r\n") == length) continue;
+        take_line(out, part, line + mark, length, number, index++);
+    }
+    bool broken = ferror(file);
+    free(line);
+    fclose(file);
+    if (broken) return fail("data set %s: it could not be read to its end", path);
+    return out->n ? STATUS_DONE : fail("data set %s: it holds no item", path);
+}
+
+void eval_set_free(eval_set *set) {
+    for (size_t i = 0; i < set->n; i++) free_item(&set->at[i]);
+    free(set->at);
+    json_decref(set->places);
+}

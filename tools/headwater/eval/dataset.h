@@ -1,0 +1,56 @@
+/*
+ * dataset.h - data sets for `eval`: JSON lines, one item a line, read and checked before any model loads.
+ *
+ *     {"id": "facts-001", "prompt": "...", "answer": "red box", "evidence": [[31, 58]], "tags": {"position": 3}}
+ *
+ *     id          names the item in results; "name" does too; without either it is "line-N"
+ *     completion  the text to explain, else one is generated
+ *     answer      the item is right when its completion begins with this (white space before it and case aside)
+ *     token       completion tokens to explain, as explain's --token; else those of a right answer, else all
+ *     evidence    [[begin, end], ...] where the answer stands in the prompt; code points, as all offsets here
+ *     spans       [[begin, end], ...] or [{"name", "begin", "end"}, ...] what to judge as segments
+ *     tags        {"name": text or number, ...} to group results by
+ */
+#ifndef HW_EVAL_DATASET_H
+#define HW_EVAL_DATASET_H
+
+#include "headwater.h"
+
+#include <jansson.h>
+
+/* Every K-th item from the I-th on; of a set too large for one machine each shard keeps only its own in memory. */
+typedef struct eval_part {
+    size_t shard, n_shards; /* shard counts from 0; n_shards 0: no item */
+} eval_part;
+
+typedef struct eval_item {
+    char *id;                                         /* owned */
+    char sha256[65];                                  /* of the item, however its line is written */
+    json_t *json;                                     /* owned; the texts below are in it */
+    const char *prompt, *completion, *answer, *token; /* all but the prompt may be NULL */
+    size_t prompt_bytes, completion_bytes;
+    hw_span *evidence; /* [n_evidence] owned; byte ranges of the prompt */
+    size_t n_evidence;
+    char *spans;        /* owned; as hw_segments_from_json() takes it, or NULL */
+    const json_t *tags; /* an object or NULL */
+    size_t index;       /* place in the data set, from 0; lines that are none count too */
+} eval_item;
+
+typedef struct eval_set {
+    const char *path; /* borrowed */
+    eval_item *at;    /* [n] */
+    size_t n, n_bad;  /* items; lines that are none, each reported with its number */
+    json_t *places;   /* object: id to place in `at` */
+} eval_set;
+
+bool eval_part_has(const eval_part *part, size_t index);
+
+/* Reads lines up to the `limit`-th item (0: all). All are checked; items outside `part` keep id, sha256 and index only.
+ * STATUS_DONE, or the status to exit with. Free either way. */
+int eval_set_read(eval_set *out, const char *path, size_t limit, const eval_part *part);
+void eval_set_free(eval_set *set);
+
+/* NULL if there is none. */
+const eval_item *eval_set_find(const eval_set *set, const char *id);
+
+#endif

@@ -1,0 +1,361 @@
+/*
+ * measure_item.c - one item measured.
+ *
+ *     capture -> is it right? which tokens? -> segments -> explain by every method -> check -> evidence -> JSON
+ */
+#include "eval/measure_item.h"
+
+#include "cli/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unicode/ucasemap.h>
+#include <unicode/uchar.h>
+#include <unicode/utf8.h>
+
+/* All of one item; everything it points to is freed together. */
+typedef struct work {
+    const eval_plan *plan;
+    const eval_item *item;
+    hw_trace *trace;
+    const hw_run *run;
+    hw_segments *segments;
+    size_t n_segments;
+    bool *evidence;                      /* [n_segments] */
+    size_t n_evidence;                   /* how many of them are */
+    size_t begin, end;                   /* completion tokens to explain */
+    int right;                           /* 1, 0, or -1: nobody can say */
+    hw_attribution *made[MOST_VARIANTS]; /* [methods->n] NULL: it cannot be given here ... */
+    hw_error why[MOST_VARIANTS];         /* ... and why */
+    size_t n_made;                       /* how many are */
+    hw_check *check;                     /* of those that are; NULL: not asked for */
+    double began;
+} work;
+
+static hw_err fail_memory(hw_error *err) {
+    *err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory for the result of an item"};
+    return HW_ERR_MEMORY;
+}
+
+/* ------------------------------------------------------------------ the answer */
+
+enum { MOST_ANSWER = 4096 };
+
+/* Text [n] without white space in front and with case folded; false where it is too long. */
+static bool fold(char *out, const char *text, size_t n) {
+    int32_t i = 0, at = 0;
+    UChar32 c = ' ';
+    while (i < (int32_t)n) {
+        U8_NEXT((const uint8_t *)text, i, (int32_t)n, c);
+        if (c >= 0 && !u_isUWhiteSpace(c)) break;
+        at = i;
+    }
+    UErrorCode status = U_ZERO_ERROR;
+    UCaseMap *map = ucasemap_open("", U_FOLD_CASE_DEFAULT, &status);
+    ucasemap_utf8FoldCase(map, out, MOST_ANSWER, text + at, (int32_t)n - at, &status);
+    ucasemap_close(map);
+    return U_SUCCESS(status) && status != U_STRING_NOT_TERMINATED_WARNING;
+}
+
+static bool answers(const char *completion, size_t n, const char *answer) {
+    char given[MOST_ANSWER], wanted[MOST_ANSWER];
+    if (!fold(given, completion, n) || !fold(wanted, answer, strlen(answer))) return false;
+    size_t length = strlen(wanted);
+    while (length && wanted[length - 1] == ' ') length--;
+    return strncmp(given, wanted, length) == 0;
+}
+
+/* A right answer ends where its words do: what the model says after it is not explained. */
+static size_t answer_tokens(const work *w, const char *completion) {
+    size_t n = hw_run_n_completion(w->run), m = hw_run_n_prompt(w->run);
+    for (size_t i = 0; i < n; i++)
+        if (answers(completion, hw_run_token(w->run, m + i).end, w->item->answer)) return i + 1;
+    return n;
+}
+
+static hw_err judge_answer(work *w, hw_error *err) {
+    size_t n;
+    const char *completion = hw_run_completion(w->run, &n);
+    w->right = w->item->answer ? answers(completion, n, w->item->answer) : -1;
+    w->begin = 0;
+    w->end = hw_run_n_completion(w->run);
+    if (w->item->token) return hw_run_select(&w->begin, &w->end, w->run, w->item->token, err);
+    if (w->right == 1) w->end = answer_tokens(w, completion);
+    return HW_OK;
+}
+
+static hw_err capture(work *w, hw_error *err) {
+    hw_run_params params = hw_run_params_default();
+    params.prompt = w->item->prompt;
+    params.prompt_bytes = w->item->prompt_bytes;
+    params.completion = w->item->completion;
+    params.completion_bytes = w->item->completion_bytes;
+    params.n_generate = w->plan->n_generate;
+    params.signals = variants_signals(w->plan->methods);
+    if (w->plan->n_ablations == 0) params.rows = variants_rows(w->plan->methods); /* a check has baselines of its own */
+    params.memory = w->plan->memory;
+    params.stop = w->plan->stop;
+    hw_err rc = hw_trace_capture(&w->trace, w->plan->model, &params, err);
+    if (rc != HW_OK) return rc;
+    w->run = hw_trace_run(w->trace);
+    if (hw_run_stop(w->run) == HW_STOP_CANCELLED) {
+        *err = (hw_error){.code = HW_ERR_CANCELLED, .msg = "stopped while an answer was generated"};
+        return HW_ERR_CANCELLED;
+    }
+    return judge_answer(w, err);
+}
+
+/* ------------------------------------------------------------------ segments and evidence */
+
+static bool overlaps(const hw_span *a, const hw_span *b) { return a->begin < b->end && b->begin < a->end; }
+
+static hw_err mark_evidence(work *w, hw_error *err) {
+    w->n_segments = hw_segments_count(w->segments);
+    w->evidence = calloc(w->n_segments + 1, sizeof *w->evidence);
+    if (!w->evidence) return fail_memory(err);
+    for (size_t s = 0; s < w->n_segments; s++) {
+        for (size_t i = 0; i < w->item->n_evidence && !w->evidence[s]; i++)
+            w->evidence[s] = overlaps(hw_segments_at(w->segments, s), &w->item->evidence[i]);
+        w->n_evidence += w->evidence[s];
+    }
+    return HW_OK;
+}
+
+static hw_err cut(work *w, hw_error *err) {
+    const char *by = w->plan->by, *spans = w->item->spans;
+    hw_err rc;
+    if (!by && spans) {
+        rc = hw_segments_from_json(&w->segments, w->run, HW_SIDE_PROMPT, spans, strlen(spans), err);
+    } else {
+        rc = hw_segments_new(&w->segments, w->run, HW_SIDE_PROMPT, by ? by : "sentence", err);
+    }
+    return rc == HW_OK ? mark_evidence(w, err) : rc;
+}
+
+/* ------------------------------------------------------------------ explaining */
+
+/* Every item draws its own masks and random scores: shared ones would make the same luck of all. */
+static uint64_t seed_of(const work *w) { return w->plan->seed + w->item->index; }
+
+/* Takes the tokens that a variant hides out of `groups` [n]. A view of any ungrouped explanation knows them. */
+static hw_err hide_tokens(const work *w, const variant *v, int32_t *groups, size_t n, hw_error *err) {
+    hw_attribution *plain = NULL;
+    hw_view *view = NULL;
+    hw_view_params params = hw_view_params_default();
+    params.hide = v->hide;
+    hw_err rc = hw_explain(&plain, w->trace, "random", NULL, err);
+    if (rc == HW_OK) rc = hw_view_new(&view, plain, &params, err);
+    for (size_t t = 0; rc == HW_OK && t < n; t++)
+        if (hw_view_is_hidden(view, t)) groups[t] = -1;
+    hw_view_free(view);
+    hw_attribution_free(plain);
+    return rc;
+}
+
+static hw_err explain_one(work *w, size_t i, hw_error *err) {
+    const variant *v = &w->plan->methods->at[i];
+    size_t n;
+    const int32_t *whole = hw_segments_groups(w->segments, &n);
+    int32_t *groups = malloc((n + 1) * sizeof *groups);
+    if (!groups) return fail_memory(err);
+    memcpy(groups, whole, n * sizeof *groups);
+    hw_method_params params = v->params;
+    params.groups = groups;
+    params.n_groups = w->n_segments;
+    params.model = w->plan->model;
+    params.n_ablations = w->plan->n_ablations ? w->plan->n_ablations : params.n_ablations;
+    params.seed = seed_of(w);
+    params.stop = w->plan->stop;
+    hw_err rc = v->hide ? hide_tokens(w, v, groups, n, err) : HW_OK;
+    if (rc == HW_OK) rc = hw_explain(&w->made[i], w->trace, v->method, &params, err);
+    free(groups);
+    return rc;
+}
+
+static bool ends_all(hw_err rc) { return rc == HW_ERR_CANCELLED || rc == HW_ERR_MEMORY; }
+
+/* A method that cannot be given (flow, where the prompt is long) takes nothing from the others. */
+static hw_err explain_all(work *w, hw_error *err) {
+    hw_err rc = HW_OK;
+    for (size_t i = 0; i < w->plan->methods->n; i++) {
+        hw_err one = explain_one(w, i, &w->why[i]);
+        if (one == HW_OK) w->n_made++;
+        if (one != HW_OK && rc == HW_OK) *err = w->why[i];
+        if (one != HW_OK) rc = one;
+        if (ends_all(one)) return one;
+    }
+    return w->n_made ? HW_OK : rc;
+}
+
+static hw_err check(work *w, hw_error *err) {
+    if (w->plan->n_ablations == 0) return HW_OK;
+    const hw_attribution *list[MOST_VARIANTS];
+    size_t n = 0;
+    for (size_t i = 0; i < w->plan->methods->n; i++)
+        if (w->made[i]) list[n++] = w->made[i];
+    hw_check_params params = hw_check_params_default();
+    params.row_begin = w->begin;
+    params.row_end = w->end;
+    params.n_ablations = w->plan->n_ablations;
+    params.seed = seed_of(w);
+    params.stop = w->plan->stop;
+    return hw_check_new(&w->check, w->plan->model, w->trace, w->segments, list, n, &params, err);
+}
+
+/* ------------------------------------------------------------------ the result */
+
+static json_t *number(double v) { return v - v == 0 ? json_real(v) : json_null(); /* no NaN, no infinity */ }
+
+/* Where the evidence stands among all segments by falling score; `order` [n_segments] is scratch. */
+static void put_evidence(json_t *to, const work *w, const hw_view *view, size_t *order) {
+    size_t n = hw_view_top(view, order, w->n_segments), share = (w->n_segments + 9) / 10, best = 0, found = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!w->evidence[order[i]]) continue;
+        if (!best) best = i + 1;
+        found += i < share;
+    }
+    json_object_set_new(to, "hit1", json_integer(best == 1));
+    json_object_set_new(to, "mrr", number(best ? 1.0 / (double)best : 0));
+    json_object_set_new(to, "recall10", number((double)found / (double)w->n_evidence));
+}
+
+static void put_check(json_t *to, const hw_check_row *row) {
+    static const char *const drops[] = {"drop1", "drop3", "drop5"};
+    for (size_t i = 0; i < sizeof drops / sizeof *drops; i++) json_object_set_new(to, drops[i], number(row->drop[i]));
+    json_object_set_new(to, "comprehensiveness", number(row->comprehensiveness));
+    json_object_set_new(to, "sufficiency", number(row->sufficiency));
+    json_object_set_new(to, "lds", number(row->lds));
+}
+
+static json_t *scores_json(const hw_view *view) {
+    json_t *list = json_array();
+    const float *scores = hw_view_scores(view);
+    for (size_t k = 0; k < hw_view_n_columns(view); k++) json_array_append_new(list, number(scores[k]));
+    return list;
+}
+
+/* The layers that a variant asks for. "last" is full depth: composed downwards that is the lowest. */
+static hw_err choose_layers(size_t *begin, size_t *end, const variant *v, const hw_attribution *a, hw_error *err) {
+    size_t n = hw_attribution_n_layers(a);
+    *begin = 0;
+    *end = n;
+    if (!v->layers || n == 1) return HW_OK;
+    if (strcmp(v->layers, "last") != 0) return hw_attribution_select_layers(begin, end, a, v->layers, err);
+    if (v->params.direction == HW_DIRECTION_INPUT) *begin = n - 1;
+    *end = *begin + 1;
+    return HW_OK;
+}
+
+/* What was found about explanation `i`, row `row` of the check. That judges means of M over all layers: it says nothing
+ * about some of them, nor about a lift. */
+static hw_err put_method(json_t *list, const work *w, size_t i, size_t row, size_t *order, hw_error *err) {
+    const variant *v = &w->plan->methods->at[i];
+    hw_view_params params = hw_view_params_default();
+    params.row_begin = w->begin;
+    params.row_end = w->end;
+    params.lift = v->lift;
+    hw_view *view;
+    hw_err rc = choose_layers(&params.layer_begin, &params.layer_end, v, w->made[i], err);
+    if (rc == HW_OK) rc = hw_view_new(&view, w->made[i], &params, err);
+    if (rc != HW_OK) return rc;
+    json_t *to = json_object();
+    json_object_set_new(to, "method", json_string(v->label));
+    if (w->n_evidence) put_evidence(to, w, view, order);
+    if (w->check && !v->layers && !v->lift) put_check(to, hw_check_at(w->check, row));
+    json_object_set_new(to, "passes", json_integer((json_int_t)hw_attribution_n_passes(w->made[i])));
+    json_object_set_new(to, "scores", scores_json(view));
+    hw_view_free(view);
+    return json_array_append_new(list, to) == 0 ? HW_OK : fail_memory(err);
+}
+
+static hw_err put_reason(json_t *list, const work *w, size_t i, hw_error *err) {
+    json_t *to = json_pack("{s:s, s:s}", "method", w->plan->methods->at[i].label, "error", w->why[i].msg);
+    return json_array_append_new(list, to) == 0 ? HW_OK : fail_memory(err);
+}
+
+static hw_err methods_json(json_t **out, const work *w, hw_error *err) {
+    json_t *list = json_array();
+    size_t *order = calloc(w->n_segments + 1, sizeof *order), row = 0;
+    hw_err rc = list && order ? HW_OK : fail_memory(err);
+    for (size_t i = 0; i < w->plan->methods->n && rc == HW_OK; i++)
+        rc = w->made[i] ? put_method(list, w, i, row++, order, err) : put_reason(list, w, i, err);
+    free(order);
+    if (rc != HW_OK) {
+        json_decref(list);
+        return rc;
+    }
+    *out = list;
+    return HW_OK;
+}
+
+static json_t *evidence_json(const work *w) {
+    json_t *list = json_array();
+    for (size_t s = 0; s < w->n_segments; s++)
+        if (w->evidence[s]) json_array_append_new(list, json_integer((json_int_t)s));
+    return list;
+}
+
+/* ["0110...", logit] of each random cut: 1 for a segment that was kept. */
+static json_t *cuts_json(const hw_check *check, size_t n_segments) {
+    json_t *list = json_array();
+    char *digits = malloc(n_segments + 1);
+    for (size_t i = 0; digits && i < hw_check_n_cuts(check); i++) {
+        double logit;
+        const bool *keep = hw_check_cut(check, i, &logit);
+        for (size_t k = 0; k < n_segments; k++) digits[k] = keep[k] ? '1' : '0';
+        json_array_append_new(list, json_pack("[s#, f]", digits, (int)n_segments, logit));
+    }
+    free(digits);
+    return list;
+}
+
+/* Tokens may end within a character; JSON holds whole ones. */
+static json_t *text_json(const char *bytes, size_t n) {
+    json_t *text = json_stringn(bytes, n);
+    while (!text && n) text = json_stringn(bytes, --n);
+    return text;
+}
+
+static hw_err report(json_t **out, const work *w, hw_error *err) {
+    json_t *methods = NULL, *to = json_object();
+    hw_err rc = methods_json(&methods, w, err);
+    if (rc != HW_OK) {
+        json_decref(to);
+        return rc;
+    }
+    size_t n;
+    const char *completion = hw_run_completion(w->run, &n);
+    json_object_set_new(to, "completion", text_json(completion, n));
+    json_object_set_new(to, "right", w->right < 0 ? json_null() : json_boolean(w->right));
+    json_object_set_new(to, "prompt_tokens", json_integer((json_int_t)hw_run_n_prompt(w->run)));
+    json_object_set_new(to, "explained", json_pack("[I, I]", (json_int_t)w->begin, (json_int_t)w->end));
+    json_object_set_new(to, "segments", json_integer((json_int_t)w->n_segments));
+    json_object_set_new(to, "evidence", evidence_json(w));
+    json_object_set_new(to, "base", w->check ? number(hw_check_base(w->check)) : json_null());
+    json_object_set_new(to, "passes", json_integer(w->check ? (json_int_t)hw_check_n_passes(w->check) : 0));
+    if (w->check) json_object_set_new(to, "cuts", cuts_json(w->check, w->n_segments));
+    json_object_set_new(to, "seconds", number(clock_seconds() - w->began));
+    if (json_object_set_new(to, "methods", methods) != 0) rc = fail_memory(err);
+    *out = to;
+    return rc;
+}
+
+static void free_work(work *w) {
+    hw_check_free(w->check);
+    for (size_t i = 0; i < w->plan->methods->n; i++) hw_attribution_free(w->made[i]);
+    free(w->evidence);
+    hw_segments_free(w->segments);
+    hw_trace_free(w->trace);
+}
+
+hw_err eval_run(json_t **out, const eval_plan *plan, const eval_item *item, hw_error *err) {
+    work w = {.plan = plan, .item = item, .began = clock_seconds()};
+    hw_err rc = capture(&w, err);
+    if (rc == HW_OK) rc = cut(&w, err);
+    if (rc == HW_OK) rc = explain_all(&w, err);
+    if (rc == HW_OK) rc = check(&w, err);
+    if (rc == HW_OK) rc = report(out, &w, err);
+    free_work(&w);
+    return rc;
+}

@@ -1,0 +1,34 @@
+/*
+ * measure_item.h - one item of a data set measured: the model runs, every method explains, and each explanation is judged
+ * by the item's evidence and by running the model without what it names.
+ *
+ * The result is one JSON object; summary_table.h reads it:
+ *
+ *     {"id", "index", "item_sha256", "tags", "completion", "right": true|false|null, "prompt_tokens",
+ *      "completion_tokens", "segments", "evidence": [segment...], "base": log p, "passes", "seconds",
+ *      "methods": [{"method", "scores": [segments], "hit1", "mrr", "recall10", "drop1", ...}]}
+ *
+ * A method that cannot be given here has {"method", "error"} in its place; a table's cells leave such items out.
+ */
+#ifndef HW_EVAL_MEASURE_ITEM_H
+#define HW_EVAL_MEASURE_ITEM_H
+
+#include "eval/dataset.h"
+#include "eval/method_spec.h"
+
+typedef struct eval_plan {
+    hw_model *model;
+    const variants *methods;
+    const char *by;     /* NULL: an item's own spans, sentences where it has none */
+    size_t n_generate;  /* most tokens of an answer */
+    size_t n_ablations; /* masks of the LDS; 0: no pass beside the item's own, only evidence is looked at */
+    uint64_t seed;
+    uint64_t memory; /* an item that would take more bytes has no result; 0: no limit */
+    hw_stop_fn stop;
+} eval_plan;
+
+/* Errors are the item's (a prompt beyond the context, one segment, no method that can be given ...), but for CANCELLED
+ * and MEMORY. */
+hw_err eval_run(json_t **out, const eval_plan *plan, const eval_item *item, hw_error *err);
+
+#endif

@@ -1,0 +1,221 @@
+/* results_file.c - result lines in a file: read back, checked, appended. */
+#include "eval/results_file.h"
+
+#include "cli/message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const size_t DUMP = JSON_COMPACT | JSON_REAL_PRECISION(9);
+static const size_t LOAD = JSON_REJECT_DUPLICATES;
+
+/* ------------------------------------------------------------------ reading */
+
+static bool is_result(const json_t *line) {
+    return json_is_string(json_object_get(line, "id")) && json_is_integer(json_object_get(line, "index")) &&
+           json_is_object(json_object_get(line, "settings"));
+}
+
+int eval_log_scan(eval_rest *out, FILE *file, const char *path, eval_line_fn fn, void *user) {
+    char *text = NULL;
+    size_t room = 0, number = 0;
+    ssize_t n;
+    int status = STATUS_DONE;
+    *out = (eval_rest){.n_others = 0};
+    while (status == STATUS_DONE && (n = getline(&text, &room, file)) > 0) {
+        out->torn = text[n - 1] != '\n';
+        if (out->torn) break;
+        number++;
+        eval_line line = {json_loadb(text, (size_t)n, LOAD, NULL), out->whole, (size_t)n};
+        out->whole += n;
+        if (line.json && is_result(line.json)) {
+            status = fn(user, &line);
+        } else {
+            out->n_others++;
+            message("%s line %zu is left out: it is no result of eval", path, number);
+        }
+        json_decref(line.json);
+    }
+    free(text);
+    if (ferror(file)) return fail("%s: it could not be read to its end", path);
+    return status;
+}
+
+static bool is_failure(const json_t *line) { return json_object_get(line, "error") != NULL; }
+
+/* Takes out an item's earlier failure: it was tried again. */
+static void drop_failure(json_t *lines, const char *id) {
+    for (size_t i = json_array_size(lines); i-- > 0;) {
+        const json_t *line = json_array_get(lines, i);
+        if (!is_failure(line) || strcmp(json_string_value(json_object_get(line, "id")), id) != 0) continue;
+        json_array_remove(lines, i);
+        return;
+    }
+}
+
+static bool start(eval_log *log, const char *path) {
+    *log = (eval_log){.path = path, .lines = json_array(), .ids = json_object(), .failed = json_object()};
+    return log->lines && log->ids && log->failed;
+}
+
+/* Takes the place of its item's earlier failure. */
+static bool take_line(eval_log *log, json_t *line) {
+    const char *id = json_string_value(json_object_get(line, "id"));
+    if (!id) return false;
+    if (json_object_get(log->failed, id)) drop_failure(log->lines, id);
+    return json_object_set_new(is_failure(line) ? log->failed : log->ids, id, json_true()) == 0 &&
+           json_array_append(log->lines, line) == 0;
+}
+
+static int append_line(void *user, const eval_line *line) {
+    return take_line(user, line->json) ? STATUS_DONE : fail("no memory for the results");
+}
+
+int eval_log_read(json_t *lines, const char *path) {
+    FILE *file = fopen(path, "rb");
+    if (!file) return fail("results %s: %s", path, strerror(errno));
+    eval_rest rest;
+    eval_log own;
+    int status =
+        start(&own, path) ? eval_log_scan(&rest, file, path, append_line, &own) : fail("no memory for the results");
+    if (status == STATUS_DONE && json_array_extend(lines, own.lines) != 0) status = fail("no memory for the results");
+    eval_log_close(&own);
+    fclose(file);
+    return status;
+}
+
+/* ------------------------------------------------------------------ what lines were made of */
+
+static const char sample[] = "sample_sha256";
+
+static bool same_without_sample(const json_t *with, const json_t *without) {
+    json_t *copy = json_object_get(with, sample) ? json_copy((json_t *)with) : NULL;
+    bool same = copy && json_object_del(copy, sample) == 0 && json_equal(copy, without);
+    json_decref(copy);
+    return same;
+}
+
+bool eval_setting_same(const json_t *a, const json_t *b) {
+    return json_equal(a, b) || same_without_sample(a, b) || same_without_sample(b, a);
+}
+
+bool eval_settings_same(const json_t *a, const json_t *b) {
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)a, key, value) {
+        if (!eval_setting_same(value, json_object_get(b, key))) return false;
+    }
+    return json_object_size(a) == json_object_size(b);
+}
+
+static bool has_sample(const json_t *settings) { return json_object_get(json_object_get(settings, "model"), sample); }
+
+json_t *eval_settings_fuller(json_t *a, json_t *b) { return !has_sample(a) && has_sample(b) ? b : a; }
+
+void eval_settings_differ(char *out, size_t room, const json_t *now, const json_t *old) {
+    const char *key;
+    json_t *value;
+    snprintf(out, room, "other settings");
+    json_object_foreach((json_t *)now, key, value) {
+        json_t *before = json_object_get(old, key);
+        if (eval_setting_same(before, value)) continue;
+        char *was = before ? json_dumps(before, DUMP | JSON_ENCODE_ANY) : NULL;
+        char *is = json_dumps(value, DUMP | JSON_ENCODE_ANY);
+        snprintf(out, room, "%s %s, not %s", key, is ? is : "now", was ? was : "unset");
+        free(was);
+        free(is);
+        return;
+    }
+}
+
+/* The index counts: masks are drawn by it. Lines from before items were hashed have no hash. */
+bool eval_line_is_of(const json_t *line, const eval_item *item) {
+    const char *sha256 = json_string_value(json_object_get(line, "item_sha256"));
+    json_int_t index = json_integer_value(json_object_get(line, "index"));
+    return (size_t)index == item->index && (!sha256 || strcmp(sha256, item->sha256) == 0);
+}
+
+/* ------------------------------------------------------------------ going on with a file */
+
+static int refuse_settings(const eval_log *log, const char *id, const json_t *was, const json_t *asked) {
+    char how[400];
+    eval_settings_differ(how, sizeof how, was, asked);
+    return fail("%s: item %s was made with %s; results of other settings need a file of their own", log->path, id, how);
+}
+
+/* All lines must be made of the same set with the same settings. */
+static int check_lines(const eval_log *log, const eval_set *set, const json_t *settings) {
+    size_t i;
+    json_t *line;
+    json_array_foreach(log->lines, i, line) {
+        const char *id = json_string_value(json_object_get(line, "id"));
+        const json_t *was = json_object_get(line, "settings");
+        const eval_item *item = eval_set_find(set, id);
+        if (!eval_settings_same(was, settings)) return refuse_settings(log, id, was, settings);
+        if (item && !eval_line_is_of(line, item))
+            return fail("%s: item %s was another one when it was measured; results of a data set that changed need a "
+                        "file of their own",
+                        log->path, id);
+    }
+    return STATUS_DONE;
+}
+
+/* One run at a time writes a file, and none while it is read; the lock ends with the process. */
+static bool lock(FILE *file, short type) {
+    struct flock whole = {.l_type = type, .l_whence = SEEK_SET};
+    return fcntl(fileno(file), F_SETLK, &whole) == 0 || (errno != EACCES && errno != EAGAIN);
+}
+
+bool eval_log_lock_shared(FILE *file) { return lock(file, F_RDLCK); }
+
+static int open_file(eval_log *log) {
+    log->file = fopen(log->path, "a+b");
+    if (!log->file) return fail("results %s: %s", log->path, strerror(errno));
+    if (!lock(log->file, F_WRLCK)) return fail("results %s: another run is writing them", log->path);
+    rewind(log->file);
+    eval_rest rest;
+    int status = eval_log_scan(&rest, log->file, log->path, append_line, log);
+    fseeko(log->file, 0, SEEK_END); /* from reading to writing */
+    if (status != STATUS_DONE || !rest.torn) return status;
+    message("%s: its last line was torn and is made again", log->path);
+    if (ftruncate(fileno(log->file), rest.whole) != 0) return fail("results %s: %s", log->path, strerror(errno));
+    return STATUS_DONE;
+}
+
+int eval_log_open(eval_log *out, const char *path, const eval_set *set, const json_t *settings) {
+    if (!start(out, path)) return fail("no memory for the results");
+    int status = path ? open_file(out) : STATUS_DONE;
+    return status == STATUS_DONE ? check_lines(out, set, settings) : status;
+}
+
+void eval_log_close(eval_log *log) {
+    if (log->file) fclose(log->file); /* every line was flushed when it was added */
+    json_decref(log->lines);
+    json_decref(log->ids);
+    json_decref(log->failed);
+}
+
+bool eval_log_has(const eval_log *log, const char *id) { return json_object_get(log->ids, id) != NULL; }
+
+/* The table is made from the text, so that it is the same whether made now or from the file. */
+static bool keep(eval_log *log, const char *text) {
+    json_t *line = json_loads(text, LOAD, NULL);
+    bool ok = take_line(log, line);
+    json_decref(line);
+    return ok;
+}
+
+int eval_log_add(eval_log *log, json_t *line) {
+    char *text = line ? json_dumps(line, DUMP) : NULL;
+    json_decref(line);
+    bool kept = text && keep(log, text);
+    bool written = kept;
+    if (kept && log->file)
+        written = fputs(text, log->file) >= 0 && putc('\n', log->file) != EOF && fflush(log->file) == 0;
+    free(text);
+    if (!kept) return fail("no memory for a result");
+    return written ? STATUS_DONE : fail("results %s: %s", log->path, strerror(errno));
+}

@@ -1,0 +1,54 @@
+/*
+ * check_json.c - a check as JSON: what was checked, each method's figures, the verdict; null for a figure that does not
+ * exist.
+ *
+ *     {"format": "headwater-check", "version": 1, "model", "metadata_sha256", "completion", "tokens": [begin, end),
+ *      "by", "ablations", "seed", "base", "passes", "verdict", "segments": [{"name", "begin", "end"}],
+ *      "methods": [{"method", "drop": {"1", "3", "5"}, "comprehensiveness", "sufficiency", "lds", "passes"}]}
+ */
+#include "export/check_json.h"
+
+#include "export/json_file.h"
+
+#include <string.h>
+
+static json_t *segments_of(const hw_segments *segments) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < hw_segments_count(segments); i++) {
+        const hw_span *s = hw_segments_at(segments, i);
+        const char *name = s->name ? s->name : "";
+        json_array_append_new(list, json_pack("{s:o, s:I, s:I}", "name", json_file_text(name, strlen(name)), "begin",
+                                              (json_int_t)s->begin, "end", (json_int_t)s->end));
+    }
+    return list;
+}
+
+static json_t *methods_of(const hw_check *check) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < hw_check_count(check); i++) {
+        const hw_check_row *r = hw_check_at(check, i);
+        json_t *drop = json_pack("{s:o, s:o, s:o}", "1", json_file_number(r->drop[0]), "3",
+                                 json_file_number(r->drop[1]), "5", json_file_number(r->drop[2]));
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o, s:o, s:I}", "method", r->method, "drop", drop,
+                                              "comprehensiveness", json_file_number(r->comprehensiveness),
+                                              "sufficiency", json_file_number(r->sufficiency), "lds",
+                                              json_file_number(r->lds), "passes", (json_int_t)r->n_passes));
+    }
+    return list;
+}
+
+json_t *check_document(const check_facts *f) {
+    size_t n;
+    const char *completion = hw_run_completion(f->run, &n);
+    const hw_model_info *model = hw_run_model(f->run);
+    return json_pack("{s:s, s:i, s:o, s:o, s:o, s:[I, I], s:s?, s:I, s:I, s:o, s:I, s:s, s:o, s:o}", "format",
+                     "headwater-check", "version", 1, "model", json_file_text(model->path, strlen(model->path)),
+                     "metadata_sha256", json_file_text(model->metadata_sha256, strlen(model->metadata_sha256)),
+                     "completion", json_file_text(completion, n), "tokens", (json_int_t)f->row_begin,
+                     (json_int_t)f->row_end, "by", f->by, "ablations", (json_int_t)f->n_ablations, "seed",
+                     (json_int_t)f->seed, "base", json_file_number(hw_check_base(f->check)), "passes",
+                     (json_int_t)hw_check_n_passes(f->check), "verdict", hw_check_verdict(f->check), "segments",
+                     segments_of(f->segments), "methods", methods_of(f->check));
+}
+
+bool check_save(const check_facts *facts, const char *path) { return json_file_save(check_document(facts), path); }

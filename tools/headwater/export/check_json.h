@@ -1,0 +1,25 @@
+/* check_json.h - a check as JSON. */
+#ifndef HW_EXPORT_CHECK_JSON_H
+#define HW_EXPORT_CHECK_JSON_H
+
+#include "headwater.h"
+
+#include <jansson.h>
+
+/* What was checked. */
+typedef struct check_facts {
+    const hw_check *check;
+    const hw_run *run;
+    const hw_segments *segments;
+    const char *by;            /* NULL: given spans */
+    size_t row_begin, row_end; /* completion tokens */
+    size_t n_ablations;
+    uint64_t seed;
+} check_facts;
+
+/* A new tree, NULL when there is no memory; release with json_decref(). */
+json_t *check_document(const check_facts *facts);
+/* Saves it to `path`, by way of a file beside it. False, with the reason printed, when it could not be saved. */
+bool check_save(const check_facts *facts, const char *path);
+
+#endif

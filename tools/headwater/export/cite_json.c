@@ -1,0 +1,122 @@
+/*
+ * cite_json.c - citations as JSON, documented in docs/reference/formats.md.
+ *
+ * Ranges are bytes of `prompt` and `completion`; matrices are [parts, passages].
+ */
+#include "export/cite.h"
+#include "export/json_file.h"
+
+#include <string.h>
+
+static json_t *range_of(const hw_span *s) { return json_pack("[I, I]", (json_int_t)s->begin, (json_int_t)s->end); }
+
+static json_t *elsewhere_of(const hw_citation *c, size_t part) {
+    hw_citation_elsewhere e = hw_citation_from_elsewhere(c, part);
+    return json_pack("{s:o, s:o, s:o}", "rest", json_file_number(e.rest), "answer", json_file_number(e.answer), "model",
+                     json_file_number(e.model));
+}
+
+/* Number of a passage, 0 where it has no mark. */
+static size_t number_of(const hw_citation *c, size_t passage) {
+    size_t n_marked;
+    const size_t *order = hw_citation_order(c, &n_marked);
+    for (size_t i = 0; i < n_marked; i++)
+        if (order[i] == passage) return i + 1;
+    return 0;
+}
+
+static json_t *number_or_null(size_t number) { return number ? json_integer((json_int_t)number) : json_null(); }
+
+static json_t *passages_of(const cite_facts *f) {
+    json_t *list = json_array();
+    for (size_t p = 0; p < hw_citation_n_passages(f->citation); p++) {
+        const hw_span *s = hw_segments_at(f->passages, p);
+        hw_citation_link link = hw_citation_at(f->citation, hw_citation_n_parts(f->citation), p);
+        json_t *one = json_pack("{s:o}", "number", number_or_null(number_of(f->citation, p)));
+        json_file_put_text(one, "name", s->name ? s->name : "", s->name ? strlen(s->name) : 0);
+        json_object_set_new(one, "range", range_of(s));
+        json_file_put_text(one, "text", hw_run_prompt(f->run, NULL) + s->begin, s->end - s->begin);
+        json_object_set_new(one, "share", json_file_number(link.share));
+        json_array_append_new(list, one);
+    }
+    return list;
+}
+
+/* Those with a mark, by number. */
+static json_t *citations_of(const cite_facts *f, size_t part) {
+    size_t n_marked;
+    const size_t *order = hw_citation_order(f->citation, &n_marked);
+    json_t *list = json_array();
+    for (size_t i = 0; i < n_marked; i++) {
+        hw_citation_link link = hw_citation_at(f->citation, part, order[i]);
+        if (!link.marked) continue;
+        json_array_append_new(list, json_pack("{s:I, s:I, s:o, s:o, s:I}", "number", (json_int_t)i + 1, "passage",
+                                              (json_int_t)order[i], "share", json_file_number(link.share), "peak",
+                                              json_file_number(link.peak), "peak_token", (json_int_t)link.peak_token));
+    }
+    return list;
+}
+
+static json_t *parts_of(const cite_facts *f) {
+    json_t *list = json_array();
+    for (size_t s = 0; s < hw_citation_n_parts(f->citation); s++) {
+        const hw_span *span = hw_segments_at(f->answer, s);
+        json_t *one = json_pack("{s:o}", "range", range_of(span));
+        json_file_put_text(one, "text", hw_run_completion(f->run, NULL) + span->begin, span->end - span->begin);
+        json_object_set_new(one, "citations", citations_of(f, s));
+        json_object_set_new(one, "elsewhere", elsewhere_of(f->citation, s));
+        json_array_append_new(list, one);
+    }
+    return list;
+}
+
+/* [parts, passages] of a member of hw_citation_link. */
+static json_t *matrix_of(const hw_citation *c, size_t member) {
+    json_t *rows = json_array();
+    for (size_t s = 0; s < hw_citation_n_parts(c); s++) {
+        json_t *row = json_array();
+        for (size_t p = 0; p < hw_citation_n_passages(c); p++) {
+            hw_citation_link link = hw_citation_at(c, s, p);
+            double value;
+            memcpy(&value, (const char *)&link + member, sizeof value);
+            json_array_append_new(row, json_file_number(value));
+        }
+        json_array_append_new(rows, row);
+    }
+    return rows;
+}
+
+static json_t *rule_of(const hw_citation *c) {
+    const hw_citation_rule *rule = hw_citation_rule_used(c);
+    return json_pack("{s:s, s:s, s:s, s:f}", "name", rule->name, "shares", rule->shares, "peak", rule->peak, "least",
+                     hw_citation_least(c));
+}
+
+/* What was run. */
+static json_t *run_of(const hw_run *run) {
+    size_t n_prompt, n_completion;
+    const char *prompt = hw_run_prompt(run, &n_prompt), *completion = hw_run_completion(run, &n_completion);
+    const hw_model_info *model = hw_run_model(run);
+    json_t *document = json_pack("{s:s, s:i}", "format", "headwater-citation", "version", 1);
+    json_file_put_text(document, "model", model->path, strlen(model->path));
+    json_object_set_new(document, "metadata_sha256", json_string(model->metadata_sha256));
+    json_file_put_text(document, "prompt", prompt, n_prompt);
+    json_file_put_text(document, "completion", completion, n_completion);
+    return document;
+}
+
+static json_t *document_of(const cite_facts *f) {
+    const hw_citation *c = f->citation;
+    json_t *document = run_of(f->run);
+    json_t *cited = json_pack("{s:s, s:o, s:s?, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}", "method",
+                              hw_attribution_method(f->a), "rule", rule_of(c), "by", f->by, "answer_by", f->answer_by,
+                              "elsewhere", elsewhere_of(c, hw_citation_n_parts(c)), "passages", passages_of(f),
+                              "answer", parts_of(f), "shares", matrix_of(c, offsetof(hw_citation_link, share)), "peaks",
+                              matrix_of(c, offsetof(hw_citation_link, peak)), "scores",
+                              matrix_of(c, offsetof(hw_citation_link, score)));
+    if (document && cited && json_object_update_new(document, cited) == 0) return document;
+    json_decref(document);
+    return NULL;
+}
+
+bool cite_save(const cite_facts *f, const char *path) { return json_file_save(document_of(f), path); }

@@ -1,0 +1,115 @@
+/*
+ * html_report.c - the page holds an empty element of JSON; a report is the page with a document written there.
+ *
+ * No `<` may stand in that element, or a token could end it: inside JSON `<` occurs in strings only, where \u003c says
+ * the same.
+ */
+#include "export/html_report.h"
+
+#include "export/embedded_page.h"
+#include "export/method_tables.h"
+#include "export/atomic_file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const char ending[] = ".html";
+static const char opening[] = "<script type=\"application/json\" id=\"headwater-data\">";
+
+bool report_is_path(const char *path) {
+    size_t n = strlen(path), n_ending = strlen(ending);
+    return n > n_ending && strcasecmp(path + n - n_ending, ending) == 0;
+}
+
+/* Where the page's data belong; its end if it has no place for them. */
+static size_t find_place(void) {
+    size_t n = strlen(opening);
+    for (size_t i = 0; i + n <= page_html_size; i++)
+        if (memcmp(page_html + i, opening, n) == 0) return i + n;
+    return page_html_size;
+}
+
+static void add_escaped(buffer *to, const char *json) {
+    while (*json) {
+        size_t n = strcspn(json, "<");
+        buffer_add(to, json, n);
+        json += n;
+        if (*json) buffer_text(to, "\\u003c");
+        json += *json == '<';
+    }
+}
+
+void report_add(buffer *to, const char *const *runs, size_t n, const hw_model_info *model) {
+    size_t place = find_place();
+    buffer tables = {.n = 0};
+    tables_add(&tables, model);
+    buffer_add(to, page_html, place);
+    buffer_printf(to, "{\"format\":\"headwater-document\",\"version\":1,\"headwater\":\"%s\",\"runs\":[", hw_version());
+    for (size_t i = 0; i < n; i++) {
+        if (i) buffer_text(to, ",");
+        add_escaped(to, runs[i]);
+    }
+    buffer_text(to, "],\"tables\":");
+    if (!tables.failed) add_escaped(to, tables.bytes);
+    to->failed = to->failed || tables.failed;
+    buffer_free(&tables);
+    buffer_text(to, "}");
+    buffer_add(to, page_html + place, page_html_size - place);
+}
+
+static hw_err fail_memory(hw_error *err) {
+    *err = (hw_error){.code = HW_ERR_MEMORY};
+    snprintf(err->msg, sizeof err->msg, "no memory for the report");
+    return HW_ERR_MEMORY;
+}
+
+/* A run's text, which is an object, with its name as first member; NULL: no memory. */
+static char *add_name(const char *run, const char *name) {
+    buffer text = {.n = 0};
+    buffer_text(&text, "{\"name\":");
+    buffer_string(&text, name, strlen(name));
+    buffer_text(&text, ",");
+    buffer_text(&text, run + 1);
+    if (text.failed) buffer_free(&text);
+    return text.bytes;
+}
+
+hw_err report_gather(report *r, const hw_attribution *const *list, size_t n, hw_error *err) {
+    char *run, **grown = realloc(r->runs, (r->n + 1) * sizeof *grown);
+    if (!grown) return fail_memory(err);
+    r->runs = grown;
+    hw_err rc = hw_document_json(&run, NULL, hw_attribution_run(list[0]), NULL, list, n, err);
+    if (rc != HW_OK) return rc;
+    if (r->name) {
+        char *named = add_name(run, r->name);
+        free(run);
+        if (!named) return fail_memory(err);
+        run = named;
+    }
+    r->runs[r->n++] = run;
+    return HW_OK;
+}
+
+hw_err report_write(const report *r, const char *path, const hw_model_info *model, hw_error *err) {
+    buffer page = {.n = 0};
+    report_add(&page, (const char *const *)r->runs, r->n, model);
+    hw_err rc = page.failed ? fail_memory(err) : whole_write(path, page.bytes, page.n, err);
+    buffer_free(&page);
+    return rc;
+}
+
+void report_free(report *r) {
+    for (size_t i = 0; i < r->n; i++) free(r->runs[i]);
+    free(r->runs);
+    *r = (report){.n = 0};
+}
+
+hw_err report_save(const hw_attribution *const *list, size_t n, const char *path, hw_error *err) {
+    report r = {.n = 0};
+    hw_err rc = report_gather(&r, list, n, err);
+    if (rc == HW_OK) rc = report_write(&r, path, hw_run_model(hw_attribution_run(list[0])), err);
+    report_free(&r);
+    return rc;
+}

@@ -1,0 +1,16 @@
+/* method_tables.h - what the library can do, as JSON, for the page's menus and for reports. */
+#ifndef HW_EXPORT_METHOD_TABLES_H
+#define HW_EXPORT_METHOD_TABLES_H
+
+#include "export/text_buffer.h"
+
+/* {"methods", "filters", "segmenters", "measures", "formats"}; `model` NULL: no method has a problem. */
+void tables_add(buffer *to, const hw_model_info *model);
+
+/* The formats of an export: those of results, and "html" and "trace". `i` counts up to NULL. */
+typedef struct export_format {
+    const char *name, *extension, *type, *summary;
+} export_format;
+const export_format *tables_format(size_t i);
+
+#endif

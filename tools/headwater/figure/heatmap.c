@@ -1,0 +1,83 @@
+/*
+ * heatmap.c - kinds `heatmap`, layers against tokens, and `map`, completion tokens against prompt tokens: coloured cells.
+ *
+ * Layer 1 is at the bottom and named so; the note's figures draw it there and name it L.
+ */
+#include "figure/kinds.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static const double NOTE_TOP = 60, NOTE_BOTTOM = 37, NOTE_LEAST_HEIGHT = 200;
+static const double LAYER = 11, LEAST_HEIGHT = 180, MOST_LAYERS_HEIGHT = 560, MOST_HEIGHT = 1200;
+
+/* What is particular to one of the two. */
+typedef struct grid {
+    chart_rows rows;
+    bool rising;
+    const char *rows_title;
+} grid;
+
+static double height_of(const frame *f, const grid *g) {
+    double rows = (double)f->chart->ny;
+    if (g->rows == ROWS_LAYERS) return fmin(fmax(rows * LAYER, LEAST_HEIGHT), MOST_LAYERS_HEIGHT);
+    return fmin(rows * ceil(frame_measure(f, "Ag").height * 1.3), MOST_HEIGHT);
+}
+
+static bool fill(frame *f, const grid *g) {
+    const chart *c = f->chart;
+    shader colors = chart_shader(c);
+    unsigned *cells = malloc((c->nx * c->ny + 1) * sizeof *cells);
+    if (!cells) return false;
+    for (size_t y = 0; y < c->ny; y++) {
+        size_t place = g->rising ? c->ny - 1 - y : y;
+        for (size_t x = 0; x < c->nx; x++) {
+            bool known = !isnan(c->values[y * c->nx + x]);
+            cells[place * c->nx + x] = known ? rgb_pixel(shader_color(&colors, chart_value(c, y, x))) : 0;
+        }
+    }
+    page_rect(f->page, f->x, f->y, f->width, f->height, frame_grid(f)); /* seen where a value is not known */
+    page_cells(f->page, f->x, f->y, f->width, f->height, cells, c->nx, c->ny);
+    return true;
+}
+
+static bool draw(frame *f, const grid *g) {
+    bool note = f->theme->note;
+    double rows = frame_rows_width(f, true);
+    frame_inset(f, note ? fmax(rows + 8 - NOTE_LEFT, 0) : rows, frame_bar_width(f));
+    if (note) f->width /= 1.02; /* before the colour bar there is a gap of 2 percent */
+    frame_widen(f);
+    footing labels;
+    bool ok = footing_new(&labels, f);
+    if (ok) {
+        if (note) f->height = fmax(f->top + NOTE_HEIGHT - labels.depth - NOTE_BOTTOM - f->y, NOTE_LEAST_HEIGHT);
+        ok = fill(f, g);
+        frame_rows(f, g->rising, g->rows_title);
+        double end = frame_columns(f, &labels, note ? "input tokens" : NULL);
+        frame_bar(f);
+        frame_end(f, end);
+    }
+    footing_free(&labels);
+    return ok;
+}
+
+static hw_err lay_out(page *p, const picture *from, const style *s, const options *o, const grid *g, hw_error *err) {
+    chart c;
+    hw_err rc = chart_new(&c, from, s, g->rows, GIVEN(o, top) ? (size_t)o->top : 0, o, err);
+    if (rc != HW_OK) return rc;
+    frame f = frame_begin(p, &c, NOTE_TOP);
+    f.height = f.theme->note ? NOTE_HEIGHT - NOTE_TOP - 80 : height_of(&f, g);
+    if (!frame_is_empty(&f) && !draw(&f, g)) p->failed = true;
+    chart_free(&c);
+    return HW_OK;
+}
+
+hw_err heatmap_layout(page *p, const picture *from, const style *s, const options *o, hw_error *err) {
+    static const grid layers = {ROWS_LAYERS, true, "layers"};
+    return lay_out(p, from, s, o, &layers, err);
+}
+
+hw_err map_layout(page *p, const picture *from, const style *s, const options *o, hw_error *err) {
+    static const grid tokens = {ROWS_TOKENS, false, "completion tokens"};
+    return lay_out(p, from, s, o, &tokens, err);
+}

@@ -1,0 +1,166 @@
+/*
+ * image_file.c - a page drawn by cairo as pixels, SVG or PDF.
+ *
+ * The file is made in memory: pages are small, and nothing half written can be left anywhere.
+ */
+#include "figure/image_file.h"
+
+#include "export/atomic_file.h"
+
+#include <cairo-pdf.h>
+#include <cairo-svg.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+
+/* Cairo's images reach 32,767 pixels; PDF viewers 14,400 points. */
+static const double MOST_POINTS = 14400, MOST_SIDE = 32000, MOST_PIXELS = 120e6;
+
+static cairo_surface_t *create_png(cairo_write_func_t write, void *to, double width, double height, const char *name) {
+    (void)write, (void)to, (void)name;
+    return cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)width, (int)height);
+}
+
+static cairo_surface_t *create_svg(cairo_write_func_t write, void *to, double width, double height, const char *name) {
+    (void)name;
+    return cairo_svg_surface_create_for_stream(write, to, width, height);
+}
+
+static cairo_surface_t *create_pdf(cairo_write_func_t write, void *to, double width, double height, const char *name) {
+    cairo_surface_t *surface = cairo_pdf_surface_create_for_stream(write, to, width, height);
+    cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_TITLE, name);
+    return surface;
+}
+
+static const surface_format formats[] = {
+    {".png", "pixels (--scale)", true, false, create_png},
+    {".svg", "vectors, for pages and slides", false, true, create_svg},
+    {".pdf", "vectors, for papers", false, false, create_pdf},
+};
+
+size_t surface_count(void) { return COUNT(formats); }
+const surface_format *surface_at(size_t i) { return &formats[i]; }
+
+const surface_format *surface_of(const char *path) {
+    size_t n = strlen(path);
+    for (size_t i = 0; i < COUNT(formats); i++) {
+        size_t length = strlen(formats[i].ending);
+        if (n > length && strcmp(path + n - length, formats[i].ending) == 0) return &formats[i];
+    }
+    return NULL;
+}
+
+/* ------------------------------------------------------------------ drawing */
+
+typedef struct blob {
+    unsigned char *bytes; /* [n] malloc'd */
+    size_t n, room;
+} blob;
+
+static cairo_status_t collect(void *to, const unsigned char *bytes, unsigned n) {
+    blob *b = to;
+    if (b->room - b->n < n) {
+        size_t room = (b->n + n) * 2;
+        unsigned char *grown = realloc(b->bytes, room);
+        if (!grown) return CAIRO_STATUS_NO_MEMORY;
+        b->bytes = grown;
+        b->room = room;
+    }
+    memcpy(b->bytes + b->n, bytes, n);
+    b->n += n;
+    return CAIRO_STATUS_SUCCESS;
+}
+
+static cairo_status_t draw(blob *out, const page *p, const surface_format *format, double scale) {
+    double by = format->pixelled ? scale : 1;
+    cairo_surface_t *surface =
+        format->create(collect, out, ceil(p->width * by), ceil(p->height * by), p->name ? p->name : "");
+    cairo_t *cr = cairo_create(surface);
+    cairo_scale(cr, by, by);
+    page_draw(p, cr, format->pixelled);
+    cairo_status_t status = cairo_status(cr);
+    cairo_destroy(cr);
+    if (status == CAIRO_STATUS_SUCCESS && format->pixelled)
+        status = cairo_surface_write_to_png_stream(surface, collect, out);
+    cairo_surface_finish(surface);
+    if (status == CAIRO_STATUS_SUCCESS) status = cairo_surface_status(surface);
+    cairo_surface_destroy(surface);
+    return status;
+}
+
+/* ------------------------------------------------------------------ its name */
+
+/* Text inside an element; what XML has no place for is left out. */
+static bool collect_escaped(blob *to, const char *text) {
+    bool ok = true;
+    for (const char *at = text; *at && ok; at = g_utf8_next_char(at)) {
+        gunichar c = g_utf8_get_char(at);
+        const char *entity = c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : NULL;
+        if (c < 0x20 || (c & 0xfffe) == 0xfffe) continue;
+        const char *from = entity ? entity : at;
+        size_t n = entity ? strlen(entity) : (size_t)(g_utf8_next_char(at) - at);
+        ok = collect(to, (const unsigned char *)from, (unsigned)n) == CAIRO_STATUS_SUCCESS;
+    }
+    return ok;
+}
+
+static bool collect_text(blob *to, const char *text) {
+    return collect(to, (const unsigned char *)text, (unsigned)strlen(text)) == CAIRO_STATUS_SUCCESS;
+}
+
+/* Puts <title> behind the <svg ...> tag, where screen readers look for it. False: no memory. */
+static bool name_svg(blob *file, const char *name) {
+    blob named = {0};
+    const char *start =
+        memchr(file->bytes, 0, file->n) ? NULL : g_strstr_len((const char *)file->bytes, (gssize)file->n, "<svg");
+    const char *end = start ? memchr(start, '>', file->n - (size_t)(start - (const char *)file->bytes)) : NULL;
+    if (!end) return true; /* a cairo that writes otherwise: the figure is whole without it */
+    size_t head = (size_t)(end + 1 - (const char *)file->bytes);
+    bool ok = collect(&named, file->bytes, (unsigned)head) == CAIRO_STATUS_SUCCESS &&
+              collect_text(&named, "\n<title>") && collect_escaped(&named, name) && collect_text(&named, "</title>") &&
+              collect(&named, file->bytes + head, (unsigned)(file->n - head)) == CAIRO_STATUS_SUCCESS;
+    free(file->bytes);
+    *file = named;
+    return ok;
+}
+
+/* ------------------------------------------------------------------ the file */
+
+static hw_err too_large(hw_error *err, const page *p, double scale, bool pixelled) {
+    *err = (hw_error){.code = HW_ERR_ARGUMENT};
+    if (p->width > MOST_POINTS || p->height > MOST_POINTS) {
+        snprintf(err->msg, sizeof err->msg,
+                 "the figure would be %.0f by %.0f points, at most %.0f are drawn; show less with "
+                 "--top or --token, or segments with --by",
+                 p->width, p->height, MOST_POINTS);
+        return err->code;
+    }
+    double width = p->width * scale, height = p->height * scale;
+    if (!pixelled || (width <= MOST_SIDE && height <= MOST_SIDE && width * height <= MOST_PIXELS)) return HW_OK;
+    snprintf(err->msg, sizeof err->msg,
+             "the figure would be %.0f by %.0f pixels, at most %.0f a side and %.0f million in all are "
+             "drawn; lower --scale, show less with --top, or draw .svg",
+             width, height, MOST_SIDE, MOST_PIXELS / 1e6);
+    return err->code;
+}
+
+hw_err surface_save(const page *p, const char *path, double scale, hw_error *err) {
+    const surface_format *format = surface_of(path);
+    hw_err rc = too_large(err, p, scale, format->pixelled);
+    if (rc != HW_OK) return rc;
+    blob file = {0};
+    cairo_status_t status = draw(&file, p, format, scale);
+    if (status == CAIRO_STATUS_SUCCESS && format->xml && p->name && !name_svg(&file, p->name))
+        status = CAIRO_STATUS_NO_MEMORY;
+    if (status == CAIRO_STATUS_SUCCESS) {
+        rc = whole_write(path, file.bytes, file.n, err);
+    } else {
+        rc = status == CAIRO_STATUS_NO_MEMORY ? HW_ERR_MEMORY : HW_ERR_UNSUPPORTED;
+        *err = (hw_error){.code = rc};
+        snprintf(err->msg, sizeof err->msg, "%s cannot be drawn: %s", path, cairo_status_to_string(status));
+    }
+    free(file.bytes);
+    return rc;
+}

@@ -1,0 +1,288 @@
+/* explain_job.c - one explanation from start to end: methods, files, view. */
+#include "job/explain_job.h"
+
+#include "job/unused_settings.h"
+#include "cli/interrupt.h"
+#include "cli/message.h"
+#include "job/output_files.h"
+#include "job/whole_prompt_groups.h"
+#include "job/prompt_split.h"
+#include "export/html_report.h"
+#include "terminal/attribution_view.h"
+#include "cli/safe_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------ lists of names */
+
+static const char *method_name(size_t i, unsigned ctx) {
+    (void)ctx;
+    return hw_method_at(i)->name;
+}
+
+/* "no such method; did you mean rollout? There are: ..." */
+static int refuse_method(const job *j, const char *name) {
+    char names[600] = "";
+    size_t n = hw_method_count();
+    for (size_t i = 0, at = 0; i < n && at < sizeof names; i++)
+        at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "", hw_method_at(i)->name);
+    const char *near = text_nearest(name, method_name, 0, n);
+    return misuse(j->command, "--method \"%s\": there is none of that name%s%s%s; there are %s", name,
+                  near ? ", did you mean " : "", near ? near : "", near ? "?" : "", names);
+}
+
+static int add_method(job *j, const char *name) {
+    if (!hw_method_find(name)) return refuse_method(j, name);
+    for (size_t i = 0; i < j->n_methods; i++)
+        if (strcmp(j->methods[i], name) == 0) return misuse(j->command, "--method names %s twice", name);
+    if (j->n_methods == MOST_METHODS) return misuse(j->command, "--method takes at most %d methods", MOST_METHODS);
+    j->methods[j->n_methods++] = name;
+    return STATUS_DONE;
+}
+
+static char *copy_text(const char *text) {
+    size_t n = strlen(text) + 1;
+    char *copy = malloc(n);
+    return copy ? memcpy(copy, text, n) : NULL;
+}
+
+static int read_methods(job *j) {
+    j->method_text = copy_text(j->o->method);
+    if (!j->method_text) return fail("no memory for the list of methods");
+    int status = STATUS_DONE;
+    for (char *name = j->method_text, *next; name && status == STATUS_DONE; name = next) {
+        next = strchr(name, ',');
+        if (next) *next++ = 0;
+        status = add_method(j, name);
+    }
+    return status;
+}
+
+/* Before any work is done. */
+static int check_filters(const job *j, const char *option, const char *list) {
+    hw_error err;
+    return hw_filter_check(list, &err) == HW_OK ? STATUS_DONE : misuse(j->command, "%s: %s", option, err.msg);
+}
+
+static bool gives_shares(const char *method) { return hw_method_find(method)->traits & HW_GIVES_SHARES; }
+
+static int check_versus(const job *j) {
+    return j->o->versus && !*j->o->versus ? misuse(j->command, "--versus \"\": a token's text, or second, is needed")
+                                          : STATUS_DONE;
+}
+
+/* The option that only shares go with; NULL: none was given. */
+static const char *of_shares(const options *o) { return o->lift ? "--lift" : o->normalise ? "--normalise" : NULL; }
+
+static int check_shares(const job *j) {
+    const char *option = of_shares(j->o);
+    if (j->o->lift && j->o->normalise)
+        return misuse(j->command, "--lift does not go with --normalise: a lift is no share of a whole");
+    for (size_t i = 0; i < j->n_methods && option; i++)
+        if (GIVEN(j->o, method) && !gives_shares(j->methods[i]))
+            return misuse(j->command, "%s divides shares, and %s gives nats", option, j->methods[i]);
+    return STATUS_DONE;
+}
+
+static int check_answer(const job *j) {
+    if (!j->o->answer_by) return STATUS_DONE;
+    if (j->o->token)
+        return misuse(j->command, "--token and --answer-by both say which tokens to show: give one of them");
+    return cut_check(j->command, "--answer-by", j->o->answer_by);
+}
+
+/* ------------------------------------------------------------------ the job */
+
+int job_prepare(job *j, const options *o, const char *command) {
+    *j = (job){.o = o, .command = command, .t = terminal_detect(o->color)};
+    j->bar = progress_new(!o->quiet && !o->verbose);
+    int status = read_methods(j);
+    if (status == STATUS_DONE) status = check_answer(j);
+    if (status == STATUS_DONE) status = check_filters(j, "--hide", o->hide);
+    if (status == STATUS_DONE) status = check_filters(j, "--keep", o->keep);
+    if (status == STATUS_DONE) status = check_versus(j);
+    if (status == STATUS_DONE) status = heed_check(j);
+    return status == STATUS_DONE ? check_shares(j) : status;
+}
+
+void job_free(job *j) {
+    for (size_t i = 0; i < j->n_made; i++) hw_attribution_free(j->made[i]);
+    for (size_t i = 0; i < MOST_METHODS; i++) hw_live_free(j->live[i]);
+    hw_segments_free(j->segments);
+    partition_free(j->partition);
+    hw_model_close(j->model);
+    free(j->method_text);
+}
+
+int job_fail(job *j, const hw_error *err) {
+    progress_erase(&j->bar);
+    if (err->code == HW_ERR_CANCELLED && interrupt_seen()) {
+        message("interrupted");
+        return STATUS_INTERRUPTED;
+    }
+    return fail("%s", err->msg);
+}
+
+void job_group(job *j, const hw_segments *segments) {
+    size_t n_tokens;
+    j->groups = hw_segments_groups(segments, &n_tokens);
+    j->n_groups = hw_segments_count(segments);
+}
+
+hw_err job_partition(job *j, const hw_segments *segments, hw_error *err) {
+    partition_free(j->partition);
+    j->partition = partition_new(segments);
+    if (!j->partition) {
+        *err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory for segments"};
+        return err->code;
+    }
+    if (!j->o->quiet) partition_remark(j->partition, segments);
+    j->groups = j->partition->groups;
+    j->n_groups = j->partition->n_groups;
+    return HW_OK;
+}
+
+hw_method_params job_params(const job *j) {
+    const options *o = j->o;
+    hw_method_params params = hw_method_params_default();
+    params.row = o->row;
+    params.direction = o->direction;
+    params.columns = o->columns;
+    params.residual = o->residual.weight;
+    params.residual_measured = o->residual.measured;
+    params.discard = o->discard;
+    params.remove_sink = o->remove_sink;
+    params.measure = o->measure;
+    params.aggregate = o->aggregate;
+    params.seed = (uint64_t)o->seed;
+    params.model = j->model;
+    params.n_ablations = (size_t)o->ablations;
+    params.groups = j->groups;
+    params.n_groups = j->n_groups;
+    params.group_names = j->partition ? j->partition->names : NULL;
+    return params;
+}
+
+/* Leaves out method `i` of the list. */
+static void drop_method(job *j, size_t i) {
+    hw_live_free(j->live[i]);
+    for (j->n_methods--; i < j->n_methods; i++) {
+        j->methods[i] = j->methods[i + 1];
+        j->live[i] = j->live[i + 1];
+    }
+    j->live[i] = NULL;
+}
+
+/* Of the methods that nobody asked for by name, those that this run or view cannot give are left out. */
+static void keep_possible(job *j, const hw_trace *trace) {
+    hw_method_params params = job_params(j);
+    for (size_t i = j->n_methods; i-- > 0 && !GIVEN(j->o, method);) {
+        uint32_t needed = hw_method_signals(j->methods[i], &params);
+        bool possible = !of_shares(j->o) || gives_shares(j->methods[i]);
+        if (j->one_method && !heed_all(j, j->methods[i])) possible = false;
+        for (int s = 0; trace && s < HW_N_SIGNALS; s++)
+            if (needed & 1u << s && !hw_trace_has(trace, (hw_signal)s)) possible = false;
+        if (j->model && *hw_method_problem(hw_method_find(j->methods[i]), hw_model_describe(j->model)))
+            possible = false;
+        if (!possible && j->n_methods > 1) drop_method(j, i);
+    }
+    if (j->one_method) j->n_methods = 1;
+}
+
+uint32_t job_signals(job *j) {
+    keep_possible(j, NULL);
+    hw_method_params params = job_params(j);
+    uint32_t signals = 0;
+    for (size_t i = 0; i < j->n_methods; i++) signals |= hw_method_signals(j->methods[i], &params);
+    return signals;
+}
+
+/* Rows that method `i` needs; fewer where it can take them in as they pass. */
+static hw_rows rows_of(const job *j, size_t i) {
+    hw_live *live;
+    hw_method_params params = job_params(j);
+    hw_rows rows = hw_method_find(j->methods[i])->rows;
+    if (!j->feeds || hw_live_new(&live, j->methods[i], &params, NULL) != HW_OK) return rows;
+    rows = hw_live_rows(live);
+    hw_live_free(live);
+    return rows;
+}
+
+hw_rows job_rows(const job *j) {
+    hw_rows rows = j->passing ? HW_ROWS_NONE : HW_ROWS_ALL;
+    for (size_t i = 0; i < j->n_methods; i++)
+        if (rows_of(j, i) < rows) rows = rows_of(j, i);
+    return rows;
+}
+
+hw_err job_begin(job *j, const hw_run *run, hw_error *err) {
+    hw_err rc = j->by ? cut_segments(&j->segments, j->by, run, err) : HW_OK;
+    if (rc != HW_OK) return rc;
+    if (j->segments) rc = job_partition(j, j->segments, err);
+    hw_method_params params = j->sums = job_params(j);
+    for (size_t i = 0; i < j->n_methods && rc == HW_OK; i++)
+        if (rows_of(j, i) != hw_method_find(j->methods[i])->rows)
+            rc = hw_live_new(&j->live[i], j->methods[i], &params, err);
+    return rc;
+}
+
+static hw_err explain_one(job *j, size_t i, const hw_trace *trace, const hw_method_params *params, hw_error *err) {
+    return j->live[i] ? hw_live_next(&j->made[i], j->live[i], trace, err)
+                      : hw_explain(&j->made[i], trace, j->methods[i], params, err);
+}
+
+/* Where the run was stopped or memory is short the other methods are not tried. */
+static bool ends_all(hw_err code) { return code == HW_ERR_CANCELLED || code == HW_ERR_MEMORY; }
+
+/* Says why method `i`, which is not the only one, cannot be given, and leaves it out. */
+static void lose_method(job *j, size_t i, const hw_error *err) {
+    progress_erase(&j->bar);
+    message("%s is left out: %s", j->methods[i], err->msg);
+    drop_method(j, i);
+    j->lost = true;
+}
+
+int job_explain(job *j, const hw_trace *trace, bool stoppable) {
+    hw_method_params params = job_params(j);
+    params.progress = progress_show;
+    params.stop = stoppable ? interrupt_stop : NULL;
+    params.ctx = &j->bar;
+    keep_possible(j, trace);
+    while (j->n_made < j->n_methods) {
+        hw_error err;
+        if (explain_one(j, j->n_made, trace, &params, &err) == HW_OK) {
+            j->n_made++;
+        } else if (j->n_methods > 1 && !ends_all(err.code)) {
+            lose_method(j, j->n_made, &err);
+        } else {
+            return job_fail(j, &err);
+        }
+    }
+    progress_erase(&j->bar);
+    return STATUS_DONE;
+}
+
+int job_status(const job *j, int status) { return status == STATUS_DONE && j->lost ? STATUS_FAILED : status; }
+
+static int save(job *j, const hw_attribution *const *list, size_t n) {
+    hw_error err;
+    if (!j->report) return output_save(j->o, list, n) ? STATUS_DONE : STATUS_FAILED;
+    return report_gather(j->report, list, n, &err) == HW_OK ? STATUS_DONE : job_fail(j, &err);
+}
+
+int job_finish(job *j, const hw_attribution *const *list, size_t n) {
+    int status = save(j, list, n);
+    for (size_t i = 0; i < n; i++) {
+        hw_error err;
+        putc('\n', j->t.out);
+        if (show_attribution(&j->t, list[i], j->o, &err) != HW_OK) return job_fail(j, &err);
+    }
+    return status;
+}
+
+int job_finish_made(job *j) {
+    const hw_attribution *list[MOST_METHODS] = {0};
+    for (size_t i = 0; i < j->n_made; i++) list[i] = j->made[i];
+    return job_finish(j, list, j->n_made);
+}

@@ -1,0 +1,77 @@
+/* open_model.c - the model that the options name, opened as they say. */
+#include "job/open_model.h"
+
+#include "cli/interrupt.h"
+#include "cli/message.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+const char *model_named(const options *o) {
+    const char *named = getenv("HEADWATER_MODEL");
+    return o->model ? o->model : named && *named ? named : NULL;
+}
+
+const char *model_path(const options *o, const char *command) {
+    const char *named = model_named(o);
+    if (!named) misuse(command, "no model: give -m MODEL, or set HEADWATER_MODEL");
+    return named;
+}
+
+/* After a fatal line the engine would leave a core dump. */
+static void print_fatal(void *ctx, hw_log_level level, const char *line) {
+    (void)ctx;
+    if (level != HW_LOG_FATAL) return;
+    message("the engine gave up: %s", line);
+    _exit(STATUS_FAILED);
+}
+
+static void print_log(void *ctx, hw_log_level level, const char *line) {
+    print_fatal(ctx, level, line);
+    message("%s", line);
+}
+
+void engine_log(const options *o) { hw_log_set(o->verbose ? print_log : print_fatal, NULL); }
+
+hw_model_params model_params(const options *o) {
+    hw_model_params params = hw_model_params_default();
+    params.n_threads = (int32_t)o->threads;
+    bool all = (o->rpc || o->device) && !GIVEN(o, gpu_layers);
+    params.n_gpu_layers = all ? -1 : (int32_t)o->gpu_layers;
+    params.rpc_servers = o->rpc;
+    params.devices = o->device;
+    params.n_ctx = (int32_t)o->ctx;
+    params.n_ubatch = (int32_t)o->ubatch;
+    params.f32_cache = o->f32_cache;
+    return params;
+}
+
+static bool any_takes_blocks(void) {
+    hw_device_list *list;
+    bool any = false;
+    if (hw_device_list_new(&list, NULL, NULL) != HW_OK) return true; /* nothing is known */
+    for (size_t i = 0; i < hw_device_list_count(list); i++) any = any || hw_device_list_at(list, i)->takes_blocks;
+    hw_device_list_free(list);
+    return any;
+}
+
+/* Names of devices are checked when the model opens; a number of blocks is taken as the most. */
+static void remark_layers(const options *o) {
+    if (o->quiet || o->gpu_layers == 0 || o->rpc || o->device || any_takes_blocks()) return;
+    message(
+        "--gpu-layers %lld has nothing to act on: no device here takes blocks (`headwater info` lists them); all run "
+        "on the CPU",
+        (long long)o->gpu_layers);
+}
+
+hw_err model_open(hw_model **out, const options *o, const char *path, progress *bar, hw_error *err) {
+    hw_model_params params = model_params(o);
+    params.progress = progress_show;
+    params.stop = interrupt_stop;
+    params.ctx = bar;
+    engine_log(o);
+    hw_err rc = hw_model_open(out, path, &params, err);
+    progress_erase(bar);
+    if (rc == HW_OK) remark_layers(o);
+    return rc;
+}

@@ -1,0 +1,94 @@
+/* open_saved.c - a saved trace, a saved result, or exported attention, opened and explained. */
+#include "job/open_saved.h"
+
+#include "cli/interrupt.h"
+#include "job/trace_state_files.h"
+#include "cli/message.h"
+
+int saved_find(saved *out, const char *path, const options *o, const char *command) {
+    hw_error err;
+    out->path = path;
+    if (hw_file_probe(&out->kind, out->path, &err) != HW_OK) return fail("%s", err.msg);
+    if (out->kind == HW_FILE_UNKNOWN)
+        return fail("%s is no trace, result or attention file; %s shows what explain saved with --trace or -o",
+                    out->path, command);
+    source from = out->kind == HW_FILE_RESULT ? FROM_RESULT : out->kind == HW_FILE_TRACE ? FROM_TRACE : FROM_ATTENTION;
+    return options_fit(o, command, from) ? STATUS_DONE : STATUS_USAGE;
+}
+
+static bool is_cut(const cut *by) { return by->by || by->json.bytes; }
+
+static int use_made(job *j, saved_use use) {
+    const hw_attribution *list[MOST_METHODS];
+    for (size_t i = 0; i < j->n_made; i++) list[i] = j->made[i];
+    return use(j, list, j->n_made);
+}
+
+static int use_trace(job *j, const hw_trace *trace, const cut *by, saved_use use) {
+    hw_segments *segments = NULL;
+    int status = is_cut(by) ? cut_prompt(&segments, by, true, j, hw_trace_run(trace)) : STATUS_DONE;
+    if (status == STATUS_DONE) status = job_explain(j, trace, true);
+    if (status == STATUS_DONE) status = use_made(j, use);
+    hw_segments_free(segments);
+    return status;
+}
+
+static int open_trace(job *j, const saved *from, const cut *by, void (*open)(const job *, const hw_run *),
+                      saved_use use) {
+    hw_trace *trace;
+    hw_error err;
+    hw_err rc = from->kind == HW_FILE_TRACE ? hw_trace_open(&trace, from->path, &err)
+                                            : hw_trace_import(&trace, from->path, j->o->fuse, &err);
+    if (rc != HW_OK) return job_fail(j, &err);
+    interrupt_catch();
+    if (open) open(j, hw_trace_run(trace));
+    keep_show_rounding(j, trace);
+    int status = use_trace(j, trace, by, use);
+    hw_trace_free(trace);
+    return status;
+}
+
+/* Sums a finished attribution's columns by segment. */
+static int group(job *j, const cut *by, const hw_attribution *a) {
+    const hw_method_params *params = hw_attribution_params(a);
+    if (params->groups || params->columns == HW_COLUMNS_ALL)
+        return misuse(j->command, "--by and --spans cut the prompt: the result's columns are %s",
+                      params->groups ? "segments already" : "the completion's too");
+    hw_segments *segments = NULL;
+    hw_error err;
+    int status = cut_prompt(&segments, by, true, j, hw_attribution_run(a));
+    if (status == STATUS_DONE) {
+        const hw_method_params cut_by = job_params(j);
+        hw_err rc =
+            hw_attribution_group(&j->made[j->n_made], a, cut_by.groups, cut_by.group_names, cut_by.n_groups, &err);
+        if (rc == HW_OK) j->n_made++;
+        status = rc == HW_OK ? STATUS_DONE : job_fail(j, &err);
+    }
+    hw_segments_free(segments);
+    return status;
+}
+
+static int use_result(job *j, const hw_result *result, const char *path, const cut *by,
+                      void (*open)(const job *, const hw_run *), saved_use use) {
+    const hw_attribution *list[MOST_METHODS];
+    size_t n = hw_result_count(result);
+    if (n == 0 || n > MOST_METHODS) return fail("%s holds %zu results; 1 to %d can be shown", path, n, MOST_METHODS);
+    int status = STATUS_DONE;
+    for (size_t i = 0; i < n && status == STATUS_DONE; i++) {
+        list[i] = hw_result_at(result, i);
+        if (is_cut(by)) status = group(j, by, list[i]);
+    }
+    if (status != STATUS_DONE) return status;
+    if (open) open(j, hw_attribution_run(list[0]));
+    return is_cut(by) ? use_made(j, use) : use(j, list, n);
+}
+
+int saved_open(job *j, const saved *from, const cut *by, void (*open)(const job *j, const hw_run *run), saved_use use) {
+    if (from->kind != HW_FILE_RESULT) return open_trace(j, from, by, open, use);
+    hw_result *result;
+    hw_error err;
+    if (hw_result_open(&result, from->path, &err) != HW_OK) return job_fail(j, &err);
+    int status = use_result(j, result, from->path, by, open, use);
+    hw_result_free(result);
+    return status;
+}

@@ -1,0 +1,101 @@
+/* output_files.c - the files that a command is to write, checked before any work is done for them. */
+#include "job/output_files.h"
+
+#include "figure/figure.h"
+#include "cli/message.h"
+#include "export/html_report.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void list_endings(char *out, size_t room, bool results) {
+    size_t at = 0;
+    out[0] = 0;
+    for (size_t i = 0; results && i < hw_format_count() && at < room; i++)
+        at += (size_t)snprintf(out + at, room - at, " %s", hw_format_at(i)->extension);
+    if (results && at < room) at += (size_t)snprintf(out + at, room - at, " .html");
+    for (size_t i = 0; i < figure_endings_count() && at < room; i++)
+        at += (size_t)snprintf(out + at, room - at, " %s", figure_endings_at(i).name);
+}
+
+static int check_ending(const char *command, const char *path, bool results) {
+    if (figure_is_named(path) || (results && (hw_format_of(path) || report_is_path(path)))) return STATUS_DONE;
+    char endings[200];
+    list_endings(endings, sizeof endings, results);
+    return misuse(command, "-o \"%s\": its ending names no format; there are%s", path, endings);
+}
+
+/* A new file is made beside the old one and renamed, so it is the folder that must be writable. */
+static int check_folder(const char *path) {
+    struct stat info;
+    bool there = stat(path, &info) == 0;
+    if (there && S_ISDIR(info.st_mode)) return fail("%s is a folder: name a file", path);
+    if (there && !S_ISREG(info.st_mode)) return fail("cannot write %s: it is no regular file", path);
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    size_t n = slash ? (size_t)(slash - path) + 1 : 0;
+    if (n >= sizeof folder) return fail("%s: the name is too long", path);
+    memcpy(folder, path, n);
+    folder[n] = 0;
+    if (access(n ? folder : ".", W_OK | X_OK) == 0) return STATUS_DONE;
+    return fail("cannot write %s: folder %s: %s", path, n ? folder : ".", strerror(errno));
+}
+
+static bool is_same_file(const char *a, const char *b) {
+    struct stat of_a, of_b;
+    if (strcmp(a, b) == 0) return true;
+    return stat(a, &of_a) == 0 && stat(b, &of_b) == 0 && of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+}
+
+int output_check_path(const char *command, const char *path, const char *const *others, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (others[i] && is_same_file(path, others[i]))
+            return misuse(command, "%s would be written and is also named for something else", path);
+    return check_folder(path);
+}
+
+/* Options that only figures heed, with no figure to draw. */
+static int check_figures(const options *o, const char *command) {
+    for (size_t i = 0; i < o->output.n; i++)
+        if (figure_is_named(o->output.at[i])) return figure_check(o, command);
+    for (size_t i = 0; i < options_count(); i++)
+        if (o->given[i] && options_row(i)->group == GROUP_FIGURE)
+            return misuse(command, "--%s has nothing to act on: no -o names a figure (.png, .svg or .pdf)",
+                          options_row(i)->name);
+    return STATUS_DONE;
+}
+
+int output_check(const options *o, const char *command, const char *const *inputs, size_t n, output_kind kind) {
+    int status = STATUS_DONE;
+    for (size_t i = 0; i < o->output.n && status == STATUS_DONE; i++) {
+        const char *path = o->output.at[i];
+        status = check_ending(command, path, kind == OUTPUT_ANY);
+        if (status == STATUS_DONE) status = output_check_path(command, path, inputs, n);
+        if (status == STATUS_DONE) status = output_check_path(command, path, o->output.at, i);
+    }
+    return status == STATUS_DONE ? check_figures(o, command) : status;
+}
+
+static hw_err save(const options *o, const hw_attribution *const *list, size_t n, const char *path, hw_error *err) {
+    if (figure_is_named(path)) return figure_save(list, n, path, o, err);
+    return report_is_path(path) ? report_save(list, n, path, err) : hw_result_save(list, n, path, o->full, err);
+}
+
+bool output_save(const options *o, const hw_attribution *const *list, size_t n) {
+    bool ok = true;
+    for (size_t i = 0; i < o->output.n; i++) { /* one that fails keeps no other from being saved */
+        hw_error err;
+        if (save(o, list, n, o->output.at[i], &err) == HW_OK) continue;
+        fail("%s", err.msg);
+        ok = false;
+    }
+    return ok;
+}
+
+const char *output_temporary(size_t most) {
+    const char *tmp = getenv("TMPDIR");
+    return tmp && *tmp == '/' && strlen(tmp) <= most ? tmp : "/tmp";
+}

@@ -1,0 +1,47 @@
+/* prompt_split.c - the segments of the prompt that --by or --spans asks for. */
+#include "job/prompt_split.h"
+
+#include "cli/message.h"
+#include "cli/safe_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *segmenter_name(size_t i, unsigned ctx) {
+    (void)ctx;
+    return hw_segmenter_at(i)->name;
+}
+
+int cut_check(const char *command, const char *option, const char *by) {
+    char names[200] = "";
+    size_t n = hw_segmenter_count();
+    if (*by == '/') return STATUS_DONE; /* a regular expression, which the library reads */
+    for (size_t i = 0, at = 0; i < n && at < sizeof names; i++) {
+        if (strcmp(hw_segmenter_at(i)->name, by) == 0) return STATUS_DONE;
+        at += (size_t)snprintf(names + at, sizeof names - at, "%s, ", hw_segmenter_at(i)->name);
+    }
+    const char *near = text_nearest(by, segmenter_name, 0, n);
+    return misuse(command, "%s \"%s\": there is none of that name%s%s%s; there are %sand /REGEX/", option, by,
+                  near ? ", did you mean " : "", near ? near : "", near ? "?" : "", names);
+}
+
+int cut_read(cut *c, const options *o, const char *command, const char *standard) {
+    *c = (cut){.by = o->by ? o->by : o->spans ? NULL : standard};
+    if (o->by && o->spans) return misuse(command, "--by and --spans both cut the prompt: give one of them");
+    if (o->spans) return input_read(&c->json, "spans", o->spans) ? STATUS_DONE : STATUS_FAILED;
+    return c->by ? cut_check(command, "--by", c->by) : STATUS_DONE;
+}
+
+void cut_free(cut *c) { free(c->json.bytes); }
+
+hw_err cut_segments(hw_segments **out, const cut *c, const hw_run *run, hw_error *err) {
+    return c->json.bytes ? hw_segments_from_json(out, run, HW_SIDE_PROMPT, c->json.bytes, c->json.n, err)
+                         : hw_segments_new(out, run, HW_SIDE_PROMPT, c->by, err);
+}
+
+int cut_prompt(hw_segments **out, const cut *c, bool whole, job *j, const hw_run *run) {
+    hw_error err;
+    if (cut_segments(out, c, run, &err) != HW_OK) return job_fail(j, &err);
+    if (!whole) job_group(j, *out);
+    return !whole || job_partition(j, *out, &err) == HW_OK ? STATUS_DONE : job_fail(j, &err);
+}

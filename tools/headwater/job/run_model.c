@@ -1,0 +1,148 @@
+/* run_model.c - the prompt that the options name, run by the model that they name. */
+#include "job/run_model.h"
+
+#include "cli/input.h"
+#include "cli/interrupt.h"
+#include "job/trace_state_files.h"
+#include "job/memory_limit.h"
+#include "cli/message.h"
+#include "job/open_model.h"
+#include "terminal/attribution_view.h"
+#include "cli/safe_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What the callbacks of a run see. */
+typedef struct listener {
+    job *j;
+    stream text;
+    bool started;
+} listener;
+
+static const char *standard_input(const options *o) { return o->arguments.n ? o->arguments.at[0] : NULL; }
+
+int capture_prompts(const options *o, const char *command) {
+    for (size_t i = 0; i < o->arguments.n; i++) {
+        if (i == 0 && strcmp(o->arguments.at[i], "-") == 0) continue;
+        misuse(command, "\"%s\": the prompt goes into -p TEXT or -f FILE, or is - for standard input",
+               o->arguments.at[i]);
+        return -1;
+    }
+    int n = (o->prompt != NULL) + (o->file != NULL) + (standard_input(o) != NULL);
+    if (n <= 1) return n;
+    misuse(command, "more than one prompt: give one of -p, -f and -");
+    return -1;
+}
+
+int capture_check(const options *o, const char *command, const char **model) {
+    *model = model_path(o, command);
+    if (!*model) return STATUS_USAGE;
+    if (o->completion && !*o->completion)
+        return misuse(command, "--completion \"\": there is nothing in it to explain");
+    if (o->completion && GIVEN(o, generate))
+        return misuse(command, "-n does not go with --completion: nothing is generated");
+    return STATUS_DONE;
+}
+
+static void take_token(void *ctx, const hw_token *token) {
+    listener *l = ctx;
+    if (l->j->hush) return;
+    progress_erase(&l->j->bar);
+    if (!l->started) show_title(&l->j->t, "Completion");
+    l->started = true;
+    stream_write(&l->text, token->bytes, token->n_bytes);
+}
+
+static void take_progress(void *ctx, hw_stage stage, size_t done, size_t total) {
+    listener *l = ctx;
+    progress_show(&l->j->bar, stage, done, total);
+}
+
+static hw_err take_prompt(void *ctx, const hw_run *run, hw_error *err) {
+    return job_begin(((listener *)ctx)->j, run, err);
+}
+
+/* No more tokens either where nobody reads them any more. */
+static bool stop_run(void *ctx) {
+    (void)ctx;
+    return interrupt_seen() || ferror(stdout);
+}
+
+static hw_run_params run_params(const input *prompt, const hw_trace *prefix, listener *l) {
+    const options *o = l->j->o;
+    hw_run_params params = hw_run_params_default();
+    params.prompt = prompt->bytes;
+    params.prompt_bytes = prompt->n;
+    params.completion = o->completion;
+    params.completion_bytes = o->completion ? strlen(o->completion) : 0;
+    params.n_generate = (size_t)o->generate;
+    params.chat = o->chat;
+    params.temperature = (float)o->temp;
+    params.top_k = (int32_t)o->top_k;
+    params.top_p = (float)o->top_p;
+    params.seed = (uint32_t)o->seed;
+    params.fuse = o->fuse;
+    params.signals = job_signals(l->j);
+    params.rows = job_rows(l->j);
+    params.versus = o->versus;
+    params.prefix = prefix;
+    if (l->j->feeds) {
+        params.on_prompt = take_prompt;
+        params.sums = &l->j->sums;
+    }
+    params.live = l->j->live;
+    params.n_live = MOST_METHODS;
+    params.on_token = take_token;
+    params.progress = take_progress;
+    params.stop = stop_run;
+    params.ctx = l;
+    return params;
+}
+
+static int capture(hw_trace **trace, const input *prompt, const hw_trace *prefix, listener *l) {
+    hw_error err;
+    hw_run_params params = run_params(prompt, prefix, l);
+    int status = memory_check(l->j, &params);
+    if (status != STATUS_DONE) return status;
+    hw_err rc = hw_trace_capture(trace, l->j->model, &params, &err);
+    progress_erase(&l->j->bar);
+    if (l->started) stream_end(&l->text);
+    return rc == HW_OK ? STATUS_DONE : job_fail(l->j, &err);
+}
+
+static int read_prompt(const options *o, input *prompt) {
+    const char *path = o->file ? o->file : standard_input(o);
+    *prompt = (input){.n = 0};
+    if (path && !input_read(prompt, "prompt", path)) return STATUS_FAILED;
+    if (!path) {
+        prompt->n = strlen(o->prompt);
+        prompt->bytes = malloc(prompt->n + 1);
+        if (!prompt->bytes) return fail("no memory for the prompt");
+        memcpy(prompt->bytes, o->prompt, prompt->n + 1);
+    }
+    if (prompt->n) return STATUS_DONE;
+    free(prompt->bytes);
+    return fail("the prompt is empty: there is nothing to trace back to");
+}
+
+int capture_text(job *j, const char *path, const input *prompt, hw_trace **trace) {
+    listener l = {.j = j, .text = {.out = j->t.out}};
+    hw_error err;
+    interrupt_catch();
+    if (model_open(&j->model, j->o, path, &j->bar, &err) != HW_OK) return job_fail(j, &err);
+    hw_trace *prefix;
+    int status = keep_open(j, &prefix);
+    if (status == STATUS_DONE) status = capture(trace, prompt, prefix, &l);
+    hw_trace_free(prefix);
+    return status;
+}
+
+int capture_run(job *j, const char *model, hw_trace **trace) {
+    input prompt;
+    int status = read_prompt(j->o, &prompt);
+    if (status != STATUS_DONE) return status;
+    status = capture_text(j, model, &prompt, trace);
+    free(prompt.bytes);
+    return status;
+}

@@ -1,0 +1,67 @@
+/* unused_settings.c - a setting that would change nothing is refused; defaults and presets are no wish. */
+#include "job/unused_settings.h"
+
+#include "cli/message.h"
+
+#include <stdio.h>
+
+/* Given by hand, and for methods alone: --seed has the sampling, and heads are fused in what is saved, too. */
+static bool is_wish(const options *o, const option_row *row) {
+    bool saved = row->uses & HW_USES_FUSE && (o->trace || o->state);
+    return row->uses && row->group != GROUP_SAMPLING && !saved && options_given(o, row->offset);
+}
+
+static bool heeds(const job *j, const char *method, const option_row *row) {
+    hw_method_params params = job_params(j);
+    return hw_method_heeds(hw_method_find(method), &params) & row->uses;
+}
+
+typedef struct names {
+    const char *at[MOST_METHODS];
+    size_t n;
+} names;
+
+typedef struct phrase {
+    char text[300];
+} phrase;
+
+/* "rollout, flow and uniform" */
+static phrase join(const names *list) {
+    phrase p = {""};
+    for (size_t i = 0, at = 0; i < list->n && at < sizeof p.text; i++)
+        at += (size_t)snprintf(p.text + at, sizeof p.text - at, "%s%s",
+                               i == 0             ? ""
+                               : i + 1 < list->n ? ", "
+                                                 : " and ",
+                               list->at[i]);
+    return p;
+}
+
+static int refuse(const job *j, const option_row *row) {
+    names heeding = {.n = 0}, chosen = {.n = 0};
+    bool otherwise = false; /* with other settings beside it one of them would */
+    for (size_t i = 0; i < hw_method_count() && heeding.n < MOST_METHODS; i++)
+        if (heeds(j, hw_method_at(i)->name, row)) heeding.at[heeding.n++] = hw_method_at(i)->name;
+    for (size_t i = 0; i < j->n_methods; i++) {
+        chosen.at[chosen.n++] = j->methods[i];
+        if (hw_method_find(j->methods[i])->traits & row->uses) otherwise = true;
+    }
+    return misuse(j->command, "--%s is heeded by %s, not by %s%s", row->name, join(&heeding).text, join(&chosen).text,
+                  otherwise ? " with these settings" : "");
+}
+
+int heed_check(const job *j) {
+    for (size_t i = 0; i < options_count(); i++) {
+        const option_row *row = options_row(i);
+        bool heeded = !is_wish(j->o, row);
+        for (size_t m = 0; m < j->n_methods && !heeded; m++) heeded = heeds(j, j->methods[m], row);
+        if (!heeded) return refuse(j, row);
+    }
+    return STATUS_DONE;
+}
+
+bool heed_all(const job *j, const char *method) {
+    for (size_t i = 0; i < options_count(); i++)
+        if (is_wish(j->o, options_row(i)) && !heeds(j, method, options_row(i))) return false;
+    return true;
+}

@@ -1,0 +1,146 @@
+/*
+ * selection.c - one attribution with what is selected of it: rows, layers, a filter, and the scale that it is drawn to.
+ *
+ * The scale runs from 0 to the largest shown value, two kinds of tokens aside: token 0, where a causal model leaves
+ * what it needs nowhere, and the position that is explained, whose own stream comes through whatever is attended to. Of
+ * segments it is that of BOS and the chat template.
+ * They hold so much that nothing else would be seen beside them; the legend names those that are beyond the scale.
+ */
+#include "picture/selection.h"
+
+#include <stdio.h>
+#include <string.h>
+
+size_t picture_first_selectable(const hw_run *run) { return hw_run_n_completion(run) ? hw_run_n_prompt(run) : 0; }
+
+static hw_err select_rows(picture *p, const char *token, hw_error *err) {
+    p->row_begin = 0;
+    p->row_end = hw_attribution_n_rows(p->a);
+    if (!token) return HW_OK;
+    size_t begin, end;
+    hw_err rc = hw_run_select(&begin, &end, p->run, token, err);
+    if (rc != HW_OK) return rc;
+    size_t base = picture_first_selectable(p->run), first = hw_attribution_first_token(p->a);
+    if (base + begin < first || base + end - first > p->row_end) {
+        *err = (hw_error){.code = HW_ERR_ARGUMENT};
+        snprintf(err->msg, sizeof err->msg, "token \"%.60s\": this result explains tokens %zu to %zu only", token,
+                 first - base, first - base + p->row_end - 1);
+        return HW_ERR_ARGUMENT;
+    }
+    p->row_begin = base + begin - first;
+    p->row_end = base + end - first;
+    return HW_OK;
+}
+
+static hw_err select_layers(picture *p, const char *layers, hw_error *err) {
+    p->layer_begin = 0;
+    p->layer_end = hw_attribution_n_layers(p->a);
+    return layers ? hw_attribution_select_layers(&p->layer_begin, &p->layer_end, p->a, layers, err) : HW_OK;
+}
+
+bool picture_is_grouped(const picture *p) { return hw_attribution_params(p->a)->groups != NULL; }
+
+static double size_of(double v) { return v < 0 ? -v : v; }
+
+/* Whether a segment holds nothing of the user's text: BOS and the chat template, where token 0 is. */
+static bool is_scaffold(const picture *p, size_t column) {
+    const int32_t *groups = hw_attribution_params(p->a)->groups;
+    bool any = false;
+    for (size_t t = 0, n = picture_n_tokens(p); t < n; t++) {
+        if (groups[t] != (int32_t)column) continue;
+        hw_role role = hw_run_token(p->run, t).role;
+        if (role != HW_ROLE_SPECIAL && role != HW_ROLE_TEMPLATE) return false;
+        any = true;
+    }
+    return any;
+}
+
+bool picture_is_structural(const picture *p, size_t column) {
+    if (picture_is_grouped(p)) return is_scaffold(p, column);
+    bool predictor = hw_attribution_params(p->a)->row == HW_ROW_PREDICTOR && hw_run_n_completion(p->run) > 0;
+    size_t first = hw_attribution_first_token(p->a) - predictor;
+    return column == 0 || (column >= first + p->row_begin && column < first + p->row_end);
+}
+
+static void choose_scale(picture *p) {
+    const float *scores = hw_view_scores(p->view);
+    double structural = 0, most = 0, least = 0;
+    for (size_t k = 0; k < hw_view_n_columns(p->view); k++) {
+        if (hw_view_is_hidden(p->view, k)) continue;
+        double *of = picture_is_structural(p, k) ? &structural : &most;
+        if (size_of(scores[k]) > *of) *of = size_of(scores[k]);
+        if (scores[k] < least) least = scores[k];
+    }
+    p->scale = most > 0 ? most : structural > 0 ? structural : 1;
+    p->negative = -least >= p->scale * p->t->faint;
+}
+
+hw_err picture_fill(picture *p, const options *o, hw_error *err) {
+    hw_err rc = select_layers(p, o->layers, err);
+    if (rc != HW_OK) return rc;
+    hw_view_params params = hw_view_params_default();
+    params.row_begin = p->row_begin;
+    params.row_end = p->row_end;
+    params.layer_begin = p->layer_begin;
+    params.layer_end = p->layer_end;
+    params.hide = o->hide;
+    params.keep = o->keep;
+    params.normalise = o->normalise;
+    params.lift = p->lift = o->lift;
+    rc = hw_view_new(&p->view, p->a, &params, err);
+    if (rc == HW_OK) choose_scale(p);
+    return rc;
+}
+
+hw_err picture_new(picture *p, const terminal *t, const hw_attribution *a, const options *o, hw_error *err) {
+    *p = (picture){.t = t, .a = a, .run = hw_attribution_run(a)};
+    hw_err rc = select_rows(p, o->token, err);
+    return rc == HW_OK ? picture_fill(p, o, err) : rc;
+}
+
+size_t picture_n_tokens(const picture *p) {
+    bool all = hw_attribution_params(p->a)->columns == HW_COLUMNS_ALL;
+    return all ? hw_run_n_tokens(p->run) : hw_run_n_prompt(p->run);
+}
+
+bool picture_column(const picture *p, size_t token, size_t *column) {
+    const int32_t *groups = hw_attribution_params(p->a)->groups;
+    if (groups && groups[token] < 0) return false;
+    *column = groups ? (size_t)groups[token] : token;
+    return *column < hw_view_n_columns(p->view);
+}
+
+label picture_label(const picture *p, size_t column, int width) {
+    const char *const *names = hw_attribution_params(p->a)->group_names;
+    char bytes[512];
+    if (names && *names[column]) return text_label(names[column], strlen(names[column]), width);
+    size_t n = 0, tokens = picture_n_tokens(p);
+    bool grouped = picture_is_grouped(p);
+    for (size_t i = grouped ? 0 : column; i < (grouped ? tokens : column + 1); i++) {
+        size_t of;
+        if (!picture_column(p, i, &of) || of != column) continue;
+        hw_token t = hw_run_token(p->run, i);
+        size_t take = t.n_bytes < sizeof bytes - n ? t.n_bytes : sizeof bytes - n;
+        if (take) memcpy(bytes + n, t.bytes, take);
+        n += take;
+    }
+    return text_label(bytes, n, width);
+}
+
+void picture_free(picture *p) { hw_view_free(p->view); }
+
+unsigned picture_traits(const picture *p) {
+    const hw_method_info *info = hw_method_find(hw_attribution_method(p->a));
+    return info ? hw_method_heeds(info, hw_attribution_params(p->a)) : 0;
+}
+
+label picture_versus(const picture *p, int width) {
+    static const char each[] = "each step's likeliest other token";
+    const char *text = hw_run_versus(p->run);
+    if (strcmp(text, "second") != 0) return text_label(text + (*text == '='), strlen(text) - (*text == '='), width);
+    if (p->row_end - p->row_begin > 1) return text_label(each, sizeof each - 1, (int)sizeof each);
+    hw_token t = hw_run_token(p->run, hw_attribution_first_token(p->a) + p->row_begin);
+    int32_t i = t.n_alternatives > 1 && t.alternatives[0].id == t.id;
+    return t.n_alternatives ? text_label(t.alternatives[i].bytes, t.alternatives[i].n_bytes, width)
+                            : (label){.utf8 = "unknown"};
+}

@@ -1,0 +1,61 @@
+/* token_text.c - the first tokens of a run as one text. */
+#include "picture/token_text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool join(joined *text, const char *bytes, size_t n) {
+    if (text->room - text->n < n) {
+        size_t room = (text->n + n) * 2;
+        char *grown = realloc(text->bytes, room);
+        if (!grown) return false;
+        text->bytes = grown;
+        text->room = room;
+    }
+    if (n) memcpy(text->bytes + text->n, bytes, n);
+    text->n += n;
+    return true;
+}
+
+static bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t'; }
+
+/* Imports may name tokens that were not cut from a text, or words without the spaces between: those need a gap. */
+static bool needs_gaps(const hw_run *run, size_t n) {
+    if (strcmp(hw_run_model(run)->engine, "import") != 0) return false;
+    for (size_t i = 0; i < n; i++) {
+        hw_token t = hw_run_token(run, i);
+        if (t.n_bytes && (is_space(t.bytes[0]) || is_space(t.bytes[t.n_bytes - 1]))) return false;
+    }
+    return true;
+}
+
+static bool join_token(joined *text, const hw_run *run, size_t i, bool gaps) {
+    hw_token t = hw_run_token(run, i);
+    const char *glue = gaps && i > 0 ? " " : "";
+    if (i > 0 && i == hw_run_n_prompt(run)) glue = "▸"; /* here the completion begins */
+    if (!join(text, glue, strlen(glue))) return false;
+    char number[24];
+    bool named = t.n_bytes || t.id >= 0;
+    int n = snprintf(number, sizeof number, "%zu", i);
+    text->begin[i] = text->n;
+    bool ok = named ? join(text, t.bytes, t.n_bytes) : join(text, number, (size_t)n);
+    text->end[i] = text->n;
+    return ok;
+}
+
+void joined_free(joined *text) {
+    free(text->bytes);
+    free(text->begin);
+    free(text->end);
+}
+
+bool joined_new(joined *text, const hw_run *run, size_t n) {
+    *text = (joined){.n_tokens = n};
+    text->begin = calloc(n + 1, sizeof *text->begin);
+    text->end = calloc(n + 1, sizeof *text->end);
+    bool ok = text->begin && text->end, gaps = needs_gaps(run, n);
+    for (size_t i = 0; ok && i < n; i++) ok = join_token(text, run, i, gaps);
+    if (!ok) joined_free(text);
+    return ok;
+}

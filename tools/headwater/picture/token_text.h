@@ -1,0 +1,19 @@
+/* token_text.h - the first tokens of a run as one text: a character may be spread over several of them. */
+#ifndef HW_PICTURE_TOKEN_TEXT_H
+#define HW_PICTURE_TOKEN_TEXT_H
+
+#include "headwater.h"
+
+/* The tokens' bytes joined. Between two tokens there may be glue, which belongs to neither. */
+typedef struct joined {
+    char *bytes; /* [n] */
+    size_t n, room;
+    size_t *begin, *end; /* [n_tokens] */
+    size_t n_tokens;
+} joined;
+
+/* The first [n] tokens; those without text or id are named by their number. False: no memory. */
+bool joined_new(joined *text, const hw_run *run, size_t n);
+void joined_free(joined *text);
+
+#endif

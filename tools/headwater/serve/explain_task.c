@@ -1,0 +1,281 @@
+/*
+ * explain_task.c - a new run: the model generates, each token is explained as its rows come, and all is saved before the
+ * client hears that it is done.
+ *
+ *     a row in the store -> capture (tokens, explained rows) -> whole explanations -> document and trace into the store
+ *
+ * A run that is stopped, or whose client left, keeps the tokens that are there.
+ */
+#include "serve/worker.h"
+
+#include "cli/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Completion tokens that are explained together: reading a layer's weights for each one alone costs as much as generating it. */
+enum { LIVE_ROWS = 4 };
+static const double PROGRESS_S = 0.05;
+
+typedef struct making {
+    worker *w;
+    task *t;
+    const explain_request *r;
+    choice choice;
+    int64_t id;
+    hw_segments *passages, *cut; /* of the prompt; NULL: none */
+    hw_method_params params;
+    hw_live *live[MOST_METHODS]; /* [choice.n] NULL: explained only at the end */
+    bool began;                  /* the prompt was read */
+    buffer completion;
+    size_t n_tokens;
+    double told; /* when progress was last told, clock_seconds() */
+} making;
+
+/* ------------------------------------------------------------------ events */
+
+/* Sends and empties it. */
+static void send(making *m, const char *name, buffer *data) {
+    if (!data->failed) events_send(&m->t->events, name, data->bytes);
+    buffer_free(data);
+}
+
+static void send_prompt(making *m, const hw_run *run) {
+    buffer data = {.n = 0};
+    buffer_text(&data, "{\"tokens\":[");
+    for (size_t i = 0; i < hw_run_n_prompt(run); i++) {
+        hw_token token = hw_run_token(run, i);
+        char *text;
+        if (hw_token_json(&text, NULL, &token, NULL) != HW_OK) continue;
+        if (i) buffer_text(&data, ",");
+        buffer_text(&data, text);
+        free(text);
+    }
+    buffer_printf(&data, "],\"reused\":%zu}", hw_run_n_reused(run));
+    send(m, "prompt", &data);
+}
+
+static void on_token(void *ctx, const hw_token *token) {
+    making *m = ctx;
+    buffer data = {.n = 0};
+    char *text;
+    buffer_add(&m->completion, token->bytes, token->n_bytes);
+    if (!m->completion.failed) store_progress(m->w->store, m->id, m->completion.bytes, m->completion.n);
+    if (hw_token_json(&text, NULL, token, NULL) != HW_OK) return;
+    buffer_printf(&data, "{\"index\":%zu,\"token\":%s}", m->n_tokens++, text);
+    free(text);
+    send(m, "token", &data);
+}
+
+static void on_progress(void *ctx, hw_stage stage, size_t done, size_t total) {
+    making *m = ctx;
+    double now = clock_seconds();
+    buffer data = {.n = 0};
+    if (stage != HW_STAGE_PREFILL || (done < total && now - m->told < PROGRESS_S)) return;
+    m->told = now;
+    buffer_printf(&data, "{\"job\":%lld,\"done\":%zu,\"total\":%zu}", (long long)m->t->id, done, total);
+    send(m, "prefill", &data);
+}
+
+static void send_explained(making *m, const hw_attribution *a) {
+    buffer data = {.n = 0};
+    char *text;
+    if (hw_attribution_json(&text, NULL, a, NULL) != HW_OK) return;
+    buffer_text(&data, "{\"attribution\":");
+    buffer_text(&data, text);
+    buffer_text(&data, "}");
+    free(text);
+    send(m, "explained", &data);
+}
+
+/* ------------------------------------------------------------------ while it grows */
+
+static bool spans_to_segments(hw_segments **out, const hw_run *run, const json_t *spans, hw_error *err) {
+    char *text = json_dumps(spans, JSON_COMPACT);
+    hw_err rc = text ? hw_segments_from_json(out, run, HW_SIDE_PROMPT, text, strlen(text), err) : HW_ERR_MEMORY;
+    free(text);
+    return rc == HW_OK;
+}
+
+/* Passages, and the groups that the columns are to be. What cannot be cut here is explained by tokens. */
+static void cut_prompt(making *m, const hw_run *run) {
+    hw_error err;
+    const hw_segments *by = NULL;
+    size_t n;
+    if (m->r->spans && !spans_to_segments(&m->passages, run, m->r->spans, &err)) m->passages = NULL;
+    if (m->choice.by && strcmp(m->choice.by, "passage") == 0) {
+        by = m->passages;
+    } else if (m->choice.by && hw_segments_new(&m->cut, run, HW_SIDE_PROMPT, m->choice.by, &err) == HW_OK) {
+        by = m->cut;
+    }
+    if (!by) return;
+    m->params.groups = hw_segments_groups(by, &n);
+    m->params.n_groups = hw_segments_count(by);
+}
+
+/* Methods that cannot explain a growing run are left to the end. */
+static void begin_live(making *m) {
+    for (size_t i = 0; i < m->choice.n && m->t->events.wanted; i++)
+        if (hw_live_new(&m->live[i], m->choice.methods[i], &m->params, NULL) != HW_OK) m->live[i] = NULL;
+}
+
+static void on_rows(void *ctx, const hw_trace *trace) {
+    making *m = ctx;
+    if (!m->began) {
+        m->began = true;
+        send_prompt(m, hw_trace_run(trace));
+        cut_prompt(m, hw_trace_run(trace));
+        begin_live(m);
+    }
+    for (size_t i = 0; i < m->choice.n; i++) {
+        hw_attribution *rows = NULL;
+        if (!m->live[i]) continue;
+        if (hw_live_next(&rows, m->live[i], trace, NULL) == HW_OK) {
+            if (rows) send_explained(m, rows);
+        } else {
+            hw_live_free(m->live[i]);
+            m->live[i] = NULL;
+        }
+        hw_attribution_free(rows);
+    }
+}
+
+static bool is_stopped(void *ctx) { return task_is_stopped(((making *)ctx)->t); }
+
+static uint32_t signals_of(const making *m, const hw_method_params *p) {
+    uint32_t signals = 0;
+    for (size_t i = 0; i < hw_method_count(); i++) {
+        const hw_method_info *method = hw_method_at(i);
+        if (!*hw_method_problem(method, m->w->info)) signals |= hw_method_signals(method->name, p);
+    }
+    return signals;
+}
+
+/* What every method of the table reads, with the settings asked for, with the usual ones and with a measured residual, so
+ * that all can be tried on the saved run. */
+static uint32_t all_signals(const making *m) {
+    hw_method_params usual = hw_method_params_default();
+    usual.residual_measured = !*m->w->info->values_problem;
+    return signals_of(m, &m->params) | signals_of(m, &usual);
+}
+
+static hw_err capture(making *m, hw_trace **trace, hw_error *err) {
+    const explain_request *r = m->r;
+    hw_run_params p = hw_run_params_default();
+    p.prompt = r->prompt.bytes;
+    p.prompt_bytes = r->prompt.n;
+    p.completion = r->completion.bytes;
+    p.completion_bytes = r->completion.n;
+    p.n_generate = (size_t)r->n_generate;
+    p.chat = r->chat;
+    p.temperature = (float)r->temperature;
+    p.top_k = (int32_t)r->top_k;
+    p.top_p = (float)r->top_p;
+    p.seed = (uint32_t)r->seed;
+    p.fuse = r->fuse;
+    p.versus = r->versus;
+    p.signals = all_signals(m);
+    p.prefix = m->w->trace;
+    p.memory = m->w->limits.memory;
+    p.on_token = on_token;
+    p.on_rows = on_rows;
+    p.live_rows = LIVE_ROWS;
+    p.progress = on_progress;
+    p.stop = is_stopped;
+    p.ctx = m;
+    return hw_trace_capture(trace, m->w->model, &p, err);
+}
+
+/* ------------------------------------------------------------------ when it is whole */
+
+/* Of methods that run the model again a stopped run needs none. */
+static bool is_abandoned(void *ctx) {
+    making *m = ctx;
+    return task_is_abandoned(m->t);
+}
+
+/* Methods that fail are left out as long as one is there. Gives how many were made. */
+static size_t explain_all(making *m, const hw_trace *trace, hw_attribution *made[MOST_METHODS], hw_error *err) {
+    size_t n = 0;
+    hw_method_params p = m->params;
+    p.model = m->w->model;
+    p.ctx = m;
+    for (size_t i = 0; i < m->choice.n; i++) {
+        bool reruns = hw_method_find(m->choice.methods[i])->traits & HW_USES_MODEL;
+        p.stop = reruns ? is_stopped : is_abandoned;
+        if (hw_explain(&made[n], trace, m->choice.methods[i], &p, err) == HW_OK) n++;
+    }
+    return n;
+}
+
+static bool save(making *m, const hw_trace *trace, hw_attribution *const *made, size_t n) {
+    char path[128], *document;
+    hw_error err;
+    const hw_run *run = hw_trace_run(trace);
+    if (hw_document_json(&document, NULL, run, m->passages, (const hw_attribution *const *)made, n, &err) != HW_OK)
+        return fault_from(&m->t->fault, &err);
+    worker_path(m->w, "save.safetensors", path, sizeof path);
+    bool traced = hw_trace_save(trace, path, &err) == HW_OK;
+    finished what = {.run = run, .document = document, .trace_path = traced ? path : NULL};
+    bool ok = store_finish(m->w->store, m->id, &what, &m->t->fault);
+    unlink(path);
+    free(document);
+    return ok;
+}
+
+/* Takes the trace over. */
+static bool finish(making *m, hw_trace *trace) {
+    hw_attribution *made[MOST_METHODS] = {NULL};
+    hw_error err = {.code = HW_ERR_CANCELLED, .msg = "stopped"};
+    size_t n = explain_all(m, trace, made, &err);
+    bool ok = n > 0 ? save(m, trace, made, n) : fault_from(&m->t->fault, &err);
+    for (size_t i = 0; i < n; i++) hw_attribution_free(made[i]);
+    if (!ok) {
+        hw_trace_free(trace);
+        return false;
+    }
+    worker_keep(m->w, trace, m->id);
+    return store_get(m->w->store, m->id, &m->t->result, &m->t->fault);
+}
+
+/* ------------------------------------------------------------------ the whole */
+
+/* Whether the new prompt begins, for at least half of it, as that of the newest trace: a second question over the same text. */
+static bool goes_on(const making *m) {
+    size_t n, same = 0;
+    const char *old = m->w->trace ? hw_run_prompt(hw_trace_run(m->w->trace), &n) : NULL;
+    while (old && same < n && same < m->r->prompt.n && old[same] == m->r->prompt.bytes[same]) same++;
+    return 2 * same >= m->r->prompt.n;
+}
+
+static bool make_run(making *m) {
+    hw_trace *trace;
+    hw_error err;
+    if (!goes_on(m)) worker_keep(m->w, NULL, 0); /* room for the new one */
+    if (capture(m, &trace, &err) == HW_OK) return finish(m, trace);
+    /* What the program's end interrupted stays, to be finished at the next start. */
+    if (!queue_is_closed(m->t->queue) && !m->t->run) store_drop(m->w->store, m->id);
+    return fault_from(&m->t->fault, &err);
+}
+
+static int64_t begin(making *m) {
+    char *request = json_dumps(m->t->body, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    int64_t id = request ? store_begin(m->w->store, m->r, request, m->w->info, &m->t->fault) : 0;
+    if (!request) fault_set(&m->t->fault, 503, "out_of_memory", "no memory for the request");
+    free(request);
+    return id;
+}
+
+bool explain_work(worker *w, task *t) {
+    making m = {
+        .w = w, .t = t, .r = &t->explain, .choice = t->explain.choice, .params = choice_params(&t->explain.choice)};
+    if (!worker_methods(w, &m.choice, &t->fault)) return false;
+    m.id = t->run ? t->run : begin(&m);
+    bool ok = m.id != 0 && make_run(&m);
+    for (size_t i = 0; i < m.choice.n; i++) hw_live_free(m.live[i]);
+    hw_segments_free(m.passages);
+    hw_segments_free(m.cut);
+    buffer_free(&m.completion);
+    return ok;
+}

@@ -1,0 +1,200 @@
+/* job_queue.c - an array under a mutex: it is short. */
+#include "serve/job_queue.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct queue {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    task *waiting[MOST_TASKS_WAITING]; /* [n] oldest first */
+    size_t n;
+    task *running; /* borrowed from the worker */
+    int64_t last_id;
+    atomic_bool closed;
+};
+
+/* ------------------------------------------------------------------ tasks */
+
+task *task_new(bool (*work)(worker *, task *), json_t *body, bool wants_events) {
+    task *t = calloc(1, sizeof *t);
+    if (!t || !events_init(&t->events, wants_events)) {
+        free(t);
+        json_decref(body);
+        return NULL;
+    }
+    atomic_init(&t->refs, 1);
+    atomic_init(&t->stops, 0);
+    t->work = work;
+    t->body = body;
+    return t;
+}
+
+void task_release(task *t) {
+    if (!t || atomic_fetch_sub(&t->refs, 1) > 1) return;
+    json_decref(t->body);
+    buffer_free(&t->result);
+    events_clear(&t->events);
+    free(t);
+}
+
+bool task_is_stopped(task *t) {
+    return atomic_load(&t->stops) > 0 || events_gone(&t->events) || queue_is_closed(t->queue);
+}
+
+bool task_is_abandoned(task *t) { return atomic_load(&t->stops) > 1 || queue_is_closed(t->queue); }
+
+static void send_error(task *t) {
+    buffer text = {.n = 0};
+    buffer_printf(&text, "{\"code\":\"%s\",\"message\":", t->fault.code);
+    buffer_string(&text, t->fault.message, strlen(t->fault.message));
+    buffer_text(&text, "}");
+    if (!text.failed) events_send(&t->events, "error", text.bytes);
+    buffer_free(&text);
+}
+
+static void send_done(task *t) {
+    buffer text = {.n = 0};
+    if (t->wrap) buffer_printf(&text, "{\"%s\":", t->wrap);
+    buffer_add(&text, t->result.bytes, t->result.n);
+    if (t->wrap) buffer_text(&text, "}");
+    if (!text.failed) events_send(&t->events, "done", text.bytes);
+    buffer_free(&text);
+}
+
+void task_end(task *t, bool done) {
+    if (done && t->result.failed) done = fault_set(&t->fault, 503, "out_of_memory", "no memory for the answer");
+    t->failed = !done;
+    if (t->events.wanted && done) send_done(t);
+    if (t->events.wanted && !done) send_error(t);
+    events_end(&t->events);
+}
+
+/* ------------------------------------------------------------------ the queue */
+
+queue *queue_new(void) {
+    queue *q = calloc(1, sizeof *q);
+    if (!q) return NULL;
+    pthread_mutex_init(&q->mutex, NULL);
+    pthread_cond_init(&q->changed, NULL);
+    atomic_init(&q->closed, false);
+    return q;
+}
+
+void queue_free(queue *q) {
+    if (!q) return;
+    pthread_cond_destroy(&q->changed);
+    pthread_mutex_destroy(&q->mutex);
+    free(q);
+}
+
+/* How many are before it: 0 is the one that works. Called with the mutex held. */
+static void tell_position(task *t, size_t position) {
+    char text[80];
+    snprintf(text, sizeof text, "{\"job\":%lld,\"position\":%zu}", (long long)t->id, position);
+    events_send(&t->events, "queued", text);
+}
+
+static void tell_positions(queue *q) {
+    for (size_t i = 0; i < q->n; i++) tell_position(q->waiting[i], i + (q->running != NULL));
+}
+
+bool queue_add(queue *q, task *t, fault *f) {
+    bool ok = true;
+    pthread_mutex_lock(&q->mutex);
+    if (atomic_load(&q->closed)) {
+        ok = fault_set(f, 503, "closing", "the server is stopping");
+    } else if (q->n == MOST_TASKS_WAITING) {
+        ok = fault_set(f, 503, "busy", "%d jobs are waiting already: try again later", MOST_TASKS_WAITING);
+    } else {
+        atomic_fetch_add(&t->refs, 1);
+        t->queue = q;
+        t->id = ++q->last_id;
+        q->waiting[q->n++] = t;
+        tell_position(t, q->n - 1 + (q->running != NULL));
+        pthread_cond_signal(&q->changed);
+    }
+    pthread_mutex_unlock(&q->mutex);
+    return ok;
+}
+
+/* Takes entry `i` out; its reference is the caller's. */
+static task *take_out(queue *q, size_t i) {
+    task *t = q->waiting[i];
+    memmove(&q->waiting[i], &q->waiting[i + 1], (--q->n - i) * sizeof *q->waiting);
+    return t;
+}
+
+task *queue_take(queue *q) {
+    task *t = NULL;
+    pthread_mutex_lock(&q->mutex);
+    while (q->n == 0 && !atomic_load(&q->closed)) pthread_cond_wait(&q->changed, &q->mutex);
+    if (q->n > 0 && !atomic_load(&q->closed)) {
+        t = q->running = take_out(q, 0);
+        tell_position(t, 0);
+        tell_positions(q);
+    }
+    pthread_mutex_unlock(&q->mutex);
+    return t;
+}
+
+void queue_done(queue *q) {
+    pthread_mutex_lock(&q->mutex);
+    q->running = NULL;
+    pthread_mutex_unlock(&q->mutex);
+}
+
+/* A task that never began. */
+static void end_waiting(task *t, const char *code, const char *message) {
+    fault_set(&t->fault, 409, code, "%s", message);
+    task_end(t, false);
+    task_release(t);
+}
+
+bool queue_stop(queue *q, int64_t id) {
+    task *out = NULL;
+    bool found = false;
+    pthread_mutex_lock(&q->mutex);
+    if (q->running && q->running->id == id) {
+        atomic_fetch_add(&q->running->stops, 1);
+        found = true;
+    }
+    for (size_t i = 0; i < q->n && !out; i++)
+        if (q->waiting[i]->id == id) out = take_out(q, i);
+    if (out) tell_positions(q);
+    pthread_mutex_unlock(&q->mutex);
+    if (out) end_waiting(out, "stopped", "stopped before it began");
+    return found || out;
+}
+
+void queue_leave(queue *q, task *t) {
+    task *out = NULL;
+    events_leave(&t->events);
+    pthread_mutex_lock(&q->mutex);
+    for (size_t i = 0; i < q->n && !out; i++)
+        if (q->waiting[i] == t) out = take_out(q, i);
+    if (out) tell_positions(q);
+    pthread_mutex_unlock(&q->mutex);
+    if (out) end_waiting(out, "stopped", "its client left");
+}
+
+size_t queue_size(queue *q) {
+    pthread_mutex_lock(&q->mutex);
+    size_t n = q->n + (q->running != NULL);
+    pthread_mutex_unlock(&q->mutex);
+    return n;
+}
+
+void queue_close(queue *q) {
+    task *out[MOST_TASKS_WAITING];
+    pthread_mutex_lock(&q->mutex);
+    atomic_store(&q->closed, true);
+    size_t n = q->n;
+    memcpy(out, q->waiting, n * sizeof *out);
+    q->n = 0;
+    pthread_cond_broadcast(&q->changed);
+    pthread_mutex_unlock(&q->mutex);
+    for (size_t i = 0; i < n; i++) end_waiting(out[i], "closing", "the server is stopping");
+}
+
+bool queue_is_closed(queue *q) { return atomic_load(&q->closed); }

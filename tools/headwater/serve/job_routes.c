@@ -1,0 +1,245 @@
+/*
+ * job_routes.c - routes whose work the worker does: the client's thread puts a task into the queue and then either
+ * streams its events or waits for its result. It looks at the connection several times a second, so that a client that
+ * leaves is missed at once, also while nothing is sent.
+ */
+#include "export/html_report.h"
+#include "serve/routes.h"
+#include "export/method_tables.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { LOOK_MS = 200, SILENT_LOOKS = 50, EVENT_BLOCK = 32 << 10 };
+
+/* ------------------------------------------------------------------ waiting for a task */
+
+/* Whether the other side has closed the connection. */
+static bool is_closed(int fd) {
+    char byte;
+    ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+static int socket_of(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info ? info->connect_fd : -1;
+}
+
+typedef struct stream {
+    task *task; /* a reference */
+    int fd, silent;
+} stream;
+
+/* A content reader of libmicrohttpd's. A comment now and then shows that the server lives. */
+static ssize_t read_events(void *ctx, uint64_t position, char *to, size_t room) {
+    static const char comment[] = ":\n\n";
+    stream *s = ctx;
+    (void)position;
+    for (;;) {
+        long n = events_read(&s->task->events, to, room, LOOK_MS);
+        if (n > 0) {
+            s->silent = 0;
+            return n;
+        }
+        if (n < 0)
+            return events_gone(&s->task->events) ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
+        if (is_closed(s->fd)) {
+            queue_leave(s->task->queue, s->task);
+            return MHD_CONTENT_READER_END_WITH_ERROR;
+        }
+        if (++s->silent < SILENT_LOOKS || room < sizeof comment) continue;
+        s->silent = 0;
+        memcpy(to, comment, sizeof comment - 1);
+        return sizeof comment - 1;
+    }
+}
+
+static void free_stream(void *ctx) {
+    stream *s = ctx;
+    queue_leave(s->task->queue, s->task); /* no harm where it has ended */
+    task_release(s->task);
+    free(s);
+}
+
+/* Takes the reference over. */
+static answer stream_events(call *c, task *t) {
+    stream *s = malloc(sizeof *s);
+    answer a = {200, NULL};
+    if (s) {
+        *s = (stream){.task = t, .fd = socket_of(c->connection)};
+        a.response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, EVENT_BLOCK, read_events, s, free_stream);
+    }
+    if (!a.response) {
+        queue_leave(t->queue, t);
+        task_release(t);
+        free(s);
+        return a;
+    }
+    MHD_add_response_header(a.response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream");
+    return a;
+}
+
+/* Until it has ended; false: the client left before. */
+static bool wait_for(call *c, task *t) {
+    int fd = socket_of(c->connection);
+    char none[1];
+    while (events_read(&t->events, none, sizeof none, LOOK_MS) >= 0)
+        if (is_closed(fd)) queue_leave(t->queue, t);
+    return !events_gone(&t->events);
+}
+
+/* The task's work as an answer: its events, or its result. Takes the reference over. */
+static answer answer_task(call *c, task *t) {
+    fault f;
+    if (!queue_add(c->server->queue, t, &f)) {
+        task_release(t);
+        return answer_fault(&f);
+    }
+    if (t->events.wanted) return stream_events(c, t);
+    answer a = {0, NULL};
+    bool ended = wait_for(c, t); /* if not, the task is still the worker's */
+    if (ended && t->failed) a = answer_fault(&t->fault);
+    if (ended && !t->failed) {
+        a = answer_json(200, &t->result);
+        t->result = (buffer){.n = 0}; /* the response has it */
+    }
+    task_release(t);
+    return a;
+}
+
+/* A task of the request's body, which it takes over; NULL with the fault filled. */
+static task *new_task(call *c, bool (*work)(worker *, task *), fault *f) {
+    task *t = task_new(work, c->body, call_wants_events(c));
+    c->body = NULL;
+    if (!t)
+        fault_set(f, 503, "out_of_memory", "no memory for a job");
+    else
+        t->run = c->id;
+    return t;
+}
+
+/* ------------------------------------------------------------------ handlers */
+
+answer handle_explain(call *c) {
+    fault f;
+    explain_request r;
+    if (!request_explain(&r, c->body, &f)) return answer_fault(&f);
+    task *t = new_task(c, explain_work, &f);
+    if (!t) return answer_fault(&f);
+    t->explain = r;
+    t->wrap = "run";
+    return answer_task(c, t);
+}
+
+answer handle_stop(call *c) {
+    fault f;
+    buffer text = {.n = 0};
+    if (!queue_stop(c->server->queue, c->id)) {
+        fault_set(&f, 404, "not_found", "there is no job %lld: it has ended, or never was", (long long)c->id);
+        return answer_fault(&f);
+    }
+    buffer_printf(&text, "{\"job\":%lld}", (long long)c->id);
+    return answer_json(200, &text);
+}
+
+answer handle_again(call *c) {
+    fault f;
+    choice wanted;
+    if (!request_again(&wanted, c->body, &f)) return answer_fault(&f);
+    task *t = new_task(c, again_work, &f);
+    if (!t) return answer_fault(&f);
+    t->again = wanted;
+    return answer_task(c, t);
+}
+
+answer handle_check(call *c) {
+    fault f;
+    check_request r;
+    if (!request_check(&r, c->body, &f)) return answer_fault(&f);
+    task *t = new_task(c, check_work, &f);
+    if (!t) return answer_fault(&f);
+    t->check = r;
+    return answer_task(c, t);
+}
+
+/* ------------------------------------------------------------------ export */
+
+static const char *query(const call *c, const char *key) {
+    return MHD_lookup_connection_value(c->connection, MHD_GET_ARGUMENT_KIND, key);
+}
+
+/* NULL with the fault filled. */
+static const export_format *find_format(const char *name, fault *f) {
+    char list[120] = "";
+    const export_format *format;
+    for (size_t i = 0, at = 0; (format = tables_format(i)) != NULL && at < sizeof list; i++) {
+        if (name && strcmp(format->name, name) == 0) return format;
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", format->name);
+    }
+    fault_set(f, 400, "bad_request", "\"format\" must be one of %s", list);
+    return NULL;
+}
+
+static answer attach(answer a, const export_format *format, int64_t id) {
+    char value[80];
+    if (!a.response) return a;
+    snprintf(value, sizeof value, "attachment; filename=\"headwater-%lld%s\"", (long long)id, format->extension);
+    MHD_add_response_header(a.response, MHD_HTTP_HEADER_CONTENT_DISPOSITION, value);
+    MHD_del_response_header(a.response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+    MHD_add_response_header(a.response, MHD_HTTP_HEADER_CONTENT_TYPE, format->type);
+    return a;
+}
+
+/* ?with=ID: another run for the same report; 0 without. */
+static bool read_with(int64_t *id, const call *c, const export_format *format, fault *f) {
+    const char *text = query(c, "with");
+    *id = 0;
+    if (!text) return true;
+    if (strcmp(format->name, "html") != 0)
+        return fault_set(f, 400, "bad_request", "\"with\" goes with format html only: other files hold one run");
+    if (!routes_read_id(&text, id) || *text)
+        return fault_set(f, 400, "bad_request", "\"with\" must be the id of a run");
+    return *id != c->id || fault_set(f, 400, "bad_request", "\"with\" is %lld: must be another run", (long long)*id);
+}
+
+/* Documents need no worker: a report is the page with one or two of them inside. */
+static answer export_report(call *c, const export_format *format, int64_t with) {
+    fault f;
+    buffer run = {.n = 0}, other = {.n = 0}, page = {.n = 0};
+    bool ok = store_get(c->server->store, c->id, &run, &f) && (!with || store_get(c->server->store, with, &other, &f));
+    if (ok && !run.failed && !other.failed) {
+        const char *runs[] = {run.bytes, other.bytes};
+        report_add(&page, runs, with ? 2 : 1, c->server->model);
+    }
+    buffer_free(&run);
+    buffer_free(&other);
+    return ok ? attach(answer_json(200, &page), format, c->id) : answer_fault(&f);
+}
+
+answer handle_export(call *c) {
+    fault f;
+    int64_t with;
+    const char *method = query(c, "method");
+    const export_format *format = find_format(query(c, "format"), &f);
+    if (!format) return answer_fault(&f);
+    if (method && !hw_method_find(method)) {
+        fault_set(&f, 400, "bad_request", "\"method\" is \"%.60s\": there is none of that name", method);
+        return answer_fault(&f);
+    }
+    if (!read_with(&with, c, format, &f)) return answer_fault(&f);
+    if (strcmp(format->name, "html") == 0) return export_report(c, format, with);
+    task *t = task_new(export_work, NULL, false);
+    if (!t) {
+        fault_set(&f, 503, "out_of_memory", "no memory for a job");
+        return answer_fault(&f);
+    }
+    t->run = c->id;
+    t->format = format->name;
+    snprintf(t->method, sizeof t->method, "%s", method ? method : "");
+    answer a = answer_task(c, t);
+    return a.status == 200 ? attach(a, format, c->id) : a;
+}

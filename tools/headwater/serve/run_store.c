@@ -1,0 +1,535 @@
+/*
+ * run_store.c - one SQLite connection behind one mutex; every call is a transaction of its own.
+ *
+ * Write-ahead log, synced at checkpoints: what was committed outlives the process whatever ends it. The connection
+ * locks the file for itself, so a second server on the same file is refused, and an unfinished row at start is one that
+ * a crash left.
+ */
+#include "serve/run_store.h"
+
+#include "cli/message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SCHEMA = 1, APPLICATION = 0x48577274 /* "HWrt" */, PIECE = 1 << 20, PREVIEW_CHARACTERS = 200, LIST_MOST = 1000 };
+
+static const char schema[] =
+    "CREATE TABLE IF NOT EXISTS runs(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, created TEXT NOT NULL,"
+    " model TEXT NOT NULL, sha TEXT NOT NULL, n_prompt INTEGER NOT NULL DEFAULT 0, n_completion INTEGER NOT NULL "
+    "DEFAULT 0,"
+    " prompt TEXT NOT NULL, request TEXT NOT NULL, completion BLOB NOT NULL DEFAULT x'', tried INTEGER NOT NULL "
+    "DEFAULT 0,"
+    " document TEXT);"
+    "CREATE TABLE IF NOT EXISTS traces(run INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE, bytes BLOB NOT "
+    "NULL);"
+    "PRAGMA application_id=0x48577274; PRAGMA user_version=1;";
+
+struct store {
+    sqlite3 *db;
+    pthread_mutex_t mutex;
+    bool in_memory;
+};
+
+/* ------------------------------------------------------------------ statements */
+
+static bool fail_db(store *s, fault *f) {
+    if (!f) return false;
+    int code = sqlite3_errcode(s->db);
+    if (code == SQLITE_FULL || code == SQLITE_IOERR)
+        return fault_set(f, 507, "store", "the run could not be saved: %s", sqlite3_errmsg(s->db));
+    return fault_set(f, 500, "store", "the store of runs: %s", sqlite3_errmsg(s->db));
+}
+
+static bool fail_missing(int64_t id, fault *f) {
+    return fault_set(f, 404, "not_found", "there is no run %lld", (long long)id);
+}
+
+/* A statement with its arguments bound: `i` int64_t, `t` terminated text, `n` text with its length (span_of_text), `b`
+ * the same as bytes, `z` a blob of so many zeros (int64_t). NULL when it cannot be made. The arguments must outlive it.
+ */
+static sqlite3_stmt *prepare(store *s, const char *sql, const char *types, ...) {
+    sqlite3_stmt *q = NULL;
+    bool ok = sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) == SQLITE_OK;
+    va_list args;
+    va_start(args, types);
+    for (int i = 1; ok && *types; types++, i++) {
+        int rc;
+        if (*types == 'i') {
+            rc = sqlite3_bind_int64(q, i, va_arg(args, int64_t));
+        } else if (*types == 'z') {
+            rc = sqlite3_bind_zeroblob64(q, i, (sqlite3_uint64)va_arg(args, int64_t));
+        } else if (*types == 't') {
+            rc = sqlite3_bind_text(q, i, va_arg(args, const char *), -1, SQLITE_STATIC);
+        } else {
+            span_of_text text = va_arg(args, span_of_text);
+            const char *bytes = text.bytes ? text.bytes : "";
+            rc = *types == 'n' ? sqlite3_bind_text64(q, i, bytes, text.n, SQLITE_STATIC, SQLITE_UTF8)
+                               : sqlite3_bind_blob64(q, i, bytes, text.n, SQLITE_STATIC);
+        }
+        ok = rc == SQLITE_OK;
+    }
+    va_end(args);
+    if (ok) return q;
+    sqlite3_finalize(q);
+    return NULL;
+}
+
+/* Runs a statement that gives no rows, and releases it. */
+static bool run(sqlite3_stmt *q) {
+    bool ok = q && sqlite3_step(q) == SQLITE_DONE;
+    sqlite3_finalize(q);
+    return ok;
+}
+
+static bool execute(store *s, const char *sql) { return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK; }
+
+static void lock(store *s) { pthread_mutex_lock(&s->mutex); }
+static void unlock(store *s) { pthread_mutex_unlock(&s->mutex); }
+
+static span_of_text column(sqlite3_stmt *q, int i) {
+    const char *bytes = sqlite3_column_blob(q, i); /* of text too: no conversion */
+    return (span_of_text){bytes ? bytes : "", (size_t)sqlite3_column_bytes(q, i)};
+}
+
+static char *copy(span_of_text text) {
+    char *out = malloc(text.n + 1);
+    if (!out) return NULL;
+    memcpy(out, text.bytes, text.n);
+    out[text.n] = 0;
+    return out;
+}
+
+/* ------------------------------------------------------------------ opening */
+
+/* Makes every folder on the way to `path`; private, for prompts are. */
+static bool make_folders(char *path) {
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        bool ok = mkdir(path, 0700) == 0 || errno == EEXIST;
+        *slash = '/';
+        if (!ok) return false;
+    }
+    return true;
+}
+
+char *store_default_path(void) {
+    const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    bool given = data && *data == '/';
+    if (!given && !(home && *home == '/')) {
+        fail("no place for saved runs: HOME is not set; give --store FILE or --no-store");
+        return NULL;
+    }
+    const char *base = given ? data : home, *below = given ? "" : "/.local/share";
+    size_t room = strlen(base) + 64;
+    char *path = malloc(room);
+    if (path) snprintf(path, room, "%s%s/headwater/runs.sqlite", base, below);
+    if (path && make_folders(path)) return path;
+    fail("cannot make the folder of %s: %s", path ? path : base, strerror(errno));
+    free(path);
+    return NULL;
+}
+
+/* The number that a query gives; -1 where it cannot. */
+static int64_t number(store *s, const char *sql) {
+    sqlite3_stmt *q = prepare(s, sql, "");
+    int64_t v = q && sqlite3_step(q) == SQLITE_ROW ? sqlite3_column_int64(q, 0) : -1;
+    sqlite3_finalize(q);
+    return v;
+}
+
+static bool fail_open(store *s, const char *path, fault *f) {
+    if (sqlite3_errcode(s->db) == SQLITE_BUSY)
+        return fault_set(f, 500, "store",
+                         "%s is in use by another headwater serve: stop that, or give --store FILE or --no-store",
+                         path);
+    return fault_set(f, 500, "store", "%s: %s", path, sqlite3_errmsg(s->db));
+}
+
+/* Before anything in the file is changed: it is new, or a store that this build reads. */
+static bool check_file(store *s, const char *path, fault *f) {
+    int64_t things = number(s, "SELECT count(*) FROM sqlite_master"), application = number(s, "PRAGMA application_id"),
+            version = number(s, "PRAGMA user_version");
+    if (things < 0 || application < 0 || version < 0) return fail_open(s, path, f);
+    if (things > 0 && application != APPLICATION)
+        return fault_set(f, 500, "store", "%s is a database of something else: name another file", path);
+    return version <= SCHEMA ||
+           fault_set(f, 500, "store", "%s is version %lld of a store; this build reads up to version %d", path,
+                     (long long)version, SCHEMA);
+}
+
+static bool prepare_file(store *s, const char *path, fault *f) {
+    if (!execute(s, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;"))
+        return fail_open(s, path, f);
+    if (!check_file(s, path, f)) return false;
+    return (execute(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; BEGIN IMMEDIATE; COMMIT;") &&
+            execute(s, schema)) ||
+           fail_open(s, path, f);
+}
+
+/* A new file is for its owner's eyes only. */
+static bool create_private(const char *path, fault *f) {
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) return fault_set(f, 500, "store", "cannot open %s: %s", path, strerror(errno));
+    close(fd);
+    return true;
+}
+
+bool store_open(store **out, const char *path, fault *f) {
+    if (path && !create_private(path, f)) return false;
+    store *s = calloc(1, sizeof *s);
+    if (!s) return fault_set(f, 503, "out_of_memory", "no memory for the store of runs");
+    pthread_mutex_init(&s->mutex, NULL);
+    s->in_memory = path == NULL;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
+    if (sqlite3_open_v2(path ? path : ":memory:", &s->db, flags, NULL) != SQLITE_OK || !s->db) {
+        fault_set(f, 500, "store", "cannot open %s: %s", path ? path : "memory",
+                  s->db ? sqlite3_errmsg(s->db) : "no memory");
+        store_close(s);
+        return false;
+    }
+    if (!prepare_file(s, path ? path : "the store", f)) {
+        store_close(s);
+        return false;
+    }
+    *out = s;
+    return true;
+}
+
+void store_close(store *s) {
+    if (!s) return;
+    sqlite3_close(s->db);
+    pthread_mutex_destroy(&s->mutex);
+    free(s);
+}
+
+/* ------------------------------------------------------------------ a run in the making */
+
+static void now_text(char out[32]) {
+    time_t now = time(NULL);
+    struct tm utc;
+    gmtime_r(&now, &utc);
+    strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+/* The first characters of a text that is UTF-8. */
+static span_of_text preview(span_of_text text) {
+    size_t i = 0, n = 0;
+    for (; i < text.n; i++)
+        if (((unsigned char)text.bytes[i] & 0xC0) != 0x80 && n++ == PREVIEW_CHARACTERS) break;
+    return (span_of_text){text.bytes, i};
+}
+
+int64_t store_begin(store *s, const explain_request *r, const char *request, const hw_model_info *model, fault *f) {
+    char created[32];
+    now_text(created);
+    lock(s);
+    if (s->in_memory) {
+        char sql[160];
+        snprintf(sql, sizeof sql, "DELETE FROM runs WHERE id NOT IN (SELECT id FROM runs ORDER BY id DESC LIMIT %d)",
+                 STORE_MEMORY_RUNS - 1);
+        execute(s, sql);
+    }
+    bool ok = run(prepare(s, "INSERT INTO runs(name, created, model, sha, prompt, request) VALUES(?,?,?,?,?,?)",
+                          "ntttnt", r->name, created, *model->name ? model->name : model->path, model->sample_sha256,
+                          preview(r->prompt), request));
+    int64_t id = ok ? sqlite3_last_insert_rowid(s->db) : 0;
+    if (!ok) fail_db(s, f);
+    unlock(s);
+    return id;
+}
+
+void store_progress(store *s, int64_t id, const char *completion, size_t n) {
+    lock(s);
+    run(prepare(s, "UPDATE runs SET completion=? WHERE id=?", "bi", (span_of_text){completion, n}, id));
+    unlock(s);
+}
+
+/* Copies a file into the blob. */
+static bool fill_blob(store *s, int64_t id, FILE *file) {
+    sqlite3_blob *blob = NULL;
+    char *piece = malloc(PIECE);
+    bool ok = piece && sqlite3_blob_open(s->db, "main", "traces", "bytes", id, 1, &blob) == SQLITE_OK;
+    int at = 0, size = ok ? sqlite3_blob_bytes(blob) : 0;
+    while (ok && at < size) {
+        int n = (int)fread(piece, 1, PIECE, file);
+        ok = n > 0 && n <= size - at && sqlite3_blob_write(blob, piece, n, at) == SQLITE_OK;
+        at += n;
+    }
+    sqlite3_blob_close(blob);
+    free(piece);
+    return ok;
+}
+
+/* A trace that is too large or cannot be read is left out: the run stays. */
+static bool keep_trace(store *s, int64_t id, const char *path) {
+    struct stat info;
+    FILE *file = path ? fopen(path, "rb") : NULL;
+    if (!file) return true;
+    bool ok = true;
+    int64_t most = (int64_t)(s->in_memory ? STORE_MEMORY_TRACE_MIB : STORE_FILE_TRACE_MIB) << 20;
+    if (fstat(fileno(file), &info) == 0 && info.st_size > 0 && info.st_size <= most)
+        ok =
+            run(prepare(s, "INSERT OR REPLACE INTO traces(run, bytes) VALUES(?,?)", "iz", id, (int64_t)info.st_size)) &&
+            fill_blob(s, id, file);
+    fclose(file);
+    return ok;
+}
+
+bool store_finish(store *s, int64_t id, const finished *what, fault *f) {
+    span_of_text completion;
+    completion.bytes = hw_run_completion(what->run, &completion.n);
+    lock(s);
+    bool ok = execute(s, "BEGIN IMMEDIATE") &&
+              run(prepare(s, "UPDATE runs SET document=?, n_prompt=?, n_completion=?, completion=? WHERE id=?", "tiibi",
+                          what->document, (int64_t)hw_run_n_prompt(what->run), (int64_t)hw_run_n_completion(what->run),
+                          completion, id)) &&
+              keep_trace(s, id, what->trace_path) && execute(s, "COMMIT");
+    if (!ok) {
+        fail_db(s, f);
+        execute(s, "ROLLBACK");
+    }
+    unlock(s);
+    return ok;
+}
+
+void store_drop(store *s, int64_t id) {
+    lock(s);
+    run(prepare(s, "DELETE FROM runs WHERE id=?", "i", id));
+    unlock(s);
+}
+
+bool store_next_lost(store *s, lost_run *out) {
+    *out = (lost_run){.id = 0};
+    lock(s);
+    sqlite3_stmt *q = prepare(
+        s, "SELECT id, request, completion, sha FROM runs WHERE document IS NULL AND tried=0 ORDER BY id LIMIT 1", "");
+    if (q && sqlite3_step(q) == SQLITE_ROW) {
+        out->id = sqlite3_column_int64(q, 0);
+        out->request = copy(column(q, 1));
+        out->completion = copy(column(q, 2));
+        out->n_completion = column(q, 2).n;
+        span_of_text sha = column(q, 3);
+        snprintf(out->sha, sizeof out->sha, "%.*s", (int)(sha.n < 64 ? sha.n : 64), sha.bytes);
+    }
+    sqlite3_finalize(q);
+    if (out->id) run(prepare(s, "UPDATE runs SET tried=1 WHERE id=?", "i", out->id));
+    unlock(s);
+    if (out->request && out->completion) return true;
+    lost_run_free(out);
+    return false;
+}
+
+void lost_run_free(lost_run *r) {
+    free(r->request);
+    free(r->completion);
+    *r = (lost_run){.id = 0};
+}
+
+/* ------------------------------------------------------------------ finished runs */
+
+/* bytes as a JSON string; what is no UTF-8 at the end (half a character) is left out. */
+static void put_text(buffer *out, const char *key, span_of_text text) {
+    buffer_printf(out, ",\"%s\":", key);
+    json_t *string = NULL;
+    for (int cut = 0; !string && cut < 4 && (size_t)cut <= text.n; cut++)
+        string = json_stringn(text.bytes, text.n - (size_t)cut);
+    buffer_string(out, string ? json_string_value(string) : "", json_string_length(string));
+    json_decref(string);
+}
+
+static void put_run(buffer *out, sqlite3_stmt *q) {
+    buffer_printf(out, "{\"id\":%lld", (long long)sqlite3_column_int64(q, 0));
+    put_text(out, "name", column(q, 1));
+    put_text(out, "created", column(q, 2));
+    put_text(out, "model", column(q, 3));
+    buffer_printf(out, ",\"n_prompt\":%lld,\"n_completion\":%lld", (long long)sqlite3_column_int64(q, 4),
+                  (long long)sqlite3_column_int64(q, 5));
+    put_text(out, "prompt", column(q, 6));
+    put_text(out, "completion", preview(column(q, 7)));
+    buffer_printf(out, ",\"finished\":%s,\"has_trace\":%s}", sqlite3_column_int(q, 8) ? "true" : "false",
+                  sqlite3_column_int(q, 9) ? "true" : "false");
+}
+
+bool store_list(store *s, buffer *out, fault *f) {
+    bool first = true;
+    lock(s);
+    sqlite3_stmt *q = prepare(s,
+                              "SELECT id, name, created, model, n_prompt, n_completion, prompt, completion,"
+                              " document IS NOT NULL, EXISTS(SELECT 1 FROM traces WHERE run=id)"
+                              " FROM runs ORDER BY id DESC LIMIT ?",
+                              "i", (int64_t)LIST_MOST);
+    buffer_text(out, "{\"runs\":[");
+    int step = q ? SQLITE_ROW : SQLITE_ERROR;
+    while (q && (step = sqlite3_step(q)) == SQLITE_ROW) {
+        if (!first) buffer_text(out, ",");
+        put_run(out, q);
+        first = false;
+    }
+    if (step != SQLITE_DONE) fail_db(s, f);
+    sqlite3_finalize(q);
+    unlock(s);
+    buffer_text(out, "]}");
+    return step == SQLITE_DONE;
+}
+
+/* {"id","name","created", and what stands in the document after its brace. */
+static bool put_document(buffer *out, sqlite3_stmt *q, int64_t id, fault *f) {
+    span_of_text document = column(q, 2);
+    if (sqlite3_column_type(q, 2) == SQLITE_NULL)
+        return fault_set(f, 409, "unfinished", "run %lld is not finished: it is being made, or a crash ended it",
+                         (long long)id);
+    if (document.n < 2 || document.bytes[0] != '{')
+        return fault_set(f, 500, "store", "the document of run %lld is damaged", (long long)id);
+    buffer_printf(out, "{\"id\":%lld", (long long)id);
+    put_text(out, "name", column(q, 0));
+    put_text(out, "created", column(q, 1));
+    buffer_text(out, ",");
+    buffer_add(out, document.bytes + 1, document.n - 1);
+    return true;
+}
+
+bool store_get(store *s, int64_t id, buffer *out, fault *f) {
+    lock(s);
+    sqlite3_stmt *q = prepare(s, "SELECT name, created, document FROM runs WHERE id=?", "i", id);
+    int step = q ? sqlite3_step(q) : SQLITE_ERROR;
+    bool ok = step == SQLITE_ROW    ? put_document(out, q, id, f)
+              : step == SQLITE_DONE ? fail_missing(id, f)
+                                    : fail_db(s, f);
+    sqlite3_finalize(q);
+    unlock(s);
+    return ok;
+}
+
+/* Of a statement that must have changed one row. */
+static bool changed(store *s, bool ok, int64_t id, fault *f) {
+    if (ok && sqlite3_changes(s->db) == 0) return fail_missing(id, f);
+    return ok || fail_db(s, f);
+}
+
+bool store_rename(store *s, int64_t id, span_of_text name, fault *f) {
+    lock(s);
+    bool ok = changed(s, run(prepare(s, "UPDATE runs SET name=? WHERE id=?", "ni", name, id)), id, f);
+    unlock(s);
+    return ok;
+}
+
+bool store_delete(store *s, int64_t id, fault *f) {
+    lock(s);
+    bool ok = changed(s, run(prepare(s, "DELETE FROM runs WHERE id=?", "i", id)), id, f);
+    unlock(s);
+    return ok;
+}
+
+/* One text column of a run, malloc'd. */
+static char *get_column(store *s, const char *sql, int64_t id, fault *f) {
+    char *out = NULL;
+    sqlite3_stmt *q = prepare(s, sql, "i", id);
+    int step = q ? sqlite3_step(q) : SQLITE_ERROR;
+    if (step != SQLITE_ROW) {
+        if (step == SQLITE_DONE)
+            fail_missing(id, f);
+        else
+            fail_db(s, f);
+    } else if (!(out = copy(column(q, 0)))) {
+        fault_set(f, 503, "out_of_memory", "no memory for run %lld", (long long)id);
+    }
+    sqlite3_finalize(q);
+    return out;
+}
+
+bool store_has(store *s, int64_t id, fault *f) {
+    lock(s);
+    char *name = get_column(s, "SELECT name FROM runs WHERE id=?", id, f);
+    unlock(s);
+    free(name);
+    return name != NULL;
+}
+
+char *store_request(store *s, int64_t id, fault *f) {
+    lock(s);
+    char *text = get_column(s, "SELECT request FROM runs WHERE id=?", id, f);
+    unlock(s);
+    return text;
+}
+
+/* ------------------------------------------------------------------ changing a document */
+
+static bool is_of_same(const json_t *a, const json_t *b) {
+    return json_equal((json_t *)json_object_get(a, "method"), (json_t *)json_object_get(b, "method")) &&
+           json_equal((json_t *)json_object_get(a, "settings"), (json_t *)json_object_get(b, "settings"));
+}
+
+static bool put_attribution(json_t *list, json_t *one) {
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (is_of_same(json_array_get(list, i), one)) return json_array_set(list, i, one) == 0;
+    return json_array_append(list, one) == 0;
+}
+
+/* The document with what is new, as text; NULL when it cannot be made. */
+static char *amended(const char *document, const json_t *attributions, json_t *check) {
+    json_t *json = json_loads(document, JSON_ALLOW_NUL, NULL);
+    json_t *list = json_object_get(json, "attributions");
+    bool ok = json_is_array(list);
+    for (size_t i = 0; ok && i < json_array_size(attributions); i++)
+        ok = put_attribution(list, json_array_get(attributions, i));
+    if (ok && check) ok = json_object_set(json, "check", check) == 0;
+    char *text = ok ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+    json_decref(json);
+    return text;
+}
+
+bool store_amend(store *s, int64_t id, const json_t *attributions, json_t *check, fault *f) {
+    lock(s);
+    char *document = get_column(s, "SELECT document FROM runs WHERE id=?", id, f);
+    char *text = document ? amended(document, attributions, check) : NULL;
+    bool ok = document && (text || fault_set(f, 500, "store", "the document of run %lld is damaged", (long long)id));
+    if (ok) ok = changed(s, run(prepare(s, "UPDATE runs SET document=? WHERE id=?", "ti", text, id)), id, f);
+    unlock(s);
+    free(document);
+    free(text);
+    return ok;
+}
+
+/* ------------------------------------------------------------------ traces */
+
+static bool copy_blob(sqlite3_blob *blob, FILE *file) {
+    char *piece = malloc(PIECE);
+    bool ok = piece != NULL;
+    int size = sqlite3_blob_bytes(blob);
+    for (int at = 0; ok && at < size; at += PIECE) {
+        int n = size - at < PIECE ? size - at : PIECE;
+        ok = sqlite3_blob_read(blob, piece, n, at) == SQLITE_OK && fwrite(piece, 1, (size_t)n, file) == (size_t)n;
+    }
+    free(piece);
+    return ok;
+}
+
+bool store_trace(store *s, int64_t id, const char *path, fault *f) {
+    sqlite3_blob *blob = NULL;
+    lock(s);
+    bool ok = sqlite3_blob_open(s->db, "main", "traces", "bytes", id, 0, &blob) == SQLITE_OK;
+    FILE *file = ok ? fopen(path, "wbx") : NULL;
+    if (!ok) {
+        char *name = get_column(s, "SELECT name FROM runs WHERE id=?", id, f);
+        if (name)
+            fault_set(f, 409, "no_trace", "run %lld has no trace: it was too large to keep, or the run is not finished",
+                      (long long)id);
+        free(name);
+    } else {
+        ok = file && copy_blob(blob, file);
+        if (file && fclose(file) != 0) ok = false;
+        if (!ok) fault_set(f, 500, "store", "the trace of run %lld cannot be read", (long long)id);
+    }
+    sqlite3_blob_close(blob);
+    unlock(s);
+    return ok;
+}

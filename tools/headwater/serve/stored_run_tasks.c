@@ -1,0 +1,299 @@
+/*
+ * stored_run_tasks.c - what is asked of a saved run: other methods, a check of its faithfulness, files. All from the stored
+ * trace; only a check and the methods that say so run the model again.
+ */
+#include "export/check_json.h"
+#include "serve/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool is_stopped(void *ctx) { return task_is_stopped(ctx); }
+
+/* ------------------------------------------------------------------ segments of the prompt */
+
+static bool cut_by_passages(hw_segments **out, worker *w, int64_t id, const hw_run *run, fault *f) {
+    hw_error err;
+    char *request = store_request(w->store, id, f);
+    json_t *json = request ? json_loads(request, JSON_ALLOW_NUL, NULL) : NULL, *spans = json_object_get(json, "spans");
+    char *text = spans ? json_dumps(spans, JSON_COMPACT) : NULL;
+    bool ok = text != NULL;
+    if (request && !ok)
+        fault_set(f, 400, "bad_request", "\"by\" is \"passage\", but run %lld has no passages", (long long)id);
+    if (ok && hw_segments_from_json(out, run, HW_SIDE_PROMPT, text, strlen(text), &err) != HW_OK)
+        ok = fault_from(f, &err);
+    free(text);
+    free(request);
+    json_decref(json);
+    return ok;
+}
+
+static bool cut(hw_segments **out, worker *w, int64_t id, const hw_run *run, const char *by, fault *f) {
+    hw_error err;
+    if (strcmp(by, "passage") == 0) return cut_by_passages(out, w, id, run, f);
+    return hw_segments_new(out, run, HW_SIDE_PROMPT, by, &err) == HW_OK || fault_from(f, &err);
+}
+
+static bool has_passages(worker *w, int64_t id) {
+    fault ignored;
+    char *request = store_request(w->store, id, &ignored);
+    json_t *json = request ? json_loads(request, JSON_ALLOW_NUL, NULL) : NULL;
+    bool has = json_object_get(json, "spans") != NULL;
+    json_decref(json);
+    free(request);
+    return has;
+}
+
+/* ------------------------------------------------------------------ explanations */
+
+typedef struct explained {
+    hw_attribution *list[MOST_METHODS]; /* [n] owned */
+    size_t n;
+} explained;
+
+static void free_explained(explained *e) {
+    for (size_t i = 0; i < e->n; i++) hw_attribution_free(e->list[i]);
+}
+
+static bool explain_list(explained *out, worker *w, task *t, const hw_trace *trace, const choice *c,
+                         hw_method_params p) {
+    hw_error err;
+    p.model = w->model;
+    p.stop = is_stopped;
+    p.ctx = t;
+    for (size_t i = 0; i < c->n; i++, out->n++)
+        if (hw_explain(&out->list[i], trace, c->methods[i], &p, &err) != HW_OK) return fault_from(&t->fault, &err);
+    return true;
+}
+
+/* Runs the methods, by tokens or by the segments [n_groups] of `segments` (nullable). */
+static bool explain_by(explained *out, worker *w, task *t, const hw_trace *trace, const choice *c,
+                       const hw_segments *segments) {
+    hw_method_params p = choice_params(c);
+    size_t n;
+    if (segments) {
+        p.groups = hw_segments_groups(segments, &n);
+        p.n_groups = hw_segments_count(segments);
+    }
+    return explain_list(out, w, t, trace, c, p);
+}
+
+/* A JSON list of what was made; NULL with the fault filled. */
+static json_t *explained_to_json(const explained *e, fault *f) {
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < e->n; i++) {
+        hw_error err;
+        char *text = NULL;
+        bool ok = hw_attribution_json(&text, NULL, e->list[i], &err) == HW_OK || fault_from(f, &err);
+        if (ok && json_array_append_new(list, json_loads(text, JSON_ALLOW_NUL, NULL)) != 0)
+            ok = fault_set(f, 503, "out_of_memory", "no memory for the explanation");
+        free(text);
+        if (ok) continue;
+        json_decref(list);
+        return NULL;
+    }
+    return list;
+}
+
+static bool answer_explained(const explained *e, worker *w, task *t) {
+    json_t *list = explained_to_json(e, &t->fault);
+    bool ok = list && store_amend(w->store, t->run, list, NULL, &t->fault);
+    if (ok) {
+        buffer_text(&t->result, "{\"attributions\":");
+        buffer_json(&t->result, list);
+        buffer_text(&t->result, "}");
+    }
+    json_decref(list);
+    return ok;
+}
+
+bool again_work(worker *w, task *t) {
+    explained made = {.n = 0};
+    hw_segments *segments = NULL;
+    const hw_trace *trace = worker_methods(w, &t->again, &t->fault) ? worker_trace(w, t->run, &t->fault) : NULL;
+    bool ok = trace && (!t->again.by || cut(&segments, w, t->run, hw_trace_run(trace), t->again.by, &t->fault)) &&
+              explain_by(&made, w, t, trace, &t->again, segments) && answer_explained(&made, w, t);
+    free_explained(&made);
+    hw_segments_free(segments);
+    return ok;
+}
+
+/* ------------------------------------------------------------------ check */
+
+static void tell_progress(void *ctx, hw_stage stage, size_t done, size_t total) {
+    task *t = ctx;
+    char text[80];
+    if (stage != HW_STAGE_EXPLAIN) return;
+    snprintf(text, sizeof text, "{\"done\":%zu,\"total\":%zu}", done, total);
+    events_send(&t->events, "progress", text);
+}
+
+static bool judge(worker *w, task *t, const hw_trace *trace, const hw_segments *segments, const explained *made) {
+    const check_request *r = &t->check;
+    hw_check_params p = hw_check_params_default();
+    hw_check *check;
+    hw_error err;
+    p.row_begin = (size_t)r->row_begin;
+    p.row_end = (size_t)r->row_end;
+    p.n_ablations = (size_t)r->ablations;
+    p.seed = (uint64_t)r->seed;
+    p.progress = tell_progress;
+    p.stop = is_stopped;
+    p.ctx = t;
+    if (hw_check_new(&check, w->model, trace, segments, (const hw_attribution *const *)made->list, made->n, &p, &err) !=
+        HW_OK)
+        return fault_from(&t->fault, &err);
+    check_facts facts = {.check = check,
+                         .run = hw_trace_run(trace),
+                         .segments = segments,
+                         .by = r->by,
+                         .row_begin = p.row_begin,
+                         .row_end = p.row_end,
+                         .n_ablations = p.n_ablations,
+                         .seed = p.seed};
+    json_t *json = check_document(&facts);
+    hw_check_free(check);
+    bool ok = json ? store_amend(w->store, t->run, NULL, json, &t->fault)
+                   : fault_set(&t->fault, 503, "out_of_memory", "no memory for the check");
+    if (ok) {
+        buffer_text(&t->result, "{\"check\":");
+        buffer_json(&t->result, json);
+        buffer_text(&t->result, "}");
+    }
+    json_decref(json);
+    return ok;
+}
+
+static bool fit_tokens(check_request *r, const hw_run *run, fault *f) {
+    int64_t n = (int64_t)hw_run_n_completion(run);
+    if (r->row_end == 0) r->row_end = n;
+    return r->row_end <= n ||
+           fault_set(f, 400, "bad_request", "\"tokens\" ends at %lld: the completion has %lld tokens",
+                     (long long)r->row_end, (long long)n);
+}
+
+bool check_work(worker *w, task *t) {
+    check_request *r = &t->check;
+    explained made = {.n = 0};
+    hw_segments *segments = NULL;
+    const hw_trace *trace = worker_methods(w, &r->choice, &t->fault) ? worker_trace(w, t->run, &t->fault) : NULL;
+    if (!trace) return false;
+    const hw_run *run = hw_trace_run(trace);
+    if (!r->by) r->by = has_passages(w, t->run) ? "passage" : "sentence";
+    bool ok = fit_tokens(r, run, &t->fault) && cut(&segments, w, t->run, run, r->by, &t->fault) &&
+              explain_by(&made, w, t, trace, &r->choice, segments) && judge(w, t, trace, segments, &made);
+    free_explained(&made);
+    hw_segments_free(segments);
+    return ok;
+}
+
+/* ------------------------------------------------------------------ export */
+
+/* Reads a file into the result and removes it. */
+static bool take_file(task *t, const char *path) {
+    struct stat info;
+    FILE *file = fopen(path, "rb");
+    bool ok = file && fstat(fileno(file), &info) == 0;
+    char piece[1 << 16];
+    for (size_t n; ok && (n = fread(piece, 1, sizeof piece, file)) > 0;) buffer_add(&t->result, piece, n);
+    ok = ok && !ferror(file);
+    if (file) fclose(file);
+    unlink(path);
+    return ok || fault_set(&t->fault, 500, "internal", "the export cannot be read back: %s", strerror(errno));
+}
+
+/* Settings of an attribution of the document: those that a request may have. */
+static bool read_settings(choice *c, const json_t *attribution, fault *f) {
+    static const char *const keys[] = {"row",     "direction",   "columns",  "measure", "residual", "residual_measured",
+                                       "discard", "remove_sink", "aggregate"};
+    const json_t *settings = json_object_get(attribution, "settings");
+    json_t *kept = json_object(), *request = json_object(), *methods = json_array();
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        json_object_set(kept, keys[i], json_object_get(settings, keys[i]));
+    const char *seed = json_string_value(json_object_get(settings, "seed"));
+    json_object_set_new(kept, "seed", json_integer(seed ? (json_int_t)strtoull(seed, NULL, 10) : 0));
+    json_object_set(kept, "n_ablations", json_object_get(settings, "n_ablations"));
+    json_array_append(methods, json_object_get(attribution, "method"));
+    json_object_set_new(request, "methods", methods);
+    json_object_set_new(request, "settings", kept);
+    bool ok = request_again(c, request, f);
+    json_decref(request);
+    return ok;
+}
+
+/* The groups of a grouped attribution, checked against the run, malloc'd; NULL where it has none. */
+static int32_t *read_groups(const json_t *attribution, const hw_run *run, size_t *n_groups) {
+    const json_t *settings = json_object_get(attribution, "settings"), *list = json_object_get(settings, "groups");
+    size_t n = hw_run_n_prompt(run);
+    json_int_t most = json_integer_value(json_object_get(settings, "n_groups"));
+    if (json_array_size(list) != n || most < 1 || most > (json_int_t)n) return NULL;
+    int32_t *groups = malloc(n * sizeof *groups);
+    for (size_t k = 0; groups && k < n; k++) {
+        json_int_t group = json_integer_value(json_array_get(list, k));
+        groups[k] = group >= -1 && group < most ? (int32_t)group : -1;
+    }
+    *n_groups = (size_t)most;
+    return groups;
+}
+
+/* One explanation of the document again, whole this time. */
+static bool remake(explained *out, worker *w, task *t, const hw_trace *trace, const json_t *attribution) {
+    choice c;
+    explained one = {.n = 0};
+    if (!read_settings(&c, attribution, &t->fault)) return false;
+    hw_method_params p = choice_params(&c);
+    int32_t *groups = read_groups(attribution, hw_trace_run(trace), &p.n_groups);
+    p.groups = groups;
+    bool ok = explain_list(&one, w, t, trace, &c, p);
+    if (ok) out->list[out->n++] = one.list[0];
+    free(groups);
+    return ok;
+}
+
+/* Those of the document that the method (if one is named) picks; a format that holds one gets the first. */
+static bool remake_all(explained *out, worker *w, task *t, const hw_trace *trace, bool many) {
+    buffer text = {.n = 0};
+    bool ok = store_get(w->store, t->run, &text, &t->fault);
+    json_t *json = ok ? json_loads(text.bytes, JSON_ALLOW_NUL, NULL) : NULL,
+           *list = json_object_get(json, "attributions");
+    buffer_free(&text);
+    for (size_t i = 0; ok && i < json_array_size(list) && out->n < (many ? MOST_METHODS : 1); i++) {
+        const json_t *a = json_array_get(list, i);
+        const char *name = json_string_value(json_object_get(a, "method"));
+        if (*t->method && (!name || strcmp(name, t->method) != 0)) continue;
+        ok = remake(out, w, t, trace, a);
+    }
+    json_decref(json);
+    if (ok && out->n == 0)
+        return fault_set(&t->fault, 404, "not_found", "run %lld was not explained by that method", (long long)t->run);
+    return ok;
+}
+
+static const hw_format_info *find_format(const char *name) {
+    for (size_t i = 0; i < hw_format_count(); i++)
+        if (strcmp(hw_format_at(i)->name, name) == 0) return hw_format_at(i);
+    return NULL;
+}
+
+bool export_work(worker *w, task *t) {
+    char name[48], path[128];
+    hw_error err;
+    explained made = {.n = 0};
+    if (strcmp(t->format, "trace") == 0) {
+        worker_path(w, "export.safetensors", path, sizeof path);
+        return store_trace(w->store, t->run, path, &t->fault) && take_file(t, path);
+    }
+    const hw_format_info *format = find_format(t->format);
+    const hw_trace *trace = worker_trace(w, t->run, &t->fault);
+    bool ok = trace && remake_all(&made, w, t, trace, format->many);
+    snprintf(name, sizeof name, "export%s", format->extension);
+    worker_path(w, name, path, sizeof path);
+    if (ok && hw_result_save((const hw_attribution *const *)made.list, made.n, path, false, &err) != HW_OK)
+        ok = fault_from(&t->fault, &err);
+    ok = ok && take_file(t, path);
+    free_explained(&made);
+    return ok;
+}

@@ -1,0 +1,301 @@
+/*
+ * attribution_view.c - the terminal view of an attribution: its headings and its legend.
+ *
+ *     method, which tokens            top_tokens.c: index: token  value  bar  profile over layers
+ *     settings                        cautions.c: what to keep in mind
+ *     shaded_prompt.c: the prompt
+ */
+#include "terminal/attribution_view.h"
+
+#include "cli/safe_text.h"
+
+#include <string.h>
+
+/* ------------------------------------------------------------------ headings */
+
+void show_title(const terminal *t, const char *title) {
+    terminal_bold(t);
+    fputs(title, t->out);
+    terminal_plain(t);
+    putc('\n', t->out);
+}
+
+void show_completion(const terminal *t, const hw_run *run) {
+    size_t n;
+    const char *bytes = hw_run_completion(run, &n);
+    if (!n) return; /* an import may name no tokens */
+    stream s = {.out = t->out};
+    show_title(t, "Completion");
+    stream_write(&s, bytes, n);
+    stream_end(&s);
+}
+
+void show_run(const terminal *t, const hw_run *run) {
+    static const char *const stops[] = {[HW_STOP_LENGTH] = "stopped at the limit",
+                                        [HW_STOP_END] = "ended by the model",
+                                        [HW_STOP_GIVEN] = "given",
+                                        [HW_STOP_CANCELLED] = "interrupted"};
+    const hw_model_info *model = hw_run_model(run);
+    size_t n = hw_run_n_completion(run);
+    terminal_dim(t);
+    if (n) {
+        fprintf(t->out, "%zu token%s, %s, after a prompt of %zu", n, n == 1 ? "" : "s", stops[hw_run_stop(run)],
+                hw_run_n_prompt(run));
+    } else {
+        fprintf(t->out, "%zu tokens", hw_run_n_tokens(run));
+    }
+    fputs("; ", t->out);
+    text_puts(t->out, *model->name ? model->name : model->path);
+    if (*model->quantisation) fputs(", ", t->out);
+    text_puts(t->out, model->quantisation);
+    terminal_plain(t);
+    putc('\n', t->out);
+}
+
+static void print_label(const picture *p, const char *bytes, size_t n) {
+    if (n) fprintf(p->t->out, ": %s", text_label(bytes, n, p->t->width / 2).utf8);
+}
+
+/* "completion token 3: ·sunny" */
+static void print_rows(const picture *p, bool mean) {
+    FILE *out = p->t->out;
+    size_t n = p->row_end - p->row_begin, first = hw_attribution_first_token(p->a) + p->row_begin;
+    size_t index = first - picture_first_selectable(p->run);
+    const char *noun = hw_run_n_completion(p->run) ? "completion token" : "token";
+    hw_token begin = hw_run_token(p->run, first), end = hw_run_token(p->run, first + n - 1);
+    if (n == 1) {
+        fprintf(out, "%s %zu", noun, index);
+        print_label(p, begin.bytes, begin.n_bytes);
+    } else if (n == hw_attribution_n_rows(p->a)) {
+        fprintf(out, "all %zu %ss%s", n, noun, mean ? ", mean" : "");
+    } else {
+        fprintf(out, "%ss %zu to %zu%s", noun, index, index + n - 1, mean ? ", mean" : "");
+        if (begin.role == HW_ROLE_COMPLETION)
+            print_label(p, hw_run_completion(p->run, NULL) + begin.begin, end.end - begin.begin);
+    }
+}
+
+void show_heading(const picture *p, bool mean) {
+    fprintf(p->t->out, "%s · ", hw_attribution_method(p->a));
+    print_rows(p, mean);
+}
+
+static void print_layers(const picture *p) {
+    const int32_t *layers = hw_attribution_layers(p->a);
+    size_t n = hw_attribution_n_layers(p->a);
+    if (layers[p->layer_begin] < 0) {
+        fputs("one value for all layers", p->t->out);
+    } else if (p->layer_end - p->layer_begin == 1) {
+        fprintf(p->t->out, "layer %d of %d", layers[p->layer_begin] + 1, layers[n - 1] + 1);
+    } else {
+        fprintf(p->t->out, "layers %d-%d of %d", layers[p->layer_begin] + 1, layers[p->layer_end - 1] + 1,
+                layers[n - 1] + 1);
+    }
+}
+
+/* The settings that changed the numbers; those of use to few only where they are set. */
+void show_settings(const picture *p) {
+    const hw_method_params *m = hw_attribution_params(p->a);
+    FILE *out = p->t->out;
+    fprintf(out, "row %s, ", hw_row_name(m->row));
+    if (picture_traits(p) & HW_USES_FUSE) fprintf(out, "heads %s, ", hw_fuse_name(hw_run_fuse(p->run)));
+    if (picture_traits(p) & HW_USES_DISCARD && m->discard > 0) fprintf(out, "lowest %g discarded, ", m->discard);
+    if (picture_traits(p) & HW_USES_REMOVE_SINK && m->remove_sink) fputs("sink removed, ", out);
+    if (picture_traits(p) & HW_USES_RESIDUAL && m->residual_measured) fputs("residual measured, ", out);
+    if (picture_traits(p) & HW_USES_RESIDUAL && !m->residual_measured) fprintf(out, "residual %g, ", m->residual);
+    if (picture_traits(p) & HW_USES_DIRECTION) fprintf(out, "direction %s, ", hw_direction_name(m->direction));
+    if (picture_traits(p) & HW_USES_MEASURE) fprintf(out, "measure %s, ", hw_measure_name(m->measure));
+    if (picture_traits(p) & HW_USES_AGGREGATE && m->aggregate != HW_AGGREGATE_MEAN)
+        fprintf(out, "aggregate %s, ", hw_aggregate_name(m->aggregate));
+    if (picture_traits(p) & HW_USES_VERSUS && *hw_run_versus(p->run))
+        fprintf(out, "versus %s, ", picture_versus(p, p->t->width / 3).utf8);
+    print_layers(p);
+    if (m->columns != HW_COLUMNS_PROMPT) fprintf(out, ", columns %s", hw_columns_name(m->columns));
+    if (p->lift) fputs(", lift over uniform", out);
+}
+
+static double size_of(double v) { return v < 0 ? -v : v; }
+
+static void print_beyond(const picture *p) {
+    enum { MOST = 3 };
+    const float *scores = hw_view_scores(p->view);
+    size_t n = 0;
+    for (size_t k = 0; k < hw_view_n_columns(p->view) && n <= MOST; k++) {
+        if (hw_view_is_hidden(p->view, k) || size_of(scores[k]) <= p->scale) continue;
+        n++;
+        if (n == 1) fprintf(p->t->out, "; beyond the scale: %s", picture_is_grouped(p) ? "segment" : "token");
+        if (n <= MOST) fprintf(p->t->out, "%s %zu", n == 1 ? "" : ",", k);
+    }
+    if (n > MOST) fputs(" and others", p->t->out);
+}
+
+/* What full strength means: a strip of the colours, or the blocks that stand in for them. */
+static void print_legend(const picture *p) {
+    enum { CELLS = 16 };
+    FILE *out = p->t->out;
+    bool plain = p->t->depth == DEPTH_NONE;
+    if (p->negative) fprintf(out, "\n  %.4g ", -p->scale);
+    if (p->negative && plain) fputs("--------", out);
+    for (int i = CELLS; p->negative && !plain && i > 0; i--) {
+        terminal_shade(p->t, -(double)i / CELLS);
+        putc(' ', out);
+    }
+    if (!p->negative) fputs("\n  0 ", out);
+    for (int i = 1; i <= CELLS; i++) {
+        double level = (double)i / CELLS;
+        terminal_shade(p->t, level);
+        if (!plain) {
+            putc(' ', out);
+        } else if (i % 2 == 0) {
+            fputs(terminal_block(level), out);
+        }
+    }
+    terminal_plain(p->t);
+    fprintf(out, " %.4g", p->scale);
+    print_beyond(p);
+    fputs("\n\n", out);
+}
+
+static void print_settings(const picture *p) {
+    terminal_dim(p->t);
+    show_settings(p);
+    terminal_plain(p->t);
+    fputs("\n\n", p->t->out);
+}
+
+static hw_err drawn_or_not(bool drawn, hw_error *err) {
+    if (drawn) return HW_OK;
+    *err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory to draw the view"};
+    return err->code;
+}
+
+/* ------------------------------------------------------------------ part by part (--answer-by) */
+
+/* Rows of a part: from its first token to its last. False where it has none. */
+static bool select_part(picture *p, const hw_segments *parts, size_t part) {
+    size_t n, end = 0;
+    const int32_t *groups = hw_segments_groups(parts, &n);
+    p->row_begin = n;
+    for (size_t i = 0; i < n; i++) {
+        if (groups[i] != (int32_t)part) continue;
+        if (i < p->row_begin) p->row_begin = i;
+        end = i + 1;
+    }
+    p->row_end = end;
+    return end > 0;
+}
+
+/* A list for one part; `scale` is that of all parts, so that bars compare. */
+static hw_err show_part(picture p, const options *o, double scale, hw_error *err) {
+    hw_err rc = picture_fill(&p, o, err);
+    if (rc != HW_OK) return rc;
+    p.scale = scale;
+    print_rows(&p, true);
+    putc('\n', p.t->out);
+    rc = drawn_or_not(toplist_print(&p, (size_t)o->top), err);
+    picture_free(&p);
+    return rc;
+}
+
+/* The largest scale of all parts. */
+static hw_err scale_of_parts(double *scale, picture p, const options *o, const hw_segments *parts, hw_error *err) {
+    hw_err rc = HW_OK;
+    *scale = 0;
+    for (size_t s = 0; s < hw_segments_count(parts) && rc == HW_OK; s++) {
+        if (!select_part(&p, parts, s)) continue;
+        rc = picture_fill(&p, o, err);
+        if (rc == HW_OK && p.scale > *scale) *scale = p.scale;
+        picture_free(&p);
+        p.view = NULL;
+    }
+    return rc;
+}
+
+static hw_err show_parts(const picture *whole, const options *o, const hw_segments *parts, hw_error *err) {
+    picture p = *whole;
+    double scale;
+    terminal_bold(p.t);
+    fprintf(p.t->out, "%s · completion by ", hw_attribution_method(p.a));
+    text_puts(p.t->out, o->answer_by);
+    terminal_plain(p.t);
+    putc('\n', p.t->out);
+    print_settings(whole);
+    hw_err rc = scale_of_parts(&scale, p, o, parts, err);
+    for (size_t s = 0; s < hw_segments_count(parts) && rc == HW_OK; s++) {
+        if (!select_part(&p, parts, s)) continue;
+        if (s > 0) putc('\n', p.t->out);
+        rc = show_part(p, o, scale, err);
+    }
+    return rc;
+}
+
+static hw_err refuse_parts(const picture *p, size_t n_tokens, hw_error *err) {
+    *err = (hw_error){.code = HW_ERR_ARGUMENT};
+    snprintf(err->msg, sizeof err->msg,
+             "this result explains %zu of the completion's %zu tokens: its parts cannot be shown",
+             hw_attribution_n_rows(p->a), n_tokens);
+    return err->code;
+}
+
+static hw_err show_by_parts(const picture *p, const options *o, hw_error *err) {
+    hw_segments *parts;
+    size_t n;
+    hw_err rc = hw_segments_new(&parts, p->run, HW_SIDE_COMPLETION, o->answer_by, err);
+    if (rc != HW_OK) return rc;
+    hw_segments_groups(parts, &n);
+    rc = n == hw_attribution_n_rows(p->a) ? show_parts(p, o, parts, err) : refuse_parts(p, n, err);
+    hw_segments_free(parts);
+    return rc;
+}
+
+/* ------------------------------------------------------------------ a contrast with the chosen token */
+
+/* Whether logits of row i are contrasted with the token that was chosen: its text, and nothing between the two. */
+static bool is_own_contrast(const picture *p, size_t i) {
+    const char *other = hw_run_versus(p->run);
+    if (*other == '=') other++;
+    hw_token t = hw_run_token(p->run, hw_attribution_first_token(p->a) + i);
+    return hw_attribution_balance(p->a)[i].logit == 0 && t.n_bytes == strlen(other) &&
+           memcmp(t.bytes, other, t.n_bytes) == 0;
+}
+
+/* Zeros that look like an explanation. */
+static void print_own_contrasts(const picture *p) {
+    enum { MOST = 8 };
+    FILE *out = p->t->out;
+    size_t n = 0, first = hw_attribution_first_token(p->a) - picture_first_selectable(p->run);
+    if (!*hw_run_versus(p->run) || !hw_attribution_balance(p->a)) return;
+    for (size_t i = p->row_begin; i < p->row_end; i++) {
+        if (!is_own_contrast(p, i)) continue;
+        n++;
+        if (n == 1)
+            fputs("  ! The other token is the one that was chosen, so that every value is 0: completion token", out);
+        if (n <= MOST) fprintf(out, "%s %zu", n == 1 ? "" : ",", first + i);
+    }
+    if (n > MOST) fprintf(out, " and %zu more", n - MOST);
+    if (n) fputs("\n", out);
+}
+
+/* ------------------------------------------------------------------ the view */
+
+static hw_err show_tokens(const picture *p, const options *o, hw_error *err) {
+    terminal_bold(p->t);
+    show_heading(p, true);
+    terminal_plain(p->t);
+    putc('\n', p->t->out);
+    print_settings(p);
+    bool drawn = shade_print(p);
+    if (drawn) print_legend(p);
+    return drawn_or_not(drawn && toplist_print(p, (size_t)o->top), err);
+}
+
+hw_err show_attribution(const terminal *t, const hw_attribution *a, const options *o, hw_error *err) {
+    picture p;
+    hw_err rc = picture_new(&p, t, a, o, err);
+    if (rc != HW_OK) return rc;
+    rc = o->answer_by ? show_by_parts(&p, o, err) : show_tokens(&p, o, err);
+    if (rc == HW_OK) diagnose_print(&p, o);
+    if (rc == HW_OK) print_own_contrasts(&p);
+    picture_free(&p);
+    return rc;
+}

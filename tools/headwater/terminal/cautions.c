@@ -1,0 +1,143 @@
+/*
+ * cautions.c - the lines under a view that say how far it can be trusted, in plain words with the number.
+ *
+ * First what belongs to the selection (mass that the filter hides, where a logit came from), then what is known of the
+ * whole attribution, and a warning where little of the explanation is left.
+ */
+#include "terminal/attribution_view.h"
+#include "cli/safe_text.h"
+
+#include <math.h>
+#include <string.h>
+
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+
+static const struct diagnostic {
+    const char *label, *grouped; /* what it is where columns are segments, if not the same */
+    bool mass;                   /* else a correlation, with its sign */
+    size_t mean, last;           /* offsets of doubles in hw_diagnostics */
+} diagnostics[] = {
+    {"mass on token 0", "mass on token 0's segment", true, offsetof(hw_diagnostics, first_mean),
+     offsetof(hw_diagnostics, first_last)},
+    {"correlation with position", NULL, false, offsetof(hw_diagnostics, position_mean),
+     offsetof(hw_diagnostics, position_last)},
+    {"mass outside the prompt", NULL, true, offsetof(hw_diagnostics, outside_mean),
+     offsetof(hw_diagnostics, outside_last)},
+};
+enum { LABEL_WIDTH = 27 };
+static const double LEAST_ROUNDING = 0.005; /* nats that two digits show */
+
+static bool is_composed(const picture *p) { return picture_traits(p) & HW_USES_DIRECTION; }
+static bool is_layered(const picture *p) { return hw_attribution_n_layers(p->a) > 1; }
+
+static void print_number(FILE *out, const struct diagnostic *d, double v) {
+    if (v != v) { /* NaN: too few columns to tell */
+        fputs("unknown", out);
+    } else if (d->mass) {
+        fprintf(out, "%.3f", v);
+    } else {
+        fprintf(out, "%+.2f", v);
+    }
+}
+
+static void print_diagnostic(const picture *p, const struct diagnostic *d) {
+    const char *values = (const char *)hw_attribution_diagnostics(p->a);
+    double mean, last;
+    memcpy(&mean, values + d->mean, sizeof mean);
+    memcpy(&last, values + d->last, sizeof last);
+    fprintf(p->t->out, "  %-*s", LABEL_WIDTH, picture_is_grouped(p) && d->grouped ? d->grouped : d->label);
+    print_number(p->t->out, d, mean);
+    if (is_layered(p)) {
+        fputs(" mean over layers, ", p->t->out);
+        print_number(p->t->out, d, last);
+        fputs(is_composed(p) ? " at full depth" : " in the last layer", p->t->out);
+    }
+    putc('\n', p->t->out);
+}
+
+/* Where the logits came from, mean over the selected rows. */
+static void print_balance(const picture *p, const hw_balance *rows) {
+    double n = (double)(p->row_end - p->row_begin);
+    hw_balance b = {0};
+    for (size_t i = p->row_begin; i < p->row_end; i++) {
+        b.prompt += rows[i].prompt / n;
+        b.completion += rows[i].completion / n;
+        b.bias += rows[i].bias / n;
+        b.mlp += rows[i].mlp / n;
+        b.embedding += rows[i].embedding / n;
+        b.logit += rows[i].logit / n;
+    }
+    bool versus = *hw_run_versus(p->run);
+    fprintf(p->t->out, "  %-*s%.2f nats, all layers together", LABEL_WIDTH,
+            versus ? "logit above the other's" : "logit above the mean logit", b.logit);
+    if (versus) fprintf(p->t->out, "; the other: %s", picture_versus(p, p->t->width / 3).utf8);
+    putc('\n', p->t->out);
+    fprintf(p->t->out, "  %-*sattention to the prompt %+.2f, to the completion %+.2f,\n", LABEL_WIDTH,
+            "which is the sum of", b.prompt, b.completion);
+    double rounding = b.logit - (b.prompt + b.completion + b.mlp + b.embedding + b.bias);
+    fprintf(p->t->out, "  %-*sMLPs %+.2f, the last token itself %+.2f, biases %+.2f", LABEL_WIDTH, "", b.mlp,
+            b.embedding, b.bias);
+    if (fabs(rounding) >= LEAST_ROUNDING) /* of the engine's output product, where weights are quantised */
+        fprintf(p->t->out, ",\n  %-*srounding %+.2f", LABEL_WIDTH, "", rounding);
+    putc('\n', p->t->out);
+}
+
+static bool is_order(double correlation) { return correlation >= 0.9 || correlation <= -0.9; } /* false for NaN */
+
+/* What the numbers mean for the reader, where they leave little of the explanation. */
+static void print_warnings(const picture *p, const options *o) {
+    const hw_diagnostics *d = hw_attribution_diagnostics(p->a);
+    FILE *out = p->t->out;
+    bool deep = is_layered(p) && is_composed(p);
+    if (hw_attribution_n_columns(p->a) < 4) return; /* few tokens are ordered by chance */
+    bool grouped = picture_is_grouped(p);
+    if (deep && d->first_last >= 0.9)
+        fprintf(out, "  ! At full depth nearly all of the mass is on token 0%s: what is left says little there.\n",
+                grouped ? "'s segment" : "");
+    if (deep && is_order(d->position_last))
+        fputs("  ! At full depth the ranking is almost only the order in the prompt, whatever it says.\n", out);
+    if (is_order(d->position_mean))
+        fputs("  ! The ranking shown is almost only the order in the prompt, whatever it says.\n", out);
+    if (d->first_mean >= 0.5 && !o->hide && !grouped) fputs("  Hide token 0 from the view with --hide first.\n", out);
+}
+
+static bool hides_nothing(const picture *p) {
+    for (size_t k = 0; k < hw_view_n_columns(p->view); k++)
+        if (hw_view_is_hidden(p->view, k)) return false;
+    return true;
+}
+
+static void print_hidden(const picture *p, const char *filters) {
+    fprintf(p->t->out, "  %-*s%.3f by --hide ", LABEL_WIDTH, "hidden from this view", hw_view_hidden_mass(p->view));
+    text_puts(p->t->out, filters);
+    if (picture_is_grouped(p) && hides_nothing(p))
+        fputs(": a segment is hidden where all of its tokens are, and none is", p->t->out);
+    putc('\n', p->t->out);
+}
+
+/* What belongs to the selection: where the logits came from, and what the filter hides. */
+static void print_selection(const picture *p, const options *o) {
+    const hw_balance *balance = hw_attribution_balance(p->a);
+    if (!balance && !o->hide) return;
+    putc('\n', p->t->out);
+    if (balance) print_balance(p, balance);
+    if (o->hide) print_hidden(p, o->hide);
+}
+
+void diagnose_print(const picture *p, const options *o) {
+    bool shares = picture_traits(p) & HW_GIVES_SHARES;
+    size_t n = hw_attribution_n_rows(p->a);
+    print_selection(p, o);
+    putc('\n', p->t->out);
+    terminal_dim(p->t);
+    if (n == 1) {
+        fputs("Over the one token explained:", p->t->out);
+    } else {
+        fprintf(p->t->out, "Over all %zu tokens explained:", n);
+    }
+    terminal_plain(p->t);
+    putc('\n', p->t->out);
+    for (size_t i = 0; i < COUNT(diagnostics); i++)
+        if (shares || !diagnostics[i].mass) print_diagnostic(p, &diagnostics[i]);
+    if (shares) print_warnings(p, o);
+}

@@ -1,0 +1,287 @@
+/*
+ * citations_view.c - an answer with its citations, to be read.
+ *
+ *     Answer                                     the text as it is, [n] behind each part that has marks
+ *     Of what raised its tokens ...              where the answer came from at all
+ *     [1] name   share of the answer             passages with a mark, strongest first:
+ *         how it begins
+ *           share  part of the answer  peak      the parts that it is cited for
+ *     the others, in one line; what a mark means
+ */
+#include "export/cite.h"
+#include "terminal/attribution_view.h"
+#include "cli/safe_text.h"
+
+#include <string.h>
+
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+
+/* ------------------------------------------------------------------ pieces */
+
+typedef struct percent {
+    char text[16];
+} percent;
+
+/* Never 0 % for what is there, nor 100 % for what is not all. */
+static percent percent_of(double share) {
+    percent p;
+    if (share > 0 && share < 0.01) {
+        snprintf(p.text, sizeof p.text, "<1 %%");
+    } else if (share < 1 && share >= 0.995) {
+        snprintf(p.text, sizeof p.text, ">99 %%");
+    } else {
+        snprintf(p.text, sizeof p.text, "%.0f %%", 100 * share);
+    }
+    return p;
+}
+
+/* Prose in lines that fit the terminal and are not too long to read; each ends its own style. */
+static void print_prose(const terminal *t, const char *text, void (*style)(const terminal *t)) {
+    enum { WIDEST = 96 };
+    for (size_t n; *text; text += n + (text[n] == ' ')) {
+        n = text_line(text, t->width < WIDEST ? t->width : WIDEST);
+        style(t);
+        fwrite(text, 1, n, t->out);
+        terminal_plain(t);
+        putc('\n', t->out);
+    }
+}
+
+/* What a peak is, by the rule's name. */
+static const struct wording {
+    const char *rule, *before, *after; /* the number stands between them, the token behind */
+    double factor;
+    int decimals;
+    const char *unit;
+} wordings[] = {
+    {"share", "peak ", " % of ", 100, 0, " %"},
+    {"ratio", "peak ", " x the median, at ", 1, 1, " x the median"},
+    {"fall", "", " nats less without it, most at ", 1, 1, " nats"},
+    {"weight", "a weight of ", " nats, most at ", 1, 1, " nats"},
+};
+
+typedef struct phrase {
+    char text[1024];
+} phrase;
+
+static const struct wording *wording_of(const hw_citation_rule *rule) {
+    size_t i = 0;
+    while (i + 1 < COUNT(wordings) && strcmp(wordings[i].rule, rule->name) != 0) i++;
+    return &wordings[i];
+}
+
+static phrase peak_of(const cite_facts *f, const hw_citation_link *link) {
+    enum { TOKEN_WIDTH = 16 };
+    const struct wording *w = wording_of(hw_citation_rule_used(f->citation));
+    hw_token token = hw_run_token(f->run, hw_run_n_prompt(f->run) + link->peak_token);
+    phrase p;
+    snprintf(p.text, sizeof p.text, "%s%.*f%s%s", w->before, w->decimals, w->factor * link->peak, w->after,
+             text_label(token.bytes, token.n_bytes, TOKEN_WIDTH).utf8);
+    return p;
+}
+
+static bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+
+/* How a range begins: one line of at most `width` columns, without the layout around it. */
+static label excerpt(const char *text, size_t begin, size_t end, int width) {
+    while (begin < end && is_space(text[begin])) begin++;
+    size_t n = 0;
+    while (begin + n < end && text[begin + n] != '\n' && text[begin + n] != '\r') n++;
+    while (n && is_space(text[begin + n - 1])) n--;
+    return text_label(text + begin, n, width);
+}
+
+/* A passage without the "NAME: " that stands before it in a prompt. */
+static label passage_excerpt(const cite_facts *f, size_t passage, int width) {
+    const hw_span *s = hw_segments_at(f->passages, passage);
+    const char *text = hw_run_prompt(f->run, NULL);
+    size_t begin = s->begin, n = s->name ? strlen(s->name) : 0;
+    bool named = n && s->end - begin > n + 1 && memcmp(text + begin, s->name, n) == 0 && text[begin + n] == ':';
+    return excerpt(text, named ? begin + n + 1 : begin, s->end, width);
+}
+
+static label passage_label(const cite_facts *f, size_t passage, int width) {
+    const char *name = hw_segments_at(f->passages, passage)->name;
+    return name && *name ? text_label(name, strlen(name), width) : passage_excerpt(f, passage, width);
+}
+
+/* ------------------------------------------------------------------ the answer */
+
+static void print_marks(const terminal *t, const cite_facts *f, size_t part) {
+    size_t n_marked;
+    const size_t *order = hw_citation_order(f->citation, &n_marked);
+    bool any = false;
+    for (size_t i = 0; i < n_marked; i++) {
+        if (!hw_citation_at(f->citation, part, order[i]).marked) continue;
+        if (!any) putc(' ', t->out);
+        if (!any) terminal_bold(t);
+        fprintf(t->out, "[%zu]", i + 1);
+        any = true;
+    }
+    if (any) terminal_plain(t);
+}
+
+static void print_answer(const terminal *t, const cite_facts *f) {
+    size_t n, at = 0;
+    const char *text = hw_run_completion(f->run, &n);
+    show_title(t, "Answer");
+    for (size_t s = 0; s < hw_segments_count(f->answer); s++) {
+        const hw_span *span = hw_segments_at(f->answer, s);
+        size_t end = span->end;
+        while (end > span->begin && is_space(text[end - 1])) end--;
+        text_print(t->out, text + at, end - at, true);
+        print_marks(t, f, s);
+        at = end;
+    }
+    while (n > at && is_space(text[n - 1])) n--; /* blank lines at the end say nothing */
+    text_print(t->out, text + at, n - at, true);
+    putc('\n', t->out);
+}
+
+/* ------------------------------------------------------------------ where it came from at all */
+
+static double share_of_passages(const cite_facts *f) {
+    double sum = 0;
+    size_t whole = hw_citation_n_parts(f->citation);
+    for (size_t p = 0; p < hw_citation_n_passages(f->citation); p++) sum += hw_citation_at(f->citation, whole, p).share;
+    return sum;
+}
+
+static phrase sources_of(const cite_facts *f) {
+    hw_citation_elsewhere e = hw_citation_from_elsewhere(f->citation, hw_citation_n_parts(f->citation));
+    double passages = share_of_passages(f);
+    const char *method = hw_attribution_method(f->a);
+    phrase p;
+    if (hw_attribution_balance(f->a)) {
+        snprintf(
+            p.text, sizeof p.text,
+            "%s of the answer came from the prompt: %s from the passages, %s from its rest. %s came from the answer so "
+            "far, %s from the model itself (%s).",
+            percent_of(passages + e.rest).text, percent_of(passages).text, percent_of(e.rest).text,
+            percent_of(e.answer).text, percent_of(e.model).text, method);
+    } else if (e.rest > 0) {
+        snprintf(p.text, sizeof p.text,
+                 "%s of the answer came from the passages; %s does not tell the rest of the prompt, the answer so far "
+                 "and the "
+                 "model itself apart.",
+                 percent_of(passages).text, method);
+    } else {
+        snprintf(p.text, sizeof p.text, "How much of the answer came from the passages at all is not known by %s.",
+                 method);
+    }
+    return p;
+}
+
+static void print_sources(const terminal *t, const cite_facts *f) {
+    putc('\n', t->out);
+    print_prose(t, sources_of(f).text, terminal_bold);
+}
+
+/* ------------------------------------------------------------------ passages */
+
+enum { SHARE_WIDTH = 11, GAP = 3, LEAST_TEXT = 24 };
+
+static label part_label(const cite_facts *f, size_t part, int width) {
+    const hw_span *span = hw_segments_at(f->answer, part);
+    return excerpt(hw_run_completion(f->run, NULL), span->begin, span->end, width);
+}
+
+/* Columns of the text of the parts that a passage is cited for; 0: too few for peaks beside it. */
+static int part_width(const terminal *t, const cite_facts *f, size_t passage) {
+    int widest = 0, room = t->width;
+    for (size_t s = 0; s < hw_citation_n_parts(f->citation); s++) {
+        hw_citation_link link = hw_citation_at(f->citation, s, passage);
+        if (!link.marked) continue;
+        int left = t->width - SHARE_WIDTH - 2 - GAP - (int)strlen(peak_of(f, &link).text); /* bytes, never too few */
+        int width = part_label(f, s, t->width).width;
+        if (left < room) room = left;
+        if (width > widest) widest = width;
+    }
+    return room < LEAST_TEXT ? 0 : room < widest ? room : widest;
+}
+
+/* "       31 %  It is in the blue cup.   peak 52 % of ·blue" */
+static void print_part(const terminal *t, const cite_facts *f, size_t part, size_t passage, int width) {
+    hw_citation_link link = hw_citation_at(f->citation, part, passage);
+    label text = part_label(f, part, width ? width : t->width - SHARE_WIDTH - 3);
+    fprintf(t->out, "%*s  %s", SHARE_WIDTH, percent_of(link.share).text, text.utf8);
+    if (width) {
+        fprintf(t->out, "%*s", width - text.width + GAP, "");
+        terminal_dim(t);
+        fputs(peak_of(f, &link).text, t->out);
+        terminal_plain(t);
+    }
+    putc('\n', t->out);
+}
+
+static void print_passage(const terminal *t, const cite_facts *f, size_t number, size_t passage) {
+    enum { BEHIND = 22 }; /* "  100 % of the answer" */
+    size_t whole = hw_citation_n_parts(f->citation);
+    const char *name = hw_segments_at(f->passages, passage)->name;
+    char head[32];
+    int n = snprintf(head, sizeof head, "[%zu] ", number), room = t->width - n - BEHIND;
+    percent share = percent_of(hw_citation_at(f->citation, whole, passage).share);
+    putc('\n', t->out);
+    terminal_bold(t);
+    fprintf(t->out, "%s%s", head, passage_label(f, passage, room > 8 ? room : 8).utf8);
+    terminal_plain(t);
+    fprintf(t->out, "  %s of the answer\n", share.text);
+    if (name && *name) fprintf(t->out, "%*s%s\n", n, "", passage_excerpt(f, passage, t->width - n - 1).utf8);
+    int width = part_width(t, f, passage);
+    for (size_t s = 0; s < whole; s++)
+        if (hw_citation_at(f->citation, s, passage).marked) print_part(t, f, s, passage, width);
+}
+
+/* The passages without a mark, from the strongest. */
+static void print_others(const terminal *t, const cite_facts *f, const size_t *order, size_t n) {
+    size_t whole = hw_citation_n_parts(f->citation);
+    double sum = 0, most = n ? hw_citation_at(f->citation, whole, order[0]).share : 0;
+    for (size_t i = 0; i < n; i++) sum += hw_citation_at(f->citation, whole, order[i]).share;
+    if (!n) return;
+    phrase p, together = {""}, name = {""};
+    if (n > 1 && sum > 0) snprintf(together.text, sizeof together.text, " together, at most %s", percent_of(most).text);
+    if (n == 1 || sum > 0)
+        snprintf(name.text, sizeof name.text, " (%s)", passage_label(f, order[0], t->width / 3).utf8);
+    snprintf(p.text, sizeof p.text, "%zu passage%s without a mark: %s of the answer%s%s", n, n == 1 ? "" : "s",
+             percent_of(sum).text, together.text, name.text);
+    putc('\n', t->out);
+    print_prose(t, p.text, terminal_plain);
+}
+
+/* The passage that came nearest to a mark. */
+static void print_none(const terminal *t, const cite_facts *f, const size_t *order) {
+    size_t whole = hw_citation_n_parts(f->citation), best = order[0];
+    for (size_t i = 1; i < hw_citation_n_passages(f->citation); i++)
+        if (hw_citation_at(f->citation, whole, order[i]).peak > hw_citation_at(f->citation, whole, best).peak)
+            best = order[i];
+    hw_citation_link link = hw_citation_at(f->citation, whole, best);
+    phrase p, nearest = {""};
+    if (link.peak > 0)
+        snprintf(nearest.text, sizeof nearest.text, " Nearest to a mark: %s, %s",
+                 passage_label(f, best, t->width / 3).utf8, peak_of(f, &link).text);
+    snprintf(p.text, sizeof p.text, "No passage stands out, so none is cited.%s", nearest.text);
+    putc('\n', t->out);
+    print_prose(t, p.text, terminal_plain);
+}
+
+static void print_legend(const terminal *t, const cite_facts *f) {
+    const hw_citation_rule *rule = hw_citation_rule_used(f->citation);
+    const struct wording *w = wording_of(rule);
+    phrase p;
+    snprintf(p.text, sizeof p.text, "Shares are of %s. A mark needs a peak of %g%s: %s.", rule->shares,
+             w->factor * hw_citation_least(f->citation), w->unit, rule->peak);
+    putc('\n', t->out);
+    print_prose(t, p.text, terminal_dim);
+}
+
+void cite_print(const terminal *t, const cite_facts *f) {
+    size_t n_marked;
+    const size_t *order = hw_citation_order(f->citation, &n_marked);
+    print_answer(t, f);
+    show_run(t, f->run);
+    print_sources(t, f);
+    if (!n_marked) print_none(t, f, order);
+    for (size_t i = 0; i < n_marked; i++) print_passage(t, f, i + 1, order[i]);
+    if (n_marked) print_others(t, f, order + n_marked, hw_citation_n_passages(f->citation) - n_marked);
+    print_legend(t, f);
+}

@@ -1,0 +1,156 @@
+/*
+ * shaded_prompt.c - the prompt as text, each token on a background of its value.
+ *
+ * Tokens are joined before they are read as characters, since a character may be spread over several tokens: it is
+ * then drawn as strong as the strongest of them. Lines break at spaces, and anywhere in scripts that have none.
+ * Without colours a line of blocks under the text says the same, readable in a log.
+ */
+#include "picture/token_text.h"
+#include "terminal/attribution_view.h"
+#include "cli/safe_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { INDENT = 2, BOUND = 3 }; /* columns left of the text, and not used of the terminal's width */
+
+/* One character on the line in work. */
+typedef struct cell {
+    glyph g;
+    double level; /* -1 to 1; 0: not shaded */
+    bool dim;     /* of a special or template token */
+} cell;
+
+typedef struct sheet {
+    const terminal *t;
+    cell *line; /* [n] */
+    size_t n, room;
+    size_t break_at; /* the line may end before this cell; 0: nowhere */
+    int width, limit;
+} sheet;
+
+/* ------------------------------------------------------------------ lines */
+
+static bool is_shaded(const cell *c) { return c->level != 0; }
+
+static void print_colors(const sheet *page, const cell *c) {
+    terminal_plain(page->t);
+    if (is_shaded(c)) {
+        terminal_shade(page->t, c->level);
+    } else if (c->dim) {
+        terminal_dim(page->t);
+    }
+}
+
+static bool same_look(const cell *a, const cell *b) {
+    return a->level == b->level && (is_shaded(a) || a->dim == b->dim);
+}
+
+static void print_marks(const sheet *page, size_t n) {
+    FILE *out = page->t->out;
+    while (n && !is_shaded(&page->line[n - 1])) n--;
+    if (!n) return;
+    fprintf(out, "%*s", INDENT, "");
+    for (size_t i = 0; i < n; i++) {
+        const cell *c = &page->line[i];
+        for (int w = 0; w < c->g.width; w++) fputs(is_shaded(c) ? terminal_block(c->level) : " ", out);
+    }
+    putc('\n', out);
+}
+
+/* Prints the first `n` cells as a line and moves the others to the front. */
+static void print_line(sheet *page, size_t n) {
+    FILE *out = page->t->out;
+    if (n) fprintf(out, "%*s", INDENT, "");
+    for (size_t i = 0; i < n; i++) {
+        const cell *c = &page->line[i];
+        if (i ? !same_look(c, c - 1) : is_shaded(c) || c->dim) print_colors(page, c);
+        fwrite(c->g.utf8, 1, c->g.n_bytes, out);
+    }
+    if (n && (is_shaded(&page->line[n - 1]) || page->line[n - 1].dim)) terminal_plain(page->t);
+    putc('\n', out);
+    if (page->t->depth == DEPTH_NONE) print_marks(page, n);
+    page->n -= n;
+    memmove(page->line, page->line + n, page->n * sizeof *page->line);
+    page->break_at = 0;
+    page->width = 0;
+    for (size_t i = 0; i < page->n; i++) page->width += page->line[i].g.width;
+}
+
+static bool append(sheet *page, const cell *c) {
+    if (page->n == page->room) {
+        size_t room = page->room ? page->room * 2 : 256;
+        cell *grown = realloc(page->line, room * sizeof *grown);
+        if (!grown) return false;
+        page->line = grown;
+        page->room = room;
+    }
+    page->line[page->n++] = *c;
+    page->width += c->g.width;
+    return true;
+}
+
+static bool put(sheet *page, const cell *c) {
+    if (c->g.kind == GLYPH_NEWLINE) {
+        bool ok = !is_shaded(c) || append(page, c); /* its symbol is needed only to be shaded */
+        print_line(page, page->n);
+        return ok;
+    }
+    if (c->g.wide) page->break_at = page->n;
+    if (c->g.width && page->width + c->g.width > page->limit) {
+        if (c->g.kind == GLYPH_SPACE) { /* a space at the end of a full line is not missed */
+            print_line(page, page->n);
+            return true;
+        }
+        print_line(page, page->break_at ? page->break_at : page->n);
+    }
+    if (!append(page, c)) return false;
+    if (c->g.kind != GLYPH_INK || c->g.wide) page->break_at = page->n;
+    return true;
+}
+
+/* ------------------------------------------------------------------ values */
+
+static double size_of(double level) { return level < 0 ? -level : level; }
+
+/* -1 to 1; 0 for what is hidden, too faint, or has no column. */
+static double level_of(const picture *p, size_t token) {
+    size_t column;
+    if (!picture_column(p, token, &column) || hw_view_is_hidden(p->view, column)) return 0;
+    double level = hw_view_scores(p->view)[column] / p->scale;
+    if (size_of(level) < p->t->faint) return 0;
+    return level > 1 ? 1 : level < -1 ? -1 : level;
+}
+
+static bool is_dim(const picture *p, size_t token) {
+    hw_role role = hw_run_token(p->run, token).role;
+    return role == HW_ROLE_SPECIAL || role == HW_ROLE_TEMPLATE;
+}
+
+/* The cell of the character at `at`; `token` is the first token that ends after it. */
+static cell make_cell(const picture *p, const joined *text, size_t at, size_t token) {
+    cell c = {.g = text_glyph(text->bytes + at, text->n - at)};
+    for (size_t i = token; i < text->n_tokens && text->begin[i] < at + c.g.n_source; i++) {
+        double level = level_of(p, i);
+        if (size_of(level) > size_of(c.level)) c.level = level;
+        if (i == token) c.dim = is_dim(p, i);
+    }
+    return c;
+}
+
+bool shade_print(const picture *p) {
+    joined text;
+    if (!joined_new(&text, p->run, picture_n_tokens(p))) return false;
+    sheet page = {.t = p->t, .limit = p->t->width - BOUND};
+    bool ok = true;
+    for (size_t at = 0, token = 0; ok && at < text.n;) {
+        while (token < text.n_tokens && text.end[token] <= at) token++;
+        cell c = make_cell(p, &text, at, token);
+        ok = put(&page, &c);
+        at += c.g.n_source;
+    }
+    if (ok && page.n) print_line(&page, page.n);
+    free(page.line);
+    joined_free(&text);
+    return ok;
+}

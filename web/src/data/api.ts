@@ -1,0 +1,174 @@
+/*
+ * The server's HTTP API (docs/guide/server.md). Every failure is an ApiError whose message can be shown.
+ */
+import type { Check, RawAttribution, RawRun, Token } from './document'
+import { readEvents, type ServerEvent } from './events'
+
+export interface MethodInfo {
+  name: string
+  summary: string
+  needs: string
+  cost: string
+  reference: string
+  blind: string
+  traits: string[]
+  problem: string
+}
+
+export interface Named {
+  name: string
+  summary: string
+}
+
+export interface FileFormat extends Named {
+  extension: string
+}
+
+/** Rows of the library's tables. */
+export interface Tables {
+  methods: MethodInfo[]
+  filters: Named[]
+  segmenters: Named[]
+  measures: (string | Named)[]
+  formats: FileFormat[]
+}
+
+export interface Status {
+  version: string
+  model: { name: string; quantisation: string; has_chat_template?: boolean } | null
+  queue: number
+  store: boolean
+}
+
+export interface SavedRun {
+  id: number
+  name: string
+  created: string
+  model: string | { name?: string }
+  n_prompt: number
+  n_completion: number
+  prompt: string
+  completion: string
+}
+
+export interface Span {
+  name: string
+  begin: number
+  end: number
+}
+
+export interface GenerateOptions {
+  n_generate?: number
+  temperature?: number
+  top_k?: number
+  top_p?: number
+  seed?: number
+  chat?: boolean
+  /** Of method logit: another token's exact text, or "second". */
+  versus?: string
+}
+
+export interface MethodSettings {
+  row?: string
+  direction?: string
+  residual?: number
+  residual_measured?: boolean
+  measure?: string
+  aggregate?: string
+  /** Of methods that run the model again: the parts that they leave out. */
+  by?: string
+}
+
+export interface ExplainRequest {
+  prompt: string
+  completion?: string
+  spans?: Span[]
+  options?: GenerateOptions
+  methods?: string[]
+  settings?: MethodSettings
+  name?: string
+}
+
+export interface CheckRequest {
+  by?: string
+  methods?: string[]
+  tokens?: [number, number]
+}
+
+export class ApiError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message)
+  }
+}
+
+async function failure(response: Response): Promise<ApiError> {
+  try {
+    const { error } = (await response.json()) as { error: { code: string; message: string } }
+    return new ApiError(error.code, error.message)
+  } catch {
+    return new ApiError('http', `the server answered ${response.status} ${response.statusText}`)
+  }
+}
+
+async function request(method: string, path: string, body?: unknown, accept = 'application/json', signal?: AbortSignal): Promise<Response> {
+  const headers: Record<string, string> = { Accept: accept }
+  if (body !== undefined) headers['Content-Type'] = 'application/json'
+  let response: Response
+  try {
+    response = await fetch(`/api/${path}`, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) })
+  } catch (cause) {
+    if (signal?.aborted) throw cause
+    throw new ApiError('network', 'Headwater does not answer: is `headwater serve` still running?')
+  }
+  if (!response.ok) throw await failure(response)
+  return response
+}
+
+const json = async <T>(method: string, path: string, body?: unknown) => (await (await request(method, path, body)).json()) as T
+
+/** A POST answered by events; an `error` event is thrown. */
+async function* events(path: string, body: unknown, signal?: AbortSignal): AsyncGenerator<ServerEvent> {
+  const response = await request('POST', path, body, 'text/event-stream', signal)
+  for await (const event of readEvents(response.body!)) {
+    if (event.event === 'error') {
+      const { code, message } = event.data as { code: string; message: string }
+      throw new ApiError(code, message)
+    }
+    yield event
+  }
+}
+
+export const api = {
+  status: () => json<Status>('GET', 'status'),
+  tables: () => json<Tables>('GET', 'methods'),
+  runs: async () => (await json<{ runs: SavedRun[] }>('GET', 'runs')).runs,
+  run: (id: number) => json<RawRun>('GET', `runs/${id}`),
+  rename: (id: number, name: string) => request('PATCH', `runs/${id}`, { name }),
+  remove: (id: number) => request('DELETE', `runs/${id}`),
+  explain: (body: ExplainRequest, signal?: AbortSignal) => events('explain', body, signal),
+  stop: (job: number | string) => request('POST', `jobs/${job}/stop`, {}),
+  explainAgain: async (id: number, methods: string[], settings: MethodSettings) =>
+    (await json<{ attributions: RawAttribution[] }>('POST', `runs/${id}/explain`, { methods, settings })).attributions,
+  check: (id: number, body: CheckRequest, signal?: AbortSignal) => events(`runs/${id}/check`, body, signal),
+  exportUrl: (id: number, format: string, choice: { method?: string; with?: number } = {}) =>
+    `/api/runs/${id}/export?${new URLSearchParams([['format', format], ...Object.entries(choice).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]]))])}`,
+}
+
+/* ------------------------------------------------------------------ what events carry */
+
+export interface ExplainEvents {
+  queued: { job: number | string; position: number }
+  prefill: { job?: number | string; done: number; total: number }
+  prompt: { tokens: Token[] }
+  token: { index: number; token: Token }
+  explained: { attribution: RawAttribution }
+  done: { run: RawRun }
+}
+
+export interface CheckEvents {
+  progress: { done: number; total: number }
+  done: { check: Check }
+}

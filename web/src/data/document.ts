@@ -1,0 +1,327 @@
+/*
+ * What is drawn: runs and their attributions, as the server and a report give them (docs/reference/formats.md), decoded.
+ *
+ * Letters as everywhere in Headwater: m prompt tokens, n explained tokens, L layers. Arrays are row-major, slowest
+ * index first. Nothing here touches the page.
+ */
+
+export interface Alternative {
+  text: string
+  logprob: LogProb
+  bytes?: string
+}
+
+/** Natural log; null: unknown; "-inf": impossible. */
+export type LogProb = number | '-inf' | null
+
+export interface Token {
+  id: number
+  text: string
+  /** Lower-case hexadecimal, where the text is not UTF-8. */
+  bytes?: string
+  range: [number, number]
+  role: 'prompt' | 'completion' | 'special' | 'template'
+  logprob: LogProb
+  alternatives?: Alternative[]
+}
+
+export interface Model {
+  name: string
+  architecture: string
+  quantisation: string
+  [field: string]: unknown
+}
+
+export interface RunInfo {
+  model: Model
+  options: Record<string, unknown>
+  stop: string
+  causal: boolean
+  prompt: string
+  completion: string
+  tokens: Token[]
+}
+
+/** A cut of one side: the segment of each token (-1: none), and the segments' texts. */
+export interface Cut {
+  groups: number[]
+  names: string[]
+}
+
+export interface Settings {
+  row: string
+  direction: string
+  columns: string
+  residual: number
+  residual_measured?: boolean
+  measure: string
+  aggregate?: string
+  seed: string
+  n_ablations: number
+  n_groups?: number
+  groups?: number[]
+  group_names?: string[]
+}
+
+export interface Diagnostics {
+  first_mean: number | null
+  first_last: number | null
+  outside_mean: number | null
+  outside_last: number | null
+  position_mean: number | null
+  position_last: number | null
+}
+
+export interface Balance {
+  prompt: number
+  completion: number
+  bias: number
+  mlp: number
+  embedding: number
+  logit: number
+}
+
+export interface CheckRow {
+  method: string
+  drop: Record<string, number | null>
+  comprehensiveness: number | null
+  sufficiency: number | null
+  lds: number | null
+  passes: number
+}
+
+export interface Check {
+  by: string
+  base: number
+  passes: number
+  verdict: string
+  methods: CheckRow[]
+}
+
+interface Packed {
+  matrix: { dtype: 'u8' | 'i8'; order: 'nLm'; scale: string; data: string }
+  mean: { dtype: 'f32'; data: string }
+}
+
+export interface RawAttribution {
+  method: string
+  settings: Settings
+  diagnostics: Diagnostics
+  layers: number[]
+  first_token: number
+  shape: [number, number, number]
+  outside: number[][]
+  balance?: Balance[]
+  packed: Packed
+}
+
+export interface RawRun {
+  id?: number
+  name?: string
+  created?: string
+  run: RunInfo
+  segments?: { prompt: Record<string, Cut>; completion: Record<string, Cut> }
+  filters?: Record<string, number[]>
+  attributions: RawAttribution[]
+  check?: Check
+}
+
+export interface Document {
+  format: string
+  version: number
+  runs: RawRun[]
+  tables?: unknown
+}
+
+export interface Attribution {
+  method: string
+  settings: Settings
+  diagnostics: Diagnostics
+  /** [L] the model's own index of each layer; -1 where the method has none. */
+  layers: number[]
+  /** Row i explains token `first` + i of the run. */
+  first: number
+  n: number
+  /** Columns: prompt tokens, or groups of them. */
+  m: number
+  L: number
+  outside: number[][]
+  balance?: Balance[]
+  /** [n, L, m]; value = byte * scale[i * L + l], off by at most half a scale. */
+  bytes: Uint8Array | Int8Array
+  /** [n, L] */
+  scale: Float32Array
+  /** [n, m] over all layers, exact. */
+  mean: Float32Array
+  /** Whether anything is below 0. */
+  signed: boolean
+}
+
+export interface Run {
+  /** Stays the same while the run grows, is renamed, explained again. */
+  key: string
+  id?: number
+  name: string
+  created?: string
+  info: RunInfo
+  /** Tokens before the completion. */
+  m: number
+  cuts: { prompt: Record<string, Cut>; completion: Record<string, Cut> }
+  filters: Record<string, number[]>
+  attributions: Attribution[]
+  check?: Check
+}
+
+export class FormatError extends Error {}
+
+const FORMAT = 'headwater-document'
+const VERSION = 1
+
+/* ------------------------------------------------------------------ packed numbers */
+
+function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  const binary = atob(text)
+  const bytes = new Uint8Array(binary.length)
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i)
+  return bytes
+}
+
+async function inflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate'))
+  return new Uint8Array(await new Response(stream).arrayBuffer())
+}
+
+/** Little-endian floats, whatever this machine's order is. */
+function floats(bytes: Uint8Array<ArrayBuffer>, count: number, what: string): Float32Array {
+  if (bytes.length !== count * 4) throw new FormatError(`${what}: ${bytes.length} bytes, ${count * 4} are needed`)
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
+  const out = new Float32Array(count)
+  for (let i = 0; i < count; i++) out[i] = view.getFloat32(i * 4, true)
+  return out
+}
+
+function anyNegative(values: ArrayLike<number>): boolean {
+  for (let i = 0; i < values.length; i++) if (values[i] < 0) return true
+  return false
+}
+
+export async function decodeAttribution(raw: RawAttribution): Promise<Attribution> {
+  const [n, m, L] = raw.shape
+  const { matrix, mean } = raw.packed
+  if (matrix.order !== 'nLm') throw new FormatError(`matrix order ${matrix.order}: nLm is known`)
+  const data = await inflate(fromBase64(matrix.data))
+  if (data.length !== n * L * m) throw new FormatError(`matrix: ${data.length} bytes, ${n} x ${L} x ${m} are needed`)
+  const bytes = matrix.dtype === 'i8' ? new Int8Array(data.buffer) : data
+  return {
+    method: raw.method,
+    settings: raw.settings,
+    diagnostics: raw.diagnostics,
+    layers: raw.layers,
+    first: raw.first_token,
+    n,
+    m,
+    L,
+    outside: raw.outside,
+    balance: raw.balance,
+    bytes,
+    scale: floats(fromBase64(matrix.scale), n * L, 'scale'),
+    mean: floats(await inflate(fromBase64(mean.data)), n * m, 'mean'),
+    signed: matrix.dtype === 'i8' && anyNegative(bytes),
+  }
+}
+
+/* ------------------------------------------------------------------ runs */
+
+function countPrompt(info: RunInfo, attributions: { first: number }[]): number {
+  const completion = info.tokens.findIndex((t) => t.role === 'completion')
+  if (completion >= 0) return completion
+  return attributions[0]?.first || info.tokens.length
+}
+
+let made = 0
+
+export async function decodeRun(raw: RawRun, key?: string): Promise<Run> {
+  const attributions = await Promise.all(raw.attributions.map(decodeAttribution))
+  return {
+    key: key ?? (raw.id === undefined ? `run-${++made}` : `saved-${raw.id}`),
+    id: raw.id,
+    name: raw.name ?? '',
+    created: raw.created,
+    info: raw.run,
+    m: countPrompt(raw.run, attributions),
+    cuts: { prompt: raw.segments?.prompt ?? {}, completion: raw.segments?.completion ?? {} },
+    filters: raw.filters ?? {},
+    attributions,
+    check: raw.check,
+  }
+}
+
+export async function decodeDocument(text: string): Promise<{ runs: Run[]; tables?: unknown }> {
+  const document = JSON.parse(text) as Document
+  if (document.format !== FORMAT) throw new FormatError(`this is no Headwater document (format ${String(document.format)})`)
+  if (document.version > VERSION) throw new FormatError(`the document has version ${document.version}; this page reads up to ${VERSION}`)
+  return { runs: await Promise.all(document.runs.map((run) => decodeRun(run))), tables: document.tables }
+}
+
+/* ------------------------------------------------------------------ runs that grow */
+
+/** A run of which only the prompt's tokens are known. */
+export function newRun(info: RunInfo): Run {
+  const cuts = { prompt: {}, completion: {} }
+  return { key: `run-${++made}`, name: '', info, m: info.tokens.length, cuts, filters: {}, attributions: [] }
+}
+
+function joined<T extends Float32Array | Uint8Array | Int8Array>(a: T, b: T, empty: T): T {
+  empty.set(a as never)
+  empty.set(b as never, a.length)
+  return empty
+}
+
+/** A step of unsigned bytes, in steps of signed ones: 255 / 127. */
+const SIGNED_STEP = 255 / 127
+
+/** The same with signed bytes, at half the resolution. */
+function asSigned(a: Attribution): Attribution {
+  if (a.bytes instanceof Int8Array) return a
+  return { ...a, bytes: Int8Array.from(a.bytes, (v) => Math.round(v / SIGNED_STEP)), scale: a.scale.map((s) => s * SIGNED_STEP) }
+}
+
+/** Bytes and scales of both; signed where either is. */
+function joinedBytes(a: Attribution, b: Attribution): Pick<Attribution, 'bytes' | 'scale'> {
+  const unsigned = a.bytes instanceof Uint8Array && b.bytes instanceof Uint8Array
+  if (!unsigned) [a, b] = [asSigned(a), asSigned(b)]
+  const length = a.bytes.length + b.bytes.length
+  const empty = unsigned ? new Uint8Array(length) : new Int8Array(length)
+  return { bytes: joined(a.bytes, b.bytes, empty), scale: joined(a.scale, b.scale, new Float32Array(a.scale.length + b.scale.length)) }
+}
+
+/** `more` has the rows that follow those of `a`. */
+export function appendRows(a: Attribution, more: Attribution): Attribution {
+  if (more.first !== a.first + a.n || more.m !== a.m || more.L !== a.L) {
+    throw new FormatError(`rows from token ${more.first}: ${a.first + a.n} is next`)
+  }
+  return {
+    ...a,
+    ...joinedBytes(a, more),
+    diagnostics: more.diagnostics,
+    n: a.n + more.n,
+    outside: [...a.outside, ...more.outside],
+    balance: a.balance && more.balance ? [...a.balance, ...more.balance] : undefined,
+    mean: joined(a.mean, more.mean, new Float32Array(a.mean.length + more.mean.length)),
+    signed: a.signed || more.signed,
+  }
+}
+
+/** The run with a new attribution, or new rows of one that it has. */
+export function withAttribution(run: Run, more: Attribution): Run {
+  const same = run.attributions.findIndex((a) => a.method === more.method && a.first + a.n === more.first)
+  if (same < 0) return { ...run, attributions: [...run.attributions, more] }
+  return { ...run, attributions: run.attributions.map((a, i) => (i === same ? appendRows(a, more) : a)) }
+}
+
+/** The tokens that rows of an attribution explain: the completion, or all where there is none. */
+export function explainedTokens(run: Run): { first: number; tokens: Token[] } {
+  const hasCompletion = run.m < run.info.tokens.length
+  const first = hasCompletion ? run.m : (run.attributions[0]?.first ?? run.m)
+  return { first, tokens: run.info.tokens.slice(first) }
+}

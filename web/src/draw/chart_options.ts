@@ -1,0 +1,299 @@
+/*
+ * What ECharts draws: options of each chart, from a pane. Labels are `index: token`; layers count from 1, the first at the bottom.
+ * Pure but for reading the pane's signals.
+ */
+import type { EChartsCoreOption } from 'echarts/core'
+import { DIVERGING, MAPS, type Palette, type Theme } from './colour'
+import type { Pane } from '../model/store'
+import { layersOfRows, scaleOf, sumByUnit, type Units } from '../model/aggregate'
+import { label, number, shorten } from '../ui/token_text'
+import { amount } from '../ui/labels'
+
+export interface Look {
+  palette: Palette
+  theme: Theme
+  map: string
+  /** Width of the chart in CSS pixels. */
+  width: number
+}
+
+export interface Chart {
+  option: EChartsCoreOption
+  height: number
+  /** Says what is drawn, for those who do not see it. */
+  description: string
+  /** What a click on a data point means. */
+  pick: (data: readonly number[]) => { unit?: number; row?: number }
+}
+
+const FONT = 'system-ui, "Noto Sans", "DejaVu Sans", sans-serif'
+const LABEL_WIDTH = 14
+const COLUMN_WIDTH = 15 // px that a column needs for a label that can be read
+const MOST_COLUMNS = 400
+
+/** Units that are not hidden. */
+function shownUnits(pane: Pane): number[] {
+  const hidden = pane.hiddenUnits.value
+  return [...hidden.keys()].filter((u) => !hidden[u])
+}
+
+const labels = new WeakMap<Units, string[]>()
+
+/** `index: token`, made once for each cut of a prompt. */
+function unitLabel({ units: { value: units } }: Pane, u: number): string {
+  let made = labels.get(units)
+  if (!made) {
+    made = Array.from({ length: units.count }, (_, i) => `${i}: ${shorten(label(units.names(i)), LABEL_WIDTH)}`)
+    labels.set(units, made)
+  }
+  return made[u]
+}
+
+function axisStyle({ palette }: Look) {
+  return {
+    axisLine: { lineStyle: { color: palette.rule } },
+    axisTick: { show: false },
+    splitLine: { lineStyle: { color: palette.rule } },
+    axisLabel: { color: palette.muted, fontFamily: FONT, fontSize: 11 },
+  }
+}
+
+function unitAxis(pane: Pane, units: readonly number[], look: Look) {
+  const style = axisStyle(look)
+  return {
+    type: 'category',
+    data: units.map((u) => unitLabel(pane, u)),
+    ...style,
+    axisLabel: { ...style.axisLabel, rotate: 60, hideOverlap: true },
+  }
+}
+
+/** A window on the columns, where there are more than the width has labels for; around the strongest unit at first. */
+function zoom(pane: Pane, units: readonly number[], look: Look, always = false) {
+  const room = Math.max(8, Math.floor((look.width - 90) / COLUMN_WIDTH))
+  if (units.length <= room * 1.5 && !always) return []
+  const peak = Math.max(0, units.indexOf(pane.strongest.value.find((u) => !pane.outliers.value.has(u)) ?? units[0]))
+  const begin = units.length <= room ? 0 : Math.min(Math.max(0, peak - Math.floor(room / 2)), units.length - room)
+  const window = { startValue: begin, endValue: Math.min(units.length, begin + room) - 1, minValueSpan: 3, maxValueSpan: MOST_COLUMNS, xAxisIndex: 0 }
+  const { palette } = look
+  const slider = { type: 'slider', ...window, height: 18, bottom: 4, borderColor: palette.rule, fillerColor: `${palette.accent}30`, handleStyle: { color: palette.accent }, textStyle: { color: palette.muted }, showDetail: false, brushSelect: false }
+  return [slider, { type: 'inside', ...window, zoomOnMouseWheel: 'ctrl', moveOnMouseWheel: false }]
+}
+
+function tooltip(look: Look, text: (data: number[]) => string) {
+  return {
+    renderMode: 'richText',
+    confine: true,
+    backgroundColor: look.palette.paper,
+    borderColor: look.palette.rule,
+    textStyle: { color: look.palette.ink, fontFamily: FONT, fontSize: 12 },
+    formatter: (p: { data: number[] | { value: number[] } }) => text(Array.isArray(p.data) ? p.data : p.data.value),
+  }
+}
+
+const said = (pane: Pane) => {
+  const chosen = pane.selection.value
+  if (!chosen) return ''
+  const texts = pane.answer.value.texts.slice(chosen[0] + pane.offset.value, chosen[1] + pane.offset.value + 1)
+  return shorten(label(texts.join('')), 40)
+}
+
+/* ------------------------------------------------------------------ bars */
+
+/** The smallest of 1, 2, 2.5, 5, 10 times a power of ten that is not less. */
+function roundUp(value: number): number {
+  const power = 10 ** Math.floor(Math.log10(value))
+  return power * ([1, 2, 2.5, 5].find((step) => step * power >= value) ?? 10)
+}
+
+/** Where the outliers are far beyond the others, they are cut off. */
+function limits(pane: Pane): { min?: number; max?: number } {
+  const most = roundUp(pane.scale.value * 1.02 || 1)
+  const cut = (sign: number) => pane.beyond.value.some((u) => pane.unitValues.value[u] * sign > most)
+  return { ...(cut(1) ? { max: most } : {}), ...(cut(-1) ? { min: -most } : {}) }
+}
+
+export function bars(pane: Pane, look: Look): Chart {
+  const units = shownUnits(pane)
+  const values = pane.unitValues.value
+  const { palette } = look
+  const marked = pane.look.value
+  const data = units.map((u, x) => ({
+    value: [x, values[u]],
+    itemStyle: { color: values[u] < 0 ? palette.barBelow : palette.bar, opacity: marked < 0 || marked === u ? 1 : 0.45 },
+  }))
+  const zooms = zoom(pane, units, look)
+  return {
+    height: 300,
+    description: `Bars: what “${said(pane)}” took from each of ${units.length} parts of the prompt, mean over the chosen layers, by ${pane.attribution.value?.method}`,
+    pick: ([x]) => ({ unit: units[x] }),
+    option: {
+      animation: false,
+      grid: { left: 62, right: 12, top: 14, bottom: zooms.length ? 118 : 92 },
+      xAxis: unitAxis(pane, units, look),
+      yAxis: { type: 'value', ...limits(pane), ...axisStyle(look), axisLabel: { ...axisStyle(look).axisLabel, formatter: (v: number) => number(v) } },
+      dataZoom: zooms,
+      tooltip: tooltip(look, ([x, v]) => `${unitLabel(pane, units[x])}\n${amount(v, pane.isShares.value)}`),
+      series: [{ type: 'bar', data, barMaxWidth: 26, barCategoryGap: '18%', clip: true }],
+    },
+  }
+}
+
+/* ------------------------------------------------------------------ heat maps */
+
+interface Cells {
+  pane: Pane
+  look: Look
+  units: number[]
+  /** Labels from the bottom up. */
+  rows: string[]
+  data: [number, number, number][]
+  scale: number
+  height: number
+  describe: string
+  rowOf: (y: number) => { row?: number }
+}
+
+function heatmap({ pane, look, units, rows, data, scale, height, describe, rowOf }: Cells): Chart {
+  const signed = data.some(([, , v]) => v < 0)
+  const colours = signed ? DIVERGING[look.theme] : (MAPS[look.map] ?? MAPS.tint).stops(look.theme)
+  const zooms = zoom(pane, units, look)
+  const style = axisStyle(look)
+  const isShares = pane.isShares.value
+  return {
+    height,
+    description: describe,
+    pick: ([x, y]) => ({ unit: units[x], ...rowOf(y) }),
+    option: {
+      animation: false,
+      grid: { left: 78, right: 64, top: 10, bottom: zooms.length ? 118 : 92 },
+      xAxis: unitAxis(pane, units, look),
+      yAxis: { type: 'category', data: rows, ...style, axisLabel: { ...style.axisLabel, hideOverlap: true } },
+      dataZoom: zooms,
+      visualMap: {
+        type: 'continuous',
+        min: signed ? -scale : 0,
+        max: scale || 1,
+        inRange: { color: [...colours] },
+        right: 0,
+        top: 10,
+        itemHeight: Math.min(140, height - 150),
+        itemWidth: 10,
+        text: [number(scale), signed ? number(-scale) : '0'],
+        textGap: 6,
+        hoverLink: false,
+        textStyle: { color: look.palette.muted, fontFamily: FONT, fontSize: 11 },
+      },
+      tooltip: tooltip(look, ([x, y, v]) => `${unitLabel(pane, units[x])}\n${rows[y]}\n${amount(v, isShares)}`),
+      series: [{ type: 'heatmap', data, progressive: 4000, emphasis: { itemStyle: { borderColor: look.palette.ink, borderWidth: 1 } } }],
+    },
+  }
+}
+
+/** The largest cell that the outliers do not hold. */
+function cellScale(pane: Pane, units: readonly number[], data: readonly [number, number, number][]): number {
+  return scaleOf(Float32Array.from(data, ([, , v]) => v), (cell) => pane.outliers.value.has(units[data[cell][0]]))
+}
+
+/** [L][units] for the selection: layers of the chosen range. */
+function valuesByLayer(pane: Pane): { first: number; layers: Float32Array[] } {
+  const a = pane.attribution.value!
+  const chosen = pane.selection.value ?? [0, 0]
+  const all = layersOfRows(a, ...chosen)
+  const [from, to] = pane.range.value
+  const layers: Float32Array[] = []
+  for (let l = from; l < to; l++) {
+    const row = all.subarray(l * a.m, (l + 1) * a.m)
+    layers.push(pane.isGrouped.value ? row : sumByUnit(row, pane.units.value, pane.hidden.value))
+  }
+  return { first: from, layers }
+}
+
+export function layers(pane: Pane, look: Look): Chart {
+  const units = shownUnits(pane)
+  const { first, layers: rows } = valuesByLayer(pane)
+  const data = rows.flatMap((row, y) => units.map((u, x): [number, number, number] => [x, y, row[u]]))
+  return heatmap({
+    pane,
+    look,
+    units,
+    rows: rows.map((_, y) => `layer ${first + y + 1}`),
+    data,
+    scale: cellScale(pane, units, data),
+    height: Math.max(260, Math.min(640, rows.length * 13)) + 100,
+    describe: `Heat map: what “${said(pane)}” took from each part of the prompt, layer by layer, ${rows.length} layers from the bottom up`,
+    rowOf: () => ({}),
+  })
+}
+
+/** Rows are explained tokens from the top down. */
+export function map(pane: Pane, look: Look): Chart {
+  const a = pane.attribution.value!
+  const units = shownUnits(pane)
+  const { texts } = pane.answer.value
+  const offset = pane.offset.value
+  const data: [number, number, number][] = []
+  for (let i = 0; i < a.n; i++) {
+    const row = pane.mean.value.subarray(i * a.m, (i + 1) * a.m)
+    const values = pane.isGrouped.value ? row : sumByUnit(row, pane.units.value, pane.hidden.value)
+    units.forEach((u, x) => data.push([x, a.n - 1 - i, values[u]]))
+  }
+  const rows = Array.from({ length: a.n }, (_, y) => {
+    const i = a.n - 1 - y + offset
+    return `${i}: ${shorten(label(texts[i] ?? ''), 9)}`
+  })
+  return heatmap({
+    pane,
+    look,
+    units,
+    rows,
+    data,
+    scale: cellScale(pane, units, data),
+    height: Math.max(160, Math.min(900, a.n * 18)) + 100,
+    describe: `Heat map: what each of ${a.n} completion tokens took from each part of the prompt, mean over the chosen layers`,
+    rowOf: (y) => ({ row: a.n - 1 - y + offset }),
+  })
+}
+
+/* ------------------------------------------------------------------ depth */
+
+const LINES = 5
+const DASHES = ['solid', [8, 4], [2, 3], [10, 3, 2, 3], [5, 2]] as const
+/** Okabe and Ito's colours that are told apart without seeing red or green; dashes tell them apart without colour. */
+const LINE_COLOURS: Record<Theme, readonly string[]> = {
+  light: ['#b34a00', '#0061a6', '#00775a', '#a23b7b', '#5c5a00'],
+  dark: ['#f0a35c', '#6cbcf0', '#4fd1ab', '#e69ac6', '#e5d94b'],
+}
+
+/** Where in the layers the strongest parts come from. */
+export function profile(pane: Pane, look: Look): Chart {
+  const { first, layers: rows } = valuesByLayer(pane)
+  const marked = pane.look.value
+  const strongest = pane.strongest.value.filter((u) => !pane.outliers.value.has(u))
+  const units = [...new Set([...(marked >= 0 ? [marked] : []), ...strongest])].slice(0, LINES)
+  const style = axisStyle(look)
+  return {
+    height: 320,
+    description: `Lines: how much of ${units.map((u) => `“${label(pane.units.value.names(u))}”`).join(', ')} each layer brought to “${said(pane)}”`,
+    pick: () => ({}),
+    option: {
+      animation: false,
+      color: [...LINE_COLOURS[look.theme]],
+      grid: { left: 62, right: 16, top: 44, bottom: 44 },
+      legend: { top: 0, type: 'scroll', textStyle: { color: look.palette.ink, fontFamily: FONT, fontSize: 12 }, itemWidth: 34 },
+      xAxis: { type: 'category', name: 'layer', nameLocation: 'middle', nameGap: 28, nameTextStyle: { color: look.palette.muted }, data: rows.map((_, y) => String(first + y + 1)), ...style },
+      yAxis: { type: 'value', ...style, axisLabel: { ...style.axisLabel, formatter: (v: number) => number(v) } },
+      tooltip: tooltip(look, ([x, v]) => `layer ${first + x + 1}\n${amount(v, pane.isShares.value)}`),
+      series: units.map((u, i) => ({
+        type: 'line',
+        name: unitLabel(pane, u),
+        symbol: 'circle',
+        symbolSize: 5,
+        lineStyle: { width: 2, type: DASHES[i] },
+        data: rows.map((row, x) => [x, row[u]]),
+      })),
+    },
+  }
+}
+
+export const CHART_MAKERS: Record<string, (pane: Pane, look: Look) => Chart> = { bars, layers, map, profile }

@@ -1,0 +1,140 @@
+/*
+ * The tint under a long text: a canvas behind it that holds one rectangle for each token, so that a change of thousands of
+ * numbers touches no element, no style and no line of text. Only the part around what is on the screen is drawn.
+ */
+import { STEPS } from '../model/aggregate'
+
+/** How far beyond the screen the canvas reaches, in screens, each way. */
+const OVERSCAN = 0.6
+
+export class Wash {
+  private readonly canvas = document.createElement('canvas')
+  private readonly observer: ResizeObserver
+  /** Rectangles in text order: the token of each, and x, y, width, height in CSS pixels from the root's corner. */
+  private tokens = new Int32Array(0)
+  private boxes = new Float32Array(0)
+  private colours: readonly string[] = []
+  private steps: Int8Array = new Int8Array(0)
+  private top = 0
+  private height = 0
+  private isMeasured = false
+
+  /** `root` is positioned, and a stacking context of its own. */
+  constructor(
+    private readonly root: HTMLElement,
+    private readonly spans: readonly HTMLElement[],
+  ) {
+    this.canvas.className = 'wash'
+    this.canvas.setAttribute('aria-hidden', 'true')
+    root.prepend(this.canvas)
+    this.observer = new ResizeObserver(() => this.remeasure())
+    this.observer.observe(root)
+    document.addEventListener('scroll', this.onScroll, { passive: true, capture: true })
+    addEventListener('beforeprint', this.onPrint)
+  }
+
+  close(): void {
+    this.observer.disconnect()
+    document.removeEventListener('scroll', this.onScroll, { capture: true })
+    removeEventListener('beforeprint', this.onPrint)
+    this.canvas.remove()
+  }
+
+  /** steps [tokens] -32..32; colours: of every step, from -32 on. Kept, not copied. */
+  show(steps: Int8Array, colours: readonly string[]): void {
+    this.steps = steps
+    this.colours = colours
+    if (!this.isMeasured || !this.covers()) this.remeasure()
+    else this.draw()
+  }
+
+  /** The tokens moved: a width, a font, what stands between them. */
+  remeasure(): void {
+    this.measure()
+    this.place()
+    this.draw()
+  }
+
+  private readonly onScroll = () => {
+    if (this.covers()) return
+    this.place()
+    this.draw()
+  }
+
+  /** On paper all of it is seen. */
+  private readonly onPrint = () => {
+    this.place(Infinity)
+    this.draw()
+  }
+
+  private measure(): void {
+    const corner = this.root.getBoundingClientRect()
+    const tokens: number[] = []
+    const boxes: number[] = []
+    this.spans.forEach((span, k) => {
+      for (const box of span.getClientRects()) {
+        if (box.width === 0) continue
+        tokens.push(k)
+        boxes.push(box.left - corner.left, box.top - corner.top, box.width, box.height)
+      }
+    })
+    this.tokens = Int32Array.from(tokens)
+    this.boxes = Float32Array.from(boxes)
+    this.isMeasured = corner.width > 0
+  }
+
+  /** What of the root is on the screen, from its top. */
+  private onScreen(): { from: number; to: number; all: number } {
+    const { top, height } = this.root.getBoundingClientRect()
+    const clip = (y: number) => Math.min(height, Math.max(0, y))
+    return { from: clip(-top), to: clip(innerHeight - top), all: height }
+  }
+
+  private covers(): boolean {
+    const { from, to } = this.onScreen()
+    return from >= this.top && to <= this.top + this.height
+  }
+
+  private place(reach = innerHeight * OVERSCAN): void {
+    const { from, to, all } = this.onScreen()
+    const width = this.root.clientWidth
+    this.top = Math.max(0, Math.floor(from - reach))
+    this.height = Math.ceil(Math.min(all, to + reach)) - this.top
+    const { style } = this.canvas
+    style.top = `${this.top}px`
+    style.width = `${width}px`
+    style.height = `${this.height}px`
+    this.canvas.width = Math.ceil(width * devicePixelRatio)
+    this.canvas.height = Math.ceil(this.height * devicePixelRatio)
+  }
+
+  /** The first rectangle that reaches below y: they come line by line. */
+  private firstBelow(y: number): number {
+    let low = 0
+    let high = this.tokens.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.boxes[middle * 4 + 1] + this.boxes[middle * 4 + 3] < y) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  private draw(): void {
+    const { tokens, boxes, steps, colours } = this
+    const context = this.canvas.getContext('2d')
+    if (!context || !this.height) return
+    context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, -this.top * devicePixelRatio)
+    context.clearRect(0, this.top, this.root.clientWidth, this.height)
+    let shown = 0
+    for (let i = this.firstBelow(this.top); i < tokens.length; i++) {
+      const y = boxes[i * 4 + 1]
+      if (y > this.top + this.height) break
+      const step = steps[tokens[i]]
+      if (!step) continue
+      if (step !== shown) context.fillStyle = colours[step + STEPS]
+      shown = step
+      context.fillRect(boxes[i * 4], y, boxes[i * 4 + 2], boxes[i * 4 + 3])
+    }
+  }
+}

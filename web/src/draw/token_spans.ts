@@ -1,0 +1,81 @@
+/*
+ * A text of tokens whose backgrounds follow numbers. One element a token, made once; a change of numbers is one pass that
+ * touches only tokens whose step differs, and nothing but their class.
+ */
+import { stepClass } from './colour'
+import type { Token } from '../data/document'
+import { STEPS } from '../model/aggregate'
+
+const CLASSES = Array.from({ length: 2 * STEPS + 1 }, (_, i) => (i === STEPS ? '' : stepClass(i - STEPS)))
+/** Beside a step, what else the class of a token says; bits, so that one number is the whole of it. */
+const HIDDEN = 128
+const SELECTED = 256
+const PENDING = 512
+
+export interface Marks {
+  hidden?: Uint8Array
+  selected?: readonly [number, number] | null
+  /** Tokens from here on are not explained yet. */
+  pendingFrom?: number
+}
+
+export class Tinted {
+  readonly spans: HTMLElement[] = []
+  private state = new Int16Array(0)
+  private steps = new Int8Array(0)
+
+  constructor(
+    readonly root: HTMLElement,
+    private readonly role?: string,
+  ) {}
+
+  /** Adds the tokens after those that are there. Texts come from models: they are only ever text. */
+  append(tokens: readonly Token[], texts: readonly string[]): void {
+    const added = document.createDocumentFragment()
+    for (let k = this.spans.length; k < tokens.length; k++) {
+      const span = document.createElement('span')
+      span.textContent = texts[k]
+      span.dataset.k = String(k)
+      if (/[\n\r]/.test(texts[k])) span.dataset.newline = ''
+      if (tokens[k].role === 'special' || tokens[k].role === 'template') span.dataset.role = tokens[k].role
+      if (this.role) {
+        span.setAttribute('role', this.role)
+        span.id = `${this.root.id}-${k}`
+      }
+      this.spans.push(span)
+      added.append(span)
+    }
+    this.root.append(added)
+    const state = new Int16Array(tokens.length)
+    state.set(this.state.subarray(0, tokens.length))
+    this.state = state
+    this.steps = new Int8Array(tokens.length)
+  }
+
+  /** Fills the steps by `fill`, then shows what changed. */
+  paint(fill: (steps: Int8Array) => void, { hidden, selected, pendingFrom = Infinity }: Marks): void {
+    const { steps, state, spans } = this
+    fill(steps)
+    for (let k = 0; k < spans.length; k++) {
+      let next = steps[k] + STEPS
+      if (hidden?.[k]) next = STEPS | HIDDEN
+      if (selected && k >= selected[0] && k <= selected[1]) next |= SELECTED
+      if (k >= pendingFrom) next |= PENDING
+      if (state[k] === next) continue
+      state[k] = next
+      this.write(spans[k], next)
+    }
+  }
+
+  private write(span: HTMLElement, state: number): void {
+    const names = [CLASSES[state & (HIDDEN - 1)], state & HIDDEN && 'hidden', state & SELECTED && 'selected', state & PENDING && 'pending']
+    span.className = names.filter(Boolean).join(' ')
+    if (this.role) span.setAttribute('aria-selected', state & SELECTED ? 'true' : 'false')
+  }
+}
+
+/** The index of the token that an event happened on, -1: on none. */
+export function tokenAt(target: EventTarget | null): number {
+  const span = target instanceof Element ? target.closest<HTMLElement>('[data-k]') : null
+  return span ? Number(span.dataset.k) : -1
+}

@@ -1,0 +1,234 @@
+/*
+ * What a person sets off: explaining a prompt, opening and keeping runs, asking for another method, checking.
+ * Only this file talks to the server on behalf of the views.
+ */
+import { signal } from '@preact/signals'
+import { api, ApiError, type CheckEvents, type ExplainEvents, type ExplainRequest, type MethodSettings } from '../data/api'
+import { decodeAttribution, decodeDocument, decodeRun, newRun, withAttribution, type Run, type RunInfo } from '../data/document'
+import type { ServerEvent } from '../data/events'
+import * as state from './store'
+import { panes, putRun, show, variantName } from './store'
+
+export interface Job {
+  stage: 'loading' | 'queued' | 'prefill' | 'tokens'
+  id: number | string | null
+  /** Of prefill; the position in the queue while queued. */
+  done: number
+  total: number
+  stop: AbortController
+}
+
+export const job = signal<Job | null>(null)
+export const checking = signal<{ key: string; done: number; total: number } | null>(null)
+export const busy = signal('')
+
+function report(cause: unknown): void {
+  if (cause instanceof DOMException && cause.name === 'AbortError') return
+  state.problem.value = cause instanceof Error ? cause.message : String(cause)
+}
+
+/* ------------------------------------------------------------------ start */
+
+/** Reads the report that the page carries, or asks the server behind it. */
+export async function start(embedded: string): Promise<void> {
+  try {
+    if (embedded) await openReport(embedded)
+    else await connect()
+  } catch (cause) {
+    report(cause)
+  }
+}
+
+async function openReport(text: string): Promise<void> {
+  const { runs, tables } = await decodeDocument(text)
+  state.tables.value = (tables as typeof state.tables.value) ?? null
+  state.runs.value = runs
+  state.composing.value = false
+  if (runs.length) show(panes[0], runs[0].key)
+  document.title = runs.length ? `${state.runTitle(runs[0])} \u00b7 Headwater` : 'Headwater'
+}
+
+async function connect(): Promise<void> {
+  state.served.value = true
+  const [status, tables, saved] = await Promise.all([api.status(), api.tables(), api.runs()])
+  state.status.value = status
+  state.tables.value = tables
+  state.saved.value = saved
+  const id = /^#run=(\d+)$/.exec(location.hash)?.[1]
+  if (id) await openRun(Number(id))
+}
+
+/* ------------------------------------------------------------------ explaining */
+
+const EMPTY_INFO: Omit<RunInfo, 'prompt' | 'tokens'> = {
+  model: { name: '', architecture: '', quantisation: '' },
+  options: {},
+  stop: '',
+  causal: true,
+  completion: '',
+}
+
+/** Applies the events of one explanation to a run, in order. */
+class Growing {
+  private run: Run | null = null
+
+  constructor(private readonly prompt: string) {}
+
+  async take({ event, data }: ServerEvent): Promise<void> {
+    const handler = this.handlers[event as keyof ExplainEvents] as ((data: unknown) => void | Promise<void>) | undefined
+    await handler?.(data)
+  }
+
+  private readonly handlers: { [E in keyof ExplainEvents]: (data: ExplainEvents[E]) => void | Promise<void> } = {
+    queued: ({ job: id, position }) => advance(position > 0 ? { stage: 'queued', id, done: position } : { stage: 'prefill', id, done: 0, total: 0 }),
+    prefill: ({ done, total }) => advance({ stage: 'prefill', done, total }),
+    prompt: ({ tokens }) => {
+      this.put(newRun({ ...EMPTY_INFO, prompt: this.prompt, tokens }))
+      show(panes[0], this.run!.key)
+      state.following.value = true
+      state.composing.value = false
+    },
+    token: ({ token }) => {
+      advance({ stage: 'tokens' })
+      if (!this.run) return
+      const info = { ...this.run.info, tokens: [...this.run.info.tokens, token], completion: this.run.info.completion + token.text }
+      this.put({ ...this.run, info })
+    },
+    explained: async ({ attribution }) => {
+      if (!this.run) return
+      const more = await decodeAttribution(attribution)
+      this.put(withAttribution(this.run, more))
+      const shown = panes[0].attribution.value
+      if (state.following.value && shown?.method === more.method) state.select(this.run.key, more.first + more.n - 1 - this.run.m)
+    },
+    done: async ({ run }) => {
+      const final = await decodeRun(run, this.run?.key)
+      this.put(final)
+      if (panes[0].key.value !== final.key) show(panes[0], final.key)
+      state.composing.value = false
+      remember(final)
+    },
+  }
+
+  private put(run: Run): void {
+    this.run = run
+    putRun(run)
+  }
+}
+
+function advance(change: Partial<Job>): void {
+  if (job.value) job.value = { ...job.value, ...change }
+}
+
+function remember(run: Run): void {
+  if (run.id !== undefined) history.replaceState(null, '', `#run=${run.id}`)
+}
+
+export async function explain(request: ExplainRequest): Promise<void> {
+  if (job.value) return
+  state.problem.value = ''
+  const controller = new AbortController()
+  job.value = { stage: 'loading', id: null, done: 0, total: 0, stop: controller }
+  const growing = new Growing(request.prompt)
+  try {
+    for await (const event of api.explain(request, controller.signal)) await growing.take(event)
+    state.saved.value = await api.runs()
+  } catch (cause) {
+    report(cause)
+  } finally {
+    job.value = null
+    state.following.value = false
+  }
+}
+
+/** Ends the completion where it is; what there is, is explained and kept. */
+export async function stop(): Promise<void> {
+  const running = job.value
+  if (!running) return
+  try {
+    if (running.id === null) running.stop.abort()
+    else await api.stop(running.id)
+  } catch (cause) {
+    running.stop.abort()
+    report(cause)
+  }
+}
+
+/* ------------------------------------------------------------------ other methods, checks */
+
+/** Explains the pane's run by a method that it does not have yet, from what the server stored. */
+export async function explainBy(pane: state.Pane, method: string, settings: MethodSettings): Promise<void> {
+  const run = pane.run.value
+  if (!run?.id || busy.value) return
+  busy.value = method
+  state.problem.value = ''
+  try {
+    const added = await Promise.all((await api.explainAgain(run.id, [method], settings)).map(decodeAttribution))
+    const names = new Set(added.map(variantName))
+    const now = state.runs.value.find((r) => r.key === run.key) ?? run
+    putRun({ ...now, attributions: [...now.attributions.filter((a) => !names.has(variantName(a))), ...added] })
+    if (added.length) pane.method.value = variantName(added[0])
+  } catch (cause) {
+    const isMissing = cause instanceof ApiError && cause.code === 'unsupported'
+    report(isMissing ? new Error(`${cause.message}. Choose it under Settings of “Edit and run again”.`) : cause)
+  } finally {
+    busy.value = ''
+  }
+}
+
+export async function check(pane: state.Pane, by: string): Promise<void> {
+  const run = pane.run.value
+  const a = pane.attribution.value
+  if (!run?.id || !a || checking.value) return
+  checking.value = { key: run.key, done: 0, total: 0 }
+  state.problem.value = ''
+  try {
+    for await (const { event, data } of api.check(run.id, { by, methods: [a.method] })) {
+      if (event === 'progress') checking.value = { key: run.key, ...(data as CheckEvents['progress']) }
+      if (event === 'done') putRun({ ...(state.runs.value.find((r) => r.key === run.key) ?? run), check: (data as CheckEvents['done']).check })
+    }
+  } catch (cause) {
+    report(cause)
+  } finally {
+    checking.value = null
+  }
+}
+
+/* ------------------------------------------------------------------ saved runs */
+
+export async function openRun(id: number, pane = panes[0]): Promise<void> {
+  try {
+    const loaded = state.runs.value.find((r) => r.id === id)
+    const run = loaded ?? (await decodeRun(await api.run(id)))
+    if (!loaded) putRun(run)
+    show(pane, run.key)
+    state.composing.value = false
+    if (pane === panes[0]) remember(run)
+    else state.comparing.value = true
+  } catch (cause) {
+    report(cause instanceof ApiError && cause.code === 'not-found' ? new Error('That run is not there any more.') : cause)
+  }
+}
+
+export async function renameRun(id: number, name: string): Promise<void> {
+  try {
+    await api.rename(id, name)
+    state.saved.value = state.saved.value.map((r) => (r.id === id ? { ...r, name } : r))
+    state.runs.value = state.runs.value.map((r) => (r.id === id ? { ...r, name } : r))
+  } catch (cause) {
+    report(cause)
+  }
+}
+
+export async function removeRun(id: number): Promise<void> {
+  try {
+    await api.remove(id)
+    state.saved.value = state.saved.value.filter((r) => r.id !== id)
+    const loaded = state.runs.value.find((r) => r.id === id)
+    if (loaded) state.dropRun(loaded.key)
+    if (!panes[0].run.value) state.composing.value = true
+    if (location.hash === `#run=${id}`) history.replaceState(null, '', location.pathname)
+  } catch (cause) {
+    report(cause)
+  }
+}

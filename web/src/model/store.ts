@@ -1,0 +1,268 @@
+/*
+ * What the page shows: the runs that are loaded, how they are looked at, and what follows from both.
+ *
+ * A pane is one run under one method. There are two; the second is shown where methods or runs are compared. All numbers
+ * that a pane draws are computed here, from the pure functions of sums.ts, when something that they depend on changes.
+ */
+import { computed, effect, signal } from '@preact/signals'
+import type { MethodInfo, MethodSettings, SavedRun, Status, Tables } from '../data/api'
+import { PALETTES, tint, type Theme } from '../draw/colour'
+import { explainedTokens, type Attribution, type Run } from '../data/document'
+import * as sums from './aggregate'
+import { label, tokenTexts } from '../ui/token_text'
+
+/* ------------------------------------------------------------------ what there is */
+
+/** Whether a server is behind the page; a report has none. */
+export const served = signal(false)
+export const status = signal<Status | null>(null)
+export const tables = signal<Tables | null>(null)
+export const saved = signal<SavedRun[]>([])
+export const runs = signal<Run[]>([])
+export const problem = signal('')
+
+export const methodInfo = (name: string): MethodInfo | undefined => tables.value?.methods.find((m) => m.name === name)
+
+export function putRun(run: Run): void {
+  const at = runs.value.findIndex((r) => r.key === run.key)
+  runs.value = at < 0 ? [...runs.value, run] : runs.value.map((r, i) => (i === at ? run : r))
+}
+
+export function dropRun(key: string): void {
+  runs.value = runs.value.filter((r) => r.key !== key)
+  for (const pane of panes) if (pane.key.value === key) pane.key.value = ''
+}
+
+/** Long prompts are named by their beginning. */
+export const runTitle = (run: Run) => run.name || label(run.info.prompt.trim().slice(0, 60)) || 'Untitled'
+
+/* ------------------------------------------------------------------ how it is looked at */
+
+export const composing = signal(true)
+export const unitName = signal('token')
+export const hide = signal<ReadonlySet<string>>(new Set())
+/** The chosen layers as shares of the depth, 0..1. */
+export const depth = signal<readonly [number, number]>([0, 1])
+export const comparing = signal(false)
+/** Which pane the keyboard acts on. */
+export const active = signal(0)
+/** While tokens come in, the newest explained one is selected. */
+export const following = signal(false)
+export const chart = signal('bars')
+/** On a phone controls fold away. */
+export const narrow = signal(false)
+export const colourMap = signal('tint')
+export const theme = signal<Theme>('light')
+export const palette = computed(() => PALETTES[theme.value])
+/** The colour of every step, from -STEPS on. */
+export const tints = computed(() => Array.from({ length: 2 * sums.STEPS + 1 }, (_, i) => tint(palette.value, i - sums.STEPS)))
+
+/** Rows [from, to] of the selection, by run: two methods of one run share it. */
+const selections = signal<Record<string, readonly [number, number]>>({})
+
+export function select(key: string, from: number, to = from): void {
+  const now = selections.value[key]
+  if (now && now[0] === Math.min(from, to) && now[1] === Math.max(from, to)) return
+  selections.value = { ...selections.value, [key]: [Math.min(from, to), Math.max(from, to)] }
+}
+
+/** A prompt unit that is looked at: under the pointer, or kept by a click or the keyboard. */
+export interface Look {
+  run: string
+  unit: number
+}
+export const hovered = signal<Look | null>(null)
+export const pinned = signal<Look | null>(null)
+
+/* ------------------------------------------------------------------ attributions by name */
+
+const DEFAULTS: Required<Omit<MethodSettings, 'by'>> = {
+  row: 'predictor',
+  direction: 'input',
+  residual: 0.5,
+  residual_measured: false,
+  measure: 'projection',
+  aggregate: 'mean',
+}
+const VARIANTS: { key: keyof typeof DEFAULTS; only?: string; say: (value: unknown) => string }[] = [
+  { key: 'row', say: () => 'own row' },
+  { key: 'measure', only: 'contribution', say: String },
+  { key: 'direction', only: 'rollout', say: (v) => `${String(v)} direction` },
+  { key: 'aggregate', only: 'contribution', say: () => 'composed' },
+  { key: 'residual', only: 'rollout', say: (v) => `residual ${String(v)}` },
+  { key: 'residual_measured', only: 'rollout', say: () => 'residual measured' },
+]
+
+/** "rollout", or "rollout, own row" where a setting is not the usual one. Names an attribution within its run. */
+export function variantName(a: Pick<Attribution, 'method' | 'settings'>): string {
+  const said = VARIANTS.filter(({ key, only }) => (!only || only === a.method) && (a.settings[key] ?? DEFAULTS[key]) !== DEFAULTS[key])
+  const grouped = a.settings.n_groups ? [`in ${a.settings.n_groups} parts`] : []
+  return [a.method, ...grouped, ...said.map(({ key, say }) => say(a.settings[key]))].join(', ')
+}
+
+/* ------------------------------------------------------------------ panes */
+
+const NONE = new Float32Array(0)
+
+export class Pane {
+  readonly key = signal('')
+  /** variantName of the attribution. */
+  readonly method = signal('')
+
+  constructor(readonly index: number) {}
+
+  readonly run = computed(() => runs.value.find((r) => r.key === this.key.value))
+
+  readonly attribution = computed<Attribution | undefined>(() => {
+    const list = this.run.value?.attributions ?? []
+    return list.find((a) => variantName(a) === this.method.value) ?? list[0]
+  })
+
+  /** Texts of the m prompt tokens, and of the tokens that rows explain. */
+  readonly promptTexts = computed(() => tokenTexts(this.run.value?.info.tokens.slice(0, this.run.value.m) ?? []))
+  readonly answer = computed(() => {
+    const run = this.run.value
+    if (!run) return { first: 0, tokens: [], texts: [] as string[] }
+    const { first, tokens } = explainedTokens(run)
+    return { first, tokens, texts: tokenTexts(tokens) }
+  })
+
+  /** The first explained token's index among `answer`: 0 unless a file explains only some. */
+  readonly offset = computed(() => (this.attribution.value?.first ?? 0) - this.answer.value.first)
+
+  readonly range = computed<sums.Range>(() => {
+    const L = this.attribution.value?.L ?? 1
+    const from = Math.min(L - 1, Math.round(depth.value[0] * L))
+    return [from, Math.max(from + 1, Math.round(depth.value[1] * L))]
+  })
+
+  /** [n, m] over the chosen layers. */
+  readonly mean = computed(() => (this.attribution.value ? sums.meanOverLayers(this.attribution.value, this.range.value) : NONE))
+
+  /** Selected rows, both included, as far as they are explained; null: none. */
+  readonly selection = computed<readonly [number, number] | null>(() => {
+    const a = this.attribution.value
+    const chosen = selections.value[this.key.value]
+    if (!a || a.n === 0) return null
+    const [from, to] = chosen ?? [0, 0]
+    const inside = (i: number) => Math.min(a.n - 1, Math.max(0, i - this.offset.value))
+    return [inside(from), inside(to)]
+  })
+
+  readonly values = computed(() => {
+    const chosen = this.selection.value
+    return chosen ? sums.meanOverRows(this.mean.value, this.attribution.value!.m, ...chosen) : NONE
+  })
+
+  /* How prompt tokens are put together; a method that ran on groups has those and no others. */
+  readonly units = computed<sums.Units>(() => {
+    const run = this.run.value
+    const texts = this.promptTexts.value
+    const { groups, n_groups, group_names } = this.attribution.value?.settings ?? {}
+    if (groups && n_groups) return sums.groupUnits(groups, n_groups, texts, group_names)
+    const cut = run?.cuts.prompt[unitName.value]
+    return run && cut && unitName.value !== 'token' ? sums.cutUnits(unitName.value, cut, run.m) : sums.tokenUnits(texts)
+  })
+
+  readonly isGrouped = computed(() => Boolean(this.attribution.value?.settings.groups))
+
+  readonly hidden = computed(() => sums.hiddenTokens(this.run.value?.filters ?? {}, hide.value, this.run.value?.m ?? 0))
+  readonly hiddenUnits = computed(() => sums.hiddenUnits(this.units.value, this.hidden.value))
+
+  /** [units] for the selection, hidden tokens left out. */
+  readonly unitValues = computed(() => {
+    const values = this.values.value
+    if (!this.isGrouped.value) return sums.sumByUnit(values, this.units.value, this.hidden.value)
+    return values.map((v, u) => (this.hiddenUnits.value[u] ? 0 : v))
+  })
+
+  readonly hiddenMass = computed(() =>
+    sums.hiddenMass(this.values.value, this.isGrouped.value ? this.hiddenUnits.value : this.hidden.value),
+  )
+
+  /** Units that never set the scale: token 0's, and that of the position which is explained, where the prompt ends. */
+  readonly outliers = computed(() => {
+    const of = this.units.value.of
+    const out = new Set<number>()
+    if (unitName.value !== 'token' || this.isGrouped.value || of.length < 3) return out
+    out.add(of[0])
+    const own = this.attribution.value?.settings.row === 'own' ? -1 : this.selection.value?.[0] === 0 ? of.length - 1 : -1
+    if (own >= 0) out.add(of[own])
+    return out
+  })
+
+  readonly scale = computed(() => sums.scaleOf(this.unitValues.value, (u) => this.outliers.value.has(u)))
+
+  /** The outliers that are stronger than full strength. */
+  readonly beyond = computed(() => [...this.outliers.value].filter((u) => Math.abs(this.unitValues.value[u]) > this.scale.value))
+
+  readonly strongest = computed(() => sums.strongest(this.unitValues.value, this.hiddenUnits.value, 10))
+
+  /** The unit under the pointer, or else the kept one. */
+  readonly look = computed(() => {
+    for (const look of [hovered.value, pinned.value]) if (look?.run === this.key.value && look.unit < this.units.value.count) return look.unit
+    return -1
+  })
+
+  /** [n] what each explained token took from the unit that is looked at; null: none is. */
+  readonly fed = computed(() => {
+    const a = this.attribution.value
+    const unit = this.look.value
+    if (unit < 0 || !a) return null
+    const of = this.units.value.of
+    return sums.takenFrom(this.mean.value, a.n, a.m, this.isGrouped.value ? (k) => k === unit : (k) => of[k] === unit)
+  })
+
+  readonly isShares = computed(() => isShares(this.attribution.value?.method ?? ''))
+}
+
+const NATS = new Set(['logit', 'leave-one-out', 'ablation'])
+const GIVES_SHARES = /shares/i
+
+/** Whether values are shares of 1; else they are nats. */
+function isShares(method: string): boolean {
+  const info = methodInfo(method)
+  return info ? info.traits.some((t) => GIVES_SHARES.test(t)) : !NATS.has(method)
+}
+
+export const panes = [new Pane(0), new Pane(1)] as const
+export const shownPanes = computed(() => (comparing.value && panes[1].run.value ? [...panes] : [panes[0]]))
+export const activePane = computed(() => shownPanes.value[active.value] ?? panes[0])
+
+/** Shows a run in a pane, under the method that the pane has, or the run's first. */
+export function show(pane: Pane, key: string, method = pane.method.value): void {
+  pane.key.value = key
+  const names = runs.value.find((r) => r.key === key)?.attributions.map(variantName) ?? []
+  pane.method.value = names.includes(method) ? method : (names[0] ?? '')
+  pinned.value = hovered.value = null
+}
+
+/* ------------------------------------------------------------------ remembered between visits */
+
+function remembered(key: string): string | null {
+  try {
+    return localStorage.getItem(`headwater-${key}`)
+  } catch {
+    return null // a report from file:// may have no storage
+  }
+}
+
+export function remember(key: string, value: string): void {
+  try {
+    localStorage.setItem(`headwater-${key}`, value)
+  } catch {
+    return
+  }
+}
+
+export function restore(): void {
+  const dark = matchMedia('(prefers-color-scheme: dark)')
+  const chosen = remembered('theme')
+  theme.value = chosen === 'dark' || chosen === 'light' ? chosen : dark.matches ? 'dark' : 'light'
+  dark.addEventListener('change', () => remembered('theme') || (theme.value = dark.matches ? 'dark' : 'light'))
+  const phone = matchMedia('(max-width: 44rem)')
+  narrow.value = phone.matches
+  phone.addEventListener('change', () => (narrow.value = phone.matches))
+  colourMap.value = remembered('map') ?? colourMap.value
+  effect(() => remember('map', colourMap.value))
+}

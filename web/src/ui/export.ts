@@ -1,0 +1,61 @@
+/*
+ * Files that the page itself makes: what it shows, as JSON, CSV or pictures, without a server.
+ */
+import type { Attribution, Run } from '../data/document'
+import { variantName } from '../model/store'
+
+export function save(name: string, type: string, content: string | Blob): void {
+  const url = URL.createObjectURL(content instanceof Blob ? content : new Blob([content], { type }))
+  const link = document.createElement('a')
+  link.href = url
+  link.download = name
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(url), 60_000)
+}
+
+let source = ''
+
+/** Keeps the page as its file has it, before anything is drawn: a report from file:// may not read itself. */
+export function keepSource(): void {
+  source = `<!doctype html>\n${document.documentElement.outerHTML}\n`
+}
+
+/** The report that this page is, with all its runs. */
+export const saveReport = (name: string) => save(name, 'text/html', source)
+
+/** RFC 4180: quoted where it has to be. */
+export function csvField(value: string | number): string {
+  const text = String(value)
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
+/** Columns as in docs/reference/formats.md; one line for each pair of tokens, its mean over layers. */
+export function toCsv(run: Run, a: Attribution): string {
+  const { tokens } = run.info
+  const lines = [['completion_index', 'completion_token', 'prompt_index', 'prompt_token', 'value']] as (string | number)[][]
+  for (let i = 0; i < a.n; i++) {
+    for (let k = 0; k < a.m; k++) {
+      lines.push([i, tokens[a.first + i]?.text ?? '', k, a.settings.groups ? '' : tokens[k].text, Number(a.mean[i * a.m + k].toPrecision(9))])
+    }
+  }
+  return lines.map((line) => `${line.map(csvField).join(',')}\r\n`).join('')
+}
+
+/** As `headwater explain -o x.json`, without the whole M. */
+export function toJson(run: Run): string {
+  const attributions = run.attributions.map((a) => ({
+    method: a.method,
+    settings: a.settings,
+    diagnostics: a.diagnostics,
+    layers: a.layers,
+    first_token: a.first,
+    shape: [a.n, a.m, a.L],
+    mean: Array.from({ length: a.n }, (_, i) => Array.from(a.mean.subarray(i * a.m, (i + 1) * a.m), (v) => Number(v.toPrecision(9)))),
+    outside: a.outside,
+    ...(a.balance ? { balance: a.balance } : {}),
+  }))
+  return JSON.stringify({ format: 'headwater-result', version: 1, run: run.info, attributions }, null, 1)
+}
+
+export const fileName = (run: Run, a: Attribution, extension: string) =>
+  `${(run.name || 'headwater').replace(/[^\p{L}\p{N}]+/gu, '-').slice(0, 40)}-${variantName(a).replace(/[^\w]+/g, '-')}${extension}`

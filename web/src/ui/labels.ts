@@ -1,0 +1,151 @@
+/*
+ * What the page says about numbers, in plain words; and the tables of its strings.
+ */
+import type { Attribution, Balance, Diagnostics } from '../data/document'
+import { number, percent } from './token_text'
+
+/* ------------------------------------------------------------------ units, filters, charts */
+
+export const UNIT_LABELS: Record<string, string> = {
+  token: 'Tokens',
+  word: 'Words',
+  line: 'Lines',
+  sentence: 'Sentences',
+  paragraph: 'Paragraphs',
+  passage: 'Passages',
+}
+
+export const FILTER_LABELS: Record<string, string> = {
+  first: 'token 0',
+  note: 'the note’s list',
+  punctuation: 'punctuation',
+  whitespace: 'white space',
+  special: 'control tokens',
+  template: 'chat template',
+  stopwords: 'stop words',
+}
+
+export const CHARTS: Record<string, string> = {
+  bars: 'Bars',
+  layers: 'Layers',
+  map: 'Token map',
+  profile: 'Depth',
+  sources: 'Sources',
+}
+
+export const SETTING_CHOICES = [
+  { key: 'row', label: 'Row', help: 'The position that chose the token, or the token’s own', choices: ['predictor', 'own'] },
+  { key: 'direction', label: 'Direction', help: 'Compose from the embeddings up, or from the top down', choices: ['input', 'output'], only: 'rollout' },
+  { key: 'measure', label: 'Measure', help: 'What counts as a contribution', choices: ['projection', 'norm', 'proximity1', 'proximity2'], only: 'contribution' },
+  { key: 'aggregate', label: 'Over layers', help: 'Each layer by itself, or composed as rollout composes attention', choices: ['mean', 'rollout'], only: 'contribution' },
+] as const
+
+/** How a choice is written; those that are not here as they are. */
+export const CHOICE_LABELS: Record<string, string> = { mean: 'each by itself', rollout: 'composed' }
+
+export const STOP_REASONS: Record<string, string> = {
+  length: 'stopped at the limit',
+  end: 'ended by the model',
+  given: 'written by you',
+  cancelled: 'stopped',
+}
+
+export const STAGES: Record<string, string> = {
+  queued: 'Waiting',
+  prefill: 'Reading the prompt',
+  tokens: 'Writing',
+  loading: 'Starting',
+}
+
+export const KEYS: readonly (readonly [string, string])[] = [
+  ['← →', 'the token before, the token after'],
+  ['Shift ← →', 'select several'],
+  ['Home End', 'the first, the last token'],
+  ['1 – 9', 'method'],
+  ['/', 'search the prompt'],
+  ['0', 'hide or show token 0'],
+  ['C', 'compare: a second method or run'],
+  ['D', 'dark or light'],
+  ['Esc', 'let go of a prompt token, stop generating'],
+  ['?', 'this list'],
+]
+
+/* ------------------------------------------------------------------ diagnostics */
+
+export interface Remark {
+  text: string
+  warns: boolean
+}
+
+const known = (value: number | null): value is number => value !== null && Number.isFinite(value)
+const isOrder = (value: number | null) => known(value) && Math.abs(value) >= 0.9
+const COMPOSED = new Set(['rollout', 'flow', 'uniform'])
+
+function positionWords(value: number): string {
+  const towards = value > 0 ? 'late' : 'early'
+  const size = Math.abs(value)
+  if (size < 0.2) return 'Position in the prompt explains almost nothing of the ranking'
+  if (size < 0.5) return `The ranking leans a little towards ${towards} tokens`
+  if (size < 0.9) return `The ranking leans towards ${towards} tokens`
+  return `The ranking is almost only the order of the tokens, ${towards} ones first, whatever they say`
+}
+
+function sinkRemark(d: Diagnostics, isComposed: boolean): Remark[] {
+  if (!known(d.first_mean)) return []
+  const remarks: Remark[] = []
+  if (Math.abs(d.first_mean) >= 0.01) {
+    const text = `Token 0 holds ${percent(d.first_mean)} of it all. Models leave there what they need nowhere: it says little about the text.`
+    remarks.push({ text, warns: d.first_mean >= 0.5 })
+  }
+  if (isComposed && known(d.first_last) && d.first_last >= 0.9) {
+    remarks.push({ text: `At full depth it is ${percent(d.first_last)}: what is left says little there.`, warns: true })
+  }
+  return remarks
+}
+
+/** What to keep in mind, over all explained tokens. */
+export function remarksOn(a: Attribution, isShares: boolean): Remark[] {
+  const d = a.diagnostics
+  const composed = COMPOSED.has(a.method) && a.L > 1
+  const remarks = isShares ? sinkRemark(d, composed) : []
+  if (a.m < 4) return remarks
+  if (known(d.position_mean)) {
+    remarks.push({ text: `${positionWords(d.position_mean)} (correlation ${number(d.position_mean, true)}).`, warns: isOrder(d.position_mean) })
+  }
+  if (composed && isOrder(d.position_last) && !isOrder(d.position_mean)) {
+    remarks.push({ text: 'At full depth the ranking is almost only the order of the tokens.', warns: true })
+  }
+  if (isShares && known(d.outside_mean) && d.outside_mean >= 0.005) {
+    remarks.push({ text: `${percent(d.outside_mean)} came from the completion itself, not from the prompt.`, warns: d.outside_mean >= 0.5 })
+  }
+  return remarks
+}
+
+/* ------------------------------------------------------------------ the balance sheet of a logit */
+
+export const BALANCE_ROWS: readonly (readonly [keyof Balance, string])[] = [
+  ['prompt', 'Attention to the prompt'],
+  ['completion', 'Attention to the completion so far'],
+  ['mlp', 'MLPs: what the weights know'],
+  ['embedding', 'The last token itself'],
+  ['bias', 'Biases, which belong to no token'],
+]
+
+/** Mean over rows [from, to], both included. */
+export function meanBalance(rows: readonly Balance[], from: number, to: number): Balance {
+  const mean = { prompt: 0, completion: 0, bias: 0, mlp: 0, embedding: 0, logit: 0 }
+  for (let i = from; i <= to; i++) for (const key of Object.keys(mean) as (keyof Balance)[]) mean[key] += rows[i][key] / (to - from + 1)
+  return mean
+}
+
+/** What values are means over, of layers [from, to) out of L; '' where there is one. */
+export function layersInWords([from, to]: readonly [number, number], L: number): string {
+  if (L < 2) return ''
+  if (to - from === L) return `mean over ${L} layers`
+  return to - from === 1 ? `layer ${to}` : `mean over layers ${from + 1}\u2013${to}`
+}
+
+/** A value as what it is: a share, or nats. */
+export const amount = (value: number, isShares: boolean) => (isShares ? percentOf(value) : `${number(value, true)} nats`)
+
+const percentOf = (value: number) => (value < 0 ? `\u2212${percent(-value)}` : percent(value))

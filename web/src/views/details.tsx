@@ -1,0 +1,265 @@
+/*
+ * Beside the text: what is known of the selected tokens, in words and short lists. It says what the tints show, so that nothing
+ * is in colour only.
+ */
+import type { Token } from '../data/document'
+import { check, checking } from '../model/actions'
+import { hovered, palette, pinned, served, type Pane } from '../model/store'
+import { label, number, percent, plural, probability, shorten } from '../ui/token_text'
+import { amount, BALANCE_ROWS, layersInWords, meanBalance, remarksOn } from '../ui/labels'
+
+/* ------------------------------------------------------------------ the token itself */
+
+function selectedTokens(pane: Pane): { from: number; tokens: Token[]; text: string } | null {
+  const chosen = pane.selection.value
+  if (!chosen) return null
+  const from = chosen[0] + pane.offset.value
+  const to = chosen[1] + pane.offset.value
+  const { tokens, texts } = pane.answer.value
+  return { from, tokens: tokens.slice(from, to + 1), text: texts.slice(from, to + 1).join('') }
+}
+
+function Alternatives({ token }: { token: Token }) {
+  const list = token.alternatives ?? []
+  if (list.length < 2) return null
+  return (
+    <ul class="alternatives" aria-label="What the model could have written here">
+      {list.map((other) => {
+        const p = probability(other.logprob) ?? 0
+        return (
+          <li class={other.text === token.text ? 'chosen' : ''}>
+            <span class="meter" aria-hidden="true" style={{ width: `${Math.max(p * 100, 0.5)}%` }} />
+            <span class="token">{label(other.text)}</span> <span class="value">{percent(p)}</span>
+          </li>
+        )
+      })}
+    </ul>
+  )
+}
+
+function Chosen({ pane }: { pane: Pane }) {
+  const chosen = selectedTokens(pane)
+  if (!chosen || !chosen.tokens.length) return null
+  const [token] = chosen.tokens
+  const p = probability(token.logprob)
+  const many = chosen.tokens.length > 1
+  return (
+    <section class="chosen" aria-label="Selection">
+      <p class="headword">{shorten(label(chosen.text), 80)}</p>
+      <p class="facts">
+        {many ? `tokens ${chosen.from}–${chosen.from + chosen.tokens.length - 1}, their mean` : `token ${chosen.from}`}
+        {!many && p !== null && <>, {percent(p)} likely</>}
+        {!many && token.bytes && <>, bytes {token.bytes}</>}
+      </p>
+      {!many && <Alternatives token={token} />}
+    </section>
+  )
+}
+
+/* ------------------------------------------------------------------ where it came from */
+
+export function Strongest({ pane }: { pane: Pane }) {
+  const list = pane.strongest.value
+  const values = pane.unitValues.value
+  const { names } = pane.units.value
+  if (!list.length) return <p class="note">Nothing is left to show: everything is hidden or zero.</p>
+  const scale = pane.scale.value || 1
+  const over = layersInWords(pane.range.value, pane.attribution.value?.L ?? 1)
+  return (
+    <section class="strongest" aria-label="Where it came from">
+      <h3>Came from{over && <small>, {over}</small>}</h3>
+      <ol>
+        {list.map((u) => (
+          <li key={u}>
+            <button
+              type="button"
+              class="source"
+              aria-pressed={pinned.value?.run === pane.key.value && pinned.value.unit === u}
+              onPointerEnter={() => (hovered.value = { run: pane.key.value, unit: u })}
+              onPointerLeave={() => (hovered.value = null)}
+              onClick={() => (pinned.value = pinned.value?.unit === u ? null : { run: pane.key.value, unit: u })}
+            >
+              <span class="index">{u}</span>
+              <span class="token">{shorten(label(names(u)), 90)}</span>
+              <span class="value">{amount(values[u], pane.isShares.value)}</span>
+              <span class="meter" aria-hidden="true" style={{ width: `${Math.min(100, (Math.abs(values[u]) / scale) * 100)}%`, backgroundColor: values[u] < 0 ? palette.value.barBelow : palette.value.bar }} />
+            </button>
+          </li>
+        ))}
+      </ol>
+    </section>
+  )
+}
+
+/** What a part of the prompt fed, where one is kept: what only passes under the pointer moves nothing here. */
+export function Fed({ pane }: { pane: Pane }) {
+  const fed = pane.fed.value
+  const unit = pane.look.value
+  if (!fed || pinned.value?.run !== pane.key.value || pinned.value.unit !== unit) return null
+  const { texts } = pane.answer.value
+  const offset = pane.offset.value
+  const order = [...fed.keys()].sort((a, b) => Math.abs(fed[b]) - Math.abs(fed[a])).slice(0, 5)
+  return (
+    <section class="fed" aria-label="What it fed">
+      <h3>
+        <q>{shorten(label(pane.units.value.names(unit)), 60)}</q> fed
+      </h3>
+      <ol>
+        {order.map((i) => (
+          <li>
+            <span class="index">{i + offset}</span> <span class="token">{label(texts[i + offset] ?? '')}</span> <span class="value">{amount(fed[i], pane.isShares.value)}</span>
+          </li>
+        ))}
+      </ol>
+    </section>
+  )
+}
+
+/* ------------------------------------------------------------------ balance */
+
+/** What logits are compared with: the run's option, from a file that may say anything. */
+function aboveWhat(versus: unknown): string {
+  if (typeof versus !== 'string' || !versus) return 'above the mean logit'
+  return versus === 'second' ? 'above the second likeliest token' : `above ${shorten(label(versus.replace(/^=/, '')), 30)}`
+}
+
+export function BalanceSheet({ pane }: { pane: Pane }) {
+  const rows = pane.attribution.value?.balance
+  const chosen = pane.selection.value
+  if (!rows || !chosen) return null
+  const mean = meanBalance(rows, ...chosen)
+  const above = aboveWhat(pane.run.value?.info.options.versus)
+  const most = Math.max(...BALANCE_ROWS.map(([key]) => Math.abs(mean[key])), 1e-9)
+  return (
+    <section class="balance">
+      <h3>
+        What raised its logit<small>, all layers together</small>
+      </h3>
+      <table>
+        <caption class="sr">Parts of the logit {above}, in nats</caption>
+        <tbody>
+          {BALANCE_ROWS.map(([key, name]) => (
+            <tr>
+              <th scope="row">{name}</th>
+              <td class="bar" aria-hidden="true">
+                <span class={mean[key] < 0 ? 'below' : 'above'} style={{ width: `${(Math.abs(mean[key]) / most) * 50}%` }} />
+              </td>
+              <td class="value">{number(mean[key], true)}</td>
+            </tr>
+          ))}
+        </tbody>
+        <tfoot>
+          <tr>
+            <th scope="row">{above}, nats</th>
+            <td />
+            <td class="value">{number(mean.logit, true)}</td>
+          </tr>
+        </tfoot>
+      </table>
+    </section>
+  )
+}
+
+/* ------------------------------------------------------------------ how far to trust it */
+
+const CHECKS_BY = ['passage', 'sentence', 'line', 'word']
+
+/** The finest cut that has a handful of parts: what a check runs the model without, one by one. */
+function checkedBy(pane: Pane): string | null {
+  const cuts = pane.run.value?.cuts.prompt ?? {}
+  const fits = (name: string) => cuts[name]?.names.length >= 2 && cuts[name].names.length <= 200
+  return CHECKS_BY.find((name) => fits(name) && cuts[name].names.length >= 4) ?? CHECKS_BY.findLast(fits) ?? null
+}
+
+function CheckFigures({ pane }: { pane: Pane }) {
+  const result = pane.run.value?.check
+  if (!result) return null
+  return (
+    <>
+      <p class="verdict">{result.verdict}</p>
+      <details>
+        <summary>figures, by {result.by}</summary>
+        <div class="scrolls" tabIndex={0} role="group" aria-label="Figures of the check">
+          <table class="figures">
+            <thead>
+              <tr>
+                <th scope="col">method</th>
+                <th scope="col" title="nats that the answer loses without the strongest part; higher is better">
+                  drop@1
+                </th>
+                <th scope="col" title="mean loss without the strongest 1 to 50 %; higher is better">
+                  compr.
+                </th>
+                <th scope="col" title="mean loss with only those; lower is better">
+                  suff.
+                </th>
+                <th scope="col" title="rank agreement over random cuts of the prompt; 1 is best">
+                  LDS
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {result.methods.map((row) => (
+                <tr>
+                  <th scope="row">{row.method}</th>
+                  <td>{number(row.drop['1'])}</td>
+                  <td>{number(row.comprehensiveness)}</td>
+                  <td>{number(row.sufficiency)}</td>
+                  <td>{number(row.lds)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+        <p class="note">
+          drop@1: nats lost without the strongest part (higher is better). compr.: the same for the strongest 1–50 %. suff.: with only those (lower is better). LDS: rank agreement over random cuts. {plural(result.passes, 'forward pass', 'forward passes')}.
+        </p>
+      </details>
+    </>
+  )
+}
+
+export function Trust({ pane }: { pane: Pane }) {
+  const a = pane.attribution.value
+  const run = pane.run.value
+  if (!a || !run) return null
+  const remarks = remarksOn(a, pane.isShares.value)
+  const by = checkedBy(pane)
+  const running = checking.value?.key === run.key ? checking.value : null
+  return (
+    <section class="trust">
+      <h3>How far to trust it</h3>
+      <ul>
+        {remarks.map((r) => (
+          <li class={r.warns ? 'warns' : ''}>{r.text}</li>
+        ))}
+      </ul>
+      <CheckFigures pane={pane} />
+      {served.value && run.id !== undefined && by && !running && (
+        <button type="button" onClick={() => void check(pane, by)} disabled={checking.value !== null}>
+          {run.check ? 'Check again' : `Check it: run the model without each ${by}`}
+        </button>
+      )}
+      {running && (
+        <p role="status">
+          <progress max={running.total || 1} value={running.total ? running.done : undefined} aria-label="Check" /> {running.total ? `${running.done} of ${plural(running.total, 'forward pass', 'forward passes')}` : 'starting'}
+        </p>
+      )}
+    </section>
+  )
+}
+
+/** Tokens from which on a prompt is higher than a screen may be: then what is said of it stays beside it. */
+const TALL = 250
+
+export function Margin({ pane }: { pane: Pane }) {
+  return (
+    <aside class={`margin ${(pane.run.value?.m ?? 0) > TALL ? 'stays' : ''}`} aria-label="The selected tokens">
+      <Chosen pane={pane} />
+      <Strongest pane={pane} />
+      <Fed pane={pane} />
+      <BalanceSheet pane={pane} />
+      <Trust pane={pane} />
+    </aside>
+  )
+}

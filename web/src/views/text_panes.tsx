@@ -1,0 +1,254 @@
+/*
+ * The two texts of a pane: the prompt, tinted by what the selection took from it, and the completion, on which a selection is
+ * made. Tinting follows the state directly, beside the rendering of everything else.
+ */
+import { effect } from '@preact/signals'
+import { useLayoutEffect, useRef } from 'preact/hooks'
+import { tint } from '../draw/colour'
+import { job } from '../model/actions'
+import * as state from '../model/store'
+import { following, hovered, pinned, select, type Pane } from '../model/store'
+import { scaleOf, STEPS, steps, tokenUnits } from '../model/aggregate'
+import { amount, STOP_REASONS } from '../ui/labels'
+import { label, plural } from '../ui/token_text'
+import { Tinted, tokenAt } from '../draw/token_spans'
+import { Wash } from '../draw/tint_canvas'
+import { editRun } from './composer'
+import { found } from './search'
+
+const NONE = new Float32Array(0)
+/** Tokens from which on a prompt scrolls in a frame of its own, so that what belongs to it stays near. */
+const LONG = 500
+
+/* ------------------------------------------------------------------ prompt */
+
+function markUnit(tinted: Tinted, pane: Pane, before: readonly number[]): number[] {
+  for (const k of before) tinted.spans[k]?.removeAttribute('data-at')
+  const unit = pane.look.value
+  if (unit < 0) return []
+  const now: number[] = []
+  pane.units.value.of.forEach((u, k) => u === unit && now.push(k))
+  for (const k of now) tinted.spans[k]?.setAttribute('data-at', '')
+  return now
+}
+
+/** Everything that the prompt's text shows, kept up to date until the returned function is called. */
+function followPrompt(tinted: Tinted, pane: Pane): () => void {
+  let marked: number[] = []
+  let shown = new Int8Array(0)
+  const wash = new Wash(tinted.root, tinted.spans)
+  const stops = [
+    effect(() => {
+      const run = pane.run.value
+      if (run) tinted.append(run.info.tokens.slice(0, run.m), pane.promptTexts.value)
+      tinted.paint((out) => out.fill(0), { hidden: pane.hidden.value })
+      wash.remeasure()
+    }),
+    effect(() => {
+      const values = pane.attribution.value ? pane.unitValues.value : NONE
+      if (shown.length !== pane.units.value.of.length) shown = new Int8Array(pane.units.value.of.length)
+      steps(shown, values, pane.units.value, pane.scale.value)
+      wash.show(shown, state.tints.value)
+    }),
+    () => wash.close(),
+    effect(() => {
+      marked = markUnit(tinted, pane, marked)
+    }),
+    effect(() => {
+      const hits = found.value
+      tinted.spans.forEach((span, k) => span.toggleAttribute('data-found', hits.has(k)))
+    }),
+  ]
+  return () => stops.forEach((stop) => stop())
+}
+
+function unitOf(pane: Pane, k: number): number {
+  return k < 0 ? -1 : (pane.units.value.of[k] ?? -1)
+}
+
+function lookAt(pane: Pane, unit: number) {
+  return unit < 0 ? null : { run: pane.key.value, unit }
+}
+
+/** The unit `by` further; from nowhere, the strongest one. */
+function step(pane: Pane, by: number): void {
+  const { count, first } = pane.units.value
+  const now = pinned.value?.run === pane.key.value ? pinned.value.unit : -1
+  let next = now < 0 ? (pane.strongest.value[0] ?? 0) : now + by
+  while (next >= 0 && next < count && first[next] < 0) next += by
+  if (next < 0 || next >= count) return
+  pinned.value = lookAt(pane, next)
+  document.getElementById(`prompt-${pane.index}`)?.querySelector(`[data-k="${first[next]}"]`)?.scrollIntoView({ block: 'nearest' })
+}
+
+function onPromptKey(event: KeyboardEvent, pane: Pane): void {
+  const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key]
+  if (event.key === 'Escape') pinned.value = null
+  else if (by && !event.altKey && !event.ctrlKey && !event.metaKey) step(pane, by)
+  else return
+  event.preventDefault()
+  event.stopPropagation()
+}
+
+export function Prompt({ pane }: { pane: Pane }) {
+  const root = useRef<HTMLDivElement>(null)
+  const key = pane.key.value
+  useLayoutEffect(() => {
+    root.current!.replaceChildren()
+    return followPrompt(new Tinted(root.current!), pane)
+  }, [key, pane])
+  const run = pane.run.value
+  return (
+    <section class={`prompt ${(run?.m ?? 0) > LONG ? 'long' : ''}`} aria-label="Prompt">
+      <h2>
+        Prompt <small>{plural(run?.m ?? 0, 'token')}</small>
+        {state.served.value && !job.value && pane.index === 0 && (
+          <button type="button" class="quiet edit" onClick={editRun}>
+            Edit and run again
+          </button>
+        )}
+      </h2>
+      <div class="frame">
+      <div
+        id={`prompt-${pane.index}`}
+        class="text"
+        ref={root}
+        dir="auto"
+        tabIndex={0}
+        role="group"
+        aria-label="Prompt text. Arrow keys move through it and say what each part fed."
+        onKeyDown={(e) => onPromptKey(e, pane)}
+        onFocus={() => (state.active.value = pane.index)}
+        onPointerMove={(e) => e.pointerType === 'mouse' && (hovered.value = lookAt(pane, unitOf(pane, tokenAt(e.target))))}
+        onPointerLeave={() => (hovered.value = null)}
+        onClick={(e) => {
+          const unit = unitOf(pane, tokenAt(e.target))
+          pinned.value = pinned.value?.unit === unit && pinned.value.run === key ? null : lookAt(pane, unit)
+        }}
+      />
+      </div>
+    </section>
+  )
+}
+
+/* ------------------------------------------------------------------ completion */
+
+/** Tints by what a prompt unit fed where one is looked at, and shows the selection. */
+function followAnswer(tinted: Tinted, pane: Pane): () => void {
+  return effect(() => {
+    const { tokens, texts } = pane.answer.value
+    tinted.append(tokens, texts)
+    const offset = pane.offset.value
+    const chosen = pane.selection.value
+    const fed = pane.fed.value
+    const shown = new Float32Array(tokens.length)
+    if (fed) shown.set(fed, offset)
+    const scale = scaleOf(shown, () => false)
+    tinted.paint((out) => steps(out, shown, tokenUnits(texts), scale), {
+      selected: chosen && [chosen[0] + offset, chosen[1] + offset],
+      pendingFrom: offset + (pane.attribution.value?.n ?? 0),
+    })
+    tinted.root.toggleAttribute('data-fed', fed !== null)
+    if (chosen) tinted.root.setAttribute('aria-activedescendant', `${tinted.root.id}-${chosen[1] + offset}`)
+  })
+}
+
+/** Pressing selects a token, moving on extends; with Shift the selection that is there is extended. */
+function answerPointer(pane: Pane) {
+  let anchor = -1
+  const to = (k: number) => select(pane.key.value, anchor, k)
+  return {
+    down(event: PointerEvent) {
+      const k = tokenAt(event.target)
+      if (k < 0 || event.button !== 0) return
+      const chosen = pane.selection.value
+      anchor = event.shiftKey && chosen ? chosen[0] + pane.offset.value : k
+      following.value = false
+      state.active.value = pane.index
+      pinned.value = null
+      to(k)
+    },
+    move(event: PointerEvent) {
+      if (anchor < 0 || !(event.buttons & 1)) return
+      const k = tokenAt(document.elementFromPoint(event.clientX, event.clientY))
+      if (k >= 0) to(k)
+    },
+    up() {
+      anchor = -1
+    },
+  }
+}
+
+export function Answer({ pane }: { pane: Pane }) {
+  const root = useRef<HTMLDivElement>(null)
+  const key = pane.key.value
+  const pointer = useRef(answerPointer(pane)).current
+  useLayoutEffect(() => {
+    root.current!.replaceChildren()
+    return followAnswer(new Tinted(root.current!, 'option'), pane)
+  }, [key, pane])
+  const run = pane.run.value
+  const { tokens } = pane.answer.value
+  const isCompletion = run && run.m < run.info.tokens.length
+  return (
+    <section class="answer" aria-label="Completion">
+      <h2>
+        {isCompletion || job.value ? 'Completion' : 'Explained tokens'}{' '}
+        <small>
+          {plural(tokens.length, 'token')}
+          {run && STOP_REASONS[run.info.stop] ? `, ${STOP_REASONS[run.info.stop]}` : ''}
+        </small>
+        <Hint pane={pane} />
+      </h2>
+      <div
+        id={`answer-${pane.index}`}
+        class="text"
+        ref={root}
+        dir="auto"
+        tabIndex={0}
+        role="listbox"
+        aria-multiselectable="true"
+        aria-label="Completion tokens"
+        onFocus={() => (state.active.value = pane.index)}
+        onPointerDown={pointer.down}
+        onPointerMove={pointer.move}
+        onPointerUp={pointer.up}
+        onPointerCancel={pointer.up}
+      />
+    </section>
+  )
+}
+
+/** What the tint of the completion means while a part of the prompt is looked at. */
+function Hint({ pane }: { pane: Pane }) {
+  const unit = pane.look.value
+  if (unit < 0) return <span class="hint">click or drag over it</span>
+  return (
+    <span class="hint">
+      what <q>{label(pane.units.value.names(unit)).slice(0, 40)}</q> fed
+    </span>
+  )
+}
+
+/* ------------------------------------------------------------------ scale */
+
+export function Legend({ pane }: { pane: Pane }) {
+  const isShares = pane.isShares.value
+  const signed = pane.unitValues.value.some((v) => v < 0)
+  const palette = state.palette.value
+  const ramp = Array.from({ length: 9 }, (_, i) => tint(palette, Math.round(signed ? (i / 4 - 1) * STEPS : (i / 8) * STEPS)))
+  const beyond = pane.beyond.value
+  return (
+    <p class="legend">
+      <span>{signed ? amount(-pane.scale.value, isShares) : '0'}</span>
+      <span class="ramp" aria-hidden="true" style={{ backgroundImage: `linear-gradient(90deg, ${ramp.join(', ')})` }} />
+      <span>{amount(pane.scale.value, isShares)}</span>
+      {beyond.length > 0 && (
+        <span class="beyond">
+          beyond the scale:{' '}
+          {beyond.map((u) => `${u}: ${label(pane.units.value.names(u))} ${amount(pane.unitValues.value[u], isShares)}`).join(', ')}
+        </span>
+      )}
+    </p>
+  )
+}
