@@ -15,6 +15,7 @@ if(ENGINE_BUNDLED)
         FILES_MATCHING
         PATTERN "libllama.so.*"
         PATTERN "libggml*.so.*"
+        PATTERN "libggml-*.so" # backends that are plug-ins
         PATTERN "cmake" EXCLUDE
         PATTERN "pkgconfig" EXCLUDE)
     install(FILES "${ENGINE_PREFIX}/LICENSE" OPTIONAL

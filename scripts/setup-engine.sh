@@ -6,7 +6,8 @@
 #   2. the choice that build/deps/engine remembers; delete that file to choose again
 #   3. the system's own package, when cmake/engine-probe compiles and runs with it
 #   4. llama.cpp built here, from the pinned source that the Python package llama-cpp-python carries,
-#      into build/deps/llama
+#      into build/deps/llama: libllama, ggml with a CPU backend per kind of processor, and llama.cpp's own `common`
+#      library with its headers (chat templates)
 #
 # Says nothing and changes nothing when the engine is there.
 set -euo pipefail
@@ -18,8 +19,10 @@ tarball=llama_cpp_python-$version.tar.gz
 flags=(
     -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=ON
     -DLLAMA_BUILD_APP=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_EXAMPLES=OFF
-    -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_COMMON=OFF -DLLAMA_BUILD_SERVER=OFF
-    -DLLAMA_CURL=OFF -DGGML_RPC=ON
+    -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_COMMON=ON -DLLAMA_BUILD_SERVER=OFF
+    -DLLAMA_CURL=OFF -DLLAMA_OPENSSL=OFF -DGGML_RPC=ON
+    # One build for every x86-64 processor: ggml picks the best of its CPU backends when it starts.
+    -DGGML_NATIVE=OFF -DGGML_BACKEND_DL=ON -DGGML_CPU_ALL_VARIANTS=ON
     -DCMAKE_INSTALL_LIBDIR=lib '-DCMAKE_INSTALL_RPATH=$ORIGIN'
 )
 
@@ -28,7 +31,8 @@ work=$root/build/deps/work-$version
 choice=$root/build/deps/engine
 stamp=$root/$built/.headwater-engine
 
-wanted_stamp() { printf 'llama-cpp-python %s\nsha256 %s\nflags %s\n' "$version" "$sha256" "${flags[*]}"; }
+layout=2 # of what install_engine makes of it
+wanted_stamp() { printf 'llama-cpp-python %s\nsha256 %s\nflags %s\nlayout %s\n' "$version" "$sha256" "${flags[*]}" $layout; }
 
 is_built() { [[ -f $stamp && $(<"$stamp") == "$(wanted_stamp)" ]]; }
 
@@ -74,7 +78,7 @@ unpack_source() {
 
 build_engine() {
     local log=$work/build.log
-    say "building llama.cpp (about 3 minutes on 2 cores, less on more; log: ${log#"$root"/})"
+    say "building llama.cpp (about 8 minutes on 2 cores, less on more; log: ${log#"$root"/})"
     # Its version is the source's own: keep it from asking git, which would describe this repository.
     GIT_CEILING_DIRECTORIES=$work cmake -S "$work/source" -B "$work/build" -G Ninja \
         "${flags[@]}" -DCMAKE_INSTALL_PREFIX="$root/$built" >"$log" 2>&1 ||
@@ -86,6 +90,10 @@ build_engine() {
 install_engine() {
     rm -rf "${root:?}/$built"
     cmake --install "$work/build" >>"$work/build.log" 2>&1 || die "llama.cpp cannot be installed"
+    # Plug-ins go beside libggml, where the library looks for them; its own search would begin in the current folder.
+    mv "$root/$built"/bin/libggml-*.so "$root/$built/lib/"
+    mkdir -p "$root/$built/include/llama-common"
+    (cd "$work/source/common" && find . -name '*.h' -exec cp --parents -t "$root/$built/include/llama-common" {} +)
     cp "$work/source/LICENSE" "$root/$built/LICENSE"
     probe "$built" || die "the llama.cpp just built cannot be used; build/deps/probe.log says why"
     wanted_stamp >"$stamp"

@@ -49,7 +49,7 @@ static void (*const memory_clear)(llama_memory_t, bool) = llama_memory_clear;
 int main(void)
 {
     llama_log_set(discard_log, NULL);
-    ggml_backend_load_all();
+    if (ggml_backend_dev_count() == 0) ggml_backend_load_all_from_path(ENGINE_LIB_DIR); /* backends that are plug-ins */
     llama_backend_init();
 
     struct llama_model_params model = llama_model_default_params();

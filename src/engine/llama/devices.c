@@ -1,6 +1,8 @@
 /* devices.c - which devices there are, which of them a model gets, and what each is called. */
 #include "engine/llama/devices.h"
 
+#include "engine/llama/backend.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

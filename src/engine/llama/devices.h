@@ -6,11 +6,6 @@
 
 #include "engine/llama/rpc_client.h"
 
-/* Once per process, before anything else of ggml: its log and its backends. In llama.c. */
-void hw__llama_start(void);
-/* Fills in 0, as many as the machine has cores; error ARGUMENT. In llama.c. */
-hw_err hw__llama_threads(int32_t *n_threads, hw_error *err);
-
 /* The devices for a model: those of `rpc`, then this machine's GPUs, or only those that `names` ("CUDA0,RPC1", NULL or "": all)
  * names. out [HW__MOST_DEVICES + 1] ends with NULL, as libllama takes them. Error ARGUMENT. */
 hw_err hw__devices_choose(ggml_backend_dev_t *out, const hw__rpc *rpc, const char *names, hw_error *err);

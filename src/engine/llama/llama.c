@@ -3,59 +3,13 @@
  */
 #include "engine/llama/llama.h"
 
-#include <pthread.h>
+#include "engine/llama/backend.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { DEFAULT_UBATCH = 512 };
-
-/* ------------------------------------------------------------------ the library's log */
-
-static struct {
-    pthread_mutex_t lock;
-    char last_error[512];
-} g_log = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static void on_log(enum ggml_log_level level, const char *text, void *ctx) {
-    (void)ctx;
-    char line[1024];
-    size_t n = strcspn(text, "\n");
-    if (n == 0 || level == GGML_LOG_LEVEL_CONT) return;
-    snprintf(line, sizeof line, "%.*s", (int)(n < sizeof line ? n : sizeof line - 1), text);
-    if (level == GGML_LOG_LEVEL_ERROR) {
-        pthread_mutex_lock(&g_log.lock);
-        snprintf(g_log.last_error, sizeof g_log.last_error, "%.*s", (int)sizeof g_log.last_error - 1, line);
-        pthread_mutex_unlock(&g_log.lock);
-    }
-    hw__log(level == GGML_LOG_LEVEL_ERROR  ? HW_LOG_ERROR
-            : level == GGML_LOG_LEVEL_WARN ? HW_LOG_WARN
-            : level == GGML_LOG_LEVEL_INFO ? HW_LOG_INFO
-                                           : HW_LOG_DEBUG,
-            line);
-}
-
-static void on_fatal(const char *text) { hw__log(HW_LOG_FATAL, text); }
-
-static void last_error(char *out, size_t room) {
-    pthread_mutex_lock(&g_log.lock);
-    snprintf(out, room, "%.*s", (int)room - 1, g_log.last_error[0] ? g_log.last_error : "no reason given");
-    g_log.last_error[0] = 0;
-    pthread_mutex_unlock(&g_log.lock);
-}
-
-static void start(void) {
-    llama_log_set(on_log, NULL);
-    ggml_set_abort_callback(on_fatal);
-    llama_backend_init();
-    if (ggml_backend_dev_count() == 0) ggml_backend_load_all(); /* builds whose backends are plug-ins */
-}
-
-void hw__llama_start(void) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, start);
-}
 
 bool hw__llama_on_abort(void *user) {
     hw__llama_engine *e = user;
@@ -180,7 +134,7 @@ hw_err hw__llama_make_room(hw__llama_engine *e, size_t n_tokens, hw_error *err) 
     e->ctx = llama_init_from_model(e->model, context_params(e, n_tokens));
     if (!e->ctx) {
         char reason[HW__LLAMA_TEXT];
-        last_error(reason, sizeof reason);
+        hw__llama_last_error(reason, sizeof reason);
         return hw__fail(err, HW_ERR_ENGINE, "a context of %zu tokens could not be made: %s", n_tokens, reason);
     }
     int32_t *ids = hw__realloc(e->ids, llama_n_ctx(e->ctx), sizeof *ids);
@@ -249,7 +203,7 @@ static hw_err decode_error(hw__llama_engine *e, int32_t status, hw_error *err) {
     }
     if (status == 2 || hw__llama_on_abort(e)) return hw__fail(err, HW_ERR_CANCELLED, "stopped at token %zu", e->at);
     char reason[HW__LLAMA_TEXT];
-    last_error(reason, sizeof reason);
+    hw__llama_last_error(reason, sizeof reason);
     return hw__fail(err, HW_ERR_ENGINE, "decoding %zu tokens at %zu failed (%d): %s", e->n_rows, e->at, status, reason);
 }
 
@@ -375,7 +329,7 @@ static hw_err load(hw__llama_engine *e, const char *path, hw_error *err) {
     if (e->params.stop && e->params.stop(e->params.ctx))
         return hw__fail(err, HW_ERR_CANCELLED, "stopped while loading %s", path);
     char reason[HW__LLAMA_TEXT];
-    last_error(reason, sizeof reason);
+    hw__llama_last_error(reason, sizeof reason);
     return hw__fail(err, HW_ERR_ENGINE, "%s: libllama could not load it: %s", path, reason);
 }
 
@@ -416,13 +370,6 @@ static void fill_info(hw__llama_engine *e, const char *path) {
         .has_chat_template = llama_model_chat_template(m, NULL) != NULL,
     };
     if (e->params.n_ctx == 0) e->params.n_ctx = e->info.n_ctx_train;
-}
-
-hw_err hw__llama_threads(int32_t *n_threads, hw_error *err) {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    if (*n_threads == 0) *n_threads = cores > 0 ? (int32_t)cores : 1;
-    if (*n_threads >= 1 && *n_threads <= 512) return HW_OK;
-    return hw__fail(err, HW_ERR_ARGUMENT, "%d threads: 1..512 are accepted", *n_threads);
 }
 
 static hw_err check_params(hw_model_params *p, hw_error *err) {

@@ -1,15 +1,16 @@
 /*
  * llama.h - the inside of the libllama engine, shared by its files:
  *
- *     llama.c          opening a model, tokens, decodes, sampling
- *     probe.c    what a model shows, looked for once at load
- *     graph_tap.c    what a decode shows: attention rows and the stream, out of the graph
- *     weights.c  values and weights, read when signals are made
- *     devices.c  the devices there are, and which of them a model gets
- *     rpc_client.c      devices of other machines
- *     device_read.c    rows out of a device's memory
- *     rpc_worker.c   this machine's devices for others
- *     kv_cache.c    the cache kept from one sequence to the next, and as bytes
+ *     llama.c         opening a model, tokens, decodes, sampling
+ *     backend.c       the log and ggml's backends, once per process
+ *     probe.c         what a model shows, looked for once at load
+ *     graph_tap.c     what a decode shows: attention rows and the stream, out of the graph
+ *     weights.c       values and weights, read when signals are made
+ *     devices.c       the devices there are, and which of them a model gets
+ *     rpc_client.c    devices of other machines
+ *     device_read.c   rows out of a device's memory
+ *     rpc_worker.c    this machine's devices for others
+ *     kv_cache.c      the cache kept from one sequence to the next, and as bytes
  *
  * These files and gguf.c are the only ones that know ggml. ggml lists dimensions fastest first; that order stops here.
  * ggml aborts the process on bad input: every length, id and position is checked before a call.

@@ -1,6 +1,8 @@
 /* rpc_worker.c - this machine's devices, served to others by ggml's RPC server. */
 #include "engine/llama/devices.h"
 
+#include "engine/llama/backend.h"
+
 #include <ggml-rpc.h>
 
 #include <arpa/inet.h>

@@ -1,0 +1,17 @@
+/*
+ * backend.h - what the process needs of libllama and ggml before any model: the log, ggml's backends, the number of threads.
+ */
+#ifndef HW_ENGINE_LLAMA_BACKEND_H
+#define HW_ENGINE_LLAMA_BACKEND_H
+
+#include "base/error.h"
+
+/* Once per process, before any other call of ggml: connects its log and loads its backends. ggml has one CPU backend per kind of
+ * processor; the best that this machine runs is loaded, from the folder that libggml itself lies in and from nowhere else. */
+void hw__llama_start(void);
+/* The last error that the libraries logged, or "no reason given"; forgets it. */
+void hw__llama_last_error(char *out, size_t capacity);
+/* Fills in 0, as many as the machine has cores; error ARGUMENT. */
+hw_err hw__llama_threads(int32_t *n_threads, hw_error *err);
+
+#endif
