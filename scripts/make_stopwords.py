@@ -44,7 +44,7 @@ def c_line(word):
 def write_table(path, lists):
     with open(path, "w", encoding="utf-8") as out:
         print("/* Written by scripts/make_stopwords.py. Sources and licences: THIRD_PARTY.md. */", file=out)
-        print('#include "stopwords.h"\n', file=out)
+        print('#include "text/stopwords.h"\n', file=out)
         print("const hw__stopword_list hw__stopword_lists[] = {", file=out)
         for code, words in lists.items():
             print(f'    {{"{code}",', *map(c_line, words), f"     , {len(words)}}},", sep="\n", file=out)
