@@ -63,7 +63,8 @@ typedef struct hw_error {
 
 HW_API const char *hw_version(void);           /* "0.1.0" */
 HW_API const char *hw_err_name(hw_err code);   /* "HW_ERR_IO" */
-/* "OpenBLAS SkylakeX": what multiplies matrices here, and for which processor; OPENBLAS_CORETYPE chooses another. */
+/* "OpenBLAS SkylakeX": what multiplies matrices here, and for which processor; OPENBLAS_CORETYPE chooses another. It is opened
+ * now or at the first product; where it cannot be: "none: " and why. */
 HW_API const char *hw_blas(void);
 
 /* FATAL: the engine ends the process after this line, as when a worker of the model is gone. */

@@ -23,6 +23,8 @@ hw_err hw__contribution_room_fit(hw__contribution_room *room, size_t n, size_t n
     if (room->n >= n && room->n_embd == n_embd && room->n_heads == values->n_heads && room->width >= width &&
         room->n_met >= met)
         return HW_OK;
+    hw_err rc = hw__blas_start(err);
+    if (rc != HW_OK) return rc;
     hw__contribution_room_free(room);
     *room = (hw__contribution_room){
         .direction = hw__alloc(n, n_embd * sizeof(float)),

@@ -43,7 +43,7 @@ typedef struct hw__contribution_room {
     double *stream;                          /* [3, D] of one row */
     size_t n, n_embd, n_heads, width, n_met; /* what it was made for: directions, D, H, H d, floats of met */
 } hw__contribution_room;
-/* Makes it large enough for n directions, at least one, and these values. */
+/* Makes it large enough for n directions, at least one, and these values, and starts BLAS. */
 hw_err hw__contribution_room_fit(hw__contribution_room *room, size_t n, size_t n_embd, const hw__values *values,
                                  hw_error *err);
 void hw__contribution_room_free(hw__contribution_room *room);

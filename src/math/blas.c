@@ -1,33 +1,129 @@
-/* blas.c - the only file that knows BLAS. */
+/*
+ * blas.c - the only file that knows BLAS. OpenBLAS is opened at the first product and not linked: opening it takes buffers of
+ * memory, and so does a thread's first product, and where there is none it tries for ever. So before it is opened as much
+ * memory is taken and given back, and then as many of its buffers as threads can use at once are made.
+ */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "math/blas.h"
 
-#include "headwater.h"
+#include "base/error.h"
 
 #include <cblas.h>
+#include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#else
+static int omp_get_max_threads(void) { return 1; }
+#endif
+
+/* Bytes of one of its buffers in builds for every processor of x86-64, which has the largest; and of its code and data. */
+enum { MAX_THREADS = 256, LIBRARY_MB = 64, BUFFER_MB = 128 };
+
+static struct {
+    pthread_mutex_t lock;
+    bool ready; /* the functions below are there */
+    __typeof__(cblas_sgemm) *sgemm;
+    __typeof__(cblas_sgemv) *sgemv;
+    __typeof__(openblas_get_corename) *corename;
+    void *(*buffer_take)(int which); /* nullable */
+    void (*buffer_return)(void *buffer);
+} blas = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static size_t max_threads(void) {
+    long cores = sysconf(_SC_NPROCESSORS_ONLN), threads = omp_get_max_threads();
+    long n = cores > threads ? cores : threads;
+    return n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : (size_t)n;
+}
+
+/* Whether the address space has `n` more buffers and the library; nothing of it is touched. */
+static bool memory_is_there(size_t n) {
+    const size_t mb = (size_t)1 << 20;
+    void *blocks[2 * MAX_THREADS + 2];
+    size_t n_had = 0;
+    for (; n_had <= n; n_had++) {
+        blocks[n_had] = mmap(NULL, (n_had ? BUFFER_MB : LIBRARY_MB) * mb, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (blocks[n_had] == MAP_FAILED) break;
+    }
+    for (size_t i = 0; i < n_had; i++) munmap(blocks[i], (i ? BUFFER_MB : LIBRARY_MB) * mb);
+    return n_had > n;
+}
+
+/* OpenBLAS keeps a buffer that is returned, for whichever thread needs one next. */
+static void make_buffers(size_t n) {
+    void *taken[MAX_THREADS + 1];
+    if (!blas.buffer_take || !blas.buffer_return) return;
+    for (size_t i = 0; i < n; i++) taken[i] = blas.buffer_take(0);
+    for (size_t i = 0; i < n; i++) blas.buffer_return(taken[i]);
+}
+
+static hw_err find_functions(void *library, hw_error *err) {
+    *(void **)&blas.sgemm = dlsym(library, "cblas_sgemm");
+    *(void **)&blas.sgemv = dlsym(library, "cblas_sgemv");
+    *(void **)&blas.corename = dlsym(library, "openblas_get_corename");
+    *(void **)&blas.buffer_take = dlsym(library, "blas_memory_alloc");
+    *(void **)&blas.buffer_return = dlsym(library, "blas_memory_free");
+    if (blas.sgemm && blas.sgemv && blas.corename) return HW_OK;
+    return hw__fail(err, HW_ERR_UNSUPPORTED, "%s lacks cblas_sgemm, cblas_sgemv or openblas_get_corename",
+                    HEADWATER_BLAS_SONAME);
+}
+
+static hw_err open_library(hw_error *err) {
+    size_t n_threads = max_threads(), n_buffers = 2 * n_threads + 1;
+    if (!memory_is_there(n_buffers))
+        return hw__fail(err, HW_ERR_MEMORY,
+                        "OpenBLAS takes up to %zu MB of address space for its buffers with %zu threads, which cannot be had: "
+                        "raise the limit (ulimit -v)",
+                        n_buffers * BUFFER_MB + LIBRARY_MB, n_threads);
+    void *library = dlopen(HEADWATER_BLAS_FILE, RTLD_NOW | RTLD_LOCAL);
+    if (!library) library = dlopen(HEADWATER_BLAS_SONAME, RTLD_NOW | RTLD_LOCAL);
+    if (!library) {
+        const char *reason = dlerror();
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "OpenBLAS cannot be opened: %s", reason ? reason : HEADWATER_BLAS_SONAME);
+    }
+    hw_err rc = find_functions(library, err); /* a library that is wrong stays open: it has threads and handlers */
+    if (rc == HW_OK) make_buffers(n_threads + 1);
+    return rc;
+}
+
+hw_err hw__blas_start(hw_error *err) {
+    pthread_mutex_lock(&blas.lock);
+    hw_err rc = blas.ready ? HW_OK : open_library(err);
+    blas.ready = rc == HW_OK;
+    pthread_mutex_unlock(&blas.lock);
+    return rc;
+}
 
 const char *hw_blas(void) {
-    static _Thread_local char name[64];
-    snprintf(name, sizeof name, "OpenBLAS %s", openblas_get_corename());
+    static _Thread_local char name[sizeof((hw_error *)NULL)->msg + 16];
+    hw_error err;
+    if (hw__blas_start(&err) == HW_OK)
+        snprintf(name, sizeof name, "OpenBLAS %s", blas.corename());
+    else
+        snprintf(name, sizeof name, "none: %s", err.msg);
     return name;
 }
 
 void hw__matmul(float *c, const float *a, const float *b, size_t m, size_t k, size_t n) {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b, (int)n, 0, c,
-                (int)n);
+    blas.sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b, (int)n, 0, c, (int)n);
 }
 
 void hw__matmul_part(hw__part c, hw__part a, hw__part b, size_t m, size_t k, size_t n, bool adds) {
     if (m == 0 || k == 0 || n == 0) return;
     if (m == 1) { /* a product would copy all of b first */
-        cblas_sgemv(CblasRowMajor, CblasTrans, (int)k, (int)n, 1, b.cells, (int)b.stride, a.cells, 1, adds, c.cells, 1);
+        blas.sgemv(CblasRowMajor, CblasTrans, (int)k, (int)n, 1, b.cells, (int)b.stride, a.cells, 1, adds, c.cells, 1);
         return;
     }
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a.cells, (int)a.stride, b.cells,
-                (int)b.stride, adds, c.cells, (int)c.stride);
+    blas.sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a.cells, (int)a.stride, b.cells,
+               (int)b.stride, adds, c.cells, (int)c.stride);
 }
 
 void hw__matmul_bt(hw__part c, hw__part a, hw__part b, size_t m, size_t k, size_t n) {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)n, (int)k, 1, a.cells, (int)a.stride, b.cells,
-                (int)b.stride, 0, c.cells, (int)c.stride);
+    blas.sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)n, (int)k, 1, a.cells, (int)a.stride, b.cells,
+               (int)b.stride, 0, c.cells, (int)c.stride);
 }

@@ -7,8 +7,11 @@
 #ifndef HW_MATH_BLAS_H
 #define HW_MATH_BLAS_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "headwater.h"
+
+/* Before the first product, from any thread and as often as wanted: opens OpenBLAS. Errors: MEMORY (no address space for its
+ * buffers, without which it would never return), UNSUPPORTED (it is not there). */
+hw_err hw__blas_start(hw_error *err);
 
 /* c [m, n] = a [m, k] b [k, n] */
 void hw__matmul(float *c, const float *a, const float *b, size_t m, size_t k, size_t n);

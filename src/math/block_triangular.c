@@ -15,6 +15,8 @@ static size_t block_end(const hw__shape *s, size_t first) {
 
 hw_err hw__shape_new(hw__shape *out, size_t *reach, size_t n_rows, size_t n_columns, hw_error *err) {
     hw__shape s = {.n_rows = n_rows, .n_columns = n_columns, .reach = reach};
+    hw_err rc = hw__blas_start(err);
+    if (rc != HW_OK) return rc;
     s.begin = hw__alloc(n_blocks(&s) + 1, sizeof *s.begin);
     if (!s.begin) return hw__fail_memory(err, "rollout", n_blocks(&s) + 1, sizeof *s.begin);
     for (size_t b = 0; b < n_blocks(&s); b++) {

@@ -20,7 +20,7 @@ typedef struct hw__shape {
     size_t *begin;            /* [n_blocks + 1] where a block begins, in floats */
 } hw__shape;
 
-/* Takes over `reach` (malloc'd) on success. */
+/* Takes over `reach` (malloc'd) on success. Products can follow: it starts BLAS. */
 hw_err hw__shape_new(hw__shape *out, size_t *reach, size_t n_rows, size_t n_columns, hw_error *err);
 void hw__shape_free(hw__shape *shape);
 /* Floats of one level. */
