@@ -1,4 +1,4 @@
-# How every C file of the project is compiled: the language, the warnings, the sanitizers.
+# How every C and C++ file of the project is compiled: the language, the warnings, the sanitizers.
 # headwater_compile(<target>) applies it. Floating point stays IEEE: never -ffast-math here.
 # Nobody asks for errno after expf, nor for floating-point exceptions; keeping those in order keeps loops from being vectorised.
 
@@ -6,17 +6,25 @@ set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS OFF)
 set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_CXX_STANDARD 17)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 # release: optimised, debuggable, asserts off. dev: the same warnings as errors, asserts on.
 set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O3 -g -DNDEBUG")
 set(CMAKE_C_FLAGS_DEBUG "-O2 -g -fno-omit-frame-pointer")
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "${CMAKE_C_FLAGS_RELWITHDEBINFO}")
+set(CMAKE_CXX_FLAGS_DEBUG "${CMAKE_C_FLAGS_DEBUG}")
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
     set(CMAKE_BUILD_TYPE RelWithDebInfo)
 endif()
 
 set(HEADWATER_WARNINGS
-    -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
+    -Wall -Wextra -Wshadow
+    $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes> $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>
+    $<$<COMPILE_LANGUAGE:C>:-Wold-style-definition>
     -Wpointer-arith -Wvla -Wundef -Wwrite-strings -Wformat=2
     -Wno-format-truncation) # messages are cut to their buffers on purpose
 if(HEADWATER_WERROR)

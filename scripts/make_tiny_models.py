@@ -7,6 +7,7 @@
     nan.gguf        the same, one weight is not a number
     encoder.gguf    the same, its attention is not causal
     no_vocab.gguf   the same without a vocabulary
+    no_bytes.gguf   the same without byte tokens: libllama throws at text that its letters do not spell
     gpt2.gguf       byte-pair vocabulary without BOS, biases, a chat template of no known kind
     gpt_oss.gguf    learned sinks, experts, every second layer with a sliding window of 4
     jamba.gguf      three blocks, of which only the middle one has attention
@@ -49,6 +50,19 @@ def sentencepiece(w, add_bos=True):
     w.add_eos_token_id(2)
     w.add_add_bos_token(add_bos)
     w.add_add_space_prefix(True)
+    return len(tokens)
+
+
+def letters_only(w):
+    tokens = ["<unk>", "<s>", "</s>", "▁", "a", "b", "c", "d", "e", "f", "g", "h"]
+    w.add_tokenizer_model("llama")
+    w.add_token_list(tokens)
+    w.add_token_scores([0.0] * len(tokens))
+    w.add_token_types([TokenType.UNKNOWN, TokenType.CONTROL, TokenType.CONTROL] + [TokenType.NORMAL] * (len(tokens) - 3))
+    w.add_unk_token_id(0)
+    w.add_bos_token_id(1)
+    w.add_eos_token_id(2)
+    w.add_add_bos_token(True)
     return len(tokens)
 
 
@@ -295,6 +309,7 @@ def main():
     llama(folder, "nan", broken=True)
     llama(folder, "encoder", causal=False)
     llama(folder, "no_vocab", vocabulary=no_vocabulary)
+    llama(folder, "no_bytes", vocabulary=letters_only)
     for make in (gpt2, gpt_oss, jamba, mamba, bert, t5):
         make(folder)
     print(f"{len(list(folder.glob('*.gguf')))} models in {folder}", file=sys.stderr)

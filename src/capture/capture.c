@@ -13,6 +13,7 @@
 #include "capture/prefix_reuse.h"
 #include "capture/prompt.h"
 #include "capture/logit_contrast.h"
+#include "capture/text_size.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -290,7 +291,12 @@ static hw_err read_tokens(session *s, size_t n_ctx, hw_error *err) {
     if (rc != HW_OK) return rc;
     if (s->prompt.n == 0)
         return hw__fail(err, HW_ERR_ARGUMENT, "the prompt of %zu bytes has no tokens", p->prompt_bytes);
-    if (p->completion) rc = s->engine->ops->tokenize(s->engine, &s->given, p->completion, p->completion_bytes, 0, err);
+    if (p->completion) {
+        hw__text text = {p->completion, p->completion_bytes, "completion"};
+        rc = hw__text_check(s->engine, &text, p, err);
+        if (rc == HW_OK)
+            rc = s->engine->ops->tokenize(s->engine, &s->given, p->completion, p->completion_bytes, 0, err);
+    }
     if (rc != HW_OK) return rc;
     if (p->completion && s->given.n == 0) return hw__fail(err, HW_ERR_ARGUMENT, "the given completion has no tokens");
     size_t n = p->completion ? s->given.n : p->n_generate, total;

@@ -1,6 +1,7 @@
 /* prompt.c - a prompt is up to three parts (template before, the user's text, template after), each tokenized on its own. */
 #include "capture/prompt.h"
 
+#include "capture/text_size.h"
 #include "capture/token_spans.h"
 
 #include <math.h>
@@ -17,14 +18,17 @@ static hw_err append_ids(hw__tokens *ids, const hw__tokens *more, hw_error *err)
 }
 
 /* Fills list[n] with text, role and range of the part's tokens; `pieces` keeps their bytes. */
-static hw_err describe_part(hw_token *list, hw__piece *pieces, const hw__tokens *part, hw__engine *engine, hw_role role,
+static hw_err describe_part(hw_token *list, hw__pool *pieces, const hw__tokens *part, hw__engine *engine, hw_role role,
                             hw_error *err) {
     for (size_t i = 0; i < part->n; i++) {
-        hw_err rc = engine->ops->piece(engine, &pieces[i], part->ids[i], err);
+        hw__piece piece;
+        hw_err rc = engine->ops->piece(engine, &piece, part->ids[i], err);
         if (rc != HW_OK) return rc;
-        bool special = role == HW_ROLE_PROMPT && pieces[i].special;
-        list[i] = (hw_token){.bytes = pieces[i].bytes,
-                             .n_bytes = pieces[i].n_bytes,
+        const char *bytes = hw__pool_strndup(pieces, piece.bytes, piece.n_bytes);
+        if (!bytes) return hw__fail_memory(err, "the prompt's tokens", part->n, piece.n_bytes);
+        bool special = role == HW_ROLE_PROMPT && piece.special;
+        list[i] = (hw_token){.bytes = bytes,
+                             .n_bytes = piece.n_bytes,
                              .id = part->ids[i],
                              .role = special ? HW_ROLE_SPECIAL : role,
                              .logprob = NAN};
@@ -46,13 +50,13 @@ static hw_err add_part(hw_run *run, hw__tokens *ids, hw__engine *engine, const c
     hw__tokens part = {0};
     hw_err rc = engine->ops->tokenize(engine, &part, text, n_text, flags, err);
     if (rc != HW_OK) return rc;
+    hw__pool pieces = {0};
     hw_token *list = hw__alloc(part.n, sizeof *list);
-    hw__piece *pieces = hw__alloc(part.n, sizeof *pieces);
-    if (!list || !pieces) {
-        rc = hw__fail_memory(err, "the prompt's tokens", part.n, sizeof *pieces);
+    if (!list) {
+        rc = hw__fail_memory(err, "the prompt's tokens", part.n, sizeof *list);
         goto out;
     }
-    if ((rc = describe_part(list, pieces, &part, engine, role, err)) != HW_OK) goto out;
+    if ((rc = describe_part(list, &pieces, &part, engine, role, err)) != HW_OK) goto out;
     if (role == HW_ROLE_PROMPT) place_part(list, part.n, text, n_text);
     for (size_t i = 0; i < part.n; i++) {
         if (role == HW_ROLE_TEMPLATE) list[i].begin = list[i].end = ids->n == 0 ? 0 : run->prompt_bytes;
@@ -61,7 +65,7 @@ static hw_err add_part(hw_run *run, hw__tokens *ids, hw__engine *engine, const c
     rc = append_ids(ids, &part, err);
 out:
     free(list);
-    free(pieces);
+    hw__pool_clear(&pieces);
     free(part.ids);
     return rc;
 }
@@ -89,7 +93,9 @@ static hw_err add_chat(hw_run *run, hw__tokens *ids, hw__engine *engine, const h
 }
 
 hw_err hw__prompt_tokens(hw_run *run, hw__tokens *ids, hw__engine *engine, const hw_run_params *params, hw_error *err) {
-    hw_err rc = hw__run_set_prompt(run, params->prompt, params->prompt_bytes, err);
+    hw__text text = {params->prompt, params->prompt_bytes, "prompt"};
+    hw_err rc = hw__text_check(engine, &text, params, err);
+    if (rc == HW_OK) rc = hw__run_set_prompt(run, params->prompt, params->prompt_bytes, err);
     if (rc != HW_OK) return rc;
     if (params->chat) return add_chat(run, ids, engine, params, err);
     return add_part(run, ids, engine, params->prompt, params->prompt_bytes, HW_ROLE_PROMPT, HW__TOKENIZE_BOS, err);

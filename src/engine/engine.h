@@ -88,6 +88,12 @@ typedef struct hw__cache {
     size_t n_bytes;
 } hw__cache;
 
+/* How much text a sequence can hold. */
+typedef struct hw__text_limits {
+    size_t n_ctx;         /* tokens */
+    size_t longest_piece; /* bytes of the longest token of the vocabulary */
+} hw__text_limits;
+
 typedef enum hw__tokenize_flags {
     HW__TOKENIZE_BOS = 1,     /* add what the model puts around a text (BOS) */
     HW__TOKENIZE_SPECIAL = 2, /* read "<|im_start|>" and the like as control tokens: templates only */
@@ -141,6 +147,8 @@ typedef struct hw__engine_ops {
     hw_err (*restore)(hw__engine *e, const hw__cache *cache, const int32_t *ids, size_t n, hw_error *err);
     /* Bytes that a sequence takes in keys and values, and in the largest graph with what it shows. */
     void (*footprint)(const hw__engine *e, const hw__extent *n, uint64_t *cache, uint64_t *buffers);
+    /* What bounds a text before it is tokenized. */
+    hw_err (*text_limits)(hw__engine *e, hw__text_limits *out, hw_error *err);
 } hw__engine_ops;
 
 struct hw__engine {

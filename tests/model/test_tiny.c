@@ -276,6 +276,79 @@ static unsigned char *read_file(const char *name, size_t *n) {
     return bytes;
 }
 
+/* libllama throws where a byte of the text has no token. */
+static void text_without_tokens_is_an_error(void **state) {
+    (void)state;
+    hw_model *model = open_model("no_bytes.gguf", 0);
+    hw_run_params bad = ask_bytes("xyz", 3, NULL), completion = ask_bytes("a b", 3, "xyz"),
+                  good = ask_bytes("a b", 3, "c");
+    const hw_run_params *refused[] = {&bad, &completion};
+    hw_trace *trace = NULL;
+    hw_error err;
+    for (size_t i = 0; i < 2; i++)
+        assert_error(&err, hw_trace_capture(&trace, model, refused[i], &err), HW_ERR_ENGINE, "lack tokens");
+    assert_int_equal(hw_trace_capture(&trace, model, &good, &err), HW_OK); /* and the model is of use as before */
+    hw_trace_free(trace);
+    hw_model_close(model);
+}
+
+static char *repeated(const char *piece, size_t n_bytes) {
+    char *text = malloc(n_bytes + 1);
+    assert_non_null(text);
+    for (size_t i = 0, n = strlen(piece); i < n_bytes; i++) text[i] = piece[i % n];
+    text[n_bytes] = 0;
+    return text;
+}
+
+static bool stop_at_second(void *ctx) { return ++*(int *)ctx > 1; }
+
+/* Contexts of 256 tokens, the longest of which is "<|endoftext|>", 13 bytes; texts up to 64 KiB are read whole. */
+static void long_text_is_refused_before_it_is_tokenized(void **state) {
+    (void)state;
+    hw_model *model = open_model("gpt2.gguf", 0);
+    const size_t n = 1 << 20;
+    char *text = repeated("hello world", n);
+    hw_run_params p = ask_bytes(text, n, NULL), given = ask_bytes("hello", 5, text);
+    hw_trace *trace = NULL;
+    hw_run *run = NULL;
+    hw_estimate e;
+    hw_plan plan = hw_plan_default();
+    hw_error err;
+    plan.run = &p;
+    assert_error(&err, hw_trace_capture(&trace, model, &p, &err), HW_ERR_ARGUMENT, "holds at most 3328");
+    assert_error(&err, hw_run_estimate(&e, model, &plan, &err), HW_ERR_ARGUMENT, "the prompt has 1048576 bytes");
+    assert_error(&err, hw_run_read(&run, model, &p, &err), HW_ERR_ARGUMENT, "holds at most 3328");
+    assert_error(&err, hw_trace_capture(&trace, model, &given, &err), HW_ERR_ARGUMENT,
+                 "the completion has 1048576 bytes");
+    free(text);
+    hw_model_close(model);
+}
+
+/* In a context that would hold so many bytes of long tokens it is the number of tokens that refuses, part by part. */
+static void text_is_counted_in_parts_that_can_be_stopped(void **state) {
+    (void)state;
+    hw_model_params mp = hw_model_params_default();
+    mp.n_threads = 1;
+    mp.n_ctx = 20000;
+    hw_model *model = NULL;
+    hw_error err;
+    assert_int_equal(hw_model_open(&model, path_of("llama.gguf"), &mp, &err), HW_OK);
+    const size_t n = 100000;
+    char *text = repeated("z\xc3\xa9", n);
+    hw_run_params p = ask_bytes(text, n, NULL);
+    hw_run *run = NULL;
+    int n_questions = 0;
+    assert_error(&err, hw_run_read(&run, model, &p, &err), HW_ERR_ARGUMENT, "the context has 20000");
+    p.stop = stop_at_second;
+    p.ctx = &n_questions;
+    assert_error(&err, hw_run_read(&run, model, &p, &err), HW_ERR_CANCELLED, "tokenized");
+    p.stop = NULL;
+    p.memory = 10 << 20; /* 100,000 bytes x 128 are 12.2 MiB */
+    assert_error(&err, hw_run_read(&run, model, &p, &err), HW_ERR_ARGUMENT, "12.2 MiB, the limit is 10.0 MiB");
+    free(text);
+    hw_model_close(model);
+}
+
 static void what_is_no_model_is_refused(void **state) {
     (void)state;
     hw_error err = {0};
@@ -401,6 +474,9 @@ int main(void) {
         cmocka_unit_test(hybrid_counts_its_attention_layers_only),
         cmocka_unit_test(others_open_and_say_what_they_lack),
         cmocka_unit_test(model_without_a_vocabulary_is_refused),
+        cmocka_unit_test(text_without_tokens_is_an_error),
+        cmocka_unit_test(long_text_is_refused_before_it_is_tokenized),
+        cmocka_unit_test(text_is_counted_in_parts_that_can_be_stopped),
         cmocka_unit_test(what_is_no_model_is_refused),
         cmocka_unit_test(options_out_of_range_are_named),
         cmocka_unit_test(truncated_files_are_refused_wherever_they_end),

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE /* dladdr */
 #include "engine/llama/backend.h"
 
+#include "engine/llama/guarded.h"
+
 #include <llama.h>
 
 #include <dlfcn.h>
@@ -60,7 +62,7 @@ static void load_backends(void) {
     size_t n = slash ? (size_t)(slash - library.dli_fname) : 0;
     if (n == 0 || n >= sizeof folder) return;
     snprintf(folder, sizeof folder, "%.*s", (int)n, library.dli_fname);
-    ggml_backend_load_all_from_path(folder);
+    hw__guarded_backends(folder, NULL); /* what is missing shows when devices are looked for */
 }
 
 static void start(void) {

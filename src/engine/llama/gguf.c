@@ -3,6 +3,7 @@
 
 #include "base/atomic_file.h"
 #include "base/sha256.h"
+#include "engine/llama/guarded.h"
 
 #include <ggml.h>
 #include <gguf.h>
@@ -121,7 +122,7 @@ static hw_err open_file(hw__gguf *g, hw_error *err) {
         return hw__fail(err, HW_ERR_IO, "%s: not a regular file", g->path);
     hw_err rc = check_magic(g, err);
     if (rc != HW_OK) return rc;
-    g->gguf = gguf_init_from_file(g->path, (struct gguf_init_params){.no_alloc = true, .ctx = NULL});
+    if ((rc = hw__guarded_gguf(&g->gguf, g->path, err)) != HW_OK) return rc;
     if (!g->gguf) return hw__fail(err, HW_ERR_FORMAT, "%s: damaged or truncated GGUF metadata", g->path);
     if ((rc = check_extent(g, (size_t)st.st_size, err)) != HW_OK || (rc = check_vocabulary(g, err)) != HW_OK) return rc;
     return hash_file(g, err);

@@ -16,6 +16,8 @@
  */
 #include "engine/llama/llama.h"
 
+#include "engine/llama/guarded.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,15 +100,18 @@ hw_err hw__llama_save(hw__engine *base, hw__cache *out, const int32_t *ids, size
     if (n == 0 || !same_ids(e, ids, n))
         return hw__fail(err, HW_ERR_ARGUMENT, "the model has decoded other tokens since: its cache is not of these %zu",
                         n);
-    size_t room = llama_state_seq_get_size(e->ctx, EVERY_CELL);
+    size_t room;
+    hw_err rc = hw__guarded_state_size(&room, e->ctx, EVERY_CELL, err);
+    if (rc != HW_OK) return rc;
     hw__cache cache = {.bytes = hw__alloc(room, 1)};
     if (!cache.bytes) return hw__fail_memory(err, "the model's cache", room, 1);
-    cache.n_bytes = llama_state_seq_get_data(e->ctx, cache.bytes, room, EVERY_CELL);
-    if (is_cache(&cache, n)) {
+    rc = hw__guarded_state_read(&cache.n_bytes, cache.bytes, room, e->ctx, EVERY_CELL, err);
+    if (rc == HW_OK && is_cache(&cache, n)) {
         *out = cache;
         return HW_OK;
     }
     free(cache.bytes);
+    if (rc != HW_OK) return rc;
     return hw__fail(err, HW_ERR_UNSUPPORTED, "the cache of architecture %s has a form that cannot be kept",
                     e->info.architecture);
 }
@@ -122,7 +127,13 @@ hw_err hw__llama_restore(hw__engine *base, const hw__cache *cache, const int32_t
     hw_err rc = hw__llama_make_room(e, n, err);
     if (rc != HW_OK) return rc;
     llama_memory_t memory = llama_get_memory(e->ctx);
-    if (llama_state_seq_set_data(e->ctx, cache->bytes, cache->n_bytes, SEQUENCE) != cache->n_bytes ||
+    size_t n_written = 0;
+    rc = hw__guarded_state_write(&n_written, e->ctx, cache->bytes, cache->n_bytes, SEQUENCE, err);
+    if (rc != HW_OK) {
+        llama_memory_clear(memory, true);
+        return rc;
+    }
+    if (n_written != cache->n_bytes ||
         llama_memory_seq_pos_min(memory, SEQUENCE) != 0 ||
         llama_memory_seq_pos_max(memory, SEQUENCE) != (llama_pos)n - 1) {
         llama_memory_clear(memory, true);
@@ -150,7 +161,8 @@ static bool move(hw__llama_engine *e, size_t n_tokens) {
 
 /* Forgets the tokens behind the first n, and cells that a decode which failed may have left. */
 static bool forget_from(hw__llama_engine *e, size_t n) {
-    if (!llama_memory_seq_rm(llama_get_memory(e->ctx), SEQUENCE, (llama_pos)n, -1)) return false;
+    bool done;
+    if (hw__guarded_forget(&done, e->ctx, (int32_t)n, NULL) != HW_OK || !done) return false;
     e->n_done = n;
     return true;
 }

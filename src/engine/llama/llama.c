@@ -4,6 +4,7 @@
 #include "engine/llama/llama.h"
 
 #include "engine/llama/backend.h"
+#include "engine/llama/guarded.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,12 +27,16 @@ static hw_err tokenize(hw__engine *base, hw__tokens *out, const char *text, size
         return hw__fail(err, HW_ERR_ARGUMENT, "text of %zu bytes: at most %d are read at once", n, INT32_MAX / 8);
     int32_t room = (int32_t)n + 16, count = 0;
     int32_t *ids = NULL;
+    hw__tokenize_options how = {.add_special = flags & HW__TOKENIZE_BOS, .parse_special = flags & HW__TOKENIZE_SPECIAL};
     for (int attempt = 0; attempt < 2; attempt++) {
         free(ids);
         ids = hw__alloc((size_t)room, sizeof *ids);
         if (!ids) return hw__fail_memory(err, "the tokens of a text", (size_t)room, sizeof *ids);
-        count = llama_tokenize(e->vocab, text, (int32_t)n, ids, room, flags & HW__TOKENIZE_BOS,
-                               flags & HW__TOKENIZE_SPECIAL);
+        hw_err rc = hw__guarded_tokenize(&count, e->vocab, text, (int32_t)n, (hw__id_buffer){ids, room}, how, err);
+        if (rc != HW_OK) {
+            free(ids);
+            return rc;
+        }
         if (count >= 0) break;
         room = count == INT32_MIN ? 0 : -count;
     }
@@ -47,13 +52,32 @@ static hw_err piece(hw__engine *base, hw__piece *out, int32_t id, hw_error *err)
     hw__llama_engine *e = (hw__llama_engine *)base;
     if (id < 0 || id >= e->info.n_vocab)
         return hw__fail(err, HW_ERR_ARGUMENT, "token id %d: the vocabulary has 0..%d", id, e->info.n_vocab - 1);
-    int32_t n = llama_token_to_piece(e->vocab, id, out->bytes, HW__MAX_PIECE, 0, true);
+    int32_t n;
+    hw_err rc = hw__guarded_piece(&n, out->bytes, HW__MAX_PIECE, e->vocab, id, err);
+    if (rc != HW_OK) return rc;
     if (n < 0)
         return hw__fail(err, HW_ERR_UNSUPPORTED, "token %d is %d bytes long, at most %d are handled", id, -n,
                         HW__MAX_PIECE);
     out->n_bytes = (size_t)n;
     out->special = (llama_vocab_get_attr(e->vocab, id) & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN)) != 0;
     out->end = llama_vocab_is_eog(e->vocab, id);
+    return HW_OK;
+}
+
+/* The longest piece is looked for once: a pass over the vocabulary, about 10 ms for 262,144 tokens. */
+static hw_err text_limits(hw__engine *base, hw__text_limits *out, hw_error *err) {
+    hw__llama_engine *e = (hw__llama_engine *)base;
+    char bytes[HW__MAX_PIECE];
+    size_t longest = e->longest_piece;
+    for (int32_t id = 0; id < e->info.n_vocab && !e->longest_piece; id++) {
+        int32_t n;
+        hw_err rc = hw__guarded_piece(&n, bytes, sizeof bytes, e->vocab, id, err);
+        if (rc != HW_OK) return rc;
+        size_t n_bytes = (size_t)(n < 0 ? -(int64_t)n : n);
+        if (n_bytes > longest) longest = n_bytes;
+    }
+    e->longest_piece = longest;
+    *out = (hw__text_limits){.n_ctx = (size_t)e->params.n_ctx, .longest_piece = longest ? longest : 1};
     return HW_OK;
 }
 
@@ -131,7 +155,9 @@ hw_err hw__llama_make_room(hw__llama_engine *e, size_t n_tokens, hw_error *err) 
         return HW_OK;
     }
     llama_free(e->ctx);
-    e->ctx = llama_init_from_model(e->model, context_params(e, n_tokens));
+    e->ctx = NULL;
+    hw_err rc = hw__guarded_context(&e->ctx, e->model, context_params(e, n_tokens), err);
+    if (rc != HW_OK) return rc;
     if (!e->ctx) {
         char reason[HW__LLAMA_TEXT];
         hw__llama_last_error(reason, sizeof reason);
@@ -158,7 +184,10 @@ static hw_err rewind_to(hw__engine *base, size_t n_tokens, hw_error *err) {
     hw__llama_engine *e = (hw__llama_engine *)base;
     if (!e->ctx || n_tokens > e->n_done)
         return hw__fail(err, HW_ERR_ARGUMENT, "rewind to %zu of %zu tokens", n_tokens, e->n_done);
-    if (n_tokens < e->n_done && !llama_memory_seq_rm(llama_get_memory(e->ctx), 0, (llama_pos)n_tokens, -1))
+    bool done = true;
+    hw_err rc = n_tokens < e->n_done ? hw__guarded_forget(&done, e->ctx, (int32_t)n_tokens, err) : HW_OK;
+    if (rc != HW_OK) return rc;
+    if (!done)
         return hw__fail(err, HW_ERR_UNSUPPORTED, "architecture %s cannot forget its last tokens", e->info.architecture);
     e->n_done = n_tokens;
     return HW_OK;
@@ -207,6 +236,14 @@ static hw_err decode_error(hw__llama_engine *e, int32_t status, hw_error *err) {
     return hw__fail(err, HW_ERR_ENGINE, "decoding %zu tokens at %zu failed (%d): %s", e->n_rows, e->at, status, reason);
 }
 
+/* What an exception left of a context is of no use. */
+static hw_err drop_context(hw__llama_engine *e, hw_err rc) {
+    llama_free(e->ctx);
+    e->ctx = NULL;
+    e->n_done = 0;
+    return rc;
+}
+
 static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, size_t first_logit,
                      const hw__sink *sink, hw_error *err) {
     hw__llama_engine *e = (hw__llama_engine *)base;
@@ -220,8 +257,12 @@ static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, 
     e->n_seen = 0;
     e->failed = HW_OK;
     hw__llama_watch_begin(e);
-    int32_t status = llama_decode(e->ctx, e->batch);
-    rc = status == 0 && e->failed == HW_OK ? hw__llama_watch_end(e, err) : decode_error(e, status, err);
+    int32_t status;
+    rc = hw__guarded_decode(&status, e->ctx, e->batch, err);
+    if (rc != HW_OK)
+        rc = drop_context(e, rc);
+    else
+        rc = status == 0 && e->failed == HW_OK ? hw__llama_watch_end(e, err) : decode_error(e, status, err);
     e->sink = NULL;
     if (rc != HW_OK) return rc;
     memcpy(e->ids + at, ids, n * sizeof *ids);
@@ -232,21 +273,8 @@ static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, 
 static const float *logits(hw__engine *base, size_t i) {
     hw__llama_engine *e = (hw__llama_engine *)base;
     if (!e->ctx || i >= (size_t)e->batch.n_tokens || !e->batch.logits[i]) return NULL;
-    return llama_get_logits_ith(e->ctx, (int32_t)i);
-}
-
-static struct llama_sampler *make_sampler(const hw__sampling *s) {
-    struct llama_sampler *chain = llama_sampler_chain_init(llama_sampler_chain_default_params());
-    if (!chain) return NULL;
-    if (s->temperature <= 0) {
-        llama_sampler_chain_add(chain, llama_sampler_init_greedy());
-        return chain;
-    }
-    if (s->top_k > 0) llama_sampler_chain_add(chain, llama_sampler_init_top_k(s->top_k));
-    if (s->top_p < 1) llama_sampler_chain_add(chain, llama_sampler_init_top_p(s->top_p, 1));
-    llama_sampler_chain_add(chain, llama_sampler_init_temp(s->temperature));
-    llama_sampler_chain_add(chain, llama_sampler_init_dist(s->seed));
-    return chain;
+    const float *row;
+    return hw__guarded_logits(&row, e->ctx, (int32_t)i, NULL) == HW_OK ? row : NULL;
 }
 
 static hw_err sample(hw__engine *base, int32_t *out, size_t i, size_t step, const hw__sampling *sampling,
@@ -255,11 +283,11 @@ static hw_err sample(hw__engine *base, int32_t *out, size_t i, size_t step, cons
     if (!logits(base, i)) return hw__fail(err, HW_ERR_ARGUMENT, "row %zu of the last decode has no logits", i);
     if (step == 0 || !e->sampler) {
         llama_sampler_free(e->sampler);
-        e->sampler = make_sampler(sampling);
-        if (!e->sampler) return hw__fail_memory(err, "the sampler", 1, 1);
+        e->sampler = NULL;
+        hw_err rc = hw__guarded_sampler(&e->sampler, sampling, err);
+        if (rc != HW_OK) return rc;
     }
-    *out = llama_sampler_sample(e->sampler, e->ctx, (int32_t)i);
-    return HW_OK;
+    return hw__guarded_sample(out, e->sampler, e->ctx, (int32_t)i, err);
 }
 
 static void close_engine(hw__engine *base) {
@@ -298,6 +326,7 @@ static const hw__engine_ops llama_ops = {
     .save = hw__llama_save,
     .restore = hw__llama_restore,
     .footprint = hw__llama_footprint,
+    .text_limits = text_limits,
 };
 
 /* ------------------------------------------------------------------ loading */
@@ -324,8 +353,7 @@ static hw_err load(hw__llama_engine *e, const char *path, hw_error *err) {
     p.n_gpu_layers = e->params.n_gpu_layers;
     p.progress_callback = on_load;
     p.progress_callback_user_data = &e->params;
-    e->model = llama_model_load_from_file(path, p);
-    if (e->model) return HW_OK;
+    if ((rc = hw__guarded_load(&e->model, path, p, err)) != HW_OK || e->model) return rc;
     if (e->params.stop && e->params.stop(e->params.ctx))
         return hw__fail(err, HW_ERR_CANCELLED, "stopped while loading %s", path);
     char reason[HW__LLAMA_TEXT];

@@ -10,6 +10,7 @@
  *     rpc_client.c    devices of other machines
  *     device_read.c   rows out of a device's memory
  *     rpc_worker.c    this machine's devices for others
+ *     guarded.cpp     calls that may throw, behind C functions that catch
  *     kv_cache.c      the cache kept from one sequence to the next, and as bytes
  *
  * These files and gguf.c are the only ones that know ggml. ggml lists dimensions fastest first; that order stops here.
@@ -80,6 +81,7 @@ typedef struct hw__llama_engine {
     struct llama_context *ctx;
     struct llama_sampler *sampler;
     struct llama_batch batch; /* room for params.n_ubatch tokens */
+    size_t longest_piece;     /* bytes; 0: not looked for yet */
     int32_t *ids;             /* [context] tokens in the cache */
     size_t n_done;            /* how many there are */
     hw_stop_fn stop;          /* of the current sequence */

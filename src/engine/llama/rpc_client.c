@@ -1,6 +1,8 @@
 /* rpc_client.c - addresses of RPC servers, the question whether one answers, and connections shared in a process. */
 #include "engine/llama/rpc_client.h"
 
+#include "engine/llama/guarded.h"
+
 #include <ggml-rpc.h>
 
 #include <errno.h>
@@ -151,7 +153,7 @@ static size_t *users_of(const char *endpoint) {
 
 /* Connects to one server, in the next place of `rpc`; with the lock held. */
 static hw_err add_server(hw__rpc *rpc, const char *endpoint, hw_error *err) {
-    ggml_backend_reg_t (*add)(const char *);
+    hw__add_server add;
     *(void **)&add = hw__rpc_function("ggml_backend_rpc_add_server");
     if (!add) return hw__fail(err, HW_ERR_UNSUPPORTED, "this build of llama.cpp has no RPC backend (GGML_RPC=ON)");
     for (size_t i = 0; i < rpc->n; i++)
@@ -162,7 +164,8 @@ static hw_err add_server(hw__rpc *rpc, const char *endpoint, hw_error *err) {
         return hw__fail(err, HW_ERR_ARGUMENT, "the worker %s is one too many: at most %d", endpoint, HW__MOST_DEVICES);
     hw_err rc = *users ? HW_OK : check_server(endpoint, err);
     if (rc != HW_OK) return rc;
-    ggml_backend_reg_t reg = add(endpoint);
+    ggml_backend_reg_t reg;
+    if ((rc = hw__guarded_add_server(&reg, add, endpoint, err)) != HW_OK) return rc;
     if (!reg) return hw__fail(err, HW_ERR_ENGINE, "the worker %s has no devices", endpoint);
     snprintf(rpc->at[rpc->n].endpoint, HW__ENDPOINT, "%s", endpoint);
     rpc->at[rpc->n].reg = reg;
