@@ -31,7 +31,7 @@ work=$root/build/deps/work-$version
 choice=$root/build/deps/engine
 stamp=$root/$built/.headwater-engine
 
-layout=2 # of what install_engine makes of it
+layout=3 # of what is made of the source, before and after it is built
 wanted_stamp() { printf 'llama-cpp-python %s\nsha256 %s\nflags %s\nlayout %s\n' "$version" "$sha256" "${flags[*]}" $layout; }
 
 is_built() { [[ -f $stamp && $(<"$stamp") == "$(wanted_stamp)" ]]; }
@@ -73,7 +73,16 @@ unpack_source() {
     mkdir -p "$work/partial"
     tar -xzf "$downloads/$tarball" -C "$work/partial" --strip-components=3 \
         "llama_cpp_python-$version/vendor/llama.cpp"
+    fix_tile_configuration "$work/partial/ggml/src/ggml-cpu/amx/mmq.cpp"
     mv "$work/partial" "$work/source"
+}
+
+# GCC before 13 takes the instruction that loads the tiles' configuration to read 8 of its 64 bytes, and drops the stores of the
+# others: the first product of quantised weights then ends in SIGILL on every processor with AMX. All bytes are named as read.
+fix_tile_configuration() {
+    local load='    _tile_loadconfig(&tc);'
+    grep -qxF "$load" "$1" || die "${1##*/} of llama.cpp loads the tiles' configuration in another way: look at fix_tile_configuration"
+    sed -i "s|^$load\$|    __asm__ volatile(\"\" : : \"m\"(tc));\n&|" "$1"
 }
 
 build_engine() {
