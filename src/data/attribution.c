@@ -250,38 +250,3 @@ const float *hw_attribution_values(const hw_attribution *a) { return a->values; 
 const float *hw_attribution_outside(const hw_attribution *a) { return a->outside; }
 const hw_balance *hw_attribution_balance(const hw_attribution *a) { return a->balance; }
 size_t hw_attribution_first_token(const hw_attribution *a) { return a->first_token; }
-
-/* Index of the first layer whose label (block + 1) is at least `label`. */
-static size_t layer_from(const hw_attribution *a, long label) {
-    size_t l = 0;
-    while (l < a->n_layers && a->layers[l] + 1 < label) l++;
-    return l;
-}
-
-hw_err hw_attribution_select_layers(size_t *begin, size_t *end, const hw_attribution *a, const char *select,
-                                    hw_error *err) {
-    long first, last;
-    char rest;
-    int fields = sscanf(select, "%5ld-%5ld%c", &first, &last, &rest);
-    if (fields == 1 && sscanf(select, "%5ld%c", &first, &rest) == 1) {
-        last = first;
-    } else if (fields != 2) {
-        return hw__fail(err, HW_ERR_ARGUMENT, "layers \"%s\": one layer (5) or a range (3-12) is accepted", select);
-    }
-    if (!(hw_method_find(a->method)->traits & HW_GIVES_LAYERS)) {
-        *begin = 0;
-        *end = a->n_layers;
-        return HW_OK;
-    }
-    if (a->layers[0] < 0)
-        return hw__fail(err, HW_ERR_ARGUMENT, "layers %s asked: this result holds only the mean over layers", select);
-    long top = a->layers[a->n_layers - 1] + 1;
-    if (first < 1 || last > top)
-        return hw__fail(err, HW_ERR_ARGUMENT, "layers %s asked, the model has 1-%ld", select, top);
-    if (first > last) return hw__fail(err, HW_ERR_ARGUMENT, "layers %s: the first must not be above the last", select);
-    size_t from = layer_from(a, first), to = layer_from(a, last + 1);
-    if (from == to) return hw__fail(err, HW_ERR_ARGUMENT, "layers %s have no attention in this model", select);
-    *begin = from;
-    *end = to;
-    return HW_OK;
-}

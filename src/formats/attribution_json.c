@@ -1,7 +1,6 @@
 /* attribution_json.c - settings are written with their words, and read through the words' own parsers. */
 #include "formats/attribution_json.h"
 
-#include "formats/balance_json.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -22,6 +21,52 @@ static const struct {
 };
 enum { SEED_ROOM = 24, MAX_SEED_DIGITS = 20 };
 enum { N_DIAGNOSTICS = sizeof diagnostic_fields / sizeof *diagnostic_fields };
+
+/* ------------------------------------------------------------------ the balance of logits */
+
+static const struct {
+    const char *key;
+    size_t offset;
+} balance_fields[] = {
+    {"prompt", offsetof(hw_balance, prompt)},       {"completion", offsetof(hw_balance, completion)},
+    {"bias", offsetof(hw_balance, bias)},           {"mlp", offsetof(hw_balance, mlp)},
+    {"embedding", offsetof(hw_balance, embedding)}, {"logit", offsetof(hw_balance, logit)},
+};
+enum { N_BALANCE = sizeof balance_fields / sizeof *balance_fields };
+
+static json_t *balance_row_to_json(const hw_balance *row) {
+    json_t *object = json_object();
+    for (size_t i = 0; object && i < N_BALANCE; i++) {
+        const double *value = (const double *)(const void *)((const char *)row + balance_fields[i].offset);
+        if (json_object_set_new(object, balance_fields[i].key, hw__json_double(*value)) == 0) continue;
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+json_t *hw__balance_to_json(const hw_balance *rows, size_t n) {
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < n; i++) {
+        if (json_array_append_new(list, balance_row_to_json(&rows[i])) == 0) continue;
+        json_decref(list);
+        return NULL;
+    }
+    return list;
+}
+
+hw_err hw__balance_from_json(hw_balance *rows, const json_t *list, size_t n, hw_error *err) {
+    if (!json_is_array(list) || json_array_size(list) != n)
+        return hw__fail(err, HW_ERR_FORMAT, "the balance must be a list of %zu rows", n);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < N_BALANCE; j++) {
+            double *value = (double *)(void *)((char *)&rows[i] + balance_fields[j].offset);
+            hw_err rc = hw__json_real(value, json_array_get(list, i), balance_fields[j].key, err);
+            if (rc != HW_OK) return hw__fail_in(err, rc, "balance row %zu", i);
+        }
+    }
+    return HW_OK;
+}
 
 /* ------------------------------------------------------------------ writing */
 

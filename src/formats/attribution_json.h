@@ -19,4 +19,11 @@ hw_err hw__attribution_to_json(json_t **out, const hw_attribution *a, hw_error *
 hw_err hw__attribution_from_json(hw_attribution **out, const json_t *json, const hw_run *run, const size_t shape[3],
                                  bool mean, hw_error *err);
 
+/* hw_balance rows: in traces one a signal row, in results of method `logit` one a row of M.
+ *
+ * A list of `n` objects; NULL when there is no memory. Written with 17 digits it reads back exactly. */
+json_t *hw__balance_to_json(const hw_balance *rows, size_t n);
+/* rows [n] from a list that must have `n` entries. Errors: FORMAT. */
+hw_err hw__balance_from_json(hw_balance *rows, const json_t *list, size_t n, hw_error *err);
+
 #endif

@@ -13,18 +13,14 @@
 #include <string.h>
 #include <strings.h>
 
-static const hw__format *const formats[] = {&hw__format_json, &hw__format_safetensors, &hw__format_csv,
-                                            &hw__format_npy};
-enum { N_FORMATS = sizeof formats / sizeof *formats };
-
-size_t hw_format_count(void) { return N_FORMATS; }
-const hw_format_info *hw_format_at(size_t i) { return i < N_FORMATS ? &formats[i]->info : NULL; }
+size_t hw_format_count(void) { return hw__n_formats; }
+const hw_format_info *hw_format_at(size_t i) { return i < hw__n_formats ? &hw__formats[i]->info : NULL; }
 
 static const hw__format *find_format(const char *path) {
     size_t n = path ? strlen(path) : 0;
-    for (size_t i = 0; i < N_FORMATS; i++) {
-        size_t ending = strlen(formats[i]->info.extension);
-        if (n > ending && strcasecmp(path + n - ending, formats[i]->info.extension) == 0) return formats[i];
+    for (size_t i = 0; i < hw__n_formats; i++) {
+        size_t ending = strlen(hw__formats[i]->info.extension);
+        if (n > ending && strcasecmp(path + n - ending, hw__formats[i]->info.extension) == 0) return hw__formats[i];
     }
     return NULL;
 }
@@ -37,9 +33,9 @@ const hw_format_info *hw_format_of(const char *path) {
 static hw_err fail_ending(hw_error *err, const char *path, bool to_open) {
     char list[128] = "";
     size_t at = 0;
-    for (size_t i = 0; i < N_FORMATS && at < sizeof list; i++)
-        if (!to_open || formats[i]->open)
-            at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at ? ", " : "", formats[i]->info.extension);
+    for (size_t i = 0; i < hw__n_formats && at < sizeof list; i++)
+        if (!to_open || hw__formats[i]->open)
+            at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at ? ", " : "", hw__formats[i]->info.extension);
     return hw__fail(err, HW_ERR_ARGUMENT, "\"%s\": the name of a result to %s must end in one of %s", path ? path : "",
                     to_open ? "open" : "save", list);
 }

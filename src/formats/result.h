@@ -23,6 +23,10 @@ typedef struct hw__format {
     hw_err (*open)(hw_result *out, const char *path, hw_error *err);
 } hw__format;
 
+/* format_table.c */
+extern const hw__format *const hw__formats[]; /* [hw__n_formats] */
+extern const size_t hw__n_formats;
+
 extern const hw__format hw__format_json, hw__format_safetensors, hw__format_csv, hw__format_npy;
 
 #endif

@@ -1,4 +1,4 @@
-/* method.c - the method table, and explaining a trace by one of its rows. */
+/* method.c - finding a method by its name, checking its settings, and explaining a trace with it. */
 #include "methods/method.h"
 
 #include "base/error.h"
@@ -6,18 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static const hw__method *const methods[] = {
-    &hw__method_rollout,       &hw__method_contribution, &hw__method_logit,   &hw__method_attention, &hw__method_flow,
-    &hw__method_leave_one_out, &hw__method_ablation,     &hw__method_uniform, &hw__method_random,
-};
-enum { N_METHODS = sizeof methods / sizeof *methods };
-
-size_t hw_method_count(void) { return N_METHODS; }
-const hw_method_info *hw_method_at(size_t i) { return i < N_METHODS ? &methods[i]->info : NULL; }
+size_t hw_method_count(void) { return hw__n_methods; }
+const hw_method_info *hw_method_at(size_t i) { return i < hw__n_methods ? &hw__methods[i]->info : NULL; }
 
 const hw__method *hw__method_find(const char *name) {
-    for (size_t i = 0; name && i < N_METHODS; i++)
-        if (strcmp(methods[i]->info.name, name) == 0) return methods[i];
+    for (size_t i = 0; name && i < hw__n_methods; i++)
+        if (strcmp(hw__methods[i]->info.name, name) == 0) return hw__methods[i];
     return NULL;
 }
 
@@ -30,10 +24,15 @@ hw_method_params hw_method_params_default(void) {
     return (hw_method_params){.size = sizeof(hw_method_params), .residual = 0.5, .n_ablations = 64};
 }
 
+size_t hw_attribution_n_passes(const hw_attribution *a) {
+    const hw__method *method = hw__method_find(a->method);
+    return method && method->passes ? method->passes(&a->params, a->n_columns) : 0;
+}
+
 static hw_err fail_unknown(const char *name, hw_error *err) {
     char list[512] = "";
-    for (size_t i = 0, at = 0; i < N_METHODS && at < sizeof list; i++)
-        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", methods[i]->info.name);
+    for (size_t i = 0, at = 0; i < hw__n_methods && at < sizeof list; i++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", hw__methods[i]->info.name);
     return hw__fail(err, HW_ERR_ARGUMENT, "method \"%.64s\": there is none of that name; there are %s",
                     name ? name : "", list);
 }
@@ -154,50 +153,8 @@ hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err
 
 size_t hw__method_layers(const hw__method *method, size_t n) { return method->info.traits & HW_GIVES_LAYERS ? n : 1; }
 
-size_t hw_attribution_n_passes(const hw_attribution *a) {
-    const hw__method *method = hw__method_find(a->method);
-    return method && method->passes ? method->passes(&a->params, a->n_columns) : 0;
-}
-
-size_t hw__query_row(const hw_attribution *a, size_t i) {
-    size_t token = a->first_token + i;
-    bool predictor = a->params.row == HW_ROW_PREDICTOR && hw_run_n_completion(a->run) > 0;
-    return predictor ? token - 1 : token;
-}
-
-ptrdiff_t hw__column(const hw_method_params *p, const hw_run *run, size_t t) {
-    if (t >= hw__n_shown(p, run)) return -1;
-    return p->groups ? p->groups[t] : (ptrdiff_t)t;
-}
-
-size_t hw__n_columns(const hw_method_params *p, const hw_run *run) {
-    return p->groups ? p->n_groups : hw__n_shown(p, run);
-}
-
 hw_err hw__method_progress(const hw_method_params *p, size_t done, size_t total, hw_error *err) {
     if (p->progress) p->progress(p->ctx, HW_STAGE_EXPLAIN, done, total);
     if (p->stop && p->stop(p->ctx)) return hw__fail(err, HW_ERR_CANCELLED, "stopped at layer %zu of %zu", done, total);
     return HW_OK;
-}
-
-void hw__method_put(hw_attribution *a, size_t i, size_t l, const double *of, size_t n, double *sum) {
-    double outside = 0;
-    memset(sum, 0, a->n_columns * sizeof *sum);
-    for (size_t t = 0; t < n; t++) {
-        ptrdiff_t column = hw__column(&a->params, a->run, t);
-        *(column >= 0 ? &sum[column] : &outside) += of[t];
-    }
-    float *to = a->values + i * a->n_columns * a->n_layers + l;
-    for (size_t k = 0; k < a->n_columns; k++) to[k * a->n_layers] = (float)sum[k];
-    a->outside[i * a->n_layers + l] = (float)outside;
-}
-
-void hw__method_put_layers(hw_attribution *a, size_t i, const float *const *rows, size_t n) {
-    enum { COLUMNS = 16 }; /* of a cache line */
-    float *to = a->values + i * a->n_columns * a->n_layers;
-    for (size_t first = 0; first < n; first += COLUMNS) {
-        size_t end = n - first < COLUMNS ? n : first + COLUMNS;
-        for (size_t l = 0; l < a->n_layers; l++)
-            for (size_t k = first; k < end; k++) to[k * a->n_layers + l] = rows[l][k];
-    }
 }

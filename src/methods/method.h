@@ -1,7 +1,7 @@
 /*
  * method.h - one row of the method table, and what every method is given.
  *
- * A method is one file that fills M from a trace; adding one is that file and one row in method.c.
+ * A method is one file that fills M from a trace; adding one is that file and one row in method_table.c.
  */
 #ifndef HW_METHODS_METHOD_H
 #define HW_METHODS_METHOD_H
@@ -35,6 +35,10 @@ typedef struct hw__method {
 extern const hw__method hw__method_rollout, hw__method_attention, hw__method_contribution, hw__method_logit,
     hw__method_flow, hw__method_leave_one_out, hw__method_ablation, hw__method_uniform, hw__method_random;
 
+/* method_table.c: every method, in the order of lists. */
+extern const hw__method *const hw__methods[]; /* [hw__n_methods] */
+extern const size_t hw__n_methods;
+
 /* By name, or NULL. */
 const hw__method *hw__method_find(const char *name);
 /* As hw_explain() before anything is computed: the method, its settings, and what they need. A direction that the method does
@@ -57,7 +61,12 @@ hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err
 /* How many layers M has where the model has n. */
 size_t hw__method_layers(const hw__method *method, size_t n);
 
-/* Query row that explains row i of M: the row that chose the token (predictor) or the token's own. Where a run has no
+/* Reports layer `done` of `total`; HW_ERR_CANCELLED where the caller wants to stop. */
+hw_err hw__method_progress(const hw_method_params *p, size_t done, size_t total, hw_error *err);
+
+/* attribution_fill.c from here on.
+ *
+ * Query row that explains row i of M: the row that chose the token (predictor) or the token's own. Where a run has no
  * completion, row i itself. */
 size_t hw__query_row(const hw_attribution *a, size_t i);
 
@@ -70,8 +79,5 @@ void hw__method_put(hw_attribution *a, size_t i, size_t l, const double *of, siz
 
 /* M[i,0..n-1,:] from what each layer has of row i, rows [L]: at once, since M's layers lie side by side. */
 void hw__method_put_layers(hw_attribution *a, size_t i, const float *const *rows, size_t n);
-
-/* Reports layer `done` of `total`; HW_ERR_CANCELLED where the caller wants to stop. */
-hw_err hw__method_progress(const hw_method_params *p, size_t done, size_t total, hw_error *err);
 
 #endif

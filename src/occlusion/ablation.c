@@ -10,7 +10,7 @@
  * token gives rows like every other method's, and for one token both are the same.
  */
 #include "math/lasso.h"
-#include "occlusion/occlusion_common.h"
+#include "occlusion/keep_masks.h"
 
 #include <stdlib.h>
 

@@ -8,6 +8,7 @@
 #ifndef HW_OCCLUSION_KEEP_MASKS_H
 #define HW_OCCLUSION_KEEP_MASKS_H
 
+#include "methods/method.h"
 #include "occlusion/masked_pass.h"
 
 /* Most segments that are left out one by one or at random: each costs a pass, or needs several to be told apart. */
@@ -39,5 +40,11 @@ const bool *hw__masks_keep(const hw__masks *masks, size_t index); /* [n_segments
 hw_err hw__masks_score(hw__masks *masks, hw_progress_fn progress, void *ctx, hw_error *err);
 /* log p [n] of the completion's tokens under a scored mask, in nats. */
 const double *hw__masks_logprob(const hw__masks *masks, size_t index);
+
+/* Opens passes over the attribution's run and masks over its columns; both to be freed, masks first. It sets the
+ * settings that have no meaning here to what happens (row: predictor). Errors: ARGUMENT (no model given, or another
+ * than the run's; completion columns asked for; too many columns), UNSUPPORTED (an import), MEMORY. */
+hw_err hw__rerun_method_begin(hw__rerun **rerun, hw__masks **masks, hw_attribution *a, const hw_method_params *p,
+                              hw_error *err);
 
 #endif

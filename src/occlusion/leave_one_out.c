@@ -7,7 +7,6 @@
  */
 #include "occlusion/keep_masks.h"
 #include "methods/method.h"
-#include "occlusion/occlusion_common.h"
 
 #include <stdlib.h>
 

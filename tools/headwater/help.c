@@ -1,6 +1,7 @@
 /* help.c - what --help prints, all of it from the tables of commands, options, methods, filters and formats. */
-#include "cli/command.h"
+#include "help.h"
 
+#include "command_table.h"
 #include "figure/figure.h"
 
 #include <string.h>

@@ -3,34 +3,21 @@
 #include "cli/message.h"
 #include "cli/safe_text.h"
 #include "cli/threads.h"
+#include "command_table.h"
+#include "help.h"
 
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
-#define COUNT(list) (sizeof(list) / sizeof *(list))
-
-static const command *const commands[] = {&command_explain, &command_cite,  &command_check, &command_eval,
-                                          &command_serve,   &command_view,  &command_plot,  &command_info,
-                                          &command_methods, &command_bench, &command_worker};
-
-size_t commands_count(void) { return COUNT(commands); }
-const command *commands_at(size_t i) { return commands[i]; }
-
-const command *commands_find(const char *name) {
-    for (size_t i = 0; i < COUNT(commands); i++)
-        if (strcmp(commands[i]->name, name) == 0) return commands[i];
-    return NULL;
-}
-
 static const char *command_name(size_t i, unsigned ctx) {
     (void)ctx;
-    return commands[i]->name;
+    return commands_at(i)->name;
 }
 
 static int unknown_command(const char *name) {
-    const char *near = text_nearest(name, command_name, 0, COUNT(commands));
+    const char *near = text_nearest(name, command_name, 0, commands_count());
     return misuse(NULL, "unknown command \"%s\"%s%s%s", name, near ? "; did you mean " : "", near ? near : "",
                   near ? "?" : "");
 }

@@ -11,7 +11,7 @@
  * a decode of one token. So where all that one decode shows is small, nothing stops: the nodes are made to write into an
  * arena of ours (ggml reads a node where its `data` points), where they are found when the decode is done.
  */
-#include "engine/llama/llama.h"
+#include "engine/llama/llama_engine.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -14,7 +14,7 @@
  * libllama compares types, sizes and ends with its own, but takes any position: these are checked here, with the
  * structure, so that nothing else than tokens 0 .. n-1 in their own cells ever reaches it.
  */
-#include "engine/llama/llama.h"
+#include "engine/llama/llama_engine.h"
 
 #include "engine/llama/guarded.h"
 

@@ -1,7 +1,7 @@
 /*
- * llama.c - models run by libllama: opening, tokens, decodes, sampling. See llama.h for its other files.
+ * llama.c - models run by libllama: opening, tokens, decodes, sampling. See llama_engine.h for its other files.
  */
-#include "engine/llama/llama.h"
+#include "engine/llama/llama_engine.h"
 
 #include "engine/llama/backend.h"
 #include "engine/llama/guarded.h"
@@ -11,11 +11,6 @@
 #include <string.h>
 
 enum { DEFAULT_UBATCH = 512 };
-
-bool hw__llama_on_abort(void *user) {
-    hw__llama_engine *e = user;
-    return e->stop && e->stop(e->stop_ctx);
-}
 
 /* ------------------------------------------------------------------ operations */
 
@@ -126,51 +121,6 @@ static hw_err chat(hw__engine *base, char **before, char **after, hw_error *err)
 out:
     free(text);
     return rc;
-}
-
-static struct llama_context_params context_params(hw__llama_engine *e, size_t n_tokens) {
-    struct llama_context_params p = llama_context_default_params();
-    p.n_ctx = (uint32_t)((n_tokens + 255) / 256 * 256);
-    p.n_batch = p.n_ubatch = (uint32_t)e->params.n_ubatch;
-    p.n_outputs_max = HW__MAX_LOGITS < p.n_batch ? HW__MAX_LOGITS : p.n_batch;
-    p.n_threads = p.n_threads_batch = e->params.n_threads;
-    p.flash_attn_type = e->params.flash_attention ? LLAMA_FLASH_ATTN_TYPE_ENABLED : LLAMA_FLASH_ATTN_TYPE_DISABLED;
-    p.swa_full = true; /* sliding-window layers keep every column */
-    if (!e->params.unwatched) {
-        p.cb_eval = hw__llama_on_node;
-        p.cb_eval_user_data = e;
-    }
-    p.abort_callback = hw__llama_on_abort;
-    p.abort_callback_data = e;
-    if (e->params.f32_cache) p.type_k = p.type_v = GGML_TYPE_F32;
-    return p;
-}
-
-hw_err hw__llama_make_room(hw__llama_engine *e, size_t n_tokens, hw_error *err) {
-    if (n_tokens == 0 || n_tokens > (size_t)e->params.n_ctx)
-        return hw__fail(err, HW_ERR_ARGUMENT, "%zu tokens do not fit into a context of %d", n_tokens, e->params.n_ctx);
-    e->n_done = 0;
-    if (e->ctx && llama_n_ctx(e->ctx) >= n_tokens) {
-        llama_memory_clear(llama_get_memory(e->ctx), true);
-        return HW_OK;
-    }
-    llama_free(e->ctx);
-    e->ctx = NULL;
-    hw_err rc = hw__guarded_context(&e->ctx, e->model, context_params(e, n_tokens), err);
-    if (rc != HW_OK) return rc;
-    if (!e->ctx) {
-        char reason[HW__LLAMA_TEXT];
-        hw__llama_last_error(reason, sizeof reason);
-        return hw__fail(err, HW_ERR_ENGINE, "a context of %zu tokens could not be made: %s", n_tokens, reason);
-    }
-    int32_t *ids = hw__realloc(e->ids, llama_n_ctx(e->ctx), sizeof *ids);
-    if (ids) {
-        e->ids = ids;
-        return HW_OK;
-    }
-    llama_free(e->ctx);
-    e->ctx = NULL;
-    return hw__fail_memory(err, "the sequence's tokens", n_tokens, sizeof *ids);
 }
 
 static hw_err begin(hw__engine *base, size_t n_tokens, hw_stop_fn stop, void *stop_ctx, hw_error *err) {
@@ -430,7 +380,7 @@ static hw_err open_engine(hw__llama_engine *e, const char *path, hw_error *err) 
     return hw__llama_probe(e, err);
 }
 
-hw_err hw__engine_llama_open(hw__engine **out, const char *path, const hw_model_params *params, hw_error *err) {
+static hw_err engine_open(hw__engine **out, const char *path, const hw_model_params *params, hw_error *err) {
     hw__llama_start();
     hw__llama_engine *e = hw__alloc(1, sizeof *e);
     if (!e) return hw__fail_memory(err, "the engine", 1, sizeof *e);
@@ -442,5 +392,19 @@ hw_err hw__engine_llama_open(hw__engine **out, const char *path, const hw_model_
         return rc;
     }
     *out = &e->base;
+    return HW_OK;
+}
+
+hw_err hw_model_open(hw_model **out, const char *path, const hw_model_params *params, hw_error *err) {
+    if (!path || !*path) return hw__fail(err, HW_ERR_ARGUMENT, "no model file named");
+    hw_model *model = hw__alloc(1, sizeof *model);
+    if (!model) return hw__fail_memory(err, "a model", 1, sizeof *model);
+    model->params = params ? *params : hw_model_params_default();
+    hw_err rc = engine_open(&model->engine, path, &model->params, err);
+    if (rc != HW_OK) {
+        free(model);
+        return rc;
+    }
+    *out = model;
     return HW_OK;
 }

@@ -4,7 +4,7 @@
  * Tensor names are no stable API and architectures differ: which blocks show attention rows, whether these sum to 1, whether
  * columns after the query are zero, and how attention reaches the stream and the stream the logits is seen here, not assumed.
  */
-#include "engine/llama/llama.h"
+#include "engine/llama/llama_engine.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
  * Values are read from the cache. Weights are read from the GGUF file: loaded ones may be repacked for the CPU or on a device.
  */
 #include "base/parallel_for.h"
-#include "engine/llama/llama.h"
+#include "engine/llama/llama_engine.h"
 #include "math/simd.h"
 
 #include <stdlib.h>

@@ -227,12 +227,14 @@ typedef struct sheet {
 
 static const terminal no_terminal = {.depth = DEPTH_NONE, .width = 100};
 
-static sheet make_sheet(hw_attribution *a, layout_fn *layout, style s, const options *o) {
+static sheet make_sheet(hw_attribution *a, layout_fn *layout, style s) {
+    static const selection_params everything = {.token = NULL};
     sheet made = {.a = a};
     hw_error err;
+    s.n_top = 10;
     assert_true(page_new(&made.p, s.font ? s.font : s.theme->font, rgb_hex(s.theme->paper)));
-    assert_int_equal(picture_new(&made.from, &no_terminal, a, o, &err), HW_OK);
-    assert_int_equal(layout(&made.p, &made.from, &s, o, &err), HW_OK);
+    assert_int_equal(picture_new(&made.from, &no_terminal, a, &everything, &err), HW_OK);
+    assert_int_equal(layout(&made.p, &made.from, &s, &err), HW_OK);
     assert_false(made.p.failed);
     return made;
 }
@@ -310,10 +312,9 @@ static void no_label_overlaps_another(void **state) {
     for (size_t k = 0; k < COUNT(kinds); k++) {
         for (size_t t = 0; t < themes_count(); t++) {
             for (size_t n = 0; n < COUNT(sizes); n++) {
-                options o = {.top = 10};
                 style s = {.theme = themes_at(t), .width = widths[(n + t) % COUNT(widths)]};
                 sheet made =
-                    make_sheet(make_example(nasty, COUNT(nasty), sizes[n], 3 + 9 * n, n % 2), kinds[k].layout, s, &o);
+                    make_sheet(make_example(nasty, COUNT(nasty), sizes[n], 3 + 9 * n, n % 2), kinds[k].layout, s);
                 char what[80];
                 snprintf(what, sizeof what, "%s, %s, %zu tokens, %g wide", kinds[k].name, s.theme->name, sizes[n],
                          s.width);
@@ -340,13 +341,12 @@ static bool has_text(const page *p, const char *text) {
 
 static void every_token_has_a_bar_until_they_share(void **state) {
     (void)state;
-    options o = {.top = 10};
     style s = {.theme = themes_find("light")};
-    sheet few = make_sheet(make_example(plain, 5, 60, 2, false), bars_layout, s, &o);
+    sheet few = make_sheet(make_example(plain, 5, 60, 2, false), bars_layout, s);
     assert_int_equal(count_items(&few.p, ITEM_RECT), 60 + 1); /* and the plot's paper */
     assert_true(has_text(&few.p, "59: "));
     sheet_free(&few);
-    sheet many = make_sheet(make_example(plain, 5, 1900, 2, false), bars_layout, s, &o);
+    sheet many = make_sheet(make_example(plain, 5, 1900, 2, false), bars_layout, s);
     assert_int_equal(count_items(&many.p, ITEM_RECT), 950 + 1);
     assert_true(has_text(&many.p, "2 neighbouring tokens share a place"));
     sheet_free(&many);
@@ -356,10 +356,9 @@ static void every_token_has_a_bar_until_they_share(void **state) {
 static void check_order(const char *theme_name, bool last_at_bottom, const char *bottom_label) {
     static const float values[] = {0, 0, 0, 0, 0, 0.1f, 0.2f, 0.3f, 0.4f, 0.5f}; /* [1, 2, 5] */
     static const char *const done[] = {"."};
-    options o = {.top = 10};
     style s = {.theme = themes_find(theme_name), .title = ""};
     sheet made =
-        make_sheet(make_attribution(make_run(5, plain, 2, done, 1), NULL, 5, values, NULL), heatmap_layout, s, &o);
+        make_sheet(make_attribution(make_run(5, plain, 2, done, 1), NULL, 5, values, NULL), heatmap_layout, s);
     const item *cells = NULL, *low = NULL;
     for (size_t i = 0; i < made.p.n; i++) {
         const item *at = &made.p.items[i];
@@ -388,18 +387,18 @@ static void what_holds_nearly_all_does_not_set_the_scale(void **state) {
     (void)state;
     static const float values[] = {0.9f, 0.02f, 0.01f, 0.05f}; /* [1, 4, 1]; token 3 chose the completion's */
     static const char *const done[] = {"."};
-    options o = {.top = 10};
     style s = {.theme = themes_find("light")}, note = {.theme = themes_find("note")};
+    selection_params everything = {.token = NULL};
     picture p;
     chart c;
     hw_attribution *a = make_attribution(make_run(1, plain, 4, done, 1), NULL, 1, values, NULL);
-    assert_int_equal(picture_new(&p, &no_terminal, a, &o, NULL), HW_OK);
-    assert_int_equal(chart_new(&c, &p, &s, ROWS_MEAN, 0, &o, NULL), HW_OK);
+    assert_int_equal(picture_new(&p, &no_terminal, a, &everything, NULL), HW_OK);
+    assert_int_equal(chart_new(&c, &p, &s, ROWS_MEAN, 0, NULL), HW_OK);
     assert_close(c.scale, 0.02, 1e-6);
     assert_true(chart_is_beyond(&c, 0, 0) && chart_is_beyond(&c, 0, 3) && !chart_is_beyond(&c, 0, 1));
     assert_non_null(strstr(c.remarks, "Beyond the scale: 0: "));
     chart_free(&c);
-    assert_int_equal(chart_new(&c, &p, &note, ROWS_MEAN, 0, &o, NULL), HW_OK); /* the note's: the largest shown */
+    assert_int_equal(chart_new(&c, &p, &note, ROWS_MEAN, 0, NULL), HW_OK); /* the note's: the largest shown */
     assert_close(c.scale, 0.9, 1e-6);
     chart_free(&c);
     picture_free(&p);
@@ -410,11 +409,10 @@ static void values_that_are_no_numbers_are_left_blank(void **state) {
     (void)state;
     static const float values[] = {NAN, 0.02f, INFINITY, -0.01f, NAN, NAN, NAN, NAN}; /* [1, 4, 2] */
     static const char *const done[] = {"."};
-    options o = {.top = 10};
     for (size_t k = 0; k < COUNT(kinds); k++) {
         style s = {.theme = themes_find("dark")};
         sheet made =
-            make_sheet(make_attribution(make_run(2, plain, 4, done, 1), NULL, 2, values, NULL), kinds[k].layout, s, &o);
+            make_sheet(make_attribution(make_run(2, plain, 4, done, 1), NULL, 2, values, NULL), kinds[k].layout, s);
         for (size_t i = 0; i < made.p.n; i++) {
             const item *at = &made.p.items[i];
             assert_true(isfinite(at->x) && isfinite(at->y) && isfinite(at->width) && isfinite(at->height));
@@ -426,10 +424,9 @@ static void values_that_are_no_numbers_are_left_blank(void **state) {
 
 static void a_note_page_is_as_large_as_the_notes(void **state) {
     (void)state;
-    options o = {.top = 10};
     style s = {.theme = themes_find("note"), .title = "", .font = "DejaVu Sans"};
     for (size_t k = 0; k < 2; k++) {
-        sheet made = make_sheet(make_example(plain, 5, 16, 24, false), kinds[k].layout, s, &o);
+        sheet made = make_sheet(make_example(plain, 5, 16, 24, false), kinds[k].layout, s);
         assert_close(made.p.width, 700, 0);
         assert_close(made.p.height, 450, 0);
         sheet_free(&made);

@@ -15,6 +15,7 @@
 #include "cli/interrupt.h"
 #include "cli/message.h"
 #include "job/open_model.h"
+#include "cli/temporary_folder.h"
 #include "job/output_files.h"
 #include "export/atomic_file.h"
 
@@ -180,7 +181,7 @@ static hw_err measure(bench *b, size_t m, hw_error *err) {
 
 /* A folder for the traces of all processes, since one that is killed cannot remove its own. False with the reason printed. */
 static bool make_folder(char *folder, size_t n) {
-    const char *tmp = output_temporary(n / 2);
+    const char *tmp = temporary_folder(n / 2);
     snprintf(folder, n, "%s/headwater-bench-XXXXXX", tmp);
     if (mkdtemp(folder)) return true;
     fail("cannot make a folder in %s: %s", tmp, strerror(errno));

@@ -22,14 +22,4 @@ typedef struct command {
     int (*run)(const options *o);
 } command;
 
-extern const command command_explain, command_cite, command_check, command_eval, command_view, command_info,
-    command_methods, command_serve, command_plot, command_bench, command_worker;
-
-size_t commands_count(void);
-const command *commands_at(size_t i);
-const command *commands_find(const char *name); /* NULL if there is none */
-
-void help_program(FILE *out);
-void help_command(FILE *out, const command *c);
-
 #endif

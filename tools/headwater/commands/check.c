@@ -165,7 +165,7 @@ static int check_trace(job *j, const cut *c, const hw_trace *trace) {
         return STATUS_INTERRUPTED;
     }
     show_run(&j->t, facts.run);
-    int status = cut_prompt(&segments, c, false, j, facts.run);
+    int status = job_cut(&segments, c, false, j, facts.run);
     facts.segments = segments;
     if (status == STATUS_DONE) status = select_rows(j, &facts);
     if (status == STATUS_DONE) status = job_explain(j, trace, true);

@@ -130,7 +130,7 @@ static int get_trace(job *j, request *r, hw_trace **trace) {
 static int cut_passages(hw_segments **out, request *r, job *j, const hw_run *run) {
     hw_error err;
     size_t n;
-    if (!r->given.n) return cut_prompt(out, &r->by, false, j, run);
+    if (!r->given.n) return job_cut(out, &r->by, false, j, run);
     const char *prompt = hw_run_prompt(run, &n);
     int status = j->o->question ? STATUS_DONE : passages_find(&r->given, prompt, n);
     if (status != STATUS_DONE) return status;

@@ -65,7 +65,7 @@ static bool cuts(const cut *by) { return by->by || by->json.bytes; }
 /* Explains by segments where --by or --spans asks for them, by tokens otherwise. */
 static int explain_columns(job *j, const cut *by, const hw_trace *trace, bool stoppable) {
     hw_segments *segments = NULL;
-    int status = cuts(by) && !j->segments ? cut_prompt(&segments, by, true, j, hw_trace_run(trace)) : STATUS_DONE;
+    int status = cuts(by) && !j->segments ? job_cut(&segments, by, true, j, hw_trace_run(trace)) : STATUS_DONE;
     if (status == STATUS_DONE) status = job_explain(j, trace, stoppable);
     if (status == STATUS_DONE) status = job_finish_made(j);
     hw_segments_free(segments);

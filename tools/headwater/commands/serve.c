@@ -8,6 +8,8 @@
 #include "cli/message.h"
 #include "job/open_model.h"
 #include "serve/routes.h"
+#include "serve/server.h"
+#include "serve/tasks.h"
 
 #include <fcntl.h>
 #include <spawn.h>
@@ -67,8 +69,12 @@ static int serve_with(server *s, const options *o, hw_model *model) {
     worker w;
     s->model = hw_model_describe(model);
     if (*s->model->problem) return fail("this model cannot be explained: %s", s->model->problem);
-    worker_limits limits = {.n_threads = o->threads, .memory = o->memory};
-    if (!worker_start(&w, model, s->store, s->queue, limits, &f)) return fail("%s", f.message);
+    worker_setup setup = {.model = model,
+                          .store = s->store,
+                          .queue = s->queue,
+                          .finish_lost = explain_lost,
+                          .limits = {.n_threads = o->threads, .memory = o->memory}};
+    if (!worker_start(&w, &setup, &f)) return fail("%s", f.message);
     s->worker = &w;
     int status = listen_until_interrupted(s, o);
     queue_close(s->queue);

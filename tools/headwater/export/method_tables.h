@@ -4,6 +4,9 @@
 
 #include "export/text_buffer.h"
 
+/* Methods of one command or one request. */
+enum { MOST_METHODS = 16 };
+
 /* {"methods", "filters", "segmenters", "measures", "formats"}; `model` NULL: no method has a problem. */
 void tables_add(buffer *to, const hw_model_info *model);
 

@@ -110,9 +110,9 @@ static void lay_out_list(page *p, const chart *c) {
     frame_end(&f, f.y + f.height);
 }
 
-hw_err bars_layout(page *p, const picture *from, const style *s, const options *o, hw_error *err) {
+hw_err bars_layout(page *p, const picture *from, const style *s, hw_error *err) {
     chart c;
-    hw_err rc = chart_new(&c, from, s, ROWS_MEAN, GIVEN(o, top) ? (size_t)o->top : 0, o, err);
+    hw_err rc = chart_new(&c, from, s, ROWS_MEAN, s->limited ? s->n_top : 0, err);
     if (rc != HW_OK) return rc;
     if (picture_is_grouped(from) && c.nx <= MOST_LINES) {
         lay_out_list(p, &c);

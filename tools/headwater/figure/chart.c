@@ -70,13 +70,13 @@ static void fold_row(chart *c, size_t y, const float *from, size_t stride, const
     }
 }
 
-static hw_err fold_token(chart *c, size_t y, const options *o, const size_t *columns, size_t n, hw_error *err) {
+static hw_err fold_token(chart *c, size_t y, const size_t *columns, size_t n, hw_error *err) {
     hw_view_params params = hw_view_params_default();
     params.row_begin = c->p->row_begin + y;
     params.row_end = params.row_begin + 1;
     params.layer_begin = c->p->layer_begin;
     params.layer_end = c->p->layer_end;
-    params.normalise = o->normalise;
+    params.normalise = c->p->select.normalise;
     hw_view *view;
     hw_err rc = hw_view_new(&view, c->p->a, &params, err);
     if (rc != HW_OK) return rc;
@@ -90,12 +90,11 @@ static size_t count_rows(const picture *p, chart_rows rows) {
     return rows == ROWS_LAYERS ? hw_view_n_layers(p->view) : p->row_end - p->row_begin;
 }
 
-static hw_err fold(chart *c, chart_rows rows, size_t n_rows, const options *o, const size_t *columns, size_t n,
-                   hw_error *err) {
+static hw_err fold(chart *c, chart_rows rows, size_t n_rows, const size_t *columns, size_t n, hw_error *err) {
     hw_err rc = HW_OK;
     for (size_t y = 0; y < n_rows && rc == HW_OK; y++) {
         if (rows == ROWS_TOKENS) {
-            rc = fold_token(c, y, o, columns, n, err);
+            rc = fold_token(c, y, columns, n, err);
         } else if (rows == ROWS_LAYERS) {
             fold_row(c, y, hw_view_profile(c->p->view) + y, n_rows, columns, n);
         } else {
@@ -230,16 +229,16 @@ static void say_beyond(const chart *c, FILE *out) {
     if (n) putc('.', out);
 }
 
-static void say_left_out(const chart *c, FILE *out, size_t n, const options *o) {
+static void say_left_out(const chart *c, FILE *out, size_t n) {
     size_t all = hw_view_n_columns(c->p->view);
     const char *noun = picture_is_grouped(c->p) ? "segments" : "tokens";
     double hidden = hw_view_hidden_mass(c->p->view);
-    if (o->hide && *o->hide) {
+    if (c->p->select.hide && *c->p->select.hide) {
         fputs("\nHidden by ", out);
-        text_puts(out, o->hide);
+        text_puts(out, c->p->select.hide);
         fprintf(out, ": %.3g %s.", hidden, picture_traits(c->p) & HW_GIVES_SHARES ? "of the mass" : "nats");
     }
-    if (GIVEN(o, top) && n < all) fprintf(out, "\nThe %zu strongest of %zu %s.", n, all, noun);
+    if (c->style->limited && n < all) fprintf(out, "\nThe %zu strongest of %zu %s.", n, all, noun);
     if (c->share_x > 1)
         fprintf(out, "\n%zu neighbouring %s share a place, which shows the strongest.", c->share_x, noun);
     if (c->share_y > 1) fprintf(out, "\n%zu completion tokens share a row.", c->share_y);
@@ -255,7 +254,7 @@ static void say_model(const chart *c, FILE *out) {
 }
 
 /* The words that the terminal view has too, written to memory. */
-static bool say(chart *c, chart_rows rows, size_t n_columns, const options *o) {
+static bool say(chart *c, chart_rows rows, size_t n_columns) {
     size_t bytes[2];
     char *said[2] = {NULL, NULL};
     for (int i = 0; i < 2; i++) {
@@ -270,7 +269,7 @@ static bool say(chart *c, chart_rows rows, size_t n_columns, const options *o) {
         } else {
             show_settings(&p);
             say_model(c, plain.out);
-            say_left_out(c, plain.out, n_columns, o);
+            say_left_out(c, plain.out, n_columns);
             say_beyond(c, plain.out);
         }
         if (fclose(plain.out) != 0) break;
@@ -295,8 +294,7 @@ static bool take_memory(chart *c, chart_rows rows, size_t n_columns, size_t n_ro
     return true;
 }
 
-hw_err chart_new(chart *c, const picture *p, const style *s, chart_rows rows, size_t only, const options *o,
-                 hw_error *err) {
+hw_err chart_new(chart *c, const picture *p, const style *s, chart_rows rows, size_t only, hw_error *err) {
     *c = (chart){.p = p, .style = s};
     size_t n, n_rows = count_rows(p, rows), *columns = malloc((hw_view_n_columns(p->view) + 1) * sizeof *columns);
     if (!columns) return no_memory(err);
@@ -304,13 +302,13 @@ hw_err chart_new(chart *c, const picture *p, const style *s, chart_rows rows, si
     hw_err rc = take_memory(c, rows, n, n_rows) ? HW_OK : no_memory(err);
     if (rc == HW_OK) {
         choose_columns(c, columns, n);
-        rc = fold(c, rows, n_rows, o, columns, n, err);
+        rc = fold(c, rows, n_rows, columns, n, err);
     }
     free(columns);
     if (rc == HW_OK) {
         choose_scale(c);
         label_all(c, rows);
-        if (!say(c, rows, n, o)) rc = no_memory(err);
+        if (!say(c, rows, n)) rc = no_memory(err);
     }
     if (rc != HW_OK) chart_free(c);
     return rc;

@@ -1,7 +1,7 @@
 /*
  * chart.h - what a figure shows of one attribution: labelled columns and rows, a number for each pair, the scale.
  *
- * Made from a picture (what the options select), before anything is laid out. Columns are shown tokens or segments, in
+ * Made from a picture (what is selected), before anything is laid out. Columns are shown tokens or segments, in
  * the order of the prompt; where there are more than a page has room for, neighbours share one and the strongest is
  * shown.
  */
@@ -13,13 +13,15 @@
 #include "figure/color.h"
 #include "figure/theme.h"
 
-/* What the options say about looks. */
+/* How it looks, and how much of it is drawn. */
 typedef struct style {
     const theme *theme;
     const map *map;    /* NULL: the theme's for shares, one with a middle for values with a sign */
     const char *font;  /* families */
     const char *title; /* NULL: says what is shown; "": none */
     double width;      /* of the page in points, 0: what the contents need */
+    size_t n_top;      /* as in figure_params */
+    bool limited;
 } style;
 
 /* A column or a row. */
@@ -49,8 +51,7 @@ typedef struct chart {
 
 /* `only`: at most so many columns, the strongest, 0: all. Errors: MEMORY, and what selecting rows gives. Free with
  * chart_free(). The picture and the style must outlive it. */
-hw_err chart_new(chart *c, const picture *p, const style *s, chart_rows rows, size_t only, const options *o,
-                 hw_error *err);
+hw_err chart_new(chart *c, const picture *p, const style *s, chart_rows rows, size_t only, hw_error *err);
 void chart_free(chart *c);
 
 /* One value kept to the scale; 0 for NaN. */

@@ -1,4 +1,4 @@
-/* figure.c - the table of kinds, and a figure from options and attributions. */
+/* figure.c - the table of kinds, and a figure from parameters and attributions. */
 #include "figure/figure.h"
 
 #include "cli/message.h"
@@ -34,30 +34,30 @@ figure_word figure_endings_at(size_t i) { return (figure_word){surface_at(i)->en
 
 bool figure_is_named(const char *path) { return surface_of(path) != NULL; }
 
-/* ------------------------------------------------------------------ options */
+/* ------------------------------------------------------------------ parameters */
 
 static const struct table {
     const char *option, *noun;
-    size_t field; /* in options */
+    size_t field; /* in figure_params */
     size_t (*count)(void);
     figure_word (*at)(size_t i);
 } tables[] = {
-    {"kind", "kind", offsetof(options, kind), figure_kinds_count, figure_kinds_at},
-    {"theme", "theme", offsetof(options, theme), figure_themes_count, figure_themes_at},
-    {"map", "map", offsetof(options, map), figure_maps_count, figure_maps_at},
+    {"kind", "kind", offsetof(figure_params, kind), figure_kinds_count, figure_kinds_at},
+    {"theme", "theme", offsetof(figure_params, theme), figure_themes_count, figure_themes_at},
+    {"map", "map", offsetof(figure_params, map), figure_maps_count, figure_maps_at},
 };
 
 static const char *table_name(size_t i, unsigned table) { return tables[table].at(i).name; }
 
-static const char *value_of(const options *o, const struct table *t) {
+static const char *value_of(const figure_params *params, const struct table *t) {
     const char *value;
-    memcpy(&value, (const char *)o + t->field, sizeof value);
+    memcpy(&value, (const char *)params + t->field, sizeof value);
     return value;
 }
 
-static int check_word(const options *o, const char *command, unsigned table) {
+static int check_word(const figure_params *params, const char *command, unsigned table) {
     const struct table *t = &tables[table];
-    const char *word = value_of(o, t);
+    const char *word = value_of(params, t);
     char names[200] = "";
     for (size_t i = 0, at = 0; word && i < t->count() && at < sizeof names; i++) {
         if (strcmp(t->at(i).name, word) == 0) return STATUS_DONE;
@@ -69,38 +69,40 @@ static int check_word(const options *o, const char *command, unsigned table) {
                   near ? ", did you mean " : "", near ? near : "", near ? "?" : "", names);
 }
 
-int figure_check(const options *o, const char *command) {
+int figure_check(const figure_params *params, const char *command) {
     int status = STATUS_DONE;
-    for (unsigned t = 0; t < COUNT(tables) && status == STATUS_DONE; t++) status = check_word(o, command, t);
+    for (unsigned t = 0; t < COUNT(tables) && status == STATUS_DONE; t++) status = check_word(params, command, t);
     return status;
 }
 
-static style style_of(const options *o) {
-    const theme *t = themes_find(o->theme);
+static style style_of(const figure_params *params) {
+    const theme *t = themes_find(params->theme);
     return (style){.theme = t,
-                   .map = o->map ? maps_find(o->map) : NULL,
-                   .font = o->font ? o->font : t->font,
-                   .title = o->title,
-                   .width = (double)o->width};
+                   .map = params->map ? maps_find(params->map) : NULL,
+                   .font = params->font ? params->font : t->font,
+                   .title = params->title,
+                   .width = params->width,
+                   .n_top = params->n_top,
+                   .limited = params->limited};
 }
 
-static const struct kind *kind_of(const options *o) {
+static const struct kind *kind_of(const char *name) {
     for (size_t i = 0; i < COUNT(kinds); i++)
-        if (strcmp(kinds[i].name, o->kind) == 0) return &kinds[i];
+        if (strcmp(kinds[i].name, name) == 0) return &kinds[i];
     return NULL;
 }
 
 /* ------------------------------------------------------------------ drawing */
 
-static hw_err fill(page *p, const hw_attribution *const *list, size_t n, const style *s, const options *o,
+static hw_err fill(page *p, const hw_attribution *const *list, size_t n, const style *s, const figure_params *params,
                    hw_error *err) {
     const terminal none = {.depth = DEPTH_NONE, .width = 120};
     hw_err rc = HW_OK;
     for (size_t i = 0; i < n && rc == HW_OK; i++) {
         picture from;
-        rc = picture_new(&from, &none, list[i], o, err);
+        rc = picture_new(&from, &none, list[i], &params->select, err);
         if (rc != HW_OK) break;
-        rc = kind_of(o)->layout(p, &from, s, o, err);
+        rc = kind_of(params->kind)->layout(p, &from, s, err);
         picture_free(&from);
     }
     if (rc != HW_OK || !p->failed) return rc;
@@ -108,13 +110,14 @@ static hw_err fill(page *p, const hw_attribution *const *list, size_t n, const s
     return err->code;
 }
 
-hw_err figure_save(const hw_attribution *const *list, size_t n, const char *path, const options *o, hw_error *err) {
-    style s = style_of(o);
+hw_err figure_save(const hw_attribution *const *list, size_t n, const char *path, const figure_params *params,
+                   hw_error *err) {
+    style s = style_of(params);
     page p;
     hw_err rc;
     if (page_new(&p, s.font, rgb_hex(s.theme->paper))) {
-        rc = fill(&p, list, n, &s, o, err);
-        if (rc == HW_OK) rc = surface_save(&p, path, o->scale, err);
+        rc = fill(&p, list, n, &s, params, err);
+        if (rc == HW_OK) rc = surface_save(&p, path, params->scale, err);
     } else {
         *err = (hw_error){.code = HW_ERR_UNSUPPORTED, .msg = "no font is installed to write labels with"};
         rc = err->code;

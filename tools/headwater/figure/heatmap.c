@@ -61,9 +61,9 @@ static bool draw(frame *f, const grid *g) {
     return ok;
 }
 
-static hw_err lay_out(page *p, const picture *from, const style *s, const options *o, const grid *g, hw_error *err) {
+static hw_err lay_out(page *p, const picture *from, const style *s, const grid *g, hw_error *err) {
     chart c;
-    hw_err rc = chart_new(&c, from, s, g->rows, GIVEN(o, top) ? (size_t)o->top : 0, o, err);
+    hw_err rc = chart_new(&c, from, s, g->rows, s->limited ? s->n_top : 0, err);
     if (rc != HW_OK) return rc;
     frame f = frame_begin(p, &c, NOTE_TOP);
     f.height = f.theme->note ? NOTE_HEIGHT - NOTE_TOP - 80 : height_of(&f, g);
@@ -72,12 +72,12 @@ static hw_err lay_out(page *p, const picture *from, const style *s, const option
     return HW_OK;
 }
 
-hw_err heatmap_layout(page *p, const picture *from, const style *s, const options *o, hw_error *err) {
+hw_err heatmap_layout(page *p, const picture *from, const style *s, hw_error *err) {
     static const grid layers = {ROWS_LAYERS, true, "layers"};
-    return lay_out(p, from, s, o, &layers, err);
+    return lay_out(p, from, s, &layers, err);
 }
 
-hw_err map_layout(page *p, const picture *from, const style *s, const options *o, hw_error *err) {
+hw_err map_layout(page *p, const picture *from, const style *s, hw_error *err) {
     static const grid tokens = {ROWS_TOKENS, false, "completion tokens"};
-    return lay_out(p, from, s, o, &tokens, err);
+    return lay_out(p, from, s, &tokens, err);
 }

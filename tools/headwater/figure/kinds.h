@@ -7,7 +7,7 @@
 #include "figure/canvas.h"
 
 /* Memory that a page lacked is in page->failed. */
-typedef hw_err layout_fn(page *p, const picture *from, const style *s, const options *o, hw_error *err);
+typedef hw_err layout_fn(page *p, const picture *from, const style *s, hw_error *err);
 layout_fn bars_layout, heatmap_layout, map_layout, text_layout, profile_layout;
 
 #endif

@@ -81,9 +81,9 @@ static double write_layers(frame *f, double y) {
     return y + page_write(f->page, f->x + f->width / 2, y + 2, title).height;
 }
 
-hw_err profile_layout(page *p, const picture *from, const style *s, const options *o, hw_error *err) {
+hw_err profile_layout(page *p, const picture *from, const style *s, hw_error *err) {
     chart c;
-    hw_err rc = chart_new(&c, from, s, ROWS_LAYERS, o->top > 0 ? (size_t)o->top : 1, o, err);
+    hw_err rc = chart_new(&c, from, s, ROWS_LAYERS, s->n_top ? s->n_top : 1, err);
     if (rc != HW_OK) return rc;
     frame f = frame_begin(p, &c, NOTE_TOP);
     if (frame_is_empty(&f)) return chart_free(&c), HW_OK;

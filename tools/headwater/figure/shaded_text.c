@@ -251,9 +251,9 @@ static hw_err draw(page *p, const chart *c, hw_error *err) {
     return ok && !fits ? HW_ERR_ARGUMENT : HW_OK;
 }
 
-hw_err text_layout(page *p, const picture *from, const style *s, const options *o, hw_error *err) {
+hw_err text_layout(page *p, const picture *from, const style *s, hw_error *err) {
     chart c;
-    hw_err rc = chart_new(&c, from, s, ROWS_TEXT, 0, o, err);
+    hw_err rc = chart_new(&c, from, s, ROWS_TEXT, 0, err);
     if (rc != HW_OK) return rc;
     rc = draw(p, &c, err);
     chart_free(&c);

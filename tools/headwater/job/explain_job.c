@@ -8,7 +8,7 @@
 #include "job/whole_prompt_groups.h"
 #include "job/prompt_split.h"
 #include "export/html_report.h"
-#include "terminal/attribution_view.h"
+#include "job/view_options.h"
 #include "cli/safe_text.h"
 
 #include <stdlib.h>
@@ -94,6 +94,19 @@ static int check_answer(const job *j) {
 
 /* ------------------------------------------------------------------ the job */
 
+static settings_use use_of(const job *j) {
+    return (settings_use){.o = j->o,
+                          .command = j->command,
+                          .params = job_params(j),
+                          .methods = j->methods,
+                          .n_methods = j->n_methods};
+}
+
+static int check_settings(const job *j) {
+    settings_use use = use_of(j);
+    return heed_check(&use);
+}
+
 int job_prepare(job *j, const options *o, const char *command) {
     *j = (job){.o = o, .command = command, .t = terminal_detect(o->color)};
     j->bar = progress_new(!o->quiet && !o->verbose);
@@ -102,7 +115,7 @@ int job_prepare(job *j, const options *o, const char *command) {
     if (status == STATUS_DONE) status = check_filters(j, "--hide", o->hide);
     if (status == STATUS_DONE) status = check_filters(j, "--keep", o->keep);
     if (status == STATUS_DONE) status = check_versus(j);
-    if (status == STATUS_DONE) status = heed_check(j);
+    if (status == STATUS_DONE) status = check_settings(j);
     return status == STATUS_DONE ? check_shares(j) : status;
 }
 
@@ -143,6 +156,13 @@ hw_err job_partition(job *j, const hw_segments *segments, hw_error *err) {
     return HW_OK;
 }
 
+int job_cut(hw_segments **out, const cut *c, bool whole, job *j, const hw_run *run) {
+    hw_error err;
+    if (cut_segments(out, c, run, &err) != HW_OK) return job_fail(j, &err);
+    if (!whole) job_group(j, *out);
+    return !whole || job_partition(j, *out, &err) == HW_OK ? STATUS_DONE : job_fail(j, &err);
+}
+
 hw_method_params job_params(const job *j) {
     const options *o = j->o;
     hw_method_params params = hw_method_params_default();
@@ -176,11 +196,12 @@ static void drop_method(job *j, size_t i) {
 
 /* Of the methods that nobody asked for by name, those that this run or view cannot give are left out. */
 static void keep_possible(job *j, const hw_trace *trace) {
+    settings_use use = use_of(j);
     hw_method_params params = job_params(j);
     for (size_t i = j->n_methods; i-- > 0 && !GIVEN(j->o, method);) {
         uint32_t needed = hw_method_signals(j->methods[i], &params);
         bool possible = !of_shares(j->o) || gives_shares(j->methods[i]);
-        if (j->one_method && !heed_all(j, j->methods[i])) possible = false;
+        if (j->one_method && !heed_all(&use, j->methods[i])) possible = false;
         for (int s = 0; trace && s < HW_N_SIGNALS; s++)
             if (needed & 1u << s && !hw_trace_has(trace, (hw_signal)s)) possible = false;
         if (j->model && *hw_method_problem(hw_method_find(j->methods[i]), hw_model_describe(j->model)))
@@ -273,10 +294,11 @@ static int save(job *j, const hw_attribution *const *list, size_t n) {
 
 int job_finish(job *j, const hw_attribution *const *list, size_t n) {
     int status = save(j, list, n);
+    view_params view = view_of_options(j->o);
     for (size_t i = 0; i < n; i++) {
         hw_error err;
         putc('\n', j->t.out);
-        if (show_attribution(&j->t, list[i], j->o, &err) != HW_OK) return job_fail(j, &err);
+        if (show_attribution(&j->t, list[i], &view, &err) != HW_OK) return job_fail(j, &err);
     }
     return status;
 }

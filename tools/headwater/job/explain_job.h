@@ -8,8 +8,8 @@
 
 #include "cli/options.h"
 #include "cli/progress.h"
-
-enum { MOST_METHODS = 16 };
+#include "export/method_tables.h"
+#include "job/prompt_split.h"
 
 typedef struct job {
     const options *o;
@@ -27,7 +27,7 @@ typedef struct job {
     struct report *report; /* borrowed: gathers what -o would save; NULL: it is saved at once */
     bool passing;          /* prompt rows need not be kept: nothing reads the trace but this job's methods */
     bool feeds;            /* with `passing`: methods that can take prompt rows in as they pass do so */
-    const struct cut *by;  /* borrowed: with `feeds`, how to cut the prompt before the model runs; NULL: not at all */
+    const cut *by;         /* borrowed: with `feeds`, how to cut the prompt before the model runs; NULL: not at all */
     hw_segments *segments; /* owned: the prompt, cut so */
     hw_live *live[MOST_METHODS]; /* owned: methods that take in prompt rows as they pass; NULL for the others */
     hw_method_params sums;       /* the columns that signals are summed by as they come, once the prompt is cut */
@@ -46,6 +46,10 @@ void job_group(job *j, const hw_segments *segments);
 /* The same with names and one more column, where there are tokens of no segment (BOS, chat template, text between spans):
  * then the columns are the whole prompt. Remarks on spans that hold no token. Errors: MEMORY. */
 hw_err job_partition(job *j, const hw_segments *segments, hw_error *err);
+
+/* Cuts the prompt of a run, and makes the segments the job's columns: alone, or (`whole`) with what is in none. The segments must
+ * outlive its work. STATUS_DONE or the status to exit with. */
+int job_cut(hw_segments **out, const cut *c, bool whole, job *j, const hw_run *run);
 
 /* What the methods are to do, for the trace to hold what they need and for running them. */
 hw_method_params job_params(const job *j);

@@ -26,7 +26,7 @@ static int use_made(job *j, saved_use use) {
 
 static int use_trace(job *j, const hw_trace *trace, const cut *by, saved_use use) {
     hw_segments *segments = NULL;
-    int status = is_cut(by) ? cut_prompt(&segments, by, true, j, hw_trace_run(trace)) : STATUS_DONE;
+    int status = is_cut(by) ? job_cut(&segments, by, true, j, hw_trace_run(trace)) : STATUS_DONE;
     if (status == STATUS_DONE) status = job_explain(j, trace, true);
     if (status == STATUS_DONE) status = use_made(j, use);
     hw_segments_free(segments);
@@ -56,7 +56,7 @@ static int group(job *j, const cut *by, const hw_attribution *a) {
                       params->groups ? "segments already" : "the completion's too");
     hw_segments *segments = NULL;
     hw_error err;
-    int status = cut_prompt(&segments, by, true, j, hw_attribution_run(a));
+    int status = job_cut(&segments, by, true, j, hw_attribution_run(a));
     if (status == STATUS_DONE) {
         const hw_method_params cut_by = job_params(j);
         hw_err rc =

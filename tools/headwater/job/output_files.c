@@ -1,9 +1,9 @@
 /* output_files.c - the files that a command is to write, checked before any work is done for them. */
 #include "job/output_files.h"
 
-#include "figure/figure.h"
 #include "cli/message.h"
 #include "export/html_report.h"
+#include "job/view_options.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -59,8 +59,9 @@ int output_check_path(const char *command, const char *path, const char *const *
 
 /* Options that only figures heed, with no figure to draw. */
 static int check_figures(const options *o, const char *command) {
+    figure_params params = figure_of_options(o);
     for (size_t i = 0; i < o->output.n; i++)
-        if (figure_is_named(o->output.at[i])) return figure_check(o, command);
+        if (figure_is_named(o->output.at[i])) return figure_check(&params, command);
     for (size_t i = 0; i < options_count(); i++)
         if (o->given[i] && options_row(i)->group == GROUP_FIGURE)
             return misuse(command, "--%s has nothing to act on: no -o names a figure (.png, .svg or .pdf)",
@@ -80,7 +81,8 @@ int output_check(const options *o, const char *command, const char *const *input
 }
 
 static hw_err save(const options *o, const hw_attribution *const *list, size_t n, const char *path, hw_error *err) {
-    if (figure_is_named(path)) return figure_save(list, n, path, o, err);
+    figure_params params = figure_of_options(o);
+    if (figure_is_named(path)) return figure_save(list, n, path, &params, err);
     return report_is_path(path) ? report_save(list, n, path, err) : hw_result_save(list, n, path, o->full, err);
 }
 
@@ -93,9 +95,4 @@ bool output_save(const options *o, const hw_attribution *const *list, size_t n) 
         ok = false;
     }
     return ok;
-}
-
-const char *output_temporary(size_t most) {
-    const char *tmp = getenv("TMPDIR");
-    return tmp && *tmp == '/' && strlen(tmp) <= most ? tmp : "/tmp";
 }

@@ -17,7 +17,4 @@ int output_check_path(const char *command, const char *path, const char *const *
 /* Saves the attributions to every -o file. False, with the reason printed, when one could not be saved. */
 bool output_save(const options *o, const hw_attribution *const *list, size_t n);
 
-/* $TMPDIR where it is a whole path of at most `most` bytes, else /tmp. */
-const char *output_temporary(size_t most);
-
 #endif

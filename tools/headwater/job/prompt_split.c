@@ -38,10 +38,3 @@ hw_err cut_segments(hw_segments **out, const cut *c, const hw_run *run, hw_error
     return c->json.bytes ? hw_segments_from_json(out, run, HW_SIDE_PROMPT, c->json.bytes, c->json.n, err)
                          : hw_segments_new(out, run, HW_SIDE_PROMPT, c->by, err);
 }
-
-int cut_prompt(hw_segments **out, const cut *c, bool whole, job *j, const hw_run *run) {
-    hw_error err;
-    if (cut_segments(out, c, run, &err) != HW_OK) return job_fail(j, &err);
-    if (!whole) job_group(j, *out);
-    return !whole || job_partition(j, *out, &err) == HW_OK ? STATUS_DONE : job_fail(j, &err);
-}

@@ -3,7 +3,7 @@
 #define HW_JOB_PROMPT_SPLIT_H
 
 #include "cli/input.h"
-#include "job/explain_job.h"
+#include "cli/options.h"
 
 /* How to cut: `by`, or the spans in `json`. */
 typedef struct cut {
@@ -18,9 +18,6 @@ void cut_free(cut *c);
 
 /* Cuts the prompt of a run. */
 hw_err cut_segments(hw_segments **out, const cut *c, const hw_run *run, hw_error *err);
-/* The same, and the job's groups are those segments alone, or (`whole`) with what is in none: job_group(), job_partition(). The
- * segments must outlive its work. STATUS_DONE or the status to exit with. */
-int cut_prompt(hw_segments **out, const cut *c, bool whole, job *j, const hw_run *run);
 
 /* STATUS_DONE, or the status to exit with where `option` names no way to cut a text. */
 int cut_check(const char *command, const char *option, const char *by);

@@ -2,6 +2,7 @@
 #include "job/unused_settings.h"
 
 #include "cli/message.h"
+#include "export/method_tables.h"
 
 #include <stdio.h>
 
@@ -11,9 +12,8 @@ static bool is_wish(const options *o, const option_row *row) {
     return row->uses && row->group != GROUP_SAMPLING && !saved && options_given(o, row->offset);
 }
 
-static bool heeds(const job *j, const char *method, const option_row *row) {
-    hw_method_params params = job_params(j);
-    return hw_method_heeds(hw_method_find(method), &params) & row->uses;
+static bool heeds(const settings_use *u, const char *method, const option_row *row) {
+    return hw_method_heeds(hw_method_find(method), &u->params) & row->uses;
 }
 
 typedef struct names {
@@ -37,31 +37,31 @@ static phrase join(const names *list) {
     return p;
 }
 
-static int refuse(const job *j, const option_row *row) {
+static int refuse(const settings_use *u, const option_row *row) {
     names heeding = {.n = 0}, chosen = {.n = 0};
     bool otherwise = false; /* with other settings beside it one of them would */
     for (size_t i = 0; i < hw_method_count() && heeding.n < MOST_METHODS; i++)
-        if (heeds(j, hw_method_at(i)->name, row)) heeding.at[heeding.n++] = hw_method_at(i)->name;
-    for (size_t i = 0; i < j->n_methods; i++) {
-        chosen.at[chosen.n++] = j->methods[i];
-        if (hw_method_find(j->methods[i])->traits & row->uses) otherwise = true;
+        if (heeds(u, hw_method_at(i)->name, row)) heeding.at[heeding.n++] = hw_method_at(i)->name;
+    for (size_t i = 0; i < u->n_methods; i++) {
+        chosen.at[chosen.n++] = u->methods[i];
+        if (hw_method_find(u->methods[i])->traits & row->uses) otherwise = true;
     }
-    return misuse(j->command, "--%s is heeded by %s, not by %s%s", row->name, join(&heeding).text, join(&chosen).text,
+    return misuse(u->command, "--%s is heeded by %s, not by %s%s", row->name, join(&heeding).text, join(&chosen).text,
                   otherwise ? " with these settings" : "");
 }
 
-int heed_check(const job *j) {
+int heed_check(const settings_use *u) {
     for (size_t i = 0; i < options_count(); i++) {
         const option_row *row = options_row(i);
-        bool heeded = !is_wish(j->o, row);
-        for (size_t m = 0; m < j->n_methods && !heeded; m++) heeded = heeds(j, j->methods[m], row);
-        if (!heeded) return refuse(j, row);
+        bool heeded = !is_wish(u->o, row);
+        for (size_t m = 0; m < u->n_methods && !heeded; m++) heeded = heeds(u, u->methods[m], row);
+        if (!heeded) return refuse(u, row);
     }
     return STATUS_DONE;
 }
 
-bool heed_all(const job *j, const char *method) {
+bool heed_all(const settings_use *u, const char *method) {
     for (size_t i = 0; i < options_count(); i++)
-        if (is_wish(j->o, options_row(i)) && !heeds(j, method, options_row(i))) return false;
+        if (is_wish(u->o, options_row(i)) && !heeds(u, method, options_row(i))) return false;
     return true;
 }

@@ -75,27 +75,28 @@ static void choose_scale(picture *p) {
     p->negative = -least >= p->scale * p->t->faint;
 }
 
-hw_err picture_fill(picture *p, const options *o, hw_error *err) {
-    hw_err rc = select_layers(p, o->layers, err);
+hw_err picture_fill(picture *p, hw_error *err) {
+    hw_err rc = select_layers(p, p->select.layers, err);
     if (rc != HW_OK) return rc;
     hw_view_params params = hw_view_params_default();
     params.row_begin = p->row_begin;
     params.row_end = p->row_end;
     params.layer_begin = p->layer_begin;
     params.layer_end = p->layer_end;
-    params.hide = o->hide;
-    params.keep = o->keep;
-    params.normalise = o->normalise;
-    params.lift = p->lift = o->lift;
+    params.hide = p->select.hide;
+    params.keep = p->select.keep;
+    params.normalise = p->select.normalise;
+    params.lift = p->select.lift;
     rc = hw_view_new(&p->view, p->a, &params, err);
     if (rc == HW_OK) choose_scale(p);
     return rc;
 }
 
-hw_err picture_new(picture *p, const terminal *t, const hw_attribution *a, const options *o, hw_error *err) {
-    *p = (picture){.t = t, .a = a, .run = hw_attribution_run(a)};
-    hw_err rc = select_rows(p, o->token, err);
-    return rc == HW_OK ? picture_fill(p, o, err) : rc;
+hw_err picture_new(picture *p, const terminal *t, const hw_attribution *a, const selection_params *select,
+                   hw_error *err) {
+    *p = (picture){.t = t, .a = a, .run = hw_attribution_run(a), .select = *select};
+    hw_err rc = select_rows(p, select->token, err);
+    return rc == HW_OK ? picture_fill(p, err) : rc;
 }
 
 size_t picture_n_tokens(const picture *p) {

@@ -6,26 +6,36 @@
 #ifndef HW_PICTURE_SELECTION_H
 #define HW_PICTURE_SELECTION_H
 
-#include "cli/options.h"
-#include "cli/terminal.h"
 #include "cli/safe_text.h"
+#include "cli/terminal.h"
+
+#include "headwater.h"
+
+/* What is selected. Text is borrowed; NULL: all of it, and nothing hidden or kept. */
+typedef struct selection_params {
+    const char *token;       /* completion tokens, as hw_run_select() reads them */
+    const char *layers;      /* as hw_attribution_select_layers() reads them */
+    const char *hide, *keep; /* filters: hw_view_params */
+    bool normalise, lift;
+} selection_params;
 
 typedef struct picture {
     const terminal *t;
     const hw_attribution *a;
     const hw_run *run;
+    selection_params select;
     hw_view *view;
     size_t row_begin, row_end;     /* of M */
     size_t layer_begin, layer_end; /* of M */
     double scale;                  /* the value that is drawn at full strength */
     bool negative;                 /* a value below 0 is drawn */
-    bool lift;                     /* values are multiples of what uniform attention gives, not shares */
 } picture;
 
-/* Selects by the options --token, --layers, --hide, --keep, --normalise and --lift. Free with picture_free(). */
-hw_err picture_new(picture *p, const terminal *t, const hw_attribution *a, const options *o, hw_error *err);
+/* Free with picture_free(). */
+hw_err picture_new(picture *p, const terminal *t, const hw_attribution *a, const selection_params *select,
+                   hw_error *err);
 /* The view and the scale of rows [row_begin, row_end) of a picture whose other fields are set; its view is a new one. */
-hw_err picture_fill(picture *p, const options *o, hw_error *err);
+hw_err picture_fill(picture *p, hw_error *err);
 void picture_free(picture *p);
 
 /* Column of M that shows run token `token`; false where none does. */

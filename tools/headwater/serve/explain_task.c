@@ -6,7 +6,7 @@
  *
  * A run that is stopped, or whose client left, keeps the tokens that are there.
  */
-#include "serve/worker.h"
+#include "serve/tasks.h"
 
 #include "cli/clock.h"
 
@@ -278,4 +278,19 @@ bool explain_work(worker *w, task *t) {
     hw_segments_free(m.cut);
     buffer_free(&m.completion);
     return ok;
+}
+
+void explain_lost(worker *w, const lost_run *lost) {
+    fault f;
+    json_t *body = request_parse(lost->request, strlen(lost->request), &f);
+    task *t = body ? task_new(explain_work, body, false) : NULL;
+    if (!t) return;
+    if (request_explain(&t->explain, body, &f)) {
+        t->queue = w->queue;
+        t->run = lost->id;
+        if (!t->explain.completion.bytes && lost->n_completion)
+            t->explain.completion = (span_of_text){lost->completion, lost->n_completion};
+        task_end(t, explain_work(w, t));
+    }
+    task_release(t);
 }

@@ -3,9 +3,11 @@
  * streams its events or waits for its result. It looks at the connection several times a second, so that a client that
  * leaves is missed at once, also while nothing is sent.
  */
+#include "serve/job_routes.h"
+
 #include "export/html_report.h"
-#include "serve/routes.h"
 #include "export/method_tables.h"
+#include "serve/tasks.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -201,7 +203,7 @@ static bool read_with(int64_t *id, const call *c, const export_format *format, f
     if (!text) return true;
     if (strcmp(format->name, "html") != 0)
         return fault_set(f, 400, "bad_request", "\"with\" goes with format html only: other files hold one run");
-    if (!routes_read_id(&text, id) || *text)
+    if (!read_id(&text, id) || *text)
         return fault_set(f, 400, "bad_request", "\"with\" must be the id of a run");
     return *id != c->id || fault_set(f, 400, "bad_request", "\"with\" is %lld: must be another run", (long long)*id);
 }

@@ -7,7 +7,7 @@
 #ifndef HW_SERVE_REQUEST_H
 #define HW_SERVE_REQUEST_H
 
-#include "job/explain_job.h"
+#include "export/method_tables.h"
 
 #include <jansson.h>
 

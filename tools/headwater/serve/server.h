@@ -7,21 +7,9 @@
 #ifndef HW_SERVE_SERVER_H
 #define HW_SERVE_SERVER_H
 
-#include "serve/worker.h"
-
-#include <microhttpd.h>
+#include "serve/answer.h"
 
 enum { DEFAULT_PORT = 4780, MOST_BODY_BYTES = 8 << 20, MOST_CONNECTIONS = 64 };
-
-typedef struct server {
-    struct MHD_Daemon *daemon;
-    worker *worker;
-    queue *queue;
-    store *store;
-    const hw_model_info *model;
-    bool keeps;       /* runs stay when the program ends */
-    atomic_uint port; /* known a moment after the first client may come */
-} server;
 
 /* Listens on `port`; 0: on DEFAULT_PORT, or on any free one where that is taken. False with the fault filled. */
 bool server_start(server *s, unsigned port, fault *f);

@@ -3,7 +3,7 @@
  * trace; only a check and the methods that say so run the model again.
  */
 #include "export/check_json.h"
-#include "serve/worker.h"
+#include "serve/tasks.h"
 
 #include <errno.h>
 #include <stdlib.h>

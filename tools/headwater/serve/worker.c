@@ -1,7 +1,7 @@
 /* worker.c - the thread, the newest trace, and runs that a crash left unfinished, which come first. */
 #include "serve/worker.h"
 
-#include "job/output_files.h"
+#include "cli/temporary_folder.h"
 #include "cli/threads.h"
 
 #include <stdlib.h>
@@ -50,23 +50,7 @@ bool worker_methods(const worker *w, choice *c, fault *f) {
     return c->n > 0 || fault_set(f, 422, "unsupported", "no method can explain this model: %.600s", w->info->problem);
 }
 
-/* ------------------------------------------------------------------ what a crash left */
-
-/* Explains the tokens that were there, or runs the request anew where there was none. */
-static void finish_lost(worker *w, const lost_run *lost) {
-    fault f;
-    json_t *body = request_parse(lost->request, strlen(lost->request), &f);
-    task *t = body ? task_new(explain_work, body, false) : NULL;
-    if (!t) return;
-    if (request_explain(&t->explain, body, &f)) {
-        t->queue = w->queue;
-        t->run = lost->id;
-        if (!t->explain.completion.bytes && lost->n_completion)
-            t->explain.completion = (span_of_text){lost->completion, lost->n_completion};
-        task_end(t, explain_work(w, t));
-    }
-    task_release(t);
-}
+/* ------------------------------------------------------------------ the thread */
 
 static bool is_of_model(const lost_run *lost, const hw_model_info *model) {
     return strcmp(lost->sha, model->sample_sha256) == 0 || strcmp(lost->sha, model->metadata_sha256) == 0;
@@ -75,12 +59,10 @@ static bool is_of_model(const lost_run *lost, const hw_model_info *model) {
 static void finish_all_lost(worker *w) {
     lost_run lost;
     while (!queue_is_closed(w->queue) && store_next_lost(w->store, &lost)) {
-        if (is_of_model(&lost, w->info)) finish_lost(w, &lost);
+        if (is_of_model(&lost, w->info)) w->finish_lost(w, &lost);
         lost_run_free(&lost);
     }
 }
-
-/* ------------------------------------------------------------------ the thread */
 
 static void *work(void *ctx) {
     worker *w = ctx;
@@ -95,9 +77,14 @@ static void *work(void *ctx) {
     return NULL;
 }
 
-bool worker_start(worker *w, hw_model *model, store *s, queue *q, worker_limits limits, fault *f) {
-    *w = (worker){.model = model, .info = hw_model_describe(model), .store = s, .queue = q, .limits = limits};
-    const char *tmp = output_temporary(40);
+bool worker_start(worker *w, const worker_setup *setup, fault *f) {
+    *w = (worker){.model = setup->model,
+                  .info = hw_model_describe(setup->model),
+                  .store = setup->store,
+                  .queue = setup->queue,
+                  .finish_lost = setup->finish_lost,
+                  .limits = setup->limits};
+    const char *tmp = temporary_folder(40);
     snprintf(w->folder, sizeof w->folder, "%s/headwater-XXXXXX", tmp);
     if (!mkdtemp(w->folder)) return fault_set(f, 500, "internal", "cannot make a folder in %s", tmp);
     if (pthread_create(&w->thread, NULL, work, w) == 0) return true;

@@ -15,12 +15,22 @@ typedef struct worker_limits {
     uint64_t memory;   /* bytes, as hw_run_params.memory; 0: no limit */
 } worker_limits;
 
+/* What a worker works with; all of it borrowed until worker_join(). */
+typedef struct worker_setup {
+    hw_model *model;
+    store *store;
+    queue *queue;
+    void (*finish_lost)(worker *w, const lost_run *lost); /* explain_lost(); NULL: such runs stay as they are */
+    worker_limits limits;
+} worker_setup;
+
 struct worker {
     pthread_t thread;
     hw_model *model; /* borrowed; used by this thread alone */
     const hw_model_info *info;
     store *store;
     queue *queue;
+    void (*finish_lost)(worker *w, const lost_run *lost);
     char folder[64]; /* for trace files on their way */
     hw_trace *trace; /* the newest one, of run `trace_run`; NULL: none */
     int64_t trace_run;
@@ -28,7 +38,7 @@ struct worker {
 };
 
 /* False with the fault filled when the thread cannot start. */
-bool worker_start(worker *w, hw_model *model, store *s, queue *q, worker_limits limits, fault *f);
+bool worker_start(worker *w, const worker_setup *setup, fault *f);
 /* Waits for its end, which queue_close() brings. */
 void worker_join(worker *w);
 
@@ -40,11 +50,5 @@ void worker_path(const worker *w, const char *name, char *out, size_t room);
 
 /* Methods to run where a request names none; those that it names must be possible. */
 bool worker_methods(const worker *w, choice *c, fault *f);
-
-/* The kinds of work. */
-bool explain_work(worker *w, task *t); /* the result is a RUN */
-bool again_work(worker *w, task *t);   /* {"attributions": [...]} */
-bool check_work(worker *w, task *t);   /* {"check": ...} */
-bool export_work(worker *w, task *t);  /* a file's bytes */
 
 #endif

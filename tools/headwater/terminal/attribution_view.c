@@ -7,6 +7,7 @@
  */
 #include "terminal/attribution_view.h"
 
+#include "terminal/view_parts.h"
 #include "cli/safe_text.h"
 
 #include <string.h>
@@ -111,7 +112,7 @@ void show_settings(const picture *p) {
         fprintf(out, "versus %s, ", picture_versus(p, p->t->width / 3).utf8);
     print_layers(p);
     if (m->columns != HW_COLUMNS_PROMPT) fprintf(out, ", columns %s", hw_columns_name(m->columns));
-    if (p->lift) fputs(", lift over uniform", out);
+    if (p->select.lift) fputs(", lift over uniform", out);
 }
 
 static double size_of(double v) { return v < 0 ? -v : v; }
@@ -186,24 +187,24 @@ static bool select_part(picture *p, const hw_segments *parts, size_t part) {
 }
 
 /* A list for one part; `scale` is that of all parts, so that bars compare. */
-static hw_err show_part(picture p, const options *o, double scale, hw_error *err) {
-    hw_err rc = picture_fill(&p, o, err);
+static hw_err show_part(picture p, size_t n_top, double scale, hw_error *err) {
+    hw_err rc = picture_fill(&p, err);
     if (rc != HW_OK) return rc;
     p.scale = scale;
     print_rows(&p, true);
     putc('\n', p.t->out);
-    rc = drawn_or_not(toplist_print(&p, (size_t)o->top), err);
+    rc = drawn_or_not(toplist_print(&p, n_top), err);
     picture_free(&p);
     return rc;
 }
 
 /* The largest scale of all parts. */
-static hw_err scale_of_parts(double *scale, picture p, const options *o, const hw_segments *parts, hw_error *err) {
+static hw_err scale_of_parts(double *scale, picture p, const hw_segments *parts, hw_error *err) {
     hw_err rc = HW_OK;
     *scale = 0;
     for (size_t s = 0; s < hw_segments_count(parts) && rc == HW_OK; s++) {
         if (!select_part(&p, parts, s)) continue;
-        rc = picture_fill(&p, o, err);
+        rc = picture_fill(&p, err);
         if (rc == HW_OK && p.scale > *scale) *scale = p.scale;
         picture_free(&p);
         p.view = NULL;
@@ -211,20 +212,20 @@ static hw_err scale_of_parts(double *scale, picture p, const options *o, const h
     return rc;
 }
 
-static hw_err show_parts(const picture *whole, const options *o, const hw_segments *parts, hw_error *err) {
+static hw_err show_parts(const picture *whole, const view_params *view, const hw_segments *parts, hw_error *err) {
     picture p = *whole;
     double scale;
     terminal_bold(p.t);
     fprintf(p.t->out, "%s · completion by ", hw_attribution_method(p.a));
-    text_puts(p.t->out, o->answer_by);
+    text_puts(p.t->out, view->answer_by);
     terminal_plain(p.t);
     putc('\n', p.t->out);
     print_settings(whole);
-    hw_err rc = scale_of_parts(&scale, p, o, parts, err);
+    hw_err rc = scale_of_parts(&scale, p, parts, err);
     for (size_t s = 0; s < hw_segments_count(parts) && rc == HW_OK; s++) {
         if (!select_part(&p, parts, s)) continue;
         if (s > 0) putc('\n', p.t->out);
-        rc = show_part(p, o, scale, err);
+        rc = show_part(p, view->n_top, scale, err);
     }
     return rc;
 }
@@ -237,13 +238,13 @@ static hw_err refuse_parts(const picture *p, size_t n_tokens, hw_error *err) {
     return err->code;
 }
 
-static hw_err show_by_parts(const picture *p, const options *o, hw_error *err) {
+static hw_err show_by_parts(const picture *p, const view_params *view, hw_error *err) {
     hw_segments *parts;
     size_t n;
-    hw_err rc = hw_segments_new(&parts, p->run, HW_SIDE_COMPLETION, o->answer_by, err);
+    hw_err rc = hw_segments_new(&parts, p->run, HW_SIDE_COMPLETION, view->answer_by, err);
     if (rc != HW_OK) return rc;
     hw_segments_groups(parts, &n);
-    rc = n == hw_attribution_n_rows(p->a) ? show_parts(p, o, parts, err) : refuse_parts(p, n, err);
+    rc = n == hw_attribution_n_rows(p->a) ? show_parts(p, view, parts, err) : refuse_parts(p, n, err);
     hw_segments_free(parts);
     return rc;
 }
@@ -278,7 +279,7 @@ static void print_own_contrasts(const picture *p) {
 
 /* ------------------------------------------------------------------ the view */
 
-static hw_err show_tokens(const picture *p, const options *o, hw_error *err) {
+static hw_err show_tokens(const picture *p, size_t n_top, hw_error *err) {
     terminal_bold(p->t);
     show_heading(p, true);
     terminal_plain(p->t);
@@ -286,15 +287,15 @@ static hw_err show_tokens(const picture *p, const options *o, hw_error *err) {
     print_settings(p);
     bool drawn = shade_print(p);
     if (drawn) print_legend(p);
-    return drawn_or_not(drawn && toplist_print(p, (size_t)o->top), err);
+    return drawn_or_not(drawn && toplist_print(p, n_top), err);
 }
 
-hw_err show_attribution(const terminal *t, const hw_attribution *a, const options *o, hw_error *err) {
+hw_err show_attribution(const terminal *t, const hw_attribution *a, const view_params *view, hw_error *err) {
     picture p;
-    hw_err rc = picture_new(&p, t, a, o, err);
+    hw_err rc = picture_new(&p, t, a, &view->select, err);
     if (rc != HW_OK) return rc;
-    rc = o->answer_by ? show_by_parts(&p, o, err) : show_tokens(&p, o, err);
-    if (rc == HW_OK) diagnose_print(&p, o);
+    rc = view->answer_by ? show_by_parts(&p, view, err) : show_tokens(&p, view->n_top, err);
+    if (rc == HW_OK) diagnose_print(&p);
     if (rc == HW_OK) print_own_contrasts(&p);
     picture_free(&p);
     return rc;

@@ -4,7 +4,7 @@
  * First what belongs to the selection (mass that the filter hides, where a logit came from), then what is known of the
  * whole attribution, and a warning where little of the explanation is left.
  */
-#include "terminal/attribution_view.h"
+#include "terminal/view_parts.h"
 #include "cli/safe_text.h"
 
 #include <math.h>
@@ -85,7 +85,7 @@ static void print_balance(const picture *p, const hw_balance *rows) {
 static bool is_order(double correlation) { return correlation >= 0.9 || correlation <= -0.9; } /* false for NaN */
 
 /* What the numbers mean for the reader, where they leave little of the explanation. */
-static void print_warnings(const picture *p, const options *o) {
+static void print_warnings(const picture *p) {
     const hw_diagnostics *d = hw_attribution_diagnostics(p->a);
     FILE *out = p->t->out;
     bool deep = is_layered(p) && is_composed(p);
@@ -98,7 +98,7 @@ static void print_warnings(const picture *p, const options *o) {
         fputs("  ! At full depth the ranking is almost only the order in the prompt, whatever it says.\n", out);
     if (is_order(d->position_mean))
         fputs("  ! The ranking shown is almost only the order in the prompt, whatever it says.\n", out);
-    if (d->first_mean >= 0.5 && !o->hide && !grouped) fputs("  Hide token 0 from the view with --hide first.\n", out);
+    if (d->first_mean >= 0.5 && !p->select.hide && !grouped) fputs("  Hide token 0 from the view with --hide first.\n", out);
 }
 
 static bool hides_nothing(const picture *p) {
@@ -116,18 +116,18 @@ static void print_hidden(const picture *p, const char *filters) {
 }
 
 /* What belongs to the selection: where the logits came from, and what the filter hides. */
-static void print_selection(const picture *p, const options *o) {
+static void print_selection(const picture *p) {
     const hw_balance *balance = hw_attribution_balance(p->a);
-    if (!balance && !o->hide) return;
+    if (!balance && !p->select.hide) return;
     putc('\n', p->t->out);
     if (balance) print_balance(p, balance);
-    if (o->hide) print_hidden(p, o->hide);
+    if (p->select.hide) print_hidden(p, p->select.hide);
 }
 
-void diagnose_print(const picture *p, const options *o) {
+void diagnose_print(const picture *p) {
     bool shares = picture_traits(p) & HW_GIVES_SHARES;
     size_t n = hw_attribution_n_rows(p->a);
-    print_selection(p, o);
+    print_selection(p);
     putc('\n', p->t->out);
     terminal_dim(p->t);
     if (n == 1) {
@@ -139,5 +139,5 @@ void diagnose_print(const picture *p, const options *o) {
     putc('\n', p->t->out);
     for (size_t i = 0; i < COUNT(diagnostics); i++)
         if (shares || !diagnostics[i].mass) print_diagnostic(p, &diagnostics[i]);
-    if (shares) print_warnings(p, o);
+    if (shares) print_warnings(p);
 }

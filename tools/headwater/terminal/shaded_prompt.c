@@ -6,7 +6,7 @@
  * Without colours a line of blocks under the text says the same, readable in a log.
  */
 #include "picture/token_text.h"
-#include "terminal/attribution_view.h"
+#include "terminal/view_parts.h"
 #include "cli/safe_text.h"
 
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * A profile is scaled to its own peak: the bar says how much, the profile where. What does not fit the
  * terminal is left out from the right.
  */
-#include "terminal/attribution_view.h"
+#include "terminal/view_parts.h"
 #include "cli/safe_text.h"
 
 #include <stdlib.h>

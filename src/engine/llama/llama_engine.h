@@ -1,7 +1,8 @@
 /*
- * llama.h - the inside of the libllama engine, shared by its files:
+ * llama_engine.h - the inside of the libllama engine, shared by its files:
  *
  *     llama.c         opening a model, tokens, decodes, sampling
+ *     context.c       the context that a sequence is decoded in
  *     backend.c       the log and ggml's backends, once per process
  *     probe.c         what a model shows, looked for once at load
  *     graph_tap.c     what a decode shows: attention rows and the stream, out of the graph
@@ -16,8 +17,8 @@
  * These files and gguf.c are the only ones that know ggml. ggml lists dimensions fastest first; that order stops here.
  * ggml aborts the process on bad input: every length, id and position is checked before a call.
  */
-#ifndef HW_ENGINE_LLAMA_LLAMA_H
-#define HW_ENGINE_LLAMA_LLAMA_H
+#ifndef HW_ENGINE_LLAMA_LLAMA_ENGINE_H
+#define HW_ENGINE_LLAMA_LLAMA_ENGINE_H
 
 #include "engine/engine.h"
 #include "engine/llama/devices.h"

@@ -1,0 +1,196 @@
+"""Folders are layers: every #include and every call between files points downwards, and none goes in a circle.
+
+    check_layers.py SOURCE_ROOT OBJECT_FILE...
+
+Includes are read from the sources, calls from the symbols of the object files (nm), so that a call by way of the public header
+counts too. Prints one line a fault and exits 1 where there is one.
+"""
+
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+# From the bottom up. A file may use folders below its own, and its own; folders of one inner list are beside each other
+# and may not use one another.
+LIBRARY = [["base"], ["math"], ["engine"], ["engine/llama", "engine/import"], ["data"], ["text"], ["methods"],
+           ["occlusion"], ["capture"], ["view"], ["evaluate"], ["formats"]]
+PROGRAM = [["cli"], ["export"], ["picture"], ["terminal"], ["figure"], ["job"], ["serve", "eval", "bench"], ["commands"], [""]]
+TREES = {"src": LIBRARY, "tools/headwater": PROGRAM, "tools/bench": [[""]]}
+
+# Tables whose rows stand in higher folders. Such a file may hold nothing but the table: no function.
+TABLES = {"src/methods/method_table", "src/formats/format_table"}
+
+# What one file alone, or one folder, may include of the world outside.
+RESERVED = [(re.compile(r"^(llama|ggml|gguf)[-\w]*\.h$|^llama-common/|^(chat|common|minja)\.h$"), "src/engine/llama/"),
+            (re.compile(r"^(cblas|openblas\w*)\.h$"), "src/math/blas.")]
+
+# These folders of the program take plain parameters: they do not see the command line.
+NO_OPTIONS = ["tools/headwater/figure", "tools/headwater/terminal", "tools/headwater/serve", "tools/headwater/picture",
+              "tools/headwater/export"]
+OPTIONS = {"tools/headwater/cli/options.h", "tools/headwater/cli/command.h"}
+
+SOURCES = {".c", ".h", ".cpp"}
+INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
+
+
+def rank_of(tree):
+    return {folder: (i, folder) for i, level in enumerate(TREES[tree]) for folder in level}
+
+
+def tree_of(path):
+    """The tree a path from the root is in, or None."""
+    return next((t for t in TREES if path.startswith(t + "/")), None)
+
+
+def folder_of(path, tree):
+    return str(Path(path).parent.relative_to(tree)).replace(".", "", 1) if Path(path).parent != Path(tree) else ""
+
+
+def module_of(path):
+    return re.sub(r"\.(c|h|cpp)$", "", path)
+
+
+def may_use(user, used):
+    """Whether a file may use another, both as paths from the root."""
+    a, b = tree_of(user), tree_of(used)
+    if a != b:  # the program and the bench see the library's ground alone
+        return b == "src" and a != "src" and used.startswith("src/base/")
+    ranks = rank_of(a)
+    low, high = ranks[folder_of(used, a)], ranks[folder_of(user, a)]
+    return low == high or low[0] < high[0]
+
+
+def read_includes(root, faults):
+    """Yields (file, included file) of what the project has; complains about the rest."""
+    for path in sorted(p for t in TREES for p in (root / t).rglob("*.*") if p.suffix in SOURCES):
+        name = str(path.relative_to(root))
+        for kind, target in INCLUDE.findall(path.read_text()):
+            for pattern, owner in RESERVED:
+                if pattern.match(target) and not name.startswith(owner):
+                    faults.append(f"{name} includes {target}: only {owner}* may")
+            if kind == "<" or target == "headwater.h" or target.startswith("headwater_"):
+                continue
+            roots = [tree_of(name), "src"]
+            found = next((f"{r}/{target}" for r in roots if (root / r / target).is_file()), None)
+            if found:
+                yield name, found
+            elif not any(p.match(target) for p, _ in RESERVED):
+                faults.append(f'{name} includes "{target}": no such file below {" or ".join(dict.fromkeys(roots))}')
+
+
+def read_symbols(objects, root):
+    """(defined: symbol -> file, used: file -> symbols, code: files that define a function), files as paths from the root."""
+    defined, used, code = {}, defaultdict(set), set()
+    for path in objects:
+        match = re.search(r"\.dir/(?:\./)?((?:src|tools)/.*\.(?:c|cpp))\.o$", path)
+        if not match:
+            continue
+        name = match[1]
+        for line in subprocess.run(["nm", "-P", path], check=True, capture_output=True, text=True).stdout.splitlines():
+            symbol, kind = line.split()[:2]
+            if kind == "U":
+                used[name].add(symbol)
+            elif kind.isupper():
+                defined[symbol] = name
+            if kind in "Tt":
+                code.add(name)
+    return defined, used, code
+
+
+def circles(edges):
+    """Strongly connected sets of more than one node (Tarjan)."""
+    index, low, stack, found = {}, {}, [], []
+
+    def visit(v):
+        index[v] = low[v] = len(index)
+        stack.append(v)
+        for w in sorted(edges.get(v, ())):
+            if w not in index:
+                visit(w)
+                low[v] = min(low[v], low[w])
+            elif w in stack:
+                low[v] = min(low[v], index[w])
+        if low[v] == index[v]:
+            at = stack.index(v)
+            if len(stack) - at > 1:
+                found.append(sorted(stack[at:]))
+            del stack[at:]
+
+    for v in sorted(edges):
+        if v not in index:
+            visit(v)
+    return found
+
+
+def check_places(root, faults):
+    for tree in TREES:
+        known = rank_of(tree)
+        for path in sorted(p for p in (root / tree).rglob("*.*") if p.suffix in SOURCES):
+            folder = folder_of(str(path.relative_to(root)), tree)
+            if folder not in known:
+                faults.append(f"{path.relative_to(root)}: the folder {tree}/{folder} has no place in the order of layers")
+
+
+def reaches(start, includes):
+    """Every file that a file includes, directly or not."""
+    seen, todo = set(), [start]
+    while todo:
+        for used in includes.get(todo.pop(), ()):
+            if used not in seen:
+                seen.add(used)
+                todo.append(used)
+    return seen
+
+
+def check_options(includes, faults):
+    for user in sorted(includes):
+        if str(Path(user).parent) in NO_OPTIONS:
+            for used in sorted(reaches(user, includes) & OPTIONS):
+                faults.append(f"{user} sees the command line: it includes {used}, directly or by way of another header")
+
+
+def main():
+    root, objects, faults = Path(sys.argv[1]), sys.argv[2:], []
+    sys.setrecursionlimit(10000)
+    check_places(root, faults)
+    if faults:
+        return report(faults)
+    edges, includes = defaultdict(set), defaultdict(set)
+    for user, used in read_includes(root, faults):
+        includes[user].add(used)
+        if module_of(user) not in TABLES:
+            edges[module_of(user)].add(module_of(used))
+        if not may_use(user, used):
+            faults.append(f"{user} includes {used}, which is above it or beside it")
+    defined, uses, code = read_symbols(objects, root)
+    if not any(n.startswith("src/") for n in uses) or not any(n.startswith("tools/") for n in uses):
+        faults.append("no object files of the library or of the program: calls were not checked")
+    for table in sorted(TABLES):
+        if table + ".c" in code:
+            faults.append(f"{table}.c: is a table of rows from higher folders and may define no function")
+    for user in sorted(uses):
+        for symbol in sorted(uses[user]):
+            used = defined.get(symbol)
+            if not used or used == user or tree_of(user) != tree_of(used) and tree_of(used) == "src" and \
+                    symbol.startswith("hw_") and not symbol.startswith("hw__"):
+                continue  # the public header is everybody's
+            if module_of(user) in TABLES:
+                continue
+            edges[module_of(user)].add(module_of(used))
+            if not may_use(user, used):
+                faults.append(f"{user} uses {symbol}() of {used}, which is above it or beside it")
+    for circle in circles(edges):
+        faults.append("a circle between files: " + ", ".join(circle))
+    check_options(includes, faults)
+    return report(faults)
+
+
+def report(faults):
+    print("\n".join(faults) or "every include and every call points downwards")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+/* answer.c - see answer.h. */
+#include "serve/answer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+answer answer_bytes(unsigned status, void *bytes, size_t n, enum MHD_ResponseMemoryMode mode, const char *type) {
+    answer a = {status, MHD_create_response_from_buffer(n, bytes, mode)};
+    if (a.response) MHD_add_response_header(a.response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    return a;
+}
+
+answer answer_json(unsigned status, buffer *text) {
+    static char failed[] = "{\"error\":{\"code\":\"out_of_memory\",\"message\":\"no memory for the answer\"}}";
+    if (text->failed || !text->bytes) {
+        buffer_free(text);
+        return answer_bytes(503, failed, strlen(failed), MHD_RESPMEM_PERSISTENT, "application/json");
+    }
+    return answer_bytes(status, text->bytes, text->n, MHD_RESPMEM_MUST_FREE, "application/json");
+}
+
+answer answer_fault(const fault *f) {
+    buffer text = {.n = 0};
+    buffer_printf(&text, "{\"error\":{\"code\":\"%s\",\"message\":", f->code);
+    buffer_string(&text, f->message, strlen(f->message));
+    buffer_text(&text, "}}");
+    return answer_json(f->status, &text);
+}
+
+bool call_wants_events(const call *c) {
+    const char *accept = MHD_lookup_connection_value(c->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+    return accept && strstr(accept, "text/event-stream");
+}
+
+bool read_id(const char **text, int64_t *id) {
+    size_t n = strspn(*text, "0123456789");
+    if (n < 1 || n > 18 || **text == '0') return false;
+    *id = strtoll(*text, NULL, 10);
+    *text += n;
+    return true;
+}

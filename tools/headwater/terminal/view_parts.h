@@ -1,0 +1,14 @@
+/* view_parts.h - the parts of the view of an attribution, from top to bottom. */
+#ifndef HW_TERMINAL_VIEW_PARTS_H
+#define HW_TERMINAL_VIEW_PARTS_H
+
+#include "picture/selection.h"
+
+/* shaded_prompt.c; false: no memory */
+bool shade_print(const picture *p);
+/* top_tokens.c; false: no memory */
+bool toplist_print(const picture *p, size_t n);
+/* cautions.c */
+void diagnose_print(const picture *p);
+
+#endif
