@@ -158,7 +158,6 @@ struct hw__engine {
     bool generates; /* it writes text one token after the other, whether or not that can be explained */
 };
 
-
 /* Replays `attention` of a safetensors file. Its tokens are given, not chosen: see hw__engine_import_info(). */
 hw_err hw__engine_import_open(hw__engine **out, const char *path, hw_error *err);
 
