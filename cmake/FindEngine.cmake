@@ -1,4 +1,6 @@
-# Finds the engine that runs models, llama.cpp's libllama with ggml, and gives engine::llama.
+# Finds the engine that runs models, llama.cpp's libllama with ggml, and gives engine::llama; and, where the same prefix has it,
+# engine::common, llama.cpp's library llama-common, which renders chat templates. Its headers are not in llama.cpp's own installation:
+# scripts/setup-engine.sh puts them into <prefix>/include/llama-common.
 #
 # Where it looks, first that applies:
 #   HEADWATER_LLAMA_PREFIX   an installation prefix, or the word "system"
@@ -76,5 +78,20 @@ if(Engine_FOUND)
        AND NOT ENGINE_PREFIX STREQUAL "system")
         set(ENGINE_BUNDLED TRUE)
         set(ENGINE_INSTALL_RPATH "$ORIGIN/headwater")
+    endif()
+endif()
+
+if(Engine_FOUND AND NOT TARGET engine::common)
+    get_filename_component(_engine_lib_dir "${llama_LIBRARY}" DIRECTORY)
+    find_library(_engine_common llama-common PATHS "${_engine_lib_dir}" NO_DEFAULT_PATH NO_CACHE)
+    find_path(_engine_common_include chat.h NO_CACHE NO_DEFAULT_PATH
+        PATHS "${_engine_lib_dir}/../include/llama-common" /usr/include/llama-common)
+    if(_engine_common AND _engine_common_include)
+        add_library(engine::common INTERFACE IMPORTED)
+        target_include_directories(engine::common SYSTEM INTERFACE "${_engine_common_include}")
+        target_link_libraries(engine::common INTERFACE "${_engine_common}")
+        target_compile_definitions(engine::common INTERFACE HW_HAVE_LLAMA_COMMON)
+    else()
+        message(STATUS "no llama-common beside libllama: this build renders no chat templates")
     endif()
 endif()

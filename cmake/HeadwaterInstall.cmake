@@ -14,6 +14,7 @@ if(ENGINE_BUNDLED)
     install(DIRECTORY "${ENGINE_LIB_DIR}/" DESTINATION "${CMAKE_INSTALL_LIBDIR}/headwater"
         FILES_MATCHING
         PATTERN "libllama.so.*"
+        PATTERN "libllama-common.so.*"
         PATTERN "libggml*.so.*"
         PATTERN "libggml-*.so" # backends that are plug-ins
         PATTERN "cmake" EXCLUDE

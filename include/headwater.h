@@ -89,6 +89,8 @@ typedef enum hw_role { HW_ROLE_PROMPT, HW_ROLE_COMPLETION, HW_ROLE_SPECIAL, HW_R
 /* Attention rows, of what a trace keeps or a method needs: of every token; those of interest, m-1 and up; none. */
 typedef enum hw_rows { HW_ROWS_ALL, HW_ROWS_INTEREST, HW_ROWS_NONE } hw_rows;
 typedef enum hw_stop { HW_STOP_LENGTH, HW_STOP_END, HW_STOP_GIVEN, HW_STOP_CANCELLED } hw_stop;
+/* Whether a chat template has the model think before it answers: as the template does by itself, or as the caller says. */
+typedef enum hw_thinking { HW_THINKING_DEFAULT, HW_THINKING_ON, HW_THINKING_OFF } hw_thinking;
 
 HW_API const char *hw_fuse_name(hw_fuse v);
 HW_API const char *hw_row_name(hw_row v);
@@ -100,6 +102,7 @@ HW_API const char *hw_precision_name(hw_precision v);
 HW_API const char *hw_role_name(hw_role v);
 HW_API const char *hw_stop_name(hw_stop v);
 HW_API const char *hw_rows_name(hw_rows v);
+HW_API const char *hw_thinking_name(hw_thinking v);
 HW_API hw_err hw_fuse_parse(hw_fuse *out, const char *word, hw_error *err);
 HW_API hw_err hw_row_parse(hw_row *out, const char *word, hw_error *err);
 HW_API hw_err hw_direction_parse(hw_direction *out, const char *word, hw_error *err);
@@ -107,6 +110,7 @@ HW_API hw_err hw_columns_parse(hw_columns *out, const char *word, hw_error *err)
 HW_API hw_err hw_measure_parse(hw_measure *out, const char *word, hw_error *err);
 HW_API hw_err hw_aggregate_parse(hw_aggregate *out, const char *word, hw_error *err);
 HW_API hw_err hw_precision_parse(hw_precision *out, const char *word, hw_error *err);
+HW_API hw_err hw_thinking_parse(hw_thinking *out, const char *word, hw_error *err);
 
 /* ------------------------------------------------------------------ models */
 
@@ -178,6 +182,10 @@ HW_API hw_model_params hw_model_params_default(void);
 HW_API hw_err hw_model_open(hw_model **out, const char *path, const hw_model_params *params, hw_error *err);
 HW_API void hw_model_close(hw_model *model);
 HW_API const hw_model_info *hw_model_describe(const hw_model *model);
+/* Renders a short conversation by a chat template: `source` as Jinja text, NULL for the model's own. What makes hw_run_params.chat
+ * fail for every conversation fails here. Errors: UNSUPPORTED (the model has no template; it does not render, with the reason; the
+ * build has no engine for templates), MEMORY. */
+HW_API hw_err hw_model_check_chat(hw_model *model, const char *source, hw_error *err);
 
 /* ------------------------------------------------------------------ devices
  * What a model's blocks can run on: this machine's CPU and GPUs, and those of other machines that serve theirs with
@@ -254,6 +262,10 @@ HW_API hw_fuse hw_run_fuse(const hw_run *run);
 HW_API hw_stop hw_run_stop(const hw_run *run); /* why the completion ends where it ends */
 HW_API bool hw_run_is_causal(const hw_run *run);
 HW_API const char *hw_run_versus(const hw_run *run); /* hw_run_params.versus; "" for none */
+/* What a reader of the run must know of its texts, one sentence each: the text of control tokens read as plain letters, bytes
+ * that are not UTF-8, NUL, CRLF, a byte order mark, a completion that the tokenizer changed. */
+HW_API size_t hw_run_n_remarks(const hw_run *run);
+HW_API const char *hw_run_remark(const hw_run *run, size_t i);
 
 /* Completion tokens named by `select`: an index (`3`, `-1` the last), a range `a:b` (b excluded), or
  * text (the first token that reads so, else the first tokens that contain it; `=7` is the text "7").
@@ -285,17 +297,25 @@ typedef enum hw_signal {
 } hw_signal;
 HW_API const char *hw_signal_name(hw_signal v); /* "projection" ... */
 
+/* One message of a conversation. */
+typedef struct hw_message {
+    const char *role;    /* "system", "user", "assistant", or another that the chat template knows */
+    const char *content; /* [content_bytes]; any bytes */
+    size_t content_bytes;
+} hw_message;
+
 typedef struct hw_live hw_live; /* below */
 typedef struct hw_method_params hw_method_params;
 
 typedef struct hw_run_params {
     size_t size;
-    const char *prompt; /* [prompt_bytes]; any bytes: invalid UTF-8 is kept */
+    const char *prompt; /* [prompt_bytes]; any bytes: invalid UTF-8 is kept, and remarked on (hw_run_remark()) */
     size_t prompt_bytes;
-    const char *completion; /* [completion_bytes] explain this text; NULL: generate */
+    const char *completion; /* [completion_bytes] explain this text, which goes on from the prompt: no tokenizer puts a space
+                               between; NULL: generate */
     size_t completion_bytes;
     size_t n_generate;  /* at most this many tokens; default 32 */
-    bool chat;          /* wrap the prompt in the model's chat template */
+    bool chat;          /* wrap the prompt, a message of the user, in the chat template */
     float temperature;  /* 0: greedy */
     int32_t top_k;      /* 0: all */
     float top_p;        /* 1: all */
@@ -337,6 +357,16 @@ typedef struct hw_run_params {
     /* A capture that hw_run_estimate() says would take more bytes, what methods take not counted, does not start: ARGUMENT. 0: no
      * limit. */
     uint64_t memory;
+    /* [n_messages] a whole conversation for the chat template, in place of `prompt`, which then is NULL. The run's prompt is their
+     * contents, in the order in which the template writes them, a blank line between two: byte ranges and segments are of that
+     * text. NULL: none. */
+    const hw_message *messages;
+    size_t n_messages;
+    /* With `chat` or `messages`. The template as Jinja text, NULL: the model's own. It is rendered as llama.cpp's server does,
+     * but for the date: a template that writes today's gets 26 July 2024, so that a run can be repeated. */
+    const char *chat_template;
+    hw_thinking thinking; /* ON and OFF: UNSUPPORTED where the template makes no difference between them */
+    bool special;         /* text of control tokens in prompt, messages and completion is read as these tokens; else as letters */
 } hw_run_params;
 
 HW_API hw_run_params hw_run_params_default(void);
@@ -395,6 +425,9 @@ typedef struct hw_span {
     const char *name; /* "" or NULL for none */
     size_t begin, end;
 } hw_span;
+
+/* [*n] the messages of a run with a chat template, in the order of the prompt: role (as name) and byte range in it. */
+HW_API const hw_span *hw_run_messages(const hw_run *run, size_t *n);
 
 /* One row of the segmenter table. */
 typedef struct hw_segmenter_info {

@@ -18,14 +18,16 @@ static size_t next(UChar32 *c, const char *bytes, size_t n, size_t at) {
     return (size_t)i;
 }
 
-bool hw__utf8_valid(const char *bytes, size_t n) {
+size_t hw__utf8_invalid(const char *bytes, size_t n) {
     UChar32 c;
-    for (size_t at = 0; at < n;) {
-        at += next(&c, bytes, n, at);
-        if (c < 0) return false;
+    for (size_t at = 0, taken; at < n; at += taken) {
+        taken = next(&c, bytes, n, at);
+        if (c < 0) return at;
     }
-    return true;
+    return n;
 }
+
+bool hw__utf8_valid(const char *bytes, size_t n) { return hw__utf8_invalid(bytes, n) == n; }
 
 char *hw__utf8_replace(size_t *n_out, const char *bytes, size_t n) {
     size_t room, filled = 0;

@@ -10,6 +10,8 @@
 
 /* Whether bytes [n] are UTF-8 (no surrogates, no overlong forms). NUL is a character like any other. */
 bool hw__utf8_valid(const char *bytes, size_t n);
+/* The first byte that begins no character; n where there is none. */
+size_t hw__utf8_invalid(const char *bytes, size_t n);
 
 /* bytes [n] with each longest run that begins a character but does not end it, and each stray byte, replaced
  * by U+FFFD. malloc'd, [*n_out] and a terminator behind; NULL when there is no memory. */

@@ -8,12 +8,13 @@
 #include "capture/capture.h"
 
 #include "capture/top_tokens.h"
+#include "capture/conversation.h"
 #include "capture/head_fusion.h"
 #include "methods/method.h"
 #include "capture/prefix_reuse.h"
 #include "capture/prompt.h"
 #include "capture/logit_contrast.h"
-#include "capture/text_size.h"
+#include "capture/text_remarks.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -224,6 +225,7 @@ static hw_err force_completion(session *s, hw_error *err) {
         if (rc == HW_OK && i < n) rc = show_rows(s, err);
     }
     s->run->stop = HW_STOP_GIVEN;
+    if (rc == HW_OK) rc = hw__remark_changed(s->run, s->params->completion, s->params->completion_bytes, err);
     return rc;
 }
 
@@ -262,8 +264,8 @@ static hw_err generate(session *s, hw_error *err) {
 }
 
 static hw_err check_params(const hw_run_params *p, hw_error *err) {
-    if (p->prompt_bytes == 0)
-        return hw__fail(err, HW_ERR_ARGUMENT, "the prompt is empty: there is nothing to trace back to");
+    hw_err rc = hw__prompt_check(p, err);
+    if (rc != HW_OK) return rc;
     if (p->completion && p->completion_bytes == 0)
         return hw__fail(err, HW_ERR_ARGUMENT, "the given completion is empty: there is nothing to explain");
     if (!p->completion && p->n_generate == 0)
@@ -290,13 +292,8 @@ static hw_err read_tokens(session *s, size_t n_ctx, hw_error *err) {
     hw_err rc = hw__prompt_tokens(s->run, &s->prompt, s->engine, p, err);
     if (rc != HW_OK) return rc;
     if (s->prompt.n == 0)
-        return hw__fail(err, HW_ERR_ARGUMENT, "the prompt of %zu bytes has no tokens", p->prompt_bytes);
-    if (p->completion) {
-        hw__text text = {p->completion, p->completion_bytes, "completion"};
-        rc = hw__text_check(s->engine, &text, p, err);
-        if (rc == HW_OK)
-            rc = s->engine->ops->tokenize(s->engine, &s->given, p->completion, p->completion_bytes, 0, err);
-    }
+        return hw__fail(err, HW_ERR_ARGUMENT, "the prompt of %zu bytes has no tokens", s->run->prompt_bytes);
+    if (p->completion) rc = hw__completion_tokens(&s->given, s->run, s->engine, p, err);
     if (rc != HW_OK) return rc;
     if (p->completion && s->given.n == 0) return hw__fail(err, HW_ERR_ARGUMENT, "the given completion has no tokens");
     size_t n = p->completion ? s->given.n : p->n_generate, total;
@@ -417,7 +414,9 @@ static hw__run_options options_of(const hw_model *model, const hw_run_params *pa
         .top_k = params->top_k,
         .seed = params->seed,
         .fuse = params->fuse,
-        .chat = params->chat,
+        .chat = params->chat || params->n_messages,
+        .special = params->special,
+        .thinking = params->thinking,
         .f32_cache = model->params.f32_cache,
         .n_ubatch = (int32_t)model->engine->ops->chunk(model->engine),
         .versus = params->versus,
@@ -477,5 +476,14 @@ hw_err hw_run_read(hw_run **out, hw_model *model, const hw_run_params *params, h
     } else {
         hw__run_release(run);
     }
+    return rc;
+}
+
+hw_err hw_model_check_chat(hw_model *model, const char *source, hw_error *err) {
+    const hw_message message = {.role = "user", .content = "Hello", .content_bytes = 5};
+    const hw__chat chat = {.messages = &message, .n_messages = 1, .source = source};
+    hw__conversation conversation;
+    hw_err rc = hw__conversation_new(&conversation, model->engine, &chat, err);
+    if (rc == HW_OK) hw__conversation_clear(&conversation);
     return rc;
 }

@@ -45,7 +45,7 @@ static hw_err fail_listing(const hw__tokens *tokens, hw__engine *engine, const c
 static hw_err find(int32_t *id, hw__engine *engine, const char *text, size_t n, hw_error *err) {
     hw__tokens tokens;
     hw__piece piece;
-    hw_err rc = engine->ops->tokenize(engine, &tokens, text, n, 0, err);
+    hw_err rc = engine->ops->tokenize(engine, &tokens, text, n, HW__TOKENIZE_CONTINUES, err);
     if (rc != HW_OK) return rc;
     bool one = false;
     if (tokens.n == 1) rc = engine->ops->piece(engine, &piece, *id = tokens.ids[0], err);

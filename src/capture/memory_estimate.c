@@ -29,6 +29,7 @@ typedef struct sizes {
     double width;                           /* floats of a signal's row of interest */
     bool sums;                              /* which are by segment */
     double reused, given;                   /* tokens of the front that an earlier trace gives; of a given completion */
+    double text;                            /* bytes of the prompt */
 } sizes;
 
 static double layer_floats(const sizes *s) { return s->tokens * (s->tokens + 1) / 2; }
@@ -118,13 +119,11 @@ static hw_err count(sizes *s, hw_model *model, const hw_plan *plan, hw_error *er
     hw_err rc = hw__run_new(&run, info, &options, err);
     if (rc != HW_OK) return rc;
     rc = hw__prompt_tokens(run, &prompt, engine, p, err);
-    hw__text text = {p->completion, p->completion_bytes, "completion"};
-    if (rc == HW_OK && p->completion) rc = hw__text_check(engine, &text, p, err);
-    if (rc == HW_OK && p->completion)
-        rc = engine->ops->tokenize(engine, &given, p->completion, p->completion_bytes, 0, err);
+    if (rc == HW_OK && p->completion) rc = hw__completion_tokens(&given, NULL, engine, p, err);
     if (rc == HW_OK && plan->by) rc = hw_segments_new(&segments, run, HW_SIDE_PROMPT, plan->by, err);
     size_t n = p->completion ? given.n : p->n_generate;
-    *s = (sizes){.layers = info->n_layers, .prompt = (double)prompt.n, .tokens = (double)prompt.n + (double)n};
+    *s = (sizes){.layers = info->n_layers, .prompt = (double)prompt.n, .tokens = (double)prompt.n + (double)n,
+                 .text = (double)run->prompt_bytes};
     s->reused = (double)hw__prefix_shared(p->prefix, run, p->rows, prompt.ids, prompt.n, p->signals);
     s->given = (double)given.n;
     s->columns = segments ? (double)hw_segments_count(segments) : s->prompt;
@@ -152,7 +151,7 @@ hw_err hw_run_estimate(hw_estimate *out, hw_model *model, const hw_plan *plan, h
     hw__extent lengths = {(size_t)s.reused, e.n_prompt, (size_t)s.given, e.n_tokens};
     e.weights = info->n_bytes;
     e.program = PROGRAM_BYTES + (uint64_t)info->n_vocab * VOCAB_BYTES + (uint64_t)threads_of(model) * THREAD_BYTES +
-                e.n_tokens * TOKEN_BYTES + plan->run->prompt_bytes * HW__TOKENIZER_BYTES;
+                e.n_tokens * TOKEN_BYTES + (uint64_t)s.text * HW__TOKENIZER_BYTES;
     if (ops->footprint) ops->footprint(model->engine, &lengths, &e.cache, &e.buffers);
     e.rows = (uint64_t)(s.layers * kept_floats(plan->run->rows, &s) * sizeof(float));
     e.signals = (uint64_t)signal_bytes(plan->run->signals, &s);

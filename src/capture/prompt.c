@@ -1,12 +1,35 @@
-/* prompt.c - a prompt is up to three parts (template before, the user's text, template after), each tokenized on its own. */
+/*
+ * prompt.c - a text is cut at its control tokens, and what lies between is tokenized piece by piece, as the engine's own tokenizer
+ * does where it reads control tokens; so those in the caller's text can be left unread. Template and messages are not cut from
+ * each other: a tokenizer may join the last letter of one with the first of the other, and such a token is the message's.
+ */
 #include "capture/prompt.h"
 
+#include "capture/conversation.h"
+#include "capture/text_remarks.h"
 #include "capture/text_size.h"
 #include "capture/token_spans.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* A text on its way to tokens. */
+typedef struct reader {
+    hw_run *run;     /* NULL: only ids are made */
+    hw__tokens *ids;
+    hw__engine *engine;
+    const char *text; /* [n] */
+    size_t n;
+    const hw__turn *turns;    /* [n_turns] rising: which bytes are the caller's */
+    const size_t *prompt_at;  /* [n_turns] where each of them stands in the run's prompt */
+    size_t n_turns, turn;     /* `turn`: the first that does not end before what was read last */
+    size_t prompt_end;        /* in the run's prompt: behind what was read */
+    hw_role around;           /* of what the tokenizer puts around the text */
+    bool special;
+    unsigned flags;
+    hw__control unread; /* the first control token in the caller's text that was read as letters; empty: none */
+} reader;
 
 static hw_err append_ids(hw__tokens *ids, const hw__tokens *more, hw_error *err) {
     int32_t *grown = hw__realloc(ids->ids, ids->n + more->n, sizeof *grown);
@@ -17,86 +40,323 @@ static hw_err append_ids(hw__tokens *ids, const hw__tokens *more, hw_error *err)
     return HW_OK;
 }
 
-/* Fills list[n] with text, role and range of the part's tokens; `pieces` keeps their bytes. */
-static hw_err describe_part(hw_token *list, hw__pool *pieces, const hw__tokens *part, hw__engine *engine, hw_role role,
-                            hw_error *err) {
+/* ------------------------------------------------------------------ roles and ranges */
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Whether bytes [begin, end) hold some of the turn's; an empty range: whether it stands in the turn. */
+static bool touches(const hw__turn *turn, size_t begin, size_t end) {
+    if (turn->begin == turn->end) return false; /* trimmed away */
+    if (begin == end) return turn->begin <= begin && begin <= turn->end;
+    return begin < turn->end && turn->begin < end;
+}
+
+/* Turns ranges in the text into role and range in the run's prompt. */
+static void place(hw_token *token, reader *r, size_t begin, size_t end) {
+    while (r->turn < r->n_turns && r->turns[r->turn].end < begin) r->turn++;
+    size_t first = r->turn;
+    while (first < r->n_turns && begin < end && r->turns[first].end <= begin) first++;
+    bool own = first < r->n_turns && touches(&r->turns[first], begin, end);
+    size_t last = first;
+    while (own && last + 1 < r->n_turns && r->turns[last + 1].begin < end) last++;
+    if (own) {
+        const hw__turn *a = &r->turns[first], *b = &r->turns[last];
+        token->begin = r->prompt_at[first] + (larger(begin, a->begin) - a->begin);
+        token->end = larger(token->begin, r->prompt_at[last] + (smaller(end, b->end) - b->begin));
+        r->prompt_end = token->end;
+    } else {
+        token->role = HW_ROLE_TEMPLATE;
+        token->begin = token->end = r->prompt_end;
+    }
+}
+
+/* Fills list[n] with the part's tokens; `pool` keeps their bytes. */
+static hw_err describe(hw_token *list, hw__pool *pool, const hw__tokens *part, hw__engine *engine, hw_error *err) {
     for (size_t i = 0; i < part->n; i++) {
         hw__piece piece;
         hw_err rc = engine->ops->piece(engine, &piece, part->ids[i], err);
         if (rc != HW_OK) return rc;
-        const char *bytes = hw__pool_strndup(pieces, piece.bytes, piece.n_bytes);
-        if (!bytes) return hw__fail_memory(err, "the prompt's tokens", part->n, piece.n_bytes);
-        bool special = role == HW_ROLE_PROMPT && piece.special;
+        const char *bytes = hw__pool_strndup(pool, piece.bytes, piece.n_bytes);
+        if (!bytes) return hw__fail_memory(err, "a token's text", piece.n_bytes, 1);
         list[i] = (hw_token){.bytes = bytes,
                              .n_bytes = piece.n_bytes,
                              .id = part->ids[i],
-                             .role = special ? HW_ROLE_SPECIAL : role,
+                             .role = piece.special ? HW_ROLE_SPECIAL : HW_ROLE_PROMPT,
                              .logprob = NAN};
     }
     return HW_OK;
 }
 
-/* Byte ranges for the tokens between the special ones that the tokenizer put before and after the text. */
-static void place_part(hw_token *list, size_t n, const char *text, size_t n_text) {
-    size_t first = 0, last = n;
-    while (first < n && list[first].role == HW_ROLE_SPECIAL) first++;
-    while (last > first && list[last - 1].role == HW_ROLE_SPECIAL) last--;
-    hw__align(list + first, last - first, text, n_text);
-    for (size_t i = last; i < n; i++) list[i].begin = list[i].end = n_text;
+/* Appends the tokens of bytes [begin, end) of the text, or, where `around`, tokens that stand for none of it. */
+static hw_err add_tokens(reader *r, const hw__tokens *part, size_t begin, size_t end, bool around, hw_error *err) {
+    if (!r->run) return append_ids(r->ids, part, err);
+    hw__pool pool = {0};
+    hw_token *list = hw__alloc(part->n, sizeof *list);
+    hw_err rc = list ? describe(list, &pool, part, r->engine, err)
+                     : hw__fail_memory(err, "the prompt's tokens", part->n, sizeof *list);
+    if (rc == HW_OK && !around) hw__align(list, part->n, r->text + begin, end - begin);
+    for (size_t i = 0; rc == HW_OK && i < part->n; i++) {
+        if (around) {
+            list[i].role = r->around;
+            list[i].begin = list[i].end = r->prompt_end;
+        } else {
+            place(&list[i], r, begin + list[i].begin, begin + list[i].end);
+        }
+        rc = hw__run_add_token(r->run, &list[i], err);
+    }
+    free(list);
+    hw__pool_clear(&pool);
+    return rc == HW_OK ? append_ids(r->ids, part, err) : rc;
 }
 
-static hw_err add_part(hw_run *run, hw__tokens *ids, hw__engine *engine, const char *text, size_t n_text, hw_role role,
-                       unsigned flags, hw_error *err) {
+/* ------------------------------------------------------------------ a text, cut at its control tokens */
+
+static bool is_callers(const reader *r, const hw__control *c) {
+    for (size_t t = r->turn; t < r->n_turns && r->turns[t].begin < c->end; t++)
+        if (touches(&r->turns[t], c->begin, c->end)) return true;
+    return false;
+}
+
+/* The next control token that is read as one; c->end is 0 where there is none. */
+static hw_err next_control(hw__control *c, reader *r, size_t from, hw_error *err) {
+    for (;; from = c->end) {
+        hw_err rc = r->engine->ops->find_control(r->engine, c, r->text, r->n, from, err);
+        if (rc != HW_OK || c->end == 0 || r->special || !is_callers(r, c)) return rc;
+        if (r->unread.end == 0) r->unread = *c;
+    }
+}
+
+static hw_err add_piece(reader *r, size_t begin, size_t end, hw_error *err) {
+    if (begin >= end) return HW_OK;
     hw__tokens part = {0};
-    hw_err rc = engine->ops->tokenize(engine, &part, text, n_text, flags, err);
-    if (rc != HW_OK) return rc;
-    hw__pool pieces = {0};
-    hw_token *list = hw__alloc(part.n, sizeof *list);
-    if (!list) {
-        rc = hw__fail_memory(err, "the prompt's tokens", part.n, sizeof *list);
-        goto out;
-    }
-    if ((rc = describe_part(list, &pieces, &part, engine, role, err)) != HW_OK) goto out;
-    if (role == HW_ROLE_PROMPT) place_part(list, part.n, text, n_text);
-    for (size_t i = 0; i < part.n; i++) {
-        if (role == HW_ROLE_TEMPLATE) list[i].begin = list[i].end = ids->n == 0 ? 0 : run->prompt_bytes;
-        if ((rc = hw__run_add_token(run, &list[i], err)) != HW_OK) goto out;
-    }
-    rc = append_ids(ids, &part, err);
-out:
-    free(list);
-    hw__pool_clear(&pieces);
+    hw_err rc = r->engine->ops->tokenize(r->engine, &part, r->text + begin, end - begin, r->flags, err);
+    if (rc == HW_OK) rc = add_tokens(r, &part, begin, end, false, err);
     free(part.ids);
     return rc;
 }
 
-static hw_err add_chat(hw_run *run, hw__tokens *ids, hw__engine *engine, const hw_run_params *params, hw_error *err) {
-    char *before = NULL, *after = NULL;
-    hw_err rc = engine->ops->chat(engine, &before, &after, err);
+static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+static hw_err add_text(reader *r, hw_error *err) {
+    hw_err rc = HW_OK;
+    for (size_t at = 0; rc == HW_OK && at < r->n;) {
+        hw__control c;
+        if ((rc = next_control(&c, r, at, err)) != HW_OK) return rc;
+        bool found = c.end > 0;
+        size_t end = found ? c.begin : r->n;
+        while (found && c.strips_before && end > at && is_space(r->text[end - 1])) end--;
+        rc = add_piece(r, at, end, err);
+        if (rc == HW_OK && found)
+            rc = add_tokens(r, &(hw__tokens){.ids = &c.id, .n = 1}, c.begin, c.end, false, err);
+        at = found ? c.end : r->n;
+        while (found && c.strips_after && at < r->n && is_space(r->text[at])) at++;
+    }
+    return rc;
+}
+
+/* Whether the template writes the token itself that the tokenizer would put first. */
+static hw_err begins_with(bool *out, reader *r, int32_t id, hw_error *err) {
+    hw__control c = {0};
+    hw_err rc = r->n ? next_control(&c, r, 0, err) : HW_OK;
+    *out = c.end > 0 && c.begin == 0 && c.id == id;
+    return rc;
+}
+
+/* The text with what the model puts around one: BOS before it, and with some models EOS behind. */
+static hw_err add_whole(reader *r, hw_error *err) {
+    hw__tokens around = {0};
+    hw_err rc = r->engine->ops->tokenize(r->engine, &around, "", 0, HW__TOKENIZE_BOS, err);
     if (rc != HW_OK) return rc;
-    unsigned flags = HW__TOKENIZE_SPECIAL;
-    /* BOS once: not where the template writes it itself. The engine's tokenizer adds it only if the model wants it. */
-    hw__tokens with = {0}, without = {0};
-    rc = engine->ops->tokenize(engine, &with, before, strlen(before), flags | HW__TOKENIZE_BOS, err);
-    if (rc == HW_OK) rc = engine->ops->tokenize(engine, &without, before, strlen(before), flags, err);
-    bool doubled = rc == HW_OK && with.n > without.n && without.n > 0 && with.ids[0] == without.ids[0];
-    free(with.ids);
-    free(without.ids);
-    if (rc == HW_OK)
-        rc = add_part(run, ids, engine, before, strlen(before), HW_ROLE_TEMPLATE,
-                      doubled ? flags : flags | HW__TOKENIZE_BOS, err);
-    if (rc == HW_OK) rc = add_part(run, ids, engine, params->prompt, params->prompt_bytes, HW_ROLE_PROMPT, 0, err);
-    if (rc == HW_OK) rc = add_part(run, ids, engine, after, strlen(after), HW_ROLE_TEMPLATE, flags, err);
-    free(before);
-    free(after);
+    size_t n_before = around.n && r->engine->ops->describe(r->engine)->adds_bos;
+    hw__tokens before = {around.ids, n_before}, behind = {around.ids + n_before, around.n - n_before};
+    bool doubled = false;
+    if (n_before) rc = begins_with(&doubled, r, around.ids[0], err);
+    if (doubled) before.n = 0;
+    if (rc == HW_OK) rc = add_tokens(r, &before, 0, 0, true, err);
+    if (rc == HW_OK) rc = add_text(r, err);
+    r->prompt_end = r->run->prompt_bytes;
+    if (rc == HW_OK) rc = add_tokens(r, &behind, 0, 0, true, err);
+    free(around.ids);
+    return rc;
+}
+
+static hw_err remark_unread(const reader *r, const char *what, hw_error *err) {
+    if (!r->run || r->unread.end == 0) return HW_OK;
+    return hw__remark_control(r->run, what, (hw_span){.name = r->text, .begin = r->unread.begin, .end = r->unread.end},
+                              err);
+}
+
+/* ------------------------------------------------------------------ prompts */
+
+static hw_err read_plain(hw_run *run, hw__tokens *ids, hw__engine *engine, const hw_run_params *p, hw_error *err) {
+    const hw__turn whole = {.begin = 0, .end = p->prompt_bytes};
+    const size_t at = 0;
+    hw__text text = {p->prompt, p->prompt_bytes, "prompt"};
+    hw_err rc = hw__text_check(engine, &text, p, err);
+    if (rc == HW_OK) rc = hw__run_set_prompt(run, p->prompt, p->prompt_bytes, err);
+    if (rc != HW_OK) return rc;
+    reader r = {.run = run, .ids = ids, .engine = engine, .text = p->prompt, .n = p->prompt_bytes};
+    r.turns = &whole;
+    r.prompt_at = &at;
+    r.n_turns = 1;
+    r.around = HW_ROLE_SPECIAL;
+    r.special = p->special;
+    rc = add_whole(&r, err);
+    return rc == HW_OK ? remark_unread(&r, "prompt", err) : rc;
+}
+
+/* The messages in the order in which the template writes them; one without content keeps its place behind the message before. */
+static void order_messages(size_t *order, const hw__conversation *c, const hw__chat *chat) {
+    size_t n = 0;
+    for (size_t t = 0; t < c->n_turns; t++) order[n++] = c->turns[t].message;
+    for (size_t i = 0; i < chat->n_messages; i++) {
+        if (chat->messages[i].content_bytes) continue;
+        size_t at = 0;
+        for (size_t k = 0; k < n; k++)
+            if (i > 0 && order[k] == i - 1) at = k + 1;
+        memmove(order + at + 1, order + at, (n - at) * sizeof *order);
+        order[at] = i;
+        n++;
+    }
+}
+
+/* The run's prompt: the contents in that order, a blank line between two; `spans` [n_messages] are theirs. */
+static hw_err join_contents(hw_run *run, hw_span *spans, const size_t *order, const hw__chat *chat, hw_error *err) {
+    static const char between[] = "\n\n";
+    size_t n = 0;
+    for (size_t k = 0; k < chat->n_messages; k++)
+        if (!hw__add(&n, n, chat->messages[order[k]].content_bytes) || !hw__add(&n, n, sizeof between))
+            return hw__fail_memory(err, "the prompt", SIZE_MAX, 1);
+    char *text = hw__alloc(n, 1);
+    if (!text) return hw__fail_memory(err, "the prompt", n, 1);
+    size_t at = 0;
+    for (size_t k = 0; k < chat->n_messages; k++) {
+        const hw_message *m = &chat->messages[order[k]];
+        if (at && m->content_bytes) {
+            memcpy(text + at, between, sizeof between - 1);
+            at += sizeof between - 1;
+        }
+        spans[k] = (hw_span){.name = m->role, .begin = at, .end = at + m->content_bytes};
+        if (m->content_bytes) memcpy(text + at, m->content, m->content_bytes);
+        at += m->content_bytes;
+    }
+    hw_err rc = hw__run_set_prompt(run, text, at, err);
+    free(text);
+    return rc == HW_OK ? hw__run_set_messages(run, spans, chat->n_messages, err) : rc;
+}
+
+/* Sets prompt and messages of the run; prompt_at [n_turns]: where each turn's bytes stand in the prompt. */
+static hw_err set_messages(hw_run *run, size_t *prompt_at, const hw__conversation *c, const hw__chat *chat,
+                           hw_error *err) {
+    size_t *order = hw__alloc(chat->n_messages, sizeof *order);
+    hw_span *spans = hw__alloc(chat->n_messages, sizeof *spans);
+    hw_err rc = HW_ERR_MEMORY;
+    if (order && spans) {
+        order_messages(order, c, chat);
+        rc = join_contents(run, spans, order, chat, err);
+    } else {
+        hw__fail_memory(err, "a conversation", chat->n_messages, sizeof *spans);
+    }
+    for (size_t t = 0, k = 0; rc == HW_OK && t < c->n_turns; t++, k++) {
+        while (order[k] != c->turns[t].message) k++;
+        prompt_at[t] = spans[k].begin + c->turns[t].offset;
+    }
+    free(order);
+    free(spans);
+    return rc;
+}
+
+static hw_err read_written(reader *r, const hw__conversation *c, const hw__chat *chat, hw_error *err) {
+    size_t *prompt_at = hw__alloc(c->n_turns, sizeof *prompt_at);
+    if (!prompt_at) return hw__fail_memory(err, "a conversation", c->n_turns, sizeof *prompt_at);
+    hw_err rc = set_messages(r->run, prompt_at, c, chat, err);
+    r->text = c->text.bytes;
+    r->n = c->text.n;
+    r->turns = c->turns;
+    r->n_turns = c->n_turns;
+    r->prompt_at = prompt_at;
+    r->around = HW_ROLE_TEMPLATE;
+    if (rc == HW_OK) rc = add_whole(r, err);
+    if (rc == HW_OK) rc = remark_unread(r, "prompt", err);
+    free(prompt_at);
+    return rc;
+}
+
+static hw_err read_chat(hw_run *run, hw__tokens *ids, hw__engine *engine, const hw_run_params *p, hw_error *err) {
+    const hw_message own = {.role = "user", .content = p->prompt, .content_bytes = p->prompt_bytes};
+    const hw__chat chat = {.messages = p->n_messages ? p->messages : &own,
+                           .n_messages = p->n_messages ? p->n_messages : 1,
+                           .source = p->chat_template,
+                           .thinking = p->thinking};
+    hw__conversation c;
+    hw_err rc = HW_OK;
+    for (size_t i = 0; rc == HW_OK && i < chat.n_messages; i++) {
+        hw__text text = {chat.messages[i].content, chat.messages[i].content_bytes, "message"};
+        rc = hw__text_check(engine, &text, p, err);
+    }
+    if (rc == HW_OK) rc = hw__conversation_new(&c, engine, &chat, err);
+    if (rc != HW_OK) return rc;
+    reader r = {.run = run, .ids = ids, .engine = engine, .special = p->special};
+    hw__text written = {c.text.bytes, c.text.n, "conversation"};
+    rc = hw__text_check(engine, &written, p, err);
+    if (rc == HW_OK) rc = read_written(&r, &c, &chat, err);
+    hw__conversation_clear(&c);
     return rc;
 }
 
 hw_err hw__prompt_tokens(hw_run *run, hw__tokens *ids, hw__engine *engine, const hw_run_params *params, hw_error *err) {
-    hw__text text = {params->prompt, params->prompt_bytes, "prompt"};
+    hw_err rc = params->chat || params->n_messages ? read_chat(run, ids, engine, params, err)
+                                                   : read_plain(run, ids, engine, params, err);
+    return rc == HW_OK ? hw__remark_text(run, "prompt", run->prompt, run->prompt_bytes, err) : rc;
+}
+
+static hw_err check_messages(const hw_run_params *p, hw_error *err) {
+    size_t n_bytes = 0;
+    if (p->prompt || p->prompt_bytes)
+        return hw__fail(err, HW_ERR_ARGUMENT, "a prompt beside messages: the prompt goes into a message of its own");
+    for (size_t i = 0; i < p->n_messages; i++) {
+        const hw_message *m = &p->messages[i];
+        if (!m->role || !*m->role || (!m->content && m->content_bytes))
+            return hw__fail(err, HW_ERR_ARGUMENT, "message %zu: a role and a content are needed", i + 1);
+        if (!hw__add(&n_bytes, n_bytes, m->content_bytes))
+            return hw__fail(err, HW_ERR_ARGUMENT, "message %zu: the messages are too long", i + 1);
+    }
+    return n_bytes ? HW_OK : hw__fail(err, HW_ERR_ARGUMENT, "the messages are empty: there is nothing to trace back to");
+}
+
+hw_err hw__prompt_check(const hw_run_params *params, hw_error *err) {
+    bool chat = params->chat || params->n_messages;
+    if ((unsigned)params->thinking > HW_THINKING_OFF)
+        return hw__fail(err, HW_ERR_ARGUMENT, "thinking %d: default, on or off", (int)params->thinking);
+    if (!chat && (params->chat_template || params->thinking != HW_THINKING_DEFAULT))
+        return hw__fail(err, HW_ERR_ARGUMENT, "a chat template and thinking go with a chat, and none is asked for");
+    if (params->n_messages && !params->messages)
+        return hw__fail(err, HW_ERR_ARGUMENT, "%zu messages at NULL", params->n_messages);
+    if (params->n_messages) return check_messages(params, err);
+    if (params->prompt_bytes == 0)
+        return hw__fail(err, HW_ERR_ARGUMENT, "the prompt is empty: there is nothing to trace back to");
+    return HW_OK;
+}
+
+/* ------------------------------------------------------------------ completions */
+
+hw_err hw__completion_tokens(hw__tokens *ids, hw_run *run, hw__engine *engine, const hw_run_params *params,
+                             hw_error *err) {
+    const hw__turn whole = {.begin = 0, .end = params->completion_bytes};
+    const size_t at = 0;
+    reader r = {.ids = ids, .engine = engine, .text = params->completion, .n = params->completion_bytes};
+    r.turns = &whole;
+    r.prompt_at = &at;
+    r.n_turns = 1;
+    r.special = params->special;
+    r.flags = HW__TOKENIZE_CONTINUES;
+    hw__text text = {params->completion, params->completion_bytes, "completion"};
     hw_err rc = hw__text_check(engine, &text, params, err);
-    if (rc == HW_OK) rc = hw__run_set_prompt(run, params->prompt, params->prompt_bytes, err);
-    if (rc != HW_OK) return rc;
-    if (params->chat) return add_chat(run, ids, engine, params, err);
-    return add_part(run, ids, engine, params->prompt, params->prompt_bytes, HW_ROLE_PROMPT, HW__TOKENIZE_BOS, err);
+    if (rc == HW_OK) rc = add_text(&r, err);
+    if (rc != HW_OK || !run) return rc;
+    r.run = run;
+    rc = remark_unread(&r, "completion", err);
+    if (rc == HW_OK) rc = hw__remark_text(run, "completion", params->completion, params->completion_bytes, err);
+    return rc;
 }

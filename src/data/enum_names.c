@@ -1,6 +1,6 @@
 /*
  * enum_names.c - the words of every choice that a user can name: fuse, row, direction, columns, measure, aggregate, precision, role,
- * rows, stop.
+ * rows, stop, thinking.
  *
  * One list of words per enum, indexed by its value; names and parsers read the same list.
  */
@@ -25,6 +25,7 @@ static const char *const aggregate_words[] = {"mean", "rollout"};
 static const char *const role_words[] = {"prompt", "completion", "special", "template"};
 static const char *const precision_words[] = {"f32", "f16"};
 static const char *const rows_words[] = {"all", "interest", "none"};
+static const char *const thinking_words[] = {"default", "on", "off"};
 static const char *const stop_words[] = {"length", "end", "given", "cancelled"};
 
 static hw_err parse(int *out, const char *const *words, size_t n, const char *what, const char *word, hw_error *err) {
@@ -61,6 +62,7 @@ WORDS(precision)
 WORDS(role)
 WORDS(stop)
 WORDS(rows)
+WORDS(thinking)
 PARSER(hw_, fuse)
 PARSER(hw_, row)
 PARSER(hw_, direction)
@@ -68,6 +70,7 @@ PARSER(hw_, columns)
 PARSER(hw_, measure)
 PARSER(hw_, aggregate)
 PARSER(hw_, precision)
+PARSER(hw_, thinking)
 PARSER(hw__, role) /* only files carry these: read back, never typed */
 PARSER(hw__, rows)
 PARSER(hw__, stop)

@@ -70,6 +70,30 @@ hw_err hw__run_set_prompt(hw_run *run, const char *bytes, size_t n, hw_error *er
     return HW_OK;
 }
 
+hw_err hw__run_set_messages(hw_run *run, const hw_span *messages, size_t n, hw_error *err) {
+    hw_span *copy = hw__pool_alloc(&run->pool, n, sizeof *copy);
+    if (!copy) return hw__fail_memory(err, "the messages", n, sizeof *copy);
+    for (size_t i = 0, end = 0; i < n; end = messages[i++].end) {
+        if (messages[i].begin < end || messages[i].end < messages[i].begin || messages[i].end > run->prompt_bytes)
+            return hw__fail(err, HW_ERR_FORMAT, "message %zu is bytes %zu to %zu: they must rise, in a prompt of %zu", i,
+                            messages[i].begin, messages[i].end, run->prompt_bytes);
+        copy[i] = messages[i];
+        if (!(copy[i].name = hw__pool_strdup(&run->pool, messages[i].name)))
+            return hw__fail_memory(err, "the messages", n, sizeof *copy);
+    }
+    run->messages = copy;
+    run->n_messages = n;
+    return HW_OK;
+}
+
+hw_err hw__run_add_remark(hw_run *run, const char *sentence, hw_error *err) {
+    if (run->n_remarks == HW__MAX_REMARKS) return HW_OK;
+    const char *copy = hw__pool_strdup(&run->pool, sentence);
+    if (!copy) return hw__fail_memory(err, "a remark", strlen(sentence), 1);
+    run->remarks[run->n_remarks++] = copy;
+    return HW_OK;
+}
+
 static bool reserve_token(hw_run *run) {
     if (run->n_tokens < run->room) return true;
     size_t room = run->room ? run->room * 2 : 64;
@@ -148,3 +172,15 @@ hw_fuse hw_run_fuse(const hw_run *run) { return run->options.fuse; }
 hw_stop hw_run_stop(const hw_run *run) { return run->stop; }
 bool hw_run_is_causal(const hw_run *run) { return run->causal; }
 const char *hw_run_versus(const hw_run *run) { return run->options.versus; }
+
+size_t hw_run_n_remarks(const hw_run *run) { return run->n_remarks; }
+
+const char *hw_run_remark(const hw_run *run, size_t i) {
+    assert(i < run->n_remarks);
+    return run->remarks[i];
+}
+
+const hw_span *hw_run_messages(const hw_run *run, size_t *n) {
+    *n = run->n_messages;
+    return run->messages;
+}

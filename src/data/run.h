@@ -12,6 +12,9 @@
 
 #include <stdatomic.h>
 
+/* More than the kinds of remarks that two texts can have. */
+enum { HW__MAX_REMARKS = 16 };
+
 /* The options that made the run, as they are kept in files. */
 typedef struct hw__run_options {
     size_t n_generate;
@@ -21,6 +24,8 @@ typedef struct hw__run_options {
     hw_fuse fuse;
     bool chat, f32_cache;
     const char *versus; /* in the run's pool; "" for none */
+    bool special;
+    hw_thinking thinking;
 } hw__run_options;
 
 struct hw_run {
@@ -36,6 +41,10 @@ struct hw_run {
     size_t completion_bytes;
     hw_token *tokens; /* [n_tokens] malloc'd */
     size_t n_tokens, room, n_prompt;
+    const hw_span *messages; /* [n_messages] in pool, rising: role and byte range in the prompt */
+    size_t n_messages;
+    const char *remarks[HW__MAX_REMARKS]; /* [n_remarks] in pool */
+    size_t n_remarks;
     size_t n_reused; /* tokens of the front whose rows came from an earlier trace; not kept in files */
 };
 
@@ -47,6 +56,9 @@ hw_run *hw__run_retain(const hw_run *run); /* one more reference; to be released
 void hw__run_release(hw_run *run);         /* NULL is fine */
 
 hw_err hw__run_set_prompt(hw_run *run, const char *bytes, size_t n, hw_error *err);
+/* Spans of the prompt, copied. Errors: FORMAT (they do not rise, or end beyond the prompt), MEMORY. */
+hw_err hw__run_set_messages(hw_run *run, const hw_span *messages, size_t n, hw_error *err);
+hw_err hw__run_add_remark(hw_run *run, const char *sentence, hw_error *err); /* copied; one too many is dropped */
 
 /* Appends a token, its bytes and alternatives copied. A completion token's bytes are appended to the
  * completion and give its range. `n_prompt` counts up with every token that is not of the completion. */

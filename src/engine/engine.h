@@ -82,6 +82,27 @@ typedef struct hw__tokens {
     size_t n;
 } hw__tokens;
 
+/* A text that a function made. */
+typedef struct hw__written {
+    char *bytes; /* [n] malloc'd, a terminator behind */
+    size_t n;
+} hw__written;
+
+/* A conversation, and the chat template that writes it. */
+typedef struct hw__chat {
+    const hw_message *messages; /* [n_messages] */
+    size_t n_messages;
+    const char *source; /* Jinja; NULL: the model's own */
+    hw_thinking thinking;
+} hw__chat;
+
+/* Where the text of a control token stands. */
+typedef struct hw__control {
+    size_t begin, end;
+    int32_t id;
+    bool strips_before, strips_after; /* white space beside it is not read */
+} hw__control;
+
 /* Keys and values of a sequence in the engine's own form. */
 typedef struct hw__cache {
     unsigned char *bytes; /* [n_bytes] malloc'd */
@@ -95,8 +116,8 @@ typedef struct hw__text_limits {
 } hw__text_limits;
 
 typedef enum hw__tokenize_flags {
-    HW__TOKENIZE_BOS = 1,     /* add what the model puts around a text (BOS) */
-    HW__TOKENIZE_SPECIAL = 2, /* read "<|im_start|>" and the like as control tokens: templates only */
+    HW__TOKENIZE_BOS = 1,       /* add what the model puts around a text (BOS) */
+    HW__TOKENIZE_CONTINUES = 2, /* the text goes on from another: no space is put before it */
 } hw__tokenize_flags;
 
 typedef struct hw__engine hw__engine;
@@ -109,11 +130,14 @@ typedef struct hw__extent {
 
 typedef struct hw__engine_ops {
     const hw_model_info *(*describe)(const hw__engine *e);
-    /* Tokens of [n] bytes; the caller frees out->ids. */
+    /* Tokens of [n] bytes, none of which is read as a control token; the caller frees out->ids. */
     hw_err (*tokenize)(hw__engine *e, hw__tokens *out, const char *text, size_t n, unsigned flags, hw_error *err);
     hw_err (*piece)(hw__engine *e, hw__piece *out, int32_t id, hw_error *err);
-    /* What the chat template puts before and after the user's text; both malloc'd. */
-    hw_err (*chat)(hw__engine *e, char **before, char **after, hw_error *err);
+    /* Writes a conversation by its chat template, up to where the answer begins; without the BOS that tokenize() adds. */
+    hw_err (*render)(hw__engine *e, hw__written *out, const hw__chat *chat, hw_error *err);
+    /* The first text of a control token at or after byte `from`, the longest there; out->end is 0 where there is none. tokenize()
+     * reads such text as letters. */
+    hw_err (*find_control)(hw__engine *e, hw__control *out, const char *text, size_t n, size_t from, hw_error *err);
     /* Forgets the sequence and makes room for one of `n_tokens`. `stop` may be NULL. */
     hw_err (*begin)(hw__engine *e, size_t n_tokens, hw_stop_fn stop, void *stop_ctx, hw_error *err);
     /* Forgets the tokens from position `n_tokens` on; what came before stays decoded. */

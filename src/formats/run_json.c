@@ -21,7 +21,7 @@ typedef struct field {
     const char *key, *hex_key; /* hex_key: of TEXT */
     kind kind;
     size_t offset;
-    bool is_new; /* of TEXT: files of earlier versions lack it, and it is "" then */
+    bool is_new; /* of TEXT and BOOL: files of earlier versions lack it, and it is "" or false then */
 } field;
 
 #define MODEL_TEXT(name)   {#name, #name "_bytes", TEXT, offsetof(hw_model_info, name), false}
@@ -60,6 +60,7 @@ static const field model_fields[] = {
 static const field option_fields[] = {
     OPTION(n_generate, SIZE), OPTION(temperature, FLOAT), OPTION(top_p, FLOAT), OPTION(top_k, I32),
     OPTION(n_ubatch, I32),    OPTION(seed, U32),          OPTION(chat, BOOL),   OPTION(f32_cache, BOOL),
+    {"special", NULL, BOOL, offsetof(hw__run_options, special), true},
 };
 static const field versus_field = {"versus", "versus_bytes", TEXT, offsetof(hw__run_options, versus),
                                    false}; /* only where given */
@@ -157,6 +158,30 @@ json_t *hw__model_to_json(const hw_model_info *model) {
     return NULL;
 }
 
+/* Lists that most runs do not have are written only where there is something in them. */
+static bool put_messages(json_t *json, const hw_run *run) {
+    json_t *list = json_array();
+    bool ok = list;
+    for (size_t i = 0; ok && i < run->n_messages; i++) {
+        const hw_span *m = &run->messages[i];
+        json_t *entry = json_pack("{s:[I, I]}", "range", (json_int_t)m->begin, (json_int_t)m->end);
+        ok = entry && hw__json_put_text(entry, "role", "role_bytes", m->name, strlen(m->name));
+        ok = json_array_append_new(list, entry) == 0 && ok;
+    }
+    if (ok && run->n_messages) ok = json_object_set(json, "messages", list) == 0;
+    json_decref(list);
+    return ok;
+}
+
+static bool put_remarks(json_t *json, const hw_run *run) {
+    json_t *list = json_array();
+    bool ok = list;
+    for (size_t i = 0; ok && i < run->n_remarks; i++) ok = json_array_append_new(list, json_string(run->remarks[i])) == 0;
+    if (ok && run->n_remarks) ok = json_object_set(json, "remarks", list) == 0;
+    json_decref(list);
+    return ok;
+}
+
 hw_err hw__run_to_json(json_t **out, const hw_run *run, hw_error *err) {
     json_t *model = hw__model_to_json(&run->model);
     json_t *options = fields_to_json(option_fields, N_OPTION_FIELDS, &run->options);
@@ -164,12 +189,15 @@ hw_err hw__run_to_json(json_t **out, const hw_run *run, hw_error *err) {
     bool ok =
         model && options && json_object_set_new(options, "fuse", json_string(hw_fuse_name(run->options.fuse))) == 0;
     if (ok && *run->options.versus) ok = put_field(options, &versus_field, &run->options);
+    if (ok && run->options.thinking != HW_THINKING_DEFAULT)
+        ok = json_object_set_new(options, "thinking", json_string(hw_thinking_name(run->options.thinking))) == 0;
     ok = ok && json_object_set(json, "model", model) == 0 && json_object_set(json, "options", options) == 0;
     ok = ok && json_object_set_new(json, "stop", json_string(hw_stop_name(run->stop))) == 0;
     ok = ok && json_object_set_new(json, "causal", json_boolean(run->causal)) == 0;
     ok = ok && hw__json_put_text(json, "prompt", "prompt_bytes", run->prompt, run->prompt_bytes);
     ok = ok &&
          hw__json_put_text(json, "completion", "completion_bytes", hw_run_completion(run, NULL), run->completion_bytes);
+    ok = ok && put_messages(json, run) && put_remarks(json, run);
     ok = ok && json_object_set_new(json, "tokens", tokens_to_json(run)) == 0;
     json_decref(model);
     json_decref(options);
@@ -232,7 +260,8 @@ static hw_err get_fields(void *to, const field *fields, size_t n, const json_t *
     for (size_t i = 0; i < n; i++) {
         const field *f = &fields[i];
         void *at = (char *)to + f->offset;
-        hw_err rc;
+        hw_err rc = HW_OK;
+        if (f->kind == BOOL && f->is_new && !json_object_get(object, f->key)) continue;
         switch (f->kind) {
         case TEXT: rc = get_text(at, f, object, pool, err); break;
         case BOOL: rc = hw__json_bool(at, object, f->key, err); break;
@@ -285,6 +314,11 @@ static hw_err get_options(hw__run_options *options, const json_t *json, hw__pool
         rc = hw__fail_in(err, HW_ERR_FORMAT, "\"fuse\"");
     if (rc == HW_OK && json_object_get(object, "versus"))
         rc = get_text(&options->versus, &versus_field, object, pool, err);
+    if (rc == HW_OK && json_object_get(object, "thinking")) {
+        rc = hw__json_word(&word, object, "thinking", err);
+        if (rc == HW_OK && hw_thinking_parse(&options->thinking, word, err) != HW_OK)
+            rc = hw__fail_in(err, HW_ERR_FORMAT, "\"thinking\"");
+    }
     return rc;
 }
 
@@ -337,14 +371,14 @@ static hw_err get_alternatives(reading *r, const json_t *object, hw_error *err) 
     return HW_OK;
 }
 
-static hw_err get_range(hw_token *token, const json_t *object, hw_error *err) {
+static hw_err get_range(size_t *from, size_t *to, const json_t *object, hw_error *err) {
     const json_t *range = json_object_get(object, "range"), *begin = json_array_get(range, 0),
                  *end = json_array_get(range, 1);
     json_int_t b = json_integer_value(begin), e = json_integer_value(end);
     if (json_array_size(range) != 2 || !json_is_integer(begin) || !json_is_integer(end) || b < 0 || b > e)
         return hw__fail(err, HW_ERR_FORMAT, "\"range\" must be [begin, end], two byte offsets with begin <= end");
-    token->begin = (size_t)b;
-    token->end = (size_t)e;
+    *from = (size_t)b;
+    *to = (size_t)e;
     return HW_OK;
 }
 
@@ -352,7 +386,7 @@ static hw_err get_token(reading *r, const json_t *object, hw_error *err) {
     const char *word;
     hw_err rc = hw__json_text(&r->bytes, &r->token.n_bytes, object, "text", "bytes", err);
     if (rc == HW_OK) rc = get_id(&r->token.id, object, err);
-    if (rc == HW_OK) rc = get_range(&r->token, object, err);
+    if (rc == HW_OK) rc = get_range(&r->token.begin, &r->token.end, object, err);
     if (rc == HW_OK) rc = hw__json_word(&word, object, "role", err);
     if (rc == HW_OK && hw__role_parse(&r->token.role, word, err) != HW_OK)
         rc = hw__fail_in(err, HW_ERR_FORMAT, "\"role\"");
@@ -404,6 +438,43 @@ static hw_err get_prompt(hw_run *run, const json_t *json, hw_error *err) {
     return rc;
 }
 
+/* `pool` holds the roles until they are copied. */
+static hw_err get_message(hw_span *m, const json_t *entry, hw__pool *pool, hw_error *err) {
+    static const field role = {"role", "role_bytes", TEXT, 0, false};
+    hw_err rc = get_text(&m->name, &role, entry, pool, err);
+    return rc == HW_OK ? get_range(&m->begin, &m->end, entry, err) : rc;
+}
+
+static hw_err get_messages(hw_run *run, const json_t *json, hw_error *err) {
+    const json_t *list;
+    if (!json_object_get(json, "messages")) return HW_OK;
+    hw_err rc = hw__json_array(&list, json, "messages", err);
+    if (rc != HW_OK) return rc;
+    size_t n = json_array_size(list);
+    hw_span *messages = hw__alloc(n, sizeof *messages);
+    hw__pool pool = {0};
+    if (!messages) return hw__fail_memory(err, "the messages", n, sizeof *messages);
+    for (size_t i = 0; rc == HW_OK && i < n; i++) rc = get_message(&messages[i], json_array_get(list, i), &pool, err);
+    if (rc == HW_OK) rc = hw__run_set_messages(run, messages, n, err);
+    hw__pool_clear(&pool);
+    free(messages);
+    return rc == HW_OK ? rc : hw__fail_in(err, rc, "\"messages\"");
+}
+
+static hw_err get_remarks(hw_run *run, const json_t *json, hw_error *err) {
+    const json_t *list;
+    if (!json_object_get(json, "remarks")) return HW_OK;
+    hw_err rc = hw__json_array(&list, json, "remarks", err);
+    if (rc == HW_OK && json_array_size(list) > HW__MAX_REMARKS)
+        return hw__fail(err, HW_ERR_FORMAT, "%zu remarks: at most %d", json_array_size(list), HW__MAX_REMARKS);
+    for (size_t i = 0; rc == HW_OK && i < json_array_size(list); i++) {
+        const char *sentence = json_string_value(json_array_get(list, i));
+        if (!sentence) return hw__fail(err, HW_ERR_FORMAT, "remark %zu: it must be a string", i);
+        rc = hw__run_add_remark(run, sentence, err);
+    }
+    return rc;
+}
+
 /* The completion is its tokens' bytes; the text beside them must say the same. */
 static hw_err check_completion(const hw_run *run, const json_t *json, hw_error *err) {
     char *text;
@@ -423,6 +494,8 @@ static hw_err fill_run(hw_run *run, const json_t *json, hw_error *err) {
     if (rc == HW_OK && hw__stop_parse(&run->stop, word, err) != HW_OK) rc = hw__fail_in(err, HW_ERR_FORMAT, "\"stop\"");
     if (rc == HW_OK) rc = hw__json_bool(&run->causal, json, "causal", err);
     if (rc == HW_OK) rc = get_prompt(run, json, err);
+    if (rc == HW_OK) rc = get_messages(run, json, err);
+    if (rc == HW_OK) rc = get_remarks(run, json, err);
     if (rc == HW_OK) rc = get_tokens(run, json, err);
     return rc == HW_OK ? check_completion(run, json, err) : rc;
 }

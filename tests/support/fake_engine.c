@@ -46,11 +46,11 @@ static const char *token_text(int32_t id, size_t *n) {
     return text;
 }
 
-/* The longest word at the front of `text`, else its first byte; control tokens only where `special`. */
-static int32_t longest(const char *text, size_t n, bool special, size_t *taken) {
+/* The longest word at the front of `text`, else its first byte. */
+static int32_t longest(const char *text, size_t n, size_t *taken) {
     int32_t best = (unsigned char)text[0];
     *taken = 1;
-    for (int32_t id = special ? FAKE_BOS : FAKE_WORDS; id < N_VOCAB; id++) {
+    for (int32_t id = FAKE_WORDS; id < N_VOCAB; id++) {
         size_t len;
         const char *word = token_text(id, &len);
         if (len > *taken && len <= n && memcmp(word, text, len) == 0) best = id, *taken = len;
@@ -67,11 +67,11 @@ static size_t char_length(const unsigned char *text, size_t n) {
 }
 
 /* The text as this tokenizer reads it, malloc'd. */
-static char *rewritten(const fake_engine *e, const char *text, size_t n, size_t *n_out) {
+static char *rewritten(const fake_engine *e, const char *text, size_t n, unsigned flags, size_t *n_out) {
     char *out = hw__alloc(3 * n + 2, 1);
     size_t at = 0;
     assert_non_null(out);
-    if (e->p.puts_space) out[at++] = ' ';
+    if (e->p.puts_space && !(flags & HW__TOKENIZE_CONTINUES)) out[at++] = ' ';
     for (size_t i = 0; i < n;) {
         size_t len = e->p.replaces_bad ? char_length((const unsigned char *)text + i, n - i) : 1;
         memcpy(out + at, len ? text + i : "\xEF\xBF\xBD", len ? len : 3);
@@ -87,12 +87,12 @@ static hw_err tokenize(hw__engine *base, hw__tokens *out, const char *text, size
     fake_engine *e = (fake_engine *)base;
     if (e->p.failure == FAKE_TOKENIZE) return hw__fail(err, HW_ERR_ENGINE, "the fake tokenizer fails");
     size_t n_read, taken;
-    char *read = n ? rewritten(e, text, n, &n_read) : (n_read = 0, NULL);
+    char *read = n ? rewritten(e, text, n, flags, &n_read) : (n_read = 0, NULL);
     *out = (hw__tokens){.ids = hw__alloc(n_read + 2, sizeof(int32_t))};
     assert_non_null(out->ids);
     if (flags & HW__TOKENIZE_BOS && e->p.adds_bos) out->ids[out->n++] = FAKE_BOS;
     for (size_t at = 0; at < n_read; at += taken)
-        out->ids[out->n++] = longest(read + at, n_read - at, flags & HW__TOKENIZE_SPECIAL, &taken);
+        out->ids[out->n++] = longest(read + at, n_read - at, &taken);
     if (flags & HW__TOKENIZE_BOS && e->p.adds_end) out->ids[out->n++] = FAKE_END;
     free(read);
     return HW_OK;
@@ -109,11 +109,46 @@ static hw_err piece(hw__engine *base, hw__piece *out, int32_t id, hw_error *err)
     return HW_OK;
 }
 
-static hw_err chat(hw__engine *base, char **before, char **after, hw_error *err) {
+static void append(hw__written *text, const char *bytes, size_t n) {
+    text->bytes = hw__realloc(text->bytes, text->n + n + 1, 1);
+    assert_non_null(text->bytes);
+    if (n) memcpy(text->bytes + text->n, bytes, n);
+    text->n += n;
+    text->bytes[text->n] = 0;
+}
+
+/* Each message between the two parts; of the last, a model's turn follows the part after it. A source other than NULL is written
+ * before all, for thinking "on" twice. */
+static hw_err render(hw__engine *base, hw__written *out, const hw__chat *chat, hw_error *err) {
     fake_engine *e = (fake_engine *)base;
     if (!e->p.chat_before) return hw__fail(err, HW_ERR_UNSUPPORTED, "the fake model has no chat template");
-    *before = hw__strndup(e->p.chat_before, strlen(e->p.chat_before));
-    *after = hw__strndup(e->p.chat_after, strlen(e->p.chat_after));
+    *out = (hw__written){0};
+    for (int i = 0; chat->source && i < (chat->thinking == HW_THINKING_ON ? 2 : 1); i++)
+        append(out, chat->source, strlen(chat->source));
+    for (size_t i = 0; i < chat->n_messages; i++) {
+        const hw_message *m = &chat->messages[i];
+        size_t from = 0, to = m->content_bytes;
+        while (e->p.chat_trims && from < to && strchr(" \n", m->content[from])) from++;
+        while (e->p.chat_trims && to > from && strchr(" \n", m->content[to - 1])) to--;
+        append(out, e->p.chat_before, strlen(e->p.chat_before));
+        append(out, m->content + from, to - from);
+        append(out, e->p.chat_after, strlen(e->p.chat_after));
+    }
+    return HW_OK;
+}
+
+static hw_err find_control(hw__engine *base, hw__control *out, const char *text, size_t n, size_t from, hw_error *err) {
+    (void)base, (void)err;
+    *out = (hw__control){0};
+    for (size_t at = from; at < n; at++) {
+        for (int32_t id = FAKE_BOS; id < FAKE_WORDS; id++) {
+            size_t len;
+            const char *name = token_text(id, &len);
+            if (len > n - at || memcmp(text + at, name, len) != 0) continue;
+            *out = (hw__control){.begin = at, .end = at + len, .id = id};
+            return HW_OK;
+        }
+    }
     return HW_OK;
 }
 
@@ -359,7 +394,8 @@ hw_model *fake_model(const fake_params *params) {
         .describe = describe,
         .tokenize = tokenize,
         .piece = piece,
-        .chat = chat,
+        .render = render,
+        .find_control = find_control,
         .begin = begin,
         .rewind = rewind_to,
         .chunk = chunk,

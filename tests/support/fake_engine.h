@@ -36,7 +36,8 @@ typedef struct fake_params {
     bool puts_space;                      /* a space before every text, whatever it begins with */
     bool lowers_case;                     /* the tokenizer rewrites A-Z */
     bool replaces_bad;                    /* invalid UTF-8 as U+FFFD */
-    const char *chat_before, *chat_after; /* NULL: no chat template */
+    const char *chat_before, *chat_after; /* around each message; NULL: no chat template */
+    bool chat_trims;                      /* the template trims messages */
     attention_fn attention;               /* NULL: from a hash of the tokens */
     /* Logits [V] of what follows ids [n]; NULL: from a hash of them, never FAKE_END. */
     void (*logits)(const void *ctx, float *out, const int32_t *ids, size_t n);

@@ -244,9 +244,14 @@ static hw_err piece(hw__engine *e, hw__piece *out, int32_t id, hw_error *err) {
     return unsupported("name a token id", err);
 }
 
-static hw_err chat(hw__engine *e, char **before, char **after, hw_error *err) {
-    (void)e, (void)before, (void)after;
+static hw_err render(hw__engine *e, hw__written *out, const hw__chat *chat, hw_error *err) {
+    (void)e, (void)out, (void)chat;
     return unsupported("apply a chat template", err);
+}
+
+static hw_err find_control(hw__engine *e, hw__control *out, const char *text, size_t n, size_t from, hw_error *err) {
+    (void)e, (void)out, (void)text, (void)n, (void)from;
+    return unsupported("find control tokens", err);
 }
 
 static hw_err begin(hw__engine *base, size_t n_tokens, hw_stop_fn stop, void *stop_ctx, hw_error *err) {
@@ -319,7 +324,8 @@ static const hw__engine_ops import_ops = {
     .describe = describe,
     .tokenize = tokenize,
     .piece = piece,
-    .chat = chat,
+    .render = render,
+    .find_control = find_control,
     .begin = begin,
     .chunk = chunk,
     .decode = decode,

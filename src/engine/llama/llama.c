@@ -4,6 +4,7 @@
 #include "engine/llama/llama_engine.h"
 
 #include "engine/llama/backend.h"
+#include "engine/llama/chat_template.h"
 #include "engine/llama/guarded.h"
 
 #include <stdio.h>
@@ -16,111 +17,11 @@ enum { DEFAULT_UBATCH = 512 };
 
 static const hw_model_info *describe(const hw__engine *base) { return &((const hw__llama_engine *)base)->info; }
 
-static hw_err tokenize(hw__engine *base, hw__tokens *out, const char *text, size_t n, unsigned flags, hw_error *err) {
+static hw_err render(hw__engine *base, hw__written *out, const hw__chat *chat, hw_error *err) {
     hw__llama_engine *e = (hw__llama_engine *)base;
-    if (n > INT32_MAX / 8)
-        return hw__fail(err, HW_ERR_ARGUMENT, "text of %zu bytes: at most %d are read at once", n, INT32_MAX / 8);
-    int32_t room = (int32_t)n + 16, count = 0;
-    int32_t *ids = NULL;
-    hw__tokenize_options how = {.add_special = flags & HW__TOKENIZE_BOS, .parse_special = flags & HW__TOKENIZE_SPECIAL};
-    for (int attempt = 0; attempt < 2; attempt++) {
-        free(ids);
-        ids = hw__alloc((size_t)room, sizeof *ids);
-        if (!ids) return hw__fail_memory(err, "the tokens of a text", (size_t)room, sizeof *ids);
-        hw_err rc = hw__guarded_tokenize(&count, e->vocab, text, (int32_t)n, (hw__id_buffer){ids, room}, how, err);
-        if (rc != HW_OK) {
-            free(ids);
-            return rc;
-        }
-        if (count >= 0) break;
-        room = count == INT32_MIN ? 0 : -count;
-    }
-    if (count < 0) {
-        free(ids);
-        return hw__fail(err, HW_ERR_ENGINE, "the model's tokenizer failed on a text of %zu bytes", n);
-    }
-    *out = (hw__tokens){.ids = ids, .n = (size_t)count};
-    return HW_OK;
-}
-
-static hw_err piece(hw__engine *base, hw__piece *out, int32_t id, hw_error *err) {
-    hw__llama_engine *e = (hw__llama_engine *)base;
-    if (id < 0 || id >= e->info.n_vocab)
-        return hw__fail(err, HW_ERR_ARGUMENT, "token id %d: the vocabulary has 0..%d", id, e->info.n_vocab - 1);
-    int32_t n;
-    hw_err rc = hw__guarded_piece(&n, out->bytes, HW__MAX_PIECE, e->vocab, id, err);
-    if (rc != HW_OK) return rc;
-    if (n < 0)
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "token %d is %d bytes long, at most %d are handled", id, -n,
-                        HW__MAX_PIECE);
-    out->n_bytes = (size_t)n;
-    out->special = (llama_vocab_get_attr(e->vocab, id) & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN)) != 0;
-    out->end = llama_vocab_is_eog(e->vocab, id);
-    return HW_OK;
-}
-
-/* The longest piece is looked for once: a pass over the vocabulary, about 10 ms for 262,144 tokens. */
-static hw_err text_limits(hw__engine *base, hw__text_limits *out, hw_error *err) {
-    hw__llama_engine *e = (hw__llama_engine *)base;
-    char bytes[HW__MAX_PIECE];
-    size_t longest = e->longest_piece;
-    for (int32_t id = 0; id < e->info.n_vocab && !e->longest_piece; id++) {
-        int32_t n;
-        hw_err rc = hw__guarded_piece(&n, bytes, sizeof bytes, e->vocab, id, err);
-        if (rc != HW_OK) return rc;
-        size_t n_bytes = (size_t)(n < 0 ? -(int64_t)n : n);
-        if (n_bytes > longest) longest = n_bytes;
-    }
-    e->longest_piece = longest;
-    *out = (hw__text_limits){.n_ctx = (size_t)e->params.n_ctx, .longest_piece = longest ? longest : 1};
-    return HW_OK;
-}
-
-/* The template with a placeholder for the user's text; malloc'd, NULL with `err` filled. */
-static char *apply_template(hw__llama_engine *e, const char *placeholder, hw_error *err) {
-    const char *tmpl = llama_model_chat_template(e->model, NULL);
-    if (!tmpl) {
-        hw__fail(err, HW_ERR_UNSUPPORTED, "%s has no chat template: its prompts are plain text", e->info.path);
-        return NULL;
-    }
-    struct llama_chat_message message = {.role = "user", .content = placeholder};
-    int32_t room = 4096;
-    for (int attempt = 0; attempt < 2; attempt++) {
-        char *text = hw__alloc((size_t)room + 1, 1);
-        if (!text) return hw__fail_memory(err, "the chat template", (size_t)room, 1), NULL;
-        int32_t n = llama_chat_apply_template(tmpl, &message, 1, true, text, room);
-        if (n >= 0 && n <= room) return text;
-        free(text);
-        if (n < 0) break;
-        room = n;
-    }
-    hw__fail(err, HW_ERR_UNSUPPORTED, "the chat template of %s is of no kind that libllama knows", e->info.path);
-    return NULL;
-}
-
-static hw_err chat(hw__engine *base, char **before, char **after, hw_error *err) {
-    static const char placeholder[] = "headwater-user-text";
-    char *text = apply_template((hw__llama_engine *)base, placeholder, err);
-    if (!text) return err ? err->code : HW_ERR_UNSUPPORTED;
-    hw_err rc = HW_OK;
-    char *found = strstr(text, placeholder);
-    if (!found || strstr(found + 1, placeholder)) {
-        rc = hw__fail(err, HW_ERR_UNSUPPORTED, "the chat template does not hold the user's text exactly once");
-        goto out;
-    }
-    char *head = hw__strndup(text, (size_t)(found - text));
-    char *tail = hw__strndup(found + sizeof placeholder - 1, strlen(found + sizeof placeholder - 1));
-    if (!head || !tail) {
-        free(head);
-        free(tail);
-        rc = hw__fail_memory(err, "the chat template", strlen(text), 1);
-        goto out;
-    }
-    *before = head;
-    *after = tail;
-out:
-    free(text);
-    return rc;
+    if (!chat->source && !e->info.has_chat_template)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s has no chat template: its prompts are plain text", e->info.path);
+    return hw__chat_template_render(out, e->model, chat, err);
 }
 
 static hw_err begin(hw__engine *base, size_t n_tokens, hw_stop_fn stop, void *stop_ctx, hw_error *err) {
@@ -248,6 +149,7 @@ static void close_engine(hw__engine *base) {
     llama_model_free(e->model);
     if (e->batch.token) llama_batch_free(e->batch);
     free(e->ids);
+    hw__control_tokens_clear(&e->controls);
     free(e->layers);
     free(e->layer_of);
     free(e->readout.mean);
@@ -260,9 +162,10 @@ static void close_engine(hw__engine *base) {
 
 static const hw__engine_ops llama_ops = {
     .describe = describe,
-    .tokenize = tokenize,
-    .piece = piece,
-    .chat = chat,
+    .tokenize = hw__llama_tokenize,
+    .piece = hw__llama_piece,
+    .render = render,
+    .find_control = hw__llama_find_control,
     .begin = begin,
     .rewind = rewind_to,
     .chunk = chunk,
@@ -276,7 +179,7 @@ static const hw__engine_ops llama_ops = {
     .save = hw__llama_save,
     .restore = hw__llama_restore,
     .footprint = hw__llama_footprint,
-    .text_limits = text_limits,
+    .text_limits = hw__llama_text_limits,
 };
 
 /* ------------------------------------------------------------------ loading */

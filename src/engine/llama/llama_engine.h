@@ -21,6 +21,7 @@
 #define HW_ENGINE_LLAMA_LLAMA_ENGINE_H
 
 #include "engine/engine.h"
+#include "engine/llama/control_tokens.h"
 #include "engine/llama/devices.h"
 #include "engine/llama/device_read.h"
 #include "engine/llama/gguf.h"
@@ -117,6 +118,7 @@ typedef struct hw__llama_engine {
     hw__arena arena;
     hw__stream_room room;
     char values_problem[HW__LLAMA_TEXT], readout_problem[HW__LLAMA_TEXT];
+    hw__control_tokens controls;
     hw__gguf *file; /* weights are read from it, since loaded ones may be repacked or on a device */
 } hw__llama_engine;
 
@@ -142,7 +144,12 @@ void hw__llama_watch_free(hw__llama_engine *e);
 /* Forgets the sequence and makes a context of at least `n_tokens`. */
 hw_err hw__llama_make_room(hw__llama_engine *e, size_t n_tokens, hw_error *err);
 
-/* The operations of those names. */
+/* The operations of those names; the first four in tokenizer.c. */
+hw_err hw__llama_tokenize(hw__engine *base, hw__tokens *out, const char *text, size_t n, unsigned flags, hw_error *err);
+hw_err hw__llama_piece(hw__engine *base, hw__piece *out, int32_t id, hw_error *err);
+hw_err hw__llama_text_limits(hw__engine *base, hw__text_limits *out, hw_error *err);
+hw_err hw__llama_find_control(hw__engine *base, hw__control *out, const char *text, size_t n, size_t from,
+                              hw_error *err);
 hw_err hw__llama_values(hw__engine *base, hw__values *out, size_t layer, hw_error *err);
 hw_err hw__llama_readout(hw__engine *base, float *out, float *eps, int32_t id, hw_error *err);
 hw_err hw__llama_resume(hw__engine *base, size_t *kept, const int32_t *ids, size_t n, size_t n_tokens, hw_stop_fn stop,
