@@ -207,6 +207,170 @@ static void rewritten_text_is_searched(void **state) {
     hw__run_release(run);
 }
 
+/* The run of a conversation, to be released. */
+static hw_run *run_of_messages(const fake_params *fake, const hw_message *messages, size_t n) {
+    hw_run_params p = ask("", " is", 0);
+    p.prompt = NULL;
+    p.messages = messages;
+    p.n_messages = n;
+    hw_trace *trace = fake_trace(fake, &p);
+    hw_run *run = hw__run_retain(hw_trace_run(trace));
+    hw_trace_free(trace);
+    return run;
+}
+
+#define SAID(who, text) {.role = (who), .content = (text), .content_bytes = sizeof(text) - 1}
+
+static void messages_are_joined_and_keep_their_roles(void **state) {
+    (void)state;
+    fake_params fake = fake_params_default();
+    fake.chat_before = "<tool>";
+    fake.chat_after = "</s>";
+    const hw_message said[] = {SAID("system", "It"), SAID("assistant", ""), SAID("user", "Rome is")};
+    hw_run *run = run_of_messages(&fake, said, 3);
+    size_t n;
+    const char *prompt = hw_run_prompt(run, &n);
+    assert_int_equal(n, 11);
+    assert_memory_equal(prompt, "It\n\nRome is", 11);
+    const hw_span *messages = hw_run_messages(run, &n);
+    static const hw_span expected[] = {{"system", 0, 2}, {"assistant", 2, 2}, {"user", 4, 11}};
+    assert_int_equal(n, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(messages[i].name, expected[i].name);
+        assert_int_equal(messages[i].begin, expected[i].begin);
+        assert_int_equal(messages[i].end, expected[i].end);
+    }
+    assert_token(run, 2, "It", HW_ROLE_PROMPT, 0, 2);
+    assert_token(run, 3, "</s>", HW_ROLE_TEMPLATE, 2, 2);
+    assert_token(run, 6, "<tool>", HW_ROLE_TEMPLATE, 2, 2);
+    assert_token(run, 7, "Rome", HW_ROLE_PROMPT, 4, 8);
+    assert_token(run, 8, " is", HW_ROLE_PROMPT, 8, 11);
+    hw__run_release(run);
+}
+
+static void a_trimmed_message_keeps_the_ranges_of_what_is_left(void **state) {
+    (void)state;
+    fake_params fake = fake_params_default();
+    fake.chat_trims = true;
+    hw_run *run = run_of(&fake, "\n It is ", 8, true);
+    size_t n;
+    hw_run_prompt(run, &n);
+    assert_int_equal(n, 8);
+    assert_token(run, 6, "It", HW_ROLE_PROMPT, 2, 4);
+    assert_token(run, 7, " is", HW_ROLE_PROMPT, 4, 7);
+    assert_token(run, 8, "</s>", HW_ROLE_TEMPLATE, 7, 7);
+    hw__run_release(run);
+}
+
+/* "user\n" and "\nIt" are read as "user", "\n\n", "It" as the tokenizer reads the whole: the joint token is the message's. */
+static void a_token_that_holds_template_and_message_is_the_messages(void **state) {
+    (void)state;
+    fake_params fake = fake_params_default();
+    hw_run *run = run_of(&fake, "\nIt", 3, true);
+    assert_token(run, 4, "er", HW_ROLE_TEMPLATE, 0, 0);
+    assert_token(run, 5, "\n\n", HW_ROLE_PROMPT, 0, 1);
+    assert_token(run, 6, "It", HW_ROLE_PROMPT, 1, 3);
+    hw__run_release(run);
+}
+
+static void control_tokens_are_read_where_asked_for(void **state) {
+    (void)state;
+    fake_params fake = fake_params_default();
+    hw_run_params p = ask("It<tool> is", "<tool> a", 0);
+    p.special = true;
+    hw_trace *trace = fake_trace(&fake, &p);
+    const hw_run *run = hw_trace_run(trace);
+    assert_int_equal(hw_run_n_prompt(run), 4);
+    assert_token(run, 2, "<tool>", HW_ROLE_SPECIAL, 2, 8);
+    assert_token(run, 3, " is", HW_ROLE_PROMPT, 8, 11);
+    assert_int_equal(hw_run_n_completion(run), 2);
+    assert_token(run, 4, "<tool>", HW_ROLE_COMPLETION, 0, 6);
+    assert_int_equal(hw_run_n_remarks(run), 0);
+    hw_trace_free(trace);
+}
+
+static void assert_remark(const hw_run *run, size_t i, const char *part) {
+    if (i >= hw_run_n_remarks(run)) fail_msg("no remark %zu: \"%s\" is expected", i, part);
+    if (!strstr(hw_run_remark(run, i), part)) fail_msg("remark \"%s\" lacks \"%s\"", hw_run_remark(run, i), part);
+}
+
+static void texts_that_are_not_what_they_seem_are_remarked_on(void **state) {
+    (void)state;
+    fake_params fake = fake_params_default();
+    hw_run *run = run_of(&fake, "It is\n", 6, false);
+    assert_int_equal(hw_run_n_remarks(run), 0);
+    hw__run_release(run);
+    static const char odd[] = "\xEF\xBB\xBFIt\0is\r\n<tool>\xC3";
+    run = run_of(&fake, odd, sizeof odd - 1, false);
+    assert_int_equal(hw_run_n_remarks(run), 5);
+    assert_remark(run, 0, "<tool>, which is read as letters");
+    assert_remark(run, 1, "byte order mark, at byte 0");
+    assert_remark(run, 2, "not UTF-8: byte 16 ");
+    assert_remark(run, 3, "NUL character, at byte 5");
+    assert_remark(run, 4, "CRLF, the first at byte 8");
+    hw__run_release(run);
+    run = run_of(&fake, "<tool>", 6, true); /* the template's own are no reason */
+    assert_int_equal(hw_run_n_remarks(run), 1);
+    hw__run_release(run);
+    fake.lowers_case = true;
+    hw_run_params p = ask("It", " Rome", 0);
+    hw_trace *trace = fake_trace(&fake, &p);
+    assert_remark(hw_trace_run(trace), 0, "changed the given completion, from byte 1 on");
+    hw_trace_free(trace);
+}
+
+static void a_completion_gets_no_space_before_it(void **state) {
+    (void)state;
+    fake_params fake = fake_params_default();
+    fake.puts_space = true;
+    hw_run_params p = ask("sunny", " a", 0);
+    hw_trace *trace = fake_trace(&fake, &p);
+    size_t n;
+    const char *completion = hw_run_completion(hw_trace_run(trace), &n);
+    assert_int_equal(n, 2);
+    assert_memory_equal(completion, " a", 2);
+    hw_trace_free(trace);
+}
+
+static hw_err try_messages(const fake_params *fake, hw_run_params *p, hw_error *err) {
+    hw_trace *trace = NULL;
+    hw_err rc = fake_try(&trace, fake, p, err);
+    hw_trace_free(trace);
+    return rc;
+}
+
+static void conversations_that_cannot_be_are_refused(void **state) {
+    (void)state;
+    fake_params fake = fake_params_default();
+    const hw_message said[] = {SAID("user", "It")}, nobody[] = {SAID("", "It")}, empty[] = {SAID("user", "")};
+    hw_error err = {0};
+    hw_run_params p = ask("It", NULL, 1);
+    p.messages = said;
+    p.n_messages = 1;
+    assert_error(&err, try_messages(&fake, &p, &err), HW_ERR_ARGUMENT, "a prompt beside messages");
+    p.prompt = NULL;
+    p.prompt_bytes = 0;
+    p.messages = nobody;
+    assert_error(&err, try_messages(&fake, &p, &err), HW_ERR_ARGUMENT, "message 1: a role");
+    p.messages = empty;
+    assert_error(&err, try_messages(&fake, &p, &err), HW_ERR_ARGUMENT, "the messages are empty");
+    p.messages = said;
+    p.thinking = HW_THINKING_ON;
+    assert_error(&err, try_messages(&fake, &p, &err), HW_ERR_UNSUPPORTED, "the same with thinking on and off");
+    p.chat_template = "x";
+    assert_int_equal(try_messages(&fake, &p, &err), HW_OK);
+    p = ask("It", NULL, 1);
+    p.chat_template = "x";
+    assert_error(&err, try_messages(&fake, &p, &err), HW_ERR_ARGUMENT, "go with a chat");
+    fake.chat_after = ""; /* a template that writes a mark beside another: still each where it belongs */
+    fake.chat_before = "";
+    const hw_message two[] = {SAID("user", "It"), SAID("user", "It")};
+    hw_run *run = run_of_messages(&fake, two, 2);
+    assert_token(run, 1, "It", HW_ROLE_PROMPT, 0, 2);
+    assert_token(run, 2, "It", HW_ROLE_PROMPT, 4, 6);
+    hw__run_release(run);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bos_is_special_and_stands_for_no_text),
@@ -221,6 +385,13 @@ int main(void) {
         cmocka_unit_test(half_characters_have_their_own_byte),
         cmocka_unit_test(invalid_bytes_keep_their_place),
         cmocka_unit_test(rewritten_text_is_searched),
+        cmocka_unit_test(messages_are_joined_and_keep_their_roles),
+        cmocka_unit_test(a_trimmed_message_keeps_the_ranges_of_what_is_left),
+        cmocka_unit_test(a_token_that_holds_template_and_message_is_the_messages),
+        cmocka_unit_test(control_tokens_are_read_where_asked_for),
+        cmocka_unit_test(texts_that_are_not_what_they_seem_are_remarked_on),
+        cmocka_unit_test(a_completion_gets_no_space_before_it),
+        cmocka_unit_test(conversations_that_cannot_be_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

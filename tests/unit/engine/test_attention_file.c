@@ -334,7 +334,9 @@ static void what_needs_a_model_is_refused(void **state) {
     hw__piece piece;
     hw__values values;
     hw__sampling sampling = {0};
-    char *before, *after;
+    hw__written written;
+    hw__control control;
+    hw__chat chat = {0};
     int32_t id;
     float number;
     write_attention(NULL, "[2,3,3]", worked, 18);
@@ -342,7 +344,8 @@ static void what_needs_a_model_is_refused(void **state) {
     const hw__engine_ops *ops = e->ops;
     assert_error(&err, ops->tokenize(e, &tokens, "a", 1, 0, &err), HW_ERR_UNSUPPORTED, "cannot tokenize");
     assert_error(&err, ops->piece(e, &piece, 0, &err), HW_ERR_UNSUPPORTED, "cannot name a token");
-    assert_error(&err, ops->chat(e, &before, &after, &err), HW_ERR_UNSUPPORTED, "cannot apply a chat template");
+    assert_error(&err, ops->render(e, &written, &chat, &err), HW_ERR_UNSUPPORTED, "cannot apply a chat template");
+    assert_error(&err, ops->find_control(e, &control, "a", 1, 0, &err), HW_ERR_UNSUPPORTED, "cannot find control");
     assert_error(&err, ops->sample(e, &id, 0, 0, &sampling, &err), HW_ERR_UNSUPPORTED, "cannot choose");
     assert_error(&err, ops->values(e, &values, 0, &err), HW_ERR_UNSUPPORTED, "what attention carries");
     assert_error(&err, ops->readout(e, &number, &number, 0, &err), HW_ERR_UNSUPPORTED, "how logits arise");
