@@ -5,7 +5,7 @@
  * Behind a letter that merges with nothing they do not: such a text is read behind one, whose tokens are then dropped.
  */
 #include "engine/llama/guarded.h"
-#include "engine/llama/llama.h"
+#include "engine/llama/llama_engine.h"
 
 #include <stdlib.h>
 #include <string.h>
