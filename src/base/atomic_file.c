@@ -176,6 +176,14 @@ void hw__file_abort(hw__file *file) { drop(file); }
 
 /* ------------------------------------------------------------------ read */
 
+hw_err hw__file_save(const char *path, const void *bytes, size_t n, hw_error *err) {
+    hw__file file;
+    hw_err rc = hw__file_create(&file, path, err);
+    if (rc != HW_OK) return rc;
+    hw__file_write(&file, bytes, n);
+    return hw__file_commit(&file, err);
+}
+
 hw_err hw__file_open(FILE **out, uint64_t *n_bytes, const char *path, hw_error *err) {
     if (!path || !*path) return hw__fail(err, HW_ERR_ARGUMENT, "no file named to read");
     struct stat st;

@@ -40,6 +40,9 @@ hw_err hw__file_commit(hw__file *file, hw_error *err);
 /* Removes what was written. Does nothing to a zeroed or committed file. */
 void hw__file_abort(hw__file *file);
 
+/* Makes a file of bytes [n]. */
+hw_err hw__file_save(const char *path, const void *bytes, size_t n, hw_error *err);
+
 /* Opens a regular file to read; *n_bytes is its size. */
 hw_err hw__file_open(FILE **out, uint64_t *n_bytes, const char *path, hw_error *err);
 /* Bytes [n] from `offset` on, wherever others read the file. False where it ends before, or cannot be read: errno is then not 0. */

@@ -1,4 +1,4 @@
-/* error.c - error messages, checked allocation, the log callback and the words of every enum. */
+/* error.c - error messages and checked allocation. */
 #include "base/error.h"
 
 #include <limits.h>
@@ -7,22 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-const char *hw_version(void) { return HW_VERSION; }
-
-const char *hw_err_name(hw_err code) {
-    switch (code) {
-    case HW_OK: return "HW_OK";
-    case HW_ERR_ARGUMENT: return "HW_ERR_ARGUMENT";
-    case HW_ERR_IO: return "HW_ERR_IO";
-    case HW_ERR_FORMAT: return "HW_ERR_FORMAT";
-    case HW_ERR_MEMORY: return "HW_ERR_MEMORY";
-    case HW_ERR_UNSUPPORTED: return "HW_ERR_UNSUPPORTED";
-    case HW_ERR_ENGINE: return "HW_ERR_ENGINE";
-    case HW_ERR_CANCELLED: return "HW_ERR_CANCELLED";
-    }
-    return "HW_ERR_UNKNOWN";
-}
 
 hw_err hw__fail(hw_error *err, hw_err code, const char *fmt, ...) {
     if (!err) return code;
@@ -77,18 +61,4 @@ char *hw__strndup(const char *bytes, size_t n) {
     char *copy = n < SIZE_MAX ? hw__alloc(n + 1, 1) : NULL;
     if (copy && n) memcpy(copy, bytes, n);
     return copy;
-}
-
-static struct {
-    hw_log_fn fn;
-    void *ctx;
-} g_log;
-
-void hw_log_set(hw_log_fn log, void *ctx) {
-    g_log.fn = log;
-    g_log.ctx = ctx;
-}
-
-void hw__log(hw_log_level level, const char *line) {
-    if (g_log.fn) g_log.fn(g_log.ctx, level, line);
 }

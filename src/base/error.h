@@ -34,7 +34,4 @@ bool hw__add(size_t *out, size_t a, size_t b);
 /* Copy of [n] bytes with a terminator behind; NULL when there is no memory. */
 char *hw__strndup(const char *bytes, size_t n);
 
-/* The engine's log, see hw_log_set(). */
-void hw__log(hw_log_level level, const char *line);
-
 #endif

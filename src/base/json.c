@@ -173,6 +173,17 @@ json_t *hw__json_replaced(const char *bytes, size_t n) {
     return json;
 }
 
+json_t *hw__json_front(const char *bytes, size_t n) {
+    size_t from = 0;
+    while (from < n) { /* a character at a time, so that one that is wrong ends it */
+        size_t length = 1;
+        while (length <= 4 && from + length <= n && !hw__utf8_valid(bytes + from, length)) length++;
+        if (length > 4 || from + length > n) break;
+        from += length;
+    }
+    return json_stringn(bytes, from);
+}
+
 /* ------------------------------------------------------------------ numbers */
 
 json_t *hw__json_float(float value) {

@@ -30,9 +30,11 @@ hw_err hw__json_text(char **out, size_t *n, const json_t *object, const char *ke
 
 /* Sets `key`, and where bytes [n] are not UTF-8 `hex_key` too. False when there is no memory. */
 bool hw__json_put_text(json_t *object, const char *key, const char *hex_key, const char *bytes, size_t n);
-/* A number that prints as the shortest decimal that reads back to the same float; null for NaN and infinity. */
 /* bytes [n] as a string, U+FFFD where they are not UTF-8. */
 json_t *hw__json_replaced(const char *bytes, size_t n);
+/* The longest front of bytes [n] that is UTF-8, as a string: text that may end within a character. */
+json_t *hw__json_front(const char *bytes, size_t n);
+/* A number that prints as the shortest decimal that reads back to the same float; null for NaN and infinity. */
 json_t *hw__json_float(float value);
 /* A number, null for NaN and infinity. */
 json_t *hw__json_double(double value);

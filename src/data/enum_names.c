@@ -7,6 +7,7 @@
 #include "data/enum_names.h"
 
 #include "base/error.h"
+#include "base/strlist.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,10 +36,9 @@ static hw_err parse(int *out, const char *const *words, size_t n, const char *wh
             return HW_OK;
         }
     }
-    char list[128] = "";
-    for (size_t i = 0, at = 0; i < n && at < sizeof list; i++)
-        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", words[i]);
-    return hw__fail(err, HW_ERR_ARGUMENT, "%s \"%s\": must be one of %s", what, word ? word : "", list);
+    char list[128];
+    return hw__fail(err, HW_ERR_ARGUMENT, "%s \"%s\": must be one of %s", what, word ? word : "",
+                    hw__join_names(list, sizeof list, hw__names_of(words, n)));
 }
 
 #define WORDS(type)                                                                                                    \

@@ -7,6 +7,7 @@
 
 #include "formats/run_json.h"
 #include "base/safetensors.h"
+#include "base/strlist.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -30,14 +31,16 @@ const hw_format_info *hw_format_of(const char *path) {
     return format ? &format->info : NULL;
 }
 
+/* `ctx`: a bool, whether those that can be opened are meant alone. */
+static const char *extension(size_t i, const void *ctx) {
+    return !*(const bool *)ctx || hw__formats[i]->open ? hw__formats[i]->info.extension : NULL;
+}
+
 static hw_err fail_ending(hw_error *err, const char *path, bool to_open) {
-    char list[128] = "";
-    size_t at = 0;
-    for (size_t i = 0; i < hw__n_formats && at < sizeof list; i++)
-        if (!to_open || hw__formats[i]->open)
-            at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at ? ", " : "", hw__formats[i]->info.extension);
+    char list[128];
     return hw__fail(err, HW_ERR_ARGUMENT, "\"%s\": the name of a result to %s must end in one of %s", path ? path : "",
-                    to_open ? "open" : "save", list);
+                    to_open ? "open" : "save",
+                    hw__join_names(list, sizeof list, (hw__names){extension, &to_open, hw__n_formats}));
 }
 
 /* ------------------------------------------------------------------ save */

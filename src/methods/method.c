@@ -2,6 +2,7 @@
 #include "methods/method.h"
 
 #include "base/error.h"
+#include "base/strlist.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -29,12 +30,16 @@ size_t hw_attribution_n_passes(const hw_attribution *a) {
     return method && method->passes ? method->passes(&a->params, a->n_columns) : 0;
 }
 
+static const char *method_name(size_t i, const void *ctx) {
+    (void)ctx;
+    return hw__methods[i]->info.name;
+}
+
 static hw_err fail_unknown(const char *name, hw_error *err) {
-    char list[512] = "";
-    for (size_t i = 0, at = 0; i < hw__n_methods && at < sizeof list; i++)
-        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", hw__methods[i]->info.name);
-    return hw__fail(err, HW_ERR_ARGUMENT, "method \"%.64s\": there is none of that name; there are %s",
-                    name ? name : "", list);
+    char why[700];
+    hw__names names = {method_name, NULL, hw__n_methods};
+    return hw__fail(err, HW_ERR_ARGUMENT, "method \"%.64s\": %s", name ? name : "",
+                    hw__unknown_name(why, sizeof why, name, names));
 }
 
 static hw_err check_params(const hw_method_params *p, hw_error *err) {

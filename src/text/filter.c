@@ -9,6 +9,7 @@
 
 #include "base/unicode.h"
 #include "text/stopwords.h"
+#include "base/strlist.h"
 #include "base/utf8.h"
 
 #include <unicode/uchar.h>
@@ -209,14 +210,16 @@ const hw_filter_info *hw_filter_at(size_t i) { return i < N_FILTERS ? &filters[i
 
 /* ------------------------------------------------------------------ lists */
 
+static const char *filter_name(size_t i, const void *ctx) {
+    (void)ctx;
+    return filters[i].info.name;
+}
+
 static hw_err fail_unknown(text name, hw_error *err) {
-    char list[256] = "", asked[64];
-    for (size_t i = 0, at = 0; i < N_FILTERS && at < sizeof list; i++)
-        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", filters[i].info.name);
-    return hw__fail(err, HW_ERR_ARGUMENT,
-                    "filter \"%s\": there is none of that name; there are %s, and \"TEXT\" and /REGEX/ for tokens that "
-                    "read so",
-                    hw__utf8_line(asked, sizeof asked, name.bytes, name.n), list);
+    char why[400], asked[64];
+    hw__utf8_line(asked, sizeof asked, name.bytes, name.n);
+    return hw__fail(err, HW_ERR_ARGUMENT, "filter \"%s\": %s, and \"TEXT\" and /REGEX/ for tokens that read so", asked,
+                    hw__unknown_name(why, sizeof why, asked, (hw__names){filter_name, NULL, N_FILTERS}));
 }
 
 /* NAME or NAME:ARGUMENT, terminated. */

@@ -8,6 +8,7 @@
 #include "text/segments.h"
 
 #include "base/unicode.h"
+#include "base/strlist.h"
 #include "base/utf8.h"
 
 #include <stdio.h>
@@ -292,13 +293,16 @@ static hw_err cut_tokens(hw_segments **out, const hw__side *side, hw_error *err)
 
 /* ------------------------------------------------------------------ public */
 
+static const char *segmenter_name(size_t i, const void *ctx) {
+    (void)ctx;
+    return segmenters[i].info.name;
+}
+
 static hw_err fail_unknown(const char *by, hw_error *err) {
-    char list[128] = "", asked[64];
-    for (size_t i = 0, at = 0; i < N_SEGMENTERS && at < sizeof list; i++)
-        at += (size_t)snprintf(list + at, sizeof list - at, "%s, ", segmenters[i].info.name);
-    return hw__fail(err, HW_ERR_ARGUMENT,
-                    "segments by \"%s\": there is no such way; there are %sand regular expressions as /RE/",
-                    hw__utf8_line(asked, sizeof asked, by, strlen(by)), list);
+    char why[300], asked[64];
+    hw__utf8_line(asked, sizeof asked, by, strlen(by));
+    return hw__fail(err, HW_ERR_ARGUMENT, "segments by \"%s\": %s, and regular expressions as /RE/", asked,
+                    hw__unknown_name(why, sizeof why, asked, (hw__names){segmenter_name, NULL, N_SEGMENTERS}));
 }
 
 hw_err hw_segments_new(hw_segments **out, const hw_run *run, hw_side which, const char *by, hw_error *err) {

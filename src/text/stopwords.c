@@ -1,6 +1,7 @@
 /* stopwords.c - one language's list, folded and sorted when it is asked for: a thousand words take a millisecond. */
 #include "text/stopwords.h"
 
+#include "base/strlist.h"
 #include "base/utf8.h"
 
 #include <unicode/unorm2.h>
@@ -48,12 +49,17 @@ static const hw__stopword_list *find(const char *language) {
     return NULL;
 }
 
+static const char *language_name(size_t i, const void *ctx) {
+    (void)ctx;
+    return hw__stopword_lists[i].language;
+}
+
 static hw_err fail_unknown(const char *language, hw_error *err) {
-    char known[512] = "", asked[32];
-    for (size_t i = 0, at = 0; i < hw__n_stopword_lists && at < sizeof known; i++)
-        at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", i ? " " : "", hw__stopword_lists[i].language);
+    char known[512], asked[32];
+    hw__names names = {language_name, NULL, hw__n_stopword_lists};
     return hw__fail(err, HW_ERR_ARGUMENT, "stop words of \"%s\": there is no list; there are lists for %s",
-                    hw__utf8_line(asked, sizeof asked, language, strlen(language)), known);
+                    hw__utf8_line(asked, sizeof asked, language, strlen(language)),
+                    hw__join_names_by(known, sizeof known, names, " ", " "));
 }
 
 static void fill(hw__stopwords *list, const hw__stopword_list *from) {

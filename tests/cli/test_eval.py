@@ -232,7 +232,7 @@ USAGE = {
                "--method \"rolout\": there is none of that name, did you mean rollout?"),
     "method twice": (["eval", "a", "--method", "logit,logit"], "--method names logit twice"),
     "setting": (["eval", "a", "--method", "rollout:depth=3"],
-                "--method rollout:depth=3: \"depth\": no such setting; there are measure, aggregate, row, direction, "
+                "--method rollout:depth=3: \"depth\": there is none of that name; there are measure, aggregate, row, direction, "
                 "layers, residual, hide, discard, remove-sink, lift"),
     "bare": (["eval", "a", "--method", "rollout:first"],
              "--method rollout:first: \"first\": not a value that stands alone (norm, own, output, last ...); write "

@@ -159,9 +159,9 @@ def test_thousands_of_tokens(headwater, attention_file, tmp_path):
 
 
 @pytest.mark.parametrize("args,message", [
-    (["--kind", "barz"], "--kind \"barz\": no such kind, did you mean bars?; there are bars, heatmap, map, text, profile"),
-    (["--theme", "pink"], "--theme \"pink\": no such theme; there are light, dark, note"),
-    (["--map", "plasm"], "--map \"plasm\": no such map, did you mean plasma?; there are viridis, cividis, plasma, shade"),
+    (["--kind", "barz"], "--kind \"barz\": there is none of that name, did you mean bars?; there are bars, heatmap, map, text, profile"),
+    (["--theme", "pink"], "--theme \"pink\": there is none of that name; there are light, dark, note"),
+    (["--map", "plasm"], "--map \"plasm\": there is none of that name, did you mean plasma?; there are viridis, cividis, plasma, shade"),
     (["--width", "10"], "--width \"10\": must be a whole number from 200 to 10000"),
     (["--scale", "0"], "--scale \"0\": must be a number from 0.1 to 20"),
     (["-o", "x.jpeg"], "-o \"x.jpeg\": its ending names no format; there are .png .svg .pdf"),

@@ -35,7 +35,7 @@ CASES = {
                 "--memory \"much\": must be a number of bytes above 0, or one of K, M, G or T as in 500M"),
     "unknown fusion": ([*RUN, "--fuse", "sum"], "--fuse \"sum\": must be one of mean|max|min"),
     "unknown colour mode": ([*RUN, "--color", "yes"], "--color \"yes\": must be one of auto|always|never"),
-    "unknown preset": ([*RUN, "--preset", "notes"], "--preset \"notes\": no such preset; did you mean note"),
+    "unknown preset": ([*RUN, "--preset", "notes"], "--preset \"notes\": there is none of that name, did you mean note?; there are note"),
     "nothing to explain": (["explain"], "nothing to explain: give -m MODEL and a prompt (-p TEXT, -f FILE or -), or "
                                         "--trace FILE, or --attention FILE"),
     "no prompt": (["explain", "-m", "model.gguf"], "no prompt: give -p TEXT, -f FILE, or - for standard input"),
@@ -137,7 +137,7 @@ def test_near_method_is_suggested(headwater):
 def test_unknown_filter_lists_the_filters(headwater):
     done = headwater(*RUN, "--hide", "first,punctation")
     assert (done.status, done.out) == (2, "")
-    assert done.err.startswith("headwater: --hide: filter \"punctation\": there is none of that name; there are note, first, ")
+    assert done.err.startswith("headwater: --hide: filter \"punctation\": there is none of that name, did you mean punctuation?; there are note, first, ")
 
 
 def test_values_from_the_command_line_reach_the_terminal_sanitised(headwater):

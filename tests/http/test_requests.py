@@ -128,7 +128,7 @@ FIELDS = [
     ({"prompt": "a", "options": {"chat": 1}}, '"chat" must be true or false'),
     ({"prompt": "a", "methods": []}, '"methods" must be a list of 1 to 16 names'),
     ({"prompt": "a", "methods": "rollout"}, '"methods" must be a list'),
-    ({"prompt": "a", "methods": ["rolout"]}, 'method "rolout": there is none of that name; there are rollout'),
+    ({"prompt": "a", "methods": ["rolout"]}, 'method "rolout": there is none of that name, did you mean rollout?; there are rollout'),
     ({"prompt": "a", "methods": ["rollout", "rollout"]}, "names rollout twice"),
     ({"prompt": "a", "methods": ["a\0b"]}, "without NUL"),
     ({"prompt": "a", "methods": [None]}, '"methods" must be a string'),

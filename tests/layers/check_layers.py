@@ -80,22 +80,22 @@ def read_includes(root, faults):
                 faults.append(f'{name} includes "{target}": no such file below {" or ".join(dict.fromkeys(roots))}')
 
 
-def read_symbols(objects, root):
+def read_symbols(objects):
     """(defined: symbol -> file, used: file -> symbols, code: files that define a function), files as paths from the root."""
     defined, used, code = {}, defaultdict(set), set()
-    for path in objects:
-        match = re.search(r"\.dir/(?:\./)?((?:src|tools)/.*\.(?:c|cpp))\.o$", path)
+    listing = subprocess.run(["nm", "-A", "-P", *objects], check=True, capture_output=True, text=True).stdout
+    for line in listing.splitlines():
+        path, symbol, kind = line.split()[:3]
+        match = re.search(r"\.dir/(?:\./)?((?:src|tools)/.*\.(?:c|cpp))\.o:$", path)
         if not match:
             continue
         name = match[1]
-        for line in subprocess.run(["nm", "-P", path], check=True, capture_output=True, text=True).stdout.splitlines():
-            symbol, kind = line.split()[:2]
-            if kind == "U":
-                used[name].add(symbol)
-            elif kind.isupper():
-                defined[symbol] = name
-            if kind in "Tt":
-                code.add(name)
+        if kind == "U":
+            used[name].add(symbol)
+        elif kind.isupper():
+            defined[symbol] = name
+        if kind in "Tt":
+            code.add(name)
     return defined, used, code
 
 
@@ -164,12 +164,15 @@ def main():
             edges[module_of(user)].add(module_of(used))
         if not may_use(user, used):
             faults.append(f"{user} includes {used}, which is above it or beside it")
-    defined, uses, code = read_symbols(objects, root)
+    defined, uses, code = read_symbols(objects)
     if not any(n.startswith("src/") for n in uses) or not any(n.startswith("tools/") for n in uses):
         faults.append("no object files of the library or of the program: calls were not checked")
     for table in sorted(TABLES):
         if table + ".c" in code:
             faults.append(f"{table}.c: is a table of rows from higher folders and may define no function")
+    for symbol, file in sorted(defined.items()):
+        if file.startswith("src/base/") and re.match(r"hw_[^_]", symbol):
+            faults.append(f"{file} defines {symbol}(), which is public: the program has the base twice, and public functions once")
     for user in sorted(uses):
         for symbol in sorted(uses[user]):
             used = defined.get(symbol)

@@ -1,5 +1,6 @@
 /* main.c - finds the command, reads its options, runs it, and makes sure that its output arrived. */
 #include "cli/command.h"
+#include "base/strlist.h"
 #include "cli/message.h"
 #include "cli/safe_text.h"
 #include "cli/threads.h"
@@ -11,13 +12,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *command_name(size_t i, unsigned ctx) {
+static const char *command_name(size_t i, const void *ctx) {
     (void)ctx;
     return commands_at(i)->name;
 }
 
 static int unknown_command(const char *name) {
-    const char *near = text_nearest(name, command_name, 0, commands_count());
+    const char *near = hw__nearest_name(name, (hw__names){command_name, NULL, commands_count()});
     return misuse(NULL, "unknown command \"%s\"%s%s%s", name, near ? "; did you mean " : "", near ? near : "",
                   near ? "?" : "");
 }

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE /* dladdr */
 #include "engine/llama/backend.h"
 
+#include "engine/log.h"
+
 #include "engine/llama/guarded.h"
 
 #include <llama.h>

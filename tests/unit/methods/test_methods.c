@@ -51,7 +51,7 @@ static void unknown_methods_and_options_are_refused(void **state) {
         hw_method_params params;
         const char *part;
     } cases[] = {
-        {"rolout", {.residual = 0.5}, "method \"rolout\": there is none of that name; there are rollout"},
+        {"rolout", {.residual = 0.5}, "method \"rolout\": there is none of that name, did you mean rollout?; there are rollout"},
         {NULL, {.residual = 0.5}, "method \"\""},
         {"rollout", {.residual = -0.1}, "residual weight -0.1"},
         {"rollout", {.residual = 1.1}, "residual weight 1.1"},

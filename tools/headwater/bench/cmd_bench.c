@@ -17,7 +17,7 @@
 #include "job/open_model.h"
 #include "cli/temporary_folder.h"
 #include "job/output_files.h"
-#include "export/atomic_file.h"
+#include "base/atomic_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -94,9 +94,7 @@ static hw_err check_variant(const bench *b, crew *c, size_t v, hw_error *err) {
     bench_figures f;
     hw_err rc = bench_worker_run(runs_once(b, v) ? &c->figures[v] : &f, &c->workers[v], true, err);
     if (rc != HW_OK || bench_variant_at(v)->flash || c->workers[v].tokens == c->workers[0].tokens) return rc;
-    *err = (hw_error){.code = HW_ERR_ENGINE};
-    snprintf(err->msg, sizeof err->msg, "%s generated other tokens than plain generation", bench_variant_at(v)->name);
-    return err->code;
+    return hw__fail(err, HW_ERR_ENGINE, "%s generated other tokens than plain generation", bench_variant_at(v)->name);
 }
 
 /* Once plain generation has said what the model is. */
@@ -152,9 +150,8 @@ static hw_err run_rounds(const bench *b, crew *c, hw_error *err) {
 static hw_err save_rows(bench *b, const bench_table *table, hw_error *err) {
     if (!b->csv) return HW_OK;
     bench_csv_rows(b->csv, table, &b->place);
-    if (fflush(b->csv) == 0 && !ferror(b->csv)) return whole_write(b->o->results, b->csv_bytes, b->n_csv, err);
-    *err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory for the lines of the table"};
-    return err->code;
+    if (fflush(b->csv) == 0 && !ferror(b->csv)) return hw__file_save(b->o->results, b->csv_bytes, b->n_csv, err);
+    return hw__fail(err, HW_ERR_MEMORY, "no memory for the lines of the table");
 }
 
 static hw_err run_size(bench *b, crew *c, hw_error *err) {

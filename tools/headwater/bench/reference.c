@@ -8,6 +8,8 @@
  */
 #include "bench/reference.h"
 
+#include "base/error.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,10 +22,8 @@ static const double rollout_absolute = 1e-6, rollout_relative = 1e-3, share_erro
                     balance_error = 0.5, cells_error = 1e-8 /* NMSE: the same sums in another order */;
 
 static hw_err differs(hw_error *err, const char *what, size_t token, size_t layer, double is, double should) {
-    *err = (hw_error){.code = HW_ERR_ENGINE};
-    snprintf(err->msg, sizeof err->msg, "%s of token %zu, layer %zu is %.9g, the reference gives %.9g", what, token,
+    return hw__fail(err, HW_ERR_ENGINE, "%s of token %zu, layer %zu is %.9g, the reference gives %.9g", what, token,
              layer, is, should);
-    return err->code;
 }
 
 /* ------------------------------------------------------------------ rollout */

@@ -6,6 +6,7 @@
  */
 #include "bench/run_variant.h"
 
+#include "base/error.h"
 #include "bench/process_memory.h"
 #include "bench/reference.h"
 #include "cli/clock.h"
@@ -51,8 +52,7 @@ typedef struct outcome {
 /* ------------------------------------------------------------------ explanations */
 
 static hw_err fail_memory(hw_error *err) {
-    *err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory for what a run explains"};
-    return err->code;
+    return hw__fail(err, HW_ERR_MEMORY, "no memory for what a run explains");
 }
 
 /* Takes ownership of `part`, which may be NULL. */
@@ -358,8 +358,7 @@ static hw_err save_trace_apart(bench_run *r, hw_error *err) {
         r->trace_bytes = (uint64_t)st.st_size;
         return HW_OK;
     }
-    *err = (hw_error){.code = HW_ERR_IO, .msg = "no trace could be saved to explain it again"};
-    return err->code;
+    return hw__fail(err, HW_ERR_IO, "no trace could be saved to explain it again");
 }
 
 hw_err bench_run_new(bench_run **out, const bench_job *job, const bench_variant *v, hw_error *err) {

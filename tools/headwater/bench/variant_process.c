@@ -1,6 +1,7 @@
 /* variant_process.c - the process of a variant: answers over a socket pair, one fixed-size answer a question. */
 #include "bench/variant_process.h"
 
+#include "base/error.h"
 #include "bench/run_variant.h"
 #include "cli/interrupt.h"
 
@@ -61,12 +62,10 @@ static void serve(int fd, const bench_job *job, const bench_variant *v) {
 static hw_err wait_answer(answer *a, bench_worker *w, hw_error *err) {
     bool answered = get(w->fd, a, sizeof *a);
     if (interrupt_seen()) {
-        *err = (hw_error){.code = HW_ERR_CANCELLED, .msg = "interrupted"};
-        return err->code;
+        return hw__fail(err, HW_ERR_CANCELLED, "interrupted");
     }
     if (!answered) {
-        *err = (hw_error){.code = HW_ERR_ENGINE, .msg = "a variant's process ended (out of memory?)"};
-        return err->code;
+        return hw__fail(err, HW_ERR_ENGINE, "a variant's process ended (out of memory?)");
     }
     if (a->err.code != HW_OK) *err = a->err;
     return a->err.code;
@@ -79,8 +78,7 @@ hw_err bench_worker_start(bench_worker *w, const bench_job *job, const bench_var
     answer a;
     pid_t child = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0 ? fork() : -1;
     if (child < 0) {
-        *err = (hw_error){.code = HW_ERR_IO, .msg = "no process could be started for a variant"};
-        return err->code;
+        return hw__fail(err, HW_ERR_IO, "no process could be started for a variant");
     }
     if (child == 0) {
         close(pair[0]);

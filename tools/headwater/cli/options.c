@@ -7,6 +7,7 @@
 #include "cli/options.h"
 
 #include "cli/message.h"
+#include "cli/names.h"
 #include "cli/safe_text.h"
 
 #include <assert.h>
@@ -441,7 +442,7 @@ static void set_defaults(options *o, unsigned bit) {
     }
 }
 
-static const char *preset_name(size_t i, unsigned ctx) {
+static const char *preset_name(size_t i, const void *ctx) {
     (void)ctx;
     return presets[i].name;
 }
@@ -456,9 +457,9 @@ static bool apply_preset(options *o, const char *command) {
         }
         return true;
     }
-    const char *near = text_nearest(o->preset, preset_name, 0, COUNT(presets));
-    misuse(command, "--preset \"%s\": no such preset; %s%s", o->preset, near ? "did you mean " : "there is ",
-           near ? near : presets[0].name);
+    char why[UNKNOWN_CAPACITY];
+    misuse(command, "--preset \"%s\": %s", o->preset,
+           hw__unknown_name(why, sizeof why, o->preset, (hw__names){preset_name, NULL, COUNT(presets)}));
     return false;
 }
 
@@ -492,7 +493,10 @@ static const option_row *row_of(int value, unsigned bit) {
     return NULL;
 }
 
-static const char *row_name(size_t i, unsigned bit) { return rows[i].commands & bit ? rows[i].name : NULL; }
+/* `ctx`: the command's bit. */
+static const char *row_name(size_t i, const void *ctx) {
+    return rows[i].commands & *(const unsigned *)ctx ? rows[i].name : NULL;
+}
 
 static void complain_option(const char *command, unsigned bit, int value, const char *word) {
     if (value >= FIRST_ROW) {
@@ -502,7 +506,7 @@ static void complain_option(const char *command, unsigned bit, int value, const 
     } else {
         char name[64];
         snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
-        const char *near = find_row(name) ? NULL : text_nearest(name, row_name, bit, COUNT(rows));
+        const char *near = find_row(name) ? NULL : hw__nearest_name(name, (hw__names){row_name, &bit, COUNT(rows)});
         misuse(command, "%s has no option --%s%s%s%s", command, name, near ? "; did you mean --" : "", near ? near : "",
                near ? "?" : "");
     }

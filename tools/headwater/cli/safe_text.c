@@ -161,40 +161,6 @@ label text_label(const char *bytes, size_t n, int max_width) {
     return all;
 }
 
-/* Edits between two words, the last `n + 1` of Wagner and Fischer's table at a time. */
-static size_t distance(const char *a, const char *b) {
-    enum { LONGEST = 32 };
-    size_t n = strlen(b), row[LONGEST + 1];
-    if (n > LONGEST) return LONGEST;
-    for (size_t k = 0; k <= n; k++) row[k] = k;
-    for (size_t q = 0; a[q]; q++) {
-        size_t diagonal = row[0];
-        row[0] = q + 1;
-        for (size_t k = 1; k <= n; k++) {
-            size_t best = diagonal + (a[q] != b[k - 1]);
-            if (row[k] + 1 < best) best = row[k] + 1;
-            if (row[k - 1] + 1 < best) best = row[k - 1] + 1;
-            diagonal = row[k];
-            row[k] = best;
-        }
-    }
-    return row[n];
-}
-
-const char *text_nearest(const char *word, text_list list, unsigned ctx, size_t n) {
-    const char *best = NULL;
-    size_t least = strlen(word) / 3 + 2; /* more edits than this is another word */
-    for (size_t i = 0; i < n; i++) {
-        const char *candidate = list(i, ctx);
-        size_t d = candidate ? distance(word, candidate) : least;
-        if (d < least && d < strlen(candidate)) {
-            least = d;
-            best = candidate;
-        }
-    }
-    return best;
-}
-
 static void write_out(stream *s, const char *bytes, size_t n) {
     if (!n) return;
     text_print(s->out, bytes, n, true);

@@ -39,11 +39,6 @@ typedef struct label {
 } label;
 label text_label(const char *bytes, size_t n, int max_width);
 
-/* The i-th of the words that could have been meant; NULL: not this one. */
-typedef const char *(*text_list)(size_t i, unsigned ctx);
-/* The one of `n` words that is nearest to `word`, or NULL when none is near. */
-const char *text_nearest(const char *word, text_list list, unsigned ctx, size_t n);
-
 /* Completion bytes as they arrive: what ends within a character is held back until the rest is there. */
 typedef struct stream {
     FILE *out;

@@ -5,6 +5,7 @@
  */
 #include "eval/measure_item.h"
 
+#include "base/json.h"
 #include "cli/clock.h"
 
 #include <stdio.h>
@@ -310,13 +311,6 @@ static json_t *cuts_json(const hw_check *check, size_t n_segments) {
     return list;
 }
 
-/* Tokens may end within a character; JSON holds whole ones. */
-static json_t *text_json(const char *bytes, size_t n) {
-    json_t *text = json_stringn(bytes, n);
-    while (!text && n) text = json_stringn(bytes, --n);
-    return text;
-}
-
 static hw_err report(json_t **out, const work *w, hw_error *err) {
     json_t *methods = NULL, *to = json_object();
     hw_err rc = methods_json(&methods, w, err);
@@ -326,7 +320,7 @@ static hw_err report(json_t **out, const work *w, hw_error *err) {
     }
     size_t n;
     const char *completion = hw_run_completion(w->run, &n);
-    json_object_set_new(to, "completion", text_json(completion, n));
+    json_object_set_new(to, "completion", hw__json_front(completion, n));
     json_object_set_new(to, "right", w->right < 0 ? json_null() : json_boolean(w->right));
     json_object_set_new(to, "prompt_tokens", json_integer((json_int_t)hw_run_n_prompt(w->run)));
     json_object_set_new(to, "explained", json_pack("[I, I]", (json_int_t)w->begin, (json_int_t)w->end));

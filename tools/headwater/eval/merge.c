@@ -3,7 +3,7 @@
 
 #include "eval/results_file.h"
 #include "cli/message.h"
-#include "export/atomic_file.h"
+#include "base/atomic_file.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -137,8 +137,8 @@ static bool copy_line(FILE *out, FILE *from, const eval_place *place, char *text
     return fwrite(text, 1, place->n, out) == place->n;
 }
 
-static bool put_lines(FILE *out, void *user) {
-    const eval_merge *m = user;
+/* errno says why it failed. */
+static bool put_lines(FILE *out, const eval_merge *m) {
     size_t longest = 0;
     for (size_t i = 0; i < m->set->n; i++)
         if (m->places[i].n > longest) longest = m->places[i].n;
@@ -152,5 +152,12 @@ static bool put_lines(FILE *out, void *user) {
 
 int eval_merge_save(eval_merge *m, const char *path) {
     hw_error err;
-    return whole_make(path, put_lines, m, &err) == HW_OK ? STATUS_DONE : fail("%s", err.msg);
+    hw__file file;
+    if (hw__file_create(&file, path, &err) != HW_OK) return fail("%s", err.msg);
+    if (!put_lines(file.stream, m)) {
+        int reason = errno;
+        hw__file_abort(&file);
+        return fail("%s cannot be written: %s", path, strerror(reason));
+    }
+    return hw__file_commit(&file, &err) == HW_OK ? STATUS_DONE : fail("%s", err.msg);
 }

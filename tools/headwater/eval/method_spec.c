@@ -1,8 +1,9 @@
 /* method_spec.c - reading METHOD[:SETTING]... by the table of settings. */
 #include "eval/method_spec.h"
 
+#include "base/error.h"
 #include "cli/message.h"
-#include "cli/safe_text.h"
+#include "cli/names.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +13,7 @@
 /* ------------------------------------------------------------------ settings */
 
 static hw_err refuse(hw_error *err, const char *text) {
-    *err = (hw_error){.code = HW_ERR_ARGUMENT};
-    snprintf(err->msg, sizeof err->msg, "%s", text);
-    return HW_ERR_ARGUMENT;
+    return hw__fail(err, HW_ERR_ARGUMENT, "%s", text);
 }
 
 static hw_err read_measure(variant *v, char *value, hw_error *err) {
@@ -110,13 +109,16 @@ static int refuse_setting(const char *command, const char *whole, const char *wo
     return misuse(command, "--method %s: \"%s\": %s", whole, word, why);
 }
 
-/* "no such setting; there are measure, row ..." */
+/* Keys of several rows are named once. */
+static const char *setting_key(size_t i, const void *ctx) {
+    (void)ctx;
+    return i && strcmp(settings[i].key, settings[i - 1].key) == 0 ? NULL : settings[i].key;
+}
+
 static int refuse_key(const char *command, const char *whole, const char *word) {
-    char why[300] = "no such setting; there are";
-    for (size_t i = 0, at = strlen(why); i < COUNT(settings) && at < sizeof why; i++)
-        if (i == 0 || strcmp(settings[i].key, settings[i - 1].key) != 0)
-            at += (size_t)snprintf(why + at, sizeof why - at, "%s %s", i ? "," : "", settings[i].key);
-    return refuse_setting(command, whole, word, why);
+    char why[UNKNOWN_CAPACITY];
+    return refuse_setting(command, whole, word,
+                          hw__unknown_name(why, sizeof why, word, (hw__names){setting_key, NULL, COUNT(settings)}));
 }
 
 static int read_keyed(variant *v, const char *command, char *word, char *value) {
@@ -156,18 +158,10 @@ static int check_uses(const variant *v, const char *command) {
 
 /* ------------------------------------------------------------------ the list */
 
-static const char *method_name(size_t i, unsigned ctx) {
-    (void)ctx;
-    return hw_method_at(i)->name;
-}
-
 static int refuse_method(const char *command, const char *name) {
-    char names[600] = "";
-    for (size_t i = 0, at = 0; i < hw_method_count() && at < sizeof names; i++)
-        at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "", hw_method_at(i)->name);
-    const char *near = text_nearest(name, method_name, 0, hw_method_count());
-    return misuse(command, "--method \"%s\": there is none of that name%s%s%s; there are %s", name,
-                  near ? ", did you mean " : "", near ? near : "", near ? "?" : "", names);
+    char why[UNKNOWN_CAPACITY];
+    return misuse(command, "--method \"%s\": %s", name,
+                  hw__unknown_name(why, sizeof why, name, method_names()));
 }
 
 /* Takes `words`, a copy of the label, apart. */

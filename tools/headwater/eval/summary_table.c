@@ -1,6 +1,7 @@
 /* summary_table.c - grouping result lines, and means with bootstrap intervals. */
 #include "eval/summary_table.h"
 
+#include "base/splitmix64.h"
 #include "cli/message.h"
 
 #include <math.h>
@@ -22,14 +23,6 @@ const eval_metric eval_metrics[EVAL_METRICS] = {
 
 /* ------------------------------------------------------------------ bootstrap */
 
-/* splitmix64 (Steele et al. 2014): small enough to be written again where a table is checked. */
-static uint64_t next_random(uint64_t *state) {
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
 static double mean_of(const double *x, size_t n) {
     double sum = 0;
     for (size_t i = 0; i < n; i++) sum += x[i];
@@ -38,7 +31,7 @@ static double mean_of(const double *x, size_t n) {
 
 static double resampled_mean(const double *x, size_t n, uint64_t *state) {
     double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += x[(size_t)(((next_random(state) >> 32) * n) >> 32)];
+    for (size_t i = 0; i < n; i++) sum += x[(size_t)(((hw__random_bits(state) >> 32) * n) >> 32)];
     return sum / (double)n;
 }
 

@@ -17,7 +17,7 @@ static json_t *segments_of(const hw_segments *segments) {
     for (size_t i = 0; i < hw_segments_count(segments); i++) {
         const hw_span *s = hw_segments_at(segments, i);
         const char *name = s->name ? s->name : "";
-        json_array_append_new(list, json_pack("{s:o, s:I, s:I}", "name", json_file_text(name, strlen(name)), "begin",
+        json_array_append_new(list, json_pack("{s:o, s:I, s:I}", "name", hw__json_replaced(name, strlen(name)), "begin",
                                               (json_int_t)s->begin, "end", (json_int_t)s->end));
     }
     return list;
@@ -27,12 +27,12 @@ static json_t *methods_of(const hw_check *check) {
     json_t *list = json_array();
     for (size_t i = 0; i < hw_check_count(check); i++) {
         const hw_check_row *r = hw_check_at(check, i);
-        json_t *drop = json_pack("{s:o, s:o, s:o}", "1", json_file_number(r->drop[0]), "3",
-                                 json_file_number(r->drop[1]), "5", json_file_number(r->drop[2]));
+        json_t *drop = json_pack("{s:o, s:o, s:o}", "1", hw__json_double(r->drop[0]), "3",
+                                 hw__json_double(r->drop[1]), "5", hw__json_double(r->drop[2]));
         json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o, s:o, s:I}", "method", r->method, "drop", drop,
-                                              "comprehensiveness", json_file_number(r->comprehensiveness),
-                                              "sufficiency", json_file_number(r->sufficiency), "lds",
-                                              json_file_number(r->lds), "passes", (json_int_t)r->n_passes));
+                                              "comprehensiveness", hw__json_double(r->comprehensiveness),
+                                              "sufficiency", hw__json_double(r->sufficiency), "lds",
+                                              hw__json_double(r->lds), "passes", (json_int_t)r->n_passes));
     }
     return list;
 }
@@ -42,11 +42,11 @@ json_t *check_document(const check_facts *f) {
     const char *completion = hw_run_completion(f->run, &n);
     const hw_model_info *model = hw_run_model(f->run);
     return json_pack("{s:s, s:i, s:o, s:o, s:o, s:[I, I], s:s?, s:I, s:I, s:o, s:I, s:s, s:o, s:o}", "format",
-                     "headwater-check", "version", 1, "model", json_file_text(model->path, strlen(model->path)),
-                     "metadata_sha256", json_file_text(model->metadata_sha256, strlen(model->metadata_sha256)),
-                     "completion", json_file_text(completion, n), "tokens", (json_int_t)f->row_begin,
+                     "headwater-check", "version", 1, "model", hw__json_replaced(model->path, strlen(model->path)),
+                     "metadata_sha256", hw__json_replaced(model->metadata_sha256, strlen(model->metadata_sha256)),
+                     "completion", hw__json_replaced(completion, n), "tokens", (json_int_t)f->row_begin,
                      (json_int_t)f->row_end, "by", f->by, "ablations", (json_int_t)f->n_ablations, "seed",
-                     (json_int_t)f->seed, "base", json_file_number(hw_check_base(f->check)), "passes",
+                     (json_int_t)f->seed, "base", hw__json_double(hw_check_base(f->check)), "passes",
                      (json_int_t)hw_check_n_passes(f->check), "verdict", hw_check_verdict(f->check), "segments",
                      segments_of(f->segments), "methods", methods_of(f->check));
 }

@@ -12,8 +12,8 @@ static json_t *range_of(const hw_span *s) { return json_pack("[I, I]", (json_int
 
 static json_t *elsewhere_of(const hw_citation *c, size_t part) {
     hw_citation_elsewhere e = hw_citation_from_elsewhere(c, part);
-    return json_pack("{s:o, s:o, s:o}", "rest", json_file_number(e.rest), "answer", json_file_number(e.answer), "model",
-                     json_file_number(e.model));
+    return json_pack("{s:o, s:o, s:o}", "rest", hw__json_double(e.rest), "answer", hw__json_double(e.answer), "model",
+                     hw__json_double(e.model));
 }
 
 /* Number of a passage, 0 where it has no mark. */
@@ -36,7 +36,7 @@ static json_t *passages_of(const cite_facts *f) {
         json_file_put_text(one, "name", s->name ? s->name : "", s->name ? strlen(s->name) : 0);
         json_object_set_new(one, "range", range_of(s));
         json_file_put_text(one, "text", hw_run_prompt(f->run, NULL) + s->begin, s->end - s->begin);
-        json_object_set_new(one, "share", json_file_number(link.share));
+        json_object_set_new(one, "share", hw__json_double(link.share));
         json_array_append_new(list, one);
     }
     return list;
@@ -51,8 +51,8 @@ static json_t *citations_of(const cite_facts *f, size_t part) {
         hw_citation_link link = hw_citation_at(f->citation, part, order[i]);
         if (!link.marked) continue;
         json_array_append_new(list, json_pack("{s:I, s:I, s:o, s:o, s:I}", "number", (json_int_t)i + 1, "passage",
-                                              (json_int_t)order[i], "share", json_file_number(link.share), "peak",
-                                              json_file_number(link.peak), "peak_token", (json_int_t)link.peak_token));
+                                              (json_int_t)order[i], "share", hw__json_double(link.share), "peak",
+                                              hw__json_double(link.peak), "peak_token", (json_int_t)link.peak_token));
     }
     return list;
 }
@@ -79,7 +79,7 @@ static json_t *matrix_of(const hw_citation *c, size_t member) {
             hw_citation_link link = hw_citation_at(c, s, p);
             double value;
             memcpy(&value, (const char *)&link + member, sizeof value);
-            json_array_append_new(row, json_file_number(value));
+            json_array_append_new(row, hw__json_double(value));
         }
         json_array_append_new(rows, row);
     }

@@ -8,7 +8,7 @@
 
 #include "export/embedded_page.h"
 #include "export/method_tables.h"
-#include "export/atomic_file.h"
+#include "base/atomic_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,9 +60,7 @@ void report_add(buffer *to, const char *const *runs, size_t n, const hw_model_in
 }
 
 static hw_err fail_memory(hw_error *err) {
-    *err = (hw_error){.code = HW_ERR_MEMORY};
-    snprintf(err->msg, sizeof err->msg, "no memory for the report");
-    return HW_ERR_MEMORY;
+    return hw__fail(err, HW_ERR_MEMORY, "no memory for the report");
 }
 
 /* A run's text, which is an object, with its name as first member; NULL: no memory. */
@@ -95,7 +93,7 @@ hw_err report_gather(report *r, const hw_attribution *const *list, size_t n, hw_
 hw_err report_write(const report *r, const char *path, const hw_model_info *model, hw_error *err) {
     buffer page = {.n = 0};
     report_add(&page, (const char *const *)r->runs, r->n, model);
-    hw_err rc = page.failed ? fail_memory(err) : whole_write(path, page.bytes, page.n, err);
+    hw_err rc = page.failed ? fail_memory(err) : hw__file_save(path, page.bytes, page.n, err);
     buffer_free(&page);
     return rc;
 }

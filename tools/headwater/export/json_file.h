@@ -2,17 +2,11 @@
 #ifndef HW_EXPORT_JSON_FILE_H
 #define HW_EXPORT_JSON_FILE_H
 
-#include <jansson.h>
-#include <stdbool.h>
+#include "base/json.h"
 
-/* Text of any bytes [n]; null where they are not UTF-8. */
-json_t *json_file_text(const char *bytes, size_t n);
 /* Sets `key` to text of any bytes [n]; where they are not UTF-8 with U+FFFD in place of what is wrong, and `key`_bytes to all of
  * them in hexadecimal. */
 void json_file_put_text(json_t *object, const char *key, const char *bytes, size_t n);
-/* A number, null where it is none. */
-json_t *json_file_number(double v);
-
 /* Writes the document (NULL: there was no memory to make it) by way of a file beside `path`, and releases it. False, with
  * the reason printed, when it could not be saved. */
 bool json_file_save(json_t *document, const char *path);

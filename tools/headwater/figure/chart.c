@@ -1,6 +1,7 @@
 /* chart.c - from a picture to labelled columns and rows, their values and the scale; and the words above the figure. */
 #include "figure/chart.h"
 
+#include "base/error.h"
 #include "terminal/attribution_view.h"
 #include "cli/safe_text.h"
 
@@ -14,8 +15,7 @@ enum { MOST_PLACES = 1400, TOKEN_WIDTH = 24, SEGMENT_WIDTH = 64, PLACE_WIDTH = 2
 static const double FAINT = 1.0 / 24;
 
 static hw_err no_memory(hw_error *err) {
-    *err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory to draw the figure"};
-    return err->code;
+    return hw__fail(err, HW_ERR_MEMORY, "no memory to draw the figure");
 }
 
 static double size_of(double v) { return v < 0 ? -v : v; }

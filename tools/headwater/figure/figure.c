@@ -1,8 +1,9 @@
 /* figure.c - the table of kinds, and a figure from parameters and attributions. */
 #include "figure/figure.h"
 
+#include "base/error.h"
 #include "cli/message.h"
-#include "cli/safe_text.h"
+#include "cli/names.h"
 
 #include "figure/kinds.h"
 #include "figure/image_file.h"
@@ -37,17 +38,17 @@ bool figure_is_named(const char *path) { return surface_of(path) != NULL; }
 /* ------------------------------------------------------------------ parameters */
 
 static const struct table {
-    const char *option, *noun;
+    const char *option;
     size_t field; /* in figure_params */
     size_t (*count)(void);
     figure_word (*at)(size_t i);
 } tables[] = {
-    {"kind", "kind", offsetof(figure_params, kind), figure_kinds_count, figure_kinds_at},
-    {"theme", "theme", offsetof(figure_params, theme), figure_themes_count, figure_themes_at},
-    {"map", "map", offsetof(figure_params, map), figure_maps_count, figure_maps_at},
+    {"kind", offsetof(figure_params, kind), figure_kinds_count, figure_kinds_at},
+    {"theme", offsetof(figure_params, theme), figure_themes_count, figure_themes_at},
+    {"map", offsetof(figure_params, map), figure_maps_count, figure_maps_at},
 };
 
-static const char *table_name(size_t i, unsigned table) { return tables[table].at(i).name; }
+static const char *table_name(size_t i, const void *ctx) { return ((const struct table *)ctx)->at(i).name; }
 
 static const char *value_of(const figure_params *params, const struct table *t) {
     const char *value;
@@ -55,23 +56,19 @@ static const char *value_of(const figure_params *params, const struct table *t) 
     return value;
 }
 
-static int check_word(const figure_params *params, const char *command, unsigned table) {
-    const struct table *t = &tables[table];
+static int check_word(const figure_params *params, const char *command, const struct table *t) {
     const char *word = value_of(params, t);
-    char names[200] = "";
-    for (size_t i = 0, at = 0; word && i < t->count() && at < sizeof names; i++) {
-        if (strcmp(t->at(i).name, word) == 0) return STATUS_DONE;
-        at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "", t->at(i).name);
-    }
+    char why[UNKNOWN_CAPACITY];
     if (!word) return STATUS_DONE;
-    const char *near = text_nearest(word, table_name, table, t->count());
-    return misuse(command, "--%s \"%s\": no such %s%s%s%s; there are %s", t->option, word, t->noun,
-                  near ? ", did you mean " : "", near ? near : "", near ? "?" : "", names);
+    for (size_t i = 0; i < t->count(); i++)
+        if (strcmp(t->at(i).name, word) == 0) return STATUS_DONE;
+    return misuse(command, "--%s \"%s\": %s", t->option, word,
+                  hw__unknown_name(why, sizeof why, word, (hw__names){table_name, t, t->count()}));
 }
 
 int figure_check(const figure_params *params, const char *command) {
     int status = STATUS_DONE;
-    for (unsigned t = 0; t < COUNT(tables) && status == STATUS_DONE; t++) status = check_word(params, command, t);
+    for (size_t i = 0; i < COUNT(tables) && status == STATUS_DONE; i++) status = check_word(params, command, &tables[i]);
     return status;
 }
 
@@ -106,8 +103,7 @@ static hw_err fill(page *p, const hw_attribution *const *list, size_t n, const s
         picture_free(&from);
     }
     if (rc != HW_OK || !p->failed) return rc;
-    *err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory to draw the figure"};
-    return err->code;
+    return hw__fail(err, HW_ERR_MEMORY, "no memory to draw the figure");
 }
 
 hw_err figure_save(const hw_attribution *const *list, size_t n, const char *path, const figure_params *params,
@@ -119,8 +115,7 @@ hw_err figure_save(const hw_attribution *const *list, size_t n, const char *path
         rc = fill(&p, list, n, &s, params, err);
         if (rc == HW_OK) rc = surface_save(&p, path, params->scale, err);
     } else {
-        *err = (hw_error){.code = HW_ERR_UNSUPPORTED, .msg = "no font is installed to write labels with"};
-        rc = err->code;
+        rc = hw__fail(err, HW_ERR_UNSUPPORTED, "no font is installed to write labels with");
     }
     page_free(&p);
     return rc;

@@ -5,7 +5,7 @@
  */
 #include "figure/image_file.h"
 
-#include "export/atomic_file.h"
+#include "base/atomic_file.h"
 
 #include <cairo-pdf.h>
 #include <cairo-svg.h>
@@ -155,7 +155,7 @@ hw_err surface_save(const page *p, const char *path, double scale, hw_error *err
     if (status == CAIRO_STATUS_SUCCESS && format->xml && p->name && !name_svg(&file, p->name))
         status = CAIRO_STATUS_NO_MEMORY;
     if (status == CAIRO_STATUS_SUCCESS) {
-        rc = whole_write(path, file.bytes, file.n, err);
+        rc = hw__file_save(path, file.bytes, file.n, err);
     } else {
         rc = status == CAIRO_STATUS_NO_MEMORY ? HW_ERR_MEMORY : HW_ERR_UNSUPPORTED;
         *err = (hw_error){.code = rc};

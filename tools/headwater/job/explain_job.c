@@ -1,35 +1,26 @@
 /* explain_job.c - one explanation from start to end: methods, files, view. */
 #include "job/explain_job.h"
 
+#include "base/error.h"
 #include "job/unused_settings.h"
 #include "cli/interrupt.h"
 #include "cli/message.h"
+#include "cli/names.h"
 #include "job/output_files.h"
 #include "job/whole_prompt_groups.h"
 #include "job/prompt_split.h"
 #include "export/html_report.h"
 #include "job/view_options.h"
-#include "cli/safe_text.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------ lists of names */
+/* ------------------------------------------------------------------ methods */
 
-static const char *method_name(size_t i, unsigned ctx) {
-    (void)ctx;
-    return hw_method_at(i)->name;
-}
-
-/* "no such method; did you mean rollout? There are: ..." */
 static int refuse_method(const job *j, const char *name) {
-    char names[600] = "";
-    size_t n = hw_method_count();
-    for (size_t i = 0, at = 0; i < n && at < sizeof names; i++)
-        at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "", hw_method_at(i)->name);
-    const char *near = text_nearest(name, method_name, 0, n);
-    return misuse(j->command, "--method \"%s\": there is none of that name%s%s%s; there are %s", name,
-                  near ? ", did you mean " : "", near ? near : "", near ? "?" : "", names);
+    char why[UNKNOWN_CAPACITY];
+    return misuse(j->command, "--method \"%s\": %s", name,
+                  hw__unknown_name(why, sizeof why, name, method_names()));
 }
 
 static int add_method(job *j, const char *name) {
@@ -41,14 +32,8 @@ static int add_method(job *j, const char *name) {
     return STATUS_DONE;
 }
 
-static char *copy_text(const char *text) {
-    size_t n = strlen(text) + 1;
-    char *copy = malloc(n);
-    return copy ? memcpy(copy, text, n) : NULL;
-}
-
 static int read_methods(job *j) {
-    j->method_text = copy_text(j->o->method);
+    j->method_text = hw__strndup(j->o->method, strlen(j->o->method));
     if (!j->method_text) return fail("no memory for the list of methods");
     int status = STATUS_DONE;
     for (char *name = j->method_text, *next; name && status == STATUS_DONE; name = next) {
@@ -147,8 +132,7 @@ hw_err job_partition(job *j, const hw_segments *segments, hw_error *err) {
     partition_free(j->partition);
     j->partition = partition_new(segments);
     if (!j->partition) {
-        *err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory for segments"};
-        return err->code;
+        return hw__fail(err, HW_ERR_MEMORY, "no memory for segments");
     }
     if (!j->o->quiet) partition_remark(j->partition, segments);
     j->groups = j->partition->groups;

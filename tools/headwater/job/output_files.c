@@ -1,6 +1,7 @@
 /* output_files.c - the files that a command is to write, checked before any work is done for them. */
 #include "job/output_files.h"
 
+#include "base/strlist.h"
 #include "cli/message.h"
 #include "export/html_report.h"
 #include "job/view_options.h"
@@ -11,21 +12,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void list_endings(char *out, size_t room, bool results) {
-    size_t at = 0;
-    out[0] = 0;
-    for (size_t i = 0; results && i < hw_format_count() && at < room; i++)
-        at += (size_t)snprintf(out + at, room - at, " %s", hw_format_at(i)->extension);
-    if (results && at < room) at += (size_t)snprintf(out + at, room - at, " .html");
-    for (size_t i = 0; i < figure_endings_count() && at < room; i++)
-        at += (size_t)snprintf(out + at, room - at, " %s", figure_endings_at(i).name);
+/* Those of results (`ctx`: a bool, whether they may be), the report's, then those of figures. */
+static const char *ending_at(size_t i, const void *ctx) {
+    size_t results = *(const bool *)ctx ? hw_format_count() + 1 : 0;
+    if (i >= results) return figure_endings_at(i - results).name;
+    return i + 1 < results ? hw_format_at(i)->extension : ".html";
 }
 
 static int check_ending(const char *command, const char *path, bool results) {
     if (figure_is_named(path) || (results && (hw_format_of(path) || report_is_path(path)))) return STATUS_DONE;
     char endings[200];
-    list_endings(endings, sizeof endings, results);
-    return misuse(command, "-o \"%s\": its ending names no format; there are%s", path, endings);
+    size_t n = (results ? hw_format_count() + 1 : 0) + figure_endings_count();
+    return misuse(command, "-o \"%s\": its ending names no format; there are %s", path,
+                  hw__join_names_by(endings, sizeof endings, (hw__names){ending_at, &results, n}, " ", " "));
 }
 
 /* A new file is made beside the old one and renamed, so it is the folder that must be writable. */

@@ -2,27 +2,18 @@
 #include "job/prompt_split.h"
 
 #include "cli/message.h"
-#include "cli/safe_text.h"
+#include "cli/names.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const char *segmenter_name(size_t i, unsigned ctx) {
-    (void)ctx;
-    return hw_segmenter_at(i)->name;
-}
-
 int cut_check(const char *command, const char *option, const char *by) {
-    char names[200] = "";
-    size_t n = hw_segmenter_count();
+    char why[UNKNOWN_CAPACITY];
     if (*by == '/') return STATUS_DONE; /* a regular expression, which the library reads */
-    for (size_t i = 0, at = 0; i < n && at < sizeof names; i++) {
+    for (size_t i = 0; i < hw_segmenter_count(); i++)
         if (strcmp(hw_segmenter_at(i)->name, by) == 0) return STATUS_DONE;
-        at += (size_t)snprintf(names + at, sizeof names - at, "%s, ", hw_segmenter_at(i)->name);
-    }
-    const char *near = text_nearest(by, segmenter_name, 0, n);
-    return misuse(command, "%s \"%s\": there is none of that name%s%s%s; there are %sand /REGEX/", option, by,
-                  near ? ", did you mean " : "", near ? near : "", near ? "?" : "", names);
+    return misuse(command, "%s \"%s\": %s, and /REGEX/", option, by,
+                  hw__unknown_name(why, sizeof why, by, segmenter_names()));
 }
 
 int cut_read(cut *c, const options *o, const char *command, const char *standard) {

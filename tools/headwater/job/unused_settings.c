@@ -1,10 +1,10 @@
 /* unused_settings.c - a setting that would change nothing is refused; defaults and presets are no wish. */
 #include "job/unused_settings.h"
 
+#include "base/strlist.h"
 #include "cli/message.h"
 #include "export/method_tables.h"
 
-#include <stdio.h>
 
 /* Given by hand, and for methods alone: --seed has the sampling, and heads are fused in what is saved, too. */
 static bool is_wish(const options *o, const option_row *row) {
@@ -21,24 +21,14 @@ typedef struct names {
     size_t n;
 } names;
 
-typedef struct phrase {
-    char text[300];
-} phrase;
-
 /* "rollout, flow and uniform" */
-static phrase join(const names *list) {
-    phrase p = {""};
-    for (size_t i = 0, at = 0; i < list->n && at < sizeof p.text; i++)
-        at += (size_t)snprintf(p.text + at, sizeof p.text - at, "%s%s",
-                               i == 0             ? ""
-                               : i + 1 < list->n ? ", "
-                                                 : " and ",
-                               list->at[i]);
-    return p;
+static const char *join(char *out, size_t capacity, const names *list) {
+    return hw__join_names_by(out, capacity, hw__names_of(list->at, list->n), ", ", " and ");
 }
 
 static int refuse(const settings_use *u, const option_row *row) {
     names heeding = {.n = 0}, chosen = {.n = 0};
+    char by[300], by_not[300];
     bool otherwise = false; /* with other settings beside it one of them would */
     for (size_t i = 0; i < hw_method_count() && heeding.n < MOST_METHODS; i++)
         if (heeds(u, hw_method_at(i)->name, row)) heeding.at[heeding.n++] = hw_method_at(i)->name;
@@ -46,7 +36,7 @@ static int refuse(const settings_use *u, const option_row *row) {
         chosen.at[chosen.n++] = u->methods[i];
         if (hw_method_find(u->methods[i])->traits & row->uses) otherwise = true;
     }
-    return misuse(u->command, "--%s is heeded by %s, not by %s%s", row->name, join(&heeding).text, join(&chosen).text,
+    return misuse(u->command, "--%s is heeded by %s, not by %s%s", row->name, join(by, sizeof by, &heeding), join(by_not, sizeof by_not, &chosen),
                   otherwise ? " with these settings" : "");
 }
 

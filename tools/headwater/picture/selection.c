@@ -8,6 +8,8 @@
  */
 #include "picture/selection.h"
 
+#include "base/error.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -22,10 +24,8 @@ static hw_err select_rows(picture *p, const char *token, hw_error *err) {
     if (rc != HW_OK) return rc;
     size_t base = picture_first_selectable(p->run), first = hw_attribution_first_token(p->a);
     if (base + begin < first || base + end - first > p->row_end) {
-        *err = (hw_error){.code = HW_ERR_ARGUMENT};
-        snprintf(err->msg, sizeof err->msg, "token \"%.60s\": this result explains tokens %zu to %zu only", token,
+        return hw__fail(err, HW_ERR_ARGUMENT, "token \"%.60s\": this result explains tokens %zu to %zu only", token,
                  first - base, first - base + p->row_end - 1);
-        return HW_ERR_ARGUMENT;
     }
     p->row_begin = base + begin - first;
     p->row_end = base + end - first;

@@ -5,6 +5,7 @@
  */
 #include "serve/job_routes.h"
 
+#include "base/strlist.h"
 #include "export/html_report.h"
 #include "export/method_tables.h"
 #include "serve/tasks.h"
@@ -174,15 +175,19 @@ static const char *query(const call *c, const char *key) {
     return MHD_lookup_connection_value(c->connection, MHD_GET_ARGUMENT_KIND, key);
 }
 
+static const char *format_name(size_t i, const void *ctx) {
+    (void)ctx;
+    return tables_format(i)->name;
+}
+
 /* NULL with the fault filled. */
 static const export_format *find_format(const char *name, fault *f) {
-    char list[120] = "";
-    const export_format *format;
-    for (size_t i = 0, at = 0; (format = tables_format(i)) != NULL && at < sizeof list; i++) {
+    char list[120];
+    size_t n = 0;
+    for (const export_format *format; (format = tables_format(n)) != NULL; n++)
         if (name && strcmp(format->name, name) == 0) return format;
-        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", format->name);
-    }
-    fault_set(f, 400, "bad_request", "\"format\" must be one of %s", list);
+    fault_set(f, 400, "bad_request", "\"format\" must be one of %s",
+              hw__join_names(list, sizeof list, (hw__names){format_name, NULL, n}));
     return NULL;
 }
 

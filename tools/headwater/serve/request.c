@@ -1,6 +1,8 @@
 /* request.c - a table of fields for each kind of request; one reader for all. */
 #include "serve/request.h"
 
+#include "cli/names.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -136,11 +138,12 @@ static bool read_field(void *into, const field *row, const json_t *value, fault 
 
 /* ------------------------------------------------------------------ objects */
 
+static const char *field_key(size_t i, const void *ctx) { return ((const field *)ctx)[i].key; }
+
 static bool refuse_unknown(const char *where, const char *key, const field *fields, size_t n, fault *f) {
-    char list[400] = "";
-    for (size_t i = 0, at = 0; i < n && at < sizeof list; i++)
-        at += (size_t)snprintf(list + at, sizeof list - at, "%s\"%s\"", i ? ", " : "", fields[i].key);
-    return refuse(f, "\"%.60s\" is no field of %s; there are %s", key, where, list);
+    char list[400];
+    return refuse(f, "\"%.60s\" is no field of %s; there are \"%s\"", key, where,
+                  hw__join_names_by(list, sizeof list, (hw__names){field_key, fields, n}, "\", \"", "\", \""));
 }
 
 static bool read_object(void *into, const char *where, const field *fields, size_t n, const json_t *json, fault *f) {
@@ -187,10 +190,8 @@ WORD_READER(aggregate)
 WORD_READER(fuse)
 
 static bool refuse_method(const char *name, fault *f) {
-    char list[400] = "";
-    for (size_t i = 0, at = 0; i < hw_method_count() && at < sizeof list; i++)
-        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", hw_method_at(i)->name);
-    return refuse(f, "method \"%.60s\": there is none of that name; there are %s", name, list);
+    char why[UNKNOWN_CAPACITY];
+    return refuse(f, "method \"%.60s\": %.600s", name, hw__unknown_name(why, sizeof why, name, method_names()));
 }
 
 static bool add_method(choice *c, const json_t *value, fault *f) {
@@ -214,16 +215,15 @@ static bool read_methods(choice *c, const json_t *value, fault *f) {
 
 /* A row of the segmenter table or "passage". */
 static bool read_by(const char **by, const json_t *value, fault *f) {
-    char list[200] = "";
+    char list[200];
     const char *name = short_word("by", value, f);
     if (!name) return false;
     *by = name;
     if (strcmp(name, "passage") == 0) return true;
-    for (size_t i = 0, at = 0; i < hw_segmenter_count() && at < sizeof list; i++) {
+    for (size_t i = 0; i < hw_segmenter_count(); i++)
         if (strcmp(name, hw_segmenter_at(i)->name) == 0) return true;
-        at += (size_t)snprintf(list + at, sizeof list - at, "%s, ", hw_segmenter_at(i)->name);
-    }
-    return refuse(f, "\"by\" is \"%.60s\": must be one of %spassage", name, list);
+    return refuse(f, "\"by\" is \"%.60s\": must be one of %s, passage", name,
+                  hw__join_names(list, sizeof list, segmenter_names()));
 }
 
 static bool read_choice_by(void *to, const json_t *value, fault *f) {

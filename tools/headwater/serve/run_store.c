@@ -7,6 +7,7 @@
  */
 #include "serve/run_store.h"
 
+#include "base/json.h"
 #include "cli/message.h"
 
 #include <errno.h>
@@ -336,13 +337,11 @@ void lost_run_free(lost_run *r) {
 
 /* ------------------------------------------------------------------ finished runs */
 
-/* bytes as a JSON string; what is no UTF-8 at the end (half a character) is left out. */
+/* A key and a string, which may end within a character. */
 static void put_text(buffer *out, const char *key, span_of_text text) {
+    json_t *string = hw__json_front(text.bytes, text.n);
     buffer_printf(out, ",\"%s\":", key);
-    json_t *string = NULL;
-    for (int cut = 0; !string && cut < 4 && (size_t)cut <= text.n; cut++)
-        string = json_stringn(text.bytes, text.n - (size_t)cut);
-    buffer_string(out, string ? json_string_value(string) : "", json_string_length(string));
+    buffer_json(out, string);
     json_decref(string);
 }
 

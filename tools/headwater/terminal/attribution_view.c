@@ -7,6 +7,7 @@
  */
 #include "terminal/attribution_view.h"
 
+#include "base/error.h"
 #include "terminal/view_parts.h"
 #include "cli/safe_text.h"
 
@@ -166,8 +167,7 @@ static void print_settings(const picture *p) {
 
 static hw_err drawn_or_not(bool drawn, hw_error *err) {
     if (drawn) return HW_OK;
-    *err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory to draw the view"};
-    return err->code;
+    return hw__fail(err, HW_ERR_MEMORY, "no memory to draw the view");
 }
 
 /* ------------------------------------------------------------------ part by part (--answer-by) */

@@ -1,0 +1,18 @@
+/* version.c - what this library is called, and its error codes. */
+#include "headwater.h"
+
+const char *hw_version(void) { return HW_VERSION; }
+
+const char *hw_err_name(hw_err code) {
+    switch (code) {
+    case HW_OK: return "HW_OK";
+    case HW_ERR_ARGUMENT: return "HW_ERR_ARGUMENT";
+    case HW_ERR_IO: return "HW_ERR_IO";
+    case HW_ERR_FORMAT: return "HW_ERR_FORMAT";
+    case HW_ERR_MEMORY: return "HW_ERR_MEMORY";
+    case HW_ERR_UNSUPPORTED: return "HW_ERR_UNSUPPORTED";
+    case HW_ERR_ENGINE: return "HW_ERR_ENGINE";
+    case HW_ERR_CANCELLED: return "HW_ERR_CANCELLED";
+    }
+    return "HW_ERR_UNKNOWN";
+}

@@ -1,0 +1,16 @@
+/* log.c - the log callback: the one variable of the library. */
+#include "engine/log.h"
+
+static struct {
+    hw_log_fn fn;
+    void *ctx;
+} g_log;
+
+void hw_log_set(hw_log_fn log, void *ctx) {
+    g_log.fn = log;
+    g_log.ctx = ctx;
+}
+
+void hw__log(hw_log_level level, const char *line) {
+    if (g_log.fn) g_log.fn(g_log.ctx, level, line);
+}

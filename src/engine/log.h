@@ -1,0 +1,9 @@
+/* log.h - the engine's log, see hw_log_set(). */
+#ifndef HW_ENGINE_LOG_H
+#define HW_ENGINE_LOG_H
+
+#include "headwater.h"
+
+void hw__log(hw_log_level level, const char *line);
+
+#endif

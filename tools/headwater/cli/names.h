@@ -1,0 +1,13 @@
+/* names.h - the names of the library's tables, as lists for messages. */
+#ifndef HW_CLI_NAMES_H
+#define HW_CLI_NAMES_H
+
+#include "base/strlist.h"
+
+hw__names method_names(void);
+hw__names segmenter_names(void);
+
+/* Room for hw__unknown_name() of any list of the program. */
+enum { UNKNOWN_CAPACITY = 700 };
+
+#endif
