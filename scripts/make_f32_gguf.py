@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Write a GGUF model again with every tensor as F32.
 
-    python scripts/make_f32_gguf.py IN.gguf OUT.gguf
+    python scripts/make_f32_gguf.py IN.gguf OUT.gguf [--keep TENSOR]...
 
 llama.cpp quantises the activations of a quantised matrix product, PyTorch does not. On the F32 file
 both compute the same function of the same weights, so that tests can compare them closely.
-All metadata is kept, general.file_type becomes 0 (ALL_F32). Needs the packages gguf and numpy.
+All metadata is kept, general.file_type becomes 0 (ALL_F32). Tensors named by --keep stay as they are: a large embedding
+is looked up exactly in any form, and only the product that makes the logits then still rounds. Needs the packages gguf and numpy.
 """
 
 import argparse
@@ -50,11 +51,9 @@ def copy_metadata(reader, writer):
 
 
 def f32_values(tensor):
-    """Tensor data as F32, row-major, slowest dimension first; integer tensors as they are."""
-    if tensor.tensor_type in NOT_WEIGHTS:
-        return tensor.data
+    """Tensor data as F32, row-major, slowest dimension first."""
     values = dequantize(tensor.data, tensor.tensor_type)
-    return np.ascontiguousarray(values, dtype=np.float32)
+    return np.ascontiguousarray(values, dtype=np.float32).reshape(row_major_shape(tensor))
 
 
 def row_major_shape(tensor):
@@ -62,28 +61,34 @@ def row_major_shape(tensor):
     return [int(n) for n in reversed(tensor.shape)]
 
 
-def add_tensor_infos(reader, writer):
+def stays(tensor, keep):
+    return tensor.tensor_type in NOT_WEIGHTS or tensor.name in keep
+
+
+def add_tensor_infos(reader, writer, keep):
     for t in reader.tensors:
-        kept = t.tensor_type in NOT_WEIGHTS
-        dtype = t.data.dtype if kept else np.dtype(np.float32)
-        writer.add_tensor_info(
-            t.name, row_major_shape(t), dtype, int(t.n_elements) * dtype.itemsize
-        )
+        if stays(t, keep):
+            writer.add_tensor_info(t.name, t.data.shape, t.data.dtype, t.n_bytes, t.tensor_type)
+        else:
+            writer.add_tensor_info(t.name, row_major_shape(t), np.dtype(np.float32), int(t.n_elements) * 4)
 
 
-def convert(source, target):
+def convert(source, target, keep=()):
     """Write `target` under a temporary name, tensor by tensor, and rename it when complete."""
     reader = GGUFReader(source)
+    missing = set(keep) - {t.name for t in reader.tensors}
+    if missing:
+        raise SystemExit(f"{source} has no tensor {', '.join(sorted(missing))}")
     partial = f"{target}.{os.getpid()}.tmp"
     writer = GGUFWriter(partial, reader.fields["general.architecture"].contents())
     try:
         copy_metadata(reader, writer)
-        add_tensor_infos(reader, writer)
+        add_tensor_infos(reader, writer, keep)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
         for t in reader.tensors:
-            writer.write_tensor_data(f32_values(t).reshape(row_major_shape(t)))
+            writer.write_tensor_data(t.data if stays(t, keep) else f32_values(t))
         writer.close()
         os.replace(partial, target)
     finally:
@@ -95,8 +100,9 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("input")
     p.add_argument("output")
+    p.add_argument("--keep", metavar="TENSOR", action="append", default=[], help="stays as it is")
     a = p.parse_args()
-    convert(a.input, a.output)
+    convert(a.input, a.output, a.keep)
     print(f"{a.output}: {os.path.getsize(a.output) / 1e6:.0f} MB")
 
 

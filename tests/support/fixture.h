@@ -65,6 +65,15 @@ void assert_close_at(double got, double want, double bound, const char *what, co
 /* Normalised mean squared error of a [n] against want [n]: sum (a - want)^2 / sum want^2. */
 double nmse(const float *a, const float *want, size_t n);
 
+/*
+ * The engine's own noise: how far apart it computes the same tokens by batches of other shapes, or of the same weights in
+ * another form. Kernels for quantised weights round by batch shape and by processor, so that no number bounds this
+ * everywhere; what Headwater makes of a quantised model's rows is bounded by it, times a factor that the test states.
+ * Both traces are of the same tokens and hold all rows.
+ */
+double rows_noise(const hw_trace *a, const hw_trace *want);    /* NMSE of the attention rows */
+double logprob_noise(const hw_trace *a, const hw_trace *want); /* nats, the largest of the completion's tokens */
+
 /* Path of a model file of the tests: in $HEADWATER_TEST_MODELS, or build/models. Fails the test where it is missing.
  * Borrowed until the next call. */
 const char *model_path(const char *name);
