@@ -451,6 +451,17 @@ HW_API const hw_span *hw_segments_at(const hw_segments *segments, size_t i); /* 
 /* [*n] segment of each token of its side (prompt: m, completion: n), -1 for none: hw_method_params.groups. */
 HW_API const int32_t *hw_segments_groups(const hw_segments *segments, size_t *n);
 
+/* Segments as columns that are the whole side: each token in exactly one. Tokens of no segment (BOS, chat template, text
+ * between spans) are together in one more column, the last; it is called "(outside the spans)" where segments have names. */
+typedef struct hw_partition hw_partition;
+
+/* Keeps nothing of the segments. Free with hw_partition_free(). Errors: MEMORY. */
+HW_API hw_err hw_segments_partition(hw_partition **out, const hw_segments *segments, hw_error *err);
+HW_API void hw_partition_free(hw_partition *partition);
+HW_API size_t hw_partition_count(const hw_partition *partition); /* columns */
+/* Makes these the columns: sets groups, n_groups and group_names, which point into the partition. */
+HW_API void hw_partition_columns(const hw_partition *partition, hw_method_params *params);
+
 /* ------------------------------------------------------------------ methods */
 
 /* Settings that a method heeds, with some others or always, beside columns and groups; and what its numbers are. */

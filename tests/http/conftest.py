@@ -198,8 +198,8 @@ def serve(program, smollm):
     """serve("--store", path) starts a server; whatever still runs at the end is stopped."""
     servers = []
 
-    def start(*options, **kwargs):
-        servers.append(Server(program, smollm, *options, **kwargs))
+    def start(*options, model=smollm, **kwargs):
+        servers.append(Server(program, model, *options, **kwargs))
         return servers[-1]
 
     yield start

@@ -77,6 +77,34 @@ def test_passages_are_named_in_characters(server):
     assert run["attributions"][0]["shape"][1] == 2
 
 
+COLUMNS = {"sentence": ("One is first. Two is second.", None),
+           "passage": ("Anna has it. Not this. Tom is near.", [{"name": "Anna", "begin": 0, "end": 12}, {"name": "Tom", "begin": 23, "end": 35}])}
+
+
+@pytest.mark.parametrize("model", ["SmolLM2-135M-Instruct.Q4_1.gguf", "gemma-3-270m-q4_k_m.gguf"])
+def test_columns_are_those_of_the_program(serve, program, smollm, tmp_path, model):
+    """One request, one tensor: columns, names and numbers; asked with the run, of the stored run, and exported."""
+    import subprocess
+
+    server = serve("--no-store", model=smollm.parent / model)
+    for by, (prompt, spans) in COLUMNS.items():
+        (tmp_path / "spans.json").write_text(json.dumps(spans))
+        cut = ["--spans", tmp_path / "spans.json"] if spans else ["--by", by]
+        path = tmp_path / "x.json"
+        subprocess.run([program, "explain", "-m", smollm.parent / model, "-p", prompt, "-n", "2", "--method", "rollout", "-q", *cut, "-o", path],
+                       check=True, capture_output=True, timeout=300)
+        wanted = json.loads(path.read_text())["attributions"][0]
+        run = server.explain(prompt, n=2, methods=["rollout"], settings={"by": by}, **({"spans": spans} if spans else {}))
+        again = server.ok("POST", f"/api/runs/{run['id']}/explain", {"methods": ["rollout"], "settings": {"by": by}})["attributions"]
+        exported = export(server, run, "format=json").json["attributions"]
+        for a in (run["attributions"][0], *again, *exported):
+            assert a["settings"] == wanted["settings"] and a["shape"] == wanted["shape"]
+            mean = a["mean"] if "mean" in a else unpack(a)[1]
+            np.testing.assert_allclose(mean, wanted["mean"], rtol=1e-4, atol=1e-6)  # rows come in other lots
+    assert wanted["settings"]["group_names"] == ["Anna", "Tom", "(outside the spans)"]
+    server.kill()
+
+
 def test_any_text_comes_through(server):
     prompt = "a\0b \u202e</script><!-- \U0001f600 \u2028\r\n"
     run = server.explain(prompt, n=2, name="<b>\u2028")
@@ -377,6 +405,18 @@ def test_grouped_explanations_are_exported_grouped(server):
     run = server.explain("One is first. Two is second.", n=2, methods=["rollout"], settings={"by": "sentence"})
     m = np.load(io.BytesIO(export(server, run, "format=npy").body))
     assert list(m.shape) == run["attributions"][0]["shape"]
+
+
+def test_one_of_two_explanations_by_one_method_is_exported(server):
+    run = server.explain(n=2, methods=["rollout"])
+    added = server.ok("POST", f"/api/runs/{run['id']}/explain", {"methods": ["rollout"], "settings": {"remove_sink": True, "discard": 0.5}})["attributions"]
+    for index, a in enumerate((run["attributions"][0], *added)):
+        m = np.load(io.BytesIO(export(server, run, f"format=npy&attribution={index}").body))
+        assert np.allclose(m.mean(-1), unpack(a)[1], rtol=1e-4, atol=1e-9), index
+        only = export(server, run, f"format=json&attribution={index}").json["attributions"]
+        assert [x["settings"] for x in only] == [a["settings"]]
+    for bad, status in (("2", 404), ("x", 400), ("-1", 400), ("99999999999", 400)):
+        assert server.get(f"/api/runs/{run['id']}/export?format=npy&attribution={bad}").status == status
 
 
 def report_data(page):

@@ -76,6 +76,48 @@ def test_tokens_come_in_explained(page):
     assert sources(page)[0][:2] == (str(red), "·red") and tint_of(page, red) == "#e67b2e"
 
 
+def test_characters_of_several_tokens_are_whole_as_they_come(page):
+    """SmolLM2 writes these in pieces of characters; no reload may be needed to read them."""
+    text = " 日本語の答え 🌊🧂 مرحبا"
+    write(page, "Say it", text)
+    go(page)
+    shown = page.locator("#answer-0 [data-k]").all_inner_texts()
+    assert len(shown) > len(text.split()) and "\ufffd" not in "".join(shown)
+    assert "".join(shown).replace("˙", "").strip() == text.strip()
+    page.reload()
+    page.wait_for_selector("#answer-0 [data-k]")
+    assert page.locator("#answer-0 [data-k]").all_inner_texts() == shown
+
+
+def test_a_setting_is_changed_and_the_others_stay(page, server):
+    settings = {"discard": 0.5, "remove_sink": True, "by": "word"}
+    run = api(server, "explain", "POST", {"prompt": NEEDLE, "completion": " red", "methods": ["rollout"], "settings": settings})
+    plain_one = api(server, f"runs/{run['id']}/explain", "POST", {"methods": ["rollout"]})["attributions"][0]
+    page.goto(f"{server.url}#run={run['id']}")
+    page.reload()
+    page.wait_for_selector("#answer-0 [data-k]")
+    method = page.get_by_label("Method", exact=True)
+    names = ["rollout, by word, lowest 0.5 discarded, sink removed", "rollout"]
+    assert [o.get_attribute("value") for o in method.locator("> option").all()] == ["=" + n for n in names]
+    page.locator(".method-settings summary").click()
+    page.get_by_label("Row", exact=True).select_option("own")
+    until(page, "document.querySelectorAll('.method > select > option').length === 3")
+    assert method.input_value() == "=rollout, by word, own row, lowest 0.5 discarded, sink removed"
+    stored = api(server, f"runs/{run['id']}")["attributions"]
+    first = run["attributions"][0]["settings"]
+    assert [a["settings"] for a in stored] == [first, plain_one["settings"], first | {"row": "own"}]
+    page.get_by_role("button", name="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="JSON", exact=True).click()
+    saved = json.load(open(download.value.path(), encoding="utf-8"))["attributions"]
+    assert [a["settings"] for a in saved] == [stored[2]["settings"]]
+
+
+def test_a_run_that_is_gone_is_said(open_page, server):
+    page = open_page(server.url + "#run=999999", allowed=["404"])
+    assert page.get_by_role("alert").inner_text().startswith("That run is not there any more.")
+
+
 def test_stop_keeps_what_is_there(page):
     write(page, "Count: 1 2 3", n=400)
     page.get_by_role("button", name="Write and explain").click()

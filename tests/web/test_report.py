@@ -1,6 +1,7 @@
 """A report, opened from its file: every number that is shown is one that was put in."""
 
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -217,18 +218,124 @@ def test_a_character_cut_in_two_is_whole(open_report):
     assert page.locator("#prompt-0").inner_text() == "a🌊˙"
 
 
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def save_picture(page, kind):
+    """The chart that is shown, as a file: its name and bytes."""
+    with page.expect_download() as file:
+        page.get_by_role("button", name=kind).click()
+    return file.value.suggested_filename, open(file.value.path(), "rb").read()
+
+
+DRAWN = {"Bars": "Bars:", "Layers": "layer by layer", "Token map": "completion tokens took", "Depth": "Lines:"}
+
+
+def show_chart(page, name):
+    page.get_by_role("tab", name=name).click()
+    page.wait_for_selector(f'.canvas[aria-label*="{DRAWN[name]}"]')
+
+
+def words_of(svg):
+    """Parses a picture; fails where it is not well-formed. All of its text, and the title."""
+    root = ElementTree.fromstring(svg)
+    assert root.tag == SVG + "svg"
+    return plain(" ".join(text.strip() for text in root.itertext())), plain(root.find(SVG + "title").text)
+
+
+CHARTS = (("Bars", "bars"), ("Layers", "layers"), ("Token map", "map"), ("Depth", "profile"))
+
+
 def test_charts_and_their_files(report):
-    for name, kind in (("Bars", "bars"), ("Layers", "layers"), ("Token map", "map"), ("Depth", "profile")):
-        report.get_by_role("tab", name=name).click()
-        report.wait_for_timeout(200)
+    token(report, 1).click()
+    for name, kind in CHARTS:
+        show_chart(report, name)
         assert report.locator(".canvas canvas").count() >= 1
-        with report.expect_download() as svg:
-            report.get_by_role("button", name="SVG").click()
-        drawn = open(svg.value.path(), encoding="utf-8").read()
-        assert svg.value.suggested_filename == f"headwater-{kind}.svg" and drawn.startswith("<svg") and "name" in drawn
-        with report.expect_download() as png:
-            report.get_by_role("button", name="PNG").click()
-        assert open(png.value.path(), "rb").read(8) == b"\x89PNG\r\n\x1a\n"
+        file, svg = save_picture(report, "SVG")
+        words, title = words_of(svg)
+        assert file == f"headwater-rollout-{kind}.svg" and "name" in words
+        for said in ("took", "rollout", "mean over 2 layers", "values: shares of 1", "The old river runs", "Toy, F16"):
+            assert said in words, (kind, said)
+        assert "completion token 1: “·is”" in words or kind == "map"
+        assert "rollout" in title
+        _, png = save_picture(report, "PNG")
+        assert png[:8] == b"\x89PNG\r\n\x1a\n"
+        root = ElementTree.fromstring(svg)
+        assert [int.from_bytes(png[at:at + 4], "big") for at in (16, 20)] == [2 * int(root.get(k)) for k in ("width", "height")]
+
+
+def test_pictures_are_xml_whatever_tokens_say(open_report):
+    texts = ['"a" & <b>', "]]>", "&amp;", "\ufffe\uffff", "\u0085\u0001", "'"]
+    values = np.full((2, 6, 2), 0.1, np.float32)
+    page = open_report(run(texts, texts[:2], [attribution("rollout", values, 6)], name='<i>"x" & \ufffe</i>'))
+    for name, _ in CHARTS:
+        show_chart(page, name)
+        words, _ = words_of(save_picture(page, "SVG")[1])
+        assert '"a" & <b>' in words and '<i>"x" &' in words
+
+
+def test_bars_beyond_the_scale_are_broken_and_numbered(report):
+    token(report, 1).click()
+    show_chart(report, "Bars")
+    words, _ = words_of(save_picture(report, "SVG")[1])
+    assert "≥" in words  # the axis ends there
+    assert words.count("80 %") >= 2  # over the bar, and in the caption
+    assert "Cut at the end of the scale: 0: The 80 %." in plain(report.locator(".chart .note").inner_text())
+    svg = save_picture(report, "SVG")[1]
+    gaps = [p for p in ElementTree.fromstring(svg).iter(SVG + "path") if p.get("stroke") == "#fbfaf7" and p.get("stroke-width") == "2"]
+    assert len(gaps) == 2
+    report.get_by_role("button", name="token 0").click()
+    report.locator(".chart .note").wait_for(state="detached")
+
+
+def test_cells_beyond_the_scale_have_a_corner_and_the_legend_says_so(report):
+    token(report, 1).click()
+    for name, cells in (("Layers", 2), ("Token map", 3)):
+        show_chart(report, name)
+        svg = save_picture(report, "SVG")[1]
+        words, _ = words_of(svg)
+        assert "≥" in words and "0: The 80 %" in plain(report.locator(".chart .note").inner_text())
+        corners = [p for p in ElementTree.fromstring(svg).iter(SVG + "polygon") if p.get("fill") == "#fbfaf7"]
+        assert len(corners) == cells, name
+
+
+def test_depth_says_what_it_does_not_draw(report):
+    token(report, 0).click()  # token 0 and, since it is the first, the prompt's last position
+    show_chart(report, "Depth")
+    notes = plain(report.locator(".chart").inner_text())
+    assert "Not drawn, since the others would be flat beside it: 0: The 80 %" in notes
+
+
+def test_the_list_and_the_text_mark_what_is_beyond_the_scale(report):
+    token(report, 1).click()
+    meters = report.locator(".strongest .meter")
+    assert [m.get_attribute("class") for m in meters.all()[:3]] == ["meter broken", "meter", "meter"]
+    assert meters.first.evaluate("m => getComputedStyle(m).maskImage").startswith("linear-gradient")
+    assert report.locator("#prompt-0 [data-beyond]").all_inner_texts() == ["The"]
+    assert "≥ 30 %" in plain(report.locator(".legend").inner_text()).replace("\u2009", " ")
+    report.get_by_role("button", name="token 0").click()
+    assert report.locator("#prompt-0 [data-beyond]").count() == 0
+    assert "≥" not in report.locator(".legend").inner_text()
+
+
+def test_bars_side_by_side_are_as_long_as_their_numbers(open_report):
+    prompt = [" w%d" % k for k in range(12)]
+    values = np.zeros((1, 12, 1), np.float32)
+    values[0, :, 0] = (0.6, 0.0300, 0.0292, 0.0252, 0.01, 0.005, 0.001, 0.002, 0.003, 0.004, 0.006, 0.09)
+    values[0, 11, 0] = 0.2
+    page = open_report(run(prompt, [" a"], [attribution("rollout", values, 12)], name="left"),
+                       run(prompt, [" a"], [attribution("rollout", values * 0.5, 12)], name="right"))
+    page.keyboard.press("c")
+    page.get_by_label("Run on the right").select_option(label="right")
+    rows = page.locator(".difference tbody tr")
+    widths = [[m.bounding_box()["width"] for m in row.locator(".meter").all()] for row in rows.all()[:4]]
+    longest = widths[0][0]
+    assert longest > 60
+    for (left, right), value in zip(widths, (0.0300, 0.0292, 0.0252, 0.01)):
+        assert left / longest == pytest.approx(value / 0.03, abs=0.02)
+        assert right / longest == pytest.approx(value / 0.06, abs=0.02)
+    said = plain(page.locator(".difference").inner_text())
+    assert "Without bars, since the others would be flat beside them: 0: ·w0 (60 % and 30 %), 11: ·w11 (20 % and 10 %)." in said
 
 
 def test_export_from_a_report(report):

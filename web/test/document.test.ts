@@ -1,6 +1,8 @@
 import { deflateSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { appendRows, decodeAttribution, decodeDocument, explainedTokens, newRun, withAttribution, type RawAttribution, type Token } from '../src/data/document'
+import { appendRows, decodeAttribution, decodeDocument, explainedTokens, identity, newRun, replaceAttributions, withAttribution, type RawAttribution, type Run, type Token } from '../src/data/document'
+import { settingsOf } from '../src/model/actions'
+import { variantName } from '../src/model/store'
 
 const base64 = (view: ArrayBufferView) => Buffer.from(view.buffer, view.byteOffset, view.byteLength).toString('base64')
 const zipped = (view: ArrayBufferView) => deflateSync(Buffer.from(view.buffer, view.byteOffset, view.byteLength)).toString('base64')
@@ -69,4 +71,37 @@ it('explains all tokens where there is no completion', () => {
   expect(explainedTokens({ ...run, attributions: [] }).first).toBe(2)
   const grown = { ...run, info: info([token('a', 'prompt'), token('b', 'prompt'), token('c', 'completion')]) }
   expect(explainedTokens(grown).tokens.map((t) => t.text)).toEqual(['c'])
+})
+
+describe('which attribution is which', () => {
+  const with_ = (settings: object) => decodeAttribution({ ...raw(2, Uint8Array.from([1, 2]), [1], [1, 2]), settings: { ...raw(2, Uint8Array.from([1, 2]), [1], [1, 2]).settings, ...settings } })
+  const settings = [{}, { discard: 0.5 }, { remove_sink: true }, { n_groups: 1, groups: [0, 0] }, { n_groups: 2, groups: [0, 1] }, { a_setting_of_tomorrow: 1 }]
+  it('is its method with all settings, in any order', async () => {
+    const made = await Promise.all(settings.map(with_))
+    expect(new Set(made.map(identity)).size).toBe(settings.length)
+    const turned = { ...made[1], settings: Object.fromEntries(Object.entries(made[1].settings).reverse()) as never }
+    expect(identity(turned)).toBe(identity(made[1]))
+  })
+  it('none takes the place of another, and a new version that of the old', async () => {
+    const made = await Promise.all(settings.map(with_))
+    const run: Run = newRun(info([token('a', 'prompt'), token('b', 'prompt')]))
+    const all = made.reduce((now, a) => replaceAttributions(now, [a]), run)
+    expect(all.attributions).toEqual(made)
+    const again = await with_({ discard: 0.5 })
+    expect(replaceAttributions(all, [again]).attributions.indexOf(again)).toBe(1)
+  })
+  it('has names that tell them apart, groups by the name of their cut', async () => {
+    const made = await Promise.all([...settings, { n_groups: 2, groups: [1, 0] }, { n_groups: 2, groups: [0, 1], direction: 'output' }].map(with_))
+    const cuts = { prompt: { word: { groups: [0, -1], names: ['a'] } }, completion: {} }
+    const run = { ...newRun(info([token('a', 'prompt'), token('b', 'prompt')])), cuts, attributions: made }
+    const names = made.map((a) => variantName(run, a))
+    expect(new Set(names).size).toBe(names.length)
+    expect(names.slice(0, 5)).toEqual(['logit', 'logit, lowest 0.5 discarded', 'logit, sink removed', 'logit, in 1 parts', 'logit, by word'])
+  })
+  it('asks again with all settings and the grouping', async () => {
+    const cuts = { prompt: { word: { groups: [0, -1], names: ['a'] } }, completion: {} }
+    const run = { ...newRun(info([token('a', 'prompt'), token('b', 'prompt')])), cuts, attributions: [] }
+    expect(settingsOf(run, await with_({ n_groups: 2, groups: [0, 1], discard: 0.25, remove_sink: true }))).toMatchObject({ by: 'word', discard: 0.25, remove_sink: true, seed: 0 })
+    expect(settingsOf(run, await with_({ n_groups: 1, groups: [0, 0] }))).toBeNull()
+  })
 })

@@ -4,18 +4,30 @@ import { contrast, MAPS, PALETTES, tint } from '../src/draw/colour'
 import type { Token } from '../src/data/document'
 import { csvField } from '../src/ui/export'
 import { STEPS } from '../src/model/aggregate'
-import { CONTINUED, label, number, percent, probability, tokenTexts, visible } from '../src/ui/token_text'
+import { CONTINUED, GrowingText, label, number, percent, probability, tokenTexts, visible } from '../src/ui/token_text'
 import { assemble } from '../src/views/composer'
 import { findTokens } from '../src/views/search'
 import { meanBalance } from '../src/ui/labels'
+
+const part = (bytes: string): Token => ({ id: 1, text: '\ufffd', bytes, range: [0, 1], role: 'prompt', logprob: null })
 
 describe('what is shown of a text', () => {
   it('writes out what cannot be seen', () => expect(visible('a\u0000\u202eb\u007f')).toBe('a␀‹U+202E›b␡'))
   it('is one line in a label', () => expect(label(' a\nb\t')).toBe('·a⏎b⇥'))
   it('puts cut characters together', () => {
-    const part = (bytes: string): Token => ({ id: 1, text: '\ufffd', bytes, range: [0, 1], role: 'prompt', logprob: null })
     expect(tokenTexts([part('f09f'), part('8c8a')])).toEqual(['🌊', CONTINUED])
-    expect(tokenTexts([part('ff')])).toEqual(['\ufffd'])
+    expect(tokenTexts([part('ff')])).toEqual(['‹FF›'])
+  })
+  it('gives a character to the token where it begins, and keeps what else its other tokens hold', () => {
+    expect(tokenTexts([part('61e3'), part('8182'), part('e3'), part('818462')])).toEqual(['aあ', CONTINUED, 'い', 'b'])
+  })
+  it('writes out a character that is not there yet, and is right when it is', () => {
+    expect(tokenTexts([part('e2'), part('9b')])).toEqual(['‹E2›', '‹9B›'])
+    expect(tokenTexts([part('e2'), part('9b'), part('85')])).toEqual(['⛅', CONTINUED, CONTINUED])
+  })
+  it('grows by whole characters', () => {
+    const growing = new GrowingText()
+    expect([part('20e3'), part('81'), part('82')].map((t) => growing.add(t))).toEqual([' ', ' ', ' あ'])
   })
 })
 

@@ -588,6 +588,44 @@ static void units_know_their_bytes(void **state) {
     hw__utf16_clear(&t);
 }
 
+/* ------------------------------------------------------------------ columns that are the whole prompt */
+
+static void assert_columns(const hw_partition *p, const int32_t *groups, size_t n_tokens, const char *const *names,
+                           size_t n) {
+    hw_method_params params = hw_method_params_default();
+    hw_partition_columns(p, &params);
+    assert_int_equal(hw_partition_count(p), n);
+    assert_int_equal(params.n_groups, n);
+    assert_memory_equal(params.groups, groups, n_tokens * sizeof *groups);
+    for (size_t i = 0; i < n; i++) assert_string_equal(params.group_names[i], names[i]);
+}
+
+static void partitions_hold_every_token_once(void **state) {
+    (void)state;
+    static const hw_span spans[] = {{"A", 0, 3}, {"", 8, 11}};
+    static const struct {
+        const hw_span *spans; /* NULL: words */
+        size_t n_spans, n;
+        int32_t groups[4];
+        const char *names[3];
+    } cases[] = {{NULL, 0, 3, {0, 1, 2, 2}, {"", "", ""}}, /* all are in a word: no more columns */
+                 {spans, 2, 3, {0, 2, 1, 1}, {"A", "", "(outside the spans)"}},
+                 {spans, 1, 2, {0, 1, 1, 1}, {"A", "(outside the spans)"}}};
+    hw_run *run = run_of("The| sky| fe|ll", HW_SIDE_PROMPT);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hw_segments *s = cases[i].spans ? NULL : cut(run, HW_SIDE_PROMPT, "word");
+        hw_partition *p;
+        if (!s) assert_int_equal(hw_segments_from_spans(&s, run, HW_SIDE_PROMPT, cases[i].spans, cases[i].n_spans, NULL), HW_OK);
+        assert_int_equal(hw_segments_partition(&p, s, NULL), HW_OK);
+        hw_segments_free(s); /* nothing of them is kept */
+        assert_columns(p, cases[i].groups, 4, cases[i].names, cases[i].n);
+        hw_partition_free(p);
+    }
+    hw_partition_free(NULL);
+    hw__run_release(run);
+}
+
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_carry_the_space_before_them),
@@ -607,6 +645,7 @@ int main(void) {
         cmocka_unit_test(bad_spans_are_named),
         cmocka_unit_test(bad_json_is_named),
         cmocka_unit_test(bad_segmenters_are_named),
+        cmocka_unit_test(partitions_hold_every_token_once),
         cmocka_unit_test(sides_without_text_are_named),
         cmocka_unit_test(table_is_readable),
         cmocka_unit_test(any_bytes_are_cut_without_loss),

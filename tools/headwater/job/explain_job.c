@@ -7,7 +7,6 @@
 #include "cli/message.h"
 #include "cli/names.h"
 #include "job/output_files.h"
-#include "job/whole_prompt_groups.h"
 #include "job/prompt_split.h"
 #include "export/html_report.h"
 #include "job/view_options.h"
@@ -108,7 +107,7 @@ void job_free(job *j) {
     for (size_t i = 0; i < j->n_made; i++) hw_attribution_free(j->made[i]);
     for (size_t i = 0; i < MOST_METHODS; i++) hw_live_free(j->live[i]);
     hw_segments_free(j->segments);
-    partition_free(j->partition);
+    hw_partition_free(j->partition);
     hw_model_close(j->model);
     free(j->method_text);
 }
@@ -129,15 +128,11 @@ void job_group(job *j, const hw_segments *segments) {
 }
 
 hw_err job_partition(job *j, const hw_segments *segments, hw_error *err) {
-    partition_free(j->partition);
-    j->partition = partition_new(segments);
-    if (!j->partition) {
-        return hw__fail(err, HW_ERR_MEMORY, "no memory for segments");
-    }
-    if (!j->o->quiet) partition_remark(j->partition, segments);
-    j->groups = j->partition->groups;
-    j->n_groups = j->partition->n_groups;
-    return HW_OK;
+    hw_partition_free(j->partition);
+    j->partition = NULL;
+    hw_err rc = hw_segments_partition(&j->partition, segments, err);
+    if (rc == HW_OK && !j->o->quiet) cut_remark(segments);
+    return rc;
 }
 
 int job_cut(hw_segments **out, const cut *c, bool whole, job *j, const hw_run *run) {
@@ -164,7 +159,7 @@ hw_method_params job_params(const job *j) {
     params.n_ablations = (size_t)o->ablations;
     params.groups = j->groups;
     params.n_groups = j->n_groups;
-    params.group_names = j->partition ? j->partition->names : NULL;
+    if (j->partition) hw_partition_columns(j->partition, &params);
     return params;
 }
 

@@ -19,7 +19,7 @@ typedef struct job {
     hw_model *model;       /* owned; NULL where no model runs. Some methods run it again */
     const int32_t *groups; /* borrowed: segment of each prompt token; NULL: each token its own */
     size_t n_groups;
-    struct partition *partition;        /* owned: what `groups` points to after job_partition() */
+    hw_partition *partition;            /* owned: what `groups` points to after job_partition() */
     char *method_text;                  /* the list, cut into names */
     const char *methods[MOST_METHODS];  /* [n_methods] */
     hw_attribution *made[MOST_METHODS]; /* [n_made] owned */

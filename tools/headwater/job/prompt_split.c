@@ -29,3 +29,16 @@ hw_err cut_segments(hw_segments **out, const cut *c, const hw_run *run, hw_error
     return c->json.bytes ? hw_segments_from_json(out, run, HW_SIDE_PROMPT, c->json.bytes, c->json.n, err)
                          : hw_segments_new(out, run, HW_SIDE_PROMPT, c->by, err);
 }
+
+void cut_remark(const hw_segments *segments) {
+    size_t n_tokens, n = hw_segments_count(segments);
+    const int32_t *groups = hw_segments_groups(segments, &n_tokens);
+    bool *holds = calloc(n + 1, sizeof *holds);
+    for (size_t t = 0; holds && t < n_tokens; t++)
+        if (groups[t] >= 0) holds[groups[t]] = true;
+    for (size_t i = 0; holds && i < n; i++)
+        if (!holds[i])
+            message("span %zu, \"%s\", holds no token: a token belongs where its first character that is no space is",
+                    i, hw_segments_at(segments, i)->name);
+    free(holds);
+}

@@ -19,6 +19,9 @@ void cut_free(cut *c);
 /* Cuts the prompt of a run. */
 hw_err cut_segments(hw_segments **out, const cut *c, const hw_run *run, hw_error *err);
 
+/* Prints which segments hold no token. */
+void cut_remark(const hw_segments *segments);
+
 /* STATUS_DONE, or the status to exit with where `option` names no way to cut a text. */
 int cut_check(const char *command, const char *option, const char *by);
 

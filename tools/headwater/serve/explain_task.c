@@ -25,6 +25,7 @@ typedef struct making {
     choice choice;
     int64_t id;
     hw_segments *passages, *cut; /* of the prompt; NULL: none */
+    hw_partition *columns;       /* what params' groups point to; NULL: each token is a column */
     hw_method_params params;
     hw_live *live[MOST_METHODS]; /* [choice.n] NULL: explained only at the end */
     bool began;                  /* the prompt was read */
@@ -102,16 +103,13 @@ static bool spans_to_segments(hw_segments **out, const hw_run *run, const json_t
 static void cut_prompt(making *m, const hw_run *run) {
     hw_error err;
     const hw_segments *by = NULL;
-    size_t n;
     if (m->r->spans && !spans_to_segments(&m->passages, run, m->r->spans, &err)) m->passages = NULL;
     if (m->choice.by && strcmp(m->choice.by, "passage") == 0) {
         by = m->passages;
     } else if (m->choice.by && hw_segments_new(&m->cut, run, HW_SIDE_PROMPT, m->choice.by, &err) == HW_OK) {
         by = m->cut;
     }
-    if (!by) return;
-    m->params.groups = hw_segments_groups(by, &n);
-    m->params.n_groups = hw_segments_count(by);
+    if (by && hw_segments_partition(&m->columns, by, &err) == HW_OK) hw_partition_columns(m->columns, &m->params);
 }
 
 /* Methods that cannot explain a growing run are left to the end. */
@@ -276,6 +274,7 @@ bool explain_work(worker *w, task *t) {
     for (size_t i = 0; i < m.choice.n; i++) hw_live_free(m.live[i]);
     hw_segments_free(m.passages);
     hw_segments_free(m.cut);
+    hw_partition_free(m.columns);
     buffer_free(&m.completion);
     return ok;
 }

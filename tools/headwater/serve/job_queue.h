@@ -29,6 +29,7 @@ typedef struct task {
     int64_t run;        /* of again, check and export; of explain the run that a crash left, else 0 */
     const char *format; /* of export: a row's name, static */
     char method[64];    /* of export: "" for all */
+    int64_t attribution; /* of export: which of the run's, from 0; -1: any */
     atomic_int stops;   /* how often it was told to stop */
     events events;
     const char *wrap; /* the event `done` is {wrap: result}; NULL: result as it is */

@@ -227,9 +227,18 @@ static answer export_report(call *c, const export_format *format, int64_t with) 
     return ok ? attach(answer_json(200, &page), format, c->id) : answer_fault(&f);
 }
 
+/* Which of the run's explanations; -1: none is named. */
+static bool read_attribution(int64_t *index, const call *c, fault *f) {
+    const char *text = query(c, "attribution");
+    size_t n = text ? strspn(text, "0123456789") : 0;
+    *index = text ? strtoll(text, NULL, 10) : -1;
+    return !text || (n > 0 && n <= 9 && !text[n]) ||
+           fault_set(f, 400, "bad_request", "\"attribution\" must be the place of an explanation in the run, from 0");
+}
+
 answer handle_export(call *c) {
     fault f;
-    int64_t with;
+    int64_t with, attribution;
     const char *method = query(c, "method");
     const export_format *format = find_format(query(c, "format"), &f);
     if (!format) return answer_fault(&f);
@@ -237,7 +246,7 @@ answer handle_export(call *c) {
         fault_set(&f, 400, "bad_request", "\"method\" is \"%.60s\": there is none of that name", method);
         return answer_fault(&f);
     }
-    if (!read_with(&with, c, format, &f)) return answer_fault(&f);
+    if (!read_with(&with, c, format, &f) || !read_attribution(&attribution, c, &f)) return answer_fault(&f);
     if (strcmp(format->name, "html") == 0) return export_report(c, format, with);
     task *t = task_new(export_work, NULL, false);
     if (!t) {
@@ -246,6 +255,7 @@ answer handle_export(call *c) {
     }
     t->run = c->id;
     t->format = format->name;
+    t->attribution = attribution;
     snprintf(t->method, sizeof t->method, "%s", method ? method : "");
     answer a = answer_task(c, t);
     return a.status == 200 ? attach(a, format, c->id) : a;

@@ -69,15 +69,13 @@ static bool explain_list(explained *out, worker *w, task *t, const hw_trace *tra
     return true;
 }
 
-/* Runs the methods, by tokens or by the segments [n_groups] of `segments` (nullable). */
+/* Runs the methods by these segments alone, as a check compares them. */
 static bool explain_by(explained *out, worker *w, task *t, const hw_trace *trace, const choice *c,
                        const hw_segments *segments) {
     hw_method_params p = choice_params(c);
     size_t n;
-    if (segments) {
-        p.groups = hw_segments_groups(segments, &n);
-        p.n_groups = hw_segments_count(segments);
-    }
+    p.groups = hw_segments_groups(segments, &n);
+    p.n_groups = hw_segments_count(segments);
     return explain_list(out, w, t, trace, c, p);
 }
 
@@ -110,14 +108,27 @@ static bool answer_explained(const explained *e, worker *w, task *t) {
     return ok;
 }
 
+/* Sets the columns that are the whole prompt cut `by`; NULL: each token is one. */
+static bool cut_columns(hw_partition **out, hw_method_params *p, worker *w, task *t, const hw_run *run) {
+    hw_error err;
+    hw_segments *segments;
+    if (!t->again.by) return true;
+    if (!cut(&segments, w, t->run, run, t->again.by, &t->fault)) return false;
+    bool ok = hw_segments_partition(out, segments, &err) == HW_OK || fault_from(&t->fault, &err);
+    hw_segments_free(segments);
+    if (ok) hw_partition_columns(*out, p);
+    return ok;
+}
+
 bool again_work(worker *w, task *t) {
     explained made = {.n = 0};
-    hw_segments *segments = NULL;
+    hw_partition *columns = NULL;
+    hw_method_params p = choice_params(&t->again);
     const hw_trace *trace = worker_methods(w, &t->again, &t->fault) ? worker_trace(w, t->run, &t->fault) : NULL;
-    bool ok = trace && (!t->again.by || cut(&segments, w, t->run, hw_trace_run(trace), t->again.by, &t->fault)) &&
-              explain_by(&made, w, t, trace, &t->again, segments) && answer_explained(&made, w, t);
+    bool ok = trace && cut_columns(&columns, &p, w, t, hw_trace_run(trace)) &&
+              explain_list(&made, w, t, trace, &t->again, p) && answer_explained(&made, w, t);
     free_explained(&made);
-    hw_segments_free(segments);
+    hw_partition_free(columns);
     return ok;
 }
 
@@ -239,6 +250,18 @@ static int32_t *read_groups(const json_t *attribution, const hw_run *run, size_t
     return groups;
 }
 
+/* [n_groups] their names, borrowed from the document, malloc'd; NULL where it has none. */
+static const char **read_group_names(const json_t *attribution, size_t n_groups) {
+    const json_t *list = json_object_get(json_object_get(attribution, "settings"), "group_names");
+    if (json_array_size(list) != n_groups) return NULL;
+    const char **names = malloc((n_groups + 1) * sizeof *names);
+    for (size_t g = 0; names && g < n_groups; g++) {
+        const char *name = json_string_value(json_array_get(list, g));
+        names[g] = name ? name : "";
+    }
+    return names;
+}
+
 /* One explanation of the document again, whole this time. */
 static bool remake(explained *out, worker *w, task *t, const hw_trace *trace, const json_t *attribution) {
     choice c;
@@ -246,10 +269,13 @@ static bool remake(explained *out, worker *w, task *t, const hw_trace *trace, co
     if (!read_settings(&c, attribution, &t->fault)) return false;
     hw_method_params p = choice_params(&c);
     int32_t *groups = read_groups(attribution, hw_trace_run(trace), &p.n_groups);
+    const char **names = groups ? read_group_names(attribution, p.n_groups) : NULL;
     p.groups = groups;
+    p.group_names = names;
     bool ok = explain_list(&one, w, t, trace, &c, p);
     if (ok) out->list[out->n++] = one.list[0];
     free(groups);
+    free(names);
     return ok;
 }
 
@@ -264,6 +290,7 @@ static bool remake_all(explained *out, worker *w, task *t, const hw_trace *trace
         const json_t *a = json_array_get(list, i);
         const char *name = json_string_value(json_object_get(a, "method"));
         if (*t->method && (!name || strcmp(name, t->method) != 0)) continue;
+        if (t->attribution >= 0 && t->attribution != (int64_t)i) continue;
         ok = remake(out, w, t, trace, a);
     }
     json_decref(json);

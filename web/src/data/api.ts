@@ -75,7 +75,12 @@ export interface MethodSettings {
   residual_measured?: boolean
   measure?: string
   aggregate?: string
-  /** Of methods that run the model again: the parts that they leave out. */
+  discard?: number
+  remove_sink?: boolean
+  columns?: string
+  seed?: number
+  n_ablations?: number
+  /** The parts of the prompt that columns are. */
   by?: string
 }
 
@@ -92,6 +97,7 @@ export interface ExplainRequest {
 export interface CheckRequest {
   by?: string
   methods?: string[]
+  settings?: MethodSettings
   tokens?: [number, number]
 }
 
@@ -153,7 +159,7 @@ export const api = {
   explainAgain: async (id: number, methods: string[], settings: MethodSettings) =>
     (await json<{ attributions: RawAttribution[] }>('POST', `runs/${id}/explain`, { methods, settings })).attributions,
   check: (id: number, body: CheckRequest, signal?: AbortSignal) => events(`runs/${id}/check`, body, signal),
-  exportUrl: (id: number, format: string, choice: { method?: string; with?: number } = {}) =>
+  exportUrl: (id: number, format: string, choice: { attribution?: number; with?: number } = {}) =>
     `/api/runs/${id}/export?${new URLSearchParams([['format', format], ...Object.entries(choice).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]]))])}`,
 }
 

@@ -54,6 +54,8 @@ export interface Settings {
   columns: string
   residual: number
   residual_measured?: boolean
+  discard?: number
+  remove_sink?: boolean
   measure: string
   aggregate?: string
   seed: string
@@ -312,11 +314,32 @@ export function appendRows(a: Attribution, more: Attribution): Attribution {
   }
 }
 
+type Identified = Pick<Attribution, 'method' | 'settings'>
+
+/** What an attribution is of its run: its method with all of its settings, whatever they are. */
+export const identity = ({ method, settings }: Identified) => JSON.stringify([method, Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1))])
+
+const isSame = (a: Identified, b: Identified) => identity(a) === identity(b)
+
+/** The run with these whole attributions: each in the place of the one that it is a new version of, or else at the end. */
+export function replaceAttributions(run: Run, added: readonly Attribution[]): Run {
+  const kept = run.attributions.map((a) => added.find((b) => isSame(a, b)) ?? a)
+  return { ...run, attributions: [...kept, ...added.filter((b) => !kept.includes(b))] }
+}
+
 /** The run with a new attribution, or new rows of one that it has. */
 export function withAttribution(run: Run, more: Attribution): Run {
-  const same = run.attributions.findIndex((a) => a.method === more.method && a.first + a.n === more.first)
+  const same = run.attributions.findIndex((a) => isSame(a, more) && a.first + a.n === more.first)
   if (same < 0) return { ...run, attributions: [...run.attributions, more] }
   return { ...run, attributions: run.attributions.map((a, i) => (i === same ? appendRows(a, more) : a)) }
+}
+
+/** The cut of the prompt whose parts the columns are, tokens that are in none of them together in one more; undefined: no known one. */
+export function cutOf(run: Run, { settings }: Pick<Attribution, 'settings'>): string | undefined {
+  const { groups } = settings
+  if (!groups) return undefined
+  const isIt = (cut: Cut) => cut.groups.length === groups.length && cut.groups.every((g, k) => groups[k] === g || (g < 0 && groups[k] === cut.names.length))
+  return Object.keys(run.cuts.prompt).find((name) => isIt(run.cuts.prompt[name]))
 }
 
 /** The tokens that rows of an attribution explain: the completion, or all where there is none. */

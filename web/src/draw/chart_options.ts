@@ -3,7 +3,7 @@
  * Pure but for reading the pane's signals.
  */
 import type { EChartsCoreOption } from 'echarts/core'
-import { DIVERGING, MAPS, type Palette, type Theme } from './colour'
+import { contrast, DIVERGING, MAPS, type Palette, type Theme } from './colour'
 import type { Pane } from '../model/store'
 import { layersOfRows, scaleOf, sumByUnit, type Units } from '../model/aggregate'
 import { label, number, shorten } from '../ui/token_text'
@@ -22,11 +22,18 @@ export interface Chart {
   height: number
   /** Says what is drawn, for those who do not see it. */
   description: string
+  /** The same in a few words, over a picture of it. */
+  title: string
+  /** Rows are all explained tokens, not the selection. */
+  ofAllTokens?: boolean
+  /** What is drawn shorter or paler than it is, or not at all: whole sentences. */
+  notes: string[]
   /** What a click on a data point means. */
   pick: (data: readonly number[]) => { unit?: number; row?: number }
 }
 
-const FONT = 'system-ui, "Noto Sans", "DejaVu Sans", sans-serif'
+/** Families without quotes: ECharts writes them into attributes of SVG as they are. */
+export const FONT = 'system-ui, Noto Sans, DejaVu Sans, sans-serif'
 const LABEL_WIDTH = 14
 const COLUMN_WIDTH = 15 // px that a column needs for a label that can be read
 const MOST_COLUMNS = 400
@@ -98,7 +105,68 @@ const said = (pane: Pane) => {
   return shorten(label(texts.join('')), 40)
 }
 
+/** "completion token 3: “·sunny”", of the selection. */
+export function tokensInWords(pane: Pane): string {
+  const chosen = pane.selection.value
+  const run = pane.run.value
+  if (!chosen || !run) return ''
+  const [from, to] = [chosen[0] + pane.offset.value, chosen[1] + pane.offset.value]
+  const noun = run.m < run.info.tokens.length ? 'completion token' : 'token'
+  return `${from === to ? `${noun} ${from}` : `${noun}s ${from}\u2013${to}, their mean`}: \u201c${said(pane)}\u201d`
+}
+
+/* ------------------------------------------------------------------ beyond the scale */
+
+const isBeyond = (value: number, scale: number) => Math.abs(value) > scale * (1 + 1e-6)
+
+/** "0: The 87 %, 11: is 4.8 %": prompt units with their values. */
+function unitsInWords(pane: Pane, values: readonly (readonly [unit: number, value: number])[]): string {
+  return values.map(([u, v]) => `${unitLabel(pane, u)} ${amount(v, pane.isShares.value)}`).join(', ')
+}
+
+/** The strongest cell of each column that has some beyond the scale. */
+function columnsBeyond(units: readonly number[], data: readonly [number, number, number][], scale: number): [number, number][] {
+  const most = new Map<number, number>()
+  for (const [x, , v] of data) if (isBeyond(v, scale) && Math.abs(v) > Math.abs(most.get(units[x]) ?? 0)) most.set(units[x], v)
+  return [...most]
+}
+
+/** Whatever of `shapes` lies at [x, y] of the data, drawn over the marks; never the colour bar's business. */
+const overlay = (data: readonly (readonly number[])[], renderItem: (params: unknown, api: CustomApi) => object) =>
+  data.length ? [{ type: 'custom', data, renderItem, silent: true, clip: false, z: 5, encode: { x: 0, y: 1 } }] : []
+
+interface CustomApi {
+  value: (dimension: number) => number
+  coord: (at: readonly number[]) => [number, number]
+  size: (of: readonly number[]) => [number, number]
+}
+
 /* ------------------------------------------------------------------ bars */
+
+const BAR_WIDTH = 26
+const BAR_GAP = 0.18
+/** px from a cut bar's end to its two gaps. */
+const BREAKS = [5, 10] as const
+
+/** Two slanted gaps near the end of a bar that goes on, and its number beyond it. data: [column, the end, the value]. */
+function brokenBars(pane: Pane, look: Look, data: readonly [number, number, number][]) {
+  return overlay(data, (_, api) => {
+    const [x, y] = api.coord([api.value(0), api.value(1)])
+    const value = api.value(2)
+    const down = value < 0 ? -1 : 1
+    const half = Math.min(BAR_WIDTH, api.size([1, 0])[0] * (1 - BAR_GAP)) / 2 + 2
+    const gap = (at: number) => ({
+      type: 'line',
+      shape: { x1: x - half, y1: y + down * at + 2, x2: x + half, y2: y + down * at - 2 },
+      style: { stroke: look.palette.paper, lineWidth: 2 },
+    })
+    const text = {
+      type: 'text',
+      style: { text: amount(value, pane.isShares.value), x, y: y - 3 * down, align: 'center', verticalAlign: value < 0 ? 'top' : 'bottom', fill: look.palette.ink, font: `11px ${FONT}` },
+    }
+    return { type: 'group', children: [...BREAKS.map(gap), text] }
+  })
+}
 
 /** The smallest of 1, 2, 2.5, 5, 10 times a power of ten that is not less. */
 function roundUp(value: number): number {
@@ -123,18 +191,24 @@ export function bars(pane: Pane, look: Look): Chart {
     itemStyle: { color: values[u] < 0 ? palette.barBelow : palette.bar, opacity: marked < 0 || marked === u ? 1 : 0.45 },
   }))
   const zooms = zoom(pane, units, look)
+  const { min, max } = limits(pane)
+  const ends = (v: number) => (max !== undefined && v > max ? max : min !== undefined && v < min ? min : v)
+  const cut = units.flatMap((u, x): [number, number, number][] => (ends(values[u]) === values[u] ? [] : [[x, ends(values[u]), values[u]]]))
+  const onAxis = (v: number) => (v === max ? `\u2265\u2009${number(v)}` : v === min ? `\u2264\u2009${number(v)}` : number(v))
   return {
     height: 300,
+    title: `What \u201c${said(pane)}\u201d took from the prompt`,
+    notes: cut.length ? [`Cut at the end of the scale: ${unitsInWords(pane, cut.map(([x, , v]) => [units[x], v]))}.`] : [],
     description: `Bars: what “${said(pane)}” took from each of ${units.length} parts of the prompt, mean over the chosen layers, by ${pane.attribution.value?.method}`,
     pick: ([x]) => ({ unit: units[x] }),
     option: {
       animation: false,
-      grid: { left: 62, right: 12, top: 14, bottom: zooms.length ? 118 : 92 },
+      grid: { left: 62, right: 12, top: 24, bottom: zooms.length ? 118 : 92 },
       xAxis: unitAxis(pane, units, look),
-      yAxis: { type: 'value', ...limits(pane), ...axisStyle(look), axisLabel: { ...axisStyle(look).axisLabel, formatter: (v: number) => number(v) } },
+      yAxis: { type: 'value', min, max, name: pane.isShares.value ? 'share' : 'nats', nameGap: 8, nameTextStyle: { color: look.palette.muted, fontFamily: FONT, fontSize: 11, align: 'right' }, ...axisStyle(look), axisLabel: { ...axisStyle(look).axisLabel, formatter: onAxis } },
       dataZoom: zooms,
       tooltip: tooltip(look, ([x, v]) => `${unitLabel(pane, units[x])}\n${amount(v, pane.isShares.value)}`),
-      series: [{ type: 'bar', data, barMaxWidth: 26, barCategoryGap: '18%', clip: true }],
+      series: [{ type: 'bar', data, barMaxWidth: BAR_WIDTH, barCategoryGap: `${BAR_GAP * 100}%`, clip: true }, ...brokenBars(pane, look, cut)],
     },
   }
 }
@@ -151,17 +225,39 @@ interface Cells {
   scale: number
   height: number
   describe: string
+  title: string
+  ofAllTokens?: boolean
   rowOf: (y: number) => { row?: number }
 }
 
-function heatmap({ pane, look, units, rows, data, scale, height, describe, rowOf }: Cells): Chart {
+/** A corner of each cell that is stronger than its colour says. */
+function beyondCorners(data: readonly [number, number, number][], colours: readonly string[], look: Look) {
+  const { ink, paper } = look.palette
+  return overlay(data, (_, api) => {
+    const [x, y] = api.coord([api.value(0), api.value(1)])
+    const [width, height] = api.size([1, 1])
+    const side = Math.min(width, height, 9) * 0.6
+    const full = api.value(2) < 0 ? colours[0] : colours[colours.length - 1]
+    const [right, top] = [x + width / 2, y - height / 2]
+    return { type: 'polygon', shape: { points: [[right - side, top], [right, top], [right, top + side]] }, style: { fill: contrast(full, ink) > contrast(full, paper) ? ink : paper } }
+  })
+}
+
+function heatmap({ pane, look, units, rows, data, scale, height, describe, title, ofAllTokens, rowOf }: Cells): Chart {
   const signed = data.some(([, , v]) => v < 0)
   const colours = signed ? DIVERGING[look.theme] : (MAPS[look.map] ?? MAPS.tint).stops(look.theme)
   const zooms = zoom(pane, units, look)
   const style = axisStyle(look)
   const isShares = pane.isShares.value
+  const beyond = data.filter(([, , v]) => isBeyond(v, scale))
+  const columns = columnsBeyond(units, data, scale)
+  const most = `${beyond.some(([, , v]) => v > 0) ? '\u2265\u2009' : ''}${number(scale)}`
+  const least = signed ? `${beyond.some(([, , v]) => v < 0) ? '\u2264\u2009' : ''}${number(-scale)}` : '0'
   return {
     height,
+    title,
+    ofAllTokens,
+    notes: columns.length ? [`Beyond the scale, marked by a corner; the strongest of each: ${unitsInWords(pane, columns)}.`] : [],
     description: describe,
     pick: ([x, y]) => ({ unit: units[x], ...rowOf(y) }),
     option: {
@@ -179,13 +275,14 @@ function heatmap({ pane, look, units, rows, data, scale, height, describe, rowOf
         top: 10,
         itemHeight: Math.min(140, height - 150),
         itemWidth: 10,
-        text: [number(scale), signed ? number(-scale) : '0'],
+        text: [most, least],
+        seriesIndex: 0,
         textGap: 6,
         hoverLink: false,
         textStyle: { color: look.palette.muted, fontFamily: FONT, fontSize: 11 },
       },
       tooltip: tooltip(look, ([x, y, v]) => `${unitLabel(pane, units[x])}\n${rows[y]}\n${amount(v, isShares)}`),
-      series: [{ type: 'heatmap', data, progressive: 4000, emphasis: { itemStyle: { borderColor: look.palette.ink, borderWidth: 1 } } }],
+      series: [{ type: 'heatmap', data, progressive: 4000, emphasis: { itemStyle: { borderColor: look.palette.ink, borderWidth: 1 } } }, ...beyondCorners(beyond, colours, look)],
     },
   }
 }
@@ -221,6 +318,7 @@ export function layers(pane: Pane, look: Look): Chart {
     data,
     scale: cellScale(pane, units, data),
     height: Math.max(260, Math.min(640, rows.length * 13)) + 100,
+    title: `What \u201c${said(pane)}\u201d took from the prompt, layer by layer`,
     describe: `Heat map: what “${said(pane)}” took from each part of the prompt, layer by layer, ${rows.length} layers from the bottom up`,
     rowOf: () => ({}),
   })
@@ -250,6 +348,8 @@ export function map(pane: Pane, look: Look): Chart {
     data,
     scale: cellScale(pane, units, data),
     height: Math.max(160, Math.min(900, a.n * 18)) + 100,
+    title: 'What each completion token took from the prompt',
+    ofAllTokens: true,
     describe: `Heat map: what each of ${a.n} completion tokens took from each part of the prompt, mean over the chosen layers`,
     rowOf: (y) => ({ row: a.n - 1 - y + offset }),
   })
@@ -272,8 +372,14 @@ export function profile(pane: Pane, look: Look): Chart {
   const strongest = pane.strongest.value.filter((u) => !pane.outliers.value.has(u))
   const units = [...new Set([...(marked >= 0 ? [marked] : []), ...strongest])].slice(0, LINES)
   const style = axisStyle(look)
+  const left = [...pane.outliers.value].filter((u) => !units.includes(u) && !pane.hiddenUnits.value[u] && pane.unitValues.value[u] !== 0)
+  const notes = left.length ? [`Not drawn, since the others would be flat beside it: ${unitsInWords(pane, left.map((u) => [u, pane.unitValues.value[u]]))}.`] : []
+  const all = shownUnits(pane).length - left.length
+  if (units.length < all) notes.unshift(`The ${units.length} strongest of ${all} parts of the prompt.`)
   return {
     height: 320,
+    title: `Layers in which \u201c${said(pane)}\u201d took its strongest sources`,
+    notes,
     description: `Lines: how much of ${units.map((u) => `“${label(pane.units.value.names(u))}”`).join(', ')} each layer brought to “${said(pane)}”`,
     pick: () => ({}),
     option: {

@@ -19,24 +19,34 @@ export interface Marks {
   pendingFrom?: number
 }
 
+function writeText(span: HTMLElement, text: string): void {
+  span.textContent = text
+  span.toggleAttribute('data-newline', /[\n\r]/.test(text))
+}
+
 export class Tinted {
   readonly spans: HTMLElement[] = []
   private state = new Int16Array(0)
   private steps = new Int8Array(0)
+  private texts: readonly string[] = []
 
   constructor(
     readonly root: HTMLElement,
     private readonly role?: string,
   ) {}
 
-  /** Adds the tokens after those that are there. Texts come from models: they are only ever text. */
-  append(tokens: readonly Token[], texts: readonly string[]): void {
+  /**
+   * Shows these tokens: adds those after the ones that are there, and writes again what reads otherwise since: a later token
+   * completes a character that began in an earlier one. Texts come from models: they are only ever text.
+   */
+  update(tokens: readonly Token[], texts: readonly string[]): void {
     const added = document.createDocumentFragment()
+    if (texts !== this.texts) this.spans.forEach((span, k) => texts[k] !== this.texts[k] && writeText(span, texts[k]))
+    this.texts = texts
     for (let k = this.spans.length; k < tokens.length; k++) {
       const span = document.createElement('span')
-      span.textContent = texts[k]
+      writeText(span, texts[k])
       span.dataset.k = String(k)
-      if (/[\n\r]/.test(texts[k])) span.dataset.newline = ''
       if (tokens[k].role === 'special' || tokens[k].role === 'template') span.dataset.role = tokens[k].role
       if (this.role) {
         span.setAttribute('role', this.role)

@@ -4,10 +4,11 @@
  */
 import { signal } from '@preact/signals'
 import { api, ApiError, type CheckEvents, type ExplainEvents, type ExplainRequest, type MethodSettings } from '../data/api'
-import { decodeAttribution, decodeDocument, decodeRun, newRun, withAttribution, type Run, type RunInfo } from '../data/document'
+import { cutOf, decodeAttribution, decodeDocument, decodeRun, identity, newRun, replaceAttributions, withAttribution, type Attribution, type Run, type RunInfo } from '../data/document'
 import type { ServerEvent } from '../data/events'
 import * as state from './store'
-import { panes, putRun, show, variantName } from './store'
+import { panes, putRun, show } from './store'
+import { GrowingText } from '../ui/token_text'
 
 export interface Job {
   stage: 'loading' | 'queued' | 'prefill' | 'tokens'
@@ -71,6 +72,7 @@ const EMPTY_INFO: Omit<RunInfo, 'prompt' | 'tokens'> = {
 /** Applies the events of one explanation to a run, in order. */
 class Growing {
   private run: Run | null = null
+  private readonly completion = new GrowingText()
 
   constructor(private readonly prompt: string) {}
 
@@ -91,15 +93,15 @@ class Growing {
     token: ({ token }) => {
       advance({ stage: 'tokens' })
       if (!this.run) return
-      const info = { ...this.run.info, tokens: [...this.run.info.tokens, token], completion: this.run.info.completion + token.text }
-      this.put({ ...this.run, info })
+      const tokens = [...this.run.info.tokens, token]
+      this.put({ ...this.run, info: { ...this.run.info, tokens, completion: this.completion.add(token) } })
     },
     explained: async ({ attribution }) => {
       if (!this.run) return
       const more = await decodeAttribution(attribution)
       this.put(withAttribution(this.run, more))
       const shown = panes[0].attribution.value
-      if (state.following.value && shown?.method === more.method) state.select(this.run.key, more.first + more.n - 1 - this.run.m)
+      if (state.following.value && shown && identity(shown) === identity(more)) state.select(this.run.key, more.first + more.n - 1 - this.run.m)
     },
     done: async ({ run }) => {
       const final = await decodeRun(run, this.run?.key)
@@ -156,6 +158,30 @@ export async function stop(): Promise<void> {
 
 /* ------------------------------------------------------------------ other methods, checks */
 
+const GROUPING = new Set(['groups', 'n_groups', 'group_names'])
+
+function ungrouped({ settings }: Attribution): MethodSettings {
+  const kept = Object.entries(settings).filter(([key]) => !GROUPING.has(key))
+  return { ...Object.fromEntries(kept), seed: Number(settings.seed) }
+}
+
+/** The settings of an attribution as a request has them, its grouping by name; null: its columns are parts that have no name here. */
+export function settingsOf(run: Run, a: Attribution): MethodSettings | null {
+  const by = cutOf(run, a)
+  if (a.settings.groups && !by) return null
+  return { ...ungrouped(a), ...(by ? { by } : {}) }
+}
+
+/** Explains the pane's run by its method once more, with one setting changed and all others as they are. */
+export async function explainWith(pane: state.Pane, change: MethodSettings): Promise<void> {
+  const run = pane.run.value
+  const a = pane.attribution.value
+  if (!run || !a) return
+  const settings = settingsOf(run, a)
+  if (settings) await explainBy(pane, a.method, { ...settings, ...change })
+  else report(new Error('This explanation ran on parts of the prompt that this run has no name for: its settings cannot be changed here.'))
+}
+
 /** Explains the pane's run by a method that it does not have yet, from what the server stored. */
 export async function explainBy(pane: state.Pane, method: string, settings: MethodSettings): Promise<void> {
   const run = pane.run.value
@@ -164,10 +190,8 @@ export async function explainBy(pane: state.Pane, method: string, settings: Meth
   state.problem.value = ''
   try {
     const added = await Promise.all((await api.explainAgain(run.id, [method], settings)).map(decodeAttribution))
-    const names = new Set(added.map(variantName))
-    const now = state.runs.value.find((r) => r.key === run.key) ?? run
-    putRun({ ...now, attributions: [...now.attributions.filter((a) => !names.has(variantName(a))), ...added] })
-    if (added.length) pane.method.value = variantName(added[0])
+    putRun(replaceAttributions(state.runs.value.find((r) => r.key === run.key) ?? run, added))
+    if (added.length) pane.method.value = identity(added[0])
   } catch (cause) {
     const isMissing = cause instanceof ApiError && cause.code === 'unsupported'
     report(isMissing ? new Error(`${cause.message}. Choose it under Settings of “Edit and run again”.`) : cause)
@@ -183,7 +207,7 @@ export async function check(pane: state.Pane, by: string): Promise<void> {
   checking.value = { key: run.key, done: 0, total: 0 }
   state.problem.value = ''
   try {
-    for await (const { event, data } of api.check(run.id, { by, methods: [a.method] })) {
+    for await (const { event, data } of api.check(run.id, { by, methods: [a.method], settings: ungrouped(a) })) {
       if (event === 'progress') checking.value = { key: run.key, ...(data as CheckEvents['progress']) }
       if (event === 'done') putRun({ ...(state.runs.value.find((r) => r.key === run.key) ?? run), check: (data as CheckEvents['done']).check })
     }
@@ -206,7 +230,7 @@ export async function openRun(id: number, pane = panes[0]): Promise<void> {
     if (pane === panes[0]) remember(run)
     else state.comparing.value = true
   } catch (cause) {
-    report(cause instanceof ApiError && cause.code === 'not-found' ? new Error('That run is not there any more.') : cause)
+    report(cause instanceof ApiError && cause.code === 'not_found' ? new Error('That run is not there any more.') : cause)
   }
 }
 

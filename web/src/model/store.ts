@@ -5,9 +5,9 @@
  * that a pane draws are computed here, from the pure functions of sums.ts, when something that they depend on changes.
  */
 import { computed, effect, signal } from '@preact/signals'
-import type { MethodInfo, MethodSettings, SavedRun, Status, Tables } from '../data/api'
+import type { MethodInfo, SavedRun, Status, Tables } from '../data/api'
 import { PALETTES, tint, type Theme } from '../draw/colour'
-import { explainedTokens, type Attribution, type Run } from '../data/document'
+import { cutOf, explainedTokens, identity, type Attribution, type Run } from '../data/document'
 import * as sums from './aggregate'
 import { label, tokenTexts } from '../ui/token_text'
 
@@ -76,29 +76,66 @@ export const pinned = signal<Look | null>(null)
 
 /* ------------------------------------------------------------------ attributions by name */
 
-const DEFAULTS: Required<Omit<MethodSettings, 'by'>> = {
-  row: 'predictor',
-  direction: 'input',
-  residual: 0.5,
-  residual_measured: false,
-  measure: 'projection',
-  aggregate: 'mean',
+interface Variant {
+  /** The trait of methods that the setting applies to; '': it applies to all. */
+  trait: string
+  usual: unknown
+  say: (value: unknown) => string
 }
-const VARIANTS: { key: keyof typeof DEFAULTS; only?: string; say: (value: unknown) => string }[] = [
-  { key: 'row', say: () => 'own row' },
-  { key: 'measure', only: 'contribution', say: String },
-  { key: 'direction', only: 'rollout', say: (v) => `${String(v)} direction` },
-  { key: 'aggregate', only: 'contribution', say: () => 'composed' },
-  { key: 'residual', only: 'rollout', say: (v) => `residual ${String(v)}` },
-  { key: 'residual_measured', only: 'rollout', say: () => 'residual measured' },
-]
 
-/** "rollout", or "rollout, own row" where a setting is not the usual one. Names an attribution within its run. */
-export function variantName(a: Pick<Attribution, 'method' | 'settings'>): string {
-  const said = VARIANTS.filter(({ key, only }) => (!only || only === a.method) && (a.settings[key] ?? DEFAULTS[key]) !== DEFAULTS[key])
-  const grouped = a.settings.n_groups ? [`in ${a.settings.n_groups} parts`] : []
-  return [a.method, ...grouped, ...said.map(({ key, say }) => say(a.settings[key]))].join(', ')
+/** What a setting that is not the usual one adds to a name. */
+const VARIANTS: Record<string, Variant> = {
+  row: { trait: 'row', usual: 'predictor', say: () => 'own row' },
+  columns: { trait: '', usual: 'prompt', say: () => 'all columns' },
+  measure: { trait: 'measure', usual: 'projection', say: String },
+  direction: { trait: 'direction', usual: 'input', say: (v) => `${String(v)} direction` },
+  aggregate: { trait: 'aggregate', usual: 'mean', say: () => 'composed' },
+  residual: { trait: 'residual', usual: 0.5, say: (v) => `residual ${String(v)}` },
+  residual_measured: { trait: 'residual', usual: false, say: () => 'residual measured' },
+  discard: { trait: 'discard', usual: 0, say: (v) => `lowest ${String(v)} discarded` },
+  remove_sink: { trait: 'remove_sink', usual: false, say: () => 'sink removed' },
+  seed: { trait: 'seed', usual: '0', say: (v) => `seed ${String(v)}` },
+  n_ablations: { trait: 'seed', usual: 64, say: (v) => `${String(v)} ablations` },
 }
+
+/** Whether a setting changes what a method gives; a report without tables does not say. */
+export function isApplied(method: string, key: string): boolean {
+  const trait = VARIANTS[key]?.trait
+  const traits = methodInfo(method)?.traits
+  return !trait || !traits || traits.includes(trait)
+}
+
+function grouping(run: Run, a: Attribution): string[] {
+  if (!a.settings.groups) return []
+  const cut = cutOf(run, a)
+  return [cut ? `by ${cut}` : `in ${a.settings.n_groups} parts`]
+}
+
+function describe(run: Run, a: Attribution): string {
+  const settings = a.settings as unknown as Record<string, unknown>
+  const said = Object.keys(VARIANTS).filter((key) => isApplied(a.method, key) && (settings[key] ?? VARIANTS[key].usual) !== VARIANTS[key].usual)
+  return [a.method, ...grouping(run, a), ...said.map((key) => VARIANTS[key].say(settings[key]))].join(', ')
+}
+
+const names = new WeakMap<Run, Map<Attribution, string>>()
+
+function namesOf(run: Run): Map<Attribution, string> {
+  const known = names.get(run)
+  if (known) return known
+  const made = new Map<Attribution, string>()
+  const uses = new Map<string, number>()
+  for (const a of run.attributions) {
+    const name = describe(run, a)
+    const use = (uses.get(name) ?? 0) + 1
+    uses.set(name, use)
+    made.set(a, use > 1 ? `${name} (${use})` : name)
+  }
+  names.set(run, made)
+  return made
+}
+
+/** "rollout", or "rollout, own row" where a setting is not the usual one: no two attributions of a run have one name. */
+export const variantName = (run: Run, a: Attribution): string => namesOf(run).get(a) ?? describe(run, a)
 
 /* ------------------------------------------------------------------ panes */
 
@@ -106,7 +143,7 @@ const NONE = new Float32Array(0)
 
 export class Pane {
   readonly key = signal('')
-  /** variantName of the attribution. */
+  /** identity() of the attribution. */
   readonly method = signal('')
 
   constructor(readonly index: number) {}
@@ -115,8 +152,11 @@ export class Pane {
 
   readonly attribution = computed<Attribution | undefined>(() => {
     const list = this.run.value?.attributions ?? []
-    return list.find((a) => variantName(a) === this.method.value) ?? list[0]
+    return list.find((a) => identity(a) === this.method.value) ?? list[0]
   })
+
+  /** The attribution's name within its run. */
+  readonly name = computed(() => (this.run.value && this.attribution.value ? variantName(this.run.value, this.attribution.value) : ''))
 
   /** Texts of the m prompt tokens, and of the tokens that rows explain. */
   readonly promptTexts = computed(() => tokenTexts(this.run.value?.info.tokens.slice(0, this.run.value.m) ?? []))
@@ -229,11 +269,15 @@ export const panes = [new Pane(0), new Pane(1)] as const
 export const shownPanes = computed(() => (comparing.value && panes[1].run.value ? [...panes] : [panes[0]]))
 export const activePane = computed(() => shownPanes.value[active.value] ?? panes[0])
 
-/** Shows a run in a pane, under the method that the pane has, or the run's first. */
-export function show(pane: Pane, key: string, method = pane.method.value): void {
+/** Shows a run in a pane, under the method and settings that `like` shows, or else one of the same name, or the run's first. */
+export function show(pane: Pane, key: string, like = pane): void {
+  const { name } = like
+  const [method, called] = [like.attribution.value && identity(like.attribution.value), name.value]
+  const run = runs.value.find((r) => r.key === key)
+  const list = run?.attributions ?? []
+  const found = list.find((a) => identity(a) === method) ?? list.find((a) => run && variantName(run, a) === called) ?? list[0]
   pane.key.value = key
-  const names = runs.value.find((r) => r.key === key)?.attributions.map(variantName) ?? []
-  pane.method.value = names.includes(method) ? method : (names[0] ?? '')
+  pane.method.value = found ? identity(found) : ''
   pinned.value = hovered.value = null
 }
 

@@ -58,4 +58,4 @@ export function toJson(run: Run): string {
 }
 
 export const fileName = (run: Run, a: Attribution, extension: string) =>
-  `${(run.name || 'headwater').replace(/[^\p{L}\p{N}]+/gu, '-').slice(0, 40)}-${variantName(a).replace(/[^\w]+/g, '-')}${extension}`
+  `${(run.name || 'headwater').replace(/[^\p{L}\p{N}]+/gu, '-').slice(0, 40)}-${variantName(run, a).replace(/[^\w]+/g, '-')}${extension}`

@@ -3,7 +3,8 @@
  */
 import { toggleTheme } from '../draw/theme'
 import { job, stop } from '../model/actions'
-import { activePane, comparing, following, pinned, runs, select, variantName } from '../model/store'
+import { activePane, comparing, following, pinned, runs, select } from '../model/store'
+import { identity } from '../data/document'
 import { dialog } from '../views/dialogs'
 import { startComparing, stopComparing, toggleFilter } from '../views/controls'
 import { searching } from '../views/search'
@@ -32,7 +33,7 @@ function byArrow(event: KeyboardEvent, by: number): void {
 function chooseMethod(index: number): void {
   const pane = activePane.value
   const a = pane.run.value?.attributions[index]
-  if (a) pane.method.value = variantName(a)
+  if (a) pane.method.value = identity(a)
 }
 
 function letGo(): void {

@@ -7,7 +7,7 @@ import type { LogProb, Token } from '../data/document'
 /** Control characters have pictures in Unicode; DEL has its own. */
 const picture = (code: number) => String.fromCodePoint(code === 0x7f ? 0x2421 : 0x2400 + code)
 
-const HIDING = /[\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}]/gu
+const HIDING = /[\ufffe\uffff\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}]/gu
 // eslint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f]/g
 
@@ -30,44 +30,79 @@ export function shorten(text: string, most: number): string {
   return characters.length <= most ? text : `${characters.slice(0, most - 1).join('')}\u2026`
 }
 
-function bytesOf(token: Token): Uint8Array {
+function bytesOf(token: Pick<Token, 'text' | 'bytes'>): Uint8Array {
   if (!token.bytes) return new TextEncoder().encode(token.text)
   return Uint8Array.from(token.bytes.match(/../g) ?? [], (pair) => parseInt(pair, 16))
 }
 
-function decodeStrictly(parts: Uint8Array[]): string | null {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.length
-  }
+/** What stands for the later parts of a character that several tokens share. */
+export const CONTINUED = '\u02d9'
+
+/** How many bytes the character has that begins with this byte; 0: none begins with it. */
+function lengthFrom(byte: number): number {
+  if (byte < 0x80) return 1
+  if (byte < 0xc2) return 0
+  return byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : byte < 0xf5 ? 4 : 0
+}
+
+const STRICT = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** The character at `at` of bytes that may end inside it; null: these bytes are none, or not the whole of one. */
+function characterAt(bytes: Uint8Array, at: number): { text: string; length: number } | null {
+  const length = lengthFrom(bytes[at])
+  if (!length || at + length > bytes.length) return null
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(all)
+    return { text: STRICT.decode(bytes.subarray(at, at + length)), length }
   } catch {
     return null
   }
 }
 
-/** What stands for the later parts of a character that several tokens share. */
-export const CONTINUED = '\u02d9'
-const MOST_PARTS = 8
+const hex = (byte: number) => byte.toString(16).toUpperCase().padStart(2, '0')
 
-/** The texts of tokens; a character that is cut over several is whole in the first, and a mark in the others. */
-export function tokenTexts(tokens: readonly Token[]): string[] {
-  const texts = tokens.map((token) => visible(token.text))
-  for (let k = 0; k < tokens.length; k++) {
-    if (!tokens[k].bytes) continue
-    for (let end = k + 2; end <= Math.min(k + MOST_PARTS, tokens.length) && tokens[end - 1].bytes; end++) {
-      const whole = decodeStrictly(tokens.slice(k, end).map(bytesOf))
-      if (whole === null) continue
-      texts[k] = visible(whole)
-      texts.fill(CONTINUED, k + 1, end)
-      k = end - 1
-      break
-    }
+/** The texts of neighbouring tokens that hold bytes: each character is that of the token where it begins. */
+function textsOfBytes(parts: readonly Uint8Array[]): string[] {
+  const owner = parts.flatMap((part, k) => Array<number>(part.length).fill(k))
+  const bytes = Uint8Array.from(parts.flatMap((part) => [...part]))
+  const texts = parts.map(() => '')
+  for (let at = 0; at < bytes.length; ) {
+    const found = characterAt(bytes, at)
+    texts[owner[at]] += found ? visible(found.text) : `\u2039${hex(bytes[at])}\u203a`
+    at += found?.length ?? 1
+  }
+  return texts.map((text, k) => text || (parts[k].length ? CONTINUED : ''))
+}
+
+/** Where the tokens from `from` on end that are not text by themselves, and so may share characters. */
+function stretchOf(tokens: readonly Pick<Token, 'bytes'>[], from: number): number {
+  let to = from
+  while (to < tokens.length && tokens[to].bytes) to++
+  return to
+}
+
+/**
+ * The texts of tokens. A character that is cut over several is whole in the first, and a mark in those that hold nothing else;
+ * bytes that are no character, or not yet the whole of one, are written out.
+ */
+export function tokenTexts(tokens: readonly Pick<Token, 'text' | 'bytes'>[]): string[] {
+  const texts: string[] = []
+  for (let k = 0; k < tokens.length; ) {
+    const to = stretchOf(tokens, k)
+    if (to === k) texts.push(visible(tokens[k++].text))
+    else texts.push(...textsOfBytes(tokens.slice(k, to).map(bytesOf)))
+    k = Math.max(k, to)
   }
   return texts
+}
+
+/** The text of tokens that come one by one: what each adds, characters only when they are whole. */
+export class GrowingText {
+  private readonly decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+  text = ''
+
+  add(token: Token): string {
+    return (this.text += this.decoder.decode(bytesOf(token), { stream: true }))
+  }
 }
 
 /* ------------------------------------------------------------------ numbers */

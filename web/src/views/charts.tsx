@@ -1,21 +1,22 @@
 /*
  * The charts under the text, drawn by ECharts on canvas after the text was tinted, and as SVG where a file is wanted.
  */
-import { effect } from '@preact/signals'
-import { BarChart, HeatmapChart, LineChart } from 'echarts/charts'
+import { effect, useSignal } from '@preact/signals'
+import { BarChart, CustomChart, HeatmapChart, LineChart } from 'echarts/charts'
 import { DataZoomComponent, GridComponent, LegendComponent, LegendScrollComponent, TooltipComponent, VisualMapComponent } from 'echarts/components'
 import * as echarts from 'echarts/core'
 import { CanvasRenderer, SVGRenderer } from 'echarts/renderers'
 import { useEffect, useRef } from 'preact/hooks'
 import { CHART_MAKERS, type Chart, type Look } from '../draw/chart_options'
 import { MAPS } from '../draw/colour'
-import { save } from '../ui/export'
+import { captionOf, composePng, composeSvg } from '../draw/picture'
+import { fileName, save } from '../ui/export'
 import * as state from '../model/store'
 import { chart, colourMap, pinned, select, type Pane } from '../model/store'
 import { CHARTS } from '../ui/labels'
 import { Sources } from './citations'
 
-echarts.use([BarChart, HeatmapChart, LineChart, GridComponent, TooltipComponent, VisualMapComponent, DataZoomComponent, LegendComponent, LegendScrollComponent, CanvasRenderer, SVGRenderer])
+echarts.use([BarChart, CustomChart, HeatmapChart, LineChart, GridComponent, TooltipComponent, VisualMapComponent, DataZoomComponent, LegendComponent, LegendScrollComponent, CanvasRenderer, SVGRenderer])
 
 const lookNow = (width: number): Look => ({ palette: state.palette.value, theme: state.theme.value, map: colourMap.value, width })
 
@@ -56,6 +57,7 @@ function onPick(pane: Pane, made: Chart, data: unknown): void {
 function Canvas({ pane }: { pane: Pane }) {
   const root = useRef<HTMLDivElement>(null)
   const last = useRef<Chart | null>(null)
+  const shown = useSignal<Chart | null>(null)
   useEffect(() => {
     const element = root.current!
     let drawn: echarts.ECharts | null = null
@@ -64,7 +66,7 @@ function Canvas({ pane }: { pane: Pane }) {
       const maker = CHART_MAKERS[chart.value]
       if (!maker || !pane.attribution.value || !element.clientWidth) return
       const made = maker(pane, lookNow(element.clientWidth))
-      last.current = made
+      last.current = shown.value = made
       element.style.height = `${made.height}px`
       element.setAttribute('aria-label', made.description)
       const isNew = zoomed !== zoomKey(pane) || !drawn
@@ -90,11 +92,12 @@ function Canvas({ pane }: { pane: Pane }) {
       drawn?.dispose()
     }
   }, [pane])
-  const picture = (kind: 'png' | 'svg') => last.current && savePicture(last.current, root.current!.clientWidth, kind, `headwater-${chart.value}`)
+  const picture = (kind: 'png' | 'svg') => last.current && void savePicture(pane, last.current, root.current!.clientWidth, kind)
   return (
     <figure class="chart">
-      {state.shownPanes.value.length > 1 && <figcaption>{`${state.runTitle(pane.run.value!)}, ${pane.attribution.value?.method ?? ''}`}</figcaption>}
+      {state.shownPanes.value.length > 1 && <figcaption>{`${state.runTitle(pane.run.value!)}, ${pane.name.value}`}</figcaption>}
       <div ref={root} role="img" class="canvas" />
+      <Notes chart={shown.value} />
       <p class="downloads">
         Save as{' '}
         <button type="button" class="quiet" onClick={() => picture('png')}>
@@ -108,24 +111,42 @@ function Canvas({ pane }: { pane: Pane }) {
   )
 }
 
-/** Draws the chart again, off the page and all at once. */
-async function savePicture(made: Chart, width: number, kind: 'png' | 'svg', name: string): Promise<void> {
+/** What the chart cuts or leaves out. */
+function Notes({ chart: made }: { chart: Chart | null }) {
+  return (
+    <>
+      {made?.notes.map((note) => (
+        <p class="note">{note}</p>
+      ))}
+    </>
+  )
+}
+
+/** Draws the chart again, off the page and all at once, under a caption. */
+async function savePicture(pane: Pane, made: Chart, width: number, kind: 'png' | 'svg'): Promise<void> {
+  const palette = state.palette.value
+  const caption = captionOf(pane, made, state.hide.value)
+  const name = fileName(pane.run.value!, pane.attribution.value!, `-${chart.value}.${kind}`)
   const other = echarts.init(document.createElement('div'), null, {
     renderer: kind === 'svg' ? 'svg' : 'canvas',
     ssr: kind === 'svg',
-    devicePixelRatio: 2,
+    devicePixelRatio: RATIO,
     width,
     height: made.height,
   })
   const series = (made.option.series as object[]).map((one) => ({ ...one, progressive: 0 }))
-  other.setOption({ ...made.option, series, backgroundColor: state.palette.value.paper })
-  if (kind === 'svg') save(`${name}.svg`, 'image/svg+xml', other.renderToSVGString())
+  other.setOption({ ...made.option, series, backgroundColor: palette.paper })
+  if (kind === 'svg') save(name, 'image/svg+xml', composeSvg(other.renderToSVGString(), [width, made.height], caption, palette))
   else {
-    const blob = await new Promise<Blob | null>((resolve) => other.renderToCanvas({ pixelRatio: 2 }).toBlob(resolve))
-    if (blob) save(`${name}.png`, 'image/png', blob)
+    const blob = await composePng(other.renderToCanvas({ pixelRatio: RATIO }), RATIO, caption, palette)
+    if (blob) save(name, 'image/png', blob)
+    else state.problem.value = 'The picture could not be made: there is not enough memory, or it is too large for this browser.'
   }
   other.dispose()
 }
+
+/** Pixels of a picture to one of the page. */
+const RATIO = 2
 
 /* ------------------------------------------------------------------ choosing */
 

@@ -1,10 +1,11 @@
 /*
  * Two runs, or two methods of one, token by token: what stands in the same place, and how much was taken from it.
  */
-import { palette, panes, shownPanes, variantName, runTitle, type Pane } from '../model/store'
+import { panes, shownPanes, runTitle, type Pane } from '../model/store'
 import { align } from '../model/aggregate'
-import { label, shorten } from '../ui/token_text'
+import { label, plural, shorten } from '../ui/token_text'
 import { amount } from '../ui/labels'
+import { Meter } from './meter'
 
 const MOST_ROWS = 12
 const MOST_TOKENS = 1500 // the alignment takes the product of both lengths
@@ -21,9 +22,18 @@ const namesOf = (pane: Pane) => Array.from({ length: pane.units.value.count }, (
 /** Of one method both sides have one scale; methods in different units have each their own. */
 const isOneScale = (left: Pane, right: Pane) => left.attribution.value?.method === right.attribution.value?.method
 
-function rowsOf(left: Pane, right: Pane): Row[] {
+interface Rows {
+  shown: Row[]
+  /** Rows beyond the scale on both sides, which have no bars. */
+  beyond: Row[]
+  /** How many weaker rows are not shown. */
+  n_weaker: number
+  isTooLong: boolean
+}
+
+function rowsOf(left: Pane, right: Pane): Rows {
   const names = [namesOf(left), namesOf(right)] as const
-  if (names[0].length > MOST_TOKENS || names[1].length > MOST_TOKENS) return []
+  if (names[0].length > MOST_TOKENS || names[1].length > MOST_TOKENS) return { shown: [], beyond: [], n_weaker: 0, isTooLong: true }
   const common = isOneScale(left, right) ? Math.max(left.scale.value, right.scale.value) : 0
   const size = (pane: Pane, u: number) => (u < 0 || pane.hiddenUnits.value[u] ? 0 : pane.unitValues.value[u] / (common || pane.scale.value || 1))
   const rows = align(...names).map(([i, j]): Row => ({
@@ -34,20 +44,40 @@ function rowsOf(left: Pane, right: Pane): Row[] {
   const isOut = ({ units: [i, j] }: Row) => left.outliers.value.has(i) && right.outliers.value.has(j)
   const most = ({ sizes: [a, b] }: Row) => Math.max(Math.abs(a), Math.abs(b))
   const changed = ({ names: [a, b] }: Row) => (a === b ? 0 : 1)
-  return rows
-    .filter((row) => !isOut(row) && most(row) > 0)
-    .sort((a, b) => changed(b) - changed(a) || most(b) - most(a))
-    .slice(0, MOST_ROWS)
+  const nonzero = rows.filter((row) => most(row) > 0)
+  const drawn = nonzero.filter((row) => !isOut(row)).sort((a, b) => changed(b) - changed(a) || most(b) - most(a))
+  return { shown: drawn.slice(0, MOST_ROWS), beyond: nonzero.filter(isOut), n_weaker: Math.max(0, drawn.length - MOST_ROWS), isTooLong: false }
+}
+
+const nameOf = ({ names: [a, b] }: Row) => (a === b ? label(a) : `${a ? label(a) : '\u2013'} / ${b ? label(b) : '\u2013'}`)
+
+function valueOf(pane: Pane, unit: number): string {
+  return unit < 0 ? '\u2013' : amount(pane.unitValues.value[unit], pane.isShares.value)
+}
+
+/** What has no row, in words. */
+function leftOut({ beyond, n_weaker, isTooLong }: Rows, left: Pane, right: Pane): string[] {
+  if (isTooLong) return [`A prompt of more than ${MOST_TOKENS} parts is not set side by side: choose larger units.`]
+  const hides = Math.max(...[left, right].map((pane) => pane.hiddenUnits.value.reduce((sum, h) => sum + h, 0)))
+  const inWords = beyond.map((row) => `${row.units[0]}: ${nameOf(row)} (${valueOf(left, row.units[0])} and ${valueOf(right, row.units[1])})`)
+  return [
+    ...(inWords.length ? [`Without bars, since the others would be flat beside them: ${inWords.join(', ')}.`] : []),
+    ...(n_weaker ? [`${plural(n_weaker, 'weaker row')} not shown.`] : []),
+    ...(hides ? [`${plural(hides, 'part')} of the prompt hidden.`] : []),
+  ]
 }
 
 function Side({ pane, side, row }: { pane: Pane; side: 0 | 1; row: Row }) {
   const size = row.sizes[side]
   const unit = row.units[side]
-  const width = `${Math.min(100, Math.abs(size) * 100)}%`
   return (
     <td class={side ? 'right' : 'left'}>
-      <span class="meter" aria-hidden="true" style={{ width, backgroundColor: size < 0 ? palette.value.barBelow : palette.value.bar }} />
-      <span class="value">{unit < 0 ? '' : amount(pane.unitValues.value[unit], pane.isShares.value)}</span>
+      <span class="side">
+        <span class="track">
+          <Meter size={size} />
+        </span>
+        <span class="value">{unit < 0 ? '' : valueOf(pane, unit)}</span>
+      </span>
     </td>
   )
 }
@@ -62,8 +92,9 @@ export function Difference() {
   if (shownPanes.value.length < 2) return null
   const [left, right] = panes
   const rows = rowsOf(left, right)
-  if (!rows.length) return null
-  const heading = (pane: Pane) => (left.key.value === right.key.value ? variantName(pane.attribution.value!) : shorten(runTitle(pane.run.value!), 36))
+  const notes = leftOut(rows, left, right)
+  if (!rows.shown.length && !notes.length) return null
+  const heading = (pane: Pane) => (left.key.value === right.key.value ? pane.name.value : shorten(runTitle(pane.run.value!), 36))
   return (
     <section class="difference" aria-label="Difference">
       <h3>Side by side</h3>
@@ -80,15 +111,18 @@ export function Difference() {
           </tr>
         </thead>
         <tbody>
-          {rows.map((row) => (
+          {rows.shown.map((row) => (
             <tr class={row.names[0] === row.names[1] ? '' : 'changed'}>
               <Side pane={left} side={0} row={row} />
-              <th scope="row">{row.names[0] === row.names[1] ? label(row.names[0]) : `${row.names[0] ? label(row.names[0]) : '–'} / ${row.names[1] ? label(row.names[1]) : '–'}`}</th>
+              <th scope="row">{nameOf(row)}</th>
               <Side pane={right} side={1} row={row} />
             </tr>
           ))}
         </tbody>
       </table>
+      {notes.map((note) => (
+        <p class="note">{note}</p>
+      ))}
       {!isOneScale(left, right) && <p class="note">Bars are shares of each side’s own full strength.</p>}
     </section>
   )

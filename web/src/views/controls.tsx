@@ -1,10 +1,10 @@
 /*
  * How the texts are looked at: method, units, what is hidden, which layers. One quiet line of controls above the text.
  */
-import { methodInfo, comparing, depth, hide, panes, runs, runTitle, served, shownPanes, tables, unitName, variantName, type Pane } from '../model/store'
+import { methodInfo, comparing, depth, hide, panes, runs, runTitle, served, shownPanes, tables, unitName, variantName, isApplied, type Pane } from '../model/store'
 import * as state from '../model/store'
-import { busy, explainBy, openRun } from '../model/actions'
-import type { Attribution } from '../data/document'
+import { busy, explainBy, explainWith, openRun } from '../model/actions'
+import { cutOf, identity, type Attribution } from '../data/document'
 import type { MethodSettings } from '../data/api'
 import { amount, CHOICE_LABELS, FILTER_LABELS, SETTING_CHOICES, UNIT_LABELS } from '../ui/labels'
 import { plural } from '../ui/token_text'
@@ -15,18 +15,24 @@ import { plural } from '../ui/token_text'
 function further(pane: Pane): { name: string; problem: string }[] {
   const run = pane.run.value
   if (!served.value || run?.id === undefined) return []
-  const has = new Set(run.attributions.map((a) => a.method))
-  return (tables.value?.methods ?? []).filter((m) => !has.has(m.name))
+  const has = new Set(run.attributions.map((a) => [a.method, cutOf(run, a) ?? (a.settings.groups ? '?' : '')].join(' ')))
+  return (tables.value?.methods ?? []).filter((m) => !has.has([m.name, partsFor(m.name) ?? ''].join(' ')))
 }
 
 const capital = (text: string) => text.slice(0, 1).toUpperCase() + text.slice(1)
 
 const runsModel = (name: string) => methodInfo(name)?.traits.includes('model') ?? false
 
+/** The parts that a method is run with: only what runs the model again is run with those that are shown. */
+const partsFor = (name: string) => (runsModel(name) && unitName.value !== 'token' ? unitName.value : undefined)
+
 function choose(pane: Pane, value: string): void {
   const [kind, name] = [value.slice(0, 1), value.slice(1)]
-  if (kind === '=') pane.method.value = name
-  else void explainBy(pane, name, runsModel(name) && unitName.value !== 'token' ? { by: unitName.value } : {})
+  const run = pane.run.value
+  const chosen = run?.attributions.find((a) => variantName(run, a) === name)
+  const by = partsFor(name)
+  if (kind === '+') void explainBy(pane, name, by ? { by } : {})
+  else if (chosen) pane.method.value = identity(chosen)
 }
 
 export function MethodPicker({ pane }: { pane: Pane }) {
@@ -37,10 +43,10 @@ export function MethodPicker({ pane }: { pane: Pane }) {
   const info = now && methodInfo(now.method)
   return (
     <div class="method">
-      <select aria-label={comparing.value ? `Method ${pane.index === 0 ? 'on the left' : 'on the right'}` : 'Method'} value={now ? `=${variantName(now)}` : ''} disabled={busy.value !== ''} onChange={(e) => choose(pane, e.currentTarget.value)}>
+      <select aria-label={comparing.value ? `Method ${pane.index === 0 ? 'on the left' : 'on the right'}` : 'Method'} value={now ? `=${pane.name.value}` : ''} disabled={busy.value !== ''} onChange={(e) => choose(pane, e.currentTarget.value)}>
           {list.map((a, i) => (
-            <option value={`=${variantName(a)}`}>
-              {variantName(a)}
+            <option value={`=${variantName(run!, a)}`}>
+              {variantName(run!, a)}
               {i < 9 ? `  (${i + 1})` : ''}
             </option>
           ))}
@@ -66,17 +72,15 @@ export function MethodPicker({ pane }: { pane: Pane }) {
   )
 }
 
-/** Settings that stay when one of them is changed. */
-const KEPT = ['row', 'direction', 'residual', 'residual_measured', 'measure', 'aggregate'] as const
-
 function Settings({ pane, a }: { pane: Pane; a: Attribution }) {
-  const again = (change: MethodSettings) =>
-    explainBy(pane, a.method, { ...Object.fromEntries(KEPT.map((key) => [key, a.settings[key]])), ...change })
+  const again = (change: MethodSettings) => explainWith(pane, change)
+  const choices = SETTING_CHOICES.filter((s) => (!('only' in s) || s.only === a.method) && isApplied(a.method, s.key))
+  if (!choices.length) return null
   return (
     <details class="method-settings">
       <summary>settings</summary>
       <div class="fields">
-        {SETTING_CHOICES.filter((s) => !('only' in s) || s.only === a.method).map((s) => (
+        {choices.map((s) => (
           <label title={s.help}>
             {s.label}
             <select aria-label={s.label} value={a.settings[s.key]} onChange={(e) => void again({ [s.key]: e.currentTarget.value })}>
@@ -182,7 +186,8 @@ export function startComparing(): void {
   if (!right.run.value || right.key.value === left.key.value) {
     const now = left.attribution.value
     const other = left.run.value?.attributions.find((a) => a !== now)
-    state.show(right, left.key.value, other ? variantName(other) : undefined)
+    state.show(right, left.key.value)
+    if (other) right.method.value = identity(other)
   }
   comparing.value = true
 }
@@ -196,7 +201,7 @@ export function RunPicker({ pane }: { pane: Pane }) {
   const loaded = runs.value
   const others = state.saved.value.filter((s) => !loaded.some((r) => r.id === s.id))
   if (loaded.length + others.length < 2) return null
-  const open = (value: string) => (value.startsWith('#') ? void openRun(Number(value.slice(1)), pane) : state.show(pane, value, panes[0].method.value))
+  const open = (value: string) => (value.startsWith('#') ? void openRun(Number(value.slice(1)), pane) : state.show(pane, value, panes[0]))
   return (
     <span class="run-picker">
       <select aria-label={pane.index === 0 ? 'Run on the left' : 'Run on the right'} value={pane.key.value} onChange={(e) => open(e.currentTarget.value)}>

@@ -4,9 +4,10 @@
  */
 import type { Token } from '../data/document'
 import { check, checking } from '../model/actions'
-import { hovered, palette, pinned, served, type Pane } from '../model/store'
-import { label, number, percent, plural, probability, shorten } from '../ui/token_text'
+import { hovered, pinned, served, type Pane } from '../model/store'
+import { label, number, percent, plural, probability, shorten, tokenTexts } from '../ui/token_text'
 import { amount, BALANCE_ROWS, layersInWords, meanBalance, remarksOn } from '../ui/labels'
+import { Meter } from './meter'
 
 /* ------------------------------------------------------------------ the token itself */
 
@@ -27,9 +28,9 @@ function Alternatives({ token }: { token: Token }) {
       {list.map((other) => {
         const p = probability(other.logprob) ?? 0
         return (
-          <li class={other.text === token.text ? 'chosen' : ''}>
+          <li class={other.text === token.text && other.bytes === token.bytes ? 'chosen' : ''}>
             <span class="meter" aria-hidden="true" style={{ width: `${Math.max(p * 100, 0.5)}%` }} />
-            <span class="token">{label(other.text)}</span> <span class="value">{percent(p)}</span>
+            <span class="token">{label(tokenTexts([other])[0])}</span> <span class="value">{percent(p)}</span>
           </li>
         )
       })}
@@ -82,7 +83,7 @@ export function Strongest({ pane }: { pane: Pane }) {
               <span class="index">{u}</span>
               <span class="token">{shorten(label(names(u)), 90)}</span>
               <span class="value">{amount(values[u], pane.isShares.value)}</span>
-              <span class="meter" aria-hidden="true" style={{ width: `${Math.min(100, (Math.abs(values[u]) / scale) * 100)}%`, backgroundColor: values[u] < 0 ? palette.value.barBelow : palette.value.bar }} />
+              <Meter size={values[u] / scale} />
             </button>
           </li>
         ))}

@@ -7,7 +7,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks'
 import { api } from '../data/api'
 import { fileName, save, saveReport, toCsv, toJson } from '../ui/export'
 import { openRun, removeRun, renameRun } from '../model/actions'
-import { activePane, panes, runs, runTitle, saved, served, show, shownPanes, status, tables, variantName } from '../model/store'
+import { activePane, panes, runs, runTitle, saved, served, show, shownPanes, status, tables } from '../model/store'
 import * as state from '../model/store'
 import { label, plural, shorten } from '../ui/token_text'
 import { KEYS } from '../ui/labels'
@@ -141,7 +141,7 @@ function Export() {
           <>
             {(tables.value?.formats ?? []).map((f) => (
               <li>
-                <a href={api.exportUrl(id, f.name, f.name === 'html' ? { with: other } : { method: a.method })} download={fileName(run, a, f.extension)}>
+                <a href={api.exportUrl(id, f.name, f.name === 'html' ? { with: other } : f.name === 'trace' ? {} : { attribution: run.attributions.indexOf(a) })} download={fileName(run, a, f.extension)}>
                   {f.name.toUpperCase()}
                 </a>{' '}
                 {f.name === 'html' && other !== undefined ? 'the page with both runs inside, in one file' : f.summary}
@@ -167,7 +167,7 @@ function Export() {
               <button type="button" class="link" onClick={() => save(fileName(run, a, '.csv'), 'text/csv', toCsv(run, a))}>
                 CSV
               </button>{' '}
-              {variantName(a)}, one line for each pair of tokens
+              {pane.name.value}, one line for each pair of tokens
             </li>
           </>
         )}

@@ -22,25 +22,26 @@ const LONG = 500
 
 /* ------------------------------------------------------------------ prompt */
 
-function markUnit(tinted: Tinted, pane: Pane, before: readonly number[]): number[] {
-  for (const k of before) tinted.spans[k]?.removeAttribute('data-at')
-  const unit = pane.look.value
-  if (unit < 0) return []
+/** Moves an attribute from the tokens `before` to those of these units; gives the latter. */
+function markTokens(tinted: Tinted, attribute: string, pane: Pane, units: ReadonlySet<number>, before: readonly number[]): number[] {
+  for (const k of before) tinted.spans[k]?.removeAttribute(attribute)
+  if (!units.size) return []
   const now: number[] = []
-  pane.units.value.of.forEach((u, k) => u === unit && now.push(k))
-  for (const k of now) tinted.spans[k]?.setAttribute('data-at', '')
+  pane.units.value.of.forEach((u, k) => units.has(u) && now.push(k))
+  for (const k of now) tinted.spans[k]?.setAttribute(attribute, '')
   return now
 }
 
 /** Everything that the prompt's text shows, kept up to date until the returned function is called. */
 function followPrompt(tinted: Tinted, pane: Pane): () => void {
   let marked: number[] = []
+  let beyond: number[] = []
   let shown = new Int8Array(0)
   const wash = new Wash(tinted.root, tinted.spans)
   const stops = [
     effect(() => {
       const run = pane.run.value
-      if (run) tinted.append(run.info.tokens.slice(0, run.m), pane.promptTexts.value)
+      if (run) tinted.update(run.info.tokens.slice(0, run.m), pane.promptTexts.value)
       tinted.paint((out) => out.fill(0), { hidden: pane.hidden.value })
       wash.remeasure()
     }),
@@ -49,10 +50,12 @@ function followPrompt(tinted: Tinted, pane: Pane): () => void {
       if (shown.length !== pane.units.value.of.length) shown = new Int8Array(pane.units.value.of.length)
       steps(shown, values, pane.units.value, pane.scale.value)
       wash.show(shown, state.tints.value)
+      beyond = markTokens(tinted, 'data-beyond', pane, new Set(pane.beyond.value), beyond)
     }),
     () => wash.close(),
     effect(() => {
-      marked = markUnit(tinted, pane, marked)
+      const unit = pane.look.value
+      marked = markTokens(tinted, 'data-at', pane, new Set(unit < 0 ? [] : [unit]), marked)
     }),
     effect(() => {
       const hits = found.value
@@ -137,7 +140,7 @@ export function Prompt({ pane }: { pane: Pane }) {
 function followAnswer(tinted: Tinted, pane: Pane): () => void {
   return effect(() => {
     const { tokens, texts } = pane.answer.value
-    tinted.append(tokens, texts)
+    tinted.update(tokens, texts)
     const offset = pane.offset.value
     const chosen = pane.selection.value
     const fed = pane.fed.value
@@ -238,14 +241,15 @@ export function Legend({ pane }: { pane: Pane }) {
   const palette = state.palette.value
   const ramp = Array.from({ length: 9 }, (_, i) => tint(palette, Math.round(signed ? (i / 4 - 1) * STEPS : (i / 8) * STEPS)))
   const beyond = pane.beyond.value
+  const sign = (side: number, text: string) => (beyond.some((u) => pane.unitValues.value[u] * side > 0) ? text : '')
   return (
     <p class="legend">
-      <span>{signed ? amount(-pane.scale.value, isShares) : '0'}</span>
+      <span>{signed ? sign(-1, '\u2264\u2009') + amount(-pane.scale.value, isShares) : '0'}</span>
       <span class="ramp" aria-hidden="true" style={{ backgroundImage: `linear-gradient(90deg, ${ramp.join(', ')})` }} />
-      <span>{amount(pane.scale.value, isShares)}</span>
+      <span>{sign(1, '\u2265\u2009') + amount(pane.scale.value, isShares)}</span>
       {beyond.length > 0 && (
         <span class="beyond">
-          beyond the scale:{' '}
+          <span class="outlined">beyond the scale</span>:{' '}
           {beyond.map((u) => `${u}: ${label(pane.units.value.names(u))} ${amount(pane.unitValues.value[u], isShares)}`).join(', ')}
         </span>
       )}
