@@ -479,6 +479,7 @@ enum {
     HW_USES_VERSUS = 1024,     /* hw_run_params.versus */
     HW_USES_ROW = 2048,        /* row; without it always the predictor's, or none */
     HW_GIVES_LAYERS = 4096,    /* numbers of each layer; else one for all */
+    HW_USES_THROUGH = 8192,    /* through: it attributes to tokens of the completion */
 };
 
 /* One row of the method table. */
@@ -523,6 +524,8 @@ struct hw_method_params {
                                needs the signals of every row (HW_SIGNAL_ALL_*). Norms have no residual part, so it is added
                                as in rollout; of projections the negative ones count as 0, and rows are scaled to 1 */
     const char *const *group_names; /* [n_groups] UTF-8, what groups are called; "" or NULL: by their text. No number heeds it */
+    bool through;           /* what a token came from in the completion is followed back to the prompt: see hw_through. With
+                               columns `prompt`; of methods that attribute to the completion (HW_USES_THROUGH) */
 };
 
 HW_API hw_method_params hw_method_params_default(void);
@@ -591,6 +594,25 @@ typedef struct hw_balance {
 /* [n] one per row; NULL for other methods. */
 HW_API const hw_balance *hw_attribution_balance(const hw_attribution *a);
 HW_API size_t hw_attribution_first_token(const hw_attribution *a);    /* row i explains token first_token + i of the run */
+
+/* Where a token came from when the tokens of the completion that it came from are followed, each by its own row, until all
+ * is in the prompt or in the model itself: R_t = p_t + sum_{k<t} g_t[k] R_k, of the positive parts of each row divided by their
+ * sum (Walker & Ewetz, arXiv 2512.15663). M then has shares, whatever the method's own numbers are: the mean over layers
+ * is R, and with what is outside and the model's share a row sums to 1. The model's part of a row is, of method logit, MLPs and
+ * biases; of methods in shares what biases and sinks hold. The embedding of the row's own token belongs to that token. */
+typedef struct hw_through {
+    double prompt, model;               /* at the end: they sum to 1 */
+    double prompt_direct, model_direct; /* of these, at once; the rest came through the completion */
+    bool raised;                        /* false: no part of the row is positive, and all of it counts as the model's */
+} hw_through;
+/* [n] one per row; NULL where nothing was followed. */
+HW_API const hw_through *hw_attribution_through_rows(const hw_attribution *a);
+/* g: the share of row i that came, at once, from completion token k, before it is followed; 0 for k from the row's own token on. */
+HW_API double hw_attribution_hop(const hw_attribution *a, size_t i, size_t k);
+/* Follows a finished result that has a column for each token of the completion (columns `all`, no groups): what
+ * hw_method_params.through gives. Errors: ARGUMENT (other columns, a method without such columns, values that are not finite),
+ * UNSUPPORTED (no completion), MEMORY. */
+HW_API hw_err hw_attribution_through(hw_attribution **out, const hw_attribution *a, hw_error *err);
 
 /* Layers named by `select`, counted as people do: `5` or `3-12`, the model's first block being 1.
  * Writes the half-open range [*begin, *end) of indices into M's layers; the whole one where the method has one number for all

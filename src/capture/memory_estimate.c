@@ -85,7 +85,11 @@ static double method_bytes(const hw_plan *plan, const sizes *s) {
         if (hw_method_heeds(&method->info, plan->params) & HW_USES_DIRECTION)
             composing =
                 levels * level_floats(s) * sizeof(float) + hw__fold_bytes((size_t)s->tokens, (size_t)s->columns + 1);
-        results += n * s->columns * (method->info.traits & HW_GIVES_LAYERS ? s->layers : 1) * sizeof(float);
+        double numbers = n * (method->info.traits & HW_GIVES_LAYERS ? s->layers : 1);
+        results += numbers * s->columns * sizeof(float);
+        /* Followed through the completion: M with its columns, and the rows that others are followed to. */
+        if (plan->params->through && method->info.traits & HW_USES_THROUGH)
+            results += numbers * (2 * s->columns + n) * sizeof(float);
     }
     return composing + results;
 }

@@ -122,6 +122,8 @@ void hw_attribution_free(hw_attribution *a) {
     free(a->values);
     free(a->outside);
     free(a->balance);
+    free(a->through);
+    free(a->hops);
     free(a->measured);
     free(a->layers);
     free(a->groups);

@@ -21,6 +21,9 @@ struct hw_attribution {
     float *values;                      /* [n, m, L] */
     float *outside;                     /* [n, L] */
     hw_balance *balance;                /* [n] or NULL: method logit only */
+    hw_through *through;                /* [n] or NULL: not followed through the completion */
+    float *hops;                        /* [n, n_hops] with `through`: share of each completion token before */
+    size_t n_hops;
     float *
         measured; /* [L, T] HW_SIGNAL_RESIDUAL where the residual was measured, for a lift; NULL: not, or not in the file */
 };

@@ -30,6 +30,19 @@ static hw_err copy_balance(hw_attribution *to, const hw_attribution *from, hw_er
     return HW_OK;
 }
 
+/* Hops are of the completion's tokens, which no group changes. */
+static hw_err copy_through(hw_attribution *to, const hw_attribution *from, hw_error *err) {
+    if (!from->through) return HW_OK;
+    size_t cells = from->n_rows * from->n_hops; /* fits: `from` has them */
+    to->through = hw__alloc(from->n_rows, sizeof *to->through);
+    to->hops = hw__alloc(cells, sizeof *to->hops);
+    if (!to->through || !to->hops) return hw__fail_memory(err, "hops through the answer", cells, sizeof *to->hops);
+    memcpy(to->through, from->through, from->n_rows * sizeof *to->through);
+    memcpy(to->hops, from->hops, cells * sizeof *to->hops);
+    to->n_hops = from->n_hops;
+    return HW_OK;
+}
+
 static hw_err fill(hw_attribution *to, const hw_attribution *from, hw_error *err) {
     double *sum = hw__alloc(to->n_columns, sizeof *sum);
     if (!sum) return hw__fail_memory(err, "groups", to->n_columns, sizeof *sum);
@@ -38,6 +51,7 @@ static hw_err fill(hw_attribution *to, const hw_attribution *from, hw_error *err
     free(sum);
     memcpy(to->layers, from->layers, from->n_layers * sizeof *to->layers);
     hw_err rc = copy_balance(to, from, err);
+    if (rc == HW_OK) rc = copy_through(to, from, err);
     if (rc == HW_OK && from->measured) rc = hw__attribution_set_measured(to, from->measured, from->run->n_tokens, err);
     return rc == HW_OK ? hw__attribution_diagnose(to, err) : rc;
 }

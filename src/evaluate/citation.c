@@ -116,7 +116,9 @@ static const rule rules[N_RULES] = {
 size_t hw_citation_rule_count(void) { return N_RULES; }
 const hw_citation_rule *hw_citation_rule_at(size_t i) { return i < N_RULES ? &rules[i].info : NULL; }
 
-static bool gives_shares(const hw_attribution *a) { return hw_method_find(a->method)->traits & HW_GIVES_SHARES; }
+static bool gives_shares(const hw_attribution *a) {
+    return hw_method_heeds(hw_method_find(a->method), &a->params) & HW_GIVES_SHARES;
+}
 
 /* `balanced`: it says how much of a logit came from where. */
 static const rule *choose_rule(const hw_method_info *method, bool balanced) {
@@ -148,7 +150,8 @@ static void read_row(table *t, size_t i, const int32_t *groups, double scale) {
     }
     for (size_t p = 0; p < t->n_passages; p++) v[p] = sane(v[p] * scale);
     t->elsewhere[i].rest = sane(outside * scale);
-    if (!a->balance) return;
+    if (a->through) t->elsewhere[i].model = sane(a->through[i].model);
+    if (a->through || !a->balance) return;
     const hw_balance *b = &a->balance[i];
     t->elsewhere[i].answer = sane(b->completion);
     t->elsewhere[i].rest = sane(outside * scale - b->completion);

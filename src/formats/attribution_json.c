@@ -1,6 +1,7 @@
 /* attribution_json.c - settings are written with their words, and read through the words' own parsers. */
 #include "formats/attribution_json.h"
 
+#include "formats/through_json.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -101,6 +102,7 @@ static json_t *settings_to_json(const hw_attribution *a) {
                              hw_measure_name(p->measure), "aggregate", hw_aggregate_name(p->aggregate), "seed", seed,
                              "n_ablations", (json_int_t)p->n_ablations);
     bool ok = json != NULL;
+    if (ok && p->through) ok = json_object_set_new(json, "through", json_true()) == 0;
     if (ok && p->groups)
         ok = json_object_set_new(json, "n_groups", json_integer((json_int_t)p->n_groups)) == 0 &&
              json_object_set_new(json, "groups", ints_to_json(p->groups, hw__n_shown(p, a->run))) == 0;
@@ -128,6 +130,7 @@ hw_err hw__attribution_to_json(json_t **out, const hw_attribution *a, hw_error *
     ok = ok && json_object_set_new(json, "layers", ints_to_json(a->layers, a->n_layers)) == 0;
     ok = ok && json_object_set_new(json, "first_token", json_integer((json_int_t)a->first_token)) == 0;
     if (ok && a->balance) ok = json_object_set_new(json, "balance", hw__balance_to_json(a->balance, a->n_rows)) == 0;
+    if (ok && a->through) ok = json_object_set_new(json, "through", hw__through_to_json(a)) == 0;
     if (!ok) {
         json_decref(json);
         return hw__fail(err, HW_ERR_MEMORY, "out of memory: the description of method %s", a->method);
@@ -237,6 +240,7 @@ static hw_err get_later(hw_method_params *p, const json_t *json, hw_error *err) 
     if (rc == HW_OK && json_object_get(json, "remove_sink"))
         rc = hw__json_bool(&p->remove_sink, json, "remove_sink", err);
     if (rc == HW_OK && json_object_get(json, "discard")) rc = hw__json_real(&p->discard, json, "discard", err);
+    if (rc == HW_OK && json_object_get(json, "through")) rc = hw__json_bool(&p->through, json, "through", err);
     const char *aggregate;
     if (rc == HW_OK && json_object_get(json, "aggregate")) {
         rc = hw__json_word(&aggregate, json, "aggregate", err);
@@ -327,6 +331,7 @@ static hw_err fill(hw_attribution *a, const json_t *json, size_t n_layers, bool 
     if (rc == HW_OK)
         rc = hw__json_int(&first, json, "first_token", (int64_t)a->first_token, (int64_t)a->first_token, err);
     if (rc == HW_OK) rc = get_balance(a, json, err);
+    if (rc == HW_OK && a->params.through) rc = hw__through_from_json(a, json, err);
     return rc;
 }
 

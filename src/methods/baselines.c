@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "methods/method.h"
 #include "methods/layer_matrix.h"
+#include "methods/through.h"
 #include "base/splitmix64.h"
 
 #include <stdlib.h>
@@ -39,7 +40,7 @@ const hw__method hw__method_attention = {
             .cost = "no extra pass",
             .reference = "Bahdanau et al. 2015, arXiv 1409.0473",
             .blind = "what attention carries; the residual stream; which token was chosen",
-            .traits = HW_USES_ROW | HW_USES_FUSE | HW_GIVES_SHARES | HW_GIVES_LAYERS,
+            .traits = HW_USES_THROUGH | HW_USES_ROW | HW_USES_FUSE | HW_GIVES_SHARES | HW_GIVES_LAYERS,
             .rows = HW_ROWS_INTEREST,
         },
     .by_row = true,
@@ -100,7 +101,7 @@ const hw__method hw__method_uniform = {
             .cost = "none",
             .reference = "baseline",
             .blind = "everything but position",
-            .traits = HW_USES_ROW | HW_USES_RESIDUAL | HW_USES_REMOVE_SINK | HW_USES_DIRECTION | HW_GIVES_SHARES |
+            .traits = HW_USES_THROUGH | HW_USES_ROW | HW_USES_RESIDUAL | HW_USES_REMOVE_SINK | HW_USES_DIRECTION | HW_GIVES_SHARES |
                       HW_GIVES_LAYERS,
             .rows = HW_ROWS_NONE,
         },
@@ -109,8 +110,50 @@ const hw__method hw__method_uniform = {
     .run = run_uniform,
 };
 
-hw_err hw__uniform_beside(hw_attribution **out, const hw_attribution *a, hw_error *err) {
+/* Rows begin .. end - 1 beside `a`, with settings of its own. */
+static hw_err make_uniform(hw_attribution **out, const hw_attribution *a, const hw_method_params *p, size_t begin,
+                           size_t end, hw_error *err) {
     const hw_run *run = a->run;
+    hw_attribution *u;
+    hw_err rc = hw__attribution_new_rows(&u, run, hw__method_uniform.info.name, p, (size_t)run->model.n_layers, begin,
+                                         end, err);
+    if (rc != HW_OK) return rc;
+    hw__mixing mixing = {.residual = p->residual,
+                         .measured = p->residual_measured ? a->measured : NULL,
+                         .stride = run->n_tokens,
+                         .remove_sink = p->remove_sink};
+    if ((rc = fill_uniform(u, &mixing, p, err)) != HW_OK) {
+        hw_attribution_free(u);
+        return rc;
+    }
+    *out = u;
+    return HW_OK;
+}
+
+/* The same followed through the completion: rows before `begin` are made too, and given back. */
+static hw_err follow_uniform(hw_attribution **out, const hw_attribution *a, const hw_method_params *p, size_t begin,
+                             size_t end, hw_error *err) {
+    hw_method_params direct;
+    int32_t *groups;
+    hw__through_state state = {0};
+    hw_attribution *inner = NULL, *u = NULL;
+    hw_err rc = hw__through_inner(&direct, &groups, p, a->run, err);
+    for (size_t from = begin > 0 ? 0 : begin, to = begin > 0 ? begin : end; rc == HW_OK && from < end;
+         from = to, to = end) {
+        hw_attribution_free(u);
+        u = NULL;
+        rc = make_uniform(&inner, a, &direct, from, to, err);
+        if (rc == HW_OK) rc = hw__through_rows(&u, inner, p, &state, err);
+        hw_attribution_free(inner);
+        inner = NULL;
+    }
+    hw__through_state_clear(&state);
+    free(groups);
+    if (rc == HW_OK) *out = u;
+    return rc;
+}
+
+hw_err hw__uniform_beside(hw_attribution **out, const hw_attribution *a, hw_error *err) {
     uint32_t heeded = hw_method_heeds(hw_method_find(a->method), &a->params);
     hw_method_params p = a->params;
     p.residual_measured = p.residual_measured && heeded & HW_USES_RESIDUAL;
@@ -119,21 +162,8 @@ hw_err hw__uniform_beside(hw_attribution **out, const hw_attribution *a, hw_erro
         return hw__fail(err, HW_ERR_UNSUPPORTED,
                         "the residual of this result was measured, and the file does not say what it was: "
                         "explain the trace again for a lift");
-    size_t begin = a->first_token - (hw_run_n_completion(run) > 0 ? run->n_prompt : 0);
-    hw_attribution *u;
-    hw_err rc = hw__attribution_new_rows(&u, run, hw__method_uniform.info.name, &p, (size_t)run->model.n_layers, begin,
-                                         begin + a->n_rows, err);
-    if (rc != HW_OK) return rc;
-    hw__mixing mixing = {.residual = p.residual,
-                         .measured = p.residual_measured ? a->measured : NULL,
-                         .stride = run->n_tokens,
-                         .remove_sink = p.remove_sink};
-    if ((rc = fill_uniform(u, &mixing, &p, err)) != HW_OK) {
-        hw_attribution_free(u);
-        return rc;
-    }
-    *out = u;
-    return HW_OK;
+    size_t begin = a->first_token - (hw_run_n_completion(a->run) > 0 ? a->run->n_prompt : 0);
+    return (p.through ? follow_uniform : make_uniform)(out, a, &p, begin, begin + a->n_rows, err);
 }
 
 /* ------------------------------------------------------------------ random */

@@ -86,13 +86,18 @@ static size_t contribution_bytes(const hw_trace *trace, const hw_method_params *
 
 static uint32_t contribution_heeds(const hw_method_params *p) {
     uint32_t composed = HW_USES_DIRECTION | (p->measure == HW_MEASURE_NORM ? HW_USES_RESIDUAL : 0);
-    uint32_t always = HW_USES_ROW | HW_USES_MEASURE | HW_USES_AGGREGATE | HW_GIVES_SHARES | HW_GIVES_LAYERS;
+    uint32_t always = HW_USES_THROUGH | HW_USES_ROW | HW_USES_MEASURE | HW_USES_AGGREGATE | HW_GIVES_SHARES | HW_GIVES_LAYERS;
     return always | (composes(p) ? composed : 0);
 }
 
 static uint32_t logit_signals(const hw_method_params *p) {
     (void)p;
     return 1u << HW_SIGNAL_LOGIT;
+}
+
+/* Followed through the answer, a row's nats become shares of what raised the logit. */
+static uint32_t logit_heeds(const hw_method_params *p) {
+    return HW_USES_THROUGH | HW_USES_VERSUS | HW_GIVES_LAYERS | (p->through ? HW_GIVES_SHARES : 0);
 }
 
 static hw_err run_logit(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
@@ -118,7 +123,7 @@ const hw__method hw__method_contribution = {
             .reference = "Kobayashi et al. 2020, arXiv 2004.10102; Ferrando et al. 2022, arXiv 2203.04212",
             .blind = "what MLPs do with it, information carried over several layers (unless composed), which token was "
                      "chosen",
-            .traits = HW_USES_ROW | HW_USES_MEASURE | HW_USES_AGGREGATE | HW_USES_DIRECTION | HW_USES_RESIDUAL |
+            .traits = HW_USES_THROUGH | HW_USES_ROW | HW_USES_MEASURE | HW_USES_AGGREGATE | HW_USES_DIRECTION | HW_USES_RESIDUAL |
                       HW_GIVES_SHARES | HW_GIVES_LAYERS,
             .rows = HW_ROWS_NONE,
         },
@@ -140,9 +145,10 @@ const hw__method hw__method_logit = {
             .cost = "as contribution; one row of the output weights a completion token",
             .reference = "Elhage et al. 2021, transformer-circuits framework, direct logit attribution",
             .blind = "effects that pass through later layers and MLPs; see its balance for how large they are",
-            .traits = HW_USES_VERSUS | HW_GIVES_LAYERS,
+            .traits = HW_USES_THROUGH | HW_USES_VERSUS | HW_GIVES_LAYERS,
             .rows = HW_ROWS_NONE,
         },
+    .heeds = logit_heeds,
     .by_row = true,
     .signals = logit_signals,
     .run = run_logit,

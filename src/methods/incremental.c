@@ -7,6 +7,7 @@
  */
 #include "base/error.h"
 #include "methods/method.h"
+#include "methods/through.h"
 
 #include <stdlib.h>
 
@@ -16,6 +17,7 @@ struct hw_live {
     bool fed;    /* it has seen prompt rows pass */
     size_t next; /* completion index of the first token that was not explained */
     void *state; /* of the method */
+    hw__through_state through; /* rows that later ones are followed to */
 };
 
 hw_err hw_live_new(hw_live **out, const char *method, const hw_method_params *params, hw_error *err) {
@@ -39,10 +41,14 @@ hw_err hw_live_new(hw_live **out, const char *method, const hw_method_params *pa
 void hw_live_free(hw_live *live) {
     if (!live) return;
     if (live->method->live_free) live->method->live_free(live->state);
+    hw__through_state_clear(&live->through);
     free(live);
 }
 
-bool hw__live_feeds(const hw_live *live) { return live->method->feeds && live->method->feeds(&live->params); }
+/* Columns of the completion are needed, and of what passes by only the prompt's are kept. */
+bool hw__live_feeds(const hw_live *live) {
+    return !live->params.through && live->method->feeds && live->method->feeds(&live->params);
+}
 
 hw_rows hw_live_rows(const hw_live *live) { return hw__live_feeds(live) ? HW_ROWS_INTEREST : live->method->info.rows; }
 
@@ -56,7 +62,13 @@ hw_err hw__live_feed(hw_live *live, const hw_trace *trace, size_t l, size_t begi
 /* Most memory that a method may keep of a run that grows; above it the rows are explained when the run is whole. */
 static const size_t MOST_BYTES = (size_t)512 << 20;
 
+/* Composed rows are kept for the columns that there were at first; those of a completion grow. */
+static bool is_composed(const hw_live *live) {
+    return live->method->live && hw_method_heeds(&live->method->info, &live->params) & HW_USES_DIRECTION;
+}
+
 static bool waits(const hw_live *live, const hw_trace *trace) {
+    if (live->params.through && is_composed(live)) return trace->growing;
     return trace->growing && !live->fed && live->method->live &&
            live->method->live_bytes(trace, &live->params) > MOST_BYTES;
 }
@@ -75,6 +87,37 @@ static size_t ready(const hw_live *live, const hw_trace *trace) {
     return there < n ? there : n;
 }
 
+/* Rows live->next .. end - 1, made with `p`. */
+static hw_err make_rows(hw_attribution **out, hw_live *live, const hw_trace *trace, const hw_method_params *p,
+                        size_t end, hw_error *err) {
+    const hw__method *method = live->method;
+    hw_attribution *a;
+    hw_err rc = hw__attribution_new_rows(&a, trace->run, method->info.name, p,
+                                         hw__method_layers(method, trace->n_layers), live->next, end, err);
+    if (rc != HW_OK) return rc;
+    bool keeps = method->live && !live->params.through;
+    rc = keeps ? method->live(&live->state, a, trace, p, err) : method->run(a, trace, p, err);
+    if (rc != HW_OK) {
+        hw_attribution_free(a);
+        return rc;
+    }
+    *out = a;
+    return HW_OK;
+}
+
+/* The same, followed through the completion. */
+static hw_err follow_rows(hw_attribution **out, hw_live *live, const hw_trace *trace, size_t end, hw_error *err) {
+    hw_method_params direct;
+    int32_t *groups;
+    hw_attribution *inner = NULL;
+    hw_err rc = hw__through_inner(&direct, &groups, &live->params, trace->run, err);
+    if (rc == HW_OK) rc = make_rows(&inner, live, trace, &direct, end, err);
+    if (rc == HW_OK) rc = hw__through_rows(out, inner, &live->params, &live->through, err);
+    hw_attribution_free(inner);
+    free(groups);
+    return rc;
+}
+
 hw_err hw_live_next(hw_attribution **out, hw_live *live, const hw_trace *trace, hw_error *err) {
     const hw__method *method = live->method;
     size_t end = ready(live, trace);
@@ -83,12 +126,9 @@ hw_err hw_live_next(hw_attribution **out, hw_live *live, const hw_trace *trace, 
     if (rc != HW_OK) return rc;
     *out = NULL;
     if (end <= live->next) return HW_OK;
-    hw_attribution *a;
-    rc = hw__attribution_new_rows(&a, trace->run, method->info.name, &live->params,
-                                  hw__method_layers(method, trace->n_layers), live->next, end, err);
-    if (rc != HW_OK) return rc;
-    rc = method->live ? method->live(&live->state, a, trace, &live->params, err)
-                      : method->run(a, trace, &live->params, err);
+    hw_attribution *a = NULL;
+    rc = live->params.through ? follow_rows(&a, live, trace, end, err)
+                              : make_rows(&a, live, trace, &live->params, end, err);
     if (rc == HW_OK) rc = hw__method_finish(a, trace, err);
     if (rc != HW_OK) {
         hw_attribution_free(a);

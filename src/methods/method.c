@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/strlist.h"
+#include "methods/through.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -82,7 +83,7 @@ const char *hw_method_problem(const hw_method_info *method, const hw_model_info 
 static bool fits_groups(const hw_trace *trace, const hw_method_params *p) {
     const hw__signals *s = &trace->signals;
     if (!s->groups) return true;
-    return p->groups && p->columns == HW_COLUMNS_PROMPT && p->n_groups == s->n_groups &&
+    return !p->through && p->groups && p->columns == HW_COLUMNS_PROMPT && p->n_groups == s->n_groups &&
            memcmp(p->groups, s->groups, trace->run->n_prompt * sizeof *s->groups) == 0;
 }
 
@@ -116,10 +117,20 @@ hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, hw
                     method->info.name, whose[needed], kept[trace->kept], hw_rows_name(needed));
 }
 
+/* A method without columns of the completion does not follow through it. */
+static hw_err check_through(const hw__method *method, hw_method_params *p, hw_error *err) {
+    p->through = p->through && method->info.traits & HW_USES_THROUGH;
+    if (p->through && p->columns != HW_COLUMNS_PROMPT)
+        return hw__fail(err, HW_ERR_ARGUMENT,
+                        "columns all: what is followed through the completion ends in columns of the prompt");
+    return HW_OK;
+}
+
 hw_err hw__method_check(const hw__method **out, const char *name, hw_method_params *p, hw_error *err) {
     const hw__method *method = hw__method_find(name);
     if (!method) return fail_unknown(name, err);
     hw_err rc = check_params(p, err);
+    if (rc == HW_OK) rc = check_through(method, p, err);
     if (rc != HW_OK) return rc;
     if (!(hw_method_heeds(&method->info, p) & HW_USES_DIRECTION))
         p->direction = HW_DIRECTION_INPUT; /* full depth is the last layer */
@@ -135,6 +146,7 @@ hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name,
     if (rc == HW_OK) rc = hw__method_check_signals(trace, method, &p, err);
     if (rc == HW_OK) rc = hw__method_check_rows(trace, method, method->info.rows, err);
     if (rc != HW_OK) return rc;
+    if (p.through) return hw__through_explain(out, trace, method, &p, err);
     hw_attribution *a;
     rc = hw__attribution_new(&a, trace->run, method->info.name, &p, hw__method_layers(method, trace->n_layers), err);
     if (rc != HW_OK) return rc;

@@ -42,7 +42,7 @@ extern const size_t hw__n_methods;
 /* By name, or NULL. */
 const hw__method *hw__method_find(const char *name);
 /* As hw_explain() before anything is computed: the method, its settings, and what they need. A direction that the method does
- * not heed becomes `input`. */
+ * not heed becomes `input`, and `through` false. */
 hw_err hw__method_check(const hw__method **out, const char *name, hw_method_params *p, hw_error *err);
 hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p,
                                 hw_error *err);

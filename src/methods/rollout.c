@@ -327,7 +327,7 @@ const hw__method hw__method_rollout = {
             .cost = "no extra pass; T^2 m / 2 multiplications a layer",
             .reference = "Abnar & Zuidema 2020, arXiv 2005.00928, section 3",
             .blind = "what attention carries (values), MLPs, which token was chosen; deep layers pile up on token 0",
-            .traits = HW_USES_ROW | HW_USES_FUSE | HW_USES_RESIDUAL | HW_USES_DISCARD | HW_USES_REMOVE_SINK |
+            .traits = HW_USES_THROUGH | HW_USES_ROW | HW_USES_FUSE | HW_USES_RESIDUAL | HW_USES_DISCARD | HW_USES_REMOVE_SINK |
                       HW_USES_DIRECTION | HW_GIVES_SHARES | HW_GIVES_LAYERS,
             .rows = HW_ROWS_ALL,
         },

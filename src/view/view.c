@@ -67,7 +67,7 @@ static void average(hw_view *v, const hw_attribution *a, const hw_view_params *p
 
 /* Nats of both signs have no sum that they could be parts of. */
 static hw_err check_shares(const hw_attribution *a, const hw_view_params *p, hw_error *err) {
-    bool shares = hw_method_find(a->method)->traits & HW_GIVES_SHARES;
+    bool shares = hw_method_heeds(hw_method_find(a->method), &a->params) & HW_GIVES_SHARES;
     if (p->lift && !shares)
         return hw__fail(err, HW_ERR_ARGUMENT,
                         "lift of method %s: it gives nats, and only shares are divided by what position explains",

@@ -216,6 +216,14 @@ static const option_row rows[] = {
              "step's likeliest "
              "other token",
      .elsewhere = "logits are read while the model runs"},
+    {"through", 0, NULL, FLAG(through), SETTING(IN_RUNS, FROM_RUN, THROUGH),
+     .help = "follow what came from the completion's own tokens, each by its own row, back to the prompt: shares that "
+             "sum to 1 with the model's own; the default of cite by logit"},
+    {"through", 0, NULL, FLAG(through), SETTING(IN_SAVED, FROM_ANY, THROUGH),
+     .help = "follow what came from the completion's own tokens back to the prompt; of a result saved with --columns "
+             "all"},
+    {"direct", 0, NULL, FLAG(direct), METHOD(IN_CITE, FROM_RUN),
+     .help = "cite by what came from the passages at once, and do not follow the answer's own words back to them"},
     {"columns", 0, "prompt|all", WORD(columns), METHOD(IN_BOTH, FROM_RUN), .standard = "prompt",
      .help = "attribute to the prompt's tokens, or to the completion's too"},
     {"preset", 0, "NAME", TEXT(preset), METHOD(IN_BOTH, FROM_RUN),

@@ -74,6 +74,8 @@ static int check_line(request *r, const options *o) {
     int status = choose_source(o, &r->from);
     if (status == STATUS_DONE && o->passages && (o->by || o->spans))
         status = misuse(command_name, "--passages, --by and --spans all say what a passage is: give one of them");
+    if (status == STATUS_DONE && o->direct && o->through)
+        status = misuse(command_name, "--direct and --through are opposites: give one of them");
     if (status == STATUS_DONE && GIVEN(o, method) && strchr(o->method, ','))
         status = misuse(command_name, "--method \"%s\": citations are made by one method", o->method);
     if (status == STATUS_DONE && r->from == FROM_MODEL) status = capture_check(o, command_name, &r->model);
@@ -204,6 +206,7 @@ static int run(const options *o) {
     if (status == STATUS_DONE) {
         status = job_prepare(&j, o, command_name);
         j.hush = j.one_method = true;
+        j.through = !o->direct && status == STATUS_DONE && strcmp(j.methods[0], "logit") == 0;
         if (status == STATUS_DONE) status = check_least(&j);
         if (status == STATUS_DONE) status = run_job(&j, &r);
         job_free(&j);

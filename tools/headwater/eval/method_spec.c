@@ -70,6 +70,12 @@ static hw_err read_last(variant *v, char *value, hw_error *err) {
     return HW_OK;
 }
 
+static hw_err read_through(variant *v, char *value, hw_error *err) {
+    if (strcmp(value, "through") != 0) return refuse(err, "must be through");
+    v->params.through = true;
+    return HW_OK;
+}
+
 /* The model says later which layers there are. */
 static hw_err read_layers(variant *v, char *value, hw_error *err) {
     if (strcmp(value, "last") != 0 && (!*value || value[strspn(value, "0123456789-")]))
@@ -103,6 +109,7 @@ static const struct setting {
     {"discard", false, HW_USES_DISCARD, read_discard},
     {"remove-sink", true, HW_USES_REMOVE_SINK, read_remove_sink},
     {"lift", true, HW_GIVES_SHARES, read_lift},
+    {"through", true, HW_USES_THROUGH, read_through},
 };
 
 static int refuse_setting(const char *command, const char *whole, const char *word, const char *why) {

@@ -28,6 +28,7 @@ static void put_traits(buffer *to, uint32_t traits) {
     } names[] = {{HW_USES_FUSE, "fuse"},           {HW_USES_RESIDUAL, "residual"}, {HW_USES_DIRECTION, "direction"},
                  {HW_USES_MEASURE, "measure"},     {HW_USES_SEED, "seed"},         {HW_USES_MODEL, "model"},
                  {HW_GIVES_SHARES, "shares"},      {HW_USES_DISCARD, "discard"},   {HW_USES_REMOVE_SINK, "remove_sink"},
+                 {HW_USES_THROUGH, "through"},
                  {HW_USES_AGGREGATE, "aggregate"}, {HW_USES_VERSUS, "versus"},     {HW_USES_ROW, "row"},
                  {HW_GIVES_LAYERS, "layers"}};
     bool first = true;

@@ -49,7 +49,10 @@ static int check_filters(const job *j, const char *option, const char *list) {
     return hw_filter_check(list, &err) == HW_OK ? STATUS_DONE : misuse(j->command, "%s: %s", option, err.msg);
 }
 
-static bool gives_shares(const char *method) { return hw_method_find(method)->traits & HW_GIVES_SHARES; }
+static bool gives_shares(const job *j, const char *method) {
+    hw_method_params params = job_params(j);
+    return hw_method_heeds(hw_method_find(method), &params) & HW_GIVES_SHARES;
+}
 
 static int check_versus(const job *j) {
     return j->o->versus && !*j->o->versus ? misuse(j->command, "--versus \"\": a token's text, or second, is needed")
@@ -61,10 +64,12 @@ static const char *of_shares(const options *o) { return o->lift ? "--lift" : o->
 
 static int check_shares(const job *j) {
     const char *option = of_shares(j->o);
+    if (j->o->through && j->o->columns == HW_COLUMNS_ALL)
+        return misuse(j->command, "--through ends in columns of the prompt: it does not go with --columns all");
     if (j->o->lift && j->o->normalise)
         return misuse(j->command, "--lift does not go with --normalise: a lift is no share of a whole");
     for (size_t i = 0; i < j->n_methods && option; i++)
-        if (GIVEN(j->o, method) && !gives_shares(j->methods[i]))
+        if (GIVEN(j->o, method) && !gives_shares(j, j->methods[i]))
             return misuse(j->command, "%s divides shares, and %s gives nats", option, j->methods[i]);
     return STATUS_DONE;
 }
@@ -159,6 +164,7 @@ hw_method_params job_params(const job *j) {
     params.n_ablations = (size_t)o->ablations;
     params.groups = j->groups;
     params.n_groups = j->n_groups;
+    params.through = j->o->through || j->through;
     if (j->partition) hw_partition_columns(j->partition, &params);
     return params;
 }
@@ -179,7 +185,7 @@ static void keep_possible(job *j, const hw_trace *trace) {
     hw_method_params params = job_params(j);
     for (size_t i = j->n_methods; i-- > 0 && !GIVEN(j->o, method);) {
         uint32_t needed = hw_method_signals(j->methods[i], &params);
-        bool possible = !of_shares(j->o) || gives_shares(j->methods[i]);
+        bool possible = !of_shares(j->o) || gives_shares(j, j->methods[i]);
         if (j->one_method && !heed_all(&use, j->methods[i])) possible = false;
         for (int s = 0; trace && s < HW_N_SIGNALS; s++)
             if (needed & 1u << s && !hw_trace_has(trace, (hw_signal)s)) possible = false;

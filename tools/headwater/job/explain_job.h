@@ -33,6 +33,7 @@ typedef struct job {
     hw_method_params sums;       /* the columns that signals are summed by as they come, once the prompt is cut */
     bool hush;                   /* tokens are not printed as they come */
     bool lost;                   /* a method could not be given; the others were */
+    bool through;                /* the answer's own tokens are followed back, as --through says */
     bool one_method;             /* of those of the default, only the first that can be given and heeds what is set */
 } job;
 

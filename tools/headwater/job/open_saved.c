@@ -68,19 +68,34 @@ static int group(job *j, const cut *by, const hw_attribution *a) {
     return status;
 }
 
+/* A result that is followed through its completion, grouped, or both, as one of the job's own. */
+static int remake(job *j, const cut *by, const hw_attribution *a) {
+    hw_attribution *followed = NULL;
+    hw_error err;
+    if (j->o->through && hw_attribution_through(&followed, a, &err) != HW_OK) return job_fail(j, &err);
+    if (!is_cut(by)) {
+        j->made[j->n_made++] = followed;
+        return STATUS_DONE;
+    }
+    int status = group(j, by, followed ? followed : a);
+    hw_attribution_free(followed);
+    return status;
+}
+
 static int use_result(job *j, const hw_result *result, const char *path, const cut *by,
                       void (*open)(const job *, const hw_run *), saved_use use) {
     const hw_attribution *list[MOST_METHODS];
     size_t n = hw_result_count(result);
     if (n == 0 || n > MOST_METHODS) return fail("%s holds %zu results; 1 to %d can be shown", path, n, MOST_METHODS);
     int status = STATUS_DONE;
+    bool remade = is_cut(by) || j->o->through;
     for (size_t i = 0; i < n && status == STATUS_DONE; i++) {
         list[i] = hw_result_at(result, i);
-        if (is_cut(by)) status = group(j, by, list[i]);
+        if (remade) status = remake(j, by, list[i]);
     }
     if (status != STATUS_DONE) return status;
     if (open) open(j, hw_attribution_run(list[0]));
-    return is_cut(by) ? use_made(j, use) : use(j, list, n);
+    return remade ? use_made(j, use) : use(j, list, n);
 }
 
 int saved_open(job *j, const saved *from, const cut *by, void (*open)(const job *j, const hw_run *run), saved_use use) {

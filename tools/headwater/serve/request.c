@@ -244,6 +244,7 @@ static bool read_choice_by(void *to, const json_t *value, fault *f) {
         {.key = "residual_measured", .kind = FLAG, .offset = (base) + offsetof(choice, residual_measured)},            \
         {.key = "discard", .kind = REAL, .offset = (base) + offsetof(choice, discard), .least = 0, .most = 0.999999},  \
         {.key = "remove_sink", .kind = FLAG, .offset = (base) + offsetof(choice, remove_sink)},                        \
+        {.key = "through", .kind = FLAG, .offset = (base) + offsetof(choice, through)},                                \
         {.key = "seed", .kind = WHOLE, .offset = (base) + offsetof(choice, seed), .least = 0, .most = 4294967295.0},   \
         {.key = "n_ablations",                                                                                         \
          .kind = WHOLE,                                                                                                \
@@ -273,6 +274,7 @@ hw_method_params choice_params(const choice *c) {
     p.residual_measured = c->residual_measured;
     p.discard = c->discard;
     p.remove_sink = c->remove_sink;
+    p.through = c->through;
     p.seed = (uint64_t)c->seed;
     p.n_ablations = (size_t)c->n_ablations;
     return p;
@@ -282,6 +284,8 @@ hw_method_params choice_params(const choice *c) {
 static bool fit_choice(const choice *c, fault *f) {
     if (c->by && c->columns == HW_COLUMNS_ALL)
         return refuse(f, "\"by\" cuts the prompt: it does not go with columns \"all\"");
+    if (c->through && c->columns == HW_COLUMNS_ALL)
+        return refuse(f, "\"through\" ends in columns of the prompt: it does not go with columns \"all\"");
     return true;
 }
 

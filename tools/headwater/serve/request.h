@@ -41,7 +41,7 @@ typedef struct choice {
     hw_measure measure;
     hw_aggregate aggregate;
     double residual, discard;
-    bool residual_measured, remove_sink;
+    bool residual_measured, remove_sink, through;
     int64_t seed, n_ablations;
     const char *by; /* segmenter or "passage"; NULL: tokens */
 } choice;

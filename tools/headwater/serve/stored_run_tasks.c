@@ -219,7 +219,7 @@ static bool take_file(task *t, const char *path) {
 /* Settings of an attribution of the document: those that a request may have. */
 static bool read_settings(choice *c, const json_t *attribution, fault *f) {
     static const char *const keys[] = {"row",     "direction",   "columns",  "measure", "residual", "residual_measured",
-                                       "discard", "remove_sink", "aggregate"};
+                                       "discard", "remove_sink", "aggregate", "through"};
     const json_t *settings = json_object_get(attribution, "settings");
     json_t *kept = json_object(), *request = json_object(), *methods = json_array();
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)

@@ -112,6 +112,7 @@ void show_settings(const picture *p) {
     if (picture_traits(p) & HW_USES_VERSUS && *hw_run_versus(p->run))
         fprintf(out, "versus %s, ", picture_versus(p, p->t->width / 3).utf8);
     print_layers(p);
+    if (m->through) fputs(", through the completion", out);
     if (m->columns != HW_COLUMNS_PROMPT) fprintf(out, ", columns %s", hw_columns_name(m->columns));
     if (p->select.lift) fputs(", lift over uniform", out);
 }

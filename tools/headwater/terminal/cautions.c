@@ -82,6 +82,28 @@ static void print_balance(const picture *p, const hw_balance *rows) {
     putc('\n', p->t->out);
 }
 
+/* What became of it when the completion's own tokens are followed, mean over the selected rows. */
+static void print_through(const picture *p, const hw_through *rows) {
+    FILE *out = p->t->out;
+    double n = (double)(p->row_end - p->row_begin), prompt = 0, model = 0, at_once = 0;
+    size_t first = hw_attribution_first_token(p->a) - picture_first_selectable(p->run), empty = 0;
+    for (size_t i = p->row_begin; i < p->row_end; i++) {
+        prompt += 100 * rows[i].prompt / n;
+        model += 100 * rows[i].model / n;
+        at_once += 100 * (rows[i].prompt_direct + rows[i].model_direct) / n;
+        empty += !rows[i].raised;
+    }
+    fprintf(out, "  %-*sprompt %.1f %%, the model itself %.1f %%;\n", LABEL_WIDTH, "followed to the end", prompt, model);
+    fprintf(out, "  %-*s%.1f %% at once, %.1f %% through earlier tokens of the completion\n", LABEL_WIDTH, "", at_once,
+            100 - at_once);
+    for (size_t i = p->row_begin; i < p->row_end && empty; i++) {
+        if (rows[i].raised) continue;
+        fprintf(out, "  ! Nothing raised the logit of completion token %zu%s: it counts as the model's own.\n", first + i,
+                empty > 1 ? " and of others" : "");
+        empty = 0;
+    }
+}
+
 static bool is_order(double correlation) { return correlation >= 0.9 || correlation <= -0.9; } /* false for NaN */
 
 /* What the numbers mean for the reader, where they leave little of the explanation. */
@@ -118,9 +140,11 @@ static void print_hidden(const picture *p, const char *filters) {
 /* What belongs to the selection: where the logits came from, and what the filter hides. */
 static void print_selection(const picture *p) {
     const hw_balance *balance = hw_attribution_balance(p->a);
-    if (!balance && !p->select.hide) return;
+    const hw_through *through = hw_attribution_through_rows(p->a);
+    if (!balance && !through && !p->select.hide) return;
     putc('\n', p->t->out);
     if (balance) print_balance(p, balance);
+    if (through) print_through(p, through);
     if (p->select.hide) print_hidden(p, p->select.hide);
 }
 

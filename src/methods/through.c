@@ -1,0 +1,327 @@
+/* through.c - parts of a row, forward substitution by blocks of cells, and what is kept beside R. */
+#include "methods/through.h"
+
+#include "base/error.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------ the solve */
+
+enum { BLOCK = 512 }; /* cells of a row at a time: the sums in double stay in the first cache */
+
+static void solve_block(float *R, size_t cells, size_t first, const float *hops, size_t stride, size_t begin,
+                        size_t end) {
+    double sum[BLOCK];
+    size_t n = cells - first < BLOCK ? cells - first : BLOCK;
+    for (size_t t = begin; t < end; t++) {
+        float *row = R + t * cells + first;
+        for (size_t c = 0; c < n; c++) sum[c] = row[c];
+        for (size_t k = 0; k < t; k++) {
+            double g = hops[(t - begin) * stride + k];
+            const float *from = R + k * cells + first;
+            for (size_t c = 0; g > 0 && c < n; c++) sum[c] += g * from[c];
+        }
+        for (size_t c = 0; c < n; c++) row[c] = (float)sum[c];
+    }
+}
+
+void hw__through_solve(float *R, size_t cells, const float *hops, size_t stride, size_t begin, size_t end) {
+    long blocks = (long)((cells + BLOCK - 1) / BLOCK);
+#pragma omp parallel for schedule(static) if (cells * end * end > 1 << 20)
+    for (long b = 0; b < blocks; b++) solve_block(R, cells, (size_t)b * BLOCK, hops, stride, begin, end);
+}
+
+/* ------------------------------------------------------------------ the parts of a row */
+
+/* One row of `inner` as it is taken apart. */
+typedef struct parts {
+    const hw_attribution *inner;
+    size_t i, t;      /* row of inner; completion token that it explains */
+    size_t n_columns; /* of the prompt: those before the completion's */
+    double embedding; /* of the row's own token, summed over layers with its column; 0 where unknown */
+    ptrdiff_t own;    /* column of the row's own token; -1: the one beside all columns */
+} parts;
+
+static const float *cell_of(const parts *row, size_t column) {
+    const hw_attribution *a = row->inner;
+    return a->values + (row->i * a->n_columns + column) * a->n_layers;
+}
+
+static double sum_of(const float *values, size_t n) {
+    double sum = 0;
+    for (size_t l = 0; l < n; l++) sum += values[l];
+    return sum;
+}
+
+static double total_of(const parts *row, size_t column) {
+    return sum_of(cell_of(row, column), row->inner->n_layers) + (row->own == (ptrdiff_t)column ? row->embedding : 0);
+}
+
+/* What is in no column of `inner`: prompt tokens of no group. */
+static double rest_of(const parts *row) {
+    size_t L = row->inner->n_layers;
+    return sum_of(row->inner->outside + row->i * L, L) + (row->own < 0 ? row->embedding : 0);
+}
+
+/* What is no token at all. A row of shares lacks what biases and sinks hold; less than rounding moves is nothing. */
+static double model_of(const parts *row) {
+    const hw_attribution *a = row->inner;
+    if (a->balance) return a->balance[row->i].mlp + a->balance[row->i].bias;
+    double all = rest_of(row), L = (double)a->n_layers;
+    for (size_t k = 0; k < a->n_columns; k++) all += total_of(row, k);
+    return L - all > 1e-5 * L ? L - all : 0;
+}
+
+static double positive(double v) { return v > 0 ? v : 0; }
+
+/* The cell of one column by its share of the row, in numbers whose mean over layers is that share. */
+static void put_cell(float *to, const float *from, size_t L, double total, double extra, double unit) {
+    for (size_t l = 0; l < L; l++) to[l] = total > 0 ? (float)((from[l] + (l == 0 ? extra : 0)) * unit) : 0;
+}
+
+static hw_err check_row(const parts *row, hw_error *err) {
+    const hw_attribution *a = row->inner;
+    double sum = rest_of(row) + model_of(row);
+    for (size_t k = 0; k < a->n_columns; k++) sum += fabs(total_of(row, k));
+    if (!isfinite(sum))
+        return hw__fail(err, HW_ERR_ARGUMENT, "row %zu has values that are not finite: it cannot be followed", row->i);
+    for (size_t k = row->n_columns + row->t + 1; k < a->n_columns; k++)
+        if (total_of(row, k) != 0)
+            return hw__fail(err, HW_ERR_ARGUMENT, "row %zu draws on completion token %zu, which comes after it", row->i,
+                            k - row->n_columns);
+    return HW_OK;
+}
+
+/* Where row i of the result goes, and what is divided by. */
+typedef struct share_row {
+    float *values;  /* [C, L] */
+    float *outside; /* [L] */
+    float *hops;    /* [t] */
+    hw_through *figures;
+} share_row;
+
+/* Takes a row apart into shares that sum to 1. The token's own column, of rows of its own position, is left out: what the
+ * row gives itself would only come back to it. A row in which nothing is positive is the model's. */
+static void split_row(const share_row *to, const parts *row) {
+    size_t C = row->n_columns, L = row->inner->n_layers;
+    double rest = rest_of(row), model = positive(model_of(row)), sum = positive(rest) + model, prompt = positive(rest);
+    for (size_t k = 0; k < C; k++) prompt += positive(total_of(row, k));
+    sum += prompt - positive(rest);
+    for (size_t k = 0; k < row->t; k++) sum += positive(total_of(row, C + k));
+    double unit = sum > 0 ? 1 / sum : 0;
+    for (size_t k = 0; k < C; k++)
+        put_cell(to->values + k * L, cell_of(row, k), L, total_of(row, k),
+                 row->own == (ptrdiff_t)k ? row->embedding : 0, (double)L * unit);
+    put_cell(to->outside, row->inner->outside + row->i * L, L, rest, row->own < 0 ? row->embedding : 0,
+             (double)L * unit);
+    for (size_t k = 0; k < row->t; k++) to->hops[k] = (float)(positive(total_of(row, C + k)) * unit);
+    *to->figures = (hw_through){.prompt_direct = prompt * unit, .model_direct = model * unit, .raised = sum > 0};
+    if (!(sum > 0)) to->figures->model_direct = 1;
+}
+
+/* The row's own token is the one before what it explains; `logit` counts its embedding apart from its column. */
+static parts parts_of(const hw_attribution *inner, size_t i, const hw_method_params *p) {
+    size_t m = inner->run->n_prompt, t = inner->first_token + i - m, C = hw__n_columns(p, inner->run);
+    parts row = {.inner = inner, .i = i, .t = t, .n_columns = C, .own = -1};
+    if (!inner->balance) {
+        row.own = (ptrdiff_t)(C + t);
+        return row;
+    }
+    row.embedding = inner->balance[i].embedding;
+    row.own = t > 0 ? (ptrdiff_t)(C + t - 1) : hw__column(p, inner->run, m - 1);
+    return row;
+}
+
+/* ------------------------------------------------------------------ rows */
+
+void hw__through_state_clear(hw__through_state *state) {
+    free(state->values);
+    free(state->outside);
+    free(state->model);
+    *state = (hw__through_state){0};
+}
+
+static hw_err reserve(hw__through_state *state, size_t n, size_t cells, size_t L, hw_error *err) {
+    size_t capacity = state->capacity * 2 > n ? state->capacity * 2 : n;
+    if (n <= state->capacity) return HW_OK;
+    size_t row_bytes, outside_bytes;
+    bool fits = hw__mul(&row_bytes, cells, sizeof(float)) && hw__mul(&outside_bytes, L, sizeof(float));
+    void *values = fits ? hw__realloc(state->values, capacity, row_bytes) : NULL;
+    if (values) state->values = values;
+    void *outside = values ? hw__realloc(state->outside, capacity, outside_bytes) : NULL;
+    if (outside) state->outside = outside;
+    double *model = outside ? hw__realloc(state->model, capacity, sizeof *model) : NULL;
+    if (!model) return hw__fail_memory(err, "rows followed through the answer", capacity, cells * sizeof(float));
+    state->model = model;
+    state->capacity = capacity;
+    return HW_OK;
+}
+
+static hw_err allocate_hops(hw_attribution *a, size_t n_hops, hw_error *err) {
+    size_t cells;
+    a->n_hops = n_hops;
+    a->through = hw__alloc(a->n_rows, sizeof *a->through);
+    a->hops = hw__mul(&cells, a->n_rows, n_hops) ? hw__alloc(cells, sizeof *a->hops) : NULL;
+    if (a->through && a->hops) return HW_OK;
+    return hw__fail_memory(err, "hops through the answer", a->n_rows, n_hops * sizeof *a->hops);
+}
+
+/* Parts of every row of `inner`, into the result and behind the rows of `state`. */
+static hw_err split_rows(hw_attribution *a, const hw_attribution *inner, hw__through_state *state, hw_error *err) {
+    size_t L = a->n_layers, cells = a->n_columns * L;
+    for (size_t i = 0; i < a->n_rows; i++) {
+        parts row = parts_of(inner, i, &a->params);
+        share_row to = {.values = state->values + row.t * cells,
+                        .outside = state->outside + row.t * L,
+                        .hops = a->hops + i * a->n_hops,
+                        .figures = &a->through[i]};
+        hw_err rc = check_row(&row, err);
+        if (rc != HW_OK) return rc;
+        split_row(&to, &row);
+    }
+    return HW_OK;
+}
+
+/* O of each row, and how much the prompt has of it at last. */
+static void solve_model(hw_attribution *a, hw__through_state *state, size_t begin) {
+    for (size_t i = 0; i < a->n_rows; i++) {
+        double model = a->through[i].model_direct;
+        for (size_t k = 0; k < begin + i; k++) model += (double)a->hops[i * a->n_hops + k] * state->model[k];
+        a->through[i].model = state->model[begin + i] = model < 1 ? model : 1;
+        a->through[i].prompt = 1 - a->through[i].model;
+    }
+}
+
+static hw_err follow(hw_attribution *a, const hw_attribution *inner, hw__through_state *state, hw_error *err) {
+    size_t begin = a->first_token - a->run->n_prompt, end = begin + a->n_rows, L = a->n_layers,
+           cells = a->n_columns * L;
+    if (state->n != begin)
+        return hw__fail(err, HW_ERR_ARGUMENT, "rows from completion token %zu on: they are followed from %zu on", begin,
+                        state->n);
+    hw_err rc = reserve(state, end, cells, L, err);
+    if (rc == HW_OK) rc = allocate_hops(a, end, err);
+    if (rc == HW_OK) rc = split_rows(a, inner, state, err);
+    if (rc != HW_OK) return rc;
+    hw__through_solve(state->values, cells, a->hops, a->n_hops, begin, end);
+    hw__through_solve(state->outside, L, a->hops, a->n_hops, begin, end);
+    solve_model(a, state, begin);
+    memcpy(a->values, state->values + begin * cells, a->n_rows * cells * sizeof *a->values);
+    memcpy(a->outside, state->outside + begin * L, a->n_rows * L * sizeof *a->outside);
+    memcpy(a->layers, inner->layers, L * sizeof *a->layers);
+    state->n = end;
+    return HW_OK;
+}
+
+/* The direct balance stays beside what became of it. */
+static hw_err copy_balance(hw_attribution *a, const hw_attribution *inner, hw_error *err) {
+    if (!inner->balance) return HW_OK;
+    a->balance = hw__alloc(a->n_rows, sizeof *a->balance);
+    if (!a->balance) return hw__fail_memory(err, "a balance", a->n_rows, sizeof *a->balance);
+    memcpy(a->balance, inner->balance, a->n_rows * sizeof *a->balance);
+    return HW_OK;
+}
+
+hw_err hw__through_rows(hw_attribution **out, const hw_attribution *inner, const hw_method_params *p,
+                        hw__through_state *state, hw_error *err) {
+    hw__through_state whole = {0};
+    hw_attribution *a;
+    size_t m = inner->run->n_prompt, begin = inner->first_token - m;
+    if (inner->first_token < m || hw_run_n_completion(inner->run) == 0)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "the run has no completion to follow back to the prompt");
+    hw_err rc = hw__attribution_new_rows(&a, inner->run, inner->method, p, inner->n_layers, begin,
+                                         begin + inner->n_rows, err);
+    if (rc != HW_OK) return rc;
+    a->params.row = inner->params.row;
+    rc = follow(a, inner, state ? state : &whole, err);
+    if (rc == HW_OK) rc = copy_balance(a, inner, err);
+    if (rc == HW_OK && inner->measured)
+        rc = hw__attribution_set_measured(a, inner->measured, inner->run->n_tokens, err);
+    hw__through_state_clear(&whole);
+    if (rc != HW_OK) {
+        hw_attribution_free(a);
+        return rc;
+    }
+    *out = a;
+    return HW_OK;
+}
+
+/* ------------------------------------------------------------------ explaining */
+
+hw_err hw__through_inner(hw_method_params *out, int32_t **groups, const hw_method_params *p, const hw_run *run,
+                         hw_error *err) {
+    *out = *p;
+    *groups = NULL;
+    out->through = false;
+    out->columns = HW_COLUMNS_ALL;
+    out->group_names = NULL;
+    hw_err rc = hw__groups_check(p, run, err);
+    if (rc != HW_OK || !p->groups) return rc;
+    size_t n = run->n_tokens - run->n_prompt;
+    if (p->n_groups > INT32_MAX - n)
+        return hw__fail(err, HW_ERR_ARGUMENT, "%zu groups of columns beside %zu tokens are too many", p->n_groups, n);
+    int32_t *all = hw__alloc(run->n_tokens, sizeof *all);
+    if (!all) return hw__fail_memory(err, "column groups", run->n_tokens, sizeof *all);
+    memcpy(all, p->groups, run->n_prompt * sizeof *all);
+    for (size_t k = 0; k < n; k++) all[run->n_prompt + k] = (int32_t)(p->n_groups + k);
+    out->groups = *groups = all;
+    out->n_groups = p->n_groups + n;
+    return HW_OK;
+}
+
+hw_err hw__through_explain(hw_attribution **out, const hw_trace *trace, const hw__method *method,
+                           const hw_method_params *p, hw_error *err) {
+    hw_method_params direct;
+    int32_t *groups;
+    hw_attribution *inner = NULL, *a = NULL;
+    if (hw_run_n_completion(trace->run) == 0)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "the run has no completion to follow back to the prompt");
+    hw_err rc = hw__through_inner(&direct, &groups, p, trace->run, err);
+    if (rc == HW_OK)
+        rc = hw__attribution_new(&inner, trace->run, method->info.name, &direct,
+                                 hw__method_layers(method, trace->n_layers), err);
+    if (rc == HW_OK) rc = method->run(inner, trace, &direct, err);
+    if (rc == HW_OK) rc = hw__through_rows(&a, inner, p, NULL, err);
+    if (rc == HW_OK) rc = hw__method_finish(a, trace, err);
+    hw_attribution_free(inner);
+    free(groups);
+    if (rc != HW_OK) {
+        hw_attribution_free(a);
+        return rc;
+    }
+    *out = a;
+    return HW_OK;
+}
+
+hw_err hw_attribution_through(hw_attribution **out, const hw_attribution *a, hw_error *err) {
+    const hw_method_info *info = hw_method_find(a->method);
+    if (a->params.through)
+        return hw__fail(err, HW_ERR_ARGUMENT, "this result of method %s is followed through the answer already",
+                        a->method);
+    if (!(info->traits & HW_USES_THROUGH))
+        return hw__fail(err, HW_ERR_ARGUMENT,
+                        "method %s does not attribute to the completion: nothing can be followed through it", a->method);
+    if (a->params.columns != HW_COLUMNS_ALL || a->groups)
+        return hw__fail(err, HW_ERR_ARGUMENT,
+                        "this result has no column for each token of the completion: explain with columns all, "
+                        "without groups, or with through");
+    hw_method_params p = a->params;
+    p.columns = HW_COLUMNS_PROMPT;
+    p.through = true;
+    hw_attribution *followed;
+    hw_err rc = hw__through_rows(&followed, a, &p, NULL, err);
+    if (rc != HW_OK) return rc;
+    if ((rc = hw__attribution_diagnose(followed, err)) != HW_OK) {
+        hw_attribution_free(followed);
+        return rc;
+    }
+    *out = followed;
+    return HW_OK;
+}
+
+const hw_through *hw_attribution_through_rows(const hw_attribution *a) { return a->through; }
+
+double hw_attribution_hop(const hw_attribution *a, size_t i, size_t k) {
+    return a->hops && i < a->n_rows && k < a->n_hops ? a->hops[i * a->n_hops + k] : 0;
+}
