@@ -603,7 +603,7 @@ HW_API size_t hw_attribution_first_token(const hw_attribution *a);    /* row i e
 typedef struct hw_through {
     double prompt, model;               /* at the end: they sum to 1 */
     double prompt_direct, model_direct; /* of these, at once; the rest came through the completion */
-    bool raised;                        /* false: no part of the row is positive, and all of it counts as the model's */
+    double raised; /* the sum that parts are divided by: of logit, nats. 0: no part is positive, all counts as the model's */
 } hw_through;
 /* [n] one per row; NULL where nothing was followed. */
 HW_API const hw_through *hw_attribution_through_rows(const hw_attribution *a);
@@ -697,7 +697,8 @@ HW_API const char *hw_check_verdict(const hw_check *check);
 /* ------------------------------------------------------------------ citations: which passage told which sentence
  *
  * Let v[i,p] be what a method gives token i of the answer from passage p: the sum over the passage's tokens, and over
- * layers (methods in nats) or their mean (methods in shares). A part of the answer takes the mean of v over its tokens. */
+ * layers (methods in nats) or their mean (methods in shares); where the answer was followed (hw_through) the share times what
+ * raised the token. A part of the answer takes the mean of v over its tokens. */
 
 typedef struct hw_citation hw_citation;
 
@@ -737,6 +738,8 @@ typedef struct hw_citation_elsewhere {
     double rest;   /* the prompt outside the passages */
     double answer; /* the answer so far */
     double model;  /* no attention: MLPs, the last token itself, biases */
+    double through; /* of all this and of the passages, what came through the answer's own words, where they were followed
+                       (hw_through): then nothing is left in `answer` */
 } hw_citation_elsewhere;
 
 /* Cites passages (segments of the prompt) for each part of the answer (segments of the completion). Columns of `a` are

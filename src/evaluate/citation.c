@@ -138,6 +138,18 @@ const hw_citation_rule *hw_citation_rule_of(const char *name) {
 
 static double sane(double v) { return isnan(v) ? 0 : fmax(-1e6, fmin(v, 1e6)); }
 
+/* Shares of a row that was followed through the answer, in nats where the method gives nats: a token weighs as much as what
+ * raised it. */
+static void follow_row(table *t, size_t i) {
+    const hw_through *row = &t->a->through[i];
+    double weight = row->raised;
+    for (size_t p = 0; p < t->n_passages; p++) t->v[i * t->n_passages + p] *= weight;
+    hw_citation_elsewhere *e = &t->elsewhere[i];
+    e->rest *= weight;
+    e->model = row->model * weight;
+    e->through = (1 - row->prompt_direct - row->model_direct) * weight;
+}
+
 /* Row i of v, and what fell outside the passages. `scale`: 1 / L for means over layers. */
 static void read_row(table *t, size_t i, const int32_t *groups, double scale) {
     const hw_attribution *a = t->a;
@@ -150,7 +162,7 @@ static void read_row(table *t, size_t i, const int32_t *groups, double scale) {
     }
     for (size_t p = 0; p < t->n_passages; p++) v[p] = sane(v[p] * scale);
     t->elsewhere[i].rest = sane(outside * scale);
-    if (a->through) t->elsewhere[i].model = sane(a->through[i].model);
+    if (a->through) follow_row(t, i);
     if (a->through || !a->balance) return;
     const hw_balance *b = &a->balance[i];
     t->elsewhere[i].answer = sane(b->completion);
@@ -193,6 +205,7 @@ static void add_token(hw_citation *c, size_t part, const table *t, size_t i) {
     sum->rest += e->rest;
     sum->answer += e->answer;
     sum->model += e->model;
+    sum->through += e->through;
 }
 
 /* From sums over `n` tokens to means, and those to shares. */
@@ -206,7 +219,8 @@ static void share_out(hw_citation *c, size_t part, double n) {
         link->share = positive(link->score) / unit;
         link->score /= n > 0 ? n : 1;
     }
-    *e = (hw_citation_elsewhere){positive(e->rest) / unit, positive(e->answer) / unit, positive(e->model) / unit};
+    *e = (hw_citation_elsewhere){positive(e->rest) / unit, positive(e->answer) / unit, positive(e->model) / unit,
+                                 positive(e->through) / unit};
 }
 
 static hw_err add_parts(hw_citation *c, const table *t, hw_error *err) {

@@ -6,6 +6,7 @@
 #include "methods/through.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 size_t hw_method_count(void) { return hw__n_methods; }
@@ -138,6 +139,31 @@ hw_err hw__method_check(const hw__method **out, const char *name, hw_method_para
     return HW_OK;
 }
 
+/* With columns of the completion, which are then followed. */
+static hw_err explain_through(hw_attribution **out, const hw_trace *trace, const hw__method *method,
+                           const hw_method_params *p, hw_error *err) {
+    hw_method_params direct;
+    int32_t *groups;
+    hw_attribution *inner = NULL, *a = NULL;
+    if (hw_run_n_completion(trace->run) == 0)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "the run has no completion to follow back to the prompt");
+    hw_err rc = hw__through_inner(&direct, &groups, p, trace->run, err);
+    if (rc == HW_OK)
+        rc = hw__attribution_new(&inner, trace->run, method->info.name, &direct,
+                                 hw__method_layers(method, trace->n_layers), err);
+    if (rc == HW_OK) rc = method->run(inner, trace, &direct, err);
+    if (rc == HW_OK) rc = hw__through_rows(&a, inner, p, NULL, err);
+    if (rc == HW_OK) rc = hw__method_finish(a, trace, err);
+    hw_attribution_free(inner);
+    free(groups);
+    if (rc != HW_OK) {
+        hw_attribution_free(a);
+        return rc;
+    }
+    *out = a;
+    return HW_OK;
+}
+
 hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name, const hw_method_params *params,
                   hw_error *err) {
     const hw__method *method = NULL;
@@ -146,7 +172,7 @@ hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name,
     if (rc == HW_OK) rc = hw__method_check_signals(trace, method, &p, err);
     if (rc == HW_OK) rc = hw__method_check_rows(trace, method, method->info.rows, err);
     if (rc != HW_OK) return rc;
-    if (p.through) return hw__through_explain(out, trace, method, &p, err);
+    if (p.through) return explain_through(out, trace, method, &p, err);
     hw_attribution *a;
     rc = hw__attribution_new(&a, trace->run, method->info.name, &p, hw__method_layers(method, trace->n_layers), err);
     if (rc != HW_OK) return rc;
@@ -157,6 +183,32 @@ hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name,
         return rc;
     }
     *out = a;
+    return HW_OK;
+}
+
+hw_err hw_attribution_through(hw_attribution **out, const hw_attribution *a, hw_error *err) {
+    const hw_method_info *info = hw_method_find(a->method);
+    if (a->params.through)
+        return hw__fail(err, HW_ERR_ARGUMENT, "this result of method %s is followed through the answer already",
+                        a->method);
+    if (!(info->traits & HW_USES_THROUGH))
+        return hw__fail(err, HW_ERR_ARGUMENT,
+                        "method %s does not attribute to the completion: nothing can be followed through it", a->method);
+    if (a->params.columns != HW_COLUMNS_ALL || a->groups)
+        return hw__fail(err, HW_ERR_ARGUMENT,
+                        "this result has no column for each token of the completion: explain with columns all, "
+                        "without groups, or with through");
+    hw_method_params p = a->params;
+    p.columns = HW_COLUMNS_PROMPT;
+    p.through = true;
+    hw_attribution *followed;
+    hw_err rc = hw__through_rows(&followed, a, &p, NULL, err);
+    if (rc != HW_OK) return rc;
+    if ((rc = hw__attribution_diagnose(followed, err)) != HW_OK) {
+        hw_attribution_free(followed);
+        return rc;
+    }
+    *out = followed;
     return HW_OK;
 }
 

@@ -110,27 +110,27 @@ static void split_row(const share_row *to, const parts *row) {
     for (size_t k = 0; k < C; k++) prompt += positive(total_of(row, k));
     sum += prompt - positive(rest);
     for (size_t k = 0; k < row->t; k++) sum += positive(total_of(row, C + k));
-    double unit = sum > 0 ? 1 / sum : 0;
+    double unit = sum > 0 ? 1 / sum : 0, of = row->inner->balance ? 1 : (double)L; /* nats are sums over layers */
     for (size_t k = 0; k < C; k++)
         put_cell(to->values + k * L, cell_of(row, k), L, total_of(row, k),
                  row->own == (ptrdiff_t)k ? row->embedding : 0, (double)L * unit);
     put_cell(to->outside, row->inner->outside + row->i * L, L, rest, row->own < 0 ? row->embedding : 0,
              (double)L * unit);
     for (size_t k = 0; k < row->t; k++) to->hops[k] = (float)(positive(total_of(row, C + k)) * unit);
-    *to->figures = (hw_through){.prompt_direct = prompt * unit, .model_direct = model * unit, .raised = sum > 0};
+    *to->figures = (hw_through){.prompt_direct = prompt * unit, .model_direct = model * unit, .raised = sum / of};
     if (!(sum > 0)) to->figures->model_direct = 1;
 }
 
 /* The row's own token is the one before what it explains; `logit` counts its embedding apart from its column. */
 static parts parts_of(const hw_attribution *inner, size_t i, const hw_method_params *p) {
-    size_t m = inner->run->n_prompt, t = inner->first_token + i - m, C = hw__n_columns(p, inner->run);
+    size_t m = inner->run->n_prompt, t = inner->first_token + i - m, C = p->groups ? p->n_groups : m;
     parts row = {.inner = inner, .i = i, .t = t, .n_columns = C, .own = -1};
     if (!inner->balance) {
         row.own = (ptrdiff_t)(C + t);
         return row;
     }
     row.embedding = inner->balance[i].embedding;
-    row.own = t > 0 ? (ptrdiff_t)(C + t - 1) : hw__column(p, inner->run, m - 1);
+    row.own = t > 0 ? (ptrdiff_t)(C + t - 1) : p->groups ? p->groups[m - 1] : (ptrdiff_t)(m - 1);
     return row;
 }
 
@@ -267,56 +267,6 @@ hw_err hw__through_inner(hw_method_params *out, int32_t **groups, const hw_metho
     for (size_t k = 0; k < n; k++) all[run->n_prompt + k] = (int32_t)(p->n_groups + k);
     out->groups = *groups = all;
     out->n_groups = p->n_groups + n;
-    return HW_OK;
-}
-
-hw_err hw__through_explain(hw_attribution **out, const hw_trace *trace, const hw__method *method,
-                           const hw_method_params *p, hw_error *err) {
-    hw_method_params direct;
-    int32_t *groups;
-    hw_attribution *inner = NULL, *a = NULL;
-    if (hw_run_n_completion(trace->run) == 0)
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "the run has no completion to follow back to the prompt");
-    hw_err rc = hw__through_inner(&direct, &groups, p, trace->run, err);
-    if (rc == HW_OK)
-        rc = hw__attribution_new(&inner, trace->run, method->info.name, &direct,
-                                 hw__method_layers(method, trace->n_layers), err);
-    if (rc == HW_OK) rc = method->run(inner, trace, &direct, err);
-    if (rc == HW_OK) rc = hw__through_rows(&a, inner, p, NULL, err);
-    if (rc == HW_OK) rc = hw__method_finish(a, trace, err);
-    hw_attribution_free(inner);
-    free(groups);
-    if (rc != HW_OK) {
-        hw_attribution_free(a);
-        return rc;
-    }
-    *out = a;
-    return HW_OK;
-}
-
-hw_err hw_attribution_through(hw_attribution **out, const hw_attribution *a, hw_error *err) {
-    const hw_method_info *info = hw_method_find(a->method);
-    if (a->params.through)
-        return hw__fail(err, HW_ERR_ARGUMENT, "this result of method %s is followed through the answer already",
-                        a->method);
-    if (!(info->traits & HW_USES_THROUGH))
-        return hw__fail(err, HW_ERR_ARGUMENT,
-                        "method %s does not attribute to the completion: nothing can be followed through it", a->method);
-    if (a->params.columns != HW_COLUMNS_ALL || a->groups)
-        return hw__fail(err, HW_ERR_ARGUMENT,
-                        "this result has no column for each token of the completion: explain with columns all, "
-                        "without groups, or with through");
-    hw_method_params p = a->params;
-    p.columns = HW_COLUMNS_PROMPT;
-    p.through = true;
-    hw_attribution *followed;
-    hw_err rc = hw__through_rows(&followed, a, &p, NULL, err);
-    if (rc != HW_OK) return rc;
-    if ((rc = hw__attribution_diagnose(followed, err)) != HW_OK) {
-        hw_attribution_free(followed);
-        return rc;
-    }
-    *out = followed;
     return HW_OK;
 }
 

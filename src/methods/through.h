@@ -13,7 +13,7 @@
 #ifndef HW_METHODS_THROUGH_H
 #define HW_METHODS_THROUGH_H
 
-#include "methods/method.h"
+#include "data/attribution.h"
 
 /*
  * R rows begin .. end - 1, by forward substitution: R [end, cells] holds finished rows before `begin` and the parts p from there
@@ -44,9 +44,5 @@ hw_err hw__through_inner(hw_method_params *out, int32_t **groups, const hw_metho
  */
 hw_err hw__through_rows(hw_attribution **out, const hw_attribution *inner, const hw_method_params *p,
                         hw__through_state *state, hw_error *err);
-
-/* hw_explain() with hw_method_params.through; everything is checked. */
-hw_err hw__through_explain(hw_attribution **out, const hw_trace *trace, const hw__method *method,
-                           const hw_method_params *p, hw_error *err);
 
 #endif

@@ -115,7 +115,7 @@ def test_sentences_of_the_prompt_stand_in_for_passages(headwater, made, expected
     expected("cite_by_sentence", done.out)
 
 
-def test_hostile_and_multi_byte_text(headwater, logit_trace, passages_file, expected):
+def test_hostile_and_multi_byte_text(headwater, logit_trace, passages_file, expected, tmp_path):
     passages = [{"name": "\u202eevil\x1b[31m", "text": "日本の猫です。"}, {"name": "🦩\n", "text": "x\x07\x1b]0;title\x07\u200b"}]
     prompt = ["日本", "の", "猫", "です", "。", "\n\n", "x", "\x07", "\x1b", "]0;title\x07", "\u200b", "\n", "Q"]
     answer = ["猫", "です", "。", "\x1b[2J", "!", " 𒀀", " ende"]
@@ -124,6 +124,9 @@ def test_hostile_and_multi_byte_text(headwater, logit_trace, passages_file, expe
     assert (done.status, done.err) == (0, "")
     assert not set(done.out) & set("\x1b\x07\u202e\u200b")
     expected("cite_hostile", done.out)
+    headwater("cite", "--trace", trace, "--passages", "passages.json", "-o", "c.json")
+    saved = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
+    assert [saved["prompt"][slice(*p["characters"])] for p in saved["passages"]] == ["日本の猫です。", "x\x07\x1b]0;title\x07\u200b"]
 
 
 def test_one_token(headwater, logit_trace, passages_file, expected):
@@ -164,7 +167,7 @@ def test_attention_alone_goes_by_what_is_typical(headwater, attention_file, pass
 
 
 def test_the_file_says_what_the_view_says(headwater, made, passages_file, tmp_path):
-    done = headwater("cite", "--trace", made, "--passages", passages_file(), "-o", "c.json", "-o", "again.json")
+    done = headwater("cite", "--trace", made, "--passages", passages_file(), "--direct", "-o", "c.json", "-o", "again.json")
     assert done.status == 0
     assert (tmp_path / "c.json").read_bytes() == (tmp_path / "again.json").read_bytes()
     saved = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
@@ -175,6 +178,8 @@ def test_the_file_says_what_the_view_says(headwater, made, passages_file, tmp_pa
     for given, passage in zip(PASSAGES, saved["passages"], strict=True):
         assert passage["name"] == given["name"]
         assert prompt[slice(*passage["range"])].decode() == f"{given['name']}: {given['text']}" == passage["text"]
+    for part, text in [(p, saved["prompt"]) for p in saved["passages"]] + [(p, saved["completion"]) for p in saved["answer"]]:
+        assert text[slice(*part["characters"])] == part["text"]
     assert b"".join(completion[slice(*part["range"])] for part in saved["answer"]) == completion
     assert [part["text"].strip() for part in saved["answer"]] == \
         ["It is in the blue cup.", "Oscar saw the cup on Monday.", "I hope that helps!", "Bye"]
@@ -185,12 +190,38 @@ def test_the_file_says_what_the_view_says(headwater, made, passages_file, tmp_pa
     # sentence 0: the blue cup, less what ` key` took away; 4 nats from the question; 7 tokens of 4 nats from the model
     assert first["share"] == pytest.approx(7 / (7 + 4 + 28))
     assert saved["shares"][0] == pytest.approx([7 / 39, 0, 0])
-    assert saved["answer"][0]["elsewhere"] == pytest.approx({"rest": 4 / 39, "answer": 0, "model": 28 / 39})
+    assert saved["answer"][0]["elsewhere"] == pytest.approx({"rest": 4 / 39, "answer": 0, "model": 28 / 39, "through": 0})
     assert saved["scores"][0] == pytest.approx([1, 0, 0])
     assert saved["peaks"][1] == pytest.approx([3 / 7, 5 / 14, 0])
     whole = 7 + 3 + 6 + 0.5 + 4 + 5 + 4 * len(ANSWER)
     assert [p["share"] for p in saved["passages"]] == pytest.approx([10 / whole, 6 / whole, 0.5 / whole])
-    assert saved["elsewhere"] == pytest.approx({"rest": 4 / whole, "answer": 5 / whole, "model": 4 * len(ANSWER) / whole})
+    assert saved["elsewhere"] == pytest.approx({"rest": 4 / whole, "answer": 5 / whole, "model": 4 * len(ANSWER) / whole, "through": 0})
+
+
+def test_what_came_from_the_answer_is_followed(headwater, made, passages_file, tmp_path):
+    """` Monday` took 5 nats from ` the`, which came from the model alone; what lowered a token is none of its parts."""
+    passages_file()
+    assert headwater("cite", "--trace", made, "--passages", "passages.json", "-o", "c.json").status == 0
+    saved = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
+    whole = 9 + 3 + 6 + 0.5 + 4 + 5 + 4 * len(ANSWER)
+    assert saved["shares"][0] == pytest.approx([9 / 41, 0, 0])
+    assert [p["share"] for p in saved["passages"]] == pytest.approx([12 / whole, 6 / whole, 0.5 / whole])
+    model = (4 * len(ANSWER) + 5) / whole
+    assert saved["elsewhere"] == pytest.approx({"rest": 4 / whole, "answer": 0, "model": model, "through": 5 / whole})
+    assert saved["peaks"][1] == pytest.approx([3 / 7, 5 / 14, 0])
+    refused = headwater("cite", "--trace", made, "--direct", "--through")
+    assert (refused.status, refused.out) == (2, "") and "--direct and --through are opposites" in refused.err
+
+
+def test_a_word_that_came_through_another(headwater, logit_trace, passages_file, tmp_path):
+    """The first word is the passage's, the second came from the first alone: cited only where the answer is followed."""
+    trace = logit_trace(PROMPT, [" blue", " sky"], {(0, HIT[" blue"]): 6, (1, len(PROMPT)): 3}, [2.0, 1.0])
+    for flag, peaks, through in ((), [0.75, 0.5625], 0.25), (("--direct",), [0.75, 0], 0):
+        done = headwater("cite", "--trace", trace, "--passages", passages_file(), "--answer-by", "token", *flag, "-o", "c.json")
+        assert done.status == 0
+        saved = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
+        assert [row[0] for row in saved["peaks"]] == pytest.approx(peaks)
+        assert saved["elsewhere"]["through"] == pytest.approx(through)
 
 
 @pytest.mark.model

@@ -71,7 +71,7 @@ static void a_chain_by_hand(void **state) {
     assert_true(hw_attribution_params(f)->through);
     for (size_t i = 0; i < 3; i++) {
         for (size_t k = 0; k < 2; k++) assert_true(cell(f, i, k, 0) == want[i][k]);
-        assert_true(rows[i].model == model[i] && rows[i].prompt == 1 - model[i] && rows[i].raised);
+        assert_true(rows[i].model == model[i] && rows[i].prompt == 1 - model[i] && rows[i].raised == 4);
         assert_true(rows[i].prompt_direct == direct[i]);
     }
     assert_true(rows[1].model_direct == 0.25 && rows[2].model_direct == 0);
@@ -90,9 +90,9 @@ static void a_row_that_nothing_raised(void **state) {
     a->balance[1] = (hw_balance){.embedding = -1, .mlp = -2};
     if (hw_attribution_through(&f, a, &err) != HW_OK) fail_msg("%s", err.msg);
     const hw_through *rows = hw_attribution_through_rows(f);
-    assert_false(rows[1].raised);
+    assert_true(rows[1].raised == 0);
     assert_true(rows[1].model == 1 && rows[1].prompt == 0);
-    assert_true(rows[2].raised);
+    assert_true(rows[2].raised == 2);
     assert_true(rows[2].model == 0.5); /* b 1, and the embedding of c1, which came from nothing else */
     hw_attribution_free(f);
     hw_attribution_free(a);

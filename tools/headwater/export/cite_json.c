@@ -1,19 +1,35 @@
 /*
  * cite_json.c - citations as JSON, documented in docs/reference/formats.md.
  *
- * Ranges are bytes of `prompt` and `completion`; matrices are [parts, passages].
+ * `range` is bytes of `prompt` and `completion`, `characters` code points; matrices are [parts, passages].
  */
 #include "export/cite.h"
 #include "export/json_file.h"
 
 #include <string.h>
+#include <unicode/utf8.h>
 
 static json_t *range_of(const hw_span *s) { return json_pack("[I, I]", (json_int_t)s->begin, (json_int_t)s->end); }
 
+/* Code points of text [n]; a sequence that is not UTF-8 counts as the one character that stands in for it. */
+static json_int_t characters_in(const char *text, size_t n) {
+    json_int_t count = 0;
+    UChar32 c;
+    for (size_t i = 0; i < n; count++) U8_NEXT((const uint8_t *)text, i, n, c);
+    (void)c;
+    return count;
+}
+
+/* A range of bytes of `text`, in characters. */
+static json_t *characters_of(const hw_span *s, const char *text) {
+    json_int_t begin = characters_in(text, s->begin);
+    return json_pack("[I, I]", begin, begin + characters_in(text + s->begin, s->end - s->begin));
+}
+
 static json_t *elsewhere_of(const hw_citation *c, size_t part) {
     hw_citation_elsewhere e = hw_citation_from_elsewhere(c, part);
-    return json_pack("{s:o, s:o, s:o}", "rest", hw__json_double(e.rest), "answer", hw__json_double(e.answer), "model",
-                     hw__json_double(e.model));
+    return json_pack("{s:o, s:o, s:o, s:o}", "rest", hw__json_double(e.rest), "answer", hw__json_double(e.answer),
+                     "model", hw__json_double(e.model), "through", hw__json_double(e.through));
 }
 
 /* Number of a passage, 0 where it has no mark. */
@@ -35,6 +51,7 @@ static json_t *passages_of(const cite_facts *f) {
         json_t *one = json_pack("{s:o}", "number", number_or_null(number_of(f->citation, p)));
         json_file_put_text(one, "name", s->name ? s->name : "", s->name ? strlen(s->name) : 0);
         json_object_set_new(one, "range", range_of(s));
+        json_object_set_new(one, "characters", characters_of(s, hw_run_prompt(f->run, NULL)));
         json_file_put_text(one, "text", hw_run_prompt(f->run, NULL) + s->begin, s->end - s->begin);
         json_object_set_new(one, "share", hw__json_double(link.share));
         json_array_append_new(list, one);
@@ -61,7 +78,8 @@ static json_t *parts_of(const cite_facts *f) {
     json_t *list = json_array();
     for (size_t s = 0; s < hw_citation_n_parts(f->citation); s++) {
         const hw_span *span = hw_segments_at(f->answer, s);
-        json_t *one = json_pack("{s:o}", "range", range_of(span));
+        json_t *one = json_pack("{s:o, s:o}", "range", range_of(span), "characters",
+                                characters_of(span, hw_run_completion(f->run, NULL)));
         json_file_put_text(one, "text", hw_run_completion(f->run, NULL) + span->begin, span->end - span->begin);
         json_object_set_new(one, "citations", citations_of(f, s));
         json_object_set_new(one, "elsewhere", elsewhere_of(f->citation, s));

@@ -91,13 +91,13 @@ static void print_through(const picture *p, const hw_through *rows) {
         prompt += 100 * rows[i].prompt / n;
         model += 100 * rows[i].model / n;
         at_once += 100 * (rows[i].prompt_direct + rows[i].model_direct) / n;
-        empty += !rows[i].raised;
+        empty += rows[i].raised == 0;
     }
     fprintf(out, "  %-*sprompt %.1f %%, the model itself %.1f %%;\n", LABEL_WIDTH, "followed to the end", prompt, model);
     fprintf(out, "  %-*s%.1f %% at once, %.1f %% through earlier tokens of the completion\n", LABEL_WIDTH, "", at_once,
             100 - at_once);
     for (size_t i = p->row_begin; i < p->row_end && empty; i++) {
-        if (rows[i].raised) continue;
+        if (rows[i].raised > 0) continue;
         fprintf(out, "  ! Nothing raised the logit of completion token %zu%s: it counts as the model's own.\n", first + i,
                 empty > 1 ? " and of others" : "");
         empty = 0;

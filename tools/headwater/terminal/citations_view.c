@@ -2,7 +2,7 @@
  * citations_view.c - an answer with its citations, to be read.
  *
  *     Answer                                     the text as it is, [n] behind each part that has marks
- *     Of what raised its tokens ...              where the answer came from at all
+ *     Mostly from Report (62 %); ...             where the answer came from at all
  *     [1] name   share of the answer             passages with a mark, strongest first:
  *         how it begins
  *           share  part of the answer  peak      the parts that it is cited for
@@ -147,27 +147,81 @@ static double share_of_passages(const cite_facts *f) {
     return sum;
 }
 
+/* The passages by falling share of the whole answer, as many as the first sentence names. */
+enum { MOST_NAMED = 3 };
+static const double LEAST_NAMED = 0.05;
+
+static size_t named_passages(size_t *out, const cite_facts *f) {
+    size_t n = 0, whole = hw_citation_n_parts(f->citation);
+    for (size_t p = 0; p < hw_citation_n_passages(f->citation); p++) {
+        double share = hw_citation_at(f->citation, whole, p).share;
+        size_t at = n < MOST_NAMED ? n : MOST_NAMED;
+        if (share < LEAST_NAMED) continue;
+        for (; at > 0 && hw_citation_at(f->citation, whole, out[at - 1]).share < share; at--)
+            if (at < MOST_NAMED) out[at] = out[at - 1];
+        if (at < MOST_NAMED) out[at] = p;
+        n += n < MOST_NAMED;
+    }
+    return n;
+}
+
+static void append(phrase *p, const char *text) {
+    size_t n = strlen(p->text);
+    snprintf(p->text + n, sizeof p->text - n, "%s", text);
+}
+
+/* "Mostly from Report (62 %) and Notes (20 %)" */
+static phrase headline_of(const cite_facts *f) {
+    enum { NAME_WIDTH = 32 };
+    size_t named[MOST_NAMED], n = named_passages(named, f), whole = hw_citation_n_parts(f->citation);
+    double sum = 0;
+    phrase p, one;
+    for (size_t i = 0; i < n; i++) sum += hw_citation_at(f->citation, whole, named[i]).share;
+    snprintf(p.text, sizeof p.text, n == 0 ? "Hardly from the passages (%s)" : "%s",
+             n == 0 ? percent_of(share_of_passages(f)).text : sum >= 0.5 ? "Mostly from " : "From ");
+    for (size_t i = 0; i < n; i++) {
+        snprintf(one.text, sizeof one.text, "%s%s (%s)", i == 0 ? "" : i + 1 < n ? ", " : " and ",
+                 passage_label(f, named[i], NAME_WIDTH).utf8,
+                 percent_of(hw_citation_at(f->citation, whole, named[i]).share).text);
+        append(&p, one.text);
+    }
+    return p;
+}
+
+/* "; 4 % the rest of the prompt, 11 % the model itself." */
+static void append_elsewhere(phrase *p, const hw_citation_elsewhere *e) {
+    const struct {
+        double share;
+        const char *what;
+    } parts[] = {{e->model, "the model itself"}, {e->answer, "the answer so far"}, {e->rest, "the rest of the prompt"}};
+    bool any = false;
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        phrase one;
+        if (parts[i].share < 0.005) continue;
+        snprintf(one.text, sizeof one.text, "%s%s %s", any ? ", " : "; ", percent_of(parts[i].share).text, parts[i].what);
+        append(p, one.text);
+        any = true;
+    }
+    append(p, ".");
+}
+
 static phrase sources_of(const cite_facts *f) {
     hw_citation_elsewhere e = hw_citation_from_elsewhere(f->citation, hw_citation_n_parts(f->citation));
-    double passages = share_of_passages(f);
     const char *method = hw_attribution_method(f->a);
-    phrase p;
+    phrase p = headline_of(f), more;
     if (hw_attribution_balance(f->a)) {
-        snprintf(
-            p.text, sizeof p.text,
-            "%s of the answer came from the prompt: %s from the passages, %s from its rest. %s came from the answer so "
-            "far, %s from the model itself (%s).",
-            percent_of(passages + e.rest).text, percent_of(passages).text, percent_of(e.rest).text,
-            percent_of(e.answer).text, percent_of(e.model).text, method);
-    } else if (e.rest > 0) {
-        snprintf(p.text, sizeof p.text,
-                 "%s of the answer came from the passages; %s does not tell the rest of the prompt, the answer so far "
-                 "and the "
-                 "model itself apart.",
-                 percent_of(passages).text, method);
+        append_elsewhere(&p, &e);
+    } else if (e.rest > 0 || e.model > 0) {
+        snprintf(more.text, sizeof more.text, "; %s the rest, in which %s does not tell the rest of the prompt%s the model apart.",
+                 percent_of(e.rest + e.model).text, method, hw_attribution_through_rows(f->a) ? " and" : ", the answer so far and");
+        append(&p, more.text);
     } else {
-        snprintf(p.text, sizeof p.text, "How much of the answer came from the passages at all is not known by %s.",
-                 method);
+        snprintf(more.text, sizeof more.text, "; how much came from elsewhere is not known by %s.", method);
+        append(&p, more.text);
+    }
+    if (e.through >= 0.005) {
+        snprintf(more.text, sizeof more.text, " %s of all came through earlier words of the answer.", percent_of(e.through).text);
+        append(&p, more.text);
     }
     return p;
 }
