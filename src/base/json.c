@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,36 @@
 static const int FLAGS = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL;
 static const uint64_t MAX_FILE = 1u << 30; /* the tree of so many bytes takes about ten times as many */
 
+/* ------------------------------------------------------------------ a lack of memory that jansson passes over
+ *
+ * Its parser goes on where a token's buffer could not grow, with a byte less in the text or the number, and its printer leaves out
+ * a quote or a comma. So its allocations are noted: what was set before is called, and who sets other functions later only loses the note. */
+
+static json_malloc_t next_malloc;
+static json_free_t next_free;
+static _Thread_local bool lacked; /* an allocation of this thread failed since this was cleared */
+
+static void *noted_malloc(size_t n) {
+    void *block = next_malloc(n);
+    if (!block) lacked = true;
+    return block;
+}
+
+static void note_failures(void) {
+    json_get_alloc_funcs(&next_malloc, &next_free);
+    json_set_alloc_funcs(noted_malloc, next_free);
+}
+
+static void begin(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, note_failures);
+    lacked = false;
+}
+
+/* ------------------------------------------------------------------ reading */
+
 static hw_err fail_parse(hw_error *err, const json_error_t *why) {
+    if (lacked) return hw__fail(err, HW_ERR_MEMORY, "out of memory: JSON");
     char line[sizeof why->text * 2]; /* the message quotes the text */
     return hw__fail(err, HW_ERR_FORMAT, "no valid JSON: line %d: %s", why->line,
                     hw__utf8_line(line, sizeof line, why->text, strlen(why->text)));
@@ -19,8 +49,12 @@ static hw_err fail_parse(hw_error *err, const json_error_t *why) {
 
 hw_err hw__json_parse(json_t **out, const char *text, size_t n, hw_error *err) {
     json_error_t why;
+    begin();
     json_t *value = json_loadb(text, n, FLAGS, &why);
-    if (!value) return fail_parse(err, &why);
+    if (!value || lacked) {
+        json_decref(value);
+        return fail_parse(err, &why);
+    }
     *out = value;
     return HW_OK;
 }
@@ -32,15 +66,53 @@ hw_err hw__json_load(json_t **out, const char *path, hw_error *err) {
     if (rc != HW_OK) return rc;
     json_error_t why;
     json_t *value = NULL;
+    begin();
     if (n_bytes > MAX_FILE)
         rc = hw__fail(err, HW_ERR_UNSUPPORTED, "JSON of %llu bytes: at most %llu are read", (unsigned long long)n_bytes,
                       (unsigned long long)MAX_FILE);
-    else if (!(value = json_loadf(stream, FLAGS, &why)))
+    else if (!(value = json_loadf(stream, FLAGS, &why)) || lacked)
         rc = fail_parse(err, &why);
     fclose(stream);
-    if (rc != HW_OK) return hw__fail_in(err, rc, "%s", path);
+    if (rc != HW_OK) {
+        json_decref(value);
+        return hw__fail_in(err, rc, "%s", path);
+    }
     *out = value;
     return HW_OK;
+}
+
+json_t *hw__json_read(const char *bytes, size_t n, size_t flags, bool *no_memory, json_error_t *why) {
+    json_error_t ignored;
+    begin();
+    json_t *json = json_loadb(bytes, n, flags, why ? why : &ignored);
+    *no_memory = lacked;
+    if (!lacked) return json;
+    json_decref(json);
+    return NULL;
+}
+
+json_t *hw__json_set(json_t *object, const char *key, json_t *value) {
+    bool ok = object && value && json_object_set(object, key, value) == 0;
+    json_decref(value);
+    if (ok) return object;
+    json_decref(object);
+    return NULL;
+}
+
+json_t *hw__json_append(json_t *list, json_t *value) {
+    bool ok = list && value && json_array_append(list, value) == 0;
+    json_decref(value);
+    if (ok) return list;
+    json_decref(list);
+    return NULL;
+}
+
+char *hw__json_dump(const json_t *json, size_t flags) {
+    begin();
+    char *text = json_dumps(json, flags);
+    if (!lacked) return text;
+    free(text);
+    return NULL;
 }
 
 static hw_err fail_key(hw_error *err, const char *key, const char *accepted) {
@@ -101,17 +173,16 @@ static int hex_digit(char c) {
     return -1;
 }
 
-/* Bytes of lower-case hexadecimal [n], malloc'd; NULL where it is not that, or without memory. */
+static bool is_hex(const char *hex, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (hex_digit(hex[i]) < 0) return false;
+    return n % 2 == 0;
+}
+
+/* Bytes of hexadecimal digits [n], malloc'd; NULL: no memory. */
 static char *decode_hex(const char *hex, size_t n) {
-    char *out = n % 2 == 0 ? hw__alloc(n / 2 + 1, 1) : NULL;
-    for (size_t i = 0; out && i < n; i += 2) {
-        int high = hex_digit(hex[i]), low = hex_digit(hex[i + 1]);
-        if (high < 0 || low < 0) {
-            free(out);
-            return NULL;
-        }
-        out[i / 2] = (char)(high << 4 | low);
-    }
+    char *out = hw__alloc(n / 2 + 1, 1);
+    for (size_t i = 0; out && i + 1 < n; i += 2) out[i / 2] = (char)(hex_digit(hex[i]) << 4 | hex_digit(hex[i + 1]));
     return out;
 }
 
@@ -126,28 +197,31 @@ static char *encode_hex(const char *bytes, size_t n) {
     return hex;
 }
 
-/* Whether `text` is how bytes [n] read with U+FFFD. */
-static bool reads_as(const char *bytes, size_t n, const json_t *text) {
+/* Refuses a `text` that is not how bytes [n] read with U+FFFD. */
+static hw_err check_reading(const char *bytes, size_t n, const json_t *text, const char *key, const char *hex_key,
+                            hw_error *err) {
     size_t n_read;
     char *read = hw__utf8_replace(&n_read, bytes, n);
-    bool same = read && n_read == json_string_length(text) && memcmp(read, json_string_value(text), n_read) == 0;
+    if (!read) return hw__fail_memory(err, key, n, 1);
+    bool same = n_read == json_string_length(text) && memcmp(read, json_string_value(text), n_read) == 0;
     free(read);
-    return same;
+    return same ? HW_OK : hw__fail(err, HW_ERR_FORMAT, "\"%s\" and \"%s\" say different things", key, hex_key);
 }
 
 hw_err hw__json_text(char **out, size_t *n, const json_t *object, const char *key, const char *hex_key, hw_error *err) {
     const json_t *text = json_object_get(object, key), *hex = json_object_get(object, hex_key);
     if (!json_is_string(text)) return fail_key(err, key, "a string");
     if (hex && !json_is_string(hex)) return fail_key(err, hex_key, "a string of hexadecimal digits");
+    if (hex && !is_hex(json_string_value(hex), json_string_length(hex)))
+        return hw__fail(err, HW_ERR_FORMAT, "\"%s\" must be pairs of lower-case hexadecimal digits", hex_key);
     size_t length = hex ? json_string_length(hex) / 2 : json_string_length(text);
     char *bytes = hex ? decode_hex(json_string_value(hex), json_string_length(hex))
                       : hw__strndup(json_string_value(text), length);
-    if (!bytes)
-        return hw__fail(err, HW_ERR_FORMAT, "\"%s\" is no string of lower-case hexadecimal digits, or too long",
-                        hex ? hex_key : key);
-    if (hex && !reads_as(bytes, length, text)) {
+    if (!bytes) return hw__fail_memory(err, key, length, 1);
+    hw_err rc = hex ? check_reading(bytes, length, text, key, hex_key, err) : HW_OK;
+    if (rc != HW_OK) {
         free(bytes);
-        return hw__fail(err, HW_ERR_FORMAT, "\"%s\" and \"%s\" say different things", key, hex_key);
+        return rc;
     }
     *out = bytes;
     *n = length;

@@ -368,7 +368,7 @@ static char *header_text(uint64_t *data_bytes, const hw__tensor *tensors, size_t
     bool ok = header != NULL;
     for (size_t i = 0; ok && i < n; i++)
         ok = json_object_set_new(header, tensors[i].name, tensor_entry(&tensors[i], &at)) == 0;
-    char *text = ok ? json_dumps(header, JSON_COMPACT) : NULL;
+    char *text = ok ? hw__json_dump(header, JSON_COMPACT) : NULL;
     json_decref(header);
     *data_bytes = at;
     return text;

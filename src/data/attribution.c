@@ -172,16 +172,25 @@ static void order_columns(size_t *order, bool *seen, const hw_attribution *a) {
         if (!seen[k]) order[n++] = k;
 }
 
-/* Row i, averaged over layers l0..l1-1, columns in `order`; `column` [n_columns] is scratch. */
-static summary summarise_row(const hw_attribution *a, size_t i, size_t l0, size_t l1, const size_t *order,
-                             double *column) {
+/* Which layers l0..l1-1 a row is averaged over, its columns in `order`; `column` [n_columns] is scratch. */
+typedef struct averaged {
+    size_t l0, l1;
+    const size_t *order;
+    double *column;
+} averaged;
+
+/* *out <- row i; false: no memory. */
+static bool summarise_row(summary *out, const hw_attribution *a, size_t i, averaged over) {
+    size_t l0 = over.l0, l1 = over.l1;
+    const size_t *order = over.order;
+    double *column = over.column;
     int32_t first = a->groups ? a->groups[0] : 0;
     double outside = 0;
     for (size_t k = 0; k < a->n_columns; k++) column[k] = layer_mean(a, i, order[k], l0, l1);
     for (size_t l = l0; l < l1; l++) outside += a->outside[i * a->n_layers + l];
-    return (summary){.first = first >= 0 ? layer_mean(a, i, (size_t)first, l0, l1) : 0,
-                     .outside = outside / (double)(l1 - l0),
-                     .position = hw__spearman_index(column, a->n_columns)};
+    out->first = first >= 0 ? layer_mean(a, i, (size_t)first, l0, l1) : 0;
+    out->outside = outside / (double)(l1 - l0);
+    return hw__spearman_index(&out->position, column, a->n_columns);
 }
 
 static summary mean_summary(const summary *rows, size_t n) {
@@ -216,8 +225,9 @@ hw_err hw__attribution_diagnose(hw_attribution *a, hw_error *err) {
 #pragma omp for schedule(dynamic, 1)
         for (long i = 0; i < n; i++) {
             if (!column) continue;
-            mean[i] = summarise_row(a, (size_t)i, 0, a->n_layers, order, column);
-            last[i] = summarise_row(a, (size_t)i, full, full + 1, order, column);
+            if (!summarise_row(&mean[i], a, (size_t)i, (averaged){0, a->n_layers, order, column}) ||
+                !summarise_row(&last[i], a, (size_t)i, (averaged){full, full + 1, order, column}))
+                lacked = true;
         }
         free(column);
     }

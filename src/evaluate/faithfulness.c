@@ -277,29 +277,29 @@ static double mean_fall(const work *w, const size_t *masks) {
     return n ? sum / (double)n : NAN;
 }
 
-static double lds(const work *w, const double *scores) {
+/* False: no memory; so are those below. */
+static bool lds(double *out, const work *w, const double *scores) {
     for (size_t i = 0; i < w->p->n_ablations; i++) {
         const bool *keep = hw__masks_keep(w->masks, w->random[i]);
         w->x[i] = 0;
         for (size_t k = 0; k < w->n_segments; k++) w->x[i] += keep[k] ? scores[k] : 0;
     }
-    return hw__spearman(w->x, w->y, w->p->n_ablations);
+    return hw__spearman(out, w->x, w->y, w->p->n_ablations);
 }
 
-static hw_check_row figures(const work *w, const subject *s) {
-    hw_check_row row = {.method = s->name, .n_passes = s->n_passes};
-    for (size_t d = 0; d < N_DROPS; d++) row.drop[d] = fall(w, s->drop[d]);
-    row.comprehensiveness = mean_fall(w, s->without);
-    row.sufficiency = mean_fall(w, s->only);
-    row.lds = lds(w, s->scores);
-    return row;
+static bool figures(hw_check_row *row, const work *w, const subject *s) {
+    *row = (hw_check_row){.method = s->name, .n_passes = s->n_passes};
+    for (size_t d = 0; d < N_DROPS; d++) row->drop[d] = fall(w, s->drop[d]);
+    row->comprehensiveness = mean_fall(w, s->without);
+    row->sufficiency = mean_fall(w, s->only);
+    return lds(&row->lds, w, s->scores);
 }
 
 /* What an LDS is compared with: the mean over many draws of random scores, made as method random makes them, a number
  * for each judged token. One draw is luck: 0.14 to 0.93 were seen on one prompt. The mean is not 0, and that is its
  * point: random scores are all positive, so that their sum follows how many segments are kept, as most answers do; a
  * method has to tell more than that. */
-static double mean_random_lds(const work *w) {
+static bool mean_random_lds(double *out, const work *w) {
     uint64_t state = w->p->seed ^ SCORE_STREAM;
     double sum = 0;
     size_t n = 0;
@@ -307,12 +307,14 @@ static double mean_random_lds(const work *w) {
         memset(w->scores, 0, w->n_segments * sizeof *w->scores);
         for (size_t i = w->row_begin; i < w->row_end; i++)
             for (size_t k = 0; k < w->n_segments; k++) w->scores[k] += hw__random_next(&state);
-        double of = lds(w, w->scores);
+        double of;
+        if (!lds(&of, w, w->scores)) return false;
         if (isnan(of)) continue;
         sum += of;
         n++;
     }
-    return n ? sum / (double)n : NAN;
+    *out = n ? sum / (double)n : NAN;
+    return true;
 }
 
 /* The segment that the completion goes on from, where none costs more; else NO_SEGMENT. Behind a chat template there is
@@ -325,7 +327,7 @@ static size_t find_ending(const work *w, const subject *alone) {
 static size_t first_but(const subject *s, size_t k) { return s->order[s->order[0] == k]; }
 
 /* First choices by what leaving each segment out costs. */
-static void judge(hw_check *c, const work *w) {
+static bool judge(hw_check *c, const work *w) {
     const subject *alone = find_subject(w, leave_one_out);
     double rows = (double)(w->row_end - w->row_begin), sum = 0;
     size_t ending = find_ending(w, alone), best = first_but(alone, ending), n = 0;
@@ -340,9 +342,10 @@ static void judge(hw_check *c, const work *w) {
                       .chance = sum / (double)n,
                       .segment = best,
                       .ending = ending == NO_SEGMENT ? NAN : alone->scores[ending] * rows,
-                      .lds = c->rows[0].lds,
-                      .lds_random = mean_random_lds(w)};
+                      .lds = c->rows[0].lds};
+    if (!mean_random_lds(&e.lds_random, w)) return false;
     hw__verdict(c->verdict, sizeof c->verdict, &e);
+    return true;
 }
 
 /* The random masks and what the completion is worth under each. */
@@ -368,10 +371,14 @@ static hw_err write_check(hw_check **out, const work *w, hw_error *err) {
     }
     c->n = w->n_subjects;
     copy_cuts(c, w);
-    for (size_t i = 0; i < c->n; i++) c->rows[i] = figures(w, &w->subjects[i]);
+    bool ok = true;
+    for (size_t i = 0; i < c->n && ok; i++) ok = figures(&c->rows[i], w, &w->subjects[i]);
     c->base = logprob_of(w, w->whole);
     c->n_passes = hw__rerun_n_passes(w->rerun);
-    judge(c, w);
+    if (!ok || !judge(c, w)) {
+        hw_check_free(c);
+        return hw__fail_memory(err, "ranks of random masks", 3 * w->p->n_ablations, sizeof(double));
+    }
     *out = c;
     return HW_OK;
 }

@@ -175,7 +175,7 @@ static hw_err put_attributions(json_t *to, const hw_run *run, const hw_attributi
 
 /* Writes the tree as text and releases it; nine digits read back to the same float. */
 static hw_err to_text(char **out, size_t *n_bytes, json_t *json, hw_error *err) {
-    char *text = json_dumps(json, HW__RUN_JSON_FLAGS);
+    char *text = hw__json_dump(json, HW__RUN_JSON_FLAGS);
     json_decref(json);
     if (!text) return hw__fail(err, HW_ERR_MEMORY, "out of memory: JSON text");
     *out = text;

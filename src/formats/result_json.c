@@ -22,10 +22,12 @@ static int dump_part(const char *bytes, size_t n, void *ctx) {
     return hw__file_failed(file) ? -1 : 0;
 }
 
-/* Writes the tree and releases it. */
-static void put_json(hw__file *file, json_t *json, size_t flags) {
-    json_dump_callback(json, dump_part, file, flags);
+/* Writes the tree and releases it. A write that fails is kept by the file itself. */
+static hw_err put_json(hw__file *file, json_t *json, size_t flags, hw_error *err) {
+    int status = json_dump_callback(json, dump_part, file, flags);
     json_decref(json);
+    if (status == 0 || hw__file_failed(file)) return HW_OK;
+    return hw__fail(err, HW_ERR_MEMORY, "out of memory: the text of a result");
 }
 
 /* "[a,b,...]" of values [n]. */
@@ -78,7 +80,8 @@ static hw_err put_attribution(hw__file *file, const hw_attribution *a, bool full
     hw_err rc = hw__attribution_to_json(&json, a, err);
     if (rc != HW_OK) return rc;
     hw__file_text(file, "{");
-    put_json(file, json, HW__ATTRIBUTION_JSON_FLAGS | JSON_EMBED);
+    rc = put_json(file, json, HW__ATTRIBUTION_JSON_FLAGS | JSON_EMBED, err);
+    if (rc != HW_OK) return rc;
     hw__file_printf(file, ",\"shape\":[%zu,%zu,%zu]", a->n_rows, a->n_columns, a->n_layers);
     put_rows(file, "mean", a, put_mean_row);
     put_rows(file, "outside", a, put_outside_row);
@@ -92,7 +95,8 @@ static hw_err save(hw__file *file, const hw_attribution *const *list, size_t n, 
     hw_err rc = hw__run_to_json(&run, list[0]->run, err);
     if (rc != HW_OK) return rc;
     hw__file_printf(file, "{\"format\":\"" HW__RESULT_FORMAT "\",\"version\":%d,\n\"run\":", VERSION);
-    put_json(file, run, HW__RUN_JSON_FLAGS);
+    rc = put_json(file, run, HW__RUN_JSON_FLAGS, err);
+    if (rc != HW_OK) return rc;
     hw__file_text(file, ",\n\"attributions\":[");
     for (size_t i = 0; i < n; i++) {
         hw__file_text(file, i ? ",\n" : "\n");

@@ -23,7 +23,7 @@ enum { VERSION = 1 };
 static json_t *metadata_of(const hw_attribution *a, const char *run) {
     json_t *json;
     if (hw__attribution_to_json(&json, a, NULL) != HW_OK) return NULL;
-    char *text = json_dumps(json, HW__ATTRIBUTION_JSON_FLAGS);
+    char *text = hw__json_dump(json, HW__ATTRIBUTION_JSON_FLAGS);
     json_t *metadata = text ? json_pack("{s:s, s:s, s:s, s:s}", "format", HW__ATTRIBUTION_FORMAT, "version", "1", "run",
                                         run, "attribution", text)
                             : NULL;

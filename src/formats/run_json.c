@@ -524,7 +524,7 @@ hw_err hw__run_to_text(char **out, const hw_run *run, hw_error *err) {
     json_t *json;
     hw_err rc = hw__run_to_json(&json, run, err);
     if (rc != HW_OK) return rc;
-    *out = json_dumps(json, HW__RUN_JSON_FLAGS);
+    *out = hw__json_dump(json, HW__RUN_JSON_FLAGS);
     json_decref(json);
     return *out ? HW_OK : hw__fail_memory(err, "the run's description", run->n_tokens, sizeof *run->tokens);
 }

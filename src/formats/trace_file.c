@@ -128,7 +128,7 @@ static bool put_text(json_t *metadata, const char *key, const char *text) {
 static bool put_balance(json_t *metadata, const hw_trace *trace) {
     if (!trace->signals.balance) return true;
     json_t *balance = hw__balance_to_json(trace->signals.balance, hw_run_n_completion(trace->run) + 1);
-    char *text = balance ? json_dumps(balance, JSON_COMPACT) : NULL;
+    char *text = balance ? hw__json_dump(balance, JSON_COMPACT) : NULL;
     bool ok = text && put_text(metadata, "balance", text);
     free(text);
     json_decref(balance);

@@ -50,16 +50,18 @@ static void rank_sorted(double *rank, const item *items, size_t n) {
     }
 }
 
-/* Ranks of values [n], malloc'd; NULL for a NaN among them or no memory. */
+static bool has_nan(const double *values, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (isnan(values[i])) return true;
+    return false;
+}
+
+/* Ranks of values [n], none of them NaN, malloc'd; NULL: no memory. */
 static double *ranks_of(const double *values, size_t n) {
     item *items = hw__alloc(2 * n, sizeof *items);
     double *rank = hw__alloc(n, sizeof *rank);
-    bool ordered = items && rank;
-    for (size_t i = 0; ordered && i < n; i++) {
-        items[i] = (item){key_of(values[i]), i};
-        ordered = !isnan(values[i]);
-    }
-    if (ordered) {
+    if (items && rank) {
+        for (size_t i = 0; i < n; i++) items[i] = (item){key_of(values[i]), i};
         sort(items, items + n, n);
         rank_sorted(rank, items, n);
     } else {
@@ -82,19 +84,21 @@ static double correlate(const double *x, const double *y, size_t n) {
     return xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : NAN;
 }
 
-double hw__spearman(const double *a, const double *b, size_t n) {
-    if (n < 2) return NAN;
-    double *x = ranks_of(a, n), *y = ranks_of(b, n);
-    double rho = x && y ? correlate(x, y, n) : NAN;
+bool hw__spearman(double *out, const double *a, const double *b, size_t n) {
+    double *x = NULL, *y = NULL;
+    bool ranked = n >= 2 && !has_nan(a, n) && !has_nan(b, n);
+    bool ok = !ranked || ((x = ranks_of(a, n)) && (y = ranks_of(b, n)));
+    if (ok) *out = ranked ? correlate(x, y, n) : NAN;
     free(x);
     free(y);
-    return rho;
+    return ok;
 }
 
-double hw__spearman_index(const double *values, size_t n) {
-    if (n < 2) return NAN;
-    double *rank = ranks_of(values, n);
-    double rho = rank ? correlate(NULL, rank, n) : NAN;
+bool hw__spearman_index(double *out, const double *values, size_t n) {
+    bool ranked = n >= 2 && !has_nan(values, n);
+    double *rank = ranked ? ranks_of(values, n) : NULL;
+    if (ranked && !rank) return false;
+    *out = ranked ? correlate(NULL, rank, n) : NAN;
     free(rank);
-    return rho;
+    return true;
 }

@@ -2,12 +2,13 @@
 #ifndef HW_MATH_SPEARMAN_H
 #define HW_MATH_SPEARMAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-/* Spearman's rank correlation of a [n] and b [n], ties at their average rank. NaN for n < 2, where one of them is all
- * equal or has a NaN, or when there is no memory. */
-double hw__spearman(const double *a, const double *b, size_t n);
+/* *out <- Spearman's rank correlation of a [n] and b [n], ties at their average rank: NaN for n < 2 and where one of them is all
+ * equal or has a NaN. False, and nothing written, when there is no memory. */
+bool hw__spearman(double *out, const double *a, const double *b, size_t n);
 /* The same of values [n] and their index 0..n-1. */
-double hw__spearman_index(const double *values, size_t n);
+bool hw__spearman_index(double *out, const double *values, size_t n);
 
 #endif

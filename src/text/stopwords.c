@@ -80,7 +80,9 @@ hw_err hw__stopwords_new(hw__stopwords **out, const char *language, hw_error *er
     if (!from) return fail_unknown(language, err);
     UErrorCode status = U_ZERO_ERROR;
     const UNormalizer2 *nfc = unorm2_getNFCInstance(&status);
-    if (U_FAILURE(status)) return hw__fail(err, HW_ERR_UNSUPPORTED, "stop words: ICU reports %s", u_errorName(status));
+    if (U_FAILURE(status))
+        return hw__fail(err, status == U_MEMORY_ALLOCATION_ERROR ? HW_ERR_MEMORY : HW_ERR_UNSUPPORTED,
+                        "stop words: ICU reports %s", u_errorName(status));
     hw__stopwords *list = hw__alloc(1, sizeof *list);
     word *words = hw__alloc(from->n, sizeof *words);
     if (!list || !words) {

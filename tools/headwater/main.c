@@ -34,6 +34,8 @@ static int run_command(const command *c, int argc, char **argv) {
             threads_limit(o.threads);
             status = c->run(&o);
         }
+    } else if (o.out_of_memory) {
+        status = STATUS_FAILED;
     }
     options_free(&o);
     return status;

@@ -11,7 +11,11 @@ static void print(const char *fmt, va_list args) {
     char line[2048], safe[6 * sizeof line + 1] = ""; /* at most a two-byte control character becomes twelve */
     vsnprintf(line, sizeof line, fmt, args);
     FILE *out = fmemopen(safe, sizeof safe, "w"); /* one write, so that lines of several threads stay whole */
-    if (!out) return;
+    if (!out) { /* no memory: each byte by itself, so that nothing of a file reaches the terminal as a command */
+        for (char *c = line; *c; c++) *c = (unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f ? '?' : *c;
+        fprintf(stderr, "headwater: %s\n", line);
+        return;
+    }
     text_puts(out, line);
     fclose(out);
     fprintf(stderr, "headwater: %s\n", safe);

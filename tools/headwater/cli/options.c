@@ -434,7 +434,7 @@ static void complain_value(const char *command, const option_row *row, const cha
         misuse(command, "%s \"%s\": must be %s%s", s.text, text, row->accepts ? "" : "one of ",
                row->accepts ? row->accepts : row->metavar);
     } else {
-        misuse(command, "%s \"%s\": no memory", s.text, text);
+        fail("%s \"%s\": no memory for it", s.text, text);
     }
 }
 
@@ -532,6 +532,7 @@ static bool take(options *o, const char *command, unsigned bit, int value, const
     }
     if (!read_value(o, row, optarg)) {
         complain_value(command, row, optarg);
+        o->out_of_memory = row->type == OPTION_TEXTS;
         return false;
     }
     o->given[row - rows] = true;
@@ -551,6 +552,7 @@ bool options_read(options *o, const char *command, unsigned bit, int argc, char 
     for (int i = optind; i < argc; i++) {
         if (add_text(&o->arguments, argv[i])) continue;
         fail("no memory for the command line");
+        o->out_of_memory = true;
         return false;
     }
     return !o->preset || apply_preset(o, command);

@@ -77,6 +77,7 @@ typedef struct options {
     int64_t width;
     double scale;
     bool given[MOST_OPTIONS]; /* row i of the table was on the command line */
+    bool out_of_memory; /* why they could not be read: no fault of the command line */
 } options;
 
 typedef enum option_type {

@@ -105,15 +105,13 @@ static void erase_progress(const session *s) {
 static json_t *make_line(const session *s, const eval_item *item, json_t *result, const hw_error *err) {
     json_t *line =
         json_pack("{s:s, s:I, s:s}", "id", item->id, "index", (json_int_t)item->index, "item_sha256", item->sha256);
-    if (line && item->tags) json_object_set(line, "tags", (json_t *)item->tags);
-    if (line && result) json_object_update(line, result);
-    if (line && !result) json_object_set_new(line, "error", json_string(err->msg));
-    if (line && json_object_set(line, "settings", s->settings) != 0) {
-        json_decref(line);
-        line = NULL;
-    }
+    bool ok = line && (!item->tags || json_object_set(line, "tags", (json_t *)item->tags) == 0);
+    ok = ok && (result ? json_object_update(line, result) : json_object_set_new(line, "error", json_string(err->msg))) == 0;
+    ok = ok && json_object_set(line, "settings", s->settings) == 0;
     json_decref(result);
-    return line;
+    if (ok) return line;
+    json_decref(line);
+    return NULL;
 }
 
 /* Says which methods could not be given for an item that has a result. */
@@ -174,7 +172,7 @@ static int measure_all(session *s) {
 static int print_table(const options *o, const json_t *lines, const eval_format *format) {
     eval_table table;
     int status = eval_table_new(&table, lines, o->group_by, (uint64_t)o->seed);
-    if (status == STATUS_DONE) format->print(stdout, &table);
+    if (status == STATUS_DONE && !format->print(stdout, &table)) status = STATUS_FAILED;
     eval_table_free(&table);
     return status;
 }

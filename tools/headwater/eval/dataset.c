@@ -2,6 +2,7 @@
 #include "eval/dataset.h"
 
 #include "cli/message.h"
+#include "base/json.h"
 
 #include <errno.h>
 #include <openssl/evp.h>
@@ -77,7 +78,7 @@ static bool read_spans(eval_item *item, const json_t *list, hw_error *err) {
              json_array_append_new(made, json_pack("{s:s, s:I, s:I}", "name", name ? json_string_value(name) : "",
                                                    "begin", begin, "end", end)) == 0;
     }
-    item->spans = ok ? json_dumps(made, JSON_COMPACT) : NULL;
+    item->spans = ok ? hw__json_dump(made, JSON_COMPACT) : NULL;
     json_decref(made);
     return item->spans || refuse(err, "spans", accepted);
 }
@@ -110,7 +111,7 @@ static bool read_id(eval_item *item, size_t number, hw_error *err) {
 
 /* Sorted keys and no white space: a set that was only written in another way is the same. */
 static bool read_sha256(eval_item *item, hw_error *err) {
-    char *text = json_dumps(item->json, JSON_COMPACT | JSON_SORT_KEYS);
+    char *text = hw__json_dump(item->json, JSON_COMPACT | JSON_SORT_KEYS);
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned n = 0;
     bool ok = text && EVP_Digest(text, strlen(text), digest, &n, EVP_sha256(), NULL);
@@ -149,7 +150,9 @@ static void free_item(eval_item *item) {
 
 static bool read_line(eval_item *out, const char *line, size_t n, size_t number, hw_error *err) {
     json_error_t why;
-    eval_item item = {.json = json_loadb(line, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why)};
+    bool no_memory;
+    eval_item item = {.json = hw__json_read(line, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &no_memory, &why)};
+    if (no_memory) return refuse_memory(err);
     if (!item.json) {
         snprintf(err->msg, sizeof err->msg, "no valid JSON: %s", why.text);
         return false;
@@ -224,7 +227,7 @@ int eval_set_read(eval_set *out, const char *path, size_t limit, const eval_part
         if (strspn(line + mark, " \t\r\n") == length) continue;
         take_line(out, part, line + mark, length, number, index++);
     }
-    bool broken = ferror(file);
+    bool broken = n < 0 && !feof(file); /* an error, or no memory for a line */
     free(line);
     fclose(file);
     if (broken) return fail("data set %s: it could not be read to its end", path);

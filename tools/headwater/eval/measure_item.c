@@ -5,8 +5,9 @@
  */
 #include "eval/measure_item.h"
 
-#include "base/json.h"
 #include "cli/clock.h"
+#include "base/json.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -209,30 +210,30 @@ static hw_err check(work *w, hw_error *err) {
 static json_t *number(double v) { return v - v == 0 ? json_real(v) : json_null(); /* no NaN, no infinity */ }
 
 /* Where the evidence stands among all segments by falling score; `order` [n_segments] is scratch. */
-static void put_evidence(json_t *to, const work *w, const hw_view *view, size_t *order) {
+static json_t *put_evidence(json_t *to, const work *w, const hw_view *view, size_t *order) {
     size_t n = hw_view_top(view, order, w->n_segments), share = (w->n_segments + 9) / 10, best = 0, found = 0;
     for (size_t i = 0; i < n; i++) {
         if (!w->evidence[order[i]]) continue;
         if (!best) best = i + 1;
         found += i < share;
     }
-    json_object_set_new(to, "hit1", json_integer(best == 1));
-    json_object_set_new(to, "mrr", number(best ? 1.0 / (double)best : 0));
-    json_object_set_new(to, "recall10", number((double)found / (double)w->n_evidence));
+    to = hw__json_set(to, "hit1", json_integer(best == 1));
+    to = hw__json_set(to, "mrr", number(best ? 1.0 / (double)best : 0));
+    return hw__json_set(to, "recall10", number((double)found / (double)w->n_evidence));
 }
 
-static void put_check(json_t *to, const hw_check_row *row) {
+static json_t *put_check(json_t *to, const hw_check_row *row) {
     static const char *const drops[] = {"drop1", "drop3", "drop5"};
-    for (size_t i = 0; i < sizeof drops / sizeof *drops; i++) json_object_set_new(to, drops[i], number(row->drop[i]));
-    json_object_set_new(to, "comprehensiveness", number(row->comprehensiveness));
-    json_object_set_new(to, "sufficiency", number(row->sufficiency));
-    json_object_set_new(to, "lds", number(row->lds));
+    for (size_t i = 0; i < sizeof drops / sizeof *drops; i++) to = hw__json_set(to, drops[i], number(row->drop[i]));
+    to = hw__json_set(to, "comprehensiveness", number(row->comprehensiveness));
+    to = hw__json_set(to, "sufficiency", number(row->sufficiency));
+    return hw__json_set(to, "lds", number(row->lds));
 }
 
 static json_t *scores_json(const hw_view *view) {
     json_t *list = json_array();
     const float *scores = hw_view_scores(view);
-    for (size_t k = 0; k < hw_view_n_columns(view); k++) json_array_append_new(list, number(scores[k]));
+    for (size_t k = 0; k < hw_view_n_columns(view); k++) list = hw__json_append(list, number(scores[k]));
     return list;
 }
 
@@ -261,11 +262,11 @@ static hw_err put_method(json_t *list, const work *w, size_t i, size_t row, size
     if (rc == HW_OK) rc = hw_view_new(&view, w->made[i], &params, err);
     if (rc != HW_OK) return rc;
     json_t *to = json_object();
-    json_object_set_new(to, "method", json_string(v->label));
-    if (w->n_evidence) put_evidence(to, w, view, order);
-    if (w->check && !v->layers && !v->lift) put_check(to, hw_check_at(w->check, row));
-    json_object_set_new(to, "passes", json_integer((json_int_t)hw_attribution_n_passes(w->made[i])));
-    json_object_set_new(to, "scores", scores_json(view));
+    to = hw__json_set(to, "method", json_string(v->label));
+    if (w->n_evidence) to = put_evidence(to, w, view, order);
+    if (w->check && !v->layers && !v->lift) to = put_check(to, hw_check_at(w->check, row));
+    to = hw__json_set(to, "passes", json_integer((json_int_t)hw_attribution_n_passes(w->made[i])));
+    to = hw__json_set(to, "scores", scores_json(view));
     hw_view_free(view);
     return json_array_append_new(list, to) == 0 ? HW_OK : fail_memory(err);
 }
@@ -293,7 +294,7 @@ static hw_err methods_json(json_t **out, const work *w, hw_error *err) {
 static json_t *evidence_json(const work *w) {
     json_t *list = json_array();
     for (size_t s = 0; s < w->n_segments; s++)
-        if (w->evidence[s]) json_array_append_new(list, json_integer((json_int_t)s));
+        if (w->evidence[s]) list = hw__json_append(list, json_integer((json_int_t)s));
     return list;
 }
 
@@ -305,7 +306,11 @@ static json_t *cuts_json(const hw_check *check, size_t n_segments) {
         double logit;
         const bool *keep = hw_check_cut(check, i, &logit);
         for (size_t k = 0; k < n_segments; k++) digits[k] = keep[k] ? '1' : '0';
-        json_array_append_new(list, json_pack("[s#, f]", digits, (int)n_segments, logit));
+        list = hw__json_append(list, json_pack("[s#, f]", digits, (int)n_segments, logit));
+    }
+    if (!digits) {
+        json_decref(list);
+        return NULL;
     }
     free(digits);
     return list;
@@ -320,19 +325,20 @@ static hw_err report(json_t **out, const work *w, hw_error *err) {
     }
     size_t n;
     const char *completion = hw_run_completion(w->run, &n);
-    json_object_set_new(to, "completion", hw__json_front(completion, n));
-    json_object_set_new(to, "right", w->right < 0 ? json_null() : json_boolean(w->right));
-    json_object_set_new(to, "prompt_tokens", json_integer((json_int_t)hw_run_n_prompt(w->run)));
-    json_object_set_new(to, "explained", json_pack("[I, I]", (json_int_t)w->begin, (json_int_t)w->end));
-    json_object_set_new(to, "segments", json_integer((json_int_t)w->n_segments));
-    json_object_set_new(to, "evidence", evidence_json(w));
-    json_object_set_new(to, "base", w->check ? number(hw_check_base(w->check)) : json_null());
-    json_object_set_new(to, "passes", json_integer(w->check ? (json_int_t)hw_check_n_passes(w->check) : 0));
-    if (w->check) json_object_set_new(to, "cuts", cuts_json(w->check, w->n_segments));
-    json_object_set_new(to, "seconds", number(clock_seconds() - w->began));
-    if (json_object_set_new(to, "methods", methods) != 0) rc = fail_memory(err);
+    to = hw__json_set(to, "completion", hw__json_front(completion, n));
+    to = hw__json_set(to, "right", w->right < 0 ? json_null() : json_boolean(w->right));
+    to = hw__json_set(to, "prompt_tokens", json_integer((json_int_t)hw_run_n_prompt(w->run)));
+    to = hw__json_set(to, "explained", json_pack("[I, I]", (json_int_t)w->begin, (json_int_t)w->end));
+    to = hw__json_set(to, "segments", json_integer((json_int_t)w->n_segments));
+    to = hw__json_set(to, "evidence", evidence_json(w));
+    to = hw__json_set(to, "base", w->check ? number(hw_check_base(w->check)) : json_null());
+    to = hw__json_set(to, "passes", json_integer(w->check ? (json_int_t)hw_check_n_passes(w->check) : 0));
+    if (w->check) to = hw__json_set(to, "cuts", cuts_json(w->check, w->n_segments));
+    to = hw__json_set(to, "seconds", number(clock_seconds() - w->began));
+    to = hw__json_set(to, "methods", methods);
+    if (!to) return fail_memory(err);
     *out = to;
-    return rc;
+    return HW_OK;
 }
 
 static void free_work(work *w) {

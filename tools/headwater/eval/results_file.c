@@ -2,6 +2,7 @@
 #include "eval/results_file.h"
 
 #include "cli/message.h"
+#include "base/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,10 +30,13 @@ int eval_log_scan(eval_rest *out, FILE *file, const char *path, eval_line_fn fn,
         out->torn = text[n - 1] != '\n';
         if (out->torn) break;
         number++;
-        eval_line line = {json_loadb(text, (size_t)n, LOAD, NULL), out->whole, (size_t)n};
+        bool no_memory;
+        eval_line line = {hw__json_read(text, (size_t)n, LOAD, &no_memory, NULL), out->whole, (size_t)n};
         out->whole += n;
         if (line.json && is_result(line.json)) {
             status = fn(user, &line);
+        } else if (no_memory) {
+            status = fail("%s line %zu: no memory for it", path, number);
         } else {
             out->n_others++;
             message("%s line %zu is left out: it is no result of eval", path, number);
@@ -40,7 +44,7 @@ int eval_log_scan(eval_rest *out, FILE *file, const char *path, eval_line_fn fn,
         json_decref(line.json);
     }
     free(text);
-    if (ferror(file)) return fail("%s: it could not be read to its end", path);
+    if (status == STATUS_DONE && !out->torn && !feof(file)) status = fail("%s: it could not be read to its end", path);
     return status;
 }
 
@@ -122,8 +126,8 @@ void eval_settings_differ(char *out, size_t room, const json_t *now, const json_
     json_object_foreach((json_t *)now, key, value) {
         json_t *before = json_object_get(old, key);
         if (eval_setting_same(before, value)) continue;
-        char *was = before ? json_dumps(before, DUMP | JSON_ENCODE_ANY) : NULL;
-        char *is = json_dumps(value, DUMP | JSON_ENCODE_ANY);
+        char *was = before ? hw__json_dump(before, DUMP | JSON_ENCODE_ANY) : NULL;
+        char *is = hw__json_dump(value, DUMP | JSON_ENCODE_ANY);
         snprintf(out, room, "%s %s, not %s", key, is ? is : "now", was ? was : "unset");
         free(was);
         free(is);
@@ -202,14 +206,15 @@ bool eval_log_has(const eval_log *log, const char *id) { return json_object_get(
 
 /* The table is made from the text, so that it is the same whether made now or from the file. */
 static bool keep(eval_log *log, const char *text) {
-    json_t *line = json_loads(text, LOAD, NULL);
+    bool no_memory;
+    json_t *line = hw__json_read(text, strlen(text), LOAD, &no_memory, NULL);
     bool ok = take_line(log, line);
     json_decref(line);
     return ok;
 }
 
 int eval_log_add(eval_log *log, json_t *line) {
-    char *text = line ? json_dumps(line, DUMP) : NULL;
+    char *text = line ? hw__json_dump(line, DUMP) : NULL;
     json_decref(line);
     bool kept = text && keep(log, text);
     bool written = kept;

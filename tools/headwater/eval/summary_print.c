@@ -2,6 +2,7 @@
 #include "eval/summary_table.h"
 #include "cli/message.h"
 #include "cli/safe_text.h"
+#include "base/json.h"
 
 #include <math.h>
 #include <string.h>
@@ -71,7 +72,7 @@ static void put_block(FILE *out, const eval_group *g, int block) {
     }
 }
 
-static void print_text(FILE *out, const eval_table *t) {
+static bool print_text(FILE *out, const eval_table *t) {
     for (size_t i = 0; i < t->n_groups; i++) {
         const eval_group *g = &t->groups[i];
         if (i) putc('\n', out);
@@ -82,6 +83,7 @@ static void print_text(FILE *out, const eval_table *t) {
             put_block(out, g, block);
         }
     }
+    return true;
 }
 
 /* ------------------------------------------------------------------ CSV, one line a cell */
@@ -115,7 +117,7 @@ static void put_csv_line(FILE *out, const eval_group *g, const eval_method *m, s
     putc('\n', out);
 }
 
-static void print_csv(FILE *out, const eval_table *t) {
+static bool print_csv(FILE *out, const eval_table *t) {
     if (t->group_by) {
         put_quoted(out, t->group_by);
         putc(',', out);
@@ -124,6 +126,7 @@ static void print_csv(FILE *out, const eval_table *t) {
     for (size_t i = 0; i < t->n_groups; i++)
         for (size_t m = 0; m < t->groups[i].n_methods; m++)
             for (size_t c = 0; c < EVAL_METRICS; c++) put_csv_line(out, &t->groups[i], &t->groups[i].methods[m], c);
+    return true;
 }
 
 /* ------------------------------------------------------------------ JSON */
@@ -136,28 +139,29 @@ static json_t *method_json(const eval_method *m) {
         const eval_cell *cell = &m->cells[c];
         json_t *of = json_pack("{s:I, s:o, s:o, s:o}", "n", (json_int_t)cell->n, "mean", number(cell->mean), "low",
                                number(cell->low), "high", number(cell->high));
-        json_object_set_new(to, eval_metrics[c].key, of);
+        to = hw__json_set(to, eval_metrics[c].key, of);
     }
     return to;
 }
 
 static json_t *group_json(const eval_group *g) {
     json_t *methods = json_array();
-    for (size_t m = 0; m < g->n_methods; m++) json_array_append_new(methods, method_json(&g->methods[m]));
+    for (size_t m = 0; m < g->n_methods; m++) methods = hw__json_append(methods, method_json(&g->methods[m]));
     return json_pack("{s:s?, s:I, s:I, s:I, s:I, s:o}", "group", g->name, "items", (json_int_t)g->n_items, "failed",
                      (json_int_t)g->n_failed, "judged", (json_int_t)g->n_judged, "right", (json_int_t)g->n_right,
                      "methods", methods);
 }
 
-static void print_json(FILE *out, const eval_table *t) {
+static bool print_json(FILE *out, const eval_table *t) {
     json_t *groups = json_array();
-    for (size_t i = 0; i < t->n_groups; i++) json_array_append_new(groups, group_json(&t->groups[i]));
+    for (size_t i = 0; i < t->n_groups; i++) groups = hw__json_append(groups, group_json(&t->groups[i]));
     json_t *whole =
         json_pack("{s:s?, s:i, s:o}", "group_by", t->group_by, "resamples", EVAL_RESAMPLES, "groups", groups);
-    if (!whole || json_dumpf(whole, out, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) != 0)
-        fail("the table could not be written as JSON");
-    putc('\n', out);
+    bool ok = whole && json_dumpf(whole, out, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) == 0;
+    if (ok) putc('\n', out);
     json_decref(whole);
+    if (!ok) fail("the table could not be written as JSON");
+    return ok;
 }
 
 /* ------------------------------------------------------------------ formats */

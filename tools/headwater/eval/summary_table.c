@@ -3,6 +3,7 @@
 
 #include "base/splitmix64.h"
 #include "cli/message.h"
+#include "base/json.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -116,7 +117,7 @@ static char *group_name(const json_t *line, const char *group_by) {
     const json_t *tag =
         by_model ? json_object_get(model_of(line), "name") : json_object_get(json_object_get(line, "tags"), group_by);
     if (!tag) return NULL;
-    if (!json_is_string(tag)) return json_dumps(tag, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+    if (!json_is_string(tag)) return hw__json_dump(tag, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
     char *name = malloc(json_string_length(tag) + 1);
     if (name) strcpy(name, json_string_value(tag));
     return name;

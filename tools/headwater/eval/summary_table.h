@@ -57,7 +57,7 @@ void eval_table_free(eval_table *table);
 /* One row of the table of formats. */
 typedef struct eval_format {
     const char *name;
-    void (*print)(FILE *out, const eval_table *table);
+    bool (*print)(FILE *out, const eval_table *table); /* false: not all of it, with the reason printed */
 } eval_format;
 const eval_format *eval_format_find(const char *name); /* NULL with the reason printed */
 

@@ -17,7 +17,7 @@ static json_t *segments_of(const hw_segments *segments) {
     for (size_t i = 0; i < hw_segments_count(segments); i++) {
         const hw_span *s = hw_segments_at(segments, i);
         const char *name = s->name ? s->name : "";
-        json_array_append_new(list, json_pack("{s:o, s:I, s:I}", "name", hw__json_replaced(name, strlen(name)), "begin",
+        list = hw__json_append(list, json_pack("{s:o, s:I, s:I}", "name", hw__json_replaced(name, strlen(name)), "begin",
                                               (json_int_t)s->begin, "end", (json_int_t)s->end));
     }
     return list;
@@ -29,7 +29,7 @@ static json_t *methods_of(const hw_check *check) {
         const hw_check_row *r = hw_check_at(check, i);
         json_t *drop = json_pack("{s:o, s:o, s:o}", "1", hw__json_double(r->drop[0]), "3",
                                  hw__json_double(r->drop[1]), "5", hw__json_double(r->drop[2]));
-        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o, s:o, s:I}", "method", r->method, "drop", drop,
+        list = hw__json_append(list, json_pack("{s:s, s:o, s:o, s:o, s:o, s:I}", "method", r->method, "drop", drop,
                                               "comprehensiveness", hw__json_double(r->comprehensiveness),
                                               "sufficiency", hw__json_double(r->sufficiency), "lds",
                                               hw__json_double(r->lds), "passes", (json_int_t)r->n_passes));

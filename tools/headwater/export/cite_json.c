@@ -49,12 +49,12 @@ static json_t *passages_of(const cite_facts *f) {
         const hw_span *s = hw_segments_at(f->passages, p);
         hw_citation_link link = hw_citation_at(f->citation, hw_citation_n_parts(f->citation), p);
         json_t *one = json_pack("{s:o}", "number", number_or_null(number_of(f->citation, p)));
-        json_file_put_text(one, "name", s->name ? s->name : "", s->name ? strlen(s->name) : 0);
-        json_object_set_new(one, "range", range_of(s));
-        json_object_set_new(one, "characters", characters_of(s, hw_run_prompt(f->run, NULL)));
-        json_file_put_text(one, "text", hw_run_prompt(f->run, NULL) + s->begin, s->end - s->begin);
-        json_object_set_new(one, "share", hw__json_double(link.share));
-        json_array_append_new(list, one);
+        one = json_file_put_text(one, "name", s->name ? s->name : "", s->name ? strlen(s->name) : 0);
+        one = hw__json_set(one, "range", range_of(s));
+        one = hw__json_set(one, "characters", characters_of(s, hw_run_prompt(f->run, NULL)));
+        one = json_file_put_text(one, "text", hw_run_prompt(f->run, NULL) + s->begin, s->end - s->begin);
+        one = hw__json_set(one, "share", hw__json_double(link.share));
+        list = hw__json_append(list, one);
     }
     return list;
 }
@@ -67,7 +67,7 @@ static json_t *citations_of(const cite_facts *f, size_t part) {
     for (size_t i = 0; i < n_marked; i++) {
         hw_citation_link link = hw_citation_at(f->citation, part, order[i]);
         if (!link.marked) continue;
-        json_array_append_new(list, json_pack("{s:I, s:I, s:o, s:o, s:I}", "number", (json_int_t)i + 1, "passage",
+        list = hw__json_append(list, json_pack("{s:I, s:I, s:o, s:o, s:I}", "number", (json_int_t)i + 1, "passage",
                                               (json_int_t)order[i], "share", hw__json_double(link.share), "peak",
                                               hw__json_double(link.peak), "peak_token", (json_int_t)link.peak_token));
     }
@@ -80,10 +80,10 @@ static json_t *parts_of(const cite_facts *f) {
         const hw_span *span = hw_segments_at(f->answer, s);
         json_t *one = json_pack("{s:o, s:o}", "range", range_of(span), "characters",
                                 characters_of(span, hw_run_completion(f->run, NULL)));
-        json_file_put_text(one, "text", hw_run_completion(f->run, NULL) + span->begin, span->end - span->begin);
-        json_object_set_new(one, "citations", citations_of(f, s));
-        json_object_set_new(one, "elsewhere", elsewhere_of(f->citation, s));
-        json_array_append_new(list, one);
+        one = json_file_put_text(one, "text", hw_run_completion(f->run, NULL) + span->begin, span->end - span->begin);
+        one = hw__json_set(one, "citations", citations_of(f, s));
+        one = hw__json_set(one, "elsewhere", elsewhere_of(f->citation, s));
+        list = hw__json_append(list, one);
     }
     return list;
 }
@@ -97,9 +97,9 @@ static json_t *matrix_of(const hw_citation *c, size_t member) {
             hw_citation_link link = hw_citation_at(c, s, p);
             double value;
             memcpy(&value, (const char *)&link + member, sizeof value);
-            json_array_append_new(row, hw__json_double(value));
+            row = hw__json_append(row, hw__json_double(value));
         }
-        json_array_append_new(rows, row);
+        rows = hw__json_append(rows, row);
     }
     return rows;
 }
@@ -116,10 +116,10 @@ static json_t *run_of(const hw_run *run) {
     const char *prompt = hw_run_prompt(run, &n_prompt), *completion = hw_run_completion(run, &n_completion);
     const hw_model_info *model = hw_run_model(run);
     json_t *document = json_pack("{s:s, s:i}", "format", "headwater-citation", "version", 1);
-    json_file_put_text(document, "model", model->path, strlen(model->path));
-    json_object_set_new(document, "metadata_sha256", json_string(model->metadata_sha256));
-    json_file_put_text(document, "prompt", prompt, n_prompt);
-    json_file_put_text(document, "completion", completion, n_completion);
+    document = json_file_put_text(document, "model", model->path, strlen(model->path));
+    document = hw__json_set(document, "metadata_sha256", json_string(model->metadata_sha256));
+    document = json_file_put_text(document, "prompt", prompt, n_prompt);
+    document = json_file_put_text(document, "completion", completion, n_completion);
     return document;
 }
 

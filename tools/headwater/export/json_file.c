@@ -8,15 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-void json_file_put_text(json_t *object, const char *key, const char *bytes, size_t n) {
+json_t *json_file_put_text(json_t *object, const char *key, const char *bytes, size_t n) {
     char hex_key[64];
     snprintf(hex_key, sizeof hex_key, "%s_bytes", key);
-    hw__json_put_text(object, key, hex_key, bytes, n);
+    if (object && hw__json_put_text(object, key, hex_key, bytes, n)) return object;
+    json_decref(object);
+    return NULL;
 }
 
 bool json_file_save(json_t *document, const char *path) {
     hw_error err = {.code = HW_ERR_MEMORY};
-    char *text = document ? json_dumps(document, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
+    char *text = document ? hw__json_dump(document, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
     size_t n = text ? strlen(text) : 0;
     snprintf(err.msg, sizeof err.msg, "%s cannot be written: no memory", path);
     if (text) text[n] = '\n'; /* in place of the terminator */

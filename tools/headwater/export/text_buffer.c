@@ -1,6 +1,9 @@
 /* text_buffer.c - text that grows by doubling. */
 #include "export/text_buffer.h"
 
+#include "base/json.h"
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,9 +58,8 @@ void buffer_json(buffer *b, const json_t *json) {
 }
 
 void buffer_string(buffer *b, const char *bytes, size_t n) {
-    json_t *string = json_stringn(bytes, n);
-    if (!string) string = json_string("");
-    buffer_json(b, string);
+    json_t *string = hw__utf8_valid(bytes, n) ? json_stringn(bytes, n) : json_string("");
+    buffer_json(b, string); /* NULL: no memory */
     json_decref(string);
 }
 

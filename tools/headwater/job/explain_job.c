@@ -46,7 +46,9 @@ static int read_methods(job *j) {
 /* Before any work is done. */
 static int check_filters(const job *j, const char *option, const char *list) {
     hw_error err;
-    return hw_filter_check(list, &err) == HW_OK ? STATUS_DONE : misuse(j->command, "%s: %s", option, err.msg);
+    hw_err rc = hw_filter_check(list, &err);
+    if (rc == HW_ERR_MEMORY) return fail("%s: %s", option, err.msg);
+    return rc == HW_OK ? STATUS_DONE : misuse(j->command, "%s: %s", option, err.msg);
 }
 
 static bool gives_shares(const job *j, const char *method) {

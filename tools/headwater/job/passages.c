@@ -2,6 +2,7 @@
 #include "job/passages.h"
 
 #include "cli/message.h"
+#include "base/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -48,8 +49,10 @@ int passages_read(passages *p, const char *path) {
     input file;
     if (!input_read(&file, "passages", path)) return STATUS_FAILED;
     json_error_t why;
-    p->json = json_loadb(file.bytes, file.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
+    bool no_memory;
+    p->json = hw__json_read(file.bytes, file.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &no_memory, &why);
     free(file.bytes);
+    if (no_memory) return fail("passages %s: no memory for them", path);
     if (!p->json) return fail("passages %s: no valid JSON: line %d: %s", path, why.line, why.text);
     int status = check_list(path, p->json);
     if (status != STATUS_DONE) return status;

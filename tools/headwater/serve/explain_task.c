@@ -9,6 +9,7 @@
 #include "serve/tasks.h"
 
 #include "cli/clock.h"
+#include "base/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -93,7 +94,7 @@ static void send_explained(making *m, const hw_attribution *a) {
 /* ------------------------------------------------------------------ while it grows */
 
 static bool spans_to_segments(hw_segments **out, const hw_run *run, const json_t *spans, hw_error *err) {
-    char *text = json_dumps(spans, JSON_COMPACT);
+    char *text = hw__json_dump(spans, JSON_COMPACT);
     hw_err rc = text ? hw_segments_from_json(out, run, HW_SIDE_PROMPT, text, strlen(text), err) : HW_ERR_MEMORY;
     free(text);
     return rc == HW_OK;
@@ -258,7 +259,7 @@ static bool make_run(making *m) {
 }
 
 static int64_t begin(making *m) {
-    char *request = json_dumps(m->t->body, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    char *request = hw__json_dump(m->t->body, JSON_COMPACT | JSON_REAL_PRECISION(17));
     int64_t id = request ? store_begin(m->w->store, m->r, request, m->w->info, &m->t->fault) : 0;
     if (!request) fault_set(&m->t->fault, 503, "out_of_memory", "no memory for the request");
     free(request);

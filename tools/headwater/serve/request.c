@@ -1,6 +1,7 @@
 /* request.c - a table of fields for each kind of request; one reader for all. */
 #include "serve/request.h"
 
+#include "base/json.h"
 #include "cli/names.h"
 
 #include <math.h>
@@ -164,10 +165,13 @@ static bool read_object(void *into, const char *where, const field *fields, size
 
 json_t *request_parse(const char *body, size_t n, fault *f) {
     json_error_t why;
-    json_t *json = json_loadb(body, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
+    bool no_memory;
+    json_t *json = hw__json_read(body, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &no_memory, &why);
     if (json && json_is_object(json)) return json;
     if (json) {
         fault_set(f, 400, "bad_json", "the body must be a JSON object");
+    } else if (no_memory) {
+        fault_set(f, 503, "out_of_memory", "no memory for the request");
     } else {
         fault_set(f, 400, "bad_json", "the body is no valid JSON: line %d, column %d: %s", why.line, why.column,
                   why.text);

@@ -473,15 +473,17 @@ static bool put_attribution(json_t *list, json_t *one) {
     return json_array_append(list, one) == 0;
 }
 
-/* The document with what is new, as text; NULL when it cannot be made. */
-static char *amended(const char *document, const json_t *attributions, json_t *check) {
-    json_t *json = json_loads(document, JSON_ALLOW_NUL, NULL);
+/* The document with what is new, as text; NULL when it cannot be made: *damaged tells why, else there is no memory. */
+static char *amended(bool *damaged, const char *document, const json_t *attributions, json_t *check) {
+    bool no_memory;
+    json_t *json = hw__json_read(document, strlen(document), JSON_ALLOW_NUL, &no_memory, NULL);
     json_t *list = json_object_get(json, "attributions");
     bool ok = json_is_array(list);
+    *damaged = !ok && !no_memory;
     for (size_t i = 0; ok && i < json_array_size(attributions); i++)
         ok = put_attribution(list, json_array_get(attributions, i));
     if (ok && check) ok = json_object_set(json, "check", check) == 0;
-    char *text = ok ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+    char *text = ok ? hw__json_dump(json, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(json);
     return text;
 }
@@ -489,8 +491,11 @@ static char *amended(const char *document, const json_t *attributions, json_t *c
 bool store_amend(store *s, int64_t id, const json_t *attributions, json_t *check, fault *f) {
     lock(s);
     char *document = get_column(s, "SELECT document FROM runs WHERE id=?", id, f);
-    char *text = document ? amended(document, attributions, check) : NULL;
-    bool ok = document && (text || fault_set(f, 500, "store", "the document of run %lld is damaged", (long long)id));
+    bool damaged = false;
+    char *text = document ? amended(&damaged, document, attributions, check) : NULL;
+    bool ok = text != NULL;
+    if (document && damaged) fault_set(f, 500, "store", "the document of run %lld is damaged", (long long)id);
+    if (document && !ok && !damaged) fault_set(f, 503, "out_of_memory", "no memory for run %lld", (long long)id);
     if (ok) ok = changed(s, run(prepare(s, "UPDATE runs SET document=? WHERE id=?", "ti", text, id)), id, f);
     unlock(s);
     free(document);

@@ -2,6 +2,7 @@
  * stored_run_tasks.c - what is asked of a saved run: other methods, a check of its faithfulness, files. All from the stored
  * trace; only a check and the methods that say so run the model again.
  */
+#include "base/json.h"
 #include "export/check_json.h"
 #include "serve/tasks.h"
 
@@ -11,6 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Text that this program wrote; NULL: no memory, or a damaged store. */
+static json_t *load(const char *text) {
+    bool no_memory;
+    return hw__json_read(text, strlen(text), JSON_ALLOW_NUL, &no_memory, NULL);
+}
+
 static bool is_stopped(void *ctx) { return task_is_stopped(ctx); }
 
 /* ------------------------------------------------------------------ segments of the prompt */
@@ -18,10 +25,12 @@ static bool is_stopped(void *ctx) { return task_is_stopped(ctx); }
 static bool cut_by_passages(hw_segments **out, worker *w, int64_t id, const hw_run *run, fault *f) {
     hw_error err;
     char *request = store_request(w->store, id, f);
-    json_t *json = request ? json_loads(request, JSON_ALLOW_NUL, NULL) : NULL, *spans = json_object_get(json, "spans");
-    char *text = spans ? json_dumps(spans, JSON_COMPACT) : NULL;
+    json_t *json = request ? load(request) : NULL, *spans = json_object_get(json, "spans");
+    char *text = spans ? hw__json_dump(spans, JSON_COMPACT) : NULL;
     bool ok = text != NULL;
-    if (request && !ok)
+    if (request && !ok && (!json || spans)) /* the request was read once before */
+        fault_set(f, 503, "out_of_memory", "no memory for the passages of run %lld", (long long)id);
+    else if (request && !ok)
         fault_set(f, 400, "bad_request", "\"by\" is \"passage\", but run %lld has no passages", (long long)id);
     if (ok && hw_segments_from_json(out, run, HW_SIDE_PROMPT, text, strlen(text), &err) != HW_OK)
         ok = fault_from(f, &err);
@@ -40,7 +49,7 @@ static bool cut(hw_segments **out, worker *w, int64_t id, const hw_run *run, con
 static bool has_passages(worker *w, int64_t id) {
     fault ignored;
     char *request = store_request(w->store, id, &ignored);
-    json_t *json = request ? json_loads(request, JSON_ALLOW_NUL, NULL) : NULL;
+    json_t *json = request ? load(request) : NULL;
     bool has = json_object_get(json, "spans") != NULL;
     json_decref(json);
     free(request);
@@ -86,7 +95,7 @@ static json_t *explained_to_json(const explained *e, fault *f) {
         hw_error err;
         char *text = NULL;
         bool ok = hw_attribution_json(&text, NULL, e->list[i], &err) == HW_OK || fault_from(f, &err);
-        if (ok && json_array_append_new(list, json_loads(text, JSON_ALLOW_NUL, NULL)) != 0)
+        if (ok && json_array_append_new(list, load(text)) != 0)
             ok = fault_set(f, 503, "out_of_memory", "no memory for the explanation");
         free(text);
         if (ok) continue;
@@ -219,47 +228,51 @@ static bool take_file(task *t, const char *path) {
 /* Settings of an attribution of the document: those that a request may have. */
 static bool read_settings(choice *c, const json_t *attribution, fault *f) {
     static const char *const keys[] = {"row",     "direction",   "columns",  "measure", "residual", "residual_measured",
-                                       "discard", "remove_sink", "aggregate", "through"};
+                                       "discard", "remove_sink", "aggregate", "n_ablations", "through"};
     const json_t *settings = json_object_get(attribution, "settings");
     json_t *kept = json_object(), *request = json_object(), *methods = json_array();
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        json_object_set(kept, keys[i], json_object_get(settings, keys[i]));
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        json_t *value = json_object_get(settings, keys[i]); /* early documents lack some */
+        if (value) kept = hw__json_set(kept, keys[i], json_incref(value));
+    }
     const char *seed = json_string_value(json_object_get(settings, "seed"));
-    json_object_set_new(kept, "seed", json_integer(seed ? (json_int_t)strtoull(seed, NULL, 10) : 0));
-    json_object_set(kept, "n_ablations", json_object_get(settings, "n_ablations"));
-    json_array_append(methods, json_object_get(attribution, "method"));
-    json_object_set_new(request, "methods", methods);
-    json_object_set_new(request, "settings", kept);
-    bool ok = request_again(c, request, f);
+    kept = hw__json_set(kept, "seed", json_integer(seed ? (json_int_t)strtoull(seed, NULL, 10) : 0));
+    methods = hw__json_append(methods, json_incref(json_object_get(attribution, "method")));
+    request = hw__json_set(hw__json_set(request, "methods", methods), "settings", kept);
+    bool ok = request ? request_again(c, request, f) : fault_set(f, 503, "out_of_memory", "no memory for the settings");
     json_decref(request);
     return ok;
 }
 
-/* The groups of a grouped attribution, checked against the run, malloc'd; NULL where it has none. */
-static int32_t *read_groups(const json_t *attribution, const hw_run *run, size_t *n_groups) {
+/* *out <- the groups of a grouped attribution, checked against the run, malloc'd; NULL where it has none. False: no memory. */
+static bool read_groups(int32_t **out, size_t *n_groups, const json_t *attribution, const hw_run *run) {
     const json_t *settings = json_object_get(attribution, "settings"), *list = json_object_get(settings, "groups");
     size_t n = hw_run_n_prompt(run);
     json_int_t most = json_integer_value(json_object_get(settings, "n_groups"));
-    if (json_array_size(list) != n || most < 1 || most > (json_int_t)n) return NULL;
+    *out = NULL;
+    if (json_array_size(list) != n || most < 1 || most > (json_int_t)n) return true;
     int32_t *groups = malloc(n * sizeof *groups);
-    for (size_t k = 0; groups && k < n; k++) {
+    if (!groups) return false;
+    for (size_t k = 0; k < n; k++) {
         json_int_t group = json_integer_value(json_array_get(list, k));
         groups[k] = group >= -1 && group < most ? (int32_t)group : -1;
     }
     *n_groups = (size_t)most;
-    return groups;
+    *out = groups;
+    return true;
 }
 
-/* [n_groups] their names, borrowed from the document, malloc'd; NULL where it has none. */
-static const char **read_group_names(const json_t *attribution, size_t n_groups) {
+/* *out <- [n_groups] their names, borrowed from the document, malloc'd; NULL where it has none. False: no memory. */
+static bool read_group_names(const char ***out, const json_t *attribution, size_t n_groups) {
     const json_t *list = json_object_get(json_object_get(attribution, "settings"), "group_names");
-    if (json_array_size(list) != n_groups) return NULL;
+    if (json_array_size(list) != n_groups) return true;
     const char **names = malloc((n_groups + 1) * sizeof *names);
+    *out = names;
     for (size_t g = 0; names && g < n_groups; g++) {
         const char *name = json_string_value(json_array_get(list, g));
         names[g] = name ? name : "";
     }
-    return names;
+    return names != NULL;
 }
 
 /* One explanation of the document again, whole this time. */
@@ -268,8 +281,14 @@ static bool remake(explained *out, worker *w, task *t, const hw_trace *trace, co
     explained one = {.n = 0};
     if (!read_settings(&c, attribution, &t->fault)) return false;
     hw_method_params p = choice_params(&c);
-    int32_t *groups = read_groups(attribution, hw_trace_run(trace), &p.n_groups);
-    const char **names = groups ? read_group_names(attribution, p.n_groups) : NULL;
+    int32_t *groups;
+    const char **names = NULL;
+    bool got = read_groups(&groups, &p.n_groups, attribution, hw_trace_run(trace)) &&
+               (!groups || read_group_names(&names, attribution, p.n_groups));
+    if (!got) {
+        free(groups);
+        return fault_set(&t->fault, 503, "out_of_memory", "no memory for the groups of an explanation");
+    }
     p.groups = groups;
     p.group_names = names;
     bool ok = explain_list(&one, w, t, trace, &c, p);
@@ -283,7 +302,7 @@ static bool remake(explained *out, worker *w, task *t, const hw_trace *trace, co
 static bool remake_all(explained *out, worker *w, task *t, const hw_trace *trace, bool many) {
     buffer text = {.n = 0};
     bool ok = store_get(w->store, t->run, &text, &t->fault);
-    json_t *json = ok ? json_loads(text.bytes, JSON_ALLOW_NUL, NULL) : NULL,
+    json_t *json = ok ? load(text.bytes) : NULL,
            *list = json_object_get(json, "attributions");
     buffer_free(&text);
     for (size_t i = 0; ok && i < json_array_size(list) && out->n < (many ? MOST_METHODS : 1); i++) {

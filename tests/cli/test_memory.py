@@ -1,0 +1,128 @@
+"""Short memory: one failed allocation, wherever it is, ends in a message and exit status 1 with old files as they were, or in the
+same result as ever. Never in a crash, a wrong number or a damaged file.
+
+$HEADWATER_FAIL_ALLOC is the library of tests/preload/fail_alloc.c; builds with sanitizers have none.
+"""
+
+import os
+import resource
+import subprocess
+
+import numpy as np
+import pytest
+from conftest import causal, environment
+
+LIBRARY = os.environ.get("HEADWATER_FAIL_ALLOC")
+# What reports a lack of memory to its caller: the engine's C++, GLib and Pango end the process by design.
+OBJECTS = "headwater:jansson:icu:libcrypto:libz.so:libc.so"
+RUNS = 60  # of each command: the first allocations one by one, then evenly
+OLD = b"old"
+
+needs_library = pytest.mark.skipif(not LIBRARY, reason="no library that lets allocations fail: a build with sanitizers")
+
+
+class Failing:
+    """Runs one command in `folder` with an allocation that fails, and compares what it leaves with `good`."""
+
+    def __init__(self, program, folder, args, outputs):
+        self.command = [str(program), *map(os.fspath, args)]
+        self.folder, self.outputs = folder, outputs
+
+    def run(self, **settings):
+        env = environment(LD_PRELOAD=LIBRARY, FAIL_ALLOC_OF=OBJECTS, OMP_NUM_THREADS="1", **settings)
+        return subprocess.run(self.command, capture_output=True, cwd=self.folder, env=env, timeout=300)
+
+    def contents(self):
+        return {name: (self.folder / name).read_bytes() for name in self.outputs}
+
+    def prepare(self):
+        for name in self.outputs:
+            (self.folder / name).write_bytes(OLD)
+
+    def count(self):
+        self.prepare()
+        done = self.run(FAIL_ALLOC_COUNT=str(self.folder / "count"))
+        assert done.returncode == 0, done.stderr
+        self.out, self.good = done.stdout, self.contents()
+        n = int((self.folder / "count").read_text())
+        os.unlink(self.folder / "count")
+        self.names = sorted(p.name for p in self.folder.iterdir())
+        return n
+
+    def check(self, at):
+        self.prepare()
+        done = self.run(FAIL_ALLOC_AT=str(at))
+        where = f"allocation {at}: status {done.returncode}, {done.stderr.decode(errors='replace')}"
+        assert done.returncode in (0, 1), where
+        left = self.contents()
+        assert sorted(p.name for p in self.folder.iterdir()) == self.names, where
+        if done.returncode == 0:
+            assert (done.stdout, left) == (self.out, self.good), where
+            return 0
+        assert done.stderr.startswith(b"headwater: "), where
+        # Each file is whole by itself: one that could not be saved keeps no other from being saved.
+        assert all(left[name] in (OLD, self.good[name]) for name in left), where
+        return 1
+
+    def sweep(self, runs=RUNS):
+        n = self.count()
+        assert n > 20
+        dense = range(1, min(n, runs // 3) + 1)
+        step = max(1, n // (runs - len(dense)))
+        n_noticed, wrong = 0, []
+        for at in [*dense, *range(len(dense) + 1, n + 1, step)]:
+            try:
+                n_noticed += self.check(at)
+            except AssertionError as error:
+                wrong.append(str(error).splitlines()[0])
+        assert not wrong, f"of {n} allocations:\n" + "\n".join(wrong)
+        assert n_noticed > 0
+
+
+@pytest.fixture
+def inputs(headwater, attention_file, tmp_path):
+    path = attention_file(causal(3, 9, seed=7), m=6, tokens=["One", " is", ".", "Two", " was", ".", "So", " it", " x"])
+    done = headwater("explain", "--attention", path, "--trace", "t.safetensors", "-o", "r.json", "--full")
+    assert done.status == 0, done
+    return path
+
+
+COMMANDS = {
+    "explain-json": (["explain", "--attention", "attention.safetensors", "-o", "out.json", "--full"], ["out.json"]),
+    "explain-by": (["explain", "--attention", "attention.safetensors", "--by", "sentence", "--hide", "stopwords,punctuation", "-o", "out.json",
+                    "-o", "out.csv"], ["out.json", "out.csv"]),
+    "explain-trace": (["explain", "--attention", "attention.safetensors", "--trace", "out.trace", "-o", "out.safetensors", "-o",
+                       "out.npy"], ["out.trace", "out.safetensors", "out.npy"]),
+    "explain-report": (["explain", "--trace", "t.safetensors", "-o", "out.html"], ["out.html"]),
+    "view": (["view", "r.json", "-o", "out.csv"], ["out.csv"]),
+    "view-trace": (["view", "t.safetensors", "-o", "out.safetensors"], ["out.safetensors"]),
+    "cite": (["cite", "--trace", "t.safetensors", "--by", "sentence", "--method", "rollout", "-o", "out.json"], ["out.json"]),
+}
+
+
+@needs_library
+@pytest.mark.parametrize("name", COMMANDS)
+def test_one_allocation_fails(program, inputs, tmp_path, name):
+    args, outputs = COMMANDS[name]
+    Failing(program, tmp_path, args, outputs).sweep()
+
+
+@needs_library
+@pytest.mark.parametrize("args,outputs", [
+    (["explain", "-p", "The sky is blue. What colour is it?", "-n", "2", "--by", "sentence", "-o", "out.json"], ["out.json"]),
+    (["check", "-p", "The sky is blue. Grass is green. It is", "-n", "2", "--ablations", "8", "-o", "out.json"], ["out.json"]),
+])
+def test_one_allocation_fails_with_a_model(program, tmp_path, smollm, args, outputs):
+    Failing(program, tmp_path, [*args, "-m", smollm, "--threads", "1"], outputs).sweep(runs=18)
+
+
+def limit_address_space(megabytes):
+    return lambda: resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
+
+
+@needs_library
+def test_products_without_memory_end(headwater, inputs):
+    done = headwater("--version", preexec_fn=limit_address_space(300), timeout=20)
+    assert (done.status, done.err) == (0, "")
+    done = headwater("explain", "--attention", inputs, preexec_fn=limit_address_space(300), timeout=60)
+    assert done.status == 1 and "OpenBLAS takes up to" in done.err
