@@ -13,8 +13,8 @@ import pytest
 from conftest import causal, environment
 
 LIBRARY = os.environ.get("HEADWATER_FAIL_ALLOC")
-# What reports a lack of memory to its caller: the engine's C++, GLib and Pango end the process by design.
-OBJECTS = "headwater:jansson:icu:libcrypto:libz.so:libc.so"
+# What reports a lack of memory to its caller: the engine's C++, GLib and Pango end the process by design, ICU 72 crashes.
+OBJECTS = "headwater:jansson:libcrypto:libz.so:libc.so"
 RUNS = 60  # of each command: the first allocations one by one, then evenly
 OLD = b"old"
 
