@@ -3,7 +3,7 @@
  * memory, and so does a thread's first product, and where there is none it tries for ever. So before it is opened as much
  * memory is taken and given back, and then as many of its buffers as threads can use at once are made.
  */
-#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS, setenv */
 #include "math/blas.h"
 
 #include "base/error.h"
@@ -12,6 +12,8 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -32,6 +34,8 @@ static struct {
     __typeof__(openblas_get_corename) *corename;
     void *(*buffer_take)(int which); /* nullable */
     void (*buffer_return)(void *buffer);
+    void (*kernels_drop)(void); /* nullable: builds for one kind of processor have neither */
+    void (*kernels_choose)(void);
 } blas = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static size_t max_threads(void) {
@@ -62,12 +66,43 @@ static void make_buffers(size_t n) {
     for (size_t i = 0; i < n; i++) blas.buffer_return(taken[i]);
 }
 
+/* The kernels that this processor can run, where they are faster than those of SSE; NULL: none. */
+static const char *wide_kernels(void) {
+#if defined(__x86_64__)
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return NULL;
+    bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    return avx512 ? "SkylakeX" : "Haswell";
+#else
+    return NULL;
+#endif
+}
+
+/* A processor that is newer than OpenBLAS gets its oldest kernels, at a quarter of the speed (bench/products.c). Kernels are
+ * chosen by name in one way only, a variable of the environment, which is set for as long as OpenBLAS reads it. Whoever has set
+ * it has chosen already. */
+static void choose_kernels(void) {
+    static const char *const oldest[] = {"Prescott", "Core2", "Nehalem", "Opteron_SSE3", "Barcelona"};
+    static const char variable[] = "OPENBLAS_CORETYPE";
+    const char *wide = wide_kernels(), *chosen = blas.corename();
+    if (!wide || !blas.kernels_drop || !blas.kernels_choose || getenv(variable)) return;
+    for (size_t i = 0; i < sizeof oldest / sizeof *oldest; i++) {
+        if (strcmp(chosen, oldest[i]) != 0 || setenv(variable, wide, 1) != 0) continue;
+        blas.kernels_drop();
+        blas.kernels_choose();
+        unsetenv(variable);
+        return;
+    }
+}
+
 static hw_err find_functions(void *library, hw_error *err) {
     *(void **)&blas.sgemm = dlsym(library, "cblas_sgemm");
     *(void **)&blas.sgemv = dlsym(library, "cblas_sgemv");
     *(void **)&blas.corename = dlsym(library, "openblas_get_corename");
     *(void **)&blas.buffer_take = dlsym(library, "blas_memory_alloc");
     *(void **)&blas.buffer_return = dlsym(library, "blas_memory_free");
+    *(void **)&blas.kernels_drop = dlsym(library, "gotoblas_dynamic_quit");
+    *(void **)&blas.kernels_choose = dlsym(library, "gotoblas_dynamic_init");
     if (blas.sgemm && blas.sgemv && blas.corename) return HW_OK;
     return hw__fail(err, HW_ERR_UNSUPPORTED, "%s lacks cblas_sgemm, cblas_sgemv or openblas_get_corename",
                     HEADWATER_BLAS_SONAME);
@@ -87,8 +122,10 @@ static hw_err open_library(hw_error *err) {
         return hw__fail(err, HW_ERR_UNSUPPORTED, "OpenBLAS cannot be opened: %s", reason ? reason : HEADWATER_BLAS_SONAME);
     }
     hw_err rc = find_functions(library, err); /* a library that is wrong stays open: it has threads and handlers */
-    if (rc == HW_OK) make_buffers(n_threads + 1);
-    return rc;
+    if (rc != HW_OK) return rc;
+    choose_kernels();
+    make_buffers(n_threads + 1);
+    return HW_OK;
 }
 
 hw_err hw__blas_start(hw_error *err) {
