@@ -541,6 +541,8 @@ static bool take(options *o, const char *command, unsigned bit, int value, const
 
 bool options_read(options *o, const char *command, unsigned bit, int argc, char **argv) {
     set_defaults(o, bit);
+    o->words = argv;
+    o->n_words = argc;
     grammar g = make_grammar(bit);
     opterr = 0;
     optind = 1;

@@ -76,6 +76,8 @@ typedef struct options {
     const char *kind, *theme, *map, *font, *title; /* of figures */
     int64_t width;
     double scale;
+    char **words; /* [n_words] what was read: the command's name first; borrowed from main() */
+    int n_words;
     bool given[MOST_OPTIONS]; /* row i of the table was on the command line */
     bool out_of_memory; /* why they could not be read: no fault of the command line */
 } options;

@@ -1,15 +1,15 @@
 /*
  * serve.c - `headwater serve`: the page and the HTTP API on this machine, with one model.
  *
- *     store -> model -> worker -> listen -> until Ctrl-C -> close the queue -> join the worker -> stop listening
+ *     store -> engine process -> dispatcher -> listen -> until Ctrl-C -> close the queue -> join the dispatcher -> stop listening
  */
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/message.h"
 #include "job/open_model.h"
+#include "serve/dispatcher.h"
 #include "serve/routes.h"
 #include "serve/server.h"
-#include "serve/tasks.h"
 
 #include <fcntl.h>
 #include <spawn.h>
@@ -64,34 +64,36 @@ static int listen_until_interrupted(server *s, const options *o) {
     return STATUS_DONE;
 }
 
-static int serve_with(server *s, const options *o, hw_model *model) {
+static int serve_with(server *s, const options *o, engine_process *engine) {
     fault f;
-    worker w;
-    s->model = hw_model_describe(model);
+    dispatcher d = {.engine = engine, .store = s->store, .queue = s->queue, .quiet = o->quiet};
+    s->model = &engine->model;
     if (*s->model->problem) return fail("this model cannot be explained: %s", s->model->problem);
-    worker_setup setup = {.model = model,
-                          .store = s->store,
-                          .queue = s->queue,
-                          .finish_lost = explain_lost,
-                          .limits = {.n_threads = o->threads, .memory = o->memory}};
-    if (!worker_start(&w, &setup, &f)) return fail("%s", f.message);
-    s->worker = &w;
+    if (!dispatcher_start(&d, &f)) return fail("%s", f.message);
     int status = listen_until_interrupted(s, o);
     queue_close(s->queue);
-    worker_join(&w);
+    dispatcher_join(&d);
     return status;
 }
 
-static int serve_model(server *s, const options *o, const char *path) {
+static bool stop_loading(void *ctx) {
+    (void)ctx;
+    return interrupt_seen();
+}
+
+static int serve_model(server *s, const options *o) {
     progress bar = progress_new(!o->quiet && !o->verbose);
-    hw_model *model;
-    hw_error err;
+    engine_process engine = {.words = o->words, .n_words = o->n_words};
+    engine_waiting waiting = {.progress = progress_show, .stop = stop_loading, .ctx = &bar};
+    fault f;
     interrupt_catch();
     interrupt_catch_terminate();
-    if (model_open(&model, o, path, &bar, &err) != HW_OK)
-        return interrupt_seen() ? STATUS_INTERRUPTED : fail("%s", err.msg);
-    int status = serve_with(s, o, model);
-    hw_model_close(model);
+    bool started = engine_process_start(&engine, &waiting, &f);
+    progress_erase(&bar);
+    int status = started          ? serve_with(s, o, &engine)
+                 : interrupt_seen() ? STATUS_INTERRUPTED
+                                    : fail("%s", f.message);
+    engine_process_clear(&engine);
     return status;
 }
 
@@ -114,12 +116,11 @@ static int run(const options *o) {
     }
     if (o->arguments.n) return misuse(command_name, "\"%s\": it takes no arguments", o->arguments.at[0]);
     if (o->store && o->no_store) return misuse(command_name, "--store and --no-store: give one of them");
-    const char *model = model_path(o, command_name);
-    if (!model) return STATUS_USAGE;
+    if (!model_path(o, command_name)) return STATUS_USAGE;
     int status = open_store(&s, o);
     if (status != STATUS_DONE) return status;
     s.queue = queue_new();
-    status = s.queue ? serve_model(&s, o, model) : fail("no memory for the queue of jobs");
+    status = s.queue ? serve_model(&s, o) : fail("no memory for the queue of jobs");
     queue_free(s.queue);
     store_close(s.store);
     return status;
@@ -139,7 +140,7 @@ const command command_serve = {
     .usage = usage,
     .about = "Loads a model and serves a page at the address that it prints: write a prompt, watch each token come "
              "explained, look around, keep runs. Only this machine can reach it. Programs use the same HTTP API, "
-             "docs/guide/server.md. Ctrl-C stops it; a run in progress is finished at the next start.",
+             "docs/guide/server.md. The model lives in a process of its own: what ends that one ends a job, not the server. Ctrl-C stops it; a run in progress keeps its tokens, and can be made again.",
     .examples = examples,
     .run = run,
 };

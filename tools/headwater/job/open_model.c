@@ -56,7 +56,7 @@ static bool any_takes_blocks(void) {
 }
 
 /* Names of devices are checked when the model opens; a number of blocks is taken as the most. */
-static void remark_layers(const options *o) {
+void model_remark_layers(const options *o) {
     if (o->quiet || o->gpu_layers == 0 || o->rpc || o->device || any_takes_blocks()) return;
     message(
         "--gpu-layers %lld has nothing to act on: no device here takes blocks (`headwater info` lists them); all run "
@@ -72,6 +72,6 @@ hw_err model_open(hw_model **out, const options *o, const char *path, progress *
     engine_log(o);
     hw_err rc = hw_model_open(out, path, &params, err);
     progress_erase(bar);
-    if (rc == HW_OK) remark_layers(o);
+    if (rc == HW_OK) model_remark_layers(o);
     return rc;
 }

@@ -17,6 +17,8 @@ const char *model_path(const options *o, const char *command);
 void engine_log(const options *o);
 /* What the options say of it. */
 hw_model_params model_params(const options *o);
+/* Says where --gpu-layers has nothing to act on; model_open() does. */
+void model_remark_layers(const options *o);
 /* Opens it; Ctrl-C stops that. */
 hw_err model_open(hw_model **out, const options *o, const char *path, progress *bar, hw_error *err);
 

@@ -2,13 +2,13 @@
 #ifndef HW_SERVE_ANSWER_H
 #define HW_SERVE_ANSWER_H
 
-#include "serve/worker.h"
+#include "serve/job_queue.h"
+#include "serve/run_store.h"
 
 #include <microhttpd.h>
 
 typedef struct server {
     struct MHD_Daemon *daemon;
-    worker *worker;
     queue *queue;
     store *store;
     const hw_model_info *model;

@@ -1,7 +1,7 @@
 /*
  * event_stream.h - what a job tells its client while it works: server-sent events in a bounded buffer.
  *
- * The worker writes, the client's own thread reads. A client that does not read fast enough, or is gone, ends the
+ * The dispatcher writes, the client's own thread reads. A client that does not read fast enough, or is gone, ends the
  * stream, and with it the job: nobody waits for it.
  */
 #ifndef HW_SERVE_EVENT_STREAM_H
@@ -17,14 +17,14 @@ typedef struct events {
     buffer waiting; /* from `at` on not yet read */
     size_t at;
     bool wanted; /* false: the client waits for one answer, and events are dropped */
-    bool ended;  /* the worker has said all */
+    bool ended;  /* all is said */
     bool gone;   /* the client does not read any more */
 } events;
 
 bool events_init(events *e, bool wanted);
 void events_clear(events *e);
 
-/* By the worker. One event, `json` its data; waits a few seconds for a slow client. */
+/* By the dispatcher. One event, `json` its data; waits a few seconds for a slow client. */
 void events_send(events *e, const char *name, const char *json);
 void events_end(events *e);
 /* Whether the client is gone. */

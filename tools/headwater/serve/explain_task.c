@@ -6,6 +6,7 @@
  *
  * A run that is stopped, or whose client left, keeps the tokens that are there.
  */
+#include "serve/remote_store.h"
 #include "serve/tasks.h"
 
 #include "cli/clock.h"
@@ -21,7 +22,7 @@ static const double PROGRESS_S = 0.05;
 
 typedef struct making {
     worker *w;
-    task *t;
+    engine_task *t;
     const explain_request *r;
     choice choice;
     int64_t id;
@@ -30,16 +31,15 @@ typedef struct making {
     hw_method_params params;
     hw_live *live[MOST_METHODS]; /* [choice.n] NULL: explained only at the end */
     bool began;                  /* the prompt was read */
-    buffer completion;
     size_t n_tokens;
-    double told; /* when progress was last told, clock_seconds() */
+    double told; /* when progress was last sent, clock_seconds() */
 } making;
 
 /* ------------------------------------------------------------------ events */
 
 /* Sends and empties it. */
 static void send(making *m, const char *name, buffer *data) {
-    if (!data->failed) events_send(&m->t->events, name, data->bytes);
+    if (!data->failed) worker_send_event(m->w, m->t, name, data->bytes);
     buffer_free(data);
 }
 
@@ -62,9 +62,8 @@ static void on_token(void *ctx, const hw_token *token) {
     making *m = ctx;
     buffer data = {.n = 0};
     char *text;
-    buffer_add(&m->completion, token->bytes, token->n_bytes);
-    if (!m->completion.failed) store_progress(m->w->store, m->id, m->completion.bytes, m->completion.n);
-    if (hw_token_json(&text, NULL, token, NULL) != HW_OK) return;
+    remote_store_add_token(m->w, token->bytes, token->n_bytes);
+    if (!m->t->wants_events || hw_token_json(&text, NULL, token, NULL) != HW_OK) return;
     buffer_printf(&data, "{\"index\":%zu,\"token\":%s}", m->n_tokens++, text);
     free(text);
     send(m, "token", &data);
@@ -115,7 +114,7 @@ static void cut_prompt(making *m, const hw_run *run) {
 
 /* Methods that cannot explain a growing run are left to the end. */
 static void begin_live(making *m) {
-    for (size_t i = 0; i < m->choice.n && m->t->events.wanted; i++)
+    for (size_t i = 0; i < m->choice.n && m->t->wants_events; i++)
         if (hw_live_new(&m->live[i], m->choice.methods[i], &m->params, NULL) != HW_OK) m->live[i] = NULL;
 }
 
@@ -140,7 +139,7 @@ static void on_rows(void *ctx, const hw_trace *trace) {
     }
 }
 
-static bool is_stopped(void *ctx) { return task_is_stopped(((making *)ctx)->t); }
+static bool is_stopped(void *ctx) { return worker_is_stopped(((making *)ctx)->w); }
 
 static uint32_t signals_of(const making *m, const hw_method_params *p) {
     uint32_t signals = 0;
@@ -191,7 +190,7 @@ static hw_err capture(making *m, hw_trace **trace, hw_error *err) {
 /* Of methods that run the model again a stopped run needs none. */
 static bool is_abandoned(void *ctx) {
     making *m = ctx;
-    return task_is_abandoned(m->t);
+    return worker_is_abandoned(m->w);
 }
 
 /* Methods that fail are left out as long as one is there. Gives how many were made. */
@@ -209,15 +208,14 @@ static size_t explain_all(making *m, const hw_trace *trace, hw_attribution *made
 }
 
 static bool save(making *m, const hw_trace *trace, hw_attribution *const *made, size_t n) {
-    char path[128], *document;
+    char path[192], *document;
     hw_error err;
     const hw_run *run = hw_trace_run(trace);
     if (hw_document_json(&document, NULL, run, m->passages, (const hw_attribution *const *)made, n, &err) != HW_OK)
         return fault_from(&m->t->fault, &err);
-    worker_path(m->w, "save.safetensors", path, sizeof path);
+    worker_path(m->w, TRACE_FILE, path, sizeof path);
     bool traced = hw_trace_save(trace, path, &err) == HW_OK;
-    finished what = {.run = run, .document = document, .trace_path = traced ? path : NULL};
-    bool ok = store_finish(m->w->store, m->id, &what, &m->t->fault);
+    bool ok = remote_store_finish(m->w, run, document, traced, &m->t->fault);
     unlink(path);
     free(document);
     return ok;
@@ -235,7 +233,8 @@ static bool finish(making *m, hw_trace *trace) {
         return false;
     }
     worker_keep(m->w, trace, m->id);
-    return store_get(m->w->store, m->id, &m->t->result, &m->t->fault);
+    m->t->done_type = FRAME_DONE_RUN;
+    return true;
 }
 
 /* ------------------------------------------------------------------ the whole */
@@ -253,44 +252,18 @@ static bool make_run(making *m) {
     hw_error err;
     if (!goes_on(m)) worker_keep(m->w, NULL, 0); /* room for the new one */
     if (capture(m, &trace, &err) == HW_OK) return finish(m, trace);
-    /* What the program's end interrupted stays, to be finished at the next start. */
-    if (!queue_is_closed(m->t->queue) && !m->t->run) store_drop(m->w->store, m->id);
     return fault_from(&m->t->fault, &err);
 }
 
-static int64_t begin(making *m) {
-    char *request = hw__json_dump(m->t->body, JSON_COMPACT | JSON_REAL_PRECISION(17));
-    int64_t id = request ? store_begin(m->w->store, m->r, request, m->w->info, &m->t->fault) : 0;
-    if (!request) fault_set(&m->t->fault, 503, "out_of_memory", "no memory for the request");
-    free(request);
-    return id;
-}
-
-bool explain_work(worker *w, task *t) {
+bool explain_work(worker *w, engine_task *t) {
     making m = {
         .w = w, .t = t, .r = &t->explain, .choice = t->explain.choice, .params = choice_params(&t->explain.choice)};
     if (!worker_methods(w, &m.choice, &t->fault)) return false;
-    m.id = t->run ? t->run : begin(&m);
+    m.id = remote_store_begin(w, &t->fault);
     bool ok = m.id != 0 && make_run(&m);
     for (size_t i = 0; i < m.choice.n; i++) hw_live_free(m.live[i]);
     hw_segments_free(m.passages);
     hw_segments_free(m.cut);
     hw_partition_free(m.columns);
-    buffer_free(&m.completion);
     return ok;
-}
-
-void explain_lost(worker *w, const lost_run *lost) {
-    fault f;
-    json_t *body = request_parse(lost->request, strlen(lost->request), &f);
-    task *t = body ? task_new(explain_work, body, false) : NULL;
-    if (!t) return;
-    if (request_explain(&t->explain, body, &f)) {
-        t->queue = w->queue;
-        t->run = lost->id;
-        if (!t->explain.completion.bytes && lost->n_completion)
-            t->explain.completion = (span_of_text){lost->completion, lost->n_completion};
-        task_end(t, explain_work(w, t));
-    }
-    task_release(t);
 }

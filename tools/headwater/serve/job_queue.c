@@ -3,20 +3,21 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct queue {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     task *waiting[MOST_TASKS_WAITING]; /* [n] oldest first */
     size_t n;
-    task *running; /* borrowed from the worker */
+    task *running; /* borrowed from the dispatcher */
     int64_t last_id;
     atomic_bool closed;
 };
 
 /* ------------------------------------------------------------------ tasks */
 
-task *task_new(bool (*work)(worker *, task *), json_t *body, bool wants_events) {
+task *task_new(task_kind kind, json_t *body, bool wants_events) {
     task *t = calloc(1, sizeof *t);
     if (!t || !events_init(&t->events, wants_events)) {
         free(t);
@@ -25,7 +26,7 @@ task *task_new(bool (*work)(worker *, task *), json_t *body, bool wants_events) 
     }
     atomic_init(&t->refs, 1);
     atomic_init(&t->stops, 0);
-    t->work = work;
+    t->kind = kind;
     t->body = body;
     return t;
 }
@@ -75,8 +76,12 @@ void task_end(task *t, bool done) {
 queue *queue_new(void) {
     queue *q = calloc(1, sizeof *q);
     if (!q) return NULL;
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&q->mutex, NULL);
-    pthread_cond_init(&q->changed, NULL);
+    pthread_cond_init(&q->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
     atomic_init(&q->closed, false);
     return q;
 }
@@ -125,10 +130,19 @@ static task *take_out(queue *q, size_t i) {
     return t;
 }
 
-task *queue_take(queue *q) {
+static struct timespec moment_in(int ms) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    int64_t ns = t.tv_nsec + (int64_t)ms * 1000000;
+    return (struct timespec){.tv_sec = t.tv_sec + (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+}
+
+task *queue_take(queue *q, int wait_ms) {
     task *t = NULL;
+    struct timespec until = moment_in(wait_ms);
     pthread_mutex_lock(&q->mutex);
-    while (q->n == 0 && !atomic_load(&q->closed)) pthread_cond_wait(&q->changed, &q->mutex);
+    while (q->n == 0 && !atomic_load(&q->closed))
+        if (pthread_cond_timedwait(&q->changed, &q->mutex, &until) != 0) break;
     if (q->n > 0 && !atomic_load(&q->closed)) {
         t = q->running = take_out(q, 0);
         tell_position(t, 0);

@@ -1,5 +1,5 @@
 /*
- * job_routes.c - routes whose work the worker does: the client's thread puts a task into the queue and then either
+ * job_routes.c - routes whose work the engine does: the client's thread puts a task into the queue and then either
  * streams its events or waits for its result. It looks at the connection several times a second, so that a client that
  * leaves is missed at once, also while nothing is sent.
  */
@@ -8,7 +8,6 @@
 #include "base/strlist.h"
 #include "export/html_report.h"
 #include "export/method_tables.h"
-#include "serve/tasks.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -104,7 +103,7 @@ static answer answer_task(call *c, task *t) {
     }
     if (t->events.wanted) return stream_events(c, t);
     answer a = {0, NULL};
-    bool ended = wait_for(c, t); /* if not, the task is still the worker's */
+    bool ended = wait_for(c, t); /* if not, the task is still the dispatcher's */
     if (ended && t->failed) a = answer_fault(&t->fault);
     if (ended && !t->failed) {
         a = answer_json(200, &t->result);
@@ -115,8 +114,8 @@ static answer answer_task(call *c, task *t) {
 }
 
 /* A task of the request's body, which it takes over; NULL with the fault filled. */
-static task *new_task(call *c, bool (*work)(worker *, task *), fault *f) {
-    task *t = task_new(work, c->body, call_wants_events(c));
+static task *new_task(call *c, task_kind kind, fault *f) {
+    task *t = task_new(kind, c->body, call_wants_events(c));
     c->body = NULL;
     if (!t)
         fault_set(f, 503, "out_of_memory", "no memory for a job");
@@ -131,7 +130,37 @@ answer handle_explain(call *c) {
     fault f;
     explain_request r;
     if (!request_explain(&r, c->body, &f)) return answer_fault(&f);
-    task *t = new_task(c, explain_work, &f);
+    task *t = new_task(c, TASK_EXPLAIN, &f);
+    if (!t) return answer_fault(&f);
+    t->explain = r;
+    t->wrap = "run";
+    return answer_task(c, t);
+}
+
+/* The request of a failed run; what it had generated is explained, so nothing is generated anew. */
+static json_t *retry_request(call *c, fault *f) {
+    failed_run failed;
+    if (!store_failed_run(c->server->store, c->id, &failed, f)) return NULL;
+    json_t *request = request_parse(failed.request, strlen(failed.request), f);
+    json_t *completion = failed.n_completion ? json_stringn(failed.completion, failed.n_completion) : NULL;
+    if (request && completion && !json_object_get(request, "completion")) {
+        json_object_set(request, "completion", completion);
+        json_object_del(json_object_get(request, "options"), "n_generate");
+    }
+    json_decref(completion); /* NULL: none yet, or half a character: then it is generated anew */
+    failed_run_free(&failed);
+    return request;
+}
+
+answer handle_retry(call *c) {
+    fault f;
+    explain_request r;
+    json_t *request = retry_request(c, &f);
+    if (!request) return answer_fault(&f);
+    json_decref(c->body);
+    c->body = request;
+    if (!request_explain(&r, request, &f)) return answer_fault(&f);
+    task *t = new_task(c, TASK_EXPLAIN, &f);
     if (!t) return answer_fault(&f);
     t->explain = r;
     t->wrap = "run";
@@ -153,9 +182,8 @@ answer handle_again(call *c) {
     fault f;
     choice wanted;
     if (!request_again(&wanted, c->body, &f)) return answer_fault(&f);
-    task *t = new_task(c, again_work, &f);
+    task *t = new_task(c, TASK_AGAIN, &f);
     if (!t) return answer_fault(&f);
-    t->again = wanted;
     return answer_task(c, t);
 }
 
@@ -163,9 +191,8 @@ answer handle_check(call *c) {
     fault f;
     check_request r;
     if (!request_check(&r, c->body, &f)) return answer_fault(&f);
-    task *t = new_task(c, check_work, &f);
+    task *t = new_task(c, TASK_CHECK, &f);
     if (!t) return answer_fault(&f);
-    t->check = r;
     return answer_task(c, t);
 }
 
@@ -213,7 +240,7 @@ static bool read_with(int64_t *id, const call *c, const export_format *format, f
     return *id != c->id || fault_set(f, 400, "bad_request", "\"with\" is %lld: must be another run", (long long)*id);
 }
 
-/* Documents need no worker: a report is the page with one or two of them inside. */
+/* Documents need no engine: a report is the page with one or two of them inside. */
 static answer export_report(call *c, const export_format *format, int64_t with) {
     fault f;
     buffer run = {.n = 0}, other = {.n = 0}, page = {.n = 0};
@@ -248,7 +275,7 @@ answer handle_export(call *c) {
     }
     if (!read_with(&with, c, format, &f) || !read_attribution(&attribution, c, &f)) return answer_fault(&f);
     if (strcmp(format->name, "html") == 0) return export_report(c, format, with);
-    task *t = task_new(export_work, NULL, false);
+    task *t = task_new(TASK_EXPORT, NULL, false);
     if (!t) {
         fault_set(&f, 503, "out_of_memory", "no memory for a job");
         return answer_fault(&f);

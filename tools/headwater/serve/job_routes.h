@@ -1,10 +1,11 @@
-/* job_routes.h - routes whose work is a task of the worker's: rows of routes.c's table. */
+/* job_routes.h - routes whose work is a task of the engine's: rows of routes.c's table. */
 #ifndef HW_SERVE_JOB_ROUTES_H
 #define HW_SERVE_JOB_ROUTES_H
 
 #include "serve/answer.h"
 
 answer handle_explain(call *c);
+answer handle_retry(call *c);
 answer handle_stop(call *c);
 answer handle_again(call *c);
 answer handle_check(call *c);

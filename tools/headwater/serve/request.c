@@ -41,7 +41,7 @@ bool fault_set(fault *f, unsigned status, const char *code, const char *fmt, ...
     vsnprintf(f->message, sizeof f->message, fmt, args);
     va_end(args);
     f->status = status;
-    f->code = code;
+    snprintf(f->code, sizeof f->code, "%s", code);
     return false;
 }
 
@@ -67,7 +67,7 @@ static bool refuse(fault *f, const char *fmt, ...) {
     vsnprintf(f->message, sizeof f->message, fmt, args);
     va_end(args);
     f->status = 400;
-    f->code = "bad_request";
+    snprintf(f->code, sizeof f->code, "bad_request");
     return false;
 }
 

@@ -13,8 +13,8 @@
 
 /* Why a request is refused. */
 typedef struct fault {
-    unsigned status;  /* of HTTP */
-    const char *code; /* for programs: "bad_request" */
+    unsigned status; /* of HTTP */
+    char code[24];   /* for programs: "bad_request" */
     char message[700];
 } fault;
 

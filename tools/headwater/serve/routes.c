@@ -106,6 +106,7 @@ static const route routes[] = {
     {"PATCH", "/api/runs/{id}", handle_rename, true, "name a run"},
     {"DELETE", "/api/runs/{id}", handle_delete, false, "delete a run"},
     {"POST", "/api/runs/{id}/explain", handle_again, true, "explain a saved run by other methods"},
+    {"POST", "/api/runs/{id}/retry", handle_retry, false, "make a run again that failed, from the tokens that it had"},
     {"POST", "/api/runs/{id}/check", handle_check, true,
      "test an explanation by running the model without what it names"},
     {"GET", "/api/runs/{id}/export", handle_export, false, "a run as a file"},

@@ -3,7 +3,7 @@
  *
  * Write-ahead log, synced at checkpoints: what was committed outlives the process whatever ends it. The connection
  * locks the file for itself, so a second server on the same file is refused, and an unfinished row at start is one that
- * a crash left.
+ * a crash left: it is marked as failed.
  */
 #include "serve/run_store.h"
 
@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SCHEMA = 1, APPLICATION = 0x48577274 /* "HWrt" */, PIECE = 1 << 20, PREVIEW_CHARACTERS = 200, LIST_MOST = 1000 };
+enum { SCHEMA = 2, APPLICATION = 0x48577274 /* "HWrt" */, PIECE = 1 << 20, PREVIEW_CHARACTERS = 200, LIST_MOST = 1000 };
 
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS runs(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, created TEXT NOT NULL,"
@@ -29,10 +29,11 @@ static const char schema[] =
     "DEFAULT 0,"
     " prompt TEXT NOT NULL, request TEXT NOT NULL, completion BLOB NOT NULL DEFAULT x'', tried INTEGER NOT NULL "
     "DEFAULT 0,"
-    " document TEXT);"
+    " document TEXT, failure TEXT);"
     "CREATE TABLE IF NOT EXISTS traces(run INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE, bytes BLOB NOT "
     "NULL);"
-    "PRAGMA application_id=0x48577274; PRAGMA user_version=1;";
+    "UPDATE runs SET failure='the server ended while this run was in progress' WHERE document IS NULL AND failure IS NULL;"
+    "PRAGMA application_id=0x48577274; PRAGMA user_version=2;";
 
 struct store {
     sqlite3 *db;
@@ -171,7 +172,9 @@ static bool prepare_file(store *s, const char *path, fault *f) {
     if (!execute(s, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;"))
         return fail_open(s, path, f);
     if (!check_file(s, path, f)) return false;
+    bool older = number(s, "SELECT count(*) FROM sqlite_master") > 0 && number(s, "PRAGMA user_version") == 1;
     return (execute(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; BEGIN IMMEDIATE; COMMIT;") &&
+            (!older || execute(s, "BEGIN; ALTER TABLE runs ADD COLUMN failure TEXT; PRAGMA user_version=2; COMMIT;")) &&
             execute(s, schema)) ||
            fail_open(s, path, f);
 }
@@ -286,13 +289,10 @@ static bool keep_trace(store *s, int64_t id, const char *path) {
 }
 
 bool store_finish(store *s, int64_t id, const finished *what, fault *f) {
-    span_of_text completion;
-    completion.bytes = hw_run_completion(what->run, &completion.n);
     lock(s);
     bool ok = execute(s, "BEGIN IMMEDIATE") &&
-              run(prepare(s, "UPDATE runs SET document=?, n_prompt=?, n_completion=?, completion=? WHERE id=?", "tiibi",
-                          what->document, (int64_t)hw_run_n_prompt(what->run), (int64_t)hw_run_n_completion(what->run),
-                          completion, id)) &&
+              run(prepare(s, "UPDATE runs SET document=?, n_prompt=?, n_completion=?, completion=?, failure=NULL WHERE id=?",
+                          "tiibi", what->document, what->n_prompt, what->n_completion, what->completion, id)) &&
               keep_trace(s, id, what->trace_path) && execute(s, "COMMIT");
     if (!ok) {
         fail_db(s, f);
@@ -308,31 +308,51 @@ void store_drop(store *s, int64_t id) {
     unlock(s);
 }
 
-bool store_next_lost(store *s, lost_run *out) {
-    *out = (lost_run){.id = 0};
+void store_fail(store *s, int64_t id, const char *reason) {
     lock(s);
-    sqlite3_stmt *q = prepare(
-        s, "SELECT id, request, completion, sha FROM runs WHERE document IS NULL AND tried=0 ORDER BY id LIMIT 1", "");
-    if (q && sqlite3_step(q) == SQLITE_ROW) {
-        out->id = sqlite3_column_int64(q, 0);
-        out->request = copy(column(q, 1));
-        out->completion = copy(column(q, 2));
-        out->n_completion = column(q, 2).n;
-        span_of_text sha = column(q, 3);
-        snprintf(out->sha, sizeof out->sha, "%.*s", (int)(sha.n < 64 ? sha.n : 64), sha.bytes);
-    }
-    sqlite3_finalize(q);
-    if (out->id) run(prepare(s, "UPDATE runs SET tried=1 WHERE id=?", "i", out->id));
+    run(prepare(s, "UPDATE runs SET failure=? WHERE id=? AND document IS NULL", "ti", reason, id));
     unlock(s);
-    if (out->request && out->completion) return true;
-    lost_run_free(out);
-    return false;
 }
 
-void lost_run_free(lost_run *r) {
+static bool fail_retry(int64_t id, fault *f) {
+    return fault_set(f, 409, "not_failed", "run %lld did not fail: only a failed run is made again", (long long)id);
+}
+
+bool store_failed_run(store *s, int64_t id, failed_run *out, fault *f) {
+    *out = (failed_run){NULL};
+    lock(s);
+    sqlite3_stmt *q = prepare(s, "SELECT request, completion, failure IS NOT NULL FROM runs WHERE id=?", "i", id);
+    int step = q ? sqlite3_step(q) : SQLITE_ERROR;
+    bool ok = step == SQLITE_ROW || (step == SQLITE_DONE ? fail_missing(id, f) : fail_db(s, f));
+    if (ok && !sqlite3_column_int(q, 2)) ok = fail_retry(id, f);
+    if (ok) {
+        out->request = copy(column(q, 0));
+        out->completion = copy(column(q, 1));
+        out->n_completion = column(q, 1).n;
+        ok = (out->request && out->completion) ||
+             fault_set(f, 503, "out_of_memory", "no memory for run %lld", (long long)id);
+    }
+    sqlite3_finalize(q);
+    unlock(s);
+    if (!ok) failed_run_free(out);
+    return ok;
+}
+
+void failed_run_free(failed_run *r) {
     free(r->request);
     free(r->completion);
-    *r = (lost_run){.id = 0};
+    *r = (failed_run){NULL};
+}
+
+bool store_retry(store *s, int64_t id, fault *f) {
+    lock(s);
+    bool ok = run(prepare(s, "UPDATE runs SET failure=NULL WHERE id=? AND failure IS NOT NULL", "i", id));
+    if (!ok)
+        fail_db(s, f);
+    else if (sqlite3_changes(s->db) == 0)
+        ok = fail_retry(id, f);
+    unlock(s);
+    return ok;
 }
 
 /* ------------------------------------------------------------------ finished runs */
@@ -354,8 +374,10 @@ static void put_run(buffer *out, sqlite3_stmt *q) {
                   (long long)sqlite3_column_int64(q, 5));
     put_text(out, "prompt", column(q, 6));
     put_text(out, "completion", preview(column(q, 7)));
-    buffer_printf(out, ",\"finished\":%s,\"has_trace\":%s}", sqlite3_column_int(q, 8) ? "true" : "false",
+    buffer_printf(out, ",\"finished\":%s,\"has_trace\":%s", sqlite3_column_int(q, 8) ? "true" : "false",
                   sqlite3_column_int(q, 9) ? "true" : "false");
+    if (sqlite3_column_type(q, 10) != SQLITE_NULL) put_text(out, "failure", column(q, 10));
+    buffer_text(out, "}");
 }
 
 bool store_list(store *s, buffer *out, fault *f) {
@@ -363,7 +385,7 @@ bool store_list(store *s, buffer *out, fault *f) {
     lock(s);
     sqlite3_stmt *q = prepare(s,
                               "SELECT id, name, created, model, n_prompt, n_completion, prompt, completion,"
-                              " document IS NOT NULL, EXISTS(SELECT 1 FROM traces WHERE run=id)"
+                              " document IS NOT NULL, EXISTS(SELECT 1 FROM traces WHERE run=id), failure"
                               " FROM runs ORDER BY id DESC LIMIT ?",
                               "i", (int64_t)LIST_MOST);
     buffer_text(out, "{\"runs\":[");
@@ -383,9 +405,11 @@ bool store_list(store *s, buffer *out, fault *f) {
 /* {"id","name","created", and what stands in the document after its brace. */
 static bool put_document(buffer *out, sqlite3_stmt *q, int64_t id, fault *f) {
     span_of_text document = column(q, 2);
+    if (sqlite3_column_type(q, 3) != SQLITE_NULL)
+        return fault_set(f, 409, "failed", "run %lld failed: %.400s; POST /api/runs/%lld/retry makes it again", (long long)id,
+                         (const char *)sqlite3_column_text(q, 3), (long long)id);
     if (sqlite3_column_type(q, 2) == SQLITE_NULL)
-        return fault_set(f, 409, "unfinished", "run %lld is not finished: it is being made, or a crash ended it",
-                         (long long)id);
+        return fault_set(f, 409, "unfinished", "run %lld is not finished: it is being made", (long long)id);
     if (document.n < 2 || document.bytes[0] != '{')
         return fault_set(f, 500, "store", "the document of run %lld is damaged", (long long)id);
     buffer_printf(out, "{\"id\":%lld", (long long)id);
@@ -398,7 +422,7 @@ static bool put_document(buffer *out, sqlite3_stmt *q, int64_t id, fault *f) {
 
 bool store_get(store *s, int64_t id, buffer *out, fault *f) {
     lock(s);
-    sqlite3_stmt *q = prepare(s, "SELECT name, created, document FROM runs WHERE id=?", "i", id);
+    sqlite3_stmt *q = prepare(s, "SELECT name, created, document, failure FROM runs WHERE id=?", "i", id);
     int step = q ? sqlite3_step(q) : SQLITE_ERROR;
     bool ok = step == SQLITE_ROW    ? put_document(out, q, id, f)
               : step == SQLITE_DONE ? fail_missing(id, f)

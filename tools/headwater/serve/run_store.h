@@ -2,7 +2,7 @@
  * run_store.h - runs kept in an SQLite file, or in memory where nothing is to stay.
  *
  * A run has a row from the moment it starts: its request, and each token as it comes, so that after a crash all of that
- * is still there (store_next_lost()). A finished one has its document, JSON text as hw_document_json() makes it, and
+ * is still there. It is then marked as failed, with the reason, and made again only when somebody asks. A finished one has its document, JSON text as hw_document_json() makes it, and
  * its trace unless that is too large. One file belongs to one server. Any thread may call.
  */
 #ifndef HW_SERVE_RUN_STORE_H
@@ -32,7 +32,8 @@ void store_progress(store *s, int64_t id, const char *completion, size_t n);
 
 /* What a finished run is saved with. */
 typedef struct finished {
-    const hw_run *run;
+    int64_t n_prompt, n_completion; /* tokens */
+    span_of_text completion;
     const char *document;   /* JSON text */
     const char *trace_path; /* a trace file to keep; NULL: none */
 } finished;
@@ -40,15 +41,17 @@ bool store_finish(store *s, int64_t id, const finished *what, fault *f);
 /* Forgets a run that came to nothing. */
 void store_drop(store *s, int64_t id);
 
-/* A run that a crash left unfinished and that was not tried again yet; it is marked as tried. False: there is none. */
-typedef struct lost_run {
-    int64_t id;
+/* Marks an unfinished run as failed. Those that the end of a server left unfinished are marked when the store is opened. */
+void store_fail(store *s, int64_t id, const char *reason);
+/* What a failed run was made from: its request, and the tokens that were there. Refused for one that did not fail. */
+typedef struct failed_run {
     char *request, *completion; /* malloc'd */
     size_t n_completion;
-    char sha[65]; /* the model's sample_sha256; in older stores metadata_sha256 */
-} lost_run;
-bool store_next_lost(store *s, lost_run *out);
-void lost_run_free(lost_run *r);
+} failed_run;
+bool store_failed_run(store *s, int64_t id, failed_run *out, fault *f);
+void failed_run_free(failed_run *r);
+/* It is in the making again; refused as above. */
+bool store_retry(store *s, int64_t id, fault *f);
 
 /* ------------------------------------------------------------------ finished runs */
 

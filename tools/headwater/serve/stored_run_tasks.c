@@ -4,12 +4,11 @@
  */
 #include "base/json.h"
 #include "export/check_json.h"
+#include "serve/remote_store.h"
 #include "serve/tasks.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Text that this program wrote; NULL: no memory, or a damaged store. */
@@ -18,13 +17,33 @@ static json_t *load(const char *text) {
     return hw__json_read(text, strlen(text), JSON_ALLOW_NUL, &no_memory, NULL);
 }
 
-static bool is_stopped(void *ctx) { return task_is_stopped(ctx); }
+static bool is_stopped(void *ctx) { return worker_is_stopped(ctx); }
+
+/* The trace of a run, kept until another takes its place. */
+static const hw_trace *open_trace(worker *w, int64_t run, fault *f) {
+    static const char name[] = "open.safetensors";
+    char path[192];
+    hw_trace *trace;
+    hw_error err;
+    if (!remote_store_has(w, f)) { /* deleted: what is at hand of it goes, too */
+        if (w->trace_run == run) worker_keep(w, NULL, 0);
+        return NULL;
+    }
+    if (w->trace && w->trace_run == run) return w->trace;
+    worker_path(w, name, path, sizeof path);
+    bool ok = remote_store_trace(w, name, f);
+    if (ok && hw_trace_open(&trace, path, &err) != HW_OK) ok = fault_from(f, &err);
+    unlink(path);
+    if (!ok) return NULL;
+    worker_keep(w, trace, run);
+    return trace;
+}
 
 /* ------------------------------------------------------------------ segments of the prompt */
 
 static bool cut_by_passages(hw_segments **out, worker *w, int64_t id, const hw_run *run, fault *f) {
     hw_error err;
-    char *request = store_request(w->store, id, f);
+    char *request = remote_store_request(w, f);
     json_t *json = request ? load(request) : NULL, *spans = json_object_get(json, "spans");
     char *text = spans ? hw__json_dump(spans, JSON_COMPACT) : NULL;
     bool ok = text != NULL;
@@ -46,9 +65,9 @@ static bool cut(hw_segments **out, worker *w, int64_t id, const hw_run *run, con
     return hw_segments_new(out, run, HW_SIDE_PROMPT, by, &err) == HW_OK || fault_from(f, &err);
 }
 
-static bool has_passages(worker *w, int64_t id) {
+static bool has_passages(worker *w) {
     fault ignored;
-    char *request = store_request(w->store, id, &ignored);
+    char *request = remote_store_request(w, &ignored);
     json_t *json = request ? load(request) : NULL;
     bool has = json_object_get(json, "spans") != NULL;
     json_decref(json);
@@ -67,19 +86,19 @@ static void free_explained(explained *e) {
     for (size_t i = 0; i < e->n; i++) hw_attribution_free(e->list[i]);
 }
 
-static bool explain_list(explained *out, worker *w, task *t, const hw_trace *trace, const choice *c,
+static bool explain_list(explained *out, worker *w, engine_task *t, const hw_trace *trace, const choice *c,
                          hw_method_params p) {
     hw_error err;
     p.model = w->model;
     p.stop = is_stopped;
-    p.ctx = t;
+    p.ctx = w;
     for (size_t i = 0; i < c->n; i++, out->n++)
         if (hw_explain(&out->list[i], trace, c->methods[i], &p, &err) != HW_OK) return fault_from(&t->fault, &err);
     return true;
 }
 
 /* Runs the methods by these segments alone, as a check compares them. */
-static bool explain_by(explained *out, worker *w, task *t, const hw_trace *trace, const choice *c,
+static bool explain_by(explained *out, worker *w, engine_task *t, const hw_trace *trace, const choice *c,
                        const hw_segments *segments) {
     hw_method_params p = choice_params(c);
     size_t n;
@@ -105,9 +124,9 @@ static json_t *explained_to_json(const explained *e, fault *f) {
     return list;
 }
 
-static bool answer_explained(const explained *e, worker *w, task *t) {
+static bool answer_explained(const explained *e, worker *w, engine_task *t) {
     json_t *list = explained_to_json(e, &t->fault);
-    bool ok = list && store_amend(w->store, t->run, list, NULL, &t->fault);
+    bool ok = list && remote_store_amend(w, list, NULL, &t->fault);
     if (ok) {
         buffer_text(&t->result, "{\"attributions\":");
         buffer_json(&t->result, list);
@@ -118,7 +137,7 @@ static bool answer_explained(const explained *e, worker *w, task *t) {
 }
 
 /* Sets the columns that are the whole prompt cut `by`; NULL: each token is one. */
-static bool cut_columns(hw_partition **out, hw_method_params *p, worker *w, task *t, const hw_run *run) {
+static bool cut_columns(hw_partition **out, hw_method_params *p, worker *w, engine_task *t, const hw_run *run) {
     hw_error err;
     hw_segments *segments;
     if (!t->again.by) return true;
@@ -129,11 +148,11 @@ static bool cut_columns(hw_partition **out, hw_method_params *p, worker *w, task
     return ok;
 }
 
-bool again_work(worker *w, task *t) {
+bool again_work(worker *w, engine_task *t) {
     explained made = {.n = 0};
     hw_partition *columns = NULL;
     hw_method_params p = choice_params(&t->again);
-    const hw_trace *trace = worker_methods(w, &t->again, &t->fault) ? worker_trace(w, t->run, &t->fault) : NULL;
+    const hw_trace *trace = worker_methods(w, &t->again, &t->fault) ? open_trace(w, t->run, &t->fault) : NULL;
     bool ok = trace && cut_columns(&columns, &p, w, t, hw_trace_run(trace)) &&
               explain_list(&made, w, t, trace, &t->again, p) && answer_explained(&made, w, t);
     free_explained(&made);
@@ -143,26 +162,35 @@ bool again_work(worker *w, task *t) {
 
 /* ------------------------------------------------------------------ check */
 
-static void tell_progress(void *ctx, hw_stage stage, size_t done, size_t total) {
-    task *t = ctx;
+/* A check in progress. */
+typedef struct checking {
+    worker *w;
+    engine_task *t;
+} checking;
+
+static bool is_check_stopped(void *ctx) { return worker_is_stopped(((checking *)ctx)->w); }
+
+static void send_progress(void *ctx, hw_stage stage, size_t done, size_t total) {
+    checking *c = ctx;
     char text[80];
     if (stage != HW_STAGE_EXPLAIN) return;
     snprintf(text, sizeof text, "{\"done\":%zu,\"total\":%zu}", done, total);
-    events_send(&t->events, "progress", text);
+    worker_send_event(c->w, c->t, "progress", text);
 }
 
-static bool judge(worker *w, task *t, const hw_trace *trace, const hw_segments *segments, const explained *made) {
+static bool judge(worker *w, engine_task *t, const hw_trace *trace, const hw_segments *segments, const explained *made) {
     const check_request *r = &t->check;
     hw_check_params p = hw_check_params_default();
     hw_check *check;
     hw_error err;
+    checking ctx = {w, t};
     p.row_begin = (size_t)r->row_begin;
     p.row_end = (size_t)r->row_end;
     p.n_ablations = (size_t)r->ablations;
     p.seed = (uint64_t)r->seed;
-    p.progress = tell_progress;
-    p.stop = is_stopped;
-    p.ctx = t;
+    p.progress = send_progress;
+    p.stop = is_check_stopped;
+    p.ctx = &ctx;
     if (hw_check_new(&check, w->model, trace, segments, (const hw_attribution *const *)made->list, made->n, &p, &err) !=
         HW_OK)
         return fault_from(&t->fault, &err);
@@ -176,7 +204,7 @@ static bool judge(worker *w, task *t, const hw_trace *trace, const hw_segments *
                          .seed = p.seed};
     json_t *json = check_document(&facts);
     hw_check_free(check);
-    bool ok = json ? store_amend(w->store, t->run, NULL, json, &t->fault)
+    bool ok = json ? remote_store_amend(w, NULL, json, &t->fault)
                    : fault_set(&t->fault, 503, "out_of_memory", "no memory for the check");
     if (ok) {
         buffer_text(&t->result, "{\"check\":");
@@ -195,14 +223,14 @@ static bool fit_tokens(check_request *r, const hw_run *run, fault *f) {
                      (long long)r->row_end, (long long)n);
 }
 
-bool check_work(worker *w, task *t) {
+bool check_work(worker *w, engine_task *t) {
     check_request *r = &t->check;
     explained made = {.n = 0};
     hw_segments *segments = NULL;
-    const hw_trace *trace = worker_methods(w, &r->choice, &t->fault) ? worker_trace(w, t->run, &t->fault) : NULL;
+    const hw_trace *trace = worker_methods(w, &r->choice, &t->fault) ? open_trace(w, t->run, &t->fault) : NULL;
     if (!trace) return false;
     const hw_run *run = hw_trace_run(trace);
-    if (!r->by) r->by = has_passages(w, t->run) ? "passage" : "sentence";
+    if (!r->by) r->by = has_passages(w) ? "passage" : "sentence";
     bool ok = fit_tokens(r, run, &t->fault) && cut(&segments, w, t->run, run, r->by, &t->fault) &&
               explain_by(&made, w, t, trace, &r->choice, segments) && judge(w, t, trace, segments, &made);
     free_explained(&made);
@@ -212,17 +240,11 @@ bool check_work(worker *w, task *t) {
 
 /* ------------------------------------------------------------------ export */
 
-/* Reads a file into the result and removes it. */
-static bool take_file(task *t, const char *path) {
-    struct stat info;
-    FILE *file = fopen(path, "rb");
-    bool ok = file && fstat(fileno(file), &info) == 0;
-    char piece[1 << 16];
-    for (size_t n; ok && (n = fread(piece, 1, sizeof piece, file)) > 0;) buffer_add(&t->result, piece, n);
-    ok = ok && !ferror(file);
-    if (file) fclose(file);
-    unlink(path);
-    return ok || fault_set(&t->fault, 500, "internal", "the export cannot be read back: %s", strerror(errno));
+/* The result lies in the folder under this name: the server reads it there. */
+static bool give_file(engine_task *t, const char *name) {
+    t->done_type = FRAME_DONE_FILE;
+    buffer_add(&t->result, name, strlen(name) + 1);
+    return true;
 }
 
 /* Settings of an attribution of the document: those that a request may have. */
@@ -276,7 +298,7 @@ static bool read_group_names(const char ***out, const json_t *attribution, size_
 }
 
 /* One explanation of the document again, whole this time. */
-static bool remake(explained *out, worker *w, task *t, const hw_trace *trace, const json_t *attribution) {
+static bool remake(explained *out, worker *w, engine_task *t, const hw_trace *trace, const json_t *attribution) {
     choice c;
     explained one = {.n = 0};
     if (!read_settings(&c, attribution, &t->fault)) return false;
@@ -299,9 +321,9 @@ static bool remake(explained *out, worker *w, task *t, const hw_trace *trace, co
 }
 
 /* Those of the document that the method (if one is named) picks; a format that holds one gets the first. */
-static bool remake_all(explained *out, worker *w, task *t, const hw_trace *trace, bool many) {
+static bool remake_all(explained *out, worker *w, engine_task *t, const hw_trace *trace, bool many) {
     buffer text = {.n = 0};
-    bool ok = store_get(w->store, t->run, &text, &t->fault);
+    bool ok = remote_store_get(w, &text, &t->fault);
     json_t *json = ok ? load(text.bytes) : NULL,
            *list = json_object_get(json, "attributions");
     buffer_free(&text);
@@ -324,22 +346,20 @@ static const hw_format_info *find_format(const char *name) {
     return NULL;
 }
 
-bool export_work(worker *w, task *t) {
-    char name[48], path[128];
+bool export_work(worker *w, engine_task *t) {
+    char name[48], path[192];
     hw_error err;
     explained made = {.n = 0};
-    if (strcmp(t->format, "trace") == 0) {
-        worker_path(w, "export.safetensors", path, sizeof path);
-        return store_trace(w->store, t->run, path, &t->fault) && take_file(t, path);
-    }
+    if (strcmp(t->format, "trace") == 0)
+        return remote_store_trace(w, "export.safetensors", &t->fault) && give_file(t, "export.safetensors");
     const hw_format_info *format = find_format(t->format);
-    const hw_trace *trace = worker_trace(w, t->run, &t->fault);
+    const hw_trace *trace = open_trace(w, t->run, &t->fault);
     bool ok = trace && remake_all(&made, w, t, trace, format->many);
     snprintf(name, sizeof name, "export%s", format->extension);
     worker_path(w, name, path, sizeof path);
     if (ok && hw_result_save((const hw_attribution *const *)made.list, made.n, path, false, &err) != HW_OK)
         ok = fault_from(&t->fault, &err);
-    ok = ok && take_file(t, path);
+    ok = ok && give_file(t, name);
     free_explained(&made);
     return ok;
 }

@@ -1,12 +1,89 @@
-/* worker.c - the thread, the newest trace, and runs that a crash left unfinished, which come first. */
+/* worker.c - a thread that reads the channel, so that a stop arrives while the other one works; and what every task uses. */
 #include "serve/worker.h"
-
-#include "cli/temporary_folder.h"
-#include "cli/threads.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* ------------------------------------------------------------------ what is read */
+
+static void take_bytes(buffer *to, const frame *in) {
+    buffer_free(to);
+    buffer_add(to, in->bytes, in->n);
+}
+
+static void take_frame(worker *w, const frame *in) {
+    if (in->type == FRAME_STOP && in->n == sizeof(int)) {
+        int stop;
+        memcpy(&stop, in->bytes, sizeof stop);
+        atomic_store(&w->stop, stop);
+        return;
+    }
+    pthread_mutex_lock(&w->mutex);
+    if (in->type == FRAME_TASK) {
+        take_bytes(&w->task, in);
+        atomic_store(&w->stop, STOP_NONE);
+        w->has_task = true;
+    } else if (in->type == FRAME_ANSWER || in->type == FRAME_REFUSAL) {
+        take_bytes(&w->answer, in);
+        w->refused = in->type == FRAME_REFUSAL;
+        w->has_answer = true;
+    } else if (in->type == FRAME_END) {
+        atomic_store(&w->stop, STOP_NOW);
+        w->ended = true;
+    }
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->mutex);
+}
+
+/* Until the server ends it, or is gone: then nobody waits for anything that is done here. */
+static void *read_channel(void *ctx) {
+    worker *w = ctx;
+    frame in;
+    while (!w->ended && channel_read(&w->channel, &in, -1) > 0) take_frame(w, &in);
+    if (!w->ended) _exit(EXIT_FAILURE);
+    return NULL;
+}
+
+bool worker_start(worker *w, int fd) {
+    return pthread_mutex_init(&w->mutex, NULL) == 0 && pthread_cond_init(&w->changed, NULL) == 0 &&
+           channel_open(&w->channel, fd) && pthread_create(&w->reader, NULL, read_channel, w) == 0;
+}
+
+void worker_join(worker *w) { pthread_join(w->reader, NULL); }
+
+bool worker_answer(worker *w, buffer *answer) {
+    pthread_mutex_lock(&w->mutex);
+    while (!w->has_answer) pthread_cond_wait(&w->changed, &w->mutex);
+    *answer = w->answer;
+    w->answer = (buffer){.n = 0};
+    w->has_answer = false;
+    bool refused = w->refused;
+    pthread_mutex_unlock(&w->mutex);
+    return refused;
+}
+
+bool worker_task(worker *w, buffer *task) {
+    pthread_mutex_lock(&w->mutex);
+    while (!w->has_task && !w->ended) pthread_cond_wait(&w->changed, &w->mutex);
+    *task = w->task;
+    w->task = (buffer){.n = 0};
+    bool there = w->has_task && !w->ended;
+    w->has_task = false;
+    pthread_mutex_unlock(&w->mutex);
+    if (!there) buffer_free(task);
+    return there;
+}
+
+bool worker_is_stopped(const worker *w) { return atomic_load(&w->stop) >= STOP_SOON; }
+bool worker_is_abandoned(const worker *w) { return atomic_load(&w->stop) >= STOP_NOW; }
+
+/* ------------------------------------------------------------------ for all kinds of work */
+
+void worker_send_event(worker *w, const engine_task *t, const char *name, const char *json) {
+    span_of_text parts[] = {{name, strlen(name) + 1}, {json, strlen(json) + 1}};
+    if (t->wants_events) channel_send(&w->channel, FRAME_EVENT, parts, 2);
+}
 
 void worker_path(const worker *w, const char *name, char *out, size_t room) {
     snprintf(out, room, "%s/%s", w->folder, name);
@@ -16,24 +93,6 @@ void worker_keep(worker *w, hw_trace *trace, int64_t run) {
     hw_trace_free(w->trace);
     w->trace = trace;
     w->trace_run = run;
-}
-
-const hw_trace *worker_trace(worker *w, int64_t run, fault *f) {
-    char path[128];
-    hw_trace *trace;
-    hw_error err;
-    if (!store_has(w->store, run, f)) { /* deleted: what is at hand of it goes, too */
-        if (w->trace_run == run) worker_keep(w, NULL, 0);
-        return NULL;
-    }
-    if (w->trace && w->trace_run == run) return w->trace;
-    worker_path(w, "open.safetensors", path, sizeof path);
-    bool ok = store_trace(w->store, run, path, f);
-    if (ok && hw_trace_open(&trace, path, &err) != HW_OK) ok = fault_from(f, &err);
-    unlink(path);
-    if (!ok) return NULL;
-    worker_keep(w, trace, run);
-    return trace;
 }
 
 bool worker_methods(const worker *w, choice *c, fault *f) {
@@ -48,52 +107,4 @@ bool worker_methods(const worker *w, choice *c, fault *f) {
         if (*problem) return fault_set(f, 422, "unsupported", "method %s: %.600s", c->methods[i], problem);
     }
     return c->n > 0 || fault_set(f, 422, "unsupported", "no method can explain this model: %.600s", w->info->problem);
-}
-
-/* ------------------------------------------------------------------ the thread */
-
-static bool is_of_model(const lost_run *lost, const hw_model_info *model) {
-    return strcmp(lost->sha, model->sample_sha256) == 0 || strcmp(lost->sha, model->metadata_sha256) == 0;
-}
-
-static void finish_all_lost(worker *w) {
-    lost_run lost;
-    while (!queue_is_closed(w->queue) && store_next_lost(w->store, &lost)) {
-        if (is_of_model(&lost, w->info)) w->finish_lost(w, &lost);
-        lost_run_free(&lost);
-    }
-}
-
-static void *work(void *ctx) {
-    worker *w = ctx;
-    threads_limit(w->limits.n_threads);
-    finish_all_lost(w);
-    for (task *t; (t = queue_take(w->queue)) != NULL;) {
-        bool done = t->work(w, t);
-        queue_done(w->queue); /* before its client hears of it: from then on there is no such job */
-        task_end(t, done);
-        task_release(t);
-    }
-    return NULL;
-}
-
-bool worker_start(worker *w, const worker_setup *setup, fault *f) {
-    *w = (worker){.model = setup->model,
-                  .info = hw_model_describe(setup->model),
-                  .store = setup->store,
-                  .queue = setup->queue,
-                  .finish_lost = setup->finish_lost,
-                  .limits = setup->limits};
-    const char *tmp = temporary_folder(40);
-    snprintf(w->folder, sizeof w->folder, "%s/headwater-XXXXXX", tmp);
-    if (!mkdtemp(w->folder)) return fault_set(f, 500, "internal", "cannot make a folder in %s", tmp);
-    if (pthread_create(&w->thread, NULL, work, w) == 0) return true;
-    rmdir(w->folder);
-    return fault_set(f, 500, "internal", "cannot start the worker's thread");
-}
-
-void worker_join(worker *w) {
-    pthread_join(w->thread, NULL);
-    hw_trace_free(w->trace);
-    rmdir(w->folder);
 }

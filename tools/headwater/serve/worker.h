@@ -1,13 +1,17 @@
 /*
- * worker.h - the one thread that owns the model: takes tasks, does them, keeps the newest trace at hand.
+ * worker.h - what the tasks of the engine process share: the model, the channel to the server, the newest trace.
  *
- * The kinds of work are functions that a task points to: explain_task.c runs the model, stored_run_tasks.c goes back to a saved run.
+ * engine_main.c owns it; tasks.h are the kinds of work. The process's main
+ * thread does one task at a time; a second thread reads the channel, so that a stop arrives while the first one works. What ends
+ * this process ends nothing but the task in progress (engine_process.h).
  */
 #ifndef HW_SERVE_WORKER_H
 #define HW_SERVE_WORKER_H
 
-#include "serve/job_queue.h"
-#include "serve/run_store.h"
+#include "serve/engine_channel.h"
+#include "serve/task_kind.h"
+
+#include <stdatomic.h>
 
 /* What one run may take. */
 typedef struct worker_limits {
@@ -15,37 +19,55 @@ typedef struct worker_limits {
     uint64_t memory;   /* bytes, as hw_run_params.memory; 0: no limit */
 } worker_limits;
 
-/* What a worker works with; all of it borrowed until worker_join(). */
-typedef struct worker_setup {
-    hw_model *model;
-    store *store;
-    queue *queue;
-    void (*finish_lost)(worker *w, const lost_run *lost); /* explain_lost(); NULL: such runs stay as they are */
-    worker_limits limits;
-} worker_setup;
+/* A task as it came. */
+typedef struct engine_task {
+    task_kind kind;
+    json_t *json; /* owned: what the requests below point into */
+    explain_request explain;
+    choice again;
+    check_request check;
+    int64_t id, run;      /* of the job; of again, check and export, and of explain a run to be made again, else 0 */
+    const char *format;   /* of export: a row's name */
+    const char *method;   /* of export: "" for all */
+    bool wants_events;
+    frame_type done_type; /* FRAME_DONE, or where the result lies */
+    buffer result;
+    fault fault;
+} engine_task;
 
-struct worker {
-    pthread_t thread;
-    hw_model *model; /* borrowed; used by this thread alone */
+typedef struct worker {
+    channel channel;
+    hw_model *model;
     const hw_model_info *info;
-    store *store;
-    queue *queue;
-    void (*finish_lost)(worker *w, const lost_run *lost);
-    char folder[64]; /* for trace files on their way */
-    hw_trace *trace; /* the newest one, of run `trace_run`; NULL: none */
+    char folder[128]; /* for files on their way; the server made it */
+    hw_trace *trace;  /* the newest one, of run `trace_run`; NULL: none */
     int64_t trace_run;
     worker_limits limits;
-};
+    atomic_int stop; /* STOP_, of the task in progress */
 
-/* False with the fault filled when the thread cannot start. */
-bool worker_start(worker *w, const worker_setup *setup, fault *f);
-/* Waits for its end, which queue_close() brings. */
-void worker_join(worker *w);
+    /* What the reading thread hands to the other one. */
+    pthread_t reader;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    buffer task, answer;
+    bool has_task, has_answer, refused, ended;
+} worker;
 
-/* By the worker's own thread. The trace of a run, kept until another takes its place. */
-const hw_trace *worker_trace(worker *w, int64_t run, fault *f);
+/* Starts the reading thread. False: it cannot be. */
+bool worker_start(worker *w, int fd);
+void worker_join(worker *w); /* after the last task, when worker_task() said so */
+/* The next task's JSON; false: there will be none. */
+bool worker_task(worker *w, buffer *task);
+/* Waits for the answer to a call; true: it is a refusal. */
+bool worker_answer(worker *w, buffer *answer);
+bool worker_is_stopped(const worker *w);   /* the client wants no more of the task, or the program ends */
+bool worker_is_abandoned(const worker *w); /* not even what a stopped one still does */
+/* One event for the task's client, if it wants some. */
+void worker_send_event(worker *w, const engine_task *t, const char *name, const char *json);
+
+/* The newest trace, kept until another takes its place. */
 void worker_keep(worker *w, hw_trace *trace, int64_t run); /* takes it over */
-/* Path of a file in the worker's folder. */
+/* Path of a file in the folder. */
 void worker_path(const worker *w, const char *name, char *out, size_t room);
 
 /* Methods to run where a request names none; those that it names must be possible. */

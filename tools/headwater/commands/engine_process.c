@@ -1,0 +1,34 @@
+/* engine_process.c - `headwater engine-process`: what `headwater serve` starts for itself, with its own options. */
+#include "cli/command.h"
+#include "cli/message.h"
+#include "job/open_model.h"
+#include "serve/engine_main.h"
+
+static const char command_name[] = "engine-process";
+
+static void on_opened(void *ctx) { model_remark_layers(ctx); }
+
+static int run(const options *o) {
+    const char *path = model_path(o, command_name);
+    if (!path) return STATUS_USAGE;
+    engine_setup setup = {.path = path,
+                          .params = model_params(o),
+                          .limits = {.n_threads = o->threads, .memory = o->memory},
+                          .verbose = o->verbose,
+                          .on_opened = on_opened,
+                          .ctx = (void *)o};
+    return engine_main(&setup);
+}
+
+static const char *const usage[] = {"[options of serve]", NULL};
+static const example examples[] = {{NULL, NULL}};
+
+const command command_engine_process = {
+    .name = command_name,
+    .bit = IN_SERVE,
+    .summary = "the process that `headwater serve` keeps its model in",
+    .usage = usage,
+    .about = "`headwater serve` starts it for itself; there is nothing that it does for anybody else.",
+    .examples = examples,
+    .run = run,
+};

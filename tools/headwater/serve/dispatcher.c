@@ -1,0 +1,351 @@
+/*
+ * dispatcher.c - one task at a time:
+ *
+ *     task -> engine; then until it ends: events to the client, calls of the store answered, stops passed on
+ */
+#include "serve/dispatcher.h"
+
+#include "cli/clock.h"
+#include "cli/message.h"
+#include "cli/temporary_folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* How often a stop is looked for, and a process that should be idle. */
+enum { LOOK_MS = 20, IDLE_LOOK_MS = 200 };
+/* How long a task may go on that nobody waits for, when the server ends. */
+static const double PATIENCE_S = 3;
+
+/* A task in the making. */
+typedef struct running {
+    dispatcher *d;
+    task *task;
+    int64_t run;       /* of explain: its row, while it is not finished; else 0 */
+    buffer completion; /* so far */
+    int stop;          /* STOP_, as the engine was told */
+    double stopped_at; /* when it was told STOP_NOW, clock_seconds() */
+    bool ended, done;  /* the engine has said its last; and that is a result */
+} running;
+
+/* ------------------------------------------------------------------ files on their way */
+
+static void folder_path(const dispatcher *d, const char *name, char *out, size_t room) {
+    snprintf(out, room, "%s/%s", d->folder, name);
+}
+
+/* What a process that is gone has left. */
+static void empty_folder(const dispatcher *d) {
+    DIR *folder = opendir(d->folder);
+    char path[sizeof d->folder + sizeof ((struct dirent *)0)->d_name];
+    if (!folder) return;
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        folder_path(d, entry->d_name, path, sizeof path);
+        if (entry->d_name[0] != '.' || entry->d_name[strspn(entry->d_name, ".")]) unlink(path);
+    }
+    closedir(folder);
+}
+
+/* A name in the folder out of a frame; NULL for one that leads elsewhere. */
+static const char *file_name(const frame *in) {
+    if (in->n == 0 || in->bytes[in->n - 1] != 0 || in->n > 100 || strchr(in->bytes, '/') || in->bytes[0] == '.')
+        return NULL;
+    return in->bytes;
+}
+
+/* Reads a file into the result and removes it. */
+static bool take_file(const dispatcher *d, task *t, const char *name) {
+    struct stat info;
+    char path[192], piece[1 << 16];
+    if (!name) return fault_set(&t->fault, 500, "internal", "the export has no name");
+    folder_path(d, name, path, sizeof path);
+    FILE *file = fopen(path, "rb");
+    bool ok = file && fstat(fileno(file), &info) == 0;
+    for (size_t n; ok && (n = fread(piece, 1, sizeof piece, file)) > 0;) buffer_add(&t->result, piece, n);
+    ok = ok && !ferror(file);
+    if (!ok) fault_set(&t->fault, 500, "internal", "the export cannot be read back: %s", strerror(errno));
+    if (file) fclose(file);
+    unlink(path);
+    return ok;
+}
+
+/* ------------------------------------------------------------------ calls of the store */
+
+static bool call_begin(running *r, const frame *in, buffer *answer, fault *f) {
+    (void)in;
+    task *t = r->task;
+    if (t->run) {
+        if (!store_retry(r->d->store, t->run, f)) return false;
+        r->run = t->run;
+    } else {
+        char *request = json_dumps(t->body, JSON_COMPACT | JSON_REAL_PRECISION(17));
+        if (!request) return fault_set(f, 503, "out_of_memory", "no memory for the request");
+        r->run = store_begin(r->d->store, &t->explain, request, &r->d->engine->model, f);
+        free(request);
+    }
+    buffer_add(answer, &r->run, sizeof r->run);
+    return r->run != 0;
+}
+
+static bool call_token(running *r, const frame *in, buffer *answer, fault *f) {
+    (void)answer;
+    (void)f;
+    buffer_add(&r->completion, in->bytes, in->n);
+    if (!r->completion.failed && r->run)
+        store_progress(r->d->store, r->run, r->completion.bytes, r->completion.n);
+    return true;
+}
+
+static bool call_finish(running *r, const frame *in, buffer *answer, fault *f) {
+    (void)answer;
+    finish_call head;
+    char path[192];
+    if (in->n < sizeof head) return fault_set(f, 500, "internal", "a run without its tokens");
+    memcpy(&head, in->bytes, sizeof head);
+    if (head.n_bytes > in->n - sizeof head || in->n == sizeof head + head.n_bytes || in->bytes[in->n - 1] != 0)
+        return fault_set(f, 500, "internal", "a run without its document");
+    const char *completion = in->bytes + sizeof head;
+    folder_path(r->d, TRACE_FILE, path, sizeof path);
+    finished what = {.n_prompt = head.n_prompt,
+                     .n_completion = head.n_completion,
+                     .completion = {completion, head.n_bytes},
+                     .document = completion + head.n_bytes,
+                     .trace_path = head.traced ? path : NULL};
+    bool ok = store_finish(r->d->store, r->run, &what, f);
+    if (ok) r->task->run = r->run;
+    if (ok) r->run = 0; /* whatever comes now, it is there */
+    return ok;
+}
+
+static bool call_has(running *r, const frame *in, buffer *answer, fault *f) {
+    (void)in;
+    (void)answer;
+    return store_has(r->d->store, r->task->run, f);
+}
+
+static bool call_get(running *r, const frame *in, buffer *answer, fault *f) {
+    (void)in;
+    return store_get(r->d->store, r->task->run, answer, f);
+}
+
+static bool call_request(running *r, const frame *in, buffer *answer, fault *f) {
+    (void)in;
+    char *text = store_request(r->d->store, r->task->run, f);
+    buffer_text(answer, text ? text : "");
+    free(text);
+    return text != NULL;
+}
+
+static bool call_trace(running *r, const frame *in, buffer *answer, fault *f) {
+    (void)answer;
+    char path[192];
+    const char *name = file_name(in);
+    if (!name) return fault_set(f, 500, "internal", "the trace has no name");
+    folder_path(r->d, name, path, sizeof path);
+    return store_trace(r->d->store, r->task->run, path, f);
+}
+
+static bool call_amend(running *r, const frame *in, buffer *answer, fault *f) {
+    (void)answer;
+    json_t *json = in->n ? json_loadb(in->bytes, in->n - 1, JSON_ALLOW_NUL, NULL) : NULL;
+    json_t *list = json_object_get(json, "attributions"), *check = json_object_get(json, "check");
+    bool ok = json ? store_amend(r->d->store, r->task->run, json_is_array(list) ? list : NULL,
+                                 json_is_object(check) ? check : NULL, f)
+                   : fault_set(f, 503, "out_of_memory", "no memory for the explanation");
+    json_decref(json);
+    return ok;
+}
+
+static const struct {
+    frame_type type;
+    bool (*call)(running *r, const frame *in, buffer *answer, fault *f);
+    bool answered;
+} calls[] = {
+    {FRAME_CALL_BEGIN, call_begin, true}, {FRAME_CALL_TOKEN, call_token, false},
+    {FRAME_CALL_FINISH, call_finish, true}, {FRAME_CALL_HAS, call_has, true},
+    {FRAME_CALL_GET, call_get, true},     {FRAME_CALL_REQUEST, call_request, true},
+    {FRAME_CALL_TRACE, call_trace, true}, {FRAME_CALL_AMEND, call_amend, true},
+};
+
+/* False: it is no call. */
+static bool answer_call(running *r, const frame *in) {
+    channel *c = &r->d->engine->channel;
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        if (calls[i].type != in->type) continue;
+        buffer answer = {.n = 0};
+        fault f = {.status = 500};
+        bool ok = calls[i].call(r, in, &answer, &f);
+        if (ok && answer.failed) ok = fault_set(&f, 503, "out_of_memory", "no memory for what the store gives");
+        if (calls[i].answered && ok) channel_send_bytes(c, FRAME_ANSWER, answer.bytes, answer.n);
+        if (calls[i].answered && !ok) channel_send_bytes(c, FRAME_REFUSAL, &f, sizeof f);
+        buffer_free(&answer);
+        return true;
+    }
+    return false;
+}
+
+/* ------------------------------------------------------------------ what the engine says */
+
+static void send_event(task *t, const frame *in) {
+    size_t n = in->n ? strnlen(in->bytes, in->n) : 0;
+    if (n + 1 < in->n && in->bytes[in->n - 1] == 0) events_send(&t->events, in->bytes, in->bytes + n + 1);
+}
+
+static void end_with(running *r, bool done) {
+    r->ended = true;
+    r->done = done;
+}
+
+static void take_frame(running *r, const frame *in) {
+    task *t = r->task;
+    engine_process *e = r->d->engine;
+    switch (in->type) {
+    case FRAME_EVENT: send_event(t, in); break;
+    case FRAME_DONE:
+        buffer_add(&t->result, in->bytes, in->n);
+        end_with(r, true);
+        break;
+    case FRAME_DONE_RUN: end_with(r, store_get(r->d->store, t->run, &t->result, &t->fault)); break;
+    case FRAME_DONE_FILE: end_with(r, take_file(r->d, t, file_name(in))); break;
+    case FRAME_FAULT:
+        if (in->n == sizeof t->fault) memcpy(&t->fault, in->bytes, sizeof t->fault);
+        end_with(r, false);
+        break;
+    case FRAME_FATAL: snprintf(e->last_line, sizeof e->last_line, "%.*s", (int)in->n, in->bytes); break;
+    default: answer_call(r, in);
+    }
+}
+
+/* Tells the engine what the client, or the end of the server, wants of the task; one that does not heed the latter is killed. */
+static void pass_stop(running *r) {
+    int stop = task_is_abandoned(r->task) ? STOP_NOW : task_is_stopped(r->task) ? STOP_SOON : STOP_NONE;
+    if (stop > r->stop) {
+        channel_send_bytes(&r->d->engine->channel, FRAME_STOP, &stop, sizeof stop);
+        r->stop = stop;
+        r->stopped_at = clock_seconds();
+    }
+    if (queue_is_closed(r->d->queue) && r->stop == STOP_NOW && clock_seconds() - r->stopped_at > PATIENCE_S)
+        engine_process_kill(r->d->engine);
+}
+
+/* ------------------------------------------------------------------ a task */
+
+static bool send_task(dispatcher *d, const task *t) {
+    static const char *const none = "";
+    json_t *json = json_pack("{s:i, s:I, s:I, s:s, s:s, s:b, s:s, s:O?}", "kind", (int)t->kind, "job",
+                             (json_int_t)t->id, "run", (json_int_t)t->run, "format", t->format ? t->format : none,
+                             "method", t->method, "events", t->events.wanted, "folder", d->folder, "body", t->body);
+    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    bool ok = text && channel_send_bytes(&d->engine->channel, FRAME_TASK, text, strlen(text));
+    free(text);
+    json_decref(json);
+    return ok;
+}
+
+/* A run that came to nothing: forgotten where its client hears why, else kept with the reason. */
+static void settle_run(running *r, const char *died) {
+    store *s = r->d->store;
+    if (!r->run || r->done) return;
+    if (died)
+        store_fail(s, r->run, died);
+    else if (queue_is_closed(r->d->queue))
+        store_fail(s, r->run, "the server was stopped while this run was in progress");
+    else if (r->task->run)
+        store_fail(s, r->run, r->task->fault.message);
+    else
+        store_drop(s, r->run);
+}
+
+static bool is_closing(void *ctx) { return queue_is_closed(((dispatcher *)ctx)->queue); }
+
+/* A new process for the one that ended. False with the reason. */
+static bool start_again(dispatcher *d, fault *f) {
+    engine_waiting waiting = {.stop = is_closing, .ctx = d};
+    empty_folder(d);
+    return engine_process_start(d->engine, &waiting, f);
+}
+
+/* The process ended in the middle of the task: its client hears that at once, before a new one is started. */
+static void fail_task(running *r) {
+    char why[400], text[500];
+    engine_process_bury(r->d->engine, why, sizeof why);
+    fault_set(&r->task->fault, 500, "engine_ended", "the engine's process ended during this job: %s", why);
+    snprintf(text, sizeof text, "the engine's process ended: %s", why);
+    settle_run(r, text);
+    if (!r->d->quiet && !queue_is_closed(r->d->queue)) message("%s; it is started again", text);
+}
+
+/* False with the task's fault filled. */
+static bool do_task(dispatcher *d, task *t) {
+    running r = {.d = d, .task = t};
+    bool lives = send_task(d, t);
+    while (lives && !r.ended) {
+        frame in;
+        int got = channel_read(&d->engine->channel, &in, LOOK_MS);
+        lives = got >= 0;
+        if (got > 0) take_frame(&r, &in);
+        if (!r.ended) pass_stop(&r);
+    }
+    if (lives) {
+        settle_run(&r, NULL);
+    } else {
+        engine_process_kill(d->engine);
+        fail_task(&r);
+    }
+    buffer_free(&r.completion);
+    return r.ended && r.done;
+}
+
+/* ------------------------------------------------------------------ the thread */
+
+/* Between tasks: one that ended by itself is noticed. */
+static void watch_engine(dispatcher *d) {
+    char why[400];
+    if (!d->engine->pid || engine_process_lives(d->engine, why, sizeof why)) return;
+    if (!d->quiet) message("the engine's process ended: %s; it is started again", why);
+}
+
+static void run_task(dispatcher *d, task *t) {
+    watch_engine(d);
+    bool there = d->engine->pid != 0 || start_again(d, &t->fault);
+    bool done = there && do_task(d, t);
+    queue_done(d->queue); /* before its client hears of it: from then on there is no such job */
+    task_end(t, done);
+    task_release(t);
+}
+
+static void *work(void *ctx) {
+    dispatcher *d = ctx;
+    fault ignored;
+    bool may_start = true; /* not where the last start failed: the next task tries again, and its client hears why */
+    while (!queue_is_closed(d->queue)) {
+        task *t = queue_take(d->queue, IDLE_LOOK_MS);
+        if (t) {
+            run_task(d, t);
+            may_start = true;
+        }
+        watch_engine(d);
+        if (!d->engine->pid && may_start && !queue_is_closed(d->queue)) may_start = start_again(d, &ignored);
+    }
+    if (!engine_process_end(d->engine)) message("the engine's process did not end as it should");
+    return NULL;
+}
+
+bool dispatcher_start(dispatcher *d, fault *f) {
+    const char *tmp = temporary_folder(40);
+    snprintf(d->folder, sizeof d->folder, "%s/headwater-XXXXXX", tmp);
+    if (!mkdtemp(d->folder)) return fault_set(f, 500, "internal", "cannot make a folder in %s", tmp);
+    if (pthread_create(&d->thread, NULL, work, d) == 0) return true;
+    rmdir(d->folder);
+    return fault_set(f, 500, "internal", "cannot start the dispatcher's thread");
+}
+
+void dispatcher_join(dispatcher *d) {
+    pthread_join(d->thread, NULL);
+    empty_folder(d);
+    rmdir(d->folder);
+}
