@@ -108,7 +108,7 @@ def test_jobs_that_wait_are_done_by_the_next_process(kept):
 
 
 def test_work_on_a_saved_run_that_is_cut_short_leaves_the_run(kept):
-    stream = kept.stream(f"/api/runs/{kept.run['id']}/check", {"ablations": 5000})
+    stream = kept.stream(f"/api/runs/{kept.run['id']}/check", {"ablations": 5000, "by": "word"})
     stream.until("progress")
     os.kill(engine_of(kept), signal.SIGKILL)
     assert stream.until("error", "done")[-1][1]["code"] == "engine_ended"
@@ -143,7 +143,8 @@ def test_nothing_is_left_of_processes_that_ended(kept):
     before = descriptors()
     for _ in range(3):
         crash()
-    assert kinds(descriptors()) == kinds(before)
+    after = kinds(descriptors())
+    assert len(after) <= len(before) and set(after) <= set(kinds(before))
     assert [state_of(child) != "Z" for child in children(kept.process.pid)] == [True]
     inherited = {os.readlink(path) for path in pathlib.Path(f"/proc/{engine_of(kept)}/fd").iterdir() if path.is_symlink()}
     assert not [link for link in inherited if "sqlite" in link], "the store is the server's alone"
@@ -225,7 +226,9 @@ def test_memory_that_runs_out_in_the_engine_is_an_error_of_the_request(serve):
     resource.prlimit(engine, resource.RLIMIT_DATA, (limit, limit))
     answer = server.post("/api/explain", {"prompt": "word " * 3000, "options": {"n_generate": 1}, "methods": ["rollout"]})
     assert answer.status in (500, 503) and answer.error["code"] in ("out_of_memory", "engine", "engine_ended"), answer.error
-    os.kill(engine, signal.SIGKILL)
+    if state_of(engine):
+        os.kill(engine, signal.SIGKILL)
+        wait_for(lambda: state_of(engine) is None)
     assert server.explain(n=1)
     assert server.stop() == 0
 

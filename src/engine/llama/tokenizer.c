@@ -86,7 +86,8 @@ static bool spells(hw__llama_engine *e, const hw__tokens *tokens, size_t first, 
     return at == n;
 }
 
-/* Replaces `tokens` by those of the text behind `lead`; not where the two merge, or the rest does not spell the text. */
+/* Replaces `tokens` by those of the text behind `lead`; not where the two merge, the rest does not spell the text, or the vocabulary has
+ * no token for the lead, which libllama throws at. */
 static hw_err read_behind(bool *done, hw__llama_engine *e, hw__tokens *tokens, const char *lead, hw__control_text text,
                           hw_error *err) {
     hw__tokens first = {0}, both = {0};
@@ -96,6 +97,10 @@ static hw_err read_behind(bool *done, hw__llama_engine *e, hw__tokens *tokens, c
     memcpy(joined, lead, n_lead);
     memcpy(joined + n_lead, text.bytes, text.n);
     hw_err rc = read_alone(e, &first, lead, n_lead, false, err);
+    if (rc == HW_ERR_ENGINE) {
+        free(joined);
+        return HW_OK;
+    }
     if (rc == HW_OK) rc = read_alone(e, &both, joined, n_lead + text.n, false, err);
     *done = rc == HW_OK && both.n >= first.n && memcmp(both.ids, first.ids, first.n * sizeof *first.ids) == 0 &&
             spells(e, &both, first.n, text.bytes, text.n, false);
