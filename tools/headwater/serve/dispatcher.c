@@ -41,7 +41,7 @@ static void folder_path(const dispatcher *d, const char *name, char *out, size_t
 /* What a process that is gone has left. */
 static void empty_folder(const dispatcher *d) {
     DIR *folder = opendir(d->folder);
-    char path[sizeof d->folder + sizeof ((struct dirent *)0)->d_name];
+    char path[sizeof d->folder + sizeof((struct dirent *)0)->d_name];
     if (!folder) return;
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
         folder_path(d, entry->d_name, path, sizeof path);
@@ -95,8 +95,7 @@ static bool call_token(running *r, const frame *in, buffer *answer, fault *f) {
     (void)answer;
     (void)f;
     buffer_add(&r->completion, in->bytes, in->n);
-    if (!r->completion.failed && r->run)
-        store_progress(r->d->store, r->run, r->completion.bytes, r->completion.n);
+    if (!r->completion.failed && r->run) store_progress(r->d->store, r->run, r->completion.bytes, r->completion.n);
     return true;
 }
 
@@ -165,10 +164,10 @@ static const struct {
     bool (*call)(running *r, const frame *in, buffer *answer, fault *f);
     bool answered;
 } calls[] = {
-    {FRAME_CALL_BEGIN, call_begin, true}, {FRAME_CALL_TOKEN, call_token, false},
+    {FRAME_CALL_BEGIN, call_begin, true},   {FRAME_CALL_TOKEN, call_token, false},
     {FRAME_CALL_FINISH, call_finish, true}, {FRAME_CALL_HAS, call_has, true},
-    {FRAME_CALL_GET, call_get, true},     {FRAME_CALL_REQUEST, call_request, true},
-    {FRAME_CALL_TRACE, call_trace, true}, {FRAME_CALL_AMEND, call_amend, true},
+    {FRAME_CALL_GET, call_get, true},       {FRAME_CALL_REQUEST, call_request, true},
+    {FRAME_CALL_TRACE, call_trace, true},   {FRAME_CALL_AMEND, call_amend, true},
 };
 
 /* False: it is no call. */
@@ -236,9 +235,10 @@ static void pass_stop(running *r) {
 
 static bool send_task(dispatcher *d, const task *t) {
     static const char *const none = "";
-    json_t *json = json_pack("{s:i, s:I, s:I, s:s, s:s, s:b, s:s, s:O?}", "kind", (int)t->kind, "job",
-                             (json_int_t)t->id, "run", (json_int_t)t->run, "format", t->format ? t->format : none,
-                             "method", t->method, "events", t->events.wanted, "folder", d->folder, "body", t->body);
+    json_t *json =
+        json_pack("{s:i, s:I, s:I, s:s, s:s, s:I, s:b, s:s, s:O?}", "kind", (int)t->kind, "job", (json_int_t)t->id,
+                  "run", (json_int_t)t->run, "format", t->format ? t->format : none, "method", t->method, "attribution",
+                  (json_int_t)t->attribution, "events", t->events.wanted, "folder", d->folder, "body", t->body);
     char *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
     bool ok = text && channel_send_bytes(&d->engine->channel, FRAME_TASK, text, strlen(text));
     free(text);

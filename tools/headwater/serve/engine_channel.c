@@ -141,12 +141,18 @@ int channel_read(channel *c, frame *out, int wait_ms) {
 
 /* Where its strings are. */
 static const size_t strings[] = {
-    offsetof(hw_model_info, path),           offsetof(hw_model_info, engine),
-    offsetof(hw_model_info, engine_version), offsetof(hw_model_info, architecture),
-    offsetof(hw_model_info, name),           offsetof(hw_model_info, quantisation),
-    offsetof(hw_model_info, metadata_sha256), offsetof(hw_model_info, sample_sha256),
-    offsetof(hw_model_info, device),         offsetof(hw_model_info, problem),
-    offsetof(hw_model_info, values_problem), offsetof(hw_model_info, readout_problem),
+    offsetof(hw_model_info, path),
+    offsetof(hw_model_info, engine),
+    offsetof(hw_model_info, engine_version),
+    offsetof(hw_model_info, architecture),
+    offsetof(hw_model_info, name),
+    offsetof(hw_model_info, quantisation),
+    offsetof(hw_model_info, metadata_sha256),
+    offsetof(hw_model_info, sample_sha256),
+    offsetof(hw_model_info, device),
+    offsetof(hw_model_info, problem),
+    offsetof(hw_model_info, values_problem),
+    offsetof(hw_model_info, readout_problem),
 };
 enum { N_STRINGS = sizeof strings / sizeof *strings };
 

@@ -26,11 +26,11 @@ typedef enum frame_type {
     FRAME_REFUSAL,  /* to a call: a fault */
     FRAME_END,      /* finish, and exit */
     /* from it */
-    FRAME_LOADING, /* size_t [2]: done, total */
-    FRAME_READY,   /* a model: engine_model_pack() */
-    FRAME_REFUSED, /* an hw_error: the model did not open; the process ends */
-    FRAME_EVENT,   /* name and JSON, both terminated */
-    FRAME_DONE,    /* the task's result: bytes */
+    FRAME_LOADING,   /* size_t [2]: done, total */
+    FRAME_READY,     /* a model: engine_model_pack() */
+    FRAME_REFUSED,   /* an hw_error: the model did not open; the process ends */
+    FRAME_EVENT,     /* name and JSON, both terminated */
+    FRAME_DONE,      /* the task's result: bytes */
     FRAME_DONE_RUN,  /* the result is the run as the store has it */
     FRAME_DONE_FILE, /* the result lies in this file of the folder: its name, terminated */
     FRAME_FAULT,     /* the task failed: a fault */
@@ -66,7 +66,7 @@ typedef struct frame {
 typedef struct channel {
     int fd;
     pthread_mutex_t sending;
-    buffer in;   /* received; from `at` on not read yet */
+    buffer in; /* received; from `at` on not read yet */
     size_t at;
 } channel;
 

@@ -37,7 +37,10 @@ static void limit_memory(const worker_limits *l) {
     if (!l->memory) return;
     hw_blas();
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    uint64_t threads = l->n_threads > 0 ? (uint64_t)l->n_threads : cores > 0 ? (uint64_t)cores : 1, there = data_bytes();
+    uint64_t threads = l->n_threads > 0 ? (uint64_t)l->n_threads
+                       : cores > 0      ? (uint64_t)cores
+                                        : 1,
+             there = data_bytes();
     uint64_t bytes = there + l->memory + PROCESS_BYTES + threads * BYTES_A_THREAD;
     struct rlimit limit;
     if (!there || bytes < l->memory || getrlimit(RLIMIT_DATA, &limit) != 0 || limit.rlim_cur <= bytes) return;
@@ -97,6 +100,7 @@ static bool read_task(worker *w, engine_task *t, const buffer *text) {
     t->run = json_integer_value(json_object_get(t->json, "run"));
     t->format = text_in(t->json, "format");
     t->method = text_in(t->json, "method");
+    t->attribution = json_integer_value(json_object_get(t->json, "attribution"));
     t->wants_events = json_is_true(json_object_get(t->json, "events"));
     snprintf(w->folder, sizeof w->folder, "%s", text_in(t->json, "folder"));
     if (t->kind == TASK_EXPLAIN) return request_explain(&t->explain, body, &t->fault);
@@ -105,8 +109,10 @@ static bool read_task(worker *w, engine_task *t, const buffer *text) {
 }
 
 static void do_task(worker *w, const buffer *text) {
-    static bool (*const work[N_TASK_KINDS])(worker *, engine_task *) = {
-        [TASK_EXPLAIN] = explain_work, [TASK_AGAIN] = again_work, [TASK_CHECK] = check_work, [TASK_EXPORT] = export_work};
+    static bool (*const work[N_TASK_KINDS])(worker *, engine_task *) = {[TASK_EXPLAIN] = explain_work,
+                                                                        [TASK_AGAIN] = again_work,
+                                                                        [TASK_CHECK] = check_work,
+                                                                        [TASK_EXPORT] = export_work};
     engine_task t = {.done_type = FRAME_DONE};
     bool ok = read_task(w, &t, text) && (size_t)t.kind < N_TASK_KINDS && work[t.kind](w, &t);
     if (ok && t.result.failed) ok = fault_set(&t.fault, 503, "out_of_memory", "no memory for the answer");

@@ -9,7 +9,7 @@ typedef struct engine_setup {
     const char *path; /* of the model */
     hw_model_params params;
     worker_limits limits;
-    bool verbose; /* the engine's log goes to standard error */
+    bool verbose;                 /* the engine's log goes to standard error */
     void (*on_opened)(void *ctx); /* when the model is open; NULL: nothing */
     void *ctx;
 } engine_setup;

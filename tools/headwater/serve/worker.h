@@ -26,9 +26,10 @@ typedef struct engine_task {
     explain_request explain;
     choice again;
     check_request check;
-    int64_t id, run;      /* of the job; of again, check and export, and of explain a run to be made again, else 0 */
-    const char *format;   /* of export: a row's name */
-    const char *method;   /* of export: "" for all */
+    int64_t id, run;     /* of the job; of again, check and export, and of explain a run to be made again, else 0 */
+    const char *format;  /* of export: a row's name */
+    const char *method;  /* of export: "" for all */
+    int64_t attribution; /* of export: place of one in the document; -1: all that `method` picks */
     bool wants_events;
     frame_type done_type; /* FRAME_DONE, or where the result lies */
     buffer result;
