@@ -5,6 +5,7 @@
  */
 #include "serve/dispatcher.h"
 
+#include "base/json.h"
 #include "cli/clock.h"
 #include "cli/message.h"
 #include "cli/temporary_folder.h"
@@ -82,7 +83,7 @@ static bool call_begin(running *r, const frame *in, buffer *answer, fault *f) {
         if (!store_retry(r->d->store, t->run, f)) return false;
         r->run = t->run;
     } else {
-        char *request = json_dumps(t->body, JSON_COMPACT | JSON_REAL_PRECISION(17));
+        char *request = hw__json_dump(t->body, JSON_COMPACT | JSON_REAL_PRECISION(17));
         if (!request) return fault_set(f, 503, "out_of_memory", "no memory for the request");
         r->run = store_begin(r->d->store, &t->explain, request, &r->d->engine->model, f);
         free(request);
@@ -150,7 +151,8 @@ static bool call_trace(running *r, const frame *in, buffer *answer, fault *f) {
 
 static bool call_amend(running *r, const frame *in, buffer *answer, fault *f) {
     (void)answer;
-    json_t *json = in->n ? json_loadb(in->bytes, in->n - 1, JSON_ALLOW_NUL, NULL) : NULL;
+    bool no_memory;
+    json_t *json = in->n ? hw__json_read(in->bytes, in->n - 1, JSON_ALLOW_NUL, &no_memory, NULL) : NULL;
     json_t *list = json_object_get(json, "attributions"), *check = json_object_get(json, "check");
     bool ok = json ? store_amend(r->d->store, r->task->run, json_is_array(list) ? list : NULL,
                                  json_is_object(check) ? check : NULL, f)
@@ -239,7 +241,7 @@ static bool send_task(dispatcher *d, const task *t) {
         json_pack("{s:i, s:I, s:I, s:s, s:s, s:I, s:b, s:s, s:O?}", "kind", (int)t->kind, "job", (json_int_t)t->id,
                   "run", (json_int_t)t->run, "format", t->format ? t->format : none, "method", t->method, "attribution",
                   (json_int_t)t->attribution, "events", t->events.wanted, "folder", d->folder, "body", t->body);
-    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    char *text = json ? hw__json_dump(json, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
     bool ok = text && channel_send_bytes(&d->engine->channel, FRAME_TASK, text, strlen(text));
     free(text);
     json_decref(json);

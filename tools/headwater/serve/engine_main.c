@@ -2,6 +2,7 @@
 #define _DEFAULT_SOURCE /* RLIMIT_DATA */
 #include "serve/engine_main.h"
 
+#include "base/json.h"
 #include "cli/message.h"
 #include "serve/tasks.h"
 
@@ -92,7 +93,8 @@ static const char *text_in(const json_t *json, const char *key) {
 
 /* The server has read the request once, so what fails here is memory. */
 static bool read_task(worker *w, engine_task *t, const buffer *text) {
-    t->json = json_loadb(text->bytes ? text->bytes : "", text->n, JSON_ALLOW_NUL, NULL);
+    bool no_memory;
+    t->json = hw__json_read(text->bytes ? text->bytes : "", text->n, JSON_ALLOW_NUL, &no_memory, NULL);
     if (!t->json) return fault_set(&t->fault, 503, "out_of_memory", "no memory for the request");
     const json_t *body = json_object_get(t->json, "body");
     t->kind = (task_kind)json_integer_value(json_object_get(t->json, "kind"));
