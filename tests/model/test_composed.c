@@ -197,6 +197,7 @@ static void long_prompts_take_several_blocks(void **state) {
     const subject *s = *state;
     enum { SENTENCES = 60, PROMPT_TOKENS = 528 }; /* whole batches */
     char text[SENTENCES * 40] = "Once";
+    if (slow_kernels()) skip();
     for (int i = 0; i < SENTENCES; i++) snprintf(text + strlen(text), 40, " Key %d opens box %d.", i, (i * 7) % 60);
     hw_trace *whole, *by_row;
     hw_model *model = open_model(s);

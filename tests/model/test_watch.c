@@ -88,7 +88,28 @@ static void keeping_shows_what_stopping_shows(void **state) {
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) check_model(models[i]);
 }
 
+/* Where the suite chose the engine's backend and OpenBLAS's kernels (tests/kernels.cmake), these are what runs. */
+static void kernels_are_those_that_were_chosen(void **state) {
+    (void)state;
+    const char *backend = getenv("HEADWATER_TEST_BACKEND"), *core = getenv("OPENBLAS_CORETYPE");
+    if (!backend || !core) skip();
+    bool found = false;
+    char line[1024], blas[64];
+    hw_model *model = open_model(models[1]);
+    FILE *maps = fopen("/proc/self/maps", "r");
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps)) found = found || strstr(line, backend);
+    fclose(maps);
+    snprintf(blas, sizeof blas, "OpenBLAS %s", core);
+    if (!found) fail_msg("%s is not loaded", backend);
+    assert_string_equal(hw_blas(), blas);
+    hw_model_close(model);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(keeping_shows_what_stopping_shows)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keeping_shows_what_stopping_shows),
+        cmocka_unit_test(kernels_are_those_that_were_chosen),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,6 +81,11 @@ double logprob_noise(const hw_trace *a, const hw_trace *want) {
     return most;
 }
 
+bool slow_kernels(void) {
+    const char *backend = getenv("HEADWATER_TEST_BACKEND");
+    return backend && strcmp(backend, "libggml-cpu-x64.so") == 0;
+}
+
 const char *model_path(const char *name) {
     static char path[4096];
     const char *folder = getenv("HEADWATER_TEST_MODELS");

@@ -74,6 +74,9 @@ double nmse(const float *a, const float *want, size_t n);
 double rows_noise(const hw_trace *a, const hw_trace *want);    /* NMSE of the attention rows */
 double logprob_noise(const hw_trace *a, const hw_trace *want); /* nats, the largest of the completion's tokens */
 
+/* Whether the suite chose an engine without vector instructions, on which long prompts take minutes. */
+bool slow_kernels(void);
+
 /* Path of a model file of the tests: in $HEADWATER_TEST_MODELS, or build/models. Fails the test where it is missing.
  * Borrowed until the next call. */
 const char *model_path(const char *name);
