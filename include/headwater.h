@@ -761,6 +761,33 @@ HW_API const size_t *hw_citation_order(const hw_citation *c, size_t *n_marked);
 HW_API const hw_citation_rule *hw_citation_rule_used(const hw_citation *c);
 HW_API double hw_citation_least(const hw_citation *c); /* peak that a mark needed */
 
+/* What a few passes say: the model reads the answer again without each of the passages that a citation puts first. */
+typedef struct hw_confirmation hw_confirmation;
+
+typedef struct hw_confirm_params {
+    size_t size;
+    size_t n_passages; /* the first of hw_citation_order(), 1 to 32; default 3. One pass each, and one of the whole prompt */
+    hw_progress_fn progress; /* HW_STAGE_EXPLAIN, passes done of planned */
+    hw_stop_fn stop;
+    void *ctx;
+} hw_confirm_params;
+HW_API hw_confirm_params hw_confirm_params_default(void);
+
+/* Measures the first passages: what leaving each out costs, in nats. Two whose absence costs less than log 2 each are also left
+ * out together; where both cost more, each gets half of it, and they stand in for each other. The other passages are scaled by
+ * what the measured ones' shares are worth. Of the trace's own model. Errors: ARGUMENT (segments that are not the cited
+ * ones), UNSUPPORTED (tokens without ids), ENGINE, MEMORY, CANCELLED. Keeps no reference to its arguments. */
+HW_API hw_err hw_confirmation_new(hw_confirmation **out, hw_model *model, const hw_trace *trace, const hw_citation *citation,
+                                  const hw_segments *passages, const hw_segments *answer, const hw_confirm_params *params,
+                                  hw_error *err);
+HW_API void hw_confirmation_free(hw_confirmation *c);
+/* Fall of the log probability of a part (hw_citation_n_parts(): of the whole answer), measured or scaled. */
+HW_API double hw_confirmation_fall(const hw_confirmation *c, size_t part, size_t passage);
+HW_API bool hw_confirmation_measured(const hw_confirmation *c, size_t passage);
+/* The passage that tells the same; false where none was found. */
+HW_API bool hw_confirmation_stand_in(const hw_confirmation *c, size_t passage, size_t *other);
+HW_API size_t hw_confirmation_n_passes(const hw_confirmation *c);
+
 /* ------------------------------------------------------------------ results on disk */
 
 /* One row of the format table. */

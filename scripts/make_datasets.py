@@ -5,6 +5,9 @@
 
     facts     ten one-sentence facts, a question about one                     datasets/facts.py
     twohop    the answer takes two of the sentences                            datasets/twohop.py
+    sums      six facts, a sum or comparison of two, reasoned out    datasets/sums.py
+    quote     ten facts, the sentence that answers, the answer       datasets/quote.py
+    variables a chain of two to four assignments, written out        datasets/variables.py
     needle-N  a fact hidden in N thousand tokens of other text, ten depths     datasets/needle.py
     passages  passages of one real text, a quotation from one to go on with    datasets/passages.py
     note      the prompts that the method's first description used             datasets/note.py
@@ -18,7 +21,7 @@ import json
 import pathlib
 import random
 
-from datasets import facts, needle, note, passages, twohop
+from datasets import facts, needle, note, passages, quote, sums, twohop, variables
 from datasets.text import read_paragraphs
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -33,6 +36,9 @@ def needle_of(length):
 SETS = {
     "facts": lambda rng, args: facts.make(rng, args.count),
     "twohop": lambda rng, args: twohop.make(rng, args.count),
+    "sums": lambda rng, args: sums.make(rng, args.count),
+    "quote": lambda rng, args: quote.make(rng, args.count),
+    "variables": lambda rng, args: variables.make(rng, args.count),
     "needle-0.5": needle_of(0.5),
     "needle-2": needle_of(2),
     "needle-6": needle_of(6),

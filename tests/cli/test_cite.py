@@ -330,6 +330,24 @@ def test_chat_and_other_methods(cite, passages_file, tmp_path):
 
 
 @pytest.mark.model
+def test_the_first_passages_are_confirmed(cite, headwater, passages_file, tmp_path):
+    args = ("--passages", passages_file(), "--question", QUESTION, "--completion", " The key is in the blue cup.")
+    done = cite(*args, "--confirm", "2", "-o", "c.json")
+    assert (done.status, done.err) == (0, "")
+    assert re.search(r"^\[1\] Notes  \d+ % of the answer, \d+\.\d nats less without it$", done.out, re.M)
+    passages = json.loads((tmp_path / "c.json").read_text())["passages"]
+    assert sum(p["measured"] for p in passages) == 2 and passages[0]["measured"] and passages[0]["fall"] > 2
+    cite(*args, "--method", "leave-one-out", "-o", "loo.json")
+    alone = json.loads((tmp_path / "loo.json").read_text())
+    n = len(tokens_of(" The key is in the blue cup."))
+    for p, one in enumerate(passages):
+        if one["measured"]:
+            assert one["fall"] == pytest.approx(alone["scores"][0][p] * n, abs=1e-3)
+    refused = headwater("cite", "--trace", "t.st", "--confirm", "2")
+    assert (refused.status, refused.out) == (2, "") and "--confirm" in refused.err
+
+
+@pytest.mark.model
 def test_common_knowledge_has_no_source(cite, passages_file):
     done = cite("--passages", passages_file(), "--question", "What is the capital of France?", "--completion", " Paris")
     assert done.status == 0

@@ -224,6 +224,10 @@ static const option_row rows[] = {
              "all"},
     {"direct", 0, NULL, FLAG(direct), METHOD(IN_CITE, FROM_RUN),
      .help = "cite by what came from the passages at once, and do not follow the answer's own words back to them"},
+    {"confirm", 0, "Q", WHOLE(confirm, 0, 32), METHOD(IN_CITE, FROM_MODEL), .standard = "0",
+     .help = "leave each of the Q first passages out and show what the answer loses without it: Q + 1 passes; two that "
+             "tell the same are left out together",
+     .elsewhere = "no model runs that could read the answer again"},
     {"columns", 0, "prompt|all", WORD(columns), METHOD(IN_BOTH, FROM_RUN), .standard = "prompt",
      .help = "attribute to the prompt's tokens, or to the completion's too"},
     {"preset", 0, "NAME", TEXT(preset), METHOD(IN_BOTH, FROM_RUN),

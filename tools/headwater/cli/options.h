@@ -60,6 +60,7 @@ typedef struct options {
     hw_precision precision; /* --trace-precision */
     uint64_t memory;        /* bytes; 0: no limit */
     color_mode color;
+    int64_t confirm; /* of cite: passages to leave out */
     bool through, direct;   /* direct: of cite, whose standard is through */
     bool chat, normalise, lift, remove_sink, full, f32_cache, quiet, verbose, help;
     const char *results, *shard, *group_by, *format; /* of eval */

@@ -150,6 +150,20 @@ static int cite(hw_citation **out, job *j, const cite_facts *f) {
     return STATUS_DONE;
 }
 
+/* The model reads the answer again without the first passages. */
+static int confirm(hw_confirmation **out, job *j, const hw_trace *trace, const cite_facts *f) {
+    hw_confirm_params params = hw_confirm_params_default();
+    hw_error err;
+    if (j->o->confirm == 0) return STATUS_DONE;
+    params.n_passages = (size_t)j->o->confirm;
+    params.progress = progress_show;
+    params.stop = interrupt_stop;
+    params.ctx = &j->bar;
+    hw_err rc = hw_confirmation_new(out, j->model, trace, f->citation, f->passages, f->answer, &params, &err);
+    progress_erase(&j->bar);
+    return rc == HW_OK ? STATUS_DONE : job_fail(j, &err);
+}
+
 static int save(const options *o, const cite_facts *f) {
     int status = STATUS_DONE;
     for (size_t i = 0; i < o->output.n; i++)
@@ -160,6 +174,7 @@ static int save(const options *o, const cite_facts *f) {
 static int cite_trace(job *j, request *r, const hw_trace *trace, bool stoppable) {
     hw_segments *from = NULL, *answer = NULL;
     hw_citation *citation = NULL;
+    hw_confirmation *confirmation = NULL;
     hw_error err;
     cite_facts f = {
         .run = hw_trace_run(trace), .by = r->given.n || j->o->spans ? NULL : r->by.by, .answer_by = r->answer_by};
@@ -172,10 +187,13 @@ static int cite_trace(job *j, request *r, const hw_trace *trace, bool stoppable)
     f.a = j->made[0];
     if (status == STATUS_DONE) status = cite(&citation, j, &f);
     f.citation = citation;
+    if (status == STATUS_DONE) status = confirm(&confirmation, j, trace, &f);
+    f.confirmation = confirmation;
     if (status == STATUS_DONE) {
         status = save(j->o, &f);
         cite_print(&j->t, &f);
     }
+    hw_confirmation_free(confirmation);
     hw_citation_free(citation);
     hw_segments_free(answer);
     hw_segments_free(from);

@@ -6,6 +6,8 @@
  *     id          names the item in results; "name" does too; without either it is "line-N"
  *     completion  the text to explain, else one is generated
  *     answer      the item is right when its completion begins with this (white space before it and case aside)
+ *     after       the answer begins behind this text, where the completion has it for the first time: what stands before is
+ *                 reasoning, and only the answer's own tokens are explained
  *     token       completion tokens to explain, as explain's --token; else those of a right answer, else all
  *     evidence    [[begin, end], ...] where the answer stands in the prompt; code points, as all offsets here
  *     spans       [[begin, end], ...] or [{"name", "begin", "end"}, ...] what to judge as segments
@@ -27,7 +29,7 @@ typedef struct eval_item {
     char *id;                                         /* owned */
     char sha256[65];                                  /* of the item, however its line is written */
     json_t *json;                                     /* owned; the texts below are in it */
-    const char *prompt, *completion, *answer, *token; /* all but the prompt may be NULL */
+    const char *prompt, *completion, *answer, *token, *after; /* all but the prompt may be NULL */
     size_t prompt_bytes, completion_bytes;
     hw_span *evidence; /* [n_evidence] owned; byte ranges of the prompt */
     size_t n_evidence;

@@ -68,22 +68,38 @@ static bool answers(const char *completion, size_t n, const char *answer) {
     return strncmp(given, wanted, length) == 0;
 }
 
-/* A right answer ends where its words do: what the model says after it is not explained. */
-static size_t answer_tokens(const work *w, const char *completion) {
-    size_t n = hw_run_n_completion(w->run), m = hw_run_n_prompt(w->run);
-    for (size_t i = 0; i < n; i++)
-        if (answers(completion, hw_run_token(w->run, m + i).end, w->item->answer)) return i + 1;
-    return n;
+/* Where the text of the answer begins: white space before it belongs to its first token. */
+static size_t answer_begin(const work *w, const char *completion, size_t n) {
+    const char *after = w->item->after;
+    size_t length = after ? strlen(after) : 0;
+    for (size_t i = 0; after && i + length <= n; i++)
+        if (memcmp(completion + i, after, length) == 0) return i + length;
+    return after ? n : 0;
+}
+
+/* Completion tokens of an answer whose text begins at byte `begin`. A right one ends where its words do: what the model
+ * says after it is not explained. */
+static void select_answer(work *w, const char *completion, size_t begin) {
+    size_t n = hw_run_n_completion(w->run), m = hw_run_n_prompt(w->run), i = 0;
+    while (i + 1 < n && hw_run_token(w->run, m + i).end <= begin) i++;
+    w->begin = i;
+    for (; i < n && w->right == 1; i++) {
+        size_t end = hw_run_token(w->run, m + i).end;
+        if (!answers(completion + begin, end > begin ? end - begin : 0, w->item->answer)) continue;
+        w->end = i + 1;
+        return;
+    }
 }
 
 static hw_err judge_answer(work *w, hw_error *err) {
     size_t n;
     const char *completion = hw_run_completion(w->run, &n);
-    w->right = w->item->answer ? answers(completion, n, w->item->answer) : -1;
+    size_t begin = answer_begin(w, completion, n);
+    w->right = w->item->answer ? answers(completion + begin, n - begin, w->item->answer) : -1;
     w->begin = 0;
     w->end = hw_run_n_completion(w->run);
     if (w->item->token) return hw_run_select(&w->begin, &w->end, w->run, w->item->token, err);
-    if (w->right == 1) w->end = answer_tokens(w, completion);
+    if (w->right == 1) select_answer(w, completion, begin);
     return HW_OK;
 }
 

@@ -12,6 +12,7 @@ typedef struct cite_facts {
     const hw_attribution *a;
     const hw_segments *passages, *answer;
     const hw_citation *citation;
+    const hw_confirmation *confirmation; /* NULL: not asked for */
     const char *by;        /* how the prompt was cut; NULL: given passages or spans */
     const char *answer_by; /* how the answer was cut */
 } cite_facts;

@@ -43,6 +43,19 @@ static size_t number_of(const hw_citation *c, size_t passage) {
 
 static json_t *number_or_null(size_t number) { return number ? json_integer((json_int_t)number) : json_null(); }
 
+/* What the answer, and each part of it, loses without a passage. */
+static json_t *put_confirmed(json_t *one, const cite_facts *f, size_t passage) {
+    size_t other, whole = hw_citation_n_parts(f->citation);
+    json_t *parts = json_array();
+    for (size_t s = 0; s < whole; s++)
+        parts = hw__json_append(parts, hw__json_double(hw_confirmation_fall(f->confirmation, s, passage)));
+    one = hw__json_set(one, "fall", hw__json_double(hw_confirmation_fall(f->confirmation, whole, passage)));
+    one = hw__json_set(one, "falls", parts);
+    one = hw__json_set(one, "measured", json_boolean(hw_confirmation_measured(f->confirmation, passage)));
+    bool stands = hw_confirmation_stand_in(f->confirmation, passage, &other);
+    return hw__json_set(one, "stand_in", stands ? json_integer((json_int_t)other) : json_null());
+}
+
 static json_t *passages_of(const cite_facts *f) {
     json_t *list = json_array();
     for (size_t p = 0; p < hw_citation_n_passages(f->citation); p++) {
@@ -53,6 +66,7 @@ static json_t *passages_of(const cite_facts *f) {
         one = hw__json_set(one, "range", range_of(s));
         one = hw__json_set(one, "characters", characters_of(s, hw_run_prompt(f->run, NULL)));
         one = json_file_put_text(one, "text", hw_run_prompt(f->run, NULL) + s->begin, s->end - s->begin);
+        if (f->confirmation) one = put_confirmed(one, f, p);
         one = hw__json_set(one, "share", hw__json_double(link.share));
         list = hw__json_append(list, one);
     }

@@ -268,6 +268,19 @@ static void print_part(const terminal *t, const cite_facts *f, size_t part, size
     putc('\n', t->out);
 }
 
+/* ", 6.2 nats less without it" */
+static void print_fall(const terminal *t, const cite_facts *f, size_t passage) {
+    size_t other, whole = hw_citation_n_parts(f->citation);
+    if (!f->confirmation || !hw_confirmation_measured(f->confirmation, passage)) return;
+    double fall = hw_confirmation_fall(f->confirmation, whole, passage);
+    if (hw_confirmation_stand_in(f->confirmation, passage, &other)) {
+        fprintf(t->out, ", %.1f nats less without it and %s, which tells the same", 2 * fall,
+                passage_label(f, other, t->width / 3).utf8);
+    } else {
+        fprintf(t->out, ", %.1f nats %s without it", fall < 0 ? -fall : fall, fall < 0 ? "more" : "less");
+    }
+}
+
 static void print_passage(const terminal *t, const cite_facts *f, size_t number, size_t passage) {
     enum { BEHIND = 22 }; /* "  100 % of the answer" */
     size_t whole = hw_citation_n_parts(f->citation);
@@ -279,7 +292,9 @@ static void print_passage(const terminal *t, const cite_facts *f, size_t number,
     terminal_bold(t);
     fprintf(t->out, "%s%s", head, passage_label(f, passage, room > 8 ? room : 8).utf8);
     terminal_plain(t);
-    fprintf(t->out, "  %s of the answer\n", share.text);
+    fprintf(t->out, "  %s of the answer", share.text);
+    print_fall(t, f, passage);
+    putc('\n', t->out);
     if (name && *name) fprintf(t->out, "%*s%s\n", n, "", passage_excerpt(f, passage, t->width - n - 1).utf8);
     int width = part_width(t, f, passage);
     for (size_t s = 0; s < whole; s++)

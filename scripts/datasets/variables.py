@@ -1,0 +1,45 @@
+"""Variable tracking (the recipe of RULER, Hsieh et al. 2024, arXiv 2404.06654): what is the value at the end of a chain?
+
+`A = 7. B = A. C = B.` stands between two other chains, mixed up but each in its own order. The model writes the chain, as in the
+solved item before it, then the value. Two to four assignments are needed.
+"""
+
+from .item import Prompt, item
+
+LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+N_CHAINS, MIN_HOPS, N_LENGTHS = 3, 2, 3
+
+
+def chains_of(rng, hops):
+    """N_CHAINS lists of (assignment, value), the first the one that is asked for."""
+    letters, values = rng.sample(LETTERS, N_CHAINS * hops), rng.sample(range(10, 100), N_CHAINS)
+    made = []
+    for c in range(N_CHAINS):
+        names = letters[c * hops:(c + 1) * hops]
+        made.append([f"{name} = {names[i - 1] if i else values[c]}." for i, name in enumerate(names)])
+    return made, letters[hops - 1], values[0]
+
+
+def write_block(prompt, rng, hops):
+    chains, last, value = chains_of(rng, hops)
+    left, spans = [list(chain) for chain in chains], {}
+    while any(left):
+        chain = rng.choice([c for c in left if c])
+        sentence = chain.pop(0)
+        spans[sentence] = prompt.add(sentence)
+        prompt.add(" " if any(left) else "\n")
+    prompt.add(f"Question: What is the value of {last}?\nReasoning:")
+    return chains[0], list(spans.values()), [spans[s] for s in chains[0]], value
+
+
+def make_item(number, rng):
+    prompt, hops = Prompt(), MIN_HOPS + number % N_LENGTHS
+    chain, _, _, value = write_block(prompt, rng, hops)
+    prompt.add(f" {' '.join(reversed(chain))}\nAnswer: {value}\n\n")
+    _, spans, evidence, value = write_block(prompt, rng, hops)
+    made = item(f"variables-{number:03}", prompt.text, str(value), evidence, spans, hops=hops)
+    return made | {"after": "Answer:"}
+
+
+def make(rng, count):
+    return [make_item(i, rng) for i in range(count)]

@@ -1,0 +1,201 @@
+/*
+ * confirmation.c - hw_confirmation: what a few passes of the model say of the passages that a citation puts first.
+ *
+ *     the q first passages -> each left out -> those that cost next to nothing, two by two -> falls by part; the others scaled
+ *
+ * A passage that another one stands in for costs nothing alone. So of the first passages those whose absence costs less than
+ * log 2 are left out in pairs too; where a pair costs more than its members, both are named as each other's stand-in.
+ */
+#include "base/error.h"
+#include "methods/method.h"
+#include "occlusion/keep_masks.h"
+#include "text/segments.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_CONFIRMED = 32 };
+static const double CHEAP = 0.69314718055994531; /* log 2: half as likely */
+static const size_t NO_PASSAGE = SIZE_MAX;
+
+struct hw_confirmation {
+    size_t n_parts, n_passages, n_passes;
+    double *falls;    /* [n_parts + 1, n_passages] nats; the last row is the whole answer */
+    bool *measured;   /* [n_passages] */
+    size_t *stand_in; /* [n_passages] the passage that tells the same; NO_PASSAGE: none */
+};
+
+/* One confirmation at work. */
+typedef struct confirming {
+    hw_confirmation *c;
+    const hw_citation *citation;
+    const int32_t *parts; /* [n] part of each completion token */
+    size_t n_tokens;
+    hw__masks *masks;
+    bool *keep; /* [n_passages] scratch */
+    size_t first[MOST_CONFIRMED], n_first, whole, alone[MOST_CONFIRMED];
+    hw_confirm_params p;
+} confirming;
+
+hw_confirm_params hw_confirm_params_default(void) {
+    return (hw_confirm_params){.size = sizeof(hw_confirm_params), .n_passages = 3};
+}
+
+static double *fall_at(const hw_confirmation *c, size_t part, size_t passage) {
+    return &c->falls[part * c->n_passages + passage];
+}
+
+/* What part `part` (n_parts: all parts) loses under a mask. */
+static double fall_of(const confirming *w, size_t mask, size_t part) {
+    const double *all = hw__masks_logprob(w->masks, w->whole), *rest = hw__masks_logprob(w->masks, mask);
+    double sum = 0;
+    for (size_t i = 0; i < w->n_tokens; i++) {
+        bool counts = part == w->c->n_parts ? w->parts[i] >= 0 : w->parts[i] == (int32_t)part;
+        if (counts) sum += all[i] - rest[i];
+    }
+    return sum;
+}
+
+static hw_err add_without(confirming *w, size_t *mask, size_t a, size_t b, hw_error *err) {
+    for (size_t p = 0; p < w->c->n_passages; p++) w->keep[p] = p != a && p != b;
+    return hw__masks_add(w->masks, mask, w->keep, err);
+}
+
+/* The first passages that can be left out, in the citation's order. */
+static void choose_first(confirming *w) {
+    const size_t *order = hw_citation_order(w->citation, NULL);
+    for (size_t i = 0; i < w->c->n_passages && w->n_first < w->p.n_passages; i++)
+        if (hw__masks_movable(w->masks, order[i])) w->first[w->n_first++] = order[i];
+}
+
+static hw_err score(confirming *w, hw_error *err) { return hw__masks_score(w->masks, w->p.progress, w->p.ctx, err); }
+
+static hw_err measure_alone(confirming *w, hw_error *err) {
+    hw_err rc = add_without(w, &w->whole, NO_PASSAGE, NO_PASSAGE, err);
+    for (size_t i = 0; i < w->n_first && rc == HW_OK; i++)
+        rc = add_without(w, &w->alone[i], w->first[i], NO_PASSAGE, err);
+    if (rc == HW_OK) rc = score(w, err);
+    for (size_t i = 0; i < w->n_first && rc == HW_OK; i++) {
+        w->c->measured[w->first[i]] = true;
+        for (size_t s = 0; s <= w->c->n_parts; s++) *fall_at(w->c, s, w->first[i]) = fall_of(w, w->alone[i], s);
+    }
+    return rc;
+}
+
+/* Of two that tell the same each gets half of what both cost. */
+static void take_pair(confirming *w, size_t a, size_t b, size_t mask) {
+    hw_confirmation *c = w->c;
+    double both = fall_of(w, mask, c->n_parts);
+    if (both < CHEAP || both < *fall_at(c, c->n_parts, a) + *fall_at(c, c->n_parts, b) + CHEAP) return;
+    c->stand_in[a] = b;
+    c->stand_in[b] = a;
+    for (size_t s = 0; s <= c->n_parts; s++) *fall_at(c, s, a) = *fall_at(c, s, b) = fall_of(w, mask, s) / 2;
+}
+
+static bool is_cheap(const confirming *w, size_t i) {
+    return w->c->stand_in[w->first[i]] == NO_PASSAGE && *fall_at(w->c, w->c->n_parts, w->first[i]) < CHEAP;
+}
+
+static hw_err measure_pairs(confirming *w, hw_error *err) {
+    hw_err rc = HW_OK;
+    for (size_t i = 0; i < w->n_first; i++) {
+        for (size_t j = i + 1; j < w->n_first && is_cheap(w, i) && rc == HW_OK; j++) {
+            size_t mask;
+            if (!is_cheap(w, j)) continue;
+            rc = add_without(w, &mask, w->first[i], w->first[j], err);
+            if (rc == HW_OK) rc = score(w, err);
+            if (rc == HW_OK) take_pair(w, w->first[i], w->first[j], mask);
+        }
+    }
+    return rc;
+}
+
+/* Of a part, what one unit of a citation's score is worth in nats, by the measured passages; the others follow it. */
+static void scale_others(confirming *w, size_t part) {
+    double falls = 0, scores = 0;
+    for (size_t i = 0; i < w->n_first; i++) {
+        double share = hw_citation_at(w->citation, part, w->first[i]).share;
+        falls += share > 0 ? *fall_at(w->c, part, w->first[i]) : 0;
+        scores += share;
+    }
+    double unit = scores > 0 && falls > 0 ? falls / scores : 0;
+    for (size_t p = 0; p < w->c->n_passages; p++)
+        if (!w->c->measured[p]) *fall_at(w->c, part, p) = unit * hw_citation_at(w->citation, part, p).share;
+}
+
+static hw_err confirm(confirming *w, hw_error *err) {
+    choose_first(w);
+    hw_err rc = measure_alone(w, err);
+    if (rc == HW_OK) rc = measure_pairs(w, err);
+    for (size_t s = 0; s <= w->c->n_parts && rc == HW_OK; s++) scale_others(w, s);
+    return rc;
+}
+
+static hw_err check(const hw_trace *trace, const hw_citation *citation, const hw_segments *passages,
+                    const hw_segments *answer, const hw_confirm_params *p, hw_error *err) {
+    const hw_run *run = trace->run;
+    if (p->n_passages < 1 || p->n_passages > MOST_CONFIRMED)
+        return hw__fail(err, HW_ERR_ARGUMENT, "%zu passages to confirm: 1 to %d are accepted", p->n_passages,
+                        MOST_CONFIRMED);
+    if (passages->n != hw_citation_n_passages(citation) || answer->n != hw_citation_n_parts(citation) ||
+        passages->n_tokens != run->n_prompt || answer->n_tokens != hw_run_n_completion(run))
+        return hw__fail(err, HW_ERR_ARGUMENT, "passages and parts are not those that were cited");
+    return HW_OK;
+}
+
+static hw_err allocate(hw_confirmation *c, const hw_citation *citation, hw_error *err) {
+    size_t cells;
+    c->n_parts = hw_citation_n_parts(citation);
+    c->n_passages = hw_citation_n_passages(citation);
+    if (hw__mul(&cells, c->n_parts + 1, c->n_passages)) c->falls = hw__alloc(cells, sizeof *c->falls);
+    c->measured = hw__alloc(c->n_passages, sizeof *c->measured);
+    c->stand_in = hw__alloc(c->n_passages, sizeof *c->stand_in);
+    if (!c->falls || !c->measured || !c->stand_in)
+        return hw__fail_memory(err, "a confirmation", c->n_parts + 1, c->n_passages * sizeof *c->falls);
+    for (size_t p = 0; p < c->n_passages; p++) c->stand_in[p] = NO_PASSAGE;
+    return HW_OK;
+}
+
+hw_err hw_confirmation_new(hw_confirmation **out, hw_model *model, const hw_trace *trace, const hw_citation *citation,
+                           const hw_segments *passages, const hw_segments *answer, const hw_confirm_params *params,
+                           hw_error *err) {
+    confirming w = {.citation = citation, .parts = answer->groups, .n_tokens = answer->n_tokens};
+    hw__rerun *rerun = NULL;
+    w.p = params ? *params : hw_confirm_params_default();
+    hw_err rc = check(trace, citation, passages, answer, &w.p, err);
+    if (rc != HW_OK) return rc;
+    w.c = hw__alloc(1, sizeof *w.c);
+    w.keep = hw__alloc(passages->n, sizeof *w.keep);
+    rc = w.c && w.keep ? allocate(w.c, citation, err) : hw__fail_memory(err, "a confirmation", passages->n, 1);
+    if (rc == HW_OK) rc = hw__rerun_new(&rerun, model, trace->run, w.p.stop, w.p.ctx, err);
+    if (rc == HW_OK) rc = hw__masks_new(&w.masks, rerun, passages->groups, passages->n, err);
+    if (rc == HW_OK) rc = confirm(&w, err);
+    if (rc == HW_OK) w.c->n_passes = hw__rerun_n_passes(rerun);
+    hw__masks_free(w.masks);
+    hw__rerun_free(rerun);
+    free(w.keep);
+    if (rc == HW_OK)
+        *out = w.c;
+    else
+        hw_confirmation_free(w.c);
+    return rc;
+}
+
+void hw_confirmation_free(hw_confirmation *c) {
+    if (!c) return;
+    free(c->falls);
+    free(c->measured);
+    free(c->stand_in);
+    free(c);
+}
+
+double hw_confirmation_fall(const hw_confirmation *c, size_t part, size_t passage) { return *fall_at(c, part, passage); }
+bool hw_confirmation_measured(const hw_confirmation *c, size_t passage) { return c->measured[passage]; }
+size_t hw_confirmation_n_passes(const hw_confirmation *c) { return c->n_passes; }
+
+bool hw_confirmation_stand_in(const hw_confirmation *c, size_t passage, size_t *other) {
+    if (c->stand_in[passage] == NO_PASSAGE) return false;
+    *other = c->stand_in[passage];
+    return true;
+}
