@@ -115,12 +115,17 @@ static hw_err capture_final(void *ctx, const float *rows, size_t n_rows, size_t 
     return hw__pending_final(&((hw__capture *)ctx)->pending, rows, n_rows, q0, err);
 }
 
+static hw_err capture_origin(void *ctx, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
+    return hw__pending_origin(&((hw__capture *)ctx)->pending, rows, n_rows, q0, err);
+}
+
 hw__sink hw__capture_sink(hw__capture *capture) {
     bool streams = capture->pending.wanted != 0;
     bool means = capture->trace && capture->trace->run->options.fuse == HW_FUSE_MEAN;
     return (hw__sink){.rows = capture_rows,
                       .stream = streams ? capture_stream : NULL,
                       .final = streams ? capture_final : NULL,
+                      .origin = streams ? capture_origin : NULL,
                       .rows_from = shown_from(capture),
                       .stream_from = hw__pending_from(&capture->pending),
                       .heads_from = !means    ? 0

@@ -58,7 +58,7 @@ void hw__contribution_room_free(hw__contribution_room *room) {
 }
 
 double hw__row_scale(const hw__row *row, const hw__values *values, size_t n_embd) {
-    if (!values->gain) return values->scale;
+    if (values->norm == HW__NORM_NONE) return values->scale;
     double sum = 0;
     for (size_t d = 0; d < n_embd; d++) sum += (double)row->mixed[d] * row->mixed[d];
     return values->scale / sqrt(sum / (double)n_embd + values->eps);
@@ -85,26 +85,41 @@ HW__WIDE static void scale(float *out, size_t n, float by) {
     for (size_t k = 0; k < n; k++) out[k] *= by;
 }
 
+/* The same for each meeting of rows with factors: what the direction meets is the row's own. */
+static void gather_factored(float *query, const float *carried, const hw__meeting *meetings, size_t n,
+                            const hw__values *v) {
+    size_t heads = v->n_heads / v->n_heads_kv * v->head_size, width = v->n_heads * v->head_size;
+    for (size_t kv = 0; kv < v->n_heads_kv; kv++)
+        for (size_t i = 0; i < n; i++) {
+            const float *z = carried + meetings[i].direction * width + kv * heads;
+            const float *factor = meetings[i].row->factor + kv * heads;
+            for (size_t c = 0; c < heads; c++) query[(kv * n + i) * heads + c] = z[c] * factor[c];
+        }
+}
+
 /* How many of the columns first .. first + n - 1 a row has. */
 static size_t columns_of(const hw__row *row, size_t first, size_t n) {
     return row->n_keys <= first ? 0 : row->n_keys - first < n ? row->n_keys - first : n;
 }
 
-/* Adds what one KV head's query heads give in the columns from `first` on: met [n_directions group, BLOCK]. */
+/* Adds what one KV head's query heads give in the columns from `first` on: met [group, BLOCK]. */
 static void add_heads(const hw__meeting *m, const float *met, size_t kv, size_t group, size_t first, size_t n) {
     const float *attn = m->row->heads + kv * group * m->row->stride + first;
     for (size_t h = 0; h < group; h++)
-        add_products(m->out + first, attn + h * m->row->stride, met + (m->direction * group + h) * BLOCK, n);
+        add_products(m->out + first, attn + h * m->row->stride, met + h * BLOCK, n);
 }
 
-static void meet_block(const hw__meeting *meetings, size_t n_meetings, size_t n_directions, const hw__values *values,
-                       size_t first, size_t n, const hw__contribution_room *room) {
+/* room->query has n_queries: one for each meeting, or one for each direction. */
+static void meet_block(const hw__meeting *meetings, size_t n_meetings, size_t n_queries, bool own,
+                       const hw__values *values, size_t first, const hw__contribution_room *room) {
     size_t group = values->n_heads / values->n_heads_kv, d = values->head_size, T = values->n_tokens;
+    size_t n = T - first < BLOCK ? T - first : BLOCK;
     for (size_t kv = 0; kv < values->n_heads_kv; kv++) {
-        hw__matmul_part((hw__part){room->met, BLOCK}, (hw__part){room->query + kv * n_directions * group * d, d},
-                        (hw__part){values->v + kv * d * T + first, T}, n_directions * group, d, n, false);
+        hw__matmul_part((hw__part){room->met, BLOCK}, (hw__part){room->query + kv * n_queries * group * d, d},
+                        (hw__part){values->v + kv * d * T + first, T}, n_queries * group, d, n, false);
         for (size_t i = 0; i < n_meetings; i++)
-            add_heads(&meetings[i], room->met, kv, group, first, columns_of(meetings[i].row, first, n));
+            add_heads(&meetings[i], room->met + (own ? i : meetings[i].direction) * group * BLOCK, kv, group, first,
+                      columns_of(meetings[i].row, first, n));
     }
 }
 
@@ -113,14 +128,19 @@ void hw__contribution_linear(hw__meeting *meetings, size_t n, size_t n_direction
     size_t T = values->n_tokens;
     for (size_t j = 0; j < n_directions; j++) carry_through_norm(room->direction + j * n_embd, values, n_embd);
     hw__matmul(room->carried, room->direction, values->wo, n_directions, n_embd, values->n_heads * values->head_size);
-    gather_heads(room->query, room->carried, n_directions, values);
+    bool own = n && meetings[0].row->factor;
+    if (own) {
+        gather_factored(room->query, room->carried, meetings, n, values);
+    } else {
+        gather_heads(room->query, room->carried, n_directions, values);
+    }
     for (size_t i = 0; i < n; i++) {
         meetings[i].with = (float)(meetings[i].with * hw__row_scale(meetings[i].row, values, n_embd));
         memset(meetings[i].out, 0, meetings[i].row->n_keys * sizeof(float));
     }
     for (size_t first = 0; first < T; first += BLOCK) {
         size_t take = T - first < BLOCK ? T - first : BLOCK;
-        meet_block(meetings, n, n_directions, values, first, take, room);
+        meet_block(meetings, n, own ? n : n_directions, own, values, first, room);
         for (size_t i = 0; i < n; i++)
             scale(meetings[i].out + first, columns_of(meetings[i].row, first, take), meetings[i].with);
     }
@@ -128,14 +148,15 @@ void hw__contribution_linear(hw__meeting *meetings, size_t n, size_t n_direction
 
 /* ------------------------------------------------------------------ measures of every vector */
 
-/* vectors [H, n, D] <- W_O[:,h] v[h, first + k], before attention, gain and scale. */
-static void carry_values(size_t first, size_t n, const hw__values *v, size_t n_embd,
+/* vectors [H, n, D] <- W_O[:,h] (factor[h] v[h, first + k]), before attention, gain and scale; no factor where it is NULL. */
+static void carry_values(size_t first, size_t n, const hw__values *v, const float *factor, size_t n_embd,
                          const hw__contribution_room *room) {
     size_t d = v->head_size, width = v->n_heads * d, group = v->n_heads / v->n_heads_kv;
     for (size_t h = 0; h < v->n_heads; h++) {
         const float *value = v->v + h / group * d * v->n_tokens + first;
-        for (size_t k = 0; h % group == 0 && k < n; k++)
-            for (size_t c = 0; c < d; c++) room->gathered[k * d + c] = value[c * v->n_tokens + k];
+        for (size_t k = 0; (factor || h % group == 0) && k < n; k++)
+            for (size_t c = 0; c < d; c++)
+                room->gathered[k * d + c] = value[c * v->n_tokens + k] * (factor ? factor[h * d + c] : 1);
         hw__matmul_bt((hw__part){room->vectors + h * n * n_embd, n_embd}, (hw__part){room->gathered, d},
                       (hw__part){v->wo + h * d, width}, n, d, n_embd);
     }
@@ -224,19 +245,26 @@ static void scale_to_one(float *values, size_t n) {
     for (size_t k = 0; sum > 0 && k < n; k++) values[k] = (float)(values[k] / sum);
 }
 
-void hw__contribution_vectors(const hw__lengths *rows, size_t n, const hw__values *values, size_t n_embd,
-                              const hw__contribution_room *room) {
+/* Rows without factors meet the same vectors; one with factors has its own. */
+static void measure_rows(const hw__lengths *rows, size_t n, const hw__values *values, size_t n_embd,
+                         const hw__contribution_room *room) {
     size_t T = 0, step = columns_at_once(values->n_heads, n_embd);
     for (size_t i = 0; i < n; i++)
         if (rows[i].row->n_keys > T) T = rows[i].row->n_keys;
     for (size_t first = 0; first < T; first += step) {
         size_t made = T - first < step ? T - first : step;
-        carry_values(first, made, values, n_embd, room);
+        carry_values(first, made, values, rows[0].row->factor, n_embd, room);
         for (size_t i = 0; i < n; i++) {
             size_t take = columns_of(rows[i].row, first, made);
             if (take) measure_columns(&rows[i], first, take, made, values, n_embd, room);
         }
     }
+}
+
+void hw__contribution_vectors(const hw__lengths *rows, size_t n, const hw__values *values, size_t n_embd,
+                              const hw__contribution_room *room) {
+    size_t together = n && rows[0].row->factor ? 1 : n;
+    for (size_t i = 0; i < n; i += together) measure_rows(rows + i, together, values, n_embd, room);
     for (size_t i = 0; i < n; i++) {
         scale_to_one(rows[i].norm, rows[i].row->n_keys);
         scale_to_one(rows[i].proximity1, rows[i].row->n_keys);

@@ -4,9 +4,9 @@
  * In one layer the attention of query row q adds, from column k, the vector (Kobayashi et al. 2020, arXiv 2004.10102; ALTI:
  * Ferrando et al. 2022, arXiv 2203.04212)
  *
- *     T[q,k] = Σ_h A[h,q,k] f[h,k]  (+ x[q] if k = q)        f[h,k] = gain s_q W_O[:,h] v[h,k]
+ *     T[q,k] = Σ_h A[h,q,k] f[h,k]  (+ x[q] if k = q)        f[h,k] = gain s_q W_O[:,h] (g_q[h] v[h,k])
  *
- * and y[q] = Σ_k T[q,k] (+ bias) is the stream after it. Four measures make one number of each vector:
+ * with g_q the gate of a row, if any, and y[q] = Σ_k T[q,k] (+ bias) the stream after it. Four measures make one number of each vector:
  *
  *     projection   <T, y> / |y|²                     signed; sums to 1 less the bias share
  *     norm         |T - residual|_2                  attention only; scaled to sum 1
@@ -30,6 +30,7 @@ typedef struct hw__row {
     const float *before; /* [D] x */
     const float *added;  /* [D] a */
     const float *mixed;  /* [D] o, for the post-norm's rms */
+    const float *factor; /* [H d] what the outputs of heads are multiplied by before W_O; NULL: nothing */
 } hw__row;
 
 /* Scratch for one layer after the other. Zeroed at first. */
@@ -43,7 +44,8 @@ typedef struct hw__contribution_room {
     double *stream;                          /* [3, D] of one row */
     size_t n, n_embd, n_heads, width, n_met; /* what it was made for: directions, D, H, H d, floats of met */
 } hw__contribution_room;
-/* Makes it large enough for n directions, at least one, and these values, and starts BLAS. */
+/* Makes it large enough for n directions, at least one, and these values, and starts BLAS. Rows with factors need one for each
+ * meeting. */
 hw_err hw__contribution_room_fit(hw__contribution_room *room, size_t n, size_t n_embd, const hw__values *values,
                                  hw_error *err);
 void hw__contribution_room_free(hw__contribution_room *room);

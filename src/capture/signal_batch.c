@@ -122,9 +122,10 @@ hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const h
     p->mixed = hw__alloc(stream, p->n_embd * sizeof(float));
     p->shown = hw__alloc(stream, sizeof *p->shown);
     p->final = hw__alloc(p->room, p->n_embd * sizeof(float));
+    p->origin = hw__alloc(p->room, p->n_embd * sizeof(float));
     p->logit = hw__alloc(p->room, sizeof *p->logit);
     p->versus = hw__alloc(p->room, sizeof *p->versus);
-    if (!p->heads || !p->before || !p->added || !p->mixed || !p->final || !p->logit || !p->versus || !p->shown)
+    if (!p->heads || !p->before || !p->added || !p->mixed || !p->final || !p->origin || !p->logit || !p->versus || !p->shown)
         return hw__fail_memory(err, "rows to explain", stream, (row + 3 * p->n_embd) * sizeof(float));
     rc = hw__trace_add_signals(trace, wanted, n_tokens - of_interest, n_tokens, err);
     if (rc == HW_OK && !p->every) touch_rows(p);
@@ -173,14 +174,31 @@ static double length(const float *v, size_t n) {
     return sqrt(sum);
 }
 
-/* Logits need only what attention added, and the embedding, which is what the first layer finds. */
-static bool needs_before(const hw__pending *p, size_t layer) {
-    return layer == 0 || p->wanted & ~(1u << HW_SIGNAL_RESIDUAL | 1u << HW_SIGNAL_LOGIT);
+/* Logits need only what attention added. */
+static bool needs_before(const hw__pending *p) {
+    return p->wanted & ~(1u << HW_SIGNAL_RESIDUAL | 1u << HW_SIGNAL_LOGIT);
+}
+
+/* Room for the factors of rows that wait, of models that have them. */
+static hw_err fit_factors(hw__pending *p, size_t layer, size_t width, hw_error *err) {
+    if (!p->factor) {
+        p->factor = hw__alloc(p->trace->n_layers * p->room, width * sizeof *p->factor);
+        p->factor_width = p->factor ? width : 0;
+        if (!p->factor) return hw__fail_memory(err, "gates", p->trace->n_layers * p->room, width * sizeof *p->factor);
+    }
+    if (p->factor_width == width) return HW_OK;
+    return hw__fail(err, HW_ERR_UNSUPPORTED, "layer %zu gates %zu channels, an earlier one %zu", layer, width,
+                    p->factor_width);
+}
+
+static float *factor_at(const hw__pending *p, size_t layer, size_t slot) {
+    return p->factor ? p->factor + (layer * p->room + slot) * p->factor_width : NULL;
 }
 
 hw_err hw__pending_stream(hw__pending *p, size_t layer, const hw__stream *s, hw_error *err) {
-    (void)err;
     float *residual = p->trace->signals.values[HW_SIGNAL_RESIDUAL];
+    hw_err rc = s->factor ? fit_factors(p, layer, s->factor_width, err) : HW_OK;
+    if (rc != HW_OK) return rc;
     for (size_t i = 0; i < s->n_rows; i++) {
         const float *before = s->before + i * p->n_embd, *added = s->added + i * p->n_embd;
         if (residual) {
@@ -190,20 +208,33 @@ hw_err hw__pending_stream(hw__pending *p, size_t layer, const hw__stream *s, hw_
         ptrdiff_t slot = slot_of(p, s->q0 + i);
         if (slot < 0) continue;
         size_t bytes = p->n_embd * sizeof(float);
-        if (needs_before(p, layer)) memcpy(stream_at(p, p->before, layer, (size_t)slot), before, bytes);
+        if (needs_before(p)) memcpy(stream_at(p, p->before, layer, (size_t)slot), before, bytes);
         memcpy(stream_at(p, p->added, layer, (size_t)slot), added, bytes);
         if (s->mixed) memcpy(stream_at(p, p->mixed, layer, (size_t)slot), s->mixed + i * p->n_embd, bytes);
+        if (s->factor)
+            memcpy(factor_at(p, layer, (size_t)slot), s->factor + i * s->factor_width, s->factor_width * sizeof(float));
         p->shown[layer * p->room + (size_t)slot] = true;
     }
     return HW_OK;
 }
 
-hw_err hw__pending_final(hw__pending *p, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
-    (void)err;
+/* to [room, D] <- those of rows [n_rows, D] that wait. */
+static void copy_waiting(const hw__pending *p, float *to, const float *rows, size_t n_rows, size_t q0) {
     for (size_t i = 0; i < n_rows; i++) {
         ptrdiff_t slot = slot_of(p, q0 + i);
-        if (slot >= 0) memcpy(p->final + (size_t)slot * p->n_embd, rows + i * p->n_embd, p->n_embd * sizeof(float));
+        if (slot >= 0) memcpy(to + (size_t)slot * p->n_embd, rows + i * p->n_embd, p->n_embd * sizeof(float));
     }
+}
+
+hw_err hw__pending_final(hw__pending *p, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
+    (void)err;
+    copy_waiting(p, p->final, rows, n_rows, q0);
+    return HW_OK;
+}
+
+hw_err hw__pending_origin(hw__pending *p, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
+    (void)err;
+    copy_waiting(p, p->origin, rows, n_rows, q0);
     return HW_OK;
 }
 
@@ -230,6 +261,7 @@ static hw__row row_at(const hw__pending *p, size_t layer, size_t slot) {
         .before = stream_at(p, p->before, layer, slot),
         .added = stream_at(p, p->added, layer, slot),
         .mixed = stream_at(p, p->mixed, layer, slot),
+        .factor = factor_at(p, layer, slot),
     };
 }
 
@@ -335,19 +367,22 @@ static void vectors(const hw__pending *p, const desk *d, size_t layer, const hw_
     hw__contribution_vectors(list, n, &d->values, p->n_embd, &d->room);
 }
 
-/* z [D] <- the direction of `id` less that of `versus`, or the mean's, which engines take off; other [D] is scratch. */
-static hw_err read_direction(float *z, float *eps, float *other, int32_t id, int32_t versus, size_t n_embd,
-                             hw__engine *engine, hw_error *err) {
-    hw_err rc = engine->ops->readout(engine, z, eps, id, err);
+/* z [D] <- the direction of `id` less that of `versus`, or the mean's, which engines take off; z + D is scratch. */
+static hw_err read_direction(float *z, hw__readout *how, int32_t id, int32_t versus, size_t n_embd, hw__engine *engine,
+                             hw_error *err) {
+    hw_err rc = engine->ops->readout(engine, z, how, id, err);
     if (rc != HW_OK || versus < 0) return rc;
-    rc = engine->ops->readout(engine, other, eps, versus, err);
+    float *other = z + n_embd;
+    double constant = how->constant;
+    rc = engine->ops->readout(engine, other, how, versus, err);
+    how->constant = constant - how->constant;
     for (size_t d = 0; rc == HW_OK && d < n_embd; d++) z[d] -= other[d];
     return rc;
 }
 
 /* What one layer's attention gave one row, by where it came from. */
 typedef struct share {
-    double prompt, completion, attention, embedding;
+    double prompt, completion, attention;
 } share;
 
 /* The rows that wait, on their way to signals. */
@@ -357,6 +392,7 @@ typedef struct flush {
     float *z; /* [n + 1, D] directions of the chosen tokens, each once; behind them one as scratch */
     size_t n_z;
     size_t of[HW__MOST_PENDING];   /* [n] the row's direction */
+    hw__readout how[HW__MOST_PENDING]; /* [n_z] */
     float with[HW__MOST_PENDING];  /* [n] 1 / rms of its final stream */
     bool chosen[HW__MOST_PENDING]; /* [n] rows that chose a token: not those within the prompt, nor the run's last */
     share *shares;                 /* [L, n] */
@@ -373,34 +409,44 @@ static size_t same_choice(const flush *f, size_t slot) {
     return i;
 }
 
+/* 1 / s of a final stream: see hw__readout. */
+static double final_scale(const float *final, size_t n_embd, const hw__readout *how) {
+    double mean = how->norm == HW__NORM_LAYER ? hw__sum(final, n_embd) / (double)n_embd : 0, squares = 0;
+    for (size_t d = 0; d < n_embd; d++) squares += (final[d] - mean) * (final[d] - mean);
+    return 1 / sqrt(squares / (double)n_embd + how->eps);
+}
+
+/* What the stream as a whole gives the logit; attention's part is taken off `mlp` when its layers are explained. */
+static void start_balance(hw_balance *b, const hw__pending *p, size_t slot, const float *z, double with,
+                          const hw__readout *how) {
+    b->logit = p->logit[slot];
+    b->bias = how->constant;
+    b->embedding = dot(p->origin + slot * p->n_embd, z, p->n_embd) * with * how->origin;
+    b->mlp = dot(p->final + slot * p->n_embd, z, p->n_embd) * with - b->embedding;
+}
+
 static hw_err read_directions(flush *f, hw_error *err) {
     const hw__pending *p = f->p;
-    float eps = 0; /* of the final norm: the same for all */
     for (size_t i = 0; i < p->n; i++) {
-        const float *final = p->final + i * p->n_embd;
         f->chosen[i] = of_interest(p, i) && p->first + i + 1 < p->trace->run->n_tokens;
         if (!f->chosen[i]) continue;
         size_t same = same_choice(f, i);
         f->of[i] = same < i ? f->of[same] : f->n_z;
         float *z = f->z + f->of[i] * p->n_embd;
+        hw__readout *how = &f->how[f->of[i]];
         hw_err rc =
-            same < i ? HW_OK
-                     : read_direction(z, &eps, z + p->n_embd, chosen_id(p, i), p->versus[i], p->n_embd, f->engine, err);
+            same < i ? HW_OK : read_direction(z, how, chosen_id(p, i), p->versus[i], p->n_embd, f->engine, err);
         if (rc != HW_OK) return rc;
         if (same == i) f->n_z++;
-        f->with[i] = (float)(1 / sqrt(dot(final, final, p->n_embd) / (double)p->n_embd + eps));
-        hw_balance *b = &p->trace->signals.balance[signal_row(p, i)];
-        b->logit = p->logit[i];
-        b->mlp = dot(final, z, p->n_embd) * f->with[i]; /* of which attention and embedding are taken off below */
+        f->with[i] = (float)final_scale(p->final + i * p->n_embd, p->n_embd, how);
+        start_balance(&p->trace->signals.balance[signal_row(p, i)], p, i, z, f->with[i], how);
     }
     return HW_OK;
 }
 
-static share share_of(const float *logit, const hw__row *row, const float *z, double with, size_t m, size_t layer,
-                      size_t n_embd) {
+static share share_of(const float *logit, const hw__row *row, const float *z, double with, size_t m, size_t n_embd) {
     share s = {.attention = dot(row->added, z, n_embd) * with};
     for (size_t k = 0; k < row->n_keys; k++) *(k < m ? &s.prompt : &s.completion) += logit[k];
-    if (layer == 0) s.embedding = dot(row->before, z, n_embd) * with;
     return s;
 }
 
@@ -414,8 +460,7 @@ static void add_shares(const flush *f) {
             b->prompt += s->prompt;
             b->completion += s->completion;
             b->bias += s->attention - s->prompt - s->completion;
-            b->embedding += s->embedding;
-            b->mlp -= s->attention + s->embedding;
+            b->mlp -= s->attention;
         }
     }
 }
@@ -437,7 +482,8 @@ static void list_products(products *all, const flush *f, const desk *d, size_t l
             add_product(all, &rows[i], all->n_directions++, 1, projection);
         }
         if (f->chosen[i])
-            add_product(all, &rows[i], f->of[i], f->with[i], row_of_interest(p, d, HW_SIGNAL_LOGIT, layer, i));
+            add_product(all, &rows[i], f->of[i], (float)(f->with[i] * d->values.reach),
+                        row_of_interest(p, d, HW_SIGNAL_LOGIT, layer, i));
     }
 }
 
@@ -452,7 +498,7 @@ static void multiply(const flush *f, const desk *d, size_t layer, const hw__row 
         if (f->chosen[i])
             f->shares[layer * p->n + i] =
                 share_of(row_of_interest(p, d, HW_SIGNAL_LOGIT, layer, i), &rows[i], f->z + f->of[i] * p->n_embd,
-                         f->with[i], p->trace->run->n_prompt, layer, p->n_embd);
+                         f->with[i] * d->values.reach, p->trace->run->n_prompt, p->n_embd);
     }
 }
 
@@ -479,7 +525,7 @@ static hw_err explain_layer(const flush *f, size_t layer, desk *d, hw_error *err
     const hw__pending *p = f->p;
     hw__row rows[HW__MOST_PENDING];
     hw_err rc = f->engine->ops->values(f->engine, &d->values, layer, err);
-    if (rc == HW_OK) rc = hw__contribution_room_fit(&d->room, p->n + f->n_z, p->n_embd, &d->values, err);
+    if (rc == HW_OK) rc = hw__contribution_room_fit(&d->room, p->factor ? 2 * p->n : p->n + f->n_z, p->n_embd, &d->values, err);
     if (rc != HW_OK) return rc;
     for (size_t i = 0; i < p->n; i++) rows[i] = row_at(p, layer, i);
     if (d->tokens) memset(d->tokens, 0, token_rows(p) * p->n_keys * sizeof *d->tokens); /* not every row is written */
@@ -554,6 +600,8 @@ void hw__pending_free(hw__pending *p) {
     free(p->mixed);
     free(p->shown);
     free(p->final);
+    free(p->origin);
+    free(p->factor);
     free(p->logit);
     free(p->versus);
     *p = (hw__pending){0};

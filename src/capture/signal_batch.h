@@ -25,7 +25,9 @@ typedef struct hw__pending {
     float *heads; /* [L, room H n_keys]: of each layer, slot i's [H, first + i + 1] one after the other */
     float *before, *added, *mixed; /* [L, room, D]; filled where a signal needs them */
     bool *shown;                   /* [L, room] whether these are there: the last block shows only rows with logits */
-    float *final;                  /* [room, D] */
+    float *final, *origin;         /* [room, D] */
+    float *factor;                 /* [L, room, factor_width] of models that gate what heads give, else NULL */
+    size_t factor_width;
     double *logit;                 /* [room] logit of the chosen token less the mean logit, or less that of `versus` */
     int32_t *versus;               /* [room] the token that it is contrasted with, -1: the mean */
     struct hw__desk *desks;        /* [n_desks] a thread's each, from the first lot on */
@@ -45,10 +47,12 @@ void hw__pending_skip(hw__pending *p, size_t n);
 /* First row whose stream is needed. */
 size_t hw__pending_from(const hw__pending *p);
 
-/* The three of a sink; rows before m-1 are passed over unless every row is wanted (their residual share is noted). */
+/* Those of a sink; rows before m-1 are passed over unless every row is wanted (their residual share is noted). */
 hw_err hw__pending_heads(hw__pending *p, size_t layer, const hw__heads *heads, hw_error *err);
 hw_err hw__pending_stream(hw__pending *p, size_t layer, const hw__stream *stream, hw_error *err);
 hw_err hw__pending_final(hw__pending *p, const float *rows, size_t n_rows, size_t q0, hw_error *err);
+
+hw_err hw__pending_origin(hw__pending *p, const float *rows, size_t n_rows, size_t q0, hw_error *err);
 
 /* Notes the logit of the token that row q chose, less the mean (versus -1) or less that of token `versus`. */
 void hw__pending_logit(hw__pending *p, size_t q, double logit, int32_t versus);

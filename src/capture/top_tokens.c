@@ -121,9 +121,19 @@ hw_err hw__candidates_read(hw__candidates *c, hw_token *token, hw__engine *engin
     return HW_OK;
 }
 
+/* The logit before a soft cap; where the cap leaves nothing of a difference, as far as floats tell. */
+static double before_cap(double logit, double cap) {
+    const double most = 1 - 0x1p-24;
+    double share = logit / cap;
+    return cap * atanh(share > most ? most : share < -most ? -most : share);
+}
+
 double hw__candidates_above(hw__engine *engine, size_t row, int32_t id, int32_t versus) {
     const float *logits = engine->ops->logits(engine, row);
-    if (versus >= 0) return (double)logits[id] - logits[versus];
     size_t n = (size_t)engine->ops->describe(engine)->n_vocab;
-    return logits[id] - hw__sum(logits, n) / (double)n;
+    double cap = engine->logit_cap, sum = 0;
+    if (!(cap > 0)) return versus >= 0 ? (double)logits[id] - logits[versus] : logits[id] - hw__sum(logits, n) / (double)n;
+    if (versus >= 0) return before_cap(logits[id], cap) - before_cap(logits[versus], cap);
+    for (size_t i = 0; i < n; i++) sum += before_cap(logits[i], cap);
+    return before_cap(logits[id], cap) - sum / (double)n;
 }

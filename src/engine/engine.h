@@ -23,13 +23,17 @@ typedef struct hw__heads {
 } hw__heads;
 
 /* The residual stream around the attention of one block, [n_rows, D] each, for absolute rows q0 and up. The
- * stream after attention is before + added. */
+ * stream after attention is before + added, in blocks whose MLP runs beside attention too. */
 typedef struct hw__stream {
-    const float *before; /* x: what enters the block (with parallel blocks: plus what their MLP added) */
-    const float *added;  /* a: what attention adds, after output projection, bias and post-norm */
-    const float *mixed;  /* o: right after the output projection; NULL in blocks without a post-norm */
+    const float *before; /* x: what enters the block */
+    const float *added;  /* a: what attention adds, after output projection, bias, post-norm and fixed factors */
+    const float *mixed;  /* o: what the post-norm reads; NULL in blocks without one */
+    size_t factor_width; /* H d */
+    const float *factor; /* [n_rows, H d] what heads' outputs are multiplied by before W_O: a gate, 1/rms; NULL: nothing */
     size_t n_rows, q0;   /* the last layer shows only rows whose logits are kept */
 } hw__stream;
+
+typedef enum hw__norm { HW__NORM_NONE, HW__NORM_RMS, HW__NORM_LAYER } hw__norm; /* LAYER takes the mean off first */
 
 /* Receives what a decode shows, once per layer and chunk; borrowed until it returns. An error ends the decode. */
 typedef struct hw__sink {
@@ -38,6 +42,8 @@ typedef struct hw__sink {
     hw_err (*stream)(void *ctx, size_t layer, const hw__stream *stream, hw_error *err);
     hw_err (*final)(void *ctx, const float *rows /* [n_rows, D] before the final norm */, size_t n_rows, size_t q0,
                     hw_error *err);
+    /* What enters the first block, whether that has attention or not: embeddings. May be NULL. */
+    hw_err (*origin)(void *ctx, const float *rows /* [n_rows, D] */, size_t n_rows, size_t q0, hw_error *err);
     void *ctx;
     /* Rows before these absolute positions need not be shown: where a decode has no others the graph is not stopped. */
     size_t rows_from, stream_from; /* of rows(); of stream() and final() */
@@ -47,17 +53,21 @@ typedef struct hw__sink {
 } hw__sink;
 
 /* What attention of one layer moves: the value of every token so far, and how it arrives in the stream:
- * f[h,k] = gain * scale * (W_O[:, h] v[h / (H/H_kv), k]), with scale divided by rms(o) of the query row after a post-norm.
+ * f[h,k] = gain * scale * (W_O[:, h] (factor[h] * v[h / (H/H_kv), k])), with the query row's hw__stream.factor where there is
+ * one. After a post-norm scale is divided by rms(o) of the query row; a LAYER norm takes each f's mean off before the gain.
  * Zeroed before the first layer that is read into it; the arrays are malloc'd and used again for the next. */
 typedef struct hw__values {
     float *v;    /* [H_kv, d, n_tokens] */
     float *wo;   /* [D, H*d] */
     float *gain; /* [D] of a post-norm; NULL: none */
-    float eps;   /* of the post-norm's rms */
-    float scale; /* fixed factor, usually 1 */
+    hw__norm norm;
+    float eps;    /* of the post-norm's rms */
+    float scale;  /* fixed factor, usually 1 */
+    double reach; /* what the stream around this attention counts for in the final stream: the factors of later blocks */
     size_t n_heads, n_heads_kv, head_size, n_tokens;
     float *gain_room;                    /* what `gain` points to */
-    size_t v_room, wo_room, n_gain_room; /* floats */
+    float *scratch;                      /* of the engine */
+    size_t v_room, wo_room, n_gain_room, n_scratch; /* floats */
 } hw__values;
 void hw__values_clear(hw__values *values); /* frees the arrays */
 
@@ -120,6 +130,16 @@ typedef enum hw__tokenize_flags {
     HW__TOKENIZE_CONTINUES = 2, /* the text goes on from another: no space is put before it */
 } hw__tokenize_flags;
 
+/* logit_id - mean logit = <stream, direction> / s(stream) + constant, s the root of eps plus the mean square of the stream,
+ * less its mean in a LAYER norm (which the direction is orthogonal to). All of it is about logits before a soft cap:
+ * see hw__engine.logit_cap. */
+typedef struct hw__readout {
+    hw__norm norm;
+    float eps;
+    double constant; /* biases of the final norm and of the output, which belong to no token */
+    double origin;   /* what the stream that enters the first block counts for in the final one */
+} hw__readout;
+
 typedef struct hw__engine hw__engine;
 
 /* Tokens of a sequence that is not decoded yet: those of the prompt, of which the first are there already, then of a given
@@ -155,9 +175,9 @@ typedef struct hw__engine_ops {
     /* Values and weights of a layer for the tokens decoded so far. Only where info.values_problem is "". With
      * values_shared, several threads may call it at once, each with values of its own. */
     hw_err (*values)(hw__engine *e, hw__values *out, size_t layer, hw_error *err);
-    /* Direction in which the final stream [D] raises the logit of `id` above the mean logit: logit_id - mean =
-     * <stream, out> / rms(stream), with *eps inside the root. Only where info.readout_problem is "". */
-    hw_err (*readout)(hw__engine *e, float *out, float *eps, int32_t id, hw_error *err);
+    /* Direction in which the final stream [D] raises the logit of `id` above the mean logit; see hw__readout. Only where
+     * info.readout_problem is "". */
+    hw_err (*readout)(hw__engine *e, float *out, hw__readout *how, int32_t id, hw_error *err);
     void (*close)(hw__engine *e);
     /* The rest is of engines that keep what they decoded; NULL in others. */
     /* begin() for a sequence that starts with ids [n], of which the first *kept stay decoded: as many as the sequence before
@@ -178,6 +198,7 @@ typedef struct hw__engine_ops {
 struct hw__engine {
     const hw__engine_ops *ops; /* first member of every implementation */
     size_t n_threads;          /* that work above it may use while it waits; 0: one */
+    float logit_cap;           /* logits are cap tanh(u / cap), and readout() is about u; 0: they are u */
     bool values_shared;
     bool generates; /* it writes text one token after the other, whether or not that can be explained */
 };

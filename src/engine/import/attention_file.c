@@ -304,8 +304,8 @@ static hw_err values(hw__engine *e, hw__values *out, size_t layer, hw_error *err
     return unsupported("show what attention carries", err);
 }
 
-static hw_err readout(hw__engine *e, float *out, float *eps, int32_t id, hw_error *err) {
-    (void)e, (void)out, (void)eps, (void)id;
+static hw_err readout(hw__engine *e, float *out, hw__readout *how, int32_t id, hw_error *err) {
+    (void)e, (void)out, (void)how, (void)id;
     return unsupported("show how logits arise", err);
 }
 

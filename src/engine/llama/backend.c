@@ -21,6 +21,10 @@ static struct {
     char last_error[512];
 } g_log = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+static _Thread_local bool g_quiet;
+
+void hw__llama_log_errors(bool passes) { g_quiet = !passes; }
+
 static hw_log_level level_of(enum ggml_log_level level) {
     switch (level) {
     case GGML_LOG_LEVEL_ERROR: return HW_LOG_ERROR;
@@ -34,7 +38,7 @@ static void on_log(enum ggml_log_level level, const char *text, void *ctx) {
     (void)ctx;
     char line[1024];
     size_t n = strcspn(text, "\n");
-    if (n == 0 || level == GGML_LOG_LEVEL_CONT) return;
+    if (n == 0 || level == GGML_LOG_LEVEL_CONT || (g_quiet && level >= GGML_LOG_LEVEL_WARN)) return;
     snprintf(line, sizeof line, "%.*s", (int)(n < sizeof line ? n : sizeof line - 1), text);
     if (level == GGML_LOG_LEVEL_ERROR) {
         pthread_mutex_lock(&g_log.lock);

@@ -11,6 +11,8 @@
 void hw__llama_start(void);
 /* The last error that the libraries logged, or "no reason given"; forgets it. */
 void hw__llama_last_error(char *out, size_t capacity);
+/* Whether what the libraries log as errors on this thread is passed on: not in a decode that is broken off on purpose. */
+void hw__llama_log_errors(bool passes);
 /* Fills in 0, as many as the machine has cores; error ARGUMENT. */
 hw_err hw__llama_threads(int32_t *n_threads, hw_error *err);
 

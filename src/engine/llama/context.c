@@ -6,6 +6,7 @@
 
 bool hw__llama_on_abort(void *user) {
     hw__llama_engine *e = user;
+    if (e->record.open) return e->record.complete && e->record.may_end;
     return e->stop && e->stop(e->stop_ctx);
 }
 

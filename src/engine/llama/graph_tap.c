@@ -2,18 +2,18 @@
  * graph_tap.c - what a decode shows, out of the graph that computes it.
  *
  * Attention rows are the `kq_soft_max-<block>` nodes (F32, ne = [keys padded, queries, heads, 1]), which exist only with
- * flash attention disabled. Names after attention differ by architecture, so the graph is followed instead: the product
- * whose input is `kqv_out-<block>` is the output projection; what consumes it in turn (bias, rows picked, post-norm,
- * factor) leads to the residual sum, the first addition of two computed tensors.
+ * flash attention disabled. The stream around them is at the nodes that graph_walk.c found once, at load: taps. Each is found
+ * again by a name near it and how far behind it is, since the graphs of two decodes differ in their numbers.
  *
  * ggml asks of every node before it computes it. One that is wanted stops the graph, is shown, and its memory is used
  * again by later nodes. A stop costs ten to twenty microseconds, which is nothing in a chunk of the prompt and a tenth of
  * a decode of one token. So where all that one decode shows is small, nothing stops: the nodes are made to write into an
  * arena of ours (ggml reads a node where its `data` points), where they are found when the decode is done.
  */
-#include "engine/llama/llama_engine.h"
+#include "engine/llama/graph_walk.h"
+#include "engine/llama/proof.h"
 
-#include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static size_t kept_bytes(const hw__llama_engine *e, size_t at, size_t n_rows) {
     size_t n_keys = rounded(at + n_rows, KEY_PADDING), row = n_rows * sizeof(float), bytes = 0;
     if (n_rows > ARENA_BYTES / sizeof(float) || n_keys > ARENA_BYTES) return SIZE_MAX;
     bytes += (size_t)e->info.n_layers * rounded((size_t)e->info.n_heads * n_keys * row, ALIGNMENT);
-    bytes += (3 * (size_t)e->info.n_blocks + 1) * rounded((size_t)e->info.n_embd * row, ALIGNMENT);
+    for (size_t i = 0; i < e->n_taps; i++) bytes += rounded((size_t)e->taps[i].width * row, ALIGNMENT);
     return bytes;
 }
 
@@ -55,11 +55,13 @@ size_t hw__llama_watch_bytes(const hw__llama_engine *e, const hw__extent *n) {
 
 void hw__llama_watch_begin(hw__llama_engine *e) {
     e->arena.used = 0;
-    e->arena.open = e->sink && !e->probing && kept_bytes(e, e->at, e->n_rows) <= e->arena.bytes;
+    e->arena.open = e->sink && kept_bytes(e, e->at, e->n_rows) <= e->arena.bytes;
     hw__fetch_begin(e->fetch);
-    e->final = NULL;
-    e->track.tail = NULL;
-    memset(e->nodes, 0, (size_t)e->info.n_blocks * sizeof *e->nodes);
+    for (size_t i = 0; i < e->n_taps; i++) e->taps[i].node = NULL;
+    e->next_tap = e->n_asked = 0;
+    e->anchor_at = SIZE_MAX;
+    e->stopped_layer = -1;
+    memset(e->heads, 0, (size_t)e->info.n_blocks * sizeof *e->heads);
 }
 
 /* Makes a node that is not computed yet write into the arena, or into memory of ours on its device. */
@@ -82,17 +84,6 @@ static void move_view(const hw__llama_engine *e, struct ggml_tensor *t) {
 }
 
 /* ------------------------------------------------------------------ attention rows */
-
-/* The number behind `prefix` in a node's name, or -1. */
-static int block_of(const char *name, const char *prefix) {
-    size_t n = strlen(prefix);
-    if (strncmp(name, prefix, n) != 0) return -1;
-    const char *digits = name + n;
-    if (!isdigit((unsigned char)*digits)) return -1;
-    char *end;
-    long block = strtol(digits, &end, 10);
-    return *end == 0 && block < INT32_MAX ? (int)block : -1;
-}
 
 static bool fail_decode(hw__llama_engine *e, hw_err code, const char *what, int block) {
     e->failed = hw__fail(&e->failure, code, "block %d of %s: %s", block, e->info.architecture, what);
@@ -125,8 +116,7 @@ static bool show_rows(hw__llama_engine *e, const struct ggml_tensor *t, int bloc
         return false;
     }
     heads.q0 = e->at + first;
-    size_t layer = e->probing ? (size_t)block : (size_t)e->layer_of[block];
-    e->failed = e->sink->rows(e->sink->ctx, layer, &heads, &e->failure);
+    e->failed = e->sink->rows(e->sink->ctx, (size_t)e->layer_of[block], &heads, &e->failure);
     return e->failed == HW_OK;
 }
 
@@ -141,7 +131,7 @@ static bool show_heads(hw__llama_engine *e, const struct ggml_tensor *t, int blo
         return fail_decode(e, HW_ERR_UNSUPPORTED, "attention is not F32", block);
     if (t->ne[3] != 1 || (size_t)t->ne[1] != e->n_rows)
         return fail_decode(e, HW_ERR_UNSUPPORTED, "attention has not one row per token", block);
-    if (e->probing) note_rows(e, t);
+    if (e->proof) note_rows(e, t);
     bool host = ggml_backend_buffer_is_host(t->buffer);
     size_t means = host || e->sink->heads_from <= e->at ? 0 : e->sink->heads_from - e->at;
     if (means > e->n_rows) means = e->n_rows;
@@ -152,218 +142,239 @@ static bool show_heads(hw__llama_engine *e, const struct ggml_tensor *t, int blo
 /* Whether the decode in progress has rows that the sink wants. */
 static bool wants_rows(const hw__llama_engine *e) { return e->at + e->n_rows > e->sink->rows_from; }
 
-/* ------------------------------------------------------------------ following a block to its residual sum */
-
-/* Not so what was computed on another device and copied here, which has no operation either. */
-static bool is_weight(const struct ggml_tensor *t) {
-    return t->op == GGML_OP_NONE && t->buffer &&
-           ggml_backend_buffer_get_usage(t->buffer) == GGML_BACKEND_BUFFER_USAGE_WEIGHTS;
+static int heads_block(const struct ggml_tensor *t) {
+    return t->op == GGML_OP_SOFT_MAX ? hw__block_of(t->name, "kq_soft_max-") : -1;
 }
 
-static float float_param(const struct ggml_tensor *t) {
-    float v;
-    memcpy(&v, t->op_params, sizeof v);
-    return v;
+static bool wants_heads(const hw__llama_engine *e, int block) {
+    return block >= 0 && block < e->info.n_blocks && e->layer_of[block] >= 0 && wants_rows(e);
 }
 
-/* Takes one consumer of the tail into account; true when it is the residual sum. An operation that is not linear or not
- * known ends the search, and the block stays incomplete. */
-static bool follow(hw__tracker *k, hw__block_nodes *nodes, hw__layer_graph *g, struct ggml_tensor *t) {
-    const struct ggml_tensor *other = t->src[0] == k->tail ? t->src[1] : t->src[0];
-    bool after_norm = k->after_norm;
-    k->after_norm = false;
-    switch (t->op) {
-    case GGML_OP_GET_ROWS:
-    case GGML_OP_RESHAPE:
-    case GGML_OP_VIEW:
-    case GGML_OP_CONT: break;
-    case GGML_OP_SCALE: g->scale *= float_param(t); break;
-    case GGML_OP_RMS_NORM:
-        g->eps = float_param(t);
-        k->after_norm = true;
-        break;
-    case GGML_OP_MUL:
-        if (!after_norm || !other || !is_weight(other)) return k->tail = NULL, false;
-        snprintf(g->gain, sizeof g->gain, "%s", other->name);
-        break;
-    case GGML_OP_ADD:
-        if (other && is_weight(other)) break; /* a bias */
-        nodes->attention = k->tail;
-        nodes->other = other;
-        nodes->sum = t;
-        return true;
-    default: k->tail = NULL; return false;
+/* ------------------------------------------------------------------ rows of taps */
+
+static float *fit(float **rows, size_t *capacity, size_t floats) {
+    if (floats <= *capacity) return *rows;
+    free(*rows);
+    *rows = hw__alloc(floats, sizeof **rows);
+    *capacity = *rows ? floats : 0;
+    return *rows;
+}
+
+static bool refuse_rows(hw__llama_engine *e, const hw__tap *tap) {
+    e->failed = hw__fail(&e->failure, HW_ERR_UNSUPPORTED, "node %s of %s is not F32 [%zu tokens or fewer, %d] any more",
+                         tap->anchor, e->info.architecture, e->n_rows, (int)tap->width);
+    return false;
+}
+
+/* Copies a tap's rows to where those of its role are. */
+static bool read_tap(hw__llama_engine *e, const hw__tap *tap) {
+    const struct ggml_tensor *t = tap->node;
+    size_t floats = (size_t)ggml_nelements(t), n = tap->width > 0 ? floats / (size_t)tap->width : 0;
+    if (t->type != GGML_TYPE_F32 || !ggml_is_contiguous(t) || n == 0 || n * (size_t)tap->width != floats || n > e->n_rows)
+        return refuse_rows(e, tap);
+    float *to = fit(&e->tapped.rows[tap->role], &e->tapped.capacity[tap->role], e->n_rows * (size_t)tap->width);
+    const float *from = to ? rows_of(e, t) : NULL;
+    if (!from) {
+        e->failed = hw__fail_memory(&e->failure, "rows of the stream", e->n_rows, (size_t)tap->width * sizeof *to);
+        return false;
     }
-    k->tail = t;
-    return false;
+    memcpy(to, from, floats * sizeof *to);
+    e->tapped.n[tap->role] = n;
+    return true;
 }
 
-/* The output projection of a block; true if the graph is to stop there. Only a post-norm needs its rows. */
-static bool begin_block(hw__llama_engine *e, struct ggml_tensor *t, int block) {
-    hw__layer_graph *g = &e->graphs[block];
-    bool needed = e->probing || g->gain[0];
-    e->track = (hw__tracker){.tail = t, .block = block};
-    e->nodes[block].mixed = t;
-    *g = (hw__layer_graph){.scale = 1, .values = g->values};
-    snprintf(g->wo, sizeof g->wo, "%s", t->src[0]->name);
-    e->nodes[block].kept = !needed || keep(e, t);
-    return !e->nodes[block].kept;
-}
-
-/* Neither the tail nor the sum is computed yet when ggml asks for the sum, unless the graph stopped in between. */
-static bool end_block(hw__llama_engine *e, struct ggml_tensor *sum) {
-    hw__block_nodes *nodes = &e->nodes[e->track.block];
-    struct ggml_tensor *attention = e->track.tail;
-    e->track.tail = NULL;
-    nodes->kept = nodes->kept && keep(e, attention) && keep(e, sum);
-    return !nodes->kept;
-}
-
-/* Asked for every node in graph order: is it one that the stream needs, and must the graph stop there? */
-static bool wants_stream(hw__llama_engine *e, struct ggml_tensor *t) {
-    hw__tracker *k = &e->track;
-    int block = t->op == GGML_OP_MUL_MAT ? block_of(t->name, "kqv-") : -1;
-    if (block >= 0 && block < e->info.n_blocks) e->graphs[block].values = t->src[0];
-    if (!e->probing && e->at + e->n_rows <= e->sink->stream_from) return false;
-    block = t->op == GGML_OP_MUL_MAT ? block_of(t->src[1]->name, "kqv_out-") : -1;
-    if (block >= 0 && block < e->info.n_blocks) return begin_block(e, t, block);
-    if (k->tail && (t->src[0] == k->tail || t->src[1] == k->tail))
-        return follow(k, &e->nodes[k->block], &e->graphs[k->block], t) && end_block(e, t);
-    if (block_of(t->name, "l_out-") != e->info.n_blocks - 1) return false;
-    if (!keep(e, t)) return true;
-    e->final = t;
-    return false;
+/* [n_rows, width] what the outputs of heads are multiplied by: the gate, which heads may share, and 1/rms of a norm. */
+static const float *read_factor(hw__llama_engine *e, const hw__layer_graph *g, size_t gate_width) {
+    size_t width = (size_t)g->wo_width, n = e->tapped.n[g->gated ? HW__TAP_GATE : HW__TAP_SUB];
+    float *out = fit(&e->tapped.factor, &e->tapped.factor_capacity, e->n_rows * width);
+    for (size_t i = 0; out && i < n; i++) {
+        double scale = 1, sum = 0;
+        const float *sub = g->normed_heads ? e->tapped.rows[HW__TAP_SUB] + i * width : NULL;
+        for (size_t c = 0; sub && c < width; c++) sum += (double)sub[c] * sub[c];
+        if (sub) scale = 1 / sqrt(sum / (double)width + g->sub_eps);
+        for (size_t c = 0; c < width; c++)
+            out[i * width + c] = (float)(scale * (g->gated ? e->tapped.rows[HW__TAP_GATE]
+                                                                 [i * gate_width + c * gate_width / width]
+                                                           : 1));
+    }
+    return out;
 }
 
 /* ------------------------------------------------------------------ the stream */
 
-/* Copies the first `n` rows of a [D, rows] F32 tensor. */
-static bool copy_rows(hw__llama_engine *e, float *to, const struct ggml_tensor *t) {
-    if (t->type != GGML_TYPE_F32 || !ggml_is_contiguous(t) || t->ne[0] != e->info.n_embd ||
-        (size_t)t->ne[1] > e->n_rows)
-        return false;
-    const float *rows = rows_of(e, t);
-    if (rows) memcpy(to, rows, ggml_nbytes(t));
-    return rows != NULL;
+static const hw__tap *tap_of(const hw__llama_engine *e, int32_t layer, hw__role role) {
+    for (size_t i = 0; i < e->n_taps; i++)
+        if (e->taps[i].layer == layer && e->taps[i].role == role) return &e->taps[i];
+    return NULL;
 }
 
-static bool show_mixed(hw__llama_engine *e, int block) {
-    if (copy_rows(e, e->room.mixed, e->nodes[block].mixed)) return true;
-    return fail_decode(e, HW_ERR_UNSUPPORTED, "the output projection is not F32 [D, tokens]", block);
+/* The last n of the rows that were read of a role. */
+static const float *last_rows(const hw__llama_engine *e, hw__role role, size_t n, size_t width) {
+    size_t have = e->tapped.n[role];
+    return have < n ? NULL : e->tapped.rows[role] + (have - n) * width;
 }
 
-/* The residual sum has been computed, perhaps in place of one of its operands: the other one is read, this one follows. */
-static bool show_stream(hw__llama_engine *e, int block) {
-    const hw__block_nodes *b = &e->nodes[block];
-    hw__stream_room *r = &e->room;
-    size_t n = (size_t)b->sum->ne[1], cells = n * (size_t)e->info.n_embd, skipped = e->n_rows - n;
-    bool has_attention = b->attention->data != b->sum->data;
-    float *read = has_attention ? r->added : r->before, *derived = has_attention ? r->before : r->added;
-    if (n > e->n_rows || (n != e->n_rows && skipped != e->first_logit))
+/* All rows of a layer have been read. */
+static bool show_stream(hw__llama_engine *e, int32_t layer) {
+    int block = e->layers[layer];
+    const hw__layer_graph *g = &e->graphs[block];
+    size_t D = (size_t)e->info.n_embd, n = e->tapped.n[HW__TAP_ADDED], skipped = e->n_rows - n;
+    if (n != e->n_rows && skipped != e->first_logit)
         return fail_decode(e, HW_ERR_UNSUPPORTED, "the stream has other rows", block);
-    if (!copy_rows(e, read, has_attention ? b->attention : b->other) || !copy_rows(e, derived, b->sum))
-        return fail_decode(e, HW_ERR_UNSUPPORTED, "the stream is not F32 [D, tokens]", block);
-    for (size_t i = 0; i < cells; i++) derived[i] -= read[i];
-    e->graphs[block].complete = true;
-    if (e->probing) return true;
-    hw__stream stream = {.before = r->before,
-                         .added = r->added,
-                         .mixed = e->graphs[block].gain[0] ? r->mixed + skipped * (size_t)e->info.n_embd : NULL,
+    float *added = e->tapped.rows[HW__TAP_ADDED];
+    for (size_t i = 0; g->relative != 1 && i < n * D; i++) added[i] *= g->relative;
+    hw__stream stream = {.before = last_rows(e, HW__TAP_BEFORE, n, D),
+                         .added = added,
+                         .mixed = g->kind == HW__NORM_NONE ? NULL : last_rows(e, HW__TAP_MIXED, n, D),
                          .n_rows = n,
                          .q0 = e->at + skipped};
-    e->failed = e->sink->stream(e->sink->ctx, (size_t)e->layer_of[block], &stream, &e->failure);
-    return e->failed == HW_OK;
-}
-
-static bool show_final(hw__llama_engine *e, const struct ggml_tensor *t) {
-    size_t n = (size_t)t->ne[1];
-    if (n > e->n_rows || !copy_rows(e, e->room.final, t))
-        return fail_decode(e, HW_ERR_UNSUPPORTED, "the final stream is not F32", e->info.n_blocks - 1);
-    e->readout.final_seen = true;
-    if (e->probing || n == 0) return true;
-    e->failed = e->sink->final(e->sink->ctx, e->room.final, n, e->at + e->n_rows - n, &e->failure);
-    return e->failed == HW_OK;
-}
-
-/* A node that the graph stopped at has been computed: those of the stream are the block's that is followed, or the last. */
-static bool show_stream_node(hw__llama_engine *e, const struct ggml_tensor *t) {
-    int block = e->track.block;
-    if (t == e->nodes[block].mixed) return show_mixed(e, block);
-    return t == e->nodes[block].sum ? show_stream(e, block) : show_final(e, t);
-}
-
-/* The way to the logits, found when their product comes by: weight x (norm(stream) * gain). */
-static void find_readout(hw__llama_engine *e, const struct ggml_tensor *t) {
-    hw__readout_graph *r = &e->readout;
-    if (strcmp(t->name, "result_norm") == 0 && t->op == GGML_OP_MUL && t->src[0]->op == GGML_OP_RMS_NORM) {
-        r->eps = float_param(t->src[0]);
-        snprintf(r->norm, sizeof r->norm, "%s", t->src[1]->name);
-    } else if (t->op == GGML_OP_MUL_MAT && strcmp(t->src[1]->name, "result_norm") == 0) {
-        snprintf(r->weight, sizeof r->weight, "%s", t->src[0]->name);
-        r->complete = r->norm[0] != 0;
+    if (g->gated || g->normed_heads) {
+        const hw__tap *gate = g->gated ? tap_of(e, layer, HW__TAP_GATE) : NULL;
+        const float *factor = read_factor(e, g, gate ? (size_t)gate->width : 0);
+        if (!factor) return fail_decode(e, HW_ERR_MEMORY, "out of memory: its gate", block);
+        stream.factor_width = (size_t)g->wo_width;
+        stream.factor = factor + skipped * stream.factor_width;
     }
+    if (!stream.before || (g->kind != HW__NORM_NONE && !stream.mixed))
+        return fail_decode(e, HW_ERR_UNSUPPORTED, "the stream has fewer rows than attention", block);
+    e->failed = e->sink->stream(e->sink->ctx, (size_t)layer, &stream, &e->failure);
+    return e->failed == HW_OK;
+}
+
+typedef hw_err (*show_rows_fn)(void *ctx, const float *rows, size_t n_rows, size_t q0, hw_error *err);
+
+static bool show_plain(hw__llama_engine *e, const hw__tap *tap, show_rows_fn show) {
+    size_t n = e->tapped.n[tap->role];
+    if (!show || n == 0) return true;
+    e->failed = show(e->sink->ctx, e->tapped.rows[tap->role], n, e->at + e->n_rows - n, &e->failure);
+    return e->failed == HW_OK;
+}
+
+/* A tap's node has been computed. What belongs together is shown when the last of it is read. */
+static bool show_tap(hw__llama_engine *e, const hw__tap *tap) {
+    if (!read_tap(e, tap)) return false;
+    switch (tap->role) {
+    case HW__TAP_ORIGIN: return show_plain(e, tap, e->sink->origin);
+    case HW__TAP_FINAL: return show_plain(e, tap, e->sink->final);
+    case HW__TAP_ADDED: return show_stream(e, tap->layer);
+    case HW__TAP_REST: return !e->proof || hw__proof_rest(e->proof, e, tap);
+    default: return true;
+    }
+}
+
+/* Kept nodes of a layer that stops at its last ones are read then. */
+static bool show_stopped(hw__llama_engine *e, const struct ggml_tensor *t) {
+    bool ok = true;
+    for (size_t i = 0; ok && i < e->next_tap; i++) {
+        hw__tap *tap = &e->taps[i];
+        if (tap->kept && tap->layer >= 0 && tap->layer == e->stopped_layer) {
+            ok = read_tap(e, tap);
+            tap->kept = false;
+        } else if (tap->node == t && !tap->kept) {
+            ok = show_tap(e, tap);
+        }
+    }
+    return ok;
+}
+
+/* Takes one node into account; true if it is the next tap. */
+static bool is_next_tap(hw__llama_engine *e, const struct ggml_tensor *t, size_t number) {
+    if (e->next_tap == e->n_taps) return false;
+    const hw__tap *tap = &e->taps[e->next_tap];
+    if (e->anchor_at == SIZE_MAX && strcmp(t->name, tap->anchor) == 0) e->anchor_at = number;
+    return e->anchor_at != SIZE_MAX && number == e->anchor_at + tap->offset && t->op == tap->op;
+}
+
+/* Asked for every node in graph order: whether the graph must stop there for the stream. */
+static bool wants_stream(hw__llama_engine *e, struct ggml_tensor *t) {
+    size_t number = e->n_asked++;
+    bool stop = false;
+    while (is_next_tap(e, t, number)) {
+        hw__tap *tap = &e->taps[e->next_tap];
+        const hw__tap *before = e->next_tap ? tap - 1 : NULL, *next = tap + 1;
+        bool same = before && before->node == t;
+        tap->node = t;
+        tap->kept = same ? before->kept : tap->layer >= 0 && tap->layer == e->stopped_layer ? false : keep(e, t);
+        if (!tap->kept && tap->layer >= 0) e->stopped_layer = tap->layer;
+        stop = stop || !tap->kept;
+        if (++e->next_tap == e->n_taps || strcmp(next->anchor, tap->anchor) != 0) e->anchor_at = SIZE_MAX;
+    }
+    return stop;
 }
 
 /* ------------------------------------------------------------------ during and after a decode */
 
+static bool record(hw__llama_engine *e, struct ggml_tensor *t) {
+    if (!hw__record_node(&e->record, t)) e->record.failed = true;
+    if (strcmp(t->name, "result_output") == 0) e->record.complete = true;
+    return false;
+}
+
+static bool streams(const hw__llama_engine *e) {
+    return e->sink->stream && e->at + e->n_rows > e->sink->stream_from;
+}
+
 /* Called by ggml for every node, first to ask whether to stop there, then with its data where it stopped. */
 bool hw__llama_on_node(struct ggml_tensor *t, bool ask, void *user) {
     hw__llama_engine *e = user;
+    if (e->record.open) return !ask || record(e, t);
     if (!e->sink) return false;
-    int block = t->op == GGML_OP_SOFT_MAX ? block_of(t->name, "kq_soft_max-") : -1;
-    bool heads = block >= 0 && block < e->info.n_blocks && (e->probing || (e->layer_of[block] >= 0 && wants_rows(e)));
-    if (!ask) return heads ? show_heads(e, t, block) : show_stream_node(e, t);
+    int block = heads_block(t);
+    bool heads = wants_heads(e, block);
+    if (!ask) return heads ? show_heads(e, t, block) : show_stopped(e, t);
     move_view(e, t);
-    if (e->probing) find_readout(e, t);
+    int of = t->op == GGML_OP_MUL_MAT ? hw__block_of(t->name, "kqv-") : -1;
+    if (of >= 0 && of < e->info.n_blocks) e->graphs[of].values = t->src[0];
+    bool stop = streams(e) && wants_stream(e, t);
     if (heads && keep(e, t)) {
-        e->nodes[block].heads = t;
-        return false;
+        e->heads[block] = t;
+        return stop;
     }
-    return heads || ((e->probing || e->sink->stream) && wants_stream(e, t));
+    return heads || stop;
+}
+
+static bool show_kept(hw__llama_engine *e) {
+    bool ok = true;
+    for (int32_t b = 0; ok && b < e->info.n_blocks; b++)
+        if (e->heads[b]) ok = show_heads(e, e->heads[b], b);
+    for (size_t i = 0; ok && streams(e) && i < e->n_taps; i++)
+        if (e->taps[i].node && e->taps[i].kept) ok = show_tap(e, &e->taps[i]);
+    return ok;
 }
 
 hw_err hw__llama_watch_end(hw__llama_engine *e, hw_error *err) {
-    bool ok = true;
-    for (int32_t b = 0; e->sink && ok && b < e->info.n_blocks; b++) {
-        const hw__block_nodes *nodes = &e->nodes[b];
-        if (nodes->heads) ok = show_heads(e, nodes->heads, b);
-        if (ok && nodes->kept && e->graphs[b].gain[0]) ok = show_mixed(e, b);
-        if (ok && nodes->kept) ok = show_stream(e, b);
-    }
-    if (ok && e->final) ok = show_final(e, e->final);
-    if (!ok) {
+    if (!e->sink) return HW_OK;
+    if (!show_kept(e)) {
         if (err) *err = e->failure;
         return e->failed;
     }
-    if (e->sink && !e->probing && wants_rows(e) && e->n_seen != (size_t)e->info.n_layers)
+    if (wants_rows(e) && e->n_seen != (size_t)e->info.n_layers)
         return hw__fail(err, HW_ERR_ENGINE, "%zu of %d attention layers showed their rows", e->n_seen,
                         e->info.n_layers);
+    if (streams(e) && e->next_tap < e->n_taps)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "the graph for %zu tokens has no node %zu behind %s, which that of the probe has",
+                        e->n_rows, e->taps[e->next_tap].offset, e->taps[e->next_tap].anchor);
     return HW_OK;
 }
 
 /* ------------------------------------------------------------------ room */
 
 hw_err hw__llama_watch_new(hw__llama_engine *e, size_t n_blocks, hw_error *err) {
-    size_t rows = (size_t)e->params.n_ubatch, row_bytes = (size_t)e->info.n_embd * sizeof(float);
     e->graphs = hw__alloc(n_blocks, sizeof *e->graphs);
-    e->nodes = hw__alloc(n_blocks, sizeof *e->nodes);
+    e->heads = hw__alloc(n_blocks, sizeof *e->heads);
     e->arena.base = aligned_alloc(ALIGNMENT, ARENA_BYTES);
-    if (!e->graphs || !e->nodes || !e->arena.base)
-        return hw__fail_memory(err, "what a decode shows", n_blocks, sizeof *e->nodes + sizeof *e->graphs);
+    if (!e->graphs || !e->heads || !e->arena.base)
+        return hw__fail_memory(err, "what a decode shows", n_blocks, sizeof *e->heads + sizeof *e->graphs);
     e->arena.bytes = ARENA_BYTES;
-    float **buffers[] = {&e->room.mixed, &e->room.before, &e->room.added, &e->room.final};
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
-        if (!(*buffers[i] = hw__alloc(rows, row_bytes)))
-            return hw__fail_memory(err, "rows of the stream", rows, row_bytes);
     return HW_OK;
 }
 
 void hw__llama_watch_free(hw__llama_engine *e) {
     free(e->graphs);
-    free(e->nodes);
+    free(e->heads);
+    free(e->taps);
     free(e->arena.base);
-    free(e->room.mixed);
-    free(e->room.before);
-    free(e->room.added);
-    free(e->room.final);
+    free(e->tapped.factor);
+    for (size_t i = 0; i < HW__N_TAPS; i++) free(e->tapped.rows[i]);
+    hw__record_free(&e->record);
 }

@@ -121,6 +121,31 @@ static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, 
     return HW_OK;
 }
 
+/* Where everything runs on the CPU a graph is one piece, and all nodes are named before the first is computed. */
+static bool only_cpu(void) {
+    for (size_t i = 0; i < ggml_backend_dev_count(); i++)
+        if (ggml_backend_dev_type(ggml_backend_dev_get(i)) != GGML_BACKEND_DEVICE_TYPE_CPU) return false;
+    return true;
+}
+
+hw_err hw__llama_record(hw__llama_engine *e, const int32_t *ids, size_t n, hw_error *err) {
+    hw_err rc = check_decode(e, ids, n, 0, n - 1, err);
+    if (rc != HW_OK) return rc;
+    fill_batch(e, ids, n, 0, n - 1);
+    e->at = 0;
+    e->n_rows = n;
+    e->failed = HW_OK;
+    e->record = (hw__record){.open = true, .may_end = only_cpu() && !e->devices[0]};
+    hw__llama_log_errors(false);
+    int32_t status = 0;
+    rc = hw__guarded_decode(&status, e->ctx, e->batch, err);
+    hw__llama_log_errors(true);
+    e->record.open = false;
+    if (rc != HW_OK) return drop_context(e, rc);
+    if (e->record.failed) return hw__fail_memory(err, "the graph's nodes", e->record.n, sizeof *e->record.nodes);
+    return status == 0 || (status == 2 && e->record.complete) ? HW_OK : decode_error(e, status, err);
+}
+
 static const float *logits(hw__engine *base, size_t i) {
     hw__llama_engine *e = (hw__llama_engine *)base;
     if (!e->ctx || i >= (size_t)e->batch.n_tokens || !e->batch.logits[i]) return NULL;

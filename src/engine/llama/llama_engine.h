@@ -5,6 +5,8 @@
  *     context.c       the context that a sequence is decoded in
  *     backend.c       the log and ggml's backends, once per process
  *     probe.c         what a model shows, looked for once at load
+ *     graph_walk.c    how attention reaches the stream and the stream the logits, read from a graph
+ *     proof.c         that this gives the engine's own numbers
  *     graph_tap.c     what a decode shows: attention rows and the stream, out of the graph
  *     weights.c       values and weights, read when signals are made
  *     devices.c       the devices there are, and which of them a model gets
@@ -30,38 +32,79 @@
 
 enum { HW__LLAMA_TEXT = 256 };
 
-/* How one block's attention reaches the stream, as its graph shows it. Names are those of tensors in the file. */
+/* A low-rank change of a weight, factor * B A, as an adapter adds it. */
+typedef struct hw__lora {
+    const struct ggml_tensor *a, *b; /* [rank, width], [D, rank] */
+    float factor;
+} hw__lora;
+enum { HW__MAX_LORA = 4 };
+
+/* How one block's attention reaches the stream, as its graph shows it. Names are those of tensors in the file, "" for none:
+ * added = relative (bias_scale bias + scale gain norm(W_O (factor * heads) + bias)), a bias being in one of both places. */
 typedef struct hw__layer_graph {
-    char wo[GGML_MAX_NAME], gain[GGML_MAX_NAME]; /* output projection; post-norm gain, "" for none */
-    float eps, scale;                            /* of the post-norm; fixed factor */
-    const struct ggml_tensor *values;            /* [keys, d, H_kv] in the cache, valid until the next decode */
-    bool complete;                               /* the residual sum was found */
+    char wo[GGML_MAX_NAME], gain[GGML_MAX_NAME], bias[GGML_MAX_NAME];
+    char sub_gain[GGML_MAX_NAME];   /* of a norm before W_O */
+    char decompress[GGML_MAX_NAME]; /* [H, d, latent]: makes heads' values of latent ones (MLA) */
+    hw__lora lora[HW__MAX_LORA];
+    size_t n_lora;
+    enum ggml_type wo_type;
+    int64_t wo_width, decompressed; /* H d; d */
+    int64_t n_sub_gain;             /* H d, or d where heads share it */
+    hw__norm kind;                  /* of the post-norm */
+    float eps, sub_eps, scale, bias_scale;
+    float relative; /* what is added counts for so much where the block's input counts for 1 */
+    double reach;   /* what the block's input counts for in the final stream */
+    bool bias_after_norm, gated, normed_heads;
+    const struct ggml_tensor *values; /* what the attention weights multiply, valid until the next decode */
 } hw__layer_graph;
 
-/* The way from the final stream to the logits. */
+/* The way from the final stream to the logits: scale W_out (gain norm(stream)) + biases, each with a factor. */
 typedef struct hw__readout_graph {
-    char norm[GGML_MAX_NAME], weight[GGML_MAX_NAME];
-    float eps;
-    bool complete, final_seen;
+    char norm[GGML_MAX_NAME], norm_bias[GGML_MAX_NAME], weight[GGML_MAX_NAME], bias[GGML_MAX_NAME];
+    hw__norm kind;
+    float eps, cap;
+    enum ggml_type type; /* of the output weights */
+    double scale, norm_bias_scale, bias_scale, origin_reach;
     float *mean; /* [D] mean row of the output weights, computed once */
+    double mean_bias;
 } hw__readout_graph;
 
-/* What the graph of one decode computes for a block. */
-typedef struct hw__block_nodes {
-    const struct ggml_tensor *heads;     /* attention; set where it was kept */
-    const struct ggml_tensor *mixed;     /* right after the output projection */
-    const struct ggml_tensor *attention; /* as it is added to the stream */
-    const struct ggml_tensor *other;     /* the stream that it is added to */
-    const struct ggml_tensor *sum;
-    bool kept; /* mixed (where needed), attention and sum lie in the arena */
-} hw__block_nodes;
+/* Nodes of one decode, in order. */
+typedef struct hw__record {
+    struct ggml_tensor **nodes; /* [n] */
+    size_t n, capacity;
+    bool open, complete; /* nodes are noted; the last one needed has come */
+    bool may_end;        /* then the decode need not go on */
+    bool failed;         /* no memory */
+} hw__record;
 
-/* Follows one block from its output projection to the residual sum while ggml asks node by node. */
-typedef struct hw__tracker {
-    struct ggml_tensor *tail; /* what the next node must consume; NULL: not looking */
-    int block;
-    bool after_norm; /* the tail is a norm whose gain has not come yet */
-} hw__tracker;
+typedef enum hw__role {
+    HW__TAP_ORIGIN,
+    HW__TAP_BEFORE,
+    HW__TAP_GATE,
+    HW__TAP_SUB,
+    HW__TAP_MIXED,
+    HW__TAP_ADDED,
+    HW__TAP_REST, /* what blocks add beside attention: for the proof alone */
+    HW__TAP_FINAL,
+    HW__N_TAPS
+} hw__role;
+
+/* A node whose rows are read: the one `offset` nodes behind the only one called `anchor`. The graphs of all decodes have both,
+ * though they differ in numbers. */
+typedef struct hw__tap {
+    char anchor[GGML_MAX_NAME];
+    size_t offset;
+    enum ggml_op op;
+    hw__role role;
+    int32_t layer;  /* of L, or -1 */
+    int32_t number; /* in the recorded graph: the order */
+    int64_t width;  /* floats of a row */
+    double factor;  /* what a row counts for in the final stream */
+    /* Of the decode in progress. */
+    const struct ggml_tensor *node; /* NULL: has not come */
+    bool kept;                      /* it lies in the arena until the decode is done */
+} hw__tap;
 
 /* Memory that nodes write to instead of the graph's own, which it uses again: see graph_tap.c. */
 typedef struct hw__arena {
@@ -70,10 +113,17 @@ typedef struct hw__arena {
     bool open; /* the decode in progress keeps its nodes */
 } hw__arena;
 
-/* Rows of the stream, [n_rows, D] each, made from a block's nodes. */
-typedef struct hw__stream_room {
-    float *mixed, *before, *added, *final;
-} hw__stream_room;
+/* Rows of taps, [n_rows, width] each; those of a layer's one after the other. */
+typedef struct hw__tap_rows {
+    float *rows[HW__N_TAPS];
+    size_t capacity[HW__N_TAPS]; /* floats */
+    size_t n[HW__N_TAPS];        /* rows that were read */
+    float *factor;               /* [n_rows, H d] */
+    size_t factor_capacity;
+} hw__tap_rows;
+
+/* What the probe compares: see proof.c. */
+typedef struct hw__proof hw__proof;
 
 typedef struct hw__llama_engine {
     hw__engine base;
@@ -107,16 +157,19 @@ typedef struct hw__llama_engine {
     size_t n_seen;                  /* attention layers shown so far */
     hw_err failed;
     hw_error failure;
-    bool probing;
 
     /* What attention carries: found by the probe, read when asked. */
     hw__layer_graph *graphs; /* [n_blocks] */
     hw__readout_graph readout;
-    hw__tracker track;
-    hw__block_nodes *nodes;          /* [n_blocks] of the decode in progress */
-    const struct ggml_tensor *final; /* kept stream before the final norm, or NULL */
+    hw__record record;
+    const struct ggml_tensor **heads; /* [n_blocks] attention of the decode in progress, where it was kept */
+    hw__tap *taps;                    /* [n_taps] in the order of the graph */
+    size_t n_taps, taps_capacity;
+    size_t next_tap, n_asked, anchor_at; /* the first that has not come; nodes so far; the anchor's number, or SIZE_MAX */
+    int32_t stopped_layer;               /* whose nodes are read where they are computed, or -1 */
+    hw__proof *proof;                    /* while it is made, else NULL */
     hw__arena arena;
-    hw__stream_room room;
+    hw__tap_rows tapped;
     char values_problem[HW__LLAMA_TEXT], readout_problem[HW__LLAMA_TEXT];
     hw__control_tokens controls;
     hw__gguf *file; /* weights are read from it, since loaded ones may be repacked or on a device */
@@ -126,6 +179,10 @@ typedef struct hw__llama_engine {
 bool hw__llama_on_node(struct ggml_tensor *t, bool ask, void *user);
 /* Whether the caller of the current sequence wants it to end. */
 bool hw__llama_on_abort(void *user);
+
+/* Makes the graph of a decode of ids [n] from position 0 and notes its nodes; computes as little as it can. The sequence is to be
+ * begun again. Errors: as a decode. */
+hw_err hw__llama_record(hw__llama_engine *e, const int32_t *ids, size_t n, hw_error *err);
 
 /* Finds the attention layers and what else the model shows; one that lacks them still opens, with info.problem saying what it
  * lacks. */
@@ -144,6 +201,11 @@ void hw__llama_watch_free(hw__llama_engine *e);
 /* Forgets the sequence and makes a context of at least `n_tokens`. */
 hw_err hw__llama_make_room(hw__llama_engine *e, size_t n_tokens, hw_error *err);
 
+/* hw__llama_values() whether or not there is a problem, of some channels of the projection [n_channels] where they are not NULL. */
+hw_err hw__llama_layer_values(hw__llama_engine *e, hw__values *out, size_t layer, const size_t *channels,
+                              size_t n_channels, hw_error *err);
+const struct ggml_tensor *hw__llama_cached_values(const struct ggml_tensor *t);
+
 /* The operations of those names; the first four in tokenizer.c. */
 hw_err hw__llama_tokenize(hw__engine *base, hw__tokens *out, const char *text, size_t n, unsigned flags, hw_error *err);
 hw_err hw__llama_piece(hw__engine *base, hw__piece *out, int32_t id, hw_error *err);
@@ -151,7 +213,7 @@ hw_err hw__llama_text_limits(hw__engine *base, hw__text_limits *out, hw_error *e
 hw_err hw__llama_find_control(hw__engine *base, hw__control *out, const char *text, size_t n, size_t from,
                               hw_error *err);
 hw_err hw__llama_values(hw__engine *base, hw__values *out, size_t layer, hw_error *err);
-hw_err hw__llama_readout(hw__engine *base, float *out, float *eps, int32_t id, hw_error *err);
+hw_err hw__llama_readout(hw__engine *base, float *out, hw__readout *how, int32_t id, hw_error *err);
 hw_err hw__llama_resume(hw__engine *base, size_t *kept, const int32_t *ids, size_t n, size_t n_tokens, hw_stop_fn stop,
                         void *stop_ctx, hw_error *err);
 hw_err hw__llama_save(hw__engine *base, hw__cache *out, const int32_t *ids, size_t n, hw_error *err);

@@ -1,29 +1,30 @@
 /*
- * probe.c - what a model shows, looked for once at load by decoding four tokens.
+ * probe.c - what a model shows, found once at load.
  *
- * Tensor names are no stable API and architectures differ: which blocks show attention rows, whether these sum to 1, whether
- * columns after the query are zero, and how attention reaches the stream and the stream the logits is seen here, not assumed.
+ * Architectures differ, so nothing is assumed: the graph of four tokens is recorded and read (graph_walk.c), then decoded with
+ * the taps that follow from it, and what they show is compared with the engine's own numbers (proof.c). Which blocks show
+ * attention rows, whether these sum to 1 and whether columns after the query are zero is seen in the same decode.
  */
-#include "engine/llama/llama_engine.h"
+#include "engine/llama/graph_walk.h"
+#include "engine/llama/proof.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { PROBE_TOKENS = 4 };
 
 typedef struct probe {
-    bool *seen; /* [n_blocks] */
+    hw__proof *proof;
     double row_error;
     bool non_causal;
     size_t heads; /* of the first attention layer */
 } probe;
 
 /* Sums each head's rows and looks for weight after the query. */
-static hw_err probe_rows(void *ctx, size_t block, const hw__heads *h, hw_error *err) {
-    (void)err;
+static hw_err probe_rows(void *ctx, size_t layer, const hw__heads *h, hw_error *err) {
     probe *p = ctx;
-    p->seen[block] = true;
     if (p->heads == 0) p->heads = h->n_heads;
     for (size_t head = 0; head < h->n_heads; head++) {
         for (size_t q = 0; q < h->n_rows; q++) {
@@ -37,7 +38,19 @@ static hw_err probe_rows(void *ctx, size_t block, const hw__heads *h, hw_error *
             if (!(error <= p->row_error)) p->row_error = error; /* NaN too */
         }
     }
-    return HW_OK;
+    return hw__proof_heads(p->proof, layer, h, err);
+}
+
+static hw_err probe_stream(void *ctx, size_t layer, const hw__stream *stream, hw_error *err) {
+    return hw__proof_stream(((probe *)ctx)->proof, layer, stream, err);
+}
+
+static hw_err probe_final(void *ctx, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
+    return hw__proof_final(((probe *)ctx)->proof, rows, n_rows, q0, err);
+}
+
+static hw_err probe_origin(void *ctx, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
+    return hw__proof_origin(((probe *)ctx)->proof, rows, n_rows, q0, err);
 }
 
 /* Why a model is not even probed, or NULL. */
@@ -67,83 +80,121 @@ static void judge_probe(hw__llama_engine *e, const probe *p) {
                  p->row_error, HW_ROW_TOLERANCE);
 }
 
-/* What the methods that read values and logits miss, if anything. */
-static void judge_stream(hw__llama_engine *e) {
-    for (int32_t l = 0; l < e->info.n_layers && !e->values_problem[0]; l++) {
-        const hw__layer_graph *g = &e->graphs[e->layers[l]];
-        const struct ggml_tensor *v = g->values;
-        const char *missing = !g->complete ? "the residual sum after attention"
-                              : !v || (v->op != GGML_OP_PERMUTE && v->op != GGML_OP_VIEW) ? "values in the cache"
-                              : v->nb[0] != ggml_type_size(v->type)        ? "values with tokens side by side"
-                              : v->ne[2] < 1 || e->info.n_heads % v->ne[2] ? "values that its heads share evenly"
-                              : g->eps > 0 && !g->gain[0]                  ? "the gain of the post-norm"
-                              : !hw__gguf_has(e->file, g->wo) ? "the output projection's weight in the file"
-                                                              : NULL;
-        if (missing)
-            snprintf(e->values_problem, sizeof e->values_problem, "block %d does not show %s", e->layers[l], missing);
+/* ------------------------------------------------------------------ the graph */
+
+/* The attention layers, by their weights' nodes. */
+static void find_layers(hw__llama_engine *e) {
+    for (int32_t b = 0; b < e->info.n_blocks; b++) e->layer_of[b] = -1;
+    for (size_t i = 0; i < e->record.n; i++) {
+        const struct ggml_tensor *t = e->record.nodes[i];
+        int block = t->op == GGML_OP_SOFT_MAX ? hw__block_of(t->name, "kq_soft_max-") : -1;
+        if (block >= 0 && block < e->info.n_blocks) e->layer_of[block] = 0;
     }
-    const char *missing = !e->readout.final_seen                      ? "the stream before the final norm (l_out)"
-                          : !e->readout.complete                      ? "an RMS norm and a product before the logits"
-                          : !hw__gguf_has(e->file, e->readout.weight) ? "the output weight in the file"
-                          : !hw__gguf_has(e->file, e->readout.norm)   ? "the final norm in the file"
-                          : e->values_problem[0]                      ? "what attention carries"
-                                                                      : NULL;
-    if (missing) snprintf(e->readout_problem, sizeof e->readout_problem, "the graph does not show %s", missing);
+    for (int32_t b = 0; b < e->info.n_blocks; b++) {
+        if (e->layer_of[b] < 0) continue;
+        e->layer_of[b] = e->info.n_layers;
+        e->layers[e->info.n_layers++] = b;
+    }
 }
 
-static hw_err run_probe(hw__llama_engine *e, probe *p, hw_error *err) {
-    int32_t ids[PROBE_TOKENS];
-    int32_t bos = llama_vocab_bos(e->vocab);
-    for (int i = 0; i < PROBE_TOKENS; i++) ids[i] = (i == 0 && bos >= 0) ? bos : (i + 1) % e->info.n_vocab;
+static hw_err read_graph(hw__llama_engine *e, const int32_t *ids, size_t n, hw_error *err) {
+    hw_err rc = hw__llama_record(e, ids, n, err);
+    if (rc == HW_OK) {
+        find_layers(e);
+        rc = hw__graph_walk(e, err);
+    }
+    hw__record_free(&e->record);
+    return rc;
+}
+
+/* ------------------------------------------------------------------ the decode */
+
+static hw_err decode_probe(hw__llama_engine *e, probe *p, const int32_t *ids, bool stream, hw_error *err) {
+    size_t chunk = e->base.ops->chunk(&e->base);
     hw__sink sink = {.rows = probe_rows, .ctx = p};
-    hw_err rc = HW_OK;
-    e->probing = true;
+    if (stream) {
+        sink.stream = probe_stream;
+        sink.final = probe_final;
+        sink.origin = probe_origin;
+    }
+    hw_err rc = e->base.ops->begin(&e->base, PROBE_TOKENS, e->params.stop, e->params.ctx, err);
     for (size_t at = 0, take; rc == HW_OK && at < PROBE_TOKENS; at += take) {
-        take = PROBE_TOKENS - at < e->base.ops->chunk(&e->base) ? PROBE_TOKENS - at : e->base.ops->chunk(&e->base);
+        take = PROBE_TOKENS - at < chunk ? PROBE_TOKENS - at : chunk;
         rc = e->base.ops->decode(&e->base, ids + at, take, at, at + take == PROBE_TOKENS ? take - 1 : take, &sink, err);
     }
-    e->probing = false;
     return rc;
+}
+
+/* What cannot be shown is no reason not to show attention. */
+static hw_err run_probe(hw__llama_engine *e, probe *p, const int32_t *ids, hw_error *err) {
+    hw_error why = {0};
+    hw_err rc = HW_ERR_UNSUPPORTED;
+    e->proof = p->proof;
+    if (e->n_taps && !e->values_problem[0]) {
+        rc = decode_probe(e, p, ids, true, &why);
+        if (rc == HW_ERR_UNSUPPORTED) snprintf(e->values_problem, sizeof e->values_problem, "%.250s", why.msg);
+    }
+    if (rc == HW_ERR_UNSUPPORTED) rc = decode_probe(e, p, ids, false, &why);
+    if (rc == HW_OK) hw__proof_close(p->proof, e);
+    if (rc != HW_OK && err) *err = why;
+    e->proof = NULL;
+    return rc;
+}
+
+/* Later decodes need no more than the proof did of what blocks add beside attention: nothing. */
+static void drop_rest(hw__llama_engine *e) {
+    size_t n = 0;
+    for (size_t i = 0; i < e->n_taps; i++)
+        if (e->taps[i].role != HW__TAP_REST) e->taps[n++] = e->taps[i];
+    e->n_taps = n;
+}
+
+static void fill_probed(hw__llama_engine *e, const probe *p) {
+    e->info.row_error = p->row_error;
+    e->info.host_rows = !e->placement.remote;
+    e->base.values_shared = e->info.host_rows; /* what is fetched goes through one buffer */
+    hw__placement_text(e->device, sizeof e->device, &e->placement);
+    const struct ggml_tensor *v = e->info.n_layers ? hw__llama_cached_values(e->graphs[e->layers[0]].values) : NULL;
+    if (v && v->ne[2] > 0) e->info.n_heads_kv = (int32_t)v->ne[2]; /* libllama tells block 0's, which may have none */
+    e->base.logit_cap = e->readout_problem[0] ? 0 : e->readout.cap;
+    drop_rest(e);
+    judge_probe(e, p);
+}
+
+/* Why a model is opened without a look at what it shows, or NULL. */
+static const char *skipped_reason(hw__llama_engine *e) {
+    const char *reason = unprobed_reason(e);
+    e->base.generates = !reason;
+    if (reason) return reason;
+    if (e->params.flash_attention) return "it was opened with flash attention, which keeps no attention weights";
+    return e->params.unwatched ? "it was opened unwatched, only to generate" : NULL;
 }
 
 hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err) {
     hw_err rc = e->base.ops->begin(&e->base, PROBE_TOKENS, e->params.stop, e->params.ctx, err);
     if (rc != HW_OK) return rc;
-    const char *reason = unprobed_reason(e);
-    e->base.generates = !reason;
-    if (!reason && e->params.flash_attention)
-        reason = "it was opened with flash attention, which keeps no attention weights";
-    if (!reason && e->params.unwatched) reason = "it was opened unwatched, only to generate";
+    const char *reason = skipped_reason(e);
     if (reason) {
         snprintf(e->problem, sizeof e->problem, "%s", reason);
         return HW_OK;
     }
-    size_t n_blocks = (size_t)e->info.n_blocks;
-    probe p = {.seen = hw__alloc(n_blocks, sizeof *p.seen)};
-    if (!p.seen) return hw__fail_memory(err, "the probe", n_blocks, 1);
-    hw_error why;
-    rc = run_probe(e, &p, &why);
+    int32_t ids[PROBE_TOKENS], bos = llama_vocab_bos(e->vocab);
+    for (int i = 0; i < PROBE_TOKENS; i++) ids[i] = (i == 0 && bos >= 0) ? bos : (i + 1) % e->info.n_vocab;
+    size_t chunk = e->base.ops->chunk(&e->base);
+    rc = read_graph(e, ids, chunk < PROBE_TOKENS ? chunk : PROBE_TOKENS, err);
+    if (rc != HW_OK) return rc;
+    hw_error why = {0};
+    probe p = {.proof = hw__proof_new(e)};
+    if (!p.proof) return hw__fail_memory(err, "the probe", (size_t)e->info.n_layers, 1);
+    rc = run_probe(e, &p, ids, &why);
     if (rc == HW_ERR_UNSUPPORTED) {
         snprintf(e->problem, sizeof e->problem, "%.500s", why.msg);
         rc = HW_OK;
     } else if (rc != HW_OK) {
         if (err) *err = why;
     } else {
-        for (size_t b = 0; b < n_blocks; b++) {
-            e->layer_of[b] = p.seen[b] ? e->info.n_layers : -1;
-            if (p.seen[b]) e->layers[e->info.n_layers++] = (int32_t)b;
-        }
-        e->info.row_error = p.row_error;
-        e->info.host_rows = !e->placement.remote;
-        e->base.values_shared = e->info.host_rows; /* what is fetched goes through one buffer */
-        hw__placement_text(e->device, sizeof e->device, &e->placement);
-        if (p.heads) e->info.n_heads = (int32_t)p.heads;
-        const struct ggml_tensor *v = e->info.n_layers ? e->graphs[e->layers[0]].values : NULL;
-        if (v && v->ne[2] > 0)
-            e->info.n_heads_kv = (int32_t)v->ne[2]; /* libllama tells block 0's, which may have none */
-        judge_probe(e, &p);
-        judge_stream(e);
+        fill_probed(e, &p);
     }
-    free(p.seen);
+    hw__proof_free(p.proof);
     return rc;
 }

@@ -348,7 +348,7 @@ static void what_needs_a_model_is_refused(void **state) {
     assert_error(&err, ops->find_control(e, &control, "a", 1, 0, &err), HW_ERR_UNSUPPORTED, "cannot find control");
     assert_error(&err, ops->sample(e, &id, 0, 0, &sampling, &err), HW_ERR_UNSUPPORTED, "cannot choose");
     assert_error(&err, ops->values(e, &values, 0, &err), HW_ERR_UNSUPPORTED, "what attention carries");
-    assert_error(&err, ops->readout(e, &number, &number, 0, &err), HW_ERR_UNSUPPORTED, "how logits arise");
+    assert_error(&err, ops->readout(e, &number, &(hw__readout){0}, 0, &err), HW_ERR_UNSUPPORTED, "how logits arise");
     ops->close(e);
     temp_clear();
 }
