@@ -166,19 +166,20 @@ static bool refuse_rows(hw__llama_engine *e, const hw__tap *tap) {
     return false;
 }
 
-/* Copies a tap's rows to where those of its role are. */
+/* Copies a tap's rows to where those of its role are; the last block has none where no logits are kept. */
 static bool read_tap(hw__llama_engine *e, const hw__tap *tap) {
     const struct ggml_tensor *t = tap->node;
     size_t floats = (size_t)ggml_nelements(t), n = tap->width > 0 ? floats / (size_t)tap->width : 0;
-    if (t->type != GGML_TYPE_F32 || !ggml_is_contiguous(t) || n == 0 || n * (size_t)tap->width != floats || n > e->n_rows)
+    if (t->type != GGML_TYPE_F32 || !ggml_is_contiguous(t) || tap->width < 1 ||
+        n * (size_t)tap->width != floats || n > e->n_rows)
         return refuse_rows(e, tap);
     float *to = fit(&e->tapped.rows[tap->role], &e->tapped.capacity[tap->role], e->n_rows * (size_t)tap->width);
-    const float *from = to ? rows_of(e, t) : NULL;
+    const float *from = to && n ? rows_of(e, t) : to;
     if (!from) {
         e->failed = hw__fail_memory(&e->failure, "rows of the stream", e->n_rows, (size_t)tap->width * sizeof *to);
         return false;
     }
-    memcpy(to, from, floats * sizeof *to);
+    if (n) memcpy(to, from, floats * sizeof *to);
     e->tapped.n[tap->role] = n;
     return true;
 }

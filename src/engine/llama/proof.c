@@ -109,6 +109,7 @@ hw_err hw__proof_stream(void *proof, size_t layer, const hw__stream *s, hw_error
 hw_err hw__proof_final(void *proof, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
     (void)q0;
     hw__proof *p = proof;
+    if (n_rows == 0) return HW_OK;
     return copy_row(&p->final, rows + (n_rows - 1) * p->n_embd, p->n_embd, err);
 }
 

@@ -91,6 +91,7 @@ static void make_block(block *b, hw__values *values, hw__row rows[ROWS], bool po
     *values = (hw__values){.v = b->v,
                            .wo = b->wo,
                            .gain = post_norm ? b->gain : NULL,
+                           .norm = post_norm ? HW__NORM_RMS : HW__NORM_NONE,
                            .eps = 1e-6f,
                            .scale = 0.5f,
                            .n_heads = H,
