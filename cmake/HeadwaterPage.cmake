@@ -24,4 +24,4 @@ page_html_size:
     .section .note.GNU-stack, "", %progbits
 ]])
 set_source_files_properties("${_page_source}" PROPERTIES OBJECT_DEPENDS "${_page}")
-target_sources(headwater_cli PRIVATE "${_page_source}")
+target_sources(headwater_program PRIVATE "${_page_source}")

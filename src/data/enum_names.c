@@ -12,22 +12,22 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COUNT(list) (sizeof(list) / sizeof *(list))
+#define COUNT(list) (sizeof(list) / sizeof *(list) - 1) /* the last is NULL */
 
-static const char *const fuse_words[] = {"mean", "max", "min"};
-static const char *const row_words[] = {"predictor", "own"};
-static const char *const direction_words[] = {"input", "output"};
-static const char *const columns_words[] = {"prompt", "all"};
-static const char *const measure_words[] = {"projection", "norm", "proximity1", "proximity2"};
-static const char *const signal_words[] = {"projection",     "norm",          "proximity1",     "proximity2",
+const char *const hw__fuse_words[] = {"mean", "max", "min", NULL};
+const char *const hw__row_words[] = {"predictor", "own", NULL};
+const char *const hw__direction_words[] = {"input", "output", NULL};
+const char *const hw__columns_words[] = {"prompt", "all", NULL};
+const char *const hw__measure_words[] = {"projection", "norm", "proximity1", "proximity2", NULL};
+static const char *const hw__signal_words[] = {"projection",     "norm",          "proximity1",     "proximity2",
                                            "logit",          "residual",      "all_projection", "all_norm",
-                                           "all_proximity1", "all_proximity2"};
-static const char *const aggregate_words[] = {"mean", "rollout"};
-static const char *const role_words[] = {"prompt", "completion", "special", "template"};
-static const char *const precision_words[] = {"f32", "f16"};
-static const char *const rows_words[] = {"all", "interest", "none"};
-static const char *const thinking_words[] = {"default", "on", "off"};
-static const char *const stop_words[] = {"length", "end", "given", "cancelled"};
+                                           "all_proximity1", "all_proximity2", NULL};
+const char *const hw__aggregate_words[] = {"mean", "rollout", NULL};
+static const char *const hw__role_words[] = {"prompt", "completion", "special", "template", NULL};
+static const char *const hw__precision_words[] = {"f32", "f16", NULL};
+static const char *const hw__rows_words[] = {"all", "interest", "none", NULL};
+static const char *const hw__thinking_words[] = {"default", "on", "off", NULL};
+static const char *const hw__stop_words[] = {"length", "end", "given", "cancelled", NULL};
 
 static hw_err parse(int *out, const char *const *words, size_t n, const char *what, const char *word, hw_error *err) {
     for (size_t i = 0; word && i < n; i++) {
@@ -42,11 +42,11 @@ static hw_err parse(int *out, const char *const *words, size_t n, const char *wh
 }
 
 #define WORDS(type)                                                                                                    \
-    const char *hw_##type##_name(hw_##type v) { return (size_t)v < COUNT(type##_words) ? type##_words[v] : "?"; }
+    const char *hw_##type##_name(hw_##type v) { return (size_t)v < COUNT(hw__##type##_words) ? hw__##type##_words[v] : "?"; }
 #define PARSER(prefix, type)                                                                                           \
     hw_err prefix##type##_parse(hw_##type *out, const char *word, hw_error *err) {                                     \
         int v = 0;                                                                                                     \
-        hw_err rc = parse(&v, type##_words, COUNT(type##_words), #type, word, err);                                    \
+        hw_err rc = parse(&v, hw__##type##_words, COUNT(hw__##type##_words), #type, word, err);                                    \
         if (rc == HW_OK) *out = (hw_##type)v;                                                                          \
         return rc;                                                                                                     \
     }

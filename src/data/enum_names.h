@@ -4,6 +4,10 @@
 
 #include "headwater.h"
 
+/* Indexed by the value, ending with NULL. */
+extern const char *const hw__fuse_words[], *const hw__row_words[], *const hw__direction_words[], *const hw__columns_words[],
+    *const hw__measure_words[], *const hw__aggregate_words[];
+
 hw_err hw__role_parse(hw_role *out, const char *word, hw_error *err);
 hw_err hw__rows_parse(hw_rows *out, const char *word, hw_error *err);
 hw_err hw__stop_parse(hw_stop *out, const char *word, hw_error *err);

@@ -1,10 +1,9 @@
-/* attribution_json.c - settings are written with their words, and read through the words' own parsers. */
+/* attribution_json.c - settings are written and read by the table of settings. */
 #include "formats/attribution_json.h"
 
 #include "formats/through_json.h"
 #include "base/utf8.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +19,6 @@ static const struct {
     {"position_mean", offsetof(hw_diagnostics, position_mean)},
     {"position_last", offsetof(hw_diagnostics, position_last)},
 };
-enum { SEED_ROOM = 24, MAX_SEED_DIGITS = 20 };
 enum { N_DIAGNOSTICS = sizeof diagnostic_fields / sizeof *diagnostic_fields };
 
 /* ------------------------------------------------------------------ the balance of logits */
@@ -91,18 +89,26 @@ static json_t *names_to_json(const hw_method_params *p) {
     return list;
 }
 
+static json_t *setting_to_json(const hw_method_params *p, const hw_setting_info *s) {
+    char text[64];
+    double v = hw_setting_value(p, s);
+    if (s->type == HW_SETTING_FLAG) return json_boolean(v != 0);
+    if (s->type == HW_SETTING_NUMBER) return hw__json_double(v);
+    if (s->type == HW_SETTING_WHOLE && !s->json_text) return json_integer((json_int_t)v);
+    return json_string(hw_setting_text(text, sizeof text, p, s));
+}
+
+static bool is_written(const hw_method_params *p, const hw_setting_info *s) {
+    return !s->sparse || hw_setting_value(p, s) != s->default_value;
+}
+
 static json_t *settings_to_json(const hw_attribution *a) {
     const hw_method_params *p = &a->params;
-    char seed[SEED_ROOM];
-    snprintf(seed, sizeof seed, "%" PRIu64, p->seed);
-    json_t *json = json_pack("{s:s, s:s, s:s, s:o, s:b, s:o, s:b, s:s, s:s, s:s, s:I}", "row", hw_row_name(p->row),
-                             "direction", hw_direction_name(p->direction), "columns", hw_columns_name(p->columns),
-                             "residual", hw__json_double(p->residual), "residual_measured", p->residual_measured,
-                             "discard", hw__json_double(p->discard), "remove_sink", p->remove_sink, "measure",
-                             hw_measure_name(p->measure), "aggregate", hw_aggregate_name(p->aggregate), "seed", seed,
-                             "n_ablations", (json_int_t)p->n_ablations);
+    json_t *json = json_object();
     bool ok = json != NULL;
-    if (ok && p->through) ok = json_object_set_new(json, "through", json_true()) == 0;
+    for (size_t i = 0; ok && i < hw_setting_count(); i++)
+        if (is_written(p, hw_setting_at(i)))
+            ok = json_object_set_new(json, hw_setting_at(i)->name, setting_to_json(p, hw_setting_at(i))) == 0;
     if (ok && p->groups)
         ok = json_object_set_new(json, "n_groups", json_integer((json_int_t)p->n_groups)) == 0 &&
              json_object_set_new(json, "groups", ints_to_json(p->groups, hw__n_shown(p, a->run))) == 0;
@@ -161,29 +167,30 @@ static hw_err get_method(const char **method, const json_t *json, hw_error *err)
     return HW_OK;
 }
 
-static hw_err get_words(hw_method_params *p, const json_t *json, hw_error *err) {
-    const char *row, *direction, *columns, *measure;
-    hw_err rc = hw__json_word(&row, json, "row", err);
-    if (rc == HW_OK) rc = hw__json_word(&direction, json, "direction", err);
-    if (rc == HW_OK) rc = hw__json_word(&columns, json, "columns", err);
-    if (rc == HW_OK) rc = hw__json_word(&measure, json, "measure", err);
-    if (rc != HW_OK) return rc;
-    if (hw_row_parse(&p->row, row, err) != HW_OK || hw_direction_parse(&p->direction, direction, err) != HW_OK ||
-        hw_columns_parse(&p->columns, columns, err) != HW_OK || hw_measure_parse(&p->measure, measure, err) != HW_OK)
-        return hw__fail_in(err, HW_ERR_FORMAT, "settings");
-    return HW_OK;
-}
-
-/* A string of digits: JSON's numbers hold no 64 bits everywhere. */
-static hw_err get_seed(uint64_t *out, const json_t *json, hw_error *err) {
-    const char *word;
-    hw_err rc = hw__json_word(&word, json, "seed", err);
-    if (rc != HW_OK) return rc;
-    size_t digits = strspn(word, "0123456789");
-    errno = 0;
-    *out = strtoull(word, NULL, 10);
-    if (digits > 0 && digits <= MAX_SEED_DIGITS && !word[digits] && errno == 0) return HW_OK;
-    return hw__fail(err, HW_ERR_FORMAT, "\"seed\" must be a string of decimal digits, at most 18446744073709551615");
+static hw_err get_setting(hw_method_params *p, const hw_setting_info *s, const json_t *json, hw_error *err) {
+    const char *text;
+    bool flag;
+    double v;
+    int64_t whole;
+    hw_err rc;
+    if (s->optional && !json_object_get(json, s->name)) return HW_OK;
+    if (s->type == HW_SETTING_FLAG) {
+        rc = hw__json_bool(&flag, json, s->name, err);
+        return rc == HW_OK ? hw_setting_set(p, s, flag, err) : rc;
+    }
+    if (s->type == HW_SETTING_NUMBER) {
+        rc = hw__json_real(&v, json, s->name, err);
+        return rc == HW_OK ? hw_setting_set(p, s, v, err) : rc;
+    }
+    char digits[24];
+    if (s->type == HW_SETTING_WHOLE && !s->json_text) {
+        rc = hw__json_int(&whole, json, s->name, 0, INT64_MAX, err);
+        if (rc != HW_OK) return rc;
+        snprintf(digits, sizeof digits, "%" PRId64, whole);
+        return hw_setting_read(p, s, digits, err);
+    }
+    rc = hw__json_word(&text, json, s->name, err);
+    return rc == HW_OK ? hw_setting_read(p, s, text, err) : rc;
 }
 
 /* Names of groups: an array malloc'd, its strings the JSON's. Files of earlier versions have none. */
@@ -232,39 +239,15 @@ static hw_err get_groups(hw_method_params *p, column_groups *out, const json_t *
     return get_names(p, &out->names, json, err);
 }
 
-/* Settings that files of earlier versions do not have: the default stays where the key is missing. */
-static hw_err get_later(hw_method_params *p, const json_t *json, hw_error *err) {
-    hw_err rc = HW_OK;
-    if (json_object_get(json, "residual_measured"))
-        rc = hw__json_bool(&p->residual_measured, json, "residual_measured", err);
-    if (rc == HW_OK && json_object_get(json, "remove_sink"))
-        rc = hw__json_bool(&p->remove_sink, json, "remove_sink", err);
-    if (rc == HW_OK && json_object_get(json, "discard")) rc = hw__json_real(&p->discard, json, "discard", err);
-    if (rc == HW_OK && json_object_get(json, "through")) rc = hw__json_bool(&p->through, json, "through", err);
-    const char *aggregate;
-    if (rc == HW_OK && json_object_get(json, "aggregate")) {
-        rc = hw__json_word(&aggregate, json, "aggregate", err);
-        if (rc == HW_OK && hw_aggregate_parse(&p->aggregate, aggregate, err) != HW_OK)
-            rc = hw__fail_in(err, HW_ERR_FORMAT, "settings");
-    }
-    if (rc == HW_OK && !(p->discard >= 0 && p->discard < 1))
-        rc = hw__fail(err, HW_ERR_FORMAT, "\"discard\" must be 0 or more, and below 1");
-    return rc;
-}
-
 static hw_err get_settings(hw_method_params *p, column_groups *groups, const json_t *json, const hw_run *run,
                            hw_error *err) {
     const json_t *settings;
-    int64_t n_ablations;
     hw_err rc = hw__json_object(&settings, json, "settings", err);
-    if (rc == HW_OK) rc = get_words(p, settings, err);
-    if (rc == HW_OK) rc = get_seed(&p->seed, settings, err);
-    if (rc == HW_OK) rc = hw__json_real(&p->residual, settings, "residual", err);
-    if (rc == HW_OK && !(p->residual >= 0 && p->residual <= 1))
-        rc = hw__fail(err, HW_ERR_FORMAT, "\"residual\" must be 0 to 1");
-    if (rc == HW_OK) rc = hw__json_int(&n_ablations, settings, "n_ablations", 0, INT64_MAX, err);
-    if (rc == HW_OK) p->n_ablations = (size_t)n_ablations;
-    if (rc == HW_OK) rc = get_later(p, settings, err);
+    for (size_t i = 0; rc == HW_OK && i < hw_setting_count(); i++) {
+        const hw_setting_info *s = hw_setting_at(i);
+        rc = get_setting(p, s, settings, err);
+        if (rc == HW_ERR_ARGUMENT) rc = hw__fail_in(err, HW_ERR_FORMAT, "setting \"%s\"", s->name);
+    }
     return rc == HW_OK ? get_groups(p, groups, settings, run, err) : rc;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/strlist.h"
+#include "methods/settings.h"
 #include "methods/through.h"
 
 #include <stdio.h>
@@ -23,10 +24,6 @@ const hw_method_info *hw_method_find(const char *name) {
     return method ? &method->info : NULL;
 }
 
-hw_method_params hw_method_params_default(void) {
-    return (hw_method_params){.size = sizeof(hw_method_params), .residual = 0.5, .n_ablations = 64};
-}
-
 size_t hw_attribution_n_passes(const hw_attribution *a) {
     const hw__method *method = hw__method_find(a->method);
     return method && method->passes ? method->passes(&a->params, a->n_columns) : 0;
@@ -42,24 +39,6 @@ static hw_err fail_unknown(const char *name, hw_error *err) {
     hw__names names = {method_name, NULL, hw__n_methods};
     return hw__fail(err, HW_ERR_ARGUMENT, "method \"%.64s\": %s", name ? name : "",
                     hw__unknown_name(why, sizeof why, name, names));
-}
-
-static hw_err check_params(const hw_method_params *p, hw_error *err) {
-    if (!(p->residual >= 0 && p->residual <= 1))
-        return hw__fail(err, HW_ERR_ARGUMENT, "residual weight %g: 0 (attention only) to 1 (residual only)",
-                        p->residual);
-    if (!(p->discard >= 0 && p->discard < 1))
-        return hw__fail(err, HW_ERR_ARGUMENT, "discard %g: 0 (nothing) to below 1 (all but the highest weight)",
-                        p->discard);
-    if ((unsigned)p->row > HW_ROW_OWN || (unsigned)p->direction > HW_DIRECTION_OUTPUT ||
-        (unsigned)p->columns > HW_COLUMNS_ALL)
-        return hw__fail(err, HW_ERR_ARGUMENT, "row %d, direction %d, columns %d: not values of their enums",
-                        (int)p->row, (int)p->direction, (int)p->columns);
-    if ((unsigned)p->measure > HW_MEASURE_PROXIMITY2)
-        return hw__fail(err, HW_ERR_ARGUMENT, "measure %d: there is none", (int)p->measure);
-    if ((unsigned)p->aggregate > HW_AGGREGATE_ROLLOUT)
-        return hw__fail(err, HW_ERR_ARGUMENT, "aggregate %d: mean or rollout", (int)p->aggregate);
-    return HW_OK;
 }
 
 uint32_t hw_method_heeds(const hw_method_info *info, const hw_method_params *params) {
@@ -130,7 +109,7 @@ static hw_err check_through(const hw__method *method, hw_method_params *p, hw_er
 hw_err hw__method_check(const hw__method **out, const char *name, hw_method_params *p, hw_error *err) {
     const hw__method *method = hw__method_find(name);
     if (!method) return fail_unknown(name, err);
-    hw_err rc = check_params(p, err);
+    hw_err rc = hw__settings_check(p, err);
     if (rc == HW_OK) rc = check_through(method, p, err);
     if (rc != HW_OK) return rc;
     if (!(hw_method_heeds(&method->info, p) & HW_USES_DIRECTION))

@@ -31,7 +31,7 @@ static hw_model *open_model(const subject *s) {
     params.f32_cache = strstr(s->model, "F32") != NULL;
     params.n_threads = 2;
     params.n_ubatch = s->n_ubatch;
-    if (hw_model_open(&model, model_path(s->model), &params, &err) != HW_OK) fail_msg("%s", err.msg);
+    if (hw_model_open(&model, test_model_path(s->model), &params, &err) != HW_OK) fail_msg("%s", err.msg);
     return model;
 }
 

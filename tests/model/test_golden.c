@@ -162,7 +162,7 @@ static hw_model *open_model(const char *name) {
     params.f32_cache = strstr(name, "F32") != NULL;
     params.n_threads = 2;
     hw_model *model = NULL;
-    if (hw_model_open(&model, model_path(name), &params, &err) != HW_OK) fail_msg("%s", err.msg);
+    if (hw_model_open(&model, test_model_path(name), &params, &err) != HW_OK) fail_msg("%s", err.msg);
     return model;
 }
 

@@ -11,7 +11,7 @@ static void rows_are_those_of_the_whole_run(void **state) {
     hw_error err;
     hw_model *model;
     hw_model_params params = hw_model_params_default();
-    if (hw_model_open(&model, model_path("SmolLM2-135M-Instruct.Q4_1.gguf"), &params, &err) != HW_OK)
+    if (hw_model_open(&model, test_model_path("SmolLM2-135M-Instruct.Q4_1.gguf"), &params, &err) != HW_OK)
         fail_msg("%s", err.msg);
     hw_run_params run = hw_run_params_default();
     run.prompt = "Context: It is sunny today, which is bad.\nQ: How is the weather today ?\nA: It is";

@@ -22,7 +22,7 @@ static hw_model *open_model(const char *name, int32_t n_ubatch, bool f32_cache) 
     p.f32_cache = f32_cache;
     hw_model *model = NULL;
     hw_error err = {0};
-    if (hw_model_open(&model, model_path(name), &p, &err) != HW_OK) fail_msg("%s", err.msg);
+    if (hw_model_open(&model, test_model_path(name), &p, &err) != HW_OK) fail_msg("%s", err.msg);
     return model;
 }
 
@@ -408,7 +408,7 @@ static void stops_are_heard(void **state) {
     hw_model_params params = hw_model_params_default();
     params.stop = third_time;
     params.ctx = &(int){0};
-    rc = hw_model_open(&model, model_path(SMOLLM2), &params, &err);
+    rc = hw_model_open(&model, test_model_path(SMOLLM2), &params, &err);
     assert_error(&err, rc, HW_ERR_CANCELLED, "stopped");
 }
 
@@ -419,7 +419,7 @@ static void context_is_kept_to(void **state) {
     params.n_threads = 2;
     hw_model *model = NULL;
     hw_error err = {0};
-    assert_int_equal(hw_model_open(&model, model_path(SMOLLM2), &params, &err), HW_OK);
+    assert_int_equal(hw_model_open(&model, test_model_path(SMOLLM2), &params, &err), HW_OK);
     hw_run_params p = ask_bytes("My name is Putin, I am from", 27, NULL, 16);
     hw_trace *trace = capture(model, &p); /* 8 + 16 */
     assert_true(hw_run_n_tokens(hw_trace_run(trace)) <= 24);

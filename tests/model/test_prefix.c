@@ -29,7 +29,7 @@ static hw_model *open_model(const char *name, int32_t n_ubatch) {
     params.n_threads = 2;
     params.n_ubatch = n_ubatch;
     params.f32_cache = strstr(name, "F32") != NULL;
-    if (hw_model_open(&model, model_path(name), &params, &err) != HW_OK) fail_msg("%s", err.msg);
+    if (hw_model_open(&model, test_model_path(name), &params, &err) != HW_OK) fail_msg("%s", err.msg);
     return model;
 }
 

@@ -117,7 +117,7 @@ static int open_model(void **state) {
     hw_model_params params = hw_model_params_default();
     params.n_threads = 2;
     params.f32_cache = true;
-    if (hw_model_open(&model, model_path("SmolLM2-135M-Instruct.F32.gguf"), &params, &err) != HW_OK)
+    if (hw_model_open(&model, test_model_path("SmolLM2-135M-Instruct.F32.gguf"), &params, &err) != HW_OK)
         fail_msg("%s", err.msg);
     *state = model;
     return 0;

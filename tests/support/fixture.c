@@ -86,7 +86,7 @@ bool slow_kernels(void) {
     return backend && strcmp(backend, "libggml-cpu-x64.so") == 0;
 }
 
-const char *model_path(const char *name) {
+const char *test_model_path(const char *name) {
     static char path[4096];
     const char *folder = getenv("HEADWATER_TEST_MODELS");
     snprintf(path, sizeof path, "%s/%s", folder && *folder ? folder : "build/models", name);

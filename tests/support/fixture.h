@@ -79,7 +79,7 @@ bool slow_kernels(void);
 
 /* Path of a model file of the tests: in $HEADWATER_TEST_MODELS, or build/models. Fails the test where it is missing.
  * Borrowed until the next call. */
-const char *model_path(const char *name);
+const char *test_model_path(const char *name);
 
 /* The message holds `part`; the code is `code`. */
 #define assert_error(err, rc, code, part) assert_error_at(err, rc, code, part, __FILE__, __LINE__)

@@ -27,22 +27,8 @@
         *(hw_##type *)field = v;                                                                                       \
         return true;                                                                                                   \
     }
-WORD_READER(row)
-WORD_READER(direction)
-WORD_READER(columns)
 WORD_READER(fuse)
-WORD_READER(measure)
-WORD_READER(aggregate)
 WORD_READER(precision)
-
-static bool read_real(double *out, const char *text, double least, double most);
-
-/* The weight stays at its default beside "measured": what is written to files has both. */
-static bool word_residual(void *field, const char *text) {
-    residual_weight *r = field;
-    r->measured = strcmp(text, "measured") == 0;
-    return r->measured || read_real(&r->weight, text, 0, 1);
-}
 
 /* Bytes, or as many of 1024, 1024^2 ... as the letter says. */
 static bool word_memory(void *field, const char *text) {
@@ -113,7 +99,10 @@ enum {
 #define WHOLE(field, from, to) .type = OPTION_WHOLE, .offset = AT(field), .least = from, .most = to
 #define REAL(field, from, to)  .type = OPTION_REAL, .offset = AT(field), .least = from, .most = to
 
-static const option_row rows[] = {
+/* Where the rows of the table of settings go. */
+#define SETTINGS_HERE "settings"
+
+static const option_row own_rows[] = {
     {"passages", 0, "FILE", TEXT(passages), RUN(IN_CITE, FROM_MODEL | FROM_TRACE),
      .help = "passages as a JSON list: [{\"name\": \"A\", \"text\": \"...\"}, ...]; with --question the prompt is made "
              "of them, else each is looked for in the prompt"},
@@ -192,34 +181,19 @@ static const option_row rows[] = {
     {"method", 0, "NAME", TEXT(method), METHOD(IN_CITE, FROM_RUN), .standard = "logit,contribution",
      .help = "method to cite by; without it the first of these that the run can give (attention cites wrongly too "
              "often to be taken unasked)"},
-    {"row", 0, "predictor|own", WORD(row), SETTING(IN_EACH, FROM_RUN, ROW), .standard = "predictor",
-     .help = "explain by the position that chose the token, or by the token's own position"},
-    {"direction", 0, "input|output", WORD(direction), SETTING(IN_EACH, FROM_RUN, DIRECTION), .standard = "input",
-     .help = "of rollout: compose layers from the embeddings up, or from the top down"},
+    {.name = SETTINGS_HERE},
     {"fuse", 0, "mean|max|min", WORD(fuse), SETTING(IN_EACH, FROM_MODEL | FROM_ATTENTION, FUSE), .standard = "mean",
      .help = "of attention, rollout and flow: how the heads of a layer become one",
      .elsewhere = "its heads were fused when it was captured"},
-    {"residual", 0, "0..1|measured", WORD(residual), SETTING(IN_EACH, FROM_RUN, RESIDUAL), .standard = "0.5",
-     .help = "of rollout and flow: weight of the residual stream against attention: one number, or what the run shows "
-             "of each "
-             "token and layer"},
-    {"discard", 0, "R", REAL(discard, 0, 0.999999), SETTING(IN_EACH, FROM_RUN, DISCARD), .standard = "0",
-     .help = "of rollout and flow: leave out this share of each row's weights, the lowest"},
-    {"remove-sink", 0, NULL, FLAG(remove_sink), SETTING(IN_EACH, FROM_RUN, REMOVE_SINK),
-     .help = "of rollout and flow: attention to token 0 counts as none, in every layer"},
-    {"measure", 0, "projection|norm|proximity1|proximity2", WORD(measure), SETTING(IN_EACH, FROM_RUN, MEASURE),
-     .standard = "projection", .help = "of contribution: how its size is measured"},
-    {"aggregate", 0, "mean|rollout", WORD(aggregate), SETTING(IN_EACH, FROM_RUN, AGGREGATE), .standard = "mean",
-     .help = "of contribution: each layer by itself, or layers composed as rollout composes attention"},
     {"versus", 0, "TOKEN", TEXT(versus), SETTING(IN_RUNS, FROM_MODEL, VERSUS),
      .help = "of logit: why the chosen token and not this one? Its exact text, as in \" Berlin\", or second: each "
              "step's likeliest "
              "other token",
      .elsewhere = "logits are read while the model runs"},
-    {"through", 0, NULL, FLAG(through), SETTING(IN_RUNS, FROM_RUN, THROUGH),
+    {"through", 0, NULL, .type = OPTION_SETTING, .offset = AT(settings.through), SETTING(IN_RUNS, FROM_RUN, THROUGH),
      .help = "follow what came from the completion's own tokens, each by its own row, back to the prompt: shares that "
              "sum to 1 with the model's own; the default of cite by logit"},
-    {"through", 0, NULL, FLAG(through), SETTING(IN_SAVED, FROM_ANY, THROUGH),
+    {"through", 0, NULL, .type = OPTION_SETTING, .offset = AT(settings.through), SETTING(IN_SAVED, FROM_ANY, THROUGH),
      .help = "follow what came from the completion's own tokens back to the prompt; of a result saved with --columns "
              "all"},
     {"direct", 0, NULL, FLAG(direct), METHOD(IN_CITE, FROM_RUN),
@@ -228,8 +202,6 @@ static const option_row rows[] = {
      .help = "leave each of the Q first passages out and show what the answer loses without it: Q + 1 passes; two that "
              "tell the same are left out together",
      .elsewhere = "no model runs that could read the answer again"},
-    {"columns", 0, "prompt|all", WORD(columns), METHOD(IN_BOTH, FROM_RUN), .standard = "prompt",
-     .help = "attribute to the prompt's tokens, or to the completion's too"},
     {"preset", 0, "NAME", TEXT(preset), METHOD(IN_BOTH, FROM_RUN),
      .help = "settings under one name; options given by hand win"},
 
@@ -284,9 +256,8 @@ static const option_row rows[] = {
 
     {"method", 0, "LIST", TEXT(method), EVAL,
      .standard = "rollout,attention,contribution,logit,uniform,random,leave-one-out",
-     .help = "methods, separated by commas; METHOD:KEY=VALUE sets one for this method alone (keys: measure, aggregate, "
-             "row, direction, "
-             "residual, discard, remove-sink, lift, layers, hide), as in contribution:norm,rollout:last:hide=first"},
+     .help = "methods, separated by commas; METHOD:KEY=VALUE sets one for this method alone (keys: "
+             "the options of explain that set methods, and lift, layers, hide), as in contribution:norm,rollout:last:hide=first"},
     {"by", 0, "NAME|/RE/", TEXT(by), EVAL,
      .help = "segments to judge: token, word, line, sentence, paragraph, or where a regular expression matches; "
              "default: an "
@@ -335,7 +306,6 @@ static const option_row rows[] = {
     {"verbose", 'v', NULL, FLAG(verbose), TERMINAL(IN_ALL), .help = "the engine's log on standard error"},
     {"help", 'h', NULL, FLAG(help), TERMINAL(IN_ALL), .help = "this help"},
 };
-_Static_assert(COUNT(rows) <= MOST_OPTIONS, "options.given has a place for each row");
 
 static const preset presets[] = {
     {"note",
@@ -343,14 +313,76 @@ static const preset presets[] = {
      {{"method", "rollout"}, {"row", "own"}, {"hide", "first,note"}, {"theme", "note"}}},
 };
 
-size_t options_count(void) { return COUNT(rows); }
-const option_row *options_row(size_t i) { return &rows[i]; }
+/* own_rows with the settings in their place. Made once, by the first call: a command line is read before any thread starts. */
+static option_row rows[MOST_OPTIONS];
+static size_t n_rows;
+static char metavars[MOST_OPTIONS][64], defaults[MOST_OPTIONS][24];
+
+/* "0..1|measured", "input|output"; NULL for a flag. */
+static const char *setting_metavar(char *out, size_t capacity, const hw_setting_info *s) {
+    size_t n = 0, at = 0;
+    if (s->type == HW_SETTING_FLAG) return NULL;
+    if (s->type == HW_SETTING_WORD) {
+        while (s->words[n]) n++;
+        return hw__join_names_by(out, capacity, hw__names_of(s->words, n), "|", "|");
+    }
+    at = (size_t)snprintf(out, capacity, "%g..%g", s->min, s->max);
+    for (size_t i = 0; i < hw_setting_count() && at < capacity; i++) {
+        const hw_setting_info *word = hw_setting_at(i);
+        if (word->option_word && strcmp(word->option, s->option) == 0)
+            at += (size_t)snprintf(out + at, capacity - at, "|%s", word->option_word);
+    }
+    return out;
+}
+
+static option_row setting_row(const hw_setting_info *s) {
+    hw_method_params usual = hw_method_params_default();
+    char *metavar = metavars[n_rows], *text = defaults[n_rows];
+    hw_setting_text(text, sizeof defaults[0], &usual, s);
+    return (option_row){.name = s->option,
+                        .metavar = setting_metavar(metavar, sizeof metavars[0], s),
+                        .type = OPTION_SETTING,
+                        .group = GROUP_METHOD,
+                        .commands = s->uses ? IN_EACH : IN_BOTH, /* without a trait it says what M has columns for */
+                        .sources = FROM_RUN,
+                        .offset = sizeof(options) + n_rows, /* of no field: only a place of its own */
+                        .uses = s->uses,
+                        .standard = s->type == HW_SETTING_FLAG ? NULL : text,
+                        .help = s->help};
+}
+
+static void add_row(option_row row) {
+    assert(n_rows < MOST_OPTIONS);
+    rows[n_rows++] = row;
+}
+
+/* Whether no row of own_rows is of it, as of one that more than a run can be explained with. */
+static bool needs_row(const hw_setting_info *s) {
+    for (size_t i = 0; s->option && i < COUNT(own_rows); i++)
+        if (strcmp(own_rows[i].name, s->option) == 0) return false;
+    return s->option && !s->option_word;
+}
+
+static void make_rows(void) {
+    for (size_t i = 0; i < COUNT(own_rows); i++) {
+        bool settings = strcmp(own_rows[i].name, SETTINGS_HERE) == 0;
+        if (!settings) add_row(own_rows[i]);
+        for (size_t s = 0; settings && s < hw_setting_count(); s++)
+            if (needs_row(hw_setting_at(s))) add_row(setting_row(hw_setting_at(s)));
+    }
+}
+
+size_t options_count(void) {
+    if (!n_rows) make_rows();
+    return n_rows;
+}
+const option_row *options_row(size_t i) { return i < options_count() ? &rows[i] : NULL; }
 const char *options_group_title(option_group group) { return groups[group].title; }
 size_t presets_count(void) { return COUNT(presets); }
 const preset *presets_at(size_t i) { return &presets[i]; }
 
 static const option_row *find_row(const char *name) {
-    for (size_t i = 0; i < COUNT(rows); i++)
+    for (size_t i = 0; i < options_count(); i++)
         if (strcmp(rows[i].name, name) == 0) return &rows[i];
     return NULL;
 }
@@ -370,7 +402,7 @@ static spelling spell(const option_row *row) {
 }
 
 bool options_given(const options *o, size_t offset) {
-    for (size_t i = 0; i < COUNT(rows); i++)
+    for (size_t i = 0; i < options_count(); i++)
         if (rows[i].offset == offset && o->given[i]) return true;
     return false;
 }
@@ -413,7 +445,7 @@ static bool read_names(const char **out, const char *text) {
 }
 
 static bool read_value(options *o, const option_row *row, const char *text) {
-    void *field = (char *)o + row->offset;
+    void *field = row->type == OPTION_SETTING ? NULL : (char *)o + row->offset;
     switch (row->type) {
     case OPTION_FLAG: *(bool *)field = true; return true;
     case OPTION_TEXT: *(const char **)field = text; return true;
@@ -422,6 +454,7 @@ static bool read_value(options *o, const option_row *row, const char *text) {
     case OPTION_WHOLE: return read_whole(field, text, row->least, row->most);
     case OPTION_REAL: return read_real(field, text, row->least, row->most);
     case OPTION_WORD: return row->word(field, text);
+    case OPTION_SETTING: return hw_setting_read_option(&o->settings, row->name, text, NULL) == HW_OK;
     }
     return false;
 }
@@ -437,6 +470,11 @@ static void complain_value(const char *command, const option_row *row, const cha
     } else if (row->type == OPTION_WORD) {
         misuse(command, "%s \"%s\": must be %s%s", s.text, text, row->accepts ? "" : "one of ",
                row->accepts ? row->accepts : row->metavar);
+    } else if (row->type == OPTION_SETTING) {
+        hw_method_params scratch = hw_method_params_default();
+        hw_error err = {.msg = ""};
+        hw_setting_read_option(&scratch, row->name, text, &err);
+        misuse(command, "%s \"%s\": %s", s.text, text, err.msg);
     } else {
         fail("%s \"%s\": no memory for it", s.text, text);
     }
@@ -444,10 +482,10 @@ static void complain_value(const char *command, const option_row *row, const cha
 
 /* Every default, and then the command's own where commands differ. */
 static void set_defaults(options *o, unsigned bit) {
-    *o = (options){0};
-    for (size_t i = 0; i < 2 * COUNT(rows); i++) {
-        const option_row *row = &rows[i % COUNT(rows)];
-        if (!row->standard || (i >= COUNT(rows) && !(row->commands & bit))) continue;
+    *o = (options){.settings = hw_method_params_default()};
+    for (size_t i = 0; i < 2 * options_count(); i++) {
+        const option_row *row = &rows[i % options_count()];
+        if (!row->standard || (i >= options_count() && !(row->commands & bit))) continue;
         bool ok = read_value(o, row, row->standard);
         assert(ok);
         (void)ok;
@@ -480,14 +518,14 @@ static bool apply_preset(options *o, const char *command) {
 /* What getopt_long wants, made from the table. An option's value is its row + FIRST_ROW, beyond any letter. */
 enum { FIRST_ROW = 256 };
 typedef struct grammar {
-    struct option longs[COUNT(rows) + 1];
-    char shorts[2 * COUNT(rows) + 2];
+    struct option longs[MOST_OPTIONS + 1];
+    char shorts[2 * MOST_OPTIONS + 2];
 } grammar;
 
 static grammar make_grammar(unsigned bit) {
     grammar g = {.shorts = ":"}; /* a colon first: a missing value is told from an unknown option */
     size_t n_longs = 0, n_shorts = 1;
-    for (size_t i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < options_count(); i++) {
         if (!(rows[i].commands & bit)) continue;
         int takes = rows[i].metavar ? required_argument : no_argument;
         g.longs[n_longs++] = (struct option){rows[i].name, takes, NULL, FIRST_ROW + (int)i};
@@ -500,7 +538,7 @@ static grammar make_grammar(unsigned bit) {
 
 static const option_row *row_of(int value, unsigned bit) {
     if (value >= FIRST_ROW) return &rows[value - FIRST_ROW];
-    for (size_t i = 0; i < COUNT(rows); i++)
+    for (size_t i = 0; i < options_count(); i++)
         if (rows[i].letter && rows[i].letter == value && rows[i].commands & bit) return &rows[i];
     return NULL;
 }
@@ -518,7 +556,7 @@ static void complain_option(const char *command, unsigned bit, int value, const 
     } else {
         char name[64];
         snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
-        const char *near = find_row(name) ? NULL : hw__nearest_name(name, (hw__names){row_name, &bit, COUNT(rows)});
+        const char *near = find_row(name) ? NULL : hw__nearest_name(name, (hw__names){row_name, &bit, options_count()});
         misuse(command, "%s has no option --%s%s%s%s", command, name, near ? "; did you mean --" : "", near ? near : "",
                near ? "?" : "");
     }
@@ -574,7 +612,7 @@ bool options_fit(const options *o, const char *command, source from) {
                        : from == FROM_ATTENTION ? "--attention"
                        : from == FROM_RESULT    ? "a saved result"
                                                 : "a model";
-    for (size_t i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < options_count(); i++) {
         const option_row *row = &rows[i];
         if (!o->given[i] || row->sources & (unsigned)from) continue;
         misuse(command, "%s does not go with %s: %s", spell(row).text, what,

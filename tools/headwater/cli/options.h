@@ -1,7 +1,9 @@
 /*
  * options.h - what a command line can say, in one table that parsing, --help and the manual pages read.
  *
- * Adding an option: a field in `options`, a row in options.c. A row's default is text and goes through the same
+ * Settings of methods are options by themselves: rows made from the library's table (hw_setting_at()).
+ *
+ * Adding another option: a field in `options`, a row in options.c. A row's default is text and goes through the same
  * reader as a value from the user, so the help cannot disagree with what happens.
  */
 #ifndef HW_CLI_OPTIONS_H
@@ -38,31 +40,20 @@ typedef struct texts {
     size_t n;
 } texts;
 
-/* --residual: a number, or what the run measured. */
-typedef struct residual_weight {
-    double weight;
-    bool measured;
-} residual_weight;
-
 typedef struct options {
     const char *model, *prompt, *file, *completion, *trace, *attention, *state;
     const char *method, *versus, *by, *spans, *token, *layers, *hide, *keep, *preset;
     texts output, arguments; /* -o FILEs; what stands between the options */
     int64_t generate, top_k, seed, ctx, threads, gpu_layers, ubatch, top, ablations;
-    double temp, top_p, discard;
-    residual_weight residual;
-    hw_row row;
-    hw_direction direction;
-    hw_columns columns;
+    double temp, top_p;
+    hw_method_params settings; /* the methods': rows of the library's table of settings */
     hw_fuse fuse;
-    hw_measure measure;
-    hw_aggregate aggregate;
     hw_precision precision; /* --trace-precision */
     uint64_t memory;        /* bytes; 0: no limit */
     color_mode color;
     int64_t confirm; /* of cite: passages to leave out */
-    bool through, direct;   /* direct: of cite, whose standard is through */
-    bool chat, normalise, lift, remove_sink, full, f32_cache, quiet, verbose, help;
+    bool direct;     /* of cite, whose default is through */
+    bool chat, normalise, lift, full, f32_cache, quiet, verbose, help;
     const char *results, *shard, *group_by, *format; /* of eval */
     const char *sizes, *variants;                               /* of bench */
     int64_t limit, rounds;
@@ -90,7 +81,8 @@ typedef enum option_type {
     OPTION_TEXTS, /* texts: may be given several times */
     OPTION_WHOLE, /* int64_t between least and most */
     OPTION_REAL,  /* double between least and most */
-    OPTION_WORD   /* an enum, read by `word` */
+    OPTION_WORD,  /* an enum, read by `word` */
+    OPTION_SETTING /* in options.settings, read by the library's table of settings */
 } option_type;
 
 /* In the order of --help. */
@@ -116,7 +108,7 @@ typedef struct option_row {
     option_group group;
     unsigned commands; /* IN_ bits */
     unsigned sources;  /* FROM_ bits */
-    size_t offset;     /* in options */
+    size_t offset;     /* in options; of a setting a number of its own */
     double least, most;
     bool (*word)(void *field, const char *text);
     const char *accepts;

@@ -74,7 +74,7 @@ static int check_line(request *r, const options *o) {
     int status = choose_source(o, &r->from);
     if (status == STATUS_DONE && o->passages && (o->by || o->spans))
         status = misuse(command_name, "--passages, --by and --spans all say what a passage is: give one of them");
-    if (status == STATUS_DONE && o->direct && o->through)
+    if (status == STATUS_DONE && o->direct && o->settings.through)
         status = misuse(command_name, "--direct and --through are opposites: give one of them");
     if (status == STATUS_DONE && GIVEN(o, method) && strchr(o->method, ','))
         status = misuse(command_name, "--method \"%s\": citations are made by one method", o->method);

@@ -115,7 +115,7 @@ static int run(const options *o) {
     cut by;
     const options own = with_passes(o, from);
     status = cut_read(&by, o, command_name, NULL);
-    if (status == STATUS_DONE && (o->by || o->spans) && o->columns == HW_COLUMNS_ALL)
+    if (status == STATUS_DONE && (o->by || o->spans) && o->settings.columns == HW_COLUMNS_ALL)
         status = misuse(command_name, "--by and --spans cut the prompt: they do not go with --columns all");
     if (status == STATUS_DONE) {
         status = job_prepare(&j, &own, command_name);

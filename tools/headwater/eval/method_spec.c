@@ -16,48 +16,6 @@ static hw_err refuse(hw_error *err, const char *text) {
     return hw__fail(err, HW_ERR_ARGUMENT, "%s", text);
 }
 
-static hw_err read_measure(variant *v, char *value, hw_error *err) {
-    return hw_measure_parse(&v->params.measure, value, err);
-}
-
-static hw_err read_aggregate(variant *v, char *value, hw_error *err) {
-    return hw_aggregate_parse(&v->params.aggregate, value, err);
-}
-
-static hw_err read_row(variant *v, char *value, hw_error *err) { return hw_row_parse(&v->params.row, value, err); }
-
-static hw_err read_direction(variant *v, char *value, hw_error *err) {
-    return hw_direction_parse(&v->params.direction, value, err);
-}
-
-static bool read_share(double *out, const char *value) {
-    char *end;
-    bool plain = *value && !value[strspn(value, "0123456789.")]; /* strtod also takes hex, inf and nan */
-    double share = strtod(value, &end);
-    if (!plain || *end || !(share >= 0 && share <= 1)) return false;
-    *out = share;
-    return true;
-}
-
-static hw_err read_residual(variant *v, char *value, hw_error *err) {
-    v->params.residual_measured = strcmp(value, "measured") == 0;
-    if (v->params.residual_measured || read_share(&v->params.residual, value)) return HW_OK;
-    return refuse(err, "must be a number from 0 to 1, or measured");
-}
-
-static hw_err read_discard(variant *v, char *value, hw_error *err) {
-    double share;
-    if (!read_share(&share, value) || share == 1) return refuse(err, "must be a number from 0 to below 1");
-    v->params.discard = share;
-    return HW_OK;
-}
-
-static hw_err read_remove_sink(variant *v, char *value, hw_error *err) {
-    if (strcmp(value, "remove-sink") != 0) return refuse(err, "must be remove-sink");
-    v->params.remove_sink = true;
-    return HW_OK;
-}
-
 static hw_err read_lift(variant *v, char *value, hw_error *err) {
     if (strcmp(value, "lift") != 0) return refuse(err, "must be lift");
     v->lift = true;
@@ -67,12 +25,6 @@ static hw_err read_lift(variant *v, char *value, hw_error *err) {
 static hw_err read_last(variant *v, char *value, hw_error *err) {
     if (strcmp(value, "last") != 0) return refuse(err, "must be last, or layers as in layers=3-12");
     v->layers = "last";
-    return HW_OK;
-}
-
-static hw_err read_through(variant *v, char *value, hw_error *err) {
-    if (strcmp(value, "through") != 0) return refuse(err, "must be through");
-    v->params.through = true;
     return HW_OK;
 }
 
@@ -91,50 +43,75 @@ static hw_err read_hide(variant *v, char *value, hw_error *err) {
     return hw_filter_check(value, err);
 }
 
-/* One row a setting. Those without a key of their own are tried on values that stand alone; no two take the same. */
-static const struct setting {
+/* What is set beside the library's settings. Those without a key of their own are tried on values that stand alone. */
+static const struct view_setting {
     const char *key;
     bool bare;     /* its values may stand without the key */
-    uint32_t uses; /* trait of the methods that heed it; 0: every method does */
+    uint32_t uses; /* trait of the methods that it applies to; 0: all */
     hw_err (*read)(variant *v, char *value, hw_error *err);
-} settings[] = {
-    {"measure", true, HW_USES_MEASURE, read_measure},
-    {"aggregate", true, HW_USES_AGGREGATE, read_aggregate},
-    {"row", true, HW_USES_ROW, read_row},
-    {"direction", true, HW_USES_DIRECTION, read_direction},
+} view_settings[] = {
     {"layers", false, HW_GIVES_LAYERS, read_layers},
     {"layers", true, HW_GIVES_LAYERS, read_last},
-    {"residual", false, HW_USES_RESIDUAL, read_residual},
     {"hide", false, 0, read_hide},
-    {"discard", false, HW_USES_DISCARD, read_discard},
-    {"remove-sink", true, HW_USES_REMOVE_SINK, read_remove_sink},
     {"lift", true, HW_GIVES_SHARES, read_lift},
-    {"through", true, HW_USES_THROUGH, read_through},
 };
+
+/* Settings of the library that an item may set: those of methods, with an option of their own. */
+static bool is_offered(const hw_setting_info *s) { return s->option && !s->option_word && s->uses; }
+
+static const hw_setting_info *find_setting(const char *key) {
+    for (size_t i = 0; i < hw_setting_count(); i++)
+        if (is_offered(hw_setting_at(i)) && strcmp(hw_setting_at(i)->option, key) == 0) return hw_setting_at(i);
+    return NULL;
+}
+
+/* The setting that a word alone sets: one of its words, or a flag's name. NULL: none. */
+static const hw_setting_info *find_bare(const char *word) {
+    for (size_t i = 0; i < hw_setting_count(); i++) {
+        const hw_setting_info *s = hw_setting_at(i);
+        if (!is_offered(s)) continue;
+        if (s->type == HW_SETTING_FLAG && strcmp(s->option, word) == 0) return s;
+        for (size_t w = 0; s->type == HW_SETTING_WORD && s->words[w]; w++)
+            if (strcmp(s->words[w], word) == 0) return s;
+    }
+    return NULL;
+}
 
 static int refuse_setting(const char *command, const char *whole, const char *word, const char *why) {
     return misuse(command, "--method %s: \"%s\": %s", whole, word, why);
 }
 
-/* Keys of several rows are named once. */
+/* Keys: the library's, then the others, those of two rows once. */
 static const char *setting_key(size_t i, const void *ctx) {
     (void)ctx;
-    return i && strcmp(settings[i].key, settings[i - 1].key) == 0 ? NULL : settings[i].key;
+    if (i < hw_setting_count()) return is_offered(hw_setting_at(i)) ? hw_setting_at(i)->option : NULL;
+    i -= hw_setting_count();
+    return i && strcmp(view_settings[i].key, view_settings[i - 1].key) == 0 ? NULL : view_settings[i].key;
 }
 
 static int refuse_key(const char *command, const char *whole, const char *word) {
     char why[UNKNOWN_CAPACITY];
-    return refuse_setting(command, whole, word,
-                          hw__unknown_name(why, sizeof why, word, (hw__names){setting_key, NULL, COUNT(settings)}));
+    hw__names keys = {setting_key, NULL, hw_setting_count() + COUNT(view_settings)};
+    return refuse_setting(command, whole, word, hw__unknown_name(why, sizeof why, word, keys));
+}
+
+/* `value` NULL: a word alone. */
+static int read_library(variant *v, const char *command, const hw_setting_info *s, const char *word, const char *value) {
+    hw_error err;
+    v->uses |= s->uses;
+    if (hw_setting_read_option(&v->params, s->option, value, &err) == HW_OK) return STATUS_DONE;
+    return refuse_setting(command, v->label, value ? value : word, err.msg);
 }
 
 static int read_keyed(variant *v, const char *command, char *word, char *value) {
     hw_error err;
     *value++ = 0;
-    for (size_t i = 0; i < COUNT(settings); i++) {
-        if (strcmp(settings[i].key, word) != 0) continue;
-        v->uses |= settings[i].uses;
-        if (settings[i].read(v, value, &err) == HW_OK) return STATUS_DONE;
+    const hw_setting_info *setting = find_setting(word);
+    if (setting) return read_library(v, command, setting, word, value);
+    for (size_t i = 0; i < COUNT(view_settings); i++) {
+        if (strcmp(view_settings[i].key, word) != 0) continue;
+        v->uses |= view_settings[i].uses;
+        if (view_settings[i].read(v, value, &err) == HW_OK) return STATUS_DONE;
         return refuse_setting(command, v->label, value, err.msg);
     }
     return refuse_key(command, v->label, word);
@@ -144,9 +121,11 @@ static int read_setting(variant *v, const char *command, char *word) {
     hw_error err;
     char *value = strchr(word, '=');
     if (value) return read_keyed(v, command, word, value);
-    for (size_t i = 0; i < COUNT(settings); i++) {
-        if (!settings[i].bare || settings[i].read(v, word, &err) != HW_OK) continue;
-        v->uses |= settings[i].uses;
+    const hw_setting_info *setting = find_bare(word);
+    if (setting) return read_library(v, command, setting, word, setting->type == HW_SETTING_FLAG ? NULL : word);
+    for (size_t i = 0; i < COUNT(view_settings); i++) {
+        if (!view_settings[i].bare || view_settings[i].read(v, word, &err) != HW_OK) continue;
+        v->uses |= view_settings[i].uses;
         return STATUS_DONE;
     }
     return refuse_setting(command, v->label, word,
@@ -156,10 +135,13 @@ static int read_setting(variant *v, const char *command, char *word) {
 /* Nothing is set that would change nothing, be it for the method or for its other settings. */
 static int check_uses(const variant *v, const char *command) {
     uint32_t idle = v->uses & ~hw_method_heeds(hw_method_find(v->method), &v->params);
-    for (size_t i = 0; i < COUNT(settings); i++)
-        if (settings[i].uses & idle)
-            return misuse(command, "--method %s: %s does not heed %s%s", v->label, v->method, settings[i].key,
-                          hw_method_find(v->method)->traits & settings[i].uses ? " with these settings" : "");
+    for (size_t i = 0; i < hw_setting_count() + COUNT(view_settings); i++) {
+        const char *key = setting_key(i, NULL);
+        uint32_t uses = i < hw_setting_count() ? hw_setting_at(i)->uses : view_settings[i - hw_setting_count()].uses;
+        if (key && uses & idle)
+            return misuse(command, "--method %s: %s does not heed %s%s", v->label, v->method, key,
+                          hw_method_find(v->method)->traits & uses ? " with these settings" : "");
+    }
     return STATUS_DONE;
 }
 

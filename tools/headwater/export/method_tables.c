@@ -1,7 +1,7 @@
 /* method_tables.c - the library's own tables, written out. */
 #include "export/method_tables.h"
 
-#include <string.h>
+#include "base/json.h"
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
@@ -16,69 +16,88 @@ static const export_format formats[] = {
 
 const export_format *tables_format(size_t i) { return i < COUNT(formats) ? &formats[i] : NULL; }
 
-static void put_member(buffer *to, const char *key, const char *text) {
-    buffer_printf(to, ",\"%s\":", key);
-    buffer_string(to, text, strlen(text));
+/* What a trait is called, of methods and of the settings that apply to them. */
+static const struct {
+    uint32_t bit;
+    const char *name;
+} traits[] = {{HW_USES_FUSE, "fuse"},           {HW_USES_RESIDUAL, "residual"}, {HW_USES_DIRECTION, "direction"},
+              {HW_USES_MEASURE, "measure"},     {HW_USES_SEED, "seed"},         {HW_USES_MODEL, "model"},
+              {HW_GIVES_SHARES, "shares"},      {HW_USES_DISCARD, "discard"},   {HW_USES_REMOVE_SINK, "remove_sink"},
+              {HW_USES_THROUGH, "through"},
+              {HW_USES_AGGREGATE, "aggregate"}, {HW_USES_VERSUS, "versus"},     {HW_USES_ROW, "row"},
+              {HW_GIVES_LAYERS, "layers"}};
+
+static json_t *traits_json(uint32_t of) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < COUNT(traits); i++)
+        if (of & traits[i].bit) list = hw__json_append(list, json_string(traits[i].name));
+    return list;
 }
 
-static void put_traits(buffer *to, uint32_t traits) {
-    static const struct {
-        uint32_t bit;
-        const char *name;
-    } names[] = {{HW_USES_FUSE, "fuse"},           {HW_USES_RESIDUAL, "residual"}, {HW_USES_DIRECTION, "direction"},
-                 {HW_USES_MEASURE, "measure"},     {HW_USES_SEED, "seed"},         {HW_USES_MODEL, "model"},
-                 {HW_GIVES_SHARES, "shares"},      {HW_USES_DISCARD, "discard"},   {HW_USES_REMOVE_SINK, "remove_sink"},
-                 {HW_USES_THROUGH, "through"},
-                 {HW_USES_AGGREGATE, "aggregate"}, {HW_USES_VERSUS, "versus"},     {HW_USES_ROW, "row"},
-                 {HW_GIVES_LAYERS, "layers"}};
-    bool first = true;
-    buffer_text(to, ",\"traits\":[");
-    for (size_t i = 0; i < COUNT(names); i++) {
-        if (!(traits & names[i].bit)) continue;
-        buffer_printf(to, "%s\"%s\"", first ? "" : ",", names[i].name);
-        first = false;
+static json_t *methods_json(const hw_model_info *model) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < hw_method_count(); i++) {
+        const hw_method_info *m = hw_method_at(i);
+        list = hw__json_append(list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "name", m->name, "summary",
+                                              m->summary, "needs", m->needs, "cost", m->cost, "reference", m->reference,
+                                              "blind", m->blind, "traits", traits_json(m->traits), "problem",
+                                              model ? hw_method_problem(m, model) : ""));
     }
-    buffer_text(to, "]");
+    return list;
 }
 
-static void put_method(buffer *to, const hw_method_info *m, const hw_model_info *model) {
-    buffer_printf(to, "{\"name\":\"%s\"", m->name);
-    put_member(to, "summary", m->summary);
-    put_member(to, "needs", m->needs);
-    put_member(to, "cost", m->cost);
-    put_member(to, "reference", m->reference);
-    put_member(to, "blind", m->blind);
-    put_traits(to, m->traits);
-    put_member(to, "problem", model ? hw_method_problem(m, model) : "");
-    buffer_text(to, "}");
+static json_t *value_json(const hw_setting_info *s, double value) {
+    if (s->type == HW_SETTING_FLAG) return json_boolean(value != 0);
+    if (s->type == HW_SETTING_WORD) return json_string(s->words[(size_t)value]);
+    return s->type == HW_SETTING_WHOLE ? json_integer((json_int_t)value) : json_real(value);
 }
 
-static void put_named(buffer *to, size_t i, const char *name, const char *summary) {
-    buffer_printf(to, "%s{\"name\":\"%s\"", i ? "," : "", name);
-    put_member(to, "summary", summary);
-    buffer_text(to, "}");
+/* What a value may be: words, or a range. */
+static json_t *put_range(json_t *to, const hw_setting_info *s) {
+    json_t *words = s->type == HW_SETTING_WORD ? json_array() : NULL;
+    for (size_t i = 0; words && s->words[i]; i++) words = hw__json_append(words, json_string(s->words[i]));
+    if (s->type == HW_SETTING_WORD) return hw__json_set(to, "words", words);
+    if (s->type == HW_SETTING_FLAG) return to;
+    to = hw__json_set(hw__json_set(to, "min", value_json(s, s->min)), "max", value_json(s, s->max));
+    return hw__json_set(to, "below_max", json_boolean(s->below_max));
+}
+
+static json_t *settings_json(void) {
+    static const char *const types[] = {"flag", "number", "whole", "word"};
+    json_t *list = json_array();
+    for (size_t i = 0; i < hw_setting_count(); i++) {
+        const hw_setting_info *s = hw_setting_at(i);
+        json_t *one = json_pack("{s:s, s:s?, s:s, s:s, s:o, s:o, s:s?, s:s?}", "name", s->name, "label", s->label, "help",
+                                s->help, "type", types[s->type], "default", value_json(s, s->default_value), "traits",
+                                traits_json(s->uses), "before", s->before, "after", s->after);
+        list = hw__json_append(list, put_range(one, s));
+    }
+    return list;
+}
+
+static json_t *named_json(const char *name, const char *summary) {
+    return json_pack("{s:s, s:s}", "name", name, "summary", summary);
+}
+
+static json_t *formats_json(void) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < COUNT(formats); i++)
+        list = hw__json_append(list, json_pack("{s:s, s:s, s:s}", "name", formats[i].name, "extension",
+                                              formats[i].extension, "summary", formats[i].summary));
+    return list;
 }
 
 void tables_add(buffer *to, const hw_model_info *model) {
-    buffer_text(to, "{\"methods\":[");
-    for (size_t i = 0; i < hw_method_count(); i++) {
-        if (i) buffer_text(to, ",");
-        put_method(to, hw_method_at(i), model);
-    }
-    buffer_text(to, "],\"filters\":[");
-    for (size_t i = 0; i < hw_filter_count(); i++) put_named(to, i, hw_filter_at(i)->name, hw_filter_at(i)->summary);
-    buffer_text(to, "],\"segmenters\":[");
+    json_t *filters = json_array(), *segmenters = json_array(), *measures = json_array();
+    for (size_t i = 0; i < hw_filter_count(); i++)
+        filters = hw__json_append(filters, named_json(hw_filter_at(i)->name, hw_filter_at(i)->summary));
     for (size_t i = 0; i < hw_segmenter_count(); i++)
-        put_named(to, i, hw_segmenter_at(i)->name, hw_segmenter_at(i)->summary);
-    buffer_text(to, "],\"measures\":[");
+        segmenters = hw__json_append(segmenters, named_json(hw_segmenter_at(i)->name, hw_segmenter_at(i)->summary));
     for (int v = HW_MEASURE_PROJECTION; v <= HW_MEASURE_PROXIMITY2; v++)
-        buffer_printf(to, "%s\"%s\"", v ? "," : "", hw_measure_name((hw_measure)v));
-    buffer_text(to, "],\"formats\":[");
-    for (size_t i = 0; i < COUNT(formats); i++) {
-        buffer_printf(to, "%s{\"name\":\"%s\",\"extension\":\"%s\"", i ? "," : "", formats[i].name,
-                      formats[i].extension);
-        put_member(to, "summary", formats[i].summary);
-        buffer_text(to, "}");
-    }
-    buffer_text(to, "]}");
+        measures = hw__json_append(measures, json_string(hw_measure_name((hw_measure)v)));
+    json_t *tables = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "methods", methods_json(model), "settings",
+                               settings_json(), "filters", filters, "segmenters", segmenters, "measures", measures,
+                               "formats", formats_json());
+    buffer_json(to, tables);
+    json_decref(tables);
 }

@@ -7,7 +7,7 @@
 /* Methods of one command or one request. */
 enum { MOST_METHODS = 16 };
 
-/* {"methods", "filters", "segmenters", "measures", "formats"}; `model` NULL: no method has a problem. */
+/* {"methods", "settings", "filters", "segmenters", "measures", "formats"}; `model` NULL: no method has a problem. */
 void tables_add(buffer *to, const hw_model_info *model);
 
 /* The formats of an export: those of results, and "html" and "trace". `i` counts up to NULL. */

@@ -66,7 +66,7 @@ static const char *of_shares(const options *o) { return o->lift ? "--lift" : o->
 
 static int check_shares(const job *j) {
     const char *option = of_shares(j->o);
-    if (j->o->through && j->o->columns == HW_COLUMNS_ALL)
+    if (j->o->settings.through && j->o->settings.columns == HW_COLUMNS_ALL)
         return misuse(j->command, "--through ends in columns of the prompt: it does not go with --columns all");
     if (j->o->lift && j->o->normalise)
         return misuse(j->command, "--lift does not go with --normalise: a lift is no share of a whole");
@@ -151,22 +151,13 @@ int job_cut(hw_segments **out, const cut *c, bool whole, job *j, const hw_run *r
 
 hw_method_params job_params(const job *j) {
     const options *o = j->o;
-    hw_method_params params = hw_method_params_default();
-    params.row = o->row;
-    params.direction = o->direction;
-    params.columns = o->columns;
-    params.residual = o->residual.weight;
-    params.residual_measured = o->residual.measured;
-    params.discard = o->discard;
-    params.remove_sink = o->remove_sink;
-    params.measure = o->measure;
-    params.aggregate = o->aggregate;
+    hw_method_params params = o->settings;
     params.seed = (uint64_t)o->seed;
     params.model = j->model;
     params.n_ablations = (size_t)o->ablations;
     params.groups = j->groups;
     params.n_groups = j->n_groups;
-    params.through = j->o->through || j->through;
+    params.through = j->o->settings.through || j->through;
     if (j->partition) hw_partition_columns(j->partition, &params);
     return params;
 }

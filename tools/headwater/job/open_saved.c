@@ -72,7 +72,7 @@ static int group(job *j, const cut *by, const hw_attribution *a) {
 static int remake(job *j, const cut *by, const hw_attribution *a) {
     hw_attribution *followed = NULL;
     hw_error err;
-    if (j->o->through && hw_attribution_through(&followed, a, &err) != HW_OK) return job_fail(j, &err);
+    if (j->o->settings.through && hw_attribution_through(&followed, a, &err) != HW_OK) return job_fail(j, &err);
     if (!is_cut(by)) {
         j->made[j->n_made++] = followed;
         return STATUS_DONE;
@@ -88,7 +88,7 @@ static int use_result(job *j, const hw_result *result, const char *path, const c
     size_t n = hw_result_count(result);
     if (n == 0 || n > MOST_METHODS) return fail("%s holds %zu results; 1 to %d can be shown", path, n, MOST_METHODS);
     int status = STATUS_DONE;
-    bool remade = is_cut(by) || j->o->through;
+    bool remade = is_cut(by) || j->o->settings.through;
     for (size_t i = 0; i < n && status == STATUS_DONE; i++) {
         list[i] = hw_result_at(result, i);
         if (remade) status = remake(j, by, list[i]);

@@ -89,7 +89,7 @@ static hw_run_params run_params(const input *prompt, const hw_trace *prefix, lis
     params.prefix = prefix;
     if (l->j->feeds) {
         params.on_prompt = take_prompt;
-        if (!l->j->o->through) params.sums = &l->j->sums; /* which have no columns of the completion */
+        if (!l->j->o->settings.through) params.sums = &l->j->sums; /* which have no columns of the completion */
     }
     params.live = l->j->live;
     params.n_live = MOST_METHODS;

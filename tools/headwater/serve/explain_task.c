@@ -257,7 +257,7 @@ static bool make_run(making *m) {
 
 bool explain_work(worker *w, engine_task *t) {
     making m = {
-        .w = w, .t = t, .r = &t->explain, .choice = t->explain.choice, .params = choice_params(&t->explain.choice)};
+        .w = w, .t = t, .r = &t->explain, .choice = t->explain.choice, .params = t->explain.choice.params};
     if (!worker_methods(w, &m.choice, &t->fault)) return false;
     m.id = remote_store_begin(w, &t->fault);
     bool ok = m.id != 0 && make_run(&m);

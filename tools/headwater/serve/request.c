@@ -186,11 +186,6 @@ json_t *request_parse(const char *body, size_t n, fault *f) {
     static bool word_##type(void *to, const char *text, hw_error *err) {                                               \
         return hw_##type##_parse(to, text, err) == HW_OK;                                                              \
     }
-WORD_READER(row)
-WORD_READER(direction)
-WORD_READER(columns)
-WORD_READER(measure)
-WORD_READER(aggregate)
 WORD_READER(fuse)
 
 static bool refuse_method(const char *name, fault *f) {
@@ -237,58 +232,60 @@ static bool read_choice_by(void *to, const json_t *value, fault *f) {
     return true;
 }
 
-/* Settings lie in a choice that begins at `base` of the request's struct. */
-#define SETTINGS(base)                                                                                                 \
-    {.key = "row", .kind = WORD, .offset = (base) + offsetof(choice, row), .word = word_row},                          \
-        {.key = "direction", .kind = WORD, .offset = (base) + offsetof(choice, direction), .word = word_direction},    \
-        {.key = "columns", .kind = WORD, .offset = (base) + offsetof(choice, columns), .word = word_columns},          \
-        {.key = "measure", .kind = WORD, .offset = (base) + offsetof(choice, measure), .word = word_measure},          \
-        {.key = "aggregate", .kind = WORD, .offset = (base) + offsetof(choice, aggregate), .word = word_aggregate},    \
-        {.key = "residual", .kind = REAL, .offset = (base) + offsetof(choice, residual), .least = 0, .most = 1},       \
-        {.key = "residual_measured", .kind = FLAG, .offset = (base) + offsetof(choice, residual_measured)},            \
-        {.key = "discard", .kind = REAL, .offset = (base) + offsetof(choice, discard), .least = 0, .most = 0.999999},  \
-        {.key = "remove_sink", .kind = FLAG, .offset = (base) + offsetof(choice, remove_sink)},                        \
-        {.key = "through", .kind = FLAG, .offset = (base) + offsetof(choice, through)},                                \
-        {.key = "seed", .kind = WHOLE, .offset = (base) + offsetof(choice, seed), .least = 0, .most = 4294967295.0},   \
-        {.key = "n_ablations",                                                                                         \
-         .kind = WHOLE,                                                                                                \
-         .offset = (base) + offsetof(choice, n_ablations),                                                             \
-         .least = 2,                                                                                                   \
-         .most = 100000}
-
-static choice default_choice(void) {
-    hw_method_params p = hw_method_params_default();
-    return (choice){.row = p.row,
-                    .direction = p.direction,
-                    .columns = p.columns,
-                    .measure = p.measure,
-                    .aggregate = p.aggregate,
-                    .residual = p.residual,
-                    .n_ablations = (int64_t)p.n_ablations};
+/* Names of settings, then of `others`. */
+typedef struct setting_fields {
+    const field *others;
+} setting_fields;
+static const char *setting_key(size_t i, const void *ctx) {
+    size_t n = hw_setting_count();
+    return i < n ? hw_setting_at(i)->name : ((const setting_fields *)ctx)->others[i - n].key;
 }
 
-hw_method_params choice_params(const choice *c) {
-    hw_method_params p = hw_method_params_default();
-    p.row = c->row;
-    p.direction = c->direction;
-    p.columns = c->columns;
-    p.measure = c->measure;
-    p.aggregate = c->aggregate;
-    p.residual = c->residual;
-    p.residual_measured = c->residual_measured;
-    p.discard = c->discard;
-    p.remove_sink = c->remove_sink;
-    p.through = c->through;
-    p.seed = (uint64_t)c->seed;
-    p.n_ablations = (size_t)c->n_ablations;
-    return p;
+static bool refuse_unknown_setting(const char *key, const field *others, size_t n, fault *f) {
+    char list[400];
+    setting_fields all = {others};
+    hw__join_names_by(list, sizeof list, (hw__names){setting_key, &all, hw_setting_count() + n}, "\", \"", "\", \"");
+    return refuse(f, "\"%.60s\" is no field of settings; there are \"%s\"", key, list);
 }
+
+/* A value of the table of settings. */
+static bool read_setting(hw_method_params *p, const hw_setting_info *s, const json_t *value, fault *f) {
+    char accepts[240], given[40] = "";
+    hw_error err;
+    hw_err rc = HW_ERR_ARGUMENT;
+    if (s->type == HW_SETTING_FLAG && json_is_boolean(value)) rc = hw_setting_set(p, s, json_is_true(value), &err);
+    if (s->type == HW_SETTING_NUMBER && json_is_number(value)) rc = hw_setting_set(p, s, json_number_value(value), &err);
+    if (s->type == HW_SETTING_WHOLE && json_is_integer(value))
+        rc = hw_setting_set(p, s, (double)json_integer_value(value), &err);
+    const char *word = s->type == HW_SETTING_WORD ? json_string_value(value) : NULL;
+    if (word && strlen(word) == json_string_length(value)) rc = hw_setting_read(p, s, word, &err);
+    if (rc == HW_OK) return true;
+    if (json_is_number(value)) snprintf(given, sizeof given, " is %g:", json_number_value(value));
+    return refuse(f, "\"%s\"%s must be %s", s->name, given, hw_setting_accepts(accepts, sizeof accepts, s));
+}
+
+/* An object whose keys are settings, or among `others` [n], fields of the struct at `into`. */
+static bool read_settings(void *into, hw_method_params *p, const field *others, size_t n, const json_t *json, fault *f) {
+    const char *key;
+    json_t *value;
+    if (!json_is_object(json)) return refuse(f, "\"settings\" must be an object");
+    json_object_foreach((json_t *)json, key, value) {
+        const hw_setting_info *s = hw_setting_find(key);
+        size_t i = 0;
+        while (i < n && strcmp(others[i].key, key) != 0) i++;
+        if (!s && i == n) return refuse_unknown_setting(key, others, n, f);
+        if (s ? !read_setting(p, s, value, f) : !read_field(into, &others[i], value, f)) return false;
+    }
+    return true;
+}
+
+static choice default_choice(void) { return (choice){.params = hw_method_params_default()}; }
 
 /* What segments and columns cannot be together. */
 static bool fit_choice(const choice *c, fault *f) {
-    if (c->by && c->columns == HW_COLUMNS_ALL)
+    if (c->by && c->params.columns == HW_COLUMNS_ALL)
         return refuse(f, "\"by\" cuts the prompt: it does not go with columns \"all\"");
-    if (c->through && c->columns == HW_COLUMNS_ALL)
+    if (c->params.through && c->params.columns == HW_COLUMNS_ALL)
         return refuse(f, "\"through\" ends in columns of the prompt: it does not go with columns \"all\"");
     return true;
 }
@@ -325,11 +322,13 @@ static const field option_fields[] = {
     {.key = "chat", .kind = FLAG, .offset = AT(chat)},
     {.key = "versus", .kind = OTHER, .other = explain_versus},
 };
-static const field explain_settings[] = {
-    SETTINGS(AT(choice)),
+static const field explain_more[] = {
     {.key = "fuse", .kind = WORD, .offset = AT(fuse), .word = word_fuse},
     {.key = "by", .kind = OTHER, .other = explain_by},
 };
+static bool explain_settings(void *to, const json_t *value, fault *f) {
+    return read_settings(to, &((explain_request *)to)->choice.params, explain_more, COUNT(explain_more), value, f);
+}
 static const field explain_fields[] = {
     {.key = "prompt", .kind = TEXT, .offset = AT(prompt), .needed = true},
     {.key = "completion", .kind = TEXT, .offset = AT(completion)},
@@ -337,7 +336,7 @@ static const field explain_fields[] = {
     {.key = "spans", .kind = OTHER, .other = explain_spans},
     {.key = "options", .kind = OBJECT, .fields = option_fields, .n_fields = COUNT(option_fields)},
     {.key = "methods", .kind = OTHER, .other = explain_methods},
-    {.key = "settings", .kind = OBJECT, .fields = explain_settings, .n_fields = COUNT(explain_settings)},
+    {.key = "settings", .kind = OTHER, .other = explain_settings},
 };
 #undef AT
 
@@ -382,10 +381,13 @@ bool request_explain(explain_request *out, const json_t *json, fault *f) {
 
 static bool again_methods(void *to, const json_t *value, fault *f) { return read_methods(to, value, f); }
 
-static const field again_settings[] = {SETTINGS(0), {.key = "by", .kind = OTHER, .other = read_choice_by}};
+static const field again_more[] = {{.key = "by", .kind = OTHER, .other = read_choice_by}};
+static bool again_settings(void *to, const json_t *value, fault *f) {
+    return read_settings(to, &((choice *)to)->params, again_more, COUNT(again_more), value, f);
+}
 static const field again_fields[] = {
     {.key = "methods", .kind = OTHER, .other = again_methods, .needed = true},
-    {.key = "settings", .kind = OBJECT, .fields = again_settings, .n_fields = COUNT(again_settings)},
+    {.key = "settings", .kind = OTHER, .other = again_settings},
 };
 
 bool request_again(choice *out, const json_t *json, fault *f) {
@@ -410,10 +412,12 @@ static bool check_tokens(void *to, const json_t *value, fault *f) {
 }
 
 #define AT(member) offsetof(check_request, member)
-static const field check_settings[] = {SETTINGS(AT(choice))};
+static bool check_settings(void *to, const json_t *value, fault *f) {
+    return read_settings(to, &((check_request *)to)->choice.params, NULL, 0, value, f);
+}
 static const field check_fields[] = {
     {.key = "methods", .kind = OTHER, .other = check_methods},
-    {.key = "settings", .kind = OBJECT, .fields = check_settings, .n_fields = COUNT(check_settings)},
+    {.key = "settings", .kind = OTHER, .other = check_settings},
     {.key = "by", .kind = OTHER, .other = check_by},
     {.key = "ablations", .kind = WHOLE, .offset = AT(ablations), .least = 2, .most = 100000},
     {.key = "seed", .kind = WHOLE, .offset = AT(seed), .least = 0, .most = 4294967295.0},
@@ -424,7 +428,7 @@ static const field check_fields[] = {
 bool request_check(check_request *out, const json_t *json, fault *f) {
     *out = (check_request){.choice = default_choice(), .ablations = 64};
     if (!read_object(out, "the request", check_fields, COUNT(check_fields), json, f)) return false;
-    if (out->choice.columns == HW_COLUMNS_ALL) return refuse(f, "a check is of the prompt: columns must be \"prompt\"");
+    if (out->choice.params.columns == HW_COLUMNS_ALL) return refuse(f, "a check is of the prompt: columns must be \"prompt\"");
     return true;
 }
 

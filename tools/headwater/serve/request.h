@@ -35,14 +35,7 @@ enum { MOST_PASSAGES = 1000, MOST_NAME = 200 };
 typedef struct choice {
     const char *methods[MOST_METHODS]; /* [n] rows of the method table; n = 0: those of the default that are possible */
     size_t n;
-    hw_row row;
-    hw_direction direction;
-    hw_columns columns;
-    hw_measure measure;
-    hw_aggregate aggregate;
-    double residual, discard;
-    bool residual_measured, remove_sink, through;
-    int64_t seed, n_ablations;
+    hw_method_params params;           /* rows of the table of settings */
     const char *by; /* segmenter or "passage"; NULL: tokens */
 } choice;
 
@@ -72,7 +65,5 @@ bool request_explain(explain_request *out, const json_t *json, fault *f);
 bool request_again(choice *out, const json_t *json, fault *f);
 bool request_check(check_request *out, const json_t *json, fault *f);
 bool request_name(span_of_text *out, const json_t *json, fault *f);
-
-hw_method_params choice_params(const choice *c);
 
 #endif

@@ -100,7 +100,7 @@ static bool explain_list(explained *out, worker *w, engine_task *t, const hw_tra
 /* Runs the methods by these segments alone, as a check compares them. */
 static bool explain_by(explained *out, worker *w, engine_task *t, const hw_trace *trace, const choice *c,
                        const hw_segments *segments) {
-    hw_method_params p = choice_params(c);
+    hw_method_params p = c->params;
     size_t n;
     p.groups = hw_segments_groups(segments, &n);
     p.n_groups = hw_segments_count(segments);
@@ -151,7 +151,7 @@ static bool cut_columns(hw_partition **out, hw_method_params *p, worker *w, engi
 bool again_work(worker *w, engine_task *t) {
     explained made = {.n = 0};
     hw_partition *columns = NULL;
-    hw_method_params p = choice_params(&t->again);
+    hw_method_params p = t->again.params;
     const hw_trace *trace = worker_methods(w, &t->again, &t->fault) ? open_trace(w, t->run, &t->fault) : NULL;
     bool ok = trace && cut_columns(&columns, &p, w, t, hw_trace_run(trace)) &&
               explain_list(&made, w, t, trace, &t->again, p) && answer_explained(&made, w, t);
@@ -249,16 +249,18 @@ static bool give_file(engine_task *t, const char *name) {
 
 /* Settings of an attribution of the document: those that a request may have. */
 static bool read_settings(choice *c, const json_t *attribution, fault *f) {
-    static const char *const keys[] = {"row",     "direction",   "columns",  "measure", "residual", "residual_measured",
-                                       "discard", "remove_sink", "aggregate", "n_ablations", "through"};
     const json_t *settings = json_object_get(attribution, "settings");
     json_t *kept = json_object(), *request = json_object(), *methods = json_array();
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        json_t *value = json_object_get(settings, keys[i]); /* early documents lack some */
-        if (value) kept = hw__json_set(kept, keys[i], json_incref(value));
+    for (size_t i = 0; i < hw_setting_count(); i++) {
+        const hw_setting_info *s = hw_setting_at(i);
+        json_t *value = json_object_get(settings, s->name); /* early documents lack some */
+        const char *digits = s->json_text ? json_string_value(value) : NULL;
+        if (digits) {
+            kept = hw__json_set(kept, s->name, json_integer((json_int_t)strtoull(digits, NULL, 10)));
+        } else if (value) {
+            kept = hw__json_set(kept, s->name, json_incref(value));
+        }
     }
-    const char *seed = json_string_value(json_object_get(settings, "seed"));
-    kept = hw__json_set(kept, "seed", json_integer(seed ? (json_int_t)strtoull(seed, NULL, 10) : 0));
     methods = hw__json_append(methods, json_incref(json_object_get(attribution, "method")));
     request = hw__json_set(hw__json_set(request, "methods", methods), "settings", kept);
     bool ok = request ? request_again(c, request, f) : fault_set(f, 503, "out_of_memory", "no memory for the settings");
@@ -302,7 +304,7 @@ static bool remake(explained *out, worker *w, engine_task *t, const hw_trace *tr
     choice c;
     explained one = {.n = 0};
     if (!read_settings(&c, attribution, &t->fault)) return false;
-    hw_method_params p = choice_params(&c);
+    hw_method_params p = c.params;
     int32_t *groups;
     const char **names = NULL;
     bool got = read_groups(&groups, &p.n_groups, attribution, hw_trace_run(trace)) &&

@@ -95,25 +95,35 @@ static void print_layers(const picture *p) {
     }
 }
 
+static bool is_shown(const picture *p, const hw_setting_info *s) {
+    const hw_method_params *m = hw_attribution_params(p->a);
+    if (!s->before) return false;
+    if (s->shown == HW_SHOWN_ALWAYS) return true;
+    if (s->uses && !(picture_traits(p) & s->uses)) return false;
+    for (size_t i = 0; i < hw_setting_count(); i++) { /* a word in place of the number */
+        const hw_setting_info *other = hw_setting_at(i);
+        if (other->option_word && s->option && !s->option_word && strcmp(other->option, s->option) == 0 &&
+            hw_setting_value(m, other) != 0)
+            return false;
+    }
+    return s->shown == HW_SHOWN_WHERE_USED || hw_setting_value(m, s) != s->default_value;
+}
+
 /* The settings that changed the numbers; those of use to few only where they are set. */
 void show_settings(const picture *p) {
     const hw_method_params *m = hw_attribution_params(p->a);
     FILE *out = p->t->out;
-    fprintf(out, "row %s, ", hw_row_name(m->row));
-    if (picture_traits(p) & HW_USES_FUSE) fprintf(out, "heads %s, ", hw_fuse_name(hw_run_fuse(p->run)));
-    if (picture_traits(p) & HW_USES_DISCARD && m->discard > 0) fprintf(out, "lowest %g discarded, ", m->discard);
-    if (picture_traits(p) & HW_USES_REMOVE_SINK && m->remove_sink) fputs("sink removed, ", out);
-    if (picture_traits(p) & HW_USES_RESIDUAL && m->residual_measured) fputs("residual measured, ", out);
-    if (picture_traits(p) & HW_USES_RESIDUAL && !m->residual_measured) fprintf(out, "residual %g, ", m->residual);
-    if (picture_traits(p) & HW_USES_DIRECTION) fprintf(out, "direction %s, ", hw_direction_name(m->direction));
-    if (picture_traits(p) & HW_USES_MEASURE) fprintf(out, "measure %s, ", hw_measure_name(m->measure));
-    if (picture_traits(p) & HW_USES_AGGREGATE && m->aggregate != HW_AGGREGATE_MEAN)
-        fprintf(out, "aggregate %s, ", hw_aggregate_name(m->aggregate));
+    char text[64];
+    for (size_t i = 0; i < hw_setting_count(); i++) {
+        const hw_setting_info *s = hw_setting_at(i);
+        if (is_shown(p, s))
+            fprintf(out, "%s%s%s, ", s->before,
+                    s->type == HW_SETTING_FLAG ? "" : hw_setting_text(text, sizeof text, m, s), s->after);
+        if (i == 0 && picture_traits(p) & HW_USES_FUSE) fprintf(out, "heads %s, ", hw_fuse_name(hw_run_fuse(p->run)));
+    }
     if (picture_traits(p) & HW_USES_VERSUS && *hw_run_versus(p->run))
         fprintf(out, "versus %s, ", picture_versus(p, p->t->width / 3).utf8);
     print_layers(p);
-    if (m->through) fputs(", through the completion", out);
-    if (m->columns != HW_COLUMNS_PROMPT) fprintf(out, ", columns %s", hw_columns_name(m->columns));
     if (p->select.lift) fputs(", lift over uniform", out);
 }
 
