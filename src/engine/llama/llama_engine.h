@@ -1,8 +1,9 @@
 /*
  * llama_engine.h - the inside of the libllama engine, shared by its files:
  *
- *     llama.c         opening a model, tokens, decodes, sampling
+ *     llama.c         opening a model, sampling
  *     context.c       the context that a sequence is decoded in
+ *     decode.c        passes over tokens
  *     backend.c       the log and ggml's backends, once per process
  *     probe.c         what a model shows, looked for once at load
  *     graph_walk.c    how attention reaches the stream and the stream the logits, read from a graph
@@ -183,6 +184,10 @@ bool hw__llama_on_abort(void *user);
 /* Makes the graph of a decode of ids [n] from position 0 and notes its nodes; computes as little as it can. The sequence is to be
  * begun again. Errors: as a decode. */
 hw_err hw__llama_record(hw__llama_engine *e, const int32_t *ids, size_t n, hw_error *err);
+/* Operations of the same names. */
+hw_err hw__llama_decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, size_t first_logit,
+                        const hw__sink *sink, hw_error *err);
+const float *hw__llama_logits(hw__engine *base, size_t i);
 
 /* Finds the attention layers and what else the model shows; one that lacks them still opens, with info.problem saying what it
  * lacks. */
