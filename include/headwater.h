@@ -635,6 +635,12 @@ typedef struct hw_balance {
     double embedding;  /* the embedding of the token before */
     double logit;      /* the logit less the mean or the other logit, as the model gave it: the sum of the five */
 } hw_balance;
+/* What the five leave of the logit. Where weights are quantised the engine rounds its output product, which is up to
+ * HW_BALANCE_LIMIT of the five's sizes added up; a larger rest means that they are not where the logit came from. Measured over 400
+ * tokens of two quantised models: 0.010, and 0.056 of contrasts with the second token, whose parts are small; in F32 2e-6. */
+#define HW_BALANCE_LIMIT 0.06
+HW_API double hw_balance_rest(const hw_balance *balance);
+HW_API bool hw_balance_closes(const hw_balance *balance);
 /* [n] one per row; NULL for other methods. */
 HW_API const hw_balance *hw_attribution_balance(const hw_attribution *a);
 HW_API size_t hw_attribution_first_token(const hw_attribution *a);    /* row i explains token first_token + i of the run */

@@ -248,6 +248,17 @@ hw_err hw__attribution_diagnose(hw_attribution *a, hw_error *err) {
     return lacked ? hw__fail_memory(err, "diagnostics", a->n_columns, sizeof(double)) : HW_OK;
 }
 
+/* ------------------------------------------------------------------ balances */
+
+double hw_balance_rest(const hw_balance *b) {
+    return b->logit - (b->prompt + b->completion + b->bias + b->mlp + b->embedding);
+}
+
+bool hw_balance_closes(const hw_balance *b) {
+    double sizes = fabs(b->prompt) + fabs(b->completion) + fabs(b->bias) + fabs(b->mlp) + fabs(b->embedding);
+    return fabs(hw_balance_rest(b)) <= HW_BALANCE_LIMIT * sizes; /* false for NaN */
+}
+
 /* ------------------------------------------------------------------ reading */
 
 const hw_run *hw_attribution_run(const hw_attribution *a) { return a->run; }

@@ -80,6 +80,7 @@ def headwater(program, tmp_path):
                               env=environment(**(env or {})), timeout=timeout, **kwargs)
         return Outcome(done)
 
+    run.folder = tmp_path
     return run
 
 

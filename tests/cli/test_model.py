@@ -11,7 +11,8 @@ import time
 import numpy as np
 import pytest
 from conftest import environment
-from safetensors.numpy import load_file
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 pytestmark = pytest.mark.model
 
@@ -311,3 +312,34 @@ def test_rollout_does_not_depend_on_the_threads(headwater, smollm, tmp_path):
     one, two, three = (np.load(tmp_path / f"{threads}.npy") for threads in "123")
     assert 256 < one.shape[1] < 384  # columns, of the prompt
     assert np.array_equal(one, two) and np.array_equal(one, three)
+
+
+def change_balance(path, change):
+    """Changes every row of the balance in a result file."""
+    with safe_open(path, "numpy") as file:
+        tensors, metadata = {key: file.get_tensor(key) for key in file.keys()}, file.metadata()
+    attribution = json.loads(metadata["attribution"])
+    for row in attribution["balance"]:
+        change(row)
+    save_file(tensors, path, metadata=metadata | {"attribution": json.dumps(attribution)})
+
+
+def test_a_balance_that_does_not_close_is_never_rounding(headwater, smollm, tmp_path):
+    headwater("explain", "-m", smollm, "-p", "The sky is", "-n", "2", "--method", "logit", "-q", "-o", "a.safetensors")
+    path = tmp_path / "a.safetensors"
+    whole = headwater("view", path).out
+    assert "the last token's embedding" in whole and "do not add up" not in whole
+
+    def set_rest(share):
+        def change(row):
+            parts = [row[k] for k in ("prompt", "completion", "bias", "mlp", "embedding")]
+            row["logit"] = sum(parts) + share * sum(map(abs, parts))
+        return change
+
+    change_balance(path, set_rest(0.05))
+    rounded = headwater("view", path).out
+    assert "rounding of the engine's output product +" in rounded and "do not add up" not in rounded
+    change_balance(path, set_rest(-0.07))
+    open_sheet = headwater("view", path).out
+    assert "rounding of" not in open_sheet
+    assert re.search(r"! These parts do not add up to the logit: of token \d's \+?[-\d.]+ nats they miss -[\d.]+, more than 6 %", open_sheet)

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from xml.etree import ElementTree
 
 import numpy as np
 import png
@@ -25,6 +26,8 @@ def run_file(attention_file):
 def plot(headwater, *args):
     done = headwater("plot", *args)
     assert (done.status, done.out, done.err) == (0, "", ""), done
+    for name in (name for name in map(str, args) if name.endswith(".svg")):
+        ElementTree.parse(headwater.folder / name)  # well-formed XML, whatever tokens say
     return done
 
 
@@ -83,6 +86,14 @@ def test_svg_says_what_it_is_and_token_text_is_no_markup(headwater, attention_fi
     text = (tmp_path / "x.svg").read_text()
     assert "<script" not in text
     assert re.search(r"<title>rollout · completion token 0: &lt;script&gt;x&lt;/script&gt;&amp;</title>", text)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("by", [[], ["--by", "word"]])
+def test_pictures_say_method_and_token(headwater, run_file, tmp_path, kind, by):
+    plot(headwater, run_file, "--kind", kind, *by, "--token", "0", "-o", "x.svg")
+    title = ElementTree.parse(tmp_path / "x.svg").getroot().find("{http://www.w3.org/2000/svg}title").text
+    assert title.startswith("rollout · completion token 0: ")
 
 
 def test_a_title_of_ones_own(headwater, run_file, tmp_path):

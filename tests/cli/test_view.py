@@ -143,6 +143,26 @@ def test_deep_sink_is_pointed_out(headwater, attention_file):
     assert "!" not in calm
 
 
+BEYOND = np.array([[[1, 0, 0, 0, 0], [0.9, 0.1, 0, 0, 0], [0.9, 0.02, 0.08, 0, 0], [0.9, 0.04, 0.01, 0.05, 0], [0.9, 0.04, 0.01, 0.02, 0.03]]])
+
+
+def test_what_is_beyond_the_scale_is_broken_marked_and_numbered(headwater, attention_file):
+    """Bars at the end of the scale looked like true values, and colours too."""
+    path = attention_file(BEYOND, m=4, tokens=["Aa", " bb", " cc", " dd", " ee"])
+    args = ("explain", "--attention", path, "--method", "attention", "--token", "0")
+    text = headwater(*args).out
+    bars = {line.split(":")[0].strip(): line for line in text.splitlines() if re.match(r"^ +\d: ", line)}
+    assert "╱╱█" in bars["0"] and "0.9000" in bars["0"] and "╱╱█" in bars["3"] and "0.0500" in bars["3"]
+    assert "█" * 24 in bars["1"] and "╱" not in bars["1"] + bars["2"]
+    assert bars["0"].count("█") + 2 == 24
+    assert "≥ 0.04; beyond the scale, marked ^: token 0 (0.9), 3 (0.05)\n" in text
+    assert "\n  Aa bb cc dd\n  ^^███▂▂▂^^^\n" in text
+    coloured = headwater(*args, "--color", "always").out
+    assert coloured.count("\x1b[4m") == 2 and "beyond the scale, marked by a line" in coloured
+    hidden = headwater(*args, "--hide", "first,\" dd\"").out
+    assert "≥" not in hidden and "╱" not in hidden and "^" not in hidden
+
+
 def test_profile_is_thinned_to_32_cells(headwater, attention_file):
     for n_layers, cells in ((1, 0), (2, 2), (32, 32), (33, 17), (80, 27)):
         path = attention_file(causal(n_layers, 4), m=3)

@@ -119,6 +119,22 @@ def test_balance_sheet(report):
     assert report.locator(".balance").count() == 0
 
 
+def test_a_balance_that_does_not_close_is_said(open_report):
+    def shown(change, blocks=2):
+        entry = run(PROMPT, COMPLETION, [attribution("logit", SIGNED, 8, balance=[b | {"logit": b["logit"] + change} for b in BALANCE])])
+        entry["run"]["model"] |= {"layers": [0, 1], "n_blocks": blocks}
+        page = open_report(entry)
+        select_tokens(page, 0, 0)
+        return plain(page.locator(".balance").inner_text())
+
+    whole, rounded, open_sheet, hybrid = shown(0), shown(0.1), shown(1), shown(0, blocks=8)
+    assert "Rounding" not in whole and "add up" not in whole and "The last token’s embedding" in whole
+    assert "Rounding of the output product" in rounded and "+0.100" in rounded and "add up" not in rounded
+    assert "In none of these" in open_sheet and "+1.00" in open_sheet and "Rounding of" not in open_sheet
+    assert "The parts do not add up to the logit: more than 6.0 % of their sizes is missing" in open_sheet
+    assert "blocks without attention" in hybrid and "blocks without attention" not in whole
+
+
 def test_units_sum_their_tokens(report):
     token(report, 1).click()
     report.get_by_label("Units").select_option("sentence")

@@ -7,7 +7,8 @@ import { STEPS } from '../src/model/aggregate'
 import { CONTINUED, GrowingText, label, number, percent, probability, tokenTexts, visible } from '../src/ui/token_text'
 import { assemble } from '../src/views/composer'
 import { findTokens } from '../src/views/search'
-import { meanBalance } from '../src/ui/labels'
+import { BALANCE_LIMIT, balanceCloses, balanceRest, meanBalance } from '../src/ui/labels'
+import { readFileSync } from 'node:fs'
 
 const part = (bytes: string): Token => ({ id: 1, text: '\ufffd', bytes, range: [0, 1], role: 'prompt', logprob: null })
 
@@ -90,5 +91,19 @@ describe('colours', () => {
         expect(new Set(turns).size, name).toBe(1)
       }
     }
+  })
+})
+
+describe('a balance that does not close', () => {
+  const sheet = { prompt: 10, completion: 0.5, bias: 0, mlp: -2, embedding: 0.5, logit: 9 }
+  it('has no rest where it adds up', () => expect([balanceRest(sheet), balanceCloses(sheet)]).toEqual([0, true]))
+  it('is bounded by the sizes of its parts', () => {
+    expect(balanceCloses({ ...sheet, logit: 9 + 13 * BALANCE_LIMIT * 0.99 })).toBe(true)
+    expect(balanceCloses({ ...sheet, logit: 9 + 13 * BALANCE_LIMIT * 1.01 })).toBe(false)
+    expect(balanceCloses({ ...sheet, logit: NaN })).toBe(false)
+  })
+  it('has the bound of the library', () => {
+    const header = readFileSync(new URL('../../include/headwater.h', import.meta.url), 'utf8')
+    expect(Number(/#define HW_BALANCE_LIMIT ([\d.]+)/.exec(header)?.[1])).toBe(BALANCE_LIMIT)
   })
 })

@@ -397,12 +397,47 @@ static void what_holds_nearly_all_does_not_set_the_scale(void **state) {
     assert_close(c.scale, 0.02, 1e-6);
     assert_true(chart_is_beyond(&c, 0, 0) && chart_is_beyond(&c, 0, 3) && !chart_is_beyond(&c, 0, 1));
     assert_non_null(strstr(c.remarks, "Beyond the scale: 0: "));
+    assert_non_null(strstr(c.remarks, "; unit: share"));
     chart_free(&c);
     assert_int_equal(chart_new(&c, &p, &note, ROWS_MEAN, 0, NULL), HW_OK); /* the note's: the largest shown */
     assert_close(c.scale, 0.9, 1e-6);
     chart_free(&c);
     picture_free(&p);
     hw_attribution_free(a);
+}
+
+static size_t count_texts(const page *p, const char *part) {
+    size_t n = 0;
+    for (size_t i = 0; i < p->n; i++) n += p->items[i].kind == ITEM_TEXT && strstr(p->items[i].text.text, part) != NULL;
+    return n;
+}
+
+/* Two lines of the paper's colour across a bar, or one across the corner of a cell. */
+static size_t count_lines(const page *p, double thick) {
+    size_t n = 0;
+    for (size_t i = 0; i < p->n; i++) n += p->items[i].kind == ITEM_LINE && p->items[i].thick == thick;
+    return n;
+}
+
+static void marks_beyond_the_scale_are_broken_and_numbered(void **state) {
+    (void)state;
+    static const float values[] = {0.9f, 0.02f, 0.01f, 0.05f}; /* [1, 4, 1] */
+    static const char *const done[] = {"."};
+    for (size_t k = 0; k < COUNT(kinds); k++) {
+        style s = {.theme = themes_find("light")};
+        hw_attribution *a = make_attribution(make_run(1, plain, 4, done, 1), NULL, 1, values, NULL);
+        sheet made = make_sheet(a, kinds[k].layout, s);
+        bool bars = strcmp(kinds[k].name, "bars") == 0, cells = strcmp(kinds[k].name, "heatmap") == 0 || strcmp(kinds[k].name, "map") == 0;
+        bool ramp = cells || strcmp(kinds[k].name, "text") == 0;
+        assert_int_equal(count_texts(&made.p, "≥ 0.02"), ramp);
+        assert_true(count_texts(&made.p, "0.9") >= 1u + bars); /* the remarks, and over the bar */
+        if (bars) {
+            assert_int_equal(count_lines(&made.p, 1.5), 4);
+            assert_int_equal(count_texts(&made.p, "0.05"), 2);
+        }
+        if (cells) assert_int_equal(count_lines(&made.p, 6.0 / 5), 2);
+        sheet_free(&made);
+    }
 }
 
 static void values_that_are_no_numbers_are_left_blank(void **state) {
@@ -448,6 +483,7 @@ int main(void) {
         cmocka_unit_test(every_token_has_a_bar_until_they_share),
         cmocka_unit_test(layers_rise_and_the_note_names_them_backwards),
         cmocka_unit_test(what_holds_nearly_all_does_not_set_the_scale),
+        cmocka_unit_test(marks_beyond_the_scale_are_broken_and_numbered),
         cmocka_unit_test(values_that_are_no_numbers_are_left_blank),
         cmocka_unit_test(a_note_page_is_as_large_as_the_notes),
     };

@@ -104,6 +104,7 @@ static void put(const terminal *t, const char *sequence) {
 void terminal_bold(const terminal *t) { put(t, "\033[1m"); }
 void terminal_dim(const terminal *t) { put(t, "\033[2m"); }
 void terminal_plain(const terminal *t) { put(t, "\033[0m"); }
+void terminal_underline(const terminal *t) { put(t, "\033[4m"); }
 
 static rgb ramp_at(const ramp *colors, double level) {
     double at = level * (STEPS - 1);
@@ -139,7 +140,18 @@ const char *terminal_block(double level) {
     return blocks[step < 0 ? 0 : step > top ? top : step];
 }
 
+bool terminal_is_beyond(double level) { return level > 1 + 1e-6 || level < -1 - 1e-6; }
+
+/* A bar that goes on beyond its width. */
+static int broken_bar(FILE *out, double level, int width) {
+    const char *stroke = level < 0 ? "/" : "\u2571";
+    for (int i = 0; i < width; i++)
+        fputs(i == width - 3 || i == width - 2 ? stroke : level < 0 ? "-" : terminal_block(1), out);
+    return width;
+}
+
 int terminal_bar(FILE *out, double level, int width) {
+    if (terminal_is_beyond(level)) return broken_bar(out, level, width);
     int eighths = (int)(strength(level) * width * 8 + 0.5);
     int full = level < 0 ? (eighths + 4) / 8 : eighths / 8, part = level < 0 ? 0 : eighths % 8;
     for (int i = 0; i < full; i++) fputs(level < 0 ? "-" : terminal_block(1), out);

@@ -24,12 +24,16 @@ terminal terminal_detect(color_mode mode);
 void terminal_bold(const terminal *t);
 void terminal_dim(const terminal *t);
 void terminal_plain(const terminal *t);
+void terminal_underline(const terminal *t);
 /* Background for a value from -1 to 1 and a text colour that can be read on it. */
 void terminal_shade(const terminal *t, double level);
 
+/* Whether a level is beyond 1 or -1 by more than rounding: what is drawn at full strength is stronger. */
+bool terminal_is_beyond(double level);
 /* One of eight block characters of rising height for a value from 0 to 1; below 0 a minus sign. */
 const char *terminal_block(double level);
-/* A horizontal bar of `level` x `width` columns, in eighths of one, minus signs below 0; returns the columns drawn. */
+/* A horizontal bar of `level` x `width` columns, in eighths of one, minus signs below 0; a longer one fills the width and has two
+ * strokes across it before its end. Returns the columns drawn. */
 int terminal_bar(FILE *out, double level, int width);
 
 /* Columns of the terminal behind `stream`, else of $COLUMNS, else 80; never below 20. */

@@ -14,6 +14,7 @@
 enum { MOST_LINES = 200 }; /* of a list */
 static const double PLOT_HEIGHT = 230, NOTE_TOP = 100, NOTE_BOTTOM = 80, NOTE_LEAST_HEIGHT = 200;
 static const double LINE = 20, LINE_BAR = 12;
+static const double NUMBER_GAP = 4;
 static const double HEADROOM = 20.0 / 19; /* the axis ends a little beyond the largest, as Plotly's */
 
 static rgb bar_color(const frame *f, double value) { return rgb_hex(value < 0 ? f->theme->below : f->theme->above); }
@@ -36,15 +37,31 @@ static void break_bar(frame *f, double x, double y, double width, bool upright) 
     }
 }
 
+/* The number of a broken bar over it: at its end, or of one below 0 where it begins. Left out where the number to its left, which
+ * ends at *taken, reaches here; the remarks have it too. */
+static void write_beyond(frame *f, double x, double y, double value, double *taken) {
+    number n = axis_number(value, 3);
+    writing w = frame_label(f, n.text);
+    double half = frame_measure(f, n.text).width / 2;
+    w.ax = 0.5;
+    w.ay = 1;
+    x = fmax(fmin(x, f->x + f->width - half), f->x + half);
+    if (x - half < *taken) return;
+    *taken = x + half + NUMBER_GAP;
+    page_write(f->page, x, y - 1, w);
+}
+
 static void fill_columns(frame *f, double from, double to) {
     const chart *c = f->chart;
     double pitch = f->width / (double)c->nx, width = pitch < 3 ? pitch : 0.8 * pitch, unit = f->height / (to - from);
-    double zero = f->y + to * unit;
+    double zero = f->y + to * unit, taken = f->x;
     for (size_t x = 0; x < c->nx; x++) {
         double v = chart_value(c, 0, x), left = f->x + ((double)x + 0.5) * pitch - width / 2;
         double top = zero - (v > 0 ? v : 0) * unit, height = fabs(v) * unit;
         if (height > 0) draw_bar(f, left, top, width, height, v);
-        if (chart_is_beyond(c, 0, x)) break_bar(f, left, v < 0 ? zero + height - 17 : top, width, true);
+        if (!chart_is_beyond(c, 0, x)) continue;
+        break_bar(f, left, v < 0 ? zero + height - 17 : top, width, true);
+        write_beyond(f, left + width / 2, top, c->values[x], &taken);
     }
     if (!f->theme->note) page_line(f->page, f->x, zero, f->x + f->width, zero, 1, frame_quiet(f));
 }

@@ -145,7 +145,17 @@ shader chart_shader(const chart *c) {
                     .scale = c->scale};
 }
 
-const char *chart_unit(const chart *c) { return picture_traits(c->p) & HW_GIVES_SHARES ? "share" : "nats"; }
+bool chart_has_beyond(const chart *c, int sign) {
+    bool has = false;
+    for (size_t i = 0; i < c->nx * c->ny && !has; i++)
+        has = (double)c->values[i] * sign > 0 && chart_is_beyond(c, i / c->nx, i % c->nx);
+    return has;
+}
+
+const char *chart_unit(const chart *c) {
+    if (c->p->select.lift) return "times uniform";
+    return picture_traits(c->p) & HW_GIVES_SHARES ? "share" : "nats";
+}
 
 /* ------------------------------------------------------------------ labels */
 
@@ -213,19 +223,24 @@ static void label_all(chart *c, chart_rows rows) {
 
 /* ------------------------------------------------------------------ words above the figure */
 
+/* The value in column x that is farthest beyond the scale; 0: none is. */
+static double farthest(const chart *c, size_t x) {
+    double most = 0;
+    for (size_t y = 0; y < c->ny; y++)
+        if (chart_is_beyond(c, y, x) && is_stronger(c->values[y * c->nx + x], most)) most = c->values[y * c->nx + x];
+    return most;
+}
+
 static void say_beyond(const chart *c, FILE *out) {
-    enum { MOST = 3 };
+    enum { MAX_NAMED = 8 };
     size_t n = 0;
-    for (size_t x = 0; x < c->nx && n <= MOST; x++) {
-        bool beyond = false;
-        for (size_t y = 0; y < c->ny && !beyond; y++) beyond = chart_is_beyond(c, y, x);
-        if (!beyond) continue;
-        n++;
-        if (n > MOST) break;
-        fprintf(out, "%s%s", n == 1 ? "\nBeyond the scale: " : ", ", c->x[x].label);
-        if (c->ny == 1) fprintf(out, " (%.3g)", c->values[x]);
+    for (size_t x = 0; x < c->nx; x++) {
+        double most = farthest(c, x);
+        if (most == 0 || ++n > MAX_NAMED) continue;
+        fprintf(out, "%s%s (%s%.3g)", n == 1 ? "\nBeyond the scale: " : ", ", c->x[x].label, c->ny > 1 ? "up to " : "",
+                most);
     }
-    if (n > MOST) fputs(" and others", out);
+    if (n > MAX_NAMED) fprintf(out, " and %zu more", n - MAX_NAMED);
     if (n) putc('.', out);
 }
 
@@ -268,6 +283,7 @@ static bool say(chart *c, chart_rows rows, size_t n_columns) {
             show_heading(&p, rows != ROWS_TOKENS);
         } else {
             show_settings(&p);
+            fprintf(plain.out, "; unit: %s", chart_unit(c));
             say_model(c, plain.out);
             say_left_out(c, plain.out, n_columns);
             say_beyond(c, plain.out);

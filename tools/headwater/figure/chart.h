@@ -57,8 +57,10 @@ void chart_free(chart *c);
 /* One value kept to the scale; 0 for NaN. */
 double chart_value(const chart *c, size_t y, size_t x);
 bool chart_is_beyond(const chart *c, size_t y, size_t x);
+/* Whether a value above 0 (`sign` 1) or below it (-1) is beyond the scale. */
+bool chart_has_beyond(const chart *c, int sign);
 shader chart_shader(const chart *c);
-/* "share", "nats" */
+/* "share", "nats", "times uniform" */
 const char *chart_unit(const chart *c);
 
 #endif

@@ -4,6 +4,7 @@
 #include "figure/axis.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -270,6 +271,14 @@ void frame_scale(frame *f, double from, double to, const char *title) {
     if (title) write_title_left(f, f->x - LEFT - widest - (title_left_width(f, title) + TITLE_GAP) / 2, title);
 }
 
+number frame_end_number(const frame *f, double value) {
+    int sign = value < 0 ? -1 : 1;
+    number n = axis_number(value, 3), out;
+    bool goes_on = fabs(value) >= f->chart->scale * (1 - 1e-6) && chart_has_beyond(f->chart, sign);
+    snprintf(out.text, sizeof out.text, "%s%s", !goes_on ? "" : sign < 0 ? "≤ " : "≥ ", n.text);
+    return out;
+}
+
 /* ------------------------------------------------------------------ colour bar */
 
 void frame_ramp(frame *f, const shader *s, double x, double y, double width, double height) {
@@ -300,6 +309,9 @@ static bar bar_of(const frame *f) {
     bar b = {.gap = note ? 10 + 0.02 * f->width : 16, .width = note ? 30 : 14, .inset = note ? 10 : 0};
     b.height = fmax(f->height - 2 * b.inset, LEAST_BAR);
     b.numbers = widest_number(f, least, most, axis_step(most - least, b.height)) + (note ? 8 : 6);
+    for (int sign = -1; sign <= 1; sign += 2)
+        if (chart_has_beyond(f->chart, sign))
+            b.numbers = fmax(b.numbers, frame_measure(f, frame_end_number(f, sign * most).text).width + 6);
     return b;
 }
 
@@ -314,11 +326,21 @@ void frame_bar(frame *f) {
     double least = bar_least(f), most = f->chart->scale, x = f->x + f->width + b.gap;
     double y = f->y + b.inset, height = b.height, step = axis_step(most - least, height);
     frame_ramp(f, &colors, x, y, b.width, height);
+    double line = frame_measure(f, "0").height;
     for (double i = ceil(least / step - 1e-9); i * step <= most + step * 1e-9; i++) {
         number n = axis_number(i * step, TICK_DIGITS);
         writing w = frame_label(f, n.text);
+        double at = y + height * (most - i * step) / (most - least);
+        bool is_taken = (at - y < line && chart_has_beyond(f->chart, 1)) ||
+                        (y + height - at < line && chart_has_beyond(f->chart, -1));
         w.ay = 0.5;
-        page_write(f->page, x + b.width + (f->theme->note ? 3 : 5), y + height * (most - i * step) / (most - least), w);
+        if (!is_taken) page_write(f->page, x + b.width + (f->theme->note ? 3 : 5), at, w);
+    }
+    for (int sign = -1; sign <= 1; sign += 2) {
+        number n = frame_end_number(f, sign * most);
+        writing w = frame_label(f, n.text);
+        w.ay = 0.5;
+        if (chart_has_beyond(f->chart, sign)) page_write(f->page, x + b.width + 5, sign < 0 ? y + height : y, w);
     }
     if (!f->theme->note)
         page_write(f->page, x, y - 4,

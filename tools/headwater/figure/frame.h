@@ -7,6 +7,7 @@
 #ifndef HW_FIGURE_FRAME_H
 #define HW_FIGURE_FRAME_H
 
+#include "figure/axis.h"
 #include "figure/chart.h"
 #include "figure/canvas.h"
 
@@ -32,6 +33,8 @@ bool frame_is_empty(frame *f);
 void frame_inset(frame *f, double left, double right);
 /* Makes the plot wider where that lets every column have its label, unless the page's width was asked for. */
 void frame_widen(frame *f);
+/* A number at an end of the scale: "≥ 0.08", "≤ −0.08" where values go on beyond it. */
+number frame_end_number(const frame *f, double value);
 /* Ends a chart that reaches down to y. */
 void frame_end(frame *f, double y);
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 static const double NOTE_TOP = 60, NOTE_BOTTOM = 37, NOTE_LEAST_HEIGHT = 200;
+static const double MARK = 6; /* of a cell beyond the scale */
 static const double LAYER = 11, LEAST_HEIGHT = 180, MOST_LAYERS_HEIGHT = 560, MOST_HEIGHT = 1200;
 
 /* What is particular to one of the two. */
@@ -22,6 +23,14 @@ static double height_of(const frame *f, const grid *g) {
     double rows = (double)f->chart->ny;
     if (g->rows == ROWS_LAYERS) return fmin(fmax(rows * LAYER, LEAST_HEIGHT), MOST_LAYERS_HEIGHT);
     return fmin(rows * ceil(frame_measure(f, "Ag").height * 1.3), MOST_HEIGHT);
+}
+
+/* A stroke across the upper right corner of a cell that is stronger than its colour says. */
+static void mark_cell(frame *f, size_t x, size_t place, rgb color) {
+    double width = f->width / (double)f->chart->nx, height = f->height / (double)f->chart->ny;
+    double side = fmin(fmin(width, height) * 0.6, MARK), right = f->x + (double)(x + 1) * width,
+           top = f->y + (double)place * height;
+    page_line(f->page, right - side, top, right, top + side, fmax(side / 5, 0.4), color);
 }
 
 static bool fill(frame *f, const grid *g) {
@@ -38,6 +47,9 @@ static bool fill(frame *f, const grid *g) {
     }
     page_rect(f->page, f->x, f->y, f->width, f->height, frame_grid(f)); /* seen where a value is not known */
     page_cells(f->page, f->x, f->y, f->width, f->height, cells, c->nx, c->ny);
+    for (size_t y = 0; y < c->ny; y++)
+        for (size_t x = 0; x < c->nx; x++)
+            if (chart_is_beyond(c, y, x)) mark_cell(f, x, g->rising ? c->ny - 1 - y : y, rgb_readable(shader_color(&colors, chart_value(c, y, x))));
     return true;
 }
 

@@ -24,7 +24,7 @@ static const double FAINT = 1.0 / 40;
 /* Neighbouring characters that look the same. */
 typedef struct stretch {
     size_t begin, end; /* bytes of the shown text */
-    double value;      /* 0: not shaded */
+    double value;      /* 0: not shaded; beyond the scale it is marked */
     bool quiet;        /* of a special, template or hidden token */
 } stretch;
 
@@ -56,14 +56,13 @@ static bool add_stretch(passage *t, stretch s) {
     return true;
 }
 
-/* What a token looks like: its value, kept to the scale; 0 where it is hidden, faint, or in no column. */
+/* What a token looks like: its value; 0 where it is hidden, faint, or in no column. */
 static void look_up(const chart *c, size_t token, stretch *s) {
     hw_role role = hw_run_token(c->p->run, token).role;
     size_t column;
     bool shown = picture_column(c->p, token, &column) && !hw_view_is_hidden(c->p->view, column);
     double v = shown ? hw_view_scores(c->p->view)[column] : 0;
     if (isnan(v) || size_of(v) < c->scale * FAINT) v = 0;
-    v = v > c->scale ? c->scale : v < -c->scale ? -c->scale : v;
     if (size_of(v) > size_of(s->value)) s->value = v;
     s->quiet = s->quiet || !shown || role == HW_ROLE_SPECIAL || role == HW_ROLE_TEMPLATE;
 }
@@ -122,6 +121,14 @@ static void add_color(PangoAttrList *list, const stretch *s, rgb c) {
     pango_attr_list_insert(list, a);
 }
 
+/* Two lines under what is stronger than its colour says. */
+static void add_mark(PangoAttrList *list, const stretch *s) {
+    PangoAttribute *a = pango_attr_underline_new(PANGO_UNDERLINE_DOUBLE);
+    a->start_index = (guint)s->begin;
+    a->end_index = (guint)s->end;
+    pango_attr_list_insert(list, a);
+}
+
 static PangoLayout *lay_out(frame *f, const passage *t, const shader *colors) {
     PangoLayout *layout = page_layout(f->page, SIZE, false);
     PangoAttrList *list = pango_attr_list_new();
@@ -129,6 +136,7 @@ static PangoLayout *lay_out(frame *f, const passage *t, const shader *colors) {
         const stretch *s = &t->stretches[i];
         if (s->value != 0) {
             add_color(list, s, rgb_readable(shader_color(colors, s->value)));
+            if (size_of(s->value) > colors->scale * (1 + 1e-6)) add_mark(list, s);
         } else if (s->quiet) {
             add_color(list, s, frame_quiet(f));
         }
@@ -190,7 +198,7 @@ static void write_legend(frame *f, const shader *colors) {
     frame_ramp(f, colors, f->x, f->y, LEGEND_WIDTH, LEGEND_HEIGHT);
     f->y += LEGEND_HEIGHT + 2;
     for (double v = least; v <= colors->scale * 1.01; v += colors->scale) {
-        number n = axis_number(v, 3);
+        number n = frame_end_number(f, v);
         writing w = frame_label(f, n.text);
         w.ax = (v - least) / range;
         page_write(f->page, f->x + LEGEND_WIDTH * w.ax, f->y, w);

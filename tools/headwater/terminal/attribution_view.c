@@ -127,19 +127,32 @@ void show_settings(const picture *p) {
     if (p->select.lift) fputs(", lift over uniform", out);
 }
 
-static double size_of(double v) { return v < 0 ? -v : v; }
+/* Whether a column is shown and, on the side of `sign`, stronger than full strength. */
+static bool is_beyond(const picture *p, size_t column, int sign) {
+    double level = hw_view_scores(p->view)[column] / p->scale;
+    return !hw_view_is_hidden(p->view, column) && level * sign > 0 && terminal_is_beyond(level);
+}
 
+static bool any_beyond(const picture *p, int sign) {
+    size_t n = hw_view_n_columns(p->view), k = 0;
+    while (k < n && !is_beyond(p, k, sign)) k++;
+    return k < n;
+}
+
+/* "; beyond the scale, marked ^: token 0 (0.8712), 7 (0.0880)" */
 static void print_beyond(const picture *p) {
-    enum { MOST = 3 };
-    const float *scores = hw_view_scores(p->view);
+    enum { MAX_NAMED = 8 };
+    const char *mark = p->t->depth == DEPTH_NONE ? "^" : "by a line";
     size_t n = 0;
-    for (size_t k = 0; k < hw_view_n_columns(p->view) && n <= MOST; k++) {
-        if (hw_view_is_hidden(p->view, k) || size_of(scores[k]) <= p->scale) continue;
+    for (size_t k = 0; k < hw_view_n_columns(p->view); k++) {
+        if (!is_beyond(p, k, 1) && !is_beyond(p, k, -1)) continue;
         n++;
-        if (n == 1) fprintf(p->t->out, "; beyond the scale: %s", picture_is_grouped(p) ? "segment" : "token");
-        if (n <= MOST) fprintf(p->t->out, "%s %zu", n == 1 ? "" : ",", k);
+        if (n == 1)
+            fprintf(p->t->out, "; beyond the scale, marked %s: %s", mark, picture_is_grouped(p) ? "segment" : "token");
+        if (n <= MAX_NAMED)
+            fprintf(p->t->out, "%s %zu (%.4g)", n == 1 ? "" : ",", k, (double)hw_view_scores(p->view)[k]);
     }
-    if (n > MOST) fputs(" and others", p->t->out);
+    if (n > MAX_NAMED) fprintf(p->t->out, " and %zu more", n - MAX_NAMED);
 }
 
 /* What full strength means: a strip of the colours, or the blocks that stand in for them. */
@@ -147,7 +160,7 @@ static void print_legend(const picture *p) {
     enum { CELLS = 16 };
     FILE *out = p->t->out;
     bool plain = p->t->depth == DEPTH_NONE;
-    if (p->negative) fprintf(out, "\n  %.4g ", -p->scale);
+    if (p->negative) fprintf(out, "\n  %s%.4g ", any_beyond(p, -1) ? "≤ " : "", -p->scale);
     if (p->negative && plain) fputs("--------", out);
     for (int i = CELLS; p->negative && !plain && i > 0; i--) {
         terminal_shade(p->t, -(double)i / CELLS);
@@ -164,7 +177,7 @@ static void print_legend(const picture *p) {
         }
     }
     terminal_plain(p->t);
-    fprintf(out, " %.4g", p->scale);
+    fprintf(out, " %s%.4g", any_beyond(p, 1) ? "≥ " : "", p->scale);
     print_beyond(p);
     fputs("\n\n", out);
 }

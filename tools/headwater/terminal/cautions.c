@@ -25,7 +25,7 @@ static const struct diagnostic {
      offsetof(hw_diagnostics, outside_last)},
 };
 enum { LABEL_WIDTH = 27 };
-static const double LEAST_ROUNDING = 0.005; /* nats that two digits show */
+static const double MIN_ROUNDING = 0.005; /* nats that two digits show */
 
 static bool is_composed(const picture *p) { return picture_traits(p) & HW_USES_DIRECTION; }
 static bool is_layered(const picture *p) { return hw_attribution_n_layers(p->a) > 1; }
@@ -55,6 +55,24 @@ static void print_diagnostic(const picture *p, const struct diagnostic *d) {
     putc('\n', p->t->out);
 }
 
+static bool all_close(const picture *p, const hw_balance *rows) {
+    bool close = true;
+    for (size_t i = p->row_begin; i < p->row_end; i++) close = close && hw_balance_closes(&rows[i]);
+    return close;
+}
+
+/* The parts are then not where the logit came from; the row that lacks the most is named. */
+static void print_open_balance(const picture *p, const hw_balance *rows) {
+    size_t worst = p->row_begin;
+    for (size_t i = p->row_begin; i < p->row_end; i++)
+        if (!(fabs(hw_balance_rest(&rows[i])) <= fabs(hw_balance_rest(&rows[worst])))) worst = i;
+    size_t token = hw_attribution_first_token(p->a) + worst - picture_first_selectable(p->run);
+    fprintf(p->t->out,
+            "  ! These parts do not add up to the logit: of token %zu's %+.2f nats they miss %+.2f, more than %g %% of their sizes,\n"
+            "    which rounding explains. They are not the whole of where it came from.\n",
+            token, rows[worst].logit, hw_balance_rest(&rows[worst]), 100 * HW_BALANCE_LIMIT);
+}
+
 /* Where the logits came from, mean over the selected rows. */
 static void print_balance(const picture *p, const hw_balance *rows) {
     double n = (double)(p->row_end - p->row_begin);
@@ -74,12 +92,16 @@ static void print_balance(const picture *p, const hw_balance *rows) {
     putc('\n', p->t->out);
     fprintf(p->t->out, "  %-*sattention to the prompt %+.2f, to the completion %+.2f,\n", LABEL_WIDTH,
             "which is the sum of", b.prompt, b.completion);
-    double rounding = b.logit - (b.prompt + b.completion + b.mlp + b.embedding + b.bias);
-    fprintf(p->t->out, "  %-*sMLPs %+.2f, the last token itself %+.2f, biases %+.2f", LABEL_WIDTH, "", b.mlp,
-            b.embedding, b.bias);
-    if (fabs(rounding) >= LEAST_ROUNDING) /* of the engine's output product, where weights are quantised */
-        fprintf(p->t->out, ",\n  %-*srounding %+.2f", LABEL_WIDTH, "", rounding);
+    const hw_model_info *model = hw_run_model(p->run);
+    fprintf(p->t->out, "  %-*s%s %+.2f, the last token's embedding %+.2f, biases %+.2f", LABEL_WIDTH, "",
+            model->n_layers < model->n_blocks ? "MLPs and blocks without attention" : "MLPs", b.mlp, b.embedding,
+            b.bias);
+    double rest = hw_balance_rest(&b);
+    bool closes = all_close(p, rows) && hw_balance_closes(&b);
+    if (closes && fabs(rest) >= MIN_ROUNDING)
+        fprintf(p->t->out, ",\n  %-*srounding of the engine's output product %+.2f", LABEL_WIDTH, "", rest);
     putc('\n', p->t->out);
+    if (!closes) print_open_balance(p, rows);
 }
 
 /* What became of it when the completion's own tokens are followed, mean over the selected rows. */

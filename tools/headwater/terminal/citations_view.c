@@ -205,6 +205,14 @@ static void append_elsewhere(phrase *p, const hw_citation_elsewhere *e) {
     append(p, ".");
 }
 
+/* Whether the parts of a token's logit miss more of it than rounding explains. */
+static bool has_open_balance(const hw_attribution *a) {
+    const hw_balance *rows = hw_attribution_balance(a);
+    size_t i = 0, n = rows ? hw_attribution_n_rows(a) : 0;
+    while (i < n && hw_balance_closes(&rows[i])) i++;
+    return i < n;
+}
+
 static phrase sources_of(const cite_facts *f) {
     hw_citation_elsewhere e = hw_citation_from_elsewhere(f->citation, hw_citation_n_parts(f->citation));
     const char *method = hw_attribution_method(f->a);
@@ -229,6 +237,11 @@ static phrase sources_of(const cite_facts *f) {
 static void print_sources(const terminal *t, const cite_facts *f) {
     putc('\n', t->out);
     print_prose(t, sources_of(f).text, terminal_bold);
+    if (has_open_balance(f->a))
+        print_prose(t,
+                    "! The parts of a logit do not add up to it here, by more than rounding explains: the shares are "
+                    "not the whole of where the answer came from.",
+                    terminal_bold);
 }
 
 /* ------------------------------------------------------------------ passages */

@@ -17,7 +17,7 @@ enum { INDENT = 2, BOUND = 3 }; /* columns left of the text, and not used of the
 /* One character on the line in work. */
 typedef struct cell {
     glyph g;
-    double level; /* -1 to 1; 0: not shaded */
+    double level; /* of the scale; 0: not shaded; beyond 1 or -1 it is marked, since it cannot be shaded stronger */
     bool dim;     /* of a special or template token */
 } cell;
 
@@ -37,6 +37,7 @@ static void print_colors(const sheet *page, const cell *c) {
     terminal_plain(page->t);
     if (is_shaded(c)) {
         terminal_shade(page->t, c->level);
+        if (terminal_is_beyond(c->level)) terminal_underline(page->t);
     } else if (c->dim) {
         terminal_dim(page->t);
     }
@@ -53,7 +54,8 @@ static void print_marks(const sheet *page, size_t n) {
     fprintf(out, "%*s", INDENT, "");
     for (size_t i = 0; i < n; i++) {
         const cell *c = &page->line[i];
-        for (int w = 0; w < c->g.width; w++) fputs(is_shaded(c) ? terminal_block(c->level) : " ", out);
+        const char *mark = !is_shaded(c) ? " " : terminal_is_beyond(c->level) ? "^" : terminal_block(c->level);
+        for (int w = 0; w < c->g.width; w++) fputs(mark, out);
     }
     putc('\n', out);
 }
@@ -113,13 +115,12 @@ static bool put(sheet *page, const cell *c) {
 
 static double size_of(double level) { return level < 0 ? -level : level; }
 
-/* -1 to 1; 0 for what is hidden, too faint, or has no column. */
+/* Of the scale; 0 for what is hidden, too faint, or has no column. */
 static double level_of(const picture *p, size_t token) {
     size_t column;
     if (!picture_column(p, token, &column) || hw_view_is_hidden(p->view, column)) return 0;
     double level = hw_view_scores(p->view)[column] / p->scale;
-    if (size_of(level) < p->t->faint) return 0;
-    return level > 1 ? 1 : level < -1 ? -1 : level;
+    return size_of(level) < p->t->faint ? 0 : level;
 }
 
 static bool is_dim(const picture *p, size_t token) {

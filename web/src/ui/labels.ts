@@ -127,9 +127,23 @@ export const BALANCE_ROWS: readonly (readonly [keyof Balance, string])[] = [
   ['prompt', 'Attention to the prompt'],
   ['completion', 'Attention to the completion so far'],
   ['mlp', 'MLPs: what the weights know'],
-  ['embedding', 'The last token itself'],
+  ['embedding', 'The last token’s embedding'],
   ['bias', 'Biases, which belong to no token'],
 ]
+
+/** Of models in which some blocks have no attention: what those add is counted with the MLPs. */
+export const HYBRID_MLP = 'MLPs, and blocks without attention'
+
+/** What the parts leave of the logit. */
+export const balanceRest = (b: Balance) => b.logit - (b.prompt + b.completion + b.bias + b.mlp + b.embedding)
+
+/** HW_BALANCE_LIMIT of the library: the share of the parts' sizes that rounding explains. */
+export const BALANCE_LIMIT = 0.06
+
+export function balanceCloses(b: Balance): boolean {
+  const sizes = BALANCE_ROWS.reduce((sum, [key]) => sum + Math.abs(b[key]), 0)
+  return Math.abs(balanceRest(b)) <= BALANCE_LIMIT * sizes
+}
 
 /** Mean over rows [from, to], both included. */
 export function meanBalance(rows: readonly Balance[], from: number, to: number): Balance {

@@ -2,11 +2,11 @@
  * Beside the text: what is known of the selected tokens, in words and short lists. It says what the tints show, so that nothing
  * is in colour only.
  */
-import type { Token } from '../data/document'
+import type { Model, Token } from '../data/document'
 import { check, checking } from '../model/actions'
 import { hovered, pinned, served, type Pane } from '../model/store'
 import { label, number, percent, plural, probability, shorten, tokenTexts } from '../ui/token_text'
-import { amount, BALANCE_ROWS, layersInWords, meanBalance, remarksOn } from '../ui/labels'
+import { amount, balanceCloses, balanceRest, BALANCE_LIMIT, BALANCE_ROWS, HYBRID_MLP, layersInWords, meanBalance, remarksOn } from '../ui/labels'
 import { Meter } from './meter'
 
 /* ------------------------------------------------------------------ the token itself */
@@ -124,13 +124,27 @@ function aboveWhat(versus: unknown): string {
   return versus === 'second' ? 'above the second likeliest token' : `above ${shorten(label(versus.replace(/^=/, '')), 30)}`
 }
 
+/** Nats that two digits show. */
+const MIN_ROUNDING = 0.005
+
+/** Whether some blocks of the model have no attention. */
+function isHybrid(pane: Pane): boolean {
+  const { layers, n_blocks: blocks }: Partial<Model> = pane.run.value?.info.model ?? {}
+  return Array.isArray(layers) && typeof blocks === 'number' && layers.length < blocks
+}
+
 export function BalanceSheet({ pane }: { pane: Pane }) {
   const rows = pane.attribution.value?.balance
   const chosen = pane.selection.value
   if (!rows || !chosen) return null
   const mean = meanBalance(rows, ...chosen)
   const above = aboveWhat(pane.run.value?.info.options.versus)
-  const most = Math.max(...BALANCE_ROWS.map(([key]) => Math.abs(mean[key])), 1e-9)
+  const closes = balanceCloses(mean) && rows.slice(chosen[0], chosen[1] + 1).every(balanceCloses)
+  const rest = balanceRest(mean)
+  const parts = BALANCE_ROWS.map(([key, name]) => ({ name: key === 'mlp' && isHybrid(pane) ? HYBRID_MLP : name, value: mean[key] }))
+  if (!closes) parts.push({ name: 'In none of these', value: rest })
+  else if (Math.abs(rest) >= MIN_ROUNDING) parts.push({ name: 'Rounding of the output product', value: rest })
+  const most = Math.max(...parts.map(({ value }) => Math.abs(value)), 1e-9)
   return (
     <section class="balance">
       <h3>
@@ -139,13 +153,13 @@ export function BalanceSheet({ pane }: { pane: Pane }) {
       <table>
         <caption class="sr">Parts of the logit {above}, in nats</caption>
         <tbody>
-          {BALANCE_ROWS.map(([key, name]) => (
+          {parts.map(({ name, value }) => (
             <tr>
               <th scope="row">{name}</th>
               <td class="bar" aria-hidden="true">
-                <span class={mean[key] < 0 ? 'below' : 'above'} style={{ width: `${(Math.abs(mean[key]) / most) * 50}%` }} />
+                <span class={value < 0 ? 'below' : 'above'} style={{ width: `${(Math.abs(value) / most) * 50}%` }} />
               </td>
-              <td class="value">{number(mean[key], true)}</td>
+              <td class="value">{number(value, true)}</td>
             </tr>
           ))}
         </tbody>
@@ -157,6 +171,11 @@ export function BalanceSheet({ pane }: { pane: Pane }) {
           </tr>
         </tfoot>
       </table>
+      {!closes && (
+        <p class="open" role="note">
+          The parts do not add up to the logit: more than {percent(BALANCE_LIMIT)} of their sizes is missing, which rounding does not explain. They are not the whole of where it came from.
+        </p>
+      )}
     </section>
   )
 }
