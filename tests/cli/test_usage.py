@@ -90,7 +90,7 @@ CASES = {
     "row by default": ([*RUN, "--method", "random", "--row", "predictor"],
                        "--row is heeded by rollout, contribution, attention, flow and uniform, not by random"),
     "measure": ([*RUN, "--method", "attention", "--measure", "norm"], "--measure is heeded by contribution, not by attention"),
-    "measure of the default": ([*RUN, "--measure", "norm"], "--measure is heeded by contribution, not by rollout and logit"),
+    "measure of the default": ([*RUN, "--measure", "norm"], "--measure is heeded by contribution, not by logit and rollout"),
     "aggregate": ([*RUN, "--method", "logit", "--aggregate", "rollout"], "--aggregate is heeded by contribution, not by logit"),
     "discard": ([*RUN, "--method", "attention", "--discard", "0.5"], "--discard is heeded by rollout and flow, not by attention"),
     "discard of a trace": (["view", "worked", "--method", "attention", "--discard", "0.5"],

@@ -173,7 +173,7 @@ static const option_row own_rows[] = {
     {"full", 0, NULL, FLAG(full), FILES(IN_EXPLAIN | IN_VIEW, FROM_ANY),
      .help = "put the whole tensor into .json, not only its means over layers"},
 
-    {"method", 0, "LIST", TEXT(method), METHOD(IN_BOTH, FROM_RUN), .standard = "rollout,logit",
+    {"method", 0, "LIST", TEXT(method), METHOD(IN_BOTH, FROM_RUN), .standard = "logit,rollout",
      .help = "methods, separated by commas, each with a view of its own; those of the default that the run cannot give "
              "are left out"},
     {"method", 0, "LIST", TEXT(method), METHOD(IN_CHECK, FROM_MODEL), .standard = "logit,rollout",

@@ -77,10 +77,11 @@ static size_t answer_begin(const work *w, const char *completion, size_t n) {
     return after ? n : 0;
 }
 
-/* Completion tokens of an answer whose text begins at byte `begin`. A right one ends where its words do: what the model
+/* Completion tokens of an answer that begins at byte `begin` of the completion [n_bytes]; one of white space alone is none. A right one ends where its words do: what the model
  * says after it is not explained. */
-static void select_answer(work *w, const char *completion, size_t begin) {
+static void select_answer(work *w, const char *completion, size_t n_bytes, size_t begin) {
     size_t n = hw_run_n_completion(w->run), m = hw_run_n_prompt(w->run), i = 0;
+    while (begin < n_bytes && strchr(" \n\t", completion[begin])) begin++;
     while (i + 1 < n && hw_run_token(w->run, m + i).end <= begin) i++;
     w->begin = i;
     for (; i < n && w->right == 1; i++) {
@@ -99,7 +100,7 @@ static hw_err judge_answer(work *w, hw_error *err) {
     w->begin = 0;
     w->end = hw_run_n_completion(w->run);
     if (w->item->token) return hw_run_select(&w->begin, &w->end, w->run, w->item->token, err);
-    if (w->right == 1) select_answer(w, completion, begin);
+    if (w->right == 1) select_answer(w, completion, n, begin);
     return HW_OK;
 }
 

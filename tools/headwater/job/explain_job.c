@@ -172,20 +172,26 @@ static void drop_method(job *j, size_t i) {
     j->live[i] = NULL;
 }
 
-/* Of the methods that nobody asked for by name, those that this run or view cannot give are left out. */
-static void keep_possible(job *j, const hw_trace *trace) {
+/* Whether this run or view can give a method. */
+static bool is_possible(const job *j, const char *method, const hw_trace *trace) {
     settings_use use = use_of(j);
     hw_method_params params = job_params(j);
-    for (size_t i = j->n_methods; i-- > 0 && !GIVEN(j->o, method);) {
-        uint32_t needed = hw_method_signals(j->methods[i], &params);
-        bool possible = !of_shares(j->o) || gives_shares(j, j->methods[i]);
-        if (j->one_method && !heed_all(&use, j->methods[i])) possible = false;
-        for (int s = 0; trace && s < HW_N_SIGNALS; s++)
-            if (needed & 1u << s && !hw_trace_has(trace, (hw_signal)s)) possible = false;
-        if (j->model && *hw_method_problem(hw_method_find(j->methods[i]), hw_model_describe(j->model)))
-            possible = false;
-        if (!possible && j->n_methods > 1) drop_method(j, i);
-    }
+    uint32_t needed = hw_method_signals(method, &params);
+    if (of_shares(j->o) && !gives_shares(j, method)) return false;
+    if (j->one_method && !heed_all(&use, method)) return false;
+    for (int s = 0; trace && s < HW_N_SIGNALS; s++)
+        if (needed & 1u << s && !hw_trace_has(trace, (hw_signal)s)) return false;
+    return !j->model || !*hw_method_problem(hw_method_find(method), hw_model_describe(j->model));
+}
+
+/* Of the methods that nobody asked for by name, those that this run or view cannot give are left out. Where it can give none, one
+ * stays to say why: the first where only one is wanted, else the last, which needs least. */
+static void keep_possible(job *j, const hw_trace *trace) {
+    size_t n_possible = 0;
+    for (size_t i = 0; i < j->n_methods; i++) n_possible += is_possible(j, j->methods[i], trace);
+    size_t stays = j->one_method ? 0 : j->n_methods - 1;
+    for (size_t i = j->n_methods; i-- > 0 && !GIVEN(j->o, method);)
+        if (n_possible > 0 ? !is_possible(j, j->methods[i], trace) : i != stays) drop_method(j, i);
     if (j->one_method) j->n_methods = 1;
 }
 

@@ -1,6 +1,7 @@
 /*
  * attribution_view.c - the terminal view of an attribution: its headings and its legend.
  *
+ *     first_line.c: in words
  *     method, which tokens            top_tokens.c: index: token  value  bar  profile over layers
  *     settings                        cautions.c: what to keep in mind
  *     shaded_prompt.c: the prompt
@@ -304,6 +305,7 @@ static void print_own_contrasts(const picture *p) {
 /* ------------------------------------------------------------------ the view */
 
 static hw_err show_tokens(const picture *p, size_t n_top, hw_error *err) {
+    if (!first_line_print(p)) return drawn_or_not(false, err);
     terminal_bold(p->t);
     show_heading(p, true);
     terminal_plain(p->t);

@@ -11,41 +11,13 @@
 #include "export/cite.h"
 #include "terminal/attribution_view.h"
 #include "cli/safe_text.h"
+#include "terminal/prose.h"
 
 #include <string.h>
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
 /* ------------------------------------------------------------------ pieces */
-
-typedef struct percent {
-    char text[16];
-} percent;
-
-/* Never 0 % for what is there, nor 100 % for what is not all. */
-static percent percent_of(double share) {
-    percent p;
-    if (share > 0 && share < 0.01) {
-        snprintf(p.text, sizeof p.text, "<1 %%");
-    } else if (share < 1 && share >= 0.995) {
-        snprintf(p.text, sizeof p.text, ">99 %%");
-    } else {
-        snprintf(p.text, sizeof p.text, "%.0f %%", 100 * share);
-    }
-    return p;
-}
-
-/* Prose in lines that fit the terminal and are not too long to read; each ends its own style. */
-static void print_prose(const terminal *t, const char *text, void (*style)(const terminal *t)) {
-    enum { WIDEST = 96 };
-    for (size_t n; *text; text += n + (text[n] == ' ')) {
-        n = text_line(text, t->width < WIDEST ? t->width : WIDEST);
-        style(t);
-        fwrite(text, 1, n, t->out);
-        terminal_plain(t);
-        putc('\n', t->out);
-    }
-}
 
 /* What a peak is, by the rule's name. */
 static const struct wording {
@@ -178,11 +150,11 @@ static phrase headline_of(const cite_facts *f) {
     phrase p, one;
     for (size_t i = 0; i < n; i++) sum += hw_citation_at(f->citation, whole, named[i]).share;
     snprintf(p.text, sizeof p.text, n == 0 ? "Hardly from the passages (%s)" : "%s",
-             n == 0 ? percent_of(share_of_passages(f)).text : sum >= 0.5 ? "Mostly from " : "From ");
+             n == 0 ? text_percent(share_of_passages(f)).text : sum >= 0.5 ? "Mostly from " : "From ");
     for (size_t i = 0; i < n; i++) {
         snprintf(one.text, sizeof one.text, "%s%s (%s)", i == 0 ? "" : i + 1 < n ? ", " : " and ",
                  passage_label(f, named[i], NAME_WIDTH).utf8,
-                 percent_of(hw_citation_at(f->citation, whole, named[i]).share).text);
+                 text_percent(hw_citation_at(f->citation, whole, named[i]).share).text);
         append(&p, one.text);
     }
     return p;
@@ -198,7 +170,7 @@ static void append_elsewhere(phrase *p, const hw_citation_elsewhere *e) {
     for (size_t i = 0; i < COUNT(parts); i++) {
         phrase one;
         if (parts[i].share < 0.005) continue;
-        snprintf(one.text, sizeof one.text, "%s%s %s", any ? ", " : "; ", percent_of(parts[i].share).text, parts[i].what);
+        snprintf(one.text, sizeof one.text, "%s%s %s", any ? ", " : "; ", text_percent(parts[i].share).text, parts[i].what);
         append(p, one.text);
         any = true;
     }
@@ -221,14 +193,14 @@ static phrase sources_of(const cite_facts *f) {
         append_elsewhere(&p, &e);
     } else if (e.rest > 0 || e.model > 0) {
         snprintf(more.text, sizeof more.text, "; %s the rest, in which %s does not tell the rest of the prompt%s the model apart.",
-                 percent_of(e.rest + e.model).text, method, hw_attribution_through_rows(f->a) ? " and" : ", the answer so far and");
+                 text_percent(e.rest + e.model).text, method, hw_attribution_through_rows(f->a) ? " and" : ", the answer so far and");
         append(&p, more.text);
     } else {
         snprintf(more.text, sizeof more.text, "; how much came from elsewhere is not known by %s.", method);
         append(&p, more.text);
     }
     if (e.through >= 0.005) {
-        snprintf(more.text, sizeof more.text, " %s of all came through earlier words of the answer.", percent_of(e.through).text);
+        snprintf(more.text, sizeof more.text, " %s of all came through earlier words of the answer.", text_percent(e.through).text);
         append(&p, more.text);
     }
     return p;
@@ -236,9 +208,9 @@ static phrase sources_of(const cite_facts *f) {
 
 static void print_sources(const terminal *t, const cite_facts *f) {
     putc('\n', t->out);
-    print_prose(t, sources_of(f).text, terminal_bold);
+    prose_print(t, sources_of(f).text, terminal_bold);
     if (has_open_balance(f->a))
-        print_prose(t,
+        prose_print(t,
                     "! The parts of a logit do not add up to it here, by more than rounding explains: the shares are "
                     "not the whole of where the answer came from.",
                     terminal_bold);
@@ -271,7 +243,7 @@ static int part_width(const terminal *t, const cite_facts *f, size_t passage) {
 static void print_part(const terminal *t, const cite_facts *f, size_t part, size_t passage, int width) {
     hw_citation_link link = hw_citation_at(f->citation, part, passage);
     label text = part_label(f, part, width ? width : t->width - SHARE_WIDTH - 3);
-    fprintf(t->out, "%*s  %s", SHARE_WIDTH, percent_of(link.share).text, text.utf8);
+    fprintf(t->out, "%*s  %s", SHARE_WIDTH, text_percent(link.share).text, text.utf8);
     if (width) {
         fprintf(t->out, "%*s", width - text.width + GAP, "");
         terminal_dim(t);
@@ -300,7 +272,7 @@ static void print_passage(const terminal *t, const cite_facts *f, size_t number,
     const char *name = hw_segments_at(f->passages, passage)->name;
     char head[32];
     int n = snprintf(head, sizeof head, "[%zu] ", number), room = t->width - n - BEHIND;
-    percent share = percent_of(hw_citation_at(f->citation, whole, passage).share);
+    percent share = text_percent(hw_citation_at(f->citation, whole, passage).share);
     putc('\n', t->out);
     terminal_bold(t);
     fprintf(t->out, "%s%s", head, passage_label(f, passage, room > 8 ? room : 8).utf8);
@@ -321,13 +293,13 @@ static void print_others(const terminal *t, const cite_facts *f, const size_t *o
     for (size_t i = 0; i < n; i++) sum += hw_citation_at(f->citation, whole, order[i]).share;
     if (!n) return;
     phrase p, together = {""}, name = {""};
-    if (n > 1 && sum > 0) snprintf(together.text, sizeof together.text, " together, at most %s", percent_of(most).text);
+    if (n > 1 && sum > 0) snprintf(together.text, sizeof together.text, " together, at most %s", text_percent(most).text);
     if (n == 1 || sum > 0)
         snprintf(name.text, sizeof name.text, " (%s)", passage_label(f, order[0], t->width / 3).utf8);
     snprintf(p.text, sizeof p.text, "%zu passage%s without a mark: %s of the answer%s%s", n, n == 1 ? "" : "s",
-             percent_of(sum).text, together.text, name.text);
+             text_percent(sum).text, together.text, name.text);
     putc('\n', t->out);
-    print_prose(t, p.text, terminal_plain);
+    prose_print(t, p.text, terminal_plain);
 }
 
 /* The passage that came nearest to a mark. */
@@ -343,7 +315,7 @@ static void print_none(const terminal *t, const cite_facts *f, const size_t *ord
                  passage_label(f, best, t->width / 3).utf8, peak_of(f, &link).text);
     snprintf(p.text, sizeof p.text, "No passage stands out, so none is cited.%s", nearest.text);
     putc('\n', t->out);
-    print_prose(t, p.text, terminal_plain);
+    prose_print(t, p.text, terminal_plain);
 }
 
 static void print_legend(const terminal *t, const cite_facts *f) {
@@ -353,7 +325,7 @@ static void print_legend(const terminal *t, const cite_facts *f) {
     snprintf(p.text, sizeof p.text, "Shares are of %s. A mark needs a peak of %g%s: %s.", rule->shares,
              w->factor * hw_citation_least(f->citation), w->unit, rule->peak);
     putc('\n', t->out);
-    print_prose(t, p.text, terminal_dim);
+    prose_print(t, p.text, terminal_dim);
 }
 
 void cite_print(const terminal *t, const cite_facts *f) {

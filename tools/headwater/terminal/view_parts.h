@@ -4,6 +4,8 @@
 
 #include "picture/selection.h"
 
+/* first_line.c; false: no memory */
+bool first_line_print(const picture *p);
 /* shaded_prompt.c; false: no memory */
 bool shade_print(const picture *p);
 /* top_tokens.c; false: no memory */
