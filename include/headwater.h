@@ -363,7 +363,8 @@ typedef struct hw_run_params {
     const hw_message *messages;
     size_t n_messages;
     /* With `chat` or `messages`. The template as Jinja text, NULL: the model's own. It is rendered as llama.cpp's server does,
-     * but for the date: a template that writes today's gets 26 July 2024, so that a run can be repeated. */
+     * but for the date: a template that writes today's by strftime_now("FORMAT") gets 26 July 2024, so that a run can be
+     * repeated. */
     const char *chat_template;
     hw_thinking thinking; /* ON and OFF: UNSUPPORTED where the template makes no difference between them */
     bool special;         /* text of control tokens in prompt, messages and completion is read as these tokens; else as letters */

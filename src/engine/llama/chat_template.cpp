@@ -10,21 +10,43 @@
 #include <cstring>
 #include <ctime>
 #include <exception>
+#include <iomanip>
+#include <locale>
 #include <mutex>
 #include <new>
+#include <sstream>
 
 namespace {
 
-/* What templates that write today's date get, at noon, so that it is that day in every time zone: the date that Llama 3's template
- * falls back to. */
-std::chrono::system_clock::time_point fixed_date() {
-    std::tm noon = {};
-    noon.tm_year = 2024 - 1900;
-    noon.tm_mon = 6;
-    noon.tm_mday = 26;
-    noon.tm_hour = 12;
-    noon.tm_isdst = -1;
-    return std::chrono::system_clock::from_time_t(std::mktime(&noon));
+/* What templates that write today's date get: the date that Llama 3's template falls back to. */
+std::string fixed_date(const std::string &format) {
+    std::tm friday = {};
+    friday.tm_year = 2024 - 1900;
+    friday.tm_mon = 6;
+    friday.tm_mday = 26;
+    friday.tm_hour = 12;
+    friday.tm_wday = 5;
+    friday.tm_yday = 207;
+    std::ostringstream out;
+    out.imbue(std::locale::classic());
+    out << std::put_time(&friday, format.c_str());
+    return out.str();
+}
+
+/* The template with each strftime_now("FORMAT") replaced by the text of that date: llama-common's function reads the clock. A call
+ * whose format is no literal stays. */
+std::string with_fixed_date(std::string source) {
+    static const std::string call = "strftime_now(";
+    for (size_t at = source.find(call); at != std::string::npos; at = source.find(call, at + 1)) {
+        size_t open = source.find_first_not_of(" \t\n", at + call.size());
+        if (open == std::string::npos || (source[open] != '"' && source[open] != '\'')) continue;
+        size_t close = source.find(source[open], open + 1);
+        size_t end = close == std::string::npos ? close : source.find_first_not_of(" \t\n", close + 1);
+        if (end == std::string::npos || source[end] != ')') continue;
+        std::string quote(1, source[open]);
+        source.replace(at, end + 1 - at, quote + fixed_date(source.substr(open + 1, close - open - 1)) + quote);
+    }
+    return source;
 }
 
 /* The library prints on standard error otherwise. */
@@ -42,13 +64,13 @@ common_chat_templates_inputs inputs_of(const hw__chat &chat) {
         in.messages.push_back(message);
     }
     in.enable_thinking = chat.thinking != HW_THINKING_OFF;
-    in.now = fixed_date();
     return in;
 }
 
 std::string render(const llama_model *model, const hw__chat &chat) {
     silence_log();
-    auto templates = common_chat_templates_init(model, chat.source ? chat.source : "");
+    const char *own = chat.source ? chat.source : llama_model_chat_template(model, nullptr);
+    auto templates = common_chat_templates_init(model, own ? with_fixed_date(own) : "");
     return common_chat_templates_apply(templates.get(), inputs_of(chat)).prompt;
 }
 
