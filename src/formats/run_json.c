@@ -21,7 +21,7 @@ typedef struct field {
     const char *key, *hex_key; /* hex_key: of TEXT */
     kind kind;
     size_t offset;
-    bool is_new; /* of TEXT and BOOL: files of earlier versions lack it, and it is "" or false then */
+    bool is_new; /* of TEXT: files of earlier versions lack it, and it is "" then */
 } field;
 
 #define MODEL_TEXT(name)   {#name, #name "_bytes", TEXT, offsetof(hw_model_info, name), false}
@@ -60,7 +60,6 @@ static const field model_fields[] = {
 static const field option_fields[] = {
     OPTION(n_generate, SIZE), OPTION(temperature, FLOAT), OPTION(top_p, FLOAT), OPTION(top_k, I32),
     OPTION(n_ubatch, I32),    OPTION(seed, U32),          OPTION(chat, BOOL),   OPTION(f32_cache, BOOL),
-    {"special", NULL, BOOL, offsetof(hw__run_options, special), true},
 };
 static const field versus_field = {"versus", "versus_bytes", TEXT, offsetof(hw__run_options, versus),
                                    false}; /* only where given */
@@ -189,6 +188,7 @@ hw_err hw__run_to_json(json_t **out, const hw_run *run, hw_error *err) {
     bool ok =
         model && options && json_object_set_new(options, "fuse", json_string(hw_fuse_name(run->options.fuse))) == 0;
     if (ok && *run->options.versus) ok = put_field(options, &versus_field, &run->options);
+    if (ok && run->options.special) ok = json_object_set_new(options, "special", json_true()) == 0;
     if (ok && run->options.thinking != HW_THINKING_DEFAULT)
         ok = json_object_set_new(options, "thinking", json_string(hw_thinking_name(run->options.thinking))) == 0;
     ok = ok && json_object_set(json, "model", model) == 0 && json_object_set(json, "options", options) == 0;
@@ -260,8 +260,7 @@ static hw_err get_fields(void *to, const field *fields, size_t n, const json_t *
     for (size_t i = 0; i < n; i++) {
         const field *f = &fields[i];
         void *at = (char *)to + f->offset;
-        hw_err rc = HW_OK;
-        if (f->kind == BOOL && f->is_new && !json_object_get(object, f->key)) continue;
+        hw_err rc;
         switch (f->kind) {
         case TEXT: rc = get_text(at, f, object, pool, err); break;
         case BOOL: rc = hw__json_bool(at, object, f->key, err); break;
@@ -314,6 +313,8 @@ static hw_err get_options(hw__run_options *options, const json_t *json, hw__pool
         rc = hw__fail_in(err, HW_ERR_FORMAT, "\"fuse\"");
     if (rc == HW_OK && json_object_get(object, "versus"))
         rc = get_text(&options->versus, &versus_field, object, pool, err);
+    if (rc == HW_OK && json_object_get(object, "special"))
+        rc = hw__json_bool(&options->special, object, "special", err);
     if (rc == HW_OK && json_object_get(object, "thinking")) {
         rc = hw__json_word(&word, object, "thinking", err);
         if (rc == HW_OK && hw_thinking_parse(&options->thinking, word, err) != HW_OK)

@@ -186,22 +186,41 @@ static hw_err name_stopwords(bool *named, size_t n, const hw_run *run, const cha
     return rc;
 }
 
+/* ------------------------------------------------------------------ messages */
+
+/* Tokens of the messages of a role. */
+static void name_messages(bool *named, size_t n, const hw_run *run, const char *role) {
+    size_t n_messages, i = 0;
+    const hw_span *messages = hw_run_messages(run, &n_messages);
+    for (size_t t = 0; t < n && t < hw_run_n_prompt(run); t++) {
+        hw_token token = hw_run_token(run, t);
+        if (token.role == HW_ROLE_TEMPLATE) continue;
+        while (i < n_messages && messages[i].end <= token.begin) i++;
+        if (i < n_messages && messages[i].begin < token.end && strcmp(messages[i].name, role) == 0) named[t] = true;
+    }
+}
+
 /* ------------------------------------------------------------------ the table */
 
 typedef struct filter {
     hw_filter_info info;
-    bool (*test)(const hw_token *token, size_t index); /* or, where NULL: */
+    bool (*test)(const hw_token *token, size_t index); /* or, where NULL, by the run: */
     hw_err (*name)(bool *named, size_t n, const hw_run *run, const char *argument, hw_error *err);
+    bool by_role; /* or, where that is NULL too: messages of the role that is the filter's name */
 } filter;
 
 static const filter filters[] = {
-    {{"note", "the note's list: , . \\n is : and"}, is_note, NULL},
-    {{"first", "token 0, the sink of every causal model"}, is_first, NULL},
-    {{"punctuation", "tokens of punctuation and symbols only"}, is_punctuation, NULL},
-    {{"whitespace", "tokens of white space only"}, is_whitespace, NULL},
-    {{"special", "control tokens such as BOS"}, is_special, NULL},
-    {{"template", "tokens that the chat template put around the prompt"}, is_template, NULL},
-    {{"stopwords", "the commonest words of English, or of another language: stopwords:de"}, NULL, name_stopwords},
+    {{"note", "the note's list: , . \\n is : and"}, is_note, NULL, false},
+    {{"first", "token 0, the sink of every causal model"}, is_first, NULL, false},
+    {{"punctuation", "tokens of punctuation and symbols only"}, is_punctuation, NULL, false},
+    {{"whitespace", "tokens of white space only"}, is_whitespace, NULL, false},
+    {{"special", "control tokens such as BOS"}, is_special, NULL, false},
+    {{"template", "tokens that the chat template put around the prompt"}, is_template, NULL, false},
+    {{"system", "tokens of system messages"}, NULL, NULL, true},
+    {{"user", "tokens of the user's messages"}, NULL, NULL, true},
+    {{"assistant", "tokens of the model's messages before its answer"}, NULL, NULL, true},
+    {{"stopwords", "the commonest words of English, or of another language: stopwords:de"}, NULL, name_stopwords,
+     false},
 };
 enum { N_FILTERS = sizeof filters / sizeof *filters };
 
@@ -231,7 +250,8 @@ static hw_err name_by_table(bool *named, size_t n, const hw_run *run, char *item
     const filter *f = &filters[i];
     if (f->name) return f->name(named, n, run, colon ? colon + 1 : NULL, err);
     if (colon) return hw__fail(err, HW_ERR_ARGUMENT, "filter \"%s\": nothing may follow but a comma", f->info.name);
-    for (size_t t = 0; t < n; t++) {
+    if (f->by_role && n) name_messages(named, n, run, f->info.name);
+    for (size_t t = 0; t < n && f->test; t++) {
         hw_token token = hw_run_token(run, t);
         if (f->test(&token, t)) named[t] = true;
     }

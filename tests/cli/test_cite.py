@@ -248,9 +248,39 @@ def test_passages_may_stand_in_any_order_and_twice(headwater, logit_trace, passa
     assert [(p["name"], p["text"]) for p in saved["passages"]] == [("C", "two."), ("", "one."), ("A", "A: one.")]
 
 
+def test_a_passage_inside_a_longer_one_is_found_in_either_order(headwater, logit_trace, passages_file, tmp_path):
+    trace = logit_trace(tokens_of("The key is here. Long ago.\n\nThe key is here.\n\nQ"), [" x"], {})
+    given = [{"name": "short", "text": "The key is here."}, {"name": "long", "text": "The key is here. Long ago."}]
+    saved = []
+    for passages in given, given[::-1]:
+        done = headwater("cite", "--trace", trace, "--passages", passages_file(passages), "-o", "c.json")
+        assert done.status == 0, done
+        saved.append([(p["name"], p["range"]) for p in json.loads((tmp_path / "c.json").read_text())["passages"]])
+    assert saved[0] == saved[1] == [("long", [0, 26]), ("short", [28, 44])]
+
+
+def test_passages_that_overlap_are_refused_in_these_words(headwater, logit_trace, passages_file):
+    trace = logit_trace(tokens_of("The key is here."), [" x"], {})
+    given = [{"name": "a", "text": "The key is"}, {"name": "b", "text": "key is here."}]
+    for passages in given, given[::-1]:
+        done = headwater("cite", "--trace", trace, "--passages", passages_file(passages))
+        assert done.status == 1 and "passages may not overlap" in done.err
+
+
+def test_lines_that_end_otherwise_are_named(headwater, logit_trace, passages_file):
+    trace = logit_trace(tokens_of("one\r\ntwo"), [" x"], {})
+    done = headwater("cite", "--trace", trace, "--passages", passages_file([{"text": "one\ntwo"}]))
+    assert done.status == 1 and "lines end in CRLF in one of the two" in done.err
+
+
+def test_a_byte_order_mark_before_passages_is_passed_over(headwater, made, tmp_path):
+    (tmp_path / "p.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(PASSAGES).encode())
+    assert headwater("cite", "--trace", made, "--passages", "p.json").status == 0
+
+
 @pytest.mark.parametrize("passages, part", [
     ([{"name": "Z", "text": "Nobody wrote this."}], 'passage 0 "Z" is not in the prompt'),
-    ([PASSAGES[0], PASSAGES[0]], 'passage 1 "Notes" is not in the prompt'),
+    ([PASSAGES[0], PASSAGES[0]], 'passage 1 "Notes" stands in the prompt only where passage 0 "Notes" does'),
     ([], "must be a JSON list with at least one"),
     ({"name": "a"}, "must be a JSON list with at least one"),
     (["text"], '[0] must be an object with "text"'),

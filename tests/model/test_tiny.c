@@ -143,6 +143,67 @@ static void sentencepiece_puts_a_space_that_has_no_bytes(void **state) {
     hw_model_close(model);
 }
 
+static void assert_completion(const hw_trace *trace, const char *text, size_t n_tokens) {
+    size_t n;
+    const char *bytes = hw_run_completion(hw_trace_run(trace), &n);
+    if (n != strlen(text) || memcmp(bytes, text, n) != 0) fail_msg("\"%.*s\" is not \"%s\"", (int)n, bytes, text);
+    assert_int_equal(hw_run_n_completion(hw_trace_run(trace)), n_tokens);
+    assert_int_equal(hw_run_n_remarks(hw_trace_run(trace)), 0);
+}
+
+/* The tokenizer would put a space before every text: "  a" for " a". */
+static void a_completion_has_the_bytes_that_are_given(void **state) {
+    (void)state;
+    hw_model *model = open_model("llama.gguf", 0);
+    static const struct {
+        const char *text;
+        size_t n_tokens;
+    } cases[] = {{" a", 1}, {"a", 1}, {" world hello", 2}, {"hello", 2}, {"  a", 2}, {"\n a", 2}, {"\xC3\xA9", 1}, {"Z", 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hw_trace *trace = capture(model, "hello world", cases[i].text);
+        assert_completion(trace, cases[i].text, cases[i].n_tokens);
+        hw_trace_free(trace);
+    }
+    hw_model_close(model);
+    model = open_model("no_bytes.gguf", 0); /* has no tokens for most letters */
+    hw_trace *trace = capture(model, "a b", "c");
+    assert_completion(trace, "c", 1);
+    hw_trace_free(trace);
+    hw_model_close(model);
+}
+
+/* What a model wrote, given back, is the same tokens with the same probabilities. */
+static void own_output_given_back_is_the_same(void **state) {
+    (void)state;
+    hw_model *model = open_model("llama.gguf", 0);
+    hw_run_params p = ask_bytes("hello world", 11, NULL);
+    hw_trace *trace = NULL;
+    p.n_generate = 1;
+    p.temperature = 1;
+    size_t n_same = 0;
+    for (p.seed = 0; p.seed < 40; p.seed++) {
+        assert_int_equal(hw_trace_capture(&trace, model, &p, NULL), HW_OK);
+        const hw_run *run = hw_trace_run(trace);
+        char text[64] = "";
+        size_t n;
+        const char *bytes = hw_run_completion(run, &n);
+        assert_true(n > 0 && n < sizeof text);
+        memcpy(text, bytes, n);
+        hw_token first = hw_run_token(run, hw_run_n_prompt(run));
+        if (first.id >= 259) { /* a letter's byte token is read as the letter's own */
+            hw_trace *given = capture(model, "hello world", text);
+            hw_token again = hw_run_token(hw_trace_run(given), hw_run_n_prompt(run));
+            assert_int_equal(again.id, first.id);
+            assert_true(fabs((double)again.logprob - (double)first.logprob) < 1e-4);
+            hw_trace_free(given);
+            n_same++;
+        }
+        hw_trace_free(trace);
+    }
+    assert_true(n_same >= 4);
+    hw_model_close(model);
+}
+
 static void model_without_bos_starts_with_the_text(void **state) {
     (void)state;
     hw_model *model = open_model("gpt2.gguf", 0);
@@ -469,6 +530,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_agree),
         cmocka_unit_test(sentencepiece_puts_a_space_that_has_no_bytes),
+        cmocka_unit_test(a_completion_has_the_bytes_that_are_given),
+        cmocka_unit_test(own_output_given_back_is_the_same),
         cmocka_unit_test(model_without_bos_starts_with_the_text),
         cmocka_unit_test(learned_sinks_and_windows),
         cmocka_unit_test(hybrid_counts_its_attention_layers_only),

@@ -51,12 +51,17 @@ static hw_run *empty_run(bool causal) {
                                .fuse = HW_FUSE_MAX,
                                .chat = true,
                                .f32_cache = true,
+                               .special = true,
+                               .thinking = HW_THINKING_OFF,
                                .versus = "=\xE2\x82"}; /* half a character */
     hw_run *run = NULL;
     assert_int_equal(hw__run_new(&run, &info, &options, NULL), HW_OK);
     run->causal = causal;
     run->stop = HW_STOP_END;
     assert_int_equal(hw__run_set_prompt(run, prompt, PROMPT_BYTES, NULL), HW_OK);
+    static const hw_span messages[] = {{"system", 0, 2}, {"r\xC3\xB4le\xFF", 2, 12}};
+    assert_int_equal(hw__run_set_messages(run, messages, 2, NULL), HW_OK);
+    assert_int_equal(hw__run_add_remark(run, "the prompt is odd", NULL), HW_OK);
     return run;
 }
 
@@ -213,6 +218,8 @@ static void assert_same_options(const hw__run_options *a, const hw__run_options 
     assert_int_equal(a->chat, b->chat);
     assert_int_equal(a->f32_cache, b->f32_cache);
     assert_string_equal(a->versus, b->versus);
+    assert_int_equal(a->special, b->special);
+    assert_int_equal(a->thinking, b->thinking);
 }
 
 static void assert_same_token(const hw_token *a, const hw_token *b) {
@@ -241,6 +248,14 @@ void assert_same_run(const hw_run *a, const hw_run *b) {
     assert_int_equal(a->n_tokens, b->n_tokens);
     assert_int_equal(a->n_prompt, b->n_prompt);
     for (size_t t = 0; t < a->n_tokens; t++) assert_same_token(&a->tokens[t], &b->tokens[t]);
+    assert_int_equal(a->n_messages, b->n_messages);
+    for (size_t i = 0; i < a->n_messages; i++) {
+        assert_string_equal(a->messages[i].name, b->messages[i].name);
+        assert_int_equal(a->messages[i].begin, b->messages[i].begin);
+        assert_int_equal(a->messages[i].end, b->messages[i].end);
+    }
+    assert_int_equal(a->n_remarks, b->n_remarks);
+    for (size_t i = 0; i < a->n_remarks; i++) assert_string_equal(a->remarks[i], b->remarks[i]);
 }
 
 static void assert_same_signals(const hw_trace *a, const hw_trace *b) {

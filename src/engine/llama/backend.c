@@ -18,7 +18,7 @@
 
 static struct {
     pthread_mutex_t lock;
-    char last_error[512];
+    char first_error[512];
 } g_log = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static _Thread_local bool g_quiet;
@@ -42,7 +42,8 @@ static void on_log(enum ggml_log_level level, const char *text, void *ctx) {
     snprintf(line, sizeof line, "%.*s", (int)(n < sizeof line ? n : sizeof line - 1), text);
     if (level == GGML_LOG_LEVEL_ERROR) {
         pthread_mutex_lock(&g_log.lock);
-        snprintf(g_log.last_error, sizeof g_log.last_error, "%.*s", (int)sizeof g_log.last_error - 1, line);
+        if (!g_log.first_error[0])
+            snprintf(g_log.first_error, sizeof g_log.first_error, "%.*s", (int)sizeof g_log.first_error - 1, line);
         pthread_mutex_unlock(&g_log.lock);
     }
     hw__log(level_of(level), line);
@@ -50,10 +51,16 @@ static void on_log(enum ggml_log_level level, const char *text, void *ctx) {
 
 static void on_fatal(const char *text) { hw__log(HW_LOG_FATAL, text); }
 
-void hw__llama_last_error(char *out, size_t capacity) {
+void hw__llama_first_error(char *out, size_t capacity) {
     pthread_mutex_lock(&g_log.lock);
-    snprintf(out, capacity, "%.*s", (int)capacity - 1, g_log.last_error[0] ? g_log.last_error : "no reason given");
-    g_log.last_error[0] = 0;
+    snprintf(out, capacity, "%.*s", (int)capacity - 1, g_log.first_error[0] ? g_log.first_error : "no reason given");
+    g_log.first_error[0] = 0;
+    pthread_mutex_unlock(&g_log.lock);
+}
+
+void hw__llama_forget_errors(void) {
+    pthread_mutex_lock(&g_log.lock);
+    g_log.first_error[0] = 0;
     pthread_mutex_unlock(&g_log.lock);
 }
 

@@ -9,8 +9,10 @@
 /* Once per process, before any other call of ggml: connects its log and loads its backends. ggml has one CPU backend per kind of
  * processor; the best that this machine runs is loaded, from the folder that libggml itself lies in and from nowhere else. */
 void hw__llama_start(void);
-/* The last error that the libraries logged, or "no reason given"; forgets it. */
-void hw__llama_last_error(char *out, size_t capacity);
+/* The first error that the libraries logged since they were last forgotten, or "no reason given"; forgets it. The first has the
+ * reason: what follows tells who gave up because of it. */
+void hw__llama_first_error(char *out, size_t capacity);
+void hw__llama_forget_errors(void);
 /* Whether what the libraries log as errors on this thread is passed on: not in a decode that is broken off on purpose. */
 void hw__llama_log_errors(bool passes);
 /* Fills in 0, as many as the machine has cores; error ARGUMENT. */

@@ -38,11 +38,12 @@ hw_err hw__llama_make_room(hw__llama_engine *e, size_t n_tokens, hw_error *err) 
     }
     llama_free(e->ctx);
     e->ctx = NULL;
+    hw__llama_forget_errors();
     hw_err rc = hw__guarded_context(&e->ctx, e->model, context_params(e, n_tokens), err);
     if (rc != HW_OK) return rc;
     if (!e->ctx) {
         char reason[HW__LLAMA_TEXT];
-        hw__llama_last_error(reason, sizeof reason);
+        hw__llama_first_error(reason, sizeof reason);
         return hw__fail(err, HW_ERR_ENGINE, "a context of %zu tokens could not be made: %s", n_tokens, reason);
     }
     int32_t *ids = hw__realloc(e->ids, llama_n_ctx(e->ctx), sizeof *ids);

@@ -44,7 +44,7 @@ static hw_err decode_error(hw__llama_engine *e, int32_t status, hw_error *err) {
     }
     if (status == 2 || hw__llama_on_abort(e)) return hw__fail(err, HW_ERR_CANCELLED, "stopped at token %zu", e->at);
     char reason[HW__LLAMA_TEXT];
-    hw__llama_last_error(reason, sizeof reason);
+    hw__llama_first_error(reason, sizeof reason);
     return hw__fail(err, HW_ERR_ENGINE, "decoding %zu tokens at %zu failed (%d): %s", e->n_rows, e->at, status, reason);
 }
 
@@ -68,6 +68,7 @@ hw_err hw__llama_decode(hw__engine *base, const int32_t *ids, size_t n, size_t a
     e->first_logit = first_logit;
     e->n_seen = 0;
     e->failed = HW_OK;
+    hw__llama_forget_errors();
     hw__llama_watch_begin(e);
     int32_t status;
     rc = hw__guarded_decode(&status, e->ctx, e->batch, err);

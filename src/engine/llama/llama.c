@@ -124,11 +124,12 @@ static hw_err load(hw__llama_engine *e, const char *path, hw_error *err) {
     p.n_gpu_layers = e->params.n_gpu_layers;
     p.progress_callback = on_load;
     p.progress_callback_user_data = &e->params;
+    hw__llama_forget_errors();
     if ((rc = hw__guarded_load(&e->model, path, p, err)) != HW_OK || e->model) return rc;
     if (e->params.stop && e->params.stop(e->params.ctx))
         return hw__fail(err, HW_ERR_CANCELLED, "stopped while loading %s", path);
     char reason[HW__LLAMA_TEXT];
-    hw__llama_last_error(reason, sizeof reason);
+    hw__llama_first_error(reason, sizeof reason);
     return hw__fail(err, HW_ERR_ENGINE, "%s: libllama could not load it: %s", path, reason);
 }
 

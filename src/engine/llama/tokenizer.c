@@ -86,22 +86,17 @@ static bool spells(hw__llama_engine *e, const hw__tokens *tokens, size_t first, 
     return at == n;
 }
 
-/* Replaces `tokens` by those of the text behind `lead`; not where the two merge, the rest does not spell the text, or the vocabulary has
- * no token for the lead, which libllama throws at. */
-static hw_err read_behind(bool *done, hw__llama_engine *e, hw__tokens *tokens, const char *lead, hw__control_text text,
+/* Replaces `tokens` by those of the text behind `lead`; not where the two merge, the vocabulary lacks the lead, or the rest does not
+ * spell the text. */
+static hw_err read_behind(bool *done, hw__llama_engine *e, hw__tokens *tokens, char lead, hw__control_text text,
                           hw_error *err) {
     hw__tokens first = {0}, both = {0};
-    size_t n_lead = strlen(lead);
-    char *joined = hw__alloc(n_lead + text.n, 1);
+    char *joined = hw__alloc(1 + text.n, 1);
     if (!joined) return hw__fail_memory(err, "the tokens of a text", text.n, 1);
-    memcpy(joined, lead, n_lead);
-    memcpy(joined + n_lead, text.bytes, text.n);
-    hw_err rc = read_alone(e, &first, lead, n_lead, false, err);
-    if (rc == HW_ERR_ENGINE) {
-        free(joined);
-        return HW_OK;
-    }
-    if (rc == HW_OK) rc = read_alone(e, &both, joined, n_lead + text.n, false, err);
+    joined[0] = lead;
+    memcpy(joined + 1, text.bytes, text.n);
+    hw_err rc = read_alone(e, &first, joined, 1, false, err);
+    if (rc == HW_OK) rc = read_alone(e, &both, joined, 1 + text.n, false, err);
     *done = rc == HW_OK && both.n >= first.n && memcmp(both.ids, first.ids, first.n * sizeof *first.ids) == 0 &&
             spells(e, &both, first.n, text.bytes, text.n, false);
     if (*done) {
@@ -114,17 +109,17 @@ static hw_err read_behind(bool *done, hw__llama_engine *e, hw__tokens *tokens, c
     }
     free(first.ids);
     free(joined);
-    return rc;
+    return rc == HW_ERR_ENGINE ? HW_OK : rc;
 }
 
 hw_err hw__llama_tokenize(hw__engine *base, hw__tokens *out, const char *text, size_t n, unsigned flags, hw_error *err) {
-    static const char *const leads[] = {"\n", "\x01", "\t", "\xEE\x80\x80"};
+    static const char leads[] = "\n\x01\t.,;:!?0123456789abcdefghijklmnopqrstuvwxyz";
     hw__llama_engine *e = (hw__llama_engine *)base;
     hw__tokens tokens;
     hw_err rc = read_alone(e, &tokens, text, n, flags & HW__TOKENIZE_BOS, err);
     if (rc != HW_OK) return rc;
     bool done = !(flags & HW__TOKENIZE_CONTINUES) || !spells(e, &tokens, 0, text, n, true);
-    for (size_t i = 0; rc == HW_OK && !done && i < sizeof leads / sizeof *leads; i++)
+    for (size_t i = 0; rc == HW_OK && !done && leads[i]; i++)
         rc = read_behind(&done, e, &tokens, leads[i], (hw__control_text){text, n, 0}, err);
     if (rc == HW_OK)
         *out = tokens;

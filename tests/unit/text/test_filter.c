@@ -64,6 +64,7 @@ static void filters_hide_what_they_name(void **state) {
     assert_hides(run, "whitespace,punctuation",
                  (int[]){1, 2, 3, 4, 7, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 26, 27, -1});
     assert_hides(run, "", (int[]){-1});
+    assert_hides(run, "system,user,assistant", (int[]){-1}); /* no chat */
     assert_hides(run, NULL, (int[]){-1});
     hw__run_release(run);
 }
@@ -78,6 +79,24 @@ static void hidden_tokens_stay_hidden(void **state) {
     hw__run_release(run);
 }
 
+/* The first six tokens are a conversation, one byte each. */
+static void messages_are_hidden_by_their_role(void **state) {
+    (void)state;
+    hw_run *run = make_run(1, words, N_WORDS, NULL, 0);
+    static const hw_span messages[] = {{"system", 0, 1}, {"user", 1, 3}, {"assistant", 3, 4}, {"user", 4, 5}};
+    assert_int_equal(hw__run_set_prompt(run, "abcdef", 6, NULL), HW_OK);
+    assert_int_equal(hw__run_set_messages(run, messages, 4, NULL), HW_OK);
+    for (size_t t = 0; t < N_WORDS; t++) {
+        run->tokens[t].begin = t < 6 ? t : 6;
+        run->tokens[t].end = t < 6 ? t + 1 : 6;
+    }
+    run->tokens[2].role = HW_ROLE_TEMPLATE;
+    assert_hides(run, "system", (int[]){0, -1});
+    assert_hides(run, "user", (int[]){1, 4, -1});
+    assert_hides(run, "assistant,system", (int[]){0, 3, -1});
+    hw__run_release(run);
+}
+
 static void unknown_filter_lists_those_there_are(void **state) {
     (void)state;
     static const char *const lists[] = {"nose", "note,nose", "not", "notes", ",", "first,,note", " first"};
@@ -87,8 +106,8 @@ static void unknown_filter_lists_those_there_are(void **state) {
         hw_error err = {0};
         hw_err rc = hw__filter_tokens(hidden, N_WORDS, run, lists[i], &err);
         assert_error(&err, rc, HW_ERR_ARGUMENT,
-                     "there are note, first, punctuation, whitespace, special, template, stopwords, and \"TEXT\" and "
-                     "/REGEX/");
+                     "there are note, first, punctuation, whitespace, special, template, system, user, assistant, stopwords, "
+                     "and \"TEXT\" and /REGEX/");
         assert_int_equal(hw__filter_tokens(hidden, N_WORDS, run, lists[i], NULL), HW_ERR_ARGUMENT);
     }
     hw__run_release(run);
@@ -204,7 +223,8 @@ static void kept_tokens_are_never_hidden(void **state) {
 
 static void table_is_readable(void **state) {
     (void)state;
-    static const char *const names[] = {"note", "first", "punctuation", "whitespace", "special", "template"};
+    static const char *const names[] = {"note", "first", "punctuation", "whitespace", "special",   "template",
+                                        "system", "user", "assistant"};
     hw_run *run = make_run(1, words, 1, NULL, 0);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         bool hidden[1] = {0};
@@ -220,6 +240,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(filters_hide_what_they_name),
         cmocka_unit_test(hidden_tokens_stay_hidden),
+        cmocka_unit_test(messages_are_hidden_by_their_role),
         cmocka_unit_test(unknown_filter_lists_those_there_are),
         cmocka_unit_test(text_in_quotes_names_tokens_that_read_so),
         cmocka_unit_test(regular_expressions_search_the_token),

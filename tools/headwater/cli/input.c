@@ -1,4 +1,4 @@
-/* input.c - a prompt or another input from a file or standard input, byte for byte. */
+/* input.c - a prompt or another input from a file or standard input, byte for byte but for a byte order mark. */
 #include "cli/input.h"
 
 #include "cli/message.h"
@@ -25,6 +25,15 @@ static bool read_all(input *in, FILE *file) {
     return !ferror(file) && in->n <= MOST_BYTES;
 }
 
+/* Editors put a byte order mark before UTF-8; it is no part of the text. */
+static void drop_mark(input *in) {
+    static const char mark[] = "\xEF\xBB\xBF";
+    enum { N_MARK = sizeof mark - 1 };
+    if (in->n < N_MARK || memcmp(in->bytes, mark, N_MARK) != 0) return;
+    in->n -= N_MARK;
+    memmove(in->bytes, in->bytes + N_MARK, in->n);
+}
+
 bool input_read(input *in, const char *what, const char *path) {
     bool standard = strcmp(path, "-") == 0;
     const char *name = standard ? "standard input" : path;
@@ -38,6 +47,7 @@ bool input_read(input *in, const char *what, const char *path) {
     if (!ok && errno) fail("%s %s: %s", what, name, strerror(errno));
     if (!ok && !errno) fail("%s %s: more than %d MiB; a prompt can have at most that", what, name, MOST_BYTES >> 20);
     if (!standard) fclose(file);
+    if (ok) drop_mark(in);
     if (ok) return true;
     free(in->bytes);
     return false;

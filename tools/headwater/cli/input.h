@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 typedef struct input {
-    char *bytes; /* [n] malloc'd; exactly what the file holds */
+    char *bytes; /* [n] malloc'd; exactly what the file holds, without a byte order mark at its start */
     size_t n;
 } input;
 

@@ -29,6 +29,7 @@
     }
 WORD_READER(fuse)
 WORD_READER(precision)
+WORD_READER(thinking)
 
 /* Bytes, or as many of 1024, 1024^2 ... as the letter says. */
 static bool word_memory(void *field, const char *text) {
@@ -111,14 +112,26 @@ static const option_row own_rows[] = {
              "--chat, a line \"Answer:\""},
     {"prompt", 'p', "TEXT", TEXT(prompt), RUN(IN_RUNS, FROM_MODEL), .help = "the prompt"},
     {"file", 'f', "FILE", TEXT(file), RUN(IN_RUNS, FROM_MODEL),
-     .help = "the prompt is this file, byte for byte, its last newline too; - is standard input"},
+     .help = "the prompt is this file, byte for byte, its last newline too; a byte order mark at the start of any file is "
+             "passed over; - is standard input"},
     {"generate", 'n', "N", WHOLE(generate, 1, 1e6), RUN(IN_EXPLAIN | IN_CHECK, FROM_MODEL), .standard = "32",
      .help = "most tokens to generate; stops earlier where the model ends"},
     {"generate", 'n', "N", WHOLE(generate, 1, 1e6), RUN(IN_CITE, FROM_MODEL), .standard = "128",
      .help = "most tokens to generate; stops earlier where the model ends"},
     {"completion", 0, "TEXT", TEXT(completion), RUN(IN_RUNS, FROM_MODEL),
      .help = "take this completion instead of generating one"},
-    {"chat", 0, NULL, FLAG(chat), RUN(IN_RUNS, FROM_MODEL), .help = "wrap the prompt in the model's chat template"},
+    {"chat", 0, NULL, FLAG(chat), RUN(IN_RUNS, FROM_MODEL),
+     .help = "wrap the prompt, as a message of the user, in the model's chat template"},
+    {"system", 0, "TEXT", TEXT(system), RUN(IN_RUNS, FROM_MODEL), .help = "a system message before the prompt; a chat"},
+    {"messages", 0, "FILE", TEXT(messages), RUN(IN_RUNS, FROM_MODEL),
+     .help = "in place of a prompt a conversation, as OpenAI's JSON list: [{\"role\": \"user\", \"content\": \"...\"}, "
+             "...]; a chat"},
+    {"chat-template", 0, "FILE", TEXT(chat_template), RUN(IN_RUNS, FROM_MODEL),
+     .help = "a Jinja template in place of the model's own; a chat"},
+    {"thinking", 0, "on|off", WORD(thinking), RUN(IN_RUNS, FROM_MODEL),
+     .help = "whether the template has the model think before it answers, where it knows that; a chat"},
+    {"special", 0, NULL, FLAG(special), RUN(IN_RUNS, FROM_MODEL),
+     .help = "read the text of control tokens, such as <|im_end|>, in prompt and completion as these tokens, not as letters"},
 
     {"temp", 0, "T", REAL(temp, 0, 100), SAMPLING, .standard = "0", .help = "temperature; 0 takes the likeliest token"},
     {"top-k", 0, "K", WHOLE(top_k, 0, MOST_WHOLE), SAMPLING, .standard = "0",

@@ -42,6 +42,9 @@ typedef struct texts {
 
 typedef struct options {
     const char *model, *prompt, *file, *completion, *trace, *attention, *state;
+    const char *system, *messages, *chat_template;
+    hw_thinking thinking;
+    bool special;
     const char *method, *versus, *by, *spans, *token, *layers, *hide, *keep, *preset;
     texts output, arguments; /* -o FILEs; what stands between the options */
     int64_t generate, top_k, seed, ctx, threads, gpu_layers, ubatch, top, ablations;

@@ -22,7 +22,7 @@ static const char command_name[] = "check";
 /* ------------------------------------------------------------------ before the model loads */
 
 static int check_output(const options *o, const char *model) {
-    const char *inputs[] = {model, o->file, o->spans};
+    const char *inputs[] = {model, o->file, o->spans, o->messages, o->chat_template};
     for (size_t i = 0; i < o->output.n; i++) {
         const char *path = o->output.at[i];
         size_t n = strlen(path);

@@ -7,6 +7,7 @@
  * A prompt is the user's own, in which passages are found by their text or by how it is cut, or one made of passages
  * and a question.
  */
+#include "job/conversation.h"
 #include "job/run_model.h"
 #include "export/cite.h"
 #include "cli/command.h"
@@ -39,6 +40,8 @@ static int choose_source(const options *o, source *from) {
     if (o->question && !o->passages)
         return misuse(command_name, "--question needs --passages FILE: the prompt is made of both");
     if (o->question && !*o->question) return misuse(command_name, "--question \"\": there is nothing asked in it");
+    if (o->question && o->messages)
+        return misuse(command_name, "--question and --messages: the question goes into the last message");
     if (o->question && prompts)
         return misuse(command_name,
                       "--question and a prompt: give one of them (--passages alone looks for passages in the prompt)");
@@ -56,7 +59,7 @@ static int choose_source(const options *o, source *from) {
 }
 
 static int check_output(const options *o, source from, const char *model) {
-    const char *inputs[] = {model, o->file, o->spans, o->passages, o->trace};
+    const char *inputs[] = {model, o->file, o->spans, o->passages, o->messages, o->chat_template, o->trace};
     enum { N_INPUTS = sizeof inputs / sizeof *inputs };
     int status = keep_check(o, command_name, from, inputs, N_INPUTS - 1);
     for (size_t i = 0; i < o->output.n && status == STATUS_DONE; i++) {
@@ -107,7 +110,7 @@ static int check_least(const job *j) {
 
 static int run_question(job *j, request *r, hw_trace **trace) {
     input prompt;
-    int status = passages_build(&prompt, &r->given, j->o->question, j->o->chat);
+    int status = passages_build(&prompt, &r->given, j->o->question, conversation_is_chat(j->o));
     if (status != STATUS_DONE) return status;
     status = capture_text(j, r->model, &prompt, trace);
     free(prompt.bytes);
@@ -129,12 +132,24 @@ static int get_trace(job *j, request *r, hw_trace **trace) {
 
 /* ------------------------------------------------------------------ citing */
 
+/* In a chat the prompt made of passages and question is the last message. */
+static void move_passages(passages *p, const hw_run *run) {
+    size_t n;
+    const hw_span *messages = hw_run_messages(run, &n);
+    for (size_t i = 0; n && i < p->n; i++) {
+        p->spans[i].begin += messages[n - 1].begin;
+        p->spans[i].end += messages[n - 1].begin;
+    }
+}
+
 static int cut_passages(hw_segments **out, request *r, job *j, const hw_run *run) {
     hw_error err;
-    size_t n;
     if (!r->given.n) return job_cut(out, &r->by, false, j, run);
-    const char *prompt = hw_run_prompt(run, &n);
-    int status = j->o->question ? STATUS_DONE : passages_find(&r->given, prompt, n);
+    int status = STATUS_DONE;
+    if (j->o->question)
+        move_passages(&r->given, run);
+    else
+        status = passages_find(&r->given, run);
     if (status != STATUS_DONE) return status;
     if (hw_segments_from_spans(out, run, HW_SIDE_PROMPT, r->given.spans, r->given.n, &err) != HW_OK)
         return job_fail(j, &err);

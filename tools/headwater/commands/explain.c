@@ -42,9 +42,10 @@ static int choose_source(const options *o, source *from) {
 }
 
 static int check_files(const options *o, source from, const char *model) {
-    const char *inputs[] = {from == FROM_MODEL ? model : NULL, o->attention, o->file, o->trace};
+    const char *inputs[] = {from == FROM_MODEL ? model : NULL, o->attention,     o->file, o->messages,
+                            o->chat_template,                  o->trace};
     int status = output_check(o, command_name, inputs, sizeof inputs / sizeof *inputs, OUTPUT_ANY);
-    return status == STATUS_DONE ? keep_check(o, command_name, from, inputs, 3) : status;
+    return status == STATUS_DONE ? keep_check(o, command_name, from, inputs, 5) : status;
 }
 
 /* ------------------------------------------------------------------ from a trace on */

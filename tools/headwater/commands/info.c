@@ -46,7 +46,18 @@ static void put_model(const hw_model_info *m) {
     put_amount("weights", (double)m->n_bytes, "B");
     put_line("context", "%d tokens in training", m->n_ctx_train);
     put_line("vocabulary", "%d tokens%s", m->n_vocab, m->adds_bos ? ", a BOS before every prompt" : ", no BOS");
-    put_line("chat template", "%s", m->has_chat_template ? "yes" : "no");
+}
+
+/* A template is rendered when it is used: whether it can be is tried here. */
+static void put_template(hw_model *model) {
+    hw_error err;
+    if (!hw_model_describe(model)->has_chat_template) {
+        put_line("chat template", "no");
+    } else if (hw_model_check_chat(model, NULL, &err) == HW_OK) {
+        put_line("chat template", "yes, it renders");
+    } else {
+        put_line("chat template", "yes, but %s", err.msg);
+    }
 }
 
 static void put_attention(const hw_model_info *m) {
@@ -99,9 +110,10 @@ static int put_devices(const options *o) {
     return STATUS_DONE;
 }
 
-static int put_all(const options *o, const hw_model *model) {
+static int put_all(const options *o, hw_model *model) {
     const hw_model_info *m = hw_model_describe(model);
     put_model(m);
+    put_template(model);
     put_attention(m);
     put_probe(m);
     return put_devices(o);

@@ -172,6 +172,22 @@ static void drop_method(job *j, size_t i) {
     j->live[i] = NULL;
 }
 
+/* Says why method `i`, which is not the only one, cannot be given, and leaves it out. */
+static void lose_method(job *j, size_t i, const char *why) {
+    progress_erase(&j->bar);
+    message("%s is left out: %s", j->methods[i], why);
+    drop_method(j, i);
+    j->lost = true;
+}
+
+/* Methods that were named, but that the model cannot give, are left out with a word; the last one stays, and fails. */
+static void lose_impossible(job *j) {
+    for (size_t i = j->n_methods; j->model && GIVEN(j->o, method) && i-- > 0;) {
+        const char *problem = hw_method_problem(hw_method_find(j->methods[i]), hw_model_describe(j->model));
+        if (*problem && j->n_methods > 1) lose_method(j, i, problem);
+    }
+}
+
 /* Whether this run or view can give a method. */
 static bool is_possible(const job *j, const char *method, const hw_trace *trace) {
     settings_use use = use_of(j);
@@ -197,6 +213,7 @@ static void keep_possible(job *j, const hw_trace *trace) {
 
 uint32_t job_signals(job *j) {
     keep_possible(j, NULL);
+    lose_impossible(j);
     hw_method_params params = job_params(j);
     uint32_t signals = 0;
     for (size_t i = 0; i < j->n_methods; i++) signals |= hw_method_signals(j->methods[i], &params);
@@ -240,14 +257,6 @@ static hw_err explain_one(job *j, size_t i, const hw_trace *trace, const hw_meth
 /* Where the run was stopped or memory is short the other methods are not tried. */
 static bool ends_all(hw_err code) { return code == HW_ERR_CANCELLED || code == HW_ERR_MEMORY; }
 
-/* Says why method `i`, which is not the only one, cannot be given, and leaves it out. */
-static void lose_method(job *j, size_t i, const hw_error *err) {
-    progress_erase(&j->bar);
-    message("%s is left out: %s", j->methods[i], err->msg);
-    drop_method(j, i);
-    j->lost = true;
-}
-
 int job_explain(job *j, const hw_trace *trace, bool stoppable) {
     hw_method_params params = job_params(j);
     params.progress = progress_show;
@@ -259,7 +268,7 @@ int job_explain(job *j, const hw_trace *trace, bool stoppable) {
         if (explain_one(j, j->n_made, trace, &params, &err) == HW_OK) {
             j->n_made++;
         } else if (j->n_methods > 1 && !ends_all(err.code)) {
-            lose_method(j, j->n_made, &err);
+            lose_method(j, j->n_made, err.msg);
         } else {
             return job_fail(j, &err);
         }

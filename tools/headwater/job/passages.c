@@ -117,19 +117,29 @@ static size_t match(const char *at, size_t n, const piece *e) {
     return starts_with(at + before, n - before, e->text, e->n_text) ? before + e->n_text : 0;
 }
 
-static bool overlaps(const hw_span *spans, size_t n, size_t begin, size_t end) {
-    for (size_t i = 0; i < n; i++)
-        if (spans[i].begin < end && begin < spans[i].end) return true;
-    return false;
+typedef struct prompt_text {
+    const char *bytes;
+    size_t n;
+} prompt_text;
+
+/* The passage that has taken some of [begin, end); p->n: none. */
+static size_t taken_by(const passages *p, size_t begin, size_t end) {
+    size_t i = 0;
+    while (i < p->n && !(p->spans[i].begin < end && begin < p->spans[i].end)) i++;
+    return i;
 }
 
-/* The first place that no earlier passage has taken. */
-static bool place(hw_span *out, const passages *p, size_t i, const piece *e, const char *prompt, size_t n) {
-    for (size_t at = 0; at < n; at++) {
-        size_t length = match(prompt + at, n - at, e);
-        if (!length || overlaps(p->spans, i, at, at + length)) continue;
-        *out = (hw_span){.name = piece_of(p, i).name, .begin = at, .end = at + length};
-        return true;
+/* The first place that no other passage has taken. False: *rival has taken each one, or is p->n where there is none. */
+static bool place(size_t *rival, const passages *p, size_t i, const piece *e, const prompt_text *prompt) {
+    for (size_t at = 0; at < prompt->n; at++) {
+        size_t length = match(prompt->bytes + at, prompt->n - at, e);
+        if (!length) continue;
+        size_t other = taken_by(p, at, at + length);
+        if (other == p->n) {
+            p->spans[i] = (hw_span){.name = piece_of(p, i).name, .begin = at, .end = at + length};
+            return true;
+        }
+        *rival = other;
     }
     return false;
 }
@@ -139,14 +149,56 @@ static int compare_spans(const void *a, const void *b) {
     return (x->begin > y->begin) - (x->begin < y->begin);
 }
 
-int passages_find(passages *p, const char *prompt, size_t n) {
+/* Longer passages find their places first, so that one that holds another does not depend on the order of the list. */
+static bool goes_before(const passages *p, size_t a, size_t b) {
+    piece x = piece_of(p, a), y = piece_of(p, b);
+    if (x.n_text != y.n_text) return x.n_text > y.n_text;
+    int order = memcmp(x.text, y.text, x.n_text);
+    return order ? order < 0 : a < b;
+}
+
+static void order_by_length(size_t *order, const passages *p) {
     for (size_t i = 0; i < p->n; i++) {
+        size_t at = i;
+        for (; at > 0 && goes_before(p, i, order[at - 1]); at--) order[at] = order[at - 1];
+        order[at] = i;
+    }
+}
+
+static bool has_crlf(const char *text, size_t n) {
+    for (size_t i = 0; i + 1 < n; i++)
+        if (text[i] == '\r' && text[i + 1] == '\n') return true;
+    return false;
+}
+
+static int refuse_place(const passages *p, size_t i, size_t rival, const prompt_text *prompt) {
+    piece e = piece_of(p, i), other = rival < p->n ? piece_of(p, rival) : e;
+    bool named = e.n_name > 0, rival_named = other.n_name > 0;
+    if (rival < p->n)
+        return fail("passage %zu%s%s%s stands in the prompt only where passage %zu%s%s%s does: passages may not overlap", i,
+                    named ? " \"" : "", e.name, named ? "\"" : "", rival, rival_named ? " \"" : "", other.name,
+                    rival_named ? "\"" : "");
+    bool other_lines = memchr(e.text, '\n', e.n_text) && has_crlf(e.text, e.n_text) != has_crlf(prompt->bytes, prompt->n);
+    return fail("passage %zu%s%s%s is not in the prompt: its text must stand there byte for byte%s", i,
+                named ? " \"" : "", e.name, named ? "\"" : "",
+                other_lines ? " (lines end in CRLF in one of the two, and in LF in the other)" : "");
+}
+
+int passages_find(passages *p, const hw_run *run) {
+    prompt_text prompt;
+    prompt.bytes = hw_run_prompt(run, &prompt.n);
+    size_t *order = calloc(p->n, sizeof *order);
+    if (!order) return fail("no memory for %zu passages", p->n);
+    int status = STATUS_DONE;
+    order_by_length(order, p);
+    for (size_t k = 0; k < p->n && status == STATUS_DONE; k++) {
+        size_t i = order[k], rival = p->n;
         piece named = piece_of(p, i), plain = named;
         plain.n_name = 0;
-        if (place(&p->spans[i], p, i, &named, prompt, n) || place(&p->spans[i], p, i, &plain, prompt, n)) continue;
-        return fail("passage %zu%s%s%s is not in the prompt: its text must stand there byte for byte", i,
-                    named.n_name ? " \"" : "", named.name, named.n_name ? "\"" : "");
+        if (!place(&rival, p, i, &named, &prompt) && !place(&rival, p, i, &plain, &prompt))
+            status = refuse_place(p, i, rival, &prompt);
     }
-    qsort(p->spans, p->n, sizeof *p->spans, compare_spans);
-    return STATUS_DONE;
+    free(order);
+    if (status == STATUS_DONE) qsort(p->spans, p->n, sizeof *p->spans, compare_spans);
+    return status;
 }

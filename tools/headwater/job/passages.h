@@ -30,7 +30,8 @@ void passages_free(passages *p);
 /* The prompt of the template above, malloc'd, and the spans in it: name and text. */
 int passages_build(input *prompt, passages *p, const char *question, bool chat);
 
-/* Finds each passage in a prompt, as "NAME: TEXT" or else as its text, byte for byte. The order of both may differ. */
-int passages_find(passages *p, const char *prompt, size_t n);
+/* Finds each passage in the run's prompt, as "NAME: TEXT" or else as its text, byte for byte. The order of both may differ; no two may
+ * overlap. */
+int passages_find(passages *p, const hw_run *run);
 
 #endif

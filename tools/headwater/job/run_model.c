@@ -3,6 +3,7 @@
 
 #include "cli/input.h"
 #include "cli/interrupt.h"
+#include "job/conversation.h"
 #include "job/trace_state_files.h"
 #include "job/memory_limit.h"
 #include "cli/message.h"
@@ -16,6 +17,7 @@
 /* What the callbacks of a run see. */
 typedef struct listener {
     job *j;
+    const conversation *chat;
     stream text;
     bool started;
 } listener;
@@ -29,9 +31,9 @@ int capture_prompts(const options *o, const char *command) {
                o->arguments.at[i]);
         return -1;
     }
-    int n = (o->prompt != NULL) + (o->file != NULL) + (standard_input(o) != NULL);
+    int n = (o->prompt != NULL) + (o->file != NULL) + (standard_input(o) != NULL) + (o->messages != NULL);
     if (n <= 1) return n;
-    misuse(command, "more than one prompt: give one of -p, -f and -");
+    misuse(command, "more than one prompt: give one of -p, -f, --messages and -");
     return -1;
 }
 
@@ -42,7 +44,7 @@ int capture_check(const options *o, const char *command, const char **model) {
         return misuse(command, "--completion \"\": there is nothing in it to explain");
     if (o->completion && GIVEN(o, generate))
         return misuse(command, "-n does not go with --completion: nothing is generated");
-    return STATUS_DONE;
+    return conversation_check(o, command);
 }
 
 static void take_token(void *ctx, const hw_token *token) {
@@ -77,7 +79,7 @@ static hw_run_params run_params(const input *prompt, const hw_trace *prefix, lis
     params.completion = o->completion;
     params.completion_bytes = o->completion ? strlen(o->completion) : 0;
     params.n_generate = (size_t)o->generate;
-    params.chat = o->chat;
+    conversation_apply(&params, l->chat, o);
     params.temperature = (float)o->temp;
     params.top_k = (int32_t)o->top_k;
     params.top_p = (float)o->top_p;
@@ -100,6 +102,10 @@ static hw_run_params run_params(const input *prompt, const hw_trace *prefix, lis
     return params;
 }
 
+static void print_remarks(const job *j, const hw_run *run) {
+    for (size_t i = 0; !j->o->quiet && i < hw_run_n_remarks(run); i++) message("%s", hw_run_remark(run, i));
+}
+
 static int capture(hw_trace **trace, const input *prompt, const hw_trace *prefix, listener *l) {
     hw_error err;
     hw_run_params params = run_params(prompt, prefix, l);
@@ -108,7 +114,9 @@ static int capture(hw_trace **trace, const input *prompt, const hw_trace *prefix
     hw_err rc = hw_trace_capture(trace, l->j->model, &params, &err);
     progress_erase(&l->j->bar);
     if (l->started) stream_end(&l->text);
-    return rc == HW_OK ? STATUS_DONE : job_fail(l->j, &err);
+    if (rc != HW_OK) return job_fail(l->j, &err);
+    print_remarks(l->j, hw_trace_run(*trace));
+    return STATUS_DONE;
 }
 
 static int read_prompt(const options *o, input *prompt) {
@@ -126,8 +134,9 @@ static int read_prompt(const options *o, input *prompt) {
     return fail("the prompt is empty: there is nothing to trace back to");
 }
 
-int capture_text(job *j, const char *path, const input *prompt, hw_trace **trace) {
-    listener l = {.j = j, .text = {.out = j->t.out}};
+/* Of a prompt, or with `chat` a conversation around it. */
+static int capture_chat(job *j, const char *path, const input *prompt, const conversation *chat, hw_trace **trace) {
+    listener l = {.j = j, .chat = chat, .text = {.out = j->t.out}};
     hw_error err;
     interrupt_catch();
     if (model_open(&j->model, j->o, path, &j->bar, &err) != HW_OK) return job_fail(j, &err);
@@ -138,9 +147,17 @@ int capture_text(job *j, const char *path, const input *prompt, hw_trace **trace
     return status;
 }
 
+int capture_text(job *j, const char *path, const input *prompt, hw_trace **trace) {
+    conversation chat;
+    int status = conversation_read(&chat, j->o, prompt);
+    if (status == STATUS_DONE) status = capture_chat(j, path, prompt, &chat, trace);
+    conversation_free(&chat);
+    return status;
+}
+
 int capture_run(job *j, const char *model, hw_trace **trace) {
-    input prompt;
-    int status = read_prompt(j->o, &prompt);
+    input prompt = {.n = 0};
+    int status = j->o->messages ? STATUS_DONE : read_prompt(j->o, &prompt);
     if (status != STATUS_DONE) return status;
     status = capture_text(j, model, &prompt, trace);
     free(prompt.bytes);

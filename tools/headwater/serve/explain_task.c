@@ -11,6 +11,7 @@
 
 #include "cli/clock.h"
 #include "base/json.h"
+#include "job/conversation.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -158,7 +159,8 @@ static uint32_t all_signals(const making *m) {
     return signals_of(m, &m->params) | signals_of(m, &usual);
 }
 
-static hw_err capture(making *m, hw_trace **trace, hw_error *err) {
+/* With `chat` a conversation in place of the request's prompt. */
+static hw_err capture_chat(making *m, const conversation *chat, hw_trace **trace, hw_error *err) {
     const explain_request *r = m->r;
     hw_run_params p = hw_run_params_default();
     p.prompt = r->prompt.bytes;
@@ -167,6 +169,11 @@ static hw_err capture(making *m, hw_trace **trace, hw_error *err) {
     p.completion_bytes = r->completion.n;
     p.n_generate = (size_t)r->n_generate;
     p.chat = r->chat;
+    p.chat_template = r->chat_template;
+    p.thinking = r->thinking;
+    p.special = r->special;
+    p.messages = chat->messages;
+    p.n_messages = chat->n_messages;
     p.temperature = (float)r->temperature;
     p.top_k = (int32_t)r->top_k;
     p.top_p = (float)r->top_p;
@@ -183,6 +190,14 @@ static hw_err capture(making *m, hw_trace **trace, hw_error *err) {
     p.stop = is_stopped;
     p.ctx = m;
     return hw_trace_capture(trace, m->w->model, &p, err);
+}
+
+static hw_err capture(making *m, hw_trace **trace, hw_error *err) {
+    conversation chat = {.n_messages = 0};
+    bool ok = !m->r->messages || messages_from_json(&chat, m->r->messages, err);
+    hw_err rc = ok ? capture_chat(m, &chat, trace, err) : err->code;
+    conversation_free(&chat);
+    return rc;
 }
 
 /* ------------------------------------------------------------------ when it is whole */

@@ -2,6 +2,7 @@
 #include "serve/request.h"
 
 #include "base/json.h"
+#include "job/conversation.h"
 #include "cli/names.h"
 
 #include <math.h>
@@ -187,6 +188,7 @@ json_t *request_parse(const char *body, size_t n, fault *f) {
         return hw_##type##_parse(to, text, err) == HW_OK;                                                              \
     }
 WORD_READER(fuse)
+WORD_READER(thinking)
 
 static bool refuse_method(const char *name, fault *f) {
     char why[UNKNOWN_CAPACITY];
@@ -305,6 +307,22 @@ static bool explain_spans(void *to, const json_t *value, fault *f) {
     return true;
 }
 
+static bool explain_messages(void *to, const json_t *value, fault *f) {
+    conversation c = {.n_messages = 0};
+    hw_error err;
+    bool ok = messages_from_json(&c, value, &err) || refuse(f, "%.600s", err.msg);
+    conversation_free(&c);
+    ((explain_request *)to)->messages = value;
+    return ok;
+}
+
+static bool explain_template(void *to, const json_t *value, fault *f) {
+    const char *text = json_string_value(value);
+    ((explain_request *)to)->chat_template = text;
+    return (text && *text && strlen(text) == json_string_length(value)) ||
+           refuse(f, "\"chat_template\" must be a string without NUL, and not empty");
+}
+
 /* A C string for the library, which says more about it. */
 static bool explain_versus(void *to, const json_t *value, fault *f) {
     const char *text = short_word("versus", value, f);
@@ -320,6 +338,9 @@ static const field option_fields[] = {
     {.key = "top_p", .kind = REAL, .offset = AT(top_p), .least = 1e-6, .most = 1},
     {.key = "seed", .kind = WHOLE, .offset = AT(seed), .least = 0, .most = 4294967295.0},
     {.key = "chat", .kind = FLAG, .offset = AT(chat)},
+    {.key = "chat_template", .kind = OTHER, .other = explain_template},
+    {.key = "thinking", .kind = WORD, .offset = AT(thinking), .word = word_thinking},
+    {.key = "special", .kind = FLAG, .offset = AT(special)},
     {.key = "versus", .kind = OTHER, .other = explain_versus},
 };
 static const field explain_more[] = {
@@ -330,7 +351,8 @@ static bool explain_settings(void *to, const json_t *value, fault *f) {
     return read_settings(to, &((explain_request *)to)->choice.params, explain_more, COUNT(explain_more), value, f);
 }
 static const field explain_fields[] = {
-    {.key = "prompt", .kind = TEXT, .offset = AT(prompt), .needed = true},
+    {.key = "prompt", .kind = TEXT, .offset = AT(prompt)},
+    {.key = "messages", .kind = OTHER, .other = explain_messages},
     {.key = "completion", .kind = TEXT, .offset = AT(completion)},
     {.key = "name", .kind = TEXT, .offset = AT(name), .most = MOST_NAME},
     {.key = "spans", .kind = OTHER, .other = explain_spans},
@@ -346,9 +368,39 @@ static size_t count_characters(span_of_text text) {
     return n;
 }
 
+static span_of_text content_of(const explain_request *r, size_t i) {
+    const json_t *content = json_object_get(json_array_get(r->messages, i), "content");
+    return (span_of_text){json_string_value(content), json_string_length(content)};
+}
+
+/* Of the run's prompt: of messages it is the contents with a blank line between two. */
+static size_t prompt_characters(const explain_request *r) {
+    size_t n = count_characters(r->prompt);
+    for (size_t i = 0; i < json_array_size(r->messages); i++) {
+        size_t more = count_characters(content_of(r, i));
+        n += more + (n && more ? 2 : 0);
+    }
+    return n;
+}
+
+span_of_text request_preview(const explain_request *r) {
+    size_t n = json_array_size(r->messages);
+    return n ? content_of(r, n - 1) : r->prompt;
+}
+
+static bool check_prompt(const explain_request *r, fault *f) {
+    bool chat = r->chat || r->messages;
+    if (!r->prompt.bytes && !r->messages) return refuse(f, "\"prompt\" is missing");
+    if (r->prompt.bytes && r->messages)
+        return refuse(f, "\"prompt\" does not go with \"messages\": it goes into a message of its own");
+    if (!chat && (r->chat_template || r->thinking != HW_THINKING_DEFAULT))
+        return refuse(f, "\"chat_template\" and \"thinking\" go with \"chat\" or \"messages\"");
+    return true;
+}
+
 /* Checked here, before the model runs; only then the library sees them. */
 static bool check_spans(const explain_request *r, fault *f) {
-    json_int_t least = 0, most = (json_int_t)count_characters(r->prompt);
+    json_int_t least = 0, most = (json_int_t)prompt_characters(r);
     for (size_t i = 0; i < json_array_size(r->spans); i++) {
         const json_t *span = json_array_get(r->spans, i), *b = json_object_get(span, "begin"),
                      *e = json_object_get(span, "end"), *name = json_object_get(span, "name");
@@ -374,7 +426,7 @@ bool request_explain(explain_request *out, const json_t *json, fault *f) {
         return refuse(f, "\"by\" is \"passage\", but there are no \"spans\"");
     if (out->completion.bytes && json_object_get(json_object_get(json, "options"), "n_generate"))
         return refuse(f, "\"n_generate\" does not go with \"completion\": nothing is generated");
-    return fit_choice(&out->choice, f) && check_spans(out, f);
+    return check_prompt(out, f) && fit_choice(&out->choice, f) && check_spans(out, f);
 }
 
 /* ------------------------------------------------------------------ explain again, check, name */

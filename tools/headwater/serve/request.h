@@ -40,12 +40,15 @@ typedef struct choice {
 } choice;
 
 typedef struct explain_request {
-    span_of_text prompt, completion, name;
+    span_of_text prompt, completion, name; /* prompt: not given where `messages` are */
+    const json_t *messages;                /* borrowed, checked; NULL: none */
+    const char *chat_template;             /* borrowed; NULL: the model's own */
+    hw_thinking thinking;
     const json_t *spans; /* borrowed; NULL: none */
     const char *versus;  /* borrowed; NULL: none */
     int64_t n_generate, top_k, seed;
     double temperature, top_p;
-    bool chat;
+    bool chat, special;
     hw_fuse fuse;
     choice choice;
 } explain_request;
@@ -62,6 +65,8 @@ json_t *request_parse(const char *body, size_t n, fault *f);
 
 /* What is read points into `json`, which must outlive it. */
 bool request_explain(explain_request *out, const json_t *json, fault *f);
+/* What a list of runs shows of it: the prompt, or the last message. */
+span_of_text request_preview(const explain_request *r);
 bool request_again(choice *out, const json_t *json, fault *f);
 bool request_check(check_request *out, const json_t *json, fault *f);
 bool request_name(span_of_text *out, const json_t *json, fault *f);

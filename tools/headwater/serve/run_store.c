@@ -244,7 +244,7 @@ int64_t store_begin(store *s, const explain_request *r, const char *request, con
     }
     bool ok = run(prepare(s, "INSERT INTO runs(name, created, model, sha, prompt, request) VALUES(?,?,?,?,?,?)",
                           "ntttnt", r->name, created, *model->name ? model->name : model->path, model->sample_sha256,
-                          preview(r->prompt), request));
+                          preview(request_preview(r)), request));
     int64_t id = ok ? sqlite3_last_insert_rowid(s->db) : 0;
     if (!ok) fail_db(s, f);
     unlock(s);

@@ -22,6 +22,9 @@ export const FILTER_LABELS: Record<string, string> = {
   whitespace: 'white space',
   special: 'control tokens',
   template: 'chat template',
+  system: 'system messages',
+  user: 'the user’s messages',
+  assistant: 'the model’s messages',
   stopwords: 'stop words',
 }
 
