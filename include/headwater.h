@@ -826,7 +826,7 @@ HW_API hw_confirm_params hw_confirm_params_default(void);
 
 /* Measures the first passages: what leaving each out costs, in nats. Two whose absence costs less than log 2 each are also left
  * out together; where both cost more, each gets half of it, and they stand in for each other. The other passages are scaled by
- * what the measured ones' shares are worth. Of the trace's own model. Errors: ARGUMENT (segments that are not the cited
+ * what the measured ones' shares are worth, and get no more than a measured one with as large a share. Of the trace's own model. Errors: ARGUMENT (segments that are not the cited
  * ones), UNSUPPORTED (tokens without ids), ENGINE, MEMORY, CANCELLED. Keeps no reference to its arguments. */
 HW_API hw_err hw_confirmation_new(hw_confirmation **out, hw_model *model, const hw_trace *trace, const hw_citation *citation,
                                   const hw_segments *passages, const hw_segments *answer, const hw_confirm_params *params,

@@ -8,6 +8,7 @@ A table stands between two comments; the first says what is in it:
     <!-- eval facts-G: hit1 mrr lds -->             metrics of one file: a row a method
     <!-- eval needle-6-G needle-6-S: hit1 -->       one metric of several files
     <!-- eval needle-6-G by depth: hit1 -->         one metric by the values of a tag
+    <!-- eval best facts-G passages-S: lds -->      a row a file, a column a method of OVERVIEW, the best of each row in bold
     <!-- /eval -->
 """
 
@@ -25,6 +26,7 @@ TITLES = {
     "drop3": "drop@3",
     "drop5": "drop@5",
 }
+OVERVIEW = ["logit", "contribution", "attention", "rollout", "random", "leave-one-out"]
 MODELS = {"S": "SmolLM2", "G": "Gemma"}
 BLOCK = re.compile(r"(<!-- eval ([^:>]+?)(?: by (\w+))?: ([\w ]+?) -->\n).*?(<!-- /eval -->)", re.DOTALL)
 
@@ -70,6 +72,19 @@ def table(program, folder, names, tag, metrics):
     return "".join([rows[0], "|---" * (len(columns) + 1) + "|\n", *rows[1:]])
 
 
+def overview(program, folder, names, metric):
+    """Methods side by side; bold is the highest mean as it is printed, of the methods that need no pass beside the run's own."""
+    lines = [["set", *OVERVIEW]]
+    for name in names:
+        made = {m["method"]: m for m in read(program, folder / f"{name}.jsonl", None)[0]["methods"]}
+        cells = [cell(made[m][metric], metric, False) if m in made else "–" for m in OVERVIEW]
+        best = max(c.split(" ")[0] for c, m in zip(cells, OVERVIEW) if m != "leave-one-out")
+        bold = [f"**{c}**" if c.startswith(best) and m != "leave-one-out" else c for c, m in zip(cells, OVERVIEW)]
+        lines.append([title(name), *bold])
+    rows = [f"| {' | '.join(line)} |\n" for line in lines]
+    return "".join([rows[0], "|---" * len(lines[0]) + "|\n", *rows[1:]])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("page", nargs="?", default="docs/research/faithfulness.md", type=pathlib.Path)
@@ -78,6 +93,8 @@ def main():
 
     def fill(match):
         head, names, tag, metrics, end = match.groups()
+        if names.startswith("best "):
+            return head + overview(a.program, a.page.with_suffix(""), names.split()[1:], metrics) + end
         return head + table(a.program, a.page.with_suffix(""), names.split(), tag, metrics.split()) + end
 
     a.page.write_text(BLOCK.sub(fill, a.page.read_text()))

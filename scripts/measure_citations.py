@@ -20,7 +20,8 @@ NAMES = ["Notes", "Diary", "Letter", "Report", "News", "Memo", "Guide", "List", 
 UNTOLD = ["What is the capital of France?", "Write two sentences about the sea.", "How many days are there in a week?",
           "What colour is the sky?", "Who wrote Romeo and Juliet?", "Tell me a short story about a dragon.",
           "What is two plus two?", "Why do people sleep?"]
-THRESHOLDS = {"logit": [0.1, 0.15, 0.2, 0.25, 0.3], "contribution": [2, 3, 4, 5, 6], "attention": [2, 3, 4, 5, 6]}
+THRESHOLDS = {"logit": [0.1, 0.15, 0.2, 0.25, 0.3], "logit --direct": [0.1, 0.15, 0.2, 0.25, 0.3],
+              "contribution": [2, 3, 4, 5, 6], "attention": [2, 3, 4, 5, 6]}
 FALLS = (2.0, 4.0)
 
 
@@ -50,7 +51,7 @@ def questions(path, n):
 def cite(args, folder, question, method, completion=None):
     """The citations of one method, None where the model says nothing."""
     command = [args.program, "cite", "-m", args.model, "--passages", folder / "p.json", "--question", question,
-               "--method", method, "-o", folder / "c.json", "--quiet", "--threads", str(args.threads)]
+               "--method", *method.split(), "-o", folder / "c.json", "--quiet", "--threads", str(args.threads)]
     command += ["--chat"] if args.chat else []
     command += ["-n", "36"] if completion is None else ["--completion", completion]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
@@ -69,20 +70,20 @@ def measure(args, folder):
         first = cite(args, folder, question, "logit")
         if first is None or "\ufffd" in first["completion"]:
             continue
-        again = {m: cite(args, folder, question, m, first["completion"]) for m in (*THRESHOLDS, "leave-one-out")}
+        again = {m: cite(args, folder, question, m, first["completion"]) for m in (*args.methods, "leave-one-out")}
         for s, falls in enumerate(again["leave-one-out"]["peaks"]):
-            pairs += [(fall, {m: again[m]["peaks"][s][p] for m in THRESHOLDS}) for p, fall in enumerate(falls)]
+            pairs += [(fall, {m: again[m]["peaks"][s][p] for m in args.methods}) for p, fall in enumerate(falls)]
     return pairs
 
 
-def report(pairs):
+def report(pairs, methods):
     print(f"{len(pairs)} pairs of sentence and passage; without the passage the sentence loses",
           ", ".join(f"{fall:g} nats in {sum(f >= fall for f, _ in pairs)}" for fall in FALLS))
-    print("method        peak  marks " + " ".join(f" precision, recall at {fall:g} nats" for fall in FALLS))
-    for method, thresholds in THRESHOLDS.items():
-        for least in thresholds:
+    print("method          peak  marks " + " ".join(f" precision, recall at {fall:g} nats" for fall in FALLS))
+    for method in methods:
+        for least in THRESHOLDS[method]:
             marked = [fall for fall, peaks in pairs if peaks[method] >= least]
-            row = f"{method:12} {least:5g} {len(marked):6}"
+            row = f"{method:14} {least:5g} {len(marked):6}"
             for fall in FALLS:
                 hits, told = sum(f >= fall for f in marked), sum(f >= fall for f, _ in pairs)
                 row += f"  {hits / max(len(marked), 1):20.2f}, {hits / max(told, 1):.2f}"
@@ -96,10 +97,11 @@ def main():
     parser.add_argument("--facts", type=pathlib.Path, default="build/datasets/facts.jsonl")
     parser.add_argument("--items", type=int, default=24)
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--methods", nargs="+", choices=THRESHOLDS, default=list(THRESHOLDS), metavar="METHOD")
     parser.add_argument("--chat", action="store_true")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        report(measure(args, pathlib.Path(folder)))
+        report(measure(args, pathlib.Path(folder)), args.methods)
 
 
 if __name__ == "__main__":

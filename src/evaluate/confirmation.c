@@ -111,7 +111,17 @@ static hw_err measure_pairs(confirming *w, hw_error *err) {
     return rc;
 }
 
-/* Of a part, what one unit of a citation's score is worth in nats, by the measured passages; the others follow it. */
+/* The least that a measured passage costs whose share of a part is not below `share`: one that the citation puts behind it
+ * does not get more. Never below 0. */
+static double most_behind(const confirming *w, size_t part, double share) {
+    double least = INFINITY;
+    for (size_t i = 0; i < w->n_first; i++)
+        if (hw_citation_at(w->citation, part, w->first[i]).share >= share)
+            least = fmin(least, fmax(*fall_at(w->c, part, w->first[i]), 0));
+    return least;
+}
+
+/* Of a part, what one unit of a citation's share is worth in nats, by the measured passages; the others follow it. */
 static void scale_others(confirming *w, size_t part) {
     double falls = 0, scores = 0;
     for (size_t i = 0; i < w->n_first; i++) {
@@ -120,8 +130,10 @@ static void scale_others(confirming *w, size_t part) {
         scores += share;
     }
     double unit = scores > 0 && falls > 0 ? falls / scores : 0;
-    for (size_t p = 0; p < w->c->n_passages; p++)
-        if (!w->c->measured[p]) *fall_at(w->c, part, p) = unit * hw_citation_at(w->citation, part, p).share;
+    for (size_t p = 0; p < w->c->n_passages; p++) {
+        double share = hw_citation_at(w->citation, part, p).share;
+        if (!w->c->measured[p]) *fall_at(w->c, part, p) = fmin(unit * share, most_behind(w, part, share));
+    }
 }
 
 static hw_err confirm(confirming *w, hw_error *err) {

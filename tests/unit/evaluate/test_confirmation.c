@@ -74,6 +74,7 @@ static void the_first_are_measured_and_others_scaled(void **state) {
     assert_close(hw_confirmation_fall(c, 1, 1), b, 1e-4);
     assert_close(hw_confirmation_fall(c, 3, 0), a, 1e-4); /* the whole answer */
     assert_close(hw_confirmation_fall(c, 3, 2), (a + b) * 0.1 / 0.7, 1e-4);
+    assert_close(hw_confirmation_fall(c, 0, 2), 0, 1e-4); /* of token 0, `b` has a larger share and cost nothing */
     assert_true(hw_confirmation_measured(c, 0) && hw_confirmation_measured(c, 1) && !hw_confirmation_measured(c, 2));
     size_t other;
     assert_false(hw_confirmation_stand_in(c, 0, &other));
