@@ -68,10 +68,10 @@ static const setting rows[] = {
       .before = "through the completion", .after = ""},
      FIELD(through)},
     {{.name = "seed", .type = HW_SETTING_WHOLE, .max = 4294967295.0, .json_text = true,
-      .uses = HW_USES_SEED, .help = "the same seed gives the same random numbers", .before = NULL},
+      .uses = HW_USES_SEED, .help = "the same seed gives the same random numbers", .before = "seed ", .after = ""},
      FIELD(seed)},
     {{.name = "n_ablations", .type = HW_SETTING_WHOLE, .min = 2, .max = 100000, .default_value = 64,
-      .uses = HW_USES_MODEL, .help = "random masks of ablation, one forward pass each", .before = NULL},
+      .uses = HW_USES_MODEL, .help = "random masks of ablation, one forward pass each", .before = "", .after = " ablations"},
      FIELD(n_ablations)},
 #ifdef HW_MADE_UP_SETTING /* tests/unit/program/test_settings.c: a row that exists there alone, on a field that has one */
     {{.name = "made_up", .option = "made-up", .label = "Made up", .type = HW_SETTING_NUMBER, .max = 1, .below_max = true,

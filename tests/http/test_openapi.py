@@ -130,7 +130,7 @@ def test_defaults_are_those_of_the_server(api, server):
         default = follow(api, field).get("default")
         if default is None:
             continue
-        given = run["run"]["options"]["fuse"] if key == "fuse" else run["attributions"][0]["settings"][key]
+        given = run["run"]["options"]["fuse"] if key == "fuse" else run["attributions"][0]["settings"].get(key, default)
         assert given == (str(default) if key == "seed" else default), key
     options = follow(api, api["components"]["schemas"]["explain"])["properties"]["options"]["properties"]
     body = {"prompt": "a", "completion": "b"}

@@ -132,7 +132,7 @@ FIELDS = [
     ({"prompt": "a", "methods": ["rollout", "rollout"]}, "names rollout twice"),
     ({"prompt": "a", "methods": ["a\0b"]}, "without NUL"),
     ({"prompt": "a", "methods": [None]}, '"methods" must be a string'),
-    ({"prompt": "a", "settings": {"row": "mine"}}, '"row": '),
+    ({"prompt": "a", "settings": {"row": "mine"}}, '"row" must be one of predictor, own'),
     ({"prompt": "a", "settings": {"residual": 2}}, '"residual" is 2: must be a number from 0 to 1'),
     ({"prompt": "a", "settings": {"n_ablations": 1}}, '"n_ablations" is 1'),
     ({"prompt": "a", "settings": {"by": "chapter"}}, '"by" is "chapter": must be one of token, word'),

@@ -102,7 +102,7 @@ def test_a_setting_is_changed_and_the_others_stay(page, server):
     page.locator(".method-settings summary").click()
     page.get_by_label("Row", exact=True).select_option("own")
     until(page, "document.querySelectorAll('.method > select > option').length === 3")
-    assert method.input_value() == "=rollout, by word, own row, lowest 0.5 discarded, sink removed"
+    assert method.input_value() == "=rollout, by word, row own, lowest 0.5 discarded, sink removed"
     stored = api(server, f"runs/{run['id']}")["attributions"]
     first = run["attributions"][0]["settings"]
     assert [a["settings"] for a in stored] == [first, plain_one["settings"], first | {"row": "own"}]
@@ -172,9 +172,9 @@ def test_other_methods_settings_and_check(open_page, server):
     page.get_by_label("Method", exact=True).select_option("=rollout")
     page.locator(".method-settings summary").click()
     page.get_by_label("Row", exact=True).select_option("own")
-    until(page, "document.querySelector('.method select').value === '=rollout, own row'")
+    until(page, "document.querySelector('.method select').value === '=rollout, row own'")
     page.get_by_label("residual as measured").click()
-    until(page, "document.querySelector('.method select').value === '=rollout, own row, residual measured'")
+    until(page, "document.querySelector('.method select').value === '=rollout, row own, residual measured'")
     page.get_by_label("Method", exact=True).select_option("=contribution")
     page.get_by_label("Over layers").select_option("rollout")
     assert "Choose it under Settings" in page.get_by_role("alert").inner_text()
@@ -190,7 +190,7 @@ def test_settings_of_the_run_itself(page):
     page.get_by_label("Logit against").fill("second")
     page.get_by_label("Contribution: over layers").select_option("composed")
     go(page)
-    page.get_by_label("Method", exact=True).select_option("=contribution, composed")
+    page.get_by_label("Method", exact=True).select_option("=contribution, aggregate rollout")
     page.get_by_label("Method", exact=True).select_option("=logit")
     assert page.locator(".balance tfoot th").inner_text() == "above the second likeliest token, nats"
 

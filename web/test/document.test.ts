@@ -2,7 +2,7 @@ import { deflateSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { appendRows, decodeAttribution, decodeDocument, explainedTokens, identity, newRun, replaceAttributions, withAttribution, type RawAttribution, type Run, type Token } from '../src/data/document'
 import { settingsOf } from '../src/model/actions'
-import { variantName } from '../src/model/store'
+import { tables, variantName } from '../src/model/store'
 
 const base64 = (view: ArrayBufferView) => Buffer.from(view.buffer, view.byteOffset, view.byteLength).toString('base64')
 const zipped = (view: ArrayBufferView) => deflateSync(Buffer.from(view.buffer, view.byteOffset, view.byteLength)).toString('base64')
@@ -91,6 +91,15 @@ describe('which attribution is which', () => {
     expect(replaceAttributions(all, [again]).attributions.indexOf(again)).toBe(1)
   })
   it('has names that tell them apart, groups by the name of their cut', async () => {
+    const row = { label: null, help: '', traits: [], after: '' } as const
+    tables.value = {
+      methods: [], filters: [], segmenters: [], measures: [], formats: [],
+      settings: [
+        { ...row, name: 'discard', type: 'number', default: 0, before: 'lowest ', after: ' discarded' },
+        { ...row, name: 'remove_sink', type: 'flag', default: false, before: 'sink removed' },
+        { ...row, name: 'direction', type: 'word', default: 'input', before: 'direction ' },
+      ],
+    }
     const made = await Promise.all([...settings, { n_groups: 2, groups: [1, 0] }, { n_groups: 2, groups: [0, 1], direction: 'output' }].map(with_))
     const cuts = { prompt: { word: { groups: [0, -1], names: ['a'] } }, completion: {} }
     const run = { ...newRun(info([token('a', 'prompt'), token('b', 'prompt')])), cuts, attributions: made }

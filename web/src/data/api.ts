@@ -24,9 +24,30 @@ export interface FileFormat extends Named {
   extension: string
 }
 
+export type SettingValue = string | number | boolean
+
+/** A row of the table of the methods' settings. */
+export interface SettingInfo {
+  name: string
+  /** For a form; null: forms leave it out. */
+  label: string | null
+  help: string
+  type: 'flag' | 'number' | 'whole' | 'word'
+  default: SettingValue
+  /** The trait of the methods that it applies to; empty: it applies to all. */
+  traits: readonly string[]
+  /** Around the value where it is named; null: it is not. */
+  before: string | null
+  after: string | null
+  words?: string[]
+  min?: number
+  max?: number
+}
+
 /** Rows of the library's tables. */
 export interface Tables {
   methods: MethodInfo[]
+  settings?: SettingInfo[]
   filters: Named[]
   segmenters: Named[]
   measures: (string | Named)[]
@@ -68,18 +89,8 @@ export interface GenerateOptions {
   versus?: string
 }
 
-export interface MethodSettings {
-  row?: string
-  direction?: string
-  residual?: number
-  residual_measured?: boolean
-  measure?: string
-  aggregate?: string
-  discard?: number
-  remove_sink?: boolean
-  columns?: string
-  seed?: number
-  n_ablations?: number
+/** Values of the table of settings by their names. */
+export interface MethodSettings extends Record<string, SettingValue | undefined> {
   /** The parts of the prompt that columns are. */
   by?: string
 }

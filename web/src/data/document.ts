@@ -48,18 +48,11 @@ export interface Cut {
   names: string[]
 }
 
-export interface Settings {
+export interface Settings extends Partial<Record<string, unknown>> {
   row: string
   direction: string
   columns: string
-  residual: number
-  residual_measured?: boolean
-  discard?: number
-  remove_sink?: boolean
-  measure: string
-  aggregate?: string
   seed: string
-  n_ablations: number
   n_groups?: number
   groups?: number[]
   group_names?: string[]

@@ -5,7 +5,7 @@
  * that a pane draws are computed here, from the pure functions of sums.ts, when something that they depend on changes.
  */
 import { computed, effect, signal } from '@preact/signals'
-import type { MethodInfo, SavedRun, Status, Tables } from '../data/api'
+import type { SettingInfo, SettingValue, MethodInfo, SavedRun, Status, Tables } from '../data/api'
 import { PALETTES, tint, type Theme } from '../draw/colour'
 import { cutOf, explainedTokens, identity, type Attribution, type Run } from '../data/document'
 import * as sums from './aggregate'
@@ -76,33 +76,22 @@ export const pinned = signal<Look | null>(null)
 
 /* ------------------------------------------------------------------ attributions by name */
 
-interface Variant {
-  /** The trait of methods that the setting applies to; '': it applies to all. */
-  trait: string
-  usual: unknown
-  say: (value: unknown) => string
-}
-
-/** What a setting that is not the usual one adds to a name. */
-const VARIANTS: Record<string, Variant> = {
-  row: { trait: 'row', usual: 'predictor', say: () => 'own row' },
-  columns: { trait: '', usual: 'prompt', say: () => 'all columns' },
-  measure: { trait: 'measure', usual: 'projection', say: String },
-  direction: { trait: 'direction', usual: 'input', say: (v) => `${String(v)} direction` },
-  aggregate: { trait: 'aggregate', usual: 'mean', say: () => 'composed' },
-  residual: { trait: 'residual', usual: 0.5, say: (v) => `residual ${String(v)}` },
-  residual_measured: { trait: 'residual', usual: false, say: () => 'residual measured' },
-  discard: { trait: 'discard', usual: 0, say: (v) => `lowest ${String(v)} discarded` },
-  remove_sink: { trait: 'remove_sink', usual: false, say: () => 'sink removed' },
-  seed: { trait: 'seed', usual: '0', say: (v) => `seed ${String(v)}` },
-  n_ablations: { trait: 'seed', usual: 64, say: (v) => `${String(v)} ablations` },
-}
+const settingTable = (): SettingInfo[] => tables.value?.settings ?? []
 
 /** Whether a setting changes what a method gives; a report without tables does not say. */
-export function isApplied(method: string, key: string): boolean {
-  const trait = VARIANTS[key]?.trait
-  const traits = methodInfo(method)?.traits
-  return !trait || !traits || traits.includes(trait)
+export function isApplied(method: string, { traits }: SettingInfo): boolean {
+  const of = methodInfo(method)?.traits
+  return !traits.length || !of || traits.some((trait) => of.includes(trait))
+}
+
+/** The settings of a method that a form offers. */
+export const formSettings = (method: string): SettingInfo[] =>
+  settingTable().filter((s) => s.label !== null && isApplied(method, s))
+
+/** What a setting that is not the usual one adds to a name; '' for one that does not. */
+function saidOf(s: SettingInfo, value: SettingValue | undefined): string {
+  if (s.before === null || value === undefined || String(value) === String(s.default)) return ''
+  return s.type === 'flag' ? s.before : `${s.before}${String(value)}${s.after ?? ''}`
 }
 
 function grouping(run: Run, a: Attribution): string[] {
@@ -112,9 +101,9 @@ function grouping(run: Run, a: Attribution): string[] {
 }
 
 function describe(run: Run, a: Attribution): string {
-  const settings = a.settings as unknown as Record<string, unknown>
-  const said = Object.keys(VARIANTS).filter((key) => isApplied(a.method, key) && (settings[key] ?? VARIANTS[key].usual) !== VARIANTS[key].usual)
-  return [a.method, ...grouping(run, a), ...said.map((key) => VARIANTS[key].say(settings[key]))].join(', ')
+  const settings = a.settings as unknown as Record<string, SettingValue | undefined>
+  const said = settingTable().filter((s) => isApplied(a.method, s)).map((s) => saidOf(s, settings[s.name]))
+  return [a.method, ...grouping(run, a), ...said.filter(Boolean)].join(', ')
 }
 
 const names = new WeakMap<Run, Map<Attribution, string>>()

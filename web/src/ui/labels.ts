@@ -36,13 +36,6 @@ export const CHARTS: Record<string, string> = {
   sources: 'Sources',
 }
 
-export const SETTING_CHOICES = [
-  { key: 'row', label: 'Row', help: 'The position that chose the token, or the token’s own', choices: ['predictor', 'own'] },
-  { key: 'direction', label: 'Direction', help: 'Compose from the embeddings up, or from the top down', choices: ['input', 'output'], only: 'rollout' },
-  { key: 'measure', label: 'Measure', help: 'What counts as a contribution', choices: ['projection', 'norm', 'proximity1', 'proximity2'], only: 'contribution' },
-  { key: 'aggregate', label: 'Over layers', help: 'Each layer by itself, or composed as rollout composes attention', choices: ['mean', 'rollout'], only: 'contribution' },
-] as const
-
 /** How a choice is written; those that are not here as they are. */
 export const CHOICE_LABELS: Record<string, string> = { mean: 'each by itself', rollout: 'composed' }
 

@@ -3,11 +3,11 @@
  * written, so that a prompt can be changed a little and run again.
  */
 import { computed, signal } from '@preact/signals'
-import type { ExplainRequest, GenerateOptions, MethodSettings, Span } from '../data/api'
+import type { ExplainRequest, GenerateOptions, Span } from '../data/api'
 import { explain, job } from '../model/actions'
-import { composing, panes, status, tables } from '../model/store'
+import { composing, formSettings, panes, status, tables } from '../model/store'
 import { codePoints, shorten } from '../ui/token_text'
-import { CHOICE_LABELS, SETTING_CHOICES } from '../ui/labels'
+import { CHOICE_LABELS } from '../ui/labels'
 
 /* ------------------------------------------------------------------ the sheet */
 
@@ -24,7 +24,7 @@ const options = signal<Required<Omit<GenerateOptions, 'versus'>>>({ n_generate: 
 /** Another token's exact text, "second", or nothing. */
 const versus = signal('')
 /** What can be chosen only before the run is made. */
-const settings = signal<Required<Pick<MethodSettings, 'measure' | 'aggregate'>>>({ measure: 'projection', aggregate: 'mean' })
+const settings = signal({ measure: 'projection', aggregate: 'mean' })
 const methods = signal<ReadonlySet<string>>(new Set(['logit', 'rollout', 'contribution', 'attention']))
 
 /** The prompts of the note that Headwater started from, with its completions. */
@@ -179,16 +179,18 @@ function Settings() {
           </label>
         )}
         {methods.value.has('contribution') &&
-          SETTING_CHOICES.filter(({ key }) => key in settings.value).map(({ key, label, help, choices }) => (
-            <label title={help}>
-              Contribution: {label.toLowerCase()}
-              <select value={settings.value[key as keyof typeof settings.value]} onChange={(e) => (settings.value = { ...settings.value, [key]: e.currentTarget.value })}>
-                {choices.map((choice) => (
-                  <option value={choice}>{CHOICE_LABELS[choice] ?? choice}</option>
-                ))}
-              </select>
-            </label>
-          ))}
+          formSettings('contribution')
+            .filter((s) => s.name in settings.value)
+            .map(({ name, label, help, words }) => (
+              <label title={help}>
+                Contribution: {label?.toLowerCase()}
+                <select value={settings.value[name as keyof typeof settings.value]} onChange={(e) => (settings.value = { ...settings.value, [name]: e.currentTarget.value })}>
+                  {(words ?? []).map((choice) => (
+                    <option value={choice}>{CHOICE_LABELS[choice] ?? choice}</option>
+                  ))}
+                </select>
+              </label>
+            ))}
       </div>
     </details>
   )

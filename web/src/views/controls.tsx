@@ -1,12 +1,12 @@
 /*
  * How the texts are looked at: method, units, what is hidden, which layers. One quiet line of controls above the text.
  */
-import { methodInfo, comparing, depth, hide, panes, runs, runTitle, served, shownPanes, tables, unitName, variantName, isApplied, type Pane } from '../model/store'
+import { methodInfo, comparing, depth, hide, panes, runs, runTitle, served, shownPanes, tables, unitName, variantName, formSettings, type Pane } from '../model/store'
 import * as state from '../model/store'
 import { busy, explainBy, explainWith, openRun } from '../model/actions'
 import { cutOf, identity, type Attribution } from '../data/document'
-import type { MethodSettings } from '../data/api'
-import { amount, CHOICE_LABELS, FILTER_LABELS, SETTING_CHOICES, UNIT_LABELS } from '../ui/labels'
+import type { SettingInfo, SettingValue } from '../data/api'
+import { amount, CHOICE_LABELS, FILTER_LABELS, UNIT_LABELS } from '../ui/labels'
 import { plural } from '../ui/token_text'
 
 /* ------------------------------------------------------------------ method */
@@ -72,35 +72,45 @@ export function MethodPicker({ pane }: { pane: Pane }) {
   )
 }
 
+/** A row of the table of settings as a field. */
+function SettingField({ s, value, set }: { s: SettingInfo; value: SettingValue; set: (value: SettingValue) => void }) {
+  const label = s.label ?? s.name
+  if (s.type === 'flag')
+    return (
+      <label class="check" title={s.help}>
+        <input type="checkbox" checked={value === true} onChange={(e) => set(e.currentTarget.checked)} /> {label.toLowerCase()}
+      </label>
+    )
+  if (s.type === 'word')
+    return (
+      <label title={s.help}>
+        {label}
+        <select aria-label={label} value={String(value)} onChange={(e) => set(e.currentTarget.value)}>
+          {(s.words ?? []).map((word) => (
+            <option value={word}>{CHOICE_LABELS[word] ?? word}</option>
+          ))}
+        </select>
+      </label>
+    )
+  return (
+    <label title={s.help}>
+      {label}
+      <input type="number" min={s.min} max={s.max} step={s.type === 'whole' ? 1 : 0.05} value={Number(value)} onChange={(e) => Number.isFinite(e.currentTarget.valueAsNumber) && set(e.currentTarget.valueAsNumber)} />
+    </label>
+  )
+}
+
 function Settings({ pane, a }: { pane: Pane; a: Attribution }) {
-  const again = (change: MethodSettings) => explainWith(pane, change)
-  const choices = SETTING_CHOICES.filter((s) => (!('only' in s) || s.only === a.method) && isApplied(a.method, s.key))
-  if (!choices.length) return null
+  const now = a.settings as unknown as Record<string, SettingValue | undefined>
+  const fields = formSettings(a.method)
+  if (!fields.length) return null
   return (
     <details class="method-settings">
       <summary>settings</summary>
       <div class="fields">
-        {choices.map((s) => (
-          <label title={s.help}>
-            {s.label}
-            <select aria-label={s.label} value={a.settings[s.key]} onChange={(e) => void again({ [s.key]: e.currentTarget.value })}>
-              {s.choices.map((choice) => (
-                <option value={choice}>{CHOICE_LABELS[choice] ?? choice}</option>
-              ))}
-            </select>
-          </label>
+        {fields.map((s) => (
+          <SettingField s={s} value={now[s.name] ?? s.default} set={(value) => void explainWith(pane, { [s.name]: value })} />
         ))}
-        {a.method === 'rollout' && (
-          <>
-            <label title="Weight of the residual stream, 0 to 1">
-              Residual
-              <input type="number" min="0" max="1" step="0.05" value={a.settings.residual} disabled={a.settings.residual_measured} onChange={(e) => void again({ residual: e.currentTarget.valueAsNumber })} />
-            </label>
-            <label class="check" title="The weight that the stream had in each token and layer of this run">
-              <input type="checkbox" checked={a.settings.residual_measured} onChange={(e) => void again({ residual_measured: e.currentTarget.checked })} /> residual as measured
-            </label>
-          </>
-        )}
       </div>
     </details>
   )
