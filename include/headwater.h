@@ -745,6 +745,13 @@ HW_API const bool *hw_check_cut(const hw_check *check, size_t i, double *logit);
  * index. */
 HW_API const char *hw_check_verdict(const hw_check *check);
 
+/* What the model writes, greedily and at most as many tokens as the run's completion has, when segments of the prompt are not
+ * there: without [hw_segments_count()] names them. With the completion held fixed, as hw_check has it, a reasoned answer still
+ * follows from reasoning that is there; this has the reasoning written again. *out [*n_bytes] with a terminator behind; free(*out).
+ * Errors: ARGUMENT (segments of another run, nothing left), UNSUPPORTED (tokens without ids), ENGINE, MEMORY. */
+HW_API hw_err hw_run_rewrite(char **out, size_t *n_bytes, hw_model *model, const hw_run *run, const hw_segments *segments,
+                             const bool *without, hw_error *err);
+
 /* ------------------------------------------------------------------ citations: which passage told which sentence
  *
  * Let v[i,p] be what a method gives token i of the answer from passage p: the sum over the passage's tokens, and over

@@ -167,3 +167,52 @@ hw_err hw__rerun_score(hw__rerun *r, const bool *keep, double *logprob, hw_error
     if (rc != HW_OK) r->begun = false; /* what the engine holds now is unknown */
     return rc;
 }
+
+/* ------------------------------------------------------------------ writing again */
+
+/* Decodes r->next up to its end; the logits of the last row, *row of the last decode, are kept. */
+static hw_err decode_rest(hw__rerun *r, size_t *row, hw_error *err) {
+    size_t chunk = r->engine->ops->chunk(r->engine);
+    while (r->n_done < r->n_next) {
+        size_t at = r->n_done, take = r->n_next - at < chunk ? r->n_next - at : chunk;
+        if (r->stop && r->stop(r->stop_ctx))
+            return hw__fail(err, HW_ERR_CANCELLED, "stopped while it was written again");
+        hw_err rc = r->engine->ops->decode(r->engine, r->next + at, take, at, take - 1, NULL, err);
+        if (rc != HW_OK) return rc;
+        memcpy(r->done + at, r->next + at, take * sizeof *r->done);
+        r->n_done += take;
+        r->n_decoded += take;
+        *row = take - 1;
+    }
+    return HW_OK;
+}
+
+/* The token behind r->next, which is appended; *ended: it ends the text. */
+static hw_err write_token(hw__rerun *r, int32_t *id, bool *ended, size_t step, hw_error *err) {
+    static const hw__sampling greedy = {.top_p = 1};
+    size_t row = 0;
+    hw__piece piece;
+    hw_err rc = decode_rest(r, &row, err);
+    if (rc == HW_OK) rc = r->engine->ops->sample(r->engine, id, row, step, &greedy, err);
+    if (rc == HW_OK) rc = r->engine->ops->piece(r->engine, &piece, *id, err);
+    if (rc != HW_OK) return rc;
+    *ended = piece.end;
+    if (!piece.end && r->n_next < r->run->n_tokens) r->next[r->n_next++] = *id;
+    return HW_OK;
+}
+
+hw_err hw__rerun_write(hw__rerun *r, const bool *keep, int32_t *ids, size_t *n, hw_error *err) {
+    size_t kept = lay_out(r, keep), written = 0;
+    bool ended = false;
+    if (kept == 0) return hw__fail(err, HW_ERR_ARGUMENT, "with all of it left out no token of the prompt remains");
+    r->n_next = kept;
+    r->n_passes++;
+    hw_err rc = go_back(r, shared_front(r, kept), err);
+    while (rc == HW_OK && !ended && written < hw_run_n_completion(r->run)) {
+        rc = write_token(r, &ids[written], &ended, written, err);
+        if (rc == HW_OK && !ended) written++;
+    }
+    if (rc != HW_OK) r->begun = false;
+    *n = written;
+    return rc;
+}

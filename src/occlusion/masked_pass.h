@@ -32,6 +32,10 @@ bool hw__rerun_movable(const hw__rerun *r, size_t t);
  * first token of a completion needs one before it: ARGUMENT where nothing of the prompt is left. */
 hw_err hw__rerun_score(hw__rerun *r, const bool *keep, double *logprob, hw_error *err);
 
+/* Greedy: what the model writes after the prompt tokens that keep [m] names, at most as many tokens as the completion has.
+ * ids [n of the completion] <- *n tokens, the one that ends it not among them. Errors: as hw__rerun_score(). */
+hw_err hw__rerun_write(hw__rerun *r, const bool *keep, int32_t *ids, size_t *n, hw_error *err);
+
 size_t hw__rerun_n_passes(const hw__rerun *r);  /* calls of hw__rerun_score() that ran */
 size_t hw__rerun_n_decoded(const hw__rerun *r); /* tokens that they ran, shared fronts left out */
 

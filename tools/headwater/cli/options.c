@@ -211,6 +211,9 @@ static const option_row own_rows[] = {
              "all"},
     {"direct", 0, NULL, FLAG(direct), METHOD(IN_CITE, FROM_RUN),
      .help = "cite by what came from the passages at once, and do not follow the answer's own words back to them"},
+    {"rewrite", 0, NULL, FLAG(rewrite), METHOD(IN_CHECK, FROM_MODEL),
+     .help = "let the model write again without the first segment, and the first three, of each method, and say whether "
+             "the answer (the tokens of --token, else all of it) is still there"},
     {"confirm", 0, "Q", WHOLE(confirm, 0, 32), METHOD(IN_CITE, FROM_MODEL), .standard = "0",
      .help = "leave each of the Q first passages out and show what the answer loses without it: Q + 1 passes; two that "
              "tell the same are left out together",

@@ -54,6 +54,7 @@ typedef struct options {
     hw_precision precision; /* --trace-precision */
     uint64_t memory;        /* bytes; 0: no limit */
     color_mode color;
+    bool rewrite;    /* of check */
     int64_t confirm; /* of cite: passages to leave out */
     bool direct;     /* of cite, whose default is through */
     bool chat, normalise, lift, full, f32_cache, quiet, verbose, help;

@@ -37,11 +37,23 @@ static json_t *methods_of(const hw_check *check) {
     return list;
 }
 
+/* [{"method", "without", "stands", "completion"}] */
+static json_t *rewritten_of(const rewritten_list *again) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < again->n; i++) {
+        const rewritten *r = &again->at[i];
+        list = hw__json_append(list, json_pack("{s:s, s:I, s:b, s:o}", "method", r->method, "without",
+                                              (json_int_t)r->n_without, "stands", r->stands, "completion",
+                                              hw__json_replaced(r->text, r->n_bytes)));
+    }
+    return list;
+}
+
 json_t *check_document(const check_facts *f) {
     size_t n;
     const char *completion = hw_run_completion(f->run, &n);
     const hw_model_info *model = hw_run_model(f->run);
-    return json_pack("{s:s, s:i, s:o, s:o, s:o, s:[I, I], s:s?, s:I, s:I, s:o, s:I, s:s, s:o, s:o}", "format",
+    json_t *document = json_pack("{s:s, s:i, s:o, s:o, s:o, s:[I, I], s:s?, s:I, s:I, s:o, s:I, s:s, s:o, s:o}", "format",
                      "headwater-check", "version", 1, "model", hw__json_replaced(model->path, strlen(model->path)),
                      "metadata_sha256", hw__json_replaced(model->metadata_sha256, strlen(model->metadata_sha256)),
                      "completion", hw__json_replaced(completion, n), "tokens", (json_int_t)f->row_begin,
@@ -49,6 +61,7 @@ json_t *check_document(const check_facts *f) {
                      (json_int_t)f->seed, "base", hw__json_double(hw_check_base(f->check)), "passes",
                      (json_int_t)hw_check_n_passes(f->check), "verdict", hw_check_verdict(f->check), "segments",
                      segments_of(f->segments), "methods", methods_of(f->check));
+    return f->again ? hw__json_set(document, "rewritten", rewritten_of(f->again)) : document;
 }
 
 bool check_save(const check_facts *facts, const char *path) { return json_file_save(check_document(facts), path); }

@@ -4,6 +4,8 @@
 
 #include "headwater.h"
 
+#include "export/rewrite.h"
+
 #include <jansson.h>
 
 /* What was checked. */
@@ -15,6 +17,7 @@ typedef struct check_facts {
     size_t row_begin, row_end; /* completion tokens */
     size_t n_ablations;
     uint64_t seed;
+    const rewritten_list *again; /* NULL: nothing was written again */
 } check_facts;
 
 /* A new tree, NULL when there is no memory; release with json_decref(). */
