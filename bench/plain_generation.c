@@ -2,7 +2,7 @@
  * plain_generation.c - what a whole command is compared with: a program that loads a model by libllama, decodes a prompt, samples
  * greedily and prints, with the same context and batch sizes as Headwater and nothing else.
  *
- *     plain_generation MODEL N < PROMPT
+ *     plain_generation MODEL N THREADS < PROMPT
  *
  * bench/cold_start.py builds and runs it.
  */
@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { MAX_PROMPT = 1 << 16, MAX_TOKENS = 8192 };
 
@@ -39,12 +38,11 @@ static void load_backends(void) {
     ggml_backend_load_all_from_path(slash ? folder : ".");
 }
 
-static struct llama_context *open_context(struct llama_model *model, int n_tokens) {
+static struct llama_context *open_context(struct llama_model *model, int n_tokens, int n_threads) {
     struct llama_context_params p = llama_context_default_params();
-    int cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
     p.n_ctx = (uint32_t)((n_tokens + 255) / 256 * 256);
     p.n_batch = p.n_ubatch = 512;
-    p.n_threads = p.n_threads_batch = cores > 0 ? cores : 1;
+    p.n_threads = p.n_threads_batch = n_threads;
     p.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
     struct llama_context *ctx = llama_init_from_model(model, p);
     if (!ctx) die("no context");
@@ -54,8 +52,8 @@ static struct llama_context *open_context(struct llama_model *model, int n_token
 int main(int argc, char **argv) {
     static char prompt[MAX_PROMPT];
     static llama_token ids[MAX_TOKENS];
-    if (argc != 3) die("usage: plain_generation MODEL N < PROMPT");
-    int n_generate = atoi(argv[2]);
+    if (argc != 4) die("usage: plain_generation MODEL N THREADS < PROMPT");
+    int n_generate = atoi(argv[2]), n_threads = atoi(argv[3]);
     size_t n_bytes = fread(prompt, 1, sizeof prompt, stdin);
     llama_log_set(quiet, NULL);
     load_backends();
@@ -67,7 +65,7 @@ int main(int argc, char **argv) {
     const struct llama_vocab *vocab = llama_model_get_vocab(model);
     int n = llama_tokenize(vocab, prompt, (int32_t)n_bytes, ids, MAX_TOKENS, true, false);
     if (n < 1) die("the prompt has no tokens, or too many");
-    struct llama_context *ctx = open_context(model, n + n_generate);
+    struct llama_context *ctx = open_context(model, n + n_generate, n_threads);
     struct llama_sampler *greedy = llama_sampler_init_greedy();
     struct llama_batch batch = llama_batch_get_one(ids, n);
     for (int i = 0; i < n_generate; i++) {

@@ -192,7 +192,7 @@ hw_err hw__file_open(FILE **out, uint64_t *n_bytes, const char *path, hw_error *
     if (S_ISDIR(st.st_mode)) return hw__fail(err, HW_ERR_IO, "%s is a directory: name a file", path);
     if (!S_ISREG(st.st_mode))
         return hw__fail(err, HW_ERR_IO, "%s is a device, pipe or socket: name a regular file", path);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* should it have become a pipe since */
     FILE *stream = fd >= 0 && fstat(fd, &st) == 0 ? fdopen(fd, "rb") : NULL;
     if (!stream) {
         int error = errno;

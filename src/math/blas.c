@@ -115,8 +115,8 @@ static hw_err open_library(hw_error *err) {
                         "OpenBLAS takes up to %zu MB of address space for its buffers with %zu threads, which cannot be had: "
                         "raise the limit (ulimit -v)",
                         n_buffers * BUFFER_MB + LIBRARY_MB, n_threads);
-    void *library = dlopen(HEADWATER_BLAS_FILE, RTLD_NOW | RTLD_LOCAL);
-    if (!library) library = dlopen(HEADWATER_BLAS_SONAME, RTLD_NOW | RTLD_LOCAL);
+    void *library = dlopen(HEADWATER_BLAS_FILE, RTLD_LAZY | RTLD_LOCAL);
+    if (!library) library = dlopen(HEADWATER_BLAS_SONAME, RTLD_LAZY | RTLD_LOCAL);
     if (!library) {
         const char *reason = dlerror();
         return hw__fail(err, HW_ERR_UNSUPPORTED, "OpenBLAS cannot be opened: %s", reason ? reason : HEADWATER_BLAS_SONAME);

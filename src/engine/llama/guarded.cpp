@@ -99,11 +99,11 @@ hw_err hw__guarded_state_write(size_t *n, llama_context *ctx, const unsigned cha
     return guard(err, "filling the cache", [&] { *n = llama_state_seq_set_data(ctx, bytes, n_bytes, sequence); });
 }
 
-hw_err hw__guarded_gguf(gguf_context **out, const char *path, hw_error *err) {
+hw_err hw__guarded_gguf(gguf_context **out, const void *bytes, size_t n, hw_error *err) {
     return guard(err, "reading the model file's metadata", [&] {
         gguf_init_params params = {};
         params.no_alloc = true;
-        *out = gguf_init_from_file(path, params);
+        *out = gguf_init_from_buffer(bytes, n, params);
     });
 }
 

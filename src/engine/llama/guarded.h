@@ -59,8 +59,8 @@ hw_err hw__guarded_state_read(size_t *n, unsigned char *out, size_t capacity, st
 hw_err hw__guarded_state_write(size_t *n, struct llama_context *ctx, const unsigned char *bytes, size_t n_bytes,
                                int32_t sequence, hw_error *err);
 
-/* The metadata of a GGUF file; *out NULL: they do not parse. */
-hw_err hw__guarded_gguf(struct gguf_context **out, const char *path, hw_error *err);
+/* The metadata of a GGUF file, bytes [n] from its begin on; *out NULL: they do not parse. Keeps no reference to them. */
+hw_err hw__guarded_gguf(struct gguf_context **out, const void *bytes, size_t n, hw_error *err);
 
 /* Loads ggml's backends of a folder. */
 hw_err hw__guarded_backends(const char *folder, hw_error *err);

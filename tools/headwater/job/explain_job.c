@@ -110,12 +110,15 @@ int job_prepare(job *j, const options *o, const char *command) {
     return status == STATUS_DONE ? check_shares(j) : status;
 }
 
+/* A command that has run its model ends, and the kernel takes back in no time what libllama frees piece by piece. */
+static hw_model *left_open;
+
 void job_free(job *j) {
     for (size_t i = 0; i < j->n_made; i++) hw_attribution_free(j->made[i]);
     for (size_t i = 0; i < MOST_METHODS; i++) hw_live_free(j->live[i]);
     hw_segments_free(j->segments);
     hw_partition_free(j->partition);
-    hw_model_close(j->model);
+    left_open = j->model;
     free(j->method_text);
 }
 
