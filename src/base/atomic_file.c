@@ -1,4 +1,9 @@
-/* atomic_file.c - the temporary name is ".headwater-PID-N.tmp" in the same folder: rename does not cross file systems. */
+/*
+ * atomic_file.c - what is written has no name until it is whole, so that a process that is killed leaves nothing; then it is
+ * called ".headwater-PID-N.tmp" in the same folder, for rename does not cross file systems. Where the file system has no files
+ * without names it has that name from the start.
+ */
+#define _GNU_SOURCE /* O_TMPFILE */
 #include "base/atomic_file.h"
 
 #include <errno.h>
@@ -48,8 +53,22 @@ static hw_err find_target(char **target, mode_t *mode, const char *path, hw_erro
     return *target ? HW_OK : hw__fail_memory(err, "a file name", strlen(path), 1);
 }
 
-/* Opens a new file beside `target`; -1 and errno on failure. */
-static int open_temp(char **temp, const char *target) {
+/* What others can read of it is the caller's to allow: files hold prompts. */
+static const mode_t NEW_MODE = 0600;
+
+/* The open file that has no name yet, as a path. */
+typedef struct proc_name {
+    char text[32];
+} proc_name;
+
+static proc_name name_of(int fd) {
+    proc_name name;
+    snprintf(name.text, sizeof name.text, "/proc/self/fd/%d", fd);
+    return name;
+}
+
+/* Gives `unnamed`, or for -1 a new file, the first free name beside `target`: that, or -1 and errno. */
+static int take_name(char **temp, const char *target, int unnamed) {
     const char *slash = strrchr(target, '/');
     size_t folder = slash ? (size_t)(slash - target) + 1 : 0;
     char *name = hw__alloc(folder + NAME_BYTES, 1);
@@ -60,7 +79,9 @@ static int open_temp(char **temp, const char *target) {
     memcpy(name, target, folder);
     for (int i = 0; i < MAX_NAMES; i++) {
         snprintf(name + folder, NAME_BYTES, ".headwater-%ld-%d.tmp", (long)getpid(), i);
-        int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        int fd = unnamed < 0 ? open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, NEW_MODE)
+                 : linkat(AT_FDCWD, name_of(unnamed).text, AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0 ? unnamed
+                                                                                                   : -1;
         if (fd < 0 && errno == EEXIST) continue;
         if (fd >= 0)
             *temp = name;
@@ -70,6 +91,21 @@ static int open_temp(char **temp, const char *target) {
     }
     free(name);
     return -1;
+}
+
+/* Opens a new file in the folder of `target`; -1 and errno on failure. *temp stays NULL where it has no name. */
+static int open_temp(char **temp, const char *target) {
+    const char *slash = strrchr(target, '/');
+    char *folder = slash == target ? hw__strndup("/", 1)
+                   : slash         ? hw__strndup(target, (size_t)(slash - target))
+                                   : hw__strndup(".", 1);
+    int fd = folder ? open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, NEW_MODE) : -1;
+    bool lacked = !folder;
+    free(folder);
+    if (fd >= 0 && access(name_of(fd).text, F_OK) == 0) return fd;
+    if (fd >= 0) close(fd); /* no /proc to name it by */
+    if (lacked) errno = ENOMEM;
+    return lacked ? -1 : take_name(temp, target, -1);
 }
 
 hw_err hw__file_create(hw__file *out, const char *path, hw_error *err) {
@@ -150,6 +186,7 @@ hw_err hw__file_finish(hw__file *file, hw_error *err) {
     int error = file->error, fd = fileno(file->stream);
     if (!error && fflush(file->stream) != 0) error = errno;
     if (!error && fsync(fd) != 0 && errno != EINVAL) error = errno; /* EINVAL: a file system that cannot sync */
+    if (!error && !file->temp && take_name(&file->temp, file->path, fd) < 0) error = errno;
     if (fclose(file->stream) != 0 && !error) error = errno;
     file->stream = NULL;
     if (!error) return HW_OK;

@@ -14,11 +14,12 @@
 typedef struct hw__file {
     FILE *stream; /* NULL once finished */
     char *path;   /* malloc'd: the wanted name, symbolic links followed */
-    char *temp;   /* malloc'd: what is written until the commit */
+    char *temp;   /* malloc'd: its name until the commit; NULL while it has none */
     int error;    /* errno of the first write that failed */
 } hw__file;
 
-/* Starts a file for `path`; nothing is seen there before hw__file_commit(). An existing file keeps its mode. Errors:
+/* Starts a file for `path`; nothing is seen there before hw__file_commit(). An existing file keeps its mode, a new
+ * one is the owner's alone (0600). Errors:
  * ARGUMENT ("" and "-"), IO (a directory, a device, a folder that does not exist or cannot be written). */
 hw_err hw__file_create(hw__file *out, const char *path, hw_error *err);
 

@@ -3,6 +3,7 @@
  *
  *     completion_index,completion_token,prompt_index,prompt_token,layer,value
  *
+ * A text that a spreadsheet would take for a formula (it begins with =, +, -, @, tab or CR) has an apostrophe before it.
  * Indices count from 0; `layer` is the model's own block index, -1 where a result has only the mean over layers. With
  * groups, prompt_index is the group's and prompt_token its name, or its tokens' text joined.
  */
@@ -24,6 +25,9 @@ static void free_fields(field *fields, size_t n) {
     free(fields);
 }
 
+/* Spreadsheets take a cell that begins so for a formula, quoted or not. */
+static bool is_formula(const char *text, size_t n) { return n > 0 && memchr("=+-@\t\r", text[0], 6) != NULL; }
+
 static bool needs_quotes(const char *text, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (memchr(",\"\r\n", text[i], 4)) return true;
@@ -36,11 +40,13 @@ static bool make_field(field *out, const char *bytes, size_t n) {
     char *text = hw__utf8_replace(&n_text, bytes, n);
     if (!text) return false;
     *out = (field){.text = text, .n = n_text};
-    if (!needs_quotes(text, n_text)) return true;
-    char *quoted = hw__mul(&room, n_text, 2) && hw__add(&room, room, 2) ? hw__alloc(room, 1) : NULL;
+    bool formula = is_formula(text, n_text);
+    if (!formula && !needs_quotes(text, n_text)) return true;
+    char *quoted = hw__mul(&room, n_text, 2) && hw__add(&room, room, 3) ? hw__alloc(room, 1) : NULL;
     if (quoted) {
         size_t at = 0;
         quoted[at++] = '"';
+        if (formula) quoted[at++] = '\'';
         for (size_t i = 0; i < n_text; i++) {
             if (text[i] == '"') quoted[at++] = '"';
             quoted[at++] = text[i];

@@ -17,17 +17,65 @@ def explain_with(server, **headers):
 
 # ---------------------------------------------------------------- who
 
-@pytest.mark.parametrize("host", ["evil.example:{port}", "evil.example", "127.0.0.1", "localhost", "127.0.0.1:1",
-                                  "127.0.0.1:{port}.evil.example", "localhost.:{port}", "[::1]:{port}", "0.0.0.0:{port}", ""])
+@pytest.mark.parametrize("host", ["evil.example:{port}", "evil.example", "127.0.0.1:{port}.evil.example", "localhost.:{port}", "0.0.0.0:{port}",
+                                  "127.0.0.1.evil.example", "localhost:", "localhost:999999", "localhost:80x", "::1", "[::1]x", ""])
 @pytest.mark.parametrize("path", ["/", "/api/status", "/api/runs"])
 def test_other_hosts_are_refused(server, host, path):
     reply = server.get(path, Host=host.format(port=server.port))
     assert reply.status == 403 and reply.error["code"] == "bad_host"
 
 
-def test_own_hosts_are_served(server):
-    for host in ("127.0.0.1", "localhost", "LOCALHOST"):
-        assert server.get("/api/status", Host=f"{host}:{server.port}").status == 200
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
+def test_own_hosts_are_served_by_any_port(server, host):
+    for port in (f":{server.port}", ":1", ":65535", ""):  # a tunnel has a port of its own
+        assert server.get("/api/status", Host=host + port).status == 200
+        assert server.get("/api/runs", Host=host + port, Origin=f"http://{host}{port}").status == 200
+
+
+def test_allowed_hosts(serve):
+    server = serve("--no-store", "--allow-host", "box.example")
+    for host in ("box.example", "BOX.example:8443"):
+        for scheme in ("http", "https"):
+            assert server.get("/api/runs", Host=host, Origin=f"{scheme}://{host}").status == 200
+    assert server.get("/api/runs", Host="other.example").error["code"] == "bad_host"
+    assert server.get("/api/runs", Host="box.example", Origin="https://other.example").error["code"] == "bad_origin"
+    assert server.get("/api/runs", Host="localhost", Origin="https://localhost").error["code"] == "bad_origin"
+
+
+def test_slow_clients_lock_nobody_out(serve):
+    """Connections that send a byte now and then are not idle, but they have to be done by a time."""
+    server = serve("--no-store")
+    slow = [socket.create_connection(("127.0.0.1", server.port), timeout=60) for _ in range(64)]
+    for s in slow:
+        s.sendall(b"GET /api/status HTTP/1.1\r\nX: ")
+    began = time.monotonic()
+    while time.monotonic() - began < 60:
+        for s in slow:
+            try:
+                s.sendall(b"a")
+            except OSError:
+                pass
+        try:
+            if server.get("/api/status").status == 200:
+                break
+        except OSError:
+            time.sleep(2)
+    else:
+        pytest.fail("nobody else was served for a minute")
+    for s in slow:
+        s.close()
+
+
+def test_a_run_that_is_being_made_is_not_deleted(server):
+    events = server.stream("/api/explain", {"prompt": "Once upon a time there was", "options": {"n_generate": 200}})
+    events.until("token")
+    run = server.ok("GET", "/api/runs")["runs"][0]
+    assert not run["finished"]
+    reply = server.ask("DELETE", f"/api/runs/{run['id']}")
+    assert (reply.status, reply.error["code"]) == (409, "unfinished")
+    events.close()
+    server.idle()
+    assert server.ok("DELETE", f"/api/runs/{run['id']}") == {"id": run["id"]}
 
 
 def test_two_hosts_or_none_are_refused(server):

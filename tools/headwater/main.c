@@ -76,6 +76,7 @@ static bool reader_left(void) {
 
 int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN); /* so a reader that left shows as a failed write, and files are still saved */
+    signal(SIGXFSZ, SIG_IGN); /* so the limit on a file's size shows as a failed write, too */
     int status = dispatch(argc, argv);
     bool lost = ferror(stdout);
     if (fflush(stdout) == 0 && !lost) return status;

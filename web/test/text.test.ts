@@ -74,6 +74,8 @@ it('averages balances', () => {
 })
 
 it('quotes CSV as RFC 4180 says', () => expect(['a', 'a,b', 'a"b', '\n'].map(csvField)).toEqual(['a', '"a,b"', '"a""b"', '"\n"']))
+it('says of text that it is no formula', () =>
+  expect(['=1+1', '-x', '+', '@a', -1].map(csvField)).toEqual(['"\'=1+1"', '"\'-x"', '"\'+"', '"\'@a"', '-1']))
 
 describe('colours', () => {
   const steps = Array.from({ length: 2 * STEPS + 1 }, (_, i) => i - STEPS)

@@ -19,7 +19,6 @@
 #include "job/output_files.h"
 #include "base/atomic_file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -177,19 +176,10 @@ static hw_err measure(bench *b, size_t m, hw_error *err) {
 /* ------------------------------------------------------------------ traces on disk */
 
 /* A folder for the traces of all processes, since one that is killed cannot remove its own. False with the reason printed. */
-static bool make_folder(char *folder, size_t n) {
-    const char *tmp = temporary_folder(n / 2);
-    snprintf(folder, n, "%s/headwater-bench-XXXXXX", tmp);
-    if (mkdtemp(folder)) return true;
-    fail("cannot make a folder in %s: %s", tmp, strerror(errno));
+static bool make_folder(temporary *out, char *folder, size_t n) {
+    if (temporary_folder_make(out, folder, n)) return true;
+    fail("cannot make a folder in %s: %s", temporary_folder(n), strerror(errno));
     return false;
-}
-
-static void remove_folder(const char *folder) {
-    DIR *open = opendir(folder);
-    for (struct dirent *e; open && (e = readdir(open));) unlinkat(dirfd(open), e->d_name, 0);
-    if (open) closedir(open);
-    rmdir(folder);
 }
 
 /* ------------------------------------------------------------------ the command */
@@ -262,15 +252,16 @@ static bool open_text(bench *b, size_t longest) {
 
 static int run_sizes(bench *b, const size_t *sizes, size_t n) {
     char folder[128];
+    temporary owned;
     hw_error err = {0};
     hw_err rc = HW_OK;
     interrupt_catch(); /* the variants' processes are started with the same */
     interrupt_catch_terminate();
-    if (!make_folder(folder, sizeof folder)) return STATUS_FAILED;
+    if (!make_folder(&owned, folder, sizeof folder)) return STATUS_FAILED;
     b->job.folder = folder;
     if (b->csv) bench_csv_header(b->csv);
     for (size_t i = 0; i < n && rc == HW_OK; i++) rc = measure(b, sizes[i], &err);
-    remove_folder(folder);
+    temporary_folder_remove(&owned, folder);
     if (rc == HW_ERR_CANCELLED) return STATUS_INTERRUPTED;
     return rc == HW_OK ? STATUS_DONE : fail("%s", err.msg);
 }

@@ -4,10 +4,15 @@
 #include "cli/message.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+enum { MAX_WAIT_MS = 10000 }; /* for the first byte of a pipe */
 enum { MOST_BYTES = 16 << 20 }; /* some millions of tokens: beyond any context, so it is the wrong file */
 
 /* False when memory runs out or the file goes on beyond the limit; errno is 0 for the latter. */
@@ -34,11 +39,27 @@ static void drop_mark(input *in) {
     memmove(in->bytes, in->bytes + N_MARK, in->n);
 }
 
+FILE *input_open(const char *path) {
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return NULL;
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    bool pipe = lstat(path, &st) == 0 && S_ISFIFO(st.st_mode); /* by its own name: a shell's has a writer */
+    bool silent = pipe && poll(&ready, 1, MAX_WAIT_MS) == 0;
+    bool ok = !silent && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) == 0;
+    FILE *file = ok ? fdopen(fd, "rb") : NULL;
+    if (file) return file;
+    int error = silent ? ETIMEDOUT : errno;
+    close(fd);
+    errno = error;
+    return NULL;
+}
+
 bool input_read(input *in, const char *what, const char *path) {
     bool standard = strcmp(path, "-") == 0;
     const char *name = standard ? "standard input" : path;
     *in = (input){.n = 0};
-    FILE *file = standard ? stdin : fopen(path, "rb");
+    FILE *file = standard ? stdin : input_open(path);
     if (!file) {
         fail("%s %s: %s", what, name, strerror(errno));
         return false;

@@ -306,6 +306,8 @@ static const option_row own_rows[] = {
      .help = "port to listen on, of 127.0.0.1 only; 0 is 4780, or a free one where that is taken"},
     {"store", 0, "FILE", TEXT(store), SERVE,
      .help = "where runs are kept; default: headwater/runs.sqlite in $XDG_DATA_HOME or ~/.local/share"},
+    {"allow-host", 0, "NAME", TEXTS(allow_host), SERVE,
+     .help = "also answer to this name, as of a proxy or a tunnel before it; may be given several times"},
     {"no-store", 0, NULL, FLAG(no_store), SERVE, .help = "keep runs in memory only, the newest 50"},
     {"open", 0, NULL, FLAG(open), SERVE, .help = "open the page in a browser"},
     {"routes", 0, NULL, FLAG(routes), SERVE, .help = "print the routes of the HTTP API and end"},
@@ -621,6 +623,7 @@ bool options_read(options *o, const char *command, unsigned bit, int argc, char 
 void options_free(options *o) {
     free(o->output.at);
     free(o->arguments.at);
+    free(o->allow_host.at);
 }
 
 bool options_fit(const options *o, const char *command, source from) {

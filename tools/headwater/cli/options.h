@@ -68,6 +68,7 @@ typedef struct options {
     const char *store;        /* of serve */
     int64_t port;             /* of worker too */
     const char *host;         /* of worker */
+    texts allow_host;
     bool no_store, open, routes;
     const char *kind, *theme, *map, *font, *title; /* of figures */
     int64_t width;

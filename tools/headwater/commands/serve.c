@@ -119,6 +119,8 @@ static int run(const options *o) {
     if (!model_path(o, command_name)) return STATUS_USAGE;
     int status = open_store(&s, o);
     if (status != STATUS_DONE) return status;
+    s.hosts = o->allow_host.at;
+    s.n_hosts = o->allow_host.n;
     s.queue = queue_new();
     status = s.queue ? serve_model(&s, o) : fail("no memory for the queue of jobs");
     queue_free(s.queue);

@@ -1,6 +1,7 @@
 /* dataset.c - reading data sets; each refusal names the line and what is accepted there. */
 #include "eval/dataset.h"
 
+#include "cli/input.h"
 #include "cli/message.h"
 #include "base/json.h"
 
@@ -218,7 +219,7 @@ static size_t mark_bytes(const char *line, size_t number) {
 int eval_set_read(eval_set *out, const char *path, size_t limit, const eval_part *part) {
     *out = (eval_set){.path = path, .places = json_object()};
     if (!out->places) return fail("no memory for the data set");
-    FILE *file = fopen(path, "rb");
+    FILE *file = input_open(path);
     if (!file) return fail("data set %s: %s", path, strerror(errno));
     char *line = NULL;
     size_t room = 0, number = 0, index = 0;

@@ -2,6 +2,7 @@
 #include "eval/merge.h"
 
 #include "eval/results_file.h"
+#include "cli/input.h"
 #include "cli/message.h"
 #include "base/atomic_file.h"
 
@@ -61,7 +62,7 @@ static int take_line(void *user, const eval_line *line) {
 
 static int read_part(eval_merge *m, size_t part) {
     const char *path = m->paths[part];
-    FILE *file = fopen(path, "rb");
+    FILE *file = input_open(path);
     if (!file) return fail("results %s: %s", path, strerror(errno));
     m->parts[m->n_open++] = file;
     if (!eval_log_lock_shared(file)) return fail("results %s: a run is still writing them", path);

@@ -1,6 +1,7 @@
 /* results_file.c - result lines in a file: read back, checked, appended. */
 #include "eval/results_file.h"
 
+#include "cli/input.h"
 #include "cli/message.h"
 #include "base/json.h"
 
@@ -79,7 +80,7 @@ static int append_line(void *user, const eval_line *line) {
 }
 
 int eval_log_read(json_t *lines, const char *path) {
-    FILE *file = fopen(path, "rb");
+    FILE *file = input_open(path);
     if (!file) return fail("results %s: %s", path, strerror(errno));
     eval_rest rest;
     eval_log own;
@@ -176,7 +177,9 @@ static bool lock(FILE *file, short type) {
 bool eval_log_lock_shared(FILE *file) { return lock(file, F_RDLCK); }
 
 static int open_file(eval_log *log) {
-    log->file = fopen(log->path, "a+b");
+    int fd = open(log->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600); /* answers may be nobody else's business */
+    log->file = fd >= 0 ? fdopen(fd, "a+b") : NULL;
+    if (!log->file && fd >= 0) close(fd);
     if (!log->file) return fail("results %s: %s", log->path, strerror(errno));
     if (!lock(log->file, F_WRLCK)) return fail("results %s: another run is writing them", log->path);
     rewind(log->file);

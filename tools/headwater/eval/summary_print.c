@@ -90,6 +90,7 @@ static bool print_text(FILE *out, const eval_table *t) {
 
 static void put_quoted(FILE *out, const char *text) {
     putc('"', out);
+    if (*text && strchr("=+-@\t\r", *text)) putc('\'', out); /* no formula to spreadsheets */
     for (; *text; text++) {
         if (*text == '"') putc('"', out);
         putc(*text, out);

@@ -12,6 +12,9 @@ typedef struct server {
     queue *queue;
     store *store;
     const hw_model_info *model;
+    struct deadlines *deadlines;
+    const char *const *hosts; /* [n_hosts] names beside this machine's own */
+    size_t n_hosts;
     bool keeps;       /* runs stay when the program ends */
     atomic_uint port; /* known a moment after the first client may come */
 } server;

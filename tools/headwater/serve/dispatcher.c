@@ -8,7 +8,6 @@
 #include "base/json.h"
 #include "cli/clock.h"
 #include "cli/message.h"
-#include "cli/temporary_folder.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -338,16 +337,14 @@ static void *work(void *ctx) {
 }
 
 bool dispatcher_start(dispatcher *d, fault *f) {
-    const char *tmp = temporary_folder(40);
-    snprintf(d->folder, sizeof d->folder, "%s/headwater-XXXXXX", tmp);
-    if (!mkdtemp(d->folder)) return fault_set(f, 500, "internal", "cannot make a folder in %s", tmp);
+    if (!temporary_folder_make(&d->owned, d->folder, sizeof d->folder))
+        return fault_set(f, 500, "internal", "cannot make a folder in %s: %s", temporary_folder(sizeof d->folder - 32), strerror(errno));
     if (pthread_create(&d->thread, NULL, work, d) == 0) return true;
-    rmdir(d->folder);
+    temporary_folder_remove(&d->owned, d->folder);
     return fault_set(f, 500, "internal", "cannot start the dispatcher's thread");
 }
 
 void dispatcher_join(dispatcher *d) {
     pthread_join(d->thread, NULL);
-    empty_folder(d);
-    rmdir(d->folder);
+    temporary_folder_remove(&d->owned, d->folder);
 }

@@ -8,6 +8,7 @@
 #ifndef HW_SERVE_DISPATCHER_H
 #define HW_SERVE_DISPATCHER_H
 
+#include "cli/temporary_folder.h"
 #include "serve/engine_process.h"
 #include "serve/job_queue.h"
 #include "serve/run_store.h"
@@ -17,7 +18,8 @@ typedef struct dispatcher {
     engine_process *engine; /* borrowed, started; used by this thread alone from now on */
     store *store;
     queue *queue;
-    char folder[64]; /* for files on their way */
+    char folder[96]; /* for files on their way */
+    temporary owned; /* it */
     bool quiet;      /* no remark when the process ends */
 } dispatcher;
 

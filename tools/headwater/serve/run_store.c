@@ -445,13 +445,6 @@ bool store_rename(store *s, int64_t id, span_of_text name, fault *f) {
     return ok;
 }
 
-bool store_delete(store *s, int64_t id, fault *f) {
-    lock(s);
-    bool ok = changed(s, run(prepare(s, "DELETE FROM runs WHERE id=?", "i", id)), id, f);
-    unlock(s);
-    return ok;
-}
-
 /* One text column of a run, malloc'd. */
 static char *get_column(store *s, const char *sql, int64_t id, fault *f) {
     char *out = NULL;
@@ -467,6 +460,18 @@ static char *get_column(store *s, const char *sql, int64_t id, fault *f) {
     }
     sqlite3_finalize(q);
     return out;
+}
+
+bool store_delete(store *s, int64_t id, fault *f) {
+    lock(s);
+    bool ok = run(prepare(s, "DELETE FROM runs WHERE id=? AND (document IS NOT NULL OR failure IS NOT NULL)", "i", id));
+    bool gone = ok && sqlite3_changes(s->db) > 0;
+    char *name = ok && !gone ? get_column(s, "SELECT name FROM runs WHERE id=?", id, f) : NULL;
+    if (!ok) fail_db(s, f);
+    if (name) fault_set(f, 409, "unfinished", "run %lld is being made: stop its job first", (long long)id);
+    free(name);
+    unlock(s);
+    return gone;
 }
 
 bool store_has(store *s, int64_t id, fault *f) {

@@ -9,6 +9,7 @@
  */
 #include "serve/server.h"
 
+#include "serve/deadlines.h"
 #include "serve/routes.h"
 
 #include <arpa/inet.h>
@@ -81,32 +82,52 @@ static const char *header(struct MHD_Connection *connection, const char *name, b
     return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-/* "127.0.0.1:PORT" or "localhost:PORT". */
-static bool is_own_host(const server *s, const char *host) {
-    static const char *const names[] = {"127.0.0.1", "localhost"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char own[32];
-        snprintf(own, sizeof own, "%s:%u", names[i], s->port);
-        if (strcasecmp(host, own) == 0) return true;
-        if (s->port == 80 && strcasecmp(host, names[i]) == 0) return true; /* as browsers write it */
-    }
+/* Whether the name of `host`, with or without a port, is `name`. Any port: a tunnel has one of its own. */
+static bool is_named(const char *host, const char *name) {
+    size_t n = strlen(name);
+    if (strncasecmp(host, name, n) != 0) return false;
+    if (!host[n]) return true;
+    size_t digits = host[n] == ':' ? strspn(host + n + 1, "0123456789") : 0;
+    return digits > 0 && digits <= 5 && !host[n + 1 + digits];
+}
+
+/* The names that --allow-host added. */
+static bool is_allowed(const server *s, const char *host) {
+    for (size_t i = 0; i < s->n_hosts; i++)
+        if (is_named(host, s->hosts[i])) return true;
     return false;
+}
+
+/* Names that no other site's page can bring a browser to send here: those of this machine, and what --allow-host added. */
+static bool is_own_host(const server *s, const char *host) {
+    static const char *const names[] = {"127.0.0.1", "localhost", "[::1]"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (is_named(host, names[i])) return true;
+    return is_allowed(s, host);
 }
 
 static bool check_host(const server *s, struct MHD_Connection *connection, fault *f) {
     bool twice = false;
     const char *host = header(connection, MHD_HTTP_HEADER_HOST, &twice);
     if (host && !twice && is_own_host(s, host)) return true;
-    return fault_set(f, 403, "bad_host", "this server answers to 127.0.0.1:%u and localhost:%u only", s->port, s->port);
+    return fault_set(f, 403, "bad_host",
+                     "this server answers to localhost, 127.0.0.1, [::1] and the names that --allow-host gave it");
 }
 
-static bool check_origin(struct MHD_Connection *connection, bool is_page, fault *f) {
-    static const char scheme[] = "http://";
+/* An origin without its scheme, NULL for another scheme: http, and https of the names that --allow-host gave. */
+static const char *origin_host(const server *s, const char *origin) {
+    static const char plain[] = "http://", encrypted[] = "https://";
+    if (strncmp(origin, plain, strlen(plain)) == 0) return origin + strlen(plain);
+    if (strncmp(origin, encrypted, strlen(encrypted)) != 0) return NULL;
+    return is_allowed(s, origin + strlen(encrypted)) ? origin + strlen(encrypted) : NULL;
+}
+
+static bool check_origin(const server *s, struct MHD_Connection *connection, bool is_page, fault *f) {
     bool twice = false;
     const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
     const char *origin = header(connection, MHD_HTTP_HEADER_ORIGIN, &twice);
-    bool own = !origin || (!twice && strncmp(origin, scheme, strlen(scheme)) == 0 &&
-                           strcasecmp(origin + strlen(scheme), host) == 0);
+    const char *asking = origin ? origin_host(s, origin) : NULL;
+    bool own = !origin || (!twice && asking && strcasecmp(asking, host) == 0);
     if (!own) return fault_set(f, 403, "bad_origin", "requests of other sites are not answered");
     const char *site = header(connection, "Sec-Fetch-Site", &twice);
     if (!site || is_page || strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0) return true;
@@ -153,7 +174,7 @@ static incoming *begin(server *s, struct MHD_Connection *connection, const char 
     char allowed[64] = "";
     int64_t id = 0;
     const route *r = NULL;
-    bool ok = check_host(s, connection, &f) && check_origin(connection, strcmp(path, "/") == 0, &f) &&
+    bool ok = check_host(s, connection, &f) && check_origin(s, connection, strcmp(path, "/") == 0, &f) &&
               (r = find_route(method, path, &id, allowed, sizeof allowed, &f)) != NULL &&
               (!has_body(r) || check_body(connection, &f));
     incoming *in = ok ? calloc(1, sizeof *in) : NULL;
@@ -192,6 +213,7 @@ static json_t *parse_body(const incoming *in, fault *f) {
 static enum MHD_Result handle(server *s, struct MHD_Connection *connection, incoming *in) {
     fault f;
     call c = {.server = s, .connection = connection, .id = in->id};
+    deadlines_request_read(s->deadlines, connection);
     if (has_body(in->route)) {
         c.body = parse_body(in, &f);
         if (!c.body) return refuse(connection, &f);
@@ -228,10 +250,10 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
 
 static void on_completed(void *ctx, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode why) {
-    (void)ctx;
-    (void)connection;
+    server *s = ctx;
     (void)why;
     incoming *in = *state;
+    deadlines_request_done(s->deadlines, connection);
     if (!in) return;
     buffer_free(&in->body);
     free(in);
@@ -256,12 +278,16 @@ static struct MHD_Daemon *listen_on(server *s, unsigned port) {
                             (unsigned)MOST_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_LISTEN_BACKLOG_SIZE,
                             (unsigned)BACKLOG, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED,
-                            on_completed, NULL, MHD_OPTION_END);
+                            on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, deadlines_on_connection,
+                            s->deadlines, MHD_OPTION_END);
 }
 
 bool server_start(server *s, unsigned port, fault *f) {
+    s->deadlines = deadlines_new();
+    if (!s->deadlines) return fault_set(f, 503, "out_of_memory", "no memory for the server");
     s->daemon = listen_on(s, port ? port : DEFAULT_PORT);
     if (!s->daemon && port == 0) s->daemon = listen_on(s, 0);
+    if (!s->daemon) deadlines_free(s->deadlines);
     if (!s->daemon)
         return fault_set(f, 500, "internal", "cannot listen on 127.0.0.1:%u: the port is in use, or not yours to take",
                          port);
@@ -270,4 +296,7 @@ bool server_start(server *s, unsigned port, fault *f) {
     return true;
 }
 
-void server_stop(server *s) { MHD_stop_daemon(s->daemon); }
+void server_stop(server *s) {
+    MHD_stop_daemon(s->daemon);
+    deadlines_free(s->deadlines);
+}

@@ -25,8 +25,9 @@ export const saveReport = (name: string) => save(name, 'text/html', source)
 
 /** RFC 4180: quoted where it has to be. */
 export function csvField(value: string | number): string {
-  const text = String(value)
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+  const formula = typeof value === 'string' && /^[=+\-@\t\r]/.test(value) // to spreadsheets; an apostrophe says that it is none
+  const text = formula ? `'${value}` : String(value)
+  return formula || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
 /** Columns as in docs/reference/formats.md; one line for each pair of tokens, its mean over layers. */

@@ -1,0 +1,68 @@
+"""What goes wrong outside the program: pipes in place of files, limits, kills; and who may read what it writes."""
+
+import os
+import resource
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import causal, environment
+
+
+@pytest.mark.parametrize("command", [["info", "-m"], ["explain", "-p", "x", "-m"], ["explain", "--trace"], ["explain", "--attention"],
+                                     ["view"]])
+def test_a_pipe_in_place_of_a_file(headwater, tmp_path, command):
+    os.mkfifo(tmp_path / "pipe")
+    done = headwater(*command, "pipe", timeout=60)
+    assert (done.status, done.out) == (1, "") and "pipe" in done.err and "name a regular file" in done.err
+
+
+@pytest.mark.parametrize("command", [["explain", "-m", "m.gguf", "-f"], ["eval", "-m", "m.gguf"]])
+def test_a_pipe_that_nobody_writes_to(headwater, tmp_path, command):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "m.gguf").write_bytes(b"GGUF")
+    done = headwater(*command, "pipe", timeout=60)
+    assert done.status == 1 and "pipe: " in done.err
+
+
+def test_a_file_that_grows_too_large_is_an_error(headwater, attention_file, tmp_path):
+    path = attention_file(causal(4, 40, seed=1), m=30)
+    (tmp_path / "r.json").write_bytes(b"old")
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    done = headwater("explain", "--attention", path, "-o", "r.json", "--full", preexec_fn=limit)
+    assert done.status == 1 and "r.json cannot be written: File too large" in done.err
+    assert (tmp_path / "r.json").read_bytes() == b"old" and sorted(os.listdir(tmp_path)) == [path.name, "r.json"]
+
+
+def test_what_holds_prompts_is_the_owners_alone(headwater, attention_file, tmp_path):
+    path = attention_file(causal(2, 6), m=4)
+    outputs = ["r.json", "r.csv", "r.npy", "r.safetensors", "r.html", "r.svg", "t.trace"]
+    done = headwater("explain", "--attention", path, "--trace", "t.trace", *[a for o in outputs[:-1] for a in ("-o", o)],
+                     preexec_fn=lambda: os.umask(0))
+    assert done.status == 0, done
+    assert {name: oct((tmp_path / name).stat().st_mode & 0o777) for name in outputs} == dict.fromkeys(outputs, "0o600")
+    os.chmod(tmp_path / "r.json", 0o644)  # what is there keeps what it allows
+    assert headwater("explain", "--attention", path, "-o", "r.json").status == 0
+    assert (tmp_path / "r.json").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_killed_process_leaves_no_file(program, attention_file, tmp_path):
+    path = attention_file(causal(6, 700, seed=2), m=650)
+    command = [str(program), "explain", "--attention", str(path), "-o", "r.json", "--full", "--method", "attention"]
+    for delay in (0.3, 0.6, 0.9, 1.2, 1.5, 2, 3):
+        running = subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(delay)
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+        assert set(os.listdir(tmp_path)) <= {path.name, "r.json"}
+
+
+def test_text_is_no_formula_to_spreadsheets(headwater, attention_file, tmp_path):
+    texts = ["=1+1", "+a", "-2", "@x", "\tb", "\rc", "ok", "a=b"]
+    path = attention_file(causal(1, 8), m=7, tokens=texts)
+    assert headwater("explain", "--attention", path, "-o", "r.csv").status == 0
+    cells = (tmp_path / "r.csv").read_bytes().decode()
+    for text in texts[:6]:
+        assert f'"\'{text}"' in cells
+    assert ",ok," in cells and "'ok" not in cells and "a=b," in cells
