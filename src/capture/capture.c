@@ -447,6 +447,7 @@ static hw_err check_memory(hw_model *model, const hw_run_params *params, hw_erro
 }
 
 hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *params, hw_error *err) {
+    if (!model || !params) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model and params with a prompt are needed");
     hw_err rc = check_memory(model, params, err);
     if (rc != HW_OK) return rc;
     hw__run_options options = options_of(model, params);
@@ -454,6 +455,7 @@ hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *pa
 }
 
 hw_err hw_run_generate(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err) {
+    if (!model || !params) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model and params with a prompt are needed");
     hw_err rc = check_params(params, err);
     if (rc != HW_OK) return rc;
     const hw_model_info *info = hw_model_describe(model);
@@ -467,6 +469,7 @@ hw_err hw_run_generate(hw_run **out, hw_model *model, const hw_run_params *param
 }
 
 hw_err hw_run_read(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err) {
+    if (!model || !params) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model and params with a prompt are needed");
     hw_err rc = check_params(params, err);
     if (rc != HW_OK) return rc;
     hw_run *run;
@@ -485,6 +488,7 @@ hw_err hw_run_read(hw_run **out, hw_model *model, const hw_run_params *params, h
 }
 
 hw_err hw_model_check_chat(hw_model *model, const char *source, hw_error *err) {
+    if (!model) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model is needed");
     const hw_message message = {.role = "user", .content = "Hello", .content_bytes = 5};
     const hw__chat chat = {.messages = &message, .n_messages = 1, .source = source};
     hw__conversation conversation;

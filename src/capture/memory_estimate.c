@@ -141,6 +141,8 @@ static hw_err count(sizes *s, hw_model *model, const hw_plan *plan, hw_error *er
 }
 
 hw_err hw_run_estimate(hw_estimate *out, hw_model *model, const hw_plan *plan, hw_error *err) {
+    if (!model || !plan || !plan->run)
+        return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model and a plan of a run are needed");
     const hw_model_info *info = hw_model_describe(model);
     const hw__engine_ops *ops = model->engine->ops;
     hw_method_params defaults = hw_method_params_default();

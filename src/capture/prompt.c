@@ -334,6 +334,8 @@ hw_err hw__prompt_check(const hw_run_params *params, hw_error *err) {
     if (params->n_messages && !params->messages)
         return hw__fail(err, HW_ERR_ARGUMENT, "%zu messages at NULL", params->n_messages);
     if (params->n_messages) return check_messages(params, err);
+    if (params->prompt_bytes && !params->prompt)
+        return hw__fail(err, HW_ERR_ARGUMENT, "a prompt of %zu bytes at NULL", params->prompt_bytes);
     if (params->prompt_bytes == 0)
         return hw__fail(err, HW_ERR_ARGUMENT, "the prompt is empty: there is nothing to trace back to");
     return HW_OK;

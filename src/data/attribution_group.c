@@ -58,6 +58,7 @@ static hw_err fill(hw_attribution *to, const hw_attribution *from, hw_error *err
 
 hw_err hw_attribution_group(hw_attribution **out, const hw_attribution *a, const int32_t *groups,
                             const char *const *names, size_t n_groups, hw_error *err) {
+    if (!a || !groups) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: an attribution and groups are needed");
     if (!groups)
         return hw__fail(err, HW_ERR_ARGUMENT, "no groups given: each of the %zu columns needs one", a->n_columns);
     if (a->groups)

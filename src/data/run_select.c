@@ -99,6 +99,7 @@ static bool find_text(size_t *begin, size_t *end, const span *s, const char *tex
 }
 
 hw_err hw_run_select(size_t *begin, size_t *end, const hw_run *run, const char *select, hw_error *err) {
+    if (!run || !select) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a run and a selection are needed");
     size_t n = hw_run_n_completion(run);
     span s = {.run = run, .first = n ? run->n_prompt : 0, .n = n ? n : run->n_tokens};
     long from, to;

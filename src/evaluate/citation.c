@@ -355,6 +355,8 @@ static hw_err fill(hw_citation *c, table *t, hw_error *err) {
 
 hw_err hw_citation_new(hw_citation **out, const hw_attribution *a, const hw_segments *passages,
                        const hw_segments *answer, const hw_citation_params *params, hw_error *err) {
+    if (!a || !passages || !answer)
+        return hw__fail(err, HW_ERR_ARGUMENT, "NULL: an attribution, passages and parts of the answer are needed");
     hw_citation_params p = params ? *params : hw_citation_params_default();
     const rule *used = choose_rule(hw_method_find(a->method), a->balance);
     hw_err rc = check(a, passages, answer, p.least, err);

@@ -172,6 +172,8 @@ static hw_err allocate(hw_confirmation *c, const hw_citation *citation, hw_error
 hw_err hw_confirmation_new(hw_confirmation **out, hw_model *model, const hw_trace *trace, const hw_citation *citation,
                            const hw_segments *passages, const hw_segments *answer, const hw_confirm_params *params,
                            hw_error *err) {
+    if (!model || !trace || !citation || !passages || !answer)
+        return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model, a trace, a citation and its segments are needed");
     confirming w = {.citation = citation, .parts = answer->groups, .n_tokens = answer->n_tokens};
     hw__rerun *rerun = NULL;
     w.p = params ? *params : hw_confirm_params_default();

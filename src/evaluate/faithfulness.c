@@ -416,6 +416,8 @@ static void clear(work *w) {
 
 hw_err hw_check_new(hw_check **out, hw_model *model, const hw_trace *trace, const hw_segments *segments,
                     const hw_attribution *const *list, size_t n, const hw_check_params *params, hw_error *err) {
+    if (!model || !trace || !segments || (n > 0 && !list))
+        return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model, a trace, segments and attributions are needed");
     hw_check_params defaults = hw_check_params_default();
     work w = {.p = params ? params : &defaults, .trace = trace};
     hw_err rc = check_request(&w, segments, list, n, err);

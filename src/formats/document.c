@@ -162,6 +162,7 @@ static hw_err put_attributions(json_t *to, const hw_run *run, const hw_attributi
                                hw_error *err) {
     for (size_t i = 0; i < n; i++) {
         json_t *json;
+        if (!list[i]) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: attribution %zu", i);
         if (list[i]->run != run)
             return hw__fail(err, HW_ERR_ARGUMENT, "attribution %zu is of another run than the document", i);
         hw_err rc = attribution_to_json(&json, list[i], err);
@@ -184,17 +185,20 @@ static hw_err to_text(char **out, size_t *n_bytes, json_t *json, hw_error *err) 
 }
 
 hw_err hw_attribution_json(char **out, size_t *n_bytes, const hw_attribution *a, hw_error *err) {
+    if (!a) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: an attribution is needed");
     json_t *json;
     hw_err rc = attribution_to_json(&json, a, err);
     return rc == HW_OK ? to_text(out, n_bytes, json, err) : rc;
 }
 
 hw_err hw_token_json(char **out, size_t *n_bytes, const hw_token *token, hw_error *err) {
+    if (!token) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a token is needed");
     json_t *json = hw__token_to_json(token);
     return json ? to_text(out, n_bytes, json, err) : hw__fail(err, HW_ERR_MEMORY, "out of memory: a token");
 }
 
 hw_err hw_model_json(char **out, size_t *n_bytes, const hw_model_info *model, hw_error *err) {
+    if (!model) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model is needed");
     json_t *json = hw__model_to_json(model);
     return json ? to_text(out, n_bytes, json, err) : hw__fail(err, HW_ERR_MEMORY, "out of memory: a model");
 }
@@ -219,6 +223,8 @@ static hw_err attributions_to_json(json_t **out, const hw_run *run, const hw_att
 
 hw_err hw_document_json(char **out, size_t *n_bytes, const hw_run *run, const hw_segments *passages,
                         const hw_attribution *const *list, size_t n, hw_error *err) {
+    if (!run || (n > 0 && !list))
+        return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a run and attributions of it are needed");
     json_t *json = json_object(), *part = NULL;
     hw_err rc = put(hw__run_to_json(&part, run, err), json, "run", &part, err);
     if (rc == HW_OK) rc = put(segments_to_json(&part, run, passages, err), json, "segments", &part, err);

@@ -127,6 +127,9 @@ static hw_err save_each(const hw__format *format, const hw_attribution *const *l
 }
 
 hw_err hw_result_save(const hw_attribution *const *list, size_t n, const char *path, bool full, hw_error *err) {
+    bool given = list != NULL;
+    for (size_t i = 0; given && i < n; i++) given = list[i] != NULL;
+    if (!given) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: attributions are needed");
     const hw__format *format = find_format(path);
     if (!format) return fail_ending(err, path, false);
     hw_err rc = check_list(list, n, format->info.many, err);

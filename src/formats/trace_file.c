@@ -234,6 +234,9 @@ static hw_err save(const hw_trace *trace, const char *path, hw_precision precisi
 hw_save_params hw_save_params_default(void) { return (hw_save_params){.size = sizeof(hw_save_params)}; }
 
 hw_err hw_trace_save_as(const hw_trace *trace, const char *path, const hw_save_params *params, hw_error *err) {
+    const hw_save_params defaults = hw_save_params_default();
+    if (!params) params = &defaults;
+    if (!trace) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a trace is needed");
     hw__cache cache = {0};
     if ((unsigned)params->precision > HW_PRECISION_F16)
         return hw__fail(err, HW_ERR_ARGUMENT, "precision %d: f32 or f16", (int)params->precision);
@@ -509,6 +512,7 @@ static hw_err restore(const hw_run *run, hw_model *model, hw__safetensors *file,
 }
 
 hw_err hw_state_open(hw_trace **out, hw_model *model, const char *path, hw_error *err) {
+    if (!model) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model is needed");
     hw__safetensors *file;
     hw_trace *trace = NULL;
     hw_err rc = hw__safetensors_open(&file, path, err);

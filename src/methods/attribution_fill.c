@@ -54,6 +54,7 @@ static size_t layer_from(const hw_attribution *a, long label) {
 
 hw_err hw_attribution_select_layers(size_t *begin, size_t *end, const hw_attribution *a, const char *select,
                                     hw_error *err) {
+    if (!a || !select) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: an attribution and a selection are needed");
     long first, last;
     char rest;
     int fields = sscanf(select, "%5ld-%5ld%c", &first, &last, &rest);

@@ -21,6 +21,7 @@ struct hw_live {
 };
 
 hw_err hw_live_new(hw_live **out, const char *method, const hw_method_params *params, hw_error *err) {
+    if (!method) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: the name of a method is needed");
     hw_method_params defaults = hw_method_params_default();
     hw_live made = {.params = params ? *params : defaults};
     hw_err rc = hw__method_check(&made.method, method, &made.params, err);
@@ -119,6 +120,7 @@ static hw_err follow_rows(hw_attribution **out, hw_live *live, const hw_trace *t
 }
 
 hw_err hw_live_next(hw_attribution **out, hw_live *live, const hw_trace *trace, hw_error *err) {
+    if (!live || !trace) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: an explanation and a trace are needed");
     const hw__method *method = live->method;
     size_t end = ready(live, trace);
     hw_err rc = hw__method_check_signals(trace, method, &live->params, err);

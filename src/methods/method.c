@@ -42,8 +42,10 @@ static hw_err fail_unknown(const char *name, hw_error *err) {
 }
 
 uint32_t hw_method_heeds(const hw_method_info *info, const hw_method_params *params) {
-    const hw__method *method = hw__method_find(info->name);
-    return method->heeds ? method->heeds(params) : info->traits;
+    const hw__method *method = info ? hw__method_find(info->name) : NULL;
+    hw_method_params defaults = hw_method_params_default();
+    if (!method) return 0;
+    return method->heeds ? method->heeds(params ? params : &defaults) : info->traits;
 }
 
 uint32_t hw_method_signals(const char *name, const hw_method_params *params) {
@@ -145,6 +147,7 @@ static hw_err explain_through(hw_attribution **out, const hw_trace *trace, const
 
 hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name, const hw_method_params *params,
                   hw_error *err) {
+    if (!trace || !name) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a trace and the name of a method are needed");
     const hw__method *method = NULL;
     hw_method_params p = params ? *params : hw_method_params_default();
     hw_err rc = hw__method_check(&method, name, &p, err);
@@ -166,6 +169,7 @@ hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name,
 }
 
 hw_err hw_attribution_through(hw_attribution **out, const hw_attribution *a, hw_error *err) {
+    if (!a) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: an attribution is needed");
     const hw_method_info *info = hw_method_find(a->method);
     if (a->params.through)
         return hw__fail(err, HW_ERR_ARGUMENT, "this result of method %s is followed through the answer already",

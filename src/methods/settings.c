@@ -155,6 +155,7 @@ static hw_err refuse(const hw_setting_info *info, hw_error *err) {
 }
 
 hw_err hw_setting_set(hw_method_params *p, const hw_setting_info *info, double value, hw_error *err) {
+    if (!p || !info) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: params and a setting are needed");
     bool fits = info->type == HW_SETTING_FLAG ||
                 (info->type == HW_SETTING_WORD ? value >= 0 && value < (double)count_words(info) : is_within(info, value));
     if (!fits) return refuse(info, err);
@@ -209,6 +210,7 @@ static hw_err read_number(hw_method_params *p, const hw_setting_info *info, cons
 }
 
 hw_err hw_setting_read(hw_method_params *p, const hw_setting_info *info, const char *text, hw_error *err) {
+    if (!p || !info || !text) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: params, a setting and text are needed");
     switch (info->type) {
     case HW_SETTING_FLAG:
         if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0) return refuse(info, err);
@@ -226,6 +228,7 @@ hw_err hw_setting_read(hw_method_params *p, const hw_setting_info *info, const c
 /* ------------------------------------------------------------------ as an option */
 
 hw_err hw_setting_read_option(hw_method_params *p, const char *option, const char *text, hw_error *err) {
+    if (!p || !option) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: params and an option are needed");
     const setting *main = NULL;
     bool taken = false;
     for (size_t i = 0; i < N_ROWS; i++) {

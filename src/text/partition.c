@@ -23,6 +23,7 @@ static hw_err copy_names(hw_partition *p, const hw_segments *s, hw_error *err) {
 }
 
 hw_err hw_segments_partition(hw_partition **out, const hw_segments *segments, hw_error *err) {
+    if (!segments) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: segments are needed");
     hw_partition *p = calloc(1, sizeof *p);
     if (!p) return hw__fail_memory(err, "a partition", 1, sizeof *p);
     p->groups = hw__alloc(segments->n_tokens, sizeof *p->groups);

@@ -306,6 +306,7 @@ static hw_err fail_unknown(const char *by, hw_error *err) {
 }
 
 hw_err hw_segments_new(hw_segments **out, const hw_run *run, hw_side which, const char *by, hw_error *err) {
+    if (!run || !by) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a run and the name of a segmenter are needed");
     hw__side side;
     if (!by) by = "";
     size_t i = 0, n = strlen(by);

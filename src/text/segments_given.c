@@ -69,6 +69,7 @@ static hw_err build(hw_segments **out, const hw__side *side, const hw_span *span
 
 hw_err hw_segments_from_spans(hw_segments **out, const hw_run *run, hw_side which, const hw_span *spans, size_t n,
                               hw_error *err) {
+    if (!run || (n > 0 && !spans)) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a run and spans are needed");
     hw__side side;
     hw_err rc = hw__side_of(&side, run, which, err);
     if (rc == HW_OK) rc = check_spans(spans, n, side.n_bytes, "bytes", side.name, err);
@@ -141,6 +142,7 @@ static hw_err from_list(hw_segments **out, const hw__side *side, const json_t *l
 
 hw_err hw_segments_from_json(hw_segments **out, const hw_run *run, hw_side which, const char *json, size_t n_bytes,
                              hw_error *err) {
+    if (!run || !json) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a run and JSON text are needed");
     hw__side side;
     json_t *list;
     hw_err rc = hw__side_of(&side, run, which, err);

@@ -142,6 +142,7 @@ static void normalise(hw_view *v) {
 }
 
 hw_err hw_view_new(hw_view **out, const hw_attribution *a, const hw_view_params *params, hw_error *err) {
+    if (!a) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: an attribution is needed");
     hw_view_params p = params ? *params : hw_view_params_default();
     hw_err rc = check_range(&p.row_begin, &p.row_end, a->n_rows, "rows", err);
     if (rc == HW_OK) rc = check_range(&p.layer_begin, &p.layer_end, a->n_layers, "layers", err);

@@ -36,6 +36,7 @@ static hw_err check_address(const char *host, uint16_t port, hw_error *err) {
 }
 
 hw_err hw_worker_run(const hw_worker_params *params, hw_error *err) {
+    if (!params) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: params with a port are needed");
     hw__llama_start();
     const char *host = params->host ? params->host : "127.0.0.1";
     ggml_backend_dev_t devices[HW__MOST_DEVICES + 1];
