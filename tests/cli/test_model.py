@@ -342,4 +342,4 @@ def test_a_balance_that_does_not_close_is_never_rounding(headwater, smollm, tmp_
     change_balance(path, set_rest(-0.07))
     open_sheet = headwater("view", path).out
     assert "rounding of" not in open_sheet
-    assert re.search(r"! These parts do not add up to the logit: of token \d's \+?[-\d.]+ nats they miss -[\d.]+, more than 6 %", open_sheet)
+    assert re.search(r"! These parts do not add up to the logit: of token \d's \+?[-\d.]+ nats they miss -[\d.]+, more than 6 % of", open_sheet)

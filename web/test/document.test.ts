@@ -2,6 +2,7 @@ import { deflateSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { appendRows, decodeAttribution, decodeDocument, explainedTokens, identity, newRun, replaceAttributions, withAttribution, type RawAttribution, type Run, type Token } from '../src/data/document'
 import { settingsOf } from '../src/model/actions'
+import { toCsv } from '../src/ui/export'
 import { tables, variantName } from '../src/model/store'
 
 const base64 = (view: ArrayBufferView) => Buffer.from(view.buffer, view.byteOffset, view.byteLength).toString('base64')
@@ -106,6 +107,11 @@ describe('which attribution is which', () => {
     const names = made.map((a) => variantName(run, a))
     expect(new Set(names).size).toBe(names.length)
     expect(names.slice(0, 5)).toEqual(['logit', 'logit, lowest 0.5 discarded', 'logit, sink removed', 'logit, in 1 parts', 'logit, by word'])
+  })
+  it('has its groups in CSV by name, or by their text', async () => {
+    const a = await with_({ n_groups: 2, groups: [0, 1], group_names: ['Anna, "A"', ''] })
+    const run = newRun(info([token('a', 'prompt'), token('b', 'prompt'), token('c', 'completion')]))
+    expect(toCsv(run, a).split('\r\n').slice(1, 3)).toEqual(['0,c,0,"Anna, ""A""",1', '0,c,1,b,2'])
   })
   it('asks again with all settings and the grouping', async () => {
     const cuts = { prompt: { word: { groups: [0, -1], names: ['a'] } }, completion: {} }

@@ -427,8 +427,8 @@ static void marks_beyond_the_scale_are_broken_and_numbered(void **state) {
         style s = {.theme = themes_find("light")};
         hw_attribution *a = make_attribution(make_run(1, plain, 4, done, 1), NULL, 1, values, NULL);
         sheet made = make_sheet(a, kinds[k].layout, s);
-        bool bars = strcmp(kinds[k].name, "bars") == 0, cells = strcmp(kinds[k].name, "heatmap") == 0 || strcmp(kinds[k].name, "map") == 0;
-        bool ramp = cells || strcmp(kinds[k].name, "text") == 0;
+        bool bars = kinds[k].layout == bars_layout, text = kinds[k].layout == text_layout;
+        bool cells = kinds[k].layout == heatmap_layout || kinds[k].layout == map_layout, ramp = cells || text;
         assert_int_equal(count_texts(&made.p, "≥ 0.02"), ramp);
         assert_true(count_texts(&made.p, "0.9") >= 1u + bars); /* the remarks, and over the bar */
         if (bars) {

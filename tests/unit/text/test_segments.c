@@ -615,7 +615,9 @@ static void partitions_hold_every_token_once(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hw_segments *s = cases[i].spans ? NULL : cut(run, HW_SIDE_PROMPT, "word");
         hw_partition *p;
-        if (!s) assert_int_equal(hw_segments_from_spans(&s, run, HW_SIDE_PROMPT, cases[i].spans, cases[i].n_spans, NULL), HW_OK);
+        hw_err rc = s ? HW_OK
+                      : hw_segments_from_spans(&s, run, HW_SIDE_PROMPT, cases[i].spans, cases[i].n_spans, NULL);
+        assert_int_equal(rc, HW_OK);
         assert_int_equal(hw_segments_partition(&p, s, NULL), HW_OK);
         hw_segments_free(s); /* nothing of them is kept */
         assert_columns(p, cases[i].groups, 4, cases[i].names, cases[i].n);

@@ -32,8 +32,8 @@ void terminal_shade(const terminal *t, double level);
 bool terminal_is_beyond(double level);
 /* One of eight block characters of rising height for a value from 0 to 1; below 0 a minus sign. */
 const char *terminal_block(double level);
-/* A horizontal bar of `level` x `width` columns, in eighths of one, minus signs below 0; a longer one fills the width and has two
- * strokes across it before its end. Returns the columns drawn. */
+/* A horizontal bar of `level` x `width` columns, in eighths of one, minus signs below 0; a longer one fills the width
+ * and has two strokes across it before its end. Returns the columns drawn. */
 int terminal_bar(FILE *out, double level, int width);
 
 /* Columns of the terminal behind `stream`, else of $COLUMNS, else 80; never below 20. */

@@ -37,8 +37,8 @@ static void break_bar(frame *f, double x, double y, double width, bool upright) 
     }
 }
 
-/* The number of a broken bar over it: at its end, or of one below 0 where it begins. Left out where the number to its left, which
- * ends at *taken, reaches here; the remarks have it too. */
+/* The number of a broken bar over it: at its end, or of one below 0 where it begins. Left out where the number to its
+ * left, which ends at *taken, reaches here; the remarks have it too. */
 static void write_beyond(frame *f, double x, double y, double value, double *taken) {
     number n = axis_number(value, 3);
     writing w = frame_label(f, n.text);

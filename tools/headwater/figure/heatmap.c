@@ -47,9 +47,11 @@ static bool fill(frame *f, const grid *g) {
     }
     page_rect(f->page, f->x, f->y, f->width, f->height, frame_grid(f)); /* seen where a value is not known */
     page_cells(f->page, f->x, f->y, f->width, f->height, cells, c->nx, c->ny);
-    for (size_t y = 0; y < c->ny; y++)
-        for (size_t x = 0; x < c->nx; x++)
-            if (chart_is_beyond(c, y, x)) mark_cell(f, x, g->rising ? c->ny - 1 - y : y, rgb_readable(shader_color(&colors, chart_value(c, y, x))));
+    for (size_t i = 0; i < c->nx * c->ny; i++) {
+        size_t y = i / c->nx, x = i % c->nx;
+        rgb color = shader_color(&colors, chart_value(c, y, x));
+        if (chart_is_beyond(c, y, x)) mark_cell(f, x, g->rising ? c->ny - 1 - y : y, rgb_readable(color));
+    }
     return true;
 }
 

@@ -68,8 +68,8 @@ static void print_open_balance(const picture *p, const hw_balance *rows) {
         if (!(fabs(hw_balance_rest(&rows[i])) <= fabs(hw_balance_rest(&rows[worst])))) worst = i;
     size_t token = hw_attribution_first_token(p->a) + worst - picture_first_selectable(p->run);
     fprintf(p->t->out,
-            "  ! These parts do not add up to the logit: of token %zu's %+.2f nats they miss %+.2f, more than %g %% of their sizes,\n"
-            "    which rounding explains. They are not the whole of where it came from.\n",
+            "  ! These parts do not add up to the logit: of token %zu's %+.2f nats they miss %+.2f, more than %g %% of\n"
+            "    their sizes, which rounding explains. They are not the whole of where it came from.\n",
             token, rows[worst].logit, hw_balance_rest(&rows[worst]), 100 * HW_BALANCE_LIMIT);
 }
 

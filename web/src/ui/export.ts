@@ -2,6 +2,7 @@
  * Files that the page itself makes: what it shows, as JSON, CSV or pictures, without a server.
  */
 import type { Attribution, Run } from '../data/document'
+import { groupUnits, tokenUnits } from '../model/aggregate'
 import { variantName } from '../model/store'
 
 export function save(name: string, type: string, content: string | Blob): void {
@@ -33,10 +34,13 @@ export function csvField(value: string | number): string {
 /** Columns as in docs/reference/formats.md; one line for each pair of tokens, its mean over layers. */
 export function toCsv(run: Run, a: Attribution): string {
   const { tokens } = run.info
+  const { groups, n_groups, group_names } = a.settings
+  const texts = tokens.map((token) => token.text)
+  const columns = groups && n_groups ? groupUnits(groups, n_groups, texts, group_names) : tokenUnits(texts)
   const lines = [['completion_index', 'completion_token', 'prompt_index', 'prompt_token', 'value']] as (string | number)[][]
   for (let i = 0; i < a.n; i++) {
     for (let k = 0; k < a.m; k++) {
-      lines.push([i, tokens[a.first + i]?.text ?? '', k, a.settings.groups ? '' : tokens[k].text, Number(a.mean[i * a.m + k].toPrecision(9))])
+      lines.push([i, tokens[a.first + i]?.text ?? '', k, columns.names(k), Number(a.mean[i * a.m + k].toPrecision(9))])
     }
   }
   return lines.map((line) => `${line.map(csvField).join(',')}\r\n`).join('')
