@@ -1,6 +1,9 @@
 """docs/reference/openapi.yaml against the server: the same routes, the same fields, bounds and defaults, answers as it says."""
 
+import json
+import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -9,11 +12,12 @@ import yaml
 from conftest import PROMPT
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+FILE = ROOT / "docs/reference/openapi.yaml"
 
 
 @pytest.fixture(scope="module")
 def api():
-    return yaml.safe_load((ROOT / "docs/reference/openapi.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load(FILE.read_text(encoding="utf-8"))
 
 
 def follow(api, node):
@@ -72,6 +76,40 @@ def whole(schema):
     return {key: values[key] for key in schema.get("required", [])}
 
 
+def declared(setting):
+    """A row of the table of settings as a schema, in one line of YAML."""
+    kind = {"flag": "boolean", "number": "number", "whole": "integer", "word": "string"}[setting["type"]]
+    schema = {"type": kind}
+    if "words" in setting:
+        schema["enum"] = setting["words"]
+    if "min" in setting:
+        schema |= {"minimum": setting["min"], "maximum": setting["max"]}
+    if setting.get("below_max"):
+        schema["exclusiveMaximum"] = True
+    schema |= {"default": setting["default"], "description": setting["help"]}
+    return json.dumps(schema, ensure_ascii=False)
+
+
+def test_settings_are_written_from_the_table(server):
+    """The file's blocks about settings are those that the table gives; HEADWATER_UPDATE=1 writes them."""
+    table = server.ok("GET", "/api/methods")["settings"]
+    block = re.compile(r"^( +)# settings: begin.*\n(?:.*\n)*?\1# settings: end\n", re.M)
+
+    def write(match):
+        indent, lines = match[1], match[0].splitlines(keepends=True)
+        refs = len(indent) > 4
+        rows = [f"{indent}{s['name']}: " + (f"{{$ref: '#/components/schemas/{s['name']}'}}" if refs else declared(s)) + "\n"
+                for s in table]
+        return lines[0] + "".join(rows) + lines[-1]
+
+    text = FILE.read_text(encoding="utf-8")
+    wanted, count = block.subn(write, text)
+    assert count == 4
+    if os.environ.get("HEADWATER_UPDATE"):
+        FILE.write_text(wanted, encoding="utf-8")
+    assert FILE.read_text(encoding="utf-8") == wanted
+
+
 def test_no_fields_but_these(api, server):
     """What the server lists as fields, when it refuses an unknown one, is what the file declares."""
     count = 0
@@ -100,8 +138,9 @@ def test_bounds_are_those_of_the_server(api, server):
                 if "minimum" not in field:
                     continue
                 step = 1 if field["type"] == "integer" else 1e-7
+                excluded = field.get("exclusiveMaximum", False)
                 for value, accepted in ((field["minimum"], True), (field["minimum"] - step, False),
-                                        (field["maximum"], True), (field["maximum"] + max(step, 1e-6), False)):
+                                        (field["maximum"], not excluded), (field["maximum"] + max(step, 1e-6), False)):
                     if accepted and path == "/api/explain":
                         continue  # would run the model
                     body = whole(schema) | ({level: {key: value}} if level else {key: value})

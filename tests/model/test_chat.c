@@ -34,7 +34,7 @@ static hw_model *open_model(const char *name) {
     hw_model *model = NULL;
     hw_error err = {0};
     p.unwatched = true; /* nothing is decoded */
-    if (hw_model_open(&model, model_path(name), &p, &err) != HW_OK) fail_msg("%s", err.msg);
+    if (hw_model_open(&model, test_model_path(name), &p, &err) != HW_OK) fail_msg("%s", err.msg);
     return model;
 }
 
