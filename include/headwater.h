@@ -256,6 +256,10 @@ HW_API size_t hw_run_n_prompt(const hw_run *run);     /* m: every token before t
 HW_API size_t hw_run_n_completion(const hw_run *run); /* n */
 HW_API size_t hw_run_n_reused(const hw_run *run);     /* of those, tokens taken from hw_run_params.prefix; 0 of a run from a file */
 HW_API hw_token hw_run_token(const hw_run *run, size_t i); /* 0 <= i < T; its pointers are borrowed */
+/* How a token is shown, as UTF-8 with a terminator: a character that is cut over several tokens is whole in the first, and a dot
+ * (U+02D9) in those that hold nothing else; bytes of no character are written as ‹E2›. Writes what fits whole into out [capacity];
+ * returns the bytes of all, as snprintf() does. */
+HW_API size_t hw_run_token_text(char *out, size_t capacity, const hw_run *run, size_t i);
 HW_API const char *hw_run_prompt(const hw_run *run, size_t *n_bytes);     /* the caller's prompt, byte for byte */
 HW_API const char *hw_run_completion(const hw_run *run, size_t *n_bytes); /* the completion tokens' bytes joined */
 HW_API const hw_model_info *hw_run_model(const hw_run *run);

@@ -60,6 +60,17 @@ static bool make_field(field *out, const char *bytes, size_t n) {
     return quoted != NULL;
 }
 
+/* A token as it is shown: halves of characters are no text. */
+static bool make_token(field *out, const hw_run *run, size_t i) {
+    size_t n = hw_run_token_text(NULL, 0, run, i), capacity;
+    char *text = hw__add(&capacity, n, 1) ? hw__alloc(capacity, 1) : NULL;
+    if (!text) return false;
+    hw_run_token_text(text, capacity, run, i);
+    bool ok = make_field(out, text, n);
+    free(text);
+    return ok;
+}
+
 /* The bytes of every token of group k, one after the other: halves of a character come together again. */
 static bool make_group_field(field *out, const hw_attribution *a, size_t k) {
     size_t n_tokens = hw__n_shown(&a->params, a->run), n = 0, at = 0;
@@ -88,8 +99,7 @@ static bool make_group(field *out, const hw_attribution *a, size_t k) {
 static field *column_fields(const hw_attribution *a) {
     field *fields = hw__alloc(a->n_columns, sizeof *fields);
     for (size_t k = 0; fields && k < a->n_columns; k++) {
-        const hw_token *token = a->groups ? NULL : &a->run->tokens[k];
-        if (token ? make_field(&fields[k], token->bytes, token->n_bytes) : make_group(&fields[k], a, k)) continue;
+        if (a->groups ? make_group(&fields[k], a, k) : make_token(&fields[k], a->run, k)) continue;
         free_fields(fields, k);
         return NULL;
     }
@@ -121,12 +131,11 @@ static hw_err save(hw__file *file, const hw_attribution *const *list, size_t n, 
     hw_err rc = HW_OK;
     hw__file_text(file, "completion_index,completion_token,prompt_index,prompt_token,layer,value\r\n");
     for (size_t i = 0; rc == HW_OK && i < a->n_rows; i++) {
-        const hw_token *token = &a->run->tokens[a->first_token + i];
         field row;
-        if (make_field(&row, token->bytes, token->n_bytes))
+        if (make_token(&row, a->run, a->first_token + i))
             put_row(file, a, i, &row, columns);
         else
-            rc = hw__fail_memory(err, "a token", token->n_bytes, 1);
+            rc = hw__fail_memory(err, "a token's text", 1, 1);
         if (rc == HW_OK) free(row.text);
     }
     free_fields(columns, a->n_columns);

@@ -113,7 +113,8 @@ def test_characters_spread_over_tokens(explain, headwater):
     assert done.out.startswith(f"Completion\n{completion}\n"), "streamed whole, though tokens are parts of characters"
     prompted = explain("-p", "𒀀🦩", "-n", "1")
     assert "  𒀀🦩" in prompted.out
-    assert "�" in prompted.out, "the list names the parts"
+    listed = prompted.out.split("#: token")[1]
+    assert "�" not in listed and listed.count("𒀀") == listed.count("🦩") == 1 and "˙" in listed, "each is where it begins"
 
 
 def test_chat_template_is_visible_and_can_be_hidden(explain):

@@ -205,8 +205,7 @@ static void label_row(chart *c, mark *m, chart_rows rows) {
         }
     } else if (rows == ROWS_TOKENS) {
         size_t token = hw_attribution_first_token(p->a) + p->row_begin + m->column;
-        hw_token t = hw_run_token(p->run, token);
-        label name = text_label(t.bytes, t.n_bytes, TOKEN_WIDTH);
+        label name = picture_token(p->run, token, TOKEN_WIDTH);
         LABEL(m, "%zu: " ISOLATED, token - picture_first_selectable(p->run), name.utf8);
     }
 }

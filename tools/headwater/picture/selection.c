@@ -111,13 +111,19 @@ bool picture_column(const picture *p, size_t token, size_t *column) {
     return *column < hw_view_n_columns(p->view);
 }
 
+label picture_token(const hw_run *run, size_t i, int width) {
+    char text[512];
+    hw_run_token_text(text, sizeof text, run, i);
+    return text_label(text, strlen(text), width);
+}
+
 label picture_label(const picture *p, size_t column, int width) {
     const char *const *names = hw_attribution_params(p->a)->group_names;
     char bytes[512];
     if (names && *names[column]) return text_label(names[column], strlen(names[column]), width);
+    if (!picture_is_grouped(p)) return picture_token(p->run, column, width);
     size_t n = 0, tokens = picture_n_tokens(p);
-    bool grouped = picture_is_grouped(p);
-    for (size_t i = grouped ? 0 : column; i < (grouped ? tokens : column + 1); i++) {
+    for (size_t i = 0; i < tokens; i++) {
         size_t of;
         if (!picture_column(p, i, &of) || of != column) continue;
         hw_token t = hw_run_token(p->run, i);

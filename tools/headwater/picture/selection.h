@@ -47,6 +47,8 @@ bool picture_is_structural(const picture *p, size_t column);
 bool picture_is_grouped(const picture *p); /* columns are segments */
 /* A column's name, or its tokens joined, at most `width` terminal columns; without grouping it is one token. */
 label picture_label(const picture *p, size_t column, int width);
+/* The same of token i of a run: characters that are cut over several tokens are whole in the first. */
+label picture_token(const hw_run *run, size_t i, int width);
 
 /* What logits were contrasted with, where they were: a token's label, or that it is another in each selected row. */
 label picture_versus(const picture *p, int width);

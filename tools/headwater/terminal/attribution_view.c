@@ -68,7 +68,7 @@ static void print_rows(const picture *p, bool mean) {
     hw_token begin = hw_run_token(p->run, first), end = hw_run_token(p->run, first + n - 1);
     if (n == 1) {
         fprintf(out, "%s %zu", noun, index);
-        print_label(p, begin.bytes, begin.n_bytes);
+        if (begin.n_bytes) fprintf(out, ": %s", picture_token(p->run, first, p->t->width / 2).utf8);
     } else if (n == hw_attribution_n_rows(p->a)) {
         fprintf(out, "all %zu %ss%s", n, noun, mean ? ", mean" : "");
     } else {

@@ -9,6 +9,7 @@
  *     the others, in one line; what a mark means
  */
 #include "export/cite.h"
+#include "picture/selection.h"
 #include "terminal/attribution_view.h"
 #include "cli/safe_text.h"
 #include "terminal/prose.h"
@@ -45,10 +46,9 @@ static const struct wording *wording_of(const hw_citation_rule *rule) {
 static phrase peak_of(const cite_facts *f, const hw_citation_link *link) {
     enum { TOKEN_WIDTH = 16 };
     const struct wording *w = wording_of(hw_citation_rule_used(f->citation));
-    hw_token token = hw_run_token(f->run, hw_run_n_prompt(f->run) + link->peak_token);
     phrase p;
     snprintf(p.text, sizeof p.text, "%s%.*f%s%s", w->before, w->decimals, w->factor * link->peak, w->after,
-             text_label(token.bytes, token.n_bytes, TOKEN_WIDTH).utf8);
+             picture_token(f->run, hw_run_n_prompt(f->run) + link->peak_token, TOKEN_WIDTH).utf8);
     return p;
 }
 

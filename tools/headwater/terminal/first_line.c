@@ -89,10 +89,10 @@ static void append(sentence *to, const char *a, const char *b, const char *c) {
 /* "·Lisbon: ", or of several tokens how many. */
 static void append_subject(sentence *to, const picture *p) {
     size_t n = p->row_end - p->row_begin;
-    hw_token token = hw_run_token(p->run, hw_attribution_first_token(p->a) + p->row_begin);
+    size_t token = hw_attribution_first_token(p->a) + p->row_begin;
     char count[40];
     snprintf(count, sizeof count, "These %zu tokens", n);
-    append(to, n == 1 ? text_label(token.bytes, token.n_bytes, p->t->width / 3).utf8 : count, ": ", "");
+    append(to, n == 1 ? picture_token(p->run, token, p->t->width / 3).utf8 : count, ": ", "");
 }
 
 static sentence describe(const picture *p, const parts *of, double total) {

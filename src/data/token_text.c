@@ -1,0 +1,95 @@
+/*
+ * token_text.c - a character has at most four bytes, so three bytes of the neighbours on either side tell which characters a token
+ * has a part of: UTF-8 shows at each byte whether a character begins there.
+ */
+#include "base/utf8.h"
+#include "data/run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { REST = 3, LONGEST = 4 }; /* bytes of a character behind its first; all of it */
+
+static const char continued[] = "\xCB\x99"; /* dot above */
+
+/* A token's bytes with those of its neighbours. */
+typedef struct window {
+    unsigned char before[REST], after[REST];
+    const hw_token *token;
+    size_t n_before, n_after;
+} window;
+
+static size_t window_bytes(const window *w) { return w->n_before + w->token->n_bytes + w->n_after; }
+
+static unsigned char byte_at(const window *w, size_t k) {
+    if (k < w->n_before) return w->before[REST - w->n_before + k];
+    k -= w->n_before;
+    return k < w->token->n_bytes ? (unsigned char)w->token->bytes[k] : w->after[k - w->token->n_bytes];
+}
+
+/* Only tokens that are no text by themselves share characters. */
+static bool shares(const hw_run *run, size_t i, size_t other) {
+    const hw_token *t = &run->tokens[other];
+    return (t->role == HW_ROLE_COMPLETION) == (run->tokens[i].role == HW_ROLE_COMPLETION) &&
+           !hw__utf8_valid(t->bytes, t->n_bytes);
+}
+
+static window look(const hw_run *run, size_t i) {
+    window w = {.token = &run->tokens[i]};
+    for (size_t t = i; t > 0 && w.n_before < REST && shares(run, i, t - 1); t--)
+        for (size_t b = run->tokens[t - 1].n_bytes; b > 0 && w.n_before < REST; b--)
+            w.before[REST - ++w.n_before] = (unsigned char)run->tokens[t - 1].bytes[b - 1];
+    for (size_t t = i + 1; t < run->n_tokens && w.n_after < REST && shares(run, i, t); t++)
+        for (size_t b = 0; b < run->tokens[t].n_bytes && w.n_after < REST; b++)
+            w.after[w.n_after++] = (unsigned char)run->tokens[t].bytes[b];
+    return w;
+}
+
+/* The character that begins at byte k: its bytes go to out. 0: none begins there, or not the whole of one is there. */
+static size_t character(char out[LONGEST], const window *w, size_t k) {
+    for (size_t n = 1; n <= LONGEST && k + n <= window_bytes(w); n++) {
+        out[n - 1] = (char)byte_at(w, k + n - 1);
+        if (hw__utf8_valid(out, n)) return n;
+    }
+    return 0;
+}
+
+/* Bytes written so far; what does not fit whole is counted only. */
+typedef struct sink {
+    char *out;
+    size_t capacity, n, n_written;
+} sink;
+
+static void put(sink *s, const char *bytes, size_t n) {
+    if (s->n_written == s->n && n < s->capacity - s->n) {
+        memcpy(s->out + s->n, bytes, n);
+        s->n_written += n;
+        s->out[s->n_written] = 0;
+    }
+    s->n += n;
+}
+
+static void put_byte(sink *s, unsigned char byte) {
+    char text[16];
+    int n = snprintf(text, sizeof text, "\xE2\x80\xB9%02X\xE2\x80\xBA", byte);
+    put(s, text, (size_t)n);
+}
+
+size_t hw_run_token_text(char *out, size_t capacity, const hw_run *run, size_t i) {
+    window w = look(run, i);
+    sink s = {.out = out, .capacity = capacity};
+    size_t end = w.n_before + w.token->n_bytes;
+    if (capacity) out[0] = 0;
+    for (size_t k = 0, n; k < end; k += n) {
+        char bytes[LONGEST];
+        bool own = k >= w.n_before;
+        n = character(bytes, &w, k);
+        if (own && n)
+            put(&s, bytes, n);
+        else if (own)
+            put_byte(&s, byte_at(&w, k));
+        if (n == 0) n = 1;
+    }
+    if (s.n == 0 && w.token->n_bytes) put(&s, continued, sizeof continued - 1);
+    return s.n;
+}
