@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 /* How often a stop is looked for, and a process that should be idle. */
-enum { LOOK_MS = 20, IDLE_LOOK_MS = 200 };
+enum { LOOK_MS = 50, IDLE_LOOK_MS = 200 };
 /* How long a task may go on that nobody waits for, when the server ends. */
 static const double PATIENCE_S = 3;
 

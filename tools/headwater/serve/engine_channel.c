@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { MAX_PARTS = 4, RECEIVE_BYTES = 64 << 10, SEND_SECONDS = 10 };
@@ -119,21 +118,13 @@ static int receive(channel *c, int wait_ms) {
     return c->in.failed ? -1 : 1;
 }
 
-static int64_t now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 int channel_read(channel *c, frame *out, int wait_ms) {
-    int64_t until = wait_ms < 0 ? INT64_MAX : now_ms() + wait_ms;
     drop_read(c);
     for (;;) {
         int got = take_frame(c, out);
         if (got) return got;
-        int64_t left = wait_ms < 0 ? -1 : until - now_ms();
-        if (wait_ms >= 0 && left < 0) return 0;
-        if (receive(c, (int)left) < 0) return -1;
+        int received = receive(c, wait_ms);
+        if (received < 0 || (received == 0 && wait_ms >= 0)) return received;
     }
 }
 

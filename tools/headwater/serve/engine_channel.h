@@ -77,7 +77,7 @@ void channel_close(channel *c);
 bool channel_send(channel *c, frame_type type, const span_of_text *parts, size_t n);
 /* The same of one part. */
 bool channel_send_bytes(channel *c, frame_type type, const void *bytes, size_t n);
-/* Waits at most `wait_ms` (-1: for ever). 1: *out is the next frame; 0: none came; -1: none will come. */
+/* Waits at most `wait_ms` for each piece of a frame (-1: for ever). 1: *out is the next frame; 0: none came; -1: none will come. */
 int channel_read(channel *c, frame *out, int wait_ms);
 
 /* A model's description as bytes, and back: strings and layers point into the copy that *owner has (to be freed). */
