@@ -819,6 +819,9 @@ HW_API size_t hw_citation_n_passages(const hw_citation *c);
 /* `part` from 0; hw_citation_n_parts() is the whole answer: the mean over all tokens that belong to a part. */
 HW_API hw_citation_link hw_citation_at(const hw_citation *c, size_t part, size_t passage);
 HW_API hw_citation_elsewhere hw_citation_from_elsewhere(const hw_citation *c, size_t part);
+/* Of a part, the share that came at once from part `from` of the answer (itself too: its earlier tokens), before that was
+ * followed: hw_citation_elsewhere.through by parts. 0 where nothing was followed. */
+HW_API double hw_citation_hop(const hw_citation *c, size_t part, size_t from);
 /* [hw_citation_n_passages] passages: those with a mark first, then the others, each by falling share of the whole answer,
  * ties in the order of the prompt. A marked passage's number, [1] and up, is its place here plus 1. *n_marked
  * (nullable): how many have a mark. */

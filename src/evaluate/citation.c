@@ -25,6 +25,7 @@ struct hw_citation {
     hw_citation_link *links;          /* [n_parts + 1, n_passages] */
     hw_citation_elsewhere *elsewhere; /* [n_parts + 1] */
     size_t *order;                    /* [n_passages] */
+    float *hops;                      /* [n_parts, n_parts] what came through which part; NULL: nothing was followed */
 };
 
 /* What is read of the attribution, for tokens that belong to a part. */
@@ -208,12 +209,22 @@ static void add_token(hw_citation *c, size_t part, const table *t, size_t i) {
     sum->through += e->through;
 }
 
+/* What token i came from in each part of the answer, before that is followed, times what raised it. */
+static void add_hops(hw_citation *c, const table *t, size_t i) {
+    float *row = c->hops + (size_t)t->parts[i] * c->n_parts;
+    for (size_t k = 0; k < i; k++)
+        if (t->parts[k] >= 0)
+            row[t->parts[k]] += (float)(hw_attribution_hop(t->a, i, k) * t->a->through[i].raised);
+}
+
 /* From sums over `n` tokens to means, and those to shares. */
 static void share_out(hw_citation *c, size_t part, double n) {
     hw_citation_elsewhere *e = &c->elsewhere[part];
     double total = positive(e->rest) + positive(e->answer) + positive(e->model);
     for (size_t p = 0; p < c->n_passages; p++) total += positive(link_at(c, part, p)->score);
     double unit = total > 0 ? total : 1;
+    for (size_t from = 0; c->hops && part < c->n_parts && from < c->n_parts; from++)
+        c->hops[part * c->n_parts + from] = (float)(c->hops[part * c->n_parts + from] / unit);
     for (size_t p = 0; p < c->n_passages; p++) {
         hw_citation_link *link = link_at(c, part, p);
         link->share = positive(link->score) / unit;
@@ -228,6 +239,7 @@ static hw_err add_parts(hw_citation *c, const table *t, hw_error *err) {
     if (!n) return hw__fail_memory(err, "a citation", c->n_parts + 1, sizeof *n);
     for (size_t i = 0; i < t->n_rows; i++) {
         if (t->parts[i] < 0) continue;
+        if (c->hops) add_hops(c, t, i);
         size_t both[] = {(size_t)t->parts[i], c->n_parts};
         for (size_t k = 0; k < 2; k++) {
             add_token(c, both[k], t, i);
@@ -332,8 +344,10 @@ static hw_err check_least(const hw_citation_rule *by, double least, hw_error *er
     return hw__fail(err, HW_ERR_ARGUMENT, "least %g: no peak by the rule %s is above %g", least, by->name, by->most);
 }
 
-static hw_err room_for(hw_citation *c, hw_error *err) {
-    size_t cells;
+static hw_err room_for(hw_citation *c, bool followed, hw_error *err) {
+    size_t cells, hops;
+    if (followed && hw__mul(&hops, c->n_parts, c->n_parts)) c->hops = hw__alloc(hops, sizeof *c->hops);
+    if (followed && !c->hops) return hw__fail_memory(err, "hops between parts", c->n_parts, c->n_parts);
     if (!hw__mul(&cells, c->n_parts + 1, c->n_passages))
         return hw__fail_memory(err, "a citation", c->n_parts, c->n_passages);
     c->links = hw__alloc(cells, sizeof *c->links);
@@ -367,7 +381,7 @@ hw_err hw_citation_new(hw_citation **out, const hw_attribution *a, const hw_segm
     *c = (hw_citation){.rule = used, .n_parts = answer->n, .n_passages = passages->n};
     c->least = p.least > 0 ? p.least : c->rule->info.least;
     table t = {0};
-    rc = room_for(c, err);
+    rc = room_for(c, a->through, err);
     if (rc == HW_OK) rc = table_new(&t, a, passages, answer, err);
     if (rc == HW_OK) {
         rc = fill(c, &t, err);
@@ -385,7 +399,12 @@ void hw_citation_free(hw_citation *c) {
     free(c->links);
     free(c->elsewhere);
     free(c->order);
+    free(c->hops);
     free(c);
+}
+
+double hw_citation_hop(const hw_citation *c, size_t part, size_t from) {
+    return c->hops ? (double)c->hops[part * c->n_parts + from] : 0;
 }
 
 size_t hw_citation_n_parts(const hw_citation *c) { return c->n_parts; }

@@ -222,6 +222,7 @@ def test_a_word_that_came_through_another(headwater, logit_trace, passages_file,
         saved = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
         assert [row[0] for row in saved["peaks"]] == pytest.approx(peaks)
         assert saved["elsewhere"]["through"] == pytest.approx(through)
+        assert [part.get("hops") for part in saved["answer"]] == ([None, None] if flag else [[0, 0], [pytest.approx(0.75), 0]])
 
 
 @pytest.mark.model

@@ -88,6 +88,14 @@ static json_t *citations_of(const cite_facts *f, size_t part) {
     return list;
 }
 
+/* Shares that came through each part of the answer. */
+static json_t *hops_of(const hw_citation *c, size_t part) {
+    json_t *list = json_array();
+    for (size_t from = 0; from < hw_citation_n_parts(c); from++)
+        list = hw__json_append(list, hw__json_double(hw_citation_hop(c, part, from)));
+    return list;
+}
+
 static json_t *parts_of(const cite_facts *f) {
     json_t *list = json_array();
     for (size_t s = 0; s < hw_citation_n_parts(f->citation); s++) {
@@ -97,6 +105,7 @@ static json_t *parts_of(const cite_facts *f) {
         one = json_file_put_text(one, "text", hw_run_completion(f->run, NULL) + span->begin, span->end - span->begin);
         one = hw__json_set(one, "citations", citations_of(f, s));
         one = hw__json_set(one, "elsewhere", elsewhere_of(f->citation, s));
+        if (hw_attribution_through_rows(f->a)) one = hw__json_set(one, "hops", hops_of(f->citation, s));
         list = hw__json_append(list, one);
     }
     return list;
