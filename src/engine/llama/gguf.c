@@ -1,4 +1,4 @@
-/* gguf.c - see gguf.h; ggml parses the metadata and knows the quantised types. */
+/* gguf.c - see gguf.h; ggml parses the metadata and knows the quantised types. A model in several files is one of several parts. */
 #include "engine/llama/gguf.h"
 
 #include "base/atomic_file.h"
@@ -7,6 +7,7 @@
 
 #include <ggml.h>
 #include <gguf.h>
+#include <llama.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,14 +16,20 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-struct hw__gguf {
+/* One file. */
+typedef struct part {
     FILE *file;
     struct gguf_context *gguf;
     char *path;
+} part;
+
+struct hw__gguf {
+    part *parts; /* [n_parts] */
+    size_t n_parts;
     char metadata_sha256[HW__SHA256_ROOM], sample_sha256[HW__SHA256_ROOM];
 };
 
-static hw_err check_magic(const hw__gguf *g, hw_error *err) {
+static hw_err check_magic(const part *g, hw_error *err) {
     unsigned char magic[4];
     if (fread(magic, 1, 4, g->file) != 4)
         return hw__fail(err, HW_ERR_FORMAT, "%s: shorter than a GGUF header", g->path);
@@ -33,7 +40,7 @@ static hw_err check_magic(const hw__gguf *g, hw_error *err) {
 }
 
 /* Every tensor's bytes must lie inside the file. */
-static hw_err check_extent(const hw__gguf *g, size_t file_bytes, hw_error *err) {
+static hw_err check_extent(const part *g, size_t file_bytes, hw_error *err) {
     size_t data = gguf_get_data_offset(g->gguf);
     for (int64_t i = 0; i < gguf_get_n_tensors(g->gguf); i++) {
         size_t end;
@@ -78,7 +85,7 @@ static const char *find_twin(uint32_t *table, size_t n_slots, const char **token
 }
 
 /* libllama aborts on a vocabulary that holds a token twice. */
-static hw_err check_vocabulary(const hw__gguf *g, hw_error *err) {
+static hw_err check_vocabulary(const part *g, hw_error *err) {
     int64_t key = gguf_find_key(g->gguf, "tokenizer.ggml.tokens");
     if (key < 0 || gguf_get_kv_type(g->gguf, key) != GGUF_TYPE_ARRAY ||
         gguf_get_arr_type(g->gguf, key) != GGUF_TYPE_STRING)
@@ -99,13 +106,13 @@ static hw_err check_vocabulary(const hw__gguf *g, hw_error *err) {
 }
 
 /* Bytes [n] of the file from `offset` on. */
-static hw_err read_at(const hw__gguf *g, void *to, size_t n, size_t offset, const char *name, hw_error *err) {
+static hw_err read_at(const part *g, void *to, size_t n, size_t offset, const char *name, hw_error *err) {
     if (hw__file_read_at(g->file, to, n, offset)) return HW_OK;
     if (errno) return hw__fail(err, HW_ERR_IO, "%s: %s", g->path, strerror(errno));
     return hw__fail(err, HW_ERR_IO, "%s: tensor %s could not be read", g->path, name);
 }
 
-static hw_err hash_head(hw__gguf *g, hw__sha256 *hash, hw_error *err) {
+static hw_err hash_head(const part *g, hw__sha256 *hash, hw_error *err) {
     unsigned char buffer[65536];
     size_t n = gguf_get_data_offset(g->gguf);
     bool ok = true;
@@ -119,7 +126,7 @@ static hw_err hash_head(hw__gguf *g, hw__sha256 *hash, hw_error *err) {
 
 /* The first, the middle and the last SAMPLE bytes, or all where there are no more than these. Loading reads them all anyway;
  * these are read in the order of the file. */
-static hw_err hash_tensor(hw__gguf *g, hw__sha256 *hash, int64_t id, hw_error *err) {
+static hw_err hash_tensor(const part *g, hw__sha256 *hash, int64_t id, hw_error *err) {
     enum { SAMPLE = 4096, N_SAMPLES = 3 };
     unsigned char buffer[SAMPLE * N_SAMPLES];
     size_t begin = gguf_get_data_offset(g->gguf) + gguf_get_tensor_offset(g->gguf, id),
@@ -134,19 +141,23 @@ static hw_err hash_tensor(hw__gguf *g, hw__sha256 *hash, int64_t id, hw_error *e
     return HW_OK;
 }
 
-static hw_err hash_file(hw__gguf *g, hw_error *err) {
+/* Both hashes, over the files in their order. */
+static hw_err hash_parts(hw__gguf *g, hw_error *err) {
     hw__sha256 hash;
+    hw_err rc = HW_OK;
     hw__sha256_begin(&hash);
-    hw_err rc = hash_head(g, &hash, err);
+    for (size_t i = 0; rc == HW_OK && i < g->n_parts; i++) rc = hash_head(&g->parts[i], &hash, err);
     bool ok = rc != HW_OK || hw__sha256_hex(&hash, g->metadata_sha256);
-    for (int64_t i = 0; rc == HW_OK && i < gguf_get_n_tensors(g->gguf); i++) rc = hash_tensor(g, &hash, i, err);
+    for (size_t p = 0; p < g->n_parts; p++)
+        for (int64_t i = 0; rc == HW_OK && i < gguf_get_n_tensors(g->parts[p].gguf); i++)
+            rc = hash_tensor(&g->parts[p], &hash, i, err);
     ok = ok && (rc != HW_OK || hw__sha256_hex(&hash, g->sample_sha256));
     hw__sha256_end(&hash);
-    return ok ? rc : hw__fail(err, HW_ERR_MEMORY, "out of memory: the SHA-256 of %s", g->path);
+    return ok ? rc : hw__fail(err, HW_ERR_MEMORY, "out of memory: the SHA-256 of %s", g->parts[0].path);
 }
 
 /* From memory: the file's own reads, one for each of some 100,000 strings, take three times as long. */
-static hw_err parse(hw__gguf *g, size_t file_bytes, hw_error *err) {
+static hw_err parse(part *g, size_t file_bytes, hw_error *err) {
     void *bytes = mmap(NULL, file_bytes, PROT_READ, MAP_PRIVATE, fileno(g->file), 0);
     if (bytes == MAP_FAILED)
         return hw__fail(err, HW_ERR_IO, "%s cannot be read: %s", g->path, strerror(errno));
@@ -156,20 +167,71 @@ static hw_err parse(hw__gguf *g, size_t file_bytes, hw_error *err) {
     return rc;
 }
 
-static hw_err open_file(hw__gguf *g, hw_error *err) {
+static hw_err open_part(part *g, const char *path, hw_error *err) {
     uint64_t file_bytes;
-    hw_err rc = hw__file_open(&g->file, &file_bytes, g->path, err);
+    g->path = hw__strndup(path, strlen(path));
+    hw_err rc = g->path ? hw__file_open(&g->file, &file_bytes, g->path, err)
+                        : hw__fail_memory(err, "a model file", strlen(path), 1);
     if (rc == HW_OK) rc = check_magic(g, err);
     if (rc == HW_OK) rc = parse(g, (size_t)file_bytes, err);
     if (rc == HW_OK) rc = check_extent(g, (size_t)file_bytes, err);
-    if (rc == HW_OK) rc = check_vocabulary(g, err);
-    return rc == HW_OK ? hash_file(g, err) : rc;
+    return rc == HW_OK ? check_vocabulary(g, err) : rc;
+}
+
+/* An unsigned 16-bit value of the metadata, as those of a split are; `otherwise` where there is none. */
+static unsigned read_u16(const part *g, const char *key, unsigned otherwise) {
+    int64_t id = gguf_find_key(g->gguf, key);
+    return id >= 0 && gguf_get_kv_type(g->gguf, id) == GGUF_TYPE_UINT16 ? gguf_get_val_u16(g->gguf, id) : otherwise;
+}
+
+/* The file itself, of several the first; *n <- how many there are. */
+static hw_err open_first(hw__gguf *g, const char *path, size_t *n, hw_error *err) {
+    hw_err rc = open_part(&g->parts[0], path, err);
+    if (rc != HW_OK) return rc;
+    unsigned count = read_u16(&g->parts[0], "split.count", 1), no = read_u16(&g->parts[0], "split.no", 0);
+    *n = count > 1 ? count : 1;
+    if (no == 0) return HW_OK;
+    return hw__fail(err, HW_ERR_ARGUMENT, "%s is part %u of a model in %u files: give the first, which ends with -00001-of-%05u.gguf",
+                    path, no + 1, count, count);
+}
+
+/* The others of a split, whose names differ in their number. */
+static hw_err open_rest(hw__gguf *g, size_t n, hw_error *err) {
+    char prefix[4096], path[4096];
+    const char *first = g->parts[0].path;
+    if (strlen(first) >= sizeof prefix || llama_split_prefix(prefix, sizeof prefix, first, 0, (int32_t)n) <= 0)
+        return hw__fail(err, HW_ERR_ARGUMENT, "%s is the first of %zu files and is not called so: its name must end with -00001-of-%05zu.gguf",
+                        first, n, n);
+    for (size_t i = 1; i < n; i++) {
+        llama_split_path(path, sizeof path, prefix, (int32_t)i, (int32_t)n);
+        g->n_parts = i + 1;
+        hw_err rc = open_part(&g->parts[i], path, err);
+        if (rc != HW_OK) return hw__fail_in(err, rc, "part %zu of %zu of %s", i + 1, n, first);
+        if (read_u16(&g->parts[i], "split.no", 0) != i || read_u16(&g->parts[i], "split.count", 1) != n)
+            return hw__fail(err, HW_ERR_FORMAT, "%s does not say that it is part %zu of %zu", path, i + 1, n);
+    }
+    return HW_OK;
+}
+
+static hw_err open_parts(hw__gguf *g, const char *path, hw_error *err) {
+    size_t n = 1;
+    g->parts = hw__alloc(1, sizeof *g->parts);
+    if (!g->parts) return hw__fail_memory(err, "a model file", 1, sizeof *g->parts);
+    g->n_parts = 1;
+    hw_err rc = open_first(g, path, &n, err);
+    if (rc == HW_OK && n > 1) {
+        part *grown = hw__realloc(g->parts, n, sizeof *grown);
+        if (!grown) return hw__fail_memory(err, "a model's files", n, sizeof *grown);
+        memset(grown + 1, 0, (n - 1) * sizeof *grown);
+        g->parts = grown;
+        rc = open_rest(g, n, err);
+    }
+    return rc == HW_OK ? hash_parts(g, err) : rc;
 }
 
 hw_err hw__gguf_open(hw__gguf **out, const char *path, hw_error *err) {
     hw__gguf *g = hw__alloc(1, sizeof *g);
-    if (g) g->path = hw__strndup(path, strlen(path));
-    hw_err rc = g && g->path ? open_file(g, err) : hw__fail_memory(err, "a model file", 1, sizeof *g);
+    hw_err rc = g ? open_parts(g, path, err) : hw__fail_memory(err, "a model file", 1, sizeof *g);
     if (rc != HW_OK) {
         hw__gguf_close(g);
         return rc;
@@ -180,9 +242,12 @@ hw_err hw__gguf_open(hw__gguf **out, const char *path, hw_error *err) {
 
 void hw__gguf_close(hw__gguf *g) {
     if (!g) return;
-    gguf_free(g->gguf);
-    if (g->file) fclose(g->file);
-    free(g->path);
+    for (size_t i = 0; i < g->n_parts; i++) {
+        gguf_free(g->parts[i].gguf);
+        if (g->parts[i].file) fclose(g->parts[i].file);
+        free(g->parts[i].path);
+    }
+    free(g->parts);
     free(g);
 }
 
@@ -190,14 +255,16 @@ const char *hw__gguf_metadata_sha256(const hw__gguf *g) { return g->metadata_sha
 
 const char *hw__gguf_sample_sha256(const hw__gguf *g) { return g->sample_sha256; }
 
-bool hw__gguf_has(const hw__gguf *g, const char *name) { return gguf_find_tensor(g->gguf, name) >= 0; }
+/* The part that has a tensor, and its number there; NULL for none. */
+static const part *find_tensor(const hw__gguf *g, const char *name, int64_t *id) {
+    for (size_t i = 0; i < g->n_parts; i++)
+        if ((*id = gguf_find_tensor(g->parts[i].gguf, name)) >= 0) return &g->parts[i];
+    return NULL;
+}
 
 /* Where row `first` begins in the file, if the tensor has rows up to first + n of `width`. */
-static hw_err locate_rows(const hw__gguf *g, size_t *offset, size_t *row_bytes, enum ggml_type *type, const char *name,
+static hw_err locate_rows(const part *g, int64_t id, size_t *offset, size_t *row_bytes, enum ggml_type *type, const char *name,
                           size_t first, size_t n, size_t width, hw_error *err) {
-    int64_t id = gguf_find_tensor(g->gguf, name);
-    if (id < 0)
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: has no tensor %s (is it one part of several?)", g->path, name);
     *type = gguf_get_tensor_type(g->gguf, id);
     const struct ggml_type_traits *traits = ggml_get_type_traits(*type);
     if (*type != GGML_TYPE_F32 && !traits->to_float)
@@ -212,12 +279,15 @@ static hw_err locate_rows(const hw__gguf *g, size_t *offset, size_t *row_bytes, 
     return HW_OK;
 }
 
-hw_err hw__gguf_rows(const hw__gguf *g, float *out, const char *name, size_t first, size_t n, size_t width,
+hw_err hw__gguf_rows(const hw__gguf *file, float *out, const char *name, size_t first, size_t n, size_t width,
                      hw_error *err) {
     enum { READ_BYTES = 64 << 10 };
     size_t offset = 0, row_bytes = 0;
     enum ggml_type type = GGML_TYPE_F32;
-    hw_err rc = locate_rows(g, &offset, &row_bytes, &type, name, first, n, width, err);
+    int64_t id = -1;
+    const part *g = find_tensor(file, name, &id);
+    if (!g) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: has no tensor %s", file->parts[0].path, name);
+    hw_err rc = locate_rows(g, id, &offset, &row_bytes, &type, name, first, n, width, err);
     if (rc != HW_OK) return rc;
     if (type == GGML_TYPE_F32) return read_at(g, out, n * row_bytes, offset, name, err);
     size_t together = row_bytes < READ_BYTES ? READ_BYTES / row_bytes : 1;

@@ -10,7 +10,8 @@
 
 typedef struct hw__gguf hw__gguf;
 
-/* Opens and checks: a regular file, the magic, metadata that parse, every tensor inside the file. Errors: IO, FORMAT, MEMORY. */
+/* Opens and checks: a regular file, the magic, metadata that parse, every tensor inside the file; of the first file of a split the
+ * others too. Errors: IO, FORMAT, MEMORY, ARGUMENT (a part that is not the first). */
 hw_err hw__gguf_open(hw__gguf **out, const char *path, hw_error *err);
 void hw__gguf_close(hw__gguf *file);
 
@@ -18,8 +19,6 @@ void hw__gguf_close(hw__gguf *file);
  * differ in their weights alone. */
 const char *hw__gguf_metadata_sha256(const hw__gguf *file);
 const char *hw__gguf_sample_sha256(const hw__gguf *file);
-
-bool hw__gguf_has(const hw__gguf *file, const char *name);
 
 /* Rows first..first+n-1 of a weight [rows, width], dequantised into out [n, width]. Errors: UNSUPPORTED (no such tensor, a type
  * that cannot be read), FORMAT (smaller than asked), IO. Several threads may read at once. */
