@@ -14,6 +14,13 @@
     mamba.gguf      recurrent: no attention at all
     bert.gguf       an encoder
     t5.gguf         an encoder and a decoder
+    granite.gguf    factors on embeddings, residuals and logits
+    gemma2.gguf     norms after attention and MLP, soft caps, a sliding window
+    bitnet.gguf     a norm between heads and output projection
+    phi2.gguf       attention and MLP side by side, LayerNorms, biases, one on the logits
+    falcon.gguf     the same with one MLP norm less and no output bias
+    command_r.gguf  LayerNorms without biases, a factor on the logits
+    split-0000N-of-00002.gguf  llama.gguf in two files
 
 Each is a few ten KB of F32 from a fixed seed: the same bytes every time. Needs the packages gguf and numpy.
 """
@@ -23,7 +30,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from gguf import GGUFWriter, TokenType
+from gguf import GGUFReader, GGUFWriter, TokenType
 
 N_EMBD, N_HEAD, N_HEAD_KV, N_FF, N_CTX = 32, 4, 2, 48, 256
 HEAD = N_EMBD // N_HEAD
@@ -133,8 +140,8 @@ class Tiny:
     def matrix(self, name, *shape, scale=0.3):
         self.put(name, scale * self.rng.standard_normal(shape))
 
-    def norm(self, name, bias=False):
-        self.put(f"{name}.weight", 1 + 0.1 * self.rng.standard_normal(N_EMBD))
+    def norm(self, name, bias=False, width=N_EMBD):
+        self.put(f"{name}.weight", 1 + 0.1 * self.rng.standard_normal(width))
         if bias:
             self.matrix(f"{name}.bias", N_EMBD, scale=0.1)
 
@@ -300,6 +307,116 @@ def t5(folder):
     t.save()
 
 
+def granite(folder):
+    t = Tiny(folder, "granite", "granite", 2, sentencepiece)
+    t.w.add_layer_norm_rms_eps(1e-5)
+    t.w.add_rope_dimension_count(HEAD)
+    t.w.add_embedding_scale(3.0)
+    t.w.add_residual_scale(0.4)
+    t.w.add_attention_scale(0.2)
+    t.w.add_logit_scale(4.0)
+    for block in ("blk.0", "blk.1"):
+        t.norm(f"{block}.attn_norm")
+        t.attention(block)
+        t.gated_mlp(block)
+    t.norm("output_norm")
+    t.save()
+
+
+def gemma2(folder):
+    t = Tiny(folder, "gemma2", "gemma2", 2, sentencepiece)
+    t.w.add_layer_norm_rms_eps(1e-6)
+    t.w.add_key_length(HEAD)
+    t.w.add_value_length(HEAD)
+    t.w.add_attn_logit_softcapping(50.0)
+    t.w.add_final_logit_softcapping(30.0)
+    t.w.add_sliding_window(4)
+    for block in ("blk.0", "blk.1"):
+        t.norm(f"{block}.attn_norm")
+        t.attention(block)
+        t.norm(f"{block}.post_attention_norm")
+        t.gated_mlp(block)
+        t.norm(f"{block}.post_ffw_norm")
+    t.norm("output_norm")
+    t.save()
+
+
+def bitnet(folder):
+    t = Tiny(folder, "bitnet", "bitnet", 2, sentencepiece)
+    t.w.add_layer_norm_rms_eps(1e-5)
+    t.w.add_rope_dimension_count(HEAD)
+    for block in ("blk.0", "blk.1"):
+        t.norm(f"{block}.attn_norm")
+        t.norm(f"{block}.attn_sub_norm")
+        t.attention(block)
+        t.gated_mlp(block)
+        t.norm(f"{block}.ffn_sub_norm", width=N_FF)
+    t.norm("output_norm")
+    t.save()
+
+
+def phi2(folder):
+    t = Tiny(folder, "phi2", "phi2", 2, byte_pair, heads_kv=N_HEAD)
+    t.w.add_layer_norm_eps(1e-5)
+    t.w.add_rope_dimension_count(HEAD)
+    for block in ("blk.0", "blk.1"):
+        t.norm(f"{block}.attn_norm", bias=True)
+        t.attention(block, bias=True, kv=N_EMBD)
+        t.plain_mlp(block)
+    t.norm("output_norm", bias=True)
+    t.matrix("output.weight", t.n_vocab, N_EMBD)
+    t.matrix("output.bias", t.n_vocab)
+    t.save()
+
+
+def falcon(folder):
+    t = Tiny(folder, "falcon", "falcon", 2, byte_pair, heads_kv=1)
+    t.w.add_layer_norm_eps(1e-5)
+    for block in ("blk.0", "blk.1"):
+        t.norm(f"{block}.attn_norm", bias=True)
+        t.linear(f"{block}.attn_qkv", N_EMBD + 2 * HEAD, N_EMBD)
+        t.linear(f"{block}.attn_output", N_EMBD, N_EMBD)
+        t.linear(f"{block}.ffn_up", N_FF, N_EMBD)
+        t.linear(f"{block}.ffn_down", N_EMBD, N_FF)
+    t.norm("output_norm", bias=True)
+    t.save()
+
+
+def command_r(folder):
+    t = Tiny(folder, "command_r", "command-r", 2, byte_pair)
+    t.w.add_layer_norm_eps(1e-5)
+    t.w.add_logit_scale(0.25)
+    for block in ("blk.0", "blk.1"):
+        t.norm(f"{block}.attn_norm")
+        t.attention(block)
+        t.linear(f"{block}.ffn_gate", N_FF, N_EMBD)
+        t.linear(f"{block}.ffn_up", N_FF, N_EMBD)
+        t.linear(f"{block}.ffn_down", N_EMBD, N_FF)
+    t.norm("output_norm")
+    t.save()
+
+
+def split(folder, source, n=2):
+    """The same tensors in n files, as llama.cpp cuts them: the first has the metadata."""
+    whole = GGUFReader(folder / f"{source}.gguf")
+    size = -(-len(whole.tensors) // n)
+    for part in range(n):
+        w = GGUFWriter(folder / f"split-{part + 1:05}-of-{n:05}.gguf", "llama")
+        for field in whole.fields.values() if part == 0 else ():
+            if not field.name.startswith("GGUF.") and field.name != "general.architecture":
+                kind = field.types[0]
+                w.add_key_value(field.name, field.contents(), kind, field.types[-1] if len(field.types) > 1 else None)
+        w.add_uint16("split.no", part)
+        w.add_uint16("split.count", n)
+        w.add_int32("split.tensors.count", len(whole.tensors))
+        for tensor in whole.tensors[part * size : (part + 1) * size]:
+            w.add_tensor(tensor.name, np.array(tensor.data))
+        w.write_header_to_file()
+        w.write_kv_data_to_file()
+        w.write_tensors_to_file()
+        w.close()
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("folder", type=Path)
@@ -310,8 +427,9 @@ def main():
     llama(folder, "encoder", causal=False)
     llama(folder, "no_vocab", vocabulary=no_vocabulary)
     llama(folder, "no_bytes", vocabulary=letters_only)
-    for make in (gpt2, gpt_oss, jamba, mamba, bert, t5):
+    for make in (gpt2, gpt_oss, jamba, mamba, bert, t5, granite, gemma2, bitnet, phi2, falcon, command_r):
         make(folder)
+    split(folder, "llama")
     print(f"{len(list(folder.glob('*.gguf')))} models in {folder}", file=sys.stderr)
 
 

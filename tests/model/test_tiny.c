@@ -6,6 +6,8 @@
  */
 #include "support/fixture.h"
 
+#include "engine/engine.h"
+
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +23,12 @@ static const char *path_of(const char *name) {
     static char path[128];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     return path;
+}
+
+static const char *file_name(const char *name) {
+    static char file[64];
+    snprintf(file, sizeof file, "%s.gguf", name);
+    return file;
 }
 
 static int make_models(void **state) {
@@ -526,8 +534,143 @@ static void spoilt_bytes_never_crash(void **state) {
     spoil("jamba.gguf", "output_norm.weight", 120);
 }
 
+/* ------------------------------------------------------------------ architectures */
+
+/* Each has something of its own between attention and the stream, or between the stream and the logits: see the script. */
+static const char *const explained[] = {"llama", "gpt2",    "gpt_oss", "jamba",  "granite",
+                                        "gemma2", "bitnet", "phi2",    "falcon", "command_r"};
+enum { N_EXPLAINED = sizeof explained / sizeof *explained };
+
+static hw_trace *capture_signals(hw_model *model, uint32_t signals) {
+    hw_error err = {0};
+    hw_trace *trace = NULL;
+    hw_run_params p = ask_bytes("hello world and more of it", 26, " is it");
+    p.signals = signals;
+    if (hw_trace_capture(&trace, model, &p, &err) != HW_OK) fail_msg("%s", err.msg);
+    return trace;
+}
+
+/* Attention, MLPs, embedding and biases, each read on its own way, sum to the logit that the engine gave: so scales, caps, norms
+ * and biases of the output are all in. */
+static void parts_sum_to_the_logit_on_every_architecture(void **state) {
+    (void)state;
+    for (size_t i = 0; i < N_EXPLAINED; i++) {
+        hw_model *model = open_model(file_name(explained[i]), 0);
+        const hw_model_info *info = hw_model_describe(model);
+        if (info->values_problem[0] || info->readout_problem[0])
+            fail_msg("%s: %s %s", explained[i], info->values_problem, info->readout_problem);
+        hw_trace *trace = capture_signals(model, 1u << HW_SIGNAL_LOGIT | 1u << HW_SIGNAL_PROJECTION);
+        hw_attribution *a = NULL;
+        assert_int_equal(hw_explain(&a, trace, "logit", NULL, NULL), HW_OK);
+        const hw_balance *b = hw_attribution_balance(a);
+        for (size_t r = 0; r < hw_attribution_n_rows(a); r++) {
+            double sum = b[r].prompt + b[r].completion + b[r].bias + b[r].mlp + b[r].embedding;
+            if (!(fabs(sum - b[r].logit) <= 1e-4)) /* F32: 5e-6 was seen */
+                fail_msg("%s, row %zu: parts sum to %.6f, the logit is %.6f", explained[i], r, sum, b[r].logit);
+        }
+        hw_attribution_free(a);
+        hw_trace_free(trace);
+        hw_model_close(model);
+    }
+}
+
+/* What entered the first block with attention in one decode, and what entered the first block. */
+typedef struct entered {
+    float before[8 * 32], origin[8 * 32]; /* [tokens, D] */
+    size_t n_before, n_origin;
+} entered;
+
+static hw_err note_rows(void *ctx, size_t layer, const hw__heads *heads, hw_error *err) {
+    (void)ctx, (void)layer, (void)heads, (void)err;
+    return HW_OK;
+}
+
+static hw_err note_stream(void *ctx, size_t layer, const hw__stream *stream, hw_error *err) {
+    entered *e = ctx;
+    (void)err;
+    if (layer == 0 && stream->n_rows <= 8) memcpy(e->before, stream->before, stream->n_rows * 32 * sizeof(float));
+    if (layer == 0) e->n_before = stream->n_rows;
+    return HW_OK;
+}
+
+static hw_err note_origin(void *ctx, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
+    entered *e = ctx;
+    (void)q0, (void)err;
+    if (n_rows <= 8) memcpy(e->origin, rows, n_rows * 32 * sizeof(float));
+    e->n_origin = n_rows;
+    return HW_OK;
+}
+
+static hw_err note_final(void *ctx, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
+    (void)ctx, (void)rows, (void)n_rows, (void)q0, (void)err;
+    return HW_OK;
+}
+
+/* The stream that contributions are measured against is what enters the block, not that with its own MLP: where both run side by
+ * side the other one was taken before. In a first block it is the embedding. */
+static void stream_before_attention_is_what_enters_the_block(void **state) {
+    (void)state;
+    static const char *const names[] = {"llama", "granite", "phi2", "falcon", "command_r", "gemma2", "gpt2"};
+    static const int32_t ids[] = {5, 6, 7, 8};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        hw_model *model = open_model(file_name(names[i]), 8);
+        hw__engine *e = model->engine;
+        hw_error err = {0};
+        entered seen = {.n_before = 0};
+        hw__sink sink = {
+            .rows = note_rows, .stream = note_stream, .final = note_final, .origin = note_origin, .ctx = &seen};
+        assert_int_equal(e->ops->begin(e, 8, NULL, NULL, &err), HW_OK);
+        assert_int_equal(e->ops->decode(e, ids, 4, 0, 3, &sink, &err), HW_OK);
+        assert_int_equal(seen.n_before, 4);
+        assert_int_equal(seen.n_origin, 4);
+        if (memcmp(seen.before, seen.origin, sizeof(float) * 4 * 32) != 0) fail_msg("%s", names[i]);
+        hw_model_close(model);
+    }
+}
+
+/* ------------------------------------------------------------------ models in several files */
+
+static void model_in_two_files_is_the_same(void **state) {
+    (void)state;
+    const char *const names[] = {"llama.gguf", "split-00001-of-00002.gguf"};
+    hw_attribution *a[2];
+    for (size_t i = 0; i < 2; i++) {
+        hw_model *model = open_model(names[i], 0);
+        hw_trace *trace = capture_signals(model, 1u << HW_SIGNAL_LOGIT);
+        assert_int_equal(hw_explain(&a[i], trace, "logit", NULL, NULL), HW_OK);
+        hw_trace_free(trace);
+        hw_model_close(model);
+    }
+    size_t n = hw_attribution_n_rows(a[0]) * hw_attribution_n_columns(a[0]) * hw_attribution_n_layers(a[0]);
+    assert_memory_equal(hw_attribution_values(a[0]), hw_attribution_values(a[1]), n * sizeof(float));
+    for (size_t i = 0; i < 2; i++) hw_attribution_free(a[i]);
+}
+
+static void part_of_a_split_is_named(void **state) {
+    (void)state;
+    size_t n;
+    hw_error err = {0};
+    hw_err rc = try_open(path_of("split-00002-of-00002.gguf"), &err);
+    assert_error(&err, rc, HW_ERR_ARGUMENT, "-00001-of-00002.gguf");
+    unsigned char *bytes = read_file("split-00001-of-00002.gguf", &n);
+    write_file("half-00001-of-00002.gguf", bytes, n);
+    rc = try_open(path_of("half-00001-of-00002.gguf"), &err);
+    assert_error(&err, rc, HW_ERR_IO, "part 2 of 2");
+    write_file("half-00002-of-00002.gguf", bytes, n); /* the first again */
+    rc = try_open(path_of("half-00001-of-00002.gguf"), &err);
+    assert_error(&err, rc, HW_ERR_FORMAT, "does not say that it is part 2");
+    write_file("renamed.gguf", bytes, n);
+    rc = try_open(path_of("renamed.gguf"), &err);
+    assert_error(&err, rc, HW_ERR_ARGUMENT, "must end with -00001-of-00002.gguf");
+    free(bytes);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parts_sum_to_the_logit_on_every_architecture),
+        cmocka_unit_test(stream_before_attention_is_what_enters_the_block),
+        cmocka_unit_test(model_in_two_files_is_the_same),
+        cmocka_unit_test(part_of_a_split_is_named),
         cmocka_unit_test(batches_agree),
         cmocka_unit_test(sentencepiece_puts_a_space_that_has_no_bytes),
         cmocka_unit_test(a_completion_has_the_bytes_that_are_given),
