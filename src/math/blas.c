@@ -80,19 +80,21 @@ static const char *wide_kernels(void) {
 
 /* A processor that is newer than OpenBLAS gets its oldest kernels, at a quarter of the speed (bench/products.c). Kernels are
  * chosen by name in one way only, a variable of the environment, which is set for as long as OpenBLAS reads it. Whoever has set
- * it has chosen already. */
-static void choose_kernels(void) {
+ * it has chosen already. False: no memory; other kernels would round otherwise without a word. */
+static bool choose_kernels(void) {
     static const char *const oldest[] = {"Prescott", "Core2", "Nehalem", "Opteron_SSE3", "Barcelona"};
     static const char variable[] = "OPENBLAS_CORETYPE";
     const char *wide = wide_kernels(), *chosen = blas.corename();
-    if (!wide || !blas.kernels_drop || !blas.kernels_choose || getenv(variable)) return;
+    if (!wide || !blas.kernels_drop || !blas.kernels_choose || getenv(variable)) return true;
     for (size_t i = 0; i < sizeof oldest / sizeof *oldest; i++) {
-        if (strcmp(chosen, oldest[i]) != 0 || setenv(variable, wide, 1) != 0) continue;
+        if (strcmp(chosen, oldest[i]) != 0) continue;
+        if (setenv(variable, wide, 1) != 0) return false;
         blas.kernels_drop();
         blas.kernels_choose();
         unsetenv(variable);
-        return;
+        return true;
     }
+    return true;
 }
 
 static hw_err find_functions(void *library, hw_error *err) {
@@ -123,7 +125,7 @@ static hw_err open_library(hw_error *err) {
     }
     hw_err rc = find_functions(library, err); /* a library that is wrong stays open: it has threads and handlers */
     if (rc != HW_OK) return rc;
-    choose_kernels();
+    if (!choose_kernels()) return hw__fail(err, HW_ERR_MEMORY, "out of memory: the choice of OpenBLAS's kernels");
     make_buffers(n_threads + 1);
     return HW_OK;
 }
