@@ -7,35 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool refuse(hw_error *err, size_t i, const char *what) {
-    *err = (hw_error){.code = HW_ERR_ARGUMENT};
-    snprintf(err->msg, sizeof err->msg, "messages: [%zu]: %s", i, what);
-    return false;
-}
-
-static bool read_message(hw_message *m, const json_t *entry, size_t i, hw_error *err) {
-    const json_t *role = json_object_get(entry, "role"), *content = json_object_get(entry, "content");
-    if (!json_is_string(role) || json_string_length(role) == 0 ||
-        strlen(json_string_value(role)) != json_string_length(role))
-        return refuse(err, i, "\"role\" must be there, as \"system\", \"user\" or \"assistant\"");
-    if (!json_is_string(content)) return refuse(err, i, "\"content\" must be there, and be text");
-    *m = (hw_message){.role = json_string_value(role),
-                      .content = json_string_value(content),
-                      .content_bytes = json_string_length(content)};
-    return true;
-}
-
-bool messages_from_json(conversation *c, const json_t *list, hw_error *err) {
-    size_t n = json_array_size(list);
-    if (n == 0) return refuse(err, 0, "a list with at least one {\"role\": ..., \"content\": ...} is needed");
-    c->messages = calloc(n, sizeof *c->messages);
-    if (!c->messages) return refuse(err, n - 1, "no memory for so many");
-    for (c->n_messages = 0; c->n_messages < n; c->n_messages++)
-        if (!read_message(&c->messages[c->n_messages], json_array_get(list, c->n_messages), c->n_messages, err))
-            return false;
-    return true;
-}
-
 bool conversation_is_chat(const options *o) {
     return o->chat || o->system || o->messages || o->chat_template || o->thinking != HW_THINKING_DEFAULT;
 }
@@ -80,12 +51,6 @@ int conversation_read(conversation *c, const options *o, const input *prompt) {
     *c = (conversation){.n_messages = 0};
     int status = o->messages ? read_messages(c, o->messages) : o->system ? add_system(c, o->system, prompt) : STATUS_DONE;
     return status == STATUS_DONE && o->chat_template ? read_template(&c->template_source, o->chat_template) : status;
-}
-
-void conversation_free(conversation *c) {
-    free(c->messages);
-    free(c->template_source.bytes);
-    json_decref(c->json);
 }
 
 void conversation_apply(hw_run_params *params, const conversation *c, const options *o) {

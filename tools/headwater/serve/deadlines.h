@@ -5,12 +5,13 @@
 #ifndef HW_SERVE_DEADLINES_H
 #define HW_SERVE_DEADLINES_H
 
-#include "serve/server.h"
-
 #include <microhttpd.h>
 #include <stdbool.h>
 
-enum { REQUEST_SECONDS = 30 }; /* from the first byte that could come to the last */
+enum {
+    REQUEST_SECONDS = 30, /* from the first byte that could come to the last */
+    MOST_CONNECTIONS = 64 /* at once */
+};
 
 typedef struct deadlines deadlines;
 

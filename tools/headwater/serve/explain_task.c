@@ -11,7 +11,7 @@
 
 #include "cli/clock.h"
 #include "base/json.h"
-#include "job/conversation.h"
+#include "job/messages.h"
 
 #include <stdlib.h>
 #include <string.h>

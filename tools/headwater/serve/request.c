@@ -2,7 +2,7 @@
 #include "serve/request.h"
 
 #include "base/json.h"
-#include "job/conversation.h"
+#include "job/messages.h"
 #include "cli/names.h"
 
 #include <math.h>

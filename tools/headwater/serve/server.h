@@ -9,7 +9,7 @@
 
 #include "serve/answer.h"
 
-enum { DEFAULT_PORT = 4780, MOST_BODY_BYTES = 8 << 20, MOST_CONNECTIONS = 64 };
+enum { DEFAULT_PORT = 4780, MOST_BODY_BYTES = 8 << 20 };
 
 /* Listens on `port`; 0: on DEFAULT_PORT, or on any free one where that is taken. False with the fault filled. */
 bool server_start(server *s, unsigned port, fault *f);
