@@ -12,6 +12,7 @@ import subprocess
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from patience import HANG_S
 
 HERE = pathlib.Path(__file__).parent
 CLEARED = ("NO_COLOR", "COLORTERM", "COLORFGBG", "COLUMNS", "HEADWATER_MODEL")
@@ -47,6 +48,12 @@ def smollm():
 
 
 @pytest.fixture(scope="session")
+def smollm_f32():
+    """The same weights in full precision: what it generates, and every digit that is shown, is the same on any processor."""
+    return model_path("SmolLM2-135M-Instruct.F32.gguf")
+
+
+@pytest.fixture(scope="session")
 def gemma():
     return model_path("gemma-3-270m-q4_k_m.gguf")
 
@@ -74,7 +81,7 @@ class Outcome:
 def headwater(program, tmp_path):
     """headwater("explain", ...) runs the program in an empty folder; nothing waits for a terminal."""
 
-    def run(*args, stdin=b"", env=None, timeout=300, **kwargs):
+    def run(*args, stdin=b"", env=None, timeout=HANG_S, **kwargs):
         command = [str(program), *map(os.fspath, args)]
         done = subprocess.run(command, input=stdin, capture_output=True, cwd=tmp_path,
                               env=environment(**(env or {})), timeout=timeout, **kwargs)

@@ -10,6 +10,7 @@ import time
 
 import pytest
 from conftest import environment
+from patience import HANG_S
 
 pytestmark = pytest.mark.model
 
@@ -26,7 +27,7 @@ def read(table):
 
 def test_times_every_variant(headwater, smollm, tmp_path):
     table = tmp_path / "cost.csv"
-    out = headwater("bench", "-m", smollm, "--sizes", "24,30", "-n", "5", "--rounds", "2", "--threads", "1", "-o", table, timeout=900)
+    out = headwater("bench", "-m", smollm, "--sizes", "24,30", "-n", "5", "--rounds", "2", "--threads", "1", "-o", table)
     assert out.status == 0, out.err
     assert out.out.count("m = ") == 2 and "m = 24, n = 5, 2 rounds" in out.out
     assert "m = 30: every variant checked" in out.err and "m = 30: round 2 of 2" in out.err
@@ -83,7 +84,7 @@ def test_a_killed_process_leaves_no_trace_behind(program, smollm, tmp_path):
     children = children_of(running.pid)
     assert len(children) == 2 and len(list(tmp_path.glob("headwater-bench-*/*"))) == 1
     os.kill(int(children[1]), signal.SIGKILL)  # plain generation has the first
-    _, err = running.communicate(timeout=60)
+    _, err = running.communicate(timeout=HANG_S)
     assert running.returncode == 1 and "process ended" in err
     assert list(tmp_path.iterdir()) == []
 
@@ -96,7 +97,7 @@ def test_an_interruption_ends_it_tidily(program, smollm, tmp_path, number, to):
     children = children_of(running.pid)
     assert len(children) == 2
     to(running.pid, number)
-    running.communicate(timeout=60)
+    running.communicate(timeout=HANG_S)
     assert running.returncode == 130
     assert list(tmp_path.iterdir()) == [] and not any(pathlib.Path("/proc", child).exists() for child in children)
 
@@ -109,7 +110,7 @@ def test_an_interruption_reaches_a_long_run(program, smollm, tmp_path):
         assert running.poll() is None
         time.sleep(0.05)
     os.kill(running.pid, signal.SIGINT)
-    assert running.wait(timeout=60) == 130 and list(tmp_path.iterdir()) == []
+    assert running.wait(timeout=HANG_S) == 130 and list(tmp_path.iterdir()) == []
     with pytest.raises(ProcessLookupError):
         os.killpg(running.pid, 0)  # nobody is left
 

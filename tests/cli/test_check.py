@@ -9,6 +9,7 @@ import time
 
 import pytest
 from conftest import environment
+from patience import HANG_S
 
 FACTS = ("Anna keeps clocks. ", "Boris repairs boats. ", "Clara paints tulips. ", "David sells stamps. ")
 QUESTION = "Question: What does Clara do? Answer: Clara paints"
@@ -88,7 +89,7 @@ def test_explanations_by_running_again(check):
 def test_the_line_that_the_answer_goes_on_from_is_no_evidence(check):
     prompt = ("Facts: The dog is named Rex. The key is in the blue cup. Oscar lives in Rome.\nQuestion: Where is the key?\n"
               "Answer: The key is in the")
-    done = check("-p", prompt, "-n", "2", "--method", "logit", "--ablations", "8")
+    done = check("-p", prompt, "--completion", " blue cup", "--method", "logit", "--ablations", "8")
     assert (done.status, done.err) == (0, "")
     assert re.search(r"^logit: right where it can be checked: the best choice is the text that the answer goes on from \(\d+\.\d nats\); "
                      r"among the others: .*the best choice, segment 1, ", done.out, re.M), done.out
@@ -156,6 +157,6 @@ def test_ctrl_c_ends_it(program, smollm, tmp_path):
     assert child.stdout.readline()  # the run itself is about to be done
     time.sleep(1)
     child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=120)
+    out, err = child.communicate(timeout=HANG_S)
     assert (child.returncode, err) == (130, b"headwater: interrupted\n")
     assert b"Check over" not in out and not (tmp_path / "c.json").exists()

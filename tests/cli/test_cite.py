@@ -1,6 +1,7 @@
 """`headwater cite`: exact output on made traces whose logit effects are known, then a real model, then what it refuses."""
 
 import json
+import os
 import pathlib
 import re
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import numpy as np
 import pytest
 from conftest import causal, environment
+from patience import HANG_S
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
@@ -307,8 +309,8 @@ def test_passages_that_are_no_json(headwater, made, tmp_path):
 
 
 @pytest.fixture
-def cite(headwater, smollm):
-    return lambda *args, **kwargs: headwater("cite", "-m", smollm, "--threads", "2", *args, **kwargs)
+def cite(headwater, smollm_f32):
+    return lambda *args, **kwargs: headwater("cite", "-m", smollm_f32, "--threads", "2", *args, **kwargs)
 
 
 @pytest.mark.model
@@ -327,13 +329,14 @@ def test_names_the_passage_that_told_it(cite, headwater, passages_file, tmp_path
     assert found.out == done.out, "the same where the prompt is given"
 
 
-def shape_of(value):
-    """Keys, lengths and texts; numbers to two digits, which another build of the engine keeps."""
+def form_of(value):
+    """Keys in their order and kinds of values; of a list that of each item, once. The figures are those of a quantised model on
+    one processor."""
     if isinstance(value, dict):
-        return {key: shape_of(v) for key, v in value.items()}
+        return [(key, form_of(v)) for key, v in value.items()]
     if isinstance(value, list):
-        return [shape_of(v) for v in value]
-    return pytest.approx(value, abs=0.02 * max(1, abs(value))) if isinstance(value, float) else value
+        return sorted({repr(form_of(v)) for v in value})
+    return "number" if type(value) in (int, float) else type(value).__name__
 
 
 @pytest.mark.model
@@ -344,14 +347,17 @@ def test_the_documented_file_is_what_is_written(cite, passages_file, tmp_path):
     assert done.status == 0, done
     saved = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
     assert list(saved) == list(documented)
-    assert saved == shape_of(documented) | {"model": saved["model"]}
+    for key in documented:
+        if key != "model":
+            assert form_of(saved[key]) == form_of(documented[key]), key
 
 
 @pytest.mark.model
 def test_chat_and_other_methods(cite, passages_file, tmp_path):
     passages_file()
     for method, rule in (("contribution", "ratio"), ("leave-one-out", "fall"), ("ablation", "weight")):
-        done = cite("--passages", "passages.json", "--question", QUESTION, "--chat", "-n", "12", "--method", method, "-o", "c.json")
+        done = cite("--passages", "passages.json", "--question", QUESTION, "--chat", "--completion",
+                    "The key is in the blue cup.", "--method", method, "-o", "c.json")
         assert (done.status, done.err) == (0, "")
         saved = json.loads((tmp_path / "c.json").read_text())
         assert (saved["method"], saved["rule"]["name"]) == (method, rule)
@@ -394,18 +400,20 @@ def test_a_second_family(headwater, gemma, passages_file):
 
 
 @pytest.mark.model
-def test_ctrl_c_keeps_and_cites_what_is_there(program, smollm, passages_file, tmp_path):
-    command = [program, "cite", "-m", smollm, "--passages", passages_file(), "--question", "Tell me a long story.", "-n", "3000",
+def test_ctrl_c_keeps_and_cites_what_is_there(program, smollm, tmp_path):
+    """Counting goes on whatever the kernels."""
+    command = [program, "cite", "-m", smollm, "-p", "Anna counts. 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,", "-n", "3000",
                "-o", "c.json", "--trace", "t.st"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, env=environment())
-    with pytest.raises(subprocess.TimeoutExpired):
-        child.wait(timeout=8)
+    seen = b""
+    while len(seen) <= len("Answer\n"):
+        assert (part := os.read(child.stdout.fileno(), 4096)), child.stderr.read()
+        seen += part
     child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=120)
+    out, err = child.communicate(timeout=HANG_S)
     assert child.returncode == 130
-    if out:  # it had begun to generate
-        assert err == b"headwater: interrupted: citing for the tokens so far; Ctrl-C again ends at once\n"
-        assert b"tokens, interrupted, " in out and (tmp_path / "c.json").exists() and (tmp_path / "t.st").exists()
+    assert err == b"headwater: interrupted: citing for the tokens so far; Ctrl-C again ends at once\n"
+    assert b"tokens, interrupted, " in out and (tmp_path / "c.json").exists() and (tmp_path / "t.st").exists()
 
 
 @pytest.mark.model
@@ -419,8 +427,8 @@ def test_what_only_the_run_shows_is_refused(cite, headwater, made):
 
 
 @pytest.mark.model
-def test_contribution_stands_in_for_logit(headwater, smollm, passages_file, tmp_path):
-    done = headwater("explain", "-m", smollm, "--threads", "2", "-p", BUILT + "\nAnswer:", "--completion", " The key is in the blue cup.",
+def test_contribution_stands_in_for_logit(headwater, smollm_f32, passages_file, tmp_path):
+    done = headwater("explain", "-m", smollm_f32, "--threads", "2", "-p", BUILT + "\nAnswer:", "--completion", " The key is in the blue cup.",
                      "--method", "contribution", "--trace", "t.st")
     assert done.status == 0
     done = headwater("cite", "--trace", "t.st", "--passages", passages_file(), "-o", "c.json")

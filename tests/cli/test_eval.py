@@ -7,11 +7,11 @@ import pathlib
 import re
 import signal
 import subprocess
-import time
 
 import numpy as np
 import pytest
 from conftest import environment
+from patience import HANG_S, until
 
 METRICS = ["hit1", "mrr", "recall10", "lds", "passes", "drop1", "drop3", "drop5", "comprehensiveness", "sufficiency"]
 EVIDENCE = METRICS[:3]
@@ -405,11 +405,7 @@ def start(program, args, cwd):
 
 
 def wait_for_lines(path, n):
-    for _ in range(2400):
-        if path.exists() and path.read_bytes().count(b"\n") >= n:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"{path} did not get {n} lines")
+    until(lambda: path.exists() and path.read_bytes().count(b"\n") >= n, f"{path} does not get {n} lines")
 
 
 @pytest.mark.model
@@ -419,7 +415,7 @@ def test_goes_on_where_it_ended(program, command, evaluate, data, tmp_path, endi
     process = start(program, [*command, "-o", "r.jsonl"], tmp_path)
     wait_for_lines(path, 2)
     process.send_signal(ending)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=HANG_S)
     kept = path.read_text().count("\n")
     assert 2 <= kept < len(ITEMS)
     if ending == signal.SIGINT:

@@ -5,12 +5,13 @@ import pathlib
 import shutil
 import subprocess
 import sys
+from patience import HANG_S
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 
 def write_tables(program, page):
-    subprocess.run([sys.executable, ROOT / "scripts/faithfulness_tables.py", "--program", program, page], check=True, timeout=300)
+    subprocess.run([sys.executable, ROOT / "scripts/faithfulness_tables.py", "--program", program, page], check=True, timeout=HANG_S)
 
 
 def test_the_tables_are_those_of_the_results(program, tmp_path):

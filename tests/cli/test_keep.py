@@ -25,18 +25,18 @@ def explain(headwater, model, prompt, *options):
 @pytest.mark.parametrize("model", ["smollm", "gemma"])
 def test_a_second_question_starts_where_the_first_one_was(headwater, request, tmp_path, model):
     path = request.getfixturevalue(model)
-    first = explain(headwater, path, KEY, "--state", "s.state")
+    first = explain(headwater, path, KEY, "--state", "s.state", "--ubatch", "1")
     assert first.status == 0 and "are from" not in first.err
     kept = (tmp_path / "s.state").read_bytes()
-    second = explain(headwater, path, TOM, "--state", "s.state", "-o", "state.npy")
+    second = explain(headwater, path, TOM, "--state", "s.state", "-o", "state.npy", "--ubatch", "1")
     reused, m = map(int, re.search(r"headwater: (\d+) of the prompt's (\d+) tokens are from s.state\n", second.err).groups())
     assert m - 13 <= reused < m and reused % 4 == 0
     assert (tmp_path / "s.state").read_bytes() == kept
-    fresh = explain(headwater, path, TOM, "-o", "fresh.npy")
+    fresh = explain(headwater, path, TOM, "-o", "fresh.npy", "--ubatch", "1")
     assert fresh.status == second.status == 0
     for method in ("rollout", "logit"):
         a, b = (np.load(tmp_path / f"{name}.{method}.npy") for name in ("state", "fresh"))
-        assert np.square(a - b).sum() <= 1e-6 * np.square(b).sum()
+        assert np.square(a - b).sum() <= 1e-12 * np.square(b).sum(), "a token a pass: kernels round by the number of rows"
 
 
 def test_a_state_is_a_trace(headwater, smollm, tmp_path):
@@ -174,18 +174,23 @@ def refusal(headwater, model, limit, *options):
     return said[2]
 
 
-def test_a_run_beyond_memory_does_not_start(headwater, smollm):
-    said = refusal(headwater, smollm, 340)
+def test_a_run_beyond_memory_does_not_start(program, headwater, smollm):
+    """Limits by what the runs would take: some processors keep the weights in a second form."""
+    run = ["-m", smollm, "-p", CONTEXT * 60, "-n", "8"]
+    fits = max(estimate(program, *run, *less)[0] for less in (["--by", "sentence"], ["--method", "logit"]))
+    short, _ = estimate(program, "-m", smollm, "-p", CONTEXT * 5, "-n", "8")
+    limit = int(fits / 2**20) + 8
+    said = refusal(headwater, smollm, limit)
     assert re.fullmatch(r"--by sentence \(\d+ MB\) or --method logit \(\d+ MB\)", said)
-    done = headwater("explain", "-m", smollm, "-p", CONTEXT * 60, "-n", "8", "--memory", "340M", "--by", "sentence", "--top", "1")
+    done = headwater("explain", "-m", smollm, "-p", CONTEXT * 60, "-n", "8", "--memory", f"{limit}M", "--by", "sentence", "--top", "1")
     assert done.status == 0
-    said = refusal(headwater, smollm, 180)
+    said = refusal(headwater, smollm, int(short / 2**20) + 8)
     sizes = [int(n) for n in re.findall(r"a prompt of at most (\d+) tokens", said)]
     assert len(sizes) == 2 and 50 < sizes[0] < sizes[1] < 1300
     assert said.count("with --method logit") == 1
 
 
-@pytest.mark.parametrize("options", [["--memory", "340M", "--method", "attention"], ["--memory", "64G"], []])
+@pytest.mark.parametrize("options", [["--memory", "640M", "--method", "attention"], ["--memory", "64G"], []])
 def test_what_is_said_to_fit_runs(headwater, smollm, options):
     assert headwater("explain", "-m", smollm, "-p", KEY, "-n", "2", *options).status == 0
 

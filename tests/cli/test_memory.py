@@ -11,6 +11,7 @@ import subprocess
 import numpy as np
 import pytest
 from conftest import causal, environment
+from patience import HANG_S, patience
 
 LIBRARY = os.environ.get("HEADWATER_FAIL_ALLOC")
 # What reports a lack of memory to its caller: the engine's C++, GLib and Pango end the process by design, ICU 72 crashes.
@@ -30,7 +31,7 @@ class Failing:
 
     def run(self, **settings):
         env = environment(LD_PRELOAD=LIBRARY, FAIL_ALLOC_OF=OBJECTS, OMP_NUM_THREADS="1", **settings)
-        return subprocess.run(self.command, capture_output=True, cwd=self.folder, env=env, timeout=300)
+        return subprocess.run(self.command, capture_output=True, cwd=self.folder, env=env, timeout=HANG_S)
 
     def contents(self):
         return {name: (self.folder / name).read_bytes() for name in self.outputs}
@@ -122,7 +123,7 @@ def limit_address_space(megabytes):
 
 @needs_library
 def test_products_without_memory_end(headwater, inputs):
-    done = headwater("--version", preexec_fn=limit_address_space(300), timeout=20)
+    done = headwater("--version", preexec_fn=limit_address_space(300), timeout=patience(60))
     assert (done.status, done.err) == (0, "")
-    done = headwater("explain", "--attention", inputs, preexec_fn=limit_address_space(300), timeout=60)
+    done = headwater("explain", "--attention", inputs, preexec_fn=limit_address_space(300), timeout=patience(60))
     assert done.status == 1 and "OpenBLAS takes up to" in done.err

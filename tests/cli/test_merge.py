@@ -7,6 +7,7 @@ import signal
 import pytest
 from test_eval import (ITEMS, METHODS, make_item, make_line, read_lines, start, steady, wait_for_lines, write_results,
                        write_set)
+from patience import HANG_S
 
 PARTS = ("p1.jsonl", "p2.jsonl", "p3.jsonl")
 MERGE = ("eval", "--merge", "set.jsonl", *PARTS, "-o", "all.jsonl")
@@ -199,7 +200,7 @@ def kill_in_an_item(process, path, n):
     """Kills the run while it measures: no item ends in the moment between its line and the signal."""
     wait_for_lines(path, n)
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=120)
+    process.communicate(timeout=HANG_S)
     assert process.returncode == -signal.SIGKILL
     return path.read_bytes()
 

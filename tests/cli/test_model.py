@@ -6,11 +6,11 @@ import os
 import re
 import signal
 import subprocess
-import time
 
 import numpy as np
 import pytest
 from conftest import environment
+from patience import HANG_S, until_caught
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
@@ -26,13 +26,13 @@ def explain(headwater, smollm):
     return lambda *args, **kwargs: headwater("explain", "-m", smollm, "--threads", "2", *args, **kwargs)
 
 
-def test_generates_and_explains(explain):
-    done = explain("-p", "The capital of France is", "-n", "3")
+def test_generates_and_explains(headwater, smollm_f32):
+    done = headwater("explain", "-m", smollm_f32, "--threads", "2", "-p", "The capital of France is", "-n", "3")
     assert (done.status, done.err) == (0, "")
     lines = done.out.splitlines()
     assert lines[0] == "Completion"
     assert " Paris" in lines[1]
-    assert re.fullmatch(r"3 tokens, stopped at the limit, after a prompt of 5; .+, Q4_1", lines[2])
+    assert re.fullmatch(r"3 tokens, stopped at the limit, after a prompt of 5; .+, all F32", lines[2])
     assert "  The capital of France is" in lines
     assert re.findall(r"^(\w+) · all 3 completion tokens, mean$", done.out, re.M) == ["rollout", "logit"]
     assert len(re.findall(r"^  \d: ", done.out, re.M)) == 5 + 5
@@ -125,12 +125,15 @@ def test_chat_template_is_visible_and_can_be_hidden(explain):
     assert rows and not any("<|" in row for row in rows)
 
 
-def test_several_runs_of_the_prompt_in_one_pass_or_many(explain, tmp_path):
+def test_several_runs_of_the_prompt_in_one_pass_or_many(headwater, smollm_f32, tmp_path):
+    """In full precision: kernels for quantised weights round by the number of rows."""
     for n in (1, 7, 512):
-        assert explain("-p", PROMPT, "--completion", " sunny", "--method", "rollout", "--ubatch", str(n), "-o", f"u{n}.npy").status == 0
+        done = headwater("explain", "-m", smollm_f32, "--f32-cache", "--threads", "2", "-p", PROMPT, "--completion", " sunny", "--method",
+                         "rollout", "--ubatch", str(n), "-o", f"u{n}.npy")
+        assert done.status == 0, done
     whole = np.load(tmp_path / "u512.npy")
     for n in (1, 7):
-        assert np.load(tmp_path / f"u{n}.npy") == pytest.approx(whole, abs=2e-3)
+        assert np.load(tmp_path / f"u{n}.npy") == pytest.approx(whole, abs=1e-6)
 
 
 def test_beyond_the_context_says_by_how_much(explain):
@@ -149,7 +152,7 @@ def test_truncated_model(headwater, smollm, tmp_path):
 
 
 def test_a_token_that_is_not_there_lists_what_is(explain, tmp_path):
-    done = explain("-p", "The capital of France is", "-n", "3", "--token", "Berlin", "--trace", "t.safetensors")
+    done = explain("-p", "The capital of France is", "--completion", " Paris, which", "--token", "Berlin", "--trace", "t.safetensors")
     assert done.status == 1
     assert "\"Berlin\"" in done.err and "Paris" in done.err
     assert (tmp_path / "t.safetensors").exists(), "the run itself is kept"
@@ -186,7 +189,7 @@ def test_info(headwater, smollm, gemma):
 
 
 def test_a_second_family(headwater, gemma):
-    done = headwater("explain", "-m", gemma, "-p", "Paris is the capital of", "-n", "2", "--hide", "first,special")
+    done = headwater("explain", "-m", gemma, "-p", "Paris is the capital of", "--completion", " France", "--hide", "first,special")
     assert (done.status, done.err) == (0, "")
     assert " France" in done.out and "<bos>" in done.out
 
@@ -215,7 +218,7 @@ def test_ctrl_c_during_generation_keeps_what_is_there(program, headwater, smollm
     process = start(program, args, tmp_path)
     seen = read_until(process, len("Completion\n") + 8)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=HANG_S)
     text = (seen + out).decode()
     assert process.returncode == 130, err
     assert err == b"headwater: interrupted: explaining the tokens so far; Ctrl-C again ends at once\n"
@@ -233,9 +236,9 @@ def test_ctrl_c_during_generation_keeps_what_is_there(program, headwater, smollm
 def test_ctrl_c_before_the_first_token(program, smollm, tmp_path):
     (tmp_path / "p.txt").write_text("word " * 6000)
     process = start(program, ["explain", "-m", smollm, "-f", "p.txt", "-n", "5", "-o", "r.json"], tmp_path)
-    time.sleep(3)  # the model is loaded by then, the prompt far from read
+    until_caught(process, signal.SIGINT)  # the model is not loaded by then, or the prompt far from read
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=HANG_S)
     assert (process.returncode, out, err) == (130, b"", b"headwater: interrupted\n")
     assert not (tmp_path / "r.json").exists()
 
@@ -244,9 +247,7 @@ def test_a_reader_that_leaves_ends_the_generation(program, smollm, tmp_path):
     process = start(program, ["explain", "-m", smollm, "-p", "Once upon a time", "-n", "2000", "-o", "r.npy"], tmp_path)
     read_until(process, 1)
     process.stdout.close()
-    began = time.monotonic()
-    assert process.wait(timeout=60) == 1
-    assert time.monotonic() - began < 30
+    assert process.wait(timeout=HANG_S) == 1
     assert process.stderr.read() == b""
     assert np.load(tmp_path / "r.rollout.npy").shape[0] < 2000
     process.stderr.close()
@@ -261,7 +262,7 @@ def test_rows_that_pass_by_explain_as_kept_ones(explain, tmp_path, settings):
     assert explain(*run, "-o", passing).status == 0
     assert explain(*run, "-o", kept, "--trace", tmp_path / "t.safetensors").status == 0
     fed, whole = np.load(passing), np.load(kept)
-    assert fed.shape == whole.shape and fed.shape[:2] == (4, 20)
+    assert fed.shape == whole.shape and fed.shape[1] == 20
     np.testing.assert_allclose(fed, whole, rtol=0, atol=1e-6)
 
 
@@ -279,7 +280,7 @@ def test_segments_are_the_whole_prompt(headwater, explain, tmp_path, by):
     (tmp_path / "s.json").write_text(json.dumps([{"name": "Rex", "begin": 0, "end": 21}, {"name": "tiny 🌊", "begin": 21, "end": 22},
                                                  {"name": "key, \"where\"", "begin": 22, "end": 49}]))
     cut = ["--spans", "s.json"] if by == "spans" else ["--by", by]
-    run = ["-p", FACTS, "-n", "2", "--chat", "--method", "rollout,attention,logit"]
+    run = ["-p", FACTS, "--completion", " In the", "--chat", "--method", "rollout,attention,logit"]
     assert explain(*run, "-o", "plain.json").status == 0
     done = explain(*run, *cut, "-o", "cut.json")
     assert done.status == 0
@@ -299,7 +300,7 @@ def test_segments_are_the_whole_prompt(headwater, explain, tmp_path, by):
 
 
 def test_hiding_where_no_segment_is_hidden_whole(explain):
-    done = explain("-p", FACTS, "-n", "1", "--by", "sentence", "--method", "attention", "--hide", "first,/Oscar/")
+    done = explain("-p", FACTS, "--completion", " In", "--by", "sentence", "--method", "attention", "--hide", "first,/Oscar/")
     assert "0.000 by --hide first,/Oscar/: a segment is hidden where all of its tokens are, and none is" in done.out
 
 

@@ -13,6 +13,7 @@ import tempfile
 import time
 
 import pytest
+from patience import HANG_S, patience
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "scancel", "squeue", "sinfo")
 SKIPPED = 77
@@ -106,7 +107,7 @@ class Slurm:
             self.running.append(subprocess.Popen(command, env=self.env, cwd=self.folder, stdin=subprocess.DEVNULL,
                                                  stdout=out, stderr=out))
 
-    def wait(self, done, complaint, seconds=300):
+    def wait(self, done, complaint, seconds=HANG_S):
         end = time.monotonic() + seconds
         while not done():
             if time.monotonic() > end:
@@ -130,7 +131,7 @@ class Slurm:
             process.terminate()
         for process in self.running:
             try:
-                process.wait(timeout=10)
+                process.wait(timeout=patience(10))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

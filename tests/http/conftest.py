@@ -12,11 +12,11 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 import zlib
 
 import numpy as np
 import pytest
+from patience import HANG_S, patience, until
 
 PROMPT = "My name is Abdul, I am from"
 ENDLESS = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,"  # greedy counting goes on for thousands of tokens
@@ -107,7 +107,7 @@ class Server:
         self.err = b""
         line = self.process.stdout.readline().decode()
         if not line:
-            self.process.wait(30)
+            self.process.wait(HANG_S)
             raise AssertionError(f"no address: {self.process.stderr.read().decode()}")
         assert line.startswith("http://127.0.0.1:") and line.endswith("/\n"), line
         self.port = int(line[len("http://127.0.0.1:"):-2])
@@ -117,7 +117,7 @@ class Server:
     def read_err(self):
         self.err = self.process.stderr.read()
 
-    def connect(self, timeout=120):
+    def connect(self, timeout=HANG_S):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def send(self, method, path, body=None, headers=None):
@@ -164,7 +164,7 @@ class Server:
 
     def raw(self, data, seconds=10):
         """Bytes in, all bytes out until the server closes or falls silent."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as s:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=patience(seconds)) as s:
             s.sendall(data)
             out = b""
             try:
@@ -174,21 +174,18 @@ class Server:
                 pass
             return out
 
-    def idle(self, seconds=60):
+    def idle(self):
         """Waits until no job is left."""
-        until = time.monotonic() + seconds
-        while self.ok("GET", "/api/status")["queue"]:
-            assert time.monotonic() < until, "the queue does not empty"
-            time.sleep(0.05)
+        until(lambda: not self.ok("GET", "/api/status")["queue"], "the queue does not empty")
 
     def kill(self):
         self.process.kill()
-        self.process.wait(30)
+        self.process.wait(HANG_S)
 
     def stop(self, number=signal.SIGINT):
         if self.process.poll() is None:
             self.process.send_signal(number)
-        status = self.process.wait(60)
+        status = self.process.wait(HANG_S)
         self.reader.join(30)
         return status
 

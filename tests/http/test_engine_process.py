@@ -11,6 +11,7 @@ import time
 
 import pytest
 from conftest import ENDLESS, PROMPT, Server, text_of
+from patience import HANG_S, patience
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -37,7 +38,7 @@ def status_mib(pid, key):
 
 
 def wait_for(what, seconds=30):
-    until = time.monotonic() + seconds
+    until = time.monotonic() + patience(seconds)
     while not (value := what()):
         assert time.monotonic() < until, "it did not come"
         time.sleep(0.02)
@@ -93,7 +94,7 @@ def test_a_client_that_waits_for_one_answer_gets_the_error(kept):
     wait_for(lambda: kept.ok("GET", "/api/status")["queue"])
     time.sleep(0.3)
     os.kill(engine_of(kept), signal.SIGKILL)
-    thread.join(30)
+    thread.join(HANG_S)
     assert replies[0].status == 500 and replies[0].error["code"] == "engine_ended"
     assert "memory runs out" in replies[0].error["message"]
 
@@ -214,7 +215,7 @@ def test_text_that_libllama_throws_at_is_an_error_of_the_request(program, tiny, 
 
 
 def test_the_program_says_so_too(program, tiny):
-    done = subprocess.run([program, "explain", "-m", tiny / "no_bytes.gguf", "-p", "xyz"], capture_output=True, timeout=60)
+    done = subprocess.run([program, "explain", "-m", tiny / "no_bytes.gguf", "-p", "xyz"], capture_output=True, timeout=HANG_S)
     assert done.returncode == 1 and done.stdout == b"" and b"lack tokens" in done.stderr
 
 
@@ -264,6 +265,6 @@ def test_a_prompt_that_is_counted_in_parts_is_left_when_its_client_leaves(serve)
 
 
 def test_it_is_not_for_the_command_line(program):
-    done = subprocess.run([program, "engine-process", "-m", "x.gguf"], capture_output=True, timeout=30)
+    done = subprocess.run([program, "engine-process", "-m", "x.gguf"], capture_output=True, timeout=HANG_S)
     assert done.returncode == 1 and b"`headwater serve` starts it" in done.stderr
-    assert b"engine-process" not in subprocess.run([program, "--help"], capture_output=True, timeout=30).stdout
+    assert b"engine-process" not in subprocess.run([program, "--help"], capture_output=True, timeout=HANG_S).stdout

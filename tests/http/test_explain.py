@@ -3,13 +3,13 @@
 import io
 import json
 import threading
-import time
 
 import numpy as np
 import pytest
 from safetensors.numpy import load as load_safetensors
 
 from conftest import ENDLESS, PROMPT, text_of, unpack
+from patience import HANG_S, until
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_it_is_what_the_program_gives(server, program, smollm, tmp_path):
     run = server.explain(n=3, methods=["rollout"])
     path = tmp_path / "x.json"
     subprocess.run([program, "explain", "-m", smollm, "-p", PROMPT, "-n", "3", "--method", "rollout", "-q", "-o", path],
-                   check=True, capture_output=True, timeout=300)
+                   check=True, capture_output=True, timeout=HANG_S)
     wanted = json.loads(path.read_text())
     assert run["run"]["tokens"] == wanted["run"]["tokens"]
     _, mean = unpack(run["attributions"][0])
@@ -92,7 +92,7 @@ def test_columns_are_those_of_the_program(serve, program, smollm, tmp_path, mode
         cut = ["--spans", tmp_path / "spans.json"] if spans else ["--by", by]
         path = tmp_path / "x.json"
         subprocess.run([program, "explain", "-m", smollm.parent / model, "-p", prompt, "-n", "2", "--method", "rollout", "-q", *cut, "-o", path],
-                       check=True, capture_output=True, timeout=300)
+                       check=True, capture_output=True, timeout=HANG_S)
         wanted = json.loads(path.read_text())["attributions"][0]
         run = server.explain(prompt, n=2, methods=["rollout"], settings={"by": by}, **({"spans": spans} if spans else {}))
         again = server.ok("POST", f"/api/runs/{run['id']}/explain", {"methods": ["rollout"], "settings": {"by": by}})["attributions"]
@@ -204,7 +204,7 @@ def test_stop_keeps_the_tokens_so_far(server):
 def test_a_client_that_leaves_ends_its_job(server):
     stream, _, text = endless(server)
     stream.close()
-    server.idle(30)
+    server.idle()
     newest = server.ok("GET", "/api/runs")["runs"][0]
     assert newest["completion"].startswith(text[:100]) and newest["finished"] and newest["n_completion"] < 3000
 
@@ -213,10 +213,9 @@ def test_a_client_that_waits_for_one_answer_and_leaves_ends_its_job_too(server):
     body = json.dumps({"prompt": ENDLESS, "options": {"n_generate": 3000}}).encode()
     connection = server.connect()
     connection.request("POST", "/api/explain", body, {"Content-Type": "application/json"})
-    time.sleep(1)
-    assert server.ok("GET", "/api/status")["queue"] == 1
+    until(lambda: server.ok("GET", "/api/status")["queue"] == 1, "the job never begins")
     connection.close()
-    server.idle(30)
+    server.idle()
 
 
 def test_jobs_wait_in_line_and_know_their_place(server):
@@ -242,8 +241,7 @@ def test_the_queue_is_bounded(server):
     assert reply.status == 503 and reply.error["code"] == "busy" and reply.headers["Retry-After"]
     for stream in waiting:
         stream.close()
-    time.sleep(1)
-    assert server.ok("GET", "/api/status")["queue"] == 1
+    until(lambda: server.ok("GET", "/api/status")["queue"] == 1, "the others stay")
     server.ok("POST", f"/api/jobs/{job}/stop")
     first.until("done")
 
@@ -383,7 +381,7 @@ def test_every_format_is_exported(server, run, program, tmp_path):
         if f["name"] in ("json", "safetensors", "trace"):  # what the program opens
             path = tmp_path / f"x{f['extension']}"
             path.write_bytes(reply.body)
-            done = subprocess.run([program, "view", path, "-q"], capture_output=True, timeout=120)
+            done = subprocess.run([program, "view", path, "-q"], capture_output=True, timeout=HANG_S)
             assert done.returncode == 0, done.stderr
 
 
@@ -448,7 +446,7 @@ def test_the_program_writes_the_same_report(server, program, smollm, tmp_path):
 
     path = tmp_path / "x.html"
     subprocess.run([program, "explain", "-m", smollm, "-p", PROMPT, "-n", "3", "--method", "rollout", "-q", "-o", path],
-                   check=True, capture_output=True, timeout=300)
+                   check=True, capture_output=True, timeout=HANG_S)
     run = server.explain(n=3, methods=["rollout"])
     data = report_data(path.read_bytes())
     (matrix, mean), (other, other_mean) = (unpack(r["attributions"][0]) for r in (data["runs"][0], run))

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from conftest import PROMPT
+from patience import HANG_S
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FILE = ROOT / "docs/reference/openapi.yaml"
@@ -30,7 +31,7 @@ def follow(api, node):
 
 
 def routes_of_program(program):
-    text = subprocess.run([program, "serve", "--routes"], capture_output=True, check=True, text=True, timeout=30).stdout
+    text = subprocess.run([program, "serve", "--routes"], capture_output=True, check=True, text=True, timeout=HANG_S).stdout
     return {tuple(line.split(maxsplit=2)[:2]): line.split(maxsplit=2)[2] for line in text.splitlines()}
 
 

@@ -7,6 +7,7 @@ import sqlite3
 import time
 
 from conftest import ENDLESS, PROMPT, text_of
+from patience import HANG_S
 
 
 def test_a_run_is_there_after_a_restart(serve, tmp_path):
@@ -75,7 +76,7 @@ def test_two_servers_share_no_store(serve, program, smollm, tmp_path):
 
     path = tmp_path / "runs.sqlite"
     first = serve("--store", path)
-    done = subprocess.run([program, "serve", "-m", smollm, "--store", path], capture_output=True, timeout=60)
+    done = subprocess.run([program, "serve", "-m", smollm, "--store", path], capture_output=True, timeout=HANG_S)
     assert done.returncode == 1 and b"is in use by another headwater serve" in done.stderr
     first.stop()
 
@@ -92,7 +93,7 @@ def test_stores_that_are_none_are_refused(program, smollm, tmp_path):
     for path, part in ((other, b"not a database"), (newer, b"version 9"), (foreign, b"of something else"),
                        (tmp_path / "no" / "where", b"cannot open")):
         before = path.read_bytes() if path.exists() else None
-        done = subprocess.run([program, "serve", "-m", smollm, "--store", path], capture_output=True, timeout=60)
+        done = subprocess.run([program, "serve", "-m", smollm, "--store", path], capture_output=True, timeout=HANG_S)
         assert done.returncode == 1 and part in done.stderr, done.stderr
         assert before is None or path.read_bytes() == before
 
@@ -108,7 +109,7 @@ def test_the_default_store_lies_in_the_users_data(serve, tmp_path):
 def test_ports(serve, server, program, smollm):
     import subprocess
 
-    done = subprocess.run([program, "serve", "-m", smollm, "--no-store", "--port", str(server.port)], capture_output=True, timeout=60)
+    done = subprocess.run([program, "serve", "-m", smollm, "--no-store", "--port", str(server.port)], capture_output=True, timeout=HANG_S)
     assert done.returncode == 1 and f"127.0.0.1:{server.port}".encode() in done.stderr
     other = serve("--no-store")  # the usual port is taken by now, or this takes it
     assert other.port != server.port and other.explain(PROMPT, n=1)

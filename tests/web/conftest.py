@@ -13,6 +13,7 @@ import pytest
 
 from browser import PAGE, ROOT, open_browser
 from documents import document, page_with
+from patience import HANG_S, patience
 
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -47,7 +48,7 @@ def open_page(browser):
 
     def opened(url, allowed=(), **options):
         page = browser.new_page(**options)
-        page.set_default_timeout(20000)
+        page.set_default_timeout(1000 * patience(60))
         page.on("pageerror", lambda e: errors.append(str(e)))
         page.on("console", lambda m: m.type == "error" and not any(part in m.text for part in allowed) and errors.append(m.text))
         page.requests = []
@@ -91,7 +92,7 @@ class Server:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(timeout=60)
+        self.process.wait(timeout=HANG_S)
 
 
 @pytest.fixture(scope="session")

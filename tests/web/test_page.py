@@ -1,21 +1,23 @@
 """The page with a server and a real model behind it: what a person does, from a prompt to a saved run."""
 
+import base64
 import json
 import re
+import time
 import urllib.request
+import zlib
 
+import numpy as np
 import pytest
 from conftest import plain, sources, tint_of, token
+from patience import HANG_S, patience
 
 NEEDLE = "Anna keeps her key in the red box. Tom lives near the sea.\nQuestion: Where is the key?\nAnswer: in the"
-SLOW = 30_000  # ms: the machine has other work to do
 
 
 @pytest.fixture
 def page(open_page, server):
-    page = open_page(server.url)
-    page.set_default_timeout(SLOW)
-    return page
+    return open_page(server.url)
 
 
 def write(page, prompt, completion=None, n=8):
@@ -33,11 +35,10 @@ def write(page, prompt, completion=None, n=8):
 
 def until(page, question):
     """wait_for_function() has the page evaluate text, which its policy forbids."""
-    for _ in range(SLOW // 50):
-        if page.evaluate(question):
-            return
+    end = time.monotonic() + patience(60)
+    while not page.evaluate(question):
+        assert time.monotonic() < end, f"never true: {question}"
         page.wait_for_timeout(50)
-    raise AssertionError(f"never true: {question}")
 
 
 def go(page):
@@ -50,11 +51,18 @@ def api(server, path, method="GET", body=None):
     request = urllib.request.Request(server.url + "api/" + path, method=method,
                                      data=None if body is None else json.dumps(body).encode(),
                                      headers={"Content-Type": "application/json", "Accept": "application/json"})
-    with urllib.request.urlopen(request, timeout=120) as answer:
+    with urllib.request.urlopen(request, timeout=HANG_S) as answer:
         return json.loads(answer.read() or b"null")
 
 
-def test_tokens_come_in_explained(page):
+def logit_means(run):
+    """Of the first completion token by prompt token, averaged over layers, as the server gives them."""
+    a = next(a for a in run["attributions"] if a["method"] == "logit")
+    mean = np.frombuffer(zlib.decompress(base64.b64decode(a["packed"]["mean"]["data"])), "<f4")
+    return mean.reshape(a["shape"][:2])[0]
+
+
+def test_tokens_come_in_explained(page, server):
     write(page, NEEDLE, n=24)
     page.evaluate("""() => {
         window.seen = []
@@ -71,9 +79,11 @@ def test_tokens_come_in_explained(page):
     assert re.search(r"#run=\d+$", page.url)
     token(page, 0).click()
     page.get_by_label("Method", exact=True).select_option("=logit")
-    assert "red" in page.locator("#answer-0").inner_text()
-    red = [k for k in range(20) if token(page, k, "prompt").inner_text() == " red"][0]
-    assert sources(page)[0][:2] == (str(red), "·red") and tint_of(page, red) == "#e67b2e"
+    run = api(server, "runs/" + re.search(r"#run=(\d+)", page.url)[1])
+    assert page.locator("#answer-0").inner_text().strip() == run["run"]["completion"].strip()
+    first, strongest = int(sources(page)[0][0]), max(range(len(logit_means(run))), key=lambda k: logit_means(run)[k])
+    assert first == strongest and sources(page)[0][1].replace("·", " ") == token(page, first, "prompt").inner_text()
+    assert tint_of(page, first) == "#e67b2e", "the strongest has the full colour"
 
 
 def test_characters_of_several_tokens_are_whole_as_they_come(page):
@@ -162,7 +172,6 @@ def test_documents_are_cited(page):
 
 def test_other_methods_settings_and_check(open_page, server):
     page = open_page(server.url, allowed=["422"])
-    page.set_default_timeout(SLOW)
     write(page, NEEDLE, " red box")
     go(page)
     page.get_by_label("Units").select_option("sentence")

@@ -112,6 +112,24 @@ void hw__placement_note(hw__placement *p, ggml_backend_buffer_t buffer) {
     p->at[i].n++;
 }
 
+static bool is_repacked(ggml_backend_buffer_t buffer) {
+    ggml_backend_dev_t device = ggml_backend_buft_get_device(ggml_backend_buffer_get_type(buffer));
+    return ggml_backend_buffer_get_usage(buffer) == GGML_BACKEND_BUFFER_USAGE_WEIGHTS && !ggml_backend_buffer_is_host(buffer) &&
+           device && ggml_backend_dev_type(device) == GGML_BACKEND_DEVICE_TYPE_CPU;
+}
+
+void hw__repacked_note(hw__repacked *r, const struct ggml_tensor *node) {
+    for (size_t s = 0; s < GGML_MAX_SRC; s++) {
+        ggml_backend_buffer_t buffer = node->src[s] ? node->src[s]->buffer : NULL;
+        if (!buffer || !is_repacked(buffer)) continue;
+        size_t i = 0;
+        while (i < r->n && r->buffers[i] != buffer) i++;
+        if (i < r->n || i == sizeof r->buffers / sizeof *r->buffers) continue;
+        r->buffers[r->n++] = buffer;
+        r->bytes += ggml_backend_buffer_get_size(buffer);
+    }
+}
+
 void hw__placement_text(char *out, size_t room, const hw__placement *p) {
     out[0] = 0;
     if (p->n == 1) snprintf(out, room, "%s", p->at[0].name);

@@ -22,6 +22,15 @@ typedef struct hw__placement {
     bool remote; /* rows of some are not in this process's memory */
 } hw__placement;
 void hw__placement_note(hw__placement *p, ggml_backend_buffer_t buffer);
+
+/* Weights that the CPU holds a second time, in the order that its products take: beside the file's pages, which stay mapped. */
+typedef struct hw__repacked {
+    ggml_backend_buffer_t buffers[8]; /* each once */
+    size_t n;
+    uint64_t bytes;
+} hw__repacked;
+/* Takes the weights among a node's sources into account. */
+void hw__repacked_note(hw__repacked *r, const struct ggml_tensor *node);
 /* "CPU", or "RPC0 20, CPU 10" where layers are spread. */
 void hw__placement_text(char *out, size_t room, const hw__placement *p);
 

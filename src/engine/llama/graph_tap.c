@@ -307,6 +307,7 @@ static bool wants_stream(hw__llama_engine *e, struct ggml_tensor *t) {
 
 static bool record(hw__llama_engine *e, struct ggml_tensor *t) {
     if (!hw__record_node(&e->record, t)) e->record.failed = true;
+    hw__repacked_note(&e->repacked, t);
     if (strcmp(t->name, "result_output") == 0) e->record.complete = true;
     return false;
 }

@@ -144,6 +144,7 @@ typedef struct hw__llama_engine {
     ggml_backend_dev_t devices[HW__MOST_DEVICES + 1]; /* ends with NULL */
     hw__fetch *fetch;                                 /* what is read from devices */
     hw__placement placement;
+    hw__repacked repacked;
 
     hw_model_info info;
     char path[4096], architecture[HW__LLAMA_TEXT], name[HW__LLAMA_TEXT], quantisation[HW__LLAMA_TEXT],
