@@ -105,6 +105,21 @@ def test_columns_are_those_of_the_program(serve, program, smollm, tmp_path, mode
     server.kill()
 
 
+def test_the_answers_own_words_are_followed(server):
+    """Shares that sum to 1 with the model's, as rows come, when the run is whole and explained again; of a method without, as ever."""
+    settings = {"settings": {"through": True}}
+    run = server.explain(n=4, methods=["logit", "leave-one-out"], **settings)
+    again = server.ok("POST", f"/api/runs/{run['id']}/explain", {"methods": ["logit"], **settings})["attributions"]
+    for a in (run["attributions"][0], *again):
+        assert a["settings"]["through"] is True
+        for i, row in enumerate(a["through"]):
+            assert row["prompt"] + row["model"] == pytest.approx(1) and len(row["hops"]) == i
+            assert unpack(a)[1][i].sum() + np.mean(a["outside"][i]) + row["model"] == pytest.approx(1, abs=1e-3)
+    assert "through" not in run["attributions"][1] and "through" not in run["attributions"][1]["settings"]
+    refused = server.post(f"/api/runs/{run['id']}/explain", {"methods": ["logit"], "settings": {"through": True, "columns": "all"}})
+    assert refused.status == 400 and "ends in columns of the prompt" in refused.error["message"]
+
+
 def test_any_text_comes_through(server):
     prompt = "a\0b \u202e</script><!-- \U0001f600 \u2028\r\n"
     run = server.explain(prompt, n=2, name="<b>\u2028")

@@ -28,7 +28,10 @@ enum { LABEL_WIDTH = 27 };
 static const double MIN_ROUNDING = 0.005; /* nats that two digits show */
 
 static bool is_composed(const picture *p) { return picture_traits(p) & HW_USES_DIRECTION; }
-static bool is_layered(const picture *p) { return hw_attribution_n_layers(p->a) > 1; }
+/* Followed through the completion, only the mean over layers is a share of anything. */
+static bool is_layered(const picture *p) {
+    return hw_attribution_n_layers(p->a) > 1 && !hw_attribution_params(p->a)->through;
+}
 
 static void print_number(FILE *out, const struct diagnostic *d, double v) {
     if (v != v) { /* NaN: too few columns to tell */
