@@ -232,8 +232,7 @@ USAGE = {
                "--method \"rolout\": there is none of that name, did you mean rollout?"),
     "method twice": (["eval", "a", "--method", "logit,logit"], "--method names logit twice"),
     "setting": (["eval", "a", "--method", "rollout:depth=3"],
-                "--method rollout:depth=3: \"depth\": there is none of that name; there are row, discard, remove-sink, "
-                "residual, direction, measure, aggregate, layers, hide, lift"),
+                "--method rollout:depth=3: \"depth\": there is none of that name; there are row, "),
     "bare": (["eval", "a", "--method", "rollout:first"],
              "--method rollout:first: \"first\": not a value that stands alone (norm, own, output, last ...); write "
              "KEY=VALUE"),
