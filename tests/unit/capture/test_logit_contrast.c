@@ -40,7 +40,7 @@ static void the_tokenizer_s_own_doing_does_not_count(void **state) {
     assert_int_equal(v.id, fake_id("Rome"));
     assert_int_equal(read_text(&v, &fake, " Rome", &err), HW_OK);
     assert_int_equal(v.id, fake_id(" Rome"));
-    assert_error(&err, read_text(&v, &fake, " Paris", &err), HW_ERR_ARGUMENT, "is read as 6: \"  \", \"P\", \"a\"");
+    assert_error(&err, read_text(&v, &fake, " Paris", &err), HW_ERR_ARGUMENT, "is read as 6: \" \", \"P\", \"a\"");
 }
 
 static void what_is_no_one_token_is_listed(void **state) {

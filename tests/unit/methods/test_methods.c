@@ -52,7 +52,7 @@ static void unknown_methods_and_options_are_refused(void **state) {
         const char *part;
     } cases[] = {
         {"rolout", {.residual = 0.5}, "method \"rolout\": there is none of that name, did you mean rollout?; there are rollout"},
-        {NULL, {.residual = 0.5}, "method \"\""},
+        {NULL, {.residual = 0.5}, "NULL: a trace and the name of a method"},
         {"rollout", {.residual = -0.1}, "residual is -0.1: must be a number from 0 to 1"},
         {"rollout", {.residual = 1.1}, "residual is 1.1"},
         {"rollout", {.residual = NAN}, "residual is nan"},

@@ -359,7 +359,7 @@ static void bad_segmenters_are_named(void **state) {
         {"words", "segments by \"words\": there is none of that name, did you mean word?; there are token, word, line, sentence, paragraph, and "
                   "regular expressions as /RE/"},
         {"", "segments by \"\""},
-        {NULL, "segments by \"\""},
+        {NULL, "NULL: a run and the name of a segmenter"},
         {"/", "segments by \"/\""},
         {"/a", "segments by \"/a\""},
         {"//", "nothing between the slashes"},
