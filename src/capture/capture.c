@@ -7,14 +7,14 @@
  */
 #include "capture/capture.h"
 
-#include "capture/top_tokens.h"
 #include "capture/conversation.h"
 #include "capture/head_fusion.h"
-#include "methods/method.h"
+#include "capture/logit_contrast.h"
 #include "capture/prefix_reuse.h"
 #include "capture/prompt.h"
-#include "capture/logit_contrast.h"
 #include "capture/text_remarks.h"
+#include "capture/top_tokens.h"
+#include "methods/method.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -105,8 +105,7 @@ static size_t columns_of(const hw__row *row, size_t first, size_t n) {
 /* Adds what one KV head's query heads give in the columns from `first` on: met [group, BLOCK]. */
 static void add_heads(const hw__meeting *m, const float *met, size_t kv, size_t group, size_t first, size_t n) {
     const float *attn = m->row->heads + kv * group * m->row->stride + first;
-    for (size_t h = 0; h < group; h++)
-        add_products(m->out + first, attn + h * m->row->stride, met + h * BLOCK, n);
+    for (size_t h = 0; h < group; h++) add_products(m->out + first, attn + h * m->row->stride, met + h * BLOCK, n);
 }
 
 /* room->query has n_queries: one for each meeting, or one for each direction. */

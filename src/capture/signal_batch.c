@@ -1,8 +1,8 @@
 /* signal_batch.c - keeps rows, then turns them into signals a layer at a time. */
 #include "capture/signal_batch.h"
 
-#include "capture/contribution_math.h"
 #include "base/parallel_for.h"
+#include "capture/contribution_math.h"
 #include "math/simd.h"
 
 #include <math.h>
@@ -125,7 +125,8 @@ hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const h
     p->origin = hw__alloc(p->room, p->n_embd * sizeof(float));
     p->logit = hw__alloc(p->room, sizeof *p->logit);
     p->versus = hw__alloc(p->room, sizeof *p->versus);
-    if (!p->heads || !p->before || !p->added || !p->mixed || !p->final || !p->origin || !p->logit || !p->versus || !p->shown)
+    if (!p->heads || !p->before || !p->added || !p->mixed || !p->final || !p->origin || !p->logit || !p->versus ||
+        !p->shown)
         return hw__fail_memory(err, "rows to explain", stream, (row + 3 * p->n_embd) * sizeof(float));
     rc = hw__trace_add_signals(trace, wanted, n_tokens - of_interest, n_tokens, err);
     if (rc == HW_OK && !p->every) touch_rows(p);
@@ -391,9 +392,9 @@ typedef struct flush {
     hw__engine *engine;
     float *z; /* [n + 1, D] directions of the chosen tokens, each once; behind them one as scratch */
     size_t n_z;
-    size_t of[HW__MOST_PENDING];   /* [n] the row's direction */
+    size_t of[HW__MOST_PENDING];       /* [n] the row's direction */
     hw__readout how[HW__MOST_PENDING]; /* [n_z] */
-    float with[HW__MOST_PENDING];  /* [n] 1 / rms of its final stream */
+    float with[HW__MOST_PENDING];      /* [n] 1 / rms of its final stream */
     bool chosen[HW__MOST_PENDING]; /* [n] rows that chose a token: not those within the prompt, nor the run's last */
     share *shares;                 /* [L, n] */
 } flush;
@@ -434,8 +435,7 @@ static hw_err read_directions(flush *f, hw_error *err) {
         f->of[i] = same < i ? f->of[same] : f->n_z;
         float *z = f->z + f->of[i] * p->n_embd;
         hw__readout *how = &f->how[f->of[i]];
-        hw_err rc =
-            same < i ? HW_OK : read_direction(z, how, chosen_id(p, i), p->versus[i], p->n_embd, f->engine, err);
+        hw_err rc = same < i ? HW_OK : read_direction(z, how, chosen_id(p, i), p->versus[i], p->n_embd, f->engine, err);
         if (rc != HW_OK) return rc;
         if (same == i) f->n_z++;
         f->with[i] = (float)final_scale(p->final + i * p->n_embd, p->n_embd, how);
@@ -525,7 +525,8 @@ static hw_err explain_layer(const flush *f, size_t layer, desk *d, hw_error *err
     const hw__pending *p = f->p;
     hw__row rows[HW__MOST_PENDING];
     hw_err rc = f->engine->ops->values(f->engine, &d->values, layer, err);
-    if (rc == HW_OK) rc = hw__contribution_room_fit(&d->room, p->factor ? 2 * p->n : p->n + f->n_z, p->n_embd, &d->values, err);
+    if (rc == HW_OK)
+        rc = hw__contribution_room_fit(&d->room, p->factor ? 2 * p->n : p->n + f->n_z, p->n_embd, &d->values, err);
     if (rc != HW_OK) return rc;
     for (size_t i = 0; i < p->n; i++) rows[i] = row_at(p, layer, i);
     if (d->tokens) memset(d->tokens, 0, token_rows(p) * p->n_keys * sizeof *d->tokens); /* not every row is written */

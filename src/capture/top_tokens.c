@@ -132,7 +132,8 @@ double hw__candidates_above(hw__engine *engine, size_t row, int32_t id, int32_t 
     const float *logits = engine->ops->logits(engine, row);
     size_t n = (size_t)engine->ops->describe(engine)->n_vocab;
     double cap = engine->logit_cap, sum = 0;
-    if (!(cap > 0)) return versus >= 0 ? (double)logits[id] - logits[versus] : logits[id] - hw__sum(logits, n) / (double)n;
+    if (!(cap > 0))
+        return versus >= 0 ? (double)logits[id] - logits[versus] : logits[id] - hw__sum(logits, n) / (double)n;
     if (versus >= 0) return before_cap(logits[id], cap) - before_cap(logits[versus], cap);
     for (size_t i = 0; i < n; i++) sum += before_cap(logits[i], cap);
     return before_cap(logits[id], cap) - sum / (double)n;

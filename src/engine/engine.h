@@ -29,8 +29,9 @@ typedef struct hw__stream {
     const float *added;  /* a: what attention adds, after output projection, bias, post-norm and fixed factors */
     const float *mixed;  /* o: what the post-norm reads; NULL in blocks without one */
     size_t factor_width; /* H d */
-    const float *factor; /* [n_rows, H d] what heads' outputs are multiplied by before W_O: a gate, 1/rms; NULL: nothing */
-    size_t n_rows, q0;   /* the last layer shows only rows whose logits are kept */
+    const float
+        *factor; /* [n_rows, H d] what heads' outputs are multiplied by before W_O: a gate, 1/rms; NULL: nothing */
+    size_t n_rows, q0; /* the last layer shows only rows whose logits are kept */
 } hw__stream;
 
 typedef enum hw__norm { HW__NORM_NONE, HW__NORM_RMS, HW__NORM_LAYER } hw__norm; /* LAYER takes the mean off first */
@@ -61,12 +62,13 @@ typedef struct hw__values {
     float *wo;   /* [D, H*d] */
     float *gain; /* [D] of a post-norm; NULL: none */
     hw__norm norm;
-    float eps;    /* of the post-norm's rms */
-    float scale;  /* fixed factor, usually 1 */
-    double reach; /* what the stream around this attention counts for in the final stream: the factors of later blocks */
+    float eps;   /* of the post-norm's rms */
+    float scale; /* fixed factor, usually 1 */
+    double
+        reach; /* what the stream around this attention counts for in the final stream: the factors of later blocks */
     size_t n_heads, n_heads_kv, head_size, n_tokens;
-    float *gain_room;                    /* what `gain` points to */
-    float *scratch;                      /* of the engine */
+    float *gain_room;                               /* what `gain` points to */
+    float *scratch;                                 /* of the engine */
     size_t v_room, wo_room, n_gain_room, n_scratch; /* floats */
 } hw__values;
 void hw__values_clear(hw__values *values); /* frees the arrays */

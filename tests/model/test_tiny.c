@@ -166,7 +166,8 @@ static void a_completion_has_the_bytes_that_are_given(void **state) {
     static const struct {
         const char *text;
         size_t n_tokens;
-    } cases[] = {{" a", 1}, {"a", 1}, {" world hello", 2}, {"hello", 2}, {"  a", 2}, {"\n a", 2}, {"\xC3\xA9", 1}, {"Z", 1}};
+    } cases[] = {{" a", 1},  {"a", 1},    {" world hello", 2}, {"hello", 2},
+                 {"  a", 2}, {"\n a", 2}, {"\xC3\xA9", 1},     {"Z", 1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hw_trace *trace = capture(model, "hello world", cases[i].text);
         assert_completion(trace, cases[i].text, cases[i].n_tokens);
@@ -537,7 +538,7 @@ static void spoilt_bytes_never_crash(void **state) {
 /* ------------------------------------------------------------------ architectures */
 
 /* Each has something of its own between attention and the stream, or between the stream and the logits: see the script. */
-static const char *const explained[] = {"llama", "gpt2",    "gpt_oss", "jamba",  "granite",
+static const char *const explained[] = {"llama",  "gpt2",   "gpt_oss", "jamba",  "granite",
                                         "gemma2", "bitnet", "phi2",    "falcon", "command_r"};
 enum { N_EXPLAINED = sizeof explained / sizeof *explained };
 

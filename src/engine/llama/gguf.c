@@ -159,8 +159,7 @@ static hw_err hash_parts(hw__gguf *g, hw_error *err) {
 /* From memory: the file's own reads, one for each of some 100,000 strings, take three times as long. */
 static hw_err parse(part *g, size_t file_bytes, hw_error *err) {
     void *bytes = mmap(NULL, file_bytes, PROT_READ, MAP_PRIVATE, fileno(g->file), 0);
-    if (bytes == MAP_FAILED)
-        return hw__fail(err, HW_ERR_IO, "%s cannot be read: %s", g->path, strerror(errno));
+    if (bytes == MAP_FAILED) return hw__fail(err, HW_ERR_IO, "%s cannot be read: %s", g->path, strerror(errno));
     hw_err rc = hw__guarded_gguf(&g->gguf, bytes, file_bytes, err);
     munmap(bytes, file_bytes);
     if (rc == HW_OK && !g->gguf) rc = hw__fail(err, HW_ERR_FORMAT, "%s: damaged or truncated GGUF metadata", g->path);
@@ -191,8 +190,9 @@ static hw_err open_first(hw__gguf *g, const char *path, size_t *n, hw_error *err
     unsigned count = read_u16(&g->parts[0], "split.count", 1), no = read_u16(&g->parts[0], "split.no", 0);
     *n = count > 1 ? count : 1;
     if (no == 0) return HW_OK;
-    return hw__fail(err, HW_ERR_ARGUMENT, "%s is part %u of a model in %u files: give the first, which ends with -00001-of-%05u.gguf",
-                    path, no + 1, count, count);
+    return hw__fail(err, HW_ERR_ARGUMENT,
+                    "%s is part %u of a model in %u files: give the first, which ends with -00001-of-%05u.gguf", path,
+                    no + 1, count, count);
 }
 
 /* The others of a split, whose names differ in their number. */
@@ -200,8 +200,10 @@ static hw_err open_rest(hw__gguf *g, size_t n, hw_error *err) {
     char prefix[4096], path[4096];
     const char *first = g->parts[0].path;
     if (strlen(first) >= sizeof prefix || llama_split_prefix(prefix, sizeof prefix, first, 0, (int32_t)n) <= 0)
-        return hw__fail(err, HW_ERR_ARGUMENT, "%s is the first of %zu files and is not called so: its name must end with -00001-of-%05zu.gguf",
-                        first, n, n);
+        return hw__fail(
+            err, HW_ERR_ARGUMENT,
+            "%s is the first of %zu files and is not called so: its name must end with -00001-of-%05zu.gguf", first, n,
+            n);
     for (size_t i = 1; i < n; i++) {
         llama_split_path(path, sizeof path, prefix, (int32_t)i, (int32_t)n);
         g->n_parts = i + 1;
@@ -263,8 +265,8 @@ static const part *find_tensor(const hw__gguf *g, const char *name, int64_t *id)
 }
 
 /* Where row `first` begins in the file, if the tensor has rows up to first + n of `width`. */
-static hw_err locate_rows(const part *g, int64_t id, size_t *offset, size_t *row_bytes, enum ggml_type *type, const char *name,
-                          size_t first, size_t n, size_t width, hw_error *err) {
+static hw_err locate_rows(const part *g, int64_t id, size_t *offset, size_t *row_bytes, enum ggml_type *type,
+                          const char *name, size_t first, size_t n, size_t width, hw_error *err) {
     *type = gguf_get_tensor_type(g->gguf, id);
     const struct ggml_type_traits *traits = ggml_get_type_traits(*type);
     if (*type != GGML_TYPE_F32 && !traits->to_float)

@@ -170,8 +170,8 @@ static bool refuse_rows(hw__llama_engine *e, const hw__tap *tap) {
 static bool read_tap(hw__llama_engine *e, const hw__tap *tap) {
     const struct ggml_tensor *t = tap->node;
     size_t floats = (size_t)ggml_nelements(t), n = tap->width > 0 ? floats / (size_t)tap->width : 0;
-    if (t->type != GGML_TYPE_F32 || !ggml_is_contiguous(t) || tap->width < 1 ||
-        n * (size_t)tap->width != floats || n > e->n_rows)
+    if (t->type != GGML_TYPE_F32 || !ggml_is_contiguous(t) || tap->width < 1 || n * (size_t)tap->width != floats ||
+        n > e->n_rows)
         return refuse_rows(e, tap);
     float *to = fit(&e->tapped.rows[tap->role], &e->tapped.capacity[tap->role], e->n_rows * (size_t)tap->width);
     const float *from = to && n ? rows_of(e, t) : to;
@@ -194,9 +194,8 @@ static const float *read_factor(hw__llama_engine *e, const hw__layer_graph *g, s
         for (size_t c = 0; sub && c < width; c++) sum += (double)sub[c] * sub[c];
         if (sub) scale = 1 / sqrt(sum / (double)width + g->sub_eps);
         for (size_t c = 0; c < width; c++)
-            out[i * width + c] = (float)(scale * (g->gated ? e->tapped.rows[HW__TAP_GATE]
-                                                                 [i * gate_width + c * gate_width / width]
-                                                           : 1));
+            out[i * width + c] =
+                (float)(scale * (g->gated ? e->tapped.rows[HW__TAP_GATE][i * gate_width + c * gate_width / width] : 1));
     }
     return out;
 }
@@ -312,9 +311,7 @@ static bool record(hw__llama_engine *e, struct ggml_tensor *t) {
     return false;
 }
 
-static bool streams(const hw__llama_engine *e) {
-    return e->sink->stream && e->at + e->n_rows > e->sink->stream_from;
-}
+static bool streams(const hw__llama_engine *e) { return e->sink->stream && e->at + e->n_rows > e->sink->stream_from; }
 
 /* Called by ggml for every node, first to ask whether to stop there, then with its data where it stopped. */
 bool hw__llama_on_node(struct ggml_tensor *t, bool ask, void *user) {
@@ -354,8 +351,9 @@ hw_err hw__llama_watch_end(hw__llama_engine *e, hw_error *err) {
         return hw__fail(err, HW_ERR_ENGINE, "%zu of %d attention layers showed their rows", e->n_seen,
                         e->info.n_layers);
     if (streams(e) && e->next_tap < e->n_taps)
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "the graph for %zu tokens has no node %zu behind %s, which that of the probe has",
-                        e->n_rows, e->taps[e->next_tap].offset, e->taps[e->next_tap].anchor);
+        return hw__fail(err, HW_ERR_UNSUPPORTED,
+                        "the graph for %zu tokens has no node %zu behind %s, which that of the probe has", e->n_rows,
+                        e->taps[e->next_tap].offset, e->taps[e->next_tap].anchor);
     return HW_OK;
 }
 

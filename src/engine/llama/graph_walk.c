@@ -22,15 +22,15 @@ enum { NONE = -1, SEVERAL = -2 };
 
 /* What the walk knows about one node. */
 typedef struct mark {
-    double factor;    /* what a row counts for in the final stream */
-    int32_t first;    /* the first and the last sum that it depends on with no other in between, or NONE */
+    double factor; /* what a row counts for in the final stream */
+    int32_t first; /* the first and the last sum that it depends on with no other in between, or NONE */
     int32_t last;
-    int32_t block;    /* block of the attention weights that it depends on with no sum in between, NONE or SEVERAL */
-    bool has_sum;     /* it is a sum of the stream's kind, or picks rows or scales one */
-    bool in_stream;   /* on the way through sums to the final stream */
-    bool embedding;   /* in_stream, and holds a term that depends on no sum: the embedding */
-    bool attention;   /* in_stream, and holds attention */
-    bool term;        /* in_stream, and added as a whole */
+    int32_t block;  /* block of the attention weights that it depends on with no sum in between, NONE or SEVERAL */
+    bool has_sum;   /* it is a sum of the stream's kind, or picks rows or scales one */
+    bool in_stream; /* on the way through sums to the final stream */
+    bool embedding; /* in_stream, and holds a term that depends on no sum: the embedding */
+    bool attention; /* in_stream, and holds attention */
+    bool term;      /* in_stream, and added as a whole */
 } mark;
 
 typedef struct walk {
@@ -40,7 +40,7 @@ typedef struct walk {
     int32_t *slots;             /* [mask + 1] numbers of nodes by address, NONE where empty */
     bool *anchors;              /* [n] nodes with a name that a later graph of the model has too, and only once */
     size_t n, mask;
-    int32_t final, origin;      /* numbers of the final stream and of what enters the first block, or NONE */
+    int32_t final, origin; /* numbers of the final stream and of what enters the first block, or NONE */
 } walk;
 
 bool hw__record_node(hw__record *r, struct ggml_tensor *t) {
@@ -235,7 +235,8 @@ static void walk_readout(walk *w) {
     if (!logits) {
         problem(e->readout_problem, "the graph has no node for logits (result_output)");
     } else if (!(product = output_product(w, r, logits))) {
-        problem(e->readout_problem, "what stands between the output weights and the logits is not linear but for a soft cap");
+        problem(e->readout_problem,
+                "what stands between the output weights and the logits is not linear but for a soft cap");
     } else if (!(stream = final_norm(w, r, product->src[1]))) {
         problem(e->readout_problem, "what stands between the final norm and the output weights is not linear");
     } else {
@@ -550,8 +551,7 @@ static hw_err walk_layer(walk *w, int32_t layer, hw_error *err) {
     int32_t term = term_of(w, block, &why), weights = weights_of(w, block);
     int32_t input = weights >= 0 ? w->marks[weights].last : NONE;
     if (term < 0 || input < 0 || w->marks[input].factor == 0) {
-        problem(e->values_problem, "block %d: attention %s", block,
-                term < 0 ? why : "depends on no residual stream");
+        problem(e->values_problem, "block %d: attention %s", block, term < 0 ? why : "depends on no residual stream");
         return HW_OK;
     }
     branch b = {.w = w, .g = g, .block = block, .scale = 1};

@@ -25,8 +25,8 @@
 
 #include "engine/engine.h"
 #include "engine/llama/control_tokens.h"
-#include "engine/llama/devices.h"
 #include "engine/llama/device_read.h"
+#include "engine/llama/devices.h"
 #include "engine/llama/gguf.h"
 
 #include <llama.h>
@@ -167,9 +167,10 @@ typedef struct hw__llama_engine {
     const struct ggml_tensor **heads; /* [n_blocks] attention of the decode in progress, where it was kept */
     hw__tap *taps;                    /* [n_taps] in the order of the graph */
     size_t n_taps, taps_capacity;
-    size_t next_tap, n_asked, anchor_at; /* the first that has not come; nodes so far; the anchor's number, or SIZE_MAX */
-    int32_t stopped_layer;               /* whose nodes are read where they are computed, or -1 */
-    hw__proof *proof;                    /* while it is made, else NULL */
+    size_t next_tap, n_asked,
+        anchor_at;         /* the first that has not come; nodes so far; the anchor's number, or SIZE_MAX */
+    int32_t stopped_layer; /* whose nodes are read where they are computed, or -1 */
+    hw__proof *proof;      /* while it is made, else NULL */
     hw__arena arena;
     hw__tap_rows tapped;
     char values_problem[HW__LLAMA_TEXT], readout_problem[HW__LLAMA_TEXT];

@@ -203,8 +203,10 @@ static void close_stream(const hw__proof *p, hw__llama_engine *e, double *sum) {
             if (final) {
                 problem(e->values_problem, "the final stream is not what the blocks added (off by %.2g of it)", off);
             } else {
-                problem(e->values_problem, "the stream that enters block %d is not what the blocks before it added (off by "
-                        "%.2g of it)", e->layers[tap->layer], off);
+                problem(e->values_problem,
+                        "the stream that enters block %d is not what the blocks before it added (off by "
+                        "%.2g of it)",
+                        e->layers[tap->layer], off);
             }
         }
     }
@@ -249,7 +251,8 @@ static hw_err read_vector(const hw__llama_engine *e, float **out, const char *na
 static double layer_error(const hw__llama_engine *e, const layer_row *r, const hw__layer_graph *g, const hw__values *v,
                           const double *heads, const float *bias) {
     size_t D = (size_t)e->info.n_embd, width = v->n_heads * v->head_size;
-    double difference[CHANNELS], want[CHANNELS], usual[CHANNELS], mean, s = norm_factor(r, v, D, &mean), biases[CHANNELS];
+    double difference[CHANNELS], want[CHANNELS], usual[CHANNELS], mean, s = norm_factor(r, v, D, &mean),
+                                                                        biases[CHANNELS];
     size_t n = D < CHANNELS ? D : CHANNELS;
     for (size_t i = 0; i < n; i++) {
         size_t d = i * D / n;
@@ -280,7 +283,8 @@ static void close_layer(const hw__proof *p, hw__llama_engine *e, size_t layer, h
     hw_err rc = r->added && r->heads ? hw__llama_layer_values(e, v, layer, channels, n, &why) : HW_ERR_ENGINE;
     if (rc == HW_OK) rc = read_vector(e, &bias, g->bias, D, &why);
     if (rc == HW_OK && v->norm != HW__NORM_NONE && !r->mixed) rc = HW_ERR_ENGINE;
-    if (rc == HW_OK && r->n_heads != v->n_heads) rc = hw__fail(&why, HW_ERR_UNSUPPORTED, "it has %zu heads", r->n_heads);
+    if (rc == HW_OK && r->n_heads != v->n_heads)
+        rc = hw__fail(&why, HW_ERR_UNSUPPORTED, "it has %zu heads", r->n_heads);
     if (rc == HW_OK) heads = hw__alloc(v->n_heads, v->head_size * sizeof *heads);
     if (heads) {
         mix_heads(heads, r, v);
@@ -289,10 +293,13 @@ static void close_layer(const hw__proof *p, hw__llama_engine *e, size_t layer, h
     double most = fmax(error_of_type(g->wo_type), e->params.f32_cache ? F32_ERROR : F16_ERROR);
     if (e->placement.remote) most = fmax(most, BF16_ERROR);
     if (rc != HW_OK) {
-        problem(e->values_problem, "block %d: %s", e->layers[layer], why.msg[0] ? why.msg : "the decode did not show it");
+        problem(e->values_problem, "block %d: %s", e->layers[layer],
+                why.msg[0] ? why.msg : "the decode did not show it");
     } else if (!(off <= most)) {
-        problem(e->values_problem, "block %d: the values times attention weights are not what attention adds (off by %.2g of "
-                "it, at most %.2g is accepted)", e->layers[layer], off, most);
+        problem(e->values_problem,
+                "block %d: the values times attention weights are not what attention adds (off by %.2g of "
+                "it, at most %.2g is accepted)",
+                e->layers[layer], off, most);
     }
     free(bias);
     free(heads);
@@ -364,8 +371,10 @@ static void close_readout(const hw__proof *p, hw__llama_engine *e) {
     } else if (logits_error(p, e, logits, &off, &why) != HW_OK) {
         problem(e->readout_problem, "%.200s", why.msg);
     } else if (!(off <= most)) {
-        problem(e->readout_problem, "the final norm and output weights do not give the engine's logits (off by %.2g of "
-                "their spread, at most %.2g is accepted)", off, most);
+        problem(e->readout_problem,
+                "the final norm and output weights do not give the engine's logits (off by %.2g of "
+                "their spread, at most %.2g is accepted)",
+                off, most);
     }
 }
 
@@ -375,7 +384,8 @@ void hw__proof_close(const hw__proof *p, hw__llama_engine *e) {
     bool shown = sum && p->origin && p->final;
     for (size_t l = 0; l < p->n_layers; l++) shown = shown && p->layers[l].before && p->layers[l].added;
     if (!e->values_problem[0] && p->uneven)
-        problem(e->values_problem, "block %d has another number of heads than block %d", e->layers[p->uneven], e->layers[0]);
+        problem(e->values_problem, "block %d has another number of heads than block %d", e->layers[p->uneven],
+                e->layers[0]);
     if (!e->values_problem[0] && !shown) problem(e->values_problem, "the probe's decode did not show the stream");
     if (!e->values_problem[0]) close_stream(p, e, sum);
     for (size_t l = 0; l < p->n_layers && !e->values_problem[0]; l++) close_layer(p, e, l, &values);
