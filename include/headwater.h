@@ -260,6 +260,9 @@ HW_API hw_token hw_run_token(const hw_run *run, size_t i); /* 0 <= i < T; its po
  * (U+02D9) in those that hold nothing else; bytes of no character are written as ‹E2›. Writes what fits whole into out [capacity];
  * returns the bytes of all, as snprintf() does. */
 HW_API size_t hw_run_token_text(char *out, size_t capacity, const hw_run *run, size_t i);
+/* The same for the first n tokens that are in `group` by groups [n], one after the other: a dot stands only where a character
+ * begins in another group. */
+HW_API size_t hw_run_group_text(char *out, size_t capacity, const hw_run *run, const int32_t *groups, size_t n, int32_t group);
 HW_API const char *hw_run_prompt(const hw_run *run, size_t *n_bytes);     /* the caller's prompt, byte for byte */
 HW_API const char *hw_run_completion(const hw_run *run, size_t *n_bytes); /* the completion tokens' bytes joined */
 HW_API const hw_model_info *hw_run_model(const hw_run *run);

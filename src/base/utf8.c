@@ -45,11 +45,44 @@ char *hw__utf8_replace(size_t *n_out, const char *bytes, size_t n) {
     return out;
 }
 
+void hw__utf8_byte(char out[HW__UTF8_BYTE], unsigned char byte) {
+    static const char digits[] = "0123456789ABCDEF";
+    const char text[HW__UTF8_BYTE] = {'\xE2', '\x80', '\xB9', digits[byte >> 4], digits[byte & 15], '\xE2', '\x80', '\xBA'};
+    memcpy(out, text, HW__UTF8_BYTE);
+}
+
+/* The character at `at`, or the one byte there that belongs to none, as it is shown; *put bytes go to out. Bytes taken. */
+static size_t show(char out[HW__UTF8_BYTE], size_t *put, UChar32 *c, const char *bytes, size_t n, size_t at) {
+    size_t taken = next(c, bytes, n, at);
+    if (*c < 0) {
+        hw__utf8_byte(out, (unsigned char)bytes[at]);
+        *put = HW__UTF8_BYTE;
+        return 1;
+    }
+    memcpy(out, bytes + at, taken);
+    *put = taken;
+    return taken;
+}
+
+char *hw__utf8_shown(size_t *n_out, const char *bytes, size_t n) {
+    size_t capacity, filled = 0;
+    if (!hw__mul(&capacity, n, HW__UTF8_BYTE) || !hw__add(&capacity, capacity, 1)) return NULL;
+    char *out = hw__alloc(capacity, 1);
+    if (!out) return NULL;
+    for (size_t at = 0, put; at < n; filled += put) {
+        UChar32 c;
+        at += show(out + filled, &put, &c, bytes, n, at);
+    }
+    *n_out = filled;
+    return out;
+}
+
 char *hw__utf8_line(char *out, size_t room, const char *bytes, size_t n) {
     size_t filled = 0;
     for (size_t at = 0; at < n;) {
         UChar32 c;
-        size_t taken = next(&c, bytes, n, at), put = c < 0 ? LONGEST - 1 : taken;
+        char shown[HW__UTF8_BYTE];
+        size_t put, taken = show(shown, &put, &c, bytes, n, at);
         if (filled + put >= room - (LONGEST - 1)) { /* keeps room for the sign that something is missing */
             memcpy(out + filled, "...", 3);
             filled += 3;
@@ -57,7 +90,7 @@ char *hw__utf8_line(char *out, size_t room, const char *bytes, size_t n) {
         }
         bool control = (c >= 0 && c < 0x20) || (c >= 0x7F && c < 0xA0) || c == 0x2028 || c == 0x2029;
         if (control) put = 1;
-        memcpy(out + filled, control ? "?" : c < 0 ? replacement : bytes + at, put);
+        memcpy(out + filled, control ? "?" : shown, put);
         filled += put;
         at += taken;
     }

@@ -14,10 +14,16 @@ bool hw__utf8_valid(const char *bytes, size_t n);
 size_t hw__utf8_invalid(const char *bytes, size_t n);
 
 /* bytes [n] with each longest run that begins a character but does not end it, and each stray byte, replaced
- * by U+FFFD. malloc'd, [*n_out] and a terminator behind; NULL when there is no memory. */
+ * by U+FFFD: what a decoder makes of them. malloc'd, [*n_out] and a terminator behind; NULL when there is no memory. */
 char *hw__utf8_replace(size_t *n_out, const char *bytes, size_t n);
+/* The same for readers: each byte that belongs to no character is written as ‹E2›. */
+char *hw__utf8_shown(size_t *n_out, const char *bytes, size_t n);
 
-/* Writes bytes [n] to out [room], room >= 8, as one line for a message: replaced as above, control characters as
+enum { HW__UTF8_BYTE = 8 }; /* bytes of ‹E2› */
+/* Writes ‹E2› to out, without a terminator. */
+void hw__utf8_byte(char out[HW__UTF8_BYTE], unsigned char byte);
+
+/* Writes bytes [n] to out [room], room >= 8, as one line for a message: shown as above, control characters as
  * '?', cut between characters where too long. Returns out. */
 char *hw__utf8_line(char *out, size_t room, const char *bytes, size_t n);
 

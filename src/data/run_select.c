@@ -17,13 +17,13 @@ typedef struct span {
 static hw_token token_at(const span *s, size_t i) { return hw_run_token(s->run, s->first + i); }
 
 static hw_err fail_listing(const span *s, const char *select, const char *why, hw_error *err) {
-    char list[700] = "", text[28], asked[64];
+    char list[700] = "", whole[28], text[28], asked[64];
     size_t at = 0, shown = 0;
     for (; shown < s->n && at + 64 < sizeof list; shown++) {
-        hw_token t = token_at(s, shown);
-        bool newline = t.n_bytes == 1 && t.bytes[0] == '\n';
+        hw_run_token_text(whole, sizeof whole, s->run, s->first + shown);
+        bool newline = strcmp(whole, "\n") == 0;
         at += (size_t)snprintf(list + at, sizeof list - at, "%s%zu:\"%s\"", shown ? ", " : "", shown,
-                               newline ? "\\n" : hw__utf8_line(text, sizeof text, t.bytes, t.n_bytes));
+                               newline ? "\\n" : hw__utf8_line(text, sizeof text, whole, strlen(whole)));
     }
     return hw__fail(err, HW_ERR_ARGUMENT, "token \"%s\" %s; the completion's tokens are %s%s",
                     hw__utf8_line(asked, sizeof asked, select, strlen(select)), why, list, shown < s->n ? ", ..." : "");

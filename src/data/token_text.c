@@ -5,7 +5,6 @@
 #include "base/utf8.h"
 #include "data/run.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum { REST = 3, LONGEST = 4 }; /* bytes of a character behind its first; all of it */
@@ -70,26 +69,47 @@ static void put(sink *s, const char *bytes, size_t n) {
 }
 
 static void put_byte(sink *s, unsigned char byte) {
-    char text[16];
-    int n = snprintf(text, sizeof text, "\xE2\x80\xB9%02X\xE2\x80\xBA", byte);
-    put(s, text, (size_t)n);
+    char text[HW__UTF8_BYTE];
+    hw__utf8_byte(text, byte);
+    put(s, text, sizeof text);
 }
 
-size_t hw_run_token_text(char *out, size_t capacity, const hw_run *run, size_t i) {
+/* A token that holds only the rest of characters puts nothing. */
+static void put_token(sink *s, const hw_run *run, size_t i) {
     window w = look(run, i);
-    sink s = {.out = out, .capacity = capacity};
     size_t end = w.n_before + w.token->n_bytes;
-    if (capacity) out[0] = 0;
     for (size_t k = 0, n; k < end; k += n) {
         char bytes[LONGEST];
         bool own = k >= w.n_before;
         n = character(bytes, &w, k);
         if (own && n)
-            put(&s, bytes, n);
+            put(s, bytes, n);
         else if (own)
-            put_byte(&s, byte_at(&w, k));
+            put_byte(s, byte_at(&w, k));
         if (n == 0) n = 1;
     }
-    if (s.n == 0 && w.token->n_bytes) put(&s, continued, sizeof continued - 1);
+}
+
+static sink start(char *out, size_t capacity) {
+    if (capacity) out[0] = 0;
+    return (sink){.out = out, .capacity = capacity};
+}
+
+size_t hw_run_token_text(char *out, size_t capacity, const hw_run *run, size_t i) {
+    sink s = start(out, capacity);
+    put_token(&s, run, i);
+    if (s.n == 0 && run->tokens[i].n_bytes) put(&s, continued, sizeof continued - 1);
+    return s.n;
+}
+
+size_t hw_run_group_text(char *out, size_t capacity, const hw_run *run, const int32_t *groups, size_t n, int32_t group) {
+    sink s = start(out, capacity);
+    for (size_t i = 0; i < n; i++) {
+        size_t before = s.n;
+        bool follows = i > 0 && groups[i - 1] == group;
+        if (groups[i] != group) continue;
+        put_token(&s, run, i);
+        if (s.n == before && !follows && run->tokens[i].n_bytes) put(&s, continued, sizeof continued - 1);
+    }
     return s.n;
 }

@@ -27,13 +27,22 @@ static json_t *groups_to_json(const hw_segments *segments) {
     return list;
 }
 
+/* Bytes of a name or a text as they are shown. */
+static json_t *shown_to_json(const char *bytes, size_t n) {
+    size_t n_text;
+    char *text = hw__utf8_shown(&n_text, bytes, n);
+    json_t *json = text ? json_stringn(text, n_text) : NULL;
+    free(text);
+    return json;
+}
+
 /* What each piece is called: its own name, else its text. */
 static json_t *names_to_json(const hw_segments *segments, const char *text) {
     json_t *list = json_array();
     for (size_t i = 0; list && i < segments->n; i++) {
         const hw_span *s = &segments->spans[i];
-        json_t *name = s->name && *s->name ? hw__json_replaced(s->name, strlen(s->name))
-                                           : hw__json_replaced(text + s->begin, s->end - s->begin);
+        json_t *name = s->name && *s->name ? shown_to_json(s->name, strlen(s->name))
+                                           : shown_to_json(text + s->begin, s->end - s->begin);
         if (json_array_append_new(list, name) == 0) continue;
         json_decref(list);
         return NULL;

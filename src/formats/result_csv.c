@@ -37,7 +37,7 @@ static bool needs_quotes(const char *text, size_t n) {
 /* The field of bytes [n]; false when there is no memory. */
 static bool make_field(field *out, const char *bytes, size_t n) {
     size_t n_text, room;
-    char *text = hw__utf8_replace(&n_text, bytes, n);
+    char *text = hw__utf8_shown(&n_text, bytes, n);
     if (!text) return false;
     *out = (field){.text = text, .n = n_text};
     bool formula = is_formula(text, n_text);
@@ -60,39 +60,27 @@ static bool make_field(field *out, const char *bytes, size_t n) {
     return quoted != NULL;
 }
 
-/* A token as it is shown: halves of characters are no text. */
-static bool make_token(field *out, const hw_run *run, size_t i) {
-    size_t n = hw_run_token_text(NULL, 0, run, i), capacity;
+/* A token, or the tokens of a group, as they are shown: halves of characters are no text. groups NULL: token k. */
+static bool make_shown(field *out, const hw_run *run, const int32_t *groups, size_t n_tokens, size_t k) {
+    size_t capacity, n = groups ? hw_run_group_text(NULL, 0, run, groups, n_tokens, (int32_t)k) : hw_run_token_text(NULL, 0, run, k);
     char *text = hw__add(&capacity, n, 1) ? hw__alloc(capacity, 1) : NULL;
     if (!text) return false;
-    hw_run_token_text(text, capacity, run, i);
+    if (groups)
+        hw_run_group_text(text, capacity, run, groups, n_tokens, (int32_t)k);
+    else
+        hw_run_token_text(text, capacity, run, k);
     bool ok = make_field(out, text, n);
     free(text);
     return ok;
 }
 
-/* The bytes of every token of group k, one after the other: halves of a character come together again. */
-static bool make_group_field(field *out, const hw_attribution *a, size_t k) {
-    size_t n_tokens = hw__n_shown(&a->params, a->run), n = 0, at = 0;
-    for (size_t t = 0; t < n_tokens; t++)
-        if (a->groups[t] == (int32_t)k && !hw__add(&n, n, a->run->tokens[t].n_bytes)) return false;
-    char *joined = hw__alloc(n, 1);
-    if (!joined) return false;
-    for (size_t t = 0; t < n_tokens; t++) {
-        const hw_token *token = &a->run->tokens[t];
-        if (a->groups[t] != (int32_t)k || token->n_bytes == 0) continue;
-        memcpy(joined + at, token->bytes, token->n_bytes);
-        at += token->n_bytes;
-    }
-    bool ok = make_field(out, joined, n);
-    free(joined);
-    return ok;
-}
+static bool make_token(field *out, const hw_run *run, size_t i) { return make_shown(out, run, NULL, 0, i); }
 
 /* A group's name, where it has one; else its text. */
 static bool make_group(field *out, const hw_attribution *a, size_t k) {
     const char *name = a->names ? a->names[k] : "";
-    return *name ? make_field(out, name, strlen(name)) : make_group_field(out, a, k);
+    if (*name) return make_field(out, name, strlen(name));
+    return make_shown(out, a->run, a->groups, hw__n_shown(&a->params, a->run), k);
 }
 
 /* The text of each column, [m] malloc'd; NULL when there is no memory. */

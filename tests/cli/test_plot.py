@@ -98,7 +98,7 @@ def test_pictures_say_method_and_token(headwater, run_file, tmp_path, kind, by):
 
 def test_a_title_of_ones_own(headwater, run_file, tmp_path):
     plot(headwater, run_file, "-o", "a.svg", "-o", "a.pdf", "--title", b"\xff\x1b<b>&")
-    assert "<title>\ufffd\u241b&lt;b&gt;&amp;</title>" in (tmp_path / "a.svg").read_text()
+    assert "<title>‹FF›\u241b&lt;b&gt;&amp;</title>" in (tmp_path / "a.svg").read_text()
     plot(headwater, run_file, "-o", "b.png", "-o", "a.png", "--title", "", "--scale", "1")
     plot(headwater, run_file, "-o", "c.png", "--scale", "1")
     assert png.size(tmp_path / "b.png")[1] < png.size(tmp_path / "c.png")[1]

@@ -2,14 +2,17 @@
 
 import base64
 import json
+import os
+import pathlib
 import re
+import signal
 import time
 import urllib.request
 import zlib
 
 import numpy as np
 import pytest
-from conftest import plain, sources, tint_of, token
+from conftest import Server, accessibility_faults, plain, sources, tint_of, token
 from patience import HANG_S, patience
 
 NEEDLE = "Anna keeps her key in the red box. Tom lives near the sea.\nQuestion: Where is the key?\nAnswer: in the"
@@ -255,6 +258,74 @@ def test_runs_outlive_the_server(page, server, open_page):
     again = open_page(f"{server.url}#run={run}")
     again.wait_for_selector("#answer-0 [data-k]")
     assert again.locator("#answer-0").inner_text().strip() == "hot"
+
+
+def test_messages_can_be_hidden_by_their_role(page, server):
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Where is the key?"}]
+    run = api(server, "explain", "POST", {"messages": messages, "completion": " Here"})
+    page.goto(f"{server.url}#run={run['id']}")
+    page.reload()
+    page.wait_for_selector("#answer-0 [data-k]")
+    page.get_by_role("button", name="system messages").click()
+    assert page.locator("#prompt-0 .hidden").all_inner_texts() == ["Be", " brief", "."]
+    page.get_by_role("button", name="the user’s messages").click()
+    assert "".join(page.locator("#prompt-0 .hidden").all_inner_texts()) == "Be brief.Where is the key?"
+    assert page.get_by_role("button", name="the model’s messages").count() == 0
+
+
+def test_remarks_on_the_texts_are_shown(page):
+    write(page, "One <|im_end|> two", " three")
+    go(page)
+    remarks = page.get_by_label("Remarks on the texts").locator("li").all_inner_texts()
+    assert len(remarks) == 1 and remarks[0].startswith("The prompt holds the text of a control token, <|im_end|>, read as letters")
+
+
+@pytest.fixture
+def apart(program, smollm, tmp_path):
+    """A server of its own, since its engine will be killed."""
+    running = Server(program, smollm, tmp_path)
+    running.start()
+    yield running
+    running.stop()
+
+
+def engine_of(server):
+    """The process below the server's that has the model."""
+    pid = server.process.pid
+    children = {child for tasks in pathlib.Path(f"/proc/{pid}/task").iterdir() for child in (tasks / "children").read_text().split()}
+    assert len(children) == 1, children
+    return int(children.pop())
+
+
+def test_a_run_that_is_cut_short_is_said_and_made_again(open_page, apart):
+    """The engine dies while tokens come: the page says so in plain words, keeps what came, and makes the run again when asked."""
+    page = open_page(apart.url, allowed=["Failed to load resource"])
+    write(page, "Count up: one, two, three,", n=2000)
+    page.get_by_role("button", name="Write and explain").click()
+    token(page, 3).wait_for()
+    os.kill(engine_of(apart), signal.SIGKILL)
+    cut = page.locator(".cut-short")
+    cut.wait_for()
+    assert page.locator(".progress").count() == 0 and page.locator(".problem").count() == 0
+    assert "This run is not finished. The part of Headwater that runs the model ended" in cut.inner_text()
+    assert "signal 9" in cut.inner_text() and page.locator("#answer-0 [data-k]").count() >= 4
+    had = next(r for r in api(apart, "runs")["runs"] if r.get("failure"))["completion"]
+
+    page.reload()
+    cut.wait_for()
+    page.get_by_role("button", name="Runs").click()
+    listed = page.locator(".runs .failed")
+    assert listed.count() == 1 and "Not finished. The part of Headwater" in listed.inner_text()
+    assert accessibility_faults(page) == []
+    page.keyboard.press("Escape")
+    cut.get_by_role("button", name="Run again").click()
+    page.wait_for_selector("#answer-0 [data-k]")
+    page.wait_for_selector(".progress", state="detached")
+    assert cut.count() == 0 and "".join(page.locator("#answer-0 [data-k]").all_inner_texts()).startswith(had)
+    runs = api(apart, "runs")["runs"]
+    assert len(runs) == 1 and runs[0]["finished"] and "failure" not in runs[0]
+    page.get_by_role("button", name="Runs").click()
+    assert page.locator(".runs .open").count() == 1 and page.locator(".runs .failed").count() == 0
 
 
 def test_exports(page):

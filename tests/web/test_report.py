@@ -234,6 +234,31 @@ def test_a_character_cut_in_two_is_whole(open_report):
     assert page.locator("#prompt-0").inner_text() == "a🌊˙"
 
 
+def test_groups_and_selections_have_each_character_once(open_report):
+    """A group of the method, the selection's headline and the search: no dot and no sign of replacement inside a character."""
+    grouped = attribution("rollout", np.full((2, 2, 1), 0.1, np.float32), 3)
+    grouped["settings"] = grouped["settings"] | {"groups": [0, 0, 1], "n_groups": 2}
+    entry = run(["?", "?", " x"], ["?", "?"], [grouped])
+    for k, part in ((0, "61f09f"), (1, "8c8a"), (3, "f09f"), (4, "a682")):
+        entry["run"]["tokens"][k] |= {"text": "\ufffd", "bytes": part}
+    entry["run"] |= {"completion": "\ufffd", "completion_bytes": "f09fa682"}
+    page = open_report(entry)
+    assert sources(page)[0][1] == "a🌊"
+    select_tokens(page, 0, 1)
+    assert page.locator(".headword").inner_text() == "🦂"
+    assert "\ufffd" not in page.locator("body").inner_text()
+
+
+def test_remarks_on_the_texts_are_shown(open_report):
+    entry = run(["a", "b"], [" c"], [attribution("rollout", np.full((1, 2, 1), 0.1, np.float32), 2)])
+    entry["run"]["remarks"] = ["the prompt has lines that end in CRLF, the first at byte 3", "<b>x</b>\u202e"]
+    page = open_report(entry)
+    said = page.get_by_label("Remarks on the texts").locator("li").all_inner_texts()
+    assert said == ["The prompt has lines that end in CRLF, the first at byte 3.", "<b>x</b>‹U+202E›."]
+    plain_one = open_report(run(["a", "b"], [" c"], [attribution("rollout", np.full((1, 2, 1), 0.1, np.float32), 2)]))
+    assert plain_one.get_by_label("Remarks on the texts").count() == 0
+
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { parseEvent, readEvents } from '../src/data/events'
 import { contrast, MAPS, PALETTES, tint } from '../src/draw/colour'
-import type { Token } from '../src/data/document'
-import { csvField } from '../src/ui/export'
-import { STEPS } from '../src/model/aggregate'
-import { CONTINUED, GrowingText, label, number, percent, probability, tokenTexts, visible } from '../src/ui/token_text'
+import type { Attribution, Run, Token } from '../src/data/document'
+import { csvField, toCsv } from '../src/ui/export'
+import { groupUnits, STEPS } from '../src/model/aggregate'
+import { CONTINUED, GrowingText, isRest, joinedText, label, number, percent, probability, shownText, tokenTexts, visible } from '../src/ui/token_text'
 import { assemble } from '../src/views/composer'
 import { findTokens } from '../src/views/search'
-import { BALANCE_LIMIT, balanceCloses, balanceRest, meanBalance } from '../src/ui/labels'
+import { BALANCE_LIMIT, balanceCloses, balanceRest, failureWords, meanBalance, sentence } from '../src/ui/labels'
 import { readFileSync } from 'node:fs'
 
 const part = (bytes: string): Token => ({ id: 1, text: '\ufffd', bytes, range: [0, 1], role: 'prompt', logprob: null })
@@ -26,6 +26,18 @@ describe('what is shown of a text', () => {
     expect(tokenTexts([part('e2'), part('9b')])).toEqual(['‹E2›', '‹9B›'])
     expect(tokenTexts([part('e2'), part('9b'), part('85')])).toEqual(['⛅', CONTINUED, CONTINUED])
   })
+  it('joins tokens to a text that has each character once', () => {
+    const tokens = [part('61e3'), part('81'), part('82'), part('20ff')]
+    const texts = tokenTexts(tokens)
+    expect(texts).toEqual(['aあ', CONTINUED, CONTINUED, ' ‹FF›'])
+    expect(joinedText({ tokens, texts }, 0, 3)).toBe('aあ ‹FF›')
+    expect([joinedText({ tokens, texts }, 1, 2), joinedText({ tokens, texts }, 2, 3)]).toEqual([CONTINUED, ' ‹FF›'])
+    expect(joinedText({ tokens: [{ text: CONTINUED }], texts: [CONTINUED] }, 0, 0)).toBe(CONTINUED)
+    const groups = [0, 0, 1, 1]
+    const named = (g: number) => groupUnits(groups, 2, texts, [], (k) => isRest(tokens[k], texts[k])).names(g)
+    expect([named(0), named(1)]).toEqual(['aあ', `${CONTINUED} ‹FF›`])
+  })
+  it('reads a text from its bytes where it is not UTF-8', () => expect([shownText('a'), shownText('a\ufffd', '61f09f')]).toEqual(['a', 'a‹F0›‹9F›']))
   it('grows by whole characters', () => {
     const growing = new GrowingText()
     expect([part('20e3'), part('81'), part('82')].map((t) => growing.add(t))).toEqual([' ', ' ', ' あ'])
@@ -76,6 +88,24 @@ it('averages balances', () => {
 it('quotes CSV as RFC 4180 says', () => expect(['a', 'a,b', 'a"b', '\n'].map(csvField)).toEqual(['a', '"a,b"', '"a""b"', '"\n"']))
 it('says of text that it is no formula', () =>
   expect(['=1+1', '-x', '+', '@a', -1].map(csvField)).toEqual(['"\'=1+1"', '"\'-x"', '"\'+"', '"\'@a"', '-1']))
+
+it('writes no half of a character into CSV', () => {
+  const tokens = [part('61f0'), part('9f8c8a'), { ...part('ff'), role: 'completion' as const }]
+  const info = { model: { name: '', architecture: '', quantisation: '' }, options: {}, stop: '', causal: true, prompt: '', completion: '', tokens }
+  const run: Run = { key: '', name: '', info, m: 2, cuts: { prompt: {}, completion: {} }, filters: {}, attributions: [] }
+  const a = { first: 2, n: 1, m: 2, L: 1, mean: Float32Array.of(0.25, 0.5), settings: {} } as unknown as Attribution
+  expect(toCsv(run, a).split('\r\n').slice(1, 3)).toEqual(['0,‹FF›,0,a🌊,0.25', `0,‹FF›,1,${CONTINUED},0.5`])
+})
+
+describe('reasons of the server', () => {
+  it('are said in plain words', () => {
+    expect(failureWords("the engine's process ended: signal 9 (Killed)")).toMatch(/^The part of Headwater that runs the model ended .* Its last sign: signal 9 \(Killed\)\.$/)
+    expect(failureWords("the engine's process ended during this job: it gave up: x")).toContain('Its last sign: it gave up: x.')
+    expect(failureWords('the server ended while this run was in progress')).toBe('Headwater was ended before this run was finished.')
+    expect(failureWords('something \u001b else')).toBe('Something ␛ else.')
+  })
+  it('are sentences', () => expect([sentence('the prompt is long'), sentence('Ends.'), sentence('')]).toEqual(['The prompt is long.', 'Ends.', '']))
+})
 
 describe('colours', () => {
   const steps = Array.from({ length: 2 * STEPS + 1 }, (_, i) => i - STEPS)

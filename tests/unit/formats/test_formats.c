@@ -205,7 +205,7 @@ static void csv_names_groups_by_name_or_text(void **state) {
     hw_method_params params = hw_method_params_default();
     static const char *const names[] = {"", "Anna, 1"};
     static const char lines[] =
-        "\r\n0, \xF0\x9F\x99\x82,0,\"A\xC3\xA9, \"\"x\"\"\r\n\",-1,0\r\n0, \xF0\x9F\x99\x82,1,<s>\xEF\xBF\xBD\0,-1,1\r\n";
+        "\r\n0, \xF0\x9F\x99\x82,0,\"A\xC3\xA9, \"\"x\"\"\r\n\",-1,0\r\n0, \xF0\x9F\x99\x82,1,<s>\xE2\x80\xB9" "FF\xE2\x80\xBA\0,-1,1\r\n";
     static const char named[] =
         "\r\n0, \xF0\x9F\x99\x82,0,\"A\xC3\xA9, \"\"x\"\"\r\n\",-1,0\r\n0, \xF0\x9F\x99\x82,1,\"Anna, 1\",-1,1\r\n";
     params.groups = groups;

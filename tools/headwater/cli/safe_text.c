@@ -56,6 +56,13 @@ static void show_number(glyph *g, UChar32 c) {
     g->width = n - 4; /* the two brackets are three bytes each */
 }
 
+/* One byte of no character, or of one that is not there whole, as the library shows it. */
+static void show_byte(glyph *g, unsigned char byte) {
+    g->n_source = 1;
+    g->n_bytes = (size_t)snprintf(g->utf8, sizeof g->utf8, "‹%02X›", (unsigned)byte);
+    g->width = 4;
+}
+
 static void show_control(glyph *g, UChar32 c) {
     if (c == '\n') {
         g->kind = GLYPH_NEWLINE;
@@ -80,7 +87,7 @@ glyph text_glyph(const char *bytes, size_t n) {
     U8_NEXT(s, at, end, c);
     g.n_source = (size_t)at;
     if (c < 0) {
-        show_as(&g, 0xFFFD);
+        show_byte(&g, s[0]);
     } else if (is_invisible(c)) {
         show_control(&g, c);
     } else {

@@ -19,7 +19,7 @@ typedef struct glyph {
 } glyph;
 
 /* The first character of [n] bytes, n > 0. Newline, tab and control characters come as visible symbols,
- * ill-formed UTF-8 as U+FFFD, characters without a shape of their own (bidi overrides, tags) as their number. */
+ * a byte that belongs to no character as ‹E2›, characters without a shape of their own (bidi overrides, tags) as their number. */
 glyph text_glyph(const char *bytes, size_t n);
 
 /* How many of [n] bytes are whole characters: less than n when they end within one. */

@@ -111,27 +111,24 @@ bool picture_column(const picture *p, size_t token, size_t *column) {
     return *column < hw_view_n_columns(p->view);
 }
 
+/* Of a text of n bytes, as much as was written; it may hold NUL. */
+static label label_of(const char *text, size_t n, size_t capacity, int width) {
+    return text_label(text, n < capacity ? n : strlen(text), width);
+}
+
 label picture_token(const hw_run *run, size_t i, int width) {
     char text[512];
-    hw_run_token_text(text, sizeof text, run, i);
-    return text_label(text, strlen(text), width);
+    return label_of(text, hw_run_token_text(text, sizeof text, run, i), sizeof text, width);
 }
 
 label picture_label(const picture *p, size_t column, int width) {
     const char *const *names = hw_attribution_params(p->a)->group_names;
-    char bytes[512];
+    const int32_t *groups = hw_attribution_params(p->a)->groups;
+    char text[512];
     if (names && *names[column]) return text_label(names[column], strlen(names[column]), width);
     if (!picture_is_grouped(p)) return picture_token(p->run, column, width);
-    size_t n = 0, tokens = picture_n_tokens(p);
-    for (size_t i = 0; i < tokens; i++) {
-        size_t of;
-        if (!picture_column(p, i, &of) || of != column) continue;
-        hw_token t = hw_run_token(p->run, i);
-        size_t take = t.n_bytes < sizeof bytes - n ? t.n_bytes : sizeof bytes - n;
-        if (take) memcpy(bytes + n, t.bytes, take);
-        n += take;
-    }
-    return text_label(bytes, n, width);
+    size_t n = hw_run_group_text(text, sizeof text, p->run, groups, picture_n_tokens(p), (int32_t)column);
+    return label_of(text, n, sizeof text, width);
 }
 
 void picture_free(picture *p) { hw_view_free(p->view); }

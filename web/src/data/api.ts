@@ -70,6 +70,9 @@ export interface SavedRun {
   n_completion: number
   prompt: string
   completion: string
+  finished?: boolean
+  /** Why it was cut short, where it was. */
+  failure?: string
 }
 
 export interface Span {
@@ -166,6 +169,7 @@ export const api = {
   rename: (id: number, name: string) => request('PATCH', `runs/${id}`, { name }),
   remove: (id: number) => request('DELETE', `runs/${id}`),
   explain: (body: ExplainRequest, signal?: AbortSignal) => events('explain', body, signal),
+  retry: (id: number, signal?: AbortSignal) => events(`runs/${id}/retry`, {}, signal),
   stop: (job: number | string) => request('POST', `jobs/${job}/stop`, {}),
   explainAgain: async (id: number, methods: string[], settings: MethodSettings) =>
     (await json<{ attributions: RawAttribution[] }>('POST', `runs/${id}/explain`, { methods, settings })).attributions,

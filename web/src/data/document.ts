@@ -39,6 +39,11 @@ export interface RunInfo {
   causal: boolean
   prompt: string
   completion: string
+  /** Lower-case hexadecimal, where they are not UTF-8. */
+  prompt_bytes?: string
+  completion_bytes?: string
+  /** What a reader must know of the texts, a sentence each. */
+  remarks?: string[]
   tokens: Token[]
 }
 

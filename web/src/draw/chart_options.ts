@@ -6,7 +6,7 @@ import type { EChartsCoreOption } from 'echarts/core'
 import { contrast, DIVERGING, MAPS, type Palette, type Theme } from './colour'
 import type { Pane } from '../model/store'
 import { layersOfRows, scaleOf, sumByUnit, type Units } from '../model/aggregate'
-import { label, number, shorten } from '../ui/token_text'
+import { joinedText, label, number, shorten } from '../ui/token_text'
 import { amount } from '../ui/labels'
 
 export interface Look {
@@ -101,8 +101,7 @@ function tooltip(look: Look, text: (data: number[]) => string) {
 const said = (pane: Pane) => {
   const chosen = pane.selection.value
   if (!chosen) return ''
-  const texts = pane.answer.value.texts.slice(chosen[0] + pane.offset.value, chosen[1] + pane.offset.value + 1)
-  return shorten(label(texts.join('')), 40)
+  return shorten(label(joinedText(pane.answer.value, chosen[0] + pane.offset.value, chosen[1] + pane.offset.value)), 40)
 }
 
 /** "completion token 3: “·sunny”", of the selection. */

@@ -3,11 +3,12 @@
  * Only this file talks to the server on behalf of the views.
  */
 import { signal } from '@preact/signals'
-import { api, ApiError, type CheckEvents, type ExplainEvents, type ExplainRequest, type MethodSettings } from '../data/api'
+import { api, ApiError, type CheckEvents, type ExplainEvents, type ExplainRequest, type MethodSettings, type SavedRun } from '../data/api'
 import { cutOf, decodeAttribution, decodeDocument, decodeRun, identity, newRun, replaceAttributions, withAttribution, type Attribution, type Run, type RunInfo } from '../data/document'
 import type { ServerEvent } from '../data/events'
 import * as state from './store'
 import { panes, putRun, show } from './store'
+import { failureWords } from '../ui/labels'
 import { GrowingText } from '../ui/token_text'
 
 export interface Job {
@@ -25,7 +26,8 @@ export const busy = signal('')
 
 function report(cause: unknown): void {
   if (cause instanceof DOMException && cause.name === 'AbortError') return
-  state.problem.value = cause instanceof Error ? cause.message : String(cause)
+  const said = cause instanceof Error ? cause.message : String(cause)
+  state.problem.value = cause instanceof ApiError && cause.code === 'engine_ended' ? failureWords(said) : said
 }
 
 /* ------------------------------------------------------------------ start */
@@ -112,6 +114,11 @@ class Growing {
     },
   }
 
+  /** Of the run, '' before its prompt is read. */
+  get key(): string {
+    return this.run?.key ?? ''
+  }
+
   private put(run: Run): void {
     this.run = run
     putRun(run)
@@ -126,21 +133,48 @@ function remember(run: Run): void {
   if (run.id !== undefined) history.replaceState(null, '', `#run=${run.id}`)
 }
 
-export async function explain(request: ExplainRequest): Promise<void> {
+export const explain = (request: ExplainRequest): Promise<void> => grow(request.prompt, (signal) => api.explain(request, signal))
+
+async function grow(prompt: string, begin: (signal: AbortSignal) => AsyncGenerator<ServerEvent>): Promise<void> {
   if (job.value) return
   state.problem.value = ''
+  state.failed.value = null
   const controller = new AbortController()
   job.value = { stage: 'loading', id: null, done: 0, total: 0, stop: controller }
-  const growing = new Growing(request.prompt)
+  const growing = new Growing(prompt)
   try {
-    for await (const event of api.explain(request, controller.signal)) await growing.take(event)
+    for await (const event of begin(controller.signal)) await growing.take(event)
     state.saved.value = await api.runs()
   } catch (cause) {
-    report(cause)
+    await reportCutShort(cause, growing.key)
   } finally {
     job.value = null
     state.following.value = false
   }
+}
+
+/** Where the server kept a run that was cut short, the page shows that one with its reason; else the error alone. */
+async function reportCutShort(cause: unknown, key: string): Promise<void> {
+  if (!(cause instanceof ApiError) || cause.code !== 'engine_ended') return report(cause)
+  const before = new Set(state.saved.value.filter((r) => r.failure).map((r) => r.id))
+  state.saved.value = await api.runs().catch(() => state.saved.value)
+  const run = state.saved.value.find((r) => r.failure && !before.has(r.id))
+  if (!run) return report(cause)
+  showFailed(run, key)
+}
+
+function showFailed(run: SavedRun, key = ''): void {
+  state.failed.value = { run, key }
+  state.composing.value = false
+  history.replaceState(null, '', `#run=${run.id}`)
+}
+
+/** Makes a run that was cut short again, from the tokens that it had. */
+export async function retry(run: SavedRun): Promise<void> {
+  if (job.value) return
+  if (state.failed.value?.key) state.dropRun(state.failed.value.key)
+  state.saved.value = state.saved.value.map((r) => (r.id === run.id ? { ...r, failure: undefined } : r))
+  await grow(run.prompt, (signal) => api.retry(run.id, signal))
 }
 
 /** Ends the completion where it is; what there is, is explained and kept. */
@@ -222,6 +256,9 @@ export async function check(pane: state.Pane, by: string): Promise<void> {
 
 export async function openRun(id: number, pane = panes[0]): Promise<void> {
   try {
+    const cut = state.saved.value.find((r) => r.id === id && r.failure)
+    if (cut) return showFailed(cut)
+    state.failed.value = null
     const loaded = state.runs.value.find((r) => r.id === id)
     const run = loaded ?? (await decodeRun(await api.run(id)))
     if (!loaded) putRun(run)
@@ -250,6 +287,10 @@ export async function removeRun(id: number): Promise<void> {
     state.saved.value = state.saved.value.filter((r) => r.id !== id)
     const loaded = state.runs.value.find((r) => r.id === id)
     if (loaded) state.dropRun(loaded.key)
+    if (state.failed.value?.run.id === id) {
+      state.dropRun(state.failed.value.key)
+      state.failed.value = null
+    }
     if (!panes[0].run.value) state.composing.value = true
     if (location.hash === `#run=${id}`) history.replaceState(null, '', location.pathname)
   } catch (cause) {

@@ -96,10 +96,13 @@ export function cutUnits(name: string, cut: Cut, tokens: number): Units {
   return { name, of, count: cut.names.length, first: firstOf(of, cut.names.length), names: (u) => cut.names[u] }
 }
 
-/** Columns that a method was run with: groups it cannot take apart. One without a name of its own is called by its tokens' text. */
-export function groupUnits(groups: readonly number[], count: number, texts: readonly string[], named: readonly string[] = []): Units {
+/**
+ * Columns that a method was run with: groups it cannot take apart. One without a name of its own is called by its tokens' text;
+ * `goesOn(k)`: token k holds only the rest of a character, which the group has where the token before is in it, too.
+ */
+export function groupUnits(groups: readonly number[], count: number, texts: readonly string[], named: readonly string[] = [], goesOn: (k: number) => boolean = () => false): Units {
   const joined = Array.from({ length: count }, () => '')
-  groups.forEach((g, k) => g >= 0 && g < count && (joined[g] += texts[k] ?? ''))
+  groups.forEach((g, k) => g >= 0 && g < count && !(goesOn(k) && groups[k - 1] === g) && (joined[g] += texts[k] ?? ''))
   const names = joined.map((text, g) => named[g] || text)
   return cutUnits('group', { groups: [...groups], names }, groups.length)
 }

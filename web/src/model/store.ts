@@ -9,7 +9,7 @@ import type { SettingInfo, SettingValue, MethodInfo, SavedRun, Status, Tables } 
 import { PALETTES, tint, type Theme } from '../draw/colour'
 import { cutOf, explainedTokens, identity, type Attribution, type Run } from '../data/document'
 import * as sums from './aggregate'
-import { label, tokenTexts } from '../ui/token_text'
+import { isRest, label, shownText, tokenTexts } from '../ui/token_text'
 
 /* ------------------------------------------------------------------ what there is */
 
@@ -20,6 +20,8 @@ export const tables = signal<Tables | null>(null)
 export const saved = signal<SavedRun[]>([])
 export const runs = signal<Run[]>([])
 export const problem = signal('')
+/** A run that was cut short, and is looked at; `key`: what came of it before that, '' where the page has none of it. */
+export const failed = signal<{ run: SavedRun; key: string } | null>(null)
 
 export const methodInfo = (name: string): MethodInfo | undefined => tables.value?.methods.find((m) => m.name === name)
 
@@ -34,7 +36,7 @@ export function dropRun(key: string): void {
 }
 
 /** Long prompts are named by their beginning. */
-export const runTitle = (run: Run) => run.name || label(run.info.prompt.trim().slice(0, 60)) || 'Untitled'
+export const runTitle = (run: Run) => run.name || label(shownText(run.info.prompt, run.info.prompt_bytes).trim().slice(0, 60)) || 'Untitled'
 
 /* ------------------------------------------------------------------ how it is looked at */
 
@@ -188,7 +190,7 @@ export class Pane {
     const run = this.run.value
     const texts = this.promptTexts.value
     const { groups, n_groups, group_names } = this.attribution.value?.settings ?? {}
-    if (groups && n_groups) return sums.groupUnits(groups, n_groups, texts, group_names)
+    if (groups && n_groups) return sums.groupUnits(groups, n_groups, texts, group_names, (k) => isRest(run?.info.tokens[k], texts[k]))
     const cut = run?.cuts.prompt[unitName.value]
     return run && cut && unitName.value !== 'token' ? sums.cutUnits(unitName.value, cut, run.m) : sums.tokenUnits(texts)
   })

@@ -4,6 +4,7 @@
 import type { Attribution, Run } from '../data/document'
 import { groupUnits, tokenUnits } from '../model/aggregate'
 import { variantName } from '../model/store'
+import { isRest, rawTexts } from './token_text'
 
 export function save(name: string, type: string, content: string | Blob): void {
   const url = URL.createObjectURL(content instanceof Blob ? content : new Blob([content], { type }))
@@ -35,12 +36,12 @@ export function csvField(value: string | number): string {
 export function toCsv(run: Run, a: Attribution): string {
   const { tokens } = run.info
   const { groups, n_groups, group_names } = a.settings
-  const texts = tokens.map((token) => token.text)
-  const columns = groups && n_groups ? groupUnits(groups, n_groups, texts, group_names) : tokenUnits(texts)
+  const texts = [...rawTexts(tokens.slice(0, run.m)), ...rawTexts(tokens.slice(run.m))]
+  const columns = groups && n_groups ? groupUnits(groups, n_groups, texts, group_names, (k) => isRest(tokens[k], texts[k])) : tokenUnits(texts)
   const lines = [['completion_index', 'completion_token', 'prompt_index', 'prompt_token', 'value']] as (string | number)[][]
   for (let i = 0; i < a.n; i++) {
     for (let k = 0; k < a.m; k++) {
-      lines.push([i, tokens[a.first + i]?.text ?? '', k, columns.names(k), Number(a.mean[i * a.m + k].toPrecision(9))])
+      lines.push([i, texts[a.first + i] ?? '', k, columns.names(k), Number(a.mean[i * a.m + k].toPrecision(9))])
     }
   }
   return lines.map((line) => `${line.map(csvField).join(',')}\r\n`).join('')

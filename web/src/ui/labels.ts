@@ -2,7 +2,7 @@
  * What the page says about numbers, in plain words; and the tables of its strings.
  */
 import type { Attribution, Balance, Diagnostics } from '../data/document'
-import { number, percent } from './token_text'
+import { number, percent, visible } from './token_text'
 
 /* ------------------------------------------------------------------ units, filters, charts */
 
@@ -51,6 +51,27 @@ export const STAGES: Record<string, string> = {
   prefill: 'Reading the prompt',
   tokens: 'Writing',
   loading: 'Starting',
+}
+
+/** What the server's reasons begin with, and how the page says them; what follows is what is known of the cause. */
+const FAILURES: readonly (readonly [RegExp, string])[] = [
+  [/^the engine's process ended(?: during this job)?: /, 'The part of Headwater that runs the model ended while it worked on this. It was started again, and nothing else is lost'],
+  [/^the server ended while this run was in progress$/, 'Headwater was ended before this run was finished'],
+]
+
+/** Why something was cut short, in plain words. */
+export function failureWords(reason: string): string {
+  const [pattern, words] = FAILURES.find(([begins]) => begins.test(reason)) ?? []
+  if (!pattern) return sentence(reason)
+  const cause = visible(reason.replace(pattern, ''))
+  return cause ? `${words}. Its last sign: ${cause}.` : `${words}.`
+}
+
+/** What a server or a file says, as a sentence. */
+export function sentence(text: string): string {
+  const shown = visible(text.trim())
+  if (!shown) return ''
+  return shown.charAt(0).toUpperCase() + shown.slice(1) + (/[.!?]$/.test(shown) ? '' : '.')
 }
 
 export const KEYS: readonly (readonly [string, string])[] = [

@@ -67,7 +67,7 @@ function textsOfBytes(parts: readonly Uint8Array[]): string[] {
   const texts = parts.map(() => '')
   for (let at = 0; at < bytes.length; ) {
     const found = characterAt(bytes, at)
-    texts[owner[at]] += found ? visible(found.text) : `\u2039${hex(bytes[at])}\u203a`
+    texts[owner[at]] += found ? found.text : `\u2039${hex(bytes[at])}\u203a`
     at += found?.length ?? 1
   }
   return texts.map((text, k) => text || (parts[k].length ? CONTINUED : ''))
@@ -80,20 +80,38 @@ function stretchOf(tokens: readonly Pick<Token, 'bytes'>[], from: number): numbe
   return to
 }
 
+type Bytes = Pick<Token, 'text' | 'bytes'>
+
 /**
  * The texts of tokens. A character that is cut over several is whole in the first, and a mark in those that hold nothing else;
- * bytes that are no character, or not yet the whole of one, are written out.
+ * bytes that are no character, or not yet the whole of one, are written out. For files: what cannot be seen stays as it is.
  */
-export function tokenTexts(tokens: readonly Pick<Token, 'text' | 'bytes'>[]): string[] {
+export function rawTexts(tokens: readonly Bytes[]): string[] {
   const texts: string[] = []
   for (let k = 0; k < tokens.length; ) {
     const to = stretchOf(tokens, k)
-    if (to === k) texts.push(visible(tokens[k++].text))
+    if (to === k) texts.push(tokens[k++].text)
     else texts.push(...textsOfBytes(tokens.slice(k, to).map(bytesOf)))
     k = Math.max(k, to)
   }
   return texts
 }
+
+export const tokenTexts = (tokens: readonly Bytes[]): string[] => rawTexts(tokens).map(visible)
+
+/** Whether a token's text is only the mark of a character that began in a token before it. */
+export const isRest = (token: Bytes | undefined, text: string): boolean => text === CONTINUED && Boolean(token?.bytes)
+
+/** The texts of tokens as parts of one text: where a character goes on there is nothing. */
+export const textParts = (tokens: readonly Bytes[], texts: readonly string[]): string[] => texts.map((text, k) => (isRest(tokens[k], text) ? '' : text))
+
+/** The text of tokens [from, to] together, both included. */
+export function joinedText({ tokens, texts }: { tokens: readonly Bytes[]; texts: readonly string[] }, from: number, to: number): string {
+  return textParts(tokens.slice(from, to + 1), texts.slice(from, to + 1)).join('') || texts.slice(from, from + 1).join('')
+}
+
+/** A text that a file holds, with its bytes beside it where it is not UTF-8. */
+export const shownText = (text: string, bytes?: string): string => rawTexts([{ text, bytes }])[0]
 
 /** The text of tokens that come one by one: what each adds, characters only when they are whole. */
 export class GrowingText {

@@ -2,10 +2,10 @@
  * The page: its head, the sheet to write on, the texts with what is known of them, the charts.
  */
 import { toggleTheme } from '../draw/theme'
-import { job, stop, type Job } from '../model/actions'
-import { activePane, composing, panes, problem, runs, runTitle, served, shownPanes, status, theme, type Pane } from '../model/store'
-import { label, plural, shorten } from '../ui/token_text'
-import { amount, STAGES } from '../ui/labels'
+import { job, retry, stop, type Job } from '../model/actions'
+import { activePane, composing, failed, panes, problem, runs, runTitle, served, shownPanes, status, theme, type Pane } from '../model/store'
+import { joinedText, label, plural, shorten } from '../ui/token_text'
+import { amount, failureWords, STAGES } from '../ui/labels'
 import { Charts } from './charts'
 import { Composer, newRun } from './composer'
 import { Difference } from './compare'
@@ -134,7 +134,7 @@ function Announcement() {
     const best = fed ? [...fed.keys()].sort((a, b) => fed[b] - fed[a])[0] : -1
     text = `Prompt ${unit}, ${shorten(name(unit), 60)}: ${amount(pane.unitValues.value[unit] ?? 0, isShares)}. Fed most: ${label(pane.answer.value.texts[best + offset] ?? '')}`
   } else if (chosen && !job.value) {
-    const said = pane.answer.value.texts.slice(chosen[0] + offset, chosen[1] + offset + 1).join('')
+    const said = joinedText(pane.answer.value, chosen[0] + offset, chosen[1] + offset)
     const from = pane.strongest.value.slice(0, 3).map((u) => `${shorten(name(u), 40)} ${amount(pane.unitValues.value[u], isShares)}`)
     text = `Selected ${label(said)}. Came most from ${from.join(', ')}`
   }
@@ -157,6 +157,29 @@ function Problem() {
   )
 }
 
+/** A run that was cut short: why, what it had, and how to go on. */
+function CutShort() {
+  if (!failed.value || job.value) return null
+  const { run } = failed.value
+  return (
+    <section class="cut-short" role="alert" aria-label="A run that is not finished">
+      <h2>{shorten(run.name || label(run.prompt.trim()), 120)}</h2>
+      <p>This run is not finished. {failureWords(run.failure ?? '')}</p>
+      {run.completion && (
+        <p>
+          It had written: <q class="token">{shorten(label(run.completion), 300)}</q>
+        </p>
+      )}
+      <p class="actions">
+        <button type="button" class="primary" onClick={() => void retry(run)}>
+          Run again
+        </button>
+        <span class="note">{run.completion ? 'What it had written is explained then; no more is written.' : 'It had written nothing yet.'}</span>
+      </p>
+    </section>
+  )
+}
+
 function Intro() {
   if (panes[0].run.value) return null
   return <p class="intro">Where in the prompt did each generated token come from?</p>
@@ -165,6 +188,7 @@ function Intro() {
 export function App() {
   const hasRun = panes[0].run.value !== undefined
   const writes = composing.value && served.value
+  const hidesRun = failed.value !== null && !job.value && failed.value.key !== panes[0].key.value
   return (
     <>
       <a class="skip" href="#main">
@@ -173,6 +197,7 @@ export function App() {
       <Head />
       <main id="main" tabIndex={-1}>
         <Problem />
+        {!composing.value && <CutShort />}
         <Progress />
         {writes && !job.value && (
           <>
@@ -180,7 +205,7 @@ export function App() {
             <Composer />
           </>
         )}
-        {hasRun && !(writes && !job.value) && (
+        {hasRun && !(writes && !job.value) && !hidesRun && (
           <>
             <Lens />
             <Search />

@@ -3,7 +3,7 @@
  */
 import { panes, shownPanes, runTitle, type Pane } from '../model/store'
 import { align } from '../model/aggregate'
-import { label, plural, shorten } from '../ui/token_text'
+import { joinedText, label, plural, shorten } from '../ui/token_text'
 import { amount } from '../ui/labels'
 import { Meter } from './meter'
 
@@ -85,7 +85,7 @@ function Side({ pane, side, row }: { pane: Pane; side: 0 | 1; row: Row }) {
 const said = (pane: Pane) => {
   const chosen = pane.selection.value
   if (!chosen) return ''
-  return label(pane.answer.value.texts.slice(chosen[0] + pane.offset.value, chosen[1] + pane.offset.value + 1).join(''))
+  return label(joinedText(pane.answer.value, chosen[0] + pane.offset.value, chosen[1] + pane.offset.value))
 }
 
 export function Difference() {

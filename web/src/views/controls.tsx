@@ -209,7 +209,7 @@ export function stopComparing(): void {
 
 export function RunPicker({ pane }: { pane: Pane }) {
   const loaded = runs.value
-  const others = state.saved.value.filter((s) => !loaded.some((r) => r.id === s.id))
+  const others = state.saved.value.filter((s) => !s.failure && !loaded.some((r) => r.id === s.id))
   if (loaded.length + others.length < 2) return null
   const open = (value: string) => (value.startsWith('#') ? void openRun(Number(value.slice(1)), pane) : state.show(pane, value, panes[0]))
   return (

@@ -5,7 +5,7 @@
 import type { Model, Token } from '../data/document'
 import { check, checking } from '../model/actions'
 import { hovered, pinned, served, type Pane } from '../model/store'
-import { label, number, percent, plural, probability, shorten, tokenTexts } from '../ui/token_text'
+import { joinedText, label, number, percent, plural, probability, shorten, tokenTexts } from '../ui/token_text'
 import { amount, balanceCloses, balanceRest, BALANCE_LIMIT, BALANCE_ROWS, HYBRID_MLP, layersInWords, meanBalance, remarksOn } from '../ui/labels'
 import { Meter } from './meter'
 
@@ -16,8 +16,7 @@ function selectedTokens(pane: Pane): { from: number; tokens: Token[]; text: stri
   if (!chosen) return null
   const from = chosen[0] + pane.offset.value
   const to = chosen[1] + pane.offset.value
-  const { tokens, texts } = pane.answer.value
-  return { from, tokens: tokens.slice(from, to + 1), text: texts.slice(from, to + 1).join('') }
+  return { from, tokens: pane.answer.value.tokens.slice(from, to + 1), text: joinedText(pane.answer.value, from, to) }
 }
 
 function Alternatives({ token }: { token: Token }) {

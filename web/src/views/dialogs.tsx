@@ -6,11 +6,11 @@ import type { ComponentChildren } from 'preact'
 import { useLayoutEffect, useRef } from 'preact/hooks'
 import { api } from '../data/api'
 import { fileName, save, saveReport, toCsv, toJson } from '../ui/export'
-import { openRun, removeRun, renameRun } from '../model/actions'
+import { job, openRun, removeRun, renameRun, retry } from '../model/actions'
 import { activePane, panes, runs, runTitle, saved, served, show, shownPanes, status, tables } from '../model/store'
 import * as state from '../model/store'
-import { label, plural, shorten } from '../ui/token_text'
-import { KEYS } from '../ui/labels'
+import { label, plural, shorten, shownText } from '../ui/token_text'
+import { failureWords, KEYS } from '../ui/labels'
 
 export type DialogName = 'runs' | 'export' | 'help'
 export const dialog = signal<DialogName | null>(null)
@@ -70,19 +70,31 @@ function SavedItem({ run }: { run: (typeof saved.value)[number] }) {
       </li>
     )
   }
+  const again = () => {
+    close()
+    void retry(run)
+  }
   return (
-    <li>
+    <li class={run.failure ? 'failed' : ''}>
       <button type="button" class="open" onClick={() => open(run.id)}>
         <strong>{title}</strong>
-        <span class="completion">{shorten(label(run.completion), 80)}</span>
+        {run.completion && <span class="completion">{shorten(label(run.completion), 80)}</span>}
+        {run.failure && <span class="failure">Not finished. {failureWords(run.failure)}</span>}
         <small>
-          {when(run.created)}, {plural(run.n_prompt, 'token')} + {run.n_completion}
+          {when(run.created)}
+          {!run.failure && `, ${plural(run.n_prompt, 'token')} + ${run.n_completion}`}
         </small>
       </button>
       <span class="acts">
-        <button type="button" class="quiet" onClick={() => (open(run.id, panes[1]), (state.comparing.value = true))} disabled={!panes[0].run.value} aria-label={`Compare with ${title}`}>
-          Beside
-        </button>
+        {run.failure ? (
+          <button type="button" class="quiet" onClick={again} disabled={job.value !== null} aria-label={`Run again: ${title}`}>
+            Run again
+          </button>
+        ) : (
+          <button type="button" class="quiet" onClick={() => (open(run.id, panes[1]), (state.comparing.value = true))} disabled={!panes[0].run.value} aria-label={`Compare with ${title}`}>
+            Beside
+          </button>
+        )}
         <button type="button" class="quiet" onClick={() => (renaming.value = run.id)} aria-label={`Rename ${title}`}>
           Rename
         </button>
@@ -105,7 +117,7 @@ function LoadedItem({ run }: { run: (typeof runs.value)[number] }) {
     <li>
       <button type="button" class="open" onClick={() => (show(panes[0], run.key), close())}>
         <strong>{runTitle(run)}</strong>
-        <span class="completion">{shorten(label(run.info.completion), 80)}</span>
+        <span class="completion">{shorten(label(shownText(run.info.completion, run.info.completion_bytes)), 80)}</span>
       </button>
       <span class="acts">
         <button type="button" class="quiet" onClick={() => (show(panes[1], run.key), (state.comparing.value = true), close())}>

@@ -4,6 +4,7 @@
 import { computed, signal } from '@preact/signals'
 import { useLayoutEffect, useRef } from 'preact/hooks'
 import { activePane, pinned, type Pane } from '../model/store'
+import { textParts } from '../ui/token_text'
 
 export const searching = signal(false)
 const query = signal('')
@@ -26,7 +27,8 @@ export function findTokens(texts: readonly string[], wanted: string): { starts: 
   return { starts, all }
 }
 
-const hits = computed(() => findTokens(activePane.value.promptTexts.value, searching.value ? query.value.trim().toLowerCase() : ''))
+const promptParts = (pane: Pane) => textParts(pane.run.value?.info.tokens ?? [], pane.promptTexts.value)
+const hits = computed(() => findTokens(promptParts(activePane.value), searching.value ? query.value.trim().toLowerCase() : ''))
 export const found = computed(() => hits.value.all)
 
 function go(pane: Pane, by: number): void {

@@ -9,7 +9,7 @@ import { job } from '../model/actions'
 import * as state from '../model/store'
 import { following, hovered, pinned, select, type Pane } from '../model/store'
 import { scaleOf, STEPS, steps, tokenUnits } from '../model/aggregate'
-import { amount, STOP_REASONS } from '../ui/labels'
+import { amount, sentence, STOP_REASONS } from '../ui/labels'
 import { label, plural } from '../ui/token_text'
 import { Tinted, tokenAt } from '../draw/token_spans'
 import { Wash } from '../draw/tint_canvas'
@@ -93,6 +93,18 @@ function onPromptKey(event: KeyboardEvent, pane: Pane): void {
   event.stopPropagation()
 }
 
+/** What a reader must know of the texts before numbers. */
+function Remarks({ list }: { list?: readonly string[] }) {
+  if (!Array.isArray(list) || !list.length) return null
+  return (
+    <ul class="remarks" aria-label="Remarks on the texts">
+      {list.map((remark) => (
+        <li>{sentence(String(remark))}</li>
+      ))}
+    </ul>
+  )
+}
+
 export function Prompt({ pane }: { pane: Pane }) {
   const root = useRef<HTMLDivElement>(null)
   const key = pane.key.value
@@ -111,6 +123,7 @@ export function Prompt({ pane }: { pane: Pane }) {
           </button>
         )}
       </h2>
+      <Remarks list={run?.info.remarks} />
       <div class="frame">
       <div
         id={`prompt-${pane.index}`}
