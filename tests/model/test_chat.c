@@ -184,13 +184,26 @@ static void templates_that_cannot_be_used_are_refused_with_the_reason(void **sta
     hw_model *model = open_model(GEMMA);
     assert_error(&err, try_template(model, NULL, &err), HW_ERR_UNSUPPORTED, "has no chat template");
     assert_int_equal(try_template(model, "{% for m in messages %}{{ m.content }}{% endfor %}", &err), HW_OK);
-    assert_error(&err, try_template(model, "{% for m in %}", &err), HW_ERR_UNSUPPORTED, "does not render");
+    assert_error(&err, try_template(model, "{% for m in %}", &err), HW_ERR_UNSUPPORTED, "does not render: Unexpected token");
     assert_error(&err, try_template(model, "{{ raise_exception('no such luck') }}", &err), HW_ERR_UNSUPPORTED,
                  "no such luck");
     assert_error(&err, try_template(model, "nothing of it", &err), HW_ERR_UNSUPPORTED, "leaves out message 1 (user)");
     static const char twice[] = "{{ messages[0].content }}{{ messages[0].content }}";
     assert_error(&err, try_template(model, twice, &err), HW_ERR_UNSUPPORTED, "repeats message 1 (user)");
     for (const char *at = err.msg; *at; at++) assert_true(*at != '\n');
+    hw_model_close(model);
+}
+
+/* A template is a program that comes with a model: it loops for ever, takes all memory, or calls itself until the stack ends. */
+static void templates_that_never_end_are_errors(void **state) {
+    (void)state;
+    hw_error err;
+    hw_model *model = open_model(GEMMA);
+    static const char loop[] = "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}";
+    assert_error(&err, try_template(model, loop, &err), HW_ERR_UNSUPPORTED, "not done after 5 s of processor time");
+    static const char deep[] = "{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}";
+    assert_error(&err, try_template(model, deep, &err), HW_ERR_UNSUPPORTED, "the chat template does not render: it ends");
+    assert_int_equal(try_template(model, "{% for m in messages %}{{ m.content }}{% endfor %}", &err), HW_OK);
     hw_model_close(model);
 }
 
@@ -222,6 +235,7 @@ int main(void) {
         cmocka_unit_test_prestate(ids_are_those_of_transformers, (void *)GEMMA),
         cmocka_unit_test(a_system_message_that_the_template_does_not_know_goes_before_the_users),
         cmocka_unit_test(templates_that_cannot_be_used_are_refused_with_the_reason),
+        cmocka_unit_test(templates_that_never_end_are_errors),
         cmocka_unit_test(control_tokens_in_a_message_are_letters),
     };
     return cmocka_run_group_tests(tests, read_golden, free_golden);

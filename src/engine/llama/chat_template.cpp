@@ -3,7 +3,11 @@
 
 #ifdef HW_HAVE_LLAMA_COMMON
 
+#include "base/child_work.h"
+
 #include <chat.h>
+#include <jinja/lexer.h>
+#include <jinja/parser.h>
 #include <log.h>
 
 #include <cstdlib>
@@ -67,27 +71,37 @@ common_chat_templates_inputs inputs_of(const hw__chat &chat) {
     return in;
 }
 
+/* A template that is not well-formed has its reason here: common_chat_templates_init() throws a copy without it. */
+void check_syntax(const std::string &source) {
+    jinja::lexer lexer;
+    jinja::parse_from_tokens(lexer.tokenize(source));
+}
+
 std::string render(const llama_model *model, const hw__chat &chat) {
-    silence_log();
     const char *own = chat.source ? chat.source : llama_model_chat_template(model, nullptr);
-    auto templates = common_chat_templates_init(model, own ? with_fixed_date(own) : "");
+    const std::string source = own ? with_fixed_date(own) : "";
+    check_syntax(source);
+    auto templates = common_chat_templates_init(model, source);
     return common_chat_templates_apply(templates.get(), inputs_of(chat)).prompt;
 }
 
-hw_err copy(hw__written *out, const std::string &text, hw_error *err) {
-    char *bytes = static_cast<char *>(std::malloc(text.size() + 1));
-    if (!bytes) return hw__fail_memory(err, "a conversation", text.size() + 1, 1);
-    std::memcpy(bytes, text.c_str(), text.size() + 1);
-    out->bytes = bytes;
-    out->n = text.size();
+hw_err copy(char **bytes, size_t *n, const std::string &text, hw_error *err) {
+    *bytes = static_cast<char *>(std::malloc(text.size() + 1));
+    if (!*bytes) return hw__fail_memory(err, "a conversation", text.size() + 1, 1);
+    std::memcpy(*bytes, text.c_str(), text.size() + 1);
+    *n = text.size();
     return HW_OK;
 }
 
-}
+struct conversation {
+    const llama_model *model;
+    const hw__chat *chat;
+};
 
-hw_err hw__chat_template_render(hw__written *out, const llama_model *model, const hw__chat *chat, hw_error *err) {
+hw_err render_here(char **bytes, size_t *n, void *ctx, hw_error *err) {
+    const conversation *c = static_cast<const conversation *>(ctx);
     try {
-        return copy(out, render(model, *chat), err);
+        return copy(bytes, n, render(c->model, *c->chat), err);
     } catch (const std::bad_alloc &) {
         return hw__fail(err, HW_ERR_MEMORY, "out of memory: rendering the chat template");
     } catch (const std::exception &e) {
@@ -95,6 +109,16 @@ hw_err hw__chat_template_render(hw__written *out, const llama_model *model, cons
     } catch (...) {
         return hw__fail(err, HW_ERR_UNSUPPORTED, "the chat template does not render, and no reason is given");
     }
+}
+
+}
+
+/* A template is a program that came with the model: it may loop for ever, and a macro that calls itself overflows the stack. */
+hw_err hw__chat_template_render(hw__written *out, const llama_model *model, const hw__chat *chat, hw_error *err) {
+    static const hw__child_limits limits = {5, size_t{512} << 20, size_t{256} << 20};
+    conversation c = {model, chat};
+    silence_log();
+    return hw__child_work(&out->bytes, &out->n, "the chat template does not render", &limits, render_here, &c, err);
 }
 
 #else

@@ -1,0 +1,154 @@
+/* child_work.c - fork(), limits of the kernel's, and a pipe that the child writes: a header, then the bytes. */
+#define _GNU_SOURCE /* RLIMIT_DATA, close_range() */
+#include "base/child_work.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+enum { PIPE_FD = 3 };
+
+typedef struct header {
+    hw_err rc;
+    hw_error err;
+    size_t n;
+} header;
+
+/* ------------------------------------------------------------------ the child */
+
+/* Bytes that the process may write to already; 0 where the system does not say. */
+static size_t data_bytes(void) {
+    unsigned long pages[6] = {0};
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f) return 0;
+    int got = fscanf(f, "%lu %lu %lu %lu %lu %lu", &pages[0], &pages[1], &pages[2], &pages[3], &pages[4], &pages[5]);
+    fclose(f);
+    return got == 6 ? pages[5] * (size_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+static void lower(int which, rlim_t value) {
+    struct rlimit limit;
+    if (getrlimit(which, &limit) != 0 || (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur <= value)) return;
+    limit.rlim_cur = value;
+    setrlimit(which, &limit);
+}
+
+static void confine(int fd, const hw__child_limits *limits) {
+    size_t data = data_bytes();
+    lower(RLIMIT_CORE, 0);
+    lower(RLIMIT_CPU, limits->seconds);
+    if (data) lower(RLIMIT_DATA, (rlim_t)(data + limits->memory));
+#ifdef __linux__
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
+    for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
+    signal(SIGINT, SIG_IGN); /* the parent is asked to stop, and the limit ends this in any case */
+    int nowhere = open("/dev/null", O_WRONLY);
+    if (nowhere >= 0) dup2(nowhere, STDERR_FILENO);
+    if (fd != PIPE_FD) dup2(fd, PIPE_FD);
+#ifdef __linux__
+    close_range(PIPE_FD + 1, ~0U, 0);
+#endif
+}
+
+static bool write_all(int fd, const void *from, size_t n) {
+    const char *at = from;
+    while (n > 0) {
+        ssize_t wrote = write(fd, at, n);
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote <= 0) return false;
+        at += wrote;
+        n -= (size_t)wrote;
+    }
+    return true;
+}
+
+static void run_child(int fd, const hw__child_limits *limits, hw__child_fn work, void *ctx) {
+    header h = {0};
+    char *bytes = NULL;
+    confine(fd, limits);
+    h.rc = work(&bytes, &h.n, ctx, &h.err);
+    if (h.rc != HW_OK) h.n = 0;
+    _exit(write_all(PIPE_FD, &h, sizeof h) && write_all(PIPE_FD, bytes, h.n) ? 0 : 1);
+}
+
+/* ------------------------------------------------------------------ the parent */
+
+/* Bytes read; fewer than n at the end. */
+static size_t read_all(int fd, void *to, size_t n) {
+    size_t done = 0;
+    while (done < n) {
+        ssize_t got = read(fd, (char *)to + done, n - done);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) break;
+        done += (size_t)got;
+    }
+    return done;
+}
+
+static hw_err read_result(char **bytes, size_t *n, bool *whole, const char *what, int fd,
+                          const hw__child_limits *limits, hw_error *err) {
+    header h;
+    *whole = read_all(fd, &h, sizeof h) == sizeof h;
+    if (!*whole) return HW_OK;
+    h.err.msg[sizeof h.err.msg - 1] = 0;
+    if (h.rc != HW_OK) return hw__fail(err, h.rc, "%s", h.err.msg);
+    if (h.n > limits->output)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: it gives %zu bytes; at most %zu are accepted", what, h.n,
+                        limits->output);
+    char *made = hw__alloc(h.n + 1, 1);
+    if (!made) return hw__fail_memory(err, what, h.n + 1, 1);
+    *whole = read_all(fd, made, h.n) == h.n;
+    *bytes = made;
+    *n = h.n;
+    return HW_OK;
+}
+
+static hw_err fail_ended(const char *what, int status, const hw__child_limits *limits, hw_error *err) {
+    int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    if (number == SIGXCPU)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: it was not done after %u s of processor time", what,
+                        limits->seconds);
+    if (number)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: it ends its process by signal %d (%s)", what, number,
+                        strsignal(number));
+    return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: it ends its process with status %d", what, WEXITSTATUS(status));
+}
+
+hw_err hw__child_work(char **bytes, size_t *n, const char *what, const hw__child_limits *limits, hw__child_fn work,
+                      void *ctx, hw_error *err) {
+    int ends[2], status = 0;
+    char *made = NULL;
+    size_t n_made = 0;
+    bool whole = false;
+    if (pipe(ends) != 0) return hw__fail(err, HW_ERR_IO, "%s: no pipe: %s", what, strerror(errno));
+    pid_t child = fork();
+    if (child == 0) run_child(ends[1], limits, work, ctx);
+    int reason = errno;
+    close(ends[1]);
+    if (child < 0) {
+        close(ends[0]);
+        return hw__fail(err, HW_ERR_MEMORY, "%s: no process for it: %s", what, strerror(reason));
+    }
+    hw_err rc = read_result(&made, &n_made, &whole, what, ends[0], limits, err);
+    close(ends[0]);
+    if (rc != HW_OK) kill(child, SIGKILL);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    if (rc == HW_OK && !whole) rc = fail_ended(what, status, limits, err);
+    if (rc != HW_OK) {
+        free(made);
+        return rc;
+    }
+    *bytes = made;
+    *n = n_made;
+    return HW_OK;
+}
