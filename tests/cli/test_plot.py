@@ -96,6 +96,15 @@ def test_pictures_say_method_and_token(headwater, run_file, tmp_path, kind, by):
     assert title.startswith("rollout · completion token 0: ")
 
 
+def test_labels_in_other_scripts_stand_on_the_line_of_the_others(headwater, attention_file, tmp_path):
+    """Fonts that stand in for the usual one have higher lines: the labels below the bars have one baseline all the same."""
+    path = attention_file(causal(1, 5), m=4, tokens=["sea", "𒀀", "日本", "𓀀", "x"])
+    plot(headwater, path, "--kind", "bars", "-o", "x.svg", *FONT)
+    glyphs = [float(g.get("y")) for g in ElementTree.parse(tmp_path / "x.svg").getroot().iter("{http://www.w3.org/2000/svg}use")]
+    lowest = [y for y in glyphs if y > max(glyphs) - 9]  # those of the axis are above
+    assert len(lowest) >= 4 * len("0: x") and max(lowest) - min(lowest) < 1
+
+
 def test_a_title_of_ones_own(headwater, run_file, tmp_path):
     plot(headwater, run_file, "-o", "a.svg", "-o", "a.pdf", "--title", b"\xff\x1b<b>&")
     assert "<title>‹FF›\u241b&lt;b&gt;&amp;</title>" in (tmp_path / "a.svg").read_text()

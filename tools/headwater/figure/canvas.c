@@ -217,6 +217,21 @@ static void keep_within(const canvas *c, const item *i, PangoLayout *layout) {
     cairo_clip(c->cr);
 }
 
+/* How far a line of another font's glyphs is moved up or down, so that its baseline is that of the labels beside it; what is drawn
+ * stays within the line's box. */
+static double baseline_shift(const canvas *c, const item *i, PangoLayout *layout) {
+    PangoRectangle ink;
+    PangoLayout *plain = page_layout(c->page, i->text.size, i->text.bold);
+    int height;
+    pango_layout_set_text(plain, "A", -1);
+    pango_layout_get_size(plain, NULL, &height);
+    pango_layout_get_extents(layout, &ink, NULL);
+    double at = pango_layout_get_baseline(layout) - i->text.ay * i->height * PANGO_SCALE,
+           wanted = pango_layout_get_baseline(plain) - i->text.ay * height;
+    g_object_unref(plain);
+    return i->text.wrap > 0 ? 0 : fmax(wanted - at, fmin(-ink.y, 0)) / PANGO_SCALE;
+}
+
 static void draw_text(const canvas *c, const item *i) {
     PangoLayout *layout = lay_out(c->page, &i->text);
     cairo_save(c->cr);
@@ -225,7 +240,7 @@ static void draw_text(const canvas *c, const item *i) {
     cairo_translate(c->cr, -i->text.ax * i->width, -i->text.ay * i->height);
     keep_within(c, i, layout);
     set_color(c, i->color);
-    cairo_move_to(c->cr, 0, 0);
+    cairo_move_to(c->cr, 0, baseline_shift(c, i, layout));
     pango_cairo_show_layout(c->cr, layout);
     cairo_restore(c->cr);
     g_object_unref(layout);
