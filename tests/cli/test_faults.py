@@ -23,7 +23,25 @@ def test_a_pipe_that_nobody_writes_to(headwater, tmp_path, command):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "m.gguf").write_bytes(b"GGUF")
     done = headwater(*command, "pipe", timeout=60)
-    assert done.status == 1 and "pipe: " in done.err
+    assert done.status == 1 and "pipe: nothing writes into this pipe" in done.err
+
+
+@pytest.mark.parametrize("option", ["-f", "--spans", "--messages", "--chat-template", "--passages"])
+@pytest.mark.parametrize("path", [".", "/dev/zero", "/proc/self/mem", "none"])
+def test_an_input_that_cannot_be_read_ends_with_a_message(headwater, tmp_path, option, path):
+    (tmp_path / "m.gguf").write_bytes(b"GGUF")
+    command = ["cite", "--question", "x"] if option == "--passages" else ["explain"]
+    prompt = [] if option in ("-f", "--messages", "--passages") else ["-p", "x"]
+    done = headwater(*command, "-m", "m.gguf", *prompt, option, path)
+    assert done.status == 1 and done.err.startswith("headwater: ") and done.err.count("\n") == 1, done
+    assert f" {path}: " in done.err
+
+
+def test_spans_that_are_no_json_name_their_file(headwater, attention_file, tmp_path):
+    path = attention_file(causal(2, 6), m=4)
+    (tmp_path / "s.json").write_bytes(b"")
+    done = headwater("explain", "--attention", path, "--spans", "s.json")
+    assert done.status == 1 and done.err.startswith("headwater: spans s.json: no valid JSON"), done
 
 
 def test_a_file_that_grows_too_large_is_an_error(headwater, attention_file, tmp_path):

@@ -230,7 +230,7 @@ def test_prompt_file_that_is_too_large(headwater, tmp_path):
     (tmp_path / "large.txt").write_bytes(b"x" * ((16 << 20) + 1))
     done = headwater("explain", "-m", "none.gguf", "-f", "large.txt")
     assert done.status == 1
-    assert done.err == "headwater: prompt large.txt: more than 16 MiB; a prompt can have at most that\n"
+    assert done.err == "headwater: prompt large.txt: more than 16 MiB, which is the most that is read\n"
 
 
 def test_prompt_that_is_a_folder(headwater):

@@ -55,21 +55,24 @@ FILE *input_open(const char *path) {
     return NULL;
 }
 
+const char *input_open_reason(void) { return errno == ETIMEDOUT ? "nothing writes into this pipe" : strerror(errno); }
+
 bool input_read(input *in, const char *what, const char *path) {
     bool standard = strcmp(path, "-") == 0;
     const char *name = standard ? "standard input" : path;
     *in = (input){.n = 0};
     FILE *file = standard ? stdin : input_open(path);
     if (!file) {
-        fail("%s %s: %s", what, name, strerror(errno));
+        fail("%s %s: %s", what, name, input_open_reason());
         return false;
     }
     bool ok = read_all(in, file);
     if (!ok && errno) fail("%s %s: %s", what, name, strerror(errno));
-    if (!ok && !errno) fail("%s %s: more than %d MiB; a prompt can have at most that", what, name, MOST_BYTES >> 20);
+    if (!ok && !errno) fail("%s %s: more than %d MiB, which is the most that is read", what, name, MOST_BYTES >> 20);
     if (!standard) fclose(file);
     if (ok) drop_mark(in);
     if (ok) return true;
     free(in->bytes);
+    *in = (input){.n = 0};
     return false;
 }

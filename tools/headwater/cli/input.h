@@ -14,6 +14,8 @@ typedef struct input {
 /* Opens a file to read; NULL with errno. A named pipe that nobody writes to is an error, ETIMEDOUT, and no endless wait; a pipe of
  * the shell, as <(command), is read like a file. */
 FILE *input_open(const char *path);
+/* Why input_open() has just failed, by errno. */
+const char *input_open_reason(void);
 
 /* Reads `path`, "-" being standard input. False, with the reason printed after `what` it is, when it cannot be read or is
  * too large. */

@@ -220,7 +220,7 @@ int eval_set_read(eval_set *out, const char *path, size_t limit, const eval_part
     *out = (eval_set){.path = path, .places = json_object()};
     if (!out->places) return fail("no memory for the data set");
     FILE *file = input_open(path);
-    if (!file) return fail("data set %s: %s", path, strerror(errno));
+    if (!file) return fail("data set %s: %s", path, input_open_reason());
     char *line = NULL;
     size_t room = 0, number = 0, index = 0;
     ssize_t n;

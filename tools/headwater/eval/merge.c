@@ -63,7 +63,7 @@ static int take_line(void *user, const eval_line *line) {
 static int read_part(eval_merge *m, size_t part) {
     const char *path = m->paths[part];
     FILE *file = input_open(path);
-    if (!file) return fail("results %s: %s", path, strerror(errno));
+    if (!file) return fail("results %s: %s", path, input_open_reason());
     m->parts[m->n_open++] = file;
     if (!eval_log_lock_shared(file)) return fail("results %s: a run is still writing them", path);
     eval_rest rest;

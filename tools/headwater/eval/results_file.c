@@ -81,7 +81,7 @@ static int append_line(void *user, const eval_line *line) {
 
 int eval_log_read(json_t *lines, const char *path) {
     FILE *file = input_open(path);
-    if (!file) return fail("results %s: %s", path, strerror(errno));
+    if (!file) return fail("results %s: %s", path, input_open_reason());
     eval_rest rest;
     eval_log own;
     int status =

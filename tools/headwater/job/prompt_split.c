@@ -1,6 +1,7 @@
 /* prompt_split.c - the segments of the prompt that --by or --spans asks for. */
 #include "job/prompt_split.h"
 
+#include "base/error.h"
 #include "cli/message.h"
 #include "cli/names.h"
 
@@ -17,7 +18,7 @@ int cut_check(const char *command, const char *option, const char *by) {
 }
 
 int cut_read(cut *c, const options *o, const char *command, const char *standard) {
-    *c = (cut){.by = o->by ? o->by : o->spans ? NULL : standard};
+    *c = (cut){.by = o->by ? o->by : o->spans ? NULL : standard, .spans = o->spans};
     if (o->by && o->spans) return misuse(command, "--by and --spans both cut the prompt: give one of them");
     if (o->spans) return input_read(&c->json, "spans", o->spans) ? STATUS_DONE : STATUS_FAILED;
     return c->by ? cut_check(command, "--by", c->by) : STATUS_DONE;
@@ -26,8 +27,9 @@ int cut_read(cut *c, const options *o, const char *command, const char *standard
 void cut_free(cut *c) { free(c->json.bytes); }
 
 hw_err cut_segments(hw_segments **out, const cut *c, const hw_run *run, hw_error *err) {
-    return c->json.bytes ? hw_segments_from_json(out, run, HW_SIDE_PROMPT, c->json.bytes, c->json.n, err)
-                         : hw_segments_new(out, run, HW_SIDE_PROMPT, c->by, err);
+    if (!c->spans) return hw_segments_new(out, run, HW_SIDE_PROMPT, c->by, err);
+    hw_err rc = hw_segments_from_json(out, run, HW_SIDE_PROMPT, c->json.bytes, c->json.n, err);
+    return rc == HW_OK ? rc : hw__fail_in(err, rc, "spans %s", c->spans);
 }
 
 void cut_remark(const hw_segments *segments) {

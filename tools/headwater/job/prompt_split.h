@@ -8,6 +8,7 @@
 /* How to cut: `by`, or the spans in `json`. */
 typedef struct cut {
     const char *by;
+    const char *spans; /* the file; NULL: none */
     input json; /* malloc'd where --spans is given */
 } cut;
 
