@@ -43,7 +43,7 @@ CASES = {
                                    "no prompt: give -p TEXT, -f FILE, or - for standard input (to explain from a saved "
                                    "trace leave out -m)"),
     "no model": (["explain", "-p", "x"], "no model: give -m MODEL, or set HEADWATER_MODEL"),
-    "two prompts": ([*RUN, "-f", "prompt.txt"], "more than one prompt: give one of -p, -f and -"),
+    "two prompts": ([*RUN, "-f", "prompt.txt"], "more than one prompt: give one of -p, -f, --messages and -"),
     "prompt as an argument": (["explain", "-m", "model.gguf", "My name"],
                               "\"My name\": the prompt goes into -p TEXT or -f FILE, or is - for standard input"),
     "model as an argument": (["info", "model.gguf"], "\"model.gguf\": the model goes into -m MODEL"),

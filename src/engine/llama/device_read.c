@@ -16,7 +16,6 @@ typedef struct place {
     ggml_backend_t backend;
     ggml_gallocr_t sums;        /* memory for sums */
     ggml_backend_buffer_t kept; /* memory for nodes that are read later, NULL until there are some */
-    size_t used;
 } place;
 
 struct hw__fetch {
@@ -75,20 +74,15 @@ static place *place_of(hw__fetch *fetch, ggml_backend_buffer_t buffer) {
 
 /* ------------------------------------------------------------------ nodes that are kept */
 
-void hw__fetch_begin(hw__fetch *fetch) {
-    for (size_t i = 0; i < fetch->n; i++) fetch->at[i].used = 0;
-}
-
-bool hw__fetch_keep(hw__fetch *fetch, struct ggml_tensor *t) {
+bool hw__fetch_keep(hw__fetch *fetch, struct ggml_tensor *t, size_t offset, size_t capacity) {
     place *p = t->view_src ? NULL : place_of(fetch, t->buffer);
     if (!p) return false;
     if (!p->kept) p->kept = ggml_backend_buft_alloc_buffer(p->type, KEPT_BYTES);
-    size_t step = ggml_backend_buft_get_alignment(p->type);
-    size_t bytes = (ggml_backend_buft_get_alloc_size(p->type, t) + step - 1) / step * step;
-    if (!p->kept || bytes > KEPT_BYTES - p->used) return false;
+    if (!p->kept || offset % ggml_backend_buft_get_alignment(p->type) != 0 ||
+        ggml_backend_buft_get_alloc_size(p->type, t) > capacity || offset > KEPT_BYTES - capacity)
+        return false;
     t->buffer = p->kept;
-    t->data = (char *)ggml_backend_buffer_get_base(p->kept) + p->used;
-    p->used += bytes;
+    t->data = (char *)ggml_backend_buffer_get_base(p->kept) + offset;
     return true;
 }
 

@@ -22,11 +22,11 @@ hw_err hw__fetch_rows(hw__fetch *fetch, hw__heads *out, const struct ggml_tensor
                       bool mean, hw_error *err);
 
 /* Nodes that are not computed yet can be made to write into memory of ours on their device, where they are found when the graph
- * is done: it need not stop there. hw__fetch_begin() takes back what was given; hw__fetch_keep() is false where the node must be
- * read at once: no room, or a view. hw__fetch_move_view() lets a view follow what it is a view of. Graphs may be computed again,
- * so the memory stays until hw__fetch_free(), which comes after the context's end. */
-void hw__fetch_begin(hw__fetch *fetch);
-bool hw__fetch_keep(hw__fetch *fetch, struct ggml_tensor *t);
+ * is done: it need not stop there. hw__fetch_keep() puts t at `offset`, where it may take `capacity` bytes; false where it must be
+ * read at once: more than fits, or a view. The caller gives no two nodes of a graph bytes in common, for graphs are computed
+ * again with their nodes where they were. hw__fetch_move_view() lets a view follow what it is a view of. The memory stays until
+ * hw__fetch_free(), which comes after the context's end. */
+bool hw__fetch_keep(hw__fetch *fetch, struct ggml_tensor *t, size_t offset, size_t capacity);
 void hw__fetch_move_view(const hw__fetch *fetch, struct ggml_tensor *t);
 
 /* A whole tensor's bytes, until the next call; NULL when there is no memory. */

@@ -20,19 +20,41 @@
 
 /* The arena: room for a token of a large model at 4,000 tokens of context, or 64 of a small one at a hundred. It is
  * touched, and becomes real memory, only as far as a decode needs. */
-enum { ARENA_BYTES = 32 << 20, ALIGNMENT = 64, KEY_PADDING = 256 };
+enum { ARENA_BYTES = 32 << 20, ALIGNMENT = 256, KEY_PADDING = 256 };
 
 /* ------------------------------------------------------------------ nodes that are kept */
 
 static size_t rounded(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
-/* Bytes that keeping all nodes of a decode of rows at.. takes, as far as the probe tells. */
+/* Where a decode keeps its nodes: the heads of each layer, then the taps that every decode reads, then the proof's. The place of
+ * a node depends on nothing but its number and the decode's shape. libllama uses the graph of one decode again for the next of
+ * the same shape, and nodes that an earlier decode kept still write where it put them: never into another's place. */
+static size_t heads_bytes(const hw__llama_engine *e, size_t at, size_t n_rows) {
+    size_t n_keys = rounded(at + n_rows, KEY_PADDING);
+    return rounded((size_t)e->info.n_heads * n_keys * n_rows * sizeof(float), ALIGNMENT);
+}
+
+static size_t tap_bytes(const hw__tap *tap, size_t n_rows) {
+    return rounded((size_t)tap->width * n_rows * sizeof(float), ALIGNMENT);
+}
+
+/* Bytes that keeping all nodes of a decode of rows at.. takes, as far as the probe found. */
 static size_t kept_bytes(const hw__llama_engine *e, size_t at, size_t n_rows) {
-    size_t n_keys = rounded(at + n_rows, KEY_PADDING), row = n_rows * sizeof(float), bytes = 0;
-    if (n_rows > ARENA_BYTES / sizeof(float) || n_keys > ARENA_BYTES) return SIZE_MAX;
-    bytes += (size_t)e->info.n_layers * rounded((size_t)e->info.n_heads * n_keys * row, ALIGNMENT);
-    for (size_t i = 0; i < e->n_taps; i++) bytes += rounded((size_t)e->taps[i].width * row, ALIGNMENT);
+    if (n_rows > ARENA_BYTES / sizeof(float) || rounded(at + n_rows, KEY_PADDING) > ARENA_BYTES) return SIZE_MAX;
+    size_t bytes = (size_t)e->info.n_layers * heads_bytes(e, at, n_rows);
+    for (size_t i = 0; i < e->n_taps; i++) bytes += tap_bytes(&e->taps[i], n_rows);
     return bytes;
+}
+
+static void place_taps(hw__llama_engine *e) {
+    size_t place = (size_t)e->info.n_layers * heads_bytes(e, e->at, e->n_rows);
+    for (int of_proof = 0; of_proof < 2; of_proof++) {
+        for (size_t i = 0; i < e->n_taps; i++) {
+            if ((e->taps[i].role == HW__TAP_REST) != of_proof) continue;
+            e->taps[i].place = place;
+            place += tap_bytes(&e->taps[i], e->n_rows);
+        }
+    }
 }
 
 /* Most of what the passes over rows begin..end-1 keep; those that would not fit keep nothing. */
@@ -54,9 +76,8 @@ size_t hw__llama_watch_bytes(const hw__llama_engine *e, const hw__extent *n) {
 }
 
 void hw__llama_watch_begin(hw__llama_engine *e) {
-    e->arena.used = 0;
     e->arena.open = e->sink && kept_bytes(e, e->at, e->n_rows) <= e->arena.bytes;
-    hw__fetch_begin(e->fetch);
+    if (e->arena.open) place_taps(e);
     for (size_t i = 0; i < e->n_taps; i++) e->taps[i].node = NULL;
     e->next_tap = e->n_asked = 0;
     e->anchor_at = SIZE_MAX;
@@ -64,15 +85,18 @@ void hw__llama_watch_begin(hw__llama_engine *e) {
     memset(e->heads, 0, (size_t)e->info.n_blocks * sizeof *e->heads);
 }
 
-/* Makes a node that is not computed yet write into the arena, or into memory of ours on its device. */
-static bool keep(hw__llama_engine *e, struct ggml_tensor *t) {
-    size_t bytes = rounded(ggml_nbytes(t), ALIGNMENT);
+/* Makes a node that is not computed yet write to its place in the arena, or in memory of ours on its device. */
+static bool keep(hw__llama_engine *e, struct ggml_tensor *t, size_t place, size_t capacity) {
     if (!e->arena.open) return false;
-    if (!ggml_backend_buffer_is_host(t->buffer)) return hw__fetch_keep(e->fetch, t);
-    if (t->view_src || bytes > e->arena.bytes - e->arena.used) return false;
-    t->data = e->arena.base + e->arena.used;
-    e->arena.used += bytes;
+    if (!ggml_backend_buffer_is_host(t->buffer)) return hw__fetch_keep(e->fetch, t, place, capacity);
+    if (t->view_src || ggml_nbytes(t) > capacity) return false;
+    t->data = e->arena.base + place;
     return true;
+}
+
+static bool keep_heads(hw__llama_engine *e, struct ggml_tensor *t, int block) {
+    size_t bytes = heads_bytes(e, e->at, e->n_rows);
+    return keep(e, t, (size_t)e->layer_of[block] * bytes, bytes);
 }
 
 /* A view goes where what it is a view of went. */
@@ -294,7 +318,7 @@ static bool wants_stream(hw__llama_engine *e, struct ggml_tensor *t) {
         const hw__tap *before = e->next_tap ? tap - 1 : NULL, *next = tap + 1;
         bool same = before && before->node == t;
         tap->node = t;
-        tap->kept = same ? before->kept : tap->layer >= 0 && tap->layer == e->stopped_layer ? false : keep(e, t);
+        tap->kept = same ? before->kept : tap->layer >= 0 && tap->layer == e->stopped_layer ? false : keep(e, t, tap->place, tap_bytes(tap, e->n_rows));
         if (!tap->kept && tap->layer >= 0) e->stopped_layer = tap->layer;
         stop = stop || !tap->kept;
         if (++e->next_tap == e->n_taps || strcmp(next->anchor, tap->anchor) != 0) e->anchor_at = SIZE_MAX;
@@ -325,7 +349,7 @@ bool hw__llama_on_node(struct ggml_tensor *t, bool ask, void *user) {
     int of = t->op == GGML_OP_MUL_MAT ? hw__block_of(t->name, "kqv-") : -1;
     if (of >= 0 && of < e->info.n_blocks) e->graphs[of].values = t->src[0];
     bool stop = streams(e) && wants_stream(e, t);
-    if (heads && keep(e, t)) {
+    if (heads && keep_heads(e, t, block)) {
         e->heads[block] = t;
         return stop;
     }

@@ -105,12 +105,13 @@ typedef struct hw__tap {
     /* Of the decode in progress. */
     const struct ggml_tensor *node; /* NULL: has not come */
     bool kept;                      /* it lies in the arena until the decode is done */
+    size_t place;                   /* where in the arena, in bytes */
 } hw__tap;
 
 /* Memory that nodes write to instead of the graph's own, which it uses again: see graph_tap.c. */
 typedef struct hw__arena {
     unsigned char *base; /* malloc'd; nodes of a graph that is used again may point into it, so it never moves */
-    size_t bytes, used;
+    size_t bytes;
     bool open; /* the decode in progress keeps its nodes */
 } hw__arena;
 
