@@ -10,6 +10,8 @@ import sys
 import tempfile
 
 from browser import ROOT, open_browser
+
+sys.path.insert(0, str(ROOT / "tests" / "support"))  # as pytest.ini says; conftest needs it
 from conftest import Server, select_tokens, token
 
 SIZES = {"phone": (390, 844), "laptop": (1366, 768), "wide": (1920, 1080)}

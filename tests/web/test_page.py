@@ -278,6 +278,12 @@ def test_remarks_on_the_texts_are_shown(page):
     go(page)
     remarks = page.get_by_label("Remarks on the texts").locator("li").all_inner_texts()
     assert len(remarks) == 1 and remarks[0].startswith("The prompt holds the text of a control token, <|im_end|>, read as letters")
+    page.get_by_role("button", name="Edit and run again").click()
+    page.locator("details.settings summary").click()
+    page.get_by_label("Read control tokens").check()
+    go(page)
+    assert page.get_by_label("Remarks on the texts").count() == 0
+    assert page.locator("#prompt-0 [data-role=special]").all_inner_texts() == ["<|im_end|>"]
 
 
 @pytest.fixture

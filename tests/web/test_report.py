@@ -1,6 +1,7 @@
 """A report, opened from its file: every number that is shown is one that was put in."""
 
 import json
+import re
 from xml.etree import ElementTree
 
 import numpy as np
@@ -327,6 +328,23 @@ def test_bars_beyond_the_scale_are_broken_and_numbered(report):
     assert len(gaps) == 2
     report.get_by_role("button", name="token 0").click()
     report.locator(".chart .note").wait_for(state="detached")
+
+
+def height_of(svg, words):
+    """The y of the text that has these words; larger is lower."""
+    found = [t for t in ElementTree.fromstring(svg).iter(SVG + "text") if plain("".join(t.itertext())).strip() == words]
+    assert len(found) == 1, words
+    moved = re.search(r"translate\(\S+[ ,](\S+)\)", found[0].get("transform") or "translate(0 0)")
+    return float(found[0].get("y") or 0) + float(moved[1])
+
+
+def test_numbers_of_bars_cut_below_stand_over_the_zero_line(open_report):
+    """Under the bar they would lie on the labels of the axis."""
+    values = np.array([[[-0.9], [0.02], [-0.01], [0.01]]], np.float32)
+    page = open_report(run(["One", " two", " three", " four"], [" five"], [attribution("logit", values, 4)]))
+    show_chart(page, "Bars")
+    svg = save_picture(page, "SVG")[1]
+    assert height_of(svg, "−0.900 nats") < height_of(svg, "0.0000")
 
 
 def test_cells_beyond_the_scale_have_a_corner_and_the_legend_says_so(report):

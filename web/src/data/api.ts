@@ -88,6 +88,8 @@ export interface GenerateOptions {
   top_p?: number
   seed?: number
   chat?: boolean
+  /** The text of control tokens is read as these tokens. */
+  special?: boolean
   /** Of method logit: another token's exact text, or "second". */
   versus?: string
 }

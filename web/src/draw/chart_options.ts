@@ -147,11 +147,12 @@ const BAR_GAP = 0.18
 /** px from a cut bar's end to its two gaps. */
 const BREAKS = [5, 10] as const
 
-/** Two slanted gaps near the end of a bar that goes on, and its number beyond it. data: [column, the end, the value]. */
+/** Two slanted gaps near the end of a bar that goes on, and its number above it: below the plot are the labels of the axis. data: [column, the end, the value]. */
 function brokenBars(pane: Pane, look: Look, data: readonly [number, number, number][]) {
   return overlay(data, (_, api) => {
     const [x, y] = api.coord([api.value(0), api.value(1)])
     const value = api.value(2)
+    const [, zero] = api.coord([api.value(0), 0])
     const down = value < 0 ? -1 : 1
     const half = Math.min(BAR_WIDTH, api.size([1, 0])[0] * (1 - BAR_GAP)) / 2 + 2
     const gap = (at: number) => ({
@@ -161,7 +162,7 @@ function brokenBars(pane: Pane, look: Look, data: readonly [number, number, numb
     })
     const text = {
       type: 'text',
-      style: { text: amount(value, pane.isShares.value), x, y: y - 3 * down, align: 'center', verticalAlign: value < 0 ? 'top' : 'bottom', fill: look.palette.ink, font: `11px ${FONT}` },
+      style: { text: amount(value, pane.isShares.value), x, y: (value < 0 ? zero : y) - 3, align: 'center', verticalAlign: 'bottom', fill: look.palette.ink, font: `11px ${FONT}` },
     }
     return { type: 'group', children: [...BREAKS.map(gap), text] }
   })
@@ -193,6 +194,7 @@ export function bars(pane: Pane, look: Look): Chart {
   const { min, max } = limits(pane)
   const ends = (v: number) => (max !== undefined && v > max ? max : min !== undefined && v < min ? min : v)
   const cut = units.flatMap((u, x): [number, number, number][] => (ends(values[u]) === values[u] ? [] : [[x, ends(values[u]), values[u]]]))
+  const above = cut.some(([, , v]) => v > 0) ? 14 : 0 // the unit stands over the numbers of bars that are cut
   const onAxis = (v: number) => (v === max ? `\u2265\u2009${number(v)}` : v === min ? `\u2264\u2009${number(v)}` : number(v))
   return {
     height: 300,
@@ -202,9 +204,9 @@ export function bars(pane: Pane, look: Look): Chart {
     pick: ([x]) => ({ unit: units[x] }),
     option: {
       animation: false,
-      grid: { left: 62, right: 12, top: 24, bottom: zooms.length ? 118 : 92 },
+      grid: { left: 62, right: 12, top: 24 + above, bottom: zooms.length ? 118 : 92 },
       xAxis: unitAxis(pane, units, look),
-      yAxis: { type: 'value', min, max, name: pane.isShares.value ? 'share' : 'nats', nameGap: 8, nameTextStyle: { color: look.palette.muted, fontFamily: FONT, fontSize: 11, align: 'right' }, ...axisStyle(look), axisLabel: { ...axisStyle(look).axisLabel, formatter: onAxis } },
+      yAxis: { type: 'value', min, max, name: pane.isShares.value ? 'share' : 'nats', nameGap: 8 + above, nameTextStyle: { color: look.palette.muted, fontFamily: FONT, fontSize: 11, align: 'right' }, ...axisStyle(look), axisLabel: { ...axisStyle(look).axisLabel, formatter: onAxis } },
       dataZoom: zooms,
       tooltip: tooltip(look, ([x, v]) => `${unitLabel(pane, units[x])}\n${amount(v, pane.isShares.value)}`),
       series: [{ type: 'bar', data, barMaxWidth: BAR_WIDTH, barCategoryGap: `${BAR_GAP * 100}%`, clip: true }, ...brokenBars(pane, look, cut)],

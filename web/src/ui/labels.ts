@@ -67,6 +67,9 @@ export function failureWords(reason: string): string {
   return cause ? `${words}. Its last sign: ${cause}.` : `${words}.`
 }
 
+/** A remark on a run's texts; settings are called as the page calls them. */
+export const remarkWords = (remark: string): string => sentence(remark).replace('"special" reads it', '“Read control tokens” under Settings reads it')
+
 /** What a server or a file says, as a sentence. */
 export function sentence(text: string): string {
   const shown = visible(text.trim())

@@ -20,7 +20,7 @@ const prompt = signal('')
 const completion = signal('')
 const isGiven = signal(false)
 const passages = signal<Passage[]>([])
-const options = signal<Required<Omit<GenerateOptions, 'versus'>>>({ n_generate: 32, temperature: 0, top_k: 0, top_p: 1, seed: 0, chat: false })
+const options = signal<Required<Omit<GenerateOptions, 'versus'>>>({ n_generate: 32, temperature: 0, top_k: 0, top_p: 1, seed: 0, chat: false, special: false })
 /** Another token's exact text, "second", or nothing. */
 const versus = signal('')
 /** What can be chosen only before the run is made. */
@@ -60,7 +60,7 @@ function request(): ExplainRequest {
   const contrast = versus.value ? { versus: versus.value } : {}
   return {
     prompt: text,
-    ...(isGiven.value ? { completion: completion.value, options: { chat: options.value.chat, ...contrast } } : { options: { ...options.value, ...contrast } }),
+    ...(isGiven.value ? { completion: completion.value, options: { chat: options.value.chat, special: options.value.special, ...contrast } } : { options: { ...options.value, ...contrast } }),
     ...(spans.length ? { spans } : {}),
     methods: [...methods.value],
     settings: settings.value,
@@ -162,6 +162,9 @@ function Settings() {
             <input type="checkbox" checked={options.value.chat} onChange={(e) => set({ chat: e.currentTarget.checked })} /> In the model’s chat template
           </label>
         )}
+        <label class="check" title="Text such as <|im_end|> in the prompt and the completion is read as the model’s control token, not as letters">
+          <input type="checkbox" checked={options.value.special} onChange={(e) => set({ special: e.currentTarget.checked })} /> Read control tokens
+        </label>
       </div>
       <fieldset class="chips">
         <legend>explain by</legend>

@@ -9,7 +9,7 @@ import { job } from '../model/actions'
 import * as state from '../model/store'
 import { following, hovered, pinned, select, type Pane } from '../model/store'
 import { scaleOf, STEPS, steps, tokenUnits } from '../model/aggregate'
-import { amount, sentence, STOP_REASONS } from '../ui/labels'
+import { amount, remarkWords, STOP_REASONS } from '../ui/labels'
 import { label, plural } from '../ui/token_text'
 import { Tinted, tokenAt } from '../draw/token_spans'
 import { Wash } from '../draw/tint_canvas'
@@ -99,7 +99,7 @@ function Remarks({ list }: { list?: readonly string[] }) {
   return (
     <ul class="remarks" aria-label="Remarks on the texts">
       {list.map((remark) => (
-        <li>{sentence(String(remark))}</li>
+        <li>{remarkWords(String(remark))}</li>
       ))}
     </ul>
   )
