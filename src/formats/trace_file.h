@@ -11,7 +11,7 @@
 #define HW__CACHE        "cache"
 #define HW__CACHE_SHA256 "cache_sha256"
 
-/* SHA-256 of the cache's bytes. False: there is no memory. */
-bool hw__cache_sha256(char out[HW__SHA256_ROOM], const hw__cache *cache);
+/* SHA-256 of the cache's bytes. */
+void hw__cache_sha256(char out[HW__SHA256_ROOM], const hw__cache *cache);
 
 #endif

@@ -181,8 +181,13 @@ hw_err hw__rpc_open(hw__rpc *rpc, const char *servers, hw_error *err) {
     for (const char *at = servers && *servers ? servers : NULL; rc == HW_OK && at;) {
         size_t n = strcspn(at, ",");
         char endpoint[HW__ENDPOINT];
-        snprintf(endpoint, sizeof endpoint, "%.*s", (int)(n < sizeof endpoint ? n : sizeof endpoint - 1), at);
-        rc = add_server(rpc, endpoint, err);
+        if (n < sizeof endpoint) {
+            snprintf(endpoint, sizeof endpoint, "%.*s", (int)n, at);
+            rc = add_server(rpc, endpoint, err);
+        } else { /* cut, it would be another's */
+            rc = hw__fail(err, HW_ERR_ARGUMENT, "the worker %.40s...: a name of %zu bytes, at most %d are accepted", at, n,
+                          HW__ENDPOINT - 1);
+        }
         at = at[n] ? at + n + 1 : NULL;
     }
     pthread_mutex_unlock(&g_servers.lock);

@@ -329,7 +329,7 @@ static void patch_sum(const char *path, size_t n_cache) {
     hw__cache cache = {(unsigned char *)bytes + n - n_cache, n_cache};
     char *at = strstr(bytes + 8, key);
     assert_non_null(at);
-    assert_true(hw__cache_sha256(digits, &cache));
+    hw__cache_sha256(digits, &cache);
     memcpy(at + strlen(key), digits, strlen(digits));
     write_bytes(path, bytes, n);
     free(bytes);

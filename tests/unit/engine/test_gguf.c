@@ -51,16 +51,15 @@ static void sums_are_of_the_bytes_that_are_documented(void **state) {
     hw__sha256 hash;
     hw__sha256_begin(&hash);
     hw__sha256_add(&hash, bytes, head);
-    assert_true(hw__sha256_hex(&hash, want));
+    hw__sha256_hex(&hash, want);
     assert_string_equal(metadata, want);
     hw__sha256_add(&hash, data, 4096);
     hw__sha256_add(&hash, data + (LARGE - 4096) / 2, 4096);
     hw__sha256_add(&hash, data + LARGE - 4096, 4096);
     hw__sha256_add(&hash, data + LARGE, EDGE);
     hw__sha256_add(&hash, data + LARGE + EDGE, SMALL);
-    assert_true(hw__sha256_hex(&hash, want));
+    hw__sha256_hex(&hash, want);
     assert_string_equal(sample, want);
-    hw__sha256_end(&hash);
     free(bytes);
     temp_clear();
 }

@@ -4,9 +4,9 @@
 #include "cli/input.h"
 #include "cli/message.h"
 #include "base/json.h"
+#include "base/sha256.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,17 +71,19 @@ static bool read_spans(eval_item *item, const json_t *list, hw_error *err) {
     if (!list) return true;
     if (!json_is_array(list)) return refuse(err, "spans", accepted);
     json_t *made = json_array();
-    bool ok = made != NULL;
-    for (size_t i = 0; ok && i < json_array_size(list); i++) {
+    for (size_t i = 0; i < json_array_size(list); i++) {
         json_int_t begin, end;
         const json_t *v = json_array_get(list, i), *name = json_object_get(v, "name");
-        ok = read_range(v, &begin, &end) &&
-             json_array_append_new(made, json_pack("{s:s, s:I, s:I}", "name", name ? json_string_value(name) : "",
-                                                   "begin", begin, "end", end)) == 0;
+        if (!read_range(v, &begin, &end) || (name && !json_is_string(name))) {
+            json_decref(made);
+            return refuse(err, "spans", accepted);
+        }
+        made = hw__json_append(made, json_pack("{s:s, s:I, s:I}", "name", name ? json_string_value(name) : "", "begin", begin,
+                                               "end", end));
     }
-    item->spans = ok ? hw__json_dump(made, JSON_COMPACT) : NULL;
+    item->spans = made ? hw__json_dump(made, JSON_COMPACT) : NULL;
     json_decref(made);
-    return item->spans || refuse(err, "spans", accepted);
+    return item->spans || refuse_memory(err);
 }
 
 /* ------------------------------------------------------------------ one line */
@@ -113,12 +115,13 @@ static bool read_id(eval_item *item, size_t number, hw_error *err) {
 /* Sorted keys and no white space: a set that was only written in another way is the same. */
 static bool read_sha256(eval_item *item, hw_error *err) {
     char *text = hw__json_dump(item->json, JSON_COMPACT | JSON_SORT_KEYS);
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
-    bool ok = text && EVP_Digest(text, strlen(text), digest, &n, EVP_sha256(), NULL);
+    hw__sha256 hash;
+    if (!text) return refuse_memory(err);
+    hw__sha256_begin(&hash);
+    hw__sha256_add(&hash, text, strlen(text));
+    hw__sha256_hex(&hash, item->sha256);
     free(text);
-    for (unsigned i = 0; ok && i < n; i++) snprintf(item->sha256 + 2 * i, 3, "%02x", digest[i]);
-    return ok || refuse_memory(err);
+    return true;
 }
 
 static bool read_fields(eval_item *item, size_t number, hw_error *err) {
