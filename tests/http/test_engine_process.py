@@ -214,6 +214,23 @@ def test_text_that_libllama_throws_at_is_an_error_of_the_request(program, tiny, 
     assert server.stop() == 0
 
 
+LIBRARY = os.environ.get("HEADWATER_FAIL_ALLOC")
+
+
+@pytest.mark.skipif(not LIBRARY, reason="no library that lets allocations fail: a build with sanitizers")
+def test_segments_without_memory_are_an_error(program, tiny):
+    prompt = "A hello hello hello hello hello hello hello hello \u00e9. " * 8
+    size = len(prompt) + 1  # what the segmenter notes of each character: nothing else has a byte for each
+    env = {"LD_PRELOAD": LIBRARY, "FAIL_ALLOC_OF": "headwater", "FAIL_ALLOC_SIZE": str(size), "FAIL_ALLOC_AT": "1"}
+    server = Server(program, tiny / "llama.gguf", "--no-store", env=env)
+    body = {"prompt": prompt, "options": {"n_generate": 1}, "methods": ["rollout"], "settings": {"by": "sentence"}}
+    answer = server.post("/api/explain", body)
+    assert (answer.status, answer.error["code"]) == (503, "out_of_memory"), answer.body
+    assert server.ok("GET", "/api/runs")["runs"] == []
+    again = server.explain(prompt, n=1, methods=["rollout"], settings={"by": "sentence"})["attributions"][0]  # only one failed
+    assert again["settings"]["groups"] and server.stop() == 0
+
+
 def test_the_program_says_so_too(program, tiny):
     done = subprocess.run([program, "explain", "-m", tiny / "no_bytes.gguf", "-p", "xyz"], capture_output=True, timeout=HANG_S)
     assert done.returncode == 1 and done.stdout == b"" and b"lack tokens" in done.stderr

@@ -2,6 +2,7 @@
  * fail_alloc.c - a library for LD_PRELOAD: the FAIL_ALLOC_AT-th allocation fails, counted from 1, and with FAIL_ALLOC_STAY all
  * after it. Without FAIL_ALLOC_AT nothing fails. FAIL_ALLOC_COUNT names a file that gets how many there were.
  *
+ * With FAIL_ALLOC_SIZE only allocations of exactly so many bytes count.
  * Only calls by Headwater itself and by the libraries count that report a lack of memory to it (FAIL_ALLOC_OF, parts of file
  * names): others, as GLib, end the process by design, or belong to the engine.
  */
@@ -24,6 +25,7 @@ extern void *__libc_memalign(size_t alignment, size_t n);
 static atomic_long n_calls;
 static atomic_int ready;
 static long fail_at;
+static size_t only_size; /* 0: any */
 static bool stays;
 static const char *objects; /* "headwater:jansson" */
 static _Thread_local bool inside;
@@ -31,6 +33,8 @@ static _Thread_local bool inside;
 __attribute__((constructor)) static void start(void) {
     const char *at = getenv("FAIL_ALLOC_AT");
     fail_at = at ? atol(at) : 0;
+    const char *size = getenv("FAIL_ALLOC_SIZE");
+    only_size = size ? strtoul(size, NULL, 10) : 0;
     stays = getenv("FAIL_ALLOC_STAY") != NULL;
     objects = getenv("FAIL_ALLOC_OF");
     atomic_store(&ready, 1);
@@ -64,8 +68,8 @@ static bool counts(const void *caller) {
     return false;
 }
 
-static bool fails(const void *caller) {
-    if (!atomic_load(&ready) || inside) return false;
+static bool fails(const void *caller, size_t n) {
+    if (!atomic_load(&ready) || inside || (only_size && n != only_size)) return false;
     inside = true;
     bool counted = counts(caller);
     inside = false;
@@ -78,13 +82,13 @@ static bool fails(const void *caller) {
 
 #define CALLER __builtin_return_address(0)
 
-void *malloc(size_t n) { return fails(CALLER) ? NULL : __libc_malloc(n); }
-void *calloc(size_t n, size_t size) { return fails(CALLER) ? NULL : __libc_calloc(n, size); }
-void *realloc(void *block, size_t n) { return fails(CALLER) ? NULL : __libc_realloc(block, n); }
-void *aligned_alloc(size_t alignment, size_t n) { return fails(CALLER) ? NULL : __libc_memalign(alignment, n); }
+void *malloc(size_t n) { return fails(CALLER, n) ? NULL : __libc_malloc(n); }
+void *calloc(size_t n, size_t size) { return fails(CALLER, n * size) ? NULL : __libc_calloc(n, size); }
+void *realloc(void *block, size_t n) { return fails(CALLER, n) ? NULL : __libc_realloc(block, n); }
+void *aligned_alloc(size_t alignment, size_t n) { return fails(CALLER, n) ? NULL : __libc_memalign(alignment, n); }
 
 int posix_memalign(void **out, size_t alignment, size_t n) {
-    void *block = fails(CALLER) ? NULL : __libc_memalign(alignment, n);
+    void *block = fails(CALLER, n) ? NULL : __libc_memalign(alignment, n);
     if (!block) return ENOMEM;
     *out = block;
     return 0;

@@ -111,12 +111,14 @@ static bool made_alike(const json_t *a, const json_t *b, bool by_model) {
 
 /* ------------------------------------------------------------------ groups */
 
-/* A tag's value as text; malloc'd, NULL when the line has no such tag. */
-static char *group_name(const json_t *line, const char *group_by) {
+/* What a line is grouped by; NULL when it has no such tag. */
+static const json_t *tag_of(const json_t *line, const char *group_by) {
     bool by_model = strcmp(group_by, "model") == 0;
-    const json_t *tag =
-        by_model ? json_object_get(model_of(line), "name") : json_object_get(json_object_get(line, "tags"), group_by);
-    if (!tag) return NULL;
+    return by_model ? json_object_get(model_of(line), "name") : json_object_get(json_object_get(line, "tags"), group_by);
+}
+
+/* A tag's value as text; malloc'd, NULL: no memory. */
+static char *tag_text(const json_t *tag) {
     if (!json_is_string(tag)) return hw__json_dump(tag, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
     char *name = malloc(json_string_length(tag) + 1);
     if (name) strcpy(name, json_string_value(tag));
@@ -151,12 +153,14 @@ static eval_group *find_group(eval_table *t, char *name) {
     return &grown[at];
 }
 
-static bool belongs(const json_t *line, const eval_group *g, const char *group_by) {
+/* *out <- whether the line is of the group. False: no memory. */
+static bool belongs(bool *out, const json_t *line, const eval_group *g, const char *group_by) {
+    *out = true;
     if (!group_by) return true;
-    char *name = group_name(line, group_by);
-    bool same = name && strcmp(name, g->name) == 0;
+    char *name = tag_text(tag_of(line, group_by));
+    *out = name && strcmp(name, g->name) == 0;
     free(name);
-    return same;
+    return name != NULL;
 }
 
 /* ------------------------------------------------------------------ cells */
@@ -204,12 +208,15 @@ static bool fill_methods(eval_group *g, const json_t *const *lines, size_t n, ui
 
 static bool fill_group(eval_group *g, const json_t *const *lines, size_t n, const char *group_by, uint64_t seed) {
     const json_t **mine = malloc((n + 1) * sizeof *mine);
-    if (!mine) return false;
+    bool ok = mine != NULL;
     size_t n_mine = 0;
-    for (size_t i = 0; i < n; i++)
-        if (belongs(lines[i], g, group_by)) mine[n_mine++] = lines[i];
-    count_items(g, mine, n_mine);
-    bool ok = fill_methods(g, mine, n_mine, seed);
+    for (size_t i = 0; ok && i < n; i++) {
+        bool is_mine;
+        ok = belongs(&is_mine, lines[i], g, group_by);
+        if (ok && is_mine) mine[n_mine++] = lines[i];
+    }
+    if (ok) count_items(g, mine, n_mine);
+    ok = ok && fill_methods(g, mine, n_mine, seed);
     free(mine);
     return ok;
 }
@@ -223,10 +230,11 @@ static int make_groups(eval_table *t, const json_t *const *lines, size_t n) {
         if (!made_alike(first, lines[i], by_model)) return STATUS_FAILED;
         json_t *settings = json_object_get(lines[i], "settings");
         if (eval_settings_fuller(json_object_get(first, "settings"), settings) == settings) first = lines[i];
-        char *name = t->group_by ? group_name(lines[i], t->group_by) : NULL;
-        if (t->group_by && !name)
+        const json_t *tag = t->group_by ? tag_of(lines[i], t->group_by) : NULL;
+        if (t->group_by && !tag)
             return fail("--group-by %s: item %s has no such tag", t->group_by, text_of(lines[i], "id"));
-        if (!find_group(t, name)) return fail("no memory for the table");
+        char *name = tag ? tag_text(tag) : NULL;
+        if ((tag && !name) || !find_group(t, name)) return fail("no memory for the table");
     }
     return STATUS_DONE;
 }

@@ -1,6 +1,7 @@
 /* conversation.c - see conversation.h. */
 #include "job/conversation.h"
 
+#include "base/json.h"
 #include "cli/message.h"
 
 #include <stdio.h>
@@ -22,8 +23,10 @@ static int read_messages(conversation *c, const char *path) {
     json_error_t why;
     hw_error err;
     if (!input_read(&file, "messages", path)) return STATUS_FAILED;
-    c->json = json_loadb(file.bytes, file.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
+    bool no_memory;
+    c->json = hw__json_read(file.bytes, file.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &no_memory, &why);
     free(file.bytes);
+    if (no_memory) return fail("messages %s: no memory for them", path);
     if (!c->json) return fail("messages %s: no valid JSON: line %d: %s", path, why.line, why.text);
     return messages_from_json(c, c->json, &err) ? STATUS_DONE : fail("%s: %s", path, err.msg);
 }

@@ -234,17 +234,16 @@ static void pass_stop(running *r) {
 
 /* ------------------------------------------------------------------ a task */
 
-static bool send_task(dispatcher *d, const task *t) {
+/* A task for the engine, malloc'd; NULL: no memory. */
+static char *task_text(const dispatcher *d, const task *t) {
     static const char *const none = "";
     json_t *json =
         json_pack("{s:i, s:I, s:I, s:s, s:s, s:I, s:b, s:s, s:O?}", "kind", (int)t->kind, "job", (json_int_t)t->id,
                   "run", (json_int_t)t->run, "format", t->format ? t->format : none, "method", t->method, "attribution",
                   (json_int_t)t->attribution, "events", t->events.wanted, "folder", d->folder, "body", t->body);
     char *text = json ? hw__json_dump(json, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
-    bool ok = text && channel_send_bytes(&d->engine->channel, FRAME_TASK, text, strlen(text));
-    free(text);
     json_decref(json);
-    return ok;
+    return text;
 }
 
 /* A run that came to nothing: forgotten where its client hears why, else kept with the reason. */
@@ -273,7 +272,9 @@ static bool start_again(dispatcher *d, fault *f) {
 /* The process ended in the middle of the task: its client hears that at once, before a new one is started. */
 static void fail_task(running *r) {
     char why[400], text[500];
+    bool unread = r->d->engine->channel.in.failed; /* it was ended, for what it sent can be read no more */
     engine_process_bury(r->d->engine, why, sizeof why);
+    if (unread) snprintf(why, sizeof why, "the server has no memory for what it sent");
     fault_set(&r->task->fault, 500, "engine_ended", "the engine's process ended during this job: %s", why);
     snprintf(text, sizeof text, "the engine's process ended: %s", why);
     settle_run(r, text);
@@ -283,7 +284,10 @@ static void fail_task(running *r) {
 /* False with the task's fault filled. */
 static bool do_task(dispatcher *d, task *t) {
     running r = {.d = d, .task = t};
-    bool lives = send_task(d, t);
+    char *text = task_text(d, t);
+    if (!text) return fault_set(&t->fault, 503, "out_of_memory", "no memory for the job");
+    bool lives = channel_send_bytes(&d->engine->channel, FRAME_TASK, text, strlen(text));
+    free(text);
     while (lives && !r.ended) {
         frame in;
         int got = channel_read(&d->engine->channel, &in, LOOK_MS);

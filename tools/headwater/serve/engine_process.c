@@ -116,7 +116,7 @@ static int take_loading(engine_process *e, const engine_waiting *waiting, const 
         memcpy(&err, in->bytes, sizeof err);
         fault_from(f, &err);
         return -1;
-    case FRAME_FATAL: snprintf(e->last_line, sizeof e->last_line, "%s", in->bytes); return 0;
+    case FRAME_FATAL: snprintf(e->last_line, sizeof e->last_line, "%.*s", (int)in->n, in->bytes); return 0;
     default: return 0;
     }
 }
@@ -180,7 +180,7 @@ bool engine_process_lives(engine_process *e, char *why, size_t n) {
     if (waitpid(e->pid, &status, WNOHANG) == 0) return true;
     e->pid = 0;
     for (frame in; channel_read(&e->channel, &in, 0) > 0;) /* its last words may lie there */
-        if (in.type == FRAME_FATAL) snprintf(e->last_line, sizeof e->last_line, "%s", in.bytes);
+        if (in.type == FRAME_FATAL) snprintf(e->last_line, sizeof e->last_line, "%.*s", (int)in.n, in.bytes);
     describe_end(why, n, status, e->last_line);
     channel_close(&e->channel);
     return false;

@@ -32,15 +32,25 @@ typedef struct making {
     hw_method_params params;
     hw_live *live[MOST_METHODS]; /* [choice.n] NULL: explained only at the end */
     bool began;                  /* the prompt was read */
+    bool failed;                 /* it ends: t->fault says why */
     size_t n_tokens;
     double told; /* when progress was last sent, clock_seconds() */
 } making;
 
 /* ------------------------------------------------------------------ events */
 
+/* The run ends for want of memory: a client that counts tokens must not miss one. */
+static void fail_memory(making *m, const char *what) {
+    if (!m->failed) fault_set(&m->t->fault, 503, "out_of_memory", "no memory for %s", what);
+    m->failed = true;
+}
+
 /* Sends and empties it. */
 static void send(making *m, const char *name, buffer *data) {
-    if (!data->failed) worker_send_event(m->w, m->t, name, data->bytes);
+    if (data->failed)
+        fail_memory(m, "an event");
+    else
+        worker_send_event(m->w, m->t, name, data->bytes);
     buffer_free(data);
 }
 
@@ -50,7 +60,10 @@ static void send_prompt(making *m, const hw_run *run) {
     for (size_t i = 0; i < hw_run_n_prompt(run); i++) {
         hw_token token = hw_run_token(run, i);
         char *text;
-        if (hw_token_json(&text, NULL, &token, NULL) != HW_OK) continue;
+        if (hw_token_json(&text, NULL, &token, NULL) != HW_OK) {
+            data.failed = true;
+            break;
+        }
         if (i) buffer_text(&data, ",");
         buffer_text(&data, text);
         free(text);
@@ -64,7 +77,11 @@ static void on_token(void *ctx, const hw_token *token) {
     buffer data = {.n = 0};
     char *text;
     remote_store_add_token(m->w, token->bytes, token->n_bytes);
-    if (!m->t->wants_events || hw_token_json(&text, NULL, token, NULL) != HW_OK) return;
+    if (!m->t->wants_events) return;
+    if (hw_token_json(&text, NULL, token, NULL) != HW_OK) {
+        fail_memory(m, "a token");
+        return;
+    }
     buffer_printf(&data, "{\"index\":%zu,\"token\":%s}", m->n_tokens++, text);
     free(text);
     send(m, "token", &data);
@@ -83,7 +100,10 @@ static void on_progress(void *ctx, hw_stage stage, size_t done, size_t total) {
 static void send_explained(making *m, const hw_attribution *a) {
     buffer data = {.n = 0};
     char *text;
-    if (hw_attribution_json(&text, NULL, a, NULL) != HW_OK) return;
+    if (hw_attribution_json(&text, NULL, a, NULL) != HW_OK) {
+        fail_memory(m, "an explanation");
+        return;
+    }
     buffer_text(&data, "{\"attribution\":");
     buffer_text(&data, text);
     buffer_text(&data, "}");
@@ -93,24 +113,30 @@ static void send_explained(making *m, const hw_attribution *a) {
 
 /* ------------------------------------------------------------------ while it grows */
 
-static bool spans_to_segments(hw_segments **out, const hw_run *run, const json_t *spans, hw_error *err) {
+static hw_err spans_to_segments(hw_segments **out, const hw_run *run, const json_t *spans, hw_error *err) {
     char *text = hw__json_dump(spans, JSON_COMPACT);
-    hw_err rc = text ? hw_segments_from_json(out, run, HW_SIDE_PROMPT, text, strlen(text), err) : HW_ERR_MEMORY;
+    hw_err rc = text ? hw_segments_from_json(out, run, HW_SIDE_PROMPT, text, strlen(text), err)
+                     : hw__fail(err, HW_ERR_MEMORY, "out of memory: the passages");
     free(text);
-    return rc == HW_OK;
+    return rc;
 }
 
-/* Passages, and the groups that the columns are to be. What cannot be cut here is explained by tokens. */
-static void cut_prompt(making *m, const hw_run *run) {
-    hw_error err;
+/* Passages, and the groups that the columns are to be. A prompt that cannot be cut as the request says is an error: columns that
+ * are tokens would answer another question. */
+static hw_err cut_prompt(making *m, const hw_run *run, hw_error *err) {
     const hw_segments *by = NULL;
-    if (m->r->spans && !spans_to_segments(&m->passages, run, m->r->spans, &err)) m->passages = NULL;
-    if (m->choice.by && strcmp(m->choice.by, "passage") == 0) {
+    const char *name = m->choice.by;
+    hw_err rc = m->r->spans ? spans_to_segments(&m->passages, run, m->r->spans, err) : HW_OK;
+    if (rc != HW_OK || !name) return rc;
+    if (strcmp(name, "passage") == 0) {
         by = m->passages;
-    } else if (m->choice.by && hw_segments_new(&m->cut, run, HW_SIDE_PROMPT, m->choice.by, &err) == HW_OK) {
+    } else {
+        rc = hw_segments_new(&m->cut, run, HW_SIDE_PROMPT, name, err);
         by = m->cut;
     }
-    if (by && hw_segments_partition(&m->columns, by, &err) == HW_OK) hw_partition_columns(m->columns, &m->params);
+    if (rc == HW_OK && by) rc = hw_segments_partition(&m->columns, by, err);
+    if (rc == HW_OK && by) hw_partition_columns(m->columns, &m->params);
+    return rc;
 }
 
 /* Methods that cannot explain a growing run are left to the end. */
@@ -119,15 +145,19 @@ static void begin_live(making *m) {
         if (hw_live_new(&m->live[i], m->choice.methods[i], &m->params, NULL) != HW_OK) m->live[i] = NULL;
 }
 
+/* The prompt was read. */
+static void begin(making *m, const hw_run *run) {
+    hw_error err;
+    m->began = true;
+    send_prompt(m, run);
+    if (!m->failed && cut_prompt(m, run, &err) != HW_OK) m->failed = !fault_from(&m->t->fault, &err);
+    if (!m->failed) begin_live(m);
+}
+
 static void on_rows(void *ctx, const hw_trace *trace) {
     making *m = ctx;
-    if (!m->began) {
-        m->began = true;
-        send_prompt(m, hw_trace_run(trace));
-        cut_prompt(m, hw_trace_run(trace));
-        begin_live(m);
-    }
-    for (size_t i = 0; i < m->choice.n; i++) {
+    if (!m->began) begin(m, hw_trace_run(trace));
+    for (size_t i = 0; i < m->choice.n && !m->failed; i++) {
         hw_attribution *rows = NULL;
         if (!m->live[i]) continue;
         if (hw_live_next(&rows, m->live[i], trace, NULL) == HW_OK) {
@@ -140,7 +170,10 @@ static void on_rows(void *ctx, const hw_trace *trace) {
     }
 }
 
-static bool is_stopped(void *ctx) { return worker_is_stopped(((making *)ctx)->w); }
+static bool is_stopped(void *ctx) {
+    making *m = ctx;
+    return m->failed || worker_is_stopped(m->w);
+}
 
 static uint32_t signals_of(const making *m, const hw_method_params *p) {
     uint32_t signals = 0;
@@ -266,8 +299,10 @@ static bool make_run(making *m) {
     hw_trace *trace;
     hw_error err;
     if (!goes_on(m)) worker_keep(m->w, NULL, 0); /* room for the new one */
-    if (capture(m, &trace, &err) == HW_OK) return finish(m, trace);
-    return fault_from(&m->t->fault, &err);
+    if (capture(m, &trace, &err) != HW_OK) return !m->failed && fault_from(&m->t->fault, &err);
+    if (!m->failed) return finish(m, trace);
+    hw_trace_free(trace);
+    return false;
 }
 
 bool explain_work(worker *w, engine_task *t) {

@@ -54,19 +54,22 @@ static void send_error(task *t) {
     buffer_free(&text);
 }
 
-static void send_done(task *t) {
+/* False: no memory. */
+static bool send_done(task *t) {
     buffer text = {.n = 0};
     if (t->wrap) buffer_printf(&text, "{\"%s\":", t->wrap);
     buffer_add(&text, t->result.bytes, t->result.n);
     if (t->wrap) buffer_text(&text, "}");
-    if (!text.failed) events_send(&t->events, "done", text.bytes);
+    bool ok = !text.failed;
+    if (ok) events_send(&t->events, "done", text.bytes);
     buffer_free(&text);
+    return ok;
 }
 
 void task_end(task *t, bool done) {
     if (done && t->result.failed) done = fault_set(&t->fault, 503, "out_of_memory", "no memory for the answer");
+    if (t->events.wanted && done && !send_done(t)) done = fault_set(&t->fault, 503, "out_of_memory", "no memory for the answer");
     t->failed = !done;
-    if (t->events.wanted && done) send_done(t);
     if (t->events.wanted && !done) send_error(t);
     events_end(&t->events);
 }

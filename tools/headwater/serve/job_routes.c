@@ -5,7 +5,9 @@
  */
 #include "serve/job_routes.h"
 
+#include "base/json.h"
 #include "base/strlist.h"
+#include "base/utf8.h"
 #include "export/html_report.h"
 #include "export/method_tables.h"
 
@@ -142,12 +144,13 @@ static json_t *retry_request(call *c, fault *f) {
     failed_run failed;
     if (!store_failed_run(c->server->store, c->id, &failed, f)) return NULL;
     json_t *request = request_parse(failed.request, strlen(failed.request), f);
-    json_t *completion = failed.n_completion ? json_stringn(failed.completion, failed.n_completion) : NULL;
-    if (request && completion && !json_object_get(request, "completion")) {
-        json_object_set(request, "completion", completion);
-        json_object_del(json_object_get(request, "options"), "n_generate");
+    /* None yet, or half a character: then it is generated anew. */
+    bool goes_on = failed.n_completion && hw__utf8_valid(failed.completion, failed.n_completion);
+    if (request && goes_on && !json_object_get(request, "completion")) {
+        request = hw__json_set(request, "completion", json_stringn(failed.completion, failed.n_completion));
+        json_object_del(json_object_get(request, "options"), "n_generate"); /* not 0 where it is not there */
+        if (!request) fault_set(f, 503, "out_of_memory", "no memory for run %lld", (long long)c->id);
     }
-    json_decref(completion); /* NULL: none yet, or half a character: then it is generated anew */
     failed_run_free(&failed);
     return request;
 }

@@ -56,7 +56,7 @@ bool remote_store_get(worker *w, buffer *out, fault *f) {
     if (!call(w, FRAME_CALL_GET, NULL, 0, &answer, f)) return false;
     buffer_text(out, answer.bytes ? answer.bytes : "");
     buffer_free(&answer);
-    return true;
+    return !out->failed || fault_set(f, 503, "out_of_memory", "no memory for what the store gives");
 }
 
 char *remote_store_request(worker *w, fault *f) {

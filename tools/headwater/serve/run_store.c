@@ -46,6 +46,7 @@ struct store {
 static bool fail_db(store *s, fault *f) {
     if (!f) return false;
     int code = sqlite3_errcode(s->db);
+    if (code == SQLITE_NOMEM) return fault_set(f, 503, "out_of_memory", "no memory for the store of runs");
     if (code == SQLITE_FULL || code == SQLITE_IOERR)
         return fault_set(f, 507, "store", "the run could not be saved: %s", sqlite3_errmsg(s->db));
     return fault_set(f, 500, "store", "the store of runs: %s", sqlite3_errmsg(s->db));
@@ -98,8 +99,8 @@ static void lock(store *s) { pthread_mutex_lock(&s->mutex); }
 static void unlock(store *s) { pthread_mutex_unlock(&s->mutex); }
 
 static span_of_text column(sqlite3_stmt *q, int i) {
-    const char *bytes = sqlite3_column_blob(q, i); /* of text too: no conversion */
-    return (span_of_text){bytes ? bytes : "", (size_t)sqlite3_column_bytes(q, i)};
+    const char *bytes = sqlite3_column_blob(q, i); /* of text too: no conversion; NULL of an empty one */
+    return (span_of_text){bytes ? bytes : "", bytes ? (size_t)sqlite3_column_bytes(q, i) : 0};
 }
 
 static char *copy(span_of_text text) {
@@ -140,12 +141,13 @@ char *store_default_path(void) {
     return NULL;
 }
 
-/* The number that a query gives; -1 where it cannot. */
-static int64_t number(store *s, const char *sql) {
+/* *out <- the number that a query gives. */
+static bool number(int64_t *out, store *s, const char *sql) {
     sqlite3_stmt *q = prepare(s, sql, "");
-    int64_t v = q && sqlite3_step(q) == SQLITE_ROW ? sqlite3_column_int64(q, 0) : -1;
+    bool ok = q && sqlite3_step(q) == SQLITE_ROW;
+    if (ok) *out = sqlite3_column_int64(q, 0);
     sqlite3_finalize(q);
-    return v;
+    return ok;
 }
 
 static bool fail_open(store *s, const char *path, fault *f) {
@@ -156,11 +158,13 @@ static bool fail_open(store *s, const char *path, fault *f) {
     return fault_set(f, 500, "store", "%s: %s", path, sqlite3_errmsg(s->db));
 }
 
-/* Before anything in the file is changed: it is new, or a store that this build reads. */
-static bool check_file(store *s, const char *path, fault *f) {
-    int64_t things = number(s, "SELECT count(*) FROM sqlite_master"), application = number(s, "PRAGMA application_id"),
-            version = number(s, "PRAGMA user_version");
-    if (things < 0 || application < 0 || version < 0) return fail_open(s, path, f);
+/* Before anything in the file is changed: it is new, or a store that this build reads, *older where of version 1. */
+static bool check_file(bool *older, store *s, const char *path, fault *f) {
+    int64_t things, application, version;
+    if (!number(&things, s, "SELECT count(*) FROM sqlite_master") || !number(&application, s, "PRAGMA application_id") ||
+        !number(&version, s, "PRAGMA user_version"))
+        return fail_open(s, path, f);
+    *older = things > 0 && version == 1;
     if (things > 0 && application != APPLICATION)
         return fault_set(f, 500, "store", "%s is a database of something else: name another file", path);
     return version <= SCHEMA ||
@@ -169,10 +173,10 @@ static bool check_file(store *s, const char *path, fault *f) {
 }
 
 static bool prepare_file(store *s, const char *path, fault *f) {
+    bool older = false;
     if (!execute(s, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;"))
         return fail_open(s, path, f);
-    if (!check_file(s, path, f)) return false;
-    bool older = number(s, "SELECT count(*) FROM sqlite_master") > 0 && number(s, "PRAGMA user_version") == 1;
+    if (!check_file(&older, s, path, f)) return false;
     return (execute(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; BEGIN IMMEDIATE; COMMIT;") &&
             (!older || execute(s, "BEGIN; ALTER TABLE runs ADD COLUMN failure TEXT; PRAGMA user_version=2; COMMIT;")) &&
             execute(s, schema)) ||
@@ -234,15 +238,16 @@ static span_of_text preview(span_of_text text) {
 
 int64_t store_begin(store *s, const explain_request *r, const char *request, const hw_model_info *model, fault *f) {
     char created[32];
+    bool ok = true;
     now_text(created);
     lock(s);
     if (s->in_memory) {
         char sql[160];
         snprintf(sql, sizeof sql, "DELETE FROM runs WHERE id NOT IN (SELECT id FROM runs ORDER BY id DESC LIMIT %d)",
                  STORE_MEMORY_RUNS - 1);
-        execute(s, sql);
+        ok = execute(s, sql);
     }
-    bool ok = run(prepare(s, "INSERT INTO runs(name, created, model, sha, prompt, request) VALUES(?,?,?,?,?,?)",
+    ok = ok && run(prepare(s, "INSERT INTO runs(name, created, model, sha, prompt, request) VALUES(?,?,?,?,?,?)",
                           "ntttnt", r->name, created, *model->name ? model->name : model->path, model->sample_sha256,
                           preview(request_preview(r)), request));
     int64_t id = ok ? sqlite3_last_insert_rowid(s->db) : 0;
@@ -257,47 +262,52 @@ void store_progress(store *s, int64_t id, const char *completion, size_t n) {
     unlock(s);
 }
 
-/* Copies a file into the blob. */
-static bool fill_blob(store *s, int64_t id, FILE *file) {
-    sqlite3_blob *blob = NULL;
-    char *piece = malloc(PIECE);
-    bool ok = piece && sqlite3_blob_open(s->db, "main", "traces", "bytes", id, 1, &blob) == SQLITE_OK;
-    int at = 0, size = ok ? sqlite3_blob_bytes(blob) : 0;
-    while (ok && at < size) {
+/* Copies a file into the blob, by way of `piece` [PIECE]. */
+static bool fill_blob(store *s, sqlite3_blob *blob, FILE *file, char *piece, fault *f) {
+    int at = 0, size = sqlite3_blob_bytes(blob);
+    while (at < size) {
         int n = (int)fread(piece, 1, PIECE, file);
-        ok = n > 0 && n <= size - at && sqlite3_blob_write(blob, piece, n, at) == SQLITE_OK;
+        if (n <= 0 || n > size - at) return fault_set(f, 500, "store", "the run's trace cannot be read back");
+        if (sqlite3_blob_write(blob, piece, n, at) != SQLITE_OK) return fail_db(s, f);
         at += n;
     }
+    return true;
+}
+
+static bool insert_trace(store *s, int64_t id, FILE *file, int64_t n_bytes, fault *f) {
+    sqlite3_blob *blob = NULL;
+    char *piece = malloc(PIECE);
+    if (!piece) return fault_set(f, 503, "out_of_memory", "no memory for the trace of run %lld", (long long)id);
+    bool ok = (run(prepare(s, "INSERT OR REPLACE INTO traces(run, bytes) VALUES(?,?)", "iz", id, n_bytes)) &&
+               sqlite3_blob_open(s->db, "main", "traces", "bytes", id, 1, &blob) == SQLITE_OK) ||
+              fail_db(s, f);
+    ok = ok && fill_blob(s, blob, file, piece, f);
     sqlite3_blob_close(blob);
     free(piece);
     return ok;
 }
 
-/* A trace that is too large or cannot be read is left out: the run stays. */
-static bool keep_trace(store *s, int64_t id, const char *path) {
+/* A trace that is too large or cannot be opened is left out: the run stays. */
+static bool keep_trace(store *s, int64_t id, const char *path, fault *f) {
     struct stat info;
     FILE *file = path ? fopen(path, "rb") : NULL;
     if (!file) return true;
     bool ok = true;
     int64_t most = (int64_t)(s->in_memory ? STORE_MEMORY_TRACE_MIB : STORE_FILE_TRACE_MIB) << 20;
     if (fstat(fileno(file), &info) == 0 && info.st_size > 0 && info.st_size <= most)
-        ok =
-            run(prepare(s, "INSERT OR REPLACE INTO traces(run, bytes) VALUES(?,?)", "iz", id, (int64_t)info.st_size)) &&
-            fill_blob(s, id, file);
+        ok = insert_trace(s, id, file, info.st_size, f);
     fclose(file);
     return ok;
 }
 
 bool store_finish(store *s, int64_t id, const finished *what, fault *f) {
     lock(s);
-    bool ok = execute(s, "BEGIN IMMEDIATE") &&
-              run(prepare(s, "UPDATE runs SET document=?, n_prompt=?, n_completion=?, completion=?, failure=NULL WHERE id=?",
-                          "tiibi", what->document, what->n_prompt, what->n_completion, what->completion, id)) &&
-              keep_trace(s, id, what->trace_path) && execute(s, "COMMIT");
-    if (!ok) {
-        fail_db(s, f);
-        execute(s, "ROLLBACK");
-    }
+    bool ok = (execute(s, "BEGIN IMMEDIATE") &&
+               run(prepare(s, "UPDATE runs SET document=?, n_prompt=?, n_completion=?, completion=?, failure=NULL WHERE id=?",
+                           "tiibi", what->document, what->n_prompt, what->n_completion, what->completion, id))) ||
+              fail_db(s, f);
+    ok = ok && keep_trace(s, id, what->trace_path, f) && (execute(s, "COMMIT") || fail_db(s, f));
+    if (!ok) execute(s, "ROLLBACK"); /* does nothing where it has not begun */
     unlock(s);
     return ok;
 }
@@ -549,18 +559,21 @@ static bool copy_blob(sqlite3_blob *blob, FILE *file) {
 bool store_trace(store *s, int64_t id, const char *path, fault *f) {
     sqlite3_blob *blob = NULL;
     lock(s);
-    bool ok = sqlite3_blob_open(s->db, "main", "traces", "bytes", id, 0, &blob) == SQLITE_OK;
+    int opened = sqlite3_blob_open(s->db, "main", "traces", "bytes", id, 0, &blob);
+    bool ok = opened == SQLITE_OK;
     FILE *file = ok ? fopen(path, "wbx") : NULL;
-    if (!ok) {
+    if (!ok && opened != SQLITE_ERROR) { /* that: there is no such row */
+        fail_db(s, f);
+    } else if (!ok) {
         char *name = get_column(s, "SELECT name FROM runs WHERE id=?", id, f);
         if (name)
-            fault_set(f, 409, "no_trace", "run %lld has no trace: it was too large to keep, or the run is not finished",
+            fault_set(f, 409, "no_trace", "run %lld has no trace: it was too large to keep or could not be written, or the run is not finished",
                       (long long)id);
         free(name);
     } else {
         ok = file && copy_blob(blob, file);
         if (file && fclose(file) != 0) ok = false;
-        if (!ok) fault_set(f, 500, "store", "the trace of run %lld cannot be read", (long long)id);
+        if (!ok) fault_set(f, 500, "store", "the trace of run %lld cannot be copied to %s", (long long)id, path);
     }
     sqlite3_blob_close(blob);
     unlock(s);

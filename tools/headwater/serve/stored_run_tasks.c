@@ -11,10 +11,23 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Text that this program wrote; NULL: no memory, or a damaged store. */
-static json_t *load(const char *text) {
+/* Text that this program wrote; NULL with the fault filled: no memory, or a damaged store. */
+static json_t *load(const char *text, fault *f) {
     bool no_memory;
-    return hw__json_read(text, strlen(text), JSON_ALLOW_NUL, &no_memory, NULL);
+    json_t *json = hw__json_read(text, strlen(text), JSON_ALLOW_NUL, &no_memory, NULL);
+    if (!json && no_memory)
+        fault_set(f, 503, "out_of_memory", "no memory for what the store gives");
+    else if (!json)
+        fault_set(f, 500, "store", "what the store gives is no JSON: it is damaged");
+    return json;
+}
+
+/* The request that made a run, an object; NULL with the fault filled. */
+static json_t *load_request(worker *w, fault *f) {
+    char *text = remote_store_request(w, f);
+    json_t *json = text ? load(text, f) : NULL;
+    free(text);
+    return json;
 }
 
 static bool is_stopped(void *ctx) { return worker_is_stopped(ctx); }
@@ -43,18 +56,16 @@ static const hw_trace *open_trace(worker *w, int64_t run, fault *f) {
 
 static bool cut_by_passages(hw_segments **out, worker *w, int64_t id, const hw_run *run, fault *f) {
     hw_error err;
-    char *request = remote_store_request(w, f);
-    json_t *json = request ? load(request) : NULL, *spans = json_object_get(json, "spans");
+    json_t *json = load_request(w, f), *spans = json_object_get(json, "spans");
     char *text = spans ? hw__json_dump(spans, JSON_COMPACT) : NULL;
     bool ok = text != NULL;
-    if (request && !ok && (!json || spans)) /* the request was read once before */
+    if (spans && !ok)
         fault_set(f, 503, "out_of_memory", "no memory for the passages of run %lld", (long long)id);
-    else if (request && !ok)
+    else if (json && !ok)
         fault_set(f, 400, "bad_request", "\"by\" is \"passage\", but run %lld has no passages", (long long)id);
     if (ok && hw_segments_from_json(out, run, HW_SIDE_PROMPT, text, strlen(text), &err) != HW_OK)
         ok = fault_from(f, &err);
     free(text);
-    free(request);
     json_decref(json);
     return ok;
 }
@@ -65,14 +76,12 @@ static bool cut(hw_segments **out, worker *w, int64_t id, const hw_run *run, con
     return hw_segments_new(out, run, HW_SIDE_PROMPT, by, &err) == HW_OK || fault_from(f, &err);
 }
 
-static bool has_passages(worker *w) {
-    fault ignored;
-    char *request = remote_store_request(w, &ignored);
-    json_t *json = request ? load(request) : NULL;
-    bool has = json_object_get(json, "spans") != NULL;
+/* How a check cuts the prompt where the request does not say. False with the fault filled. */
+static bool usual_cut(const char **by, worker *w, fault *f) {
+    json_t *json = load_request(w, f);
+    *by = json_object_get(json, "spans") ? "passage" : "sentence";
     json_decref(json);
-    free(request);
-    return has;
+    return json != NULL;
 }
 
 /* ------------------------------------------------------------------ explanations */
@@ -110,11 +119,14 @@ static bool explain_by(explained *out, worker *w, engine_task *t, const hw_trace
 /* A JSON list of what was made; NULL with the fault filled. */
 static json_t *explained_to_json(const explained *e, fault *f) {
     json_t *list = json_array();
+    if (!list) fault_set(f, 503, "out_of_memory", "no memory for the explanation");
     for (size_t i = 0; list && i < e->n; i++) {
         hw_error err;
         char *text = NULL;
         bool ok = hw_attribution_json(&text, NULL, e->list[i], &err) == HW_OK || fault_from(f, &err);
-        if (ok && json_array_append_new(list, load(text)) != 0)
+        json_t *one = ok ? load(text, f) : NULL;
+        ok = one != NULL;
+        if (ok && json_array_append_new(list, one) != 0)
             ok = fault_set(f, 503, "out_of_memory", "no memory for the explanation");
         free(text);
         if (ok) continue;
@@ -230,8 +242,7 @@ bool check_work(worker *w, engine_task *t) {
     const hw_trace *trace = worker_methods(w, &r->choice, &t->fault) ? open_trace(w, t->run, &t->fault) : NULL;
     if (!trace) return false;
     const hw_run *run = hw_trace_run(trace);
-    if (!r->by) r->by = has_passages(w) ? "passage" : "sentence";
-    bool ok = fit_tokens(r, run, &t->fault) && cut(&segments, w, t->run, run, r->by, &t->fault) &&
+    bool ok = (r->by || usual_cut(&r->by, w, &t->fault)) && fit_tokens(r, run, &t->fault) && cut(&segments, w, t->run, run, r->by, &t->fault) &&
               explain_by(&made, w, t, trace, &r->choice, segments) && judge(w, t, trace, segments, &made);
     free_explained(&made);
     hw_segments_free(segments);
@@ -325,9 +336,9 @@ static bool remake(explained *out, worker *w, engine_task *t, const hw_trace *tr
 /* Those of the document that the method (if one is named) picks; a format that holds one gets the first. */
 static bool remake_all(explained *out, worker *w, engine_task *t, const hw_trace *trace, bool many) {
     buffer text = {.n = 0};
-    bool ok = remote_store_get(w, &text, &t->fault);
-    json_t *json = ok ? load(text.bytes) : NULL,
+    json_t *json = remote_store_get(w, &text, &t->fault) ? load(text.bytes ? text.bytes : "", &t->fault) : NULL,
            *list = json_object_get(json, "attributions");
+    bool ok = json != NULL;
     buffer_free(&text);
     for (size_t i = 0; ok && i < json_array_size(list) && out->n < (many ? MOST_METHODS : 1); i++) {
         const json_t *a = json_array_get(list, i);
