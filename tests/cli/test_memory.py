@@ -7,6 +7,7 @@ $HEADWATER_FAIL_ALLOC is the library of tests/preload/fail_alloc.c; builds with 
 import os
 import resource
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -108,13 +109,28 @@ def test_one_allocation_fails(program, inputs, tmp_path, name):
     Failing(program, tmp_path, args, outputs).sweep()
 
 
+PROMPT = "Hello world. A dog. Hello hel"
+MODEL_COMMANDS = {
+    "explain": (["explain", "-n", "2", "--by", "sentence", "-o", "out.json"], ["out.json"]),
+    "explain-trace": (["explain", "-n", "2", "--method", "contribution,leave-one-out", "--trace", "out.trace", "-o", "out.csv"],
+                      ["out.trace", "out.csv"]),
+    "check": (["check", "-n", "2", "--ablations", "8", "-o", "out.json"], ["out.json"]),
+    "cite": (["cite", "-n", "2", "--by", "sentence", "-o", "out.json"], ["out.json"]),
+}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tiny")
+    subprocess.run([sys.executable, "scripts/make_tiny_models.py", folder], check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
 @needs_library
-@pytest.mark.parametrize("args,outputs", [
-    (["explain", "-p", "The sky is blue. What colour is it?", "-n", "2", "--by", "sentence", "-o", "out.json"], ["out.json"]),
-    (["check", "-p", "The sky is blue. Grass is green. It is", "-n", "2", "--ablations", "8", "-o", "out.json"], ["out.json"]),
-])
-def test_one_allocation_fails_with_a_model(program, tmp_path, smollm, args, outputs):
-    Failing(program, tmp_path, [*args, "-m", smollm, "--threads", "1"], outputs).sweep(runs=18)
+@pytest.mark.parametrize("name", MODEL_COMMANDS)
+def test_one_allocation_fails_with_a_model(program, tiny, tmp_path, name):
+    args, outputs = MODEL_COMMANDS[name]
+    Failing(program, tmp_path, [*args, "-p", PROMPT, "-m", tiny / "llama.gguf", "--threads", "1"], outputs).sweep(runs=18)
 
 
 def limit_address_space(megabytes):
