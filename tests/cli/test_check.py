@@ -1,6 +1,7 @@
 """`headwater check` on a real model, and what it refuses before and after the model runs."""
 
 import json
+import os
 import pathlib
 import re
 import signal
@@ -101,6 +102,15 @@ def test_no_method_is_blamed_where_no_segment_supports_the_answer(check):
     done = check("-p", "The capital of France. The sky. Two. Three.", "--completion", " Zqx qq", "--method", "logit", "--ablations", "8")
     assert (done.status, done.err) == (0, "")
     assert "\nlogit: cannot be judged here: no single segment's absence makes the answer much less likely" in done.out
+
+
+@pytest.mark.model
+def test_bytes_of_a_name_that_is_no_text_are_kept(headwater, smollm, tmp_path):
+    (tmp_path / os.fsdecode(b"m\xff.gguf")).symlink_to(smollm)
+    done = headwater("check", "-m", b"m\xff.gguf", "-p", PROMPT, "--completion", " tulips", "--method", "logit", "--ablations", "4", "-o", "c.json")
+    assert done.status == 0
+    saved = json.loads((tmp_path / "c.json").read_text())
+    assert saved["model"] == "m\ufffd.gguf" and bytes.fromhex(saved["model_bytes"]) == b"m\xff.gguf"
 
 
 @pytest.mark.model

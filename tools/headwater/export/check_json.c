@@ -17,8 +17,9 @@ static json_t *segments_of(const hw_segments *segments) {
     for (size_t i = 0; i < hw_segments_count(segments); i++) {
         const hw_span *s = hw_segments_at(segments, i);
         const char *name = s->name ? s->name : "";
-        list = hw__json_append(list, json_pack("{s:o, s:I, s:I}", "name", hw__json_replaced(name, strlen(name)), "begin",
-                                              (json_int_t)s->begin, "end", (json_int_t)s->end));
+        json_t *one = json_file_put_text(json_object(), "name", name, strlen(name));
+        one = hw__json_set(one, "begin", json_integer((json_int_t)s->begin));
+        list = hw__json_append(list, hw__json_set(one, "end", json_integer((json_int_t)s->end)));
     }
     return list;
 }
@@ -42,26 +43,34 @@ static json_t *rewritten_of(const rewritten_list *again) {
     json_t *list = json_array();
     for (size_t i = 0; i < again->n; i++) {
         const rewritten *r = &again->at[i];
-        list = hw__json_append(list, json_pack("{s:s, s:I, s:b, s:o}", "method", r->method, "without",
-                                              (json_int_t)r->n_without, "stands", r->stands, "completion",
-                                              hw__json_replaced(r->text, r->n_bytes)));
+        json_t *one = json_pack("{s:s, s:I, s:b}", "method", r->method, "without", (json_int_t)r->n_without, "stands", r->stands);
+        list = hw__json_append(list, json_file_put_text(one, "completion", r->text, r->n_bytes));
     }
     return list;
 }
 
-json_t *check_document(const check_facts *f) {
+/* What was checked. */
+static json_t *run_of(const hw_run *run) {
     size_t n;
-    const char *completion = hw_run_completion(f->run, &n);
-    const hw_model_info *model = hw_run_model(f->run);
-    json_t *document = json_pack("{s:s, s:i, s:o, s:o, s:o, s:[I, I], s:s?, s:I, s:I, s:o, s:I, s:s, s:o, s:o}", "format",
-                     "headwater-check", "version", 1, "model", hw__json_replaced(model->path, strlen(model->path)),
-                     "metadata_sha256", hw__json_replaced(model->metadata_sha256, strlen(model->metadata_sha256)),
-                     "completion", hw__json_replaced(completion, n), "tokens", (json_int_t)f->row_begin,
-                     (json_int_t)f->row_end, "by", f->by, "ablations", (json_int_t)f->n_ablations, "seed",
-                     (json_int_t)f->seed, "base", hw__json_double(hw_check_base(f->check)), "passes",
-                     (json_int_t)hw_check_n_passes(f->check), "verdict", hw_check_verdict(f->check), "segments",
-                     segments_of(f->segments), "methods", methods_of(f->check));
-    return f->again ? hw__json_set(document, "rewritten", rewritten_of(f->again)) : document;
+    const char *completion = hw_run_completion(run, &n);
+    const hw_model_info *model = hw_run_model(run);
+    json_t *document = json_pack("{s:s, s:i}", "format", "headwater-check", "version", 1);
+    document = json_file_put_text(document, "model", model->path, strlen(model->path));
+    document = hw__json_set(document, "metadata_sha256", json_string(model->metadata_sha256));
+    return json_file_put_text(document, "completion", completion, n);
+}
+
+json_t *check_document(const check_facts *f) {
+    json_t *document = run_of(f->run);
+    json_t *checked = json_pack("{s:[I, I], s:s?, s:I, s:I, s:o, s:I, s:s, s:o, s:o}", "tokens", (json_int_t)f->row_begin,
+                                (json_int_t)f->row_end, "by", f->by, "ablations", (json_int_t)f->n_ablations, "seed",
+                                (json_int_t)f->seed, "base", hw__json_double(hw_check_base(f->check)), "passes",
+                                (json_int_t)hw_check_n_passes(f->check), "verdict", hw_check_verdict(f->check), "segments",
+                                segments_of(f->segments), "methods", methods_of(f->check));
+    if (document && checked && json_object_update_new(document, checked) == 0)
+        return f->again ? hw__json_set(document, "rewritten", rewritten_of(f->again)) : document;
+    json_decref(document);
+    return NULL;
 }
 
 bool check_save(const check_facts *facts, const char *path) { return json_file_save(check_document(facts), path); }
