@@ -1,5 +1,6 @@
 """Runs outlive the server, whatever ends it."""
 
+import concurrent.futures
 import contextlib
 import os
 import signal
@@ -37,11 +38,27 @@ def test_ctrl_c_during_a_run_ends_at_once_and_keeps_its_tokens(serve, tmp_path):
     began = time.monotonic()
     assert first.stop() == 0
     assert time.monotonic() - began < 20
+    assert stream.until("error")[-1] == ("error", {"code": "closing", "message": "the server is stopping"})
     second = serve("--store", path)
     (entry,) = second.ok("GET", "/api/runs")["runs"]
     assert entry["finished"] is False and "the server was stopped" in entry["failure"]
     assert text_of(second.ok("POST", f"/api/runs/{entry['id']}/retry")).startswith(text)
     second.stop()
+
+
+def test_clients_hear_that_the_server_stops(serve):
+    server = serve("--no-store")
+    stream = server.stream("/api/explain", {"prompt": ENDLESS, "options": {"n_generate": 3000}})
+    stream.until("token")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        waits = pool.submit(server.ask, "POST", "/api/explain", {"prompt": PROMPT, "options": {"n_generate": 1}})
+        deadline = time.monotonic() + HANG_S
+        while server.ok("GET", "/api/status")["queue"] < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert server.stop(signal.SIGTERM) == 0
+        assert stream.until("error")[-1][1]["code"] == "closing"
+        reply = waits.result()
+    assert (reply.status, reply.json["error"]["code"]) == (503, "closing")
 
 
 def test_a_store_of_the_version_before_is_taken_over(serve, tmp_path):

@@ -222,7 +222,8 @@ static void take_frame(running *r, const frame *in) {
 
 /* Tells the engine what the client, or the end of the server, wants of the task; one that does not heed the latter is killed. */
 static void pass_stop(running *r) {
-    int stop = task_is_abandoned(r->task) ? STOP_NOW : task_is_stopped(r->task) ? STOP_SOON : STOP_NONE;
+    bool now = task_is_abandoned(r->task) || queue_is_closed(r->d->queue);
+    int stop = now ? STOP_NOW : task_is_stopped(r->task) ? STOP_SOON : STOP_NONE;
     if (stop > r->stop) {
         channel_send_bytes(&r->d->engine->channel, FRAME_STOP, &stop, sizeof stop);
         r->stop = stop;
@@ -318,6 +319,7 @@ static void run_task(dispatcher *d, task *t) {
     watch_engine(d);
     bool there = d->engine->pid != 0 || start_again(d, &t->fault);
     bool done = there && do_task(d, t);
+    if (!done && queue_is_closed(d->queue)) fault_set(&t->fault, 503, "closing", "the server is stopping");
     queue_done(d->queue); /* before its client hears of it: from then on there is no such job */
     task_end(t, done);
     task_release(t);

@@ -162,8 +162,8 @@ void queue_done(queue *q) {
 }
 
 /* A task that never began. */
-static void end_waiting(task *t, const char *code, const char *message) {
-    fault_set(&t->fault, 409, code, "%s", message);
+static void end_waiting(task *t, int status, const char *code, const char *message) {
+    fault_set(&t->fault, status, code, "%s", message);
     task_end(t, false);
     task_release(t);
 }
@@ -180,7 +180,7 @@ bool queue_stop(queue *q, int64_t id) {
         if (q->waiting[i]->id == id) out = take_out(q, i);
     if (out) tell_positions(q);
     pthread_mutex_unlock(&q->mutex);
-    if (out) end_waiting(out, "stopped", "stopped before it began");
+    if (out) end_waiting(out, 409, "stopped", "stopped before it began");
     return found || out;
 }
 
@@ -192,7 +192,7 @@ void queue_leave(queue *q, task *t) {
         if (q->waiting[i] == t) out = take_out(q, i);
     if (out) tell_positions(q);
     pthread_mutex_unlock(&q->mutex);
-    if (out) end_waiting(out, "stopped", "its client left");
+    if (out) end_waiting(out, 409, "stopped", "its client left");
 }
 
 size_t queue_size(queue *q) {
@@ -211,7 +211,7 @@ void queue_close(queue *q) {
     q->n = 0;
     pthread_cond_broadcast(&q->changed);
     pthread_mutex_unlock(&q->mutex);
-    for (size_t i = 0; i < n; i++) end_waiting(out[i], "closing", "the server is stopping");
+    for (size_t i = 0; i < n; i++) end_waiting(out[i], 503, "closing", "the server is stopping");
 }
 
 bool queue_is_closed(queue *q) { return atomic_load(&q->closed); }

@@ -9,6 +9,7 @@
  */
 #include "serve/server.h"
 
+#include "cli/clock.h"
 #include "serve/deadlines.h"
 #include "serve/routes.h"
 
@@ -17,8 +18,11 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
 enum { IDLE_SECONDS = 30, HEADER_BYTES = 32 << 10, BACKLOG = 64 };
+static const double CLOSING_S = 5, LAST_WORDS_S = 0.5;
 
 /* A request as it arrives. */
 typedef struct incoming {
@@ -296,7 +300,23 @@ bool server_start(server *s, unsigned port, fault *f) {
     return true;
 }
 
+/* Until no job is left and their clients have read why, or that long. */
+static void wait_for_answers(const server *s) {
+    static const struct timespec moment = {.tv_nsec = 20000000};
+    double until = clock_seconds() + CLOSING_S;
+    while (queue_size(s->queue) > 0 && clock_seconds() < until) nanosleep(&moment, NULL);
+    until = clock_seconds() + LAST_WORDS_S;
+    while (clock_seconds() < until) {
+        const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+        if (!info || info->num_connections == 0) return;
+        nanosleep(&moment, NULL);
+    }
+}
+
 void server_stop(server *s) {
+    MHD_socket listening = MHD_quiesce_daemon(s->daemon);
+    if (listening != MHD_INVALID_SOCKET) close(listening);
+    wait_for_answers(s);
     MHD_stop_daemon(s->daemon);
     deadlines_free(s->deadlines);
 }
