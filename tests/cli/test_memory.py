@@ -133,6 +133,15 @@ def test_one_allocation_fails_with_a_model(program, tiny, tmp_path, name):
     Failing(program, tmp_path, [*args, "-p", PROMPT, "-m", tiny / "llama.gguf", "--threads", "1"], outputs).sweep(runs=18)
 
 
+@needs_library
+def test_one_allocation_fails_while_a_model_is_probed(program, tiny, tmp_path):
+    """What the probe had no memory for must not read as something that the model lacks: fewer methods, and exit status 0."""
+    args, outputs = MODEL_COMMANDS["explain"]
+    failing = Failing(program, tmp_path, [*args, "-p", PROMPT, "-m", tiny / "llama.gguf", "--threads", "1"], outputs)
+    assert failing.count() > 110
+    assert sum(failing.check(at) for at in range(60, 100)) > 20
+
+
 def limit_address_space(megabytes):
     return lambda: resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
 

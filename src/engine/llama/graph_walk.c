@@ -321,7 +321,8 @@ static void mark_terms(walk *w) {
         }
     }
     bool *open = hw__alloc(w->n, sizeof *open);
-    if (!open) return; /* no term is found, and nothing is promised */
+    w->e->lacked = w->e->lacked || !open;
+    if (!open) return;
     open[w->final] = true;
     for (int32_t i = w->final; i >= 0; i--) {
         mark *m = &w->marks[i];

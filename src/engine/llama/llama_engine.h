@@ -172,6 +172,7 @@ typedef struct hw__llama_engine {
         anchor_at;         /* the first that has not come; nodes so far; the anchor's number, or SIZE_MAX */
     int32_t stopped_layer; /* whose nodes are read where they are computed, or -1 */
     hw__proof *proof;      /* while it is made, else NULL */
+    bool lacked;           /* the probe had no memory for something: what it says the model lacks may be there */
     hw__arena arena;
     hw__tap_rows tapped;
     char values_problem[HW__LLAMA_TEXT], readout_problem[HW__LLAMA_TEXT];

@@ -196,5 +196,5 @@ hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err) {
         fill_probed(e, &p);
     }
     hw__proof_free(p.proof);
-    return rc;
+    return rc == HW_OK && e->lacked ? hw__fail_memory(err, "the probe", (size_t)e->info.n_embd, sizeof(double)) : rc;
 }

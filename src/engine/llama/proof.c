@@ -286,6 +286,7 @@ static void close_layer(const hw__proof *p, hw__llama_engine *e, size_t layer, h
     if (rc == HW_OK && r->n_heads != v->n_heads)
         rc = hw__fail(&why, HW_ERR_UNSUPPORTED, "it has %zu heads", r->n_heads);
     if (rc == HW_OK) heads = hw__alloc(v->n_heads, v->head_size * sizeof *heads);
+    e->lacked = e->lacked || rc == HW_ERR_MEMORY || (rc == HW_OK && !heads);
     if (heads) {
         mix_heads(heads, r, v);
         off = layer_error(e, r, g, v, heads, bias);
@@ -370,6 +371,7 @@ static void close_readout(const hw__proof *p, hw__llama_engine *e) {
         problem(e->readout_problem, "the probe's decode did not show the final stream");
     } else if (logits_error(p, e, logits, &off, &why) != HW_OK) {
         problem(e->readout_problem, "%.200s", why.msg);
+        e->lacked = e->lacked || why.code == HW_ERR_MEMORY;
     } else if (!(off <= most)) {
         problem(e->readout_problem,
                 "the final norm and output weights do not give the engine's logits (off by %.2g of "
@@ -382,6 +384,7 @@ void hw__proof_close(const hw__proof *p, hw__llama_engine *e) {
     double *sum = hw__alloc(p->n_embd, sizeof *sum);
     hw__values values = {0};
     bool shown = sum && p->origin && p->final;
+    e->lacked = e->lacked || !sum;
     for (size_t l = 0; l < p->n_layers; l++) shown = shown && p->layers[l].before && p->layers[l].added;
     if (!e->values_problem[0] && p->uneven)
         problem(e->values_problem, "block %d has another number of heads than block %d", e->layers[p->uneven],
