@@ -82,7 +82,7 @@ def test_a_killed_process_leaves_no_trace_behind(program, smollm, tmp_path):
     """The process that explains again is killed while its trace is on disk."""
     running = measuring(program, smollm, tmp_path)
     children = children_of(running.pid)
-    assert len(children) == 2 and len(list(tmp_path.glob("headwater-bench-*/*"))) == 1
+    assert len(children) == 2 and len(list(tmp_path.glob(".headwater-tmp-*/*"))) == 1
     os.kill(int(children[1]), signal.SIGKILL)  # plain generation has the first
     _, err = running.communicate(timeout=HANG_S)
     assert running.returncode == 1 and "process ended" in err

@@ -34,7 +34,7 @@ def test_generates_and_explains(headwater, smollm_f32):
     assert " Paris" in lines[1]
     assert re.fullmatch(r"3 tokens, stopped at the limit, after a prompt of 5; .+, all F32", lines[2])
     assert "  The capital of France is" in lines
-    assert re.findall(r"^(\w+) · all 3 completion tokens, mean$", done.out, re.M) == ["rollout", "logit"]
+    assert re.findall(r"^(\w+) · all 3 completion tokens, mean$", done.out, re.M) == ["logit", "rollout"]
     assert len(re.findall(r"^  \d: ", done.out, re.M)) == 5 + 5
     assert re.search(r"^  logit above the mean logit +[\d.]+ nats, all layers together$", done.out, re.M)
 
@@ -179,7 +179,7 @@ def test_info(headwater, smollm, gemma):
     assert facts["context"] == "8192 tokens in training"
     assert facts["layers"] == "30 of 30 have attention"
     assert facts["heads"] == "9, 3 for keys and values"
-    assert facts["chat template"] == "yes"
+    assert facts["chat template"] == "yes, it renders"
     assert facts["sliding window"] == "none"
     assert facts["probe"].startswith("rows sum to 1 within ")
     assert facts["methods"] == "rollout: yes"
