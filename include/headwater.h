@@ -17,7 +17,8 @@
  *   - The out parameter comes first, is written only on success, and `**out` is the caller's to free.
  *   - Returned `const` pointers are borrowed: they live as long as the object they came from.
  *   - Params structs: start from the *_default() function, which fills `size`; fields are only appended.
- *   - Params with defaults may be NULL. Any other pointer that is NULL is error ARGUMENT, where a function can fail.
+ *   - Params with defaults may be NULL. Any other pointer that is NULL is error ARGUMENT, where a function can fail; only the
+ *     out parameter itself must not be NULL.
  *   - open/close where a file or device is behind it, new/free for memory; both accept NULL.
  *   - The library never prints, exits, aborts on input, reads the environment or touches signals.
  *   - One object is used from one thread at a time; different objects from any threads.

@@ -281,7 +281,9 @@ static bool show_tap(hw__llama_engine *e, const hw__tap *tap) {
     case HW__TAP_ORIGIN: return show_plain(e, tap, e->sink->origin);
     case HW__TAP_FINAL: return show_plain(e, tap, e->sink->final);
     case HW__TAP_ADDED: return show_stream(e, tap->layer);
-    case HW__TAP_REST: return !e->proof || hw__proof_rest(e->proof, e, tap);
+    case HW__TAP_REST:
+        e->failed = e->proof ? hw__proof_rest(e->proof, e, tap, &e->failure) : HW_OK;
+        return e->failed == HW_OK;
     default: return true;
     }
 }
@@ -368,6 +370,7 @@ static bool show_kept(hw__llama_engine *e) {
 hw_err hw__llama_watch_end(hw__llama_engine *e, hw_error *err) {
     if (!e->sink) return HW_OK;
     if (!show_kept(e)) {
+        if (e->failed == HW_OK) return hw__fail(err, HW_ERR_ENGINE, "what the decode computed could not be read");
         if (err) *err = e->failure;
         return e->failed;
     }

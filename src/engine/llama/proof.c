@@ -119,12 +119,12 @@ hw_err hw__proof_origin(void *proof, const float *rows, size_t n_rows, size_t q0
     return copy_row(&p->origin, rows + (n_rows - 1) * p->n_embd, p->n_embd, err);
 }
 
-bool hw__proof_rest(hw__proof *p, const hw__llama_engine *e, const hw__tap *tap) {
+hw_err hw__proof_rest(hw__proof *p, const hw__llama_engine *e, const hw__tap *tap, hw_error *err) {
     size_t i = 0, n = e->tapped.n[HW__TAP_REST];
     while (i < p->n_rest && p->rest[i].number != tap->number) i++;
-    if (n == 0 || i == p->rest_capacity) return true; /* and the sum does not close */
+    if (n == 0 || i == p->rest_capacity) return HW_OK; /* and the sum does not close */
     if (i == p->n_rest) p->rest[p->n_rest++] = (rest){.number = tap->number, .factor = tap->factor};
-    return copy_row(&p->rest[i].row, e->tapped.rows[HW__TAP_REST] + (n - 1) * p->n_embd, p->n_embd, NULL) == HW_OK;
+    return copy_row(&p->rest[i].row, e->tapped.rows[HW__TAP_REST] + (n - 1) * p->n_embd, p->n_embd, err);
 }
 
 /* ------------------------------------------------------------------ comparing */
