@@ -80,6 +80,8 @@ def test_another_template_from_a_file(headwater, smollm, tmp_path):
     ("[]", "a list with at least one"),
     ('[{"role": "user"}]', '[0]: "content" must be there'),
     ('[{"content": "x"}]', '[0]: "role" must be there'),
+    ('[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]', '[0]: each part of "content" must be'),
+    ('[{"role": "user", "content": [{"type": "text"}]}]', '[0]: each part of "content" must be'),
     ('[{"role": "user", "content": ""}]', "the messages are empty"),
     ("[", "no valid JSON"),
 ])
@@ -137,3 +139,16 @@ def test_why_a_model_does_not_load_is_said(headwater, tiny, tmp_path):
     (tmp_path / "bad.gguf").write_bytes(data)
     done = headwater("info", "-m", "bad.gguf")
     assert done.status == 1 and "tensor 'output_norm.weight' not found" in done.err, done
+
+
+def test_content_in_parts_is_one_text(headwater, smollm, tmp_path):
+    """As OpenAI's clients send it; joined as llama-server joins them."""
+    whole = [{"role": "user", "content": "Name a colour.\nOne word."}]
+    parts = [{"role": "user", "content": [{"type": "text", "text": "Name a colour."}, {"type": "text", "text": "One word."}]}]
+    runs = []
+    for name, messages in ("whole.json", whole), ("parts.json", parts):
+        (tmp_path / name).write_text(json.dumps(messages))
+        assert headwater("explain", "-m", smollm, "--messages", name, "-n", "1", "-o", "r.json", "-q").status == 0
+        runs.append(json.loads((tmp_path / "r.json").read_text())["run"])
+    assert runs[0]["prompt"] == runs[1]["prompt"] == "Name a colour.\nOne word."
+    assert [t["id"] for t in runs[0]["tokens"]] == [t["id"] for t in runs[1]["tokens"]]

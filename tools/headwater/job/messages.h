@@ -15,7 +15,8 @@ typedef struct conversation {
     input template_source; /* with a terminator behind; bytes NULL: the model's own */
 } conversation;
 
-/* Reads OpenAI's list of messages, [{"role": "user", "content": "..."}, ...]; they point into `list`. False: *err says which
+/* Reads OpenAI's list of messages, [{"role": "user", "content": "..."}, ...]; they point into `list`, where one text takes the
+ * place of a content that is a list of text parts. False: *err says which
  * message, and what is accepted. */
 bool messages_from_json(conversation *c, const json_t *list, hw_error *err);
 
