@@ -87,7 +87,7 @@ fix_tile_configuration() {
 
 build_engine() {
     local log=$work/build.log
-    say "building llama.cpp (about 8 minutes on 2 cores, less on more; log: ${log#"$root"/})"
+    say "building llama.cpp (about 13 minutes on 2 cores, less on more; log: ${log#"$root"/})"
     # Its version is the source's own: keep it from asking git, which would describe this repository.
     GIT_CEILING_DIRECTORIES=$work cmake -S "$work/source" -B "$work/build" -G Ninja \
         "${flags[@]}" -DCMAKE_INSTALL_PREFIX="$root/$built" >"$log" 2>&1 ||
