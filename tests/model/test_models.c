@@ -125,8 +125,9 @@ static hw_trace *trace_by(const char *name, int32_t n_ubatch, bool f32_cache) {
     return trace;
 }
 
-/* F32 bounds hold for every engine. A quantised file's are the noise of its rows, which averaging over layers makes smaller. */
-static const double F32_BATCHES = 1e-14, OF_ROWS = 2;
+/* Of the noise of the engine's rows, which averaging over layers makes smaller: it was .06 to .15 of the rows' in F32, and depends
+ * on the CPU's kernels (rows 8e-14 with AVX-512, 1.2e-13 with AVX2). Below F32_BATCHES nothing is judged. */
+static const double F32_BATCHES = 1e-14, F32_OF_ROWS = 0.5, OF_ROWS = 2;
 
 static void check_batches(const char *name, bool f32) {
     static const int32_t sizes[] = {1, 7};
@@ -139,7 +140,7 @@ static void check_batches(const char *name, bool f32) {
         hw_attribution *a = explain(split, &p);
         assert_int_equal(a->n_rows, want->n_rows);
         double off = nmse(a->values, want->values, a->n_rows * a->n_columns * a->n_layers);
-        double noise = rows_noise(split, whole), bound = f32 ? F32_BATCHES : fmax(F32_BATCHES, OF_ROWS * noise);
+        double noise = rows_noise(split, whole), bound = fmax(F32_BATCHES, (f32 ? F32_OF_ROWS : OF_ROWS) * noise);
         print_message("%s: NMSE of M by batches of %d %.2g, of the rows %.2g, bound %.2g\n", name, sizes[i], off, noise,
                       bound);
         if (!(off <= bound)) fail_msg("above its bound");
