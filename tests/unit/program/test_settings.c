@@ -55,10 +55,10 @@ static void it_is_a_key_of_one_method(void **state) {
     variants_free(&list);
 }
 
-static bool read_request(choice *out, const char *body, fault *f) {
-    json_t *json = request_parse(body, strlen(body), f);
+static bool read_request(choice *out, const char *body, hw_error *err) {
+    json_t *json = request_parse(body, strlen(body), err);
     assert_non_null(json);
-    bool ok = request_again(out, json, f);
+    bool ok = request_again(out, json, err);
     json_decref(json);
     return ok;
 }
@@ -66,14 +66,14 @@ static bool read_request(choice *out, const char *body, fault *f) {
 static void it_is_a_field_of_requests(void **state) {
     (void)state;
     choice c;
-    fault f = {.status = 0};
-    assert_true(read_request(&c, "{\"methods\":[\"rollout\"],\"settings\":{\"made_up\":0.25}}", &f));
+    hw_error err = {.code = HW_OK};
+    assert_true(read_request(&c, "{\"methods\":[\"rollout\"],\"settings\":{\"made_up\":0.25}}", &err));
     assert_close(made_up(&c.params), 0.25, 0);
-    assert_false(read_request(&c, "{\"methods\":[\"rollout\"],\"settings\":{\"made_up\":1}}", &f));
-    assert_string_equal(f.message, "\"made_up\" is 1: must be a number from 0 to below 1");
-    assert_false(read_request(&c, "{\"methods\":[\"rollout\"],\"settings\":{\"made_up\":\"a\"}}", &f));
-    assert_false(read_request(&c, "{\"methods\":[\"rollout\"],\"settings\":{\"made_down\":0}}", &f));
-    assert_non_null(strstr(f.message, "\"made_up\""));
+    assert_false(read_request(&c, "{\"methods\":[\"rollout\"],\"settings\":{\"made_up\":1}}", &err));
+    assert_string_equal(err.msg, "\"made_up\" is 1: must be a number from 0 to below 1");
+    assert_false(read_request(&c, "{\"methods\":[\"rollout\"],\"settings\":{\"made_up\":\"a\"}}", &err));
+    assert_false(read_request(&c, "{\"methods\":[\"rollout\"],\"settings\":{\"made_down\":0}}", &err));
+    assert_non_null(strstr(err.msg, "\"made_up\""));
 }
 
 static hw_attribution *make_result(void) {
@@ -123,10 +123,7 @@ static void headings_name_it(void **state) {
 
 static void pages_learn_of_it(void **state) {
     (void)state;
-    buffer text = {.n = 0};
-    tables_add(&text, NULL);
-    assert_false(text.failed);
-    json_t *tables = json_loads(text.bytes, 0, NULL), *one, *found = NULL;
+    json_t *tables = tables_json(NULL), *one, *found = NULL;
     size_t i;
     json_array_foreach(json_object_get(tables, "settings"), i, one) {
         if (strcmp(json_string_value(json_object_get(one, "name")), "made_up") == 0) found = one;
@@ -136,7 +133,6 @@ static void pages_learn_of_it(void **state) {
     assert_string_equal(json_string_value(json_object_get(found, "type")), "number");
     assert_true(json_is_true(json_object_get(found, "below_max")));
     json_decref(tables);
-    buffer_free(&text);
 }
 
 /* Every row of the table, by itself: defaults are accepted, and text reads back. */

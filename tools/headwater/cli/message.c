@@ -1,6 +1,7 @@
 /* message.c - errors and remarks on standard error; file names and model texts in them are untrusted too. */
 #include "cli/message.h"
 
+#include "cli/interrupt.h"
 #include "cli/safe_text.h"
 
 #include <stdarg.h>
@@ -43,4 +44,16 @@ int misuse(const char *command, const char *fmt, ...) {
     va_end(args);
     fprintf(stderr, "See `headwater %s%s--help`.\n", command ? command : "", command ? " " : "");
     return STATUS_USAGE;
+}
+
+int fail_by(const hw_error *err) {
+    bool interrupted = err->code == HW_ERR_CANCELLED && interrupt_seen();
+    message("%s", interrupted ? "interrupted" : err->msg);
+    int status = error_kind_of(err->code)->exit;
+    return status == STATUS_USAGE || (status == STATUS_INTERRUPTED && !interrupted) ? STATUS_FAILED : status;
+}
+
+int fail_value(const char *command, const char *what, const hw_error *err) {
+    if (error_kind_of(err->code)->exit == STATUS_USAGE) return misuse(command, "%s: %s", what, err->msg);
+    return fail("%s: %s", what, err->msg);
 }

@@ -100,7 +100,7 @@ static void put_device(const hw_device *d) {
 static int put_devices(const options *o) {
     hw_device_list *list;
     hw_error err;
-    if (hw_device_list_new(&list, o->rpc, &err) != HW_OK) return fail("%s", err.msg);
+    if (hw_device_list_new(&list, o->rpc, &err) != HW_OK) return fail_by(&err);
     for (size_t i = 0; i < hw_device_list_count(list); i++) {
         put_label(i ? "" : "devices");
         put_device(hw_device_list_at(list, i));
@@ -129,11 +129,7 @@ static int run(const options *o) {
     hw_error err;
     interrupt_catch();
     hw_err rc = model_open(&model, o, path, &bar, &err);
-    if (rc == HW_ERR_CANCELLED && interrupt_seen()) {
-        message("interrupted");
-        return STATUS_INTERRUPTED;
-    }
-    if (rc != HW_OK) return fail("%s", err.msg);
+    if (rc != HW_OK) return fail_by(&err);
     int status = put_all(o, model);
     hw_model_close(model);
     return status;

@@ -33,7 +33,7 @@ static int run(const options *o) {
     if (!send_remarks(o->quiet)) return fail("standard output could not be redirected");
     engine_log(o);
     hw_error err;
-    return hw_worker_run(&params, &err) == HW_ERR_ARGUMENT ? misuse(command_name, "%s", err.msg) : fail("%s", err.msg);
+    return hw_worker_run(&params, &err) == HW_ERR_ARGUMENT ? misuse(command_name, "%s", err.msg) : fail_by(&err);
 }
 
 static const char *const usage[] = {"[options]", NULL};

@@ -55,8 +55,8 @@ static void wait_for_interrupt(void) {
 }
 
 static int listen_until_interrupted(server *s, const options *o) {
-    fault f;
-    if (!server_start(s, (unsigned)o->port, &f)) return fail("%s", f.message);
+    hw_error err;
+    if (!server_start(s, (unsigned)o->port, &err)) return fail_by(&err);
     announce(s, o);
     wait_for_interrupt();
     queue_close(s->queue);
@@ -65,11 +65,11 @@ static int listen_until_interrupted(server *s, const options *o) {
 }
 
 static int serve_with(server *s, const options *o, engine_process *engine) {
-    fault f;
+    hw_error err;
     dispatcher d = {.engine = engine, .store = s->store, .queue = s->queue, .quiet = o->quiet};
     s->model = &engine->model;
     if (*s->model->problem) return fail("this model cannot be explained: %s", s->model->problem);
-    if (!dispatcher_start(&d, &f)) return fail("%s", f.message);
+    if (!dispatcher_start(&d, &err)) return fail_by(&err);
     int status = listen_until_interrupted(s, o);
     queue_close(s->queue);
     dispatcher_join(&d);
@@ -85,27 +85,27 @@ static int serve_model(server *s, const options *o) {
     progress bar = progress_new(!o->quiet && !o->verbose);
     engine_process engine = {.words = o->words, .n_words = o->n_words};
     engine_waiting waiting = {.progress = progress_show, .stop = stop_loading, .ctx = &bar};
-    fault f;
+    hw_error err;
     interrupt_catch();
     interrupt_catch_terminate();
-    bool started = engine_process_start(&engine, &waiting, &f);
+    bool started = engine_process_start(&engine, &waiting, &err);
     progress_erase(&bar);
     int status = started          ? serve_with(s, o, &engine)
                  : interrupt_seen() ? STATUS_INTERRUPTED
-                                    : fail("%s", f.message);
+                                    : fail_by(&err);
     engine_process_clear(&engine);
     return status;
 }
 
 /* The store before the model: a file in use is known at once. */
 static int open_store(server *s, const options *o) {
-    fault f;
+    hw_error err;
     char *standard = o->store || o->no_store ? NULL : store_default_path();
     if (!standard && !o->store && !o->no_store) return STATUS_FAILED;
-    bool ok = store_open(&s->store, o->no_store ? NULL : o->store ? o->store : standard, &f);
+    bool ok = store_open(&s->store, o->no_store ? NULL : o->store ? o->store : standard, &err);
     free(standard);
     s->keeps = !o->no_store;
-    return ok ? STATUS_DONE : fail("%s", f.message);
+    return ok ? STATUS_DONE : fail_by(&err);
 }
 
 static int run(const options *o) {

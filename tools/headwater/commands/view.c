@@ -45,7 +45,7 @@ static int write_reports(const options *o, const report *r) {
     int status = STATUS_DONE;
     for (size_t i = 0; i < o->output.n; i++) {
         hw_error err;
-        if (report_write(r, o->output.at[i], NULL, &err) != HW_OK) status = fail("%s", err.msg);
+        if (report_write(r, o->output.at[i], NULL, &err) != HW_OK) status = fail_by(&err);
     }
     return status;
 }

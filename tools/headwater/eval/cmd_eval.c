@@ -132,7 +132,7 @@ static int measure(session *s, const eval_item *item) {
     json_t *result = NULL;
     hw_err rc = eval_run(&result, &s->plan, item, &err);
     if (rc == HW_ERR_CANCELLED) return STATUS_INTERRUPTED;
-    if (rc == HW_ERR_MEMORY) return fail("%s", err.msg);
+    if (rc == HW_ERR_MEMORY) return fail_by(&err);
     if (rc != HW_OK) {
         erase_progress(s);
         message("%s: %s", item->id, err.msg);
@@ -198,7 +198,7 @@ static int open_model(session *s, const char *path) {
     interrupt_catch();
     if (model_open(&s->plan.model, o, path, &bar, &err) != HW_OK) {
         if (err.code == HW_ERR_CANCELLED) return say_interrupted(s);
-        return fail("%s", err.msg);
+        return fail_by(&err);
     }
     s->plan.methods = &s->methods;
     s->plan.by = o->by;

@@ -154,11 +154,11 @@ static bool put_lines(FILE *out, const eval_merge *m) {
 int eval_merge_save(eval_merge *m, const char *path) {
     hw_error err;
     hw__file file;
-    if (hw__file_create(&file, path, &err) != HW_OK) return fail("%s", err.msg);
+    if (hw__file_create(&file, path, &err) != HW_OK) return fail_by(&err);
     if (!put_lines(file.stream, m)) {
         int reason = errno;
         hw__file_abort(&file);
         return fail("%s cannot be written: %s", path, strerror(reason));
     }
-    return hw__file_commit(&file, &err) == HW_OK ? STATUS_DONE : fail("%s", err.msg);
+    return hw__file_commit(&file, &err) == HW_OK ? STATUS_DONE : fail_by(&err);
 }

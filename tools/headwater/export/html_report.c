@@ -8,9 +8,8 @@
 
 #include "export/embedded_page.h"
 #include "export/method_tables.h"
-#include "base/atomic_file.h"
+#include "base/json.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -43,20 +42,17 @@ static void add_escaped(buffer *to, const char *json) {
 
 void report_add(buffer *to, const char *const *runs, size_t n, const hw_model_info *model) {
     size_t place = find_place();
-    buffer tables = {.n = 0};
-    tables_add(&tables, model);
+    buffer list = {.n = 0}, data = {.n = 0};
+    buffer_list(&list, runs, n);
+    json_t *head = json_pack("{s:s, s:i, s:s, s:o}", "format", "headwater-document", "version", 1, "headwater",
+                             hw_version(), "tables", tables_json(model));
+    buffer_splice(&data, head, "runs", list.bytes, list.n);
+    to->failed = to->failed || list.failed || data.failed;
     buffer_add(to, page_html, place);
-    buffer_printf(to, "{\"format\":\"headwater-document\",\"version\":1,\"headwater\":\"%s\",\"runs\":[", hw_version());
-    for (size_t i = 0; i < n; i++) {
-        if (i) buffer_text(to, ",");
-        add_escaped(to, runs[i]);
-    }
-    buffer_text(to, "],\"tables\":");
-    if (!tables.failed) add_escaped(to, tables.bytes);
-    to->failed = to->failed || tables.failed;
-    buffer_free(&tables);
-    buffer_text(to, "}");
+    if (!to->failed) add_escaped(to, data.bytes);
     buffer_add(to, page_html + place, page_html_size - place);
+    buffer_free(&list);
+    buffer_free(&data);
 }
 
 static hw_err fail_memory(hw_error *err) {
@@ -66,10 +62,7 @@ static hw_err fail_memory(hw_error *err) {
 /* A run's text, which is an object, with its name as first member; NULL: no memory. */
 static char *add_name(const char *run, const char *name) {
     buffer text = {.n = 0};
-    buffer_text(&text, "{\"name\":");
-    buffer_string(&text, name, strlen(name));
-    buffer_text(&text, ",");
-    buffer_text(&text, run + 1);
+    buffer_splice(&text, json_pack("{s:o}", "name", hw__json_replaced(name, strlen(name))), NULL, run, strlen(run));
     if (text.failed) buffer_free(&text);
     return text.bytes;
 }

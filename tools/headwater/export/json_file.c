@@ -23,7 +23,7 @@ bool json_file_save(json_t *document, const char *path) {
     snprintf(err.msg, sizeof err.msg, "%s cannot be written: no memory", path);
     if (text) text[n] = '\n'; /* in place of the terminator */
     bool ok = text && hw__file_save(path, text, n + 1, &err) == HW_OK;
-    if (!ok) fail("%s", err.msg);
+    if (!ok) fail_by(&err);
     free(text);
     json_decref(document);
     return ok;

@@ -87,7 +87,7 @@ static json_t *formats_json(void) {
     return list;
 }
 
-void tables_add(buffer *to, const hw_model_info *model) {
+json_t *tables_json(const hw_model_info *model) {
     json_t *filters = json_array(), *segmenters = json_array(), *measures = json_array();
     for (size_t i = 0; i < hw_filter_count(); i++)
         filters = hw__json_append(filters, named_json(hw_filter_at(i)->name, hw_filter_at(i)->summary));
@@ -95,9 +95,7 @@ void tables_add(buffer *to, const hw_model_info *model) {
         segmenters = hw__json_append(segmenters, named_json(hw_segmenter_at(i)->name, hw_segmenter_at(i)->summary));
     for (int v = HW_MEASURE_PROJECTION; v <= HW_MEASURE_PROXIMITY2; v++)
         measures = hw__json_append(measures, json_string(hw_measure_name((hw_measure)v)));
-    json_t *tables = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "methods", methods_json(model), "settings",
-                               settings_json(), "filters", filters, "segmenters", segmenters, "measures", measures,
-                               "formats", formats_json());
-    buffer_json(to, tables);
-    json_decref(tables);
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "methods", methods_json(model), "settings",
+                     settings_json(), "filters", filters, "segmenters", segmenters, "measures", measures, "formats",
+                     formats_json());
 }

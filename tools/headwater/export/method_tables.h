@@ -2,13 +2,15 @@
 #ifndef HW_EXPORT_METHOD_TABLES_H
 #define HW_EXPORT_METHOD_TABLES_H
 
-#include "export/text_buffer.h"
+#include "headwater.h"
+
+#include <jansson.h>
 
 /* Methods of one command or one request. */
 enum { MOST_METHODS = 16 };
 
-/* {"methods", "settings", "filters", "segmenters", "measures", "formats"}; `model` NULL: no method has a problem. */
-void tables_add(buffer *to, const hw_model_info *model);
+/* {"methods", "settings", "filters", "segmenters", "measures", "formats"}; `model` NULL: no method has a problem. NULL: no memory. */
+json_t *tables_json(const hw_model_info *model);
 
 /* The formats of an export: those of results, and "html" and "trace". `i` counts up to NULL. */
 typedef struct export_format {

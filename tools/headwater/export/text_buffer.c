@@ -1,11 +1,6 @@
 /* text_buffer.c - text that grows by doubling. */
 #include "export/text_buffer.h"
 
-#include "base/json.h"
-#include "base/utf8.h"
-
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,31 +31,40 @@ void buffer_add(buffer *b, const void *bytes, size_t n) {
 
 void buffer_text(buffer *b, const char *text) { buffer_add(b, text, strlen(text)); }
 
-void buffer_printf(buffer *b, const char *fmt, ...) {
-    va_list args, again;
-    va_start(args, fmt);
-    va_copy(again, args);
-    int n = vsnprintf(NULL, 0, fmt, args);
-    if (n >= 0 && reserve(b, (size_t)n)) b->n += (size_t)vsnprintf(b->bytes + b->n, (size_t)n + 1, fmt, again);
-    va_end(again);
-    va_end(args);
-}
-
 static int add_part(const char *bytes, size_t n, void *ctx) {
     buffer *b = ctx;
     buffer_add(b, bytes, n);
     return b->failed ? -1 : 0;
 }
 
-void buffer_json(buffer *b, const json_t *json) {
+void buffer_json(buffer *b, json_t *json) {
     if (!json || json_dump_callback(json, add_part, b, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9)) != 0)
         b->failed = true;
+    json_decref(json);
 }
 
-void buffer_string(buffer *b, const char *bytes, size_t n) {
-    json_t *string = hw__utf8_valid(bytes, n) ? json_stringn(bytes, n) : json_string("");
-    buffer_json(b, string); /* NULL: no memory */
-    json_decref(string);
+void buffer_splice(buffer *b, json_t *head, const char *key, const char *json, size_t n) {
+    bool some = json_object_size(head) > 0;
+    buffer_json(b, head);
+    if (b->failed) return;
+    b->n--; /* its closing brace */
+    if (some && (key || n > 2)) buffer_text(b, ",");
+    if (key) {
+        buffer_json(b, json_string(key));
+        buffer_text(b, ":");
+        buffer_add(b, json, n);
+        buffer_text(b, "}");
+    } else {
+        buffer_add(b, json + 1, n - 1);
+    }
+}
+
+void buffer_list(buffer *b, const char *const *texts, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        buffer_text(b, i ? "," : "[");
+        buffer_text(b, texts[i]);
+    }
+    buffer_text(b, n ? "]" : "[]");
 }
 
 void buffer_free(buffer *b) {

@@ -46,9 +46,7 @@ static int read_methods(job *j) {
 /* Before any work is done. */
 static int check_filters(const job *j, const char *option, const char *list) {
     hw_error err;
-    hw_err rc = hw_filter_check(list, &err);
-    if (rc == HW_ERR_MEMORY) return fail("%s: %s", option, err.msg);
-    return rc == HW_OK ? STATUS_DONE : misuse(j->command, "%s: %s", option, err.msg);
+    return hw_filter_check(list, &err) == HW_OK ? STATUS_DONE : fail_value(j->command, option, &err);
 }
 
 static bool gives_shares(const job *j, const char *method) {
@@ -124,11 +122,7 @@ void job_free(job *j) {
 
 int job_fail(job *j, const hw_error *err) {
     progress_erase(&j->bar);
-    if (err->code == HW_ERR_CANCELLED && interrupt_seen()) {
-        message("interrupted");
-        return STATUS_INTERRUPTED;
-    }
-    return fail("%s", err->msg);
+    return fail_by(err);
 }
 
 void job_group(job *j, const hw_segments *segments) {

@@ -64,7 +64,10 @@ bool messages_from_json(conversation *c, const json_t *list, hw_error *err) {
     size_t n = json_array_size(list);
     if (n == 0) return refuse(err, 0, "a list with at least one {\"role\": ..., \"content\": ...} is needed");
     c->messages = calloc(n, sizeof *c->messages);
-    if (!c->messages) return refuse(err, n - 1, "no memory for so many");
+    if (!c->messages) {
+        hw__fail_memory(err, "messages", n, sizeof *c->messages);
+        return false;
+    }
     for (c->n_messages = 0; c->n_messages < n; c->n_messages++)
         if (!read_message(&c->messages[c->n_messages], json_array_get(list, c->n_messages), c->n_messages, err))
             return false;

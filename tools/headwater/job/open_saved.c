@@ -8,7 +8,7 @@
 int saved_find(saved *out, const char *path, const options *o, const char *command) {
     hw_error err;
     out->path = path;
-    if (hw_file_probe(&out->kind, out->path, &err) != HW_OK) return fail("%s", err.msg);
+    if (hw_file_probe(&out->kind, out->path, &err) != HW_OK) return fail_by(&err);
     if (out->kind == HW_FILE_UNKNOWN)
         return fail("%s is no trace, result or attention file; %s shows what explain saved with --trace or -o",
                     out->path, command);

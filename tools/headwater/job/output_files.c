@@ -90,7 +90,7 @@ bool output_save(const options *o, const hw_attribution *const *list, size_t n) 
     for (size_t i = 0; i < o->output.n; i++) { /* one that fails keeps no other from being saved */
         hw_error err;
         if (save(o, list, n, o->output.at[i], &err) == HW_OK) continue;
-        fail("%s", err.msg);
+        fail_by(&err);
         ok = false;
     }
     return ok;

@@ -17,7 +17,7 @@ static int check_state(const options *o) {
     hw_file_kind kind;
     hw_error err;
     if (!is_there(o->state)) return STATUS_DONE;
-    if (hw_file_probe(&kind, o->state, &err) != HW_OK) return fail("%s", err.msg);
+    if (hw_file_probe(&kind, o->state, &err) != HW_OK) return fail_by(&err);
     return kind == HW_FILE_TRACE ? STATUS_DONE : fail("%s is no state: --state would overwrite it", o->state);
 }
 

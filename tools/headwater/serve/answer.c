@@ -10,21 +10,23 @@ answer answer_bytes(unsigned status, void *bytes, size_t n, enum MHD_ResponseMem
     return a;
 }
 
-answer answer_json(unsigned status, buffer *text) {
+answer answer_text(unsigned status, buffer *json) {
     static char failed[] = "{\"error\":{\"code\":\"out_of_memory\",\"message\":\"no memory for the answer\"}}";
-    if (text->failed || !text->bytes) {
-        buffer_free(text);
+    if (json->failed || !json->bytes) {
+        buffer_free(json);
         return answer_bytes(503, failed, strlen(failed), MHD_RESPMEM_PERSISTENT, "application/json");
     }
-    return answer_bytes(status, text->bytes, text->n, MHD_RESPMEM_MUST_FREE, "application/json");
+    return answer_bytes(status, json->bytes, json->n, MHD_RESPMEM_MUST_FREE, "application/json");
 }
 
-answer answer_fault(const fault *f) {
+answer answer_json(unsigned status, json_t *json) {
     buffer text = {.n = 0};
-    buffer_printf(&text, "{\"error\":{\"code\":\"%s\",\"message\":", f->code);
-    buffer_string(&text, f->message, strlen(f->message));
-    buffer_text(&text, "}}");
-    return answer_json(f->status, &text);
+    buffer_json(&text, json);
+    return answer_text(status, &text);
+}
+
+answer answer_error(const hw_error *err) {
+    return answer_json(error_kind_of(err->code)->http, json_pack("{s:o}", "error", error_json(err)));
 }
 
 bool call_wants_events(const call *c) {

@@ -34,8 +34,9 @@ typedef struct answer {
 } answer;
 
 answer answer_bytes(unsigned status, void *bytes, size_t n, enum MHD_ResponseMemoryMode mode, const char *type);
-answer answer_fault(const fault *f);
-answer answer_json(unsigned status, buffer *text); /* takes the text */
+answer answer_error(const hw_error *err);
+answer answer_text(unsigned status, buffer *json);  /* takes the text */
+answer answer_json(unsigned status, json_t *json);  /* takes the tree over; NULL: there was no memory for it */
 /* Whether the client wants server-sent events. */
 bool call_wants_events(const call *c);
 /* A whole number from 1, at most 18 digits; moves *text behind it. */

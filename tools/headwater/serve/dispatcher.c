@@ -61,13 +61,13 @@ static const char *file_name(const frame *in) {
 static bool take_file(const dispatcher *d, task *t, const char *name) {
     struct stat info;
     char path[192], piece[1 << 16];
-    if (!name) return fault_set(&t->fault, 500, "internal", "the export has no name");
+    if (!name) return error_set(&t->error, HW_ERR_IO, "the export has no name");
     folder_path(d, name, path, sizeof path);
     FILE *file = fopen(path, "rb");
     bool ok = file && fstat(fileno(file), &info) == 0;
     for (size_t n; ok && (n = fread(piece, 1, sizeof piece, file)) > 0;) buffer_add(&t->result, piece, n);
     ok = ok && !ferror(file);
-    if (!ok) fault_set(&t->fault, 500, "internal", "the export cannot be read back: %s", strerror(errno));
+    if (!ok) error_set(&t->error, HW_ERR_IO, "the export cannot be read back: %s", strerror(errno));
     if (file) fclose(file);
     unlink(path);
     return ok;
@@ -75,38 +75,38 @@ static bool take_file(const dispatcher *d, task *t, const char *name) {
 
 /* ------------------------------------------------------------------ calls of the store */
 
-static bool call_begin(running *r, const frame *in, buffer *answer, fault *f) {
+static bool call_begin(running *r, const frame *in, buffer *answer, hw_error *err) {
     (void)in;
     task *t = r->task;
     if (t->run) {
-        if (!store_retry(r->d->store, t->run, f)) return false;
+        if (!store_retry(r->d->store, t->run, err)) return false;
         r->run = t->run;
     } else {
         char *request = hw__json_dump(t->body, JSON_COMPACT | JSON_REAL_PRECISION(17));
-        if (!request) return fault_set(f, 503, "out_of_memory", "no memory for the request");
-        r->run = store_begin(r->d->store, &t->explain, request, &r->d->engine->model, f);
+        if (!request) return error_set(err, HW_ERR_MEMORY, "no memory for the request");
+        r->run = store_begin(r->d->store, &t->explain, request, &r->d->engine->model, err);
         free(request);
     }
     buffer_add(answer, &r->run, sizeof r->run);
     return r->run != 0;
 }
 
-static bool call_token(running *r, const frame *in, buffer *answer, fault *f) {
+static bool call_token(running *r, const frame *in, buffer *answer, hw_error *err) {
     (void)answer;
-    (void)f;
+    (void)err;
     buffer_add(&r->completion, in->bytes, in->n);
     if (!r->completion.failed && r->run) store_progress(r->d->store, r->run, r->completion.bytes, r->completion.n);
     return true;
 }
 
-static bool call_finish(running *r, const frame *in, buffer *answer, fault *f) {
+static bool call_finish(running *r, const frame *in, buffer *answer, hw_error *err) {
     (void)answer;
     finish_call head;
     char path[192];
-    if (in->n < sizeof head) return fault_set(f, 500, "internal", "a run without its tokens");
+    if (in->n < sizeof head) return error_set(err, HW_ERR_IO, "a run without its tokens");
     memcpy(&head, in->bytes, sizeof head);
     if (head.n_bytes > in->n - sizeof head || in->n == sizeof head + head.n_bytes || in->bytes[in->n - 1] != 0)
-        return fault_set(f, 500, "internal", "a run without its document");
+        return error_set(err, HW_ERR_IO, "a run without its document");
     const char *completion = in->bytes + sizeof head;
     folder_path(r->d, TRACE_FILE, path, sizeof path);
     finished what = {.n_prompt = head.n_prompt,
@@ -114,55 +114,55 @@ static bool call_finish(running *r, const frame *in, buffer *answer, fault *f) {
                      .completion = {completion, head.n_bytes},
                      .document = completion + head.n_bytes,
                      .trace_path = head.traced ? path : NULL};
-    bool ok = store_finish(r->d->store, r->run, &what, f);
+    bool ok = store_finish(r->d->store, r->run, &what, err);
     if (ok) r->task->run = r->run;
     if (ok) r->run = 0; /* whatever comes now, it is there */
     return ok;
 }
 
-static bool call_has(running *r, const frame *in, buffer *answer, fault *f) {
+static bool call_has(running *r, const frame *in, buffer *answer, hw_error *err) {
     (void)in;
     (void)answer;
-    return store_has(r->d->store, r->task->run, f);
+    return store_has(r->d->store, r->task->run, err);
 }
 
-static bool call_get(running *r, const frame *in, buffer *answer, fault *f) {
+static bool call_get(running *r, const frame *in, buffer *answer, hw_error *err) {
     (void)in;
-    return store_get(r->d->store, r->task->run, answer, f);
+    return store_get(r->d->store, r->task->run, answer, err);
 }
 
-static bool call_request(running *r, const frame *in, buffer *answer, fault *f) {
+static bool call_request(running *r, const frame *in, buffer *answer, hw_error *err) {
     (void)in;
-    char *text = store_request(r->d->store, r->task->run, f);
+    char *text = store_request(r->d->store, r->task->run, err);
     buffer_text(answer, text ? text : "");
     free(text);
     return text != NULL;
 }
 
-static bool call_trace(running *r, const frame *in, buffer *answer, fault *f) {
+static bool call_trace(running *r, const frame *in, buffer *answer, hw_error *err) {
     (void)answer;
     char path[192];
     const char *name = file_name(in);
-    if (!name) return fault_set(f, 500, "internal", "the trace has no name");
+    if (!name) return error_set(err, HW_ERR_IO, "the trace has no name");
     folder_path(r->d, name, path, sizeof path);
-    return store_trace(r->d->store, r->task->run, path, f);
+    return store_trace(r->d->store, r->task->run, path, err);
 }
 
-static bool call_amend(running *r, const frame *in, buffer *answer, fault *f) {
+static bool call_amend(running *r, const frame *in, buffer *answer, hw_error *err) {
     (void)answer;
     bool no_memory;
     json_t *json = in->n ? hw__json_read(in->bytes, in->n - 1, JSON_ALLOW_NUL, &no_memory, NULL) : NULL;
     json_t *list = json_object_get(json, "attributions"), *check = json_object_get(json, "check");
     bool ok = json ? store_amend(r->d->store, r->task->run, json_is_array(list) ? list : NULL,
-                                 json_is_object(check) ? check : NULL, f)
-                   : fault_set(f, 503, "out_of_memory", "no memory for the explanation");
+                                 json_is_object(check) ? check : NULL, err)
+                   : error_set(err, HW_ERR_MEMORY, "no memory for the explanation");
     json_decref(json);
     return ok;
 }
 
 static const struct {
     frame_type type;
-    bool (*call)(running *r, const frame *in, buffer *answer, fault *f);
+    bool (*call)(running *r, const frame *in, buffer *answer, hw_error *err);
     bool answered;
 } calls[] = {
     {FRAME_CALL_BEGIN, call_begin, true},   {FRAME_CALL_TOKEN, call_token, false},
@@ -177,11 +177,11 @@ static bool answer_call(running *r, const frame *in) {
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         if (calls[i].type != in->type) continue;
         buffer answer = {.n = 0};
-        fault f = {.status = 500};
-        bool ok = calls[i].call(r, in, &answer, &f);
-        if (ok && answer.failed) ok = fault_set(&f, 503, "out_of_memory", "no memory for what the store gives");
+        hw_error err = {.code = HW_ERR_IO};
+        bool ok = calls[i].call(r, in, &answer, &err);
+        if (ok && answer.failed) ok = error_set(&err, HW_ERR_MEMORY, "no memory for what the store gives");
         if (calls[i].answered && ok) channel_send_bytes(c, FRAME_ANSWER, answer.bytes, answer.n);
-        if (calls[i].answered && !ok) channel_send_bytes(c, FRAME_REFUSAL, &f, sizeof f);
+        if (calls[i].answered && !ok) channel_send_bytes(c, FRAME_REFUSAL, &err, sizeof err);
         buffer_free(&answer);
         return true;
     }
@@ -209,10 +209,10 @@ static void take_frame(running *r, const frame *in) {
         buffer_add(&t->result, in->bytes, in->n);
         end_with(r, true);
         break;
-    case FRAME_DONE_RUN: end_with(r, store_get(r->d->store, t->run, &t->result, &t->fault)); break;
+    case FRAME_DONE_RUN: end_with(r, store_get(r->d->store, t->run, &t->result, &t->error)); break;
     case FRAME_DONE_FILE: end_with(r, take_file(r->d, t, file_name(in))); break;
-    case FRAME_FAULT:
-        if (in->n == sizeof t->fault) memcpy(&t->fault, in->bytes, sizeof t->fault);
+    case FRAME_ERROR:
+        if (in->n == sizeof t->error) memcpy(&t->error, in->bytes, sizeof t->error);
         end_with(r, false);
         break;
     case FRAME_FATAL: snprintf(e->last_line, sizeof e->last_line, "%.*s", (int)in->n, in->bytes); break;
@@ -256,7 +256,7 @@ static void settle_run(running *r, const char *died) {
     else if (queue_is_closed(r->d->queue))
         store_fail(s, r->run, "the server was stopped while this run was in progress");
     else if (r->task->run)
-        store_fail(s, r->run, r->task->fault.message);
+        store_fail(s, r->run, r->task->error.msg);
     else
         store_drop(s, r->run);
 }
@@ -264,10 +264,10 @@ static void settle_run(running *r, const char *died) {
 static bool is_closing(void *ctx) { return queue_is_closed(((dispatcher *)ctx)->queue); }
 
 /* A new process for the one that ended. False with the reason. */
-static bool start_again(dispatcher *d, fault *f) {
+static bool start_again(dispatcher *d, hw_error *err) {
     engine_waiting waiting = {.stop = is_closing, .ctx = d};
     empty_folder(d);
-    return engine_process_start(d->engine, &waiting, f);
+    return engine_process_start(d->engine, &waiting, err);
 }
 
 /* The process ended in the middle of the task: its client hears that at once, before a new one is started. */
@@ -276,17 +276,17 @@ static void fail_task(running *r) {
     bool unread = r->d->engine->channel.in.failed; /* it was ended, for what it sent can be read no more */
     engine_process_bury(r->d->engine, why, sizeof why);
     if (unread) snprintf(why, sizeof why, "the server has no memory for what it sent");
-    fault_set(&r->task->fault, 500, "engine_ended", "the engine's process ended during this job: %s", why);
+    error_set(&r->task->error, ERR_ENGINE_ENDED, "the engine's process ended during this job: %s", why);
     snprintf(text, sizeof text, "the engine's process ended: %s", why);
     settle_run(r, text);
     if (!r->d->quiet && !queue_is_closed(r->d->queue)) message("%s; it is started again", text);
 }
 
-/* False with the task's fault filled. */
+/* False with the task's error filled. */
 static bool do_task(dispatcher *d, task *t) {
     running r = {.d = d, .task = t};
     char *text = task_text(d, t);
-    if (!text) return fault_set(&t->fault, 503, "out_of_memory", "no memory for the job");
+    if (!text) return error_set(&t->error, HW_ERR_MEMORY, "no memory for the job");
     bool lives = channel_send_bytes(&d->engine->channel, FRAME_TASK, text, strlen(text));
     free(text);
     while (lives && !r.ended) {
@@ -317,9 +317,9 @@ static void watch_engine(dispatcher *d) {
 
 static void run_task(dispatcher *d, task *t) {
     watch_engine(d);
-    bool there = d->engine->pid != 0 || start_again(d, &t->fault);
+    bool there = d->engine->pid != 0 || start_again(d, &t->error);
     bool done = there && do_task(d, t);
-    if (!done && queue_is_closed(d->queue)) fault_set(&t->fault, 503, "closing", "the server is stopping");
+    if (!done && queue_is_closed(d->queue)) error_set(&t->error, ERR_CLOSING, "the server is stopping");
     queue_done(d->queue); /* before its client hears of it: from then on there is no such job */
     task_end(t, done);
     task_release(t);
@@ -327,7 +327,7 @@ static void run_task(dispatcher *d, task *t) {
 
 static void *work(void *ctx) {
     dispatcher *d = ctx;
-    fault ignored;
+    hw_error ignored;
     bool may_start = true; /* not where the last start failed: the next task tries again, and its client hears why */
     while (!queue_is_closed(d->queue)) {
         task *t = queue_take(d->queue, IDLE_LOOK_MS);
@@ -342,12 +342,12 @@ static void *work(void *ctx) {
     return NULL;
 }
 
-bool dispatcher_start(dispatcher *d, fault *f) {
+bool dispatcher_start(dispatcher *d, hw_error *err) {
     if (!temporary_folder_make(&d->owned, d->folder, sizeof d->folder))
-        return fault_set(f, 500, "internal", "cannot make a folder in %s: %s", temporary_folder(sizeof d->folder - 32), strerror(errno));
+        return error_set(err, HW_ERR_IO, "cannot make a folder in %s: %s", temporary_folder(sizeof d->folder - 32), strerror(errno));
     if (pthread_create(&d->thread, NULL, work, d) == 0) return true;
     temporary_folder_remove(&d->owned, d->folder);
-    return fault_set(f, 500, "internal", "cannot start the dispatcher's thread");
+    return error_set(err, HW_ERR_IO, "cannot start the dispatcher's thread");
 }
 
 void dispatcher_join(dispatcher *d) {

@@ -23,8 +23,8 @@ typedef struct dispatcher {
     bool quiet;      /* no remark when the process ends */
 } dispatcher;
 
-/* False with the fault filled when the thread cannot start. */
-bool dispatcher_start(dispatcher *d, fault *f);
+/* False with *err filled when the thread cannot start. */
+bool dispatcher_start(dispatcher *d, hw_error *err);
 /* Waits for its end, which queue_close() brings; the engine process has then ended, too. */
 void dispatcher_join(dispatcher *d);
 

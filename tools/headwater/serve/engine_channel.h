@@ -23,7 +23,7 @@ typedef enum frame_type {
     FRAME_TASK = 1, /* JSON: task_to_json() */
     FRAME_STOP,     /* int: STOP_ */
     FRAME_ANSWER,   /* to a call: bytes */
-    FRAME_REFUSAL,  /* to a call: a fault */
+    FRAME_REFUSAL,  /* to a call: an hw_error */
     FRAME_END,      /* finish, and exit */
     /* from it */
     FRAME_LOADING,   /* size_t [2]: done, total */
@@ -33,7 +33,7 @@ typedef enum frame_type {
     FRAME_DONE,      /* the task's result: bytes */
     FRAME_DONE_RUN,  /* the result is the run as the store has it */
     FRAME_DONE_FILE, /* the result lies in this file of the folder: its name, terminated */
-    FRAME_FAULT,     /* the task failed: a fault */
+    FRAME_ERROR,     /* the task failed: an hw_error */
     FRAME_FATAL,     /* the engine's last line, terminated; the process ends */
     /* calls of the store, about the task's run */
     FRAME_CALL_BEGIN,   /* -> int64_t: its id */

@@ -95,7 +95,7 @@ static const char *text_in(const json_t *json, const char *key) {
 static bool read_task(worker *w, engine_task *t, const buffer *text) {
     bool no_memory;
     t->json = hw__json_read(text->bytes ? text->bytes : "", text->n, JSON_ALLOW_NUL, &no_memory, NULL);
-    if (!t->json) return fault_set(&t->fault, 503, "out_of_memory", "no memory for the request");
+    if (!t->json) return error_set(&t->error, HW_ERR_MEMORY, "no memory for the request");
     const json_t *body = json_object_get(t->json, "body");
     t->kind = (task_kind)json_integer_value(json_object_get(t->json, "kind"));
     t->id = json_integer_value(json_object_get(t->json, "job"));
@@ -105,9 +105,9 @@ static bool read_task(worker *w, engine_task *t, const buffer *text) {
     t->attribution = json_integer_value(json_object_get(t->json, "attribution"));
     t->wants_events = json_is_true(json_object_get(t->json, "events"));
     snprintf(w->folder, sizeof w->folder, "%s", text_in(t->json, "folder"));
-    if (t->kind == TASK_EXPLAIN) return request_explain(&t->explain, body, &t->fault);
-    if (t->kind == TASK_AGAIN) return request_again(&t->again, body, &t->fault);
-    return t->kind == TASK_EXPORT || request_check(&t->check, body, &t->fault);
+    if (t->kind == TASK_EXPLAIN) return request_explain(&t->explain, body, &t->error);
+    if (t->kind == TASK_AGAIN) return request_again(&t->again, body, &t->error);
+    return t->kind == TASK_EXPORT || request_check(&t->check, body, &t->error);
 }
 
 static void do_task(worker *w, const buffer *text) {
@@ -117,11 +117,11 @@ static void do_task(worker *w, const buffer *text) {
                                                                         [TASK_EXPORT] = export_work};
     engine_task t = {.done_type = FRAME_DONE};
     bool ok = read_task(w, &t, text) && (size_t)t.kind < N_TASK_KINDS && work[t.kind](w, &t);
-    if (ok && t.result.failed) ok = fault_set(&t.fault, 503, "out_of_memory", "no memory for the answer");
+    if (ok && t.result.failed) ok = error_set(&t.error, HW_ERR_MEMORY, "no memory for the answer");
     if (ok)
         channel_send_bytes(&w->channel, t.done_type, t.result.bytes, t.result.n);
     else
-        channel_send_bytes(&w->channel, FRAME_FAULT, &t.fault, sizeof t.fault);
+        channel_send_bytes(&w->channel, FRAME_ERROR, &t.error, sizeof t.error);
     buffer_free(&t.result);
     json_decref(t.json);
 }

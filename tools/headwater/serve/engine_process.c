@@ -63,7 +63,7 @@ static int spawn(pid_t *pid, int fd, char **arguments, char **environment) {
     return rc;
 }
 
-static bool launch(engine_process *e, fault *f) {
+static bool launch(engine_process *e, hw_error *err) {
     int pair[2];
     char **arguments = make_arguments(e), **environment = make_environment();
     int rc = arguments && environment ? 0 : ENOMEM;
@@ -78,19 +78,19 @@ static bool launch(engine_process *e, fault *f) {
     }
     free(arguments);
     free(environment);
-    if (rc) return fault_set(f, 500, "internal", "the engine's process cannot be started: %s", strerror(rc));
+    if (rc) return error_set(err, HW_ERR_IO, "the engine's process cannot be started: %s", strerror(rc));
     e->last_line[0] = 0;
     if (channel_open(&e->channel, pair[0])) return true;
     engine_process_kill(e);
-    return fault_set(f, 500, "internal", "the engine's process cannot be reached");
+    return error_set(err, HW_ERR_IO, "the engine's process cannot be reached");
 }
 
 /* The model that came up must be the one that the page and the store know. */
-static bool take_model(engine_process *e, const frame *in, fault *f) {
+static bool take_model(engine_process *e, const frame *in, hw_error *err) {
     hw_model_info model;
     char *owner = NULL;
     if (!engine_model_unpack(&model, &owner, in->bytes, in->n))
-        return fault_set(f, 503, "out_of_memory", "no memory for the model's description");
+        return error_set(err, HW_ERR_MEMORY, "no memory for the model's description");
     if (!e->model_owner) {
         e->model = model;
         e->model_owner = owner;
@@ -98,43 +98,41 @@ static bool take_model(engine_process *e, const frame *in, fault *f) {
     }
     bool same = strcmp(model.sample_sha256, e->model.sample_sha256) == 0;
     free(owner);
-    return same || fault_set(f, 500, "engine", "the file %.400s holds another model than when the server started",
+    return same || error_set(err, HW_ERR_ENGINE, "the file %.400s holds another model than when the server started",
                              e->model.path);
 }
 
-/* One frame of a process that loads. 1: it is ready; -1: it never will be, *f says why. */
-static int take_loading(engine_process *e, const engine_waiting *waiting, const frame *in, fault *f) {
+/* One frame of a process that loads. 1: it is ready; -1: it never will be, *err says why. */
+static int take_loading(engine_process *e, const engine_waiting *waiting, const frame *in, hw_error *err) {
     size_t counts[2];
-    hw_error err;
     switch (in->type) {
     case FRAME_LOADING:
         memcpy(counts, in->bytes, sizeof counts);
         if (waiting->progress) waiting->progress(waiting->ctx, HW_STAGE_LOAD, counts[0], counts[1]);
         return 0;
-    case FRAME_READY: return take_model(e, in, f) ? 1 : -1;
+    case FRAME_READY: return take_model(e, in, err) ? 1 : -1;
     case FRAME_REFUSED:
-        memcpy(&err, in->bytes, sizeof err);
-        fault_from(f, &err);
+        memcpy(err, in->bytes, sizeof *err);
         return -1;
     case FRAME_FATAL: snprintf(e->last_line, sizeof e->last_line, "%.*s", (int)in->n, in->bytes); return 0;
     default: return 0;
     }
 }
 
-bool engine_process_start(engine_process *e, const engine_waiting *waiting, fault *f) {
+bool engine_process_start(engine_process *e, const engine_waiting *waiting, hw_error *err) {
     char why[400];
-    if (!launch(e, f)) return false;
+    if (!launch(e, err)) return false;
     for (;;) {
         frame in;
         int got = channel_read(&e->channel, &in, LOOK_MS);
-        int state = got > 0 ? take_loading(e, waiting, &in, f) : 0;
+        int state = got > 0 ? take_loading(e, waiting, &in, err) : 0;
         if (state > 0) return true;
         bool stopped = waiting->stop && waiting->stop(waiting->ctx);
-        if (stopped) fault_set(f, 409, "stopped", "stopped while the model was loaded");
+        if (stopped) error_set(err, HW_ERR_CANCELLED, "stopped while the model was loaded");
         if (got >= 0 && state == 0 && !stopped) continue;
         engine_process_kill(e);
         engine_process_bury(e, why, sizeof why);
-        if (got < 0) fault_set(f, 500, "engine", "the engine's process ended while it loaded the model: %s", why);
+        if (got < 0) error_set(err, HW_ERR_ENGINE, "the engine's process ended while it loaded the model: %s", why);
         return false;
     }
 }

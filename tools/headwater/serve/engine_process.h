@@ -31,7 +31,7 @@ typedef struct engine_waiting {
 
 /* Starts it and waits until its model is there. False with the reason: the model did not open, it is another one than before, or
  * `stop` said so. */
-bool engine_process_start(engine_process *e, const engine_waiting *waiting, fault *f);
+bool engine_process_start(engine_process *e, const engine_waiting *waiting, hw_error *err);
 /* Whether it is there; one that ended by itself is seen here, and *why [n] then says how it ended. */
 bool engine_process_lives(engine_process *e, char *why, size_t n);
 /* Buries one whose channel has ended (killed where it does not end by itself), and says how: "signal 11 (Segmentation fault)". */

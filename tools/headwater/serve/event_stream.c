@@ -43,9 +43,8 @@ void events_send(events *e, const char *name, const char *json) {
     while (e->wanted && !e->gone && unread(e) >= MOST_WAITING)
         if (pthread_cond_timedwait(&e->changed, &e->mutex, &until) == ETIMEDOUT) e->gone = true;
     if (e->wanted && !e->gone && !e->ended) {
-        buffer_printf(&e->waiting, "event: %s\ndata: ", name);
-        buffer_text(&e->waiting, json);
-        buffer_text(&e->waiting, "\n\n");
+        const char *const parts[] = {"event: ", name, "\ndata: ", json, "\n\n"};
+        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) buffer_text(&e->waiting, parts[i]);
         if (e->waiting.failed) e->gone = true; /* no memory for this client */
         pthread_cond_broadcast(&e->changed);
     }

@@ -32,7 +32,7 @@ typedef struct making {
     hw_method_params params;
     hw_live *live[MOST_METHODS]; /* [choice.n] NULL: explained only at the end */
     bool began;                  /* the prompt was read */
-    bool failed;                 /* it ends: t->fault says why */
+    bool failed;                 /* it ends: t->error says why */
     size_t n_tokens;
     double told; /* when progress was last sent, clock_seconds() */
 } making;
@@ -41,60 +41,48 @@ typedef struct making {
 
 /* The run ends for want of memory: a client that counts tokens must not miss one. */
 static void fail_memory(making *m, const char *what) {
-    if (!m->failed) fault_set(&m->t->fault, 503, "out_of_memory", "no memory for %s", what);
+    if (!m->failed) error_set(&m->t->error, HW_ERR_MEMORY, "no memory for %s", what);
     m->failed = true;
 }
 
-/* Sends and empties it. */
-static void send(making *m, const char *name, buffer *data) {
-    if (data->failed)
-        fail_memory(m, "an event");
-    else
-        worker_send_event(m->w, m->t, name, data->bytes);
-    buffer_free(data);
+/* A token as a tree; NULL: no memory. */
+static json_t *token_json(const hw_token *token) {
+    char *text;
+    bool no_memory;
+    if (hw_token_json(&text, NULL, token, NULL) != HW_OK) return NULL;
+    json_t *json = hw__json_read(text, strlen(text), JSON_ALLOW_NUL, &no_memory, NULL);
+    free(text);
+    return json;
+}
+
+static void send(making *m, const char *name, json_t *data) {
+    if (!worker_send_json(m->w, m->t, name, data)) fail_memory(m, "an event");
 }
 
 static void send_prompt(making *m, const hw_run *run) {
-    buffer data = {.n = 0};
-    buffer_text(&data, "{\"tokens\":[");
+    if (!m->t->wants_events) return;
+    json_t *tokens = json_array();
     for (size_t i = 0; i < hw_run_n_prompt(run); i++) {
         hw_token token = hw_run_token(run, i);
-        char *text;
-        if (hw_token_json(&text, NULL, &token, NULL) != HW_OK) {
-            data.failed = true;
-            break;
-        }
-        if (i) buffer_text(&data, ",");
-        buffer_text(&data, text);
-        free(text);
+        tokens = hw__json_append(tokens, token_json(&token));
     }
-    buffer_printf(&data, "],\"reused\":%zu}", hw_run_n_reused(run));
-    send(m, "prompt", &data);
+    send(m, "prompt", json_pack("{s:o, s:I}", "tokens", tokens, "reused", (json_int_t)hw_run_n_reused(run)));
 }
 
 static void on_token(void *ctx, const hw_token *token) {
     making *m = ctx;
-    buffer data = {.n = 0};
-    char *text;
     remote_store_add_token(m->w, token->bytes, token->n_bytes);
     if (!m->t->wants_events) return;
-    if (hw_token_json(&text, NULL, token, NULL) != HW_OK) {
-        fail_memory(m, "a token");
-        return;
-    }
-    buffer_printf(&data, "{\"index\":%zu,\"token\":%s}", m->n_tokens++, text);
-    free(text);
-    send(m, "token", &data);
+    send(m, "token", json_pack("{s:I, s:o}", "index", (json_int_t)m->n_tokens++, "token", token_json(token)));
 }
 
 static void on_progress(void *ctx, hw_stage stage, size_t done, size_t total) {
     making *m = ctx;
     double now = clock_seconds();
-    buffer data = {.n = 0};
     if (stage != HW_STAGE_PREFILL || (done < total && now - m->told < PROGRESS_S)) return;
     m->told = now;
-    buffer_printf(&data, "{\"job\":%lld,\"done\":%zu,\"total\":%zu}", (long long)m->t->id, done, total);
-    send(m, "prefill", &data);
+    send(m, "prefill", json_pack("{s:I, s:I, s:I}", "job", (json_int_t)m->t->id, "done", (json_int_t)done, "total",
+                                 (json_int_t)total));
 }
 
 static void send_explained(making *m, const hw_attribution *a) {
@@ -104,11 +92,9 @@ static void send_explained(making *m, const hw_attribution *a) {
         fail_memory(m, "an explanation");
         return;
     }
-    buffer_text(&data, "{\"attribution\":");
-    buffer_text(&data, text);
-    buffer_text(&data, "}");
+    buffer_splice(&data, json_object(), "attribution", text, strlen(text));
     free(text);
-    send(m, "explained", &data);
+    if (!worker_send_event(m->w, m->t, "explained", &data)) fail_memory(m, "an event");
 }
 
 /* ------------------------------------------------------------------ while it grows */
@@ -147,10 +133,9 @@ static void begin_live(making *m) {
 
 /* The prompt was read. */
 static void begin(making *m, const hw_run *run) {
-    hw_error err;
     m->began = true;
     send_prompt(m, run);
-    if (!m->failed && cut_prompt(m, run, &err) != HW_OK) m->failed = !fault_from(&m->t->fault, &err);
+    if (!m->failed && cut_prompt(m, run, &m->t->error) != HW_OK) m->failed = true;
     if (!m->failed) begin_live(m);
 }
 
@@ -257,13 +242,13 @@ static size_t explain_all(making *m, const hw_trace *trace, hw_attribution *made
 
 static bool save(making *m, const hw_trace *trace, hw_attribution *const *made, size_t n) {
     char path[192], *document;
-    hw_error err;
+    hw_error *err = &m->t->error;
     const hw_run *run = hw_trace_run(trace);
-    if (hw_document_json(&document, NULL, run, m->passages, (const hw_attribution *const *)made, n, &err) != HW_OK)
-        return fault_from(&m->t->fault, &err);
+    if (hw_document_json(&document, NULL, run, m->passages, (const hw_attribution *const *)made, n, err) != HW_OK)
+        return false;
     worker_path(m->w, TRACE_FILE, path, sizeof path);
-    bool traced = hw_trace_save(trace, path, &err) == HW_OK;
-    bool ok = remote_store_finish(m->w, run, document, traced, &m->t->fault);
+    bool traced = hw_trace_save(trace, path, NULL) == HW_OK;
+    bool ok = remote_store_finish(m->w, run, document, traced, err);
     unlink(path);
     free(document);
     return ok;
@@ -272,9 +257,9 @@ static bool save(making *m, const hw_trace *trace, hw_attribution *const *made, 
 /* Takes the trace over. */
 static bool finish(making *m, hw_trace *trace) {
     hw_attribution *made[MOST_METHODS] = {NULL};
-    hw_error err = {.code = HW_ERR_CANCELLED, .msg = "stopped"};
-    size_t n = explain_all(m, trace, made, &err);
-    bool ok = n > 0 ? save(m, trace, made, n) : fault_from(&m->t->fault, &err);
+    m->t->error = (hw_error){.code = HW_ERR_CANCELLED, .msg = "stopped"};
+    size_t n = explain_all(m, trace, made, &m->t->error);
+    bool ok = n > 0 && save(m, trace, made, n);
     for (size_t i = 0; i < n; i++) hw_attribution_free(made[i]);
     if (!ok) {
         hw_trace_free(trace);
@@ -297,9 +282,12 @@ static bool goes_on(const making *m) {
 
 static bool make_run(making *m) {
     hw_trace *trace;
-    hw_error err;
+    hw_error err; /* not the task's: that one may say why it was stopped */
     if (!goes_on(m)) worker_keep(m->w, NULL, 0); /* room for the new one */
-    if (capture(m, &trace, &err) != HW_OK) return !m->failed && fault_from(&m->t->fault, &err);
+    if (capture(m, &trace, &err) != HW_OK) {
+        if (!m->failed) m->t->error = err;
+        return false;
+    }
     if (!m->failed) return finish(m, trace);
     hw_trace_free(trace);
     return false;
@@ -308,8 +296,8 @@ static bool make_run(making *m) {
 bool explain_work(worker *w, engine_task *t) {
     making m = {
         .w = w, .t = t, .r = &t->explain, .choice = t->explain.choice, .params = t->explain.choice.params};
-    if (!worker_methods(w, &m.choice, &t->fault)) return false;
-    m.id = remote_store_begin(w, &t->fault);
+    if (!worker_methods(w, &m.choice, &t->error)) return false;
+    m.id = remote_store_begin(w, &t->error);
     bool ok = m.id != 0 && make_run(&m);
     for (size_t i = 0; i < m.choice.n; i++) hw_live_free(m.live[i]);
     hw_segments_free(m.passages);

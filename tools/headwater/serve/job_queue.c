@@ -1,6 +1,8 @@
 /* job_queue.c - an array under a mutex: it is short. */
 #include "serve/job_queue.h"
 
+#include "base/json.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -45,32 +47,39 @@ bool task_is_stopped(task *t) {
 
 bool task_is_abandoned(task *t) { return atomic_load(&t->stops) > 1 || queue_is_closed(t->queue); }
 
-static void send_error(task *t) {
-    buffer text = {.n = 0};
-    buffer_printf(&text, "{\"code\":\"%s\",\"message\":", t->fault.code);
-    buffer_string(&text, t->fault.message, strlen(t->fault.message));
-    buffer_text(&text, "}");
-    if (!text.failed) events_send(&t->events, "error", text.bytes);
-    buffer_free(&text);
+json_t *error_json(const hw_error *err) {
+    return json_pack("{s:s, s:o}", "code", error_kind_of(err->code)->name, "message",
+                     hw__json_replaced(err->msg, strlen(err->msg)));
 }
 
-/* False: no memory. */
-static bool send_done(task *t) {
-    buffer text = {.n = 0};
-    if (t->wrap) buffer_printf(&text, "{\"%s\":", t->wrap);
-    buffer_add(&text, t->result.bytes, t->result.n);
-    if (t->wrap) buffer_text(&text, "}");
-    bool ok = !text.failed;
-    if (ok) events_send(&t->events, "done", text.bytes);
-    buffer_free(&text);
+/* Sends and frees it; false: no memory. */
+static bool send(task *t, const char *name, buffer *json) {
+    bool ok = !json->failed;
+    if (ok) events_send(&t->events, name, json->bytes);
+    buffer_free(json);
     return ok;
 }
 
+static bool send_json(task *t, const char *name, json_t *json) {
+    buffer text = {.n = 0};
+    buffer_json(&text, json);
+    return send(t, name, &text);
+}
+
+static bool send_done(task *t) {
+    buffer text = {.n = 0};
+    if (t->wrap)
+        buffer_splice(&text, json_object(), t->wrap, t->result.bytes, t->result.n);
+    else
+        buffer_add(&text, t->result.bytes, t->result.n);
+    return send(t, "done", &text);
+}
+
 void task_end(task *t, bool done) {
-    if (done && t->result.failed) done = fault_set(&t->fault, 503, "out_of_memory", "no memory for the answer");
-    if (t->events.wanted && done && !send_done(t)) done = fault_set(&t->fault, 503, "out_of_memory", "no memory for the answer");
+    if (done && (t->result.failed || (t->events.wanted && !send_done(t))))
+        done = error_set(&t->error, HW_ERR_MEMORY, "no memory for the answer");
     t->failed = !done;
-    if (t->events.wanted && !done) send_error(t);
+    if (t->events.wanted && !done) send_json(t, "error", error_json(&t->error));
     events_end(&t->events);
 }
 
@@ -98,22 +107,20 @@ void queue_free(queue *q) {
 
 /* How many are before it: 0 is the one that works. Called with the mutex held. */
 static void tell_position(task *t, size_t position) {
-    char text[80];
-    snprintf(text, sizeof text, "{\"job\":%lld,\"position\":%zu}", (long long)t->id, position);
-    events_send(&t->events, "queued", text);
+    send_json(t, "queued", json_pack("{s:I, s:I}", "job", (json_int_t)t->id, "position", (json_int_t)position));
 }
 
 static void tell_positions(queue *q) {
     for (size_t i = 0; i < q->n; i++) tell_position(q->waiting[i], i + (q->running != NULL));
 }
 
-bool queue_add(queue *q, task *t, fault *f) {
+bool queue_add(queue *q, task *t, hw_error *err) {
     bool ok = true;
     pthread_mutex_lock(&q->mutex);
     if (atomic_load(&q->closed)) {
-        ok = fault_set(f, 503, "closing", "the server is stopping");
+        ok = error_set(err, ERR_CLOSING, "the server is stopping");
     } else if (q->n == MOST_TASKS_WAITING) {
-        ok = fault_set(f, 503, "busy", "%d jobs are waiting already: try again later", MOST_TASKS_WAITING);
+        ok = error_set(err, ERR_BUSY, "%d jobs are waiting already: try again later", MOST_TASKS_WAITING);
     } else {
         atomic_fetch_add(&t->refs, 1);
         t->queue = q;
@@ -162,8 +169,8 @@ void queue_done(queue *q) {
 }
 
 /* A task that never began. */
-static void end_waiting(task *t, int status, const char *code, const char *message) {
-    fault_set(&t->fault, status, code, "%s", message);
+static void end_waiting(task *t, int code, const char *message) {
+    error_set(&t->error, code, "%s", message);
     task_end(t, false);
     task_release(t);
 }
@@ -180,7 +187,7 @@ bool queue_stop(queue *q, int64_t id) {
         if (q->waiting[i]->id == id) out = take_out(q, i);
     if (out) tell_positions(q);
     pthread_mutex_unlock(&q->mutex);
-    if (out) end_waiting(out, 409, "stopped", "stopped before it began");
+    if (out) end_waiting(out, HW_ERR_CANCELLED, "stopped before it began");
     return found || out;
 }
 
@@ -192,7 +199,7 @@ void queue_leave(queue *q, task *t) {
         if (q->waiting[i] == t) out = take_out(q, i);
     if (out) tell_positions(q);
     pthread_mutex_unlock(&q->mutex);
-    if (out) end_waiting(out, 409, "stopped", "its client left");
+    if (out) end_waiting(out, HW_ERR_CANCELLED, "its client left");
 }
 
 size_t queue_size(queue *q) {
@@ -211,7 +218,7 @@ void queue_close(queue *q) {
     q->n = 0;
     pthread_cond_broadcast(&q->changed);
     pthread_mutex_unlock(&q->mutex);
-    for (size_t i = 0; i < n; i++) end_waiting(out[i], 503, "closing", "the server is stopping");
+    for (size_t i = 0; i < n; i++) end_waiting(out[i], ERR_CLOSING, "the server is stopping");
 }
 
 bool queue_is_closed(queue *q) { return atomic_load(&q->closed); }

@@ -31,10 +31,13 @@ typedef struct task {
     atomic_int stops;   /* how often it was told to stop */
     events events;
     const char *wrap; /* the event `done` is {wrap: result}; NULL: result as it is */
-    buffer result;    /* readable when events have ended, and no fault */
-    fault fault;
+    buffer result;    /* readable when events have ended, and it did not fail */
+    hw_error error;
     bool failed;
 } task;
+
+/* {"code", "message"}, as answers and events have it; NULL: no memory. */
+json_t *error_json(const hw_error *err);
 
 /* One reference, the caller's; `body` is taken over. NULL (and the body released) when there is no memory. */
 task *task_new(task_kind kind, json_t *body, bool wants_events);
@@ -48,8 +51,8 @@ void task_end(task *t, bool done);
 
 queue *queue_new(void);
 void queue_free(queue *q);
-/* False with the fault filled when too many wait. */
-bool queue_add(queue *q, task *t, fault *f);
+/* False with *err filled when too many wait. */
+bool queue_add(queue *q, task *t, hw_error *err);
 /* The next one, waited for at most `wait_ms`: it runs until queue_done(); its reference is the caller's. NULL: none came. */
 task *queue_take(queue *q, int wait_ms);
 void queue_done(queue *q);

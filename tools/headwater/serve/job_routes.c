@@ -98,29 +98,29 @@ static bool wait_for(call *c, task *t) {
 
 /* The task's work as an answer: its events, or its result. Takes the reference over. */
 static answer answer_task(call *c, task *t) {
-    fault f;
-    if (!queue_add(c->server->queue, t, &f)) {
+    hw_error err;
+    if (!queue_add(c->server->queue, t, &err)) {
         task_release(t);
-        return answer_fault(&f);
+        return answer_error(&err);
     }
     if (t->events.wanted) return stream_events(c, t);
     answer a = {0, NULL};
     bool ended = wait_for(c, t); /* if not, the task is still the dispatcher's */
-    if (ended && t->failed) a = answer_fault(&t->fault);
+    if (ended && t->failed) a = answer_error(&t->error);
     if (ended && !t->failed) {
-        a = answer_json(200, &t->result);
+        a = answer_text(200, &t->result);
         t->result = (buffer){.n = 0}; /* the response has it */
     }
     task_release(t);
     return a;
 }
 
-/* A task of the request's body, which it takes over; NULL with the fault filled. */
-static task *new_task(call *c, task_kind kind, fault *f) {
+/* A task of the request's body, which it takes over; NULL with *err filled. */
+static task *new_task(call *c, task_kind kind, hw_error *err) {
     task *t = task_new(kind, c->body, call_wants_events(c));
     c->body = NULL;
     if (!t)
-        fault_set(f, 503, "out_of_memory", "no memory for a job");
+        error_set(err, HW_ERR_MEMORY, "no memory for a job");
     else
         t->run = c->id;
     return t;
@@ -129,73 +129,71 @@ static task *new_task(call *c, task_kind kind, fault *f) {
 /* ------------------------------------------------------------------ handlers */
 
 answer handle_explain(call *c) {
-    fault f;
+    hw_error err;
     explain_request r;
-    if (!request_explain(&r, c->body, &f)) return answer_fault(&f);
-    task *t = new_task(c, TASK_EXPLAIN, &f);
-    if (!t) return answer_fault(&f);
+    if (!request_explain(&r, c->body, &err)) return answer_error(&err);
+    task *t = new_task(c, TASK_EXPLAIN, &err);
+    if (!t) return answer_error(&err);
     t->explain = r;
     t->wrap = "run";
     return answer_task(c, t);
 }
 
 /* The request of a failed run; what it had generated is explained, so nothing is generated anew. */
-static json_t *retry_request(call *c, fault *f) {
+static json_t *retry_request(call *c, hw_error *err) {
     failed_run failed;
-    if (!store_failed_run(c->server->store, c->id, &failed, f)) return NULL;
-    json_t *request = request_parse(failed.request, strlen(failed.request), f);
+    if (!store_failed_run(c->server->store, c->id, &failed, err)) return NULL;
+    json_t *request = request_parse(failed.request, strlen(failed.request), err);
     /* None yet, or half a character: then it is generated anew. */
     bool goes_on = failed.n_completion && hw__utf8_valid(failed.completion, failed.n_completion);
     if (request && goes_on && !json_object_get(request, "completion")) {
         request = hw__json_set(request, "completion", json_stringn(failed.completion, failed.n_completion));
         json_object_del(json_object_get(request, "options"), "n_generate"); /* not 0 where it is not there */
-        if (!request) fault_set(f, 503, "out_of_memory", "no memory for run %lld", (long long)c->id);
+        if (!request) error_set(err, HW_ERR_MEMORY, "no memory for run %lld", (long long)c->id);
     }
     failed_run_free(&failed);
     return request;
 }
 
 answer handle_retry(call *c) {
-    fault f;
+    hw_error err;
     explain_request r;
-    json_t *request = retry_request(c, &f);
-    if (!request) return answer_fault(&f);
+    json_t *request = retry_request(c, &err);
+    if (!request) return answer_error(&err);
     json_decref(c->body);
     c->body = request;
-    if (!request_explain(&r, request, &f)) return answer_fault(&f);
-    task *t = new_task(c, TASK_EXPLAIN, &f);
-    if (!t) return answer_fault(&f);
+    if (!request_explain(&r, request, &err)) return answer_error(&err);
+    task *t = new_task(c, TASK_EXPLAIN, &err);
+    if (!t) return answer_error(&err);
     t->explain = r;
     t->wrap = "run";
     return answer_task(c, t);
 }
 
 answer handle_stop(call *c) {
-    fault f;
-    buffer text = {.n = 0};
+    hw_error err;
     if (!queue_stop(c->server->queue, c->id)) {
-        fault_set(&f, 404, "not_found", "there is no job %lld: it has ended, or never was", (long long)c->id);
-        return answer_fault(&f);
+        error_set(&err, ERR_NOT_FOUND, "there is no job %lld: it has ended, or never was", (long long)c->id);
+        return answer_error(&err);
     }
-    buffer_printf(&text, "{\"job\":%lld}", (long long)c->id);
-    return answer_json(200, &text);
+    return answer_json(200, json_pack("{s:I}", "job", (json_int_t)c->id));
 }
 
 answer handle_again(call *c) {
-    fault f;
+    hw_error err;
     choice wanted;
-    if (!request_again(&wanted, c->body, &f)) return answer_fault(&f);
-    task *t = new_task(c, TASK_AGAIN, &f);
-    if (!t) return answer_fault(&f);
+    if (!request_again(&wanted, c->body, &err)) return answer_error(&err);
+    task *t = new_task(c, TASK_AGAIN, &err);
+    if (!t) return answer_error(&err);
     return answer_task(c, t);
 }
 
 answer handle_check(call *c) {
-    fault f;
+    hw_error err;
     check_request r;
-    if (!request_check(&r, c->body, &f)) return answer_fault(&f);
-    task *t = new_task(c, TASK_CHECK, &f);
-    if (!t) return answer_fault(&f);
+    if (!request_check(&r, c->body, &err)) return answer_error(&err);
+    task *t = new_task(c, TASK_CHECK, &err);
+    if (!t) return answer_error(&err);
     return answer_task(c, t);
 }
 
@@ -210,13 +208,13 @@ static const char *format_name(size_t i, const void *ctx) {
     return tables_format(i)->name;
 }
 
-/* NULL with the fault filled. */
-static const export_format *find_format(const char *name, fault *f) {
+/* NULL with *err filled. */
+static const export_format *find_format(const char *name, hw_error *err) {
     char list[120];
     size_t n = 0;
     for (const export_format *format; (format = tables_format(n)) != NULL; n++)
         if (name && strcmp(format->name, name) == 0) return format;
-    fault_set(f, 400, "bad_request", "\"format\" must be one of %s",
+    error_set(err, HW_ERR_ARGUMENT, "\"format\" must be one of %s",
               hw__join_names(list, sizeof list, (hw__names){format_name, NULL, n}));
     return NULL;
 }
@@ -232,56 +230,56 @@ static answer attach(answer a, const export_format *format, int64_t id) {
 }
 
 /* ?with=ID: another run for the same report; 0 without. */
-static bool read_with(int64_t *id, const call *c, const export_format *format, fault *f) {
+static bool read_with(int64_t *id, const call *c, const export_format *format, hw_error *err) {
     const char *text = query(c, "with");
     *id = 0;
     if (!text) return true;
     if (strcmp(format->name, "html") != 0)
-        return fault_set(f, 400, "bad_request", "\"with\" goes with format html only: other files hold one run");
+        return error_set(err, HW_ERR_ARGUMENT, "\"with\" goes with format html only: other files hold one run");
     if (!read_id(&text, id) || *text)
-        return fault_set(f, 400, "bad_request", "\"with\" must be the id of a run");
-    return *id != c->id || fault_set(f, 400, "bad_request", "\"with\" is %lld: must be another run", (long long)*id);
+        return error_set(err, HW_ERR_ARGUMENT, "\"with\" must be the id of a run");
+    return *id != c->id || error_set(err, HW_ERR_ARGUMENT, "\"with\" is %lld: must be another run", (long long)*id);
 }
 
 /* Documents need no engine: a report is the page with one or two of them inside. */
 static answer export_report(call *c, const export_format *format, int64_t with) {
-    fault f;
+    hw_error err;
     buffer run = {.n = 0}, other = {.n = 0}, page = {.n = 0};
-    bool ok = store_get(c->server->store, c->id, &run, &f) && (!with || store_get(c->server->store, with, &other, &f));
+    bool ok = store_get(c->server->store, c->id, &run, &err) && (!with || store_get(c->server->store, with, &other, &err));
     if (ok && !run.failed && !other.failed) {
         const char *runs[] = {run.bytes, other.bytes};
         report_add(&page, runs, with ? 2 : 1, c->server->model);
     }
     buffer_free(&run);
     buffer_free(&other);
-    return ok ? attach(answer_json(200, &page), format, c->id) : answer_fault(&f);
+    return ok ? attach(answer_text(200, &page), format, c->id) : answer_error(&err);
 }
 
 /* Which of the run's explanations; -1: none is named. */
-static bool read_attribution(int64_t *index, const call *c, fault *f) {
+static bool read_attribution(int64_t *index, const call *c, hw_error *err) {
     const char *text = query(c, "attribution");
     size_t n = text ? strspn(text, "0123456789") : 0;
     *index = text ? strtoll(text, NULL, 10) : -1;
     return !text || (n > 0 && n <= 9 && !text[n]) ||
-           fault_set(f, 400, "bad_request", "\"attribution\" must be the place of an explanation in the run, from 0");
+           error_set(err, HW_ERR_ARGUMENT, "\"attribution\" must be the place of an explanation in the run, from 0");
 }
 
 answer handle_export(call *c) {
-    fault f;
+    hw_error err;
     int64_t with, attribution;
     const char *method = query(c, "method");
-    const export_format *format = find_format(query(c, "format"), &f);
-    if (!format) return answer_fault(&f);
+    const export_format *format = find_format(query(c, "format"), &err);
+    if (!format) return answer_error(&err);
     if (method && !hw_method_find(method)) {
-        fault_set(&f, 400, "bad_request", "\"method\" is \"%.60s\": there is none of that name", method);
-        return answer_fault(&f);
+        error_set(&err, HW_ERR_ARGUMENT, "\"method\" is \"%.60s\": there is none of that name", method);
+        return answer_error(&err);
     }
-    if (!read_with(&with, c, format, &f) || !read_attribution(&attribution, c, &f)) return answer_fault(&f);
+    if (!read_with(&with, c, format, &err) || !read_attribution(&attribution, c, &err)) return answer_error(&err);
     if (strcmp(format->name, "html") == 0) return export_report(c, format, with);
     task *t = task_new(TASK_EXPORT, NULL, false);
     if (!t) {
-        fault_set(&f, 503, "out_of_memory", "no memory for a job");
-        return answer_fault(&f);
+        error_set(&err, HW_ERR_MEMORY, "no memory for a job");
+        return answer_error(&err);
     }
     t->run = c->id;
     t->format = format->name;

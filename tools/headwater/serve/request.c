@@ -6,7 +6,6 @@
 #include "cli/names.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,112 +27,76 @@ typedef struct field {
     size_t offset;
     double least, most;
     bool (*word)(void *to, const char *text, hw_error *err);
-    bool (*other)(void *to, const json_t *value, fault *f); /* `to` is the whole struct */
+    bool (*other)(void *to, const json_t *value, hw_error *err); /* `to` is the whole struct */
     const struct field *fields;
     size_t n_fields;
     bool needed;
 } field;
 
-/* ------------------------------------------------------------------ faults */
-
-bool fault_set(fault *f, unsigned status, const char *code, const char *fmt, ...) {
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(f->message, sizeof f->message, fmt, args);
-    va_end(args);
-    f->status = status;
-    snprintf(f->code, sizeof f->code, "%s", code);
-    return false;
-}
-
-bool fault_from(fault *f, const hw_error *err) {
-    static const struct {
-        hw_err code;
-        unsigned status;
-        const char *name;
-    } table[] = {
-        {HW_ERR_ARGUMENT, 400, "bad_request"}, {HW_ERR_UNSUPPORTED, 422, "unsupported"},
-        {HW_ERR_MEMORY, 503, "out_of_memory"}, {HW_ERR_CANCELLED, 409, "stopped"},
-        {HW_ERR_ENGINE, 500, "engine"},
-    };
-    for (size_t i = 0; i < COUNT(table); i++)
-        if (table[i].code == err->code) return fault_set(f, table[i].status, table[i].name, "%.650s", err->msg);
-    return fault_set(f, 500, "internal", "%.650s", err->msg);
-}
-
-static bool refuse(fault *f, const char *fmt, ...) HW_PRINTF(2, 3);
-static bool refuse(fault *f, const char *fmt, ...) {
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(f->message, sizeof f->message, fmt, args);
-    va_end(args);
-    f->status = 400;
-    snprintf(f->code, sizeof f->code, "bad_request");
-    return false;
-}
+#define refuse(err, ...) error_set(err, HW_ERR_ARGUMENT, __VA_ARGS__)
 
 /* ------------------------------------------------------------------ one field */
 
-static bool read_text(span_of_text *to, const field *row, const json_t *value, fault *f) {
+static bool read_text(span_of_text *to, const field *row, const json_t *value, hw_error *err) {
     size_t n = json_string_length(value);
-    if (!json_is_string(value)) return refuse(f, "\"%s\" must be a string", row->key);
-    if (n == 0) return refuse(f, "\"%s\" is empty", row->key);
+    if (!json_is_string(value)) return refuse(err, "\"%s\" must be a string", row->key);
+    if (n == 0) return refuse(err, "\"%s\" is empty", row->key);
     if (row->most > 0 && (double)n > row->most)
-        return refuse(f, "\"%s\" has %zu bytes: at most %.0f are accepted", row->key, n, row->most);
+        return refuse(err, "\"%s\" has %zu bytes: at most %.0f are accepted", row->key, n, row->most);
     *to = (span_of_text){json_string_value(value), n};
     return true;
 }
 
-static bool read_whole(int64_t *to, const field *row, const json_t *value, fault *f) {
+static bool read_whole(int64_t *to, const field *row, const json_t *value, hw_error *err) {
     json_int_t v = json_integer_value(value);
     if (!json_is_integer(value))
-        return refuse(f, "\"%s\" must be a whole number from %.0f to %.0f", row->key, row->least, row->most);
+        return refuse(err, "\"%s\" must be a whole number from %.0f to %.0f", row->key, row->least, row->most);
     if ((double)v < row->least || (double)v > row->most)
-        return refuse(f, "\"%s\" is %lld: must be a whole number from %.0f to %.0f", row->key, (long long)v, row->least,
+        return refuse(err, "\"%s\" is %lld: must be a whole number from %.0f to %.0f", row->key, (long long)v, row->least,
                       row->most);
     *to = v;
     return true;
 }
 
-static bool read_real(double *to, const field *row, const json_t *value, fault *f) {
+static bool read_real(double *to, const field *row, const json_t *value, hw_error *err) {
     double v = json_number_value(value);
     if (!json_is_number(value))
-        return refuse(f, "\"%s\" must be a number from %g to %g", row->key, row->least, row->most);
+        return refuse(err, "\"%s\" must be a number from %g to %g", row->key, row->least, row->most);
     if (!(v >= row->least && v <= row->most))
-        return refuse(f, "\"%s\" is %g: must be a number from %g to %g", row->key, v, row->least, row->most);
+        return refuse(err, "\"%s\" is %g: must be a number from %g to %g", row->key, v, row->least, row->most);
     *to = v;
     return true;
 }
 
-/* A string without NUL that fits into a message; NULL with the fault filled. */
-static const char *short_word(const char *key, const json_t *value, fault *f) {
+/* A string without NUL that fits into a message; NULL with *err filled. */
+static const char *short_word(const char *key, const json_t *value, hw_error *err) {
     const char *text = json_string_value(value);
     if (text && strlen(text) == json_string_length(value) && strlen(text) <= MOST_NAME) return text;
-    refuse(f, "\"%s\" must be a string of at most %d bytes without NUL", key, MOST_NAME);
+    refuse(err, "\"%s\" must be a string of at most %d bytes without NUL", key, MOST_NAME);
     return NULL;
 }
 
-static bool read_word(void *to, const field *row, const json_t *value, fault *f) {
-    hw_error err;
-    const char *text = short_word(row->key, value, f);
+static bool read_word(void *to, const field *row, const json_t *value, hw_error *err) {
+    hw_error why;
+    const char *text = short_word(row->key, value, err);
     if (!text) return false;
-    return row->word(to, text, &err) || refuse(f, "\"%s\": %.600s", row->key, err.msg);
+    return row->word(to, text, &why) || refuse(err, "\"%s\": %.600s", row->key, why.msg);
 }
 
-static bool read_object(void *into, const char *where, const field *fields, size_t n, const json_t *json, fault *f);
+static bool read_object(void *into, const char *where, const field *fields, size_t n, const json_t *json, hw_error *err);
 
-static bool read_field(void *into, const field *row, const json_t *value, fault *f) {
+static bool read_field(void *into, const field *row, const json_t *value, hw_error *err) {
     void *to = (char *)into + row->offset;
     switch (row->kind) {
-    case TEXT: return read_text(to, row, value, f);
-    case WHOLE: return read_whole(to, row, value, f);
-    case REAL: return read_real(to, row, value, f);
-    case WORD: return read_word(to, row, value, f);
-    case OBJECT: return read_object(into, row->key, row->fields, row->n_fields, value, f);
-    case OTHER: return row->other(into, value, f);
+    case TEXT: return read_text(to, row, value, err);
+    case WHOLE: return read_whole(to, row, value, err);
+    case REAL: return read_real(to, row, value, err);
+    case WORD: return read_word(to, row, value, err);
+    case OBJECT: return read_object(into, row->key, row->fields, row->n_fields, value, err);
+    case OTHER: return row->other(into, value, err);
     case FLAG:
         *(bool *)to = json_is_true(value);
-        return json_is_boolean(value) || refuse(f, "\"%s\" must be true or false", row->key);
+        return json_is_boolean(value) || refuse(err, "\"%s\" must be true or false", row->key);
     }
     return false;
 }
@@ -142,39 +105,39 @@ static bool read_field(void *into, const field *row, const json_t *value, fault 
 
 static const char *field_key(size_t i, const void *ctx) { return ((const field *)ctx)[i].key; }
 
-static bool refuse_unknown(const char *where, const char *key, const field *fields, size_t n, fault *f) {
+static bool refuse_unknown(const char *where, const char *key, const field *fields, size_t n, hw_error *err) {
     char list[400];
-    return refuse(f, "\"%.60s\" is no field of %s; there are \"%s\"", key, where,
+    return refuse(err, "\"%.60s\" is no field of %s; there are \"%s\"", key, where,
                   hw__join_names_by(list, sizeof list, (hw__names){field_key, fields, n}, "\", \"", "\", \""));
 }
 
-static bool read_object(void *into, const char *where, const field *fields, size_t n, const json_t *json, fault *f) {
+static bool read_object(void *into, const char *where, const field *fields, size_t n, const json_t *json, hw_error *err) {
     const char *key;
     json_t *value;
-    if (!json_is_object(json)) return refuse(f, "\"%s\" must be an object", where);
+    if (!json_is_object(json)) return refuse(err, "\"%s\" must be an object", where);
     json_object_foreach((json_t *)json, key, value) {
         size_t i = 0;
         while (i < n && strcmp(fields[i].key, key) != 0) i++;
-        if (i == n) return refuse_unknown(where, key, fields, n, f);
-        if (!read_field(into, &fields[i], value, f)) return false;
+        if (i == n) return refuse_unknown(where, key, fields, n, err);
+        if (!read_field(into, &fields[i], value, err)) return false;
     }
     for (size_t i = 0; i < n; i++)
         if (fields[i].needed && !json_object_get(json, fields[i].key))
-            return refuse(f, "\"%s\" is missing", fields[i].key);
+            return refuse(err, "\"%s\" is missing", fields[i].key);
     return true;
 }
 
-json_t *request_parse(const char *body, size_t n, fault *f) {
+json_t *request_parse(const char *body, size_t n, hw_error *err) {
     json_error_t why;
     bool no_memory;
     json_t *json = hw__json_read(body, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &no_memory, &why);
     if (json && json_is_object(json)) return json;
     if (json) {
-        fault_set(f, 400, "bad_json", "the body must be a JSON object");
+        error_set(err, ERR_BAD_JSON, "the body must be a JSON object");
     } else if (no_memory) {
-        fault_set(f, 503, "out_of_memory", "no memory for the request");
+        error_set(err, HW_ERR_MEMORY, "no memory for the request");
     } else {
-        fault_set(f, 400, "bad_json", "the body is no valid JSON: line %d, column %d: %s", why.line, why.column,
+        error_set(err, ERR_BAD_JSON, "the body is no valid JSON: line %d, column %d: %s", why.line, why.column,
                   why.text);
     }
     json_decref(json);
@@ -190,46 +153,46 @@ json_t *request_parse(const char *body, size_t n, fault *f) {
 WORD_READER(fuse)
 WORD_READER(thinking)
 
-static bool refuse_method(const char *name, fault *f) {
+static bool refuse_method(const char *name, hw_error *err) {
     char why[UNKNOWN_CAPACITY];
-    return refuse(f, "method \"%.60s\": %.600s", name, hw__unknown_name(why, sizeof why, name, method_names()));
+    return refuse(err, "method \"%.60s\": %.600s", name, hw__unknown_name(why, sizeof why, name, method_names()));
 }
 
-static bool add_method(choice *c, const json_t *value, fault *f) {
-    const char *name = short_word("methods", value, f);
+static bool add_method(choice *c, const json_t *value, hw_error *err) {
+    const char *name = short_word("methods", value, err);
     if (!name) return false;
     const hw_method_info *info = hw_method_find(name);
-    if (!info) return refuse_method(name, f);
+    if (!info) return refuse_method(name, err);
     for (size_t i = 0; i < c->n; i++)
-        if (strcmp(c->methods[i], info->name) == 0) return refuse(f, "\"methods\" names %s twice", name);
+        if (strcmp(c->methods[i], info->name) == 0) return refuse(err, "\"methods\" names %s twice", name);
     c->methods[c->n++] = info->name;
     return true;
 }
 
-static bool read_methods(choice *c, const json_t *value, fault *f) {
+static bool read_methods(choice *c, const json_t *value, hw_error *err) {
     if (!json_is_array(value) || json_array_size(value) < 1 || json_array_size(value) > MOST_METHODS)
-        return refuse(f, "\"methods\" must be a list of 1 to %d names", MOST_METHODS);
+        return refuse(err, "\"methods\" must be a list of 1 to %d names", MOST_METHODS);
     for (size_t i = 0; i < json_array_size(value); i++)
-        if (!add_method(c, json_array_get(value, i), f)) return false;
+        if (!add_method(c, json_array_get(value, i), err)) return false;
     return true;
 }
 
 /* A row of the segmenter table or "passage". */
-static bool read_by(const char **by, const json_t *value, fault *f) {
+static bool read_by(const char **by, const json_t *value, hw_error *err) {
     char list[200];
-    const char *name = short_word("by", value, f);
+    const char *name = short_word("by", value, err);
     if (!name) return false;
     *by = name;
     if (strcmp(name, "passage") == 0) return true;
     for (size_t i = 0; i < hw_segmenter_count(); i++)
         if (strcmp(name, hw_segmenter_at(i)->name) == 0) return true;
-    return refuse(f, "\"by\" is \"%.60s\": must be one of %s, passage", name,
+    return refuse(err, "\"by\" is \"%.60s\": must be one of %s, passage", name,
                   hw__join_names(list, sizeof list, segmenter_names()));
 }
 
-static bool read_choice_by(void *to, const json_t *value, fault *f) {
+static bool read_choice_by(void *to, const json_t *value, hw_error *err) {
     choice *c = to;
-    if (!read_by(&c->by, value, f)) return false;
+    if (!read_by(&c->by, value, err)) return false;
     if (strcmp(c->by, "token") == 0) c->by = NULL; /* each token its own, the special ones too */
     return true;
 }
@@ -243,40 +206,39 @@ static const char *setting_key(size_t i, const void *ctx) {
     return i < n ? hw_setting_at(i)->name : ((const setting_fields *)ctx)->others[i - n].key;
 }
 
-static bool refuse_unknown_setting(const char *key, const field *others, size_t n, fault *f) {
+static bool refuse_unknown_setting(const char *key, const field *others, size_t n, hw_error *err) {
     char list[400];
     setting_fields all = {others};
     hw__join_names_by(list, sizeof list, (hw__names){setting_key, &all, hw_setting_count() + n}, "\", \"", "\", \"");
-    return refuse(f, "\"%.60s\" is no field of settings; there are \"%s\"", key, list);
+    return refuse(err, "\"%.60s\" is no field of settings; there are \"%s\"", key, list);
 }
 
 /* A value of the table of settings. */
-static bool read_setting(hw_method_params *p, const hw_setting_info *s, const json_t *value, fault *f) {
+static bool read_setting(hw_method_params *p, const hw_setting_info *s, const json_t *value, hw_error *err) {
     char accepts[240], given[40] = "";
-    hw_error err;
     hw_err rc = HW_ERR_ARGUMENT;
-    if (s->type == HW_SETTING_FLAG && json_is_boolean(value)) rc = hw_setting_set(p, s, json_is_true(value), &err);
-    if (s->type == HW_SETTING_NUMBER && json_is_number(value)) rc = hw_setting_set(p, s, json_number_value(value), &err);
+    if (s->type == HW_SETTING_FLAG && json_is_boolean(value)) rc = hw_setting_set(p, s, json_is_true(value), NULL);
+    if (s->type == HW_SETTING_NUMBER && json_is_number(value)) rc = hw_setting_set(p, s, json_number_value(value), NULL);
     if (s->type == HW_SETTING_WHOLE && json_is_integer(value))
-        rc = hw_setting_set(p, s, (double)json_integer_value(value), &err);
+        rc = hw_setting_set(p, s, (double)json_integer_value(value), NULL);
     const char *word = s->type == HW_SETTING_WORD ? json_string_value(value) : NULL;
-    if (word && strlen(word) == json_string_length(value)) rc = hw_setting_read(p, s, word, &err);
+    if (word && strlen(word) == json_string_length(value)) rc = hw_setting_read(p, s, word, NULL);
     if (rc == HW_OK) return true;
     if (json_is_number(value)) snprintf(given, sizeof given, " is %g:", json_number_value(value));
-    return refuse(f, "\"%s\"%s must be %s", s->name, given, hw_setting_accepts(accepts, sizeof accepts, s));
+    return refuse(err, "\"%s\"%s must be %s", s->name, given, hw_setting_accepts(accepts, sizeof accepts, s));
 }
 
 /* An object whose keys are settings, or among `others` [n], fields of the struct at `into`. */
-static bool read_settings(void *into, hw_method_params *p, const field *others, size_t n, const json_t *json, fault *f) {
+static bool read_settings(void *into, hw_method_params *p, const field *others, size_t n, const json_t *json, hw_error *err) {
     const char *key;
     json_t *value;
-    if (!json_is_object(json)) return refuse(f, "\"settings\" must be an object");
+    if (!json_is_object(json)) return refuse(err, "\"settings\" must be an object");
     json_object_foreach((json_t *)json, key, value) {
         const hw_setting_info *s = hw_setting_find(key);
         size_t i = 0;
         while (i < n && strcmp(others[i].key, key) != 0) i++;
-        if (!s && i == n) return refuse_unknown_setting(key, others, n, f);
-        if (s ? !read_setting(p, s, value, f) : !read_field(into, &others[i], value, f)) return false;
+        if (!s && i == n) return refuse_unknown_setting(key, others, n, err);
+        if (s ? !read_setting(p, s, value, err) : !read_field(into, &others[i], value, err)) return false;
     }
     return true;
 }
@@ -284,50 +246,49 @@ static bool read_settings(void *into, hw_method_params *p, const field *others, 
 static choice default_choice(void) { return (choice){.params = hw_method_params_default()}; }
 
 /* What segments and columns cannot be together. */
-static bool fit_choice(const choice *c, fault *f) {
+static bool fit_choice(const choice *c, hw_error *err) {
     if (c->by && c->params.columns == HW_COLUMNS_ALL)
-        return refuse(f, "\"by\" cuts the prompt: it does not go with columns \"all\"");
+        return refuse(err, "\"by\" cuts the prompt: it does not go with columns \"all\"");
     if (c->params.through && c->params.columns == HW_COLUMNS_ALL)
-        return refuse(f, "\"through\" ends in columns of the prompt: it does not go with columns \"all\"");
+        return refuse(err, "\"through\" ends in columns of the prompt: it does not go with columns \"all\"");
     return true;
 }
 
 /* ------------------------------------------------------------------ explain */
 
-static bool explain_methods(void *to, const json_t *value, fault *f) {
-    return read_methods(&((explain_request *)to)->choice, value, f);
+static bool explain_methods(void *to, const json_t *value, hw_error *err) {
+    return read_methods(&((explain_request *)to)->choice, value, err);
 }
-static bool explain_by(void *to, const json_t *value, fault *f) {
-    return read_choice_by(&((explain_request *)to)->choice, value, f);
+static bool explain_by(void *to, const json_t *value, hw_error *err) {
+    return read_choice_by(&((explain_request *)to)->choice, value, err);
 }
-static bool explain_spans(void *to, const json_t *value, fault *f) {
+static bool explain_spans(void *to, const json_t *value, hw_error *err) {
     if (!json_is_array(value) || json_array_size(value) < 1 || json_array_size(value) > MOST_PASSAGES)
-        return refuse(f, "\"spans\" must be a list of 1 to %d passages", MOST_PASSAGES);
+        return refuse(err, "\"spans\" must be a list of 1 to %d passages", MOST_PASSAGES);
     ((explain_request *)to)->spans = value;
     return true;
 }
 
-static bool explain_messages(void *to, const json_t *value, fault *f) {
+static bool explain_messages(void *to, const json_t *value, hw_error *err) {
     conversation c = {.n_messages = 0};
-    hw_error err;
-    bool ok = messages_from_json(&c, value, &err) || refuse(f, "%.600s", err.msg);
+    bool ok = messages_from_json(&c, value, err);
     conversation_free(&c);
     ((explain_request *)to)->messages = value;
     return ok;
 }
 
-static bool explain_template(void *to, const json_t *value, fault *f) {
+static bool explain_template(void *to, const json_t *value, hw_error *err) {
     const char *text = json_string_value(value);
     ((explain_request *)to)->chat_template = text;
     return (text && *text && strlen(text) == json_string_length(value)) ||
-           refuse(f, "\"chat_template\" must be a string without NUL, and not empty");
+           refuse(err, "\"chat_template\" must be a string without NUL, and not empty");
 }
 
 /* A C string for the library, which says more about it. */
-static bool explain_versus(void *to, const json_t *value, fault *f) {
-    const char *text = short_word("versus", value, f);
+static bool explain_versus(void *to, const json_t *value, hw_error *err) {
+    const char *text = short_word("versus", value, err);
     ((explain_request *)to)->versus = text;
-    return text && (*text || refuse(f, "\"versus\" is empty"));
+    return text && (*text || refuse(err, "\"versus\" is empty"));
 }
 
 #define AT(member) offsetof(explain_request, member)
@@ -347,8 +308,8 @@ static const field explain_more[] = {
     {.key = "fuse", .kind = WORD, .offset = AT(fuse), .word = word_fuse},
     {.key = "by", .kind = OTHER, .other = explain_by},
 };
-static bool explain_settings(void *to, const json_t *value, fault *f) {
-    return read_settings(to, &((explain_request *)to)->choice.params, explain_more, COUNT(explain_more), value, f);
+static bool explain_settings(void *to, const json_t *value, hw_error *err) {
+    return read_settings(to, &((explain_request *)to)->choice.params, explain_more, COUNT(explain_more), value, err);
 }
 static const field explain_fields[] = {
     {.key = "prompt", .kind = TEXT, .offset = AT(prompt)},
@@ -388,30 +349,30 @@ span_of_text request_preview(const explain_request *r) {
     return n ? content_of(r, n - 1) : r->prompt;
 }
 
-static bool check_prompt(const explain_request *r, fault *f) {
+static bool check_prompt(const explain_request *r, hw_error *err) {
     bool chat = r->chat || r->messages;
-    if (!r->prompt.bytes && !r->messages) return refuse(f, "\"prompt\" is missing");
+    if (!r->prompt.bytes && !r->messages) return refuse(err, "\"prompt\" is missing");
     if (r->prompt.bytes && r->messages)
-        return refuse(f, "\"prompt\" does not go with \"messages\": it goes into a message of its own");
+        return refuse(err, "\"prompt\" does not go with \"messages\": it goes into a message of its own");
     if (!chat && (r->chat_template || r->thinking != HW_THINKING_DEFAULT))
-        return refuse(f, "\"chat_template\" and \"thinking\" go with \"chat\" or \"messages\"");
+        return refuse(err, "\"chat_template\" and \"thinking\" go with \"chat\" or \"messages\"");
     return true;
 }
 
 /* Checked here, before the model runs; only then the library sees them. */
-static bool check_spans(const explain_request *r, fault *f) {
+static bool check_spans(const explain_request *r, hw_error *err) {
     json_int_t least = 0, most = (json_int_t)prompt_characters(r);
     for (size_t i = 0; i < json_array_size(r->spans); i++) {
         const json_t *span = json_array_get(r->spans, i), *b = json_object_get(span, "begin"),
                      *e = json_object_get(span, "end"), *name = json_object_get(span, "name");
         json_int_t begin = json_integer_value(b), end = json_integer_value(e);
         if (!json_is_integer(b) || !json_is_integer(e) || begin < least || begin >= end || end > most)
-            return refuse(f,
+            return refuse(err,
                           "passage %zu: \"begin\" and \"end\" must be characters of the prompt, %lld <= begin < end <= "
                           "%lld, and passages must rise",
                           i, (long long)least, (long long)most);
-        if (json_object_size(span) != 2u + (name != NULL) || (name && !short_word("name", name, f)))
-            return refuse(f,
+        if (json_object_size(span) != 2u + (name != NULL) || (name && !short_word("name", name, err)))
+            return refuse(err,
                           "passage %zu: has \"name\", \"begin\" and \"end\"; a name has at most %d bytes without NUL",
                           i, MOST_NAME);
         least = end;
@@ -419,40 +380,40 @@ static bool check_spans(const explain_request *r, fault *f) {
     return true;
 }
 
-bool request_explain(explain_request *out, const json_t *json, fault *f) {
+bool request_explain(explain_request *out, const json_t *json, hw_error *err) {
     *out = (explain_request){.n_generate = 32, .top_p = 1, .choice = default_choice()};
-    if (!read_object(out, "the request", explain_fields, COUNT(explain_fields), json, f)) return false;
+    if (!read_object(out, "the request", explain_fields, COUNT(explain_fields), json, err)) return false;
     if (out->choice.by && strcmp(out->choice.by, "passage") == 0 && !out->spans)
-        return refuse(f, "\"by\" is \"passage\", but there are no \"spans\"");
+        return refuse(err, "\"by\" is \"passage\", but there are no \"spans\"");
     if (out->completion.bytes && json_object_get(json_object_get(json, "options"), "n_generate"))
-        return refuse(f, "\"n_generate\" does not go with \"completion\": nothing is generated");
-    return check_prompt(out, f) && fit_choice(&out->choice, f) && check_spans(out, f);
+        return refuse(err, "\"n_generate\" does not go with \"completion\": nothing is generated");
+    return check_prompt(out, err) && fit_choice(&out->choice, err) && check_spans(out, err);
 }
 
 /* ------------------------------------------------------------------ explain again, check, name */
 
-static bool again_methods(void *to, const json_t *value, fault *f) { return read_methods(to, value, f); }
+static bool again_methods(void *to, const json_t *value, hw_error *err) { return read_methods(to, value, err); }
 
 static const field again_more[] = {{.key = "by", .kind = OTHER, .other = read_choice_by}};
-static bool again_settings(void *to, const json_t *value, fault *f) {
-    return read_settings(to, &((choice *)to)->params, again_more, COUNT(again_more), value, f);
+static bool again_settings(void *to, const json_t *value, hw_error *err) {
+    return read_settings(to, &((choice *)to)->params, again_more, COUNT(again_more), value, err);
 }
 static const field again_fields[] = {
     {.key = "methods", .kind = OTHER, .other = again_methods, .needed = true},
     {.key = "settings", .kind = OTHER, .other = again_settings},
 };
 
-bool request_again(choice *out, const json_t *json, fault *f) {
+bool request_again(choice *out, const json_t *json, hw_error *err) {
     *out = default_choice();
-    return read_object(out, "the request", again_fields, COUNT(again_fields), json, f) && fit_choice(out, f);
+    return read_object(out, "the request", again_fields, COUNT(again_fields), json, err) && fit_choice(out, err);
 }
 
-static bool check_methods(void *to, const json_t *value, fault *f) {
-    return read_methods(&((check_request *)to)->choice, value, f);
+static bool check_methods(void *to, const json_t *value, hw_error *err) {
+    return read_methods(&((check_request *)to)->choice, value, err);
 }
-static bool check_by(void *to, const json_t *value, fault *f) { return read_by(&((check_request *)to)->by, value, f); }
+static bool check_by(void *to, const json_t *value, hw_error *err) { return read_by(&((check_request *)to)->by, value, err); }
 
-static bool check_tokens(void *to, const json_t *value, fault *f) {
+static bool check_tokens(void *to, const json_t *value, hw_error *err) {
     check_request *r = to;
     const json_t *begin = json_array_get(value, 0), *end = json_array_get(value, 1);
     r->row_begin = json_integer_value(begin);
@@ -460,12 +421,12 @@ static bool check_tokens(void *to, const json_t *value, fault *f) {
     if (json_array_size(value) == 2 && json_is_integer(begin) && json_is_integer(end) && r->row_begin >= 0 &&
         r->row_begin < r->row_end)
         return true;
-    return refuse(f, "\"tokens\" must be [begin, end], completion tokens with 0 <= begin < end");
+    return refuse(err, "\"tokens\" must be [begin, end], completion tokens with 0 <= begin < end");
 }
 
 #define AT(member) offsetof(check_request, member)
-static bool check_settings(void *to, const json_t *value, fault *f) {
-    return read_settings(to, &((check_request *)to)->choice.params, NULL, 0, value, f);
+static bool check_settings(void *to, const json_t *value, hw_error *err) {
+    return read_settings(to, &((check_request *)to)->choice.params, NULL, 0, value, err);
 }
 static const field check_fields[] = {
     {.key = "methods", .kind = OTHER, .other = check_methods},
@@ -477,15 +438,15 @@ static const field check_fields[] = {
 };
 #undef AT
 
-bool request_check(check_request *out, const json_t *json, fault *f) {
+bool request_check(check_request *out, const json_t *json, hw_error *err) {
     *out = (check_request){.choice = default_choice(), .ablations = 64};
-    if (!read_object(out, "the request", check_fields, COUNT(check_fields), json, f)) return false;
-    if (out->choice.params.columns == HW_COLUMNS_ALL) return refuse(f, "a check is of the prompt: columns must be \"prompt\"");
+    if (!read_object(out, "the request", check_fields, COUNT(check_fields), json, err)) return false;
+    if (out->choice.params.columns == HW_COLUMNS_ALL) return refuse(err, "a check is of the prompt: columns must be \"prompt\"");
     return true;
 }
 
 static const field name_fields[] = {{.key = "name", .kind = TEXT, .offset = 0, .most = MOST_NAME, .needed = true}};
 
-bool request_name(span_of_text *out, const json_t *json, fault *f) {
-    return read_object(out, "the request", name_fields, COUNT(name_fields), json, f);
+bool request_name(span_of_text *out, const json_t *json, hw_error *err) {
+    return read_object(out, "the request", name_fields, COUNT(name_fields), json, err);
 }

@@ -7,21 +7,10 @@
 #ifndef HW_SERVE_REQUEST_H
 #define HW_SERVE_REQUEST_H
 
+#include "cli/error_kinds.h"
 #include "export/method_tables.h"
 
 #include <jansson.h>
-
-/* Why a request is refused. */
-typedef struct fault {
-    unsigned status; /* of HTTP */
-    char code[24];   /* for programs: "bad_request" */
-    char message[700];
-} fault;
-
-/* Fills it and returns false. */
-bool fault_set(fault *f, unsigned status, const char *code, const char *fmt, ...) HW_PRINTF(4, 5);
-/* The same of the library's error. */
-bool fault_from(fault *f, const hw_error *err);
 
 /* Text of a request, as long as its JSON. */
 typedef struct span_of_text {
@@ -60,15 +49,15 @@ typedef struct check_request {
     int64_t row_begin, row_end; /* 0,0: all */
 } check_request;
 
-/* JSON of a body [n]; release with json_decref(). NULL with the fault filled. */
-json_t *request_parse(const char *body, size_t n, fault *f);
+/* JSON of a body [n]; release with json_decref(). NULL with *err filled. */
+json_t *request_parse(const char *body, size_t n, hw_error *err);
 
 /* What is read points into `json`, which must outlive it. */
-bool request_explain(explain_request *out, const json_t *json, fault *f);
+bool request_explain(explain_request *out, const json_t *json, hw_error *err);
 /* What a list of runs shows of it: the prompt, or the last message. */
 span_of_text request_preview(const explain_request *r);
-bool request_again(choice *out, const json_t *json, fault *f);
-bool request_check(check_request *out, const json_t *json, fault *f);
-bool request_name(span_of_text *out, const json_t *json, fault *f);
+bool request_again(choice *out, const json_t *json, hw_error *err);
+bool request_check(check_request *out, const json_t *json, hw_error *err);
+bool request_name(span_of_text *out, const json_t *json, hw_error *err);
 
 #endif

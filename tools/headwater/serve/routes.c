@@ -1,6 +1,7 @@
 /* routes.c - the table, its search, and the routes that are answered at once. */
 #include "serve/routes.h"
 
+#include "base/json.h"
 #include "export/embedded_page.h"
 #include "export/method_tables.h"
 #include "serve/job_routes.h"
@@ -16,80 +17,55 @@ static answer handle_page(call *c) {
     return answer_bytes(200, (void *)page_html, page_html_size, MHD_RESPMEM_PERSISTENT, "text/html; charset=utf-8");
 }
 
-static void add_model(buffer *to, const hw_model_info *model) {
+/* NULL: no memory. */
+static json_t *model_json(const hw_model_info *model) {
     char *text;
-    if (hw_model_json(&text, NULL, model, NULL) != HW_OK) {
-        to->failed = true;
-        return;
-    }
-    buffer_text(to, text);
+    bool no_memory;
+    if (hw_model_json(&text, NULL, model, NULL) != HW_OK) return NULL;
+    json_t *json = hw__json_read(text, strlen(text), JSON_ALLOW_NUL, &no_memory, NULL);
     free(text);
+    return json;
 }
 
 static answer handle_status(call *c) {
-    buffer text = {.n = 0};
-    buffer_printf(&text, "{\"version\":\"%s\",\"model\":", hw_version());
-    add_model(&text, c->server->model);
-    buffer_printf(&text, ",\"queue\":%zu,\"store\":%s}", queue_size(c->server->queue),
-                  c->server->keeps ? "true" : "false");
-    return answer_json(200, &text);
+    return answer_json(200, json_pack("{s:s, s:o, s:I, s:b}", "version", hw_version(), "model",
+                                      model_json(c->server->model), "queue", (json_int_t)queue_size(c->server->queue),
+                                      "store", c->server->keeps));
 }
 
 static answer handle_models(call *c) {
-    buffer text = {.n = 0};
-    buffer_text(&text, "{\"models\":[");
-    add_model(&text, c->server->model);
-    if (!text.failed) text.n--; /* its brace */
-    buffer_text(&text, ",\"loaded\":true}]}");
-    return answer_json(200, &text);
+    json_t *model = hw__json_set(model_json(c->server->model), "loaded", json_true());
+    return answer_json(200, json_pack("{s:[o]}", "models", model));
 }
 
-static answer handle_methods(call *c) {
-    buffer text = {.n = 0};
-    tables_add(&text, c->server->model);
-    return answer_json(200, &text);
-}
-
-/* The buffer where all went well, else the fault. */
-static answer answer_either(bool ok, buffer *text, const fault *f) {
-    if (ok) return answer_json(200, text);
-    buffer_free(text);
-    return answer_fault(f);
-}
+static answer handle_methods(call *c) { return answer_json(200, tables_json(c->server->model)); }
 
 static answer handle_runs(call *c) {
-    fault f;
-    buffer text = {.n = 0};
-    bool ok = store_list(c->server->store, &text, &f);
-    return answer_either(ok, &text, &f);
+    hw_error err;
+    json_t *list = store_list(c->server->store, &err);
+    return list ? answer_json(200, list) : answer_error(&err);
 }
 
 static answer handle_run(call *c) {
-    fault f;
+    hw_error err;
     buffer text = {.n = 0};
-    bool ok = store_get(c->server->store, c->id, &text, &f);
-    return answer_either(ok, &text, &f);
+    if (store_get(c->server->store, c->id, &text, &err)) return answer_text(200, &text);
+    buffer_free(&text);
+    return answer_error(&err);
 }
 
 static answer handle_rename(call *c) {
-    fault f;
+    hw_error err;
     span_of_text name;
-    buffer text = {.n = 0};
-    bool ok = request_name(&name, c->body, &f) && store_rename(c->server->store, c->id, name, &f);
-    if (ok) {
-        buffer_printf(&text, "{\"id\":%lld,\"name\":", (long long)c->id);
-        buffer_string(&text, name.bytes, name.n);
-        buffer_text(&text, "}");
-    }
-    return answer_either(ok, &text, &f);
+    if (!request_name(&name, c->body, &err) || !store_rename(c->server->store, c->id, name, &err))
+        return answer_error(&err);
+    return answer_json(200, json_pack("{s:I, s:s%}", "id", (json_int_t)c->id, "name", name.bytes, name.n));
 }
 
 static answer handle_delete(call *c) {
-    fault f;
-    buffer text = {.n = 0};
-    bool ok = store_delete(c->server->store, c->id, &f);
-    buffer_printf(&text, "{\"id\":%lld}", (long long)c->id);
-    return answer_either(ok, &text, &f);
+    hw_error err;
+    if (!store_delete(c->server->store, c->id, &err)) return answer_error(&err);
+    return answer_json(200, json_pack("{s:I}", "id", (json_int_t)c->id));
 }
 
 /* ------------------------------------------------------------------ the table */

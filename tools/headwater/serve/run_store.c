@@ -43,17 +43,17 @@ struct store {
 
 /* ------------------------------------------------------------------ statements */
 
-static bool fail_db(store *s, fault *f) {
-    if (!f) return false;
+static bool fail_db(store *s, hw_error *err) {
+    if (!err) return false;
     int code = sqlite3_errcode(s->db);
-    if (code == SQLITE_NOMEM) return fault_set(f, 503, "out_of_memory", "no memory for the store of runs");
+    if (code == SQLITE_NOMEM) return error_set(err, HW_ERR_MEMORY, "no memory for the store of runs");
     if (code == SQLITE_FULL || code == SQLITE_IOERR)
-        return fault_set(f, 507, "store", "the run could not be saved: %s", sqlite3_errmsg(s->db));
-    return fault_set(f, 500, "store", "the store of runs: %s", sqlite3_errmsg(s->db));
+        return error_set(err, ERR_STORE_FULL, "the run could not be saved: %s", sqlite3_errmsg(s->db));
+    return error_set(err, ERR_STORE, "the store of runs: %s", sqlite3_errmsg(s->db));
 }
 
-static bool fail_missing(int64_t id, fault *f) {
-    return fault_set(f, 404, "not_found", "there is no run %lld", (long long)id);
+static bool fail_missing(int64_t id, hw_error *err) {
+    return error_set(err, ERR_NOT_FOUND, "there is no run %lld", (long long)id);
 }
 
 /* A statement with its arguments bound: `i` int64_t, `t` terminated text, `n` text with its length (span_of_text), `b`
@@ -150,61 +150,61 @@ static bool number(int64_t *out, store *s, const char *sql) {
     return ok;
 }
 
-static bool fail_open(store *s, const char *path, fault *f) {
+static bool fail_open(store *s, const char *path, hw_error *err) {
     if (sqlite3_errcode(s->db) == SQLITE_BUSY)
-        return fault_set(f, 500, "store",
+        return error_set(err, ERR_STORE,
                          "%s is in use by another headwater serve: stop that, or give --store FILE or --no-store",
                          path);
-    return fault_set(f, 500, "store", "%s: %s", path, sqlite3_errmsg(s->db));
+    return error_set(err, ERR_STORE, "%s: %s", path, sqlite3_errmsg(s->db));
 }
 
 /* Before anything in the file is changed: it is new, or a store that this build reads, *older where of version 1. */
-static bool check_file(bool *older, store *s, const char *path, fault *f) {
+static bool check_file(bool *older, store *s, const char *path, hw_error *err) {
     int64_t things, application, version;
     if (!number(&things, s, "SELECT count(*) FROM sqlite_master") || !number(&application, s, "PRAGMA application_id") ||
         !number(&version, s, "PRAGMA user_version"))
-        return fail_open(s, path, f);
+        return fail_open(s, path, err);
     *older = things > 0 && version == 1;
     if (things > 0 && application != APPLICATION)
-        return fault_set(f, 500, "store", "%s is a database of something else: name another file", path);
+        return error_set(err, ERR_STORE, "%s is a database of something else: name another file", path);
     return version <= SCHEMA ||
-           fault_set(f, 500, "store", "%s is version %lld of a store; this build reads up to version %d", path,
+           error_set(err, ERR_STORE, "%s is version %lld of a store; this build reads up to version %d", path,
                      (long long)version, SCHEMA);
 }
 
-static bool prepare_file(store *s, const char *path, fault *f) {
+static bool prepare_file(store *s, const char *path, hw_error *err) {
     bool older = false;
     if (!execute(s, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;"))
-        return fail_open(s, path, f);
-    if (!check_file(&older, s, path, f)) return false;
+        return fail_open(s, path, err);
+    if (!check_file(&older, s, path, err)) return false;
     return (execute(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; BEGIN IMMEDIATE; COMMIT;") &&
             (!older || execute(s, "BEGIN; ALTER TABLE runs ADD COLUMN failure TEXT; PRAGMA user_version=2; COMMIT;")) &&
             execute(s, schema)) ||
-           fail_open(s, path, f);
+           fail_open(s, path, err);
 }
 
 /* A new file is for its owner's eyes only. */
-static bool create_private(const char *path, fault *f) {
+static bool create_private(const char *path, hw_error *err) {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) return fault_set(f, 500, "store", "cannot open %s: %s", path, strerror(errno));
+    if (fd < 0) return error_set(err, ERR_STORE, "cannot open %s: %s", path, strerror(errno));
     close(fd);
     return true;
 }
 
-bool store_open(store **out, const char *path, fault *f) {
-    if (path && !create_private(path, f)) return false;
+bool store_open(store **out, const char *path, hw_error *err) {
+    if (path && !create_private(path, err)) return false;
     store *s = calloc(1, sizeof *s);
-    if (!s) return fault_set(f, 503, "out_of_memory", "no memory for the store of runs");
+    if (!s) return error_set(err, HW_ERR_MEMORY, "no memory for the store of runs");
     pthread_mutex_init(&s->mutex, NULL);
     s->in_memory = path == NULL;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
     if (sqlite3_open_v2(path ? path : ":memory:", &s->db, flags, NULL) != SQLITE_OK || !s->db) {
-        fault_set(f, 500, "store", "cannot open %s: %s", path ? path : "memory",
+        error_set(err, ERR_STORE, "cannot open %s: %s", path ? path : "memory",
                   s->db ? sqlite3_errmsg(s->db) : "no memory");
         store_close(s);
         return false;
     }
-    if (!prepare_file(s, path ? path : "the store", f)) {
+    if (!prepare_file(s, path ? path : "the store", err)) {
         store_close(s);
         return false;
     }
@@ -236,7 +236,7 @@ static span_of_text preview(span_of_text text) {
     return (span_of_text){text.bytes, i};
 }
 
-int64_t store_begin(store *s, const explain_request *r, const char *request, const hw_model_info *model, fault *f) {
+int64_t store_begin(store *s, const explain_request *r, const char *request, const hw_model_info *model, hw_error *err) {
     char created[32];
     bool ok = true;
     now_text(created);
@@ -251,7 +251,7 @@ int64_t store_begin(store *s, const explain_request *r, const char *request, con
                           "ntttnt", r->name, created, *model->name ? model->name : model->path, model->sample_sha256,
                           preview(request_preview(r)), request));
     int64_t id = ok ? sqlite3_last_insert_rowid(s->db) : 0;
-    if (!ok) fail_db(s, f);
+    if (!ok) fail_db(s, err);
     unlock(s);
     return id;
 }
@@ -263,50 +263,50 @@ void store_progress(store *s, int64_t id, const char *completion, size_t n) {
 }
 
 /* Copies a file into the blob, by way of `piece` [PIECE]. */
-static bool fill_blob(store *s, sqlite3_blob *blob, FILE *file, char *piece, fault *f) {
+static bool fill_blob(store *s, sqlite3_blob *blob, FILE *file, char *piece, hw_error *err) {
     int at = 0, size = sqlite3_blob_bytes(blob);
     while (at < size) {
         int n = (int)fread(piece, 1, PIECE, file);
-        if (n <= 0 || n > size - at) return fault_set(f, 500, "store", "the run's trace cannot be read back");
-        if (sqlite3_blob_write(blob, piece, n, at) != SQLITE_OK) return fail_db(s, f);
+        if (n <= 0 || n > size - at) return error_set(err, ERR_STORE, "the run's trace cannot be read back");
+        if (sqlite3_blob_write(blob, piece, n, at) != SQLITE_OK) return fail_db(s, err);
         at += n;
     }
     return true;
 }
 
-static bool insert_trace(store *s, int64_t id, FILE *file, int64_t n_bytes, fault *f) {
+static bool insert_trace(store *s, int64_t id, FILE *file, int64_t n_bytes, hw_error *err) {
     sqlite3_blob *blob = NULL;
     char *piece = malloc(PIECE);
-    if (!piece) return fault_set(f, 503, "out_of_memory", "no memory for the trace of run %lld", (long long)id);
+    if (!piece) return error_set(err, HW_ERR_MEMORY, "no memory for the trace of run %lld", (long long)id);
     bool ok = (run(prepare(s, "INSERT OR REPLACE INTO traces(run, bytes) VALUES(?,?)", "iz", id, n_bytes)) &&
                sqlite3_blob_open(s->db, "main", "traces", "bytes", id, 1, &blob) == SQLITE_OK) ||
-              fail_db(s, f);
-    ok = ok && fill_blob(s, blob, file, piece, f);
+              fail_db(s, err);
+    ok = ok && fill_blob(s, blob, file, piece, err);
     sqlite3_blob_close(blob);
     free(piece);
     return ok;
 }
 
 /* A trace that is too large or cannot be opened is left out: the run stays. */
-static bool keep_trace(store *s, int64_t id, const char *path, fault *f) {
+static bool keep_trace(store *s, int64_t id, const char *path, hw_error *err) {
     struct stat info;
     FILE *file = path ? fopen(path, "rb") : NULL;
     if (!file) return true;
     bool ok = true;
     int64_t most = (int64_t)(s->in_memory ? STORE_MEMORY_TRACE_MIB : STORE_FILE_TRACE_MIB) << 20;
     if (fstat(fileno(file), &info) == 0 && info.st_size > 0 && info.st_size <= most)
-        ok = insert_trace(s, id, file, info.st_size, f);
+        ok = insert_trace(s, id, file, info.st_size, err);
     fclose(file);
     return ok;
 }
 
-bool store_finish(store *s, int64_t id, const finished *what, fault *f) {
+bool store_finish(store *s, int64_t id, const finished *what, hw_error *err) {
     lock(s);
     bool ok = (execute(s, "BEGIN IMMEDIATE") &&
                run(prepare(s, "UPDATE runs SET document=?, n_prompt=?, n_completion=?, completion=?, failure=NULL WHERE id=?",
                            "tiibi", what->document, what->n_prompt, what->n_completion, what->completion, id))) ||
-              fail_db(s, f);
-    ok = ok && keep_trace(s, id, what->trace_path, f) && (execute(s, "COMMIT") || fail_db(s, f));
+              fail_db(s, err);
+    ok = ok && keep_trace(s, id, what->trace_path, err) && (execute(s, "COMMIT") || fail_db(s, err));
     if (!ok) execute(s, "ROLLBACK"); /* does nothing where it has not begun */
     unlock(s);
     return ok;
@@ -324,23 +324,23 @@ void store_fail(store *s, int64_t id, const char *reason) {
     unlock(s);
 }
 
-static bool fail_retry(int64_t id, fault *f) {
-    return fault_set(f, 409, "not_failed", "run %lld did not fail: only a failed run is made again", (long long)id);
+static bool fail_retry(int64_t id, hw_error *err) {
+    return error_set(err, ERR_NOT_FAILED, "run %lld did not fail: only a failed run is made again", (long long)id);
 }
 
-bool store_failed_run(store *s, int64_t id, failed_run *out, fault *f) {
+bool store_failed_run(store *s, int64_t id, failed_run *out, hw_error *err) {
     *out = (failed_run){NULL};
     lock(s);
     sqlite3_stmt *q = prepare(s, "SELECT request, completion, failure IS NOT NULL FROM runs WHERE id=?", "i", id);
     int step = q ? sqlite3_step(q) : SQLITE_ERROR;
-    bool ok = step == SQLITE_ROW || (step == SQLITE_DONE ? fail_missing(id, f) : fail_db(s, f));
-    if (ok && !sqlite3_column_int(q, 2)) ok = fail_retry(id, f);
+    bool ok = step == SQLITE_ROW || (step == SQLITE_DONE ? fail_missing(id, err) : fail_db(s, err));
+    if (ok && !sqlite3_column_int(q, 2)) ok = fail_retry(id, err);
     if (ok) {
         out->request = copy(column(q, 0));
         out->completion = copy(column(q, 1));
         out->n_completion = column(q, 1).n;
         ok = (out->request && out->completion) ||
-             fault_set(f, 503, "out_of_memory", "no memory for run %lld", (long long)id);
+             error_set(err, HW_ERR_MEMORY, "no memory for run %lld", (long long)id);
     }
     sqlite3_finalize(q);
     unlock(s);
@@ -354,147 +354,137 @@ void failed_run_free(failed_run *r) {
     *r = (failed_run){NULL};
 }
 
-bool store_retry(store *s, int64_t id, fault *f) {
+bool store_retry(store *s, int64_t id, hw_error *err) {
     lock(s);
     bool ok = run(prepare(s, "UPDATE runs SET failure=NULL WHERE id=? AND failure IS NOT NULL", "i", id));
     if (!ok)
-        fail_db(s, f);
+        fail_db(s, err);
     else if (sqlite3_changes(s->db) == 0)
-        ok = fail_retry(id, f);
+        ok = fail_retry(id, err);
     unlock(s);
     return ok;
 }
 
 /* ------------------------------------------------------------------ finished runs */
 
-/* A key and a string, which may end within a character. */
-static void put_text(buffer *out, const char *key, span_of_text text) {
-    json_t *string = hw__json_front(text.bytes, text.n);
-    buffer_printf(out, ",\"%s\":", key);
-    buffer_json(out, string);
-    json_decref(string);
+/* Text of a column as a string, which may end within a character. */
+static json_t *text_json(span_of_text text) { return hw__json_front(text.bytes, text.n); }
+
+static json_t *run_json(sqlite3_stmt *q) {
+    json_t *run = json_pack("{s:I, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:b, s:b}", "id",
+                            (json_int_t)sqlite3_column_int64(q, 0), "name", text_json(column(q, 1)), "created",
+                            text_json(column(q, 2)), "model", text_json(column(q, 3)), "n_prompt",
+                            (json_int_t)sqlite3_column_int64(q, 4), "n_completion",
+                            (json_int_t)sqlite3_column_int64(q, 5), "prompt", text_json(column(q, 6)), "completion",
+                            text_json(preview(column(q, 7))), "finished", sqlite3_column_int(q, 8), "has_trace",
+                            sqlite3_column_int(q, 9));
+    bool failed = sqlite3_column_type(q, 10) != SQLITE_NULL;
+    return failed ? hw__json_set(run, "failure", text_json(column(q, 10))) : run;
 }
 
-static void put_run(buffer *out, sqlite3_stmt *q) {
-    buffer_printf(out, "{\"id\":%lld", (long long)sqlite3_column_int64(q, 0));
-    put_text(out, "name", column(q, 1));
-    put_text(out, "created", column(q, 2));
-    put_text(out, "model", column(q, 3));
-    buffer_printf(out, ",\"n_prompt\":%lld,\"n_completion\":%lld", (long long)sqlite3_column_int64(q, 4),
-                  (long long)sqlite3_column_int64(q, 5));
-    put_text(out, "prompt", column(q, 6));
-    put_text(out, "completion", preview(column(q, 7)));
-    buffer_printf(out, ",\"finished\":%s,\"has_trace\":%s", sqlite3_column_int(q, 8) ? "true" : "false",
-                  sqlite3_column_int(q, 9) ? "true" : "false");
-    if (sqlite3_column_type(q, 10) != SQLITE_NULL) put_text(out, "failure", column(q, 10));
-    buffer_text(out, "}");
-}
-
-bool store_list(store *s, buffer *out, fault *f) {
-    bool first = true;
+json_t *store_list(store *s, hw_error *err) {
+    json_t *runs = json_array();
     lock(s);
     sqlite3_stmt *q = prepare(s,
                               "SELECT id, name, created, model, n_prompt, n_completion, prompt, completion,"
                               " document IS NOT NULL, EXISTS(SELECT 1 FROM traces WHERE run=id), failure"
                               " FROM runs ORDER BY id DESC LIMIT ?",
                               "i", (int64_t)LIST_MOST);
-    buffer_text(out, "{\"runs\":[");
     int step = q ? SQLITE_ROW : SQLITE_ERROR;
-    while (q && (step = sqlite3_step(q)) == SQLITE_ROW) {
-        if (!first) buffer_text(out, ",");
-        put_run(out, q);
-        first = false;
+    while (q && (step = sqlite3_step(q)) == SQLITE_ROW) runs = hw__json_append(runs, run_json(q));
+    json_t *list = step == SQLITE_DONE ? json_pack("{s:o}", "runs", runs) : NULL;
+    if (step != SQLITE_DONE) {
+        fail_db(s, err);
+        json_decref(runs);
+    } else if (!list) {
+        error_set(err, HW_ERR_MEMORY, "no memory for the list of runs");
     }
-    if (step != SQLITE_DONE) fail_db(s, f);
     sqlite3_finalize(q);
     unlock(s);
-    buffer_text(out, "]}");
-    return step == SQLITE_DONE;
+    return list;
 }
 
 /* {"id","name","created", and what stands in the document after its brace. */
-static bool put_document(buffer *out, sqlite3_stmt *q, int64_t id, fault *f) {
+static bool put_document(buffer *out, sqlite3_stmt *q, int64_t id, hw_error *err) {
     span_of_text document = column(q, 2);
     if (sqlite3_column_type(q, 3) != SQLITE_NULL)
-        return fault_set(f, 409, "failed", "run %lld failed: %.400s; POST /api/runs/%lld/retry makes it again", (long long)id,
+        return error_set(err, ERR_RUN_FAILED, "run %lld failed: %.400s; POST /api/runs/%lld/retry makes it again", (long long)id,
                          (const char *)sqlite3_column_text(q, 3), (long long)id);
     if (sqlite3_column_type(q, 2) == SQLITE_NULL)
-        return fault_set(f, 409, "unfinished", "run %lld is not finished: it is being made", (long long)id);
+        return error_set(err, ERR_UNFINISHED, "run %lld is not finished: it is being made", (long long)id);
     if (document.n < 2 || document.bytes[0] != '{')
-        return fault_set(f, 500, "store", "the document of run %lld is damaged", (long long)id);
-    buffer_printf(out, "{\"id\":%lld", (long long)id);
-    put_text(out, "name", column(q, 0));
-    put_text(out, "created", column(q, 1));
-    buffer_text(out, ",");
-    buffer_add(out, document.bytes + 1, document.n - 1);
+        return error_set(err, ERR_STORE, "the document of run %lld is damaged", (long long)id);
+    json_t *head = json_pack("{s:I, s:o, s:o}", "id", (json_int_t)id, "name", text_json(column(q, 0)), "created",
+                             text_json(column(q, 1)));
+    buffer_splice(out, head, NULL, document.bytes, document.n);
     return true;
 }
 
-bool store_get(store *s, int64_t id, buffer *out, fault *f) {
+bool store_get(store *s, int64_t id, buffer *out, hw_error *err) {
     lock(s);
     sqlite3_stmt *q = prepare(s, "SELECT name, created, document, failure FROM runs WHERE id=?", "i", id);
     int step = q ? sqlite3_step(q) : SQLITE_ERROR;
-    bool ok = step == SQLITE_ROW    ? put_document(out, q, id, f)
-              : step == SQLITE_DONE ? fail_missing(id, f)
-                                    : fail_db(s, f);
+    bool ok = step == SQLITE_ROW    ? put_document(out, q, id, err)
+              : step == SQLITE_DONE ? fail_missing(id, err)
+                                    : fail_db(s, err);
     sqlite3_finalize(q);
     unlock(s);
     return ok;
 }
 
 /* Of a statement that must have changed one row. */
-static bool changed(store *s, bool ok, int64_t id, fault *f) {
-    if (ok && sqlite3_changes(s->db) == 0) return fail_missing(id, f);
-    return ok || fail_db(s, f);
+static bool changed(store *s, bool ok, int64_t id, hw_error *err) {
+    if (ok && sqlite3_changes(s->db) == 0) return fail_missing(id, err);
+    return ok || fail_db(s, err);
 }
 
-bool store_rename(store *s, int64_t id, span_of_text name, fault *f) {
+bool store_rename(store *s, int64_t id, span_of_text name, hw_error *err) {
     lock(s);
-    bool ok = changed(s, run(prepare(s, "UPDATE runs SET name=? WHERE id=?", "ni", name, id)), id, f);
+    bool ok = changed(s, run(prepare(s, "UPDATE runs SET name=? WHERE id=?", "ni", name, id)), id, err);
     unlock(s);
     return ok;
 }
 
 /* One text column of a run, malloc'd. */
-static char *get_column(store *s, const char *sql, int64_t id, fault *f) {
+static char *get_column(store *s, const char *sql, int64_t id, hw_error *err) {
     char *out = NULL;
     sqlite3_stmt *q = prepare(s, sql, "i", id);
     int step = q ? sqlite3_step(q) : SQLITE_ERROR;
     if (step != SQLITE_ROW) {
         if (step == SQLITE_DONE)
-            fail_missing(id, f);
+            fail_missing(id, err);
         else
-            fail_db(s, f);
+            fail_db(s, err);
     } else if (!(out = copy(column(q, 0)))) {
-        fault_set(f, 503, "out_of_memory", "no memory for run %lld", (long long)id);
+        error_set(err, HW_ERR_MEMORY, "no memory for run %lld", (long long)id);
     }
     sqlite3_finalize(q);
     return out;
 }
 
-bool store_delete(store *s, int64_t id, fault *f) {
+bool store_delete(store *s, int64_t id, hw_error *err) {
     lock(s);
     bool ok = run(prepare(s, "DELETE FROM runs WHERE id=? AND (document IS NOT NULL OR failure IS NOT NULL)", "i", id));
     bool gone = ok && sqlite3_changes(s->db) > 0;
-    char *name = ok && !gone ? get_column(s, "SELECT name FROM runs WHERE id=?", id, f) : NULL;
-    if (!ok) fail_db(s, f);
-    if (name) fault_set(f, 409, "unfinished", "run %lld is being made: stop its job first", (long long)id);
+    char *name = ok && !gone ? get_column(s, "SELECT name FROM runs WHERE id=?", id, err) : NULL;
+    if (!ok) fail_db(s, err);
+    if (name) error_set(err, ERR_UNFINISHED, "run %lld is being made: stop its job first", (long long)id);
     free(name);
     unlock(s);
     return gone;
 }
 
-bool store_has(store *s, int64_t id, fault *f) {
+bool store_has(store *s, int64_t id, hw_error *err) {
     lock(s);
-    char *name = get_column(s, "SELECT name FROM runs WHERE id=?", id, f);
+    char *name = get_column(s, "SELECT name FROM runs WHERE id=?", id, err);
     unlock(s);
     free(name);
     return name != NULL;
 }
 
-char *store_request(store *s, int64_t id, fault *f) {
+char *store_request(store *s, int64_t id, hw_error *err) {
     lock(s);
-    char *text = get_column(s, "SELECT request FROM runs WHERE id=?", id, f);
+    char *text = get_column(s, "SELECT request FROM runs WHERE id=?", id, err);
     unlock(s);
     return text;
 }
@@ -527,15 +517,15 @@ static char *amended(bool *damaged, const char *document, const json_t *attribut
     return text;
 }
 
-bool store_amend(store *s, int64_t id, const json_t *attributions, json_t *check, fault *f) {
+bool store_amend(store *s, int64_t id, const json_t *attributions, json_t *check, hw_error *err) {
     lock(s);
-    char *document = get_column(s, "SELECT document FROM runs WHERE id=?", id, f);
+    char *document = get_column(s, "SELECT document FROM runs WHERE id=?", id, err);
     bool damaged = false;
     char *text = document ? amended(&damaged, document, attributions, check) : NULL;
     bool ok = text != NULL;
-    if (document && damaged) fault_set(f, 500, "store", "the document of run %lld is damaged", (long long)id);
-    if (document && !ok && !damaged) fault_set(f, 503, "out_of_memory", "no memory for run %lld", (long long)id);
-    if (ok) ok = changed(s, run(prepare(s, "UPDATE runs SET document=? WHERE id=?", "ti", text, id)), id, f);
+    if (document && damaged) error_set(err, ERR_STORE, "the document of run %lld is damaged", (long long)id);
+    if (document && !ok && !damaged) error_set(err, HW_ERR_MEMORY, "no memory for run %lld", (long long)id);
+    if (ok) ok = changed(s, run(prepare(s, "UPDATE runs SET document=? WHERE id=?", "ti", text, id)), id, err);
     unlock(s);
     free(document);
     free(text);
@@ -556,24 +546,24 @@ static bool copy_blob(sqlite3_blob *blob, FILE *file) {
     return ok;
 }
 
-bool store_trace(store *s, int64_t id, const char *path, fault *f) {
+bool store_trace(store *s, int64_t id, const char *path, hw_error *err) {
     sqlite3_blob *blob = NULL;
     lock(s);
     int opened = sqlite3_blob_open(s->db, "main", "traces", "bytes", id, 0, &blob);
     bool ok = opened == SQLITE_OK;
     FILE *file = ok ? fopen(path, "wbx") : NULL;
     if (!ok && opened != SQLITE_ERROR) { /* that: there is no such row */
-        fail_db(s, f);
+        fail_db(s, err);
     } else if (!ok) {
-        char *name = get_column(s, "SELECT name FROM runs WHERE id=?", id, f);
+        char *name = get_column(s, "SELECT name FROM runs WHERE id=?", id, err);
         if (name)
-            fault_set(f, 409, "no_trace", "run %lld has no trace: it was too large to keep or could not be written, or the run is not finished",
+            error_set(err, ERR_NO_TRACE, "run %lld has no trace: it was too large to keep or could not be written, or the run is not finished",
                       (long long)id);
         free(name);
     } else {
         ok = file && copy_blob(blob, file);
         if (file && fclose(file) != 0) ok = false;
-        if (!ok) fault_set(f, 500, "store", "the trace of run %lld cannot be copied to %s", (long long)id, path);
+        if (!ok) error_set(err, ERR_STORE, "the trace of run %lld cannot be copied to %s", (long long)id, path);
     }
     sqlite3_blob_close(blob);
     unlock(s);

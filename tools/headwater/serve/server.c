@@ -59,8 +59,8 @@ static enum MHD_Result reply(struct MHD_Connection *connection, answer a, bool i
     return rc;
 }
 
-static enum MHD_Result refuse(struct MHD_Connection *connection, const fault *f) {
-    return reply(connection, answer_fault(f), false);
+static enum MHD_Result refuse(struct MHD_Connection *connection, const hw_error *err) {
+    return reply(connection, answer_error(err), false);
 }
 
 /* ------------------------------------------------------------------ who may ask */
@@ -110,11 +110,11 @@ static bool is_own_host(const server *s, const char *host) {
     return is_allowed(s, host);
 }
 
-static bool check_host(const server *s, struct MHD_Connection *connection, fault *f) {
+static bool check_host(const server *s, struct MHD_Connection *connection, hw_error *err) {
     bool twice = false;
     const char *host = header(connection, MHD_HTTP_HEADER_HOST, &twice);
     if (host && !twice && is_own_host(s, host)) return true;
-    return fault_set(f, 403, "bad_host",
+    return error_set(err, ERR_BAD_HOST,
                      "this server answers to localhost, 127.0.0.1, [::1] and the names that --allow-host gave it");
 }
 
@@ -126,16 +126,16 @@ static const char *origin_host(const server *s, const char *origin) {
     return is_allowed(s, origin + strlen(encrypted)) ? origin + strlen(encrypted) : NULL;
 }
 
-static bool check_origin(const server *s, struct MHD_Connection *connection, bool is_page, fault *f) {
+static bool check_origin(const server *s, struct MHD_Connection *connection, bool is_page, hw_error *err) {
     bool twice = false;
     const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
     const char *origin = header(connection, MHD_HTTP_HEADER_ORIGIN, &twice);
     const char *asking = origin ? origin_host(s, origin) : NULL;
     bool own = !origin || (!twice && asking && strcasecmp(asking, host) == 0);
-    if (!own) return fault_set(f, 403, "bad_origin", "requests of other sites are not answered");
+    if (!own) return error_set(err, ERR_BAD_ORIGIN, "requests of other sites are not answered");
     const char *site = header(connection, "Sec-Fetch-Site", &twice);
     if (!site || is_page || strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0) return true;
-    return fault_set(f, 403, "bad_origin", "requests of other sites are not answered");
+    return error_set(err, ERR_BAD_ORIGIN, "requests of other sites are not answered");
 }
 
 /* ------------------------------------------------------------------ what is asked */
@@ -147,48 +147,48 @@ static bool is_json(const char *type) {
 }
 
 /* A body's headers; a length that is too large is refused before it is read. */
-static bool check_body(struct MHD_Connection *connection, fault *f) {
+static bool check_body(struct MHD_Connection *connection, hw_error *err) {
     bool twice = false;
     const char *type = header(connection, MHD_HTTP_HEADER_CONTENT_TYPE, &twice),
                *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
     if (!is_json(type) || twice)
-        return fault_set(f, 415, "unsupported_media_type", "the body must be JSON: Content-Type: application/json");
+        return error_set(err, ERR_MEDIA_TYPE, "the body must be JSON: Content-Type: application/json");
     if (length && strtoull(length, NULL, 10) > MOST_BODY_BYTES)
-        return fault_set(f, 413, "too_large", "the body has more than %d bytes", MOST_BODY_BYTES);
+        return error_set(err, ERR_TOO_LARGE, "the body has more than %d bytes", MOST_BODY_BYTES);
     return true;
 }
 
 static bool has_body(const route *r) { return strcmp(r->method, "POST") == 0 || strcmp(r->method, "PATCH") == 0; }
 
 static const route *find_route(const char *method, const char *path, int64_t *id, char *allowed, size_t room,
-                               fault *f) {
+                               hw_error *err) {
     const route *r = routes_find(method, path, id, allowed, room);
     if (r) return r;
     if (*allowed)
-        fault_set(f, 405, "method_not_allowed", "%.20s is not accepted here, but %s", method, allowed);
+        error_set(err, ERR_BAD_METHOD, "%.20s is not accepted here, but %s", method, allowed);
     else
-        fault_set(f, 404, "not_found", "there is nothing at this address");
+        error_set(err, ERR_NOT_FOUND, "there is nothing at this address");
     return NULL;
 }
 
 /* The request's state, or NULL with *out what the connection does next: it was refused. */
 static incoming *begin(server *s, struct MHD_Connection *connection, const char *path, const char *method,
                        enum MHD_Result *out) {
-    fault f;
+    hw_error err;
     char allowed[64] = "";
     int64_t id = 0;
     const route *r = NULL;
-    bool ok = check_host(s, connection, &f) && check_origin(s, connection, strcmp(path, "/") == 0, &f) &&
-              (r = find_route(method, path, &id, allowed, sizeof allowed, &f)) != NULL &&
-              (!has_body(r) || check_body(connection, &f));
+    bool ok = check_host(s, connection, &err) && check_origin(s, connection, strcmp(path, "/") == 0, &err) &&
+              (r = find_route(method, path, &id, allowed, sizeof allowed, &err)) != NULL &&
+              (!has_body(r) || check_body(connection, &err));
     incoming *in = ok ? calloc(1, sizeof *in) : NULL;
     if (in) {
         in->route = r;
         in->id = id;
         return in;
     }
-    if (ok) fault_set(&f, 503, "out_of_memory", "no memory for the request");
-    answer a = answer_fault(&f);
+    if (ok) error_set(&err, HW_ERR_MEMORY, "no memory for the request");
+    answer a = answer_error(&err);
     if (a.response && *allowed && !r) MHD_add_response_header(a.response, MHD_HTTP_HEADER_ALLOW, allowed);
     *out = reply(connection, a, false);
     return NULL;
@@ -197,30 +197,30 @@ static incoming *begin(server *s, struct MHD_Connection *connection, const char 
 /* ------------------------------------------------------------------ handling */
 
 /* The body's JSON; an absent one reads as {} where the route needs none. */
-static json_t *parse_body(const incoming *in, fault *f) {
+static json_t *parse_body(const incoming *in, hw_error *err) {
     if (in->too_large) {
-        fault_set(f, 413, "too_large", "the body has more than %d bytes", MOST_BODY_BYTES);
+        error_set(err, ERR_TOO_LARGE, "the body has more than %d bytes", MOST_BODY_BYTES);
         return NULL;
     }
     if (in->body.failed) {
-        fault_set(f, 503, "out_of_memory", "no memory for the request");
+        error_set(err, HW_ERR_MEMORY, "no memory for the request");
         return NULL;
     }
     if (in->body.n == 0 && !in->route->takes_json) return json_object();
-    json_t *json = request_parse(in->body.n ? in->body.bytes : "", in->body.n, f);
+    json_t *json = request_parse(in->body.n ? in->body.bytes : "", in->body.n, err);
     if (!json || in->route->takes_json || json_object_size(json) == 0) return json;
     json_decref(json);
-    fault_set(f, 400, "bad_request", "this takes no fields");
+    error_set(err, HW_ERR_ARGUMENT, "this takes no fields");
     return NULL;
 }
 
 static enum MHD_Result handle(server *s, struct MHD_Connection *connection, incoming *in) {
-    fault f;
+    hw_error err;
     call c = {.server = s, .connection = connection, .id = in->id};
     deadlines_request_read(s->deadlines, connection);
     if (has_body(in->route)) {
-        c.body = parse_body(in, &f);
-        if (!c.body) return refuse(connection, &f);
+        c.body = parse_body(in, &err);
+        if (!c.body) return refuse(connection, &err);
         buffer_free(&in->body); /* a job may keep the connection for long */
     }
     answer a = in->route->handle(&c);
@@ -286,14 +286,14 @@ static struct MHD_Daemon *listen_on(server *s, unsigned port) {
                             s->deadlines, MHD_OPTION_END);
 }
 
-bool server_start(server *s, unsigned port, fault *f) {
+bool server_start(server *s, unsigned port, hw_error *err) {
     s->deadlines = deadlines_new();
-    if (!s->deadlines) return fault_set(f, 503, "out_of_memory", "no memory for the server");
+    if (!s->deadlines) return error_set(err, HW_ERR_MEMORY, "no memory for the server");
     s->daemon = listen_on(s, port ? port : DEFAULT_PORT);
     if (!s->daemon && port == 0) s->daemon = listen_on(s, 0);
     if (!s->daemon) deadlines_free(s->deadlines);
     if (!s->daemon)
-        return fault_set(f, 500, "internal", "cannot listen on 127.0.0.1:%u: the port is in use, or not yours to take",
+        return error_set(err, HW_ERR_IO, "cannot listen on 127.0.0.1:%u: the port is in use, or not yours to take",
                          port);
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT);
     s->port = info ? info->port : port;

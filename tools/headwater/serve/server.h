@@ -11,8 +11,8 @@
 
 enum { DEFAULT_PORT = 4780, MOST_BODY_BYTES = 8 << 20 };
 
-/* Listens on `port`; 0: on DEFAULT_PORT, or on any free one where that is taken. False with the fault filled. */
-bool server_start(server *s, unsigned port, fault *f);
+/* Listens on `port`; 0: on DEFAULT_PORT, or on any free one where that is taken. False with *err filled. */
+bool server_start(server *s, unsigned port, hw_error *err);
 /* Ends every connection; the queue is closed before. */
 void server_stop(server *s);
 

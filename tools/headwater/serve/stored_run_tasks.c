@@ -11,21 +11,21 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Text that this program wrote; NULL with the fault filled: no memory, or a damaged store. */
-static json_t *load(const char *text, fault *f) {
+/* Text that this program wrote; NULL with *err filled: no memory, or a damaged store. */
+static json_t *load(const char *text, hw_error *err) {
     bool no_memory;
     json_t *json = hw__json_read(text, strlen(text), JSON_ALLOW_NUL, &no_memory, NULL);
     if (!json && no_memory)
-        fault_set(f, 503, "out_of_memory", "no memory for what the store gives");
+        error_set(err, HW_ERR_MEMORY, "no memory for what the store gives");
     else if (!json)
-        fault_set(f, 500, "store", "what the store gives is no JSON: it is damaged");
+        error_set(err, ERR_STORE, "what the store gives is no JSON: it is damaged");
     return json;
 }
 
-/* The request that made a run, an object; NULL with the fault filled. */
-static json_t *load_request(worker *w, fault *f) {
-    char *text = remote_store_request(w, f);
-    json_t *json = text ? load(text, f) : NULL;
+/* The request that made a run, an object; NULL with *err filled. */
+static json_t *load_request(worker *w, hw_error *err) {
+    char *text = remote_store_request(w, err);
+    json_t *json = text ? load(text, err) : NULL;
     free(text);
     return json;
 }
@@ -33,19 +33,17 @@ static json_t *load_request(worker *w, fault *f) {
 static bool is_stopped(void *ctx) { return worker_is_stopped(ctx); }
 
 /* The trace of a run, kept until another takes its place. */
-static const hw_trace *open_trace(worker *w, int64_t run, fault *f) {
+static const hw_trace *open_trace(worker *w, int64_t run, hw_error *err) {
     static const char name[] = "open.safetensors";
     char path[192];
     hw_trace *trace;
-    hw_error err;
-    if (!remote_store_has(w, f)) { /* deleted: what is at hand of it goes, too */
+    if (!remote_store_has(w, err)) { /* deleted: what is at hand of it goes, too */
         if (w->trace_run == run) worker_keep(w, NULL, 0);
         return NULL;
     }
     if (w->trace && w->trace_run == run) return w->trace;
     worker_path(w, name, path, sizeof path);
-    bool ok = remote_store_trace(w, name, f);
-    if (ok && hw_trace_open(&trace, path, &err) != HW_OK) ok = fault_from(f, &err);
+    bool ok = remote_store_trace(w, name, err) && hw_trace_open(&trace, path, err) == HW_OK;
     unlink(path);
     if (!ok) return NULL;
     worker_keep(w, trace, run);
@@ -54,31 +52,28 @@ static const hw_trace *open_trace(worker *w, int64_t run, fault *f) {
 
 /* ------------------------------------------------------------------ segments of the prompt */
 
-static bool cut_by_passages(hw_segments **out, worker *w, int64_t id, const hw_run *run, fault *f) {
-    hw_error err;
-    json_t *json = load_request(w, f), *spans = json_object_get(json, "spans");
+static bool cut_by_passages(hw_segments **out, worker *w, int64_t id, const hw_run *run, hw_error *err) {
+    json_t *json = load_request(w, err), *spans = json_object_get(json, "spans");
     char *text = spans ? hw__json_dump(spans, JSON_COMPACT) : NULL;
     bool ok = text != NULL;
     if (spans && !ok)
-        fault_set(f, 503, "out_of_memory", "no memory for the passages of run %lld", (long long)id);
+        error_set(err, HW_ERR_MEMORY, "no memory for the passages of run %lld", (long long)id);
     else if (json && !ok)
-        fault_set(f, 400, "bad_request", "\"by\" is \"passage\", but run %lld has no passages", (long long)id);
-    if (ok && hw_segments_from_json(out, run, HW_SIDE_PROMPT, text, strlen(text), &err) != HW_OK)
-        ok = fault_from(f, &err);
+        error_set(err, HW_ERR_ARGUMENT, "\"by\" is \"passage\", but run %lld has no passages", (long long)id);
+    ok = ok && hw_segments_from_json(out, run, HW_SIDE_PROMPT, text, strlen(text), err) == HW_OK;
     free(text);
     json_decref(json);
     return ok;
 }
 
-static bool cut(hw_segments **out, worker *w, int64_t id, const hw_run *run, const char *by, fault *f) {
-    hw_error err;
-    if (strcmp(by, "passage") == 0) return cut_by_passages(out, w, id, run, f);
-    return hw_segments_new(out, run, HW_SIDE_PROMPT, by, &err) == HW_OK || fault_from(f, &err);
+static bool cut(hw_segments **out, worker *w, int64_t id, const hw_run *run, const char *by, hw_error *err) {
+    if (strcmp(by, "passage") == 0) return cut_by_passages(out, w, id, run, err);
+    return hw_segments_new(out, run, HW_SIDE_PROMPT, by, err) == HW_OK;
 }
 
-/* How a check cuts the prompt where the request does not say. False with the fault filled. */
-static bool usual_cut(const char **by, worker *w, fault *f) {
-    json_t *json = load_request(w, f);
+/* How a check cuts the prompt where the request does not say. False with *err filled. */
+static bool usual_cut(const char **by, worker *w, hw_error *err) {
+    json_t *json = load_request(w, err);
     *by = json_object_get(json, "spans") ? "passage" : "sentence";
     json_decref(json);
     return json != NULL;
@@ -97,12 +92,11 @@ static void free_explained(explained *e) {
 
 static bool explain_list(explained *out, worker *w, engine_task *t, const hw_trace *trace, const choice *c,
                          hw_method_params p) {
-    hw_error err;
     p.model = w->model;
     p.stop = is_stopped;
     p.ctx = w;
     for (size_t i = 0; i < c->n; i++, out->n++)
-        if (hw_explain(&out->list[i], trace, c->methods[i], &p, &err) != HW_OK) return fault_from(&t->fault, &err);
+        if (hw_explain(&out->list[i], trace, c->methods[i], &p, &t->error) != HW_OK) return false;
     return true;
 }
 
@@ -116,18 +110,16 @@ static bool explain_by(explained *out, worker *w, engine_task *t, const hw_trace
     return explain_list(out, w, t, trace, c, p);
 }
 
-/* A JSON list of what was made; NULL with the fault filled. */
-static json_t *explained_to_json(const explained *e, fault *f) {
+/* A JSON list of what was made; NULL with *err filled. */
+static json_t *explained_to_json(const explained *e, hw_error *err) {
     json_t *list = json_array();
-    if (!list) fault_set(f, 503, "out_of_memory", "no memory for the explanation");
+    if (!list) error_set(err, HW_ERR_MEMORY, "no memory for the explanation");
     for (size_t i = 0; list && i < e->n; i++) {
-        hw_error err;
         char *text = NULL;
-        bool ok = hw_attribution_json(&text, NULL, e->list[i], &err) == HW_OK || fault_from(f, &err);
-        json_t *one = ok ? load(text, f) : NULL;
-        ok = one != NULL;
+        json_t *one = hw_attribution_json(&text, NULL, e->list[i], err) == HW_OK ? load(text, err) : NULL;
+        bool ok = one != NULL;
         if (ok && json_array_append_new(list, one) != 0)
-            ok = fault_set(f, 503, "out_of_memory", "no memory for the explanation");
+            ok = error_set(err, HW_ERR_MEMORY, "no memory for the explanation");
         free(text);
         if (ok) continue;
         json_decref(list);
@@ -137,24 +129,19 @@ static json_t *explained_to_json(const explained *e, fault *f) {
 }
 
 static bool answer_explained(const explained *e, worker *w, engine_task *t) {
-    json_t *list = explained_to_json(e, &t->fault);
-    bool ok = list && remote_store_amend(w, list, NULL, &t->fault);
-    if (ok) {
-        buffer_text(&t->result, "{\"attributions\":");
-        buffer_json(&t->result, list);
-        buffer_text(&t->result, "}");
-    }
+    json_t *list = explained_to_json(e, &t->error);
+    bool ok = list && remote_store_amend(w, list, NULL, &t->error);
+    if (ok) buffer_json(&t->result, json_pack("{s:O}", "attributions", list));
     json_decref(list);
     return ok;
 }
 
 /* Sets the columns that are the whole prompt cut `by`; NULL: each token is one. */
 static bool cut_columns(hw_partition **out, hw_method_params *p, worker *w, engine_task *t, const hw_run *run) {
-    hw_error err;
     hw_segments *segments;
     if (!t->again.by) return true;
-    if (!cut(&segments, w, t->run, run, t->again.by, &t->fault)) return false;
-    bool ok = hw_segments_partition(out, segments, &err) == HW_OK || fault_from(&t->fault, &err);
+    if (!cut(&segments, w, t->run, run, t->again.by, &t->error)) return false;
+    bool ok = hw_segments_partition(out, segments, &t->error) == HW_OK;
     hw_segments_free(segments);
     if (ok) hw_partition_columns(*out, p);
     return ok;
@@ -164,7 +151,7 @@ bool again_work(worker *w, engine_task *t) {
     explained made = {.n = 0};
     hw_partition *columns = NULL;
     hw_method_params p = t->again.params;
-    const hw_trace *trace = worker_methods(w, &t->again, &t->fault) ? open_trace(w, t->run, &t->fault) : NULL;
+    const hw_trace *trace = worker_methods(w, &t->again, &t->error) ? open_trace(w, t->run, &t->error) : NULL;
     bool ok = trace && cut_columns(&columns, &p, w, t, hw_trace_run(trace)) &&
               explain_list(&made, w, t, trace, &t->again, p) && answer_explained(&made, w, t);
     free_explained(&made);
@@ -184,17 +171,14 @@ static bool is_check_stopped(void *ctx) { return worker_is_stopped(((checking *)
 
 static void send_progress(void *ctx, hw_stage stage, size_t done, size_t total) {
     checking *c = ctx;
-    char text[80];
     if (stage != HW_STAGE_EXPLAIN) return;
-    snprintf(text, sizeof text, "{\"done\":%zu,\"total\":%zu}", done, total);
-    worker_send_event(c->w, c->t, "progress", text);
+    worker_send_json(c->w, c->t, "progress", json_pack("{s:I, s:I}", "done", (json_int_t)done, "total", (json_int_t)total));
 }
 
 static bool judge(worker *w, engine_task *t, const hw_trace *trace, const hw_segments *segments, const explained *made) {
     const check_request *r = &t->check;
     hw_check_params p = hw_check_params_default();
     hw_check *check;
-    hw_error err;
     checking ctx = {w, t};
     p.row_begin = (size_t)r->row_begin;
     p.row_end = (size_t)r->row_end;
@@ -203,9 +187,9 @@ static bool judge(worker *w, engine_task *t, const hw_trace *trace, const hw_seg
     p.progress = send_progress;
     p.stop = is_check_stopped;
     p.ctx = &ctx;
-    if (hw_check_new(&check, w->model, trace, segments, (const hw_attribution *const *)made->list, made->n, &p, &err) !=
-        HW_OK)
-        return fault_from(&t->fault, &err);
+    if (hw_check_new(&check, w->model, trace, segments, (const hw_attribution *const *)made->list, made->n, &p,
+                     &t->error) != HW_OK)
+        return false;
     check_facts facts = {.check = check,
                          .run = hw_trace_run(trace),
                          .segments = segments,
@@ -216,22 +200,18 @@ static bool judge(worker *w, engine_task *t, const hw_trace *trace, const hw_seg
                          .seed = p.seed};
     json_t *json = check_document(&facts);
     hw_check_free(check);
-    bool ok = json ? remote_store_amend(w, NULL, json, &t->fault)
-                   : fault_set(&t->fault, 503, "out_of_memory", "no memory for the check");
-    if (ok) {
-        buffer_text(&t->result, "{\"check\":");
-        buffer_json(&t->result, json);
-        buffer_text(&t->result, "}");
-    }
+    bool ok = json ? remote_store_amend(w, NULL, json, &t->error)
+                   : error_set(&t->error, HW_ERR_MEMORY, "no memory for the check");
+    if (ok) buffer_json(&t->result, json_pack("{s:O}", "check", json));
     json_decref(json);
     return ok;
 }
 
-static bool fit_tokens(check_request *r, const hw_run *run, fault *f) {
+static bool fit_tokens(check_request *r, const hw_run *run, hw_error *err) {
     int64_t n = (int64_t)hw_run_n_completion(run);
     if (r->row_end == 0) r->row_end = n;
     return r->row_end <= n ||
-           fault_set(f, 400, "bad_request", "\"tokens\" ends at %lld: the completion has %lld tokens",
+           error_set(err, HW_ERR_ARGUMENT, "\"tokens\" ends at %lld: the completion has %lld tokens",
                      (long long)r->row_end, (long long)n);
 }
 
@@ -239,10 +219,10 @@ bool check_work(worker *w, engine_task *t) {
     check_request *r = &t->check;
     explained made = {.n = 0};
     hw_segments *segments = NULL;
-    const hw_trace *trace = worker_methods(w, &r->choice, &t->fault) ? open_trace(w, t->run, &t->fault) : NULL;
+    const hw_trace *trace = worker_methods(w, &r->choice, &t->error) ? open_trace(w, t->run, &t->error) : NULL;
     if (!trace) return false;
     const hw_run *run = hw_trace_run(trace);
-    bool ok = (r->by || usual_cut(&r->by, w, &t->fault)) && fit_tokens(r, run, &t->fault) && cut(&segments, w, t->run, run, r->by, &t->fault) &&
+    bool ok = (r->by || usual_cut(&r->by, w, &t->error)) && fit_tokens(r, run, &t->error) && cut(&segments, w, t->run, run, r->by, &t->error) &&
               explain_by(&made, w, t, trace, &r->choice, segments) && judge(w, t, trace, segments, &made);
     free_explained(&made);
     hw_segments_free(segments);
@@ -259,7 +239,7 @@ static bool give_file(engine_task *t, const char *name) {
 }
 
 /* Settings of an attribution of the document: those that a request may have. */
-static bool read_settings(choice *c, const json_t *attribution, fault *f) {
+static bool read_settings(choice *c, const json_t *attribution, hw_error *err) {
     const json_t *settings = json_object_get(attribution, "settings");
     json_t *kept = json_object(), *request = json_object(), *methods = json_array();
     for (size_t i = 0; i < hw_setting_count(); i++) {
@@ -274,7 +254,7 @@ static bool read_settings(choice *c, const json_t *attribution, fault *f) {
     }
     methods = hw__json_append(methods, json_incref(json_object_get(attribution, "method")));
     request = hw__json_set(hw__json_set(request, "methods", methods), "settings", kept);
-    bool ok = request ? request_again(c, request, f) : fault_set(f, 503, "out_of_memory", "no memory for the settings");
+    bool ok = request ? request_again(c, request, err) : error_set(err, HW_ERR_MEMORY, "no memory for the settings");
     json_decref(request);
     return ok;
 }
@@ -314,7 +294,7 @@ static bool read_group_names(const char ***out, const json_t *attribution, size_
 static bool remake(explained *out, worker *w, engine_task *t, const hw_trace *trace, const json_t *attribution) {
     choice c;
     explained one = {.n = 0};
-    if (!read_settings(&c, attribution, &t->fault)) return false;
+    if (!read_settings(&c, attribution, &t->error)) return false;
     hw_method_params p = c.params;
     int32_t *groups;
     const char **names = NULL;
@@ -322,7 +302,7 @@ static bool remake(explained *out, worker *w, engine_task *t, const hw_trace *tr
                (!groups || read_group_names(&names, attribution, p.n_groups));
     if (!got) {
         free(groups);
-        return fault_set(&t->fault, 503, "out_of_memory", "no memory for the groups of an explanation");
+        return error_set(&t->error, HW_ERR_MEMORY, "no memory for the groups of an explanation");
     }
     p.groups = groups;
     p.group_names = names;
@@ -336,7 +316,7 @@ static bool remake(explained *out, worker *w, engine_task *t, const hw_trace *tr
 /* Those of the document that the method (if one is named) picks; a format that holds one gets the first. */
 static bool remake_all(explained *out, worker *w, engine_task *t, const hw_trace *trace, bool many) {
     buffer text = {.n = 0};
-    json_t *json = remote_store_get(w, &text, &t->fault) ? load(text.bytes ? text.bytes : "", &t->fault) : NULL,
+    json_t *json = remote_store_get(w, &text, &t->error) ? load(text.bytes ? text.bytes : "", &t->error) : NULL,
            *list = json_object_get(json, "attributions");
     bool ok = json != NULL;
     buffer_free(&text);
@@ -349,7 +329,7 @@ static bool remake_all(explained *out, worker *w, engine_task *t, const hw_trace
     }
     json_decref(json);
     if (ok && out->n == 0)
-        return fault_set(&t->fault, 404, "not_found", "run %lld was not explained by that method", (long long)t->run);
+        return error_set(&t->error, ERR_NOT_FOUND, "run %lld was not explained by that method", (long long)t->run);
     return ok;
 }
 
@@ -361,18 +341,17 @@ static const hw_format_info *find_format(const char *name) {
 
 bool export_work(worker *w, engine_task *t) {
     char name[48], path[192];
-    hw_error err;
     explained made = {.n = 0};
     if (strcmp(t->format, "trace") == 0)
-        return remote_store_trace(w, "export.safetensors", &t->fault) && give_file(t, "export.safetensors");
+        return remote_store_trace(w, "export.safetensors", &t->error) && give_file(t, "export.safetensors");
     const hw_format_info *format = find_format(t->format);
-    const hw_trace *trace = open_trace(w, t->run, &t->fault);
+    const hw_trace *trace = open_trace(w, t->run, &t->error);
     bool ok = trace && remake_all(&made, w, t, trace, format->many);
     snprintf(name, sizeof name, "export%s", format->extension);
     worker_path(w, name, path, sizeof path);
-    if (ok && hw_result_save((const hw_attribution *const *)made.list, made.n, path, false, &err) != HW_OK)
-        ok = fault_from(&t->fault, &err);
-    ok = ok && give_file(t, name);
+    ok = ok &&
+         hw_result_save((const hw_attribution *const *)made.list, made.n, path, false, &t->error) == HW_OK &&
+         give_file(t, name);
     free_explained(&made);
     return ok;
 }

@@ -4,7 +4,7 @@
 
 #include "serve/worker.h"
 
-/* False with the task's fault filled. */
+/* False with the task's error filled. */
 bool explain_work(worker *w, engine_task *t); /* the result is a RUN */
 bool again_work(worker *w, engine_task *t);   /* {"attributions": [...]} */
 bool check_work(worker *w, engine_task *t);   /* {"check": ...} */

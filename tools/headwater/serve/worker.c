@@ -80,9 +80,18 @@ bool worker_is_abandoned(const worker *w) { return atomic_load(&w->stop) >= STOP
 
 /* ------------------------------------------------------------------ for all kinds of work */
 
-void worker_send_event(worker *w, const engine_task *t, const char *name, const char *json) {
-    span_of_text parts[] = {{name, strlen(name) + 1}, {json, strlen(json) + 1}};
-    if (t->wants_events) channel_send(&w->channel, FRAME_EVENT, parts, 2);
+bool worker_send_event(worker *w, const engine_task *t, const char *name, buffer *json) {
+    span_of_text parts[] = {{name, strlen(name) + 1}, {json->bytes, json->n + 1}};
+    bool ok = !json->failed;
+    if (ok && t->wants_events) channel_send(&w->channel, FRAME_EVENT, parts, 2);
+    buffer_free(json);
+    return ok;
+}
+
+bool worker_send_json(worker *w, const engine_task *t, const char *name, json_t *json) {
+    buffer text = {.n = 0};
+    buffer_json(&text, json);
+    return worker_send_event(w, t, name, &text);
 }
 
 void worker_path(const worker *w, const char *name, char *out, size_t room) {
@@ -95,7 +104,7 @@ void worker_keep(worker *w, hw_trace *trace, int64_t run) {
     w->trace_run = run;
 }
 
-bool worker_methods(const worker *w, choice *c, fault *f) {
+bool worker_methods(const worker *w, choice *c, hw_error *err) {
     static const char *const standard[] = {"rollout", "logit"};
     bool named = c->n > 0;
     for (size_t i = 0; i < sizeof standard / sizeof *standard && !named; i++) {
@@ -104,7 +113,7 @@ bool worker_methods(const worker *w, choice *c, fault *f) {
     }
     for (size_t i = 0; i < c->n && named; i++) {
         const char *problem = hw_method_problem(hw_method_find(c->methods[i]), w->info);
-        if (*problem) return fault_set(f, 422, "unsupported", "method %s: %.600s", c->methods[i], problem);
+        if (*problem) return error_set(err, HW_ERR_UNSUPPORTED, "method %s: %.600s", c->methods[i], problem);
     }
-    return c->n > 0 || fault_set(f, 422, "unsupported", "no method can explain this model: %.600s", w->info->problem);
+    return c->n > 0 || error_set(err, HW_ERR_UNSUPPORTED, "no method can explain this model: %.600s", w->info->problem);
 }

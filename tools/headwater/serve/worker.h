@@ -33,7 +33,7 @@ typedef struct engine_task {
     bool wants_events;
     frame_type done_type; /* FRAME_DONE, or where the result lies */
     buffer result;
-    fault fault;
+    hw_error error;
 } engine_task;
 
 typedef struct worker {
@@ -63,8 +63,9 @@ bool worker_task(worker *w, buffer *task);
 bool worker_answer(worker *w, buffer *answer);
 bool worker_is_stopped(const worker *w);   /* the client wants no more of the task, or the program ends */
 bool worker_is_abandoned(const worker *w); /* not even what a stopped one still does */
-/* One event for the task's client, if it wants some. */
-void worker_send_event(worker *w, const engine_task *t, const char *name, const char *json);
+/* One event for the task's client, if it wants some; what is sent is taken over. False: there was no memory for it. */
+bool worker_send_event(worker *w, const engine_task *t, const char *name, buffer *json);
+bool worker_send_json(worker *w, const engine_task *t, const char *name, json_t *json);
 
 /* The newest trace, kept until another takes its place. */
 void worker_keep(worker *w, hw_trace *trace, int64_t run); /* takes it over */
@@ -72,6 +73,6 @@ void worker_keep(worker *w, hw_trace *trace, int64_t run); /* takes it over */
 void worker_path(const worker *w, const char *name, char *out, size_t room);
 
 /* Methods to run where a request names none; those that it names must be possible. */
-bool worker_methods(const worker *w, choice *c, fault *f);
+bool worker_methods(const worker *w, choice *c, hw_error *err);
 
 #endif
