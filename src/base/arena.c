@@ -1,4 +1,4 @@
-/* arena.c - a list of blocks, filled from the front. */
+/* arena.c - a list of memory blocks, each filled from the front. */
 #include "base/arena.h"
 
 #include "base/error.h"
@@ -11,7 +11,7 @@ enum { BLOCK_BYTES = 16 * 1024 };
 
 struct hw__pool_block {
     struct hw__pool_block *next;
-    size_t used, room; /* of `bytes` */
+    size_t used, room; /* bytes used, and size of `bytes` */
     alignas(max_align_t) unsigned char bytes[];
 };
 
@@ -29,7 +29,7 @@ static struct hw__pool_block *grow(hw__pool *pool, size_t need) {
 void *hw__pool_alloc(hw__pool *pool, size_t count, size_t size) {
     size_t bytes, padded;
     if (!hw__mul(&bytes, count, size) || !hw__add(&padded, bytes, alignof(max_align_t))) return NULL;
-    padded -= padded % alignof(max_align_t); /* at least one byte more than asked: room for a terminator */
+    padded -= padded % alignof(max_align_t); /* adds at least one byte, for a terminator */
     struct hw__pool_block *block = pool->blocks;
     if (!block || block->room - block->used < padded) block = grow(pool, padded);
     if (!block) return NULL;

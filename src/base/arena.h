@@ -1,5 +1,5 @@
 /*
- * arena.h - memory that is freed all at once: token bytes, names and other small things of one run.
+ * arena.h - memory that is freed all at once: token bytes, names and other small objects of one run.
  *
  * Pointers stay valid until hw__pool_clear(). Not for large arrays.
  */
@@ -12,11 +12,11 @@ typedef struct hw__pool {
     struct hw__pool_block *blocks; /* newest first */
 } hw__pool;
 
-/* Zeroed, aligned for any type; NULL when there is no memory. */
+/* Zeroed memory, aligned for any type; NULL when memory runs out. */
 void *hw__pool_alloc(hw__pool *pool, size_t count, size_t size);
-/* Copy of [n] bytes with a terminator behind; NULL when there is no memory. */
+/* Copies bytes [n] and appends a terminator; NULL when memory runs out. */
 const char *hw__pool_strndup(hw__pool *pool, const char *bytes, size_t n);
-/* The same of a terminated string; NULL reads as "". */
+/* Copies a terminated string; NULL is copied as "". */
 const char *hw__pool_strdup(hw__pool *pool, const char *s);
 void hw__pool_clear(hw__pool *pool);
 

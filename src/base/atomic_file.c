@@ -1,7 +1,7 @@
 /*
- * atomic_file.c - what is written has no name until it is whole, so that a process that is killed leaves nothing; then it is
- * called ".headwater-PID-N.tmp" in the same folder, for rename does not cross file systems. Where the file system has no files
- * without names it has that name from the start.
+ * atomic_file.c - a file gets its name only when it is complete, so a process that is killed leaves nothing behind.
+ * Before the final rename the file is called ".headwater-PID-N.tmp" in the same folder, because rename() does not cross
+ * file systems. A file system without O_TMPFILE gives it that name from the start.
  */
 #define _GNU_SOURCE /* O_TMPFILE */
 #include "base/atomic_file.h"
@@ -15,14 +15,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Names tried before giving up; one is taken only by a crash, or by another thread writing into the folder. */
+/* MAX_NAMES: names tried before giving up. A name is taken only after a crash, or by another thread that writes into
+ * the same folder. */
 enum { MAX_NAMES = 4096, NAME_BYTES = 64, BUFFER_WORDS = 4096 };
 
 static hw_err fail_write(hw_error *err, const char *path, int error) {
     return hw__fail(err, HW_ERR_IO, "%s cannot be written: %s", path, strerror(error));
 }
 
-/* Forgets the file: the stream closed, the temporary name removed. */
+/* Discards the file: closes the stream and removes the temporary name. */
 static void drop(hw__file *file) {
     if (file->stream) fclose(file->stream);
     if (file->temp) unlink(file->temp);
@@ -33,7 +34,8 @@ static void drop(hw__file *file) {
 
 /* ------------------------------------------------------------------ create */
 
-/* What stands at `path`: *mode gets its permissions, or 0 where there is nothing; *target the name to replace. */
+/* Looks at `path`: *mode gets the permissions of the file there, or 0 if there is no file; *target gets the name to
+ * replace. */
 static hw_err find_target(char **target, mode_t *mode, const char *path, hw_error *err) {
     struct stat st;
     *mode = 0;
@@ -53,10 +55,10 @@ static hw_err find_target(char **target, mode_t *mode, const char *path, hw_erro
     return *target ? HW_OK : hw__fail_memory(err, "a file name", strlen(path), 1);
 }
 
-/* What others can read of it is the caller's to allow: files hold prompts. */
+/* Files hold prompts, so only the owner may read a new one. */
 static const mode_t NEW_MODE = 0600;
 
-/* The open file that has no name yet, as a path. */
+/* The /proc path of an open file that has no name yet. */
 typedef struct proc_name {
     char text[32];
 } proc_name;
@@ -67,7 +69,8 @@ static proc_name name_of(int fd) {
     return name;
 }
 
-/* Gives `unnamed`, or for -1 a new file, the first free name beside `target`: that, or -1 and errno. */
+/* Gives `unnamed` (or a new file if it is -1) the first free temporary name beside `target`. Returns the descriptor, or
+ * -1 with errno. */
 static int take_name(char **temp, const char *target, int unnamed) {
     const char *slash = strrchr(target, '/');
     size_t folder = slash ? (size_t)(slash - target) + 1 : 0;
@@ -93,7 +96,8 @@ static int take_name(char **temp, const char *target, int unnamed) {
     return -1;
 }
 
-/* Opens a new file in the folder of `target`; -1 and errno on failure. *temp stays NULL where it has no name. */
+/* Opens a new file in the folder of `target`; -1 with errno on failure. *temp stays NULL if the file has no name
+ * yet. */
 static int open_temp(char **temp, const char *target) {
     const char *slash = strrchr(target, '/');
     char *folder = slash == target ? hw__strndup("/", 1)
@@ -103,7 +107,7 @@ static int open_temp(char **temp, const char *target) {
     bool lacked = !folder;
     free(folder);
     if (fd >= 0 && access(name_of(fd).text, F_OK) == 0) return fd;
-    if (fd >= 0) close(fd); /* no /proc to name it by */
+    if (fd >= 0) close(fd); /* without /proc the file cannot be named later */
     if (lacked) errno = ENOMEM;
     return lacked ? -1 : take_name(temp, target, -1);
 }
@@ -170,7 +174,7 @@ void hw__file_float(hw__file *file, float value, const char *nan) {
     }
     snprintf(text, sizeof text, value == 0 && signbit(value) ? "-0.0" : "%.9g", (double)value);
     point = text + strspn(text, "-+0123456789einf");
-    if (*point) { /* a locale's decimal point, of one or more bytes */
+    if (*point) { /* a locale's decimal point has one or more bytes */
         char *digits = point + strcspn(point, "0123456789");
         *point = '.';
         memmove(point + 1, digits, strlen(digits) + 1);
@@ -185,7 +189,7 @@ bool hw__file_failed(const hw__file *file) { return file->error != 0; }
 hw_err hw__file_finish(hw__file *file, hw_error *err) {
     int error = file->error, fd = fileno(file->stream);
     if (!error && fflush(file->stream) != 0) error = errno;
-    if (!error && fsync(fd) != 0 && errno != EINVAL) error = errno; /* EINVAL: a file system that cannot sync */
+    if (!error && fsync(fd) != 0 && errno != EINVAL) error = errno; /* EINVAL: the file system does not support fsync */
     if (!error && !file->temp && take_name(&file->temp, file->path, fd) < 0) error = errno;
     if (fclose(file->stream) != 0 && !error) error = errno;
     file->stream = NULL;
@@ -202,7 +206,7 @@ hw_err hw__file_commit(hw__file *file, hw_error *err) {
     }
     hw_err rc = rename(file->temp, file->path) == 0 ? HW_OK : fail_write(err, file->path, errno);
     if (rc == HW_OK) {
-        free(file->temp); /* it has the wanted name now */
+        free(file->temp); /* the file has its final name now */
         file->temp = NULL;
     }
     drop(file);
@@ -225,11 +229,12 @@ hw_err hw__file_open(FILE **out, uint64_t *n_bytes, const char *path, hw_error *
     if (!path || !*path) return hw__fail(err, HW_ERR_ARGUMENT, "no file named to read");
     struct stat st;
     if (stat(path, &st) != 0) return hw__fail(err, HW_ERR_IO, "%s cannot be read: %s", path, strerror(errno));
-    /* Asked before opening: opening a pipe would wait for its other end. */
+    /* checked before opening, because opening a pipe would block until the other end opens */
     if (S_ISDIR(st.st_mode)) return hw__fail(err, HW_ERR_IO, "%s is a directory: name a file", path);
     if (!S_ISREG(st.st_mode))
         return hw__fail(err, HW_ERR_IO, "%s is a device, pipe or socket: name a regular file", path);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* should it have become a pipe since */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* O_NONBLOCK in case the file has become a pipe
+                                                               meanwhile */
     FILE *stream = fd >= 0 && fstat(fd, &st) == 0 ? fdopen(fd, "rb") : NULL;
     if (!stream) {
         int error = errno;

@@ -1,8 +1,8 @@
 /*
- * atomic_file.h - files that are whole or not there: written under another name beside the wanted one, then renamed over
- * it; and opening a file to read. Every writer of the library goes through here.
+ * atomic_file.h - files that are complete or absent: written under a temporary name in the target's folder, then
+ * renamed over the target. Also opens files to read. Every writer of the library uses this module.
  *
- * Writes are sticky: the first that fails is remembered, later ones do nothing, and hw__file_finish() reports it.
+ * Write errors are sticky: the first one is remembered, later writes do nothing, and hw__file_finish() reports it.
  */
 #ifndef HW_BASE_ATOMIC_FILE_H
 #define HW_BASE_ATOMIC_FILE_H
@@ -12,41 +12,43 @@
 #include <stdio.h>
 
 typedef struct hw__file {
-    FILE *stream; /* NULL once finished */
-    char *path;   /* malloc'd: the wanted name, symbolic links followed */
-    char *temp;   /* malloc'd: its name until the commit; NULL while it has none */
-    int error;    /* errno of the first write that failed */
+    FILE *stream; /* NULL after finish */
+    char *path;   /* malloc'd: the final name, symbolic links followed */
+    char *temp;   /* malloc'd: the temporary name until the commit; NULL while the file has none */
+    int error;    /* errno of the first failed write */
 } hw__file;
 
-/* Starts a file for `path`; nothing is seen there before hw__file_commit(). An existing file keeps its mode, a new
- * one is the owner's alone (0600). Errors:
- * ARGUMENT ("" and "-"), IO (a directory, a device, a folder that does not exist or cannot be written). */
+/* Starts a file for `path`. Nothing appears there before hw__file_commit(). A replaced file keeps its mode; a new one
+ * is readable by its owner only (0600). Errors: ARGUMENT ("" and "-"), IO (a directory or device; a folder that does
+ * not exist or is not writable). */
 hw_err hw__file_create(hw__file *out, const char *path, hw_error *err);
 
 void hw__file_write(hw__file *file, const void *bytes, size_t n);
 void hw__file_text(hw__file *file, const char *text);
 void hw__file_printf(hw__file *file, const char *fmt, ...) HW_PRINTF(2, 3);
-/* [n] numbers of four bytes each, floats or integers, little-endian. */
+/* Writes [n] four-byte numbers (floats or integers), little-endian. */
 void hw__file_words(hw__file *file, const void *words, size_t n);
-/* `value` in nine digits, which read back to the same float, with a point in any locale; `nan` where it is NaN. */
+/* Writes `value` with nine digits, which read back to the same float, with a decimal point in any locale; writes `nan`
+ * for NaN. */
 void hw__file_float(hw__file *file, float value, const char *nan);
-/* Whether a write failed, for loops that would work in vain. */
+/* Whether a write has failed, so that loops can stop early. */
 bool hw__file_failed(const hw__file *file);
 
-/* Brings every byte to the disk and closes the temporary file. After an error the file is gone. */
+/* Flushes every byte to the disk and closes the temporary file. On an error the file is removed. */
 hw_err hw__file_finish(hw__file *file, hw_error *err);
-/* Finishes, if that is not done yet, and puts the file in place of what was there. The file is gone from `file` after
- * success and after an error. */
+/* Calls hw__file_finish() if it has not been called, then renames the file over the target. Afterwards `file` is empty,
+ * on success and on error. */
 hw_err hw__file_commit(hw__file *file, hw_error *err);
-/* Removes what was written. Does nothing to a zeroed or committed file. */
+/* Removes what was written. Does nothing for a zeroed or committed file. */
 void hw__file_abort(hw__file *file);
 
-/* Makes a file of bytes [n]. */
+/* Writes bytes [n] to a file in one call. */
 hw_err hw__file_save(const char *path, const void *bytes, size_t n, hw_error *err);
 
-/* Opens a regular file to read; *n_bytes is its size. */
+/* Opens a regular file to read; *n_bytes gets its size. */
 hw_err hw__file_open(FILE **out, uint64_t *n_bytes, const char *path, hw_error *err);
-/* Bytes [n] from `offset` on, wherever others read the file. False where it ends before, or cannot be read: errno is then not 0. */
+/* Reads bytes [n] from `offset`; several threads may read the same file. Returns false if the file ends before that, or
+ * on a read error, in which case errno is not 0. */
 bool hw__file_read_at(FILE *stream, void *to, size_t n, uint64_t offset);
 
 #endif

@@ -1,4 +1,4 @@
-/* child_work.c - fork(), limits of the kernel's, and a pipe that the child writes: a header, then the bytes. */
+/* child_work.c - fork(), kernel resource limits, and a pipe on which the child writes a header and then the bytes. */
 #define _GNU_SOURCE /* RLIMIT_DATA, close_range() */
 #include "base/child_work.h"
 
@@ -25,7 +25,7 @@ typedef struct header {
 
 /* ------------------------------------------------------------------ the child */
 
-/* Bytes that the process may write to already; 0 where the system does not say. */
+/* Bytes that the process has mapped writable; 0 if the system does not report it. */
 static size_t data_bytes(void) {
     unsigned long pages[6] = {0};
     FILE *f = fopen("/proc/self/statm", "r");
@@ -51,7 +51,7 @@ static void confine(int fd, const hw__child_limits *limits) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
 #endif
     for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
-    signal(SIGINT, SIG_IGN); /* the parent is asked to stop, and the limit ends this in any case */
+    signal(SIGINT, SIG_IGN); /* the parent handles SIGINT, and the limits end this process in any case */
     int nowhere = open("/dev/null", O_WRONLY);
     if (nowhere >= 0) dup2(nowhere, STDERR_FILENO);
     if (fd != PIPE_FD) dup2(fd, PIPE_FD);
@@ -83,7 +83,7 @@ static void run_child(int fd, const hw__child_limits *limits, hw__child_fn work,
 
 /* ------------------------------------------------------------------ the parent */
 
-/* Bytes read; fewer than n at the end. */
+/* Returns the number of bytes read; fewer than n at end of file. */
 static size_t read_all(int fd, void *to, size_t n) {
     size_t done = 0;
     while (done < n) {

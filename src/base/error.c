@@ -47,7 +47,7 @@ void *hw__alloc(size_t count, size_t size) {
 }
 
 void hw__touch(void *block, size_t bytes) {
-    enum { PAGE = 4096 }; /* no system has smaller ones */
+    enum { PAGE = 4096 }; /* the smallest page size of any supported system */
     for (size_t i = 0; i < bytes; i += PAGE) ((volatile char *)block)[i] = 0;
 }
 

@@ -1,6 +1,6 @@
 /*
- * float16.h - IEEE binary16 (F16) and float, by integers alone: any machine, no special instructions. Inline, so that loops
- * over arrays vectorise.
+ * float16.h - converts IEEE binary16 (F16) to float and back with integer arithmetic only: works on any machine without
+ * special instructions. Inline, so that loops over arrays vectorise.
  */
 #ifndef HW_BASE_FLOAT16_H
 #define HW_BASE_FLOAT16_H
@@ -20,8 +20,8 @@ static inline float hw__float_of_bits(uint32_t bits) {
     return v;
 }
 
-/* The nearest half, ties to even; beyond 65519.99 infinity; NaN stays one. Below 2^-14 halves are multiples of 2^-24: so is
- * the last bit of a float between 1/2 and 1, and adding 1/2 rounds to it. */
+/* The nearest half, ties to even; infinity above 65519.99; NaN stays NaN. Below 2^-14 a half is a multiple of 2^-24,
+ * which is also the last bit of a float between 1/2 and 1, so adding 1/2 does the rounding. */
 static inline uint16_t hw__half_of_float(float v) {
     uint32_t bits = hw__bits_of_float(v), sign = bits >> 16 & 0x8000u, size = bits & 0x7FFFFFFFu;
     uint32_t normal = (size + 0xFFFu + (size >> 13 & 1)) >> 13;
@@ -32,7 +32,7 @@ static inline uint16_t hw__half_of_float(float v) {
     return (uint16_t)(sign | half);
 }
 
-/* Exact. A subnormal is its fraction in the last bits of a float between 1/2 and 1, less 1/2. */
+/* Exact. A subnormal half is the fraction in the last bits of a float between 1/2 and 1, minus 1/2. */
 static inline float hw__float_of_half(uint16_t half) {
     uint32_t sign = (half & 0x8000u) << 16, size = half & 0x7FFFu;
     uint32_t small = hw__bits_of_float(hw__float_of_bits(0x3F000000u | size) - 0.5f);

@@ -1,4 +1,4 @@
-/* json.c - jansson with checks; every refusal is HW_ERR_FORMAT. */
+/* json.c - jansson with checks; every rejected input is HW_ERR_FORMAT. */
 #include "base/json.h"
 
 #include "base/utf8.h"
@@ -10,16 +10,18 @@
 #include <string.h>
 
 static const int FLAGS = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL;
-static const uint64_t MAX_FILE = 1u << 30; /* the tree of so many bytes takes about ten times as many */
+static const uint64_t MAX_FILE = 1u << 30; /* the parsed tree takes about ten times this */
 
-/* ------------------------------------------------------------------ a lack of memory that jansson passes over
+/* ------------------------------------------------------------------ allocation failures that jansson ignores
  *
- * Its parser goes on where a token's buffer could not grow, with a byte less in the text or the number, and its printer leaves out
- * a quote or a comma. So its allocations are noted: what was set before is called, and who sets other functions later only loses the note. */
+ * jansson's parser continues after a failed allocation of a token buffer, with a byte missing from the text or the
+ * number, and its printer leaves out a quote or a comma. So this file wraps the allocation functions and records
+ * failures. The previously set functions are still called; a program that sets other functions later only loses the
+ * record. */
 
 static json_malloc_t next_malloc;
 static json_free_t next_free;
-static _Thread_local bool lacked; /* an allocation of this thread failed since this was cleared */
+static _Thread_local bool lacked; /* an allocation of this thread has failed since this was cleared */
 
 static void *noted_malloc(size_t n) {
     void *block = next_malloc(n);
@@ -42,7 +44,7 @@ static void begin(void) {
 
 static hw_err fail_parse(hw_error *err, const json_error_t *why) {
     if (lacked) return hw__fail(err, HW_ERR_MEMORY, "out of memory: JSON");
-    char line[sizeof why->text * 2]; /* the message quotes the text */
+    char line[sizeof why->text * 2]; /* the message quotes the input text */
     return hw__fail(err, HW_ERR_FORMAT, "no valid JSON: line %d: %s", why->line,
                     hw__utf8_line(line, sizeof line, why->text, strlen(why->text)));
 }
@@ -179,7 +181,7 @@ static bool is_hex(const char *hex, size_t n) {
     return n % 2 == 0;
 }
 
-/* Bytes of hexadecimal digits [n], malloc'd; NULL: no memory. */
+/* Decodes hexadecimal digits [n]; malloc'd, NULL when memory runs out. */
 static char *decode_hex(const char *hex, size_t n) {
     char *out = hw__alloc(n / 2 + 1, 1);
     for (size_t i = 0; out && i + 1 < n; i += 2) out[i / 2] = (char)(hex_digit(hex[i]) << 4 | hex_digit(hex[i + 1]));
@@ -197,7 +199,7 @@ static char *encode_hex(const char *bytes, size_t n) {
     return hex;
 }
 
-/* Refuses a `text` that is not how bytes [n] read with U+FFFD. */
+/* Rejects a `text` that differs from bytes [n] decoded with U+FFFD. */
 static hw_err check_reading(const char *bytes, size_t n, const json_t *text, const char *key, const char *hex_key,
                             hw_error *err) {
     size_t n_read;
@@ -249,7 +251,7 @@ json_t *hw__json_replaced(const char *bytes, size_t n) {
 
 json_t *hw__json_front(const char *bytes, size_t n) {
     size_t from = 0;
-    while (from < n) { /* a character at a time, so that one that is wrong ends it */
+    while (from < n) { /* appends one character at a time, so that the first invalid one ends the text */
         size_t length = 1;
         while (length <= 4 && from + length <= n && !hw__utf8_valid(bytes + from, length)) length++;
         if (length > 4 || from + length > n) break;
@@ -266,7 +268,7 @@ json_t *hw__json_float(float value) {
     for (int digits = 1; digits <= 9; digits++) {
         char text[32];
         snprintf(text, sizeof text, "%.*g", digits, (double)value);
-        decimal = strtod(text, NULL); /* the same locale wrote it */
+        decimal = strtod(text, NULL); /* snprintf wrote it in the same locale */
         if ((float)decimal == value) break;
     }
     return json_real(decimal);

@@ -1,4 +1,5 @@
-/* safetensors.c - the header as jansson's tree, kept for its strings; data from where they lie, so that threads may read at once. */
+/* safetensors.c - the header is jansson's tree, kept for its strings; data are read at absolute offsets, so that
+ * threads can read in parallel. */
 #include "base/safetensors.h"
 
 #include "base/json.h"
@@ -10,20 +11,20 @@
 
 #define METADATA "__metadata__"
 
-/* Longest header, in bytes: a run of 100,000 tokens takes about a third of it. */
+/* Maximum header length in bytes: a run of 100,000 tokens needs about a third of it. */
 static const uint64_t MAX_HEADER = 64u << 20;
 
 enum { PREFIX_BYTES = 8, ALIGNMENT = 8, BUFFER_BYTES = 1 << 15, NAME_ROOM = 80 };
 
 struct hw__safetensors {
     FILE *stream;
-    json_t *header;      /* owns every name and string */
-    hw__tensor *tensors; /* [n_tensors] by place in the data */
+    json_t *header;      /* owns all names and strings */
+    hw__tensor *tensors; /* [n_tensors] in data order */
     size_t n_tensors;
-    uint64_t data_begin; /* where the data lie in the file */
+    uint64_t data_begin; /* file offset of the data */
 };
 
-/* Every dtype of the format: one that is only passed over must still have its size checked. */
+/* All dtypes of the format: the size of a tensor that is skipped is checked too. */
 static const struct {
     const char *name;
     unsigned bits;
@@ -70,7 +71,7 @@ static hw_err fail_tensor(hw_error *err, const char *name, const char *what) {
                     what);
 }
 
-/* A JSON integer of 0 or more that fits size_t. */
+/* A JSON integer >= 0 that fits size_t. */
 static bool get_size(size_t *out, const json_t *value) {
     if (!json_is_integer(value) || json_integer_value(value) < 0) return false;
     json_int_t v = json_integer_value(value);
@@ -116,7 +117,8 @@ static hw_err check_metadata(const json_t *metadata, hw_error *err) {
     const char *key;
     json_t *value;
     if (!json_is_object(metadata)) return hw__fail(err, HW_ERR_FORMAT, METADATA " must be an object of strings");
-    json_object_foreach((json_t *)(uintptr_t)metadata, key, value) /* the macro takes no const, and changes nothing */
+    json_object_foreach((json_t *)(uintptr_t)metadata, key, value) /* the macro does not accept const, and does not
+                                                                      modify the object */
         if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value)) return hw__fail(
             err, HW_ERR_FORMAT, "every value of " METADATA " must be a string without NUL");
     return HW_OK;
@@ -128,7 +130,7 @@ static int by_place(const void *a, const void *b) {
     return x->end < y->end ? -1 : x->end > y->end;
 }
 
-/* Tensors must fill the data from first to last byte, in some order. */
+/* Tensors must cover the data from first to last byte, in some order. */
 static hw_err check_places(hw__safetensors *f, uint64_t data_bytes, hw_error *err) {
     qsort(f->tensors, f->n_tensors, sizeof *f->tensors, by_place);
     uint64_t at = 0;
@@ -290,7 +292,7 @@ static void decode_ints(int64_t *out, const unsigned char *in, size_t n, hw__dty
     }
 }
 
-/* Files are little-endian: where the machine is too, floats are read to where they belong. */
+/* Files are little-endian: on a little-endian machine floats are read directly to their destination. */
 static bool is_little_endian(void) {
     const uint16_t one = 1;
     unsigned char first;
@@ -298,7 +300,7 @@ static bool is_little_endian(void) {
     return first == 1;
 }
 
-/* Reads in parts and decodes each into floats or ints, whichever is not NULL. */
+/* Reads in chunks and decodes each into floats or ints, whichever is not NULL. */
 static hw_err read_at(const hw__safetensors *f, void *to, size_t n, const hw__tensor *t, uint64_t at, hw_error *err) {
     if (hw__file_read_at(f->stream, to, n, at)) return HW_OK;
     return hw__fail(err, HW_ERR_IO, "tensor \"%s\" cannot be read to its end", t->name);
@@ -344,7 +346,8 @@ hw_err hw__safetensors_bytes(const hw__safetensors *f, unsigned char *out, const
 
 /* ------------------------------------------------------------------ writing */
 
-/* The header's entry of one tensor at byte *at, which moves behind it; NULL on overflow or without memory. */
+/* The header entry of one tensor at byte *at, which is advanced past its data; NULL on overflow or when memory runs
+ * out. */
 static json_t *tensor_entry(const hw__tensor *t, uint64_t *at) {
     size_t bytes = element_bytes(t->dtype), end;
     json_t *shape = json_array();
@@ -376,7 +379,7 @@ static char *header_text(uint64_t *data_bytes, const hw__tensor *tensors, size_t
 
 hw_err hw__safetensors_begin(hw__safetensors_writer *out, hw__file *file, const hw__tensor *tensors, size_t n,
                              const json_t *metadata, hw_error *err) {
-    static const char spaces[] = "        "; /* ALIGNMENT of them */
+    static const char spaces[] = "        "; /* ALIGNMENT spaces */
     hw__safetensors_writer writer = {.file = file};
     char *text = header_text(&writer.left, tensors, n, metadata);
     if (!text) return hw__fail(err, HW_ERR_MEMORY, "out of memory: the header of %zu tensors", n);

@@ -3,10 +3,10 @@
  *
  *     8 bytes      length of the header, little-endian
  *     header       JSON: "__metadata__" {string: string}, NAME {"dtype", "shape", "data_offsets": [begin, end]}
- *     data         every tensor row-major and little-endian, one after the other without holes
+ *     data         every tensor row-major and little-endian, one after the other without gaps
  *
- * The reader checks all of that against the file's size before anything is read or allocated by it. It knows nothing
- * of what the tensors mean. Shapes are slowest index first.
+ * The reader checks the whole header against the file's size before it allocates or reads any data. It does not know
+ * what the tensors mean. Shapes are slowest index first.
  */
 #ifndef HW_BASE_SAFETENSORS_H
 #define HW_BASE_SAFETENSORS_H
@@ -16,7 +16,7 @@
 
 #include <jansson.h>
 
-/* Dtypes that are read or written as numbers; a tensor of another one is checked and otherwise left alone. */
+/* Dtypes that can be read or written as numbers. Tensors of other dtypes are only checked. */
 typedef enum hw__dtype { HW__F16, HW__BF16, HW__F32, HW__F64, HW__U8, HW__I32, HW__I64, HW__OTHER } hw__dtype;
 
 enum { HW__MAX_DIMS = 8 };
@@ -33,32 +33,32 @@ typedef struct hw__tensor {
 
 typedef struct hw__safetensors hw__safetensors; /* an open file */
 
-/* Errors: IO, FORMAT (which rule is broken, by what), MEMORY; each names the file. */
+/* Errors: IO, FORMAT (which rule is violated, by which tensor), MEMORY; each names the file. */
 hw_err hw__safetensors_open(hw__safetensors **out, const char *path, hw_error *err);
 void hw__safetensors_close(hw__safetensors *file);
-const hw__tensor *hw__safetensors_find(const hw__safetensors *file, const char *name); /* NULL: there is none */
-const char *hw__safetensors_metadata(const hw__safetensors *file, const char *key);    /* NULL: there is none */
+const hw__tensor *hw__safetensors_find(const hw__safetensors *file, const char *name); /* NULL: not found */
+const char *hw__safetensors_metadata(const hw__safetensors *file, const char *key);    /* NULL: not found */
 
 /* The tensor `name`, which must have this dtype and shape. */
 hw_err hw__safetensors_need(const hw__tensor **out, const hw__safetensors *file, const char *name, hw__dtype dtype,
                             size_t n_dims, const size_t *shape, hw_error *err);
 
-/* Headwater's own files say in their metadata what they are: `format`, and a `version` from 1 to what this build reads
- * (UNSUPPORTED beyond). */
+/* Checks the metadata of Headwater's own files: `format`, and a `version` from 1 to what this build reads (UNSUPPORTED
+ * above that). */
 hw_err hw__safetensors_expect(const hw__safetensors *file, const char *format, int version, hw_error *err);
 
-/* Whether its elements can be read by hw__safetensors_floats(). */
+/* Whether hw__safetensors_floats() can read its elements. */
 bool hw__tensor_is_float(const hw__tensor *tensor);
 
-/* Elements first..first+n-1 of a tensor of F16, BF16, F32 or F64 as floats [n]; NaN and infinity pass. F64 beyond the
- * range of float becomes infinite. */
+/* Elements first..first+n-1 of a F16, BF16, F32 or F64 tensor as floats [n]; NaN and infinity are kept. F64 values
+ * beyond the range of float become infinite. */
 hw_err hw__safetensors_floats(const hw__safetensors *file, float *out, const hw__tensor *tensor, size_t first, size_t n,
                               hw_error *err);
-/* The same of U8, I32 and I64. */
+/* The same for U8, I32 and I64. */
 hw_err hw__safetensors_ints(const hw__safetensors *file, int64_t *out, const hw__tensor *tensor, size_t first, size_t n,
                             hw_error *err);
 
-/* Elements of a U8 tensor as they are. */
+/* Elements of a U8 tensor. */
 hw_err hw__safetensors_bytes(const hw__safetensors *file, unsigned char *out, const hw__tensor *tensor, size_t first,
                              size_t n, hw_error *err);
 
@@ -66,15 +66,15 @@ hw_err hw__safetensors_bytes(const hw__safetensors *file, unsigned char *out, co
 
 typedef struct hw__safetensors_writer {
     hw__file *file;
-    uint64_t left; /* bytes of data still to come */
+    uint64_t left; /* bytes of data not written yet */
 } hw__safetensors_writer;
 
-/* Writes the header: of each tensor [n] name, dtype (F32, F16, I32 or U8) and shape are read. `metadata` is an object of
- * strings. The data follow in the same order, in parts of any length. */
+/* Writes the header from name, dtype (F32, F16, I32 or U8) and shape of each tensor [n]. `metadata` is an object of
+ * strings. Then write the data in the same order, in chunks of any length. */
 hw_err hw__safetensors_begin(hw__safetensors_writer *out, hw__file *file, const hw__tensor *tensors, size_t n,
                              const json_t *metadata, hw_error *err);
 void hw__safetensors_put_floats(hw__safetensors_writer *writer, const float *values, size_t n);
-void hw__safetensors_put_halves(hw__safetensors_writer *writer, const float *values, size_t n); /* as F16 */
+void hw__safetensors_put_halves(hw__safetensors_writer *writer, const float *values, size_t n); /* written as F16 */
 void hw__safetensors_put_ints(hw__safetensors_writer *writer, const int32_t *values, size_t n);
 void hw__safetensors_put_bytes(hw__safetensors_writer *writer, const unsigned char *bytes, size_t n);
 

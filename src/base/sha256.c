@@ -1,6 +1,7 @@
 /*
- * sha256.c - see sha256.h; libcrypto counts. By its plain functions: those of EVP begin with loading providers, and where
- * an allocation fails meanwhile the process crashes or waits for ever (OpenSSL 3.0). These allocate nothing.
+ * sha256.c - see sha256.h; libcrypto computes. Uses its plain functions, because those of EVP first load providers, and
+ * if an allocation fails meanwhile the process crashes or waits for ever (OpenSSL 3.0). The plain functions allocate
+ * nothing.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "base/sha256.h"

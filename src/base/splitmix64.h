@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* The next of the sequence that `state` is in; a seed is a state. */
+/* The next number of the sequence with this `state`; a seed is an initial state. */
 uint64_t hw__random_bits(uint64_t *state);
 /* The same as a double in [0, 1). */
 double hw__random_next(uint64_t *state);

@@ -26,7 +26,7 @@ char *hw__join_names(char *out, size_t capacity, hw__names names) {
     return hw__join_names_by(out, capacity, names, ", ", ", ");
 }
 
-/* Edits between two words, one row of Wagner and Fischer's table at a time. */
+/* Edit distance of two words, one row of Wagner and Fischer's table at a time. */
 static size_t distance(const char *a, const char *b) {
     enum { MAX_LENGTH = 32 };
     size_t n = strlen(b), row[MAX_LENGTH + 1];
@@ -48,7 +48,7 @@ static size_t distance(const char *a, const char *b) {
 
 const char *hw__nearest_name(const char *word, hw__names names) {
     const char *best = NULL;
-    size_t min = strlen(word) / 3 + 2; /* more edits than this is another word */
+    size_t min = strlen(word) / 3 + 2; /* a word with more edits than this is not suggested */
     for (size_t i = 0; i < names.n; i++) {
         const char *name = names.at(i, names.ctx);
         size_t d = name ? distance(word, name) : min;

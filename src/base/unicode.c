@@ -1,4 +1,4 @@
-/* unicode.c - conversions and errors between ICU and the rest. */
+/* unicode.c - conversions between ICU's strings and errors and ours. */
 #include "base/unicode.h"
 
 #include "base/utf8.h"
@@ -22,7 +22,7 @@ hw_err hw__utf16_new(hw__utf16 *out, const char *bytes, size_t n_bytes, hw_error
         hw__utf16_clear(&text);
         return hw__fail_memory(err, "the text", n_bytes, sizeof *text.units + sizeof *text.at);
     }
-    for (int32_t i = 0, n = (int32_t)n_bytes; i < n;) { /* a character has at least as many bytes as units */
+    for (int32_t i = 0, n = (int32_t)n_bytes; i < n;) { /* a character has at least as many bytes as UTF-16 units */
         int32_t begin = i, first = text.n;
         UChar32 c;
         U8_NEXT_OR_FFFD((const uint8_t *)bytes, i, n, c);
@@ -42,16 +42,17 @@ void hw__utf16_clear(hw__utf16 *text) {
 
 int32_t hw__utf16_unit(const hw__utf16 *text, size_t byte) {
     if (byte >= text->at[text->n]) return text->n;
-    int32_t low = 0, high = text->n; /* at[low] <= byte < at[high] */
+    int32_t low = 0, high = text->n; /* invariant: at[low] <= byte < at[high] */
     while (high - low > 1) {
         int32_t middle = low + (high - low) / 2;
         *(text->at[middle] <= byte ? &low : &high) = middle;
     }
-    return low > 0 && text->at[low - 1] == text->at[low] ? low - 1 : low; /* not the second half of a pair */
+    /* do not return the second half of a surrogate pair */
+    return low > 0 && text->at[low - 1] == text->at[low] ? low - 1 : low;
 }
 
 int32_t hw__utf16_skip_space(const hw__utf16 *text, int32_t u, int32_t end) {
-    while (u < end && u_isUWhiteSpace(text->units[u])) u++; /* all white space is in the first plane */
+    while (u < end && u_isUWhiteSpace(text->units[u])) u++; /* all white space is in the basic multilingual plane */
     return u;
 }
 
@@ -73,10 +74,10 @@ hw_err hw__breaks_open(UBreakIterator **out, UBreakIteratorType type, const char
 
 /* ------------------------------------------------------------------ regular expressions */
 
-/* A pattern whose matching explodes is given up instead of taking hours. The unit is ICU's own, about a millisecond. */
+/* Matching with exponential backtracking is stopped. The unit is ICU's own, about a millisecond. */
 static const int32_t MATCH_LIMIT = 5000;
 
-/* "U_REGEX_MISMATCHED_PAREN" reads "mismatched paren". */
+/* Turns "U_REGEX_MISMATCHED_PAREN" into "mismatched paren". */
 static const char *reason(char out[64], UErrorCode status) {
     const char *name = u_errorName(status), *from = strncmp(name, "U_REGEX_", 8) == 0 ? name + 8 : name;
     size_t n = 0;
@@ -102,7 +103,7 @@ hw_err hw__regex_open(URegularExpression **out, const char *pattern, size_t n, h
     if (rc != HW_OK) return rc;
     UErrorCode status = U_ZERO_ERROR;
     UParseError where = {0};
-    URegularExpression *regex = uregex_open(text.units, text.n, 0, &where, &status); /* copies the pattern */
+    URegularExpression *regex = uregex_open(text.units, text.n, 0, &where, &status); /* ICU copies the pattern */
     uregex_setTimeLimit(regex, MATCH_LIMIT, &status);
     hw__utf16_clear(&text);
     if (U_FAILURE(status)) {

@@ -1,4 +1,4 @@
-/* utf8.c - ICU's U8_NEXT over windows of at most four bytes, so that lengths beyond 2 GiB work too. */
+/* utf8.c - ICU's U8_NEXT over windows of at most four bytes, so that lengths above 2 GiB work too. */
 #include "base/utf8.h"
 
 #include "base/error.h"
@@ -7,10 +7,10 @@
 
 #include <string.h>
 
-enum { LONGEST = 4 }; /* bytes of one character, and of U+FFFD with its terminator */
+enum { LONGEST = 4 }; /* bytes of the longest character, and of U+FFFD with a terminator */
 static const char replacement[] = "\xEF\xBF\xBD";
 
-/* Bytes taken by the character at `at` (at < n); *c is negative where they are none. */
+/* Bytes of the character at `at` (at < n); *c is negative if they are not valid UTF-8. */
 static size_t next(UChar32 *c, const char *bytes, size_t n, size_t at) {
     const uint8_t *s = (const uint8_t *)bytes + at;
     int32_t i = 0, left = n - at < LONGEST ? (int32_t)(n - at) : LONGEST;
@@ -31,7 +31,7 @@ bool hw__utf8_valid(const char *bytes, size_t n) { return hw__utf8_invalid(bytes
 
 char *hw__utf8_replace(size_t *n_out, const char *bytes, size_t n) {
     size_t room, filled = 0;
-    if (!hw__mul(&room, n, LONGEST - 1) || !hw__add(&room, room, 1)) return NULL; /* a byte becomes three at most */
+    if (!hw__mul(&room, n, LONGEST - 1) || !hw__add(&room, room, 1)) return NULL; /* one byte becomes at most three */
     char *out = hw__alloc(room, 1);
     if (!out) return NULL;
     for (size_t at = 0; at < n;) {
@@ -51,7 +51,8 @@ void hw__utf8_byte(char out[HW__UTF8_BYTE], unsigned char byte) {
     memcpy(out, text, HW__UTF8_BYTE);
 }
 
-/* The character at `at`, or the one byte there that belongs to none, as it is shown; *put bytes go to out. Bytes taken. */
+/* Writes the displayed form of the character at `at`, or of the single invalid byte there; *put is the number of bytes
+ * written to out. Returns the bytes consumed. */
 static size_t show(char out[HW__UTF8_BYTE], size_t *put, UChar32 *c, const char *bytes, size_t n, size_t at) {
     size_t taken = next(c, bytes, n, at);
     if (*c < 0) {
@@ -83,7 +84,7 @@ char *hw__utf8_line(char *out, size_t room, const char *bytes, size_t n) {
         UChar32 c;
         char shown[HW__UTF8_BYTE];
         size_t put, taken = show(shown, &put, &c, bytes, n, at);
-        if (filled + put >= room - (LONGEST - 1)) { /* keeps room for the sign that something is missing */
+        if (filled + put >= room - (LONGEST - 1)) { /* reserves space for the truncation sign */
             memcpy(out + filled, "...", 3);
             filled += 3;
             break;
