@@ -1,7 +1,8 @@
 /*
- * blas.c - the only file that knows BLAS. OpenBLAS is opened at the first product and not linked: opening it takes buffers of
- * memory, and so does a thread's first product, and where there is none it tries for ever. So before it is opened as much
- * memory is taken and given back, and then as many of its buffers as threads can use at once are made.
+ * blas.c - the only file that knows BLAS. OpenBLAS is opened at the first product and not linked: opening it allocates
+ * memory buffers, as does the first product of each thread, and it retries for ever if an allocation fails. So before
+ * opening it this file checks that as much address space is free, and then makes as many of its buffers as threads can
+ * use at once.
  */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS, setenv */
 #include "math/blas.h"
@@ -23,18 +24,19 @@
 static int omp_get_max_threads(void) { return 1; }
 #endif
 
-/* Bytes of one of its buffers in builds for every processor of x86-64, which has the largest; and of its code and data. */
+/* Size of one buffer in OpenBLAS builds for all x86-64 processors, which have the largest; size of its code and
+ * data. */
 enum { MAX_THREADS = 256, LIBRARY_MB = 64, BUFFER_MB = 128 };
 
 static struct {
     pthread_mutex_t lock;
-    bool ready; /* the functions below are there */
+    bool ready; /* the function pointers below are set */
     __typeof__(cblas_sgemm) *sgemm;
     __typeof__(cblas_sgemv) *sgemv;
     __typeof__(openblas_get_corename) *corename;
     void *(*buffer_take)(int which); /* nullable */
     void (*buffer_return)(void *buffer);
-    void (*kernels_drop)(void); /* nullable: builds for one kind of processor have neither */
+    void (*kernels_drop)(void); /* nullable: builds for a single processor type have neither */
     void (*kernels_choose)(void);
 } blas = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -44,7 +46,7 @@ static size_t max_threads(void) {
     return n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : (size_t)n;
 }
 
-/* Whether the address space has `n` more buffers and the library; nothing of it is touched. */
+/* Whether the address space has space for `n` more buffers and the library; the pages are not touched. */
 static bool memory_is_there(size_t n) {
     const size_t mb = (size_t)1 << 20;
     void *blocks[2 * MAX_THREADS + 2];
@@ -58,7 +60,7 @@ static bool memory_is_there(size_t n) {
     return n_had > n;
 }
 
-/* OpenBLAS keeps a buffer that is returned, for whichever thread needs one next. */
+/* OpenBLAS keeps a returned buffer for the next thread that needs one. */
 static void make_buffers(size_t n) {
     void *taken[MAX_THREADS + 1];
     if (!blas.buffer_take || !blas.buffer_return) return;
@@ -66,7 +68,7 @@ static void make_buffers(size_t n) {
     for (size_t i = 0; i < n; i++) blas.buffer_return(taken[i]);
 }
 
-/* The kernels that this processor can run, where they are faster than those of SSE; NULL: none. */
+/* The kernels that this processor can run, if they are faster than those for SSE; else NULL. */
 static const char *wide_kernels(void) {
 #if defined(__x86_64__)
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return NULL;
@@ -78,9 +80,10 @@ static const char *wide_kernels(void) {
 #endif
 }
 
-/* A processor that is newer than OpenBLAS gets its oldest kernels, at a quarter of the speed (bench/products.c). Kernels are
- * chosen by name in one way only, a variable of the environment, which is set for as long as OpenBLAS reads it. Whoever has set
- * it has chosen already. False: no memory; other kernels would round otherwise without a word. */
+/* On a processor newer than itself OpenBLAS falls back to its oldest kernels, at a quarter of the speed
+ * (bench/products.c). An environment variable is the only way to select kernels by name, so it is set while OpenBLAS
+ * reads it. A value set by the user is not changed. False when memory runs out: other kernels would round differently
+ * without a warning. */
 static bool choose_kernels(void) {
     static const char *const oldest[] = {"Prescott", "Core2", "Nehalem", "Opteron_SSE3", "Barcelona"};
     static const char variable[] = "OPENBLAS_CORETYPE";
@@ -123,7 +126,8 @@ static hw_err open_library(hw_error *err) {
         const char *reason = dlerror();
         return hw__fail(err, HW_ERR_UNSUPPORTED, "OpenBLAS cannot be opened: %s", reason ? reason : HEADWATER_BLAS_SONAME);
     }
-    hw_err rc = find_functions(library, err); /* a library that is wrong stays open: it has threads and handlers */
+    hw_err rc = find_functions(library, err); /* a library with missing functions stays open: it has threads and
+                                                 handlers */
     if (rc != HW_OK) return rc;
     if (!choose_kernels()) return hw__fail(err, HW_ERR_MEMORY, "out of memory: the choice of OpenBLAS's kernels");
     make_buffers(n_threads + 1);
@@ -154,7 +158,7 @@ void hw__matmul(float *c, const float *a, const float *b, size_t m, size_t k, si
 
 void hw__matmul_part(hw__part c, hw__part a, hw__part b, size_t m, size_t k, size_t n, bool adds) {
     if (m == 0 || k == 0 || n == 0) return;
-    if (m == 1) { /* a product would copy all of b first */
+    if (m == 1) { /* a matrix product would first copy all of b */
         blas.sgemv(CblasRowMajor, CblasTrans, (int)k, (int)n, 1, b.cells, (int)b.stride, a.cells, 1, adds, c.cells, 1);
         return;
     }

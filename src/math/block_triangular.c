@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* Columns that one product takes at the diagonal: few, so that little of what is zero there is multiplied. */
+/* Columns per product at the diagonal: few, so that little of the zero part is multiplied. */
 enum { STEP = 32 };
 
 static size_t n_blocks(const hw__shape *s) { return (s->n_rows + HW__LEVEL_ROWS - 1) / HW__LEVEL_ROWS; }
@@ -56,8 +56,8 @@ static hw__part moved(hw__part p, size_t row, size_t column) {
 
 static size_t limit(size_t v, size_t low, size_t high) { return v < low ? low : v > high ? high : v; }
 
-/* Rows [k0, k1) of a block: the columns that all of them reach at once, the rest in steps, each from the first row that
- * reaches it. */
+/* Rows [k0, k1) of a block: first the columns that all of them have, then the rest in steps, each from the first row
+ * that has the column. */
 static void multiply_block(hw__part c, hw__part w, size_t n, size_t k0, size_t k1, const hw__shape *s, hw__part rows,
                            size_t begin, size_t end, bool adds) {
     size_t left = limit(s->reach[k0], begin, end), right = limit(s->reach[k1 - 1], begin, end);
@@ -70,7 +70,7 @@ static void multiply_block(hw__part c, hw__part w, size_t n, size_t k0, size_t k
     }
 }
 
-/* From the last block up, which is the widest: it sets every column, the others add to it. */
+/* Starts at the last block, which is the widest: it sets every column, the others add to it. */
 void hw__level_multiply(hw__part c, hw__part w, size_t n, size_t depth, const hw__shape *shape, float *level,
                         size_t begin, size_t end) {
     size_t last = (depth - 1) / HW__LEVEL_ROWS;
@@ -81,7 +81,8 @@ void hw__level_multiply(hw__part c, hw__part w, size_t n, size_t depth, const hw
     }
 }
 
-/* Columns of one thread's turn: many, since each turn copies w once more, and few enough that all threads have turns. */
+/* Columns per thread iteration: many, since each iteration copies w again, and few enough that all threads have
+ * work. */
 static size_t turn(size_t width) { return width >= 2048 ? 512 : width >= 512 ? 256 : 128; }
 
 void hw__level_multiply_shared(hw__part c, hw__part w, size_t n, size_t depth, const hw__shape *shape, float *level) {

@@ -1,9 +1,9 @@
 /*
- * block_triangular.h - matrices whose rows reach no further than later rows do: R of one layer, and Â_l itself.
+ * block_triangular.h - block lower-triangular matrices: R of one layer, and the layer transition matrix Â_l itself.
  *
- * In a causal model row q of R has nothing in columns that no token up to q belongs to. So rows are stored in blocks of
- * HW__LEVEL_ROWS, each as wide as its last row reaches: about half of [T, C]. Products leave out what is not stored, and
- * at the diagonal most of what is stored and zero.
+ * In a causal model row q of R is zero in columns to which no token up to q belongs. So rows are stored in blocks of
+ * HW__LEVEL_ROWS, each as wide as its last row: about half of [T, C]. Products skip what is not stored, and at the
+ * diagonal most of what is stored but zero.
  */
 #ifndef HW_MATH_BLOCK_TRIANGULAR_H
 #define HW_MATH_BLOCK_TRIANGULAR_H
@@ -13,31 +13,32 @@
 
 enum { HW__LEVEL_ROWS = 256 };
 
-/* What the matrices of one rollout have in common. */
+/* The layout that all matrices of one rollout share. */
 typedef struct hw__shape {
     size_t n_rows, n_columns; /* T, C */
-    size_t *reach;            /* [T] row q is zero from this column on; rises */
-    size_t *begin;            /* [n_blocks + 1] where a block begins, in floats */
+    size_t *reach;            /* [T] row q is zero from this column on; ascending */
+    size_t *begin;            /* [n_blocks + 1] offset of each block, in floats */
 } hw__shape;
 
-/* Takes over `reach` (malloc'd) on success. Products can follow: it starts BLAS. */
+/* Takes over `reach` (malloc'd) on success. Starts BLAS, so that products can follow. */
 hw_err hw__shape_new(hw__shape *out, size_t *reach, size_t n_rows, size_t n_columns, hw_error *err);
 void hw__shape_free(hw__shape *shape);
-/* Floats of one level. */
+/* Floats of one matrix. */
 size_t hw__shape_size(const hw__shape *shape);
-/* Multiplications of [T, T] lower-triangular weights with a level (all of [T, T] where rows see later ones). */
+/* Multiplications of the product of lower-triangular [T, T] weights (all of [T, T] if not causal) with a matrix. */
 double hw__shape_work(const hw__shape *shape, bool causal);
 
-/* A level of zeros; free(). NULL where there is no memory. */
+/* A zeroed matrix; free with free(). NULL when memory runs out. */
 float *hw__level_new(const hw__shape *shape);
-/* Row q: hw__shape.reach[q] floats at `cells`, more than that are zero; the next row of its block is `stride` on. */
+/* Row q: hw__shape.reach[q] floats at `cells`, the remaining ones are zero; the next row of its block is `stride`
+ * floats further. */
 hw__part hw__level_row(const hw__shape *shape, float *level, size_t q);
 
-/* c [n, ...] = w [n, depth] times the first `depth` rows of a level, columns [begin, end) of it alone. Columns beyond the reach
- * of row depth - 1 are left as they are. */
+/* c [n, ...] = w [n, depth] times the first `depth` rows of a matrix, columns [begin, end) only. Columns beyond the
+ * width of row depth - 1 are left unchanged. */
 void hw__level_multiply(hw__part c, hw__part w, size_t n, size_t depth, const hw__shape *shape, float *level,
                         size_t begin, size_t end);
-/* All columns, which the machine's threads share. */
+/* All columns, shared between the machine's threads. */
 void hw__level_multiply_shared(hw__part c, hw__part w, size_t n, size_t depth, const hw__shape *shape, float *level);
 
 #endif

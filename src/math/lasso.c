@@ -1,4 +1,4 @@
-/* lasso.c - cyclic coordinate descent on standardised columns, the residual kept up to date (Friedman et al. 2010). */
+/* lasso.c - cyclic coordinate descent on standardised columns with a maintained residual (Friedman et al. 2010). */
 #include "math/lasso.h"
 
 #include "base/error.h"
@@ -15,17 +15,18 @@ static double mean_of(const double *v, size_t n) {
     return n ? sum / (double)n : 0;
 }
 
-/* Column j of x as z [n], mean 0 and standard deviation 1; returns the deviation that it had, 0 for a constant one. */
+/* Writes column j of x as z [n] with mean 0 and standard deviation 1; returns its original deviation, 0 for a constant
+ * column. */
 static double standardise(double *z, const bool *x, size_t n, size_t k, size_t j) {
     for (size_t i = 0; i < n; i++) z[i] = x[i * k + j];
-    double mean = mean_of(z, n), sd = sqrt(mean * (1 - mean)); /* of zeros and ones */
+    double mean = mean_of(z, n), sd = sqrt(mean * (1 - mean)); /* of a vector of zeros and ones */
     for (size_t i = 0; i < n && sd > 0; i++) z[i] = (z[i] - mean) / sd;
     return sd;
 }
 
 static double soften(double v, double alpha) { return v > alpha ? v - alpha : v < -alpha ? v + alpha : 0; }
 
-/* One pass over all columns; returns the largest step. `rest` [n] is y less what w explains. */
+/* One pass over all columns; returns the largest step. `rest` [n] is y minus the prediction of w. */
 static double sweep(double *w, const double *z, const double *sd, double *rest, size_t n, size_t k, double alpha) {
     double largest = 0;
     for (size_t j = 0; j < k; j++) {

@@ -1,9 +1,9 @@
 /*
- * maxflow.c - Dinic's algorithm: fill the shortest ways until none is left, then the next longer ones.
+ * maxflow.c - Dinic's algorithm: saturate the shortest paths until none is left, then the next longer ones.
  *
- * Every pipe is two arcs, forth with its capacity and back with none, that lie in one array sorted by where they start.
- * Filling an arc takes exactly what is left of it, so "full" is exactly 0 and no tolerance is needed; the shortest way
- * grows from phase to phase, so there are fewer phases than nodes.
+ * Every pipe is two arcs, forward with its capacity and backward with none, in one array sorted by their start node.
+ * Saturating an arc takes exactly its residual capacity, so "full" is exactly 0 and no tolerance is needed. The
+ * shortest path grows from phase to phase, so there are fewer phases than nodes.
  */
 #include "math/maxflow.h"
 
@@ -18,7 +18,7 @@ typedef struct pipe {
 } pipe_of;
 
 typedef struct arc {
-    size_t to, back; /* node, and the arc that undoes this one */
+    size_t to, back; /* target node, and the reverse arc */
     double capacity, left;
 } arc;
 
@@ -26,9 +26,9 @@ struct hw__pipes {
     size_t n_nodes, n_pipes, room;
     pipe_of *pipes; /* [n_pipes] */
     arc *arcs;      /* [2 * n_pipes] by node */
-    size_t *first;  /* [n_nodes + 1] where each node's arcs begin */
-    size_t *next;   /* [n_nodes] the arc that a node tries next */
-    size_t *level;  /* [n_nodes] distance from the source in arcs that are not full; UNSEEN: none */
+    size_t *first;  /* [n_nodes + 1] first arc of each node */
+    size_t *next;   /* [n_nodes] the arc to try next */
+    size_t *level;  /* [n_nodes] distance from the source over arcs that are not full; UNSEEN: unreachable */
     size_t *queue;  /* [n_nodes] */
     bool sorted;
 };
@@ -85,7 +85,7 @@ static void sort_arcs(hw__pipes *p) {
     p->sorted = true;
 }
 
-/* Sets levels up to the target's; false where no way leads there any more. */
+/* Sets levels up to the target's; false if no path leads to the target any more. */
 static bool find_ways(hw__pipes *p, size_t from, size_t to) {
     size_t head = 0, tail = 0;
     for (size_t v = 0; v < p->n_nodes; v++) p->level[v] = UNSEEN;
@@ -104,8 +104,8 @@ static bool find_ways(hw__pipes *p, size_t from, size_t to) {
     return false;
 }
 
-/* Sends up to `most` from node v to the target along rising levels; returns how much went. An arc that gives less
- * than was asked of it is done for this phase. */
+/* Sends up to `most` from node v to the target along ascending levels; returns the amount sent. An arc that carried
+ * less than requested is finished for this phase. */
 static double fill(hw__pipes *p, size_t v, size_t to, double most) {
     double sent = 0;
     if (v == to) return most;

@@ -1,10 +1,10 @@
 /*
- * simd.h - loops over floats for whatever registers the processor has.
+ * simd.h - loops over floats for the vector registers of the processor.
  *
- * HW__WIDE compiles a function once more for AVX2 and for AVX-512, and the loader takes the widest that the processor
- * runs. All give the same bits: C11 mode contracts no multiplication with an addition, and long sums are written as
- * HW__LANES sums side by side, in an order that no register width changes. The lanes are a vector type of GCC and Clang,
- * which compilers split into what there is (SSE2, NEON).
+ * HW__WIDE compiles a function additionally for AVX2 and for AVX-512, and the loader selects the widest that the
+ * processor supports. All give the same bits: C11 mode does not contract multiplication and addition, and long sums are
+ * written as HW__LANES parallel sums in an order that does not depend on the register width. The lanes are a vector
+ * type of GCC and Clang, which compilers split into what is available (SSE2, NEON).
  */
 #ifndef HW_MATH_SIMD_H
 #define HW_MATH_SIMD_H
@@ -14,7 +14,7 @@
 #include <string.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HW__WIDE /* the choice is made by the loader, before a sanitizer is ready */
+#define HW__WIDE /* the loader selects the function before a sanitizer is initialised */
 #elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__linux__)
 #define HW__WIDE __attribute__((target_clones("default", "avx2", "avx512f")))
 #else
@@ -27,22 +27,22 @@ typedef float hw__lanes __attribute__((vector_size(HW__LANES * sizeof(float))));
 typedef double hw__double_lanes __attribute__((vector_size(HW__LANES * sizeof(double))));
 typedef int32_t hw__lane_bits __attribute__((vector_size(HW__LANES * sizeof(int32_t))));
 
-/* x [HW__LANES], anywhere in memory. */
+/* x [HW__LANES], any alignment. */
 #define HW__LOAD(to, x) memcpy(&(to), (x), sizeof(to))
 
-/* Lane by lane a where the comparison `mask` holds, else b. */
+/* Per lane: a if the comparison `mask` is true, else b. */
 #define HW__CHOOSE(mask, a, b) ((hw__lanes)(((mask) & (hw__lane_bits)(a)) | (~(mask) & (hw__lane_bits)(b))))
 
-/* The sum of x [n], in double. */
+/* Sum of x [n], in double. */
 double hw__sum(const float *x, size_t n);
 
 /* sums [n] += x [n], in double. */
 void hw__add_floats(double *restrict sums, const float *restrict x, size_t n);
 
-/* to [n] <- F16 values [n], exactly. */
+/* to [n] <- F16 values [n], exact. */
 void hw__floats_of_halves(float *restrict to, const uint16_t *restrict from, size_t n);
 
-/* The sum of lanes, in a fixed order. */
+/* Sum of the lanes, in a fixed order. */
 HW__INLINE double hw__sum_lanes(const hw__lanes *v) {
     double sum = 0;
     for (size_t i = 0; i < HW__LANES; i++) sum += (double)(*v)[i];

@@ -1,4 +1,4 @@
-/* spearman.c - sort once, give ties their average rank, then Pearson of the ranks. */
+/* spearman.c - sorts once, gives ties their average rank, then computes Pearson's correlation of the ranks. */
 #include "math/spearman.h"
 
 #include "base/error.h"
@@ -9,11 +9,11 @@
 #include <string.h>
 
 typedef struct item {
-    uint64_t key; /* rises with the value */
+    uint64_t key; /* ascending with the value */
     size_t index;
 } item;
 
-/* The bits of a double that is not NaN, as a number of the same order; 0 and -0 are one. */
+/* Maps the bits of a double that is not NaN to an integer of the same order; 0 and -0 are equal. */
 static uint64_t key_of(double value) {
     double one_zero = value + 0.0;
     uint64_t bits, sign = (uint64_t)1 << 63;
@@ -21,14 +21,14 @@ static uint64_t key_of(double value) {
     return bits & sign ? ~bits : bits | sign;
 }
 
-/* Sorts items [n] by key, equal ones in their order, a byte at a time from the lowest; `other` [n] is scratch. */
+/* Radix sort of items [n] by key, stable, one byte at a time from the lowest; `other` [n] is scratch. */
 static void sort(item *items, item *other, size_t n) {
     enum { DIGITS = sizeof(uint64_t), VALUES = 256 };
     item *from = items, *to = other;
     for (int digit = 0; digit < DIGITS; digit++) {
         size_t place[VALUES] = {0}, before = 0;
         for (size_t i = 0; i < n; i++) place[from[i].key >> 8 * digit & 255]++;
-        if (place[from[0].key >> 8 * digit & 255] == n) continue; /* all the same */
+        if (place[from[0].key >> 8 * digit & 255] == n) continue; /* all items have the same byte */
         for (int v = 0; v < VALUES; v++) {
             size_t count = place[v];
             place[v] = before;
@@ -56,7 +56,7 @@ static bool has_nan(const double *values, size_t n) {
     return false;
 }
 
-/* Ranks of values [n], none of them NaN, malloc'd; NULL: no memory. */
+/* Ranks of values [n], none of them NaN; malloc'd, NULL when memory runs out. */
 static double *ranks_of(const double *values, size_t n) {
     item *items = hw__alloc(2 * n, sizeof *items);
     double *rank = hw__alloc(n, sizeof *rank);
@@ -72,7 +72,7 @@ static double *ranks_of(const double *values, size_t n) {
     return rank;
 }
 
-/* Pearson's correlation of ranks [n]; `x` NULL: the index. Their mean is known. */
+/* Pearson's correlation of ranks [n]; `x` NULL: the index. The mean of ranks is known. */
 static double correlate(const double *x, const double *y, size_t n) {
     double centre = (double)(n - 1) / 2, xy = 0, xx = 0, yy = 0;
     for (size_t i = 0; i < n; i++) {

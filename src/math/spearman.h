@@ -5,10 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* *out <- Spearman's rank correlation of a [n] and b [n], ties at their average rank: NaN for n < 2 and where one of them is all
- * equal or has a NaN. False, and nothing written, when there is no memory. */
+/* *out <- Spearman's rank correlation of a [n] and b [n], ties at their average rank: NaN for n < 2 and if either is
+ * constant or has a NaN. False, with nothing written, when memory runs out. */
 bool hw__spearman(double *out, const double *a, const double *b, size_t n);
-/* The same of values [n] and their index 0..n-1. */
+/* The same for values [n] and their index 0..n-1. */
 bool hw__spearman_index(double *out, const double *values, size_t n);
 
 #endif
