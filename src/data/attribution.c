@@ -1,4 +1,4 @@
-/* attribution.c - memory, diagnostics and reading of M. */
+/* attribution.c - allocation, diagnostics and getters of M. */
 #include "data/attribution.h"
 
 #include "base/error.h"
@@ -21,13 +21,13 @@ hw_err hw__groups_check(const hw_method_params *p, const hw_run *run, hw_error *
     return HW_OK;
 }
 
-/* Rows and columns that `params` ask of the run. */
+/* Computes the rows and columns that `params` select from the run. */
 static hw_err set_shape(hw_attribution *a, const hw_method_params *p, hw_error *err) {
     const hw_run *run = a->run;
     if (run->n_prompt == 0)
         return hw__fail(err, HW_ERR_ARGUMENT, "the run has no prompt tokens: there is nothing to trace back to");
     size_t n = hw_run_n_completion(run), columns = hw__n_shown(p, run);
-    a->n_rows = n > 0 ? n : run->n_tokens; /* no completion known: every row */
+    a->n_rows = n > 0 ? n : run->n_tokens; /* without a known completion: every row */
     a->first_token = n > 0 ? run->n_prompt : 0;
     a->n_columns = p->groups ? p->n_groups : columns;
     return hw__groups_check(p, run, err);
@@ -43,7 +43,7 @@ static const char *name_of(const hw_method_params *p, size_t group) {
     return p->group_names[group] ? p->group_names[group] : "";
 }
 
-/* All in one block: pointers, then bytes. */
+/* One allocation: the pointers, then the bytes. */
 static hw_err copy_names(hw_attribution *a, const hw_method_params *p, hw_error *err) {
     size_t bytes = 0, pointers;
     bool fits = hw__mul(&pointers, p->n_groups, sizeof *a->names);
@@ -67,7 +67,7 @@ static hw_err copy_params(hw_attribution *a, const hw_method_params *p, hw_error
     a->params.progress = NULL;
     a->params.stop = NULL;
     a->params.ctx = NULL;
-    a->params.model = NULL; /* it may be closed before the attribution is freed */
+    a->params.model = NULL; /* the model may be closed before the attribution is freed */
     a->params.group_names = NULL;
     if (!p->groups) return HW_OK;
     size_t n = hw__n_shown(p, a->run);
@@ -142,7 +142,7 @@ hw_err hw__attribution_set_measured(hw_attribution *a, const float *measured, si
 
 /* ------------------------------------------------------------------ diagnostics */
 
-/* Value of column k averaged over the layers l0..l1-1 of row i. */
+/* Value of column k in row i, averaged over layers l0..l1-1. */
 static double layer_mean(const hw_attribution *a, size_t i, size_t k, size_t l0, size_t l1) {
     const float *cell = a->values + (i * a->n_columns + k) * a->n_layers;
     double sum = 0;
@@ -150,13 +150,13 @@ static double layer_mean(const hw_attribution *a, size_t i, size_t k, size_t l0,
     return sum / (double)(l1 - l0);
 }
 
-/* Of one row, or the mean over rows. */
+/* Diagnostics of one row, or their mean over rows. */
 typedef struct summary {
-    double first, outside, position; /* position NaN: it has no ranks */
+    double first, outside, position; /* position is NaN if the correlation is undefined */
 } summary;
 
-/* order [n_columns] <- the columns as they begin in the text; those without a token come last. seen [n_columns], all false,
- * is scratch. */
+/* order [n_columns] <- the columns in the order in which they begin in the text; columns without a token come last.
+ * seen [n_columns], all false, is scratch. */
 static void order_columns(size_t *order, bool *seen, const hw_attribution *a) {
     size_t n = 0, tokens = hw__n_shown(&a->params, a->run);
     if (!a->groups) {
@@ -172,14 +172,14 @@ static void order_columns(size_t *order, bool *seen, const hw_attribution *a) {
         if (!seen[k]) order[n++] = k;
 }
 
-/* Which layers l0..l1-1 a row is averaged over, its columns in `order`; `column` [n_columns] is scratch. */
+/* Layers l0..l1-1 to average over, and the columns in `order`; `column` [n_columns] is scratch. */
 typedef struct averaged {
     size_t l0, l1;
     const size_t *order;
     double *column;
 } averaged;
 
-/* *out <- row i; false: no memory. */
+/* Fills *out for row i; false when memory runs out. */
 static bool summarise_row(summary *out, const hw_attribution *a, size_t i, averaged over) {
     size_t l0 = over.l0, l1 = over.l1;
     const size_t *order = over.order;
@@ -209,7 +209,8 @@ static summary mean_summary(const summary *rows, size_t n) {
 }
 
 hw_err hw__attribution_diagnose(hw_attribution *a, hw_error *err) {
-    /* `input` composes upwards, so the last layer is the full depth; `output` from the top down: the first. */
+    /* `input` composes from the first layer up, so the last layer has the full depth; `output` composes from the top
+     * down: the first. */
     size_t full = a->params.direction == HW_DIRECTION_OUTPUT ? 0 : a->n_layers - 1;
     summary *mean = hw__alloc(a->n_rows, sizeof *mean), *last = hw__alloc(a->n_rows, sizeof *last);
     size_t *order = hw__alloc(a->n_columns, sizeof *order);

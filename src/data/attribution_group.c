@@ -1,8 +1,8 @@
 /*
- * attribution_group.c - the columns of a finished M summed by group.
+ * attribution_group.c - sums the columns of a finished M by group.
  *
- * What a method reads of a trace adds up over tokens, so this gives what the method gives when it is seeded with the
- * groups. Seeding takes less memory; summing works on results whose trace is gone.
+ * Methods are linear in the columns, so the result equals that of a method seeded with the groups. Seeding takes less
+ * memory; summing also works on results whose trace is gone.
  */
 #include "data/attribution.h"
 #include "base/error.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* M[i, :, l] and outside[i, l] of `to` from those of `from`; `sum` [groups] is scratch. */
+/* Writes M[i, :, l] and outside[i, l] of `to` from those of `from`; `sum` [groups] is scratch. */
 static void sum_columns(hw_attribution *to, const hw_attribution *from, size_t i, size_t l, double *sum) {
     double outside = from->outside[i * from->n_layers + l];
     memset(sum, 0, to->n_columns * sizeof *sum);
@@ -30,10 +30,10 @@ static hw_err copy_balance(hw_attribution *to, const hw_attribution *from, hw_er
     return HW_OK;
 }
 
-/* Hops are of the completion's tokens, which no group changes. */
+/* Hops refer to completion tokens, so groups do not change them. */
 static hw_err copy_through(hw_attribution *to, const hw_attribution *from, hw_error *err) {
     if (!from->through) return HW_OK;
-    size_t cells = from->n_rows * from->n_hops; /* fits: `from` has them */
+    size_t cells = from->n_rows * from->n_hops; /* cannot overflow: `from` has as many cells */
     to->through = hw__alloc(from->n_rows, sizeof *to->through);
     to->hops = hw__alloc(cells, sizeof *to->hops);
     if (!to->through || !to->hops) return hw__fail_memory(err, "hops through the answer", cells, sizeof *to->hops);

@@ -1,8 +1,8 @@
 /*
- * enum_names.c - the words of every choice that a user can name: fuse, row, direction, columns, measure, aggregate, precision, role,
- * rows, stop, thinking.
+ * enum_names.c - the names of every enum value that a user can type or a file can hold: fuse, row, direction, columns,
+ * measure, aggregate, precision, role, rows, stop, thinking.
  *
- * One list of words per enum, indexed by its value; names and parsers read the same list.
+ * One list of names per enum, indexed by its value; name functions and parsers read the same list.
  */
 #include "data/enum_names.h"
 
@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COUNT(list) (sizeof(list) / sizeof *(list) - 1) /* the last is NULL */
+#define COUNT(list) (sizeof(list) / sizeof *(list) - 1) /* the last entry is NULL */
 
 const char *const hw__fuse_words[] = {"mean", "max", "min", NULL};
 const char *const hw__row_words[] = {"predictor", "own", NULL};
@@ -71,6 +71,6 @@ PARSER(hw_, measure)
 PARSER(hw_, aggregate)
 PARSER(hw_, precision)
 PARSER(hw_, thinking)
-PARSER(hw__, role) /* only files carry these: read back, never typed */
+PARSER(hw__, role) /* found in files only; users never type these */
 PARSER(hw__, rows)
 PARSER(hw__, stop)

@@ -1,10 +1,10 @@
-/* enum_names.h - words that files carry, see enum_names.c; the public ones are in headwater.h. */
+/* enum_names.h - names that occur in files only, see enum_names.c; the public ones are in headwater.h. */
 #ifndef HW_DATA_ENUM_NAMES_H
 #define HW_DATA_ENUM_NAMES_H
 
 #include "headwater.h"
 
-/* Indexed by the value, ending with NULL. */
+/* Indexed by the enum value; the last entry is NULL. */
 extern const char *const hw__fuse_words[], *const hw__row_words[], *const hw__direction_words[], *const hw__columns_words[],
     *const hw__measure_words[], *const hw__aggregate_words[];
 

@@ -1,4 +1,4 @@
-/* run.c - building, sharing and reading a run; selecting completion tokens by index or text is in run_select.c. */
+/* run.c - builds, shares and reads a run; run_select.c selects completion tokens by index or text. */
 #include "data/run.h"
 
 #include "base/error.h"
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Copies the info with its strings and layer list into the pool. */
+/* Copies the info with its strings and layer list into the arena. */
 static bool copy_model(hw_model_info *to, const hw_model_info *from, hw__pool *pool) {
     *to = *from;
     const char **strings[] = {&to->path,   &to->engine,       &to->engine_version,  &to->architecture,
@@ -47,7 +47,7 @@ hw_err hw__run_new(hw_run **out, const hw_model_info *model, const hw__run_optio
 }
 
 hw_run *hw__run_retain(const hw_run *run) {
-    hw_run *shared = (hw_run *)run; /* only the count changes, and that is atomic */
+    hw_run *shared = (hw_run *)run; /* only the reference count changes, atomically */
     atomic_fetch_add(&shared->refs, 1);
     return shared;
 }

@@ -1,8 +1,7 @@
 /*
- * run.h - the inside of hw_run: which tokens, by which model, with which options.
+ * run.h - internals of hw_run: which tokens, by which model, with which options.
  *
- * Shared by the trace and by every attribution of it (counted references), immutable once captured.
- * It knows nothing of attention.
+ * Shared by the trace and all its attributions (reference count); immutable once captured. Knows nothing of attention.
  */
 #ifndef HW_DATA_RUN_H
 #define HW_DATA_RUN_H
@@ -12,10 +11,10 @@
 
 #include <stdatomic.h>
 
-/* More than the kinds of remarks that two texts can have. */
+/* More than the number of distinct remarks that prompt and completion can have. */
 enum { HW__MAX_REMARKS = 16 };
 
-/* The options that made the run, as they are kept in files. */
+/* Options of the run that are saved in files. */
 typedef struct hw__run_options {
     size_t n_generate;
     float temperature, top_p;
@@ -23,7 +22,7 @@ typedef struct hw__run_options {
     uint32_t seed;
     hw_fuse fuse;
     bool chat, f32_cache;
-    const char *versus; /* in the run's pool; "" for none */
+    const char *versus; /* in the run's arena; "" for none */
     bool special;
     hw_thinking thinking;
 } hw__run_options;
@@ -35,33 +34,33 @@ struct hw_run {
     hw__run_options options;
     hw_stop stop;
     bool causal;
-    const char *prompt; /* [prompt_bytes] in pool */
+    const char *prompt; /* [prompt_bytes] in the arena */
     size_t prompt_bytes;
     char *completion; /* [completion_bytes] malloc'd, grows with the tokens */
     size_t completion_bytes;
     hw_token *tokens; /* [n_tokens] malloc'd */
     size_t n_tokens, room, n_prompt;
-    const hw_span *messages; /* [n_messages] in pool, rising: role and byte range in the prompt */
+    const hw_span *messages; /* [n_messages] in the arena, ascending: role and byte range in the prompt */
     size_t n_messages;
-    const char *remarks[HW__MAX_REMARKS]; /* [n_remarks] in pool */
+    const char *remarks[HW__MAX_REMARKS]; /* [n_remarks] in the arena */
     size_t n_remarks;
-    size_t n_reused; /* tokens of the front whose rows came from an earlier trace; not kept in files */
+    size_t n_reused; /* tokens of the prefix whose rows came from an earlier trace; not saved in files */
 };
 
-/* A run with no tokens and one reference, `model` copied into it. */
+/* A run with no tokens and one reference; `model` is copied. */
 hw_err hw__run_new(hw_run **out, const hw_model_info *model, const hw__run_options *options, hw_error *err);
-/* Whether they are of one GGUF file, by its metadata and, where both say it, a sample of its weights. */
+/* Whether both describe the same GGUF file: compares the metadata and, if both have it, the sample of the weights. */
 bool hw__same_model(const hw_model_info *a, const hw_model_info *b);
-hw_run *hw__run_retain(const hw_run *run); /* one more reference; to be released like the first */
-void hw__run_release(hw_run *run);         /* NULL is fine */
+hw_run *hw__run_retain(const hw_run *run); /* adds a reference; release it with hw__run_release() */
+void hw__run_release(hw_run *run);         /* accepts NULL */
 
 hw_err hw__run_set_prompt(hw_run *run, const char *bytes, size_t n, hw_error *err);
-/* Spans of the prompt, copied. Errors: FORMAT (they do not rise, or end beyond the prompt), MEMORY. */
+/* Copies spans of the prompt. Errors: FORMAT (they are not ascending, or end past the prompt), MEMORY. */
 hw_err hw__run_set_messages(hw_run *run, const hw_span *messages, size_t n, hw_error *err);
-hw_err hw__run_add_remark(hw_run *run, const char *sentence, hw_error *err); /* copied; one too many is dropped */
+hw_err hw__run_add_remark(hw_run *run, const char *sentence, hw_error *err); /* copied; ignored when the list is full */
 
-/* Appends a token, its bytes and alternatives copied. A completion token's bytes are appended to the
- * completion and give its range. `n_prompt` counts up with every token that is not of the completion. */
+/* Appends a token; copies its bytes and alternatives. A completion token's bytes are appended to the completion and
+ * define its range. `n_prompt` counts the tokens that are not part of the completion. */
 hw_err hw__run_add_token(hw_run *run, const hw_token *token, hw_error *err);
 
 #endif

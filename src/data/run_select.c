@@ -1,4 +1,4 @@
-/* run_select.c - completion tokens named by index, range or text. */
+/* run_select.c - completion tokens selected by index, range or text. */
 #include "base/error.h"
 #include "data/run.h"
 #include "base/utf8.h"
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The tokens that can be selected: the completion, or all where there is none. */
+/* The tokens that can be selected: the completion, or all tokens if there is none. */
 typedef struct span {
     const hw_run *run;
     size_t first, n;
@@ -29,7 +29,7 @@ static hw_err fail_listing(const span *s, const char *select, const char *why, h
                     hw__utf8_line(asked, sizeof asked, select, strlen(select)), why, list, shown < s->n ? ", ..." : "");
 }
 
-/* A whole number, negative ones counted from the end. False where `text` [n] is none. */
+/* Parses a whole number; negative ones count from the end. False if `text` [n] is not a number. */
 static bool parse_index(long *out, const char *text, size_t n, size_t count) {
     char buffer[24], *end;
     if (n == 0 || n >= sizeof buffer) return false;
@@ -57,7 +57,7 @@ static bool parse_range(long *begin, long *end, const char *text, size_t count) 
            (colon[1] == 0 || parse_index(end, colon + 1, strlen(colon + 1), count));
 }
 
-/* First token that reads `text`, its leading spaces aside. */
+/* First token whose text is `text`, apart from its leading spaces. */
 static bool find_token(size_t *begin, const span *s, const char *text, size_t n) {
     for (size_t i = 0; i < s->n; i++) {
         hw_token t = token_at(s, i);
@@ -71,7 +71,8 @@ static bool find_token(size_t *begin, const span *s, const char *text, size_t n)
     return false;
 }
 
-/* Whether the tokens from `i`, joined, have `text` at offset `at` of token i; *end is one past the last of them. */
+/* Whether the tokens from `i` on, joined, have `text` at offset `at` of token i; *end gets one past the last of
+ * them. */
 static bool matches_at(size_t *end, const span *s, size_t i, size_t at, const char *text, size_t n) {
     for (size_t done = 0; i < s->n; i++, at = 0) {
         hw_token t = token_at(s, i);

@@ -1,17 +1,17 @@
 /*
- * token_text.c - a character has at most four bytes, so three bytes of the neighbours on either side tell which characters a token
- * has a part of: UTF-8 shows at each byte whether a character begins there.
+ * token_text.c - a character has at most four bytes, so three bytes of the neighbouring tokens on each side show which
+ * characters a token has a part of: each UTF-8 byte tells whether it begins a character.
  */
 #include "base/utf8.h"
 #include "data/run.h"
 
 #include <string.h>
 
-enum { REST = 3, LONGEST = 4 }; /* bytes of a character behind its first; all of it */
+enum { REST = 3, LONGEST = 4 }; /* bytes of a character after its first; bytes of a whole character */
 
-static const char continued[] = "\xCB\x99"; /* dot above */
+static const char continued[] = "\xCB\x99"; /* dot above, shown for a continued character */
 
-/* A token's bytes with those of its neighbours. */
+/* The bytes of a token and of its neighbours. */
 typedef struct window {
     unsigned char before[REST], after[REST];
     const hw_token *token;
@@ -26,7 +26,7 @@ static unsigned char byte_at(const window *w, size_t k) {
     return k < w->token->n_bytes ? (unsigned char)w->token->bytes[k] : w->after[k - w->token->n_bytes];
 }
 
-/* Only tokens that are no text by themselves share characters. */
+/* Whether two tokens share a character: only tokens that are not valid text by themselves do. */
 static bool shares(const hw_run *run, size_t i, size_t other) {
     const hw_token *t = &run->tokens[other];
     return (t->role == HW_ROLE_COMPLETION) == (run->tokens[i].role == HW_ROLE_COMPLETION) &&
@@ -44,7 +44,7 @@ static window look(const hw_run *run, size_t i) {
     return w;
 }
 
-/* The character that begins at byte k: its bytes go to out. 0: none begins there, or not the whole of one is there. */
+/* Writes the character that begins at byte k to out. Returns 0 if no character begins there, or if it is incomplete. */
 static size_t character(char out[LONGEST], const window *w, size_t k) {
     for (size_t n = 1; n <= LONGEST && k + n <= window_bytes(w); n++) {
         out[n - 1] = (char)byte_at(w, k + n - 1);
@@ -53,7 +53,7 @@ static size_t character(char out[LONGEST], const window *w, size_t k) {
     return 0;
 }
 
-/* Bytes written so far; what does not fit whole is counted only. */
+/* Output buffer; bytes that do not fit are counted but not written. */
 typedef struct sink {
     char *out;
     size_t capacity, n, n_written;
@@ -74,7 +74,7 @@ static void put_byte(sink *s, unsigned char byte) {
     put(s, text, sizeof text);
 }
 
-/* A token that holds only the rest of characters puts nothing. */
+/* Writes nothing for a token that holds only the rest of characters. */
 static void put_token(sink *s, const hw_run *run, size_t i) {
     window w = look(run, i);
     size_t end = w.n_before + w.token->n_bytes;

@@ -1,4 +1,4 @@
-/* trace.c - memory of a trace; its file form is trace_file.c. */
+/* trace.c - memory of a trace; trace_file.c reads and writes it. */
 #include "data/trace.h"
 
 #include "base/error.h"
@@ -163,7 +163,7 @@ hw_err hw__trace_add_signals(hw_trace *trace, uint32_t wanted, size_t n_rows, si
 float *hw__trace_signal_layer(const hw_trace *trace, hw_signal signal, size_t l) {
     size_t layer = 0;
     assert(trace->signals.values[signal] && l < trace->n_layers);
-    signal_size(&layer, signal, &trace->signals); /* it fitted when the room was made */
+    signal_size(&layer, signal, &trace->signals); /* cannot fail: checked when the array was allocated */
     return trace->signals.values[signal] + l * layer;
 }
 
