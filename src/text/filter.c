@@ -1,9 +1,9 @@
 /*
- * filter.c - the filter table, and the lists that name its rows.
+ * filter.c - the filter table, and the parser of filter lists.
  *
- * Most rows test one token at a time. Stop words are words of the text, which a tokenizer may have cut in parts: the
- * tokens' bytes are joined and cut into words by ICU; a token is named where it holds part of a stop word and of no
- * other word.
+ * Most rows test one token at a time. Stop words are words of the text, which a tokenizer may split: the tokens' bytes
+ * are joined and split into words by ICU, and a token is selected if it contains part of a stop word and of no other
+ * word.
  */
 #include "text/filter.h"
 
@@ -28,7 +28,7 @@ static bool same(text a, text b) { return a.n == b.n && (a.n == 0 || memcmp(a.by
 
 static text text_of(const hw_token *t) { return (text){t->bytes, t->n_bytes}; }
 
-/* Without the spaces that tokenizers put before words. */
+/* Removes the spaces that tokenizers put before words. */
 static text trim_front(text s) {
     while (s.n > 0 && s.bytes[0] == ' ') s.bytes++, s.n--;
     return s;
@@ -42,7 +42,7 @@ static text trim(text s) {
 
 /* ------------------------------------------------------------------ filters that look at one token */
 
-/* The note's own list: common words and punctuation that rollout is biased towards. */
+/* The list of the original note: common words and punctuation that rollout favours. */
 static bool is_note(const hw_token *t, size_t index) {
     (void)index;
     static const text list[] = {{",", 1}, {".", 1}, {"\n", 1}, {"is", 2}, {":", 1}, {"and", 3}};
@@ -92,10 +92,10 @@ static bool is_punctuation(const hw_token *t, size_t index) {
 
 /* ------------------------------------------------------------------ stop words */
 
-/* Tokens' bytes joined. Special and template tokens are no part of any word: NUL stands for each of their bytes. */
+/* The joined bytes of tokens. Special and template tokens belong to no word: each of their bytes becomes NUL. */
 typedef struct joined {
     char *bytes;
-    size_t *at; /* [n + 1] where each token begins */
+    size_t *at; /* [n + 1] offset of each token */
 } joined;
 
 static void joined_free(joined *j) {
@@ -125,8 +125,8 @@ enum part { NO_WORD, STOP_WORD, OTHER_WORD };
 
 static bool is_apostrophe(UChar c) { return c == '\'' || c == 0x2019; }
 
-/* Marks the word [from, to). Where it is no stop word as a whole (don't), what its apostrophes separate is judged part
- * by part: "l'homme", "Anna's". */
+/* Marks the word [from, to). If the whole is not a stop word (as "don't" is), its parts between apostrophes are tested
+ * separately: "l'homme", "Anna's". */
 static void mark_word(char *parts, const hw__utf16 *all, int32_t from, int32_t to, const hw__stopwords *list) {
     if (hw__stopwords_has(list, all->units + from, to - from)) {
         memset(parts + from, STOP_WORD, (size_t)(to - from));
@@ -150,7 +150,7 @@ static hw_err mark_words(char *parts, const hw__utf16 *all, const hw__stopwords 
     return HW_OK;
 }
 
-/* Whether bytes [begin, end) hold part of a stop word and of no other. */
+/* Whether bytes [begin, end) contain part of a stop word and of no other word. */
 static bool holds_stop_word(const char *parts, const hw__utf16 *all, size_t begin, size_t end) {
     bool stop = false;
     for (int32_t u = hw__utf16_unit(all, begin); u < all->n && all->at[u] < end; u++) {
@@ -188,7 +188,7 @@ static hw_err name_stopwords(bool *named, size_t n, const hw_run *run, const cha
 
 /* ------------------------------------------------------------------ messages */
 
-/* Tokens of the messages of a role. */
+/* Selects the tokens of messages with this role. */
 static void name_messages(bool *named, size_t n, const hw_run *run, const char *role) {
     size_t n_messages, i = 0;
     const hw_span *messages = hw_run_messages(run, &n_messages);
@@ -204,9 +204,9 @@ static void name_messages(bool *named, size_t n, const hw_run *run, const char *
 
 typedef struct filter {
     hw_filter_info info;
-    bool (*test)(const hw_token *token, size_t index); /* or, where NULL, by the run: */
+    bool (*test)(const hw_token *token, size_t index); /* tests one token; NULL: `run` tests */
     hw_err (*name)(bool *named, size_t n, const hw_run *run, const char *argument, hw_error *err);
-    bool by_role; /* or, where that is NULL too: messages of the role that is the filter's name */
+    bool by_role; /* selects tokens of the run; if NULL too: messages whose role is the filter's name */
 } filter;
 
 static const filter filters[] = {
@@ -241,7 +241,7 @@ static hw_err fail_unknown(text name, hw_error *err) {
                     hw__unknown_name(why, sizeof why, asked, (hw__names){filter_name, NULL, N_FILTERS}));
 }
 
-/* NAME or NAME:ARGUMENT, terminated. */
+/* Parses NAME or NAME:ARGUMENT, terminated. */
 static hw_err name_by_table(bool *named, size_t n, const hw_run *run, char *item, hw_error *err) {
     char *colon = strchr(item, ':');
     size_t len = colon ? (size_t)(colon - item) : strlen(item), i = 0;
@@ -293,7 +293,7 @@ static hw_err name_by_regex(bool *named, size_t n, const hw_run *run, text patte
     return rc;
 }
 
-/* Bytes of the item at the head of `list`, up to the comma or the end; 0 where its quote or slash has no partner. */
+/* Bytes of the first item of `list`, up to the comma or the end; 0 if its quote or slash is not closed. */
 static size_t item_length(const char *list) {
     char mark = list[0];
     if (mark != '"' && mark != '/') return strcspn(list, ",");
@@ -303,7 +303,7 @@ static size_t item_length(const char *list) {
     return list[i] ? i + 1 : 0;
 }
 
-/* In place; false where a backslash stands before something else. */
+/* Works in place; false if a backslash precedes an unknown character. */
 static bool unescape(text *s, char *bytes) {
     static const char from[] = "\"\\nt", to[] = "\"\\\n\t";
     size_t n = 0;

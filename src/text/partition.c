@@ -1,4 +1,4 @@
-/* partition.c - segments as columns that are the whole of a side: each token in exactly one. */
+/* partition.c - segments as columns that cover a whole side: each token is in exactly one. */
 #include "base/error.h"
 #include "text/segments.h"
 

@@ -1,9 +1,10 @@
 /*
- * segments.c - texts cut into words, lines, sentences and paragraphs, and tokens dealt to the pieces.
+ * segments.c - splits texts into words, lines, sentences and paragraphs, and assigns tokens to the pieces.
  *
- * A segmenter is a row of the table: it marks where pieces end, in UTF-16 units. The rest is the same for all: pieces
- * of white space go to a neighbour, pieces without a token too, so that segments tile the text and groups are dense.
- * Boundaries lie between characters, so that no half character changes hands; token ranges may lie anywhere.
+ * A segmenter is a row of the table: it marks where pieces end, in UTF-16 units. The rest is common to all: pieces of
+ * white space and pieces without a token are joined to a neighbour, so that segments cover the text and groups are
+ * numbered without gaps. Boundaries lie between characters, so that no character is split; token ranges may lie
+ * anywhere.
  */
 #include "text/segments.h"
 
@@ -57,14 +58,14 @@ hw_err hw__segments_new(hw_segments **out, const hw__side *side, size_t n, hw_er
     return HW_OK;
 }
 
-/* The byte that decides where a token belongs: the first that is no white space. */
+/* The byte that decides which segment a token belongs to: the first one that is not white space. */
 static size_t anchor(const hw_token *token, const hw__utf16 *text) {
     int32_t end = hw__utf16_unit(text, token->end - 1) + 1;
     int32_t u = hw__utf16_skip_space(text, hw__utf16_unit(text, token->begin), end);
     return u < end && text->at[u] > token->begin ? text->at[u] : token->begin;
 }
 
-/* Index of the span that holds `byte`, -1 for none. */
+/* Index of the span that contains `byte`, -1 if there is none. */
 static int32_t find_span(const hw_segments *s, size_t byte) {
     size_t low = 0, high = s->n;
     while (low < high) {
@@ -77,7 +78,7 @@ static int32_t find_span(const hw_segments *s, size_t byte) {
     return low < s->n && s->spans[low].begin <= byte ? (int32_t)low : -1;
 }
 
-/* Tokens of the text that stand for no byte of it join the one before them, the first ones the one behind. */
+/* Tokens of the text without a byte of their own join the token before them; those at the start join the one after. */
 static void deal_empty(hw_segments *s, const hw__side *side) {
     int32_t group = -1;
     size_t first = 0;
@@ -108,7 +109,7 @@ hw_err hw__segments_assign(hw_segments *s, const hw__side *side, hw_error *err) 
 
 /* ------------------------------------------------------------------ where pieces end */
 
-/* ends[u]: a piece ends before unit u. Written for 0 < u < n; 0 and n always end one. */
+/* ends[u]: a piece ends before unit u. Set for 0 < u < n; 0 and n always end a piece. */
 typedef struct cuts {
     const hw__utf16 *text;
     bool *ends; /* [n + 1] */
@@ -125,10 +126,10 @@ static hw_err cut_at_breaks(cuts *c, UBreakIteratorType type, const char *locale
 
 static hw_err cut_words(cuts *c, hw_error *err) { return cut_at_breaks(c, UBRK_WORD, "", err); }
 
-/* The locale's list of abbreviations ("Mr.") keeps sentences whole; other languages are cut as without one. */
+/* The locale's list of abbreviations ("Mr.") keeps sentences together; other languages are not affected. */
 static hw_err cut_sentences(cuts *c, hw_error *err) { return cut_at_breaks(c, UBRK_SENTENCE, "en@ss=standard", err); }
 
-/* Unit behind the line that begins at `u`, its terminator included (Unicode 5.8: LF, VT, FF, CR, CRLF, NEL, LS, PS). */
+/* Unit after the line that begins at `u`, terminator included (Unicode 5.8: LF, VT, FF, CR, CRLF, NEL, LS, PS). */
 static int32_t line_end(const hw__utf16 *text, int32_t u) {
     for (; u < text->n; u++) {
         UChar c = text->units[u];
@@ -144,7 +145,7 @@ static hw_err cut_lines(cuts *c, hw_error *err) {
     return HW_OK;
 }
 
-/* A paragraph begins with the first line that is not blank, at the start and after blank lines. */
+/* A paragraph begins at the first line that is not blank, at the start and after blank lines. */
 static hw_err cut_paragraphs(cuts *c, hw_error *err) {
     (void)err;
     bool after_blank = false;
@@ -174,8 +175,8 @@ static hw_err cut_at_matches(cuts *c, const char *pattern, size_t n, hw_error *e
 /* One row of the table. */
 typedef struct segmenter {
     hw_segmenter_info info;
-    hw_err (*cut)(cuts *c, hw_error *err); /* NULL: at tokens */
-    bool space_first; /* white space goes to the piece behind it, as tokens carry it; else to the one before */
+    hw_err (*cut)(cuts *c, hw_error *err); /* NULL: one piece per token */
+    bool space_first; /* white space belongs to the piece after it, as tokens have it; else to the piece before */
 } segmenter;
 
 static const segmenter segmenters[] = {
@@ -200,7 +201,7 @@ static int32_t next_end(const cuts *c, int32_t u) {
     return u;
 }
 
-/* Joins pieces of white space only to the piece behind (space_first) or before; where there is none, to the other. */
+/* Joins pieces of white space to the piece after (space_first) or before; at the ends to the only neighbour. */
 static void join_space(cuts *c, bool space_first) {
     int32_t n = c->text->n;
     for (int32_t u = 0, end; u < n; u = end) {
@@ -208,11 +209,11 @@ static void join_space(cuts *c, bool space_first) {
         if (hw__utf16_skip_space(c->text, u, end) < end) continue;
         bool forward = (space_first || u == 0) && end < n;
         c->ends[forward ? end : u] = false;
-        if (forward) end = u; /* looked at again, now longer */
+        if (forward) end = u; /* continue with the enlarged piece */
     }
 }
 
-/* Drops spans without a token: their bytes go to the span before, the first ones' to the one behind. */
+/* Removes spans without a token: their bytes go to the span before, or to the one after at the start. */
 static void drop_empty(hw_segments *s, size_t n_bytes, int32_t *index) {
     for (size_t t = 0; t < s->n_tokens; t++)
         if (s->groups[t] >= 0) index[s->groups[t]] = 1;
@@ -257,7 +258,7 @@ static hw_err collect(hw_segments **out, const cuts *c, const hw__side *side, hw
     return HW_OK;
 }
 
-/* By a segmenter, or where it is NULL by pattern [n]. */
+/* Splits by a segmenter, or by pattern [n] if it is NULL. */
 static hw_err cut_text(hw_segments **out, const hw__side *side, const segmenter *by, const char *pattern, size_t n,
                        hw_error *err) {
     hw__utf16 text;

@@ -1,4 +1,4 @@
-/* segments_given.c - segments that the caller gives: passages, fields of a form. They keep their count, order and names. */
+/* segments_given.c - segments given by the caller: passages, fields of a form. Count, order and names are kept. */
 #include "base/json.h"
 #include "text/segments.h"
 #include "base/utf8.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* "spans[2] "Doc B"", for messages. */
+/* Writes `spans[2] "Doc B"`, for messages. */
 static const char *label(char out[96], const hw_span *spans, size_t i) {
     char name[64];
     const char *given = spans[i].name ? spans[i].name : "";
@@ -35,7 +35,7 @@ static hw_err check_span(const hw_span *spans, size_t i, size_t limit, const cha
                     before->begin, before->end);
 }
 
-/* Ranges must rise, not overlap, and lie in a text of `limit` units ("bytes"). */
+/* Ranges must be ascending, must not overlap, and must lie in a text of `limit` units ("bytes"). */
 static hw_err check_spans(const hw_span *spans, size_t n, size_t limit, const char *units, const char *side,
                           hw_error *err) {
     if (n == 0) return hw__fail(err, HW_ERR_ARGUMENT, "no spans given: at least 1 is needed");
@@ -54,7 +54,7 @@ static hw_err copy_spans(hw_segments *s, const hw_span *spans, hw_error *err) {
     return HW_OK;
 }
 
-/* Of checked spans, in bytes. */
+/* Makes segments from checked spans, in bytes. */
 static hw_err build(hw_segments **out, const hw__side *side, const hw_span *spans, size_t n, hw_error *err) {
     hw_segments *s;
     hw_err rc = hw__segments_new(&s, side, n, err);
@@ -78,7 +78,7 @@ hw_err hw_segments_from_spans(hw_segments **out, const hw_run *run, hw_side whic
 
 /* ------------------------------------------------------------------ JSON */
 
-/* Byte where the character behind the one at `at` begins. What is not UTF-8 counts as U+FFFD does. */
+/* Byte at which the character after the one at `at` begins. Invalid UTF-8 counts like U+FFFD. */
 static size_t next_char(const hw__side *side, size_t at) {
     int32_t i = 0, left = side->n_bytes - at < 4 ? (int32_t)(side->n_bytes - at) : 4;
     UChar32 c;
@@ -93,7 +93,7 @@ static size_t count_chars(const hw__side *side) {
     return n;
 }
 
-/* Offsets of spans, which rise, from characters to bytes. */
+/* Converts ascending span offsets from characters to bytes. */
 static void to_bytes(hw_span *spans, size_t n, const hw__side *side) {
     size_t at = 0, chars = 0;
     for (size_t i = 0; i < n; i++) {
@@ -104,7 +104,7 @@ static void to_bytes(hw_span *spans, size_t n, const hw__side *side) {
     }
 }
 
-/* Its name is borrowed from `entry`. */
+/* The name is borrowed from `entry`. */
 static hw_err read_span(hw_span *out, const json_t *entry, hw_error *err) {
     int64_t begin, end;
     const char *name = "";

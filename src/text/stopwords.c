@@ -1,4 +1,4 @@
-/* stopwords.c - one language's list, folded and sorted when it is asked for: a thousand words take a millisecond. */
+/* stopwords.c - the list of one language, folded and sorted when it is opened: a thousand words take a millisecond. */
 #include "text/stopwords.h"
 
 #include "base/strlist.h"
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LONGEST = 64 }; /* UTF-16 units of a folded word; longer ones are on no list */
+enum { LONGEST = 64 }; /* UTF-16 units of a folded word; no list has a longer one */
 
 typedef struct word {
     UChar units[LONGEST];
@@ -25,7 +25,7 @@ struct hw__stopwords {
     size_t n;
 };
 
-/* Writes the form in which words are compared. False for words that are too long. */
+/* Writes the folded form used for comparison. False if the word is too long. */
 static bool fold(word *out, const hw__stopwords *list, const UChar *from, int32_t n) {
     UErrorCode status = U_ZERO_ERROR;
     UChar folded[LONGEST];
@@ -90,7 +90,8 @@ hw_err hw__stopwords_new(hw__stopwords **out, const char *language, hw_error *er
         free(words);
         return hw__fail_memory(err, "stop words", from->n, sizeof *words);
     }
-    bool turkic = strcmp(language, "tr") == 0 || strcmp(language, "az") == 0; /* the capital of i has a dot there */
+    /* in Turkish and Azerbaijani the capital of i has a dot */
+    bool turkic = strcmp(language, "tr") == 0 || strcmp(language, "az") == 0;
     uint32_t option = turkic ? U_FOLD_CASE_EXCLUDE_SPECIAL_I : U_FOLD_CASE_DEFAULT;
     *list = (hw__stopwords){.nfc = nfc, .words = words, .fold_option = option};
     fill(list, from);
