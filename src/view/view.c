@@ -1,4 +1,4 @@
-/* view.c - rows and layers selected, averaged and filtered; M itself is never changed. */
+/* view.c - selects, averages and filters rows and layers; never changes M. */
 #include "data/attribution.h"
 #include "methods/baselines.h"
 #include "base/error.h"
@@ -65,7 +65,7 @@ static void average(hw_view *v, const hw_attribution *a, const hw_view_params *p
 
 /* ------------------------------------------------------------------ lift */
 
-/* Nats of both signs have no sum that they could be parts of. */
+/* Values in nats have both signs, so they are not parts of a sum. */
 static hw_err check_shares(const hw_attribution *a, const hw_view_params *p, hw_error *err) {
     bool shares = hw_method_heeds(hw_method_find(a->method), &a->params) & HW_GIVES_SHARES;
     if (p->lift && !shares)
@@ -82,7 +82,7 @@ static hw_err check_shares(const hw_attribution *a, const hw_view_params *p, hw_
 
 static float ratio(float of, float by) { return by > 0 ? (float)((double)of / by) : 0; }
 
-/* Divides by the means of `uniform` over the same rows and layers, over all where M has but one. */
+/* Divides by the means of `uniform` over the same rows and layers (over all layers if M has only one). */
 static hw_err lift(hw_view *v, const hw_attribution *a, const hw_view_params *p, hw_error *err) {
     hw_attribution *uniform;
     hw_err rc = hw__uniform_beside(&uniform, a, err);
@@ -103,7 +103,7 @@ static hw_err lift(hw_view *v, const hw_attribution *a, const hw_view_params *p,
 
 /* ------------------------------------------------------------------ hiding */
 
-/* hidden [n]: the tokens that `hide` names and `keep` does not. */
+/* hidden [n]: the tokens that `hide` selects and `keep` does not. */
 static hw_err hide_tokens(bool *hidden, size_t n, const hw_run *run, const hw_view_params *p, hw_error *err) {
     bool *kept = hw__alloc(n, sizeof *kept);
     if (!kept) return hw__fail_memory(err, "the filter", n, sizeof *kept);
@@ -114,7 +114,7 @@ static hw_err hide_tokens(bool *hidden, size_t n, const hw_run *run, const hw_vi
     return rc;
 }
 
-/* A column of grouped tokens is hidden where all its tokens are. */
+/* A grouped column is hidden if all its tokens are. */
 static hw_err hide(hw_view *v, const hw_attribution *a, const hw_view_params *p, hw_error *err) {
     size_t n = hw__n_shown(&a->params, a->run);
     bool *tokens = hw__alloc(n, sizeof *tokens);
@@ -132,7 +132,7 @@ static hw_err hide(hw_view *v, const hw_attribution *a, const hw_view_params *p,
     return rc;
 }
 
-/* Divides by the mass on all columns; where there is none the scores stay zero. */
+/* Divides by the mass on all columns; if that is 0 the scores stay 0. */
 static void normalise(hw_view *v) {
     double total = 0;
     for (size_t k = 0; k < v->n_columns; k++) total += v->scores[k];
@@ -172,7 +172,7 @@ bool hw_view_is_hidden(const hw_view *v, size_t column) { return column < v->n_c
 double hw_view_hidden_mass(const hw_view *v) { return v->hidden_mass; }
 double hw_view_outside_mass(const hw_view *v) { return v->outside_mass; }
 
-/* Whether column a comes before column b in the list. */
+/* Whether column a comes before column b in the ranking. */
 static bool before(const hw_view *v, size_t a, size_t b) {
     return v->scores[a] != v->scores[b] ? v->scores[a] > v->scores[b] : a < b;
 }
