@@ -3,11 +3,11 @@
  *
  *     v[i,p]      token i from passage p: M summed over the passage's tokens; over layers sum (nats) or mean (shares)
  *     score[s,p]  mean of v over the tokens of part s; row n_parts is the whole answer
- *     share[s,p]  max(score, 0) / everything above 0 in that part: passages, rest of the prompt, answer so far, model
- *     peak[s,p]   over the tokens of s: the largest v / unit (or the sum), what the unit is being the rule's to say
+ *     share[s,p]  max(score, 0) / sum of all positive scores of the part: passages, rest, answer so far, model
+ *     peak[s,p]   over the tokens of s: the largest v / unit (or the sum); the rule defines the unit
  *
- * A mean over a sentence drowns the one token that a passage told; so marks go by the peak. Only the attribution and the
- * two hw_segments are read: results without their trace are cited, too.
+ * A mean over a sentence hides the one token that came from a passage, so marks use the peak. Only the attribution and
+ * the two hw_segments are read, so results without their trace can be cited too.
  */
 #include "data/attribution.h"
 #include "base/error.h"
@@ -25,24 +25,25 @@ struct hw_citation {
     hw_citation_link *links;          /* [n_parts + 1, n_passages] */
     hw_citation_elsewhere *elsewhere; /* [n_parts + 1] */
     size_t *order;                    /* [n_passages] */
-    float *hops;                      /* [n_parts, n_parts] what came through which part; NULL: nothing was followed */
+    float *hops;                      /* [n_parts, n_parts] share that came through each part; NULL: contributions
+                                         were not followed */
 };
 
-/* What is read of the attribution, for tokens that belong to a part. */
+/* Values read from the attribution, for tokens that belong to a part. */
 typedef struct table {
     const hw_attribution *a;
     const int32_t *parts; /* [n_rows] part of each token, -1: none */
     size_t n_rows, n_passages;
     double *v;                        /* [n_rows, n_passages] */
     hw_citation_elsewhere *elsewhere; /* [n_rows] in the method's unit */
-    double *unit;                     /* [n_rows] what a peak is counted in */
+    double *unit;                     /* [n_rows] unit of a peak */
 } table;
 
 static double positive(double v) { return v > 0 ? v : 0; }
 
 /* ------------------------------------------------------------------ rules */
 
-/* All that is above 0 for a token or a part. */
+/* Sum of the positive values of a token or a part. */
 static double total_of(const double *v, size_t n, const hw_citation_elsewhere *e) {
     double total = positive(e->rest) + positive(e->answer) + positive(e->model);
     for (size_t p = 0; p < n; p++) total += positive(v[p]);
@@ -61,7 +62,7 @@ static int compare(const void *a, const void *b) {
     return (*x > *y) - (*x < *y);
 }
 
-/* The median size of v, where that is 0 the mean one. */
+/* The unit is the median absolute value of v, or the mean if the median is 0. */
 static hw_err unit_typical(table *t, hw_error *err) {
     size_t n = 0;
     double sum = 0, *sizes = hw__alloc(t->n_rows * t->n_passages, sizeof *sizes);
@@ -86,7 +87,7 @@ static hw_err unit_one(table *t, hw_error *err) {
 typedef struct rule {
     hw_citation_rule info;
     hw_err (*unit)(table *t, hw_error *err);
-    bool sums; /* the peak adds up over a part's tokens; else it is the largest */
+    bool sums; /* the peak is the sum over a part's tokens; else the maximum */
 } rule;
 
 enum { RULE_SHARE, RULE_RATIO, RULE_FALL, RULE_WEIGHT, N_RULES };
@@ -121,7 +122,7 @@ static bool gives_shares(const hw_attribution *a) {
     return hw_method_heeds(hw_method_find(a->method), &a->params) & HW_GIVES_SHARES;
 }
 
-/* `balanced`: it says how much of a logit came from where. */
+/* `balanced`: the attribution has balances, so it knows how much of a logit came from where. */
 static const rule *choose_rule(const hw_method_info *method, bool balanced) {
     bool regression = strcmp(method->name, hw__method_ablation.info.name) == 0;
     return &rules[balanced                           ? RULE_SHARE
@@ -139,8 +140,8 @@ const hw_citation_rule *hw_citation_rule_of(const char *name) {
 
 static double sane(double v) { return isnan(v) ? 0 : fmax(-1e6, fmin(v, 1e6)); }
 
-/* Shares of a row that was followed through the answer, in nats where the method gives nats: a token weighs as much as what
- * raised it. */
+/* Shares of a row that was followed through the answer; in nats if the method gives nats: a token then weighs as much
+ * as the contribution that raised it. */
 static void follow_row(table *t, size_t i) {
     const hw_through *row = &t->a->through[i];
     double weight = row->raised;
@@ -151,7 +152,7 @@ static void follow_row(table *t, size_t i) {
     e->through = (1 - row->prompt_direct - row->model_direct) * weight;
 }
 
-/* Row i of v, and what fell outside the passages. `scale`: 1 / L for means over layers. */
+/* Row i of v, and what lies outside the passages. `scale`: 1 / L for means over layers. */
 static void read_row(table *t, size_t i, const int32_t *groups, double scale) {
     const hw_attribution *a = t->a;
     double outside = 0, *v = t->v + i * t->n_passages;
@@ -199,7 +200,7 @@ static hw_citation_link *link_at(const hw_citation *c, size_t part, size_t p) {
     return &c->links[part * c->n_passages + p];
 }
 
-/* Adds token i to a part's sums, which become means by `share_out`. */
+/* Adds token i to a part's sums; `share_out` turns them into means. */
 static void add_token(hw_citation *c, size_t part, const table *t, size_t i) {
     for (size_t p = 0; p < c->n_passages; p++) link_at(c, part, p)->score += t->v[i * t->n_passages + p];
     hw_citation_elsewhere *sum = &c->elsewhere[part], *e = &t->elsewhere[i];
@@ -209,7 +210,7 @@ static void add_token(hw_citation *c, size_t part, const table *t, size_t i) {
     sum->through += e->through;
 }
 
-/* What token i came from in each part of the answer, before that is followed, times what raised it. */
+/* Adds the share of token i that came directly from each part of the answer, times the contribution that raised it. */
 static void add_hops(hw_citation *c, const table *t, size_t i) {
     float *row = c->hops + (size_t)t->parts[i] * c->n_parts;
     for (size_t k = 0; k < i; k++)
@@ -217,7 +218,7 @@ static void add_hops(hw_citation *c, const table *t, size_t i) {
             row[t->parts[k]] += (float)(hw_attribution_hop(t->a, i, k) * t->a->through[i].raised);
 }
 
-/* From sums over `n` tokens to means, and those to shares. */
+/* Turns sums over `n` tokens into means, and means into shares. */
 static void share_out(hw_citation *c, size_t part, double n) {
     hw_citation_elsewhere *e = &c->elsewhere[part];
     double total = positive(e->rest) + positive(e->answer) + positive(e->model);
@@ -253,7 +254,7 @@ static hw_err add_parts(hw_citation *c, const table *t, hw_error *err) {
 
 /* ------------------------------------------------------------------ peaks and marks */
 
-/* Token i's number for a passage, in the rule's unit. */
+/* Value of token i for a passage, in the rule's unit. */
 static double value_of(const table *t, size_t i, size_t p) {
     return t->unit[i] > 0 ? t->v[i * t->n_passages + p] / t->unit[i] : 0;
 }
@@ -278,7 +279,7 @@ static void find_peaks(hw_citation *c, const table *t) {
     }
 }
 
-/* The whole answer's link is that of its strongest part. */
+/* The link of the whole answer is that of its strongest part. */
 static void mark(hw_citation *c) {
     for (size_t p = 0; p < c->n_passages; p++) {
         hw_citation_link *whole = link_at(c, c->n_parts, p);

@@ -1,10 +1,11 @@
 /*
- * confirmation.c - hw_confirmation: what a few passes of the model say of the passages that a citation puts first.
+ * confirmation.c - hw_confirmation: measures the passages that a citation ranks first with a few forward passes.
  *
- *     the q first passages -> each left out -> those that cost next to nothing, two by two -> falls by part; the others scaled
+ *     the first q passages -> each left out -> those with a small effect, in pairs -> drops by part; the others scaled
  *
- * A passage that another one stands in for costs nothing alone. So of the first passages those whose absence costs less than
- * log 2 are left out in pairs too; where a pair costs more than its members, both are named as each other's stand-in.
+ * Leaving out a passage has no effect if another passage contains the same information. So those of the first passages
+ * whose absence costs less than log 2 are also left out in pairs; if a pair costs more than its members, each is
+ * reported as the other's stand-in.
  */
 #include "base/error.h"
 #include "methods/method.h"
@@ -23,10 +24,10 @@ struct hw_confirmation {
     size_t n_parts, n_passages, n_passes;
     double *falls;    /* [n_parts + 1, n_passages] nats; the last row is the whole answer */
     bool *measured;   /* [n_passages] */
-    size_t *stand_in; /* [n_passages] the passage that tells the same; NO_PASSAGE: none */
+    size_t *stand_in; /* [n_passages] the passage with the same information; NO_PASSAGE: none */
 };
 
-/* One confirmation at work. */
+/* State of one confirmation. */
 typedef struct confirming {
     hw_confirmation *c;
     const hw_citation *citation;
@@ -46,7 +47,7 @@ static double *fall_at(const hw_confirmation *c, size_t part, size_t passage) {
     return &c->falls[part * c->n_passages + passage];
 }
 
-/* What part `part` (n_parts: all parts) loses under a mask. */
+/* Drop in log probability of part `part` (n_parts: all parts) under a mask. */
 static double fall_of(const confirming *w, size_t mask, size_t part) {
     const double *all = hw__masks_logprob(w->masks, w->whole), *rest = hw__masks_logprob(w->masks, mask);
     double sum = 0;
@@ -62,7 +63,7 @@ static hw_err add_without(confirming *w, size_t *mask, size_t a, size_t b, hw_er
     return hw__masks_add(w->masks, mask, w->keep, err);
 }
 
-/* The first passages that can be left out, in the citation's order. */
+/* Selects the first passages that can be left out, in the citation's order. */
 static void choose_first(confirming *w) {
     const size_t *order = hw_citation_order(w->citation, NULL);
     for (size_t i = 0; i < w->c->n_passages && w->n_first < w->p.n_passages; i++)
@@ -83,7 +84,7 @@ static hw_err measure_alone(confirming *w, hw_error *err) {
     return rc;
 }
 
-/* Of two that tell the same each gets half of what both cost. */
+/* Two passages that stand in for each other each get half of their joint cost. */
 static void take_pair(confirming *w, size_t a, size_t b, size_t mask) {
     hw_confirmation *c = w->c;
     double both = fall_of(w, mask, c->n_parts);
@@ -111,8 +112,8 @@ static hw_err measure_pairs(confirming *w, hw_error *err) {
     return rc;
 }
 
-/* The least that a measured passage costs whose share of a part is not below `share`: one that the citation puts behind it
- * does not get more. Never below 0. */
+/* Smallest measured cost among the passages whose share of a part is at least `share`: a passage that the citation
+ * ranks lower does not get more. Never below 0. */
 static double most_behind(const confirming *w, size_t part, double share) {
     double least = INFINITY;
     for (size_t i = 0; i < w->n_first; i++)
@@ -121,7 +122,8 @@ static double most_behind(const confirming *w, size_t part, double share) {
     return least;
 }
 
-/* Of a part, what one unit of a citation's share is worth in nats, by the measured passages; the others follow it. */
+/* Scales the passages that were not measured: what one unit of a citation's share of a part is worth in nats, according
+ * to the measured passages. */
 static void scale_others(confirming *w, size_t part) {
     double falls = 0, scores = 0;
     for (size_t i = 0; i < w->n_first; i++) {

@@ -1,10 +1,11 @@
 /*
- * faithfulness.c - hw_check: how much an answer suffers without what an explanation calls important.
+ * faithfulness.c - hw_check: how much less likely an answer becomes without the segments that an explanation ranks
+ * high.
  *
- *     given attributions, baselines -> scores of segments -> masks -> passes of the model -> figures -> verdict
+ *     given attributions, baselines -> scores of segments -> masks -> forward passes -> figures -> verdict
  *
- * Every figure of every method is read from one set of masks, each run once. Random masks come from a stream of their
- * own, so that an ablation with the same seed is not judged on what it was fitted to.
+ * Every figure of every method is computed from one set of masks, each run once. Random masks have their own random
+ * stream, so that an ablation with the same seed is not judged on the masks it was fitted to.
  */
 #include "base/error.h"
 #include "occlusion/keep_masks.h"
@@ -24,7 +25,7 @@ static const char *const baselines[] = {"random", "uniform", "attention"};
 static const char leave_one_out[] = "leave-one-out";
 enum { N_BASELINES = sizeof baselines / sizeof *baselines };
 
-/* Xor-ed with the seed; any two constants but 0. */
+/* XORed with the seed; any two constants other than 0. */
 static const uint64_t MASK_STREAM = 0x6865616477617465u, SCORE_STREAM = 0x72616e646f6d6c79u;
 static const size_t NO_MASK = SIZE_MAX, NO_SEGMENT = SIZE_MAX;
 
@@ -39,13 +40,13 @@ struct hw_check {
     char verdict[512];
 };
 
-/* One method under judgement. */
+/* One method that is checked. */
 typedef struct subject {
     const char *name;
     size_t n_passes;
     double *scores; /* [n_segments] */
-    size_t *order;  /* [n_segments] by falling score */
-    /* Masks, or NO_MASK. */
+    size_t *order;  /* [n_segments] by descending score */
+    /* Indices of masks, or NO_MASK. */
     size_t drop[N_DROPS], without[N_SHARES], only[N_SHARES];
 } subject;
 
@@ -56,7 +57,7 @@ typedef struct work {
     size_t n_segments, row_begin, row_end;
     hw__rerun *rerun;
     hw__masks *masks;
-    subject *subjects; /* [n_subjects], room for all */
+    subject *subjects; /* [n_subjects], capacity for all */
     size_t n_subjects;
     size_t whole, *alone; /* masks: all segments; [n_segments] all but one */
     size_t *random;       /* [n_ablations] masks */
@@ -130,7 +131,7 @@ static hw_err add_subject(work *w, const char *name, size_t n_passes, hw_error *
                                  : hw__fail_memory(err, "scores of segments", w->n_segments, 2 * sizeof *s->scores);
 }
 
-/* A segment's score: the mean over the judged rows and all layers, with its sign. */
+/* A segment's score: the mean over the checked rows and all layers, with its sign. */
 static hw_err add_attribution(work *w, const hw_attribution *a, hw_error *err) {
     hw_err rc = add_subject(w, a->method, hw_attribution_n_passes(a), err);
     double *scores = w->subjects[w->n_subjects - 1].scores;
@@ -165,7 +166,7 @@ static hw_err add_baselines(work *w, hw_error *err) {
     return rc;
 }
 
-/* log p of the judged tokens together under a scored mask. */
+/* log p of the checked tokens together under a scored mask. */
 static double logprob_of(const work *w, size_t mask) {
     const double *logprob = hw__masks_logprob(w->masks, mask);
     double sum = 0;
@@ -177,7 +178,7 @@ static double fall(const work *w, size_t mask) {
     return mask == NO_MASK ? NAN : logprob_of(w, w->whole) - logprob_of(w, mask);
 }
 
-/* Leave-one-out from masks that are scored by now. */
+/* Leave-one-out, from masks that are already scored. */
 static hw_err add_leave_one_out(work *w, hw_error *err) {
     hw_err rc = add_subject(w, leave_one_out, hw__masks_n_movable(w->masks), err);
     double *scores = w->subjects[w->n_subjects - 1].scores;
@@ -209,8 +210,8 @@ static hw_err sort_segments(const work *w, subject *s, hw_error *err) {
     return HW_OK;
 }
 
-/* The mask that keeps (or leaves out) exactly the first `n` segments of a subject's order; NO_MASK where it would leave
- * nothing of the prompt, or there are fewer. */
+/* Adds the mask that keeps (or leaves out) exactly the first `n` segments of a subject's order; NO_MASK if nothing of
+ * the prompt would be left, or there are fewer segments. */
 static hw_err add_top(work *w, size_t *mask, const subject *s, size_t n, bool kept, hw_error *err) {
     *mask = NO_MASK;
     if (n > w->n_segments) return HW_OK;
@@ -218,7 +219,7 @@ static hw_err add_top(work *w, size_t *mask, const subject *s, size_t n, bool ke
     return hw__masks_leaves_some(w->masks, w->keep) ? hw__masks_add(w->masks, mask, w->keep, err) : HW_OK;
 }
 
-/* A share of all segments, to the nearest whole number, at least 1; of 2 or more segments half is never all. */
+/* A share of all segments, rounded, at least 1; of 2 or more segments half is less than all. */
 static size_t count_of_share(double share, size_t n) {
     size_t count = (size_t)(share * (double)n + 0.5);
     return count > 0 ? count : 1;
@@ -251,7 +252,7 @@ static hw_err plan_common(work *w, bool alone, hw_error *err) {
 
 static hw_err score_masks(work *w, hw_error *err) { return hw__masks_score(w->masks, w->p->progress, w->p->ctx, err); }
 
-/* Everything that can be planned before the first pass is; only leave-one-out's own order follows from passes. */
+/* Plans all masks before the first pass; only leave-one-out's own order depends on passes. */
 static hw_err run_passes(work *w, hw_error *err) {
     bool alone = !find_subject(w, leave_one_out);
     hw_err rc = plan_common(w, alone, err);
@@ -265,7 +266,7 @@ static hw_err run_passes(work *w, hw_error *err) {
 
 /* ------------------------------------------------------------------ figures */
 
-/* Mean fall over masks [N_SHARES]; those that do not exist are left out. */
+/* Mean drop over masks [N_SHARES]; missing masks are skipped. */
 static double mean_fall(const work *w, const size_t *masks) {
     double sum = 0;
     size_t n = 0;
@@ -277,7 +278,7 @@ static double mean_fall(const work *w, const size_t *masks) {
     return n ? sum / (double)n : NAN;
 }
 
-/* False: no memory; so are those below. */
+/* False when memory runs out; the same for the functions below. */
 static bool lds(double *out, const work *w, const double *scores) {
     for (size_t i = 0; i < w->p->n_ablations; i++) {
         const bool *keep = hw__masks_keep(w->masks, w->random[i]);
@@ -295,10 +296,10 @@ static bool figures(hw_check_row *row, const work *w, const subject *s) {
     return lds(&row->lds, w, s->scores);
 }
 
-/* What an LDS is compared with: the mean over many draws of random scores, made as method random makes them, a number
- * for each judged token. One draw is luck: 0.14 to 0.93 were seen on one prompt. The mean is not 0, and that is its
- * point: random scores are all positive, so that their sum follows how many segments are kept, as most answers do; a
- * method has to tell more than that. */
+/* The reference for an LDS: the mean LDS of many draws of random scores, made as method random makes them, one number
+ * for each checked token. One draw varies too much: 0.14 to 0.93 were seen on one prompt. The mean is above 0: random
+ * scores are all positive, so their sum grows with the number of segments kept, and so do the log odds of most answers.
+ * A method must do better than that. */
 static bool mean_random_lds(double *out, const work *w) {
     uint64_t state = w->p->seed ^ SCORE_STREAM;
     double sum = 0;
@@ -317,8 +318,8 @@ static bool mean_random_lds(double *out, const work *w) {
     return true;
 }
 
-/* The segment that the completion goes on from, where none costs more; else NO_SEGMENT. Behind a chat template there is
- * none: the answer begins anew. */
+/* The segment that the completion continues, if leaving out no other one costs more; else NO_SEGMENT. With a chat
+ * template there is no such segment: the answer starts anew. */
 static size_t find_ending(const work *w, const subject *alone) {
     int32_t last = w->groups[w->trace->run->n_prompt - 1];
     return last >= 0 && (size_t)last == alone->order[0] ? (size_t)last : NO_SEGMENT;
@@ -326,7 +327,7 @@ static size_t find_ending(const work *w, const subject *alone) {
 
 static size_t first_but(const subject *s, size_t k) { return s->order[s->order[0] == k]; }
 
-/* First choices by what leaving each segment out costs. */
+/* Judges the first choices by the cost of leaving each segment out. */
 static bool judge(hw_check *c, const work *w) {
     const subject *alone = find_subject(w, leave_one_out);
     double rows = (double)(w->row_end - w->row_begin), sum = 0;
@@ -348,7 +349,7 @@ static bool judge(hw_check *c, const work *w) {
     return true;
 }
 
-/* The random masks and what the completion is worth under each. */
+/* Copies the random masks and the completion's log odds under each. */
 static void copy_cuts(hw_check *c, const work *w) {
     c->n_cuts = w->p->n_ablations;
     c->n_segments = w->n_segments;

@@ -1,9 +1,9 @@
 /*
  * verdict.c - grades a method by where its best segment lies between a random choice and the best possible one.
  *
- *     reached = (drop - chance) / (best - chance)     0: as a random choice, 1: none is better
+ *     reached = (drop - chance) / (best - chance)     0: as good as a random choice, 1: none is better
  *
- * Where the best one is the text that the answer goes on from, all three are of the other segments.
+ * If the best segment is the text that the answer continues, all three refer to the other segments.
  */
 #include "evaluate/verdict.h"
 
@@ -12,13 +12,15 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Where one grade ends and the next begins. */
+/* Bounds between grades. */
 static const struct thresholds {
-    double matters; /* least best, and least best - chance: below log 2 no segment changes the answer's probability by a
-                    factor of two, or none by that much more than any other does: right cannot be told from wrong */
-    double
-        right; /* least reached: the fall differs from the best one's by less than a near tie between segments does */
-    double chance; /* most reached that is still called chance: random choices scatter about 0 by more than this */
+    /* Minimum of best, and of best - chance. Below log 2 no segment changes the answer's probability by a factor of two,
+     * or none by that much more than the others, so right and wrong cannot be told apart. */
+    double matters;
+    /* Minimum of reached for a right choice: the difference to the best drop is smaller than between nearly tied
+     * segments. */
+    double right;
+    double chance; /* maximum of reached that still counts as chance: random choices vary around 0 by more than this */
 } thresholds = {.matters = 0.69, .right = 0.8, .chance = 0.2};
 
 typedef struct phrase {
@@ -54,7 +56,7 @@ static const char *agreement(char *out, size_t room, const hw__evidence *e, doub
     return out;
 }
 
-/* Before what is said of the other segments. */
+/* Introduces statements about the other segments. */
 static phrase others_of(const hw__evidence *e, bool others) {
     phrase p = {""};
     if (others)
@@ -80,7 +82,8 @@ static void say_unjudged(char *out, size_t room, const hw__evidence *e, const ch
 void hw__verdict(char *out, size_t room, const hw__evidence *e) {
     char rest[160], segment[32] = "";
     double gap = e->best - e->chance, reached = gap > 0 ? (e->drop - e->chance) / gap : 0;
-    bool others = e->ending >= thresholds.matters; /* a lower one hides none, and is itself what costs most */
+    bool others = e->ending >= thresholds.matters; /* a smaller drop does not hide the others, and is itself the
+                                                      largest */
     phrase of = others_of(e, others), without = likelihood(e->drop);
     if (!(e->best >= thresholds.matters && gap >= thresholds.matters)) {
         say_unjudged(out, room, e, of.text, others ? e->best : fmax(e->best, e->ending));

@@ -4,20 +4,20 @@
 
 #include <stddef.h>
 
-/* What a check found about one method. Falls of log p(completion) in nats, rank agreements from -1 to 1 or NaN.
+/* Findings of a check about one method. Drops of log p(completion) in nats, rank agreements from -1 to 1 or NaN.
  *
- * An answer can go on from a last line that was begun for it ("Answer: The key is in the"). Leaving that out may cost
- * more than leaving out any evidence does, and it tells nothing about where the answer comes from. So where no segment
- * costs more than the prompt's last one, `drop`, `best` and `chance` are of the others. */
+ * An answer may continue the last line of the prompt ("Answer: The key is in the"). Leaving that line out may cost more
+ * than leaving out any evidence, but says nothing about the source of the answer. So if no segment costs more than the
+ * prompt's last one, `drop`, `best` and `chance` refer to the other segments. */
 typedef struct hw__evidence {
     const char *method;
     double drop;       /* without the method's best segment */
-    double best;       /* without the one whose absence costs most */
-    double chance;     /* without a segment chosen at random: the mean over all */
-    size_t segment;    /* the one that `best` is of */
-    double ending;     /* without the prompt's last segment, where the three above are of the others; else NaN */
+    double best;       /* without the segment whose absence costs most */
+    double chance;     /* without a random segment: the mean over all */
+    size_t segment;    /* index of the segment of `best` */
+    double ending;     /* without the prompt's last segment, if the three above refer to the others; else NaN */
     double lds;        /* see hw_check_row */
-    double lds_random; /* that of random scores: the mean over many draws */
+    double lds_random; /* LDS of random scores: mean over many draws */
 } hw__evidence;
 
 void hw__verdict(char *out, size_t room, const hw__evidence *e);
