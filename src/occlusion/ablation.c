@@ -1,13 +1,13 @@
 /*
  * ablation.c - method `ablation` (ContextCite, Cohen-Wang et al. 2024, arXiv 2409.00729): a regression on random masks.
  *
- * Random keep-masks v_1..v_N over the segments, each kept with probability 1/2, one pass each. Then for every
- * completion token i a LASSO (alpha 0.01 on standardised masks) from v to the logit of its probability,
+ * Random keep-masks v_1..v_N over the segments, each segment kept with probability 1/2, one pass per mask. Then for
+ * every completion token i a LASSO (alpha 0.01 on standardised masks) from v to the logit of its probability,
  *
  *     logit p(y_i | x_v, y_<i) = b_i + Σ_k M[i,k,0] v_k         logit p = log p - log(1 - p)
  *
- * so M is in logits gained by having the segment. ContextCite fits the probability of the whole sequence; one fit a
- * token gives rows like every other method's, and for one token both are the same.
+ * so M is the change in logits from keeping the segment. ContextCite fits the probability of the whole sequence; one
+ * fit per token gives rows like those of other methods, and both are equal for a single token.
  */
 #include "math/lasso.h"
 #include "occlusion/keep_masks.h"
@@ -17,11 +17,11 @@
 static const double ALPHA = 0.01;
 enum { LEAST_ABLATIONS = 2, MOST_ABLATIONS = 100000 };
 
-/* The design: which masks [n] were drawn, and what a fit reads of them. */
+/* The design matrix: indices of the drawn masks [n], and the arrays of one fit. */
 typedef struct design {
     hw__masks *masks;
     size_t n, n_segments;
-    size_t *drawn; /* [n] index of each */
+    size_t *drawn; /* [n] index of each mask */
     bool *x;       /* [n, n_segments] */
     double *y;     /* [n] */
     double *w;     /* [n_segments] */

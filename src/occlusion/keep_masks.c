@@ -1,4 +1,4 @@
-/* keep_masks.c - a list of masks, sorted for scoring by segments in the order in which they begin in the prompt. */
+/* keep_masks.c - a list of masks, scored in the order of segments by their first token in the prompt. */
 #include "occlusion/keep_masks.h"
 
 #include "base/splitmix64.h"
@@ -11,9 +11,9 @@ struct hw__masks {
     hw__rerun *rerun;
     const int32_t *groups; /* [m] or NULL */
     size_t n_segments, n_prompt, n_completion;
-    bool *movable;    /* [n_segments] */
+    bool *movable;    /* [n_segments] can be left out */
     size_t *by_begin; /* [n_segments] segments by their first token */
-    bool fixed;       /* some token is in every mask */
+    bool fixed;       /* some token is part of every mask */
     size_t n, room, n_scored;
     bool *keep;      /* [n, n_segments] */
     double *logprob; /* [n, n_completion] */
@@ -25,7 +25,7 @@ static ptrdiff_t segment_of(const hw__masks *s, size_t t) { return s->groups ? s
 
 /* ------------------------------------------------------------------ making one */
 
-/* Finds which segments can be left out, and their order; those without tokens come last. */
+/* Finds the segments that can be left out and the order of segments; those without tokens come last. */
 static void look_at_segments(hw__masks *s, bool *listed) {
     size_t n = 0;
     for (size_t t = 0; t < s->n_prompt; t++) {
@@ -152,8 +152,8 @@ typedef struct place {
     size_t index;
 } place;
 
-/* Masks as words over their segments, kept before left out: then neighbours share the longest fronts, and leaving out
- * one segment after the other goes from the last to the first. */
+/* Compares masks segment by segment, kept before left out: neighbours then share the longest prefixes, and leaving out
+ * single segments proceeds from the last to the first. */
 static int by_front(const void *a, const void *b) {
     const place *x = a, *y = b;
     const bool *kx = hw__masks_keep(x->masks, x->index), *ky = hw__masks_keep(y->masks, y->index);
@@ -209,7 +209,7 @@ hw_err hw__rerun_method_begin(hw__rerun **rerun, hw__masks **masks, hw_attributi
         return hw__fail(err, HW_ERR_ARGUMENT,
                         "method %s leaves out parts of the prompt only: the completion's columns cannot be asked for",
                         a->method);
-    a->params.row = HW_ROW_PREDICTOR; /* a probability is of the row that chose the token */
+    a->params.row = HW_ROW_PREDICTOR; /* a probability is computed at the row that predicts the token */
     hw_err rc = hw__rerun_new(rerun, p->model, a->run, p->stop, p->ctx, err);
     return rc == HW_OK ? hw__masks_new(masks, *rerun, a->groups, a->n_columns, err) : rc;
 }

@@ -1,5 +1,6 @@
 /*
- * leave_one_out.c - method `leave-one-out`: what each token of the completion loses without one segment of the prompt.
+ * leave_one_out.c - method `leave-one-out`: the drop in log probability of each completion token without one segment of
+ * the prompt.
  *
  *     M[i,k,0] = log p(y_i | x, y_<i) - log p(y_i | x without segment k, y_<i)      in nats
  *

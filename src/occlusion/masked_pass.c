@@ -1,9 +1,9 @@
 /*
- * masked_pass.c - one sequence after the other through the engine, each from where it parts from the one before.
+ * masked_pass.c - decodes one sequence after another, each from the first token that differs from the previous one.
  *
  *     kept prompt tokens [c] ++ completion [n - 1]     row c - 1 + i gives log p of completion token i
  *
- * The row that predicts the first completion token is always run: the engine keeps logits of its last decode only.
+ * The row that predicts the first completion token is always decoded: the engine keeps logits of its last decode only.
  */
 #include "occlusion/masked_pass.h"
 
@@ -16,10 +16,10 @@ struct hw__rerun {
     const hw_run *run;
     hw_stop_fn stop;
     void *stop_ctx;
-    int32_t *done; /* [T] room; the n_done tokens that the engine has decoded */
-    int32_t *next; /* [T] room; the n_next tokens to have decoded */
+    int32_t *done; /* [T] capacity; the n_done tokens that the engine has decoded */
+    int32_t *next; /* [T] capacity; the n_next tokens to decode */
     size_t n_done, n_next;
-    bool begun; /* the engine's sequence is ours */
+    bool begun; /* the engine's sequence is the one in `done` */
     size_t n_passes, n_decoded;
 };
 
@@ -76,8 +76,8 @@ size_t hw__rerun_n_decoded(const hw__rerun *r) { return r->n_decoded; }
 
 /* ------------------------------------------------------------------ probabilities */
 
-/* Natural log of the softmax of logits [n] at `id`; NaN where a logit is NaN or none is finite. The others are summed
- * without it, so that a probability near 1 keeps its distance from 1. */
+/* Natural log of the softmax of logits [n] at `id`; NaN if a logit is NaN or none is finite. The other terms are summed
+ * without `id`, so that 1 - p stays accurate for a probability near 1. */
 static double log_softmax(const float *logits, size_t n, size_t id) {
     double top = -INFINITY, others = 0;
     for (size_t i = 0; i < n; i++) top = logits[i] > top ? logits[i] : top;
@@ -85,18 +85,18 @@ static double log_softmax(const float *logits, size_t n, size_t id) {
     for (size_t i = 0; i < n; i++)
         if (i != id) others += expf((float)(logits[i] - top));
     double own = logits[id] - top;
-    return own == 0 ? -log1p(others) : own - log(others + exp(own)); /* NaN passes through `others` or `own` */
+    return own == 0 ? -log1p(others) : own - log(others + exp(own)); /* NaN propagates through `others` or `own` */
 }
 
 double hw__logit(double logprob) {
-    static const double nearest = -1e-12; /* a log probability closer to 0 is rounding, not knowledge */
+    static const double nearest = -1e-12; /* a log probability closer to 0 than this is a rounding error */
     double capped = logprob < nearest ? logprob : nearest;
     return capped - log(-expm1(capped));
 }
 
 /* ------------------------------------------------------------------ one pass */
 
-/* Lays out the next sequence; returns how many prompt tokens are in it. */
+/* Builds the next sequence; returns the number of prompt tokens in it. */
 static size_t lay_out(hw__rerun *r, const bool *keep) {
     size_t kept = 0, m = r->run->n_prompt, total = r->run->n_tokens;
     for (size_t t = 0; t < m; t++)
@@ -106,12 +106,12 @@ static size_t lay_out(hw__rerun *r, const bool *keep) {
     return kept;
 }
 
-/* Makes the engine's sequence the first `n` tokens of the next one, or none where it cannot go back. */
+/* Cuts the engine's sequence to the first `n` tokens of the next one, or to none if the engine cannot rewind. */
 static hw_err go_back(hw__rerun *r, size_t n, hw_error *err) {
     if (r->begun && r->engine->ops->rewind && n > 0) {
         hw_err rc = r->engine->ops->rewind(r->engine, n, err);
         if (rc == HW_OK) r->n_done = n;
-        if (rc != HW_ERR_UNSUPPORTED) return rc; /* recurrent models cannot go back: they start again */
+        if (rc != HW_ERR_UNSUPPORTED) return rc; /* recurrent models cannot rewind: they start again */
     }
     r->begun = false;
     r->n_done = 0;
@@ -120,18 +120,18 @@ static hw_err go_back(hw__rerun *r, size_t n, hw_error *err) {
     return rc;
 }
 
-/* How much of the next sequence the engine has already, its last prompt token never counted. */
+/* Length of the common prefix of the next sequence and the engine's, without its last prompt token. */
 static size_t shared_front(const hw__rerun *r, size_t kept) {
     size_t n = 0;
     while (n < r->n_done && n + 1 < kept && r->done[n] == r->next[n]) n++;
     return n;
 }
 
-/* Decodes the next chunk and reads what its rows say of completion tokens into logprob [n]. */
+/* Decodes the next chunk and reads the log probabilities of completion tokens from its rows into logprob [n]. */
 static hw_err decode_chunk(hw__rerun *r, size_t kept, double *logprob, hw_error *err) {
     size_t at = r->n_done, take = r->n_next - at, chunk = r->engine->ops->chunk(r->engine);
     if (take > chunk) take = chunk;
-    size_t first = at + 1 < kept ? kept - 1 - at : 0; /* row in this chunk that is the first to predict */
+    size_t first = at + 1 < kept ? kept - 1 - at : 0; /* first row of this chunk that predicts a completion token */
     if (take > first + HW__MAX_LOGITS) take = first + HW__MAX_LOGITS;
     if (first > take) first = take;
     hw_err rc = r->engine->ops->decode(r->engine, r->next + at, take, at, first, NULL, err);
@@ -164,13 +164,13 @@ hw_err hw__rerun_score(hw__rerun *r, const bool *keep, double *logprob, hw_error
             return hw__fail(err, HW_ERR_CANCELLED, "stopped in forward pass %zu", r->n_passes);
         rc = decode_chunk(r, kept, logprob, err);
     }
-    if (rc != HW_OK) r->begun = false; /* what the engine holds now is unknown */
+    if (rc != HW_OK) r->begun = false; /* the engine's sequence is unknown now */
     return rc;
 }
 
 /* ------------------------------------------------------------------ writing again */
 
-/* Decodes r->next up to its end; the logits of the last row, *row of the last decode, are kept. */
+/* Decodes r->next to its end; keeps the logits of the last row, *row of the last decode. */
 static hw_err decode_rest(hw__rerun *r, size_t *row, hw_error *err) {
     size_t chunk = r->engine->ops->chunk(r->engine);
     while (r->n_done < r->n_next) {
@@ -187,7 +187,7 @@ static hw_err decode_rest(hw__rerun *r, size_t *row, hw_error *err) {
     return HW_OK;
 }
 
-/* The token behind r->next, which is appended; *ended: it ends the text. */
+/* Appends the most likely next token to r->next; *ended: it is an end-of-text token. */
 static hw_err write_token(hw__rerun *r, int32_t *id, bool *ended, size_t step, hw_error *err) {
     static const hw__sampling greedy = {.top_p = 1};
     size_t row = 0;

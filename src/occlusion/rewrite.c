@@ -1,8 +1,8 @@
 /*
- * rewrite.c - hw_run_rewrite: what the model writes without some segments of its prompt.
+ * rewrite.c - hw_run_rewrite: generates the completion again without some segments of its prompt.
  *
- * Leaving a passage out with the completion held fixed hides what went through the completion: a reasoned answer follows from the
- * reasoning that is still there. Here the model writes that again, too.
+ * Leaving out a passage with a fixed completion hides effects that go through the completion: a reasoned answer still
+ * follows from the reasoning in it. Here the model generates that reasoning again, too.
  */
 #include "base/error.h"
 #include "data/trace.h"
