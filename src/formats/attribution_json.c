@@ -1,4 +1,4 @@
-/* attribution_json.c - settings are written and read by the table of settings. */
+/* attribution_json.c - the table of settings writes and reads the settings. */
 #include "formats/attribution_json.h"
 
 #include "formats/through_json.h"
@@ -147,7 +147,7 @@ hw_err hw__attribution_to_json(json_t **out, const hw_attribution *a, hw_error *
 
 /* ------------------------------------------------------------------ reading */
 
-/* What `params` point to until an attribution has copied it. */
+/* Owns what `params` points to until an attribution has copied it. */
 typedef struct column_groups {
     int32_t *groups;
     const char **names;
@@ -193,7 +193,7 @@ static hw_err get_setting(hw_method_params *p, const hw_setting_info *s, const j
     return rc == HW_OK ? hw_setting_read(p, s, text, err) : rc;
 }
 
-/* Names of groups: an array malloc'd, its strings the JSON's. Files of earlier versions have none. */
+/* Names of groups: a malloc'd array of strings owned by the JSON. Files of earlier versions have none. */
 static hw_err get_names(hw_method_params *p, const char ***names, const json_t *json, hw_error *err) {
     const json_t *list;
     if (!json_object_get(json, "group_names")) return HW_OK;
@@ -211,7 +211,7 @@ static hw_err get_names(hw_method_params *p, const char ***names, const json_t *
     return HW_OK;
 }
 
-/* The group of each column, malloc'd; NULL in p->groups where there is none. */
+/* The group of each column, malloc'd; p->groups is NULL if the file has none. */
 static hw_err get_groups(hw_method_params *p, column_groups *out, const json_t *json, const hw_run *run,
                          hw_error *err) {
     if (!json_object_get(json, "groups")) return HW_OK;
@@ -267,7 +267,7 @@ static bool has_layer(const hw_model_info *model, json_int_t layer) {
     return false;
 }
 
-/* Layers are the model's own, rising, or all -1; `mean` keeps only their count in mind. */
+/* Layers are ascending indices of the model, or all -1; with `mean` only their count is used. */
 static hw_err get_layers(hw_attribution *a, const json_t *json, size_t n, bool mean, hw_error *err) {
     const json_t *list;
     hw_err rc = hw__json_array(&list, json, "layers", err);
@@ -290,7 +290,7 @@ static hw_err get_layers(hw_attribution *a, const json_t *json, size_t n, bool m
     return HW_OK;
 }
 
-/* Before anything is allocated by it, the shape must be what run and settings say. */
+/* The shape must match the run and the settings before anything is allocated from it. */
 static hw_err check_shape(const size_t shape[3], const hw_run *run, const hw_method_params *p, hw_error *err) {
     size_t completion = run->n_tokens - run->n_prompt, n = completion ? completion : run->n_tokens;
     size_t m = p->groups ? p->n_groups : hw__n_shown(p, run);

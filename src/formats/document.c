@@ -1,9 +1,9 @@
 /*
- * document.c - a run with its explanations as JSON text, for a page to draw: see docs/reference/formats.md, "Document".
+ * document.c - a run with its explanations as JSON text for the page: see docs/reference/formats.md, "Document".
  *
- * What it holds beside a result's run and settings saves the page work that only the library does well: every
- * segmenter's pieces of prompt and completion, the tokens that each filter hides, and M in a form that is small and
- * quick to read (quantized.h).
+ * Beyond the run and settings of a result it holds what only the library can compute well: the pieces of every
+ * segmenter for prompt and completion, the tokens that each filter hides, and M in a form that is small and quick to
+ * read (quantized.h).
  */
 #include "formats/attribution_json.h"
 #include "text/filter.h"
@@ -27,7 +27,7 @@ static json_t *groups_to_json(const hw_segments *segments) {
     return list;
 }
 
-/* Bytes of a name or a text as they are shown. */
+/* Bytes of a name or a text in displayed form. */
 static json_t *shown_to_json(const char *bytes, size_t n) {
     size_t n_text;
     char *text = hw__utf8_shown(&n_text, bytes, n);
@@ -36,7 +36,7 @@ static json_t *shown_to_json(const char *bytes, size_t n) {
     return json;
 }
 
-/* What each piece is called: its own name, else its text. */
+/* Label of each piece: its own name, else its text. */
 static json_t *names_to_json(const hw_segments *segments, const char *text) {
     json_t *list = json_array();
     for (size_t i = 0; list && i < segments->n; i++) {
@@ -56,8 +56,8 @@ static hw_err put_segments(json_t *to, const char *key, const hw_segments *segme
     return hw__fail_memory(err, "segments", segments->n_tokens, sizeof *segments->groups);
 }
 
-/* Every segmenter but `token`, which needs no list. A side without text (an encoder's completion, an import without
- * words) has none: with a name from the table, error ARGUMENT says that and nothing else. */
+/* Adds every segmenter except `token`, which needs no list. A side without text (an encoder's completion, an import
+ * without words) has no pieces: for names of the table error ARGUMENT can only mean that. */
 static hw_err put_side(json_t *to, const hw_run *run, hw_side side, const char *text, hw_error *err) {
     for (size_t i = 0; i < hw_segmenter_count(); i++) {
         const char *name = hw_segmenter_at(i)->name;
@@ -212,7 +212,7 @@ hw_err hw_model_json(char **out, size_t *n_bytes, const hw_model_info *model, hw
     return json ? to_text(out, n_bytes, json, err) : hw__fail(err, HW_ERR_MEMORY, "out of memory: a model");
 }
 
-/* Sets what was made, if it was. */
+/* Adds the value if `made` is HW_OK. */
 static hw_err put(hw_err made, json_t *to, const char *key, json_t **value, hw_error *err) {
     if (made != HW_OK || json_object_set_new(to, key, *value) == 0) return made;
     return hw__fail(err, HW_ERR_MEMORY, "out of memory: a document");

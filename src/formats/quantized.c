@@ -1,10 +1,10 @@
 /*
  * quantized.c - M [n, m, L] as bytes [n, L, m] with scales [n, L], and its means over layers [n, m] as floats.
  *
- *     value = byte * scale    u8: scale = max / 255; i8, where something is negative: scale = max |v| / 127
+ *     value = byte * scale    u8: scale = max / 255; i8 if any value is negative: scale = max |v| / 127
  *
- * The bytes of one row and layer lie together because a page colours a prompt by one of them. Numbers are little-endian
- * (the library runs on no other machine: see atomic_file.c).
+ * The bytes of one row and layer are contiguous because the page colours a prompt by one of them. Numbers are
+ * little-endian (the library supports no other machine: see atomic_file.c).
  */
 #include "formats/quantized.h"
 
@@ -21,7 +21,7 @@ enum { BASE64_PIECE = 3 << 20 };
 
 /* ------------------------------------------------------------------ text */
 
-/* A JSON string of bytes [n] in base64; NULL when there is no memory. */
+/* Bytes [n] in base64 as a JSON string; NULL when memory runs out. */
 static json_t *base64(const void *bytes, size_t n) {
     size_t room;
     if (!hw__mul(&room, n / 3 + 1, 4) || !hw__add(&room, room, 1)) return NULL;
@@ -36,7 +36,8 @@ static json_t *base64(const void *bytes, size_t n) {
     return string;
 }
 
-/* Deflates [n] bytes into out [*n_out]. Z_FILTERED is for many small numbers: 3 % less than the usual strategy at the same speed. */
+/* Deflates bytes [n] into out [*n_out]. Z_FILTERED suits many small numbers: 3 % smaller than the default strategy at
+ * the same speed. */
 static bool deflate_into(unsigned char *out, size_t *n_out, const void *bytes, size_t n) {
     if (n > UINT_MAX || *n_out > UINT_MAX) return false;
     z_stream z = {
@@ -48,7 +49,7 @@ static bool deflate_into(unsigned char *out, size_t *n_out, const void *bytes, s
 }
 
 static json_t *deflated(const void *bytes, size_t n) {
-    size_t n_out = n + n / 4 + 1024; /* more than deflateBound(), of any settings, gives */
+    size_t n_out = n + n / 4 + 1024; /* more than deflateBound() returns for any settings */
     unsigned char *out = hw__alloc(n_out, 1);
     json_t *string = out && deflate_into(out, &n_out, bytes, n) ? base64(out, n_out) : NULL;
     free(out);
@@ -57,7 +58,7 @@ static json_t *deflated(const void *bytes, size_t n) {
 
 /* ------------------------------------------------------------------ quantising */
 
-/* M's smallest and largest value; false where one is infinite. */
+/* Smallest and largest value of M; false if one is infinite. */
 static bool find_range(const hw_attribution *a, float *least, float *most) {
     size_t n = a->n_rows * a->n_columns * a->n_layers;
     *least = *most = 0;
@@ -70,9 +71,9 @@ static bool find_range(const hw_attribution *a, float *least, float *most) {
     return true;
 }
 
-/* Row i of layer l into bytes [m], `steps` the largest byte; gives the scale. */
+/* Writes row i of layer l as bytes [m], `steps` being the largest byte; returns the scale. */
 static float quantise(unsigned char *bytes, const hw_attribution *a, size_t i, size_t l, int steps) {
-    const float *row = a->values + i * a->n_columns * a->n_layers + l; /* every L-th */
+    const float *row = a->values + i * a->n_columns * a->n_layers + l; /* stride L */
     float most = 0;
     for (size_t k = 0; k < a->n_columns; k++) {
         float v = fabsf(row[k * a->n_layers]);
@@ -90,7 +91,7 @@ static float quantise(unsigned char *bytes, const hw_attribution *a, size_t i, s
     return scale;
 }
 
-/* bytes [n, L, m] and scales [n, L], zeroed before. */
+/* bytes [n, L, m] and scales [n, L], zeroed by the caller. */
 static void quantise_all(unsigned char *bytes, float *scales, const hw_attribution *a, int steps) {
     for (size_t i = 0; i < a->n_rows; i++)
         for (size_t l = 0; l < a->n_layers; l++) {

@@ -1,7 +1,7 @@
 /*
- * quantized.h - the numbers of an attribution as JSON text made for drawing: each row of a layer in bytes with a scale of
- * its own, deflated, in base64. A quarter of the size of floats, off by half a step of 1/255 of the row's largest value
- * at most. docs/reference/formats.md says how to read it.
+ * quantized.h - the numbers of an attribution as JSON text for drawing: each row of a layer as bytes with its own
+ * scale, deflated, in base64. A quarter of the size of floats; the error is at most half a step of 1/255 of the row's
+ * largest value. docs/reference/formats.md describes how to read it.
  */
 #ifndef HW_FORMATS_QUANTIZED_H
 #define HW_FORMATS_QUANTIZED_H

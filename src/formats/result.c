@@ -1,7 +1,7 @@
 /*
- * result.c - saving and opening results by the ending of their name, and telling what a file holds.
+ * result.c - saves and opens results by file extension, and detects what a file contains.
  *
- * Several files of one call are all written under temporary names before the first takes its place.
+ * All files of one call are written under temporary names before the first one is renamed into place.
  */
 #include "formats/result.h"
 
@@ -31,7 +31,7 @@ const hw_format_info *hw_format_of(const char *path) {
     return format ? &format->info : NULL;
 }
 
-/* `ctx`: a bool, whether those that can be opened are meant alone. */
+/* `ctx`: a bool, true to list only formats that can be opened. */
 static const char *extension(size_t i, const void *ctx) {
     return !*(const bool *)ctx || hw__formats[i]->open ? hw__formats[i]->info.extension : NULL;
 }
@@ -81,7 +81,7 @@ static hw_err check_list(const hw_attribution *const *list, size_t n, bool many,
     return HW_OK;
 }
 
-/* Writes one whole file, not yet in its place. */
+/* Writes one complete file that is not yet renamed into place. */
 static hw_err write_file(hw__file *file, const hw__format *format, const hw_attribution *const *list, size_t n,
                          const char *path, bool full, hw_error *err) {
     hw_err rc = hw__file_create(file, path, err);
@@ -93,7 +93,7 @@ static hw_err write_file(hw__file *file, const hw__format *format, const hw_attr
     return hw__file_finish(file, err);
 }
 
-/* NAME.METHOD.EXT of NAME.EXT, malloc'd. */
+/* Makes NAME.METHOD.EXT from NAME.EXT, malloc'd. */
 static char *method_path(const char *path, const char *extension, const char *method) {
     size_t stem = strlen(path) - strlen(extension), room = strlen(path) + strlen(method) + 2;
     char *out = hw__alloc(room, 1);
@@ -168,7 +168,7 @@ const hw_attribution *hw_result_at(const hw_result *result, size_t i) { return i
 
 /* ------------------------------------------------------------------ probe */
 
-/* By the first bytes: '{' after white space is JSON, '{' behind an 8-byte length safetensors. */
+/* By the first bytes: '{' after white space is JSON, '{' after an 8-byte length is safetensors. */
 typedef enum look { LOOKS_OTHER, LOOKS_JSON, LOOKS_SAFETENSORS } look;
 
 static hw_err look_at(look *out, const char *path, hw_error *err) {
@@ -182,7 +182,7 @@ static hw_err look_at(look *out, const char *path, hw_error *err) {
     fclose(stream);
     if (rc != HW_OK) return rc;
     while (space < n && memchr(" \t\r\n", head[space], 4)) space++;
-    /* A length of 0 or beyond four bytes is none that the format allows; text there would be one. */
+    /* The format allows neither a length of 0 nor one above four bytes; text would read as such a length. */
     bool length = n > 8 && head[8] == '{' && memcmp(head + 4, "\0\0\0\0", 4) == 0;
     *out = length ? LOOKS_SAFETENSORS : space < n && head[space] == '{' ? LOOKS_JSON : LOOKS_OTHER;
     return HW_OK;
@@ -209,7 +209,7 @@ static hw_err probe_json(hw_file_kind *out, const char *path, hw_error *err) {
     json_t *json;
     hw_error why;
     hw_err rc = hw__json_load(&json, path, &why);
-    if (rc == HW_ERR_FORMAT) { /* text that begins with a brace */
+    if (rc == HW_ERR_FORMAT) { /* text that begins with a brace but is not JSON */
         *out = HW_FILE_UNKNOWN;
         return HW_OK;
     }

@@ -1,7 +1,7 @@
 /*
  * result.h - the table of result formats; each row is one result_*.c.
  *
- * A format writes into a file that result.c made and commits, and knows nothing of names. The numbers are those of
+ * A format writes into a file that result.c creates and commits, and does not know file names. The numbers are those of
  * attribution.h: M [n, m, L] and outside [n, L].
  */
 #ifndef HW_FORMATS_RESULT_H
@@ -17,9 +17,9 @@ struct hw_result {
 
 typedef struct hw__format {
     hw_format_info info;
-    /* Writes attributions [n] of one run, n = 1 unless info.many. What fails to be written shows at the commit. */
+    /* Writes attributions [n] of one run, n = 1 unless info.many. Write errors are reported by the commit. */
     hw_err (*save)(hw__file *file, const hw_attribution *const *list, size_t n, bool full, hw_error *err);
-    /* Fills a zeroed result, which the caller frees after success and failure; NULL: cannot be read back. */
+    /* Fills a zeroed result, which the caller frees after success or failure; NULL: the format cannot be read. */
     hw_err (*open)(hw_result *out, const char *path, hw_error *err);
 } hw__format;
 

@@ -1,11 +1,11 @@
 /*
- * result_csv.c - one line a value, for spreadsheets and data frames: RFC 4180, UTF-8, lines end in CR LF.
+ * result_csv.c - one line per value, for spreadsheets and data frames: RFC 4180, UTF-8, lines end in CR LF.
  *
  *     completion_index,completion_token,prompt_index,prompt_token,layer,value
  *
- * A text that a spreadsheet would take for a formula (it begins with =, +, -, @, tab or CR) has an apostrophe before it.
- * Indices count from 0; `layer` is the model's own block index, -1 where a result has only the mean over layers. With
- * groups, prompt_index is the group's and prompt_token its name, or its tokens' text joined.
+ * A text that a spreadsheet would interpret as a formula (it begins with =, +, -, @, tab or CR) is prefixed with an
+ * apostrophe. Indices count from 0; `layer` is the model's own block index, or -1 if the result has only the mean over
+ * layers. With groups, prompt_index is the group's index and prompt_token its name, or the joined text of its tokens.
  */
 #include "formats/result.h"
 
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Text as it stands in the file, quoted where it must be. */
+/* Text as written to the file, quoted if necessary. */
 typedef struct field {
     char *text; /* [n] malloc'd */
     size_t n;
@@ -25,7 +25,7 @@ static void free_fields(field *fields, size_t n) {
     free(fields);
 }
 
-/* Spreadsheets take a cell that begins so for a formula, quoted or not. */
+/* Spreadsheets interpret a cell that begins like this as a formula, quoted or not. */
 static bool is_formula(const char *text, size_t n) { return n > 0 && memchr("=+-@\t\r", text[0], 6) != NULL; }
 
 static bool needs_quotes(const char *text, size_t n) {
@@ -34,7 +34,7 @@ static bool needs_quotes(const char *text, size_t n) {
     return false;
 }
 
-/* The field of bytes [n]; false when there is no memory. */
+/* Makes the field of bytes [n]; false when memory runs out. */
 static bool make_field(field *out, const char *bytes, size_t n) {
     size_t n_text, room;
     char *text = hw__utf8_shown(&n_text, bytes, n);
@@ -60,7 +60,8 @@ static bool make_field(field *out, const char *bytes, size_t n) {
     return quoted != NULL;
 }
 
-/* A token, or the tokens of a group, as they are shown: halves of characters are no text. groups NULL: token k. */
+/* A token, or the tokens of a group, in displayed form, because part of a character is not valid text. groups NULL:
+ * token k. */
 static bool make_shown(field *out, const hw_run *run, const int32_t *groups, size_t n_tokens, size_t k) {
     size_t capacity, n = groups ? hw_run_group_text(NULL, 0, run, groups, n_tokens, (int32_t)k) : hw_run_token_text(NULL, 0, run, k);
     char *text = hw__add(&capacity, n, 1) ? hw__alloc(capacity, 1) : NULL;
@@ -76,14 +77,14 @@ static bool make_shown(field *out, const hw_run *run, const int32_t *groups, siz
 
 static bool make_token(field *out, const hw_run *run, size_t i) { return make_shown(out, run, NULL, 0, i); }
 
-/* A group's name, where it has one; else its text. */
+/* The group's name if it has one; else its text. */
 static bool make_group(field *out, const hw_attribution *a, size_t k) {
     const char *name = a->names ? a->names[k] : "";
     if (*name) return make_field(out, name, strlen(name));
     return make_shown(out, a->run, a->groups, hw__n_shown(&a->params, a->run), k);
 }
 
-/* The text of each column, [m] malloc'd; NULL when there is no memory. */
+/* The text of each column, [m] malloc'd; NULL when memory runs out. */
 static field *column_fields(const hw_attribution *a) {
     field *fields = hw__alloc(a->n_columns, sizeof *fields);
     for (size_t k = 0; fields && k < a->n_columns; k++) {
@@ -109,7 +110,7 @@ static void put_row(hw__file *file, const hw_attribution *a, size_t i, const fie
     }
 }
 
-/* n = 1, and the file always has the whole M. */
+/* n = 1, and the file always holds the whole M. */
 static hw_err save(hw__file *file, const hw_attribution *const *list, size_t n, bool full, hw_error *err) {
     (void)n;
     (void)full;

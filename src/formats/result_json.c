@@ -1,8 +1,8 @@
 /*
  * result_json.c - results as one JSON object, for programs in any language; see docs/reference/formats.md.
  *
- * The number arrays are written as they are walked, not built as a tree: a whole M has millions of them. Floats have
- * nine digits, which read back to the same float.
+ * The arrays of numbers are written directly, not built as a tree: a whole M has millions of them. Floats have nine
+ * digits, which read back to the same float.
  */
 #include "formats/attribution_json.h"
 #include "formats/result.h"
@@ -22,7 +22,7 @@ static int dump_part(const char *bytes, size_t n, void *ctx) {
     return hw__file_failed(file) ? -1 : 0;
 }
 
-/* Writes the tree and releases it. A write that fails is kept by the file itself. */
+/* Writes the tree and releases it. The file remembers a failed write. */
 static hw_err put_json(hw__file *file, json_t *json, size_t flags, hw_error *err) {
     int status = json_dump_callback(json, dump_part, file, flags);
     json_decref(json);
@@ -51,7 +51,7 @@ static void put_mean_row(hw__file *file, const hw_attribution *a, size_t i) {
     hw__file_text(file, "]");
 }
 
-/* The whole of row i, [m][L]. */
+/* All values of row i, [m][L]. */
 static void put_full_row(hw__file *file, const hw_attribution *a, size_t i) {
     for (size_t k = 0; k < a->n_columns; k++) {
         hw__file_text(file, k ? "," : "[");
@@ -64,7 +64,7 @@ static void put_outside_row(hw__file *file, const hw_attribution *a, size_t i) {
     put_floats(file, a->outside + i * a->n_layers, a->n_layers);
 }
 
-/* `"key":[row,row,...]`, a line each. */
+/* `"key":[row,row,...]`, one line per row. */
 static void put_rows(hw__file *file, const char *key, const hw_attribution *a,
                      void (*put_row)(hw__file *, const hw_attribution *, size_t)) {
     hw__file_printf(file, ",\n\"%s\":[\n", key);
@@ -149,10 +149,11 @@ static hw_err get_tensor(hw_attribution *a, const json_t *rows, hw_error *err) {
     return rc;
 }
 
-/* outside [n][L]; into one layer as the mean over the file's L. */
+/* outside [n][L]; if M has one layer, the mean over the file's L. */
 static hw_err get_outside(hw_attribution *a, const json_t *json, size_t n_layers, hw_error *err) {
     if (n_layers == a->n_layers) return get_matrix(a->outside, json, "outside", a->n_rows, n_layers, err);
-    float *all = hw__alloc(a->n_rows * n_layers, sizeof *all); /* the product is that of the file's own list */
+    float *all = hw__alloc(a->n_rows * n_layers, sizeof *all); /* cannot overflow: the file holds a list of that
+                                                                  length */
     if (!all) return hw__fail_memory(err, "mass outside", a->n_rows * n_layers, sizeof *all);
     hw_err rc = get_matrix(all, json, "outside", a->n_rows, n_layers, err);
     for (size_t i = 0; rc == HW_OK && i < a->n_rows; i++) {
@@ -164,7 +165,8 @@ static hw_err get_outside(hw_attribution *a, const json_t *json, size_t n_layers
     return rc;
 }
 
-/* "shape", and that "mean" and "outside" have its lengths: no more is allocated than the file holds. */
+/* Reads "shape" and checks that "mean" and "outside" have its lengths, so that no more is allocated than the file
+ * holds. */
 static hw_err get_shape(size_t shape[3], const json_t *json, hw_error *err) {
     const json_t *list;
     hw_err rc = hw__json_array(&list, json, "shape", err);
@@ -240,7 +242,7 @@ static hw_err open_file(hw_result *out, const char *path, hw_error *err) {
     if (rc == HW_OK) rc = hw__json_object(&object, json, "run", err);
     if (rc == HW_OK) rc = hw__run_from_json(&run, object, err);
     if (rc == HW_OK) rc = read_list(out, json, run, err);
-    hw__run_release(run); /* each attribution has its own reference */
+    hw__run_release(run); /* each attribution holds its own reference */
     json_decref(json);
     return rc == HW_OK ? rc : hw__fail_in(err, rc, "%s", path);
 }

@@ -1,12 +1,12 @@
-/* result_npy.c - M alone as a NumPy array, version 1.0 of its format: '<f4', C order, shape (n, m, L). */
+/* result_npy.c - M alone as a NumPy array, format version 1.0: '<f4', C order, shape (n, m, L). */
 #include "formats/result.h"
 
 #include <string.h>
 
-/* The data begin at a multiple of this, as NumPy itself writes them. */
+/* The data begin at a multiple of this, as in files written by NumPy. */
 enum { ALIGNMENT = 64, HEADER_ROOM = 256, PREFIX_BYTES = 10 };
 
-/* n = 1, and the file always has the whole M. */
+/* n = 1, and the file always holds the whole M. */
 static hw_err save(hw__file *file, const hw_attribution *const *list, size_t n, bool full, hw_error *err) {
     (void)n;
     (void)full;

@@ -5,7 +5,7 @@
  *     outside         F32 [n, L]
  *     prompt_ids      I32 [tokens before the completion]
  *     completion_ids  I32 [tokens of the completion]
- *     residual        F32 [L, T] where the residual was measured: what attention had of the stream
+ *     residual        F32 [L, T] if the residual was measured: attention's share of the residual stream
  */
 #include "formats/attribution_json.h"
 #include "formats/result.h"
@@ -55,7 +55,7 @@ static hw_err write_header(hw__safetensors_writer *out, hw__file *file, const hw
     return rc;
 }
 
-/* n = 1, and the file always has the whole M. */
+/* n = 1, and the file always holds the whole M. */
 static hw_err save(hw__file *file, const hw_attribution *const *list, size_t n, bool full, hw_error *err) {
     (void)n;
     (void)full;
@@ -73,7 +73,7 @@ static hw_err save(hw__file *file, const hw_attribution *const *list, size_t n, 
 
 /* ------------------------------------------------------------------ open */
 
-/* Ids of run tokens first..first+n-1, as the tensor has them too. */
+/* Ids of run tokens first..first+n-1 must equal those of the tensor. */
 static hw_err check_ids(hw__safetensors *file, const char *name, const hw_run *run, size_t first, size_t n,
                         hw_error *err) {
     const hw__tensor *tensor;
@@ -97,7 +97,7 @@ static hw_err read_floats(hw__safetensors *file, float *out, const hw__tensor *t
     return rc;
 }
 
-/* Files of earlier versions have none. */
+/* Files of earlier versions do not have it. */
 static hw_err read_measured(hw_attribution *a, hw__safetensors *file, hw_error *err) {
     const hw__tensor *tensor;
     size_t shape[2] = {(size_t)a->run->model.n_layers, a->run->n_tokens}, cells;
@@ -152,7 +152,7 @@ static hw_err read_result(hw_result *out, hw__safetensors *file, hw_error *err) 
         rc = read_attribution(out, file, json, run, err);
         json_decref(json);
     }
-    hw__run_release(run); /* the attribution has a reference of its own */
+    hw__run_release(run); /* the attribution holds its own reference */
     return rc;
 }
 

@@ -1,6 +1,6 @@
 /*
- * run_json.c - one table of fields for the model's description and one for the options, read and written alike;
- * tokens go back through hw__run_add_token(), so that a file cannot make a run that a capture could not.
+ * run_json.c - one table of fields for the model's description and one for the options, used for reading and writing.
+ * Tokens are read with hw__run_add_token(), so that a file cannot make a run that a capture could not make.
  */
 #include "formats/run_json.h"
 
@@ -11,17 +11,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* More layers than any model has; bounds what a small file can make the trace allocate. */
+/* More layers than any model has; limits what a small file can make the trace allocate. */
 enum { MAX_LAYERS = 100000 };
 
 typedef enum kind { TEXT, I32, U32, SIZE, U64, BOOL, FLOAT, DOUBLE } kind;
 
-/* A member of a struct that is kept under a key. */
+/* A struct member that is stored under a key. */
 typedef struct field {
-    const char *key, *hex_key; /* hex_key: of TEXT */
+    const char *key, *hex_key; /* hex_key: for TEXT */
     kind kind;
     size_t offset;
-    bool is_new; /* of TEXT: files of earlier versions lack it, and it is "" then */
+    bool is_new; /* for TEXT: files of earlier versions lack it, and it is "" then */
 } field;
 
 #define MODEL_TEXT(name)   {#name, #name "_bytes", TEXT, offsetof(hw_model_info, name), false}
@@ -62,7 +62,7 @@ static const field option_fields[] = {
     OPTION(n_ubatch, I32),    OPTION(seed, U32),          OPTION(chat, BOOL),   OPTION(f32_cache, BOOL),
 };
 static const field versus_field = {"versus", "versus_bytes", TEXT, offsetof(hw__run_options, versus),
-                                   false}; /* only where given */
+                                   false}; /* written only if set */
 enum {
     N_MODEL_FIELDS = sizeof model_fields / sizeof *model_fields,
     N_OPTION_FIELDS = sizeof option_fields / sizeof *option_fields
@@ -70,7 +70,7 @@ enum {
 
 /* ------------------------------------------------------------------ writing */
 
-/* JSON has no larger integers; no size or count comes near. */
+/* Larger integers do not fit JSON; no size or count is that large. */
 static json_t *integer(uint64_t v) { return json_integer(v > INT64_MAX ? INT64_MAX : (json_int_t)v); }
 
 static bool put_field(json_t *object, const field *f, const void *from) {
@@ -92,7 +92,7 @@ static bool put_field(json_t *object, const field *f, const void *from) {
     return json_object_set_new(object, f->key, value) == 0;
 }
 
-/* A new object of the fields of `from`; NULL when there is no memory. */
+/* A new object with the fields of `from`; NULL when memory runs out. */
 static json_t *fields_to_json(const field *fields, size_t n, const void *from) {
     json_t *object = json_object();
     for (size_t i = 0; object && i < n; i++) {
@@ -113,7 +113,7 @@ static json_t *layers_to_json(const hw_model_info *model) {
     return list;
 }
 
-/* Natural log of a probability: NaN is unknown, -inf an impossible token. */
+/* Natural log of a probability: NaN is unknown, -inf is a token with probability 0. */
 static json_t *logprob_to_json(float v) { return isinf(v) && v < 0 ? json_string("-inf") : hw__json_float(v); }
 
 static json_t *alternative_to_json(const hw_alternative *a) {
@@ -157,7 +157,7 @@ json_t *hw__model_to_json(const hw_model_info *model) {
     return NULL;
 }
 
-/* Lists that most runs do not have are written only where there is something in them. */
+/* Lists that are empty for most runs are written only if they have entries. */
 static bool put_messages(json_t *json, const hw_run *run) {
     json_t *list = json_array();
     bool ok = list;
@@ -340,7 +340,7 @@ static hw_err get_id(int32_t *to, const json_t *object, hw_error *err) {
     return rc;
 }
 
-/* A token as it is read: what `token` points to is owned here. */
+/* A token being read: owns what `token` points to. */
 typedef struct reading {
     hw_token token;
     char *bytes;
@@ -397,7 +397,7 @@ static hw_err get_token(reading *r, const json_t *object, hw_error *err) {
     return rc;
 }
 
-/* Adds the token and checks what only the run can say: order of roles, and ranges against the text. */
+/* Adds the token and checks what depends on the run: the order of roles, and ranges against the text. */
 static hw_err add_token(hw_run *run, const hw_token *token, hw_error *err) {
     bool completion = token->role == HW_ROLE_COMPLETION;
     if (!completion && run->n_tokens > run->n_prompt)
@@ -476,7 +476,7 @@ static hw_err get_remarks(hw_run *run, const json_t *json, hw_error *err) {
     return rc;
 }
 
-/* The completion is its tokens' bytes; the text beside them must say the same. */
+/* The completion is the bytes of its tokens; the text stored beside them must be equal. */
 static hw_err check_completion(const hw_run *run, const json_t *json, hw_error *err) {
     char *text;
     size_t n, n_run;

@@ -1,4 +1,4 @@
-/* through_json.c - shares at the end and at once, and the hops between. */
+/* through_json.c - total and direct shares of the completion, and the hops between tokens. */
 #include "formats/through_json.h"
 
 #include "base/error.h"
@@ -16,7 +16,7 @@ static const struct {
 };
 enum { N_MEMBERS = sizeof members / sizeof *members };
 
-/* Completion tokens before that of row i. */
+/* Completion tokens before the token of row i. */
 static size_t n_before(const hw_attribution *a, size_t i) { return a->first_token - a->run->n_prompt + i; }
 
 static json_t *hops_to_json(const hw_attribution *a, size_t i) {
@@ -53,7 +53,7 @@ json_t *hw__through_to_json(const hw_attribution *a) {
 
 static bool is_share(double v) { return v >= 0 && v <= 1 + 1e-6; }
 
-/* Before anything is allocated by them: the file holds as many numbers. */
+/* Checked before the arrays are allocated: the file must hold as many numbers. */
 static hw_err check_lengths(const hw_attribution *a, const json_t *rows, hw_error *err) {
     if (!json_is_array(rows) || json_array_size(rows) != a->n_rows || a->first_token < a->run->n_prompt)
         return hw__fail(err, HW_ERR_FORMAT, "\"through\" must be a list of %zu rows", a->n_rows);

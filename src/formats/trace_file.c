@@ -1,18 +1,19 @@
 /*
- * trace_file.c - a trace as a safetensors file, see docs/reference/formats.md. Rows are kept as they lie in memory, so that a
- * reopened trace gives the same explanation bit for bit; what is read is checked like what an engine shows.
+ * trace_file.c - a trace as a safetensors file, see docs/reference/formats.md. Rows are stored as in memory, so that a
+ * reopened trace gives the same explanation bit for bit; what is read is checked like what an engine produces.
  *
- *     rows             F32 or F16 [L, T(T+1)/2] packed lower-triangular, or [L, T, T] where the model is not causal
+ *     rows             F32 or F16 [L, T(T+1)/2] packed lower-triangular, or [L, T, T] if the model is not causal
  *     token_ids        I32 [T]
  *     signal.NAME      F32 [L, n+1, T], rows m-1 .. m+n-1; one for each signal that was captured
  *     signal.residual  F32 [L, T]
- *     signal.all_NAME  F32 [L, T(T+1)/2], every row, packed as `rows` are
- *     cache            U8, in a state: see below; the metadata's `cache_sha256` is of its bytes
+ *     signal.all_NAME  F32 [L, T(T+1)/2], every row, packed like `rows`
+ *     cache            U8, in a state: see below; `cache_sha256` in the metadata is its checksum
  *
- * Where only some rows are kept, the metadata's `rows` says which: "interest" (m-1 and up) or "none"; the packed rows are
- * those alone.
+ * If only some rows are kept, `rows` in the metadata says which: "interest" (m-1 and up) or "none"; the packed rows are
+ * only those.
  *
- * The balance that comes with the signal `logit` is JSON in the metadata, and so is, of rows in F16, how much rounding moved.
+ * The balance that belongs to signal `logit` is JSON in the metadata, and so is, for rows in F16, how much mass
+ * rounding moved.
  */
 #include "formats/trace_file.h"
 
@@ -30,7 +31,7 @@
 static const char format[] = HW__TRACE_FORMAT;
 enum { VERSION = 1, KEY_ROOM = 64 };
 
-/* Dimensions of `rows` for the run's tokens, from the first one that is kept; false on overflow. */
+/* Dimensions of `rows` for the run's tokens, from the first row kept; false on overflow. */
 static bool rows_shape(size_t *n_dims, size_t shape[3], const hw_run *run, size_t from) {
     shape[0] = (size_t)run->model.n_layers;
     shape[1] = shape[2] = run->n_tokens;
@@ -56,9 +57,10 @@ static bool signal_shape(size_t *n_dims, size_t shape[3], const hw_run *run, int
 
 /* ------------------------------------------------------------------ the cache of a state
  *
- * A state is a trace's file with one tensor more, the engine's keys and values of its tokens: any reader of traces reads it;
- * with its model it also saves the passes over its tokens. The cache's bytes are the engine's, which checks their structure
- * itself (kv_cache.c). Nothing there shows whether a key or a value is right, so the metadata has a SHA-256 of them all. */
+ * A state is a trace file with one more tensor, the engine's keys and values of the run's tokens. Any reader of traces
+ * can read it; together with its model it also saves decoding these tokens. The engine checks the structure of the
+ * cache's bytes (kv_cache.c). That cannot show whether a key or a value is right, so the metadata has the SHA-256 of
+ * all bytes. */
 
 static int32_t *token_ids(const hw_run *run) {
     int32_t *ids = hw__alloc(run->n_tokens, sizeof *ids);
@@ -86,8 +88,8 @@ void hw__cache_sha256(char out[HW__SHA256_ROOM], const hw__cache *cache) {
 
 /* ------------------------------------------------------------------ rounding */
 
-/* A half is off by at most 2^-11 of a weight, and by 2^-25 where it is subnormal; weights sum to 1 within the tolerance, and
- * hw_trace_rounding() adds it once more. */
+/* A half has an error of at most 2^-11 of a weight, or of 2^-25 if it is subnormal; weights sum to 1 within the
+ * tolerance, which hw_trace_rounding() adds once more. */
 static double most_rounding(size_t n_tokens) {
     return (0x1p-11 + 0x1p-25 * (double)n_tokens) * (1 + HW_ROW_TOLERANCE) * (1 + HW_ROW_TOLERANCE);
 }
@@ -98,11 +100,11 @@ static double moved(const float *row, size_t n) {
     return sum;
 }
 
-/* A row that rollout composes is (a + e) / (1 + sum a): what moves in a moves at most 2 / (1 + sum a) times as much there, and
- * the sum is 1 within the tolerance.
+/* A row that rollout composes is (a + e) / (1 + sum a): a change in a causes at most 2 / (1 + sum a) times that change
+ * there, and the sum is 1 within the tolerance.
  *
- * No row moves twice: one that was read from halves is of halves and does not move now, any other has not moved before. What
- * a longer trace states, whose front this one begins with, may be more than rows as short as these can have moved. */
+ * No row is rounded twice: a row read from halves already is a half, all others have not been rounded before. The
+ * amount stated by a longer trace, of which this one is a prefix, may be more than rows as short as these can have. */
 double hw_trace_rounding(const hw_trace *trace, hw_precision precision) {
     double most = 0;
     for (size_t l = 0; precision == HW_PRECISION_F16 && l < trace->n_layers; l++) {
@@ -118,7 +120,7 @@ double hw_trace_rounding(const hw_trace *trace, hw_precision precision) {
 
 /* ------------------------------------------------------------------ save */
 
-/* A NULL is left out. */
+/* Leaves out a NULL. */
 static bool put_text(json_t *metadata, const char *key, const char *text) {
     return !text || json_object_set_new(metadata, key, json_string(text)) == 0;
 }
@@ -140,7 +142,7 @@ static bool put_cache(json_t *metadata, const hw__cache *cache) {
     return put_text(metadata, HW__CACHE_SHA256, digits);
 }
 
-/* The map of strings; NULL when there is no memory. */
+/* The map of strings; NULL when memory runs out. */
 static json_t *make_metadata(const hw_trace *trace, const char *run, double rounding, const hw__cache *cache) {
     char number[32];
     snprintf(number, sizeof number, "%.3e", rounding);
@@ -184,7 +186,7 @@ static hw_err write_header(hw__safetensors_writer *out, hw__file *file, const hw
     return rc;
 }
 
-/* The room of the arrays may be more than the run's tokens; the file has what the run has. */
+/* The arrays may have a larger capacity than the run has tokens; only the run's part is written. */
 static void write_signal(hw__safetensors_writer *w, const hw_trace *trace, int signal) {
     size_t n = trace->run->n_tokens, n_rows = hw_run_n_completion(trace->run) + 1;
     hw__layout layout = hw__signal_layout((hw_signal)signal);
@@ -272,7 +274,7 @@ static hw_err check_ids(hw__safetensors *file, const hw_run *run, hw_error *err)
     return rc;
 }
 
-/* The sum of a row, in lanes that a processor adds at once; *wrong counts weights below 0 and NaN. */
+/* Sum of a row, in parallel lanes; *wrong counts negative weights and NaN. */
 static double sum_row(const float *row, size_t n, size_t *wrong) {
     enum { LANES = 8 };
     double sums[LANES] = {0}, sum = 0;
@@ -295,7 +297,7 @@ static double sum_row(const float *row, size_t n, size_t *wrong) {
     return sum;
 }
 
-/* `off`: how far from 1 the weights may sum. */
+/* `off`: accepted distance of the sum from 1. */
 static hw_err check_row(const float *row, size_t n, size_t layer, size_t q, bool sinks, double off, hw_error *err) {
     size_t wrong;
     double sum = sum_row(row, n, &wrong);
@@ -308,7 +310,7 @@ static hw_err check_row(const float *row, size_t n, size_t layer, size_t q, bool
                     off, sinks ? ", or less" : "");
 }
 
-/* Where the rows of a trace come from. */
+/* Source of the rows of a trace. */
 typedef struct rows_source {
     hw_trace *trace;
     const hw__safetensors *file;
@@ -329,13 +331,14 @@ static hw_err read_layer(void *ctx, size_t l, hw_error *err) {
     return rc;
 }
 
-/* Each layer is as much new memory and a sum over it: threads share them where that is much. */
+/* Each layer needs new memory and a sum over it, so threads share them if there are many floats. */
 static hw_err read_rows(hw_trace *trace, const hw__safetensors *file, const hw__tensor *tensor, hw_error *err) {
     rows_source from = {trace, file, tensor};
     return hw__each(trace->n_layers, tensor->n > 1u << 20 ? 0 : 1, read_layer, &from, err);
 }
 
-/* What the file says that rounding moved, which goes with rows in F16 and is no more than twice what those can be off. */
+/* Reads how much mass rounding moved according to the file. Present only with rows in F16, and at most twice the
+ * maximum that F16 allows. */
 static hw_err read_rounding(double *out, const hw__safetensors *file, const hw_run *run, bool halves, hw_error *err) {
     const char *text = hw__safetensors_metadata(file, "rounding");
     double most = 2 * most_rounding(run->n_tokens), v;
@@ -398,7 +401,7 @@ static hw_err read_signals(hw_trace *trace, hw__safetensors *file, hw_error *err
     return rc;
 }
 
-/* `rows`, in either precision. */
+/* Finds `rows`, in either precision. */
 static hw_err find_rows(const hw__tensor **out, const hw__safetensors *file, const hw_run *run, hw_rows kept,
                         hw_error *err) {
     size_t n_dims, shape[3];
@@ -409,7 +412,7 @@ static hw_err find_rows(const hw__tensor **out, const hw__safetensors *file, con
     return hw__safetensors_need(out, file, "rows", dtype, n_dims, shape, err);
 }
 
-/* Which rows the file has: all where it does not say. */
+/* Which rows the file has: all if it does not say. */
 static hw_err read_kept(hw_rows *out, const hw__safetensors *file, const hw_run *run, hw_error *err) {
     const char *word = hw__safetensors_metadata(file, "rows");
     *out = HW_ROWS_ALL;
@@ -422,7 +425,7 @@ static hw_err read_kept(hw_rows *out, const hw__safetensors *file, const hw_run 
     return HW_OK;
 }
 
-/* Takes over `run`, on failure too. */
+/* Takes over `run`, also on failure. */
 static hw_err read_trace(hw_trace **out, hw_run *run, hw__safetensors *file, hw_error *err) {
     const hw__tensor *tensor;
     hw_trace *trace = NULL;
@@ -469,7 +472,7 @@ hw_err hw_trace_open(hw_trace **out, const char *path, hw_error *err) {
 
 /* ------------------------------------------------------------------ a state */
 
-/* A cache means something only to the weights, the version and the settings that filled it. */
+/* A cache is valid only for the weights, the version and the settings that filled it. */
 static hw_err check_model(const hw_run *run, const hw_model *model, hw_error *err) {
     const hw_model_info *is = model->engine->ops->describe(model->engine), *was = &run->model;
     if (!model->engine->ops->restore) return hw__fail(err, HW_ERR_UNSUPPORTED, "engine %s keeps no cache", is->engine);
@@ -484,7 +487,7 @@ static hw_err check_model(const hw_run *run, const hw_model *model, hw_error *er
     return HW_OK;
 }
 
-/* `said` is what the metadata has. */
+/* `said` is the checksum in the metadata. */
 static hw_err check_bytes(const hw__cache *cache, const char *said, hw_error *err) {
     char is[HW__SHA256_ROOM];
     hw__cache_sha256(is, cache);

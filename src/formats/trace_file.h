@@ -1,4 +1,4 @@
-/* trace_file.h - traces and states in safetensors files: what tests look into; see trace_file.c. */
+/* trace_file.h - traces and states in safetensors files: names that tests need; see trace_file.c. */
 #ifndef HW_FORMATS_TRACE_FILE_H
 #define HW_FORMATS_TRACE_FILE_H
 
@@ -7,7 +7,7 @@
 #include "base/sha256.h"
 #include "data/trace.h"
 
-/* The tensor that a state has and a trace lacks, and the key of its checksum in the metadata. */
+/* The tensor that distinguishes a state from a trace, and the metadata key of its checksum. */
 #define HW__CACHE        "cache"
 #define HW__CACHE_SHA256 "cache_sha256"
 
