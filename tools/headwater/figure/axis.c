@@ -1,15 +1,15 @@
-/* axis.c - level labels where they fit, else turned by 30 degrees, else upright, else fewer. */
+/* axis.c - places labels: horizontal if they fit, else turned by 30 degrees, else vertical, else only some of them. */
 #include "figure/axis.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Between neighbours that stand level, and between turned lines. */
+/* Between horizontal neighbours, and between turned lines. */
 static const double LEVEL_GAP = 6, TURNED_GAP = 2.5;
 
 double axis_step(double range, double length) {
-    double most = length / 40, least = length / 22 < 4 ? length / 22 : 4; /* Plotly's, but for short axes */
+    double most = length / 40, least = length / 22 < 4 ? length / 22 : 4; /* Plotly's numbers, except for short axes */
     most = (most < least ? least : most > 9 ? 9 : most) + (length < 100 ? 0 : 1);
     double rough = range / most;
     if (!(rough > 1e-300) || !isfinite(rough)) return 1;
@@ -25,7 +25,7 @@ size_t axis_whole_step(size_t range, double length) {
 number axis_number(double value, int digits_shown) {
     number n;
     char digits[24];
-    snprintf(digits, sizeof digits, "%.*g", digits_shown, value == 0 ? 0.0 : value); /* no -0 */
+    snprintf(digits, sizeof digits, "%.*g", digits_shown, value == 0 ? 0.0 : value); /* avoids -0 */
     snprintf(n.text, sizeof n.text, "%s%s", *digits == '-' ? "−" : "", digits + (*digits == '-'));
     return n;
 }

@@ -1,8 +1,8 @@
 /*
- * bars.c - kind `bars`: the mean over the layers, a bar for each token; segments, whose texts are long, are lines of a
+ * bars.c - kind `bars`: the mean over the layers, one bar per token; segments have long texts and become lines of a
  * list.
  *
- * A bar beyond the scale is drawn to its end and broken; the remarks name it with its value.
+ * A bar beyond the scale is drawn to the end of the scale and broken; the remarks name it with its value.
  */
 #include "figure/kinds.h"
 
@@ -11,21 +11,21 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { MOST_LINES = 200 }; /* of a list */
+enum { MOST_LINES = 200 }; /* lines of a list */
 static const double PLOT_HEIGHT = 230, NOTE_TOP = 100, NOTE_BOTTOM = 80, NOTE_LEAST_HEIGHT = 200;
 static const double LINE = 20, LINE_BAR = 12;
 static const double NUMBER_GAP = 4;
-static const double HEADROOM = 20.0 / 19; /* the axis ends a little beyond the largest, as Plotly's */
+static const double HEADROOM = 20.0 / 19; /* the axis ends slightly above the largest value, as in Plotly */
 
 static rgb bar_color(const frame *f, double value) { return rgb_hex(value < 0 ? f->theme->below : f->theme->above); }
 
-/* The note's bars have a thin pale line around them. */
+/* In the note's figures bars have a thin pale outline. */
 static void draw_bar(frame *f, double x, double y, double width, double height, double value) {
     if (f->theme->note) page_rect(f->page, x - 0.25, y - 0.25, width + 0.5, height + 0.25, rgb_hex(0xe5ecf6));
     page_rect(f->page, x, y, width, height, bar_color(f, value));
 }
 
-/* Two slanted gaps: the bar goes on. */
+/* Two slanted gaps show that the bar continues. */
 static void break_bar(frame *f, double x, double y, double width, bool upright) {
     for (int i = 0; i < 2; i++) {
         double at = 6.0 + 5 * i;
@@ -37,8 +37,8 @@ static void break_bar(frame *f, double x, double y, double width, bool upright) 
     }
 }
 
-/* The number of a broken bar over it: at its end, or of one below 0 where it begins. Left out where the number to its
- * left, which ends at *taken, reaches here; the remarks have it too. */
+/* Writes the value of a broken bar above its end (below 0: at its beginning). Omitted if the number to its left, which
+ * ends at *taken, would overlap; the remarks state it too. */
 static void write_beyond(frame *f, double x, double y, double value, double *taken) {
     number n = axis_number(value, 3);
     writing w = frame_label(f, n.text);

@@ -1,18 +1,18 @@
-/* canvas.c - collecting what is on a page, measuring text, drawing. */
+/* canvas.c - collects the items of a page, measures text, draws. */
 #include "figure/canvas.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Vector files hold fields of more cells than this as one picture, which keeps them small and viewers quick. */
+/* Vector files store fields with more cells than this as one picture, which keeps files small and viewers fast. */
 enum { MOST_CELL_SHAPES = 12000 };
-/* Cells of vector files overlap by this: viewers blend edges that only touch, and paper would shine through. */
+/* Cells of vector files overlap by this much, because viewers blend edges that only touch and the paper would show. */
 static const double SEAM = 0.3;
 
 /* ------------------------------------------------------------------ the list */
 
-/* Shapes are not bent to a pixel grid: texts are as wide in every format and at every scale. */
+/* Glyphs are not hinted to a pixel grid, so that text has the same width in every format and at every scale. */
 static void set_options(PangoContext *context, const char *families) {
     cairo_font_options_t *smooth = cairo_font_options_create();
     cairo_font_options_set_antialias(smooth, CAIRO_ANTIALIAS_GRAY);
@@ -68,7 +68,7 @@ void page_grow(page *p, double width, double height) {
     if (height > p->height) p->height = height;
 }
 
-/* Takes what the item owns, also where there is no room for it. */
+/* Takes ownership of the item's memory, also when the list cannot grow. */
 static void append(page *p, item i) {
     if (!p->failed && p->n == p->room) {
         size_t room = p->room ? p->room * 2 : 256;
@@ -207,7 +207,7 @@ static void draw_line(const canvas *c, const item *i) {
     cairo_stroke(c->cr);
 }
 
-/* Marks piled onto a letter would reach over other labels: what stands out of the line is cut off. */
+/* Stacked combining marks could reach other labels: what exceeds the line is clipped. */
 static void keep_within(const canvas *c, const item *i, PangoLayout *layout) {
     static const double SLACK = 1;
     PangoRectangle ink;
@@ -217,8 +217,8 @@ static void keep_within(const canvas *c, const item *i, PangoLayout *layout) {
     cairo_clip(c->cr);
 }
 
-/* How far a line of another font's glyphs is moved up or down, so that its baseline is that of the labels beside it; what is drawn
- * stays within the line's box. */
+/* How far a line with glyphs of another font is moved vertically, so that its baseline equals that of the labels beside
+ * it; the result stays within the line's box. */
 static double baseline_shift(const canvas *c, const item *i, PangoLayout *layout) {
     PangoRectangle ink;
     PangoLayout *plain = page_layout(c->page, i->text.size, i->text.bold);
@@ -248,7 +248,7 @@ static void draw_text(const canvas *c, const item *i) {
 
 static void draw_passage(const canvas *c, const item *i) {
     cairo_save(c->cr);
-    cairo_rectangle(c->cr, 0, i->y - 2, c->page->width, i->height + 4); /* piled marks stay off what is above */
+    cairo_rectangle(c->cr, 0, i->y - 2, c->page->width, i->height + 4); /* keeps stacked marks off the content above */
     cairo_clip(c->cr);
     set_color(c, i->color);
     cairo_move_to(c->cr, i->x, i->y);
@@ -270,7 +270,7 @@ static void draw_cell_shapes(const canvas *c, const item *i) {
     }
 }
 
-/* [ny * enlarged, nx * enlarged] pixels; NULL without memory. */
+/* [ny * enlarged, nx * enlarged] pixels; NULL when memory runs out. */
 static cairo_surface_t *make_picture(const item *i, size_t enlarged) {
     size_t nx = i->nx * enlarged, ny = i->ny * enlarged;
     cairo_surface_t *picture = cairo_image_surface_create(CAIRO_FORMAT_ARGB32, (int)nx, (int)ny);
@@ -288,7 +288,7 @@ static cairo_surface_t *make_picture(const item *i, size_t enlarged) {
     return picture;
 }
 
-/* Viewers of vector files blend pixels that they enlarge, so cells come as several of them. */
+/* Viewers of vector files blend pixels that they enlarge, so each cell becomes several pixels. */
 static size_t enlargement(const canvas *c, const item *i) {
     enum { MOST = 8, MOST_PIXELS = 4096 };
     size_t longer = i->nx > i->ny ? i->nx : i->ny, fits = MOST_PIXELS / longer;

@@ -1,4 +1,5 @@
-/* chart.c - from a picture to labelled columns and rows, their values and the scale; and the words above the figure. */
+/* chart.c - turns a picture into labelled columns and rows with values and a scale, and composes the text above the
+ * figure. */
 #include "figure/chart.h"
 
 #include "base/error.h"
@@ -9,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Places that a page has room for, and terminal columns of a label. */
+/* Maximum number of places on a page; widths of labels in terminal columns. */
 enum { MOST_PLACES = 1400, TOKEN_WIDTH = 24, SEGMENT_WIDTH = 64, PLACE_WIDTH = 28 };
-/* A value this much weaker than the scale does not make a chart one with a sign. */
+/* Negative values smaller than this part of the scale do not make a chart signed. */
 static const double FAINT = 1.0 / 24;
 
 static hw_err no_memory(hw_error *err) {
@@ -29,7 +30,8 @@ static int by_index(const void *a, const void *b) {
     return *p < *q ? -1 : *p > *q;
 }
 
-/* The shown columns of M in order, at most `only` of them, the strongest. Writes [*n]; the room is for all columns. */
+/* Lists the shown columns of M in order: only the `only` strongest. Writes [*n]; the capacity is that of all
+ * columns. */
 static void list_columns(size_t *out, size_t *n, const picture *p, size_t only) {
     size_t all = hw_view_n_columns(p->view);
     *n = 0;
@@ -44,7 +46,7 @@ static void list_columns(size_t *out, size_t *n, const picture *p, size_t only) 
 
 static size_t divide_up(size_t a, size_t b) { return (a + b - 1) / b; }
 
-/* Of the columns that share a place the strongest, by mean. */
+/* Of the columns that share a place, chooses the one with the strongest mean. */
 static void choose_columns(chart *c, const size_t *columns, size_t n) {
     const float *scores = hw_view_scores(c->p->view);
     for (size_t i = 0; i < n; i++) {
@@ -56,7 +58,7 @@ static void choose_columns(chart *c, const size_t *columns, size_t n) {
 
 /* ------------------------------------------------------------------ values */
 
-/* Row `y` of all, whose value in column k is from[k * stride]. */
+/* Row `y`, whose value in column k is from[k * stride]: columns that share a place are merged. */
 static void fold_row(chart *c, size_t y, const float *from, size_t stride, const size_t *columns, size_t n) {
     float *row = c->values + y / c->share_y * c->nx;
     mark *name = &c->y[y / c->share_y];
@@ -159,11 +161,11 @@ const char *chart_unit(const chart *c) {
 
 /* ------------------------------------------------------------------ labels */
 
-/* A label is set apart from its number, so that text from right to left does not take the number along. */
+/* A label is isolated from its number, so that right-to-left text does not reorder the number. */
 #define ISOLATED      "\xE2\x81\xA8%s\xE2\x81\xA9"
 #define LABEL(m, ...) snprintf((m)->label, sizeof(m)->label, __VA_ARGS__)
 
-/* The note shows a token's leading spaces as they are, not as dots. */
+/* In the note's theme leading spaces of a token are shown as spaces, not as dots. */
 static void bare_spaces(label *name, hw_token t) {
     static const char dot[] = "·";
     char *at = name->utf8;
@@ -173,10 +175,10 @@ static void bare_spaces(label *name, hw_token t) {
     }
 }
 
-/* A segment needs no marks of the spaces and line ends around it. */
+/* Removes the marks for spaces and line ends around a segment. */
 static void trim(label *name) {
     static const char *const marks[] = {"·", "⏎"};
-    for (size_t i = 0; i < 4; i++) { /* a line end may stand before spaces and behind them */
+    for (size_t i = 0; i < 4; i++) { /* a line end may have spaces before and after it */
         const char *sign = marks[i % 2];
         size_t width = strlen(sign), n = strlen(name->utf8), front = 0;
         while (strncmp(name->utf8 + front, sign, width) == 0) front += width;
@@ -222,7 +224,7 @@ static void label_all(chart *c, chart_rows rows) {
 
 /* ------------------------------------------------------------------ words above the figure */
 
-/* The value in column x that is farthest beyond the scale; 0: none is. */
+/* The value in column x that is farthest beyond the scale; 0 if none is. */
 static double farthest(const chart *c, size_t x) {
     double most = 0;
     for (size_t y = 0; y < c->ny; y++)
@@ -267,7 +269,7 @@ static void say_model(const chart *c, FILE *out) {
     text_puts(out, model->quantisation);
 }
 
-/* The words that the terminal view has too, written to memory. */
+/* Composes the text that the terminal view prints too, into memory. */
 static bool say(chart *c, chart_rows rows, size_t n_columns) {
     size_t bytes[2];
     char *said[2] = {NULL, NULL};

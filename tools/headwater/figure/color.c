@@ -1,4 +1,4 @@
-/* color.c - the table of colour maps, and mixing colours as the eye does. */
+/* color.c - the table of colour maps, and perceptual mixing of colours. */
 #include "figure/color.h"
 
 #include <math.h>
@@ -102,7 +102,7 @@ rgb rgb_readable(rgb background) {
 
 /* ------------------------------------------------------------------ values */
 
-/* `part` of the way from the first stop to the last. */
+/* Colour at `part` of the way from the first stop to the last. */
 static rgb map_color(const map *m, bool dark, double part) {
     const unsigned *stops = dark && m->dark[0] ? m->dark : m->light;
     double at = part * (double)(m->n - 1);

@@ -1,4 +1,4 @@
-/* figure.c - the table of kinds, and a figure from parameters and attributions. */
+/* figure.c - the table of kinds; draws a figure from parameters and attributions. */
 #include "figure/figure.h"
 
 #include "base/error.h"
@@ -39,7 +39,7 @@ bool figure_is_named(const char *path) { return surface_of(path) != NULL; }
 
 static const struct table {
     const char *option;
-    size_t field; /* in figure_params */
+    size_t field; /* offset in figure_params */
     size_t (*count)(void);
     figure_word (*at)(size_t i);
 } tables[] = {

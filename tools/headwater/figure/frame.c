@@ -1,4 +1,4 @@
-/* frame.c - what stands around a chart, in two manners: ours, and that of the note's figures. */
+/* frame.c - what surrounds a chart, in two styles: Headwater's own, and that of the original note's figures. */
 #include "figure/frame.h"
 
 #include "figure/axis.h"
@@ -11,10 +11,10 @@
 static const double STANDARD_WIDTH = 720, MOST_PLOT_WIDTH = 1400;
 static const double HEADING_SIZE = 15, REMARK_SIZE = 10, TITLE_SIZE = 11;
 static const double NOTE_HEADING_SIZE = 12, NOTE_REMARK_SIZE = 9, NOTE_TITLE_SIZE = 14;
-/* Between the plot and labels below it, left of it; between labels and an axis' title. */
+/* Distances between the plot and the labels below and left of it, and between labels and an axis title. */
 static const double BELOW = 4, LEFT = 6, TITLE_GAP = 8;
 enum { RAMP_STEPS = 256, TICK_DIGITS = 6 };
-/* A label turned by 30 degrees hangs at its column by this part of its height. */
+/* A label turned by 30 degrees is anchored to its column at this part of its height. */
 static const double LEAST_BAR = 96, TURNED_ANCHOR = 0.4;
 
 rgb frame_ink(const frame *f) { return rgb_hex(f->theme->ink); }
@@ -39,7 +39,7 @@ static writing title_of(const frame *f, const char *text) {
 
 /* ------------------------------------------------------------------ heading */
 
-/* Gives the y where the heading ends. */
+/* Returns the y at which the heading ends. */
 static double write_heading(frame *f, double x, double y, double width) {
     const style *s = f->chart->style;
     bool note = f->theme->note;
@@ -75,10 +75,10 @@ bool frame_is_empty(frame *f) {
 void frame_inset(frame *f, double left, double right) {
     f->x += left;
     f->width -= left + right;
-    if (f->width < 40) f->width = 40; /* a narrow page asked for, and long labels: it grows */
+    if (f->width < 40) f->width = 40; /* a narrow page with long labels: the page grows */
 }
 
-/* The ink of all labels, one on top of the other. */
+/* Height of the ink of all labels, laid over each other. */
 static double line_height(const frame *f) {
     extent most = {0};
     for (size_t x = 0; x < f->chart->nx; x++) {
@@ -104,7 +104,7 @@ void frame_end(frame *f, double y) {
 
 static double radians(double degrees) { return degrees * acos(-1) / 180; }
 
-/* What the shown labels take below the plot. */
+/* Height of the shown labels below the plot. */
 static double depth_of(const footing *t, const chart *c, const double *widths, double line) {
     double most = 0, s = sin(radians(t->angle)), k = cos(radians(t->angle));
     for (size_t x = 0; x < c->nx; x++)
@@ -169,7 +169,7 @@ double frame_columns(frame *f, const footing *t, const char *title) {
 
 /* ------------------------------------------------------------------ rows */
 
-/* Left out where the plot is too low for it. */
+/* Omitted if the plot is too low for it. */
 static void write_title_left(frame *f, double x, const char *title) {
     writing w = title_of(f, title);
     if (page_measure(f->page, &w).width > f->height) return;
@@ -193,7 +193,7 @@ double frame_rows_width(const frame *f, bool titled) {
     return widest_row(f) + LEFT + (titled ? title_left_width(f, "title") : 0);
 }
 
-/* Layers are numbers: those that are multiples of a round step, where they are without gaps. */
+/* Chooses the layers whose numbers are shown: multiples of a round step, if layers are consecutive. */
 static void choose_numbers(const frame *f, bool *shown) {
     const chart *c = f->chart;
     int first = atoi(c->y[0].label), last = atoi(c->y[c->ny - 1].label);
@@ -242,7 +242,7 @@ void frame_rows(frame *f, bool rising, const char *title) {
 
 /* ------------------------------------------------------------------ values */
 
-/* Where a thin line falls on whole pixels. */
+/* Position at which a thin line falls on whole pixels. */
 static double crisp(double v) { return floor(v) + 0.5; }
 
 static double widest_number(const frame *f, double from, double to, double step) {
@@ -296,7 +296,7 @@ void frame_ramp(frame *f, const shader *s, double x, double y, double width, dou
     page_cells(f->page, x, y, width, height, cells, upright ? 1 : RAMP_STEPS, upright ? RAMP_STEPS : 1);
 }
 
-/* Its left edge, right of the plot, its width, and what numbers need beside it. */
+/* Left edge of the bar right of the plot, its width, and the width of the numbers beside it. */
 typedef struct bar {
     double gap, width, inset, numbers, height;
 } bar;

@@ -1,7 +1,8 @@
 /*
- * heatmap.c - kinds `heatmap`, layers against tokens, and `map`, completion tokens against prompt tokens: coloured cells.
+ * heatmap.c - kinds `heatmap` (layers against tokens) and `map` (completion tokens against prompt tokens): coloured
+ * cells.
  *
- * Layer 1 is at the bottom and named so; the note's figures draw it there and name it L.
+ * Layer 1 is at the bottom; the note's figures draw it there too but name it L.
  */
 #include "figure/kinds.h"
 
@@ -9,10 +10,10 @@
 #include <stdlib.h>
 
 static const double NOTE_TOP = 60, NOTE_BOTTOM = 37, NOTE_LEAST_HEIGHT = 200;
-static const double MARK = 6; /* of a cell beyond the scale */
+static const double MARK = 6; /* size of the mark of a cell beyond the scale */
 static const double LAYER = 11, LEAST_HEIGHT = 180, MOST_LAYERS_HEIGHT = 560, MOST_HEIGHT = 1200;
 
-/* What is particular to one of the two. */
+/* The differences between the two kinds. */
 typedef struct grid {
     chart_rows rows;
     bool rising;
@@ -25,7 +26,7 @@ static double height_of(const frame *f, const grid *g) {
     return fmin(rows * ceil(frame_measure(f, "Ag").height * 1.3), MOST_HEIGHT);
 }
 
-/* A stroke across the upper right corner of a cell that is stronger than its colour says. */
+/* A stroke across the upper right corner of a cell whose value is beyond the scale. */
 static void mark_cell(frame *f, size_t x, size_t place, rgb color) {
     double width = f->width / (double)f->chart->nx, height = f->height / (double)f->chart->ny;
     double side = fmin(fmin(width, height) * 0.6, MARK), right = f->x + (double)(x + 1) * width,
@@ -45,7 +46,7 @@ static bool fill(frame *f, const grid *g) {
             cells[place * c->nx + x] = known ? rgb_pixel(shader_color(&colors, chart_value(c, y, x))) : 0;
         }
     }
-    page_rect(f->page, f->x, f->y, f->width, f->height, frame_grid(f)); /* seen where a value is not known */
+    page_rect(f->page, f->x, f->y, f->width, f->height, frame_grid(f)); /* visible at cells without a value */
     page_cells(f->page, f->x, f->y, f->width, f->height, cells, c->nx, c->ny);
     for (size_t i = 0; i < c->nx * c->ny; i++) {
         size_t y = i / c->nx, x = i % c->nx;
@@ -59,7 +60,7 @@ static bool draw(frame *f, const grid *g) {
     bool note = f->theme->note;
     double rows = frame_rows_width(f, true);
     frame_inset(f, note ? fmax(rows + 8 - NOTE_LEFT, 0) : rows, frame_bar_width(f));
-    if (note) f->width /= 1.02; /* before the colour bar there is a gap of 2 percent */
+    if (note) f->width /= 1.02; /* a gap of 2 percent precedes the colour bar */
     frame_widen(f);
     footing labels;
     bool ok = footing_new(&labels, f);

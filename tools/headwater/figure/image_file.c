@@ -1,7 +1,7 @@
 /*
- * image_file.c - a page drawn by cairo as pixels, SVG or PDF.
+ * image_file.c - writes a page with cairo as pixels, SVG or PDF.
  *
- * The file is made in memory: pages are small, and nothing half written can be left anywhere.
+ * The file is made in memory: pages are small, and no incomplete file can be left behind.
  */
 #include "figure/image_file.h"
 
@@ -15,7 +15,7 @@
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
-/* Cairo's images reach 32,767 pixels; PDF viewers 14,400 points. */
+/* Limits: cairo's images have at most 32,767 pixels per side; PDF viewers accept 14,400 points. */
 static const double MOST_POINTS = 14400, MOST_SIDE = 32000, MOST_PIXELS = 120e6;
 
 static cairo_surface_t *create_png(cairo_write_func_t write, void *to, double width, double height, const char *name) {
@@ -92,7 +92,7 @@ static cairo_status_t draw(blob *out, const page *p, const surface_format *forma
 
 /* ------------------------------------------------------------------ its name */
 
-/* Text inside an element; what XML has no place for is left out. */
+/* Appends text to an element; characters that XML does not allow are left out. */
 static bool collect_escaped(blob *to, const char *text) {
     bool ok = true;
     for (const char *at = text; *at && ok; at = g_utf8_next_char(at)) {
@@ -110,13 +110,13 @@ static bool collect_text(blob *to, const char *text) {
     return collect(to, (const unsigned char *)text, (unsigned)strlen(text)) == CAIRO_STATUS_SUCCESS;
 }
 
-/* Puts <title> behind the <svg ...> tag, where screen readers look for it. False: no memory. */
+/* Inserts <title> after the <svg ...> tag, where screen readers look for it. False when memory runs out. */
 static bool name_svg(blob *file, const char *name) {
     blob named = {0};
     const char *start =
         memchr(file->bytes, 0, file->n) ? NULL : g_strstr_len((const char *)file->bytes, (gssize)file->n, "<svg");
     const char *end = start ? memchr(start, '>', file->n - (size_t)(start - (const char *)file->bytes)) : NULL;
-    if (!end) return true; /* a cairo that writes otherwise: the figure is whole without it */
+    if (!end) return true; /* another cairo version writes other text: the figure is complete without a title */
     size_t head = (size_t)(end + 1 - (const char *)file->bytes);
     bool ok = collect(&named, file->bytes, (unsigned)head) == CAIRO_STATUS_SUCCESS &&
               collect_text(&named, "\n<title>") && collect_escaped(&named, name) && collect_text(&named, "</title>") &&

@@ -1,4 +1,4 @@
-/* image_file.h - a page as a file: the formats, by ending. */
+/* image_file.h - writes a page to a file: the table of formats, by extension. */
 #ifndef HW_FIGURE_IMAGE_FILE_H
 #define HW_FIGURE_IMAGE_FILE_H
 
@@ -15,9 +15,10 @@ typedef struct surface_format {
 
 size_t surface_count(void);
 const surface_format *surface_at(size_t i);
-const surface_format *surface_of(const char *path); /* NULL: its ending names none */
+const surface_format *surface_of(const char *path); /* NULL: unknown extension */
 
-/* Draws the page and puts the file in place. `scale`: pixels a point. Errors: ARGUMENT (too large), IO, MEMORY. */
+/* Draws the page and renames the file into place. `scale`: pixels per point. Errors: ARGUMENT (too large), IO,
+ * MEMORY. */
 hw_err surface_save(const page *p, const char *path, double scale, hw_error *err);
 
 #endif

@@ -1,7 +1,9 @@
 /*
- * profile.c - kind `profile`: where in the depth the values of the strongest tokens come from, a strip of layers each.
+ * profile.c - kind `profile`: the layers from which the values of the strongest tokens come, one strip of layers per
+ * token.
  *
- * All strips have one scale, so that they can be compared; the number beside a strip is the token's mean over layers.
+ * All strips have the same scale, so that they can be compared; the number beside a strip is the token's mean over
+ * layers.
  */
 #include "figure/kinds.h"
 
@@ -12,7 +14,7 @@
 
 static const double STRIP = 30, STRIP_GAP = 12, NOTE_TOP = 60, VALUE_WIDTH = 64, MOST_LAYER = 24;
 
-/* Strips in order of strength: the columns of the chart by falling mean. */
+/* Order of the strips: the columns of the chart by descending mean. */
 static size_t *order_of(const chart *c, size_t *n) {
     size_t *top = malloc((c->nx + 1) * sizeof *top), *order = malloc((c->nx + 1) * sizeof *order);
     *n = 0;
@@ -34,7 +36,7 @@ static double widest_label(const frame *f) {
     return most;
 }
 
-/* The layers of column x as bars from y on, rising from a line. */
+/* Draws the layers of column x as bars on a base line, from y on. */
 static void draw_strip(frame *f, size_t x, double y) {
     const chart *c = f->chart;
     double pitch = f->width / (double)c->ny, range = c->most - c->least, width = pitch < 3 ? pitch : pitch - 1;

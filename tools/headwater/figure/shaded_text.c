@@ -1,9 +1,10 @@
 /*
- * shaded_text.c - kind `text`: the prompt as it reads, each token on a background of its value, then the completion.
+ * shaded_text.c - kind `text`: the prompt as text, each token on a background that shows its value, then the
+ * completion.
  *
- * The tokens are joined before they are read as characters, since a character may be spread over several of them: it is
- * then as strong as the strongest. Pango breaks lines and orders text from right to left; backgrounds are put under the
- * places that it gives to a token's characters, line by line.
+ * The tokens are joined before they are read as characters, since a character may be spread over several tokens: it
+ * gets the strongest value of them. Pango breaks lines and orders right-to-left text; backgrounds are drawn at the
+ * positions of a token's characters, line by line.
  */
 #include "figure/kinds.h"
 
@@ -18,18 +19,18 @@
 
 enum { MOST_BYTES = 1 << 20 };
 static const double SIZE = 12.5, SPACING = 1.25, NOTE_TOP = 60, LEGEND_WIDTH = 160, LEGEND_HEIGHT = 10;
-/* Weaker values are not worth a colour. */
+/* Values below this part of the scale are not shaded. */
 static const double FAINT = 1.0 / 40;
 
-/* Neighbouring characters that look the same. */
+/* Adjacent characters with the same appearance. */
 typedef struct stretch {
-    size_t begin, end; /* bytes of the shown text */
-    double value;      /* 0: not shaded; beyond the scale it is marked */
-    bool quiet;        /* of a special, template or hidden token */
+    size_t begin, end; /* bytes of the displayed text */
+    double value;      /* 0: not shaded; marked if beyond the scale */
+    bool quiet;        /* belongs to a special, template or hidden token */
 } stretch;
 
 typedef struct passage {
-    GString *text;      /* as it is shown */
+    GString *text;      /* as displayed */
     stretch *stretches; /* [n] */
     size_t n, room;
 } passage;
@@ -56,7 +57,7 @@ static bool add_stretch(passage *t, stretch s) {
     return true;
 }
 
-/* What a token looks like: its value; 0 where it is hidden, faint, or in no column. */
+/* Sets a token's appearance: its value; 0 if it is hidden, faint, or in no column. */
 static void look_up(const chart *c, size_t token, stretch *s) {
     hw_role role = hw_run_token(c->p->run, token).role;
     size_t column;
@@ -67,7 +68,7 @@ static void look_up(const chart *c, size_t token, stretch *s) {
     s->quiet = s->quiet || !shown || role == HW_ROLE_SPECIAL || role == HW_ROLE_TEMPLATE;
 }
 
-/* A line's end keeps its place where it has a value: its symbol, and then the break. */
+/* A shaded line end is shown as a symbol before the line break. */
 static void show_glyph(GString *text, const glyph *g, bool shaded) {
     if (g->kind != GLYPH_NEWLINE || shaded) g_string_append_len(text, g->utf8, (gssize)g->n_bytes);
 }
@@ -88,7 +89,7 @@ static bool read_prompt(passage *t, const chart *c, const joined *from) {
     return ok;
 }
 
-/* The completion; what is explained of it stands out, the rest is quiet. */
+/* Reads the completion; the explained part is emphasised, the rest is pale. */
 static bool read_completion(passage *t, const picture *p) {
     size_t n, m = hw_run_n_prompt(p->run);
     const char *bytes = hw_run_completion(p->run, &n);
@@ -97,7 +98,7 @@ static bool read_completion(passage *t, const picture *p) {
            end = first >= m ? hw_run_token(p->run, last).end : 0;
     bool ok = true;
     size_t at = 0;
-    while (at < n && bytes[at] == ' ') at++; /* before the first word */
+    while (at < n && bytes[at] == ' ') at++; /* spaces before the first word */
     while (ok && at < n) {
         glyph g = text_glyph(bytes + at, n - at);
         bool chosen = at + g.n_source > begin && at < end;
@@ -121,7 +122,7 @@ static void add_color(PangoAttrList *list, const stretch *s, rgb c) {
     pango_attr_list_insert(list, a);
 }
 
-/* Two lines under what is stronger than its colour says. */
+/* Double underline for values beyond the scale. */
 static void add_mark(PangoAttrList *list, const stretch *s) {
     PangoAttribute *a = pango_attr_underline_new(PANGO_UNDERLINE_DOUBLE);
     a->start_index = (guint)s->begin;
@@ -150,10 +151,11 @@ static PangoLayout *lay_out(frame *f, const passage *t, const shader *colors) {
     return layout;
 }
 
-/* The backgrounds of one stretch on one line: several where the line runs in both directions. */
+/* Draws the backgrounds of one stretch on one line: several if the line has both text directions. */
 static void shade(frame *f, PangoLayoutLine *line, double left, double top, double height, const stretch *s,
                   rgb color) {
-    int *ranges, n, start = line->start_index, end = start + line->length; /* beyond them pango goes on to the margin */
+    /* at the ends of the line pango would extend the range to the margin */
+    int *ranges, n, start = line->start_index, end = start + line->length;
     int from_byte = (int)s->begin > start ? (int)s->begin : start, to_byte = (int)s->end < end ? (int)s->end : end;
     pango_layout_line_get_x_ranges(line, from_byte, to_byte, &ranges, &n);
     for (int i = 0; i < n; i++) {
@@ -179,7 +181,7 @@ static void shade_lines(frame *f, PangoLayout *layout, const passage *t, const s
     pango_layout_iter_free(at);
 }
 
-/* Gives the y where the text ends. */
+/* Returns the y at which the text ends. */
 static double write_passage(frame *f, const passage *t, const shader *colors) {
     PangoLayout *layout = lay_out(f, t, colors);
     int height;

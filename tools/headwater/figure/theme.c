@@ -6,7 +6,7 @@
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 #define SANS        "Noto Sans, DejaVu Sans, sans"
 
-/* The note's colours were measured in its figures: Streamlit's paper and Plotly's first bar colour. */
+/* The note's colours were measured in its figures: Streamlit's background and Plotly's first bar colour. */
 static const theme themes[] = {
     {.name = "light",
      .summary = "dark on white",

@@ -1,4 +1,4 @@
-/* theme.h - how figures look: a table of papers, inks and habits. */
+/* theme.h - the table of themes: colours, fonts and layout style of figures. */
 #ifndef HW_FIGURE_THEME_H
 #define HW_FIGURE_THEME_H
 
@@ -8,16 +8,16 @@
 typedef struct theme {
     const char *name, *summary;
     bool dark;
-    bool note;                              /* sizes, spaces and the order of layers as in the note's figures */
-    unsigned paper, plot, grid, ink, quiet; /* quiet: of remarks and of what is not shaded */
+    bool note;                              /* sizes, distances and the order of layers as in the note's figures */
+    unsigned paper, plot, grid, ink, quiet; /* quiet: for remarks and for text that is not shaded */
     unsigned above, below;                  /* bars */
-    const char *font;                       /* families, the first that is installed wins */
+    const char *font;                       /* font families, the first installed one is used */
     const char *map;                        /* for shares */
     double size;                            /* of axis labels, in points */
 } theme;
 
 size_t themes_count(void);
 const theme *themes_at(size_t i);
-const theme *themes_find(const char *name); /* NULL if there is none */
+const theme *themes_find(const char *name); /* NULL: unknown name */
 
 #endif
