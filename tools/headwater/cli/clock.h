@@ -1,8 +1,8 @@
-/* clock.h - seconds that pass, whatever the time of day is set to. */
+/* clock.h - elapsed seconds, independent of changes to the time of day. */
 #ifndef HW_CLI_CLOCK_H
 #define HW_CLI_CLOCK_H
 
-/* Since some moment in the past. */
+/* Seconds since an arbitrary fixed moment. */
 double clock_seconds(void);
 
 #endif

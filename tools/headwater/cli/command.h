@@ -1,10 +1,10 @@
-/* command.h - the program's commands: what each is called, what its help says, what runs it. */
+/* command.h - a command of the program: its name, help text and function. */
 #ifndef HW_CLI_COMMAND_H
 #define HW_CLI_COMMAND_H
 
 #include "cli/options.h"
 
-/* Tables of the library that a command's help ends with; bits. */
+/* Library tables listed at the end of a command's help; bits. */
 enum { LIST_METHODS = 1, LIST_FILTERS = 2, LIST_FORMATS = 4, LIST_PRESETS = 8, LIST_RULES = 16, LIST_FIGURES = 32 };
 
 typedef struct example {
@@ -15,9 +15,9 @@ typedef struct command {
     const char *name;
     unsigned bit; /* IN_ of options.h */
     const char *summary;
-    const char *const *usage; /* [] ends with NULL; without "headwater NAME" */
+    const char *const *usage; /* [] the last entry is NULL; without "headwater NAME" */
     const char *about;
-    const example *examples; /* [] ends with an empty one */
+    const example *examples; /* [] the last entry is empty */
     unsigned lists;          /* LIST_ bits */
     int (*run)(const options *o);
 } command;

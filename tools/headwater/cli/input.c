@@ -1,4 +1,4 @@
-/* input.c - a prompt or another input from a file or standard input, byte for byte but for a byte order mark. */
+/* input.c - reads a prompt or another input from a file or standard input, byte for byte except a byte order mark. */
 #include "cli/input.h"
 
 #include "cli/message.h"
@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_WAIT_MS = 10000 }; /* for the first byte of a pipe */
-enum { MOST_BYTES = 16 << 20 }; /* some millions of tokens: beyond any context, so it is the wrong file */
+enum { MAX_WAIT_MS = 10000 }; /* waiting time for the first byte of a pipe */
+enum { MOST_BYTES = 16 << 20 }; /* several million tokens: longer than any context, so it is the wrong file */
 
-/* False when memory runs out or the file goes on beyond the limit; errno is 0 for the latter. */
+/* False when memory runs out or the file is longer than the limit; in the latter case errno is 0. */
 static bool read_all(input *in, FILE *file) {
     size_t room = 0;
     do {
@@ -30,7 +30,7 @@ static bool read_all(input *in, FILE *file) {
     return !ferror(file) && in->n <= MOST_BYTES;
 }
 
-/* Editors put a byte order mark before UTF-8; it is no part of the text. */
+/* Editors put a byte order mark before UTF-8; it is not part of the text. */
 static void drop_mark(input *in) {
     static const char mark[] = "\xEF\xBB\xBF";
     enum { N_MARK = sizeof mark - 1 };
@@ -44,7 +44,8 @@ FILE *input_open(const char *path) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return NULL;
     struct pollfd ready = {.fd = fd, .events = POLLIN};
-    bool pipe = lstat(path, &st) == 0 && S_ISFIFO(st.st_mode); /* by its own name: a shell's has a writer */
+    bool pipe = lstat(path, &st) == 0 && S_ISFIFO(st.st_mode); /* a pipe with a name of its own; a pipe made by the
+                                                                  shell has a writer */
     bool silent = pipe && poll(&ready, 1, MAX_WAIT_MS) == 0;
     bool ok = !silent && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) == 0;
     FILE *file = ok ? fdopen(fd, "rb") : NULL;

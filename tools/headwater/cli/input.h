@@ -1,4 +1,4 @@
-/* input.h - a prompt or another input from a file or standard input. */
+/* input.h - reads a prompt or another input from a file or standard input. */
 #ifndef HW_CLI_INPUT_H
 #define HW_CLI_INPUT_H
 
@@ -7,18 +7,18 @@
 #include <stdio.h>
 
 typedef struct input {
-    char *bytes; /* [n] malloc'd; exactly what the file holds, without a byte order mark at its start */
+    char *bytes; /* [n] malloc'd; the exact content of the file, without a byte order mark at its start */
     size_t n;
 } input;
 
-/* Opens a file to read; NULL with errno. A named pipe that nobody writes to is an error, ETIMEDOUT, and no endless wait; a pipe of
- * the shell, as <(command), is read like a file. */
+/* Opens a file to read; NULL with errno. A named pipe without a writer gives the error ETIMEDOUT instead of waiting for
+ * ever; a pipe of the shell, such as <(command), is read like a file. */
 FILE *input_open(const char *path);
-/* Why input_open() has just failed, by errno. */
+/* Why input_open() has failed, from errno. */
 const char *input_open_reason(void);
 
-/* Reads `path`, "-" being standard input. False, with the reason printed after `what` it is, when it cannot be read or is
- * too large. */
+/* Reads `path`; "-" is standard input. False if it cannot be read or is too large, after printing the reason, which
+ * begins with `what`. */
 bool input_read(input *in, const char *what, const char *path);
 
 #endif

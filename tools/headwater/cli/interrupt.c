@@ -1,4 +1,4 @@
-/* interrupt.c - Ctrl-C: the first asks the work to stop, the second ends the program at once. */
+/* interrupt.c - Ctrl-C: the first one stops the work, the second ends the program at once. */
 #include "cli/interrupt.h"
 
 #include <signal.h>
@@ -12,7 +12,7 @@ static void note(int number) {
 }
 
 static void catch_once(int number) {
-    /* The default handler comes back with the first signal, so the second one kills. */
+    /* The first signal restores the default handler, so the second one ends the program. */
     struct sigaction action = {.sa_handler = note, .sa_flags = (int)SA_RESETHAND};
     sigemptyset(&action.sa_mask);
     sigaction(number, &action, NULL);

@@ -1,4 +1,4 @@
-/* message.c - errors and remarks on standard error; file names and model texts in them are untrusted too. */
+/* message.c - errors and remarks on standard error; file names and model texts in them are untrusted and sanitised. */
 #include "cli/message.h"
 
 #include "cli/interrupt.h"
@@ -9,10 +9,11 @@
 
 static void print(const char *fmt, va_list args) HW_PRINTF(1, 0);
 static void print(const char *fmt, va_list args) {
-    char line[2048], safe[6 * sizeof line + 1] = ""; /* at most a two-byte control character becomes twelve */
+    char line[2048], safe[6 * sizeof line + 1] = ""; /* a two-byte control character becomes at most twelve bytes */
     vsnprintf(line, sizeof line, fmt, args);
-    FILE *out = fmemopen(safe, sizeof safe, "w"); /* one write, so that lines of several threads stay whole */
-    if (!out) { /* no memory: each byte by itself, so that nothing of a file reaches the terminal as a command */
+    FILE *out = fmemopen(safe, sizeof safe, "w"); /* one write, so that lines of several threads do not mix */
+    if (!out) { /* without memory: sanitises byte by byte, so that no text of a file reaches the terminal as a
+                   command */
         for (char *c = line; *c; c++) *c = (unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f ? '?' : *c;
         fprintf(stderr, "headwater: %s\n", line);
         return;

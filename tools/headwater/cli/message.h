@@ -4,16 +4,16 @@
 
 #include "cli/error_kinds.h"
 
-/* One line on standard error, made safe for a terminal, after "headwater: ". */
+/* Prints one line on standard error, sanitised for a terminal, after "headwater: ". */
 void message(const char *fmt, ...) HW_PRINTF(1, 2);
-/* The same, and the status to exit with. */
+/* The same; returns the exit status. */
 int fail(const char *fmt, ...) HW_PRINTF(1, 2);
 /* Prints an error; the status is that of its kind (error_kinds.h), and 1 for a value outside what is accepted, which may be
  * of a file: fail_value() is for those of the command line. */
 int fail_by(const hw_error *err);
 /* Prints the error of a value of the command line, after `what`: misuse where the value is outside what is accepted. */
 int fail_value(const char *command, const char *what, const hw_error *err);
-/* For a command line that cannot be right: also points to the command's help (`command` may be NULL). */
+/* The same for a wrong command line: adds a pointer to the command's help (`command` may be NULL). */
 int misuse(const char *command, const char *fmt, ...) HW_PRINTF(2, 3);
 
 #endif

@@ -1,4 +1,4 @@
-/* names.h - the names of the library's tables, as lists for messages. */
+/* names.h - the names in the library's tables, as lists for messages. */
 #ifndef HW_CLI_NAMES_H
 #define HW_CLI_NAMES_H
 
@@ -7,7 +7,7 @@
 hw__names method_names(void);
 hw__names segmenter_names(void);
 
-/* Room for hw__unknown_name() of any list of the program. */
+/* Sufficient for hw__unknown_name() with any list of the program. */
 enum { UNKNOWN_CAPACITY = 700 };
 
 #endif

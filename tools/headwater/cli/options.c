@@ -1,8 +1,8 @@
 /*
- * options.c - the table of options, and reading a command line by it.
+ * options.c - the table of options, and the command line parser.
  *
- * Numbers are read strictly: the whole text, within the row's range. Every complaint says which option, which value
- * and what is accepted.
+ * Numbers are parsed strictly: the whole text, within the row's range. Every error names the option, the value and what
+ * is accepted.
  */
 #include "cli/options.h"
 
@@ -31,7 +31,7 @@ WORD_READER(fuse)
 WORD_READER(precision)
 WORD_READER(thinking)
 
-/* Bytes, or as many of 1024, 1024^2 ... as the letter says. */
+/* A number of bytes, multiplied by a power of 1024 if a unit letter follows. */
 static bool word_memory(void *field, const char *text) {
     static const char units[] = "KMGT";
     char *end;
@@ -54,7 +54,7 @@ static bool word_color(void *field, const char *text) {
     return false;
 }
 
-/* Title in --help, and why an option of the group is refused where it has nothing to act on. */
+/* Title in --help, and the reason given when an option of the group does not apply. */
 static const struct group {
     const char *title, *elsewhere;
 } groups[] = {
@@ -100,7 +100,7 @@ enum {
 #define WHOLE(field, from, to) .type = OPTION_WHOLE, .offset = AT(field), .least = from, .most = to
 #define REAL(field, from, to)  .type = OPTION_REAL, .offset = AT(field), .least = from, .most = to
 
-/* Where the rows of the table of settings go. */
+/* Position of the rows of the table of settings. */
 #define SETTINGS_HERE "settings"
 
 static const option_row own_rows[] = {
@@ -331,7 +331,7 @@ static const preset presets[] = {
      {{"method", "rollout"}, {"row", "own"}, {"hide", "first,note"}, {"theme", "note"}}},
 };
 
-/* own_rows with the settings in their place. Made once, by the first call: a command line is read before any thread starts. */
+/* own_rows with the settings inserted. Built by the first call: the command line is read before any thread starts. */
 static option_row rows[MOST_OPTIONS];
 static size_t n_rows;
 static char metavars[MOST_OPTIONS][64], defaults[MOST_OPTIONS][24];
@@ -361,9 +361,10 @@ static option_row setting_row(const hw_setting_info *s) {
                         .metavar = setting_metavar(metavar, sizeof metavars[0], s),
                         .type = OPTION_SETTING,
                         .group = GROUP_METHOD,
-                        .commands = s->uses ? IN_EACH : IN_BOTH, /* without a trait it says what M has columns for */
+                        .commands = s->uses ? IN_EACH : IN_BOTH, /* a setting without a trait changes which columns M
+                                                                    has */
                         .sources = FROM_RUN,
-                        .offset = sizeof(options) + n_rows, /* of no field: only a place of its own */
+                        .offset = sizeof(options) + n_rows, /* not a field of `options`: only a unique number */
                         .uses = s->uses,
                         .standard = s->type == HW_SETTING_FLAG ? NULL : text,
                         .help = s->help};
@@ -374,7 +375,7 @@ static void add_row(option_row row) {
     rows[n_rows++] = row;
 }
 
-/* Whether no row of own_rows is of it, as of one that more than a run can be explained with. */
+/* Whether own_rows has no row for it; settings that apply to more than explaining a run have one. */
 static bool needs_row(const hw_setting_info *s) {
     for (size_t i = 0; s->option && i < COUNT(own_rows); i++)
         if (strcmp(own_rows[i].name, s->option) == 0) return false;
@@ -405,7 +406,7 @@ static const option_row *find_row(const char *name) {
     return NULL;
 }
 
-/* "-n" or "--temp", as people type it. */
+/* "-n" or "--temp", as the user typed it. */
 typedef struct spelling {
     char text[40];
 } spelling;
@@ -431,14 +432,14 @@ static bool read_whole(int64_t *out, const char *text, double least, double most
     char *end;
     errno = 0;
     long long v = strtoll(text, &end, 10);
-    bool plain = *text == '-' || (*text >= '0' && *text <= '9'); /* strtoll also takes spaces and a plus */
+    bool plain = *text == '-' || (*text >= '0' && *text <= '9'); /* strtoll also accepts spaces and a plus sign */
     if (!plain || *end || errno || (double)v < least || (double)v > most) return false;
     *out = v;
     return true;
 }
 
 static bool read_real(double *out, const char *text, double least, double most) {
-    if (!*text || text[strspn(text, "0123456789.eE+-")]) return false; /* strtod also takes hex, inf and nan */
+    if (!*text || text[strspn(text, "0123456789.eE+-")]) return false; /* strtod also accepts hex, inf and nan */
     char *end;
     double v = strtod(text, &end);
     if (*end || !(v >= least && v <= most)) return false;
@@ -454,7 +455,7 @@ static bool add_text(texts *list, const char *text) {
     return true;
 }
 
-/* An empty list, as of a variable that is not set, would mean all there is. */
+/* An empty list, for example from an unset variable, would mean "all", so it is rejected. */
 static bool read_names(const char **out, const char *text) {
     for (const char *at = text; at; at = strchr(at, ','), at = at ? at + 1 : NULL)
         if (!*at || *at == ',') return false;
@@ -498,7 +499,7 @@ static void complain_value(const char *command, const option_row *row, const cha
     }
 }
 
-/* Every default, and then the command's own where commands differ. */
+/* Sets every default, then those of this command. */
 static void set_defaults(options *o, unsigned bit) {
     *o = (options){.settings = hw_method_params_default()};
     for (size_t i = 0; i < 2 * options_count(); i++) {
@@ -533,7 +534,8 @@ static bool apply_preset(options *o, const char *command) {
 
 /* ------------------------------------------------------------------ reading a command line */
 
-/* What getopt_long wants, made from the table. An option's value is its row + FIRST_ROW, beyond any letter. */
+/* Input of getopt_long, made from the table. An option's value is its row + FIRST_ROW, which is larger than any
+ * letter. */
 enum { FIRST_ROW = 256 };
 typedef struct grammar {
     struct option longs[MOST_OPTIONS + 1];
@@ -541,7 +543,7 @@ typedef struct grammar {
 } grammar;
 
 static grammar make_grammar(unsigned bit) {
-    grammar g = {.shorts = ":"}; /* a colon first: a missing value is told from an unknown option */
+    grammar g = {.shorts = ":"}; /* with a colon first, getopt distinguishes a missing value from an unknown option */
     size_t n_longs = 0, n_shorts = 1;
     for (size_t i = 0; i < options_count(); i++) {
         if (!(rows[i].commands & bit)) continue;

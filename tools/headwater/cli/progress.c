@@ -1,4 +1,4 @@
-/* progress.c - a bar on standard error, drawn at most ten times a second and gone without a trace when done. */
+/* progress.c - a bar on standard error, drawn at most ten times a second and erased when done. */
 #include "cli/progress.h"
 
 #include "cli/clock.h"
@@ -8,7 +8,7 @@
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
-/* What a stage is called; NULL: it shows itself by what it prints. */
+/* Name of each stage; NULL: no bar, because its output shows the progress. */
 static const char *const stage_names[] = {
     [HW_STAGE_LOAD] = "loading the model",
     [HW_STAGE_PREFILL] = "reading the prompt",
@@ -16,7 +16,7 @@ static const char *const stage_names[] = {
     [HW_STAGE_EXPLAIN] = "explaining",
 };
 enum { BAR_WIDTH = 24, FULL_LINE = BAR_WIDTH + 56 };
-static const double interval_s = 0.1, patience_s = 0.2; /* a stage shorter than this needs no bar */
+static const double interval_s = 0.1, patience_s = 0.2; /* a stage shorter than this gets no bar */
 
 progress progress_new(bool wanted) { return (progress){.on = wanted && terminal_has_live_stderr(), .began = -1}; }
 

@@ -1,11 +1,11 @@
-/* progress.h - a bar on standard error while a model loads, reads the prompt, or a method runs. */
+/* progress.h - a bar on standard error while a model loads, decodes the prompt, or a method runs. */
 #ifndef HW_CLI_PROGRESS_H
 #define HW_CLI_PROGRESS_H
 
 #include "headwater.h"
 
 typedef struct progress {
-    bool on;    /* standard error is a terminal, and nobody asked for quiet */
+    bool on;    /* standard error is a terminal, and --quiet was not given */
     bool drawn; /* a bar is on the screen */
     hw_stage stage;
     double began, last; /* seconds, monotonic */

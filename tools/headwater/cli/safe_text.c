@@ -1,9 +1,8 @@
 /*
- * safe_text.c - bytes from models, files and the command line, made safe and measurable for a terminal.
+ * safe_text.c - sanitises and measures bytes from models, files and the command line for a terminal.
  *
- * A token may hold anything: escape sequences, half a character, text that hides itself. Everything that
- * the program prints and did not write itself goes through here. Width follows Unicode's East Asian Width,
- * as terminals do.
+ * A token may contain anything: escape sequences, part of a character, invisible text. All output that the program did
+ * not write itself passes through here. Width follows Unicode's East Asian Width, as in terminals.
  */
 #include "cli/safe_text.h"
 
@@ -16,7 +15,7 @@
 #define ZERO_WIDTH_JOINER     0x200D
 #define LONGEST_CHARACTER     4
 
-/* Nothing to see, or it moves what is around it: such text must not hide in a view of the prompt. */
+/* Invisible, or moves the text around it: such characters must be shown in a view of the prompt. */
 static bool is_invisible(UChar32 c) {
     if (c == ZERO_WIDTH_JOINER || c == ZERO_WIDTH_NON_JOINER) return false; /* scripts and emoji need them */
     if (U_IS_UNICODE_NONCHAR(c)) return true;
@@ -53,10 +52,10 @@ static void show_as(glyph *g, UChar32 c) {
 static void show_number(glyph *g, UChar32 c) {
     int n = snprintf(g->utf8, sizeof g->utf8, "‹U+%04X›", (unsigned)c);
     g->n_bytes = (size_t)n;
-    g->width = n - 4; /* the two brackets are three bytes each */
+    g->width = n - 4; /* each of the two brackets has three bytes */
 }
 
-/* One byte of no character, or of one that is not there whole, as the library shows it. */
+/* A byte that belongs to no complete character, displayed as in the library. */
 static void show_byte(glyph *g, unsigned char byte) {
     g->n_source = 1;
     g->n_bytes = (size_t)snprintf(g->utf8, sizeof g->utf8, "‹%02X›", (unsigned)byte);
@@ -143,7 +142,7 @@ static bool append(label *to, size_t *used, const char *bytes, size_t n, int wid
 
 label text_label(const char *bytes, size_t n, int max_width) {
     static const char dot[] = "·", ellipsis[] = "…";
-    label all = {.width = 0}, cut = {.width = 0}; /* `cut` is the longest start that leaves a column free */
+    label all = {.width = 0}, cut = {.width = 0}; /* `cut` is the longest prefix that leaves one column free */
     size_t used = 0, cut_used = 0;
     bool leading = true;
     for (size_t at = 0; at < n;) {
@@ -175,7 +174,7 @@ static void write_out(stream *s, const char *bytes, size_t n) {
 }
 
 void stream_write(stream *s, const char *bytes, size_t n) {
-    while (n && s->n_held) { /* a byte at a time until the held character is whole, or cannot become so */
+    while (n && s->n_held) { /* one byte at a time until the held character is complete, or invalid */
         s->held[s->n_held++] = *bytes++;
         n--;
         size_t whole = text_whole(s->held, s->n_held);

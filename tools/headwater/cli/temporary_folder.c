@@ -1,6 +1,6 @@
 /*
- * temporary_folder.c - see temporary_folder.h. A folder belongs to a process for as long as that has it locked: the kernel takes a
- * lock back from whoever dies, in any container.
+ * temporary_folder.c - see temporary_folder.h. A folder belongs to the process that has locked it: the kernel releases
+ * the lock when the process ends, in any container.
  */
 #define _DEFAULT_SOURCE /* flock */
 #include "cli/temporary_folder.h"
@@ -23,7 +23,7 @@ const char *temporary_folder(size_t max) {
     return tmp && *tmp == '/' && strlen(tmp) <= max ? tmp : "/tmp";
 }
 
-/* Opens a folder of ours and locks it: -1 where somebody else has it, or it is no such folder. */
+/* Opens one of our folders and locks it: -1 if another process has locked it, or it is not such a folder. */
 static int lock(const char *path) {
     struct stat is, named;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -35,7 +35,7 @@ static int lock(const char *path) {
     return -1;
 }
 
-/* Removes the files in it, and it; `fd` is its own. */
+/* Removes the folder and the files in it; `fd` is the folder's descriptor. */
 static void clear(int fd, const char *path) {
     int copy = dup(fd);
     DIR *open = copy >= 0 ? fdopendir(copy) : NULL;
@@ -67,7 +67,7 @@ bool temporary_folder_make(temporary *out, char *path, size_t n) {
     for (int i = 0; i < MAX_TRIES; i++) {
         snprintf(path, n, "%s/%sXXXXXX", tmp, PREFIX);
         if (!mkdtemp(path)) return false;
-        int fd = lock(path); /* not where another process swept it between the two */
+        int fd = lock(path); /* fails if another process removed it between the two calls */
         if (fd < 0) continue;
         *out = (temporary){.fd = fd};
         return true;

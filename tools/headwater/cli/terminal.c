@@ -1,9 +1,8 @@
 /*
- * terminal.c - what standard output can show: colours, width, and the colours of the shading.
+ * terminal.c - capabilities of standard output: colours, width, and the palette for shading.
  *
- * The shading is one hue whose strength grows with the value, and a second one below 0. On a dark background it grows
- * lighter, on a light one darker; where the background is unknown only the saturation grows, which reads the same
- * way on both.
+ * Positive values are shaded in one hue, negative ones in a second, stronger for larger values. On a dark background
+ * shades get lighter, on a light one darker; on an unknown background only the saturation changes, which works on both.
  */
 #include "cli/terminal.h"
 
@@ -19,15 +18,15 @@ typedef struct rgb {
     int r, g, b;
 } rgb;
 
-/* sRGB at equal steps in OKLCh, hue 55 to 65 degrees above 0 and 250 below, a value between interpolated; for 256
- * colours the nearest that keep the order. */
+/* sRGB at equal steps in OKLCh, hue 55 to 65 degrees for positive and 250 for negative values, interpolated; for 256
+ * colours the nearest ones that keep the order. */
 enum { STEPS = 5 };
 typedef struct ramp {
     rgb steps[STEPS];
     int indices[STEPS];
 } ramp;
 
-/* Where the weakest colour cannot fade into the background, fewer tokens get one: `faint` is higher. */
+/* `faint` is higher if the weakest colour cannot blend into the background, so that fewer tokens are shaded. */
 struct palette {
     ramp above, below;
     double faint;
@@ -135,14 +134,14 @@ void terminal_shade(const terminal *t, double level) {
 
 const char *terminal_block(double level) {
     int top = (int)COUNT(blocks) - 1;
-    int step = (int)(level * (top + 1) - 1e-6); /* a level of 3/8 fills three eighths */
+    int step = (int)(level * (top + 1) - 1e-6); /* a level of 3/8 fills exactly three eighths */
     if (level < -faint_block) return "-";
     return blocks[step < 0 ? 0 : step > top ? top : step];
 }
 
 bool terminal_is_beyond(double level) { return level > 1 + 1e-6 || level < -1 - 1e-6; }
 
-/* A bar that goes on beyond its width. */
+/* A bar that is longer than its space. */
 static int broken_bar(FILE *out, double level, int width) {
     const char *stroke = level < 0 ? "/" : "\u2571";
     for (int i = 0; i < width; i++)

@@ -1,4 +1,4 @@
-/* threads.h - how many threads the calling thread's explanations and products take; the engine has its own setting. */
+/* threads.h - number of threads for explanations and products of the calling thread; the engine has its own setting. */
 #ifndef HW_CLI_THREADS_H
 #define HW_CLI_THREADS_H
 
@@ -7,7 +7,7 @@
 #include <omp.h>
 #endif
 
-/* 0: one a core. */
+/* 0: one per core. */
 static inline void threads_limit(int64_t n) {
 #ifdef _OPENMP
     if (n > 0) omp_set_num_threads((int)n);
