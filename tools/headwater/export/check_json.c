@@ -1,6 +1,5 @@
 /*
- * check_json.c - a check as JSON: what was checked, each method's figures, the verdict; null for a figure that does not
- * exist.
+ * check_json.c - a check as JSON: the input, each method's figures, the verdict; null for a figure that does not exist.
  *
  *     {"format": "headwater-check", "version": 1, "model", "metadata_sha256", "completion", "tokens": [begin, end),
  *      "by", "ablations", "seed", "base", "passes", "verdict", "segments": [{"name", "begin", "end"}],
@@ -49,7 +48,7 @@ static json_t *rewritten_of(const rewritten_list *again) {
     return list;
 }
 
-/* What was checked. */
+/* The run that was checked. */
 static json_t *run_of(const hw_run *run) {
     size_t n;
     const char *completion = hw_run_completion(run, &n);

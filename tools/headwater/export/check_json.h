@@ -8,21 +8,21 @@
 
 #include <jansson.h>
 
-/* What was checked. */
+/* Input and result of a check. */
 typedef struct check_facts {
     const hw_check *check;
     const hw_run *run;
     const hw_segments *segments;
-    const char *by;            /* NULL: given spans */
+    const char *by;            /* NULL: spans were given */
     size_t row_begin, row_end; /* completion tokens */
     size_t n_ablations;
     uint64_t seed;
-    const rewritten_list *again; /* NULL: nothing was written again */
+    const rewritten_list *again; /* NULL: no completion was rewritten */
 } check_facts;
 
-/* A new tree, NULL when there is no memory; release with json_decref(). */
+/* A new tree, NULL when memory runs out; release with json_decref(). */
 json_t *check_document(const check_facts *facts);
-/* Saves it to `path`, by way of a file beside it. False, with the reason printed, when it could not be saved. */
+/* Saves it to `path` atomically. False, after printing the reason, on failure. */
 bool check_save(const check_facts *facts, const char *path);
 
 #endif

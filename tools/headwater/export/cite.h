@@ -1,4 +1,4 @@
-/* cite.h - an answer with its citations: printed (citations_view.c) and as JSON (cite_json.c). */
+/* cite.h - an answer with its citations: printed by citations_view.c, as JSON by cite_json.c. */
 #ifndef HW_EXPORT_CITE_H
 #define HW_EXPORT_CITE_H
 
@@ -6,21 +6,21 @@
 
 #include "headwater.h"
 
-/* What was cited, by what. */
+/* Input and result of a citation. */
 typedef struct cite_facts {
     const hw_run *run;
     const hw_attribution *a;
     const hw_segments *passages, *answer;
     const hw_citation *citation;
-    const hw_confirmation *confirmation; /* NULL: not asked for */
-    const char *by;        /* how the prompt was cut; NULL: given passages or spans */
-    const char *answer_by; /* how the answer was cut */
+    const hw_confirmation *confirmation; /* NULL: not requested */
+    const char *by;        /* how the prompt was split; NULL: passages or spans were given */
+    const char *answer_by; /* how the answer was split */
 } cite_facts;
 
-/* The answer with marks, how much of it came from where, and the passages with a mark, strongest first. */
+/* Prints the answer with marks, the shares of its sources, and the marked passages, strongest first. */
 void cite_print(const terminal *t, const cite_facts *facts);
 
-/* False, with the reason printed, when it could not be saved. */
+/* False, after printing the reason, on failure. */
 bool cite_save(const cite_facts *facts, const char *path);
 
 #endif

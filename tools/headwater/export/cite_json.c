@@ -11,7 +11,7 @@
 
 static json_t *range_of(const hw_span *s) { return json_pack("[I, I]", (json_int_t)s->begin, (json_int_t)s->end); }
 
-/* Code points of text [n]; a sequence that is not UTF-8 counts as the one character that stands in for it. */
+/* Code points of text [n]; an invalid sequence counts as the one U+FFFD that replaces it. */
 static json_int_t characters_in(const char *text, size_t n) {
     json_int_t count = 0;
     UChar32 c;
@@ -20,7 +20,7 @@ static json_int_t characters_in(const char *text, size_t n) {
     return count;
 }
 
-/* A range of bytes of `text`, in characters. */
+/* Converts a range of bytes of `text` to characters. */
 static json_t *characters_of(const hw_span *s, const char *text) {
     json_int_t begin = characters_in(text, s->begin);
     return json_pack("[I, I]", begin, begin + characters_in(text + s->begin, s->end - s->begin));
@@ -32,7 +32,7 @@ static json_t *elsewhere_of(const hw_citation *c, size_t part) {
                      "model", hw__json_double(e.model), "through", hw__json_double(e.through));
 }
 
-/* Number of a passage, 0 where it has no mark. */
+/* Number of a passage, 0 if it has no mark. */
 static size_t number_of(const hw_citation *c, size_t passage) {
     size_t n_marked;
     const size_t *order = hw_citation_order(c, &n_marked);
@@ -43,7 +43,7 @@ static size_t number_of(const hw_citation *c, size_t passage) {
 
 static json_t *number_or_null(size_t number) { return number ? json_integer((json_int_t)number) : json_null(); }
 
-/* What the answer, and each part of it, loses without a passage. */
+/* Drop in log probability of the answer, and of each part of it, without a passage. */
 static json_t *put_confirmed(json_t *one, const cite_facts *f, size_t passage) {
     size_t other, whole = hw_citation_n_parts(f->citation);
     json_t *parts = json_array();
@@ -73,7 +73,7 @@ static json_t *passages_of(const cite_facts *f) {
     return list;
 }
 
-/* Those with a mark, by number. */
+/* The marked passages, by number. */
 static json_t *citations_of(const cite_facts *f, size_t part) {
     size_t n_marked;
     const size_t *order = hw_citation_order(f->citation, &n_marked);
@@ -111,7 +111,7 @@ static json_t *parts_of(const cite_facts *f) {
     return list;
 }
 
-/* [parts, passages] of a member of hw_citation_link. */
+/* [parts, passages] of one member of hw_citation_link. */
 static json_t *matrix_of(const hw_citation *c, size_t member) {
     json_t *rows = json_array();
     for (size_t s = 0; s < hw_citation_n_parts(c); s++) {
@@ -133,7 +133,7 @@ static json_t *rule_of(const hw_citation *c) {
                      hw_citation_least(c));
 }
 
-/* What was run. */
+/* The run that was cited. */
 static json_t *run_of(const hw_run *run) {
     size_t n_prompt, n_completion;
     const char *prompt = hw_run_prompt(run, &n_prompt), *completion = hw_run_completion(run, &n_completion);

@@ -1,8 +1,8 @@
 /*
- * html_report.c - the page holds an empty element of JSON; a report is the page with a document written there.
+ * html_report.c - a report is the page with a document written into its empty JSON element.
  *
- * No `<` may stand in that element, or a token could end it: inside JSON `<` occurs in strings only, where \u003c says
- * the same.
+ * No `<` may occur in that element, because a token could close it: in JSON `<` occurs only in strings, where \u003c
+ * has the same meaning.
  */
 #include "export/html_report.h"
 
@@ -22,7 +22,7 @@ bool report_is_path(const char *path) {
     return n > n_ending && strcasecmp(path + n - n_ending, ending) == 0;
 }
 
-/* Where the page's data belong; its end if it has no place for them. */
+/* Position of the data in the page; the end of the page if it has none. */
 static size_t find_place(void) {
     size_t n = strlen(opening);
     for (size_t i = 0; i + n <= page_html_size; i++)
@@ -59,7 +59,7 @@ static hw_err fail_memory(hw_error *err) {
     return hw__fail(err, HW_ERR_MEMORY, "no memory for the report");
 }
 
-/* A run's text, which is an object, with its name as first member; NULL: no memory. */
+/* Adds a name as first member to a run's text, which is a JSON object; NULL when memory runs out. */
 static char *add_name(const char *run, const char *name) {
     buffer text = {.n = 0};
     buffer_splice(&text, json_pack("{s:o}", "name", hw__json_replaced(name, strlen(name))), NULL, run, strlen(run));

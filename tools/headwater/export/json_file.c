@@ -21,7 +21,7 @@ bool json_file_save(json_t *document, const char *path) {
     char *text = document ? hw__json_dump(document, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
     size_t n = text ? strlen(text) : 0;
     snprintf(err.msg, sizeof err.msg, "%s cannot be written: no memory", path);
-    if (text) text[n] = '\n'; /* in place of the terminator */
+    if (text) text[n] = '\n'; /* replaces the terminator */
     bool ok = text && hw__file_save(path, text, n + 1, &err) == HW_OK;
     if (!ok) fail_by(&err);
     free(text);

@@ -1,4 +1,4 @@
-/* method_tables.c - the library's own tables, written out. */
+/* method_tables.c - the library's tables as JSON. */
 #include "export/method_tables.h"
 
 #include "base/json.h"
@@ -16,7 +16,7 @@ static const export_format formats[] = {
 
 const export_format *tables_format(size_t i) { return i < COUNT(formats) ? &formats[i] : NULL; }
 
-/* What a trait is called, of methods and of the settings that apply to them. */
+/* Name of each trait, for methods and for the settings that apply to them. */
 static const struct {
     uint32_t bit;
     const char *name;
@@ -52,7 +52,7 @@ static json_t *value_json(const hw_setting_info *s, double value) {
     return s->type == HW_SETTING_WHOLE ? json_integer((json_int_t)value) : json_real(value);
 }
 
-/* What a value may be: words, or a range. */
+/* Accepted values: names, or a range. */
 static json_t *put_range(json_t *to, const hw_setting_info *s) {
     json_t *words = s->type == HW_SETTING_WORD ? json_array() : NULL;
     for (size_t i = 0; words && s->words[i]; i++) words = hw__json_append(words, json_string(s->words[i]));

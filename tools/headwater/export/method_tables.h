@@ -1,4 +1,4 @@
-/* method_tables.h - what the library can do, as JSON, for the page's menus and for reports. */
+/* method_tables.h - methods, settings and formats of the library as JSON, for the page's menus and for reports. */
 #ifndef HW_EXPORT_METHOD_TABLES_H
 #define HW_EXPORT_METHOD_TABLES_H
 
@@ -6,13 +6,13 @@
 
 #include <jansson.h>
 
-/* Methods of one command or one request. */
+/* Maximum number of methods in one command or one request. */
 enum { MOST_METHODS = 16 };
 
 /* {"methods", "settings", "filters", "segmenters", "measures", "formats"}; `model` NULL: no method has a problem. NULL: no memory. */
 json_t *tables_json(const hw_model_info *model);
 
-/* The formats of an export: those of results, and "html" and "trace". `i` counts up to NULL. */
+/* Export formats: those of results, and "html" and "trace". Ends with NULL. */
 typedef struct export_format {
     const char *name, *extension, *type, *summary;
 } export_format;

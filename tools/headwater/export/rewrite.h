@@ -1,4 +1,4 @@
-/* rewrite.h - what the model wrote again without the segments that a method puts first. */
+/* rewrite.h - completions generated again without the segments that a method ranks first. */
 #ifndef HW_EXPORT_REWRITE_H
 #define HW_EXPORT_REWRITE_H
 
@@ -7,8 +7,8 @@
 
 typedef struct rewritten {
     const char *method; /* borrowed */
-    size_t n_without;   /* that many segments were left out */
-    bool stands;        /* the answer is in what was written */
+    size_t n_without;   /* number of segments that were left out */
+    bool stands;        /* the new text contains the answer */
     char *text;         /* [n_bytes] owned */
     size_t n_bytes;
 } rewritten;

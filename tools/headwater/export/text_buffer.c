@@ -6,7 +6,7 @@
 
 enum { LEAST_ROOM = 256 };
 
-/* Room for `n` more bytes and a terminator. */
+/* Reserves `n` more bytes and a terminator. */
 static bool reserve(buffer *b, size_t n) {
     if (b->failed) return false;
     if (n < b->room - b->n) return true; /* room - n counts the terminator */

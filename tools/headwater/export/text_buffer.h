@@ -1,4 +1,4 @@
-/* text_buffer.h - text that grows. A failed allocation is remembered, so that only the end asks whether all is there. */
+/* text_buffer.h - a growing text. A failed allocation is remembered, so callers check only at the end. */
 #ifndef HW_EXPORT_TEXT_BUFFER_H
 #define HW_EXPORT_TEXT_BUFFER_H
 
@@ -7,9 +7,9 @@
 #include <jansson.h>
 
 typedef struct buffer {
-    char *bytes; /* [n] malloc'd, a terminator behind; NULL while empty */
+    char *bytes; /* [n] malloc'd with a terminator appended; NULL while empty */
     size_t n, room;
-    bool failed; /* something is missing: there was no memory */
+    bool failed; /* something is missing because memory ran out */
 } buffer;
 
 void buffer_add(buffer *b, const void *bytes, size_t n);
@@ -21,6 +21,6 @@ void buffer_json(buffer *b, json_t *json);
 void buffer_splice(buffer *b, json_t *head, const char *key, const char *json, size_t n);
 /* JSON texts [n] as one list. */
 void buffer_list(buffer *b, const char *const *texts, size_t n);
-void buffer_free(buffer *b); /* and empties it */
+void buffer_free(buffer *b); /* also empties it */
 
 #endif
