@@ -1,10 +1,10 @@
 /*
- * selection.c - one attribution with what is selected of it: rows, layers, a filter, and the scale that it is drawn to.
+ * selection.c - one attribution with a selection of rows, layers and a filter, and the scale for drawing it.
  *
- * The scale runs from 0 to the largest shown value, two kinds of tokens aside: token 0, where a causal model leaves
- * what it needs nowhere, and the position that is explained, whose own stream comes through whatever is attended to. Of
- * segments it is that of BOS and the chat template.
- * They hold so much that nothing else would be seen beside them; the legend names those that are beyond the scale.
+ * The scale ranges from 0 to the largest shown value, ignoring two kinds of tokens: token 0, the attention sink of
+ * causal models, and the explained position, whose own residual stream contributes to every row. With segments the
+ * ignored one is that of BOS and the chat template. These values are so large that nothing else would be visible; the
+ * legend names those beyond the scale.
  */
 #include "picture/selection.h"
 
@@ -42,7 +42,7 @@ bool picture_is_grouped(const picture *p) { return hw_attribution_params(p->a)->
 
 static double size_of(double v) { return v < 0 ? -v : v; }
 
-/* Whether a segment holds nothing of the user's text: BOS and the chat template, where token 0 is. */
+/* Whether a segment has no text of the user: BOS and the chat template, which contain token 0. */
 static bool is_scaffold(const picture *p, size_t column) {
     const int32_t *groups = hw_attribution_params(p->a)->groups;
     bool any = false;
@@ -111,7 +111,7 @@ bool picture_column(const picture *p, size_t token, size_t *column) {
     return *column < hw_view_n_columns(p->view);
 }
 
-/* Of a text of n bytes, as much as was written; it may hold NUL. */
+/* A label of a text of n bytes, as much as was written; it may contain NUL. */
 static label label_of(const char *text, size_t n, size_t capacity, int width) {
     return text_label(text, n < capacity ? n : strlen(text), width);
 }

@@ -1,5 +1,5 @@
 /*
- * selection.h - one attribution with what is selected of it: rows, layers, a filter, and the scale that it is drawn to.
+ * selection.h - one attribution with a selection of rows, layers and a filter, and the scale for drawing it.
  *
  * The terminal view (attribution_view.h) and the figures (figure/figure.h) both draw a picture.
  */
@@ -11,7 +11,7 @@
 
 #include "headwater.h"
 
-/* What is selected. Text is borrowed; NULL: all of it, and nothing hidden or kept. */
+/* The selection. Strings are borrowed; NULL: everything, no filter. */
 typedef struct selection_params {
     const char *token;       /* completion tokens, as hw_run_select() reads them */
     const char *layers;      /* as hw_attribution_select_layers() reads them */
@@ -28,35 +28,37 @@ typedef struct picture {
     size_t row_begin, row_end;     /* of M */
     size_t layer_begin, layer_end; /* of M */
     double scale;                  /* the value that is drawn at full strength */
-    bool negative;                 /* a value below 0 is drawn */
+    bool negative;                 /* some drawn value is negative */
 } picture;
 
 /* Free with picture_free(). */
 hw_err picture_new(picture *p, const terminal *t, const hw_attribution *a, const selection_params *select,
                    hw_error *err);
-/* The view and the scale of rows [row_begin, row_end) of a picture whose other fields are set; its view is a new one. */
+/* Computes the view and the scale of rows [row_begin, row_end) of a picture whose other fields are set; makes a new
+ * view. */
 hw_err picture_fill(picture *p, hw_error *err);
 void picture_free(picture *p);
 
-/* Column of M that shows run token `token`; false where none does. */
+/* Column of M that contains run token `token`; false if there is none. */
 bool picture_column(const picture *p, size_t token, size_t *column);
-/* How many of the run's tokens M has columns for. */
+/* Number of run tokens for which M has columns. */
 size_t picture_n_tokens(const picture *p);
-/* Token 0, or a position that a selected row is the row of, or a segment without text of the user's: they never set the scale. */
+/* Whether the column is token 0, or the position of a selected row, or a segment without user text: these do not set
+ * the scale. */
 bool picture_is_structural(const picture *p, size_t column);
-bool picture_is_grouped(const picture *p); /* columns are segments */
-/* A column's name, or its tokens joined, at most `width` terminal columns; without grouping it is one token. */
+bool picture_is_grouped(const picture *p); /* whether columns are segments */
+/* A column's name, or its joined tokens, at most `width` terminal columns; without grouping one token. */
 label picture_label(const picture *p, size_t column, int width);
-/* The same of token i of a run: characters that are cut over several tokens are whole in the first. */
+/* The same for token i of a run: a character split over several tokens is shown in the first. */
 label picture_token(const hw_run *run, size_t i, int width);
 
-/* What logits were contrasted with, where they were: a token's label, or that it is another in each selected row. */
+/* The contrast of the logits, if there is one: a token's label, or a note that it differs between the selected rows. */
 label picture_versus(const picture *p, int width);
 
-/* What is particular to the method with its settings: hw_method_heeds(). */
+/* Traits of the method that are active with these settings: hw_method_heeds(). */
 unsigned picture_traits(const picture *p);
 
-/* Index of the first token that can be selected: the completion's, or all where there is none. */
+/* Index of the first token that can be selected: of the completion, or of all tokens if there is none. */
 size_t picture_first_selectable(const hw_run *run);
 
 #endif

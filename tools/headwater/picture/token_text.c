@@ -1,4 +1,4 @@
-/* token_text.c - the first tokens of a run as one text. */
+/* token_text.c - the text of the first tokens of a run. */
 #include "picture/token_text.h"
 
 #include <stdio.h>
@@ -20,7 +20,8 @@ static bool join(joined *text, const char *bytes, size_t n) {
 
 static bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t'; }
 
-/* Imports may name tokens that were not cut from a text, or words without the spaces between: those need a gap. */
+/* Imports may name tokens that are not parts of a text, or words without spaces between them: those need a
+ * separator. */
 static bool needs_gaps(const hw_run *run, size_t n) {
     if (strcmp(hw_run_model(run)->engine, "import") != 0) return false;
     for (size_t i = 0; i < n; i++) {
@@ -33,7 +34,7 @@ static bool needs_gaps(const hw_run *run, size_t n) {
 static bool join_token(joined *text, const hw_run *run, size_t i, bool gaps) {
     hw_token t = hw_run_token(run, i);
     const char *glue = gaps && i > 0 ? " " : "";
-    if (i > 0 && i == hw_run_n_prompt(run)) glue = "▸"; /* here the completion begins */
+    if (i > 0 && i == hw_run_n_prompt(run)) glue = "▸"; /* the completion begins here */
     if (!join(text, glue, strlen(glue))) return false;
     char number[24];
     bool named = t.n_bytes || t.id >= 0;

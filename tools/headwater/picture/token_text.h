@@ -1,10 +1,11 @@
-/* token_text.h - the first tokens of a run as one text: a character may be spread over several of them. */
+/* token_text.h - the text of the first tokens of a run, joined because a character may be spread over several
+ * tokens. */
 #ifndef HW_PICTURE_TOKEN_TEXT_H
 #define HW_PICTURE_TOKEN_TEXT_H
 
 #include "headwater.h"
 
-/* The tokens' bytes joined. Between two tokens there may be glue, which belongs to neither. */
+/* The tokens' bytes joined. Between two tokens there may be a separator, which belongs to neither. */
 typedef struct joined {
     char *bytes; /* [n] */
     size_t n, room;
@@ -12,7 +13,7 @@ typedef struct joined {
     size_t n_tokens;
 } joined;
 
-/* The first [n] tokens; those without text or id are named by their number. False: no memory. */
+/* The first [n] tokens; tokens without text or id are named by their number. False when memory runs out. */
 bool joined_new(joined *text, const hw_run *run, size_t n);
 void joined_free(joined *text);
 
