@@ -1,9 +1,9 @@
 /*
- * attribution_view.c - the terminal view of an attribution: its headings and its legend.
+ * attribution_view.c - the terminal view of an attribution: headings and legend.
  *
- *     first_line.c: in words
+ *     first_line.c: a summary in words
  *     method, which tokens            top_tokens.c: index: token  value  bar  profile over layers
- *     settings                        cautions.c: what to keep in mind
+ *     settings                        cautions.c: limits of the explanation
  *     shaded_prompt.c: the prompt
  */
 #include "terminal/attribution_view.h"
@@ -26,7 +26,7 @@ void show_title(const terminal *t, const char *title) {
 void show_completion(const terminal *t, const hw_run *run) {
     size_t n;
     const char *bytes = hw_run_completion(run, &n);
-    if (!n) return; /* an import may name no tokens */
+    if (!n) return; /* an import may have no token names */
     stream s = {.out = t->out};
     show_title(t, "Completion");
     stream_write(&s, bytes, n);
@@ -101,7 +101,7 @@ static bool is_shown(const picture *p, const hw_setting_info *s) {
     if (!s->before) return false;
     if (s->shown == HW_SHOWN_ALWAYS) return true;
     if (s->uses && !(picture_traits(p) & s->uses)) return false;
-    for (size_t i = 0; i < hw_setting_count(); i++) { /* a word in place of the number */
+    for (size_t i = 0; i < hw_setting_count(); i++) { /* an enum setting: its name replaces the number */
         const hw_setting_info *other = hw_setting_at(i);
         if (other->option_word && s->option && !s->option_word && strcmp(other->option, s->option) == 0 &&
             hw_setting_value(m, other) != 0)
@@ -110,7 +110,7 @@ static bool is_shown(const picture *p, const hw_setting_info *s) {
     return s->shown == HW_SHOWN_WHERE_USED || hw_setting_value(m, s) != s->default_value;
 }
 
-/* The settings that changed the numbers; those of use to few only where they are set. */
+/* Prints the settings that changed the numbers; rarely used ones only if they were set. */
 void show_settings(const picture *p) {
     const hw_method_params *m = hw_attribution_params(p->a);
     FILE *out = p->t->out;
@@ -128,7 +128,7 @@ void show_settings(const picture *p) {
     if (p->select.lift) fputs(", lift over uniform", out);
 }
 
-/* Whether a column is shown and, on the side of `sign`, stronger than full strength. */
+/* Whether a column is shown and its value, of sign `sign`, is beyond full strength. */
 static bool is_beyond(const picture *p, size_t column, int sign) {
     double level = hw_view_scores(p->view)[column] / p->scale;
     return !hw_view_is_hidden(p->view, column) && level * sign > 0 && terminal_is_beyond(level);
@@ -156,7 +156,7 @@ static void print_beyond(const picture *p) {
     if (n > MAX_NAMED) fprintf(p->t->out, " and %zu more", n - MAX_NAMED);
 }
 
-/* What full strength means: a strip of the colours, or the blocks that stand in for them. */
+/* Explains full strength: a strip of the colours, or the blocks used without colours. */
 static void print_legend(const picture *p) {
     enum { CELLS = 16 };
     FILE *out = p->t->out;
@@ -197,7 +197,7 @@ static hw_err drawn_or_not(bool drawn, hw_error *err) {
 
 /* ------------------------------------------------------------------ part by part (--answer-by) */
 
-/* Rows of a part: from its first token to its last. False where it has none. */
+/* Rows of a part: from its first token to its last. False if it has none. */
 static bool select_part(picture *p, const hw_segments *parts, size_t part) {
     size_t n, end = 0;
     const int32_t *groups = hw_segments_groups(parts, &n);
@@ -211,7 +211,7 @@ static bool select_part(picture *p, const hw_segments *parts, size_t part) {
     return end > 0;
 }
 
-/* A list for one part; `scale` is that of all parts, so that bars compare. */
+/* The list of one part; `scale` is common to all parts, so that bars can be compared. */
 static hw_err show_part(picture p, size_t n_top, double scale, hw_error *err) {
     hw_err rc = picture_fill(&p, err);
     if (rc != HW_OK) return rc;
@@ -276,7 +276,7 @@ static hw_err show_by_parts(const picture *p, const view_params *view, hw_error 
 
 /* ------------------------------------------------------------------ a contrast with the chosen token */
 
-/* Whether logits of row i are contrasted with the token that was chosen: its text, and nothing between the two. */
+/* Whether logits of row i are contrasted with the chosen token itself: its text without any difference. */
 static bool is_own_contrast(const picture *p, size_t i) {
     const char *other = hw_run_versus(p->run);
     if (*other == '=') other++;
@@ -285,7 +285,7 @@ static bool is_own_contrast(const picture *p, size_t i) {
            memcmp(t.bytes, other, t.n_bytes) == 0;
 }
 
-/* Zeros that look like an explanation. */
+/* Warns about zeros that look like an explanation. */
 static void print_own_contrasts(const picture *p) {
     enum { MOST = 8 };
     FILE *out = p->t->out;

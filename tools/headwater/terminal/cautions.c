@@ -1,8 +1,8 @@
 /*
- * cautions.c - the lines under a view that say how far it can be trusted, in plain words with the number.
+ * cautions.c - the lines under a view that state in plain words and numbers how far it can be trusted.
  *
- * First what belongs to the selection (mass that the filter hides, where a logit came from), then what is known of the
- * whole attribution, and a warning where little of the explanation is left.
+ * First what depends on the selection (hidden mass, where a logit came from), then diagnostics of the whole
+ * attribution, and a warning if little of the explanation is left.
  */
 #include "terminal/view_parts.h"
 #include "cli/safe_text.h"
@@ -13,8 +13,8 @@
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
 static const struct diagnostic {
-    const char *label, *grouped; /* what it is where columns are segments, if not the same */
-    bool mass;                   /* else a correlation, with its sign */
+    const char *label, *grouped; /* label, and the label for grouped columns if it differs */
+    bool mass;                   /* a share; else a correlation with a sign */
     size_t mean, last;           /* offsets of doubles in hw_diagnostics */
 } diagnostics[] = {
     {"mass on token 0", "mass on token 0's segment", true, offsetof(hw_diagnostics, first_mean),
@@ -25,16 +25,16 @@ static const struct diagnostic {
      offsetof(hw_diagnostics, outside_last)},
 };
 enum { LABEL_WIDTH = 27 };
-static const double MIN_ROUNDING = 0.005; /* nats that two digits show */
+static const double MIN_ROUNDING = 0.005; /* two digits show a difference of this many nats */
 
 static bool is_composed(const picture *p) { return picture_traits(p) & HW_USES_DIRECTION; }
-/* Followed through the completion, only the mean over layers is a share of anything. */
+/* After following through the completion only the mean over layers is a share. */
 static bool is_layered(const picture *p) {
     return hw_attribution_n_layers(p->a) > 1 && !hw_attribution_params(p->a)->through;
 }
 
 static void print_number(FILE *out, const struct diagnostic *d, double v) {
-    if (v != v) { /* NaN: too few columns to tell */
+    if (v != v) { /* NaN: too few columns */
         fputs("unknown", out);
     } else if (d->mass) {
         fprintf(out, "%.3f", v);
@@ -64,7 +64,7 @@ static bool all_close(const picture *p, const hw_balance *rows) {
     return close;
 }
 
-/* The parts are then not where the logit came from; the row that lacks the most is named. */
+/* The parts do not add up to the logit; names the row with the largest gap. */
 static void print_open_balance(const picture *p, const hw_balance *rows) {
     size_t worst = p->row_begin;
     for (size_t i = p->row_begin; i < p->row_end; i++)
@@ -76,7 +76,7 @@ static void print_open_balance(const picture *p, const hw_balance *rows) {
             token, rows[worst].logit, hw_balance_rest(&rows[worst]), 100 * HW_BALANCE_LIMIT);
 }
 
-/* Where the logits came from, mean over the selected rows. */
+/* Sources of the logits, mean over the selected rows. */
 static void print_balance(const picture *p, const hw_balance *rows) {
     double n = (double)(p->row_end - p->row_begin);
     hw_balance b = {0};
@@ -107,7 +107,7 @@ static void print_balance(const picture *p, const hw_balance *rows) {
     if (!closes) print_open_balance(p, rows);
 }
 
-/* What became of it when the completion's own tokens are followed, mean over the selected rows. */
+/* Shares after following the completion's own tokens, mean over the selected rows. */
 static void print_through(const picture *p, const hw_through *rows) {
     FILE *out = p->t->out;
     double n = (double)(p->row_end - p->row_begin), prompt = 0, model = 0, at_once = 0;
@@ -131,12 +131,12 @@ static void print_through(const picture *p, const hw_through *rows) {
 
 static bool is_order(double correlation) { return correlation >= 0.9 || correlation <= -0.9; } /* false for NaN */
 
-/* What the numbers mean for the reader, where they leave little of the explanation. */
+/* Explains the diagnostics if they leave little of the explanation. */
 static void print_warnings(const picture *p) {
     const hw_diagnostics *d = hw_attribution_diagnostics(p->a);
     FILE *out = p->t->out;
     bool deep = is_layered(p) && is_composed(p);
-    if (hw_attribution_n_columns(p->a) < 4) return; /* few tokens are ordered by chance */
+    if (hw_attribution_n_columns(p->a) < 4) return; /* the order of few tokens is random */
     bool grouped = picture_is_grouped(p);
     if (deep && d->first_last >= 0.9)
         fprintf(out, "  ! At full depth nearly all of the mass is on token 0%s: what is left says little there.\n",
@@ -162,7 +162,7 @@ static void print_hidden(const picture *p, const char *filters) {
     putc('\n', p->t->out);
 }
 
-/* What belongs to the selection: where the logits came from, and what the filter hides. */
+/* Notes on the selection: sources of the logits, and what the filter hides. */
 static void print_selection(const picture *p) {
     const hw_balance *balance = hw_attribution_balance(p->a);
     const hw_through *through = hw_attribution_through_rows(p->a);

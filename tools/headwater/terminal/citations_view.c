@@ -1,11 +1,11 @@
 /*
- * citations_view.c - an answer with its citations, to be read.
+ * citations_view.c - prints an answer with its citations.
  *
- *     Answer                                     the text as it is, [n] behind each part that has marks
- *     Mostly from Report (62 %); ...             where the answer came from at all
- *     [1] name   share of the answer             passages with a mark, strongest first:
+ *     Answer                                     the text, with [n] after each part that has marks
+ *     Mostly from Report (62 %); ...             the sources of the whole answer
+ *     [1] name   share of the answer             marked passages, strongest first:
  *         how it begins
- *           share  part of the answer  peak      the parts that it is cited for
+ *           share  part of the answer  peak      the parts for which it is cited
  *     the others, in one line; what a mark means
  */
 #include "export/cite.h"
@@ -22,7 +22,7 @@
 
 /* What a peak is, by the rule's name. */
 static const struct wording {
-    const char *rule, *before, *after; /* the number stands between them, the token behind */
+    const char *rule, *before, *after; /* the number is printed between `before` and `after`, then the token */
     double factor;
     int decimals;
     const char *unit;
@@ -54,7 +54,7 @@ static phrase peak_of(const cite_facts *f, const hw_citation_link *link) {
 
 static bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 
-/* How a range begins: one line of at most `width` columns, without the layout around it. */
+/* The beginning of a range: one line of at most `width` columns, without the white space around it. */
 static label excerpt(const char *text, size_t begin, size_t end, int width) {
     while (begin < end && is_space(text[begin])) begin++;
     size_t n = 0;
@@ -63,7 +63,7 @@ static label excerpt(const char *text, size_t begin, size_t end, int width) {
     return text_label(text + begin, n, width);
 }
 
-/* A passage without the "NAME: " that stands before it in a prompt. */
+/* A passage without the "NAME: " before it in a prompt. */
 static label passage_excerpt(const cite_facts *f, size_t passage, int width) {
     const hw_span *s = hw_segments_at(f->passages, passage);
     const char *text = hw_run_prompt(f->run, NULL);
@@ -105,7 +105,7 @@ static void print_answer(const terminal *t, const cite_facts *f) {
         print_marks(t, f, s);
         at = end;
     }
-    while (n > at && is_space(text[n - 1])) n--; /* blank lines at the end say nothing */
+    while (n > at && is_space(text[n - 1])) n--; /* without blank lines at the end */
     text_print(t->out, text + at, n - at, true);
     putc('\n', t->out);
 }
@@ -119,7 +119,7 @@ static double share_of_passages(const cite_facts *f) {
     return sum;
 }
 
-/* The passages by falling share of the whole answer, as many as the first sentence names. */
+/* The first passages by descending share of the whole answer that the first sentence names. */
 enum { MOST_NAMED = 3 };
 static const double LEAST_NAMED = 0.05;
 
@@ -177,7 +177,7 @@ static void append_elsewhere(phrase *p, const hw_citation_elsewhere *e) {
     append(p, ".");
 }
 
-/* Whether the parts of a token's logit miss more of it than rounding explains. */
+/* Whether the parts of a token's logit differ from it by more than rounding. */
 static bool has_open_balance(const hw_attribution *a) {
     const hw_balance *rows = hw_attribution_balance(a);
     size_t i = 0, n = rows ? hw_attribution_n_rows(a) : 0;
@@ -225,13 +225,14 @@ static label part_label(const cite_facts *f, size_t part, int width) {
     return excerpt(hw_run_completion(f->run, NULL), span->begin, span->end, width);
 }
 
-/* Columns of the text of the parts that a passage is cited for; 0: too few for peaks beside it. */
+/* Columns for the text of the parts for which a passage is cited; 0: not enough space beside the peaks. */
 static int part_width(const terminal *t, const cite_facts *f, size_t passage) {
     int widest = 0, room = t->width;
     for (size_t s = 0; s < hw_citation_n_parts(f->citation); s++) {
         hw_citation_link link = hw_citation_at(f->citation, s, passage);
         if (!link.marked) continue;
-        int left = t->width - SHARE_WIDTH - 2 - GAP - (int)strlen(peak_of(f, &link).text); /* bytes, never too few */
+        /* bytes, at least as many as columns */
+        int left = t->width - SHARE_WIDTH - 2 - GAP - (int)strlen(peak_of(f, &link).text);
         int width = part_label(f, s, t->width).width;
         if (left < room) room = left;
         if (width > widest) widest = width;
@@ -286,7 +287,7 @@ static void print_passage(const terminal *t, const cite_facts *f, size_t number,
         if (hw_citation_at(f->citation, s, passage).marked) print_part(t, f, s, passage, width);
 }
 
-/* The passages without a mark, from the strongest. */
+/* Prints the passages without a mark, strongest first. */
 static void print_others(const terminal *t, const cite_facts *f, const size_t *order, size_t n) {
     size_t whole = hw_citation_n_parts(f->citation);
     double sum = 0, most = n ? hw_citation_at(f->citation, whole, order[0]).share : 0;
@@ -302,7 +303,7 @@ static void print_others(const terminal *t, const cite_facts *f, const size_t *o
     prose_print(t, p.text, terminal_plain);
 }
 
-/* The passage that came nearest to a mark. */
+/* Prints the passage that came nearest to a mark. */
 static void print_none(const terminal *t, const cite_facts *f, const size_t *order) {
     size_t whole = hw_citation_n_parts(f->citation), best = order[0];
     for (size_t i = 1; i < hw_citation_n_passages(f->citation); i++)

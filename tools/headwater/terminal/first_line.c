@@ -1,10 +1,10 @@
 /*
- * first_line.c - a view's first line: where the selected tokens came from, in words.
+ * first_line.c - the first line of a view: the sources of the selected tokens, in words.
  *
  *     ·Lisbon: 44 % from ·Lisbon in sentence 3, 12 % from the rest of the prompt, 41 % the model itself.
  *
- * Shares of what raised the logits: positive parts, each token by its own. Only of methods whose parts are known to be all there
- * are: `logit`, and what was followed through the completion.
+ * Shares of the positive contributions to the logits, each token by its own. Only for methods whose parts are complete:
+ * `logit`, and methods followed through the completion.
  */
 #include "terminal/view_parts.h"
 #include "cli/safe_text.h"
@@ -27,7 +27,7 @@ static double sum_of(const float *values, size_t n) {
     return sum;
 }
 
-/* Shares of row i, each times what raised the token. */
+/* Adds the shares of row i, times the contribution that raised the token. */
 static void add_followed(parts *to, const picture *p, size_t i) {
     const hw_through *row = &hw_attribution_through_rows(p->a)[i];
     size_t C = hw_attribution_n_columns(p->a), L = hw_attribution_n_layers(p->a);
@@ -38,7 +38,7 @@ static void add_followed(parts *to, const picture *p, size_t i) {
     to->model += row->raised * row->model;
 }
 
-/* Nats of row i. The embedding of the token before belongs to that token. */
+/* Adds row i in nats. The embedding of the previous token counts for that token. */
 static void add_direct(parts *to, const picture *p, size_t i) {
     const hw_balance *b = &hw_attribution_balance(p->a)[i];
     size_t C = hw_attribution_n_columns(p->a), L = hw_attribution_n_layers(p->a);
@@ -51,7 +51,7 @@ static void add_direct(parts *to, const picture *p, size_t i) {
     to->model += positive(b->mlp + b->bias);
 }
 
-/* The strongest column that is not hidden; false where none has a part. */
+/* The strongest column that is not hidden; false if no column has a part. */
 static bool strongest(size_t *best, const parts *of, const picture *p) {
     bool any = false;
     for (size_t k = 0; k < hw_attribution_n_columns(p->a); k++) {
@@ -63,7 +63,7 @@ static bool strongest(size_t *best, const parts *of, const picture *p) {
     return any;
 }
 
-/* " in sentence 3", counted from 1; "" for segments, which are longer, and for tokens of none. */
+/* " in sentence 3", counted from 1; "" for segments, which are longer, and for tokens in no sentence. */
 static label place_of(const picture *p, size_t column) {
     hw_segments *sentences;
     size_t n;
@@ -86,7 +86,7 @@ static void append(sentence *to, const char *a, const char *b, const char *c) {
     snprintf(to->text + n, sizeof to->text - n, "%s%s%s", a, b, c);
 }
 
-/* "·Lisbon: ", or of several tokens how many. */
+/* Appends "·Lisbon: ", or the number of tokens. */
 static void append_subject(sentence *to, const picture *p) {
     size_t n = p->row_end - p->row_begin;
     size_t token = hw_attribution_first_token(p->a) + p->row_begin;

@@ -1,4 +1,4 @@
-/* prose.c - lines cut between words, and percentages that do not round away what is there. */
+/* prose.c - wraps lines between words, and formats percentages without rounding to 0 or 100 %. */
 #include "terminal/prose.h"
 
 #include "cli/safe_text.h"

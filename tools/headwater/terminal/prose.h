@@ -1,4 +1,4 @@
-/* prose.h - sentences and shares for a reader. */
+/* prose.h - prints sentences and shares. */
 #ifndef HW_TERMINAL_PROSE_H
 #define HW_TERMINAL_PROSE_H
 
@@ -8,10 +8,10 @@ typedef struct percent {
     char text[16];
 } percent;
 
-/* "44 %"; never 0 % for what is there, nor 100 % for what is not all. */
+/* "44 %"; never 0 % for a share above 0, nor 100 % for a share below 1. */
 percent text_percent(double share);
 
-/* Prose in lines that fit the terminal and are not too long to read; each ends its own style. */
+/* Prints text in lines that fit the terminal and have a readable length; each line resets its style. */
 void prose_print(const terminal *t, const char *text, void (*style)(const terminal *t));
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * shaded_prompt.c - the prompt as text, each token on a background of its value.
+ * shaded_prompt.c - the prompt as text, each token on a background that shows its value.
  *
- * Tokens are joined before they are read as characters, since a character may be spread over several tokens: it is
- * then drawn as strong as the strongest of them. Lines break at spaces, and anywhere in scripts that have none.
- * Without colours a line of blocks under the text says the same, readable in a log.
+ * Tokens are joined before they are read as characters, since a character may be spread over several tokens: it gets
+ * the strongest value of them. Lines break at spaces, and anywhere in scripts without spaces. Without colours a line of
+ * blocks under the text shows the values, readable in a log.
  */
 #include "picture/token_text.h"
 #include "terminal/view_parts.h"
@@ -12,20 +12,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INDENT = 2, BOUND = 3 }; /* columns left of the text, and not used of the terminal's width */
+enum { INDENT = 2, BOUND = 3 }; /* columns left of the text, and unused columns of the terminal's width */
 
-/* One character on the line in work. */
+/* One character of the current line. */
 typedef struct cell {
     glyph g;
-    double level; /* of the scale; 0: not shaded; beyond 1 or -1 it is marked, since it cannot be shaded stronger */
-    bool dim;     /* of a special or template token */
+    double level; /* relative to the scale; 0: not shaded; beyond 1 or -1 it is marked, since shading cannot be
+                     stronger */
+    bool dim;     /* belongs to a special or template token */
 } cell;
 
 typedef struct sheet {
     const terminal *t;
     cell *line; /* [n] */
     size_t n, room;
-    size_t break_at; /* the line may end before this cell; 0: nowhere */
+    size_t break_at; /* the line may break before this cell; 0: nowhere */
     int width, limit;
 } sheet;
 
@@ -94,13 +95,13 @@ static bool append(sheet *page, const cell *c) {
 
 static bool put(sheet *page, const cell *c) {
     if (c->g.kind == GLYPH_NEWLINE) {
-        bool ok = !is_shaded(c) || append(page, c); /* its symbol is needed only to be shaded */
+        bool ok = !is_shaded(c) || append(page, c); /* its symbol is shown only if it is shaded */
         print_line(page, page->n);
         return ok;
     }
     if (c->g.wide) page->break_at = page->n;
     if (c->g.width && page->width + c->g.width > page->limit) {
-        if (c->g.kind == GLYPH_SPACE) { /* a space at the end of a full line is not missed */
+        if (c->g.kind == GLYPH_SPACE) { /* a space at the end of a full line is dropped */
             print_line(page, page->n);
             return true;
         }
@@ -115,7 +116,7 @@ static bool put(sheet *page, const cell *c) {
 
 static double size_of(double level) { return level < 0 ? -level : level; }
 
-/* Of the scale; 0 for what is hidden, too faint, or has no column. */
+/* Relative to the scale; 0 for tokens that are hidden, faint, or in no column. */
 static double level_of(const picture *p, size_t token) {
     size_t column;
     if (!picture_column(p, token, &column) || hw_view_is_hidden(p->view, column)) return 0;

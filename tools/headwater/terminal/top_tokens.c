@@ -1,8 +1,8 @@
 /*
- * top_tokens.c - the strongest tokens, one a line: index: token, value, bar, and where in the layers the value comes from.
+ * top_tokens.c - the strongest tokens, one per line: index: token, value, bar, and profile over the layers.
  *
- * A profile is scaled to its own peak: the bar says how much, the profile where. What does not fit the
- * terminal is left out from the right.
+ * A profile is scaled to its own peak: the bar shows the amount, the profile the layers. What does not fit the terminal
+ * is left out from the right.
  */
 #include "terminal/view_parts.h"
 #include "cli/safe_text.h"
@@ -12,10 +12,10 @@
 
 enum { MAX_LABEL = 24, MAX_BAR = 24, MIN_BAR = 6, MAX_CELLS = 32, VALUE_WIDTH = 8, GAP = 2 };
 
-/* Widths in columns of what one line has; 0: left out. */
+/* Column widths of the parts of a line; 0: left out. */
 typedef struct layout {
     int index, label, bar;
-    size_t cells; /* of the profile */
+    size_t cells; /* cells of the profile */
 } layout;
 
 static int digits(size_t v) {
@@ -48,7 +48,7 @@ static layout make_layout(const picture *p, const size_t *top, size_t n) {
     return fit;
 }
 
-/* Neighbouring layers averaged into cells, bottom layer at the left. */
+/* Adjacent layers averaged into cells, first layer at the left. */
 static void print_profile(const picture *p, size_t column, size_t cells) {
     size_t layers = hw_view_n_layers(p->view), share = (layers + cells - 1) / cells;
     const float *profile = hw_view_profile(p->view) + column * layers;

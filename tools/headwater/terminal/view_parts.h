@@ -4,11 +4,11 @@
 
 #include "picture/selection.h"
 
-/* first_line.c; false: no memory */
+/* first_line.c; false when memory runs out */
 bool first_line_print(const picture *p);
-/* shaded_prompt.c; false: no memory */
+/* shaded_prompt.c; false when memory runs out */
 bool shade_print(const picture *p);
-/* top_tokens.c; false: no memory */
+/* top_tokens.c; false when memory runs out */
 bool toplist_print(const picture *p, size_t n);
 /* cautions.c */
 void diagnose_print(const picture *p);
