@@ -1,5 +1,6 @@
 /*
- * conversation.h - what goes to the chat template beside the prompt: --system, --messages, --chat-template and --thinking.
+ * conversation.h - inputs of the chat template besides the prompt: --system, --messages, --chat-template and
+ * --thinking.
  */
 #ifndef HW_JOB_CONVERSATION_H
 #define HW_JOB_CONVERSATION_H
@@ -7,15 +8,15 @@
 #include "cli/options.h"
 #include "job/messages.h"
 
-/* Whether the options ask for a chat template at all. */
+/* Whether the options require a chat template. */
 bool conversation_is_chat(const options *o);
-/* STATUS_DONE, or the status to exit with for options that do not go together. */
+/* STATUS_DONE, or the exit status for options that exclude each other. */
 int conversation_check(const options *o, const char *command);
-/* What the options name; `prompt` is the user's message where they give a system message. STATUS_DONE or the status to exit with.
- * Free with conversation_free() either way. */
+/* Reads what the options name; `prompt` is the user's message if a system message was given. STATUS_DONE or the exit
+ * status. Free with conversation_free() in either case. */
 int conversation_read(conversation *c, const options *o, const input *prompt);
 
-/* Puts it into the params of a run whose prompt is set. */
+/* Adds it to the params of a run whose prompt is set. */
 void conversation_apply(hw_run_params *params, const conversation *c, const options *o);
 
 #endif

@@ -43,7 +43,7 @@ static int read_methods(job *j) {
     return status;
 }
 
-/* Before any work is done. */
+/* Called before any work is done. */
 static int check_filters(const job *j, const char *option, const char *list) {
     hw_error err;
     return hw_filter_check(list, &err) == HW_OK ? STATUS_DONE : fail_value(j->command, option, &err);
@@ -59,7 +59,7 @@ static int check_versus(const job *j) {
                                           : STATUS_DONE;
 }
 
-/* The option that only shares go with; NULL: none was given. */
+/* The given option that applies to shares only; NULL: none was given. */
 static const char *of_shares(const options *o) { return o->lift ? "--lift" : o->normalise ? "--normalise" : NULL; }
 
 static int check_shares(const job *j) {
@@ -108,7 +108,8 @@ int job_prepare(job *j, const options *o, const char *command) {
     return status == STATUS_DONE ? check_shares(j) : status;
 }
 
-/* A command that has run its model ends, and the kernel takes back in no time what libllama frees piece by piece. */
+/* A command that has run its model exits without closing it: the kernel frees the memory at once, libllama piece by
+ * piece. */
 static hw_model *left_open;
 
 void job_free(job *j) {
@@ -159,7 +160,7 @@ hw_method_params job_params(const job *j) {
     return params;
 }
 
-/* Leaves out method `i` of the list. */
+/* Removes method `i` from the list. */
 static void drop_method(job *j, size_t i) {
     hw_live_free(j->live[i]);
     for (j->n_methods--; i < j->n_methods; i++) {
@@ -169,7 +170,7 @@ static void drop_method(job *j, size_t i) {
     j->live[i] = NULL;
 }
 
-/* Says why method `i`, which is not the only one, cannot be given, and leaves it out. */
+/* Reports why method `i`, which is not the only one, failed, and removes it. */
 static void lose_method(job *j, size_t i, const char *why) {
     progress_erase(&j->bar);
     message("%s is left out: %s", j->methods[i], why);
@@ -177,7 +178,8 @@ static void lose_method(job *j, size_t i, const char *why) {
     j->lost = true;
 }
 
-/* Methods that were named, but that the model cannot give, are left out with a word; the last one stays, and fails. */
+/* Methods that were named explicitly but that the model does not support are removed with a message; the last one is
+ * kept and fails. */
 static void lose_impossible(job *j) {
     for (size_t i = j->n_methods; j->model && GIVEN(j->o, method) && i-- > 0;) {
         const char *problem = hw_method_problem(hw_method_find(j->methods[i]), hw_model_describe(j->model));
@@ -185,7 +187,7 @@ static void lose_impossible(job *j) {
     }
 }
 
-/* Whether this run or view can give a method. */
+/* Whether this run or view supports a method. */
 static bool is_possible(const job *j, const char *method, const hw_trace *trace) {
     settings_use use = use_of(j);
     hw_method_params params = job_params(j);
@@ -197,8 +199,8 @@ static bool is_possible(const job *j, const char *method, const hw_trace *trace)
     return !j->model || !*hw_method_problem(hw_method_find(method), hw_model_describe(j->model));
 }
 
-/* Of the methods that nobody asked for by name, those that this run or view cannot give are left out. Where it can give none, one
- * stays to say why: the first where only one is wanted, else the last, which needs least. */
+/* Removes default methods that this run or view does not support. If none is supported, keeps one to report why: the
+ * first if only one is wanted, else the last, which has the fewest requirements. */
 static void keep_possible(job *j, const hw_trace *trace) {
     size_t n_possible = 0;
     for (size_t i = 0; i < j->n_methods; i++) n_possible += is_possible(j, j->methods[i], trace);
@@ -217,7 +219,7 @@ uint32_t job_signals(job *j) {
     return signals;
 }
 
-/* Rows that method `i` needs; fewer where it can take them in as they pass. */
+/* Rows that method `i` needs; fewer if it can consume streamed rows. */
 static hw_rows rows_of(const job *j, size_t i) {
     hw_live *live;
     hw_method_params params = job_params(j);
@@ -251,7 +253,7 @@ static hw_err explain_one(job *j, size_t i, const hw_trace *trace, const hw_meth
                       : hw_explain(&j->made[i], trace, j->methods[i], params, err);
 }
 
-/* Where the run was stopped or memory is short the other methods are not tried. */
+/* After an interrupt or lack of memory the remaining methods are not run. */
 static bool ends_all(hw_err code) { return code == HW_ERR_CANCELLED || code == HW_ERR_MEMORY; }
 
 int job_explain(job *j, const hw_trace *trace, bool stoppable) {

@@ -1,7 +1,7 @@
 /*
- * memory_limit.c - what a run would take, against --memory; and a remark where it is much.
+ * memory_limit.c - compares the memory estimate of a run with --memory, and prints a remark if it is large.
  *
- * What would fit is computed like the run itself: each change is estimated, and the first two that fit are named.
+ * Suggestions are computed like the run itself: each change is estimated, and the first two that fit are printed.
  */
 #include "job/memory_limit.h"
 
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* "1.20 GB", powers of 1024 as the option reads them, with so many decimals more than are usual. */
+/* "1.20 GB", powers of 1024 as the option reads them, with `more` additional decimals. */
 static const char *exact_text(char out[32], uint64_t bytes, int more) {
     double mib = (double)bytes / (1 << 20);
     bool small = mib < 1024;
@@ -22,18 +22,18 @@ static const char *exact_text(char out[32], uint64_t bytes, int more) {
 
 static const char *size_text(char out[32], uint64_t bytes) { return exact_text(out, bytes, 0); }
 
-/* Both, with as many decimals as tell them apart. */
+/* Both, with enough decimals to differ. */
 static void differing_texts(char a[32], char b[32], uint64_t bytes_a, uint64_t bytes_b) {
     for (int more = 0; more < 8; more++)
         if (strcmp(exact_text(a, bytes_a, more), exact_text(b, bytes_b, more)) != 0) return;
 }
 
-/* A run and how it is explained, which a change makes smaller. */
+/* A run and its methods, which a change makes smaller. */
 typedef struct trial {
     hw_run_params run;
     hw_plan plan;
     const char *method;
-    char text[96]; /* what the user would have to say */
+    char text[96]; /* the options that the user would have to give */
 } trial;
 
 static bool fits(const job *j, trial *t, hw_estimate *e) {
@@ -41,15 +41,15 @@ static bool fits(const job *j, trial *t, hw_estimate *e) {
     return hw_run_estimate(e, j->model, &t->plan, NULL) == HW_OK && e->total <= j->o->memory;
 }
 
-/* One row each: false where it does not apply. */
+/* One row per change: false if it does not apply. */
 static bool by_sentence(const job *j, trial *t) {
     t->plan.by = "sentence";
-    if (j->passing) t->run.rows = HW_ROWS_INTEREST; /* the prompt's pass by */
+    if (j->passing) t->run.rows = HW_ROWS_INTEREST; /* the prompt's rows are streamed */
     snprintf(t->text, sizeof t->text, "--by sentence");
     return !j->o->by && !j->o->spans;
 }
 
-/* Whether logit could stand in for the methods of the run. */
+/* Whether logit could replace the methods of the run. */
 static bool logit_alone(const job *j, trial *t) {
     if (j->n_methods == 1 || *hw_method_problem(hw_method_find("logit"), hw_model_describe(j->model))) return false;
     t->method = "logit";
@@ -70,7 +70,7 @@ static bool fewer_tokens(const job *j, trial *t) {
     return t->run.n_generate > 0;
 }
 
-/* The longest front of the prompt that fits, by halving; cut at any byte. */
+/* The longest prefix of the prompt that fits, by bisection; cut at any byte. */
 static bool shorter_prompt(const job *j, trial *t) {
     size_t least = 0, most = t->run.prompt_bytes, n_tokens = 0;
     hw_estimate e;
@@ -88,7 +88,7 @@ static bool shorter_prompt(const job *j, trial *t) {
     return n_tokens > 0;
 }
 
-/* Where a shorter prompt alone must be much shorter. */
+/* Used if a shorter prompt alone would have to be much shorter. */
 static bool shorter_for_logit(const job *j, trial *t) {
     if (!logit_alone(j, t) || !shorter_prompt(j, t)) return false;
     size_t n = strlen(t->text);
@@ -100,7 +100,7 @@ static bool (*const changes[])(const job *, trial *) = {by_sentence, logit_alone
                                                         shorter_for_logit};
 enum { N_CHANGES = sizeof changes / sizeof *changes, MOST_NAMED = 2 };
 
-/* "--method logit (412 MB) or -n 8 (498 MB)"; "" where nothing does. */
+/* "--method logit (412 MB) or -n 8 (498 MB)"; "" if nothing fits. */
 static void list_changes(char *out, size_t room, const job *j, const trial *from) {
     size_t at = 0, n = 0;
     out[0] = 0;
@@ -139,7 +139,7 @@ int memory_check(job *j, const hw_run_params *run) {
     if (j->o->memory && e.total > j->o->memory) return refuse(j, &t, &e);
     bool much = e.total > much_bytes || e.seconds > long_s;
     char total[32];
-    if (!j->o->quiet && (j->o->verbose || (much && terminal_has_live_stderr()))) /* as progress: for who waits */
+    if (!j->o->quiet && (j->o->verbose || (much && terminal_has_live_stderr()))) /* like progress, for a waiting user */
         message("about %s and %.0f s for %zu tokens of prompt, of which the trace %.0f %%", size_text(total, e.total),
                 e.seconds, e.n_prompt, 100.0 * (double)e.rows / (double)e.total);
     return STATUS_DONE;

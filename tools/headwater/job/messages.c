@@ -12,7 +12,8 @@ static bool refuse(hw_error *err, size_t i, const char *what) {
     return false;
 }
 
-/* Bytes of the parts' texts, a line break between two; SIZE_MAX where a part is no text. Writes them to `out` unless it is NULL. */
+/* Bytes of the joined texts of the parts, with a line break between two; SIZE_MAX if a part is not text. Writes them to
+ * `out` unless it is NULL. */
 static size_t join_parts(char *out, const json_t *parts) {
     size_t n = 0;
     for (size_t i = 0; i < json_array_size(parts); i++) {
@@ -27,7 +28,7 @@ static size_t join_parts(char *out, const json_t *parts) {
     return n;
 }
 
-/* Puts one text in place of a content that is a list of parts, as OpenAI's clients send it. */
+/* Replaces a content that is a list of parts, as OpenAI's clients send it, by one text. */
 static bool replace_parts(json_t *entry, const json_t *parts, size_t i, hw_error *err) {
     size_t n = join_parts(NULL, parts);
     if (n == SIZE_MAX)

@@ -1,4 +1,5 @@
-/* messages.h - a conversation for the chat template, and its list of messages as JSON: of --messages and of the server's requests. */
+/* messages.h - a conversation for the chat template, and its messages as JSON: from --messages and from the server's
+ * requests. */
 #ifndef HW_JOB_MESSAGES_H
 #define HW_JOB_MESSAGES_H
 
@@ -9,15 +10,15 @@
 #include <jansson.h>
 
 typedef struct conversation {
-    hw_message *messages; /* [n_messages] malloc'd; what they point to is borrowed or in `json` */
-    size_t n_messages;    /* 0: a prompt by itself */
+    hw_message *messages; /* [n_messages] malloc'd; the strings are borrowed or in `json` */
+    size_t n_messages;    /* 0: only a prompt */
     json_t *json;         /* owned, or NULL */
-    input template_source; /* with a terminator behind; bytes NULL: the model's own */
+    input template_source; /* terminated; bytes NULL: the model's own template */
 } conversation;
 
-/* Reads OpenAI's list of messages, [{"role": "user", "content": "..."}, ...]; they point into `list`, where one text takes the
- * place of a content that is a list of text parts. False: *err says which
- * message, and what is accepted. */
+/* Reads OpenAI's list of messages, [{"role": "user", "content": "..."}, ...]. The result points into `list`, where a
+ * content that is a list of text parts is replaced by one text. False: *err says which message, and what is
+ * accepted. */
 bool messages_from_json(conversation *c, const json_t *list, hw_error *err);
 
 void conversation_free(conversation *c);

@@ -1,4 +1,4 @@
-/* open_model.c - the model that the options name, opened as they say. */
+/* open_model.c - opens the model that the options name, with the options' settings. */
 #include "job/open_model.h"
 
 #include "cli/interrupt.h"
@@ -18,7 +18,7 @@ const char *model_path(const options *o, const char *command) {
     return named;
 }
 
-/* After a fatal line the engine would leave a core dump. */
+/* After a fatal line the engine would abort with a core dump. */
 static void print_fatal(void *ctx, hw_log_level level, const char *line) {
     (void)ctx;
     if (level != HW_LOG_FATAL) return;
@@ -49,13 +49,13 @@ hw_model_params model_params(const options *o) {
 static bool any_takes_blocks(void) {
     hw_device_list *list;
     bool any = false;
-    if (hw_device_list_new(&list, NULL, NULL) != HW_OK) return true; /* nothing is known */
+    if (hw_device_list_new(&list, NULL, NULL) != HW_OK) return true; /* the devices are unknown */
     for (size_t i = 0; i < hw_device_list_count(list); i++) any = any || hw_device_list_at(list, i)->takes_blocks;
     hw_device_list_free(list);
     return any;
 }
 
-/* Names of devices are checked when the model opens; a number of blocks is taken as the most. */
+/* Names of devices are checked when the model opens; a number of blocks is a maximum. */
 void model_remark_layers(const options *o) {
     if (o->quiet || o->gpu_layers == 0 || o->rpc || o->device || any_takes_blocks()) return;
     message(

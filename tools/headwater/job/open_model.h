@@ -1,25 +1,25 @@
-/* open_model.h - the model that the options name, opened as they say. */
+/* open_model.h - opens the model that the options name, with the options' settings. */
 #ifndef HW_JOB_OPEN_MODEL_H
 #define HW_JOB_OPEN_MODEL_H
 
 #include "cli/options.h"
 #include "cli/progress.h"
 
-/* Prompt tokens a pass where rows pass by and columns are segments, if --ubatch does not say: the fewer, the less memory, and
- * at this number not slower. */
+/* Prompt tokens per pass if rows are streamed and columns are segments, unless --ubatch is given: fewer tokens take
+ * less memory, and this number is not slower. */
 enum { PASSING_UBATCH = 128 };
 
 /* -m, else $HEADWATER_MODEL, else NULL. */
 const char *model_named(const options *o);
 /* The same, NULL with the reason printed. */
 const char *model_path(const options *o, const char *command);
-/* Where the engine's log goes: with -v to standard error, else only what it ends the program with. */
+/* Sets the target of the engine's log: standard error with -v, else only the line before a fatal end. */
 void engine_log(const options *o);
-/* What the options say of it. */
+/* Params made from the options. */
 hw_model_params model_params(const options *o);
-/* Says where --gpu-layers has nothing to act on; model_open() does. */
+/* Prints a remark if --gpu-layers has no effect; model_open() calls it. */
 void model_remark_layers(const options *o);
-/* Opens it; Ctrl-C stops that. */
+/* Opens the model; Ctrl-C stops it. */
 hw_err model_open(hw_model **out, const options *o, const char *path, progress *bar, hw_error *err);
 
 #endif

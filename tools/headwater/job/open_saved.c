@@ -1,4 +1,4 @@
-/* open_saved.c - a saved trace, a saved result, or exported attention, opened and explained. */
+/* open_saved.c - opens a saved trace, a saved result or exported attention, and explains it. */
 #include "job/open_saved.h"
 
 #include "cli/interrupt.h"
@@ -68,7 +68,7 @@ static int group(job *j, const cut *by, const hw_attribution *a) {
     return status;
 }
 
-/* A result that is followed through its completion, grouped, or both, as one of the job's own. */
+/* Makes an attribution of the job from a result, followed through its completion, grouped, or both. */
 static int remake(job *j, const cut *by, const hw_attribution *a) {
     hw_attribution *followed = NULL;
     hw_error err;

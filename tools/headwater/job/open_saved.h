@@ -1,4 +1,4 @@
-/* open_saved.h - what explain saved, or attention from elsewhere, as attributions: a FILE of `view` and `plot`. */
+/* open_saved.h - attributions of a FILE of `view` and `plot`: what explain saved, or exported attention. */
 #ifndef HW_JOB_OPEN_SAVED_H
 #define HW_JOB_OPEN_SAVED_H
 
@@ -10,13 +10,13 @@ typedef struct saved {
     hw_file_kind kind;
 } saved;
 
-/* Finds what a FILE argument is, and refuses options that do not go with it. STATUS_DONE or the status to exit with. */
+/* Detects what a FILE argument is, and rejects options that do not apply to it. STATUS_DONE or the exit status. */
 int saved_find(saved *out, const char *path, const options *o, const char *command);
 
-/* What is done with the attributions [n], which are there until it returns. */
+/* Processes attributions [n], which are valid until it returns. */
 typedef int (*saved_use)(job *j, const hw_attribution *const *list, size_t n);
-/* Opens the file, explains where it is a trace or attention, by segments where `by` cuts, and hands over what came out.
- * `open`: called with the run as soon as it is known; may be NULL. */
+/* Opens the file, explains a trace or attention (by segments if `by` splits the prompt), and passes the attributions
+ * on. `open`: called with the run as soon as it is known; may be NULL. */
 int saved_open(job *j, const saved *from, const cut *by, void (*open)(const job *j, const hw_run *run), saved_use use);
 
 #endif

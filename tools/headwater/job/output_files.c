@@ -1,4 +1,4 @@
-/* output_files.c - the files that a command is to write, checked before any work is done for them. */
+/* output_files.c - the files that a command will write, checked before any work is done. */
 #include "job/output_files.h"
 
 #include "base/strlist.h"
@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Those of results (`ctx`: a bool, whether they may be), the report's, then those of figures. */
+/* Extensions of results (if `ctx`, a bool, is true), of the report, then of figures. */
 static const char *ending_at(size_t i, const void *ctx) {
     size_t results = *(const bool *)ctx ? hw_format_count() + 1 : 0;
     if (i >= results) return figure_endings_at(i - results).name;
@@ -27,7 +27,7 @@ static int check_ending(const char *command, const char *path, bool results) {
                   hw__join_names_by(endings, sizeof endings, (hw__names){ending_at, &results, n}, " ", " "));
 }
 
-/* A new file is made beside the old one and renamed, so it is the folder that must be writable. */
+/* A new file is made beside the old one and renamed, so the folder must be writable. */
 static int check_folder(const char *path) {
     struct stat info;
     bool there = stat(path, &info) == 0;
@@ -56,7 +56,7 @@ int output_check_path(const char *command, const char *path, const char *const *
     return check_folder(path);
 }
 
-/* Options that only figures heed, with no figure to draw. */
+/* Rejects options that apply only to figures if there is no figure. */
 static int check_figures(const options *o, const char *command) {
     figure_params params = figure_of_options(o);
     for (size_t i = 0; i < o->output.n; i++)
@@ -87,7 +87,7 @@ static hw_err save(const options *o, const hw_attribution *const *list, size_t n
 
 bool output_save(const options *o, const hw_attribution *const *list, size_t n) {
     bool ok = true;
-    for (size_t i = 0; i < o->output.n; i++) { /* one that fails keeps no other from being saved */
+    for (size_t i = 0; i < o->output.n; i++) { /* a failure does not prevent the others from being saved */
         hw_error err;
         if (save(o, list, n, o->output.at[i], &err) == HW_OK) continue;
         fail_by(&err);

@@ -10,7 +10,7 @@
 /* Bytes of a passage in a prompt: [name, ": ",] text. */
 typedef struct piece {
     const char *name, *text;
-    size_t n_name, n_text; /* n_name 0: text alone */
+    size_t n_name, n_text; /* n_name 0: text only */
 } piece;
 
 static const char separator[] = ": ", blank_line[] = "\n\n";
@@ -68,7 +68,7 @@ void passages_free(passages *p) {
 
 /* ------------------------------------------------------------------ making a prompt */
 
-/* Grows a text whose room was counted before. */
+/* Appends to a text whose capacity was computed before. */
 static void put(input *prompt, const char *bytes, size_t n) {
     memcpy(prompt->bytes + prompt->n, bytes, n);
     prompt->n += n;
@@ -87,7 +87,7 @@ int passages_build(input *prompt, passages *p, const char *question, bool chat) 
     static const char ask[] = "Question: ";
     const char *end = chat ? "" : "\nAnswer:";
     size_t room = sizeof ask + strlen(question) + strlen(end);
-    for (size_t i = 0; i < p->n; i++) { /* what lies in memory already: the sum cannot overflow */
+    for (size_t i = 0; i < p->n; i++) { /* cannot overflow: the texts are in memory already */
         piece e = piece_of(p, i);
         room += e.n_name + e.n_text + N_SEPARATOR + sizeof blank_line;
     }
@@ -109,7 +109,7 @@ static bool starts_with(const char *at, size_t n, const char *part, size_t n_par
     return n >= n_part && memcmp(at, part, n_part) == 0;
 }
 
-/* Length of the piece if it stands at `at`, else 0. */
+/* Length of the piece if it is at `at`, else 0. */
 static size_t match(const char *at, size_t n, const piece *e) {
     size_t before = e->n_name ? e->n_name + N_SEPARATOR : 0;
     if (!starts_with(at, n, e->name, e->n_name)) return 0;
@@ -122,14 +122,15 @@ typedef struct prompt_text {
     size_t n;
 } prompt_text;
 
-/* The passage that has taken some of [begin, end); p->n: none. */
+/* The passage whose range overlaps [begin, end); p->n: none. */
 static size_t taken_by(const passages *p, size_t begin, size_t end) {
     size_t i = 0;
     while (i < p->n && !(p->spans[i].begin < end && begin < p->spans[i].end)) i++;
     return i;
 }
 
-/* The first place that no other passage has taken. False: *rival has taken each one, or is p->n where there is none. */
+/* The first position not covered by another passage. False: *rival covers every one, or is p->n if the text does not
+ * occur. */
 static bool place(size_t *rival, const passages *p, size_t i, const piece *e, const prompt_text *prompt) {
     for (size_t at = 0; at < prompt->n; at++) {
         size_t length = match(prompt->bytes + at, prompt->n - at, e);
@@ -149,7 +150,8 @@ static int compare_spans(const void *a, const void *b) {
     return (x->begin > y->begin) - (x->begin < y->begin);
 }
 
-/* Longer passages find their places first, so that one that holds another does not depend on the order of the list. */
+/* Longer passages are placed first, so that the result does not depend on the order of the list if one contains
+ * another. */
 static bool goes_before(const passages *p, size_t a, size_t b) {
     piece x = piece_of(p, a), y = piece_of(p, b);
     if (x.n_text != y.n_text) return x.n_text > y.n_text;

@@ -2,11 +2,11 @@
  * passages.h - retrieved passages: a JSON list of {"name", "text"}, made into a prompt or found in one.
  *
  *     NAME: TEXT
- *                         a blank line after each passage; a passage without a name is its text alone
+ *                         a blank line after each passage; a passage without a name is only its text
  *     NAME: TEXT
  *
  *     Question: QUESTION
- *     Answer:             not with a chat template, which says itself that the answer begins
+ *     Answer:             not with a chat template, which marks the beginning of the answer itself
  */
 #ifndef HW_JOB_PASSAGES_H
 #define HW_JOB_PASSAGES_H
@@ -18,20 +18,21 @@
 #include <jansson.h>
 
 typedef struct passages {
-    json_t *json;   /* the list; what names point into */
-    hw_span *spans; /* [n] where each stands in a prompt, once it is known; in the order of the prompt */
+    json_t *json;   /* the list; owns the names */
+    hw_span *spans; /* [n] position of each passage in a prompt, once known; in prompt order */
     size_t n;
 } passages;
 
-/* Reads and checks the list. STATUS_DONE or the status to exit with, the reason printed. Free with passages_free() either way. */
+/* Reads and checks the list. STATUS_DONE or the exit status after printing the reason. Free with passages_free() in
+ * either case. */
 int passages_read(passages *p, const char *path);
 void passages_free(passages *p);
 
-/* The prompt of the template above, malloc'd, and the spans in it: name and text. */
+/* Builds the prompt of the template above, malloc'd, and the spans in it: name and text. */
 int passages_build(input *prompt, passages *p, const char *question, bool chat);
 
-/* Finds each passage in the run's prompt, as "NAME: TEXT" or else as its text, byte for byte. The order of both may differ; no two may
- * overlap. */
+/* Finds each passage in the run's prompt, as "NAME: TEXT" or else as its text, byte for byte, in any order; passages
+ * must not overlap. */
 int passages_find(passages *p, const hw_run *run);
 
 #endif

@@ -1,4 +1,4 @@
-/* prompt_split.c - the segments of the prompt that --by or --spans asks for. */
+/* prompt_split.c - the segments of the prompt selected by --by or --spans. */
 #include "job/prompt_split.h"
 
 #include "base/error.h"
@@ -10,7 +10,7 @@
 
 int cut_check(const char *command, const char *option, const char *by) {
     char why[UNKNOWN_CAPACITY];
-    if (*by == '/') return STATUS_DONE; /* a regular expression, which the library reads */
+    if (*by == '/') return STATUS_DONE; /* the library checks regular expressions */
     for (size_t i = 0; i < hw_segmenter_count(); i++)
         if (strcmp(hw_segmenter_at(i)->name, by) == 0) return STATUS_DONE;
     return misuse(command, "%s \"%s\": %s, and /REGEX/", option, by,

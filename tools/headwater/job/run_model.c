@@ -1,4 +1,4 @@
-/* run_model.c - the prompt that the options name, run by the model that they name. */
+/* run_model.c - runs the prompt given by the options on the model given by the options. */
 #include "job/run_model.h"
 
 #include "cli/input.h"
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the callbacks of a run see. */
+/* Context of the callbacks of a run. */
 typedef struct listener {
     job *j;
     const conversation *chat;
@@ -65,7 +65,7 @@ static hw_err take_prompt(void *ctx, const hw_run *run, hw_error *err) {
     return job_begin(((listener *)ctx)->j, run, err);
 }
 
-/* No more tokens either where nobody reads them any more. */
+/* Also stops generating if standard output was closed. */
 static bool stop_run(void *ctx) {
     (void)ctx;
     return interrupt_seen() || ferror(stdout);
@@ -91,7 +91,7 @@ static hw_run_params run_params(const input *prompt, const hw_trace *prefix, lis
     params.prefix = prefix;
     if (l->j->feeds) {
         params.on_prompt = take_prompt;
-        if (!l->j->o->settings.through) params.sums = &l->j->sums; /* which have no columns of the completion */
+        if (!l->j->o->settings.through) params.sums = &l->j->sums; /* methods without columns of the completion */
     }
     params.live = l->j->live;
     params.n_live = MOST_METHODS;
@@ -134,7 +134,7 @@ static int read_prompt(const options *o, input *prompt) {
     return fail("the prompt is empty: there is nothing to trace back to");
 }
 
-/* Of a prompt, or with `chat` a conversation around it. */
+/* Runs a prompt, or with `chat` a conversation around it. */
 static int capture_chat(job *j, const char *path, const input *prompt, const conversation *chat, hw_trace **trace) {
     listener l = {.j = j, .chat = chat, .text = {.out = j->t.out}};
     hw_error err;

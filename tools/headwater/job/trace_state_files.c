@@ -1,4 +1,5 @@
-/* trace_state_files.c - what a run leaves for the next one: its trace (--trace) and its state (--state), and a state opened again. */
+/* trace_state_files.c - files that a run writes for later ones: its trace (--trace) and its state (--state); opens a
+ * state. */
 #include "job/trace_state_files.h"
 
 #include "cli/message.h"
@@ -12,7 +13,7 @@ static bool is_there(const char *path) { return access(path, F_OK) == 0; }
 
 /* ------------------------------------------------------------------ before the model loads */
 
-/* A state is replaced without asking, so what is there must be one. */
+/* A state is replaced without confirmation, so an existing file must be a state. */
 static int check_state(const options *o) {
     hw_file_kind kind;
     hw_error err;

@@ -1,21 +1,22 @@
-/* trace_state_files.h - what a run leaves for the next one: its trace (--trace) and its state (--state), and a state opened again. */
+/* trace_state_files.h - files that a run writes for later ones: its trace (--trace) and its state (--state); opens a
+ * state. */
 #ifndef HW_JOB_TRACE_STATE_FILES_H
 #define HW_JOB_TRACE_STATE_FILES_H
 
 #include "job/explain_job.h"
 
-/* Before the model loads: STATUS_DONE, or the status to exit with. `inputs` [n]: files that neither may overwrite; NULLs are
- * passed over. --trace is looked at where the run comes from somewhere else. */
+/* Before the model loads: STATUS_DONE, or the exit status. `inputs` [n]: files that must not be overwritten; NULLs are
+ * skipped. --trace is an output only if the run comes from another source. */
 int keep_check(const options *o, const char *command, source from, const char *const *inputs, size_t n);
 
-/* Opens what --state names, where it is there and fits job.model: *prefix, else NULL. */
+/* Opens the file of --state if it exists and fits job.model: *prefix, else NULL. */
 int keep_open(job *j, hw_trace **prefix);
 
-/* Saves the trace, and the state where the file is new or gave less than half of this prompt. Right after the run: the
- * model must hold its tokens. */
+/* Saves the trace, and the state if the file is new or supplied less than half of this prompt. Call right after the
+ * run: the model must still hold its tokens. */
 int keep_save(job *j, source from, const hw_trace *trace);
 
-/* Says how far rounding moved the rows of a trace from a file, if it did. */
+/* Prints how much mass rounding moved in the rows of a trace from a file, if any. */
 void keep_show_rounding(const job *j, const hw_trace *trace);
 
 #endif

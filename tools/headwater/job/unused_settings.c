@@ -1,4 +1,4 @@
-/* unused_settings.c - a setting that would change nothing is refused; defaults and presets are no wish. */
+/* unused_settings.c - rejects a setting without effect; defaults and presets are exempt. */
 #include "job/unused_settings.h"
 
 #include "base/strlist.h"
@@ -6,7 +6,7 @@
 #include "export/method_tables.h"
 
 
-/* Given by hand, and for methods alone: --seed has the sampling, and heads are fused in what is saved, too. */
+/* Explicitly set, and used by methods only: --seed is also for sampling, and saved rows also depend on --fuse. */
 static bool is_wish(const options *o, const option_row *row) {
     bool saved = row->uses & HW_USES_FUSE && (o->trace || o->state);
     return row->uses && row->group != GROUP_SAMPLING && !saved && options_given(o, row->offset);
@@ -29,7 +29,7 @@ static const char *join(char *out, size_t capacity, const names *list) {
 static int refuse(const settings_use *u, const option_row *row) {
     names heeding = {.n = 0}, chosen = {.n = 0};
     char by[300], by_not[300];
-    bool otherwise = false; /* with other settings beside it one of them would */
+    bool otherwise = false; /* one of the methods would use it with other settings */
     for (size_t i = 0; i < hw_method_count() && heeding.n < MOST_METHODS; i++)
         if (heeds(u, hw_method_at(i)->name, row)) heeding.at[heeding.n++] = hw_method_at(i)->name;
     for (size_t i = 0; i < u->n_methods; i++) {

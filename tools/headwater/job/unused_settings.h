@@ -1,10 +1,10 @@
-/* unused_settings.h - settings and the methods that heed them. */
+/* unused_settings.h - checks that settings apply to the requested methods. */
 #ifndef HW_JOB_UNUSED_SETTINGS_H
 #define HW_JOB_UNUSED_SETTINGS_H
 
 #include "cli/options.h"
 
-/* What was asked for. */
+/* Methods and settings of a command. */
 typedef struct settings_use {
     const options *o;
     const char *command;
@@ -13,11 +13,11 @@ typedef struct settings_use {
     size_t n_methods;
 } settings_use;
 
-/* Of the settings that were given by hand each must be heeded by one of the methods at least. STATUS_DONE or
- * STATUS_USAGE, the reason printed. */
+/* Each explicitly set setting must apply to at least one of the methods. STATUS_DONE or STATUS_USAGE after printing the
+ * reason. */
 int heed_check(const settings_use *use);
 
-/* Whether a method heeds all of them. */
+/* Whether all of them apply to a method. */
 bool heed_all(const settings_use *use, const char *method);
 
 #endif

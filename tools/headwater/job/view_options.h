@@ -1,4 +1,4 @@
-/* view_options.h - what the options say about views and figures. */
+/* view_options.h - parameters of views and figures, made from the options. */
 #ifndef HW_JOB_VIEW_OPTIONS_H
 #define HW_JOB_VIEW_OPTIONS_H
 
