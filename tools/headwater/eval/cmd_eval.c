@@ -1,10 +1,9 @@
 /*
- * cmd_eval.c - `headwater eval`: how good are the methods, over a data set? And results that are there: put together,
- * and as a table.
+ * cmd_eval.c - `headwater eval`: measures the methods over a data set; merges and tabulates existing results.
  *
- *     data set -> model -> one result line an item, appended as it finishes -> table
+ *     data set -> model -> one result line per item, appended as it finishes -> table
  *
- * Whatever is wrong with the command line or the data set is found before the model loads.
+ * Errors in the command line or the data set are reported before the model loads.
  */
 #include "cli/clock.h"
 #include "cli/command.h"
@@ -31,15 +30,15 @@ typedef struct session {
     variants methods;
     eval_plan plan;
     eval_log log;
-    json_t *settings; /* what results depend on, kept in each line */
+    json_t *settings; /* the settings that results depend on, stored in each line */
     eval_part part;
-    size_t n_todo, n_done, n_failed; /* of this run: items to measure, those measured, those that lack something */
+    size_t n_todo, n_done, n_failed; /* in this run: items to measure, items measured, items with an error */
     double began;
 } session;
 
 /* ------------------------------------------------------------------ what is asked */
 
-/* "2/4" is the second of four. */
+/* "2/4" is the second of four shards. */
 static int read_shard(session *s) {
     char rest;
     unsigned shard = 1, n_shards = 1;
@@ -62,7 +61,7 @@ static int check_options(session *s, const char **model) {
                       o->arguments.n ? " (a table of result files is --table)" : "");
     int status = read_shard(s);
     if (status == STATUS_DONE) status = variants_read(&s->methods, command_name, o->method);
-    if (status == STATUS_DONE) status = cut_read(&(cut){0}, o, command_name, NULL); /* a name that is none */
+    if (status == STATUS_DONE) status = cut_read(&(cut){0}, o, command_name, NULL); /* reports an unknown segmenter */
     if (status != STATUS_DONE) return status;
     *model = model_path(o, command_name);
     if (!*model) return STATUS_USAGE;
@@ -101,7 +100,7 @@ static void erase_progress(const session *s) {
 
 /* ------------------------------------------------------------------ the items */
 
-/* A result line: the item's name, then what was measured, or the error. Takes `result`, NULL for an error. */
+/* A result line: the item's name, then the measurements, or the error. Takes `result`; NULL for an error. */
 static json_t *make_line(const session *s, const eval_item *item, json_t *result, const hw_error *err) {
     json_t *line =
         json_pack("{s:s, s:I, s:s}", "id", item->id, "index", (json_int_t)item->index, "item_sha256", item->sha256);
@@ -114,7 +113,7 @@ static json_t *make_line(const session *s, const eval_item *item, json_t *result
     return NULL;
 }
 
-/* Says which methods could not be given for an item that has a result. */
+/* Reports which methods failed for an item that has a result. */
 static void say_lacking(session *s, const eval_item *item, const json_t *result) {
     size_t i, n = 0;
     json_t *of;

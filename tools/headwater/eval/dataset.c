@@ -1,4 +1,4 @@
-/* dataset.c - reading data sets; each refusal names the line and what is accepted there. */
+/* dataset.c - reads data sets; each error names the line and what is accepted. */
 #include "eval/dataset.h"
 
 #include "cli/input.h"
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Says why a line is no item; used as `return refuse(...)`. */
+/* Reports why a line is not an item; used as `return refuse(...)`. */
 static bool refuse(hw_error *err, const char *key, const char *accepted) {
     snprintf(err->msg, sizeof err->msg, "\"%s\" must be %s", key, accepted);
     return false;
@@ -26,7 +26,7 @@ static bool refuse_memory(hw_error *err) {
 
 static bool continues(char c) { return ((unsigned char)c & 0xc0) == 0x80; }
 
-/* Byte offset of code point `at` in valid UTF-8 [n]; false when there are fewer. */
+/* Byte offset of code point `at` in valid UTF-8 [n]; false if there are fewer code points. */
 static bool byte_of(size_t *out, const char *text, size_t n, json_int_t at) {
     size_t i = 0;
     for (; at > 0 && i < n; at--) {
@@ -37,7 +37,7 @@ static bool byte_of(size_t *out, const char *text, size_t n, json_int_t at) {
     return at == 0;
 }
 
-/* A pair [begin, end] or an object with both. */
+/* Reads a pair [begin, end] or an object with both. */
 static bool read_range(const json_t *v, json_int_t *begin, json_int_t *end) {
     const json_t *b = json_is_array(v) ? json_array_get(v, 0) : json_object_get(v, "begin");
     const json_t *e = json_is_array(v) ? json_array_get(v, 1) : json_object_get(v, "end");
@@ -65,7 +65,7 @@ static bool read_evidence(eval_item *item, const json_t *list, hw_error *err) {
     return true;
 }
 
-/* Pairs become the objects that the library reads; it also checks the ranges. */
+/* Converts pairs to the objects that the library reads, which also checks the ranges. */
 static bool read_spans(eval_item *item, const json_t *list, hw_error *err) {
     static const char accepted[] = "a list of [begin, end] or {\"name\", \"begin\", \"end\"}";
     if (!list) return true;
@@ -88,7 +88,7 @@ static bool read_spans(eval_item *item, const json_t *list, hw_error *err) {
 
 /* ------------------------------------------------------------------ one line */
 
-/* A text that is not empty; `n` (nullable: then it must hold no NUL). A missing key leaves NULL. */
+/* Reads a non-empty text; `n` is nullable, and then the text must not contain NUL. A missing key leaves NULL. */
 static bool read_text(const char **out, size_t *n, const json_t *object, const char *key, hw_error *err) {
     const json_t *v = json_object_get(object, key);
     if (!v) return true;
@@ -112,7 +112,7 @@ static bool read_id(eval_item *item, size_t number, hw_error *err) {
     return true;
 }
 
-/* Sorted keys and no white space: a set that was only written in another way is the same. */
+/* Hash of the item with sorted keys and without white space: it does not depend on the form of the line. */
 static bool read_sha256(eval_item *item, hw_error *err) {
     char *text = hw__json_dump(item->json, JSON_COMPACT | JSON_SORT_KEYS);
     hw__sha256 hash;
@@ -141,7 +141,7 @@ static bool read_fields(eval_item *item, size_t number, hw_error *err) {
            read_spans(item, json_object_get(o, "spans"), err) && read_id(item, number, err) && read_sha256(item, err);
 }
 
-/* All but what tells items apart. */
+/* Frees everything except what identifies the item. */
 static void free_texts(eval_item *item) {
     free(item->spans);
     free(item->evidence);
@@ -213,7 +213,7 @@ static void take_line(eval_set *set, const eval_part *part, const char *line, si
     message("%s line %zu is left out: %s", set->path, number, err.msg);
 }
 
-/* A byte order mark is no part of the first line. */
+/* Bytes of a byte order mark, which is not part of the first line. */
 static size_t mark_bytes(const char *line, size_t number) {
     static const char mark[] = "\xef\xbb\xbf";
     return number == 1 && strncmp(line, mark, sizeof mark - 1) == 0 ? sizeof mark - 1 : 0;
@@ -232,7 +232,7 @@ int eval_set_read(eval_set *out, const char *path, size_t limit, const eval_part
         if (strspn(line + mark, " \t\r\n") == length) continue;
         take_line(out, part, line + mark, length, number, index++);
     }
-    bool broken = n < 0 && !feof(file); /* an error, or no memory for a line */
+    bool broken = n < 0 && !feof(file); /* a read error, or memory ran out for a line */
     free(line);
     fclose(file);
     if (broken) return fail("data set %s: it could not be read to its end", path);

@@ -1,7 +1,7 @@
 /*
- * measure_item.c - one item measured.
+ * measure_item.c - measures one item.
  *
- *     capture -> is it right? which tokens? -> segments -> explain by every method -> check -> evidence -> JSON
+ *     capture -> right or wrong, which tokens -> segments -> explain by every method -> check -> evidence -> JSON
  */
 #include "eval/measure_item.h"
 
@@ -16,7 +16,7 @@
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
 
-/* All of one item; everything it points to is freed together. */
+/* State of one item; everything it points to is freed together. */
 typedef struct work {
     const eval_plan *plan;
     const eval_item *item;
@@ -24,14 +24,14 @@ typedef struct work {
     const hw_run *run;
     hw_segments *segments;
     size_t n_segments;
-    bool *evidence;                      /* [n_segments] */
-    size_t n_evidence;                   /* how many of them are */
+    bool *evidence;                      /* [n_segments] has evidence */
+    size_t n_evidence;                   /* number of such segments */
     size_t begin, end;                   /* completion tokens to explain */
-    int right;                           /* 1, 0, or -1: nobody can say */
-    hw_attribution *made[MOST_VARIANTS]; /* [methods->n] NULL: it cannot be given here ... */
+    int right;                           /* 1: right, 0: wrong, -1: unknown */
+    hw_attribution *made[MOST_VARIANTS]; /* [methods->n] NULL: the method failed ... */
     hw_error why[MOST_VARIANTS];         /* ... and why */
-    size_t n_made;                       /* how many are */
-    hw_check *check;                     /* of those that are; NULL: not asked for */
+    size_t n_made;                       /* number of methods that did not fail */
+    hw_check *check;                     /* of the methods that did not fail; NULL: not requested */
     double began;
 } work;
 
@@ -44,7 +44,7 @@ static hw_err fail_memory(hw_error *err) {
 
 enum { MOST_ANSWER = 4096 };
 
-/* Text [n] without white space in front and with case folded; false where it is too long. */
+/* Folds the case of text [n] and removes white space at its start; false if it is too long. */
 static bool fold(char *out, const char *text, size_t n) {
     int32_t i = 0, at = 0;
     UChar32 c = ' ';
@@ -68,7 +68,7 @@ static bool answers(const char *completion, size_t n, const char *answer) {
     return strncmp(given, wanted, length) == 0;
 }
 
-/* Where the text of the answer begins: white space before it belongs to its first token. */
+/* Position of the answer's text: white space before it belongs to its first token. */
 static size_t answer_begin(const work *w, const char *completion, size_t n) {
     const char *after = w->item->after;
     size_t length = after ? strlen(after) : 0;
@@ -77,8 +77,8 @@ static size_t answer_begin(const work *w, const char *completion, size_t n) {
     return after ? n : 0;
 }
 
-/* Completion tokens of an answer that begins at byte `begin` of the completion [n_bytes]; one of white space alone is none. A right one ends where its words do: what the model
- * says after it is not explained. */
+/* Selects the completion tokens of an answer that begins at byte `begin` of the completion [n_bytes]; white space alone
+ * is no answer. A right answer ends with its own words: text that the model adds is not explained. */
 static void select_answer(work *w, const char *completion, size_t n_bytes, size_t begin) {
     size_t n = hw_run_n_completion(w->run), m = hw_run_n_prompt(w->run), i = 0;
     while (begin < n_bytes && strchr(" \n\t", completion[begin])) begin++;
@@ -112,7 +112,8 @@ static hw_err capture(work *w, hw_error *err) {
     params.completion_bytes = w->item->completion_bytes;
     params.n_generate = w->plan->n_generate;
     params.signals = variants_signals(w->plan->methods);
-    if (w->plan->n_ablations == 0) params.rows = variants_rows(w->plan->methods); /* a check has baselines of its own */
+    /* a check computes its own baselines */
+    if (w->plan->n_ablations == 0) params.rows = variants_rows(w->plan->methods);
     params.memory = w->plan->memory;
     params.stop = w->plan->stop;
     hw_err rc = hw_trace_capture(&w->trace, w->plan->model, &params, err);
@@ -154,10 +155,10 @@ static hw_err cut(work *w, hw_error *err) {
 
 /* ------------------------------------------------------------------ explaining */
 
-/* Every item draws its own masks and random scores: shared ones would make the same luck of all. */
+/* Every item draws its own masks and random scores; the same ones for all items would correlate their errors. */
 static uint64_t seed_of(const work *w) { return w->plan->seed + w->item->index; }
 
-/* Takes the tokens that a variant hides out of `groups` [n]. A view of any ungrouped explanation knows them. */
+/* Removes the tokens that a variant hides from `groups` [n]. A view of any ungrouped explanation can compute them. */
 static hw_err hide_tokens(const work *w, const variant *v, int32_t *groups, size_t n, hw_error *err) {
     hw_attribution *plain = NULL;
     hw_view *view = NULL;
@@ -194,7 +195,7 @@ static hw_err explain_one(work *w, size_t i, hw_error *err) {
 
 static bool ends_all(hw_err rc) { return rc == HW_ERR_CANCELLED || rc == HW_ERR_MEMORY; }
 
-/* A method that cannot be given (flow, where the prompt is long) takes nothing from the others. */
+/* A method that fails (flow for a long prompt) does not affect the others. */
 static hw_err explain_all(work *w, hw_error *err) {
     hw_err rc = HW_OK;
     for (size_t i = 0; i < w->plan->methods->n; i++) {
@@ -224,9 +225,9 @@ static hw_err check(work *w, hw_error *err) {
 
 /* ------------------------------------------------------------------ the result */
 
-static json_t *number(double v) { return v - v == 0 ? json_real(v) : json_null(); /* no NaN, no infinity */ }
+static json_t *number(double v) { return v - v == 0 ? json_real(v) : json_null(); /* null for NaN and infinity */ }
 
-/* Where the evidence stands among all segments by falling score; `order` [n_segments] is scratch. */
+/* Ranks of the evidence among all segments by descending score; `order` [n_segments] is scratch. */
 static json_t *put_evidence(json_t *to, const work *w, const hw_view *view, size_t *order) {
     size_t n = hw_view_top(view, order, w->n_segments), share = (w->n_segments + 9) / 10, best = 0, found = 0;
     for (size_t i = 0; i < n; i++) {
@@ -254,7 +255,7 @@ static json_t *scores_json(const hw_view *view) {
     return list;
 }
 
-/* The layers that a variant asks for. "last" is full depth: composed downwards that is the lowest. */
+/* The layers of a variant. "last" is full depth: for composition from the top down that is the first layer. */
 static hw_err choose_layers(size_t *begin, size_t *end, const variant *v, const hw_attribution *a, hw_error *err) {
     size_t n = hw_attribution_n_layers(a);
     *begin = 0;
@@ -266,8 +267,8 @@ static hw_err choose_layers(size_t *begin, size_t *end, const variant *v, const 
     return HW_OK;
 }
 
-/* What was found about explanation `i`, row `row` of the check. That judges means of M over all layers: it says nothing
- * about some of them, nor about a lift. */
+/* Findings about explanation `i`, row `row` of the check. The check uses means of M over all layers, so it does not
+ * apply to a selection of layers or a lift. */
 static hw_err put_method(json_t *list, const work *w, size_t i, size_t row, size_t *order, hw_error *err) {
     const variant *v = &w->plan->methods->at[i];
     hw_view_params params = hw_view_params_default();
@@ -315,7 +316,7 @@ static json_t *evidence_json(const work *w) {
     return list;
 }
 
-/* ["0110...", logit] of each random cut: 1 for a segment that was kept. */
+/* ["0110...", logit] of each random mask: 1 for a segment that was kept. */
 static json_t *cuts_json(const hw_check *check, size_t n_segments) {
     json_t *list = json_array();
     char *digits = malloc(n_segments + 1);

@@ -1,6 +1,6 @@
 /*
- * measure_item.h - one item of a data set measured: the model runs, every method explains, and each explanation is judged
- * by the item's evidence and by running the model without what it names.
+ * measure_item.h - measures one item of a data set: the model runs, every method explains, and each explanation is
+ * scored by the item's evidence and by running the model without the segments that it ranks high.
  *
  * The result is one JSON object; summary_table.h reads it:
  *
@@ -8,7 +8,7 @@
  *      "completion_tokens", "segments", "evidence": [segment...], "base": log p, "passes", "seconds",
  *      "methods": [{"method", "scores": [segments], "hit1", "mrr", "recall10", "drop1", ...}]}
  *
- * A method that cannot be given here has {"method", "error"} in its place; a table's cells leave such items out.
+ * A method that fails has {"method", "error"} instead; a table's cells skip such items.
  */
 #ifndef HW_EVAL_MEASURE_ITEM_H
 #define HW_EVAL_MEASURE_ITEM_H
@@ -19,16 +19,16 @@
 typedef struct eval_plan {
     hw_model *model;
     const variants *methods;
-    const char *by;     /* NULL: an item's own spans, sentences where it has none */
-    size_t n_generate;  /* most tokens of an answer */
-    size_t n_ablations; /* masks of the LDS; 0: no pass beside the item's own, only evidence is looked at */
+    const char *by;     /* NULL: an item's own spans, or sentences if it has none */
+    size_t n_generate;  /* maximum number of tokens of an answer */
+    size_t n_ablations; /* masks of the LDS; 0: no additional passes, only evidence is scored */
     uint64_t seed;
     uint64_t memory; /* an item that would take more bytes has no result; 0: no limit */
     hw_stop_fn stop;
 } eval_plan;
 
-/* Errors are the item's (a prompt beyond the context, one segment, no method that can be given ...), but for CANCELLED
- * and MEMORY. */
+/* Errors concern the item (a prompt beyond the context, one segment, no method succeeded ...), except CANCELLED and
+ * MEMORY. */
 hw_err eval_run(json_t **out, const eval_plan *plan, const eval_item *item, hw_error *err);
 
 #endif

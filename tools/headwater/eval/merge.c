@@ -1,4 +1,4 @@
-/* merge.c - noting where the result of each item stands, then copying them in order. */
+/* merge.c - records the position of each item's result, then copies the results in order. */
 #include "eval/merge.h"
 
 #include "eval/results_file.h"
@@ -13,7 +13,7 @@
 
 /* ------------------------------------------------------------------ reading */
 
-/* A file while it is read. */
+/* A file being read. */
 typedef struct reading {
     eval_merge *merge;
     size_t part;
@@ -41,7 +41,8 @@ static int check_settings(eval_merge *m, size_t part, const char *id, json_t *se
 static void note_place(eval_merge *m, size_t part, const eval_item *item, const eval_line *line) {
     bool failed = json_object_get(line->json, "error") != NULL;
     eval_place *place = &m->places[item - m->set->at];
-    m->n_twice += place->n && !place->failed && !failed; /* not items that were tried again */
+    m->n_twice += place->n && !place->failed && !failed; /* without items that failed in one file and succeeded in
+                                                            another */
     if (!place->n || (place->failed && !failed)) *place = (eval_place){part, line->at, line->n, failed};
 }
 
@@ -105,7 +106,7 @@ static size_t count(const eval_merge *m, bool (*is)(const eval_place *)) {
 size_t eval_merge_n_missing(const eval_merge *m) { return count(m, is_missing); }
 size_t eval_merge_n_failed(const eval_merge *m) { return count(m, has_failed); }
 
-/* The first few items that are so, by name. */
+/* Prints the first few items that satisfy `is`, by name. */
 static void name_items(const eval_merge *m, bool (*is)(const eval_place *), const char *what) {
     size_t n = count(m, is), named = 0, used = 0;
     char names[400] = "";
@@ -127,7 +128,7 @@ void eval_merge_report(const eval_merge *m) {
 
 /* ------------------------------------------------------------------ writing */
 
-/* A line is shorter than its file was when it was read, so a read that ends early is an error. */
+/* Copies one line. Files only grow, so a short read is an error. */
 static bool copy_line(FILE *out, FILE *from, const eval_place *place, char *text) {
     for (size_t done = 0; done < place->n;) {
         ssize_t n = pread(fileno(from), text + done, place->n - done, place->at + (off_t)done);
@@ -138,7 +139,7 @@ static bool copy_line(FILE *out, FILE *from, const eval_place *place, char *text
     return fwrite(text, 1, place->n, out) == place->n;
 }
 
-/* errno says why it failed. */
+/* errno holds the reason of a failure. */
 static bool put_lines(FILE *out, const eval_merge *m) {
     size_t longest = 0;
     for (size_t i = 0; i < m->set->n; i++)

@@ -1,4 +1,4 @@
-/* method_spec.c - reading METHOD[:SETTING]... by the table of settings. */
+/* method_spec.c - parses METHOD[:SETTING]... by the table of settings. */
 #include "eval/method_spec.h"
 
 #include "base/error.h"
@@ -28,7 +28,7 @@ static hw_err read_last(variant *v, char *value, hw_error *err) {
     return HW_OK;
 }
 
-/* The model says later which layers there are. */
+/* The layers are checked when the model is known. */
 static hw_err read_layers(variant *v, char *value, hw_error *err) {
     if (strcmp(value, "last") != 0 && (!*value || value[strspn(value, "0123456789-")]))
         return refuse(err, "must be last, one layer (5) or a range (3-12)");
@@ -36,18 +36,18 @@ static hw_err read_layers(variant *v, char *value, hw_error *err) {
     return HW_OK;
 }
 
-/* Filters stand behind each other with a plus, as the list of variants has the commas. */
+/* Filters are separated by plus signs, because commas separate the variants. */
 static hw_err read_hide(variant *v, char *value, hw_error *err) {
     for (char *plus = value; (plus = strchr(plus, '+'));) *plus = ',';
     v->hide = value;
     return hw_filter_check(value, err);
 }
 
-/* What is set beside the library's settings. Those without a key of their own are tried on values that stand alone. */
+/* Settings beyond those of the library. For settings without a key, values that stand alone are tried. */
 static const struct view_setting {
     const char *key;
-    bool bare;     /* its values may stand without the key */
-    uint32_t uses; /* trait of the methods that it applies to; 0: all */
+    bool bare;     /* its values may be written without the key */
+    uint32_t uses; /* trait of the methods that the setting applies to; 0: all */
     hw_err (*read)(variant *v, char *value, hw_error *err);
 } view_settings[] = {
     {"layers", false, HW_GIVES_LAYERS, read_layers},
@@ -56,7 +56,7 @@ static const struct view_setting {
     {"lift", true, HW_GIVES_SHARES, read_lift},
 };
 
-/* Settings of the library that an item may set: those of methods, with an option of their own. */
+/* Settings of the library that an item of the list may set: those of methods with an option of their own. */
 static bool is_offered(const hw_setting_info *s) { return s->option && !s->option_word && s->uses; }
 
 static const hw_setting_info *find_setting(const char *key) {
@@ -65,7 +65,7 @@ static const hw_setting_info *find_setting(const char *key) {
     return NULL;
 }
 
-/* The setting that a word alone sets: one of its words, or a flag's name. NULL: none. */
+/* The setting that a single word sets: one of its values, or a flag's name. NULL: none. */
 static const hw_setting_info *find_bare(const char *word) {
     for (size_t i = 0; i < hw_setting_count(); i++) {
         const hw_setting_info *s = hw_setting_at(i);
@@ -81,7 +81,7 @@ static int refuse_setting(const char *command, const char *whole, const char *wo
     return misuse(command, "--method %s: \"%s\": %s", whole, word, why);
 }
 
-/* Keys: the library's, then the others, those of two rows once. */
+/* Keys: the library's, then the others; keys with two rows are listed once. */
 static const char *setting_key(size_t i, const void *ctx) {
     (void)ctx;
     if (i < hw_setting_count()) return is_offered(hw_setting_at(i)) ? hw_setting_at(i)->option : NULL;
@@ -95,7 +95,7 @@ static int refuse_key(const char *command, const char *whole, const char *word) 
     return refuse_setting(command, whole, word, hw__unknown_name(why, sizeof why, word, keys));
 }
 
-/* `value` NULL: a word alone. */
+/* `value` NULL: a single word. */
 static int read_library(variant *v, const char *command, const hw_setting_info *s, const char *word, const char *value) {
     hw_error err;
     v->uses |= s->uses;
@@ -132,7 +132,7 @@ static int read_setting(variant *v, const char *command, char *word) {
                           "not a value that stands alone (norm, own, output, last ...); write KEY=VALUE");
 }
 
-/* Nothing is set that would change nothing, be it for the method or for its other settings. */
+/* Rejects a setting without effect, because of the method or because of its other settings. */
 static int check_uses(const variant *v, const char *command) {
     uint32_t idle = v->uses & ~hw_method_heeds(hw_method_find(v->method), &v->params);
     for (size_t i = 0; i < hw_setting_count() + COUNT(view_settings); i++) {
@@ -153,7 +153,7 @@ static int refuse_method(const char *command, const char *name) {
                   hw__unknown_name(why, sizeof why, name, method_names()));
 }
 
-/* Takes `words`, a copy of the label, apart. */
+/* Splits `words`, a copy of the label, in place. */
 static int read_variant(variant *v, const char *command, char *words) {
     v->params = hw_method_params_default();
     char *next = strchr(words, ':');
@@ -182,7 +182,7 @@ int variants_read(variants *out, const char *command, const char *list) {
     size_t n = strlen(list) + 1;
     *out = (variants){.text = malloc(2 * n)};
     if (!out->text) return fail("no memory for the list of methods");
-    char *whole = out->text, *words = out->text + n; /* one copy stays as it is, one is taken apart */
+    char *whole = out->text, *words = out->text + n; /* one copy is kept, one is split */
     memcpy(whole, list, n);
     memcpy(words, list, n);
     int status = STATUS_DONE;

@@ -1,12 +1,13 @@
 /*
- * method_spec.h - a method with settings of its own, written METHOD[:SETTING]..., so that one list can hold a method twice.
+ * method_spec.h - a method with its own settings, written METHOD[:SETTING]..., so that one list can hold a method
+ * twice.
  *
- *     rollout                      as it is by default
+ *     rollout                      with default settings
  *     rollout:residual=0.3         one setting, KEY=VALUE
- *     contribution:norm:own        a value that only one key takes needs no key
- *     rollout:remove-sink:lift     nor does a setting without a value
+ *     contribution:norm:own        a value that only one key accepts needs no key
+ *     rollout:remove-sink:lift     a flag needs no value
  *     contribution:aggregate=rollout
- *     rollout:last:hide=first+note the last layer alone; these tokens count for nothing
+ *     rollout:last:hide=first+note only the last layer; these tokens count for nothing
  *
  * The keys are the names of explain's options.
  */
@@ -18,28 +19,28 @@
 enum { MOST_VARIANTS = 32 };
 
 typedef struct variant {
-    const char *label;       /* as it was written */
+    const char *label;       /* as written by the user */
     const char *method;      /* a name of the method table */
-    const char *layers;      /* NULL: the mean over all; "last"; else as --layers takes it */
+    const char *layers;      /* NULL: the mean over all; "last"; else in the form of --layers */
     const char *hide;        /* filters separated by commas, or NULL */
-    bool lift;               /* scores over those of `uniform` */
-    uint32_t uses;           /* traits that its method must have for its settings to count */
+    bool lift;               /* scores divided by those of `uniform` */
+    uint32_t uses;           /* traits that the method must have for its settings to have an effect */
     hw_method_params params; /* without groups, model and callbacks */
 } variant;
 
 typedef struct variants {
     variant at[MOST_VARIANTS]; /* [n] */
     size_t n;
-    char *text; /* what the strings above point into */
+    char *text; /* the text that the strings above point into */
 } variants;
 
-/* Reads a comma-separated list. STATUS_DONE, or the status to exit with, the reason printed. Free either way. */
+/* Parses a comma-separated list. STATUS_DONE, or the exit status after printing the reason. Free in either case. */
 int variants_read(variants *out, const char *command, const char *list);
 void variants_free(variants *list);
 
-/* Signals (1u << hw_signal, or-ed) that a trace must hold for all of them. */
+/* Signals (1u << hw_signal, or-ed) that a trace must have for all of them. */
 uint32_t variants_signals(const variants *list);
-/* And the attention rows. */
+/* Attention rows that a trace must have for all of them. */
 hw_rows variants_rows(const variants *list);
 
 #endif

@@ -1,4 +1,4 @@
-/* results_file.c - result lines in a file: read back, checked, appended. */
+/* results_file.c - result lines in a file: reads, checks and appends them. */
 #include "eval/results_file.h"
 
 #include "cli/input.h"
@@ -51,7 +51,7 @@ int eval_log_scan(eval_rest *out, FILE *file, const char *path, eval_line_fn fn,
 
 static bool is_failure(const json_t *line) { return json_object_get(line, "error") != NULL; }
 
-/* Takes out an item's earlier failure: it was tried again. */
+/* Removes an item's earlier failure, because it was measured again. */
 static void drop_failure(json_t *lines, const char *id) {
     for (size_t i = json_array_size(lines); i-- > 0;) {
         const json_t *line = json_array_get(lines, i);
@@ -66,7 +66,7 @@ static bool start(eval_log *log, const char *path) {
     return log->lines && log->ids && log->failed;
 }
 
-/* Takes the place of its item's earlier failure. */
+/* Adds a line, replacing an earlier failure of its item. */
 static bool take_line(eval_log *log, json_t *line) {
     const char *id = json_string_value(json_object_get(line, "id"));
     if (!id) return false;
@@ -96,7 +96,7 @@ int eval_log_read(json_t *lines, const char *path) {
 
 static const char sample[] = "sample_sha256";
 
-/* No copy is made: a lack of memory for it would read as a difference. */
+/* Makes no copy, because lack of memory for a copy would look like a difference. */
 static bool same_without_sample(const json_t *with, const json_t *without) {
     const char *key;
     json_t *value;
@@ -140,7 +140,7 @@ void eval_settings_differ(char *out, size_t room, const json_t *now, const json_
     }
 }
 
-/* The index counts: masks are drawn by it. Lines from before items were hashed have no hash. */
+/* The index is compared too, because it seeds the masks. Lines from versions before item hashes have no hash. */
 bool eval_line_is_of(const json_t *line, const eval_item *item) {
     const char *sha256 = json_string_value(json_object_get(line, "item_sha256"));
     json_int_t index = json_integer_value(json_object_get(line, "index"));
@@ -155,7 +155,7 @@ static int refuse_settings(const eval_log *log, const char *id, const json_t *wa
     return fail("%s: item %s was made with %s; results of other settings need a file of their own", log->path, id, how);
 }
 
-/* All lines must be made of the same set with the same settings. */
+/* All lines must be of the same set with the same settings. */
 static int check_lines(const eval_log *log, const eval_set *set, const json_t *settings) {
     size_t i;
     json_t *line;
@@ -172,7 +172,7 @@ static int check_lines(const eval_log *log, const eval_set *set, const json_t *s
     return STATUS_DONE;
 }
 
-/* One run at a time writes a file, and none while it is read; the lock ends with the process. */
+/* Only one run at a time writes a file, and none while it is read; the lock ends with the process. */
 static bool lock(FILE *file, short type) {
     struct flock whole = {.l_type = type, .l_whence = SEEK_SET};
     return fcntl(fileno(file), F_SETLK, &whole) == 0 || (errno != EACCES && errno != EAGAIN);
@@ -181,7 +181,7 @@ static bool lock(FILE *file, short type) {
 bool eval_log_lock_shared(FILE *file) { return lock(file, F_RDLCK); }
 
 static int open_file(eval_log *log) {
-    int fd = open(log->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600); /* answers may be nobody else's business */
+    int fd = open(log->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600); /* answers may be private */
     log->file = fd >= 0 ? fdopen(fd, "a+b") : NULL;
     if (!log->file && fd >= 0) close(fd);
     if (!log->file) return fail("results %s: %s", log->path, strerror(errno));
@@ -189,7 +189,7 @@ static int open_file(eval_log *log) {
     rewind(log->file);
     eval_rest rest;
     int status = eval_log_scan(&rest, log->file, log->path, append_line, log);
-    bool at_end = fseeko(log->file, 0, SEEK_END) == 0; /* from reading to writing */
+    bool at_end = fseeko(log->file, 0, SEEK_END) == 0; /* switches from reading to writing */
     if (status == STATUS_DONE && !at_end) status = fail("results %s: %s", log->path, strerror(errno));
     if (status != STATUS_DONE || !rest.torn) return status;
     message("%s: its last line was torn and is made again", log->path);
@@ -212,7 +212,7 @@ void eval_log_close(eval_log *log) {
 
 bool eval_log_has(const eval_log *log, const char *id) { return json_object_get(log->ids, id) != NULL; }
 
-/* The table is made from the text, so that it is the same whether made now or from the file. */
+/* The table is made from the text, so that it is the same as one made later from the file. */
 static bool keep(eval_log *log, const char *text) {
     bool no_memory;
     json_t *line = hw__json_read(text, strlen(text), LOAD, &no_memory, NULL);

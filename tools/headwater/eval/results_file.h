@@ -1,6 +1,6 @@
 /*
- * results_file.h - results of `eval`: JSON lines, one item a line, appended as it finishes, so that a run that was stopped
- * goes on where it ended. Tables are made from these lines alone.
+ * results_file.h - results of `eval`: JSON lines, one item per line, appended as each finishes, so that an interrupted
+ * run can be continued. Tables are made from these lines only.
  */
 #ifndef HW_EVAL_RESULTS_FILE_H
 #define HW_EVAL_RESULTS_FILE_H
@@ -11,56 +11,57 @@
 #include <sys/types.h>
 
 typedef struct eval_log {
-    const char *path; /* NULL: the lines are kept in memory only */
+    const char *path; /* NULL: lines are kept in memory only */
     FILE *file;
     json_t *lines;  /* array of objects, each with "id", "index" and "settings" */
-    json_t *ids;    /* object: the ids of `lines` that hold a result ... */
-    json_t *failed; /* ... and of those that say why there is none */
+    json_t *ids;    /* object: ids of the `lines` with a result ... */
+    json_t *failed; /* ... and ids of the lines with an error */
 } eval_log;
 
-/* Opens or makes the file at `path` (nullable) for a run of `set` with `settings`. A last line without its end was torn
- * when a run was killed: it is dropped. STATUS_DONE, or the status to exit with: the file cannot be written, another run
- * writes it, or its lines were made with other settings or of other items. Close either way. */
+/* Opens or creates the file at `path` (nullable) for a run of `set` with `settings`. An incomplete last line, left by a
+ * killed run, is removed. STATUS_DONE, or the exit status: the file cannot be written, another run is writing it, or
+ * its lines are of other settings or items. Close in either case. */
 int eval_log_open(eval_log *out, const char *path, const eval_set *set, const json_t *settings);
 void eval_log_close(eval_log *log);
 bool eval_log_has(const eval_log *log, const char *id);
-/* Appends one result, or why there is none, and takes the reference to it. It replaces an earlier failure of its item. */
+/* Appends one result or error and takes the reference to it. It replaces an earlier failure of its item. */
 int eval_log_add(eval_log *log, json_t *line);
 
-/* Adds the lines of a finished file to `lines`; those that are no results are reported and left out, and so are failures of
- * items that were tried again. */
+/* Adds the lines of a finished file to `lines`. Lines that are not results are reported and skipped; failures of items
+ * that were measured again are skipped. */
 int eval_log_read(json_t *lines, const char *path);
 
 /* ------------------------------------------------------------------ one line after the other */
 
 typedef struct eval_line {
     json_t *json; /* borrowed while the function runs */
-    off_t at;     /* where its text [n] begins in the file */
-    size_t n;     /* bytes, its newline counted */
+    off_t at;     /* offset of its text [n] in the file */
+    size_t n;     /* bytes, with the newline */
 } eval_line;
-typedef int (*eval_line_fn)(void *user, const eval_line *line); /* STATUS_DONE, or the status to exit with */
+typedef int (*eval_line_fn)(void *user, const eval_line *line); /* STATUS_DONE, or the exit status */
 
-/* What a file holds beside results. */
+/* Content of a file apart from results. */
 typedef struct eval_rest {
-    size_t n_others; /* lines that are no results, each reported */
-    off_t whole;     /* where the last whole line ends: what follows was torn when a run was killed */
+    size_t n_others; /* lines that are not results, each reported */
+    off_t whole;     /* end of the last complete line: what follows was left by a killed run */
     bool torn;
 } eval_rest;
 
-/* Shows every result in `file` to `fn`. */
+/* Calls `fn` with every result in `file`. */
 int eval_log_scan(eval_rest *out, FILE *file, const char *path, eval_line_fn fn, void *user);
-/* False when another run writes the file. The lock ends when the file is closed. */
+/* False if another run is writing the file. The lock ends when the file is closed. */
 bool eval_log_lock_shared(FILE *file);
 
-/* Whether two values of settings are one. Models of which one line has no sample of the weights, because it was made before
- * there were samples, are compared by the rest. */
+/* Whether two settings are equal. Models are compared without the sample of the weights if one line was written before
+ * samples existed. */
 bool eval_setting_same(const json_t *a, const json_t *b);
 bool eval_settings_same(const json_t *a, const json_t *b);
-/* `b` where it alone has a sample of the weights, else `a`: what lines that follow are compared with. */
+/* Returns `b` if only `b` has a sample of the weights, else `a`: the settings that following lines are compared
+ * with. */
 json_t *eval_settings_fuller(json_t *a, json_t *b);
-/* How `now` differs from `old`, as in `seed 4, not 0`. */
+/* Describes how `now` differs from `old`, as in `seed 4, not 0`. */
 void eval_settings_differ(char *out, size_t room, const json_t *now, const json_t *old);
-/* False when a result is of what the item was before its data set changed: another text or another place. */
+/* False if the item has changed in the data set since the line was written: another text or another index. */
 bool eval_line_is_of(const json_t *line, const eval_item *item);
 
 #endif

@@ -35,7 +35,7 @@ static bool has_block(const eval_group *g, int block) {
     return false;
 }
 
-/* No minus where nothing but zeros follows. */
+/* Avoids a minus sign before zeros. */
 static double plain(double v) { return fabs(v) < 0.005 ? 0 : v; }
 
 /* "0.95 [0.88, 1.00]": the mean and its interval. */
@@ -64,7 +64,7 @@ static void put_block(FILE *out, const eval_group *g, int block) {
         if ((int)strlen(g->methods[m].label) > width) width = (int)strlen(g->methods[m].label);
     put_titles(out, block, width);
     for (size_t m = 0; m < g->n_methods; m++) {
-        text_puts(out, g->methods[m].label); /* from a file, which may say anything */
+        text_puts(out, g->methods[m].label); /* from a file, so untrusted */
         fprintf(out, "%*s", width - (int)strlen(g->methods[m].label), "");
         for (size_t c = 0; c < EVAL_METRICS; c++)
             if (eval_metrics[c].block == block) put_cell(out, &eval_metrics[c], &g->methods[m].cells[c]);
@@ -90,7 +90,7 @@ static bool print_text(FILE *out, const eval_table *t) {
 
 static void put_quoted(FILE *out, const char *text) {
     putc('"', out);
-    if (*text && strchr("=+-@\t\r", *text)) putc('\'', out); /* no formula to spreadsheets */
+    if (*text && strchr("=+-@\t\r", *text)) putc('\'', out); /* not a formula for spreadsheets */
     for (; *text; text++) {
         if (*text == '"') putc('"', out);
         putc(*text, out);

@@ -1,4 +1,4 @@
-/* summary_table.c - grouping result lines, and means with bootstrap intervals. */
+/* summary_table.c - groups result lines, and computes means with bootstrap intervals. */
 #include "eval/summary_table.h"
 
 #include "base/splitmix64.h"
@@ -41,14 +41,14 @@ static int compare_doubles(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* The point below which a share `p` of the sorted values lies, between neighbours in proportion. */
+/* The quantile `p` of sorted values, interpolated linearly. */
 static double quantile(const double *sorted, size_t n, double p) {
     double at = p * (double)(n - 1);
     size_t i = (size_t)at;
     return i + 1 < n ? sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i]) : sorted[n - 1];
 }
 
-/* Every cell of so many items draws the same resamples, so that methods are compared on the same items. */
+/* All cells with the same number of items use the same resamples, so that methods are compared on the same items. */
 static eval_cell make_cell(const double *x, size_t n, uint64_t seed) {
     if (n == 0) return (eval_cell){0, NAN, NAN, NAN};
     double means[EVAL_RESAMPLES];
@@ -79,7 +79,7 @@ static int compare_lines(const void *a, const void *b) {
     return order ? order : strcmp(text_of(model_of(x), "name"), text_of(model_of(y), "name"));
 }
 
-/* The lines [*n] in the order of their data set, whichever shard or run they are from; malloc'd. */
+/* The lines [*n] in the order of their data set, regardless of shard and run; malloc'd. */
 static const json_t **sort_lines(const json_t *lines, size_t *n) {
     size_t all = json_array_size(lines), kept = 0;
     const json_t **list = malloc((all + 1) * sizeof *list);
@@ -93,7 +93,7 @@ static const json_t **sort_lines(const json_t *lines, size_t *n) {
     return list;
 }
 
-/* Results can be averaged when they were made alike; grouped by model, models may differ. */
+/* Results can be averaged if their settings are equal; grouped by model, models may differ. */
 static bool made_alike(const json_t *a, const json_t *b, bool by_model) {
     const json_t *old = json_object_get(a, "settings"), *now = json_object_get(b, "settings");
     const char *key;
@@ -111,13 +111,13 @@ static bool made_alike(const json_t *a, const json_t *b, bool by_model) {
 
 /* ------------------------------------------------------------------ groups */
 
-/* What a line is grouped by; NULL when it has no such tag. */
+/* The value by which a line is grouped; NULL if it has no such tag. */
 static const json_t *tag_of(const json_t *line, const char *group_by) {
     bool by_model = strcmp(group_by, "model") == 0;
     return by_model ? json_object_get(model_of(line), "name") : json_object_get(json_object_get(line, "tags"), group_by);
 }
 
-/* A tag's value as text; malloc'd, NULL: no memory. */
+/* A tag's value as text; malloc'd, NULL when memory runs out. */
 static char *tag_text(const json_t *tag) {
     if (!json_is_string(tag)) return hw__json_dump(tag, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
     char *name = malloc(json_string_length(tag) + 1);
@@ -133,7 +133,7 @@ static int compare_names(const char *a, const char *b) {
     return strcmp(a, b);
 }
 
-/* The group of that name, inserted in its place when it is new; takes the name. NULL without memory. */
+/* The group with that name, inserted in order if it is new; takes the name. NULL when memory runs out. */
 static eval_group *find_group(eval_table *t, char *name) {
     size_t at = 0;
     while (at < t->n_groups && name && compare_names(t->groups[at].name, name) < 0) at++;
@@ -153,7 +153,7 @@ static eval_group *find_group(eval_table *t, char *name) {
     return &grown[at];
 }
 
-/* *out <- whether the line is of the group. False: no memory. */
+/* *out <- whether the line belongs to the group. False when memory runs out. */
 static bool belongs(bool *out, const json_t *line, const eval_group *g, const char *group_by) {
     *out = true;
     if (!group_by) return true;
@@ -165,7 +165,7 @@ static bool belongs(bool *out, const json_t *line, const eval_group *g, const ch
 
 /* ------------------------------------------------------------------ cells */
 
-/* The figures [*n] that count for one cell. */
+/* Collects the figures [*n] of one cell. */
 static void gather(double *x, size_t *n, const json_t *const *lines, size_t n_lines, size_t method,
                    const eval_metric *m) {
     *n = 0;
