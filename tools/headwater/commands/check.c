@@ -1,7 +1,7 @@
 /*
- * check.c - `headwater check`: is the explanation right? By running the model without what it calls important.
+ * check.c - `headwater check`: tests an explanation by running the model without the segments that it ranks high.
  *
- *     check the command line -> run the model -> cut the prompt -> explain -> judge -> save -> table and verdict
+ *     check the command line -> run the model -> split the prompt -> explain -> test -> save -> table and verdict
  */
 #include "job/run_model.h"
 #include "export/check_json.h"
@@ -84,7 +84,7 @@ static void print_legend(const terminal *t) {
     terminal_plain(t);
 }
 
-/* The segment that the first method calls most important, as it reads. */
+/* Prints the text of the segment that the first method ranks highest. */
 static void print_top(const job *j, const check_facts *f) {
     hw_view_params params = hw_view_params_default();
     hw_view *view;
@@ -96,7 +96,7 @@ static void print_top(const job *j, const check_facts *f) {
         const hw_span *span = hw_segments_at(f->segments, top);
         const char *bytes = hw_run_prompt(f->run, &n) + span->begin;
         for (n = span->end - span->begin; n > 0 && strchr(" \n", bytes[n - 1]); n--) {
-        } /* one line of text, no layout */
+        } /* as one line without white space at line ends */
         label text = text_label(bytes, n, j->t.width > 60 ? j->t.width - 40 : 20);
         fprintf(j->t.out, "Top segment of %s: %zu: %s\n", j->methods[0], top, text.utf8);
     }
@@ -156,7 +156,7 @@ static bool is_word(char c) {
     return u >= 0x80 || (u >= '0' && u <= '9') || (u >= 'A' && u <= 'Z') || (u >= 'a' && u <= 'z');
 }
 
-/* Whether text [n] holds the answer [n_answer] as it is, not as a piece of a longer word or number. */
+/* Whether text [n] contains the answer [n_answer] as a whole, not as part of a longer word or number. */
 static bool holds(const char *text, size_t n, const char *answer, size_t n_answer) {
     for (size_t i = 0; i + n_answer <= n; i++) {
         if (memcmp(text + i, answer, n_answer) != 0) continue;
@@ -167,7 +167,7 @@ static bool holds(const char *text, size_t n, const char *answer, size_t n_answe
     return false;
 }
 
-/* The answer whose standing is asked: the judged tokens' text without white space around it. */
+/* The answer to look for: the text of the checked tokens without white space around it. */
 static const char *answer_of(const check_facts *f, size_t *n) {
     size_t m = hw_run_n_prompt(f->run), begin = hw_run_token(f->run, m + f->row_begin).begin,
            end = hw_run_token(f->run, m + f->row_end - 1).end;
@@ -178,7 +178,7 @@ static const char *answer_of(const check_facts *f, size_t *n) {
     return text + begin;
 }
 
-/* Without the `k` first segments of explanation `i`. */
+/* Generates again without the `k` first segments of explanation `i`. */
 static int write_again(job *j, const check_facts *f, rewritten_list *list, size_t i, size_t k) {
     enum { MOST = 3 };
     size_t top[MOST], n_answer, n = hw_segments_count(f->segments);
@@ -202,7 +202,7 @@ static int write_again(job *j, const check_facts *f, rewritten_list *list, size_
     return STATUS_DONE;
 }
 
-/* Without the first segment and the first three of each method, where that many can be left out. */
+/* Generates again without the first segment and the first three of each method, if that many can be left out. */
 static int rewrite_all(job *j, check_facts *f, rewritten_list *list) {
     static const size_t sizes[] = {1, 3};
     int status = STATUS_DONE;

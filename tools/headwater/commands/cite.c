@@ -1,11 +1,11 @@
 /*
- * cite.c - `headwater cite`: an answer whose sentences name the passages that they came from.
+ * cite.c - `headwater cite`: an answer whose sentences cite the passages that they came from.
  *
- *     check -> read passages or spans -> trace (run the model | open) -> cut prompt and answer -> explain -> cite
+ *     check -> read passages or spans -> trace (run the model | open) -> split prompt and answer -> explain -> cite
  *           -> save -> print
  *
- * A prompt is the user's own, in which passages are found by their text or by how it is cut, or one made of passages
- * and a question.
+ * The prompt is either the user's own, in which passages are found by their text or by splitting it, or is made of
+ * passages and a question.
  */
 #include "job/conversation.h"
 #include "job/run_model.h"
@@ -23,10 +23,10 @@
 
 static const char command_name[] = "cite";
 
-/* What was asked for, read before any work is done. */
+/* The request, read before any work is done. */
 typedef struct request {
     source from;
-    const char *model; /* path; NULL where none runs */
+    const char *model; /* path; NULL if no model runs */
     cut by;
     passages given; /* n 0: none */
     const char *answer_by;
@@ -98,7 +98,7 @@ static void request_free(request *r) {
     passages_free(&r->given);
 }
 
-/* What --least is counted in depends on the method: a number that is no share must name one that gives none. */
+/* The unit of --least depends on the method: a value that is not a share needs a method whose peaks are not shares. */
 static int check_least(const job *j) {
     const hw_citation_rule *rule = hw_citation_rule_of(j->methods[0]);
     if (rule->most == 0 || j->o->least <= rule->most) return STATUS_DONE;
@@ -165,7 +165,7 @@ static int cite(hw_citation **out, job *j, const cite_facts *f) {
     return STATUS_DONE;
 }
 
-/* The model reads the answer again without the first passages. */
+/* Measures the first passages by running the model without them. */
 static int confirm(hw_confirmation **out, job *j, const hw_trace *trace, const cite_facts *f) {
     hw_confirm_params params = hw_confirm_params_default();
     hw_error err;
@@ -221,7 +221,7 @@ static int run_job(job *j, request *r) {
     int status = get_trace(j, r, &trace);
     if (status == STATUS_DONE) {
         bool interrupted =
-            r->from == FROM_MODEL && interrupt_seen(); /* of all work only a generation outlives Ctrl-C */
+            r->from == FROM_MODEL && interrupt_seen(); /* Ctrl-C stops a generation but not the command */
         if (interrupted && !j->o->quiet)
             message("interrupted: citing for the tokens so far; Ctrl-C again ends at once");
         int saved = keep_save(j, r->from, trace);

@@ -1,4 +1,4 @@
-/* engine_process.c - `headwater engine-process`: what `headwater serve` starts for itself, with its own options. */
+/* engine_process.c - `headwater engine-process`: started by `headwater serve` with its own options. */
 #include "cli/command.h"
 #include "cli/message.h"
 #include "job/open_model.h"

@@ -1,9 +1,9 @@
 /*
- * explain_task.c - `headwater explain`: from a model and a prompt, a saved trace, or exported attention.
+ * explain.c - `headwater explain`: from a model and a prompt, a saved trace, or exported attention.
  *
  *     check -> trace (run the model | open | import) -> save the trace -> explain -> save results -> view
  *
- * Whatever is wrong with the command line is found before the model loads. Files are saved before the view is drawn.
+ * Errors on the command line are reported before the model loads. Files are saved before the view is printed.
  */
 #include "job/run_model.h"
 #include "cli/command.h"
@@ -19,7 +19,7 @@ static const char command_name[] = "explain";
 
 /* ------------------------------------------------------------------ what to explain */
 
-/* Finds the source; STATUS_DONE, or the status to exit with. */
+/* Determines the source; STATUS_DONE, or the exit status. */
 static int choose_source(const options *o, source *from) {
     int prompts = capture_prompts(o, command_name);
     if (prompts < 0) return STATUS_USAGE;
@@ -63,7 +63,7 @@ static int open_trace(job *j, source from, hw_trace **trace) {
 
 static bool cuts(const cut *by) { return by->by || by->json.bytes; }
 
-/* Explains by segments where --by or --spans asks for them, by tokens otherwise. */
+/* Explains by segments if --by or --spans was given, else by tokens. */
 static int explain_columns(job *j, const cut *by, const hw_trace *trace, bool stoppable) {
     hw_segments *segments = NULL;
     int status = cuts(by) && !j->segments ? job_cut(&segments, by, true, j, hw_trace_run(trace)) : STATUS_DONE;
@@ -75,7 +75,7 @@ static int explain_columns(job *j, const cut *by, const hw_trace *trace, bool st
 
 static int explain_trace(job *j, source from, const cut *by, const hw_trace *trace) {
     const hw_run *run = hw_trace_run(trace);
-    bool interrupted = from == FROM_MODEL && interrupt_seen(); /* of all work only a generation outlives Ctrl-C */
+    bool interrupted = from == FROM_MODEL && interrupt_seen(); /* Ctrl-C stops a generation but not the command */
     show_run(&j->t, run);
     if (interrupted && !j->o->quiet) message("interrupted: explaining the tokens so far; Ctrl-C again ends at once");
     int saved = keep_save(j, from, trace);
@@ -84,12 +84,12 @@ static int explain_trace(job *j, source from, const cut *by, const hw_trace *tra
     return interrupted ? STATUS_INTERRUPTED : status;
 }
 
-/* Rows pass by where no trace is to be saved; those out of a state do not. */
+/* Rows are streamed unless a trace is saved; rows from a state are not. */
 static bool rows_pass(const options *o, source from) { return from == FROM_MODEL && !o->trace && !o->state; }
 
 static int explain(job *j, source from, const cut *by, const char *model) {
     hw_trace *trace = NULL;
-    j->passing = from == FROM_MODEL && !j->o->trace; /* a saved trace is for any method */
+    j->passing = from == FROM_MODEL && !j->o->trace; /* a saved trace can be used with any method */
     j->feeds = rows_pass(j->o, from);
     j->by = j->feeds && cuts(by) ? by : NULL;
     int status = from == FROM_MODEL ? capture_run(j, model, &trace) : open_trace(j, from, &trace);
@@ -98,7 +98,7 @@ static int explain(job *j, source from, const cut *by, const char *model) {
     return status;
 }
 
-/* Rows pass by as many at a time as one forward pass takes. */
+/* Streams as many rows at a time as one forward pass has. */
 static options with_passes(const options *o, source from) {
     options own = *o;
     if (rows_pass(o, from) && (o->by || o->spans) && own.ubatch == 0) own.ubatch = PASSING_UBATCH;

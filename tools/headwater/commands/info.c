@@ -1,4 +1,5 @@
-/* info.c - `headwater info`: what a model is, what the probe saw of its attention, and which methods can run. */
+/* info.c - `headwater info`: describes a model, what the probe found in its attention, and which methods it
+ * supports. */
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/message.h"
@@ -12,7 +13,7 @@ enum { LABEL_WIDTH = 16 };
 
 static void put_label(const char *name) { printf("%-*s", LABEL_WIDTH, name); }
 
-/* A line of text from the model's file. */
+/* Prints a line of text from the model's file. */
 static void put_text(const char *name, const char *text) {
     put_label(name);
     text_puts(stdout, *text ? text : "unknown");
@@ -48,7 +49,7 @@ static void put_model(const hw_model_info *m) {
     put_line("vocabulary", "%d tokens%s", m->n_vocab, m->adds_bos ? ", a BOS before every prompt" : ", no BOS");
 }
 
-/* A template is rendered when it is used: whether it can be is tried here. */
+/* A template is rendered when it is used, so rendering is tested here. */
 static void put_template(hw_model *model) {
     hw_error err;
     if (!hw_model_describe(model)->has_chat_template) {
@@ -88,7 +89,7 @@ static void put_probe(const hw_model_info *m) {
     }
 }
 
-/* 16500000000 bytes in GB, as memory is sold. */
+/* 16500000000 bytes in decimal GB, as memory is sold. */
 static void put_device(const hw_device *d) {
     text_puts(stdout, d->name);
     fputs(": ", stdout);

@@ -1,8 +1,8 @@
-/* methods.c - `headwater methods`: what each method reads, costs and does not show. */
+/* methods.c - `headwater methods`: inputs, cost and limitations of each method. */
 #include "cli/command.h"
 #include "cli/message.h"
 
-/* The options that a method heeds, beside --columns, --by and --spans, which all do. */
+/* Lists the options that apply to a method, without --columns, --by and --spans, which apply to all. */
 static void list_settings(char *out, size_t room, uint32_t traits) {
     size_t at = (size_t)snprintf(out, room, "no option of its own");
     for (size_t i = 0, n = 0; i < options_count() && at < room; i++) {

@@ -1,4 +1,4 @@
-/* rpc_worker.c - `headwater worker`: this machine's devices for models that run on another one. */
+/* rpc_worker.c - `headwater worker`: makes this machine's devices available to models that run on another one. */
 #include "cli/command.h"
 #include "cli/message.h"
 #include "job/open_model.h"
@@ -10,7 +10,7 @@
 
 static const char command_name[] = "worker";
 
-/* ggml's server prints what it does on standard output; here that is no result, so it goes where remarks go. */
+/* ggml's server reports on standard output; these lines are not results, so they go to standard error. */
 static bool send_remarks(bool quiet) {
     int to = quiet ? open("/dev/null", O_WRONLY) : STDERR_FILENO;
     bool sent = to >= 0 && dup2(to, STDOUT_FILENO) >= 0 && setvbuf(stdout, NULL, _IOLBF, BUFSIZ) == 0;

@@ -1,7 +1,8 @@
 /*
  * serve.c - `headwater serve`: the page and the HTTP API on this machine, with one model.
  *
- *     store -> engine process -> dispatcher -> listen -> until Ctrl-C -> close the queue -> join the dispatcher -> stop listening
+ *     store -> engine process -> dispatcher -> listen -> until Ctrl-C -> close the queue -> join the dispatcher
+ *           -> stop listening
  */
 #include "cli/command.h"
 #include "cli/interrupt.h"
@@ -18,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ; /* POSIX declares it nowhere */
+extern char **environ; /* no POSIX header declares it */
 
 static const char command_name[] = "serve";
 
@@ -27,7 +28,7 @@ static void print_routes(void) {
         printf("%-7s%-28s%s\n", routes_at(i)->method, routes_at(i)->path, routes_at(i)->summary);
 }
 
-/* A browser, if the system has a way to open one; its own messages are nobody's here. */
+/* Opens a browser if the system has a command for it; the browser's own messages are discarded. */
 static void open_browser(char *address) {
     char program[] = "xdg-open", *const words[] = {program, address, NULL};
     posix_spawn_file_actions_t silent;
@@ -97,7 +98,7 @@ static int serve_model(server *s, const options *o) {
     return status;
 }
 
-/* The store before the model: a file in use is known at once. */
+/* Opens the store before the model, so that a store in use is reported at once. */
 static int open_store(server *s, const options *o) {
     hw_error err;
     char *standard = o->store || o->no_store ? NULL : store_default_path();

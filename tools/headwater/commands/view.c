@@ -1,5 +1,4 @@
-/* view.c - `headwater view`: the terminal view of saved traces, saved results and exported attention; several in
- * one report. */
+/* view.c - `headwater view`: prints saved traces, saved results and exported attention; several in one report. */
 #include "cli/command.h"
 #include "cli/message.h"
 #include "job/output_files.h"
@@ -19,7 +18,7 @@ static void show_opened(const job *j, const hw_run *run) {
     show_run(&j->t, run);
 }
 
-/* Shows one file; with a report, its run is gathered there instead of saved. *lost: a method could not be given. */
+/* Shows one file; with a report, its run is added to the report instead of saved. *lost: a method failed. */
 static int view(const options *o, const saved *from, report *into, bool *lost) {
     job j;
     int status = job_prepare(&j, o, command_name);
@@ -30,9 +29,11 @@ static int view(const options *o, const saved *from, report *into, bool *lost) {
     return status;
 }
 
-/* What a run of a report with several is called: its file's name without folder and endings, [room] with the terminator. */
+/* Name of a run in a report of several: the file's name without folder and extensions, [capacity] with the
+ * terminator. */
 static void name_after(char *name, size_t room, const char *path) {
-    static const char *const endings[] = {".safetensors", ".json", ".trace"}; /* in this order: x.trace.safetensors */
+    /* removed in this order: x.trace.safetensors */
+    static const char *const endings[] = {".safetensors", ".json", ".trace"};
     const char *slash = strrchr(path, '/');
     snprintf(name, room, "%s", slash ? slash + 1 : path);
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
@@ -50,7 +51,7 @@ static int write_reports(const options *o, const report *r) {
     return status;
 }
 
-/* Files [n], one after the other, and all of them in each report. */
+/* Shows files [n] one after the other, and writes all of them to each report. */
 static int view_all(const options *o, const saved *from, size_t n, bool *lost) {
     report r = {.n = 0};
     int status = STATUS_DONE;
@@ -68,7 +69,7 @@ static int view_all(const options *o, const saved *from, size_t n, bool *lost) {
     return status;
 }
 
-/* What can be checked of files [n] and of where they go, before any is opened. */
+/* Checks files [n] and outputs as far as possible before opening any of them. */
 static int find_all(saved *from, const options *o, size_t n) {
     int status = STATUS_DONE;
     for (size_t i = 0; i < n && status == STATUS_DONE; i++)
