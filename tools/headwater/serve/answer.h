@@ -1,4 +1,4 @@
-/* answer.h - one request as its handler sees it, and what it answers. */
+/* answer.h - one HTTP request as passed to its handler, and the answer. */
 #ifndef HW_SERVE_ANSWER_H
 #define HW_SERVE_ANSWER_H
 
@@ -13,33 +13,33 @@ typedef struct server {
     store *store;
     const hw_model_info *model;
     struct deadlines *deadlines;
-    const char *const *hosts; /* [n_hosts] names beside this machine's own */
+    const char *const *hosts; /* [n_hosts] accepted host names besides this machine's own */
     size_t n_hosts;
-    bool keeps;       /* runs stay when the program ends */
-    atomic_uint port; /* known a moment after the first client may come */
+    bool keeps;       /* runs are kept when the program ends */
+    atomic_uint port; /* set shortly after the first client can connect */
 } server;
 
-/* One request that may be answered. */
+/* One accepted request. */
 typedef struct call {
     server *server;
     struct MHD_Connection *connection;
-    int64_t id;   /* of {id} in the path, else 0 */
-    json_t *body; /* of POST and PATCH; the handler may take it over and set it NULL */
+    int64_t id;   /* {id} in the path, else 0 */
+    json_t *body; /* of POST and PATCH; the handler may take ownership and set it to NULL */
 } call;
 
-/* What is sent back; `response` is released by the caller. */
+/* The answer; the caller releases `response`. */
 typedef struct answer {
     unsigned status;
-    struct MHD_Response *response; /* NULL: no memory, the connection ends */
+    struct MHD_Response *response; /* NULL: memory ran out, the connection is closed */
 } answer;
 
 answer answer_bytes(unsigned status, void *bytes, size_t n, enum MHD_ResponseMemoryMode mode, const char *type);
 answer answer_error(const hw_error *err);
-answer answer_text(unsigned status, buffer *json);  /* takes the text */
-answer answer_json(unsigned status, json_t *json);  /* takes the tree over; NULL: there was no memory for it */
+answer answer_text(unsigned status, buffer *json);  /* takes ownership of the text */
+answer answer_json(unsigned status, json_t *json);  /* takes ownership of the tree; NULL: memory ran out */
 /* Whether the client wants server-sent events. */
 bool call_wants_events(const call *c);
-/* A whole number from 1, at most 18 digits; moves *text behind it. */
+/* Reads a whole number from 1, at most 18 digits; advances *text. */
 bool read_id(const char **text, int64_t *id);
 
 #endif

@@ -1,4 +1,4 @@
-/* deadlines.c - a table of sockets, and a thread that looks at it once a second. */
+/* deadlines.c - a table of sockets, and a thread that checks it once a second. */
 #include "serve/deadlines.h"
 
 #include <errno.h>
@@ -44,7 +44,7 @@ void deadlines_request_done(deadlines *d, struct MHD_Connection *connection) {
     set(d, connection, now() + REQUEST_SECONDS);
 }
 
-/* Closed ones are taken out before their socket's number is free for another. */
+/* A closed connection is removed before the number of its socket can be reused. */
 void deadlines_on_connection(void *ctx, struct MHD_Connection *connection, void **slot,
                              enum MHD_ConnectionNotificationCode code) {
     deadlines *d = ctx;
@@ -66,7 +66,7 @@ static void close_late(deadlines *d) {
     for (size_t i = 0; i < MOST_CONNECTIONS; i++) {
         entry *e = &d->entries[i];
         if (e->fd < 0 || !e->before || at < e->before) continue;
-        shutdown(e->fd, SHUT_RDWR); /* its thread sees the end and closes it */
+        shutdown(e->fd, SHUT_RDWR); /* its thread sees the end of input and closes it */
         e->before = 0;
     }
 }

@@ -1,6 +1,6 @@
 /*
- * deadlines.h - connections that send their request too slowly are closed. libmicrohttpd ends what is idle, but a byte now and then
- * is not idle, and a few dozen such clients would keep everybody else out.
+ * deadlines.h - closes connections that send their request too slowly. libmicrohttpd closes idle connections, but one
+ * that sends a byte from time to time is not idle, and a few dozen such clients would block all others.
  */
 #ifndef HW_SERVE_DEADLINES_H
 #define HW_SERVE_DEADLINES_H
@@ -9,21 +9,22 @@
 #include <stdbool.h>
 
 enum {
-    REQUEST_SECONDS = 30, /* from the first byte that could come to the last */
-    MOST_CONNECTIONS = 64 /* at once */
+    REQUEST_SECONDS = 30, /* from the opening of the connection to the last byte of the request */
+    MOST_CONNECTIONS = 64 /* concurrent connections */
 };
 
 typedef struct deadlines deadlines;
 
-/* NULL: no memory, or no thread. Freed after the daemon has ended. */
+/* NULL: memory ran out, or no thread could be started. Free after the daemon has stopped. */
 deadlines *deadlines_new(void);
 void deadlines_free(deadlines *d);
-/* For MHD_OPTION_NOTIFY_CONNECTION with the deadlines as context: a connection has REQUEST_SECONDS for its first request. */
+/* Callback of MHD_OPTION_NOTIFY_CONNECTION with the deadlines as context: a connection has REQUEST_SECONDS for its
+ * first request. */
 void deadlines_on_connection(void *ctx, struct MHD_Connection *connection, void **slot,
                              enum MHD_ConnectionNotificationCode code);
-/* The whole request is there: its answer may take as long as it takes. */
+/* The request is complete: there is no limit for its answer. */
 void deadlines_request_read(deadlines *d, struct MHD_Connection *connection);
-/* It was answered: REQUEST_SECONDS for the next. */
+/* The request was answered: REQUEST_SECONDS for the next one. */
 void deadlines_request_done(deadlines *d, struct MHD_Connection *connection);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * dispatcher.c - one task at a time:
+ * dispatcher.c - runs one task at a time:
  *
- *     task -> engine; then until it ends: events to the client, calls of the store answered, stops passed on
+ *     task -> engine; then until it ends: events to the client, answers to store calls, stops to the engine
  */
 #include "serve/dispatcher.h"
 
@@ -16,20 +16,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* How often a stop is looked for, and a process that should be idle. */
+/* Intervals for checking whether a task was stopped, and whether the idle engine process is alive. */
 enum { LOOK_MS = 50, IDLE_LOOK_MS = 200 };
-/* How long a task may go on that nobody waits for, when the server ends. */
+/* Time that an abandoned task may continue when the server shuts down. */
 static const double PATIENCE_S = 3;
 
-/* A task in the making. */
+/* A task in progress. */
 typedef struct running {
     dispatcher *d;
     task *task;
-    int64_t run;       /* of explain: its row, while it is not finished; else 0 */
-    buffer completion; /* so far */
-    int stop;          /* STOP_, as the engine was told */
-    double stopped_at; /* when it was told STOP_NOW, clock_seconds() */
-    bool ended, done;  /* the engine has said its last; and that is a result */
+    int64_t run;       /* for explain: id of its row while it is not finished; else 0 */
+    buffer completion; /* completion so far */
+    int stop;          /* STOP_, as sent to the engine */
+    double stopped_at; /* time at which STOP_NOW was sent, clock_seconds() */
+    bool ended, done;  /* the engine sent its last frame; and that is a result */
 } running;
 
 /* ------------------------------------------------------------------ files on their way */
@@ -38,7 +38,7 @@ static void folder_path(const dispatcher *d, const char *name, char *out, size_t
     snprintf(out, room, "%s/%s", d->folder, name);
 }
 
-/* What a process that is gone has left. */
+/* Removes files left by a process that has ended. */
 static void empty_folder(const dispatcher *d) {
     DIR *folder = opendir(d->folder);
     char path[sizeof d->folder + sizeof((struct dirent *)0)->d_name];
@@ -50,7 +50,7 @@ static void empty_folder(const dispatcher *d) {
     closedir(folder);
 }
 
-/* A name in the folder out of a frame; NULL for one that leads elsewhere. */
+/* File name in the folder from a frame; NULL if it would leave the folder. */
 static const char *file_name(const frame *in) {
     if (in->n == 0 || in->bytes[in->n - 1] != 0 || in->n > 100 || strchr(in->bytes, '/') || in->bytes[0] == '.')
         return NULL;
@@ -116,7 +116,7 @@ static bool call_finish(running *r, const frame *in, buffer *answer, hw_error *e
                      .trace_path = head.traced ? path : NULL};
     bool ok = store_finish(r->d->store, r->run, &what, err);
     if (ok) r->task->run = r->run;
-    if (ok) r->run = 0; /* whatever comes now, it is there */
+    if (ok) r->run = 0; /* the run is stored, whatever happens next */
     return ok;
 }
 
@@ -171,7 +171,7 @@ static const struct {
     {FRAME_CALL_TRACE, call_trace, true},   {FRAME_CALL_AMEND, call_amend, true},
 };
 
-/* False: it is no call. */
+/* False: the frame is not a store call. */
 static bool answer_call(running *r, const frame *in) {
     channel *c = &r->d->engine->channel;
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
@@ -220,7 +220,8 @@ static void take_frame(running *r, const frame *in) {
     }
 }
 
-/* Tells the engine what the client, or the end of the server, wants of the task; one that does not heed the latter is killed. */
+/* Sends the engine the stop requested by the client or by the server's shutdown; kills an engine that ignores the
+ * latter. */
 static void pass_stop(running *r) {
     bool now = task_is_abandoned(r->task) || queue_is_closed(r->d->queue);
     int stop = now ? STOP_NOW : task_is_stopped(r->task) ? STOP_SOON : STOP_NONE;
@@ -235,7 +236,7 @@ static void pass_stop(running *r) {
 
 /* ------------------------------------------------------------------ a task */
 
-/* A task for the engine, malloc'd; NULL: no memory. */
+/* The task as JSON for the engine, malloc'd; NULL when memory runs out. */
 static char *task_text(const dispatcher *d, const task *t) {
     static const char *const none = "";
     json_t *json =
@@ -247,7 +248,7 @@ static char *task_text(const dispatcher *d, const task *t) {
     return text;
 }
 
-/* A run that came to nothing: forgotten where its client hears why, else kept with the reason. */
+/* Handles the row of a run without result: deleted if its client gets the error, else kept with the reason. */
 static void settle_run(running *r, const char *died) {
     store *s = r->d->store;
     if (!r->run || r->done) return;
@@ -263,17 +264,17 @@ static void settle_run(running *r, const char *died) {
 
 static bool is_closing(void *ctx) { return queue_is_closed(((dispatcher *)ctx)->queue); }
 
-/* A new process for the one that ended. False with the reason. */
+/* Starts a new process after one has ended. False with the reason. */
 static bool start_again(dispatcher *d, hw_error *err) {
     engine_waiting waiting = {.stop = is_closing, .ctx = d};
     empty_folder(d);
     return engine_process_start(d->engine, &waiting, err);
 }
 
-/* The process ended in the middle of the task: its client hears that at once, before a new one is started. */
+/* The process ended during the task: reports that to its client before a new process is started. */
 static void fail_task(running *r) {
     char why[400], text[500];
-    bool unread = r->d->engine->channel.in.failed; /* it was ended, for what it sent can be read no more */
+    bool unread = r->d->engine->channel.in.failed; /* it was ended because its frames can no longer be read */
     engine_process_bury(r->d->engine, why, sizeof why);
     if (unread) snprintf(why, sizeof why, "the server has no memory for what it sent");
     error_set(&r->task->error, ERR_ENGINE_ENDED, "the engine's process ended during this job: %s", why);
@@ -282,7 +283,7 @@ static void fail_task(running *r) {
     if (!r->d->quiet && !queue_is_closed(r->d->queue)) message("%s; it is started again", text);
 }
 
-/* False with the task's error filled. */
+/* False with the task's error set. */
 static bool do_task(dispatcher *d, task *t) {
     running r = {.d = d, .task = t};
     char *text = task_text(d, t);
@@ -308,7 +309,7 @@ static bool do_task(dispatcher *d, task *t) {
 
 /* ------------------------------------------------------------------ the thread */
 
-/* Between tasks: one that ended by itself is noticed. */
+/* Detects between tasks that the process has ended. */
 static void watch_engine(dispatcher *d) {
     char why[400];
     if (!d->engine->pid || engine_process_lives(d->engine, why, sizeof why)) return;
@@ -320,7 +321,7 @@ static void run_task(dispatcher *d, task *t) {
     bool there = d->engine->pid != 0 || start_again(d, &t->error);
     bool done = there && do_task(d, t);
     if (!done && queue_is_closed(d->queue)) error_set(&t->error, ERR_CLOSING, "the server is stopping");
-    queue_done(d->queue); /* before its client hears of it: from then on there is no such job */
+    queue_done(d->queue); /* before the client gets the result: from then on the job no longer exists */
     task_end(t, done);
     task_release(t);
 }
@@ -328,7 +329,7 @@ static void run_task(dispatcher *d, task *t) {
 static void *work(void *ctx) {
     dispatcher *d = ctx;
     hw_error ignored;
-    bool may_start = true; /* not where the last start failed: the next task tries again, and its client hears why */
+    bool may_start = true; /* after a failed start the next task tries again and reports the error to its client */
     while (!queue_is_closed(d->queue)) {
         task *t = queue_take(d->queue, IDLE_LOOK_MS);
         if (t) {

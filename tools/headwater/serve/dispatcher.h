@@ -1,9 +1,10 @@
 /*
- * dispatcher.h - the thread that takes tasks from the queue, has the engine process do them, and does for it what concerns the store.
+ * dispatcher.h - the thread that takes tasks from the queue, sends them to the engine process and answers its store
+ * calls.
  *
- * It also watches the process: one that ended is buried at once and started again, so that the next task finds a model. The task that
- * was in progress fails with what is known of the end; its run stays in the store with the tokens so far, marked as failed, and is
- * made again only when somebody asks for that.
+ * It also watches the process: after its end it is reaped and started again, so that the next task finds a model. The
+ * task in progress fails with the reason of the end; its run stays in the store with the tokens so far, marked as
+ * failed, and is repeated only on request.
  */
 #ifndef HW_SERVE_DISPATCHER_H
 #define HW_SERVE_DISPATCHER_H
@@ -15,17 +16,17 @@
 
 typedef struct dispatcher {
     pthread_t thread;
-    engine_process *engine; /* borrowed, started; used by this thread alone from now on */
+    engine_process *engine; /* borrowed, started; from now on used by this thread only */
     store *store;
     queue *queue;
-    char folder[96]; /* for files on their way */
-    temporary owned; /* it */
+    char folder[96]; /* for files passed between the processes */
+    temporary owned; /* owner of the folder */
     bool quiet;      /* no remark when the process ends */
 } dispatcher;
 
-/* False with *err filled when the thread cannot start. */
+/* False with *err set if the thread cannot start. */
 bool dispatcher_start(dispatcher *d, hw_error *err);
-/* Waits for its end, which queue_close() brings; the engine process has then ended, too. */
+/* Waits for the thread, which ends after queue_close(); the engine process has then ended, too. */
 void dispatcher_join(dispatcher *d);
 
 #endif

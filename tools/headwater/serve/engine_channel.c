@@ -1,4 +1,4 @@
-/* engine_channel.c - a header of type and length before each payload; lengths are bounded, so that a damaged one is an end. */
+/* engine_channel.c - a header with type and length before each payload; a length beyond the limit ends the channel. */
 #include "serve/engine_channel.h"
 
 #include <errno.h>
@@ -36,7 +36,7 @@ void channel_close(channel *c) {
 
 /* ------------------------------------------------------------------ sending */
 
-/* Takes `n` bytes that were sent off the front of the list. */
+/* Removes the first `n` bytes, which were sent, from the list. */
 static void advance(struct iovec **at, size_t *count, size_t n) {
     while (*count > 0 && n >= (*at)->iov_len) {
         n -= (*at)->iov_len;
@@ -80,7 +80,7 @@ bool channel_send_bytes(channel *c, frame_type type, const void *bytes, size_t n
 
 /* ------------------------------------------------------------------ reading */
 
-/* The frame that lies whole in the buffer. 0: not yet; -1: its length cannot be right. */
+/* Finds a complete frame in the buffer. 0: not complete; -1: invalid length. */
 static int take_frame(channel *c, frame *out) {
     header head;
     size_t there = c->in.n - c->at;
@@ -93,7 +93,7 @@ static int take_frame(channel *c, frame *out) {
     return 1;
 }
 
-/* Gives up what was read, and the memory of a large frame. */
+/* Removes what was read, and frees the memory of a large frame. */
 static void drop_read(channel *c) {
     if (c->at == 0) return;
     if (c->at == c->in.n && c->in.n > RECEIVE_BYTES) {
@@ -105,7 +105,7 @@ static void drop_read(channel *c) {
     c->at = 0;
 }
 
-/* 1: something came; 0: nothing within the time; -1: the other side is gone. */
+/* 1: data received; 0: timeout; -1: the other side has closed. */
 static int receive(channel *c, int wait_ms) {
     struct pollfd p = {.fd = c->fd, .events = POLLIN};
     char piece[RECEIVE_BYTES];
@@ -130,7 +130,7 @@ int channel_read(channel *c, frame *out, int wait_ms) {
 
 /* ------------------------------------------------------------------ a model's description */
 
-/* Where its strings are. */
+/* Offsets of the strings in hw_model_info. */
 static const size_t strings[] = {
     offsetof(hw_model_info, path),
     offsetof(hw_model_info, engine),

@@ -1,4 +1,4 @@
-/* engine_main.c - opens the model, then does tasks until the server says that it is enough, or is gone. */
+/* engine_main.c - opens the model, then runs tasks until the server sends the end frame or closes the channel. */
 #define _DEFAULT_SOURCE /* RLIMIT_DATA */
 #include "serve/engine_main.h"
 
@@ -17,11 +17,11 @@
 
 /* ------------------------------------------------------------------ the process */
 
-/* What threads and the C library set aside later beside what a run's estimate counts: stacks and heaps, hardly touched, but the
- * kernel's limit counts them. */
+/* Memory that threads and the C library reserve later, beyond a run's estimate: stacks and heaps, rarely used, but
+ * counted by the kernel's limit. */
 static const uint64_t PROCESS_BYTES = (uint64_t)64 << 20, BYTES_A_THREAD = (uint64_t)16 << 20;
 
-/* What the kernel counts of this process: memory that it may write and shares with nobody. 0: unknown. */
+/* Memory of this process that the kernel counts: private and writable. 0: unknown. */
 static uint64_t data_bytes(void) {
     unsigned long long kib = 0;
     char line[128];
@@ -32,8 +32,9 @@ static uint64_t data_bytes(void) {
     return (uint64_t)kib << 10;
 }
 
-/* A backstop behind the estimate that each run must pass: what allocates beyond it fails, and is an error of that run. BLAS takes
- * its buffers before: they are address space for the most part, and where it finds none it waits for ever. */
+/* A second limit behind the estimate that is checked for each run: an allocation beyond it fails, which is an error of
+ * that run. BLAS allocates its buffers before, because they are mostly unused address space and it waits for ever if it
+ * cannot get them. */
 static void limit_memory(const worker_limits *l) {
     if (!l->memory) return;
     hw_blas();
@@ -49,25 +50,26 @@ static void limit_memory(const worker_limits *l) {
     setrlimit(RLIMIT_DATA, &limit);
 }
 
-/* Where memory runs out, this process goes before the server; its core would be gigabytes that hold prompts. */
+/* When memory runs out, the kernel should kill this process before the server; a core file would be gigabytes of
+ * prompts. */
 static void prepare_to_die(void) {
     static const char score[] = "500";
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
     int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd < 0) return;
-    if (write(fd, score, sizeof score - 1) < 0) { /* then all processes are alike */
+    if (write(fd, score, sizeof score - 1) < 0) { /* if this fails, all processes have the same score */
     }
     close(fd);
 }
 
-/* Signals for the whole group, as Ctrl-C, are the server's to act on: it says what is to stop. */
+/* Signals sent to the whole group, such as Ctrl-C, are handled by the server, which sends stops. */
 static void ignore_signals(void) {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) signal(numbers[i], SIG_IGN);
 }
 
-static channel *g_channel; /* of the process, for the log's callback */
+static channel *g_channel; /* global for the log callback */
 
 static void send_fatal(const char *line) {
     channel_send_bytes(g_channel, FRAME_FATAL, line, strlen(line) + 1);
@@ -91,7 +93,7 @@ static const char *text_in(const json_t *json, const char *key) {
     return text ? text : "";
 }
 
-/* The server has read the request once, so what fails here is memory. */
+/* The server has parsed the request before, so a failure here is lack of memory. */
 static bool read_task(worker *w, engine_task *t, const buffer *text) {
     bool no_memory;
     t->json = hw__json_read(text->bytes ? text->bytes : "", text->n, JSON_ALLOW_NUL, &no_memory, NULL);
@@ -168,9 +170,9 @@ static int work(worker *w, const engine_setup *setup) {
     return opened ? STATUS_DONE : STATUS_FAILED;
 }
 
-/* The server's end is noticed by the reader; a first one that ends before that by the kernel. */
+/* The reading thread detects the end of the server; before it runs, the kernel does (PR_SET_PDEATHSIG). */
 int engine_main(const engine_setup *setup) {
-    static worker w; /* the reader may still look at it when the process exits */
+    static worker w; /* static, because the reading thread may use it until the process exits */
     struct stat info;
     if (fstat(ENGINE_CHANNEL_FD, &info) != 0 || !S_ISSOCK(info.st_mode))
         return fail("engine-process: `headwater serve` starts it for itself");
@@ -183,6 +185,6 @@ int engine_main(const engine_setup *setup) {
     g_channel = &w.channel;
     if (!worker_start(&w, ENGINE_CHANNEL_FD)) return fail("engine-process: no thread could be started");
     int status = work(&w, setup);
-    if (status == STATUS_DONE) worker_join(&w); /* it has read that this is the end */
+    if (status == STATUS_DONE) worker_join(&w); /* the reading thread has read the end frame */
     return status;
 }

@@ -1,4 +1,4 @@
-/* engine_process.c - spawned, not forked: a server with threads cannot go on after a fork. */
+/* engine_process.c - spawned, not forked, because a process with threads cannot safely continue after a fork. */
 #include "serve/engine_process.h"
 
 #include "cli/clock.h"
@@ -13,14 +13,15 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ; /* POSIX declares it nowhere */
+extern char **environ; /* no POSIX header declares it */
 
 enum { LOOK_MS = 100 };
 static const double END_SECONDS = 3;
 
 /* ------------------------------------------------------------------ starting */
 
-/* The environment with one variable more, malloc'd: after a crash ggml would call a debugger for a backtrace, and wait. */
+/* The environment with one more variable, malloc'd: after a crash ggml would otherwise start a debugger for a
+ * backtrace, and wait. */
 static char **make_environment(void) {
     static char no_backtrace[] = "GGML_NO_BACKTRACE=1";
     size_t n = 0;
@@ -85,7 +86,7 @@ static bool launch(engine_process *e, hw_error *err) {
     return error_set(err, HW_ERR_IO, "the engine's process cannot be reached");
 }
 
-/* The model that came up must be the one that the page and the store know. */
+/* A restarted process must have opened the same model, which the page and the store refer to. */
 static bool take_model(engine_process *e, const frame *in, hw_error *err) {
     hw_model_info model;
     char *owner = NULL;
@@ -102,7 +103,7 @@ static bool take_model(engine_process *e, const frame *in, hw_error *err) {
                              e->model.path);
 }
 
-/* One frame of a process that loads. 1: it is ready; -1: it never will be, *err says why. */
+/* Handles one frame of a loading process. 1: it is ready; -1: loading failed, *err has the reason. */
 static int take_loading(engine_process *e, const engine_waiting *waiting, const frame *in, hw_error *err) {
     size_t counts[2];
     switch (in->type) {
@@ -139,7 +140,7 @@ bool engine_process_start(engine_process *e, const engine_waiting *waiting, hw_e
 
 /* ------------------------------------------------------------------ its end */
 
-/* Waits for it as long as that; then it is killed. Gives its status as waitpid() does. */
+/* Waits `seconds` for the end of the process, then kills it. Returns its status as waitpid() does. */
 static int wait_end(engine_process *e, double seconds) {
     static const struct timespec moment = {.tv_nsec = 5000000};
     int status = 0;
@@ -166,7 +167,7 @@ static void describe_end(char *why, size_t n, int status, const char *last_line)
 
 void engine_process_bury(engine_process *e, char *why, size_t n) {
     if (!e->pid) return;
-    int status = wait_end(e, 0.5); /* the channel ends a moment before the process does */
+    int status = wait_end(e, 0.5); /* the channel ends shortly before the process does */
     describe_end(why, n, status, e->last_line);
     channel_close(&e->channel);
 }
@@ -177,7 +178,7 @@ bool engine_process_lives(engine_process *e, char *why, size_t n) {
     if (!e->pid) return false;
     if (waitpid(e->pid, &status, WNOHANG) == 0) return true;
     e->pid = 0;
-    for (frame in; channel_read(&e->channel, &in, 0) > 0;) /* its last words may lie there */
+    for (frame in; channel_read(&e->channel, &in, 0) > 0;) /* its last frames may still be in the channel */
         if (in.type == FRAME_FATAL) snprintf(e->last_line, sizeof e->last_line, "%.*s", (int)in.n, in.bytes);
     describe_end(why, n, status, e->last_line);
     channel_close(&e->channel);

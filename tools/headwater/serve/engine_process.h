@@ -1,9 +1,9 @@
 /*
- * engine_process.h - the process that the model lives in, as the server sees it: started, watched, ended.
+ * engine_process.h - the process that holds the model, on the server's side: start, watch, end.
  *
- * It is this program again (`headwater engine-process`, worker.c) with the options of `serve`, at the other end of a socket pair. What ends
- * it, a signal, an assertion of the engine's or the system's lack of memory, ends nothing else. It ends with the server, however
- * that ends. One thread uses an engine_process at a time.
+ * It is this program again (`headwater engine-process`, worker.c) with the options of `serve`, connected by a socket
+ * pair. A signal, an assertion of the engine or lack of memory ends only that process. It always ends with the server.
+ * One thread uses an engine_process at a time.
  */
 #ifndef HW_SERVE_ENGINE_PROCESS_H
 #define HW_SERVE_ENGINE_PROCESS_H
@@ -13,33 +13,34 @@
 #include <sys/types.h>
 
 typedef struct engine_process {
-    char *const *words; /* [n_words] the command line of `serve`, its name first; borrowed */
+    char *const *words; /* [n_words] the command line of `serve`, starting with the command's name; borrowed */
     int n_words;
-    pid_t pid; /* 0: none runs */
+    pid_t pid; /* 0: not running */
     channel channel;
-    hw_model_info model; /* as it said when it was first ready; stays while processes come and go */
-    char *model_owner;   /* what the strings of `model` point into; NULL before */
-    char last_line[256]; /* what the engine said at its end; "" for nothing */
+    hw_model_info model; /* as reported at the first start; kept when the process is restarted */
+    char *model_owner;   /* owner of the strings of `model`; NULL before the first start */
+    char last_line[256]; /* last log line of the engine; "" if there is none */
 } engine_process;
 
-/* While a model loads. */
+/* Callbacks while a model loads. */
 typedef struct engine_waiting {
-    hw_progress_fn progress; /* NULL: nobody looks */
+    hw_progress_fn progress; /* NULL: no progress */
     hw_stop_fn stop;
     void *ctx;
 } engine_waiting;
 
-/* Starts it and waits until its model is there. False with the reason: the model did not open, it is another one than before, or
- * `stop` said so. */
+/* Starts the process and waits until its model is open. False with the reason: the model did not open, it is not the
+ * same as before, or `stop` returned true. */
 bool engine_process_start(engine_process *e, const engine_waiting *waiting, hw_error *err);
-/* Whether it is there; one that ended by itself is seen here, and *why [n] then says how it ended. */
+/* Whether the process is alive; if it has ended, *why [n] says how. */
 bool engine_process_lives(engine_process *e, char *why, size_t n);
-/* Buries one whose channel has ended (killed where it does not end by itself), and says how: "signal 11 (Segmentation fault)". */
+/* Reaps a process whose channel has ended (kills it if it does not end by itself), and says how it ended: "signal 11
+ * (Segmentation fault)". */
 void engine_process_bury(engine_process *e, char *why, size_t n);
 void engine_process_kill(engine_process *e); /* its channel then ends */
-/* Asks it to end, and kills it after a moment. False: it did not exit as it should. By the thread that started it, before that one
- * ends: the kernel kills it with that thread. */
+/* Ends the process, by force after a moment. False: it did not exit cleanly. Call from the thread that started it,
+ * before that thread ends: the kernel kills the process with that thread. */
 bool engine_process_end(engine_process *e);
-void engine_process_clear(engine_process *e); /* ends it where it still runs, and frees the model's description */
+void engine_process_clear(engine_process *e); /* ends the process if it runs, and frees the model's description */
 
 #endif

@@ -1,4 +1,4 @@
-/* event_stream.c - a buffer with a mutex; the limit counts what the client has not read. */
+/* event_stream.c - a buffer with a mutex; the limit applies to what the client has not read. */
 #include "serve/event_stream.h"
 
 #include <errno.h>
@@ -65,7 +65,7 @@ bool events_gone(events *e) {
     return gone;
 }
 
-/* Gives up the memory of what was read as soon as all was. */
+/* Frees the buffer as soon as everything in it was read. */
 static long take(events *e, char *to, size_t room) {
     size_t n = unread(e) < room ? unread(e) : room;
     memcpy(to, e->waiting.bytes + e->at, n);

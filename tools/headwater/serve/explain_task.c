@@ -1,10 +1,10 @@
 /*
- * explain_task.c - a new run: the model generates, each token is explained as its rows come, and all is saved before the
- * client hears that it is done.
+ * explain_task.c - a new run: the model generates, each token is explained as soon as its rows arrive, and everything
+ * is saved before the client gets `done`.
  *
  *     a row in the store -> capture (tokens, explained rows) -> whole explanations -> document and trace into the store
  *
- * A run that is stopped, or whose client left, keeps the tokens that are there.
+ * A run that is stopped, or whose client disconnects, keeps its tokens so far.
  */
 #include "serve/remote_store.h"
 #include "serve/tasks.h"
@@ -17,7 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Completion tokens that are explained together: reading a layer's weights for each one alone costs as much as generating it. */
+/* Completion tokens that are explained together: reading a layer's weights for each token alone costs as much as
+ * generating it. */
 enum { LIVE_ROWS = 4 };
 static const double PROGRESS_S = 0.05;
 
@@ -27,25 +28,25 @@ typedef struct making {
     const explain_request *r;
     choice choice;
     int64_t id;
-    hw_segments *passages, *cut; /* of the prompt; NULL: none */
-    hw_partition *columns;       /* what params' groups point to; NULL: each token is a column */
+    hw_segments *passages, *cut; /* segments of the prompt; NULL: none */
+    hw_partition *columns;       /* owner of the groups in params; NULL: each token is a column */
     hw_method_params params;
-    hw_live *live[MOST_METHODS]; /* [choice.n] NULL: explained only at the end */
-    bool began;                  /* the prompt was read */
-    bool failed;                 /* it ends: t->error says why */
+    hw_live *live[MOST_METHODS]; /* [choice.n] NULL: explained at the end only */
+    bool began;                  /* the prompt is decoded */
+    bool failed;                 /* the run has failed: t->error has the reason */
     size_t n_tokens;
     double told; /* when progress was last sent, clock_seconds() */
 } making;
 
 /* ------------------------------------------------------------------ events */
 
-/* The run ends for want of memory: a client that counts tokens must not miss one. */
+/* The run fails on lack of memory, because a client that counts tokens must get every one. */
 static void fail_memory(making *m, const char *what) {
     if (!m->failed) error_set(&m->t->error, HW_ERR_MEMORY, "no memory for %s", what);
     m->failed = true;
 }
 
-/* A token as a tree; NULL: no memory. */
+/* A token as a tree; NULL when memory runs out. */
 static json_t *token_json(const hw_token *token) {
     char *text;
     bool no_memory;
@@ -107,8 +108,8 @@ static hw_err spans_to_segments(hw_segments **out, const hw_run *run, const json
     return rc;
 }
 
-/* Passages, and the groups that the columns are to be. A prompt that cannot be cut as the request says is an error: columns that
- * are tokens would answer another question. */
+/* Makes passages, and the groups of the columns. A prompt that cannot be split as requested is an error: explaining by
+ * tokens instead would answer another question. */
 static hw_err cut_prompt(making *m, const hw_run *run, hw_error *err) {
     const hw_segments *by = NULL;
     const char *name = m->choice.by;
@@ -125,13 +126,13 @@ static hw_err cut_prompt(making *m, const hw_run *run, hw_error *err) {
     return rc;
 }
 
-/* Methods that cannot explain a growing run are left to the end. */
+/* Methods that cannot explain a growing run are run at the end. */
 static void begin_live(making *m) {
     for (size_t i = 0; i < m->choice.n && m->t->wants_events; i++)
         if (hw_live_new(&m->live[i], m->choice.methods[i], &m->params, NULL) != HW_OK) m->live[i] = NULL;
 }
 
-/* The prompt was read. */
+/* Called when the prompt is decoded. */
 static void begin(making *m, const hw_run *run) {
     m->began = true;
     send_prompt(m, run);
@@ -169,15 +170,15 @@ static uint32_t signals_of(const making *m, const hw_method_params *p) {
     return signals;
 }
 
-/* What every method of the table reads, with the settings asked for, with the usual ones and with a measured residual, so
- * that all can be tried on the saved run. */
+/* Signals of every method with the requested settings, with default settings and with a measured residual, so that all
+ * methods can be tried on the saved run. */
 static uint32_t all_signals(const making *m) {
     hw_method_params usual = hw_method_params_default();
     usual.residual_measured = !*m->w->info->values_problem;
     return signals_of(m, &m->params) | signals_of(m, &usual);
 }
 
-/* With `chat` a conversation in place of the request's prompt. */
+/* With `chat` a conversation instead of the request's prompt. */
 static hw_err capture_chat(making *m, const conversation *chat, hw_trace **trace, hw_error *err) {
     const explain_request *r = m->r;
     hw_run_params p = hw_run_params_default();
@@ -220,13 +221,13 @@ static hw_err capture(making *m, hw_trace **trace, hw_error *err) {
 
 /* ------------------------------------------------------------------ when it is whole */
 
-/* Of methods that run the model again a stopped run needs none. */
+/* Whether methods that run the model again are no longer needed, because the run was stopped. */
 static bool is_abandoned(void *ctx) {
     making *m = ctx;
     return worker_is_abandoned(m->w);
 }
 
-/* Methods that fail are left out as long as one is there. Gives how many were made. */
+/* Runs the methods; those that fail are left out if at least one succeeds. Returns the number of results. */
 static size_t explain_all(making *m, const hw_trace *trace, hw_attribution *made[MOST_METHODS], hw_error *err) {
     size_t n = 0;
     hw_method_params p = m->params;
@@ -254,7 +255,7 @@ static bool save(making *m, const hw_trace *trace, hw_attribution *const *made, 
     return ok;
 }
 
-/* Takes the trace over. */
+/* Takes ownership of the trace. */
 static bool finish(making *m, hw_trace *trace) {
     hw_attribution *made[MOST_METHODS] = {NULL};
     m->t->error = (hw_error){.code = HW_ERR_CANCELLED, .msg = "stopped"};
@@ -272,7 +273,8 @@ static bool finish(making *m, hw_trace *trace) {
 
 /* ------------------------------------------------------------------ the whole */
 
-/* Whether the new prompt begins, for at least half of it, as that of the newest trace: a second question over the same text. */
+/* Whether at least half of the new prompt is a common prefix with the newest trace, as for a second question about the
+ * same text. */
 static bool goes_on(const making *m) {
     size_t n, same = 0;
     const char *old = m->w->trace ? hw_run_prompt(hw_trace_run(m->w->trace), &n) : NULL;
@@ -282,8 +284,8 @@ static bool goes_on(const making *m) {
 
 static bool make_run(making *m) {
     hw_trace *trace;
-    hw_error err; /* not the task's: that one may say why it was stopped */
-    if (!goes_on(m)) worker_keep(m->w, NULL, 0); /* room for the new one */
+    hw_error err; /* separate from the task's error, which may hold the reason of a stop */
+    if (!goes_on(m)) worker_keep(m->w, NULL, 0); /* frees memory for the new one */
     if (capture(m, &trace, &err) != HW_OK) {
         if (!m->failed) m->t->error = err;
         return false;

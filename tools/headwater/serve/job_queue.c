@@ -1,4 +1,4 @@
-/* job_queue.c - an array under a mutex: it is short. */
+/* job_queue.c - a short array with a mutex. */
 #include "serve/job_queue.h"
 
 #include "base/json.h"
@@ -52,7 +52,7 @@ json_t *error_json(const hw_error *err) {
                      hw__json_replaced(err->msg, strlen(err->msg)));
 }
 
-/* Sends and frees it; false: no memory. */
+/* Sends the event and frees its data; false when memory runs out. */
 static bool send(task *t, const char *name, buffer *json) {
     bool ok = !json->failed;
     if (ok) events_send(&t->events, name, json->bytes);
@@ -105,7 +105,7 @@ void queue_free(queue *q) {
     free(q);
 }
 
-/* How many are before it: 0 is the one that works. Called with the mutex held. */
+/* Sends the number of tasks ahead: 0 means running. Call with the mutex held. */
 static void tell_position(task *t, size_t position) {
     send_json(t, "queued", json_pack("{s:I, s:I}", "job", (json_int_t)t->id, "position", (json_int_t)position));
 }
@@ -133,7 +133,7 @@ bool queue_add(queue *q, task *t, hw_error *err) {
     return ok;
 }
 
-/* Takes entry `i` out; its reference is the caller's. */
+/* Removes entry `i`; the caller gets its reference. */
 static task *take_out(queue *q, size_t i) {
     task *t = q->waiting[i];
     memmove(&q->waiting[i], &q->waiting[i + 1], (--q->n - i) * sizeof *q->waiting);
@@ -168,7 +168,7 @@ void queue_done(queue *q) {
     pthread_mutex_unlock(&q->mutex);
 }
 
-/* A task that never began. */
+/* Ends a task that has not started. */
 static void end_waiting(task *t, int code, const char *message) {
     error_set(&t->error, code, "%s", message);
     task_end(t, false);

@@ -1,7 +1,7 @@
 /*
- * job_routes.c - routes whose work the engine does: the client's thread puts a task into the queue and then either
- * streams its events or waits for its result. It looks at the connection several times a second, so that a client that
- * leaves is missed at once, also while nothing is sent.
+ * job_routes.c - routes that need the engine: the client's thread puts a task into the queue and then either streams
+ * its events or waits for its result. It checks the connection several times a second, so that a disconnect is detected
+ * even while nothing is sent.
  */
 #include "serve/job_routes.h"
 
@@ -21,7 +21,7 @@ enum { LOOK_MS = 200, SILENT_LOOKS = 50, EVENT_BLOCK = 32 << 10 };
 
 /* ------------------------------------------------------------------ waiting for a task */
 
-/* Whether the other side has closed the connection. */
+/* Whether the client has closed the connection. */
 static bool is_closed(int fd) {
     char byte;
     ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
@@ -34,11 +34,11 @@ static int socket_of(struct MHD_Connection *connection) {
 }
 
 typedef struct stream {
-    task *task; /* a reference */
+    task *task; /* a counted reference */
     int fd, silent;
 } stream;
 
-/* A content reader of libmicrohttpd's. A comment now and then shows that the server lives. */
+/* A content reader for libmicrohttpd. Sends a comment from time to time to show that the server is alive. */
 static ssize_t read_events(void *ctx, uint64_t position, char *to, size_t room) {
     static const char comment[] = ":\n\n";
     stream *s = ctx;
@@ -64,12 +64,12 @@ static ssize_t read_events(void *ctx, uint64_t position, char *to, size_t room) 
 
 static void free_stream(void *ctx) {
     stream *s = ctx;
-    queue_leave(s->task->queue, s->task); /* no harm where it has ended */
+    queue_leave(s->task->queue, s->task); /* has no effect if the task has ended */
     task_release(s->task);
     free(s);
 }
 
-/* Takes the reference over. */
+/* Takes ownership of the reference. */
 static answer stream_events(call *c, task *t) {
     stream *s = malloc(sizeof *s);
     answer a = {200, NULL};
@@ -87,7 +87,7 @@ static answer stream_events(call *c, task *t) {
     return a;
 }
 
-/* Until it has ended; false: the client left before. */
+/* Waits until the task has ended; false: the client disconnected before. */
 static bool wait_for(call *c, task *t) {
     int fd = socket_of(c->connection);
     char none[1];
@@ -96,7 +96,7 @@ static bool wait_for(call *c, task *t) {
     return !events_gone(&t->events);
 }
 
-/* The task's work as an answer: its events, or its result. Takes the reference over. */
+/* Answers with the task's events or its result. Takes ownership of the reference. */
 static answer answer_task(call *c, task *t) {
     hw_error err;
     if (!queue_add(c->server->queue, t, &err)) {
@@ -105,17 +105,17 @@ static answer answer_task(call *c, task *t) {
     }
     if (t->events.wanted) return stream_events(c, t);
     answer a = {0, NULL};
-    bool ended = wait_for(c, t); /* if not, the task is still the dispatcher's */
+    bool ended = wait_for(c, t); /* if not, the dispatcher still owns the task */
     if (ended && t->failed) a = answer_error(&t->error);
     if (ended && !t->failed) {
         a = answer_text(200, &t->result);
-        t->result = (buffer){.n = 0}; /* the response has it */
+        t->result = (buffer){.n = 0}; /* the response owns it */
     }
     task_release(t);
     return a;
 }
 
-/* A task of the request's body, which it takes over; NULL with *err filled. */
+/* Makes a task of the request's body and takes ownership of the body; NULL with *err set. */
 static task *new_task(call *c, task_kind kind, hw_error *err) {
     task *t = task_new(kind, c->body, call_wants_events(c));
     c->body = NULL;
@@ -139,16 +139,16 @@ answer handle_explain(call *c) {
     return answer_task(c, t);
 }
 
-/* The request of a failed run; what it had generated is explained, so nothing is generated anew. */
+/* The request of a failed run; its completion so far is explained, so nothing is generated again. */
 static json_t *retry_request(call *c, hw_error *err) {
     failed_run failed;
     if (!store_failed_run(c->server->store, c->id, &failed, err)) return NULL;
     json_t *request = request_parse(failed.request, strlen(failed.request), err);
-    /* None yet, or half a character: then it is generated anew. */
+    /* No completion yet, or part of a character: then it is generated again. */
     bool goes_on = failed.n_completion && hw__utf8_valid(failed.completion, failed.n_completion);
     if (request && goes_on && !json_object_get(request, "completion")) {
         request = hw__json_set(request, "completion", json_stringn(failed.completion, failed.n_completion));
-        json_object_del(json_object_get(request, "options"), "n_generate"); /* not 0 where it is not there */
+        json_object_del(json_object_get(request, "options"), "n_generate"); /* fails if the key is not there */
         if (!request) error_set(err, HW_ERR_MEMORY, "no memory for run %lld", (long long)c->id);
     }
     failed_run_free(&failed);
@@ -208,7 +208,7 @@ static const char *format_name(size_t i, const void *ctx) {
     return tables_format(i)->name;
 }
 
-/* NULL with *err filled. */
+/* NULL with *err set. */
 static const export_format *find_format(const char *name, hw_error *err) {
     char list[120];
     size_t n = 0;
@@ -229,7 +229,7 @@ static answer attach(answer a, const export_format *format, int64_t id) {
     return a;
 }
 
-/* ?with=ID: another run for the same report; 0 without. */
+/* Reads ?with=ID: another run for the same report; 0 if absent. */
 static bool read_with(int64_t *id, const call *c, const export_format *format, hw_error *err) {
     const char *text = query(c, "with");
     *id = 0;
@@ -241,7 +241,7 @@ static bool read_with(int64_t *id, const call *c, const export_format *format, h
     return *id != c->id || error_set(err, HW_ERR_ARGUMENT, "\"with\" is %lld: must be another run", (long long)*id);
 }
 
-/* Documents need no engine: a report is the page with one or two of them inside. */
+/* Documents do not need the engine: a report is the page with one or two documents in it. */
 static answer export_report(call *c, const export_format *format, int64_t with) {
     hw_error err;
     buffer run = {.n = 0}, other = {.n = 0}, page = {.n = 0};
@@ -255,7 +255,7 @@ static answer export_report(call *c, const export_format *format, int64_t with) 
     return ok ? attach(answer_text(200, &page), format, c->id) : answer_error(&err);
 }
 
-/* Which of the run's explanations; -1: none is named. */
+/* Reads the index of one of the run's explanations; -1 if absent. */
 static bool read_attribution(int64_t *index, const call *c, hw_error *err) {
     const char *text = query(c, "attribution");
     size_t n = text ? strspn(text, "0123456789") : 0;

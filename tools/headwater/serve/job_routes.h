@@ -1,4 +1,4 @@
-/* job_routes.h - routes whose work is a task of the engine's: rows of routes.c's table. */
+/* job_routes.h - routes whose work is a task of the engine process: rows of the table in routes.c. */
 #ifndef HW_SERVE_JOB_ROUTES_H
 #define HW_SERVE_JOB_ROUTES_H
 

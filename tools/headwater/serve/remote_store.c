@@ -1,13 +1,13 @@
-/* remote_store.c - one call at a time: the task's own thread waits for the answer, which the reading thread brings. */
+/* remote_store.c - one call at a time: the task's thread waits for the answer, which the reading thread receives. */
 #include "serve/remote_store.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Sends a call and waits; the answer [n] is in *answer (to be freed), with a terminator. */
+/* Sends a call and waits; the answer [n] is in *answer (free it), with a terminator. */
 static bool call(worker *w, frame_type type, const span_of_text *parts, size_t n, buffer *answer, hw_error *err) {
-    if (!channel_send(&w->channel, type, parts, n)) _exit(0); /* the server is gone */
+    if (!channel_send(&w->channel, type, parts, n)) _exit(0); /* the server has ended */
     bool refused = worker_answer(w, answer);
     if (refused && answer->n == sizeof *err) memcpy(err, answer->bytes, sizeof *err);
     if (!refused && answer->failed) error_set(err, HW_ERR_MEMORY, "no memory for what the store gives");
@@ -16,7 +16,7 @@ static bool call(worker *w, frame_type type, const span_of_text *parts, size_t n
     return ok;
 }
 
-/* A call whose answer says nothing but that it was done. */
+/* A call whose answer is empty. */
 static bool call_only(worker *w, frame_type type, const span_of_text *parts, size_t n, hw_error *err) {
     buffer answer = {.n = 0};
     bool ok = call(w, type, parts, n, &answer, err);

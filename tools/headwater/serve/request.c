@@ -1,4 +1,4 @@
-/* request.c - a table of fields for each kind of request; one reader for all. */
+/* request.c - a table of fields for each kind of request, and one parser for all. */
 #include "serve/request.h"
 
 #include "base/json.h"
@@ -12,13 +12,13 @@
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
 typedef enum kind {
-    TEXT,   /* span_of_text: any text that is not longer than `most` bytes (0: any) and not empty */
+    TEXT,   /* span_of_text: any non-empty text of at most `most` bytes (0: no limit) */
     FLAG,   /* bool */
-    WHOLE,  /* int64_t from least to most */
-    REAL,   /* double from least to most */
-    WORD,   /* an enum, read by `word` */
-    OBJECT, /* fields [n_fields] of the same struct, one level down */
-    OTHER   /* read by `other` */
+    WHOLE,  /* int64_t within the range */
+    REAL,   /* double within the range */
+    WORD,   /* an enum, parsed by `word` */
+    OBJECT, /* fields [n_fields] of a nested object, in the same struct */
+    OTHER   /* parsed by `other` */
 } kind;
 
 typedef struct field {
@@ -68,7 +68,7 @@ static bool read_real(double *to, const field *row, const json_t *value, hw_erro
     return true;
 }
 
-/* A string without NUL that fits into a message; NULL with *err filled. */
+/* A string without NUL that is short enough for a message; NULL with *err set. */
 static const char *short_word(const char *key, const json_t *value, hw_error *err) {
     const char *text = json_string_value(value);
     if (text && strlen(text) == json_string_length(value) && strlen(text) <= MOST_NAME) return text;
@@ -177,7 +177,7 @@ static bool read_methods(choice *c, const json_t *value, hw_error *err) {
     return true;
 }
 
-/* A row of the segmenter table or "passage". */
+/* Parses the name of a segmenter, or "passage". */
 static bool read_by(const char **by, const json_t *value, hw_error *err) {
     char list[200];
     const char *name = short_word("by", value, err);
@@ -193,11 +193,11 @@ static bool read_by(const char **by, const json_t *value, hw_error *err) {
 static bool read_choice_by(void *to, const json_t *value, hw_error *err) {
     choice *c = to;
     if (!read_by(&c->by, value, err)) return false;
-    if (strcmp(c->by, "token") == 0) c->by = NULL; /* each token its own, the special ones too */
+    if (strcmp(c->by, "token") == 0) c->by = NULL; /* each token is a segment, special ones included */
     return true;
 }
 
-/* Names of settings, then of `others`. */
+/* Names of settings, followed by those of `others`. */
 typedef struct setting_fields {
     const field *others;
 } setting_fields;
@@ -213,7 +213,7 @@ static bool refuse_unknown_setting(const char *key, const field *others, size_t 
     return refuse(err, "\"%.60s\" is no field of settings; there are \"%s\"", key, list);
 }
 
-/* A value of the table of settings. */
+/* Parses a value by the table of settings. */
 static bool read_setting(hw_method_params *p, const hw_setting_info *s, const json_t *value, hw_error *err) {
     char accepts[240], given[40] = "";
     hw_err rc = HW_ERR_ARGUMENT;
@@ -228,7 +228,7 @@ static bool read_setting(hw_method_params *p, const hw_setting_info *s, const js
     return refuse(err, "\"%s\"%s must be %s", s->name, given, hw_setting_accepts(accepts, sizeof accepts, s));
 }
 
-/* An object whose keys are settings, or among `others` [n], fields of the struct at `into`. */
+/* Parses an object whose keys are settings or, among `others` [n], fields of the struct at `into`. */
 static bool read_settings(void *into, hw_method_params *p, const field *others, size_t n, const json_t *json, hw_error *err) {
     const char *key;
     json_t *value;
@@ -245,7 +245,7 @@ static bool read_settings(void *into, hw_method_params *p, const field *others, 
 
 static choice default_choice(void) { return (choice){.params = hw_method_params_default()}; }
 
-/* What segments and columns cannot be together. */
+/* Rejects combinations of segments and columns that exclude each other. */
 static bool fit_choice(const choice *c, hw_error *err) {
     if (c->by && c->params.columns == HW_COLUMNS_ALL)
         return refuse(err, "\"by\" cuts the prompt: it does not go with columns \"all\"");
@@ -284,7 +284,7 @@ static bool explain_template(void *to, const json_t *value, hw_error *err) {
            refuse(err, "\"chat_template\" must be a string without NUL, and not empty");
 }
 
-/* A C string for the library, which says more about it. */
+/* A terminated string for the library, which reports further errors. */
 static bool explain_versus(void *to, const json_t *value, hw_error *err) {
     const char *text = short_word("versus", value, err);
     ((explain_request *)to)->versus = text;
@@ -334,7 +334,7 @@ static span_of_text content_of(const explain_request *r, size_t i) {
     return (span_of_text){json_string_value(content), json_string_length(content)};
 }
 
-/* Of the run's prompt: of messages it is the contents with a blank line between two. */
+/* Characters of the run's prompt: for messages their contents with a blank line between two. */
 static size_t prompt_characters(const explain_request *r) {
     size_t n = count_characters(r->prompt);
     for (size_t i = 0; i < json_array_size(r->messages); i++) {
@@ -359,7 +359,7 @@ static bool check_prompt(const explain_request *r, hw_error *err) {
     return true;
 }
 
-/* Checked here, before the model runs; only then the library sees them. */
+/* Checked before the model runs; the library checks them only afterwards. */
 static bool check_spans(const explain_request *r, hw_error *err) {
     json_int_t least = 0, most = (json_int_t)prompt_characters(r);
     for (size_t i = 0; i < json_array_size(r->spans); i++) {

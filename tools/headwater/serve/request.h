@@ -1,8 +1,8 @@
 /*
- * request.h - what a client may ask for, read from JSON that may say anything.
+ * request.h - requests of clients, parsed from untrusted JSON.
  *
- * Every complaint names the field, its value where it is short, and what is accepted. Unknown fields are refused, for a
- * misspelt one would be a setting that does nothing.
+ * Every error names the field, its value if it is short, and what is accepted. Unknown fields are rejected, because a
+ * misspelt setting would have no effect.
  */
 #ifndef HW_SERVE_REQUEST_H
 #define HW_SERVE_REQUEST_H
@@ -12,24 +12,25 @@
 
 #include <jansson.h>
 
-/* Text of a request, as long as its JSON. */
+/* A text of a request; its JSON must outlive it. */
 typedef struct span_of_text {
-    const char *bytes; /* [n]; NULL: not given */
+    const char *bytes; /* [n]; NULL: absent */
     size_t n;
 } span_of_text;
 
 enum { MOST_PASSAGES = 1000, MOST_NAME = 200 };
 
-/* Which methods with which settings. */
+/* Methods with their settings. */
 typedef struct choice {
-    const char *methods[MOST_METHODS]; /* [n] rows of the method table; n = 0: those of the default that are possible */
+    const char *methods[MOST_METHODS]; /* [n] rows of the method table; n = 0: the default methods that the model
+                                          supports */
     size_t n;
-    hw_method_params params;           /* rows of the table of settings */
+    hw_method_params params;           /* values for the table of settings */
     const char *by; /* segmenter or "passage"; NULL: tokens */
 } choice;
 
 typedef struct explain_request {
-    span_of_text prompt, completion, name; /* prompt: not given where `messages` are */
+    span_of_text prompt, completion, name; /* prompt: absent if `messages` are given */
     const json_t *messages;                /* borrowed, checked; NULL: none */
     const char *chat_template;             /* borrowed; NULL: the model's own */
     hw_thinking thinking;
@@ -49,12 +50,12 @@ typedef struct check_request {
     int64_t row_begin, row_end; /* 0,0: all */
 } check_request;
 
-/* JSON of a body [n]; release with json_decref(). NULL with *err filled. */
+/* Parses a body [n]; release with json_decref(). NULL with *err set. */
 json_t *request_parse(const char *body, size_t n, hw_error *err);
 
-/* What is read points into `json`, which must outlive it. */
+/* The results point into `json`, which must outlive them. */
 bool request_explain(explain_request *out, const json_t *json, hw_error *err);
-/* What a list of runs shows of it: the prompt, or the last message. */
+/* Text shown in the list of runs: the prompt, or the last message. */
 span_of_text request_preview(const explain_request *r);
 bool request_again(choice *out, const json_t *json, hw_error *err);
 bool request_check(check_request *out, const json_t *json, hw_error *err);

@@ -1,4 +1,4 @@
-/* routes.c - the table, its search, and the routes that are answered at once. */
+/* routes.c - the table of routes, the lookup, and the routes that need no task. */
 #include "serve/routes.h"
 
 #include "base/json.h"
@@ -17,7 +17,7 @@ static answer handle_page(call *c) {
     return answer_bytes(200, (void *)page_html, page_html_size, MHD_RESPMEM_PERSISTENT, "text/html; charset=utf-8");
 }
 
-/* NULL: no memory. */
+/* NULL when memory runs out. */
 static json_t *model_json(const hw_model_info *model) {
     char *text;
     bool no_memory;

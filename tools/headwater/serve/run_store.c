@@ -1,9 +1,9 @@
 /*
- * run_store.c - one SQLite connection behind one mutex; every call is a transaction of its own.
+ * run_store.c - one SQLite connection with a mutex; every call is one transaction.
  *
- * Write-ahead log, synced at checkpoints: what was committed outlives the process whatever ends it. The connection
- * locks the file for itself, so a second server on the same file is refused, and an unfinished row at start is one that
- * a crash left: it is marked as failed.
+ * Write-ahead log, synced at checkpoints: committed data survive any end of the process. The connection locks the file
+ * exclusively, so a second server on the same file is refused, and an unfinished row found at start was left by a
+ * crash: it is marked as failed.
  */
 #include "serve/run_store.h"
 
@@ -56,9 +56,8 @@ static bool fail_missing(int64_t id, hw_error *err) {
     return error_set(err, ERR_NOT_FOUND, "there is no run %lld", (long long)id);
 }
 
-/* A statement with its arguments bound: `i` int64_t, `t` terminated text, `n` text with its length (span_of_text), `b`
- * the same as bytes, `z` a blob of so many zeros (int64_t). NULL when it cannot be made. The arguments must outlive it.
- */
+/* A statement with its arguments bound: `i` int64_t, `t` terminated text, `n` text with length (span_of_text), `b` the
+ * same as bytes, `z` a blob of zeros (int64_t: length). NULL on failure. The arguments must outlive the statement. */
 static sqlite3_stmt *prepare(store *s, const char *sql, const char *types, ...) {
     sqlite3_stmt *q = NULL;
     bool ok = sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) == SQLITE_OK;
@@ -86,7 +85,7 @@ static sqlite3_stmt *prepare(store *s, const char *sql, const char *types, ...) 
     return NULL;
 }
 
-/* Runs a statement that gives no rows, and releases it. */
+/* Runs a statement that returns no rows, and releases it. */
 static bool run(sqlite3_stmt *q) {
     bool ok = q && sqlite3_step(q) == SQLITE_DONE;
     sqlite3_finalize(q);
@@ -99,7 +98,7 @@ static void lock(store *s) { pthread_mutex_lock(&s->mutex); }
 static void unlock(store *s) { pthread_mutex_unlock(&s->mutex); }
 
 static span_of_text column(sqlite3_stmt *q, int i) {
-    const char *bytes = sqlite3_column_blob(q, i); /* of text too: no conversion; NULL of an empty one */
+    const char *bytes = sqlite3_column_blob(q, i); /* used for text too, without conversion; NULL if it is empty */
     return (span_of_text){bytes ? bytes : "", bytes ? (size_t)sqlite3_column_bytes(q, i) : 0};
 }
 
@@ -113,7 +112,7 @@ static char *copy(span_of_text text) {
 
 /* ------------------------------------------------------------------ opening */
 
-/* Makes every folder on the way to `path`; private, for prompts are. */
+/* Makes every folder on the way to `path`; readable by the owner only, because runs contain prompts. */
 static bool make_folders(char *path) {
     for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = 0;
@@ -141,7 +140,7 @@ char *store_default_path(void) {
     return NULL;
 }
 
-/* *out <- the number that a query gives. */
+/* *out <- the number that a query returns. */
 static bool number(int64_t *out, store *s, const char *sql) {
     sqlite3_stmt *q = prepare(s, sql, "");
     bool ok = q && sqlite3_step(q) == SQLITE_ROW;
@@ -158,7 +157,7 @@ static bool fail_open(store *s, const char *path, hw_error *err) {
     return error_set(err, ERR_STORE, "%s: %s", path, sqlite3_errmsg(s->db));
 }
 
-/* Before anything in the file is changed: it is new, or a store that this build reads, *older where of version 1. */
+/* Checks the file before changing it: it must be new, or a store that this build can read; *older: it has version 1. */
 static bool check_file(bool *older, store *s, const char *path, hw_error *err) {
     int64_t things, application, version;
     if (!number(&things, s, "SELECT count(*) FROM sqlite_master") || !number(&application, s, "PRAGMA application_id") ||
@@ -183,7 +182,7 @@ static bool prepare_file(store *s, const char *path, hw_error *err) {
            fail_open(s, path, err);
 }
 
-/* A new file is for its owner's eyes only. */
+/* Creates a new file that only its owner can read. */
 static bool create_private(const char *path, hw_error *err) {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) return error_set(err, ERR_STORE, "cannot open %s: %s", path, strerror(errno));
@@ -228,7 +227,7 @@ static void now_text(char out[32]) {
     strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
 }
 
-/* The first characters of a text that is UTF-8. */
+/* The first characters of a text, if they are UTF-8. */
 static span_of_text preview(span_of_text text) {
     size_t i = 0, n = 0;
     for (; i < text.n; i++)
@@ -262,7 +261,7 @@ void store_progress(store *s, int64_t id, const char *completion, size_t n) {
     unlock(s);
 }
 
-/* Copies a file into the blob, by way of `piece` [PIECE]. */
+/* Copies a file into the blob, through `piece` [PIECE]. */
 static bool fill_blob(store *s, sqlite3_blob *blob, FILE *file, char *piece, hw_error *err) {
     int at = 0, size = sqlite3_blob_bytes(blob);
     while (at < size) {
@@ -287,7 +286,7 @@ static bool insert_trace(store *s, int64_t id, FILE *file, int64_t n_bytes, hw_e
     return ok;
 }
 
-/* A trace that is too large or cannot be opened is left out: the run stays. */
+/* A trace that is too large or cannot be read is left out: the run is kept. */
 static bool keep_trace(store *s, int64_t id, const char *path, hw_error *err) {
     struct stat info;
     FILE *file = path ? fopen(path, "rb") : NULL;
@@ -307,7 +306,7 @@ bool store_finish(store *s, int64_t id, const finished *what, hw_error *err) {
                            "tiibi", what->document, what->n_prompt, what->n_completion, what->completion, id))) ||
               fail_db(s, err);
     ok = ok && keep_trace(s, id, what->trace_path, err) && (execute(s, "COMMIT") || fail_db(s, err));
-    if (!ok) execute(s, "ROLLBACK"); /* does nothing where it has not begun */
+    if (!ok) execute(s, "ROLLBACK"); /* has no effect if the transaction has not begun */
     unlock(s);
     return ok;
 }
@@ -367,7 +366,7 @@ bool store_retry(store *s, int64_t id, hw_error *err) {
 
 /* ------------------------------------------------------------------ finished runs */
 
-/* Text of a column as a string, which may end within a character. */
+/* Text of a column as a string; it may end inside a character. */
 static json_t *text_json(span_of_text text) { return hw__json_front(text.bytes, text.n); }
 
 static json_t *run_json(sqlite3_stmt *q) {
@@ -404,7 +403,7 @@ json_t *store_list(store *s, hw_error *err) {
     return list;
 }
 
-/* {"id","name","created", and what stands in the document after its brace. */
+/* {"id","name","created", and the rest of the document after its brace. */
 static bool put_document(buffer *out, sqlite3_stmt *q, int64_t id, hw_error *err) {
     span_of_text document = column(q, 2);
     if (sqlite3_column_type(q, 3) != SQLITE_NULL)
@@ -432,7 +431,7 @@ bool store_get(store *s, int64_t id, buffer *out, hw_error *err) {
     return ok;
 }
 
-/* Of a statement that must have changed one row. */
+/* Checks that a statement changed exactly one row. */
 static bool changed(store *s, bool ok, int64_t id, hw_error *err) {
     if (ok && sqlite3_changes(s->db) == 0) return fail_missing(id, err);
     return ok || fail_db(s, err);
@@ -502,7 +501,7 @@ static bool put_attribution(json_t *list, json_t *one) {
     return json_array_append(list, one) == 0;
 }
 
-/* The document with what is new, as text; NULL when it cannot be made: *damaged tells why, else there is no memory. */
+/* The document with the additions, as text. NULL on failure: *damaged if it cannot be parsed, else memory ran out. */
 static char *amended(bool *damaged, const char *document, const json_t *attributions, json_t *check) {
     bool no_memory;
     json_t *json = hw__json_read(document, strlen(document), JSON_ALLOW_NUL, &no_memory, NULL);
@@ -552,7 +551,7 @@ bool store_trace(store *s, int64_t id, const char *path, hw_error *err) {
     int opened = sqlite3_blob_open(s->db, "main", "traces", "bytes", id, 0, &blob);
     bool ok = opened == SQLITE_OK;
     FILE *file = ok ? fopen(path, "wbx") : NULL;
-    if (!ok && opened != SQLITE_ERROR) { /* that: there is no such row */
+    if (!ok && opened != SQLITE_ERROR) { /* SQLITE_ERROR: there is no such row */
         fail_db(s, err);
     } else if (!ok) {
         char *name = get_column(s, "SELECT name FROM runs WHERE id=?", id, err);

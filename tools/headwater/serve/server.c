@@ -1,11 +1,11 @@
 /*
- * server.c - libmicrohttpd set up with limits, and what every request must pass before its route is run.
+ * server.c - sets up libmicrohttpd with limits, and the checks that every request must pass before its route is run.
  *
  *     headers -> Host, Origin, Sec-Fetch-Site -> route -> body (type, length) -> JSON -> handler -> answer
  *
- * A page of another site must not reach this server through the user's browser: it cannot send another Host than its
- * own name (so a name that was pointed at 127.0.0.1 is refused), its Origin is refused, and bodies are JSON, which it
- * may not send without asking first; that question is never answered.
+ * A page of another site must not reach this server through the user's browser: it can send only its own name as Host
+ * (so a name that resolves to 127.0.0.1 is refused), its Origin is refused, and bodies are JSON, which it may send only
+ * after a CORS preflight, which is never answered.
  */
 #include "serve/server.h"
 
@@ -24,7 +24,7 @@
 enum { IDLE_SECONDS = 30, HEADER_BYTES = 32 << 10, BACKLOG = 64 };
 static const double CLOSING_S = 5, LAST_WORDS_S = 0.5;
 
-/* A request as it arrives. */
+/* A request being received. */
 typedef struct incoming {
     const route *route;
     int64_t id;
@@ -44,7 +44,7 @@ static const struct {
     {"Cross-Origin-Opener-Policy", "same-origin"},
     {"Cache-Control", "no-store"},
 };
-/* The page says in itself which scripts it runs; nothing else runs any. */
+/* The page declares the scripts that it runs; no other script can run. */
 static const char page_policy[] = "frame-ancestors 'none'; base-uri 'none'; form-action 'none'; object-src 'none'";
 static const char data_policy[] = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
@@ -78,7 +78,7 @@ static enum MHD_Result count_header(void *ctx, enum MHD_ValueKind kind, const ch
     return MHD_YES;
 }
 
-/* A header that is there once; NULL when it is missing. *twice: it is there more than once. */
+/* A header that occurs once; NULL if it is missing. *twice: it occurs more than once. */
 static const char *header(struct MHD_Connection *connection, const char *name, bool *twice) {
     header_count c = {name, 0};
     MHD_get_connection_values(connection, MHD_HEADER_KIND, count_header, &c);
@@ -86,7 +86,7 @@ static const char *header(struct MHD_Connection *connection, const char *name, b
     return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-/* Whether the name of `host`, with or without a port, is `name`. Any port: a tunnel has one of its own. */
+/* Whether the name in `host`, with or without a port, is `name`. Any port is accepted: a tunnel has its own. */
 static bool is_named(const char *host, const char *name) {
     size_t n = strlen(name);
     if (strncasecmp(host, name, n) != 0) return false;
@@ -95,14 +95,15 @@ static bool is_named(const char *host, const char *name) {
     return digits > 0 && digits <= 5 && !host[n + 1 + digits];
 }
 
-/* The names that --allow-host added. */
+/* The names given by --allow-host. */
 static bool is_allowed(const server *s, const char *host) {
     for (size_t i = 0; i < s->n_hosts; i++)
         if (is_named(host, s->hosts[i])) return true;
     return false;
 }
 
-/* Names that no other site's page can bring a browser to send here: those of this machine, and what --allow-host added. */
+/* Names to which another site's page cannot direct a browser: those of this machine, and those given by
+ * --allow-host. */
 static bool is_own_host(const server *s, const char *host) {
     static const char *const names[] = {"127.0.0.1", "localhost", "[::1]"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -118,7 +119,7 @@ static bool check_host(const server *s, struct MHD_Connection *connection, hw_er
                      "this server answers to localhost, 127.0.0.1, [::1] and the names that --allow-host gave it");
 }
 
-/* An origin without its scheme, NULL for another scheme: http, and https of the names that --allow-host gave. */
+/* An origin without its scheme; NULL for other schemes than http, and https for the names given by --allow-host. */
 static const char *origin_host(const server *s, const char *origin) {
     static const char plain[] = "http://", encrypted[] = "https://";
     if (strncmp(origin, plain, strlen(plain)) == 0) return origin + strlen(plain);
@@ -146,7 +147,7 @@ static bool is_json(const char *type) {
     return type && strncasecmp(type, json, n) == 0 && (type[n] == 0 || type[n] == ';' || type[n] == ' ');
 }
 
-/* A body's headers; a length that is too large is refused before it is read. */
+/* Checks a body's headers; a length that is too large is refused before the body is read. */
 static bool check_body(struct MHD_Connection *connection, hw_error *err) {
     bool twice = false;
     const char *type = header(connection, MHD_HTTP_HEADER_CONTENT_TYPE, &twice),
@@ -171,7 +172,7 @@ static const route *find_route(const char *method, const char *path, int64_t *id
     return NULL;
 }
 
-/* The request's state, or NULL with *out what the connection does next: it was refused. */
+/* The request's state; NULL if it was refused, with *out what to do with the connection. */
 static incoming *begin(server *s, struct MHD_Connection *connection, const char *path, const char *method,
                        enum MHD_Result *out) {
     hw_error err;
@@ -196,7 +197,7 @@ static incoming *begin(server *s, struct MHD_Connection *connection, const char 
 
 /* ------------------------------------------------------------------ handling */
 
-/* The body's JSON; an absent one reads as {} where the route needs none. */
+/* The body's JSON; an absent body counts as {} if the route needs none. */
 static json_t *parse_body(const incoming *in, hw_error *err) {
     if (in->too_large) {
         error_set(err, ERR_TOO_LARGE, "the body has more than %d bytes", MOST_BODY_BYTES);
@@ -221,7 +222,7 @@ static enum MHD_Result handle(server *s, struct MHD_Connection *connection, inco
     if (has_body(in->route)) {
         c.body = parse_body(in, &err);
         if (!c.body) return refuse(connection, &err);
-        buffer_free(&in->body); /* a job may keep the connection for long */
+        buffer_free(&in->body); /* freed early, because a job may keep the connection open for a long time */
     }
     answer a = in->route->handle(&c);
     json_decref(c.body);
@@ -233,7 +234,7 @@ static void take_body(incoming *in, const char *bytes, size_t n) {
     if (!in->too_large) buffer_add(&in->body, bytes, n);
 }
 
-/* libmicrohttpd calls this with the headers, with each piece of the body, and when all is there. */
+/* Called by libmicrohttpd with the headers, with each piece of the body, and at the end. */
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *path, const char *method,
                                   const char *version, const char *upload, size_t *upload_size, void **state) {
     (void)version;
@@ -300,7 +301,7 @@ bool server_start(server *s, unsigned port, hw_error *err) {
     return true;
 }
 
-/* Until no job is left and their clients have read why, or that long. */
+/* Waits until there are no jobs and their clients have read the reason, with a time limit. */
 static void wait_for_answers(const server *s) {
     static const struct timespec moment = {.tv_nsec = 20000000};
     double until = clock_seconds() + CLOSING_S;

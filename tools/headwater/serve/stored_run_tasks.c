@@ -1,6 +1,6 @@
 /*
- * stored_run_tasks.c - what is asked of a saved run: other methods, a check of its faithfulness, files. All from the stored
- * trace; only a check and the methods that say so run the model again.
+ * stored_run_tasks.c - tasks on a saved run: explaining by other methods, checking its faithfulness, exporting files.
+ * All use the stored trace; only a check and methods that require it run the model again.
  */
 #include "base/json.h"
 #include "export/check_json.h"
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Text that this program wrote; NULL with *err filled: no memory, or a damaged store. */
+/* Parses text that this program has written; NULL with *err set: memory ran out, or the store is damaged. */
 static json_t *load(const char *text, hw_error *err) {
     bool no_memory;
     json_t *json = hw__json_read(text, strlen(text), JSON_ALLOW_NUL, &no_memory, NULL);
@@ -22,7 +22,7 @@ static json_t *load(const char *text, hw_error *err) {
     return json;
 }
 
-/* The request that made a run, an object; NULL with *err filled. */
+/* The request of a run, an object; NULL with *err set. */
 static json_t *load_request(worker *w, hw_error *err) {
     char *text = remote_store_request(w, err);
     json_t *json = text ? load(text, err) : NULL;
@@ -32,12 +32,12 @@ static json_t *load_request(worker *w, hw_error *err) {
 
 static bool is_stopped(void *ctx) { return worker_is_stopped(ctx); }
 
-/* The trace of a run, kept until another takes its place. */
+/* The trace of a run, kept in memory until another one replaces it. */
 static const hw_trace *open_trace(worker *w, int64_t run, hw_error *err) {
     static const char name[] = "open.safetensors";
     char path[192];
     hw_trace *trace;
-    if (!remote_store_has(w, err)) { /* deleted: what is at hand of it goes, too */
+    if (!remote_store_has(w, err)) { /* the run was deleted: drops its trace in memory, too */
         if (w->trace_run == run) worker_keep(w, NULL, 0);
         return NULL;
     }
@@ -71,7 +71,7 @@ static bool cut(hw_segments **out, worker *w, int64_t id, const hw_run *run, con
     return hw_segments_new(out, run, HW_SIDE_PROMPT, by, err) == HW_OK;
 }
 
-/* How a check cuts the prompt where the request does not say. False with *err filled. */
+/* The default segments of a check. False with *err set. */
 static bool usual_cut(const char **by, worker *w, hw_error *err) {
     json_t *json = load_request(w, err);
     *by = json_object_get(json, "spans") ? "passage" : "sentence";
@@ -100,7 +100,7 @@ static bool explain_list(explained *out, worker *w, engine_task *t, const hw_tra
     return true;
 }
 
-/* Runs the methods by these segments alone, as a check compares them. */
+/* Runs the methods by these segments only, as a check compares them. */
 static bool explain_by(explained *out, worker *w, engine_task *t, const hw_trace *trace, const choice *c,
                        const hw_segments *segments) {
     hw_method_params p = c->params;
@@ -110,7 +110,7 @@ static bool explain_by(explained *out, worker *w, engine_task *t, const hw_trace
     return explain_list(out, w, t, trace, c, p);
 }
 
-/* A JSON list of what was made; NULL with *err filled. */
+/* A JSON list of the results; NULL with *err set. */
 static json_t *explained_to_json(const explained *e, hw_error *err) {
     json_t *list = json_array();
     if (!list) error_set(err, HW_ERR_MEMORY, "no memory for the explanation");
@@ -136,7 +136,7 @@ static bool answer_explained(const explained *e, worker *w, engine_task *t) {
     return ok;
 }
 
-/* Sets the columns that are the whole prompt cut `by`; NULL: each token is one. */
+/* Sets columns that cover the whole prompt, split by `by`; NULL: each token is a column. */
 static bool cut_columns(hw_partition **out, hw_method_params *p, worker *w, engine_task *t, const hw_run *run) {
     hw_segments *segments;
     if (!t->again.by) return true;
@@ -231,20 +231,20 @@ bool check_work(worker *w, engine_task *t) {
 
 /* ------------------------------------------------------------------ export */
 
-/* The result lies in the folder under this name: the server reads it there. */
+/* The result is a file with this name in the folder: the server reads it from there. */
 static bool give_file(engine_task *t, const char *name) {
     t->done_type = FRAME_DONE_FILE;
     buffer_add(&t->result, name, strlen(name) + 1);
     return true;
 }
 
-/* Settings of an attribution of the document: those that a request may have. */
+/* Reads the settings of an attribution in the document: those that a request can have. */
 static bool read_settings(choice *c, const json_t *attribution, hw_error *err) {
     const json_t *settings = json_object_get(attribution, "settings");
     json_t *kept = json_object(), *request = json_object(), *methods = json_array();
     for (size_t i = 0; i < hw_setting_count(); i++) {
         const hw_setting_info *s = hw_setting_at(i);
-        json_t *value = json_object_get(settings, s->name); /* early documents lack some */
+        json_t *value = json_object_get(settings, s->name); /* documents of early versions lack some */
         const char *digits = s->json_text ? json_string_value(value) : NULL;
         if (digits) {
             kept = hw__json_set(kept, s->name, json_integer((json_int_t)strtoull(digits, NULL, 10)));
@@ -259,7 +259,8 @@ static bool read_settings(choice *c, const json_t *attribution, hw_error *err) {
     return ok;
 }
 
-/* *out <- the groups of a grouped attribution, checked against the run, malloc'd; NULL where it has none. False: no memory. */
+/* *out <- the groups of a grouped attribution, checked against the run, malloc'd; NULL if there are none. False when
+ * memory runs out. */
 static bool read_groups(int32_t **out, size_t *n_groups, const json_t *attribution, const hw_run *run) {
     const json_t *settings = json_object_get(attribution, "settings"), *list = json_object_get(settings, "groups");
     size_t n = hw_run_n_prompt(run);
@@ -277,7 +278,8 @@ static bool read_groups(int32_t **out, size_t *n_groups, const json_t *attributi
     return true;
 }
 
-/* *out <- [n_groups] their names, borrowed from the document, malloc'd; NULL where it has none. False: no memory. */
+/* *out <- [n_groups] their names, borrowed from the document, malloc'd; NULL if there are none. False when memory runs
+ * out. */
 static bool read_group_names(const char ***out, const json_t *attribution, size_t n_groups) {
     const json_t *list = json_object_get(json_object_get(attribution, "settings"), "group_names");
     if (json_array_size(list) != n_groups) return true;
@@ -290,7 +292,7 @@ static bool read_group_names(const char ***out, const json_t *attribution, size_
     return names != NULL;
 }
 
-/* One explanation of the document again, whole this time. */
+/* Computes one explanation of the document again, with the whole M. */
 static bool remake(explained *out, worker *w, engine_task *t, const hw_trace *trace, const json_t *attribution) {
     choice c;
     explained one = {.n = 0};
@@ -313,7 +315,8 @@ static bool remake(explained *out, worker *w, engine_task *t, const hw_trace *tr
     return ok;
 }
 
-/* Those of the document that the method (if one is named) picks; a format that holds one gets the first. */
+/* Computes those explanations of the document that the method (if one is named) selects; for a format with one result
+ * the first. */
 static bool remake_all(explained *out, worker *w, engine_task *t, const hw_trace *trace, bool many) {
     buffer text = {.n = 0};
     json_t *json = remote_store_get(w, &text, &t->error) ? load(text.bytes ? text.bytes : "", &t->error) : NULL,

@@ -1,4 +1,4 @@
-/* task_kind.h - the kinds of work that a job may be; the server names them, the engine process does them. */
+/* task_kind.h - the kinds of jobs: the server creates them, the engine process runs them. */
 #ifndef HW_SERVE_TASK_KIND_H
 #define HW_SERVE_TASK_KIND_H
 

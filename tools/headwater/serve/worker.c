@@ -1,4 +1,5 @@
-/* worker.c - a thread that reads the channel, so that a stop arrives while the other one works; and what every task uses. */
+/* worker.c - a thread that reads the channel, so that stops arrive while a task runs; and functions shared by all
+ * tasks. */
 #include "serve/worker.h"
 
 #include <stdlib.h>
@@ -36,7 +37,7 @@ static void take_frame(worker *w, const frame *in) {
     pthread_mutex_unlock(&w->mutex);
 }
 
-/* Until the server ends it, or is gone: then nobody waits for anything that is done here. */
+/* Runs until the server ends the process or has itself ended: then the results are of no use. */
 static void *read_channel(void *ctx) {
     worker *w = ctx;
     frame in;
