@@ -1,4 +1,4 @@
-/* command_table.c - the commands, in the order that --help shows them. */
+/* command_table.c - the commands, in the order of --help. */
 #include "command_table.h"
 
 #include <string.h>
@@ -14,7 +14,7 @@ size_t commands_count(void) { return sizeof commands / sizeof *commands; }
 const command *commands_at(size_t i) { return commands[i]; }
 
 const command *commands_find(const char *name) {
-    if (strcmp(command_engine_process.name, name) == 0) return &command_engine_process; /* listed nowhere */
+    if (strcmp(command_engine_process.name, name) == 0) return &command_engine_process; /* not listed in the help */
     for (size_t i = 0; i < commands_count(); i++)
         if (strcmp(commands[i]->name, name) == 0) return commands[i];
     return NULL;

@@ -1,4 +1,4 @@
-/* help.c - what --help prints, all of it from the tables of commands, options, methods, filters and formats. */
+/* help.c - prints --help from the tables of commands, options, methods, filters and formats. */
 #include "help.h"
 
 #include "command_table.h"
@@ -8,7 +8,7 @@
 
 enum { PAGE_WIDTH = 96, TERM_WIDTH = 28, TERM_INDENT = 2 };
 
-/* Writes text wrapped to the page, every line after the first indented; `at` is the column it starts in. */
+/* Writes text wrapped to the page width, lines after the first indented; `at` is the column at which it starts. */
 static void put_wrapped(FILE *out, const char *text, int at, int indent) {
     while (*text) {
         int n = (int)strcspn(text, " ");
@@ -27,7 +27,7 @@ static void put_wrapped(FILE *out, const char *text, int at, int indent) {
     putc('\n', out);
 }
 
-/* A term and what it means, in two columns. */
+/* A term and its meaning, in two columns. */
 static void put_entry(FILE *out, const char *term, const char *meaning) {
     int n = fprintf(out, "%*s%s", TERM_INDENT, "", term);
     if (n + 2 > TERM_WIDTH) {

@@ -1,4 +1,4 @@
-/* help.h - what --help prints. */
+/* help.h - prints --help. */
 #ifndef HW_HELP_H
 #define HW_HELP_H
 

@@ -1,4 +1,4 @@
-/* main.c - finds the command, reads its options, runs it, and makes sure that its output arrived. */
+/* main.c - finds the command, reads its options, runs it, and checks that its output was written. */
 #include "cli/command.h"
 #include "base/strlist.h"
 #include "cli/message.h"
@@ -68,15 +68,15 @@ static int dispatch(int argc, char **argv) {
     return c ? run_command(c, argc - 1, argv + 1) : unknown_command(word);
 }
 
-/* A reader that left early, as in `headwater ... | head`, is no news to anyone. */
+/* Whether the reader closed the pipe early, as in `headwater ... | head`, which is not reported. */
 static bool reader_left(void) {
     struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
     return poll(&out, 1, 0) == 1 && out.revents & POLLERR;
 }
 
 int main(int argc, char **argv) {
-    signal(SIGPIPE, SIG_IGN); /* so a reader that left shows as a failed write, and files are still saved */
-    signal(SIGXFSZ, SIG_IGN); /* so the limit on a file's size shows as a failed write, too */
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe shows as a failed write, and files are still saved */
+    signal(SIGXFSZ, SIG_IGN); /* the limit on file size shows as a failed write, too */
     int status = dispatch(argc, argv);
     bool lost = ferror(stdout);
     if (fflush(stdout) == 0 && !lost) return status;
