@@ -4,7 +4,7 @@
  * opening it this file checks that as much address space is free, and then makes as many of its buffers as threads can
  * use at once.
  */
-#define _DEFAULT_SOURCE /* MAP_ANONYMOUS, setenv */
+#define _GNU_SOURCE /* RTLD_DEEPBIND, MAP_ANONYMOUS, setenv */
 #include "math/blas.h"
 
 #include "base/error.h"
@@ -113,6 +113,13 @@ static hw_err find_functions(void *library, hw_error *err) {
                     HEADWATER_BLAS_SONAME);
 }
 
+/* Its thousands of symbols are looked for in itself first, and not in each library of the process before. Sanitizers must be first. */
+#if defined(RTLD_DEEPBIND) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+enum { HOW_TO_OPEN = RTLD_LAZY | RTLD_LOCAL | RTLD_DEEPBIND };
+#else
+enum { HOW_TO_OPEN = RTLD_LAZY | RTLD_LOCAL };
+#endif
+
 static hw_err open_library(hw_error *err) {
     size_t n_threads = max_threads(), n_buffers = 2 * n_threads + 1;
     if (!memory_is_there(n_buffers))
@@ -120,8 +127,8 @@ static hw_err open_library(hw_error *err) {
                         "OpenBLAS takes up to %zu MB of address space for its buffers with %zu threads, which cannot be had: "
                         "raise the limit (ulimit -v)",
                         n_buffers * BUFFER_MB + LIBRARY_MB, n_threads);
-    void *library = dlopen(HEADWATER_BLAS_FILE, RTLD_LAZY | RTLD_LOCAL);
-    if (!library) library = dlopen(HEADWATER_BLAS_SONAME, RTLD_LAZY | RTLD_LOCAL);
+    void *library = dlopen(HEADWATER_BLAS_FILE, HOW_TO_OPEN);
+    if (!library) library = dlopen(HEADWATER_BLAS_SONAME, HOW_TO_OPEN);
     if (!library) {
         const char *reason = dlerror();
         return hw__fail(err, HW_ERR_UNSUPPORTED, "OpenBLAS cannot be opened: %s", reason ? reason : HEADWATER_BLAS_SONAME);

@@ -78,9 +78,18 @@ static void load_backends(void) {
     hw__guarded_backends(folder, NULL); /* what is missing shows when devices are looked for */
 }
 
-static void start(void) {
+static void connect(void) {
     llama_log_set(on_log, NULL);
     ggml_set_abort_callback(on_fatal);
+}
+
+void hw__llama_connect_log(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, connect);
+}
+
+static void start(void) {
+    hw__llama_connect_log();
     if (ggml_backend_dev_count() == 0) load_backends(); /* builds whose backends are plug-ins */
     llama_backend_init();
 }

@@ -6,7 +6,9 @@
 
 #include "base/error.h"
 
-/* Once per process, before any other call of ggml: connects its log and loads its backends. ggml has one CPU backend per kind of
+/* Once per process, before any other call of ggml: its messages become ours. */
+void hw__llama_connect_log(void);
+/* Once per process, before a model is loaded: connects the log and loads ggml's backends. ggml has one CPU backend per kind of
  * processor; the best that this machine runs is loaded, from the folder that libggml itself lies in and from nowhere else. */
 void hw__llama_start(void);
 /* The first error that the libraries logged since they were last forgotten, or "no reason given"; forgets it. The first has the

@@ -2,6 +2,7 @@
 #include "engine/llama/gguf.h"
 
 #include "base/atomic_file.h"
+#include "base/background.h"
 #include "base/sha256.h"
 #include "engine/llama/guarded.h"
 
@@ -27,6 +28,9 @@ struct hw__gguf {
     part *parts; /* [n_parts] */
     size_t n_parts;
     char metadata_sha256[HW__SHA256_ROOM], sample_sha256[HW__SHA256_ROOM];
+    hw__background hashing;
+    hw_err hash_rc;
+    hw_error hash_err;
 };
 
 static hw_err check_magic(const part *g, hw_error *err) {
@@ -142,9 +146,11 @@ static hw_err hash_tensor(const part *g, hw__sha256 *hash, int64_t id, hw_error 
 }
 
 /* Both hashes, over the files in their order. */
-static hw_err hash_parts(hw__gguf *g, hw_error *err) {
+static void hash_parts(void *ctx) {
+    hw__gguf *g = ctx;
     hw__sha256 hash;
     hw_err rc = HW_OK;
+    hw_error *err = &g->hash_err;
     hw__sha256_begin(&hash);
     for (size_t i = 0; rc == HW_OK && i < g->n_parts; i++) rc = hash_head(&g->parts[i], &hash, err);
     if (rc == HW_OK) hw__sha256_hex(&hash, g->metadata_sha256);
@@ -152,7 +158,13 @@ static hw_err hash_parts(hw__gguf *g, hw_error *err) {
         for (int64_t i = 0; rc == HW_OK && i < gguf_get_n_tensors(g->parts[p].gguf); i++)
             rc = hash_tensor(&g->parts[p], &hash, i, err);
     if (rc == HW_OK) hw__sha256_hex(&hash, g->sample_sha256);
-    return rc;
+    g->hash_rc = rc;
+}
+
+hw_err hw__gguf_finish_hashes(hw__gguf *g, hw_error *err) {
+    hw__background_wait(&g->hashing);
+    if (g->hash_rc != HW_OK && err) *err = g->hash_err;
+    return g->hash_rc;
 }
 
 /* From memory: the file's own reads, one for each of some 100,000 strings, take three times as long. */
@@ -227,7 +239,8 @@ static hw_err open_parts(hw__gguf *g, const char *path, hw_error *err) {
         g->parts = grown;
         rc = open_rest(g, n, err);
     }
-    return rc == HW_OK ? hash_parts(g, err) : rc;
+    if (rc == HW_OK) hw__background_start(&g->hashing, hash_parts, g);
+    return rc;
 }
 
 hw_err hw__gguf_open(hw__gguf **out, const char *path, hw_error *err) {
@@ -243,6 +256,7 @@ hw_err hw__gguf_open(hw__gguf **out, const char *path, hw_error *err) {
 
 void hw__gguf_close(hw__gguf *g) {
     if (!g) return;
+    hw__background_wait(&g->hashing);
     for (size_t i = 0; i < g->n_parts; i++) {
         gguf_free(g->parts[i].gguf);
         if (g->parts[i].file) fclose(g->parts[i].file);
@@ -261,6 +275,32 @@ static const part *find_tensor(const hw__gguf *g, const char *name, int64_t *id)
     for (size_t i = 0; i < g->n_parts; i++)
         if ((*id = gguf_find_tensor(g->parts[i].gguf, name)) >= 0) return &g->parts[i];
     return NULL;
+}
+
+/* The number of floats in the stream; 0: the metadata do not say. */
+static size_t stream_width(const part *g) {
+    char key[GGML_MAX_NAME + 32];
+    int64_t arch = gguf_find_key(g->gguf, "general.architecture"), id;
+    if (arch < 0 || gguf_get_kv_type(g->gguf, arch) != GGUF_TYPE_STRING) return 0;
+    snprintf(key, sizeof key, "%.60s.embedding_length", gguf_get_val_str(g->gguf, arch));
+    id = gguf_find_key(g->gguf, key);
+    return id >= 0 && gguf_get_kv_type(g->gguf, id) == GGUF_TYPE_UINT32 ? gguf_get_val_u32(g->gguf, id) : 0;
+}
+
+bool hw__gguf_output(const hw__gguf *file, hw__gguf_matrix *out) {
+    static const char *const names[] = {"output.weight", "token_embd.weight"}; /* the second where both are one */
+    size_t width = stream_width(&file->parts[0]), row_bytes;
+    int64_t id = -1;
+    for (size_t i = 0; width && i < sizeof names / sizeof *names; i++) {
+        const part *g = find_tensor(file, names[i], &id);
+        if (!g) continue;
+        enum ggml_type type = gguf_get_tensor_type(g->gguf, id);
+        row_bytes = width % (size_t)ggml_blck_size(type) == 0 ? ggml_row_size(type, (int64_t)width) : 0;
+        if (!row_bytes || gguf_get_tensor_size(g->gguf, id) < row_bytes) return false;
+        *out = (hw__gguf_matrix){names[i], gguf_get_tensor_size(g->gguf, id) / row_bytes, width};
+        return true;
+    }
+    return false;
 }
 
 /* Where row `first` begins in the file, if the tensor has rows up to first + n of `width`. */

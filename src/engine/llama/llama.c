@@ -3,6 +3,7 @@
  */
 #include "engine/llama/llama_engine.h"
 
+#include "base/background.h"
 #include "engine/llama/backend.h"
 #include "engine/llama/chat_template.h"
 #include "engine/llama/guarded.h"
@@ -74,6 +75,7 @@ static void close_engine(hw__engine *base) {
     hw__llama_watch_free(e);
     hw__fetch_free(e->fetch);
     hw__rpc_close(&e->rpc);
+    hw__mean_output_free(e->mean_output);
     hw__gguf_close(e->file);
     free(e);
 }
@@ -182,11 +184,28 @@ static hw_err check_params(hw_model_params *p, hw_error *err) {
     return HW_OK;
 }
 
+static void start_backends(void *ctx) {
+    (void)ctx;
+    hw__llama_start();
+}
+
+/* Reads the file while another thread loads ggml's backends. */
+static hw_err open_file(hw__llama_engine *e, const char *path, hw_error *err) {
+    hw__background starting;
+    hw__llama_connect_log();
+    hw__background_start(&starting, start_backends, NULL);
+    hw_err rc = hw__gguf_open(&e->file, path, err);
+    hw__background_wait(&starting);
+    return rc;
+}
+
 static hw_err open_engine(hw__llama_engine *e, const char *path, hw_error *err) {
     hw_err rc = check_params(&e->params, err);
     e->base.n_threads = (size_t)e->params.n_threads;
-    if (rc != HW_OK || (rc = hw__gguf_open(&e->file, path, err)) != HW_OK || (rc = load(e, path, err)) != HW_OK)
-        return rc;
+    if (rc == HW_OK) rc = open_file(e, path, err);
+    if (rc != HW_OK) return rc;
+    if (e->params.n_threads > 1 && !e->params.unwatched) e->mean_output = hw__mean_output_begin(e->file);
+    if ((rc = load(e, path, err)) != HW_OK || (rc = hw__gguf_finish_hashes(e->file, err)) != HW_OK) return rc;
     e->vocab = llama_model_get_vocab(e->model);
     size_t n_blocks = (size_t)llama_model_n_layer(e->model);
     e->layers = hw__alloc(n_blocks, sizeof *e->layers);
@@ -203,7 +222,6 @@ static hw_err open_engine(hw__llama_engine *e, const char *path, hw_error *err) 
 }
 
 static hw_err engine_open(hw__engine **out, const char *path, const hw_model_params *params, hw_error *err) {
-    hw__llama_start();
     hw__llama_engine *e = hw__alloc(1, sizeof *e);
     if (!e) return hw__fail_memory(err, "the engine", 1, sizeof *e);
     e->base.ops = &llama_ops;

@@ -10,6 +10,7 @@
  *     proof.c         that this gives the engine's own numbers
  *     graph_tap.c     what a decode shows: attention rows and the stream, out of the graph
  *     weights.c       values and weights, read when signals are made
+ *     mean_output.c   the mean row of the output weights, made ahead
  *     devices.c       the devices there are, and which of them a model gets
  *     rpc_client.c    devices of other machines
  *     device_read.c   rows out of a device's memory
@@ -28,6 +29,7 @@
 #include "engine/llama/device_read.h"
 #include "engine/llama/devices.h"
 #include "engine/llama/gguf.h"
+#include "engine/llama/mean_output.h"
 
 #include <llama.h>
 
@@ -177,6 +179,7 @@ typedef struct hw__llama_engine {
     hw__tap_rows tapped;
     char values_problem[HW__LLAMA_TEXT], readout_problem[HW__LLAMA_TEXT];
     hw__control_tokens controls;
+    hw__mean_output *mean_output; /* nullable */
     hw__gguf *file; /* weights are read from it, since loaded ones may be repacked or on a device */
 } hw__llama_engine;
 

@@ -3,7 +3,6 @@
  *
  * Values are read from the cache. Weights are read from the GGUF file: loaded ones may be repacked for the CPU or on a device.
  */
-#include "base/parallel_for.h"
 #include "engine/llama/llama_engine.h"
 #include "math/blas.h"
 #include "math/simd.h"
@@ -192,53 +191,6 @@ hw_err hw__llama_values(hw__engine *base, hw__values *out, size_t layer, hw_erro
     return hw__llama_layer_values(e, out, layer, NULL, 0, err);
 }
 
-/* Parts of the output weights that threads sum; always as many, so that their order does not depend on the threads. */
-enum { MEAN_PARTS = 32 };
-
-typedef struct mean_sum {
-    const hw__llama_engine *e;
-    double *sums; /* [MEAN_PARTS, D] */
-} mean_sum;
-
-static hw_err sum_part(void *ctx, size_t part, hw_error *err) {
-    enum { ROWS = 64 };
-    const mean_sum *s = ctx;
-    size_t width = (size_t)s->e->info.n_embd, n_vocab = (size_t)s->e->info.n_vocab;
-    size_t first = part * n_vocab / MEAN_PARTS, end = (part + 1) * n_vocab / MEAN_PARTS;
-    float *rows = hw__alloc(ROWS, width * sizeof *rows);
-    hw_err rc = rows ? HW_OK : hw__fail_memory(err, "the mean output row", ROWS, width * sizeof *rows);
-    while (rc == HW_OK && first < end) {
-        size_t n = end - first < ROWS ? end - first : ROWS;
-        rc = hw__gguf_rows(s->e->file, rows, s->e->readout.weight, first, n, width, err);
-        for (size_t i = 0; rc == HW_OK && i < n; i++) hw__add_floats(s->sums + part * width, rows + i * width, width);
-        first += n;
-    }
-    free(rows);
-    return rc;
-}
-
-/* The mean row of the output weights [V, D], a one-time pass over them. */
-static hw_err mean_readout(hw__llama_engine *e, hw_error *err) {
-    size_t width = (size_t)e->info.n_embd;
-    mean_sum s = {.e = e, .sums = hw__alloc(MEAN_PARTS, width * sizeof *s.sums)};
-    float *mean = hw__alloc(width, sizeof *mean);
-    hw_err rc =
-        s.sums && mean ? HW_OK : hw__fail_memory(err, "the mean output row", MEAN_PARTS, width * sizeof *s.sums);
-    if (rc == HW_OK) rc = hw__each(MEAN_PARTS, e->base.n_threads, sum_part, &s, err);
-    for (size_t d = 0; rc == HW_OK && d < width; d++) {
-        double sum = 0;
-        for (size_t part = 0; part < MEAN_PARTS; part++) sum += s.sums[part * width + d];
-        mean[d] = (float)(sum / e->info.n_vocab);
-    }
-    free(s.sums);
-    if (rc == HW_OK) {
-        e->readout.mean = mean;
-    } else {
-        free(mean);
-    }
-    return rc;
-}
-
 /* Mean bias of the output. */
 static hw_err mean_bias(hw__llama_engine *e, hw_error *err) {
     size_t n = (size_t)e->info.n_vocab;
@@ -275,7 +227,9 @@ hw_err hw__llama_readout(hw__engine *base, float *out, hw__readout *how, int32_t
     if (id < 0 || id >= e->info.n_vocab)
         return hw__fail(err, HW_ERR_ARGUMENT, "token id %d: the vocabulary has 0..%d", id, e->info.n_vocab - 1);
     hw_err rc = r->mean ? HW_OK : mean_bias(e, err);
-    if (rc == HW_OK && !r->mean) rc = mean_readout(e, err);
+    if (rc == HW_OK && !r->mean)
+        rc = hw__mean_output_take(&e->readout.mean, e->mean_output, e->file,
+                                  &(hw__gguf_matrix){r->weight, (size_t)e->info.n_vocab, D}, e->base.n_threads, err);
     if (rc != HW_OK) return rc;
     float *scratch = hw__alloc(D, sizeof *scratch);
     if (!scratch) return hw__fail_memory(err, "the final norm", D, sizeof *scratch);

@@ -1,22 +1,21 @@
-/* chat_template.cpp - one call of llama-common's common_chat_templates_apply(). */
+/*
+ * template_module.cpp - one call of llama-common's common_chat_templates_apply(), in a library of its own that is opened at the first
+ * conversation: each start of a process would look up llama-common's thousands of symbols otherwise. It links nothing else of ours.
+ */
 #include "engine/llama/chat_template.h"
-
-#ifdef HW_HAVE_LLAMA_COMMON
-
-#include "base/child_work.h"
 
 #include <chat.h>
 #include <jinja/lexer.h>
 #include <jinja/parser.h>
 #include <log.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <exception>
 #include <iomanip>
 #include <locale>
-#include <mutex>
 #include <new>
 #include <sstream>
 
@@ -55,8 +54,7 @@ std::string with_fixed_date(std::string source) {
 
 /* The library prints on standard error otherwise. */
 void silence_log() {
-    static std::once_flag once;
-    std::call_once(once, [] { common_log_set_verbosity_thold(-1); });
+    common_log_set_verbosity_thold(-1);
 }
 
 common_chat_templates_inputs inputs_of(const hw__chat &chat) {
@@ -85,48 +83,29 @@ std::string render(const llama_model *model, const hw__chat &chat) {
     return common_chat_templates_apply(templates.get(), inputs_of(chat)).prompt;
 }
 
-hw_err copy(char **bytes, size_t *n, const std::string &text, hw_error *err) {
-    *bytes = static_cast<char *>(std::malloc(text.size() + 1));
-    if (!*bytes) return hw__fail_memory(err, "a conversation", text.size() + 1, 1);
-    std::memcpy(*bytes, text.c_str(), text.size() + 1);
-    *n = text.size();
-    return HW_OK;
+hw_err refuse(hw_error *err, hw_err code, const char *what, const char *reason) {
+    err->code = code;
+    std::snprintf(err->msg, sizeof err->msg, "%s%s", what, reason);
+    return code;
 }
 
-struct conversation {
-    const llama_model *model;
-    const hw__chat *chat;
-};
+}
 
-hw_err render_here(char **bytes, size_t *n, void *ctx, hw_error *err) {
-    const conversation *c = static_cast<const conversation *>(ctx);
+extern "C" __attribute__((visibility("default"))) hw_err
+headwater_render_template(char **bytes, size_t *n, const llama_model *model, const hw__chat *chat, hw_error *err) {
     try {
-        return copy(bytes, n, render(c->model, *c->chat), err);
+        silence_log();
+        const std::string text = render(model, *chat);
+        *bytes = static_cast<char *>(std::malloc(text.size() + 1));
+        if (!*bytes) throw std::bad_alloc();
+        std::memcpy(*bytes, text.c_str(), text.size() + 1);
+        *n = text.size();
+        return HW_OK;
     } catch (const std::bad_alloc &) {
-        return hw__fail(err, HW_ERR_MEMORY, "out of memory: rendering the chat template");
+        return refuse(err, HW_ERR_MEMORY, "out of memory: rendering the chat template", "");
     } catch (const std::exception &e) {
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "the chat template does not render: %s", e.what());
+        return refuse(err, HW_ERR_UNSUPPORTED, "the chat template does not render: ", e.what());
     } catch (...) {
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "the chat template does not render, and no reason is given");
+        return refuse(err, HW_ERR_UNSUPPORTED, "the chat template does not render, and no reason is given", "");
     }
 }
-
-}
-
-/* A template is a program that came with the model: it may loop for ever, and a macro that calls itself overflows the stack. */
-hw_err hw__chat_template_render(hw__written *out, const llama_model *model, const hw__chat *chat, hw_error *err) {
-    static const hw__child_limits limits = {5, size_t{512} << 20, size_t{256} << 20};
-    conversation c = {model, chat};
-    silence_log();
-    return hw__child_work(&out->bytes, &out->n, "the chat template does not render", &limits, render_here, &c, err);
-}
-
-#else
-
-hw_err hw__chat_template_render(hw__written *, const llama_model *, const hw__chat *, hw_error *err) {
-    return hw__fail(err, HW_ERR_UNSUPPORTED,
-                    "chat templates cannot be rendered: this build's llama.cpp was installed without its library "
-                    "llama-common (scripts/setup-engine.sh builds it)");
-}
-
-#endif
