@@ -72,7 +72,7 @@ def test_pointing_at_the_prompt_shows_what_it_fed(report):
     assert "s32" in token(report, 1).get_attribute("class").split()
     assert token(report, 0).get_attribute("class") in ("", "selected")
     token(report, 2, "prompt").click()
-    assert "1\n·is\n30 %" in "\n".join(s.strip() for s in plain(report.locator(".fed").inner_text()).split("\n") if s.strip())
+    assert "1\n·is\n30 %" in "\n".join(s.strip() for s in plain(report.locator(".contributions").inner_text()).split("\n") if s.strip())
 
 
 def test_filters_say_what_they_hide(report):

@@ -1,5 +1,6 @@
 /*
- * Where the page begins. It holds a document (docs/reference/formats.md) where it is a report; where that is empty, a server is behind it.
+ * Entry point of the page. In a report the page contains a document (docs/reference/formats.md); if that is empty, the
+ * page is served by a server.
  */
 import { render } from 'preact'
 import { followTheme } from './draw/theme'

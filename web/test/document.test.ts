@@ -1,19 +1,47 @@
 import { deflateSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { appendRows, decodeAttribution, decodeDocument, explainedTokens, identity, newRun, replaceAttributions, withAttribution, type RawAttribution, type Run, type Token } from '../src/data/document'
+import {
+  appendRows,
+  decodeAttribution,
+  decodeDocument,
+  explainedTokens,
+  identity,
+  newRun,
+  replaceAttributions,
+  withAttribution,
+  type RawAttribution,
+  type Run,
+  type Token,
+} from '../src/data/document'
 import { settingsOf } from '../src/model/actions'
 import { toCsv } from '../src/ui/export'
 import { tables, variantName } from '../src/model/store'
 
 const base64 = (view: ArrayBufferView) => Buffer.from(view.buffer, view.byteOffset, view.byteLength).toString('base64')
-const zipped = (view: ArrayBufferView) => deflateSync(Buffer.from(view.buffer, view.byteOffset, view.byteLength)).toString('base64')
+const zipped = (view: ArrayBufferView) =>
+  deflateSync(Buffer.from(view.buffer, view.byteOffset, view.byteLength)).toString('base64')
 
 function raw(first: number, bytes: Uint8Array | Int8Array, scale: number[], mean: number[]): RawAttribution {
   const dtype = bytes instanceof Int8Array ? 'i8' : 'u8'
   return {
     method: 'logit',
-    settings: { row: 'predictor', direction: 'input', columns: 'prompt', residual: 0.5, measure: 'projection', seed: '0', n_ablations: 64 },
-    diagnostics: { first_mean: null, first_last: null, outside_mean: null, outside_last: null, position_mean: null, position_last: null },
+    settings: {
+      row: 'predictor',
+      direction: 'input',
+      columns: 'prompt',
+      residual: 0.5,
+      measure: 'projection',
+      seed: '0',
+      n_ablations: 64,
+    },
+    diagnostics: {
+      first_mean: null,
+      first_last: null,
+      outside_mean: null,
+      outside_last: null,
+      position_mean: null,
+      position_last: null,
+    },
     layers: [0],
     first_token: first,
     shape: [scale.length, mean.length / scale.length, 1],
@@ -26,12 +54,25 @@ function raw(first: number, bytes: Uint8Array | Int8Array, scale: number[], mean
 }
 
 const token = (text: string, role: Token['role']): Token => ({ id: 1, text, range: [0, 1], role, logprob: null })
-const info = (tokens: Token[]) => ({ model: { name: '', architecture: '', quantisation: '' }, options: {}, stop: '', causal: true, prompt: '', completion: '', tokens })
+const info = (tokens: Token[]) => ({
+  model: { name: '', architecture: '', quantisation: '' },
+  options: {},
+  stop: '',
+  causal: true,
+  prompt: '',
+  completion: '',
+  tokens,
+})
 
 describe('unpacking', () => {
   it('reads bytes, scales and means', async () => {
     const a = await decodeAttribution(raw(2, Uint8Array.from([255, 51]), [0.5], [127.5, 25.5]))
-    expect([Array.from(a.bytes), Array.from(a.scale), Array.from(a.mean), a.signed]).toEqual([[255, 51], [0.5], [127.5, 25.5], false])
+    expect([Array.from(a.bytes), Array.from(a.scale), Array.from(a.mean), a.signed]).toEqual([
+      [255, 51],
+      [0.5],
+      [127.5, 25.5],
+      false,
+    ])
   })
   it('knows what is below 0', async () => {
     const a = await decodeAttribution(raw(2, Int8Array.from([-127, 1]), [0.5], [-63.5, 0.5]))
@@ -47,12 +88,25 @@ describe('unpacking', () => {
 
 describe('rows that come one after the other', () => {
   it('are put together', async () => {
-    const [a, b] = await Promise.all([raw(2, Uint8Array.from([1, 2]), [1], [1, 2]), raw(3, Uint8Array.from([3, 4]), [2], [6, 8])].map(decodeAttribution))
+    const [a, b] = await Promise.all(
+      [raw(2, Uint8Array.from([1, 2]), [1], [1, 2]), raw(3, Uint8Array.from([3, 4]), [2], [6, 8])].map(
+        decodeAttribution,
+      ),
+    )
     const both = appendRows(a, b)
-    expect([both.n, Array.from(both.bytes), Array.from(both.scale), Array.from(both.mean)]).toEqual([2, [1, 2, 3, 4], [1, 2], [1, 2, 6, 8]])
+    expect([both.n, Array.from(both.bytes), Array.from(both.scale), Array.from(both.mean)]).toEqual([
+      2,
+      [1, 2, 3, 4],
+      [1, 2],
+      [1, 2, 6, 8],
+    ])
   })
   it('become signed when one is', async () => {
-    const [a, b] = await Promise.all([raw(2, Uint8Array.from([255, 0]), [127 / 255], [127, 0]), raw(3, Int8Array.from([-127, 5]), [1], [-127, 5])].map(decodeAttribution))
+    const [a, b] = await Promise.all(
+      [raw(2, Uint8Array.from([255, 0]), [127 / 255], [127, 0]), raw(3, Int8Array.from([-127, 5]), [1], [-127, 5])].map(
+        decodeAttribution,
+      ),
+    )
     const both = appendRows(a, b)
     expect(Array.from(both.bytes)).toEqual([127, 0, -127, 5])
     expect(both.scale[0]).toBeCloseTo(1, 6)
@@ -75,8 +129,19 @@ it('explains all tokens where there is no completion', () => {
 })
 
 describe('which attribution is which', () => {
-  const with_ = (settings: object) => decodeAttribution({ ...raw(2, Uint8Array.from([1, 2]), [1], [1, 2]), settings: { ...raw(2, Uint8Array.from([1, 2]), [1], [1, 2]).settings, ...settings } })
-  const settings = [{}, { discard: 0.5 }, { remove_sink: true }, { n_groups: 1, groups: [0, 0] }, { n_groups: 2, groups: [0, 1] }, { a_setting_of_tomorrow: 1 }]
+  const with_ = (settings: object) =>
+    decodeAttribution({
+      ...raw(2, Uint8Array.from([1, 2]), [1], [1, 2]),
+      settings: { ...raw(2, Uint8Array.from([1, 2]), [1], [1, 2]).settings, ...settings },
+    })
+  const settings = [
+    {},
+    { discard: 0.5 },
+    { remove_sink: true },
+    { n_groups: 1, groups: [0, 0] },
+    { n_groups: 2, groups: [0, 1] },
+    { a_setting_of_tomorrow: 1 },
+  ]
   it('is its method with all settings, in any order', async () => {
     const made = await Promise.all(settings.map(with_))
     expect(new Set(made.map(identity)).size).toBe(settings.length)
@@ -94,19 +159,31 @@ describe('which attribution is which', () => {
   it('has names that tell them apart, groups by the name of their cut', async () => {
     const row = { label: null, help: '', traits: [], after: '' } as const
     tables.value = {
-      methods: [], filters: [], segmenters: [], measures: [], formats: [],
+      methods: [],
+      filters: [],
+      segmenters: [],
+      measures: [],
+      formats: [],
       settings: [
         { ...row, name: 'discard', type: 'number', default: 0, before: 'lowest ', after: ' discarded' },
         { ...row, name: 'remove_sink', type: 'flag', default: false, before: 'sink removed' },
         { ...row, name: 'direction', type: 'word', default: 'input', before: 'direction ' },
       ],
     }
-    const made = await Promise.all([...settings, { n_groups: 2, groups: [1, 0] }, { n_groups: 2, groups: [0, 1], direction: 'output' }].map(with_))
+    const made = await Promise.all(
+      [...settings, { n_groups: 2, groups: [1, 0] }, { n_groups: 2, groups: [0, 1], direction: 'output' }].map(with_),
+    )
     const cuts = { prompt: { word: { groups: [0, -1], names: ['a'] } }, completion: {} }
     const run = { ...newRun(info([token('a', 'prompt'), token('b', 'prompt')])), cuts, attributions: made }
     const names = made.map((a) => variantName(run, a))
     expect(new Set(names).size).toBe(names.length)
-    expect(names.slice(0, 5)).toEqual(['logit', 'logit, lowest 0.5 discarded', 'logit, sink removed', 'logit, in 1 parts', 'logit, by word'])
+    expect(names.slice(0, 5)).toEqual([
+      'logit',
+      'logit, lowest 0.5 discarded',
+      'logit, sink removed',
+      'logit, in 1 parts',
+      'logit, by word',
+    ])
   })
   it('has its groups in CSV by name, or by their text', async () => {
     const a = await with_({ n_groups: 2, groups: [0, 1], group_names: ['Anna, "A"', ''] })
@@ -116,7 +193,9 @@ describe('which attribution is which', () => {
   it('asks again with all settings and the grouping', async () => {
     const cuts = { prompt: { word: { groups: [0, -1], names: ['a'] } }, completion: {} }
     const run = { ...newRun(info([token('a', 'prompt'), token('b', 'prompt')])), cuts, attributions: [] }
-    expect(settingsOf(run, await with_({ n_groups: 2, groups: [0, 1], discard: 0.25, remove_sink: true }))).toMatchObject({ by: 'word', discard: 0.25, remove_sink: true, seed: 0 })
+    expect(
+      settingsOf(run, await with_({ n_groups: 2, groups: [0, 1], discard: 0.25, remove_sink: true })),
+    ).toMatchObject({ by: 'word', discard: 0.25, remove_sink: true, seed: 0 })
     expect(settingsOf(run, await with_({ n_groups: 1, groups: [0, 0] }))).toBeNull()
   })
 })

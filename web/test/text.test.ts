@@ -4,10 +4,22 @@ import { contrast, MAPS, PALETTES, tint } from '../src/draw/colour'
 import type { Attribution, Run, Token } from '../src/data/document'
 import { csvField, toCsv } from '../src/ui/export'
 import { groupUnits, STEPS } from '../src/model/aggregate'
-import { CONTINUED, GrowingText, isRest, joinedText, label, number, percent, probability, shownText, tokenTexts, visible } from '../src/ui/token_text'
+import {
+  CONTINUED,
+  GrowingText,
+  isRest,
+  joinedText,
+  label,
+  number,
+  percent,
+  probability,
+  shownText,
+  tokenTexts,
+  visible,
+} from '../src/ui/token_text'
 import { assemble } from '../src/views/composer'
 import { findTokens } from '../src/views/search'
-import { BALANCE_LIMIT, balanceCloses, balanceRest, failureWords, meanBalance, sentence } from '../src/ui/labels'
+import { BALANCE_LIMIT, balanceCloses, balanceRest, failureText, meanBalance, sentence } from '../src/ui/labels'
 import { readFileSync } from 'node:fs'
 
 const part = (bytes: string): Token => ({ id: 1, text: '\ufffd', bytes, range: [0, 1], role: 'prompt', logprob: null })
@@ -37,7 +49,8 @@ describe('what is shown of a text', () => {
     const named = (g: number) => groupUnits(groups, 2, texts, [], (k) => isRest(tokens[k], texts[k])).names(g)
     expect([named(0), named(1)]).toEqual(['aあ', `${CONTINUED} ‹FF›`])
   })
-  it('reads a text from its bytes where it is not UTF-8', () => expect([shownText('a'), shownText('a\ufffd', '61f09f')]).toEqual(['a', 'a‹F0›‹9F›']))
+  it('reads a text from its bytes where it is not UTF-8', () =>
+    expect([shownText('a'), shownText('a\ufffd', '61f09f')]).toEqual(['a', 'a‹F0›‹9F›']))
   it('grows by whole characters', () => {
     const growing = new GrowingText()
     expect([part('20e3'), part('81'), part('82')].map((t) => growing.add(t))).toEqual([' ', ' ', ' あ'])
@@ -48,12 +61,20 @@ describe('numbers', () => {
   it('has as many digits as are worth comparing', () =>
     expect([0.08171, -1.5, 12.34, 123.4, null].map((v) => number(v))).toEqual(['0.0817', '−1.50', '12.3', '123', '–']))
   it('keeps signs where asked', () => expect(number(0.25, true)).toBe('+0.250'))
-  it('says shares', () => expect([0.3, 0.025, 0.0001, 1].map((v) => percent(v).replace('\u00a0', ' '))).toEqual(['30 %', '2.5 %', 'under 0.1 %', '100 %']))
-  it('reads probabilities', () => expect([probability(0), probability('-inf'), probability(null)]).toEqual([1, 0, null]))
+  it('says shares', () =>
+    expect([0.3, 0.025, 0.0001, 1].map((v) => percent(v).replace('\u00a0', ' '))).toEqual([
+      '30 %',
+      '2.5 %',
+      'under 0.1 %',
+      '100 %',
+    ]))
+  it('reads probabilities', () =>
+    expect([probability(0), probability('-inf'), probability(null)]).toEqual([1, 0, null]))
 })
 
 describe('events', () => {
-  it('joins lines of data', () => expect(parseEvent('event: a\ndata: [1,\ndata: 2]')).toEqual({ event: 'a', data: [1, 2] }))
+  it('joins lines of data', () =>
+    expect(parseEvent('event: a\ndata: [1,\ndata: 2]')).toEqual({ event: 'a', data: [1, 2] }))
   it('passes over comments', () => expect(parseEvent(': still here')).toBeNull())
   it('does not mind where the bytes are cut', async () => {
     const bytes = new TextEncoder().encode('event: x\ndata: "🌊"\n\nevent: y\r\ndata: 2\r\n\r\n')
@@ -65,19 +86,35 @@ describe('events', () => {
     })
     const got = []
     for await (const event of readEvents(body)) got.push(event)
-    expect(got).toEqual([{ event: 'x', data: '🌊' }, { event: 'y', data: 2 }])
+    expect(got).toEqual([
+      { event: 'x', data: '🌊' },
+      { event: 'y', data: 2 },
+    ])
   })
 })
 
 it('counts spans of documents in code points', () => {
-  const { prompt, spans } = assemble([{ name: 'A', text: '🌊 sea ' }, { name: '', text: ' ' }, { name: '', text: 'two' }], 'Q?')
+  const { prompt, spans } = assemble(
+    [
+      { name: 'A', text: '🌊 sea ' },
+      { name: '', text: ' ' },
+      { name: '', text: 'two' },
+    ],
+    'Q?',
+  )
   expect(prompt).toBe('🌊 sea\n\ntwo\n\nQ?')
-  expect(spans).toEqual([{ name: 'A', begin: 0, end: 5 }, { name: 'Document 3', begin: 7, end: 10 }])
+  expect(spans).toEqual([
+    { name: 'A', begin: 0, end: 5 },
+    { name: 'Document 3', begin: 7, end: 10 },
+  ])
 })
 
 it('finds text that lies over several tokens', () => {
   const { starts, all } = findTokens(['The', ' riv', 'er', ' The', ' river'], 'river')
-  expect([starts, [...all]]).toEqual([[1, 4], [1, 2, 4]])
+  expect([starts, [...all]]).toEqual([
+    [1, 4],
+    [1, 2, 4],
+  ])
 })
 
 it('averages balances', () => {
@@ -85,26 +122,54 @@ it('averages balances', () => {
   expect(meanBalance(rows, 0, 1)).toMatchObject({ prompt: 2, mlp: -2 })
 })
 
-it('quotes CSV as RFC 4180 says', () => expect(['a', 'a,b', 'a"b', '\n'].map(csvField)).toEqual(['a', '"a,b"', '"a""b"', '"\n"']))
+it('quotes CSV as RFC 4180 says', () =>
+  expect(['a', 'a,b', 'a"b', '\n'].map(csvField)).toEqual(['a', '"a,b"', '"a""b"', '"\n"']))
 it('says of text that it is no formula', () =>
   expect(['=1+1', '-x', '+', '@a', -1].map(csvField)).toEqual(['"\'=1+1"', '"\'-x"', '"\'+"', '"\'@a"', '-1']))
 
 it('writes no half of a character into CSV', () => {
   const tokens = [part('61f0'), part('9f8c8a'), { ...part('ff'), role: 'completion' as const }]
-  const info = { model: { name: '', architecture: '', quantisation: '' }, options: {}, stop: '', causal: true, prompt: '', completion: '', tokens }
-  const run: Run = { key: '', name: '', info, m: 2, cuts: { prompt: {}, completion: {} }, filters: {}, attributions: [] }
+  const info = {
+    model: { name: '', architecture: '', quantisation: '' },
+    options: {},
+    stop: '',
+    causal: true,
+    prompt: '',
+    completion: '',
+    tokens,
+  }
+  const run: Run = {
+    key: '',
+    name: '',
+    info,
+    m: 2,
+    cuts: { prompt: {}, completion: {} },
+    filters: {},
+    attributions: [],
+  }
   const a = { first: 2, n: 1, m: 2, L: 1, mean: Float32Array.of(0.25, 0.5), settings: {} } as unknown as Attribution
   expect(toCsv(run, a).split('\r\n').slice(1, 3)).toEqual(['0,‹FF›,0,a🌊,0.25', `0,‹FF›,1,${CONTINUED},0.5`])
 })
 
 describe('reasons of the server', () => {
   it('are said in plain words', () => {
-    expect(failureWords("the engine's process ended: signal 9 (Killed)")).toMatch(/^The part of Headwater that runs the model ended .* Its last sign: signal 9 \(Killed\)\.$/)
-    expect(failureWords("the engine's process ended during this job: it gave up: x")).toContain('Its last sign: it gave up: x.')
-    expect(failureWords('the server ended while this run was in progress')).toBe('Headwater was ended before this run was finished.')
-    expect(failureWords('something \u001b else')).toBe('Something ␛ else.')
+    expect(failureText("the engine's process ended: signal 9 (Killed)")).toMatch(
+      /^The part of Headwater that runs the model ended .* Its last sign: signal 9 \(Killed\)\.$/,
+    )
+    expect(failureText("the engine's process ended during this job: it gave up: x")).toContain(
+      'Its last sign: it gave up: x.',
+    )
+    expect(failureText('the server ended while this run was in progress')).toBe(
+      'Headwater was ended before this run was finished.',
+    )
+    expect(failureText('something \u001b else')).toBe('Something ␛ else.')
   })
-  it('are sentences', () => expect([sentence('the prompt is long'), sentence('Ends.'), sentence('')]).toEqual(['The prompt is long.', 'Ends.', '']))
+  it('are sentences', () =>
+    expect([sentence('the prompt is long'), sentence('Ends.'), sentence('')]).toEqual([
+      'The prompt is long.',
+      'Ends.',
+      '',
+    ]))
 })
 
 describe('colours', () => {

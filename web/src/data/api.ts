@@ -1,5 +1,5 @@
 /*
- * The server's HTTP API (docs/guide/server.md). Every failure is an ApiError whose message can be shown.
+ * The server's HTTP API (docs/guide/server.md). Every failure is an ApiError whose message can be shown to the user.
  */
 import type { Check, RawAttribution, RawRun, Token } from './document'
 import { readEvents, type ServerEvent } from './events'
@@ -29,14 +29,14 @@ export type SettingValue = string | number | boolean
 /** A row of the table of the methods' settings. */
 export interface SettingInfo {
   name: string
-  /** For a form; null: forms leave it out. */
+  /** Label in a form; null: not in forms. */
   label: string | null
   help: string
   type: 'flag' | 'number' | 'whole' | 'word'
   default: SettingValue
-  /** The trait of the methods that it applies to; empty: it applies to all. */
+  /** Traits of the methods that it applies to; empty: all methods. */
   traits: readonly string[]
-  /** Around the value where it is named; null: it is not. */
+  /** Text before the value in a name; null: the setting is not part of names. */
   before: string | null
   after: string | null
   words?: string[]
@@ -71,7 +71,7 @@ export interface SavedRun {
   prompt: string
   completion: string
   finished?: boolean
-  /** Why it was cut short, where it was. */
+  /** Reason why the run was interrupted, if it was. */
   failure?: string
 }
 
@@ -88,15 +88,15 @@ export interface GenerateOptions {
   top_p?: number
   seed?: number
   chat?: boolean
-  /** The text of control tokens is read as these tokens. */
+  /** Parse the text of control tokens as these tokens. */
   special?: boolean
-  /** Of method logit: another token's exact text, or "second". */
+  /** For method logit: another token's exact text, or "second". */
   versus?: string
 }
 
-/** Values of the table of settings by their names. */
+/** Values of settings, by name. */
 export interface MethodSettings extends Record<string, SettingValue | undefined> {
-  /** The parts of the prompt that columns are. */
+  /** Segmenter of the columns. */
   by?: string
 }
 
@@ -135,12 +135,23 @@ async function failure(response: Response): Promise<ApiError> {
   }
 }
 
-async function request(method: string, path: string, body?: unknown, accept = 'application/json', signal?: AbortSignal): Promise<Response> {
+async function request(
+  method: string,
+  path: string,
+  body?: unknown,
+  accept = 'application/json',
+  signal?: AbortSignal,
+): Promise<Response> {
   const headers: Record<string, string> = { Accept: accept }
   if (body !== undefined) headers['Content-Type'] = 'application/json'
   let response: Response
   try {
-    response = await fetch(`/api/${path}`, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) })
+    response = await fetch(`/api/${path}`, {
+      method,
+      headers,
+      signal,
+      body: body === undefined ? undefined : JSON.stringify(body),
+    })
   } catch (cause) {
     if (signal?.aborted) throw cause
     throw new ApiError('network', 'Headwater does not answer: is `headwater serve` still running?')
@@ -149,9 +160,10 @@ async function request(method: string, path: string, body?: unknown, accept = 'a
   return response
 }
 
-const json = async <T>(method: string, path: string, body?: unknown) => (await (await request(method, path, body)).json()) as T
+const json = async <T>(method: string, path: string, body?: unknown) =>
+  (await (await request(method, path, body)).json()) as T
 
-/** A POST answered by events; an `error` event is thrown. */
+/** A POST answered by a stream of events; an `error` event is thrown. */
 async function* events(path: string, body: unknown, signal?: AbortSignal): AsyncGenerator<ServerEvent> {
   const response = await request('POST', path, body, 'text/event-stream', signal)
   for await (const event of readEvents(response.body!)) {
@@ -176,11 +188,14 @@ export const api = {
   explainAgain: async (id: number, methods: string[], settings: MethodSettings) =>
     (await json<{ attributions: RawAttribution[] }>('POST', `runs/${id}/explain`, { methods, settings })).attributions,
   check: (id: number, body: CheckRequest, signal?: AbortSignal) => events(`runs/${id}/check`, body, signal),
-  exportUrl: (id: number, format: string, choice: { attribution?: number; with?: number } = {}) =>
-    `/api/runs/${id}/export?${new URLSearchParams([['format', format], ...Object.entries(choice).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]]))])}`,
+  exportUrl: (id: number, format: string, choice: { attribution?: number; with?: number } = {}) => {
+    const query = new URLSearchParams({ format })
+    for (const [key, value] of Object.entries(choice)) if (value !== undefined) query.set(key, String(value))
+    return `/api/runs/${id}/export?${query}`
+  },
 }
 
-/* ------------------------------------------------------------------ what events carry */
+/* ------------------------------------------------------------------ payloads of events */
 
 export interface ExplainEvents {
   queued: { job: number | string; position: number }

@@ -1,5 +1,6 @@
 /*
- * What is drawn: runs and their attributions, as the server and a report give them (docs/reference/formats.md), decoded.
+ * Data that the page draws: runs and their attributions from the server or a report (docs/reference/formats.md),
+ * decoded.
  *
  * Letters as everywhere in Headwater: m prompt tokens, n explained tokens, L layers. Arrays are row-major, slowest
  * index first. Nothing here touches the page.
@@ -11,13 +12,13 @@ export interface Alternative {
   bytes?: string
 }
 
-/** Natural log; null: unknown; "-inf": impossible. */
+/** Natural log; null: unknown; "-inf": probability 0. */
 export type LogProb = number | '-inf' | null
 
 export interface Token {
   id: number
   text: string
-  /** Lower-case hexadecimal, where the text is not UTF-8. */
+  /** Lower-case hexadecimal, if the text is not UTF-8. */
   bytes?: string
   range: [number, number]
   role: 'prompt' | 'completion' | 'special' | 'template'
@@ -39,15 +40,15 @@ export interface RunInfo {
   causal: boolean
   prompt: string
   completion: string
-  /** Lower-case hexadecimal, where they are not UTF-8. */
+  /** Lower-case hexadecimal, if the prompt is not UTF-8. */
   prompt_bytes?: string
   completion_bytes?: string
-  /** What a reader must know of the texts, a sentence each. */
+  /** Remarks on the texts, one sentence each. */
   remarks?: string[]
   tokens: Token[]
 }
 
-/** A cut of one side: the segment of each token (-1: none), and the segments' texts. */
+/** A split of one side: the segment of each token (-1: none), and the segments' texts. */
 export interface Cut {
   groups: number[]
   names: string[]
@@ -137,7 +138,7 @@ export interface Attribution {
   method: string
   settings: Settings
   diagnostics: Diagnostics
-  /** [L] the model's own index of each layer; -1 where the method has none. */
+  /** [L] the model's own index of each layer; -1 if the method does not separate layers. */
   layers: number[]
   /** Row i explains token `first` + i of the run. */
   first: number
@@ -147,18 +148,18 @@ export interface Attribution {
   L: number
   outside: number[][]
   balance?: Balance[]
-  /** [n, L, m]; value = byte * scale[i * L + l], off by at most half a scale. */
+  /** [n, L, m]; value = byte * scale[i * L + l]; the error is at most half a scale. */
   bytes: Uint8Array | Int8Array
   /** [n, L] */
   scale: Float32Array
   /** [n, m] over all layers, exact. */
   mean: Float32Array
-  /** Whether anything is below 0. */
+  /** Whether any value is negative. */
   signed: boolean
 }
 
 export interface Run {
-  /** Stays the same while the run grows, is renamed, explained again. */
+  /** Unchanged while the run grows, is renamed or explained again. */
   key: string
   id?: number
   name: string
@@ -191,7 +192,7 @@ async function inflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<Array
   return new Uint8Array(await new Response(stream).arrayBuffer())
 }
 
-/** Little-endian floats, whatever this machine's order is. */
+/** Little-endian floats, independent of this machine's byte order. */
 function floats(bytes: Uint8Array<ArrayBuffer>, count: number, what: string): Float32Array {
   if (bytes.length !== count * 4) throw new FormatError(`${what}: ${bytes.length} bytes, ${count * 4} are needed`)
   const view = new DataView(bytes.buffer, bytes.byteOffset)
@@ -258,14 +259,16 @@ export async function decodeRun(raw: RawRun, key?: string): Promise<Run> {
 
 export async function decodeDocument(text: string): Promise<{ runs: Run[]; tables?: unknown }> {
   const document = JSON.parse(text) as Document
-  if (document.format !== FORMAT) throw new FormatError(`this is no Headwater document (format ${String(document.format)})`)
-  if (document.version > VERSION) throw new FormatError(`the document has version ${document.version}; this page reads up to ${VERSION}`)
+  if (document.format !== FORMAT)
+    throw new FormatError(`this is no Headwater document (format ${String(document.format)})`)
+  if (document.version > VERSION)
+    throw new FormatError(`the document has version ${document.version}; this page reads up to ${VERSION}`)
   return { runs: await Promise.all(document.runs.map((run) => decodeRun(run))), tables: document.tables }
 }
 
 /* ------------------------------------------------------------------ runs that grow */
 
-/** A run of which only the prompt's tokens are known. */
+/** A run with its prompt's tokens only. */
 export function newRun(info: RunInfo): Run {
   const cuts = { prompt: {}, completion: {} }
   return { key: `run-${++made}`, name: '', info, m: info.tokens.length, cuts, filters: {}, attributions: [] }
@@ -277,25 +280,32 @@ function joined<T extends Float32Array | Uint8Array | Int8Array>(a: T, b: T, emp
   return empty
 }
 
-/** A step of unsigned bytes, in steps of signed ones: 255 / 127. */
+/** One step of unsigned bytes in steps of signed bytes: 255 / 127. */
 const SIGNED_STEP = 255 / 127
 
-/** The same with signed bytes, at half the resolution. */
+/** The same values as signed bytes, at half the resolution. */
 function asSigned(a: Attribution): Attribution {
   if (a.bytes instanceof Int8Array) return a
-  return { ...a, bytes: Int8Array.from(a.bytes, (v) => Math.round(v / SIGNED_STEP)), scale: a.scale.map((s) => s * SIGNED_STEP) }
+  return {
+    ...a,
+    bytes: Int8Array.from(a.bytes, (v) => Math.round(v / SIGNED_STEP)),
+    scale: a.scale.map((s) => s * SIGNED_STEP),
+  }
 }
 
-/** Bytes and scales of both; signed where either is. */
+/** Bytes and scales of both; signed if one of them is. */
 function joinedBytes(a: Attribution, b: Attribution): Pick<Attribution, 'bytes' | 'scale'> {
   const unsigned = a.bytes instanceof Uint8Array && b.bytes instanceof Uint8Array
   if (!unsigned) [a, b] = [asSigned(a), asSigned(b)]
   const length = a.bytes.length + b.bytes.length
   const empty = unsigned ? new Uint8Array(length) : new Int8Array(length)
-  return { bytes: joined(a.bytes, b.bytes, empty), scale: joined(a.scale, b.scale, new Float32Array(a.scale.length + b.scale.length)) }
+  return {
+    bytes: joined(a.bytes, b.bytes, empty),
+    scale: joined(a.scale, b.scale, new Float32Array(a.scale.length + b.scale.length)),
+  }
 }
 
-/** `more` has the rows that follow those of `a`. */
+/** Appends `more`, whose rows follow those of `a`. */
 export function appendRows(a: Attribution, more: Attribution): Attribution {
   if (more.first !== a.first + a.n || more.m !== a.m || more.L !== a.L) {
     throw new FormatError(`rows from token ${more.first}: ${a.first + a.n} is next`)
@@ -314,33 +324,37 @@ export function appendRows(a: Attribution, more: Attribution): Attribution {
 
 type Identified = Pick<Attribution, 'method' | 'settings'>
 
-/** What an attribution is of its run: its method with all of its settings, whatever they are. */
-export const identity = ({ method, settings }: Identified) => JSON.stringify([method, Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1))])
+/** Identity of an attribution within its run: the method with all its settings. */
+export const identity = ({ method, settings }: Identified) =>
+  JSON.stringify([method, Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1))])
 
 const isSame = (a: Identified, b: Identified) => identity(a) === identity(b)
 
-/** The run with these whole attributions: each in the place of the one that it is a new version of, or else at the end. */
+/** The run with these whole attributions: each replaces an earlier version of itself, or is appended. */
 export function replaceAttributions(run: Run, added: readonly Attribution[]): Run {
   const kept = run.attributions.map((a) => added.find((b) => isSame(a, b)) ?? a)
   return { ...run, attributions: [...kept, ...added.filter((b) => !kept.includes(b))] }
 }
 
-/** The run with a new attribution, or new rows of one that it has. */
+/** The run with a new attribution, or with new rows of an existing one. */
 export function withAttribution(run: Run, more: Attribution): Run {
   const same = run.attributions.findIndex((a) => isSame(a, more) && a.first + a.n === more.first)
   if (same < 0) return { ...run, attributions: [...run.attributions, more] }
   return { ...run, attributions: run.attributions.map((a, i) => (i === same ? appendRows(a, more) : a)) }
 }
 
-/** The cut of the prompt whose parts the columns are, tokens that are in none of them together in one more; undefined: no known one. */
+/** The split of the prompt that has the attribution's columns as parts, except that tokens in no part form one more
+ * column; undefined: no known split. */
 export function cutOf(run: Run, { settings }: Pick<Attribution, 'settings'>): string | undefined {
   const { groups } = settings
   if (!groups) return undefined
-  const isIt = (cut: Cut) => cut.groups.length === groups.length && cut.groups.every((g, k) => groups[k] === g || (g < 0 && groups[k] === cut.names.length))
+  const isIt = (cut: Cut) =>
+    cut.groups.length === groups.length &&
+    cut.groups.every((g, k) => groups[k] === g || (g < 0 && groups[k] === cut.names.length))
   return Object.keys(run.cuts.prompt).find((name) => isIt(run.cuts.prompt[name]))
 }
 
-/** The tokens that rows of an attribution explain: the completion, or all where there is none. */
+/** The tokens that rows of an attribution explain: the completion, or all tokens if there is none. */
 export function explainedTokens(run: Run): { first: number; tokens: Token[] } {
   const hasCompletion = run.m < run.info.tokens.length
   const first = hasCompletion ? run.m : (run.attributions[0]?.first ?? run.m)

@@ -1,5 +1,5 @@
 /*
- * Server-sent events read from the answer to a POST, which EventSource cannot make.
+ * Server-sent events parsed from the answer to a POST, which EventSource cannot send.
  */
 
 export interface ServerEvent {
@@ -7,7 +7,7 @@ export interface ServerEvent {
   data: unknown
 }
 
-/** One block of lines; null where it holds no data (a comment that keeps the connection open). */
+/** Parses a block of lines; null if it has no data (a comment that keeps the connection open). */
 export function parseEvent(block: string): ServerEvent | null {
   let event = 'message'
   const data: string[] = []
@@ -23,7 +23,7 @@ export function parseEvent(block: string): ServerEvent | null {
 
 const END_OF_EVENT = /\r\n\r\n|\n\n|\r\r/
 
-/** Events in the order in which they come. */
+/** Events in order of arrival. */
 export async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerEvent> {
   const reader = body.getReader()
   const decoder = new TextDecoder()

@@ -1,6 +1,7 @@
 /*
- * Colours. Tokens are tinted between the page and one strong tint on which the text keeps its contrast; heat maps have maps of
- * their own. All sequential maps rise in lightness without turning back, so that they read without colour, too.
+ * Colours. Token backgrounds range between the page's colour and one strong tint that keeps the text readable; heat
+ * maps have their own colour maps. All sequential maps have monotonic lightness, so that they can be read without
+ * colour.
  */
 import { STEPS } from '../model/aggregate'
 
@@ -10,7 +11,7 @@ export type Theme = 'light' | 'dark'
 const parse = (hex: string): Rgb => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)) as unknown as Rgb
 const hex = (colour: Rgb) => `#${colour.map((c) => Math.round(c).toString(16).padStart(2, '0')).join('')}`
 
-/** Piecewise linear between equally spaced stops; t in 0..1. */
+/** Piecewise linear interpolation between equally spaced stops; t in 0..1. */
 export function mix(stops: readonly string[], t: number): string {
   const at = Math.min(1, Math.max(0, t)) * (stops.length - 1)
   const i = Math.min(stops.length - 2, Math.floor(at))
@@ -39,10 +40,10 @@ export interface Palette {
   muted: string
   rule: string
   accent: string
-  /** Stops from nothing to full strength: above 0, below 0. */
+  /** Stops from zero to full strength: positive values, negative values. */
   above: readonly string[]
   below: readonly string[]
-  /** Bars and lines, which carry no text: 3:1 against the paper. */
+  /** Bars and lines, which carry no text: contrast 3:1 against the paper. */
   bar: string
   barBelow: string
 }
@@ -77,12 +78,61 @@ export function tint(palette: Palette, step: number): string {
   return mix(step < 0 ? palette.below : palette.above, Math.abs(step) / STEPS)
 }
 
-/** Maps of the charts. The first is the default; the last is the note's. Signed values always have the diverging one. */
+/** Colour maps of the charts. The first is the default; the last is the original note's. Signed values always use the
+ * diverging map. */
 export const MAPS: Record<string, { label: string; stops: (theme: Theme) => readonly string[] }> = {
-  tint: { label: 'Amber', stops: (theme) => (theme === 'light' ? ['#f6f3ec', '#fbd39a', '#f0953b', '#c24f10', '#6e2405'] : ['#1d1e22', '#57310f', '#a9540f', '#ee9435', '#fde3b5']) },
-  viridis: { label: 'Viridis', stops: () => ['#440154', '#482878', '#3e4989', '#31688e', '#26828e', '#1f9e89', '#35b779', '#6ece58', '#b5de2b', '#fde725'] },
-  cividis: { label: 'Cividis', stops: () => ['#00224e', '#123570', '#3b496c', '#575d6d', '#707173', '#8a8678', '#a59c74', '#c3b369', '#e1cc55', '#fee838'] },
-  plasma: { label: 'Plasma, as in the note', stops: () => ['#0d0887', '#46039f', '#7201a8', '#9c179e', '#bd3786', '#d8576b', '#ed7953', '#fb9f3a', '#fdca26', '#f0f921'] },
+  tint: {
+    label: 'Amber',
+    stops: (theme) =>
+      theme === 'light'
+        ? ['#f6f3ec', '#fbd39a', '#f0953b', '#c24f10', '#6e2405']
+        : ['#1d1e22', '#57310f', '#a9540f', '#ee9435', '#fde3b5'],
+  },
+  viridis: {
+    label: 'Viridis',
+    stops: () => [
+      '#440154',
+      '#482878',
+      '#3e4989',
+      '#31688e',
+      '#26828e',
+      '#1f9e89',
+      '#35b779',
+      '#6ece58',
+      '#b5de2b',
+      '#fde725',
+    ],
+  },
+  cividis: {
+    label: 'Cividis',
+    stops: () => [
+      '#00224e',
+      '#123570',
+      '#3b496c',
+      '#575d6d',
+      '#707173',
+      '#8a8678',
+      '#a59c74',
+      '#c3b369',
+      '#e1cc55',
+      '#fee838',
+    ],
+  },
+  plasma: {
+    label: 'Plasma, as in the note',
+    stops: () => [
+      '#0d0887',
+      '#46039f',
+      '#7201a8',
+      '#9c179e',
+      '#bd3786',
+      '#d8576b',
+      '#ed7953',
+      '#fb9f3a',
+      '#fdca26',
+      '#f0f921',
+    ],
+  },
 }
 
 export const DIVERGING: Record<Theme, readonly string[]> = {
@@ -100,11 +150,12 @@ const VARIABLES = [
   ['bar-below', 'barBelow'],
 ] as const
 
-/** Style rules of every step, as classes s-32..s32, and the palette as variables. */
+/** Style rules of all steps as classes s-32..s32, and the palette as variables. */
 export function styleRules(palette: Palette): string {
   const variables = VARIABLES.map(([name, key]) => `--${name}:${palette[key]}`)
   const rules = [`:root{${variables.join(';')}}`]
-  for (let step = -STEPS; step <= STEPS; step++) if (step) rules.push(`.${stepClass(step)}{background-color:${tint(palette, step)}}`)
+  for (let step = -STEPS; step <= STEPS; step++)
+    if (step) rules.push(`.${stepClass(step)}{background-color:${tint(palette, step)}}`)
   return rules.join('\n')
 }
 

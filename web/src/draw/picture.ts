@@ -1,18 +1,18 @@
 /*
- * A chart as a picture file: over the chart stands what it shows, so that the file explains itself away from the page: title,
- * method with its settings, tokens, layers, unit, model, and what is beyond the scale or left out.
+ * A chart as a picture file. A caption above the chart describes it without the page: title, method with its settings,
+ * tokens, layers, unit, model, and what is beyond the scale or left out.
  */
 import { runTitle, type Pane } from '../model/store'
-import { layersInWords, FILTER_LABELS } from '../ui/labels'
+import { layersText, FILTER_LABELS } from '../ui/labels'
 import { label, shorten } from '../ui/token_text'
-import { FONT, tokensInWords, type Chart } from './chart_options'
+import { FONT, tokensText, type Chart } from './chart_options'
 import type { Palette } from './colour'
 
 export interface Line {
   text: string
   size: number
   isBold: boolean
-  /** Of the line's baseline, from the top. */
+  /** Distance of the baseline from the top. */
   y: number
 }
 
@@ -21,7 +21,7 @@ const TITLE = 15
 const SMALL = 12
 const LEADING = 1.4
 
-/** What stands over the chart: the title first. */
+/** The lines above the chart: the title first. */
 export function captionOf(pane: Pane, chart: Chart, hidden: Iterable<string>): string[] {
   const a = pane.attribution.value!
   const run = pane.run.value!
@@ -29,8 +29,8 @@ export function captionOf(pane: Pane, chart: Chart, hidden: Iterable<string>): s
   const without = [...hidden].map((filter) => FILTER_LABELS[filter] ?? filter)
   const facts = [
     pane.name.value,
-    ...(chart.ofAllTokens ? [] : [tokensInWords(pane)]),
-    layersInWords(pane.range.value, a.L),
+    ...(chart.ofAllTokens ? [] : [tokensText(pane)]),
+    layersText(pane.range.value, a.L),
     pane.isShares.value ? 'values: shares of 1' : 'values: nats',
     ...(without.length ? [`without ${without.join(', ')}`] : []),
   ]
@@ -38,7 +38,7 @@ export function captionOf(pane: Pane, chart: Chart, hidden: Iterable<string>): s
   return [chart.title, facts.filter(Boolean).join(' \u00b7 '), source.filter(Boolean).join(' \u00b7 '), ...chart.notes]
 }
 
-/** Broken between words, and inside those that are longer than a line. */
+/** Wraps text between words, and inside words that are longer than a line. */
 export function breakLines(text: string, width: number, measure: (text: string) => number): string[] {
   const lines: string[] = []
   let line = ''
@@ -58,7 +58,7 @@ export function breakLines(text: string, width: number, measure: (text: string) 
   return line ? [...lines, line.trimEnd()] : lines
 }
 
-/** Lines of a caption in a picture `width` wide, and the height that they take. */
+/** Lines of a caption in a picture `width` wide, and their height. */
 export function layOut(caption: readonly string[], width: number): { lines: Line[]; height: number } {
   const context = document.createElement('canvas').getContext('2d')!
   const lines: Line[] = []
@@ -76,23 +76,30 @@ export function layOut(caption: readonly string[], width: number): { lines: Line
 
 const fontOf = ({ size, isBold }: Pick<Line, 'size' | 'isBold'>) => `${isBold ? 'bold ' : ''}${size}px ${FONT}`
 
-/** What XML 1.0 cannot hold, whatever the text is. */
+/** Characters that XML 1.0 does not allow. */
 const NOT_XML = /[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
 
 export const xmlText = (text: string) => text.replace(NOT_XML, '\ufffd').replace(/[&<>"]/g, (c) => ENTITIES[c])
 
-/** `inner` is a whole SVG document of the chart, which has the given size. */
-export function composeSvg(inner: string, size: readonly [number, number], caption: readonly string[], palette: Palette): string {
+/** `inner` is a complete SVG document of the chart, with the given size. */
+export function composeSvg(
+  inner: string,
+  size: readonly [number, number],
+  caption: readonly string[],
+  palette: Palette,
+): string {
   const [width, height] = size
   const { lines, height: top } = layOut(caption, width)
   const texts = lines.map(({ text, size: s, isBold, y }, i) => {
     const weight = isBold ? ' font-weight="bold"' : ''
-    return `<text x="${MARGIN}" y="${y}" font-size="${s}"${weight} fill="${i ? palette.muted : palette.ink}">${xmlText(text)}</text>`
+    const fill = i ? palette.muted : palette.ink
+    return `<text x="${MARGIN}" y="${y}" font-size="${s}"${weight} fill="${fill}">${xmlText(text)}</text>`
   })
   const chart = inner.replace(NOT_XML, '\ufffd').replace('<svg ', `<svg x="0" y="${top}" `)
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${top + height}" viewBox="0 0 ${width} ${top + height}" font-family="${xmlText(FONT)}">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${top + height}" ` +
+      `viewBox="0 0 ${width} ${top + height}" font-family="${xmlText(FONT)}">`,
     `<title>${xmlText(caption.slice(0, 2).join(': '))}</title>`,
     `<desc>${xmlText(caption.slice(2).join('\n'))}</desc>`,
     `<rect width="100%" height="100%" fill="${palette.paper}"/>`,
@@ -102,8 +109,13 @@ export function composeSvg(inner: string, size: readonly [number, number], capti
   ].join('\n')
 }
 
-/** The chart's pixels, `ratio` of them to a CSS pixel, under its caption. */
-export function composePng(chart: HTMLCanvasElement, ratio: number, caption: readonly string[], palette: Palette): Promise<Blob | null> {
+/** The chart's pixels, `ratio` per CSS pixel, under its caption. */
+export function composePng(
+  chart: HTMLCanvasElement,
+  ratio: number,
+  caption: readonly string[],
+  palette: Palette,
+): Promise<Blob | null> {
   const { lines, height: top } = layOut(caption, chart.width / ratio)
   const canvas = document.createElement('canvas')
   canvas.width = chart.width

@@ -1,5 +1,5 @@
 /*
- * Light and dark: the palette becomes style rules, in a sheet that the page's policy allows because a script makes it.
+ * Light and dark themes: the palette becomes a style sheet made by script, which the page's content policy allows.
  */
 import { effect } from '@preact/signals'
 import { styleRules } from './colour'

@@ -1,16 +1,17 @@
 /*
- * The tint under a long text: a canvas behind it that holds one rectangle for each token, so that a change of thousands of
- * numbers touches no element, no style and no line of text. Only the part around what is on the screen is drawn.
+ * The tint under a long text: a canvas behind it with one rectangle for each token, so that a change of thousands of
+ * numbers changes no element and no style, and causes no layout. Only the part near the visible area is drawn.
  */
 import { STEPS } from '../model/aggregate'
 
-/** How far beyond the screen the canvas reaches, in screens, each way. */
+/** Extent of the canvas beyond the visible area in each direction, in screens. */
 const OVERSCAN = 0.6
 
-export class Wash {
+export class TintCanvas {
   private readonly canvas = document.createElement('canvas')
   private readonly observer: ResizeObserver
-  /** Rectangles in text order: the token of each, and x, y, width, height in CSS pixels from the root's corner. */
+  /** Rectangles in text order: the token of each, and x, y, width, height in CSS pixels relative to the root's
+   * corner. */
   private tokens = new Int32Array(0)
   private boxes = new Float32Array(0)
   private colours: readonly string[] = []
@@ -19,12 +20,12 @@ export class Wash {
   private height = 0
   private isMeasured = false
 
-  /** `root` is positioned, and a stacking context of its own. */
+  /** `root` must be positioned and have its own stacking context. */
   constructor(
     private readonly root: HTMLElement,
     private readonly spans: readonly HTMLElement[],
   ) {
-    this.canvas.className = 'wash'
+    this.canvas.className = 'tint-canvas'
     this.canvas.setAttribute('aria-hidden', 'true')
     root.prepend(this.canvas)
     this.observer = new ResizeObserver(() => this.remeasure())
@@ -40,7 +41,7 @@ export class Wash {
     this.canvas.remove()
   }
 
-  /** steps [tokens] -32..32; colours: of every step, from -32 on. Kept, not copied. */
+  /** steps [tokens] -32..32; colours: of every step, from -32 on. Both are kept, not copied. */
   show(steps: Int8Array, colours: readonly string[]): void {
     this.steps = steps
     this.colours = colours
@@ -48,7 +49,7 @@ export class Wash {
     else this.draw()
   }
 
-  /** The tokens moved: a width, a font, what stands between them. */
+  /** Measures again after tokens have moved: a new width, font or element between them. */
   remeasure(): void {
     this.measure()
     this.place()
@@ -61,7 +62,7 @@ export class Wash {
     this.draw()
   }
 
-  /** On paper all of it is seen. */
+  /** In print everything is visible. */
   private readonly onPrint = () => {
     this.place(Infinity)
     this.draw()
@@ -83,7 +84,7 @@ export class Wash {
     this.isMeasured = corner.width > 0
   }
 
-  /** What of the root is on the screen, from its top. */
+  /** The visible part of the root, measured from its top. */
   private onScreen(): { from: number; to: number; all: number } {
     const { top, height } = this.root.getBoundingClientRect()
     const clip = (y: number) => Math.min(height, Math.max(0, y))
@@ -108,7 +109,7 @@ export class Wash {
     this.canvas.height = Math.ceil(this.height * devicePixelRatio)
   }
 
-  /** The first rectangle that reaches below y: they come line by line. */
+  /** The first rectangle that ends below y; rectangles are in line order. */
   private firstBelow(y: number): number {
     let low = 0
     let high = this.tokens.length

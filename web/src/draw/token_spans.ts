@@ -1,13 +1,13 @@
 /*
- * A text of tokens whose backgrounds follow numbers. One element a token, made once; a change of numbers is one pass that
- * touches only tokens whose step differs, and nothing but their class.
+ * A text of tokens whose backgrounds show numbers. Each token has one element, created once; a change of numbers is one
+ * pass that modifies only the class of tokens whose step changed.
  */
 import { stepClass } from './colour'
 import type { Token } from '../data/document'
 import { STEPS } from '../model/aggregate'
 
 const CLASSES = Array.from({ length: 2 * STEPS + 1 }, (_, i) => (i === STEPS ? '' : stepClass(i - STEPS)))
-/** Beside a step, what else the class of a token says; bits, so that one number is the whole of it. */
+/** Flags in a token's class besides the step; bits, so that one number holds the whole class. */
 const HIDDEN = 128
 const SELECTED = 256
 const PENDING = 512
@@ -24,7 +24,7 @@ function writeText(span: HTMLElement, text: string): void {
   span.toggleAttribute('data-newline', /[\n\r]/.test(text))
 }
 
-export class Tinted {
+export class TokenSpans {
   readonly spans: HTMLElement[] = []
   private state = new Int16Array(0)
   private steps = new Int8Array(0)
@@ -36,8 +36,8 @@ export class Tinted {
   ) {}
 
   /**
-   * Shows these tokens: adds those after the ones that are there, and writes again what reads otherwise since: a later token
-   * completes a character that began in an earlier one. Texts come from models: they are only ever text.
+   * Shows these tokens: appends new ones, and rewrites those whose text has changed, because a later token can complete
+   * a character that began in an earlier one. Texts come from models, so they are only inserted as text.
    */
   update(tokens: readonly Token[], texts: readonly string[]): void {
     const added = document.createDocumentFragment()
@@ -62,7 +62,7 @@ export class Tinted {
     this.steps = new Int8Array(tokens.length)
   }
 
-  /** Fills the steps by `fill`, then shows what changed. */
+  /** Computes the steps with `fill`, then updates the changed tokens. */
   paint(fill: (steps: Int8Array) => void, { hidden, selected, pendingFrom = Infinity }: Marks): void {
     const { steps, state, spans } = this
     fill(steps)
@@ -78,13 +78,18 @@ export class Tinted {
   }
 
   private write(span: HTMLElement, state: number): void {
-    const names = [CLASSES[state & (HIDDEN - 1)], state & HIDDEN && 'hidden', state & SELECTED && 'selected', state & PENDING && 'pending']
+    const names = [
+      CLASSES[state & (HIDDEN - 1)],
+      state & HIDDEN && 'hidden',
+      state & SELECTED && 'selected',
+      state & PENDING && 'pending',
+    ]
     span.className = names.filter(Boolean).join(' ')
     if (this.role) span.setAttribute('aria-selected', state & SELECTED ? 'true' : 'false')
   }
 }
 
-/** The index of the token that an event happened on, -1: on none. */
+/** The index of the token at which an event occurred, -1: none. */
 export function tokenAt(target: EventTarget | null): number {
   const span = target instanceof Element ? target.closest<HTMLElement>('[data-k]') : null
   return span ? Number(span.dataset.k) : -1

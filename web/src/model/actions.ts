@@ -1,20 +1,40 @@
 /*
- * What a person sets off: explaining a prompt, opening and keeping runs, asking for another method, checking.
- * Only this file talks to the server on behalf of the views.
+ * Actions of the user: explaining a prompt, opening and saving runs, requesting another method, checking. For the
+ * views, only this file talks to the server.
  */
 import { signal } from '@preact/signals'
-import { api, ApiError, type CheckEvents, type ExplainEvents, type ExplainRequest, type MethodSettings, type SavedRun } from '../data/api'
-import { cutOf, decodeAttribution, decodeDocument, decodeRun, identity, newRun, replaceAttributions, withAttribution, type Attribution, type Run, type RunInfo } from '../data/document'
+import {
+  api,
+  ApiError,
+  type CheckEvents,
+  type ExplainEvents,
+  type ExplainRequest,
+  type MethodSettings,
+  type SavedRun,
+} from '../data/api'
+import {
+  cutOf,
+  decodeAttribution,
+  decodeDocument,
+  decodeRun,
+  identity,
+  newRun,
+  replaceAttributions,
+  withAttribution,
+  type Attribution,
+  type Run,
+  type RunInfo,
+} from '../data/document'
 import type { ServerEvent } from '../data/events'
 import * as state from './store'
 import { panes, putRun, show } from './store'
-import { failureWords } from '../ui/labels'
+import { failureText } from '../ui/labels'
 import { GrowingText } from '../ui/token_text'
 
 export interface Job {
   stage: 'loading' | 'queued' | 'prefill' | 'tokens'
   id: number | string | null
-  /** Of prefill; the position in the queue while queued. */
+  /** Progress of prefill; the position in the queue while queued. */
   done: number
   total: number
   stop: AbortController
@@ -26,13 +46,13 @@ export const busy = signal('')
 
 function report(cause: unknown): void {
   if (cause instanceof DOMException && cause.name === 'AbortError') return
-  const said = cause instanceof Error ? cause.message : String(cause)
-  state.problem.value = cause instanceof ApiError && cause.code === 'engine_ended' ? failureWords(said) : said
+  const message = cause instanceof Error ? cause.message : String(cause)
+  state.problem.value = cause instanceof ApiError && cause.code === 'engine_ended' ? failureText(message) : message
 }
 
 /* ------------------------------------------------------------------ start */
 
-/** Reads the report that the page carries, or asks the server behind it. */
+/** Reads the report in the page, or loads the tables and runs from the server. */
 export async function start(embedded: string): Promise<void> {
   try {
     if (embedded) await openReport(embedded)
@@ -84,7 +104,8 @@ class Growing {
   }
 
   private readonly handlers: { [E in keyof ExplainEvents]: (data: ExplainEvents[E]) => void | Promise<void> } = {
-    queued: ({ job: id, position }) => advance(position > 0 ? { stage: 'queued', id, done: position } : { stage: 'prefill', id, done: 0, total: 0 }),
+    queued: ({ job: id, position }) =>
+      advance(position > 0 ? { stage: 'queued', id, done: position } : { stage: 'prefill', id, done: 0, total: 0 }),
     prefill: ({ done, total }) => advance({ stage: 'prefill', done, total }),
     prompt: ({ tokens }) => {
       this.put(newRun({ ...EMPTY_INFO, prompt: this.prompt, tokens }))
@@ -103,7 +124,8 @@ class Growing {
       const more = await decodeAttribution(attribution)
       this.put(withAttribution(this.run, more))
       const shown = panes[0].attribution.value
-      if (state.following.value && shown && identity(shown) === identity(more)) state.select(this.run.key, more.first + more.n - 1 - this.run.m)
+      if (state.following.value && shown && identity(shown) === identity(more))
+        state.select(this.run.key, more.first + more.n - 1 - this.run.m)
     },
     done: async ({ run }) => {
       const final = await decodeRun(run, this.run?.key)
@@ -114,7 +136,7 @@ class Growing {
     },
   }
 
-  /** Of the run, '' before its prompt is read. */
+  /** Key of the run, '' before its prompt is decoded. */
   get key(): string {
     return this.run?.key ?? ''
   }
@@ -133,7 +155,8 @@ function remember(run: Run): void {
   if (run.id !== undefined) history.replaceState(null, '', `#run=${run.id}`)
 }
 
-export const explain = (request: ExplainRequest): Promise<void> => grow(request.prompt, (signal) => api.explain(request, signal))
+export const explain = (request: ExplainRequest): Promise<void> =>
+  grow(request.prompt, (signal) => api.explain(request, signal))
 
 async function grow(prompt: string, begin: (signal: AbortSignal) => AsyncGenerator<ServerEvent>): Promise<void> {
   if (job.value) return
@@ -153,7 +176,7 @@ async function grow(prompt: string, begin: (signal: AbortSignal) => AsyncGenerat
   }
 }
 
-/** Where the server kept a run that was cut short, the page shows that one with its reason; else the error alone. */
+/** If the server has saved the interrupted run, shows that run with its reason; else only the error. */
 async function reportCutShort(cause: unknown, key: string): Promise<void> {
   if (!(cause instanceof ApiError) || cause.code !== 'engine_ended') return report(cause)
   const before = new Set(state.saved.value.filter((r) => r.failure).map((r) => r.id))
@@ -169,7 +192,7 @@ function showFailed(run: SavedRun, key = ''): void {
   history.replaceState(null, '', `#run=${run.id}`)
 }
 
-/** Makes a run that was cut short again, from the tokens that it had. */
+/** Repeats an interrupted run from its tokens so far. */
 export async function retry(run: SavedRun): Promise<void> {
   if (job.value) return
   if (state.failed.value?.key) state.dropRun(state.failed.value.key)
@@ -177,7 +200,7 @@ export async function retry(run: SavedRun): Promise<void> {
   await grow(run.prompt, (signal) => api.retry(run.id, signal))
 }
 
-/** Ends the completion where it is; what there is, is explained and kept. */
+/** Ends generation; the tokens so far are explained and saved. */
 export async function stop(): Promise<void> {
   const running = job.value
   if (!running) return
@@ -199,24 +222,31 @@ function ungrouped({ settings }: Attribution): MethodSettings {
   return { ...Object.fromEntries(kept), seed: Number(settings.seed) }
 }
 
-/** The settings of an attribution as a request has them, its grouping by name; null: its columns are parts that have no name here. */
+/** The settings of an attribution in the form of a request, its grouping by name; null: its columns are parts that have
+ * no name here. */
 export function settingsOf(run: Run, a: Attribution): MethodSettings | null {
   const by = cutOf(run, a)
   if (a.settings.groups && !by) return null
   return { ...ungrouped(a), ...(by ? { by } : {}) }
 }
 
-/** Explains the pane's run by its method once more, with one setting changed and all others as they are. */
+/** Explains the pane's run by its method again, with one setting changed. */
 export async function explainWith(pane: state.Pane, change: MethodSettings): Promise<void> {
   const run = pane.run.value
   const a = pane.attribution.value
   if (!run || !a) return
   const settings = settingsOf(run, a)
   if (settings) await explainBy(pane, a.method, { ...settings, ...change })
-  else report(new Error('This explanation ran on parts of the prompt that this run has no name for: its settings cannot be changed here.'))
+  else
+    report(
+      new Error(
+        'This explanation used parts of the prompt that have no name in this run: ' +
+          'its settings cannot be changed here.',
+      ),
+    )
 }
 
-/** Explains the pane's run by a method that it does not have yet, from what the server stored. */
+/** Explains the pane's run by a method that it does not have yet, from the data stored on the server. */
 export async function explainBy(pane: state.Pane, method: string, settings: MethodSettings): Promise<void> {
   const run = pane.run.value
   if (!run?.id || busy.value) return
@@ -243,7 +273,11 @@ export async function check(pane: state.Pane, by: string): Promise<void> {
   try {
     for await (const { event, data } of api.check(run.id, { by, methods: [a.method], settings: ungrouped(a) })) {
       if (event === 'progress') checking.value = { key: run.key, ...(data as CheckEvents['progress']) }
-      if (event === 'done') putRun({ ...(state.runs.value.find((r) => r.key === run.key) ?? run), check: (data as CheckEvents['done']).check })
+      if (event === 'done')
+        putRun({
+          ...(state.runs.value.find((r) => r.key === run.key) ?? run),
+          check: (data as CheckEvents['done']).check,
+        })
     }
   } catch (cause) {
     report(cause)
@@ -267,7 +301,9 @@ export async function openRun(id: number, pane = panes[0]): Promise<void> {
     if (pane === panes[0]) remember(run)
     else state.comparing.value = true
   } catch (cause) {
-    report(cause instanceof ApiError && cause.code === 'not_found' ? new Error('That run is not there any more.') : cause)
+    report(
+      cause instanceof ApiError && cause.code === 'not_found' ? new Error('That run is not there any more.') : cause,
+    )
   }
 }
 

@@ -1,7 +1,9 @@
 /*
- * Sums over an attribution: means over layers and rows, columns by group, what a filter hides, scales, ranks. Pure.
+ * Aggregation of an attribution: means over layers and rows, columns by group, hidden tokens, scales, ranks. Pure
+ * functions.
  *
- * All that follows a pointer works on `mean`, [n, m] over the chosen layers, which is made once for each choice.
+ * Everything that depends on the pointer uses `mean`, [n, m] over the chosen layers, which is computed once for each
+ * choice.
  */
 import type { Attribution, Cut } from '../data/document'
 
@@ -26,7 +28,7 @@ export function meanOverLayers(a: Attribution, [from, to]: Range): Float32Array 
   return out
 }
 
-/** [m]: mean of rows [from, to] of `mean` [n, m], both included. */
+/** [m]: mean of rows [from, to] of `mean` [n, m], both inclusive. */
 export function meanOverRows(mean: Float32Array, m: number, from: number, to: number): Float32Array {
   const out = new Float32Array(m)
   for (let i = from; i <= to; i++) {
@@ -38,7 +40,7 @@ export function meanOverRows(mean: Float32Array, m: number, from: number, to: nu
   return out
 }
 
-/** [L, m]: mean over rows [from, to], both included, layer by layer. */
+/** [L, m]: mean over rows [from, to], both inclusive, layer by layer. */
 export function layersOfRows(a: Attribution, from: number, to: number): Float32Array {
   const { m, L, bytes, scale } = a
   const out = new Float32Array(L * m)
@@ -53,7 +55,7 @@ export function layersOfRows(a: Attribution, from: number, to: number): Float32A
   return out
 }
 
-/** [n]: what each row took from the columns that `isIn` names. */
+/** [n]: what each row took from the columns for which `isIn` is true. */
 export function takenFrom(mean: Float32Array, n: number, m: number, isIn: (k: number) => boolean): Float32Array {
   const out = new Float32Array(n)
   for (let k = 0; k < m; k++) {
@@ -65,7 +67,7 @@ export function takenFrom(mean: Float32Array, n: number, m: number, isIn: (k: nu
 
 /* ------------------------------------------------------------------ units: tokens, or groups of them */
 
-/** How columns are shown: each its own, or summed by group. */
+/** How columns are shown: each separately, or summed by group. */
 export interface Units {
   name: string
   /** [tokens of the side] the unit of each token, -1: none. */
@@ -97,24 +99,32 @@ export function cutUnits(name: string, cut: Cut, tokens: number): Units {
 }
 
 /**
- * Columns that a method was run with: groups it cannot take apart. One without a name of its own is called by its tokens' text;
- * `goesOn(k)`: token k holds only the rest of a character, which the group has where the token before is in it, too.
+ * Columns of a grouped attribution, which cannot be split. A group without a name is labelled by its tokens' text;
+ * `continues(k)`: token k holds only the rest of a character, which the group omits if the token before is not in it.
  */
-export function groupUnits(groups: readonly number[], count: number, texts: readonly string[], named: readonly string[] = [], goesOn: (k: number) => boolean = () => false): Units {
+export function groupUnits(
+  groups: readonly number[],
+  count: number,
+  texts: readonly string[],
+  named: readonly string[] = [],
+  continues: (k: number) => boolean = () => false,
+): Units {
   const joined = Array.from({ length: count }, () => '')
-  groups.forEach((g, k) => g >= 0 && g < count && !(goesOn(k) && groups[k - 1] === g) && (joined[g] += texts[k] ?? ''))
+  groups.forEach(
+    (g, k) => g >= 0 && g < count && !(continues(k) && groups[k - 1] === g) && (joined[g] += texts[k] ?? ''),
+  )
   const names = joined.map((text, g) => named[g] || text)
   return cutUnits('group', { groups: [...groups], names }, groups.length)
 }
 
-/** [units]: sums of what is not hidden. */
+/** [units]: sums over the tokens that are not hidden. */
 export function sumByUnit(values: Float32Array, units: Units, hidden: Uint8Array): Float32Array {
   const out = new Float32Array(units.count)
   for (let k = 0; k < values.length; k++) if (units.of[k] >= 0 && !hidden[k]) out[units.of[k]] += values[k]
   return out
 }
 
-/** [units]: 1 where every token of the unit is hidden. */
+/** [units]: 1 if every token of the unit is hidden. */
 export function hiddenUnits(units: Units, hidden: Uint8Array): Uint8Array {
   const out = new Uint8Array(units.count).fill(1)
   for (let k = 0; k < units.of.length; k++) if (units.of[k] >= 0 && !hidden[k]) out[units.of[k]] = 0
@@ -123,7 +133,7 @@ export function hiddenUnits(units: Units, hidden: Uint8Array): Uint8Array {
 
 /* ------------------------------------------------------------------ filters */
 
-/** [m]: 1 for tokens that one of the chosen filters names. */
+/** [m]: 1 for tokens that one of the chosen filters selects. */
 export function hiddenTokens(filters: Record<string, number[]>, chosen: Iterable<string>, m: number): Uint8Array {
   const out = new Uint8Array(m)
   for (const name of chosen) for (const k of filters[name] ?? []) if (k >= 0 && k < m) out[k] = 1
@@ -139,24 +149,24 @@ export function hiddenMass(values: Float32Array, hidden: Uint8Array): number {
 /* ------------------------------------------------------------------ scales and ranks */
 
 /**
- * What full strength stands for: the largest magnitude among shown units. Two kinds of tokens never set it: token 0, where a
- * causal model leaves what it needs nowhere, and `own`, the position that is explained. Where only those are left, they do.
+ * The value of full strength: the largest magnitude among the shown units. Two kinds of tokens are ignored: token 0,
+ * the attention sink of causal models, and `own`, the explained position. They are used only if no others are left.
  */
-export function scaleOf(values: Float32Array, isOut: (unit: number) => boolean): number {
+export function scaleOf(values: Float32Array, isOutlier: (unit: number) => boolean): number {
   let all = 0
   let max = 0
   for (let u = 0; u < values.length; u++) {
     const size = Math.abs(values[u])
     if (!Number.isFinite(size)) continue
     if (size > all) all = size
-    if (size > max && !isOut(u)) max = size
+    if (size > max && !isOutlier(u)) max = size
   }
   return max || all
 }
 
 export const STEPS = 32
 
-/** One pass over tokens: the step -32..32 of the unit that each is in; 0 for none. */
+/** One pass over tokens: the step -32..32 of each token's unit; 0 for tokens in no unit. */
 export function steps(out: Int8Array, values: Float32Array, units: Units, scale: number): void {
   const factor = scale > 0 ? STEPS / scale : 0
   for (let k = 0; k < out.length; k++) {
@@ -166,7 +176,7 @@ export function steps(out: Int8Array, values: Float32Array, units: Units, scale:
   }
 }
 
-/** Units by falling magnitude, ties by index; hidden ones and zeros left out. */
+/** Units by descending magnitude, ties by index; without hidden ones and zeros. */
 export function strongest(values: Float32Array, isHidden: Uint8Array, count: number): number[] {
   const best: number[] = []
   for (let u = 0; u < values.length; u++) {
@@ -184,7 +194,13 @@ export function strongest(values: Float32Array, isHidden: Uint8Array, count: num
 /* ------------------------------------------------------------------ segments of both sides */
 
 /** [rows, columns]: rows of a segment averaged, columns of a segment summed. */
-export function segmentMatrix(mean: Float32Array, m: number, rows: Units, columns: Units, hidden: Uint8Array): Float32Array {
+export function segmentMatrix(
+  mean: Float32Array,
+  m: number,
+  rows: Units,
+  columns: Units,
+  hidden: Uint8Array,
+): Float32Array {
   const out = new Float32Array(rows.count * columns.count)
   const counts = new Float32Array(rows.count)
   const n = Math.min(rows.of.length, mean.length / m)
@@ -192,7 +208,8 @@ export function segmentMatrix(mean: Float32Array, m: number, rows: Units, column
     const r = rows.of[i]
     if (r < 0) continue
     counts[r]++
-    for (let k = 0; k < m; k++) if (columns.of[k] >= 0 && !hidden[k]) out[r * columns.count + columns.of[k]] += mean[i * m + k]
+    for (let k = 0; k < m; k++)
+      if (columns.of[k] >= 0 && !hidden[k]) out[r * columns.count + columns.of[k]] += mean[i * m + k]
   }
   for (let r = 0; r < rows.count; r++) {
     for (let c = 0; c < columns.count; c++) out[r * columns.count + c] /= counts[r] || 1
@@ -216,8 +233,8 @@ function commonLengths(a: readonly string[], b: readonly string[]): Uint16Array 
 }
 
 /**
- * Which tokens of two texts stand in the same place: equal ones of a longest common subsequence, and what lies between those,
- * one for one (Putin for Abdul). -1 where a side has nothing there.
+ * Pairs the tokens of two texts: equal tokens of a longest common subsequence, and the tokens between those, one to one
+ * (Putin and Abdul). -1 if a side has no token.
  */
 export function align(a: readonly string[], b: readonly string[]): [number, number][] {
   const lengths = commonLengths(a, b)
@@ -236,7 +253,8 @@ export function align(a: readonly string[], b: readonly string[]): [number, numb
     if (i < a.length && j < b.length && a[i] === b[j]) {
       flush()
       pairs.push([i++, j++])
-    } else if (j >= b.length || (i < a.length && lengths[(i + 1) * width + j] >= lengths[i * width + j + 1])) onlyA.push(i++)
+    } else if (j >= b.length || (i < a.length && lengths[(i + 1) * width + j] >= lengths[i * width + j + 1]))
+      onlyA.push(i++)
     else onlyB.push(j++)
   }
   flush()

@@ -1,26 +1,26 @@
 /*
- * What the page shows: the runs that are loaded, how they are looked at, and what follows from both.
+ * State of the page: the loaded runs, the view settings, and values derived from both.
  *
- * A pane is one run under one method. There are two; the second is shown where methods or runs are compared. All numbers
- * that a pane draws are computed here, from the pure functions of sums.ts, when something that they depend on changes.
+ * A pane is one run with one method. There are two; the second is shown for comparing methods or runs. All numbers that
+ * a pane draws are computed here with the pure functions of aggregate.ts when their inputs change.
  */
 import { computed, effect, signal } from '@preact/signals'
 import type { SettingInfo, SettingValue, MethodInfo, SavedRun, Status, Tables } from '../data/api'
 import { PALETTES, tint, type Theme } from '../draw/colour'
 import { cutOf, explainedTokens, identity, type Attribution, type Run } from '../data/document'
-import * as sums from './aggregate'
+import * as aggregate from './aggregate'
 import { isRest, label, shownText, tokenTexts } from '../ui/token_text'
 
 /* ------------------------------------------------------------------ what there is */
 
-/** Whether a server is behind the page; a report has none. */
+/** Whether the page is served by a server; a report is not. */
 export const served = signal(false)
 export const status = signal<Status | null>(null)
 export const tables = signal<Tables | null>(null)
 export const saved = signal<SavedRun[]>([])
 export const runs = signal<Run[]>([])
 export const problem = signal('')
-/** A run that was cut short, and is looked at; `key`: what came of it before that, '' where the page has none of it. */
+/** The interrupted run that is shown; `key`: its tokens so far, '' if the page has none. */
 export const failed = signal<{ run: SavedRun; key: string } | null>(null)
 
 export const methodInfo = (name: string): MethodInfo | undefined => tables.value?.methods.find((m) => m.name === name)
@@ -35,29 +35,32 @@ export function dropRun(key: string): void {
   for (const pane of panes) if (pane.key.value === key) pane.key.value = ''
 }
 
-/** Long prompts are named by their beginning. */
-export const runTitle = (run: Run) => run.name || label(shownText(run.info.prompt, run.info.prompt_bytes).trim().slice(0, 60)) || 'Untitled'
+/** A long prompt is abbreviated to its beginning. */
+export const runTitle = (run: Run) =>
+  run.name || label(shownText(run.info.prompt, run.info.prompt_bytes).trim().slice(0, 60)) || 'Untitled'
 
 /* ------------------------------------------------------------------ how it is looked at */
 
 export const composing = signal(true)
 export const unitName = signal('token')
 export const hide = signal<ReadonlySet<string>>(new Set())
-/** The chosen layers as shares of the depth, 0..1. */
+/** The chosen layers as fractions of the depth, 0..1. */
 export const depth = signal<readonly [number, number]>([0, 1])
 export const comparing = signal(false)
-/** Which pane the keyboard acts on. */
+/** The pane that keyboard commands apply to. */
 export const active = signal(0)
-/** While tokens come in, the newest explained one is selected. */
+/** While tokens arrive, the newest explained one is selected. */
 export const following = signal(false)
 export const chart = signal('bars')
-/** On a phone controls fold away. */
+/** On a phone controls are folded. */
 export const narrow = signal(false)
 export const colourMap = signal('tint')
 export const theme = signal<Theme>('light')
 export const palette = computed(() => PALETTES[theme.value])
 /** The colour of every step, from -STEPS on. */
-export const tints = computed(() => Array.from({ length: 2 * sums.STEPS + 1 }, (_, i) => tint(palette.value, i - sums.STEPS)))
+export const tints = computed(() =>
+  Array.from({ length: 2 * aggregate.STEPS + 1 }, (_, i) => tint(palette.value, i - aggregate.STEPS)),
+)
 
 /** Rows [from, to] of the selection, by run: two methods of one run share it. */
 const selections = signal<Record<string, readonly [number, number]>>({})
@@ -68,7 +71,7 @@ export function select(key: string, from: number, to = from): void {
   selections.value = { ...selections.value, [key]: [Math.min(from, to), Math.max(from, to)] }
 }
 
-/** A prompt unit that is looked at: under the pointer, or kept by a click or the keyboard. */
+/** The highlighted prompt unit: under the pointer, or pinned by a click or the keyboard. */
 export interface Look {
   run: string
   unit: number
@@ -80,18 +83,18 @@ export const pinned = signal<Look | null>(null)
 
 const settingTable = (): SettingInfo[] => tables.value?.settings ?? []
 
-/** Whether a setting changes what a method gives; a report without tables does not say. */
+/** Whether a setting changes the result of a method; a report without tables does not know. */
 export function isApplied(method: string, { traits }: SettingInfo): boolean {
   const of = methodInfo(method)?.traits
   return !traits.length || !of || traits.some((trait) => of.includes(trait))
 }
 
-/** The settings of a method that a form offers. */
+/** The settings of a method shown in forms. */
 export const formSettings = (method: string): SettingInfo[] =>
   settingTable().filter((s) => s.label !== null && isApplied(method, s))
 
-/** What a setting that is not the usual one adds to a name; '' for one that does not. */
-function saidOf(s: SettingInfo, value: SettingValue | undefined): string {
+/** The text that a non-default setting adds to a name; '' if it adds none. */
+function settingText(s: SettingInfo, value: SettingValue | undefined): string {
   if (s.before === null || value === undefined || String(value) === String(s.default)) return ''
   return s.type === 'flag' ? s.before : `${s.before}${String(value)}${s.after ?? ''}`
 }
@@ -104,8 +107,10 @@ function grouping(run: Run, a: Attribution): string[] {
 
 function describe(run: Run, a: Attribution): string {
   const settings = a.settings as unknown as Record<string, SettingValue | undefined>
-  const said = settingTable().filter((s) => isApplied(a.method, s)).map((s) => saidOf(s, settings[s.name]))
-  return [a.method, ...grouping(run, a), ...said.filter(Boolean)].join(', ')
+  const changed = settingTable()
+    .filter((s) => isApplied(a.method, s))
+    .map((s) => settingText(s, settings[s.name]))
+  return [a.method, ...grouping(run, a), ...changed.filter(Boolean)].join(', ')
 }
 
 const names = new WeakMap<Run, Map<Attribution, string>>()
@@ -125,7 +130,7 @@ function namesOf(run: Run): Map<Attribution, string> {
   return made
 }
 
-/** "rollout", or "rollout, own row" where a setting is not the usual one: no two attributions of a run have one name. */
+/** "rollout", or "rollout, own row" for a non-default setting: unique within a run. */
 export const variantName = (run: Run, a: Attribution): string => namesOf(run).get(a) ?? describe(run, a)
 
 /* ------------------------------------------------------------------ panes */
@@ -147,7 +152,9 @@ export class Pane {
   })
 
   /** The attribution's name within its run. */
-  readonly name = computed(() => (this.run.value && this.attribution.value ? variantName(this.run.value, this.attribution.value) : ''))
+  readonly name = computed(() =>
+    this.run.value && this.attribution.value ? variantName(this.run.value, this.attribution.value) : '',
+  )
 
   /** Texts of the m prompt tokens, and of the tokens that rows explain. */
   readonly promptTexts = computed(() => tokenTexts(this.run.value?.info.tokens.slice(0, this.run.value.m) ?? []))
@@ -158,19 +165,21 @@ export class Pane {
     return { first, tokens, texts: tokenTexts(tokens) }
   })
 
-  /** The first explained token's index among `answer`: 0 unless a file explains only some. */
+  /** The first explained token's index in `answer`: 0 unless the file explains only some tokens. */
   readonly offset = computed(() => (this.attribution.value?.first ?? 0) - this.answer.value.first)
 
-  readonly range = computed<sums.Range>(() => {
+  readonly range = computed<aggregate.Range>(() => {
     const L = this.attribution.value?.L ?? 1
     const from = Math.min(L - 1, Math.round(depth.value[0] * L))
     return [from, Math.max(from + 1, Math.round(depth.value[1] * L))]
   })
 
   /** [n, m] over the chosen layers. */
-  readonly mean = computed(() => (this.attribution.value ? sums.meanOverLayers(this.attribution.value, this.range.value) : NONE))
+  readonly mean = computed(() =>
+    this.attribution.value ? aggregate.meanOverLayers(this.attribution.value, this.range.value) : NONE,
+  )
 
-  /** Selected rows, both included, as far as they are explained; null: none. */
+  /** Selected rows, both inclusive, as far as they are explained; null: none. */
   readonly selection = computed<readonly [number, number] | null>(() => {
     const a = this.attribution.value
     const chosen = selections.value[this.key.value]
@@ -182,66 +191,80 @@ export class Pane {
 
   readonly values = computed(() => {
     const chosen = this.selection.value
-    return chosen ? sums.meanOverRows(this.mean.value, this.attribution.value!.m, ...chosen) : NONE
+    return chosen ? aggregate.meanOverRows(this.mean.value, this.attribution.value!.m, ...chosen) : NONE
   })
 
-  /* How prompt tokens are put together; a method that ran on groups has those and no others. */
-  readonly units = computed<sums.Units>(() => {
+  /* How prompt tokens are grouped; a method that was run on groups has those and no others. */
+  readonly units = computed<aggregate.Units>(() => {
     const run = this.run.value
     const texts = this.promptTexts.value
     const { groups, n_groups, group_names } = this.attribution.value?.settings ?? {}
-    if (groups && n_groups) return sums.groupUnits(groups, n_groups, texts, group_names, (k) => isRest(run?.info.tokens[k], texts[k]))
+    if (groups && n_groups)
+      return aggregate.groupUnits(groups, n_groups, texts, group_names, (k) => isRest(run?.info.tokens[k], texts[k]))
     const cut = run?.cuts.prompt[unitName.value]
-    return run && cut && unitName.value !== 'token' ? sums.cutUnits(unitName.value, cut, run.m) : sums.tokenUnits(texts)
+    return run && cut && unitName.value !== 'token'
+      ? aggregate.cutUnits(unitName.value, cut, run.m)
+      : aggregate.tokenUnits(texts)
   })
 
   readonly isGrouped = computed(() => Boolean(this.attribution.value?.settings.groups))
 
-  readonly hidden = computed(() => sums.hiddenTokens(this.run.value?.filters ?? {}, hide.value, this.run.value?.m ?? 0))
-  readonly hiddenUnits = computed(() => sums.hiddenUnits(this.units.value, this.hidden.value))
+  readonly hidden = computed(() =>
+    aggregate.hiddenTokens(this.run.value?.filters ?? {}, hide.value, this.run.value?.m ?? 0),
+  )
+  readonly hiddenUnits = computed(() => aggregate.hiddenUnits(this.units.value, this.hidden.value))
 
-  /** [units] for the selection, hidden tokens left out. */
+  /** [units] for the selection, without hidden tokens. */
   readonly unitValues = computed(() => {
     const values = this.values.value
-    if (!this.isGrouped.value) return sums.sumByUnit(values, this.units.value, this.hidden.value)
+    if (!this.isGrouped.value) return aggregate.sumByUnit(values, this.units.value, this.hidden.value)
     return values.map((v, u) => (this.hiddenUnits.value[u] ? 0 : v))
   })
 
   readonly hiddenMass = computed(() =>
-    sums.hiddenMass(this.values.value, this.isGrouped.value ? this.hiddenUnits.value : this.hidden.value),
+    aggregate.hiddenMass(this.values.value, this.isGrouped.value ? this.hiddenUnits.value : this.hidden.value),
   )
 
-  /** Units that never set the scale: token 0's, and that of the position which is explained, where the prompt ends. */
+  /** Units that do not set the scale: that of token 0, and that of the explained position at the end of the prompt. */
   readonly outliers = computed(() => {
     const of = this.units.value.of
     const out = new Set<number>()
     if (unitName.value !== 'token' || this.isGrouped.value || of.length < 3) return out
     out.add(of[0])
-    const own = this.attribution.value?.settings.row === 'own' ? -1 : this.selection.value?.[0] === 0 ? of.length - 1 : -1
+    const own =
+      this.attribution.value?.settings.row === 'own' ? -1 : this.selection.value?.[0] === 0 ? of.length - 1 : -1
     if (own >= 0) out.add(of[own])
     return out
   })
 
-  readonly scale = computed(() => sums.scaleOf(this.unitValues.value, (u) => this.outliers.value.has(u)))
+  readonly scale = computed(() => aggregate.scaleOf(this.unitValues.value, (u) => this.outliers.value.has(u)))
 
-  /** The outliers that are stronger than full strength. */
-  readonly beyond = computed(() => [...this.outliers.value].filter((u) => Math.abs(this.unitValues.value[u]) > this.scale.value))
+  /** The outliers beyond full strength. */
+  readonly beyond = computed(() =>
+    [...this.outliers.value].filter((u) => Math.abs(this.unitValues.value[u]) > this.scale.value),
+  )
 
-  readonly strongest = computed(() => sums.strongest(this.unitValues.value, this.hiddenUnits.value, 10))
+  readonly strongest = computed(() => aggregate.strongest(this.unitValues.value, this.hiddenUnits.value, 10))
 
-  /** The unit under the pointer, or else the kept one. */
+  /** The unit under the pointer, else the pinned one. */
   readonly look = computed(() => {
-    for (const look of [hovered.value, pinned.value]) if (look?.run === this.key.value && look.unit < this.units.value.count) return look.unit
+    for (const look of [hovered.value, pinned.value])
+      if (look?.run === this.key.value && look.unit < this.units.value.count) return look.unit
     return -1
   })
 
-  /** [n] what each explained token took from the unit that is looked at; null: none is. */
-  readonly fed = computed(() => {
+  /** [n] what each explained token took from the highlighted unit; null: no unit is highlighted. */
+  readonly contributions = computed(() => {
     const a = this.attribution.value
     const unit = this.look.value
     if (unit < 0 || !a) return null
     const of = this.units.value.of
-    return sums.takenFrom(this.mean.value, a.n, a.m, this.isGrouped.value ? (k) => k === unit : (k) => of[k] === unit)
+    return aggregate.takenFrom(
+      this.mean.value,
+      a.n,
+      a.m,
+      this.isGrouped.value ? (k) => k === unit : (k) => of[k] === unit,
+    )
   })
 
   readonly isShares = computed(() => isShares(this.attribution.value?.method ?? ''))
@@ -260,13 +283,15 @@ export const panes = [new Pane(0), new Pane(1)] as const
 export const shownPanes = computed(() => (comparing.value && panes[1].run.value ? [...panes] : [panes[0]]))
 export const activePane = computed(() => shownPanes.value[active.value] ?? panes[0])
 
-/** Shows a run in a pane, under the method and settings that `like` shows, or else one of the same name, or the run's first. */
+/** Shows a run in a pane, with the method and settings shown in `like`, else with one of the same name, else with the
+ * run's first. */
 export function show(pane: Pane, key: string, like = pane): void {
   const { name } = like
   const [method, called] = [like.attribution.value && identity(like.attribution.value), name.value]
   const run = runs.value.find((r) => r.key === key)
   const list = run?.attributions ?? []
-  const found = list.find((a) => identity(a) === method) ?? list.find((a) => run && variantName(run, a) === called) ?? list[0]
+  const found =
+    list.find((a) => identity(a) === method) ?? list.find((a) => run && variantName(run, a) === called) ?? list[0]
   pane.key.value = key
   pane.method.value = found ? identity(found) : ''
   pinned.value = hovered.value = null
@@ -278,7 +303,7 @@ function remembered(key: string): string | null {
   try {
     return localStorage.getItem(`headwater-${key}`)
   } catch {
-    return null // a report from file:// may have no storage
+    return null // a report opened from file:// may have no storage
   }
 }
 

@@ -1,5 +1,5 @@
 /*
- * Files that the page itself makes: what it shows, as JSON, CSV or pictures, without a server.
+ * Files that the page makes itself, without a server: the shown data as JSON, CSV or pictures.
  */
 import type { Attribution, Run } from '../data/document'
 import { groupUnits, tokenUnits } from '../model/aggregate'
@@ -17,28 +17,35 @@ export function save(name: string, type: string, content: string | Blob): void {
 
 let source = ''
 
-/** Keeps the page as its file has it, before anything is drawn: a report from file:// may not read itself. */
+/** Saves the page's source before anything is drawn, because a report opened from file:// cannot read itself. */
 export function keepSource(): void {
   source = `<!doctype html>\n${document.documentElement.outerHTML}\n`
 }
 
-/** The report that this page is, with all its runs. */
+/** Saves the report that this page is, with all its runs. */
 export const saveReport = (name: string) => save(name, 'text/html', source)
 
-/** RFC 4180: quoted where it has to be. */
+/** RFC 4180: quoted if necessary. */
 export function csvField(value: string | number): string {
-  const formula = typeof value === 'string' && /^[=+\-@\t\r]/.test(value) // to spreadsheets; an apostrophe says that it is none
+  // would be a formula in a spreadsheet; an apostrophe prevents that
+  const formula = typeof value === 'string' && /^[=+\-@\t\r]/.test(value)
   const text = formula ? `'${value}` : String(value)
   return formula || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
-/** Columns as in docs/reference/formats.md; one line for each pair of tokens, its mean over layers. */
+/** Columns as in docs/reference/formats.md; one line for each pair of tokens with its mean over layers. */
 export function toCsv(run: Run, a: Attribution): string {
   const { tokens } = run.info
   const { groups, n_groups, group_names } = a.settings
   const texts = [...rawTexts(tokens.slice(0, run.m)), ...rawTexts(tokens.slice(run.m))]
-  const columns = groups && n_groups ? groupUnits(groups, n_groups, texts, group_names, (k) => isRest(tokens[k], texts[k])) : tokenUnits(texts)
-  const lines = [['completion_index', 'completion_token', 'prompt_index', 'prompt_token', 'value']] as (string | number)[][]
+  const columns =
+    groups && n_groups
+      ? groupUnits(groups, n_groups, texts, group_names, (k) => isRest(tokens[k], texts[k]))
+      : tokenUnits(texts)
+  const lines = [['completion_index', 'completion_token', 'prompt_index', 'prompt_token', 'value']] as (
+    | string
+    | number
+  )[][]
   for (let i = 0; i < a.n; i++) {
     for (let k = 0; k < a.m; k++) {
       lines.push([i, texts[a.first + i] ?? '', k, columns.names(k), Number(a.mean[i * a.m + k].toPrecision(9))])
@@ -47,7 +54,7 @@ export function toCsv(run: Run, a: Attribution): string {
   return lines.map((line) => `${line.map(csvField).join(',')}\r\n`).join('')
 }
 
-/** As `headwater explain -o x.json`, without the whole M. */
+/** Like `headwater explain -o x.json`, without the whole M. */
 export function toJson(run: Run): string {
   const attributions = run.attributions.map((a) => ({
     method: a.method,
@@ -56,12 +63,16 @@ export function toJson(run: Run): string {
     layers: a.layers,
     first_token: a.first,
     shape: [a.n, a.m, a.L],
-    mean: Array.from({ length: a.n }, (_, i) => Array.from(a.mean.subarray(i * a.m, (i + 1) * a.m), (v) => Number(v.toPrecision(9)))),
+    mean: Array.from({ length: a.n }, (_, i) =>
+      Array.from(a.mean.subarray(i * a.m, (i + 1) * a.m), (v) => Number(v.toPrecision(9))),
+    ),
     outside: a.outside,
     ...(a.balance ? { balance: a.balance } : {}),
   }))
   return JSON.stringify({ format: 'headwater-result', version: 1, run: run.info, attributions }, null, 1)
 }
 
-export const fileName = (run: Run, a: Attribution, extension: string) =>
-  `${(run.name || 'headwater').replace(/[^\p{L}\p{N}]+/gu, '-').slice(0, 40)}-${variantName(run, a).replace(/[^\w]+/g, '-')}${extension}`
+export function fileName(run: Run, a: Attribution, extension: string): string {
+  const name = (run.name || 'headwater').replace(/[^\p{L}\p{N}]+/gu, '-').slice(0, 40)
+  return `${name}-${variantName(run, a).replace(/[^\w]+/g, '-')}${extension}`
+}

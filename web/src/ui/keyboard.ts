@@ -1,5 +1,5 @@
 /*
- * Keys that work anywhere but in fields. Prompt text and tabs have arrow keys of their own.
+ * Keyboard commands, active except in input fields. Prompt text and tabs have their own arrow keys.
  */
 import { toggleTheme } from '../draw/theme'
 import { job, stop } from '../model/actions'
@@ -9,7 +9,7 @@ import { dialog } from '../views/dialogs'
 import { startComparing, stopComparing, toggleFilter } from '../views/controls'
 import { searching } from '../views/search'
 
-/** Moves the selection to token `to` of the completion; with `extend` its other end stays. */
+/** Moves the selection to token `to` of the completion; `extend` keeps its other end. */
 function move(to: number, extend: boolean): void {
   const pane = activePane.value
   const chosen = pane.selection.value
@@ -22,8 +22,9 @@ function move(to: number, extend: boolean): void {
   document.getElementById(`answer-${pane.index}-${end + offset}`)?.scrollIntoView({ block: 'nearest' })
 }
 
-/** The end of the selection that is farther from where it grows to. */
-const anchor = ([from, to]: readonly [number, number], end: number) => (Math.abs(end - from) >= Math.abs(end - to) ? from : to)
+/** The end of the selection that is farther from the end being moved. */
+const anchor = ([from, to]: readonly [number, number], end: number) =>
+  Math.abs(end - from) >= Math.abs(end - to) ? from : to
 
 function byArrow(event: KeyboardEvent, by: number): void {
   const chosen = activePane.value.selection.value
@@ -36,7 +37,7 @@ function chooseMethod(index: number): void {
   if (a) pane.method.value = identity(a)
 }
 
-function letGo(): void {
+function release(): void {
   if (job.value) void stop()
   pinned.value = null
   searching.value = false
@@ -54,12 +55,13 @@ const ACTIONS: Record<string, Action> = {
   '0': () => toggleFilter('first'),
   c: () => (comparing.value ? stopComparing() : startComparing()),
   d: toggleTheme,
-  Escape: letGo,
+  Escape: release,
 }
 for (let i = 1; i <= 9; i++) ACTIONS[String(i)] = () => chooseMethod(i - 1)
 
 const NEEDS_RUN = new Set(['c', '/', '0'])
-const isField = (target: EventTarget | null) => target instanceof Element && target.closest('input, textarea, select, dialog, summary, [contenteditable]') !== null
+const isField = (target: EventTarget | null) =>
+  target instanceof Element && target.closest('input, textarea, select, dialog, summary, [contenteditable]') !== null
 
 export function listen(): void {
   document.addEventListener('keydown', (event) => {

@@ -1,5 +1,5 @@
 /*
- * What the page says about numbers, in plain words; and the tables of its strings.
+ * Texts of the page: descriptions of numbers in plain words, and tables of strings.
  */
 import type { Attribution, Balance, Diagnostics } from '../data/document'
 import { number, percent, visible } from './token_text'
@@ -36,7 +36,7 @@ export const CHARTS: Record<string, string> = {
   sources: 'Sources',
 }
 
-/** How a choice is written; those that are not here as they are. */
+/** Labels of choices; choices not listed are shown unchanged. */
 export const CHOICE_LABELS: Record<string, string> = { mean: 'each by itself', rollout: 'composed' }
 
 export const STOP_REASONS: Record<string, string> = {
@@ -53,24 +53,29 @@ export const STAGES: Record<string, string> = {
   loading: 'Starting',
 }
 
-/** What the server's reasons begin with, and how the page says them; what follows is what is known of the cause. */
+/** Beginnings of the server's reasons, and the page's wording; the rest of a reason is the known cause. */
 const FAILURES: readonly (readonly [RegExp, string])[] = [
-  [/^the engine's process ended(?: during this job)?: /, 'The part of Headwater that runs the model ended while it worked on this. It was started again, and nothing else is lost'],
+  [
+    /^the engine's process ended(?: during this job)?: /,
+    'The part of Headwater that runs the model ended while it worked on this. ' +
+      'It was started again, and nothing else is lost',
+  ],
   [/^the server ended while this run was in progress$/, 'Headwater was ended before this run was finished'],
 ]
 
-/** Why something was cut short, in plain words. */
-export function failureWords(reason: string): string {
+/** Why a run was interrupted, in plain words. */
+export function failureText(reason: string): string {
   const [pattern, words] = FAILURES.find(([begins]) => begins.test(reason)) ?? []
   if (!pattern) return sentence(reason)
   const cause = visible(reason.replace(pattern, ''))
   return cause ? `${words}. Its last sign: ${cause}.` : `${words}.`
 }
 
-/** A remark on a run's texts; settings are called as the page calls them. */
-export const remarkWords = (remark: string): string => sentence(remark).replace('"special" reads it', '“Read control tokens” under Settings reads it')
+/** A remark on a run's texts, with settings named as on the page. */
+export const remarkText = (remark: string): string =>
+  sentence(remark).replace('"special" reads it', '“Read control tokens” under Settings reads it')
 
-/** What a server or a file says, as a sentence. */
+/** Turns a message of the server or a file into a sentence. */
 export function sentence(text: string): string {
   const shown = visible(text.trim())
   if (!shown) return ''
@@ -101,7 +106,7 @@ const known = (value: number | null): value is number => value !== null && Numbe
 const isOrder = (value: number | null) => known(value) && Math.abs(value) >= 0.9
 const COMPOSED = new Set(['rollout', 'flow', 'uniform'])
 
-function positionWords(value: number): string {
+function positionText(value: number): string {
   const towards = value > 0 ? 'late' : 'early'
   const size = Math.abs(value)
   if (size < 0.2) return 'Position in the prompt explains almost nothing of the ranking'
@@ -114,7 +119,9 @@ function sinkRemark(d: Diagnostics, isComposed: boolean): Remark[] {
   if (!known(d.first_mean)) return []
   const remarks: Remark[] = []
   if (Math.abs(d.first_mean) >= 0.01) {
-    const text = `Token 0 holds ${percent(d.first_mean)} of it all. Models leave there what they need nowhere: it says little about the text.`
+    const text =
+      `Token 0 holds ${percent(d.first_mean)} of the mass. Models use it as a sink for unused attention: ` +
+      'it says little about the text.'
     remarks.push({ text, warns: d.first_mean >= 0.5 })
   }
   if (isComposed && known(d.first_last) && d.first_last >= 0.9) {
@@ -123,20 +130,26 @@ function sinkRemark(d: Diagnostics, isComposed: boolean): Remark[] {
   return remarks
 }
 
-/** What to keep in mind, over all explained tokens. */
+/** Limits of the explanation, over all explained tokens. */
 export function remarksOn(a: Attribution, isShares: boolean): Remark[] {
   const d = a.diagnostics
   const composed = COMPOSED.has(a.method) && a.L > 1
   const remarks = isShares ? sinkRemark(d, composed) : []
   if (a.m < 4) return remarks
   if (known(d.position_mean)) {
-    remarks.push({ text: `${positionWords(d.position_mean)} (correlation ${number(d.position_mean, true)}).`, warns: isOrder(d.position_mean) })
+    remarks.push({
+      text: `${positionText(d.position_mean)} (correlation ${number(d.position_mean, true)}).`,
+      warns: isOrder(d.position_mean),
+    })
   }
   if (composed && isOrder(d.position_last) && !isOrder(d.position_mean)) {
     remarks.push({ text: 'At full depth the ranking is almost only the order of the tokens.', warns: true })
   }
   if (isShares && known(d.outside_mean) && d.outside_mean >= 0.005) {
-    remarks.push({ text: `${percent(d.outside_mean)} came from the completion itself, not from the prompt.`, warns: d.outside_mean >= 0.5 })
+    remarks.push({
+      text: `${percent(d.outside_mean)} came from the completion itself, not from the prompt.`,
+      warns: d.outside_mean >= 0.5,
+    })
   }
   return remarks
 }
@@ -151,13 +164,13 @@ export const BALANCE_ROWS: readonly (readonly [keyof Balance, string])[] = [
   ['bias', 'Biases, which belong to no token'],
 ]
 
-/** Of models in which some blocks have no attention: what those add is counted with the MLPs. */
+/** For models in which some blocks have no attention: their contribution is counted with the MLPs. */
 export const HYBRID_MLP = 'MLPs, and blocks without attention'
 
-/** What the parts leave of the logit. */
+/** The logit minus the sum of its parts. */
 export const balanceRest = (b: Balance) => b.logit - (b.prompt + b.completion + b.bias + b.mlp + b.embedding)
 
-/** HW_BALANCE_LIMIT of the library: the share of the parts' sizes that rounding explains. */
+/** HW_BALANCE_LIMIT of the library: the share of the parts' sizes that rounding can explain. */
 export const BALANCE_LIMIT = 0.06
 
 export function balanceCloses(b: Balance): boolean {
@@ -165,21 +178,23 @@ export function balanceCloses(b: Balance): boolean {
   return Math.abs(balanceRest(b)) <= BALANCE_LIMIT * sizes
 }
 
-/** Mean over rows [from, to], both included. */
+/** Mean over rows [from, to], both inclusive. */
 export function meanBalance(rows: readonly Balance[], from: number, to: number): Balance {
   const mean = { prompt: 0, completion: 0, bias: 0, mlp: 0, embedding: 0, logit: 0 }
-  for (let i = from; i <= to; i++) for (const key of Object.keys(mean) as (keyof Balance)[]) mean[key] += rows[i][key] / (to - from + 1)
+  for (let i = from; i <= to; i++)
+    for (const key of Object.keys(mean) as (keyof Balance)[]) mean[key] += rows[i][key] / (to - from + 1)
   return mean
 }
 
-/** What values are means over, of layers [from, to) out of L; '' where there is one. */
-export function layersInWords([from, to]: readonly [number, number], L: number): string {
+/** Which layers [from, to) out of L values are averaged over; '' for a single layer. */
+export function layersText([from, to]: readonly [number, number], L: number): string {
   if (L < 2) return ''
   if (to - from === L) return `mean over ${L} layers`
   return to - from === 1 ? `layer ${to}` : `mean over layers ${from + 1}\u2013${to}`
 }
 
-/** A value as what it is: a share, or nats. */
-export const amount = (value: number, isShares: boolean) => (isShares ? percentOf(value) : `${number(value, true)} nats`)
+/** A value with its unit: a share, or nats. */
+export const amount = (value: number, isShares: boolean) =>
+  isShares ? percentOf(value) : `${number(value, true)} nats`
 
 const percentOf = (value: number) => (value < 0 ? `\u2212${percent(-value)}` : percent(value))

@@ -1,6 +1,7 @@
 /*
- * How tokens are shown. Nothing that a model or a file holds reaches the page raw: what controls, hides or turns text around is
- * written out, and characters that are cut over several tokens are put together.
+ * Displayed text of tokens. Nothing from a model or a file reaches the page raw: control characters, invisible
+ * characters and characters that change the direction of text are spelled out, and characters split over several tokens
+ * are joined.
  */
 import type { LogProb, Token } from '../data/document'
 
@@ -11,7 +12,7 @@ const HIDING = /[\ufffe\uffff\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\
 // eslint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f]/g
 
-/** Text with what cannot be seen written out; new lines and tabs stay. */
+/** Text with invisible characters spelled out; line breaks and tabs are kept. */
 export function visible(text: string): string {
   return text
     .replace(/\r\n/g, '\u240d\n')
@@ -19,15 +20,15 @@ export function visible(text: string): string {
     .replace(HIDING, (c) => `\u2039U+${c.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}\u203a`)
 }
 
-/** In a label or a sentence: one line, spaces at the ends shown. */
+/** For a label or a sentence: one line, spaces at the ends shown. */
 export function label(text: string): string {
   const shown = visible(text).replace(/\n/g, '\u23ce').replace(/\t/g, '\u21e5')
   return shown.replace(/^ +| +$/g, (spaces) => '\u00b7'.repeat(spaces.length)) || '\u2205'
 }
 
-export function shorten(text: string, most: number): string {
+export function shorten(text: string, max: number): string {
   const characters = [...text]
-  return characters.length <= most ? text : `${characters.slice(0, most - 1).join('')}\u2026`
+  return characters.length <= max ? text : `${characters.slice(0, max - 1).join('')}\u2026`
 }
 
 function bytesOf(token: Pick<Token, 'text' | 'bytes'>): Uint8Array {
@@ -35,10 +36,10 @@ function bytesOf(token: Pick<Token, 'text' | 'bytes'>): Uint8Array {
   return Uint8Array.from(token.bytes.match(/../g) ?? [], (pair) => parseInt(pair, 16))
 }
 
-/** What stands for the later parts of a character that several tokens share. */
+/** Shown for the later parts of a character that several tokens share. */
 export const CONTINUED = '\u02d9'
 
-/** How many bytes the character has that begins with this byte; 0: none begins with it. */
+/** Number of bytes of the character that begins with this byte; 0: none begins with it. */
 function lengthFrom(byte: number): number {
   if (byte < 0x80) return 1
   if (byte < 0xc2) return 0
@@ -47,7 +48,7 @@ function lengthFrom(byte: number): number {
 
 const STRICT = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** The character at `at` of bytes that may end inside it; null: these bytes are none, or not the whole of one. */
+/** The character at `at` of bytes that may end inside it; null: no valid or complete character. */
 function characterAt(bytes: Uint8Array, at: number): { text: string; length: number } | null {
   const length = lengthFrom(bytes[at])
   if (!length || at + length > bytes.length) return null
@@ -60,7 +61,7 @@ function characterAt(bytes: Uint8Array, at: number): { text: string; length: num
 
 const hex = (byte: number) => byte.toString(16).toUpperCase().padStart(2, '0')
 
-/** The texts of neighbouring tokens that hold bytes: each character is that of the token where it begins. */
+/** The texts of adjacent tokens given by bytes: each character belongs to the token in which it begins. */
 function textsOfBytes(parts: readonly Uint8Array[]): string[] {
   const owner = parts.flatMap((part, k) => Array<number>(part.length).fill(k))
   const bytes = Uint8Array.from(parts.flatMap((part) => [...part]))
@@ -73,7 +74,7 @@ function textsOfBytes(parts: readonly Uint8Array[]): string[] {
   return texts.map((text, k) => text || (parts[k].length ? CONTINUED : ''))
 }
 
-/** Where the tokens from `from` on end that are not text by themselves, and so may share characters. */
+/** End of the sequence of tokens from `from` on that are not text by themselves, and so may share characters. */
 function stretchOf(tokens: readonly Pick<Token, 'bytes'>[], from: number): number {
   let to = from
   while (to < tokens.length && tokens[to].bytes) to++
@@ -83,8 +84,8 @@ function stretchOf(tokens: readonly Pick<Token, 'bytes'>[], from: number): numbe
 type Bytes = Pick<Token, 'text' | 'bytes'>
 
 /**
- * The texts of tokens. A character that is cut over several is whole in the first, and a mark in those that hold nothing else;
- * bytes that are no character, or not yet the whole of one, are written out. For files: what cannot be seen stays as it is.
+ * The texts of tokens. A character split over several tokens is whole in the first, and a mark in tokens that hold
+ * nothing else; invalid or incomplete bytes are spelled out. For files: invisible characters are kept.
  */
 export function rawTexts(tokens: readonly Bytes[]): string[] {
   const texts: string[] = []
@@ -99,21 +100,28 @@ export function rawTexts(tokens: readonly Bytes[]): string[] {
 
 export const tokenTexts = (tokens: readonly Bytes[]): string[] => rawTexts(tokens).map(visible)
 
-/** Whether a token's text is only the mark of a character that began in a token before it. */
+/** Whether a token's text is only the mark of a character that began in an earlier token. */
 export const isRest = (token: Bytes | undefined, text: string): boolean => text === CONTINUED && Boolean(token?.bytes)
 
-/** The texts of tokens as parts of one text: where a character goes on there is nothing. */
-export const textParts = (tokens: readonly Bytes[], texts: readonly string[]): string[] => texts.map((text, k) => (isRest(tokens[k], text) ? '' : text))
+/** The texts of tokens as parts of one text: the mark of a continued character becomes ''. */
+export const textParts = (tokens: readonly Bytes[], texts: readonly string[]): string[] =>
+  texts.map((text, k) => (isRest(tokens[k], text) ? '' : text))
 
-/** The text of tokens [from, to] together, both included. */
-export function joinedText({ tokens, texts }: { tokens: readonly Bytes[]; texts: readonly string[] }, from: number, to: number): string {
-  return textParts(tokens.slice(from, to + 1), texts.slice(from, to + 1)).join('') || texts.slice(from, from + 1).join('')
+/** The joined text of tokens [from, to], both inclusive. */
+export function joinedText(
+  { tokens, texts }: { tokens: readonly Bytes[]; texts: readonly string[] },
+  from: number,
+  to: number,
+): string {
+  return (
+    textParts(tokens.slice(from, to + 1), texts.slice(from, to + 1)).join('') || texts.slice(from, from + 1).join('')
+  )
 }
 
-/** A text that a file holds, with its bytes beside it where it is not UTF-8. */
+/** A text from a file, with its bytes if it is not UTF-8. */
 export const shownText = (text: string, bytes?: string): string => rawTexts([{ text, bytes }])[0]
 
-/** The text of tokens that come one by one: what each adds, characters only when they are whole. */
+/** The text of tokens that arrive one by one: returns what each adds, in whole characters. */
 export class GrowingText {
   private readonly decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   text = ''
@@ -125,7 +133,7 @@ export class GrowingText {
 
 /* ------------------------------------------------------------------ numbers */
 
-/** Enough digits to compare by, a true minus, no exponent that a reader must decode. */
+/** Enough digits for comparisons, a typographic minus, no exponent. */
 export function number(value: number | null | undefined, signed = false): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return '\u2013'
   const size = Math.abs(value)
@@ -148,5 +156,5 @@ export function probability(logprob: LogProb): number | null {
 
 export const plural = (count: number, one: string, many = `${one}s`) => `${count} ${count === 1 ? one : many}`
 
-/** Offsets in code points, as spans of the HTTP API count. */
+/** Offsets in code points, as in spans of the HTTP API. */
 export const codePoints = (text: string) => [...text].length

@@ -1,17 +1,30 @@
 /*
- * The page: its head, the sheet to write on, the texts with what is known of them, the charts.
+ * The page: its head, the composer, the texts with details, the charts.
  */
 import { toggleTheme } from '../draw/theme'
 import { job, retry, stop, type Job } from '../model/actions'
-import { activePane, composing, failed, panes, problem, runs, runTitle, served, shownPanes, status, theme, type Pane } from '../model/store'
+import {
+  activePane,
+  composing,
+  failed,
+  panes,
+  problem,
+  runs,
+  runTitle,
+  served,
+  shownPanes,
+  status,
+  theme,
+  type Pane,
+} from '../model/store'
 import { joinedText, label, plural, shorten } from '../ui/token_text'
-import { amount, failureWords, STAGES } from '../ui/labels'
+import { amount, failureText, STAGES } from '../ui/labels'
 import { Charts } from './charts'
 import { Composer, newRun } from './composer'
 import { Difference } from './compare'
 import { dialog, Dialogs } from './dialogs'
-import { Lens, MethodPicker, RunPicker } from './controls'
-import { Fed, Margin, Strongest } from './details'
+import { Controls, MethodPicker, RunPicker } from './controls'
+import { Contributions, Details, Strongest } from './details'
 import { Answer, Legend, Prompt } from './text_panes'
 import { Search, searching } from './search'
 
@@ -46,7 +59,12 @@ function Head() {
         <button type="button" class="quiet" onClick={toggleTheme}>
           {theme.value === 'light' ? 'Dark' : 'Light'}
         </button>
-        <button type="button" class="quiet" aria-label="Help: keys, and how to read this" onClick={() => (dialog.value = 'help')}>
+        <button
+          type="button"
+          class="quiet"
+          aria-label="Help: keys, and how to read this"
+          onClick={() => (dialog.value = 'help')}
+        >
           ?
         </button>
       </nav>
@@ -56,7 +74,7 @@ function Head() {
 
 /* ------------------------------------------------------------------ while it runs */
 
-function progressWords({ stage, done, total }: Job): string {
+function progressText({ stage, done, total }: Job): string {
   if (stage === 'queued') return `${STAGES.queued}: ${plural(done, 'other')} before you`
   if (stage === 'prefill' && total) return `${STAGES.prefill}: ${done} of ${plural(total, 'token')}`
   return STAGES[stage]
@@ -69,7 +87,7 @@ function Progress() {
   return (
     <div class="progress" role="status">
       <progress max={now.total || 1} value={known ? now.done : undefined} aria-label={STAGES[now.stage]} />
-      <span>{progressWords(now)}…</span>
+      <span>{progressText(now)}…</span>
       <button type="button" onClick={() => void stop()}>
         Stop
       </button>
@@ -96,9 +114,9 @@ function ReadingPane({ pane, isAlone }: { pane: Pane; isAlone: boolean }) {
       <Legend pane={pane} />
       <Answer pane={pane} />
       {!isAlone && (
-        <div class="pane-margin">
+        <div class="pane-details">
           <Strongest pane={pane} />
-          <Fed pane={pane} />
+          <Contributions pane={pane} />
         </div>
       )}
     </article>
@@ -114,13 +132,13 @@ function Reading() {
       {shown.map((pane) => (
         <ReadingPane key={pane.index} pane={pane} isAlone={isAlone} />
       ))}
-      {isAlone && <Margin pane={shown[0]} />}
+      {isAlone && <Details pane={shown[0]} />}
       {isAlone && <Charts />}
     </div>
   )
 }
 
-/** Says what was selected to those who do not see it. */
+/** Announces the selection to screen readers. */
 function Announcement() {
   const pane = activePane.value
   const chosen = pane.selection.value
@@ -130,13 +148,17 @@ function Announcement() {
   const name = (u: number) => label(pane.units.value.names(u))
   let text = ''
   if (unit >= 0) {
-    const fed = pane.fed.value
-    const best = fed ? [...fed.keys()].sort((a, b) => fed[b] - fed[a])[0] : -1
-    text = `Prompt ${unit}, ${shorten(name(unit), 60)}: ${amount(pane.unitValues.value[unit] ?? 0, isShares)}. Fed most: ${label(pane.answer.value.texts[best + offset] ?? '')}`
+    const contributions = pane.contributions.value
+    const best = contributions ? [...contributions.keys()].sort((a, b) => contributions[b] - contributions[a])[0] : -1
+    text =
+      `Prompt ${unit}, ${shorten(name(unit), 60)}: ${amount(pane.unitValues.value[unit] ?? 0, isShares)}. ` +
+      `Contributed most to: ${label(pane.answer.value.texts[best + offset] ?? '')}`
   } else if (chosen && !job.value) {
-    const said = joinedText(pane.answer.value, chosen[0] + offset, chosen[1] + offset)
-    const from = pane.strongest.value.slice(0, 3).map((u) => `${shorten(name(u), 40)} ${amount(pane.unitValues.value[u], isShares)}`)
-    text = `Selected ${label(said)}. Came most from ${from.join(', ')}`
+    const selected = joinedText(pane.answer.value, chosen[0] + offset, chosen[1] + offset)
+    const from = pane.strongest.value
+      .slice(0, 3)
+      .map((u) => `${shorten(name(u), 40)} ${amount(pane.unitValues.value[u], isShares)}`)
+    text = `Selected ${label(selected)}. Came most from ${from.join(', ')}`
   }
   return (
     <p class="sr" aria-live="polite">
@@ -157,14 +179,14 @@ function Problem() {
   )
 }
 
-/** A run that was cut short: why, what it had, and how to go on. */
+/** An interrupted run: the reason, its tokens so far, and how to continue. */
 function CutShort() {
   if (!failed.value || job.value) return null
   const { run } = failed.value
   return (
     <section class="cut-short" role="alert" aria-label="A run that is not finished">
       <h2>{shorten(run.name || label(run.prompt.trim()), 120)}</h2>
-      <p>This run is not finished. {failureWords(run.failure ?? '')}</p>
+      <p>This run is not finished. {failureText(run.failure ?? '')}</p>
       {run.completion && (
         <p>
           It had written: <q class="token">{shorten(label(run.completion), 300)}</q>
@@ -174,7 +196,11 @@ function CutShort() {
         <button type="button" class="primary" onClick={() => void retry(run)}>
           Run again
         </button>
-        <span class="note">{run.completion ? 'What it had written is explained then; no more is written.' : 'It had written nothing yet.'}</span>
+        <span class="note">
+          {run.completion
+            ? 'What it had written is explained then; no more is written.'
+            : 'It had written nothing yet.'}
+        </span>
       </p>
     </section>
   )
@@ -207,7 +233,7 @@ export function App() {
         )}
         {hasRun && !(writes && !job.value) && !hidesRun && (
           <>
-            <Lens />
+            <Controls />
             <Search />
             <Reading />
             {shownPanes.value.length > 1 && (
@@ -225,4 +251,3 @@ export function App() {
     </>
   )
 }
-

@@ -1,9 +1,16 @@
 /*
- * The charts under the text, drawn by ECharts on canvas after the text was tinted, and as SVG where a file is wanted.
+ * The charts under the text, drawn by ECharts on canvas after the text was tinted, and as SVG for files.
  */
 import { effect, useSignal } from '@preact/signals'
 import { BarChart, CustomChart, HeatmapChart, LineChart } from 'echarts/charts'
-import { DataZoomComponent, GridComponent, LegendComponent, LegendScrollComponent, TooltipComponent, VisualMapComponent } from 'echarts/components'
+import {
+  DataZoomComponent,
+  GridComponent,
+  LegendComponent,
+  LegendScrollComponent,
+  TooltipComponent,
+  VisualMapComponent,
+} from 'echarts/components'
 import * as echarts from 'echarts/core'
 import { CanvasRenderer, SVGRenderer } from 'echarts/renderers'
 import { useEffect, useRef } from 'preact/hooks'
@@ -16,18 +23,37 @@ import { chart, colourMap, pinned, select, type Pane } from '../model/store'
 import { CHARTS } from '../ui/labels'
 import { Sources } from './citations'
 
-echarts.use([BarChart, CustomChart, HeatmapChart, LineChart, GridComponent, TooltipComponent, VisualMapComponent, DataZoomComponent, LegendComponent, LegendScrollComponent, CanvasRenderer, SVGRenderer])
+echarts.use([
+  BarChart,
+  CustomChart,
+  HeatmapChart,
+  LineChart,
+  GridComponent,
+  TooltipComponent,
+  VisualMapComponent,
+  DataZoomComponent,
+  LegendComponent,
+  LegendScrollComponent,
+  CanvasRenderer,
+  SVGRenderer,
+])
 
-const lookNow = (width: number): Look => ({ palette: state.palette.value, theme: state.theme.value, map: colourMap.value, width })
+const lookNow = (width: number): Look => ({
+  palette: state.palette.value,
+  theme: state.theme.value,
+  map: colourMap.value,
+  width,
+})
 
-/** What decides which window of the columns is shown at first; while it stays, a person's zoom stays. */
-const zoomKey = (pane: Pane) => [chart.value, pane.key.value, pane.units.value.name, pane.units.value.count, state.hide.value.size].join(' ')
+/** Identifies the initial window of the columns; the user's zoom is kept while it is unchanged. */
+const zoomKey = (pane: Pane) =>
+  [chart.value, pane.key.value, pane.units.value.name, pane.units.value.count, state.hide.value.size].join(' ')
 
 /**
- * Runs after the next frame is painted, once however often it is asked for; and where the task is slow, when nothing has asked
- * for twice as long as it takes, so that dragging stays smooth.
+ * Runs a task after the next frame is painted, once for several requests; a slow task runs only after a pause of twice
+ * its duration, so that dragging stays smooth.
  */
-function afterPaint(task: () => void): { ask: () => void; cancel: () => void } {
+function afterPaint(task: () => void): { request: () => void; cancel: () => void } {
   let frame = 0
   let timer = 0
   let cost = 0
@@ -40,11 +66,11 @@ function afterPaint(task: () => void): { ask: () => void; cancel: () => void } {
     cancelAnimationFrame(frame)
     clearTimeout(timer)
   }
-  const ask = () => {
+  const request = () => {
     cancel()
     frame = requestAnimationFrame(() => (timer = window.setTimeout(run, Math.min(400, 20 + 2 * cost))))
   }
-  return { ask, cancel }
+  return { request, cancel }
 }
 
 function onPick(pane: Pane, made: Chart, data: unknown): void {
@@ -80,10 +106,19 @@ function Canvas({ pane }: { pane: Pane }) {
     }
     const later = afterPaint(draw)
     const stop = effect(() => {
-      void [chart.value, colourMap.value, state.palette.value, pane.unitValues.value, pane.mean.value, pane.hidden.value, pane.answer.value, pane.look.value]
-      later.ask()
+      void [
+        chart.value,
+        colourMap.value,
+        state.palette.value,
+        pane.unitValues.value,
+        pane.mean.value,
+        pane.hidden.value,
+        pane.answer.value,
+        pane.look.value,
+      ]
+      later.request()
     })
-    const resized = new ResizeObserver(() => later.ask())
+    const resized = new ResizeObserver(() => later.request())
     resized.observe(element)
     return () => {
       stop()
@@ -92,10 +127,13 @@ function Canvas({ pane }: { pane: Pane }) {
       drawn?.dispose()
     }
   }, [pane])
-  const picture = (kind: 'png' | 'svg') => last.current && void savePicture(pane, last.current, root.current!.clientWidth, kind)
+  const picture = (kind: 'png' | 'svg') =>
+    last.current && void savePicture(pane, last.current, root.current!.clientWidth, kind)
   return (
     <figure class="chart">
-      {state.shownPanes.value.length > 1 && <figcaption>{`${state.runTitle(pane.run.value!)}, ${pane.name.value}`}</figcaption>}
+      {state.shownPanes.value.length > 1 && (
+        <figcaption>{`${state.runTitle(pane.run.value!)}, ${pane.name.value}`}</figcaption>
+      )}
       <div ref={root} role="img" class="canvas" />
       <Notes chart={shown.value} />
       <p class="downloads">
@@ -111,7 +149,7 @@ function Canvas({ pane }: { pane: Pane }) {
   )
 }
 
-/** What the chart cuts or leaves out. */
+/** Lists what the chart cuts or leaves out. */
 function Notes({ chart: made }: { chart: Chart | null }) {
   return (
     <>
@@ -122,7 +160,7 @@ function Notes({ chart: made }: { chart: Chart | null }) {
   )
 }
 
-/** Draws the chart again, off the page and all at once, under a caption. */
+/** Draws the chart again, off the page and without animation, under a caption. */
 async function savePicture(pane: Pane, made: Chart, width: number, kind: 'png' | 'svg'): Promise<void> {
   const palette = state.palette.value
   const caption = captionOf(pane, made, state.hide.value)
@@ -136,16 +174,19 @@ async function savePicture(pane: Pane, made: Chart, width: number, kind: 'png' |
   })
   const series = (made.option.series as object[]).map((one) => ({ ...one, progressive: 0 }))
   other.setOption({ ...made.option, series, backgroundColor: palette.paper })
-  if (kind === 'svg') save(name, 'image/svg+xml', composeSvg(other.renderToSVGString(), [width, made.height], caption, palette))
+  if (kind === 'svg')
+    save(name, 'image/svg+xml', composeSvg(other.renderToSVGString(), [width, made.height], caption, palette))
   else {
     const blob = await composePng(other.renderToCanvas({ pixelRatio: RATIO }), RATIO, caption, palette)
     if (blob) save(name, 'image/png', blob)
-    else state.problem.value = 'The picture could not be made: there is not enough memory, or it is too large for this browser.'
+    else
+      state.problem.value =
+        'The picture could not be made: there is not enough memory, or it is too large for this browser.'
   }
   other.dispose()
 }
 
-/** Pixels of a picture to one of the page. */
+/** Pixels of a picture per pixel of the page. */
 const RATIO = 2
 
 /* ------------------------------------------------------------------ choosing */
@@ -170,7 +211,15 @@ export function Charts() {
       <div class="tabs">
         <div role="tablist" aria-label="Charts" onKeyDown={(e) => onTabKey(e, usable)}>
           {usable.map((name) => (
-            <button type="button" role="tab" id={`tab-${name}`} aria-selected={chart.value === name} aria-controls="chart-panel" tabIndex={chart.value === name ? 0 : -1} onClick={() => (chart.value = name)}>
+            <button
+              type="button"
+              role="tab"
+              id={`tab-${name}`}
+              aria-selected={chart.value === name}
+              aria-controls="chart-panel"
+              tabIndex={chart.value === name ? 0 : -1}
+              onClick={() => (chart.value = name)}
+            >
               {CHARTS[name]}
             </button>
           ))}
@@ -186,8 +235,19 @@ export function Charts() {
           </label>
         )}
       </div>
-      <div role="tabpanel" id="chart-panel" aria-labelledby={`tab-${chart.value}`} class={shown.length > 1 ? 'two' : 'one'}>
-        {shown.map((pane) => (chart.value === 'sources' ? <Sources key={pane.index} pane={pane} /> : <Canvas key={pane.index} pane={pane} />))}
+      <div
+        role="tabpanel"
+        id="chart-panel"
+        aria-labelledby={`tab-${chart.value}`}
+        class={shown.length > 1 ? 'two' : 'one'}
+      >
+        {shown.map((pane) =>
+          chart.value === 'sources' ? (
+            <Sources key={pane.index} pane={pane} />
+          ) : (
+            <Canvas key={pane.index} pane={pane} />
+          ),
+        )}
       </div>
     </section>
   )

@@ -1,5 +1,5 @@
 /*
- * Citations: what each part of the answer took from each part of the prompt. Passages that were given names are cited by name.
+ * Citations: how much each part of the answer took from each part of the prompt. Named passages are cited by name.
  */
 import { signal } from '@preact/signals'
 import { tint } from '../draw/colour'
@@ -9,16 +9,23 @@ import { label, shorten } from '../ui/token_text'
 import { amount, UNIT_LABELS } from '../ui/labels'
 
 const PREFERRED_COLUMNS = ['passage', 'paragraph', 'sentence', 'line', 'word']
-const MOST_PARTS = 60
+const MAX_PARTS = 60
 const PREFERRED_ROWS = ['sentence', 'line', 'word']
 const chosenRows = signal('')
 const chosenColumns = signal('')
 
-/** The asked cut, or the first that has `least` parts and no more than a page can show. */
-function pick(cuts: Record<string, { names: string[] }>, asked: string, preferred: string[], least: number): string {
-  if (cuts[asked]) return asked
+/** The requested split, or the first with at least `minParts` parts and no more than a page can show. */
+function pick(
+  cuts: Record<string, { names: string[] }>,
+  requested: string,
+  preferred: string[],
+  minParts: number,
+): string {
+  if (cuts[requested]) return requested
   const names = preferred.filter((name) => cuts[name])
-  return names.find((name) => cuts[name].names.length >= least && cuts[name].names.length <= MOST_PARTS) ?? names[0] ?? ''
+  return (
+    names.find((name) => cuts[name].names.length >= minParts && cuts[name].names.length <= MAX_PARTS) ?? names[0] ?? ''
+  )
 }
 
 function Picker({ name, now, cuts, set }: { name: string; now: string; cuts: string[]; set: (v: string) => void }) {
@@ -55,17 +62,17 @@ function grid(pane: Pane, rowCut: string, columnCut: string): Grid | null {
   return { rows, columns, values, scale: scaleOf(values, () => false) }
 }
 
-const MOST_CITED = 3
-const LEAST_SHARE = 0.15 // of the row's strongest: weaker ones are not cited
+const MAX_CITED = 3
+const MIN_SHARE = 0.15 // relative to the row's strongest: smaller shares are not cited
 
 function cited({ columns, values }: Grid, row: number): number[] {
   const of = [...values.subarray(row * columns.count, (row + 1) * columns.count)]
-  const most = Math.max(...of, 0)
+  const max = Math.max(...of, 0)
   const order = of.map((_, c) => c).sort((x, y) => of[y] - of[x])
-  return order.filter((c) => of[c] > 0 && of[c] >= most * LEAST_SHARE).slice(0, MOST_CITED)
+  return order.filter((c) => of[c] > 0 && of[c] >= max * MIN_SHARE).slice(0, MAX_CITED)
 }
 
-/** Selects the tokens of a row, and shows the prompt by the same parts. */
+/** Selects the tokens of a row, and shows the prompt in the same parts. */
 function lookAt(pane: Pane, { rows, columns }: Grid, row: number, column?: number): void {
   const inside = [...rows.of.keys()].filter((i) => rows.of[i] === row)
   if (inside.length) select(pane.key.value, inside[0], inside[inside.length - 1])
@@ -79,10 +86,12 @@ export function Sources({ pane }: { pane: Pane }) {
   const run = pane.run.value
   const rowCuts = ['token', ...Object.keys(run?.cuts.completion ?? {}).filter((name) => name !== 'token')]
   const columnCuts = Object.keys(run?.cuts.prompt ?? {}).filter((name) => name !== 'token')
-  const rowCut = chosenRows.value === 'token' ? 'token' : pick(run?.cuts.completion ?? {}, chosenRows.value, PREFERRED_ROWS, 1)
+  const rowCut =
+    chosenRows.value === 'token' ? 'token' : pick(run?.cuts.completion ?? {}, chosenRows.value, PREFERRED_ROWS, 1)
   const columnCut = pick(run?.cuts.prompt ?? {}, chosenColumns.value, PREFERRED_COLUMNS, 2)
   const made = grid(pane, rowCut, columnCut)
-  if (!made || !columnCut) return <p class="note">This explanation cannot be cut into parts of the answer and parts of the prompt.</p>
+  if (!made || !columnCut)
+    return <p class="note">This explanation cannot be cut into parts of the answer and parts of the prompt.</p>
   const isShares = pane.isShares.value
   const { rows, columns, values, scale } = made
   const cellColour = (v: number) => tint(palette.value, Math.round(Math.max(-1, Math.min(1, v / (scale || 1))) * STEPS))

@@ -1,5 +1,5 @@
 /*
- * Two runs, or two methods of one, token by token: what stands in the same place, and how much was taken from it.
+ * Two runs, or two methods of one run, token by token: paired tokens, and how much was taken from each.
  */
 import { panes, shownPanes, runTitle, type Pane } from '../model/store'
 import { align } from '../model/aggregate'
@@ -7,19 +7,19 @@ import { joinedText, label, plural, shorten } from '../ui/token_text'
 import { amount } from '../ui/labels'
 import { Meter } from './meter'
 
-const MOST_ROWS = 12
-const MOST_TOKENS = 1500 // the alignment takes the product of both lengths
+const MAX_ROWS = 12
+const MAX_TOKENS = 1500 // the alignment takes time proportional to the product of both lengths
 
 interface Row {
   units: readonly [number, number]
   names: readonly [string, string]
-  /** As shares of full strength. */
+  /** As fractions of full strength. */
   sizes: readonly [number, number]
 }
 
 const namesOf = (pane: Pane) => Array.from({ length: pane.units.value.count }, (_, u) => pane.units.value.names(u))
 
-/** Of one method both sides have one scale; methods in different units have each their own. */
+/** With the same method both sides share a scale; with different units each has its own. */
 const isOneScale = (left: Pane, right: Pane) => left.attribution.value?.method === right.attribution.value?.method
 
 interface Rows {
@@ -33,35 +33,49 @@ interface Rows {
 
 function rowsOf(left: Pane, right: Pane): Rows {
   const names = [namesOf(left), namesOf(right)] as const
-  if (names[0].length > MOST_TOKENS || names[1].length > MOST_TOKENS) return { shown: [], beyond: [], n_weaker: 0, isTooLong: true }
+  if (names[0].length > MAX_TOKENS || names[1].length > MAX_TOKENS)
+    return { shown: [], beyond: [], n_weaker: 0, isTooLong: true }
   const common = isOneScale(left, right) ? Math.max(left.scale.value, right.scale.value) : 0
-  const size = (pane: Pane, u: number) => (u < 0 || pane.hiddenUnits.value[u] ? 0 : pane.unitValues.value[u] / (common || pane.scale.value || 1))
-  const rows = align(...names).map(([i, j]): Row => ({
-    units: [i, j],
-    names: [i < 0 ? '' : names[0][i], j < 0 ? '' : names[1][j]],
-    sizes: [size(left, i), size(right, j)],
-  }))
-  const isOut = ({ units: [i, j] }: Row) => left.outliers.value.has(i) && right.outliers.value.has(j)
-  const most = ({ sizes: [a, b] }: Row) => Math.max(Math.abs(a), Math.abs(b))
+  const size = (pane: Pane, u: number) =>
+    u < 0 || pane.hiddenUnits.value[u] ? 0 : pane.unitValues.value[u] / (common || pane.scale.value || 1)
+  const rows = align(...names).map(
+    ([i, j]): Row => ({
+      units: [i, j],
+      names: [i < 0 ? '' : names[0][i], j < 0 ? '' : names[1][j]],
+      sizes: [size(left, i), size(right, j)],
+    }),
+  )
+  const isOutlier = ({ units: [i, j] }: Row) => left.outliers.value.has(i) && right.outliers.value.has(j)
+  const maxSize = ({ sizes: [a, b] }: Row) => Math.max(Math.abs(a), Math.abs(b))
   const changed = ({ names: [a, b] }: Row) => (a === b ? 0 : 1)
-  const nonzero = rows.filter((row) => most(row) > 0)
-  const drawn = nonzero.filter((row) => !isOut(row)).sort((a, b) => changed(b) - changed(a) || most(b) - most(a))
-  return { shown: drawn.slice(0, MOST_ROWS), beyond: nonzero.filter(isOut), n_weaker: Math.max(0, drawn.length - MOST_ROWS), isTooLong: false }
+  const nonzero = rows.filter((row) => maxSize(row) > 0)
+  const drawn = nonzero
+    .filter((row) => !isOutlier(row))
+    .sort((a, b) => changed(b) - changed(a) || maxSize(b) - maxSize(a))
+  return {
+    shown: drawn.slice(0, MAX_ROWS),
+    beyond: nonzero.filter(isOutlier),
+    n_weaker: Math.max(0, drawn.length - MAX_ROWS),
+    isTooLong: false,
+  }
 }
 
-const nameOf = ({ names: [a, b] }: Row) => (a === b ? label(a) : `${a ? label(a) : '\u2013'} / ${b ? label(b) : '\u2013'}`)
+const nameOf = ({ names: [a, b] }: Row) =>
+  a === b ? label(a) : `${a ? label(a) : '\u2013'} / ${b ? label(b) : '\u2013'}`
 
 function valueOf(pane: Pane, unit: number): string {
   return unit < 0 ? '\u2013' : amount(pane.unitValues.value[unit], pane.isShares.value)
 }
 
-/** What has no row, in words. */
+/** Describes what has no row. */
 function leftOut({ beyond, n_weaker, isTooLong }: Rows, left: Pane, right: Pane): string[] {
-  if (isTooLong) return [`A prompt of more than ${MOST_TOKENS} parts is not set side by side: choose larger units.`]
+  if (isTooLong) return [`A prompt of more than ${MAX_TOKENS} parts is not set side by side: choose larger units.`]
   const hides = Math.max(...[left, right].map((pane) => pane.hiddenUnits.value.reduce((sum, h) => sum + h, 0)))
-  const inWords = beyond.map((row) => `${row.units[0]}: ${nameOf(row)} (${valueOf(left, row.units[0])} and ${valueOf(right, row.units[1])})`)
+  const texts = beyond.map(
+    (row) => `${row.units[0]}: ${nameOf(row)} (${valueOf(left, row.units[0])} and ${valueOf(right, row.units[1])})`,
+  )
   return [
-    ...(inWords.length ? [`Without bars, since the others would be flat beside them: ${inWords.join(', ')}.`] : []),
+    ...(texts.length ? [`Without bars, since the others would be flat beside them: ${texts.join(', ')}.`] : []),
     ...(n_weaker ? [`${plural(n_weaker, 'weaker row')} not shown.`] : []),
     ...(hides ? [`${plural(hides, 'part')} of the prompt hidden.`] : []),
   ]
@@ -82,7 +96,7 @@ function Side({ pane, side, row }: { pane: Pane; side: 0 | 1; row: Row }) {
   )
 }
 
-const said = (pane: Pane) => {
+const selectedText = (pane: Pane) => {
   const chosen = pane.selection.value
   if (!chosen) return ''
   return label(joinedText(pane.answer.value, chosen[0] + pane.offset.value, chosen[1] + pane.offset.value))
@@ -94,7 +108,8 @@ export function Difference() {
   const rows = rowsOf(left, right)
   const notes = leftOut(rows, left, right)
   if (!rows.shown.length && !notes.length) return null
-  const heading = (pane: Pane) => (left.key.value === right.key.value ? pane.name.value : shorten(runTitle(pane.run.value!), 36))
+  const heading = (pane: Pane) =>
+    left.key.value === right.key.value ? pane.name.value : shorten(runTitle(pane.run.value!), 36)
   return (
     <section class="difference" aria-label="Difference">
       <h3>Side by side</h3>
@@ -102,11 +117,11 @@ export function Difference() {
         <thead>
           <tr>
             <th scope="col" class="left">
-              {heading(left)}: <q>{shorten(said(left), 24)}</q>
+              {heading(left)}: <q>{shorten(selectedText(left), 24)}</q>
             </th>
             <th scope="col">took from</th>
             <th scope="col" class="right">
-              {heading(right)}: <q>{shorten(said(right), 24)}</q>
+              {heading(right)}: <q>{shorten(selectedText(right), 24)}</q>
             </th>
           </tr>
         </thead>

@@ -1,6 +1,6 @@
 /*
- * Writing what is to be explained: a prompt, documents to cite, a completion of one's own, settings. The sheet keeps what was
- * written, so that a prompt can be changed a little and run again.
+ * Input of a run: a prompt, documents to cite, a given completion, settings. The form keeps its content, so that a
+ * prompt can be changed and run again.
  */
 import { computed, signal } from '@preact/signals'
 import type { ExplainRequest, GenerateOptions, Span } from '../data/api'
@@ -20,27 +20,45 @@ const prompt = signal('')
 const completion = signal('')
 const isGiven = signal(false)
 const passages = signal<Passage[]>([])
-const options = signal<Required<Omit<GenerateOptions, 'versus'>>>({ n_generate: 32, temperature: 0, top_k: 0, top_p: 1, seed: 0, chat: false, special: false })
+const options = signal<Required<Omit<GenerateOptions, 'versus'>>>({
+  n_generate: 32,
+  temperature: 0,
+  top_k: 0,
+  top_p: 1,
+  seed: 0,
+  chat: false,
+  special: false,
+})
 /** Another token's exact text, "second", or nothing. */
 const versus = signal('')
-/** What can be chosen only before the run is made. */
+/** Settings that must be chosen before the run is made. */
 const settings = signal({ measure: 'projection', aggregate: 'mean' })
 const methods = signal<ReadonlySet<string>>(new Set(['logit', 'rollout', 'contribution', 'attention']))
 
-/** The prompts of the note that Headwater started from, with its completions. */
+/** The prompts of the original note, with its completions. */
 const EXAMPLES = [
   { name: 'Putin', prompt: 'My name is Putin, I am from', completion: ' Russia, I am a Russian' },
-  { name: 'Abdul', prompt: 'My name is Abdul, I am from', completion: ' Pakistan. I am a student of the University of Delhi' },
-  { name: 'sunny', prompt: 'Context: It is sunny today, which is bad.\nQ: How is the weather today ?\nA: It is', completion: ' sunny, but it is not as warm as it was yesterday.' },
+  {
+    name: 'Abdul',
+    prompt: 'My name is Abdul, I am from',
+    completion: ' Pakistan. I am a student of the University of Delhi',
+  },
+  {
+    name: 'sunny',
+    prompt: 'Context: It is sunny today, which is bad.\nQ: How is the weather today ?\nA: It is',
+    completion: ' sunny, but it is not as warm as it was yesterday.',
+  },
   {
     name: 'Colosseum',
-    prompt: 'The grandest and most renowned of all these is the Colosseum at Rome. It was built by David and his son Titus, the conquerors of Egypt.\nQ: Who built the Coliseum ?\nA:',
+    prompt:
+      'The grandest and most renowned of all these is the Colosseum at Rome. It was built by David and his son ' +
+      'Titus, the conquerors of Egypt.\nQ: Who built the Coliseum ?\nA:',
     completion: ' The Colosseum was built by David',
   },
 ] as const
 
-/** Documents first, each ended by an empty line, then what is asked; spans in code points. */
-export function assemble(documents: readonly Passage[], asked: string): { prompt: string; spans: Span[] } {
+/** Documents first, each followed by an empty line, then the question; spans in code points. */
+export function assemble(documents: readonly Passage[], question: string): { prompt: string; spans: Span[] } {
   const spans: Span[] = []
   let text = ''
   documents.forEach(({ name, text: body }, i) => {
@@ -50,7 +68,7 @@ export function assemble(documents: readonly Passage[], asked: string): { prompt
     spans.push({ name: name.trim() || `Document ${i + 1}`, begin, end: codePoints(text) })
     text += '\n\n'
   })
-  return { prompt: text + asked, spans }
+  return { prompt: text + question, spans }
 }
 
 const assembled = computed(() => assemble(passages.value, prompt.value))
@@ -60,20 +78,31 @@ function request(): ExplainRequest {
   const contrast = versus.value ? { versus: versus.value } : {}
   return {
     prompt: text,
-    ...(isGiven.value ? { completion: completion.value, options: { chat: options.value.chat, special: options.value.special, ...contrast } } : { options: { ...options.value, ...contrast } }),
+    ...(isGiven.value
+      ? {
+          completion: completion.value,
+          options: { chat: options.value.chat, special: options.value.special, ...contrast },
+        }
+      : { options: { ...options.value, ...contrast } }),
     ...(spans.length ? { spans } : {}),
     methods: [...methods.value],
     settings: settings.value,
   }
 }
 
-const canRun = computed(() => assembled.value.prompt !== '' && methods.value.size > 0 && (!isGiven.value || completion.value !== '') && !job.value)
+const canRun = computed(
+  () =>
+    assembled.value.prompt !== '' &&
+    methods.value.size > 0 &&
+    (!isGiven.value || completion.value !== '') &&
+    !job.value,
+)
 
 function run(): void {
   if (canRun.value) void explain(request())
 }
 
-/** Puts a run's prompt and completion on the sheet. */
+/** Copies a run's prompt and completion into the form. */
 export function editRun(): void {
   const info = panes[0].run.value?.info
   if (info && assembled.value.prompt !== info.prompt) {
@@ -102,7 +131,8 @@ function fill(example: (typeof EXAMPLES)[number]): void {
 
 /* ------------------------------------------------------------------ its parts */
 
-const rowsFor = (text: string, least: number) => Math.min(14, Math.max(least, text.split('\n').length + Math.floor(text.length / 80)))
+const rowsFor = (text: string, min: number) =>
+  Math.min(14, Math.max(min, text.split('\n').length + Math.floor(text.length / 80)))
 
 function submitKey(event: KeyboardEvent): void {
   if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return
@@ -112,30 +142,75 @@ function submitKey(event: KeyboardEvent): void {
 
 function Passages() {
   if (!passages.value.length) return null
-  const set = (i: number, change: Partial<Passage>) => (passages.value = passages.value.map((p, at) => (at === i ? { ...p, ...change } : p)))
+  const set = (i: number, change: Partial<Passage>) =>
+    (passages.value = passages.value.map((p, at) => (at === i ? { ...p, ...change } : p)))
   return (
     <fieldset class="passages">
       <legend class="sr">Documents</legend>
       {passages.value.map((p, i) => (
         <div class="passage" key={i}>
           <div class="passage-head">
-            <input type="text" aria-label={`Name of document ${i + 1}`} placeholder={`Document ${i + 1}`} value={p.name} onInput={(e) => set(i, { name: e.currentTarget.value })} />
-            <button type="button" class="quiet" aria-label={`Remove document ${i + 1}`} onClick={() => (passages.value = passages.value.filter((_, at) => at !== i))}>
+            <input
+              type="text"
+              aria-label={`Name of document ${i + 1}`}
+              placeholder={`Document ${i + 1}`}
+              value={p.name}
+              onInput={(e) => set(i, { name: e.currentTarget.value })}
+            />
+            <button
+              type="button"
+              class="quiet"
+              aria-label={`Remove document ${i + 1}`}
+              onClick={() => (passages.value = passages.value.filter((_, at) => at !== i))}
+            >
               Remove
             </button>
           </div>
-          <textarea aria-label={`Text of document ${i + 1}`} rows={rowsFor(p.text, 3)} value={p.text} onInput={(e) => set(i, { text: e.currentTarget.value })} />
+          <textarea
+            aria-label={`Text of document ${i + 1}`}
+            rows={rowsFor(p.text, 3)}
+            value={p.text}
+            onInput={(e) => set(i, { text: e.currentTarget.value })}
+          />
         </div>
       ))}
     </fieldset>
   )
 }
 
-const NUMBERS: { key: 'n_generate' | 'temperature' | 'top_k' | 'top_p' | 'seed'; label: string; min: number; max?: number; step: number; help: string }[] = [
-  { key: 'n_generate', label: 'Tokens', min: 1, max: 4096, step: 1, help: 'Most tokens to write; ends earlier where the model does' },
-  { key: 'temperature', label: 'Temperature', min: 0, max: 5, step: 0.1, help: '0 takes the likeliest token' },
-  { key: 'top_k', label: 'Top k', min: 0, step: 1, help: 'Sample among the k likeliest; 0 is all' },
-  { key: 'top_p', label: 'Top p', min: 0, max: 1, step: 0.05, help: 'Sample among the likeliest that hold this share' },
+const NUMBERS: {
+  key: 'n_generate' | 'temperature' | 'top_k' | 'top_p' | 'seed'
+  label: string
+  min: number
+  max?: number
+  step: number
+  help: string
+}[] = [
+  {
+    key: 'n_generate',
+    label: 'Tokens',
+    min: 1,
+    max: 4096,
+    step: 1,
+    help: 'Maximum number of tokens to generate; fewer if the model ends the text',
+  },
+  {
+    key: 'temperature',
+    label: 'Temperature',
+    min: 0,
+    max: 5,
+    step: 0.1,
+    help: '0 always takes the most likely token',
+  },
+  { key: 'top_k', label: 'Top k', min: 0, step: 1, help: 'Sample from the k most likely tokens; 0: all' },
+  {
+    key: 'top_p',
+    label: 'Top p',
+    min: 0,
+    max: 1,
+    step: 0.05,
+    help: 'Sample from the most likely tokens with this total probability',
+  },
   { key: 'seed', label: 'Seed', min: 0, step: 1, help: 'The same seed gives the same completion' },
 ]
 
@@ -146,7 +221,9 @@ function Settings() {
     if (!next.delete(name)) next.add(name)
     methods.value = next
   }
-  const available = (tables.value?.methods ?? []).filter((m) => m.problem === '' && !m.traits.some((t) => /model/i.test(t)))
+  const available = (tables.value?.methods ?? []).filter(
+    (m) => m.problem === '' && !m.traits.some((t) => /model/i.test(t)),
+  )
   return (
     <details class="settings">
       <summary>Settings</summary>
@@ -154,31 +231,60 @@ function Settings() {
         {NUMBERS.map(({ key, label, help, ...limits }) => (
           <label title={help}>
             {label}
-            <input type="number" {...limits} disabled={isGiven.value} value={options.value[key]} onInput={(e) => Number.isFinite(e.currentTarget.valueAsNumber) && set({ [key]: e.currentTarget.valueAsNumber })} />
+            <input
+              type="number"
+              {...limits}
+              disabled={isGiven.value}
+              value={options.value[key]}
+              onInput={(e) =>
+                Number.isFinite(e.currentTarget.valueAsNumber) && set({ [key]: e.currentTarget.valueAsNumber })
+              }
+            />
           </label>
         ))}
         {status.value?.model?.has_chat_template !== false && (
           <label class="check">
-            <input type="checkbox" checked={options.value.chat} onChange={(e) => set({ chat: e.currentTarget.checked })} /> In the model’s chat template
+            <input
+              type="checkbox"
+              checked={options.value.chat}
+              onChange={(e) => set({ chat: e.currentTarget.checked })}
+            />{' '}
+            In the model’s chat template
           </label>
         )}
-        <label class="check" title="Text such as <|im_end|> in the prompt and the completion is read as the model’s control token, not as letters">
-          <input type="checkbox" checked={options.value.special} onChange={(e) => set({ special: e.currentTarget.checked })} /> Read control tokens
+        <label class="check" title="Parse text such as <|im_end|> in prompt and completion as control tokens">
+          <input
+            type="checkbox"
+            checked={options.value.special}
+            onChange={(e) => set({ special: e.currentTarget.checked })}
+          />{' '}
+          Read control tokens
         </label>
       </div>
       <fieldset class="chips">
         <legend>explain by</legend>
         {available.map((m) => (
-          <button type="button" class="chip" aria-pressed={methods.value.has(m.name)} title={m.summary} onClick={() => toggle(m.name)}>
+          <button
+            type="button"
+            class="chip"
+            aria-pressed={methods.value.has(m.name)}
+            title={m.summary}
+            onClick={() => toggle(m.name)}
+          >
             {m.name}
           </button>
         ))}
       </fieldset>
       <div class="fields">
         {methods.value.has('logit') && (
-          <label title="Explain why the chosen token and not this one: its exact text with its leading space, or second for the likeliest other token of each step">
+          <label title="Explain the choice against this token: its exact text with its leading space, or second">
             Logit against
-            <input type="text" placeholder="the mean; a token, or second" value={versus.value} onInput={(e) => (versus.value = e.currentTarget.value)} />
+            <input
+              type="text"
+              placeholder="the mean; a token, or second"
+              value={versus.value}
+              onInput={(e) => (versus.value = e.currentTarget.value)}
+            />
           </label>
         )}
         {methods.value.has('contribution') &&
@@ -187,7 +293,10 @@ function Settings() {
             .map(({ name, label, help, words }) => (
               <label title={help}>
                 Contribution: {label?.toLowerCase()}
-                <select value={settings.value[name as keyof typeof settings.value]} onChange={(e) => (settings.value = { ...settings.value, [name]: e.currentTarget.value })}>
+                <select
+                  value={settings.value[name as keyof typeof settings.value]}
+                  onChange={(e) => (settings.value = { ...settings.value, [name]: e.currentTarget.value })}
+                >
                   {(words ?? []).map((choice) => (
                     <option value={choice}>{CHOICE_LABELS[choice] ?? choice}</option>
                   ))}
@@ -201,18 +310,38 @@ function Settings() {
 
 export function Composer() {
   return (
-    <form class="composer" aria-label="What to explain" onSubmit={(e) => (e.preventDefault(), run())} onKeyDown={submitKey}>
+    <form
+      class="composer"
+      aria-label="What to explain"
+      onSubmit={(e) => (e.preventDefault(), run())}
+      onKeyDown={submitKey}
+    >
       <Passages />
       <label class="sr" for="prompt-field">
         Prompt
       </label>
-      <textarea id="prompt-field" class="writing" rows={rowsFor(prompt.value, 4)} placeholder={passages.value.length ? 'Ask about the documents' : 'Write or paste a prompt'} value={prompt.value} onInput={(e) => (prompt.value = e.currentTarget.value)} autofocus />
+      <textarea
+        id="prompt-field"
+        class="writing"
+        rows={rowsFor(prompt.value, 4)}
+        placeholder={passages.value.length ? 'Ask about the documents' : 'Write or paste a prompt'}
+        value={prompt.value}
+        onInput={(e) => (prompt.value = e.currentTarget.value)}
+        autofocus
+      />
       {isGiven.value && (
         <>
           <label class="given" for="completion-field">
             Completion to explain
           </label>
-          <textarea id="completion-field" class="writing completion" rows={rowsFor(completion.value, 2)} value={completion.value} onInput={(e) => (completion.value = e.currentTarget.value)} placeholder=" with its leading space, if it has one" />
+          <textarea
+            id="completion-field"
+            class="writing completion"
+            rows={rowsFor(completion.value, 2)}
+            value={completion.value}
+            onInput={(e) => (completion.value = e.currentTarget.value)}
+            placeholder=" with its leading space, if it has one"
+          />
         </>
       )}
       <p class="examples">
@@ -228,9 +357,14 @@ export function Composer() {
           {isGiven.value ? 'Explain' : 'Write and explain'}
         </button>
         <label class="check">
-          <input type="checkbox" checked={isGiven.value} onChange={(e) => (isGiven.value = e.currentTarget.checked)} /> I write the completion
+          <input type="checkbox" checked={isGiven.value} onChange={(e) => (isGiven.value = e.currentTarget.checked)} />
+          {' '}I write the completion
         </label>
-        <button type="button" class="quiet" onClick={() => (passages.value = [...passages.value, { name: '', text: '' }])}>
+        <button
+          type="button"
+          class="quiet"
+          onClick={() => (passages.value = [...passages.value, { name: '', text: '' }])}
+        >
           Add a document to cite
         </button>
         {panes[0].run.value && (

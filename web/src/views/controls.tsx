@@ -1,7 +1,22 @@
 /*
- * How the texts are looked at: method, units, what is hidden, which layers. One quiet line of controls above the text.
+ * View settings: method, units, hidden tokens, layers. One line of controls above the text.
  */
-import { methodInfo, comparing, depth, hide, panes, runs, runTitle, served, shownPanes, tables, unitName, variantName, formSettings, type Pane } from '../model/store'
+import {
+  methodInfo,
+  comparing,
+  depth,
+  hide,
+  panes,
+  runs,
+  runTitle,
+  served,
+  shownPanes,
+  tables,
+  unitName,
+  variantName,
+  formSettings,
+  type Pane,
+} from '../model/store'
 import * as state from '../model/store'
 import { busy, explainBy, explainWith, openRun } from '../model/actions'
 import { cutOf, identity, type Attribution } from '../data/document'
@@ -11,11 +26,13 @@ import { plural } from '../ui/token_text'
 
 /* ------------------------------------------------------------------ method */
 
-/** Methods that the pane's run does not have, and that the server could add. */
+/** Methods that the pane's run does not have, and that the server could compute. */
 function further(pane: Pane): { name: string; problem: string }[] {
   const run = pane.run.value
   if (!served.value || run?.id === undefined) return []
-  const has = new Set(run.attributions.map((a) => [a.method, cutOf(run, a) ?? (a.settings.groups ? '?' : '')].join(' ')))
+  const has = new Set(
+    run.attributions.map((a) => [a.method, cutOf(run, a) ?? (a.settings.groups ? '?' : '')].join(' ')),
+  )
   return (tables.value?.methods ?? []).filter((m) => !has.has([m.name, partsFor(m.name) ?? ''].join(' ')))
 }
 
@@ -23,7 +40,7 @@ const capital = (text: string) => text.slice(0, 1).toUpperCase() + text.slice(1)
 
 const runsModel = (name: string) => methodInfo(name)?.traits.includes('model') ?? false
 
-/** The parts that a method is run with: only what runs the model again is run with those that are shown. */
+/** Parts for a new explanation: only methods that run the model again use the shown parts. */
 const partsFor = (name: string) => (runsModel(name) && unitName.value !== 'token' ? unitName.value : undefined)
 
 function choose(pane: Pane, value: string): void {
@@ -43,25 +60,34 @@ export function MethodPicker({ pane }: { pane: Pane }) {
   const info = now && methodInfo(now.method)
   return (
     <div class="method">
-      <select aria-label={comparing.value ? `Method ${pane.index === 0 ? 'on the left' : 'on the right'}` : 'Method'} value={now ? `=${pane.name.value}` : ''} disabled={busy.value !== ''} onChange={(e) => choose(pane, e.currentTarget.value)}>
-          {list.map((a, i) => (
-            <option value={`=${variantName(run!, a)}`}>
-              {variantName(run!, a)}
-              {i < 9 ? `  (${i + 1})` : ''}
-            </option>
-          ))}
-          {more.length > 0 && (
-            <optgroup label="Explain it by">
-              {more.map((m) => (
-                <option value={`+${m.name}`} disabled={m.problem !== ''}>
-                  {m.name}
-                  {m.problem ? ': not with this model' : ''}
-                </option>
-              ))}
-            </optgroup>
-          )}
+      <select
+        aria-label={comparing.value ? `Method ${pane.index === 0 ? 'on the left' : 'on the right'}` : 'Method'}
+        value={now ? `=${pane.name.value}` : ''}
+        disabled={busy.value !== ''}
+        onChange={(e) => choose(pane, e.currentTarget.value)}
+      >
+        {list.map((a, i) => (
+          <option value={`=${variantName(run!, a)}`}>
+            {variantName(run!, a)}
+            {i < 9 ? `  (${i + 1})` : ''}
+          </option>
+        ))}
+        {more.length > 0 && (
+          <optgroup label="Explain it by">
+            {more.map((m) => (
+              <option value={`+${m.name}`} disabled={m.problem !== ''}>
+                {m.name}
+                {m.problem ? ': not with this model' : ''}
+              </option>
+            ))}
+          </optgroup>
+        )}
       </select>
-      {busy.value && <span class="working" role="status">explaining by {busy.value}…</span>}
+      {busy.value && (
+        <span class="working" role="status">
+          explaining by {busy.value}…
+        </span>
+      )}
       {info && !busy.value && (
         <span class="summary">
           {capital(info.summary)}. <span class="blind">Blind to {info.blind}.</span>
@@ -72,13 +98,14 @@ export function MethodPicker({ pane }: { pane: Pane }) {
   )
 }
 
-/** A row of the table of settings as a field. */
+/** A form field for a row of the table of settings. */
 function SettingField({ s, value, set }: { s: SettingInfo; value: SettingValue; set: (value: SettingValue) => void }) {
   const label = s.label ?? s.name
   if (s.type === 'flag')
     return (
       <label class="check" title={s.help}>
-        <input type="checkbox" checked={value === true} onChange={(e) => set(e.currentTarget.checked)} /> {label.toLowerCase()}
+        <input type="checkbox" checked={value === true} onChange={(e) => set(e.currentTarget.checked)} />{' '}
+        {label.toLowerCase()}
       </label>
     )
   if (s.type === 'word')
@@ -95,7 +122,14 @@ function SettingField({ s, value, set }: { s: SettingInfo; value: SettingValue; 
   return (
     <label title={s.help}>
       {label}
-      <input type="number" min={s.min} max={s.max} step={s.type === 'whole' ? 1 : 0.05} value={Number(value)} onChange={(e) => Number.isFinite(e.currentTarget.valueAsNumber) && set(e.currentTarget.valueAsNumber)} />
+      <input
+        type="number"
+        min={s.min}
+        max={s.max}
+        step={s.type === 'whole' ? 1 : 0.05}
+        value={Number(value)}
+        onChange={(e) => Number.isFinite(e.currentTarget.valueAsNumber) && set(e.currentTarget.valueAsNumber)}
+      />
     </label>
   )
 }
@@ -109,7 +143,11 @@ function Settings({ pane, a }: { pane: Pane; a: Attribution }) {
       <summary>settings</summary>
       <div class="fields">
         {fields.map((s) => (
-          <SettingField s={s} value={now[s.name] ?? s.default} set={(value) => void explainWith(pane, { [s.name]: value })} />
+          <SettingField
+            s={s}
+            value={now[s.name] ?? s.default}
+            set={(value) => void explainWith(pane, { [s.name]: value })}
+          />
         ))}
       </div>
     </details>
@@ -140,28 +178,42 @@ export function toggleFilter(name: string): void {
   hide.value = next
 }
 
-/** Only filters that name something of what is shown. */
+/** Only filters that select a shown token. */
 function Filters() {
   const shown = shownPanes.value
   const names = [...new Set(shown.flatMap((pane) => Object.keys(pane.run.value?.filters ?? {})))]
-  const useful = names.filter((name) => hide.value.has(name) || shown.some((pane) => pane.run.value?.filters[name]?.length))
+  const useful = names.filter(
+    (name) => hide.value.has(name) || shown.some((pane) => pane.run.value?.filters[name]?.length),
+  )
   if (!useful.length) return null
   return (
     <fieldset class="chips">
       <legend>hide</legend>
       {useful.map((name) => (
-        <button type="button" class="chip" aria-pressed={hide.value.has(name)} title={tables.value?.filters.find((f) => f.name === name)?.summary} onClick={() => toggleFilter(name)}>
+        <button
+          type="button"
+          class="chip"
+          aria-pressed={hide.value.has(name)}
+          title={tables.value?.filters.find((f) => f.name === name)?.summary}
+          onClick={() => toggleFilter(name)}
+        >
           {FILTER_LABELS[name] ?? name}
         </button>
       ))}
-      {hide.value.size > 0 && <output class="mass">{hiddenWords(shown)}</output>}
+      {hide.value.size > 0 && <output class="mass">{hiddenText(shown)}</output>}
     </fieldset>
   )
 }
 
-function hiddenWords(shown: readonly Pane[]): string {
+function hiddenText(shown: readonly Pane[]): string {
   return shown
-    .map((pane) => `${amount(pane.hiddenMass.value, pane.isShares.value)} in ${plural(pane.hidden.value.reduce((sum, h) => sum + h, 0), 'token')}`)
+    .map(
+      (pane) =>
+        `${amount(pane.hiddenMass.value, pane.isShares.value)} in ${plural(
+          pane.hidden.value.reduce((sum, h) => sum + h, 0),
+          'token',
+        )}`,
+    )
     .map((text, i) => (shown.length > 1 ? `${i ? 'right' : 'left'} ${text}` : `hides ${text}`))
     .join('; ')
 }
@@ -173,7 +225,15 @@ function Layers() {
   const [from, to] = panes[0].range.value
   const set = (begin: number, end: number) => (depth.value = [Math.min(begin, L - 1) / L, Math.max(end, begin + 1) / L])
   const thumb = (which: string, value: number, change: (v: number) => void) => (
-    <input type="range" aria-label={`${which} layer`} min="1" max={L} step="1" value={value} onInput={(e) => change(e.currentTarget.valueAsNumber)} />
+    <input
+      type="range"
+      aria-label={`${which} layer`}
+      min="1"
+      max={L}
+      step="1"
+      value={value}
+      onInput={(e) => change(e.currentTarget.valueAsNumber)}
+    />
   )
   return (
     <div class="layers" role="group" aria-label="Layers">
@@ -211,10 +271,15 @@ export function RunPicker({ pane }: { pane: Pane }) {
   const loaded = runs.value
   const others = state.saved.value.filter((s) => !s.failure && !loaded.some((r) => r.id === s.id))
   if (loaded.length + others.length < 2) return null
-  const open = (value: string) => (value.startsWith('#') ? void openRun(Number(value.slice(1)), pane) : state.show(pane, value, panes[0]))
+  const open = (value: string) =>
+    value.startsWith('#') ? void openRun(Number(value.slice(1)), pane) : state.show(pane, value, panes[0])
   return (
     <span class="run-picker">
-      <select aria-label={pane.index === 0 ? 'Run on the left' : 'Run on the right'} value={pane.key.value} onChange={(e) => open(e.currentTarget.value)}>
+      <select
+        aria-label={pane.index === 0 ? 'Run on the left' : 'Run on the right'}
+        value={pane.key.value}
+        onChange={(e) => open(e.currentTarget.value)}
+      >
         {loaded.map((run) => (
           <option value={run.key}>{runTitle(run)}</option>
         ))}
@@ -236,28 +301,37 @@ function Choices() {
       <UnitPicker />
       <Layers />
       <Filters />
-      <button type="button" class="quiet compare" aria-pressed={comparing.value} onClick={() => (comparing.value ? stopComparing() : startComparing())}>
+      <button
+        type="button"
+        class="quiet compare"
+        aria-pressed={comparing.value}
+        onClick={() => (comparing.value ? stopComparing() : startComparing())}
+      >
         {comparing.value ? 'Side by side: on' : 'Side by side'}
       </button>
     </div>
   )
 }
 
-function choicesInWords(): string {
+function choicesText(): string {
   const L = panes[0].attribution.value?.L ?? 1
   const [from, to] = panes[0].range.value
   const layers = L < 2 ? [] : [to - from === L ? 'all layers' : `layers ${from + 1}–${to}`]
   const hidden = [...hide.value].map((name) => FILTER_LABELS[name] ?? name)
-  return [`by ${UNIT_LABELS[unitName.value].toLowerCase()}`, ...layers, hidden.length ? `without ${hidden.join(', ')}` : 'nothing hidden'].join(' · ')
+  return [
+    `by ${UNIT_LABELS[unitName.value].toLowerCase()}`,
+    ...layers,
+    hidden.length ? `without ${hidden.join(', ')}` : 'nothing hidden',
+  ].join(' · ')
 }
 
-export function Lens() {
+export function Controls() {
   return (
-    <div class="lens" role="region" aria-label="How to look at it">
+    <div class="controls" role="region" aria-label="How to look at it">
       {!comparing.value && <MethodPicker pane={panes[0]} />}
       {state.narrow.value ? (
         <details class="folded">
-          <summary>{choicesInWords()}</summary>
+          <summary>{choicesText()}</summary>
           <Choices />
         </details>
       ) : (

@@ -1,12 +1,22 @@
 /*
- * Beside the text: what is known of the selected tokens, in words and short lists. It says what the tints show, so that nothing
- * is in colour only.
+ * Details beside the text: facts about the selected tokens, in words and short lists. They state what the tints show,
+ * so that no information is in colour only.
  */
 import type { Model, Token } from '../data/document'
 import { check, checking } from '../model/actions'
 import { hovered, pinned, served, type Pane } from '../model/store'
 import { joinedText, label, number, percent, plural, probability, shorten, tokenTexts } from '../ui/token_text'
-import { amount, balanceCloses, balanceRest, BALANCE_LIMIT, BALANCE_ROWS, HYBRID_MLP, layersInWords, meanBalance, remarksOn } from '../ui/labels'
+import {
+  amount,
+  balanceCloses,
+  balanceRest,
+  BALANCE_LIMIT,
+  BALANCE_ROWS,
+  HYBRID_MLP,
+  layersText,
+  meanBalance,
+  remarksOn,
+} from '../ui/labels'
 import { Meter } from './meter'
 
 /* ------------------------------------------------------------------ the token itself */
@@ -64,7 +74,7 @@ export function Strongest({ pane }: { pane: Pane }) {
   const { names } = pane.units.value
   if (!list.length) return <p class="note">Nothing is left to show: everything is hidden or zero.</p>
   const scale = pane.scale.value || 1
-  const over = layersInWords(pane.range.value, pane.attribution.value?.L ?? 1)
+  const over = layersText(pane.range.value, pane.attribution.value?.L ?? 1)
   return (
     <section class="strongest" aria-label="Where it came from">
       <h3>Came from{over && <small>, {over}</small>}</h3>
@@ -91,23 +101,26 @@ export function Strongest({ pane }: { pane: Pane }) {
   )
 }
 
-/** What a part of the prompt fed, where one is kept: what only passes under the pointer moves nothing here. */
-export function Fed({ pane }: { pane: Pane }) {
-  const fed = pane.fed.value
+/** Tokens that took most from a pinned part of the prompt; the part under the pointer changes nothing here. */
+export function Contributions({ pane }: { pane: Pane }) {
+  const contributions = pane.contributions.value
   const unit = pane.look.value
-  if (!fed || pinned.value?.run !== pane.key.value || pinned.value.unit !== unit) return null
+  if (!contributions || pinned.value?.run !== pane.key.value || pinned.value.unit !== unit) return null
   const { texts } = pane.answer.value
   const offset = pane.offset.value
-  const order = [...fed.keys()].sort((a, b) => Math.abs(fed[b]) - Math.abs(fed[a])).slice(0, 5)
+  const order = [...contributions.keys()]
+    .sort((a, b) => Math.abs(contributions[b]) - Math.abs(contributions[a]))
+    .slice(0, 5)
   return (
-    <section class="fed" aria-label="What it fed">
+    <section class="contributions" aria-label="What it contributed to">
       <h3>
-        <q>{shorten(label(pane.units.value.names(unit)), 60)}</q> fed
+        <q>{shorten(label(pane.units.value.names(unit)), 60)}</q> contributed to
       </h3>
       <ol>
         {order.map((i) => (
           <li>
-            <span class="index">{i + offset}</span> <span class="token">{label(texts[i + offset] ?? '')}</span> <span class="value">{amount(fed[i], pane.isShares.value)}</span>
+            <span class="index">{i + offset}</span> <span class="token">{label(texts[i + offset] ?? '')}</span>{' '}
+            <span class="value">{amount(contributions[i], pane.isShares.value)}</span>
           </li>
         ))}
       </ol>
@@ -117,13 +130,15 @@ export function Fed({ pane }: { pane: Pane }) {
 
 /* ------------------------------------------------------------------ balance */
 
-/** What logits are compared with: the run's option, from a file that may say anything. */
+/** The contrast of the logits: an option of the run, from an untrusted file. */
 function aboveWhat(versus: unknown): string {
   if (typeof versus !== 'string' || !versus) return 'above the mean logit'
-  return versus === 'second' ? 'above the second likeliest token' : `above ${shorten(label(versus.replace(/^=/, '')), 30)}`
+  return versus === 'second'
+    ? 'above the second likeliest token'
+    : `above ${shorten(label(versus.replace(/^=/, '')), 30)}`
 }
 
-/** Nats that two digits show. */
+/** Two digits show a difference of this many nats. */
 const MIN_ROUNDING = 0.005
 
 /** Whether some blocks of the model have no attention. */
@@ -140,10 +155,13 @@ export function BalanceSheet({ pane }: { pane: Pane }) {
   const above = aboveWhat(pane.run.value?.info.options.versus)
   const closes = balanceCloses(mean) && rows.slice(chosen[0], chosen[1] + 1).every(balanceCloses)
   const rest = balanceRest(mean)
-  const parts = BALANCE_ROWS.map(([key, name]) => ({ name: key === 'mlp' && isHybrid(pane) ? HYBRID_MLP : name, value: mean[key] }))
+  const parts = BALANCE_ROWS.map(([key, name]) => ({
+    name: key === 'mlp' && isHybrid(pane) ? HYBRID_MLP : name,
+    value: mean[key],
+  }))
   if (!closes) parts.push({ name: 'In none of these', value: rest })
   else if (Math.abs(rest) >= MIN_ROUNDING) parts.push({ name: 'Rounding of the output product', value: rest })
-  const most = Math.max(...parts.map(({ value }) => Math.abs(value)), 1e-9)
+  const max = Math.max(...parts.map(({ value }) => Math.abs(value)), 1e-9)
   return (
     <section class="balance">
       <h3>
@@ -156,7 +174,7 @@ export function BalanceSheet({ pane }: { pane: Pane }) {
             <tr>
               <th scope="row">{name}</th>
               <td class="bar" aria-hidden="true">
-                <span class={value < 0 ? 'below' : 'above'} style={{ width: `${(Math.abs(value) / most) * 50}%` }} />
+                <span class={value < 0 ? 'below' : 'above'} style={{ width: `${(Math.abs(value) / max) * 50}%` }} />
               </td>
               <td class="value">{number(value, true)}</td>
             </tr>
@@ -172,7 +190,8 @@ export function BalanceSheet({ pane }: { pane: Pane }) {
       </table>
       {!closes && (
         <p class="open" role="note">
-          The parts do not add up to the logit: more than {percent(BALANCE_LIMIT)} of their sizes is missing, which rounding does not explain. They are not the whole of where it came from.
+          The parts do not add up to the logit: more than {percent(BALANCE_LIMIT)} of their sizes is missing, which
+          rounding does not explain. They are not the whole of where it came from.
         </p>
       )}
     </section>
@@ -183,7 +202,7 @@ export function BalanceSheet({ pane }: { pane: Pane }) {
 
 const CHECKS_BY = ['passage', 'sentence', 'line', 'word']
 
-/** The finest cut that has a handful of parts: what a check runs the model without, one by one. */
+/** The finest split with few parts: a check runs the model without each of them. */
 function checkedBy(pane: Pane): string | null {
   const cuts = pane.run.value?.cuts.prompt ?? {}
   const fits = (name: string) => cuts[name]?.names.length >= 2 && cuts[name].names.length <= 200
@@ -231,7 +250,9 @@ function CheckFigures({ pane }: { pane: Pane }) {
           </table>
         </div>
         <p class="note">
-          drop@1: nats lost without the strongest part (higher is better). compr.: the same for the strongest 1–50 %. suff.: with only those (lower is better). LDS: rank agreement over random cuts. {plural(result.passes, 'forward pass', 'forward passes')}.
+          drop@1: nats lost without the strongest part (higher is better). compr.: the same for the strongest 1–50 %.
+          suff.: with only those (lower is better). LDS: rank agreement over random cuts.{' '}
+          {plural(result.passes, 'forward pass', 'forward passes')}.
         </p>
       </details>
     </>
@@ -261,22 +282,23 @@ export function Trust({ pane }: { pane: Pane }) {
       )}
       {running && (
         <p role="status">
-          <progress max={running.total || 1} value={running.total ? running.done : undefined} aria-label="Check" /> {running.total ? `${running.done} of ${plural(running.total, 'forward pass', 'forward passes')}` : 'starting'}
+          <progress max={running.total || 1} value={running.total ? running.done : undefined} aria-label="Check" />{' '}
+          {running.total ? `${running.done} of ${plural(running.total, 'forward pass', 'forward passes')}` : 'starting'}
         </p>
       )}
     </section>
   )
 }
 
-/** Tokens from which on a prompt is higher than a screen may be: then what is said of it stays beside it. */
+/** Above this number of tokens a prompt may be higher than a screen: then the details stay visible beside it. */
 const TALL = 250
 
-export function Margin({ pane }: { pane: Pane }) {
+export function Details({ pane }: { pane: Pane }) {
   return (
-    <aside class={`margin ${(pane.run.value?.m ?? 0) > TALL ? 'stays' : ''}`} aria-label="The selected tokens">
+    <aside class={`details ${(pane.run.value?.m ?? 0) > TALL ? 'stays' : ''}`} aria-label="The selected tokens">
       <Chosen pane={pane} />
       <Strongest pane={pane} />
-      <Fed pane={pane} />
+      <Contributions pane={pane} />
       <BalanceSheet pane={pane} />
       <Trust pane={pane} />
     </aside>

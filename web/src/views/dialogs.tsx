@@ -1,5 +1,5 @@
 /*
- * Sheets over the page: saved runs, export, keys. Native dialogs: focus stays inside, Escape closes, focus returns.
+ * Dialogs: saved runs, export, help. Native dialogs: focus stays inside, Escape closes, focus returns.
  */
 import { signal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
@@ -10,7 +10,7 @@ import { job, openRun, removeRun, renameRun, retry } from '../model/actions'
 import { activePane, panes, runs, runTitle, saved, served, show, shownPanes, status, tables } from '../model/store'
 import * as state from '../model/store'
 import { label, plural, shorten, shownText } from '../ui/token_text'
-import { failureWords, KEYS } from '../ui/labels'
+import { failureText, KEYS } from '../ui/labels'
 
 export type DialogName = 'runs' | 'export' | 'help'
 export const dialog = signal<DialogName | null>(null)
@@ -24,7 +24,12 @@ function Sheet({ title, children }: { title: string; children: ComponentChildren
     return () => before instanceof HTMLElement && before.focus()
   }, [])
   return (
-    <dialog ref={root} aria-labelledby="sheet-title" onClose={close} onClick={(e) => e.target === root.current && close()}>
+    <dialog
+      ref={root}
+      aria-labelledby="sheet-title"
+      onClose={close}
+      onClick={(e) => e.target === root.current && close()}
+    >
       <div class="sheet">
         <header>
           <h2 id="sheet-title">{title}</h2>
@@ -46,7 +51,9 @@ const FOCUS = { ref: (el: HTMLElement | null) => el?.focus() }
 
 function when(created: string): string {
   const date = new Date(created)
-  return Number.isNaN(date.getTime()) ? created : date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+  return Number.isNaN(date.getTime())
+    ? created
+    : date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 }
 
 function open(id: number, pane = panes[0]): void {
@@ -64,7 +71,13 @@ function SavedItem({ run }: { run: (typeof saved.value)[number] }) {
     return (
       <li>
         <form onSubmit={(e) => (e.preventDefault(), done(new FormData(e.currentTarget).get('name') as string))}>
-          <input {...FOCUS} name="name" aria-label="New name" value={title} onKeyDown={(e) => e.key === 'Escape' && (e.stopPropagation(), e.preventDefault(), (renaming.value = null))} />
+          <input
+            {...FOCUS}
+            name="name"
+            aria-label="New name"
+            value={title}
+            onKeyDown={(e) => e.key === 'Escape' && (e.stopPropagation(), e.preventDefault(), (renaming.value = null))}
+          />
           <button type="submit">Save</button>
         </form>
       </li>
@@ -79,7 +92,7 @@ function SavedItem({ run }: { run: (typeof saved.value)[number] }) {
       <button type="button" class="open" onClick={() => open(run.id)}>
         <strong>{title}</strong>
         {run.completion && <span class="completion">{shorten(label(run.completion), 80)}</span>}
-        {run.failure && <span class="failure">Not finished. {failureWords(run.failure)}</span>}
+        {run.failure && <span class="failure">Not finished. {failureText(run.failure)}</span>}
         <small>
           {when(run.created)}
           {!run.failure && `, ${plural(run.n_prompt, 'token')} + ${run.n_completion}`}
@@ -87,11 +100,23 @@ function SavedItem({ run }: { run: (typeof saved.value)[number] }) {
       </button>
       <span class="acts">
         {run.failure ? (
-          <button type="button" class="quiet" onClick={again} disabled={job.value !== null} aria-label={`Run again: ${title}`}>
+          <button
+            type="button"
+            class="quiet"
+            onClick={again}
+            disabled={job.value !== null}
+            aria-label={`Run again: ${title}`}
+          >
             Run again
           </button>
         ) : (
-          <button type="button" class="quiet" onClick={() => (open(run.id, panes[1]), (state.comparing.value = true))} disabled={!panes[0].run.value} aria-label={`Compare with ${title}`}>
+          <button
+            type="button"
+            class="quiet"
+            onClick={() => (open(run.id, panes[1]), (state.comparing.value = true))}
+            disabled={!panes[0].run.value}
+            aria-label={`Compare with ${title}`}
+          >
             Beside
           </button>
         )}
@@ -99,7 +124,13 @@ function SavedItem({ run }: { run: (typeof saved.value)[number] }) {
           Rename
         </button>
         {removing.value === run.id ? (
-          <button {...FOCUS} type="button" class="danger" onClick={() => void removeRun(run.id)} onBlur={() => (removing.value = null)}>
+          <button
+            {...FOCUS}
+            type="button"
+            class="danger"
+            onClick={() => void removeRun(run.id)}
+            onBlur={() => (removing.value = null)}
+          >
             Really delete
           </button>
         ) : (
@@ -120,7 +151,11 @@ function LoadedItem({ run }: { run: (typeof runs.value)[number] }) {
         <span class="completion">{shorten(label(shownText(run.info.completion, run.info.completion_bytes)), 80)}</span>
       </button>
       <span class="acts">
-        <button type="button" class="quiet" onClick={() => (show(panes[1], run.key), (state.comparing.value = true), close())}>
+        <button
+          type="button"
+          class="quiet"
+          onClick={() => (show(panes[1], run.key), (state.comparing.value = true), close())}
+        >
           Beside
         </button>
       </span>
@@ -131,8 +166,16 @@ function LoadedItem({ run }: { run: (typeof runs.value)[number] }) {
 function Runs() {
   return (
     <Sheet title={served.value ? 'Saved runs' : 'Runs in this report'}>
-      {served.value && !saved.value.length && <p class="note">{status.value?.store === false ? 'This server keeps no runs.' : 'None yet. What you explain is kept here.'}</p>}
-      <ul class="runs">{served.value ? saved.value.map((run) => <SavedItem key={run.id} run={run} />) : runs.value.map((run) => <LoadedItem key={run.key} run={run} />)}</ul>
+      {served.value && !saved.value.length && (
+        <p class="note">
+          {status.value?.store === false ? 'This server keeps no runs.' : 'None yet. What you explain is kept here.'}
+        </p>
+      )}
+      <ul class="runs">
+        {served.value
+          ? saved.value.map((run) => <SavedItem key={run.id} run={run} />)
+          : runs.value.map((run) => <LoadedItem key={run.key} run={run} />)}
+      </ul>
     </Sheet>
   )
 }
@@ -153,7 +196,18 @@ function Export() {
           <>
             {(tables.value?.formats ?? []).map((f) => (
               <li>
-                <a href={api.exportUrl(id, f.name, f.name === 'html' ? { with: other } : f.name === 'trace' ? {} : { attribution: run.attributions.indexOf(a) })} download={fileName(run, a, f.extension)}>
+                <a
+                  href={api.exportUrl(
+                    id,
+                    f.name,
+                    f.name === 'html'
+                      ? { with: other }
+                      : f.name === 'trace'
+                        ? {}
+                        : { attribution: run.attributions.indexOf(a) },
+                  )}
+                  download={fileName(run, a, f.extension)}
+                >
                   {f.name.toUpperCase()}
                 </a>{' '}
                 {f.name === 'html' && other !== undefined ? 'the page with both runs inside, in one file' : f.summary}
@@ -170,13 +224,21 @@ function Export() {
               this report again{runs.value.length > 1 && `, with all ${runs.value.length} runs`}
             </li>
             <li>
-              <button type="button" class="link" onClick={() => save(fileName(run, a, '.json'), 'application/json', toJson(run))}>
+              <button
+                type="button"
+                class="link"
+                onClick={() => save(fileName(run, a, '.json'), 'application/json', toJson(run))}
+              >
                 JSON
               </button>{' '}
               tokens and means over layers, all methods
             </li>
             <li>
-              <button type="button" class="link" onClick={() => save(fileName(run, a, '.csv'), 'text/csv', toCsv(run, a))}>
+              <button
+                type="button"
+                class="link"
+                onClick={() => save(fileName(run, a, '.csv'), 'text/csv', toCsv(run, a))}
+              >
                 CSV
               </button>{' '}
               {pane.name.value}, one line for each pair of tokens
@@ -194,8 +256,14 @@ function Export() {
 function Help() {
   return (
     <Sheet title="How to read this">
-      <p>Select part of the completion: the prompt is tinted by what it took from each token, orange for more, blue for less than nothing. Point at a part of the prompt: the completion shows what it fed.</p>
-      <p>A method is a measurement of the model, not a proof of why it answered. What each is blind to stands beside its name; how far this one can be trusted, beside the text.</p>
+      <p>
+        Select part of the completion: the prompt is tinted by what it took from each token, orange for more, blue for
+        less than nothing. Point at a part of the prompt: the completion shows what each token took from it.
+      </p>
+      <p>
+        A method is a measurement of the model, not a proof of why it answered. The limitations of each method are shown
+        beside its name; how far this explanation can be trusted, beside the text.
+      </p>
       <table class="keys">
         <caption class="sr">Keys</caption>
         <tbody>

@@ -1,5 +1,5 @@
 /*
- * Searching the prompt: marks tokens that hold part of what is found, and moves from one to the next.
+ * Search in the prompt: marks tokens that contain part of a match, and moves from match to match.
  */
 import { computed, signal } from '@preact/signals'
 import { useLayoutEffect, useRef } from 'preact/hooks'
@@ -10,7 +10,7 @@ export const searching = signal(false)
 const query = signal('')
 const at = signal(-1)
 
-/** First tokens of what is found in the prompt of the active pane, in order. */
+/** First tokens of the matches in the prompt of the active pane, in order. */
 export function findTokens(texts: readonly string[], wanted: string): { starts: number[]; all: Set<number> } {
   const starts: number[] = []
   const all = new Set<number>()
@@ -28,7 +28,9 @@ export function findTokens(texts: readonly string[], wanted: string): { starts: 
 }
 
 const promptParts = (pane: Pane) => textParts(pane.run.value?.info.tokens ?? [], pane.promptTexts.value)
-const hits = computed(() => findTokens(promptParts(activePane.value), searching.value ? query.value.trim().toLowerCase() : ''))
+const hits = computed(() =>
+  findTokens(promptParts(activePane.value), searching.value ? query.value.trim().toLowerCase() : ''),
+)
 export const found = computed(() => hits.value.all)
 
 function go(pane: Pane, by: number): void {
@@ -48,7 +50,7 @@ function close(): void {
 
 export function Search() {
   const field = useRef<HTMLInputElement>(null)
-  // before the next key, which an effect after painting would miss
+  // runs before the next key event; an effect after painting would miss it
   useLayoutEffect(() => field.current?.focus(), [searching.value])
   if (!searching.value) return null
   const { starts } = hits.value
@@ -72,7 +74,13 @@ export function Search() {
           e.stopPropagation()
         }}
       />
-      <output>{query.value ? (starts.length ? `${Math.max(0, at.value) + 1} of ${starts.length}` : 'not there') : 'Enter: next'}</output>
+      <output>
+        {query.value
+          ? starts.length
+            ? `${Math.max(0, at.value) + 1} of ${starts.length}`
+            : 'not there'
+          : 'Enter: next'}
+      </output>
       <button type="button" class="quiet" onClick={close}>
         Close
       </button>

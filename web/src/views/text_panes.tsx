@@ -1,6 +1,6 @@
 /*
- * The two texts of a pane: the prompt, tinted by what the selection took from it, and the completion, on which a selection is
- * made. Tinting follows the state directly, beside the rendering of everything else.
+ * The two texts of a pane: the prompt, tinted by what the selection took from it, and the completion, in which the user
+ * selects. Tinting follows the state directly, without rendering components.
  */
 import { effect } from '@preact/signals'
 import { useLayoutEffect, useRef } from 'preact/hooks'
@@ -9,57 +9,63 @@ import { job } from '../model/actions'
 import * as state from '../model/store'
 import { following, hovered, pinned, select, type Pane } from '../model/store'
 import { scaleOf, STEPS, steps, tokenUnits } from '../model/aggregate'
-import { amount, remarkWords, STOP_REASONS } from '../ui/labels'
+import { amount, remarkText, STOP_REASONS } from '../ui/labels'
 import { label, plural } from '../ui/token_text'
-import { Tinted, tokenAt } from '../draw/token_spans'
-import { Wash } from '../draw/tint_canvas'
+import { TokenSpans, tokenAt } from '../draw/token_spans'
+import { TintCanvas } from '../draw/tint_canvas'
 import { editRun } from './composer'
 import { found } from './search'
 
 const NONE = new Float32Array(0)
-/** Tokens from which on a prompt scrolls in a frame of its own, so that what belongs to it stays near. */
+/** Above this number of tokens a prompt scrolls in its own frame, so that related content stays near. */
 const LONG = 500
 
 /* ------------------------------------------------------------------ prompt */
 
-/** Moves an attribute from the tokens `before` to those of these units; gives the latter. */
-function markTokens(tinted: Tinted, attribute: string, pane: Pane, units: ReadonlySet<number>, before: readonly number[]): number[] {
-  for (const k of before) tinted.spans[k]?.removeAttribute(attribute)
+/** Moves an attribute from the tokens `before` to those of these units; returns the latter. */
+function markTokens(
+  tokenSpans: TokenSpans,
+  attribute: string,
+  pane: Pane,
+  units: ReadonlySet<number>,
+  before: readonly number[],
+): number[] {
+  for (const k of before) tokenSpans.spans[k]?.removeAttribute(attribute)
   if (!units.size) return []
   const now: number[] = []
   pane.units.value.of.forEach((u, k) => units.has(u) && now.push(k))
-  for (const k of now) tinted.spans[k]?.setAttribute(attribute, '')
+  for (const k of now) tokenSpans.spans[k]?.setAttribute(attribute, '')
   return now
 }
 
-/** Everything that the prompt's text shows, kept up to date until the returned function is called. */
-function followPrompt(tinted: Tinted, pane: Pane): () => void {
+/** Keeps the prompt's text up to date until the returned function is called. */
+function followPrompt(tokenSpans: TokenSpans, pane: Pane): () => void {
   let marked: number[] = []
   let beyond: number[] = []
   let shown = new Int8Array(0)
-  const wash = new Wash(tinted.root, tinted.spans)
+  const tintCanvas = new TintCanvas(tokenSpans.root, tokenSpans.spans)
   const stops = [
     effect(() => {
       const run = pane.run.value
-      if (run) tinted.update(run.info.tokens.slice(0, run.m), pane.promptTexts.value)
-      tinted.paint((out) => out.fill(0), { hidden: pane.hidden.value })
-      wash.remeasure()
+      if (run) tokenSpans.update(run.info.tokens.slice(0, run.m), pane.promptTexts.value)
+      tokenSpans.paint((out) => out.fill(0), { hidden: pane.hidden.value })
+      tintCanvas.remeasure()
     }),
     effect(() => {
       const values = pane.attribution.value ? pane.unitValues.value : NONE
       if (shown.length !== pane.units.value.of.length) shown = new Int8Array(pane.units.value.of.length)
       steps(shown, values, pane.units.value, pane.scale.value)
-      wash.show(shown, state.tints.value)
-      beyond = markTokens(tinted, 'data-beyond', pane, new Set(pane.beyond.value), beyond)
+      tintCanvas.show(shown, state.tints.value)
+      beyond = markTokens(tokenSpans, 'data-beyond', pane, new Set(pane.beyond.value), beyond)
     }),
-    () => wash.close(),
+    () => tintCanvas.close(),
     effect(() => {
       const unit = pane.look.value
-      marked = markTokens(tinted, 'data-at', pane, new Set(unit < 0 ? [] : [unit]), marked)
+      marked = markTokens(tokenSpans, 'data-at', pane, new Set(unit < 0 ? [] : [unit]), marked)
     }),
     effect(() => {
       const hits = found.value
-      tinted.spans.forEach((span, k) => span.toggleAttribute('data-found', hits.has(k)))
+      tokenSpans.spans.forEach((span, k) => span.toggleAttribute('data-found', hits.has(k)))
     }),
   ]
   return () => stops.forEach((stop) => stop())
@@ -73,7 +79,7 @@ function lookAt(pane: Pane, unit: number) {
   return unit < 0 ? null : { run: pane.key.value, unit }
 }
 
-/** The unit `by` further; from nowhere, the strongest one. */
+/** Moves by `by` units; without a current unit, to the strongest one. */
 function step(pane: Pane, by: number): void {
   const { count, first } = pane.units.value
   const now = pinned.value?.run === pane.key.value ? pinned.value.unit : -1
@@ -81,7 +87,10 @@ function step(pane: Pane, by: number): void {
   while (next >= 0 && next < count && first[next] < 0) next += by
   if (next < 0 || next >= count) return
   pinned.value = lookAt(pane, next)
-  document.getElementById(`prompt-${pane.index}`)?.querySelector(`[data-k="${first[next]}"]`)?.scrollIntoView({ block: 'nearest' })
+  document
+    .getElementById(`prompt-${pane.index}`)
+    ?.querySelector(`[data-k="${first[next]}"]`)
+    ?.scrollIntoView({ block: 'nearest' })
 }
 
 function onPromptKey(event: KeyboardEvent, pane: Pane): void {
@@ -93,13 +102,13 @@ function onPromptKey(event: KeyboardEvent, pane: Pane): void {
   event.stopPropagation()
 }
 
-/** What a reader must know of the texts before numbers. */
+/** Remarks on the texts, shown before the numbers. */
 function Remarks({ list }: { list?: readonly string[] }) {
   if (!Array.isArray(list) || !list.length) return null
   return (
     <ul class="remarks" aria-label="Remarks on the texts">
       {list.map((remark) => (
-        <li>{remarkWords(String(remark))}</li>
+        <li>{remarkText(String(remark))}</li>
       ))}
     </ul>
   )
@@ -110,7 +119,7 @@ export function Prompt({ pane }: { pane: Pane }) {
   const key = pane.key.value
   useLayoutEffect(() => {
     root.current!.replaceChildren()
-    return followPrompt(new Tinted(root.current!), pane)
+    return followPrompt(new TokenSpans(root.current!), pane)
   }, [key, pane])
   const run = pane.run.value
   return (
@@ -125,23 +134,25 @@ export function Prompt({ pane }: { pane: Pane }) {
       </h2>
       <Remarks list={run?.info.remarks} />
       <div class="frame">
-      <div
-        id={`prompt-${pane.index}`}
-        class="text"
-        ref={root}
-        dir="auto"
-        tabIndex={0}
-        role="group"
-        aria-label="Prompt text. Arrow keys move through it and say what each part fed."
-        onKeyDown={(e) => onPromptKey(e, pane)}
-        onFocus={() => (state.active.value = pane.index)}
-        onPointerMove={(e) => e.pointerType === 'mouse' && (hovered.value = lookAt(pane, unitOf(pane, tokenAt(e.target))))}
-        onPointerLeave={() => (hovered.value = null)}
-        onClick={(e) => {
-          const unit = unitOf(pane, tokenAt(e.target))
-          pinned.value = pinned.value?.unit === unit && pinned.value.run === key ? null : lookAt(pane, unit)
-        }}
-      />
+        <div
+          id={`prompt-${pane.index}`}
+          class="text"
+          ref={root}
+          dir="auto"
+          tabIndex={0}
+          role="group"
+          aria-label="Prompt text. Arrow keys move through it and announce what each part contributed to."
+          onKeyDown={(e) => onPromptKey(e, pane)}
+          onFocus={() => (state.active.value = pane.index)}
+          onPointerMove={(e) =>
+            e.pointerType === 'mouse' && (hovered.value = lookAt(pane, unitOf(pane, tokenAt(e.target))))
+          }
+          onPointerLeave={() => (hovered.value = null)}
+          onClick={(e) => {
+            const unit = unitOf(pane, tokenAt(e.target))
+            pinned.value = pinned.value?.unit === unit && pinned.value.run === key ? null : lookAt(pane, unit)
+          }}
+        />
       </div>
     </section>
   )
@@ -149,27 +160,27 @@ export function Prompt({ pane }: { pane: Pane }) {
 
 /* ------------------------------------------------------------------ completion */
 
-/** Tints by what a prompt unit fed where one is looked at, and shows the selection. */
-function followAnswer(tinted: Tinted, pane: Pane): () => void {
+/** Tints by what each token took from a highlighted prompt unit, and shows the selection. */
+function followAnswer(tokenSpans: TokenSpans, pane: Pane): () => void {
   return effect(() => {
     const { tokens, texts } = pane.answer.value
-    tinted.update(tokens, texts)
+    tokenSpans.update(tokens, texts)
     const offset = pane.offset.value
     const chosen = pane.selection.value
-    const fed = pane.fed.value
+    const contributions = pane.contributions.value
     const shown = new Float32Array(tokens.length)
-    if (fed) shown.set(fed, offset)
+    if (contributions) shown.set(contributions, offset)
     const scale = scaleOf(shown, () => false)
-    tinted.paint((out) => steps(out, shown, tokenUnits(texts), scale), {
+    tokenSpans.paint((out) => steps(out, shown, tokenUnits(texts), scale), {
       selected: chosen && [chosen[0] + offset, chosen[1] + offset],
       pendingFrom: offset + (pane.attribution.value?.n ?? 0),
     })
-    tinted.root.toggleAttribute('data-fed', fed !== null)
-    if (chosen) tinted.root.setAttribute('aria-activedescendant', `${tinted.root.id}-${chosen[1] + offset}`)
+    tokenSpans.root.toggleAttribute('data-contributions', contributions !== null)
+    if (chosen) tokenSpans.root.setAttribute('aria-activedescendant', `${tokenSpans.root.id}-${chosen[1] + offset}`)
   })
 }
 
-/** Pressing selects a token, moving on extends; with Shift the selection that is there is extended. */
+/** Pressing selects a token, dragging extends the selection; with Shift the existing selection is extended. */
 function answerPointer(pane: Pane) {
   let anchor = -1
   const to = (k: number) => select(pane.key.value, anchor, k)
@@ -201,7 +212,7 @@ export function Answer({ pane }: { pane: Pane }) {
   const pointer = useRef(answerPointer(pane)).current
   useLayoutEffect(() => {
     root.current!.replaceChildren()
-    return followAnswer(new Tinted(root.current!, 'option'), pane)
+    return followAnswer(new TokenSpans(root.current!, 'option'), pane)
   }, [key, pane])
   const run = pane.run.value
   const { tokens } = pane.answer.value
@@ -235,13 +246,13 @@ export function Answer({ pane }: { pane: Pane }) {
   )
 }
 
-/** What the tint of the completion means while a part of the prompt is looked at. */
+/** Explains the tint of the completion while a part of the prompt is highlighted. */
 function Hint({ pane }: { pane: Pane }) {
   const unit = pane.look.value
   if (unit < 0) return <span class="hint">click or drag over it</span>
   return (
     <span class="hint">
-      what <q>{label(pane.units.value.names(unit)).slice(0, 40)}</q> fed
+      what <q>{label(pane.units.value.names(unit)).slice(0, 40)}</q> contributed to
     </span>
   )
 }
@@ -252,7 +263,9 @@ export function Legend({ pane }: { pane: Pane }) {
   const isShares = pane.isShares.value
   const signed = pane.unitValues.value.some((v) => v < 0)
   const palette = state.palette.value
-  const ramp = Array.from({ length: 9 }, (_, i) => tint(palette, Math.round(signed ? (i / 4 - 1) * STEPS : (i / 8) * STEPS)))
+  const ramp = Array.from({ length: 9 }, (_, i) =>
+    tint(palette, Math.round(signed ? (i / 4 - 1) * STEPS : (i / 8) * STEPS)),
+  )
   const beyond = pane.beyond.value
   const sign = (side: number, text: string) => (beyond.some((u) => pane.unitValues.value[u] * side > 0) ? text : '')
   return (
@@ -263,7 +276,9 @@ export function Legend({ pane }: { pane: Pane }) {
       {beyond.length > 0 && (
         <span class="beyond">
           <span class="outlined">beyond the scale</span>:{' '}
-          {beyond.map((u) => `${u}: ${label(pane.units.value.names(u))} ${amount(pane.unitValues.value[u], isShares)}`).join(', ')}
+          {beyond
+            .map((u) => `${u}: ${label(pane.units.value.names(u))} ${amount(pane.unitValues.value[u], isShares)}`)
+            .join(', ')}
         </span>
       )}
     </p>
