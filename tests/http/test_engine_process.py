@@ -172,11 +172,30 @@ def test_a_stop_that_the_engine_does_not_hear_ends_it(serve):
     stream.close()
 
 
+def test_an_abandoned_job_that_does_not_stop_does_not_block_those_behind_it(serve):
+    server = serve("--no-store")
+    stream = server.stream("/api/explain", {"prompt": ENDLESS, "options": {"n_generate": 3000}, "methods": ["rollout"], "name": "deaf"})
+    seen = stream.until("token")
+    job, text = seen[0][1]["job"], seen[-1][1]["token"]["text"]
+    engine = engine_of(server)
+    os.kill(engine, signal.SIGSTOP)
+    began = time.monotonic()
+    for _ in range(2):
+        server.ok("POST", f"/api/jobs/{job}/stop")
+    seen = stream.until("error", "done")[-1]
+    assert seen[0] == "error" and seen[1]["code"] == "engine_ended" and "did not stop within 5 s" in seen[1]["message"]
+    assert 4 < time.monotonic() - began < patience(30)
+    assert entry_of(server, "deaf")["completion"].startswith(text) and "did not stop" in entry_of(server, "deaf")["failure"]
+    assert server.explain(n=1) and state_of(engine) is None
+    assert server.stop() == 0
+
+
 def test_a_run_that_a_crash_cut_short_is_not_tried_again_by_itself(serve, tmp_path):
     path = tmp_path / "runs.sqlite"
     first = serve("--store", path)
     done = first.explain(n=2)
     stream, text = start_endless(first, "cut short", tokens=4)
+    wait_for(lambda: entry_of(first, "cut short")["completion"].startswith(text))  # tokens are saved a few at a time
     first.kill()
     stream.close()
     second = serve("--store", path)

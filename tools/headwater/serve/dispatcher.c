@@ -18,8 +18,10 @@
 
 /* Intervals for checking whether a task was stopped, and whether the idle engine process is alive. */
 enum { LOOK_MS = 50, IDLE_LOOK_MS = 200 };
-/* Time that an abandoned task may continue when the server shuts down. */
-static const double PATIENCE_S = 3;
+/* Time that an abandoned task may continue when the server shuts down, and else. */
+static const double CLOSING_S = 3, ABANDONED_S = 5;
+/* How old a token may get before it is saved. */
+static const double SAVE_S = 0.25;
 
 /* A task in progress. */
 typedef struct running {
@@ -27,8 +29,12 @@ typedef struct running {
     task *task;
     int64_t run;       /* for explain: id of its row while it is not finished; else 0 */
     buffer completion; /* completion so far */
+    size_t n_saved;    /* its bytes that are in the store, as of `saved_at`, clock_seconds() */
+    double saved_at;
+    bool unsaved; /* the store refused them */
     int stop;          /* STOP_, as sent to the engine */
     double stopped_at; /* time at which STOP_NOW was sent, clock_seconds() */
+    bool killed;       /* because it did not stop */
     bool ended, done;  /* the engine sent its last frame; and that is a result */
 } running;
 
@@ -89,14 +95,6 @@ static bool call_begin(running *r, const frame *in, buffer *answer, hw_error *er
     }
     buffer_add(answer, &r->run, sizeof r->run);
     return r->run != 0;
-}
-
-static bool call_token(running *r, const frame *in, buffer *answer, hw_error *err) {
-    (void)answer;
-    (void)err;
-    buffer_add(&r->completion, in->bytes, in->n);
-    if (!r->completion.failed && r->run) store_progress(r->d->store, r->run, r->completion.bytes, r->completion.n);
-    return true;
 }
 
 static bool call_finish(running *r, const frame *in, buffer *answer, hw_error *err) {
@@ -163,12 +161,10 @@ static bool call_amend(running *r, const frame *in, buffer *answer, hw_error *er
 static const struct {
     frame_type type;
     bool (*call)(running *r, const frame *in, buffer *answer, hw_error *err);
-    bool answered;
 } calls[] = {
-    {FRAME_CALL_BEGIN, call_begin, true},   {FRAME_CALL_TOKEN, call_token, false},
-    {FRAME_CALL_FINISH, call_finish, true}, {FRAME_CALL_HAS, call_has, true},
-    {FRAME_CALL_GET, call_get, true},       {FRAME_CALL_REQUEST, call_request, true},
-    {FRAME_CALL_TRACE, call_trace, true},   {FRAME_CALL_AMEND, call_amend, true},
+    {FRAME_CALL_BEGIN, call_begin}, {FRAME_CALL_FINISH, call_finish},   {FRAME_CALL_HAS, call_has},
+    {FRAME_CALL_GET, call_get},     {FRAME_CALL_REQUEST, call_request}, {FRAME_CALL_TRACE, call_trace},
+    {FRAME_CALL_AMEND, call_amend},
 };
 
 /* False: the frame is not a store call. */
@@ -180,8 +176,10 @@ static bool answer_call(running *r, const frame *in) {
         hw_error err = {.code = HW_ERR_IO};
         bool ok = calls[i].call(r, in, &answer, &err);
         if (ok && answer.failed) ok = error_set(&err, HW_ERR_MEMORY, "no memory for what the store gives");
-        if (calls[i].answered && ok) channel_send_bytes(c, FRAME_ANSWER, answer.bytes, answer.n);
-        if (calls[i].answered && !ok) channel_send_bytes(c, FRAME_REFUSAL, &err, sizeof err);
+        if (ok)
+            channel_send_bytes(c, FRAME_ANSWER, answer.bytes, answer.n);
+        else
+            channel_send_bytes(c, FRAME_REFUSAL, &err, sizeof err);
         buffer_free(&answer);
         return true;
     }
@@ -195,6 +193,27 @@ static void send_event(task *t, const frame *in) {
     if (n + 1 < in->n && in->bytes[in->n - 1] == 0) events_send(&t->events, in->bytes, in->bytes + n + 1);
 }
 
+/* Saves the completion so far; a failure is reported once a run, which goes on. */
+static void save_progress(running *r) {
+    hw_error err;
+    if (!r->run || r->completion.failed || r->n_saved == r->completion.n) return;
+    bool ok = store_progress(r->d->store, r->run, (span_of_text){r->completion.bytes, r->completion.n}, &err);
+    if (!ok && !r->unsaved) message("run %lld: its tokens so far are not saved: %s", (long long)r->run, err.msg);
+    r->unsaved = r->unsaved || !ok;
+    r->n_saved = r->completion.n;
+    r->saved_at = clock_seconds();
+}
+
+/* The client gets the token first. Each save costs more than the rest of the frame's way, so tokens are saved together. */
+static void take_token(running *r, const frame *in) {
+    uint32_t n = 0;
+    if (in->n >= sizeof n) memcpy(&n, in->bytes, sizeof n);
+    if (in->n < sizeof n || n > in->n - sizeof n) return;
+    size_t at = sizeof n + n;
+    if (in->n > at + 1 && in->bytes[in->n - 1] == 0) events_send(&r->task->events, "token", in->bytes + at);
+    buffer_add(&r->completion, in->bytes + sizeof n, n);
+}
+
 static void end_with(running *r, bool done) {
     r->ended = true;
     r->done = done;
@@ -205,6 +224,7 @@ static void take_frame(running *r, const frame *in) {
     engine_process *e = r->d->engine;
     switch (in->type) {
     case FRAME_EVENT: send_event(t, in); break;
+    case FRAME_TOKEN: take_token(r, in); break;
     case FRAME_DONE:
         buffer_add(&t->result, in->bytes, in->n);
         end_with(r, true);
@@ -220,8 +240,8 @@ static void take_frame(running *r, const frame *in) {
     }
 }
 
-/* Sends the engine the stop requested by the client or by the server's shutdown; kills an engine that ignores the
- * latter. */
+/* Sends the engine the stop requested by the client or by the server's shutdown; kills an engine that goes on with what nobody
+ * wants: the jobs behind it would wait for ever. */
 static void pass_stop(running *r) {
     bool now = task_is_abandoned(r->task) || queue_is_closed(r->d->queue);
     int stop = now ? STOP_NOW : task_is_stopped(r->task) ? STOP_SOON : STOP_NONE;
@@ -230,8 +250,10 @@ static void pass_stop(running *r) {
         r->stop = stop;
         r->stopped_at = clock_seconds();
     }
-    if (queue_is_closed(r->d->queue) && r->stop == STOP_NOW && clock_seconds() - r->stopped_at > PATIENCE_S)
-        engine_process_kill(r->d->engine);
+    double patience_s = queue_is_closed(r->d->queue) ? CLOSING_S : ABANDONED_S;
+    if (r->killed || r->stop != STOP_NOW || clock_seconds() - r->stopped_at <= patience_s) return;
+    r->killed = true;
+    engine_process_kill(r->d->engine);
 }
 
 /* ------------------------------------------------------------------ a task */
@@ -251,15 +273,15 @@ static char *task_text(const dispatcher *d, const task *t) {
 /* Handles the row of a run without result: deleted if its client gets the error, else kept with the reason. */
 static void settle_run(running *r, const char *died) {
     store *s = r->d->store;
+    hw_error err;
     if (!r->run || r->done) return;
-    if (died)
-        store_fail(s, r->run, died);
-    else if (queue_is_closed(r->d->queue))
-        store_fail(s, r->run, "the server was stopped while this run was in progress");
-    else if (r->task->run)
-        store_fail(s, r->run, r->task->error.msg);
-    else
-        store_drop(s, r->run);
+    const char *reason = died                             ? died
+                         : queue_is_closed(r->d->queue) ? "the server was stopped while this run was in progress"
+                         : r->task->run                   ? r->task->error.msg
+                                                          : NULL;
+    if (reason) save_progress(r);
+    if (reason ? store_fail(s, r->run, reason, &err) : store_drop(s, r->run, &err)) return;
+    message("run %lld ended without a result, and cannot be marked so: %s", (long long)r->run, err.msg);
 }
 
 static bool is_closing(void *ctx) { return queue_is_closed(((dispatcher *)ctx)->queue); }
@@ -277,6 +299,7 @@ static void fail_task(running *r) {
     bool unread = r->d->engine->channel.in.failed; /* it was ended because its frames can no longer be read */
     engine_process_bury(r->d->engine, why, sizeof why);
     if (unread) snprintf(why, sizeof why, "the server has no memory for what it sent");
+    if (r->killed) snprintf(why, sizeof why, "it was ended because it did not stop within %.0f s", ABANDONED_S);
     error_set(&r->task->error, ERR_ENGINE_ENDED, "the engine's process ended during this job: %s", why);
     snprintf(text, sizeof text, "the engine's process ended: %s", why);
     settle_run(r, text);
@@ -295,6 +318,7 @@ static bool do_task(dispatcher *d, task *t) {
         int got = channel_read(&d->engine->channel, &in, LOOK_MS);
         lives = got >= 0;
         if (got > 0) take_frame(&r, &in);
+        if (!r.ended && clock_seconds() - r.saved_at >= SAVE_S) save_progress(&r);
         if (!r.ended) pass_stop(&r);
     }
     if (lives) {

@@ -30,6 +30,8 @@ typedef enum frame_type {
     FRAME_READY,     /* a model: engine_model_pack() */
     FRAME_REFUSED,   /* an hw_error: the model did not open; the process ends */
     FRAME_EVENT,     /* name and JSON, both terminated */
+    FRAME_TOKEN,     /* uint32_t n, [n] bytes of a completion token for the run in the store; then the event's JSON,
+                      * terminated, if the client wants events */
     FRAME_DONE,      /* result of the task: bytes */
     FRAME_DONE_RUN,  /* the result is the run in the store */
     FRAME_DONE_FILE, /* the result is a file in the folder: its name, terminated */
@@ -37,7 +39,6 @@ typedef enum frame_type {
     FRAME_FATAL,     /* the engine's last log line, terminated; the process ends */
     /* store calls, for the task's run */
     FRAME_CALL_BEGIN,   /* -> int64_t: its id */
-    FRAME_CALL_TOKEN,   /* bytes of one completion token; no answer */
     FRAME_CALL_FINISH,  /* finish_call, completion, document */
     FRAME_CALL_HAS,     /* -> nothing */
     FRAME_CALL_GET,     /* -> the run's JSON, terminated */

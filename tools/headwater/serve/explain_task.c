@@ -72,9 +72,13 @@ static void send_prompt(making *m, const hw_run *run) {
 
 static void on_token(void *ctx, const hw_token *token) {
     making *m = ctx;
-    remote_store_add_token(m->w, token->bytes, token->n_bytes);
-    if (!m->t->wants_events) return;
-    send(m, "token", json_pack("{s:I, s:o}", "index", (json_int_t)m->n_tokens++, "token", token_json(token)));
+    buffer data = {.n = 0};
+    char *text = NULL;
+    bool ok = !m->t->wants_events || hw_token_json(&text, NULL, token, NULL) == HW_OK;
+    if (ok && text)
+        buffer_splice(&data, json_pack("{s:I}", "index", (json_int_t)m->n_tokens++), "token", text, strlen(text));
+    if (!ok || !worker_send_token(m->w, m->t, token, &data)) fail_memory(m, "an event");
+    free(text);
 }
 
 static void on_progress(void *ctx, hw_stage stage, size_t done, size_t total) {

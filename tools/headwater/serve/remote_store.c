@@ -33,10 +33,6 @@ int64_t remote_store_begin(worker *w, hw_error *err) {
     return id;
 }
 
-void remote_store_add_token(worker *w, const char *bytes, size_t n) {
-    channel_send_bytes(&w->channel, FRAME_CALL_TOKEN, bytes, n);
-}
-
 bool remote_store_finish(worker *w, const hw_run *run, const char *document, bool traced, hw_error *err) {
     size_t n_bytes;
     const char *completion = hw_run_completion(run, &n_bytes);

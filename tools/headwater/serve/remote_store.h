@@ -10,8 +10,6 @@
 
 /* Makes a row for the task's request; returns its id, or 0 with *err set. */
 int64_t remote_store_begin(worker *w, hw_error *err);
-/* Adds a token of the completion; does not wait for an answer. */
-void remote_store_add_token(worker *w, const char *bytes, size_t n);
 /* `document` is JSON text; the trace, if any, is TRACE_FILE in the folder. */
 bool remote_store_finish(worker *w, const hw_run *run, const char *document, bool traced, hw_error *err);
 bool remote_store_has(worker *w, hw_error *err);

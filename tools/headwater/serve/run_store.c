@@ -255,10 +255,11 @@ int64_t store_begin(store *s, const explain_request *r, const char *request, con
     return id;
 }
 
-void store_progress(store *s, int64_t id, const char *completion, size_t n) {
+bool store_progress(store *s, int64_t id, span_of_text completion, hw_error *err) {
     lock(s);
-    run(prepare(s, "UPDATE runs SET completion=? WHERE id=?", "bi", (span_of_text){completion, n}, id));
+    bool ok = run(prepare(s, "UPDATE runs SET completion=? WHERE id=?", "bi", completion, id)) || fail_db(s, err);
     unlock(s);
+    return ok;
 }
 
 /* Copies a file into the blob, through `piece` [PIECE]. */
@@ -311,16 +312,18 @@ bool store_finish(store *s, int64_t id, const finished *what, hw_error *err) {
     return ok;
 }
 
-void store_drop(store *s, int64_t id) {
+bool store_drop(store *s, int64_t id, hw_error *err) {
     lock(s);
-    run(prepare(s, "DELETE FROM runs WHERE id=?", "i", id));
+    bool ok = run(prepare(s, "DELETE FROM runs WHERE id=?", "i", id)) || fail_db(s, err);
     unlock(s);
+    return ok;
 }
 
-void store_fail(store *s, int64_t id, const char *reason) {
+bool store_fail(store *s, int64_t id, const char *reason, hw_error *err) {
     lock(s);
-    run(prepare(s, "UPDATE runs SET failure=? WHERE id=? AND document IS NULL", "ti", reason, id));
+    bool ok = run(prepare(s, "UPDATE runs SET failure=? WHERE id=? AND document IS NULL", "ti", reason, id)) || fail_db(s, err);
     unlock(s);
+    return ok;
 }
 
 static bool fail_retry(int64_t id, hw_error *err) {

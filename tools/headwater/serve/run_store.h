@@ -28,8 +28,8 @@ char *store_default_path(void);
 
 /* Adds a row; `request` is the JSON text for repeating the run. Returns its id, or 0 with *err set. */
 int64_t store_begin(store *s, const explain_request *r, const char *request, const hw_model_info *model, hw_error *err);
-/* Stores the completion so far [n]. */
-void store_progress(store *s, int64_t id, const char *completion, size_t n);
+/* Stores the completion so far. */
+bool store_progress(store *s, int64_t id, span_of_text completion, hw_error *err);
 
 /* Data of a finished run. */
 typedef struct finished {
@@ -40,11 +40,11 @@ typedef struct finished {
 } finished;
 bool store_finish(store *s, int64_t id, const finished *what, hw_error *err);
 /* Deletes a run without result. */
-void store_drop(store *s, int64_t id);
+bool store_drop(store *s, int64_t id, hw_error *err);
 
 /* Marks an unfinished run as failed. Runs left unfinished by the end of a server are marked when the store is
  * opened. */
-void store_fail(store *s, int64_t id, const char *reason);
+bool store_fail(store *s, int64_t id, const char *reason, hw_error *err);
 /* Data for repeating a failed run: its request, and the tokens so far. An error if the run did not fail. */
 typedef struct failed_run {
     char *request, *completion; /* malloc'd */

@@ -89,6 +89,15 @@ bool worker_send_event(worker *w, const engine_task *t, const char *name, buffer
     return ok;
 }
 
+bool worker_send_token(worker *w, const engine_task *t, const hw_token *token, buffer *json) {
+    uint32_t n = (uint32_t)token->n_bytes;
+    span_of_text parts[] = {{(const char *)&n, sizeof n}, {token->bytes, n}, {json->bytes, json->n + 1}};
+    bool ok = !json->failed;
+    if (ok) channel_send(&w->channel, FRAME_TOKEN, parts, t->wants_events ? 3 : 2);
+    buffer_free(json);
+    return ok;
+}
+
 bool worker_send_json(worker *w, const engine_task *t, const char *name, json_t *json) {
     buffer text = {.n = 0};
     buffer_json(&text, json);
