@@ -447,6 +447,21 @@ def test_results_of_other_settings_are_not_mixed(evaluate, tmp_path):
 
 
 @pytest.mark.model
+def test_prompts_as_messages_of_the_user(evaluate, headwater, smollm, tmp_path):
+    write_set(tmp_path / "set.jsonl", ITEMS[:1])
+    common = ["--method", "attention", "--ablations", "0", "-n", "1"]
+    assert evaluate("-o", "out.jsonl", "--chat", *common).status == 0
+    (line,) = read_lines(tmp_path / "out.jsonl")
+    (tmp_path / "prompt.txt").write_text(ITEMS[0]["prompt"])
+    run = headwater("explain", "-m", smollm, "-f", "prompt.txt", "--chat", "-n", "1", "-q", "--method", "attention", "-o", "run.json")
+    assert run.status == 0, run
+    tokens = json.loads((tmp_path / "run.json").read_text())["run"]["tokens"]
+    assert line["prompt_tokens"] == len(tokens) - 1 > 50, "the same tokens, and one that was generated"
+    assert line["settings"]["chat"] is True and line["methods"][0]["hit1"] in (0, 1) and line["evidence"] == [ITEMS[0]["spans"].index(ITEMS[0]["evidence"][0])]
+    other = evaluate("-o", "out.jsonl", *common)
+    assert other.status == 1 and "settings" in other.err
+
+
 def test_bad_lines_are_counted_and_the_rest_is_measured(evaluate, tmp_path):
     lines = [json.dumps(item) for item in ITEMS[:2]]
     (tmp_path / "set.jsonl").write_text("\n".join([lines[0], "{\"id\":", "", lines[1], lines[0]]) + "\n")

@@ -13,6 +13,8 @@
 #include "eval/summary_table.h"
 #include "cli/interrupt.h"
 #include "cli/message.h"
+#include "base/sha256.h"
+#include "job/conversation.h"
 #include "job/open_model.h"
 #include "job/output_files.h"
 #include "job/prompt_split.h"
@@ -29,6 +31,7 @@ typedef struct session {
     eval_set set;
     variants methods;
     eval_plan plan;
+    conversation chat; /* a template from a file */
     eval_log log;
     json_t *settings; /* the settings that results depend on, stored in each line */
     eval_part part;
@@ -65,8 +68,26 @@ static int check_options(session *s, const char **model) {
     if (status != STATUS_DONE) return status;
     *model = model_path(o, command_name);
     if (!*model) return STATUS_USAGE;
-    const char *const inputs[] = {o->arguments.at[0], *model};
-    return o->results ? output_check_path(command_name, o->results, inputs, 2) : STATUS_DONE;
+    const char *const inputs[] = {o->arguments.at[0], *model, o->chat_template};
+    status = o->results ? output_check_path(command_name, o->results, inputs, 3) : STATUS_DONE;
+    return status == STATUS_DONE ? conversation_read(&s->chat, o, NULL) : status;
+}
+
+/* Adds what differs from a plain prompt, so that settings of plain prompts equal those of earlier result files. */
+static bool add_chat_settings(json_t *settings, const eval_plan *plan) {
+    static const char *const thinking[] = {[HW_THINKING_ON] = "on", [HW_THINKING_OFF] = "off"};
+    char digest[HW__SHA256_ROOM] = "";
+    if (plan->chat_template) {
+        hw__sha256 hash;
+        hw__sha256_begin(&hash);
+        hw__sha256_add(&hash, plan->chat_template, strlen(plan->chat_template));
+        hw__sha256_hex(&hash, digest);
+    }
+    return (!plan->chat || json_object_set_new(settings, "chat", json_true()) == 0) &&
+           (!plan->special || json_object_set_new(settings, "special", json_true()) == 0) &&
+           (!*digest || json_object_set_new(settings, "chat_template_sha256", json_string(digest)) == 0) &&
+           (plan->thinking == HW_THINKING_DEFAULT ||
+            json_object_set_new(settings, "thinking", json_string(thinking[plan->thinking])) == 0);
 }
 
 static int make_settings(session *s) {
@@ -76,7 +97,7 @@ static int make_settings(session *s) {
                             "quantisation", m->quantisation, "metadata_sha256", m->metadata_sha256, "sample_sha256",
                             m->sample_sha256, "methods", o->method, "by", o->by ? o->by : "spans", "ablations",
                             (json_int_t)o->ablations, "seed", (json_int_t)o->seed, "generate", (json_int_t)o->generate);
-    return s->settings ? STATUS_DONE : fail("no memory for the results");
+    return s->settings && add_chat_settings(s->settings, &s->plan) ? STATUS_DONE : fail("no memory for the results");
 }
 
 /* ------------------------------------------------------------------ progress */
@@ -204,6 +225,10 @@ static int open_model(session *s, const char *path) {
     s->plan.n_generate = (size_t)o->generate;
     s->plan.n_ablations = (size_t)o->ablations;
     s->plan.seed = (uint64_t)o->seed;
+    s->plan.chat = conversation_is_chat(o);
+    s->plan.special = o->special;
+    s->plan.chat_template = s->chat.template_source.bytes;
+    s->plan.thinking = o->thinking;
     s->plan.memory = o->memory;
     s->plan.stop = interrupt_stop;
     return STATUS_DONE;
@@ -217,6 +242,7 @@ static int measure_set(const options *o, const eval_format *format) {
     if (status == STATUS_DONE) status = open_model(&s, model);
     if (status == STATUS_DONE) status = run_set(&s, format);
     hw_model_close(s.plan.model);
+    conversation_free(&s.chat);
     eval_set_free(&s.set);
     variants_free(&s.methods);
     return status;
@@ -281,6 +307,8 @@ static const example examples[] = {
     {"where in the prompt does each method find it?", "headwater eval --table all.jsonl --group-by position"},
     {"long prompts: evidence only, no further passes; a method with three settings",
      "headwater eval needle.jsonl -m model.gguf --ablations 0 --method rollout,rollout:last,rollout:residual=0.3"},
+    {"prompts as messages of the user, in the model's own chat template",
+     "headwater eval facts.jsonl -m model.gguf --chat"},
     {NULL, NULL},
 };
 

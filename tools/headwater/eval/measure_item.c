@@ -114,6 +114,10 @@ static hw_err capture(work *w, hw_error *err) {
     params.signals = variants_signals(w->plan->methods);
     /* a check computes its own baselines */
     if (w->plan->n_ablations == 0) params.rows = variants_rows(w->plan->methods);
+    params.chat = w->plan->chat;
+    params.chat_template = w->plan->chat_template;
+    params.thinking = w->plan->thinking;
+    params.special = w->plan->special;
     params.memory = w->plan->memory;
     params.stop = w->plan->stop;
     hw_err rc = hw_trace_capture(&w->trace, w->plan->model, &params, err);

@@ -23,6 +23,9 @@ typedef struct eval_plan {
     size_t n_generate;  /* maximum number of tokens of an answer */
     size_t n_ablations; /* masks of the LDS; 0: no additional passes, only evidence is scored */
     uint64_t seed;
+    bool chat, special; /* the prompt is a user's message; texts of control tokens are read as these */
+    const char *chat_template; /* NULL: the model's own */
+    hw_thinking thinking;
     uint64_t memory; /* an item that would take more bytes has no result; 0: no limit */
     hw_stop_fn stop;
 } eval_plan;
