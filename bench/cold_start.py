@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""What a whole command costs beside plain libllama, from the start of the process to its end, and how long a command takes that
-needs no model.
+"""Measures a whole command against plain libllama, from start to end of the process, and a command without a model.
 
     bench/cold_start.py MODEL.gguf [--program build/release/headwater] [--rounds 7] [--threads N]
 
-Compares `headwater explain` (default methods, no output file) with bench/plain_generation.c, a program that loads, decodes, samples
-and prints, on the same prompt of about 25 tokens and 64 generated ones, in turn. Prints medians of wall time and of processor
-time (user and system, of all threads) and their ratios. Processor time is what to look at where other work runs.
+Compares `headwater explain` (default methods, no output file) with bench/plain_generation.c, a program that loads,
+decodes, samples and prints, on the same prompt of about 25 tokens and 64 generated ones; the two alternate. Prints
+medians of wall time and processor time (user and system, all threads) and their ratios. On a busy machine processor
+time is the reliable figure.
 """
 
 import argparse
@@ -27,17 +27,34 @@ PROMPT = ("Once upon a time there was a small village by the sea, where an old f
 
 def build_plain(folder):
     program = folder / "plain_generation"
-    subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", program, HERE / "plain_generation.c", f"-I{ENGINE}/include", f"-L{ENGINE}/lib",
-                    "-lllama", "-lggml", "-lggml-base", f"-Wl,-rpath,{ENGINE}/lib"], check=True)
+    subprocess.run(
+        [
+            "cc",
+            "-O2",
+            "-D_GNU_SOURCE",
+            "-o",
+            program,
+            HERE / "plain_generation.c",
+            f"-I{ENGINE}/include",
+            f"-L{ENGINE}/lib",
+            "-lllama",
+            "-lggml",
+            "-lggml-base",
+            f"-Wl,-rpath,{ENGINE}/lib",
+        ],
+        check=True,
+    )
     return program
 
 
 def measure(command, stdin=None):
-    """Seconds of wall and of processor time."""
+    """Wall time and processor time in seconds."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
     with open(stdin or os.devnull, "rb") as file:
-        done = subprocess.run([str(part) for part in command], stdin=file, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        done = subprocess.run(
+            [str(part) for part in command], stdin=file, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
     wall = time.monotonic() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode != 0:
@@ -69,8 +86,12 @@ def main():
         prompt.write_text(PROMPT)
         plain = [build_plain(folder), o.model, "64", o.threads]
         whole = [o.program, "explain", "-m", o.model, "-f", prompt, "-n", "64", "--threads", o.threads, "-q"]
-        kinds = {"--version": [o.program, "--version"], "help": [o.program, "help"], "help explain": [o.program, "help", "explain"]}
-        measure(plain, prompt)  # the model's file is in memory from here on
+        kinds = {
+            "--version": [o.program, "--version"],
+            "help": [o.program, "help"],
+            "help explain": [o.program, "help", "explain"],
+        }
+        measure(plain, prompt)  # loads the model's file into the page cache
         seen = {key: [] for key in ("plain libllama", "headwater explain", *kinds)}
         for _ in range(o.rounds):
             seen["plain libllama"].append(measure(plain, prompt))

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Compares builds of the engine: prefill and decode of plain generation, in turn, medians.
+# Compares builds of the engine: medians of prefill and decode of plain generation, in alternation.
 #
 #     bench/engine_builds.sh MODEL.gguf ROUNDS NAME=FOLDER NAME=FOLDER...
 #
-# Each FOLDER holds libllama and ggml; a backend per kind of processor lies beside them (tests/kernels.cmake makes such folders
-# with one of them). build/release/headwater runs with the folder in front of its own engine. Writes medians and the spread of
-# each to standard output.
+# Each FOLDER holds libllama and ggml with one backend per processor type (tests/kernels.cmake makes such folders with a
+# single one). build/release/headwater is run with the folder before its own engine in the search path. Writes medians
+# and ranges to standard output.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

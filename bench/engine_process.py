@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""What does it cost that `headwater serve` keeps its model in a process of its own?
+"""Measures the cost of the separate engine process of `headwater serve`.
 
-Two programs serve one model; requests go to one and the other in turn, so that what else the machine does meets both. Printed are
-medians over rounds of the time to the first token and of each token after it, the median of their ratios, and the processor time of all runs
-together, of the server and its children: that depends less on what else the machine does. Both programs may be the same file: that
-shows the noise.
+    bench/engine_process.py MODEL --before OLD/headwater --after build/release/headwater [--tokens 48] [--rounds 15]
+                            [--threads 2]
 
-    bench/engine_process.py MODEL --before OLD/headwater --after build/release/headwater [--tokens 48] [--rounds 15] [--threads 2]
+Two programs serve one model; requests alternate between them, so that other load affects both. Prints medians over
+rounds of the time to the first token and of the time per further token, the median of their ratios, and the
+processor time of all runs of the server and its children, which depends less on other load. Giving the same file
+twice shows the noise.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import subprocess
 import time
 import urllib.request
 
-PROMPT = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,"  # greedy counting goes on for long
+PROMPT = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,"  # greedy decoding continues counting for a long time
 
 
 class Server:
@@ -30,7 +31,8 @@ class Server:
             raise SystemExit(f"{program} gave no address")
 
     def run(self, n, number):
-        """Seconds to the first token, and from it to the last one of n. The prompt differs by run: nothing is reused."""
+        """Seconds to the first token, and from it to the last of n. The prompt differs by run, so that nothing is
+        reused."""
         body = {"prompt": f"Run {number}: {PROMPT}", "methods": ["rollout"], "options": {"n_generate": n}}
         request = urllib.request.Request(self.address + "api/explain", json.dumps(body).encode(), method="POST",
                                          headers={"Content-Type": "application/json", "Accept": "text/event-stream"})
@@ -44,7 +46,7 @@ class Server:
         return times[0], (times[-1] - times[0]) / (n - 1)
 
     def processor_seconds(self):
-        """Of the server and its children, since they began."""
+        """Processor time of the server and its children since they started."""
         pid = self.process.pid
         family = {pid} | {int(child) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()
                           for child in (task / "children").read_text().split()}
@@ -72,7 +74,7 @@ def main():
     figures = [[], []]
     try:
         for i, server in enumerate(servers):
-            server.run(o.tokens, -1 - i)  # warm
+            server.run(o.tokens, -1 - i)  # warm-up
         spent = [-server.processor_seconds() for server in servers]
         for number in range(o.rounds):
             for side in ((0, 1) if number % 2 == 0 else (1, 0)):
@@ -84,8 +86,10 @@ def main():
     for at, name in enumerate(("first token", "each further token")):
         before, after = ([run[at] for run in side] for side in figures)
         ratio = statistics.median(b / a for a, b in zip(before, after))
-        print(f"{name}: {1e3 * statistics.median(before):.2f} ms before, {1e3 * statistics.median(after):.2f} ms after, "
-              f"ratio {ratio:.4f} (median of {o.rounds} rounds)")
+        print(
+            f"{name}: {1e3 * statistics.median(before):.2f} ms before, {1e3 * statistics.median(after):.2f} ms after, "
+            f"ratio {ratio:.4f} (median of {o.rounds} rounds)"
+        )
     print(f"processor time: {spent[0]:.2f} s before, {spent[1]:.2f} s after, ratio {spent[1] / spent[0]:.4f}")
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""When does `headwater serve` give the first token, and when that token explained, beside plain generation?
-
-Plain generation is `headwater bench`'s, on a prompt of the same length: the time to read the prompt. Rounds alternate
-between methods; medians are printed.
+"""Measures when `headwater serve` sends the first token and its explanation, against plain generation.
 
     bench/first_token.py MODEL [--program build/release/headwater] [--tokens 25,1000] [--rounds 5]
+
+Plain generation is that of `headwater bench` on a prompt of the same length: the time to decode the prompt. Rounds
+alternate between methods; prints medians.
 """
 
 import argparse
@@ -21,7 +21,7 @@ METHODS = [["rollout"], ["logit"], ["rollout", "logit"]]
 
 
 def prompt_of(n_tokens):
-    """About that many tokens; the server says how many they are."""
+    """A prompt of about that many tokens; the server reports the exact number."""
     return " ".join(f"Note {i}: the train leaves at {i % 60}." for i in range(1, 2 + n_tokens // 12))
 
 
@@ -54,13 +54,33 @@ def one(address, prompt, methods):
 
 
 def plain(program, model, m, rounds):
-    """Seconds in which plain generation reads a prompt of m tokens: then its first token is there."""
+    """Seconds in which plain generation decodes a prompt of m tokens and has its first token."""
     with tempfile.TemporaryDirectory() as folder:
         table = pathlib.Path(folder) / "cost.csv"
-        subprocess.run([program, "bench", "-m", model, "--sizes", str(m), "-n", "2", "--rounds", str(rounds), "--variants", "plain", "-o", table],
-                       check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [
+                program,
+                "bench",
+                "-m",
+                model,
+                "--sizes",
+                str(m),
+                "-n",
+                "2",
+                "--rounds",
+                str(rounds),
+                "--variants",
+                "plain",
+                "-o",
+                table,
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         with table.open(newline="") as file:
-            return statistics.median(float(row["prefill_s"]) for row in csv.DictReader(file) if row["variant"] == "plain")
+            return statistics.median(
+                float(row["prefill_s"]) for row in csv.DictReader(file) if row["variant"] == "plain"
+            )
 
 
 def main():
@@ -70,13 +90,15 @@ def main():
     parser.add_argument("--tokens", default="25,1000")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
-    server = subprocess.Popen([args.program, "serve", "-m", args.model, "--no-store"], stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        [args.program, "serve", "-m", args.model, "--no-store"], stdout=subprocess.PIPE, text=True
+    )
     try:
         address = server.stdout.readline().strip()
         for size in map(int, args.tokens.split(",")):
             prompt = prompt_of(size)
             rows = {",".join(methods): [] for methods in METHODS}
-            for r in range(args.rounds + 1):  # the first warms up
+            for r in range(args.rounds + 1):  # the first round is a warm-up
                 for methods in METHODS:
                     m, first, explained = one(address, prompt, methods)
                     if r:

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Headwater beside what else explains a completion by its prompt: seconds of each, in turn, on the same weights.
+"""Compares Headwater with other tools that explain a completion by its prompt: seconds on the same weights.
 
-    build/peers/bin/python bench/peers.py [--sizes 25,1300] [-n 64] [--rounds 3] [--peers LIST] [-o build/bench/peers.csv]
+    build/peers/bin/python bench/peers.py [--sizes 25,1300] [-n 64] [--rounds 3] [--peers LIST]
+                                          [-o build/bench/peers.csv]
 
-The torch side runs the GGUF file's weights, dequantised, in F32 (bench/torch_model.py); Headwater runs the GGUF file. Both
-get the same prompt, generate n tokens greedily and use the same number of threads. Loading is never timed. A peer that
-repeats one step many times is timed on a few of its steps where the whole would take minutes: `timed` of `steps` in the CSV,
-whose `seconds` is then the sum of what is done once and steps times the mean step.
+The PyTorch side runs the GGUF file's weights, dequantised, in F32 (bench/torch_model.py); Headwater runs the GGUF
+file. Both get the same prompt, generate n tokens greedily and use the same number of threads. Loading is never
+timed. If a peer repeats a step many times and the whole would take minutes, only some steps are timed: `timed` of
+`steps` in the CSV; `seconds` is then the time of the unique part plus steps times the mean step.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import time
 import warnings
 
 warnings.simplefilter("ignore")
-os.environ |= {"TOKENIZERS_PARALLELISM": "false", "TQDM_DISABLE": "1"}  # before packages read them
+os.environ |= {"TOKENIZERS_PARALLELISM": "false", "TQDM_DISABLE": "1"}  # must be set before packages are imported
 
 import numpy as np
 import torch
@@ -35,13 +36,13 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def made_up(i):
-    """The text of `headwater bench`, which a model goes on with for as long as it may."""
+    """The text of `headwater bench`, which a model continues for any length."""
     return (f"Chapter {i}. The old house stood at the end of a long road, and every morning the {i % 17 + 2} people "
             "who lived there walked to the village to buy bread and milk. ")
 
 
 class Task:
-    """One size: the prompt's text and ids [m], its sentences as ranges of tokens, how many tokens to generate."""
+    """One size: the prompt's text and ids [m], its sentences as ranges of tokens, the number of tokens to generate."""
 
     def __init__(self, model, tokenizer, m, n):
         text = "".join(made_up(i) for i in range(1, 2 + m // 25))
@@ -60,7 +61,7 @@ class Task:
 
 
 class Timed:
-    """Seconds once, and of each of a few steps out of many."""
+    """Seconds of the unique part, and of each of a few steps out of many."""
 
     def __init__(self, steps=1, most=None):
         self.steps, self.timed = steps, min(steps, most or steps)
@@ -93,7 +94,8 @@ def rollout_rows(attentions, rows, m):
 
 
 def n_passes(task, most):
-    """As the note: a whole pass with attention weights for every token, and rollout of each pass. No cache."""
+    """As in the original note: a whole pass with attention weights for every token, and rollout of each pass. No
+    cache."""
     timed = Timed(task.n, most)
     ids, rows = task.ids, []
 
@@ -122,14 +124,14 @@ def one_pass(task, most):
 
 
 def generation(task, most):
-    """Generation alone, with the cache."""
+    """Generation only, with the cache."""
     timed = Timed()
     timed.step(task.generate)
     return timed, None
 
 
 def leave_one_out(task, most):
-    """Generation, then log p of the completion without each sentence of the prompt: a pass each."""
+    """Generation, then log p of the completion without each sentence of the prompt: one pass each."""
     timed = Timed(len(task.sentences), most)
 
     def logprob(ids):
@@ -171,12 +173,12 @@ def context_cite(task, most):
     """ContextCite with its defaults: 64 passes without random halves of the sentences, then a LASSO."""
     import nltk
 
-    nltk.download = lambda *args, **kwargs: False  # importing it would ask the network for a sentence splitter
+    nltk.download = lambda *args, **kwargs: False  # importing it would download a sentence splitter
     from context_cite import ContextCiter
     from context_cite.context_partitioner import BaseContextPartitioner
 
     class Sentences(BaseContextPartitioner):
-        """The same sentences as leave-one-out's, in place of the splitter that must be downloaded."""
+        """The same sentences as leave-one-out's, instead of the splitter that must be downloaded."""
 
         parts = [task.tokenizer.decode(task.ids[0, a:b]) for a, b in task.sentences[:-1]]
         num_sources = len(parts)
@@ -210,7 +212,7 @@ def context_cite(task, most):
 
 
 def headwater(variant, gguf):
-    """A variant of `headwater bench`, which checks its M before it times it."""
+    """A variant of `headwater bench`, which checks its M before timing it."""
 
     def run(task, most):
         with tempfile.TemporaryDirectory() as folder:
@@ -229,7 +231,7 @@ def headwater(variant, gguf):
 
 
 def check_headwater(task, gguf, m_tensor):
-    """Headwater's M on the F32 file beside torch's [n, m, L], of the same tokens."""
+    """Compares Headwater's M on the F32 file with torch's [n, m, L], for the same tokens."""
     completion = task.tokenizer.decode(task.generate()[0, task.m :])
     with tempfile.TemporaryDirectory() as folder:
         text, out = pathlib.Path(folder, "prompt.txt"), pathlib.Path(folder, "m.npy")
@@ -247,7 +249,7 @@ def check_headwater(task, gguf, m_tensor):
 
 
 def peers_table(q4, f32):
-    """name: (function, most tokens of prompt that it is run on, steps timed above 100 tokens)"""
+    """name: (function, maximum prompt tokens, steps timed above 100 tokens)"""
     return {
         "headwater": (headwater("rollout+logit", q4), 10**6, None),
         "headwater-sentence": (headwater("by-sentence", q4), 10**6, None),
@@ -274,12 +276,14 @@ def machine():
 
 
 def commit(program):
-    done = subprocess.run(["git", "describe", "--always", "--dirty", "--tags"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--tags"], cwd=ROOT, capture_output=True, text=True
+    )
     return done.stdout.strip() or "unknown"
 
 
 def run_size(task, table, names, rounds, write, f32):
-    """Rounds of all peers in turn; seconds by name."""
+    """Rounds of all peers, alternating; seconds by name."""
     seconds = {}
     for r in range(1, rounds + 1):
         rows = {}
@@ -322,8 +326,13 @@ def main():
         p.error(f"--peers {','.join(unknown)}: there are {', '.join(table)}")
     model, tokenizer = torch_model.open_folder(a.model, ROOT / "build/bench/torch")
     a.output.parent.mkdir(parents=True, exist_ok=True)
-    head = {"machine": machine(), "commit": commit(a.program), "date": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"),
-            "versions": json.dumps(versions()), "threads": a.threads}
+    head = {
+        "machine": machine(),
+        "commit": commit(a.program),
+        "date": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"),
+        "versions": json.dumps(versions()),
+        "threads": a.threads,
+    }
     with a.output.open("w", newline="") as file:
         out = csv.writer(file)
         out.writerow([*head, "m", "n", "round", "peer", "seconds", "timed", "steps"])

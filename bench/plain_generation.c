@@ -1,5 +1,5 @@
 /*
- * plain_generation.c - what a whole command is compared with: a program that loads a model by libllama, decodes a prompt, samples
+ * plain_generation.c - the reference for a whole command: loads a model with libllama, decodes a prompt, samples
  * greedily and prints, with the same context and batch sizes as Headwater and nothing else.
  *
  *     plain_generation MODEL N THREADS < PROMPT
@@ -26,7 +26,7 @@ static void die(const char *what) {
     exit(1);
 }
 
-/* ggml's backends lie beside it. */
+/* ggml's backends are in its own folder. */
 static void load_backends(void) {
     Dl_info library;
     char folder[4096];

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The plots of docs/design/performance.md, from the CSV files of bench/run.sh.
+"""Draws the plots of docs/design/performance.md from the CSV files of bench/run.sh.
 
     build/peers/bin/python bench/plot.py [build/bench] [docs/design/performance]
 """
@@ -34,7 +34,7 @@ def size_axis(ax, sizes):
 
 
 def ratios(cost, out):
-    """Prefill, and decoding with explaining, over plain generation, by m."""
+    """Prefill, and decode with explanation, relative to plain generation, by m."""
     fig, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
     for ax, keys, title in zip(axes, (("prefill_s",), AFTER), ("prefill", "decode and explain")):
         for variant, colour in LINES.items():
@@ -49,9 +49,11 @@ def ratios(cost, out):
 
 
 def phases(cost, out):
-    """Where the seconds go, one panel a size."""
+    """Time of each phase, one panel per size."""
     sizes = cost.sizes()
-    fig, axes = plt.subplots(1, len(sizes), figsize=(2.6 * len(sizes) + 1, 3.2), sharey=True, layout="constrained", squeeze=False)
+    fig, axes = plt.subplots(
+        1, len(sizes), figsize=(2.6 * len(sizes) + 1, 3.2), sharey=True, layout="constrained", squeeze=False
+    )
     names = [v for v in LINES if any(cost.runs[m, v] for m in sizes)]
     for ax, m in zip(axes[0], sizes):
         for i, variant in enumerate(names):
@@ -86,7 +88,7 @@ def memory(cost, out):
 
 
 def others(seconds, out):
-    """Every peer's seconds, one panel a size, slowest on top."""
+    """Every peer's seconds, one panel per size, slowest on top."""
     sizes = sorted({m for m, _ in seconds})
     fig, axes = plt.subplots(1, len(sizes), figsize=(4.6 * len(sizes), 3.4), layout="constrained", squeeze=False)
     for ax, m in zip(axes[0], sizes):

@@ -1,12 +1,12 @@
 /*
- * products.c - the float products of rollout, A [rows, T] R [T, columns], by OpenBLAS and by ggml: which is to make them?
+ * products.c - compares the float products of rollout, A [rows, T] R [T, columns], by OpenBLAS and by ggml.
  *
  *     P=build/deps/llama
  *     cc -O2 bench/products.c -o build/products -I$P/include -L$P/lib -lggml -lggml-base -lggml-cpu -lopenblas -fopenmp
  *     LD_LIBRARY_PATH=$P/lib build/products
  *
- * Both by turns, medians of 9, two threads: OpenBLAS as src/rollout.c calls it, a block of rows a thread; ggml one product of all
- * rows with its own threads. ggml wants R transposed, which is not timed.
+ * Both alternate, medians of 9, two threads: OpenBLAS as in src/math/block_triangular.c, one block of rows per thread;
+ * ggml one product of all rows with its own threads. ggml needs R transposed, which is not timed.
  */
 #include <cblas.h>
 #include <ggml-cpu.h>
@@ -49,7 +49,7 @@ static void measure(int t) {
     struct ggml_tensor *r = ggml_new_tensor_2d(ctx, GGML_TYPE_F32, t, t);
     struct ggml_tensor *a = ggml_new_tensor_2d(ctx, GGML_TYPE_F32, t, ROWS);
     struct ggml_cgraph *graph = ggml_new_graph(ctx);
-    struct ggml_tensor *product = ggml_mul_mat(ctx, r, a); /* its columns are r's rows: r is taken as R transposed */
+    struct ggml_tensor *product = ggml_mul_mat(ctx, r, a); /* its columns are the rows of r, so r is R transposed */
     ggml_build_forward_expand(graph, product);
     float *plain = malloc(n * n * sizeof *plain), *out = malloc(ROWS * n * sizeof *out);
     if (!plain || !out) exit(1);

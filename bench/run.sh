@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What an explanation costs: all that docs/design/performance.md shows, into build/bench/*.csv and docs/design/performance/*.png.
+# Makes all data of docs/design/performance.md: build/bench/*.csv and docs/design/performance/*.png.
 #
-#   bench/run.sh [--quick] [PART...]    PART: short long longest peers; without one all of them
+#   bench/run.sh [--quick] [PART...]    PART: short long longest peers; default: all
 #
-# --quick goes the same ways with few tokens, one round and the fast peers, to see that all of it works.
-# Run it on a machine that does nothing else. MODEL=FILE.gguf measures another model (not the peers').
+# --quick runs the same steps with few tokens, one round and the fast peers, as a test of the script. Run it on an idle
+# machine. MODEL=FILE.gguf measures another model (except for peers).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,8 +15,9 @@ model=${MODEL:-build/models/SmolLM2-135M-Instruct.Q4_1.gguf}
 out=build/bench
 $quick && out=build/bench/quick
 mkdir -p "$out"
-unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE # some set-ups hold OpenBLAS to kernels of an older processor, half again as slow
-export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000000} # threads may wait for each other by spinning: nothing else runs
+# some environments restrict OpenBLAS to kernels of an older processor, half as fast
+unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000000} # threads may spin while they wait, because nothing else runs
 
 bench() { # NAME OPTION...
     local name=$1
@@ -40,7 +41,7 @@ long() {
     fi
 }
 
-# Beyond what the model was trained with: what it says there means nothing, what it costs does.
+# Prompts beyond the trained context: the output is meaningless there, but the cost is not.
 longest() {
     $quick && return
     bench longest --sizes 16384 --ctx 16640 -n 64 --rounds 1 --variants contribution+logit,by-sentence

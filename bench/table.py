@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The rows of docs/design/performance.md's table of targets, from the CSV files of bench/run.sh, as Markdown.
+"""Writes the rows of docs/design/performance.md's table of targets from the CSV files of bench/run.sh, as Markdown.
 
     python bench/table.py [build/bench] [docs/design/performance.md]
 
-With a page the table replaces what stands there between the two comments that name this script.
+With a page given, the table replaces the text between the two comments that name this script.
 """
 
 import collections
@@ -12,8 +12,8 @@ import pathlib
 import statistics
 import sys
 
-AFTER = ("decode_s", "explain_s")  # explaining is no part of generation, but the user waits for it
-NOISE = 0.1  # runs of the same kind differ by this share
+AFTER = ("decode_s", "explain_s")  # explaining is not part of generation, but the user waits for it
+NOISE = 0.1  # relative difference between runs of the same kind
 
 
 def read(folder, pattern):
@@ -40,7 +40,8 @@ class Cost:
         return statistics.median(sum(float(r[k]) for k in keys) for r in runs) if runs else None
 
     def ratio(self, m, variant, *keys):
-        """Median over rounds of a sum of columns over that of `plain` in the same round (which explains in no time)."""
+        """Median over rounds of a sum of columns, relative to that of `plain` in the same round (whose explain time is
+        0)."""
         own, plain = self.runs[m, variant], self.runs[m, "plain"]
         of = [sum(float(own[r][k]) for k in keys) / sum(float(plain[r][k]) for k in keys) for r in own if r in plain]
         return statistics.median(of) if of else None
@@ -63,9 +64,11 @@ def over(seconds, m, peer, own="headwater"):
 
 
 def targets(cost, seconds):
-    """what, asked, measured"""
+    """what, target, measured"""
     both, live = "rollout+logit", "by-sentence"
-    yield "generation with rollout + logit against plain, m = 25, n = 64", "≤ 1.03", pair(cost.ratio(25, both, "total_s"))
+    yield "generation with rollout + logit against plain, m = 25, n = 64", "≤ 1.03", pair(
+        cost.ratio(25, both, "total_s")
+    )
     yield ("the same, m = 1k: prefill / decode", "≤ 1.10 / 1.15",
            pair(cost.ratio(1024, both, "prefill_s"), cost.ratio(1024, both, *AFTER)))
     yield ("m = 4k, all tokens, all layers: prefill / decode", "≤ 1.30 / 1.30",
@@ -78,22 +81,32 @@ def targets(cost, seconds):
     again = [cost.median(1024, v, "total_s") for v in ("again-rollout", "again-logit")]
     yield ("explain again from a trace, m = 1k, n = 64: rollout / logit", "≤ 100 ms",
            pair(*(None if s is None else 1000 * s for s in again), form="{:.0f} ms"))
-    yield "against the note's n passes in PyTorch, m = 1.3k", "≥ 100 x", pair(over(seconds, 1300, "n-passes"), form="{:.0f} x")
+    yield "against the note's n passes in PyTorch, m = 1.3k", "≥ 100 x", pair(
+        over(seconds, 1300, "n-passes"), form="{:.0f} x"
+    )
     yield ("against Inseq 0.7.1 `attention` / `saliency`, m = 25, n = 64", "≥ 5 x / 30 x",
            pair(over(seconds, 25, "inseq-attention"), over(seconds, 25, "inseq-saliency"), form="{:.1f} x"))
     cuts = cost.median(1024, "leave-one-out", "explain_s")
     passes = cost.median(1024, "leave-one-out", "passes")
     own, plain = cost.median(1024, live, "total_s"), cost.median(1024, "plain", "total_s")
-    told = own and own - plain > NOISE * plain  # else only: more than so many times
+    measurable = own and own - plain > NOISE * plain  # else only a lower bound
     extra = max(own - plain, NOISE * plain) if own else None
-    asked = f"≥ {passes:.0f} x" if passes else "its passes"
-    yield ("against leave-one-out by sentence in the same engine, m = 1k: over the explained run / over what explaining adds to it",
-           asked, " / ".join([pair(cuts / own if cuts and own else None, form="{:.0f} x"),
-                              ("" if told else "> ") + pair(cuts / extra if cuts and extra else None, form="{:.0f} x")]))
+    target = f"≥ {passes:.0f} x" if passes else "its passes"
+    yield (
+        "against leave-one-out by sentence in the same engine, m = 1k: over the explained run / "
+        "over what explaining adds to it",
+        target,
+        " / ".join(
+            [
+                pair(cuts / own if cuts and own else None, form="{:.0f} x"),
+                ("" if measurable else "> ") + pair(cuts / extra if cuts and extra else None, form="{:.0f} x"),
+            ]
+        ),
+    )
 
 
 def places(rows):
-    """Machines, sources and days of the files, in one line."""
+    """Machines, source revisions and dates of the files, in one line."""
     seen = dict.fromkeys((r["machine"], r["commit"], r["date"][:10]) for r in rows)
     return "; ".join(f"{machine}, sources {commit}, {day}" for machine, commit, day in seen)
 

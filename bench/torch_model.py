@@ -1,6 +1,6 @@
 """The weights of a GGUF file as a transformers model, for bench/peers.py: dequantised, F32, eager attention.
 
-Kept in a folder (config, safetensors, tokenizer) that peers open as they open any model; no hub is asked.
+Stored in a folder (config, safetensors, tokenizer) that peers open like any local model; nothing is downloaded.
 """
 
 import pathlib
@@ -11,12 +11,12 @@ import transformers
 from gguf import GGUFReader
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.append(str(ROOT / "scripts"))  # last: it has a folder named as the package datasets
+sys.path.append(str(ROOT / "scripts"))  # last, because it has a folder with the same name as the package datasets
 import make_golden  # noqa: E402  GGUF tensors and metadata as transformers names them
 
 
 def write_folder(gguf, folder):
-    """Dequantises `gguf` into `folder`, which is complete when config.json is there."""
+    """Dequantises `gguf` into `folder`, which is complete when config.json exists."""
     reader = GGUFReader(gguf)
     arch = reader.fields["general.architecture"].contents()
     n_vocab = len(reader.fields["tokenizer.ggml.tokens"].data)
@@ -32,11 +32,13 @@ def write_folder(gguf, folder):
 
 
 def open_folder(gguf, folder, attention="eager"):
-    """Model and tokenizer; made from `gguf` the first time."""
+    """Model and tokenizer; converted from `gguf` the first time."""
     if not (folder / "config.json").exists():
         write_folder(gguf, folder)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, attn_implementation=attention, dtype=torch.float32)
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        folder, attn_implementation=attention, dtype=torch.float32
+    )
     model.eval()
     model.generation_config.pad_token_id = tokenizer.eos_token_id
     return model, tokenizer

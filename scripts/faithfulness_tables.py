@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the tables of docs/research/faithfulness.md again from the results in docs/research/faithfulness/, which `headwater eval -o` wrote.
+"""Writes the tables of docs/research/faithfulness.md from results of `headwater eval` in docs/research/faithfulness/.
 
     scripts/faithfulness_tables.py [--program build/release/headwater] [docs/research/faithfulness.md]
 
@@ -8,7 +8,7 @@ A table stands between two comments; the first says what is in it:
     <!-- eval facts-G: hit1 mrr lds -->             metrics of one file: a row a method
     <!-- eval needle-6-G needle-6-S: hit1 -->       one metric of several files
     <!-- eval needle-6-G by depth: hit1 -->         one metric by the values of a tag
-    <!-- eval best facts-G passages-S: lds -->      a row a file, a column a method of OVERVIEW, the best of each row in bold
+    <!-- eval best facts-G passages-S: lds -->      one row per file, one column per method of OVERVIEW, best in bold
     <!-- /eval -->
 """
 
@@ -73,7 +73,7 @@ def table(program, folder, names, tag, metrics):
 
 
 def overview(program, folder, names, metric):
-    """Methods side by side; bold is the highest mean as it is printed, of the methods that need no pass beside the run's own."""
+    """Methods side by side; the highest mean of the methods that need no additional pass is bold."""
     lines = [["set", *OVERVIEW]]
     for name in names:
         made = {m["method"]: m for m in read(program, folder / f"{name}.jsonl", None)[0]["methods"]}

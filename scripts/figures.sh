@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Draws the figures of docs/guide/figures.md into docs/guide/figures: those of the note that Headwater started from, with our own numbers,
-# and one of every kind. $HEADWATER_MODEL names another model; $HEADWATER_BIN another program.
+# Draws the figures of docs/guide/figures.md into docs/guide/figures: those of the original note with our own numbers,
+# and one of every kind. $HEADWATER_MODEL selects another model; $HEADWATER_BIN another program.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
@@ -12,9 +12,10 @@ traces=$root/build/figures
 [[ -x $program ]] || die "no program at $program; make build makes it"
 [[ -f $model ]] || die "no model at $model"
 mkdir -p "$out" "$traces"
-export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000} # as in tests/CMakeLists.txt: stay quick on a busy machine
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000} # as in tests/CMakeLists.txt: fast on a busy machine
 
-# The note's figures differ in what they leave out: what each hides beside token 0 and the note's list, and what of it it shows.
+# The note's figures differ in what they leave out: the tokens that each hides besides token 0 and the note's list, and
+# the tokens of that list that it shows.
 declare -A hidden=([sunny]=',/^ \?$/' [rome]=',"Q","A"')
 declare -A shown=([putin]='" is"' [abdul]='" is"' [sunny]='" is"')
 declare -A token

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Judges scores again on the cuts that `headwater eval -o` wrote, without running the model.
+"""Scores methods again on the random masks saved by `headwater eval -o`, without running the model.
 
-Every result line holds 64 random halves of the prompt with the logit of the answer (`cuts`) and each method's scores of the
-segments. Of each method, mean over the items, with standard errors of the paired differences:
+Every result line holds 64 random halves of the prompt with the logit of the answer (`cuts`) and each method's scores
+of the segments. Of each method, mean over the items, with standard errors of the paired differences:
 
     LDS      Spearman correlation over the cuts of the summed scores of what was kept and the logit, as eval prints it
     within   the same among cuts that kept equally many evidence segments: what a method knows beyond the evidence
@@ -21,19 +21,20 @@ import numpy as np
 
 from reference_rollout import spearman
 
-FEWEST = 6  # cuts that are ranked among themselves
+MIN_MASKS = 6  # minimum number of masks that are ranked among themselves
 
 
 def lds(kept, scores, logits):
-    """kept [n, S] of 0 and 1, scores [S], logits [n]. Rounded, that equal sums tie in whatever order they were added."""
+    """kept [n, S] of 0 and 1, scores [S], logits [n]. Rounded, so that equal sums tie whatever the order of
+    addition."""
     return spearman(np.round(kept @ scores, 12), logits)
 
 
 def within(kept, scores, logits, evidence):
-    """Mean of the LDS over the groups of cuts that kept equally many evidence segments; NaN where all are small."""
+    """Mean LDS over the groups of masks that kept equally many evidence segments; NaN if all groups are small."""
     count = kept[:, evidence].sum(1)
     groups = [count == c for c in np.unique(count)]
-    return np.mean([lds(kept[g], scores, logits[g]) for g in groups if g.sum() >= FEWEST] or [np.nan])
+    return np.mean([lds(kept[g], scores, logits[g]) for g in groups if g.sum() >= MIN_MASKS] or [np.nan])
 
 
 def above(scores, floor):
@@ -64,7 +65,10 @@ def main():
     judged = [judge(item, args.floors) for item in items if item.get("cuts") and item["evidence"]]
     if len(judged) < 2:
         parser.error(f"{args.results}: {len(judged)} items with cuts and evidence, at least 2 are needed")
-    print(f"{len(judged)} items\n{'method':30}   LDS  within" + "".join(f"      floor {floor:<5g}" for floor in args.floors))
+    print(
+        f"{len(judged)} items\n{'method':30}   LDS  within"
+        + "".join(f"      floor {floor:<5g}" for floor in args.floors)
+    )
     for name in judged[0]:
         figures = np.array([item[name] for item in judged])
         gains = [with_error(figures[:, 2 + i] - figures[:, 0]) for i in range(len(args.floors))]

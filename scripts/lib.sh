@@ -1,6 +1,6 @@
-# Common to the set-up scripts, which source this file: where things lie, how they speak, and how a
-# pinned file is fetched. Nothing here runs by itself. Every script is safe to interrupt and to run
-# again: a file gets its final name only when it is whole and its hash is right.
+# Functions shared by the set-up scripts, which source this file: paths, messages, and downloads of pinned files.
+# Nothing here runs by itself. Every script can be interrupted and run again: a file gets its final name only when it is
+# complete and its hash is right.
 # shellcheck shell=bash
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -14,10 +14,10 @@ die() {
     exit 1
 }
 
-# has_hash FILE SHA256: FILE is there and is the one that was pinned.
+# has_hash FILE SHA256: FILE exists and has the pinned hash.
 has_hash() { [[ -f $1 ]] && printf '%s  %s\n' "$2" "$1" | sha256sum --check --status -; }
 
-# A Python environment of our own, so that nothing is installed into the system's.
+# A separate Python environment, so that nothing is installed into the system's.
 ensure_venv() {
     "$venv/bin/python" -m pip --version >/dev/null 2>&1 && return
     say "making a Python environment in build/venv (a few seconds)"
@@ -25,15 +25,15 @@ ensure_venv() {
     python3 -m venv "$venv" || die "python3 -m venv failed; Debian needs the package python3-venv"
 }
 
-# pip, quiet unless a person watches: then its progress bars are worth having.
+# pip, quiet unless standard output is a terminal, where its progress bars are useful.
 pip() {
     local quiet=(-qq)
     [[ -t 1 ]] && quiet=()
     "$venv/bin/python" -m pip --disable-pip-version-check "$@" "${quiet[@]}"
 }
 
-# fetch REQUIREMENT FILE SHA256 [PIP OPTION...]: the package's FILE into build/downloads.
-# pip checks the hash before it opens the file.
+# fetch REQUIREMENT FILE SHA256 [PIP OPTION...]: downloads the package's FILE into build/downloads. pip checks the hash
+# before it opens the file.
 fetch() {
     local requirement=$1 file=$2 sha256=$3
     shift 3
@@ -51,7 +51,7 @@ fetch() {
     rm -rf "$partial"
 }
 
-# Name, prompt, completion and token of each example, each ended by a NUL: text keeps its new lines.
+# Name, prompt, completion and token of each example, each terminated by NUL, because the text contains line breaks.
 read_examples() {
     python3 - "$root/examples/note.jsonl" <<'PYTHON'
 import json, sys

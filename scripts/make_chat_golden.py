@@ -1,20 +1,22 @@
 #!/usr/bin/env python3
-"""Write tests/data/golden/chat_templates.json: conversations written by chat templates, and their token ids, by transformers.
+"""Writes tests/data/golden/chat_templates.json: texts of chat templates and their token ids, by transformers.
 
     python scripts/make_chat_golden.py [MODELS [OUT]]
 
-MODELS (build/models) holds the two models of the tests, whose tokenizers transformers reads from the GGUF files; templates are those
-of tests/data/chat/ and the models' own. Nothing of llama.cpp takes part: templates are rendered by Jinja2 as transformers'
-apply_chat_template() sets it up, texts are tokenized by the package tokenizers. Needs what scripts/README.md installs for the golden files, and jinja2.
+MODELS (build/models) holds the two models of the tests, whose tokenizers transformers reads from the GGUF files;
+templates are those of tests/data/chat/ and the models' own. llama.cpp is not involved: Jinja2 renders templates as
+set up by transformers' apply_chat_template(), and the package tokenizers tokenizes. Needs the packages that
+scripts/README.md installs for the golden files, and jinja2.
 
 The file is an object; "cases" is a list of
 
-    {"model": file, "template": file or null (the model's own), "conversation": name, "thinking": "default", "on" or "off",
-     "text": what the template writes, "ids": its tokens, "error": true where it refuses the conversation}
+    {"model": file, "template": file or null (the model's own), "conversation": name,
+     "thinking": "default", "on" or "off", "text": the template's output, "ids": its tokens,
+     "error": true if it rejects the conversation}
 
-and "conversations" maps a name to OpenAI's list of messages. Where the model's tokenizer puts a BOS before every text, and the
-template writes none, "ids" begins with it, as llama.cpp's server has it (transformers puts none). Templates that write today's date
-get 26 July 2024.
+and "conversations" maps a name to OpenAI's list of messages. If the model's tokenizer puts a BOS before every text,
+and the template does not, "ids" begins with it, as in llama.cpp's server (transformers puts none). Templates that
+write today's date get 26 July 2024.
 """
 
 import json
@@ -32,7 +34,10 @@ BOS = {"gemma-3-270m-q4_k_m.gguf": "<bos>"}  # tokenizers that put it before eve
 
 CONVERSATIONS = {
     "question": [{"role": "user", "content": "Who are you?"}],
-    "system": [{"role": "system", "content": "You answer in one word."}, {"role": "user", "content": "Capital of France?"}],
+    "system": [
+        {"role": "system", "content": "You answer in one word."},
+        {"role": "user", "content": "Capital of France?"},
+    ],
     "turns": [
         {"role": "user", "content": "Name a colour."},
         {"role": "assistant", "content": "Red."},
@@ -69,7 +74,8 @@ class FixedDate(datetime):
 def load_tokenizer(path):
     architecture, tables, config = get_gguf_tokenizer(str(path))
     backend, _ = convert_gguf_tokenizer(architecture, tables)
-    if tables["pre_tokenizer_type"] == "smollm":  # as the model's own tokenizer.json; GGUF files do not carry it
+    # as in the model's own tokenizer.json, which GGUF files do not contain
+    if tables["pre_tokenizer_type"] == "smollm":
         digits = pre_tokenizers.Digits(individual_digits=True)
         backend.pre_tokenizer = pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     tokenizer = PreTrainedTokenizerFast(

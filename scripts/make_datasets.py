@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
-"""Writes the data sets that `headwater eval` measures methods on, one JSON item a line.
+"""Writes the data sets for `headwater eval`, one JSON item per line.
 
     make_datasets.py FOLDER [--seed 1] [--count 100] [--text TEXT] [--only SET ...]
 
     facts     ten one-sentence facts, a question about one                     datasets/facts.py
-    twohop    the answer takes two of the sentences                            datasets/twohop.py
-    sums      six facts, a sum or comparison of two, reasoned out    datasets/sums.py
-    quote     ten facts, the sentence that answers, the answer       datasets/quote.py
-    variables a chain of two to four assignments, written out        datasets/variables.py
+    twohop    the answer needs two of the sentences                            datasets/twohop.py
+    sums      six facts, a sum or comparison of two, with reasoning            datasets/sums.py
+    quote     ten facts, the sentence that answers, the answer                 datasets/quote.py
+    variables a chain of two to four assignments, written out                  datasets/variables.py
     needle-N  a fact hidden in N thousand tokens of other text, ten depths     datasets/needle.py
-    passages  passages of one real text, a quotation from one to go on with    datasets/passages.py
-    note      the prompts that the method's first description used             datasets/note.py
+    passages  passages of one real text, a quotation from one to continue      datasets/passages.py
+    note      the prompts of the method's first description                    datasets/note.py
 
 The same seed, count and text give the same bytes. needle and passages take --text: lcet10.txt, the proceedings of a
-workshop at the Library of Congress, which setup-datasets.sh fetches. tools/headwater/eval_set.h describes the fields.
+workshop at the Library of Congress, downloaded by setup-datasets.sh. tools/headwater/eval/dataset.h describes the
+fields.
 """
 
 import argparse
@@ -32,7 +33,7 @@ def needle_of(length):
     return lambda rng, args: needle.make(rng, args.count, read_paragraphs(args.text), length)
 
 
-# Name of the file, and what gives its items.
+# Name of the file, and the function that makes its items.
 SETS = {
     "facts": lambda rng, args: facts.make(rng, args.count),
     "twohop": lambda rng, args: twohop.make(rng, args.count),

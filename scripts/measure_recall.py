@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""recall@k and the share on the evidence, of results of `headwater eval`, for items that take more than one segment.
+"""recall@k and the share on the evidence, from results of `headwater eval`, for items with several evidence segments.
 
     scripts/measure_recall.py docs/research/faithfulness/sums-Q.jsonl ...
 
-Of items answered right. recall@k: how much of the k segments that hold evidence is among the k highest. share: what the evidence has of
-all scores above 0. In brackets 95 % bootstrap intervals over items.
+Uses items answered right. recall@k: share of the k evidence segments that are among the k highest. share: the
+evidence's share of all positive scores. In brackets 95 % bootstrap intervals over items.
 """
 
 import json
@@ -19,7 +19,9 @@ def figures(scores, evidence):
     first = np.argsort(-scores, kind="stable")[:len(evidence)]
     positive = np.maximum(scores, 0)
     total = positive.sum()
-    return len(set(first.tolist()) & set(evidence)) / len(evidence), positive[evidence].sum() / total if total > 0 else 0.0
+    return len(set(first.tolist()) & set(evidence)) / len(evidence), (
+        positive[evidence].sum() / total if total > 0 else 0.0
+    )
 
 
 def interval(values, rng):

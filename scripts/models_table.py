@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Write a table of what Headwater makes of models, from the models themselves.
+"""Writes the table of docs/models.md: which methods Headwater supports for each model.
 
     python scripts/models_table.py HEADWATER FOLDER [RESULTS] > docs/models.md
 
-FOLDER holds GGUF files, in it or one folder below. Each is opened by `HEADWATER info`, which closes the readings of its graph
-against the engine's numbers. RESULTS, a JSON file {name: text}, says what else was compared for a model of that file name.
+FOLDER holds GGUF files, directly or one folder below. Each is opened by `HEADWATER info`, which verifies what was read
+from its graph against the engine's numbers. RESULTS, a JSON file {name: text}, states further comparisons for a model
+of that file name.
 """
 
 import argparse
@@ -40,7 +41,7 @@ exaonemoe, hrmtext and nemotronh, which it does not load as converted here, and 
 
 
 def reading(program, path):
-    """{method: "yes" or the reason}, or the error of a model that does not open."""
+    """{method: "yes" or the reason}, or the error if the model does not open."""
     done = subprocess.run([program, "info", "-m", path], capture_output=True, text=True, timeout=120)
     if done.returncode:
         return {m: "no: " + (done.stderr.strip().splitlines() or ["it does not open"])[-1] for m in METHODS}

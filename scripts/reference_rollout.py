@@ -26,7 +26,7 @@ import numpy as np
 
 
 def normalise_rows(a):
-    """Rows of a [..., T] scaled to sum to 1; an empty row stays empty."""
+    """Scales the rows of a [..., T] to sum to 1; an empty row stays empty."""
     total = a.sum(-1, keepdims=True)
     return np.divide(a, total, out=np.zeros_like(a), where=total > 0)
 
@@ -34,7 +34,7 @@ def normalise_rows(a):
 def fuse_heads(attention, how="mean"):
     """A [L,H,T,T] -> Ā [L,T,T]. The mean keeps row sums below 1, of models with learned sinks."""
     attention = np.asarray(attention, dtype=np.float64)
-    if attention.ndim == 3:  # fused already
+    if attention.ndim == 3:  # already fused
         return attention
     if how == "mean":
         return attention.mean(1)
@@ -85,14 +85,14 @@ def average_ranks(x):
 
 
 def spearman(x, y):
-    """Rank correlation of x [m] and y [m]; 0 where one of them is constant."""
+    """Rank correlation of x [m] and y [m]; 0 if one of them is constant."""
     a, b = (r - r.mean() for r in (average_ranks(x), average_ranks(y)))
     scale = np.sqrt((a @ a) * (b @ b))
     return float(a @ b / scale) if scale > 0 else 0.0
 
 
 def diagnostics(attribution, outside):
-    """What M [n,m,L] and outside [n,L] say about the method rather than the text."""
+    """Properties of M [n,m,L] and outside [n,L] that come from the method rather than the text."""
     _, m, _ = attribution.shape
     index = np.arange(m)
     return {

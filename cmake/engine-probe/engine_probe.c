@@ -1,7 +1,7 @@
 /*
- * Is this llama.cpp one that Headwater can use? Compiling shows that every declaration is there that
- * the library needs, running shows that the libraries load, agree with their headers, and know a
- * CPU. Needs no model. Exit status 0: yes; otherwise one line says what is missing.
+ * Tests whether Headwater can use this llama.cpp. Compiling checks that every declaration exists that the library
+ * needs; running checks that the libraries load, agree with their headers, and know a CPU. Needs no model. Exit status
+ * 0: yes; otherwise one line names what is missing.
  */
 #include <ggml-backend.h>
 #include <ggml.h>
@@ -32,7 +32,7 @@ static int missing(const char *what)
     return EXIT_FAILURE;
 }
 
-/* What the library sets when it loads a model and opens a context. */
+/* The fields that the library sets when it loads a model and opens a context. */
 static struct llama_context_params context_params(void)
 {
     struct llama_context_params params = llama_context_default_params();
@@ -43,13 +43,14 @@ static struct llama_context_params context_params(void)
     return params;
 }
 
-/* Named so that the linker must find it: clearing memory needs a context, and so a model. */
+/* Referenced so that the linker must find it: clearing memory needs a context, and so a model. */
 static void (*const memory_clear)(llama_memory_t, bool) = llama_memory_clear;
 
 int main(void)
 {
     llama_log_set(discard_log, NULL);
-    if (ggml_backend_dev_count() == 0) ggml_backend_load_all_from_path(ENGINE_LIB_DIR); /* backends that are plug-ins */
+    /* loads backends that are plug-ins */
+    if (ggml_backend_dev_count() == 0) ggml_backend_load_all_from_path(ENGINE_LIB_DIR);
     llama_backend_init();
 
     struct llama_model_params model = llama_model_default_params();

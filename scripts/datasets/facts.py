@@ -1,6 +1,6 @@
 """Ten one-sentence facts in random order, each of another kind and person, and a question about one of them.
 
-The end of the prompt begins the answer, so that the answer is all that is left to say, in one to three tokens.
+The end of the prompt begins the answer, so that only the answer itself remains, in one to three tokens.
 """
 
 from .item import Prompt, item
@@ -32,7 +32,7 @@ def container(rng):
     return f"{rng.choice(COLOURS)} {rng.choice(THINGS)}"
 
 
-# The fact, the question, the beginning of the answer, and where values come from.
+# The fact, the question, the beginning of the answer, and the source of the values.
 KINDS = {
     "key": ("{}'s key is in the {}.", "Where is {}'s key?", "{}'s key is in the", container),
     "home": ("{} lives in {}.", "Where does {} live?", "{} lives in", one_of(CITIES)),
@@ -50,7 +50,7 @@ assert len(KINDS) == N_FACTS
 
 
 def make_item(number, rng):
-    """Over a hundred items, every kind is asked for once at every position; over ten, each kind and position once."""
+    """In a hundred items every kind is asked once at every position; in ten, each kind and position once."""
     place = number % N_FACTS
     asked = (number + number // N_FACTS) % N_FACTS
     kinds = list(KINDS)

@@ -1,11 +1,11 @@
-"""One item of a data set, put together from pieces whose places are known.
+"""Builds one item of a data set from pieces with known positions.
 
-tools/headwater/eval_set.h describes its fields. All offsets are code points of the prompt, as Python counts them.
+tools/headwater/eval/dataset.h describes its fields. All offsets are code points of the prompt, as in Python strings.
 """
 
 
 class Prompt:
-    """Text that grows by pieces; add() gives the piece's [begin, end]."""
+    """A text built from pieces; add() returns the piece's [begin, end]."""
 
     def __init__(self):
         self.text = ""
@@ -17,7 +17,7 @@ class Prompt:
 
 
 def item(name, prompt, answer, evidence, spans, **tags):
-    """`prompt` ends right before the answer, without a space, as tokens begin with theirs."""
+    """`prompt` ends directly before the answer, without a space, because tokens begin with theirs."""
     assert prompt == prompt.rstrip() and answer == answer.strip()
     for begin, end in [*evidence, *spans]:
         assert 0 <= begin < end <= len(prompt)

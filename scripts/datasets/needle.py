@@ -1,8 +1,8 @@
-"""One fact hidden in a long stretch of other text, and a question about it.
+"""One fact hidden in a long text, and a question about it.
 
-The text is paragraphs of a real text from a random place on. The fact is a sentence of its own between two of its
-sentences, at one of ten depths from the beginning (0.05) to the end (0.95). The whole is cut at sentence ends into at
-most twenty spans of about the same size; the evidence is the fact, the span to find the one that holds it.
+The text is paragraphs of a real text from a random position on. The fact is a sentence between two sentences of the
+text, at one of ten depths from the beginning (0.05) to the end (0.95). The whole is split at sentence ends into at
+most twenty spans of similar size; the evidence is the fact, and a method should find the span that contains it.
 """
 
 from . import facts
@@ -11,7 +11,7 @@ from .text import sentences
 
 DEPTHS = [0.05 + 0.1 * i for i in range(10)]
 N_SPANS = 20
-CHARACTERS_PER_TOKEN = 4.6  # of English prose, for both models' vocabularies about
+CHARACTERS_PER_TOKEN = 4.6  # English prose, approximately the same for both models' vocabularies
 KINDS = ["key", "home", "trip", "job", "exam", "pet", "fruit", "phone"]
 
 
@@ -27,7 +27,7 @@ def take_text(rng, paragraphs, size):
 
 
 def place_of(parts, depth):
-    """Index of the sentence before which the fact goes, the nearest to that share of the characters."""
+    """Index of the sentence before which the fact is inserted, nearest to that share of the characters."""
     total, before, best = sum(len(s) + 1 for s in parts), 0, 0
     distance = total
     for i, sentence in enumerate(parts):
@@ -38,7 +38,7 @@ def place_of(parts, depth):
 
 
 def cut_spans(pieces):
-    """Pieces [begin, end] joined into at most N_SPANS spans, each ended when its share of the text is full."""
+    """Joins pieces [begin, end] into at most N_SPANS spans, each ended when its share of the text is reached."""
     total, spans, begin = pieces[-1][1], [], 0
     for piece, after in zip(pieces, [*pieces[1:], None]):
         if after is None or piece[1] >= total * (len(spans) + 1) / N_SPANS:

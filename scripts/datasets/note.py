@@ -1,12 +1,12 @@
 """The four prompts of examples/note.jsonl, with the words that their answers come from as evidence.
 
-Their completions are given, as in the note, and the token to explain is the one that its figures show. Segments are
-words; an item has no spans of its own, so `--by word` goes with this set.
+Completions are given, as in the original note, and the token to explain is the one shown in its figures. Segments
+are words; an item has no spans of its own, so use `--by word` with this set.
 """
 
 import json
 
-# The words of the prompt that make the token what it is; all places where they stand are evidence.
+# The words of the prompt that determine the token; all their positions are evidence.
 EVIDENCE = {"putin": ["Putin"], "abdul": ["Abdul"], "sunny": ["sunny"], "rome": ["David"]}
 
 

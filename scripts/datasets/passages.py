@@ -1,9 +1,9 @@
-"""Six passages of one real text, and a quotation from one of them that is to go on as it goes on there.
+"""Six passages of one real text, and a quotation from one of them to continue.
 
-The passages are whole paragraphs from different places of the text. The quotation is a sentence of one of them, but for
-its last words; the answer is the two words that follow. Small models can do this, by finding the same words again, and
-cannot guess it: the words before the gap stand in one passage only, and the text is not one that they know by heart.
-The asked passage stands at each of the six places equally often.
+The passages are whole paragraphs from different positions of the text. The quotation is a sentence of one of them
+without its last words; the answer is the next two words. Small models can do this by copying, and cannot guess it:
+the words before the gap occur in one passage only, and the text is not one that they know by heart. The quoted
+passage is at each of the six positions equally often.
 """
 
 import re
@@ -13,22 +13,22 @@ from .text import sentences
 
 N_PASSAGES = 6
 MOST_CHARACTERS = 600
-LEAST_BEFORE, ANSWER, LEAST_LETTERS = 8, 2, 9  # words quoted; words of the answer, and letters in them
+MIN_BEFORE, ANSWER, MIN_LETTERS = 8, 2, 9  # words quoted; words of the answer, and letters in them
 
 
 def gaps(paragraph):
-    """(words before, answer) of each sentence that can be asked about: plain words, long enough to be no guess."""
+    """(words before, answer) for each sentence that can be used: plain words, long enough not to be guessed."""
     for sentence in sentences(paragraph):
         words = sentence.rstrip(".").split(" ")
-        for at in range(len(words) - ANSWER, LEAST_BEFORE - 1, -1):
+        for at in range(len(words) - ANSWER, MIN_BEFORE - 1, -1):
             answer = " ".join(words[at:at + ANSWER])
-            if re.fullmatch(r"[a-z]+( [a-z]+)*", answer) and len(answer) >= LEAST_LETTERS:
+            if re.fullmatch(r"[a-z]+( [a-z]+)*", answer) and len(answer) >= MIN_LETTERS:
                 yield " ".join(words[:at]), answer
                 break
 
 
 def choose(rng, paragraphs):
-    """Paragraphs from different places, the first of which has a gap that is in no other."""
+    """Paragraphs from different positions, the first of which has a gap that is in no other."""
     while True:
         chosen = rng.sample(paragraphs, N_PASSAGES)
         found = list(gaps(chosen[0]))

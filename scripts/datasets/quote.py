@@ -1,7 +1,7 @@
 """Quote, then answer: ten facts, and the model writes the sentence that answers before the answer itself.
 
-The facts and questions of datasets/facts.py, after one solved item. Where the answer's token was written, its sentence stood
-nearer in the quotation than in the prompt.
+The facts and questions of datasets/facts.py, after one solved item. When the answer's token is generated, its
+sentence is closer in the quotation than in the prompt.
 """
 
 from . import facts
@@ -9,7 +9,7 @@ from .item import Prompt, item
 
 
 def block(prompt, rng, number):
-    """The facts and the question; which sentence answers, what the answer is, and where all sentences stand."""
+    """The facts and the question; which sentence answers, the answer, and the positions of all sentences."""
     made = facts.make_item(number, rng)
     text, question = made["prompt"].split("\nQuestion: ")
     question = question.split("\nAnswer:")[0]

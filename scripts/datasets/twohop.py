@@ -1,9 +1,9 @@
-"""Two-hop facts: the answer takes two of ten sentences, one about a person and one about the person's animal.
+"""Two-hop facts: the answer needs two of ten sentences, one about a person and one about the person's animal.
 
-Three people have an animal of one kind each, and each animal is in a place: six sentences, between four facts of other
-kinds. Asked for the place at once, both models are near chance. So the question is a list to go on with: the other two
-people stand in it with animal and place, the asked one by name; the answer is the animal (first hop) and its place
-(second hop), about five tokens. The two sentences that are needed run through all pairs of places.
+Three people have an animal of one kind each, and each animal is in a place: six sentences, between four facts of
+other kinds. If asked for the place directly, both models are near chance. So the question is a list to continue: the
+other two people are listed with animal and place, the third by name; the answer is the animal (first hop) and its
+place (second hop), about five tokens. The positions of the two needed sentences run through all pairs.
 """
 
 from . import facts
@@ -19,7 +19,7 @@ KINDS = {
     "cat": ("{}'s cat is called {}.", "{} sits in the {}.", "cat", "room", ROOMS),
     "horse": ("{}'s horse is called {}.", "{} lives in {}.", "horse", "city", facts.CITIES),
 }
-OTHERS = ["job", "exam", "drink", "fruit"]  # kinds of facts that say nothing of places
+OTHERS = ["job", "exam", "drink", "fruit"]  # kinds of facts without places
 
 
 def make_item(number, rng):

@@ -1,6 +1,6 @@
-"""Variable tracking (the recipe of RULER, Hsieh et al. 2024, arXiv 2404.06654): what is the value at the end of a chain?
+"""Variable tracking (the recipe of RULER, Hsieh et al. 2024, arXiv 2404.06654): the value at the end of a chain.
 
-`A = 7. B = A. C = B.` stands between two other chains, mixed up but each in its own order. The model writes the chain, as in the
+`A = 7. B = A. C = B.` is mixed with two other chains, each in its own order. The model writes the chain, as in the
 solved item before it, then the value. Two to four assignments are needed.
 """
 
@@ -11,7 +11,7 @@ N_CHAINS, MIN_HOPS, N_LENGTHS = 3, 2, 3
 
 
 def chains_of(rng, hops):
-    """N_CHAINS lists of (assignment, value), the first the one that is asked for."""
+    """N_CHAINS lists of (assignment, value); the question is about the first."""
     letters, values = rng.sample(LETTERS, N_CHAINS * hops), rng.sample(range(10, 100), N_CHAINS)
     made = []
     for c in range(N_CHAINS):

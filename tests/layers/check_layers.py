@@ -1,9 +1,9 @@
-"""Folders are layers: every #include and every call between files points downwards, and none goes in a circle.
+"""Checks the order of layers: every #include and every call between files must point downwards, without circles.
 
     check_layers.py SOURCE_ROOT OBJECT_FILE...
 
-Includes are read from the sources, calls from the symbols of the object files (nm), so that a call by way of the public header
-counts too. Prints one line a fault and exits 1 where there is one.
+Includes are read from the sources, calls from the symbols of the object files (nm), so that calls through the public
+header count too. Prints one line per violation and exits 1 if there is one.
 """
 
 import re
@@ -12,21 +12,31 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-# From the bottom up. A file may use folders below its own, and its own; folders of one inner list are beside each other
+# From the bottom up. A file may use its own folder and folders below; folders in one inner list are at the same level
 # and may not use one another.
 LIBRARY = [["base"], ["math"], ["engine"], ["engine/llama", "engine/import"], ["data"], ["text"], ["methods"],
            ["occlusion"], ["capture"], ["view"], ["evaluate"], ["formats"]]
-PROGRAM = [["cli"], ["export"], ["picture"], ["terminal"], ["figure"], ["job"], ["serve", "eval", "bench"], ["commands"], [""]]
+PROGRAM = [
+    ["cli"],
+    ["export"],
+    ["picture"],
+    ["terminal"],
+    ["figure"],
+    ["job"],
+    ["serve", "eval", "bench"],
+    ["commands"],
+    [""],
+]
 TREES = {"src": LIBRARY, "tools/headwater": PROGRAM, "tools/bench": [[""]]}
 
-# Tables whose rows stand in higher folders. Such a file may hold nothing but the table: no function.
+# Tables with rows from higher folders. Such a file may contain only the table: no function.
 TABLES = {"src/methods/method_table", "src/formats/format_table"}
 
-# What one file alone, or one folder, may include of the world outside.
+# External headers that only one file, or one folder, may include.
 RESERVED = [(re.compile(r"^(llama|ggml|gguf)[-\w]*\.h$|^llama-common/|^(chat|common|minja)\.h$"), "src/engine/llama/"),
             (re.compile(r"^(cblas|openblas\w*)\.h$"), "src/math/blas.")]
 
-# These folders of the program take plain parameters: they do not see the command line.
+# These folders of the program take plain parameters and may not include the command line's options.
 NO_OPTIONS = ["tools/headwater/figure", "tools/headwater/terminal", "tools/headwater/serve", "tools/headwater/picture",
               "tools/headwater/export"]
 OPTIONS = {"tools/headwater/cli/options.h", "tools/headwater/cli/command.h"}
@@ -40,7 +50,7 @@ def rank_of(tree):
 
 
 def tree_of(path):
-    """The tree a path from the root is in, or None."""
+    """The tree that a path from the root belongs to, or None."""
     return next((t for t in TREES if path.startswith(t + "/")), None)
 
 
@@ -55,7 +65,7 @@ def module_of(path):
 def may_use(user, used):
     """Whether a file may use another, both as paths from the root."""
     a, b = tree_of(user), tree_of(used)
-    if a != b:  # the program and the bench see the library's ground alone
+    if a != b:  # program and bench may use only base/ of the library
         return b == "src" and a != "src" and used.startswith("src/base/")
     ranks = rank_of(a)
     low, high = ranks[folder_of(used, a)], ranks[folder_of(user, a)]
@@ -63,7 +73,7 @@ def may_use(user, used):
 
 
 def read_includes(root, faults):
-    """Yields (file, included file) of what the project has; complains about the rest."""
+    """Yields (file, included file) for the project's own files; reports the others."""
     for path in sorted(p for t in TREES for p in (root / t).rglob("*.*") if p.suffix in SOURCES):
         name = str(path.relative_to(root))
         for kind, target in INCLUDE.findall(path.read_text()):
@@ -81,7 +91,8 @@ def read_includes(root, faults):
 
 
 def read_symbols(objects):
-    """(defined: symbol -> file, used: file -> symbols, code: files that define a function), files as paths from the root."""
+    """(defined: symbol -> file, used: file -> symbols, code: files that define a function); files as paths from the
+    root."""
     defined, used, code = {}, defaultdict(set), set()
     listing = subprocess.run(["nm", "-A", "-P", *objects], check=True, capture_output=True, text=True).stdout
     for line in listing.splitlines():
@@ -130,11 +141,13 @@ def check_places(root, faults):
         for path in sorted(p for p in (root / tree).rglob("*.*") if p.suffix in SOURCES):
             folder = folder_of(str(path.relative_to(root)), tree)
             if folder not in known:
-                faults.append(f"{path.relative_to(root)}: the folder {tree}/{folder} has no place in the order of layers")
+                faults.append(
+                    f"{path.relative_to(root)}: the folder {tree}/{folder} has no place in the order of layers"
+                )
 
 
 def reaches(start, includes):
-    """Every file that a file includes, directly or not."""
+    """All files that a file includes, directly or indirectly."""
     seen, todo = set(), [start]
     while todo:
         for used in includes.get(todo.pop(), ()):
@@ -172,13 +185,15 @@ def main():
             faults.append(f"{table}.c: is a table of rows from higher folders and may define no function")
     for symbol, file in sorted(defined.items()):
         if file.startswith("src/base/") and re.match(r"hw_[^_]", symbol):
-            faults.append(f"{file} defines {symbol}(), which is public: the program has the base twice, and public functions once")
+            faults.append(
+                f"{file} defines {symbol}(), which is public: the program has the base twice, and public functions once"
+            )
     for user in sorted(uses):
         for symbol in sorted(uses[user]):
             used = defined.get(symbol)
             if not used or used == user or tree_of(user) != tree_of(used) and tree_of(used) == "src" and \
                     symbol.startswith("hw_") and not symbol.startswith("hw__"):
-                continue  # the public header is everybody's
+                continue  # every file may use the public header
             if module_of(user) in TABLES:
                 continue
             edges[module_of(user)].add(module_of(used))
