@@ -148,6 +148,7 @@ typedef struct hw_model_info {
     bool has_sinks;              /* learned sinks: a row's weights sum to less than 1 */
     bool host_rows;              /* attention of every layer is read in place, without a copy from a device */
     double row_error;            /* largest |1 - row sum| seen by the probe */
+    const char *adapters;        /* hw_model_params.loras, separated by ", "; "" for none. They are in sample_sha256 */
 } hw_model_info;
 
 /* How far from 1 a row of attention may sum: a softmax in F32 is off by 1e-6 at most, so more than this says that columns
@@ -176,6 +177,9 @@ typedef struct hw_model_params {
     const char *devices;     /* "RPC0,CUDA1": only these take blocks, in this order; NULL: all (see hw_device_list_new()) */
     bool unwatched; /* the engine is not asked what it computes, and no probe runs: such a model generates but cannot be
                        explained. What others are compared with */
+    const char *const *loras; /* [n_loras] low-rank adapters, GGUF files, each "FILE" or "FILE=SCALE"; NULL: none. One
+                                 of another model is ARGUMENT */
+    size_t n_loras;
 } hw_model_params;
 
 HW_API hw_model_params hw_model_params_default(void);

@@ -21,6 +21,8 @@
     falcon.gguf     the same with one MLP norm less and no output bias
     command_r.gguf  LayerNorms without biases, a factor on the logits
     split-0000N-of-00002.gguf  llama.gguf in two files
+    lora.gguf, lora2.gguf  adapters of llama.gguf; lora_gpt2.gguf, lora_wide.gguf, lora_embd.gguf, lora_typed.gguf  adapters that are refused
+    merged.gguf     llama.gguf with lora.gguf added as a whole, and half of lora2.gguf
 
 Each is a few ten KB of F32 from a fixed seed: the same bytes every time. Needs the packages gguf and numpy.
 """
@@ -186,10 +188,7 @@ class Tiny:
         self.w.add_ssm_time_step_rank(DT_RANK)
 
     def save(self):
-        self.w.write_header_to_file()
-        self.w.write_kv_data_to_file()
-        self.w.write_tensors_to_file()
-        self.w.close()
+        write(self.w)
 
 
 def llama(folder, name, vocabulary=sentencepiece, causal=True, broken=False):
@@ -398,25 +397,73 @@ def command_r(folder):
     t.save()
 
 
+def write(w):
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+
+
+def copy_fields(w, whole):
+    for field in whole.fields.values():
+        if not field.name.startswith("GGUF.") and field.name != "general.architecture":
+            kind = field.types[0]
+            w.add_key_value(field.name, field.contents(), kind, field.types[-1] if len(field.types) > 1 else None)
+
+
+RANK, ALPHA = 2, 3.0
+ADAPTED = ("blk.0.attn_output", "blk.0.attn_q", "blk.0.ffn_down", "blk.1.attn_output", "blk.1.attn_v", "blk.1.ffn_up")
+
+
+def adapter(folder, name, arch="llama", weights=ADAPTED, width=None, alpha=ALPHA):
+    """Pairs A [rank, inputs], B [outputs, rank] for weights of llama.gguf; returns {weight: B A}."""
+    rng = np.random.default_rng(sum(name.encode()))
+    shapes = {t.name: t.shape for t in GGUFReader(folder / "llama.gguf").tensors}
+    w = GGUFWriter(folder / f"{name}.gguf", arch)
+    w.add_type("adapter")
+    w.add_string("adapter.type", "lora")
+    (w.add_float32 if isinstance(alpha, float) else w.add_uint32)("adapter.lora.alpha", alpha)
+    changes = {}
+    for weight in weights:
+        n_in, n_out = (int(n) for n in shapes[f"{weight}.weight"])
+        a, b = (0.3 * rng.standard_normal(s).astype(np.float32) for s in ((RANK, width or n_in), (n_out, RANK)))
+        w.add_tensor(f"{weight}.weight.lora_a", a)
+        w.add_tensor(f"{weight}.weight.lora_b", b)
+        changes[f"{weight}.weight"] = b.astype(float) @ a.astype(float)
+    write(w)
+    return changes
+
+
+def adapters(folder):
+    whole, w = GGUFReader(folder / "llama.gguf"), GGUFWriter(folder / "merged.gguf", "llama")
+    changes, more = adapter(folder, "lora"), adapter(folder, "lora2", weights=ADAPTED[:1])
+    copy_fields(w, whole)
+    for t in whole.tensors:
+        data = np.array(t.data, float)
+        for scale, change in ((1, changes), (0.5, more)):
+            data = data + scale * ALPHA / RANK * change.get(t.name, 0)
+        w.add_tensor(t.name, data.astype(np.float32))
+    write(w)
+    adapter(folder, "lora_gpt2", arch="gpt2")
+    adapter(folder, "lora_wide", width=2 * N_EMBD)
+    adapter(folder, "lora_embd", weights=("token_embd",))
+    adapter(folder, "lora_typed", alpha=3)
+
+
 def split(folder, source, n=2):
     """The same tensors in n files, split like llama.cpp's: the first has the metadata."""
     whole = GGUFReader(folder / f"{source}.gguf")
     size = -(-len(whole.tensors) // n)
     for part in range(n):
         w = GGUFWriter(folder / f"split-{part + 1:05}-of-{n:05}.gguf", "llama")
-        for field in whole.fields.values() if part == 0 else ():
-            if not field.name.startswith("GGUF.") and field.name != "general.architecture":
-                kind = field.types[0]
-                w.add_key_value(field.name, field.contents(), kind, field.types[-1] if len(field.types) > 1 else None)
+        if part == 0:
+            copy_fields(w, whole)
         w.add_uint16("split.no", part)
         w.add_uint16("split.count", n)
         w.add_int32("split.tensors.count", len(whole.tensors))
         for tensor in whole.tensors[part * size : (part + 1) * size]:
             w.add_tensor(tensor.name, np.array(tensor.data))
-        w.write_header_to_file()
-        w.write_kv_data_to_file()
-        w.write_tensors_to_file()
-        w.close()
+        write(w)
 
 
 def main():
@@ -432,6 +479,7 @@ def main():
     for make in (gpt2, gpt_oss, jamba, mamba, bert, t5, granite, gemma2, bitnet, phi2, falcon, command_r):
         make(folder)
     split(folder, "llama")
+    adapters(folder)
     print(f"{len(list(folder.glob('*.gguf')))} models in {folder}", file=sys.stderr)
 
 

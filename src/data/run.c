@@ -12,7 +12,8 @@ static bool copy_model(hw_model_info *to, const hw_model_info *from, hw__pool *p
     *to = *from;
     const char **strings[] = {&to->path,   &to->engine,       &to->engine_version,  &to->architecture,
                               &to->name,   &to->quantisation, &to->metadata_sha256, &to->sample_sha256,
-                              &to->device, &to->problem,      &to->values_problem,  &to->readout_problem};
+                              &to->device, &to->problem,      &to->values_problem,  &to->readout_problem,
+                              &to->adapters};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         if (!(*strings[i] = hw__pool_strdup(pool, *strings[i]))) return false;
     size_t n = from->n_layers > 0 ? (size_t)from->n_layers : 0;

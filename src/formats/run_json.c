@@ -38,6 +38,7 @@ static const field model_fields[] = {
     MODEL_TEXT(quantisation),
     MODEL_TEXT(metadata_sha256),
     MODEL_NEW(sample_sha256),
+    MODEL_NEW(adapters),
     MODEL_TEXT(device),
     MODEL_TEXT(problem),
     MODEL_TEXT(values_problem),

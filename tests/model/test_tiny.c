@@ -657,6 +657,7 @@ static void part_of_a_split_is_named(void **state) {
     write_file("half-00001-of-00002.gguf", bytes, n);
     rc = try_open(path_of("half-00001-of-00002.gguf"), &err);
     assert_error(&err, rc, HW_ERR_IO, "part 2 of 2");
+    assert_error(&err, rc, HW_ERR_IO, "half-00002-of-00002.gguf"); /* the file that is missing */
     write_file("half-00002-of-00002.gguf", bytes, n); /* the first again */
     rc = try_open(path_of("half-00001-of-00002.gguf"), &err);
     assert_error(&err, rc, HW_ERR_FORMAT, "does not say that it is part 2");
@@ -666,8 +667,104 @@ static void part_of_a_split_is_named(void **state) {
     free(bytes);
 }
 
+/* ------------------------------------------------------------------ adapters */
+
+static hw_err open_adapted(hw_model **out, const char *const *loras, size_t n, hw_error *err) {
+    hw_model_params p = hw_model_params_default();
+    p.n_threads = 1;
+    p.f32_cache = true;
+    p.loras = loras;
+    p.n_loras = n;
+    return hw_model_open(out, path_of("llama.gguf"), &p, err);
+}
+
+static void assert_same_method(const hw_trace *got, const hw_trace *want, const char *method) {
+    hw_attribution *a = NULL, *b = NULL;
+    assert_int_equal(hw_explain(&a, got, method, NULL, NULL), HW_OK);
+    assert_int_equal(hw_explain(&b, want, method, NULL, NULL), HW_OK);
+    double off = nmse(a->values, b->values, a->n_rows * a->n_columns * a->n_layers);
+    print_message("%s with adapters, against the same weights added: NMSE %.1e, bound 1e-10\n", method, off);
+    assert_true(off <= 1e-10); /* B A x is summed in another order than (W + B A) x */
+    for (size_t r = 0; r < a->n_rows && hw_attribution_balance(a); r++)
+        assert_close(hw_balance_rest(&hw_attribution_balance(a)[r]), 0, 1e-4);
+    hw_attribution_free(a);
+    hw_attribution_free(b);
+}
+
+/* A model with adapters is the model whose weights they were added to. */
+static void adapters_are_as_if_added_to_the_weights(void **state) {
+    (void)state;
+    char whole[192], half[192];
+    const char *const loras[] = {whole, half};
+    uint32_t signals = 1u << HW_SIGNAL_LOGIT | 1u << HW_SIGNAL_PROJECTION;
+    snprintf(whole, sizeof whole, "%s", path_of("lora.gguf"));
+    snprintf(half, sizeof half, "%s=0.5", path_of("lora2.gguf"));
+    hw_model *model = NULL, *merged = open_model("merged.gguf", 0);
+    hw_error err = {0};
+    if (open_adapted(&model, loras, 2, &err) != HW_OK) fail_msg("%s", err.msg);
+    const hw_model_info *info = hw_model_describe(model);
+    assert_string_equal(info->values_problem, "");
+    assert_string_equal(info->readout_problem, "");
+    assert_non_null(strstr(info->adapters, "lora2.gguf=0.5"));
+    hw_trace *got = capture_signals(model, signals), *want = capture_signals(merged, signals);
+    static const char *const methods[] = {"attention", "rollout", "contribution", "logit"};
+    for (size_t i = 0; i < 4; i++) assert_same_method(got, want, methods[i]);
+    assert_string_equal(hw_run_model(hw_trace_run(got))->adapters, info->adapters);
+    hw_trace_free(got);
+    hw_trace_free(want);
+    hw_model_close(model);
+    hw_model_close(merged);
+}
+
+/* Traces and states of one model are not those of another: adapters and their scales belong to it. */
+static void adapters_are_part_of_what_a_model_is(void **state) {
+    (void)state;
+    char whole[192], half[192];
+    const char *const cases[][1] = {{whole}, {half}};
+    char sums[3][72];
+    snprintf(whole, sizeof whole, "%s", path_of("lora.gguf"));
+    snprintf(half, sizeof half, "%s=0.5", path_of("lora.gguf"));
+    for (size_t i = 0; i < 3; i++) {
+        hw_model *model = NULL;
+        assert_int_equal(open_adapted(&model, i < 2 ? cases[i] : NULL, i < 2, NULL), HW_OK);
+        snprintf(sums[i], sizeof sums[i], "%s", hw_model_describe(model)->sample_sha256);
+        hw_model_close(model);
+    }
+    for (size_t i = 0; i < 3; i++) assert_string_not_equal(sums[i], sums[(i + 1) % 3]);
+}
+
+static void adapters_that_do_not_fit_are_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *scale, *part;
+        hw_err code;
+    } cases[] = {
+        {"lora_gpt2.gguf", "", "a LoRA of another model: of architecture gpt2, the model is llama", HW_ERR_ARGUMENT},
+        {"lora_wide.gguf", "", "does not fit this model", HW_ERR_ARGUMENT},
+        {"lora_embd.gguf", "", "changes the embeddings", HW_ERR_UNSUPPORTED},
+        {"lora_typed.gguf", "", "alpha is not a 32-bit float", HW_ERR_FORMAT},
+        {"gpt2.gguf", "", "is not a LoRA adapter", HW_ERR_ARGUMENT},
+        {"lora.gguf", "=half", "FILE=SCALE", HW_ERR_ARGUMENT},
+        {"lora.gguf", "=nan", "FILE=SCALE", HW_ERR_ARGUMENT},
+        {"", "=1", "FILE=SCALE", HW_ERR_ARGUMENT},
+        {"lora_nowhere.gguf", "", "lora_nowhere.gguf", HW_ERR_IO},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char spec[192];
+        const char *const loras[] = {spec};
+        hw_model *model = NULL;
+        hw_error err = {0};
+        snprintf(spec, sizeof spec, "%s%s", *cases[i].name ? path_of(cases[i].name) : "", cases[i].scale);
+        hw_err rc = open_adapted(&model, loras, 1, &err);
+        assert_error(&err, rc, cases[i].code, cases[i].part);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(adapters_are_as_if_added_to_the_weights),
+        cmocka_unit_test(adapters_are_part_of_what_a_model_is),
+        cmocka_unit_test(adapters_that_do_not_fit_are_refused),
         cmocka_unit_test(parts_sum_to_the_logit_on_every_architecture),
         cmocka_unit_test(stream_before_attention_is_what_enters_the_block),
         cmocka_unit_test(model_in_two_files_is_the_same),

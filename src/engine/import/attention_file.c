@@ -209,6 +209,7 @@ static hw_err fill_info(import_engine *e, const findings *f, const char *path, h
         .quantisation = "",
         .metadata_sha256 = "",
         .sample_sha256 = "",
+        .adapters = "",
         .device = "CPU",
         .problem = "",
         .values_problem = "an exported file holds attention weights only, not the values that they carry",

@@ -46,6 +46,11 @@ hw_err hw__llama_make_room(hw__llama_engine *e, size_t n_tokens, hw_error *err) 
         hw__llama_first_error(reason, sizeof reason);
         return hw__fail(err, HW_ERR_ENGINE, "a context of %zu tokens could not be made: %s", n_tokens, reason);
     }
+    if ((rc = hw__adapters_apply(&e->adapters, e->ctx, err)) != HW_OK) {
+        llama_free(e->ctx);
+        e->ctx = NULL;
+        return rc;
+    }
     int32_t *ids = hw__realloc(e->ids, llama_n_ctx(e->ctx), sizeof *ids);
     if (ids) {
         e->ids = ids;

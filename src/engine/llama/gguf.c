@@ -266,6 +266,8 @@ void hw__gguf_close(hw__gguf *g) {
     free(g);
 }
 
+const struct gguf_context *hw__gguf_metadata(const hw__gguf *g) { return g->parts[0].gguf; }
+
 const char *hw__gguf_metadata_sha256(const hw__gguf *g) { return g->metadata_sha256; }
 
 const char *hw__gguf_sample_sha256(const hw__gguf *g) { return g->sample_sha256; }

@@ -21,6 +21,9 @@ typedef struct hw__gguf_matrix {
 hw_err hw__gguf_open(hw__gguf **out, const char *path, hw_error *err);
 void hw__gguf_close(hw__gguf *file);
 
+/* What ggml read of it, of the first file where there are several. */
+const struct gguf_context *hw__gguf_metadata(const hw__gguf *file);
+
 /* Opening begins to hash, on a thread of its own; this waits for it. Error: IO. */
 hw_err hw__gguf_finish_hashes(hw__gguf *file, hw_error *err);
 /* After that: hex SHA-256 of the bytes before the tensor data, and of these with a sample of each tensor: two checkpoints of one

@@ -190,6 +190,11 @@ static void problem(char *to, const char *fmt, ...) {
 static const struct ggml_tensor *output_product(const walk *w, hw__readout_graph *r, const struct ggml_tensor *t) {
     while (t) {
         if (t->op == GGML_OP_MUL_MAT) return is_weight(t->src[0]) ? t : NULL;
+        if (adds_lora(t)) {
+            problem(w->e->readout_problem, "an adapter changes the output weights");
+            t = t->src[0];
+            continue;
+        }
         if (t->op == GGML_OP_UNARY && ggml_get_unary_op(t) == GGML_UNARY_OP_TANH && r->cap == 0 && !r->bias[0]) {
             r->cap = (float)r->scale;
         } else if (t->op == GGML_OP_ADD && is_weight(t->src[1]) && !r->bias[0]) {

@@ -39,6 +39,15 @@ hw_err hw__guarded_piece(int32_t *n, char *out, int32_t capacity, const llama_vo
     return guard(err, "reading a token's text", [&] { *n = llama_token_to_piece(vocab, id, out, capacity, 0, true); });
 }
 
+hw_err hw__guarded_adapter(llama_adapter_lora **out, llama_model *model, const char *path, hw_error *err) {
+    return guard(err, "loading an adapter", [&] { *out = llama_adapter_lora_init(model, path); });
+}
+
+hw_err hw__guarded_adapters(int32_t *status, llama_context *ctx, llama_adapter_lora **adapters, size_t n, float *scales,
+                            hw_error *err) {
+    return guard(err, "using adapters", [&] { *status = llama_set_adapters_lora(ctx, adapters, n, scales); });
+}
+
 hw_err hw__guarded_decode(int32_t *status, llama_context *ctx, llama_batch batch, hw_error *err) {
     return guard(err, "decoding", [&] { *status = llama_decode(ctx, batch); });
 }

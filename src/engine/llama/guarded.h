@@ -42,6 +42,11 @@ hw_err hw__guarded_tokenize(int32_t *n, const struct llama_vocab *vocab, const c
 /* Bytes of a token in out [capacity]; *n below 0 when they do not fit. */
 hw_err hw__guarded_piece(int32_t *n, char *out, int32_t capacity, const struct llama_vocab *vocab, int32_t id,
                          hw_error *err);
+/* *out NULL: libllama refused the adapter, and logged why. */
+hw_err hw__guarded_adapter(struct llama_adapter_lora **out, struct llama_model *model, const char *path, hw_error *err);
+/* Has the context use adapters [n] with scales [n]; *status as llama_set_adapters_lora() returns it. */
+hw_err hw__guarded_adapters(int32_t *status, struct llama_context *ctx, struct llama_adapter_lora **adapters, size_t n,
+                            float *scales, hw_error *err);
 /* After an error the context is in no defined state: free it. */
 hw_err hw__guarded_decode(int32_t *status, struct llama_context *ctx, struct llama_batch batch, hw_error *err);
 hw_err hw__guarded_logits(const float **out, struct llama_context *ctx, int32_t row, hw_error *err);

@@ -67,6 +67,7 @@ static void close_engine(hw__engine *base) {
     llama_free(e->ctx);
     llama_model_free(e->model);
     if (e->batch.token) llama_batch_free(e->batch);
+    hw__adapters_clear(&e->adapters);
     free(e->ids);
     hw__control_tokens_clear(&e->controls);
     free(e->layers);
@@ -153,7 +154,8 @@ static void fill_info(hw__llama_engine *e, const char *path) {
         .name = e->name,
         .quantisation = e->quantisation,
         .metadata_sha256 = hw__gguf_metadata_sha256(e->file),
-        .sample_sha256 = hw__gguf_sample_sha256(e->file),
+        .sample_sha256 = e->adapters.n ? e->adapters.sample_sha256 : hw__gguf_sample_sha256(e->file),
+        .adapters = e->adapters.text ? e->adapters.text : "",
         .device = e->device,
         .problem = e->problem,
         .values_problem = e->values_problem,
@@ -206,6 +208,9 @@ static hw_err open_engine(hw__llama_engine *e, const char *path, hw_error *err) 
     if (rc != HW_OK) return rc;
     if (e->params.n_threads > 1 && !e->params.unwatched) e->mean_output = hw__mean_output_begin(e->file);
     if ((rc = load(e, path, err)) != HW_OK || (rc = hw__gguf_finish_hashes(e->file, err)) != HW_OK) return rc;
+    rc = hw__adapters_open(&e->adapters, e->model, e->params.loras, e->params.n_loras, hw__gguf_sample_sha256(e->file),
+                           err);
+    if (rc != HW_OK) return rc;
     e->vocab = llama_model_get_vocab(e->model);
     size_t n_blocks = (size_t)llama_model_n_layer(e->model);
     e->layers = hw__alloc(n_blocks, sizeof *e->layers);

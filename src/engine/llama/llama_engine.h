@@ -2,6 +2,7 @@
  * llama_engine.h - the inside of the libllama engine, shared by its files:
  *
  *     llama.c         opening a model, sampling
+ *     adapters.c      low-rank adapters of a model
  *     context.c       the context that a sequence is decoded in
  *     decode.c        passes over tokens
  *     backend.c       the log and ggml's backends, once per process
@@ -25,6 +26,7 @@
 #define HW_ENGINE_LLAMA_LLAMA_ENGINE_H
 
 #include "engine/engine.h"
+#include "engine/llama/adapters.h"
 #include "engine/llama/control_tokens.h"
 #include "engine/llama/device_read.h"
 #include "engine/llama/devices.h"
@@ -133,6 +135,7 @@ typedef struct hw__llama_engine {
     hw__engine base;
     hw_model_params params; /* defaults filled in */
     struct llama_model *model;
+    hw__adapters adapters;
     const struct llama_vocab *vocab;
     struct llama_context *ctx;
     struct llama_sampler *sampler;

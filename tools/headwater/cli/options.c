@@ -144,6 +144,8 @@ static const option_row own_rows[] = {
      .elsewhere = "it holds finished explanations"},
 
     {"model", 'm', "FILE", TEXT(model), MODEL(IN_MODEL), .help = "a GGUF model; without -m, $HEADWATER_MODEL"},
+    {"lora", 0, "FILE[=SCALE]", TEXTS(lora), MODEL(IN_MODEL),
+     .help = "a low-rank adapter of the model, a GGUF file, with what it counts for; may be given several times"},
     {"ctx", 0, "N", WHOLE(ctx, 0, MOST_WHOLE), MODEL(IN_MODEL), .standard = "0",
      .help = "most tokens, prompt and completion together; 0 is what the model was trained with"},
     {"threads", 0, "N", WHOLE(threads, 0, 1024), MODEL(IN_MODEL), .standard = "0", .help = "threads; 0 is one a core"},
@@ -626,6 +628,7 @@ void options_free(options *o) {
     free(o->output.at);
     free(o->arguments.at);
     free(o->allow_host.at);
+    free(o->lora.at);
 }
 
 bool options_fit(const options *o, const char *command, source from) {

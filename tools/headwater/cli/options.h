@@ -65,6 +65,7 @@ typedef struct options {
     const char *passages, *question, *answer_by; /* for cite; answer_by for explain and view too */
     double least;
     const char *rpc, *device; /* where blocks run */
+    texts lora;               /* FILE or FILE=SCALE each */
     const char *store;        /* for serve */
     int64_t port;             /* for worker too */
     const char *host;         /* for worker */

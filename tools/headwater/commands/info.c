@@ -41,6 +41,7 @@ static void put_amount(const char *name, double v, const char *unit) {
 static void put_model(const hw_model_info *m) {
     put_text("model", m->name);
     put_text("file", m->path);
+    if (m->adapters[0]) put_text("adapters", m->adapters);
     put_text("architecture", m->architecture);
     put_text("quantisation", m->quantisation);
     put_amount("parameters", (double)m->n_params, "");

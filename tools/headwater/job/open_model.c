@@ -43,6 +43,8 @@ hw_model_params model_params(const options *o) {
     params.n_ctx = (int32_t)o->ctx;
     params.n_ubatch = (int32_t)o->ubatch;
     params.f32_cache = o->f32_cache;
+    params.loras = o->lora.at;
+    params.n_loras = o->lora.n;
     return params;
 }
 

@@ -144,6 +144,7 @@ static const size_t strings[] = {
     offsetof(hw_model_info, problem),
     offsetof(hw_model_info, values_problem),
     offsetof(hw_model_info, readout_problem),
+    offsetof(hw_model_info, adapters),
 };
 enum { N_STRINGS = sizeof strings / sizeof *strings };
 
