@@ -545,11 +545,17 @@ struct hw_method_params {
 
 HW_API hw_method_params hw_method_params_default(void);
 
-/* ------------------------------------------------------------------ the methods' settings, as a table
- * One row for each field of hw_method_params that a user sets. Command line, HTTP API, result files, the page and the
- * documentation go by it. */
+/* ------------------------------------------------------------------ settings, as tables
+ * One row for each field of hw_method_params and of hw_run_params that a user sets. Command line, HTTP API, result files, the page
+ * and the documentation go by them. `params` below is the struct that the setting's table is about. */
 
-typedef enum hw_setting_type { HW_SETTING_FLAG, HW_SETTING_NUMBER, HW_SETTING_WHOLE, HW_SETTING_WORD } hw_setting_type;
+typedef enum hw_setting_type {
+    HW_SETTING_FLAG,
+    HW_SETTING_NUMBER,
+    HW_SETTING_WHOLE,
+    HW_SETTING_WORD,
+    HW_SETTING_TEXT /* borrowed; its default is none, NULL */
+} hw_setting_type;
 /* Whether the setting is named beside a result: only where it is not the default, wherever the method uses it, always. */
 typedef enum hw_shown { HW_SHOWN_WHERE_SET, HW_SHOWN_WHERE_USED, HW_SHOWN_ALWAYS } hw_shown;
 
@@ -564,26 +570,32 @@ typedef struct hw_setting_info {
     hw_setting_type type;
     hw_shown shown;
     uint32_t uses;           /* HW_USES_ trait of the methods that it applies to; 0: all */
-    double min, max;         /* of numbers */
+    double min, max;         /* of numbers; of text its length in bytes, max 0: any */
     bool below_max;          /* `max` itself is not accepted */
     const char *const *words; /* of HW_SETTING_WORD: [] by value, ends with NULL */
     double default_value;    /* of a word its index */
     bool json_text;          /* result files hold it as a string, since JSON's numbers do not hold 64 bits everywhere */
     bool optional;           /* result files of earlier versions lack it: it has its default there */
     bool sparse;             /* result files hold it only where it is not the default */
+    bool transient;          /* result files do not hold it */
 } hw_setting_info;
 
+/* The methods' settings: hw_method_params. */
 HW_API size_t hw_setting_count(void);
 HW_API const hw_setting_info *hw_setting_at(size_t i);
 HW_API const hw_setting_info *hw_setting_find(const char *name); /* NULL if there is none */
-/* The value as a number; of a word its index. Whole numbers beyond 2^53 are rounded: hw_setting_text() has all digits. */
-HW_API double hw_setting_value(const hw_method_params *params, const hw_setting_info *setting);
-/* Error ARGUMENT, "must be a number from 0 to 1": a value that the row does not accept. */
-HW_API hw_err hw_setting_set(hw_method_params *params, const hw_setting_info *setting, double value, hw_error *err);
+/* A run's options: hw_run_params. */
+HW_API size_t hw_run_option_count(void);
+HW_API const hw_setting_info *hw_run_option_at(size_t i);
+HW_API const hw_setting_info *hw_run_option_find(const char *name); /* NULL if there is none */
+/* The value as a number; of a word its index, of text whether there is one. Whole numbers beyond 2^53 are rounded: hw_setting_text() has all digits. */
+HW_API double hw_setting_value(const void *params, const hw_setting_info *setting);
+/* Not of text. Error ARGUMENT, "must be a number from 0 to 1": a value that the row does not accept. */
+HW_API hw_err hw_setting_set(void *params, const hw_setting_info *setting, double value, hw_error *err);
 /* "0.5", "true", "own" into out [capacity]; and back, with errors as above. Return out. */
-HW_API char *hw_setting_text(char *out, size_t capacity, const hw_method_params *params, const hw_setting_info *setting);
-HW_API hw_err hw_setting_read(hw_method_params *params, const hw_setting_info *setting, const char *text, hw_error *err);
-/* As a command line writes it: `option` and its value, NULL for flags; option words are understood. */
+HW_API char *hw_setting_text(char *out, size_t capacity, const void *params, const hw_setting_info *setting);
+HW_API hw_err hw_setting_read(void *params, const hw_setting_info *setting, const char *text, hw_error *err);
+/* A method's setting as a command line writes it: `option` and its value, NULL for flags; option words are understood. */
 HW_API hw_err hw_setting_read_option(hw_method_params *params, const char *option, const char *text, hw_error *err);
 /* "a number from 0 to 1", "one of input, output" into out [capacity]. Returns out. */
 HW_API char *hw_setting_accepts(char *out, size_t capacity, const hw_setting_info *setting);

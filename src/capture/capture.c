@@ -14,6 +14,7 @@
 #include "capture/prompt.h"
 #include "capture/text_remarks.h"
 #include "capture/top_tokens.h"
+#include "data/run_options.h"
 #include "methods/method.h"
 
 #include <math.h>
@@ -80,7 +81,7 @@ static hw_err fuse_rows(const hw__capture *c, size_t layer, const hw__heads *hea
     hw_err rc = rows && n ? HW_OK : hw__fail_memory(err, "rows of a chunk", heads->n_rows, sizeof *rows + sizeof *n);
     if (rc == HW_OK) rc = place_rows(rows, n, c, layer, heads, first, err);
     if (rc == HW_OK)
-        rc = hw__fuse_rows(rows, n, heads, first, heads->n_rows - first, c->trace->run->options.fuse, c->sinks, layer,
+        rc = hw__fuse_rows(rows, n, heads, first, heads->n_rows - first, c->trace->run->options.run.fuse, c->sinks, layer,
                            c->n_threads, err);
     free(rows);
     free(n);
@@ -121,7 +122,7 @@ static hw_err capture_origin(void *ctx, const float *rows, size_t n_rows, size_t
 
 hw__sink hw__capture_sink(hw__capture *capture) {
     bool streams = capture->pending.wanted != 0;
-    bool means = capture->trace && capture->trace->run->options.fuse == HW_FUSE_MEAN;
+    bool means = capture->trace && capture->trace->run->options.run.fuse == HW_FUSE_MEAN;
     return (hw__sink){.rows = capture_rows,
                       .stream = streams ? capture_stream : NULL,
                       .final = streams ? capture_final : NULL,
@@ -273,21 +274,13 @@ static hw_err check_params(const hw_run_params *p, hw_error *err) {
     if (rc != HW_OK) return rc;
     if (p->completion && p->completion_bytes == 0)
         return hw__fail(err, HW_ERR_ARGUMENT, "the given completion is empty: there is nothing to explain");
-    if (!p->completion && p->n_generate == 0)
-        return hw__fail(err, HW_ERR_ARGUMENT, "0 tokens to generate: at least 1 is needed, or a given completion");
-    if (!(p->temperature >= 0 && p->temperature <= 100))
-        return hw__fail(err, HW_ERR_ARGUMENT, "temperature %g: 0 (greedy) to 100 is accepted", p->temperature);
-    if (!(p->top_p > 0 && p->top_p <= 1))
-        return hw__fail(err, HW_ERR_ARGUMENT, "top-p %g: above 0, at most 1", p->top_p);
-    if (p->top_k < 0) return hw__fail(err, HW_ERR_ARGUMENT, "top-k %d: 0 (all) or more", p->top_k);
+    if ((rc = hw__run_options_check(p, err)) != HW_OK) return rc;
     if (p->signals >> HW_N_SIGNALS)
         return hw__fail(err, HW_ERR_ARGUMENT, "signals %#x: there are %d", p->signals, HW_N_SIGNALS);
     if (p->versus && !(p->signals & 1u << HW_SIGNAL_LOGIT))
         return hw__fail(err, HW_ERR_ARGUMENT, "versus contrasts logits, and the signal \"logit\" is not asked for");
     if ((unsigned)p->rows > HW_ROWS_NONE)
         return hw__fail(err, HW_ERR_ARGUMENT, "rows %d: all, interest or none", (int)p->rows);
-    if ((unsigned)p->fuse > HW_FUSE_MIN)
-        return hw__fail(err, HW_ERR_ARGUMENT, "head fusion %d: mean, max or min", (int)p->fuse);
     return HW_OK;
 }
 
@@ -407,25 +400,12 @@ hw_err hw__trace_capture(hw_trace **out, hw__engine *engine, size_t n_ctx, const
     return rc;
 }
 
-hw_run_params hw_run_params_default(void) {
-    return (hw_run_params){.size = sizeof(hw_run_params), .n_generate = 32, .top_p = 1, .fuse = HW_FUSE_MEAN};
-}
-
 static hw__run_options options_of(const hw_model *model, const hw_run_params *params) {
-    return (hw__run_options){
-        .n_generate = params->n_generate,
-        .temperature = params->temperature,
-        .top_p = params->top_p,
-        .top_k = params->top_k,
-        .seed = params->seed,
-        .fuse = params->fuse,
-        .chat = params->chat || params->n_messages,
-        .special = params->special,
-        .thinking = params->thinking,
-        .f32_cache = model->params.f32_cache,
-        .n_ubatch = (int32_t)model->engine->ops->chunk(model->engine),
-        .versus = params->versus,
-    };
+    hw__run_options options = {.run = *params,
+                               .f32_cache = model->params.f32_cache,
+                               .n_ubatch = (int32_t)model->engine->ops->chunk(model->engine)};
+    options.run.chat = params->chat || params->n_messages;
+    return options;
 }
 
 static size_t context_of(const hw_model *model) {

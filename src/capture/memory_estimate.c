@@ -116,7 +116,7 @@ static hw_err count(sizes *s, hw_model *model, const hw_plan *plan, hw_error *er
     hw__engine *engine = model->engine;
     const hw_model_info *info = engine->ops->describe(engine);
     const hw_run_params *p = plan->run;
-    const hw__run_options options = {.fuse = p->fuse, .f32_cache = model->params.f32_cache};
+    const hw__run_options options = {.run = {.fuse = p->fuse}, .f32_cache = model->params.f32_cache};
     hw__tokens prompt = {0}, given = {0};
     hw_segments *segments = NULL;
     hw_run *run;

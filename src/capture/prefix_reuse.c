@@ -10,7 +10,7 @@ static bool of_every_row(int signal) { return hw__signal_layout((hw_signal)signa
 
 static bool same_model(const hw_run *a, const hw_run *b) {
     return a->causal && b->causal && a->model.n_layers == b->model.n_layers && a->model.n_vocab == b->model.n_vocab &&
-           hw__same_model(&a->model, &b->model) && a->options.fuse == b->options.fuse &&
+           hw__same_model(&a->model, &b->model) && a->options.run.fuse == b->options.run.fuse &&
            a->options.f32_cache == b->options.f32_cache;
 }
 

@@ -47,7 +47,7 @@ hw_err hw_trace_import(hw_trace **out, const char *path, hw_fuse fuse, hw_error 
     hw_err rc = hw__engine_import_open(&engine, path, err);
     if (rc != HW_OK) return rc;
     const hw__import_info *info = hw__engine_import_info(engine);
-    hw__run_options options = {.fuse = fuse, .top_p = 1};
+    hw__run_options options = {.run = {.fuse = fuse, .top_p = 1}};
     hw_run *run = NULL;
     hw_trace *trace = NULL;
     rc = hw__run_new(&run, engine->ops->describe(engine), &options, err);

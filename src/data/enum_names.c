@@ -26,7 +26,7 @@ const char *const hw__aggregate_words[] = {"mean", "rollout", NULL};
 static const char *const hw__role_words[] = {"prompt", "completion", "special", "template", NULL};
 static const char *const hw__precision_words[] = {"f32", "f16", NULL};
 static const char *const hw__rows_words[] = {"all", "interest", "none", NULL};
-static const char *const hw__thinking_words[] = {"default", "on", "off", NULL};
+const char *const hw__thinking_words[] = {"default", "on", "off", NULL};
 static const char *const hw__stop_words[] = {"length", "end", "given", "cancelled", NULL};
 
 static hw_err parse(int *out, const char *const *words, size_t n, const char *what, const char *word, hw_error *err) {

@@ -2,6 +2,7 @@
 #include "data/run.h"
 
 #include "base/error.h"
+#include "data/run_options.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -38,8 +39,7 @@ hw_err hw__run_new(hw_run **out, const hw_model_info *model, const hw__run_optio
     run->options = *options;
     run->causal = true;
     run->prompt = "";
-    run->options.versus = hw__pool_strdup(&run->pool, options->versus ? options->versus : "");
-    if (!run->options.versus || !copy_model(&run->model, model, &run->pool)) {
+    if (!hw__run_options_copy(&run->options.run, &options->run, &run->pool) || !copy_model(&run->model, model, &run->pool)) {
         hw__run_release(run);
         return hw__fail_memory(err, "a run's model description", 1, 4096);
     }
@@ -169,10 +169,10 @@ const char *hw_run_completion(const hw_run *run, size_t *n_bytes) {
 
 size_t hw_run_n_reused(const hw_run *run) { return run->n_reused; }
 const hw_model_info *hw_run_model(const hw_run *run) { return &run->model; }
-hw_fuse hw_run_fuse(const hw_run *run) { return run->options.fuse; }
+hw_fuse hw_run_fuse(const hw_run *run) { return run->options.run.fuse; }
 hw_stop hw_run_stop(const hw_run *run) { return run->stop; }
 bool hw_run_is_causal(const hw_run *run) { return run->causal; }
-const char *hw_run_versus(const hw_run *run) { return run->options.versus; }
+const char *hw_run_versus(const hw_run *run) { return or_empty(run->options.run.versus); }
 
 size_t hw_run_n_remarks(const hw_run *run) { return run->n_remarks; }
 

@@ -16,15 +16,9 @@ enum { HW__MAX_REMARKS = 16 };
 
 /* Options of the run that are saved in files. */
 typedef struct hw__run_options {
-    size_t n_generate;
-    float temperature, top_p;
-    int32_t top_k, n_ubatch;
-    uint32_t seed;
-    hw_fuse fuse;
-    bool chat, f32_cache;
-    const char *versus; /* in the run's arena; "" for none */
-    bool special;
-    hw_thinking thinking;
+    hw_run_params run; /* those of the table (run_options.c); its text is in the run's arena */
+    int32_t n_ubatch;
+    bool f32_cache;
 } hw__run_options;
 
 struct hw_run {

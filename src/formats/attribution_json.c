@@ -1,6 +1,7 @@
 /* attribution_json.c - the table of settings writes and reads the settings. */
 #include "formats/attribution_json.h"
 
+#include "formats/setting_json.h"
 #include "formats/through_json.h"
 #include "base/utf8.h"
 
@@ -89,26 +90,12 @@ static json_t *names_to_json(const hw_method_params *p) {
     return list;
 }
 
-static json_t *setting_to_json(const hw_method_params *p, const hw_setting_info *s) {
-    char text[64];
-    double v = hw_setting_value(p, s);
-    if (s->type == HW_SETTING_FLAG) return json_boolean(v != 0);
-    if (s->type == HW_SETTING_NUMBER) return hw__json_double(v);
-    if (s->type == HW_SETTING_WHOLE && !s->json_text) return json_integer((json_int_t)v);
-    return json_string(hw_setting_text(text, sizeof text, p, s));
-}
-
-static bool is_written(const hw_method_params *p, const hw_setting_info *s) {
-    return !s->sparse || hw_setting_value(p, s) != s->default_value;
-}
-
 static json_t *settings_to_json(const hw_attribution *a) {
     const hw_method_params *p = &a->params;
     json_t *json = json_object();
     bool ok = json != NULL;
     for (size_t i = 0; ok && i < hw_setting_count(); i++)
-        if (is_written(p, hw_setting_at(i)))
-            ok = json_object_set_new(json, hw_setting_at(i)->name, setting_to_json(p, hw_setting_at(i))) == 0;
+        ok = hw__setting_put_json(json, p, hw_setting_at(i));
     if (ok && p->groups)
         ok = json_object_set_new(json, "n_groups", json_integer((json_int_t)p->n_groups)) == 0 &&
              json_object_set_new(json, "groups", ints_to_json(p->groups, hw__n_shown(p, a->run))) == 0;
@@ -167,32 +154,6 @@ static hw_err get_method(const char **method, const json_t *json, hw_error *err)
     return HW_OK;
 }
 
-static hw_err get_setting(hw_method_params *p, const hw_setting_info *s, const json_t *json, hw_error *err) {
-    const char *text;
-    bool flag;
-    double v;
-    int64_t whole;
-    hw_err rc;
-    if (s->optional && !json_object_get(json, s->name)) return HW_OK;
-    if (s->type == HW_SETTING_FLAG) {
-        rc = hw__json_bool(&flag, json, s->name, err);
-        return rc == HW_OK ? hw_setting_set(p, s, flag, err) : rc;
-    }
-    if (s->type == HW_SETTING_NUMBER) {
-        rc = hw__json_real(&v, json, s->name, err);
-        return rc == HW_OK ? hw_setting_set(p, s, v, err) : rc;
-    }
-    char digits[24];
-    if (s->type == HW_SETTING_WHOLE && !s->json_text) {
-        rc = hw__json_int(&whole, json, s->name, 0, INT64_MAX, err);
-        if (rc != HW_OK) return rc;
-        snprintf(digits, sizeof digits, "%" PRId64, whole);
-        return hw_setting_read(p, s, digits, err);
-    }
-    rc = hw__json_word(&text, json, s->name, err);
-    return rc == HW_OK ? hw_setting_read(p, s, text, err) : rc;
-}
-
 /* Names of groups: a malloc'd array of strings owned by the JSON. Files of earlier versions have none. */
 static hw_err get_names(hw_method_params *p, const char ***names, const json_t *json, hw_error *err) {
     const json_t *list;
@@ -243,11 +204,8 @@ static hw_err get_settings(hw_method_params *p, column_groups *groups, const jso
                            hw_error *err) {
     const json_t *settings;
     hw_err rc = hw__json_object(&settings, json, "settings", err);
-    for (size_t i = 0; rc == HW_OK && i < hw_setting_count(); i++) {
-        const hw_setting_info *s = hw_setting_at(i);
-        rc = get_setting(p, s, settings, err);
-        if (rc == HW_ERR_ARGUMENT) rc = hw__fail_in(err, HW_ERR_FORMAT, "setting \"%s\"", s->name);
-    }
+    for (size_t i = 0; rc == HW_OK && i < hw_setting_count(); i++)
+        rc = hw__setting_get_json(p, hw_setting_at(i), settings, NULL, err); /* none of them is text */
     return rc == HW_OK ? get_groups(p, groups, settings, run, err) : rc;
 }
 

@@ -5,6 +5,7 @@
 #include "formats/run_json.h"
 
 #include "data/enum_names.h"
+#include "formats/setting_json.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -58,12 +59,8 @@ static const field model_fields[] = {
     MODEL(host_rows, BOOL),
     MODEL(row_error, DOUBLE),
 };
-static const field option_fields[] = {
-    OPTION(n_generate, SIZE), OPTION(temperature, FLOAT), OPTION(top_p, FLOAT), OPTION(top_k, I32),
-    OPTION(n_ubatch, I32),    OPTION(seed, U32),          OPTION(chat, BOOL),   OPTION(f32_cache, BOOL),
-};
-static const field versus_field = {"versus", "versus_bytes", TEXT, offsetof(hw__run_options, versus),
-                                   false}; /* written only if set */
+/* Beside the options of the table: what the model was opened with. */
+static const field option_fields[] = {OPTION(n_ubatch, I32), OPTION(f32_cache, BOOL)};
 enum {
     N_MODEL_FIELDS = sizeof model_fields / sizeof *model_fields,
     N_OPTION_FIELDS = sizeof option_fields / sizeof *option_fields
@@ -182,16 +179,17 @@ static bool put_remarks(json_t *json, const hw_run *run) {
     return ok;
 }
 
+static bool put_options(json_t *options, const hw_run_params *p) {
+    bool ok = true;
+    for (size_t i = 0; ok && i < hw_run_option_count(); i++) ok = hw__setting_put_json(options, p, hw_run_option_at(i));
+    return ok;
+}
+
 hw_err hw__run_to_json(json_t **out, const hw_run *run, hw_error *err) {
     json_t *model = hw__model_to_json(&run->model);
     json_t *options = fields_to_json(option_fields, N_OPTION_FIELDS, &run->options);
     json_t *json = json_object();
-    bool ok =
-        model && options && json_object_set_new(options, "fuse", json_string(hw_fuse_name(run->options.fuse))) == 0;
-    if (ok && *run->options.versus) ok = put_field(options, &versus_field, &run->options);
-    if (ok && run->options.special) ok = json_object_set_new(options, "special", json_true()) == 0;
-    if (ok && run->options.thinking != HW_THINKING_DEFAULT)
-        ok = json_object_set_new(options, "thinking", json_string(hw_thinking_name(run->options.thinking))) == 0;
+    bool ok = model && options && put_options(options, &run->options.run);
     ok = ok && json_object_set(json, "model", model) == 0 && json_object_set(json, "options", options) == 0;
     ok = ok && json_object_set_new(json, "stop", json_string(hw_stop_name(run->stop))) == 0;
     ok = ok && json_object_set_new(json, "causal", json_boolean(run->causal)) == 0;
@@ -306,21 +304,10 @@ static hw_err get_model(hw_model_info *model, const json_t *json, hw__pool *pool
 
 static hw_err get_options(hw__run_options *options, const json_t *json, hw__pool *pool, hw_error *err) {
     const json_t *object;
-    const char *word;
     hw_err rc = hw__json_object(&object, json, "options", err);
     if (rc == HW_OK) rc = get_fields(options, option_fields, N_OPTION_FIELDS, object, NULL, err);
-    if (rc == HW_OK) rc = hw__json_word(&word, object, "fuse", err);
-    if (rc == HW_OK && hw_fuse_parse(&options->fuse, word, err) != HW_OK)
-        rc = hw__fail_in(err, HW_ERR_FORMAT, "\"fuse\"");
-    if (rc == HW_OK && json_object_get(object, "versus"))
-        rc = get_text(&options->versus, &versus_field, object, pool, err);
-    if (rc == HW_OK && json_object_get(object, "special"))
-        rc = hw__json_bool(&options->special, object, "special", err);
-    if (rc == HW_OK && json_object_get(object, "thinking")) {
-        rc = hw__json_word(&word, object, "thinking", err);
-        if (rc == HW_OK && hw_thinking_parse(&options->thinking, word, err) != HW_OK)
-            rc = hw__fail_in(err, HW_ERR_FORMAT, "\"thinking\"");
-    }
+    for (size_t i = 0; rc == HW_OK && i < hw_run_option_count(); i++)
+        rc = hw__setting_get_json(&options->run, hw_run_option_at(i), object, pool, err);
     return rc;
 }
 

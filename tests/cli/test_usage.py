@@ -33,7 +33,7 @@ CASES = {
                         "--measure \"foo\": must be one of projection, norm, proximity1, proximity2"),
     "no size": ([*RUN, "--memory", "much"],
                 "--memory \"much\": must be a number of bytes above 0, or one of K, M, G or T as in 500M"),
-    "unknown fusion": ([*RUN, "--fuse", "sum"], "--fuse \"sum\": must be one of mean|max|min"),
+    "unknown fusion": ([*RUN, "--fuse", "sum"], "--fuse \"sum\": must be one of mean, max, min"),
     "unknown colour mode": ([*RUN, "--color", "yes"], "--color \"yes\": must be one of auto|always|never"),
     "unknown preset": ([*RUN, "--preset", "notes"], "--preset \"notes\": there is none of that name, did you mean note?; there are note"),
     "nothing to explain": (["explain"], "nothing to explain: give -m MODEL and a prompt (-p TEXT, -f FILE or -), or "
@@ -79,7 +79,7 @@ CASES = {
     "normalised lift": ([*RUN, "--lift", "--normalise"], "--lift does not go with --normalise: a lift is no share of a whole"),
     "versus without logit": ([*RUN, "--method", "rollout", "--versus", "x"],
                              "--versus is heeded by logit, not by rollout"),
-    "versus nothing": ([*RUN, "--versus", ""], "--versus \"\": a token's text, or second, is needed"),
+    "versus nothing": ([*RUN, "--versus", ""], "--versus \"\": must be text of 1 to 200 bytes without NUL"),
     "versus of a trace": (["explain", "--trace", TRACE, "--versus", "x"],
                           "--versus does not go with a saved trace: logits are read while the model runs"),
     "versus of methods": (["check", "-m", "model.gguf", "-p", "x", "--method", "rollout,random", "--versus", "x"],

@@ -355,7 +355,7 @@ def test_versus_contrasts_the_logit(server):
 
 
 def test_versus_that_is_none(server):
-    for value, part in (("", "empty"), (7, "string"), (" two words", "as one token"), ("a\0b", "without NUL")):
+    for value, part in (("", "1 to 200 bytes"), (7, "must be text"), (" two words", "as one token"), ("a\0b", "without NUL")):
         reply = server.ask("POST", "/api/explain", {"prompt": "a", "options": {"versus": value}})
         assert (reply.status, reply.error["code"]) == (400, "bad_request") and part in reply.error["message"], reply.body
 

@@ -79,7 +79,7 @@ def whole(schema):
 
 def declared(setting):
     """A row of the table of settings as a schema, in one line of YAML."""
-    kind = {"flag": "boolean", "number": "number", "whole": "integer", "word": "string"}[setting["type"]]
+    kind = {"flag": "boolean", "number": "number", "whole": "integer", "word": "string", "text": "string"}[setting["type"]]
     schema = {"type": kind}
     if "words" in setting:
         schema["enum"] = setting["words"]
@@ -87,25 +87,36 @@ def declared(setting):
         schema |= {"minimum": setting["min"], "maximum": setting["max"]}
     if setting.get("below_max"):
         schema["exclusiveMaximum"] = True
-    schema |= {"default": setting["default"], "description": setting["help"]}
-    return json.dumps(schema, ensure_ascii=False)
+    schema |= {key: setting[at] for key, at in (("minLength", "min_bytes"), ("maxLength", "max_bytes")) if at in setting}
+    if setting["type"] != "text":
+        schema["default"] = setting["default"]
+    schema["description"] = setting["help"]
+    return re.sub(r"\b(\d)e-", r"\1.0e-", json.dumps(schema, ensure_ascii=False))  # YAML 1.1 reads numbers with a point
 
 
-def test_settings_are_written_from_the_table(server):
-    """The file's blocks about settings are those that the table gives; HEADWATER_UPDATE=1 writes them."""
-    table = server.ok("GET", "/api/methods")["settings"]
-    block = re.compile(r"^( +)# settings: begin.*\n(?:.*\n)*?\1# settings: end\n", re.M)
+def written(text, name, rows, refer):
+    """The file's text with these rows in its blocks of that name, and how many blocks it has. `refer`: the deeper ones refer to
+    the schemas of the outermost."""
+    block = re.compile(rf"^( +)# {name}: begin.*\n(?:.*\n)*?\1# {name}: end\n", re.M)
 
     def write(match):
         indent, lines = match[1], match[0].splitlines(keepends=True)
-        refs = len(indent) > 4
-        rows = [f"{indent}{s['name']}: " + (f"{{$ref: '#/components/schemas/{s['name']}'}}" if refs else declared(s)) + "\n"
-                for s in table]
-        return lines[0] + "".join(rows) + lines[-1]
+        refs = refer and len(indent) > 4
+        body = [f"{indent}{s['name']}: " + (f"{{$ref: '#/components/schemas/{s['name']}'}}" if refs else declared(s)) + "\n"
+                for s in rows]
+        return lines[0] + "".join(body) + lines[-1]
 
+    return block.subn(write, text)
+
+
+def test_settings_and_options_are_written_from_the_tables(server):
+    """The file's blocks about settings and options are those that the tables give; HEADWATER_UPDATE=1 writes them."""
+    tables = server.ok("GET", "/api/methods")
     text = FILE.read_text(encoding="utf-8")
-    wanted, count = block.subn(write, text)
-    assert count == 4
+    wanted, settings = written(text, "settings", tables["settings"], True)
+    wanted, options = written(wanted, "options", [o for o in tables["options"] if o["name"] != "fuse"], False)
+    wanted, fuse = written(wanted, "fuse", [o for o in tables["options"] if o["name"] == "fuse"], False)
+    assert (settings, options, fuse) == (4, 1, 1)
     if os.environ.get("HEADWATER_UPDATE"):
         FILE.write_text(wanted, encoding="utf-8")
     assert FILE.read_text(encoding="utf-8") == wanted
@@ -176,7 +187,7 @@ def test_defaults_are_those_of_the_server(api, server):
     body = {"prompt": "a", "completion": "b"}
     made = server.ok("POST", "/api/explain", body)["run"]["options"]
     for key, field in options.items():
-        assert made.get(key) == field.get("default") or key == "n_generate", key
+        assert made.get(key, field.get("default")) == field.get("default") or key == "n_generate", key
     assert len(server.ok("POST", "/api/explain", {"prompt": PROMPT, "methods": ["attention"]})["run"]["tokens"]) <= 8 + 32
 
 

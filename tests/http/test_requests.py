@@ -166,7 +166,7 @@ FIELDS = [
     ({"prompt": "a", "options": []}, '"options" must be an object'),
     ({"prompt": "a", "options": {"n": 1}}, '"n" is no field of options; there are "n_generate"'),
     ({"prompt": "a", "options": {"n_generate": 0}}, '"n_generate" is 0: must be a whole number from 1 to 1000000'),
-    ({"prompt": "a", "options": {"n_generate": 1.5}}, '"n_generate" must be a whole number'),
+    ({"prompt": "a", "options": {"n_generate": 1.5}}, '"n_generate" is 1.5: must be a whole number'),
     ({"prompt": "a", "options": {"n_generate": True}}, '"n_generate" must be a whole number'),
     ({"prompt": "a", "options": {"n_generate": 1000001}}, '"n_generate" is 1000001'),
     ({"prompt": "a", "options": {"temperature": -1}}, '"temperature" is -1: must be a number from 0 to 100'),

@@ -115,7 +115,7 @@ static hw_run *empty_run(size_t n_layers, bool sinks) {
                           .n_blocks = (int32_t)n_layers,
                           .layers = layers,
                           .has_sinks = sinks};
-    hw__run_options options = {.top_p = 1};
+    hw__run_options options = {.run = {.top_p = 1}};
     hw_run *run = NULL;
     assert_int_equal(hw__run_new(&run, &info, &options, NULL), HW_OK);
     return run;
@@ -192,7 +192,7 @@ static hw_err show_rows(hw_trace *trace, const trace_spec *s, hw_error *err) {
 hw_err try_trace(hw_trace **out, const trace_spec *s, hw_error *err) {
     hw_run *run = empty_run(s->n_layers, s->sinks);
     run->causal = !s->bidirectional;
-    run->options.fuse = s->fuse;
+    run->options.run.fuse = s->fuse;
     add_numbered(run, s->n_prompt, HW_ROLE_PROMPT);
     add_numbered(run, s->n_completion, HW_ROLE_COMPLETION);
     hw_trace *trace;

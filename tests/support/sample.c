@@ -42,18 +42,18 @@ static hw_run *empty_run(bool causal) {
         .host_rows = true,
         .row_error = 0x1p-21,
     };
-    hw__run_options options = {.n_generate = 33,
-                               .temperature = 0.7f,
-                               .top_p = 0.95f,
-                               .top_k = 40,
+    hw__run_options options = {.run = {.n_generate = 33,
+                                       .temperature = 0.7f,
+                                       .top_p = 0.95f,
+                                       .top_k = 40,
+                                       .seed = UINT32_MAX,
+                                       .fuse = HW_FUSE_MAX,
+                                       .chat = true,
+                                       .special = true,
+                                       .thinking = HW_THINKING_OFF,
+                                       .versus = "=\xE2\x82"}, /* half a character */
                                .n_ubatch = 512,
-                               .seed = UINT32_MAX,
-                               .fuse = HW_FUSE_MAX,
-                               .chat = true,
-                               .f32_cache = true,
-                               .special = true,
-                               .thinking = HW_THINKING_OFF,
-                               .versus = "=\xE2\x82"}; /* half a character */
+                               .f32_cache = true};
     hw_run *run = NULL;
     assert_int_equal(hw__run_new(&run, &info, &options, NULL), HW_OK);
     run->causal = causal;
@@ -208,18 +208,18 @@ static void assert_same_model(const hw_model_info *a, const hw_model_info *b) {
 }
 
 static void assert_same_options(const hw__run_options *a, const hw__run_options *b) {
-    assert_int_equal(a->n_generate, b->n_generate);
-    assert_same_float(a->temperature, b->temperature);
-    assert_same_float(a->top_p, b->top_p);
-    assert_int_equal(a->top_k, b->top_k);
+    assert_int_equal(a->run.n_generate, b->run.n_generate);
+    assert_same_float(a->run.temperature, b->run.temperature);
+    assert_same_float(a->run.top_p, b->run.top_p);
+    assert_int_equal(a->run.top_k, b->run.top_k);
     assert_int_equal(a->n_ubatch, b->n_ubatch);
-    assert_int_equal(a->seed, b->seed);
-    assert_int_equal(a->fuse, b->fuse);
-    assert_int_equal(a->chat, b->chat);
+    assert_int_equal(a->run.seed, b->run.seed);
+    assert_int_equal(a->run.fuse, b->run.fuse);
+    assert_int_equal(a->run.chat, b->run.chat);
     assert_int_equal(a->f32_cache, b->f32_cache);
-    assert_string_equal(a->versus, b->versus);
-    assert_int_equal(a->special, b->special);
-    assert_int_equal(a->thinking, b->thinking);
+    assert_string_equal(a->run.versus ? a->run.versus : "", b->run.versus ? b->run.versus : "");
+    assert_int_equal(a->run.special, b->run.special);
+    assert_int_equal(a->run.thinking, b->run.thinking);
 }
 
 static void assert_same_token(const hw_token *a, const hw_token *b) {

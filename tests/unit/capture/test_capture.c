@@ -463,25 +463,25 @@ static void options_out_of_range_are_named(void **state) {
     p = ask(PROMPT, "", 6);
     refuse(&fake, &p, HW_ERR_ARGUMENT, "completion is empty");
     p = ask(PROMPT, NULL, 0);
-    refuse(&fake, &p, HW_ERR_ARGUMENT, "0 tokens to generate");
+    refuse(&fake, &p, HW_ERR_ARGUMENT, "n_generate is 0: must be a whole number from 1 to 1000000");
     static const float bad_temperatures[] = {-0.5f, 101, NAN, INFINITY};
     for (size_t i = 0; i < 4; i++) {
         p = ask(PROMPT, NULL, 6);
         p.temperature = bad_temperatures[i];
-        refuse(&fake, &p, HW_ERR_ARGUMENT, "temperature");
+        refuse(&fake, &p, HW_ERR_ARGUMENT, "temperature is");
     }
     static const float bad_top_p[] = {0, -1, 1.5f, NAN};
     for (size_t i = 0; i < 4; i++) {
         p = ask(PROMPT, NULL, 6);
         p.top_p = bad_top_p[i];
-        refuse(&fake, &p, HW_ERR_ARGUMENT, "top-p");
+        refuse(&fake, &p, HW_ERR_ARGUMENT, "top_p is");
     }
     p = ask(PROMPT, NULL, 6);
     p.top_k = -1;
-    refuse(&fake, &p, HW_ERR_ARGUMENT, "top-k -1");
+    refuse(&fake, &p, HW_ERR_ARGUMENT, "top_k is -1: must be a whole number from 0 to 2147483647");
     p = ask(PROMPT, NULL, 6);
     p.fuse = (hw_fuse)3;
-    refuse(&fake, &p, HW_ERR_ARGUMENT, "head fusion 3");
+    refuse(&fake, &p, HW_ERR_ARGUMENT, "fuse is 3: must be one of mean, max, min");
 }
 
 static void context_overflow_says_by_how_much(void **state) {
@@ -494,8 +494,10 @@ static void context_overflow_says_by_how_much(void **state) {
     refuse(&fake, &generate, HW_ERR_ARGUMENT, "14 tokens and 6 of completion are 3 more than the context of 17");
     fake.n_ctx = N_PROMPT + 1;
     refuse(&fake, &given, HW_ERR_ARGUMENT, "14 tokens and 2 of completion are 1 more than the context of 15");
-    generate.n_generate = SIZE_MAX;
+    generate.n_generate = 1000000;
     refuse(&fake, &generate, HW_ERR_ARGUMENT, "more than the context of 15");
+    generate.n_generate = SIZE_MAX;
+    refuse(&fake, &generate, HW_ERR_ARGUMENT, "must be a whole number from 1 to 1000000");
 }
 
 static void lowered_context_counts(void **state) {

@@ -59,7 +59,7 @@ static hw_run *worked_run(void) {
         .n_bytes = 6400,
         .host_rows = true,
     };
-    hw__run_options options = {.n_generate = 1, .top_p = 1, .n_ubatch = 512};
+    hw__run_options options = {.run = {.n_generate = 1, .top_p = 1}, .n_ubatch = 512};
     hw_run *run = NULL;
     assert_int_equal(hw__run_new(&run, &info, &options, NULL), HW_OK);
     assert_int_equal(hw__run_set_prompt(run, "The cat", 7, NULL), HW_OK);

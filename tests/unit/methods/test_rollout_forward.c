@@ -28,7 +28,7 @@ static hw_trace *random_trace(bool causal, size_t n_prompt) {
     int32_t layers[L];
     for (int32_t l = 0; l < L; l++) layers[l] = l;
     hw_model_info info = {.n_layers = L, .n_blocks = L, .layers = layers};
-    hw__run_options options = {.top_p = 1};
+    hw__run_options options = {.run = {.top_p = 1}};
     hw_run *run;
     hw_trace *trace;
     assert_int_equal(hw__run_new(&run, &info, &options, NULL), HW_OK);

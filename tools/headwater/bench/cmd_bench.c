@@ -291,7 +291,7 @@ static int run(const options *o) {
     const char *path = model_path(o, command_name);
     if (!path) return STATUS_USAGE;
     bench b = {.o = o, .place = bench_place_now()};
-    b.job = (bench_job){.path = path, .params = model_params(o), .n = (size_t)o->generate};
+    b.job = (bench_job){.path = path, .params = model_params(o), .n = o->run.n_generate};
     if (!read_variants(&b, o->variants)) return STATUS_USAGE;
     for (size_t i = 0; i < n; i++) longest = sizes[i] > longest ? sizes[i] : longest;
     const char *const inputs[] = {path, o->file};

@@ -27,9 +27,7 @@
         *(hw_##type *)field = v;                                                                                       \
         return true;                                                                                                   \
     }
-WORD_READER(fuse)
 WORD_READER(precision)
-WORD_READER(thinking)
 
 /* A number of bytes, multiplied by a power of 1024 if a unit letter follows. */
 static bool word_memory(void *field, const char *text) {
@@ -100,8 +98,12 @@ enum {
 #define WHOLE(field, from, to) .type = OPTION_WHOLE, .offset = AT(field), .least = from, .most = to
 #define REAL(field, from, to)  .type = OPTION_REAL, .offset = AT(field), .least = from, .most = to
 
-/* Position of the rows of the table of settings. */
-#define SETTINGS_HERE "settings"
+/* A row of the library's table of run options: help, default and range come from there unless they are set here. */
+#define OF_RUN(field)          .type = OPTION_RUN, .offset = AT(run.field)
+
+/* Positions of the rows of the table of settings, and of those run options that no row below names. */
+#define SETTINGS_HERE    "settings"
+#define RUN_OPTIONS_HERE "run options"
 
 static const option_row own_rows[] = {
     {"passages", 0, "FILE", TEXT(passages), RUN(IN_CITE, FROM_MODEL | FROM_TRACE),
@@ -114,32 +116,25 @@ static const option_row own_rows[] = {
     {"file", 'f', "FILE", TEXT(file), RUN(IN_RUNS, FROM_MODEL),
      .help = "the prompt is this file, byte for byte, its last newline too; a byte order mark at the start of any file is "
              "passed over; - is standard input"},
-    {"generate", 'n', "N", WHOLE(generate, 1, 1e6), RUN(IN_EXPLAIN | IN_CHECK, FROM_MODEL), .standard = "32",
-     .help = "most tokens to generate; stops earlier where the model ends"},
-    {"generate", 'n', "N", WHOLE(generate, 1, 1e6), RUN(IN_CITE, FROM_MODEL), .standard = "128",
-     .help = "most tokens to generate; stops earlier where the model ends"},
+    {"generate", 'n', "N", OF_RUN(n_generate), RUN(IN_EXPLAIN | IN_CHECK, FROM_MODEL)},
+    {"generate", 'n', "N", OF_RUN(n_generate), RUN(IN_CITE, FROM_MODEL), .standard = "128"},
     {"completion", 0, "TEXT", TEXT(completion), RUN(IN_RUNS, FROM_MODEL),
      .help = "take this completion instead of generating one"},
-    {"chat", 0, NULL, FLAG(chat), RUN(IN_RUNS | IN_EVAL, FROM_MODEL),
-     .help = "wrap the prompt, as a message of the user, in the model's chat template"},
+    {.name = "chat", OF_RUN(chat), RUN(IN_RUNS | IN_EVAL, FROM_MODEL)},
     {"system", 0, "TEXT", TEXT(system), RUN(IN_RUNS, FROM_MODEL), .help = "a system message before the prompt; a chat"},
     {"messages", 0, "FILE", TEXT(messages), RUN(IN_RUNS, FROM_MODEL),
      .help = "in place of a prompt a conversation, as OpenAI's JSON list: [{\"role\": \"user\", \"content\": \"...\"}, "
              "...]; a chat"},
     {"chat-template", 0, "FILE", TEXT(chat_template), RUN(IN_RUNS | IN_EVAL, FROM_MODEL),
      .help = "a Jinja template in place of the model's own; a chat"},
-    {"thinking", 0, "on|off", WORD(thinking), RUN(IN_RUNS | IN_EVAL, FROM_MODEL),
-     .help = "whether the template has the model think before it answers, where it knows that; a chat"},
-    {"special", 0, NULL, FLAG(special), RUN(IN_RUNS | IN_EVAL, FROM_MODEL),
-     .help = "read the text of control tokens, such as <|im_end|>, in prompt and completion as these tokens, not as letters"},
+    {"thinking", 0, "on|off", OF_RUN(thinking), RUN(IN_RUNS | IN_EVAL, FROM_MODEL), .standard = ""},
+    {.name = "special", OF_RUN(special), RUN(IN_RUNS | IN_EVAL, FROM_MODEL)},
+    {.name = RUN_OPTIONS_HERE, RUN(IN_RUNS, FROM_MODEL)},
 
-    {"temp", 0, "T", REAL(temp, 0, 100), SAMPLING, .standard = "0", .help = "temperature; 0 takes the likeliest token"},
-    {"top-k", 0, "K", WHOLE(top_k, 0, MOST_WHOLE), SAMPLING, .standard = "0",
-     .help = "sample among the K likeliest tokens; 0 is all"},
-    {"top-p", 0, "P", REAL(top_p, 1e-6, 1), SAMPLING, .standard = "1",
-     .help = "sample among the likeliest tokens that hold this share of the probability"},
-    {"seed", 0, "S", WHOLE(seed, 0, 4294967295.0), .group = GROUP_SAMPLING, .commands = IN_EACH | IN_EVAL,
-     .sources = FROM_RUN, .uses = HW_USES_SEED, .standard = "0",
+    {"temp", 0, "T", OF_RUN(temperature), SAMPLING},
+    {"top-k", 0, "K", OF_RUN(top_k), SAMPLING},
+    {"top-p", 0, "P", OF_RUN(top_p), SAMPLING},
+    {"seed", 0, "S", OF_RUN(seed), .group = GROUP_SAMPLING, .commands = IN_EACH | IN_EVAL, .sources = FROM_RUN,
      .help = "the same seed gives the same completion, the same random numbers and the same random cuts",
      .elsewhere = "it holds finished explanations"},
 
@@ -159,7 +154,7 @@ static const option_row own_rows[] = {
      .help = "prompt tokens in one pass; 0 is 512"},
     {"f32-cache", 0, NULL, FLAG(f32_cache), MODEL(IN_MODEL),
      .help = "keep keys and values as F32 instead of F16, for exact comparisons"},
-    {"memory", 0, "BYTES|500M|2G", WORD(memory), MODEL(IN_RUNS | IN_EVAL | IN_SERVE),
+    {"memory", 0, "BYTES|500M|2G", .type = OPTION_WORD, .offset = AT(run.memory), .word = word_memory, MODEL(IN_RUNS | IN_EVAL | IN_SERVE),
      .accepts = "a number of bytes above 0, or one of K, M, G or T as in 500M",
      .help = "do not start a run that would take more than this, and say so; without it there is no limit"},
 
@@ -197,14 +192,9 @@ static const option_row own_rows[] = {
      .help = "method to cite by; without it the first of these that the run can give (attention cites wrongly too "
              "often to be taken unasked)"},
     {.name = SETTINGS_HERE},
-    {"fuse", 0, "mean|max|min", WORD(fuse), SETTING(IN_EACH, FROM_MODEL | FROM_ATTENTION, FUSE), .standard = "mean",
-     .help = "of attention, rollout and flow: how the heads of a layer become one",
+    {.name = "fuse", OF_RUN(fuse), METHOD(IN_EACH, FROM_MODEL | FROM_ATTENTION),
      .elsewhere = "its heads were fused when it was captured"},
-    {"versus", 0, "TOKEN", TEXT(versus), SETTING(IN_RUNS, FROM_MODEL, VERSUS),
-     .help = "of logit: why the chosen token and not this one? Its exact text, as in \" Berlin\", or second: each "
-             "step's likeliest "
-             "other token",
-     .elsewhere = "logits are read while the model runs"},
+    {"versus", 0, "TOKEN", OF_RUN(versus), METHOD(IN_RUNS, FROM_MODEL), .elsewhere = "logits are read while the model runs"},
     {"through", 0, NULL, .type = OPTION_SETTING, .offset = AT(settings.through), SETTING(IN_RUNS, FROM_RUN, THROUGH),
      .help = "follow what came from the completion's own tokens, each by its own row, back to the prompt: shares that "
              "sum to 1 with the model's own; the default of cite by logit"},
@@ -283,14 +273,14 @@ static const option_row own_rows[] = {
     {"ablations", 0, "N", WHOLE(ablations, 0, 100000), EVAL, .standard = "64",
      .help = "random cuts of the prompt, one forward pass each, that rank agreement (LDS) is measured on; 0: evidence "
              "figures only, no passes to judge methods"},
-    {"generate", 'n', "N", WHOLE(generate, 1, 1e6), EVAL, .standard = "3",
-     .help = "most tokens to generate where an item gives no completion"},
+    {"generate", 'n', "N", OF_RUN(n_generate), EVAL, .standard = "3",
+     .help = "maximum number of tokens to generate where an item gives no completion"},
     {"limit", 0, "N", WHOLE(limit, 0, 1e9), EVAL, .standard = "0", .help = "only the first N items; 0 is all"},
     {"shard", 0, "I/K", TEXT(shard), EVAL, .help = "only the I-th of K parts of the items, I from 1 to K"},
     {"output", 'o', "FILE", TEXT(results), EVAL,
      .help = "keep each result in this file as it finishes, and go on with those that are there"},
     {"sizes", 0, "LIST", TEXT(sizes), BENCH, .standard = "25,256,1024", .help = "prompts of these numbers of tokens"},
-    {"generate", 'n', "N", WHOLE(generate, 1, 1e6), BENCH, .standard = "64", .help = "tokens to generate"},
+    {"generate", 'n', "N", OF_RUN(n_generate), BENCH, .standard = "64", .help = "tokens to generate"},
     {"variants", 0, "LIST", TEXT(variants), BENCH,
      .help = "only these, beside plain, separated by commas: plain-flash, capture, rollout, logit, contribution+logit, "
              "rollout+logit, rollout+logit-live, by-sentence, again-rollout, again-logit, leave-one-out; default: all"},
@@ -333,15 +323,17 @@ static const preset presets[] = {
      {{"method", "rollout"}, {"row", "own"}, {"hide", "first,note"}, {"theme", "note"}}},
 };
 
-/* own_rows with the settings inserted. Built by the first call: the command line is read before any thread starts. */
+/* own_rows with the library's tables inserted. Built by the first call: the command line is read before any thread starts. */
 static option_row rows[MOST_OPTIONS];
 static size_t n_rows;
 static char metavars[MOST_OPTIONS][64], defaults[MOST_OPTIONS][24];
 
-/* "0..1|measured", "input|output"; NULL for a flag. */
+/* "0..1|measured", "input|output", "N"; NULL for a flag. */
 static const char *setting_metavar(char *out, size_t capacity, const hw_setting_info *s) {
     size_t n = 0, at = 0;
     if (s->type == HW_SETTING_FLAG) return NULL;
+    if (s->type == HW_SETTING_TEXT) return "TEXT";
+    if (s->type == HW_SETTING_WHOLE) return "N";
     if (s->type == HW_SETTING_WORD) {
         while (s->words[n]) n++;
         return hw__join_names_by(out, capacity, hw__names_of(s->words, n), "|", "|");
@@ -355,41 +347,65 @@ static const char *setting_metavar(char *out, size_t capacity, const hw_setting_
     return out;
 }
 
-static option_row setting_row(const hw_setting_info *s) {
-    hw_method_params usual = hw_method_params_default();
-    char *metavar = metavars[n_rows], *text = defaults[n_rows];
-    hw_setting_text(text, sizeof defaults[0], &usual, s);
-    return (option_row){.name = s->option,
-                        .metavar = setting_metavar(metavar, sizeof metavars[0], s),
-                        .type = OPTION_SETTING,
-                        .group = GROUP_METHOD,
-                        .commands = s->uses ? IN_EACH : IN_BOTH, /* a setting without a trait changes which columns M
-                                                                    has */
-                        .sources = FROM_RUN,
-                        .offset = sizeof(options) + n_rows, /* not a field of `options`: only a unique number */
-                        .uses = s->uses,
-                        .standard = s->type == HW_SETTING_FLAG ? NULL : text,
-                        .help = s->help};
-}
-
-static void add_row(option_row row) {
+/* Adds a row; what it does not set is taken from `s`, its row of the library's table (nullable), and from the defaults `usual`. */
+static void add_row(option_row row, const hw_setting_info *s, const void *usual) {
     assert(n_rows < MOST_OPTIONS);
+    if (s) {
+        bool has_default = s->type != HW_SETTING_FLAG && s->type != HW_SETTING_TEXT;
+        row.name = s->option;
+        row.setting = s;
+        row.uses = s->uses;
+        if (!row.metavar) row.metavar = setting_metavar(metavars[n_rows], sizeof metavars[0], s);
+        if (!row.help) row.help = s->help;
+        if (!row.standard && has_default) row.standard = hw_setting_text(defaults[n_rows], sizeof defaults[0], usual, s);
+        if (row.standard && !*row.standard) row.standard = NULL;
+        if (!row.offset) row.offset = sizeof(options) + n_rows; /* not a field of `options`: only a unique number */
+    }
     rows[n_rows++] = row;
 }
 
-/* Whether own_rows has no row for it; settings that apply to more than explaining a run have one. */
-static bool needs_row(const hw_setting_info *s) {
-    for (size_t i = 0; s->option && i < COUNT(own_rows); i++)
-        if (strcmp(own_rows[i].name, s->option) == 0) return false;
-    return s->option && !s->option_word;
+static bool is_own(const char *option) {
+    for (size_t i = 0; i < COUNT(own_rows); i++)
+        if (strcmp(own_rows[i].name, option) == 0) return true;
+    return false;
+}
+
+/* Settings of methods; those that apply to more than explaining a run have a row in own_rows. */
+static void add_settings(void) {
+    hw_method_params usual = hw_method_params_default();
+    for (size_t i = 0; i < hw_setting_count(); i++) {
+        const hw_setting_info *s = hw_setting_at(i);
+        if (!s->option || s->option_word || is_own(s->option)) continue;
+        add_row((option_row){.type = OPTION_SETTING,
+                             .group = GROUP_METHOD,
+                             .commands = s->uses ? IN_EACH : IN_BOTH, /* a setting without a trait changes which columns M has */
+                             .sources = FROM_RUN},
+                s, &usual);
+    }
+}
+
+/* Adds the run option with this option name as the row `like`; NULL: all that own_rows does not name. */
+static void add_run_options(const option_row *like, const char *option) {
+    hw_run_params usual = hw_run_params_default();
+    for (size_t i = 0; i < hw_run_option_count(); i++) {
+        const hw_setting_info *s = hw_run_option_at(i);
+        option_row row = *like;
+        row.type = OPTION_RUN;
+        if (s->option && (option ? strcmp(s->option, option) == 0 : !is_own(s->option))) add_row(row, s, &usual);
+    }
 }
 
 static void make_rows(void) {
     for (size_t i = 0; i < COUNT(own_rows); i++) {
-        bool settings = strcmp(own_rows[i].name, SETTINGS_HERE) == 0;
-        if (!settings) add_row(own_rows[i]);
-        for (size_t s = 0; settings && s < hw_setting_count(); s++)
-            if (needs_row(hw_setting_at(s))) add_row(setting_row(hw_setting_at(s)));
+        const option_row *row = &own_rows[i];
+        if (strcmp(row->name, SETTINGS_HERE) == 0)
+            add_settings();
+        else if (strcmp(row->name, RUN_OPTIONS_HERE) == 0)
+            add_run_options(row, NULL);
+        else if (row->type == OPTION_RUN)
+            add_run_options(row, row->name);
+        else
+            add_row(*row, NULL, NULL);
     }
 }
 
@@ -466,7 +482,7 @@ static bool read_names(const char **out, const char *text) {
 }
 
 static bool read_value(options *o, const option_row *row, const char *text) {
-    void *field = row->type == OPTION_SETTING ? NULL : (char *)o + row->offset;
+    void *field = row->offset < sizeof *o ? (char *)o + row->offset : NULL;
     switch (row->type) {
     case OPTION_FLAG: *(bool *)field = true; return true;
     case OPTION_TEXT: *(const char **)field = text; return true;
@@ -476,6 +492,7 @@ static bool read_value(options *o, const option_row *row, const char *text) {
     case OPTION_REAL: return read_real(field, text, row->least, row->most);
     case OPTION_WORD: return row->word(field, text);
     case OPTION_SETTING: return hw_setting_read_option(&o->settings, row->name, text, NULL) == HW_OK;
+    case OPTION_RUN: return hw_setting_read(&o->run, row->setting, text ? text : "true", NULL) == HW_OK;
     }
     return false;
 }
@@ -491,6 +508,9 @@ static void complain_value(const char *command, const option_row *row, const cha
     } else if (row->type == OPTION_WORD) {
         misuse(command, "%s \"%s\": must be %s%s", s.text, text, row->accepts ? "" : "one of ",
                row->accepts ? row->accepts : row->metavar);
+    } else if (row->type == OPTION_RUN) {
+        char accepts[240];
+        misuse(command, "%s \"%s\": must be %s", s.text, text, hw_setting_accepts(accepts, sizeof accepts, row->setting));
     } else if (row->type == OPTION_SETTING) {
         hw_method_params scratch = hw_method_params_default();
         hw_error err = {.msg = ""};
@@ -503,7 +523,7 @@ static void complain_value(const char *command, const option_row *row, const cha
 
 /* Sets every default, then those of this command. */
 static void set_defaults(options *o, unsigned bit) {
-    *o = (options){.settings = hw_method_params_default()};
+    *o = (options){.settings = hw_method_params_default(), .run = hw_run_params_default()};
     for (size_t i = 0; i < 2 * options_count(); i++) {
         const option_row *row = &rows[i % options_count()];
         if (!row->standard || (i >= options_count() && !(row->commands & bit))) continue;

@@ -1,7 +1,8 @@
 /*
  * options.h - all options of the command line, in one table that the parser, --help and the manual pages read.
  *
- * Settings of methods become options automatically: rows made from the library's table (hw_setting_at()).
+ * Settings of methods and options of runs become options automatically: rows made from the library's tables (hw_setting_at(),
+ * hw_run_option_at()).
  *
  * To add another option: a field in `options`, a row in options.c. A row's default is text and is parsed like a value
  * from the user, so the help always states the actual default.
@@ -43,21 +44,17 @@ typedef struct texts {
 typedef struct options {
     const char *model, *prompt, *file, *completion, *trace, *attention, *state;
     const char *system, *messages, *chat_template;
-    hw_thinking thinking;
-    bool special;
-    const char *method, *versus, *by, *spans, *token, *layers, *hide, *keep, *preset;
+    const char *method, *by, *spans, *token, *layers, *hide, *keep, *preset;
     texts output, arguments; /* -o FILEs; arguments that are not options */
-    int64_t generate, top_k, seed, ctx, threads, gpu_layers, ubatch, top, ablations;
-    double temp, top_p;
+    int64_t ctx, threads, gpu_layers, ubatch, top, ablations;
     hw_method_params settings; /* settings of methods, see the library's table of settings */
-    hw_fuse fuse;
+    hw_run_params run;         /* options of the run, see the library's table of run options; and its memory limit */
     hw_precision precision; /* --trace-precision */
-    uint64_t memory;        /* bytes; 0: no limit */
     color_mode color;
     bool rewrite;    /* for check */
     int64_t confirm; /* for cite: number of passages to leave out */
     bool direct;     /* for cite, which by default uses `through` */
-    bool chat, normalise, lift, full, f32_cache, quiet, verbose, help;
+    bool normalise, lift, full, f32_cache, quiet, verbose, help;
     const char *results, *shard, *group_by, *format; /* for eval */
     const char *sizes, *variants;                               /* for bench */
     int64_t limit, rounds;
@@ -88,7 +85,8 @@ typedef enum option_type {
     OPTION_WHOLE, /* int64_t between least and most */
     OPTION_REAL,  /* double between least and most */
     OPTION_WORD,  /* an enum, parsed by `word` */
-    OPTION_SETTING /* in options.settings, read by the library's table of settings */
+    OPTION_SETTING, /* in options.settings, parsed by the library's table of settings */
+    OPTION_RUN      /* in options.run, parsed by the library's table of run options */
 } option_type;
 
 /* In the order of --help. */
@@ -114,7 +112,8 @@ typedef struct option_row {
     option_group group;
     unsigned commands; /* IN_ bits */
     unsigned sources;  /* FROM_ bits */
-    size_t offset;     /* offset in options; for a setting a unique number */
+    size_t offset;     /* offset in options; a unique number beyond it for a row that only the library's tables have */
+    const hw_setting_info *setting; /* for OPTION_RUN its row of the table, the source of what the row here does not set */
     double least, most;
     bool (*word)(void *field, const char *text);
     const char *accepts;

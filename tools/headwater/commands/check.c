@@ -138,7 +138,7 @@ static int judge(job *j, const hw_trace *trace, check_facts *f, hw_check **check
     params.row_begin = f->row_begin;
     params.row_end = f->row_end;
     params.n_ablations = f->n_ablations = (size_t)j->o->ablations;
-    params.seed = f->seed = (uint64_t)j->o->seed;
+    params.seed = f->seed = j->o->run.seed;
     params.progress = progress_show;
     params.stop = interrupt_stop;
     params.ctx = &j->bar;

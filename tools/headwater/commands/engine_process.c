@@ -13,7 +13,7 @@ static int run(const options *o) {
     if (!path) return STATUS_USAGE;
     engine_setup setup = {.path = path,
                           .params = model_params(o),
-                          .limits = {.n_threads = o->threads, .memory = o->memory},
+                          .limits = {.n_threads = o->threads, .memory = o->run.memory},
                           .verbose = o->verbose,
                           .on_opened = on_opened,
                           .ctx = (void *)o};

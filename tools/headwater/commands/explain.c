@@ -53,7 +53,7 @@ static int check_files(const options *o, source from, const char *model) {
 static int open_trace(job *j, source from, hw_trace **trace) {
     hw_error err;
     hw_err rc = from == FROM_TRACE ? hw_trace_open(trace, j->o->trace, &err)
-                                   : hw_trace_import(trace, j->o->attention, j->o->fuse, &err);
+                                   : hw_trace_import(trace, j->o->attention, j->o->run.fuse, &err);
     if (rc != HW_OK) return job_fail(j, &err);
     interrupt_catch();
     show_completion(&j->t, hw_trace_run(*trace));

@@ -96,7 +96,7 @@ static int make_settings(session *s) {
     s->settings = json_pack("{s:{s:s, s:s, s:s, s:s}, s:s, s:s, s:I, s:I, s:I}", "model", "name", m->name,
                             "quantisation", m->quantisation, "metadata_sha256", m->metadata_sha256, "sample_sha256",
                             m->sample_sha256, "methods", o->method, "by", o->by ? o->by : "spans", "ablations",
-                            (json_int_t)o->ablations, "seed", (json_int_t)o->seed, "generate", (json_int_t)o->generate);
+                            (json_int_t)o->ablations, "seed", (json_int_t)o->run.seed, "generate", (json_int_t)o->run.n_generate);
     return s->settings && add_chat_settings(s->settings, &s->plan) ? STATUS_DONE : fail("no memory for the results");
 }
 
@@ -191,7 +191,7 @@ static int measure_all(session *s) {
 
 static int print_table(const options *o, const json_t *lines, const eval_format *format) {
     eval_table table;
-    int status = eval_table_new(&table, lines, o->group_by, (uint64_t)o->seed);
+    int status = eval_table_new(&table, lines, o->group_by, o->run.seed);
     if (status == STATUS_DONE && !format->print(stdout, &table)) status = STATUS_FAILED;
     eval_table_free(&table);
     return status;
@@ -222,14 +222,14 @@ static int open_model(session *s, const char *path) {
     }
     s->plan.methods = &s->methods;
     s->plan.by = o->by;
-    s->plan.n_generate = (size_t)o->generate;
+    s->plan.n_generate = o->run.n_generate;
     s->plan.n_ablations = (size_t)o->ablations;
-    s->plan.seed = (uint64_t)o->seed;
+    s->plan.seed = o->run.seed;
     s->plan.chat = conversation_is_chat(o);
-    s->plan.special = o->special;
+    s->plan.special = o->run.special;
     s->plan.chat_template = s->chat.template_source.bytes;
-    s->plan.thinking = o->thinking;
-    s->plan.memory = o->memory;
+    s->plan.thinking = o->run.thinking;
+    s->plan.memory = o->run.memory;
     s->plan.stop = interrupt_stop;
     return STATUS_DONE;
 }

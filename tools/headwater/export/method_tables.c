@@ -49,24 +49,30 @@ static json_t *methods_json(const hw_model_info *model) {
 static json_t *value_json(const hw_setting_info *s, double value) {
     if (s->type == HW_SETTING_FLAG) return json_boolean(value != 0);
     if (s->type == HW_SETTING_WORD) return json_string(s->words[(size_t)value]);
+    if (s->type == HW_SETTING_TEXT) return json_null();
     return s->type == HW_SETTING_WHOLE ? json_integer((json_int_t)value) : json_real(value);
 }
 
-/* Accepted values: names, or a range. */
+/* Accepted values: names, a range, or lengths in bytes. */
 static json_t *put_range(json_t *to, const hw_setting_info *s) {
     json_t *words = s->type == HW_SETTING_WORD ? json_array() : NULL;
     for (size_t i = 0; words && s->words[i]; i++) words = hw__json_append(words, json_string(s->words[i]));
     if (s->type == HW_SETTING_WORD) return hw__json_set(to, "words", words);
     if (s->type == HW_SETTING_FLAG) return to;
+    if (s->type == HW_SETTING_TEXT) {
+        to = hw__json_set(to, "min_bytes", json_integer((json_int_t)s->min));
+        return s->max > 0 ? hw__json_set(to, "max_bytes", json_integer((json_int_t)s->max)) : to;
+    }
     to = hw__json_set(hw__json_set(to, "min", value_json(s, s->min)), "max", value_json(s, s->max));
     return hw__json_set(to, "below_max", json_boolean(s->below_max));
 }
 
-static json_t *settings_json(void) {
-    static const char *const types[] = {"flag", "number", "whole", "word"};
+/* The rows of a table, up to NULL. */
+static json_t *settings_json(const hw_setting_info *(*at)(size_t i)) {
+    static const char *const types[] = {"flag", "number", "whole", "word", "text"};
     json_t *list = json_array();
-    for (size_t i = 0; i < hw_setting_count(); i++) {
-        const hw_setting_info *s = hw_setting_at(i);
+    const hw_setting_info *s;
+    for (size_t i = 0; (s = at(i)) != NULL; i++) {
         json_t *one = json_pack("{s:s, s:s?, s:s, s:s, s:o, s:o, s:s?, s:s?}", "name", s->name, "label", s->label, "help",
                                 s->help, "type", types[s->type], "default", value_json(s, s->default_value), "traits",
                                 traits_json(s->uses), "before", s->before, "after", s->after);
@@ -95,7 +101,8 @@ json_t *tables_json(const hw_model_info *model) {
         segmenters = hw__json_append(segmenters, named_json(hw_segmenter_at(i)->name, hw_segmenter_at(i)->summary));
     for (int v = HW_MEASURE_PROJECTION; v <= HW_MEASURE_PROXIMITY2; v++)
         measures = hw__json_append(measures, json_string(hw_measure_name((hw_measure)v)));
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "methods", methods_json(model), "settings",
-                     settings_json(), "filters", filters, "segmenters", segmenters, "measures", measures, "formats",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "methods", methods_json(model), "options",
+                     settings_json(hw_run_option_at), "settings",
+                     settings_json(hw_setting_at), "filters", filters, "segmenters", segmenters, "measures", measures, "formats",
                      formats_json());
 }

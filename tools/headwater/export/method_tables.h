@@ -9,7 +9,7 @@
 /* Maximum number of methods in one command or one request. */
 enum { MOST_METHODS = 16 };
 
-/* {"methods", "settings", "filters", "segmenters", "measures", "formats"}; `model` NULL: no method has a problem. NULL: no memory. */
+/* {"methods", "options", "settings", "filters", "segmenters", "measures", "formats"}; `model` NULL: no method has a problem. NULL: no memory. */
 json_t *tables_json(const hw_model_info *model);
 
 /* Export formats: those of results, and "html" and "trace". Ends with NULL. */

@@ -9,7 +9,7 @@
 #include <string.h>
 
 bool conversation_is_chat(const options *o) {
-    return o->chat || o->system || o->messages || o->chat_template || o->thinking != HW_THINKING_DEFAULT;
+    return o->run.chat || o->system || o->messages || o->chat_template || o->run.thinking != HW_THINKING_DEFAULT;
 }
 
 int conversation_check(const options *o, const char *command) {
@@ -59,8 +59,6 @@ int conversation_read(conversation *c, const options *o, const input *prompt) {
 void conversation_apply(hw_run_params *params, const conversation *c, const options *o) {
     params->chat = conversation_is_chat(o);
     params->chat_template = c->template_source.bytes;
-    params->thinking = o->thinking;
-    params->special = o->special;
     if (c->n_messages == 0) return;
     params->prompt = NULL;
     params->prompt_bytes = 0;

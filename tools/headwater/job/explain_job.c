@@ -54,11 +54,6 @@ static bool gives_shares(const job *j, const char *method) {
     return hw_method_heeds(hw_method_find(method), &params) & HW_GIVES_SHARES;
 }
 
-static int check_versus(const job *j) {
-    return j->o->versus && !*j->o->versus ? misuse(j->command, "--versus \"\": a token's text, or second, is needed")
-                                          : STATUS_DONE;
-}
-
 /* The given option that applies to shares only; NULL: none was given. */
 static const char *of_shares(const options *o) { return o->lift ? "--lift" : o->normalise ? "--normalise" : NULL; }
 
@@ -103,7 +98,6 @@ int job_prepare(job *j, const options *o, const char *command) {
     if (status == STATUS_DONE) status = check_answer(j);
     if (status == STATUS_DONE) status = check_filters(j, "--hide", o->hide);
     if (status == STATUS_DONE) status = check_filters(j, "--keep", o->keep);
-    if (status == STATUS_DONE) status = check_versus(j);
     if (status == STATUS_DONE) status = check_settings(j);
     return status == STATUS_DONE ? check_shares(j) : status;
 }
@@ -150,7 +144,7 @@ int job_cut(hw_segments **out, const cut *c, bool whole, job *j, const hw_run *r
 hw_method_params job_params(const job *j) {
     const options *o = j->o;
     hw_method_params params = o->settings;
-    params.seed = (uint64_t)o->seed;
+    params.seed = o->run.seed;
     params.model = j->model;
     params.n_ablations = (size_t)o->ablations;
     params.groups = j->groups;

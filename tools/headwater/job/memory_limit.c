@@ -38,7 +38,7 @@ typedef struct trial {
 
 static bool fits(const job *j, trial *t, hw_estimate *e) {
     t->plan.run = &t->run;
-    return hw_run_estimate(e, j->model, &t->plan, NULL) == HW_OK && e->total <= j->o->memory;
+    return hw_run_estimate(e, j->model, &t->plan, NULL) == HW_OK && e->total <= j->o->run.memory;
 }
 
 /* One row per change: false if it does not apply. */
@@ -116,7 +116,7 @@ static void list_changes(char *out, size_t room, const job *j, const trial *from
 static int refuse(const job *j, const trial *t, const hw_estimate *e) {
     char total[32], limit[32], rows[32], methods[32], list[320];
     list_changes(list, sizeof list, j, t);
-    differing_texts(total, limit, e->total, j->o->memory);
+    differing_texts(total, limit, e->total, j->o->run.memory);
     return fail("this run would take %s, --memory is %s: %zu tokens take %s as a trace and %s to explain%s%s", total,
                 limit, e->n_tokens, size_text(rows, e->rows), size_text(methods, e->methods),
                 *list ? "; what would fit: " : "; no shorter prompt would fit either", list);
@@ -136,7 +136,7 @@ int memory_check(job *j, const hw_run_params *run) {
     t.plan.by = j->o->by;
     t.plan.saves_state = j->o->state != NULL;
     if (hw_run_estimate(&e, j->model, &t.plan, &err) != HW_OK) return job_fail(j, &err);
-    if (j->o->memory && e.total > j->o->memory) return refuse(j, &t, &e);
+    if (j->o->run.memory && e.total > j->o->run.memory) return refuse(j, &t, &e);
     bool much = e.total > much_bytes || e.seconds > long_s;
     char total[32];
     if (!j->o->quiet && (j->o->verbose || (much && terminal_has_live_stderr()))) /* like progress, for a waiting user */

@@ -38,7 +38,7 @@ static int open_trace(job *j, const saved *from, const cut *by, void (*open)(con
     hw_trace *trace;
     hw_error err;
     hw_err rc = from->kind == HW_FILE_TRACE ? hw_trace_open(&trace, from->path, &err)
-                                            : hw_trace_import(&trace, from->path, j->o->fuse, &err);
+                                            : hw_trace_import(&trace, from->path, j->o->run.fuse, &err);
     if (rc != HW_OK) return job_fail(j, &err);
     interrupt_catch();
     if (open) open(j, hw_trace_run(trace));

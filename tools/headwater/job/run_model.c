@@ -42,7 +42,7 @@ int capture_check(const options *o, const char *command, const char **model) {
     if (!*model) return STATUS_USAGE;
     if (o->completion && !*o->completion)
         return misuse(command, "--completion \"\": there is nothing in it to explain");
-    if (o->completion && GIVEN(o, generate))
+    if (o->completion && GIVEN(o, run.n_generate))
         return misuse(command, "-n does not go with --completion: nothing is generated");
     return conversation_check(o, command);
 }
@@ -73,21 +73,14 @@ static bool stop_run(void *ctx) {
 
 static hw_run_params run_params(const input *prompt, const hw_trace *prefix, listener *l) {
     const options *o = l->j->o;
-    hw_run_params params = hw_run_params_default();
+    hw_run_params params = o->run;
     params.prompt = prompt->bytes;
     params.prompt_bytes = prompt->n;
     params.completion = o->completion;
     params.completion_bytes = o->completion ? strlen(o->completion) : 0;
-    params.n_generate = (size_t)o->generate;
     conversation_apply(&params, l->chat, o);
-    params.temperature = (float)o->temp;
-    params.top_k = (int32_t)o->top_k;
-    params.top_p = (float)o->top_p;
-    params.seed = (uint32_t)o->seed;
-    params.fuse = o->fuse;
     params.signals = job_signals(l->j);
     params.rows = job_rows(l->j);
-    params.versus = o->versus;
     params.prefix = prefix;
     if (l->j->feeds) {
         params.on_prompt = take_prompt;

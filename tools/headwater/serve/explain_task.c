@@ -185,24 +185,13 @@ static uint32_t all_signals(const making *m) {
 /* With `chat` a conversation instead of the request's prompt. */
 static hw_err capture_chat(making *m, const conversation *chat, hw_trace **trace, hw_error *err) {
     const explain_request *r = m->r;
-    hw_run_params p = hw_run_params_default();
+    hw_run_params p = r->run;
     p.prompt = r->prompt.bytes;
     p.prompt_bytes = r->prompt.n;
     p.completion = r->completion.bytes;
     p.completion_bytes = r->completion.n;
-    p.n_generate = (size_t)r->n_generate;
-    p.chat = r->chat;
-    p.chat_template = r->chat_template;
-    p.thinking = r->thinking;
-    p.special = r->special;
     p.messages = chat->messages;
     p.n_messages = chat->n_messages;
-    p.temperature = (float)r->temperature;
-    p.top_k = (int32_t)r->top_k;
-    p.top_p = (float)r->top_p;
-    p.seed = (uint32_t)r->seed;
-    p.fuse = r->fuse;
-    p.versus = r->versus;
     p.signals = all_signals(m);
     p.prefix = m->w->trace;
     p.memory = m->w->limits.memory;

@@ -13,11 +13,7 @@
 
 typedef enum kind {
     TEXT,   /* span_of_text: any non-empty text of at most `most` bytes (0: no limit) */
-    FLAG,   /* bool */
     WHOLE,  /* int64_t within the range */
-    REAL,   /* double within the range */
-    WORD,   /* an enum, parsed by `word` */
-    OBJECT, /* fields [n_fields] of a nested object, in the same struct */
     OTHER   /* parsed by `other` */
 } kind;
 
@@ -26,10 +22,7 @@ typedef struct field {
     kind kind;
     size_t offset;
     double least, most;
-    bool (*word)(void *to, const char *text, hw_error *err);
     bool (*other)(void *to, const json_t *value, hw_error *err); /* `to` is the whole struct */
-    const struct field *fields;
-    size_t n_fields;
     bool needed;
 } field;
 
@@ -58,16 +51,6 @@ static bool read_whole(int64_t *to, const field *row, const json_t *value, hw_er
     return true;
 }
 
-static bool read_real(double *to, const field *row, const json_t *value, hw_error *err) {
-    double v = json_number_value(value);
-    if (!json_is_number(value))
-        return refuse(err, "\"%s\" must be a number from %g to %g", row->key, row->least, row->most);
-    if (!(v >= row->least && v <= row->most))
-        return refuse(err, "\"%s\" is %g: must be a number from %g to %g", row->key, v, row->least, row->most);
-    *to = v;
-    return true;
-}
-
 /* A string without NUL that is short enough for a message; NULL with *err set. */
 static const char *short_word(const char *key, const json_t *value, hw_error *err) {
     const char *text = json_string_value(value);
@@ -76,27 +59,12 @@ static const char *short_word(const char *key, const json_t *value, hw_error *er
     return NULL;
 }
 
-static bool read_word(void *to, const field *row, const json_t *value, hw_error *err) {
-    hw_error why;
-    const char *text = short_word(row->key, value, err);
-    if (!text) return false;
-    return row->word(to, text, &why) || refuse(err, "\"%s\": %.600s", row->key, why.msg);
-}
-
-static bool read_object(void *into, const char *where, const field *fields, size_t n, const json_t *json, hw_error *err);
-
 static bool read_field(void *into, const field *row, const json_t *value, hw_error *err) {
     void *to = (char *)into + row->offset;
     switch (row->kind) {
     case TEXT: return read_text(to, row, value, err);
     case WHOLE: return read_whole(to, row, value, err);
-    case REAL: return read_real(to, row, value, err);
-    case WORD: return read_word(to, row, value, err);
-    case OBJECT: return read_object(into, row->key, row->fields, row->n_fields, value, err);
     case OTHER: return row->other(into, value, err);
-    case FLAG:
-        *(bool *)to = json_is_true(value);
-        return json_is_boolean(value) || refuse(err, "\"%s\" must be true or false", row->key);
     }
     return false;
 }
@@ -146,13 +114,6 @@ json_t *request_parse(const char *body, size_t n, hw_error *err) {
 
 /* ------------------------------------------------------------------ methods and settings */
 
-#define WORD_READER(type)                                                                                              \
-    static bool word_##type(void *to, const char *text, hw_error *err) {                                               \
-        return hw_##type##_parse(to, text, err) == HW_OK;                                                              \
-    }
-WORD_READER(fuse)
-WORD_READER(thinking)
-
 static bool refuse_method(const char *name, hw_error *err) {
     char why[UNKNOWN_CAPACITY];
     return refuse(err, "method \"%.60s\": %.600s", name, hw__unknown_name(why, sizeof why, name, method_names()));
@@ -197,50 +158,78 @@ static bool read_choice_by(void *to, const json_t *value, hw_error *err) {
     return true;
 }
 
-/* Names of settings, followed by those of `others`. */
-typedef struct setting_fields {
+/* A JSON object: its keys are rows of one of the library's tables, stored in `params`, or fields `others` [n_others], stored in `into`. */
+typedef struct rows {
+    const char *where;
+    const hw_setting_info *(*at)(size_t i); /* up to NULL */
+    void *params;
     const field *others;
-} setting_fields;
-static const char *setting_key(size_t i, const void *ctx) {
-    size_t n = hw_setting_count();
-    return i < n ? hw_setting_at(i)->name : ((const setting_fields *)ctx)->others[i - n].key;
+    size_t n_others;
+    void *into;
+} rows;
+
+/* The run option `fuse` is a field of "settings", not of "options". */
+static const char fuse_key[] = "fuse";
+static bool is_key(const hw_setting_info *s) { return strcmp(s->name, fuse_key) != 0; }
+
+static const char *row_key(size_t i, const void *ctx) {
+    const rows *r = ctx;
+    if (i < r->n_others) return r->others[i].key;
+    const hw_setting_info *s = r->at(i - r->n_others);
+    return is_key(s) ? s->name : NULL;
 }
 
-static bool refuse_unknown_setting(const char *key, const field *others, size_t n, hw_error *err) {
+static bool refuse_unknown_row(const rows *r, const char *key, hw_error *err) {
     char list[400];
-    setting_fields all = {others};
-    hw__join_names_by(list, sizeof list, (hw__names){setting_key, &all, hw_setting_count() + n}, "\", \"", "\", \"");
-    return refuse(err, "\"%.60s\" is no field of settings; there are \"%s\"", key, list);
+    size_t n = 0;
+    while (r->at(n)) n++;
+    hw__join_names_by(list, sizeof list, (hw__names){row_key, r, r->n_others + n}, "\", \"", "\", \"");
+    return refuse(err, "\"%.60s\" is no field of %s; there are \"%s\"", key, r->where, list);
 }
 
-/* Parses a value by the table of settings. */
-static bool read_setting(hw_method_params *p, const hw_setting_info *s, const json_t *value, hw_error *err) {
+/* Parses a value by its row of a table. */
+static bool read_setting(void *params, const hw_setting_info *s, const json_t *value, hw_error *err) {
     char accepts[240], given[40] = "";
     hw_err rc = HW_ERR_ARGUMENT;
-    if (s->type == HW_SETTING_FLAG && json_is_boolean(value)) rc = hw_setting_set(p, s, json_is_true(value), NULL);
-    if (s->type == HW_SETTING_NUMBER && json_is_number(value)) rc = hw_setting_set(p, s, json_number_value(value), NULL);
+    const char *text = json_string_value(value);
+    bool is_text = text && strlen(text) == json_string_length(value);
+    if (s->type == HW_SETTING_FLAG && json_is_boolean(value)) rc = hw_setting_set(params, s, json_is_true(value), NULL);
+    if (s->type == HW_SETTING_NUMBER && json_is_number(value))
+        rc = hw_setting_set(params, s, json_number_value(value), NULL);
     if (s->type == HW_SETTING_WHOLE && json_is_integer(value))
-        rc = hw_setting_set(p, s, (double)json_integer_value(value), NULL);
-    const char *word = s->type == HW_SETTING_WORD ? json_string_value(value) : NULL;
-    if (word && strlen(word) == json_string_length(value)) rc = hw_setting_read(p, s, word, NULL);
+        rc = hw_setting_set(params, s, (double)json_integer_value(value), NULL);
+    if ((s->type == HW_SETTING_WORD || s->type == HW_SETTING_TEXT) && is_text) rc = hw_setting_read(params, s, text, NULL);
     if (rc == HW_OK) return true;
-    if (json_is_number(value)) snprintf(given, sizeof given, " is %g:", json_number_value(value));
+    bool is_number = s->type == HW_SETTING_NUMBER || s->type == HW_SETTING_WHOLE;
+    if (is_number && json_is_real(value)) snprintf(given, sizeof given, " is %g:", json_real_value(value));
+    if (is_number && json_is_integer(value))
+        snprintf(given, sizeof given, " is %lld:", (long long)json_integer_value(value));
     return refuse(err, "\"%s\"%s must be %s", s->name, given, hw_setting_accepts(accepts, sizeof accepts, s));
 }
 
-/* Parses an object whose keys are settings or, among `others` [n], fields of the struct at `into`. */
-static bool read_settings(void *into, hw_method_params *p, const field *others, size_t n, const json_t *json, hw_error *err) {
+static bool read_row(const rows *r, const char *key, const json_t *value, hw_error *err) {
+    const hw_setting_info *s;
+    for (size_t i = 0; i < r->n_others; i++)
+        if (strcmp(r->others[i].key, key) == 0) return read_field(r->into, &r->others[i], value, err);
+    for (size_t i = 0; (s = r->at(i)) != NULL; i++)
+        if (strcmp(s->name, key) == 0 && is_key(s)) return read_setting(r->params, s, value, err);
+    return refuse_unknown_row(r, key, err);
+}
+
+static bool read_rows(const rows *r, const json_t *json, hw_error *err) {
     const char *key;
     json_t *value;
-    if (!json_is_object(json)) return refuse(err, "\"settings\" must be an object");
+    if (!json_is_object(json)) return refuse(err, "\"%s\" must be an object", r->where);
     json_object_foreach((json_t *)json, key, value) {
-        const hw_setting_info *s = hw_setting_find(key);
-        size_t i = 0;
-        while (i < n && strcmp(others[i].key, key) != 0) i++;
-        if (!s && i == n) return refuse_unknown_setting(key, others, n, err);
-        if (s ? !read_setting(p, s, value, err) : !read_field(into, &others[i], value, err)) return false;
+        if (!read_row(r, key, value, err)) return false;
     }
     return true;
+}
+
+/* The methods' settings, and `others` [n], fields of the struct at `into`. */
+static bool read_settings(void *into, hw_method_params *p, const field *others, size_t n, const json_t *json,
+                          hw_error *err) {
+    return read_rows(&(rows){"settings", hw_setting_at, p, others, n, into}, json, err);
 }
 
 static choice default_choice(void) { return (choice){.params = hw_method_params_default()}; }
@@ -277,35 +266,17 @@ static bool explain_messages(void *to, const json_t *value, hw_error *err) {
     return ok;
 }
 
-static bool explain_template(void *to, const json_t *value, hw_error *err) {
-    const char *text = json_string_value(value);
-    ((explain_request *)to)->chat_template = text;
-    return (text && *text && strlen(text) == json_string_length(value)) ||
-           refuse(err, "\"chat_template\" must be a string without NUL, and not empty");
+static bool explain_options(void *to, const json_t *value, hw_error *err) {
+    return read_rows(&(rows){"options", hw_run_option_at, &((explain_request *)to)->run, NULL, 0, to}, value, err);
 }
 
-/* A terminated string for the library, which reports further errors. */
-static bool explain_versus(void *to, const json_t *value, hw_error *err) {
-    const char *text = short_word("versus", value, err);
-    ((explain_request *)to)->versus = text;
-    return text && (*text || refuse(err, "\"versus\" is empty"));
+static bool explain_fuse(void *to, const json_t *value, hw_error *err) {
+    return read_setting(&((explain_request *)to)->run, hw_run_option_find(fuse_key), value, err);
 }
 
 #define AT(member) offsetof(explain_request, member)
-static const field option_fields[] = {
-    {.key = "n_generate", .kind = WHOLE, .offset = AT(n_generate), .least = 1, .most = 1e6},
-    {.key = "temperature", .kind = REAL, .offset = AT(temperature), .least = 0, .most = 100},
-    {.key = "top_k", .kind = WHOLE, .offset = AT(top_k), .least = 0, .most = 2147483647.0},
-    {.key = "top_p", .kind = REAL, .offset = AT(top_p), .least = 1e-6, .most = 1},
-    {.key = "seed", .kind = WHOLE, .offset = AT(seed), .least = 0, .most = 4294967295.0},
-    {.key = "chat", .kind = FLAG, .offset = AT(chat)},
-    {.key = "chat_template", .kind = OTHER, .other = explain_template},
-    {.key = "thinking", .kind = WORD, .offset = AT(thinking), .word = word_thinking},
-    {.key = "special", .kind = FLAG, .offset = AT(special)},
-    {.key = "versus", .kind = OTHER, .other = explain_versus},
-};
 static const field explain_more[] = {
-    {.key = "fuse", .kind = WORD, .offset = AT(fuse), .word = word_fuse},
+    {.key = fuse_key, .kind = OTHER, .other = explain_fuse},
     {.key = "by", .kind = OTHER, .other = explain_by},
 };
 static bool explain_settings(void *to, const json_t *value, hw_error *err) {
@@ -317,7 +288,7 @@ static const field explain_fields[] = {
     {.key = "completion", .kind = TEXT, .offset = AT(completion)},
     {.key = "name", .kind = TEXT, .offset = AT(name), .most = MOST_NAME},
     {.key = "spans", .kind = OTHER, .other = explain_spans},
-    {.key = "options", .kind = OBJECT, .fields = option_fields, .n_fields = COUNT(option_fields)},
+    {.key = "options", .kind = OTHER, .other = explain_options},
     {.key = "methods", .kind = OTHER, .other = explain_methods},
     {.key = "settings", .kind = OTHER, .other = explain_settings},
 };
@@ -350,11 +321,11 @@ span_of_text request_preview(const explain_request *r) {
 }
 
 static bool check_prompt(const explain_request *r, hw_error *err) {
-    bool chat = r->chat || r->messages;
+    bool chat = r->run.chat || r->messages;
     if (!r->prompt.bytes && !r->messages) return refuse(err, "\"prompt\" is missing");
     if (r->prompt.bytes && r->messages)
         return refuse(err, "\"prompt\" does not go with \"messages\": it goes into a message of its own");
-    if (!chat && (r->chat_template || r->thinking != HW_THINKING_DEFAULT))
+    if (!chat && (r->run.chat_template || r->run.thinking != HW_THINKING_DEFAULT))
         return refuse(err, "\"chat_template\" and \"thinking\" go with \"chat\" or \"messages\"");
     return true;
 }
@@ -381,7 +352,7 @@ static bool check_spans(const explain_request *r, hw_error *err) {
 }
 
 bool request_explain(explain_request *out, const json_t *json, hw_error *err) {
-    *out = (explain_request){.n_generate = 32, .top_p = 1, .choice = default_choice()};
+    *out = (explain_request){.run = hw_run_params_default(), .choice = default_choice()};
     if (!read_object(out, "the request", explain_fields, COUNT(explain_fields), json, err)) return false;
     if (out->choice.by && strcmp(out->choice.by, "passage") == 0 && !out->spans)
         return refuse(err, "\"by\" is \"passage\", but there are no \"spans\"");

@@ -32,14 +32,8 @@ typedef struct choice {
 typedef struct explain_request {
     span_of_text prompt, completion, name; /* prompt: absent if `messages` are given */
     const json_t *messages;                /* borrowed, checked; NULL: none */
-    const char *chat_template;             /* borrowed; NULL: the model's own */
-    hw_thinking thinking;
     const json_t *spans; /* borrowed; NULL: none */
-    const char *versus;  /* borrowed; NULL: none */
-    int64_t n_generate, top_k, seed;
-    double temperature, top_p;
-    bool chat, special;
-    hw_fuse fuse;
+    hw_run_params run;   /* rows of the table of a run's options; nothing else of it */
     choice choice;
 } explain_request;
 

@@ -1,0 +1,16 @@
+/* setting_json.h - values of the tables of settings as members of a JSON object. */
+#ifndef HW_FORMATS_SETTING_JSON_H
+#define HW_FORMATS_SETTING_JSON_H
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "data/setting.h"
+
+/* Puts what files hold of the setting. False: no memory. */
+bool hw__setting_put_json(json_t *object, const void *params, const hw_setting_info *setting);
+
+/* Reads it back; text is copied into the pool. Errors: FORMAT (it is missing, of another type, or not accepted), MEMORY. */
+hw_err hw__setting_get_json(void *params, const hw_setting_info *setting, const json_t *object, hw__pool *pool,
+                            hw_error *err);
+
+#endif
