@@ -317,8 +317,9 @@ typedef struct hw_message {
     size_t content_bytes;
 } hw_message;
 
-typedef struct hw_live hw_live; /* below */
+typedef struct hw_explainer hw_explainer; /* below */
 typedef struct hw_method_params hw_method_params;
+typedef struct hw_estimate hw_estimate;
 
 typedef struct hw_run_params {
     size_t size;
@@ -334,42 +335,31 @@ typedef struct hw_run_params {
     float top_p;        /* 1: all */
     uint32_t seed;
     hw_fuse fuse;       /* how heads become one row */
-    uint32_t signals;   /* what else to keep: 1u << hw_signal, or-ed; see hw_method_signals() */
-    /* Called with each completion token as soon as it is chosen; may be NULL. */
-    void (*on_token)(void *ctx, const hw_token *token);
-    /* Called when more can be explained: after the prompt, with the first token, then each `live_rows` tokens (0: 64), and when the trace is
-     * whole; may be NULL. Until it returns `trace` may be given to hw_live_next(), and only to that; its run may be read. */
-    void (*on_rows)(void *ctx, const hw_trace *trace);
-    size_t live_rows;
+    /* Called with each completion token, token i of the run, as soon as it is chosen; may be NULL. */
+    void (*on_token)(void *ctx, const hw_run *run, size_t i);
     hw_progress_fn progress;
     hw_stop_fn stop; /* during generation: the trace ends with the tokens so far (HW_STOP_CANCELLED) */
-    void *ctx;       /* for on_token, progress and stop */
-    /* With the signal `logit`: contrast each chosen token's logit not with the mean of all but with that of one other token,
+    void *ctx;       /* for on_token, on_estimate, progress and stop */
+    /* Where the explainer has methods that read logits: contrast each chosen token's logit not with the mean of all but with that of one other token,
      * named by its exact text (" Berlin"; "=second" for the text "second", "==" for "="), or "second": the likeliest other
      * token of each step. NULL: the mean. */
     const char *versus;
-    /* Which attention rows the trace keeps. Fewer than all are for long prompts: a method that needs others explains the run
-     * while they pass by, see `live`, or not at all. */
-    hw_rows rows;
-    /* Called once, before the first decode: the prompt's tokens are there, with roles and byte ranges, and can be cut into
-     * segments. Anything but HW_OK ends the run with that error; may be NULL. */
-    hw_err (*on_prompt)(void *ctx, const hw_run *run, hw_error *err);
-    /* [n_live] explanations that see every prompt row as it passes, layer by layer; read after on_prompt(), which may make
-     * them. NULL entries are passed over. They go to hw_live_next() with the trace, as always. */
-    hw_live *const *live;
-    size_t n_live;
+    /* Methods that explain the run, borrowed: what the trace keeps is what they need, and what they are to keep. NULL: the trace
+     * keeps every attention row and no signal. */
+    hw_explainer *explainer;
     /* An earlier trace, borrowed until the run ends, or NULL. The front of the prompt that the two share, and that the model
      * still holds from its last run (or from hw_state_open()), is not decoded again: its rows are copied, so that the trace is
      * what it would be without. It has no effect where it is of another model or `fuse`, lacks prompt rows or a signal of every
-     * row that are to be kept, or where `live` must see the rows pass; hw_run_n_reused() tells. Of captures only. */
+     * row that are to be kept, or where methods of the explainer take in the rows as they pass; hw_run_n_reused() tells. Of
+     * captures only. */
     const hw_trace *prefix;
-    /* Read after on_prompt(), which may fill it in: signals of the rows of interest are kept summed by these `groups`, which takes
-     * the memory of M's rows and not that of the run's. The trace can then be explained by these groups alone, and not be
-     * saved. NULL, or without groups: by token. */
-    const hw_method_params *sums;
-    /* A capture that hw_run_estimate() says would take more bytes, what methods take not counted, does not start: ARGUMENT. 0: no
-     * limit. */
+    /* A capture that would take more bytes does not start: ARGUMENT. Counted is hw_estimate.total, less what methods take after the run.
+     * 0: no limit. */
     uint64_t memory;
+    /* Called once, when the prompt's tokens are there and none is decoded, with what the run would take. Anything but HW_OK ends
+     * the run with that error; may be NULL. */
+    hw_err (*on_estimate)(void *ctx, const hw_estimate *estimate, hw_error *err);
+    bool saves_state; /* hw_trace_save_as() with a model follows: estimates count the copy of its cache */
     /* [n_messages] a whole conversation for the chat template, in place of `prompt`, which then is NULL. The run's prompt is their
      * contents, in the order in which the template writes them, a blank line between two: byte ranges and segments are of that
      * text. NULL: none. */
@@ -384,16 +374,16 @@ typedef struct hw_run_params {
 } hw_run_params;
 
 HW_API hw_run_params hw_run_params_default(void);
-/* Runs the model once and keeps every layer's attention rows, those of every token if nothing else is said.
+/* Runs the model once and keeps every layer's attention rows, or what the explainer needs.
  * Errors: ARGUMENT (empty prompt, prompt + n beyond the context, a bad option), UNSUPPORTED (see
  * hw_model_info.problem), ENGINE, MEMORY, CANCELLED (stopped before the first completion token). */
 HW_API hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *params, hw_error *err);
 /* The same generation without an explanation, as fast as the engine can: the tokens, without probabilities; free with
- * hw_run_free(). signals, fuse, versus and on_rows have no effect. Errors: as above, but for info.problem. */
+ * hw_run_free(). fuse, versus and the explainer have no effect. Errors: as above, but for info.problem. */
 HW_API hw_err hw_run_generate(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err);
 /* The prompt's tokens alone, with roles and byte ranges: nothing is decoded, there is no completion, and the prompt may be longer than
  * the context. Errors: ARGUMENT (as above), UNSUPPORTED (no chat template), MEMORY. */
-HW_API hw_err hw_run_read(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err);
+HW_API hw_err hw_run_tokenize(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err);
 HW_API void hw_run_free(hw_run *run);
 /* Attention exported from anywhere: a safetensors file with `attention` [L,H,T,T] or [L,T,T] (F16,
  * BF16, F32, F64), metadata `m` and `tokens` where known. With `m` rows must be causal; without, every
@@ -639,18 +629,48 @@ HW_API const int32_t *hw_attribution_layers(const hw_attribution *a); /* [L] the
 HW_API const float *hw_attribution_values(const hw_attribution *a);   /* M [n, m, L] */
 HW_API const float *hw_attribution_outside(const hw_attribution *a);  /* [n, L] mass on columns that M does not show */
 
-/* An explanation that grows with its run: each completion token is explained as soon as its rows are there. */
-/* params->groups must outlive it. Errors: ARGUMENT (as hw_explain; columns `all`, which are not known before the end),
- * UNSUPPORTED (a method that needs the whole run). */
-HW_API hw_err hw_live_new(hw_live **out, const char *method, const hw_method_params *params, hw_error *err);
-HW_API void hw_live_free(hw_live *live);
-/* Rows that the trace must keep where the run feeds `live` (hw_run_params.live): fewer than the method needs where prompt rows
- * can be taken in as they pass. */
-HW_API hw_rows hw_live_rows(const hw_live *live);
-/* Explains the completion tokens that can be by now and were not before: the rows of *out, the first of which explains
- * hw_attribution_first_token(); *out is NULL where there is none. Together they are the rows that hw_explain() gives at the end.
- * `trace` is the same in every call. Errors: as hw_explain(). */
-HW_API hw_err hw_live_next(hw_attribution **out, hw_live *live, const hw_trace *trace, hw_error *err);
+/* ------------------------------------------------------------------ explainers: methods that are given to a run */
+
+/* What a trace keeps beside what results need. Attention rows of a long prompt are large: L x T^2 / 2 floats. */
+typedef enum hw_keep {
+    HW_KEEP_RESULTS, /* nothing: methods take in prompt rows as they pass, where they can, and signals are summed by the segments as
+                        they come. Such a trace is explained by this explainer alone, and cannot be saved where signals are sums */
+    HW_KEEP_METHODS, /* what hw_explain() needs for these methods, whatever their columns */
+    HW_KEEP_ROWS,    /* that, and every attention row */
+    HW_KEEP_ALL,     /* every row, and the signals of every method that the model can give, with these settings, with the defaults and
+                        with the residual measured */
+} hw_keep;
+
+typedef struct hw_explainer_params {
+    size_t size;
+    hw_keep keep;
+    /* Called while the run is captured: `rows` of method i, the caller's to free, explain the tokens that can be explained by now
+     * and were not before (hw_attribution_first_token()). After the first token, each `interval` tokens and at the end. Not of methods that
+     * need the whole run, nor with columns `all`: of these there are only results. A method that fails is shown no more;
+     * hw_explainer_result() says why. NULL: nothing is shown. */
+    void (*on_rows)(void *ctx, size_t i, hw_attribution *rows);
+    size_t interval; /* default 64. Fewer tokens at a time cost more: a layer's weights are read again for each lot */
+    void *ctx;       /* for on_rows */
+} hw_explainer_params;
+HW_API hw_explainer_params hw_explainer_params_default(void);
+
+/* Methods, how they are to explain, and how the prompt is split: made first, given to one run after another
+ * (hw_run_params.explainer), and asked for the results of the last. */
+HW_API hw_err hw_explainer_new(hw_explainer **out, const hw_explainer_params *params, hw_error *err);
+HW_API void hw_explainer_free(hw_explainer *explainer);
+/* One method more; the first is number 0. What `params` points to must outlive the explainer. Errors: ARGUMENT (as hw_explain()), MEMORY. */
+HW_API hw_err hw_explainer_add(hw_explainer *explainer, const char *method, const hw_method_params *params, hw_error *err);
+/* Columns are segments of the prompt: as hw_segments_new() cuts them, or spans as hw_segments_from_json() reads them (errors about
+ * them begin with `name`; NULL: with nothing). `whole`: tokens of no segment are one more column (hw_segments_partition());
+ * else they are in none. Replaces groups in the methods' settings. A prompt that cannot be split so fails the run. Errors: MEMORY. */
+HW_API hw_err hw_explainer_split(hw_explainer *explainer, const char *by, bool whole, hw_error *err);
+HW_API hw_err hw_explainer_split_spans(hw_explainer *explainer, const char *json, size_t n_bytes, const char *name, bool whole,
+                                       hw_error *err);
+/* The segments of the last run's prompt, or of the last trace that was explained; NULL where it is not split. */
+HW_API const hw_segments *hw_explainer_segments(const hw_explainer *explainer);
+/* What method i gives of the whole completion. `trace`: the one that it was given to, or any other, whose prompt is then split.
+ * Errors: as hw_explain() and hw_segments_new(). */
+HW_API hw_err hw_explainer_result(hw_attribution **out, hw_explainer *explainer, size_t i, const hw_trace *trace, hw_error *err);
 
 /* Where a token's logit, above the mean logit or above that of another token (hw_run_versus), came from, as method `logit` adds
  * it up. In nats. */
@@ -700,19 +720,7 @@ HW_API hw_err hw_attribution_select_layers(size_t *begin, size_t *end, const hw_
 
 /* ------------------------------------------------------------------ what a run would take */
 
-/* A run and what is to be made of it. */
-typedef struct hw_plan {
-    size_t size;
-    const hw_run_params *run;
-    const char *const *methods; /* [n_methods] names */
-    size_t n_methods;
-    const hw_method_params *params; /* NULL: the defaults */
-    const char *by;                 /* the prompt's segments as hw_segments_new() cuts them; NULL: each token its own */
-    bool saves_state;               /* whether hw_trace_save_as() with a model follows */
-} hw_plan;
-HW_API hw_plan hw_plan_default(void);
-
-typedef struct hw_estimate {
+struct hw_estimate {
     size_t n_prompt, n_tokens, n_columns; /* m; T where all that may be generated is; columns of M */
     uint64_t program, weights;            /* bytes: libraries, tokenizer, threads; of the model's file */
     uint64_t cache, buffers;              /* keys and values; the engine's graph, as far as it is known */
@@ -722,9 +730,10 @@ typedef struct hw_estimate {
     uint64_t state;                       /* the trace that it goes on from; the copy of the cache while a state is saved */
     uint64_t total;                       /* of these parts: all that would be resident at once, at most */
     double seconds;                       /* rough: the model's arithmetic at stated rates, after loading */
-} hw_estimate;
-/* Reads the prompt's tokens, decodes nothing. Errors: as hw_trace_capture() of tokens and hw_segments_new(). */
-HW_API hw_err hw_run_estimate(hw_estimate *out, hw_model *model, const hw_plan *plan, hw_error *err);
+};
+/* Reads the prompt's tokens, decodes nothing; its explainer forgets the run before. hw_run_params.on_estimate has the same of a
+ * run that begins. Errors: as hw_trace_capture() of tokens and hw_segments_new(). */
+HW_API hw_err hw_run_estimate(hw_estimate *out, hw_model *model, const hw_run_params *params, hw_error *err);
 
 /* ------------------------------------------------------------------ faithfulness: is an explanation right? */
 

@@ -10,12 +10,12 @@
 #include "capture/conversation.h"
 #include "capture/head_fusion.h"
 #include "capture/logit_contrast.h"
+#include "capture/memory_estimate.h"
 #include "capture/prefix_reuse.h"
 #include "capture/prompt.h"
 #include "capture/text_remarks.h"
 #include "capture/top_tokens.h"
 #include "data/run_options.h"
-#include "methods/method.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -23,32 +23,18 @@
 
 /* ------------------------------------------------------------------ what a decode shows */
 
-/* Whether rows are fed to an explanation. */
-static bool feeds(const hw__capture *c) {
-    for (size_t i = 0; i < c->n_live; i++)
-        if (c->live[i] && hw__live_feeds(c->live[i])) return true;
-    return false;
-}
-
 /* The first row that is kept or fed; and that, or the first whose heads wait for the signals beside them. */
-static size_t rows_from(const hw__capture *c) { return feeds(c) ? 0 : c->trace->rows_from; }
+static size_t rows_from(const hw__capture *c) { return hw__explainer_feeds(c->explainer) ? 0 : c->trace->rows_from; }
 
 static size_t shown_from(const hw__capture *c) {
     size_t rows = rows_from(c), waiting = c->pending.every ? 0 : c->trace->run->n_prompt - 1;
     return c->pending.wanted && waiting < rows ? waiting : rows;
 }
 
-static hw_err feed(const hw__capture *c, size_t layer, size_t begin, size_t end, hw_error *err) {
-    hw_err rc = HW_OK;
-    for (size_t i = 0; i < c->n_live && rc == HW_OK; i++)
-        if (c->live[i] && hw__live_feeds(c->live[i])) rc = hw__live_feed(c->live[i], c->trace, layer, begin, end, err);
-    return rc;
-}
-
 hw_err hw__capture_feed(hw__capture *c, hw_error *err) {
     size_t begin = c->held_from, end = c->held_end;
     c->held_from = c->held_end = 0;
-    return begin < end ? feed(c, c->held_layer, begin, end, err) : HW_OK;
+    return begin < end ? hw__explainer_feed(c->explainer, c->trace, c->held_layer, begin, end, err) : HW_OK;
 }
 
 /* The prompt's last row is one of interest: it is kept, and explained when it has chosen its token. */
@@ -100,7 +86,7 @@ static hw_err capture_rows(void *ctx, size_t layer, const hw__heads *heads, hw_e
         return hw__fail(err, HW_ERR_ENGINE,
                         "rows up to %zu of layer %zu: the trace has room for %zu tokens, %zu layers",
                         heads->q0 + heads->n_rows, layer, c->trace->room, c->trace->n_layers);
-    bool fed = feeds(c) && !goes_on(c, layer, heads);
+    bool fed = hw__explainer_feeds(c->explainer) && !goes_on(c, layer, heads);
     hw_err rc = fed ? hw__capture_feed(c, err) : HW_OK; /* of the layer below: its stream has been shown */
     if (rc == HW_OK && fed) rc = hw__trace_pass(c->trace, layer, heads->q0, heads->q0 + heads->n_rows, err);
     if (rc == HW_OK) rc = fuse_rows(c, layer, heads, err);
@@ -145,6 +131,8 @@ typedef struct session {
     hw__capture capture;
     hw__tokens prompt, given; /* ids; `given` only when the completion is */
     hw__versus versus;
+    hw_rows rows;       /* that the trace keeps */
+    uint32_t signals;
     size_t n_done;      /* tokens decoded */
     size_t last_row;    /* row of the last decode that predicts the next token */
     bool interruptible; /* whether a stop may cut a decode short, which loses the run */
@@ -183,21 +171,16 @@ static hw_err add_completion(session *s, int32_t id, size_t row, hw_error *err) 
     }
     if (rc == HW_OK) rc = hw__run_add_token(s->run, &token, err);
     if (rc != HW_OK) return rc;
-    hw_token kept = s->run->tokens[s->run->n_tokens - 1];
-    if (s->params->on_token) s->params->on_token(s->params->ctx, &kept);
+    if (s->params->on_token) s->params->on_token(s->params->ctx, s->run, s->run->n_tokens - 1);
     return HW_OK;
 }
 
-/* Rows that the caller may explain: all waiting ones, each of which has chosen its token, become signals first. */
+/* Rows that the explainer may explain: all waiting ones, each of which has chosen its token, become signals first. */
 static hw_err show_rows(session *s, hw_error *err) {
-    if (!s->trace || !s->params->on_rows) return HW_OK;
+    if (!s->trace || !hw__explainer_shows(s->params->explainer)) return HW_OK;
     hw_err rc = hw__pending_flush(&s->capture.pending, s->engine, SIZE_MAX, err);
-    if (rc == HW_OK) s->params->on_rows(s->params->ctx, s->trace);
+    if (rc == HW_OK) hw__explainer_show(s->params->explainer, s->trace);
     return rc;
-}
-
-static bool rows_are_due(const session *s, size_t n_chosen) {
-    return n_chosen == 1 || n_chosen % (s->params->live_rows ? s->params->live_rows : HW__MAX_LOGITS) == 0;
 }
 
 static hw_err prefill(session *s, hw_error *err) {
@@ -210,8 +193,6 @@ static hw_err prefill(session *s, hw_error *err) {
         if (rc != HW_OK) return rc;
         progress(s, HW_STAGE_PREFILL, s->n_done, m);
     }
-    /* The prompt's last row waits for the token that it chooses. */
-    if (s->trace && s->params->on_rows) s->params->on_rows(s->params->ctx, s->trace);
     return HW_OK;
 }
 
@@ -258,7 +239,7 @@ static hw_err generate(session *s, hw_error *err) {
             return HW_OK;
         }
         if ((rc = add_completion(s, id, s->last_row, err)) != HW_OK) return rc;
-        if (rows_are_due(s, i + 1) && (rc = show_rows(s, err)) != HW_OK) return rc;
+        if (hw__explainer_is_due(p->explainer, i + 1) && (rc = show_rows(s, err)) != HW_OK) return rc;
         if ((rc = decode(s, &id, 1, 0, err)) != HW_OK) return rc;
         progress(s, HW_STAGE_DECODE, i + 1, p->n_generate);
         if (asked_to_stop(s)) {
@@ -275,12 +256,6 @@ static hw_err check_params(const hw_run_params *p, hw_error *err) {
     if (p->completion && p->completion_bytes == 0)
         return hw__fail(err, HW_ERR_ARGUMENT, "the given completion is empty: there is nothing to explain");
     if ((rc = hw__run_options_check(p, err)) != HW_OK) return rc;
-    if (p->signals >> HW_N_SIGNALS)
-        return hw__fail(err, HW_ERR_ARGUMENT, "signals %#x: there are %d", p->signals, HW_N_SIGNALS);
-    if (p->versus && !(p->signals & 1u << HW_SIGNAL_LOGIT))
-        return hw__fail(err, HW_ERR_ARGUMENT, "versus contrasts logits, and the signal \"logit\" is not asked for");
-    if ((unsigned)p->rows > HW_ROWS_NONE)
-        return hw__fail(err, HW_ERR_ARGUMENT, "rows %d: all, interest or none", (int)p->rows);
     return HW_OK;
 }
 
@@ -304,26 +279,51 @@ static hw_err read_tokens(session *s, size_t n_ctx, hw_error *err) {
     return HW_OK;
 }
 
+/* What the run would take, to the caller, and against its limit. */
+static hw_err check_memory(const session *s, hw_error *err) {
+    const hw_run_params *p = s->params;
+    const hw__run_tokens tokens = {s->run, &s->prompt, &s->given};
+    hw_estimate e;
+    if (!p->memory && !p->on_estimate) return HW_OK;
+    hw_err rc = hw__estimate(&e, s->engine, &tokens, p, err);
+    if (rc == HW_OK && p->on_estimate) rc = p->on_estimate(p->ctx, &e, err);
+    bool streams = p->explainer && p->explainer->params.keep == HW_KEEP_RESULTS;
+    uint64_t total = e.total - (streams ? 0 : e.methods);
+    if (rc != HW_OK || !p->memory || total <= p->memory) return rc;
+    return hw__fail(
+        err, HW_ERR_ARGUMENT,
+        "a run over %zu tokens would take %.1f MiB, the limit is %.1f MiB: a shorter prompt would take less",
+        e.n_tokens, (double)total / 1048576, (double)p->memory / 1048576);
+}
+
+/* Splits the prompt, and reads what the trace is to hold. */
+static hw_err begin_explainer(session *s, hw_error *err) {
+    hw_explainer *x = s->params->explainer;
+    hw_err rc = x ? hw__explainer_begin(x, s->run, err) : HW_OK;
+    s->rows = hw__explainer_rows(x);
+    s->signals = hw__explainer_signals(x, &s->run->model);
+    if (rc == HW_OK && s->params->versus && !(s->signals & 1u << HW_SIGNAL_LOGIT))
+        return hw__fail(err, HW_ERR_ARGUMENT, "versus contrasts logits, and no method of the explainer reads them");
+    return rc;
+}
+
 /* Room for what the decodes will show. */
 static hw_err start_capture(session *s, size_t total, hw_error *err) {
-    const hw_run_params *p = s->params;
-    hw_err rc = hw__versus_read(&s->versus, p->versus, s->engine, err);
-    if (rc == HW_OK && p->on_prompt) rc = p->on_prompt(p->ctx, s->run, err);
-    if (rc == HW_OK) rc = hw__trace_new_kept(&s->trace, s->run, p->rows, total, err);
+    hw_explainer *x = s->params->explainer;
+    hw_err rc = begin_explainer(s, err);
+    if (rc == HW_OK) rc = hw__versus_read(&s->versus, s->params->versus, s->engine, err);
+    if (rc == HW_OK) rc = check_memory(s, err);
+    if (rc == HW_OK) rc = hw__trace_new_kept(&s->trace, s->run, s->rows, total, err);
     if (rc != HW_OK) return rc;
     s->trace->growing = true;
     s->capture = (hw__capture){.trace = s->trace,
                                .sinks = s->run->model.has_sinks,
                                .n_threads = s->engine->n_threads,
-                               .live = p->live,
-                               .n_live = p->n_live};
-    if (p->sums && p->sums->groups) {
-        rc = hw__groups_check(p->sums, s->run, err);
-        if (rc == HW_OK) rc = hw__trace_group_signals(s->trace, p->sums->groups, p->sums->n_groups, err);
-        if (rc != HW_OK) return rc;
-    }
-    if ((rc = feed(&s->capture, 0, 0, 0, err)) != HW_OK) return rc; /* room for it, and no prompt is too short */
-    rc = hw__pending_new(&s->capture.pending, s->trace, s->params->signals, &s->run->model, total, err);
+                               .explainer = x};
+    const hw_method_params *sums = hw__explainer_sums(x);
+    if (sums) rc = hw__trace_group_signals(s->trace, sums->groups, sums->n_groups, err);
+    if (rc == HW_OK) rc = hw__explainer_feed(x, s->trace, 0, 0, 0, err); /* room for it, and no prompt is too short */
+    if (rc == HW_OK) rc = hw__pending_new(&s->capture.pending, s->trace, s->signals, &s->run->model, total, err);
     if (rc == HW_OK) hw__trace_touch(s->trace);
     return rc;
 }
@@ -331,15 +331,15 @@ static hw_err start_capture(session *s, size_t total, hw_error *err) {
 static hw_err finish_capture(session *s, hw_error *err) {
     hw_err rc = hw__pending_flush(&s->capture.pending, s->engine, SIZE_MAX, err);
     s->trace->growing = false;
-    if (rc == HW_OK && s->params->on_rows) s->params->on_rows(s->params->ctx, s->trace);
+    if (rc == HW_OK) hw__explainer_show(s->params->explainer, s->trace);
     return rc;
 }
 
 /* Starts the engine's sequence: with the front that an earlier trace has the rows of, as far as the engine has it too. */
 static hw_err start_sequence(session *s, size_t total, hw_error *err) {
     const hw__engine_ops *ops = s->engine->ops;
-    const hw_trace *prefix = s->trace && ops->resume && !feeds(&s->capture) ? s->params->prefix : NULL;
-    size_t n = hw__prefix_shared(prefix, s->run, s->params->rows, s->prompt.ids, s->prompt.n, s->params->signals);
+    const hw_trace *prefix = s->trace && ops->resume && !hw__explainer_feeds(s->capture.explainer) ? s->params->prefix : NULL;
+    size_t n = hw__prefix_shared(prefix, s->run, s->rows, s->prompt.ids, s->prompt.n, s->signals);
     if (n == 0) return ops->begin(s->engine, total, stop_decode, s, err);
     hw_err rc = ops->resume(s->engine, &n, s->prompt.ids, n, total, stop_decode, s, err);
     if (rc == HW_OK && n % HW__PREFIX_GROUP) {
@@ -347,7 +347,7 @@ static hw_err start_sequence(session *s, size_t total, hw_error *err) {
         rc = ops->rewind(s->engine, n, err);
     }
     if (rc != HW_OK) return rc;
-    hw__prefix_copy(s->trace, prefix, n, s->params->signals);
+    hw__prefix_copy(s->trace, prefix, n, s->signals);
     hw__pending_skip(&s->capture.pending, n);
     s->n_done = s->run->n_reused = n;
     return HW_OK;
@@ -387,19 +387,6 @@ static hw_err run_whole(session *s, bool captures, size_t n_ctx, const hw__run_o
     return rc;
 }
 
-hw_err hw__trace_capture(hw_trace **out, hw__engine *engine, size_t n_ctx, const hw__run_options *options,
-                         const hw_run_params *params, hw_error *err) {
-    hw_err rc = check_params(params, err);
-    if (rc != HW_OK) return rc;
-    session s = {.engine = engine, .params = params};
-    const hw_model_info *info = engine->ops->describe(engine);
-    if (info->problem[0])
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot be explained: %s", info->path, info->problem);
-    rc = run_whole(&s, true, n_ctx, options, err);
-    if (rc == HW_OK) *out = s.trace;
-    return rc;
-}
-
 static hw__run_options options_of(const hw_model *model, const hw_run_params *params) {
     hw__run_options options = {.run = *params,
                                .f32_cache = model->params.f32_cache,
@@ -412,26 +399,18 @@ static size_t context_of(const hw_model *model) {
     return (size_t)(model->params.n_ctx > 0 ? model->params.n_ctx : hw_model_describe(model)->n_ctx_train);
 }
 
-static hw_err check_memory(hw_model *model, const hw_run_params *params, hw_error *err) {
-    hw_estimate e;
-    hw_plan plan = hw_plan_default();
-    plan.run = params;
-    if (!params->memory) return HW_OK;
-    hw_err rc = check_params(params, err);
-    if (rc == HW_OK) rc = hw_run_estimate(&e, model, &plan, err);
-    if (rc != HW_OK || e.total <= params->memory) return rc;
-    return hw__fail(
-        err, HW_ERR_ARGUMENT,
-        "a run over %zu tokens would take %.1f MiB, the limit is %.1f MiB: a shorter prompt would take less",
-        e.n_tokens, (double)e.total / 1048576, (double)params->memory / 1048576);
-}
-
 hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *params, hw_error *err) {
     if (!model || !params) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model and params with a prompt are needed");
-    hw_err rc = check_memory(model, params, err);
+    hw_err rc = check_params(params, err);
     if (rc != HW_OK) return rc;
+    const hw_model_info *info = hw_model_describe(model);
+    if (info->problem[0])
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot be explained: %s", info->path, info->problem);
+    session s = {.engine = model->engine, .params = params};
     hw__run_options options = options_of(model, params);
-    return hw__trace_capture(out, model->engine, context_of(model), &options, params, err);
+    rc = run_whole(&s, true, context_of(model), &options, err);
+    if (rc == HW_OK) *out = s.trace;
+    return rc;
 }
 
 hw_err hw_run_generate(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err) {
@@ -448,7 +427,7 @@ hw_err hw_run_generate(hw_run **out, hw_model *model, const hw_run_params *param
     return rc;
 }
 
-hw_err hw_run_read(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err) {
+hw_err hw_run_tokenize(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err) {
     if (!model || !params) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model and params with a prompt are needed");
     hw_err rc = check_params(params, err);
     if (rc != HW_OK) return rc;

@@ -4,9 +4,11 @@
  * Parts that the library allocates are counted as it allocates them. The engine tells its own as far as it knows them.
  * Time is a rough figure: arithmetic and memory at the rates below, which two cores of 2020 reach with quantised weights.
  */
-#include "engine/engine.h"
+#include "capture/memory_estimate.h"
+
+#include "base/error.h"
+#include "methods/explainer.h"
 #include "methods/rollout_forward.h"
-#include "methods/method.h"
 #include "capture/signal_batch.h"
 #include "capture/prefix_reuse.h"
 #include "capture/prompt.h"
@@ -28,8 +30,9 @@ typedef struct sizes {
     double layers, prompt, tokens, columns; /* L, m, T; columns of M */
     double width;                           /* floats of a signal's row of interest */
     bool sums;                              /* which are by segment */
-    double reused, given;                   /* tokens of the front that an earlier trace gives; of a given completion */
-    double text;                            /* bytes of the prompt */
+    double reused;                          /* tokens of the front that an earlier trace gives */
+    hw_rows rows;
+    uint32_t signals;
 } sizes;
 
 static double layer_floats(const sizes *s) { return s->tokens * (s->tokens + 1) / 2; }
@@ -76,98 +79,91 @@ static double level_floats(const sizes *s) {
 
 /* M of every method; for those that compose layers the room of a fold and levels of R: two, one method after the other; of
  * prompt rows that pass by, those of every layer. */
-static double method_bytes(const hw_plan *plan, const sizes *s) {
+static double method_bytes(const hw_explainer *x, const sizes *s) {
     double composing = 0, results = 0, n = s->tokens - s->prompt;
-    double levels = plan->run->rows == HW_ROWS_ALL ? 2 : s->layers + 1;
-    for (size_t i = 0; i < plan->n_methods; i++) {
-        const hw__method *method = hw__method_find(plan->methods[i]);
-        if (!method) continue;
-        if (hw_method_heeds(&method->info, plan->params) & HW_USES_DIRECTION)
+    double levels = s->rows == HW_ROWS_ALL ? 2 : s->layers + 1;
+    for (size_t i = 0; x && i < x->n; i++) {
+        const hw_method_info *method = &x->list[i].method->info;
+        if (hw_method_heeds(method, &x->list[i].params) & HW_USES_DIRECTION)
             composing =
                 levels * level_floats(s) * sizeof(float) + hw__fold_bytes((size_t)s->tokens, (size_t)s->columns + 1);
-        double numbers = n * (method->info.traits & HW_GIVES_LAYERS ? s->layers : 1);
+        double numbers = n * (method->traits & HW_GIVES_LAYERS ? s->layers : 1);
         results += numbers * s->columns * sizeof(float);
         /* Followed through the completion: M with its columns, and the rows that others are followed to. */
-        if (plan->params->through && method->info.traits & HW_USES_THROUGH)
-            results += numbers * (2 * s->columns + n) * sizeof(float);
+        if (x->list[i].params.through) results += numbers * (2 * s->columns + n) * sizeof(float);
     }
     return composing + results;
 }
 
-static double threads_of(const hw_model *model) {
-    return model->engine->n_threads > 0 ? (double)model->engine->n_threads : 1;
-}
-
-static double seconds(const hw_plan *plan, const hw_model *model, const sizes *s) {
-    const hw_model_info *info = hw_model_describe(model);
-    double threads = threads_of(model), n = s->tokens - s->prompt;
+static double seconds(const hw__engine *engine, const hw_explainer *x, const sizes *s) {
+    const hw_model_info *info = engine->ops->describe(engine);
+    double threads = engine->n_threads > 0 ? (double)engine->n_threads : 1, n = s->tokens - s->prompt;
     double attention = 4.0 * info->n_layers * info->n_embd * (layer_floats(s) - s->reused * (s->reused + 1) / 2);
     double flops = 2.0 * (double)info->n_params * (s->prompt - s->reused) + attention;
-    for (size_t i = 0; i < plan->n_methods; i++) {
-        const hw__method *method = hw__method_find(plan->methods[i]);
-        if (method && hw_method_heeds(&method->info, plan->params) & HW_USES_DIRECTION)
+    for (size_t i = 0; x && i < x->n; i++)
+        if (hw_method_heeds(&x->list[i].method->info, &x->list[i].params) & HW_USES_DIRECTION)
             flops += 2 * s->layers * layer_floats(s) * s->columns;
-    }
     return flops / (FLOPS_A_THREAD * threads) + n * (double)info->n_bytes / WEIGHT_BYTES_A_SECOND;
 }
 
-/* Tokens of the prompt and the completion, and segments where there are some. */
-static hw_err count(sizes *s, hw_model *model, const hw_plan *plan, hw_error *err) {
-    hw__engine *engine = model->engine;
+static double columns_of(const hw_explainer *x, const hw__run_tokens *t) {
+    bool grouped = x && x->n && x->list[0].params.groups;
+    return (double)(grouped ? x->list[0].params.n_groups : t->prompt->n);
+}
+
+static sizes count(const hw__engine *engine, const hw__run_tokens *t, const hw_run_params *p) {
     const hw_model_info *info = engine->ops->describe(engine);
-    const hw_run_params *p = plan->run;
-    const hw__run_options options = {.run = {.fuse = p->fuse}, .f32_cache = model->params.f32_cache};
+    size_t n = p->completion ? t->given->n : p->n_generate;
+    sizes s = {.layers = info->n_layers,
+               .prompt = (double)t->prompt->n,
+               .tokens = (double)t->prompt->n + (double)n,
+               .columns = columns_of(p->explainer, t),
+               .sums = hw__explainer_sums(p->explainer) != NULL,
+               .rows = hw__explainer_rows(p->explainer),
+               .signals = hw__explainer_signals(p->explainer, info)};
+    s.reused = (double)hw__prefix_shared(p->prefix, t->run, s.rows, t->prompt->ids, t->prompt->n, s.signals);
+    s.width = s.sums ? s.columns + 1 : s.tokens;
+    return s;
+}
+
+hw_err hw__estimate(hw_estimate *out, const hw__engine *engine, const hw__run_tokens *tokens, const hw_run_params *p,
+                    hw_error *err) {
+    const hw_model_info *info = engine->ops->describe(engine);
+    sizes s = count(engine, tokens, p);
+    if (s.tokens > INT32_MAX) return hw__fail(err, HW_ERR_ARGUMENT, "%.0f tokens are more than any context", s.tokens);
+    hw_estimate e = {.n_prompt = (size_t)s.prompt, .n_tokens = (size_t)s.tokens, .n_columns = (size_t)s.columns};
+    hw__extent lengths = {(size_t)s.reused, e.n_prompt, tokens->given->n, e.n_tokens};
+    e.weights = info->n_bytes;
+    e.program = PROGRAM_BYTES + (uint64_t)info->n_vocab * VOCAB_BYTES +
+                (engine->n_threads > 0 ? engine->n_threads : 1) * THREAD_BYTES + e.n_tokens * TOKEN_BYTES +
+                (uint64_t)tokens->run->prompt_bytes * HW__TOKENIZER_BYTES;
+    if (engine->ops->footprint) engine->ops->footprint(engine, &lengths, &e.cache, &e.buffers);
+    e.rows = (uint64_t)(s.layers * kept_floats(s.rows, &s) * sizeof(float));
+    e.signals = (uint64_t)signal_bytes(s.signals, &s);
+    e.waiting = hw__pending_bytes(info, s.signals, e.n_prompt, e.n_tokens, s.sums);
+    e.methods = (uint64_t)method_bytes(p->explainer, &s);
+    e.state = (uint64_t)prefix_bytes(p->prefix) + (p->saves_state ? e.cache : 0);
+    e.total = e.weights + e.program + e.cache + e.buffers + e.rows + e.signals + e.waiting + e.methods + e.state;
+    e.seconds = seconds(engine, p->explainer, &s);
+    *out = e;
+    return HW_OK;
+}
+
+hw_err hw_run_estimate(hw_estimate *out, hw_model *model, const hw_run_params *params, hw_error *err) {
+    if (!model || !params) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model and params with a prompt are needed");
+    hw__engine *engine = model->engine;
+    const hw__run_options options = {.run = {.fuse = params->fuse}, .f32_cache = model->params.f32_cache};
     hw__tokens prompt = {0}, given = {0};
-    hw_segments *segments = NULL;
     hw_run *run;
-    hw_err rc = hw__run_new(&run, info, &options, err);
+    hw_err rc = hw__run_new(&run, engine->ops->describe(engine), &options, err);
     if (rc != HW_OK) return rc;
-    rc = hw__prompt_tokens(run, &prompt, engine, p, err);
-    if (rc == HW_OK && p->completion) rc = hw__completion_tokens(&given, NULL, engine, p, err);
-    if (rc == HW_OK && plan->by) rc = hw_segments_new(&segments, run, HW_SIDE_PROMPT, plan->by, err);
-    size_t n = p->completion ? given.n : p->n_generate;
-    *s = (sizes){.layers = info->n_layers, .prompt = (double)prompt.n, .tokens = (double)prompt.n + (double)n,
-                 .text = (double)run->prompt_bytes};
-    s->reused = (double)hw__prefix_shared(p->prefix, run, p->rows, prompt.ids, prompt.n, p->signals);
-    s->given = (double)given.n;
-    s->columns = segments ? (double)hw_segments_count(segments) : s->prompt;
-    s->sums = segments && p->sums;
-    s->width = s->sums ? s->columns + 1 : s->tokens;
-    hw_segments_free(segments);
+    const hw__run_tokens tokens = {run, &prompt, &given};
+    rc = hw__prompt_tokens(run, &prompt, engine, params, err);
+    if (rc == HW_OK && params->completion) rc = hw__completion_tokens(&given, NULL, engine, params, err);
+    if (rc == HW_OK && params->explainer) rc = hw__explainer_begin(params->explainer, run, err);
+    if (rc == HW_OK) rc = hw__estimate(out, engine, &tokens, params, err);
     free(prompt.ids);
     free(given.ids);
     hw__run_release(run);
     return rc;
 }
-
-hw_err hw_run_estimate(hw_estimate *out, hw_model *model, const hw_plan *plan, hw_error *err) {
-    if (!model || !plan || !plan->run)
-        return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model and a plan of a run are needed");
-    const hw_model_info *info = hw_model_describe(model);
-    const hw__engine_ops *ops = model->engine->ops;
-    hw_method_params defaults = hw_method_params_default();
-    hw_plan filled = *plan;
-    sizes s;
-    if (!filled.params) filled.params = &defaults;
-    plan = &filled;
-    hw_err rc = count(&s, model, plan, err);
-    if (rc != HW_OK) return rc;
-    if (s.tokens > INT32_MAX) return hw__fail(err, HW_ERR_ARGUMENT, "%.0f tokens are more than any context", s.tokens);
-    hw_estimate e = {.n_prompt = (size_t)s.prompt, .n_tokens = (size_t)s.tokens, .n_columns = (size_t)s.columns};
-    hw__extent lengths = {(size_t)s.reused, e.n_prompt, (size_t)s.given, e.n_tokens};
-    e.weights = info->n_bytes;
-    e.program = PROGRAM_BYTES + (uint64_t)info->n_vocab * VOCAB_BYTES + (uint64_t)threads_of(model) * THREAD_BYTES +
-                e.n_tokens * TOKEN_BYTES + (uint64_t)s.text * HW__TOKENIZER_BYTES;
-    if (ops->footprint) ops->footprint(model->engine, &lengths, &e.cache, &e.buffers);
-    e.rows = (uint64_t)(s.layers * kept_floats(plan->run->rows, &s) * sizeof(float));
-    e.signals = (uint64_t)signal_bytes(plan->run->signals, &s);
-    e.waiting = hw__pending_bytes(info, plan->run->signals, e.n_prompt, e.n_tokens, s.sums);
-    e.methods = (uint64_t)method_bytes(plan, &s);
-    e.state = (uint64_t)prefix_bytes(plan->run->prefix) + (plan->saves_state ? e.cache : 0);
-    e.total = e.weights + e.program + e.cache + e.buffers + e.rows + e.signals + e.waiting + e.methods + e.state;
-    e.seconds = seconds(plan, model, &s);
-    *out = e;
-    return HW_OK;
-}
-
-hw_plan hw_plan_default(void) { return (hw_plan){.size = sizeof(hw_plan)}; }

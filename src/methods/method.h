@@ -50,11 +50,6 @@ hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method,
 /* Whether the trace keeps the rows that are needed. */
 hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, hw_rows needed, hw_error *err);
 
-/* One layer's rows begin .. end - 1 pass by: hw_run_params.live. */
-hw_err hw__live_feed(hw_live *live, const hw_trace *trace, size_t l, size_t begin, size_t end, hw_error *err);
-/* Whether it wants them. */
-bool hw__live_feeds(const hw_live *live);
-
 /* After `run` or `live`: what is kept with M and known of it. */
 hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err);
 

@@ -129,7 +129,7 @@ static void ids_are_those_of_transformers(void **state) {
         char what[200];
         describe_case(what, sizeof what, entry);
         read_conversation(&c, entry);
-        if (hw_run_read(&run, model, &c.params, &err) != HW_OK) fail_msg("%s: %s", what, err.msg);
+        if (hw_run_tokenize(&run, model, &c.params, &err) != HW_OK) fail_msg("%s: %s", what, err.msg);
         assert_ids(run, entry);
         assert_covered(run, entry);
         hw_run_free(run);
@@ -145,7 +145,7 @@ static void read_text(char *out, size_t capacity, hw_model *model, const hw_run_
     hw_run *run;
     hw_error err = {0};
     size_t at = 0;
-    if (hw_run_read(&run, model, p, &err) != HW_OK) fail_msg("%s", err.msg);
+    if (hw_run_tokenize(&run, model, p, &err) != HW_OK) fail_msg("%s", err.msg);
     for (size_t t = 0; t < hw_run_n_prompt(run); t++) {
         hw_token token = hw_run_token(run, t);
         assert_true(at + token.n_bytes < capacity);
@@ -220,7 +220,7 @@ static void control_tokens_in_a_message_are_letters(void **state) {
         hw_run *run;
         size_t n_ends = 0;
         p.special = special;
-        assert_int_equal(hw_run_read(&run, model, &p, NULL), HW_OK);
+        assert_int_equal(hw_run_tokenize(&run, model, &p, NULL), HW_OK);
         for (size_t t = 0; t < hw_run_n_prompt(run); t++) n_ends += hw_run_token(run, t).id == 2;
         assert_int_equal(n_ends, special ? 3 : 2);
         assert_int_equal(hw_run_n_remarks(run), special ? 0 : 1);

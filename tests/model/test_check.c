@@ -34,17 +34,12 @@ static hw_model *open_model(const char *name, int32_t n_ubatch) {
 }
 
 static hw_trace *run_model(hw_model *model, const char *prompt, const char *completion) {
-    hw_error err;
-    hw_trace *trace;
     hw_run_params params = hw_run_params_default();
-    hw_method_params method = hw_method_params_default();
     params.prompt = prompt;
     params.prompt_bytes = strlen(prompt);
     params.completion = completion;
     params.completion_bytes = strlen(completion);
-    params.signals = hw_method_signals("contribution", &method);
-    if (hw_trace_capture(&trace, model, &params, &err) != HW_OK) fail_msg("%s", err.msg);
-    return trace;
+    return capture_keeping(model, params, HW_KEEP_ROWS, 1u << HW_SIGNAL_PROJECTION);
 }
 
 /* ------------------------------------------------------------------ passes */

@@ -36,16 +36,12 @@ static hw_model *open_model(const subject *s) {
 }
 
 static hw_trace *run(hw_model *model, const char *prompt, size_t n, const char *completion, uint32_t signals) {
-    hw_error err;
-    hw_trace *trace;
     hw_run_params p = hw_run_params_default();
     p.prompt = prompt;
     p.prompt_bytes = n;
     p.completion = completion;
     p.completion_bytes = strlen(completion);
-    p.signals = signals;
-    if (hw_trace_capture(&trace, model, &p, &err) != HW_OK) fail_msg("%s", err.msg);
-    return trace;
+    return capture_keeping(model, p, HW_KEEP_ROWS, signals);
 }
 
 static const hw_measure measures[] = {HW_MEASURE_PROJECTION, HW_MEASURE_NORM, HW_MEASURE_PROXIMITY1,
@@ -185,7 +181,7 @@ static size_t end_of(hw_model *model, const char *text, size_t n) {
     hw_run_params p = hw_run_params_default();
     p.prompt = text;
     p.prompt_bytes = strlen(text);
-    if (hw_run_read(&read, model, &p, &err) != HW_OK) fail_msg("%s", err.msg);
+    if (hw_run_tokenize(&read, model, &p, &err) != HW_OK) fail_msg("%s", err.msg);
     assert_in_range(n, 1, hw_run_n_tokens(read));
     size_t end = hw_run_token(read, n - 1).end;
     hw_run_free(read);

@@ -55,16 +55,12 @@ static hw_model *open_model(const char *name, int32_t n_ubatch) {
 }
 
 static hw_trace *run_note(hw_model *model, const json_t *item) {
-    hw_error err;
-    hw_trace *trace;
     hw_run_params params = hw_run_params_default();
     params.prompt = json_string_value(json_object_get(item, "prompt"));
     params.prompt_bytes = strlen(params.prompt);
     params.completion = json_string_value(json_object_get(item, "completion"));
     params.completion_bytes = strlen(params.completion);
-    params.signals = (1u << HW_SIGNAL_ALL_PROJECTION) - 1;
-    if (hw_trace_capture(&trace, model, &params, &err) != HW_OK) fail_msg("%s", err.msg);
-    return trace;
+    return capture_keeping(model, params, HW_KEEP_ROWS, (1u << HW_SIGNAL_ALL_PROJECTION) - 1);
 }
 
 /* Rows first..first+n-1 of a golden tensor [rows, m, L]; NULL where the file has none of that name. */
@@ -202,18 +198,16 @@ static void contributions_agree(void **state) {
 /* Tokens that are generated one by one give what the same give in blocks; in full precision, where the engine does too. */
 static void blocks_do_not_matter(void **state) {
     (void)state;
-    hw_error err;
     hw_model *model = open_model(families[0].exact, 0);
     hw_run_params run = hw_run_params_default();
     run.prompt = "The river runs through the valley and";
     run.prompt_bytes = strlen(run.prompt);
     run.n_generate = 100; /* more than one block */
-    run.signals = 1u << HW_SIGNAL_PROJECTION | 1u << HW_SIGNAL_LOGIT;
-    hw_trace *generated, *forced;
-    if (hw_trace_capture(&generated, model, &run, &err) != HW_OK) fail_msg("%s", err.msg);
+    const uint32_t signals = 1u << HW_SIGNAL_PROJECTION | 1u << HW_SIGNAL_LOGIT;
+    hw_trace *generated = capture_keeping(model, run, HW_KEEP_ROWS, signals);
     assert_true(hw_run_n_completion(hw_trace_run(generated)) > HW__MAX_LOGITS);
     run.completion = hw_run_completion(hw_trace_run(generated), &run.completion_bytes);
-    if (hw_trace_capture(&forced, model, &run, &err) != HW_OK) fail_msg("%s", err.msg);
+    hw_trace *forced = capture_keeping(model, run, HW_KEEP_ROWS, signals);
     check_balance(generated, families[0].closure);
     check_balance(forced, families[0].closure);
     hw_attribution *a, *b;
@@ -233,21 +227,38 @@ static void blocks_do_not_matter(void **state) {
 
 enum { PROMPT_ROOM = 4096, MOST_TOKENS = 1024 };
 
-/* Columns of the prompt, made when its tokens are there. */
+/* Columns of the prompt. */
 typedef struct columns {
     hw_method_params params;
     int32_t groups[MOST_TOKENS];
 } columns;
 
-static hw_err cut_by_seven(void *ctx, const hw_run *run, hw_error *err) {
-    columns *c = ctx;
+static void cut_by_seven(columns *c, hw_model *model, const hw_run_params *params) {
+    hw_run *run;
+    assert_int_equal(hw_run_tokenize(&run, model, params, NULL), HW_OK);
     size_t m = hw_run_n_prompt(run);
-    (void)err;
+    hw_run_free(run);
     assert_in_range(m, 8, MOST_TOKENS);
     for (size_t t = 0; t < m; t++) c->groups[t] = (int32_t)(t / 7) - 1; /* the first seven are outside */
+    c->params = hw_method_params_default();
     c->params.groups = c->groups;
     c->params.n_groups = (m - 1) / 7;
-    return HW_OK;
+}
+
+/* Its signals are summed by these columns as they come. */
+static hw_trace *capture_summed(hw_model *model, hw_run_params run, const columns *c) {
+    hw_error err;
+    hw_trace *trace;
+    hw_method_params p = c->params;
+    assert_int_equal(hw_explainer_new(&run.explainer, NULL, NULL), HW_OK);
+    assert_int_equal(hw_explainer_add(run.explainer, "logit", &p, NULL), HW_OK);
+    for (int m = HW_MEASURE_PROJECTION; m <= HW_MEASURE_PROXIMITY2; m++) {
+        p.measure = (hw_measure)m;
+        assert_int_equal(hw_explainer_add(run.explainer, "contribution", &p, NULL), HW_OK);
+    }
+    if (hw_trace_capture(&trace, model, &run, &err) != HW_OK) fail_msg("%s", err.msg);
+    hw_explainer_free(run.explainer);
+    return trace;
 }
 
 static void compare_sums(const hw_trace *summed, const hw_trace *by_token, const char *method,
@@ -283,7 +294,6 @@ static void sums_refuse_other_columns(const hw_trace *summed, columns *c) {
  * batches, so that the engine's numbers are the same. */
 static void sums_as_they_come_are_sums_of_tokens(void **state) {
     enum { BATCH = 16 };
-    hw_error err;
     hw_model *model = open_model(*state, BATCH);
     hw_run_params run = hw_run_params_default();
     char prompt[PROMPT_ROOM] = "";
@@ -296,15 +306,10 @@ static void sums_as_they_come_are_sums_of_tokens(void **state) {
     run.prompt_bytes = strlen(prompt);
     run.completion = "In year 30 the river rose again, and nobody was left in the valley to see it, or to tell us";
     run.completion_bytes = strlen(run.completion);
-    run.signals = (1u << HW_SIGNAL_ALL_PROJECTION) - 1;
-    run.rows = HW_ROWS_NONE;
-    hw_trace *by_token, *summed;
-    if (hw_trace_capture(&by_token, model, &run, &err) != HW_OK) fail_msg("%s", err.msg);
-    columns c = {.params = hw_method_params_default()};
-    run.on_prompt = cut_by_seven;
-    run.sums = &c.params;
-    run.ctx = &c;
-    if (hw_trace_capture(&summed, model, &run, &err) != HW_OK) fail_msg("%s", err.msg);
+    columns c;
+    cut_by_seven(&c, model, &run);
+    hw_trace *by_token = capture_keeping(model, run, HW_KEEP_METHODS, (1u << HW_SIGNAL_ALL_PROJECTION) - 1);
+    hw_trace *summed = capture_summed(model, run, &c);
     compare_sums(summed, by_token, "logit", &c.params);
     for (int m = HW_MEASURE_PROJECTION; m <= HW_MEASURE_PROXIMITY2; m++) {
         c.params.measure = (hw_measure)m;

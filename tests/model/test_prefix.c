@@ -44,18 +44,14 @@ static char *make_prompt(size_t n, const char *question) {
 
 static hw_trace *run(hw_model *model, const char *prompt, const hw_trace *prefix, uint32_t signals,
                      const char *completion) {
-    hw_error err;
-    hw_trace *trace;
     hw_run_params p = hw_run_params_default();
     p.prompt = prompt;
     p.prompt_bytes = strlen(prompt);
     p.n_generate = N_GENERATE;
     p.completion = completion;
     p.completion_bytes = completion ? strlen(completion) : 0;
-    p.signals = signals;
     p.prefix = prefix;
-    if (hw_trace_capture(&trace, model, &p, &err) != HW_OK) fail_msg("%s", err.msg);
-    return trace;
+    return capture_keeping(model, p, HW_KEEP_ROWS, signals);
 }
 
 static void assert_same(const hw_trace *got, const hw_trace *want, const char *method, const hw_method_params *params,
@@ -119,7 +115,7 @@ static size_t front_of(const char *name, size_t n_facts) {
         char *text = make_prompt(n_facts, i ? second : first);
         p.prompt = text;
         p.prompt_bytes = strlen(text);
-        if (hw_run_read(&runs[i], model, &p, &err) != HW_OK) fail_msg("%s", err.msg);
+        if (hw_run_tokenize(&runs[i], model, &p, &err) != HW_OK) fail_msg("%s", err.msg);
         free(text);
     }
     while (hw_run_token(runs[0], n).id == hw_run_token(runs[1], n).id) n++;

@@ -382,12 +382,10 @@ static void long_text_is_refused_before_it_is_tokenized(void **state) {
     hw_trace *trace = NULL;
     hw_run *run = NULL;
     hw_estimate e;
-    hw_plan plan = hw_plan_default();
     hw_error err;
-    plan.run = &p;
     assert_error(&err, hw_trace_capture(&trace, model, &p, &err), HW_ERR_ARGUMENT, "holds at most 3328");
-    assert_error(&err, hw_run_estimate(&e, model, &plan, &err), HW_ERR_ARGUMENT, "the prompt has 1048576 bytes");
-    assert_error(&err, hw_run_read(&run, model, &p, &err), HW_ERR_ARGUMENT, "holds at most 3328");
+    assert_error(&err, hw_run_estimate(&e, model, &p, &err), HW_ERR_ARGUMENT, "the prompt has 1048576 bytes");
+    assert_error(&err, hw_run_tokenize(&run, model, &p, &err), HW_ERR_ARGUMENT, "holds at most 3328");
     assert_error(&err, hw_trace_capture(&trace, model, &given, &err), HW_ERR_ARGUMENT,
                  "the completion has 1048576 bytes");
     free(text);
@@ -408,13 +406,13 @@ static void text_is_counted_in_parts_that_can_be_stopped(void **state) {
     hw_run_params p = ask_bytes(text, n, NULL);
     hw_run *run = NULL;
     int n_questions = 0;
-    assert_error(&err, hw_run_read(&run, model, &p, &err), HW_ERR_ARGUMENT, "the context has 20000");
+    assert_error(&err, hw_run_tokenize(&run, model, &p, &err), HW_ERR_ARGUMENT, "the context has 20000");
     p.stop = stop_at_second;
     p.ctx = &n_questions;
-    assert_error(&err, hw_run_read(&run, model, &p, &err), HW_ERR_CANCELLED, "tokenized");
+    assert_error(&err, hw_run_tokenize(&run, model, &p, &err), HW_ERR_CANCELLED, "tokenized");
     p.stop = NULL;
     p.memory = 10 << 20; /* 100,000 bytes x 128 are 12.2 MiB */
-    assert_error(&err, hw_run_read(&run, model, &p, &err), HW_ERR_ARGUMENT, "12.2 MiB, the limit is 10.0 MiB");
+    assert_error(&err, hw_run_tokenize(&run, model, &p, &err), HW_ERR_ARGUMENT, "12.2 MiB, the limit is 10.0 MiB");
     free(text);
     hw_model_close(model);
 }
@@ -543,12 +541,7 @@ static const char *const explained[] = {"llama",  "gpt2",   "gpt_oss", "jamba", 
 enum { N_EXPLAINED = sizeof explained / sizeof *explained };
 
 static hw_trace *capture_signals(hw_model *model, uint32_t signals) {
-    hw_error err = {0};
-    hw_trace *trace = NULL;
-    hw_run_params p = ask_bytes("hello world and more of it", 26, " is it");
-    p.signals = signals;
-    if (hw_trace_capture(&trace, model, &p, &err) != HW_OK) fail_msg("%s", err.msg);
-    return trace;
+    return capture_keeping(model, ask_bytes("hello world and more of it", 26, " is it"), HW_KEEP_ROWS, signals);
 }
 
 /* Attention, MLPs, embedding and biases, each read on its own way, sum to the logit that the engine gave: so scales, caps, norms

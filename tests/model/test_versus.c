@@ -14,17 +14,14 @@
 static const char PROMPT[] = "Context: It is sunny today, which is bad.\nQ: How is the weather today ?\nA: It is";
 
 static hw_trace *run(hw_model *model, const char *completion, const char *versus) {
-    hw_error err;
-    hw_trace *trace;
     hw_run_params p = hw_run_params_default();
     p.prompt = PROMPT;
     p.prompt_bytes = strlen(PROMPT);
     p.completion = completion;
     p.completion_bytes = completion ? strlen(completion) : 0;
     p.n_generate = 4;
-    p.signals = 1u << HW_SIGNAL_LOGIT;
     p.versus = versus;
-    if (hw_trace_capture(&trace, model, &p, &err) != HW_OK) fail_msg("%s", err.msg);
+    hw_trace *trace = capture_keeping(model, p, HW_KEEP_ROWS, 1u << HW_SIGNAL_LOGIT);
     assert_string_equal(hw_run_versus(hw_trace_run(trace)), versus ? versus : "");
     return trace;
 }

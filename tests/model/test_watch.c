@@ -32,11 +32,8 @@ static hw_trace *capture(hw_model *model, const char *completion) {
     p.completion = completion;
     p.completion_bytes = completion ? strlen(completion) : 0;
     p.n_generate = 5;
-    p.signals = hw_method_signals("logit", NULL) | 1u << HW_SIGNAL_PROXIMITY1 | 1u << HW_SIGNAL_RESIDUAL;
-    hw_trace *trace = NULL;
-    hw_error err = {0};
-    if (hw_trace_capture(&trace, model, &p, &err) != HW_OK) fail_msg("%s", err.msg);
-    return trace;
+    return capture_keeping(model, p, HW_KEEP_ROWS,
+                           1u << HW_SIGNAL_LOGIT | 1u << HW_SIGNAL_PROXIMITY1 | 1u << HW_SIGNAL_RESIDUAL);
 }
 
 static void assert_same_rows(const hw_trace *a, const hw_trace *b) {
@@ -93,11 +90,7 @@ static hw_trace *short_run(hw_model *model, const char *prompt, bool signals) {
     p.prompt = prompt;
     p.prompt_bytes = strlen(prompt);
     p.n_generate = 3;
-    if (signals) p.signals = 1u << HW_SIGNAL_LOGIT | 1u << HW_SIGNAL_PROXIMITY1;
-    hw_trace *trace;
-    hw_error err;
-    if (hw_trace_capture(&trace, model, &p, &err) != HW_OK) fail_msg("%s", err.msg);
-    return trace;
+    return capture_keeping(model, p, HW_KEEP_ROWS, signals ? 1u << HW_SIGNAL_LOGIT | 1u << HW_SIGNAL_PROXIMITY1 : 0);
 }
 
 /* A decode of the same number of tokens as the one before uses its graph again, also the probe's: nodes that were kept then, and

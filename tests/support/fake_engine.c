@@ -25,7 +25,7 @@ typedef struct fake_engine {
     hw_stop_fn stop;
     void *stop_ctx;
     uint64_t dice;
-    size_t n_decodes, longest, n_decoded, n_begins;
+    size_t n_decodes, longest, n_decoded, n_begins, n_tokenized;
 } fake_engine;
 
 static hw_err begin(hw__engine *base, size_t n_tokens, hw_stop_fn stop, void *stop_ctx, hw_error *err);
@@ -86,6 +86,7 @@ static char *rewritten(const fake_engine *e, const char *text, size_t n, unsigne
 static hw_err tokenize(hw__engine *base, hw__tokens *out, const char *text, size_t n, unsigned flags, hw_error *err) {
     fake_engine *e = (fake_engine *)base;
     if (e->p.failure == FAKE_TOKENIZE) return hw__fail(err, HW_ERR_ENGINE, "the fake tokenizer fails");
+    e->n_tokenized += n;
     size_t n_read, taken;
     char *read = n ? rewritten(e, text, n, flags, &n_read) : (n_read = 0, NULL);
     *out = (hw__tokens){.ids = hw__alloc(n_read + 2, sizeof(int32_t))};
@@ -452,6 +453,7 @@ int32_t fake_id(const char *text) {
 size_t fake_n_decodes(const hw_model *model) { return ((const fake_engine *)model->engine)->n_decodes; }
 size_t fake_longest_decode(const hw_model *model) { return ((const fake_engine *)model->engine)->longest; }
 size_t fake_n_decoded(const hw_model *model) { return ((const fake_engine *)model->engine)->n_decoded; }
+size_t fake_n_tokenized(const hw_model *model) { return ((const fake_engine *)model->engine)->n_tokenized; }
 size_t fake_n_begins(const hw_model *model) { return ((const fake_engine *)model->engine)->n_begins; }
 
 hw_run_params ask(const char *prompt, const char *completion, size_t n) {

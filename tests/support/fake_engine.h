@@ -74,6 +74,7 @@ size_t fake_n_decodes(const hw_model *model);
 size_t fake_longest_decode(const hw_model *model);
 size_t fake_n_decoded(const hw_model *model); /* tokens of all decode calls */
 size_t fake_n_begins(const hw_model *model);
+size_t fake_n_tokenized(const hw_model *model); /* bytes of all texts that were tokenized */
 
 /* Run parameters for a prompt, greedy; completion NULL: `n` tokens are generated. */
 hw_run_params ask(const char *prompt, const char *completion, size_t n);

@@ -189,6 +189,42 @@ static hw_err show_rows(hw_trace *trace, const trace_spec *s, hw_error *err) {
     return rc;
 }
 
+/* A method that reads this signal, and no other. */
+static const char *method_reading(hw_method_params *p, hw_signal signal) {
+    bool every = signal >= HW_SIGNAL_ALL_PROJECTION;
+    *p = hw_method_params_default();
+    p->residual_measured = signal == HW_SIGNAL_RESIDUAL;
+    if (p->residual_measured) return "uniform";
+    if (signal == HW_SIGNAL_LOGIT) return "logit";
+    p->measure = (hw_measure)(every ? signal - HW_SIGNAL_ALL_PROJECTION : signal - HW_SIGNAL_PROJECTION);
+    p->aggregate = every ? HW_AGGREGATE_ROLLOUT : HW_AGGREGATE_MEAN;
+    return "contribution";
+}
+
+hw_explainer *explainer_keeping(hw_keep keep, uint32_t signals) {
+    hw_explainer_params params = hw_explainer_params_default();
+    hw_explainer *x;
+    hw_error err;
+    params.keep = keep;
+    assert_int_equal(hw_explainer_new(&x, &params, NULL), HW_OK);
+    for (int i = 0; i < HW_N_SIGNALS; i++) {
+        hw_method_params p;
+        const char *method = method_reading(&p, (hw_signal)i);
+        if (signals & 1u << i && hw_explainer_add(x, method, &p, &err) != HW_OK) fail_msg("%s", err.msg);
+    }
+    assert_int_equal(hw__explainer_signals(x, NULL), signals);
+    return x;
+}
+
+hw_trace *capture_keeping(hw_model *model, hw_run_params run, hw_keep keep, uint32_t signals) {
+    hw_trace *trace;
+    hw_error err;
+    run.explainer = explainer_keeping(keep, signals);
+    if (hw_trace_capture(&trace, model, &run, &err) != HW_OK) fail_msg("%s", err.msg);
+    hw_explainer_free(run.explainer);
+    return trace;
+}
+
 hw_err try_trace(hw_trace **out, const trace_spec *s, hw_error *err) {
     hw_run *run = empty_run(s->n_layers, s->sinks);
     run->causal = !s->bidirectional;

@@ -8,23 +8,26 @@
 enum { MOST_METHODS = 4, MOST_PARTS = 256 };
 
 typedef struct watch {
-    size_t n_methods;
-    hw_live *live[MOST_METHODS];
     hw_attribution *parts[MOST_METHODS][MOST_PARTS];
-    size_t n_parts[MOST_METHODS], n_tokens[MOST_PARTS]; /* parts of each method; completion tokens at each call */
-    size_t n_calls;
+    size_t n_parts[MOST_METHODS];
 } watch;
 
-static void take_rows(void *ctx, const hw_trace *trace) {
+static void take_rows(void *ctx, size_t i, hw_attribution *rows) {
     watch *w = ctx;
-    hw_error err;
-    assert_in_range(w->n_calls, 0, MOST_PARTS - 1);
-    w->n_tokens[w->n_calls++] = hw_run_n_completion(hw_trace_run(trace));
-    for (size_t i = 0; i < w->n_methods; i++) {
-        hw_attribution *part = NULL;
-        if (hw_live_next(&part, w->live[i], trace, &err) != HW_OK) fail_msg("%s", err.msg);
-        if (part) w->parts[i][w->n_parts[i]++] = part;
-    }
+    assert_in_range(i, 0, MOST_METHODS - 1);
+    assert_in_range(w->n_parts[i], 0, MOST_PARTS - 1);
+    w->parts[i][w->n_parts[i]++] = rows;
+}
+
+static hw_explainer *showing(watch *w, size_t interval) {
+    hw_explainer_params params = hw_explainer_params_default();
+    hw_explainer *x;
+    params.keep = HW_KEEP_ROWS;
+    params.interval = interval;
+    params.on_rows = w ? take_rows : NULL;
+    params.ctx = w;
+    assert_int_equal(hw_explainer_new(&x, &params, NULL), HW_OK);
+    return x;
 }
 
 static void compare_rows(const hw_attribution *part, const hw_attribution *whole, size_t first, double bound) {
@@ -40,34 +43,37 @@ static void compare_rows(const hw_attribution *part, const hw_attribution *whole
         assert_close(hw_attribution_balance(part)[i].prompt, hw_attribution_balance(whole)[first + i].prompt, bound);
 }
 
-void check_live(hw_model *model, hw_run_params run, const char *const *methods, size_t n,
-                const hw_method_params *params, size_t n_parts, double bound) {
+/* The parts of method i against the whole, and its result. */
+static void check_method(watch *w, hw_explainer *x, size_t i, const hw_trace *trace, const hw_method_params *params,
+                         const live_check *c) {
+    hw_error err;
+    hw_attribution *whole, *result;
+    if (hw_explain(&whole, trace, c->methods[i], params, &err) != HW_OK) fail_msg("%s", err.msg);
+    if (hw_explainer_result(&result, x, i, trace, &err) != HW_OK) fail_msg("%s", err.msg);
+    compare_rows(result, whole, 0, 0);
+    size_t next = 0;
+    for (size_t part = 0; part < w->n_parts[i]; part++) {
+        assert_int_equal(hw_attribution_first_token(w->parts[i][part]), hw_attribution_first_token(whole) + next);
+        compare_rows(w->parts[i][part], whole, next, c->bound);
+        next += hw_attribution_n_rows(w->parts[i][part]);
+        hw_attribution_free(w->parts[i][part]);
+    }
+    assert_int_equal(next, hw_attribution_n_rows(whole));
+    assert_in_range(w->n_parts[i], c->n_parts, MOST_PARTS);
+    hw_attribution_free(result);
+    hw_attribution_free(whole);
+}
+
+void check_live(hw_model *model, hw_run_params run, const hw_method_params *params, live_check c) {
     hw_error err;
     hw_trace *trace;
-    watch w = {.n_methods = n};
-    for (size_t i = 0; i < n; i++) {
-        run.signals |= hw_method_signals(methods[i], params);
-        if (hw_live_new(&w.live[i], methods[i], params, &err) != HW_OK) fail_msg("%s", err.msg);
-    }
-    run.on_rows = take_rows;
-    run.ctx = &w;
+    watch w = {.n_parts = {0}};
+    run.explainer = showing(&w, c.interval);
+    for (size_t i = 0; i < c.n; i++)
+        if (hw_explainer_add(run.explainer, c.methods[i], params, &err) != HW_OK) fail_msg("%s", err.msg);
     if (hw_trace_capture(&trace, model, &run, &err) != HW_OK) fail_msg("%s", err.msg);
-    assert_int_equal(w.n_tokens[0], 0); /* after the prompt */
-    for (size_t i = 0; i < n; i++) {
-        hw_attribution *whole;
-        if (hw_explain(&whole, trace, methods[i], params, &err) != HW_OK) fail_msg("%s", err.msg);
-        size_t next = 0;
-        for (size_t part = 0; part < w.n_parts[i]; part++) {
-            assert_int_equal(hw_attribution_first_token(w.parts[i][part]), hw_attribution_first_token(whole) + next);
-            compare_rows(w.parts[i][part], whole, next, bound);
-            next += hw_attribution_n_rows(w.parts[i][part]);
-            hw_attribution_free(w.parts[i][part]);
-        }
-        assert_int_equal(next, hw_attribution_n_rows(whole));
-        assert_in_range(w.n_parts[i], n_parts, MOST_PARTS);
-        hw_attribution_free(whole);
-        hw_live_free(w.live[i]);
-    }
+    for (size_t i = 0; i < c.n; i++) check_method(&w, run.explainer, i, trace, params, &c);
+    hw_explainer_free(run.explainer);
     hw_trace_free(trace);
 }
 
@@ -75,16 +81,17 @@ void check_same_as_unwatched(hw_model *model, hw_run_params run, const char *met
     hw_error err;
     hw_trace *trace[2];
     hw_attribution *a[2];
-    watch w = {.n_methods = 0};
-    run.signals = hw_method_signals(method, NULL);
+    watch w = {.n_parts = {0}};
     for (int i = 0; i < 2; i++) {
-        run.on_rows = i ? take_rows : NULL;
-        run.ctx = &w;
+        run.explainer = showing(i ? &w : NULL, 0);
+        assert_int_equal(hw_explainer_add(run.explainer, method, NULL, NULL), HW_OK);
         if (hw_trace_capture(&trace[i], model, &run, &err) != HW_OK) fail_msg("%s", err.msg);
         if (hw_explain(&a[i], trace[i], method, NULL, &err) != HW_OK) fail_msg("%s", err.msg);
+        hw_explainer_free(run.explainer);
     }
     assert_int_equal(hw_attribution_n_rows(a[0]), hw_attribution_n_rows(a[1]));
     compare_rows(a[1], a[0], 0, bound);
+    for (size_t i = 0; i < w.n_parts[0]; i++) hw_attribution_free(w.parts[0][i]);
     for (int i = 0; i < 2; i++) {
         hw_attribution_free(a[i]);
         hw_trace_free(trace[i]);

@@ -6,12 +6,19 @@
 
 #include "support/fixture.h"
 
-/* Captures a run of `model` with a hw_live of each method [n], and fails the test unless its rows, put together, are those of
- * hw_explain() within `bound` and came while the run grew: at least `n_parts` times, each token once, in order. */
-void check_live(hw_model *model, hw_run_params run, const char *const *methods, size_t n,
-                const hw_method_params *params, size_t n_parts, double bound);
+/* How a run is explained while it grows. */
+typedef struct live_check {
+    const char *const *methods; /* [n] */
+    size_t n, interval;         /* completion tokens between two calls */
+    size_t n_parts;             /* calls that show rows of a method, at least */
+    double bound;
+} live_check;
 
-/* Captures the run twice, once watched by on_rows, and fails the test unless hw_explain() gives the same of both. */
+/* Captures a run of `model` with an explainer of the methods, and fails the test unless the rows that it shows, put together, are those
+ * of hw_explain() within the bound, each token once and in order, and its results are those. */
+void check_live(hw_model *model, hw_run_params run, const hw_method_params *params, live_check c);
+
+/* Captures the run twice, once with rows shown as they come, and fails the test unless hw_explain() gives the same of both. */
 void check_same_as_unwatched(hw_model *model, hw_run_params run, const char *method, double bound);
 
 #endif

@@ -293,11 +293,13 @@ typedef struct watch {
     size_t done, total, n_prefill, n_decode;
 } watch;
 
-static void on_token(void *ctx, const hw_token *token) {
+static void on_token(void *ctx, const hw_run *run, size_t i) {
     watch *w = ctx;
-    assert_int_equal(token->role, HW_ROLE_COMPLETION);
-    assert_int_equal(token->begin, strlen(w->text));
-    strncat(w->text, token->bytes, token->n_bytes);
+    hw_token token = hw_run_token(run, i);
+    assert_int_equal(i + 1, hw_run_n_tokens(run));
+    assert_int_equal(token.role, HW_ROLE_COMPLETION);
+    assert_int_equal(token.begin, strlen(w->text));
+    strncat(w->text, token.bytes, token.n_bytes);
     w->n_tokens++;
 }
 

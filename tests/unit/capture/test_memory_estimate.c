@@ -6,16 +6,22 @@
 
 static const char PROMPT[] = "It was sunny in Rome. The city of Russia is a city. Hello it was a day.";
 
-static hw_estimate estimate(hw_model *model, const hw_run_params *run, const char *method, const char *by) {
+/* With a method (NULL: none), its settings and how the prompt is cut (NULL: not at all). */
+static hw_estimate estimate_with(hw_model *model, hw_run_params run, const char *method, const hw_method_params *params,
+                                 const char *by, hw_keep keep) {
     hw_estimate e;
     hw_error err;
-    hw_plan plan = hw_plan_default();
-    plan.run = run;
-    plan.methods = &method;
-    plan.n_methods = method != NULL;
-    plan.by = by;
-    if (hw_run_estimate(&e, model, &plan, &err) != HW_OK) fail_msg("%s", err.msg);
+    hw_explainer_params keeping = {.keep = keep};
+    assert_int_equal(hw_explainer_new(&run.explainer, &keeping, NULL), HW_OK);
+    if (method) assert_int_equal(hw_explainer_add(run.explainer, method, params, NULL), HW_OK);
+    if (by) assert_int_equal(hw_explainer_split(run.explainer, by, false, NULL), HW_OK);
+    if (hw_run_estimate(&e, model, &run, &err) != HW_OK) fail_msg("%s", err.msg);
+    hw_explainer_free(run.explainer);
     return e;
+}
+
+static hw_estimate estimate(hw_model *model, const hw_run_params *run, const char *method, const char *by) {
+    return estimate_with(model, *run, method, NULL, by, HW_KEEP_ROWS);
 }
 
 static void parts_are_what_is_allocated(void **state) {
@@ -49,15 +55,14 @@ static void segments_and_methods_count(void **state) {
     assert_int_equal(tokens.n_columns, tokens.n_prompt);
     assert_true(parts.methods < tokens.methods && attention.methods < tokens.methods);
     assert_true(parts.seconds < tokens.seconds);
-    run.signals = 1u << HW_SIGNAL_RESIDUAL;
-    hw_estimate measured = estimate(model, &run, "rollout", NULL);
+    hw_method_params p = hw_method_params_default();
+    p.residual_measured = true;
+    hw_estimate measured = estimate_with(model, run, "rollout", &p, NULL, HW_KEEP_ROWS);
     assert_int_equal(measured.signals, 3 * measured.n_tokens * sizeof(float));
     assert_true(measured.waiting > 0 && measured.total > tokens.total);
-    hw_method_params sums = hw_method_params_default();
-    run.signals = 1u << HW_SIGNAL_LOGIT;
     hw_estimate whole = estimate(model, &run, "logit", "sentence");
-    run.sums = &sums; /* filled in when the prompt is there; the plan says how it is cut */
-    hw_estimate summed = estimate(model, &run, "logit", "sentence");
+    hw_estimate summed = estimate_with(model, run, "logit", NULL, "sentence", HW_KEEP_RESULTS);
+    assert_int_equal(summed.rows, 0);
     size_t rows = whole.n_tokens - whole.n_prompt + 1;
     assert_int_equal(whole.signals, 3 * rows * whole.n_tokens * sizeof(float));
     assert_int_equal(summed.signals, 3 * rows * (1 + 3) * sizeof(float));
@@ -86,12 +91,12 @@ static void what_cannot_be_cut_is_said(void **state) {
     fake_params fake = fake_params_default();
     hw_model *model = fake_model(&fake);
     hw_run_params run = ask(PROMPT, NULL, 4);
-    hw_plan plan = hw_plan_default();
     hw_estimate e;
     hw_error err = {0};
-    plan.run = &run;
-    plan.by = "verse";
-    assert_error(&err, hw_run_estimate(&e, model, &plan, &err), HW_ERR_ARGUMENT, "verse");
+    assert_int_equal(hw_explainer_new(&run.explainer, NULL, NULL), HW_OK);
+    assert_int_equal(hw_explainer_split(run.explainer, "verse", true, NULL), HW_OK);
+    assert_error(&err, hw_run_estimate(&e, model, &run, &err), HW_ERR_ARGUMENT, "verse");
+    hw_explainer_free(run.explainer);
     hw_model_close(model);
 }
 

@@ -28,17 +28,14 @@ static void runs(void **state) {
     hw_estimate e;
     size_t begin, end;
     hw_run_params params = ask("a b", NULL, 1);
-    hw_plan plan = hw_plan_default();
     REFUSED(hw_trace_capture(&t, model, NULL, &err));
     REFUSED(hw_trace_capture(&t, NULL, &params, &err));
     REFUSED(hw_run_generate(&r, model, NULL, &err));
     REFUSED(hw_run_generate(&r, NULL, &params, &err));
-    REFUSED(hw_run_read(&r, model, NULL, &err));
-    REFUSED(hw_run_read(&r, NULL, &params, &err));
+    REFUSED(hw_run_tokenize(&r, model, NULL, &err));
+    REFUSED(hw_run_tokenize(&r, NULL, &params, &err));
     REFUSED(hw_run_estimate(&e, model, NULL, &err));
-    REFUSED(hw_run_estimate(&e, model, &plan, &err)); /* of no run */
-    plan.run = &params;
-    REFUSED(hw_run_estimate(&e, NULL, &plan, &err));
+    REFUSED(hw_run_estimate(&e, NULL, &params, &err));
     REFUSED(hw_run_select(&begin, &end, NULL, "0", &err));
     REFUSED(hw_run_select(&begin, &end, run, NULL, &err));
     params.prompt = NULL;
@@ -77,17 +74,26 @@ static void files(void **state) {
 static void explanations(void **state) {
     (void)state;
     hw_attribution *a;
-    hw_live *live;
+    hw_explainer *x;
     hw_view *view;
     size_t begin, end;
     const int32_t groups[SAMPLE_TOKENS] = {0};
     REFUSED(hw_explain(&a, NULL, "rollout", NULL, &err));
     REFUSED(hw_explain(&a, trace, NULL, NULL, &err));
-    REFUSED(hw_live_new(&live, NULL, NULL, &err));
-    assert_int_equal(hw_live_new(&live, "rollout", NULL, &err), HW_OK);
-    REFUSED(hw_live_next(&a, live, NULL, &err));
-    REFUSED(hw_live_next(&a, NULL, trace, &err));
-    hw_live_free(live);
+    assert_int_equal(hw_explainer_new(&x, NULL, &err), HW_OK);
+    REFUSED(hw_explainer_add(x, NULL, NULL, &err));
+    REFUSED(hw_explainer_add(NULL, "rollout", NULL, &err));
+    assert_int_equal(hw_explainer_add(x, "rollout", NULL, &err), HW_OK);
+    REFUSED(hw_explainer_split(x, NULL, true, &err));
+    REFUSED(hw_explainer_split(NULL, "word", true, &err));
+    REFUSED(hw_explainer_split_spans(x, NULL, 0, NULL, true, &err));
+    REFUSED(hw_explainer_split_spans(NULL, "[]", 2, NULL, true, &err));
+    REFUSED(hw_explainer_result(&a, x, 0, NULL, &err));
+    REFUSED(hw_explainer_result(&a, NULL, 0, trace, &err));
+    REFUSED(hw_explainer_result(&a, x, 1, trace, &err)); /* there is one method */
+    assert_null(hw_explainer_segments(NULL));
+    hw_explainer_free(x);
+    hw_explainer_free(NULL);
     REFUSED(hw_attribution_group(&a, NULL, groups, NULL, 1, &err));
     REFUSED(hw_attribution_group(&a, made, NULL, NULL, 1, &err));
     REFUSED(hw_attribution_through(&a, NULL, &err));

@@ -124,7 +124,10 @@ static void rows_that_are_not_kept_are_not_needed(void **state) {
     hw_model *model = fake_model(&fake);
     hw_run_params one = ask(FIRST, NULL, 3), two = ask(SECOND, NULL, 4);
     hw_trace *want = fake_trace(&fake, &two);
-    one.rows = two.rows = HW_ROWS_INTEREST;
+    hw_explainer *of_interest;
+    assert_int_equal(hw_explainer_new(&of_interest, &(hw_explainer_params){.keep = HW_KEEP_METHODS}, NULL), HW_OK);
+    assert_int_equal(hw_explainer_add(of_interest, "attention", NULL, NULL), HW_OK);
+    one.explainer = two.explainer = of_interest;
     hw_trace *prefix = capture(model, one, NULL), *got = capture(model, two, prefix);
     assert_int_equal(reused(got), front(prefix, want));
     for (size_t l = 0; l < got->n_layers; l++)
@@ -133,12 +136,13 @@ static void rows_that_are_not_kept_are_not_needed(void **state) {
             const float *x = hw_trace_row(got, l, q, &n), *y = hw_trace_row(want, l, q, &n);
             assert_memory_equal(x, y, n * sizeof *x);
         }
-    two.rows = HW_ROWS_ALL;
+    two.explainer = NULL;
     hw_trace *whole = capture(model, two, prefix);
     assert_int_equal(reused(whole), 0);
     assert_same(whole, want);
     hw_trace *traces[] = {want, prefix, got, whole};
     for (int i = 0; i < 4; i++) hw_trace_free(traces[i]);
+    hw_explainer_free(of_interest);
     hw_model_close(model);
 }
 
@@ -148,15 +152,12 @@ static void rows_that_must_pass_do(void **state) {
     fake_params fake = fake_params_default();
     hw_model *model = fake_model(&fake);
     hw_run_params one = ask(FIRST, NULL, 3), two = ask(SECOND, NULL, 4);
-    hw_live *live;
-    assert_int_equal(hw_live_new(&live, "rollout", NULL, NULL), HW_OK);
+    assert_int_equal(hw_explainer_new(&two.explainer, NULL, NULL), HW_OK);
+    assert_int_equal(hw_explainer_add(two.explainer, "rollout", NULL, NULL), HW_OK);
     hw_trace *prefix = capture(model, one, NULL);
-    two.rows = HW_ROWS_INTEREST;
-    two.live = &live;
-    two.n_live = 1;
     hw_trace *got = capture(model, two, prefix);
     assert_int_equal(reused(got), 0);
-    hw_live_free(live);
+    hw_explainer_free(two.explainer);
     hw_trace_free(prefix);
     hw_trace_free(got);
     hw_model_close(model);

@@ -277,11 +277,10 @@ static void a_growing_run_gives_the_same(void **state) {
     run.prompt = text;
     run.prompt_bytes = strlen(text);
     run.n_generate = 9;
-    run.live_rows = 2;
     for (hw_row row = HW_ROW_PREDICTOR; row <= HW_ROW_OWN; row++) {
         hw_method_params p = with_through(row);
-        check_live(model, run, by_row, 2, &p, 4, LAYER_BOUND(9));
-        check_live(model, run, composed, 1, &p, 1, LAYER_BOUND(9)); /* when it is whole */
+        check_live(model, run, &p, (live_check){by_row, 2, .interval = 2, .n_parts = 4, .bound = LAYER_BOUND(9)});
+        check_live(model, run, &p, (live_check){composed, 1, .interval = 2, .n_parts = 1, .bound = LAYER_BOUND(9)}); /* when it is whole */
     }
     hw_model_close(model);
 }

@@ -48,7 +48,7 @@ static void a_method_that_the_model_cannot_give_loses_no_other(void **state) {
         job j;
         options o;
         begin(&j, &o, lists[i]);
-        assert_int_equal(job_signals(&j), 0);
+        job_choose_methods(&j);
         assert_int_equal(j.n_methods, 1);
         assert_string_equal(j.methods[0], "rollout");
         assert_true(j.lost); /* the exit status says so */
@@ -61,7 +61,7 @@ static void the_only_method_stays_and_fails_later(void **state) {
     job j;
     options o;
     begin(&j, &o, "logit");
-    job_signals(&j);
+    job_choose_methods(&j);
     assert_int_equal(j.n_methods, 1);
     assert_string_equal(j.methods[0], "logit");
     assert_false(j.lost);
@@ -73,7 +73,7 @@ static void of_the_default_nobody_misses_what_cannot_be(void **state) {
     job j;
     options o;
     begin(&j, &o, NULL);
-    job_signals(&j);
+    job_choose_methods(&j);
     assert_int_equal(j.n_methods, 1);
     assert_string_equal(j.methods[0], "rollout");
     assert_false(j.lost);

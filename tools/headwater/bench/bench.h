@@ -45,7 +45,7 @@ typedef struct bench_variant {
     bool flash;                                  /* flash attention */
     const char *by;                              /* columns are these segments of the prompt; NULL: tokens */
     const char *methods[BENCH_MOST_METHODS + 1]; /* [] ends with NULL */
-    hw_rows rows;                                /* that a live variant keeps */
+    hw_keep keep;                                /* what its trace keeps */
     size_t live_rows;                            /* tokens between explanations while they come */
     size_t most_m;                               /* runs only up to this many prompt tokens; 0: any */
     bool once;                                   /* too slow for rounds: its figures are of the first */

@@ -66,7 +66,7 @@ static bool whole_fits(const bench *b) {
 static const char *unfit(const bench *b, const bench_variant *v) {
     if (v->most_m && b->job.m > v->most_m) return "it would run for too long";
     bool levels = v->kind == BENCH_LIVE && !v->by; /* rollout by tokens keeps as much of every layer */
-    if (v->kind != BENCH_PLAIN && (v->rows == HW_ROWS_ALL || levels) && !b->job.whole_fits)
+    if (v->kind != BENCH_PLAIN && (v->keep == HW_KEEP_ROWS || levels) && !b->job.whole_fits)
         return "its rows would not fit into memory";
     return NULL;
 }

@@ -40,12 +40,9 @@ typedef struct outcome {
     hw_trace *trace; /* NULL for plain generation */
     hw_attribution **parts;
     size_t n_parts;
-    hw_segments *segments;
-    hw_method_params sums; /* columns by segment, once the prompt is cut */
-    hw_live *live[BENCH_MOST_METHODS];
-    const bench_variant *v;
-    double prefilled; /* when the prompt was read */
-    hw_err rc;        /* of explanations inside the run */
+    hw_explainer *explainer; /* NULL: nothing is explained */
+    double prefilled;        /* when the prompt was read */
+    hw_err rc;               /* of explanations inside the run */
     hw_error *err;
 } outcome;
 
@@ -55,9 +52,8 @@ static hw_err fail_memory(hw_error *err) {
     return hw__fail(err, HW_ERR_MEMORY, "no memory for what a run explains");
 }
 
-/* Takes ownership of `part`, which may be NULL. */
+/* Takes ownership of `part`. */
 static hw_err keep(outcome *o, hw_attribution *part) {
-    if (!part) return HW_OK;
     hw_attribution **grown = realloc(o->parts, (o->n_parts + 1) * sizeof *grown);
     if (!grown) {
         hw_attribution_free(part);
@@ -68,44 +64,33 @@ static hw_err keep(outcome *o, hw_attribution *part) {
     return HW_OK;
 }
 
-/* Settings of the variant's methods: columns by segment where it asks for them. */
-static hw_err method_params(hw_method_params *p, outcome *o, const hw_run *run, hw_error *err) {
-    *p = hw_method_params_default();
-    if (!o->v->by) return HW_OK;
-    hw_err rc = o->segments ? HW_OK : hw_segments_new(&o->segments, run, HW_SIDE_PROMPT, o->v->by, err);
-    if (rc != HW_OK) return rc;
-    p->groups = hw_segments_groups(o->segments, NULL);
-    p->n_groups = hw_segments_count(o->segments);
-    return HW_OK;
-}
-
-/* Once the prompt's tokens are known, its segments are, and explanations can begin. */
-static hw_err start_live(void *ctx, const hw_run *run, hw_error *err) {
+static void take_rows(void *ctx, size_t i, hw_attribution *rows) {
     outcome *o = ctx;
-    hw_method_params p;
-    hw_err rc = method_params(&p, o, run, err);
-    o->sums = p;
-    for (size_t i = 0; o->v->methods[i] && rc == HW_OK; i++) rc = hw_live_new(&o->live[i], o->v->methods[i], &p, err);
-    return rc;
+    hw_err rc = keep(o, rows);
+    (void)i;
+    if (o->rc == HW_OK) o->rc = rc;
 }
 
-static void explain_rows(void *ctx, const hw_trace *trace) {
-    outcome *o = ctx;
-    for (size_t i = 0; o->v->methods[i] && o->rc == HW_OK; i++) {
-        hw_attribution *part = NULL;
-        o->rc = hw_live_next(&part, o->live[i], trace, o->err);
-        if (o->rc == HW_OK) o->rc = keep(o, part);
-    }
-}
-
-static hw_err explain_whole(outcome *o, hw_model *model, hw_error *err) {
-    hw_method_params p;
-    hw_err rc = method_params(&p, o, hw_trace_run(o->trace), err);
-    p.model = model;
+/* The variant's methods and columns; `o` takes their rows as they come. NULL: columns are tokens, and nothing is shown. */
+static hw_err make_explainer(hw_explainer **out, const bench_run *r, outcome *o, hw_keep keep, hw_error *err) {
+    hw_explainer_params keeping = hw_explainer_params_default();
+    hw_method_params p = hw_method_params_default();
+    keeping.keep = keep;
+    keeping.interval = r->v->live_rows;
+    if (o && r->v->live_rows) keeping.on_rows = take_rows; /* else when all are there, as `explain` does */
+    keeping.ctx = o;
+    p.model = r->model;
     p.stop = interrupt_stop;
-    for (size_t i = 0; o->v->methods[i] && rc == HW_OK; i++) {
+    hw_err rc = hw_explainer_new(out, &keeping, err);
+    for (size_t i = 0; r->v->methods[i] && rc == HW_OK; i++) rc = hw_explainer_add(*out, r->v->methods[i], &p, err);
+    return rc == HW_OK && o && r->v->by ? hw_explainer_split(*out, r->v->by, false, err) : rc;
+}
+
+static hw_err explain_all(outcome *o, const bench_variant *v, hw_error *err) {
+    hw_err rc = HW_OK;
+    for (size_t i = 0; v->methods[i] && rc == HW_OK; i++) {
         hw_attribution *a;
-        rc = hw_explain(&a, o->trace, o->v->methods[i], &p, err);
+        rc = hw_explainer_result(&a, o->explainer, i, o->trace, err);
         if (rc == HW_OK) rc = keep(o, a);
     }
     return rc;
@@ -114,8 +99,7 @@ static hw_err explain_whole(outcome *o, hw_model *model, hw_error *err) {
 static void outcome_clear(outcome *o, const hw_trace *kept) {
     for (size_t i = 0; i < o->n_parts; i++) hw_attribution_free(o->parts[i]);
     free(o->parts);
-    for (size_t i = 0; i < BENCH_MOST_METHODS; i++) hw_live_free(o->live[i]);
-    hw_segments_free(o->segments);
+    hw_explainer_free(o->explainer);
     if (o->trace != kept) hw_trace_free(o->trace);
 }
 
@@ -134,15 +118,7 @@ static hw_run_params run_params(const bench_run *r, outcome *o) {
     p.progress = watch;
     p.stop = interrupt_stop;
     p.ctx = o;
-    for (size_t i = 0; r->v->methods[i]; i++) p.signals |= hw_method_signals(r->v->methods[i], NULL);
-    p.rows = r->v->rows;
-    if (r->v->kind != BENCH_LIVE) return p;
-    p.on_prompt = start_live;
-    p.sums = &o->sums;
-    p.live = o->live;
-    p.n_live = BENCH_MOST_METHODS;
-    if (r->v->live_rows) p.on_rows = explain_rows; /* else when all are there, as `explain` does */
-    p.live_rows = r->v->live_rows;
+    p.explainer = o->explainer;
     return p;
 }
 
@@ -171,17 +147,14 @@ static hw_err run_plain(uint64_t *tokens, bench_run *r, outcome *o, double at[],
 }
 
 static hw_err run_captured(uint64_t *tokens, bench_run *r, outcome *o, double at[], hw_error *err) {
+    hw_err rc = make_explainer(&o->explainer, r, o, r->v->keep, err);
     hw_run_params p = run_params(r, o);
-    hw_err rc = hw_trace_capture(&o->trace, r->model, &p, err);
+    if (rc == HW_OK) rc = hw_trace_capture(&o->trace, r->model, &p, err);
     if (rc == HW_OK) rc = o->rc;
     if (rc != HW_OK) return rc;
     at[BENCH_PREFILL] = o->prefilled;
     at[BENCH_DECODE] = clock_seconds();
-    if (r->v->kind == BENCH_CAPTURE) rc = explain_whole(o, NULL, err);
-    if (r->v->kind == BENCH_LIVE && !r->v->live_rows) {
-        explain_rows(o, o->trace);
-        rc = o->rc;
-    }
+    if (!r->v->live_rows) rc = explain_all(o, r->v, err);
     at[BENCH_EXPLAIN] = clock_seconds();
     *tokens = hash_completion(hw_trace_run(o->trace));
     return rc;
@@ -196,7 +169,8 @@ static hw_err run_kept(uint64_t *tokens, bench_run *r, outcome *o, double at[], 
         rc = hw_trace_open(&o->trace, r->saved, err);
     }
     at[BENCH_OPEN] = at[BENCH_PREFILL] = at[BENCH_DECODE] = clock_seconds();
-    if (rc == HW_OK) rc = explain_whole(o, r->model, err);
+    if (rc == HW_OK) rc = make_explainer(&o->explainer, r, o, r->v->keep, err);
+    if (rc == HW_OK) rc = explain_all(o, r->v, err);
     at[BENCH_EXPLAIN] = clock_seconds();
     if (rc == HW_OK) *tokens = hash_completion(hw_trace_run(o->trace));
     return rc;
@@ -240,16 +214,14 @@ static hw_err measure_trace(bench_run *r, const hw_trace *trace, hw_error *err) 
     return rc;
 }
 
-/* A run of the same tokens that keeps every row, and signals by token, for the reference of one that does not. */
+/* A run of the same tokens that keeps every row, and signals by token. */
 static hw_err capture_whole(hw_trace **out, bench_run *r, hw_error *err) {
     outcome o = {0};
+    hw_err rc = make_explainer(&o.explainer, r, NULL, HW_KEEP_ROWS, err);
     hw_run_params p = run_params(r, &o);
-    p.rows = HW_ROWS_ALL;
-    p.on_prompt = NULL;
-    p.sums = NULL;
-    p.on_rows = NULL;
-    p.n_live = 0;
-    return hw_trace_capture(out, r->model, &p, err);
+    if (rc == HW_OK) rc = hw_trace_capture(out, r->model, &p, err);
+    hw_explainer_free(o.explainer);
+    return rc;
 }
 
 static hw_err check(bench_run *r, const outcome *o, hw_error *err) {
@@ -266,7 +238,7 @@ static hw_err check(bench_run *r, const outcome *o, hw_error *err) {
 }
 
 hw_err bench_run_once(bench_figures *f, uint64_t *tokens, bench_run *r, bool checked, hw_error *err) {
-    outcome o = {.v = r->v, .err = err};
+    outcome o = {.err = err};
     double at[BENCH_TOTAL] = {0}, cpu = cpu_seconds(), began = clock_seconds();
     hw_err rc = runs[r->v->kind](tokens, r, &o, at, err);
     *f = (bench_figures){.cpu = cpu_seconds() - cpu};
@@ -274,7 +246,8 @@ hw_err bench_run_once(bench_figures *f, uint64_t *tokens, bench_run *r, bool che
     if (!r->warm) r->peak = bench_memory_peak();
     r->warm = true;
     if (rc == HW_OK && checked) rc = check(r, &o, err);
-    if (r->v->kind == BENCH_CUTS && o.segments) f->passes = hw_segments_count(o.segments);
+    const hw_segments *cuts = r->v->kind == BENCH_CUTS ? hw_explainer_segments(o.explainer) : NULL;
+    if (cuts) f->passes = hw_segments_count(cuts);
     f->peak_bytes = r->peak;
     f->trace_bytes = r->trace_bytes;
     outcome_clear(&o, r->kept);
@@ -290,7 +263,7 @@ static hw_err cut_prompt(bench_run *r, hw_error *err) {
     size_t m = r->job->m;
     r->bytes = r->job->n_text;
     hw_run_params p = run_params(r, &o);
-    hw_err rc = hw_run_read(&run, r->model, &p, err);
+    hw_err rc = hw_run_tokenize(&run, r->model, &p, err);
     if (rc != HW_OK) return rc;
     size_t n = hw_run_n_prompt(run);
     if (n >= m) {
@@ -313,17 +286,11 @@ static hw_err open_model(bench_run *r, hw_error *err) {
     return rc == HW_OK ? cut_prompt(r, err) : rc;
 }
 
-static hw_err capture(hw_trace **out, bench_run *r, hw_error *err) {
-    outcome o = {0};
-    hw_run_params p = run_params(r, &o);
-    return hw_trace_capture(out, r->model, &p, err);
-}
-
 /* Captures and saves the trace that is explained again; in a process that ends, so that its memory counts nowhere. */
 static hw_err save_trace(bench_run *r, hw_error *err) {
     hw_trace *trace;
     hw_err rc = open_model(r, err);
-    if (rc == HW_OK) rc = capture(&trace, r, err);
+    if (rc == HW_OK) rc = capture_whole(&trace, r, err);
     if (rc != HW_OK) return rc;
     rc = hw_trace_save(trace, r->saved, err);
     hw_trace_free(trace);
@@ -366,7 +333,7 @@ hw_err bench_run_new(bench_run **out, const bench_job *job, const bench_variant 
     if (!r) return fail_memory(err);
     *r = (bench_run){.job = job, .v = v};
     hw_err rc = v->kind == BENCH_AGAIN ? save_trace_apart(r, err) : open_model(r, err);
-    if (rc == HW_OK && v->kind == BENCH_CUTS) rc = capture(&r->kept, r, err);
+    if (rc == HW_OK && v->kind == BENCH_CUTS) rc = capture_whole(&r->kept, r, err);
     if (rc != HW_OK) {
         bench_run_free(r);
         return rc;

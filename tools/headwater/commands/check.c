@@ -235,7 +235,6 @@ static int save(const options *o, const check_facts *f) {
 
 static int check_trace(job *j, const cut *c, const hw_trace *trace) {
     check_facts facts = {.run = hw_trace_run(trace), .by = j->o->spans ? NULL : c->by};
-    hw_segments *segments = NULL;
     hw_check *check = NULL;
     rewritten_list again = {.n = 0};
     if (interrupt_seen()) {
@@ -243,10 +242,9 @@ static int check_trace(job *j, const cut *c, const hw_trace *trace) {
         return STATUS_INTERRUPTED;
     }
     show_run(&j->t, facts.run);
-    int status = job_cut(&segments, c, false, j, facts.run);
-    facts.segments = segments;
-    if (status == STATUS_DONE) status = select_rows(j, &facts);
+    int status = select_rows(j, &facts);
     if (status == STATUS_DONE) status = job_explain(j, trace, true);
+    facts.segments = hw_explainer_segments(j->explainer);
     if (status == STATUS_DONE) status = judge(j, trace, &facts, &check);
     if (status == STATUS_DONE) status = rewrite_all(j, &facts, &again);
     if (status == STATUS_DONE) {
@@ -257,7 +255,6 @@ static int check_trace(job *j, const cut *c, const hw_trace *trace) {
     }
     free_again(&again);
     hw_check_free(check);
-    hw_segments_free(segments);
     return job_status(j, status);
 }
 
@@ -270,6 +267,7 @@ static int run(const options *o) {
         job j;
         hw_trace *trace = NULL;
         status = job_prepare(&j, o, command_name);
+        j.split = &c;
         if (status == STATUS_DONE) status = capture_run(&j, model, &trace);
         if (status == STATUS_DONE) status = check_trace(&j, &c, trace);
         hw_trace_free(trace);

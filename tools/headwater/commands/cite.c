@@ -142,9 +142,10 @@ static void move_passages(passages *p, const hw_run *run) {
     }
 }
 
+/* The passages that were given, as segments; without any the job has split the prompt itself. */
 static int cut_passages(hw_segments **out, request *r, job *j, const hw_run *run) {
     hw_error err;
-    if (!r->given.n) return job_cut(out, &r->by, false, j, run);
+    if (!r->given.n) return STATUS_DONE;
     int status = STATUS_DONE;
     if (j->o->question)
         move_passages(&r->given, run);
@@ -197,7 +198,7 @@ static int cite_trace(job *j, request *r, const hw_trace *trace, bool stoppable)
     if (status == STATUS_DONE && hw_segments_new(&answer, f.run, HW_SIDE_COMPLETION, r->answer_by, &err) != HW_OK)
         status = job_fail(j, &err);
     if (status == STATUS_DONE) status = job_explain(j, trace, stoppable);
-    f.passages = from;
+    f.passages = from ? from : hw_explainer_segments(j->explainer);
     f.answer = answer;
     f.a = j->made[0];
     if (status == STATUS_DONE) status = cite(&citation, j, &f);
@@ -217,7 +218,8 @@ static int cite_trace(job *j, request *r, const hw_trace *trace, bool stoppable)
 
 static int run_job(job *j, request *r) {
     hw_trace *trace = NULL;
-    j->passing = r->from == FROM_MODEL && !j->o->trace;
+    j->keep = j->o->trace ? HW_KEEP_ROWS : HW_KEEP_METHODS;
+    j->split = r->given.n ? NULL : &r->by;
     int status = get_trace(j, r, &trace);
     if (status == STATUS_DONE) {
         bool interrupted =

@@ -61,25 +61,18 @@ static int open_trace(job *j, source from, hw_trace **trace) {
     return STATUS_DONE;
 }
 
-static bool cuts(const cut *by) { return by->by || by->json.bytes; }
-
-/* Explains by segments if --by or --spans was given, else by tokens. */
-static int explain_columns(job *j, const cut *by, const hw_trace *trace, bool stoppable) {
-    hw_segments *segments = NULL;
-    int status = cuts(by) && !j->segments ? job_cut(&segments, by, true, j, hw_trace_run(trace)) : STATUS_DONE;
-    if (status == STATUS_DONE) status = job_explain(j, trace, stoppable);
-    if (status == STATUS_DONE) status = job_finish_made(j);
-    hw_segments_free(segments);
-    return status;
+static int explain_columns(job *j, const hw_trace *trace, bool stoppable) {
+    int status = job_explain(j, trace, stoppable);
+    return status == STATUS_DONE ? job_finish_made(j) : status;
 }
 
-static int explain_trace(job *j, source from, const cut *by, const hw_trace *trace) {
+static int explain_trace(job *j, source from, const hw_trace *trace) {
     const hw_run *run = hw_trace_run(trace);
     bool interrupted = from == FROM_MODEL && interrupt_seen(); /* Ctrl-C stops a generation but not the command */
     show_run(&j->t, run);
     if (interrupted && !j->o->quiet) message("interrupted: explaining the tokens so far; Ctrl-C again ends at once");
     int saved = keep_save(j, from, trace);
-    int status = job_status(j, explain_columns(j, by, trace, !interrupted));
+    int status = job_status(j, explain_columns(j, trace, !interrupted));
     if (status == STATUS_DONE) status = saved;
     return interrupted ? STATUS_INTERRUPTED : status;
 }
@@ -89,11 +82,12 @@ static bool rows_pass(const options *o, source from) { return from == FROM_MODEL
 
 static int explain(job *j, source from, const cut *by, const char *model) {
     hw_trace *trace = NULL;
-    j->passing = from == FROM_MODEL && !j->o->trace; /* a saved trace can be used with any method */
-    j->feeds = rows_pass(j->o, from);
-    j->by = j->feeds && cuts(by) ? by : NULL;
+    hw_keep unsaved = rows_pass(j->o, from) ? HW_KEEP_RESULTS : HW_KEEP_METHODS;
+    j->keep = j->o->trace ? HW_KEEP_ROWS : unsaved; /* a saved trace can be used with any columns */
+    j->split = cut_is_given(by) ? by : NULL;
+    j->whole = true;
     int status = from == FROM_MODEL ? capture_run(j, model, &trace) : open_trace(j, from, &trace);
-    if (status == STATUS_DONE) status = explain_trace(j, from, by, trace);
+    if (status == STATUS_DONE) status = explain_trace(j, from, trace);
     hw_trace_free(trace);
     return status;
 }

@@ -105,22 +105,24 @@ static hw_err judge_answer(work *w, hw_error *err) {
 }
 
 static hw_err capture(work *w, hw_error *err) {
+    hw_explainer *explainer = NULL;
     hw_run_params params = hw_run_params_default();
     params.prompt = w->item->prompt;
     params.prompt_bytes = w->item->prompt_bytes;
     params.completion = w->item->completion;
     params.completion_bytes = w->item->completion_bytes;
     params.n_generate = w->plan->n_generate;
-    params.signals = variants_signals(w->plan->methods);
-    /* a check computes its own baselines */
-    if (w->plan->n_ablations == 0) params.rows = variants_rows(w->plan->methods);
     params.chat = w->plan->chat;
     params.chat_template = w->plan->chat_template;
     params.thinking = w->plan->thinking;
     params.special = w->plan->special;
     params.memory = w->plan->memory;
     params.stop = w->plan->stop;
-    hw_err rc = hw_trace_capture(&w->trace, w->plan->model, &params, err);
+    /* a check computes its own baselines, from all rows */
+    hw_err rc = variants_explainer(&explainer, w->plan->methods, w->plan->n_ablations ? HW_KEEP_ROWS : HW_KEEP_METHODS, err);
+    params.explainer = explainer;
+    if (rc == HW_OK) rc = hw_trace_capture(&w->trace, w->plan->model, &params, err);
+    hw_explainer_free(explainer);
     if (rc != HW_OK) return rc;
     w->run = hw_trace_run(w->trace);
     if (hw_run_stop(w->run) == HW_STOP_CANCELLED) {

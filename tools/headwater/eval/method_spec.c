@@ -199,17 +199,11 @@ int variants_read(variants *out, const char *command, const char *list) {
 
 void variants_free(variants *list) { free(list->text); }
 
-uint32_t variants_signals(const variants *list) {
-    uint32_t signals = 0;
-    for (size_t i = 0; i < list->n; i++) signals |= hw_method_signals(list->at[i].method, &list->at[i].params);
-    return signals;
-}
-
-hw_rows variants_rows(const variants *list) {
-    hw_rows rows = HW_ROWS_NONE;
-    for (size_t i = 0; i < list->n; i++) {
-        hw_rows needed = hw_method_find(list->at[i].method)->rows;
-        if (needed < rows) rows = needed;
-    }
-    return rows;
+hw_err variants_explainer(hw_explainer **out, const variants *list, hw_keep keep, hw_error *err) {
+    hw_explainer_params params = hw_explainer_params_default();
+    params.keep = keep;
+    hw_err rc = hw_explainer_new(out, &params, err);
+    for (size_t i = 0; i < list->n && rc == HW_OK; i++)
+        rc = hw_explainer_add(*out, list->at[i].method, &list->at[i].params, err);
+    return rc;
 }

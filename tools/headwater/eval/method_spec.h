@@ -38,9 +38,7 @@ typedef struct variants {
 int variants_read(variants *out, const char *command, const char *list);
 void variants_free(variants *list);
 
-/* Signals (1u << hw_signal, or-ed) that a trace must have for all of them. */
-uint32_t variants_signals(const variants *list);
-/* Attention rows that a trace must have for all of them. */
-hw_rows variants_rows(const variants *list);
+/* An explainer of all of them, columns by token. *out may be there on failure, too. Errors: as hw_explainer_add(). */
+hw_err variants_explainer(hw_explainer **out, const variants *list, hw_keep keep, hw_error *err);
 
 #endif

@@ -92,7 +92,7 @@ static int check_settings(const job *j) {
 }
 
 int job_prepare(job *j, const options *o, const char *command) {
-    *j = (job){.o = o, .command = command, .t = terminal_detect(o->color)};
+    *j = (job){.o = o, .command = command, .t = terminal_detect(o->color), .keep = HW_KEEP_ROWS};
     j->bar = progress_new(!o->quiet && !o->verbose);
     int status = read_methods(j);
     if (status == STATUS_DONE) status = check_answer(j);
@@ -108,9 +108,7 @@ static hw_model *left_open;
 
 void job_free(job *j) {
     for (size_t i = 0; i < j->n_made; i++) hw_attribution_free(j->made[i]);
-    for (size_t i = 0; i < MOST_METHODS; i++) hw_live_free(j->live[i]);
-    hw_segments_free(j->segments);
-    hw_partition_free(j->partition);
+    hw_explainer_free(j->explainer);
     left_open = j->model;
     free(j->method_text);
 }
@@ -124,21 +122,8 @@ void job_group(job *j, const hw_segments *segments) {
     size_t n_tokens;
     j->groups = hw_segments_groups(segments, &n_tokens);
     j->n_groups = hw_segments_count(segments);
-}
-
-hw_err job_partition(job *j, const hw_segments *segments, hw_error *err) {
-    hw_partition_free(j->partition);
-    j->partition = NULL;
-    hw_err rc = hw_segments_partition(&j->partition, segments, err);
-    if (rc == HW_OK && !j->o->quiet) cut_remark(segments);
-    return rc;
-}
-
-int job_cut(hw_segments **out, const cut *c, bool whole, job *j, const hw_run *run) {
-    hw_error err;
-    if (cut_segments(out, c, run, &err) != HW_OK) return job_fail(j, &err);
-    if (!whole) job_group(j, *out);
-    return !whole || job_partition(j, *out, &err) == HW_OK ? STATUS_DONE : job_fail(j, &err);
+    hw_explainer_free(j->explainer); /* it has other columns */
+    j->explainer = NULL;
 }
 
 hw_method_params job_params(const job *j) {
@@ -150,25 +135,18 @@ hw_method_params job_params(const job *j) {
     params.groups = j->groups;
     params.n_groups = j->n_groups;
     params.through = j->o->settings.through || j->through;
-    if (j->partition) hw_partition_columns(j->partition, &params);
     return params;
 }
 
 /* Removes method `i` from the list. */
 static void drop_method(job *j, size_t i) {
-    hw_live_free(j->live[i]);
-    for (j->n_methods--; i < j->n_methods; i++) {
-        j->methods[i] = j->methods[i + 1];
-        j->live[i] = j->live[i + 1];
-    }
-    j->live[i] = NULL;
+    for (j->n_methods--; i < j->n_methods; i++) j->methods[i] = j->methods[i + 1];
 }
 
-/* Reports why method `i`, which is not the only one, failed, and removes it. */
-static void lose_method(job *j, size_t i, const char *why) {
+/* Reports why a method, which is not the only one, failed. */
+static void report_lost(job *j, const char *method, const char *why) {
     progress_erase(&j->bar);
-    message("%s is left out: %s", j->methods[i], why);
-    drop_method(j, i);
+    message("%s is left out: %s", method, why);
     j->lost = true;
 }
 
@@ -177,7 +155,9 @@ static void lose_method(job *j, size_t i, const char *why) {
 static void lose_impossible(job *j) {
     for (size_t i = j->n_methods; j->model && GIVEN(j->o, method) && i-- > 0;) {
         const char *problem = hw_method_problem(hw_method_find(j->methods[i]), hw_model_describe(j->model));
-        if (*problem && j->n_methods > 1) lose_method(j, i, problem);
+        if (!*problem || j->n_methods == 1) continue;
+        report_lost(j, j->methods[i], problem);
+        drop_method(j, i);
     }
 }
 
@@ -204,69 +184,62 @@ static void keep_possible(job *j, const hw_trace *trace) {
     if (j->one_method) j->n_methods = 1;
 }
 
-uint32_t job_signals(job *j) {
+void job_choose_methods(job *j) {
     keep_possible(j, NULL);
     lose_impossible(j);
+}
+
+/* ------------------------------------------------------------------ explaining */
+
+static void show_progress(void *ctx, hw_stage stage, size_t done, size_t total) {
+    progress_show(&((job *)ctx)->bar, stage, done, total);
+}
+
+static bool stop_explaining(void *ctx) { return ((const job *)ctx)->stoppable && interrupt_seen(); }
+
+hw_err job_explainer(hw_explainer **out, job *j, const char *const *methods, size_t n, const cut *split, hw_error *err) {
+    hw_explainer_params keeping = hw_explainer_params_default();
     hw_method_params params = job_params(j);
-    uint32_t signals = 0;
-    for (size_t i = 0; i < j->n_methods; i++) signals |= hw_method_signals(j->methods[i], &params);
-    return signals;
-}
-
-/* Rows that method `i` needs; fewer if it can consume streamed rows. */
-static hw_rows rows_of(const job *j, size_t i) {
-    hw_live *live;
-    hw_method_params params = job_params(j);
-    hw_rows rows = hw_method_find(j->methods[i])->rows;
-    if (!j->feeds || hw_live_new(&live, j->methods[i], &params, NULL) != HW_OK) return rows;
-    rows = hw_live_rows(live);
-    hw_live_free(live);
-    return rows;
-}
-
-hw_rows job_rows(const job *j) {
-    hw_rows rows = j->passing ? HW_ROWS_NONE : HW_ROWS_ALL;
-    for (size_t i = 0; i < j->n_methods; i++)
-        if (rows_of(j, i) < rows) rows = rows_of(j, i);
-    return rows;
-}
-
-hw_err job_begin(job *j, const hw_run *run, hw_error *err) {
-    hw_err rc = j->by ? cut_segments(&j->segments, j->by, run, err) : HW_OK;
+    hw_explainer *made;
+    keeping.keep = j->keep;
+    params.progress = show_progress;
+    params.stop = stop_explaining;
+    params.ctx = j;
+    hw_err rc = hw_explainer_new(&made, &keeping, err);
     if (rc != HW_OK) return rc;
-    if (j->segments) rc = job_partition(j, j->segments, err);
-    hw_method_params params = j->sums = job_params(j);
-    for (size_t i = 0; i < j->n_methods && rc == HW_OK; i++)
-        if (rows_of(j, i) != hw_method_find(j->methods[i])->rows)
-            rc = hw_live_new(&j->live[i], j->methods[i], &params, err);
-    return rc;
-}
-
-static hw_err explain_one(job *j, size_t i, const hw_trace *trace, const hw_method_params *params, hw_error *err) {
-    return j->live[i] ? hw_live_next(&j->made[i], j->live[i], trace, err)
-                      : hw_explain(&j->made[i], trace, j->methods[i], params, err);
+    for (size_t i = 0; i < n && rc == HW_OK; i++) rc = hw_explainer_add(made, methods[i], &params, err);
+    if (rc == HW_OK && split) rc = cut_split(made, split, j->whole, err);
+    if (rc != HW_OK) {
+        hw_explainer_free(made);
+        return rc;
+    }
+    *out = made;
+    return HW_OK;
 }
 
 /* After an interrupt or lack of memory the remaining methods are not run. */
 static bool ends_all(hw_err code) { return code == HW_ERR_CANCELLED || code == HW_ERR_MEMORY; }
 
 int job_explain(job *j, const hw_trace *trace, bool stoppable) {
-    hw_method_params params = job_params(j);
-    params.progress = progress_show;
-    params.stop = stoppable ? interrupt_stop : NULL;
-    params.ctx = &j->bar;
-    keep_possible(j, trace);
-    while (j->n_made < j->n_methods) {
-        hw_error err;
-        if (explain_one(j, j->n_made, trace, &params, &err) == HW_OK) {
-            j->n_made++;
+    hw_error err;
+    j->stoppable = stoppable;
+    if (!j->explainer) {
+        keep_possible(j, trace);
+        if (job_explainer(&j->explainer, j, j->methods, j->n_methods, j->split, &err) != HW_OK) return job_fail(j, &err);
+    }
+    for (size_t i = 0, n = j->n_methods; i < n; i++) {
+        const char *method = j->methods[i];
+        if (hw_explainer_result(&j->made[j->n_made], j->explainer, i, trace, &err) == HW_OK) {
+            j->methods[j->n_made++] = method;
         } else if (j->n_methods > 1 && !ends_all(err.code)) {
-            lose_method(j, j->n_made, err.msg);
+            report_lost(j, method, err.msg);
+            j->n_methods--;
         } else {
             return job_fail(j, &err);
         }
     }
     progress_erase(&j->bar);
+    if (j->whole && j->split && !j->o->quiet) cut_remark(hw_explainer_segments(j->explainer));
     return STATUS_DONE;
 }
 

@@ -16,8 +16,6 @@ int saved_find(saved *out, const char *path, const options *o, const char *comma
     return options_fit(o, command, from) ? STATUS_DONE : STATUS_USAGE;
 }
 
-static bool is_cut(const cut *by) { return by->by || by->json.bytes; }
-
 static int use_made(job *j, saved_use use) {
     const hw_attribution *list[MOST_METHODS];
     for (size_t i = 0; i < j->n_made; i++) list[i] = j->made[i];
@@ -25,12 +23,10 @@ static int use_made(job *j, saved_use use) {
 }
 
 static int use_trace(job *j, const hw_trace *trace, const cut *by, saved_use use) {
-    hw_segments *segments = NULL;
-    int status = is_cut(by) ? job_cut(&segments, by, true, j, hw_trace_run(trace)) : STATUS_DONE;
-    if (status == STATUS_DONE) status = job_explain(j, trace, true);
-    if (status == STATUS_DONE) status = use_made(j, use);
-    hw_segments_free(segments);
-    return status;
+    j->split = cut_is_given(by) ? by : NULL;
+    j->whole = true;
+    int status = job_explain(j, trace, true);
+    return status == STATUS_DONE ? use_made(j, use) : status;
 }
 
 static int open_trace(job *j, const saved *from, const cut *by, void (*open)(const job *, const hw_run *),
@@ -55,17 +51,20 @@ static int group(job *j, const cut *by, const hw_attribution *a) {
         return misuse(j->command, "--by and --spans cut the prompt: the result's columns are %s",
                       params->groups ? "segments already" : "the completion's too");
     hw_segments *segments = NULL;
+    hw_partition *partition = NULL;
     hw_error err;
-    int status = job_cut(&segments, by, true, j, hw_attribution_run(a));
-    if (status == STATUS_DONE) {
-        const hw_method_params cut_by = job_params(j);
-        hw_err rc =
-            hw_attribution_group(&j->made[j->n_made], a, cut_by.groups, cut_by.group_names, cut_by.n_groups, &err);
-        if (rc == HW_OK) j->n_made++;
-        status = rc == HW_OK ? STATUS_DONE : job_fail(j, &err);
+    hw_err rc = cut_segments(&segments, by, hw_attribution_run(a), &err);
+    if (rc == HW_OK && !j->o->quiet) cut_remark(segments);
+    if (rc == HW_OK) rc = hw_segments_partition(&partition, segments, &err);
+    if (rc == HW_OK) {
+        hw_method_params columns = hw_method_params_default();
+        hw_partition_columns(partition, &columns);
+        rc = hw_attribution_group(&j->made[j->n_made], a, columns.groups, columns.group_names, columns.n_groups, &err);
     }
+    if (rc == HW_OK) j->n_made++;
+    hw_partition_free(partition);
     hw_segments_free(segments);
-    return status;
+    return rc == HW_OK ? STATUS_DONE : job_fail(j, &err);
 }
 
 /* Makes an attribution of the job from a result, followed through its completion, grouped, or both. */
@@ -73,7 +72,7 @@ static int remake(job *j, const cut *by, const hw_attribution *a) {
     hw_attribution *followed = NULL;
     hw_error err;
     if (j->o->settings.through && hw_attribution_through(&followed, a, &err) != HW_OK) return job_fail(j, &err);
-    if (!is_cut(by)) {
+    if (!cut_is_given(by)) {
         j->made[j->n_made++] = followed;
         return STATUS_DONE;
     }
@@ -88,7 +87,7 @@ static int use_result(job *j, const hw_result *result, const char *path, const c
     size_t n = hw_result_count(result);
     if (n == 0 || n > MOST_METHODS) return fail("%s holds %zu results; 1 to %d can be shown", path, n, MOST_METHODS);
     int status = STATUS_DONE;
-    bool remade = is_cut(by) || j->o->settings.through;
+    bool remade = cut_is_given(by) || j->o->settings.through;
     for (size_t i = 0; i < n && status == STATUS_DONE; i++) {
         list[i] = hw_result_at(result, i);
         if (remade) status = remake(j, by, list[i]);

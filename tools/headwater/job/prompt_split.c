@@ -5,6 +5,7 @@
 #include "cli/message.h"
 #include "cli/names.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,15 @@ hw_err cut_segments(hw_segments **out, const cut *c, const hw_run *run, hw_error
     if (!c->spans) return hw_segments_new(out, run, HW_SIDE_PROMPT, c->by, err);
     hw_err rc = hw_segments_from_json(out, run, HW_SIDE_PROMPT, c->json.bytes, c->json.n, err);
     return rc == HW_OK ? rc : hw__fail_in(err, rc, "spans %s", c->spans);
+}
+
+bool cut_is_given(const cut *c) { return c->by || c->json.bytes; }
+
+hw_err cut_split(hw_explainer *explainer, const cut *c, bool whole, hw_error *err) {
+    char name[300];
+    if (!c->spans) return hw_explainer_split(explainer, c->by, whole, err);
+    snprintf(name, sizeof name, "spans %s", c->spans);
+    return hw_explainer_split_spans(explainer, c->json.bytes, c->json.n, name, whole, err);
 }
 
 void cut_remark(const hw_segments *segments) {

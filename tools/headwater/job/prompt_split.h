@@ -17,8 +17,12 @@ typedef struct cut {
 int cut_read(cut *c, const options *o, const char *command, const char *standard);
 void cut_free(cut *c);
 
-/* Splits the prompt of a run. */
+/* Whether it says how. */
+bool cut_is_given(const cut *c);
+/* Cuts the prompt of a run. */
 hw_err cut_segments(hw_segments **out, const cut *c, const hw_run *run, hw_error *err);
+/* Makes the segments the columns of an explainer: see hw_explainer_split(). */
+hw_err cut_split(hw_explainer *explainer, const cut *c, bool whole, hw_error *err);
 
 /* Prints which segments contain no token. */
 void cut_remark(const hw_segments *segments);

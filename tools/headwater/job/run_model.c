@@ -18,6 +18,7 @@
 typedef struct listener {
     job *j;
     const conversation *chat;
+    const hw_run_params *params;
     stream text;
     bool started;
 } listener;
@@ -47,13 +48,14 @@ int capture_check(const options *o, const char *command, const char **model) {
     return conversation_check(o, command);
 }
 
-static void take_token(void *ctx, const hw_token *token) {
+static void take_token(void *ctx, const hw_run *run, size_t i) {
     listener *l = ctx;
+    hw_token token = hw_run_token(run, i);
     if (l->j->hush) return;
     progress_erase(&l->j->bar);
     if (!l->started) show_title(&l->j->t, "Completion");
     l->started = true;
-    stream_write(&l->text, token->bytes, token->n_bytes);
+    stream_write(&l->text, token.bytes, token.n_bytes);
 }
 
 static void take_progress(void *ctx, hw_stage stage, size_t done, size_t total) {
@@ -61,8 +63,9 @@ static void take_progress(void *ctx, hw_stage stage, size_t done, size_t total) 
     progress_show(&l->j->bar, stage, done, total);
 }
 
-static hw_err take_prompt(void *ctx, const hw_run *run, hw_error *err) {
-    return job_begin(((listener *)ctx)->j, run, err);
+static hw_err take_estimate(void *ctx, const hw_estimate *estimate, hw_error *err) {
+    listener *l = ctx;
+    return memory_check(l->j, l->params, estimate, err);
 }
 
 /* Also stops generating if standard output was closed. */
@@ -79,15 +82,10 @@ static hw_run_params run_params(const input *prompt, const hw_trace *prefix, lis
     params.completion = o->completion;
     params.completion_bytes = o->completion ? strlen(o->completion) : 0;
     conversation_apply(&params, l->chat, o);
-    params.signals = job_signals(l->j);
-    params.rows = job_rows(l->j);
     params.prefix = prefix;
-    if (l->j->feeds) {
-        params.on_prompt = take_prompt;
-        if (!l->j->o->settings.through) params.sums = &l->j->sums; /* methods without columns of the completion */
-    }
-    params.live = l->j->live;
-    params.n_live = MOST_METHODS;
+    params.explainer = l->j->explainer;
+    params.saves_state = o->state != NULL;
+    params.on_estimate = take_estimate;
     params.on_token = take_token;
     params.progress = take_progress;
     params.stop = stop_run;
@@ -100,15 +98,17 @@ static void print_remarks(const job *j, const hw_run *run) {
 }
 
 static int capture(hw_trace **trace, const input *prompt, const hw_trace *prefix, listener *l) {
+    job *j = l->j;
     hw_error err;
+    job_choose_methods(j);
+    if (job_explainer(&j->explainer, j, j->methods, j->n_methods, j->split, &err) != HW_OK) return job_fail(j, &err);
     hw_run_params params = run_params(prompt, prefix, l);
-    int status = memory_check(l->j, &params);
-    if (status != STATUS_DONE) return status;
-    hw_err rc = hw_trace_capture(trace, l->j->model, &params, &err);
-    progress_erase(&l->j->bar);
+    l->params = &params;
+    hw_err rc = hw_trace_capture(trace, j->model, &params, &err);
+    progress_erase(&j->bar);
     if (l->started) stream_end(&l->text);
-    if (rc != HW_OK) return job_fail(l->j, &err);
-    print_remarks(l->j, hw_trace_run(*trace));
+    if (rc != HW_OK) return job_fail(j, &err);
+    print_remarks(j, hw_trace_run(*trace));
     return STATUS_DONE;
 }
 

@@ -28,12 +28,10 @@ typedef struct making {
     const explain_request *r;
     choice choice;
     int64_t id;
-    hw_segments *passages, *cut; /* segments of the prompt; NULL: none */
-    hw_partition *columns;       /* owner of the groups in params; NULL: each token is a column */
-    hw_method_params params;
-    hw_live *live[MOST_METHODS]; /* [choice.n] NULL: explained at the end only */
-    bool began;                  /* the prompt is decoded */
-    bool failed;                 /* the run has failed: t->error has the reason */
+    hw_segments *passages;   /* segments of the prompt; NULL: none */
+    hw_explainer *explainer; /* the methods of `choice` */
+    bool began;              /* the prompt is decoded */
+    bool failed;             /* the run has failed: t->error has the reason */
     size_t n_tokens;
     double told; /* when progress was last sent, clock_seconds() */
 } making;
@@ -50,7 +48,7 @@ static void fail_memory(making *m, const char *what) {
 static json_t *token_json(const hw_token *token) {
     char *text;
     bool no_memory;
-    if (hw_token_json(&text, NULL, token, NULL) != HW_OK) return NULL;
+    if (hw_token_json(&text, NULL, &token, NULL) != HW_OK) return NULL;
     json_t *json = hw__json_read(text, strlen(text), JSON_ALLOW_NUL, &no_memory, NULL);
     free(text);
     return json;
@@ -70,14 +68,32 @@ static void send_prompt(making *m, const hw_run *run) {
     send(m, "prompt", json_pack("{s:o, s:I}", "tokens", tokens, "reused", (json_int_t)hw_run_n_reused(run)));
 }
 
-static void on_token(void *ctx, const hw_token *token) {
+static hw_err spans_to_segments(hw_segments **out, const hw_run *run, const json_t *spans, hw_error *err) {
+    char *text = hw__json_dump(spans, JSON_COMPACT);
+    hw_err rc = text ? hw_segments_from_json(out, run, HW_SIDE_PROMPT, text, strlen(text), err)
+                     : hw__fail(err, HW_ERR_MEMORY, "out of memory: the passages");
+    free(text);
+    return rc;
+}
+
+/* Passages for the document. A prompt that cannot be split as requested is an error. */
+static void begin(making *m, const hw_run *run) {
+    m->began = true;
+    send_prompt(m, run);
+    if (m->failed || !m->r->spans) return;
+    if (spans_to_segments(&m->passages, run, m->r->spans, &m->t->error) != HW_OK) m->failed = true;
+}
+
+static void on_token(void *ctx, const hw_run *run, size_t i) {
     making *m = ctx;
+    hw_token token = hw_run_token(run, i);
+    if (!m->began) begin(m, run);
     buffer data = {.n = 0};
     char *text = NULL;
-    bool ok = !m->t->wants_events || hw_token_json(&text, NULL, token, NULL) == HW_OK;
+    bool ok = !m->t->wants_events || hw_token_json(&text, NULL, &token, NULL) == HW_OK;
     if (ok && text)
         buffer_splice(&data, json_pack("{s:I}", "index", (json_int_t)m->n_tokens++), "token", text, strlen(text));
-    if (!ok || !worker_send_token(m->w, m->t, token, &data)) fail_memory(m, "an event");
+    if (!ok || !worker_send_token(m->w, m->t, &token, &data)) fail_memory(m, "an event");
     free(text);
 }
 
@@ -90,10 +106,14 @@ static void on_progress(void *ctx, hw_stage stage, size_t done, size_t total) {
                                  (json_int_t)total));
 }
 
-static void send_explained(making *m, const hw_attribution *a) {
+static void on_rows(void *ctx, size_t i, hw_attribution *rows) {
+    making *m = ctx;
     buffer data = {.n = 0};
     char *text;
-    if (hw_attribution_json(&text, NULL, a, NULL) != HW_OK) {
+    (void)i;
+    hw_err rc = hw_attribution_json(&text, NULL, rows, NULL);
+    hw_attribution_free(rows);
+    if (rc != HW_OK) {
         fail_memory(m, "an explanation");
         return;
     }
@@ -102,84 +122,45 @@ static void send_explained(making *m, const hw_attribution *a) {
     if (!worker_send_event(m->w, m->t, "explained", &data)) fail_memory(m, "an event");
 }
 
-/* ------------------------------------------------------------------ while it grows */
-
-static hw_err spans_to_segments(hw_segments **out, const hw_run *run, const json_t *spans, hw_error *err) {
-    char *text = hw__json_dump(spans, JSON_COMPACT);
-    hw_err rc = text ? hw_segments_from_json(out, run, HW_SIDE_PROMPT, text, strlen(text), err)
-                     : hw__fail(err, HW_ERR_MEMORY, "out of memory: the passages");
-    free(text);
-    return rc;
-}
-
-/* Makes passages, and the groups of the columns. A prompt that cannot be split as requested is an error: explaining by
- * tokens instead would answer another question. */
-static hw_err cut_prompt(making *m, const hw_run *run, hw_error *err) {
-    const hw_segments *by = NULL;
-    const char *name = m->choice.by;
-    hw_err rc = m->r->spans ? spans_to_segments(&m->passages, run, m->r->spans, err) : HW_OK;
-    if (rc != HW_OK || !name) return rc;
-    if (strcmp(name, "passage") == 0) {
-        by = m->passages;
-    } else {
-        rc = hw_segments_new(&m->cut, run, HW_SIDE_PROMPT, name, err);
-        by = m->cut;
-    }
-    if (rc == HW_OK && by) rc = hw_segments_partition(&m->columns, by, err);
-    if (rc == HW_OK && by) hw_partition_columns(m->columns, &m->params);
-    return rc;
-}
-
-/* Methods that cannot explain a growing run are run at the end. */
-static void begin_live(making *m) {
-    for (size_t i = 0; i < m->choice.n && m->t->wants_events; i++)
-        if (hw_live_new(&m->live[i], m->choice.methods[i], &m->params, NULL) != HW_OK) m->live[i] = NULL;
-}
-
-/* Called when the prompt is decoded. */
-static void begin(making *m, const hw_run *run) {
-    m->began = true;
-    send_prompt(m, run);
-    if (!m->failed && cut_prompt(m, run, &m->t->error) != HW_OK) m->failed = true;
-    if (!m->failed) begin_live(m);
-}
-
-static void on_rows(void *ctx, const hw_trace *trace) {
-    making *m = ctx;
-    if (!m->began) begin(m, hw_trace_run(trace));
-    for (size_t i = 0; i < m->choice.n && !m->failed; i++) {
-        hw_attribution *rows = NULL;
-        if (!m->live[i]) continue;
-        if (hw_live_next(&rows, m->live[i], trace, NULL) == HW_OK) {
-            if (rows) send_explained(m, rows);
-        } else {
-            hw_live_free(m->live[i]);
-            m->live[i] = NULL;
-        }
-        hw_attribution_free(rows);
-    }
-}
+/* ------------------------------------------------------------------ the run */
 
 static bool is_stopped(void *ctx) {
     making *m = ctx;
     return m->failed || worker_is_stopped(m->w);
 }
 
-static uint32_t signals_of(const making *m, const hw_method_params *p) {
-    uint32_t signals = 0;
-    for (size_t i = 0; i < hw_method_count(); i++) {
-        const hw_method_info *method = hw_method_at(i);
-        if (!*hw_method_problem(method, m->w->info)) signals |= hw_method_signals(method->name, p);
-    }
-    return signals;
+/* Whether methods that run the model again are no longer needed, because the run was stopped. */
+static bool is_abandoned(void *ctx) {
+    making *m = ctx;
+    return worker_is_abandoned(m->w);
 }
 
-/* Signals of every method with the requested settings, with default settings and with a measured residual, so that all
- * methods can be tried on the saved run. */
-static uint32_t all_signals(const making *m) {
-    hw_method_params usual = hw_method_params_default();
-    usual.residual_measured = !*m->w->info->values_problem;
-    return signals_of(m, &m->params) | signals_of(m, &usual);
+static hw_err split_by_passages(making *m, hw_error *err) {
+    char *text = hw__json_dump(m->r->spans, JSON_COMPACT);
+    hw_err rc = text ? hw_explainer_split_spans(m->explainer, text, strlen(text), NULL, true, err)
+                     : hw__fail(err, HW_ERR_MEMORY, "out of memory: the passages");
+    free(text);
+    return rc;
+}
+
+/* The trace keeps what every method reads, so that all of them can be tried on the saved run. */
+static hw_err make_explainer(making *m, hw_error *err) {
+    hw_explainer_params keeping = hw_explainer_params_default();
+    hw_method_params p = m->choice.params;
+    keeping.keep = HW_KEEP_ALL;
+    keeping.on_rows = m->t->wants_events ? on_rows : NULL;
+    keeping.interval = LIVE_ROWS;
+    keeping.ctx = p.ctx = m;
+    p.model = m->w->model;
+    hw_err rc = hw_explainer_new(&m->explainer, &keeping, err);
+    for (size_t i = 0; i < m->choice.n && rc == HW_OK; i++) {
+        bool reruns = hw_method_find(m->choice.methods[i])->traits & HW_USES_MODEL;
+        p.stop = reruns ? is_stopped : is_abandoned;
+        rc = hw_explainer_add(m->explainer, m->choice.methods[i], &p, err);
+    }
+    if (rc != HW_OK || !m->choice.by) return rc;
+    return strcmp(m->choice.by, "passage") == 0 ? split_by_passages(m, err)
+                                                : hw_explainer_split(m->explainer, m->choice.by, true, err);
 }
 
 /* With `chat` a conversation instead of the request's prompt. */
@@ -192,12 +173,10 @@ static hw_err capture_chat(making *m, const conversation *chat, hw_trace **trace
     p.completion_bytes = r->completion.n;
     p.messages = chat->messages;
     p.n_messages = chat->n_messages;
-    p.signals = all_signals(m);
+    p.explainer = m->explainer;
     p.prefix = m->w->trace;
     p.memory = m->w->limits.memory;
     p.on_token = on_token;
-    p.on_rows = on_rows;
-    p.live_rows = LIVE_ROWS;
     p.progress = on_progress;
     p.stop = is_stopped;
     p.ctx = m;
@@ -207,30 +186,19 @@ static hw_err capture_chat(making *m, const conversation *chat, hw_trace **trace
 static hw_err capture(making *m, hw_trace **trace, hw_error *err) {
     conversation chat = {.n_messages = 0};
     bool ok = !m->r->messages || messages_from_json(&chat, m->r->messages, err);
-    hw_err rc = ok ? capture_chat(m, &chat, trace, err) : err->code;
+    hw_err rc = ok ? make_explainer(m, err) : err->code;
+    if (rc == HW_OK) rc = capture_chat(m, &chat, trace, err);
     conversation_free(&chat);
     return rc;
 }
 
 /* ------------------------------------------------------------------ when it is whole */
 
-/* Whether methods that run the model again are no longer needed, because the run was stopped. */
-static bool is_abandoned(void *ctx) {
-    making *m = ctx;
-    return worker_is_abandoned(m->w);
-}
-
-/* Runs the methods; those that fail are left out if at least one succeeds. Returns the number of results. */
+/* Returns the number of results; methods that fail are left out if at least one succeeds. */
 static size_t explain_all(making *m, const hw_trace *trace, hw_attribution *made[MOST_METHODS], hw_error *err) {
     size_t n = 0;
-    hw_method_params p = m->params;
-    p.model = m->w->model;
-    p.ctx = m;
-    for (size_t i = 0; i < m->choice.n; i++) {
-        bool reruns = hw_method_find(m->choice.methods[i])->traits & HW_USES_MODEL;
-        p.stop = reruns ? is_stopped : is_abandoned;
-        if (hw_explain(&made[n], trace, m->choice.methods[i], &p, err) == HW_OK) n++;
-    }
+    for (size_t i = 0; i < m->choice.n; i++)
+        if (hw_explainer_result(&made[n], m->explainer, i, trace, err) == HW_OK) n++;
     return n;
 }
 
@@ -289,14 +257,11 @@ static bool make_run(making *m) {
 }
 
 bool explain_work(worker *w, engine_task *t) {
-    making m = {
-        .w = w, .t = t, .r = &t->explain, .choice = t->explain.choice, .params = t->explain.choice.params};
+    making m = {.w = w, .t = t, .r = &t->explain, .choice = t->explain.choice};
     if (!worker_methods(w, &m.choice, &t->error)) return false;
     m.id = remote_store_begin(w, &t->error);
     bool ok = m.id != 0 && make_run(&m);
-    for (size_t i = 0; i < m.choice.n; i++) hw_live_free(m.live[i]);
+    hw_explainer_free(m.explainer);
     hw_segments_free(m.passages);
-    hw_segments_free(m.cut);
-    hw_partition_free(m.columns);
     return ok;
 }
