@@ -121,7 +121,7 @@ static hw_err refuse(job *j, const trial *t, const hw_estimate *e, hw_error *err
     char total[32], limit[32], rows[32], methods[32], list[320];
     list_changes(list, sizeof list, j, t);
     differing_texts(total, limit, e->total, j->o->run.memory);
-    return hw__fail(err, HW_ERR_ARGUMENT,
+    return hw__fail(err, HW_ERR_MEMORY,
                     "this run would take %s, --memory is %s: %zu tokens take %s as a trace and %s to explain%s%s", total,
                     limit, e->n_tokens, size_text(rows, e->rows), size_text(methods, e->methods),
                     *list ? "; what would fit: " : "; no shorter prompt would fit either", list);

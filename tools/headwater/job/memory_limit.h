@@ -4,7 +4,7 @@
 
 #include "job/explain_job.h"
 
-/* Error ARGUMENT if the run would take more than --memory: the message names changes that would fit. */
+/* Error MEMORY if the run would take more than --memory: the message names changes that would fit. */
 hw_err memory_check(job *j, const hw_run_params *run, const hw_estimate *estimate, hw_error *err);
 
 #endif
