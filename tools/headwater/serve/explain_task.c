@@ -48,7 +48,7 @@ static void fail_memory(making *m, const char *what) {
 static json_t *token_json(const hw_token *token) {
     char *text;
     bool no_memory;
-    if (hw_token_json(&text, NULL, &token, NULL) != HW_OK) return NULL;
+    if (hw_token_json(&text, NULL, token, NULL) != HW_OK) return NULL;
     json_t *json = hw__json_read(text, strlen(text), JSON_ALLOW_NUL, &no_memory, NULL);
     free(text);
     return json;
