@@ -4,7 +4,7 @@
 #     bench/engine_builds.sh MODEL.gguf ROUNDS NAME=FOLDER NAME=FOLDER...
 #
 # Each FOLDER holds libllama and ggml with one backend per processor type (tests/kernels.cmake makes such folders with a
-# single one). build/release/headwater is run with the folder before its own engine in the search path. Writes medians
+# single one). build/release/headwater-bench is run with the folder before its own engine in the search path. Writes medians
 # and ranges to standard output.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,13 +12,13 @@ cd "$(dirname "$0")/.."
 [[ $# -ge 4 ]] || { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 model=$1 rounds=$2
 shift 2
-program=${HEADWATER_BIN:-build/release/headwater}
+program=${HEADWATER_BENCH:-build/release/headwater-bench}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
 for ((round = 1; round <= rounds; round++)); do
     for build in "$@"; do
-        LD_LIBRARY_PATH=${build#*=} "$program" bench -m "$model" --sizes 256 -n 32 --rounds 1 --variants plain -q \
+        LD_LIBRARY_PATH=${build#*=} "$program" -m "$model" --sizes 256 -n 32 --rounds 1 --variants plain -q \
             -o "$folder/one.csv" >/dev/null
         sed 1d "$folder/one.csv" >>"$folder/${build%%=*}.csv"
         head -n 1 "$folder/one.csv" >"$folder/header"

@@ -3,7 +3,7 @@
 
     bench/first_token.py MODEL [--program build/release/headwater] [--tokens 25,1000] [--rounds 5]
 
-Plain generation is that of `headwater bench` on a prompt of the same length: the time to decode the prompt. Rounds
+Plain generation is that of `headwater-bench` on a prompt of the same length: the time to decode the prompt. Rounds
 alternate between methods; prints medians.
 """
 
@@ -59,8 +59,7 @@ def plain(program, model, m, rounds):
         table = pathlib.Path(folder) / "cost.csv"
         subprocess.run(
             [
-                program,
-                "bench",
+                f"{program}-bench",
                 "-m",
                 model,
                 "--sizes",

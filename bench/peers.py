@@ -36,7 +36,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 def made_up(i):
-    """The text of `headwater bench`, which a model continues for any length."""
+    """The text of `headwater-bench`, which a model continues for any length."""
     return (f"Chapter {i}. The old house stood at the end of a long road, and every morning the {i % 17 + 2} people "
             "who lived there walked to the village to buy bread and milk. ")
 
@@ -212,13 +212,13 @@ def context_cite(task, most):
 
 
 def headwater(variant, gguf):
-    """A variant of `headwater bench`, which checks its M before timing it."""
+    """A variant of `headwater-bench`, which checks its M before timing it."""
 
     def run(task, most):
         with tempfile.TemporaryDirectory() as folder:
             text, table = pathlib.Path(folder, "prompt.txt"), pathlib.Path(folder, "cost.csv")
             text.write_text(task.text)
-            command = [task.program, "bench", "-m", gguf, "-f", text, "--sizes", task.m, "-n", task.n, "-q"]
+            command = [f"{task.program}-bench", "-m", gguf, "-f", text, "--sizes", task.m, "-n", task.n, "-q"]
             command += ["--rounds", 1, "--threads", torch.get_num_threads(), "--variants", variant, "-o", table]
             subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL)
             rows = list(csv.DictReader(table.open(newline="")))
@@ -226,7 +226,7 @@ def headwater(variant, gguf):
         timed.list = [next(float(r["total_s"]) for r in rows if r["variant"] == variant)]
         return timed, None
 
-    run.__doc__ = f"`headwater bench --variants {variant}` on {gguf.name}."
+    run.__doc__ = f"`headwater-bench --variants {variant}` on {gguf.name}."
     return run
 
 

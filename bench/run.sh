@@ -22,7 +22,7 @@ export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000000} # threads may spin while they w
 bench() { # NAME OPTION...
     local name=$1
     shift
-    build/release/headwater bench -m "$model" -o "$out/cost-$name.csv" "$@"
+    build/release/headwater-bench -m "$model" -o "$out/cost-$name.csv" "$@"
 }
 
 short() {

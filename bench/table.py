@@ -25,7 +25,7 @@ def read(folder, pattern):
 
 
 class Cost:
-    """Runs of `headwater bench` by (m, variant, round)."""
+    """Runs of `headwater-bench` by (m, variant, round)."""
 
     def __init__(self, rows):
         self.runs = collections.defaultdict(dict)

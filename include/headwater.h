@@ -168,15 +168,12 @@ typedef struct hw_model_params {
     int32_t n_ctx;        /* most tokens of one run; 0: what the model was trained with */
     int32_t n_ubatch;     /* prompt tokens per forward pass; 0: 512 */
     bool f32_cache;       /* keys and values as F32 instead of F16: exact comparisons, twice the cache */
-    bool flash_attention; /* fused kernels, which keep no weights: such a model generates but cannot be explained */
     hw_progress_fn progress;
     hw_stop_fn stop;
     void *ctx; /* for progress and stop */
     const char *rpc_servers; /* "HOST:PORT,HOST:PORT": machines that run hw_worker_run(), whose devices take blocks too, before
                                 this machine's; NULL: none. How many blocks go to devices is n_gpu_layers */
     const char *devices;     /* "RPC0,CUDA1": only these take blocks, in this order; NULL: all (see hw_device_list_new()) */
-    bool unwatched; /* the engine is not asked what it computes, and no probe runs: such a model generates but cannot be
-                       explained. What others are compared with */
     const char *const *loras; /* [n_loras] low-rank adapters, GGUF files, each "FILE" or "FILE=SCALE"; NULL: none. One
                                  of another model is ARGUMENT */
     size_t n_loras;
@@ -378,9 +375,6 @@ HW_API hw_run_params hw_run_params_default(void);
  * Errors: ARGUMENT (empty prompt, prompt + n beyond the context, a bad option), UNSUPPORTED (see
  * hw_model_info.problem), ENGINE, MEMORY, CANCELLED (stopped before the first completion token). */
 HW_API hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *params, hw_error *err);
-/* The same generation without an explanation, as fast as the engine can: the tokens, without probabilities; free with
- * hw_run_free(). fuse, versus and the explainer have no effect. Errors: as above, but for info.problem. */
-HW_API hw_err hw_run_generate(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err);
 /* The prompt's tokens alone, with roles and byte ranges: nothing is decoded, there is no completion, and the prompt may be longer than
  * the context. Errors: ARGUMENT (as above), UNSUPPORTED (no chat template), MEMORY. */
 HW_API hw_err hw_run_tokenize(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err);

@@ -413,7 +413,7 @@ hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *pa
     return rc;
 }
 
-hw_err hw_run_generate(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err) {
+hw_err hw__run_generate(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err) {
     if (!model || !params) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model and params with a prompt are needed");
     hw_err rc = check_params(params, err);
     if (rc != HW_OK) return rc;

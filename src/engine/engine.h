@@ -218,6 +218,16 @@ typedef struct hw__import_info {
 } hw__import_info;
 const hw__import_info *hw__engine_import_info(const hw__engine *e);
 
+/* What a model is opened for. One that only generates cannot be explained: no node of its graph is tapped, and no probe runs. */
+typedef enum hw__purpose {
+    HW__EXPLAINS,
+    HW__GENERATES,
+    HW__GENERATES_FLASH /* with fused kernels, which keep no attention weights */
+} hw__purpose;
+
+/* hw_model_open() for that purpose: what the bench compares explanations with. */
+hw_err hw__model_open(hw_model **out, const char *path, const hw_model_params *params, hw__purpose purpose, hw_error *err);
+
 struct hw_model {
     hw__engine *engine;
     hw_model_params params; /* with defaults filled in */

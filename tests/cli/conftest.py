@@ -36,6 +36,13 @@ def program():
     return path
 
 
+@pytest.fixture(scope="session")
+def bench_program():
+    path = pathlib.Path(setting("HEADWATER_BENCH")).resolve()
+    assert path.is_file(), f"no program at {path}"
+    return path
+
+
 def model_path(name):
     path = pathlib.Path(setting("HEADWATER_TEST_MODELS")).resolve() / name
     assert path.is_file(), f"no model at {path}"
@@ -77,18 +84,27 @@ class Outcome:
         return f"status {self.status}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
 
 
-@pytest.fixture
-def headwater(program, tmp_path):
-    """headwater("explain", ...) runs the program in an empty folder; nothing waits for a terminal."""
+def runner(program, folder):
+    """run("explain", ...) runs a program in a folder; nothing waits for a terminal."""
 
     def run(*args, stdin=b"", env=None, timeout=HANG_S, **kwargs):
         command = [str(program), *map(os.fspath, args)]
-        done = subprocess.run(command, input=stdin, capture_output=True, cwd=tmp_path,
+        done = subprocess.run(command, input=stdin, capture_output=True, cwd=folder,
                               env=environment(**(env or {})), timeout=timeout, **kwargs)
         return Outcome(done)
 
-    run.folder = tmp_path
+    run.folder = folder
     return run
+
+
+@pytest.fixture
+def headwater(program, tmp_path):
+    return runner(program, tmp_path)
+
+
+@pytest.fixture
+def bench(bench_program, tmp_path):
+    return runner(bench_program, tmp_path)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""headwater bench: every variant checked and timed beside plain generation, what its CSV holds, and refusals."""
+"""headwater-bench: every variant checked and timed beside plain generation, what its CSV holds, and refusals."""
 
 import csv
 import os
@@ -25,9 +25,9 @@ def read(table):
         return list(csv.DictReader(file))
 
 
-def test_times_every_variant(headwater, smollm, tmp_path):
+def test_times_every_variant(bench, smollm, tmp_path):
     table = tmp_path / "cost.csv"
-    out = headwater("bench", "-m", smollm, "--sizes", "24,30", "-n", "5", "--rounds", "2", "--threads", "1", "-o", table)
+    out = bench("-m", smollm, "--sizes", "24,30", "-n", "5", "--rounds", "2", "--threads", "1", "-o", table)
     assert out.status == 0, out.err
     assert out.out.count("m = ") == 2 and "m = 24, n = 5, 2 rounds" in out.out
     assert "m = 30: every variant checked" in out.err and "m = 30: round 2 of 2" in out.err
@@ -42,10 +42,10 @@ def test_times_every_variant(headwater, smollm, tmp_path):
     assert all(words[6:11] == ["1.000"] * 5 for words in medians) and len(medians) == 2
 
 
-def test_what_each_variant_takes(headwater, smollm, tmp_path):
+def test_what_each_variant_takes(bench, smollm, tmp_path):
     """Memory is a process's own, traces are as large as their files, plain generation keeps none."""
     table = tmp_path / "cost.csv"
-    assert headwater("bench", "-m", smollm, "--sizes", "40", "-n", "3", "--rounds", "1", "-q", "-o", table).status == 0
+    assert bench("-m", smollm, "--sizes", "40", "-n", "3", "--rounds", "1", "-q", "-o", table).status == 0
     rows = {row["variant"]: row for row in read(table)}
     number = {(name, key): int(row[key]) for name, row in rows.items() for key in ("peak_bytes", "trace_bytes", "passes")}
     weights = smollm.stat().st_size
@@ -66,7 +66,7 @@ def test_what_each_variant_takes(headwater, smollm, tmp_path):
 
 def measuring(program, model, tmp_path, **kwargs):
     """The bench in its rounds, and where its traces lie."""
-    running = subprocess.Popen([program, "bench", "-m", model, "--sizes", "30", "-n", "2", "--rounds", "1000", "--variants",
+    running = subprocess.Popen([program, "-m", model, "--sizes", "30", "-n", "2", "--rounds", "1000", "--variants",
                                 "again-logit", "--threads", "1"], stderr=subprocess.PIPE, text=True,
                                env=environment(TMPDIR=str(tmp_path)), **kwargs)
     while "round 1 of" not in (line := running.stderr.readline()):
@@ -78,9 +78,9 @@ def children_of(pid):
     return pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
-def test_a_killed_process_leaves_no_trace_behind(program, smollm, tmp_path):
+def test_a_killed_process_leaves_no_trace_behind(bench_program, smollm, tmp_path):
     """The process that explains again is killed while its trace is on disk."""
-    running = measuring(program, smollm, tmp_path)
+    running = measuring(bench_program, smollm, tmp_path)
     children = children_of(running.pid)
     assert len(children) == 2 and len(list(tmp_path.glob(".headwater-tmp-*/*"))) == 1
     os.kill(int(children[1]), signal.SIGKILL)  # plain generation has the first
@@ -91,9 +91,9 @@ def test_a_killed_process_leaves_no_trace_behind(program, smollm, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("to", [os.kill, os.killpg])
-def test_an_interruption_ends_it_tidily(program, smollm, tmp_path, number, to):
+def test_an_interruption_ends_it_tidily(bench_program, smollm, tmp_path, number, to):
     """Of all its processes, as by Ctrl-C in a terminal, or of the first one alone."""
-    running = measuring(program, smollm, tmp_path, start_new_session=True)
+    running = measuring(bench_program, smollm, tmp_path, start_new_session=True)
     children = children_of(running.pid)
     assert len(children) == 2
     to(running.pid, number)
@@ -102,9 +102,9 @@ def test_an_interruption_ends_it_tidily(program, smollm, tmp_path, number, to):
     assert list(tmp_path.iterdir()) == [] and not any(pathlib.Path("/proc", child).exists() for child in children)
 
 
-def test_an_interruption_reaches_a_long_run(program, smollm, tmp_path):
+def test_an_interruption_reaches_a_long_run(bench_program, smollm, tmp_path):
     """The one process that is told runs nothing itself: what runs is two below it, capturing the trace to explain again."""
-    running = subprocess.Popen([program, "bench", "-m", smollm, "--sizes", "30", "-n", "300", "--rounds", "1", "-q",
+    running = subprocess.Popen([bench_program, "-m", smollm, "--sizes", "30", "-n", "300", "--rounds", "1", "-q",
                                 "--threads", "1", "--variants", "again-logit"], env=environment(TMPDIR=str(tmp_path)), start_new_session=True)
     while not any(children_of(child) for child in children_of(running.pid)):
         assert running.poll() is None
@@ -115,33 +115,33 @@ def test_an_interruption_reaches_a_long_run(program, smollm, tmp_path):
         os.killpg(running.pid, 0)  # nobody is left
 
 
-def test_a_table_is_kept_until_there_is_a_new_one(headwater, smollm, tmp_path):
+def test_a_table_is_kept_until_there_is_a_new_one(bench, smollm, tmp_path):
     table, short = tmp_path / "cost.csv", tmp_path / "short.txt"
     table.write_text("earlier\n")
     short.write_text("The old house stood at the end of a long road, and every morning people walked to the village.")
-    args = ("bench", "-m", smollm, "-n", "2", "--rounds", "1", "--variants", "plain", "-q", "-f", short, "-o", table)
+    args = ("-m", smollm, "-n", "2", "--rounds", "1", "--variants", "plain", "-q", "-f", short, "-o", table)
     for wrong in (("--sizes", "50"), ("--variants", "nonsense")):
-        assert headwater(*args, *wrong).status != 0 and table.read_text() == "earlier\n"
-    done = headwater(*args, "--sizes", "12,50")
+        assert bench(*args, *wrong).status != 0 and table.read_text() == "earlier\n"
+    done = bench(*args, "--sizes", "12,50")
     assert done.status == 1 and "50 are needed" in done.err
     assert [row["m"] for row in read(table)] == ["12"]  # what was measured before that
     assert sorted(tmp_path.iterdir()) == [table, short]
 
 
-def test_a_table_that_cannot_be_written_is_told(headwater, smollm, tmp_path):
-    args = ("bench", "-m", smollm, "--sizes", "12", "-n", "2", "--rounds", "1", "--variants", "plain", "-q", "-o")
+def test_a_table_that_cannot_be_written_is_told(bench, smollm, tmp_path):
+    args = ("-m", smollm, "--sizes", "12", "-n", "2", "--rounds", "1", "--variants", "plain", "-q", "-o")
     for name, reason in (("/dev/full", "no regular file"), (tmp_path, "is a folder"), (smollm, "named for something else")):
-        done = headwater(*args, name)
+        done = bench(*args, name)
         assert done.status != 0 and reason in done.err and done.out == "", name  # nothing was measured
-    done = headwater(*args, "cost.csv", restore_signals=False,  # so that a write beyond the limit fails
+    done = bench(*args, "cost.csv", restore_signals=False,  # so that a write beyond the limit fails
                      preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64)))
     assert (done.status, done.err) == (1, "headwater: cost.csv cannot be written: File too large\n")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_says_where_it_was_measured(headwater, smollm, tmp_path):
+def test_says_where_it_was_measured(bench, smollm, tmp_path):
     table = tmp_path / "cost.csv"
-    out = headwater("bench", "-m", smollm, "--sizes", "12", "-n", "2", "--rounds", "1", "--variants", "plain", "--threads", "1",
+    out = bench("-m", smollm, "--sizes", "12", "-n", "2", "--rounds", "1", "--variants", "plain", "--threads", "1",
                     "--ubatch", "64", "-q", "-o", table)
     row = read(table)[0]
     assert row["machine"] and row["commit"] and row["date"][:2] == "20" and row["date"].endswith("Z")
@@ -150,45 +150,55 @@ def test_says_where_it_was_measured(headwater, smollm, tmp_path):
     assert out.err == ""
 
 
-def test_a_size_next_to_the_context_fits(headwater, smollm, tmp_path):
+def test_a_size_next_to_the_context_fits(bench, smollm, tmp_path):
     """The text is cut before it is decoded: it may be longer than the context."""
-    out = headwater("bench", "-m", smollm, "--sizes", "250", "--ctx", "256", "-n", "2", "--rounds", "1", "--variants", "plain")
+    out = bench("-m", smollm, "--sizes", "250", "--ctx", "256", "-n", "2", "--rounds", "1", "--variants", "plain")
     assert out.status == 0, out.err
-    out = headwater("bench", "-m", smollm, "--sizes", "250", "--ctx", "251", "-n", "2", "--rounds", "1", "--variants", "plain")
+    out = bench("-m", smollm, "--sizes", "250", "--ctx", "251", "-n", "2", "--rounds", "1", "--variants", "plain")
     assert out.status == 1 and "1 more than the context of 251" in out.err
 
 
-def test_remarks_on_a_context_beyond_training(headwater, smollm):
-    args = ("bench", "-m", smollm, "--sizes", "12", "-n", "2", "--rounds", "1", "--variants", "plain", "--ctx", "9000")
-    out = headwater(*args)
+def test_remarks_on_a_context_beyond_training(bench, smollm):
+    args = ("-m", smollm, "--sizes", "12", "-n", "2", "--rounds", "1", "--variants", "plain", "--ctx", "9000")
+    out = bench(*args)
     assert out.status == 0 and "longer than the 8192 that the model was trained with" in out.err
-    assert headwater(*args, "-q").err == ""
+    assert bench(*args, "-q").err == ""
 
 
-def test_leaves_out_what_would_take_too_long(headwater, smollm, tmp_path):
-    out = headwater("bench", "-m", smollm, "--sizes", "1301", "-n", "1", "--rounds", "1", "--variants", "leave-one-out")
+def test_leaves_out_what_would_take_too_long(bench, smollm, tmp_path):
+    out = bench("-m", smollm, "--sizes", "1301", "-n", "1", "--rounds", "1", "--variants", "leave-one-out")
     assert out.status == 0 and "m = 1301: leave-one-out left out" in out.err and "leave-one-out" not in out.out
 
 
-def test_refuses_sizes_that_cannot_be(headwater, smollm, tmp_path):
+def test_refuses_sizes_that_cannot_be(bench, smollm, tmp_path):
     for sizes in ("", "0", "1", "12,", "12,x", "-5", "12;20"):
-        out = headwater("bench", "-m", smollm, "--sizes", sizes)
+        out = bench("-m", smollm, "--sizes", sizes)
         assert out.status == 2 and "--sizes" in out.err, sizes
     short = tmp_path / "short.txt"
     short.write_text("Only a few words.")
-    out = headwater("bench", "-m", smollm, "--sizes", "50", "-f", short)
+    out = bench("-m", smollm, "--sizes", "50", "-f", short)
     assert out.status == 1 and "50 are needed" in out.err
 
 
-def test_says_why_a_model_does_not_open(headwater, tmp_path):
-    out = headwater("bench", "-m", tmp_path / "none.gguf", "--sizes", "12")
+def test_says_why_a_model_does_not_open(bench, tmp_path):
+    out = bench("-m", tmp_path / "none.gguf", "--sizes", "12")
     assert out.status == 1 and "none.gguf" in out.err and out.out == ""
 
 
-def test_runs_only_the_variants_asked_for(headwater, smollm, tmp_path):
+def test_runs_only_the_variants_asked_for(bench, smollm, tmp_path):
     table = tmp_path / "cost.csv"
-    out = headwater("bench", "-m", smollm, "--sizes", "12", "-n", "2", "--rounds", "1", "--variants", "logit", "-o", table)
+    out = bench("-m", smollm, "--sizes", "12", "-n", "2", "--rounds", "1", "--variants", "logit", "-o", table)
     assert out.status == 0, out.err
     assert [row["variant"] for row in read(table)] == ["plain", "logit"]
-    out = headwater("bench", "-m", smollm, "--variants", "plain,nonsense")
+    out = bench("-m", smollm, "--variants", "plain,nonsense")
     assert out.status == 2 and '"nonsense"' in out.err and "rollout+logit-live" in out.err and "leave-one-out" in out.err
+
+
+def test_its_command_line(bench, headwater, smollm):
+    out = bench("--help")
+    assert out.status == 0 and "headwater-bench -m MODEL" in out.out and "--variants LIST" in out.out and out.err == ""
+    for args, reason in (((), "no model"), (("-m", smollm, "--rounds", "0"), "from 1 to 1000"), (("-m", smollm, "-n"), "a value is needed"),
+                         (("-m", smollm, "--nonsense"), "--nonsense"), (("-m", smollm, "other"), "other")):
+        out = bench(*args)
+        assert out.status == 2 and reason in out.err and "See `headwater-bench --help`" in out.err, args
+    assert headwater("bench").status == 2  # it is no command of the program

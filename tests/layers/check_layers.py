@@ -23,11 +23,17 @@ PROGRAM = [
     ["terminal"],
     ["figure"],
     ["job"],
-    ["serve", "eval", "bench"],
+    ["serve", "eval"],
     ["commands"],
     [""],
 ]
 TREES = {"src": LIBRARY, "tools/headwater": PROGRAM, "tools/bench": [[""]]}
+# What a tree may use of the others beside the public header. The bench reaches the library's hooks, and the program's terminal.
+SEEN = {
+    "src": [],
+    "tools/headwater": ["src/base/"],
+    "tools/bench": ["src/base/", "src/engine/", "src/capture/capture", "tools/headwater/cli/"],
+}
 
 # Tables with rows from higher folders. Such a file may contain only the table: no function.
 TABLES = {"src/methods/method_table", "src/formats/format_table"}
@@ -65,8 +71,8 @@ def module_of(path):
 def may_use(user, used):
     """Whether a file may use another, both as paths from the root."""
     a, b = tree_of(user), tree_of(used)
-    if a != b:  # program and bench may use only base/ of the library
-        return b == "src" and a != "src" and used.startswith("src/base/")
+    if a != b:
+        return any(used.startswith(path) for path in SEEN[a])
     ranks = rank_of(a)
     low, high = ranks[folder_of(used, a)], ranks[folder_of(user, a)]
     return low == high or low[0] < high[0]
@@ -82,7 +88,7 @@ def read_includes(root, faults):
                     faults.append(f"{name} includes {target}: only {owner}* may")
             if kind == "<" or target == "headwater.h" or target.startswith("headwater_"):
                 continue
-            roots = [tree_of(name), "src"]
+            roots = [tree_of(name), "src"] + ["tools/headwater"] * (tree_of(name) == "tools/bench")
             found = next((f"{r}/{target}" for r in roots if (root / r / target).is_file()), None)
             if found:
                 yield name, found

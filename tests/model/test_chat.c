@@ -33,8 +33,8 @@ static hw_model *open_model(const char *name) {
     hw_model_params p = hw_model_params_default();
     hw_model *model = NULL;
     hw_error err = {0};
-    p.unwatched = true; /* nothing is decoded */
-    if (hw_model_open(&model, test_model_path(name), &p, &err) != HW_OK) fail_msg("%s", err.msg);
+    if (hw__model_open(&model, test_model_path(name), &p, HW__GENERATES, &err) != HW_OK) /* nothing is decoded */
+        fail_msg("%s", err.msg);
     return model;
 }
 

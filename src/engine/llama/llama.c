@@ -206,7 +206,7 @@ static hw_err open_engine(hw__llama_engine *e, const char *path, hw_error *err) 
     e->base.n_threads = (size_t)e->params.n_threads;
     if (rc == HW_OK) rc = open_file(e, path, err);
     if (rc != HW_OK) return rc;
-    if (e->params.n_threads > 1 && !e->params.unwatched) e->mean_output = hw__mean_output_begin(e->file);
+    if (e->params.n_threads > 1 && e->purpose == HW__EXPLAINS) e->mean_output = hw__mean_output_begin(e->file);
     if ((rc = load(e, path, err)) != HW_OK || (rc = hw__gguf_finish_hashes(e->file, err)) != HW_OK) return rc;
     rc = hw__adapters_open(&e->adapters, e->model, e->params.loras, e->params.n_loras, hw__gguf_sample_sha256(e->file),
                            err);
@@ -226,11 +226,13 @@ static hw_err open_engine(hw__llama_engine *e, const char *path, hw_error *err) 
     return hw__llama_probe(e, err);
 }
 
-static hw_err engine_open(hw__engine **out, const char *path, const hw_model_params *params, hw_error *err) {
+static hw_err engine_open(hw__engine **out, const char *path, const hw_model_params *params, hw__purpose purpose,
+                          hw_error *err) {
     hw__llama_engine *e = hw__alloc(1, sizeof *e);
     if (!e) return hw__fail_memory(err, "the engine", 1, sizeof *e);
     e->base.ops = &llama_ops;
     e->params = *params;
+    e->purpose = purpose;
     hw_err rc = open_engine(e, path, err);
     if (rc != HW_OK) {
         close_engine(&e->base);
@@ -240,16 +242,20 @@ static hw_err engine_open(hw__engine **out, const char *path, const hw_model_par
     return HW_OK;
 }
 
-hw_err hw_model_open(hw_model **out, const char *path, const hw_model_params *params, hw_error *err) {
+hw_err hw__model_open(hw_model **out, const char *path, const hw_model_params *params, hw__purpose purpose, hw_error *err) {
     if (!path || !*path) return hw__fail(err, HW_ERR_ARGUMENT, "no model file named");
     hw_model *model = hw__alloc(1, sizeof *model);
     if (!model) return hw__fail_memory(err, "a model", 1, sizeof *model);
     model->params = params ? *params : hw_model_params_default();
-    hw_err rc = engine_open(&model->engine, path, &model->params, err);
+    hw_err rc = engine_open(&model->engine, path, &model->params, purpose, err);
     if (rc != HW_OK) {
         free(model);
         return rc;
     }
     *out = model;
     return HW_OK;
+}
+
+hw_err hw_model_open(hw_model **out, const char *path, const hw_model_params *params, hw_error *err) {
+    return hw__model_open(out, path, params, HW__EXPLAINS, err);
 }

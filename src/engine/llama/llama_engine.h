@@ -134,6 +134,7 @@ typedef struct hw__proof hw__proof;
 typedef struct hw__llama_engine {
     hw__engine base;
     hw_model_params params; /* defaults filled in */
+    hw__purpose purpose;
     struct llama_model *model;
     hw__adapters adapters;
     const struct llama_vocab *vocab;

@@ -166,8 +166,7 @@ static const char *skipped_reason(hw__llama_engine *e) {
     const char *reason = unprobed_reason(e);
     e->base.generates = !reason;
     if (reason) return reason;
-    if (e->params.flash_attention) return "it was opened with flash attention, which keeps no attention weights";
-    return e->params.unwatched ? "it was opened unwatched, only to generate" : NULL;
+    return e->purpose == HW__EXPLAINS ? NULL : "it was opened only to generate";
 }
 
 hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err) {

@@ -30,8 +30,8 @@ static void runs(void **state) {
     hw_run_params params = ask("a b", NULL, 1);
     REFUSED(hw_trace_capture(&t, model, NULL, &err));
     REFUSED(hw_trace_capture(&t, NULL, &params, &err));
-    REFUSED(hw_run_generate(&r, model, NULL, &err));
-    REFUSED(hw_run_generate(&r, NULL, &params, &err));
+    REFUSED(hw__run_generate(&r, model, NULL, &err));
+    REFUSED(hw__run_generate(&r, NULL, &params, &err));
     REFUSED(hw_run_tokenize(&r, model, NULL, &err));
     REFUSED(hw_run_tokenize(&r, NULL, &params, &err));
     REFUSED(hw_run_estimate(&e, model, NULL, &err));

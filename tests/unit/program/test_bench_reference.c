@@ -1,10 +1,10 @@
 /*
- * test_bench_reference.c - the check that `headwater bench` makes before it times: right explanations pass, and one wrong
+ * test_bench_reference.c - the check that `headwater-bench` makes before it times: right explanations pass, and one wrong
  * number in them does not.
  */
 #include "support/fixture.h"
 
-#include "bench/reference.h"
+#include "reference.h"
 
 #include <string.h>
 

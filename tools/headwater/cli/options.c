@@ -73,14 +73,13 @@ enum {
     IN_SAVED = IN_VIEW | IN_PLOT,
     IN_BOTH = IN_EXPLAIN | IN_SAVED,
     IN_RUNS = IN_EXPLAIN | IN_CHECK | IN_CITE,
-    IN_MODEL = IN_RUNS | IN_INFO | IN_EVAL | IN_SERVE | IN_BENCH,
+    IN_MODEL = IN_RUNS | IN_INFO | IN_EVAL | IN_SERVE,
     IN_EACH = IN_BOTH | IN_CHECK | IN_CITE
 };
 
 #define RUN(in, from)          .group = GROUP_RUN, .commands = in, .sources = from
 #define SAMPLING               .group = GROUP_SAMPLING, .commands = IN_RUNS, .sources = FROM_MODEL
 #define MODEL(in)              .group = GROUP_MODEL, .commands = in, .sources = FROM_MODEL
-#define BENCH                  .group = GROUP_EVAL, .commands = IN_BENCH, .sources = FROM_MODEL
 #define EVAL                   .group = GROUP_EVAL, .commands = IN_EVAL, .sources = FROM_MODEL
 #define SERVE                  .group = GROUP_SERVE, .commands = IN_SERVE, .sources = FROM_MODEL
 #define WORKER                 .group = GROUP_WORKER, .commands = IN_WORKER, .sources = FROM_MODEL
@@ -279,15 +278,6 @@ static const option_row own_rows[] = {
     {"shard", 0, "I/K", TEXT(shard), EVAL, .help = "only the I-th of K parts of the items, I from 1 to K"},
     {"output", 'o', "FILE", TEXT(results), EVAL,
      .help = "keep each result in this file as it finishes, and go on with those that are there"},
-    {"sizes", 0, "LIST", TEXT(sizes), BENCH, .standard = "25,256,1024", .help = "prompts of these numbers of tokens"},
-    {"generate", 'n', "N", OF_RUN(n_generate), BENCH, .standard = "64", .help = "tokens to generate"},
-    {"variants", 0, "LIST", TEXT(variants), BENCH,
-     .help = "only these, beside plain, separated by commas: plain-flash, capture, rollout, logit, contribution+logit, "
-             "rollout+logit, rollout+logit-live, by-sentence, again-rollout, again-logit, leave-one-out; default: all"},
-    {"rounds", 0, "N", WHOLE(rounds, 1, 1000), BENCH, .standard = "5",
-     .help = "times that each variant runs, after a first one that is not timed; slow ones run once"},
-    {"file", 'f', "FILE", TEXT(file), BENCH, .help = "prompts from the beginning of this text; default: made up"},
-    {"output", 'o', "FILE", TEXT(results), BENCH, .help = "every run as a line of .csv"},
     {"merge", 0, NULL, FLAG(merge), EVAL,
      .help = "only put result files of a data set together, in its order, and name the items that are missing"},
     {"table", 0, NULL, FLAG(table), EVAL, .help = "only the table, of result files; several are put together"},

@@ -24,9 +24,8 @@ enum {
     IN_CITE = 64,
     IN_PLOT = 128,
     IN_SERVE = 256,
-    IN_BENCH = 512,
-    IN_WORKER = 1024,
-    IN_ALL = 2047
+    IN_WORKER = 512,
+    IN_ALL = 1023
 };
 
 /* Maximum number of rows in the table. */
@@ -56,8 +55,7 @@ typedef struct options {
     bool direct;     /* for cite, which by default uses `through` */
     bool normalise, lift, full, f32_cache, quiet, verbose, help;
     const char *results, *shard, *group_by, *format; /* for eval */
-    const char *sizes, *variants;                               /* for bench */
-    int64_t limit, rounds;
+    int64_t limit;
     bool merge, table;
     const char *passages, *question, *answer_by; /* for cite; answer_by for explain and view too */
     double least;

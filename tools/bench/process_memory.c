@@ -1,5 +1,5 @@
 /* process_memory.c - lines "NAME:  N kB" of files in /proc. */
-#include "bench/process_memory.h"
+#include "process_memory.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /*
- * bench.h - what the parts of `headwater bench` share: the phases of a run, its figures, and the ways to run.
+ * bench.h - what the parts of `headwater-bench` share: the phases of a run, its figures, and the ways to run.
  *
  *     cmd_bench.c ──► variant_process.c ──► run_variant.c ──► reference.c
  *     sizes, rounds   a process each     one way to run   is its M right?

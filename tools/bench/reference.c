@@ -6,7 +6,7 @@
  * sheet's share of the prompt, and the sheet to the model's own logit. Both, cell by cell: what a run gives that keeps every
  * row and every signal by token, and is explained when it is over; tests compare that with PyTorch.
  */
-#include "bench/reference.h"
+#include "reference.h"
 
 #include "base/error.h"
 

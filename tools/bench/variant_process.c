@@ -1,8 +1,8 @@
 /* variant_process.c - the process of a variant: answers over a socket pair, one fixed-size answer a question. */
-#include "bench/variant_process.h"
+#include "variant_process.h"
 
 #include "base/error.h"
-#include "bench/run_variant.h"
+#include "run_variant.h"
 #include "cli/interrupt.h"
 
 #include <errno.h>

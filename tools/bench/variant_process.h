@@ -5,7 +5,7 @@
 #ifndef HW_BENCH_VARIANT_PROCESS_H
 #define HW_BENCH_VARIANT_PROCESS_H
 
-#include "bench/bench.h"
+#include "bench.h"
 
 #include <sys/types.h>
 

@@ -1,5 +1,5 @@
-/* variants.c - the ways to run that `headwater bench` compares. */
-#include "bench/bench.h"
+/* variants.c - the ways to run that `headwater-bench` compares. */
+#include "bench.h"
 
 enum { LIVE_ROWS = 4, WHOLE_PROMPTS_AGAIN = 1300 };
 

@@ -4,15 +4,15 @@
  * Lives in the variant's own process (variant_process.c). Only the run itself is timed: not opening the model, nor cutting
  * the prompt, nor saving the trace that `again` variants explain.
  */
-#include "bench/run_variant.h"
+#include "run_variant.h"
 
 #include "base/error.h"
-#include "bench/process_memory.h"
-#include "bench/reference.h"
+#include "capture/capture.h"
+#include "process_memory.h"
+#include "reference.h"
 #include "cli/clock.h"
 #include "cli/interrupt.h"
 #include "cli/message.h"
-#include "job/open_model.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -23,6 +23,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Prompt tokens per pass where rows are streamed and columns are segments, as `headwater explain --by` has it. */
+enum { PASSING_UBATCH = 128 };
 
 struct bench_run {
     const bench_job *job;
@@ -134,7 +137,7 @@ static uint64_t hash_completion(const hw_run *run) {
 static hw_err run_plain(uint64_t *tokens, bench_run *r, outcome *o, double at[], hw_error *err) {
     hw_run *run;
     hw_run_params p = run_params(r, o);
-    hw_err rc = hw_run_generate(&run, r->model, &p, err);
+    hw_err rc = hw__run_generate(&run, r->model, &p, err);
     if (rc != HW_OK) return rc;
     at[BENCH_PREFILL] = o->prefilled;
     at[BENCH_DECODE] = at[BENCH_EXPLAIN] = clock_seconds();
@@ -279,10 +282,9 @@ static hw_err cut_prompt(bench_run *r, hw_error *err) {
 static hw_err open_model(bench_run *r, hw_error *err) {
     hw_model_params p = r->job->params;
     p.stop = interrupt_stop;
-    p.flash_attention = r->v->flash;
     if (r->v->by && r->v->kind == BENCH_LIVE && p.n_ubatch == 0) p.n_ubatch = PASSING_UBATCH; /* as `explain --by` */
-    p.unwatched = r->v->kind == BENCH_PLAIN;
-    hw_err rc = hw_model_open(&r->model, r->job->path, &p, err);
+    hw__purpose plain = r->v->flash ? HW__GENERATES_FLASH : HW__GENERATES;
+    hw_err rc = hw__model_open(&r->model, r->job->path, &p, r->v->kind == BENCH_PLAIN ? plain : HW__EXPLAINS, err);
     return rc == HW_OK ? cut_prompt(r, err) : rc;
 }
 

@@ -1,5 +1,5 @@
 /* bench_print.c - medians over rounds, and the CSV that bench/table.py and bench/plot.py read. */
-#include "bench/bench_print.h"
+#include "bench_print.h"
 
 #include <math.h>
 #include <stdlib.h>

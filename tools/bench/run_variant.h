@@ -2,7 +2,7 @@
 #ifndef HW_BENCH_RUN_VARIANT_H
 #define HW_BENCH_RUN_VARIANT_H
 
-#include "bench/bench.h"
+#include "bench.h"
 
 typedef struct bench_run bench_run;
 

@@ -1,36 +1,35 @@
 /*
- * cmd_bench.c - headwater bench: what an explanation costs beside plain generation of the same tokens.
+ * main.c - headwater-bench: what an explanation costs beside plain generation of the same tokens.
  *
  * Variants (variants.c) run one after the other in every round, each in its own process, so that whatever else the
  * machine does falls on all of them; a variant's cost is the median over rounds of its figure over that of `plain` in the
  * same round. Before the rounds each runs once: it must generate the tokens that plain generation does, and its M must be
  * what the reference gives.
  */
-#include "bench/process_memory.h"
-#include "bench/bench_print.h"
-#include "bench/variant_process.h"
+#include "bench_options.h"
+#include "process_memory.h"
+#include "bench_print.h"
+#include "variant_process.h"
 #include "cli/clock.h"
-#include "cli/command.h"
 #include "cli/input.h"
 #include "cli/interrupt.h"
 #include "cli/message.h"
-#include "job/open_model.h"
 #include "cli/temporary_folder.h"
-#include "job/output_files.h"
+#include "cli/threads.h"
 #include "base/atomic_file.h"
 
 #include <errno.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
-
-static const char command_name[] = "bench";
 
 enum { MOST_SIZES = 16, MOST_VARIANTS = 32, BYTES_PER_TOKEN = 8 /* more than the made-up text has */ };
 
 typedef struct bench {
-    const options *o;
+    const bench_options *o;
     bench_job job;
     bench_model model;
     bench_place place;
@@ -149,7 +148,7 @@ static hw_err run_rounds(const bench *b, crew *c, hw_error *err) {
 static hw_err save_rows(bench *b, const bench_table *table, hw_error *err) {
     if (!b->csv) return HW_OK;
     bench_csv_rows(b->csv, table, &b->place);
-    if (fflush(b->csv) == 0 && !ferror(b->csv)) return hw__file_save(b->o->results, b->csv_bytes, b->n_csv, err);
+    if (fflush(b->csv) == 0 && !ferror(b->csv)) return hw__file_save(b->o->table, b->csv_bytes, b->n_csv, err);
     return hw__fail(err, HW_ERR_MEMORY, "no memory for the lines of the table");
 }
 
@@ -212,7 +211,7 @@ static bool read_variants(bench *b, const char *list) {
             for (size_t i = 0, used = 0; i < bench_variant_count() && used < sizeof names; i++)
                 used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "",
                                          bench_variant_at(i)->name);
-            misuse(command_name, "--variants \"%.*s\": there are %s", (int)(n < 60 ? n : 60), at, names);
+            bench_misuse("--variants \"%.*s\": there are %s", (int)(n < 60 ? n : 60), at, names);
             return false;
         }
         b->skipped[v] = false;
@@ -268,10 +267,10 @@ static int run_sizes(bench *b, const size_t *sizes, size_t n) {
 
 /* The table is made in memory and saved whole, so that an earlier one stays until there is a new one. */
 static bool open_csv(bench *b) {
-    if (!b->o->results) return true;
+    if (!b->o->table) return true;
     b->csv = open_memstream(&b->csv_bytes, &b->n_csv);
     if (b->csv) return true;
-    fail("no memory for the table %s", b->o->results);
+    fail("no memory for the table %s", b->o->table);
     return false;
 }
 
@@ -281,46 +280,60 @@ static void close_bench(bench *b) {
     free(b->text);
 }
 
-static int run(const options *o) {
+static bool is_same_file(const char *a, const char *b) {
+    struct stat of_a, of_b;
+    return stat(a, &of_a) == 0 && stat(b, &of_b) == 0 && of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+}
+
+/* The table must be writable, and no input; a file that is made now has no name yet. */
+static int check_table(const bench_options *o) {
+    hw_error err;
+    hw__file file = {0};
+    if (!o->table) return STATUS_DONE;
+    if (is_same_file(o->table, o->model) || (o->file && is_same_file(o->table, o->file)))
+        return bench_misuse("%s would be written and is also named for something else", o->table);
+    hw_err rc = hw__file_create(&file, o->table, &err);
+    hw__file_abort(&file);
+    return rc == HW_OK ? STATUS_DONE : fail("%s", err.msg);
+}
+
+/* After a fatal line the engine would leave a core dump. */
+static void print_log(void *ctx, hw_log_level level, const char *line) {
+    if (level == HW_LOG_FATAL || *(const bool *)ctx) message("%s", line);
+    if (level == HW_LOG_FATAL) _exit(STATUS_FAILED);
+}
+
+static int run(const bench_options *o) {
     size_t sizes[MOST_SIZES], n = read_sizes(sizes, o->sizes), longest = 0;
+    static bool verbose; /* outlives the engine's threads */
     if (n == 0)
-        return misuse(command_name,
-                      "--sizes \"%s\": up to %d numbers of prompt tokens, 2 to 1000000, separated by commas", o->sizes,
-                      MOST_SIZES);
-    if (o->arguments.n) return misuse(command_name, "\"%s\": the model goes into -m MODEL", o->arguments.at[0]);
-    const char *path = model_path(o, command_name);
-    if (!path) return STATUS_USAGE;
+        return bench_misuse("--sizes \"%s\": up to %d numbers of prompt tokens, 2 to 1000000, separated by commas",
+                            o->sizes, MOST_SIZES);
     bench b = {.o = o, .place = bench_place_now()};
-    b.job = (bench_job){.path = path, .params = model_params(o), .n = o->run.n_generate};
+    b.job = (bench_job){.path = o->model, .params = bench_model_params(o), .n = (size_t)o->n_generate};
     if (!read_variants(&b, o->variants)) return STATUS_USAGE;
     for (size_t i = 0; i < n; i++) longest = sizes[i] > longest ? sizes[i] : longest;
-    const char *const inputs[] = {path, o->file};
-    int status = o->results ? output_check_path(command_name, o->results, inputs, 2) : STATUS_DONE;
+    int status = check_table(o);
     if (status != STATUS_DONE) return status;
+    verbose = o->verbose;
+    hw_log_set(print_log, &verbose);
     status = open_text(&b, longest) && open_csv(&b) ? run_sizes(&b, sizes, n) : STATUS_FAILED;
     close_bench(&b);
     return status;
 }
 
-static const char *const usage[] = {"-m MODEL [options]", NULL};
-static const example examples[] = {
-    {"what does an explanation cost on this machine?", "headwater bench -m model.gguf"},
-    {"long prompts, every run in a table", "headwater bench -m model.gguf --sizes 1024,4096 --rounds 5 -o cost.csv"},
-    {"only two ways, beyond what the model was trained with",
-     "headwater bench -m model.gguf --sizes 16384 --ctx 16640 --variants by-sentence,contribution+logit"},
-    {NULL, NULL},
-};
-
-const command command_bench = {
-    .name = command_name,
-    .bit = IN_BENCH,
-    .summary = "measure what an explanation costs beside plain generation",
-    .usage = usage,
-    .about =
-        "Generates the same tokens plainly, with attention kept, and explained in several ways, in turn, and prints "
-        "medians. Each way has a process of its own, whose memory is told; before it is timed it must generate what "
-        "plain generation does, and what it explains must be what a reference gives. `cpu` is the time of all threads "
-        "together: a steadier figure on a busy machine.",
-    .examples = examples,
-    .run = run,
-};
+int main(int argc, char **argv) {
+    bench_options o;
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* the limit on a file's size shows as a failed write */
+    int status = bench_options_read(&o, argc, argv);
+    if (status != STATUS_DONE) return status;
+    threads_limit(o.threads);
+    if (o.help) {
+        bench_options_help(stdout);
+    } else {
+        status = run(&o);
+    }
+    if (fflush(stdout) != 0 && status == STATUS_DONE) return fail("standard output could not be written");
+    return status;
+}

@@ -1,8 +1,8 @@
-/* bench_print.h - what `headwater bench` measured: a table of medians, and every run as a line of CSV. */
+/* bench_print.h - what `headwater-bench` measured: a table of medians, and every run as a line of CSV. */
 #ifndef HW_BENCH_BENCH_PRINT_H
 #define HW_BENCH_BENCH_PRINT_H
 
-#include "bench/bench.h"
+#include "bench.h"
 
 #include <stdio.h>
 
