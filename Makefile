@@ -34,7 +34,7 @@ setup: setup-tests ## everything that takes long: packages, engine, models, and 
 
 build: setup-build ## the library and the program, optimised, in build/release
 	@cmake --preset release --log-level=WARNING >/dev/null
-	@cmake --build --preset release --parallel $(JOBS) --target headwater_cli headwater_static
+	@cmake --build --preset release --parallel $(JOBS) --target headwater_cli headwater_static headwater_bench
 
 asan: ## unit, command-line and HTTP tests under the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory test PRESET=asan
