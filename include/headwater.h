@@ -118,6 +118,23 @@ HW_API hw_err hw_thinking_parse(hw_thinking *out, const char *word, hw_error *er
 
 typedef struct hw_model hw_model;
 
+/* What moves information from token to token in a block. */
+typedef enum hw_source_kind {
+    HW_SOURCE_ATTENTION,
+    HW_SOURCE_DELTA_NET,   /* gated delta net, Kimi delta attention */
+    HW_SOURCE_STATE_SPACE, /* Mamba, Mamba-2 */
+    HW_SOURCE_CONVOLUTION, /* gated short convolution */
+    HW_N_SOURCE_KINDS
+} hw_source_kind;
+HW_API const char *hw_source_kind_name(hw_source_kind kind); /* "attention", "delta net" ... */
+
+/* One layer that contributions are read of. */
+typedef struct hw_source {
+    int32_t block; /* the model's own index; a block may have attention and a recurrent layer side by side */
+    int32_t layer; /* which of the attention layers 0 .. L-1 it is; -1: recurrent, without attention weights */
+    hw_source_kind kind;
+} hw_source;
+
 /* What a model is and what it can show. Strings are UTF-8 and never NULL. */
 typedef struct hw_model_info {
     const char *path;            /* as given to hw_model_open(); for an import the file's path */
@@ -132,7 +149,10 @@ typedef struct hw_model_info {
     const char *problem;         /* "" or why this model cannot be explained, and what it lacks */
     const char *values_problem;  /* "" or why what attention carries cannot be read (contribution) */
     const char *readout_problem; /* "" or why logits cannot be traced to the stream (logit) */
+    const char *recurrent_problem; /* "" or why recurrent layers cannot be read: they count as the model's own part then */
     const int32_t *layers;       /* [L] the model's own index of each layer with attention, ascending */
+    const hw_source *sources;    /* [n_sources] layers of `contribution` and `logit`, ascending: attention, and recurrent ones */
+    int32_t n_sources;
     int32_t n_layers;            /* L */
     int32_t n_blocks;            /* all blocks, those without attention too */
     int32_t n_heads;             /* H, query heads (of the first attention layer where they differ) */

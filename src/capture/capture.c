@@ -94,8 +94,8 @@ static hw_err capture_rows(void *ctx, size_t layer, const hw__heads *heads, hw_e
     return rc == HW_OK ? hw__pending_heads(&c->pending, layer, heads, err) : rc;
 }
 
-static hw_err capture_stream(void *ctx, size_t layer, const hw__stream *stream, hw_error *err) {
-    return hw__pending_stream(&((hw__capture *)ctx)->pending, layer, stream, err);
+static hw_err capture_stream(void *ctx, size_t source, const hw__stream *stream, hw_error *err) {
+    return hw__pending_stream(&((hw__capture *)ctx)->pending, source, stream, err);
 }
 
 static hw_err capture_final(void *ctx, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
@@ -110,6 +110,7 @@ hw__sink hw__capture_sink(hw__capture *capture) {
     bool streams = capture->pending.wanted != 0;
     bool means = capture->trace && capture->trace->run->options.run.fuse == HW_FUSE_MEAN;
     return (hw__sink){.rows = capture_rows,
+                      .values = hw__pending_reads_values(&capture->pending),
                       .stream = streams ? capture_stream : NULL,
                       .final = streams ? capture_final : NULL,
                       .origin = streams ? capture_origin : NULL,

@@ -27,7 +27,7 @@ static const uint64_t PROGRAM_BYTES = (uint64_t)39 << 20, VOCAB_BYTES = 264, THR
 static const uint64_t TOKEN_BYTES = 4096;
 
 typedef struct sizes {
-    double layers, prompt, tokens, columns; /* L, m, T; columns of M */
+    double layers, sources, prompt, tokens, columns; /* L, with recurrent ones, m, T; columns of M */
     double width;                           /* floats of a signal's row of interest */
     bool sums;                              /* which are by segment */
     double reused;                          /* tokens of the front that an earlier trace gives */
@@ -47,11 +47,11 @@ static double signal_bytes(uint32_t wanted, const sizes *s) {
     for (int i = 0; i < HW_N_SIGNALS; i++) {
         if (!(wanted & 1u << i)) continue;
         hw__layout layout = hw__signal_layout((hw_signal)i);
-        floats += layout == HW__LAYOUT_ROWS     ? (s->tokens - s->prompt + 1) * s->width
-                  : layout == HW__LAYOUT_TOKENS ? s->tokens
-                                                : layer_floats(s);
+        floats += layout == HW__LAYOUT_ROWS     ? s->sources * (s->tokens - s->prompt + 1) * s->width
+                  : layout == HW__LAYOUT_TOKENS ? s->layers * s->tokens
+                                                : s->sources * layer_floats(s);
     }
-    return s->layers * floats * sizeof(float);
+    return floats * sizeof(float);
 }
 
 /* The earlier trace that a run goes on from. */
@@ -60,6 +60,7 @@ static double prefix_bytes(const hw_trace *prefix) {
     uint32_t signals = 0;
     for (int i = 0; i < HW_N_SIGNALS; i++) signals |= prefix->signals.values[i] ? 1u << i : 0;
     sizes s = {.layers = (double)prefix->n_layers,
+               .sources = (double)prefix->n_sources,
                .prompt = (double)prefix->run->n_prompt,
                .tokens = (double)prefix->run->n_tokens,
                .width = (double)prefix->signals.width};
@@ -87,7 +88,7 @@ static double method_bytes(const hw_explainer *x, const sizes *s) {
         if (hw_method_heeds(method, &x->list[i].params) & HW_USES_DIRECTION)
             composing =
                 levels * level_floats(s) * sizeof(float) + hw__fold_bytes((size_t)s->tokens, (size_t)s->columns + 1);
-        double numbers = n * (method->traits & HW_GIVES_LAYERS ? s->layers : 1);
+        double numbers = n * (method->traits & HW_GIVES_LAYERS ? s->sources : 1);
         results += numbers * s->columns * sizeof(float);
         /* Followed through the completion: M with its columns, and the rows that others are followed to. */
         if (x->list[i].params.through) results += numbers * (2 * s->columns + n) * sizeof(float);
@@ -115,6 +116,7 @@ static sizes count(const hw__engine *engine, const hw__run_tokens *t, const hw_r
     const hw_model_info *info = engine->ops->describe(engine);
     size_t n = p->completion ? t->given->n : p->n_generate;
     sizes s = {.layers = info->n_layers,
+               .sources = t->run->model.n_sources,
                .prompt = (double)t->prompt->n,
                .tokens = (double)t->prompt->n + (double)n,
                .columns = columns_of(p->explainer, t),

@@ -16,6 +16,12 @@
 static int omp_get_thread_num(void) { return 0; }
 #endif
 
+/* What the outputs of a source's heads are multiplied by. */
+struct hw__factors {
+    float *cells; /* [room, width] */
+    size_t width;
+};
+
 /* Memory that waiting heads may take, and as much as they need to where signals are kept as sums: then they would be most of
  * what a run takes. Half of it made decoding after 2,048 tokens 1.19 times plain generation's in place of 1.15; FEW rows at once
  * took a sixth more processor time than 64 MB of them, after 4,401 tokens. */
@@ -38,13 +44,13 @@ static const uint64_t MOST_EVERY_BYTES = (uint64_t)4 << 30;
 static hw_err check_memory(const hw_trace *trace, uint32_t wanted, size_t n_tokens, hw_error *err) {
     double layer = (double)n_tokens * ((double)n_tokens + 1) / 2 * sizeof(float), bytes = 0;
     for (int s = 0; s < N_MEASURES; s++)
-        if (wanted & 1u << every(s)) bytes += layer * (double)trace->n_layers;
+        if (wanted & 1u << every(s)) bytes += layer * (double)trace->n_sources;
     if (bytes <= (double)MOST_EVERY_BYTES) return HW_OK;
     return hw__fail(err, HW_ERR_ARGUMENT,
                     "contributions of every row over %zu tokens and %zu layers would take %.1f GiB, at most %.0f GiB "
                     "are kept: shorten "
                     "the prompt, or aggregate by mean, which needs the rows of interest alone",
-                    n_tokens, trace->n_layers, bytes / (1 << 30), (double)MOST_EVERY_BYTES / (1 << 30));
+                    n_tokens, trace->n_sources, bytes / (1 << 30), (double)MOST_EVERY_BYTES / (1 << 30));
 }
 
 static hw_err check_engine(const hw_model_info *info, uint32_t wanted, hw_error *err) {
@@ -57,10 +63,20 @@ static hw_err check_engine(const hw_model_info *info, uint32_t wanted, hw_error 
     return HW_OK;
 }
 
+/* What one row takes while it waits: heads of attention layers, or the stream around recurrent ones. */
+typedef struct row_shape {
+    size_t n_layers, n_sources, n_heads, n_embd;
+} row_shape;
+
+static size_t row_bytes(const row_shape *s, size_t n_tokens) {
+    size_t floats = s->n_layers * s->n_heads * n_tokens + (s->n_sources - s->n_layers) * 4 * s->n_embd;
+    return (floats ? floats : 1) * sizeof(float);
+}
+
 /* Rows kept at once, of `rows` that come: as many as fit, at least one, and all where few more than fit would wait for a second
  * time: each time costs the values and weights of all layers. */
-static size_t room_for(size_t n_layers, size_t n_heads, size_t n_tokens, size_t rows, bool small) {
-    size_t bytes = n_layers * n_heads * n_tokens * sizeof(float), room = ROOM_BYTES / bytes;
+static size_t room_for(const row_shape *shape, size_t n_tokens, size_t rows, bool small) {
+    size_t bytes = row_bytes(shape, n_tokens), room = ROOM_BYTES / bytes;
     if (small && room > FEW) room = SMALL_ROOM_BYTES / bytes > FEW ? SMALL_ROOM_BYTES / bytes : FEW;
     if (room < 1) room = 1;
     if (!small && rows - rows / 3 <= room) room = rows;
@@ -74,16 +90,18 @@ static double keys_of(size_t rows, size_t end) { return (double)rows * ((double)
 /* Rows lie as long as they are, so the longest are counted that wait at once: the last of the prompt that fill the room, or
  * those after them. */
 uint64_t hw__pending_bytes(const hw_model_info *info, uint32_t wanted, size_t n_prompt, size_t n_tokens, bool sums) {
-    if (!wanted || info->n_layers < 1 || info->n_heads < 1 || n_tokens < 1) return 0;
+    if (!wanted || info->n_layers + info->n_sources < 1 || info->n_heads < 1 || n_tokens < 1) return 0;
     size_t L = (size_t)info->n_layers, H = (size_t)info->n_heads;
+    size_t S = info->n_sources > info->n_layers ? (size_t)info->n_sources : L;
     bool of_all = wanted & EVERY_ROW;
+    row_shape shape = {L, S, H, (size_t)info->n_embd};
     size_t rows = of_all ? n_tokens : n_tokens - n_prompt + 1;
-    size_t room = room_for(L, H, n_tokens, rows, sums && !of_all);
+    size_t room = room_for(&shape, n_tokens, rows, sums && !of_all);
     size_t of_prompt = rows - (n_tokens - n_prompt), left = of_prompt % room, last = left + n_tokens - n_prompt;
     double whole = of_prompt < room ? 0 : keys_of(room, n_prompt - left);
     double rest = keys_of(last < room ? last : room, n_tokens);
-    double floats = (double)H * (whole > rest ? whole : rest) + 3.0 * (double)room * info->n_embd;
-    return (uint64_t)((double)L * floats * sizeof(float));
+    double heads = (double)L * (double)H * (whole > rest ? whole : rest), stream = 3.0 * (double)room * info->n_embd;
+    return (uint64_t)((heads + (double)S * stream) * sizeof(float));
 }
 
 /* Rows lie one after the other, each as long as it is: memory that no row needs is not touched. */
@@ -94,10 +112,9 @@ static float *heads_at(const hw__pending *p, size_t layer, size_t slot) {
 
 /* What waiting rows of interest fill, as hw__trace_touch() does what they become. */
 static void touch_rows(const hw__pending *p) {
-    size_t L = p->trace->n_layers;
-    for (size_t l = 0; l < L; l++)
+    for (size_t l = 0; l < p->trace->n_layers; l++)
         hw__touch(heads_at(p, l, 0), (size_t)(heads_at(p, l, p->room) - heads_at(p, l, 0)) * sizeof *p->heads);
-    hw__touch(p->added, L * p->room * p->n_embd * sizeof *p->added);
+    hw__touch(p->added, p->n_sources * p->room * p->n_embd * sizeof *p->added);
 }
 
 hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info, size_t n_tokens,
@@ -113,10 +130,14 @@ hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const h
     p->n_embd = (size_t)info->n_embd;
     p->n_heads = (size_t)info->n_heads;
     p->first = p->every ? 0 : of_interest;
+    p->n_sources = trace->n_sources;
+    p->sources = trace->run->model.sources;
     size_t row = p->n_heads * p->n_keys;
-    p->room = room_for(trace->n_layers, p->n_heads, n_tokens, n_tokens - p->first, trace->signals.groups && !p->every);
-    size_t stream = trace->n_layers * p->room;
-    p->heads = hw__alloc(stream, row * sizeof(float));
+    row_shape shape = {trace->n_layers, p->n_sources, p->n_heads, p->n_embd};
+    p->room = room_for(&shape, n_tokens, n_tokens - p->first, trace->signals.groups && !p->every);
+    size_t stream = p->n_sources * p->room;
+    p->heads = hw__alloc(trace->n_layers * p->room, row * sizeof(float));
+    p->factors = hw__alloc(p->n_sources, sizeof *p->factors);
     p->before = hw__alloc(stream, p->n_embd * sizeof(float));
     p->added = hw__alloc(stream, p->n_embd * sizeof(float));
     p->mixed = hw__alloc(stream, p->n_embd * sizeof(float));
@@ -126,7 +147,7 @@ hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const h
     p->logit = hw__alloc(p->room, sizeof *p->logit);
     p->versus = hw__alloc(p->room, sizeof *p->versus);
     if (!p->heads || !p->before || !p->added || !p->mixed || !p->final || !p->origin || !p->logit || !p->versus ||
-        !p->shown)
+        !p->shown || !p->factors)
         return hw__fail_memory(err, "rows to explain", stream, (row + 3 * p->n_embd) * sizeof(float));
     rc = hw__trace_add_signals(trace, wanted, n_tokens - of_interest, n_tokens, err);
     if (rc == HW_OK && !p->every) touch_rows(p);
@@ -136,6 +157,8 @@ hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const h
 void hw__pending_skip(hw__pending *p, size_t n) {
     if (p->first < n) p->first = n;
 }
+
+bool hw__pending_reads_values(const hw__pending *p) { return p->wanted & NEEDS_VALUES; }
 
 size_t hw__pending_from(const hw__pending *p) {
     bool all = p->every || p->wanted & 1u << HW_SIGNAL_RESIDUAL;
@@ -147,8 +170,8 @@ static ptrdiff_t slot_of(const hw__pending *p, size_t q) {
     return q < p->first || q - p->first >= p->room ? -1 : (ptrdiff_t)(q - p->first);
 }
 
-static float *stream_at(const hw__pending *p, float *of, size_t layer, size_t slot) {
-    return of + (layer * p->room + slot) * p->n_embd;
+static float *stream_at(const hw__pending *p, float *of, size_t source, size_t slot) {
+    return of + (source * p->room + slot) * p->n_embd;
 }
 
 hw_err hw__pending_heads(hw__pending *p, size_t layer, const hw__heads *h, hw_error *err) {
@@ -180,41 +203,47 @@ static bool needs_before(const hw__pending *p) {
     return p->wanted & ~(1u << HW_SIGNAL_RESIDUAL | 1u << HW_SIGNAL_LOGIT);
 }
 
-/* Room for the factors of rows that wait, of models that have them. */
-static hw_err fit_factors(hw__pending *p, size_t layer, size_t width, hw_error *err) {
-    if (!p->factor) {
-        p->factor = hw__alloc(p->trace->n_layers * p->room, width * sizeof *p->factor);
-        p->factor_width = p->factor ? width : 0;
-        if (!p->factor) return hw__fail_memory(err, "gates", p->trace->n_layers * p->room, width * sizeof *p->factor);
+/* Room for the factors of rows that wait. */
+static hw_err fit_factors(hw__pending *p, size_t source, size_t width, hw_error *err) {
+    struct hw__factors *f = &p->factors[source];
+    if (!f->cells) {
+        f->cells = hw__alloc(p->room, width * sizeof *f->cells);
+        f->width = f->cells ? width : 0;
+        if (!f->cells) return hw__fail_memory(err, "gates", p->room, width * sizeof *f->cells);
     }
-    if (p->factor_width == width) return HW_OK;
-    return hw__fail(err, HW_ERR_UNSUPPORTED, "layer %zu gates %zu channels, an earlier one %zu", layer, width,
-                    p->factor_width);
+    if (f->width == width) return HW_OK;
+    return hw__fail(err, HW_ERR_UNSUPPORTED, "source %zu gates %zu channels, and %zu before", source, width, f->width);
 }
 
-static float *factor_at(const hw__pending *p, size_t layer, size_t slot) {
-    return p->factor ? p->factor + (layer * p->room + slot) * p->factor_width : NULL;
+static float *factor_at(const hw__pending *p, size_t source, size_t slot) {
+    const struct hw__factors *f = &p->factors[source];
+    return f->cells ? f->cells + slot * f->width : NULL;
 }
 
-hw_err hw__pending_stream(hw__pending *p, size_t layer, const hw__stream *s, hw_error *err) {
+static void note_residual(const hw__pending *p, size_t layer, size_t q, const float *before, const float *added) {
     float *residual = p->trace->signals.values[HW_SIGNAL_RESIDUAL];
-    hw_err rc = s->factor ? fit_factors(p, layer, s->factor_width, err) : HW_OK;
+    if (!residual) return;
+    double a = length(added, p->n_embd), x = length(before, p->n_embd);
+    residual[layer * p->trace->signals.n_tokens + q] = (float)(a + x > 0 ? a / (a + x) : 0);
+}
+
+hw_err hw__pending_stream(hw__pending *p, size_t source, const hw__stream *s, hw_error *err) {
+    hw_err rc = s->factor ? fit_factors(p, source, s->factor_width, err) : HW_OK;
+    int32_t layer = p->sources[source].layer;
     if (rc != HW_OK) return rc;
     for (size_t i = 0; i < s->n_rows; i++) {
         const float *before = s->before + i * p->n_embd, *added = s->added + i * p->n_embd;
-        if (residual) {
-            double a = length(added, p->n_embd), x = length(before, p->n_embd);
-            residual[layer * p->trace->signals.n_tokens + s->q0 + i] = (float)(a + x > 0 ? a / (a + x) : 0);
-        }
+        if (layer >= 0) note_residual(p, (size_t)layer, s->q0 + i, before, added);
         ptrdiff_t slot = slot_of(p, s->q0 + i);
         if (slot < 0) continue;
         size_t bytes = p->n_embd * sizeof(float);
-        if (needs_before(p)) memcpy(stream_at(p, p->before, layer, (size_t)slot), before, bytes);
-        memcpy(stream_at(p, p->added, layer, (size_t)slot), added, bytes);
-        if (s->mixed) memcpy(stream_at(p, p->mixed, layer, (size_t)slot), s->mixed + i * p->n_embd, bytes);
+        if (needs_before(p)) memcpy(stream_at(p, p->before, source, (size_t)slot), before, bytes);
+        memcpy(stream_at(p, p->added, source, (size_t)slot), added, bytes);
+        if (s->mixed) memcpy(stream_at(p, p->mixed, source, (size_t)slot), s->mixed + i * p->n_embd, bytes);
         if (s->factor)
-            memcpy(factor_at(p, layer, (size_t)slot), s->factor + i * s->factor_width, s->factor_width * sizeof(float));
-        p->shown[layer * p->room + (size_t)slot] = true;
+            memcpy(factor_at(p, source, (size_t)slot), s->factor + i * s->factor_width, s->factor_width * sizeof(float));
+        p->shown[source * p->room + (size_t)slot] = true;
+        if ((size_t)slot >= p->n) p->n = (size_t)slot + 1;
     }
     return HW_OK;
 }
@@ -254,15 +283,17 @@ static double dot(const float *a, const float *b, size_t n) {
     return sum;
 }
 
-static hw__row row_at(const hw__pending *p, size_t layer, size_t slot) {
+/* Without the rows of a recurrent layer, which are made when it is explained. */
+static hw__row row_at(const hw__pending *p, size_t source, size_t slot) {
+    int32_t layer = p->sources[source].layer;
     return (hw__row){
-        .heads = heads_at(p, layer, slot),
+        .heads = layer >= 0 ? heads_at(p, (size_t)layer, slot) : NULL,
         .stride = p->first + slot + 1,
         .n_keys = p->first + slot + 1,
-        .before = stream_at(p, p->before, layer, slot),
-        .added = stream_at(p, p->added, layer, slot),
-        .mixed = stream_at(p, p->mixed, layer, slot),
-        .factor = factor_at(p, layer, slot),
+        .before = stream_at(p, p->before, source, slot),
+        .added = stream_at(p, p->added, source, slot),
+        .mixed = stream_at(p, p->mixed, source, slot),
+        .factor = factor_at(p, source, slot),
     };
 }
 
@@ -271,10 +302,13 @@ static bool of_interest(const hw__pending *p, size_t slot) { return p->first + s
 /* Row of the trace's signals that a slot of interest goes to. */
 static size_t signal_row(const hw__pending *p, size_t slot) { return p->first + slot - (p->trace->run->n_prompt - 1); }
 
-/* What one thread works with: scratch of one layer, kept from lot to lot since new memory is dear. */
+/* What one thread works with: scratch of one source, kept from lot to lot since new memory is dear; attention's and that of
+ * recurrent layers, which have other sizes. */
 struct hw__desk {
-    hw__values values;
-    hw__contribution_room room;
+    hw__values values[2];
+    hw__contribution_room room[2];
+    float *weights; /* [n_weights] rows of a recurrent layer */
+    size_t n_weights;
     float *tokens; /* [signals, slots, T] rows of interest that go to the trace as sums; NULL: they are written there */
     double *sums;  /* [1 + groups] */
 };
@@ -294,8 +328,11 @@ static hw_err desk_open(desk *d, const hw__pending *p, hw_error *err) {
 }
 
 static void desk_clear(desk *d) {
-    hw__values_clear(&d->values);
-    hw__contribution_room_free(&d->room);
+    for (int i = 0; i < 2; i++) {
+        hw__values_clear(&d->values[i]);
+        hw__contribution_room_free(&d->room[i]);
+    }
+    free(d->weights);
     free(d->tokens);
     free(d->sums);
 }
@@ -357,15 +394,23 @@ static double projection_direction(float *z, const hw__row *row, size_t n_embd) 
     return own;
 }
 
-static void vectors(const hw__pending *p, const desk *d, size_t layer, const hw__row *rows) {
+/* Waiting rows of one source that are explained at once. */
+typedef struct lot {
+    size_t source, begin, end; /* slots */
+    const hw__row *rows;       /* [slots] */
+    const hw__values *values;
+    const hw__contribution_room *room;
+} lot;
+
+static void vectors(const hw__pending *p, const desk *d, const lot *of) {
     hw__lengths list[HW__MOST_PENDING];
-    size_t n = 0;
-    for (size_t i = 0; i < p->n; i++) {
-        hw__lengths l = {&rows[i], place(p, d, HW_SIGNAL_NORM, layer, i), place(p, d, HW_SIGNAL_PROXIMITY1, layer, i),
-                         place(p, d, HW_SIGNAL_PROXIMITY2, layer, i)};
+    size_t n = 0, s = of->source;
+    for (size_t i = of->begin; i < of->end; i++) {
+        hw__lengths l = {&of->rows[i], place(p, d, HW_SIGNAL_NORM, s, i), place(p, d, HW_SIGNAL_PROXIMITY1, s, i),
+                         place(p, d, HW_SIGNAL_PROXIMITY2, s, i)};
         if (l.norm || l.proximity1 || l.proximity2) list[n++] = l;
     }
-    hw__contribution_vectors(list, n, &d->values, p->n_embd, &d->room);
+    hw__contribution_vectors(list, n, of->values, p->n_embd, of->room);
 }
 
 /* z [D] <- the direction of `id` less that of `versus`, or the mean's, which engines take off; z + D is scratch. */
@@ -455,7 +500,7 @@ static void add_shares(const flush *f) {
     for (size_t i = 0; i < f->p->n; i++) {
         if (!f->chosen[i]) continue;
         hw_balance *b = &f->p->trace->signals.balance[signal_row(f->p, i)];
-        for (size_t l = 0; l < f->p->trace->n_layers; l++) {
+        for (size_t l = 0; l < f->p->n_sources; l++) {
             const share *s = &f->shares[l * f->p->n + i];
             b->prompt += s->prompt;
             b->completion += s->completion;
@@ -469,36 +514,42 @@ static void add_product(products *all, const hw__row *row, size_t direction, flo
     all->list[all->n++] = (hw__meeting){.row = row, .direction = direction, .with = with, .out = out};
 }
 
-static void list_products(products *all, const flush *f, const desk *d, size_t layer, const hw__row *rows) {
+/* Directions of the tokens that the lot's rows chose, each once; behind a row's the one of its projection. */
+static void list_products(products *all, const flush *f, const desk *d, const lot *of) {
     const hw__pending *p = f->p;
-    all->n = 0;
-    all->n_directions = f->n_z;
-    if (f->n_z) memcpy(d->room.direction, f->z, f->n_z * p->n_embd * sizeof *f->z);
-    for (size_t i = 0; i < p->n; i++) {
-        float *projection = place(p, d, HW_SIGNAL_PROJECTION, layer, i);
+    size_t index[HW__MOST_PENDING], bytes = p->n_embd * sizeof(float);
+    all->n = all->n_directions = 0;
+    for (size_t z = 0; z < f->n_z; z++) index[z] = SIZE_MAX;
+    for (size_t i = of->begin; i < of->end; i++) {
+        if (!f->chosen[i] || index[f->of[i]] < SIZE_MAX) continue;
+        index[f->of[i]] = all->n_directions++;
+        memcpy(of->room->direction + index[f->of[i]] * p->n_embd, f->z + f->of[i] * p->n_embd, bytes);
+    }
+    for (size_t i = of->begin; i < of->end; i++) {
+        float *projection = place(p, d, HW_SIGNAL_PROJECTION, of->source, i);
         if (projection) {
-            float *z = d->room.direction + all->n_directions * p->n_embd;
-            all->own[i] = projection_direction(z, &rows[i], p->n_embd);
-            add_product(all, &rows[i], all->n_directions++, 1, projection);
+            float *z = of->room->direction + all->n_directions * p->n_embd;
+            all->own[i] = projection_direction(z, &of->rows[i], p->n_embd);
+            add_product(all, &of->rows[i], all->n_directions++, 1, projection);
         }
         if (f->chosen[i])
-            add_product(all, &rows[i], f->of[i], (float)(f->with[i] * d->values.reach),
-                        row_of_interest(p, d, HW_SIGNAL_LOGIT, layer, i));
+            add_product(all, &of->rows[i], index[f->of[i]], (float)(f->with[i] * of->values->reach),
+                        row_of_interest(p, d, HW_SIGNAL_LOGIT, of->source, i));
     }
 }
 
-static void multiply(const flush *f, const desk *d, size_t layer, const hw__row *rows) {
+static void multiply(const flush *f, const desk *d, const lot *of) {
     const hw__pending *p = f->p;
     products all;
-    list_products(&all, f, d, layer, rows);
-    if (all.n) hw__contribution_linear(all.list, all.n, all.n_directions, &d->values, p->n_embd, &d->room);
-    for (size_t i = 0; i < p->n; i++) {
-        float *projection = place(p, d, HW_SIGNAL_PROJECTION, layer, i);
-        if (projection) projection[rows[i].n_keys - 1] += (float)all.own[i];
+    list_products(&all, f, d, of);
+    if (all.n) hw__contribution_linear(all.list, all.n, all.n_directions, of->values, p->n_embd, of->room);
+    for (size_t i = of->begin; i < of->end; i++) {
+        float *projection = place(p, d, HW_SIGNAL_PROJECTION, of->source, i);
+        if (projection) projection[of->rows[i].n_keys - 1] += (float)all.own[i];
         if (f->chosen[i])
-            f->shares[layer * p->n + i] =
-                share_of(row_of_interest(p, d, HW_SIGNAL_LOGIT, layer, i), &rows[i], f->z + f->of[i] * p->n_embd,
-                         f->with[i] * d->values.reach, p->trace->run->n_prompt, p->n_embd);
+            f->shares[of->source * p->n + i] =
+                share_of(row_of_interest(p, d, HW_SIGNAL_LOGIT, of->source, i), &of->rows[i], f->z + f->of[i] * p->n_embd,
+                         f->with[i] * of->values->reach, p->trace->run->n_prompt, p->n_embd);
     }
 }
 
@@ -520,21 +571,86 @@ static hw_err check_finite(const hw__pending *p, const desk *d, size_t layer, hw
     return HW_OK;
 }
 
-static hw_err explain_layer(const flush *f, size_t layer, desk *d, hw_error *err) {
+static void explain_lot(const flush *f, const desk *d, const lot *of) {
     const uint32_t by_vector = both(HW_SIGNAL_NORM) | both(HW_SIGNAL_PROXIMITY1) | both(HW_SIGNAL_PROXIMITY2);
+    multiply(f, d, of);
+    if (f->p->wanted & by_vector) vectors(f->p, d, of);
+}
+
+/* Rows of a recurrent layer at once: their weights, or their weighted values, fill about so much. */
+enum { WEIGHT_BYTES = 8 << 20 };
+
+static hw_err fit_weights(desk *d, size_t floats, hw_error *err) {
+    if (floats <= d->n_weights) return HW_OK;
+    free(d->weights);
+    d->weights = hw__alloc(floats, sizeof *d->weights);
+    d->n_weights = d->weights ? floats : 0;
+    return d->weights ? HW_OK : hw__fail_memory(err, "rows of a recurrent layer", floats, sizeof *d->weights);
+}
+
+/* Where each channel has weights of its own its values come weighted, and the row's one head has weights of 1. */
+static hw_err explain_channels(const flush *f, desk *d, lot *of, hw__row *rows, hw_error *err) {
+    hw__values weighted = *of->values;
+    size_t T = weighted.n_tokens, width = weighted.head_size;
+    hw_err rc = fit_weights(d, (width + 1) * T, err);
+    float *ones = d->weights + width * T;
+    for (size_t k = 0; rc == HW_OK && k < T; k++) ones[k] = 1;
+    weighted.v = d->weights;
+    of->values = &weighted;
+    for (size_t i = 0; rc == HW_OK && i < f->p->n; i++) {
+        if (!hw__recurrent_values(d->weights, T, weighted.recurrent, d->values[1].v, f->p->first + i, 1))
+            return hw__fail_memory(err, "a recurrent layer", weighted.recurrent->key_size, sizeof(double));
+        rows[i].heads = ones;
+        of->begin = i;
+        of->end = i + 1;
+        explain_lot(f, d, of);
+    }
+    return rc;
+}
+
+static hw_err explain_recurrent(const flush *f, desk *d, lot *of, hw__row *rows, hw_error *err) {
+    const hw__values *v = of->values;
+    if (!hw__recurrent_has_rows(v->recurrent)) return explain_channels(f, d, of, rows, err);
+    size_t row = v->n_heads * v->n_tokens, together = WEIGHT_BYTES / (row * sizeof(float));
+    if (together < 1) together = 1;
+    if (together > f->p->n) together = f->p->n;
+    hw_err rc = fit_weights(d, together * row, err);
+    for (size_t i = 0; rc == HW_OK && i < f->p->n; i += together) {
+        of->begin = i;
+        of->end = f->p->n - i < together ? f->p->n : i + together;
+        if (!hw__recurrent_rows(d->weights, v->n_tokens, v->recurrent, f->p->first + i, of->end - i))
+            return hw__fail_memory(err, "a recurrent layer", v->n_tokens, sizeof(double));
+        for (size_t k = i; k < of->end; k++) {
+            rows[k].heads = d->weights + (k - i) * row;
+            rows[k].stride = v->n_tokens;
+        }
+        explain_lot(f, d, of);
+    }
+    return rc;
+}
+
+static hw_err explain_source(const flush *f, size_t source, desk *d, hw_error *err) {
     const hw__pending *p = f->p;
     hw__row rows[HW__MOST_PENDING];
-    hw_err rc = f->engine->ops->values(f->engine, &d->values, layer, err);
+    bool recurrent = p->sources[source].layer < 0;
+    hw__values *values = &d->values[recurrent];
+    hw__contribution_room *room = &d->room[recurrent];
+    lot all = {.source = source, .end = p->n, .rows = rows, .values = values, .room = room};
+    hw_err rc = f->engine->ops->values(f->engine, values, source, err);
     if (rc == HW_OK)
-        rc = hw__contribution_room_fit(&d->room, p->factor ? 2 * p->n : p->n + f->n_z, p->n_embd, &d->values, err);
+        rc = hw__contribution_room_fit(room, p->factors[source].cells ? 2 * p->n : p->n + f->n_z, p->n_embd, values, err);
     if (rc != HW_OK) return rc;
-    for (size_t i = 0; i < p->n; i++) rows[i] = row_at(p, layer, i);
+    for (size_t i = 0; i < p->n; i++) rows[i] = row_at(p, source, i);
     if (d->tokens) memset(d->tokens, 0, token_rows(p) * p->n_keys * sizeof *d->tokens); /* not every row is written */
-    multiply(f, d, layer, rows);
-    if (p->wanted & by_vector) vectors(p, d, layer, rows);
-    copy_of_interest(p, d, layer);
-    rc = check_finite(p, d, layer, err);
-    if (rc == HW_OK && d->tokens) sum_rows(p, d, layer);
+    if (recurrent) {
+        rc = explain_recurrent(f, d, &all, rows, err);
+    } else {
+        explain_lot(f, d, &all);
+    }
+    if (rc != HW_OK) return rc;
+    copy_of_interest(p, d, source);
+    rc = check_finite(p, d, source, err);
+    if (rc == HW_OK && d->tokens) sum_rows(p, d, source);
     return rc;
 }
 
@@ -554,22 +670,22 @@ static void clear_desks(hw__pending *p) {
     p->n_desks = 0;
 }
 
-static hw_err explain_at_desk(void *ctx, size_t layer, hw_error *err) {
+static hw_err explain_at_desk(void *ctx, size_t source, hw_error *err) {
     const flush *f = ctx;
-    return explain_layer(f, layer, &f->p->desks[omp_get_thread_num()], err);
+    return explain_source(f, source, &f->p->desks[omp_get_thread_num()], err);
 }
 
 /* Layers do not need each other: each thread has a desk of its own. */
 static hw_err explain_layers(flush *f, hw_error *err) {
     size_t threads = f->engine->values_shared && f->engine->n_threads ? f->engine->n_threads : 1;
     hw_err rc = open_desks(f->p, threads, err);
-    return rc == HW_OK ? hw__each(f->p->trace->n_layers, threads, explain_at_desk, f, err) : rc;
+    return rc == HW_OK ? hw__each(f->p->n_sources, threads, explain_at_desk, f, err) : rc;
 }
 
 static hw_err explain_rows(flush *f, hw_error *err) {
     hw__pending *p = f->p;
     f->z = hw__alloc(p->n + 1, p->n_embd * sizeof *f->z);
-    f->shares = hw__alloc(p->trace->n_layers, p->n * sizeof *f->shares);
+    f->shares = hw__alloc(p->n_sources, p->n * sizeof *f->shares);
     if (!f->z || !f->shares) return hw__fail_memory(err, "directions of tokens", p->n, p->n_embd * sizeof *f->z);
     hw_err rc = HW_OK;
     if (p->wanted & NEEDS_READOUT) rc = read_directions(f, err);
@@ -587,7 +703,7 @@ hw_err hw__pending_flush(hw__pending *p, hw__engine *engine, size_t end, hw_erro
     if (p->trace->signals.groups) clear_desks(p); /* there memory is dearer than time */
     p->first += p->n;
     p->n = 0;
-    memset(p->shown, 0, p->trace->n_layers * p->room * sizeof *p->shown);
+    memset(p->shown, 0, p->n_sources * p->room * sizeof *p->shown);
     size_t before = p->trace->run->n_prompt - 1;
     p->trace->signals.n_done = p->first > before ? p->first - before : 0;
     return rc;
@@ -602,7 +718,8 @@ void hw__pending_free(hw__pending *p) {
     free(p->shown);
     free(p->final);
     free(p->origin);
-    free(p->factor);
+    for (size_t s = 0; p->factors && s < p->n_sources; s++) free(p->factors[s].cells);
+    free(p->factors);
     free(p->logit);
     free(p->versus);
     *p = (hw__pending){0};

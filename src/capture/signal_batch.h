@@ -22,12 +22,13 @@ typedef struct hw__pending {
     size_t room, n;  /* rows kept at once; rows waiting */
     size_t first;    /* absolute position of the first one */
     size_t n_keys, n_embd, n_heads;
-    float *heads; /* [L, room H n_keys]: of each layer, slot i's [H, first + i + 1] one after the other */
-    float *before, *added, *mixed; /* [L, room, D]; filled where a signal needs them */
-    bool *shown;                   /* [L, room] whether these are there: the last block shows only rows with logits */
+    size_t n_sources;
+    const hw_source *sources; /* [n_sources] of the run's model */
+    float *heads; /* [L, room H n_keys]: of each attention layer, slot i's [H, first + i + 1] one after the other */
+    float *before, *added, *mixed; /* [n_sources, room, D]; filled where a signal needs them */
+    bool *shown;                   /* [n_sources, room] whether these are there: the last block shows only rows with logits */
     float *final, *origin;         /* [room, D] */
-    float *factor;                 /* [L, room, factor_width] of models that gate what heads give, else NULL */
-    size_t factor_width;
+    struct hw__factors *factors;   /* [n_sources] of those that gate what heads give */
     double *logit;                 /* [room] logit of the chosen token less the mean logit, or less that of `versus` */
     int32_t *versus;               /* [room] the token that it is contrasted with, -1: the mean */
     struct hw__desk *desks;        /* [n_desks] a thread's each, from the first lot on */
@@ -44,12 +45,14 @@ uint64_t hw__pending_bytes(const hw_model_info *info, uint32_t wanted, size_t n_
 
 /* The first n rows, which are before m-1, will not come: their signals are there. */
 void hw__pending_skip(hw__pending *p, size_t n);
+/* Whether values of the layers will be read. */
+bool hw__pending_reads_values(const hw__pending *p);
 /* First row whose stream is needed. */
 size_t hw__pending_from(const hw__pending *p);
 
 /* Those of a sink; rows before m-1 are passed over unless every row is wanted (their residual share is noted). */
 hw_err hw__pending_heads(hw__pending *p, size_t layer, const hw__heads *heads, hw_error *err);
-hw_err hw__pending_stream(hw__pending *p, size_t layer, const hw__stream *stream, hw_error *err);
+hw_err hw__pending_stream(hw__pending *p, size_t source, const hw__stream *stream, hw_error *err);
 hw_err hw__pending_final(hw__pending *p, const float *rows, size_t n_rows, size_t q0, hw_error *err);
 
 hw_err hw__pending_origin(hw__pending *p, const float *rows, size_t n_rows, size_t q0, hw_error *err);

@@ -87,8 +87,10 @@ static hw_err allocate(hw_attribution *a, hw_error *err) {
     a->layers = hw__alloc(a->n_layers, sizeof *a->layers);
     if (!a->values || !a->outside || !a->layers)
         return hw__fail_memory(err, "the attribution", total, sizeof *a->values);
-    bool every = a->n_layers == (size_t)a->run->model.n_layers;
-    for (size_t l = 0; l < a->n_layers; l++) a->layers[l] = every ? a->run->model.layers[l] : -1;
+    const hw_model_info *model = &a->run->model;
+    bool attention = a->n_layers == (size_t)model->n_layers, all = a->n_layers == (size_t)model->n_sources;
+    for (size_t l = 0; l < a->n_layers; l++)
+        a->layers[l] = attention ? model->layers[l] : all ? model->sources[l].block : -1;
     return HW_OK;
 }
 

@@ -41,7 +41,8 @@ static inline size_t hw__n_shown(const hw_method_params *p, const hw_run *run) {
 hw_err hw__groups_check(const hw_method_params *p, const hw_run *run, hw_error *err);
 
 /* Zeroed M and outside of the given shape. Retains the run and copies params and groups. Layer indices are those of the
- * run's model if n_layers is the model's L, else all -1. The shape must fit the run. */
+ * run's model if n_layers is the model's L or the number of its
+ * sources, else all -1. The shape must fit the run. */
 hw_err hw__attribution_new(hw_attribution **out, const hw_run *run, const char *method, const hw_method_params *params,
                            size_t n_layers, hw_error *err);
 

@@ -74,3 +74,12 @@ PARSER(hw_, thinking)
 PARSER(hw__, role) /* found in files only; users never type these */
 PARSER(hw__, rows)
 PARSER(hw__, stop)
+
+hw_err hw__source_kind_parse(hw_source_kind *out, const char *word, hw_error *err) {
+    const char *words[HW_N_SOURCE_KINDS];
+    int v = 0;
+    for (int i = 0; i < HW_N_SOURCE_KINDS; i++) words[i] = hw_source_kind_name((hw_source_kind)i);
+    hw_err rc = parse(&v, words, HW_N_SOURCE_KINDS, "source kind", word, err);
+    if (rc == HW_OK) *out = (hw_source_kind)v;
+    return rc;
+}

@@ -8,21 +8,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Copies the info with its strings and layer list into the arena. */
+/* A model that names no sources has its attention layers. */
+static bool copy_sources(hw_model_info *to, const hw_model_info *from, hw__pool *pool) {
+    size_t n = (size_t)(from->n_sources > 0 ? from->n_sources : from->n_layers > 0 ? from->n_layers : 0);
+    hw_source *sources = hw__pool_alloc(pool, n, sizeof *sources);
+    if (!sources) return false;
+    for (size_t s = 0; s < n; s++)
+        sources[s] = from->n_sources > 0 ? from->sources[s] : (hw_source){from->layers[s], (int32_t)s, HW_SOURCE_ATTENTION};
+    to->sources = sources;
+    to->n_sources = (int32_t)n;
+    return true;
+}
+
+/* Copies the info with its strings and lists into the arena. */
 static bool copy_model(hw_model_info *to, const hw_model_info *from, hw__pool *pool) {
     *to = *from;
     const char **strings[] = {&to->path,   &to->engine,       &to->engine_version,  &to->architecture,
                               &to->name,   &to->quantisation, &to->metadata_sha256, &to->sample_sha256,
                               &to->device, &to->problem,      &to->values_problem,  &to->readout_problem,
-                              &to->adapters};
+                              &to->adapters, &to->recurrent_problem};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
-        if (!(*strings[i] = hw__pool_strdup(pool, *strings[i]))) return false;
+        if (!(*strings[i] = hw__pool_strdup(pool, *strings[i] ? *strings[i] : ""))) return false;
     size_t n = from->n_layers > 0 ? (size_t)from->n_layers : 0;
     int32_t *layers = hw__pool_alloc(pool, n, sizeof *layers);
     if (!layers) return false;
     if (n) memcpy(layers, from->layers, n * sizeof *layers);
     to->layers = layers;
-    return true;
+    return copy_sources(to, from, pool);
 }
 
 static const char *or_empty(const char *text) { return text ? text : ""; }

@@ -42,6 +42,7 @@ hw_err hw__trace_new_kept(hw_trace **out, hw_run *run, hw_rows kept, size_t n_to
     trace->rows = hw__alloc(n_layers, sizeof *trace->rows);
     if (!trace->rows) goto out;
     trace->n_layers = n_layers;
+    trace->n_sources = (size_t)run->model.n_sources;
     trace->room = n_tokens;
     trace->kept = kept;
     trace->rows_from = from;
@@ -82,7 +83,7 @@ void hw__trace_touch(const hw_trace *trace) {
     for (size_t l = 0; l < trace->n_layers && first >= trace->rows_from; l++)
         hw__touch(hw__trace_row(trace, l, first, &n), (before_row(end) - before_row(first)) * sizeof(float));
     for (int i = 0; i < HW_SIGNAL_RESIDUAL; i++)
-        for (size_t l = 0; s->values[i] && l < trace->n_layers; l++)
+        for (size_t l = 0; s->values[i] && l < trace->n_sources; l++)
             hw__touch(hw__trace_signal(trace, (hw_signal)i, l, 0),
                       fewer(s->n_rows, HW__TOUCHED_ROWS) * s->width * sizeof(float));
 }
@@ -151,7 +152,8 @@ hw_err hw__trace_add_signals(hw_trace *trace, uint32_t wanted, size_t n_rows, si
     for (int i = 0; i < HW_N_SIGNALS; i++) {
         size_t layer, floats;
         if (!(wanted & 1u << i)) continue;
-        if (!signal_size(&layer, (hw_signal)i, s) || !hw__mul(&floats, trace->n_layers, layer)) floats = SIZE_MAX;
+        if (!signal_size(&layer, (hw_signal)i, s) || !hw__mul(&floats, hw__trace_signal_layers(trace, (hw_signal)i), layer))
+            floats = SIZE_MAX;
         s->values[i] = hw__alloc(floats, sizeof(float));
         if (!s->values[i]) return hw__fail_memory(err, hw_signal_name((hw_signal)i), floats, sizeof(float));
     }
@@ -160,9 +162,13 @@ hw_err hw__trace_add_signals(hw_trace *trace, uint32_t wanted, size_t n_rows, si
     return HW_OK;
 }
 
+size_t hw__trace_signal_layers(const hw_trace *trace, hw_signal signal) {
+    return signal == HW_SIGNAL_RESIDUAL ? trace->n_layers : trace->n_sources;
+}
+
 float *hw__trace_signal_layer(const hw_trace *trace, hw_signal signal, size_t l) {
     size_t layer = 0;
-    assert(trace->signals.values[signal] && l < trace->n_layers);
+    assert(trace->signals.values[signal] && l < hw__trace_signal_layers(trace, signal));
     signal_size(&layer, signal, &trace->signals); /* cannot fail: checked when the array was allocated */
     return trace->signals.values[signal] + l * layer;
 }

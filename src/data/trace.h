@@ -44,7 +44,8 @@ struct hw_trace {
     size_t rows_from; /* first row that is kept; 0: all, SIZE_MAX: none */
     hw__window window;
     float **rows;    /* [L] arrays of the kept rows */
-    size_t n_layers; /* L */
+    size_t n_layers;  /* L */
+    size_t n_sources; /* layers of signals: those and recurrent ones; of RESIDUAL: L */
     size_t room;     /* capacity of the arrays in tokens; may be larger than the run */
     bool growing;    /* capture is in progress: only the first n_rows rows are filled */
     size_t n_rows;
@@ -87,6 +88,8 @@ hw_err hw__trace_add_signals(hw_trace *trace, uint32_t wanted, size_t n_rows, si
 float *hw__trace_signal(const hw_trace *trace, hw_signal signal, size_t l, size_t r);
 /* Row q of layer l of a signal that has every row: [q + 1]. */
 float *hw__trace_every(const hw_trace *trace, hw_signal signal, size_t l, size_t q);
+/* Layers of a signal. */
+size_t hw__trace_signal_layers(const hw_trace *trace, hw_signal signal);
 /* Start of layer l of any signal. */
 float *hw__trace_signal_layer(const hw_trace *trace, hw_signal signal, size_t l);
 

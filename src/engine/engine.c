@@ -12,3 +12,8 @@ void hw_model_close(hw_model *model) {
 }
 
 const hw_model_info *hw_model_describe(const hw_model *model) { return model->engine->ops->describe(model->engine); }
+
+const char *hw_source_kind_name(hw_source_kind kind) {
+    static const char *const words[HW_N_SOURCE_KINDS] = {"attention", "delta net", "state space", "convolution"};
+    return (unsigned)kind < HW_N_SOURCE_KINDS ? words[kind] : "?";
+}

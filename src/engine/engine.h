@@ -10,6 +10,7 @@
 #define HW_ENGINE_ENGINE_H
 
 #include "base/error.h"
+#include "math/recurrent_rows.h"
 
 /* Attention weights of one layer for a chunk of query rows: weight of head h, row q (absolute position
  * q0 + q) on column k is at attn[h*head_stride + q*row_stride + k]. Columns at or beyond `n_keys` do not exist;
@@ -22,11 +23,11 @@ typedef struct hw__heads {
     bool mean; /* n_heads is 1: the mean over heads, summed where the rows live */
 } hw__heads;
 
-/* The residual stream around the attention of one block, [n_rows, D] each, for absolute rows q0 and up. The
- * stream after attention is before + added, in blocks whose MLP runs beside attention too. */
+/* The residual stream around one source, attention or a recurrent layer, [n_rows, D] each, for absolute rows q0 and up. The
+ * stream after it is before + added, in blocks whose MLP runs beside it too. */
 typedef struct hw__stream {
     const float *before; /* x: what enters the block */
-    const float *added;  /* a: what attention adds, after output projection, bias, post-norm and fixed factors */
+    const float *added;  /* a: what the source adds, after output projection, bias, post-norm and fixed factors */
     const float *mixed;  /* o: what the post-norm reads; NULL in blocks without one */
     size_t factor_width; /* H d */
     const float
@@ -40,7 +41,7 @@ typedef enum hw__norm { HW__NORM_NONE, HW__NORM_RMS, HW__NORM_LAYER } hw__norm; 
 typedef struct hw__sink {
     hw_err (*rows)(void *ctx, size_t layer /* 0..L-1 */, const hw__heads *heads, hw_error *err);
     /* Both or none: asking for them costs two more stops of the graph a layer. */
-    hw_err (*stream)(void *ctx, size_t layer, const hw__stream *stream, hw_error *err);
+    hw_err (*stream)(void *ctx, size_t source /* of info.sources */, const hw__stream *stream, hw_error *err);
     hw_err (*final)(void *ctx, const float *rows /* [n_rows, D] before the final norm */, size_t n_rows, size_t q0,
                     hw_error *err);
     /* What enters the first block, whether that has attention or not: embeddings. May be NULL. */
@@ -51,9 +52,10 @@ typedef struct hw__sink {
     /* Of rows before this one the mean over heads is enough. An engine whose rows are on a device then shows a layer's rows of
      * one decode in two parts: means, and heads from here on. 0: heads of all rows. */
     size_t heads_from;
+    bool values; /* values() will be called: engines keep what recurrent layers had of each token, for queries from stream_from on */
 } hw__sink;
 
-/* What attention of one layer moves: the value of every token so far, and how it arrives in the stream:
+/* What one source moves, attention or a recurrent layer: the value of every token so far, and how it arrives in the stream:
  * f[h,k] = gain * scale * (W_O[:, h] (factor[h] * v[h / (H/H_kv), k])), with the query row's hw__stream.factor where there is
  * one. After a post-norm scale is divided by rms(o) of the query row; a LAYER norm takes each f's mean off before the gain.
  * Zeroed before the first layer that is read into it; the arrays are malloc'd and used again for the next. */
@@ -67,6 +69,11 @@ typedef struct hw__values {
     double
         reach; /* what the stream around this attention counts for in the final stream: the factors of later blocks */
     size_t n_heads, n_heads_kv, head_size, n_tokens;
+    const hw__recurrent *recurrent; /* what weighs them: NULL for attention, whose rows the sink was shown */
+    hw__recurrent recurrent_room;   /* what `recurrent` points to, in arrays of the engine's */
+    float *kept;                    /* [n_kept] which these lie in */
+    double *kept_double;            /* [n_kept_double] */
+    size_t n_kept, n_kept_double;
     float *gain_room;                               /* what `gain` points to */
     float *scratch;                                 /* of the engine */
     size_t v_room, wo_room, n_gain_room, n_scratch; /* floats */
@@ -174,9 +181,9 @@ typedef struct hw__engine_ops {
     const float *(*logits)(hw__engine *e, size_t i);
     /* Chooses a token from the logits of row `i` of the last decode. `step` 0 starts the generator afresh. */
     hw_err (*sample)(hw__engine *e, int32_t *out, size_t i, size_t step, const hw__sampling *sampling, hw_error *err);
-    /* Values and weights of a layer for the tokens decoded so far. Only where info.values_problem is "". With
+    /* Values and weights of a source for the tokens decoded so far. Only where info.values_problem is "". With
      * values_shared, several threads may call it at once, each with values of its own. */
-    hw_err (*values)(hw__engine *e, hw__values *out, size_t layer, hw_error *err);
+    hw_err (*values)(hw__engine *e, hw__values *out, size_t source, hw_error *err);
     /* Direction in which the final stream [D] raises the logit of `id` above the mean logit; see hw__readout. Only where
      * info.readout_problem is "". */
     hw_err (*readout)(hw__engine *e, float *out, hw__readout *how, int32_t id, hw_error *err);

@@ -220,8 +220,8 @@ static hw_err get_diagnostics(hw_diagnostics *d, const json_t *json, hw_error *e
 }
 
 static bool has_layer(const hw_model_info *model, json_int_t layer) {
-    for (int32_t l = 0; l < model->n_layers; l++)
-        if (model->layers[l] == layer) return true;
+    for (int32_t s = 0; s < model->n_sources; s++)
+        if (model->sources[s].block == layer) return true;
     return false;
 }
 
@@ -233,11 +233,13 @@ static hw_err get_layers(hw_attribution *a, const json_t *json, size_t n, bool m
     if (json_array_size(list) != n)
         return hw__fail(err, HW_ERR_FORMAT, "\"layers\" has %zu entries for %zu layers", json_array_size(list), n);
     json_int_t before = -1;
+    bool several = a->run->model.n_sources > a->run->model.n_layers; /* a block may have two */
     for (size_t l = 0; l < n; l++) {
         const json_t *v = json_array_get(list, l);
         json_int_t layer = json_integer_value(v);
         bool none = layer == -1 && before == -1,
-             fits = none || (layer > before && (l == 0 || before >= 0) && has_layer(&a->run->model, layer));
+             fits = none || ((layer > before || (layer == before && several)) && (l == 0 || before >= 0) &&
+                            has_layer(&a->run->model, layer));
         if (!json_is_integer(v) || !fits)
             return hw__fail(err, HW_ERR_FORMAT,
                             "\"layers\" must be rising layers of the model, or all -1; entry %zu is not", l);

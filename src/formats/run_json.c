@@ -44,6 +44,7 @@ static const field model_fields[] = {
     MODEL_TEXT(problem),
     MODEL_TEXT(values_problem),
     MODEL_TEXT(readout_problem),
+    MODEL_NEW(recurrent_problem),
     MODEL(n_blocks, I32),
     MODEL(n_heads, I32),
     MODEL(n_heads_kv, I32),
@@ -111,6 +112,20 @@ static json_t *layers_to_json(const hw_model_info *model) {
     return list;
 }
 
+/* Of models with recurrent layers; in others they are the layers with attention. */
+static json_t *sources_to_json(const hw_model_info *model) {
+    json_t *list = json_array();
+    for (int32_t i = 0; list && i < model->n_sources; i++) {
+        const hw_source *s = &model->sources[i];
+        json_t *source = json_pack("{s:i, s:i, s:s}", "block", (int)s->block, "layer", (int)s->layer, "kind",
+                                   hw_source_kind_name(s->kind));
+        if (json_array_append_new(list, source) == 0) continue;
+        json_decref(list);
+        return NULL;
+    }
+    return list;
+}
+
 /* Natural log of a probability: NaN is unknown, -inf is a token with probability 0. */
 static json_t *logprob_to_json(float v) { return isinf(v) && v < 0 ? json_string("-inf") : hw__json_float(v); }
 
@@ -150,9 +165,8 @@ static json_t *tokens_to_json(const hw_run *run) {
 
 json_t *hw__model_to_json(const hw_model_info *model) {
     json_t *json = fields_to_json(model_fields, N_MODEL_FIELDS, model);
-    if (json && json_object_set_new(json, "layers", layers_to_json(model)) == 0) return json;
-    json_decref(json);
-    return NULL;
+    json = hw__json_set(json, "layers", layers_to_json(model));
+    return model->n_sources > model->n_layers ? hw__json_set(json, "sources", sources_to_json(model)) : json;
 }
 
 /* Lists that are empty for most runs are written only if they have entries. */
@@ -272,12 +286,52 @@ static hw_err get_fields(void *to, const field *fields, size_t n, const json_t *
     return HW_OK;
 }
 
+/* Sources rise by block; those of attention are layers 0, 1 .. L-1 in this order. */
+static hw_err get_source(hw_source *out, const json_t *json, const hw_model_info *model, int32_t *next, int32_t block,
+                         hw_error *err) {
+    int64_t of, layer;
+    const char *word;
+    hw_err rc = hw__json_int(&of, json, "block", block, INT32_MAX, err);
+    if (rc == HW_OK) rc = hw__json_int(&layer, json, "layer", -1, model->n_layers - 1, err);
+    if (rc == HW_OK) rc = hw__json_word(&word, json, "kind", err);
+    if (rc == HW_OK) rc = hw__source_kind_parse(&out->kind, word, err);
+    if (rc != HW_OK) return rc;
+    out->block = (int32_t)of;
+    out->layer = (int32_t)layer;
+    bool attention = out->kind == HW_SOURCE_ATTENTION;
+    if (attention ? layer == *next && model->layers[layer] == of : layer == -1) {
+        *next += attention;
+        return HW_OK;
+    }
+    return hw__fail(err, HW_ERR_FORMAT, "\"layer\" of source %s in block %d is %d, which is not so in \"layers\"", word,
+                    (int)of, (int)layer);
+}
+
+static hw_err get_sources(hw_model_info *model, const json_t *object, hw__pool *pool, hw_error *err) {
+    const json_t *list;
+    if (!json_object_get(object, "sources")) return HW_OK;
+    hw_err rc = hw__json_array(&list, object, "sources", err);
+    if (rc != HW_OK) return rc;
+    size_t n = json_array_size(list);
+    if (n < 1 || n > MAX_LAYERS) return hw__fail(err, HW_ERR_FORMAT, "%zu sources: 1 to %d are accepted", n, MAX_LAYERS);
+    hw_source *sources = hw__pool_alloc(pool, n, sizeof *sources);
+    int32_t next = 0;
+    if (!sources) return hw__fail_memory(err, "the list of sources", n, sizeof *sources);
+    for (size_t i = 0; rc == HW_OK && i < n; i++)
+        rc = get_source(&sources[i], json_array_get(list, i), model, &next, i ? sources[i - 1].block : 0, err);
+    if (rc == HW_OK && next != model->n_layers)
+        rc = hw__fail(err, HW_ERR_FORMAT, "\"sources\" has %d of %d layers with attention", next, model->n_layers);
+    model->sources = sources;
+    model->n_sources = (int32_t)n;
+    return rc;
+}
+
 static hw_err get_layers(hw_model_info *model, const json_t *object, hw__pool *pool, hw_error *err) {
     const json_t *list;
     hw_err rc = hw__json_array(&list, object, "layers", err);
     if (rc != HW_OK) return rc;
     size_t n = json_array_size(list);
-    if (n < 1 || n > MAX_LAYERS)
+    if ((n < 1 && !json_object_get(object, "sources")) || n > MAX_LAYERS)
         return hw__fail(err, HW_ERR_FORMAT, "%zu layers with attention: 1 to %d are accepted", n, MAX_LAYERS);
     int32_t *layers = hw__pool_alloc(pool, n, sizeof *layers);
     if (!layers) return hw__fail_memory(err, "the list of layers", n, sizeof *layers);
@@ -299,7 +353,7 @@ static hw_err get_model(hw_model_info *model, const json_t *json, hw__pool *pool
     hw_err rc = hw__json_object(&object, json, "model", err);
     if (rc == HW_OK) rc = get_fields(model, model_fields, N_MODEL_FIELDS, object, pool, err);
     if (rc == HW_OK) rc = get_layers(model, object, pool, err);
-    return rc;
+    return rc == HW_OK ? get_sources(model, object, pool, err) : rc;
 }
 
 static hw_err get_options(hw__run_options *options, const json_t *json, hw__pool *pool, hw_error *err) {

@@ -49,7 +49,7 @@ static const char *signal_key(char out[KEY_ROOM], int signal) {
 static bool signal_shape(size_t *n_dims, size_t shape[3], const hw_run *run, int signal) {
     hw__layout layout = hw__signal_layout((hw_signal)signal);
     *n_dims = layout == HW__LAYOUT_ROWS ? 3 : 2;
-    shape[0] = (size_t)run->model.n_layers;
+    shape[0] = (size_t)(signal == HW_SIGNAL_RESIDUAL ? run->model.n_layers : run->model.n_sources);
     shape[1] = layout == HW__LAYOUT_ROWS ? hw_run_n_completion(run) + 1 : run->n_tokens;
     shape[2] = run->n_tokens;
     return layout != HW__LAYOUT_EVERY || hw__trace_layer_size(&shape[1], run->n_tokens, true);
@@ -190,7 +190,7 @@ static hw_err write_header(hw__safetensors_writer *out, hw__file *file, const hw
 static void write_signal(hw__safetensors_writer *w, const hw_trace *trace, int signal) {
     size_t n = trace->run->n_tokens, n_rows = hw_run_n_completion(trace->run) + 1;
     hw__layout layout = hw__signal_layout((hw_signal)signal);
-    for (size_t l = 0; l < trace->n_layers; l++) {
+    for (size_t l = 0; l < hw__trace_signal_layers(trace, (hw_signal)signal); l++) {
         const float *layer = hw__trace_signal_layer(trace, (hw_signal)signal, l);
         if (layout != HW__LAYOUT_ROWS)
             hw__safetensors_put_floats(w, layer, layout == HW__LAYOUT_TOKENS ? n : n * (n + 1) / 2);

@@ -110,12 +110,16 @@ const hw__method hw__method_uniform = {
     .run = run_uniform,
 };
 
+static size_t most_layers(const hw_run *run) {
+    return (size_t)(run->model.n_layers > 0 ? run->model.n_layers : run->model.n_sources);
+}
+
 /* Rows begin .. end - 1 beside `a`, with settings of its own. */
 static hw_err make_uniform(hw_attribution **out, const hw_attribution *a, const hw_method_params *p, size_t begin,
                            size_t end, hw_error *err) {
     const hw_run *run = a->run;
     hw_attribution *u;
-    hw_err rc = hw__attribution_new_rows(&u, run, hw__method_uniform.info.name, p, (size_t)run->model.n_layers, begin,
+    hw_err rc = hw__attribution_new_rows(&u, run, hw__method_uniform.info.name, p, a->n_layers > 1 ? a->n_layers : most_layers(run), begin,
                                          end, err);
     if (rc != HW_OK) return rc;
     hw__mixing mixing = {.residual = p->residual,

@@ -18,7 +18,7 @@
 /* All layers of row i of M: row query(i) - (m - 1) of the signal. from [L], of [T] and sum [C] are scratch. */
 static void put_row(hw_attribution *a, const hw_trace *trace, hw_signal signal, size_t i, const float **from,
                     double *of, double *sum) {
-    size_t q = hw__query_row(a, i), row = q - (a->run->n_prompt - 1), L = trace->n_layers, C = a->n_columns;
+    size_t q = hw__query_row(a, i), row = q - (a->run->n_prompt - 1), L = trace->n_sources, C = a->n_columns;
     bool sums = trace->signals.groups, tokens = !a->params.groups && a->params.columns == HW_COLUMNS_PROMPT;
     for (size_t l = 0; l < L; l++) {
         const float *all = hw__trace_signal(trace, signal, l, row);
@@ -46,7 +46,7 @@ static hw_err put_signal(hw_attribution *a, const hw_trace *trace, hw_signal sig
 #pragma omp parallel if (hw__worth_threads(a)) reduction(|| : lacked)
     {
         double *of = hw__alloc(room, sizeof *of);
-        const float **from = hw__alloc(trace->n_layers, sizeof *from);
+        const float **from = hw__alloc(trace->n_sources, sizeof *from);
         lacked = !of || !from;
 #pragma omp for schedule(dynamic, 1)
         for (long i = 0; i < n; i++)
@@ -55,7 +55,7 @@ static hw_err put_signal(hw_attribution *a, const hw_trace *trace, hw_signal sig
         free(from);
     }
     if (lacked) return hw__fail_memory(err, "an attribution's row", room, sizeof(double));
-    return hw__method_progress(p, trace->n_layers, trace->n_layers, err);
+    return hw__method_progress(p, trace->n_sources, trace->n_sources, err);
 }
 
 /* Measures and signals are listed in the same order. */
@@ -81,7 +81,8 @@ static hw_err live_contribution(void **state, hw_attribution *a, const hw_trace 
 }
 
 static size_t contribution_bytes(const hw_trace *trace, const hw_method_params *p) {
-    return composes(p) ? hw__rollout_live_bytes(trace, p) : 0;
+    hw__mixing mixing = hw__mixing_of_contributions(trace, p);
+    return composes(p) ? hw__rollout_live_bytes(&mixing, p) : 0;
 }
 
 static uint32_t contribution_heeds(const hw_method_params *p) {

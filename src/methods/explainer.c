@@ -244,7 +244,7 @@ static hw_err make_rows(hw_attribution **out, hw__explanation *e, const hw_trace
     const hw__method *method = e->method;
     hw_attribution *a;
     hw_err rc = hw__attribution_new_rows(&a, trace->run, method->info.name, p,
-                                         hw__method_layers(method, trace->n_layers), e->next, end, err);
+                                         hw__method_layers(method, p, &trace->run->model), e->next, end, err);
     if (rc != HW_OK) return rc;
     bool keeps = method->live && !e->params.through;
     rc = keeps ? method->live(&e->state, a, trace, p, err) : method->run(a, trace, p, err);

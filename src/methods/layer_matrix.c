@@ -68,6 +68,10 @@ void hw__mixing_add_residual(float *w, size_t n, size_t q, double residual) {
     w[q] = (float)own;
 }
 
+size_t hw__mixing_layers(const hw__mixing *m) {
+    return m->source == HW_N_SIGNALS ? m->trace->n_layers : m->trace->n_sources;
+}
+
 double hw__mixing_residual(const hw__mixing *m, size_t l, size_t q) {
     return m->measured ? 1 - (double)m->measured[l * m->stride + q] : m->residual;
 }

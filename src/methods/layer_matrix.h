@@ -42,6 +42,8 @@ hw__mixing hw__mixing_of_contributions(const hw_trace *trace, const hw_method_pa
 /* Row q of Â_l into w [T], summed in double and stored as float; returns how many columns it has: q + 1, or T where rows see later columns too. */
 size_t hw__mixing_row(float *w, const hw__mixing *m, size_t l, size_t q);
 
+/* Layers that are mixed: those with attention, or all that contributions are of. */
+size_t hw__mixing_layers(const hw__mixing *m);
 /* r of row q in layer l. */
 double hw__mixing_residual(const hw__mixing *m, size_t l, size_t q);
 

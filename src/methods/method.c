@@ -56,6 +56,8 @@ uint32_t hw_method_signals(const char *name, const hw_method_params *params) {
 
 const char *hw_method_problem(const hw_method_info *method, const hw_model_info *model) {
     if (model->problem[0]) return model->problem;
+    if (model->n_layers == 0 && method->rows != HW_ROWS_NONE)
+        return "the model has no attention layers, whose weights this is made of";
     uint32_t signals = hw_method_signals(method->name, NULL);
     if (signals && model->values_problem[0]) return model->values_problem;
     return signals & 1u << HW_SIGNAL_LOGIT ? model->readout_problem : "";
@@ -72,6 +74,10 @@ static bool fits_groups(const hw_trace *trace, const hw_method_params *p) {
 hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p,
                                 hw_error *err) {
     uint32_t needed = method->signals ? method->signals(p) : 0;
+    if (needed & 1u << HW_SIGNAL_ALL_NORM && needed & 1u << HW_SIGNAL_RESIDUAL && trace->n_sources != trace->n_layers)
+        return hw__fail(err, HW_ERR_UNSUPPORTED,
+                        "a measured residual is of attention layers, and this model's recurrent ones are composed with "
+                        "them: give the residual as a number");
     for (int i = 0; i < HW_N_SIGNALS; i++) {
         if (!(needed & 1u << i)) continue;
         if (!hw_trace_has(trace, (hw_signal)i))
@@ -131,7 +137,7 @@ static hw_err explain_through(hw_attribution **out, const hw_trace *trace, const
     hw_err rc = hw__through_inner(&direct, &groups, p, trace->run, err);
     if (rc == HW_OK)
         rc = hw__attribution_new(&inner, trace->run, method->info.name, &direct,
-                                 hw__method_layers(method, trace->n_layers), err);
+                                 hw__method_layers(method, &direct, &trace->run->model), err);
     if (rc == HW_OK) rc = method->run(inner, trace, &direct, err);
     if (rc == HW_OK) rc = hw__through_rows(&a, inner, p, NULL, err);
     if (rc == HW_OK) rc = hw__method_finish(a, trace, err);
@@ -156,7 +162,7 @@ hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name,
     if (rc != HW_OK) return rc;
     if (p.through) return explain_through(out, trace, method, &p, err);
     hw_attribution *a;
-    rc = hw__attribution_new(&a, trace->run, method->info.name, &p, hw__method_layers(method, trace->n_layers), err);
+    rc = hw__attribution_new(&a, trace->run, method->info.name, &p, hw__method_layers(method, &p, &trace->run->model), err);
     if (rc != HW_OK) return rc;
     rc = method->run(a, trace, &p, err);
     if (rc == HW_OK) rc = hw__method_finish(a, trace, err);
@@ -203,7 +209,15 @@ hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err
     return rc == HW_OK ? hw__attribution_diagnose(a, err) : rc;
 }
 
-size_t hw__method_layers(const hw__method *method, size_t n) { return method->info.traits & HW_GIVES_LAYERS ? n : 1; }
+/* Signals of what a layer adds; the measured residual is of attention. */
+static bool reads_sources(const hw__method *method, const hw_method_params *p) {
+    return method->signals && method->signals(p) & ~(1u << HW_SIGNAL_RESIDUAL);
+}
+
+size_t hw__method_layers(const hw__method *method, const hw_method_params *p, const hw_model_info *model) {
+    if (!(method->info.traits & HW_GIVES_LAYERS)) return 1;
+    return (size_t)(reads_sources(method, p) || model->n_layers == 0 ? model->n_sources : model->n_layers);
+}
 
 hw_err hw__method_progress(const hw_method_params *p, size_t done, size_t total, hw_error *err) {
     if (p->progress) p->progress(p->ctx, HW_STAGE_EXPLAIN, done, total);

@@ -53,8 +53,8 @@ hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, hw
 /* After `run` or `live`: what is kept with M and known of it. */
 hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err);
 
-/* How many layers M has where the model has n. */
-size_t hw__method_layers(const hw__method *method, size_t n);
+/* How many layers M has: those with attention, or of signals with recurrent ones. */
+size_t hw__method_layers(const hw__method *method, const hw_method_params *p, const hw_model_info *model);
 
 /* Reports layer `done` of `total`; HW_ERR_CANCELLED where the caller wants to stop. */
 hw_err hw__method_progress(const hw_method_params *p, size_t done, size_t total, hw_error *err);

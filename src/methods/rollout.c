@@ -202,7 +202,8 @@ static void touch_rows(const grown *g, size_t first) {
             hw__touch(hw__level_row(&g->f.shape, g->levels[l], q).cells, g->f.shape.reach[q] * sizeof(float));
 }
 
-static hw_err grown_new(grown **out, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+static hw_err grown_new(grown **out, const hw__mixing *mixing, const hw_method_params *p, hw_error *err) {
+    const hw_trace *trace = mixing->trace;
     grown *g = hw__alloc(1, sizeof *g);
     if (!g) return hw__fail_memory(err, "rollout", 1, sizeof *g);
     hw_err rc = hw__fold_new(&g->f, trace->run, p, trace->room, err);
@@ -210,7 +211,7 @@ static hw_err grown_new(grown **out, const hw_trace *trace, const hw_method_para
         free(g);
         return rc;
     }
-    g->n_layers = trace->n_layers;
+    g->n_layers = hw__mixing_layers(mixing);
     g->levels = hw__alloc(g->n_layers + 1, sizeof *g->levels);
     bool ok = g->levels != NULL;
     if (!ok) hw__fold_free(&g->f);
@@ -226,12 +227,13 @@ static hw_err grown_new(grown **out, const hw_trace *trace, const hw_method_para
     return HW_OK;
 }
 
-size_t hw__rollout_live_bytes(const hw_trace *trace, const hw_method_params *p) {
+size_t hw__rollout_live_bytes(const hw__mixing *mixing, const hw_method_params *p) {
+    const hw_trace *trace = mixing->trace;
     hw__fold f;
     size_t bytes;
     if (p->direction == HW_DIRECTION_OUTPUT) return 0;
     if (hw__fold_new(&f, trace->run, p, trace->room, NULL) != HW_OK) return SIZE_MAX;
-    bool fits = hw__mul(&bytes, hw__shape_size(&f.shape), (trace->n_layers + 1) * sizeof(float));
+    bool fits = hw__mul(&bytes, hw__shape_size(&f.shape), (hw__mixing_layers(mixing) + 1) * sizeof(float));
     hw__fold_free(&f);
     return fits ? bytes : SIZE_MAX;
 }
@@ -243,7 +245,7 @@ static hw__part row_grown(const void *of, const hw_attribution *a, size_t l, siz
 
 static hw_err live_input(void **state, hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p,
                          hw_error *err) {
-    hw_err rc = *state ? HW_OK : grown_new((grown **)state, mixing->trace, p, err);
+    hw_err rc = *state ? HW_OK : grown_new((grown **)state, mixing, p, err);
     if (rc != HW_OK) return rc;
     grown *g = *state;
     size_t end = hw__query_row(a, a->n_rows - 1) + 1;
@@ -258,7 +260,7 @@ static hw_err live_input(void **state, hw_attribution *a, const hw__mixing *mixi
 
 hw_err hw__rollout_feed(void **state, const hw__mixing *mixing, const hw_method_params *p, size_t l, size_t begin,
                         size_t end, hw_error *err) {
-    hw_err rc = *state ? HW_OK : grown_new((grown **)state, mixing->trace, p, err);
+    hw_err rc = *state ? HW_OK : grown_new((grown **)state, mixing, p, err);
     if (rc != HW_OK) return rc;
     grown *g = *state;
     hw__fold_rows(&g->f, g->levels[l + 1], g->levels[l], mixing, l, begin, end);
@@ -317,6 +319,11 @@ static hw_err feed(void **state, const hw_trace *trace, const hw_method_params *
     return hw__rollout_feed(state, &mixing, p, l, begin, end, err);
 }
 
+static size_t live_bytes(const hw_trace *trace, const hw_method_params *p) {
+    hw__mixing mixing = hw__mixing_of(trace, p);
+    return hw__rollout_live_bytes(&mixing, p);
+}
+
 const hw__method hw__method_rollout = {
     .info =
         {
@@ -336,6 +343,6 @@ const hw__method hw__method_rollout = {
     .live = live,
     .feeds = feeds,
     .feed = feed,
-    .live_bytes = hw__rollout_live_bytes,
+    .live_bytes = live_bytes,
     .live_free = hw__rollout_live_free,
 };

@@ -26,7 +26,7 @@ hw_err hw__rollout_live(void **state, hw_attribution *a, const hw__mixing *mixin
 /* Rows of one layer that pass by, as in hw__method. */
 hw_err hw__rollout_feed(void **state, const hw__mixing *mixing, const hw_method_params *p, size_t l, size_t begin,
                         size_t end, hw_error *err);
-size_t hw__rollout_live_bytes(const hw_trace *trace, const hw_method_params *p);
+size_t hw__rollout_live_bytes(const hw__mixing *mixing, const hw_method_params *p);
 void hw__rollout_live_free(void *state);
 
 #endif

@@ -88,7 +88,10 @@ static hw_err lift(hw_view *v, const hw_attribution *a, const hw_view_params *p,
     hw_err rc = hw__uniform_beside(&uniform, a, err);
     if (rc != HW_OK) return rc;
     hw_view_params same = *p;
-    if (a->n_layers != uniform->n_layers) same.layer_end = uniform->n_layers;
+    if (a->n_layers != uniform->n_layers) {
+        same.layer_begin = 0;
+        same.layer_end = uniform->n_layers;
+    }
     hw_view *by = view_new(a->n_columns, same.layer_end - same.layer_begin);
     if (by) {
         average(by, uniform, &same);

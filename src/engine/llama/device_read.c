@@ -47,7 +47,8 @@ static unsigned char *make_room(hw__fetch *fetch, size_t bytes) {
     return grown;
 }
 
-const void *hw__fetch_all(hw__fetch *fetch, const struct ggml_tensor *t) {
+const void *hw__fetch_bytes(hw__fetch *fetch, const struct ggml_tensor *t) {
+    if (ggml_backend_buffer_is_host(t->buffer)) return t->data;
     unsigned char *to = make_room(fetch, ggml_nbytes(t));
     if (to) ggml_backend_tensor_get(t, to, 0, ggml_nbytes(t));
     return to;

@@ -29,7 +29,7 @@ hw_err hw__fetch_rows(hw__fetch *fetch, hw__heads *out, const struct ggml_tensor
 bool hw__fetch_keep(hw__fetch *fetch, struct ggml_tensor *t, size_t offset, size_t capacity);
 void hw__fetch_move_view(const hw__fetch *fetch, struct ggml_tensor *t);
 
-/* A whole tensor's bytes, until the next call; NULL when there is no memory. */
-const void *hw__fetch_all(hw__fetch *fetch, const struct ggml_tensor *t);
+/* A whole tensor's bytes: in place where the CPU can read them, else copied, until the next call; NULL when there is no memory. */
+const void *hw__fetch_bytes(hw__fetch *fetch, const struct ggml_tensor *t);
 
 #endif

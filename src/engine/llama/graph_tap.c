@@ -81,7 +81,9 @@ void hw__llama_watch_begin(hw__llama_engine *e) {
     for (size_t i = 0; i < e->n_taps; i++) e->taps[i].node = NULL;
     e->next_tap = e->n_asked = 0;
     e->anchor_at = SIZE_MAX;
-    e->stopped_layer = -1;
+    e->stopped_source = -1;
+    e->recurrent_stop = false;
+    hw__recurrent_begin(e);
     memset(e->heads, 0, (size_t)e->info.n_blocks * sizeof *e->heads);
 }
 
@@ -112,11 +114,6 @@ static void move_view(const hw__llama_engine *e, struct ggml_tensor *t) {
 static bool fail_decode(hw__llama_engine *e, hw_err code, const char *what, int block) {
     e->failed = hw__fail(&e->failure, code, "block %d of %s: %s", block, e->info.architecture, what);
     return false; /* ends the decode */
-}
-
-/* The tensor's floats: in place where the CPU can read them, else copied. NULL when there is no memory. */
-static const float *rows_of(hw__llama_engine *e, const struct ggml_tensor *t) {
-    return ggml_backend_buffer_is_host(t->buffer) ? t->data : hw__fetch_all(e->fetch, t);
 }
 
 /* Rows in place. */
@@ -198,7 +195,7 @@ static bool read_tap(hw__llama_engine *e, const hw__tap *tap) {
         n > e->n_rows)
         return refuse_rows(e, tap);
     float *to = fit(&e->tapped.rows[tap->role], &e->tapped.capacity[tap->role], e->n_rows * (size_t)tap->width);
-    const float *from = to && n ? rows_of(e, t) : to;
+    const float *from = to && n ? hw__fetch_bytes(e->fetch, t) : to;
     if (!from) {
         e->failed = hw__fail_memory(&e->failure, "rows of the stream", e->n_rows, (size_t)tap->width * sizeof *to);
         return false;
@@ -208,27 +205,38 @@ static bool read_tap(hw__llama_engine *e, const hw__tap *tap) {
     return true;
 }
 
-/* [n_rows, width] what the outputs of heads are multiplied by: the gate, which heads may share, and 1/rms of a norm. */
-static const float *read_factor(hw__llama_engine *e, const hw__layer_graph *g, size_t gate_width) {
-    size_t width = (size_t)g->wo_width, n = e->tapped.n[g->gated ? HW__TAP_GATE : HW__TAP_SUB];
+/* 1 / rms of the channels that a norm of heads takes together, of which c is one. */
+static double sub_scale(const hw__layer_graph *g, const float *row, size_t c) {
+    size_t n = (size_t)g->n_sub, first = c / n * n;
+    double sum = 0;
+    for (size_t i = first; i < first + n; i++) sum += (double)row[i] * row[i];
+    return 1 / sqrt(sum / (double)n + g->sub_eps);
+}
+
+/* [n_rows, width] what the outputs of heads are multiplied by: the gate, which heads may share, and 1/rms of a norm. `gate_step`:
+ * floats from row to row of what the gate was read with. */
+static const float *read_factor(hw__llama_engine *e, const hw__layer_graph *g, size_t gate_step, const float *output) {
+    size_t width = (size_t)g->wo_width, n = g->gated ? e->tapped.n[HW__TAP_GATE] : output ? e->n_rows : e->tapped.n[HW__TAP_SUB];
+    const float *subs = output ? output : e->tapped.rows[HW__TAP_SUB];
     float *out = fit(&e->tapped.factor, &e->tapped.factor_capacity, e->n_rows * width);
+    if (g->normed_heads && (g->n_sub < 1 || width % (size_t)g->n_sub)) return NULL;
     for (size_t i = 0; out && i < n; i++) {
-        double scale = 1, sum = 0;
-        const float *sub = g->normed_heads ? e->tapped.rows[HW__TAP_SUB] + i * width : NULL;
-        for (size_t c = 0; sub && c < width; c++) sum += (double)sub[c] * sub[c];
-        if (sub) scale = 1 / sqrt(sum / (double)width + g->sub_eps);
-        for (size_t c = 0; c < width; c++)
-            out[i * width + c] =
-                (float)(scale * (g->gated ? e->tapped.rows[HW__TAP_GATE][i * gate_width + c * gate_width / width] : 1));
+        const float *gate = g->gated ? e->tapped.rows[HW__TAP_GATE] + i * gate_step + g->gate_offset : NULL;
+        double scale = 1;
+        for (size_t c = 0; c < width; c++) {
+            if (g->normed_heads && c % (size_t)g->n_sub == 0) scale = sub_scale(g, subs + i * width, c);
+            double z = gate ? gate[c * g->gate_width / width] : 1;
+            out[i * width + c] = (float)(scale * (g->gate_is_silu ? z / (1 + exp(-z)) : z));
+        }
     }
     return out;
 }
 
 /* ------------------------------------------------------------------ the stream */
 
-static const hw__tap *tap_of(const hw__llama_engine *e, int32_t layer, hw__role role) {
+static const hw__tap *tap_of(const hw__llama_engine *e, int32_t source, hw__role role) {
     for (size_t i = 0; i < e->n_taps; i++)
-        if (e->taps[i].layer == layer && e->taps[i].role == role) return &e->taps[i];
+        if (e->taps[i].source == source && e->taps[i].role == role) return &e->taps[i];
     return NULL;
 }
 
@@ -238,10 +246,10 @@ static const float *last_rows(const hw__llama_engine *e, hw__role role, size_t n
     return have < n ? NULL : e->tapped.rows[role] + (have - n) * width;
 }
 
-/* All rows of a layer have been read. */
-static bool show_stream(hw__llama_engine *e, int32_t layer) {
-    int block = e->layers[layer];
-    const hw__layer_graph *g = &e->graphs[block];
+/* All rows of a source have been read. */
+static bool show_stream(hw__llama_engine *e, int32_t source) {
+    int block = e->sources[source].block;
+    const hw__layer_graph *g = &e->graphs[source];
     size_t D = (size_t)e->info.n_embd, n = e->tapped.n[HW__TAP_ADDED], skipped = e->n_rows - n;
     if (n != e->n_rows && skipped != e->first_logit)
         return fail_decode(e, HW_ERR_UNSUPPORTED, "the stream has other rows", block);
@@ -253,15 +261,16 @@ static bool show_stream(hw__llama_engine *e, int32_t layer) {
                          .n_rows = n,
                          .q0 = e->at + skipped};
     if (g->gated || g->normed_heads) {
-        const hw__tap *gate = g->gated ? tap_of(e, layer, HW__TAP_GATE) : NULL;
-        const float *factor = read_factor(e, g, gate ? (size_t)gate->width : 0);
+        const hw__tap *gate = g->gated ? tap_of(e, source, HW__TAP_GATE) : NULL;
+        const float *output = g->sub_is_output ? hw__recurrent_output(e, (size_t)source) : NULL;
+        const float *factor = read_factor(e, g, gate ? (size_t)gate->width : 0, output);
         if (!factor) return fail_decode(e, HW_ERR_MEMORY, "out of memory: its gate", block);
         stream.factor_width = (size_t)g->wo_width;
         stream.factor = factor + skipped * stream.factor_width;
     }
     if (!stream.before || (g->kind != HW__NORM_NONE && !stream.mixed))
         return fail_decode(e, HW_ERR_UNSUPPORTED, "the stream has fewer rows than attention", block);
-    e->failed = e->sink->stream(e->sink->ctx, (size_t)layer, &stream, &e->failure);
+    e->failed = e->sink->stream(e->sink->ctx, (size_t)source, &stream, &e->failure);
     return e->failed == HW_OK;
 }
 
@@ -280,7 +289,7 @@ static bool show_tap(hw__llama_engine *e, const hw__tap *tap) {
     switch (tap->role) {
     case HW__TAP_ORIGIN: return show_plain(e, tap, e->sink->origin);
     case HW__TAP_FINAL: return show_plain(e, tap, e->sink->final);
-    case HW__TAP_ADDED: return show_stream(e, tap->layer);
+    case HW__TAP_ADDED: return show_stream(e, tap->source);
     case HW__TAP_REST:
         e->failed = e->proof ? hw__proof_rest(e->proof, e, tap, &e->failure) : HW_OK;
         return e->failed == HW_OK;
@@ -293,7 +302,7 @@ static bool show_stopped(hw__llama_engine *e, const struct ggml_tensor *t) {
     bool ok = true;
     for (size_t i = 0; ok && i < e->next_tap; i++) {
         hw__tap *tap = &e->taps[i];
-        if (tap->kept && tap->layer >= 0 && tap->layer == e->stopped_layer) {
+        if (tap->kept && tap->source >= 0 && tap->source == e->stopped_source) {
             ok = read_tap(e, tap);
             tap->kept = false;
         } else if (tap->node == t && !tap->kept) {
@@ -320,8 +329,8 @@ static bool wants_stream(hw__llama_engine *e, struct ggml_tensor *t) {
         const hw__tap *before = e->next_tap ? tap - 1 : NULL, *next = tap + 1;
         bool same = before && before->node == t;
         tap->node = t;
-        tap->kept = same ? before->kept : tap->layer >= 0 && tap->layer == e->stopped_layer ? false : keep(e, t, tap->place, tap_bytes(tap, e->n_rows));
-        if (!tap->kept && tap->layer >= 0) e->stopped_layer = tap->layer;
+        tap->kept = same ? before->kept : tap->source >= 0 && tap->source == e->stopped_source ? false : keep(e, t, tap->place, tap_bytes(tap, e->n_rows));
+        if (!tap->kept && tap->source >= 0) e->stopped_source = tap->source;
         stop = stop || !tap->kept;
         if (++e->next_tap == e->n_taps || strcmp(next->anchor, tap->anchor) != 0) e->anchor_at = SIZE_MAX;
     }
@@ -346,11 +355,16 @@ bool hw__llama_on_node(struct ggml_tensor *t, bool ask, void *user) {
     if (!e->sink) return false;
     int block = heads_block(t);
     bool heads = wants_heads(e, block);
+    if (!ask && e->recurrent_stop) {
+        e->recurrent_stop = false;
+        return hw__recurrent_show(e, t) && show_stopped(e, t);
+    }
     if (!ask) return heads ? show_heads(e, t, block) : show_stopped(e, t);
     move_view(e, t);
     int of = t->op == GGML_OP_MUL_MAT ? hw__block_of(t->name, "kqv-") : -1;
-    if (of >= 0 && of < e->info.n_blocks) e->graphs[of].values = t->src[0];
+    if (of >= 0 && of < e->info.n_blocks && e->source_of[of] >= 0) e->graphs[e->source_of[of]].values = t->src[0];
     bool stop = streams(e) && wants_stream(e, t);
+    if (hw__recurrent_wants(e, t)) return e->recurrent_stop = true;
     if (heads && keep_heads(e, t, block)) {
         e->heads[block] = t;
         return stop;
@@ -369,6 +383,8 @@ static bool show_kept(hw__llama_engine *e) {
 
 hw_err hw__llama_watch_end(hw__llama_engine *e, hw_error *err) {
     if (!e->sink) return HW_OK;
+    hw_err kept = hw__recurrent_end(e, err);
+    if (kept != HW_OK) return kept;
     if (!show_kept(e)) {
         if (e->failed == HW_OK) return hw__fail(err, HW_ERR_ENGINE, "what the decode computed could not be read");
         if (err) *err = e->failure;
@@ -387,7 +403,7 @@ hw_err hw__llama_watch_end(hw__llama_engine *e, hw_error *err) {
 /* ------------------------------------------------------------------ room */
 
 hw_err hw__llama_watch_new(hw__llama_engine *e, size_t n_blocks, hw_error *err) {
-    e->graphs = hw__alloc(n_blocks, sizeof *e->graphs);
+    e->graphs = hw__alloc(2 * n_blocks, sizeof *e->graphs); /* attention and a recurrent layer */
     e->heads = hw__alloc(n_blocks, sizeof *e->heads);
     e->arena.base = aligned_alloc(ALIGNMENT, ARENA_BYTES);
     if (!e->graphs || !e->heads || !e->arena.base)

@@ -5,13 +5,13 @@
  *     stream  <- a sum of terms, each with a factor: found from the final stream back through additions, fixed factors and
  *                the picking of rows. Terms are what blocks add; the rest of the graph lies between a sum and its terms
  *     term    <- bias, norm, gain, factor <- W_O <- gate, norm, gain <- decompression (MLA) <- values x attention weights
+ *                                                                    <- D of the token itself <- a recurrent operation
  *
  * A block's input is the last sum that its attention weights depend on without another in between: so blocks whose attention
  * and MLP run side by side are told apart from those where one follows the other.
  */
 #include "engine/llama/graph_walk.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,11 +25,11 @@ typedef struct mark {
     double factor; /* what a row counts for in the final stream */
     int32_t first; /* the first and the last sum that it depends on with no other in between, or NONE */
     int32_t last;
-    int32_t block;  /* block of the attention weights that it depends on with no sum in between, NONE or SEVERAL */
+    int32_t source; /* source that it depends on with no sum in between, NONE or SEVERAL */
     bool has_sum;   /* it is a sum of the stream's kind, or picks rows or scales one */
     bool in_stream; /* on the way through sums to the final stream */
     bool embedding; /* in_stream, and holds a term that depends on no sum: the embedding */
-    bool attention; /* in_stream, and holds attention */
+    bool mixed;     /* in_stream, and holds what a source adds */
     bool term;      /* in_stream, and added as a whole */
 } mark;
 
@@ -38,6 +38,7 @@ typedef struct walk {
     struct ggml_tensor **nodes; /* [n] */
     mark *marks;                /* [n] */
     int32_t *slots;             /* [mask + 1] numbers of nodes by address, NONE where empty */
+    int32_t *source_at;         /* [n] source whose attention weights or operation a node is, or NONE */
     bool *anchors;              /* [n] nodes with a name that a later graph of the model has too, and only once */
     size_t n, mask;
     int32_t final, origin; /* numbers of the final stream and of what enters the first block, or NONE */
@@ -58,16 +59,6 @@ bool hw__record_node(hw__record *r, struct ggml_tensor *t) {
 void hw__record_free(hw__record *r) {
     free(r->nodes);
     *r = (hw__record){0};
-}
-
-int hw__block_of(const char *name, const char *prefix) {
-    size_t n = strlen(prefix);
-    if (strncmp(name, prefix, n) != 0) return -1;
-    const char *digits = name + n;
-    if (!isdigit((unsigned char)*digits)) return -1;
-    char *end;
-    long block = strtol(digits, &end, 10);
-    return *end == 0 && block < INT32_MAX ? (int)block : -1;
 }
 
 /* ------------------------------------------------------------------ nodes */
@@ -160,15 +151,29 @@ static bool is_sum(const walk *w, const struct ggml_tensor *t) {
            number_of(w, t->src[1]) >= 0 && !adds_lora(t);
 }
 
+/* Attention by its weights' block, recurrent operations by their order. */
+static void find_sources(walk *w) {
+    const hw__llama_engine *e = w->e;
+    size_t n_ops = 0;
+    for (size_t i = 0; i < w->n; i++) {
+        const struct ggml_tensor *t = w->nodes[i];
+        int block = t->op == GGML_OP_SOFT_MAX ? hw__block_of(t->name, "kq_soft_max-") : -1;
+        w->source_at[i] = block >= 0 && block < e->info.n_blocks ? e->source_of[block] : NONE;
+        if (hw__is_recurrent_op(t) && n_ops < e->recurrent.n) w->source_at[i] = e->recurrent.source_of[n_ops++];
+    }
+}
+
 static hw_err index_nodes(walk *w, hw_error *err) {
     size_t slots = 4096;
     while (slots < 2 * w->n) slots *= 2;
     w->mask = slots - 1;
     w->marks = hw__alloc(w->n, sizeof *w->marks);
     w->slots = hw__alloc(slots, sizeof *w->slots);
-    if (!w->marks || !w->slots) return hw__fail_memory(err, "the graph's nodes", slots, sizeof *w->marks);
+    w->source_at = hw__alloc(w->n, sizeof *w->source_at);
+    if (!w->marks || !w->slots || !w->source_at) return hw__fail_memory(err, "the graph's nodes", slots, sizeof *w->marks);
     for (size_t i = 0; i < slots; i++) w->slots[i] = NONE;
     for (size_t i = 0; i < w->n; i++) w->slots[slot_of(w, w->nodes[i])] = (int32_t)i;
+    find_sources(w);
     return HW_OK;
 }
 
@@ -264,7 +269,7 @@ static bool passes_sum(const walk *w, const struct ggml_tensor *t) {
 
 static void mark_sums(walk *w) {
     for (size_t i = 0; i < w->n; i++) {
-        w->marks[i] = (mark){.first = NONE, .last = NONE, .block = NONE};
+        w->marks[i] = (mark){.first = NONE, .last = NONE, .source = NONE};
         w->marks[i].has_sum = is_sum(w, w->nodes[i]) || passes_sum(w, w->nodes[i]);
     }
 }
@@ -288,7 +293,7 @@ static void mark_stream(walk *w) {
     }
 }
 
-/* Forwards: which sums and which attention weights a node depends on with no sum in between. */
+/* Forwards: which sums and which sources a node depends on with no sum in between. */
 static void mark_dependencies(walk *w) {
     for (size_t i = 0; i < w->n; i++) {
         const struct ggml_tensor *t = w->nodes[i];
@@ -300,29 +305,28 @@ static void mark_dependencies(walk *w) {
             int32_t first = from->in_stream ? j : from->first, last = from->in_stream ? j : from->last;
             if (first >= 0 && (m->first < 0 || first < m->first)) m->first = first;
             if (last > m->last) m->last = last;
-            if (from->in_stream || from->block == NONE) continue;
-            m->block = m->block == NONE || m->block == from->block ? from->block : SEVERAL;
+            if (from->in_stream || from->source == NONE) continue;
+            m->source = m->source == NONE || m->source == from->source ? from->source : SEVERAL;
         }
-        int block = t->op == GGML_OP_SOFT_MAX ? hw__block_of(t->name, "kq_soft_max-") : -1;
-        if (block >= 0) m->block = block;
+        if (w->source_at[i] >= 0) m->source = w->source_at[i];
     }
 }
 
-/* What each node in the stream holds, and which are added as a whole: attention's branches, and all else as far up as it holds
- * neither the embedding nor attention. */
+/* What each node in the stream holds, and which are added as a whole: the sources' branches, and all else as far up as it holds
+ * neither the embedding nor a source. */
 static void mark_terms(walk *w) {
     for (int32_t i = 0; i <= w->final; i++) {
         mark *m = &w->marks[i];
         if (!m->in_stream) continue;
         if (!m->has_sum) {
             m->embedding = m->first == NONE;
-            m->attention = m->block != NONE;
+            m->mixed = m->source != NONE;
             continue;
         }
         for (int s = 0; s <= (int)is_sum(w, w->nodes[i]); s++) {
             const mark *from = &w->marks[number_of(w, w->nodes[i]->src[s])];
             m->embedding = m->embedding || from->embedding;
-            m->attention = m->attention || from->attention;
+            m->mixed = m->mixed || from->mixed;
         }
     }
     bool *open = hw__alloc(w->n, sizeof *open);
@@ -332,7 +336,7 @@ static void mark_terms(walk *w) {
     for (int32_t i = w->final; i >= 0; i--) {
         mark *m = &w->marks[i];
         if (!open[i]) continue;
-        m->term = !m->has_sum || (!m->embedding && !m->attention);
+        m->term = !m->has_sum || (!m->embedding && !m->mixed);
         for (int s = 0; !m->term && s <= (int)is_sum(w, w->nodes[i]); s++)
             open[number_of(w, w->nodes[i]->src[s])] = true;
     }
@@ -354,7 +358,8 @@ static void find_origin(walk *w) {
 typedef struct branch {
     const walk *w;
     hw__layer_graph *g;
-    int block;
+    int32_t source;
+    const struct ggml_tensor *op;                 /* of a recurrent layer; NULL: attention */
     const struct ggml_tensor *gate, *sub, *mixed; /* whose rows are needed */
     double scale;
     bool below; /* W_O has been passed */
@@ -363,7 +368,7 @@ typedef struct branch {
 
 static bool depends(const branch *b, const struct ggml_tensor *t) {
     int32_t i = number_of(b->w, t);
-    return i >= 0 && !b->w->marks[i].in_stream && b->w->marks[i].block == b->block;
+    return i >= 0 && !b->w->marks[i].in_stream && b->w->marks[i].source == b->source;
 }
 
 static const struct ggml_tensor *refuse(branch *b, const char *why) {
@@ -376,6 +381,7 @@ static const struct ggml_tensor *follow_norm(branch *b, const struct ggml_tensor
     if (b->below) {
         if (t->op != GGML_OP_RMS_NORM || b->sub) return refuse(b, "a norm of heads that is not one RMS norm");
         g->sub_eps = param(t, 0);
+        g->n_sub = t->ne[0];
         b->sub = t->src[0];
     } else {
         if (t->op != GGML_OP_RMS_NORM || g->kind != HW__NORM_NONE)
@@ -385,6 +391,29 @@ static const struct ggml_tensor *follow_norm(branch *b, const struct ggml_tensor
         b->mixed = t->src[0];
     }
     return t->src[0];
+}
+
+/* silu(gate) x */
+static const struct ggml_tensor *follow_glu(branch *b, const struct ggml_tensor *t) {
+    if (!b->below || b->gate || ggml_get_glu_op(t) != GGML_GLU_OP_SWIGLU || !t->src[1] || depends(b, t->src[0]))
+        return refuse(b, "a gate that is not one SwiGLU");
+    b->gate = t->src[0];
+    b->g->gate_is_silu = true;
+    return t->src[1];
+}
+
+/* Whether two tensors are the same numbers of the same memory. */
+static bool same_place(const struct ggml_tensor *a, const struct ggml_tensor *b) {
+    const struct ggml_tensor *root_a = a->view_src ? a->view_src : a, *root_b = b->view_src ? b->view_src : b;
+    return root_a == root_b && a->view_offs == b->view_offs && ggml_nelements(a) == ggml_nelements(b);
+}
+
+/* What a state space model adds of a token to its own row: D x. */
+static bool adds_own(const branch *b, const struct ggml_tensor *t) {
+    const struct ggml_tensor *own = t->src[1];
+    return b->op && b->op->op == GGML_OP_SSM_SCAN && b->below && !b->g->own && own->op == GGML_OP_MUL &&
+           is_weight(own->src[1]) && own->src[1]->type == GGML_TYPE_F32 &&
+           ggml_nelements(own->src[1]) == b->op->src[1]->ne[1] && same_place(own->src[0], b->op->src[1]);
 }
 
 static const struct ggml_tensor *follow_factor(branch *b, const struct ggml_tensor *t) {
@@ -412,6 +441,10 @@ static const struct ggml_tensor *follow_add(branch *b, const struct ggml_tensor 
         const struct ggml_tensor *product = t->src[1]->src[0];
         if (b->below || g->n_lora == HW__MAX_LORA) return refuse(b, "an adapter in an unexpected place");
         g->lora[g->n_lora++] = (hw__lora){product->src[1]->src[0], product->src[0], param(t->src[1], 0)};
+        return t->src[0];
+    }
+    if (adds_own(b, t)) {
+        g->own = t->src[1]->src[1];
         return t->src[0];
     }
     if (!is_weight(t->src[1])) return refuse(b, "an addition of something else");
@@ -452,18 +485,22 @@ static const struct ggml_tensor *follow(branch *b, const struct ggml_tensor *t) 
     case GGML_OP_RMS_NORM:
     case GGML_OP_NORM: return follow_norm(b, t);
     case GGML_OP_MUL_MAT: return follow_product(b, t);
+    case GGML_OP_GLU: return follow_glu(b, t);
     default: return refuse(b, ggml_op_desc(t));
     }
 }
 
-/* Whether t multiplies values by this block's attention weights. */
-static bool is_weighted_sum(const walk *w, const struct ggml_tensor *t, int block) {
+/* Whether t multiplies values by this source's attention weights, or is what its recurrent operation gives but for the state. */
+static bool is_weighted_sum(const branch *b, const struct ggml_tensor *t) {
+    const walk *w = b->w;
+    const struct ggml_tensor *of = t->op == GGML_OP_VIEW && t->view_offs == 0 ? t->src[0] : t;
+    if (b->op) return of == b->op && (t == of || ggml_is_contiguous(t));
     int32_t i = t->op == GGML_OP_MUL_MAT ? number_of(w, t->src[1]) : NONE;
-    return i >= 0 && w->nodes[i]->op == GGML_OP_SOFT_MAX && hw__block_of(w->nodes[i]->name, "kq_soft_max-") == block;
+    return i >= 0 && w->source_at[i] == b->source;
 }
 
 static void follow_branch(branch *b, const struct ggml_tensor *t) {
-    while (t && !is_weighted_sum(b->w, t, b->block)) t = follow(b, t);
+    while (t && !is_weighted_sum(b, t)) t = follow(b, t);
     b->g->scale = (float)b->scale;
     if (t && !b->below) b->problem = "no output projection";
 }
@@ -494,10 +531,10 @@ static hw_err find_anchors(walk *w, hw_error *err) {
     return HW_OK;
 }
 
-static hw_err add_tap(walk *w, const struct ggml_tensor *node, hw__role role, int32_t layer, hw_error *err) {
+static hw_err add_tap(walk *w, const struct ggml_tensor *node, hw__role role, int32_t source, hw_error *err) {
     hw__llama_engine *e = w->e;
     int32_t i = number_of(w, node);
-    hw__tap tap = {.number = i, .role = role, .layer = layer, .factor = w->marks[i].factor};
+    hw__tap tap = {.number = i, .role = role, .source = source, .factor = w->marks[i].factor};
     bool wide = role == HW__TAP_GATE || role == HW__TAP_SUB;
     size_t anchor = (size_t)i;
     tap.width = wide ? ggml_nelements(node) / (int64_t)e->n_rows : node->ne[0];
@@ -525,14 +562,14 @@ static int by_number(const void *a, const void *b) {
                                   : (x->role > y->role) - (x->role < y->role);
 }
 
-/* ------------------------------------------------------------------ layers */
+/* ------------------------------------------------------------------ sources */
 
-/* The one term of a block's attention, or NONE with the reason. */
-static int32_t term_of(const walk *w, int block, const char **why) {
+/* The one term of a source, or NONE with the reason. */
+static int32_t term_of(const walk *w, int32_t source, const char **why) {
     int32_t found = NONE;
     *why = "does not reach the stream by additions alone";
     for (int32_t i = 0; i <= w->final; i++) {
-        if (!w->marks[i].term || w->marks[i].block != block) continue;
+        if (!w->marks[i].term || w->marks[i].source != source) continue;
         if (found >= 0) {
             *why = "reaches the stream in two places";
             return NONE;
@@ -542,46 +579,74 @@ static int32_t term_of(const walk *w, int block, const char **why) {
     return found;
 }
 
-static int32_t weights_of(const walk *w, int block) {
+/* The node of a source's attention weights, or its operation. */
+static int32_t node_of(const walk *w, int32_t source) {
     for (size_t i = 0; i < w->n; i++)
-        if (w->nodes[i]->op == GGML_OP_SOFT_MAX && hw__block_of(w->nodes[i]->name, "kq_soft_max-") == block)
-            return (int32_t)i;
+        if (w->source_at[i] == source) return (int32_t)i;
     return NONE;
 }
 
-static hw_err walk_layer(walk *w, int32_t layer, hw_error *err) {
+/* A node that is there on its own, of which t is another view. */
+static const struct ggml_tensor *unshaped(const struct ggml_tensor *t) {
+    while (t->op == GGML_OP_RESHAPE) t = t->src[0];
+    return t;
+}
+
+/* The gate may be some channels of a larger product. */
+static hw_err tap_gate(walk *w, const branch *b, hw_error *err) {
+    const struct ggml_tensor *gate = unshaped(b->gate);
+    size_t n = w->e->n_rows;
+    b->g->gate_width = (size_t)ggml_nelements(gate) / n;
+    if (gate->op == GGML_OP_VIEW && !ggml_is_contiguous(gate)) {
+        const struct ggml_tensor *root = gate->view_src;
+        size_t row = ggml_nbytes(root) / n;
+        bool rows = gate->ne[0] == (int64_t)b->g->gate_width && gate->nb[0] == sizeof(float) && gate->nb[1] == row;
+        if (!rows || number_of(w, root) < 0 || gate->view_offs % sizeof(float))
+            return hw__fail(err, HW_ERR_UNSUPPORTED, "its gate is not some channels of each token");
+        b->g->gate_offset = (int64_t)(gate->view_offs / sizeof(float));
+        gate = root;
+    }
+    return add_tap(w, gate, HW__TAP_GATE, b->source, err);
+}
+
+static hw_err tap_source(walk *w, const branch *b, int32_t input, int32_t term, hw_error *err) {
+    hw_err rc = add_tap(w, w->nodes[input], HW__TAP_BEFORE, b->source, err);
+    if (rc == HW_OK && b->gate) rc = tap_gate(w, b, err);
+    if (rc == HW_OK && b->sub && !b->g->sub_is_output) rc = add_tap(w, unshaped(b->sub), HW__TAP_SUB, b->source, err);
+    if (rc == HW_OK && b->mixed) rc = add_tap(w, b->mixed, HW__TAP_MIXED, b->source, err);
+    return rc == HW_OK ? add_tap(w, w->nodes[term], HW__TAP_ADDED, b->source, err) : rc;
+}
+
+static hw_err walk_source(walk *w, int32_t source, hw_error *err) {
     hw__llama_engine *e = w->e;
-    int block = e->layers[layer];
-    hw__layer_graph *g = &e->graphs[block];
-    const char *why;
-    int32_t term = term_of(w, block, &why), weights = weights_of(w, block);
-    int32_t input = weights >= 0 ? w->marks[weights].last : NONE;
+    const hw_source *of = &e->sources[source];
+    hw__layer_graph *g = &e->graphs[source];
+    char *lacks = of->layer < 0 ? e->recurrent_problem : e->values_problem;
+    const char *why, *name = hw_source_kind_name(of->kind);
+    int32_t term = term_of(w, source, &why), node = node_of(w, source), input = node >= 0 ? w->marks[node].last : NONE;
     if (term < 0 || input < 0 || w->marks[input].factor == 0) {
-        problem(e->values_problem, "block %d: attention %s", block, term < 0 ? why : "depends on no residual stream");
+        problem(lacks, "block %d: %s %s", of->block, name, term < 0 ? why : "depends on no residual stream");
         return HW_OK;
     }
-    branch b = {.w = w, .g = g, .block = block, .scale = 1};
+    branch b = {.w = w, .g = g, .source = source, .scale = 1, .op = of->layer < 0 ? w->nodes[node] : NULL};
     follow_branch(&b, w->nodes[term]);
     if (b.problem) {
-        problem(e->values_problem, "block %d: between attention and the stream stands %s", block, b.problem);
+        problem(lacks, "block %d: between %s and the stream stands %s", of->block, name, b.problem);
         return HW_OK;
     }
     g->reach = w->marks[input].factor;
     g->relative = (float)(w->marks[term].factor / w->marks[input].factor);
     g->gated = b.gate != NULL;
     g->normed_heads = b.sub != NULL;
-    hw_err rc = add_tap(w, w->nodes[input], HW__TAP_BEFORE, layer, err);
-    if (rc == HW_OK && b.gate) rc = add_tap(w, b.gate, HW__TAP_GATE, layer, err);
-    if (rc == HW_OK && b.sub) rc = add_tap(w, b.sub, HW__TAP_SUB, layer, err);
-    if (rc == HW_OK && b.mixed) rc = add_tap(w, b.mixed, HW__TAP_MIXED, layer, err);
-    return rc == HW_OK ? add_tap(w, w->nodes[term], HW__TAP_ADDED, layer, err) : rc;
+    g->sub_is_output = b.op && b.sub && is_weighted_sum(&b, b.sub);
+    return tap_source(w, &b, input, term, err);
 }
 
 /* What else is added; only the proof looks at it. Embeddings that the origin holds are no terms of their own. */
 static hw_err walk_rest(walk *w, hw_error *err) {
     hw_err rc = HW_OK;
     for (int32_t i = w->origin + 1; rc == HW_OK && i <= w->final; i++)
-        if (w->marks[i].term && w->marks[i].block < 0) rc = add_tap(w, w->nodes[i], HW__TAP_REST, NONE, err);
+        if (w->marks[i].term && w->marks[i].source < 0) rc = add_tap(w, w->nodes[i], HW__TAP_REST, NONE, err);
     return rc;
 }
 
@@ -598,7 +663,7 @@ static hw_err walk_stream(walk *w, hw_error *err) {
     }
     hw_err rc = find_anchors(w, err);
     if (rc == HW_OK) rc = add_tap(w, w->nodes[w->origin], HW__TAP_ORIGIN, NONE, err);
-    for (int32_t l = 0; rc == HW_OK && l < e->info.n_layers; l++) rc = walk_layer(w, l, err);
+    for (int32_t s = 0; rc == HW_OK && s < e->info.n_sources; s++) rc = walk_source(w, s, err);
     if (rc == HW_OK) rc = walk_rest(w, err);
     if (rc == HW_OK) rc = add_tap(w, w->nodes[w->final], HW__TAP_FINAL, NONE, err);
     if (rc == HW_OK) qsort(e->taps, e->n_taps, sizeof *e->taps, by_number);
@@ -614,6 +679,7 @@ hw_err hw__graph_walk(hw__llama_engine *e, hw_error *err) {
     if (w.final < 0) problem(e->values_problem, "the final stream was not found: %s", e->readout_problem);
     free(w.marks);
     free(w.slots);
+    free(w.source_at);
     free(w.anchors);
     return rc;
 }

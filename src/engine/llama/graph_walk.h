@@ -9,6 +9,7 @@
 #ifndef HW_ENGINE_LLAMA_GRAPH_WALK_H
 #define HW_ENGINE_LLAMA_GRAPH_WALK_H
 
+#include "engine/llama/graph_ops.h"
 #include "engine/llama/llama_engine.h"
 
 /* Notes a node that ggml names in the pass that is recorded. False when there is no memory. */
@@ -18,8 +19,5 @@ void hw__record_free(hw__record *record);
 /* Reads the recorded graph into e->graphs, e->readout and e->taps; the layers must be known. What cannot be followed is named in
  * values_problem and readout_problem. Error MEMORY. */
 hw_err hw__graph_walk(hw__llama_engine *e, hw_error *err);
-
-/* The block of a node called `prefix` and its number, or -1. */
-int hw__block_of(const char *name, const char *prefix);
 
 #endif

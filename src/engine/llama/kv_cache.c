@@ -172,7 +172,8 @@ hw_err hw__llama_resume(hw__engine *base, size_t *kept, const int32_t *ids, size
     hw__llama_engine *e = (hw__llama_engine *)base;
     size_t shared = 0;
     while (shared < n && shared < e->n_done && ids[shared] == e->ids[shared]) shared++;
-    if (shared > 0 && shared <= n_tokens && n_tokens <= (size_t)e->params.n_ctx && forget_from(e, shared) &&
+    bool recurrent = e->recurrent.n > 0; /* a state cannot go back, and what was read before may not have been kept */
+    if (!recurrent && shared > 0 && shared <= n_tokens && n_tokens <= (size_t)e->params.n_ctx && forget_from(e, shared) &&
         (llama_n_ctx(e->ctx) >= n_tokens || move(e, n_tokens))) {
         e->stop = stop;
         e->stop_ctx = stop_ctx;
@@ -206,6 +207,6 @@ void hw__llama_footprint(const hw__engine *base, const hw__extent *lengths, uint
     double logits = outputs * e->info.n_vocab * sizeof(float);
     double weights = e->info.n_heads * (e->params.f32_cache ? 4 : 4 + 2) + 4, wide = WIDE_ROWS * e->info.n_embd * 4;
     double pass = n_pass * (n * weights + wide);
-    *cache = (uint64_t)(n * e->info.n_layers * e->info.n_heads_kv * row * element);
+    *cache = (uint64_t)(n * (e->info.n_layers * e->info.n_heads_kv * row * element + hw__recurrent_token_bytes(e)));
     *buffers = (uint64_t)(logits > pass ? logits : pass) + hw__llama_watch_bytes(e, lengths) + e->repacked.bytes;
 }

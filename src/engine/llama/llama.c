@@ -72,6 +72,9 @@ static void close_engine(hw__engine *base) {
     hw__control_tokens_clear(&e->controls);
     free(e->layers);
     free(e->layer_of);
+    hw__recurrent_free(e);
+    free(e->sources);
+    free(e->source_of);
     free(e->readout.mean);
     hw__llama_watch_free(e);
     hw__fetch_free(e->fetch);
@@ -160,7 +163,9 @@ static void fill_info(hw__llama_engine *e, const char *path) {
         .problem = e->problem,
         .values_problem = e->values_problem,
         .readout_problem = e->readout_problem,
+        .recurrent_problem = e->recurrent_problem,
         .layers = e->layers,
+        .sources = e->sources,
         .n_blocks = llama_model_n_layer(m),
         .n_heads = llama_model_n_head(m),
         .n_heads_kv = llama_model_n_head_kv(m),
@@ -215,9 +220,11 @@ static hw_err open_engine(hw__llama_engine *e, const char *path, hw_error *err) 
     size_t n_blocks = (size_t)llama_model_n_layer(e->model);
     e->layers = hw__alloc(n_blocks, sizeof *e->layers);
     e->layer_of = hw__alloc(n_blocks, sizeof *e->layer_of);
+    e->source_of = hw__alloc(n_blocks, sizeof *e->source_of);
+    e->sources = hw__alloc(2 * n_blocks, sizeof *e->sources);
     e->batch = llama_batch_init(e->params.n_ubatch, 0, 1);
     e->fetch = hw__fetch_new();
-    if (!e->layers || !e->layer_of || !e->batch.token || !e->fetch)
+    if (!e->layers || !e->layer_of || !e->source_of || !e->sources || !e->batch.token || !e->fetch)
         return hw__fail_memory(err, "the layer list", n_blocks, sizeof(int32_t));
     fill_info(e, path);
     if ((rc = hw__llama_watch_new(e, n_blocks, err)) != HW_OK) return rc;

@@ -7,9 +7,11 @@
  *     decode.c        passes over tokens
  *     backend.c       the log and ggml's backends, once per process
  *     probe.c         what a model shows, looked for once at load
+ *     graph_ops.c     what a node says of itself
  *     graph_walk.c    how attention reaches the stream and the stream the logits, read from a graph
  *     proof.c         that this gives the engine's own numbers
  *     graph_tap.c     what a decode shows: attention rows and the stream, out of the graph
+ *     recurrent_tap.c what recurrent layers read of each token, kept as tokens are decoded
  *     weights.c       values and weights, read when signals are made
  *     mean_output.c   the mean row of the output weights, made ahead
  *     devices.c       the devices there are, and which of them a model gets
@@ -44,7 +46,7 @@ typedef struct hw__lora {
 } hw__lora;
 enum { HW__MAX_LORA = 4 };
 
-/* How one block's attention reaches the stream, as its graph shows it. Names are those of tensors in the file, "" for none:
+/* How one source, attention or a recurrent layer, reaches the stream, as its graph shows it. Names are those of tensors in the file, "" for none:
  * added = relative (bias_scale bias + scale gain norm(W_O (factor * heads) + bias)), a bias being in one of both places. */
 typedef struct hw__layer_graph {
     char wo[GGML_MAX_NAME], gain[GGML_MAX_NAME], bias[GGML_MAX_NAME];
@@ -60,6 +62,12 @@ typedef struct hw__layer_graph {
     float relative; /* what is added counts for so much where the block's input counts for 1 */
     double reach;   /* what the block's input counts for in the final stream */
     bool bias_after_norm, gated, normed_heads;
+    bool gate_is_silu;      /* the gate is silu of what is tapped */
+    int64_t gate_offset;    /* floats of a row of that before it */
+    int64_t n_sub;          /* channels that a norm of heads takes together */
+    const struct ggml_tensor *own; /* D of a recurrent layer, which a token adds to its own row; NULL: none */
+    bool sub_is_output;      /* what the norm of heads reads is the output of the recurrent operation */
+    size_t gate_width;       /* floats of a row of the gate */
     const struct ggml_tensor *values; /* what the attention weights multiply, valid until the next decode */
 } hw__layer_graph;
 
@@ -102,7 +110,7 @@ typedef struct hw__tap {
     size_t offset;
     enum ggml_op op;
     hw__role role;
-    int32_t layer;  /* of L, or -1 */
+    int32_t source; /* of sources, or -1 */
     int32_t number; /* in the recorded graph: the order */
     int64_t width;  /* floats of a row */
     double factor;  /* what a row counts for in the final stream */
@@ -127,6 +135,17 @@ typedef struct hw__tap_rows {
     float *factor;               /* [n_rows, H d] */
     size_t factor_capacity;
 } hw__tap_rows;
+
+/* The operations of a graph that move information from token to token and keep a state, in the order of the graph: see
+ * recurrent_tap.c. */
+typedef struct hw__recurrent_store hw__recurrent_store;
+typedef struct hw__recurrent_ops {
+    int32_t *source_of;          /* [n] or -1: a convolution in front of another of them */
+    size_t n, n_seen;            /* how many there are; in the decode in progress so far */
+    hw__recurrent_store *stores; /* [n_sources] those of attention are not used */
+    size_t n_kept;               /* tokens of the sequence that all of them hold */
+    size_t first_query;          /* first token whose query they hold */
+} hw__recurrent_ops;
 
 /* What the probe compares: see proof.c. */
 typedef struct hw__proof hw__proof;
@@ -157,8 +176,12 @@ typedef struct hw__llama_engine {
     char path[4096], architecture[HW__LLAMA_TEXT], name[HW__LLAMA_TEXT], quantisation[HW__LLAMA_TEXT],
         device[HW__LLAMA_TEXT];
     char problem[512];
-    int32_t *layers;   /* [L] block of each attention layer, ascending */
-    int32_t *layer_of; /* [n_blocks] attention layer of each block, -1 none */
+    int32_t *layers;    /* [L] block of each attention layer, ascending */
+    int32_t *layer_of;  /* [n_blocks] attention layer of each block, -1 none */
+    hw_source *sources; /* [info.n_sources] in the order of the graph */
+    int32_t *source_of; /* [n_blocks] source of each block's attention, -1 none */
+    hw__recurrent_ops recurrent;
+    char recurrent_problem[HW__LLAMA_TEXT];
 
     /* The decode in progress. */
     const hw__sink *sink;
@@ -168,7 +191,7 @@ typedef struct hw__llama_engine {
     hw_error failure;
 
     /* What attention carries: found by the probe, read when asked. */
-    hw__layer_graph *graphs; /* [n_blocks] */
+    hw__layer_graph *graphs; /* [n_sources] */
     hw__readout_graph readout;
     hw__record record;
     const struct ggml_tensor **heads; /* [n_blocks] attention of the decode in progress, where it was kept */
@@ -176,7 +199,8 @@ typedef struct hw__llama_engine {
     size_t n_taps, taps_capacity;
     size_t next_tap, n_asked,
         anchor_at;         /* the first that has not come; nodes so far; the anchor's number, or SIZE_MAX */
-    int32_t stopped_layer; /* whose nodes are read where they are computed, or -1 */
+    bool recurrent_stop;    /* the graph stops at a recurrent operation */
+    int32_t stopped_source; /* whose nodes are read where they are computed, or -1 */
     hw__proof *proof;      /* while it is made, else NULL */
     bool lacked;           /* the probe had no memory for something: what it says the model lacks may be there */
     hw__arena arena;
@@ -217,8 +241,23 @@ void hw__llama_watch_free(hw__llama_engine *e);
 /* Forgets the sequence and makes a context of at least `n_tokens`. */
 hw_err hw__llama_make_room(hw__llama_engine *e, size_t n_tokens, hw_error *err);
 
+/* recurrent_tap.c: room for what recurrent operations read; e->recurrent.source_of is there. */
+hw_err hw__recurrent_new(hw__llama_engine *e, hw_error *err);
+void hw__recurrent_free(hw__llama_engine *e);
+/* Before a decode, and for each node that ggml names: whether the graph must stop there; then with its data. False: e->failed. */
+void hw__recurrent_begin(hw__llama_engine *e);
+bool hw__recurrent_wants(hw__llama_engine *e, const struct ggml_tensor *t);
+bool hw__recurrent_show(hw__llama_engine *e, const struct ggml_tensor *t);
+hw_err hw__recurrent_end(hw__llama_engine *e, hw_error *err);
+/* out->v, heads, recurrent <- what the source had of the tokens so far. */
+hw_err hw__recurrent_fill(hw__llama_engine *e, hw__values *out, size_t source, hw_error *err);
+/* [n_rows, H d] the operation's output in the last decode. */
+const float *hw__recurrent_output(const hw__llama_engine *e, size_t source);
+/* Bytes for each token, in all sources. */
+double hw__recurrent_token_bytes(const hw__llama_engine *e);
+
 /* hw__llama_values() whether or not there is a problem, of some channels of the projection [n_channels] where they are not NULL. */
-hw_err hw__llama_layer_values(hw__llama_engine *e, hw__values *out, size_t layer, const size_t *channels,
+hw_err hw__llama_layer_values(hw__llama_engine *e, hw__values *out, size_t source, const size_t *channels,
                               size_t n_channels, hw_error *err);
 const struct ggml_tensor *hw__llama_cached_values(const struct ggml_tensor *t);
 

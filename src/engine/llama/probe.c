@@ -68,10 +68,10 @@ static const char *unprobed_reason(const hw__llama_engine *e) {
 
 static void judge_probe(hw__llama_engine *e, const probe *p) {
     const char *arch = e->info.architecture;
-    if (e->info.n_layers == 0)
-        snprintf(e->problem, sizeof e->problem,
-                 "no block of architecture %s shows attention weights (no kq_soft_max node)%s", arch,
-                 llama_model_is_recurrent(e->model) ? ": it is recurrent and has none" : "");
+    if (e->info.n_sources == 0)
+        snprintf(e->values_problem, sizeof e->values_problem,
+                 "no block of architecture %s shows attention weights (no kq_soft_max node)%s%.150s", arch,
+                 e->recurrent_problem[0] ? "; " : "", e->recurrent_problem);
     else if (p->non_causal)
         snprintf(e->problem, sizeof e->problem, "architecture %s attends to later tokens: rows are not causal", arch);
     else if (e->info.has_sinks ? !(p->row_error <= 1 + HW_ROW_TOLERANCE) : !(p->row_error <= HW_ROW_TOLERANCE))
@@ -84,7 +84,8 @@ static void judge_probe(hw__llama_engine *e, const probe *p) {
 
 /* The attention layers, by their weights' nodes. */
 static void find_layers(hw__llama_engine *e) {
-    for (int32_t b = 0; b < e->info.n_blocks; b++) e->layer_of[b] = -1;
+    e->info.n_layers = 0;
+    for (int32_t b = 0; b < e->info.n_blocks; b++) e->layer_of[b] = e->source_of[b] = -1;
     for (size_t i = 0; i < e->record.n; i++) {
         const struct ggml_tensor *t = e->record.nodes[i];
         int block = t->op == GGML_OP_SOFT_MAX ? hw__block_of(t->name, "kq_soft_max-") : -1;
@@ -97,12 +98,77 @@ static void find_layers(hw__llama_engine *e) {
     }
 }
 
-static hw_err read_graph(hw__llama_engine *e, const int32_t *ids, size_t n, hw_error *err) {
-    hw_err rc = hw__llama_record(e, ids, n, err);
-    if (rc == HW_OK) {
-        find_layers(e);
-        rc = hw__graph_walk(e, err);
+static int block_at(const hw__llama_engine *e, const struct ggml_tensor *t) {
+    int block = hw__is_recurrent_op(t) ? hw__recurrent_block(t) : -1;
+    return block < e->info.n_blocks ? block : -1;
+}
+
+/* Which recurrent operation stands for each block: a convolution only where no other is, since it is in front of one else. */
+static hw_err find_recurrent(hw__llama_engine *e, const struct ggml_tensor **op /* [n_blocks] */, hw_error *err) {
+    size_t n = 0;
+    for (size_t i = 0; i < e->record.n; i++) {
+        const struct ggml_tensor *t = e->record.nodes[i];
+        int block = block_at(e, t);
+        n += hw__is_recurrent_op(t);
+        if (block >= 0 && (!op[block] || op[block]->op == GGML_OP_SSM_CONV)) op[block] = t;
+        if (hw__is_recurrent_op(t) && block < 0)
+            snprintf(e->recurrent_problem, sizeof e->recurrent_problem, "the block of a %s is not known", ggml_op_desc(t));
     }
+    e->recurrent.source_of = hw__alloc(n, sizeof *e->recurrent.source_of);
+    e->recurrent.n = e->recurrent.source_of ? n : 0;
+    return e->recurrent.source_of ? HW_OK : hw__fail_memory(err, "recurrent layers", n, sizeof *e->recurrent.source_of);
+}
+
+/* The sources in the order of their blocks, attention before a recurrent layer beside it. */
+static void list_sources(hw__llama_engine *e, const struct ggml_tensor *const *op) {
+    int32_t n = 0;
+    for (int32_t b = 0; b < e->info.n_blocks; b++) {
+        if (e->layer_of[b] >= 0) {
+            e->source_of[b] = n;
+            e->sources[n++] = (hw_source){b, e->layer_of[b], HW_SOURCE_ATTENTION};
+        }
+        if (op[b]) e->sources[n++] = (hw_source){b, -1, hw__recurrent_kind(op[b])};
+    }
+    e->info.n_sources = n;
+    for (size_t i = 0, k = 0; i < e->record.n && k < e->recurrent.n; i++) {
+        const struct ggml_tensor *t = e->record.nodes[i];
+        int block = block_at(e, t);
+        if (!hw__is_recurrent_op(t)) continue;
+        int32_t s = n;
+        while (block >= 0 && op[block] == t && s > 0 && !(e->sources[s - 1].block == block && e->sources[s - 1].layer < 0)) s--;
+        e->recurrent.source_of[k++] = block >= 0 && op[block] == t ? s - 1 : -1;
+    }
+}
+
+/* `recurrent`: layers without attention too. */
+static hw_err find_sources(hw__llama_engine *e, bool recurrent, hw_error *err) {
+    const struct ggml_tensor **op = hw__alloc((size_t)e->info.n_blocks, sizeof(struct ggml_tensor *));
+    if (!op) return hw__fail_memory(err, "recurrent layers", (size_t)e->info.n_blocks, sizeof *op);
+    find_layers(e);
+    hw_err rc = recurrent ? find_recurrent(e, op, err) : HW_OK;
+    if (rc == HW_OK) {
+        list_sources(e, op);
+        rc = hw__recurrent_new(e, err);
+    }
+    free(op);
+    return rc;
+}
+
+/* Forgets what was found. */
+static void forget_graph(hw__llama_engine *e) {
+    hw__recurrent_free(e);
+    memset(e->graphs, 0, 2 * (size_t)e->info.n_blocks * sizeof *e->graphs);
+    e->info.n_sources = 0;
+    e->n_taps = 0;
+    e->values_problem[0] = e->readout_problem[0] = 0;
+    e->readout = (hw__readout_graph){0};
+}
+
+static hw_err read_graph(hw__llama_engine *e, const int32_t *ids, size_t n, bool recurrent, hw_error *err) {
+    forget_graph(e);
+    hw_err rc = hw__llama_record(e, ids, n, err);
+    if (rc == HW_OK) rc = find_sources(e, recurrent, err);
+    if (rc == HW_OK) rc = hw__graph_walk(e, err);
     hw__record_free(&e->record);
     return rc;
 }
@@ -116,6 +182,7 @@ static hw_err decode_probe(hw__llama_engine *e, probe *p, const int32_t *ids, bo
         sink.stream = probe_stream;
         sink.final = probe_final;
         sink.origin = probe_origin;
+        sink.values = true;
     }
     hw_err rc = e->base.ops->begin(&e->base, PROBE_TOKENS, e->params.stop, e->params.ctx, err);
     for (size_t at = 0, take; rc == HW_OK && at < PROBE_TOKENS; at += take) {
@@ -154,7 +221,8 @@ static void fill_probed(hw__llama_engine *e, const probe *p) {
     e->info.host_rows = !e->placement.remote;
     e->base.values_shared = e->info.host_rows; /* what is fetched goes through one buffer */
     hw__placement_text(e->device, sizeof e->device, &e->placement);
-    const struct ggml_tensor *v = e->info.n_layers ? hw__llama_cached_values(e->graphs[e->layers[0]].values) : NULL;
+    int32_t first = e->info.n_layers ? e->source_of[e->layers[0]] : -1;
+    const struct ggml_tensor *v = first >= 0 ? hw__llama_cached_values(e->graphs[first].values) : NULL;
     if (v && v->ne[2] > 0) e->info.n_heads_kv = (int32_t)v->ne[2]; /* libllama tells block 0's, which may have none */
     e->base.logit_cap = e->readout_problem[0] ? 0 : e->readout.cap;
     drop_rest(e);
@@ -169,6 +237,27 @@ static const char *skipped_reason(hw__llama_engine *e) {
     return e->purpose == HW__EXPLAINS ? NULL : "it was opened only to generate";
 }
 
+/* One look at the model; what recurrent layers lack is in recurrent_problem then. */
+static hw_err probe_once(hw__llama_engine *e, const int32_t *ids, bool recurrent, hw_error *err) {
+    size_t chunk = e->base.ops->chunk(&e->base);
+    hw_err rc = read_graph(e, ids, chunk < PROBE_TOKENS ? chunk : PROBE_TOKENS, recurrent, err);
+    if (rc != HW_OK || (recurrent && e->recurrent_problem[0])) return rc;
+    hw_error why = {0};
+    probe p = {.proof = hw__proof_new(e)};
+    if (!p.proof) return hw__fail_memory(err, "the probe", (size_t)e->info.n_sources, 1);
+    rc = run_probe(e, &p, ids, &why);
+    if (rc == HW_ERR_UNSUPPORTED) {
+        snprintf(e->problem, sizeof e->problem, "%.500s", why.msg);
+        rc = HW_OK;
+    } else if (rc != HW_OK) {
+        if (err) *err = why;
+    } else if (!recurrent || !e->recurrent_problem[0]) {
+        fill_probed(e, &p);
+    }
+    hw__proof_free(p.proof);
+    return rc;
+}
+
 hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err) {
     hw_err rc = e->base.ops->begin(&e->base, PROBE_TOKENS, e->params.stop, e->params.ctx, err);
     if (rc != HW_OK) return rc;
@@ -179,21 +268,10 @@ hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err) {
     }
     int32_t ids[PROBE_TOKENS], bos = llama_vocab_bos(e->vocab);
     for (int i = 0; i < PROBE_TOKENS; i++) ids[i] = (i == 0 && bos >= 0) ? bos : (i + 1) % e->info.n_vocab;
-    size_t chunk = e->base.ops->chunk(&e->base);
-    rc = read_graph(e, ids, chunk < PROBE_TOKENS ? chunk : PROBE_TOKENS, err);
-    if (rc != HW_OK) return rc;
-    hw_error why = {0};
-    probe p = {.proof = hw__proof_new(e)};
-    if (!p.proof) return hw__fail_memory(err, "the probe", (size_t)e->info.n_layers, 1);
-    rc = run_probe(e, &p, ids, &why);
-    if (rc == HW_ERR_UNSUPPORTED) {
-        snprintf(e->problem, sizeof e->problem, "%.500s", why.msg);
-        rc = HW_OK;
-    } else if (rc != HW_OK) {
-        if (err) *err = why;
-    } else {
-        fill_probed(e, &p);
+    rc = probe_once(e, ids, true, err);
+    if (rc == HW_OK && e->recurrent_problem[0]) {
+        rc = e->base.ops->begin(&e->base, PROBE_TOKENS, e->params.stop, e->params.ctx, err);
+        if (rc == HW_OK) rc = probe_once(e, ids, false, err);
     }
-    hw__proof_free(p.proof);
     return rc == HW_OK && e->lacked ? hw__fail_memory(err, "the probe", (size_t)e->info.n_embd, sizeof(double)) : rc;
 }

@@ -28,31 +28,34 @@ typedef struct rest {
 } rest;
 
 struct hw__proof {
-    layer_row *layers; /* [n_layers] */
-    size_t n_layers, n_embd;
+    layer_row *sources; /* [n_sources] */
+    size_t n_sources, n_embd;
+    const hw_source *of; /* [n_sources] */
     rest *rest; /* [n_rest] in the order of the graph */
     size_t n_rest, rest_capacity;
     float *final, *origin; /* [D] */
-    size_t uneven;         /* a layer with another number of heads than the first, or 0 */
+    size_t n_heads;        /* of the first attention layer */
+    size_t uneven;         /* a source with another number of heads than the first, or 0 */
 };
 
 hw__proof *hw__proof_new(const hw__llama_engine *e) {
     hw__proof *p = hw__alloc(1, sizeof *p);
     if (!p) return NULL;
     p->n_embd = (size_t)e->info.n_embd;
-    p->n_layers = (size_t)e->info.n_layers;
+    p->n_sources = (size_t)e->info.n_sources;
+    p->of = e->sources;
     p->rest_capacity = e->n_taps;
-    p->layers = hw__alloc(p->n_layers, sizeof *p->layers);
+    p->sources = hw__alloc(p->n_sources, sizeof *p->sources);
     p->rest = hw__alloc(p->rest_capacity, sizeof *p->rest);
-    if (p->layers && p->rest) return p;
+    if (p->sources && p->rest) return p;
     hw__proof_free(p);
     return NULL;
 }
 
 void hw__proof_free(hw__proof *p) {
     if (!p) return;
-    for (size_t l = 0; p->layers && l < p->n_layers; l++) {
-        layer_row *r = &p->layers[l];
+    for (size_t l = 0; p->sources && l < p->n_sources; l++) {
+        layer_row *r = &p->sources[l];
         free(r->before);
         free(r->added);
         free(r->mixed);
@@ -60,7 +63,7 @@ void hw__proof_free(hw__proof *p) {
         free(r->heads);
     }
     for (size_t i = 0; p->rest && i < p->n_rest; i++) free(p->rest[i].row);
-    free(p->layers);
+    free(p->sources);
     free(p->rest);
     free(p->final);
     free(p->origin);
@@ -81,9 +84,13 @@ static hw_err copy_row(float **to, const float *row, size_t n, hw_error *err) {
 
 hw_err hw__proof_heads(void *proof, size_t layer, const hw__heads *h, hw_error *err) {
     hw__proof *p = proof;
-    layer_row *r = &p->layers[layer];
+    size_t source = 0;
+    while (source < p->n_sources && p->of[source].layer != (int32_t)layer) source++;
+    if (source == p->n_sources) return hw__fail(err, HW_ERR_ENGINE, "rows of layer %zu", layer);
+    layer_row *r = &p->sources[source];
     size_t n_keys = h->q0 + h->n_rows; /* of the last row */
-    if (h->n_heads != p->layers[0].n_heads && layer > 0 && !p->uneven) p->uneven = layer;
+    if (p->n_heads == 0) p->n_heads = h->n_heads;
+    if (h->n_heads != p->n_heads && !p->uneven) p->uneven = source;
     free(r->heads);
     r->heads = hw__alloc(h->n_heads, n_keys * sizeof(float));
     if (!r->heads) return hw__fail_memory(err, "the probe's rows", h->n_heads, n_keys * sizeof(float));
@@ -95,9 +102,9 @@ hw_err hw__proof_heads(void *proof, size_t layer, const hw__heads *h, hw_error *
     return HW_OK;
 }
 
-hw_err hw__proof_stream(void *proof, size_t layer, const hw__stream *s, hw_error *err) {
+hw_err hw__proof_stream(void *proof, size_t source, const hw__stream *s, hw_error *err) {
     hw__proof *p = proof;
-    layer_row *r = &p->layers[layer];
+    layer_row *r = &p->sources[source];
     size_t D = p->n_embd, last = s->n_rows - 1, width = s->factor ? s->factor_width : 0;
     if (s->n_rows == 0) return HW_OK;
     hw_err rc = copy_row(&r->before, s->before + last * D, D, err);
@@ -192,13 +199,12 @@ static void close_stream(const hw__proof *p, hw__llama_engine *e, double *sum) {
     for (size_t i = 0; i < e->n_taps && !e->values_problem[0]; i++) {
         const hw__tap *tap = &e->taps[i];
         if (tap->role == HW__TAP_ADDED) {
-            const hw__layer_graph *g = &e->graphs[e->layers[tap->layer]];
             sum_rest(p, sum, &next, tap->number);
-            add_row(sum, p->layers[tap->layer].added, g->reach, D);
+            add_row(sum, p->sources[tap->source].added, e->graphs[tap->source].reach, D);
         } else if (tap->role == HW__TAP_BEFORE || tap->role == HW__TAP_FINAL) {
             bool final = tap->role == HW__TAP_FINAL;
             sum_rest(p, sum, &next, final ? INT32_MAX : tap->number);
-            double off = sum_error(sum, final ? p->final : p->layers[tap->layer].before, tap->factor, D);
+            double off = sum_error(sum, final ? p->final : p->sources[tap->source].before, tap->factor, D);
             if (off <= SUM_ERROR) continue;
             if (final) {
                 problem(e->values_problem, "the final stream is not what the blocks added (off by %.2g of it)", off);
@@ -206,7 +212,7 @@ static void close_stream(const hw__proof *p, hw__llama_engine *e, double *sum) {
                 problem(e->values_problem,
                         "the stream that enters block %d is not what the blocks before it added (off by "
                         "%.2g of it)",
-                        e->layers[tap->layer], off);
+                        e->sources[tap->source].block, off);
             }
         }
     }
@@ -221,6 +227,24 @@ static void mix_heads(double *out, const layer_row *r, const hw__values *v) {
         for (size_t k = 0; k < r->n_keys && k < v->n_tokens; k++) sum += (double)attn[k] * value[k];
         out[c] = sum * (r->factor ? r->factor[c] : 1);
     }
+}
+
+/* The same of a recurrent layer, whose rows are made here: false where there is no memory. */
+static bool mix_recurrent(double *out, const layer_row *r, const hw__values *v) {
+    size_t T = v->n_tokens, width = v->n_heads * v->head_size;
+    const hw__recurrent *of = v->recurrent;
+    bool rows = hw__recurrent_has_rows(of);
+    float *weights = hw__alloc(rows ? v->n_heads : width, T * sizeof *weights);
+    bool ok = weights && (rows ? hw__recurrent_rows(weights, T, of, T - 1, 1)
+                               : hw__recurrent_values(weights, T, of, v->v, T - 1, 1));
+    for (size_t c = 0; ok && c < width; c++) {
+        const float *a = weights + (rows ? c / v->head_size : c) * T, *value = v->v + c * T;
+        double sum = 0;
+        for (size_t k = 0; k < T; k++) sum += a[k] * (rows ? (double)value[k] : 1);
+        out[c] = sum * (r->factor ? r->factor[c] : 1);
+    }
+    free(weights);
+    return ok;
 }
 
 /* What one channel of attention's part is, and how much of it is bias. */
@@ -271,36 +295,38 @@ static double layer_error(const hw__llama_engine *e, const layer_row *r, const h
     return relative(length(difference, n), fmax(length(want, n), length(usual, n)));
 }
 
-static void close_layer(const hw__proof *p, hw__llama_engine *e, size_t layer, hw__values *v) {
-    const layer_row *r = &p->layers[layer];
-    const hw__layer_graph *g = &e->graphs[e->layers[layer]];
+static void close_source(const hw__proof *p, hw__llama_engine *e, size_t source, hw__values *v) {
+    const layer_row *r = &p->sources[source];
+    const hw__layer_graph *g = &e->graphs[source];
+    const hw_source *of = &e->sources[source];
     size_t D = p->n_embd, n = D < CHANNELS ? D : CHANNELS;
     size_t channels[CHANNELS];
     for (size_t i = 0; i < n; i++) channels[i] = i * D / n;
     hw_error why = {0};
     float *bias = NULL;
     double *heads = NULL, off = INFINITY;
-    hw_err rc = r->added && r->heads ? hw__llama_layer_values(e, v, layer, channels, n, &why) : HW_ERR_ENGINE;
+    bool attention = of->layer >= 0;
+    char *lacks = attention ? e->values_problem : e->recurrent_problem;
+    hw_err rc = r->added && (r->heads || !attention) ? hw__llama_layer_values(e, v, source, channels, n, &why) : HW_ERR_ENGINE;
     if (rc == HW_OK) rc = read_vector(e, &bias, g->bias, D, &why);
     if (rc == HW_OK && v->norm != HW__NORM_NONE && !r->mixed) rc = HW_ERR_ENGINE;
-    if (rc == HW_OK && r->n_heads != v->n_heads)
+    if (rc == HW_OK && attention && r->n_heads != v->n_heads)
         rc = hw__fail(&why, HW_ERR_UNSUPPORTED, "it has %zu heads", r->n_heads);
     if (rc == HW_OK) heads = hw__alloc(v->n_heads, v->head_size * sizeof *heads);
-    e->lacked = e->lacked || rc == HW_ERR_MEMORY || (rc == HW_OK && !heads);
-    if (heads) {
-        mix_heads(heads, r, v);
+    bool mixed = heads && (attention || mix_recurrent(heads, r, v));
+    e->lacked = e->lacked || rc == HW_ERR_MEMORY || (rc == HW_OK && !mixed);
+    if (mixed) {
+        if (attention) mix_heads(heads, r, v);
         off = layer_error(e, r, g, v, heads, bias);
     }
     double most = fmax(error_of_type(g->wo_type), e->params.f32_cache ? F32_ERROR : F16_ERROR);
     if (e->placement.remote) most = fmax(most, BF16_ERROR);
     if (rc != HW_OK) {
-        problem(e->values_problem, "block %d: %s", e->layers[layer],
-                why.msg[0] ? why.msg : "the decode did not show it");
+        problem(lacks, "block %d: %s", of->block, why.msg[0] ? why.msg : "the decode did not show it");
     } else if (!(off <= most)) {
-        problem(e->values_problem,
-                "block %d: the values times attention weights are not what attention adds (off by %.2g of "
-                "it, at most %.2g is accepted)",
-                e->layers[layer], off, most);
+        problem(lacks, "block %d: the values times %s are not what %s adds (off by %.2g of it, at most %.2g is accepted)",
+                of->block, attention ? "attention weights" : "rows of its recurrence", hw_source_kind_name(of->kind), off,
+                most);
     }
     free(bias);
     free(heads);
@@ -385,13 +411,13 @@ void hw__proof_close(const hw__proof *p, hw__llama_engine *e) {
     hw__values values = {0};
     bool shown = sum && p->origin && p->final;
     e->lacked = e->lacked || !sum;
-    for (size_t l = 0; l < p->n_layers; l++) shown = shown && p->layers[l].before && p->layers[l].added;
+    for (size_t l = 0; l < p->n_sources; l++) shown = shown && p->sources[l].before && p->sources[l].added;
     if (!e->values_problem[0] && p->uneven)
-        problem(e->values_problem, "block %d has another number of heads than block %d", e->layers[p->uneven],
+        problem(e->values_problem, "block %d has another number of heads than block %d", e->sources[p->uneven].block,
                 e->layers[0]);
     if (!e->values_problem[0] && !shown) problem(e->values_problem, "the probe's decode did not show the stream");
     if (!e->values_problem[0]) close_stream(p, e, sum);
-    for (size_t l = 0; l < p->n_layers && !e->values_problem[0]; l++) close_layer(p, e, l, &values);
+    for (size_t l = 0; l < p->n_sources && !e->values_problem[0]; l++) close_source(p, e, l, &values);
     if (!e->readout_problem[0]) close_readout(p, e);
     if (!e->readout_problem[0] && e->values_problem[0])
         problem(e->readout_problem, "what attention carries is not known: %.200s", e->values_problem);

@@ -45,7 +45,7 @@ static void read_row(float *out, const unsigned char *raw, size_t n, enum ggml_t
  * each read may cross a network. */
 static hw_err read_cache(hw__llama_engine *e, float *out, const struct ggml_tensor *t, size_t n, hw_error *err) {
     size_t d = (size_t)t->ne[1], n_kv = (size_t)t->ne[2];
-    const unsigned char *plane = ggml_backend_buffer_is_host(t->buffer) ? t->data : hw__fetch_all(e->fetch, t);
+    const unsigned char *plane = hw__fetch_bytes(e->fetch, t);
     if (!plane) return hw__fail_memory(err, "the values of a layer", n_kv * d, n * sizeof(float));
     for (size_t r = 0; r < n_kv * d; r++)
         read_row(out + r * n, plane + r / d * t->nb[2] + r % d * t->nb[1], n, t->type, t->nb[0]);
@@ -158,19 +158,28 @@ void hw__values_clear(hw__values *values) {
     free(values->wo);
     free(values->gain_room);
     free(values->scratch);
+    free(values->kept);
+    free(values->kept_double);
     *values = (hw__values){0};
 }
 
-hw_err hw__llama_layer_values(hw__llama_engine *e, hw__values *out, size_t layer, const size_t *channels,
-                              size_t n_channels, hw_error *err) {
-    const hw__layer_graph *g = &e->graphs[e->layers[layer]];
-    size_t D = (size_t)e->info.n_embd;
+/* Values of attention, whose heads share them. */
+static hw_err attention_values(hw__llama_engine *e, hw__values *out, const hw__layer_graph *g, hw_error *err) {
     const struct ggml_tensor *t = hw__llama_cached_values(g->values);
     if (!t || t->ne[2] < 1 || e->info.n_heads % t->ne[2])
         return hw__fail(err, HW_ERR_UNSUPPORTED, "%d heads do not share its values evenly", e->info.n_heads);
-    hw_err rc = read_values(e, out, g, err);
-    if (rc != HW_OK) return rc;
+    out->recurrent = NULL;
     out->n_heads = (size_t)e->info.n_heads;
+    return read_values(e, out, g, err);
+}
+
+hw_err hw__llama_layer_values(hw__llama_engine *e, hw__values *out, size_t source, const size_t *channels,
+                              size_t n_channels, hw_error *err) {
+    const hw__layer_graph *g = &e->graphs[source];
+    size_t D = (size_t)e->info.n_embd;
+    bool attention = e->sources[source].layer >= 0;
+    hw_err rc = attention ? attention_values(e, out, g, err) : hw__recurrent_fill(e, out, source, err);
+    if (rc != HW_OK) return rc;
     out->norm = g->kind;
     out->eps = g->eps;
     out->scale = g->scale * g->relative;
@@ -183,12 +192,12 @@ hw_err hw__llama_layer_values(hw__llama_engine *e, hw__values *out, size_t layer
     return hw__gguf_rows(e->file, out->gain, g->gain, 0, 1, D, err);
 }
 
-hw_err hw__llama_values(hw__engine *base, hw__values *out, size_t layer, hw_error *err) {
+hw_err hw__llama_values(hw__engine *base, hw__values *out, size_t source, hw_error *err) {
     hw__llama_engine *e = (hw__llama_engine *)base;
     if (e->values_problem[0]) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s", e->values_problem);
-    if (layer >= (size_t)e->info.n_layers)
-        return hw__fail(err, HW_ERR_ARGUMENT, "layer %zu: the model has %d", layer, e->info.n_layers);
-    return hw__llama_layer_values(e, out, layer, NULL, 0, err);
+    if (source >= (size_t)e->info.n_sources)
+        return hw__fail(err, HW_ERR_ARGUMENT, "source %zu: the model has %d", source, e->info.n_sources);
+    return hw__llama_layer_values(e, out, source, NULL, 0, err);
 }
 
 /* Mean bias of the output. */

@@ -62,8 +62,18 @@ static void put_template(hw_model *model) {
     }
 }
 
+/* Recurrent layers by kind, and whether they are read. */
+static void put_recurrent(const hw_model_info *m) {
+    int n[HW_N_SOURCE_KINDS] = {0};
+    for (int32_t i = 0; i < m->n_sources; i++) n[m->sources[i].kind]++;
+    for (int kind = HW_SOURCE_ATTENTION + 1; kind < HW_N_SOURCE_KINDS; kind++)
+        if (n[kind]) put_line("recurrent", "%d %s", n[kind], hw_source_kind_name((hw_source_kind)kind));
+    if (*m->recurrent_problem) put_line("recurrent", "not read: %s", m->recurrent_problem);
+}
+
 static void put_attention(const hw_model_info *m) {
     put_line("layers", "%d of %d have attention", m->n_layers, m->n_blocks);
+    put_recurrent(m);
     put_line("heads", "%d, %d for keys and values", m->n_heads, m->n_heads_kv);
     put_line("hidden size", "%d", m->n_embd);
     if (m->n_swa) {

@@ -143,6 +143,7 @@ static const size_t strings[] = {
     offsetof(hw_model_info, device),
     offsetof(hw_model_info, problem),
     offsetof(hw_model_info, values_problem),
+    offsetof(hw_model_info, recurrent_problem),
     offsetof(hw_model_info, readout_problem),
     offsetof(hw_model_info, adapters),
 };
@@ -157,6 +158,7 @@ void engine_model_pack(buffer *out, const hw_model_info *info) {
     hw_model_info copy = *info;
     buffer_add(out, &copy, sizeof copy);
     buffer_add(out, info->layers, (size_t)info->n_layers * sizeof *info->layers);
+    buffer_add(out, info->sources, (size_t)info->n_sources * sizeof *info->sources);
     for (size_t i = 0; i < N_STRINGS; i++) {
         const char *text = *string_at(&copy, i);
         buffer_add(out, text ? text : "", strlen(text ? text : "") + 1);
@@ -167,11 +169,15 @@ bool engine_model_unpack(hw_model_info *out, char **owner, const char *bytes, si
     hw_model_info info;
     if (n < sizeof info) return false;
     memcpy(&info, bytes, sizeof info);
+    if (info.n_layers < 0 || info.n_sources < 0) return false;
     size_t layers = (size_t)info.n_layers * sizeof *info.layers, at = sizeof info + layers;
-    if (info.n_layers < 0 || at > n || !(*owner = malloc(n + 1))) return false;
+    size_t sources = at;
+    at += (size_t)info.n_sources * sizeof *info.sources;
+    if (at > n || !(*owner = malloc(n + 1))) return false;
     memcpy(*owner, bytes, n);
     (*owner)[n] = 0;
     info.layers = (const int32_t *)(const void *)(*owner + sizeof info);
+    info.sources = (const hw_source *)(const void *)(*owner + sources);
     for (size_t i = 0; i < N_STRINGS; i++) {
         *string_at(&info, i) = at < n ? *owner + at : "";
         at += at < n ? strlen(*owner + at) + 1 : 0;

@@ -1,0 +1,424 @@
+/*
+ * recurrent_tap.c - what recurrent layers read of each token, kept as tokens are decoded: the engine keeps their state alone.
+ *
+ * One operation of ggml does what makes such a layer's tokens meet. Its sources are read where the graph stops behind it, while
+ * they are there:
+ *
+ *     GATED_DELTA_NET   q, k [S, H_k, tokens], v [S, H, tokens], log decay [1 or S, H, tokens], beta [1, H, tokens], state
+ *     SSM_SCAN          state [S, d, H], x [d, H, tokens], dt before softplus [H, tokens], A [1 or S, H], B, C [S, H_k, tokens]
+ *     SSM_CONV          [taps - 1 + tokens, D], weights [taps, D]: a layer of its own where no other operation comes behind it
+ *
+ * Operations of all decodes come in one order, by which each is told apart. Keys, queries and values are kept as F16 unless the
+ * model's cache is F32, as attention's are.
+ */
+#include "base/float16.h"
+#include "engine/llama/graph_ops.h"
+#include "engine/llama/llama_engine.h"
+#include "math/simd.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum part_name { QUERY, KEY, VALUE, WRITE, KEEP, KEEP_CHANNELS, N_PARTS } part_name;
+
+/* Numbers of each token, [tokens, width]. */
+typedef struct part {
+    void *cells;
+    size_t width, size, room; /* numbers of a token; bytes of one; tokens that there is room for */
+} part;
+
+struct hw__recurrent_store {
+    hw__recurrence kind;
+    size_t n_heads, n_heads_k, key_size, value_size;
+    part parts[N_PARTS]; /* width 0: the kind has none */
+    float *fixed;        /* rates or taps [H, S] */
+    float *output;       /* [n_rows, H d] of the decode in progress, before D, norm and gate */
+    size_t n_output;
+    bool shown; /* in the decode in progress */
+};
+
+/* ------------------------------------------------------------------ room */
+
+hw_err hw__recurrent_new(hw__llama_engine *e, hw_error *err) {
+    size_t n = (size_t)e->info.n_sources;
+    e->recurrent.stores = hw__alloc(n, sizeof *e->recurrent.stores);
+    return e->recurrent.stores ? HW_OK : hw__fail_memory(err, "recurrent layers", n, sizeof *e->recurrent.stores);
+}
+
+void hw__recurrent_free(hw__llama_engine *e) {
+    for (int32_t s = 0; e->recurrent.stores && s < e->info.n_sources; s++) {
+        hw__recurrent_store *store = &e->recurrent.stores[s];
+        for (size_t i = 0; i < N_PARTS; i++) free(store->parts[i].cells);
+        free(store->fixed);
+        free(store->output);
+    }
+    free(e->recurrent.stores);
+    free(e->recurrent.source_of);
+    e->recurrent = (hw__recurrent_ops){0};
+}
+
+double hw__recurrent_token_bytes(const hw__llama_engine *e) {
+    double bytes = 0;
+    for (int32_t s = 0; e->recurrent.stores && s < e->info.n_sources; s++)
+        for (size_t i = 0; i < N_PARTS; i++)
+            bytes += (double)(e->recurrent.stores[s].parts[i].width * e->recurrent.stores[s].parts[i].size);
+    return bytes;
+}
+
+/* ------------------------------------------------------------------ shapes */
+
+static bool set_part(hw__recurrent_store *store, part_name name, size_t width, size_t size) {
+    part *p = &store->parts[name];
+    if (p->width == 0) *p = (part){.width = width, .size = size};
+    return p->width == width && p->size == size;
+}
+
+static size_t ne(const struct ggml_tensor *t, int i) { return (size_t)t->ne[i]; }
+
+static bool is_f32(const struct ggml_tensor *t) { return t && t->type == GGML_TYPE_F32; }
+
+static bool set_shape(hw__recurrent_store *store, hw__recurrence kind, size_t H, size_t Hk, size_t S, size_t d) {
+    if (store->n_heads == 0) {
+        store->kind = kind;
+        store->n_heads = H;
+        store->n_heads_k = Hk;
+        store->key_size = S;
+        store->value_size = d;
+    }
+    return store->kind == kind && store->n_heads == H && store->n_heads_k == Hk && store->key_size == S &&
+           store->value_size == d;
+}
+
+/* Whether the operation is of the shape that is known, or the first one, which says it. `size`: bytes of a key's number. */
+static bool fits_delta(hw__recurrent_store *store, const struct ggml_tensor *t, size_t n, size_t size) {
+    const struct ggml_tensor *q = t->src[0], *k = t->src[1], *v = t->src[2], *g = t->src[3], *beta = t->src[4];
+    if (!is_f32(q) || !is_f32(k) || !is_f32(v) || !is_f32(g) || !is_f32(beta)) return false;
+    size_t S = ne(v, 0), H = ne(v, 1), Hk = ne(k, 1);
+    bool wide = ne(g, 0) > 1;
+    return ne(q, 0) == S && ne(k, 0) == S && ne(q, 1) == Hk && ne(v, 2) == n && ne(q, 2) == n && v->ne[3] == 1 &&
+           (ne(g, 0) == 1 || ne(g, 0) == S) && ne(g, 1) == H && ne(beta, 0) == 1 && ne(beta, 1) == H && H % Hk == 0 &&
+           set_shape(store, HW__RECURRENCE_DELTA, H, Hk, S, S) && set_part(store, QUERY, Hk * S, size) &&
+           set_part(store, KEY, Hk * S, size) && set_part(store, VALUE, H * S, size) &&
+           set_part(store, WRITE, H, sizeof(float)) &&
+           (wide ? set_part(store, KEEP_CHANNELS, H * S, sizeof(float)) : set_part(store, KEEP, H, sizeof(double)));
+}
+
+static bool fits_scan(hw__recurrent_store *store, const struct ggml_tensor *t, size_t n, size_t size) {
+    const struct ggml_tensor *x = t->src[1], *dt = t->src[2], *a = t->src[3], *b = t->src[4], *c = t->src[5];
+    if (!is_f32(x) || !is_f32(dt) || !is_f32(a) || !is_f32(b) || !is_f32(c)) return false;
+    size_t d = ne(x, 0), H = ne(x, 1), S = ne(b, 0), Hk = ne(b, 1);
+    bool channels = ne(a, 0) > 1;
+    if (ne(x, 2) != n || x->ne[3] != 1 || ne(dt, 0) != H || ne(dt, 1) != n || ne(a, 1) != H || ne(c, 0) != S ||
+        ne(c, 1) != Hk || H % Hk || (channels && (ne(a, 0) != S || d != 1 || Hk != 1)))
+        return false;
+    return set_shape(store, channels ? HW__RECURRENCE_CHANNELS : HW__RECURRENCE_SCAN, H, Hk, S, d) &&
+           set_part(store, QUERY, Hk * S, size) && set_part(store, KEY, Hk * S, size) &&
+           set_part(store, VALUE, H * d, size) && set_part(store, WRITE, H, sizeof(float)) &&
+           (channels || set_part(store, KEEP, H, sizeof(double)));
+}
+
+static bool fits_taps(hw__recurrent_store *store, const struct ggml_tensor *t, size_t n, size_t size) {
+    const struct ggml_tensor *x = t->src[0], *w = t->src[1];
+    return is_f32(x) && is_f32(w) && x->ne[2] == 1 && ne(w, 1) == ne(x, 1) && ne(x, 0) == ne(w, 0) - 1 + n &&
+           set_shape(store, HW__RECURRENCE_TAPS, ne(x, 1), 1, ne(w, 0), 1) && set_part(store, VALUE, ne(x, 1), size);
+}
+
+static bool fits(hw__recurrent_store *store, const struct ggml_tensor *t, size_t n, size_t size) {
+    switch (hw__recurrent_kind(t)) {
+    case HW_SOURCE_DELTA_NET: return fits_delta(store, t, n, size);
+    case HW_SOURCE_STATE_SPACE: return fits_scan(store, t, n, size);
+    default: return fits_taps(store, t, n, size);
+    }
+}
+
+/* ------------------------------------------------------------------ reading an operation */
+
+/* Which numbers of a tensor are a token's: [n1, n0], bytes from one to the next. */
+typedef struct strided {
+    size_t n0, n1, step0, step1, token, offset;
+} strided;
+
+static strided by_heads(const struct ggml_tensor *t) {
+    return (strided){ne(t, 0), ne(t, 1), t->nb[0], t->nb[1], t->nb[2], 0};
+}
+
+static strided by_channels(const struct ggml_tensor *t) { return (strided){ne(t, 0), 1, t->nb[0], 0, t->nb[1], 0}; }
+
+/* The last n columns, of which each is a token. */
+static strided by_columns(const struct ggml_tensor *t, size_t n) {
+    return (strided){ne(t, 1), 1, t->nb[1], 0, t->nb[0], (ne(t, 0) - n) * t->nb[0]};
+}
+
+static hw_err grow(part *p, size_t n_tokens, hw_error *err) {
+    size_t room = p->room ? 2 * p->room : 256;
+    if (n_tokens <= p->room) return HW_OK;
+    if (room < n_tokens) room = n_tokens;
+    void *cells = hw__realloc(p->cells, room, p->width * p->size);
+    if (!cells) return hw__fail_memory(err, "what recurrent layers read of tokens", room, p->width * p->size);
+    p->cells = cells;
+    p->room = room;
+    return HW_OK;
+}
+
+static float read_float(const unsigned char *at) {
+    float v;
+    memcpy(&v, at, sizeof v);
+    return v;
+}
+
+static void put_number(part *p, size_t i, double v) {
+    if (p->size == sizeof(double)) {
+        ((double *)p->cells)[i] = v;
+    } else if (p->size == sizeof(float)) {
+        ((float *)p->cells)[i] = (float)v;
+    } else {
+        ((uint16_t *)p->cells)[i] = hw__half_of_float((float)v);
+    }
+}
+
+typedef double (*mapping)(double v);
+static double same(double v) { return v; }
+/* As ggml has it. */
+static double softplus(double v) { return v > 20 ? v : log1p(exp(v)); }
+
+/* Appends the decode's n tokens to a part. */
+static hw_err keep_rows(hw__llama_engine *e, part *p, const struct ggml_tensor *t, strided s, mapping map, hw_error *err) {
+    hw_err rc = grow(p, e->at + e->n_rows, err);
+    const unsigned char *bytes = rc == HW_OK ? hw__fetch_bytes(e->fetch, t) : NULL;
+    if (rc == HW_OK && !bytes) rc = hw__fail_memory(err, t->name, ggml_nbytes(t), 1);
+    for (size_t i = 0; rc == HW_OK && i < e->n_rows; i++) {
+        const unsigned char *token = bytes + s.offset + i * s.token;
+        size_t to = (e->at + i) * p->width;
+        for (size_t h = 0; h < s.n1; h++)
+            for (size_t c = 0; c < s.n0; c++)
+                put_number(p, to + h * s.n0 + c, map(read_float(token + h * s.step1 + c * s.step0)));
+    }
+    return rc;
+}
+
+/* The weights [H, S] of rates or taps, once. */
+static hw_err keep_fixed(hw__recurrent_store *store, const struct ggml_tensor *t, hw_error *err) {
+    size_t n = (size_t)ggml_nelements(t);
+    if (store->fixed) return HW_OK;
+    float *fixed = hw__alloc(n, sizeof *fixed);
+    if (!fixed) return hw__fail_memory(err, t->name, n, sizeof *fixed);
+    ggml_backend_tensor_get(t, fixed, 0, n * sizeof *fixed);
+    store->fixed = fixed;
+    return HW_OK;
+}
+
+/* What a step keeps: exp(dt A), from dt, which has been kept. */
+static hw_err keep_decays(hw__llama_engine *e, hw__recurrent_store *store, hw_error *err) {
+    part *keep = &store->parts[KEEP];
+    const float *dt = store->parts[WRITE].cells;
+    size_t H = store->n_heads;
+    hw_err rc = grow(keep, e->at + e->n_rows, err);
+    for (size_t i = e->at * H; rc == HW_OK && i < (e->at + e->n_rows) * H; i++)
+        ((double *)keep->cells)[i] = exp((double)dt[i] * store->fixed[i % H]);
+    return rc;
+}
+
+static hw_err keep_delta(hw__llama_engine *e, hw__recurrent_store *s, const struct ggml_tensor *t, hw_error *err) {
+    bool wide = s->parts[KEEP_CHANNELS].width;
+    hw_err rc = keep_rows(e, &s->parts[QUERY], t->src[0], by_heads(t->src[0]), same, err);
+    if (rc == HW_OK) rc = keep_rows(e, &s->parts[KEY], t->src[1], by_heads(t->src[1]), same, err);
+    if (rc == HW_OK) rc = keep_rows(e, &s->parts[VALUE], t->src[2], by_heads(t->src[2]), same, err);
+    if (rc == HW_OK)
+        rc = keep_rows(e, &s->parts[wide ? KEEP_CHANNELS : KEEP], t->src[3], by_heads(t->src[3]), exp, err);
+    return rc == HW_OK ? keep_rows(e, &s->parts[WRITE], t->src[4], by_heads(t->src[4]), same, err) : rc;
+}
+
+static hw_err keep_scan(hw__llama_engine *e, hw__recurrent_store *s, const struct ggml_tensor *t, hw_error *err) {
+    hw_err rc = keep_fixed(s, t->src[3], err);
+    if (rc == HW_OK) rc = keep_rows(e, &s->parts[VALUE], t->src[1], by_heads(t->src[1]), same, err);
+    if (rc == HW_OK) rc = keep_rows(e, &s->parts[WRITE], t->src[2], by_channels(t->src[2]), softplus, err);
+    if (rc == HW_OK) rc = keep_rows(e, &s->parts[KEY], t->src[4], by_heads(t->src[4]), same, err);
+    if (rc == HW_OK) rc = keep_rows(e, &s->parts[QUERY], t->src[5], by_heads(t->src[5]), same, err);
+    return rc == HW_OK && s->kind == HW__RECURRENCE_SCAN ? keep_decays(e, s, err) : rc;
+}
+
+static hw_err keep_taps(hw__llama_engine *e, hw__recurrent_store *s, const struct ggml_tensor *t, hw_error *err) {
+    hw_err rc = keep_fixed(s, t->src[1], err);
+    if (rc != HW_OK) return rc;
+    return keep_rows(e, &s->parts[VALUE], t->src[0], by_columns(t->src[0], e->n_rows), same, err);
+}
+
+static hw_err keep_output(hw__llama_engine *e, hw__recurrent_store *s, const struct ggml_tensor *t, hw_error *err) {
+    size_t n = e->n_rows * s->n_heads * s->value_size;
+    if (n > s->n_output) {
+        free(s->output);
+        s->output = hw__alloc(n, sizeof *s->output);
+        s->n_output = s->output ? n : 0;
+        if (!s->output) return hw__fail_memory(err, "outputs of recurrent layers", n, sizeof *s->output);
+    }
+    const void *bytes = hw__fetch_bytes(e->fetch, t);
+    if (!bytes) return hw__fail_memory(err, t->name, ggml_nbytes(t), 1);
+    memcpy(s->output, bytes, n * sizeof *s->output);
+    return HW_OK;
+}
+
+/* ------------------------------------------------------------------ during a decode */
+
+void hw__recurrent_begin(hw__llama_engine *e) {
+    hw__recurrent_ops *r = &e->recurrent;
+    r->n_seen = 0;
+    if (e->at == 0) r->n_kept = 0;
+    if (e->at == 0 && e->sink) r->first_query = e->sink->stream_from;
+    for (int32_t s = 0; r->stores && s < e->info.n_sources; s++) r->stores[s].shown = false;
+}
+
+/* Tokens are kept one after the other: after a pass that kept none there is no use in more. */
+static bool keeps(const hw__llama_engine *e) {
+    return e->sink && e->sink->values && e->recurrent.stores && e->recurrent.n_kept == e->at;
+}
+
+bool hw__recurrent_wants(hw__llama_engine *e, const struct ggml_tensor *t) {
+    hw__recurrent_ops *r = &e->recurrent;
+    if (!hw__is_recurrent_op(t) || !keeps(e)) return false;
+    size_t i = r->n_seen++;
+    return i < r->n && r->source_of[i] >= 0;
+}
+
+bool hw__recurrent_show(hw__llama_engine *e, const struct ggml_tensor *t) {
+    int32_t source = e->recurrent.source_of[e->recurrent.n_seen - 1];
+    hw__recurrent_store *store = &e->recurrent.stores[source];
+    if (hw__recurrent_kind(t) != e->sources[source].kind ||
+        !fits(store, t, e->n_rows, e->params.f32_cache ? sizeof(float) : sizeof(uint16_t))) {
+        e->failed = hw__fail(&e->failure, HW_ERR_UNSUPPORTED, "block %d of %s: its %s reads tensors of another shape",
+                             e->sources[source].block, e->info.architecture, ggml_op_desc(t));
+        return false;
+    }
+    switch (store->kind) {
+    case HW__RECURRENCE_DELTA: e->failed = keep_delta(e, store, t, &e->failure); break;
+    case HW__RECURRENCE_TAPS: e->failed = keep_taps(e, store, t, &e->failure); break;
+    default: e->failed = keep_scan(e, store, t, &e->failure);
+    }
+    if (e->failed == HW_OK) e->failed = keep_output(e, store, t, &e->failure);
+    store->shown = e->failed == HW_OK;
+    return store->shown;
+}
+
+hw_err hw__recurrent_end(hw__llama_engine *e, hw_error *err) {
+    hw__recurrent_ops *r = &e->recurrent;
+    if (!keeps(e)) return HW_OK;
+    for (int32_t s = 0; s < e->info.n_sources; s++)
+        if (e->sources[s].layer < 0 && !r->stores[s].shown)
+            return hw__fail(err, HW_ERR_UNSUPPORTED, "the graph for %zu tokens has no %s in block %d, which that of the probe has",
+                            e->n_rows, hw_source_kind_name(e->sources[s].kind), e->sources[s].block);
+    r->n_kept = e->at + e->n_rows;
+    return HW_OK;
+}
+
+const float *hw__recurrent_output(const hw__llama_engine *e, size_t source) { return e->recurrent.stores[source].output; }
+
+/* ------------------------------------------------------------------ for signals */
+
+static bool make_room(float **array, size_t *room, size_t floats) {
+    if (floats <= *room) return true;
+    free(*array);
+    *array = hw__alloc(floats, sizeof **array);
+    *room = *array ? floats : 0;
+    return *array != NULL;
+}
+
+/* to [n] <- numbers of a part from the first one on. */
+static void read_part(float *to, const part *p, size_t first, size_t n) {
+    if (p->size == sizeof(float)) {
+        memcpy(to, (const float *)p->cells + first, n * sizeof *to);
+    } else {
+        hw__floats_of_halves(to, (const uint16_t *)p->cells + first, n);
+    }
+}
+
+/* to [width, n] <- a part of n tokens, turned a block of tokens at a time. */
+static void turn_part(float *to, const part *p, size_t n, float *row) {
+    for (size_t t = 0; t < n; t++) {
+        read_part(row, p, t * p->width, p->width);
+        for (size_t c = 0; c < p->width; c++) to[c * n + t] = row[c];
+    }
+}
+
+/* What a layer keeps in the floats of hw__values.kept, one after the other. */
+typedef struct layout {
+    size_t query, key, channels, write, own, row, end;
+} layout;
+
+static layout layout_of(const hw__recurrent_store *s, size_t n, size_t n_queries) {
+    layout at = {0};
+    at.key = at.query + n_queries * s->parts[QUERY].width;
+    at.channels = at.key + n * s->parts[KEY].width;
+    at.write = at.channels + n * s->parts[KEEP_CHANNELS].width;
+    at.own = at.write + n * s->parts[WRITE].width;
+    at.row = at.own + s->n_heads;
+    at.end = at.row + s->n_heads * s->value_size;
+    return at;
+}
+
+static hw_err make_kept(hw__values *out, const hw__recurrent_store *s, size_t n, size_t floats, hw_error *err) {
+    size_t keep = n * s->parts[KEEP].width, values = n * s->parts[VALUE].width;
+    if (keep > out->n_kept_double) {
+        free(out->kept_double);
+        out->kept_double = hw__alloc(keep, sizeof *out->kept_double);
+        out->n_kept_double = out->kept_double ? keep : 0;
+    }
+    if (make_room(&out->kept, &out->n_kept, floats) && make_room(&out->v, &out->v_room, values) &&
+        keep <= out->n_kept_double)
+        return HW_OK;
+    return hw__fail_memory(err, "what a recurrent layer read", floats + values, sizeof(float));
+}
+
+/* The queries of a delta net as its kernel scales them. */
+static void scale_queries(float *q, size_t n, size_t key_size) {
+    double scale = 1 / sqrt((double)key_size);
+    for (size_t i = 0; i < n; i++) q[i] = (float)(q[i] * scale);
+}
+
+static void fill_arrays(hw__values *out, const hw__recurrent_store *s, const layout *at, size_t n, size_t first_query) {
+    float *kept = out->kept;
+    size_t H = s->n_heads, n_queries = n - first_query, query_width = s->parts[QUERY].width;
+    if (query_width) {
+        read_part(kept + at->query, &s->parts[QUERY], first_query * query_width, n_queries * query_width);
+        read_part(kept + at->key, &s->parts[KEY], 0, n * s->parts[KEY].width);
+    }
+    if (s->kind == HW__RECURRENCE_DELTA) scale_queries(kept + at->query, n_queries * query_width, s->key_size);
+    if (s->parts[KEEP_CHANNELS].width) read_part(kept + at->channels, &s->parts[KEEP_CHANNELS], 0, n * H * s->key_size);
+    if (s->parts[WRITE].width) turn_part(kept + at->write, &s->parts[WRITE], n, kept + at->row);
+    for (size_t t = 0; s->parts[KEEP].width && t < n; t++)
+        for (size_t h = 0; h < H; h++) out->kept_double[h * n + t] = ((const double *)s->parts[KEEP].cells)[t * H + h];
+    turn_part(out->v, &s->parts[VALUE], n, kept + at->row);
+}
+
+hw_err hw__recurrent_fill(hw__llama_engine *e, hw__values *out, size_t source, hw_error *err) {
+    const hw__recurrent_store *s = &e->recurrent.stores[source];
+    const struct ggml_tensor *own = e->graphs[source].own;
+    size_t n = e->n_done, first = e->recurrent.first_query < n ? e->recurrent.first_query : n;
+    if (e->recurrent.n_kept < n)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "what its recurrent layer read was kept of %zu of %zu tokens",
+                        e->recurrent.n_kept, n);
+    layout at = layout_of(s, n, n - first);
+    hw_err rc = make_kept(out, s, n, at.end, err);
+    if (rc != HW_OK) return rc;
+    fill_arrays(out, s, &at, n, first);
+    if (own) ggml_backend_tensor_get(own, out->kept + at.own, 0, s->n_heads * sizeof(float));
+    bool channels = s->kind == HW__RECURRENCE_CHANNELS, taps = s->kind == HW__RECURRENCE_TAPS, rows = !channels && !taps;
+    out->n_heads = out->n_heads_kv = rows ? s->n_heads : 1;
+    out->head_size = rows ? s->value_size : s->n_heads * s->value_size;
+    out->n_tokens = n;
+    out->recurrent_room = (hw__recurrent){.kind = s->kind,
+                                          .n_tokens = n,
+                                          .n_heads = s->n_heads,
+                                          .n_heads_k = s->n_heads_k,
+                                          .key_size = s->key_size,
+                                          .first_query = first,
+                                          .q = out->kept + at.query,
+                                          .k = out->kept + at.key,
+                                          .keep = out->kept_double,
+                                          .keep_channels = s->parts[KEEP_CHANNELS].width ? out->kept + at.channels : NULL,
+                                          .write = out->kept + at.write,
+                                          .rates = channels ? s->fixed : NULL,
+                                          .taps = taps ? s->fixed : NULL,
+                                          .own = own ? out->kept + at.own : NULL};
+    out->recurrent = &out->recurrent_room;
+    return HW_OK;
+}

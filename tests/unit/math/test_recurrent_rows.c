@@ -1,0 +1,175 @@
+/* test_recurrent_rows.c - rows of recurrent layers against a chain worked by hand and against the recurrence itself, which is run
+ * forwards with values that are 1 at one token and 0 elsewhere. */
+#include "support/fixture.h"
+#include "math/recurrent_rows.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { T = 9, H = 6, HK = 3, S = 20, FIRST = 4, STRIDE = T + 3 }; /* S: a whole number of lanes and a rest */
+
+typedef struct arrays {
+    float q[T * HK * S], k[T * HK * S], write[H * T], channels[T * H * S], rates[H * S], taps[H * S], own[H], v[H * T];
+    double keep[H * T];
+} arrays;
+
+static float hashed(uint64_t i) { return (float)(2 * unit(mix(i)) - 1); }
+
+static void fill(arrays *a) {
+    for (size_t i = 0; i < T * HK * S; i++) {
+        a->q[i] = hashed(i) / 4;
+        a->k[i] = hashed(10000 + i) / 4;
+    }
+    for (size_t i = 0; i < H * T; i++) {
+        a->write[i] = (float)unit(mix(20000 + i));
+        a->keep[i] = 0.5 + unit(mix(30000 + i)) / 2;
+        a->v[i] = hashed(40000 + i);
+    }
+    for (size_t i = 0; i < T * H * S; i++) a->channels[i] = (float)(0.4 + unit(mix(50000 + i)) / 2);
+    for (size_t i = 0; i < H * S; i++) {
+        a->rates[i] = -(float)unit(mix(60000 + i));
+        a->taps[i] = hashed(70000 + i);
+    }
+    for (size_t h = 0; h < H; h++) a->own[h] = hashed(80000 + h);
+}
+
+static hw__recurrent layer(const arrays *a, hw__recurrence kind) {
+    return (hw__recurrent){.kind = kind, .n_tokens = T, .n_heads = H, .n_heads_k = HK, .key_size = S,
+                           .first_query = FIRST, .q = a->q + FIRST * HK * S, .k = a->k, .keep = a->keep, .write = a->write};
+}
+
+/* The state S [S] of one head and one channel of values, forwards: ggml's kernel for v = e_j. */
+static double delta_forwards(const arrays *a, size_t h, size_t t, size_t j, bool by_channel) {
+    double state[S] = {0}, out = 0;
+    for (size_t i = 0; i <= t; i++) {
+        const float *k = a->k + (i * HK + h % HK) * S;
+        double sum = 0;
+        for (size_t n = 0; n < S; n++) state[n] *= by_channel ? a->channels[(i * H + h) * S + n] : a->keep[h * T + i];
+        for (size_t n = 0; n < S; n++) sum += state[n] * k[n];
+        double delta = ((i == j) - sum) * a->write[h * T + i];
+        for (size_t n = 0; n < S; n++) state[n] += k[n] * delta;
+    }
+    for (size_t n = 0; n < S; n++) out += state[n] * a->q[(t * HK + h % HK) * S + n];
+    return out;
+}
+
+static void a_delta_net_gives_what_its_recurrence_gives(void **state) {
+    (void)state;
+    static arrays a;
+    static float rows[(T - FIRST) * H * STRIDE];
+    fill(&a);
+    for (int by_channel = 0; by_channel < 2; by_channel++) {
+        hw__recurrent r = layer(&a, HW__RECURRENCE_DELTA);
+        if (by_channel) r.keep_channels = a.channels;
+        assert_true(hw__recurrent_rows(rows, STRIDE, &r, FIRST, T - FIRST));
+        for (size_t t = FIRST; t < T; t++)
+            for (size_t h = 0; h < H; h++)
+                for (size_t j = 0; j <= t; j++)
+                    assert_close(rows[((t - FIRST) * H + h) * STRIDE + j], delta_forwards(&a, h, t, j, by_channel),
+                                 1e-7); /* a float's rounding of numbers below 1 */
+    }
+}
+
+/* T = 3, keys of two channels: k = (1,0), (0.6,0.8), (0,1); q_2 = (1,2); beta 1, 1/2, 1/4; what is kept before tokens 1 and 2 is 1/2.
+ * u = (1,2): A_2 = 1/4 * 2 = 1/2, u = 1/2 (1, 3/2) = (0.5,0.75); A_1 = 1/2 * 0.9 = 0.45, u = 1/2 (0.23, 0.39) = (0.115,0.195);
+ * A_0 = 0.115. Without the erased part they would be 1/2, 0.55 and 0.25. */
+static void a_chain_worked_by_hand(void **state) {
+    (void)state;
+    static const float q[] = {1, 2}, k[] = {1, 0, 0.6f, 0.8f, 0, 1}, write[] = {1, 0.5f, 0.25f};
+    static const double keep[] = {0.125, 0.5, 0.5};
+    float row[3];
+    hw__recurrent r = {.kind = HW__RECURRENCE_DELTA, .n_tokens = 3, .n_heads = 1, .n_heads_k = 1, .key_size = 2,
+                       .first_query = 2, .q = q, .k = k, .keep = keep, .write = write};
+    assert_true(hw__recurrent_rows(row, 3, &r, 2, 1));
+    assert_close(row[2], 0.5, 1e-7);
+    assert_close(row[1], 0.45, 1e-7);
+    assert_close(row[0], 0.115, 1e-7);
+    /* The same as a scan: <q,k> = 1, 2.2, 2; A = 2/4, 2.2/2 * 1/2, 1/4; and D = 3 on the diagonal. */
+    static const float own[] = {3};
+    r.kind = HW__RECURRENCE_SCAN;
+    r.own = own;
+    assert_true(hw__recurrent_rows(row, 3, &r, 2, 1));
+    assert_close(row[2], 3.5, 1e-7);
+    assert_close(row[1], 0.55, 1e-7);
+    assert_close(row[0], 0.25, 1e-7);
+}
+
+static double scan_forwards(const arrays *a, size_t h, size_t t, size_t j) {
+    double state[S] = {0}, out = 0;
+    size_t g = h / (H / HK);
+    for (size_t i = 0; i <= t; i++)
+        for (size_t n = 0; n < S; n++)
+            state[n] = state[n] * a->keep[h * T + i] + a->k[(i * HK + g) * S + n] * a->write[h * T + i] * (i == j);
+    for (size_t n = 0; n < S; n++) out += state[n] * a->q[(t * HK + g) * S + n];
+    return out + (t == j ? a->own[h] : 0);
+}
+
+static void a_scan_gives_what_its_recurrence_gives(void **state) {
+    (void)state;
+    static arrays a;
+    static float rows[(T - FIRST) * H * STRIDE];
+    fill(&a);
+    hw__recurrent r = layer(&a, HW__RECURRENCE_SCAN);
+    r.own = a.own;
+    assert_true(hw__recurrent_rows(rows, STRIDE, &r, FIRST, T - FIRST));
+    for (size_t t = FIRST; t < T; t++)
+        for (size_t h = 0; h < H; h++)
+            for (size_t j = 0; j <= t; j++)
+                assert_close(rows[((t - FIRST) * H + h) * STRIDE + j], scan_forwards(&a, h, t, j), 1e-7);
+}
+
+/* One group of keys for all channels, each with rates of its own. */
+static double channel_forwards(const arrays *a, size_t c, size_t t, size_t j) {
+    double state[S] = {0}, out = 0;
+    for (size_t i = 0; i <= t; i++)
+        for (size_t n = 0; n < S; n++)
+            state[n] = state[n] * exp((double)a->write[c * T + i] * a->rates[c * S + n]) +
+                       a->k[i * S + n] * a->write[c * T + i] * a->v[c * T + i] * (i == j);
+    for (size_t n = 0; n < S; n++) out += state[n] * a->q[t * S + n];
+    return out + (t == j ? a->own[c] * a->v[c * T + j] : 0);
+}
+
+static void a_scan_by_channel_gives_what_its_recurrence_gives(void **state) {
+    (void)state;
+    static arrays a;
+    static float values[(T - FIRST) * H * STRIDE];
+    fill(&a);
+    hw__recurrent r = layer(&a, HW__RECURRENCE_CHANNELS);
+    r.n_heads_k = 1;
+    r.q = a.q + FIRST * S;
+    r.rates = a.rates;
+    r.own = a.own;
+    assert_true(hw__recurrent_values(values, STRIDE, &r, a.v, FIRST, T - FIRST));
+    for (size_t t = FIRST; t < T; t++)
+        for (size_t c = 0; c < H; c++)
+            for (size_t j = 0; j <= t; j++)
+                assert_close(values[((t - FIRST) * H + c) * STRIDE + j], channel_forwards(&a, c, t, j), 1e-7);
+}
+
+/* Three taps: the last is the token's own; before token 0 there is nothing. */
+static void taps_reach_as_far_back_as_there_are(void **state) {
+    (void)state;
+    static arrays a;
+    static float values[T * H * STRIDE];
+    fill(&a);
+    memset(values, 0x7f, sizeof values);
+    hw__recurrent r = {.kind = HW__RECURRENCE_TAPS, .n_tokens = T, .n_heads = H, .key_size = 3, .taps = a.taps};
+    assert_true(hw__recurrent_values(values, STRIDE, &r, a.v, 0, T));
+    for (size_t t = 0; t < T; t++)
+        for (size_t c = 0; c < H; c++)
+            for (size_t j = 0; j <= t; j++)
+                assert_close(values[(t * H + c) * STRIDE + j],
+                             t - j < 3 ? (double)a.taps[c * 3 + 2 - (t - j)] * a.v[c * T + j] : 0, 1e-7);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_delta_net_gives_what_its_recurrence_gives),
+        cmocka_unit_test(a_chain_worked_by_hand),
+        cmocka_unit_test(a_scan_gives_what_its_recurrence_gives),
+        cmocka_unit_test(a_scan_by_channel_gives_what_its_recurrence_gives),
+        cmocka_unit_test(taps_reach_as_far_back_as_there_are),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
