@@ -54,10 +54,12 @@ uint32_t hw_method_signals(const char *name, const hw_method_params *params) {
     return method && method->signals ? method->signals(params ? params : &defaults) : 0;
 }
 
+static const char no_attention[] = "the model has no attention layers, whose weights this is made of";
+
 const char *hw_method_problem(const hw_method_info *method, const hw_model_info *model) {
     if (model->problem[0]) return model->problem;
     if (model->n_layers == 0 && method->rows != HW_ROWS_NONE)
-        return "the model has no attention layers, whose weights this is made of";
+        return no_attention;
     uint32_t signals = hw_method_signals(method->name, NULL);
     if (signals && model->values_problem[0]) return model->values_problem;
     return signals & 1u << HW_SIGNAL_LOGIT ? model->readout_problem : "";
@@ -98,6 +100,8 @@ hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method,
 hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, hw_rows needed, hw_error *err) {
     static const char *const whose[] = {"attention rows of every token", "attention rows of the completion"};
     static const char *const kept[] = {"", "those of the completion", "none"};
+    if (needed != HW_ROWS_NONE && trace->n_layers == 0)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "method %s: %s", method->info.name, no_attention);
     if (trace->kept <= needed) return HW_OK;
     return hw__fail(err, HW_ERR_UNSUPPORTED,
                     "method %s needs %s, and this trace keeps %s: run the model again and keep the rows \"%s\", or let "

@@ -292,8 +292,10 @@ static void others_open_and_say_what_they_lack(void **state) {
     static const struct {
         const char *name, *problem;
     } cases[] = {
-        {"mamba.gguf", "recurrent"},      {"bert.gguf", "it is an encoder"}, {"encoder.gguf", "it is an encoder"},
-        {"t5.gguf", "it has an encoder"}, {"nan.gguf", "do not sum to 1"},
+        {"bert.gguf", "it is an encoder"},
+        {"encoder.gguf", "it is an encoder"},
+        {"t5.gguf", "it has an encoder"},
+        {"nan.gguf", "do not sum to 1"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hw_model *model = open_model(cases[i].name, 0);
@@ -537,7 +539,7 @@ static void spoilt_bytes_never_crash(void **state) {
 
 /* Each has something of its own between attention and the stream, or between the stream and the logits: see the script. */
 static const char *const explained[] = {"llama",  "gpt2",   "gpt_oss", "jamba",  "granite",
-                                        "gemma2", "bitnet", "phi2",    "falcon", "command_r"};
+                                        "gemma2", "bitnet", "phi2",    "falcon", "command_r", "mamba"};
 enum { N_EXPLAINED = sizeof explained / sizeof *explained };
 
 static hw_trace *capture_signals(hw_model *model, uint32_t signals) {
@@ -566,6 +568,65 @@ static void parts_sum_to_the_logit_on_every_architecture(void **state) {
         hw_trace_free(trace);
         hw_model_close(model);
     }
+}
+
+/* Blocks of mamba.gguf are recurrent layers and nothing else, so that their rows, the embedding and biases are the whole logit; it
+ * has no attention, of which rollout is made. */
+static void recurrent_layers_are_read_as_attention_is(void **state) {
+    (void)state;
+    hw_model *model = open_model("mamba.gguf", 0);
+    const hw_model_info *info = hw_model_describe(model);
+    hw_error err = {0};
+    assert_int_equal(info->n_layers, 0);
+    assert_int_equal(info->n_sources, 2);
+    assert_string_equal(info->recurrent_problem, "");
+    for (int32_t s = 0; s < info->n_sources; s++) {
+        assert_int_equal(info->sources[s].block, s);
+        assert_int_equal(info->sources[s].layer, -1);
+        assert_int_equal(info->sources[s].kind, HW_SOURCE_STATE_SPACE);
+    }
+    hw_trace *trace = capture_signals(model, 1u << HW_SIGNAL_LOGIT);
+    hw_attribution *a = NULL;
+    assert_int_equal(hw_explain(&a, trace, "logit", NULL, NULL), HW_OK);
+    assert_int_equal(hw_attribution_n_layers(a), 2);
+    for (size_t r = 0; r < hw_attribution_n_rows(a); r++) {
+        const hw_balance *b = &hw_attribution_balance(a)[r];
+        assert_close(b->mlp, 0, 1e-5);
+        assert_close(b->bias, 0, 1e-5); /* no more than this is left of what the layers add */
+        assert_true(fabs(b->prompt) > 1e-3);
+    }
+    hw_attribution_free(a);
+    a = NULL;
+    hw_err rc = hw_explain(&a, trace, "rollout", NULL, &err);
+    assert_error(&err, rc, HW_ERR_UNSUPPORTED, "no attention layers");
+    hw_trace_free(trace);
+    hw_model_close(model);
+}
+
+/* Both kinds in one model: M has a layer for each, whose labels are their blocks. */
+static void hybrids_have_both_kinds_of_layers(void **state) {
+    (void)state;
+    hw_model *model = open_model("jamba.gguf", 0);
+    const hw_model_info *info = hw_model_describe(model);
+    assert_int_equal(info->n_layers, 1);
+    assert_int_equal(info->n_sources, 3);
+    assert_int_equal(info->sources[1].kind, HW_SOURCE_ATTENTION);
+    assert_int_equal(info->sources[1].layer, 0);
+    hw_trace *trace = capture_signals(model, 1u << HW_SIGNAL_PROJECTION);
+    hw_attribution *a = NULL, *rollout = explain(trace, NULL);
+    assert_int_equal(hw_explain(&a, trace, "contribution", NULL, NULL), HW_OK);
+    assert_int_equal(hw_attribution_n_layers(a), 3);
+    assert_int_equal(hw_attribution_n_layers(rollout), 1);
+    for (int32_t l = 0; l < 3; l++) assert_int_equal(hw_attribution_layers(a)[l], l);
+    for (size_t l = 0; l < 3; l++) { /* what each layer's stream is made of sums to it */
+        double sum = outside(a, 0, l);
+        for (size_t k = 0; k < hw_attribution_n_columns(a); k++) sum += cell(a, 0, k, l);
+        assert_close(sum, 1, 1e-5);
+    }
+    hw_attribution_free(a);
+    hw_attribution_free(rollout);
+    hw_trace_free(trace);
+    hw_model_close(model);
 }
 
 /* What entered the first block with attention in one decode, and what entered the first block. */
@@ -759,6 +820,8 @@ int main(void) {
         cmocka_unit_test(adapters_are_part_of_what_a_model_is),
         cmocka_unit_test(adapters_that_do_not_fit_are_refused),
         cmocka_unit_test(parts_sum_to_the_logit_on_every_architecture),
+        cmocka_unit_test(recurrent_layers_are_read_as_attention_is),
+        cmocka_unit_test(hybrids_have_both_kinds_of_layers),
         cmocka_unit_test(stream_before_attention_is_what_enters_the_block),
         cmocka_unit_test(model_in_two_files_is_the_same),
         cmocka_unit_test(part_of_a_split_is_named),
