@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -63,6 +64,14 @@ def smollm_f32():
 @pytest.fixture(scope="session")
 def gemma():
     return model_path("gemma-3-270m-q4_k_m.gguf")
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """The folder of small random models (scripts/make_tiny_models.py): for what does not depend on what a model says."""
+    folder = tmp_path_factory.mktemp("tiny")
+    subprocess.run([sys.executable, HERE.parents[1] / "scripts/make_tiny_models.py", folder], check=True, stdout=subprocess.DEVNULL)
+    return folder
 
 
 def environment(**changes):

@@ -41,6 +41,7 @@ def make_item(asked, shift):
 
 
 ITEMS = [make_item(i % 4, i % 3) for i in range(6)]
+MANY = [make_item(i % 4, i % 3) | {"id": f"item-{i}"} for i in range(24)]
 
 
 def write_set(path, items=ITEMS):
@@ -62,10 +63,34 @@ def data(tmp_path):
     return write_set(tmp_path / "set.jsonl")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def command(smollm):
     return ["eval", "set.jsonl", "-m", str(smollm), "--threads", "2", "--method", METHODS, "--ablations", "6",
             "-n", "2"]
+
+
+@pytest.fixture
+def quick(headwater, tiny, tmp_path):
+    """The same on a random model, over a set of many items that each take no time; its command line is quick.args."""
+    args = ["eval", "set.jsonl", "-m", str(tiny / "llama.gguf"), "--threads", "1", "--method", METHODS, "--ablations", "6", "-n", "2"]
+    write_set(tmp_path / "set.jsonl", MANY)
+
+    def run(*more):
+        return headwater(*args, *more)
+
+    run.args = args
+    return run
+
+
+@pytest.fixture(scope="module")
+def whole(program, command, tmp_path_factory):
+    """The set measured once, undisturbed: the result lines, and the table as JSON."""
+    folder = tmp_path_factory.mktemp("whole")
+    write_set(folder / "set.jsonl")
+    done = subprocess.run([str(program), *command, "-o", "r.jsonl", "--format", "json"], cwd=folder, env=environment(),
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=HANG_S)
+    assert (done.returncode, done.stderr) == (0, b"")
+    return read_lines(folder / "r.jsonl"), json.loads(done.stdout)
 
 
 @pytest.fixture
@@ -345,10 +370,8 @@ def test_a_limit_counts_items_and_a_byte_order_mark_is_no_part_of_the_first(head
 
 
 @pytest.mark.model
-def test_result_lines_and_their_table(evaluate, tmp_path):
-    done = evaluate("-o", "r.jsonl", "--format", "json")
-    assert (done.status, done.err) == (0, "")
-    lines = read_lines(tmp_path / "r.jsonl")
+def test_result_lines_and_their_table(whole):
+    lines, table = whole
     assert [line["id"] for line in lines] == [item["id"] for item in ITEMS]
     for line, item in zip(lines, ITEMS):
         place = item["tags"]["place"] - 1
@@ -364,7 +387,7 @@ def test_result_lines_and_their_table(evaluate, tmp_path):
             assert method["recall10"] == (rank == 1), "a tenth of four segments is one"
             assert method.get("drop5") is None, "there are four segments"
     assert any(line["right"] for line in lines), "the set is one that the model can do"
-    group, = json.loads(done.out)["groups"]
+    group, = table["groups"]
     for method in group["methods"]:
         for metric in METRICS:
             values = values_of(lines, method["method"], metric)
@@ -375,10 +398,9 @@ def test_result_lines_and_their_table(evaluate, tmp_path):
 
 
 @pytest.mark.model
-def test_best_segment_is_the_one_whose_removal_is_judged(evaluate, tmp_path):
+def test_best_segment_is_the_one_whose_removal_is_judged(whole):
     """drop@1 of two methods is the same where, and as a rule only where, they name the same segment first."""
-    assert evaluate("-o", "r.jsonl", "--limit", "3").status == 0
-    for line in read_lines(tmp_path / "r.jsonl"):
+    for line in whole[0]:
         drops = {}
         for method in line["methods"]:
             if method.get("drop1") is not None:
@@ -387,13 +409,14 @@ def test_best_segment_is_the_one_whose_removal_is_judged(evaluate, tmp_path):
 
 
 @pytest.mark.model
-def test_shards_are_together_the_whole(evaluate, headwater, tmp_path):
-    assert evaluate("-o", "all.jsonl").status == 0
+def test_shards_are_together_the_whole(quick, headwater, tmp_path):
+    write_set(tmp_path / "set.jsonl", MANY[:7])
+    assert quick("-o", "all.jsonl").status == 0
     for i in (1, 2, 3):
-        assert evaluate("-o", f"s{i}.jsonl", "--shard", f"{i}/3").status == 0
-    whole = read_lines(tmp_path / "all.jsonl")
+        assert quick("-o", f"s{i}.jsonl", "--shard", f"{i}/3").status == 0
     parts = [line for i in (1, 2, 3) for line in read_lines(tmp_path / f"s{i}.jsonl")]
-    assert [steady(line) for line in sorted(parts, key=lambda line: line["index"])] == [steady(line) for line in whole]
+    all_lines = read_lines(tmp_path / "all.jsonl")
+    assert [steady(line) for line in sorted(parts, key=lambda line: line["index"])] == [*map(steady, all_lines)]
     table = ("eval", "--format", "csv", "--table")
     assert headwater(*table, "s3.jsonl", "s1.jsonl", "s2.jsonl").out == headwater(*table, "all.jsonl").out
 
@@ -409,29 +432,28 @@ def wait_for_lines(path, n):
 
 @pytest.mark.model
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
-def test_goes_on_where_it_ended(program, command, evaluate, data, tmp_path, ending):
+def test_goes_on_where_it_ended(program, quick, tmp_path, ending):
     path = tmp_path / "r.jsonl"
-    process = start(program, [*command, "-o", "r.jsonl"], tmp_path)
+    process = start(program, [*quick.args, "-o", "r.jsonl"], tmp_path)
     wait_for_lines(path, 2)
     process.send_signal(ending)
     _, err = process.communicate(timeout=HANG_S)
     kept = path.read_text().count("\n")
-    assert 2 <= kept < len(ITEMS)
+    assert 2 <= kept < len(MANY)
     if ending == signal.SIGINT:
         assert process.returncode == 130
         assert err.decode() == (f"headwater: interrupted: r.jsonl holds {kept} results; the same command goes on from "
                                 "there\n")
     else:
-        path.write_text(path.read_text() + "{\"id\": \"Anna-0\", \"ind")
+        path.write_text(path.read_text() + "{\"id\": \"item-0\", \"ind")
     before = path.read_text().splitlines()[:kept]
-    done = evaluate("-o", "r.jsonl")
+    done = quick("-o", "r.jsonl")
     assert done.status == 0
     assert ("r.jsonl: its last line was torn and is made again" in done.err) == (ending == signal.SIGKILL)
     assert path.read_text().splitlines()[:kept] == before, "what was there is not made again"
-    again = evaluate("-o", "r.jsonl")
+    again = quick("-o", "r.jsonl")
     assert again.out == done.out and again.err == ""
-    whole = evaluate("-o", "whole.jsonl")
-    assert whole.out == done.out
+    assert quick("-o", "whole.jsonl").out == done.out
     assert [*map(steady, read_lines(path))] == [*map(steady, read_lines(tmp_path / "whole.jsonl"))]
 
 

@@ -7,7 +7,6 @@ $HEADWATER_FAIL_ALLOC is the library of tests/preload/fail_alloc.c; builds with 
 import os
 import resource
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -117,13 +116,6 @@ MODEL_COMMANDS = {
     "check": (["check", "-n", "2", "--ablations", "8", "-o", "out.json"], ["out.json"]),
     "cite": (["cite", "-n", "2", "--by", "sentence", "-o", "out.json"], ["out.json"]),
 }
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny")
-    subprocess.run([sys.executable, "scripts/make_tiny_models.py", folder], check=True, stdout=subprocess.DEVNULL)
-    return folder
 
 
 @needs_library

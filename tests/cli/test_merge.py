@@ -5,7 +5,7 @@ import json
 import signal
 
 import pytest
-from test_eval import (ITEMS, METHODS, make_item, make_line, read_lines, start, steady, wait_for_lines, write_results,
+from test_eval import (ITEMS, MANY, METHODS, make_line, read_lines, start, steady, wait_for_lines, write_results,
                        write_set)
 from patience import HANG_S
 
@@ -206,19 +206,19 @@ def kill_in_an_item(process, path, n):
 
 
 @pytest.mark.model
-def test_shards_that_were_killed_lose_nothing(program, headwater, smollm, tmp_path):
+def test_shards_that_were_killed_lose_nothing(program, headwater, tiny, tmp_path):
     """One shard killed within an item, one with a torn line, run again, merged: as one run that nobody disturbed."""
-    write_set(tmp_path / "set.jsonl", [make_item(i % 4, i % 3) for i in range(12)][:10])
-    run = ["eval", "set.jsonl", "-m", str(smollm), "--threads", "2", "--method", METHODS, "--ablations", "6", "-n", "2"]
+    write_set(tmp_path / "set.jsonl", MANY)
+    run = ["eval", "set.jsonl", "-m", str(tiny / "llama.gguf"), "--threads", "1", "--method", METHODS, "--ablations", "6", "-n", "2"]
     assert headwater(*run, "-o", "whole.jsonl").status == 0
     merge = ("eval", "--merge", "set.jsonl", "s1.jsonl", "s2.jsonl", "-o", "all.jsonl")
 
     killed = start(program, [*run, "--shard", "1/2", "-o", "s1.jsonl"], tmp_path)
-    kept = kill_in_an_item(killed, tmp_path / "s1.jsonl", 2)
-    assert kept.endswith(b"\n") and kept.count(b"\n") < 5
+    kept = kill_in_an_item(killed, tmp_path / "s1.jsonl", 1)
+    assert kept.endswith(b"\n") and kept.count(b"\n") < len(MANY) // 2
     assert headwater(*run, "--shard", "2/2", "-o", "s2.jsonl").status == 0
     lines = (tmp_path / "s2.jsonl").read_bytes().splitlines(keepends=True)
-    (tmp_path / "s2.jsonl").write_bytes(b"".join(lines[:3]) + lines[3][:200])
+    (tmp_path / "s2.jsonl").write_bytes(b"".join(lines[:2]) + lines[2][:200])
     between = headwater(*merge)
     assert between.status == 1 and "s2.jsonl: its last line is torn" in between.err
 
@@ -226,7 +226,7 @@ def test_shards_that_were_killed_lose_nothing(program, headwater, smollm, tmp_pa
         assert headwater(*run, "--shard", f"{i}/2", "-o", f"s{i}.jsonl").status == 0
     assert (tmp_path / "s1.jsonl").read_bytes().startswith(kept), "what was there is not made again"
     done = headwater(*merge)
-    assert (done.status, done.err) == (0, "headwater: all.jsonl holds 10 results of 2 files\n")
+    assert (done.status, done.err) == (0, "headwater: all.jsonl holds 24 results of 2 files\n")
     whole = [*map(steady, read_lines(tmp_path / "whole.jsonl"))]
     assert [*map(steady, read_lines(tmp_path / "all.jsonl"))] == whole
     table = ("eval", "--format", "csv", "--table")
@@ -234,8 +234,8 @@ def test_shards_that_were_killed_lose_nothing(program, headwater, smollm, tmp_pa
 
 
 @pytest.mark.model
-def test_results_of_a_data_set_that_changed_are_not_gone_on_with(headwater, smollm, tmp_path):
-    run = ["eval", "set.jsonl", "-m", str(smollm), "--threads", "2", "--method", "random", "--ablations", "0", "-n", "1",
+def test_results_of_a_data_set_that_changed_are_not_gone_on_with(headwater, tiny, tmp_path):
+    run = ["eval", "set.jsonl", "-m", str(tiny / "llama.gguf"), "--threads", "1", "--method", "random", "--ablations", "0", "-n", "1",
            "-o", "r.jsonl"]
     write_set(tmp_path / "set.jsonl", ITEMS[:1])
     assert headwater(*run).status == 0

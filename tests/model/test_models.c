@@ -228,7 +228,7 @@ enum { WINDOW = 512, GLOBAL_EVERY = 6 };
 static char *long_prompt(void) {
     char *text = hw__alloc(8192, 1);
     size_t at = 0;
-    for (int i = 0; i < 60; i++)
+    for (int i = 0; i < 37; i++)
         at += (size_t)snprintf(text + at, 8192 - at, "Fact %d is that box %d holds %d coins. ", i, i * 7 % 61,
                                i * 13 % 29);
     return text;
@@ -275,7 +275,7 @@ static void sliding_windows_cut_rows_off(void **state) {
         hw_trace *trace = capture_text(model, text, NULL, 3);
         size_t n_tokens = hw_run_n_tokens(hw_trace_run(trace));
         print_message("%s: %zu tokens by batches of %d\n", GEMMA3, n_tokens, sizes[i]);
-        assert_true(n_tokens > 600);
+        assert_true(n_tokens > WINDOW + 20);
         check_window(trace, n_tokens);
         check_window_rollout(trace);
         hw_trace_free(trace);
