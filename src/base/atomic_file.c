@@ -104,12 +104,12 @@ static int open_temp(char **temp, const char *target) {
                    : slash         ? hw__strndup(target, (size_t)(slash - target))
                                    : hw__strndup(".", 1);
     int fd = folder ? open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, NEW_MODE) : -1;
-    bool lacked = !folder;
+    bool no_memory = !folder;
     free(folder);
     if (fd >= 0 && access(name_of(fd).text, F_OK) == 0) return fd;
     if (fd >= 0) close(fd); /* without /proc the file cannot be named later */
-    if (lacked) errno = ENOMEM;
-    return lacked ? -1 : take_name(temp, target, -1);
+    if (no_memory) errno = ENOMEM;
+    return no_memory ? -1 : take_name(temp, target, -1);
 }
 
 hw_err hw__file_create(hw__file *out, const char *path, hw_error *err) {

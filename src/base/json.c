@@ -21,11 +21,11 @@ static const uint64_t MAX_FILE = 1u << 30; /* the parsed tree takes about ten ti
 
 static json_malloc_t next_malloc;
 static json_free_t next_free;
-static _Thread_local bool lacked; /* an allocation of this thread has failed since this was cleared */
+static _Thread_local bool alloc_failed; /* an allocation of this thread has failed since this was cleared */
 
 static void *noted_malloc(size_t n) {
     void *block = next_malloc(n);
-    if (!block) lacked = true;
+    if (!block) alloc_failed = true;
     return block;
 }
 
@@ -37,25 +37,25 @@ static void note_failures(void) {
 static void begin(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, note_failures);
-    lacked = false;
+    alloc_failed = false;
 }
 
 /* ------------------------------------------------------------------ reading */
 
-static hw_err fail_parse(hw_error *err, const json_error_t *why) {
-    if (lacked) return hw__fail(err, HW_ERR_MEMORY, "out of memory: JSON");
-    char line[sizeof why->text * 2]; /* the message quotes the input text */
-    return hw__fail(err, HW_ERR_FORMAT, "no valid JSON: line %d: %s", why->line,
-                    hw__utf8_line(line, sizeof line, why->text, strlen(why->text)));
+static hw_err fail_parse(hw_error *err, const json_error_t *reason) {
+    if (alloc_failed) return hw__fail(err, HW_ERR_MEMORY, "out of memory: JSON");
+    char line[sizeof reason->text * 2]; /* the message quotes the input text */
+    return hw__fail(err, HW_ERR_FORMAT, "no valid JSON: line %d: %s", reason->line,
+                    hw__utf8_line(line, sizeof line, reason->text, strlen(reason->text)));
 }
 
 hw_err hw__json_parse(json_t **out, const char *text, size_t n, hw_error *err) {
-    json_error_t why;
+    json_error_t reason;
     begin();
-    json_t *value = json_loadb(text, n, FLAGS, &why);
-    if (!value || lacked) {
+    json_t *value = json_loadb(text, n, FLAGS, &reason);
+    if (!value || alloc_failed) {
         json_decref(value);
-        return fail_parse(err, &why);
+        return fail_parse(err, &reason);
     }
     *out = value;
     return HW_OK;
@@ -66,14 +66,14 @@ hw_err hw__json_load(json_t **out, const char *path, hw_error *err) {
     uint64_t n_bytes;
     hw_err rc = hw__file_open(&stream, &n_bytes, path, err);
     if (rc != HW_OK) return rc;
-    json_error_t why;
+    json_error_t reason;
     json_t *value = NULL;
     begin();
     if (n_bytes > MAX_FILE)
         rc = hw__fail(err, HW_ERR_UNSUPPORTED, "JSON of %llu bytes: at most %llu are read", (unsigned long long)n_bytes,
                       (unsigned long long)MAX_FILE);
-    else if (!(value = json_loadf(stream, FLAGS, &why)) || lacked)
-        rc = fail_parse(err, &why);
+    else if (!(value = json_loadf(stream, FLAGS, &reason)) || alloc_failed)
+        rc = fail_parse(err, &reason);
     fclose(stream);
     if (rc != HW_OK) {
         json_decref(value);
@@ -83,12 +83,12 @@ hw_err hw__json_load(json_t **out, const char *path, hw_error *err) {
     return HW_OK;
 }
 
-json_t *hw__json_read(const char *bytes, size_t n, size_t flags, bool *no_memory, json_error_t *why) {
+json_t *hw__json_read(const char *bytes, size_t n, size_t flags, bool *no_memory, json_error_t *reason) {
     json_error_t ignored;
     begin();
-    json_t *json = json_loadb(bytes, n, flags, why ? why : &ignored);
-    *no_memory = lacked;
-    if (!lacked) return json;
+    json_t *json = json_loadb(bytes, n, flags, reason ? reason : &ignored);
+    *no_memory = alloc_failed;
+    if (!alloc_failed) return json;
     json_decref(json);
     return NULL;
 }
@@ -112,7 +112,7 @@ json_t *hw__json_append(json_t *list, json_t *value) {
 char *hw__json_dump(const json_t *json, size_t flags) {
     begin();
     char *text = json_dumps(json, flags);
-    if (!lacked) return text;
+    if (!alloc_failed) return text;
     free(text);
     return NULL;
 }
@@ -190,8 +190,8 @@ static char *decode_hex(const char *hex, size_t n) {
 
 static char *encode_hex(const char *bytes, size_t n) {
     static const char digits[] = "0123456789abcdef";
-    size_t room;
-    char *hex = hw__mul(&room, n, 2) && hw__add(&room, room, 1) ? hw__alloc(room, 1) : NULL;
+    size_t capacity;
+    char *hex = hw__mul(&capacity, n, 2) && hw__add(&capacity, capacity, 1) ? hw__alloc(capacity, 1) : NULL;
     for (size_t i = 0; hex && i < n; i++) {
         hex[2 * i] = digits[(unsigned char)bytes[i] >> 4];
         hex[2 * i + 1] = digits[(unsigned char)bytes[i] & 15];

@@ -20,7 +20,7 @@ hw_err hw__json_load(json_t **out, const char *path, hw_error *err);
 
 /* Parses bytes [n] as json_loadb() does with `flags`. Returns NULL on failure and puts the reason in `why` (nullable).
  * *no_memory reports an allocation failure, which jansson itself may ignore. */
-json_t *hw__json_read(const char *bytes, size_t n, size_t flags, bool *no_memory, json_error_t *why);
+json_t *hw__json_read(const char *bytes, size_t n, size_t flags, bool *no_memory, json_error_t *reason);
 
 /* As json_dumps(), but returns NULL on an allocation failure, where json_dumps() may return incomplete text. Free with
  * free(). */

@@ -14,7 +14,7 @@
 /* Maximum header length in bytes: a run of 100,000 tokens needs about a third of it. */
 static const uint64_t MAX_HEADER = 64u << 20;
 
-enum { PREFIX_BYTES = 8, ALIGNMENT = 8, BUFFER_BYTES = 1 << 15, NAME_ROOM = 80 };
+enum { PREFIX_BYTES = 8, ALIGNMENT = 8, BUFFER_BYTES = 1 << 15, NAME_CAPACITY = 80 };
 
 struct hw__safetensors {
     FILE *stream;
@@ -66,7 +66,7 @@ static uint64_t load_le(const unsigned char *bytes, size_t n) {
 }
 
 static hw_err fail_tensor(hw_error *err, const char *name, const char *what) {
-    char line[NAME_ROOM];
+    char line[NAME_CAPACITY];
     return hw__fail(err, HW_ERR_FORMAT, "tensor \"%s\": %s", hw__utf8_line(line, sizeof line, name, strlen(name)),
                     what);
 }
@@ -221,11 +221,11 @@ const char *hw__safetensors_metadata(const hw__safetensors *f, const char *key) 
 bool hw__tensor_is_float(const hw__tensor *t) { return t->dtype <= HW__F64; }
 
 /* "F32 [2, 3]" */
-static const char *describe(char *out, size_t room, hw__dtype dtype, size_t n_dims, const size_t *shape) {
-    size_t at = (size_t)snprintf(out, room, "%s [", dtype_name(dtype));
-    for (size_t d = 0; d < n_dims && at < room; d++)
-        at += (size_t)snprintf(out + at, room - at, d ? ", %zu" : "%zu", shape[d]);
-    if (at < room) snprintf(out + at, room - at, "]");
+static const char *describe(char *out, size_t capacity, hw__dtype dtype, size_t n_dims, const size_t *shape) {
+    size_t at = (size_t)snprintf(out, capacity, "%s [", dtype_name(dtype));
+    for (size_t d = 0; d < n_dims && at < capacity; d++)
+        at += (size_t)snprintf(out + at, capacity - at, d ? ", %zu" : "%zu", shape[d]);
+    if (at < capacity) snprintf(out + at, capacity - at, "]");
     return out;
 }
 
@@ -243,7 +243,7 @@ hw_err hw__safetensors_need(const hw__tensor **out, const hw__safetensors *f, co
 }
 
 hw_err hw__safetensors_expect(const hw__safetensors *f, const char *format, int version, hw_error *err) {
-    char line[NAME_ROOM];
+    char line[NAME_CAPACITY];
     const char *is = hw__safetensors_metadata(f, "format"), *number = hw__safetensors_metadata(f, "version");
     if (!is || strcmp(is, format) != 0)
         return hw__fail(err, HW_ERR_FORMAT, "holds no %s: the format in its metadata is %s", format,
@@ -310,11 +310,11 @@ static hw_err read_elements(const hw__safetensors *f, float *floats, int64_t *in
                             size_t n, hw_error *err) {
     assert(first <= t->n && n <= t->n - first);
     unsigned char buffer[BUFFER_BYTES];
-    size_t size = element_bytes(t->dtype), most = BUFFER_BYTES / size;
+    size_t size = element_bytes(t->dtype), max = BUFFER_BYTES / size;
     uint64_t at = f->data_begin + t->begin + (uint64_t)first * size;
     if (floats && t->dtype == HW__F32 && is_little_endian()) return read_at(f, floats, n * size, t, at, err);
     for (size_t i = 0; i < n;) {
-        size_t part = n - i < most ? n - i : most;
+        size_t part = n - i < max ? n - i : max;
         hw_err rc = read_at(f, buffer, part * size, t, at + i * size, err);
         if (rc != HW_OK) return rc;
         if (floats)

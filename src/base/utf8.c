@@ -30,9 +30,9 @@ size_t hw__utf8_invalid(const char *bytes, size_t n) {
 bool hw__utf8_valid(const char *bytes, size_t n) { return hw__utf8_invalid(bytes, n) == n; }
 
 char *hw__utf8_replace(size_t *n_out, const char *bytes, size_t n) {
-    size_t room, filled = 0;
-    if (!hw__mul(&room, n, LONGEST - 1) || !hw__add(&room, room, 1)) return NULL; /* one byte becomes at most three */
-    char *out = hw__alloc(room, 1);
+    size_t capacity, filled = 0;
+    if (!hw__mul(&capacity, n, LONGEST - 1) || !hw__add(&capacity, capacity, 1)) return NULL; /* one byte becomes at most three */
+    char *out = hw__alloc(capacity, 1);
     if (!out) return NULL;
     for (size_t at = 0; at < n;) {
         UChar32 c;
@@ -78,13 +78,13 @@ char *hw__utf8_shown(size_t *n_out, const char *bytes, size_t n) {
     return out;
 }
 
-char *hw__utf8_line(char *out, size_t room, const char *bytes, size_t n) {
+char *hw__utf8_line(char *out, size_t capacity, const char *bytes, size_t n) {
     size_t filled = 0;
     for (size_t at = 0; at < n;) {
         UChar32 c;
         char shown[HW__UTF8_BYTE];
         size_t put, taken = show(shown, &put, &c, bytes, n, at);
-        if (filled + put >= room - (LONGEST - 1)) { /* reserves space for the truncation sign */
+        if (filled + put >= capacity - (LONGEST - 1)) { /* reserves space for the truncation sign */
             memcpy(out + filled, "...", 3);
             filled += 3;
             break;

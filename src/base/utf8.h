@@ -25,6 +25,6 @@ void hw__utf8_byte(char out[HW__UTF8_BYTE], unsigned char byte);
 
 /* Writes bytes [n] to out [capacity], capacity >= 8, as one line for a message: invalid bytes displayed as above,
  * control characters as '?', truncated between characters if it does not fit. Returns out. */
-char *hw__utf8_line(char *out, size_t room, const char *bytes, size_t n);
+char *hw__utf8_line(char *out, size_t capacity, const char *bytes, size_t n);
 
 #endif

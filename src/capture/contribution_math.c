@@ -77,11 +77,11 @@ static void gather_heads(float *query, const float *carried, size_t n, const hw_
             memcpy(query + (kv * n + i) * heads, carried + (i * v->n_heads_kv + kv) * heads, heads * sizeof *query);
 }
 
-HW__WIDE static void add_products(float *restrict out, const float *restrict a, const float *restrict b, size_t n) {
+HW__SIMD static void add_products(float *restrict out, const float *restrict a, const float *restrict b, size_t n) {
     for (size_t k = 0; k < n; k++) out[k] += a[k] * b[k];
 }
 
-HW__WIDE static void scale(float *out, size_t n, float by) {
+HW__SIMD static void scale(float *out, size_t n, float by) {
     for (size_t k = 0; k < n; k++) out[k] *= by;
 }
 
@@ -169,7 +169,7 @@ typedef struct measured {
 } measured;
 
 /* vectors: those of the first head, the next head's are `step` on; attn: its weight, the next head's is `stride` on. */
-HW__WIDE static measured measure(const float *vectors, size_t step, const float *attn, size_t stride, size_t n_heads,
+HW__SIMD static measured measure(const float *vectors, size_t step, const float *attn, size_t stride, size_t n_heads,
                                  const double *stream, const double *factor, size_t n_embd) {
     hw__double_lanes squares = {0}, one = {0}, two = {0}, of, by;
     double_bits sign = (double_bits){0} + INT64_MAX;

@@ -14,7 +14,7 @@ typedef struct seen {
 } seen;
 
 /* Adds row [n] to `out`; returns the row's sum, and in *least its least value if that is lower. */
-HW__WIDE static double add_block(float *restrict out, const float *restrict row, size_t n, float *least) {
+HW__SIMD static double add_block(float *restrict out, const float *restrict row, size_t n, float *least) {
     hw__lanes v, to, sums = {0}, low = {0};
     size_t k = 0;
     for (; k + HW__LANES <= n; k += HW__LANES) {
@@ -35,11 +35,11 @@ HW__WIDE static double add_block(float *restrict out, const float *restrict row,
     return sum;
 }
 
-HW__WIDE static void take_block(float *restrict out, const float *restrict row, size_t n, bool max) {
+HW__SIMD static void take_block(float *restrict out, const float *restrict row, size_t n, bool max) {
     for (size_t k = 0; k < n; k++) out[k] = (max ? row[k] > out[k] : row[k] < out[k]) ? row[k] : out[k];
 }
 
-HW__WIDE static void divide(float *row, size_t n, float by) {
+HW__SIMD static void divide(float *row, size_t n, float by) {
     for (size_t k = 0; k < n; k++) row[k] /= by;
 }
 

@@ -24,7 +24,7 @@ static int insert(int32_t *ids, float *values, int n, int room, int32_t id, floa
 enum { BLOCK = 512, SUM_BLOCK = 1024 };
 
 /* The largest of x [n], NaNs aside. */
-HW__WIDE static float largest(const float *x, size_t n) {
+HW__SIMD static float largest(const float *x, size_t n) {
     hw__lanes v, top;
     size_t i = 0;
     float best = x[0];
@@ -59,7 +59,7 @@ HW__INLINE void exponential(hw__lanes *x) {
 }
 
 /* The sum of e^(x - top) over x [n]: in float over a block, in double over blocks. */
-HW__WIDE static double sum_exponentials(const float *x, size_t n, float top) {
+HW__SIMD static double sum_exponentials(const float *x, size_t n, float top) {
     double sum = 0;
     size_t i = 0;
     while (i + HW__LANES <= n) {

@@ -90,7 +90,7 @@ typedef struct rule {
     bool sums; /* the peak is the sum over a part's tokens; else the maximum */
 } rule;
 
-enum { RULE_SHARE, RULE_RATIO, RULE_FALL, RULE_WEIGHT, N_RULES };
+enum { RULE_SHARE, RULE_RATIO, RULE_DROP, RULE_WEIGHT, N_RULES };
 static const rule rules[N_RULES] = {
     [RULE_SHARE] =
         {{"share", "logit",
@@ -105,7 +105,7 @@ static const rule rules[N_RULES] = {
           "the largest value of one token, as a multiple of the median over all tokens and passages", 4, 0},
          unit_typical,
          false},
-    [RULE_FALL] = {{"fall", "leave-one-out", "what leaving out each of the passages costs, added up",
+    [RULE_DROP] = {{"fall", "leave-one-out", "what leaving out each of the passages costs, added up",
                     "what the log probability of the sentence loses without the passage, in nats", 2, 0},
                    unit_one,
                    true},
@@ -128,7 +128,7 @@ static const rule *choose_rule(const hw_method_info *method, bool balanced) {
     return &rules[balanced                           ? RULE_SHARE
                   : method->traits & HW_GIVES_SHARES ? RULE_RATIO
                   : regression                       ? RULE_WEIGHT
-                                                     : RULE_FALL];
+                                                     : RULE_DROP];
 }
 
 const hw_citation_rule *hw_citation_rule_of(const char *name) {
@@ -138,7 +138,7 @@ const hw_citation_rule *hw_citation_rule_of(const char *name) {
 
 /* ------------------------------------------------------------------ reading the attribution */
 
-static double sane(double v) { return isnan(v) ? 0 : fmax(-1e6, fmin(v, 1e6)); }
+static double limited(double v) { return isnan(v) ? 0 : fmax(-1e6, fmin(v, 1e6)); }
 
 /* Shares of a row that was followed through the answer; in nats if the method gives nats: a token then weighs as much
  * as the contribution that raised it. */
@@ -162,14 +162,14 @@ static void read_row(table *t, size_t i, const int32_t *groups, double scale) {
         int32_t p = a->groups ? (int32_t)k : groups[k];
         for (size_t l = 0; l < a->n_layers; l++) *(p >= 0 ? &v[p] : &outside) += of[l];
     }
-    for (size_t p = 0; p < t->n_passages; p++) v[p] = sane(v[p] * scale);
-    t->elsewhere[i].rest = sane(outside * scale);
+    for (size_t p = 0; p < t->n_passages; p++) v[p] = limited(v[p] * scale);
+    t->elsewhere[i].rest = limited(outside * scale);
     if (a->through) follow_row(t, i);
     if (a->through || !a->balance) return;
     const hw_balance *b = &a->balance[i];
-    t->elsewhere[i].answer = sane(b->completion);
-    t->elsewhere[i].rest = sane(outside * scale - b->completion);
-    t->elsewhere[i].model = sane(b->mlp + b->embedding + b->bias);
+    t->elsewhere[i].answer = limited(b->completion);
+    t->elsewhere[i].rest = limited(outside * scale - b->completion);
+    t->elsewhere[i].model = limited(b->mlp + b->embedding + b->bias);
 }
 
 static void table_clear(table *t) {
@@ -345,7 +345,7 @@ static hw_err check_least(const hw_citation_rule *by, double least, hw_error *er
     return hw__fail(err, HW_ERR_ARGUMENT, "least %g: no peak by the rule %s is above %g", least, by->name, by->most);
 }
 
-static hw_err room_for(hw_citation *c, bool followed, hw_error *err) {
+static hw_err allocate(hw_citation *c, bool followed, hw_error *err) {
     size_t cells, hops;
     if (followed && hw__mul(&hops, c->n_parts, c->n_parts)) c->hops = hw__alloc(hops, sizeof *c->hops);
     if (followed && !c->hops) return hw__fail_memory(err, "hops between parts", c->n_parts, c->n_parts);
@@ -382,7 +382,7 @@ hw_err hw_citation_new(hw_citation **out, const hw_attribution *a, const hw_segm
     *c = (hw_citation){.rule = used, .n_parts = answer->n, .n_passages = passages->n};
     c->least = p.least > 0 ? p.least : c->rule->info.least;
     table t = {0};
-    rc = room_for(c, a->through, err);
+    rc = allocate(c, a->through, err);
     if (rc == HW_OK) rc = table_new(&t, a, passages, answer, err);
     if (rc == HW_OK) {
         rc = fill(c, &t, err);

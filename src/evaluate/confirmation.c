@@ -16,13 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_CONFIRMED = 32 };
+enum { MAX_CONFIRMED = 32 };
 static const double CHEAP = 0.69314718055994531; /* log 2: half as likely */
 static const size_t NO_PASSAGE = SIZE_MAX;
 
 struct hw_confirmation {
     size_t n_parts, n_passages, n_passes;
-    double *falls;    /* [n_parts + 1, n_passages] nats; the last row is the whole answer */
+    double *drops;    /* [n_parts + 1, n_passages] nats; the last row is the whole answer */
     bool *measured;   /* [n_passages] */
     size_t *stand_in; /* [n_passages] the passage with the same information; NO_PASSAGE: none */
 };
@@ -35,7 +35,7 @@ typedef struct confirming {
     size_t n_tokens;
     hw__masks *masks;
     bool *keep; /* [n_passages] scratch */
-    size_t first[MOST_CONFIRMED], n_first, whole, alone[MOST_CONFIRMED];
+    size_t first[MAX_CONFIRMED], n_first, whole, alone[MAX_CONFIRMED];
     hw_confirm_params p;
 } confirming;
 
@@ -43,12 +43,12 @@ hw_confirm_params hw_confirm_params_default(void) {
     return (hw_confirm_params){.size = sizeof(hw_confirm_params), .n_passages = 3};
 }
 
-static double *fall_at(const hw_confirmation *c, size_t part, size_t passage) {
-    return &c->falls[part * c->n_passages + passage];
+static double *drop_at(const hw_confirmation *c, size_t part, size_t passage) {
+    return &c->drops[part * c->n_passages + passage];
 }
 
 /* Drop in log probability of part `part` (n_parts: all parts) under a mask. */
-static double fall_of(const confirming *w, size_t mask, size_t part) {
+static double drop_under(const confirming *w, size_t mask, size_t part) {
     const double *all = hw__masks_logprob(w->masks, w->whole), *rest = hw__masks_logprob(w->masks, mask);
     double sum = 0;
     for (size_t i = 0; i < w->n_tokens; i++) {
@@ -79,23 +79,23 @@ static hw_err measure_alone(confirming *w, hw_error *err) {
     if (rc == HW_OK) rc = score(w, err);
     for (size_t i = 0; i < w->n_first && rc == HW_OK; i++) {
         w->c->measured[w->first[i]] = true;
-        for (size_t s = 0; s <= w->c->n_parts; s++) *fall_at(w->c, s, w->first[i]) = fall_of(w, w->alone[i], s);
+        for (size_t s = 0; s <= w->c->n_parts; s++) *drop_at(w->c, s, w->first[i]) = drop_under(w, w->alone[i], s);
     }
     return rc;
 }
 
 /* Two passages that stand in for each other each get half of their joint cost. */
-static void take_pair(confirming *w, size_t a, size_t b, size_t mask) {
+static void share_cost(confirming *w, size_t a, size_t b, size_t mask) {
     hw_confirmation *c = w->c;
-    double both = fall_of(w, mask, c->n_parts);
-    if (both < CHEAP || both < *fall_at(c, c->n_parts, a) + *fall_at(c, c->n_parts, b) + CHEAP) return;
+    double both = drop_under(w, mask, c->n_parts);
+    if (both < CHEAP || both < *drop_at(c, c->n_parts, a) + *drop_at(c, c->n_parts, b) + CHEAP) return;
     c->stand_in[a] = b;
     c->stand_in[b] = a;
-    for (size_t s = 0; s <= c->n_parts; s++) *fall_at(c, s, a) = *fall_at(c, s, b) = fall_of(w, mask, s) / 2;
+    for (size_t s = 0; s <= c->n_parts; s++) *drop_at(c, s, a) = *drop_at(c, s, b) = drop_under(w, mask, s) / 2;
 }
 
 static bool is_cheap(const confirming *w, size_t i) {
-    return w->c->stand_in[w->first[i]] == NO_PASSAGE && *fall_at(w->c, w->c->n_parts, w->first[i]) < CHEAP;
+    return w->c->stand_in[w->first[i]] == NO_PASSAGE && *drop_at(w->c, w->c->n_parts, w->first[i]) < CHEAP;
 }
 
 static hw_err measure_pairs(confirming *w, hw_error *err) {
@@ -106,7 +106,7 @@ static hw_err measure_pairs(confirming *w, hw_error *err) {
             if (!is_cheap(w, j)) continue;
             rc = add_without(w, &mask, w->first[i], w->first[j], err);
             if (rc == HW_OK) rc = score(w, err);
-            if (rc == HW_OK) take_pair(w, w->first[i], w->first[j], mask);
+            if (rc == HW_OK) share_cost(w, w->first[i], w->first[j], mask);
         }
     }
     return rc;
@@ -114,27 +114,27 @@ static hw_err measure_pairs(confirming *w, hw_error *err) {
 
 /* Smallest measured cost among the passages whose share of a part is at least `share`: a passage that the citation
  * ranks lower does not get more. Never below 0. */
-static double most_behind(const confirming *w, size_t part, double share) {
-    double least = INFINITY;
+static double min_measured_above(const confirming *w, size_t part, double share) {
+    double min_cost = INFINITY;
     for (size_t i = 0; i < w->n_first; i++)
         if (hw_citation_at(w->citation, part, w->first[i]).share >= share)
-            least = fmin(least, fmax(*fall_at(w->c, part, w->first[i]), 0));
-    return least;
+            min_cost = fmin(min_cost, fmax(*drop_at(w->c, part, w->first[i]), 0));
+    return min_cost;
 }
 
 /* Scales the passages that were not measured: what one unit of a citation's share of a part is worth in nats, according
  * to the measured passages. */
 static void scale_others(confirming *w, size_t part) {
-    double falls = 0, scores = 0;
+    double drops = 0, scores = 0;
     for (size_t i = 0; i < w->n_first; i++) {
         double share = hw_citation_at(w->citation, part, w->first[i]).share;
-        falls += share > 0 ? *fall_at(w->c, part, w->first[i]) : 0;
+        drops += share > 0 ? *drop_at(w->c, part, w->first[i]) : 0;
         scores += share;
     }
-    double unit = scores > 0 && falls > 0 ? falls / scores : 0;
+    double unit = scores > 0 && drops > 0 ? drops / scores : 0;
     for (size_t p = 0; p < w->c->n_passages; p++) {
         double share = hw_citation_at(w->citation, part, p).share;
-        if (!w->c->measured[p]) *fall_at(w->c, part, p) = fmin(unit * share, most_behind(w, part, share));
+        if (!w->c->measured[p]) *drop_at(w->c, part, p) = fmin(unit * share, min_measured_above(w, part, share));
     }
 }
 
@@ -149,9 +149,9 @@ static hw_err confirm(confirming *w, hw_error *err) {
 static hw_err check(const hw_trace *trace, const hw_citation *citation, const hw_segments *passages,
                     const hw_segments *answer, const hw_confirm_params *p, hw_error *err) {
     const hw_run *run = trace->run;
-    if (p->n_passages < 1 || p->n_passages > MOST_CONFIRMED)
+    if (p->n_passages < 1 || p->n_passages > MAX_CONFIRMED)
         return hw__fail(err, HW_ERR_ARGUMENT, "%zu passages to confirm: 1 to %d are accepted", p->n_passages,
-                        MOST_CONFIRMED);
+                        MAX_CONFIRMED);
     if (passages->n != hw_citation_n_passages(citation) || answer->n != hw_citation_n_parts(citation) ||
         passages->n_tokens != run->n_prompt || answer->n_tokens != hw_run_n_completion(run))
         return hw__fail(err, HW_ERR_ARGUMENT, "passages and parts are not those that were cited");
@@ -162,11 +162,11 @@ static hw_err allocate(hw_confirmation *c, const hw_citation *citation, hw_error
     size_t cells;
     c->n_parts = hw_citation_n_parts(citation);
     c->n_passages = hw_citation_n_passages(citation);
-    if (hw__mul(&cells, c->n_parts + 1, c->n_passages)) c->falls = hw__alloc(cells, sizeof *c->falls);
+    if (hw__mul(&cells, c->n_parts + 1, c->n_passages)) c->drops = hw__alloc(cells, sizeof *c->drops);
     c->measured = hw__alloc(c->n_passages, sizeof *c->measured);
     c->stand_in = hw__alloc(c->n_passages, sizeof *c->stand_in);
-    if (!c->falls || !c->measured || !c->stand_in)
-        return hw__fail_memory(err, "a confirmation", c->n_parts + 1, c->n_passages * sizeof *c->falls);
+    if (!c->drops || !c->measured || !c->stand_in)
+        return hw__fail_memory(err, "a confirmation", c->n_parts + 1, c->n_passages * sizeof *c->drops);
     for (size_t p = 0; p < c->n_passages; p++) c->stand_in[p] = NO_PASSAGE;
     return HW_OK;
 }
@@ -200,13 +200,13 @@ hw_err hw_confirmation_new(hw_confirmation **out, hw_model *model, const hw_trac
 
 void hw_confirmation_free(hw_confirmation *c) {
     if (!c) return;
-    free(c->falls);
+    free(c->drops);
     free(c->measured);
     free(c->stand_in);
     free(c);
 }
 
-double hw_confirmation_fall(const hw_confirmation *c, size_t part, size_t passage) { return *fall_at(c, part, passage); }
+double hw_confirmation_fall(const hw_confirmation *c, size_t part, size_t passage) { return *drop_at(c, part, passage); }
 bool hw_confirmation_measured(const hw_confirmation *c, size_t passage) { return c->measured[passage]; }
 size_t hw_confirmation_n_passes(const hw_confirmation *c) { return c->n_passes; }
 

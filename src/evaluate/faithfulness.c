@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_DROPS = 3, N_SHARES = 5, MOST_ABLATIONS = 100000, N_RANDOM = 300 /* draws of random scores */ };
+enum { N_DROPS = 3, N_SHARES = 5, MAX_ABLATIONS = 100000, N_RANDOM = 300 /* draws of random scores */ };
 static const size_t drop_sizes[N_DROPS] = {1, 3, 5};
 static const double shares[N_SHARES] = {0.01, 0.05, 0.10, 0.20, 0.50};
 static const char *const baselines[] = {"random", "uniform", "attention"};
@@ -34,7 +34,7 @@ struct hw_check {
     size_t n;
     double base;
     size_t n_passes;
-    bool *cuts;     /* [n_cuts, n_segments] */
+    bool *masks_kept;     /* [n_cuts, n_segments] */
     double *logits; /* [n_cuts] */
     size_t n_cuts, n_segments;
     char verdict[512];
@@ -111,9 +111,9 @@ static hw_err check_request(work *w, const hw_segments *segments, const hw_attri
     if (n_rows > 0 && (w->row_begin >= w->row_end || w->row_end > n_rows))
         return hw__fail(err, HW_ERR_ARGUMENT, "completion tokens %zu..%zu asked, there are 0..%zu", w->row_begin,
                         w->row_end, n_rows);
-    if (w->p->n_ablations > MOST_ABLATIONS)
+    if (w->p->n_ablations > MAX_ABLATIONS)
         return hw__fail(err, HW_ERR_ARGUMENT, "%zu ablations: at most %d are accepted", w->p->n_ablations,
-                        MOST_ABLATIONS);
+                        MAX_ABLATIONS);
     hw_err rc = HW_OK;
     for (size_t i = 0; i < n && rc == HW_OK; i++) rc = check_attribution(w, list[i], i, err);
     return rc;
@@ -194,7 +194,7 @@ typedef struct item {
     size_t segment;
 } item;
 
-static int by_falling_score(const void *a, const void *b) {
+static int by_descending_score(const void *a, const void *b) {
     const item *x = a, *y = b;
     if (x->score != y->score) return x->score > y->score ? -1 : 1;
     return x->segment < y->segment ? -1 : 1;
@@ -204,7 +204,7 @@ static hw_err sort_segments(const work *w, subject *s, hw_error *err) {
     item *items = hw__alloc(w->n_segments, sizeof *items);
     if (!items) return hw__fail_memory(err, "segments by score", w->n_segments, sizeof *items);
     for (size_t k = 0; k < w->n_segments; k++) items[k] = (item){s->scores[k], k};
-    qsort(items, w->n_segments, sizeof *items, by_falling_score);
+    qsort(items, w->n_segments, sizeof *items, by_descending_score);
     for (size_t k = 0; k < w->n_segments; k++) s->order[k] = items[k].segment;
     free(items);
     return HW_OK;
@@ -267,7 +267,7 @@ static hw_err run_passes(work *w, hw_error *err) {
 /* ------------------------------------------------------------------ figures */
 
 /* Mean drop over masks [N_SHARES]; missing masks are skipped. */
-static double mean_fall(const work *w, const size_t *masks) {
+static double mean_drop(const work *w, const size_t *masks) {
     double sum = 0;
     size_t n = 0;
     for (size_t b = 0; b < N_SHARES; b++) {
@@ -291,8 +291,8 @@ static bool lds(double *out, const work *w, const double *scores) {
 static bool figures(hw_check_row *row, const work *w, const subject *s) {
     *row = (hw_check_row){.method = s->name, .n_passes = s->n_passes};
     for (size_t d = 0; d < N_DROPS; d++) row->drop[d] = fall(w, s->drop[d]);
-    row->comprehensiveness = mean_fall(w, s->without);
-    row->sufficiency = mean_fall(w, s->only);
+    row->comprehensiveness = mean_drop(w, s->without);
+    row->sufficiency = mean_drop(w, s->only);
     return lds(&row->lds, w, s->scores);
 }
 
@@ -325,20 +325,20 @@ static size_t find_ending(const work *w, const subject *alone) {
     return last >= 0 && (size_t)last == alone->order[0] ? (size_t)last : NO_SEGMENT;
 }
 
-static size_t first_but(const subject *s, size_t k) { return s->order[s->order[0] == k]; }
+static size_t first_except(const subject *s, size_t k) { return s->order[s->order[0] == k]; }
 
 /* Judges the first choices by the cost of leaving each segment out. */
 static bool judge(hw_check *c, const work *w) {
     const subject *alone = find_subject(w, leave_one_out);
     double rows = (double)(w->row_end - w->row_begin), sum = 0;
-    size_t ending = find_ending(w, alone), best = first_but(alone, ending), n = 0;
+    size_t ending = find_ending(w, alone), best = first_except(alone, ending), n = 0;
     for (size_t k = 0; k < w->n_segments; k++) {
         if (k == ending) continue;
         sum += alone->scores[k] * rows;
         n++;
     }
     hw__evidence e = {.method = c->rows[0].method,
-                      .drop = alone->scores[first_but(&w->subjects[0], ending)] * rows,
+                      .drop = alone->scores[first_except(&w->subjects[0], ending)] * rows,
                       .best = alone->scores[best] * rows,
                       .chance = sum / (double)n,
                       .segment = best,
@@ -354,7 +354,7 @@ static void copy_cuts(hw_check *c, const work *w) {
     c->n_cuts = w->p->n_ablations;
     c->n_segments = w->n_segments;
     for (size_t i = 0; i < c->n_cuts; i++) {
-        memcpy(c->cuts + i * c->n_segments, hw__masks_keep(w->masks, w->random[i]), c->n_segments * sizeof *c->cuts);
+        memcpy(c->masks_kept + i * c->n_segments, hw__masks_keep(w->masks, w->random[i]), c->n_segments * sizeof *c->masks_kept);
         c->logits[i] = w->y[i] = hw__logit(logprob_of(w, w->random[i]));
     }
 }
@@ -363,10 +363,10 @@ static hw_err write_check(hw_check **out, const work *w, hw_error *err) {
     hw_check *c = hw__alloc(1, sizeof *c);
     if (c) {
         c->rows = hw__alloc(w->n_subjects, sizeof *c->rows);
-        c->cuts = hw__alloc(w->p->n_ablations, w->n_segments * sizeof *c->cuts);
+        c->masks_kept = hw__alloc(w->p->n_ablations, w->n_segments * sizeof *c->masks_kept);
         c->logits = hw__alloc(w->p->n_ablations, sizeof *c->logits);
     }
-    if (!c || !c->rows || !c->cuts || !c->logits) {
+    if (!c || !c->rows || !c->masks_kept || !c->logits) {
         hw_check_free(c);
         return hw__fail_memory(err, "a check", w->n_subjects + w->p->n_ablations, sizeof *c->rows + w->n_segments);
     }
@@ -386,7 +386,7 @@ static hw_err write_check(hw_check **out, const work *w, hw_error *err) {
 
 /* ------------------------------------------------------------------ from start to end */
 
-static hw_err make_room(work *w, size_t n_given, hw_error *err) {
+static hw_err allocate(work *w, size_t n_given, hw_error *err) {
     size_t n = n_given + N_BASELINES + 1, n_masks = w->p->n_ablations;
     w->subjects = hw__alloc(n, sizeof *w->subjects);
     w->alone = hw__alloc(w->n_segments, sizeof *w->alone);
@@ -422,7 +422,7 @@ hw_err hw_check_new(hw_check **out, hw_model *model, const hw_trace *trace, cons
     hw_check_params defaults = hw_check_params_default();
     work w = {.p = params ? params : &defaults, .trace = trace};
     hw_err rc = check_request(&w, segments, list, n, err);
-    if (rc == HW_OK) rc = make_room(&w, n, err);
+    if (rc == HW_OK) rc = allocate(&w, n, err);
     if (rc == HW_OK) rc = hw__rerun_new(&w.rerun, model, trace->run, w.p->stop, w.p->ctx, err);
     if (rc == HW_OK) rc = hw__masks_new(&w.masks, w.rerun, w.groups, w.n_segments, err);
     for (size_t i = 0; i < n && rc == HW_OK; i++) rc = add_attribution(&w, list[i], err);
@@ -436,7 +436,7 @@ hw_err hw_check_new(hw_check **out, hw_model *model, const hw_trace *trace, cons
 void hw_check_free(hw_check *c) {
     if (!c) return;
     free(c->rows);
-    free(c->cuts);
+    free(c->masks_kept);
     free(c->logits);
     free(c);
 }
@@ -450,7 +450,7 @@ size_t hw_check_n_cuts(const hw_check *c) { return c->n_cuts; }
 const bool *hw_check_cut(const hw_check *c, size_t i, double *logit) {
     if (i >= c->n_cuts) return NULL;
     *logit = c->logits[i];
-    return c->cuts + i * c->n_segments;
+    return c->masks_kept + i * c->n_segments;
 }
 
 const char *hw_check_verdict(const hw_check *c) { return c->verdict; }

@@ -42,16 +42,16 @@ static phrase likelihood(double nats) {
     return p;
 }
 
-static const char *agreement(char *out, size_t room, const hw__evidence *e, double reached) {
+static const char *agreement(char *out, size_t capacity, const hw__evidence *e, double reached) {
     out[0] = 0;
     if (isnan(e->lds)) return out;
     if (e->lds <= e->lds_random && reached >= thresholds.right) {
-        snprintf(out, room,
+        snprintf(out, capacity,
                  ", but its scores of the rest tell no more than random ones (rank agreement %.2f, random %.2f on "
                  "average)",
                  e->lds, e->lds_random);
     } else {
-        snprintf(out, room, "; rank agreement over random cuts %.2f, random %.2f on average", e->lds, e->lds_random);
+        snprintf(out, capacity, "; rank agreement over random cuts %.2f, random %.2f on average", e->lds, e->lds_random);
     }
     return out;
 }
@@ -65,28 +65,28 @@ static phrase others_of(const hw__evidence *e, bool others) {
     return p;
 }
 
-static void say_unjudged(char *out, size_t room, const hw__evidence *e, const char *others, double best) {
+static void write_unjudged(char *out, size_t capacity, const hw__evidence *e, const char *others, double best) {
     if (best < thresholds.matters) {
-        snprintf(out, room,
+        snprintf(out, capacity,
                  "%s: cannot be judged here: %sno single segment's absence makes the answer much less likely (without "
                  "the most important one it is %s, %.1f nats): it may rest on several segments, or on none",
                  e->method, others, likelihood(best).text, best);
     } else {
-        snprintf(out, room,
+        snprintf(out, capacity,
                  "%s: cannot be judged here: %sno single segment stands out (without the most important one the answer "
                  "is %s, %.1f nats; without a random one %.1f on average)",
                  e->method, others, likelihood(best).text, best, e->chance);
     }
 }
 
-void hw__verdict(char *out, size_t room, const hw__evidence *e) {
+void hw__verdict(char *out, size_t capacity, const hw__evidence *e) {
     char rest[160], segment[32] = "";
     double gap = e->best - e->chance, reached = gap > 0 ? (e->drop - e->chance) / gap : 0;
     bool others = e->ending >= thresholds.matters; /* a smaller drop does not hide the others, and is itself the
                                                       largest */
     phrase of = others_of(e, others), without = likelihood(e->drop);
     if (!(e->best >= thresholds.matters && gap >= thresholds.matters)) {
-        say_unjudged(out, room, e, of.text, others ? e->best : fmax(e->best, e->ending));
+        write_unjudged(out, capacity, e, of.text, others ? e->best : fmax(e->best, e->ending));
         return;
     }
     const char *grade = strcmp(e->method, "leave-one-out") == 0 ? "right by construction"
@@ -95,7 +95,7 @@ void hw__verdict(char *out, size_t room, const hw__evidence *e) {
                                                                 : "do not trust it here";
     const char *than = reached <= thresholds.chance ? ", no better than a random choice" : "";
     if (others) snprintf(segment, sizeof segment, ", segment %zu,", e->segment);
-    snprintf(out, room,
+    snprintf(out, capacity,
              "%s: %s%s: %swithout its top segment the answer is %s (%.1f nats; the best choice%s %.1f, a random one "
              "%.1f on average)%s",
              e->method, grade, than, of.text, without.text, e->drop, segment, e->best, e->chance,

@@ -20,6 +20,6 @@ typedef struct hw__evidence {
     double lds_random; /* LDS of random scores: mean over many draws */
 } hw__evidence;
 
-void hw__verdict(char *out, size_t room, const hw__evidence *e);
+void hw__verdict(char *out, size_t capacity, const hw__evidence *e);
 
 #endif

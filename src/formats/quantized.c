@@ -59,14 +59,14 @@ static json_t *deflated(const void *bytes, size_t n) {
 /* ------------------------------------------------------------------ quantising */
 
 /* Smallest and largest value of M; false if one is infinite. */
-static bool find_range(const hw_attribution *a, float *least, float *most) {
+static bool find_range(const hw_attribution *a, float *min, float *max) {
     size_t n = a->n_rows * a->n_columns * a->n_layers;
-    *least = *most = 0;
+    *min = *max = 0;
     for (size_t i = 0; i < n; i++) {
         float v = a->values[i];
         if (isinf(v)) return false;
-        if (v < *least) *least = v;
-        if (v > *most) *most = v;
+        if (v < *min) *min = v;
+        if (v > *max) *max = v;
     }
     return true;
 }
@@ -74,13 +74,13 @@ static bool find_range(const hw_attribution *a, float *least, float *most) {
 /* Writes row i of layer l as bytes [m], `steps` being the largest byte; returns the scale. */
 static float quantise(unsigned char *bytes, const hw_attribution *a, size_t i, size_t l, int steps) {
     const float *row = a->values + i * a->n_columns * a->n_layers + l; /* stride L */
-    float most = 0;
+    float max = 0;
     for (size_t k = 0; k < a->n_columns; k++) {
         float v = fabsf(row[k * a->n_layers]);
-        if (v > most) most = v;
+        if (v > max) max = v;
     }
-    if (most == 0) return 0;
-    float scale = fmaxf(most / (float)steps, FLT_TRUE_MIN);
+    if (max == 0) return 0;
+    float scale = fmaxf(max / (float)steps, FLT_TRUE_MIN);
     for (size_t k = 0; k < a->n_columns; k++) {
         float v = row[k * a->n_layers];
         long byte = isnan(v) ? 0 : lrint((double)v / scale);
@@ -129,10 +129,10 @@ static json_t *mean_to_json(const hw_attribution *a) {
 }
 
 hw_err hw__packed_to_json(json_t **out, const hw_attribution *a, hw_error *err) {
-    float least, most;
-    if (!find_range(a, &least, &most))
+    float min, max;
+    if (!find_range(a, &min, &max))
         return hw__fail(err, HW_ERR_ARGUMENT, "a value of method %s is infinite: it cannot be drawn", a->method);
-    json_t *json = json_pack("{s:o, s:o}", "matrix", matrix_to_json(a, least < 0), "mean", mean_to_json(a));
+    json_t *json = json_pack("{s:o, s:o}", "matrix", matrix_to_json(a, min < 0), "mean", mean_to_json(a));
     if (!json) return hw__fail_memory(err, "an attribution's numbers", a->n_rows * a->n_layers, a->n_columns);
     *out = json;
     return HW_OK;

@@ -193,13 +193,13 @@ static hw_err probe_safetensors(hw_file_kind *out, const char *path, hw_error *e
     hw_err rc = hw__safetensors_open(&file, path, err);
     if (rc != HW_OK) return rc;
     const char *format = hw__safetensors_metadata(file, "format");
-    bool ours = format && strncmp(format, "headwater-", strlen("headwater-")) == 0;
+    bool is_headwater = format && strncmp(format, "headwater-", strlen("headwater-")) == 0;
     *out = HW_FILE_UNKNOWN;
-    if (ours && strcmp(format, HW__TRACE_FORMAT) == 0)
+    if (is_headwater && strcmp(format, HW__TRACE_FORMAT) == 0)
         *out = HW_FILE_TRACE;
-    else if (ours && strcmp(format, HW__ATTRIBUTION_FORMAT) == 0)
+    else if (is_headwater && strcmp(format, HW__ATTRIBUTION_FORMAT) == 0)
         *out = HW_FILE_RESULT;
-    else if (!ours && hw__safetensors_find(file, "attention"))
+    else if (!is_headwater && hw__safetensors_find(file, "attention"))
         *out = HW_FILE_ATTENTION;
     hw__safetensors_close(file);
     return HW_OK;
@@ -207,13 +207,13 @@ static hw_err probe_safetensors(hw_file_kind *out, const char *path, hw_error *e
 
 static hw_err probe_json(hw_file_kind *out, const char *path, hw_error *err) {
     json_t *json;
-    hw_error why;
-    hw_err rc = hw__json_load(&json, path, &why);
+    hw_error reason;
+    hw_err rc = hw__json_load(&json, path, &reason);
     if (rc == HW_ERR_FORMAT) { /* text that begins with a brace but is not JSON */
         *out = HW_FILE_UNKNOWN;
         return HW_OK;
     }
-    if (rc != HW_OK) return hw__fail(err, rc, "%s", why.msg);
+    if (rc != HW_OK) return hw__fail(err, rc, "%s", reason.msg);
     const char *format = json_string_value(json_object_get(json, "format"));
     *out = format && strcmp(format, HW__RESULT_FORMAT) == 0 ? HW_FILE_RESULT : HW_FILE_UNKNOWN;
     json_decref(json);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* The data begin at a multiple of this, as in files written by NumPy. */
-enum { ALIGNMENT = 64, HEADER_ROOM = 256, PREFIX_BYTES = 10 };
+enum { ALIGNMENT = 64, HEADER_CAPACITY = 256, PREFIX_BYTES = 10 };
 
 /* n = 1, and the file always holds the whole M. */
 static hw_err save(hw__file *file, const hw_attribution *const *list, size_t n, bool full, hw_error *err) {
@@ -12,7 +12,7 @@ static hw_err save(hw__file *file, const hw_attribution *const *list, size_t n, 
     (void)full;
     (void)err;
     const hw_attribution *a = list[0];
-    char header[HEADER_ROOM];
+    char header[HEADER_CAPACITY];
     size_t length =
         (size_t)snprintf(header, sizeof header, "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, %zu, %zu), }",
                          a->n_rows, a->n_columns, a->n_layers);

@@ -242,9 +242,9 @@ static hw_err get_text(const char **to, const field *f, const json_t *object, hw
 }
 
 static hw_err get_integer(void *to, const field *f, const json_t *object, hw_error *err) {
-    static const int64_t most[] = {[I32] = INT32_MAX, [U32] = UINT32_MAX, [SIZE] = INT64_MAX, [U64] = INT64_MAX};
+    static const int64_t max[] = {[I32] = INT32_MAX, [U32] = UINT32_MAX, [SIZE] = INT64_MAX, [U64] = INT64_MAX};
     int64_t v;
-    hw_err rc = hw__json_int(&v, object, f->key, 0, most[f->kind], err);
+    hw_err rc = hw__json_int(&v, object, f->key, 0, max[f->kind], err);
     if (rc != HW_OK) return rc;
     switch (f->kind) {
     case I32: *(int32_t *)to = (int32_t)v; break;

@@ -29,7 +29,7 @@
 #include <string.h>
 
 static const char format[] = HW__TRACE_FORMAT;
-enum { VERSION = 1, KEY_ROOM = 64 };
+enum { VERSION = 1, KEY_CAPACITY = 64 };
 
 /* Dimensions of `rows` for the run's tokens, from the first row kept; false on overflow. */
 static bool rows_shape(size_t *n_dims, size_t shape[3], const hw_run *run, size_t from) {
@@ -40,8 +40,8 @@ static bool rows_shape(size_t *n_dims, size_t shape[3], const hw_run *run, size_
 }
 
 /* "signal.projection" ... */
-static const char *signal_key(char out[KEY_ROOM], int signal) {
-    snprintf(out, KEY_ROOM, "signal.%s", hw_signal_name((hw_signal)signal));
+static const char *signal_key(char out[KEY_CAPACITY], int signal) {
+    snprintf(out, KEY_CAPACITY, "signal.%s", hw_signal_name((hw_signal)signal));
     return out;
 }
 
@@ -90,7 +90,7 @@ void hw__cache_sha256(char out[HW__SHA256_ROOM], const hw__cache *cache) {
 
 /* A half has an error of at most 2^-11 of a weight, or of 2^-25 if it is subnormal; weights sum to 1 within the
  * tolerance, which hw_trace_rounding() adds once more. */
-static double most_rounding(size_t n_tokens) {
+static double max_rounding(size_t n_tokens) {
     return (0x1p-11 + 0x1p-25 * (double)n_tokens) * (1 + HW_ROW_TOLERANCE) * (1 + HW_ROW_TOLERANCE);
 }
 
@@ -106,16 +106,16 @@ static double moved(const float *row, size_t n) {
  * No row is rounded twice: a row read from halves already is a half, all others have not been rounded before. The
  * amount stated by a longer trace, of which this one is a prefix, may be more than rows as short as these can have. */
 double hw_trace_rounding(const hw_trace *trace, hw_precision precision) {
-    double most = 0;
+    double max = 0;
     for (size_t l = 0; precision == HW_PRECISION_F16 && l < trace->n_layers; l++) {
         for (size_t q = trace->rows_from; q < trace->run->n_tokens; q++) {
             size_t n;
             const float *row = hw__trace_row(trace, l, q, &n);
             double row_moved = moved(row, n);
-            most = row_moved > most ? row_moved : most;
+            max = row_moved > max ? row_moved : max;
         }
     }
-    return fmin(fmax(trace->rounding, most * (1 + HW_ROW_TOLERANCE)), most_rounding(trace->run->n_tokens));
+    return fmin(fmax(trace->rounding, max * (1 + HW_ROW_TOLERANCE)), max_rounding(trace->run->n_tokens));
 }
 
 /* ------------------------------------------------------------------ save */
@@ -158,7 +158,7 @@ static json_t *make_metadata(const hw_trace *trace, const char *run, double roun
 static hw_err write_header(hw__safetensors_writer *out, hw__file *file, const hw_trace *trace, hw_precision precision,
                            const hw__cache *cache, hw_error *err) {
     const hw_run *run = trace->run;
-    char keys[HW_N_SIGNALS][KEY_ROOM];
+    char keys[HW_N_SIGNALS][KEY_CAPACITY];
     size_t n = 2;
     hw__tensor tensors[3 + HW_N_SIGNALS] = {
         {.name = "rows", .dtype = precision == HW_PRECISION_F16 ? HW__F16 : HW__F32},
@@ -341,14 +341,14 @@ static hw_err read_rows(hw_trace *trace, const hw__safetensors *file, const hw__
  * maximum that F16 allows. */
 static hw_err read_rounding(double *out, const hw__safetensors *file, const hw_run *run, bool halves, hw_error *err) {
     const char *text = hw__safetensors_metadata(file, "rounding");
-    double most = 2 * most_rounding(run->n_tokens), v;
+    double max = 2 * max_rounding(run->n_tokens), v;
     char *end;
     *out = 0;
     if (!text && !halves) return HW_OK;
     if (!text) return hw__fail(err, HW_ERR_FORMAT, "its rows are F16 and its metadata has no \"rounding\"");
     v = strtod(text, &end);
-    if (strspn(text, "0123456789.e-") != strlen(text) || end == text || *end || !(v >= 0 && v <= most))
-        return hw__fail(err, HW_ERR_FORMAT, "\"rounding\" in its metadata must be a number from 0 to %g", most);
+    if (strspn(text, "0123456789.e-") != strlen(text) || end == text || *end || !(v >= 0 && v <= max))
+        return hw__fail(err, HW_ERR_FORMAT, "\"rounding\" in its metadata must be a number from 0 to %g", max);
     *out = v;
     return HW_OK;
 }
@@ -358,7 +358,7 @@ static hw_err find_signals(const hw__tensor *tensors[HW_N_SIGNALS], uint32_t *wa
                            const hw_run *run, hw_error *err) {
     *wanted = 0;
     for (int i = 0; i < HW_N_SIGNALS; i++) {
-        char key[KEY_ROOM];
+        char key[KEY_CAPACITY];
         size_t shape[3], n_dims;
         tensors[i] = NULL;
         if (!hw__safetensors_find(file, signal_key(key, i))) continue;
@@ -487,27 +487,27 @@ static hw_err check_model(const hw_run *run, const hw_model *model, hw_error *er
     return HW_OK;
 }
 
-/* `said` is the checksum in the metadata. */
-static hw_err check_bytes(const hw__cache *cache, const char *said, hw_error *err) {
+/* `stored` is the checksum in the metadata. */
+static hw_err check_bytes(const hw__cache *cache, const char *stored, hw_error *err) {
     char is[HW__SHA256_ROOM];
     hw__cache_sha256(is, cache);
-    if (strcmp(is, said) == 0) return HW_OK;
-    return hw__fail(err, HW_ERR_FORMAT, "its cache is damaged: the SHA-256 of its bytes is %s, not %.64s", is, said);
+    if (strcmp(is, stored) == 0) return HW_OK;
+    return hw__fail(err, HW_ERR_FORMAT, "its cache is damaged: the SHA-256 of its bytes is %s, not %.64s", is, stored);
 }
 
 static hw_err restore(const hw_run *run, hw_model *model, hw__safetensors *file, hw_error *err) {
     const hw__tensor *tensor = hw__safetensors_find(file, HW__CACHE);
     if (!tensor || tensor->dtype != HW__U8)
         return hw__fail(err, HW_ERR_FORMAT, "it is a trace and no state: it has no tensor \"" HW__CACHE "\" of U8");
-    const char *said = hw__safetensors_metadata(file, HW__CACHE_SHA256);
-    if (!said)
+    const char *stored = hw__safetensors_metadata(file, HW__CACHE_SHA256);
+    if (!stored)
         return hw__fail(err, HW_ERR_UNSUPPORTED,
                         "an earlier version made it: its metadata has no \"" HW__CACHE_SHA256 "\"");
     hw__cache cache = {.bytes = hw__alloc(tensor->n, 1), .n_bytes = tensor->n};
     int32_t *ids = token_ids(run);
     hw_err rc = cache.bytes && ids ? HW_OK : hw__fail_memory(err, "the model's cache", tensor->n, 1);
     if (rc == HW_OK) rc = hw__safetensors_bytes(file, cache.bytes, tensor, 0, tensor->n, err);
-    if (rc == HW_OK) rc = check_bytes(&cache, said, err);
+    if (rc == HW_OK) rc = check_bytes(&cache, stored, err);
     if (rc == HW_OK) rc = model->engine->ops->restore(model->engine, &cache, ids, run->n_tokens, err);
     free(cache.bytes);
     free(ids);

@@ -47,7 +47,7 @@ static size_t max_threads(void) {
 }
 
 /* Whether the address space has space for `n` more buffers and the library; the pages are not touched. */
-static bool memory_is_there(size_t n) {
+static bool has_address_space(size_t n) {
     const size_t mb = (size_t)1 << 20;
     void *blocks[2 * MAX_THREADS + 2];
     size_t n_had = 0;
@@ -69,7 +69,7 @@ static void make_buffers(size_t n) {
 }
 
 /* The kernels that this processor can run, if they are faster than those for SSE; else NULL. */
-static const char *wide_kernels(void) {
+static const char *fast_kernels(void) {
 #if defined(__x86_64__)
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return NULL;
     bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -87,7 +87,7 @@ static const char *wide_kernels(void) {
 static bool choose_kernels(void) {
     static const char *const oldest[] = {"Prescott", "Core2", "Nehalem", "Opteron_SSE3", "Barcelona"};
     static const char variable[] = "OPENBLAS_CORETYPE";
-    const char *wide = wide_kernels(), *chosen = blas.corename();
+    const char *wide = fast_kernels(), *chosen = blas.corename();
     if (!wide || !blas.kernels_drop || !blas.kernels_choose || getenv(variable)) return true;
     for (size_t i = 0; i < sizeof oldest / sizeof *oldest; i++) {
         if (strcmp(chosen, oldest[i]) != 0) continue;
@@ -122,7 +122,7 @@ enum { HOW_TO_OPEN = RTLD_LAZY | RTLD_LOCAL };
 
 static hw_err open_library(hw_error *err) {
     size_t n_threads = max_threads(), n_buffers = 2 * n_threads + 1;
-    if (!memory_is_there(n_buffers))
+    if (!has_address_space(n_buffers))
         return hw__fail(err, HW_ERR_MEMORY,
                         "OpenBLAS takes up to %zu MB of address space for its buffers with %zu threads, which cannot be had: "
                         "raise the limit (ulimit -v)",

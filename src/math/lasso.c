@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { MOST_SWEEPS = 10000 };
+enum { MAX_SWEEPS = 10000 };
 static const double TOLERANCE = 1e-10;
 
 static double mean_of(const double *v, size_t n) {
@@ -55,7 +55,7 @@ bool hw__lasso(double *w, const bool *x, const double *y, size_t n, size_t k, do
         for (size_t j = 0; j < k; j++) sd[j] = standardise(z + j * n, x, n, k, j);
         for (size_t j = 0; j < k; j++) w[j] = 0;
         double enough = TOLERANCE * sqrt(square / (double)(n ? n : 1));
-        for (int i = 0; i < MOST_SWEEPS && sweep(w, z, sd, rest, n, k, alpha) > enough;) i++;
+        for (int i = 0; i < MAX_SWEEPS && sweep(w, z, sd, rest, n, k, alpha) > enough;) i++;
         for (size_t j = 0; j < k; j++) w[j] = sd[j] > 0 ? w[j] / sd[j] : 0;
     }
     free(z);

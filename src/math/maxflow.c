@@ -23,7 +23,7 @@ typedef struct arc {
 } arc;
 
 struct hw__pipes {
-    size_t n_nodes, n_pipes, room;
+    size_t n_nodes, n_pipes, max_pipes;
     pipe_of *pipes; /* [n_pipes] */
     arc *arcs;      /* [2 * n_pipes] by node */
     size_t *first;  /* [n_nodes + 1] first arc of each node */
@@ -38,7 +38,7 @@ static const size_t UNSEEN = SIZE_MAX;
 hw_err hw__pipes_new(hw__pipes **out, size_t n_nodes, size_t n_pipes, hw_error *err) {
     hw__pipes *p = hw__alloc(1, sizeof *p);
     if (!p) return hw__fail_memory(err, "a network", 1, sizeof *p);
-    *p = (hw__pipes){.n_nodes = n_nodes, .room = n_pipes};
+    *p = (hw__pipes){.n_nodes = n_nodes, .max_pipes = n_pipes};
     p->pipes = hw__alloc(n_pipes, sizeof *p->pipes);
     p->arcs = hw__alloc(n_pipes, 2 * sizeof *p->arcs);
     p->first = hw__alloc(n_nodes + 1, sizeof *p->first);
@@ -65,7 +65,7 @@ void hw__pipes_free(hw__pipes *p) {
 }
 
 void hw__pipes_add(hw__pipes *p, size_t from, size_t to, double capacity) {
-    assert(!p->sorted && p->n_pipes < p->room && from < p->n_nodes && to < p->n_nodes && capacity >= 0);
+    assert(!p->sorted && p->n_pipes < p->max_pipes && from < p->n_nodes && to < p->n_nodes && capacity >= 0);
     p->pipes[p->n_pipes++] = (pipe_of){from, to, capacity};
 }
 
@@ -77,10 +77,10 @@ static void sort_arcs(hw__pipes *p) {
     for (size_t v = 0; v < p->n_nodes; v++) p->first[v + 1] += p->first[v];
     memcpy(p->next, p->first, p->n_nodes * sizeof *p->next);
     for (size_t i = 0; i < p->n_pipes; i++) {
-        const pipe_of *of = &p->pipes[i];
-        size_t forth = p->next[of->from]++, back = p->next[of->to]++;
-        p->arcs[forth] = (arc){.to = of->to, .back = back, .capacity = of->capacity};
-        p->arcs[back] = (arc){.to = of->from, .back = forth};
+        const pipe_of *pipe = &p->pipes[i];
+        size_t forth = p->next[pipe->from]++, back = p->next[pipe->to]++;
+        p->arcs[forth] = (arc){.to = pipe->to, .back = back, .capacity = pipe->capacity};
+        p->arcs[back] = (arc){.to = pipe->from, .back = forth};
     }
     p->sorted = true;
 }
@@ -104,19 +104,19 @@ static bool find_ways(hw__pipes *p, size_t from, size_t to) {
     return false;
 }
 
-/* Sends up to `most` from node v to the target along ascending levels; returns the amount sent. An arc that carried
+/* Sends up to `limit` from node v to the target along ascending levels; returns the amount sent. An arc that carried
  * less than requested is finished for this phase. */
-static double fill(hw__pipes *p, size_t v, size_t to, double most) {
+static double fill(hw__pipes *p, size_t v, size_t to, double limit) {
     double sent = 0;
-    if (v == to) return most;
+    if (v == to) return limit;
     for (; p->next[v] < p->first[v + 1]; p->next[v]++) {
         arc *a = &p->arcs[p->next[v]];
         if (!(a->left > 0) || p->level[a->to] != p->level[v] + 1) continue;
-        double more = fill(p, a->to, to, fmin(most - sent, a->left));
-        a->left -= more;
-        p->arcs[a->back].left += more;
-        sent += more;
-        if (!(sent < most)) break;
+        double pushed = fill(p, a->to, to, fmin(limit - sent, a->left));
+        a->left -= pushed;
+        p->arcs[a->back].left += pushed;
+        sent += pushed;
+        if (!(sent < limit)) break;
     }
     return sent;
 }

@@ -3,7 +3,7 @@
 
 #include "base/float16.h"
 
-HW__WIDE double hw__sum(const float *x, size_t n) {
+HW__SIMD double hw__sum(const float *x, size_t n) {
     hw__double_lanes sums = {0};
     hw__lanes v;
     size_t i = 0;
@@ -17,7 +17,7 @@ HW__WIDE double hw__sum(const float *x, size_t n) {
     return sum;
 }
 
-HW__WIDE void hw__add_floats(double *restrict sums, const float *restrict x, size_t n) {
+HW__SIMD void hw__add_floats(double *restrict sums, const float *restrict x, size_t n) {
     hw__double_lanes all;
     hw__lanes v;
     size_t i = 0;
@@ -30,6 +30,6 @@ HW__WIDE void hw__add_floats(double *restrict sums, const float *restrict x, siz
     for (; i < n; i++) sums[i] += x[i];
 }
 
-HW__WIDE void hw__floats_of_halves(float *restrict to, const uint16_t *restrict from, size_t n) {
+HW__SIMD void hw__floats_of_halves(float *restrict to, const uint16_t *restrict from, size_t n) {
     for (size_t k = 0; k < n; k++) to[k] = hw__float_of_half(from[k]);
 }

@@ -1,7 +1,7 @@
 /*
  * simd.h - loops over floats for the vector registers of the processor.
  *
- * HW__WIDE compiles a function additionally for AVX2 and for AVX-512, and the loader selects the widest that the
+ * HW__SIMD compiles a function additionally for AVX2 and for AVX-512, and the loader selects the widest that the
  * processor supports. All give the same bits: C11 mode does not contract multiplication and addition, and long sums are
  * written as HW__LANES parallel sums in an order that does not depend on the register width. The lanes are a vector
  * type of GCC and Clang, which compilers split into what is available (SSE2, NEON).
@@ -14,11 +14,11 @@
 #include <string.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HW__WIDE /* the loader selects the function before a sanitizer is initialised */
+#define HW__SIMD /* the loader selects the function before a sanitizer is initialised */
 #elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__linux__)
-#define HW__WIDE __attribute__((target_clones("default", "avx2", "avx512f")))
+#define HW__SIMD __attribute__((target_clones("default", "avx2", "avx512f")))
 #else
-#define HW__WIDE
+#define HW__SIMD
 #endif
 #define HW__INLINE static inline __attribute__((always_inline))
 

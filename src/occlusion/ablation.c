@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 static const double ALPHA = 0.01;
-enum { LEAST_ABLATIONS = 2, MOST_ABLATIONS = 100000 };
+enum { MIN_ABLATIONS = 2, MAX_ABLATIONS = 100000 };
 
 /* The design matrix: indices of the drawn masks [n], and the arrays of one fit. */
 typedef struct design {
@@ -77,9 +77,9 @@ static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_para
     (void)trace;
     hw__rerun *rerun = NULL;
     hw__masks *masks = NULL;
-    if (p->n_ablations < LEAST_ABLATIONS || p->n_ablations > MOST_ABLATIONS)
-        return hw__fail(err, HW_ERR_ARGUMENT, "%zu ablations: %d to %d are accepted", p->n_ablations, LEAST_ABLATIONS,
-                        MOST_ABLATIONS);
+    if (p->n_ablations < MIN_ABLATIONS || p->n_ablations > MAX_ABLATIONS)
+        return hw__fail(err, HW_ERR_ARGUMENT, "%zu ablations: %d to %d are accepted", p->n_ablations, MIN_ABLATIONS,
+                        MAX_ABLATIONS);
     hw_err rc = hw__rerun_method_begin(&rerun, &masks, a, p, err);
     if (rc == HW_OK) rc = run_design(a, masks, p, err);
     hw__masks_free(masks);

@@ -14,7 +14,7 @@ struct hw__masks {
     bool *movable;    /* [n_segments] can be left out */
     size_t *by_begin; /* [n_segments] segments by their first token */
     bool fixed;       /* some token is part of every mask */
-    size_t n, room, n_scored;
+    size_t n, capacity, n_scored;
     bool *keep;      /* [n, n_segments] */
     double *logprob; /* [n, n_completion] */
     bool *scored;    /* [n] */
@@ -97,17 +97,17 @@ bool hw__masks_leaves_some(const hw__masks *s, const bool *keep) {
 /* ------------------------------------------------------------------ adding */
 
 static hw_err reserve(hw__masks *s, hw_error *err) {
-    if (s->n < s->room) return HW_OK;
-    size_t room = s->room ? 2 * s->room : 64;
-    bool *keep = hw__realloc(s->keep, room, s->n_segments * sizeof *keep);
+    if (s->n < s->capacity) return HW_OK;
+    size_t capacity = s->capacity ? 2 * s->capacity : 64;
+    bool *keep = hw__realloc(s->keep, capacity, s->n_segments * sizeof *keep);
     if (keep) s->keep = keep;
-    double *logprob = hw__realloc(s->logprob, room, s->n_completion * sizeof *logprob);
+    double *logprob = hw__realloc(s->logprob, capacity, s->n_completion * sizeof *logprob);
     if (logprob) s->logprob = logprob;
-    bool *scored = hw__realloc(s->scored, room, sizeof *scored);
+    bool *scored = hw__realloc(s->scored, capacity, sizeof *scored);
     if (scored) s->scored = scored;
     if (!keep || !logprob || !scored)
-        return hw__fail_memory(err, "masks", room, s->n_segments + s->n_completion * sizeof *logprob);
-    s->room = room;
+        return hw__fail_memory(err, "masks", capacity, s->n_segments + s->n_completion * sizeof *logprob);
+    s->capacity = capacity;
     return HW_OK;
 }
 
@@ -154,7 +154,7 @@ typedef struct place {
 
 /* Compares masks segment by segment, kept before left out: neighbours then share the longest prefixes, and leaving out
  * single segments proceeds from the last to the first. */
-static int by_front(const void *a, const void *b) {
+static int by_prefix(const void *a, const void *b) {
     const place *x = a, *y = b;
     const bool *kx = hw__masks_keep(x->masks, x->index), *ky = hw__masks_keep(y->masks, y->index);
     for (size_t i = 0; i < x->masks->n_segments; i++) {
@@ -182,7 +182,7 @@ hw_err hw__masks_score(hw__masks *s, hw_progress_fn progress, void *ctx, hw_erro
     size_t n = 0;
     for (size_t i = 0; i < s->n; i++)
         if (!s->scored[i]) order[n++] = (place){s, i};
-    qsort(order, n, sizeof *order, by_front);
+    qsort(order, n, sizeof *order, by_prefix);
     hw_err rc = HW_OK;
     for (size_t i = 0; i < n && rc == HW_OK; i++) {
         rc = score_one(s, order[i].index, err);

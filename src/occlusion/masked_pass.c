@@ -129,18 +129,18 @@ static size_t shared_front(const hw__rerun *r, size_t kept) {
 
 /* Decodes the next chunk and reads the log probabilities of completion tokens from its rows into logprob [n]. */
 static hw_err decode_chunk(hw__rerun *r, size_t kept, double *logprob, hw_error *err) {
-    size_t at = r->n_done, take = r->n_next - at, chunk = r->engine->ops->chunk(r->engine);
-    if (take > chunk) take = chunk;
+    size_t at = r->n_done, n_take = r->n_next - at, chunk = r->engine->ops->chunk(r->engine);
+    if (n_take > chunk) n_take = chunk;
     size_t first = at + 1 < kept ? kept - 1 - at : 0; /* first row of this chunk that predicts a completion token */
-    if (take > first + HW__MAX_LOGITS) take = first + HW__MAX_LOGITS;
-    if (first > take) first = take;
-    hw_err rc = r->engine->ops->decode(r->engine, r->next + at, take, at, first, NULL, err);
+    if (n_take > first + HW__MAX_LOGITS) n_take = first + HW__MAX_LOGITS;
+    if (first > n_take) first = n_take;
+    hw_err rc = r->engine->ops->decode(r->engine, r->next + at, n_take, at, first, NULL, err);
     if (rc != HW_OK) return rc;
-    memcpy(r->done + at, r->next + at, take * sizeof *r->done);
-    r->n_done += take;
-    r->n_decoded += take;
+    memcpy(r->done + at, r->next + at, n_take * sizeof *r->done);
+    r->n_done += n_take;
+    r->n_decoded += n_take;
     size_t n_vocab = (size_t)r->run->model.n_vocab;
-    for (size_t row = first; row < take; row++) {
+    for (size_t row = first; row < n_take; row++) {
         size_t i = at + row + 1 - kept;
         const float *logits = r->engine->ops->logits(r->engine, row);
         double v = logits ? log_softmax(logits, n_vocab, (size_t)r->run->tokens[r->run->n_prompt + i].id) : NAN;
@@ -174,15 +174,15 @@ hw_err hw__rerun_score(hw__rerun *r, const bool *keep, double *logprob, hw_error
 static hw_err decode_rest(hw__rerun *r, size_t *row, hw_error *err) {
     size_t chunk = r->engine->ops->chunk(r->engine);
     while (r->n_done < r->n_next) {
-        size_t at = r->n_done, take = r->n_next - at < chunk ? r->n_next - at : chunk;
+        size_t at = r->n_done, n_take = r->n_next - at < chunk ? r->n_next - at : chunk;
         if (r->stop && r->stop(r->stop_ctx))
             return hw__fail(err, HW_ERR_CANCELLED, "stopped while it was written again");
-        hw_err rc = r->engine->ops->decode(r->engine, r->next + at, take, at, take - 1, NULL, err);
+        hw_err rc = r->engine->ops->decode(r->engine, r->next + at, n_take, at, n_take - 1, NULL, err);
         if (rc != HW_OK) return rc;
-        memcpy(r->done + at, r->next + at, take * sizeof *r->done);
-        r->n_done += take;
-        r->n_decoded += take;
-        *row = take - 1;
+        memcpy(r->done + at, r->next + at, n_take * sizeof *r->done);
+        r->n_done += n_take;
+        r->n_decoded += n_take;
+        *row = n_take - 1;
     }
     return HW_OK;
 }

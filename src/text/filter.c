@@ -93,22 +93,22 @@ static bool is_punctuation(const hw_token *t, size_t index) {
 /* ------------------------------------------------------------------ stop words */
 
 /* The joined bytes of tokens. Special and template tokens belong to no word: each of their bytes becomes NUL. */
-typedef struct joined {
+typedef struct joined_text {
     char *bytes;
     size_t *at; /* [n + 1] offset of each token */
-} joined;
+} joined_text;
 
-static void joined_free(joined *j) {
+static void joined_text_free(joined_text *j) {
     free(j->bytes);
     free(j->at);
 }
 
-static hw_err join(joined *out, const hw_run *run, size_t n, hw_error *err) {
-    joined j = {.at = hw__alloc(n + 1, sizeof *j.at)};
+static hw_err join(joined_text *out, const hw_run *run, size_t n, hw_error *err) {
+    joined_text j = {.at = hw__alloc(n + 1, sizeof *j.at)};
     for (size_t t = 0; j.at && t < n; t++) j.at[t + 1] = j.at[t] + hw_run_token(run, t).n_bytes;
     j.bytes = j.at ? hw__alloc(j.at[n], 1) : NULL;
     if (!j.bytes) {
-        joined_free(&j);
+        joined_text_free(&j);
         return hw__fail_memory(err, "the filter's text", n + 1, sizeof *j.at);
     }
     for (size_t t = 0; t < n; t++) {
@@ -141,12 +141,12 @@ static void mark_word(char *parts, const hw__utf16 *all, int32_t from, int32_t t
 
 /* parts [units], zeroed */
 static hw_err mark_words(char *parts, const hw__utf16 *all, const hw__stopwords *list, hw_error *err) {
-    UBreakIterator *it;
-    hw_err rc = hw__breaks_open(&it, UBRK_WORD, "", all, err);
+    UBreakIterator *iter;
+    hw_err rc = hw__breaks_open(&iter, UBRK_WORD, "", all, err);
     if (rc != HW_OK) return rc;
-    for (int32_t from = ubrk_first(it), to; (to = ubrk_next(it)) != UBRK_DONE; from = to)
-        if (ubrk_getRuleStatus(it) >= UBRK_WORD_NONE_LIMIT) mark_word(parts, all, from, to, list);
-    ubrk_close(it);
+    for (int32_t from = ubrk_first(iter), to; (to = ubrk_next(iter)) != UBRK_DONE; from = to)
+        if (ubrk_getRuleStatus(iter) >= UBRK_WORD_NONE_LIMIT) mark_word(parts, all, from, to, list);
+    ubrk_close(iter);
     return HW_OK;
 }
 
@@ -160,7 +160,7 @@ static bool holds_stop_word(const char *parts, const hw__utf16 *all, size_t begi
     return stop;
 }
 
-static hw_err name_words(bool *named, size_t n, const joined *j, const hw__stopwords *list, hw_error *err) {
+static hw_err name_words(bool *named, size_t n, const joined_text *j, const hw__stopwords *list, hw_error *err) {
     hw__utf16 all;
     hw_err rc = hw__utf16_new(&all, j->bytes, j->at[n], err);
     if (rc != HW_OK) return rc;
@@ -177,10 +177,10 @@ static hw_err name_stopwords(bool *named, size_t n, const hw_run *run, const cha
     hw__stopwords *list;
     hw_err rc = hw__stopwords_new(&list, language ? language : "en", err);
     if (rc != HW_OK) return rc;
-    joined j = {0};
+    joined_text j = {0};
     if (n > 0 && (rc = join(&j, run, n, err)) == HW_OK) {
         rc = name_words(named, n, &j, list, err);
-        joined_free(&j);
+        joined_text_free(&j);
     }
     hw__stopwords_free(list);
     return rc;
@@ -235,10 +235,10 @@ static const char *filter_name(size_t i, const void *ctx) {
 }
 
 static hw_err fail_unknown(text name, hw_error *err) {
-    char why[400], asked[64];
-    hw__utf8_line(asked, sizeof asked, name.bytes, name.n);
-    return hw__fail(err, HW_ERR_ARGUMENT, "filter \"%s\": %s, and \"TEXT\" and /REGEX/ for tokens that read so", asked,
-                    hw__unknown_name(why, sizeof why, asked, (hw__names){filter_name, NULL, N_FILTERS}));
+    char why[400], quoted[64];
+    hw__utf8_line(quoted, sizeof quoted, name.bytes, name.n);
+    return hw__fail(err, HW_ERR_ARGUMENT, "filter \"%s\": %s, and \"TEXT\" and /REGEX/ for tokens that read so", quoted,
+                    hw__unknown_name(why, sizeof why, quoted, (hw__names){filter_name, NULL, N_FILTERS}));
 }
 
 /* Parses NAME or NAME:ARGUMENT, terminated. */

@@ -110,24 +110,24 @@ hw_err hw__segments_assign(hw_segments *s, const hw__side *side, hw_error *err) 
 /* ------------------------------------------------------------------ where pieces end */
 
 /* ends[u]: a piece ends before unit u. Set for 0 < u < n; 0 and n always end a piece. */
-typedef struct cuts {
+typedef struct pieces {
     const hw__utf16 *text;
     bool *ends; /* [n + 1] */
-} cuts;
+} pieces;
 
-static hw_err cut_at_breaks(cuts *c, UBreakIteratorType type, const char *locale, hw_error *err) {
-    UBreakIterator *it;
-    hw_err rc = hw__breaks_open(&it, type, locale, c->text, err);
+static hw_err split_at_breaks(pieces *c, UBreakIteratorType type, const char *locale, hw_error *err) {
+    UBreakIterator *iter;
+    hw_err rc = hw__breaks_open(&iter, type, locale, c->text, err);
     if (rc != HW_OK) return rc;
-    for (int32_t u = ubrk_first(it); u != UBRK_DONE; u = ubrk_next(it)) c->ends[u] = true;
-    ubrk_close(it);
+    for (int32_t u = ubrk_first(iter); u != UBRK_DONE; u = ubrk_next(iter)) c->ends[u] = true;
+    ubrk_close(iter);
     return HW_OK;
 }
 
-static hw_err cut_words(cuts *c, hw_error *err) { return cut_at_breaks(c, UBRK_WORD, "", err); }
+static hw_err split_words(pieces *c, hw_error *err) { return split_at_breaks(c, UBRK_WORD, "", err); }
 
 /* The locale's list of abbreviations ("Mr.") keeps sentences together; other languages are not affected. */
-static hw_err cut_sentences(cuts *c, hw_error *err) { return cut_at_breaks(c, UBRK_SENTENCE, "en@ss=standard", err); }
+static hw_err split_sentences(pieces *c, hw_error *err) { return split_at_breaks(c, UBRK_SENTENCE, "en@ss=standard", err); }
 
 /* Unit after the line that begins at `u`, terminator included (Unicode 5.8: LF, VT, FF, CR, CRLF, NEL, LS, PS). */
 static int32_t line_end(const hw__utf16 *text, int32_t u) {
@@ -139,14 +139,14 @@ static int32_t line_end(const hw__utf16 *text, int32_t u) {
     return u;
 }
 
-static hw_err cut_lines(cuts *c, hw_error *err) {
+static hw_err split_lines(pieces *c, hw_error *err) {
     (void)err;
     for (int32_t u = 0; u < c->text->n; u = line_end(c->text, u)) c->ends[u] = true;
     return HW_OK;
 }
 
 /* A paragraph begins at the first line that is not blank, at the start and after blank lines. */
-static hw_err cut_paragraphs(cuts *c, hw_error *err) {
+static hw_err split_paragraphs(pieces *c, hw_error *err) {
     (void)err;
     bool after_blank = false;
     for (int32_t u = 0, end; u < c->text->n; u = end) {
@@ -158,7 +158,7 @@ static hw_err cut_paragraphs(cuts *c, hw_error *err) {
     return HW_OK;
 }
 
-static hw_err cut_at_matches(cuts *c, const char *pattern, size_t n, hw_error *err) {
+static hw_err split_at_matches(pieces *c, const char *pattern, size_t n, hw_error *err) {
     URegularExpression *regex;
     hw_err rc = hw__regex_open(&regex, pattern, n, err);
     if (rc != HW_OK) return rc;
@@ -175,7 +175,7 @@ static hw_err cut_at_matches(cuts *c, const char *pattern, size_t n, hw_error *e
 /* One row of the table. */
 typedef struct segmenter {
     hw_segmenter_info info;
-    hw_err (*cut)(cuts *c, hw_error *err); /* NULL: one piece per token */
+    hw_err (*split)(pieces *c, hw_error *err); /* NULL: one piece per token */
     bool space_first; /* white space belongs to the piece after it, as tokens have it; else to the piece before */
 } segmenter;
 
@@ -183,11 +183,11 @@ static const segmenter segmenters[] = {
     {{"token", "each token its own segment"}, NULL, false},
     {{"word", "words with the space before them (Unicode rules, dictionaries for Chinese, Japanese, Thai ...); each "
               "punctuation mark is one, too"},
-     cut_words,
+     split_words,
      true},
-    {{"line", "lines; blank ones go with the line before"}, cut_lines, false},
-    {{"sentence", "sentences (Unicode rules); a line's end ends one, too"}, cut_sentences, false},
-    {{"paragraph", "paragraphs: what blank lines separate"}, cut_paragraphs, false},
+    {{"line", "lines; blank ones go with the line before"}, split_lines, false},
+    {{"sentence", "sentences (Unicode rules); a line's end ends one, too"}, split_sentences, false},
+    {{"paragraph", "paragraphs: what blank lines separate"}, split_paragraphs, false},
 };
 enum { N_SEGMENTERS = sizeof segmenters / sizeof *segmenters };
 
@@ -196,13 +196,13 @@ const hw_segmenter_info *hw_segmenter_at(size_t i) { return i < N_SEGMENTERS ? &
 
 /* ------------------------------------------------------------------ from pieces to segments */
 
-static int32_t next_end(const cuts *c, int32_t u) {
+static int32_t next_end(const pieces *c, int32_t u) {
     for (u++; u < c->text->n && !c->ends[u];) u++;
     return u;
 }
 
 /* Joins pieces of white space to the piece after (space_first) or before; at the ends to the only neighbour. */
-static void join_space(cuts *c, bool space_first) {
+static void join_space(pieces *c, bool space_first) {
     int32_t n = c->text->n;
     for (int32_t u = 0, end; u < n; u = end) {
         end = next_end(c, u);
@@ -234,7 +234,7 @@ static void drop_empty(hw_segments *s, size_t n_bytes, int32_t *index) {
     s->n = kept;
 }
 
-static hw_err collect(hw_segments **out, const cuts *c, const hw__side *side, hw_error *err) {
+static hw_err collect(hw_segments **out, const pieces *c, const hw__side *side, hw_error *err) {
     size_t n = 0;
     for (int32_t u = 0; u < c->text->n; u = next_end(c, u)) n++;
     hw_segments *s;
@@ -259,14 +259,14 @@ static hw_err collect(hw_segments **out, const cuts *c, const hw__side *side, hw
 }
 
 /* Splits by a segmenter, or by pattern [n] if it is NULL. */
-static hw_err cut_text(hw_segments **out, const hw__side *side, const segmenter *by, const char *pattern, size_t n,
+static hw_err split_text(hw_segments **out, const hw__side *side, const segmenter *by, const char *pattern, size_t n,
                        hw_error *err) {
     hw__utf16 text;
     hw_err rc = hw__utf16_new(&text, side->text, side->n_bytes, err);
     if (rc != HW_OK) return rc;
-    cuts c = {.text = &text, .ends = hw__alloc((size_t)text.n + 1, sizeof *c.ends)};
+    pieces c = {.text = &text, .ends = hw__alloc((size_t)text.n + 1, sizeof *c.ends)};
     if (!c.ends) rc = hw__fail_memory(err, "segments", (size_t)text.n + 1, sizeof *c.ends);
-    if (rc == HW_OK) rc = by ? by->cut(&c, err) : cut_at_matches(&c, pattern, n, err);
+    if (rc == HW_OK) rc = by ? by->split(&c, err) : split_at_matches(&c, pattern, n, err);
     if (rc == HW_OK) {
         join_space(&c, by && by->space_first);
         rc = collect(out, &c, side, err);
@@ -276,7 +276,7 @@ static hw_err cut_text(hw_segments **out, const hw__side *side, const segmenter 
     return rc;
 }
 
-static hw_err cut_tokens(hw_segments **out, const hw__side *side, hw_error *err) {
+static hw_err split_tokens(hw_segments **out, const hw__side *side, hw_error *err) {
     hw_segments *s;
     hw_err rc = hw__segments_new(&s, side, side->n_tokens, err);
     if (rc != HW_OK) return rc;
@@ -300,10 +300,10 @@ static const char *segmenter_name(size_t i, const void *ctx) {
 }
 
 static hw_err fail_unknown(const char *by, hw_error *err) {
-    char why[300], asked[64];
-    hw__utf8_line(asked, sizeof asked, by, strlen(by));
-    return hw__fail(err, HW_ERR_ARGUMENT, "segments by \"%s\": %s, and regular expressions as /RE/", asked,
-                    hw__unknown_name(why, sizeof why, asked, (hw__names){segmenter_name, NULL, N_SEGMENTERS}));
+    char why[300], quoted[64];
+    hw__utf8_line(quoted, sizeof quoted, by, strlen(by));
+    return hw__fail(err, HW_ERR_ARGUMENT, "segments by \"%s\": %s, and regular expressions as /RE/", quoted,
+                    hw__unknown_name(why, sizeof why, quoted, (hw__names){segmenter_name, NULL, N_SEGMENTERS}));
 }
 
 hw_err hw_segments_new(hw_segments **out, const hw_run *run, hw_side which, const char *by, hw_error *err) {
@@ -318,9 +318,9 @@ hw_err hw_segments_new(hw_segments **out, const hw_run *run, hw_side which, cons
     if (rc != HW_OK) return rc;
     hw_segments *s;
     if (regex)
-        rc = cut_text(&s, &side, NULL, by + 1, n - 2, err);
+        rc = split_text(&s, &side, NULL, by + 1, n - 2, err);
     else
-        rc = segmenters[i].cut ? cut_text(&s, &side, &segmenters[i], NULL, 0, err) : cut_tokens(&s, &side, err);
+        rc = segmenters[i].split ? split_text(&s, &side, &segmenters[i], NULL, 0, err) : split_tokens(&s, &side, err);
     if (rc != HW_OK) return rc;
     if (s->n == 0) {
         hw_segments_free(s);

@@ -55,10 +55,10 @@ static const char *language_name(size_t i, const void *ctx) {
 }
 
 static hw_err fail_unknown(const char *language, hw_error *err) {
-    char known[512], asked[32];
+    char known[512], quoted[32];
     hw__names names = {language_name, NULL, hw__n_stopword_lists};
     return hw__fail(err, HW_ERR_ARGUMENT, "stop words of \"%s\": there is no list; there are lists for %s",
-                    hw__utf8_line(asked, sizeof asked, language, strlen(language)),
+                    hw__utf8_line(quoted, sizeof quoted, language, strlen(language)),
                     hw__join_names_by(known, sizeof known, names, " ", " "));
 }
 

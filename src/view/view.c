@@ -80,7 +80,7 @@ static hw_err check_shares(const hw_attribution *a, const hw_view_params *p, hw_
     return HW_OK;
 }
 
-static float ratio(float of, float by) { return by > 0 ? (float)((double)of / by) : 0; }
+static float ratio(float value, float reference) { return reference > 0 ? (float)((double)value / reference) : 0; }
 
 /* Divides by the means of `uniform` over the same rows and layers (over all layers if M has only one). */
 static hw_err lift(hw_view *v, const hw_attribution *a, const hw_view_params *p, hw_error *err) {
@@ -92,16 +92,18 @@ static hw_err lift(hw_view *v, const hw_attribution *a, const hw_view_params *p,
         same.layer_begin = 0;
         same.layer_end = uniform->n_layers;
     }
-    hw_view *by = view_new(a->n_columns, same.layer_end - same.layer_begin);
-    if (by) {
-        average(by, uniform, &same);
-        if (by->n_layers != v->n_layers) memcpy(by->profile, by->scores, v->n_columns * sizeof *by->scores);
-        for (size_t k = 0; k < v->n_columns; k++) v->scores[k] = ratio(v->scores[k], by->scores[k]);
-        for (size_t c = 0; c < v->n_columns * v->n_layers; c++) v->profile[c] = ratio(v->profile[c], by->profile[c]);
+    hw_view *reference = view_new(a->n_columns, same.layer_end - same.layer_begin);
+    if (reference) {
+        average(reference, uniform, &same);
+        if (reference->n_layers != v->n_layers)
+            memcpy(reference->profile, reference->scores, v->n_columns * sizeof *reference->scores);
+        for (size_t k = 0; k < v->n_columns; k++) v->scores[k] = ratio(v->scores[k], reference->scores[k]);
+        for (size_t c = 0; c < v->n_columns * v->n_layers; c++)
+            v->profile[c] = ratio(v->profile[c], reference->profile[c]);
     }
     hw_attribution_free(uniform);
-    hw_view_free(by);
-    return by ? HW_OK : hw__fail_memory(err, "a lift", a->n_columns, same.layer_end * sizeof(float));
+    hw_view_free(reference);
+    return reference ? HW_OK : hw__fail_memory(err, "a lift", a->n_columns, same.layer_end * sizeof(float));
 }
 
 /* ------------------------------------------------------------------ hiding */

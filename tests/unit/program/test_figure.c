@@ -413,9 +413,9 @@ static size_t count_texts(const page *p, const char *part) {
 }
 
 /* Two lines of the paper's colour across a bar, or one across the corner of a cell. */
-static size_t count_lines(const page *p, double thick) {
+static size_t count_lines(const page *p, double thickness) {
     size_t n = 0;
-    for (size_t i = 0; i < p->n; i++) n += p->items[i].kind == ITEM_LINE && p->items[i].thick == thick;
+    for (size_t i = 0; i < p->n; i++) n += p->items[i].kind == ITEM_LINE && p->items[i].thickness == thickness;
     return n;
 }
 

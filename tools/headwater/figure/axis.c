@@ -9,11 +9,11 @@
 static const double LEVEL_GAP = 6, TURNED_GAP = 2.5;
 
 double axis_step(double range, double length) {
-    double most = length / 40, least = length / 22 < 4 ? length / 22 : 4; /* Plotly's numbers, except for short axes */
-    most = (most < least ? least : most > 9 ? 9 : most) + (length < 100 ? 0 : 1);
-    double rough = range / most;
-    if (!(rough > 1e-300) || !isfinite(rough)) return 1;
-    double power = pow(10, floor(log10(rough))), digit = rough / power;
+    double max = length / 40, min = length / 22 < 4 ? length / 22 : 4; /* Plotly's numbers, except for short axes */
+    max = (max < min ? min : max > 9 ? 9 : max) + (length < 100 ? 0 : 1);
+    double raw_step = range / max;
+    if (!(raw_step > 1e-300) || !isfinite(raw_step)) return 1;
+    double power = pow(10, floor(log10(raw_step))), digit = raw_step / power;
     return power * (digit <= 1 ? 1 : digit <= 2 ? 2 : digit <= 5 ? 5 : 10);
 }
 
@@ -57,12 +57,12 @@ static int by_weight(const void *a, const void *b) {
 bool axis_thin(bool *shown, const double *weights, size_t n, double pitch, double line) {
     candidate *order = malloc((n + 1) * sizeof *order);
     if (!order) return false;
-    size_t apart = pitch > 0 && line / pitch < (double)n ? (size_t)ceil(line / pitch - 1e-9) : n;
+    size_t min_distance = pitch > 0 && line / pitch < (double)n ? (size_t)ceil(line / pitch - 1e-9) : n;
     for (size_t i = 0; i < n; i++) order[i] = (candidate){isnan(weights[i]) ? -INFINITY : weights[i], i};
     qsort(order, n, sizeof *order, by_weight);
     for (size_t i = 0; i < n; i++) shown[i] = false;
     for (size_t c = 0; c < n; c++) {
-        size_t i = order[c].i, from = i + 1 > apart ? i + 1 - apart : 0, to = i + apart < n ? i + apart : n;
+        size_t i = order[c].i, from = i + 1 > min_distance ? i + 1 - min_distance : 0, to = i + min_distance < n ? i + min_distance : n;
         bool taken = false;
         for (size_t k = from; k < to && !taken; k++) taken = shown[k];
         shown[i] = !taken;

@@ -11,8 +11,8 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { MOST_LINES = 200 }; /* lines of a list */
-static const double PLOT_HEIGHT = 230, NOTE_TOP = 100, NOTE_BOTTOM = 80, NOTE_LEAST_HEIGHT = 200;
+enum { MAX_LINES = 200 }; /* lines of a list */
+static const double PLOT_HEIGHT = 230, NOTE_TOP = 100, NOTE_BOTTOM = 80, NOTE_MIN_HEIGHT = 200;
 static const double LINE = 20, LINE_BAR = 12;
 static const double NUMBER_GAP = 4;
 static const double HEADROOM = 20.0 / 19; /* the axis ends slightly above the largest value, as in Plotly */
@@ -70,7 +70,7 @@ static void lay_out_columns(page *p, const chart *c) {
     frame f = frame_begin(p, c, NOTE_TOP);
     if (frame_is_empty(&f)) return;
     bool note = f.theme->note;
-    double from = c->least * HEADROOM, to = c->most * HEADROOM;
+    double from = c->min * HEADROOM, to = c->max * HEADROOM;
     char unit[40];
     snprintf(unit, sizeof unit, "%s%s", chart_unit(c), hw_view_n_layers(c->p->view) > 1 ? ", mean over layers" : "");
     const char *title = note ? NULL : unit;
@@ -80,7 +80,7 @@ static void lay_out_columns(page *p, const chart *c) {
     frame_widen(&f);
     footing labels;
     if (footing_new(&labels, &f)) {
-        if (note) f.height = fmax(f.top + NOTE_HEIGHT - fmax(NOTE_BOTTOM, labels.depth + 8) - f.y, NOTE_LEAST_HEIGHT);
+        if (note) f.height = fmax(f.top + NOTE_HEIGHT - fmax(NOTE_BOTTOM, labels.depth + 8) - f.y, NOTE_MIN_HEIGHT);
         page_rect(p, f.x, f.y, f.width, f.height, frame_plot(&f));
         frame_scale(&f, from, to, title);
         fill_columns(&f, from, to);
@@ -94,9 +94,9 @@ static void lay_out_columns(page *p, const chart *c) {
 /* ------------------------------------------------------------------ a list */
 
 static double widest_label(const frame *f) {
-    double most = 0;
-    for (size_t x = 0; x < f->chart->nx; x++) most = fmax(most, frame_measure(f, f->chart->x[x].label).width);
-    return most;
+    double max = 0;
+    for (size_t x = 0; x < f->chart->nx; x++) max = fmax(max, frame_measure(f, f->chart->x[x].label).width);
+    return max;
 }
 
 static void write_line(frame *f, size_t x, double zero, double unit) {
@@ -117,11 +117,11 @@ static void write_line(frame *f, size_t x, double zero, double unit) {
 static void lay_out_list(page *p, const chart *c) {
     frame f = frame_begin(p, c, NOTE_TOP);
     if (frame_is_empty(&f)) return;
-    double range = c->most - c->least > 0 ? c->most - c->least : c->scale;
+    double range = c->max - c->min > 0 ? c->max - c->min : c->scale;
     frame_inset(&f, widest_label(&f) + 8, 60);
     f.width = fmax(f.width, 200);
     f.height = LINE * (double)c->nx;
-    double unit = f.width / range, zero = f.x - c->least * unit;
+    double unit = f.width / range, zero = f.x - c->min * unit;
     for (size_t x = 0; x < c->nx; x++) write_line(&f, x, zero, unit);
     page_line(p, zero, f.y, zero, f.y + f.height, 1, frame_quiet(&f));
     frame_end(&f, f.y + f.height);
@@ -131,7 +131,7 @@ hw_err bars_layout(page *p, const picture *from, const style *s, hw_error *err) 
     chart c;
     hw_err rc = chart_new(&c, from, s, ROWS_MEAN, s->limited ? s->n_top : 0, err);
     if (rc != HW_OK) return rc;
-    if (picture_is_grouped(from) && c.nx <= MOST_LINES) {
+    if (picture_is_grouped(from) && c.nx <= MAX_LINES) {
         lay_out_list(p, &c);
     } else {
         lay_out_columns(p, &c);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Vector files store fields with more cells than this as one picture, which keeps files small and viewers fast. */
-enum { MOST_CELL_SHAPES = 12000 };
+enum { MAX_CELL_SHAPES = 12000 };
 /* Cells of vector files overlap by this much, because viewers blend edges that only touch and the paper would show. */
 static const double SEAM = 0.3;
 
@@ -70,12 +70,12 @@ void page_grow(page *p, double width, double height) {
 
 /* Takes ownership of the item's memory, also when the list cannot grow. */
 static void append(page *p, item i) {
-    if (!p->failed && p->n == p->room) {
-        size_t room = p->room ? p->room * 2 : 256;
-        item *grown = realloc(p->items, room * sizeof *grown);
-        if (grown) {
-            p->items = grown;
-            p->room = room;
+    if (!p->failed && p->n == p->capacity) {
+        size_t capacity = p->capacity ? p->capacity * 2 : 256;
+        item *resized = realloc(p->items, capacity * sizeof *resized);
+        if (resized) {
+            p->items = resized;
+            p->capacity = capacity;
         } else {
             p->failed = true;
         }
@@ -91,11 +91,11 @@ void page_rect(page *p, double x, double y, double width, double height, rgb col
     append(p, (item){.kind = ITEM_RECT, .x = x, .y = y, .width = width, .height = height, .color = color});
 }
 
-void page_line(page *p, double x1, double y1, double x2, double y2, double thick, rgb color) {
+void page_line(page *p, double x1, double y1, double x2, double y2, double thickness, rgb color) {
     append(
         p,
         (item){
-            .kind = ITEM_LINE, .x = x1, .y = y1, .width = x2 - x1, .height = y2 - y1, .thick = thick, .color = color});
+            .kind = ITEM_LINE, .x = x1, .y = y1, .width = x2 - x1, .height = y2 - y1, .thickness = thickness, .color = color});
 }
 
 void page_cells(page *p, double x, double y, double width, double height, unsigned *cells, size_t nx, size_t ny) {
@@ -201,14 +201,14 @@ static void draw_rect(const canvas *c, const item *i) {
 
 static void draw_line(const canvas *c, const item *i) {
     set_color(c, i->color);
-    cairo_set_line_width(c->cr, i->thick);
+    cairo_set_line_width(c->cr, i->thickness);
     cairo_move_to(c->cr, i->x, i->y);
     cairo_line_to(c->cr, i->x + i->width, i->y + i->height);
     cairo_stroke(c->cr);
 }
 
 /* Stacked combining marks could reach other labels: what exceeds the line is clipped. */
-static void keep_within(const canvas *c, const item *i, PangoLayout *layout) {
+static void clip_line(const canvas *c, const item *i, PangoLayout *layout) {
     static const double SLACK = 1;
     PangoRectangle ink;
     pango_layout_get_extents(layout, &ink, NULL);
@@ -238,7 +238,7 @@ static void draw_text(const canvas *c, const item *i) {
     cairo_translate(c->cr, i->x, i->y);
     cairo_rotate(c->cr, radians(i->text.angle));
     cairo_translate(c->cr, -i->text.ax * i->width, -i->text.ay * i->height);
-    keep_within(c, i, layout);
+    clip_line(c, i, layout);
     set_color(c, i->color);
     cairo_move_to(c->cr, 0, baseline_shift(c, i, layout));
     pango_cairo_show_layout(c->cr, layout);
@@ -290,9 +290,9 @@ static cairo_surface_t *make_picture(const item *i, size_t enlarged) {
 
 /* Viewers of vector files blend pixels that they enlarge, so each cell becomes several pixels. */
 static size_t enlargement(const canvas *c, const item *i) {
-    enum { MOST = 8, MOST_PIXELS = 4096 };
-    size_t longer = i->nx > i->ny ? i->nx : i->ny, fits = MOST_PIXELS / longer;
-    return c->pixelled || fits < 1 ? 1 : fits < MOST ? fits : MOST;
+    enum { MAX_ENLARGEMENT = 8, MAX_PIXELS = 4096 };
+    size_t longer = i->nx > i->ny ? i->nx : i->ny, fits = MAX_PIXELS / longer;
+    return c->pixelled || fits < 1 ? 1 : fits < MAX_ENLARGEMENT ? fits : MAX_ENLARGEMENT;
 }
 
 static void draw_cell_picture(const canvas *c, const item *i) {
@@ -310,7 +310,7 @@ static void draw_cell_picture(const canvas *c, const item *i) {
 }
 
 static void draw_cells(const canvas *c, const item *i) {
-    if (!c->pixelled && i->nx * i->ny <= MOST_CELL_SHAPES) {
+    if (!c->pixelled && i->nx * i->ny <= MAX_CELL_SHAPES) {
         draw_cell_shapes(c, i);
     } else {
         draw_cell_picture(c, i);

@@ -37,7 +37,7 @@ typedef struct item {
     double x, y;          /* upper left corner; for a text its anchor, for a line one end */
     double width, height; /* for a line: vector to its other end; for a text: before rotation */
     rgb color;
-    double thick;    /* thickness of a line */
+    double thickness;    /* thickness of a line */
     writing text;    /* its text is owned */
     unsigned *cells; /* [ny, nx] owned, 0xffRRGGBB, 0: none */
     size_t nx, ny;
@@ -48,7 +48,7 @@ typedef struct page {
     double width, height; /* grow with the items; at least what the layouts request */
     rgb paper;
     item *items; /* [n] */
-    size_t n, room;
+    size_t n, capacity;
     char *name; /* malloc'd title of the figure, for readers that show a file's title; NULL: not set */
     PangoContext *context;
     bool failed;
@@ -66,7 +66,7 @@ void page_name(page *p, const char *name);
 void page_grow(page *p, double width, double height);
 
 void page_rect(page *p, double x, double y, double width, double height, rgb color);
-void page_line(page *p, double x1, double y1, double x2, double y2, double thick, rgb color);
+void page_line(page *p, double x1, double y1, double x2, double y2, double thickness, rgb color);
 /* Size of the text before rotation. */
 extent page_measure(const page *p, const writing *w);
 /* Appends a copy of the text; returns its size and enlarges the page if necessary. */

@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* Maximum number of places on a page; widths of labels in terminal columns. */
-enum { MOST_PLACES = 1400, TOKEN_WIDTH = 24, SEGMENT_WIDTH = 64, PLACE_WIDTH = 28 };
+enum { MAX_PLACES = 1400, TOKEN_WIDTH = 24, SEGMENT_WIDTH = 64, PLACE_WIDTH = 28 };
 /* Negative values smaller than this part of the scale do not make a chart signed. */
 static const double FAINT = 1.0 / 24;
 
@@ -107,24 +107,24 @@ static hw_err fold(chart *c, chart_rows rows, size_t n_rows, const size_t *colum
 }
 
 static void choose_scale(chart *c) {
-    double most = 0, structural = 0, least = 0;
+    double max = 0, structural = 0, min = 0;
     for (size_t x = 0; x < c->nx; x++) {
         bool aside = picture_is_structural(c->p, c->x[x].column) && !c->style->theme->note;
         for (size_t y = 0; y < c->ny; y++) {
             double v = c->values[y * c->nx + x];
             if (!isfinite(v)) continue;
-            double *of = aside ? &structural : &most;
+            double *of = aside ? &structural : &max;
             if (size_of(v) > *of) *of = size_of(v);
-            if (v < least) least = v;
+            if (v < min) min = v;
         }
     }
-    c->scale = most > 0 ? most : structural > 0 ? structural : 1;
-    c->is_signed = !(picture_traits(c->p) & HW_GIVES_SHARES) || -least >= c->scale * FAINT;
+    c->scale = max > 0 ? max : structural > 0 ? structural : 1;
+    c->is_signed = !(picture_traits(c->p) & HW_GIVES_SHARES) || -min >= c->scale * FAINT;
     for (size_t y = 0; y < c->ny; y++) {
         for (size_t x = 0; x < c->nx; x++) {
             double v = chart_value(c, y, x);
-            if (v < c->least) c->least = v;
-            if (v > c->most) c->most = v;
+            if (v < c->min) c->min = v;
+            if (v > c->max) c->max = v;
         }
     }
 }
@@ -226,26 +226,26 @@ static void label_all(chart *c, chart_rows rows) {
 
 /* The value in column x that is farthest beyond the scale; 0 if none is. */
 static double farthest(const chart *c, size_t x) {
-    double most = 0;
+    double max = 0;
     for (size_t y = 0; y < c->ny; y++)
-        if (chart_is_beyond(c, y, x) && is_stronger(c->values[y * c->nx + x], most)) most = c->values[y * c->nx + x];
-    return most;
+        if (chart_is_beyond(c, y, x) && is_stronger(c->values[y * c->nx + x], max)) max = c->values[y * c->nx + x];
+    return max;
 }
 
-static void say_beyond(const chart *c, FILE *out) {
+static void append_beyond(const chart *c, FILE *out) {
     enum { MAX_NAMED = 8 };
     size_t n = 0;
     for (size_t x = 0; x < c->nx; x++) {
-        double most = farthest(c, x);
-        if (most == 0 || ++n > MAX_NAMED) continue;
+        double max = farthest(c, x);
+        if (max == 0 || ++n > MAX_NAMED) continue;
         fprintf(out, "%s%s (%s%.3g)", n == 1 ? "\nBeyond the scale: " : ", ", c->x[x].label, c->ny > 1 ? "up to " : "",
-                most);
+                max);
     }
     if (n > MAX_NAMED) fprintf(out, " and %zu more", n - MAX_NAMED);
     if (n) putc('.', out);
 }
 
-static void say_left_out(const chart *c, FILE *out, size_t n) {
+static void append_left_out(const chart *c, FILE *out, size_t n) {
     size_t all = hw_view_n_columns(c->p->view);
     const char *noun = picture_is_grouped(c->p) ? "segments" : "tokens";
     double hidden = hw_view_hidden_mass(c->p->view);
@@ -260,7 +260,7 @@ static void say_left_out(const chart *c, FILE *out, size_t n) {
     if (c->share_y > 1) fprintf(out, "\n%zu completion tokens share a row.", c->share_y);
 }
 
-static void say_model(const chart *c, FILE *out) {
+static void append_model(const chart *c, FILE *out) {
     const hw_model_info *model = hw_run_model(c->p->run);
     if (!*model->name) return;
     fputs("; ", out);
@@ -270,11 +270,11 @@ static void say_model(const chart *c, FILE *out) {
 }
 
 /* Composes the text that the terminal view prints too, into memory. */
-static bool say(chart *c, chart_rows rows, size_t n_columns) {
+static bool compose_text(chart *c, chart_rows rows, size_t n_columns) {
     size_t bytes[2];
-    char *said[2] = {NULL, NULL};
+    char *texts[2] = {NULL, NULL};
     for (int i = 0; i < 2; i++) {
-        terminal plain = {.out = open_memstream(&said[i], &bytes[i]), .depth = DEPTH_NONE, .width = 120};
+        terminal plain = {.out = open_memstream(&texts[i], &bytes[i]), .depth = DEPTH_NONE, .width = 120};
         picture p = *c->p;
         p.t = &plain;
         if (!plain.out) break;
@@ -285,22 +285,22 @@ static bool say(chart *c, chart_rows rows, size_t n_columns) {
         } else {
             show_settings(&p);
             fprintf(plain.out, "; unit: %s", chart_unit(c));
-            say_model(c, plain.out);
-            say_left_out(c, plain.out, n_columns);
-            say_beyond(c, plain.out);
+            append_model(c, plain.out);
+            append_left_out(c, plain.out, n_columns);
+            append_beyond(c, plain.out);
         }
         if (fclose(plain.out) != 0) break;
     }
-    c->heading = said[0];
-    c->remarks = said[1];
-    return said[0] && said[1];
+    c->heading = texts[0];
+    c->remarks = texts[1];
+    return texts[0] && texts[1];
 }
 
 /* ------------------------------------------------------------------ the chart */
 
-static bool take_memory(chart *c, chart_rows rows, size_t n_columns, size_t n_rows) {
-    c->share_x = n_columns > MOST_PLACES && rows != ROWS_TEXT ? divide_up(n_columns, MOST_PLACES) : 1;
-    c->share_y = n_rows > MOST_PLACES ? divide_up(n_rows, MOST_PLACES) : 1;
+static bool allocate(chart *c, chart_rows rows, size_t n_columns, size_t n_rows) {
+    c->share_x = n_columns > MAX_PLACES && rows != ROWS_TEXT ? divide_up(n_columns, MAX_PLACES) : 1;
+    c->share_y = n_rows > MAX_PLACES ? divide_up(n_rows, MAX_PLACES) : 1;
     c->nx = divide_up(n_columns, c->share_x);
     c->ny = divide_up(n_rows, c->share_y);
     c->x = calloc(c->nx + 1, sizeof *c->x);
@@ -316,7 +316,7 @@ hw_err chart_new(chart *c, const picture *p, const style *s, chart_rows rows, si
     size_t n, n_rows = count_rows(p, rows), *columns = malloc((hw_view_n_columns(p->view) + 1) * sizeof *columns);
     if (!columns) return no_memory(err);
     list_columns(columns, &n, p, only);
-    hw_err rc = take_memory(c, rows, n, n_rows) ? HW_OK : no_memory(err);
+    hw_err rc = allocate(c, rows, n, n_rows) ? HW_OK : no_memory(err);
     if (rc == HW_OK) {
         choose_columns(c, columns, n);
         rc = fold(c, rows, n_rows, columns, n, err);
@@ -325,7 +325,7 @@ hw_err chart_new(chart *c, const picture *p, const style *s, chart_rows rows, si
     if (rc == HW_OK) {
         choose_scale(c);
         label_all(c, rows);
-        if (!say(c, rows, n)) rc = no_memory(err);
+        if (!compose_text(c, rows, n)) rc = no_memory(err);
     }
     if (rc != HW_OK) chart_free(c);
     return rc;

@@ -20,15 +20,15 @@ double rgb_lightness(rgb c);            /* L of OKLab, 0 black to 1 white */
 rgb rgb_readable(rgb background);       /* black or white, whichever has more contrast */
 unsigned rgb_pixel(rgb c);              /* 0xffRRGGBB */
 
-enum { MOST_STOPS = 12 };
+enum { MAX_STOPS = 12 };
 
 /* One row of the map table. */
 typedef struct map {
     const char *name, *summary;
     bool diverging;             /* value 0 is in the middle; else at the beginning */
     bool straight;              /* interpolated in sRGB */
-    unsigned light[MOST_STOPS]; /* [n] from the lowest value to the highest */
-    unsigned dark[MOST_STOPS];  /* [n] the same for dark paper; all 0: same as light */
+    unsigned light[MAX_STOPS]; /* [n] from the lowest value to the highest */
+    unsigned dark[MAX_STOPS];  /* [n] the same for dark paper; all 0: same as light */
     size_t n;
 } map;
 

@@ -58,12 +58,12 @@ static const char *value_of(const figure_params *params, const struct table *t) 
 
 static int check_word(const figure_params *params, const char *command, const struct table *t) {
     const char *word = value_of(params, t);
-    char why[UNKNOWN_CAPACITY];
+    char reason[UNKNOWN_CAPACITY];
     if (!word) return STATUS_DONE;
     for (size_t i = 0; i < t->count(); i++)
         if (strcmp(t->at(i).name, word) == 0) return STATUS_DONE;
     return misuse(command, "--%s \"%s\": %s", t->option, word,
-                  hw__unknown_name(why, sizeof why, word, (hw__names){table_name, t, t->count()}));
+                  hw__unknown_name(reason, sizeof reason, word, (hw__names){table_name, t, t->count()}));
 }
 
 int figure_check(const figure_params *params, const char *command) {

@@ -8,14 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double STANDARD_WIDTH = 720, MOST_PLOT_WIDTH = 1400;
+static const double STANDARD_WIDTH = 720, MAX_PLOT_WIDTH = 1400;
 static const double HEADING_SIZE = 15, REMARK_SIZE = 10, TITLE_SIZE = 11;
 static const double NOTE_HEADING_SIZE = 12, NOTE_REMARK_SIZE = 9, NOTE_TITLE_SIZE = 14;
 /* Distances between the plot and the labels below and left of it, and between labels and an axis title. */
 static const double BELOW = 4, LEFT = 6, TITLE_GAP = 8;
 enum { RAMP_STEPS = 256, TICK_DIGITS = 6 };
 /* A label turned by 30 degrees is anchored to its column at this part of its height. */
-static const double LEAST_BAR = 96, TURNED_ANCHOR = 0.4;
+static const double MIN_BAR_HEIGHT = 96, TURNED_ANCHOR = 0.4;
 
 rgb frame_ink(const frame *f) { return rgb_hex(f->theme->ink); }
 rgb frame_quiet(const frame *f) { return rgb_hex(f->theme->quiet); }
@@ -80,19 +80,19 @@ void frame_inset(frame *f, double left, double right) {
 
 /* Height of the ink of all labels, laid over each other. */
 static double line_height(const frame *f) {
-    extent most = {0};
+    extent max = {0};
     for (size_t x = 0; x < f->chart->nx; x++) {
         extent size = frame_measure(f, f->chart->x[x].label);
-        most.above = fmax(most.above, size.above);
-        most.below = fmax(most.below, size.below);
+        max.above = fmax(max.above, size.above);
+        max.below = fmax(max.below, size.below);
     }
-    return most.above + most.below;
+    return max.above + max.below;
 }
 
 void frame_widen(frame *f) {
     if (f->chart->style->width > 0) return;
     double wanted = (double)f->chart->nx * (line_height(f) + 3);
-    f->width = fmax(f->width, fmin(wanted, MOST_PLOT_WIDTH));
+    f->width = fmax(f->width, fmin(wanted, MAX_PLOT_WIDTH));
 }
 
 void frame_end(frame *f, double y) {
@@ -106,10 +106,10 @@ static double radians(double degrees) { return degrees * acos(-1) / 180; }
 
 /* Height of the shown labels below the plot. */
 static double depth_of(const footing *t, const chart *c, const double *widths, double line) {
-    double most = 0, s = sin(radians(t->angle)), k = cos(radians(t->angle));
+    double max = 0, s = sin(radians(t->angle)), k = cos(radians(t->angle));
     for (size_t x = 0; x < c->nx; x++)
-        if (t->shown[x]) most = fmax(most, widths[x] * s + line * k);
-    return most + BELOW + (t->angle == 90 ? 2 : t->angle == 30 ? TURNED_ANCHOR * line * (1 - k) : 0);
+        if (t->shown[x]) max = fmax(max, widths[x] * s + line * k);
+    return max + BELOW + (t->angle == 90 ? 2 : t->angle == 30 ? TURNED_ANCHOR * line * (1 - k) : 0);
 }
 
 bool footing_new(footing *out, const frame *f) {
@@ -184,9 +184,9 @@ static double title_left_width(const frame *f, const char *title) {
 }
 
 static double widest_row(const frame *f) {
-    double most = 0;
-    for (size_t y = 0; y < f->chart->ny; y++) most = fmax(most, frame_measure(f, f->chart->y[y].label).width);
-    return most;
+    double max = 0;
+    for (size_t y = 0; y < f->chart->ny; y++) max = fmax(max, frame_measure(f, f->chart->y[y].label).width);
+    return max;
 }
 
 double frame_rows_width(const frame *f, bool titled) {
@@ -246,10 +246,10 @@ void frame_rows(frame *f, bool rising, const char *title) {
 static double crisp(double v) { return floor(v) + 0.5; }
 
 static double widest_number(const frame *f, double from, double to, double step) {
-    double most = 0;
+    double max = 0;
     for (double i = ceil(from / step - 1e-9); i * step <= to + step * 1e-9; i++)
-        most = fmax(most, frame_measure(f, axis_number(i * step, TICK_DIGITS).text).width);
-    return most;
+        max = fmax(max, frame_measure(f, axis_number(i * step, TICK_DIGITS).text).width);
+    return max;
 }
 
 double frame_scale_width(const frame *f, double from, double to, const char *title) {
@@ -274,8 +274,8 @@ void frame_scale(frame *f, double from, double to, const char *title) {
 number frame_end_number(const frame *f, double value) {
     int sign = value < 0 ? -1 : 1;
     number n = axis_number(value, 3), out;
-    bool goes_on = fabs(value) >= f->chart->scale * (1 - 1e-6) && chart_has_beyond(f->chart, sign);
-    snprintf(out.text, sizeof out.text, "%s%s", !goes_on ? "" : sign < 0 ? "≤ " : "≥ ", n.text);
+    bool has_beyond = fabs(value) >= f->chart->scale * (1 - 1e-6) && chart_has_beyond(f->chart, sign);
+    snprintf(out.text, sizeof out.text, "%s%s", !has_beyond ? "" : sign < 0 ? "≤ " : "≥ ", n.text);
     return out;
 }
 
@@ -283,14 +283,14 @@ number frame_end_number(const frame *f, double value) {
 
 void frame_ramp(frame *f, const shader *s, double x, double y, double width, double height) {
     unsigned *cells = malloc(RAMP_STEPS * sizeof *cells);
-    double least = s->is_signed ? -s->scale : 0;
+    double min = s->is_signed ? -s->scale : 0;
     bool upright = height > width;
     if (!cells) {
         f->page->failed = true;
         return;
     }
     for (size_t i = 0; i < RAMP_STEPS; i++) {
-        double value = least + (s->scale - least) * ((double)i + 0.5) / RAMP_STEPS;
+        double value = min + (s->scale - min) * ((double)i + 0.5) / RAMP_STEPS;
         cells[upright ? RAMP_STEPS - 1 - i : i] = rgb_pixel(shader_color(s, value));
     }
     page_cells(f->page, x, y, width, height, cells, upright ? 1 : RAMP_STEPS, upright ? RAMP_STEPS : 1);
@@ -301,17 +301,17 @@ typedef struct bar {
     double gap, width, inset, numbers, height;
 } bar;
 
-static double bar_least(const frame *f) { return f->chart->is_signed ? -f->chart->scale : 0; }
+static double bar_min(const frame *f) { return f->chart->is_signed ? -f->chart->scale : 0; }
 
 static bar bar_of(const frame *f) {
-    double least = bar_least(f), most = f->chart->scale;
+    double min = bar_min(f), max = f->chart->scale;
     bool note = f->theme->note;
     bar b = {.gap = note ? 10 + 0.02 * f->width : 16, .width = note ? 30 : 14, .inset = note ? 10 : 0};
-    b.height = fmax(f->height - 2 * b.inset, LEAST_BAR);
-    b.numbers = widest_number(f, least, most, axis_step(most - least, b.height)) + (note ? 8 : 6);
+    b.height = fmax(f->height - 2 * b.inset, MIN_BAR_HEIGHT);
+    b.numbers = widest_number(f, min, max, axis_step(max - min, b.height)) + (note ? 8 : 6);
     for (int sign = -1; sign <= 1; sign += 2)
         if (chart_has_beyond(f->chart, sign))
-            b.numbers = fmax(b.numbers, frame_measure(f, frame_end_number(f, sign * most).text).width + 6);
+            b.numbers = fmax(b.numbers, frame_measure(f, frame_end_number(f, sign * max).text).width + 6);
     return b;
 }
 
@@ -323,21 +323,21 @@ double frame_bar_width(const frame *f) {
 void frame_bar(frame *f) {
     bar b = bar_of(f);
     shader colors = chart_shader(f->chart);
-    double least = bar_least(f), most = f->chart->scale, x = f->x + f->width + b.gap;
-    double y = f->y + b.inset, height = b.height, step = axis_step(most - least, height);
+    double min = bar_min(f), max = f->chart->scale, x = f->x + f->width + b.gap;
+    double y = f->y + b.inset, height = b.height, step = axis_step(max - min, height);
     frame_ramp(f, &colors, x, y, b.width, height);
     double line = frame_measure(f, "0").height;
-    for (double i = ceil(least / step - 1e-9); i * step <= most + step * 1e-9; i++) {
+    for (double i = ceil(min / step - 1e-9); i * step <= max + step * 1e-9; i++) {
         number n = axis_number(i * step, TICK_DIGITS);
         writing w = frame_label(f, n.text);
-        double at = y + height * (most - i * step) / (most - least);
+        double at = y + height * (max - i * step) / (max - min);
         bool is_taken = (at - y < line && chart_has_beyond(f->chart, 1)) ||
                         (y + height - at < line && chart_has_beyond(f->chart, -1));
         w.ay = 0.5;
         if (!is_taken) page_write(f->page, x + b.width + (f->theme->note ? 3 : 5), at, w);
     }
     for (int sign = -1; sign <= 1; sign += 2) {
-        number n = frame_end_number(f, sign * most);
+        number n = frame_end_number(f, sign * max);
         writing w = frame_label(f, n.text);
         w.ay = 0.5;
         if (chart_has_beyond(f->chart, sign)) page_write(f->page, x + b.width + 5, sign < 0 ? y + height : y, w);

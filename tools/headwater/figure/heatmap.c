@@ -9,9 +9,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const double NOTE_TOP = 60, NOTE_BOTTOM = 37, NOTE_LEAST_HEIGHT = 200;
+static const double NOTE_TOP = 60, NOTE_BOTTOM = 37, NOTE_MIN_HEIGHT = 200;
 static const double MARK = 6; /* size of the mark of a cell beyond the scale */
-static const double LAYER = 11, LEAST_HEIGHT = 180, MOST_LAYERS_HEIGHT = 560, MOST_HEIGHT = 1200;
+static const double LAYER = 11, MIN_HEIGHT = 180, MAX_LAYERS_HEIGHT = 560, MAX_HEIGHT = 1200;
 
 /* The differences between the two kinds. */
 typedef struct grid {
@@ -22,8 +22,8 @@ typedef struct grid {
 
 static double height_of(const frame *f, const grid *g) {
     double rows = (double)f->chart->ny;
-    if (g->rows == ROWS_LAYERS) return fmin(fmax(rows * LAYER, LEAST_HEIGHT), MOST_LAYERS_HEIGHT);
-    return fmin(rows * ceil(frame_measure(f, "Ag").height * 1.3), MOST_HEIGHT);
+    if (g->rows == ROWS_LAYERS) return fmin(fmax(rows * LAYER, MIN_HEIGHT), MAX_LAYERS_HEIGHT);
+    return fmin(rows * ceil(frame_measure(f, "Ag").height * 1.3), MAX_HEIGHT);
 }
 
 /* A stroke across the upper right corner of a cell whose value is beyond the scale. */
@@ -65,7 +65,7 @@ static bool draw(frame *f, const grid *g) {
     footing labels;
     bool ok = footing_new(&labels, f);
     if (ok) {
-        if (note) f->height = fmax(f->top + NOTE_HEIGHT - labels.depth - NOTE_BOTTOM - f->y, NOTE_LEAST_HEIGHT);
+        if (note) f->height = fmax(f->top + NOTE_HEIGHT - labels.depth - NOTE_BOTTOM - f->y, NOTE_MIN_HEIGHT);
         ok = fill(f, g);
         frame_rows(f, g->rising, g->rows_title);
         double end = frame_columns(f, &labels, note ? "input tokens" : NULL);

@@ -16,7 +16,7 @@
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
 /* Limits: cairo's images have at most 32,767 pixels per side; PDF viewers accept 14,400 points. */
-static const double MOST_POINTS = 14400, MOST_SIDE = 32000, MOST_PIXELS = 120e6;
+static const double MAX_POINTS = 14400, MAX_SIDE = 32000, MAX_PIXELS = 120e6;
 
 static cairo_surface_t *create_png(cairo_write_func_t write, void *to, double width, double height, const char *name) {
     (void)write, (void)to, (void)name;
@@ -56,17 +56,17 @@ const surface_format *surface_of(const char *path) {
 
 typedef struct blob {
     unsigned char *bytes; /* [n] malloc'd */
-    size_t n, room;
+    size_t n, capacity;
 } blob;
 
 static cairo_status_t collect(void *to, const unsigned char *bytes, unsigned n) {
     blob *b = to;
-    if (b->room - b->n < n) {
-        size_t room = (b->n + n) * 2;
-        unsigned char *grown = realloc(b->bytes, room);
-        if (!grown) return CAIRO_STATUS_NO_MEMORY;
-        b->bytes = grown;
-        b->room = room;
+    if (b->capacity - b->n < n) {
+        size_t capacity = (b->n + n) * 2;
+        unsigned char *resized = realloc(b->bytes, capacity);
+        if (!resized) return CAIRO_STATUS_NO_MEMORY;
+        b->bytes = resized;
+        b->capacity = capacity;
     }
     memcpy(b->bytes + b->n, bytes, n);
     b->n += n;
@@ -74,11 +74,11 @@ static cairo_status_t collect(void *to, const unsigned char *bytes, unsigned n) 
 }
 
 static cairo_status_t draw(blob *out, const page *p, const surface_format *format, double scale) {
-    double by = format->pixelled ? scale : 1;
+    double factor = format->pixelled ? scale : 1;
     cairo_surface_t *surface =
-        format->create(collect, out, ceil(p->width * by), ceil(p->height * by), p->name ? p->name : "");
+        format->create(collect, out, ceil(p->width * factor), ceil(p->height * factor), p->name ? p->name : "");
     cairo_t *cr = cairo_create(surface);
-    cairo_scale(cr, by, by);
+    cairo_scale(cr, factor, factor);
     page_draw(p, cr, format->pixelled);
     cairo_status_t status = cairo_status(cr);
     cairo_destroy(cr);
@@ -130,19 +130,19 @@ static bool name_svg(blob *file, const char *name) {
 
 static hw_err too_large(hw_error *err, const page *p, double scale, bool pixelled) {
     *err = (hw_error){.code = HW_ERR_ARGUMENT};
-    if (p->width > MOST_POINTS || p->height > MOST_POINTS) {
+    if (p->width > MAX_POINTS || p->height > MAX_POINTS) {
         snprintf(err->msg, sizeof err->msg,
                  "the figure would be %.0f by %.0f points, at most %.0f are drawn; show less with "
                  "--top or --token, or segments with --by",
-                 p->width, p->height, MOST_POINTS);
+                 p->width, p->height, MAX_POINTS);
         return err->code;
     }
     double width = p->width * scale, height = p->height * scale;
-    if (!pixelled || (width <= MOST_SIDE && height <= MOST_SIDE && width * height <= MOST_PIXELS)) return HW_OK;
+    if (!pixelled || (width <= MAX_SIDE && height <= MAX_SIDE && width * height <= MAX_PIXELS)) return HW_OK;
     snprintf(err->msg, sizeof err->msg,
              "the figure would be %.0f by %.0f pixels, at most %.0f a side and %.0f million in all are "
              "drawn; lower --scale, show less with --top, or draw .svg",
-             width, height, MOST_SIDE, MOST_PIXELS / 1e6);
+             width, height, MAX_SIDE, MAX_PIXELS / 1e6);
     return err->code;
 }
 

@@ -12,7 +12,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const double STRIP = 30, STRIP_GAP = 12, NOTE_TOP = 60, VALUE_WIDTH = 64, MOST_LAYER = 24;
+static const double STRIP = 30, STRIP_GAP = 12, NOTE_TOP = 60, VALUE_WIDTH = 64, MAX_LAYER = 24;
 
 /* Order of the strips: the columns of the chart by descending mean. */
 static size_t *order_of(const chart *c, size_t *n) {
@@ -31,16 +31,16 @@ static size_t *order_of(const chart *c, size_t *n) {
 }
 
 static double widest_label(const frame *f) {
-    double most = 0;
-    for (size_t x = 0; x < f->chart->nx; x++) most = fmax(most, frame_measure(f, f->chart->x[x].label).width);
-    return most;
+    double max = 0;
+    for (size_t x = 0; x < f->chart->nx; x++) max = fmax(max, frame_measure(f, f->chart->x[x].label).width);
+    return max;
 }
 
 /* Draws the layers of column x as bars on a base line, from y on. */
 static void draw_strip(frame *f, size_t x, double y) {
     const chart *c = f->chart;
-    double pitch = f->width / (double)c->ny, range = c->most - c->least, width = pitch < 3 ? pitch : pitch - 1;
-    double unit = range > 0 ? STRIP / range : 0, zero = y + c->most * unit;
+    double pitch = f->width / (double)c->ny, range = c->max - c->min, width = pitch < 3 ? pitch : pitch - 1;
+    double unit = range > 0 ? STRIP / range : 0, zero = y + c->max * unit;
     for (size_t l = 0; l < c->ny; l++) {
         double v = chart_value(c, l, x), left = f->x + ((double)l + 0.5) * pitch - width / 2;
         if (v != 0)
@@ -91,7 +91,7 @@ hw_err profile_layout(page *p, const picture *from, const style *s, hw_error *er
     if (frame_is_empty(&f)) return chart_free(&c), HW_OK;
     size_t n, *order = order_of(&c, &n);
     frame_inset(&f, widest_label(&f) + 10, VALUE_WIDTH);
-    f.width = fmin(f.width, MOST_LAYER * (double)c.ny);
+    f.width = fmin(f.width, MAX_LAYER * (double)c.ny);
     f.height = (STRIP + STRIP_GAP) * (double)n;
     for (size_t i = 0; i < n; i++) write_strip(&f, order[i], f.y + (STRIP + STRIP_GAP) * (double)i);
     frame_end(&f, write_layers(&f, f.y + f.height - STRIP_GAP));

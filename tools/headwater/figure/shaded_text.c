@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_BYTES = 1 << 20 };
+enum { MAX_BYTES = 1 << 20 };
 static const double SIZE = 12.5, SPACING = 1.25, NOTE_TOP = 60, LEGEND_WIDTH = 160, LEGEND_HEIGHT = 10;
 /* Values below this part of the scale are not shaded. */
 static const double FAINT = 1.0 / 40;
@@ -32,7 +32,7 @@ typedef struct stretch {
 typedef struct passage {
     GString *text;      /* as displayed */
     stretch *stretches; /* [n] */
-    size_t n, room;
+    size_t n, capacity;
 } passage;
 
 static double size_of(double v) { return v < 0 ? -v : v; }
@@ -46,12 +46,12 @@ static bool add_stretch(passage *t, stretch s) {
         last->end = s.end;
         return true;
     }
-    if (t->n == t->room) {
-        size_t room = t->room ? t->room * 2 : 256;
-        stretch *grown = realloc(t->stretches, room * sizeof *grown);
-        if (!grown) return false;
-        t->stretches = grown;
-        t->room = room;
+    if (t->n == t->capacity) {
+        size_t capacity = t->capacity ? t->capacity * 2 : 256;
+        stretch *resized = realloc(t->stretches, capacity * sizeof *resized);
+        if (!resized) return false;
+        t->stretches = resized;
+        t->capacity = capacity;
     }
     t->stretches[t->n++] = s;
     return true;
@@ -195,14 +195,14 @@ static double write_passage(frame *f, const passage *t, const shader *colors) {
 /* ------------------------------------------------------------------ the figure */
 
 static void write_legend(frame *f, const shader *colors) {
-    double least = colors->is_signed ? -colors->scale : 0, range = colors->scale - least;
+    double min = colors->is_signed ? -colors->scale : 0, range = colors->scale - min;
     f->y += 14;
     frame_ramp(f, colors, f->x, f->y, LEGEND_WIDTH, LEGEND_HEIGHT);
     f->y += LEGEND_HEIGHT + 2;
-    for (double v = least; v <= colors->scale * 1.01; v += colors->scale) {
+    for (double v = min; v <= colors->scale * 1.01; v += colors->scale) {
         number n = frame_end_number(f, v);
         writing w = frame_label(f, n.text);
-        w.ax = (v - least) / range;
+        w.ax = (v - min) / range;
         page_write(f->page, f->x + LEGEND_WIDTH * w.ax, f->y, w);
     }
     writing unit = frame_label(f, chart_unit(f->chart));
@@ -241,7 +241,7 @@ static bool write_completion(frame *f, const shader *colors) {
 
 static hw_err draw(page *p, const chart *c, hw_error *err) {
     joined text;
-    bool ok = joined_new(&text, c->p->run, picture_n_tokens(c->p)), fits = ok && text.n <= MOST_BYTES;
+    bool ok = joined_new(&text, c->p->run, picture_n_tokens(c->p)), fits = ok && text.n <= MAX_BYTES;
     if (fits) {
         frame f = frame_begin(p, c, NOTE_TOP);
         shader colors = chart_shader(c);
@@ -254,7 +254,7 @@ static hw_err draw(page *p, const chart *c, hw_error *err) {
         snprintf(err->msg, sizeof err->msg,
                  "kind text: the prompt has %zu bytes, at most %d are drawn; draw it as bars, by "
                  "segments (--by paragraph)",
-                 text.n, MOST_BYTES);
+                 text.n, MAX_BYTES);
     }
     if (ok || fits) joined_free(&text);
     if (!ok) p->failed = true;

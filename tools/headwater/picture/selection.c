@@ -64,15 +64,15 @@ bool picture_is_structural(const picture *p, size_t column) {
 
 static void choose_scale(picture *p) {
     const float *scores = hw_view_scores(p->view);
-    double structural = 0, most = 0, least = 0;
+    double structural = 0, max = 0, min = 0;
     for (size_t k = 0; k < hw_view_n_columns(p->view); k++) {
         if (hw_view_is_hidden(p->view, k)) continue;
-        double *of = picture_is_structural(p, k) ? &structural : &most;
+        double *of = picture_is_structural(p, k) ? &structural : &max;
         if (size_of(scores[k]) > *of) *of = size_of(scores[k]);
-        if (scores[k] < least) least = scores[k];
+        if (scores[k] < min) min = scores[k];
     }
-    p->scale = most > 0 ? most : structural > 0 ? structural : 1;
-    p->negative = -least >= p->scale * p->t->faint;
+    p->scale = max > 0 ? max : structural > 0 ? structural : 1;
+    p->negative = -min >= p->scale * p->t->faint;
 }
 
 hw_err picture_fill(picture *p, hw_error *err) {

@@ -6,12 +6,12 @@
 #include <string.h>
 
 static bool join(joined *text, const char *bytes, size_t n) {
-    if (text->room - text->n < n) {
-        size_t room = (text->n + n) * 2;
-        char *grown = realloc(text->bytes, room);
-        if (!grown) return false;
-        text->bytes = grown;
-        text->room = room;
+    if (text->capacity - text->n < n) {
+        size_t capacity = (text->n + n) * 2;
+        char *resized = realloc(text->bytes, capacity);
+        if (!resized) return false;
+        text->bytes = resized;
+        text->capacity = capacity;
     }
     if (n) memcpy(text->bytes + text->n, bytes, n);
     text->n += n;

@@ -8,7 +8,7 @@
 /* The tokens' bytes joined. Between two tokens there may be a separator, which belongs to neither. */
 typedef struct joined {
     char *bytes; /* [n] */
-    size_t n, room;
+    size_t n, capacity;
     size_t *begin, *end; /* [n_tokens] */
     size_t n_tokens;
 } joined;

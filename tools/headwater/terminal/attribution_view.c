@@ -287,7 +287,7 @@ static bool is_own_contrast(const picture *p, size_t i) {
 
 /* Warns about zeros that look like an explanation. */
 static void print_own_contrasts(const picture *p) {
-    enum { MOST = 8 };
+    enum { MAX_LISTED = 8 };
     FILE *out = p->t->out;
     size_t n = 0, first = hw_attribution_first_token(p->a) - picture_first_selectable(p->run);
     if (!*hw_run_versus(p->run) || !hw_attribution_balance(p->a)) return;
@@ -296,9 +296,9 @@ static void print_own_contrasts(const picture *p) {
         n++;
         if (n == 1)
             fputs("  ! The other token is the one that was chosen, so that every value is 0: completion token", out);
-        if (n <= MOST) fprintf(out, "%s %zu", n == 1 ? "" : ",", first + i);
+        if (n <= MAX_LISTED) fprintf(out, "%s %zu", n == 1 ? "" : ",", first + i);
     }
-    if (n > MOST) fprintf(out, " and %zu more", n - MOST);
+    if (n > MAX_LISTED) fprintf(out, " and %zu more", n - MAX_LISTED);
     if (n) fputs("\n", out);
 }
 

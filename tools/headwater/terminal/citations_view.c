@@ -120,19 +120,19 @@ static double share_of_passages(const cite_facts *f) {
 }
 
 /* The first passages by descending share of the whole answer that the first sentence names. */
-enum { MOST_NAMED = 3 };
-static const double LEAST_NAMED = 0.05;
+enum { MAX_NAMED = 3 };
+static const double MIN_NAMED = 0.05;
 
 static size_t named_passages(size_t *out, const cite_facts *f) {
     size_t n = 0, whole = hw_citation_n_parts(f->citation);
     for (size_t p = 0; p < hw_citation_n_passages(f->citation); p++) {
         double share = hw_citation_at(f->citation, whole, p).share;
-        size_t at = n < MOST_NAMED ? n : MOST_NAMED;
-        if (share < LEAST_NAMED) continue;
+        size_t at = n < MAX_NAMED ? n : MAX_NAMED;
+        if (share < MIN_NAMED) continue;
         for (; at > 0 && hw_citation_at(f->citation, whole, out[at - 1]).share < share; at--)
-            if (at < MOST_NAMED) out[at] = out[at - 1];
-        if (at < MOST_NAMED) out[at] = p;
-        n += n < MOST_NAMED;
+            if (at < MAX_NAMED) out[at] = out[at - 1];
+        if (at < MAX_NAMED) out[at] = p;
+        n += n < MAX_NAMED;
     }
     return n;
 }
@@ -145,7 +145,7 @@ static void append(phrase *p, const char *text) {
 /* "Mostly from Report (62 %) and Notes (20 %)" */
 static phrase headline_of(const cite_facts *f) {
     enum { NAME_WIDTH = 32 };
-    size_t named[MOST_NAMED], n = named_passages(named, f), whole = hw_citation_n_parts(f->citation);
+    size_t named[MAX_NAMED], n = named_passages(named, f), whole = hw_citation_n_parts(f->citation);
     double sum = 0;
     phrase p, one;
     for (size_t i = 0; i < n; i++) sum += hw_citation_at(f->citation, whole, named[i]).share;
@@ -218,7 +218,7 @@ static void print_sources(const terminal *t, const cite_facts *f) {
 
 /* ------------------------------------------------------------------ passages */
 
-enum { SHARE_WIDTH = 11, GAP = 3, LEAST_TEXT = 24 };
+enum { SHARE_WIDTH = 11, GAP = 3, MIN_TEXT = 24 };
 
 static label part_label(const cite_facts *f, size_t part, int width) {
     const hw_span *span = hw_segments_at(f->answer, part);
@@ -227,17 +227,17 @@ static label part_label(const cite_facts *f, size_t part, int width) {
 
 /* Columns for the text of the parts for which a passage is cited; 0: not enough space beside the peaks. */
 static int part_width(const terminal *t, const cite_facts *f, size_t passage) {
-    int widest = 0, room = t->width;
+    int widest = 0, capacity = t->width;
     for (size_t s = 0; s < hw_citation_n_parts(f->citation); s++) {
         hw_citation_link link = hw_citation_at(f->citation, s, passage);
         if (!link.marked) continue;
         /* bytes, at least as many as columns */
         int left = t->width - SHARE_WIDTH - 2 - GAP - (int)strlen(peak_of(f, &link).text);
         int width = part_label(f, s, t->width).width;
-        if (left < room) room = left;
+        if (left < capacity) capacity = left;
         if (width > widest) widest = width;
     }
-    return room < LEAST_TEXT ? 0 : room < widest ? room : widest;
+    return capacity < MIN_TEXT ? 0 : capacity < widest ? capacity : widest;
 }
 
 /* "       31 %  It is in the blue cup.   peak 52 % of ·blue" */
@@ -268,15 +268,15 @@ static void print_fall(const terminal *t, const cite_facts *f, size_t passage) {
 }
 
 static void print_passage(const terminal *t, const cite_facts *f, size_t number, size_t passage) {
-    enum { BEHIND = 22 }; /* "  100 % of the answer" */
+    enum { SUFFIX_WIDTH = 22 }; /* "  100 % of the answer" */
     size_t whole = hw_citation_n_parts(f->citation);
     const char *name = hw_segments_at(f->passages, passage)->name;
     char head[32];
-    int n = snprintf(head, sizeof head, "[%zu] ", number), room = t->width - n - BEHIND;
+    int n = snprintf(head, sizeof head, "[%zu] ", number), capacity = t->width - n - SUFFIX_WIDTH;
     percent share = text_percent(hw_citation_at(f->citation, whole, passage).share);
     putc('\n', t->out);
     terminal_bold(t);
-    fprintf(t->out, "%s%s", head, passage_label(f, passage, room > 8 ? room : 8).utf8);
+    fprintf(t->out, "%s%s", head, passage_label(f, passage, capacity > 8 ? capacity : 8).utf8);
     terminal_plain(t);
     fprintf(t->out, "  %s of the answer", share.text);
     print_fall(t, f, passage);
@@ -290,11 +290,11 @@ static void print_passage(const terminal *t, const cite_facts *f, size_t number,
 /* Prints the passages without a mark, strongest first. */
 static void print_others(const terminal *t, const cite_facts *f, const size_t *order, size_t n) {
     size_t whole = hw_citation_n_parts(f->citation);
-    double sum = 0, most = n ? hw_citation_at(f->citation, whole, order[0]).share : 0;
+    double sum = 0, max = n ? hw_citation_at(f->citation, whole, order[0]).share : 0;
     for (size_t i = 0; i < n; i++) sum += hw_citation_at(f->citation, whole, order[i]).share;
     if (!n) return;
     phrase p, together = {""}, name = {""};
-    if (n > 1 && sum > 0) snprintf(together.text, sizeof together.text, " together, at most %s", text_percent(most).text);
+    if (n > 1 && sum > 0) snprintf(together.text, sizeof together.text, " together, at most %s", text_percent(max).text);
     if (n == 1 || sum > 0)
         snprintf(name.text, sizeof name.text, " (%s)", passage_label(f, order[0], t->width / 3).utf8);
     snprintf(p.text, sizeof p.text, "%zu passage%s without a mark: %s of the answer%s%s", n, n == 1 ? "" : "s",

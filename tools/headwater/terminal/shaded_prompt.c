@@ -25,7 +25,7 @@ typedef struct cell {
 typedef struct sheet {
     const terminal *t;
     cell *line; /* [n] */
-    size_t n, room;
+    size_t n, capacity;
     size_t break_at; /* the line may break before this cell; 0: nowhere */
     int width, limit;
 } sheet;
@@ -81,12 +81,12 @@ static void print_line(sheet *page, size_t n) {
 }
 
 static bool append(sheet *page, const cell *c) {
-    if (page->n == page->room) {
-        size_t room = page->room ? page->room * 2 : 256;
-        cell *grown = realloc(page->line, room * sizeof *grown);
-        if (!grown) return false;
-        page->line = grown;
-        page->room = room;
+    if (page->n == page->capacity) {
+        size_t capacity = page->capacity ? page->capacity * 2 : 256;
+        cell *resized = realloc(page->line, capacity * sizeof *resized);
+        if (!resized) return false;
+        page->line = resized;
+        page->capacity = capacity;
     }
     page->line[page->n++] = *c;
     page->width += c->g.width;

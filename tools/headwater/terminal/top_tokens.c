@@ -24,7 +24,7 @@ static int digits(size_t v) {
     return n;
 }
 
-static int at_most(int v, int most) { return v < most ? v : most; }
+static int at_most(int v, int max) { return v < max ? v : max; }
 
 static const char *noun(const picture *p) { return picture_is_grouped(p) ? "segment" : "token"; }
 
