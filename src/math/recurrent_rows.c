@@ -61,7 +61,7 @@ static const float *key_of(const hw__recurrent *r, size_t token, size_t head_k) 
 }
 
 /* Rows of head h of a delta net: all go back through the tokens together, so that each key is read once. u: [n_rows + 1, S]. */
-HW__WIDE static void delta_head(float *out, size_t stride, const hw__recurrent *r, size_t h, size_t first,
+HW__SIMD static void delta_head(float *out, size_t stride, const hw__recurrent *r, size_t h, size_t first,
                                 size_t n_rows, double *u) {
     size_t S = r->key_size, head_k = h % r->n_heads_k;
     double *k = u + n_rows * S;
@@ -80,7 +80,7 @@ HW__WIDE static void delta_head(float *out, size_t stride, const hw__recurrent *
 }
 
 /* Rows of the heads that share the keys of head_k. u: [n_tokens + 2 S]. */
-HW__WIDE static void scan_group(float *out, size_t stride, const hw__recurrent *r, size_t head_k, size_t row,
+HW__SIMD static void scan_group(float *out, size_t stride, const hw__recurrent *r, size_t head_k, size_t row,
                                 double *u) {
     size_t S = r->key_size, group = r->n_heads / r->n_heads_k, T = r->n_tokens;
     double *q = u + T, *k = q + S;
