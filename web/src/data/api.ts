@@ -26,13 +26,13 @@ export interface FileFormat extends Named {
 
 export type SettingValue = string | number | boolean
 
-/** A row of the table of the methods' settings. */
+/** A row of the tables of the methods' settings and of a run's options. */
 export interface SettingInfo {
   name: string
   /** Label in a form; null: not in forms. */
   label: string | null
   help: string
-  type: 'flag' | 'number' | 'whole' | 'word'
+  type: 'flag' | 'number' | 'whole' | 'word' | 'text'
   default: SettingValue
   /** Traits of the methods that it applies to; empty: all methods. */
   traits: readonly string[]
@@ -47,6 +47,7 @@ export interface SettingInfo {
 /** Rows of the library's tables. */
 export interface Tables {
   methods: MethodInfo[]
+  options?: SettingInfo[]
   settings?: SettingInfo[]
   filters: Named[]
   segmenters: Named[]
@@ -81,18 +82,8 @@ export interface Span {
   end: number
 }
 
-export interface GenerateOptions {
-  n_generate?: number
-  temperature?: number
-  top_k?: number
-  top_p?: number
-  seed?: number
-  chat?: boolean
-  /** Parse the text of control tokens as these tokens. */
-  special?: boolean
-  /** For method logit: another token's exact text, or "second". */
-  versus?: string
-}
+/** Options of a run that differ from their defaults, by name. */
+export type RunOptions = Record<string, SettingValue | undefined>
 
 /** Values of settings, by name. */
 export interface MethodSettings extends Record<string, SettingValue | undefined> {
@@ -104,7 +95,7 @@ export interface ExplainRequest {
   prompt: string
   completion?: string
   spans?: Span[]
-  options?: GenerateOptions
+  options?: RunOptions
   methods?: string[]
   settings?: MethodSettings
   name?: string

@@ -3,11 +3,12 @@
  * prompt can be changed and run again.
  */
 import { computed, signal } from '@preact/signals'
-import type { ExplainRequest, GenerateOptions, Span } from '../data/api'
+import type { ExplainRequest, RunOptions, SettingInfo, Span } from '../data/api'
 import { explain, job } from '../model/actions'
 import { composing, formSettings, panes, status, tables } from '../model/store'
 import { codePoints, shorten } from '../ui/token_text'
 import { CHOICE_LABELS } from '../ui/labels'
+import { SettingField } from './setting_field'
 
 /* ------------------------------------------------------------------ the sheet */
 
@@ -20,15 +21,8 @@ const prompt = signal('')
 const completion = signal('')
 const isGiven = signal(false)
 const passages = signal<Passage[]>([])
-const options = signal<Required<Omit<GenerateOptions, 'versus'>>>({
-  n_generate: 32,
-  temperature: 0,
-  top_k: 0,
-  top_p: 1,
-  seed: 0,
-  chat: false,
-  special: false,
-})
+/** Options of the run that differ from their defaults, by name. */
+const options = signal<RunOptions>({})
 /** Another token's exact text, "second", or nothing. */
 const versus = signal('')
 /** Settings that must be chosen before the run is made. */
@@ -73,17 +67,25 @@ export function assemble(documents: readonly Passage[], question: string): { pro
 
 const assembled = computed(() => assemble(passages.value, prompt.value))
 
+/** The options that a form offers. */
+const formOptions = (): SettingInfo[] =>
+  (tables.value?.options ?? []).filter(
+    (o) => o.label !== null && (o.name !== 'chat' || status.value?.model?.has_chat_template !== false),
+  )
+
+/** Whether an option is about how tokens are generated, and has no effect on a given completion. */
+const isSampling = ({ type }: SettingInfo) => type === 'number' || type === 'whole'
+
 function request(): ExplainRequest {
   const { prompt: text, spans } = assembled.value
-  const contrast = versus.value ? { versus: versus.value } : {}
+  const sent = formOptions().filter((o) => o.name in options.value && !(isGiven.value && isSampling(o)))
   return {
     prompt: text,
-    ...(isGiven.value
-      ? {
-          completion: completion.value,
-          options: { chat: options.value.chat, special: options.value.special, ...contrast },
-        }
-      : { options: { ...options.value, ...contrast } }),
+    ...(isGiven.value ? { completion: completion.value } : {}),
+    options: {
+      ...Object.fromEntries(sent.map(({ name }) => [name, options.value[name]])),
+      ...(versus.value ? { versus: versus.value } : {}),
+    },
     ...(spans.length ? { spans } : {}),
     methods: [...methods.value],
     settings: settings.value,
@@ -178,44 +180,7 @@ function Passages() {
   )
 }
 
-const NUMBERS: {
-  key: 'n_generate' | 'temperature' | 'top_k' | 'top_p' | 'seed'
-  label: string
-  min: number
-  max?: number
-  step: number
-  help: string
-}[] = [
-  {
-    key: 'n_generate',
-    label: 'Tokens',
-    min: 1,
-    max: 4096,
-    step: 1,
-    help: 'Maximum number of tokens to generate; fewer if the model ends the text',
-  },
-  {
-    key: 'temperature',
-    label: 'Temperature',
-    min: 0,
-    max: 5,
-    step: 0.1,
-    help: '0 always takes the most likely token',
-  },
-  { key: 'top_k', label: 'Top k', min: 0, step: 1, help: 'Sample from the k most likely tokens; 0: all' },
-  {
-    key: 'top_p',
-    label: 'Top p',
-    min: 0,
-    max: 1,
-    step: 0.05,
-    help: 'Sample from the most likely tokens with this total probability',
-  },
-  { key: 'seed', label: 'Seed', min: 0, step: 1, help: 'The same seed gives the same completion' },
-]
-
 function Settings() {
-  const set = (change: Partial<GenerateOptions>) => (options.value = { ...options.value, ...change })
   const toggle = (name: string) => {
     const next = new Set(methods.value)
     if (!next.delete(name)) next.add(name)
@@ -228,38 +193,15 @@ function Settings() {
     <details class="settings">
       <summary>Settings</summary>
       <div class="fields">
-        {NUMBERS.map(({ key, label, help, ...limits }) => (
-          <label title={help}>
-            {label}
-            <input
-              type="number"
-              {...limits}
-              disabled={isGiven.value}
-              value={options.value[key]}
-              onInput={(e) =>
-                Number.isFinite(e.currentTarget.valueAsNumber) && set({ [key]: e.currentTarget.valueAsNumber })
-              }
-            />
-          </label>
+        {formOptions().map((o) => (
+          <SettingField
+            s={o}
+            live
+            disabled={isGiven.value && isSampling(o)}
+            value={options.value[o.name] ?? o.default}
+            set={(value) => (options.value = { ...options.value, [o.name]: value })}
+          />
         ))}
-        {status.value?.model?.has_chat_template !== false && (
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={options.value.chat}
-              onChange={(e) => set({ chat: e.currentTarget.checked })}
-            />{' '}
-            In the model’s chat template
-          </label>
-        )}
-        <label class="check" title="Parse text such as <|im_end|> in prompt and completion as control tokens">
-          <input
-            type="checkbox"
-            checked={options.value.special}
-            onChange={(e) => set({ special: e.currentTarget.checked })}
-          />{' '}
-          Read control tokens
-        </label>
       </div>
       <fieldset class="chips">
         <legend>explain by</legend>
@@ -313,6 +255,7 @@ export function Composer() {
     <form
       class="composer"
       aria-label="What to explain"
+      noValidate
       onSubmit={(e) => (e.preventDefault(), run())}
       onKeyDown={submitKey}
     >

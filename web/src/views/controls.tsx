@@ -20,9 +20,10 @@ import {
 import * as state from '../model/store'
 import { busy, explainBy, explainWith, openRun } from '../model/actions'
 import { cutOf, identity, type Attribution } from '../data/document'
-import type { SettingInfo, SettingValue } from '../data/api'
-import { amount, CHOICE_LABELS, FILTER_LABELS, UNIT_LABELS } from '../ui/labels'
+import type { SettingValue } from '../data/api'
+import { amount, FILTER_LABELS, UNIT_LABELS } from '../ui/labels'
 import { plural } from '../ui/token_text'
+import { SettingField } from './setting_field'
 
 /* ------------------------------------------------------------------ method */
 
@@ -98,42 +99,6 @@ export function MethodPicker({ pane }: { pane: Pane }) {
   )
 }
 
-/** A form field for a row of the table of settings. */
-function SettingField({ s, value, set }: { s: SettingInfo; value: SettingValue; set: (value: SettingValue) => void }) {
-  const label = s.label ?? s.name
-  if (s.type === 'flag')
-    return (
-      <label class="check" title={s.help}>
-        <input type="checkbox" checked={value === true} onChange={(e) => set(e.currentTarget.checked)} />{' '}
-        {label.toLowerCase()}
-      </label>
-    )
-  if (s.type === 'word')
-    return (
-      <label title={s.help}>
-        {label}
-        <select aria-label={label} value={String(value)} onChange={(e) => set(e.currentTarget.value)}>
-          {(s.words ?? []).map((word) => (
-            <option value={word}>{CHOICE_LABELS[word] ?? word}</option>
-          ))}
-        </select>
-      </label>
-    )
-  return (
-    <label title={s.help}>
-      {label}
-      <input
-        type="number"
-        min={s.min}
-        max={s.max}
-        step={s.type === 'whole' ? 1 : 0.05}
-        value={Number(value)}
-        onChange={(e) => Number.isFinite(e.currentTarget.valueAsNumber) && set(e.currentTarget.valueAsNumber)}
-      />
-    </label>
-  )
-}
-
 function Settings({ pane, a }: { pane: Pane; a: Attribution }) {
   const now = a.settings as unknown as Record<string, SettingValue | undefined>
   const fields = formSettings(a.method)
@@ -145,6 +110,7 @@ function Settings({ pane, a }: { pane: Pane; a: Attribution }) {
         {fields.map((s) => (
           <SettingField
             s={s}
+            label={s.type === 'flag' ? s.label?.toLowerCase() : undefined}
             value={now[s.name] ?? s.default}
             set={(value) => void explainWith(pane, { [s.name]: value })}
           />
