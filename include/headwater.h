@@ -291,7 +291,7 @@ HW_API const hw_model_info *hw_run_model(const hw_run *run);
 HW_API hw_fuse hw_run_fuse(const hw_run *run);
 HW_API hw_stop hw_run_stop(const hw_run *run); /* why the completion ends where it ends */
 HW_API bool hw_run_is_causal(const hw_run *run);
-HW_API const char *hw_run_versus(const hw_run *run); /* hw_run_params.versus; "" for none */
+HW_API const char *hw_run_against(const hw_run *run); /* hw_run_params.against; "" for the mean */
 /* What a reader of the run must know of its texts, one sentence each: the text of control tokens read as plain letters, bytes
  * that are not UTF-8, NUL, CRLF, a byte order mark, a completion that the tokenizer changed. */
 HW_API size_t hw_run_n_remarks(const hw_run *run);
@@ -314,8 +314,8 @@ typedef enum hw_signal {
     HW_SIGNAL_NORM,       /* |T|, attention only, rows scaled to 1 */
     HW_SIGNAL_PROXIMITY1, /* |y|_1 - |y - T|_1, clipped at 0, rows scaled to 1 */
     HW_SIGNAL_PROXIMITY2, /* the same with p = 2 */
-    HW_SIGNAL_LOGIT,      /* direct effect on the logit of the token that the row chose, above the mean logit or above that
-                             of another token (hw_run_params.versus) */
+    HW_SIGNAL_LOGIT,      /* direct effect on the logit of the token that the row chose, above the mean logit or what else it is
+                             compared with (hw_run_params.against) */
     HW_SIGNAL_RESIDUAL,   /* [L, T] |a| / (|a| + |x|): how much attention changed the stream */
     /* The first four of every row, [L, T(T+1)/2] packed as attention rows are: as much memory as those take, and at most
      * 4 GiB together. The last block shows the rows of interest only; the others are 0 there. */
@@ -357,10 +357,11 @@ typedef struct hw_run_params {
     hw_progress_fn progress;
     hw_stop_fn stop; /* during generation: the trace ends with the tokens so far (HW_STOP_CANCELLED) */
     void *ctx;       /* for on_token, on_estimate, progress and stop */
-    /* Where the explainer has methods that read logits: contrast each chosen token's logit not with the mean of all but with that of one other token,
-     * named by its exact text (" Berlin"; "=second" for the text "second", "==" for "="), or "second": the likeliest other
-     * token of each step. NULL: the mean. */
-    const char *versus;
+    /* Where the explainer has methods that read logits: what each chosen token's logit is compared with. NULL or "mean": the mean
+     * of all logits. "distribution": their mean by the model's own probabilities, which is the direction of the log probability;
+     * the 256 likeliest other tokens count each, those left as the mean. "second": the likeliest other token of each step. Else
+     * one token, named by its exact text (" Berlin"; "=second" for the text "second", "==" for "="). */
+    const char *against;
     /* Methods that explain the run, borrowed: what the trace keeps is what they need, and what they are to keep. NULL: the trace
      * keeps every attention row and no signal. */
     hw_explainer *explainer;
@@ -495,7 +496,7 @@ enum {
     HW_USES_DISCARD = 128,     /* discard */
     HW_USES_REMOVE_SINK = 256, /* remove_sink */
     HW_USES_AGGREGATE = 512,   /* aggregate */
-    HW_USES_VERSUS = 1024,     /* hw_run_params.versus */
+    HW_USES_AGAINST = 1024,    /* hw_run_params.against */
     HW_USES_ROW = 2048,        /* row; without it always the predictor's, or none */
     HW_GIVES_LAYERS = 4096,    /* numbers of each layer; else one for all */
     HW_USES_THROUGH = 8192,    /* through: it attributes to tokens of the completion */
@@ -686,15 +687,15 @@ HW_API const hw_segments *hw_explainer_segments(const hw_explainer *explainer);
  * Errors: as hw_explain() and hw_segments_new(). */
 HW_API hw_err hw_explainer_result(hw_attribution **out, hw_explainer *explainer, size_t i, const hw_trace *trace, hw_error *err);
 
-/* Where a token's logit, above the mean logit or above that of another token (hw_run_versus), came from, as method `logit` adds
- * it up. In nats. */
+/* Where a token's logit, above the mean logit or what else it is compared with (hw_run_against), came from, as method `logit`
+ * adds it up. In nats. */
 typedef struct hw_balance {
     double prompt;     /* attention to prompt tokens */
     double completion; /* attention to completion tokens, its own included */
     double bias;       /* attention biases and sinks, which belong to no token */
     double mlp;        /* MLPs, and blocks without attention */
     double embedding;  /* the embedding of the token before */
-    double logit;      /* the logit less the mean or the other logit, as the model gave it: the sum of the five */
+    double logit;      /* the logit so compared, as the model gave it: the sum of the five */
 } hw_balance;
 /* What the five leave of the logit. Where weights are quantised the engine rounds its output product, which is up to
  * HW_BALANCE_LIMIT of the five's sizes added up; a larger rest means that they are not where the logit came from.

@@ -1,10 +1,10 @@
-"""Sums and comparisons with written reasoning: six facts, a question about two of them, the reasoning before the
-answer.
+"""Sums and comparisons with the reasoning written first: six facts, and a question about two of them.
 
-One solved item precedes the question, so that a model that completes text writes in the same form: the two facts,
-the conclusion, and `Answer:`. Half of the items ask how many two people have together, half who of two has more. In
-every third item the solved reasoning, and so the model's, also states a fact that the answer does not need: methods
-that only add up rows then name it too.
+Solved items stand before the question, so that a model that completes text writes in the same way: the two facts,
+what follows from them, and `Answer:`. In each three items one asks how many two people have together, one who of
+two has more, and one how many two people and how many two others have: the reasoning then treats four facts of
+which each half of the answer takes two, so rows that are only added up name the others as well. Which half is
+explained takes turns.
 """
 
 from .facts import NAMES
@@ -12,62 +12,63 @@ from .item import Prompt, item
 
 N_FACTS = 6
 THINGS = ["pens", "books", "apples", "coins", "stamps", "cards", "shells", "balls"]
+KINDS = ["sum", "more", "both"]
 
 
 def fact(name, n, thing):
     return f"{name} has {n} {thing}."
 
 
-def reasoning(kind, a, b, extra, thing):
-    """`a`, `b` and `extra` (or None) are (name, number); returns the text and the answer after `Answer:`."""
-    steps = (
-        [fact(*a, thing)] + ([fact(*extra, thing) + " That does not matter here."] if extra else []) + [fact(*b, thing)]
-    )
+def added(a, b, thing):
+    return f"{fact(*a, thing)} {fact(*b, thing)} {a[1]} + {b[1]} = {a[1] + b[1]}."
+
+
+def solve(kind, asked, thing):
+    """`asked`: (name, number) of who is asked about. The question, the reasoning, and what a right answer says."""
+    a, b, c, d = asked
     if kind == "sum":
-        return " ".join(steps) + f" {a[1]} + {b[1]} = {a[1] + b[1]}.", str(a[1] + b[1])
-    more, less = (a, b) if a[1] > b[1] else (b, a)
-    return " ".join(steps) + f" {more[1]} is more than {less[1]}.", more[0]
+        return f"How many {thing} do {a[0]} and {b[0]} have together?", added(a, b, thing), str(a[1] + b[1])
+    if kind == "more":
+        more, less = (a, b) if a[1] > b[1] else (b, a)
+        steps = f"{fact(*a, thing)} {fact(*b, thing)} {more[1]} is more than {less[1]}."
+        return f"Who has more {thing}, {a[0]} or {b[0]}?", steps, more[0]
+    question = f"How many {thing} do {a[0]} and {b[0]} have together, and how many do {c[0]} and {d[0]} have together?"
+    return question, f"{added(a, b, thing)} {added(c, d, thing)}", f"{a[1] + b[1]} and {c[1] + d[1]}"
 
 
-def question_of(kind, a, b, thing, extra):
-    question = (f"How many {thing} do {a[0]} and {b[0]} have together?" if kind == "sum"
-                else f"Who has more {thing}, {a[0]} or {b[0]}?")
-    return f"Question: {question}" + (f" (Mention {extra[0]} too.)" if extra else "") + "\nReasoning:"
+def draw(rng, kind, first_wins):
+    """Six people with a number each, and the places of four of them; of the first two the first has more, or less."""
+    people = list(zip(rng.sample(NAMES, N_FACTS), rng.sample(range(2, 20 if kind == "more" else 10), N_FACTS)))
+    places = rng.sample(range(N_FACTS), 4)
+    if kind == "more" and (people[places[0]][1] > people[places[1]][1]) != first_wins:
+        places[:2] = places[1::-1]
+    return people, places
 
 
-def draw(rng, kind):
-    """Six people with a number each, and which of them the question is about."""
-    people = list(zip(rng.sample(NAMES, N_FACTS), rng.sample(range(2, 10 if kind == "sum" else 20), N_FACTS)))
-    return people, rng.sample(range(N_FACTS), 3)
-
-
-def write_block(prompt, people, thing):
+def write(prompt, people, places, kind, thing):
+    """The facts and the question; where the facts stand, and the rest of a right completion."""
     spans = []
     for i, person in enumerate(people):
         spans.append(prompt.add(fact(*person, thing)))
         prompt.add(" " if i + 1 < len(people) else "\n")
-    return spans
+    question, steps, answer = solve(kind, [people[i] for i in places], thing)
+    prompt.add(f"Question: {question}\nReasoning:")
+    return spans, steps, answer
 
 
 def make_item(number, rng):
-    kind, detour = ("sum", "more")[number % 2], number % 3 == 2
-    prompt = Prompt()
-    shown, places = draw(rng, kind)
-    thing, other = rng.sample(THINGS, 2)
-    pick = [shown[i] for i in places]
-    write_block(prompt, shown, other)
-    text, result = reasoning(kind, pick[0], pick[1], pick[2] if detour else None, other)
-    prompt.add(
-        f"{question_of(kind, pick[0], pick[1], other, pick[2] if detour else None)} {text}\nAnswer: {result}\n\n"
-    )
-    people, places = draw(rng, kind)
-    asked = [people[i] for i in places]
-    spans = write_block(prompt, people, thing)
-    prompt.add(question_of(kind, asked[0], asked[1], thing, asked[2] if detour else None))
-    answer = reasoning(kind, asked[0], asked[1], None, thing)[1]
-    evidence = [spans[i] for i in places[:2]]
-    made = item(f"sums-{number:03}", prompt.text, answer, evidence, spans, kind=kind, detour=int(detour))
-    return made | {"after": "Answer:"}
+    kind, turn = KINDS[number % len(KINDS)], number // len(KINDS) % 2
+    prompt, things = Prompt(), rng.sample(THINGS, 3)
+    for i in range(2 if kind == "more" else 1):
+        _, steps, answer = write(prompt, *draw(rng, kind, i == turn), kind, things[i])
+        prompt.add(f" {steps}\nAnswer: {answer}\n\n")
+    people, places = draw(rng, kind, rng.random() < 0.5)
+    spans, _, answer = write(prompt, people, places, kind, things[2])
+    used = places[2:] if kind == "both" and turn else places[:2]
+    half = answer.split(" and ")[-1 if turn else 0] if kind == "both" else answer
+    made = item(f"sums-{number:03}", prompt.text, half, [spans[i] for i in used], spans, kind=kind,
+                half=turn + 1 if kind == "both" else 0)
+    return made | {"after": " and" if kind == "both" and turn else "Answer:"}
 
 
 def make(rng, count):

@@ -131,7 +131,7 @@ typedef struct session {
     hw_trace *trace; /* NULL: nothing is captured */
     hw__capture capture;
     hw__tokens prompt, given; /* ids; `given` only when the completion is */
-    hw__versus versus;
+    hw__against against;
     hw_rows rows;       /* that the trace keeps */
     uint32_t signals;
     size_t n_done;      /* tokens decoded */
@@ -165,11 +165,11 @@ static hw_err add_completion(session *s, int32_t id, size_t row, hw_error *err) 
         .bytes = piece.bytes, .n_bytes = piece.n_bytes, .id = id, .role = HW_ROLE_COMPLETION, .logprob = NAN};
     hw__candidates best;
     if (s->trace) rc = hw__candidates_read(&best, &token, s->engine, row, err);
-    if (rc == HW_OK && s->capture.pending.wanted) {
-        int32_t versus = hw__versus_id(&s->versus, &token);
-        hw__pending_logit(&s->capture.pending, s->run->n_tokens - 1, hw__candidates_above(s->engine, row, id, versus),
-                          versus);
-    }
+    double *logit;
+    hw__contrast *contrast =
+        rc == HW_OK ? hw__pending_contrast(&s->capture.pending, s->run->n_tokens - 1, &logit) : NULL;
+    if (contrast) rc = hw__against_take(contrast, &s->against, &token, s->engine, row, err);
+    if (contrast && rc == HW_OK) *logit = hw__contrasted_logit(s->engine, row, id, contrast);
     if (rc == HW_OK) rc = hw__run_add_token(s->run, &token, err);
     if (rc != HW_OK) return rc;
     if (s->params->on_token) s->params->on_token(s->params->ctx, s->run, s->run->n_tokens - 1);
@@ -303,8 +303,8 @@ static hw_err begin_explainer(session *s, hw_error *err) {
     hw_err rc = x ? hw__explainer_begin(x, s->run, err) : HW_OK;
     s->rows = hw__explainer_rows(x);
     s->signals = hw__explainer_signals(x, &s->run->model);
-    if (rc == HW_OK && s->params->versus && !(s->signals & 1u << HW_SIGNAL_LOGIT))
-        return hw__fail(err, HW_ERR_ARGUMENT, "versus contrasts logits, and no method of the explainer reads them");
+    if (rc == HW_OK && s->params->against && !(s->signals & 1u << HW_SIGNAL_LOGIT))
+        return hw__fail(err, HW_ERR_ARGUMENT, "against contrasts logits, and no method of the explainer reads them");
     return rc;
 }
 
@@ -312,7 +312,7 @@ static hw_err begin_explainer(session *s, hw_error *err) {
 static hw_err start_capture(session *s, size_t total, hw_error *err) {
     hw_explainer *x = s->params->explainer;
     hw_err rc = begin_explainer(s, err);
-    if (rc == HW_OK) rc = hw__versus_read(&s->versus, s->params->versus, s->engine, err);
+    if (rc == HW_OK) rc = hw__against_read(&s->against, s->params->against, s->engine, err);
     if (rc == HW_OK) rc = check_memory(s, err);
     if (rc == HW_OK) rc = hw__trace_new_kept(&s->trace, s->run, s->rows, total, err);
     if (rc != HW_OK) return rc;
@@ -325,6 +325,7 @@ static hw_err start_capture(session *s, size_t total, hw_error *err) {
     if (sums) rc = hw__trace_group_signals(s->trace, sums->groups, sums->n_groups, err);
     if (rc == HW_OK) rc = hw__explainer_feed(x, s->trace, 0, 0, 0, err); /* room for it, and no prompt is too short */
     if (rc == HW_OK) rc = hw__pending_new(&s->capture.pending, s->trace, s->signals, &s->run->model, total, err);
+    if (rc == HW_OK) rc = hw__pending_compare(&s->capture.pending, hw__against_others(&s->against), err);
     if (rc == HW_OK) hw__trace_touch(s->trace);
     return rc;
 }
@@ -393,6 +394,7 @@ static hw__run_options options_of(const hw_model *model, const hw_run_params *pa
                                .f32_cache = model->params.f32_cache,
                                .n_ubatch = (int32_t)model->engine->ops->chunk(model->engine)};
     options.run.chat = params->chat || params->n_messages;
+    if (params->against && strcmp(params->against, "mean") == 0) options.run.against = NULL;
     return options;
 }
 

@@ -25,7 +25,7 @@ static hw_err search(int32_t *id, hw__engine *engine, const char *text, size_t n
     return rc;
 }
 
-/* "versus "New York": ... is 2 tokens: "New", " York"" */
+/* "against "New York": ... is 2 tokens: "New", " York"" */
 static hw_err fail_listing(const hw__tokens *tokens, hw__engine *engine, const char *text, size_t n, hw_error *err) {
     char line[LINE], list[MOST_LISTED * (LINE + 4) + 8] = "";
     size_t at = 0;
@@ -38,7 +38,7 @@ static hw_err fail_listing(const hw__tokens *tokens, hw__engine *engine, const c
     }
     if (tokens->n > MOST_LISTED) snprintf(list + at, sizeof list - at, " ...");
     return hw__fail(err, HW_ERR_ARGUMENT,
-                    "versus \"%s\": it must read exactly as one token of the model does, and is read as %zu: %s",
+                    "against \"%s\": it must read exactly as one token of the model does, and is read as %zu: %s",
                     hw__utf8_line(line, sizeof line, text, n), tokens->n, list);
 }
 
@@ -56,14 +56,18 @@ static hw_err find(int32_t *id, hw__engine *engine, const char *text, size_t n, 
     return rc;
 }
 
-hw_err hw__versus_read(hw__versus *out, const char *text, hw__engine *engine, hw_error *err) {
-    hw__versus v = {.id = -1};
-    if (text && strcmp(text, "second") == 0) {
-        v.second = true;
-    } else if (text) {
+hw_err hw__against_read(hw__against *out, const char *text, hw__engine *engine, hw_error *err) {
+    static const char *const words[] = {[HW__AGAINST_MEAN] = "mean",
+                                        [HW__AGAINST_DISTRIBUTION] = "distribution",
+                                        [HW__AGAINST_SECOND] = "second"};
+    hw__against v = {.kind = text ? HW__AGAINST_TOKEN : HW__AGAINST_MEAN, .id = -1};
+    for (int i = 0; text && i < HW__AGAINST_TOKEN; i++)
+        if (strcmp(text, words[i]) == 0) v.kind = (hw__against_kind)i;
+    if (v.kind == HW__AGAINST_TOKEN) {
         const char *token = text + (*text == '=');
         if (!*token)
-            return hw__fail(err, HW_ERR_ARGUMENT, "versus \"%s\": a token's text, or \"second\", is needed", text);
+            return hw__fail(err, HW_ERR_ARGUMENT,
+                            "against \"%s\": mean, distribution, second or a token's text is needed", text);
         hw_err rc = find(&v.id, engine, token, strlen(token), err);
         if (rc != HW_OK) return rc;
     }
@@ -71,9 +75,29 @@ hw_err hw__versus_read(hw__versus *out, const char *text, hw__engine *engine, hw
     return HW_OK;
 }
 
-int32_t hw__versus_id(const hw__versus *v, const hw_token *token) {
-    if (!v->second) return v->id;
+size_t hw__against_others(const hw__against *v) {
+    return v->kind == HW__AGAINST_MEAN ? 0 : v->kind == HW__AGAINST_DISTRIBUTION ? HW__MAX_OTHERS : 1;
+}
+
+static int32_t other_of(const hw__against *v, const hw_token *token) {
+    if (v->kind == HW__AGAINST_TOKEN) return v->id;
     for (int32_t i = 0; i < token->n_alternatives; i++)
         if (token->alternatives[i].id != token->id) return token->alternatives[i].id;
     return token->id; /* a vocabulary of one token: nothing else could have been */
+}
+
+hw_err hw__against_take(hw__contrast *out, const hw__against *v, const hw_token *token, hw__engine *engine, size_t row,
+                        hw_error *err) {
+    out->own = 1;
+    out->n = hw__against_others(v) > 0;
+    if (v->kind != HW__AGAINST_DISTRIBUTION) {
+        if (out->n) out->ids[0] = other_of(v, token);
+        if (out->n) out->weights[0] = 1;
+        return HW_OK;
+    }
+    int n = hw__likeliest_others(out->ids, out->weights, HW__MAX_OTHERS, &out->own, engine->ops->logits(engine, row),
+                                 (size_t)engine->ops->describe(engine)->n_vocab, token->id);
+    if (n < 0) return hw__fail(err, HW_ERR_ENGINE, "the model's logits for token %d are not numbers", token->id);
+    out->n = (size_t)n;
+    return HW_OK;
 }

@@ -117,6 +117,19 @@ static void touch_rows(const hw__pending *p) {
     hw__touch(p->added, p->n_sources * p->room * p->n_embd * sizeof *p->added);
 }
 
+hw_err hw__pending_compare(hw__pending *p, size_t n_others, hw_error *err) {
+    if (!p->wanted) return HW_OK;
+    size_t n = p->room * n_others; /* at most HW__MOST_PENDING HW__MAX_OTHERS */
+    p->contrasts = hw__alloc(p->room, sizeof *p->contrasts);
+    p->ids = hw__alloc(n + 1, sizeof *p->ids);
+    p->weights = hw__alloc(n + 1, sizeof *p->weights);
+    if (!p->contrasts || !p->ids || !p->weights)
+        return hw__fail_memory(err, "tokens to compare logits with", n, sizeof *p->ids + sizeof *p->weights);
+    for (size_t i = 0; i < p->room; i++)
+        p->contrasts[i] = (hw__contrast){.ids = p->ids + i * n_others, .weights = p->weights + i * n_others};
+    return HW_OK;
+}
+
 hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info, size_t n_tokens,
                        hw_error *err) {
     *p = (hw__pending){.trace = trace, .wanted = wanted};
@@ -145,9 +158,8 @@ hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const h
     p->final = hw__alloc(p->room, p->n_embd * sizeof(float));
     p->origin = hw__alloc(p->room, p->n_embd * sizeof(float));
     p->logit = hw__alloc(p->room, sizeof *p->logit);
-    p->versus = hw__alloc(p->room, sizeof *p->versus);
-    if (!p->heads || !p->before || !p->added || !p->mixed || !p->final || !p->origin || !p->logit || !p->versus ||
-        !p->shown || !p->factors)
+    if (!p->heads || !p->before || !p->added || !p->mixed || !p->final || !p->origin || !p->logit || !p->shown ||
+        !p->factors)
         return hw__fail_memory(err, "rows to explain", stream, (row + 3 * p->n_embd) * sizeof(float));
     rc = hw__trace_add_signals(trace, wanted, n_tokens - of_interest, n_tokens, err);
     if (rc == HW_OK && !p->every) touch_rows(p);
@@ -268,11 +280,11 @@ hw_err hw__pending_origin(hw__pending *p, const float *rows, size_t n_rows, size
     return HW_OK;
 }
 
-void hw__pending_logit(hw__pending *p, size_t q, double logit, int32_t versus) {
+hw__contrast *hw__pending_contrast(hw__pending *p, size_t q, double **logit) {
     ptrdiff_t slot = p->wanted ? slot_of(p, q) : -1;
-    if (slot < 0) return;
-    p->logit[slot] = logit;
-    p->versus[slot] = versus;
+    if (slot < 0) return NULL;
+    *logit = &p->logit[slot];
+    return &p->contrasts[slot];
 }
 
 /* ------------------------------------------------------------------ waiting rows to signals */
@@ -413,17 +425,29 @@ static void vectors(const hw__pending *p, const desk *d, const lot *of) {
     hw__contribution_vectors(list, n, of->values, p->n_embd, of->room);
 }
 
-/* z [D] <- the direction of `id` less that of `versus`, or the mean's, which engines take off; z + D is scratch. */
-static hw_err read_direction(float *z, hw__readout *how, int32_t id, int32_t versus, size_t n_embd, hw__engine *engine,
-                             hw_error *err) {
+/* z [D] <- the direction of `id` as it is compared: engines take the mean off each. */
+static hw_err read_direction(float *z, hw__readout *how, int32_t id, const hw__contrast *c, size_t n_embd,
+                             hw__engine *engine, hw_error *err) {
     hw_err rc = engine->ops->readout(engine, z, how, id, err);
-    if (rc != HW_OK || versus < 0) return rc;
-    float *other = z + n_embd;
-    double constant = how->constant;
-    rc = engine->ops->readout(engine, other, how, versus, err);
-    how->constant = constant - how->constant;
-    for (size_t d = 0; rc == HW_OK && d < n_embd; d++) z[d] -= other[d];
+    if (rc != HW_OK || c->n == 0) return rc;
+    double constant = c->own * how->constant, *sum = hw__alloc(n_embd, sizeof *sum);
+    if (!sum) return hw__fail_memory(err, "the direction of a logit", n_embd, sizeof *sum);
+    for (size_t d = 0; d < n_embd; d++) sum[d] = c->own * z[d];
+    for (size_t i = 0; rc == HW_OK && i < c->n; i++) {
+        rc = engine->ops->readout(engine, z, how, c->ids[i], err);
+        constant -= c->weights[i] * how->constant;
+        for (size_t d = 0; rc == HW_OK && d < n_embd; d++) sum[d] -= c->weights[i] * z[d];
+    }
+    for (size_t d = 0; d < n_embd; d++) z[d] = (float)sum[d];
+    how->constant = constant;
+    free(sum);
     return rc;
+}
+
+/* Both are compared with the same: with none or with one token; distributions are each step's own. */
+static bool same_contrast(const hw__contrast *a, const hw__contrast *b) {
+    if (a->n != b->n || a->own != b->own) return false;
+    return a->n == 0 || (a->n == 1 && a->weights[0] == b->weights[0] && a->ids[0] == b->ids[0]);
 }
 
 /* What one layer's attention gave one row, by where it came from. */
@@ -435,7 +459,7 @@ typedef struct share {
 typedef struct flush {
     hw__pending *p;
     hw__engine *engine;
-    float *z; /* [n + 1, D] directions of the chosen tokens, each once; behind them one as scratch */
+    float *z; /* [n, D] directions of the chosen tokens, each once */
     size_t n_z;
     size_t of[HW__MOST_PENDING];       /* [n] the row's direction */
     hw__readout how[HW__MOST_PENDING]; /* [n_z] */
@@ -449,8 +473,8 @@ static int32_t chosen_id(const hw__pending *p, size_t slot) { return p->trace->r
 /* An earlier row that chose the same token, or `slot`: text repeats, and what is carried through W_O is dear. */
 static size_t same_choice(const flush *f, size_t slot) {
     size_t i = 0;
-    while (i < slot &&
-           !(f->chosen[i] && chosen_id(f->p, i) == chosen_id(f->p, slot) && f->p->versus[i] == f->p->versus[slot]))
+    while (i < slot && !(f->chosen[i] && chosen_id(f->p, i) == chosen_id(f->p, slot) &&
+                         same_contrast(&f->p->contrasts[i], &f->p->contrasts[slot])))
         i++;
     return i;
 }
@@ -480,7 +504,8 @@ static hw_err read_directions(flush *f, hw_error *err) {
         f->of[i] = same < i ? f->of[same] : f->n_z;
         float *z = f->z + f->of[i] * p->n_embd;
         hw__readout *how = &f->how[f->of[i]];
-        hw_err rc = same < i ? HW_OK : read_direction(z, how, chosen_id(p, i), p->versus[i], p->n_embd, f->engine, err);
+        hw_err rc =
+            same < i ? HW_OK : read_direction(z, how, chosen_id(p, i), &p->contrasts[i], p->n_embd, f->engine, err);
         if (rc != HW_OK) return rc;
         if (same == i) f->n_z++;
         f->with[i] = (float)final_scale(p->final + i * p->n_embd, p->n_embd, how);
@@ -684,7 +709,7 @@ static hw_err explain_layers(flush *f, hw_error *err) {
 
 static hw_err explain_rows(flush *f, hw_error *err) {
     hw__pending *p = f->p;
-    f->z = hw__alloc(p->n + 1, p->n_embd * sizeof *f->z);
+    f->z = hw__alloc(p->n, p->n_embd * sizeof *f->z);
     f->shares = hw__alloc(p->n_sources, p->n * sizeof *f->shares);
     if (!f->z || !f->shares) return hw__fail_memory(err, "directions of tokens", p->n, p->n_embd * sizeof *f->z);
     hw_err rc = HW_OK;
@@ -721,6 +746,8 @@ void hw__pending_free(hw__pending *p) {
     for (size_t s = 0; p->factors && s < p->n_sources; s++) free(p->factors[s].cells);
     free(p->factors);
     free(p->logit);
-    free(p->versus);
+    free(p->contrasts);
+    free(p->ids);
+    free(p->weights);
     *p = (hw__pending){0};
 }

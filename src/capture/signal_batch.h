@@ -9,7 +9,7 @@
 #ifndef HW_CAPTURE_SIGNAL_BATCH_H
 #define HW_CAPTURE_SIGNAL_BATCH_H
 
-#include "engine/engine.h"
+#include "capture/top_tokens.h"
 #include "data/trace.h"
 
 /* Most rows that wait at once: enough that reading a layer's weights costs little a row. */
@@ -29,8 +29,10 @@ typedef struct hw__pending {
     bool *shown;                   /* [n_sources, room] whether these are there: the last block shows only rows with logits */
     float *final, *origin;         /* [room, D] */
     struct hw__factors *factors;   /* [n_sources] of those that gate what heads give */
-    double *logit;                 /* [room] logit of the chosen token less the mean logit, or less that of `versus` */
-    int32_t *versus;               /* [room] the token that it is contrasted with, -1: the mean */
+    double *logit;                 /* [room] logit of the chosen token as it is compared */
+    hw__contrast *contrasts;       /* [room] what it is compared with, in `ids` and `weights` */
+    int32_t *ids;                  /* [room, most others] */
+    double *weights;               /* [room, most others] */
     struct hw__desk *desks;        /* [n_desks] a thread's each, from the first lot on */
     size_t n_desks;
 } hw__pending;
@@ -38,6 +40,8 @@ typedef struct hw__pending {
 /* Room for rows of runs of `n_tokens`; refuses signals that the engine cannot give, saying what is missing. */
 hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info, size_t n_tokens,
                        hw_error *err);
+/* Room for what logits are compared with, `n_others` tokens each; before the first decode. */
+hw_err hw__pending_compare(hw__pending *p, size_t n_others, hw_error *err);
 void hw__pending_free(hw__pending *p);
 
 /* Bytes that waiting rows of such a run take at most; `sums`: signals are kept summed by groups. */
@@ -57,8 +61,8 @@ hw_err hw__pending_final(hw__pending *p, const float *rows, size_t n_rows, size_
 
 hw_err hw__pending_origin(hw__pending *p, const float *rows, size_t n_rows, size_t q0, hw_error *err);
 
-/* Notes the logit of the token that row q chose, less the mean (versus -1) or less that of token `versus`. */
-void hw__pending_logit(hw__pending *p, size_t q, double logit, int32_t versus);
+/* Where what the token that row q chose is compared with goes, and the logit so compared; NULL: nobody needs it. */
+hw__contrast *hw__pending_contrast(hw__pending *p, size_t q, double **logit);
 
 /* Before decoding rows up to `end`: explains the waiting rows if those would not fit beside them. At the end of a run
  * with end = SIZE_MAX: explains all. Every waiting row but the run's last must have its chosen token in the run. */

@@ -121,6 +121,26 @@ hw_err hw__candidates_read(hw__candidates *c, hw_token *token, hw__engine *engin
     return HW_OK;
 }
 
+int hw__likeliest_others(int32_t *ids, double *probabilities, int n_max, double *others, const float *logits, size_t n,
+                         int32_t id) {
+    float values[HW__MAX_OTHERS + 1];
+    int32_t best[HW__MAX_OTHERS + 1];
+    int found = find_best(best, values, n_max + 1, logits, n), kept = 0;
+    if (found <= 0 || !isfinite(values[0])) return -1;
+    size_t after = (size_t)id + 1;
+    double rest = sum_exponentials(logits, (size_t)id, values[0]) + /* apart: beside 1 they would be rounded away */
+                  sum_exponentials(logits + after, n - after, values[0]);
+    double norm = rest + exp((double)logits[id] - values[0]);
+    if (!(norm > 0)) return -1; /* NaN */
+    for (int i = 0; i < found && kept < n_max; i++) {
+        if (best[i] == id) continue;
+        ids[kept] = best[i];
+        probabilities[kept++] = exp((double)values[i] - values[0]) / norm;
+    }
+    *others = rest / norm;
+    return kept;
+}
+
 /* The logit before a soft cap; where the cap leaves nothing of a difference, as far as floats tell. */
 static double before_cap(double logit, double cap) {
     const double most = 1 - 0x1p-24;
@@ -128,13 +148,24 @@ static double before_cap(double logit, double cap) {
     return cap * atanh(share > most ? most : share < -most ? -most : share);
 }
 
-double hw__candidates_above(hw__engine *engine, size_t row, int32_t id, int32_t versus) {
+static double logit_of(const hw__engine *engine, const float *logits, int32_t id) {
+    return engine->logit_cap > 0 ? before_cap(logits[id], engine->logit_cap) : logits[id];
+}
+
+static double mean_logit(const hw__engine *engine, const float *logits, size_t n) {
+    if (!(engine->logit_cap > 0)) return hw__sum(logits, n) / (double)n;
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += before_cap(logits[i], engine->logit_cap);
+    return sum / (double)n;
+}
+
+double hw__contrasted_logit(hw__engine *engine, size_t row, int32_t id, const hw__contrast *c) {
     const float *logits = engine->ops->logits(engine, row);
-    size_t n = (size_t)engine->ops->describe(engine)->n_vocab;
-    double cap = engine->logit_cap, sum = 0;
-    if (!(cap > 0))
-        return versus >= 0 ? (double)logits[id] - logits[versus] : logits[id] - hw__sum(logits, n) / (double)n;
-    if (versus >= 0) return before_cap(logits[id], cap) - before_cap(logits[versus], cap);
-    for (size_t i = 0; i < n; i++) sum += before_cap(logits[i], cap);
-    return before_cap(logits[id], cap) - sum / (double)n;
+    double weight = c->own, sum = c->own * logit_of(engine, logits, id); /* weight: what the mean counts for */
+    for (size_t i = 0; i < c->n; i++) {
+        weight -= c->weights[i];
+        sum -= c->weights[i] * logit_of(engine, logits, c->ids[i]);
+    }
+    if (weight == 0) return sum;
+    return sum - weight * mean_logit(engine, logits, (size_t)engine->ops->describe(engine)->n_vocab);
 }

@@ -20,8 +20,27 @@ int hw__log_softmax(float *logprob, int32_t *best_ids, float *best_logprobs, int
 /* Sets token's logprob and alternatives from the logits of row `row` of the engine's last decode. */
 hw_err hw__candidates_read(hw__candidates *c, hw_token *token, hw__engine *engine, size_t row, hw_error *err);
 
-/* Logit of `id` less that of `versus`, or less the mean of all (versus -1), from row `row` of the last decode, which must have
- * logits. */
-double hw__candidates_above(hw__engine *engine, size_t row, int32_t id, int32_t versus);
+/* What a chosen token's logit is compared with:
+ *
+ *     own * (its logit - mean logit) - sum_i weights[i] * (logit of ids[i] - mean logit)
+ *
+ * The mean: own 1, none. Another token: own 1, that token by 1. The distribution: own 1 - p, others by their probabilities. */
+typedef struct hw__contrast {
+    double own;
+    size_t n;
+    int32_t *ids;    /* [n] */
+    double *weights; /* [n] */
+} hw__contrast;
+
+enum { HW__MAX_OTHERS = 256 };
+
+/* The `n_max` (at most HW__MAX_OTHERS) likeliest tokens but `id` of logits [n], falling, with their probabilities; others <-
+ * that of all tokens but `id`, exact where it is far below 1's rounding. Returns how many, or -1 where a logit is NaN or all
+ * are -inf. */
+int hw__likeliest_others(int32_t *ids, double *probabilities, int n_max, double *others, const float *logits, size_t n,
+                         int32_t id);
+
+/* The logit of `id` so compared, from row `row` of the last decode, which must have logits. */
+double hw__contrasted_logit(hw__engine *engine, size_t row, int32_t id, const hw__contrast *c);
 
 #endif

@@ -43,11 +43,12 @@ static const hw__setting rows[] = {
       .sparse = true,
       .help = "read the text of control tokens, such as <|im_end|>, in prompt and completion as these tokens, not as letters"},
      FIELD(special)},
-    {{.name = "versus", .option = "versus", .type = HW_SETTING_TEXT, .min = 1, .max = 200, .uses = HW_USES_VERSUS,
+    {{.name = "against", .option = "against", .type = HW_SETTING_TEXT, .min = 1, .max = 200, .uses = HW_USES_AGAINST,
       .optional = true, .sparse = true,
-      .help = "of logit: explain why the chosen token and not this one: its exact text, as in \" Berlin\", or second: the most "
-              "probable other token of each step"},
-     FIELD(versus)},
+      .help = "of logit: what the chosen token's logit is compared with: mean, of all logits; distribution, their mean by the "
+              "model's probabilities; second, the most probable other token of each step; or a token's exact text; default: "
+              "mean"},
+     FIELD(against)},
 #ifdef HW_MADE_UP_OPTION /* tests/unit/program/test_run_options.c: a row that exists there alone, on a field that has one */
     {{.name = "made_up", .option = "made-up", .label = "Made up", .type = HW_SETTING_NUMBER, .max = 7,
       .help = "an option that only a test has"},

@@ -98,7 +98,7 @@ static uint32_t logit_signals(const hw_method_params *p) {
 
 /* Followed through the answer, a row's nats become shares of what raised the logit. */
 static uint32_t logit_heeds(const hw_method_params *p) {
-    return HW_USES_THROUGH | HW_USES_VERSUS | HW_GIVES_LAYERS | (p->through ? HW_GIVES_SHARES : 0);
+    return HW_USES_THROUGH | HW_USES_AGAINST | HW_GIVES_LAYERS | (p->through ? HW_GIVES_SHARES : 0);
 }
 
 static hw_err run_logit(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
@@ -146,7 +146,7 @@ const hw__method hw__method_logit = {
             .cost = "as contribution; one row of the output weights a completion token",
             .reference = "Elhage et al. 2021, transformer-circuits framework, direct logit attribution",
             .blind = "effects that pass through later layers and MLPs; see its balance for how large they are",
-            .traits = HW_USES_THROUGH | HW_USES_VERSUS | HW_GIVES_LAYERS,
+            .traits = HW_USES_THROUGH | HW_USES_AGAINST | HW_GIVES_LAYERS,
             .rows = HW_ROWS_NONE,
         },
     .heeds = logit_heeds,

@@ -204,43 +204,43 @@ def test_composed_contributions(headwater, smollm, tmp_path, measure):
     assert refused.status == 1 and f"needs the signal \"{measure}\"" in refused.err
 
 
-def test_versus(headwater, smollm, tmp_path):
+def test_against(headwater, smollm, tmp_path):
     """The contrast is shown, kept with trace and result, and the difference of what two completions give."""
     run = ["explain", "-m", smollm, "--threads", "2", "-p", "It is cold today. The weather is", "--method", "logit"]
     for name, args in {"a": ["--completion", " cold"], "b": ["--completion", " sunny"],
-                       "c": ["--completion", " cold", "--versus", " sunny", "-o", "c.json", "--trace", "t.safetensors"]}.items():
+                       "c": ["--completion", " cold", "--against", " sunny", "-o", "c.json", "--trace", "t.safetensors"]}.items():
         done = headwater(*run, *args, "-o", f"{name}.npy")
         assert (done.status, done.err) == (0, "")
-    assert "row predictor, versus ·sunny, layers 1-30 of 30" in done.out
+    assert "row predictor, against ·sunny, layers 1-30 of 30" in done.out
     assert re.search(r"^  logit above the other's +\d+\.\d\d nats, all layers together; the other: ·sunny$", done.out, re.M)
     a, b, c = (np.load(tmp_path / f"{name}.npy") for name in "abc")
     assert c == pytest.approx(a - b, abs=1e-5) and np.abs(c).max() > 0.1
-    assert json.loads((tmp_path / "c.json").read_text())["run"]["options"]["versus"] == " sunny"
-    assert headwater("view", "c.json", "--top", "0").out.split("Over all")[0].count("versus ·sunny") == 1
+    assert json.loads((tmp_path / "c.json").read_text())["run"]["options"]["against"] == " sunny"
+    assert headwater("view", "c.json", "--top", "0").out.split("Over all")[0].count("against ·sunny") == 1
     assert headwater("explain", "--trace", "t.safetensors", "--method", "logit").out == done.out
 
 
-def test_versus_the_chosen_token(headwater, smollm):
+def test_against_the_chosen_token(headwater, smollm):
     """Zeros are said to be none of an explanation, of the rows where they are."""
     run = ["explain", "-m", smollm, "--threads", "2", "-p", "It is cold today. The weather is", "--method", "logit", "--completion",
            " cold and cold", "--trace", "t.st"]
     words = "! The other token is the one that was chosen, so that every value is 0: completion token"
-    assert re.search(rf"^  {words} 0, 2$", headwater(*run, "--versus", " cold").out, re.M)
+    assert re.search(rf"^  {words} 0, 2$", headwater(*run, "--against", " cold").out, re.M)
     view = ["view", "t.st", "--method", "logit"]
     assert f"{words} 2\n" in headwater(*view, "--token", "-1").out
     assert "was chosen, so" not in headwater(*view, "--token", "1").out
-    assert f"{words} 1\n" in headwater(*run, "--versus", "= and").out
-    assert "was chosen, so" not in headwater(*run, "--versus", "second").out
+    assert f"{words} 1\n" in headwater(*run, "--against", "= and").out
+    assert "was chosen, so" not in headwater(*run, "--against", "second").out
 
 
-def test_versus_the_second(headwater, smollm):
-    run = ["explain", "-m", smollm, "--threads", "2", "-p", "The capital of France is", "-n", "2", "--versus", "second"]
+def test_against_the_second(headwater, smollm):
+    run = ["explain", "-m", smollm, "--threads", "2", "-p", "The capital of France is", "-n", "2", "--against", "second"]
     done = headwater(*run)
-    assert done.status == 0 and "versus each step's likeliest other token, " in done.out
+    assert done.status == 0 and "against each step's likeliest other token, " in done.out
     assert re.search(r"above the other's +\d+\.\d\d nats, all layers together; the other: ·\w+", headwater(*run, "--token", "0").out)
 
 
-def test_versus_must_be_one_token(headwater, smollm):
-    done = headwater("explain", "-m", smollm, "-p", "The capital of France is", "-n", "1", "--versus", " Saint Denis")
+def test_against_must_be_one_token(headwater, smollm):
+    done = headwater("explain", "-m", smollm, "-p", "The capital of France is", "-n", "1", "--against", " Saint Denis")
     assert done.status == 1
-    assert "versus \" Saint Denis\": it must read exactly as one token" in done.err and "is read as 2: \" Saint\", \" Denis\"" in done.err
+    assert "against \" Saint Denis\": it must read exactly as one token" in done.err and "is read as 2: \" Saint\", \" Denis\"" in done.err

@@ -344,19 +344,19 @@ def test_runs_are_listed_named_and_deleted(server):
 
 # ---------------------------------------------------------------- settings that the run is made with
 
-def test_versus_contrasts_the_logit(server):
+def test_against_contrasts_the_logit(server):
     plain, other = (server.explain("The capital of France is", completion=" Paris", methods=["logit"], options=options)
-                    for options in ({}, {"versus": " Berlin"}))
-    assert "versus" not in plain["run"]["options"] and other["run"]["options"]["versus"] == " Berlin"
+                    for options in ({}, {"against": " Berlin"}))
+    assert "against" not in plain["run"]["options"] and other["run"]["options"]["against"] == " Berlin"
     logits = [r["attributions"][0]["balance"][0]["logit"] for r in (plain, other)]
     assert logits[0] > logits[1] > 0
     again = server.ok("POST", f"/api/runs/{other['id']}/explain", {"methods": ["logit"]})
     assert again["attributions"][0]["balance"][0]["logit"] == logits[1]
 
 
-def test_versus_that_is_none(server):
+def test_against_that_is_none(server):
     for value, part in (("", "1 to 200 bytes"), (7, "must be text"), (" two words", "as one token"), ("a\0b", "without NUL")):
-        reply = server.ask("POST", "/api/explain", {"prompt": "a", "options": {"versus": value}})
+        reply = server.ask("POST", "/api/explain", {"prompt": "a", "options": {"against": value}})
         assert (reply.status, reply.error["code"]) == (400, "bad_request") and part in reply.error["message"], reply.body
 
 

@@ -51,7 +51,7 @@ static hw_run *empty_run(bool causal) {
                                        .chat = true,
                                        .special = true,
                                        .thinking = HW_THINKING_OFF,
-                                       .versus = "=\xE2\x82"}, /* half a character */
+                                       .against = "=\xE2\x82"}, /* half a character */
                                .n_ubatch = 512,
                                .f32_cache = true};
     hw_run *run = NULL;
@@ -217,7 +217,7 @@ static void assert_same_options(const hw__run_options *a, const hw__run_options 
     assert_int_equal(a->run.fuse, b->run.fuse);
     assert_int_equal(a->run.chat, b->run.chat);
     assert_int_equal(a->f32_cache, b->f32_cache);
-    assert_string_equal(a->run.versus ? a->run.versus : "", b->run.versus ? b->run.versus : "");
+    assert_string_equal(a->run.against ? a->run.against : "", b->run.against ? b->run.against : "");
     assert_int_equal(a->run.special, b->run.special);
     assert_int_equal(a->run.thinking, b->run.thinking);
 }

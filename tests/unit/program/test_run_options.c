@@ -128,13 +128,13 @@ static void every_option_reads_what_it_writes(void **state) {
 static void text_has_a_length(void **state) {
     (void)state;
     hw_run_params p = hw_run_params_default();
-    const hw_setting_info *s = hw_run_option_find("versus");
+    const hw_setting_info *s = hw_run_option_find("against");
     char accepts[100], text[202] = "";
     hw_error err;
     assert_string_equal(hw_setting_accepts(accepts, sizeof accepts, s), "text of 1 to 200 bytes without NUL");
     memset(text, 'a', 200);
     assert_int_equal(hw_setting_read(&p, s, text, &err), HW_OK);
-    assert_ptr_equal(p.versus, text);
+    assert_ptr_equal(p.against, text);
     text[200] = 'a';
     assert_int_equal(hw_setting_read(&p, s, text, &err), HW_ERR_ARGUMENT);
 }

@@ -193,7 +193,8 @@ static const option_row own_rows[] = {
     {.name = SETTINGS_HERE},
     {.name = "fuse", OF_RUN(fuse), METHOD(IN_EACH, FROM_MODEL | FROM_ATTENTION),
      .elsewhere = "its heads were fused when it was captured"},
-    {"versus", 0, "TOKEN", OF_RUN(versus), METHOD(IN_RUNS, FROM_MODEL), .elsewhere = "logits are read while the model runs"},
+    {"against", 0, "mean|distribution|second|TOKEN", OF_RUN(against), METHOD(IN_RUNS, FROM_MODEL),
+     .elsewhere = "logits are read while the model runs"},
     {"through", 0, NULL, .type = OPTION_SETTING, .offset = AT(settings.through), SETTING(IN_RUNS, FROM_RUN, THROUGH),
      .help = "follow what came from the completion's own tokens, each by its own row, back to the prompt: shares that "
              "sum to 1 with the model's own; the default of cite by logit"},
@@ -272,6 +273,7 @@ static const option_row own_rows[] = {
     {"ablations", 0, "N", WHOLE(ablations, 0, 100000), EVAL, .standard = "64",
      .help = "random cuts of the prompt, one forward pass each, that rank agreement (LDS) is measured on; 0: evidence "
              "figures only, no passes to judge methods"},
+    {"against", 0, "mean|distribution|second|TOKEN", OF_RUN(against), EVAL},
     {"generate", 'n', "N", OF_RUN(n_generate), EVAL, .standard = "3",
      .help = "maximum number of tokens to generate where an item gives no completion"},
     {"limit", 0, "N", WHOLE(limit, 0, 1e9), EVAL, .standard = "0", .help = "only the first N items; 0 is all"},

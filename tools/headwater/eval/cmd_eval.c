@@ -84,6 +84,7 @@ static bool add_chat_settings(json_t *settings, const eval_plan *plan) {
         hw__sha256_hex(&hash, digest);
     }
     return (!plan->chat || json_object_set_new(settings, "chat", json_true()) == 0) &&
+           (!plan->against || json_object_set_new(settings, "against", json_string(plan->against)) == 0) &&
            (!plan->special || json_object_set_new(settings, "special", json_true()) == 0) &&
            (!*digest || json_object_set_new(settings, "chat_template_sha256", json_string(digest)) == 0) &&
            (plan->thinking == HW_THINKING_DEFAULT ||
@@ -222,6 +223,7 @@ static int open_model(session *s, const char *path) {
     }
     s->plan.methods = &s->methods;
     s->plan.by = o->by;
+    s->plan.against = o->run.against;
     s->plan.n_generate = o->run.n_generate;
     s->plan.n_ablations = (size_t)o->ablations;
     s->plan.seed = o->run.seed;

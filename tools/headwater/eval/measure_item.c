@@ -112,6 +112,7 @@ static hw_err capture(work *w, hw_error *err) {
     params.completion = w->item->completion;
     params.completion_bytes = w->item->completion_bytes;
     params.n_generate = w->plan->n_generate;
+    params.against = w->plan->against;
     params.chat = w->plan->chat;
     params.chat_template = w->plan->chat_template;
     params.thinking = w->plan->thinking;

@@ -20,6 +20,7 @@ typedef struct eval_plan {
     hw_model *model;
     const variants *methods;
     const char *by;     /* NULL: an item's own spans, or sentences if it has none */
+    const char *against; /* as hw_run_params takes it; NULL: the mean */
     size_t n_generate;  /* maximum number of tokens of an answer */
     size_t n_ablations; /* masks of the LDS; 0: no additional passes, only evidence is scored */
     uint64_t seed;

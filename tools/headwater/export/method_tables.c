@@ -24,7 +24,7 @@ static const struct {
               {HW_USES_MEASURE, "measure"},     {HW_USES_SEED, "seed"},         {HW_USES_MODEL, "model"},
               {HW_GIVES_SHARES, "shares"},      {HW_USES_DISCARD, "discard"},   {HW_USES_REMOVE_SINK, "remove_sink"},
               {HW_USES_THROUGH, "through"},
-              {HW_USES_AGGREGATE, "aggregate"}, {HW_USES_VERSUS, "versus"},     {HW_USES_ROW, "row"},
+              {HW_USES_AGGREGATE, "aggregate"}, {HW_USES_AGAINST, "against"},     {HW_USES_ROW, "row"},
               {HW_GIVES_LAYERS, "layers"}};
 
 static json_t *traits_json(uint32_t of) {

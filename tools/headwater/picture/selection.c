@@ -138,9 +138,15 @@ unsigned picture_traits(const picture *p) {
     return info ? hw_method_heeds(info, hw_attribution_params(p->a)) : 0;
 }
 
-label picture_versus(const picture *p, int width) {
-    static const char each[] = "each step's likeliest other token";
-    const char *text = hw_run_versus(p->run);
+bool picture_against_token(const picture *p) {
+    const char *text = hw_run_against(p->run);
+    return *text && strcmp(text, "distribution") != 0;
+}
+
+label picture_against(const picture *p, int width) {
+    static const char each[] = "each step's likeliest other token", expected[] = "the model's distribution";
+    const char *text = hw_run_against(p->run);
+    if (!picture_against_token(p)) return text_label(expected, sizeof expected - 1, (int)sizeof expected);
     if (strcmp(text, "second") != 0) return text_label(text + (*text == '='), strlen(text) - (*text == '='), width);
     if (p->row_end - p->row_begin > 1) return text_label(each, sizeof each - 1, (int)sizeof each);
     hw_token t = hw_run_token(p->run, hw_attribution_first_token(p->a) + p->row_begin);

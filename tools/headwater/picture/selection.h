@@ -52,8 +52,10 @@ label picture_label(const picture *p, size_t column, int width);
 /* The same for token i of a run: a character split over several tokens is shown in the first. */
 label picture_token(const hw_run *run, size_t i, int width);
 
-/* The contrast of the logits, if there is one: a token's label, or a note that it differs between the selected rows. */
-label picture_versus(const picture *p, int width);
+/* Whether logits are compared with a token's, which asks another question than the mean or the distribution do. */
+bool picture_against_token(const picture *p);
+/* What logits are compared with, where that is not the mean: a token's label, or a note that it differs between the selected rows. */
+label picture_against(const picture *p, int width);
 
 /* Traits of the method that are active with these settings: hw_method_heeds(). */
 unsigned picture_traits(const picture *p);

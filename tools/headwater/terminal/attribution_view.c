@@ -122,8 +122,8 @@ void show_settings(const picture *p) {
                     s->type == HW_SETTING_FLAG ? "" : hw_setting_text(text, sizeof text, m, s), s->after);
         if (i == 0 && picture_traits(p) & HW_USES_FUSE) fprintf(out, "heads %s, ", hw_fuse_name(hw_run_fuse(p->run)));
     }
-    if (picture_traits(p) & HW_USES_VERSUS && *hw_run_versus(p->run))
-        fprintf(out, "versus %s, ", picture_versus(p, p->t->width / 3).utf8);
+    if (picture_traits(p) & HW_USES_AGAINST && *hw_run_against(p->run))
+        fprintf(out, "against %s, ", picture_against(p, p->t->width / 3).utf8);
     print_layers(p);
     if (p->select.lift) fputs(", lift over uniform", out);
 }
@@ -278,7 +278,7 @@ static hw_err show_by_parts(const picture *p, const view_params *view, hw_error 
 
 /* Whether logits of row i are contrasted with the chosen token itself: its text without any difference. */
 static bool is_own_contrast(const picture *p, size_t i) {
-    const char *other = hw_run_versus(p->run);
+    const char *other = hw_run_against(p->run);
     if (*other == '=') other++;
     hw_token t = hw_run_token(p->run, hw_attribution_first_token(p->a) + i);
     return hw_attribution_balance(p->a)[i].logit == 0 && t.n_bytes == strlen(other) &&
@@ -290,7 +290,7 @@ static void print_own_contrasts(const picture *p) {
     enum { MAX_LISTED = 8 };
     FILE *out = p->t->out;
     size_t n = 0, first = hw_attribution_first_token(p->a) - picture_first_selectable(p->run);
-    if (!*hw_run_versus(p->run) || !hw_attribution_balance(p->a)) return;
+    if (!picture_against_token(p) || !hw_attribution_balance(p->a)) return;
     for (size_t i = p->row_begin; i < p->row_end; i++) {
         if (!is_own_contrast(p, i)) continue;
         n++;

@@ -88,10 +88,12 @@ static void print_balance(const picture *p, const hw_balance *rows) {
         b.embedding += rows[i].embedding / n;
         b.logit += rows[i].logit / n;
     }
-    bool versus = *hw_run_versus(p->run);
-    fprintf(p->t->out, "  %-*s%.2f nats, all layers together", LABEL_WIDTH,
-            versus ? "logit above the other's" : "logit above the mean logit", b.logit);
-    if (versus) fprintf(p->t->out, "; the other: %s", picture_versus(p, p->t->width / 3).utf8);
+    bool to_token = picture_against_token(p);
+    const char *above = to_token                  ? "logit above the other's"
+                        : *hw_run_against(p->run) ? "logit above the expected" /* by the model's probabilities */
+                                                  : "logit above the mean logit";
+    fprintf(p->t->out, "  %-*s%.2f nats, all layers together", LABEL_WIDTH, above, b.logit);
+    if (to_token) fprintf(p->t->out, "; the other: %s", picture_against(p, p->t->width / 3).utf8);
     putc('\n', p->t->out);
     fprintf(p->t->out, "  %-*sattention to the prompt %+.2f, to the completion %+.2f,\n", LABEL_WIDTH,
             "which is the sum of", b.prompt, b.completion);

@@ -121,7 +121,7 @@ static sentence describe(const picture *p, const parts *of, double total) {
 bool first_line_print(const picture *p) {
     const hw_through *followed = hw_attribution_through_rows(p->a);
     bool whole = followed || hw_attribution_balance(p->a);
-    if (!whole || *hw_run_versus(p->run) || hw_attribution_params(p->a)->columns != HW_COLUMNS_PROMPT) return true;
+    if (!whole || picture_against_token(p) || hw_attribution_params(p->a)->columns != HW_COLUMNS_PROMPT) return true;
     parts sums = {.columns = calloc(hw_attribution_n_columns(p->a) + 1, sizeof *sums.columns)};
     if (!sums.columns) return false;
     for (size_t i = p->row_begin; i < p->row_end; i++) (followed ? add_followed : add_direct)(&sums, p, i);

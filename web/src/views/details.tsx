@@ -131,11 +131,12 @@ export function Contributions({ pane }: { pane: Pane }) {
 /* ------------------------------------------------------------------ balance */
 
 /** The contrast of the logits: an option of the run, from an untrusted file. */
-function aboveWhat(versus: unknown): string {
-  if (typeof versus !== 'string' || !versus) return 'above the mean logit'
-  return versus === 'second'
+function aboveWhat(against: unknown): string {
+  if (typeof against !== 'string' || !against) return 'above the mean logit'
+  if (against === 'distribution') return 'above the logit that the model expected'
+  return against === 'second'
     ? 'above the second likeliest token'
-    : `above ${shorten(label(versus.replace(/^=/, '')), 30)}`
+    : `above ${shorten(label(against.replace(/^=/, '')), 30)}`
 }
 
 /** Two digits show a difference of this many nats. */
@@ -152,7 +153,7 @@ export function BalanceSheet({ pane }: { pane: Pane }) {
   const chosen = pane.selection.value
   if (!rows || !chosen) return null
   const mean = meanBalance(rows, ...chosen)
-  const above = aboveWhat(pane.run.value?.info.options.versus)
+  const above = aboveWhat(pane.run.value?.info.options.against)
   const closes = balanceCloses(mean) && rows.slice(chosen[0], chosen[1] + 1).every(balanceCloses)
   const rest = balanceRest(mean)
   const parts = BALANCE_ROWS.map(([key, name]) => ({

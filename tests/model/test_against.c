@@ -1,10 +1,11 @@
 /*
- * test_versus.c - logits contrasted on a real model: a token with itself is nothing, and A against B is A less B, each of
- * them above the mean, which two runs that part at that token give. In full precision the parts sum to the engine's own
- * logit; products of quantised weights round on the way there.
+ * test_against.c - logits compared on a real model: a token with itself is nothing, and A against B is A less B, each of
+ * them above the mean, which two runs that part at that token give; against the distribution the parts sum to what the engine's
+ * logits say. In full precision the parts sum to the engine's own logit; products of quantised weights round on the way there.
  */
 #include "support/files.h"
 #include "support/fixture.h"
+#include "capture/top_tokens.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -13,16 +14,16 @@
 
 static const char PROMPT[] = "Context: It is sunny today, which is bad.\nQ: How is the weather today ?\nA: It is";
 
-static hw_trace *run(hw_model *model, const char *completion, const char *versus) {
+static hw_trace *run(hw_model *model, const char *completion, const char *against) {
     hw_run_params p = hw_run_params_default();
     p.prompt = PROMPT;
     p.prompt_bytes = strlen(PROMPT);
     p.completion = completion;
     p.completion_bytes = completion ? strlen(completion) : 0;
     p.n_generate = 4;
-    p.versus = versus;
+    p.against = against;
     hw_trace *trace = capture_keeping(model, p, HW_KEEP_ROWS, 1u << HW_SIGNAL_LOGIT);
-    assert_string_equal(hw_run_versus(hw_trace_run(trace)), versus ? versus : "");
+    assert_string_equal(hw_run_against(hw_trace_run(trace)), against && strcmp(against, "mean") != 0 ? against : "");
     return trace;
 }
 
@@ -94,12 +95,90 @@ static void second_is_the_next_best_of_each_step(void **state) {
     hw_attribution_free(a);
 }
 
+/* What the rows are above is the same for both: they differ as rows above the mean do. */
+static void the_distribution_of_a_step_is_one(void **state) {
+    hw_model *model = *state;
+    hw_attribution *sunny = logit(run(model, " sunny", "mean")), *cold = logit(run(model, " cold", NULL));
+    hw_attribution *a = logit(run(model, " sunny", "distribution")), *b = logit(run(model, " cold", "distribution"));
+    size_t cells = a->n_columns * a->n_layers;
+    double most = 0;
+    for (size_t c = 0; c < cells; c++) {
+        double want = (double)sunny->values[c] - (double)cold->values[c];
+        assert_close((double)a->values[c] - b->values[c], want, 1e-5);
+        most = fmax(most, fabs(want));
+    }
+    assert_true(most > 1e-3);
+    assert_close(a->balance->logit - b->balance->logit, sunny->balance->logit - cold->balance->logit, 1e-4);
+    hw_attribution_free(sunny);
+    hw_attribution_free(cold);
+    hw_attribution_free(a);
+    hw_attribution_free(b);
+}
+
+typedef struct candidate {
+    double logit;
+    int32_t id;
+} candidate;
+
+static int by_falling_logit(const void *a, const void *b) {
+    double x = ((const candidate *)a)->logit, y = ((const candidate *)b)->logit;
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* logit - sum_v p_v logit_v, from the engine's logits: of the likeliest 256 others and the token each, the rest as the mean.
+ * *rest <- the probability of the rest. */
+static double above_the_expected(hw_model *model, const hw_run *run, double *rest) {
+    hw__engine *e = model->engine;
+    size_t m = run->n_prompt, n = (size_t)run->model.n_vocab;
+    int32_t ids[64], chosen = run->tokens[m].id;
+    assert_true(m <= 64);
+    for (size_t i = 0; i < m; i++) ids[i] = run->tokens[i].id;
+    assert_int_equal(e->ops->begin(e, m, NULL, NULL, NULL), HW_OK);
+    assert_int_equal(e->ops->decode(e, ids, m, 0, m - 1, NULL, NULL), HW_OK);
+    const float *logits = e->ops->logits(e, m - 1);
+    candidate *all = hw__alloc(n, sizeof *all);
+    double norm = 0, mean = 0, expected = 0;
+    for (size_t i = 0; i < n; i++) {
+        all[i] = (candidate){logits[i], (int32_t)i};
+        norm += exp(logits[i]);
+        mean += logits[i] / (double)n;
+    }
+    qsort(all, n, sizeof *all, by_falling_logit);
+    *rest = 0;
+    for (size_t i = 0, others = 0; i < n; i++) {
+        bool kept = all[i].id == chosen || others < HW__MAX_OTHERS;
+        double p = exp(all[i].logit) / norm;
+        others += all[i].id != chosen;
+        expected += p * (kept ? all[i].logit : mean);
+        *rest += kept ? 0 : p;
+    }
+    double above = logits[chosen] - expected;
+    free(all);
+    return above;
+}
+
+static void the_distribution_closes(void **state) {
+    static const char *const words[] = {" sunny", " cold"};
+    hw_model *model = *state;
+    for (size_t i = 0; i < 2; i++) {
+        hw_trace *trace = run(model, words[i], "distribution");
+        hw_attribution *a = logit(trace);
+        const hw_balance *b = a->balance;
+        double rest;
+        assert_close(b->prompt + b->completion + b->bias + b->mlp + b->embedding, b->logit, 1e-4);
+        assert_close(b->logit, above_the_expected(model, a->run, &rest), 1e-4);
+        print_message("beyond the likeliest %d: %.3f\n", HW__MAX_OTHERS, rest);
+        assert_true(rest < 0.25);
+        hw_attribution_free(a);
+    }
+}
+
 static void saved_runs_know_what_was_contrasted(void **state) {
-    const char *path = temp_path("versus.safetensors");
+    const char *path = temp_path("against.safetensors");
     hw_trace *trace = run(*state, " sunny", " cold"), *back;
     assert_int_equal(hw_trace_save(trace, path, NULL), HW_OK);
     assert_int_equal(hw_trace_open(&back, path, NULL), HW_OK);
-    assert_string_equal(hw_run_versus(hw_trace_run(back)), " cold");
+    assert_string_equal(hw_run_against(hw_trace_run(back)), " cold");
     hw_attribution *a = logit(trace), *b = logit(back);
     assert_memory_equal(a->values, b->values, a->n_columns * a->n_layers * sizeof(float));
     assert_memory_equal(a->balance, b->balance, sizeof *a->balance);
@@ -130,6 +209,8 @@ int main(void) {
         cmocka_unit_test(one_token_less_another),
         cmocka_unit_test(a_token_against_itself_is_nothing),
         cmocka_unit_test(second_is_the_next_best_of_each_step),
+        cmocka_unit_test(the_distribution_of_a_step_is_one),
+        cmocka_unit_test(the_distribution_closes),
         cmocka_unit_test(saved_runs_know_what_was_contrasted),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);
