@@ -24,7 +24,7 @@ const passages = signal<Passage[]>([])
 /** Options of the run that differ from their defaults, by name. */
 const options = signal<RunOptions>({})
 /** Another token's exact text, "second", or nothing. */
-const versus = signal('')
+const against = signal('')
 /** Settings that must be chosen before the run is made. */
 const settings = signal({ measure: 'projection', aggregate: 'mean' })
 const methods = signal<ReadonlySet<string>>(new Set(['logit', 'rollout', 'contribution', 'attention']))
@@ -84,7 +84,7 @@ function request(): ExplainRequest {
     ...(isGiven.value ? { completion: completion.value } : {}),
     options: {
       ...Object.fromEntries(sent.map(({ name }) => [name, options.value[name]])),
-      ...(versus.value ? { versus: versus.value } : {}),
+      ...(against.value ? { against: against.value } : {}),
     },
     ...(spans.length ? { spans } : {}),
     methods: [...methods.value],
@@ -219,13 +219,13 @@ function Settings() {
       </fieldset>
       <div class="fields">
         {methods.value.has('logit') && (
-          <label title="Explain the choice against this token: its exact text with its leading space, or second">
+          <label title="What the chosen token's logit is compared with: the mean of all; distribution, their mean by the model's probabilities; second, the most probable other token of each step; or a token's exact text with its leading space">
             Logit against
             <input
               type="text"
-              placeholder="the mean; a token, or second"
-              value={versus.value}
-              onInput={(e) => (versus.value = e.currentTarget.value)}
+              placeholder="the mean; distribution, second or a token"
+              value={against.value}
+              onInput={(e) => (against.value = e.currentTarget.value)}
             />
           </label>
         )}
