@@ -202,6 +202,12 @@ def test_memory_that_is_no_size(headwater, smollm, text):
     assert done.status == 2 and "--memory" in done.err
 
 
+def test_a_small_limit_is_shown_in_its_own_unit(headwater, tiny):
+    for limit, shown in (("1", "1 B"), ("3000", "3 kB")):
+        done = headwater("explain", "-m", tiny / "llama.gguf", "-p", "hello", "-n", "1", "--memory", limit)
+        assert done.status == 1 and f"--memory is {shown}:" in done.err and " 0 MB" not in done.err
+
+
 def estimate(program, *args):
     """What is said that the run would take, in bytes and as text."""
     said = subprocess.run([program, "explain", *args, "--memory", "1M"], capture_output=True, text=True).stderr

@@ -85,13 +85,14 @@ static void print_legend(const terminal *t) {
 }
 
 /* Prints the text of the segment that the first method ranks highest. */
-static void print_top(const job *j, const check_facts *f) {
+static int print_top(job *j, const check_facts *f) {
     hw_view_params params = hw_view_params_default();
     hw_view *view;
+    hw_error err;
     size_t top, n;
     params.row_begin = f->row_begin;
     params.row_end = f->row_end;
-    if (hw_view_new(&view, j->made[0], &params, NULL) != HW_OK) return;
+    if (hw_view_new(&view, j->made[0], &params, &err) != HW_OK) return job_fail(j, &err);
     if (hw_view_top(view, &top, 1) == 1) {
         const hw_span *span = hw_segments_at(f->segments, top);
         const char *bytes = hw_run_prompt(f->run, &n) + span->begin;
@@ -101,9 +102,10 @@ static void print_top(const job *j, const check_facts *f) {
         fprintf(j->t.out, "Top segment of %s: %zu: %s\n", j->methods[0], top, text.utf8);
     }
     hw_view_free(view);
+    return STATUS_DONE;
 }
 
-static void print_check(const job *j, const check_facts *f) {
+static int print_check(job *j, const check_facts *f) {
     const terminal *t = &j->t;
     putc('\n', t->out);
     terminal_bold(t);
@@ -115,11 +117,13 @@ static void print_check(const job *j, const check_facts *f) {
     print_table(t, f->check);
     print_legend(t);
     putc('\n', t->out);
-    print_top(j, f);
+    int status = print_top(j, f);
+    if (status != STATUS_DONE) return status;
     terminal_bold(t);
     text_puts(t->out, hw_check_verdict(f->check));
     terminal_plain(t);
     fprintf(t->out, "\n%zu forward passes in all, equal ones run once\n", hw_check_n_passes(f->check));
+    return STATUS_DONE;
 }
 
 /* ------------------------------------------------------------------ checking */
@@ -248,8 +252,9 @@ static int check_trace(job *j, const cut *c, const hw_trace *trace) {
     if (status == STATUS_DONE) status = judge(j, trace, &facts, &check);
     if (status == STATUS_DONE) status = rewrite_all(j, &facts, &again);
     if (status == STATUS_DONE) {
+        int printed = print_check(j, &facts);
         status = save(j->o, &facts);
-        print_check(j, &facts);
+        if (status == STATUS_DONE) status = printed;
         if (again.n) fputs("\nWritten again, greedily, without what a method puts first:\n", j->t.out);
         print_again(&j->t, &again);
     }

@@ -15,9 +15,14 @@
 
 /* "1.20 GB", powers of 1024 as the option reads them, with `more` additional decimals. */
 static const char *exact_text(char out[32], uint64_t bytes, int more) {
-    double mib = (double)bytes / (1 << 20);
-    bool small = mib < 1024;
-    snprintf(out, 32, "%.*f %s", (small ? 0 : 2) + more, small ? mib : mib / 1024, small ? "MB" : "GB");
+    static const struct {
+        const char *unit;
+        int shift, decimals;
+    } units[] = {{"GB", 30, 2}, {"MB", 20, 0}, {"kB", 10, 0}, {"B", 0, 0}};
+    size_t i = 0;
+    while (i + 1 < sizeof units / sizeof *units && bytes >> units[i].shift == 0) i++;
+    snprintf(out, 32, "%.*f %s", units[i].shift ? units[i].decimals + more : 0, (double)bytes / (double)(1 << units[i].shift),
+             units[i].unit);
     return out;
 }
 
