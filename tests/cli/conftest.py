@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 from patience import HANG_S
+from program import model_path, program, program_path, smollm  # noqa: F401
 
 HERE = pathlib.Path(__file__).parent
 CLEARED = ("NO_COLOR", "COLORTERM", "COLORFGBG", "COLUMNS", "HEADWATER_MODEL")
@@ -23,36 +24,9 @@ def pytest_addoption(parser):
     parser.addoption("--update-expected", action="store_true", help="rewrite tests/data/cli")
 
 
-def setting(name):
-    value = os.environ.get(name)
-    if not value:
-        pytest.exit(f"${name} is not set; `ctest -L cli` sets it", returncode=3)
-    return value
-
-
-@pytest.fixture(scope="session")
-def program():
-    path = pathlib.Path(setting("HEADWATER_BIN")).resolve()
-    assert path.is_file(), f"no program at {path}"
-    return path
-
-
 @pytest.fixture(scope="session")
 def bench_program():
-    path = pathlib.Path(setting("HEADWATER_BENCH")).resolve()
-    assert path.is_file(), f"no program at {path}"
-    return path
-
-
-def model_path(name):
-    path = pathlib.Path(setting("HEADWATER_TEST_MODELS")).resolve() / name
-    assert path.is_file(), f"no model at {path}"
-    return path
-
-
-@pytest.fixture(scope="session")
-def smollm():
-    return model_path("SmolLM2-135M-Instruct.Q4_1.gguf")
+    return program_path("HEADWATER_BENCH")
 
 
 @pytest.fixture(scope="session")

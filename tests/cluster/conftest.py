@@ -14,6 +14,7 @@ import time
 
 import pytest
 from patience import HANG_S, patience
+from program import program, smollm  # noqa: F401
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "scancel", "squeue", "sinfo")
 SKIPPED = 77
@@ -44,13 +45,6 @@ SlurmdParameters=config_overrides
 NodeName={host} NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
 PartitionName=all Nodes={host} Default=YES State=UP
 """
-
-
-def setting(name):
-    value = os.environ.get(name)
-    if not value:
-        pytest.exit(f"${name} is not set; `ctest -L cluster` sets it", returncode=3)
-    return pathlib.Path(value).resolve()
 
 
 def pytest_sessionfinish(session, exitstatus):
@@ -149,13 +143,3 @@ def slurm():
             yield made
         finally:
             made.stop()
-
-
-@pytest.fixture(scope="session")
-def program():
-    return setting("HEADWATER_BIN")
-
-
-@pytest.fixture(scope="session")
-def smollm():
-    return setting("HEADWATER_TEST_MODELS") / "SmolLM2-135M-Instruct.Q4_1.gguf"

@@ -7,7 +7,6 @@ import base64
 import http.client
 import json
 import os
-import pathlib
 import signal
 import socket
 import subprocess
@@ -17,30 +16,10 @@ import zlib
 import numpy as np
 import pytest
 from patience import HANG_S, patience, until
+from program import program, smollm  # noqa: F401
 
 PROMPT = "My name is Abdul, I am from"
 ENDLESS = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,"  # greedy counting goes on for thousands of tokens
-
-
-def setting(name):
-    value = os.environ.get(name)
-    if not value:
-        pytest.exit(f"${name} is not set; `ctest -L http` sets it", returncode=3)
-    return value
-
-
-@pytest.fixture(scope="session")
-def program():
-    path = pathlib.Path(setting("HEADWATER_BIN")).resolve()
-    assert path.is_file(), f"no program at {path}"
-    return path
-
-
-@pytest.fixture(scope="session")
-def smollm():
-    path = pathlib.Path(setting("HEADWATER_TEST_MODELS")).resolve() / "SmolLM2-135M-Instruct.Q4_1.gguf"
-    assert path.is_file(), f"no model at {path}"
-    return path
 
 
 class Reply:

@@ -4,8 +4,6 @@ $HEADWATER_BIN is the program, $HEADWATER_TEST_MODELS the folder of GGUF models;
 end without an error on its console, and reports without a request to anything but their own file.
 """
 
-import os
-import pathlib
 import re
 import subprocess
 
@@ -14,25 +12,9 @@ import pytest
 from browser import PAGE, ROOT, open_browser
 from documents import document, page_with
 from patience import HANG_S, patience
+from program import program, smollm  # noqa: F401
 
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
-
-
-def setting(name):
-    value = os.environ.get(name)
-    if not value:
-        pytest.exit(f"${name} is not set; `ctest -L web` sets it", returncode=3)
-    return pathlib.Path(value).resolve()
-
-
-@pytest.fixture(scope="session")
-def program():
-    return setting("HEADWATER_BIN")
-
-
-@pytest.fixture(scope="session")
-def smollm():
-    return setting("HEADWATER_TEST_MODELS") / "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 @pytest.fixture(scope="session")
