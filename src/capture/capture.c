@@ -3,7 +3,7 @@
  *
  *     prompt tokens -> decode in chunks -> [choose or take a token -> decode it] x n -> trace
  *
- * The last completion token is decoded too: its own row is what row convention `own` explains it by.
+ * The last completion token is decoded too, because row convention `own` explains it by its own row.
  */
 #include "capture/capture.h"
 
@@ -37,7 +37,7 @@ hw_err hw__capture_feed(hw__capture *c, hw_error *err) {
     return begin < end ? hw__explainer_feed(c->explainer, c->trace, c->held_layer, begin, end, err) : HW_OK;
 }
 
-/* The prompt's last row is one of interest: it is kept, and explained when it has chosen its token. */
+/* The prompt's last row is a target row: it is kept, and explained when it has chosen its token. */
 static void hold(hw__capture *c, size_t layer, const hw__heads *heads) {
     size_t last = c->trace->run->n_prompt - 1, end = heads->q0 + heads->n_rows;
     c->held_layer = layer;
@@ -45,7 +45,7 @@ static void hold(hw__capture *c, size_t layer, const hw__heads *heads) {
     c->held_end = end < last ? end : last;
 }
 
-/* Where rows first.. of a chunk go in the trace, and how many columns they have. */
+/* Destination of rows first.. of a chunk in the trace, and their numbers of columns. */
 static hw_err place_rows(float **rows, size_t *n, const hw__capture *c, size_t layer, const hw__heads *heads,
                          size_t first, hw_error *err) {
     for (size_t q = first; q < heads->n_rows; q++) {
@@ -136,7 +136,7 @@ typedef struct session {
     uint32_t signals;
     size_t n_done;      /* tokens decoded */
     size_t last_row;    /* row of the last decode that predicts the next token */
-    bool interruptible; /* whether a stop may cut a decode short, which loses the run */
+    bool interruptible; /* whether a stop may interrupt a decode, which loses the run */
 } session;
 
 static void progress(const session *s, hw_stage stage, size_t done, size_t total) {
@@ -197,7 +197,7 @@ static hw_err prefill(session *s, hw_error *err) {
     return HW_OK;
 }
 
-/* Teacher forcing: the completion is decoded in chunks, each row naming the token after it. */
+/* Teacher forcing: the completion is decoded in chunks, and each row predicts the next token. */
 static hw_err force_completion(session *s, hw_error *err) {
     size_t n = s->given.n, chunk = s->engine->ops->chunk(s->engine);
     if (chunk > HW__MAX_LOGITS) chunk = HW__MAX_LOGITS;
@@ -219,7 +219,7 @@ static hw_err force_completion(session *s, hw_error *err) {
 
 static bool asked_to_stop(const session *s) { return s->params->stop && s->params->stop(s->params->ctx); }
 
-/* While tokens are generated a stop waits for the one in work, so that every kept token has its rows. */
+/* During generation a stop takes effect after the current token, so that every kept token has its rows. */
 static bool stop_decode(void *ctx) {
     const session *s = ctx;
     return s->interruptible && asked_to_stop(s);
@@ -260,7 +260,7 @@ static hw_err check_params(const hw_run_params *p, hw_error *err) {
     return HW_OK;
 }
 
-/* Tokens of prompt and given completion, and whether all that may come fits into the context. */
+/* Tokenizes prompt and given completion, and checks that the longest possible run fits the context. */
 static hw_err read_tokens(session *s, size_t n_ctx, hw_error *err) {
     const hw_run_params *p = s->params;
     hw_err rc = hw__prompt_tokens(s->run, &s->prompt, s->engine, p, err);
@@ -308,7 +308,7 @@ static hw_err begin_explainer(session *s, hw_error *err) {
     return rc;
 }
 
-/* Room for what the decodes will show. */
+/* Allocates what the decodes will fill. */
 static hw_err start_capture(session *s, size_t total, hw_error *err) {
     hw_explainer *x = s->params->explainer;
     hw_err rc = begin_explainer(s, err);
@@ -323,7 +323,8 @@ static hw_err start_capture(session *s, size_t total, hw_error *err) {
                                .explainer = x};
     const hw_method_params *sums = hw__explainer_sums(x);
     if (sums) rc = hw__trace_group_signals(s->trace, sums->groups, sums->n_groups, err);
-    if (rc == HW_OK) rc = hw__explainer_feed(x, s->trace, 0, 0, 0, err); /* room for it, and no prompt is too short */
+    /* the explainer can consume it even for a short prompt */
+    if (rc == HW_OK) rc = hw__explainer_feed(x, s->trace, 0, 0, 0, err);
     if (rc == HW_OK) rc = hw__pending_new(&s->capture.pending, s->trace, s->signals, &s->run->model, total, err);
     if (rc == HW_OK) rc = hw__pending_compare(&s->capture.pending, hw__against_others(&s->against), err);
     if (rc == HW_OK) hw__trace_touch(s->trace);
@@ -337,7 +338,8 @@ static hw_err finish_capture(session *s, hw_error *err) {
     return rc;
 }
 
-/* Starts the engine's sequence: with the front that an earlier trace has the rows of, as far as the engine has it too. */
+/* Starts the engine's sequence with the prefix for which an earlier trace has rows, as far as the engine still holds
+ * it. */
 static hw_err start_sequence(session *s, size_t total, hw_error *err) {
     const hw__engine_ops *ops = s->engine->ops;
     const hw_trace *prefix = s->trace && ops->resume && !hw__explainer_feeds(s->capture.explainer) ? s->params->prefix : NULL;

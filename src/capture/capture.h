@@ -1,5 +1,5 @@
 /*
- * capture.h - one run of an engine becomes a trace: heads fused (head_fusion.h) to one row per layer and token.
+ * capture.h - turns one run of an engine into a trace: heads fused (head_fusion.h) to one row per layer and token.
  */
 #ifndef HW_CAPTURE_CAPTURE_H
 #define HW_CAPTURE_CAPTURE_H
@@ -7,11 +7,11 @@
 #include "capture/signal_batch.h"
 #include "methods/explainer.h"
 
-/* A sink that fuses into a trace's rows and checks each: finite, not negative, sum 1 (less with `sinks`). */
+/* A sink that fuses rows into a trace and checks each: finite, not negative, sum 1 (less with `sinks`). */
 typedef struct hw__capture {
     hw_trace *trace;
     bool sinks;
-    size_t n_threads;        /* that share the rows of a chunk; 0: one */
+    size_t n_threads;        /* threads that share the rows of a chunk; 0: one */
     hw_explainer *explainer; /* that prompt rows may be fed to; NULL: none */
     size_t held_layer, held_from, held_end; /* rows of one layer to be fed yet: when the signals beside them are there */
     hw__pending pending;                    /* zeroed: no signals */

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Columns at once: what is made of them stays in cache. Vectors are made of all heads: FEWEST where those are large. */
+/* Columns per block: intermediate results stay in cache. Vectors are made for all heads: FEWEST columns if they are
+ * large. */
 enum { BLOCK = 256, FEWEST = 8, VECTOR_BYTES = 512 << 10 };
 
 static size_t columns_at_once(size_t n_heads, size_t n_embd) {
@@ -64,14 +65,14 @@ double hw__row_scale(const hw__row *row, const hw__values *values, size_t n_embd
     return values->scale / sqrt(sum / (double)n_embd + values->eps);
 }
 
-/* z <- gain z: the direction as it meets the output projection, but for the factor s of each row. */
+/* z <- gain z: the direction at the output projection, without each row's factor s. */
 static void carry_through_norm(float *z, const hw__values *values, size_t n_embd) {
     for (size_t d = 0; values->gain && d < n_embd; d++) z[d] *= values->gain[d];
 }
 
-/* query [H_kv, n group, d]: carried directions [n, H d] by the KV head that serves their query heads. */
+/* query [H_kv, n group, d]: projected directions [n, H d], arranged by the KV head that serves their query heads. */
 static void gather_heads(float *query, const float *carried, size_t n, const hw__values *v) {
-    size_t heads = v->n_heads / v->n_heads_kv * v->head_size; /* floats of the query heads of one */
+    size_t heads = v->n_heads / v->n_heads_kv * v->head_size; /* floats of the query heads of one KV head */
     for (size_t kv = 0; kv < v->n_heads_kv; kv++)
         for (size_t i = 0; i < n; i++)
             memcpy(query + (kv * n + i) * heads, carried + (i * v->n_heads_kv + kv) * heads, heads * sizeof *query);
@@ -97,7 +98,7 @@ static void gather_factored(float *query, const float *carried, const hw__meetin
         }
 }
 
-/* How many of the columns first .. first + n - 1 a row has. */
+/* Number of the columns first .. first + n - 1 that a row has. */
 static size_t columns_of(const hw__row *row, size_t first, size_t n) {
     return row->n_keys <= first ? 0 : row->n_keys - first < n ? row->n_keys - first : n;
 }
@@ -147,7 +148,7 @@ void hw__contribution_linear(hw__meeting *meetings, size_t n, size_t n_direction
 
 /* ------------------------------------------------------------------ measures of every vector */
 
-/* vectors [H, n, D] <- W_O[:,h] (factor[h] v[h, first + k]), before attention, gain and scale; no factor where it is NULL. */
+/* vectors [H, n, D] <- W_O[:,h] (factor[h] v[h, first + k]), before attention, gain and scale; factor NULL: 1. */
 static void carry_values(size_t first, size_t n, const hw__values *v, const float *factor, size_t n_embd,
                          const hw__contribution_room *room) {
     size_t d = v->head_size, width = v->n_heads * d, group = v->n_heads / v->n_heads_kv;
@@ -163,12 +164,13 @@ static void carry_values(size_t first, size_t n, const hw__values *v, const floa
 
 typedef int64_t double_bits __attribute__((vector_size(HW__LANES * sizeof(int64_t))));
 
-/* |T|_2 of attention's part of one vector, |rest|_1 and |rest|_2 of what a stream is without it. */
+/* |T|_2 of attention's part of one vector, |rest|_1 and |rest|_2 of the stream without it. */
 typedef struct measured {
     double norm, one, two;
 } measured;
 
-/* vectors: those of the first head, the next head's are `step` on; attn: its weight, the next head's is `stride` on. */
+/* vectors: those of the first head, the next head's are `step` further; attn: its weight, the next head's is `stride`
+ * further. */
 HW__SIMD static measured measure(const float *vectors, size_t step, const float *attn, size_t stride, size_t n_heads,
                                  const double *stream, const double *factor, size_t n_embd) {
     hw__double_lanes squares = {0}, one = {0}, two = {0}, of, by;
@@ -204,7 +206,7 @@ HW__SIMD static measured measure(const float *vectors, size_t step, const float 
     return (measured){sqrt(rest_squares), rest_one, sqrt(rest_two)};
 }
 
-/* What is the same for all columns of a row. */
+/* Values that are the same for all columns of a row. */
 typedef struct stream_of {
     double *y, *added, *factor; /* [D] */
     double one, two;            /* |y|_1, |y|_2 */
@@ -230,7 +232,7 @@ static void measure_columns(const hw__lengths *l, size_t first, size_t n, size_t
     stream_of s = read_stream(l->row, values, n_embd, room);
     for (size_t i = 0; i < n; i++) {
         size_t k = first + i;
-        bool own = k + 1 == l->row->n_keys; /* T holds the residual too */
+        bool own = k + 1 == l->row->n_keys; /* T includes the residual */
         measured m = measure(room->vectors + i * n_embd, n_made * n_embd, l->row->heads + k, l->row->stride,
                              values->n_heads, own ? s.added : s.y, s.factor, n_embd);
         if (l->norm) l->norm[k] = (float)m.norm;

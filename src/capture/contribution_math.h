@@ -1,21 +1,22 @@
 /*
- * contribution_math.h - what attention adds to the stream, split by the token it comes from. Pure functions over arrays.
+ * contribution_math.h - splits what attention adds to the stream by source token. Pure functions over arrays.
  *
- * In one layer the attention of query row q adds, from column k, the vector (Kobayashi et al. 2020, arXiv 2004.10102; ALTI:
- * Ferrando et al. 2022, arXiv 2203.04212)
+ * In one layer the attention of query row q adds, from column k, the vector (Kobayashi et al. 2020, arXiv 2004.10102;
+ * ALTI: Ferrando et al. 2022, arXiv 2203.04212)
  *
  *     T[q,k] = Σ_h A[h,q,k] f[h,k]  (+ x[q] if k = q)        f[h,k] = gain s_q W_O[:,h] (g_q[h] v[h,k])
  *
- * with g_q the gate of a row, if any, and y[q] = Σ_k T[q,k] (+ bias) the stream after it. Four measures make one number of each vector:
+ * where g_q is the gate of a row, if any, and y[q] = Σ_k T[q,k] (+ bias) the stream after the layer's attention. Four
+ * measures reduce each vector to one number:
  *
  *     projection   <T, y> / |y|²                     signed; sums to 1 less the bias share
  *     norm         |T - residual|_2                  attention only; scaled to sum 1
  *     proximity    max(0, |y|_p - |y - T|_p)         p = 1, 2; scaled to sum 1
  *     logit        <T - residual, z>                 z: direction of the emitted token in the final stream
  *
- * Projection and logit are products with one direction per row, so they need no vector per pair: the direction is
- * carried back through W_O once, then meets the values. The others build every vector, n D H multiplications a row: W_O v of
- * every head and column, D H d each, is made once for all rows.
+ * Projection and logit are dot products with one direction per row, so they need no vector per pair: the direction is
+ * projected by W_O once, then multiplied with the values. The other measures need every vector, n D H multiplications
+ * per row: W_O v of every head and column, D H d each, is computed once for all rows.
  */
 #ifndef HW_CAPTURE_CONTRIBUTION_MATH_H
 #define HW_CAPTURE_CONTRIBUTION_MATH_H
@@ -30,7 +31,7 @@ typedef struct hw__row {
     const float *before; /* [D] x */
     const float *added;  /* [D] a */
     const float *mixed;  /* [D] o, for the post-norm's rms */
-    const float *factor; /* [H d] what the outputs of heads are multiplied by before W_O; NULL: nothing */
+    const float *factor; /* [H d] factors of the heads' outputs before W_O; NULL: none */
 } hw__row;
 
 /* Scratch for one layer after the other. Zeroed at first. */
@@ -69,7 +70,7 @@ typedef struct hw__lengths {
     float *norm, *proximity1, *proximity2;
 } hw__lengths;
 
-/* The n rows of a layer. */
+/* Computes the n rows of a layer. */
 void hw__contribution_vectors(const hw__lengths *rows, size_t n, const hw__values *values, size_t n_embd,
                               const hw__contribution_room *room);
 

@@ -1,8 +1,9 @@
 /*
- * conversation.c - the conversation is written twice: as it is, and with a mark of our own in place of each message. The second
- * text shows the template's parts and the order of the messages; the first must be the same parts with the messages, whole or
- * trimmed, between them. Where the template writes other parts for other texts, a message is looked for by itself, and found
- * only where it stands once. What cannot be told is refused: no byte is given to a message by guess.
+ * conversation.c - the conversation is rendered twice: unchanged, and with a marker instead of each message. The second
+ * text shows the template's own parts and the order of the messages; the first must consist of the same parts with the
+ * messages, whole or trimmed, between them. If the template writes other parts for other texts, a message is searched
+ * by itself, and accepted only if it occurs exactly once. Anything ambiguous is an error: no byte is assigned to a
+ * message by guess.
  */
 #include "capture/conversation.h"
 
@@ -10,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A mark: "headwater" + salt + "m" + message + "end", of letters and digits only, so that no template trims or escapes it. */
+/* A marker: "headwater" + salt + "m" + message + "end", letters and digits only, so that no template trims or escapes
+ * it. */
 enum { MARK_BYTES = 64, MAX_SALT = 1000 };
 
 typedef struct range {
@@ -18,12 +20,12 @@ typedef struct range {
     size_t n;
 } range;
 
-/* The work in progress. */
+/* State of the search. */
 typedef struct search {
     const hw__chat *chat;
     hw__written real, marked;
     char (*marks)[MARK_BYTES]; /* [n_messages] */
-    hw__turn *turns;           /* [n_turns] in the marked text first, then in the real one */
+    hw__turn *turns;           /* [n_turns] first in the marked text, then in the real one */
     size_t n_turns;
 } search;
 
@@ -98,7 +100,7 @@ static int compare_turns(const void *a, const void *b) {
     return (x->begin > y->begin) - (x->begin < y->begin);
 }
 
-/* Turns of the marked text. */
+/* Finds the messages in the marked text. */
 static hw_err find_marks(search *s, hw_error *err) {
     range text = range_of(&s->marked);
     for (size_t i = 0; i < s->chat->n_messages; i++) {
@@ -124,7 +126,7 @@ static range trim(range text, bool front, bool back) {
     return text;
 }
 
-/* The template's part behind turn t of the marked text, or before the first. */
+/* The template's part after turn t of the marked text, or before the first. */
 static range part_after(const search *s, size_t t) {
     size_t begin = s->turns[t].end, end = t + 1 < s->n_turns ? s->turns[t + 1].begin : s->marked.n;
     return (range){s->marked.bytes + begin, end - begin};
@@ -132,13 +134,13 @@ static range part_after(const search *s, size_t t) {
 
 static range part_before(const search *s) { return (range){s->marked.bytes, s->n_turns ? s->turns[0].begin : s->marked.n}; }
 
-/* Whether the template's part stands at `at`, and the last one ends the text. */
+/* Whether the template's part is at `at`; the last part must end the text. */
 static bool part_fits(const search *s, size_t t, size_t at) {
     range part = part_after(s, t), text = range_of(&s->real);
     return starts_with(text, at, part) && (t + 1 < s->n_turns || at + part.n == text.n);
 }
 
-/* The message as it is, or trimmed on either side, at `at`. */
+/* Matches the message, unchanged or trimmed on either side, at `at`. */
 static bool place_whole(hw__turn *out, const search *s, size_t t, size_t at) {
     range whole = content_of(s, t);
     for (int sides = 0; sides < 4; sides++) {
@@ -150,8 +152,8 @@ static bool place_whole(hw__turn *out, const search *s, size_t t, size_t at) {
     return false;
 }
 
-/* The longest piece of the message that stands at `at`, up to a place where the template's next part begins: what a model
- * thought is often left out. */
+/* Matches the longest piece of the message at `at`, up to a position where the template's next part begins: templates
+ * often leave out what a model thought. */
 static bool place_piece(hw__turn *out, const search *s, size_t t, size_t at) {
     range whole = content_of(s, t), text = range_of(&s->real), part = part_after(s, t);
     bool found = false;
@@ -165,7 +167,7 @@ static bool place_piece(hw__turn *out, const search *s, size_t t, size_t at) {
     return found;
 }
 
-/* Every message between the parts that the marked text shows. */
+/* Matches every message between the parts found in the marked text. */
 static bool place_between(hw__turn *out, const search *s) {
     range before = part_before(s);
     size_t at = before.n;
@@ -177,7 +179,7 @@ static bool place_between(hw__turn *out, const search *s) {
     return s->n_turns > 0 || before.n == s->real.n;
 }
 
-/* Each message, trimmed, where it stands once in the whole text and behind the one before. */
+/* Matches each message, trimmed, if it occurs once in the whole text and after the previous one. */
 static hw_err place_alone(hw__turn *out, const search *s, hw_error *err) {
     range text = range_of(&s->real);
     size_t from = 0;
@@ -204,7 +206,7 @@ static hw_err place(search *s, hw_error *err) {
 
 /* ------------------------------------------------------------------ */
 
-/* A template that does not know thinking writes the same with and without. */
+/* A template that does not support thinking gives the same text with and without. */
 static hw_err check_thinking(const search *s, hw__engine *engine, hw_error *err) {
     if (s->chat->thinking == HW_THINKING_DEFAULT) return HW_OK;
     hw__chat other = *s->chat;

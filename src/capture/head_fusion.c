@@ -1,4 +1,5 @@
-/* head_fusion.c - rows are read once, a block of columns of every head at a time, while they are in the processor's cache. */
+/* head_fusion.c - reads rows once, a block of columns of every head at a time, while they are in the processor's
+ * cache. */
 #include "capture/head_fusion.h"
 
 #include "math/simd.h"
@@ -7,7 +8,7 @@
 
 enum { BLOCK = 512, MOST_HEADS = 1024, WORTH_THREADS = 1 << 18 };
 
-/* What a head's row was seen to be. */
+/* Sum and minimum of a head's row. */
 typedef struct seen {
     double sum;
     float least;
@@ -47,7 +48,7 @@ static const float *row_of(const hw__heads *heads, size_t h, size_t q) {
     return heads->attn + h * heads->head_stride + q * heads->row_stride;
 }
 
-/* out [n] <- the sum over heads; of [H] <- what each head's row is. */
+/* out [n] <- the sum over heads; of [H] <- sum and minimum of each head's row. */
 static void sum_heads(float *out, const hw__heads *heads, size_t q, size_t n, seen *of) {
     memset(out, 0, n * sizeof *out);
     for (size_t h = 0; h < heads->n_heads; h++) of[h] = (seen){0};
@@ -88,7 +89,7 @@ static void fuse(float *out, const hw__heads *heads, size_t q, size_t n, size_t 
 
 /* ------------------------------------------------------------------ many rows, checked */
 
-/* The first head whose row is no softmax, or n_heads. Written so that NaN fails. */
+/* The first head whose row is not a softmax, or n_heads. Written so that NaN fails. */
 static size_t bad_head(const seen *of, size_t n_heads, bool sinks) {
     double low = sinks ? 0 : 1 - HW_ROW_TOLERANCE;
     size_t h = 0;
@@ -111,11 +112,11 @@ hw_err hw__fuse_rows(float *const *out, const size_t *n, const hw__heads *heads,
     if (heads->n_heads == 0 || heads->n_heads > MOST_HEADS)
         return hw__fail(err, HW_ERR_ENGINE, "layer %zu has %zu heads: 1..%d are handled", layer, heads->n_heads,
                         MOST_HEADS);
-    size_t bad_row = count; /* the first, so that the message does not depend on the threads */
+    size_t bad_row = count; /* the first one, so that the message does not depend on the threads */
     long rows = (long)count;
     bool many = count * heads->n_keys * heads->n_heads >= WORTH_THREADS;
     int threads = n_threads ? (int)n_threads : 1;
-    (void)many, (void)threads; /* where there is no OpenMP */
+    (void)many, (void)threads; /* unused without OpenMP */
 #pragma omp parallel for num_threads(threads) if (many) reduction(min : bad_row)
     for (long i = 0; i < rows; i++) {
         seen of[MOST_HEADS];

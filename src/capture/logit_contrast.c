@@ -1,4 +1,4 @@
-/* logit_contrast.c - finding the one token that reads as a text. */
+/* logit_contrast.c - finds the single token with a given text. */
 #include "capture/logit_contrast.h"
 
 #include "base/utf8.h"
@@ -13,7 +13,7 @@ static bool reads_so(const hw__piece *piece, const char *text, size_t n) {
     return piece->n_bytes == n && memcmp(piece->bytes, text, n) == 0;
 }
 
-/* The last one, for a vocabulary may begin with the bytes, which some characters have beside a token of their own. */
+/* Returns the last match, because a vocabulary may begin with byte tokens that duplicate characters. */
 static hw_err search(int32_t *id, hw__engine *engine, const char *text, size_t n, hw_error *err) {
     hw__piece piece;
     hw_err rc = HW_OK;
@@ -83,7 +83,7 @@ static int32_t other_of(const hw__against *v, const hw_token *token) {
     if (v->kind == HW__AGAINST_TOKEN) return v->id;
     for (int32_t i = 0; i < token->n_alternatives; i++)
         if (token->alternatives[i].id != token->id) return token->alternatives[i].id;
-    return token->id; /* a vocabulary of one token: nothing else could have been */
+    return token->id; /* a vocabulary of one token: there is no other token */
 }
 
 hw_err hw__against_take(hw__contrast *out, const hw__against *v, const hw_token *token, hw__engine *engine, size_t row,

@@ -1,11 +1,11 @@
-/* prefix_reuse.c - which rows of an earlier trace serve a new run, and copying them. */
+/* prefix_reuse.c - selects rows of an earlier trace that a new run can reuse, and copies them. */
 #include "capture/prefix_reuse.h"
 
 #include "base/error.h"
 
 #include <string.h>
 
-/* Signals that rows before those of interest have too. */
+/* Signals that exist for rows before the target rows too. */
 static bool of_every_row(int signal) { return hw__signal_layout((hw_signal)signal) != HW__LAYOUT_ROWS; }
 
 static bool same_model(const hw_run *a, const hw_run *b) {
@@ -24,7 +24,7 @@ size_t hw__prefix_shared(const hw_trace *prefix, const hw_run *run, hw_rows kept
     return shared - shared % HW__PREFIX_GROUP;
 }
 
-/* The last block shows what attention carries for rows of interest only, and in the new run these are none. */
+/* The last block provides contributions for target rows only, and in the new run these rows are not target rows. */
 static bool is_hidden(const hw_trace *trace, size_t layer) {
     const hw_model_info *model = &trace->run->model;
     return model->layers[layer] == model->n_blocks - 1;
@@ -32,7 +32,7 @@ static bool is_hidden(const hw_trace *trace, size_t layer) {
 
 void hw__prefix_copy(hw_trace *trace, const hw_trace *prefix, size_t n, uint32_t wanted) {
     size_t floats = 0;
-    hw__trace_layer_size(&floats, n, true); /* it fitted when the trace was made */
+    hw__trace_layer_size(&floats, n, true); /* cannot overflow: checked when the trace was made */
     for (size_t l = 0; l < trace->n_layers; l++) {
         if (trace->kept == HW_ROWS_ALL) memcpy(trace->rows[l], prefix->rows[l], floats * sizeof(float));
         for (int i = 0; i < HW_N_SIGNALS; i++) {

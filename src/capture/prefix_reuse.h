@@ -1,7 +1,8 @@
 /*
- * prefix_reuse.h - the front that a new run shares with an earlier trace: its rows are copied, its tokens not decoded again.
+ * prefix_reuse.h - the prefix that a new run shares with an earlier trace: its rows are copied, its tokens not decoded
+ * again.
  *
- * Past rows of a causal model never change, so the rows of a front are the same whatever follows it.
+ * Past rows of a causal model never change, so the rows of a prefix do not depend on what follows it.
  */
 #ifndef HW_CAPTURE_PREFIX_REUSE_H
 #define HW_CAPTURE_PREFIX_REUSE_H
@@ -20,7 +21,7 @@ enum { HW__PREFIX_GROUP = 4, HW__PREFIX_MIN_REST = 2 };
 size_t hw__prefix_shared(const hw_trace *prefix, const hw_run *run, hw_rows kept, const int32_t *ids, size_t n,
                          uint32_t wanted);
 
-/* Copies what is to be kept of the first n rows into `trace`, which has room for it. */
+/* Copies what must be kept of the first n rows into `trace`, which has the capacity. */
 void hw__prefix_copy(hw_trace *trace, const hw_trace *prefix, size_t n, uint32_t wanted);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * prompt.c - a text is cut at its control tokens, and what lies between is tokenized piece by piece, as the engine's own tokenizer
- * does where it reads control tokens; so those in the caller's text can be left unread. Template and messages are not cut from
- * each other: a tokenizer may join the last letter of one with the first of the other, and such a token is the message's.
+ * prompt.c - splits a text at its control tokens and tokenizes the pieces between, as the engine's own tokenizer does
+ * when it parses control tokens; this allows leaving those in the caller's text unparsed. Template and messages are not
+ * split from each other: a tokenizer may join the last letter of one with the first of the other, and such a token
+ * belongs to the message.
  */
 #include "capture/prompt.h"
 
@@ -14,21 +15,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A text on its way to tokens. */
+/* State of tokenizing a text. */
 typedef struct reader {
     hw_run *run;     /* NULL: only ids are made */
     hw__tokens *ids;
     hw__engine *engine;
     const char *text; /* [n] */
     size_t n;
-    const hw__turn *turns;    /* [n_turns] rising: which bytes are the caller's */
-    const size_t *prompt_at;  /* [n_turns] where each of them stands in the run's prompt */
-    size_t n_turns, turn;     /* `turn`: the first that does not end before what was read last */
-    size_t prompt_end;        /* in the run's prompt: behind what was read */
-    hw_role around;           /* of what the tokenizer puts around the text */
+    const hw__turn *turns;    /* [n_turns] ascending: bytes that belong to the caller */
+    const size_t *prompt_at;  /* [n_turns] position of each of them in the run's prompt */
+    size_t n_turns, turn;     /* `turn`: the first one that does not end before the current position */
+    size_t prompt_end;        /* position in the run's prompt after the bytes read */
+    hw_role around;           /* role of the tokens that the tokenizer adds around the text */
     bool special;
     unsigned flags;
-    hw__control unread; /* the first control token in the caller's text that was read as letters; empty: none */
+    hw__control unread; /* the first control token in the caller's text that was tokenized as plain text; empty: none */
 } reader;
 
 static hw_err append_ids(hw__tokens *ids, const hw__tokens *more, hw_error *err) {
@@ -45,14 +46,14 @@ static hw_err append_ids(hw__tokens *ids, const hw__tokens *more, hw_error *err)
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
-/* Whether bytes [begin, end) hold some of the turn's; an empty range: whether it stands in the turn. */
+/* Whether bytes [begin, end) overlap the turn; an empty range: whether it lies in the turn. */
 static bool touches(const hw__turn *turn, size_t begin, size_t end) {
-    if (turn->begin == turn->end) return false; /* trimmed away */
+    if (turn->begin == turn->end) return false; /* the message was trimmed away */
     if (begin == end) return turn->begin <= begin && begin <= turn->end;
     return begin < turn->end && turn->begin < end;
 }
 
-/* Turns ranges in the text into role and range in the run's prompt. */
+/* Sets role and range in the run's prompt from ranges in the text. */
 static void place(hw_token *token, reader *r, size_t begin, size_t end) {
     while (r->turn < r->n_turns && r->turns[r->turn].end < begin) r->turn++;
     size_t first = r->turn;
@@ -71,7 +72,7 @@ static void place(hw_token *token, reader *r, size_t begin, size_t end) {
     }
 }
 
-/* Fills list[n] with the part's tokens; `pool` keeps their bytes. */
+/* Fills list[n] with the part's tokens; `pool` holds their bytes. */
 static hw_err describe(hw_token *list, hw__pool *pool, const hw__tokens *part, hw__engine *engine, hw_error *err) {
     for (size_t i = 0; i < part->n; i++) {
         hw__piece piece;
@@ -88,7 +89,7 @@ static hw_err describe(hw_token *list, hw__pool *pool, const hw__tokens *part, h
     return HW_OK;
 }
 
-/* Appends the tokens of bytes [begin, end) of the text, or, where `around`, tokens that stand for none of it. */
+/* Appends the tokens of bytes [begin, end) of the text, or, with `around`, tokens without text. */
 static hw_err add_tokens(reader *r, const hw__tokens *part, size_t begin, size_t end, bool around, hw_error *err) {
     if (!r->run) return append_ids(r->ids, part, err);
     hw__pool pool = {0};
@@ -118,7 +119,7 @@ static bool is_callers(const reader *r, const hw__control *c) {
     return false;
 }
 
-/* The next control token that is read as one; c->end is 0 where there is none. */
+/* The next control token to parse; c->end is 0 if there is none. */
 static hw_err next_control(hw__control *c, reader *r, size_t from, hw_error *err) {
     for (;; from = c->end) {
         hw_err rc = r->engine->ops->find_control(r->engine, c, r->text, r->n, from, err);
@@ -155,7 +156,7 @@ static hw_err add_text(reader *r, hw_error *err) {
     return rc;
 }
 
-/* Whether the template writes the token itself that the tokenizer would put first. */
+/* Whether the template itself writes the token that the tokenizer would put first. */
 static hw_err begins_with(bool *out, reader *r, int32_t id, hw_error *err) {
     hw__control c = {0};
     hw_err rc = r->n ? next_control(&c, r, 0, err) : HW_OK;
@@ -163,7 +164,7 @@ static hw_err begins_with(bool *out, reader *r, int32_t id, hw_error *err) {
     return rc;
 }
 
-/* The text with what the model puts around one: BOS before it, and with some models EOS behind. */
+/* The text with the tokens that the model adds: BOS before it, and for some models EOS after it. */
 static hw_err add_whole(reader *r, hw_error *err) {
     hw__tokens around = {0};
     hw_err rc = r->engine->ops->tokenize(r->engine, &around, "", 0, HW__TOKENIZE_BOS, err);
@@ -206,7 +207,7 @@ static hw_err read_plain(hw_run *run, hw__tokens *ids, hw__engine *engine, const
     return rc == HW_OK ? remark_unread(&r, "prompt", err) : rc;
 }
 
-/* The messages in the order in which the template writes them; one without content keeps its place behind the message before. */
+/* Orders the messages as the template writes them; one without content stays after the message before it. */
 static void order_messages(size_t *order, const hw__conversation *c, const hw__chat *chat) {
     size_t n = 0;
     for (size_t t = 0; t < c->n_turns; t++) order[n++] = c->turns[t].message;
@@ -221,7 +222,8 @@ static void order_messages(size_t *order, const hw__conversation *c, const hw__c
     }
 }
 
-/* The run's prompt: the contents in that order, a blank line between two; `spans` [n_messages] are theirs. */
+/* Sets the run's prompt: the contents in that order, with a blank line between two; `spans` [n_messages] are their
+ * ranges. */
 static hw_err join_contents(hw_run *run, hw_span *spans, const size_t *order, const hw__chat *chat, hw_error *err) {
     static const char between[] = "\n\n";
     size_t n = 0;
@@ -246,7 +248,7 @@ static hw_err join_contents(hw_run *run, hw_span *spans, const size_t *order, co
     return rc == HW_OK ? hw__run_set_messages(run, spans, chat->n_messages, err) : rc;
 }
 
-/* Sets prompt and messages of the run; prompt_at [n_turns]: where each turn's bytes stand in the prompt. */
+/* Sets prompt and messages of the run; prompt_at [n_turns]: position of each turn's bytes in the prompt. */
 static hw_err set_messages(hw_run *run, size_t *prompt_at, const hw__conversation *c, const hw__chat *chat,
                            hw_error *err) {
     size_t *order = hw__alloc(chat->n_messages, sizeof *order);

@@ -1,4 +1,4 @@
-/* signal_batch.c - keeps rows, then turns them into signals a layer at a time. */
+/* signal_batch.c - keeps rows, then computes their signals one layer at a time. */
 #include "capture/signal_batch.h"
 
 #include "base/parallel_for.h"
@@ -29,18 +29,18 @@ static const size_t ROOM_BYTES = (size_t)128 << 20, SMALL_ROOM_BYTES = (size_t)1
 enum { FEW = 4 };
 
 static const uint32_t NEEDS_READOUT = 1u << HW_SIGNAL_LOGIT;
-static const uint32_t NEEDS_VALUES = ~(1u << HW_SIGNAL_RESIDUAL); /* what the stream alone does not show */
+static const uint32_t NEEDS_VALUES = ~(1u << HW_SIGNAL_RESIDUAL); /* signals that need more than the stream */
 
-/* Signals of every row, in the order of those of the rows of interest. */
+/* Every-row signals, in the order of the target-row signals. */
 enum { N_MEASURES = HW_SIGNAL_PROXIMITY2 + 1, N_ROW_SIGNALS = HW_SIGNAL_RESIDUAL };
 static hw_signal every(int signal) { return (hw_signal)(HW_SIGNAL_ALL_PROJECTION + signal); }
 static uint32_t both(int signal) { return 1u << signal | 1u << every(signal); }
 static const uint32_t EVERY_ROW = ((1u << N_MEASURES) - 1) << HW_SIGNAL_ALL_PROJECTION;
 
-/* Most memory that signals of every row may take, together. */
+/* Maximum memory of all every-row signals together. */
 static const uint64_t MOST_EVERY_BYTES = (uint64_t)4 << 30;
 
-/* As much as attention itself for each of them: T^2 / 2 a layer. */
+/* Each takes as much memory as attention itself: T^2 / 2 per layer. */
 static hw_err check_memory(const hw_trace *trace, uint32_t wanted, size_t n_tokens, hw_error *err) {
     double layer = (double)n_tokens * ((double)n_tokens + 1) / 2 * sizeof(float), bytes = 0;
     for (int s = 0; s < N_MEASURES; s++)
@@ -84,7 +84,7 @@ static size_t room_for(const row_shape *shape, size_t n_tokens, size_t rows, boo
     return room > rows ? rows : room;
 }
 
-/* Keys of so many rows, of which row end-1 is the last. */
+/* Number of keys of this many rows, the last of which is row end-1. */
 static double keys_of(size_t rows, size_t end) { return (double)rows * ((double)end - ((double)rows - 1) / 2); }
 
 /* Rows lie as long as they are, so the longest are counted that wait at once: the last of the prompt that fill the room, or
@@ -177,7 +177,7 @@ size_t hw__pending_from(const hw__pending *p) {
     return p->wanted && !all ? p->trace->run->n_prompt - 1 : 0;
 }
 
-/* Slot of absolute row q, or -1 for one that is not of interest. */
+/* Slot of absolute row q, or -1 if it is not kept. */
 static ptrdiff_t slot_of(const hw__pending *p, size_t q) {
     return q < p->first || q - p->first >= p->room ? -1 : (ptrdiff_t)(q - p->first);
 }
@@ -187,7 +187,7 @@ static float *stream_at(const hw__pending *p, float *of, size_t source, size_t s
 }
 
 hw_err hw__pending_heads(hw__pending *p, size_t layer, const hw__heads *h, hw_error *err) {
-    if (!p->wanted || h->mean) return HW_OK; /* means are of rows before the first that waits */
+    if (!p->wanted || h->mean) return HW_OK; /* means are of rows before the first one kept */
     if (h->n_heads != p->n_heads)
         return hw__fail(err, HW_ERR_UNSUPPORTED,
                         "layer %zu has %zu heads, the first %zu: values are read for equal ones only", layer,
@@ -210,7 +210,7 @@ static double length(const float *v, size_t n) {
     return sqrt(sum);
 }
 
-/* Logits need only what attention added. */
+/* The logit needs only what attention added. */
 static bool needs_before(const hw__pending *p) {
     return p->wanted & ~(1u << HW_SIGNAL_RESIDUAL | 1u << HW_SIGNAL_LOGIT);
 }
@@ -260,7 +260,7 @@ hw_err hw__pending_stream(hw__pending *p, size_t source, const hw__stream *s, hw
     return HW_OK;
 }
 
-/* to [room, D] <- those of rows [n_rows, D] that wait. */
+/* to [room, D] <- those of rows [n_rows, D] that are kept. */
 static void copy_waiting(const hw__pending *p, float *to, const float *rows, size_t n_rows, size_t q0) {
     for (size_t i = 0; i < n_rows; i++) {
         ptrdiff_t slot = slot_of(p, q0 + i);
@@ -311,7 +311,7 @@ static hw__row row_at(const hw__pending *p, size_t source, size_t slot) {
 
 static bool of_interest(const hw__pending *p, size_t slot) { return p->first + slot + 1 >= p->trace->run->n_prompt; }
 
-/* Row of the trace's signals that a slot of interest goes to. */
+/* The row of the trace's signals for a slot. */
 static size_t signal_row(const hw__pending *p, size_t slot) { return p->first + slot - (p->trace->run->n_prompt - 1); }
 
 /* What one thread works with: scratch of one source, kept from lot to lot since new memory is dear; attention's and that of
@@ -326,7 +326,7 @@ struct hw__desk {
 };
 typedef struct hw__desk desk;
 
-/* Signals of the rows of interest that are wanted. */
+/* The target-row signals that are wanted. */
 static uint32_t of_rows(uint32_t wanted) { return wanted & ((1u << N_ROW_SIGNALS) - 1); }
 
 static size_t token_rows(const hw__pending *p) { return (size_t)__builtin_popcount(of_rows(p->wanted)) * p->room; }
@@ -349,14 +349,14 @@ static void desk_clear(desk *d) {
     free(d->sums);
 }
 
-/* Where the row of interest of a slot is, by token. */
+/* The target row of a slot, by token. */
 static float *row_of_interest(const hw__pending *p, const desk *d, int signal, size_t layer, size_t slot) {
     if (!d->tokens) return hw__trace_signal(p->trace, (hw_signal)signal, layer, signal_row(p, slot));
     size_t before = (size_t)__builtin_popcount(of_rows(p->wanted) & ((1u << signal) - 1));
     return d->tokens + (before * p->room + slot) * p->n_keys;
 }
 
-/* Where a measure of a slot is written: with the other rows if every one is wanted, NULL where it is not. */
+/* Destination of a measure of a slot: with the other rows if every row is wanted, NULL if it is not wanted. */
 static float *place(const hw__pending *p, const desk *d, hw_signal signal, size_t layer, size_t slot) {
     if (!p->shown[layer * p->room + slot]) return NULL;
     if (p->wanted & 1u << every(signal)) return hw__trace_every(p->trace, every(signal), layer, p->first + slot);
@@ -374,7 +374,7 @@ static void copy_of_interest(const hw__pending *p, const desk *d, size_t layer) 
     }
 }
 
-/* to [1 + groups] <- a row by token. */
+/* to [1 + groups] <- sums of a row by group. */
 static void sum_row(float *to, const float *row, size_t n, const hw_trace *trace, double *sums) {
     const hw__signals *s = &trace->signals;
     memset(sums, 0, s->width * sizeof *sums);
@@ -397,7 +397,7 @@ typedef struct products {
     double own[HW__MOST_PENDING]; /* [slots] the residual's share of a projection */
 } products;
 
-/* z <- y / |y|^2; returns what the residual has of it. */
+/* z <- y / |y|^2; returns the residual's share. */
 static double projection_direction(float *z, const hw__row *row, size_t n_embd) {
     for (size_t d = 0; d < n_embd; d++) z[d] = row->before[d] + row->added[d];
     double squares = dot(z, z, n_embd);
@@ -461,7 +461,7 @@ typedef struct flush {
     hw__engine *engine;
     float *z; /* [n, D] directions of the chosen tokens, each once */
     size_t n_z;
-    size_t of[HW__MOST_PENDING];       /* [n] the row's direction */
+    size_t of[HW__MOST_PENDING];       /* [n] index of the row's direction */
     hw__readout how[HW__MOST_PENDING]; /* [n_z] */
     float with[HW__MOST_PENDING];      /* [n] 1 / rms of its final stream */
     bool chosen[HW__MOST_PENDING]; /* [n] rows that chose a token: not those within the prompt, nor the run's last */
@@ -486,7 +486,8 @@ static double final_scale(const float *final, size_t n_embd, const hw__readout *
     return 1 / sqrt(squares / (double)n_embd + how->eps);
 }
 
-/* What the stream as a whole gives the logit; attention's part is taken off `mlp` when its layers are explained. */
+/* The contribution of the whole stream to the logit; attention's part is subtracted from `mlp` when its layers are
+ * explained. */
 static void start_balance(hw_balance *b, const hw__pending *p, size_t slot, const float *z, double with,
                           const hw__readout *how) {
     b->logit = p->logit[slot];
@@ -520,7 +521,7 @@ static share share_of(const float *logit, const hw__row *row, const float *z, do
     return s;
 }
 
-/* Takes the layers' shares into the balances, in the order of the layers whichever was explained first. */
+/* Adds the layers' shares to the balances, in layer order whichever was explained first. */
 static void add_shares(const flush *f) {
     for (size_t i = 0; i < f->p->n; i++) {
         if (!f->chosen[i]) continue;
@@ -578,7 +579,7 @@ static void multiply(const flush *f, const desk *d, const lot *of) {
     }
 }
 
-/* A trace holds only numbers: weights that overflow must not make one that cannot be opened again. */
+/* A trace holds only finite numbers: an overflow in the model must not make a file that cannot be opened again. */
 static hw_err check_finite(const hw__pending *p, const desk *d, size_t layer, hw_error *err) {
     for (int s = 0; s < HW_N_SIGNALS; s++) {
         hw__layout layout = hw__signal_layout((hw_signal)s);

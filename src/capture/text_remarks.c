@@ -1,4 +1,4 @@
-/* text_remarks.c - one test for each kind of remark, in a table; the place is of its first byte, counted from 0. */
+/* text_remarks.c - one test for each kind of remark, in a table; positions are of the first byte, counted from 0. */
 #include "capture/text_remarks.h"
 
 #include "base/error.h"
@@ -33,7 +33,7 @@ static bool find_crlf(size_t *at, const char *bytes, size_t n) {
 
 static const struct kind {
     bool (*find)(size_t *at, const char *bytes, size_t n);
-    const char *before, *after; /* of "byte 12" */
+    const char *before, *after; /* text around "byte 12" */
 } kinds[] = {
     {find_mark, "begins with a byte order mark, at", ", which is read as part of it"},
     {find_invalid, "is not UTF-8:", " belongs to no character, and tokenizers may read it as U+FFFD"},

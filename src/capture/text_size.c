@@ -2,15 +2,15 @@
  * text_size.c - three bounds, the cheapest first.
  *
  *     bytes > context x longest piece of the vocabulary     no tokens of this vocabulary cover so much text
- *     bytes x what the tokenizer holds > memory limit
- *     tokens of the parts, one by one > 2 x context         a part's last tokens may differ from those in the whole text, so only a
- *                                                           count that is far beyond the context refuses
+ *     bytes x memory of the tokenizer > memory limit
+ *     tokens of the parts, one by one > 2 x context         a part's last tokens may differ from those in the whole text,
+ *                                                           so only a count far beyond the context is an error
  */
 #include "capture/text_size.h"
 
 #include <stdlib.h>
 
-/* Texts up to WHOLE_BYTES, or of so few bytes a token of the context that most fit, are tokenized at once. */
+/* Texts up to WHOLE_BYTES, or with so few bytes per token of the context that most fit, are tokenized at once. */
 enum { PART_BYTES = 16 << 10, WHOLE_BYTES = 64 << 10, USUAL_PIECE = 4, MARGIN = 2 };
 
 static hw_err check_bytes(const hw__text *text, const hw__text_limits *limits, const hw_run_params *params,
@@ -29,7 +29,7 @@ static hw_err check_bytes(const hw__text *text, const hw__text_limits *limits, c
     return HW_OK;
 }
 
-/* Bytes of the part that begins at `at`; no character is cut in two. */
+/* Bytes of the part that begins at `at`; characters are not split. */
 static size_t part_bytes(const hw__text *text, size_t at) {
     size_t n = text->n - at < PART_BYTES ? text->n - at : PART_BYTES;
     while (n < text->n - at && n > PART_BYTES - 4 && ((unsigned char)text->bytes[at + n] & 0xC0) == 0x80) n--;

@@ -1,26 +1,27 @@
 /*
- * text_size.h - whether a text can fit into the context at all, found out before the whole of it is tokenized.
+ * text_size.h - checks whether a text can fit into the context before all of it is tokenized.
  *
- * Tokenizing takes about a hundred bytes of memory and half a microsecond for each byte of text, and cannot be stopped. A text
- * that is far too long is therefore refused by its size, then by a count over its parts, which a stop function can end.
+ * Tokenizing takes about a hundred bytes of memory and half a microsecond per byte of text, and cannot be stopped. A
+ * text that is far too long is therefore rejected by its size, then by a count over its parts, which a stop function
+ * can end.
  */
 #ifndef HW_CAPTURE_TEXT_SIZE_H
 #define HW_CAPTURE_TEXT_SIZE_H
 
 #include "engine/engine.h"
 
-/* What the tokenizer holds for each byte of a text while it reads it; measured of libllama on words, letters and spaces: 40 to 112. */
+/* Memory of the tokenizer per byte of text; measured with libllama on words, letters and spaces: 40 to 112. */
 enum { HW__TOKENIZER_BYTES = 128 };
 
-/* A text of the caller's, and what messages call it. */
+/* A text of the caller, and its name in messages. */
 typedef struct hw__text {
     const char *bytes; /* [n] */
     size_t n;
     const char *name; /* "prompt" */
 } hw__text;
 
-/* ARGUMENT where the text cannot fit into the engine's context, or tokenizing it would take more than params->memory;
- * CANCELLED when params->stop said so. OK says nothing about the exact number of tokens. */
+/* ARGUMENT if the text cannot fit into the engine's context, or tokenizing it would take more than params->memory;
+ * CANCELLED if params->stop returned true. OK does not imply that the exact number of tokens fits. */
 hw_err hw__text_check(hw__engine *engine, const hw__text *text, const hw_run_params *params, hw_error *err);
 
 #endif

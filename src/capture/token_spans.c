@@ -1,6 +1,6 @@
 /*
- * token_spans.c - the text is read as a stream of bytes that remember their place: as it is or with invalid bytes as
- * U+FFFD, each with or without a space put before it. If none of the four matches, a search token by token.
+ * token_spans.c - reads the text as a stream of bytes with positions: unchanged or with invalid bytes as U+FFFD, each
+ * with or without a space put before it. If none of the four matches, searches token by token.
  */
 #include "capture/token_spans.h"
 
@@ -8,10 +8,10 @@
 
 #include <string.h>
 
-/* How far a lost token is looked for before it is given up, in bytes. */
+/* Maximum distance of the search for a token, in bytes. */
 enum { SEARCH_BYTES = 64 };
 
-/* A text read byte by byte. With `replace`, an invalid byte reads as EF BF BD. */
+/* A text read byte by byte. With `replace`, an invalid byte is read as EF BF BD. */
 typedef struct cursor {
     const unsigned char *text;
     size_t n, at; /* `at`: next byte of the text */
@@ -43,7 +43,7 @@ static int next_byte(cursor *c, size_t skip_check_until) {
     return c->text[c->at++];
 }
 
-/* First byte after the character that begins at `at`, so that its continuation bytes are not taken for bad ones. */
+/* First byte after the character that begins at `at`, so that its continuation bytes are not treated as invalid. */
 static size_t char_end(const cursor *c) {
     int32_t i = 0, left = c->n - c->at < 4 ? (int32_t)(c->n - c->at) : 4;
     UChar32 ch;
@@ -63,7 +63,7 @@ static bool align_stream(hw_token *tokens, size_t n, const char *text, size_t n_
             if (c.at < c.n && c.at >= whole && c.in_bad == 0) whole = char_end(&c);
             if (next_byte(&c, whole) != (unsigned char)tokens[t].bytes[b]) return false;
         }
-        tokens[t].end = c.in_bad ? c.at + 1 : c.at; /* half a replacement stands for the bad byte */
+        tokens[t].end = c.in_bad ? c.at + 1 : c.at; /* part of a replacement counts as the invalid byte */
         if (tokens[t].begin > tokens[t].end) tokens[t].begin = tokens[t].end;
         if (t > 0 && tokens[t].begin < tokens[t - 1].end) tokens[t].begin = tokens[t - 1].end;
     }

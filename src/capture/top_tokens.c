@@ -1,4 +1,5 @@
-/* top_tokens.c - one pass for the best few, one for the normaliser; both over a whole vocabulary for every token. */
+/* top_tokens.c - one pass for the best few tokens, one for the normaliser; both over the whole vocabulary for every
+ * token. */
 #include "capture/top_tokens.h"
 
 #include "math/simd.h"
@@ -23,7 +24,7 @@ static int insert(int32_t *ids, float *values, int n, int room, int32_t id, floa
 
 enum { BLOCK = 512, SUM_BLOCK = 1024 };
 
-/* The largest of x [n], NaNs aside. */
+/* The largest of x [n], ignoring NaN. */
 HW__SIMD static float largest(const float *x, size_t n) {
     hw__lanes v, top;
     size_t i = 0;
@@ -38,15 +39,15 @@ HW__SIMD static float largest(const float *x, size_t n) {
     return best;
 }
 
-/* e^x lane by lane for x of at most 0 (NaN stays NaN), within 2e-7 of it: e^x = 2^r e^f with r whole and |f| <= ln 2 / 2. */
+/* e^x per lane for x <= 0 (NaN stays NaN), with error below 2e-7: e^x = 2^r e^f with integer r and |f| <= ln 2 / 2. */
 HW__INLINE void exponential(hw__lanes *x) {
-    static const float LOWEST = -87, TO_WHOLE = 12582912.0f; /* e^-87 is a normal float; 1.5 * 2^23 leaves no room for a
-                                                                fraction */
+    static const float LOWEST = -87, TO_WHOLE = 12582912.0f; /* e^-87 is a normal float; adding 1.5 * 2^23 removes
+                                                                the fraction */
     hw__lanes lowest = {0}, v = *x;
     lowest += LOWEST;
     v = HW__CHOOSE(v < lowest, lowest, v);
     hw__lanes r = v * 1.44269504f + TO_WHOLE - TO_WHOLE;
-    hw__lanes f = v - r * 0.693359375f + r * 2.12194440e-4f; /* ln 2 in two parts, the first of few digits */
+    hw__lanes f = v - r * 0.693359375f + r * 2.12194440e-4f; /* ln 2 in two parts, the first with few digits */
     hw__lanes p = f * (1.0f / 5040) + 1.0f / 720;
     p = p * f + 1.0f / 120;
     p = p * f + 1.0f / 24;
@@ -58,7 +59,7 @@ HW__INLINE void exponential(hw__lanes *x) {
     *x = p * (hw__lanes)scale;
 }
 
-/* The sum of e^(x - top) over x [n]: in float over a block, in double over blocks. */
+/* The sum of e^(x - top) over x [n]: in float within a block, in double over blocks. */
 HW__SIMD static double sum_exponentials(const float *x, size_t n, float top) {
     double sum = 0;
     size_t i = 0;
@@ -76,7 +77,7 @@ HW__SIMD static double sum_exponentials(const float *x, size_t n, float top) {
     return sum;
 }
 
-/* The best few of logits [n]; blocks that hold none of them are passed over. Returns how many. */
+/* The best few of logits [n]; blocks that contain none of them are skipped. Returns how many. */
 static int find_best(int32_t *ids, float *values, int room, const float *logits, size_t n) {
     int found = 0;
     for (size_t first = 0; first < n; first += BLOCK) {

@@ -1,19 +1,19 @@
 /*
- * top_tokens.h - what else a step could have chosen: log probability of the token and of the best few.
+ * top_tokens.h - the alternatives of a step: log probability of the token and of the best few.
  */
 #ifndef HW_CAPTURE_TOP_TOKENS_H
 #define HW_CAPTURE_TOP_TOKENS_H
 
 #include "engine/engine.h"
 
-/* Keeps what token->alternatives points to. */
+/* Owns the array of token->alternatives. */
 typedef struct hw__candidates {
     hw_alternative list[HW_N_ALTERNATIVES];
     hw__piece pieces[HW_N_ALTERNATIVES];
 } hw__candidates;
 
-/* Natural-log softmax of logits [n] at index `id`, and the `n_best` largest into best_ids and best_logprobs (falling,
- * ties by id). Returns how many were written, or -1 where a logit is NaN or all are -inf. */
+/* Natural-log softmax of logits [n] at index `id`, and the `n_best` largest into best_ids and best_logprobs
+ * (descending, ties by id). Returns how many were written, or -1 if a logit is NaN or all are -inf. */
 int hw__log_softmax(float *logprob, int32_t *best_ids, float *best_logprobs, int n_best, const float *logits, size_t n,
                     int32_t id);
 

@@ -1,4 +1,4 @@
-/* trace_import.c - attention exported from anywhere becomes a trace: the import engine replayed into a capture. */
+/* trace_import.c - turns exported attention into a trace: replays the import engine into a capture. */
 #include "capture/capture.h"
 
 #include <math.h>
@@ -13,7 +13,7 @@ static hw_err add_tokens(hw_run *run, const hw__import_info *info, hw_error *err
                           .id = -1,
                           .role = t < info->n_prompt ? HW_ROLE_PROMPT : HW_ROLE_COMPLETION,
                           .logprob = NAN};
-        if (t < info->n_prompt) { /* an import's prompt is its tokens joined */
+        if (t < info->n_prompt) { /* an import's prompt is its joined tokens */
             token.begin = t > 0 ? run->tokens[t - 1].end : 0;
             token.end = token.begin + token.n_bytes;
         }
@@ -56,7 +56,7 @@ hw_err hw_trace_import(hw_trace **out, const char *path, hw_fuse fuse, hw_error 
     run->stop = HW_STOP_GIVEN;
     if ((rc = add_tokens(run, info, err)) != HW_OK || (rc = join_prompt(run, err)) != HW_OK) goto out;
     if ((rc = hw__trace_new(&trace, run, info->n_tokens, err)) != HW_OK) goto out;
-    run = NULL; /* the trace's now */
+    run = NULL; /* owned by the trace now */
     if ((rc = replay(trace, engine, err)) != HW_OK) goto out;
     *out = trace;
     trace = NULL;

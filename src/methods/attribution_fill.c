@@ -1,4 +1,4 @@
-/* attribution_fill.c - which rows, columns and layers M has with given settings, and putting numbers there. */
+/* attribution_fill.c - the rows, columns and layers of M for given settings, and writing numbers into M. */
 #include "methods/method.h"
 
 #include "base/error.h"
@@ -34,7 +34,7 @@ void hw__method_put(hw_attribution *a, size_t i, size_t l, const double *of, siz
 }
 
 void hw__method_put_layers(hw_attribution *a, size_t i, const float *const *rows, size_t n) {
-    enum { COLUMNS = 16 }; /* of a cache line */
+    enum { COLUMNS = 16 }; /* floats of a cache line */
     float *to = a->values + i * a->n_columns * a->n_layers;
     for (size_t first = 0; first < n; first += COLUMNS) {
         size_t end = n - first < COLUMNS ? n : first + COLUMNS;
@@ -43,7 +43,7 @@ void hw__method_put_layers(hw_attribution *a, size_t i, const float *const *rows
     }
 }
 
-/* ------------------------------------------------------------------ layers by their names */
+/* ------------------------------------------------------------------ selecting layers */
 
 /* Index of the first layer whose label (block + 1) is at least `label`. */
 static size_t layer_from(const hw_attribution *a, long label) {

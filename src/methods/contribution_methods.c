@@ -1,10 +1,10 @@
 /*
- * contribution_methods.c - methods `contribution` and `logit`: M read from signals that the run captured.
+ * contribution_methods.c - methods `contribution` and `logit`: M from signals that the run captured.
  *
- * The signals hold one number per layer, row of interest and column; here they are only picked and grouped. Every
- * number is of one layer alone ("direct"): the mean over layers is the explanation. With aggregate `rollout` contributions
- * of every row are composed instead, S_l = C_l ... C_0 (ALTI: Ferrando et al. 2022, arXiv 2203.04212), as rollout.c composes
- * attention.
+ * The signals hold one number per layer, target row and column; here they are selected and grouped. Every number
+ * concerns a single layer ("direct"): the mean over layers is the explanation. With aggregate `rollout` the
+ * contributions of every row are composed instead, S_l = C_l ... C_0 (ALTI: Ferrando et al. 2022, arXiv 2203.04212), as
+ * rollout.c composes attention.
  */
 #include "base/error.h"
 #include "methods/method.h"
@@ -35,7 +35,7 @@ static void put_row(hw_attribution *a, const hw_trace *trace, hw_signal signal, 
     }
 }
 
-/* Copies a signal's rows into M, each whole: its layers lie beside each other there. */
+/* Copies a signal's rows into M, row by row, because the layers of a row are adjacent in M. */
 static hw_err put_signal(hw_attribution *a, const hw_trace *trace, hw_signal signal, const hw_method_params *p,
                          hw_error *err) {
     size_t room = a->run->n_tokens + a->n_columns;
@@ -58,7 +58,7 @@ static hw_err put_signal(hw_attribution *a, const hw_trace *trace, hw_signal sig
     return hw__method_progress(p, trace->n_sources, trace->n_sources, err);
 }
 
-/* Measures and signals are listed in the same order. */
+/* Measures and signals have the same order. */
 static hw_signal signal_of(hw_measure measure) { return (hw_signal)measure; }
 
 static bool composes(const hw_method_params *p) { return p->aggregate == HW_AGGREGATE_ROLLOUT; }
@@ -96,7 +96,7 @@ static uint32_t logit_signals(const hw_method_params *p) {
     return 1u << HW_SIGNAL_LOGIT;
 }
 
-/* Followed through the answer, a row's nats become shares of what raised the logit. */
+/* After following through the answer, a row's nats become shares of the contributions that raised the logit. */
 static uint32_t logit_heeds(const hw_method_params *p) {
     return HW_USES_THROUGH | HW_USES_AGAINST | HW_GIVES_LAYERS | (p->through ? HW_GIVES_SHARES : 0);
 }

@@ -1,10 +1,9 @@
 /*
  * flow.c - method `flow`: attention flow (Abnar & Zuidema 2020, arXiv 2005.00928, section 4).
  *
- * The layers are a network of pipes: node (l, t) is token t after layer l, (0, t) its embedding, and row q of Â_l
- * gives the capacities of the pipes from (l, q) down to each (l-1, k). What token k is worth to row q at layer l is
- * the largest flow from (l, q) to (0, k): one maximum-flow problem for each of them. Rows of M are then scaled to sum
- * to 1.
+ * The layers are a network of pipes: node (l, t) is token t after layer l, (0, t) its embedding, and row q of Â_l gives
+ * the capacities of the pipes from (l, q) down to each (l-1, k). The value of token k for row q at layer l is the
+ * maximum flow from (l, q) to (0, k): one maximum-flow problem each. Rows of M are then scaled to sum to 1.
  */
 #include "base/error.h"
 #include "math/maxflow.h"
@@ -13,11 +12,11 @@
 
 #include <stdlib.h>
 
-/* Most problems times pipes that one call may take, all rows and layers together: at 30 to 100 ns a pipe in a problem,
+/* Maximum number of problems times pipes in one call, over all rows and layers: at 30 to 100 ns per pipe and problem,
  * about a minute. */
 static const double MOST_WORK = 1e9;
 
-/* Tokens that row i can reach: those up to its own, or all. */
+/* Tokens that row i can attend to: those up to its own, or all. */
 static size_t reach(const hw_attribution *a, size_t i) {
     return a->run->causal ? hw__query_row(a, i) + 1 : a->run->n_tokens;
 }
@@ -25,15 +24,15 @@ static size_t reach(const hw_attribution *a, size_t i) {
 /* Pipes between two levels of n tokens. */
 static size_t n_between(size_t n, bool causal) { return causal ? n * (n + 1) / 2 : n * n; }
 
-/* The pipes of row q of layer l (0-based) from node `from` down to level l. w [n] is scratch: the row of Â. */
+/* Adds the pipes of row q of layer l (0-based) from node `from` down to level l. w [n] is scratch: the row of Â. */
 static void add_row(hw__pipes *pipes, const hw__mixing *mixing, size_t l, size_t q, size_t from, size_t n, float *w) {
     size_t n_row = hw__mixing_row(w, mixing, l, q);
     for (size_t k = 0; k < n_row; k++)
         if (w[k] > 0) hw__pipes_add(pipes, from, l * n + k, w[k]);
 }
 
-/* of [n]: the largest flow from row q after layer depth - 1 to each token, scaled to sum to 1. Nodes: (l, t) at l n +
- * t for l < depth, then the source. */
+/* of [n]: the maximum flow from row q after layer depth - 1 to each token, scaled to sum to 1. Nodes: (l, t) at l n + t
+ * for l < depth, then the source. */
 static hw_err flow_of_row(double *of, const hw__mixing *mixing, size_t q, size_t depth, size_t n, float *w,
                           hw_error *err) {
     hw__pipes *pipes;

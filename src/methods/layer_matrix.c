@@ -19,10 +19,10 @@ static float float_of(uint32_t bits) {
     return v;
 }
 
-/* The value that the n_low-th lowest weight has, n_low > 0. Weights are floats, and floats above 0 are in the order of
- * their bits: 31 halvings find it, whatever the row. */
+/* The value of the n_low-th lowest weight, n_low > 0. Positive floats have the order of their bits, so 31 bisection
+ * steps find it for any row. */
 static float nth_lowest(const float *w, size_t n, size_t n_low) {
-    uint32_t low = 1, high = 0x7f7fffff; /* the least and the largest float above 0 */
+    uint32_t low = 1, high = 0x7f7fffff; /* the smallest and the largest positive float */
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         if (count_to(w, n, float_of(middle)) >= n_low) {
@@ -34,9 +34,9 @@ static float nth_lowest(const float *w, size_t n, size_t n_low) {
     return float_of(low);
 }
 
-/* Of equal weights the earlier columns go first. */
+/* Among equal weights the earlier columns are dropped first. */
 static void drop_lowest(float *w, size_t n, double share) {
-    static const double rounding = 1e-9; /* 0.29 of 100 is 29 */
+    static const double rounding = 1e-9; /* so that 0.29 of 100 is 29 */
     size_t n_low = (size_t)(share * (double)count_to(w, n, 2) + rounding);
     if (n_low == 0) return;
     float edge = nth_lowest(w, n, n_low);
@@ -84,7 +84,7 @@ static size_t attention_row(float *w, const hw__mixing *m, size_t l, size_t q) {
     return n;
 }
 
-/* Negative parts count as 0; what is left is scaled to 1. */
+/* Negative parts count as 0; the rest is scaled to sum to 1. */
 static size_t contribution_row(float *w, const hw__mixing *m, size_t l, size_t q) {
     const float *row = hw__trace_every(m->trace, m->source, l, q);
     for (size_t k = 0; k <= q; k++) w[k] = row[k] > 0 ? row[k] : 0;
@@ -120,7 +120,7 @@ hw_signal hw__mixing_contribution_source(hw_measure measure) {
     return (hw_signal)(HW_SIGNAL_ALL_PROJECTION + (int)measure);
 }
 
-/* Of the measures only the norm is of attention alone, without the residual. */
+/* Only the norm measures attention without the residual. */
 static bool adds_residual(const hw_method_params *p) { return p->measure == HW_MEASURE_NORM; }
 
 uint32_t hw__mixing_contribution_signals(const hw_method_params *p) {

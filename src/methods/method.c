@@ -1,4 +1,4 @@
-/* method.c - finding a method by its name, checking its settings, and explaining a trace with it. */
+/* method.c - finds a method by name, checks its settings, and explains a trace with it. */
 #include "methods/method.h"
 
 #include "base/error.h"
@@ -65,7 +65,7 @@ const char *hw_method_problem(const hw_method_info *method, const hw_model_info 
     return signals & 1u << HW_SIGNAL_LOGIT ? model->readout_problem : "";
 }
 
-/* Signals that are sums serve the columns that they were summed by, and no others. */
+/* Signals that were summed by groups fit only columns with the same groups. */
 static bool fits_groups(const hw_trace *trace, const hw_method_params *p) {
     const hw__signals *s = &trace->signals;
     if (!s->groups) return true;
@@ -109,7 +109,7 @@ hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, hw
                     method->info.name, whose[needed], kept[trace->kept], hw_rows_name(needed));
 }
 
-/* A method without columns of the completion does not follow through it. */
+/* A method without columns of the completion cannot follow through it. */
 static hw_err check_through(const hw__method *method, hw_method_params *p, hw_error *err) {
     p->through = p->through && method->info.traits & HW_USES_THROUGH;
     if (p->through && p->columns != HW_COLUMNS_PROMPT)
@@ -130,7 +130,7 @@ hw_err hw__method_check(const hw__method **out, const char *name, hw_method_para
     return HW_OK;
 }
 
-/* With columns of the completion, which are then followed. */
+/* Explains with columns of the completion, which are then followed. */
 static hw_err explain_through(hw_attribution **out, const hw_trace *trace, const hw__method *method,
                            const hw_method_params *p, hw_error *err) {
     hw_method_params direct;

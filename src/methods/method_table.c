@@ -1,6 +1,6 @@
 /*
- * method_table.c - the methods, a row each, in the order that lists show them. This file holds the table and nothing else:
- * its rows stand in higher folders too (tests/layers/check_layers.py). A new method is one file and one row here.
+ * method_table.c - the methods, one row each, in listing order. This file contains only the table, because its rows
+ * come from higher folders too (tests/layers/check_layers.py). A new method is one file and one row here.
  */
 #include "methods/method.h"
 

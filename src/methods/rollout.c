@@ -16,14 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rows that matter: a causal one sees no later token. */
+/* Rows that are needed: a causal row does not attend to later tokens. */
 static size_t n_rows_of(const hw_attribution *a) {
     return a->run->causal ? hw__query_row(a, a->n_rows - 1) + 1 : a->run->n_tokens;
 }
 
 /* ------------------------------------------------------------------ direction input */
 
-/* How many layers to fold, of the multiplications that the rest takes. */
+/* Number of layers for the forward product, chosen by the multiplications that the rest takes. */
 static size_t best_split(const hw__fold *f, size_t n_rows, size_t n_layers) {
     double n_tokens = (double)f->shape.n_rows, level = hw__shape_work(&f->shape, f->causal), meet = 0, least = 0;
     double push = n_tokens * n_tokens / (f->causal ? 2 : 1);
@@ -40,7 +40,7 @@ static size_t best_split(const hw__fold *f, size_t n_rows, size_t n_layers) {
     return best;
 }
 
-/* Rows of M by level, until all are there. */
+/* Rows of M by layer, until all layers are computed. */
 typedef struct held {
     float *cells; /* [L, n, C] */
     size_t n_rows, n_columns;
@@ -61,7 +61,7 @@ static void hold_level(const held *h, const hw_attribution *a, size_t l, const h
     }
 }
 
-/* Row i of M as layer l has it: what is outside, then M's columns. */
+/* Row i of M at layer l: the outside mass, then M's columns. */
 typedef hw__part (*row_fn)(const void *of, const hw_attribution *a, size_t l, size_t i);
 
 static hw__part row_held(const void *of, const hw_attribution *a, size_t l, size_t i) {
@@ -88,7 +88,7 @@ static hw_err put_rows(hw_attribution *a, row_fn row_of, const void *of, hw_erro
     {
         const float **rows = hw__alloc(a->n_layers, sizeof *rows);
         lacked = !rows;
-#pragma omp for schedule(dynamic, 1) /* whose memory is new and whose is not makes a thread slow or fast */
+#pragma omp for schedule(dynamic, 1) /* threads are slow or fast depending on whether their memory is new */
         for (size_t i = 0; i < a->n_rows; i++)
             if (rows) put_row(a, i, row_of, of, rows);
         free(rows);
@@ -96,7 +96,7 @@ static hw_err put_rows(hw_attribution *a, row_fn row_of, const void *of, hw_erro
     return lacked ? hw__fail_memory(err, "rollout", a->n_layers, sizeof(float *)) : HW_OK;
 }
 
-/* Layers 0 .. split - 1 from R_0 up: *top is the level above them, malloc'd. */
+/* Composes layers 0 .. split - 1 from R_0 upwards: *top is the matrix after them, malloc'd. */
 static hw_err fold_up(float **top, const held *h, hw_attribution *a, const hw__fold *f, const hw__mixing *mixing,
                       const hw_method_params *p, size_t split, hw_error *err) {
     float *prev = hw__level_new(&f->shape), *next = hw__level_new(&f->shape);
@@ -179,11 +179,11 @@ hw_err hw__rollout_input(hw_attribution *a, const hw__mixing *mixing, const hw_m
 
 /* ------------------------------------------------------------------ rows as they come */
 
-/* Every level is kept, so that a new row needs its own weights only. */
+/* All layers' matrices are kept, so that a new row needs only its own weights. */
 typedef struct grown {
     hw__fold f;
     float **levels;          /* [n_layers + 1] */
-    size_t n_layers, n_done; /* rows folded */
+    size_t n_layers, n_done; /* rows composed */
 } grown;
 
 void hw__rollout_live_free(void *state) {
@@ -195,7 +195,7 @@ void hw__rollout_live_free(void *state) {
     free(g);
 }
 
-/* As hw__trace_touch(). */
+/* See hw__trace_touch(). */
 static void touch_rows(const grown *g, size_t first) {
     for (size_t l = 1; l <= g->n_layers; l++)
         for (size_t q = first; q < g->f.shape.n_rows && q < first + HW__TOUCHED_ROWS; q++)
@@ -291,7 +291,7 @@ hw_err hw__rollout_compose(hw_attribution *a, const hw__mixing *mixing, const hw
                                               : run_output(a, mixing, p, err);
 }
 
-/* From the top down a row needs none of the others; a trace that is whole keeps nothing for later. */
+/* From the top down a row does not depend on others; for a finished trace nothing is kept. */
 hw_err hw__rollout_live(void **state, hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p,
                         hw_error *err) {
     bool keeps = p->direction == HW_DIRECTION_INPUT && (*state || mixing->trace->growing);
@@ -310,7 +310,7 @@ static hw_err live(void **state, hw_attribution *a, const hw_trace *trace, const
     return hw__rollout_live(state, a, &mixing, p, err);
 }
 
-/* From the top down the last row comes first. */
+/* From the top down the last row is needed first. */
 static bool feeds(const hw_method_params *p) { return p->direction == HW_DIRECTION_INPUT; }
 
 static hw_err feed(void **state, const hw_trace *trace, const hw_method_params *p, size_t l, size_t begin, size_t end,

@@ -34,7 +34,7 @@ void hw__chain_free(hw__chain *c) {
     free(c->next);
 }
 
-/* What a row does not have is zero from the start. */
+/* Cells that a row does not have stay zero. */
 static void read_layer(hw__chain *c, const hw__mixing *mixing, size_t l) {
 #pragma omp parallel for schedule(dynamic, HW__LEVEL_ROWS)
     for (size_t q = 0; q < c->shape.n_rows; q++)

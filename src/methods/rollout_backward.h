@@ -1,10 +1,10 @@
 /*
- * rollout_backward.h - rollout from the top down: one vector for each row of interest and layer that it starts from.
+ * rollout_backward.h - rollout from the top down: one vector for each target row and each layer that it starts from.
  *
  *     v <- v Â_l          v starts as row q of some Â_l
  *
- * A vector costs T^2 / 2 multiplications a layer whatever the number of columns, so few rows are cheaper this way than by
- * whole levels (rollout_forward.h). All vectors are pushed through a layer by one product.
+ * A vector costs T^2 / 2 multiplications per layer whatever the number of columns, so for few rows this is cheaper than
+ * whole matrices (rollout_forward.h). All vectors pass through a layer in one product.
  */
 #ifndef HW_METHODS_ROLLOUT_BACKWARD_H
 #define HW_METHODS_ROLLOUT_BACKWARD_H

@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rows folded by one product: enough for BLAS to run at full speed, few enough that little of the upper triangle of weights
- * is multiplied in vain and that all threads have some. As many whatever the threads are, since BLAS rounds by the shape of a
- * product. Blocks of a level are whole multiples. Fewer than FEW are one product that the threads share. */
+/* Rows per product: enough for BLAS to run at full speed, few enough that little of the upper triangle of weights is
+ * multiplied and that all threads have work. Independent of the number of threads, since BLAS rounds depending on the
+ * shape of a product. Blocks of a matrix are whole multiples of it. Fewer than FEW rows are one product shared by all
+ * threads. */
 enum { ROWS = 64, FEW = 128 };
 
 #ifndef _OPENMP
@@ -19,7 +20,7 @@ static int omp_get_max_threads(void) { return 1; }
 static int omp_get_thread_num(void) { return 0; }
 #endif
 
-/* In a causal model row k sees no token after k, so no column first reached by a later one. */
+/* In a causal model row k does not attend to tokens after k, so it is zero in columns whose first token is later. */
 static void fill_reach(size_t *reach, const hw_run *run, const hw_method_params *p, size_t n_rows, size_t n_columns) {
     size_t most = 1;
     for (size_t t = 0; t < n_rows; t++) {
@@ -29,7 +30,7 @@ static void fill_reach(size_t *reach, const hw_run *run, const hw_method_params 
     }
 }
 
-/* Of weights: a block for each thread, or few for all. */
+/* Rows of the weights buffer: a block for each thread, or few rows for all. */
 static size_t weight_rows(size_t n_threads) { return n_threads * ROWS > FEW ? n_threads * ROWS : FEW; }
 
 hw_err hw__fold_new(hw__fold *f, const hw_run *run, const hw_method_params *p, size_t n_rows, hw_error *err) {
@@ -110,7 +111,7 @@ void hw__fold_rows(const hw__fold *f, float *next, float *prev, const hw__mixing
         return;
     }
 #pragma omp parallel for schedule(dynamic, 1) num_threads((int)f->n_threads)
-    for (size_t i = 0; i <= last - first; i++) { /* the longest first */
+    for (size_t i = 0; i <= last - first; i++) { /* the longest rows first */
         size_t q0 = (last - i) * ROWS, q1 = q0 + ROWS;
         fold_block(f, next, prev, mixing, l, q0 < begin ? begin : q0, q1 < end ? q1 : end);
     }

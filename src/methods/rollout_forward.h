@@ -1,11 +1,10 @@
 /*
- * rollout_forward.h - rollout from the embeddings up: rows of one level from those of the level below it.
+ * rollout_forward.h - rollout from the embeddings up: rows after one layer from those before it.
  *
  *     R_l[q,:] = Σ_k Â_l[q,k] R_{l-1}[k,:]            R_0 = G [T, C]: the column of each token
  *
- * Column 0 of a level is the mass on tokens that no column of M shows (`outside`); M's columns follow. Cells are float; sums
- * of BLAS are too: R is a matrix of shares, so that no term of a sum is negative and errors stay relative, a few
- * 2^-24 a layer.
+ * Column 0 of R is the mass on tokens that no column of M shows (`outside`); M's columns follow. Cells and BLAS sums
+ * are float: R is a matrix of shares, so no term of a sum is negative and errors stay relative, a few 2^-24 per layer.
  */
 #ifndef HW_METHODS_ROLLOUT_FORWARD_H
 #define HW_METHODS_ROLLOUT_FORWARD_H
@@ -17,20 +16,20 @@ typedef struct hw__fold {
     hw__shape shape; /* [T, 1 + columns of M] */
     bool causal;
     size_t n_threads;
-    float *weights; /* [rows at once, T]: each thread's, or all threads' few */
-    float *few;     /* [few, C] where those meet */
+    float *weights; /* [rows at once, T]: one buffer per thread, or one for few rows */
+    float *few;     /* [few, C] results of few rows */
 } hw__fold;
 
-/* For the first `n_rows` tokens of a run that may still grow to that many. */
+/* For the first `n_rows` tokens of a run that may grow to that length. */
 hw_err hw__fold_new(hw__fold *f, const hw_run *run, const hw_method_params *p, size_t n_rows, hw_error *err);
 void hw__fold_free(hw__fold *f);
-/* Memory that this takes beside levels, for as many columns of a level. */
+/* Memory needed besides the matrices, for this many columns. */
 double hw__fold_bytes(size_t n_rows, size_t n_columns);
 
-/* R_0 into a level of zeros. */
+/* Writes R_0 into a zeroed matrix. */
 void hw__fold_start(const hw__fold *f, float *zero, const hw_run *run, const hw_method_params *p);
-/* Rows [begin, end) of the level above layer l; the level below has them and all before. The threads share the rows; what comes
- * out does not depend on how many they are. */
+/* Rows [begin, end) of the matrix after layer l; the one before the layer must have them and all rows before. Threads
+ * share the rows; the result does not depend on their number. */
 void hw__fold_rows(const hw__fold *f, float *next, float *prev, const hw__mixing *mixing, size_t l, size_t begin,
                    size_t end);
 

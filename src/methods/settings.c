@@ -10,7 +10,7 @@
 #define FIELD(field) .offset = offsetof(hw_method_params, field), .size = sizeof((hw_method_params *)0)->field
 #define WORDS(list)  .type = HW_SETTING_WORD, .words = list
 
-/* In the order in which they are listed and shown. */
+/* In listing and display order. */
 static const hw__setting rows[] = {
     {{.name = "row", .option = "row", .label = "Row", WORDS(hw__row_words), .uses = HW_USES_ROW,
       .help = "explain by the position that chose the token, or by the token's own position",
@@ -64,7 +64,8 @@ static const hw__setting rows[] = {
     {{.name = "n_ablations", .type = HW_SETTING_WHOLE, .min = 2, .max = 100000, .default_value = 64,
       .uses = HW_USES_MODEL, .help = "random masks of ablation, one forward pass each", .before = "", .after = " ablations"},
      FIELD(n_ablations), .any_in_files = true},
-#ifdef HW_MADE_UP_SETTING /* tests/unit/program/test_settings.c: a row that exists there alone, on a field that has one */
+#ifdef HW_MADE_UP_SETTING /* tests/unit/program/test_settings.c: a row that exists only there, on the field of
+                             another row */
     {{.name = "made_up", .option = "made-up", .label = "Made up", .type = HW_SETTING_NUMBER, .max = 1, .below_max = true,
       .uses = HW_USES_DISCARD, .optional = true, .help = "a setting that only a test has",
       .before = "made up ", .after = ""},

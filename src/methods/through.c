@@ -1,4 +1,5 @@
-/* through.c - parts of a row, forward substitution by blocks of cells, and what is kept beside R. */
+/* through.c - splits rows into parts, solves by forward substitution in blocks of cells, and keeps the data stored with
+ * R. */
 #include "methods/through.h"
 
 #include "base/error.h"
@@ -9,7 +10,7 @@
 
 /* ------------------------------------------------------------------ the solve */
 
-enum { BLOCK = 512 }; /* cells of a row at a time: the sums in double stay in the first cache */
+enum { BLOCK = 512 }; /* cells of a row at a time: the sums in double stay in the L1 cache */
 
 static void solve_block(float *R, size_t cells, size_t first, const float *hops, size_t stride, size_t begin,
                         size_t end) {
@@ -35,13 +36,13 @@ void hw__through_solve(float *R, size_t cells, const float *hops, size_t stride,
 
 /* ------------------------------------------------------------------ the parts of a row */
 
-/* One row of `inner` as it is taken apart. */
+/* The parts of one row of `inner`. */
 typedef struct parts {
     const hw_attribution *inner;
     size_t i, t;      /* row of inner; completion token that it explains */
-    size_t n_columns; /* of the prompt: those before the completion's */
-    double embedding; /* of the row's own token, summed over layers with its column; 0 where unknown */
-    ptrdiff_t own;    /* column of the row's own token; -1: the one beside all columns */
+    size_t n_columns; /* columns of the prompt, which precede those of the completion */
+    double embedding; /* embedding of the row's own token, summed over layers with its column; 0 if unknown */
+    ptrdiff_t own;    /* column of the row's own token; -1: outside all columns */
 } parts;
 
 static const float *cell_of(const parts *row, size_t column) {
@@ -59,13 +60,14 @@ static double total_of(const parts *row, size_t column) {
     return sum_of(cell_of(row, column), row->inner->n_layers) + (row->own == (ptrdiff_t)column ? row->embedding : 0);
 }
 
-/* What is in no column of `inner`: prompt tokens of no group. */
+/* Prompt tokens of no group, which are in no column of `inner`. */
 static double rest_of(const parts *row) {
     size_t L = row->inner->n_layers;
     return sum_of(row->inner->outside + row->i * L, L) + (row->own < 0 ? row->embedding : 0);
 }
 
-/* What is no token at all. A row of shares lacks what biases and sinks hold; less than rounding moves is nothing. */
+/* The model's part, which belongs to no token. A row of shares lacks the mass of biases and sinks; less than rounding
+ * counts as 0. */
 static double model_of(const parts *row) {
     const hw_attribution *a = row->inner;
     if (a->balance) return a->balance[row->i].mlp + a->balance[row->i].bias;
@@ -76,7 +78,7 @@ static double model_of(const parts *row) {
 
 static double positive(double v) { return v > 0 ? v : 0; }
 
-/* The cell of one column by its share of the row, in numbers whose mean over layers is that share. */
+/* Writes the cells of one column from its share of the row, as numbers whose mean over layers is that share. */
 static void put_cell(float *to, const float *from, size_t L, double total, double extra, double unit) {
     for (size_t l = 0; l < L; l++) to[l] = total > 0 ? (float)((from[l] + (l == 0 ? extra : 0)) * unit) : 0;
 }
@@ -94,7 +96,7 @@ static hw_err check_row(const parts *row, hw_error *err) {
     return HW_OK;
 }
 
-/* Where row i of the result goes, and what is divided by. */
+/* Destination of row i, and its divisor. */
 typedef struct share_row {
     float *values;  /* [C, L] */
     float *outside; /* [L] */
@@ -102,8 +104,8 @@ typedef struct share_row {
     hw_through *figures;
 } share_row;
 
-/* Takes a row apart into shares that sum to 1. The token's own column, of rows of its own position, is left out: what the
- * row gives itself would only come back to it. A row in which nothing is positive is the model's. */
+/* Splits a row into shares that sum to 1. For rows of convention `own` the token's own column is left out, because that
+ * share would only return to the same row. A row without positive parts counts as the model's. */
 static void split_row(const share_row *to, const parts *row) {
     size_t C = row->n_columns, L = row->inner->n_layers;
     double rest = rest_of(row), model = positive(model_of(row)), sum = positive(rest) + model, prompt = positive(rest);
@@ -121,7 +123,8 @@ static void split_row(const share_row *to, const parts *row) {
     if (!(sum > 0)) to->figures->model_direct = 1;
 }
 
-/* The row's own token is the one before what it explains; `logit` counts its embedding apart from its column. */
+/* The row's own token is the one before the token that it explains; `logit` counts its embedding separately from its
+ * column. */
 static parts parts_of(const hw_attribution *inner, size_t i, const hw_method_params *p) {
     size_t m = inner->run->n_prompt, t = inner->first_token + i - m, C = p->groups ? p->n_groups : m;
     parts row = {.inner = inner, .i = i, .t = t, .n_columns = C, .own = -1};
@@ -168,7 +171,7 @@ static hw_err allocate_hops(hw_attribution *a, size_t n_hops, hw_error *err) {
     return hw__fail_memory(err, "hops through the answer", a->n_rows, n_hops * sizeof *a->hops);
 }
 
-/* Parts of every row of `inner`, into the result and behind the rows of `state`. */
+/* Parts of every row of `inner`, written to the result and appended to the rows of `state`. */
 static hw_err split_rows(hw_attribution *a, const hw_attribution *inner, hw__through_state *state, hw_error *err) {
     size_t L = a->n_layers, cells = a->n_columns * L;
     for (size_t i = 0; i < a->n_rows; i++) {
@@ -184,7 +187,7 @@ static hw_err split_rows(hw_attribution *a, const hw_attribution *inner, hw__thr
     return HW_OK;
 }
 
-/* O of each row, and how much the prompt has of it at last. */
+/* The model's part O of each row, and the prompt's total share. */
 static void solve_model(hw_attribution *a, hw__through_state *state, size_t begin) {
     for (size_t i = 0; i < a->n_rows; i++) {
         double model = a->through[i].model_direct;
@@ -214,7 +217,7 @@ static hw_err follow(hw_attribution *a, const hw_attribution *inner, hw__through
     return HW_OK;
 }
 
-/* The direct balance stays beside what became of it. */
+/* Keeps the direct balance besides the followed shares. */
 static hw_err copy_balance(hw_attribution *a, const hw_attribution *inner, hw_error *err) {
     if (!inner->balance) return HW_OK;
     a->balance = hw__alloc(a->n_rows, sizeof *a->balance);
