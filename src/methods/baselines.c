@@ -1,5 +1,5 @@
 /*
- * baselines.c - methods that others are compared with: raw attention, rollout of uniform attention, and chance.
+ * baselines.c - methods used for comparison: raw attention, rollout of uniform attention, and random numbers.
  */
 #include "methods/baselines.h"
 
@@ -49,9 +49,9 @@ const hw__method hw__method_attention = {
 
 /* ------------------------------------------------------------------ uniform */
 
-/* v [n] <- v Â_l with A[q,k] the same for every column k that row q sees: those up to its own, or all. */
+/* v [n] <- v Â_l for an A[q,k] that is equal in all columns that row q may attend to: those up to its own, or all. */
 static void push_uniform(double *v, size_t n, const hw__mixing *m, size_t l, bool causal) {
-    double carried = 0, all = 0; /* what the rows from q on, and what all rows, give to each column that they see */
+    double carried = 0, all = 0; /* what rows from q on, and what all rows, contribute to each visible column */
     for (size_t q = 0; !causal && q < n; q++)
         all += (1 - hw__mixing_residual(m, l, q)) * v[q] / (double)(n - (m->remove_sink && q > 0));
     for (size_t q = n; q-- > 0;) {
@@ -63,7 +63,7 @@ static void push_uniform(double *v, size_t n, const hw__mixing *m, size_t l, boo
 }
 
 /* Row i of M: the product of the layers from the top down to l (output), or from l down to 0 (input). The latter is
- * made anew for each l, unless all layers are alike. */
+ * computed again for each l, unless all layers are equal. */
 static void fill_uniform_row(hw_attribution *a, size_t i, const hw__mixing *m, double *v, double *sum) {
     size_t q = hw__query_row(a, i), n = a->run->causal ? q + 1 : a->run->n_tokens;
     bool up = a->params.direction == HW_DIRECTION_INPUT, anew = up && m->measured;
@@ -114,7 +114,7 @@ static size_t most_layers(const hw_run *run) {
     return (size_t)(run->model.n_layers > 0 ? run->model.n_layers : run->model.n_sources);
 }
 
-/* Rows begin .. end - 1 beside `a`, with settings of its own. */
+/* Makes rows begin .. end - 1 for comparison with `a`, with their own settings. */
 static hw_err make_uniform(hw_attribution **out, const hw_attribution *a, const hw_method_params *p, size_t begin,
                            size_t end, hw_error *err) {
     const hw_run *run = a->run;
@@ -134,7 +134,7 @@ static hw_err make_uniform(hw_attribution **out, const hw_attribution *a, const 
     return HW_OK;
 }
 
-/* The same followed through the completion: rows before `begin` are made too, and given back. */
+/* The same, followed through the completion: makes the rows before `begin` too, and frees them. */
 static hw_err follow_uniform(hw_attribution **out, const hw_attribution *a, const hw_method_params *p, size_t begin,
                              size_t end, hw_error *err) {
     hw_method_params direct;

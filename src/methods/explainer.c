@@ -1,9 +1,10 @@
 /*
- * explainer.c - methods with their settings, given to a run: which rows and signals it keeps, what is explained while it is captured.
+ * explainer.c - methods with their settings for a run: which rows and signals the run keeps, and what is explained
+ * during capture.
  *
- * A method whose rows do not depend on later tokens explains a range of rows as it explains all of them; rollout keeps
- * what it composed so far. What the trace holds by now decides how far a range goes. Prompt rows that the trace does not keep
- * are fed to rollout by capture.c while they pass.
+ * A method whose rows do not depend on later tokens explains a range of rows like all rows; rollout keeps its composed
+ * matrices. The rows in the trace limit the range. Prompt rows that the trace does not keep are passed to rollout by
+ * capture.c as they are computed.
  */
 #include "methods/explainer.h"
 
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Tokens between two calls of on_rows: as many rows as a decode of a given completion has. */
+/* Tokens between two calls of on_rows: equals the rows of a decode of a given completion. */
 enum { DEFAULT_INTERVAL = 64 };
 
 hw_explainer_params hw_explainer_params_default(void) {
@@ -44,7 +45,7 @@ hw_err hw_explainer_add(hw_explainer *x, const char *method, const hw_method_par
 
 /* ------------------------------------------------------------------ the split */
 
-/* Forgets the run, and what was made of it. */
+/* Drops the run and the results of it. */
 static void forget_run(hw_explainer *x) {
     for (size_t i = 0; i < x->n; i++) {
         hw__explanation *e = &x->list[i];
@@ -140,13 +141,13 @@ const hw_segments *hw_explainer_segments(const hw_explainer *x) { return x ? x->
 
 /* ------------------------------------------------------------------ what a trace keeps */
 
-/* Whether a method takes in prompt rows as they pass: of what passes by only the prompt's columns are kept. */
+/* Whether a method consumes streamed prompt rows: these are kept for the prompt's columns only. */
 static bool is_fed(const hw_explainer *x, const hw__explanation *e) {
     return x->params.keep == HW_KEEP_RESULTS && e->params.columns == HW_COLUMNS_PROMPT && !e->params.through &&
            e->method->feeds && e->method->feeds(&e->params);
 }
 
-/* Rows that the trace keeps for it. */
+/* Rows that the trace keeps for the method. */
 static hw_rows rows_of(const hw_explainer *x, const hw__explanation *e) {
     return is_fed(x, e) ? HW_ROWS_INTEREST : e->method->info.rows;
 }
@@ -159,7 +160,7 @@ hw_rows hw__explainer_rows(const hw_explainer *x) {
     return rows;
 }
 
-/* What every method that the model can give reads, with these settings. */
+/* Signals of every method that the model supports, with these settings. */
 static uint32_t signals_of_all(const hw_model_info *model, const hw_method_params *p) {
     uint32_t signals = 0;
     for (size_t i = 0; i < hw__n_methods; i++)
@@ -211,10 +212,11 @@ hw_err hw__explainer_feed(hw_explainer *x, const hw_trace *trace, size_t l, size
 
 /* ------------------------------------------------------------------ rows as they come */
 
-/* Most memory that a method may keep of a run that grows; above it the rows are explained when the run is whole. */
+/* Maximum memory that a method may keep during a growing run; if it needs more, rows are explained at the end of the
+ * run. */
 static const size_t MAX_BYTES = (size_t)512 << 20;
 
-/* Composed rows are kept for the columns that there were at first; those of a completion grow. */
+/* Composed rows are kept for the initial columns; columns of a completion would be added. */
 static bool is_composed(const hw__explanation *e) {
     return e->method->live && hw_method_heeds(&e->method->info, &e->params) & HW_USES_DIRECTION;
 }
@@ -224,7 +226,7 @@ static bool waits(const hw__explanation *e, const hw_trace *trace) {
     return trace->growing && !e->fed && e->method->live && e->method->live_bytes(trace, &e->params) > MAX_BYTES;
 }
 
-/* Completion tokens whose rows are there, signals too where the method needs them. */
+/* Number of completion tokens whose rows are complete, including signals that the method needs. */
 static size_t ready(const hw__explanation *e, const hw_trace *trace) {
     size_t n = hw_run_n_completion(trace->run), rows = trace->n_rows;
     if (!trace->growing) return n;
@@ -238,7 +240,7 @@ static size_t ready(const hw__explanation *e, const hw_trace *trace) {
     return there < n ? there : n;
 }
 
-/* Rows e->next .. end - 1, made with `p`. */
+/* Makes rows e->next .. end - 1 with `p`. */
 static hw_err make_rows(hw_attribution **out, hw__explanation *e, const hw_trace *trace, const hw_method_params *p,
                         size_t end, hw_error *err) {
     const hw__method *method = e->method;
@@ -269,7 +271,7 @@ static hw_err follow_rows(hw_attribution **out, hw__explanation *e, const hw_tra
     return rc;
 }
 
-/* Explains the tokens that can be by now and were not before; *out is NULL where there are none. */
+/* Explains the tokens that can be explained now and have not been before; *out is NULL if there are none. */
 static hw_err explain_next(hw_attribution **out, hw__explanation *e, const hw_trace *trace, hw_error *err) {
     size_t end = ready(e, trace);
     hw_rows needed = e->fed ? HW_ROWS_INTEREST : e->method->info.rows;
@@ -315,6 +317,6 @@ hw_err hw_explainer_result(hw_attribution **out, hw_explainer *x, size_t i, cons
     hw_err rc = trace->run == x->run ? HW_OK : hw__explainer_begin(x, trace->run, err);
     if (rc != HW_OK) return rc;
     if (!e->fed) return hw_explain(out, trace, e->method->info.name, &e->params, err);
-    e->next = 0; /* what it composed has the rows that were shown, too */
+    e->next = 0; /* the composed matrices include the rows that were passed to on_rows */
     return explain_next(out, e, trace, err);
 }

@@ -1,7 +1,7 @@
 /*
- * method.h - one row of the method table, and what every method is given.
+ * method.h - one row of the method table, and the interface of a method.
  *
- * A method is one file that fills M from a trace; adding one is that file and one row in method_table.c.
+ * A method is one file that fills M from a trace; to add one, write that file and a row in method_table.c.
  */
 #ifndef HW_METHODS_METHOD_H
 #define HW_METHODS_METHOD_H
@@ -11,12 +11,12 @@
 
 typedef struct hw__method {
     hw_method_info info;
-    bool by_row; /* row i of M depends on the run's first tokens up to it alone, and `run` takes any range of rows */
-    /* Of info.traits, those that count with these settings; NULL: all. */
+    bool by_row; /* row i of M depends only on the run's tokens up to it, and `run` accepts any range of rows */
+    /* The traits of info.traits that are active with these settings; NULL: all. */
     uint32_t (*heeds)(const hw_method_params *p);
-    /* Signals that the trace must hold, 1u << hw_signal or-ed; NULL: attention rows are enough. */
+    /* Signals that the trace must hold, 1u << hw_signal or-ed; NULL: only attention rows. */
     uint32_t (*signals)(const hw_method_params *p);
-    /* Forward passes beside the run's own, for `n_columns` columns; NULL: none. */
+    /* Forward passes besides the run's own, for `n_columns` columns; NULL: none. */
     size_t (*passes)(const hw_method_params *p, size_t n_columns);
     /* Fills a->values and a->outside, which are zero. `p` is validated. */
     hw_err (*run)(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err);
@@ -28,51 +28,53 @@ typedef struct hw__method {
     bool (*feeds)(const hw_method_params *p);
     hw_err (*feed)(void **state, const hw_trace *trace, const hw_method_params *p, size_t l, size_t begin, size_t end,
                    hw_error *err);
-    size_t (*live_bytes)(const hw_trace *trace, const hw_method_params *p); /* how much it keeps; SIZE_MAX: too much */
+    /* bytes that it keeps; SIZE_MAX: too many */
+    size_t (*live_bytes)(const hw_trace *trace, const hw_method_params *p);
     void (*live_free)(void *state);                                         /* accepts NULL */
 } hw__method;
 
 extern const hw__method hw__method_rollout, hw__method_attention, hw__method_contribution, hw__method_logit,
     hw__method_flow, hw__method_leave_one_out, hw__method_ablation, hw__method_uniform, hw__method_random;
 
-/* method_table.c: every method, in the order of lists. */
+/* method_table.c: all methods, in listing order. */
 extern const hw__method *const hw__methods[]; /* [hw__n_methods] */
 extern const size_t hw__n_methods;
 
-/* By name, or NULL. */
+/* By name; NULL if unknown. */
 const hw__method *hw__method_find(const char *name);
-/* As hw_explain() before anything is computed: the method, its settings, and what they need. A direction that the method does
- * not heed becomes `input`, and `through` false. */
+/* The checks of hw_explain() that need no computation: the method, its settings, and their requirements. A direction
+ * that does not apply to the method becomes `input`, and `through` false. */
 hw_err hw__method_check(const hw__method **out, const char *name, hw_method_params *p, hw_error *err);
 hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p,
                                 hw_error *err);
 
-/* Whether the trace keeps the rows that are needed. */
+/* Checks that the trace keeps the needed rows. */
 hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, hw_rows needed, hw_error *err);
 
-/* After `run` or `live`: what is kept with M and known of it. */
+/* Called after the method: completes the data stored with M. */
 hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err);
 
 /* How many layers M has: those with attention, or of signals with recurrent ones. */
 size_t hw__method_layers(const hw__method *method, const hw_method_params *p, const hw_model_info *model);
 
-/* Reports layer `done` of `total`; HW_ERR_CANCELLED where the caller wants to stop. */
+/* Reports layer `done` of `total`; HW_ERR_CANCELLED if the caller wants to stop. */
 hw_err hw__method_progress(const hw_method_params *p, size_t done, size_t total, hw_error *err);
 
-/* attribution_fill.c from here on.
+/* Functions of attribution_fill.c.
  *
- * Query row that explains row i of M: the row that chose the token (predictor) or the token's own. Where a run has no
+ * Query row that explains row i of M: the row that chose the token (predictor) or the token's own. For a run without
  * completion, row i itself. */
 size_t hw__query_row(const hw_attribution *a, size_t i);
 
-/* Column of M that token `t` belongs to, -1 for none (shown as `outside`); and how many columns there are. */
+/* Column of M that token `t` belongs to, -1: none (counted in `outside`); and the number of columns. */
 ptrdiff_t hw__column(const hw_method_params *p, const hw_run *run, size_t t);
 size_t hw__n_columns(const hw_method_params *p, const hw_run *run);
 
-/* M[i,:,l] and outside[i,l] from one number per token: of [n], the columns that the row sees. `sum` [n_columns] is scratch. */
+/* Writes M[i,:,l] and outside[i,l] from one number per token: of [n], the columns visible to the row. `sum` [n_columns]
+ * is scratch. */
 void hw__method_put(hw_attribution *a, size_t i, size_t l, const double *of, size_t n, double *sum);
 
-/* M[i,0..n-1,:] from what each layer has of row i, rows [L]: at once, since M's layers lie side by side. */
+/* Writes M[i,0..n-1,:] from rows [L], one per layer, all layers at once because they are adjacent in M. */
 void hw__method_put_layers(hw_attribution *a, size_t i, const float *const *rows, size_t n);
 
 #endif

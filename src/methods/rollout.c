@@ -1,10 +1,10 @@
 /*
  * rollout.c - the method that composes the layers of a trace.
  *
- * Direction `input` meets in the middle: the lowest layers are composed from the embeddings up (rollout_forward.c), all rows at once;
- * through those above a vector is pushed down for every row of interest and layer (rollout_backward.c), and meets the levels. Where
- * the two meet is where the work is least. While a run grows all L + 1 levels stay, and rows are added to each. Direction
- * `output` is chains alone.
+ * Direction `input` splits the layers: the lowest are composed from the embeddings up (rollout_forward.c), all rows at
+ * once; through the others one vector per target row and layer is pushed down (rollout_backward.c) and multiplied with
+ * the composed matrix. The split with the fewest multiplications is used. During a growing run all L + 1 matrices are
+ * kept, and rows are appended to each. Direction `output` uses only vectors.
  */
 #include "methods/rollout.h"
 
@@ -132,8 +132,8 @@ static hw_err put_vectors(hw_attribution *a, size_t l, const float *v, size_t n_
     return rc;
 }
 
-/* Layers split .. L - 1. Vectors (l - split) n .. are those that start from layer l; where they arrive they meet the level
- * there, or they are rows of M already. */
+/* Layers split .. L - 1. Vectors (l - split) n .. are those that start at layer l; at the bottom they are multiplied
+ * with the matrix there, or are rows of M already. */
 static hw_err push_down(const held *h, hw_attribution *a, const hw__fold *f, float *top, const hw__mixing *mixing,
                         const hw_method_params *p, size_t split, hw_error *err) {
     hw__chain c;
