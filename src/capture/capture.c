@@ -21,9 +21,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------ what a decode shows */
+/* ------------------------------------------------------------------ rows and streams of a decode */
 
-/* The first row that is kept or fed; and that, or the first whose heads wait for the signals beside them. */
+/* The first row that is kept or streamed to the explainer; and that, or the first row whose heads are kept for
+ * signals. */
 static size_t rows_from(const hw__capture *c) { return hw__explainer_feeds(c->explainer) ? 0 : c->trace->rows_from; }
 
 static size_t shown_from(const hw__capture *c) {
@@ -74,8 +75,8 @@ static hw_err fuse_rows(const hw__capture *c, size_t layer, const hw__heads *hea
     return rc;
 }
 
-/* Whether these rows go on from those that are held: a device shows a layer's rows in two parts, means and heads. The signals
- * beside the first part are not there before the second. */
+/* Whether these rows continue those that are held: a device delivers a layer's rows in two parts, means and heads, and
+ * the signals of the first part exist only after the second. */
 static bool goes_on(const hw__capture *c, size_t layer, const hw__heads *heads) {
     return c->held_from < c->held_end && c->held_layer == layer && c->held_end == heads->q0;
 }
@@ -87,7 +88,7 @@ static hw_err capture_rows(void *ctx, size_t layer, const hw__heads *heads, hw_e
                         "rows up to %zu of layer %zu: the trace has room for %zu tokens, %zu layers",
                         heads->q0 + heads->n_rows, layer, c->trace->room, c->trace->n_layers);
     bool fed = hw__explainer_feeds(c->explainer) && !goes_on(c, layer, heads);
-    hw_err rc = fed ? hw__capture_feed(c, err) : HW_OK; /* of the layer below: its stream has been shown */
+    hw_err rc = fed ? hw__capture_feed(c, err) : HW_OK; /* of the layer below: its stream is complete now */
     if (rc == HW_OK && fed) rc = hw__trace_pass(c->trace, layer, heads->q0, heads->q0 + heads->n_rows, err);
     if (rc == HW_OK) rc = fuse_rows(c, layer, heads, err);
     if (rc == HW_OK && fed) hold(c, layer, heads);
@@ -176,7 +177,8 @@ static hw_err add_completion(session *s, int32_t id, size_t row, hw_error *err) 
     return HW_OK;
 }
 
-/* Rows that the explainer may explain: all waiting ones, each of which has chosen its token, become signals first. */
+/* Passes the rows that can be explained to the explainer; batched rows, each of which has chosen its token, become
+ * signals first. */
 static hw_err show_rows(session *s, hw_error *err) {
     if (!s->trace || !hw__explainer_shows(s->params->explainer)) return HW_OK;
     hw_err rc = hw__pending_flush(&s->capture.pending, s->engine, SIZE_MAX, err);
@@ -280,7 +282,7 @@ static hw_err read_tokens(session *s, size_t n_ctx, hw_error *err) {
     return HW_OK;
 }
 
-/* What the run would take, to the caller, and against its limit. */
+/* Passes the estimate of the run to the caller, and compares it with the limit. */
 static hw_err check_memory(const session *s, hw_error *err) {
     const hw_run_params *p = s->params;
     const hw__run_tokens tokens = {s->run, &s->prompt, &s->given};
@@ -297,7 +299,7 @@ static hw_err check_memory(const session *s, hw_error *err) {
         e.n_tokens, (double)total / 1048576, (double)p->memory / 1048576);
 }
 
-/* Splits the prompt, and reads what the trace is to hold. */
+/* Splits the prompt, and determines what the trace must hold. */
 static hw_err begin_explainer(session *s, hw_error *err) {
     hw_explainer *x = s->params->explainer;
     hw_err rc = x ? hw__explainer_begin(x, s->run, err) : HW_OK;
@@ -374,7 +376,7 @@ static hw_err run_session(session *s, bool captures, size_t n_ctx, hw_error *err
     return rc == HW_OK && captures ? finish_capture(s, err) : rc;
 }
 
-/* Runs what `params` ask; s->run and, where it captures, s->trace are the caller's on success. */
+/* Performs the run that `params` describe; s->run and, for captures, s->trace belong to the caller on success. */
 static hw_err run_whole(session *s, bool captures, size_t n_ctx, const hw__run_options *options, hw_error *err) {
     hw_err rc = hw__run_new(&s->run, s->engine->ops->describe(s->engine), options, err);
     if (rc != HW_OK) return rc;

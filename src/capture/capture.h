@@ -12,12 +12,12 @@ typedef struct hw__capture {
     hw_trace *trace;
     bool sinks;
     size_t n_threads;        /* threads that share the rows of a chunk; 0: one */
-    hw_explainer *explainer; /* that prompt rows may be fed to; NULL: none */
-    size_t held_layer, held_from, held_end; /* rows of one layer to be fed yet: when the signals beside them are there */
+    hw_explainer *explainer; /* may consume streamed prompt rows; NULL: none */
+    size_t held_layer, held_from, held_end; /* rows of one layer that are streamed when their signals are complete */
     hw__pending pending;                    /* zeroed: no signals */
 } hw__capture;
 hw__sink hw__capture_sink(hw__capture *capture);
-/* After a decode: feeds the rows of its last layer. */
+/* Called after a decode: streams the rows of its last layer. */
 hw_err hw__capture_feed(hw__capture *capture, hw_error *err);
 
 /* The generation of hw_trace_capture() without an explanation, as fast as the engine can: the tokens, without probabilities; free with

@@ -86,7 +86,7 @@ HW__SIMD static void scale(float *out, size_t n, float by) {
     for (size_t k = 0; k < n; k++) out[k] *= by;
 }
 
-/* The same for each meeting of rows with factors: what the direction meets is the row's own. */
+/* The same for each product of rows with factors: each has its own projected direction. */
 static void gather_factored(float *query, const float *carried, const hw__meeting *meetings, size_t n,
                             const hw__values *v) {
     size_t heads = v->n_heads / v->n_heads_kv * v->head_size, width = v->n_heads * v->head_size;
@@ -103,13 +103,13 @@ static size_t columns_of(const hw__row *row, size_t first, size_t n) {
     return row->n_keys <= first ? 0 : row->n_keys - first < n ? row->n_keys - first : n;
 }
 
-/* Adds what one KV head's query heads give in the columns from `first` on: met [group, BLOCK]. */
+/* Adds the products of one KV head's query heads in the columns from `first` on: met [group, BLOCK]. */
 static void add_heads(const hw__meeting *m, const float *met, size_t kv, size_t group, size_t first, size_t n) {
     const float *attn = m->row->heads + kv * group * m->row->stride + first;
     for (size_t h = 0; h < group; h++) add_products(m->out + first, attn + h * m->row->stride, met + h * BLOCK, n);
 }
 
-/* room->query has n_queries: one for each meeting, or one for each direction. */
+/* room->query has n_queries: one for each product, or one for each direction. */
 static void meet_block(const hw__meeting *meetings, size_t n_meetings, size_t n_queries, bool own,
                        const hw__values *values, size_t first, const hw__contribution_room *room) {
     size_t group = values->n_heads / values->n_heads_kv, d = values->head_size, T = values->n_tokens;
@@ -246,7 +246,7 @@ static void scale_to_one(float *values, size_t n) {
     for (size_t k = 0; sum > 0 && k < n; k++) values[k] = (float)(values[k] / sum);
 }
 
-/* Rows without factors meet the same vectors; one with factors has its own. */
+/* Rows without factors share the vectors; a row with factors needs its own. */
 static void measure_rows(const hw__lengths *rows, size_t n, const hw__values *values, size_t n_embd,
                          const hw__contribution_room *room) {
     size_t T = 0, step = columns_at_once(values->n_heads, n_embd);

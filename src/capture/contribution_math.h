@@ -34,7 +34,7 @@ typedef struct hw__row {
     const float *factor; /* [H d] factors of the heads' outputs before W_O; NULL: none */
 } hw__row;
 
-/* Scratch for one layer after the other. Zeroed at first. */
+/* Scratch for one layer after another. Zero-initialised. */
 typedef struct hw__contribution_room {
     float *direction;                        /* [n, D] filled by the caller */
     float *carried;                          /* [n, H d] */
@@ -45,14 +45,15 @@ typedef struct hw__contribution_room {
     double *stream;                          /* [3, D] of one row */
     size_t n, n_embd, n_heads, width, n_met; /* what it was made for: directions, D, H, H d, floats of met */
 } hw__contribution_room;
-/* Makes it large enough for n directions, at least one, and these values, and starts BLAS. Rows with factors need one for each
- * meeting. */
+/* Enlarges the scratch for n directions (at least one) and these values, and starts BLAS. Rows with factors need one
+ * direction for each product. */
 hw_err hw__contribution_room_fit(hw__contribution_room *room, size_t n, size_t n_embd, const hw__values *values,
                                  hw_error *err);
 void hw__contribution_room_free(hw__contribution_room *room);
 
-/* A row meets a direction: out[k] = `with` times attention's part of <T[q,k], z>, k below the row's n_keys. Several may meet one
- * direction, which is carried back once, and one may meet several, whose heads are read once. */
+/* A dot product of a row with a direction: out[k] = `with` times attention's part of <T[q,k], z>, for k below the row's
+ * n_keys. Several products may share a direction, which is projected once, and several may share a row, whose heads are
+ * read once. */
 typedef struct hw__meeting {
     const hw__row *row;
     size_t direction; /* index into room.direction */
@@ -60,7 +61,8 @@ typedef struct hw__meeting {
     float *out;       /* [n_keys] */
 } hw__meeting;
 
-/* The n meetings of a layer, those of a row behind one another, with room.direction [n_directions, D], which is overwritten. */
+/* Computes the n products of a layer, those of a row adjacent, with room.direction [n_directions, D], which is
+ * overwritten. */
 void hw__contribution_linear(hw__meeting *meetings, size_t n, size_t n_directions, const hw__values *values,
                              size_t n_embd, const hw__contribution_room *room);
 

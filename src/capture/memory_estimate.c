@@ -1,8 +1,9 @@
 /*
- * memory_estimate.c - what a run would take, before it is run: memory by part, and time at a stated rate.
+ * memory_estimate.c - estimates a run before it starts: memory by part, and time at a stated rate.
  *
- * Parts that the library allocates are counted as it allocates them. The engine tells its own as far as it knows them.
- * Time is a rough figure: arithmetic and memory at the rates below, which two cores of 2020 reach with quantised weights.
+ * Parts that the library allocates are counted as it allocates them. The engine reports its own as far as it knows
+ * them. Time is approximate: arithmetic and memory at the rates below, which two cores of 2020 reach with quantised
+ * weights.
  */
 #include "capture/memory_estimate.h"
 
@@ -16,21 +17,22 @@
 
 #include <stdlib.h>
 
-/* Stated rates: multiplications and additions a second and thread, and bytes of weights a second that a decode reads. */
+/* Stated rates: multiplications and additions per second and thread, and bytes of weights per second read by a
+ * decode. */
 static const double FLOPS_A_THREAD = 2e10, WEIGHT_BYTES_A_SECOND = 1e10;
 
-/* The program with its libraries, what the tokenizer keeps for each token that it knows, and BLAS and the engine for each
- * thread; measured, and rounded upwards as all of this is: a run that is let in must not take more. */
+/* The program with its libraries, the tokenizer's memory per token of the vocabulary, and memory of BLAS and the engine
+ * per thread; measured and rounded up, because a run that is accepted must not take more. */
 static const uint64_t PROGRAM_BYTES = (uint64_t)39 << 20, VOCAB_BYTES = 264, THREAD_BYTES = (uint64_t)3 << 20;
 
-/* Small things that the library and the engine keep for each token of a run. */
+/* Small objects of the library and the engine per token of a run. */
 static const uint64_t TOKEN_BYTES = 4096;
 
 typedef struct sizes {
     double layers, sources, prompt, tokens, columns; /* L, with recurrent ones, m, T; columns of M */
-    double width;                           /* floats of a signal's row of interest */
-    bool sums;                              /* which are by segment */
-    double reused;                          /* tokens of the front that an earlier trace gives */
+    double width;                           /* floats of a target row of a signal */
+    bool sums;                              /* signals are summed by segment */
+    double reused;                          /* tokens of the prefix reused from an earlier trace */
     hw_rows rows;
     uint32_t signals;
 } sizes;
@@ -38,7 +40,7 @@ typedef struct sizes {
 static double layer_floats(const sizes *s) { return s->tokens * (s->tokens + 1) / 2; }
 
 static double kept_floats(hw_rows kept, const sizes *s) {
-    double prompt = (s->prompt - 1) * s->prompt / 2; /* of rows before those of interest */
+    double prompt = (s->prompt - 1) * s->prompt / 2; /* rows before the target rows */
     return kept == HW_ROWS_ALL ? layer_floats(s) : kept == HW_ROWS_INTEREST ? layer_floats(s) - prompt : 0;
 }
 
@@ -54,7 +56,7 @@ static double signal_bytes(uint32_t wanted, const sizes *s) {
     return floats * sizeof(float);
 }
 
-/* The earlier trace that a run goes on from. */
+/* Memory of the earlier trace that a run continues. */
 static double prefix_bytes(const hw_trace *prefix) {
     if (!prefix) return 0;
     uint32_t signals = 0;
@@ -67,7 +69,8 @@ static double prefix_bytes(const hw_trace *prefix) {
     return s.layers * kept_floats(prefix->kept, &s) * sizeof(float) + signal_bytes(signals, &s);
 }
 
-/* A level of R as block_triangular.c stores it: blocks of rows as wide as their last row reaches, columns in the prompt's proportion. */
+/* A matrix R as block_triangular.c stores it: blocks of rows as wide as their last row, columns in the prompt's
+ * proportion. */
 static double level_floats(const sizes *s) {
     double floats = 0;
     for (double first = 0; first < s->tokens; first += HW__LEVEL_ROWS) {
@@ -78,8 +81,8 @@ static double level_floats(const sizes *s) {
     return floats;
 }
 
-/* M of every method; for those that compose layers the room of a fold and levels of R: two, one method after the other; of
- * prompt rows that pass by, those of every layer. */
+/* M of every method. Methods that compose layers also need the scratch of the forward product and matrices R: two at a
+ * time, one method after another; for streamed prompt rows those of every layer. */
 static double method_bytes(const hw_explainer *x, const sizes *s) {
     double composing = 0, results = 0, n = s->tokens - s->prompt;
     double levels = s->rows == HW_ROWS_ALL ? 2 : s->layers + 1;
@@ -90,7 +93,7 @@ static double method_bytes(const hw_explainer *x, const sizes *s) {
                 levels * level_floats(s) * sizeof(float) + hw__fold_bytes((size_t)s->tokens, (size_t)s->columns + 1);
         double numbers = n * (method->traits & HW_GIVES_LAYERS ? s->sources : 1);
         results += numbers * s->columns * sizeof(float);
-        /* Followed through the completion: M with its columns, and the rows that others are followed to. */
+        /* Followed through the completion: M with its columns, and the finished rows. */
         if (x->list[i].params.through) results += numbers * (2 * s->columns + n) * sizeof(float);
     }
     return composing + results;

@@ -22,9 +22,9 @@ struct hw__factors {
     size_t width;
 };
 
-/* Memory that waiting heads may take, and as much as they need to where signals are kept as sums: then they would be most of
- * what a run takes. Half of it made decoding after 2,048 tokens 1.19 times plain generation's in place of 1.15; FEW rows at once
- * took a sixth more processor time than 64 MB of them, after 4,401 tokens. */
+/* Memory for batched heads: the first limit, or the second if signals are kept as sums, because heads would otherwise
+ * be most of the run's memory. Half of the first made decoding after 2,048 tokens 1.19 times plain generation's instead
+ * of 1.15; batches of FEW rows took a sixth more processor time than 64 MB, after 4,401 tokens. */
 static const size_t ROOM_BYTES = (size_t)128 << 20, SMALL_ROOM_BYTES = (size_t)16 << 20;
 enum { FEW = 4 };
 
@@ -63,7 +63,7 @@ static hw_err check_engine(const hw_model_info *info, uint32_t wanted, hw_error 
     return HW_OK;
 }
 
-/* What one row takes while it waits: heads of attention layers, or the stream around recurrent ones. */
+/* Size of a batched row: heads of attention layers, or the stream around recurrent ones. */
 typedef struct row_shape {
     size_t n_layers, n_sources, n_heads, n_embd;
 } row_shape;
@@ -73,8 +73,8 @@ static size_t row_bytes(const row_shape *s, size_t n_tokens) {
     return (floats ? floats : 1) * sizeof(float);
 }
 
-/* Rows kept at once, of `rows` that come: as many as fit, at least one, and all where few more than fit would wait for a second
- * time: each time costs the values and weights of all layers. */
+/* Capacity in rows for `rows` rows: as many as fit, at least one, and all if only few more than fit would need a second
+ * batch, because each batch reads the values and weights of all layers. */
 static size_t room_for(const row_shape *shape, size_t n_tokens, size_t rows, bool small) {
     size_t bytes = row_bytes(shape, n_tokens), room = ROOM_BYTES / bytes;
     if (small && room > FEW) room = SMALL_ROOM_BYTES / bytes > FEW ? SMALL_ROOM_BYTES / bytes : FEW;
@@ -87,8 +87,8 @@ static size_t room_for(const row_shape *shape, size_t n_tokens, size_t rows, boo
 /* Number of keys of this many rows, the last of which is row end-1. */
 static double keys_of(size_t rows, size_t end) { return (double)rows * ((double)end - ((double)rows - 1) / 2); }
 
-/* Rows lie as long as they are, so the longest are counted that wait at once: the last of the prompt that fill the room, or
- * those after them. */
+/* Rows have different lengths, so the longest rows that can be batched together are counted: the last ones of the
+ * prompt that fill the batch, or those after them. */
 uint64_t hw__pending_bytes(const hw_model_info *info, uint32_t wanted, size_t n_prompt, size_t n_tokens, bool sums) {
     if (!wanted || info->n_layers + info->n_sources < 1 || info->n_heads < 1 || n_tokens < 1) return 0;
     size_t L = (size_t)info->n_layers, H = (size_t)info->n_heads;
@@ -104,13 +104,13 @@ uint64_t hw__pending_bytes(const hw_model_info *info, uint32_t wanted, size_t n_
     return (uint64_t)((heads + (double)S * stream) * sizeof(float));
 }
 
-/* Rows lie one after the other, each as long as it is: memory that no row needs is not touched. */
+/* Rows are stored contiguously, each with its own length: memory of unused rows is not touched. */
 static float *heads_at(const hw__pending *p, size_t layer, size_t slot) {
     size_t before = slot * (p->first + 1) + slot * (slot - 1) / 2; /* columns of the slots before this one */
     return p->heads + p->n_heads * (layer * p->room * p->n_keys + before);
 }
 
-/* What waiting rows of interest fill, as hw__trace_touch() does what they become. */
+/* Prefaults the memory of batched target rows, as hw__trace_touch() does for their signals. */
 static void touch_rows(const hw__pending *p) {
     for (size_t l = 0; l < p->trace->n_layers; l++)
         hw__touch(heads_at(p, l, 0), (size_t)(heads_at(p, l, p->room) - heads_at(p, l, 0)) * sizeof *p->heads);
@@ -215,7 +215,7 @@ static bool needs_before(const hw__pending *p) {
     return p->wanted & ~(1u << HW_SIGNAL_RESIDUAL | 1u << HW_SIGNAL_LOGIT);
 }
 
-/* Room for the factors of rows that wait. */
+/* Allocates the factors of batched rows. */
 static hw_err fit_factors(hw__pending *p, size_t source, size_t width, hw_error *err) {
     struct hw__factors *f = &p->factors[source];
     if (!f->cells) {
@@ -295,7 +295,7 @@ static double dot(const float *a, const float *b, size_t n) {
     return sum;
 }
 
-/* Without the rows of a recurrent layer, which are made when it is explained. */
+/* Without the rows of a recurrent layer, which are computed when it is explained. */
 static hw__row row_at(const hw__pending *p, size_t source, size_t slot) {
     int32_t layer = p->sources[source].layer;
     return (hw__row){
@@ -314,14 +314,15 @@ static bool of_interest(const hw__pending *p, size_t slot) { return p->first + s
 /* The row of the trace's signals for a slot. */
 static size_t signal_row(const hw__pending *p, size_t slot) { return p->first + slot - (p->trace->run->n_prompt - 1); }
 
-/* What one thread works with: scratch of one source, kept from lot to lot since new memory is dear; attention's and that of
- * recurrent layers, which have other sizes. */
+/* Workspace of one thread: scratch for one source, kept between batches because new memory is expensive; separate for
+ * attention and recurrent layers, which have other sizes. */
 struct hw__desk {
     hw__values values[2];
     hw__contribution_room room[2];
     float *weights; /* [n_weights] rows of a recurrent layer */
     size_t n_weights;
-    float *tokens; /* [signals, slots, T] rows of interest that go to the trace as sums; NULL: they are written there */
+    float *tokens; /* [signals, slots, T] target rows that the trace keeps as sums; NULL: they are written to the
+                      trace directly */
     double *sums;  /* [1 + groups] */
 };
 typedef struct hw__desk desk;
@@ -363,7 +364,7 @@ static float *place(const hw__pending *p, const desk *d, hw_signal signal, size_
     return p->wanted & 1u << signal && of_interest(p, slot) ? row_of_interest(p, d, signal, layer, slot) : NULL;
 }
 
-/* Rows of interest of measures that are wanted both ways. */
+/* Copies target rows of measures that are wanted in both forms. */
 static void copy_of_interest(const hw__pending *p, const desk *d, size_t layer) {
     for (int s = 0; s < N_MEASURES; s++) {
         if ((p->wanted & both(s)) != both(s)) continue;
@@ -406,7 +407,7 @@ static double projection_direction(float *z, const hw__row *row, size_t n_embd) 
     return own;
 }
 
-/* Waiting rows of one source that are explained at once. */
+/* Batched rows of one source that are explained together. */
 typedef struct lot {
     size_t source, begin, end; /* slots */
     const hw__row *rows;       /* [slots] */
@@ -455,7 +456,7 @@ typedef struct share {
     double prompt, completion, attention;
 } share;
 
-/* The rows that wait, on their way to signals. */
+/* State of explaining a batch. */
 typedef struct flush {
     hw__pending *p;
     hw__engine *engine;
@@ -470,7 +471,7 @@ typedef struct flush {
 
 static int32_t chosen_id(const hw__pending *p, size_t slot) { return p->trace->run->tokens[p->first + slot + 1].id; }
 
-/* An earlier row that chose the same token, or `slot`: text repeats, and what is carried through W_O is dear. */
+/* An earlier row that chose the same token, or `slot`: text repeats, and projecting through W_O is expensive. */
 static size_t same_choice(const flush *f, size_t slot) {
     size_t i = 0;
     while (i < slot && !(f->chosen[i] && chosen_id(f->p, i) == chosen_id(f->p, slot) &&
@@ -540,7 +541,7 @@ static void add_product(products *all, const hw__row *row, size_t direction, flo
     all->list[all->n++] = (hw__meeting){.row = row, .direction = direction, .with = with, .out = out};
 }
 
-/* Directions of the tokens that the lot's rows chose, each once; behind a row's the one of its projection. */
+/* Lists the directions of the tokens that the rows chose, each once; a row's own projection direction follows it. */
 static void list_products(products *all, const flush *f, const desk *d, const lot *of) {
     const hw__pending *p = f->p;
     size_t index[HW__MOST_PENDING], bytes = p->n_embd * sizeof(float);
@@ -614,7 +615,7 @@ static hw_err fit_weights(desk *d, size_t floats, hw_error *err) {
     return d->weights ? HW_OK : hw__fail_memory(err, "rows of a recurrent layer", floats, sizeof *d->weights);
 }
 
-/* Where each channel has weights of its own its values come weighted, and the row's one head has weights of 1. */
+/* If each channel has its own weights the values arrive weighted, and the row has one head with weights of 1. */
 static hw_err explain_channels(const flush *f, desk *d, lot *of, hw__row *rows, hw_error *err) {
     hw__values weighted = *of->values;
     size_t T = weighted.n_tokens, width = weighted.head_size;
@@ -701,7 +702,7 @@ static hw_err explain_at_desk(void *ctx, size_t source, hw_error *err) {
     return explain_source(f, source, &f->p->desks[omp_get_thread_num()], err);
 }
 
-/* Layers do not need each other: each thread has a desk of its own. */
+/* Layers are independent: each thread has its own workspace. */
 static hw_err explain_layers(flush *f, hw_error *err) {
     size_t threads = f->engine->values_shared && f->engine->n_threads ? f->engine->n_threads : 1;
     hw_err rc = open_desks(f->p, threads, err);
@@ -726,7 +727,7 @@ hw_err hw__pending_flush(hw__pending *p, hw__engine *engine, size_t end, hw_erro
     hw_err rc = explain_rows(&f, err);
     free(f.z);
     free(f.shares);
-    if (p->trace->signals.groups) clear_desks(p); /* there memory is dearer than time */
+    if (p->trace->signals.groups) clear_desks(p); /* frees the scratch when memory is more important than time */
     p->first += p->n;
     p->n = 0;
     memset(p->shown, 0, p->n_sources * p->room * sizeof *p->shown);
