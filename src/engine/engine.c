@@ -1,4 +1,4 @@
-/* engine.c - what every engine has in common: a model described and closed. Opening one is llama/llama.c. */
+/* engine.c - functions common to all engines: describing and closing a model. llama/llama.c opens one. */
 #include "engine/engine.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* log.c - the log callback: the one variable of the library. */
+/* log.c - the log callback: the only variable of the library. */
 #include "engine/log.h"
 
 static struct {

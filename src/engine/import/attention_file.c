@@ -1,11 +1,11 @@
 /*
- * attention_file.c - an engine that replays attention exported from anywhere: PyTorch, JAX, an encoder, a vision model.
+ * attention_file.c - an engine that replays exported attention: from PyTorch, JAX, an encoder, a vision model.
  *
  * The file holds `attention` [L,H,T,T] or [L,T,T] (heads already fused: H = 1) as F16, BF16, F32 or F64. Opening reads
- * it once, a layer at a time, to check every number; decoding reads it again. Only one layer [H,T,T] is in memory.
+ * it once, layer by layer, to check every number; decoding reads it again. Only one layer [H,T,T] is in memory.
  *
  * Metadata, all optional: `m` prompt tokens (then rows must be causal), `tokens` a JSON list of T strings, `model` its
- * name, `sinks` "true" where rows may sum to less than 1.
+ * name, `sinks` "true" if rows may sum to less than 1.
  */
 #include "engine/engine.h"
 #include "base/json.h"
@@ -18,8 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How far a row's sum may be from 1. Rounding to F16 moves it by 2^-11 at most. BF16 by 2^-9, more than the rest of the
- * library accepts: its rows are taken within twice that and scaled to sum to 1. */
+/* Accepted distance of a row's sum from 1. Rounding to F16 changes it by at most 2^-11, BF16 by 2^-9, which is more
+ * than the rest of the library accepts: BF16 rows are accepted within twice that and scaled to sum to 1. */
 static const double BF16_TOLERANCE = 0x1p-8;
 
 typedef struct import_engine {
@@ -43,13 +43,13 @@ static import_engine *self(hw__engine *e) { return (import_engine *)e; }
 
 /* ------------------------------------------------------------------ checks at opening */
 
-/* What a look at every weight finds. */
+/* Results of checking every weight. */
 typedef struct findings {
     double row_error;
     double tolerance;
     bool sinks;               /* sums below 1 are accepted */
     bool causal;              /* so far */
-    size_t layer, head, q, k; /* first weight on a later column, where not causal */
+    size_t layer, head, q, k; /* first weight on a later column, if not causal */
     float weight;
 } findings;
 
@@ -80,7 +80,7 @@ static hw_err check_row(findings *f, const float *row, size_t n, size_t layer, s
         layer, head, q, sum, f->tolerance, f->sinks ? ", or less" : "");
 }
 
-/* Reads layer `l` into e->layer, a head at a time, so that a stop is heard between them. */
+/* Reads layer `l` into e->layer, one head at a time, checking for a stop between heads. */
 static hw_err read_layer(import_engine *e, size_t l, hw_error *err) {
     size_t head = e->n_tokens * e->n_tokens;
     for (size_t h = 0; h < e->n_heads; h++) {
@@ -93,7 +93,7 @@ static hw_err read_layer(import_engine *e, size_t l, hw_error *err) {
     return HW_OK;
 }
 
-/* Undoes what rounding to BF16 did to the sums of e->layer; sums below 1 are a sink's where there are sinks. */
+/* Corrects the row sums of e->layer after rounding to BF16; with sinks, sums below 1 are kept. */
 static void scale_rows(import_engine *e) {
     size_t n = e->n_tokens;
     for (size_t i = 0; i < e->n_heads * n; i++) {
@@ -116,7 +116,7 @@ static hw_err check_weights(import_engine *e, findings *f, hw_error *err) {
     return HW_OK;
 }
 
-/* Shape [L,H,T,T] or [L,T,T], and sizes that fit memory and int32. */
+/* Checks shape [L,H,T,T] or [L,T,T], and that sizes fit memory and int32. */
 static hw_err check_shape(import_engine *e, hw_error *err) {
     const hw__tensor *t = hw__safetensors_find(e->file, "attention");
     if (!t)
@@ -268,7 +268,7 @@ static hw_err begin(hw__engine *base, size_t n_tokens, hw_stop_fn stop, void *st
 
 static size_t chunk(const hw__engine *e) { return ((const import_engine *)e)->n_tokens; }
 
-/* All T rows at once; ids are not looked at and may be NULL. */
+/* Replays all T rows at once; ids are ignored and may be NULL. */
 static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, size_t first_logit,
                      const hw__sink *sink, hw_error *err) {
     (void)ids, (void)first_logit;
@@ -356,7 +356,7 @@ static hw_err read_file(import_engine *e, const char *path, hw_error *err) {
     if (rc == HW_OK) rc = read_sinks(&f.sinks, e, err);
     if (rc != HW_OK) return rc;
     f.tolerance = e->attention->dtype == HW__BF16 ? BF16_TOLERANCE : HW_ROW_TOLERANCE;
-    /* The file's size bounds t->n, so the product cannot overflow. */
+    /* Cannot overflow: the file's size bounds t->n. */
     e->layer = hw__alloc(e->attention->n / e->n_layers, sizeof *e->layer);
     if (!e->layer)
         return hw__fail_memory(err, "one layer's attention", e->attention->n / e->n_layers, sizeof *e->layer);

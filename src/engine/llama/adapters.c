@@ -1,4 +1,5 @@
-/* adapters.c - see adapters.h. libllama ends the process on metadata of other types: they are checked first. */
+/* adapters.c - see adapters.h. libllama ends the process on metadata of unexpected types, so these are checked
+ * first. */
 #include "engine/llama/adapters.h"
 
 #include "base/sha256.h"
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A text of the file's metadata, "" where there is none. */
+/* A text of the file's metadata, "" if missing. */
 static const char *text_of(const struct gguf_context *meta, const char *key) {
     int64_t id = gguf_find_key(meta, key);
     return id >= 0 && gguf_get_kv_type(meta, id) == GGUF_TYPE_STRING ? gguf_get_val_str(meta, id) : "";
@@ -22,7 +23,7 @@ static bool ends_with(const char *text, const char *end) {
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-/* What libllama does not check of the metadata before it relies on it. */
+/* Checks metadata that libllama uses without checking it. */
 static hw_err check_metadata(const struct gguf_context *meta, const struct llama_model *model, const char *path,
                              hw_error *err) {
     char of_model[128] = "";
@@ -42,7 +43,7 @@ static hw_err check_metadata(const struct gguf_context *meta, const struct llama
     return HW_OK;
 }
 
-/* The number in the dimensions of pairs, which libllama multiplies with each other, and their types. */
+/* Checks the dimensions of pairs, which libllama multiplies with each other, and their types. */
 static hw_err check_tensors(const struct gguf_context *meta, const char *path, hw_error *err) {
     for (int64_t i = 0; i < gguf_get_n_tensors(meta); i++) {
         const char *name = gguf_get_tensor_name(meta, i);
@@ -65,7 +66,7 @@ static hw_err load(struct llama_adapter_lora **out, struct llama_model *model, c
     return hw__fail(err, HW_ERR_ARGUMENT, "%s does not fit this model: %s", path, reason);
 }
 
-/* The file and the scale of "FILE=SCALE", 1 where none is given. */
+/* Splits "FILE=SCALE" into file and scale; the scale is 1 if missing. */
 static hw_err read_spec(char **path, float *scale, const char *spec, hw_error *err) {
     const char *sign = strrchr(spec, '=');
     char *end = NULL;

@@ -1,4 +1,5 @@
-/* adapters.h - low-rank adapters (LoRA) of a model: GGUF files, checked, loaded beside it, and part of what it is. */
+/* adapters.h - low-rank adapters (LoRA) of a model: GGUF files that are checked, loaded, and included in the model's
+ * identity. */
 #ifndef HW_ENGINE_LLAMA_ADAPTERS_H
 #define HW_ENGINE_LLAMA_ADAPTERS_H
 
@@ -10,17 +11,17 @@ typedef struct hw__adapters {
     struct llama_adapter_lora **loras; /* [n] freed with the model */
     float *scales;                     /* [n] */
     size_t n;
-    char *text;             /* malloc'd: "FILE", "FILE=0.5", separated by ", "; NULL for none */
-    char sample_sha256[65]; /* of the model's weights and of these with their scales */
+    char *text;             /* malloc'd: "FILE", "FILE=0.5", separated by ", "; NULL: none */
+    char sample_sha256[65]; /* hash of the model's weights and of the adapters with their scales */
 } hw__adapters;
 
 /* Loads specs [n], each "FILE" or "FILE=SCALE", for a model whose weights have this checksum. Errors: ARGUMENT (a scale
- * that is no number; an adapter of another architecture or of other weights), IO, FORMAT, UNSUPPORTED, MEMORY. */
+ * is not a number; an adapter of another architecture or of other weights), IO, FORMAT, UNSUPPORTED, MEMORY. */
 hw_err hw__adapters_open(hw__adapters *out, struct llama_model *model, const char *const *specs, size_t n,
                          const char *sample_sha256, hw_error *err);
-/* Frees what is not the model's. */
+/* Frees everything that the model does not own. */
 void hw__adapters_clear(hw__adapters *adapters);
-/* Has a new context use them. */
+/* Applies them to a new context. */
 hw_err hw__adapters_apply(const hw__adapters *adapters, struct llama_context *ctx, hw_error *err);
 
 #endif

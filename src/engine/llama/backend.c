@@ -66,7 +66,8 @@ void hw__llama_forget_errors(void) {
 
 /* ------------------------------------------------------------------ backends */
 
-/* ggml's own search begins in the program's folder and goes on in the current one, where anybody may have put a library. */
+/* ggml's own search begins in the program's folder and continues in the current one, which may contain an attacker's
+ * library. */
 static void load_backends(void) {
     Dl_info library;
     char folder[4096];
@@ -75,7 +76,7 @@ static void load_backends(void) {
     size_t n = slash ? (size_t)(slash - library.dli_fname) : 0;
     if (n == 0 || n >= sizeof folder) return;
     snprintf(folder, sizeof folder, "%.*s", (int)n, library.dli_fname);
-    hw__guarded_backends(folder, NULL); /* what is missing shows when devices are looked for */
+    hw__guarded_backends(folder, NULL); /* a missing backend is reported when devices are listed */
 }
 
 static void connect(void) {

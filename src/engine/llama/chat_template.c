@@ -1,4 +1,4 @@
-/* chat_template.c - opens the module that has llama-common, and calls it in a child process. */
+/* chat_template.c - opens the module that links llama-common, and calls it in a child process. */
 #define _GNU_SOURCE /* dladdr */
 #include "engine/llama/chat_template.h"
 
@@ -14,7 +14,7 @@ static struct {
     __typeof__(headwater_render_template) *render; /* NULL: not opened yet */
 } module = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* The module at <folder of this library>/<within>/; NULL: dlerror() has the reason. */
+/* Opens the module at <folder of this library>/<within>/; NULL: dlerror() has the reason. */
 static void *open_beside(const char *folder, size_t n, const char *within) {
     char path[4096];
     int length = snprintf(path, sizeof path, "%.*s%s" HW__TEMPLATE_MODULE, (int)n, folder, within);
@@ -48,7 +48,7 @@ static hw_err render_here(char **bytes, size_t *n, void *ctx, hw_error *err) {
     return module.render(bytes, n, c->model, c->chat, err);
 }
 
-/* A template is a program that came with the model: it may loop for ever, and a macro that calls itself overflows the stack. */
+/* A template is a program supplied with the model: it may loop for ever, and a recursive macro overflows the stack. */
 hw_err hw__chat_template_render(hw__written *out, const struct llama_model *model, const hw__chat *chat, hw_error *err) {
     static const hw__child_limits limits = {5, (size_t)512 << 20, (size_t)256 << 20};
     struct conversation c = {model, chat};

@@ -1,4 +1,4 @@
-/* context.c - the llama_context that a sequence is decoded in: made as large as it must be, and used again. */
+/* context.c - the llama_context in which a sequence is decoded: enlarged when necessary, and reused. */
 #include "engine/llama/llama_engine.h"
 
 #include "engine/llama/backend.h"

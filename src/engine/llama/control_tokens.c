@@ -1,10 +1,10 @@
-/* control_tokens.c - the list is made once, sorted; a search looks only at tokens that begin with the byte it has reached. */
+/* control_tokens.c - a sorted list made once; a search compares only tokens that begin with the current byte. */
 #include "engine/llama/control_tokens.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* A token while the list is sorted. */
+/* A token while the list is being sorted. */
 typedef struct entry {
     const char *text;
     size_t n;
@@ -57,7 +57,7 @@ static hw_err read_list(hw__control_tokens *list, const struct llama_vocab *voca
     return hw__fail_memory(err, "the list of control tokens", n, sizeof(entry));
 }
 
-/* The token whose text stands at `at`; -1: none. */
+/* The token whose text is at `at`; -1: none. */
 static int32_t token_at(const hw__control_tokens *list, const struct llama_vocab *vocab, hw__control_text text,
                         size_t at) {
     unsigned char byte = (unsigned char)text.bytes[at];

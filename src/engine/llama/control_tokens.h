@@ -1,6 +1,6 @@
 /*
- * control_tokens.h - the texts of a vocabulary's control tokens, and where one stands in a text: what libllama reads as such tokens
- * where it is told to. Called by llama.c.
+ * control_tokens.h - texts of a vocabulary's control tokens, and a search for them in a text: libllama parses them as
+ * tokens only on request. Called by llama.c.
  */
 #ifndef HW_ENGINE_LLAMA_CONTROL_TOKENS_H
 #define HW_ENGINE_LLAMA_CONTROL_TOKENS_H
@@ -11,18 +11,19 @@
 
 /* Zeroed until the first search fills it. */
 typedef struct hw__control_tokens {
-    int32_t *ids;        /* [n] by first byte, the longer text first */
+    int32_t *ids;        /* [n] by first byte, longer texts first */
     size_t n, from[257]; /* from[b]: the first whose text begins with byte b */
     bool read;
 } hw__control_tokens;
 
-/* A text and where in it to begin. */
+/* A text and the position to start from. */
 typedef struct hw__control_text {
     const char *bytes;
     size_t n, from;
 } hw__control_text;
 
-/* The first control token's text at or after text.from, the longest there; out->end is 0 where there is none. Error: MEMORY. */
+/* The first control token's text at or after text.from, the longest one there; out->end is 0 if there is none. Error:
+ * MEMORY. */
 hw_err hw__control_tokens_find(hw__control *out, hw__control_tokens *list, const struct llama_vocab *vocab,
                                hw__control_text text, hw_error *err);
 void hw__control_tokens_clear(hw__control_tokens *list);

@@ -1,4 +1,4 @@
-/* decode.c - passes over tokens: for a run, and one that only records the graph, for the probe. */
+/* decode.c - forward passes: for a run, and one for the probe that only records the graph. */
 #include "engine/llama/llama_engine.h"
 
 #include "engine/llama/backend.h"
@@ -38,7 +38,7 @@ static void fill_batch(hw__llama_engine *e, const int32_t *ids, size_t n, size_t
 }
 
 static hw_err decode_error(hw__llama_engine *e, int32_t status, hw_error *err) {
-    if (e->failed != HW_OK) { /* a row was refused; what libllama then said of the rest does not matter */
+    if (e->failed != HW_OK) { /* a row was rejected; libllama's later messages do not matter */
         if (err) *err = e->failure;
         return e->failed;
     }
@@ -48,7 +48,7 @@ static hw_err decode_error(hw__llama_engine *e, int32_t status, hw_error *err) {
     return hw__fail(err, HW_ERR_ENGINE, "decoding %zu tokens at %zu failed (%d): %s", e->n_rows, e->at, status, reason);
 }
 
-/* What an exception left of a context is of no use. */
+/* After an exception the context is unusable. */
 static hw_err drop_context(hw__llama_engine *e, hw_err rc) {
     llama_free(e->ctx);
     e->ctx = NULL;
@@ -83,7 +83,7 @@ hw_err hw__llama_decode(hw__engine *base, const int32_t *ids, size_t n, size_t a
     return HW_OK;
 }
 
-/* Where everything runs on the CPU a graph is one piece, and all nodes are named before the first is computed. */
+/* If everything runs on the CPU the graph is one piece, and all nodes are known before the first is computed. */
 static bool only_cpu(void) {
     for (size_t i = 0; i < ggml_backend_dev_count(); i++)
         if (ggml_backend_dev_type(ggml_backend_dev_get(i)) != GGML_BACKEND_DEVICE_TYPE_CPU) return false;

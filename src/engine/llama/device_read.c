@@ -1,4 +1,4 @@
-/* device_read.c - sums and copies of rows that live on a device; one small graph each, computed where they are. */
+/* device_read.c - sums and copies of rows in device memory, by one small graph each, computed on the device. */
 #include "engine/llama/device_read.h"
 
 #include <ggml-alloc.h>
@@ -7,15 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of a device's memory; what the rows of a token take at 4,000 tokens of context in a model of 30 layers and 32 heads. */
+/* KEPT_BYTES of device memory: the rows of one token at 4,000 tokens of context in a model of 30 layers and 32
+ * heads. */
 enum { MOST_PLACES = 17, KEPT_BYTES = 32 << 20 };
 
-/* What is needed to compute beside the model on one kind of memory. */
+/* Resources for computing beside the model in one kind of memory. */
 typedef struct place {
     ggml_backend_buffer_type_t type;
     ggml_backend_t backend;
     ggml_gallocr_t sums;        /* memory for sums */
-    ggml_backend_buffer_t kept; /* memory for nodes that are read later, NULL until there are some */
+    ggml_backend_buffer_t kept; /* memory for nodes that are read later; NULL until needed */
 } place;
 
 struct hw__fetch {
@@ -54,8 +55,9 @@ const void *hw__fetch_bytes(hw__fetch *fetch, const struct ggml_tensor *t) {
     return to;
 }
 
-/* A backend of our own on the device that holds the buffer: the model's is libllama's. The scheduler waits for a node before
- * it shows it, so nothing that is read here is still being computed. NULL where the device cannot be told. */
+/* Creates our own backend on the device of the buffer, because the model's backend belongs to libllama. The
+ * scheduler waits for a node before it calls back, so nothing read here is still being computed. NULL if the device
+ * is unknown. */
 static place *place_of(hw__fetch *fetch, ggml_backend_buffer_t buffer) {
     ggml_backend_buffer_type_t type = ggml_backend_buffer_get_type(buffer);
     for (size_t i = 0; i < fetch->n; i++)
@@ -97,7 +99,7 @@ void hw__fetch_move_view(const hw__fetch *fetch, struct ggml_tensor *t) {
 
 /* ------------------------------------------------------------------ rows */
 
-/* The same memory without the graph that computed it, which a backend would walk (and RPC would send). */
+/* An alias of the memory without the graph that computed it, which a backend would traverse (and RPC would send). */
 static struct ggml_tensor *alias(struct ggml_context *ctx, const struct ggml_tensor *t) {
     struct ggml_tensor *a = ggml_new_tensor(ctx, t->type, GGML_MAX_DIMS, t->ne);
     memcpy(a->nb, t->nb, sizeof a->nb);
@@ -117,10 +119,10 @@ static struct ggml_tensor *mean_of_heads(struct ggml_context *ctx, struct ggml_t
     return ggml_scale(ctx, sum, 1.0f / (float)t->ne[2]);
 }
 
-/* Computes the mean where the rows are and copies it. */
+/* Computes the mean on the device and copies it. */
 static hw_err fetch_mean(hw__fetch *fetch, hw__heads *out, const struct ggml_tensor *t, place *p, size_t first,
                          size_t count, hw_error *err) {
-    size_t n_tensors = 2 * (size_t)t->ne[2] + 1; /* the alias, a view a head, sums, the scaled one */
+    size_t n_tensors = 2 * (size_t)t->ne[2] + 1; /* the alias, a view per head, sums, the scaled one */
     struct ggml_init_params params = {.mem_size = ggml_tensor_overhead() * n_tensors + ggml_graph_overhead(),
                                       .no_alloc = true};
     struct ggml_context *ctx = ggml_init(params);
@@ -148,7 +150,7 @@ done:
     return rc;
 }
 
-/* Copies rows of every head, a stretch of memory each. */
+/* Copies rows of every head, one contiguous range each. */
 static hw_err fetch_heads(hw__fetch *fetch, hw__heads *out, const struct ggml_tensor *t, size_t first, size_t count,
                           hw_error *err) {
     size_t heads = (size_t)t->ne[2], bytes = count * t->nb[1];
@@ -168,7 +170,7 @@ static hw_err fetch_heads(hw__fetch *fetch, hw__heads *out, const struct ggml_te
 
 hw_err hw__fetch_rows(hw__fetch *fetch, hw__heads *out, const struct ggml_tensor *t, size_t first, size_t count,
                       bool mean, hw_error *err) {
-    /* The graph has two nodes a head, of which ggml's default one takes 2,048. */
+    /* The graph has two nodes per head; ggml's default graph has 2,048. */
     place *p = mean && t->ne[2] <= 1000 ? place_of(fetch, t->buffer) : NULL;
     hw_err rc = p ? fetch_mean(fetch, out, t, p, first, count, err) : fetch_heads(fetch, out, t, first, count, err);
     if (rc != HW_OK) return rc;

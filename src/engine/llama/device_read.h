@@ -1,7 +1,7 @@
 /*
- * device_read.h - attention rows out of a device's memory, as few bytes of them as are needed.
+ * device_read.h - reads attention rows from device memory, transferring as few bytes as possible.
  *
- * Where only the mean over heads is wanted it is summed on the device: H times fewer bytes cross the bus or the network.
+ * If only the mean over heads is needed it is summed on the device: H times fewer bytes cross the bus or the network.
  */
 #ifndef HW_ENGINE_LLAMA_DEVICE_READ_H
 #define HW_ENGINE_LLAMA_DEVICE_READ_H
@@ -12,24 +12,25 @@
 
 typedef struct hw__fetch hw__fetch;
 
-/* NULL when there is no memory. */
+/* NULL when memory runs out. */
 hw__fetch *hw__fetch_new(void);
 void hw__fetch_free(hw__fetch *fetch);
 
-/* Rows first..first+count-1 of softmax weights t (F32, [keys, queries, heads] in ggml's order), which has been computed. With
- * `mean` out->n_heads is 1. Fills attn, counts and strides, which hold until the next call; not q0. Errors MEMORY, ENGINE. */
+/* Reads rows first..first+count-1 of computed softmax weights t (F32, [keys, queries, heads] in ggml's order). With
+ * `mean` out->n_heads is 1. Sets attn, counts and strides, valid until the next call; not q0. Errors MEMORY, ENGINE. */
 hw_err hw__fetch_rows(hw__fetch *fetch, hw__heads *out, const struct ggml_tensor *t, size_t first, size_t count,
                       bool mean, hw_error *err);
 
-/* Nodes that are not computed yet can be made to write into memory of ours on their device, where they are found when the graph
- * is done: it need not stop there. hw__fetch_keep() puts t at `offset`, where it may take `capacity` bytes; false where it must be
- * read at once: more than fits, or a view. The caller gives no two nodes of a graph bytes in common, for graphs are computed
- * again with their nodes where they were. hw__fetch_move_view() lets a view follow what it is a view of. The memory stays until
- * hw__fetch_free(), which comes after the context's end. */
+/* Nodes that are not computed yet can be redirected to our own memory on their device and read after the graph is done,
+ * so that the graph need not stop for them. hw__fetch_keep() places t at `offset`, with at most `capacity` bytes; false
+ * if the node must be read at once: it is too large, or a view. The caller must not overlap nodes of a graph, because
+ * graphs are computed again with their nodes in the same places. hw__fetch_move_view() moves a view to the new memory
+ * of its source. The memory stays until hw__fetch_free(), which must follow the end of the context. */
 bool hw__fetch_keep(hw__fetch *fetch, struct ggml_tensor *t, size_t offset, size_t capacity);
 void hw__fetch_move_view(const hw__fetch *fetch, struct ggml_tensor *t);
 
-/* A whole tensor's bytes: in place where the CPU can read them, else copied, until the next call; NULL when there is no memory. */
+/* A whole tensor's bytes: in place if the CPU can read them, else copied and valid until the next call; NULL when
+ * memory runs out. */
 const void *hw__fetch_bytes(hw__fetch *fetch, const struct ggml_tensor *t);
 
 #endif

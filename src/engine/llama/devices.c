@@ -1,4 +1,4 @@
-/* devices.c - which devices there are, which of them a model gets, and what each is called. */
+/* devices.c - lists devices, chooses those of a model, and names them. */
 #include "engine/llama/devices.h"
 
 #include "engine/llama/backend.h"
@@ -11,7 +11,7 @@
 
 enum { MOST_LISTED = 64 };
 
-/* All devices: of the servers in their order, then this machine's as ggml lists them. */
+/* All devices: those of the servers in their order, then this machine's in ggml's order. */
 static size_t list_all(ggml_backend_dev_t *out /* [MOST_LISTED] */, const hw__rpc *rpc) {
     size_t n = 0;
     for (size_t s = 0; s < rpc->n; s++)
@@ -21,7 +21,7 @@ static size_t list_all(ggml_backend_dev_t *out /* [MOST_LISTED] */, const hw__rp
     return n;
 }
 
-/* libllama runs what is on no such device on the CPU. */
+/* libllama runs everything that is not on such a device on the CPU. */
 static bool takes_blocks(ggml_backend_dev_t device) {
     enum ggml_backend_dev_type type = ggml_backend_dev_type(device);
     return type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU;
@@ -29,7 +29,7 @@ static bool takes_blocks(ggml_backend_dev_t device) {
 
 /* ------------------------------------------------------------------ those of a model */
 
-/* What a name may mean. */
+/* The devices that a name can select. */
 typedef struct choice {
     ggml_backend_dev_t at[MOST_LISTED];
     size_t n;
@@ -60,7 +60,7 @@ static hw_err no_device(const choice *c, const char *name, size_t length, hw_err
                     *there ? "accepted are " : "there is none to choose", there);
 }
 
-/* The devices that `names` names, in its order. */
+/* The devices selected by `names`, in its order. */
 static hw_err pick(ggml_backend_dev_t *out, const choice *c, const char *names, hw_error *err) {
     size_t n = 0;
     for (const char *at = names; at;) {

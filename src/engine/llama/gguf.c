@@ -1,4 +1,5 @@
-/* gguf.c - see gguf.h; ggml parses the metadata and knows the quantised types. A model in several files is one of several parts. */
+/* gguf.c - see gguf.h; ggml parses the metadata and knows the quantised types. A model split into several files has
+ * several parts. */
 #include "engine/llama/gguf.h"
 
 #include "base/atomic_file.h"
@@ -17,7 +18,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* One file. */
+/* One file of a model. */
 typedef struct part {
     FILE *file;
     struct gguf_context *gguf;
@@ -43,7 +44,7 @@ static hw_err check_magic(const part *g, hw_error *err) {
     return HW_OK;
 }
 
-/* Every tensor's bytes must lie inside the file. */
+/* Checks that every tensor's bytes lie inside the file. */
 static hw_err check_extent(const part *g, size_t file_bytes, hw_error *err) {
     size_t data = gguf_get_data_offset(g->gguf);
     for (int64_t i = 0; i < gguf_get_n_tensors(g->gguf); i++) {
@@ -72,8 +73,9 @@ static const char *find_twin_by_sorting(const char **tokens, size_t n) {
     return NULL;
 }
 
-/* A token of tokens [n], "" left out, that is there twice, or NULL. table [n_slots], a power of two and at least 2 n, of zeros
- * gets indices counted from 1 by the hash of their text; where a file's texts collide more than by chance they are sorted. */
+/* Finds a token that occurs twice in tokens [n], ignoring ""; NULL if there is none. table [n_slots], a power of two
+ * and at least 2 n, zeroed, is a hash table of indices from 1; if texts collide more often than by chance the tokens
+ * are sorted instead. */
 static const char *find_twin(uint32_t *table, size_t n_slots, const char **tokens, size_t n) {
     size_t n_probes = 0;
     for (size_t i = 0; i < n; i++) {
@@ -88,7 +90,7 @@ static const char *find_twin(uint32_t *table, size_t n_slots, const char **token
     return NULL;
 }
 
-/* libllama aborts on a vocabulary that holds a token twice. */
+/* libllama aborts if a token occurs twice in the vocabulary. */
 static hw_err check_vocabulary(const part *g, hw_error *err) {
     int64_t key = gguf_find_key(g->gguf, "tokenizer.ggml.tokens");
     if (key < 0 || gguf_get_kv_type(g->gguf, key) != GGUF_TYPE_ARRAY ||
@@ -128,8 +130,8 @@ static hw_err hash_head(const part *g, hw__sha256 *hash, hw_error *err) {
     return ok ? HW_OK : hw__fail(err, HW_ERR_IO, "%s: its metadata could not be read", g->path);
 }
 
-/* The first, the middle and the last SAMPLE bytes, or all where there are no more than these. Loading reads them all anyway;
- * these are read in the order of the file. */
+/* Hashes the first, the middle and the last SAMPLE bytes, or all if the tensor is smaller. Loading reads them anyway;
+ * these are read in file order. */
 static hw_err hash_tensor(const part *g, hw__sha256 *hash, int64_t id, hw_error *err) {
     enum { SAMPLE = 4096, N_SAMPLES = 3 };
     unsigned char buffer[SAMPLE * N_SAMPLES];
@@ -145,7 +147,7 @@ static hw_err hash_tensor(const part *g, hw__sha256 *hash, int64_t id, hw_error 
     return HW_OK;
 }
 
-/* Both hashes, over the files in their order. */
+/* Computes both hashes over all files in order. */
 static void hash_parts(void *ctx) {
     hw__gguf *g = ctx;
     hw__sha256 hash;
@@ -167,7 +169,7 @@ hw_err hw__gguf_finish_hashes(hw__gguf *g, hw_error *err) {
     return g->hash_rc;
 }
 
-/* From memory: the file's own reads, one for each of some 100,000 strings, take three times as long. */
+/* Parses from memory: ggml's own reads, one for each of some 100,000 strings, take three times as long. */
 static hw_err parse(part *g, size_t file_bytes, hw_error *err) {
     void *bytes = mmap(NULL, file_bytes, PROT_READ, MAP_PRIVATE, fileno(g->file), 0);
     if (bytes == MAP_FAILED) return hw__fail(err, HW_ERR_IO, "%s cannot be read: %s", g->path, strerror(errno));
@@ -188,13 +190,13 @@ static hw_err open_part(part *g, const char *path, hw_error *err) {
     return rc == HW_OK ? check_vocabulary(g, err) : rc;
 }
 
-/* An unsigned 16-bit value of the metadata, as those of a split are; `otherwise` where there is none. */
+/* An unsigned 16-bit value of the metadata, as used for splits; `otherwise` if it is missing. */
 static unsigned read_u16(const part *g, const char *key, unsigned otherwise) {
     int64_t id = gguf_find_key(g->gguf, key);
     return id >= 0 && gguf_get_kv_type(g->gguf, id) == GGUF_TYPE_UINT16 ? gguf_get_val_u16(g->gguf, id) : otherwise;
 }
 
-/* The file itself, of several the first; *n <- how many there are. */
+/* Opens the file, or the first of several; *n <- their number. */
 static hw_err open_first(hw__gguf *g, const char *path, size_t *n, hw_error *err) {
     hw_err rc = open_part(&g->parts[0], path, err);
     if (rc != HW_OK) return rc;
@@ -206,7 +208,7 @@ static hw_err open_first(hw__gguf *g, const char *path, size_t *n, hw_error *err
                     no + 1, count, count);
 }
 
-/* The others of a split, whose names differ in their number. */
+/* Opens the other files of a split, whose names differ in their number. */
 static hw_err open_rest(hw__gguf *g, size_t n, hw_error *err) {
     char prefix[4096], path[4096];
     const char *first = g->parts[0].path;
@@ -272,14 +274,14 @@ const char *hw__gguf_metadata_sha256(const hw__gguf *g) { return g->metadata_sha
 
 const char *hw__gguf_sample_sha256(const hw__gguf *g) { return g->sample_sha256; }
 
-/* The part that has a tensor, and its number there; NULL for none. */
+/* The part that contains a tensor, and the tensor's index there; NULL: none. */
 static const part *find_tensor(const hw__gguf *g, const char *name, int64_t *id) {
     for (size_t i = 0; i < g->n_parts; i++)
         if ((*id = gguf_find_tensor(g->parts[i].gguf, name)) >= 0) return &g->parts[i];
     return NULL;
 }
 
-/* The number of floats in the stream; 0: the metadata do not say. */
+/* Width of the stream; 0 if the metadata do not give it. */
 static size_t stream_width(const part *g) {
     char key[GGML_MAX_NAME + 32];
     int64_t arch = gguf_find_key(g->gguf, "general.architecture"), id;
@@ -290,7 +292,8 @@ static size_t stream_width(const part *g) {
 }
 
 bool hw__gguf_output(const hw__gguf *file, hw__gguf_matrix *out) {
-    static const char *const names[] = {"output.weight", "token_embd.weight"}; /* the second where both are one */
+    /* the second one if both are the same weight */
+    static const char *const names[] = {"output.weight", "token_embd.weight"};
     size_t width = stream_width(&file->parts[0]), row_bytes;
     int64_t id = -1;
     for (size_t i = 0; width && i < sizeof names / sizeof *names; i++) {
@@ -305,7 +308,7 @@ bool hw__gguf_output(const hw__gguf *file, hw__gguf_matrix *out) {
     return false;
 }
 
-/* Where row `first` begins in the file, if the tensor has rows up to first + n of `width`. */
+/* Offset in the file of row `first`, if the tensor has rows up to first + n of `width`. */
 static hw_err locate_rows(const part *g, int64_t id, size_t *offset, size_t *row_bytes, enum ggml_type *type,
                           const char *name, size_t first, size_t n, size_t width, hw_error *err) {
     *type = gguf_get_tensor_type(g->gguf, id);

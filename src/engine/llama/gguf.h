@@ -1,7 +1,8 @@
 /*
- * gguf.h - a GGUF file as a file: checked before libllama sees it, hashed, and its weights read by name.
+ * gguf.h - access to a GGUF file: checks it before libllama opens it, computes its hashes, and reads weights by name.
  *
- * Weights come from here and not from the loaded model, which may have them repacked for the CPU or on a device.
+ * Weights are read from the file and not from the loaded model, which may have them repacked for the CPU or on a
+ * device.
  */
 #ifndef HW_ENGINE_LLAMA_GGUF_H
 #define HW_ENGINE_LLAMA_GGUF_H
@@ -10,32 +11,32 @@
 
 typedef struct hw__gguf hw__gguf;
 
-/* A weight [n_rows, width] by its name, which is borrowed. */
+/* A weight [n_rows, width] with a borrowed name. */
 typedef struct hw__gguf_matrix {
     const char *name;
     size_t n_rows, width;
 } hw__gguf_matrix;
 
-/* Opens and checks: a regular file, the magic, metadata that parse, every tensor inside the file; of the first file of a split the
- * others too. Errors: IO, FORMAT, MEMORY, ARGUMENT (a part that is not the first). */
+/* Opens and checks: a regular file, the magic, metadata that can be parsed, every tensor inside the file; for the first
+ * file of a split also the others. Errors: IO, FORMAT, MEMORY, ARGUMENT (a part that is not the first). */
 hw_err hw__gguf_open(hw__gguf **out, const char *path, hw_error *err);
 void hw__gguf_close(hw__gguf *file);
 
-/* What ggml read of it, of the first file where there are several. */
+/* ggml's view of the metadata, of the first file if there are several. */
 const struct gguf_context *hw__gguf_metadata(const hw__gguf *file);
 
-/* Opening begins to hash, on a thread of its own; this waits for it. Error: IO. */
+/* Opening starts to compute the hashes on a thread; this waits for them. Error: IO. */
 hw_err hw__gguf_finish_hashes(hw__gguf *file, hw_error *err);
-/* After that: hex SHA-256 of the bytes before the tensor data, and of these with a sample of each tensor: two checkpoints of one
- * model may differ in their weights alone. */
+/* Valid after that: hex SHA-256 of the bytes before the tensor data, and of these with a sample of each tensor, because
+ * two checkpoints of a model may differ only in their weights. */
 const char *hw__gguf_metadata_sha256(const hw__gguf *file);
 const char *hw__gguf_sample_sha256(const hw__gguf *file);
 
-/* The output weights, where they have the usual name and as many columns as the metadata say that the stream has. */
+/* The output weights, if they have the usual name and the width of the stream given in the metadata. */
 bool hw__gguf_output(const hw__gguf *file, hw__gguf_matrix *out);
 
-/* Rows first..first+n-1 of a weight [rows, width], dequantised into out [n, width]. Errors: UNSUPPORTED (no such tensor, a type
- * that cannot be read), FORMAT (smaller than asked), IO. Several threads may read at once. */
+/* Rows first..first+n-1 of a weight [rows, width], dequantised into out [n, width]. Errors: UNSUPPORTED (no such
+ * tensor, a type that cannot be read), FORMAT (smaller than requested), IO. Several threads may read at once. */
 hw_err hw__gguf_rows(const hw__gguf *file, float *out, const char *name, size_t first, size_t n, size_t width,
                      hw_error *err);
 

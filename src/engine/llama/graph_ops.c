@@ -25,7 +25,7 @@ hw_source_kind hw__recurrent_kind(const struct ggml_tensor *t) {
                                             : HW_SOURCE_CONVOLUTION;
 }
 
-/* The cells of the state, or weights, that a source comes from say which block it is. */
+/* The block of a recurrent operation, from the name of the state or the weights that it reads. */
 int hw__recurrent_block(const struct ggml_tensor *t) {
     static const char *const prefixes[] = {"cache_s_l", "cache_r_l", "cache_k_l"};
     const struct ggml_tensor *from = t->src[t->op == GGML_OP_GATED_DELTA_NET ? 5 : 0];

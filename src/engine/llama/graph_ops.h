@@ -1,5 +1,5 @@
 /*
- * graph_ops.h - what a node of a graph says of itself: the block that its name tells, and operations that keep a state.
+ * graph_ops.h - properties of a graph's node: the block in its name, and whether its operation keeps a state.
  */
 #ifndef HW_ENGINE_LLAMA_GRAPH_OPS_H
 #define HW_ENGINE_LLAMA_GRAPH_OPS_H
@@ -8,10 +8,10 @@
 
 #include <ggml.h>
 
-/* The block of a node called `prefix` and its number, or -1. */
+/* The block of a node named `prefix` and a number, or -1. */
 int hw__block_of(const char *name, const char *prefix);
 
-/* Whether t moves information from token to token through a state; its block, or -1; its kind. */
+/* Whether t moves information between tokens through a state; its block, or -1; its kind. */
 bool hw__is_recurrent_op(const struct ggml_tensor *t);
 int hw__recurrent_block(const struct ggml_tensor *t);
 hw_source_kind hw__recurrent_kind(const struct ggml_tensor *t);

@@ -1,14 +1,15 @@
 /*
- * graph_tap.c - what a decode shows, out of the graph that computes it.
+ * graph_tap.c - reads the tapped nodes of a decode from the graph that computes it.
  *
- * Attention rows are the `kq_soft_max-<block>` nodes (F32, ne = [keys padded, queries, heads, 1]), which exist only with
- * flash attention disabled. The stream around them is at the nodes that graph_walk.c found once, at load: taps. Each is found
- * again by a name near it and how far behind it is, since the graphs of two decodes differ in their numbers.
+ * Attention rows are the `kq_soft_max-<block>` nodes (F32, ne = [keys padded, queries, heads, 1]), which exist only
+ * with flash attention disabled. The stream around them is in the nodes that graph_walk.c found at load: taps. In each
+ * decode a tap is found again by the name of a nearby node and its distance from it, because the node numbers of two
+ * decodes differ.
  *
- * ggml asks of every node before it computes it. One that is wanted stops the graph, is shown, and its memory is used
- * again by later nodes. A stop costs ten to twenty microseconds, which is nothing in a chunk of the prompt and a tenth of
- * a decode of one token. So where all that one decode shows is small, nothing stops: the nodes are made to write into an
- * arena of ours (ggml reads a node where its `data` points), where they are found when the decode is done.
+ * ggml calls back for every node before computing it. If the callback requests the node, the graph stops after it, and
+ * its memory is reused by later nodes. A stop costs ten to twenty microseconds, which is negligible in a chunk of the
+ * prompt but a tenth of a decode of one token. So if the tapped data of a decode are small, nothing stops: the nodes
+ * are redirected into our own arena (ggml uses a node's `data` pointer), and read when the decode is done.
  */
 #include "engine/llama/graph_walk.h"
 #include "engine/llama/proof.h"
@@ -18,17 +19,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The arena: room for a token of a large model at 4,000 tokens of context, or 64 of a small one at a hundred. It is
- * touched, and becomes real memory, only as far as a decode needs. */
+/* The arena: space for one token of a large model at 4,000 tokens of context, or 64 of a small one at a hundred. Its
+ * pages are used only as far as a decode needs them. */
 enum { ARENA_BYTES = 32 << 20, ALIGNMENT = 256, KEY_PADDING = 256 };
 
 /* ------------------------------------------------------------------ nodes that are kept */
 
 static size_t rounded(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
-/* Where a decode keeps its nodes: the heads of each layer, then the taps that every decode reads, then the proof's. The place of
- * a node depends on nothing but its number and the decode's shape. libllama uses the graph of one decode again for the next of
- * the same shape, and nodes that an earlier decode kept still write where it put them: never into another's place. */
+/* Layout of the nodes in the arena: the heads of each layer, then the taps that every decode reads, then those of the
+ * proof. A node's place depends only on its number and the decode's shape. libllama reuses the graph of one decode for
+ * the next of the same shape, and nodes redirected in an earlier decode still write to their old place, so it must
+ * never be the place of another node. */
 static size_t heads_bytes(const hw__llama_engine *e, size_t at, size_t n_rows) {
     size_t n_keys = rounded(at + n_rows, KEY_PADDING);
     return rounded((size_t)e->info.n_heads * n_keys * n_rows * sizeof(float), ALIGNMENT);
@@ -38,7 +40,7 @@ static size_t tap_bytes(const hw__tap *tap, size_t n_rows) {
     return rounded((size_t)tap->width * n_rows * sizeof(float), ALIGNMENT);
 }
 
-/* Bytes that keeping all nodes of a decode of rows at.. takes, as far as the probe found. */
+/* Bytes needed for all nodes of a decode of rows at.., as far as the probe knows them. */
 static size_t kept_bytes(const hw__llama_engine *e, size_t at, size_t n_rows) {
     if (n_rows > ARENA_BYTES / sizeof(float) || rounded(at + n_rows, KEY_PADDING) > ARENA_BYTES) return SIZE_MAX;
     size_t bytes = (size_t)e->info.n_layers * heads_bytes(e, at, n_rows);
@@ -57,7 +59,7 @@ static void place_taps(hw__llama_engine *e) {
     }
 }
 
-/* Most of what the passes over rows begin..end-1 keep; those that would not fit keep nothing. */
+/* Maximum arena bytes of the passes over rows begin..end-1; passes that do not fit use none. */
 static size_t most_kept(const hw__llama_engine *e, size_t begin, size_t end, size_t chunk) {
     size_t most = 0;
     for (size_t at = begin; at < end; at += chunk) {
@@ -87,7 +89,7 @@ void hw__llama_watch_begin(hw__llama_engine *e) {
     memset(e->heads, 0, (size_t)e->info.n_blocks * sizeof *e->heads);
 }
 
-/* Makes a node that is not computed yet write to its place in the arena, or in memory of ours on its device. */
+/* Redirects a node that is not computed yet to its place in the arena, or in our memory on its device. */
 static bool keep(hw__llama_engine *e, struct ggml_tensor *t, size_t place, size_t capacity) {
     if (!e->arena.open) return false;
     if (!ggml_backend_buffer_is_host(t->buffer)) return hw__fetch_keep(e->fetch, t, place, capacity);
@@ -101,7 +103,7 @@ static bool keep_heads(hw__llama_engine *e, struct ggml_tensor *t, int block) {
     return keep(e, t, (size_t)e->layer_of[block] * bytes, bytes);
 }
 
-/* A view goes where what it is a view of went. */
+/* Moves a view to the new memory of its source. */
 static void move_view(const hw__llama_engine *e, struct ggml_tensor *t) {
     const unsigned char *of = t->view_src ? t->view_src->data : NULL;
     if (of && of >= e->arena.base && of < e->arena.base + e->arena.bytes)
@@ -116,7 +118,7 @@ static bool fail_decode(hw__llama_engine *e, hw_err code, const char *what, int 
     return false; /* ends the decode */
 }
 
-/* Rows in place. */
+/* Rows that are in host memory. */
 static hw__heads host_rows(const struct ggml_tensor *t) {
     return (hw__heads){.attn = t->data,
                        .n_heads = (size_t)t->ne[2],
@@ -126,7 +128,8 @@ static hw__heads host_rows(const struct ggml_tensor *t) {
                        .row_stride = t->nb[1] / sizeof(float)};
 }
 
-/* Shows rows first..first+count-1 of what one decode computed; those on a device as means over heads where that is enough. */
+/* Passes rows first..first+count-1 of one decode to the sink; rows on a device as means over heads if that is
+ * sufficient. */
 static bool show_rows(hw__llama_engine *e, const struct ggml_tensor *t, int block, size_t first, size_t count,
                       bool mean) {
     if (count == 0) return true;
@@ -141,7 +144,7 @@ static bool show_rows(hw__llama_engine *e, const struct ggml_tensor *t, int bloc
     return e->failed == HW_OK;
 }
 
-/* Where the rows of a block live, noted by the probe's first decode. */
+/* Records the device of a block's rows, in the probe's first decode. */
 static void note_rows(hw__llama_engine *e, const struct ggml_tensor *t) {
     if (e->at == 0) hw__placement_note(&e->placement, t->buffer);
     e->info.has_sinks = e->info.has_sinks || t->src[2] != NULL;
@@ -160,7 +163,7 @@ static bool show_heads(hw__llama_engine *e, const struct ggml_tensor *t, int blo
     return show_rows(e, t, block, 0, means, true) && show_rows(e, t, block, means, e->n_rows - means, false);
 }
 
-/* Whether the decode in progress has rows that the sink wants. */
+/* Whether the decode in progress has rows that the sink needs. */
 static bool wants_rows(const hw__llama_engine *e) { return e->at + e->n_rows > e->sink->rows_from; }
 
 static int heads_block(const struct ggml_tensor *t) {
@@ -187,7 +190,7 @@ static bool refuse_rows(hw__llama_engine *e, const hw__tap *tap) {
     return false;
 }
 
-/* Copies a tap's rows to where those of its role are; the last block has none where no logits are kept. */
+/* Copies a tap's rows to those of its role; the last block has none if no logits are kept. */
 static bool read_tap(hw__llama_engine *e, const hw__tap *tap) {
     const struct ggml_tensor *t = tap->node;
     size_t floats = (size_t)ggml_nelements(t), n = tap->width > 0 ? floats / (size_t)tap->width : 0;
@@ -205,7 +208,7 @@ static bool read_tap(hw__llama_engine *e, const hw__tap *tap) {
     return true;
 }
 
-/* 1 / rms of the channels that a norm of heads takes together, of which c is one. */
+/* 1 / rms of the group of channels that a norm of heads uses, which contains c. */
 static double sub_scale(const hw__layer_graph *g, const float *row, size_t c) {
     size_t n = (size_t)g->n_sub, first = c / n * n;
     double sum = 0;
@@ -213,8 +216,8 @@ static double sub_scale(const hw__layer_graph *g, const float *row, size_t c) {
     return 1 / sqrt(sum / (double)n + g->sub_eps);
 }
 
-/* [n_rows, width] what the outputs of heads are multiplied by: the gate, which heads may share, and 1/rms of a norm. `gate_step`:
- * floats from row to row of what the gate was read with. */
+/* [n_rows, width] factors of the heads' outputs: the gate, which heads may share, and 1/rms of a norm. `gate_step`:
+ * floats from row to row of the buffer that holds the gate. */
 static const float *read_factor(hw__llama_engine *e, const hw__layer_graph *g, size_t gate_step, const float *output) {
     size_t width = (size_t)g->wo_width, n = g->gated ? e->tapped.n[HW__TAP_GATE] : output ? e->n_rows : e->tapped.n[HW__TAP_SUB];
     const float *subs = output ? output : e->tapped.rows[HW__TAP_SUB];
@@ -240,13 +243,13 @@ static const hw__tap *tap_of(const hw__llama_engine *e, int32_t source, hw__role
     return NULL;
 }
 
-/* The last n of the rows that were read of a role. */
+/* The last n of the rows read for a role. */
 static const float *last_rows(const hw__llama_engine *e, hw__role role, size_t n, size_t width) {
     size_t have = e->tapped.n[role];
     return have < n ? NULL : e->tapped.rows[role] + (have - n) * width;
 }
 
-/* All rows of a source have been read. */
+/* Called when all rows of a source have been read. */
 static bool show_stream(hw__llama_engine *e, int32_t source) {
     int block = e->sources[source].block;
     const hw__layer_graph *g = &e->graphs[source];
@@ -283,7 +286,7 @@ static bool show_plain(hw__llama_engine *e, const hw__tap *tap, show_rows_fn sho
     return e->failed == HW_OK;
 }
 
-/* A tap's node has been computed. What belongs together is shown when the last of it is read. */
+/* Called when a tap's node has been computed. Rows that belong together are passed on when the last of them is read. */
 static bool show_tap(hw__llama_engine *e, const hw__tap *tap) {
     if (!read_tap(e, tap)) return false;
     switch (tap->role) {
@@ -297,7 +300,7 @@ static bool show_tap(hw__llama_engine *e, const hw__tap *tap) {
     }
 }
 
-/* Kept nodes of a layer that stops at its last ones are read then. */
+/* For a layer that stops only at its last nodes, redirected nodes are read then. */
 static bool show_stopped(hw__llama_engine *e, const struct ggml_tensor *t) {
     bool ok = true;
     for (size_t i = 0; ok && i < e->next_tap; i++) {
@@ -312,7 +315,7 @@ static bool show_stopped(hw__llama_engine *e, const struct ggml_tensor *t) {
     return ok;
 }
 
-/* Takes one node into account; true if it is the next tap. */
+/* Checks one node; true if it is the next tap. */
 static bool is_next_tap(hw__llama_engine *e, const struct ggml_tensor *t, size_t number) {
     if (e->next_tap == e->n_taps) return false;
     const hw__tap *tap = &e->taps[e->next_tap];
@@ -320,7 +323,7 @@ static bool is_next_tap(hw__llama_engine *e, const struct ggml_tensor *t, size_t
     return e->anchor_at != SIZE_MAX && number == e->anchor_at + tap->offset && t->op == tap->op;
 }
 
-/* Asked for every node in graph order: whether the graph must stop there for the stream. */
+/* Called for every node in graph order: whether the graph must stop there for the stream. */
 static bool wants_stream(hw__llama_engine *e, struct ggml_tensor *t) {
     size_t number = e->n_asked++;
     bool stop = false;
@@ -348,7 +351,7 @@ static bool record(hw__llama_engine *e, struct ggml_tensor *t) {
 
 static bool streams(const hw__llama_engine *e) { return e->sink->stream && e->at + e->n_rows > e->sink->stream_from; }
 
-/* Called by ggml for every node, first to ask whether to stop there, then with its data where it stopped. */
+/* Called by ggml for every node, first to ask whether to stop after it, then with its data if it stopped. */
 bool hw__llama_on_node(struct ggml_tensor *t, bool ask, void *user) {
     hw__llama_engine *e = user;
     if (e->record.open) return !ask || record(e, t);

@@ -2,13 +2,13 @@
  * graph_walk.c - see graph_walk.h.
  *
  *     logits  <- factors, soft cap, bias <- W_out <- factors <- bias, gain, norm <- final stream
- *     stream  <- a sum of terms, each with a factor: found from the final stream back through additions, fixed factors and
- *                the picking of rows. Terms are what blocks add; the rest of the graph lies between a sum and its terms
+ *     stream  <- a sum of terms, each with a factor: found from the final stream backwards through additions, fixed factors
+ *                and row selections. Terms are what blocks add; the rest of the graph lies between a sum and its terms
  *     term    <- bias, norm, gain, factor <- W_O <- gate, norm, gain <- decompression (MLA) <- values x attention weights
  *                                                                    <- D of the token itself <- a recurrent operation
  *
- * A block's input is the last sum that its attention weights depend on without another in between: so blocks whose attention
- * and MLP run side by side are told apart from those where one follows the other.
+ * A block's input is the last sum on which its attention weights depend without another sum in between: this
+ * distinguishes blocks with parallel attention and MLP from sequential ones.
  */
 #include "engine/llama/graph_walk.h"
 
@@ -20,16 +20,16 @@
 
 enum { NONE = -1, SEVERAL = -2 };
 
-/* What the walk knows about one node. */
+/* Properties of one node found by the walk. */
 typedef struct mark {
-    double factor; /* what a row counts for in the final stream */
-    int32_t first; /* the first and the last sum that it depends on with no other in between, or NONE */
+    double factor; /* factor from a row to the final stream */
+    int32_t first; /* the first and the last sum on which it depends without another in between, or NONE */
     int32_t last;
-    int32_t source; /* source that it depends on with no sum in between, NONE or SEVERAL */
-    bool has_sum;   /* it is a sum of the stream's kind, or picks rows or scales one */
-    bool in_stream; /* on the way through sums to the final stream */
-    bool embedding; /* in_stream, and holds a term that depends on no sum: the embedding */
-    bool mixed;     /* in_stream, and holds what a source adds */
+    int32_t source; /* source on which it depends without a sum in between, NONE or SEVERAL */
+    bool has_sum;   /* it is a sum of the stream's kind, or selects or scales rows of one */
+    bool in_stream; /* reached from the final stream through sums */
+    bool embedding; /* in_stream, and contains a term that depends on no sum: the embedding */
+    bool mixed;     /* in_stream, and contains the contribution of a source */
     bool term;      /* in_stream, and added as a whole */
 } mark;
 
@@ -37,11 +37,11 @@ typedef struct walk {
     hw__llama_engine *e;
     struct ggml_tensor **nodes; /* [n] */
     mark *marks;                /* [n] */
-    int32_t *slots;             /* [mask + 1] numbers of nodes by address, NONE where empty */
-    int32_t *source_at;         /* [n] source whose attention weights or operation a node is, or NONE */
-    bool *anchors;              /* [n] nodes with a name that a later graph of the model has too, and only once */
+    int32_t *slots;             /* [mask + 1] node numbers by address, NONE if empty */
+    int32_t *source_at;         /* [n] source whose attention weights or operation the node is, or NONE */
+    bool *anchors;              /* [n] nodes with a name that also occurs exactly once in later graphs of the model */
     size_t n, mask;
-    int32_t final, origin; /* numbers of the final stream and of what enters the first block, or NONE */
+    int32_t final, origin; /* numbers of the final stream and of the first block's input, or NONE */
 } walk;
 
 bool hw__record_node(hw__record *r, struct ggml_tensor *t) {
@@ -69,7 +69,7 @@ static size_t slot_of(const walk *w, const struct ggml_tensor *t) {
     return slot;
 }
 
-/* What another device computed arrives as a copy without an operation, called DEVICE#NAME#NUMBER. */
+/* The result of another device arrives as a copy without an operation, named DEVICE#NAME#NUMBER. */
 static int32_t copied_from(const walk *w, const struct ggml_tensor *t) {
     const char *begin = strchr(t->name, '#'), *end = strrchr(t->name, '#');
     if (!begin || end <= begin + 1) return NONE;
@@ -79,7 +79,7 @@ static int32_t copied_from(const walk *w, const struct ggml_tensor *t) {
     return NONE;
 }
 
-/* A tensor's number, or NONE for what is not computed: weights, inputs, the cache. */
+/* A tensor's number, or NONE for tensors that are not computed: weights, inputs, the cache. */
 static int32_t number_of(const walk *w, const struct ggml_tensor *t) {
     if (!t) return NONE;
     int32_t i = w->slots[slot_of(w, t)];
@@ -101,7 +101,7 @@ static bool is_scalar_weight(const struct ggml_tensor *t) {
     return is_weight(t) && t->type == GGML_TYPE_F32 && ggml_nelements(t) == 1;
 }
 
-/* Fixed factor of a node that scales what it is made of. */
+/* Fixed factor of a node that scales its source. */
 static bool fixed_factor(const struct ggml_tensor *t, double *factor) {
     if (t->op == GGML_OP_SCALE && param(t, 1) == 0) {
         *factor *= param(t, 0);
@@ -114,7 +114,7 @@ static bool fixed_factor(const struct ggml_tensor *t, double *factor) {
     return true;
 }
 
-/* Whether a node has the numbers of src[0], all or some rows of them, in another place. */
+/* Whether a node has the numbers of src[0], all or some rows of them, in another layout. */
 static bool same_numbers(const walk *w, const struct ggml_tensor *t) {
     switch (t->op) {
     case GGML_OP_RESHAPE:
@@ -127,14 +127,14 @@ static bool same_numbers(const walk *w, const struct ggml_tensor *t) {
     }
 }
 
-/* One product of a LoRA adapter, factor * B (A x), or NULL. */
+/* The product of a LoRA adapter, factor * B (A x), or NULL. */
 static const struct ggml_tensor *lora_of(const struct ggml_tensor *t, const struct ggml_tensor *x) {
     const struct ggml_tensor *b = t && t->op == GGML_OP_SCALE ? t->src[0] : NULL;
     const struct ggml_tensor *a = b && b->op == GGML_OP_MUL_MAT ? b->src[1] : NULL;
     return a && a->op == GGML_OP_MUL_MAT && a->src[1] == x && a->src[0]->op == GGML_OP_NONE ? b : NULL;
 }
 
-/* What a product with its adapters multiplies; NULL if t is no such product. */
+/* The input of a product with its adapters; NULL if t is not such a product. */
 static const struct ggml_tensor *product_input(const struct ggml_tensor *t) {
     while (t && (t->op == GGML_OP_ADD || (t->op == GGML_OP_MUL && is_scalar_weight(t->src[1])))) t = t->src[0];
     return t && t->op == GGML_OP_MUL_MAT ? t->src[1] : NULL;
@@ -145,13 +145,13 @@ static bool adds_lora(const struct ggml_tensor *t) {
     return x && lora_of(t->src[1], x);
 }
 
-/* An addition of two computed tensors of one shape. */
+/* An addition of two computed tensors of the same shape. */
 static bool is_sum(const walk *w, const struct ggml_tensor *t) {
     return t->op == GGML_OP_ADD && ggml_are_same_shape(t->src[0], t->src[1]) && number_of(w, t->src[0]) >= 0 &&
            number_of(w, t->src[1]) >= 0 && !adds_lora(t);
 }
 
-/* Attention by its weights' block, recurrent operations by their order. */
+/* Finds attention by its weights' block, recurrent operations by their order. */
 static void find_sources(walk *w) {
     const hw__llama_engine *e = w->e;
     size_t n_ops = 0;
@@ -179,7 +179,7 @@ static hw_err index_nodes(walk *w, hw_error *err) {
 
 /* ------------------------------------------------------------------ problems */
 
-/* The first problem is kept: what comes after may follow from it. */
+/* Only the first problem is kept: later ones may be its consequences. */
 static void problem(char *to, const char *fmt, ...) HW_PRINTF(2, 3);
 static void problem(char *to, const char *fmt, ...) {
     if (to[0]) return;
@@ -191,7 +191,7 @@ static void problem(char *to, const char *fmt, ...) {
 
 /* ------------------------------------------------------------------ from the logits back to the final stream */
 
-/* logits <- post tanh(pre lin): factors are gathered before and after a soft cap. */
+/* logits <- post tanh(pre lin): collects the factors before and after a soft cap. */
 static const struct ggml_tensor *output_product(const walk *w, hw__readout_graph *r, const struct ggml_tensor *t) {
     while (t) {
         if (t->op == GGML_OP_MUL_MAT) return is_weight(t->src[0]) ? t : NULL;
@@ -213,7 +213,7 @@ static const struct ggml_tensor *output_product(const walk *w, hw__readout_graph
     return NULL;
 }
 
-/* The norm before the output product, with what stands between; fills in the final stream's node. */
+/* The norm before the output product, with the nodes between; sets the final stream's node. */
 static const struct ggml_tensor *final_norm(const walk *w, hw__readout_graph *r, const struct ggml_tensor *t) {
     while (t) {
         bool norm = t->op == GGML_OP_RMS_NORM || t->op == GGML_OP_NORM;
@@ -274,7 +274,7 @@ static void mark_sums(walk *w) {
     }
 }
 
-/* Backwards through sums; at the end every node in the stream knows what it counts for. */
+/* Backwards through sums; afterwards every node in the stream has its factor. */
 static void mark_stream(walk *w) {
     w->marks[w->final].in_stream = true;
     w->marks[w->final].factor = 1;
@@ -293,7 +293,7 @@ static void mark_stream(walk *w) {
     }
 }
 
-/* Forwards: which sums and which sources a node depends on with no sum in between. */
+/* Forwards: the sums and sources on which a node depends without a sum in between. */
 static void mark_dependencies(walk *w) {
     for (size_t i = 0; i < w->n; i++) {
         const struct ggml_tensor *t = w->nodes[i];
@@ -312,8 +312,8 @@ static void mark_dependencies(walk *w) {
     }
 }
 
-/* What each node in the stream holds, and which are added as a whole: the sources' branches, and all else as far up as it holds
- * neither the embedding nor a source. */
+/* What each node in the stream contains, and which are added as a whole: the sources' branches, and everything else as
+ * far up as it contains neither the embedding nor a source. */
 static void mark_terms(walk *w) {
     for (int32_t i = 0; i <= w->final; i++) {
         mark *m = &w->marks[i];
@@ -343,7 +343,7 @@ static void mark_terms(walk *w) {
     free(open);
 }
 
-/* What enters the first block: the first sum that any term depends on. */
+/* The input of the first block: the first sum on which any term depends. */
 static void find_origin(walk *w) {
     for (int32_t i = 0; i <= w->final; i++) {
         const mark *m = &w->marks[i];
@@ -354,15 +354,15 @@ static void find_origin(walk *w) {
 
 /* ------------------------------------------------------------------ from what attention adds back to its weights */
 
-/* A branch while it is followed from the stream down. */
+/* A branch while it is followed from the stream downwards. */
 typedef struct branch {
     const walk *w;
     hw__layer_graph *g;
     int32_t source;
-    const struct ggml_tensor *op;                 /* of a recurrent layer; NULL: attention */
-    const struct ggml_tensor *gate, *sub, *mixed; /* whose rows are needed */
+    const struct ggml_tensor *op;                 /* operation of a recurrent layer; NULL: attention */
+    const struct ggml_tensor *gate, *sub, *mixed; /* nodes whose rows are needed */
     double scale;
-    bool below; /* W_O has been passed */
+    bool below; /* below W_O */
     const char *problem;
 } branch;
 
@@ -402,13 +402,13 @@ static const struct ggml_tensor *follow_glu(branch *b, const struct ggml_tensor 
     return t->src[1];
 }
 
-/* Whether two tensors are the same numbers of the same memory. */
+/* Whether two tensors are the same numbers in the same memory. */
 static bool same_place(const struct ggml_tensor *a, const struct ggml_tensor *b) {
     const struct ggml_tensor *root_a = a->view_src ? a->view_src : a, *root_b = b->view_src ? b->view_src : b;
     return root_a == root_b && a->view_offs == b->view_offs && ggml_nelements(a) == ggml_nelements(b);
 }
 
-/* What a state space model adds of a token to its own row: D x. */
+/* The contribution of a token to its own row in a state space model: D x. */
 static bool adds_own(const branch *b, const struct ggml_tensor *t) {
     const struct ggml_tensor *own = t->src[1];
     return b->op && b->op->op == GGML_OP_SSM_SCAN && b->below && !b->g->own && own->op == GGML_OP_MUL &&
@@ -490,7 +490,8 @@ static const struct ggml_tensor *follow(branch *b, const struct ggml_tensor *t) 
     }
 }
 
-/* Whether t multiplies values by this source's attention weights, or is what its recurrent operation gives but for the state. */
+/* Whether t multiplies values by this source's attention weights, or is the output of its recurrent operation without
+ * the state. */
 static bool is_weighted_sum(const branch *b, const struct ggml_tensor *t) {
     const walk *w = b->w;
     const struct ggml_tensor *of = t->op == GGML_OP_VIEW && t->view_offs == 0 ? t->src[0] : t;
@@ -564,7 +565,7 @@ static int by_number(const void *a, const void *b) {
 
 /* ------------------------------------------------------------------ sources */
 
-/* The one term of a source, or NONE with the reason. */
+/* The only term of a source, or NONE with the reason. */
 static int32_t term_of(const walk *w, int32_t source, const char **why) {
     int32_t found = NONE;
     *why = "does not reach the stream by additions alone";
@@ -579,14 +580,14 @@ static int32_t term_of(const walk *w, int32_t source, const char **why) {
     return found;
 }
 
-/* The node of a source's attention weights, or its operation. */
+/* The node of a source's attention weights, or of its operation. */
 static int32_t node_of(const walk *w, int32_t source) {
     for (size_t i = 0; i < w->n; i++)
         if (w->source_at[i] == source) return (int32_t)i;
     return NONE;
 }
 
-/* A node that is there on its own, of which t is another view. */
+/* An independent node of which t is another view. */
 static const struct ggml_tensor *unshaped(const struct ggml_tensor *t) {
     while (t->op == GGML_OP_RESHAPE) t = t->src[0];
     return t;
@@ -642,7 +643,8 @@ static hw_err walk_source(walk *w, int32_t source, hw_error *err) {
     return tap_source(w, &b, input, term, err);
 }
 
-/* What else is added; only the proof looks at it. Embeddings that the origin holds are no terms of their own. */
+/* The remaining additions; only the proof uses them. Embeddings that are part of the origin are not terms of their
+ * own. */
 static hw_err walk_rest(walk *w, hw_error *err) {
     hw_err rc = HW_OK;
     for (int32_t i = w->origin + 1; rc == HW_OK && i <= w->final; i++)

@@ -1,10 +1,10 @@
 /*
- * graph_walk.h - what the graph of one decode says: which branches add to the residual stream, how each block's attention
- * gets there, and how the final stream becomes logits.
+ * graph_walk.h - analyses the graph of one decode: which branches add to the residual stream, how each block's
+ * attention gets there, and how the final stream becomes logits.
  *
- * Architectures differ in names and in order, so nothing is taken from a name but where attention weights are
- * (`kq_soft_max-<block>`) and which node the logits are (`result_output`); the values that a walk promises are compared with
- * the engine's own by proof.c. Nodes are in the order in which they are computed; an index into them is a node's number.
+ * Architectures differ in names and in order, so only two names are relied upon: attention weights
+ * (`kq_soft_max-<block>`) and the logits (`result_output`). proof.c compares the values derived from a walk with the
+ * engine's own. Nodes are in the order of computation; the index of a node is its number.
  */
 #ifndef HW_ENGINE_LLAMA_GRAPH_WALK_H
 #define HW_ENGINE_LLAMA_GRAPH_WALK_H
@@ -12,12 +12,12 @@
 #include "engine/llama/graph_ops.h"
 #include "engine/llama/llama_engine.h"
 
-/* Notes a node that ggml names in the pass that is recorded. False when there is no memory. */
+/* Records a node reported by ggml in the recorded pass. False when memory runs out. */
 bool hw__record_node(hw__record *record, struct ggml_tensor *t);
 void hw__record_free(hw__record *record);
 
-/* Reads the recorded graph into e->graphs, e->readout and e->taps; the layers must be known. What cannot be followed is named in
- * values_problem and readout_problem. Error MEMORY. */
+/* Reads the recorded graph into e->graphs, e->readout and e->taps; the layers must be known. Anything that cannot be
+ * followed is named in values_problem and readout_problem. Error MEMORY. */
 hw_err hw__graph_walk(hw__llama_engine *e, hw_error *err);
 
 #endif

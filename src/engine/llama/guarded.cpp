@@ -1,4 +1,4 @@
-/* guarded.cpp - one try block for all of them: the call is a lambda. */
+/* guarded.cpp - one try block for all calls: the call is a lambda. */
 #include "engine/llama/guarded.h"
 
 #include <ggml-backend.h>
@@ -6,7 +6,7 @@
 #include <exception>
 #include <new>
 
-/* Runs `call`; `what` is what failed, for the message. */
+/* Runs `call`; `what` names the failed operation in the message. */
 template <typename Call> static hw_err guard(hw_error *err, const char *what, Call call) noexcept {
     try {
         call();

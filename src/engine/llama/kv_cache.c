@@ -1,18 +1,18 @@
 /*
- * kv_cache.c - the cache kept from one sequence to the next, and as bytes.
+ * kv_cache.c - reuses the cache from one sequence for the next, and saves and restores it.
  *
- * The bytes are libllama's, of every cell of sequence 0 (one sequence's own state would leave out the cells that a sliding
- * window has passed, and columns would no longer be positions):
+ * The bytes are libllama's, for every cell of sequence 0 (the state of one sequence would leave out cells that a
+ * sliding window has passed, and columns would no longer be positions):
  *
  *     u32 magic, i32 sequence
- *     for each cache, two where windows slide:
+ *     for each cache, two if windows slide:
  *         u32 streams = 1, u32 cells, for each cell: i32 position, u32 sequences = 1, i32 sequence
  *         u32 transposed, u32 layers
- *         for each layer, its keys:    i32 type, u64 bytes a cell, [cells] of them
- *         for each layer, its values:  the same, or transposed: i32 type, u32 bytes an element, u32 elements, all
+ *         for each layer, its keys:    i32 type, u64 bytes per cell, [cells] of them
+ *         for each layer, its values:  the same, or transposed: i32 type, u32 bytes per element, u32 elements, all
  *
- * libllama compares types, sizes and ends with its own, but takes any position: these are checked here, with the
- * structure, so that nothing else than tokens 0 .. n-1 in their own cells ever reaches it.
+ * libllama compares types, sizes and ends with its own, but accepts any position: positions are checked here, with the
+ * structure, so that it only ever gets tokens 0 .. n-1 in their own cells.
  */
 #include "engine/llama/llama_engine.h"
 
@@ -29,7 +29,7 @@ typedef struct reader {
     size_t left;
 } reader;
 
-/* [n] bytes as a number of this machine's order, as libllama writes them. False at the end. */
+/* Reads [n] bytes as a number in this machine's byte order, as libllama writes them. False at the end. */
 static bool take(reader *r, void *out, size_t n) {
     if (r->left < n) return false;
     memcpy(out, r->at, n);
@@ -59,7 +59,7 @@ static bool pass_layer(reader *r, size_t n, bool transposed) {
     return take(r, &element, sizeof element) && take(r, &count, sizeof count) && pass(r, (uint64_t)element * count, n);
 }
 
-/* One cache that holds tokens 0 .. n-1 in this order. */
+/* Checks one cache that must hold tokens 0 .. n-1 in this order. */
 static bool pass_cache(reader *r, size_t n) {
     uint32_t transposed, n_layers;
     int32_t position, sequence;
@@ -144,7 +144,7 @@ hw_err hw__llama_restore(hw__engine *base, const hw__cache *cache, const int32_t
     return HW_OK;
 }
 
-/* The same sequence in a context of `n_tokens`. False where the cache cannot be moved. */
+/* Moves the sequence into a context of `n_tokens`. False if the cache cannot be moved. */
 static bool move(hw__llama_engine *e, size_t n_tokens) {
     size_t n = e->n_done;
     int32_t *ids = hw__alloc(n, sizeof *ids);
@@ -159,7 +159,7 @@ static bool move(hw__llama_engine *e, size_t n_tokens) {
     return moved;
 }
 
-/* Forgets the tokens behind the first n, and cells that a decode which failed may have left. */
+/* Drops the tokens after the first n, and cells that a failed decode may have left. */
 static bool forget_from(hw__llama_engine *e, size_t n) {
     bool done;
     if (hw__guarded_forget(&done, e->ctx, (int32_t)n, NULL) != HW_OK || !done) return false;
@@ -172,7 +172,8 @@ hw_err hw__llama_resume(hw__engine *base, size_t *kept, const int32_t *ids, size
     hw__llama_engine *e = (hw__llama_engine *)base;
     size_t shared = 0;
     while (shared < n && shared < e->n_done && ids[shared] == e->ids[shared]) shared++;
-    bool recurrent = e->recurrent.n > 0; /* a state cannot go back, and what was read before may not have been kept */
+    bool recurrent = e->recurrent.n > 0; /* a recurrent state cannot be rewound, and its earlier inputs may not have
+                                            been kept */
     if (!recurrent && shared > 0 && shared <= n_tokens && n_tokens <= (size_t)e->params.n_ctx && forget_from(e, shared) &&
         (llama_n_ctx(e->ctx) >= n_tokens || move(e, n_tokens))) {
         e->stop = stop;
@@ -186,7 +187,7 @@ hw_err hw__llama_resume(hw__engine *base, size_t *kept, const int32_t *ids, size
 
 /* ------------------------------------------------------------------ what a sequence takes */
 
-/* "<architecture>.attention.<key>", else what most architectures have. */
+/* "<architecture>.attention.<key>", else the default of most architectures. */
 static double head_size(const hw__llama_engine *e, const char *key) {
     char name[HW__LLAMA_TEXT + 64], text[32];
     snprintf(name, sizeof name, "%s.attention.%s", e->info.architecture, key);
@@ -194,9 +195,9 @@ static double head_size(const hw__llama_engine *e, const char *key) {
     return (double)e->info.n_embd / (e->info.n_heads > 0 ? e->info.n_heads : 1);
 }
 
-/* The largest graph is that of a whole pass at the end of the sequence, or of all logits: the weights of one layer's attention
- * with their mask, once more as F16 where they meet values that are, and some rows as wide as the stream. Seen of libllama: 6
- * of those. */
+/* The largest graph is that of a full pass at the end of the sequence, or of all logits: the weights of one layer's
+ * attention with their mask, again as F16 if the values are, and some rows as wide as the stream (6 were seen in
+ * libllama). */
 void hw__llama_footprint(const hw__engine *base, const hw__extent *lengths, uint64_t *cache, uint64_t *buffers) {
     enum { WIDE_ROWS = 6 };
     const hw__llama_engine *e = (const hw__llama_engine *)base;

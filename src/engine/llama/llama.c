@@ -1,5 +1,5 @@
 /*
- * llama.c - models run by libllama: opening, tokens, decodes, sampling. See llama_engine.h for its other files.
+ * llama.c - models run by libllama: opening, tokens, decodes, sampling. llama_engine.h lists its other files.
  */
 #include "engine/llama/llama_engine.h"
 
@@ -114,7 +114,7 @@ static bool on_load(float progress, void *user) {
     return !(p->stop && p->stop(p->ctx));
 }
 
-/* Which devices the model may use; where nothing is named that is libllama's choice. */
+/* Chooses the devices that the model may use; if none are named, libllama chooses. */
 static hw_err choose_devices(hw__llama_engine *e, hw_error *err) {
     const hw_model_params *p = &e->params;
     if (!p->rpc_servers && !p->devices) return HW_OK;

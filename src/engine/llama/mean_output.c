@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Parts of the rows that are summed each by itself; always as many, so that the result does not depend on the threads. */
+/* The rows are summed in this many parts; a constant, so that the result does not depend on the threads. */
 enum { PARTS = 32, ROWS = 64 };
 
 typedef struct mean_sum {
@@ -41,7 +41,7 @@ static hw_err sum_part(void *ctx, size_t part, hw_error *err) {
     return rc;
 }
 
-/* n_threads 0: those of the caller are busy, the parts are summed here. */
+/* n_threads 0: the caller's threads are busy, so the parts are summed on this thread. */
 static hw_err make_mean(float **out, mean_sum *s, size_t n_threads, hw_error *err) {
     size_t width = s->of.width;
     s->sums = hw__alloc(PARTS, width * sizeof *s->sums);

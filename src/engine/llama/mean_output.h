@@ -1,8 +1,8 @@
 /*
- * mean_output.h - the mean row of the output weights, which logits are explained above: one pass over a large tensor.
+ * mean_output.h - the mean row of the output weights, the reference of logits: one pass over a large tensor.
  *
- * A thread of its own makes it from the moment a model's file is open, while libllama loads the model, mostly on one core, for the
- * tensor that has the usual name. Where the graph names another, or nothing was begun, it is made when it is asked for.
+ * A thread computes it while libllama loads the model, mostly on one core, from the tensor with the usual name. If the
+ * graph names another tensor, or no thread was started, it is computed on request.
  */
 #ifndef HW_ENGINE_LLAMA_MEAN_OUTPUT_H
 #define HW_ENGINE_LLAMA_MEAN_OUTPUT_H
@@ -11,9 +11,9 @@
 
 typedef struct hw__mean_output hw__mean_output;
 
-/* NULL: nothing was begun, for want of memory or of such a tensor. `file` outlives it. */
+/* NULL: not started, because memory ran out or there is no such tensor. `file` must outlive it. */
 hw__mean_output *hw__mean_output_begin(const hw__gguf *file);
-/* Ends the thread, in the middle of its work if need be. */
+/* Ends the thread, aborting its work if necessary. */
 void hw__mean_output_free(hw__mean_output *m);
 
 /* *mean [width] <- the mean row of tensor `name` [n_rows, width], malloc'd; `begun` is nullable. */

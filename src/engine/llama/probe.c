@@ -1,9 +1,10 @@
 /*
- * probe.c - what a model shows, found once at load.
+ * probe.c - finds once, at load, which data a model provides.
  *
- * Architectures differ, so nothing is assumed: the graph of four tokens is recorded and read (graph_walk.c), then decoded with
- * the taps that follow from it, and what they show is compared with the engine's own numbers (proof.c). Which blocks show
- * attention rows, whether these sum to 1 and whether columns after the query are zero is seen in the same decode.
+ * Architectures differ, so nothing is assumed: the graph of four tokens is recorded and analysed (graph_walk.c), then
+ * decoded with the resulting taps, and the tapped data are compared with the engine's own numbers (proof.c). The same
+ * decode determines which blocks provide attention rows, whether these sum to 1 and whether columns after the query are
+ * zero.
  */
 #include "engine/llama/graph_walk.h"
 #include "engine/llama/proof.h"
@@ -22,7 +23,7 @@ typedef struct probe {
     size_t heads; /* of the first attention layer */
 } probe;
 
-/* Sums each head's rows and looks for weight after the query. */
+/* Sums each head's rows and checks for weight after the query. */
 static hw_err probe_rows(void *ctx, size_t layer, const hw__heads *h, hw_error *err) {
     probe *p = ctx;
     if (p->heads == 0) p->heads = h->n_heads;
@@ -35,7 +36,7 @@ static hw_err probe_rows(void *ctx, size_t layer, const hw__heads *h, hw_error *
                 if (k > h->q0 + q && row[k] != 0 && !isnan(row[k])) p->non_causal = true;
             }
             double error = fabs(1 - sum);
-            if (!(error <= p->row_error)) p->row_error = error; /* NaN too */
+            if (!(error <= p->row_error)) p->row_error = error; /* also for NaN */
         }
     }
     return hw__proof_heads(p->proof, layer, h, err);
@@ -53,7 +54,7 @@ static hw_err probe_origin(void *ctx, const float *rows, size_t n_rows, size_t q
     return hw__proof_origin(((probe *)ctx)->proof, rows, n_rows, q0, err);
 }
 
-/* Why a model is not even probed, or NULL. */
+/* Why a model is not probed at all, or NULL. */
 static const char *unprobed_reason(const hw__llama_engine *e) {
     if (llama_model_has_encoder(e->model) || !llama_model_has_decoder(e->model))
         return "it has an encoder: only decoders that generate text are traced; export its attention and use "
@@ -82,7 +83,7 @@ static void judge_probe(hw__llama_engine *e, const probe *p) {
 
 /* ------------------------------------------------------------------ the graph */
 
-/* The attention layers, by their weights' nodes. */
+/* Finds the attention layers by their weights' nodes. */
 static void find_layers(hw__llama_engine *e) {
     e->info.n_layers = 0;
     for (int32_t b = 0; b < e->info.n_blocks; b++) e->layer_of[b] = e->source_of[b] = -1;
@@ -103,7 +104,8 @@ static int block_at(const hw__llama_engine *e, const struct ggml_tensor *t) {
     return block < e->info.n_blocks ? block : -1;
 }
 
-/* Which recurrent operation stands for each block: a convolution only where no other is, since it is in front of one else. */
+/* Finds the recurrent operation of each block: a convolution only if there is no other, because it precedes the
+ * others. */
 static hw_err find_recurrent(hw__llama_engine *e, const struct ggml_tensor **op /* [n_blocks] */, hw_error *err) {
     size_t n = 0;
     for (size_t i = 0; i < e->record.n; i++) {
@@ -119,7 +121,7 @@ static hw_err find_recurrent(hw__llama_engine *e, const struct ggml_tensor **op 
     return e->recurrent.source_of ? HW_OK : hw__fail_memory(err, "recurrent layers", n, sizeof *e->recurrent.source_of);
 }
 
-/* The sources in the order of their blocks, attention before a recurrent layer beside it. */
+/* Lists the sources in block order, attention before a recurrent layer of the same block. */
 static void list_sources(hw__llama_engine *e, const struct ggml_tensor *const *op) {
     int32_t n = 0;
     for (int32_t b = 0; b < e->info.n_blocks; b++) {
@@ -140,7 +142,7 @@ static void list_sources(hw__llama_engine *e, const struct ggml_tensor *const *o
     }
 }
 
-/* `recurrent`: layers without attention too. */
+/* `recurrent`: includes layers without attention. */
 static hw_err find_sources(hw__llama_engine *e, bool recurrent, hw_error *err) {
     const struct ggml_tensor **op = hw__alloc((size_t)e->info.n_blocks, sizeof(struct ggml_tensor *));
     if (!op) return hw__fail_memory(err, "recurrent layers", (size_t)e->info.n_blocks, sizeof *op);
@@ -154,7 +156,7 @@ static hw_err find_sources(hw__llama_engine *e, bool recurrent, hw_error *err) {
     return rc;
 }
 
-/* Forgets what was found. */
+/* Drops the analysis of the graph. */
 static void forget_graph(hw__llama_engine *e) {
     hw__recurrent_free(e);
     memset(e->graphs, 0, 2 * (size_t)e->info.n_blocks * sizeof *e->graphs);
@@ -192,7 +194,7 @@ static hw_err decode_probe(hw__llama_engine *e, probe *p, const int32_t *ids, bo
     return rc;
 }
 
-/* What cannot be shown is no reason not to show attention. */
+/* A failure to provide other data does not prevent providing attention. */
 static hw_err run_probe(hw__llama_engine *e, probe *p, const int32_t *ids, hw_error *err) {
     hw_error why = {0};
     hw_err rc = HW_ERR_UNSUPPORTED;
@@ -208,7 +210,7 @@ static hw_err run_probe(hw__llama_engine *e, probe *p, const int32_t *ids, hw_er
     return rc;
 }
 
-/* Later decodes need no more than the proof did of what blocks add beside attention: nothing. */
+/* Removes the taps of other contributions, which only the proof needs. */
 static void drop_rest(hw__llama_engine *e) {
     size_t n = 0;
     for (size_t i = 0; i < e->n_taps; i++)
@@ -219,17 +221,17 @@ static void drop_rest(hw__llama_engine *e) {
 static void fill_probed(hw__llama_engine *e, const probe *p) {
     e->info.row_error = p->row_error;
     e->info.host_rows = !e->placement.remote;
-    e->base.values_shared = e->info.host_rows; /* what is fetched goes through one buffer */
+    e->base.values_shared = e->info.host_rows; /* reads from a device share one buffer */
     hw__placement_text(e->device, sizeof e->device, &e->placement);
     int32_t first = e->info.n_layers ? e->source_of[e->layers[0]] : -1;
     const struct ggml_tensor *v = first >= 0 ? hw__llama_cached_values(e->graphs[first].values) : NULL;
-    if (v && v->ne[2] > 0) e->info.n_heads_kv = (int32_t)v->ne[2]; /* libllama tells block 0's, which may have none */
+    if (v && v->ne[2] > 0) e->info.n_heads_kv = (int32_t)v->ne[2]; /* libllama reports block 0's, which may have none */
     e->base.logit_cap = e->readout_problem[0] ? 0 : e->readout.cap;
     drop_rest(e);
     judge_probe(e, p);
 }
 
-/* Why a model is opened without a look at what it shows, or NULL. */
+/* Why a model is opened without a probe, or NULL. */
 static const char *skipped_reason(hw__llama_engine *e) {
     const char *reason = unprobed_reason(e);
     e->base.generates = !reason;
@@ -237,7 +239,7 @@ static const char *skipped_reason(hw__llama_engine *e) {
     return e->purpose == HW__EXPLAINS ? NULL : "it was opened only to generate";
 }
 
-/* One look at the model; what recurrent layers lack is in recurrent_problem then. */
+/* One probe of the model; missing data of recurrent layers are reported in recurrent_problem. */
 static hw_err probe_once(hw__llama_engine *e, const int32_t *ids, bool recurrent, hw_error *err) {
     size_t chunk = e->base.ops->chunk(&e->base);
     hw_err rc = read_graph(e, ids, chunk < PROBE_TOKENS ? chunk : PROBE_TOKENS, recurrent, err);

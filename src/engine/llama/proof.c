@@ -12,7 +12,7 @@
 /* Channels of each layer's attention and tokens of the vocabulary that are compared. */
 enum { CHANNELS = 16, TOKENS = 96 };
 
-/* What the engine's own rounding may be. Products with quantised weights round what they multiply to 8 bits; sums are F32. */
+/* Bounds of the engine's own rounding. Products with quantised weights round their input to 8 bits; sums are F32. */
 static const double SUM_ERROR = 1e-4, F32_ERROR = 1e-5, F16_ERROR = 4e-3, BF16_ERROR = 2e-2, QUANTISED_ERROR = 5e-2;
 
 /* The last row of a layer. */
@@ -72,7 +72,7 @@ void hw__proof_free(hw__proof *p) {
 
 /* ------------------------------------------------------------------ what the decode shows */
 
-/* *to <- a copy of row [n], in place of an earlier decode's. */
+/* *to <- a copy of row [n]; replaces that of an earlier decode. */
 static hw_err copy_row(float **to, const float *row, size_t n, hw_error *err) {
     if (!row) return HW_OK;
     free(*to);
@@ -129,7 +129,7 @@ hw_err hw__proof_origin(void *proof, const float *rows, size_t n_rows, size_t q0
 hw_err hw__proof_rest(hw__proof *p, const hw__llama_engine *e, const hw__tap *tap, hw_error *err) {
     size_t i = 0, n = e->tapped.n[HW__TAP_REST];
     while (i < p->n_rest && p->rest[i].number != tap->number) i++;
-    if (n == 0 || i == p->rest_capacity) return HW_OK; /* and the sum does not close */
+    if (n == 0 || i == p->rest_capacity) return HW_OK; /* the sum then does not match */
     if (i == p->n_rest) p->rest[p->n_rest++] = (rest){.number = tap->number, .factor = tap->factor};
     return copy_row(&p->rest[i].row, e->tapped.rows[HW__TAP_REST] + (n - 1) * p->n_embd, p->n_embd, err);
 }
@@ -159,7 +159,7 @@ static void problem(char *to, const char *fmt, ...) {
     va_end(args);
 }
 
-/* |difference| / |of|; NaN and infinity count as off by all. */
+/* |difference| / |of|; 1 for NaN and infinity. */
 static double relative(double difference, double of) {
     if (!isfinite(difference) || !isfinite(of)) return INFINITY;
     return difference <= 0 ? 0 : of > 0 ? difference / of : INFINITY;
@@ -180,7 +180,7 @@ static void add_row(double *sum, const float *row, double factor, size_t n) {
     for (size_t d = 0; d < n; d++) sum[d] += factor * row[d];
 }
 
-/* The stream up to node `number` from what blocks before it added. */
+/* Adds the contributions of earlier blocks to the stream up to node `number`. */
 static void sum_rest(const hw__proof *p, double *sum, size_t *next, int32_t number) {
     for (; *next < p->n_rest && p->rest[*next].number < number; (*next)++)
         add_row(sum, p->rest[*next].row, p->rest[*next].factor, p->n_embd);
@@ -191,7 +191,7 @@ static int by_number(const void *a, const void *b) {
     return (x->number > y->number) - (x->number < y->number);
 }
 
-/* What enters each block, and the final stream, is the sum of what was added before. */
+/* Checks that the input of each block, and the final stream, is the sum of all earlier contributions. */
 static void close_stream(const hw__proof *p, hw__llama_engine *e, double *sum) {
     size_t next = 0, D = p->n_embd;
     qsort(p->rest, p->n_rest, sizeof *p->rest, by_number);
@@ -218,7 +218,7 @@ static void close_stream(const hw__proof *p, hw__llama_engine *e, double *sum) {
     }
 }
 
-/* heads [H d] <- what the attention weights make of the values, times the row's factor. */
+/* heads [H d] <- values weighted by attention, times the row's factor. */
 static void mix_heads(double *out, const layer_row *r, const hw__values *v) {
     size_t group = v->n_heads / v->n_heads_kv, d = v->head_size;
     for (size_t c = 0; c < v->n_heads * d; c++) {
@@ -229,7 +229,7 @@ static void mix_heads(double *out, const layer_row *r, const hw__values *v) {
     }
 }
 
-/* The same of a recurrent layer, whose rows are made here: false where there is no memory. */
+/* The same for a recurrent layer, whose rows are computed here: false when memory runs out. */
 static bool mix_recurrent(double *out, const layer_row *r, const hw__values *v) {
     size_t T = v->n_tokens, width = v->n_heads * v->head_size;
     const hw__recurrent *of = v->recurrent;
@@ -247,7 +247,7 @@ static bool mix_recurrent(double *out, const layer_row *r, const hw__values *v) 
     return ok;
 }
 
-/* What one channel of attention's part is, and how much of it is bias. */
+/* One channel of attention's contribution, and the bias in it. */
 typedef struct channel {
     double value, bias;
 } channel;
@@ -262,7 +262,7 @@ static double norm_factor(const layer_row *r, const hw__values *v, size_t D, dou
     return 1 / sqrt(squares / (double)D + v->eps);
 }
 
-/* The bias of a channel and the gain of it, out of the file. */
+/* The bias of a channel and its gain, from the file. */
 static hw_err read_vector(const hw__llama_engine *e, float **out, const char *name, size_t n, hw_error *err) {
     if (!name[0]) return HW_OK;
     *out = hw__alloc(n, sizeof **out);
@@ -270,8 +270,8 @@ static hw_err read_vector(const hw__llama_engine *e, float **out, const char *na
     return hw__gguf_rows(e->file, *out, name, 0, 1, n, err);
 }
 
-/* |difference| over CHANNELS channels of one layer, by what was compared or by the size that such products usually have,
- * whichever is larger: what the engine rounds does not become less where terms cancel. */
+/* |difference| over CHANNELS channels of one layer, relative to the compared values or to the typical size of such
+ * products, whichever is larger: rounding errors do not shrink if terms cancel. */
 static double layer_error(const hw__llama_engine *e, const layer_row *r, const hw__layer_graph *g, const hw__values *v,
                           const double *heads, const float *bias) {
     size_t D = (size_t)e->info.n_embd, width = v->n_heads * v->head_size;
@@ -348,7 +348,7 @@ static hw_err normed_final(const hw__proof *p, const hw__llama_engine *e, double
     return rc;
 }
 
-/* The logit of a token as the graph says it is made, after a soft cap. */
+/* The logit of a token computed from the analysis of the graph, after a soft cap. */
 static hw_err logit_of(const hw__llama_engine *e, double *out, const double *y, const float *norm_bias, float *row,
                        int32_t id, hw_error *err) {
     const hw__readout_graph *r = &e->readout;
@@ -364,7 +364,7 @@ static hw_err logit_of(const hw__llama_engine *e, double *out, const double *y, 
     return HW_OK;
 }
 
-/* |difference| of TOKENS logits by how much they differ from their mean. */
+/* |difference| of TOKENS logits, relative to their deviation from the mean. */
 static hw_err logits_error(const hw__proof *p, hw__llama_engine *e, const float *logits, double *off, hw_error *err) {
     size_t D = p->n_embd, n = (size_t)e->info.n_vocab < TOKENS ? (size_t)e->info.n_vocab : TOKENS;
     double difference[TOKENS], engine[TOKENS], mean = 0;

@@ -1,15 +1,16 @@
 /*
- * recurrent_tap.c - what recurrent layers read of each token, kept as tokens are decoded: the engine keeps their state alone.
+ * recurrent_tap.c - keeps the inputs of recurrent layers for each decoded token: the engine keeps only their state.
  *
- * One operation of ggml does what makes such a layer's tokens meet. Its sources are read where the graph stops behind it, while
- * they are there:
+ * One operation of ggml combines the tokens of such a layer. Its sources are read when the graph stops after it, while
+ * they are valid:
  *
  *     GATED_DELTA_NET   q, k [S, H_k, tokens], v [S, H, tokens], log decay [1 or S, H, tokens], beta [1, H, tokens], state
- *     SSM_SCAN          state [S, d, H], x [d, H, tokens], dt before softplus [H, tokens], A [1 or S, H], B, C [S, H_k, tokens]
- *     SSM_CONV          [taps - 1 + tokens, D], weights [taps, D]: a layer of its own where no other operation comes behind it
+ *     SSM_SCAN          state [S, d, H], x [d, H, tokens], dt before softplus [H, tokens], A [1 or S, H],
+ *                       B, C [S, H_k, tokens]
+ *     SSM_CONV          [taps - 1 + tokens, D], weights [taps, D]: a source of its own if no other operation follows it
  *
- * Operations of all decodes come in one order, by which each is told apart. Keys, queries and values are kept as F16 unless the
- * model's cache is F32, as attention's are.
+ * Operations occur in the same order in all decodes, which identifies them. Keys, queries and values are kept as F16
+ * unless the model's cache is F32, as for attention.
  */
 #include "base/float16.h"
 #include "engine/llama/graph_ops.h"
@@ -25,17 +26,17 @@ typedef enum part_name { QUERY, KEY, VALUE, WRITE, KEEP, KEEP_CHANNELS, N_PARTS 
 /* Numbers of each token, [tokens, width]. */
 typedef struct part {
     void *cells;
-    size_t width, size, room; /* numbers of a token; bytes of one; tokens that there is room for */
+    size_t width, size, room; /* numbers per token; bytes per number; capacity in tokens */
 } part;
 
 struct hw__recurrent_store {
     hw__recurrence kind;
     size_t n_heads, n_heads_k, key_size, value_size;
-    part parts[N_PARTS]; /* width 0: the kind has none */
+    part parts[N_PARTS]; /* width 0: not used by this kind */
     float *fixed;        /* rates or taps [H, S] */
     float *output;       /* [n_rows, H d] of the decode in progress, before D, norm and gate */
     size_t n_output;
-    bool shown; /* in the decode in progress */
+    bool shown; /* reached in the decode in progress */
 };
 
 /* ------------------------------------------------------------------ room */
@@ -90,7 +91,7 @@ static bool set_shape(hw__recurrent_store *store, hw__recurrence kind, size_t H,
            store->value_size == d;
 }
 
-/* Whether the operation is of the shape that is known, or the first one, which says it. `size`: bytes of a key's number. */
+/* Whether the operation has the expected shape; the first one defines it. `size`: bytes of a key's number. */
 static bool fits_delta(hw__recurrent_store *store, const struct ggml_tensor *t, size_t n, size_t size) {
     const struct ggml_tensor *q = t->src[0], *k = t->src[1], *v = t->src[2], *g = t->src[3], *beta = t->src[4];
     if (!is_f32(q) || !is_f32(k) || !is_f32(v) || !is_f32(g) || !is_f32(beta)) return false;
@@ -134,7 +135,7 @@ static bool fits(hw__recurrent_store *store, const struct ggml_tensor *t, size_t
 
 /* ------------------------------------------------------------------ reading an operation */
 
-/* Which numbers of a tensor are a token's: [n1, n0], bytes from one to the next. */
+/* Layout of a token's numbers in a tensor: [n1, n0], and their strides in bytes. */
 typedef struct strided {
     size_t n0, n1, step0, step1, token, offset;
 } strided;
@@ -145,7 +146,7 @@ static strided by_heads(const struct ggml_tensor *t) {
 
 static strided by_channels(const struct ggml_tensor *t) { return (strided){ne(t, 0), 1, t->nb[0], 0, t->nb[1], 0}; }
 
-/* The last n columns, of which each is a token. */
+/* The last n columns, one per token. */
 static strided by_columns(const struct ggml_tensor *t, size_t n) {
     return (strided){ne(t, 1), 1, t->nb[1], 0, t->nb[0], (ne(t, 0) - n) * t->nb[0]};
 }
@@ -179,7 +180,7 @@ static void put_number(part *p, size_t i, double v) {
 
 typedef double (*mapping)(double v);
 static double same(double v) { return v; }
-/* As ggml has it. */
+/* As in ggml. */
 static double softplus(double v) { return v > 20 ? v : log1p(exp(v)); }
 
 /* Appends the decode's n tokens to a part. */
@@ -197,7 +198,7 @@ static hw_err keep_rows(hw__llama_engine *e, part *p, const struct ggml_tensor *
     return rc;
 }
 
-/* The weights [H, S] of rates or taps, once. */
+/* Reads the weights [H, S] of rates or taps, once. */
 static hw_err keep_fixed(hw__recurrent_store *store, const struct ggml_tensor *t, hw_error *err) {
     size_t n = (size_t)ggml_nelements(t);
     if (store->fixed) return HW_OK;
@@ -208,7 +209,7 @@ static hw_err keep_fixed(hw__recurrent_store *store, const struct ggml_tensor *t
     return HW_OK;
 }
 
-/* What a step keeps: exp(dt A), from dt, which has been kept. */
+/* The factor by which a step keeps the state: exp(dt A), from the stored dt. */
 static hw_err keep_decays(hw__llama_engine *e, hw__recurrent_store *store, hw_error *err) {
     part *keep = &store->parts[KEEP];
     const float *dt = store->parts[WRITE].cells;
@@ -268,7 +269,7 @@ void hw__recurrent_begin(hw__llama_engine *e) {
     for (int32_t s = 0; r->stores && s < e->info.n_sources; s++) r->stores[s].shown = false;
 }
 
-/* Tokens are kept one after the other: after a pass that kept none there is no use in more. */
+/* Tokens are stored consecutively: after a pass that stored none, later ones are useless. */
 static bool keeps(const hw__llama_engine *e) {
     return e->sink && e->sink->values && e->recurrent.stores && e->recurrent.n_kept == e->at;
 }
@@ -322,7 +323,7 @@ static bool make_room(float **array, size_t *room, size_t floats) {
     return *array != NULL;
 }
 
-/* to [n] <- numbers of a part from the first one on. */
+/* to [n] <- the first numbers of a part. */
 static void read_part(float *to, const part *p, size_t first, size_t n) {
     if (p->size == sizeof(float)) {
         memcpy(to, (const float *)p->cells + first, n * sizeof *to);
@@ -331,7 +332,7 @@ static void read_part(float *to, const part *p, size_t first, size_t n) {
     }
 }
 
-/* to [width, n] <- a part of n tokens, turned a block of tokens at a time. */
+/* to [width, n] <- a part of n tokens, transposed in blocks of tokens. */
 static void turn_part(float *to, const part *p, size_t n, float *row) {
     for (size_t t = 0; t < n; t++) {
         read_part(row, p, t * p->width, p->width);
@@ -339,7 +340,7 @@ static void turn_part(float *to, const part *p, size_t n, float *row) {
     }
 }
 
-/* What a layer keeps in the floats of hw__values.kept, one after the other. */
+/* Layout of a layer's data in hw__values.kept. */
 typedef struct layout {
     size_t query, key, channels, write, own, row, end;
 } layout;
@@ -368,7 +369,7 @@ static hw_err make_kept(hw__values *out, const hw__recurrent_store *s, size_t n,
     return hw__fail_memory(err, "what a recurrent layer read", floats + values, sizeof(float));
 }
 
-/* The queries of a delta net as its kernel scales them. */
+/* The queries of a delta net, scaled as in its kernel. */
 static void scale_queries(float *q, size_t n, size_t key_size) {
     double scale = 1 / sqrt((double)key_size);
     for (size_t i = 0; i < n; i++) q[i] = (float)(q[i] * scale);

@@ -1,4 +1,4 @@
-/* rpc_client.c - addresses of RPC servers, the question whether one answers, and connections shared in a process. */
+/* rpc_client.c - addresses of RPC servers, a check whether they answer, and connections shared in a process. */
 #include "engine/llama/rpc_client.h"
 
 #include "engine/llama/guarded.h"
@@ -16,11 +16,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The first exchange of ggml's protocol: one byte, the length of what follows as 8, 24 bytes of abilities (none); the
- * answer's length as 8 bytes, then version and abilities. */
+/* The first exchange of ggml's protocol: one byte, the length of the rest as 8 bytes, 24 bytes of capabilities (none);
+ * the answer's length as 8 bytes, then version and capabilities. */
 enum { COMMAND_HELLO = 14, ABILITIES = 24, ANSWER = 4 + ABILITIES, TIMEOUT_MS = 5000 };
 
-/* How often each server is in use in this process: one that is would not answer a second connection. */
+/* Number of uses of each server in this process: a server in use would not answer a second connection. */
 static struct {
     pthread_mutex_t lock;
     struct {
@@ -56,7 +56,7 @@ static bool wait_for(int fd, short what) {
     return n == 1;
 }
 
-/* A connection to the first address of a name, or -1 with errno set. ggml takes the first address, too. */
+/* A connection to the first address of a name, or -1 with errno set. ggml uses the first address, too. */
 static int connect_to(const struct addrinfo *address) {
     int fd = socket(address->ai_family, address->ai_socktype, address->ai_protocol);
     if (fd < 0) return -1;
@@ -110,7 +110,8 @@ static hw_err check_server(const char *endpoint, hw_error *err) {
     uint16_t port;
     hw_err rc = hw__rpc_address(host, sizeof host, &port, endpoint, err);
     if (rc != HW_OK) return rc;
-    struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found = NULL; /* ggml knows IPv4 */
+    /* ggml supports IPv4 only */
+    struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found = NULL;
     int unknown = getaddrinfo(host, strchr(endpoint, ':') + 1, &hints, &found);
     if (unknown) return hw__fail(err, HW_ERR_IO, "the worker %s: no IPv4 address: %s", endpoint, gai_strerror(unknown));
     int fd = connect_to(found);
@@ -139,7 +140,7 @@ void *hw__rpc_function(const char *name) {
     return reg ? ggml_backend_reg_get_proc_address(reg, name) : NULL;
 }
 
-/* The count of users of a server, NULL where no more fit; with the lock held. */
+/* The use count of a server, NULL if the table is full; call with the lock held. */
 static size_t *users_of(const char *endpoint) {
     size_t at = HW__MOST_DEVICES;
     for (size_t i = 0; i < HW__MOST_DEVICES; i++) {
@@ -151,7 +152,7 @@ static size_t *users_of(const char *endpoint) {
     return &g_servers.at[at].users;
 }
 
-/* Connects to one server, in the next place of `rpc`; with the lock held. */
+/* Connects to one server, in the next entry of `rpc`; call with the lock held. */
 static hw_err add_server(hw__rpc *rpc, const char *endpoint, hw_error *err) {
     hw__add_server add;
     *(void **)&add = hw__rpc_function("ggml_backend_rpc_add_server");
@@ -184,7 +185,7 @@ hw_err hw__rpc_open(hw__rpc *rpc, const char *servers, hw_error *err) {
         if (n < sizeof endpoint) {
             snprintf(endpoint, sizeof endpoint, "%.*s", (int)n, at);
             rc = add_server(rpc, endpoint, err);
-        } else { /* cut, it would be another's */
+        } else { /* a truncated name would be another server's */
             rc = hw__fail(err, HW_ERR_ARGUMENT, "the worker %.40s...: a name of %zu bytes, at most %d are accepted", at, n,
                           HW__ENDPOINT - 1);
         }

@@ -1,4 +1,4 @@
-/* rpc_worker.c - this machine's devices, served to others by ggml's RPC server. */
+/* rpc_worker.c - serves this machine's devices to others through ggml's RPC server. */
 #include "engine/llama/devices.h"
 
 #include "engine/llama/backend.h"
@@ -14,12 +14,12 @@
 
 typedef void (*start_server)(const char *endpoint, const char *cache_dir, size_t n_threads, size_t n_devices,
                              ggml_backend_dev_t *devices);
-/* It is looked up by name, which no compiler checks: builds of ggml without RPC lack it. */
+/* Looked up by name, because builds of ggml without RPC lack it; the compiler checks the type here. */
 _Static_assert(_Generic(&ggml_backend_rpc_start_server, start_server: 1, default: 0), "ggml's RPC server has changed");
 
 hw_worker_params hw_worker_params_default(void) { return (hw_worker_params){.size = sizeof(hw_worker_params)}; }
 
-/* Can this address be listened on? ggml's server says neither what failed nor why. */
+/* Checks that the address can be listened on, because ggml's server reports neither the error nor its reason. */
 static hw_err check_address(const char *host, uint16_t port, hw_error *err) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     if (port == 0) return hw__fail(err, HW_ERR_ARGUMENT, "port 0: 1..65535 are accepted");

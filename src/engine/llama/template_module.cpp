@@ -1,6 +1,7 @@
 /*
- * template_module.cpp - one call of llama-common's common_chat_templates_apply(), in a library of its own that is opened at the first
- * conversation: each start of a process would look up llama-common's thousands of symbols otherwise. It links nothing else of ours.
+ * template_module.cpp - one call of llama-common's common_chat_templates_apply(), in a separate library that is opened
+ * for the first conversation: otherwise every start of the process would resolve llama-common's thousands of symbols.
+ * It links nothing else of Headwater.
  */
 #include "engine/llama/chat_template.h"
 
@@ -21,7 +22,7 @@
 
 namespace {
 
-/* What templates that write today's date get: the date that Llama 3's template falls back to. */
+/* The date for templates that write today's date: the fallback of Llama 3's template. */
 std::string fixed_date(const std::string &format) {
     std::tm friday = {};
     friday.tm_year = 2024 - 1900;
@@ -36,8 +37,8 @@ std::string fixed_date(const std::string &format) {
     return out.str();
 }
 
-/* The template with each strftime_now("FORMAT") replaced by the text of that date: llama-common's function reads the clock. A call
- * whose format is no literal stays. */
+/* Replaces each strftime_now("FORMAT") in the template by the text of that date, because llama-common's function reads
+ * the clock. A call whose format is not a literal is kept. */
 std::string with_fixed_date(std::string source) {
     static const std::string call = "strftime_now(";
     for (size_t at = source.find(call); at != std::string::npos; at = source.find(call, at + 1)) {
@@ -52,7 +53,7 @@ std::string with_fixed_date(std::string source) {
     return source;
 }
 
-/* The library prints on standard error otherwise. */
+/* The library would print to standard error. */
 void silence_log() {
     common_log_set_verbosity_thold(-1);
 }
@@ -69,7 +70,7 @@ common_chat_templates_inputs inputs_of(const hw__chat &chat) {
     return in;
 }
 
-/* A template that is not well-formed has its reason here: common_chat_templates_init() throws a copy without it. */
+/* Reports the reason if a template is not well-formed: common_chat_templates_init() throws a copy without it. */
 void check_syntax(const std::string &source) {
     jinja::lexer lexer;
     jinja::parse_from_tokens(lexer.tokenize(source));

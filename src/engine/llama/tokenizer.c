@@ -1,8 +1,9 @@
 /*
- * tokenizer.c - texts to tokens and back, by libllama's vocabulary.
+ * tokenizer.c - converts texts to tokens and back, with libllama's vocabulary.
  *
- * Tokenizers that put a space before every text (SentencePiece's add_space_prefix) do so before one that goes on from another too.
- * Behind a letter that merges with nothing they do not: such a text is read behind one, whose tokens are then dropped.
+ * Tokenizers that put a space before every text (SentencePiece's add_space_prefix) also do so before a text that
+ * continues another. To avoid this, such a text is tokenized after a letter that merges with nothing, and that letter's
+ * tokens are dropped.
  */
 #include "engine/llama/guarded.h"
 #include "engine/llama/llama_engine.h"
@@ -26,7 +27,7 @@ hw_err hw__llama_piece(hw__engine *base, hw__piece *out, int32_t id, hw_error *e
     return HW_OK;
 }
 
-/* The longest piece is looked for once: a pass over the vocabulary, about 10 ms for 262,144 tokens. */
+/* Determined once: a pass over the vocabulary, about 10 ms for 262,144 tokens. */
 hw_err hw__llama_text_limits(hw__engine *base, hw__text_limits *out, hw_error *err) {
     hw__llama_engine *e = (hw__llama_engine *)base;
     char bytes[HW__MAX_PIECE];
@@ -43,7 +44,7 @@ hw_err hw__llama_text_limits(hw__engine *base, hw__text_limits *out, hw_error *e
     return HW_OK;
 }
 
-/* Ids of [n] bytes as libllama makes them of a text that stands for itself. */
+/* Ids of [n] bytes as libllama makes them for an independent text. */
 static hw_err read_alone(hw__llama_engine *e, hw__tokens *out, const char *text, size_t n, bool add_special,
                          hw_error *err) {
     if (n > INT32_MAX / 8)
@@ -71,7 +72,7 @@ static hw_err read_alone(hw__llama_engine *e, hw__tokens *out, const char *text,
     return HW_OK;
 }
 
-/* Whether the tokens' bytes are text [n], with a space before it where `space`. */
+/* Whether the tokens' bytes are text [n], with a space before it if `space`. */
 static bool spells(hw__llama_engine *e, const hw__tokens *tokens, size_t first, const char *text, size_t n, bool space) {
     size_t at = 0;
     for (size_t i = first; i < tokens->n; i++) {
@@ -86,8 +87,8 @@ static bool spells(hw__llama_engine *e, const hw__tokens *tokens, size_t first, 
     return at == n;
 }
 
-/* Replaces `tokens` by those of the text behind `lead`; not where the two merge, the vocabulary lacks the lead, or the rest does not
- * spell the text. */
+/* Replaces `tokens` by those of the text after `lead`; fails if the two merge, the vocabulary lacks the lead, or the
+ * rest does not have the text's bytes. */
 static hw_err read_behind(bool *done, hw__llama_engine *e, hw__tokens *tokens, char lead, hw__control_text text,
                           hw_error *err) {
     hw__tokens first = {0}, both = {0};

@@ -1,7 +1,8 @@
 /*
- * weights.c - values and weights of a layer, and the way to the logits, as signals need them.
+ * weights.c - values and weights of a layer, and from the final stream to the logits, for signals.
  *
- * Values are read from the cache. Weights are read from the GGUF file: loaded ones may be repacked for the CPU or on a device.
+ * Values are read from the cache. Weights are read from the GGUF file, because loaded ones may be repacked for the CPU
+ * or on a device.
  */
 #include "engine/llama/llama_engine.h"
 #include "math/blas.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Room for `floats` in an array that is used layer after layer. */
+/* Enlarges an array that is reused layer by layer to `floats`. */
 static bool make_room(float **array, size_t *room, size_t floats) {
     if (floats <= *room) return true;
     free(*array);
@@ -19,18 +20,18 @@ static bool make_room(float **array, size_t *room, size_t floats) {
     return *array != NULL;
 }
 
-/* Where values lie in the cache: the graph may copy them before it multiplies, and what it copied to is used again. */
+/* The values in the cache: the graph may copy them before the product, and the memory of the copy is reused. */
 const struct ggml_tensor *hw__llama_cached_values(const struct ggml_tensor *t) {
     return t && t->op == GGML_OP_CONT ? t->src[0] : t;
 }
 
-/* out [n] <- floats of a row of the cache, `step` bytes apart. */
+/* out [n] <- floats of a row of the cache, elements `step` bytes apart. */
 static void read_row(float *out, const unsigned char *raw, size_t n, enum ggml_type type, size_t step) {
     const struct ggml_type_traits *traits = ggml_get_type_traits(type);
     bool dense = step == ggml_type_size(type);
     if (type == GGML_TYPE_F32 && dense) {
         memcpy(out, raw, n * sizeof *out);
-    } else if (type == GGML_TYPE_F16 && dense) { /* as the cache is by default */
+    } else if (type == GGML_TYPE_F16 && dense) { /* the cache's default type */
         hw__floats_of_halves(out, (const uint16_t *)(const void *)raw, n);
     } else if (dense) {
         traits->to_float(raw, out, (int64_t)n);
@@ -41,8 +42,8 @@ static void read_row(float *out, const unsigned char *raw, size_t n, enum ggml_t
     }
 }
 
-/* out [H_kv, d, n] <- values of the first n tokens, out of the cache view [keys, d, H_kv]; a device's are read in one piece, since
- * each read may cross a network. */
+/* out [H_kv, d, n] <- values of the first n tokens, from the cache view [keys, d, H_kv]; from a device in one read,
+ * because each read may cross a network. */
 static hw_err read_cache(hw__llama_engine *e, float *out, const struct ggml_tensor *t, size_t n, hw_error *err) {
     size_t d = (size_t)t->ne[1], n_kv = (size_t)t->ne[2];
     const unsigned char *plane = hw__fetch_bytes(e->fetch, t);
@@ -52,7 +53,7 @@ static hw_err read_cache(hw__llama_engine *e, float *out, const struct ggml_tens
     return HW_OK;
 }
 
-/* Values of heads [H, d, n] of latent ones [1, latent, n]: v[h] = W[h] c. */
+/* Values of heads [H, d, n] from latent ones [1, latent, n]: v[h] = W[h] c. */
 static hw_err decompress(hw__llama_engine *e, hw__values *out, const hw__layer_graph *g, size_t latent, hw_error *err) {
     size_t H = (size_t)e->info.n_heads, d = (size_t)g->decompressed, n = e->n_done;
     if (!make_room(&out->v, &out->v_room, H * d * n)) return hw__fail_memory(err, "the values of a layer", H * d, n);
@@ -125,7 +126,8 @@ static hw_err add_adapter(float *wo, const hw__lora *l, const size_t *channels, 
     return rc;
 }
 
-/* out->wo <- the output projection of channels [n], or of all D where they are NULL, with adapters and the gain before it. */
+/* out->wo <- the output projection of channels [n], or of all D if they are NULL, with adapters and the gain before
+ * it. */
 static hw_err read_projection(hw__llama_engine *e, hw__values *out, const hw__layer_graph *g, const size_t *channels,
                               size_t n, hw_error *err) {
     size_t width = out->n_heads * out->head_size;
@@ -163,7 +165,7 @@ void hw__values_clear(hw__values *values) {
     *values = (hw__values){0};
 }
 
-/* Values of attention, whose heads share them. */
+/* Values of attention; heads share them. */
 static hw_err attention_values(hw__llama_engine *e, hw__values *out, const hw__layer_graph *g, hw_error *err) {
     const struct ggml_tensor *t = hw__llama_cached_values(g->values);
     if (!t || t->ne[2] < 1 || e->info.n_heads % t->ne[2])
@@ -200,7 +202,7 @@ hw_err hw__llama_values(hw__engine *base, hw__values *out, size_t source, hw_err
     return hw__llama_layer_values(e, out, source, NULL, 0, err);
 }
 
-/* Mean bias of the output. */
+/* Mean of the output bias. */
 static hw_err mean_bias(hw__llama_engine *e, hw_error *err) {
     size_t n = (size_t)e->info.n_vocab;
     if (!e->readout.bias[0]) return HW_OK;
@@ -212,7 +214,8 @@ static hw_err mean_bias(hw__llama_engine *e, hw_error *err) {
     return rc;
 }
 
-/* out [D] <- row `id` of the output weights less their mean row; *constant <- the biases' part of the logit above the mean. */
+/* out [D] <- row `id` of the output weights minus their mean row; *constant <- the biases' part of the logit above the
+ * mean. */
 static hw_err read_output(hw__llama_engine *e, float *out, double *constant, int32_t id, float *scratch,
                           hw_error *err) {
     const hw__readout_graph *r = &e->readout;
