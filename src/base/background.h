@@ -1,5 +1,5 @@
 /*
- * background.h - work that a thread of its own does while the caller does something else.
+ * background.h - runs work on a thread while the caller does something else.
  */
 #ifndef HW_BASE_BACKGROUND_H
 #define HW_BASE_BACKGROUND_H
@@ -7,17 +7,17 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-/* Does not move from start to wait. */
+/* Must not be moved between start and wait. */
 typedef struct hw__background {
     void (*work)(void *ctx);
     void *ctx;
     pthread_t thread;
-    bool runs; /* the thread has not been waited for */
+    bool runs; /* the thread has not been joined */
 } hw__background;
 
-/* Begins work(ctx) on a thread that takes no signals; does it before it returns where no thread can be had. */
+/* Starts work(ctx) on a thread that receives no signals; runs it directly if no thread can be created. */
 void hw__background_start(hw__background *b, void (*work)(void *ctx), void *ctx);
-/* Returns when the work is done; at once where none was begun. */
+/* Waits for the end of the work; returns at once if none was started. */
 void hw__background_wait(hw__background *b);
 
 #endif

@@ -1,4 +1,4 @@
-/* run_options.c - the table. */
+/* run_options.c - the table of a run's options. */
 #include "data/run_options.h"
 
 #include "base/error.h"
@@ -10,7 +10,7 @@
 #define FIELD(field) .offset = offsetof(hw_run_params, field), .size = sizeof((hw_run_params *)0)->field
 #define WORDS(list)  .type = HW_SETTING_WORD, .words = list
 
-/* In the order in which they are listed and shown. */
+/* In listing and display order. */
 static const hw__setting rows[] = {
     {{.name = "n_generate", .option = "generate", .label = "Tokens", .type = HW_SETTING_WHOLE, .min = 1, .max = 1000000,
       .default_value = 32, .help = "maximum number of tokens to generate; generation ends earlier where the model ends"},

@@ -1,4 +1,4 @@
-/* setting.c - values as numbers and as text. */
+/* setting.c - setting values as numbers and as text. */
 #include "data/setting.h"
 
 #include "base/error.h"
@@ -75,7 +75,7 @@ static size_t count_words(const hw_setting_info *info) {
     return n;
 }
 
-/* Bounds rounded as the field rounds them. */
+/* Bounds, rounded to the type of the field. */
 static double rounded(const hw_setting_info *info, double v) {
     return info->type == HW_SETTING_NUMBER && is_short(info) ? (double)(float)v : v;
 }
@@ -153,7 +153,7 @@ char *hw_setting_text(char *out, size_t capacity, const void *params, const hw_s
     return out;
 }
 
-/* Digits, within the row's range. */
+/* Parses digits, within the row's range. */
 static hw_err read_whole(void *params, const hw_setting_info *info, const char *text, hw_error *err) {
     enum { MAX_DIGITS = 20 };
     size_t digits = strspn(text, "0123456789");
@@ -166,7 +166,8 @@ static hw_err read_whole(void *params, const hw_setting_info *info, const char *
 }
 
 static hw_err read_number(void *params, const hw_setting_info *info, const char *text, hw_error *err) {
-    if (!*text || text[strspn(text, "0123456789.eE+-")]) return refuse(info, err); /* strtod also takes hex, inf and nan */
+    /* strtod also accepts hex, inf and nan */
+    if (!*text || text[strspn(text, "0123456789.eE+-")]) return refuse(info, err);
     char *end;
     double v = strtod(text, &end);
     return *end ? refuse(info, err) : hw_setting_set(params, info, v, err);

@@ -1,4 +1,4 @@
-/* setting_json.c - see setting_json.h. Text that is not UTF-8 stands a second time under KEY_bytes. */
+/* setting_json.c - see setting_json.h. Text that is not UTF-8 is also stored exactly under KEY_bytes. */
 #include "formats/setting_json.h"
 
 #include "base/error.h"
@@ -52,7 +52,7 @@ static hw_err get_number(void *params, const hw_setting_info *s, const json_t *o
     return HW_OK;
 }
 
-/* Digits of all 64 bits. */
+/* Digits of a 64-bit number. */
 static hw_err get_digits(void *params, const hw_setting_info *s, const json_t *object, hw_error *err) {
     const char *text;
     hw_err rc = hw__json_word(&text, object, s->name, err);

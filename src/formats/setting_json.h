@@ -6,10 +6,11 @@
 #include "base/json.h"
 #include "data/setting.h"
 
-/* Puts what files hold of the setting. False: no memory. */
+/* Adds the setting if files hold it. False when memory runs out. */
 bool hw__setting_put_json(json_t *object, const void *params, const hw_setting_info *setting);
 
-/* Reads it back; text is copied into the pool. Errors: FORMAT (it is missing, of another type, or not accepted), MEMORY. */
+/* Reads the setting; text is copied into the pool. Errors: FORMAT (missing, of another type, or not accepted),
+ * MEMORY. */
 hw_err hw__setting_get_json(void *params, const hw_setting_info *setting, const json_t *object, hw__pool *pool,
                             hw_error *err);
 

@@ -60,7 +60,8 @@ static const float *key_of(const hw__recurrent *r, size_t token, size_t head_k) 
     return r->k + (token * r->n_heads_k + head_k) * r->key_size;
 }
 
-/* Rows of head h of a delta net: all go back through the tokens together, so that each key is read once. u: [n_rows + 1, S]. */
+/* Rows of head h of a delta net: all rows proceed backwards through the tokens together, so that each key is read once.
+ * u: [n_rows + 1, S]. */
 HW__SIMD static void delta_head(float *out, size_t stride, const hw__recurrent *r, size_t h, size_t first,
                                 size_t n_rows, double *u) {
     size_t S = r->key_size, head_k = h % r->n_heads_k;
@@ -115,7 +116,7 @@ bool hw__recurrent_rows(float *out, size_t stride, const hw__recurrent *r, size_
 
 /* ------------------------------------------------------------------ kinds with rows by channel */
 
-/* Channel c of a scan: all rows go back together, since exponentials are dear. u: [n_rows + 1, S]. */
+/* Channel c of a scan: all rows proceed backwards together, because exponentials are expensive. u: [n_rows + 1, S]. */
 static void scan_channel(float *out, size_t stride, const hw__recurrent *r, const float *v, size_t c, size_t first,
                          size_t n_rows, double *u) {
     size_t S = r->key_size, T = r->n_tokens;

@@ -22,36 +22,38 @@
 typedef enum hw__recurrence {
     HW__RECURRENCE_DELTA,
     HW__RECURRENCE_SCAN,
-    HW__RECURRENCE_CHANNELS, /* from here on every channel has a row of its own */
+    HW__RECURRENCE_CHANNELS, /* kinds from here on have one row per channel */
     HW__RECURRENCE_TAPS,
 } hw__recurrence;
 
-/* One layer's tokens so far; what a kind does not have is NULL. */
+/* One layer's tokens so far; arrays that a kind does not use are NULL. */
 typedef struct hw__recurrent {
     hw__recurrence kind;
     size_t n_tokens;
-    size_t n_heads;     /* H; channels where each has its own row */
-    size_t n_heads_k;   /* that share keys and queries: head h has those of h mod n_heads_k, in scans of h / (H / n_heads_k) */
-    size_t key_size;    /* S; of taps: how many there are */
-    size_t first_query; /* first row whose query is there */
+    size_t n_heads;     /* H; number of channels if each has its own row */
+    size_t n_heads_k;   /* heads that share keys and queries: head h uses those of h mod n_heads_k, in scans of h /
+                           (H / n_heads_k) */
+    size_t key_size;    /* S; for taps their number */
+    size_t first_query; /* first row with a query */
     const float *q;     /* [n_tokens - first_query, n_heads_k, S] */
     const float *k;     /* [n_tokens, n_heads_k, S] */
-    const double *keep; /* [H, n_tokens] what a step keeps of the state */
-    const float *keep_channels; /* [n_tokens, H, S] in its place (KDA) */
+    const double *keep; /* [H, n_tokens] factor by which a step keeps the state */
+    const float *keep_channels; /* [n_tokens, H, S] instead of `keep` (KDA) */
     const float *write;         /* [H, n_tokens] */
     const float *rates;         /* [H, S] */
-    const float *taps;          /* [H, S], the last one for the token itself */
+    const float *taps;          /* [H, S], the last one for the row's own token */
     const float *own;           /* [H] D */
 } hw__recurrent;
 
-/* Whether a head's values share one row; else hw__recurrent_values() gives them weighted. */
+/* Whether the values of a head share one row; otherwise hw__recurrent_values() returns them weighted. */
 static inline bool hw__recurrent_has_rows(const hw__recurrent *r) { return r->kind < HW__RECURRENCE_CHANNELS; }
 
-/* out [n_rows, H, stride] <- A of rows first .. first + n_rows - 1: columns 0 .. row of each. False when there is no memory. */
+/* out [n_rows, H, stride] <- A of rows first .. first + n_rows - 1: columns 0 .. row of each. False when memory runs
+ * out. */
 bool hw__recurrent_rows(float *out, size_t stride, const hw__recurrent *r, size_t first, size_t n_rows);
 
-/* out [n_rows, H, stride] <- A[t,j,c] v[c,j] of values v [H, n_tokens], of kinds without rows by head; zero in columns that a
- * row has none of. False when there is no memory. */
+/* out [n_rows, H, stride] <- A[t,j,c] v[c,j] for values v [H, n_tokens], for kinds without rows per head; zero in
+ * columns that a row does not have. False when memory runs out. */
 bool hw__recurrent_values(float *out, size_t stride, const hw__recurrent *r, const float *v, size_t first,
                           size_t n_rows);
 

@@ -11,7 +11,7 @@
 
 typedef enum kind { FLAG, TEXT, WHOLE } kind;
 
-/* One option; `field` is its place in bench_options, and whole numbers lie in min .. max. */
+/* One option; `field` is its index in bench_options, and whole numbers are limited to min .. max. */
 typedef struct row {
     const char *name;
     int letter; /* 0: none */

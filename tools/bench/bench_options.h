@@ -22,7 +22,7 @@ typedef struct bench_options {
 int bench_options_read(bench_options *out, int argc, char **argv);
 hw_model_params bench_model_params(const bench_options *o);
 void bench_options_help(FILE *out);
-/* Prints an error of the command line and where its help is; returns the exit status. */
+/* Prints an error of the command line and how to get help; returns the exit status. */
 int bench_misuse(const char *fmt, ...) HW_PRINTF(1, 2);
 
 #endif

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 static const error_kind kinds[] = {
-    {HW_ERR_IO, 500, "internal", STATUS_FAILED}, /* first: that of unknown codes */
+    {HW_ERR_IO, 500, "internal", STATUS_FAILED}, /* first: used for unknown codes */
     {HW_ERR_FORMAT, 500, "internal", STATUS_FAILED},
     {HW_ERR_ARGUMENT, 400, "bad_request", STATUS_USAGE},
     {HW_ERR_UNSUPPORTED, 422, "unsupported", STATUS_FAILED},
