@@ -3,6 +3,7 @@
 #include "engine/llama/adapters.h"
 
 #include "base/sha256.h"
+#include "base/strlist.h"
 #include "engine/llama/backend.h"
 #include "engine/llama/gguf.h"
 #include "engine/llama/guarded.h"
@@ -102,11 +103,11 @@ static hw_err open_one(hw__adapters *out, struct llama_model *model, const char 
 }
 
 static hw_err join_specs(hw__adapters *out, const char *const *specs, size_t n, hw_error *err) {
-    size_t bytes = 1, at = 0;
+    size_t bytes = 1;
     for (size_t i = 0; i < n; i++) bytes += strlen(specs[i]) + 2;
     out->text = hw__alloc(bytes, 1);
     if (!out->text) return hw__fail_memory(err, "names of adapters", bytes, 1);
-    for (size_t i = 0; i < n; i++) at += (size_t)snprintf(out->text + at, bytes - at, "%s%s", i ? ", " : "", specs[i]);
+    hw__join_names(out->text, bytes, hw__names_of(specs, n));
     return HW_OK;
 }
 

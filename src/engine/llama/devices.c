@@ -1,6 +1,8 @@
 /* devices.c - lists devices, chooses those of a model, and names them. */
 #include "engine/llama/devices.h"
 
+#include "base/strlist.h"
+
 #include "engine/llama/backend.h"
 
 #include <stdio.h>
@@ -52,10 +54,11 @@ static ggml_backend_dev_t find(const choice *c, const char *name, size_t length)
     return NULL;
 }
 
+static const char *device_name(size_t i, const void *ctx) { return ggml_backend_dev_name(((const choice *)ctx)->at[i]); }
+
 static hw_err no_device(const choice *c, const char *name, size_t length, hw_error *err) {
-    char there[256] = "";
-    for (size_t i = 0, at = 0; i < c->n && at < sizeof there; i++)
-        at += (size_t)snprintf(there + at, sizeof there - at, "%s%s", i ? ", " : "", ggml_backend_dev_name(c->at[i]));
+    char there[256];
+    hw__join_names(there, sizeof there, (hw__names){device_name, c, c->n});
     return hw__fail(err, HW_ERR_ARGUMENT, "no device \"%.*s\": %s%s", (int)length, name,
                     *there ? "accepted are " : "there is none to choose", there);
 }

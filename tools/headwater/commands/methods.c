@@ -1,15 +1,18 @@
 /* methods.c - `headwater methods`: inputs, cost and limitations of each method. */
+#include "base/strlist.h"
 #include "cli/command.h"
 #include "cli/message.h"
 
 /* Lists the options that apply to a method, without --columns, --by and --spans, which apply to all. */
-static void list_settings(char *out, size_t room, uint32_t traits) {
-    size_t at = (size_t)snprintf(out, room, "no option of its own");
-    for (size_t i = 0, n = 0; i < options_count() && at < room; i++) {
-        if (!(traits & options_row(i)->uses) || options_row(i)->group == GROUP_VIEW) continue;
-        at = n ? at : 0;
-        at += (size_t)snprintf(out + at, room - at, "%s--%s", n++ ? ", " : "", options_row(i)->name);
-    }
+static const char *setting_name(size_t i, const void *traits) {
+    const option_row *row = options_row(i);
+    return *(const uint32_t *)traits & row->uses && row->group != GROUP_VIEW ? row->name : NULL;
+}
+
+static void list_settings(char *out, size_t capacity, uint32_t traits) {
+    char names[200];
+    hw__join_names_by(names, sizeof names, (hw__names){setting_name, &traits, options_count()}, ", --", ", --");
+    snprintf(out, capacity, "%s%s", *names ? "--" : "no option of its own", names);
 }
 
 static int run(const options *o) {

@@ -2,6 +2,7 @@
 #include "serve/routes.h"
 
 #include "base/json.h"
+#include "base/strlist.h"
 #include "export/embedded_page.h"
 #include "export/method_tables.h"
 #include "serve/job_routes.h"
@@ -88,7 +89,9 @@ static const route routes[] = {
     {"GET", "/api/runs/{id}/export", handle_export, false, "a run as a file"},
 };
 
-const route *routes_at(size_t i) { return i < sizeof routes / sizeof *routes ? &routes[i] : NULL; }
+enum { N_ROUTES = sizeof routes / sizeof *routes };
+
+const route *routes_at(size_t i) { return i < N_ROUTES ? &routes[i] : NULL; }
 
 static bool matches(const char *pattern, const char *path, int64_t *id) {
     for (*id = 0; *pattern; pattern++) {
@@ -102,14 +105,16 @@ static bool matches(const char *pattern, const char *path, int64_t *id) {
     return *path == 0;
 }
 
+/* The method of row i if its path matches. */
+static const char *allowed_method(size_t i, const void *path) {
+    int64_t id;
+    return matches(routes[i].path, path, &id) ? routes[i].method : NULL;
+}
+
 const route *routes_find(const char *method, const char *path, int64_t *id, char *allowed, size_t room) {
-    size_t at = 0;
-    allowed[0] = 0;
     if (strcmp(method, "HEAD") == 0) method = "GET";
-    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
-        if (!matches(routes[i].path, path, id)) continue;
-        if (strcmp(routes[i].method, method) == 0) return &routes[i];
-        if (at < room) at += (size_t)snprintf(allowed + at, room - at, "%s%s", at ? ", " : "", routes[i].method);
-    }
+    for (size_t i = 0; i < N_ROUTES; i++)
+        if (strcmp(routes[i].method, method) == 0 && matches(routes[i].path, path, id)) return &routes[i];
+    hw__join_names(allowed, room, (hw__names){allowed_method, path, N_ROUTES});
     return NULL;
 }
