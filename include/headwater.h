@@ -690,8 +690,8 @@ typedef struct hw_explainer_params {
      * After an error of a method it is not called for it again; hw_explainer_result() returns the error. NULL: no
      * calls. */
     void (*on_rows)(void *ctx, size_t i, hw_attribution *rows);
-    size_t interval; /* default 64. A smaller interval costs more: the weights of each layer are read again for each
-                        batch */
+    size_t interval; /* completion tokens whose signals are computed together; 0: 64 if on_rows is set, else as many as
+                        fit. Fewer cost more: the weights of each layer are read again for each batch */
     void *ctx;       /* passed to on_rows */
 } hw_explainer_params;
 HW_API hw_explainer_params hw_explainer_params_default(void);

@@ -95,60 +95,64 @@ static size_t read_all(int fd, void *to, size_t n) {
     return done;
 }
 
-static hw_err read_result(char **bytes, size_t *n, bool *whole, const char *what, int fd,
-                          const hw__child_limits *limits, hw_error *err) {
+/* What a child wrote. */
+typedef struct result {
+    char *bytes; /* [n] malloc'd */
+    size_t n;
+    bool whole;
+} result;
+
+static hw_err read_result(result *out, int fd, const hw__child_limits *limits, hw_error *err) {
     header h;
-    *whole = read_all(fd, &h, sizeof h) == sizeof h;
-    if (!*whole) return HW_OK;
+    out->whole = read_all(fd, &h, sizeof h) == sizeof h;
+    if (!out->whole) return HW_OK;
     h.err.msg[sizeof h.err.msg - 1] = 0;
     if (h.rc != HW_OK) return hw__fail(err, h.rc, "%s", h.err.msg);
     if (h.n > limits->output)
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: it gives %zu bytes; at most %zu are accepted", what, h.n,
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: it gives %zu bytes; at most %zu are accepted", limits->what, h.n,
                         limits->output);
-    char *made = hw__alloc(h.n + 1, 1);
-    if (!made) return hw__fail_memory(err, what, h.n + 1, 1);
-    *whole = read_all(fd, made, h.n) == h.n;
-    *bytes = made;
-    *n = h.n;
+    out->bytes = hw__alloc(h.n + 1, 1);
+    if (!out->bytes) return hw__fail_memory(err, limits->what, h.n + 1, 1);
+    out->whole = read_all(fd, out->bytes, h.n) == h.n;
+    out->n = h.n;
     return HW_OK;
 }
 
-static hw_err fail_ended(const char *what, int status, const hw__child_limits *limits, hw_error *err) {
+static hw_err fail_ended(int status, const hw__child_limits *limits, hw_error *err) {
     int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     if (number == SIGXCPU)
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: it was not done after %u s of processor time", what,
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: it was not done after %u s of processor time", limits->what,
                         limits->seconds);
     if (number)
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: it ends its process by signal %d (%s)", what, number,
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: it ends its process by signal %d (%s)", limits->what, number,
                         strsignal(number));
-    return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: it ends its process with status %d", what, WEXITSTATUS(status));
+    return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: it ends its process with status %d", limits->what,
+                    WEXITSTATUS(status));
 }
 
-hw_err hw__child_work(char **bytes, size_t *n, const char *what, const hw__child_limits *limits, hw__child_fn work,
-                      void *ctx, hw_error *err) {
+hw_err hw__child_work(char **bytes, size_t *n, const hw__child_limits *limits, hw__child_fn work, void *ctx,
+                      hw_error *err) {
     int ends[2], status = 0;
-    char *made = NULL;
-    size_t n_made = 0;
-    bool whole = false;
-    if (pipe(ends) != 0) return hw__fail(err, HW_ERR_IO, "%s: no pipe: %s", what, strerror(errno));
+    result made = {.bytes = NULL};
+    if (pipe(ends) != 0) return hw__fail(err, HW_ERR_IO, "%s: no pipe: %s", limits->what, strerror(errno));
     pid_t child = fork();
     if (child == 0) run_child(ends[1], limits, work, ctx);
     int reason = errno;
     close(ends[1]);
     if (child < 0) {
         close(ends[0]);
-        return hw__fail(err, HW_ERR_MEMORY, "%s: no process for it: %s", what, strerror(reason));
+        return hw__fail(err, HW_ERR_MEMORY, "%s: no process for it: %s", limits->what, strerror(reason));
     }
-    hw_err rc = read_result(&made, &n_made, &whole, what, ends[0], limits, err);
+    hw_err rc = read_result(&made, ends[0], limits, err);
     close(ends[0]);
     if (rc != HW_OK) kill(child, SIGKILL);
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-    if (rc == HW_OK && !whole) rc = fail_ended(what, status, limits, err);
+    if (rc == HW_OK && !made.whole) rc = fail_ended(status, limits, err);
     if (rc != HW_OK) {
-        free(made);
+        free(made.bytes);
         return rc;
     }
-    *bytes = made;
-    *n = n_made;
+    *bytes = made.bytes;
+    *n = made.n;
     return HW_OK;
 }

@@ -229,13 +229,14 @@ static const char *describe(char *out, size_t capacity, hw__dtype dtype, size_t 
     return out;
 }
 
-hw_err hw__safetensors_need(const hw__tensor **out, const hw__safetensors *f, const char *name, hw__dtype dtype,
-                            size_t n_dims, const size_t *shape, hw_error *err) {
+hw_err hw__safetensors_need(const hw__tensor **out, const hw__safetensors *f, const char *name, hw__tensor_form form,
+                            hw_error *err) {
     char is[256], must[256];
     const hw__tensor *t = hw__safetensors_find(f, name);
-    describe(must, sizeof must, dtype, n_dims, shape);
+    describe(must, sizeof must, form.dtype, form.n_dims, form.shape);
     if (!t) return hw__fail(err, HW_ERR_FORMAT, "there is no tensor \"%s\"; %s is needed", name, must);
-    if (t->dtype != dtype || t->n_dims != n_dims || memcmp(t->shape, shape, n_dims * sizeof *shape) != 0)
+    if (t->dtype != form.dtype || t->n_dims != form.n_dims ||
+        memcmp(t->shape, form.shape, form.n_dims * sizeof *form.shape) != 0)
         return hw__fail(err, HW_ERR_FORMAT, "tensor \"%s\" is %s, it must be %s", name,
                         describe(is, sizeof is, t->dtype, t->n_dims, t->shape), must);
     *out = t;
@@ -306,8 +307,16 @@ static hw_err read_at(const hw__safetensors *f, void *to, size_t n, const hw__te
     return hw__fail(err, HW_ERR_IO, "tensor \"%s\" cannot be read to its end", t->name);
 }
 
-static hw_err read_elements(const hw__safetensors *f, float *floats, int64_t *ints, const hw__tensor *t, size_t first,
-                            size_t n, hw_error *err) {
+/* Elements first .. first + n - 1 of a tensor. */
+typedef struct elements {
+    const hw__tensor *t;
+    size_t first, n;
+} elements;
+
+/* Into one of the two arrays; the other is NULL. */
+static hw_err read_elements(const hw__safetensors *f, float *floats, int64_t *ints, elements e, hw_error *err) {
+    const hw__tensor *t = e.t;
+    size_t first = e.first, n = e.n;
     assert(first <= t->n && n <= t->n - first);
     unsigned char buffer[BUFFER_BYTES];
     size_t size = element_bytes(t->dtype), max = BUFFER_BYTES / size;
@@ -329,13 +338,13 @@ static hw_err read_elements(const hw__safetensors *f, float *floats, int64_t *in
 hw_err hw__safetensors_floats(const hw__safetensors *f, float *out, const hw__tensor *t, size_t first, size_t n,
                               hw_error *err) {
     assert(hw__tensor_is_float(t));
-    return read_elements(f, out, NULL, t, first, n, err);
+    return read_elements(f, out, NULL, (elements){t, first, n}, err);
 }
 
 hw_err hw__safetensors_ints(const hw__safetensors *f, int64_t *out, const hw__tensor *t, size_t first, size_t n,
                             hw_error *err) {
     assert(t->dtype == HW__U8 || t->dtype == HW__I32 || t->dtype == HW__I64);
-    return read_elements(f, NULL, out, t, first, n, err);
+    return read_elements(f, NULL, out, (elements){t, first, n}, err);
 }
 
 hw_err hw__safetensors_bytes(const hw__safetensors *f, unsigned char *out, const hw__tensor *t, size_t first, size_t n,

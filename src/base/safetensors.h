@@ -39,9 +39,15 @@ void hw__safetensors_close(hw__safetensors *file);
 const hw__tensor *hw__safetensors_find(const hw__safetensors *file, const char *name); /* NULL: not found */
 const char *hw__safetensors_metadata(const hw__safetensors *file, const char *key);    /* NULL: not found */
 
-/* The tensor `name`, which must have this dtype and shape. */
-hw_err hw__safetensors_need(const hw__tensor **out, const hw__safetensors *file, const char *name, hw__dtype dtype,
-                            size_t n_dims, const size_t *shape, hw_error *err);
+typedef struct hw__tensor_form {
+    hw__dtype dtype;
+    size_t n_dims;
+    const size_t *shape; /* [n_dims] */
+} hw__tensor_form;
+
+/* The tensor `name`, which must have this form. */
+hw_err hw__safetensors_need(const hw__tensor **out, const hw__safetensors *file, const char *name, hw__tensor_form form,
+                            hw_error *err);
 
 /* Checks the metadata of Headwater's own files: `format`, and a `version` from 1 to what this build reads (UNSUPPORTED
  * above that). */

@@ -35,7 +35,7 @@ static size_t shown_from(const hw__capture *c) {
 hw_err hw__capture_feed(hw__capture *c, hw_error *err) {
     size_t begin = c->held_from, end = c->held_end;
     c->held_from = c->held_end = 0;
-    return begin < end ? hw__explainer_feed(c->explainer, c->trace, c->held_layer, begin, end, err) : HW_OK;
+    return begin < end ? hw__explainer_feed(c->explainer, c->trace, (hw__layer_rows){c->held_layer, begin, end}, err) : HW_OK;
 }
 
 /* The prompt's last row is a target row: it is kept, and explained when it has chosen its token. */
@@ -46,13 +46,19 @@ static void hold(hw__capture *c, size_t layer, const hw__heads *heads) {
     c->held_end = end < last ? end : last;
 }
 
-/* Destination of rows first.. of a chunk in the trace, and their numbers of columns. */
+/* The first row of a chunk that is kept or streamed; heads->n_rows if there is none. */
+static size_t first_taken(const hw__capture *c, const hw__heads *heads) {
+    size_t from = rows_from(c), first = from > heads->q0 ? from - heads->q0 : 0;
+    return first < heads->n_rows ? first : heads->n_rows;
+}
+
+/* Destination of these rows of a chunk in the trace, and their numbers of columns. */
 static hw_err place_rows(float **rows, size_t *n, const hw__capture *c, size_t layer, const hw__heads *heads,
-                         size_t first, hw_error *err) {
+                         hw_error *err) {
+    size_t first = first_taken(c, heads);
     for (size_t q = first; q < heads->n_rows; q++) {
-        float **row = &rows[q - first];
         size_t *n_columns = &n[q - first];
-        *row = hw__trace_row(c->trace, layer, heads->q0 + q, n_columns);
+        rows[q - first] = hw__trace_row(c->trace, layer, heads->q0 + q, n_columns);
         if (*n_columns > heads->n_keys)
             return hw__fail(err, HW_ERR_ENGINE, "row %zu of layer %zu has %zu columns, %zu are needed", heads->q0 + q,
                             layer, heads->n_keys, *n_columns);
@@ -61,15 +67,15 @@ static hw_err place_rows(float **rows, size_t *n, const hw__capture *c, size_t l
 }
 
 static hw_err fuse_rows(const hw__capture *c, size_t layer, const hw__heads *heads, hw_error *err) {
-    size_t from = rows_from(c), first = from > heads->q0 ? from - heads->q0 : 0;
-    if (first >= heads->n_rows) return HW_OK;
+    size_t first = first_taken(c, heads);
+    if (first == heads->n_rows) return HW_OK;
     float **rows = hw__alloc(heads->n_rows, sizeof *rows);
     size_t *n = hw__alloc(heads->n_rows, sizeof *n);
+    hw__fused_rows taken = {rows, n, first, heads->n_rows - first};
+    hw__fusion how = {c->trace->run->options.run.fuse, c->sinks, layer, c->n_threads};
     hw_err rc = rows && n ? HW_OK : hw__fail_memory(err, "rows of a chunk", heads->n_rows, sizeof *rows + sizeof *n);
-    if (rc == HW_OK) rc = place_rows(rows, n, c, layer, heads, first, err);
-    if (rc == HW_OK)
-        rc = hw__fuse_rows(rows, n, heads, first, heads->n_rows - first, c->trace->run->options.run.fuse, c->sinks, layer,
-                           c->n_threads, err);
+    if (rc == HW_OK) rc = place_rows(rows, n, c, layer, heads, err);
+    if (rc == HW_OK) rc = hw__fuse_rows(&taken, heads, how, err);
     free(rows);
     free(n);
     return rc;
@@ -180,7 +186,7 @@ static hw_err add_completion(session *s, int32_t id, size_t row, hw_error *err) 
 /* Passes the rows that can be explained to the explainer; batched rows, each of which has chosen its token, become
  * signals first. */
 static hw_err show_rows(session *s, hw_error *err) {
-    if (!s->trace || !hw__explainer_shows(s->params->explainer)) return HW_OK;
+    if (!s->trace || !hw__explainer_pauses(s->params->explainer)) return HW_OK;
     hw_err rc = hw__pending_flush(&s->capture.pending, s->engine, SIZE_MAX, err);
     if (rc == HW_OK) hw__explainer_show(s->params->explainer, s->trace);
     return rc;
@@ -326,7 +332,7 @@ static hw_err start_capture(session *s, size_t total, hw_error *err) {
     const hw_method_params *sums = hw__explainer_sums(x);
     if (sums) rc = hw__trace_group_signals(s->trace, sums->groups, sums->n_groups, err);
     /* the explainer can consume it even for a short prompt */
-    if (rc == HW_OK) rc = hw__explainer_feed(x, s->trace, 0, 0, 0, err);
+    if (rc == HW_OK) rc = hw__explainer_feed(x, s->trace, (hw__layer_rows){0}, err);
     if (rc == HW_OK) rc = hw__pending_new(&s->capture.pending, s->trace, s->signals, &s->run->model, total, err);
     if (rc == HW_OK) rc = hw__pending_compare(&s->capture.pending, hw__against_others(&s->against), err);
     if (rc == HW_OK) hw__trace_touch(s->trace);

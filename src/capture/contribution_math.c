@@ -109,16 +109,24 @@ static void add_heads(const hw__meeting *m, const float *met, size_t kv, size_t 
     for (size_t h = 0; h < group; h++) add_products(m->out + first, attn + h * m->row->stride, met + h * BLOCK, n);
 }
 
-/* room->query has n_queries: one for each product, or one for each direction. */
-static void meet_block(const hw__meeting *meetings, size_t n_meetings, size_t n_queries, bool own,
-                       const hw__values *values, size_t first, const hw__contribution_room *room) {
-    size_t group = values->n_heads / values->n_heads_kv, d = values->head_size, T = values->n_tokens;
+/* The products of a layer; room->query has n_queries: one for each product (`own`), or one for each direction. */
+typedef struct meeting_list {
+    const hw__meeting *meetings; /* [n] */
+    size_t n, n_queries;
+    bool own;
+} meeting_list;
+
+static void meet_block(const meeting_list *list, const hw__values *values, size_t first,
+                       const hw__contribution_room *room) {
+    const hw__meeting *meetings = list->meetings;
+    size_t n_queries = list->n_queries, group = values->n_heads / values->n_heads_kv;
+    size_t d = values->head_size, T = values->n_tokens;
     size_t n = T - first < BLOCK ? T - first : BLOCK;
     for (size_t kv = 0; kv < values->n_heads_kv; kv++) {
         hw__matmul_part((hw__part){room->met, BLOCK}, (hw__part){room->query + kv * n_queries * group * d, d},
-                        (hw__part){values->v + kv * d * T + first, T}, n_queries * group, d, n, false);
-        for (size_t i = 0; i < n_meetings; i++)
-            add_heads(&meetings[i], room->met + (own ? i : meetings[i].direction) * group * BLOCK, kv, group, first,
+                        (hw__part){values->v + kv * d * T + first, T}, (hw__matmul_size){n_queries * group, d, n}, false);
+        for (size_t i = 0; i < list->n; i++)
+            add_heads(&meetings[i], room->met + (list->own ? i : meetings[i].direction) * group * BLOCK, kv, group, first,
                       columns_of(meetings[i].row, first, n));
     }
 }
@@ -140,7 +148,7 @@ void hw__contribution_linear(hw__meeting *meetings, size_t n, size_t n_direction
     }
     for (size_t first = 0; first < T; first += BLOCK) {
         size_t take = T - first < BLOCK ? T - first : BLOCK;
-        meet_block(meetings, n, own ? n : n_directions, own, values, first, room);
+        meet_block(&(meeting_list){meetings, n, own ? n : n_directions, own}, values, first, room);
         for (size_t i = 0; i < n; i++)
             scale(meetings[i].out + first, columns_of(meetings[i].row, first, take), meetings[i].with);
     }
@@ -169,10 +177,17 @@ typedef struct measured {
     double norm, one, two;
 } measured;
 
-/* vectors: those of the first head, the next head's are `step` further; attn: its weight, the next head's is `stride`
+/* Vectors and weights of one column: `vectors` and `attn` are the first head's, the next head's are `step` floats
  * further. */
-HW__SIMD static measured measure(const float *vectors, size_t step, const float *attn, size_t stride, size_t n_heads,
-                                 const double *stream, const double *factor, size_t n_embd) {
+typedef struct column {
+    const float *vectors, *attn;
+    size_t vectors_step, attn_step, n_heads, n_embd;
+} column;
+
+HW__SIMD static measured measure(const column *of_heads, const double *stream, const double *factor) {
+    const float *vectors = of_heads->vectors, *attn = of_heads->attn;
+    size_t step = of_heads->vectors_step, stride = of_heads->attn_step, n_heads = of_heads->n_heads;
+    size_t n_embd = of_heads->n_embd;
     hw__double_lanes squares = {0}, one = {0}, two = {0}, of, by;
     double_bits sign = (double_bits){0} + INT64_MAX;
     double rest_squares = 0, rest_one = 0, rest_two = 0;
@@ -227,14 +242,18 @@ static stream_of read_stream(const hw__row *row, const hw__values *values, size_
     return s;
 }
 
-static void measure_columns(const hw__lengths *l, size_t first, size_t n, size_t n_made, const hw__values *values,
-                            size_t n_embd, const hw__contribution_room *room) {
+/* Columns first .. of a row, as many as it has of the n_made whose vectors are in the room. */
+static void measure_columns(const hw__lengths *l, size_t first, size_t n_made, const hw__values *values, size_t n_embd,
+                            const hw__contribution_room *room) {
+    size_t n = columns_of(l->row, first, n_made);
+    if (n == 0) return;
     stream_of s = read_stream(l->row, values, n_embd, room);
     for (size_t i = 0; i < n; i++) {
         size_t k = first + i;
         bool own = k + 1 == l->row->n_keys; /* T includes the residual */
-        measured m = measure(room->vectors + i * n_embd, n_made * n_embd, l->row->heads + k, l->row->stride,
-                             values->n_heads, own ? s.added : s.y, s.factor, n_embd);
+        const column c = {room->vectors + i * n_embd, l->row->heads + k, n_made * n_embd, l->row->stride,
+                          values->n_heads,            n_embd};
+        measured m = measure(&c, own ? s.added : s.y, s.factor);
         if (l->norm) l->norm[k] = (float)m.norm;
         if (l->proximity1) l->proximity1[k] = (float)fmax(0, s.one - m.one);
         if (l->proximity2) l->proximity2[k] = (float)fmax(0, s.two - m.two);
@@ -255,10 +274,7 @@ static void measure_rows(const hw__lengths *rows, size_t n, const hw__values *va
     for (size_t first = 0; first < T; first += step) {
         size_t made = T - first < step ? T - first : step;
         carry_values(first, made, values, rows[0].row->factor, n_embd, room);
-        for (size_t i = 0; i < n; i++) {
-            size_t take = columns_of(rows[i].row, first, made);
-            if (take) measure_columns(&rows[i], first, take, made, values, n_embd, room);
-        }
+        for (size_t i = 0; i < n; i++) measure_columns(&rows[i], first, made, values, n_embd, room);
     }
 }
 

@@ -77,13 +77,13 @@ static void scale_to_one(float *row, size_t n, size_t own) {
     }
 }
 
-static void fuse(float *out, const hw__heads *heads, size_t q, size_t n, size_t own, hw_fuse how, seen *of) {
+static void fuse(float *out, const hw__heads *heads, size_t q, size_t n, hw_fuse how, seen *of) {
     sum_heads(out, heads, q, n, of);
     if (how == HW_FUSE_MEAN) {
         divide(out, n, (float)heads->n_heads);
     } else {
         extreme_heads(out, heads, q, n, how == HW_FUSE_MAX);
-        scale_to_one(out, n, own);
+        scale_to_one(out, n, heads->q0 + q);
     }
 }
 
@@ -97,37 +97,37 @@ static size_t bad_head(const seen *of, size_t n_heads, bool sinks) {
     return h;
 }
 
-static hw_err fail_row(const hw__heads *heads, size_t h, size_t q, size_t n, const seen *of, size_t layer,
+/* Row i of those that were fused; `of` is what its heads were seen to be. */
+static hw_err fail_row(const hw__heads *heads, const hw__fused_rows *rows, size_t i, const seen *of, hw__fusion how,
                        hw_error *err) {
     char which[40] = "mean of its heads";
+    size_t h = bad_head(of, heads->n_heads, how.sinks);
     if (!heads->mean) snprintf(which, sizeof which, "head %zu", h);
     return hw__fail(err, HW_ERR_ENGINE,
                     "attention of layer %zu, %s, row %zu sums to %g over its %zu columns%s: it must be 1 within %g",
-                    layer, which, heads->q0 + q, of->sum, n, of->least < 0 ? ", with negative weights" : "",
+                    how.layer, which, heads->q0 + rows->first + i, of[h].sum, rows->n[i],
+                    of[h].least < 0 ? ", with negative weights" : "",
                     HW_ROW_TOLERANCE);
 }
 
-hw_err hw__fuse_rows(float *const *out, const size_t *n, const hw__heads *heads, size_t first, size_t count,
-                     hw_fuse how, bool sinks, size_t layer, size_t n_threads, hw_error *err) {
+hw_err hw__fuse_rows(const hw__fused_rows *fused, const hw__heads *heads, hw__fusion how, hw_error *err) {
+    size_t count = fused->count;
     if (heads->n_heads == 0 || heads->n_heads > MOST_HEADS)
-        return hw__fail(err, HW_ERR_ENGINE, "layer %zu has %zu heads: 1..%d are handled", layer, heads->n_heads,
+        return hw__fail(err, HW_ERR_ENGINE, "layer %zu has %zu heads: 1..%d are handled", how.layer, heads->n_heads,
                         MOST_HEADS);
     size_t bad_row = count; /* the first one, so that the message does not depend on the threads */
     long rows = (long)count;
     bool many = count * heads->n_keys * heads->n_heads >= WORTH_THREADS;
-    int threads = n_threads ? (int)n_threads : 1;
+    int threads = how.n_threads ? (int)how.n_threads : 1;
     (void)many, (void)threads; /* unused without OpenMP */
 #pragma omp parallel for num_threads(threads) if (many) reduction(min : bad_row)
     for (long i = 0; i < rows; i++) {
         seen of[MOST_HEADS];
-        size_t q = first + (size_t)i;
-        fuse(out[i], heads, q, n[i], heads->q0 + q, how, of);
-        if (bad_head(of, heads->n_heads, sinks) < heads->n_heads && (size_t)i < bad_row) bad_row = (size_t)i;
+        fuse(fused->out[i], heads, fused->first + (size_t)i, fused->n[i], how.fuse, of);
+        if (bad_head(of, heads->n_heads, how.sinks) < heads->n_heads && (size_t)i < bad_row) bad_row = (size_t)i;
     }
     if (bad_row == count) return HW_OK;
     seen of[MOST_HEADS];
-    float *row = out[bad_row];
-    sum_heads(row, heads, first + bad_row, n[bad_row], of);
-    size_t h = bad_head(of, heads->n_heads, sinks);
-    return fail_row(heads, h, first + bad_row, n[bad_row], &of[h], layer, err);
+    sum_heads(fused->out[bad_row], heads, fused->first + bad_row, fused->n[bad_row], of);
+    return fail_row(heads, fused, bad_row, of, how, err);
 }

@@ -9,13 +9,24 @@
 
 #include "engine/engine.h"
 
-/* Fuses rows first.. (out [count] their destinations, n [count] their numbers of columns; row q's own column is q0 + q)
- * of layer `layer` to the mean over heads, or to the maximum or minimum scaled to sum to 1 (all weight on the own
- * column if nothing is left). Checks that every head's row is finite, not negative and sums to 1, or to less with
- * `sinks`; error ENGINE names the first that does not. If rows arrive as means over heads (computed on a device) only
- * the mean is checked, and opposite errors of heads are not detected; the probe has checked every head. `n_threads`
- * share the rows; the result does not depend on their number. */
-hw_err hw__fuse_rows(float *const *out, const size_t *n, const hw__heads *heads, size_t first, size_t count,
-                     hw_fuse fuse, bool sinks, size_t layer, size_t n_threads, hw_error *err);
+/* Rows first.. of a chunk. */
+typedef struct hw__fused_rows {
+    float *const *out; /* [count] destinations */
+    const size_t *n;   /* [count] numbers of columns */
+    size_t first, count;
+} hw__fused_rows;
+
+typedef struct hw__fusion {
+    hw_fuse fuse;
+    bool sinks;       /* rows may sum to less than 1 */
+    size_t layer;     /* for messages */
+    size_t n_threads; /* that share the rows; the result does not depend on their number */
+} hw__fusion;
+
+/* Fuses rows, whose own columns are q0 + q, to the mean over heads, or to the maximum or minimum scaled to sum to 1 (all
+ * weight on the own column if nothing is left). Checks that every head's row is finite, not negative and sums to 1;
+ * error ENGINE names the first that does not. If rows arrive as means over heads (computed on a device) only the mean is
+ * checked, and opposite errors of heads are not detected; the probe has checked every head. */
+hw_err hw__fuse_rows(const hw__fused_rows *rows, const hw__heads *heads, hw__fusion how, hw_error *err);
 
 #endif

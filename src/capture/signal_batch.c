@@ -427,8 +427,9 @@ static void vectors(const hw__pending *p, const desk *d, const lot *of) {
 }
 
 /* z [D] <- the direction of `id` as it is compared: engines take the mean off each. */
-static hw_err read_direction(float *z, hw__readout *how, int32_t id, const hw__contrast *c, size_t n_embd,
-                             hw__engine *engine, hw_error *err) {
+static hw_err read_direction(float *z, hw__readout *how, int32_t id, const hw__contrast *c, hw__engine *engine,
+                             hw_error *err) {
+    size_t n_embd = (size_t)engine->ops->describe(engine)->n_embd;
     hw_err rc = engine->ops->readout(engine, z, how, id, err);
     if (rc != HW_OK || c->n == 0) return rc;
     double constant = c->own * how->constant, *sum = hw__alloc(n_embd, sizeof *sum);
@@ -506,8 +507,7 @@ static hw_err read_directions(flush *f, hw_error *err) {
         f->of[i] = same < i ? f->of[same] : f->n_z;
         float *z = f->z + f->of[i] * p->n_embd;
         hw__readout *how = &f->how[f->of[i]];
-        hw_err rc =
-            same < i ? HW_OK : read_direction(z, how, chosen_id(p, i), &p->contrasts[i], p->n_embd, f->engine, err);
+        hw_err rc = same < i ? HW_OK : read_direction(z, how, chosen_id(p, i), &p->contrasts[i], f->engine, err);
         if (rc != HW_OK) return rc;
         if (same == i) f->n_z++;
         f->with[i] = (float)final_scale(p->final + i * p->n_embd, p->n_embd, how);

@@ -89,13 +89,12 @@ static int find_best(int32_t *ids, float *values, int room, const float *logits,
     return found;
 }
 
-int hw__log_softmax(float *logprob, int32_t *best_ids, float *best_logprobs, int n_best, const float *logits, size_t n,
-                    int32_t id) {
-    int found = find_best(best_ids, best_logprobs, n_best, logits, n);
-    if (found <= 0 || isinf(best_logprobs[0])) return -1;
-    double norm = best_logprobs[0] + log(sum_exponentials(logits, n, best_logprobs[0]));
+int hw__log_softmax(float *logprob, hw__best best, const float *logits, size_t n, int32_t id) {
+    int found = find_best(best.ids, best.logprobs, best.capacity, logits, n);
+    if (found <= 0 || isinf(best.logprobs[0])) return -1;
+    double norm = best.logprobs[0] + log(sum_exponentials(logits, n, best.logprobs[0]));
     if (isnan(norm)) return -1;
-    for (int i = 0; i < found; i++) best_logprobs[i] = (float)(best_logprobs[i] - norm);
+    for (int i = 0; i < found; i++) best.logprobs[i] = (float)(best.logprobs[i] - norm);
     *logprob = (float)(logits[id] - norm);
     return found;
 }
@@ -109,7 +108,7 @@ hw_err hw__candidates_read(hw__candidates *c, hw_token *token, hw__engine *engin
     int32_t ids[HW_N_ALTERNATIVES];
     float logprobs[HW_N_ALTERNATIVES];
     int n =
-        hw__log_softmax(&token->logprob, ids, logprobs, HW_N_ALTERNATIVES, logits, (size_t)info->n_vocab, token->id);
+        hw__log_softmax(&token->logprob, (hw__best){ids, logprobs, HW_N_ALTERNATIVES}, logits, (size_t)info->n_vocab, token->id);
     if (n < 0) return hw__fail(err, HW_ERR_ENGINE, "the model's logits for token %d are not numbers", token->id);
     for (int i = 0; i < n; i++) {
         hw_err rc = engine->ops->piece(engine, &c->pieces[i], ids[i], err);

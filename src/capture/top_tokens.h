@@ -12,10 +12,16 @@ typedef struct hw__candidates {
     hw__piece pieces[HW_N_ALTERNATIVES];
 } hw__candidates;
 
-/* Natural-log softmax of logits [n] at index `id`, and the `n_best` largest into best_ids and best_logprobs
- * (descending, ties by id). Returns how many were written, or -1 if a logit is NaN or all are -inf. */
-int hw__log_softmax(float *logprob, int32_t *best_ids, float *best_logprobs, int n_best, const float *logits, size_t n,
-                    int32_t id);
+/* The largest few, descending, ties by id. */
+typedef struct hw__best {
+    int32_t *ids;    /* [capacity] */
+    float *logprobs; /* [capacity] */
+    int capacity;
+} hw__best;
+
+/* Natural-log softmax of logits [n] at index `id`, and the largest into `best`. Returns how many were written, or -1 if a
+ * logit is NaN or all are -inf. */
+int hw__log_softmax(float *logprob, hw__best best, const float *logits, size_t n, int32_t id);
 
 /* Sets token's logprob and alternatives from the logits of row `row` of the engine's last decode. */
 hw_err hw__candidates_read(hw__candidates *c, hw_token *token, hw__engine *engine, size_t row, hw_error *err);

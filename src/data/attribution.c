@@ -96,19 +96,18 @@ static hw_err allocate(hw_attribution *a, hw_error *err) {
 
 hw_err hw__attribution_new(hw_attribution **out, const hw_run *run, const char *method, const hw_method_params *params,
                            size_t n_layers, hw_error *err) {
-    return hw__attribution_new_rows(out, run, method, params, n_layers, 0, SIZE_MAX, err);
+    return hw__attribution_new_rows(out, run, (hw__attribution_part){method, n_layers, 0, SIZE_MAX}, params, err);
 }
 
-hw_err hw__attribution_new_rows(hw_attribution **out, const hw_run *run, const char *method,
-                                const hw_method_params *params, size_t n_layers, size_t begin, size_t end,
-                                hw_error *err) {
+hw_err hw__attribution_new_rows(hw_attribution **out, const hw_run *run, hw__attribution_part part,
+                                const hw_method_params *params, hw_error *err) {
     hw_attribution *a = hw__alloc(1, sizeof *a);
     if (!a) return hw__fail_memory(err, "an attribution", 1, sizeof *a);
     a->run = hw__run_retain(run);
-    a->method = method;
-    a->n_layers = n_layers;
+    a->method = part.method;
+    a->n_layers = part.n_layers;
     hw_err rc = set_shape(a, params, err);
-    if (rc == HW_OK) take_rows(a, begin, end);
+    if (rc == HW_OK) take_rows(a, part.begin, part.end);
     if (rc == HW_OK) rc = copy_params(a, params, err);
     if (rc == HW_OK) rc = allocate(a, err);
     if (rc != HW_OK) {

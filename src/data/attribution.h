@@ -46,10 +46,13 @@ hw_err hw__groups_check(const hw_method_params *p, const hw_run *run, hw_error *
 hw_err hw__attribution_new(hw_attribution **out, const hw_run *run, const char *method, const hw_method_params *params,
                            size_t n_layers, hw_error *err);
 
-/* The same for completion tokens [begin, end) only. */
-hw_err hw__attribution_new_rows(hw_attribution **out, const hw_run *run, const char *method,
-                                const hw_method_params *params, size_t n_layers, size_t begin, size_t end,
-                                hw_error *err);
+/* The same for some completion tokens only. */
+typedef struct hw__attribution_part {
+    const char *method;
+    size_t n_layers, begin, end; /* completion tokens [begin, end) */
+} hw__attribution_part;
+hw_err hw__attribution_new_rows(hw_attribution **out, const hw_run *run, hw__attribution_part part,
+                                const hw_method_params *params, hw_error *err);
 
 /* Copies the measured residual [L of the model, T], rows `stride` apart. */
 hw_err hw__attribution_set_measured(hw_attribution *a, const float *measured, size_t stride, hw_error *err);

@@ -76,6 +76,11 @@ hw_err hw__trace_pass(hw_trace *trace, size_t l, size_t first, size_t end, hw_er
 /* Floats in one layer's array for T tokens: T(T+1)/2 or T*T. False on overflow. */
 bool hw__trace_layer_size(size_t *out, size_t n_tokens, bool causal);
 
+/* Rows begin .. end - 1 of a layer. */
+typedef struct hw__layer_rows {
+    size_t layer, begin, end;
+} hw__layer_rows;
+
 /* Start and number of weights of row q in layer l. The row must be kept or in the window. */
 float *hw__trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n);
 

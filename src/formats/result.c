@@ -81,12 +81,18 @@ static hw_err check_list(const hw_attribution *const *list, size_t n, bool many,
     return HW_OK;
 }
 
+/* What goes into a file: attributions [n], with the whole M or without. */
+typedef struct content {
+    const hw_attribution *const *list;
+    size_t n;
+    bool full;
+} content;
+
 /* Writes one complete file that is not yet renamed into place. */
-static hw_err write_file(hw__file *file, const hw__format *format, const hw_attribution *const *list, size_t n,
-                         const char *path, bool full, hw_error *err) {
+static hw_err write_file(hw__file *file, const hw__format *format, content c, const char *path, hw_error *err) {
     hw_err rc = hw__file_create(file, path, err);
     if (rc != HW_OK) return rc;
-    if ((rc = format->save(file, list, n, full, err)) != HW_OK) {
+    if ((rc = format->save(file, c.list, c.n, c.full, err)) != HW_OK) {
         hw__file_abort(file);
         return hw__fail_in(err, rc, "%s", path);
     }
@@ -101,12 +107,11 @@ static char *method_path(const char *path, const char *extension, const char *me
     return out;
 }
 
-static hw_err write_each(hw__file *files, const hw__format *format, const hw_attribution *const *list, size_t n,
-                         const char *path, bool full, hw_error *err) {
+static hw_err write_each(hw__file *files, const hw__format *format, content c, const char *path, hw_error *err) {
     hw_err rc = HW_OK;
-    for (size_t i = 0; rc == HW_OK && i < n; i++) {
-        char *name = method_path(path, format->info.extension, list[i]->method);
-        rc = name ? write_file(&files[i], format, &list[i], 1, name, full, err)
+    for (size_t i = 0; rc == HW_OK && i < c.n; i++) {
+        char *name = method_path(path, format->info.extension, c.list[i]->method);
+        rc = name ? write_file(&files[i], format, (content){&c.list[i], 1, c.full}, name, err)
                   : hw__fail_memory(err, "a file name", strlen(path), 1);
         free(name);
     }
@@ -117,7 +122,7 @@ static hw_err save_each(const hw__format *format, const hw_attribution *const *l
                         bool full, hw_error *err) {
     hw__file *files = hw__alloc(n, sizeof *files);
     if (!files) return hw__fail_memory(err, "the list of files", n, sizeof *files);
-    hw_err rc = write_each(files, format, list, n, path, full, err);
+    hw_err rc = write_each(files, format, (content){list, n, full}, path, err);
     for (size_t i = 0; rc == HW_OK && i < n; i++)
         if ((rc = hw__file_commit(&files[i], err)) != HW_OK && i > 0)
             hw__fail_in(err, rc, "%zu of %zu files are in place", i, n);
@@ -136,7 +141,7 @@ hw_err hw_result_save(const hw_attribution *const *list, size_t n, const char *p
     if (rc != HW_OK) return rc;
     if (n > 1 && !format->info.many) return save_each(format, list, n, path, full, err);
     hw__file file;
-    rc = write_file(&file, format, list, n, path, full, err);
+    rc = write_file(&file, format, (content){list, n, full}, path, err);
     return rc == HW_OK ? hw__file_commit(&file, err) : rc;
 }
 

@@ -77,7 +77,7 @@ static hw_err save(hw__file *file, const hw_attribution *const *list, size_t n, 
 static hw_err check_ids(hw__safetensors *file, const char *name, const hw_run *run, size_t first, size_t n,
                         hw_error *err) {
     const hw__tensor *tensor;
-    hw_err rc = hw__safetensors_need(&tensor, file, name, HW__I32, 1, &n, err);
+    hw_err rc = hw__safetensors_need(&tensor, file, name, (hw__tensor_form){HW__I32, 1, &n}, err);
     if (rc != HW_OK) return rc;
     int64_t *ids = hw__alloc(n, sizeof *ids);
     if (!ids) return hw__fail_memory(err, name, n, sizeof *ids);
@@ -102,7 +102,7 @@ static hw_err read_measured(hw_attribution *a, hw__safetensors *file, hw_error *
     const hw__tensor *tensor;
     size_t shape[2] = {(size_t)a->run->model.n_layers, a->run->n_tokens}, cells;
     if (!a->params.residual_measured || !hw__safetensors_find(file, "residual")) return HW_OK;
-    hw_err rc = hw__safetensors_need(&tensor, file, "residual", HW__F32, 2, shape, err);
+    hw_err rc = hw__safetensors_need(&tensor, file, "residual", (hw__tensor_form){HW__F32, 2, shape}, err);
     if (rc != HW_OK) return rc;
     if (!hw__mul(&cells, shape[0], shape[1]) || !(a->measured = hw__alloc(cells, sizeof *a->measured)))
         return hw__fail_memory(err, "the measured residual", shape[0], shape[1] * sizeof *a->measured);
@@ -118,7 +118,7 @@ static hw_err read_tensors(hw_attribution *a, hw__safetensors *file, const hw__t
     const hw_run *run = a->run;
     const hw__tensor *outside;
     size_t shape[2] = {a->n_rows, a->n_layers};
-    hw_err rc = hw__safetensors_need(&outside, file, "outside", HW__F32, 2, shape, err);
+    hw_err rc = hw__safetensors_need(&outside, file, "outside", (hw__tensor_form){HW__F32, 2, shape}, err);
     if (rc == HW_OK) rc = read_floats(file, a->values, values, err);
     if (rc == HW_OK) rc = read_floats(file, a->outside, outside, err);
     if (rc == HW_OK) rc = check_ids(file, "prompt_ids", run, 0, run->n_prompt, err);

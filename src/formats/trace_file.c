@@ -261,7 +261,7 @@ hw_err hw_trace_save(const hw_trace *trace, const char *path, hw_error *err) {
 
 static hw_err check_ids(hw__safetensors *file, const hw_run *run, hw_error *err) {
     const hw__tensor *tensor;
-    hw_err rc = hw__safetensors_need(&tensor, file, "token_ids", HW__I32, 1, &run->n_tokens, err);
+    hw_err rc = hw__safetensors_need(&tensor, file, "token_ids", (hw__tensor_form){HW__I32, 1, &run->n_tokens}, err);
     if (rc != HW_OK) return rc;
     int64_t *ids = hw__alloc(run->n_tokens, sizeof *ids);
     if (!ids) return hw__fail_memory(err, "token ids", run->n_tokens, sizeof *ids);
@@ -364,7 +364,7 @@ static hw_err find_signals(const hw__tensor *tensors[HW_N_SIGNALS], uint32_t *wa
         if (!hw__safetensors_find(file, signal_key(key, i))) continue;
         if (!signal_shape(&n_dims, shape, run, i))
             return hw__fail(err, HW_ERR_FORMAT, "%zu tokens are too many", run->n_tokens);
-        hw_err rc = hw__safetensors_need(&tensors[i], file, key, HW__F32, n_dims, shape, err);
+        hw_err rc = hw__safetensors_need(&tensors[i], file, key, (hw__tensor_form){HW__F32, n_dims, shape}, err);
         if (rc != HW_OK) return rc;
         *wanted |= 1u << i;
     }
@@ -409,7 +409,7 @@ static hw_err find_rows(const hw__tensor **out, const hw__safetensors *file, con
         return hw__fail(err, HW_ERR_FORMAT, "%zu tokens are too many", run->n_tokens);
     const hw__tensor *found = hw__safetensors_find(file, "rows");
     hw__dtype dtype = found && found->dtype == HW__F16 ? HW__F16 : HW__F32;
-    return hw__safetensors_need(out, file, "rows", dtype, n_dims, shape, err);
+    return hw__safetensors_need(out, file, "rows", (hw__tensor_form){dtype, n_dims, shape}, err);
 }
 
 /* Which rows the file has: all if it does not say. */

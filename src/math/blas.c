@@ -163,7 +163,8 @@ void hw__matmul(float *c, const float *a, const float *b, size_t m, size_t k, si
     blas.sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b, (int)n, 0, c, (int)n);
 }
 
-void hw__matmul_part(hw__part c, hw__part a, hw__part b, size_t m, size_t k, size_t n, bool adds) {
+void hw__matmul_part(hw__part c, hw__part a, hw__part b, hw__matmul_size size, bool adds) {
+    size_t m = size.m, k = size.k, n = size.n;
     if (m == 0 || k == 0 || n == 0) return;
     if (m == 1) { /* a matrix product would first copy all of b */
         blas.sgemv(CblasRowMajor, CblasTrans, (int)k, (int)n, 1, b.cells, (int)b.stride, a.cells, 1, adds, c.cells, 1);

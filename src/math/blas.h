@@ -22,8 +22,13 @@ typedef struct hw__part {
     size_t stride;
 } hw__part;
 
+/* Rows of the first factor, what both share, columns of the second. */
+typedef struct hw__matmul_size {
+    size_t m, k, n;
+} hw__matmul_size;
+
 /* c [m, n] = a [m, k] b [k, n], added to c if `adds`. */
-void hw__matmul_part(hw__part c, hw__part a, hw__part b, size_t m, size_t k, size_t n, bool adds);
+void hw__matmul_part(hw__part c, hw__part a, hw__part b, hw__matmul_size size, bool adds);
 
 /* c [m, n] = a [m, k] times the transpose of b [n, k]. */
 void hw__matmul_bt(hw__part c, hw__part a, hw__part b, size_t m, size_t k, size_t n);

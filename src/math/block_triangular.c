@@ -56,29 +56,40 @@ static hw__part moved(hw__part p, size_t row, size_t column) {
 
 static size_t limit(size_t v, size_t low, size_t high) { return v < low ? low : v > high ? high : v; }
 
+/* c [n, ...] = w [n, depth] times the first rows of a matrix, columns [begin, end) only. */
+typedef struct product {
+    hw__part c, w;
+    size_t n, depth, begin, end;
+    const hw__shape *s;
+} product;
+
 /* Rows [k0, k1) of a block: first the columns that all of them have, then the rest in steps, each from the first row
  * that has the column. */
-static void multiply_block(hw__part c, hw__part w, size_t n, size_t k0, size_t k1, const hw__shape *s, hw__part rows,
-                           size_t begin, size_t end, bool adds) {
-    size_t left = limit(s->reach[k0], begin, end), right = limit(s->reach[k1 - 1], begin, end);
+static void multiply_block(const product *p, hw__part rows, size_t k0, size_t k1, bool adds) {
+    const size_t *reach = p->s->reach;
+    size_t left = limit(reach[k0], p->begin, p->end), right = limit(reach[k1 - 1], p->begin, p->end);
     if (right - left <= STEP) left = right;
-    hw__matmul_part(moved(c, 0, begin), moved(w, 0, k0), moved(rows, 0, begin), n, k1 - k0, left - begin, adds);
+    hw__matmul_part(moved(p->c, 0, p->begin), moved(p->w, 0, k0), moved(rows, 0, p->begin),
+                    (hw__matmul_size){p->n, k1 - k0, left - p->begin}, adds);
     for (size_t c0 = left, k = k0; c0 < right; c0 += STEP) {
-        while (s->reach[k] <= c0) k++;
-        hw__matmul_part(moved(c, 0, c0), moved(w, 0, k), moved(rows, k - k0, c0), n, k1 - k,
-                        limit(c0 + STEP, c0, right) - c0, adds);
+        while (reach[k] <= c0) k++;
+        hw__matmul_part(moved(p->c, 0, c0), moved(p->w, 0, k), moved(rows, k - k0, c0),
+                        (hw__matmul_size){p->n, k1 - k, limit(c0 + STEP, c0, right) - c0}, adds);
     }
 }
 
 /* Starts at the last block, which is the widest: it sets every column, the others add to it. */
-void hw__level_multiply(hw__part c, hw__part w, size_t n, size_t depth, const hw__shape *shape, float *level,
-                        size_t begin, size_t end) {
-    size_t last = (depth - 1) / HW__LEVEL_ROWS;
+static void multiply_columns(const product *p, float *level) {
+    size_t last = (p->depth - 1) / HW__LEVEL_ROWS;
     for (size_t b = last + 1; b-- > 0;) {
-        size_t k0 = b * HW__LEVEL_ROWS, k1 = limit(depth, k0, k0 + HW__LEVEL_ROWS);
-        if (shape->reach[k1 - 1] <= begin) return;
-        multiply_block(c, w, n, k0, k1, shape, hw__level_row(shape, level, k0), begin, end, b < last);
+        size_t k0 = b * HW__LEVEL_ROWS, k1 = limit(p->depth, k0, k0 + HW__LEVEL_ROWS);
+        if (p->s->reach[k1 - 1] <= p->begin) return;
+        multiply_block(p, hw__level_row(p->s, level, k0), k0, k1, b < last);
     }
+}
+
+void hw__level_multiply(hw__part c, hw__part w, size_t n, size_t depth, const hw__shape *shape, float *level) {
+    multiply_columns(&(product){.c = c, .w = w, .n = n, .depth = depth, .end = shape->n_columns, .s = shape}, level);
 }
 
 /* Columns per thread iteration: many, since each iteration copies w again, and few enough that all threads have
@@ -89,5 +100,5 @@ void hw__level_multiply_shared(hw__part c, hw__part w, size_t n, size_t depth, c
     size_t width = shape->reach[depth - 1], step = turn(width);
 #pragma omp parallel for schedule(dynamic, 1)
     for (size_t begin = 0; begin < width; begin += step)
-        hw__level_multiply(c, w, n, depth, shape, level, begin, limit(begin + step, begin, width));
+        multiply_columns(&(product){c, w, n, depth, begin, limit(begin + step, begin, width), shape}, level);
 }

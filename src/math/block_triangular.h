@@ -34,11 +34,10 @@ float *hw__level_new(const hw__shape *shape);
  * floats further. */
 hw__part hw__level_row(const hw__shape *shape, float *level, size_t q);
 
-/* c [n, ...] = w [n, depth] times the first `depth` rows of a matrix, columns [begin, end) only. Columns beyond the
- * width of row depth - 1 are left unchanged. */
-void hw__level_multiply(hw__part c, hw__part w, size_t n, size_t depth, const hw__shape *shape, float *level,
-                        size_t begin, size_t end);
-/* All columns, shared between the machine's threads. */
+/* c [n, ...] = w [n, depth] times the first `depth` rows of a matrix. Columns beyond the width of row depth - 1 are
+ * left unchanged. */
+void hw__level_multiply(hw__part c, hw__part w, size_t n, size_t depth, const hw__shape *shape, float *level);
+/* The same, columns shared between the machine's threads. */
 void hw__level_multiply_shared(hw__part c, hw__part w, size_t n, size_t depth, const hw__shape *shape, float *level);
 
 #endif

@@ -26,17 +26,25 @@ static double standardise(double *z, const bool *x, size_t n, size_t k, size_t j
 
 static double soften(double v, double alpha) { return v > alpha ? v - alpha : v < -alpha ? v + alpha : 0; }
 
-/* One pass over all columns; returns the largest step. `rest` [n] is y minus the prediction of w. */
-static double sweep(double *w, const double *z, const double *sd, double *rest, size_t n, size_t k, double alpha) {
+/* Standardised columns, and what is not predicted yet. */
+typedef struct problem {
+    const double *z, *sd; /* [k, n], [k] */
+    double *rest;         /* [n] y minus the prediction of w */
+    size_t n, k;
+    double alpha;
+} problem;
+
+/* One pass over all columns; returns the largest step. */
+static double sweep(double *w, const problem *p) {
     double largest = 0;
-    for (size_t j = 0; j < k; j++) {
-        const double *column = z + j * n;
+    for (size_t j = 0; j < p->k; j++) {
+        const double *column = p->z + j * p->n;
         double rho = 0;
-        if (sd[j] == 0) continue;
-        for (size_t i = 0; i < n; i++) rho += column[i] * rest[i];
-        double next = soften(rho / (double)n + w[j], alpha), step = next - w[j];
+        if (p->sd[j] == 0) continue;
+        for (size_t i = 0; i < p->n; i++) rho += column[i] * p->rest[i];
+        double next = soften(rho / (double)p->n + w[j], p->alpha), step = next - w[j];
         if (step == 0) continue;
-        for (size_t i = 0; i < n; i++) rest[i] -= step * column[i];
+        for (size_t i = 0; i < p->n; i++) p->rest[i] -= step * column[i];
         w[j] = next;
         if (fabs(step) > largest) largest = fabs(step);
     }
@@ -55,7 +63,8 @@ bool hw__lasso(double *w, const bool *x, const double *y, size_t n, size_t k, do
         for (size_t j = 0; j < k; j++) sd[j] = standardise(z + j * n, x, n, k, j);
         for (size_t j = 0; j < k; j++) w[j] = 0;
         double enough = TOLERANCE * sqrt(square / (double)(n ? n : 1));
-        for (int i = 0; i < MAX_SWEEPS && sweep(w, z, sd, rest, n, k, alpha) > enough;) i++;
+        const problem p = {z, sd, rest, n, k, alpha};
+        for (int i = 0; i < MAX_SWEEPS && sweep(w, &p) > enough;) i++;
         for (size_t j = 0; j < k; j++) w[j] = sd[j] > 0 ? w[j] / sd[j] : 0;
     }
     free(z);

@@ -50,6 +50,12 @@ static void to_double(double *to, const float *from, size_t n) {
     for (size_t i = 0; i < n; i++) to[i] = from[i];
 }
 
+/* Rows first .. first + n - 1, to be written. */
+typedef struct range {
+    float *out;
+    size_t stride, first, n;
+} range;
+
 /* ------------------------------------------------------------------ kinds with rows by head */
 
 static const float *query_of(const hw__recurrent *r, size_t row, size_t head_k) {
@@ -62,8 +68,9 @@ static const float *key_of(const hw__recurrent *r, size_t token, size_t head_k) 
 
 /* Rows of head h of a delta net: all rows proceed backwards through the tokens together, so that each key is read once.
  * u: [n_rows + 1, S]. */
-HW__SIMD static void delta_head(float *out, size_t stride, const hw__recurrent *r, size_t h, size_t first,
-                                size_t n_rows, double *u) {
+HW__SIMD static void delta_head(range rows, const hw__recurrent *r, size_t h, double *u) {
+    size_t stride = rows.stride, first = rows.first, n_rows = rows.n;
+    float *out = rows.out;
     size_t S = r->key_size, head_k = h % r->n_heads_k;
     double *k = u + n_rows * S;
     for (size_t i = 0; i < n_rows; i++) to_double(u + i * S, query_of(r, first + i, head_k), S);
@@ -104,7 +111,7 @@ bool hw__recurrent_rows(float *out, size_t stride, const hw__recurrent *r, size_
     double *u = hw__alloc((n_rows + 2) * S + r->n_tokens, sizeof *u);
     if (!u) return false;
     if (r->kind == HW__RECURRENCE_DELTA)
-        for (size_t h = 0; h < r->n_heads; h++) delta_head(out, stride, r, h, first, n_rows, u);
+        for (size_t h = 0; h < r->n_heads; h++) delta_head((range){out, stride, first, n_rows}, r, h, u);
     for (size_t i = 0; r->kind == HW__RECURRENCE_SCAN && i < n_rows; i++)
         for (size_t g = 0; g < r->n_heads_k; g++)
             scan_group(out + i * r->n_heads * stride, stride, r, g, first + i, u);
@@ -117,8 +124,9 @@ bool hw__recurrent_rows(float *out, size_t stride, const hw__recurrent *r, size_
 /* ------------------------------------------------------------------ kinds with rows by channel */
 
 /* Channel c of a scan: all rows proceed backwards together, because exponentials are expensive. u: [n_rows + 1, S]. */
-static void scan_channel(float *out, size_t stride, const hw__recurrent *r, const float *v, size_t c, size_t first,
-                         size_t n_rows, double *u) {
+static void scan_channel(range rows, const hw__recurrent *r, const float *v, size_t c, double *u) {
+    size_t stride = rows.stride, first = rows.first, n_rows = rows.n;
+    float *out = rows.out;
     size_t S = r->key_size, T = r->n_tokens;
     double *kept = u + n_rows * S;
     for (size_t i = 0; i < n_rows; i++) to_double(u + i * S, query_of(r, first + i, 0), S);
@@ -137,12 +145,11 @@ static void scan_channel(float *out, size_t stride, const hw__recurrent *r, cons
     }
 }
 
-static void tap_channel(float *out, size_t stride, const hw__recurrent *r, const float *v, size_t c, size_t first,
-                        size_t n_rows) {
+static void tap_channel(range rows, const hw__recurrent *r, const float *v, size_t c) {
     size_t S = r->key_size, T = r->n_tokens;
-    for (size_t i = 0; i < n_rows; i++) {
-        float *row = out + (i * r->n_heads + c) * stride;
-        size_t t = first + i;
+    for (size_t i = 0; i < rows.n; i++) {
+        float *row = rows.out + (i * r->n_heads + c) * rows.stride;
+        size_t t = rows.first + i;
         memset(row, 0, (t + 1) * sizeof *row);
         for (size_t back = 0; back < S && back <= t; back++)
             row[t - back] = (float)((double)r->taps[c * S + S - 1 - back] * v[c * T + t - back]);
@@ -152,12 +159,13 @@ static void tap_channel(float *out, size_t stride, const hw__recurrent *r, const
 bool hw__recurrent_values(float *out, size_t stride, const hw__recurrent *r, const float *v, size_t first,
                           size_t n_rows) {
     double *u = hw__alloc(n_rows + 1, r->key_size * sizeof *u);
+    const range rows = {out, stride, first, n_rows};
     if (!u) return false;
     for (size_t c = 0; c < r->n_heads; c++) {
         if (r->kind == HW__RECURRENCE_TAPS) {
-            tap_channel(out, stride, r, v, c, first, n_rows);
+            tap_channel(rows, r, v, c);
         } else {
-            scan_channel(out, stride, r, v, c, first, n_rows, u);
+            scan_channel(rows, r, v, c, u);
         }
     }
     free(u);

@@ -119,8 +119,9 @@ static hw_err make_uniform(hw_attribution **out, const hw_attribution *a, const 
                            size_t end, hw_error *err) {
     const hw_run *run = a->run;
     hw_attribution *u;
-    hw_err rc = hw__attribution_new_rows(&u, run, hw__method_uniform.info.name, p, a->n_layers > 1 ? a->n_layers : most_layers(run), begin,
-                                         end, err);
+    size_t n_layers = a->n_layers > 1 ? a->n_layers : most_layers(run);
+    hw__attribution_part part = {hw__method_uniform.info.name, n_layers, begin, end};
+    hw_err rc = hw__attribution_new_rows(&u, run, part, p, err);
     if (rc != HW_OK) return rc;
     hw__mixing mixing = {.residual = p->residual,
                          .measured = p->residual_measured ? a->measured : NULL,

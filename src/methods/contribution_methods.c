@@ -15,23 +15,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* All layers of row i of M: row query(i) - (m - 1) of the signal. from [L], of [T] and sum [C] are scratch. */
-static void put_row(hw_attribution *a, const hw_trace *trace, hw_signal signal, size_t i, const float **from,
-                    double *of, double *sum) {
+/* Of one thread: layers [L], row [T], sum [C]. */
+typedef struct scratch {
+    const float **layers;
+    double *row, *sum;
+} scratch;
+
+/* All layers of row i of M: row query(i) - (m - 1) of the signal. */
+static void put_row(hw_attribution *a, const hw_trace *trace, hw_signal signal, size_t i, const scratch *s) {
     size_t q = hw__query_row(a, i), row = q - (a->run->n_prompt - 1), L = trace->n_sources, C = a->n_columns;
     bool sums = trace->signals.groups, tokens = !a->params.groups && a->params.columns == HW_COLUMNS_PROMPT;
     for (size_t l = 0; l < L; l++) {
         const float *all = hw__trace_signal(trace, signal, l, row);
-        from[l] = sums ? all + 1 : all;
+        s->layers[l] = sums ? all + 1 : all;
         if (sums || tokens) a->outside[i * L + l] = sums ? all[0] : (float)hw__sum(all + C, q + 1 - C);
     }
     if (sums || tokens) {
-        hw__method_put_layers(a, i, from, C);
+        hw__method_put_layers(a, i, s->layers, C);
         return;
     }
     for (size_t l = 0; l < L; l++) {
-        for (size_t k = 0; k <= q; k++) of[k] = from[l][k];
-        hw__method_put(a, i, l, of, q + 1, sum);
+        for (size_t k = 0; k <= q; k++) s->row[k] = s->layers[l][k];
+        hw__method_put(a, i, l, s->row, q + 1, s->sum);
     }
 }
 
@@ -50,7 +55,8 @@ static hw_err put_signal(hw_attribution *a, const hw_trace *trace, hw_signal sig
         lacked = !of || !from;
 #pragma omp for schedule(dynamic, 1)
         for (long i = 0; i < n; i++)
-            if (of && from) put_row(a, trace, signal, (size_t)i, from, of, of + a->run->n_tokens);
+            if (of && from)
+                put_row(a, trace, signal, (size_t)i, &(scratch){from, of, of + a->run->n_tokens});
         free(of);
         free(from);
     }

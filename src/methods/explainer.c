@@ -17,7 +17,7 @@
 enum { DEFAULT_INTERVAL = 64 };
 
 hw_explainer_params hw_explainer_params_default(void) {
-    return (hw_explainer_params){.size = sizeof(hw_explainer_params), .interval = DEFAULT_INTERVAL};
+    return (hw_explainer_params){.size = sizeof(hw_explainer_params)};
 }
 
 hw_err hw_explainer_new(hw_explainer **out, const hw_explainer_params *params, hw_error *err) {
@@ -199,13 +199,13 @@ bool hw__explainer_feeds(const hw_explainer *x) {
     return false;
 }
 
-hw_err hw__explainer_feed(hw_explainer *x, const hw_trace *trace, size_t l, size_t begin, size_t end, hw_error *err) {
+hw_err hw__explainer_feed(hw_explainer *x, const hw_trace *trace, hw__layer_rows rows, hw_error *err) {
     hw_err rc = HW_OK;
     for (size_t i = 0; x && i < x->n && rc == HW_OK; i++) {
         hw__explanation *e = &x->list[i];
         if (!is_fed(x, e)) continue;
         e->fed = true;
-        rc = e->method->feed(&e->state, trace, &e->params, l, begin, end, err);
+        rc = e->method->feed(&e->state, trace, &e->params, rows, err);
     }
     return rc;
 }
@@ -245,8 +245,8 @@ static hw_err make_rows(hw_attribution **out, hw__explanation *e, const hw_trace
                         size_t end, hw_error *err) {
     const hw__method *method = e->method;
     hw_attribution *a;
-    hw_err rc = hw__attribution_new_rows(&a, trace->run, method->info.name, p,
-                                         hw__method_layers(method, p, &trace->run->model), e->next, end, err);
+    hw__attribution_part part = {method->info.name, hw__method_layers(method, p, &trace->run->model), e->next, end};
+    hw_err rc = hw__attribution_new_rows(&a, trace->run, part, p, err);
     if (rc != HW_OK) return rc;
     bool keeps = method->live && !e->params.through;
     rc = keeps ? method->live(&e->state, a, trace, p, err) : method->run(a, trace, p, err);
@@ -292,15 +292,15 @@ static hw_err explain_next(hw_attribution **out, hw__explanation *e, const hw_tr
     return HW_OK;
 }
 
-bool hw__explainer_shows(const hw_explainer *x) { return x && x->params.on_rows; }
+bool hw__explainer_pauses(const hw_explainer *x) { return x && (x->params.on_rows || x->params.interval); }
 
 bool hw__explainer_is_due(const hw_explainer *x, size_t n_chosen) {
-    if (!hw__explainer_shows(x)) return false;
+    if (!hw__explainer_pauses(x)) return false;
     return n_chosen == 1 || n_chosen % (x->params.interval ? x->params.interval : DEFAULT_INTERVAL) == 0;
 }
 
 void hw__explainer_show(hw_explainer *x, const hw_trace *trace) {
-    for (size_t i = 0; hw__explainer_shows(x) && i < x->n; i++) {
+    for (size_t i = 0; x && x->params.on_rows && i < x->n; i++) {
         hw__explanation *e = &x->list[i];
         hw_attribution *rows = NULL;
         bool grows = (e->method->by_row || e->method->live) && e->params.columns == HW_COLUMNS_PROMPT;

@@ -44,13 +44,13 @@ uint32_t hw__explainer_signals(const hw_explainer *x, const hw_model_info *model
 /* The settings whose groups target-row signals are summed by; NULL: signals are kept by token. */
 const hw_method_params *hw__explainer_sums(const hw_explainer *x);
 
-/* Whether prompt rows are streamed to it; and consumes streamed rows begin .. end - 1 of layer l. */
+/* Whether prompt rows are streamed to it; and consumes streamed rows. */
 bool hw__explainer_feeds(const hw_explainer *x);
-hw_err hw__explainer_feed(hw_explainer *x, const hw_trace *trace, size_t l, size_t begin, size_t end, hw_error *err);
+hw_err hw__explainer_feed(hw_explainer *x, const hw_trace *trace, hw__layer_rows rows, hw_error *err);
 
-/* Whether on_rows is set; whether a call is due after this many chosen tokens; and explains and passes on the rows that
- * can be explained now. */
-bool hw__explainer_shows(const hw_explainer *x);
+/* Whether signals are computed before the batch is full; whether they are due after this many chosen tokens; and explains and
+ * passes on the rows that can be explained now. */
+bool hw__explainer_pauses(const hw_explainer *x);
 bool hw__explainer_is_due(const hw_explainer *x, size_t n_chosen);
 void hw__explainer_show(hw_explainer *x, const hw_trace *trace);
 

@@ -24,24 +24,28 @@ static size_t reach(const hw_attribution *a, size_t i) {
 /* Pipes between two levels of n tokens. */
 static size_t n_between(size_t n, bool causal) { return causal ? n * (n + 1) / 2 : n * n; }
 
-/* Adds the pipes of row q of layer l (0-based) from node `from` down to level l. w [n] is scratch: the row of Â. */
-static void add_row(hw__pipes *pipes, const hw__mixing *mixing, size_t l, size_t q, size_t from, size_t n, float *w) {
-    size_t n_row = hw__mixing_row(w, mixing, l, q);
-    for (size_t k = 0; k < n_row; k++)
-        if (w[k] > 0) hw__pipes_add(pipes, from, l * n + k, w[k]);
+/* Adds the pipes from node `from` down to nodes first .., with the capacities w [n], a row of Â. */
+static void add_row(hw__pipes *pipes, size_t from, size_t first, const float *w, size_t n) {
+    for (size_t k = 0; k < n; k++)
+        if (w[k] > 0) hw__pipes_add(pipes, from, first + k, w[k]);
 }
 
-/* of [n]: the maximum flow from row q after layer depth - 1 to each token, scaled to sum to 1. Nodes: (l, t) at l n + t
- * for l < depth, then the source. */
-static hw_err flow_of_row(double *of, const hw__mixing *mixing, size_t q, size_t depth, size_t n, float *w,
-                          hw_error *err) {
+/* of [n]: the maximum flow from row q after layer depth - 1 to each token, scaled to sum to 1. Nodes: (l, t) at l n +
+ * t for l < depth, then the source. */
+static hw_err flow_of_row(double *of, const hw__mixing *mixing, size_t q, size_t depth, size_t n, hw_error *err) {
     hw__pipes *pipes;
+    float *w = hw__alloc(n, sizeof *w);
+    if (!w) return hw__fail_memory(err, "flow", n, sizeof *w);
     size_t source = depth * n;
     hw_err rc = hw__pipes_new(&pipes, source + 1, (depth - 1) * n_between(n, mixing->trace->run->causal) + n, err);
-    if (rc != HW_OK) return rc;
+    if (rc != HW_OK) {
+        free(w);
+        return rc;
+    }
     for (size_t l = 0; l + 1 < depth; l++)
-        for (size_t t = 0; t < n; t++) add_row(pipes, mixing, l, t, (l + 1) * n + t, n, w);
-    add_row(pipes, mixing, depth - 1, q, source, n, w);
+        for (size_t t = 0; t < n; t++) add_row(pipes, (l + 1) * n + t, l * n, w, hw__mixing_row(w, mixing, l, t));
+    add_row(pipes, source, (depth - 1) * n, w, hw__mixing_row(w, mixing, depth - 1, q));
+    free(w);
     double sum = 0;
     for (size_t k = 0; k < n; k++) sum += of[k] = hw__pipes_flow(pipes, source, k);
     for (size_t k = 0; k < n && sum > 0; k++) of[k] /= sum;
@@ -76,19 +80,17 @@ static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_para
     hw_err rc = check_work(a, err);
     if (rc != HW_OK) return rc;
     double *of = hw__alloc(n_tokens, sizeof *of), *sum = hw__alloc(a->n_columns, sizeof *sum);
-    float *w = hw__alloc(n_tokens, sizeof *w);
-    rc = of && w && sum ? HW_OK : hw__fail_memory(err, "flow", n_tokens, 2 * sizeof *of);
+    rc = of && sum ? HW_OK : hw__fail_memory(err, "flow", n_tokens, 2 * sizeof *of);
     for (size_t i = 0; i < a->n_rows && rc == HW_OK; i++) {
         size_t q = hw__query_row(a, i), n = reach(a, i);
         for (size_t l = 0; l < a->n_layers && rc == HW_OK; l++) {
-            rc = flow_of_row(of, &mixing, q, l + 1, n, w, err);
+            rc = flow_of_row(of, &mixing, q, l + 1, n, err);
             if (rc != HW_OK) break;
             hw__method_put(a, i, l, of, n, sum);
             rc = hw__method_progress(p, i * a->n_layers + l + 1, a->n_rows * a->n_layers, err);
         }
     }
     free(of);
-    free(w);
     free(sum);
     return rc;
 }

@@ -23,10 +23,10 @@ typedef struct hw__method {
     /* The same for a range of rows of a trace that grows, keeping in *state (NULL at first) what later rows need; NULL:
      * `run` keeps nothing. */
     hw_err (*live)(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err);
-    /* Takes in rows begin .. end - 1 of layer l, which pass by: all layers of a row, in order. `feeds`: whether the method does with
+    /* Takes in rows of one layer, which pass by: all layers of a row, in order. `feeds`: whether the method does with
      * these settings; then the trace need not keep prompt rows. NULL: never. */
     bool (*feeds)(const hw_method_params *p);
-    hw_err (*feed)(void **state, const hw_trace *trace, const hw_method_params *p, size_t l, size_t begin, size_t end,
+    hw_err (*feed)(void **state, const hw_trace *trace, const hw_method_params *p, hw__layer_rows rows,
                    hw_error *err);
     /* bytes that it keeps; SIZE_MAX: too many */
     size_t (*live_bytes)(const hw_trace *trace, const hw_method_params *p);

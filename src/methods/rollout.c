@@ -96,26 +96,37 @@ static hw_err put_rows(hw_attribution *a, row_fn row_of, const void *of, hw_erro
     return lacked ? hw__fail_memory(err, "rollout", a->n_layers, sizeof(float *)) : HW_OK;
 }
 
-/* Composes layers 0 .. split - 1 from R_0 upwards: *top is the matrix after them, malloc'd. */
-static hw_err fold_up(float **top, const held *h, hw_attribution *a, const hw__fold *f, const hw__mixing *mixing,
-                      const hw_method_params *p, size_t split, hw_error *err) {
+/* One explanation: layers below `split` are composed upwards, vectors are pushed down through the others. */
+typedef struct composition {
+    hw_attribution *a;
+    const hw__fold *f;
+    const hw__mixing *mixing;
+    const hw_method_params *p;
+    size_t split;
+    held rows;  /* of M, of the layers below `split` */
+    float *top; /* the matrix after them, malloc'd; NULL: none */
+} composition;
+
+/* Composes layers 0 .. split - 1 from R_0 upwards. */
+static hw_err fold_up(composition *c, hw_error *err) {
+    const hw__fold *f = c->f;
     float *prev = hw__level_new(&f->shape), *next = hw__level_new(&f->shape);
     hw_err rc = prev && next ? HW_OK : hw__fail_memory(err, "rollout", 2 * hw__shape_size(&f->shape), sizeof *prev);
-    if (rc == HW_OK) hw__fold_start(f, prev, a->run, &a->params);
-    for (size_t l = 0; l < split && rc == HW_OK; l++) {
-        hw__fold_rows(f, next, prev, mixing, l, 0, f->shape.n_rows);
-        hold_level(h, a, l, f, next);
+    if (rc == HW_OK) hw__fold_start(f, prev, c->a->run, &c->a->params);
+    for (size_t l = 0; l < c->split && rc == HW_OK; l++) {
+        hw__fold_rows(f, next, prev, c->mixing, (hw__layer_rows){l, 0, f->shape.n_rows});
+        hold_level(&c->rows, c->a, l, f, next);
         float *done = next;
         next = prev;
         prev = done;
-        rc = hw__method_progress(p, l + 1, a->n_layers, err);
+        rc = hw__method_progress(c->p, l + 1, c->a->n_layers, err);
     }
     free(next);
     if (rc != HW_OK) {
         free(prev);
         return rc;
     }
-    *top = prev;
+    c->top = prev;
     return HW_OK;
 }
 
@@ -134,36 +145,33 @@ static hw_err put_vectors(hw_attribution *a, size_t l, const float *v, size_t n_
 
 /* Layers split .. L - 1. Vectors (l - split) n .. are those that start at layer l; at the bottom they are multiplied
  * with the matrix there, or are rows of M already. */
-static hw_err push_down(const held *h, hw_attribution *a, const hw__fold *f, float *top, const hw__mixing *mixing,
-                        const hw_method_params *p, size_t split, hw_error *err) {
-    hw__chain c;
-    size_t n = a->n_rows, up = a->n_layers - split, n_tokens = f->shape.n_rows;
-    hw_err rc = hw__chain_new(&c, up * n, n_tokens, f->causal, err);
+static hw_err push_down(composition *c, hw_error *err) {
+    hw__chain chain;
+    hw_attribution *a = c->a;
+    size_t split = c->split, n = a->n_rows, up = a->n_layers - split, n_tokens = c->f->shape.n_rows;
+    hw_err rc = hw__chain_new(&chain, up * n, n_tokens, c->f->causal, err);
     if (rc != HW_OK) return rc;
     for (size_t i = up; i-- > 0 && rc == HW_OK;) {
-        hw__chain_push(&c, a, mixing, split + i, i * n, (i + 1) * n);
-        rc = hw__method_progress(p, a->n_layers - i, a->n_layers, err);
+        hw__chain_push(&chain, a, c->mixing, split + i, i * n, (i + 1) * n);
+        rc = hw__method_progress(c->p, a->n_layers - i, a->n_layers, err);
     }
-    if (rc == HW_OK && top)
-        hw__level_multiply_shared((hw__part){held_row(h, split, 0), h->n_columns}, (hw__part){c.v, n_tokens}, c.n_rows,
-                                  n_tokens, &f->shape, top);
-    for (size_t i = 0; i < up && !top && rc == HW_OK; i++)
-        rc = put_vectors(a, split + i, c.v + i * n * n_tokens, n_tokens, err);
-    hw__chain_free(&c);
+    if (rc == HW_OK && c->top)
+        hw__level_multiply_shared((hw__part){held_row(&c->rows, split, 0), c->rows.n_columns},
+                                  (hw__part){chain.v, n_tokens}, chain.n_rows, n_tokens, &c->f->shape, c->top);
+    for (size_t i = 0; i < up && !c->top && rc == HW_OK; i++)
+        rc = put_vectors(a, split + i, chain.v + i * n * n_tokens, n_tokens, err);
+    hw__chain_free(&chain);
     return rc;
 }
 
-static hw_err run_split(hw_attribution *a, const hw__fold *f, const hw__mixing *mixing, const hw_method_params *p,
-                        size_t split, hw_error *err) {
-    float *top = NULL;
-    held h = {0};
-    if (split == 0) return push_down(&h, a, f, NULL, mixing, p, 0, err);
-    hw_err rc = held_new(&h, a, f, err);
-    if (rc == HW_OK) rc = fold_up(&top, &h, a, f, mixing, p, split, err);
-    if (rc == HW_OK && split < a->n_layers) rc = push_down(&h, a, f, top, mixing, p, split, err);
-    if (rc == HW_OK) rc = put_rows(a, row_held, &h, err);
-    free(top);
-    free(h.cells);
+static hw_err run_split(composition *c, hw_error *err) {
+    if (c->split == 0) return push_down(c, err);
+    hw_err rc = held_new(&c->rows, c->a, c->f, err);
+    if (rc == HW_OK) rc = fold_up(c, err);
+    if (rc == HW_OK && c->split < c->a->n_layers) rc = push_down(c, err);
+    if (rc == HW_OK) rc = put_rows(c->a, row_held, &c->rows, err);
+    free(c->top);
+    free(c->rows.cells);
     return rc;
 }
 
@@ -172,7 +180,9 @@ hw_err hw__rollout_input(hw_attribution *a, const hw__mixing *mixing, const hw_m
     hw__fold f;
     hw_err rc = hw__fold_new(&f, a->run, &a->params, n_rows_of(a), err);
     if (rc != HW_OK) return rc;
-    rc = run_split(a, &f, mixing, p, split <= a->n_layers ? split : best_split(&f, a->n_rows, a->n_layers), err);
+    composition c = {.a = a, .f = &f, .mixing = mixing, .p = p};
+    c.split = split <= a->n_layers ? split : best_split(&f, a->n_rows, a->n_layers);
+    rc = run_split(&c, err);
     hw__fold_free(&f);
     return rc;
 }
@@ -250,7 +260,7 @@ static hw_err live_input(void **state, hw_attribution *a, const hw__mixing *mixi
     grown *g = *state;
     size_t end = hw__query_row(a, a->n_rows - 1) + 1;
     for (size_t l = 0; l < g->n_layers && rc == HW_OK; l++) {
-        hw__fold_rows(&g->f, g->levels[l + 1], g->levels[l], mixing, l, g->n_done, end);
+        hw__fold_rows(&g->f, g->levels[l + 1], g->levels[l], mixing, (hw__layer_rows){l, g->n_done, end});
         rc = hw__method_progress(p, l + 1, g->n_layers, err);
     }
     if (rc == HW_OK) rc = put_rows(a, row_grown, g, err);
@@ -258,13 +268,13 @@ static hw_err live_input(void **state, hw_attribution *a, const hw__mixing *mixi
     return rc;
 }
 
-hw_err hw__rollout_feed(void **state, const hw__mixing *mixing, const hw_method_params *p, size_t l, size_t begin,
-                        size_t end, hw_error *err) {
+hw_err hw__rollout_feed(void **state, const hw__mixing *mixing, const hw_method_params *p, hw__layer_rows rows,
+                        hw_error *err) {
     hw_err rc = *state ? HW_OK : grown_new((grown **)state, mixing, p, err);
     if (rc != HW_OK) return rc;
     grown *g = *state;
-    hw__fold_rows(&g->f, g->levels[l + 1], g->levels[l], mixing, l, begin, end);
-    if (l + 1 == g->n_layers) g->n_done = end;
+    hw__fold_rows(&g->f, g->levels[rows.layer + 1], g->levels[rows.layer], mixing, rows);
+    if (rows.layer + 1 == g->n_layers) g->n_done = rows.end;
     return HW_OK;
 }
 
@@ -313,10 +323,10 @@ static hw_err live(void **state, hw_attribution *a, const hw_trace *trace, const
 /* From the top down the last row is needed first. */
 static bool feeds(const hw_method_params *p) { return p->direction == HW_DIRECTION_INPUT; }
 
-static hw_err feed(void **state, const hw_trace *trace, const hw_method_params *p, size_t l, size_t begin, size_t end,
+static hw_err feed(void **state, const hw_trace *trace, const hw_method_params *p, hw__layer_rows rows,
                    hw_error *err) {
     hw__mixing mixing = hw__mixing_of(trace, p);
-    return hw__rollout_feed(state, &mixing, p, l, begin, end, err);
+    return hw__rollout_feed(state, &mixing, p, rows, err);
 }
 
 static size_t live_bytes(const hw_trace *trace, const hw_method_params *p) {

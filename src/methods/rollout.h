@@ -24,8 +24,8 @@ hw_err hw__rollout_input(hw_attribution *a, const hw__mixing *mixing, const hw_m
 hw_err hw__rollout_live(void **state, hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p,
                         hw_error *err);
 /* Consumes streamed rows of one layer, as in hw__method. */
-hw_err hw__rollout_feed(void **state, const hw__mixing *mixing, const hw_method_params *p, size_t l, size_t begin,
-                        size_t end, hw_error *err);
+hw_err hw__rollout_feed(void **state, const hw__mixing *mixing, const hw_method_params *p, hw__layer_rows rows,
+                        hw_error *err);
 size_t hw__rollout_live_bytes(const hw__mixing *mixing, const hw_method_params *p);
 void hw__rollout_live_free(void *state);
 

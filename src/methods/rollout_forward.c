@@ -81,10 +81,9 @@ static size_t depth_of(const hw__fold *f, size_t end) { return f->causal ? end :
 
 /* Fewer rows than blocks for all threads, as a completion's are: they share the columns. The rows may lie in two blocks of the
  * level, so they are put there afterwards. */
-static void fold_few(const hw__fold *f, float *next, float *prev, const hw__mixing *mixing, size_t l, size_t begin,
-                     size_t end) {
-    size_t depth = depth_of(f, end), n_columns = f->shape.n_columns, width = f->shape.reach[depth - 1];
-    hw__part w = read_weights(f->weights, mixing, l, begin, end - begin, depth);
+static void fold_few(const hw__fold *f, float *next, float *prev, const hw__mixing *mixing, hw__layer_rows rows) {
+    size_t begin = rows.begin, end = rows.end, depth = depth_of(f, end), n_columns = f->shape.n_columns, width = f->shape.reach[depth - 1];
+    hw__part w = read_weights(f->weights, mixing, rows.layer, begin, end - begin, depth);
     hw__level_multiply_shared((hw__part){f->few, n_columns}, w, end - begin, depth, &f->shape, prev);
     for (size_t q = begin; q < end; q++) {
         hw__part row = hw__level_row(&f->shape, next, q);
@@ -93,26 +92,24 @@ static void fold_few(const hw__fold *f, float *next, float *prev, const hw__mixi
     }
 }
 
-static void fold_block(const hw__fold *f, float *next, float *prev, const hw__mixing *mixing, size_t l, size_t begin,
-                       size_t end) {
-    size_t depth = depth_of(f, end);
+static void fold_block(const hw__fold *f, float *next, float *prev, const hw__mixing *mixing, hw__layer_rows rows) {
+    size_t depth = depth_of(f, rows.end), n = rows.end - rows.begin;
     float *room = f->weights + (size_t)omp_get_thread_num() * ROWS * f->shape.n_rows;
-    hw__part w = read_weights(room, mixing, l, begin, end - begin, depth);
-    hw__level_multiply(hw__level_row(&f->shape, next, begin), w, end - begin, depth, &f->shape, prev, 0,
-                       f->shape.n_columns);
+    hw__part w = read_weights(room, mixing, rows.layer, rows.begin, n, depth);
+    hw__level_multiply(hw__level_row(&f->shape, next, rows.begin), w, n, depth, &f->shape, prev);
 }
 
-void hw__fold_rows(const hw__fold *f, float *next, float *prev, const hw__mixing *mixing, size_t l, size_t begin,
-                   size_t end) {
+void hw__fold_rows(const hw__fold *f, float *next, float *prev, const hw__mixing *mixing, hw__layer_rows rows) {
+    size_t begin = rows.begin, end = rows.end;
     if (begin >= end) return;
     size_t first = begin / ROWS, last = (end - 1) / ROWS;
     if (end - begin < FEW) {
-        fold_few(f, next, prev, mixing, l, begin, end);
+        fold_few(f, next, prev, mixing, rows);
         return;
     }
 #pragma omp parallel for schedule(dynamic, 1) num_threads((int)f->n_threads)
     for (size_t i = 0; i <= last - first; i++) { /* the longest rows first */
         size_t q0 = (last - i) * ROWS, q1 = q0 + ROWS;
-        fold_block(f, next, prev, mixing, l, q0 < begin ? begin : q0, q1 < end ? q1 : end);
+        fold_block(f, next, prev, mixing, (hw__layer_rows){rows.layer, q0 < begin ? begin : q0, q1 < end ? q1 : end});
     }
 }

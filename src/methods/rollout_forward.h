@@ -28,9 +28,9 @@ double hw__fold_bytes(size_t n_rows, size_t n_columns);
 
 /* Writes R_0 into a zeroed matrix. */
 void hw__fold_start(const hw__fold *f, float *zero, const hw_run *run, const hw_method_params *p);
-/* Rows [begin, end) of the matrix after layer l; the one before the layer must have them and all rows before. Threads
- * share the rows; the result does not depend on their number. */
-void hw__fold_rows(const hw__fold *f, float *next, float *prev, const hw__mixing *mixing, size_t l, size_t begin,
-                   size_t end);
+/* Rows of the matrix after their layer; the one before the layer must have them and all rows before. Threads share the
+ * rows; the result does not depend on their number. */
+void hw__fold_rows(const hw__fold *f, float *next, float *prev, const hw__mixing *mixing,
+                   hw__layer_rows rows);
 
 #endif

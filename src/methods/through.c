@@ -12,16 +12,23 @@
 
 enum { BLOCK = 512 }; /* cells of a row at a time: the sums in double stay in the L1 cache */
 
-static void solve_block(float *R, size_t cells, size_t first, const float *hops, size_t stride, size_t begin,
-                        size_t end) {
+/* See hw__through_solve(). */
+typedef struct equations {
+    float *R;
+    size_t cells;
+    const float *hops;
+    size_t stride, begin, end;
+} equations;
+
+static void solve_block(const equations *s, size_t first) {
     double sum[BLOCK];
-    size_t n = cells - first < BLOCK ? cells - first : BLOCK;
-    for (size_t t = begin; t < end; t++) {
-        float *row = R + t * cells + first;
+    size_t n = s->cells - first < BLOCK ? s->cells - first : BLOCK;
+    for (size_t t = s->begin; t < s->end; t++) {
+        float *row = s->R + t * s->cells + first;
         for (size_t c = 0; c < n; c++) sum[c] = row[c];
         for (size_t k = 0; k < t; k++) {
-            double g = hops[(t - begin) * stride + k];
-            const float *from = R + k * cells + first;
+            double g = s->hops[(t - s->begin) * s->stride + k];
+            const float *from = s->R + k * s->cells + first;
             for (size_t c = 0; g > 0 && c < n; c++) sum[c] += g * from[c];
         }
         for (size_t c = 0; c < n; c++) row[c] = (float)sum[c];
@@ -31,7 +38,8 @@ static void solve_block(float *R, size_t cells, size_t first, const float *hops,
 void hw__through_solve(float *R, size_t cells, const float *hops, size_t stride, size_t begin, size_t end) {
     long blocks = (long)((cells + BLOCK - 1) / BLOCK);
 #pragma omp parallel for schedule(static) if (cells * end * end > 1 << 20)
-    for (long b = 0; b < blocks; b++) solve_block(R, cells, (size_t)b * BLOCK, hops, stride, begin, end);
+    for (long b = 0; b < blocks; b++)
+        solve_block(&(equations){R, cells, hops, stride, begin, end}, (size_t)b * BLOCK);
 }
 
 /* ------------------------------------------------------------------ the parts of a row */
@@ -233,8 +241,8 @@ hw_err hw__through_rows(hw_attribution **out, const hw_attribution *inner, const
     size_t m = inner->run->n_prompt, begin = inner->first_token - m;
     if (inner->first_token < m || hw_run_n_completion(inner->run) == 0)
         return hw__fail(err, HW_ERR_UNSUPPORTED, "the run has no completion to follow back to the prompt");
-    hw_err rc = hw__attribution_new_rows(&a, inner->run, inner->method, p, inner->n_layers, begin,
-                                         begin + inner->n_rows, err);
+    hw__attribution_part part = {inner->method, inner->n_layers, begin, begin + inner->n_rows};
+    hw_err rc = hw__attribution_new_rows(&a, inner->run, part, p, err);
     if (rc != HW_OK) return rc;
     a->params.row = inner->params.row;
     rc = follow(a, inner, state ? state : &whole, err);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const hw__child_limits limits = {.seconds = 1, .memory = 256 << 20, .output = 4 << 20};
+static const hw__child_limits limits = {.what = "the work", .seconds = 1, .memory = 256 << 20, .output = 4 << 20};
 
 /* A megabyte and a half: more than a pipe holds. */
 static hw_err give_many(char **bytes, size_t *n, void *ctx, hw_error *err) {
@@ -45,7 +45,7 @@ static hw_err spin(char **bytes, size_t *n, void *ctx, hw_error *err) {
 static hw_err run(char **bytes, size_t *n, hw__child_fn work, hw_error *err) {
     char letter = 'y';
     *err = (hw_error){0};
-    hw_err rc = hw__child_work(bytes, n, "the work", &limits, work, &letter, err);
+    hw_err rc = hw__child_work(bytes, n, &limits, work, &letter, err);
     assert_int_equal(letter, 'y');
     return rc;
 }

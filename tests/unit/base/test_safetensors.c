@@ -270,7 +270,7 @@ static void reader_finds_tensors_and_metadata(void **state) {
     assert_null(hw__safetensors_metadata(f, "none"));
     assert_null(hw__safetensors_find(f, "__metadata__"));
     size_t shape[2] = {2, 1};
-    assert_int_equal(hw__safetensors_need(&t, f, "a", HW__F32, 2, shape, &err), HW_OK);
+    assert_int_equal(hw__safetensors_need(&t, f, "a", (hw__tensor_form){HW__F32, 2, shape}, &err), HW_OK);
     float value;
     assert_int_equal(hw__safetensors_floats(f, &value, t, 1, 1, &err), HW_OK);
     assert_float_equal(value, -2, 0);
@@ -279,10 +279,10 @@ static void reader_finds_tensors_and_metadata(void **state) {
     assert_int_equal(ints[1], -1);
     assert_int_equal(ints[2], INT32_MIN);
     shape[1] = 2;
-    assert_int_equal(hw__safetensors_need(&t, f, "a", HW__F32, 2, shape, &err), HW_ERR_FORMAT);
+    assert_int_equal(hw__safetensors_need(&t, f, "a", (hw__tensor_form){HW__F32, 2, shape}, &err), HW_ERR_FORMAT);
     assert_says(&err, "tensor \"a\" is F32 [2, 1], it must be F32 [2, 2]");
-    assert_int_equal(hw__safetensors_need(&t, f, "a", HW__I32, 1, shape, &err), HW_ERR_FORMAT);
-    assert_int_equal(hw__safetensors_need(&t, f, "c", HW__F32, 1, shape, &err), HW_ERR_FORMAT);
+    assert_int_equal(hw__safetensors_need(&t, f, "a", (hw__tensor_form){HW__I32, 1, shape}, &err), HW_ERR_FORMAT);
+    assert_int_equal(hw__safetensors_need(&t, f, "c", (hw__tensor_form){HW__F32, 1, shape}, &err), HW_ERR_FORMAT);
     assert_says(&err, "there is no tensor \"c\"; F32 [2] is needed");
     hw__safetensors_close(f);
     hw__safetensors_close(NULL);

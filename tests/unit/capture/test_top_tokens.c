@@ -8,7 +8,7 @@
 enum { N_BEST = 5 };
 
 static int best_of(float *logprob, int32_t *ids, float *logprobs, const float *logits, size_t n, int32_t id) {
-    return hw__log_softmax(logprob, ids, logprobs, N_BEST, logits, n, id);
+    return hw__log_softmax(logprob, (hw__best){ids, logprobs, N_BEST}, logits, n, id);
 }
 
 static void known_probabilities(void **state) {

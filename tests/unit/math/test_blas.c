@@ -72,7 +72,7 @@ static void products_need_no_more_memory(void **state) {
     if (child == 0) {
         alarm(20);
         limit_address_space(1);
-        hw__matmul_part((hw__part){c, N}, (hw__part){a, N}, (hw__part){a, N}, 2, 2, 2, false);
+        hw__matmul_part((hw__part){c, N}, (hw__part){a, N}, (hw__part){a, N}, (hw__matmul_size){2, 2, 2}, false);
         _exit(0);
     }
     int status;

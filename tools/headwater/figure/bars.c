@@ -30,9 +30,9 @@ static void break_bar(frame *f, double x, double y, double width, bool upright) 
     for (int i = 0; i < 2; i++) {
         double at = 6.0 + 5 * i;
         if (upright) {
-            page_line(f->page, x - 1, y + at + 2, x + width + 1, y + at - 2, 1.5, frame_plot(f));
+            page_line(f->page, (stroke){x - 1, y + at + 2, x + width + 1, y + at - 2}, 1.5, frame_plot(f));
         } else {
-            page_line(f->page, x - at - 2, y + width + 1, x - at + 2, y - 1, 1.5, frame_plot(f));
+            page_line(f->page, (stroke){x - at - 2, y + width + 1, x - at + 2, y - 1}, 1.5, frame_plot(f));
         }
     }
 }
@@ -63,7 +63,7 @@ static void fill_columns(frame *f, double from, double to) {
         break_bar(f, left, v < 0 ? zero + height - 17 : top, width, true);
         write_beyond(f, left + width / 2, top, c->values[x], &taken);
     }
-    if (!f->theme->note) page_line(f->page, f->x, zero, f->x + f->width, zero, 1, frame_quiet(f));
+    if (!f->theme->note) page_line(f->page, (stroke){f->x, zero, f->x + f->width, zero}, 1, frame_quiet(f));
 }
 
 static void lay_out_columns(page *p, const chart *c) {
@@ -123,7 +123,7 @@ static void lay_out_list(page *p, const chart *c) {
     f.height = LINE * (double)c->nx;
     double unit = f.width / range, zero = f.x - c->min * unit;
     for (size_t x = 0; x < c->nx; x++) write_line(&f, x, zero, unit);
-    page_line(p, zero, f.y, zero, f.y + f.height, 1, frame_quiet(&f));
+    page_line(p, (stroke){zero, f.y, zero, f.y + f.height}, 1, frame_quiet(&f));
     frame_end(&f, f.y + f.height);
 }
 

@@ -91,18 +91,25 @@ void page_rect(page *p, double x, double y, double width, double height, rgb col
     append(p, (item){.kind = ITEM_RECT, .x = x, .y = y, .width = width, .height = height, .color = color});
 }
 
-void page_line(page *p, double x1, double y1, double x2, double y2, double thickness, rgb color) {
-    append(
-        p,
-        (item){
-            .kind = ITEM_LINE, .x = x1, .y = y1, .width = x2 - x1, .height = y2 - y1, .thickness = thickness, .color = color});
+void page_line(page *p, stroke s, double thickness, rgb color) {
+    append(p, (item){.kind = ITEM_LINE,
+                     .x = s.x1,
+                     .y = s.y1,
+                     .width = s.x2 - s.x1,
+                     .height = s.y2 - s.y1,
+                     .thickness = thickness,
+                     .color = color});
 }
 
-void page_cells(page *p, double x, double y, double width, double height, unsigned *cells, size_t nx, size_t ny) {
-    append(
-        p,
-        (item){
-            .kind = ITEM_CELLS, .x = x, .y = y, .width = width, .height = height, .cells = cells, .nx = nx, .ny = ny});
+void page_cells(page *p, area a, unsigned *cells, size_t nx, size_t ny) {
+    append(p, (item){.kind = ITEM_CELLS,
+                     .x = a.x,
+                     .y = a.y,
+                     .width = a.width,
+                     .height = a.height,
+                     .cells = cells,
+                     .nx = nx,
+                     .ny = ny});
 }
 
 void page_passage(page *p, double x, double y, PangoLayout *layout, rgb color) {

@@ -66,13 +66,19 @@ void page_name(page *p, const char *name);
 void page_grow(page *p, double width, double height);
 
 void page_rect(page *p, double x, double y, double width, double height, rgb color);
-void page_line(page *p, double x1, double y1, double x2, double y2, double thickness, rgb color);
+typedef struct stroke {
+    double x1, y1, x2, y2;
+} stroke;
+void page_line(page *p, stroke s, double thickness, rgb color);
 /* Size of the text before rotation. */
 extent page_measure(const page *p, const writing *w);
 /* Appends a copy of the text; returns its size and enlarges the page if necessary. */
 extent page_write(page *p, double x, double y, writing w);
+typedef struct area {
+    double x, y, width, height;
+} area;
 /* Appends a field of [ny, nx] coloured cells, the first row at the top. Takes ownership of `cells` (malloc'd). */
-void page_cells(page *p, double x, double y, double width, double height, unsigned *cells, size_t nx, size_t ny);
+void page_cells(page *p, area a, unsigned *cells, size_t nx, size_t ny);
 /* Appends a laid-out text with its upper left corner at x, y. Takes the reference. */
 void page_passage(page *p, double x, double y, PangoLayout *layout, rgb color);
 /* A layout for passages; NULL when memory runs out. The caller unrefs it or passes it to page_passage(). */

@@ -149,7 +149,7 @@ static void write_column(frame *f, const footing *t, size_t x) {
     w.ay = t->angle == 90 ? 0.5 : t->angle == 30 ? TURNED_ANCHOR : 0;
     if (t->angle == 90) y += 2;
     if (t->angle == 30) y += TURNED_ANCHOR * frame_measure(f, w.text).height;
-    if (pitch < f->theme->size) page_line(f->page, middle, f->y + f->height, middle, y - 1, 0.5, frame_quiet(f));
+    if (pitch < f->theme->size) page_line(f->page, (stroke){middle, f->y + f->height, middle, y - 1}, 0.5, frame_quiet(f));
     page_write(f->page, middle, y, w);
 }
 
@@ -264,7 +264,7 @@ void frame_scale(frame *f, double from, double to, const char *title) {
         writing w = frame_label(f, n.text);
         w.ax = 1;
         w.ay = 0.5;
-        page_line(f->page, f->x, crisp(y), f->x + f->width, crisp(y), 1, frame_grid(f));
+        page_line(f->page, (stroke){f->x, crisp(y), f->x + f->width, crisp(y)}, 1, frame_grid(f));
         page_write(f->page, f->x - (f->theme->note ? 1 : LEFT), y, w);
     }
     double widest = widest_number(f, from, to, step);
@@ -293,7 +293,7 @@ void frame_ramp(frame *f, const shader *s, double x, double y, double width, dou
         double value = min + (s->scale - min) * ((double)i + 0.5) / RAMP_STEPS;
         cells[upright ? RAMP_STEPS - 1 - i : i] = rgb_pixel(shader_color(s, value));
     }
-    page_cells(f->page, x, y, width, height, cells, upright ? 1 : RAMP_STEPS, upright ? RAMP_STEPS : 1);
+    page_cells(f->page, (area){x, y, width, height}, cells, upright ? 1 : RAMP_STEPS, upright ? RAMP_STEPS : 1);
 }
 
 /* Left edge of the bar right of the plot, its width, and the width of the numbers beside it. */

@@ -31,7 +31,7 @@ static void mark_cell(frame *f, size_t x, size_t place, rgb color) {
     double width = f->width / (double)f->chart->nx, height = f->height / (double)f->chart->ny;
     double side = fmin(fmin(width, height) * 0.6, MARK), right = f->x + (double)(x + 1) * width,
            top = f->y + (double)place * height;
-    page_line(f->page, right - side, top, right, top + side, fmax(side / 5, 0.4), color);
+    page_line(f->page, (stroke){right - side, top, right, top + side}, fmax(side / 5, 0.4), color);
 }
 
 static bool fill(frame *f, const grid *g) {
@@ -47,7 +47,7 @@ static bool fill(frame *f, const grid *g) {
         }
     }
     page_rect(f->page, f->x, f->y, f->width, f->height, frame_grid(f)); /* visible at cells without a value */
-    page_cells(f->page, f->x, f->y, f->width, f->height, cells, c->nx, c->ny);
+    page_cells(f->page, (area){f->x, f->y, f->width, f->height}, cells, c->nx, c->ny);
     for (size_t i = 0; i < c->nx * c->ny; i++) {
         size_t y = i / c->nx, x = i % c->nx;
         rgb color = shader_color(&colors, chart_value(c, y, x));

@@ -49,7 +49,7 @@ static void draw_strip(frame *f, size_t x, double y) {
         if (chart_is_beyond(c, l, x))
             page_rect(f->page, left - 0.5, (v > 0 ? y + 4 : y + STRIP - 6), width + 1, 2, frame_plot(f));
     }
-    page_line(f->page, f->x, zero, f->x + f->width, zero, 0.75, frame_quiet(f));
+    page_line(f->page, (stroke){f->x, zero, f->x + f->width, zero}, 0.75, frame_quiet(f));
 }
 
 static void write_strip(frame *f, size_t x, double y) {

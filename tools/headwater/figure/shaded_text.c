@@ -152,15 +152,14 @@ static PangoLayout *lay_out(frame *f, const passage *t, const shader *colors) {
 }
 
 /* Draws the backgrounds of one stretch on one line: several if the line has both text directions. */
-static void shade(frame *f, PangoLayoutLine *line, double left, double top, double height, const stretch *s,
-                  rgb color) {
+static void shade(frame *f, PangoLayoutLine *line, double top, double height, const stretch *s, rgb color) {
     /* at the ends of the line pango would extend the range to the margin */
     int *ranges, n, start = line->start_index, end = start + line->length;
     int from_byte = (int)s->begin > start ? (int)s->begin : start, to_byte = (int)s->end < end ? (int)s->end : end;
     pango_layout_line_get_x_ranges(line, from_byte, to_byte, &ranges, &n);
     for (int i = 0; i < n; i++) {
         double from = (double)ranges[2 * i] / PANGO_SCALE, to = fmin((double)ranges[2 * i + 1] / PANGO_SCALE, f->width);
-        if (to > from) page_rect(f->page, left + from, top, to - from, height, color);
+        if (to > from) page_rect(f->page, f->x + from, top, to - from, height, color);
     }
     g_free(ranges);
 }
@@ -176,7 +175,7 @@ static void shade_lines(frame *f, PangoLayout *layout, const passage *t, const s
         while (next < t->n && t->stretches[next].end <= begin) next++;
         for (size_t i = next; i < t->n && t->stretches[i].begin < end; i++)
             if (t->stretches[i].value != 0)
-                shade(f, line, f->x, top, height, &t->stretches[i], shader_color(colors, t->stretches[i].value));
+                shade(f, line, top, height, &t->stretches[i], shader_color(colors, t->stretches[i].value));
     } while (pango_layout_iter_next_line(at));
     pango_layout_iter_free(at);
 }
