@@ -116,6 +116,8 @@ typedef struct hw__chat {
     size_t n_messages;
     const char *source; /* Jinja; NULL: the model's own */
     hw_thinking thinking;
+    hw_stop_fn stop; /* nullable: ends a template that takes long */
+    void *stop_ctx;
 } hw__chat;
 
 /* Position of a control token's text. */
