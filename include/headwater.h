@@ -740,11 +740,12 @@ HW_API const hw_balance *hw_attribution_balance(const hw_attribution *a);
 HW_API size_t hw_attribution_first_token(const hw_attribution *a);    /* row i explains token first_token + i of the run */
 
 /* Sources of a token after following the completion tokens that it came from, each by its own row, until everything is
- * in the prompt or in the model itself: R_t = p_t + sum_{k<t} g_t[k] R_k, for the positive parts of each row divided by
- * their sum (Walker & Ewetz, arXiv 2512.15663). M then has shares, whatever the method's own unit: the mean over layers
- * is R, and with the outside mass and the model's share a row sums to 1. The model's part of a row is, for method
- * logit, MLPs and biases; for methods in shares the mass of biases and sinks. The embedding of the row's own token
- * belongs to that token. */
+ * in the prompt or in the model itself: R_t = p_t + sum_{k<t} g_t[k] W_k, for the positive parts of each row divided by
+ * their sum, with W_k = R_k / (1 - o_k), R_k without the model's part o_k (after Walker & Ewetz, arXiv 2512.15663). The
+ * model keeps its part of the explained token; of the tokens on the way it counts as what it was made from. M then has
+ * shares, whatever the method's own unit: the mean over layers is R, and with the outside mass and the model's share a
+ * row sums to 1. The model's part of a row is, for method logit, MLPs and biases; for methods in shares the mass of
+ * biases and sinks. The embedding of the row's own token belongs to that token. */
 typedef struct hw_through {
     double prompt, model;               /* total shares: they sum to 1 */
     double prompt_direct, model_direct; /* direct shares among these; the rest came through the completion */
