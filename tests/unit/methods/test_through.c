@@ -74,6 +74,9 @@ static void a_chain_by_hand(void **state) {
         assert_true(rows[i].model == model[i] && rows[i].prompt == 1 - model[i] && rows[i].raised == 4);
         assert_true(rows[i].prompt_direct == direct[i]);
     }
+    const hw_diagnostics *d = hw_attribution_diagnostics(f);
+    assert_true(d->first_last == d->first_mean && d->outside_last == d->outside_mean);
+    assert_close(d->first_mean, (0.75 + 0.1875 + 0.46875) / 3, 1e-12);
     assert_true(rows[1].model_direct == 0.5 && rows[2].model_direct == 0);
     assert_true(hw_attribution_hop(f, 1, 0) == 0.25 && hw_attribution_hop(f, 2, 0) == 0.25);
     assert_true(hw_attribution_hop(f, 2, 1) == 0.75 && hw_attribution_hop(f, 2, 2) == 0);
