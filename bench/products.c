@@ -44,8 +44,8 @@ static double median(double *of) {
 
 static void measure(int t) {
     size_t n = (size_t)t;
-    struct ggml_init_params room = {.mem_size = (n * n + 3 * ROWS * n) * sizeof(float) + (64 << 20)};
-    struct ggml_context *ctx = ggml_init(room);
+    struct ggml_init_params capacity = {.mem_size = (n * n + 3 * ROWS * n) * sizeof(float) + (64 << 20)};
+    struct ggml_context *ctx = ggml_init(capacity);
     struct ggml_tensor *r = ggml_new_tensor_2d(ctx, GGML_TYPE_F32, t, t);
     struct ggml_tensor *a = ggml_new_tensor_2d(ctx, GGML_TYPE_F32, t, ROWS);
     struct ggml_cgraph *graph = ggml_new_graph(ctx);

@@ -83,7 +83,7 @@ HW_API void hw_log_set(hw_log_fn log, void *ctx);
  * its error lists the accepted names. */
 
 typedef enum hw_fuse { HW_FUSE_MEAN, HW_FUSE_MAX, HW_FUSE_MIN } hw_fuse;
-typedef enum hw_row { HW_ROW_PREDICTOR, HW_ROW_OWN } hw_row;
+typedef enum hw_row_convention { HW_ROW_PREDICTOR, HW_ROW_OWN } hw_row_convention;
 typedef enum hw_direction { HW_DIRECTION_INPUT, HW_DIRECTION_OUTPUT } hw_direction;
 typedef enum hw_columns { HW_COLUMNS_PROMPT, HW_COLUMNS_ALL } hw_columns;
 typedef enum hw_measure { HW_MEASURE_PROJECTION, HW_MEASURE_NORM, HW_MEASURE_PROXIMITY1, HW_MEASURE_PROXIMITY2 } hw_measure;
@@ -91,14 +91,14 @@ typedef enum hw_aggregate { HW_AGGREGATE_MEAN, HW_AGGREGATE_ROLLOUT } hw_aggrega
 typedef enum hw_precision { HW_PRECISION_F32, HW_PRECISION_F16 } hw_precision;
 typedef enum hw_role { HW_ROLE_PROMPT, HW_ROLE_COMPLETION, HW_ROLE_SPECIAL, HW_ROLE_TEMPLATE } hw_role;
 /* Which attention rows a trace keeps or a method needs: of every token; the target rows, m-1 and up; none. */
-typedef enum hw_rows { HW_ROWS_ALL, HW_ROWS_INTEREST, HW_ROWS_NONE } hw_rows;
+typedef enum hw_row_retention { HW_ROWS_ALL, HW_ROWS_TARGET, HW_ROWS_NONE } hw_row_retention;
 typedef enum hw_stop { HW_STOP_LENGTH, HW_STOP_END, HW_STOP_GIVEN, HW_STOP_CANCELLED } hw_stop;
 /* Whether a chat template asks the model to think before it answers: the template's default, or as set by the
  * caller. */
 typedef enum hw_thinking { HW_THINKING_DEFAULT, HW_THINKING_ON, HW_THINKING_OFF } hw_thinking;
 
 HW_API const char *hw_fuse_name(hw_fuse v);
-HW_API const char *hw_row_name(hw_row v);
+HW_API const char *hw_row_convention_name(hw_row_convention v);
 HW_API const char *hw_direction_name(hw_direction v);
 HW_API const char *hw_columns_name(hw_columns v);
 HW_API const char *hw_measure_name(hw_measure v);
@@ -106,10 +106,10 @@ HW_API const char *hw_aggregate_name(hw_aggregate v);
 HW_API const char *hw_precision_name(hw_precision v);
 HW_API const char *hw_role_name(hw_role v);
 HW_API const char *hw_stop_name(hw_stop v);
-HW_API const char *hw_rows_name(hw_rows v);
+HW_API const char *hw_row_retention_name(hw_row_retention v);
 HW_API const char *hw_thinking_name(hw_thinking v);
 HW_API hw_err hw_fuse_parse(hw_fuse *out, const char *word, hw_error *err);
-HW_API hw_err hw_row_parse(hw_row *out, const char *word, hw_error *err);
+HW_API hw_err hw_row_convention_parse(hw_row_convention *out, const char *word, hw_error *err);
 HW_API hw_err hw_direction_parse(hw_direction *out, const char *word, hw_error *err);
 HW_API hw_err hw_columns_parse(hw_columns *out, const char *word, hw_error *err);
 HW_API hw_err hw_measure_parse(hw_measure *out, const char *word, hw_error *err);
@@ -207,8 +207,7 @@ typedef struct hw_model_params {
 
 HW_API hw_model_params hw_model_params_default(void);
 /* Loads a GGUF model and probes which data it provides. A model that loads but cannot be explained is opened too (see
- * hw_model_info.problem). Errors: ARGUMENT (threads, devices, adapters: which value), IO, FORMAT, UNSUPPORTED (an adapter or
- * a worker's version that is not supported), MEMORY, ENGINE, CANCELLED. */
+ * hw_model_info.problem). Errors: IO, FORMAT, MEMORY, ENGINE, CANCELLED. */
 HW_API hw_err hw_model_open(hw_model **out, const char *path, const hw_model_params *params, hw_error *err);
 HW_API void hw_model_close(hw_model *model);
 HW_API const hw_model_info *hw_model_describe(const hw_model *model);
@@ -300,7 +299,7 @@ HW_API const char *hw_run_prompt(const hw_run *run, size_t *n_bytes);     /* the
 HW_API const char *hw_run_completion(const hw_run *run, size_t *n_bytes);
 HW_API const hw_model_info *hw_run_model(const hw_run *run);
 HW_API hw_fuse hw_run_fuse(const hw_run *run);
-HW_API hw_stop hw_run_stop(const hw_run *run); /* why the completion ended */
+HW_API hw_stop hw_run_finish_reason(const hw_run *run); /* why the completion ended */
 HW_API bool hw_run_is_causal(const hw_run *run);
 HW_API const char *hw_run_against(const hw_run *run); /* hw_run_params.against; "" for the mean */
 /* What a reader of the run must know of its texts, one sentence each: the text of control tokens read as plain letters, bytes
@@ -441,7 +440,7 @@ HW_API hw_err hw_state_open(hw_trace **out, hw_model *model, const char *path, h
 HW_API hw_err hw_trace_open(hw_trace **out, const char *path, hw_error *err);
 HW_API void hw_trace_free(hw_trace *trace);
 HW_API const hw_run *hw_trace_run(const hw_trace *trace);
-HW_API hw_rows hw_trace_rows(const hw_trace *trace); /* which rows it keeps */
+HW_API hw_row_retention hw_trace_rows(const hw_trace *trace); /* which rows it keeps */
 HW_API bool hw_trace_has(const hw_trace *trace, hw_signal signal);
 /* Row q of layer l (index into hw_model_info.layers), heads fused: [*n] weights of columns 0..*n-1 (*n = q+1 if causal,
  * else T). NULL and 0 if the trace does not keep the row. */
@@ -472,13 +471,12 @@ HW_API const hw_segmenter_info *hw_segmenter_at(size_t i);
 /* Splits the prompt (or the completion) of a run with a segmenter given by name, or with an ICU regular expression
  * written /RE/ whose matches end segments. A token belongs as a whole to the segment of its first byte that is not a
  * space (so a word's tokens stay together); special and template tokens belong to no segment. Errors: ARGUMENT (unknown
- * name: lists them; an invalid expression: where), UNSUPPORTED (text of more than 2 GiB), MEMORY. */
+ * name: lists them; an invalid expression: where). */
 HW_API hw_err hw_segments_new(hw_segments **out, const hw_run *run, hw_side side, const char *by, hw_error *err);
 /* Spans given by the caller, which must be ascending, must not overlap and must lie inside the text; tokens outside all
- * spans belong to no segment. Errors: ARGUMENT (the first span that is not as required), MEMORY. */
+ * spans belong to no segment. */
 HW_API hw_err hw_segments_from_spans(hw_segments **out, const hw_run *run, hw_side side, const hw_span *spans, size_t n, hw_error *err);
-/* The same from JSON text [n_bytes]: [{"name": "A", "begin": 0, "end": 120}, ...], offsets in characters (code points).
- * Errors: FORMAT (not such a list), otherwise as above. */
+/* The same from JSON text [n_bytes]: [{"name": "A", "begin": 0, "end": 120}, ...], offsets in characters (code points). */
 HW_API hw_err hw_segments_from_json(hw_segments **out, const hw_run *run, hw_side side, const char *json, size_t n_bytes, hw_error *err);
 HW_API void hw_segments_free(hw_segments *segments);
 HW_API size_t hw_segments_count(const hw_segments *segments);
@@ -526,9 +524,9 @@ typedef struct hw_method_info {
     const char *needs;     /* data that it reads from the trace */
     const char *cost;
     const char *reference; /* paper and section */
-    const char *blind;     /* what it does not show */
+    const char *limitations; /* what it does not show */
     uint32_t traits;       /* HW_USES_* and HW_GIVES_*, or-ed */
-    hw_rows rows;          /* rows that hw_explain() needs in the trace */
+    hw_row_retention rows;          /* rows that hw_explain() needs in the trace */
 } hw_method_info;
 
 HW_API size_t hw_method_count(void);
@@ -539,7 +537,7 @@ HW_API const char *hw_method_problem(const hw_method_info *method, const hw_mode
 
 struct hw_method_params {
     size_t size;
-    hw_row row;             /* predictor: row m-1+i, which chose token i; own: row m+i */
+    hw_row_convention row;             /* predictor: row m-1+i, which chose token i; own: row m+i */
     hw_direction direction; /* input: from the embeddings up to layer l; output: from the top down to l */
     hw_columns columns;     /* prompt: [:m]; all: also completion columns */
     double residual;        /* weight of the residual stream in a row, 0 <= r <= 1; default 0.5 */
@@ -624,7 +622,7 @@ HW_API hw_err hw_setting_set(void *params, const hw_setting_info *setting, doubl
 HW_API char *hw_setting_text(char *out, size_t capacity, const void *params, const hw_setting_info *setting);
 HW_API hw_err hw_setting_read(void *params, const hw_setting_info *setting, const char *text, hw_error *err);
 /* Parses a method setting in the form of a command line: `option` and its value, NULL for flags; option words are
- * accepted. Error ARGUMENT, as above, also for an unknown option. */
+ * accepted. */
 HW_API hw_err hw_setting_read_option(hw_method_params *params, const char *option, const char *text, hw_error *err);
 /* Writes "a number from 0 to 1", "one of input, output" to out [capacity]. Returns out. */
 HW_API char *hw_setting_accepts(char *out, size_t capacity, const hw_setting_info *setting);
@@ -633,7 +631,7 @@ HW_API char *hw_setting_accepts(char *out, size_t capacity, const hw_setting_inf
 HW_API uint32_t hw_method_signals(const char *method, const hw_method_params *params);
 /* The method's traits that are active with these settings: for contribution, direction and residual apply only if
  * layers are composed. */
-HW_API uint32_t hw_method_heeds(const hw_method_info *method, const hw_method_params *params);
+HW_API uint32_t hw_method_active_traits(const hw_method_info *method, const hw_method_params *params);
 
 /* ------------------------------------------------------------------ attributions */
 
@@ -653,7 +651,7 @@ HW_API hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char
                          const hw_method_params *params, hw_error *err);
 HW_API void hw_attribution_free(hw_attribution *attribution);
 /* The same with columns summed by group [columns]: equals the method seeded with the groups. names [n_groups] or NULL:
- * as hw_method_params.group_names. Errors: ARGUMENT (no groups, columns that are groups already), MEMORY. */
+ * as hw_method_params.group_names. */
 HW_API hw_err hw_attribution_group(hw_attribution **out, const hw_attribution *a, const int32_t *groups, const char *const *names, size_t n_groups, hw_error *err);
 
 HW_API const hw_run *hw_attribution_run(const hw_attribution *a);
@@ -699,7 +697,7 @@ typedef struct hw_explainer_params {
 HW_API hw_explainer_params hw_explainer_params_default(void);
 
 /* Methods, their settings, and the split of the prompt. Make it first, pass it to one run after another
- * (hw_run_params.explainer), and get the results of the last run from it. Errors: ARGUMENT (unknown `keep`), MEMORY. */
+ * (hw_run_params.explainer), and get the results of the last run from it. */
 HW_API hw_err hw_explainer_new(hw_explainer **out, const hw_explainer_params *params, hw_error *err);
 HW_API void hw_explainer_free(hw_explainer *explainer);
 /* Adds a method; the first has index 0. Pointers in `params` must outlive the explainer. Errors: ARGUMENT (as
@@ -740,12 +738,11 @@ HW_API const hw_balance *hw_attribution_balance(const hw_attribution *a);
 HW_API size_t hw_attribution_first_token(const hw_attribution *a);    /* row i explains token first_token + i of the run */
 
 /* Sources of a token after following the completion tokens that it came from, each by its own row, until everything is
- * in the prompt or in the model itself: R_t = p_t + sum_{k<t} g_t[k] W_k, for the positive parts of each row divided by
- * their sum, with W_k = R_k / (1 - o_k), R_k without the model's part o_k (after Walker & Ewetz, arXiv 2512.15663). The
- * model keeps its part of the explained token; of the tokens on the way it counts as what it was made from. M then has
- * shares, whatever the method's own unit: the mean over layers is R, and with the outside mass and the model's share a
- * row sums to 1. The model's part of a row is, for method logit, MLPs and biases; for methods in shares the mass of
- * biases and sinks. The embedding of the row's own token belongs to that token. */
+ * in the prompt or in the model itself: R_t = p_t + sum_{k<t} g_t[k] R_k, for the positive parts of each row divided by
+ * their sum (Walker & Ewetz, arXiv 2512.15663). M then has shares, whatever the method's own unit: the mean over layers
+ * is R, and with the outside mass and the model's share a row sums to 1. The model's part of a row is, for method
+ * logit, MLPs and biases; for methods in shares the mass of biases and sinks. The embedding of the row's own token
+ * belongs to that token. */
 typedef struct hw_through {
     double prompt, model;               /* total shares: they sum to 1 */
     double prompt_direct, model_direct; /* direct shares among these; the rest came through the completion */
@@ -763,8 +760,7 @@ HW_API double hw_attribution_hop(const hw_attribution *a, size_t i, size_t k);
 HW_API hw_err hw_attribution_through(hw_attribution **out, const hw_attribution *a, hw_error *err);
 
 /* Selects layers, counted from 1: `5` or `3-12`, the model's first block being 1. Writes the half-open range [*begin,
- * *end) of indices into M's layers; the whole range if the method has one number for all layers. Error ARGUMENT
- * (not of this form, layers beyond the model's, a result that holds only the mean). */
+ * *end) of indices into M's layers; the whole range if the method has one number for all layers. */
 HW_API hw_err hw_attribution_select_layers(size_t *begin, size_t *end, const hw_attribution *a, const char *select,
                                            hw_error *err);
 
@@ -815,7 +811,7 @@ typedef struct hw_check_row {
 HW_API hw_check_params hw_check_params_default(void);
 /* Tests attributions of one run whose columns are `segments` by running the model without segments, all on the same
  * masks, together with random, uniform, attention and leave-one-out. Errors: ARGUMENT (fewer than 2 segments),
- * UNSUPPORTED (a model that cannot run the tokens again), ENGINE, MEMORY, CANCELLED. */
+ * UNSUPPORTED, ENGINE ... */
 HW_API hw_err hw_check_new(hw_check **out, hw_model *model, const hw_trace *trace, const hw_segments *segments,
                            const hw_attribution *const *list, size_t n, const hw_check_params *params, hw_error *err);
 HW_API void hw_check_free(hw_check *check);
@@ -824,10 +820,10 @@ HW_API size_t hw_check_count(const hw_check *check);
 HW_API const hw_check_row *hw_check_at(const hw_check *check, size_t i);
 HW_API double hw_check_base(const hw_check *check);                      /* log p(completion | whole prompt) */
 HW_API size_t hw_check_n_passes(const hw_check *check);                  /* forward passes of the whole check */
-HW_API size_t hw_check_n_cuts(const hw_check *check);                    /* random masks of the LDS */
+HW_API size_t hw_check_n_masks(const hw_check *check);                    /* random masks of the LDS */
 /* Random mask i, for testing other scores on the same masks: which segments it keeps [segments] (borrowed), and the
  * logit of the completion's probability without the others, log(p / (1 - p)). */
-HW_API const bool *hw_check_cut(const hw_check *check, size_t i, double *logit);
+HW_API const bool *hw_check_mask(const hw_check *check, size_t i, double *logit);
 /* One line in plain words on the first method: where its first choice lies between the mean over all segments and the
  * segment whose absence costs most (nothing can be judged if that costs less than log 2), and its LDS compared with the
  * mean over 300 draws of random scores on the same masks (hw_check_row of "random" is one draw). If leaving out the
@@ -840,7 +836,7 @@ HW_API const char *hw_check_verdict(const hw_check *check);
  * without [hw_segments_count()] selects them. With a fixed completion, as in hw_check, a reasoned answer still follows
  * from its own reasoning; here the model also writes that reasoning again. *out [*n_bytes] has a terminator appended;
  * free(*out). Errors: ARGUMENT (segments of another run, nothing left), UNSUPPORTED (tokens without ids), ENGINE,
- * MEMORY, CANCELLED. */
+ * MEMORY. */
 HW_API hw_err hw_run_rewrite(char **out, size_t *n_bytes, hw_model *model, const hw_run *run, const hw_segments *segments,
                              const bool *without, hw_error *err);
 
@@ -859,8 +855,8 @@ typedef struct hw_citation_rule {
     const char *methods; /* the methods that it applies to, in words */
     const char *shares;  /* definition of hw_citation_link.share */
     const char *peak;    /* definition of the peak */
-    double least;        /* default, measured: docs/research/faithfulness.md */
-    double most;         /* upper bound of peaks; 0: none */
+    double min_peak;     /* default, measured: docs/research/faithfulness.md */
+    double max_peak;     /* upper bound of peaks; 0: none */
 } hw_citation_rule;
 HW_API size_t hw_citation_rule_count(void);
 HW_API const hw_citation_rule *hw_citation_rule_at(size_t i);
@@ -869,7 +865,7 @@ HW_API const hw_citation_rule *hw_citation_rule_of(const char *method);
 
 typedef struct hw_citation_params {
     size_t size;
-    double least; /* minimum peak of a marked passage, > 0; 0: the rule's default */
+    double min_peak; /* minimum peak of a marked passage, > 0; 0: the rule's default */
 } hw_citation_params;
 HW_API hw_citation_params hw_citation_params_default(void);
 
@@ -914,7 +910,7 @@ HW_API double hw_citation_hop(const hw_citation *c, size_t part, size_t from);
  * number of marked passages. */
 HW_API const size_t *hw_citation_order(const hw_citation *c, size_t *n_marked);
 HW_API const hw_citation_rule *hw_citation_rule_used(const hw_citation *c);
-HW_API double hw_citation_least(const hw_citation *c); /* minimum peak used */
+HW_API double hw_citation_min_peak(const hw_citation *c); /* minimum peak used */
 
 /* Measures the passages that a citation ranks first: the model reads the answer again without each of them. */
 typedef struct hw_confirmation hw_confirmation;
@@ -939,7 +935,7 @@ HW_API hw_err hw_confirmation_new(hw_confirmation **out, hw_model *model, const 
                                   hw_error *err);
 HW_API void hw_confirmation_free(hw_confirmation *c);
 /* Drop of the log probability of a part (hw_citation_n_parts(): of the whole answer), measured or scaled. */
-HW_API double hw_confirmation_fall(const hw_confirmation *c, size_t part, size_t passage);
+HW_API double hw_confirmation_drop(const hw_confirmation *c, size_t part, size_t passage);
 HW_API bool hw_confirmation_measured(const hw_confirmation *c, size_t passage);
 /* The passage with the same information; false if none was found. */
 HW_API bool hw_confirmation_stand_in(const hw_confirmation *c, size_t passage, size_t *other);
@@ -961,13 +957,11 @@ HW_API const hw_format_info *hw_format_of(const char *path); /* by extension; NU
 
 /* Saves attributions of one run in the format of the path's extension; an existing file is replaced only by a complete
  * new one. If the format holds one method and several are given, each gets its own file, NAME.METHOD.EXT. `full`: the
- * JSON has the whole M, not only means. Errors: ARGUMENT (unknown extension, values that the format cannot hold,
- * attributions of different runs), IO, MEMORY. */
+ * JSON has the whole M, not only means. */
 HW_API hw_err hw_result_save(const hw_attribution *const *list, size_t n, const char *path, bool full, hw_error *err);
 
 typedef struct hw_result hw_result; /* content of a result file: one or more attributions of one run */
-/* Opens a .safetensors or .json result. A .json without the whole M has one layer, the mean. Errors: ARGUMENT
- * (another extension), IO, FORMAT (what is wrong, where), UNSUPPORTED (a later version), MEMORY. */
+/* Opens a .safetensors or .json result. A .json without the whole M has one layer, the mean. */
 HW_API hw_err hw_result_open(hw_result **out, const char *path, hw_error *err);
 HW_API void hw_result_free(hw_result *result);
 HW_API size_t hw_result_count(const hw_result *result);
@@ -1001,7 +995,7 @@ typedef struct hw_filter_info {
 
 HW_API size_t hw_filter_count(void);
 HW_API const hw_filter_info *hw_filter_at(size_t i);
-/* Checks the syntax of a list of filters (hw_view_params.hide). Errors: ARGUMENT (says what is accepted), MEMORY. */
+/* Checks the syntax of a list of filters (hw_view_params.hide); the error says what is accepted. */
 HW_API hw_err hw_filter_check(const char *list, hw_error *err);
 
 typedef struct hw_view hw_view;
@@ -1022,7 +1016,7 @@ typedef struct hw_view_params {
 HW_API hw_view_params hw_view_params_default(void);
 /* Selects, averages and filters; never changes M. A lift divides means by means: scores by uniform's scores, each cell
  * of the profile by uniform's; 0 where uniform has 0. Errors: ARGUMENT (which value, what is accepted; lifting or
- * normalising nats, or both at once), UNSUPPORTED (a lift of a result file that lacks the measured residual), MEMORY. */
+ * normalising nats, or both at once), UNSUPPORTED (a lift of a result file that lacks the measured residual). */
 HW_API hw_err hw_view_new(hw_view **out, const hw_attribution *a, const hw_view_params *params, hw_error *err);
 HW_API void hw_view_free(hw_view *view);
 HW_API size_t hw_view_n_columns(const hw_view *view);

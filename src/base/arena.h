@@ -1,26 +1,23 @@
 /*
  * arena.h - memory that is freed all at once: token bytes, names and other small objects of one run.
  *
- * Pointers stay valid until hw__pool_clear(). Not for large arrays.
- *
- * The folder base/: ground of library and program: errors, checked allocation, whole files, JSON, UTF-8, lists of
- * names, checksums, random numbers. It knows no term of Headwater and includes only its own files.
+ * Pointers stay valid until hw__arena_clear(). Not for large arrays.
  */
 #ifndef HW_BASE_ARENA_H
 #define HW_BASE_ARENA_H
 
 #include <stddef.h>
 
-typedef struct hw__pool {
-    struct hw__pool_block *blocks; /* newest first */
-} hw__pool;
+typedef struct hw__arena {
+    struct hw__arena_block *blocks; /* newest first */
+} hw__arena;
 
 /* Zeroed memory, aligned for any type; NULL when memory runs out. */
-void *hw__pool_alloc(hw__pool *pool, size_t count, size_t size);
+void *hw__arena_alloc(hw__arena *pool, size_t count, size_t size);
 /* Copies bytes [n] and appends a terminator; NULL when memory runs out. */
-const char *hw__pool_strndup(hw__pool *pool, const char *bytes, size_t n);
+const char *hw__arena_strndup(hw__arena *pool, const char *bytes, size_t n);
 /* Copies a terminated string; NULL is copied as "". */
-const char *hw__pool_strdup(hw__pool *pool, const char *s);
-void hw__pool_clear(hw__pool *pool);
+const char *hw__arena_strdup(hw__arena *pool, const char *s);
+void hw__arena_clear(hw__arena *pool);
 
 #endif

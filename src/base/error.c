@@ -46,7 +46,7 @@ void *hw__alloc(size_t count, size_t size) {
     return calloc(bytes ? bytes : 1, 1);
 }
 
-void hw__touch(void *block, size_t bytes) {
+void hw__prefault(void *block, size_t bytes) {
     enum { PAGE = 4096 }; /* the smallest page size of any supported system */
     for (size_t i = 0; i < bytes; i += PAGE) ((volatile char *)block)[i] = 0;
 }

@@ -23,7 +23,7 @@ hw_err hw__fail_memory(hw_error *err, const char *what, size_t count, size_t siz
 void *hw__alloc(size_t count, size_t size);
 /* Prefaults every page of a block from hw__alloc() before the time-critical part that fills it: the first write to a
  * page costs a page fault. */
-void hw__touch(void *block, size_t bytes);
+void hw__prefault(void *block, size_t bytes);
 
 /* realloc() for `count` x `size` with an overflow check; the old block stays valid on NULL. */
 void *hw__realloc(void *block, size_t count, size_t size);

@@ -7,7 +7,7 @@
 static int omp_get_max_threads(void) { return 1; }
 #endif
 
-hw_err hw__each(size_t n, size_t n_threads, hw_err (*one)(void *ctx, size_t i, hw_error *err), void *ctx,
+hw_err hw__parallel_for(size_t n, size_t n_threads, hw_err (*one)(void *ctx, size_t i, hw_error *err), void *ctx,
                 hw_error *err) {
     size_t failed = n;
     hw_err rc = HW_OK;
@@ -16,7 +16,7 @@ hw_err hw__each(size_t n, size_t n_threads, hw_err (*one)(void *ctx, size_t i, h
         hw_error why;
         hw_err code = one(ctx, i, &why);
         if (code == HW_OK) continue;
-#pragma omp critical(hw__each)
+#pragma omp critical(hw__parallel_for)
         if (i < failed) {
             failed = i;
             rc = code;

@@ -12,7 +12,7 @@ void hw__sha256_begin(hw__sha256 *out) { SHA256_Init(&out->state); }
 
 void hw__sha256_add(hw__sha256 *hash, const void *bytes, size_t n) { SHA256_Update(&hash->state, bytes, n); }
 
-void hw__sha256_hex(const hw__sha256 *hash, char out[HW__SHA256_ROOM]) {
+void hw__sha256_hex(const hw__sha256 *hash, char out[HW__SHA256_CAPACITY]) {
     unsigned char digest[SHA256_DIGEST_LENGTH];
     SHA256_CTX copy = hash->state;
     SHA256_Final(digest, &copy);

@@ -8,7 +8,7 @@
 
 #include <openssl/sha.h>
 
-enum { HW__SHA256_ROOM = 65 }; /* 64 digits and a terminator */
+enum { HW__SHA256_CAPACITY = 65 }; /* 64 digits and a terminator */
 
 typedef struct hw__sha256 {
     SHA256_CTX state;
@@ -17,6 +17,6 @@ typedef struct hw__sha256 {
 void hw__sha256_begin(hw__sha256 *out);
 void hw__sha256_add(hw__sha256 *hash, const void *bytes, size_t n);
 /* Digest of the bytes added so far; more may be added afterwards. */
-void hw__sha256_hex(const hw__sha256 *hash, char out[HW__SHA256_ROOM]);
+void hw__sha256_hex(const hw__sha256 *hash, char out[HW__SHA256_CAPACITY]);
 
 #endif

@@ -25,17 +25,17 @@
 
 /* The first row that is kept or streamed to the explainer; and that, or the first row whose heads are kept for
  * signals. */
-static size_t rows_from(const hw__capture *c) { return hw__explainer_feeds(c->explainer) ? 0 : c->trace->rows_from; }
+static size_t rows_from(const hw__capture *c) { return hw__explainer_can_consume(c->explainer) ? 0 : c->trace->rows_from; }
 
 static size_t shown_from(const hw__capture *c) {
     size_t rows = rows_from(c), waiting = c->pending.every ? 0 : c->trace->run->n_prompt - 1;
     return c->pending.wanted && waiting < rows ? waiting : rows;
 }
 
-hw_err hw__capture_feed(hw__capture *c, hw_error *err) {
+hw_err hw__capture_stream(hw__capture *c, hw_error *err) {
     size_t begin = c->held_from, end = c->held_end;
     c->held_from = c->held_end = 0;
-    return begin < end ? hw__explainer_feed(c->explainer, c->trace, (hw__layer_rows){c->held_layer, begin, end}, err) : HW_OK;
+    return begin < end ? hw__explainer_consume(c->explainer, c->trace, (hw__layer_rows){c->held_layer, begin, end}, err) : HW_OK;
 }
 
 /* The prompt's last row is a target row: it is kept, and explained when it has chosen its token. */
@@ -83,46 +83,46 @@ static hw_err fuse_rows(const hw__capture *c, size_t layer, const hw__heads *hea
 
 /* Whether these rows continue those that are held: a device delivers a layer's rows in two parts, means and heads, and
  * the signals of the first part exist only after the second. */
-static bool goes_on(const hw__capture *c, size_t layer, const hw__heads *heads) {
+static bool continues_rows(const hw__capture *c, size_t layer, const hw__heads *heads) {
     return c->held_from < c->held_end && c->held_layer == layer && c->held_end == heads->q0;
 }
 
 static hw_err capture_rows(void *ctx, size_t layer, const hw__heads *heads, hw_error *err) {
     hw__capture *c = ctx;
-    if (heads->q0 + heads->n_rows > c->trace->room || layer >= c->trace->n_layers)
+    if (heads->q0 + heads->n_rows > c->trace->capacity || layer >= c->trace->n_layers)
         return hw__fail(err, HW_ERR_ENGINE,
                         "rows up to %zu of layer %zu: the trace has room for %zu tokens, %zu layers",
-                        heads->q0 + heads->n_rows, layer, c->trace->room, c->trace->n_layers);
-    bool fed = hw__explainer_feeds(c->explainer) && !goes_on(c, layer, heads);
-    hw_err rc = fed ? hw__capture_feed(c, err) : HW_OK; /* of the layer below: its stream is complete now */
-    if (rc == HW_OK && fed) rc = hw__trace_pass(c->trace, layer, heads->q0, heads->q0 + heads->n_rows, err);
+                        heads->q0 + heads->n_rows, layer, c->trace->capacity, c->trace->n_layers);
+    bool fed = hw__explainer_can_consume(c->explainer) && !continues_rows(c, layer, heads);
+    hw_err rc = fed ? hw__capture_stream(c, err) : HW_OK; /* of the layer below: its stream is complete now */
+    if (rc == HW_OK && fed) rc = hw__trace_stream(c->trace, layer, heads->q0, heads->q0 + heads->n_rows, err);
     if (rc == HW_OK) rc = fuse_rows(c, layer, heads, err);
     if (rc == HW_OK && fed) hold(c, layer, heads);
-    return rc == HW_OK ? hw__pending_heads(&c->pending, layer, heads, err) : rc;
+    return rc == HW_OK ? hw__signal_batch_heads(&c->pending, layer, heads, err) : rc;
 }
 
 static hw_err capture_stream(void *ctx, size_t source, const hw__stream *stream, hw_error *err) {
-    return hw__pending_stream(&((hw__capture *)ctx)->pending, source, stream, err);
+    return hw__signal_batch_stream(&((hw__capture *)ctx)->pending, source, stream, err);
 }
 
 static hw_err capture_final(void *ctx, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
-    return hw__pending_final(&((hw__capture *)ctx)->pending, rows, n_rows, q0, err);
+    return hw__signal_batch_final(&((hw__capture *)ctx)->pending, rows, n_rows, q0, err);
 }
 
 static hw_err capture_origin(void *ctx, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
-    return hw__pending_origin(&((hw__capture *)ctx)->pending, rows, n_rows, q0, err);
+    return hw__signal_batch_origin(&((hw__capture *)ctx)->pending, rows, n_rows, q0, err);
 }
 
 hw__sink hw__capture_sink(hw__capture *capture) {
     bool streams = capture->pending.wanted != 0;
     bool means = capture->trace && capture->trace->run->options.run.fuse == HW_FUSE_MEAN;
     return (hw__sink){.rows = capture_rows,
-                      .values = hw__pending_reads_values(&capture->pending),
+                      .values = hw__signal_batch_reads_values(&capture->pending),
                       .stream = streams ? capture_stream : NULL,
                       .final = streams ? capture_final : NULL,
                       .origin = streams ? capture_origin : NULL,
                       .rows_from = shown_from(capture),
-                      .stream_from = hw__pending_from(&capture->pending),
+                      .stream_from = hw__signal_batch_from(&capture->pending),
                       .heads_from = !means    ? 0
                                     : streams ? capture->pending.first
                                               : SIZE_MAX,
@@ -139,7 +139,7 @@ typedef struct session {
     hw__capture capture;
     hw__tokens prompt, given; /* ids; `given` only when the completion is */
     hw__against against;
-    hw_rows rows;       /* that the trace keeps */
+    hw_row_retention rows;       /* that the trace keeps */
     uint32_t signals;
     size_t n_done;      /* tokens decoded */
     size_t last_row;    /* row of the last decode that predicts the next token */
@@ -152,10 +152,10 @@ static void progress(const session *s, hw_stage stage, size_t done, size_t total
 
 static hw_err decode(session *s, const int32_t *ids, size_t n, size_t first_logit, hw_error *err) {
     hw__sink sink = s->trace ? hw__capture_sink(&s->capture) : (hw__sink){0};
-    hw_err rc = hw__pending_flush(&s->capture.pending, s->engine, s->n_done + n, err);
+    hw_err rc = hw__signal_batch_flush(&s->capture.pending, s->engine, s->n_done + n, err);
     if (rc == HW_OK)
         rc = s->engine->ops->decode(s->engine, ids, n, s->n_done, first_logit, s->trace ? &sink : NULL, err);
-    if (rc == HW_OK) rc = hw__capture_feed(&s->capture, err);
+    if (rc == HW_OK) rc = hw__capture_stream(&s->capture, err);
     if (rc != HW_OK) return rc;
     s->n_done += n;
     if (s->trace) s->trace->n_rows = s->n_done;
@@ -170,11 +170,11 @@ static hw_err add_completion(session *s, int32_t id, size_t row, hw_error *err) 
     if (rc != HW_OK) return rc;
     hw_token token = {
         .bytes = piece.bytes, .n_bytes = piece.n_bytes, .id = id, .role = HW_ROLE_COMPLETION, .logprob = NAN};
-    hw__candidates best;
-    if (s->trace) rc = hw__candidates_read(&best, &token, s->engine, row, err);
+    hw__top_tokens best;
+    if (s->trace) rc = hw__top_tokens_read(&best, &token, s->engine, row, err);
     double *logit;
     hw__contrast *contrast =
-        rc == HW_OK ? hw__pending_contrast(&s->capture.pending, s->run->n_tokens - 1, &logit) : NULL;
+        rc == HW_OK ? hw__signal_batch_contrast(&s->capture.pending, s->run->n_tokens - 1, &logit) : NULL;
     if (contrast) rc = hw__against_take(contrast, &s->against, &token, s->engine, row, err);
     if (contrast && rc == HW_OK) *logit = hw__contrasted_logit(s->engine, row, id, contrast);
     if (rc == HW_OK) rc = hw__run_add_token(s->run, &token, err);
@@ -187,14 +187,14 @@ static hw_err add_completion(session *s, int32_t id, size_t row, hw_error *err) 
  * signals first. */
 static hw_err show_rows(session *s, hw_error *err) {
     if (!s->trace || !hw__explainer_pauses(s->params->explainer)) return HW_OK;
-    hw_err rc = hw__pending_flush(&s->capture.pending, s->engine, SIZE_MAX, err);
+    hw_err rc = hw__signal_batch_flush(&s->capture.pending, s->engine, SIZE_MAX, err);
     if (rc == HW_OK) hw__explainer_show(s->params->explainer, s->trace);
     return rc;
 }
 
 static hw_err prefill(session *s, hw_error *err) {
     size_t m = s->prompt.n, chunk = s->engine->ops->chunk(s->engine);
-    if (s->capture.pending.every && chunk > s->capture.pending.room) chunk = s->capture.pending.room;
+    if (s->capture.pending.every && chunk > s->capture.pending.capacity) chunk = s->capture.pending.capacity;
     while (s->n_done < m) {
         size_t n = m - s->n_done < chunk ? m - s->n_done : chunk;
         bool last = s->n_done + n == m;
@@ -209,7 +209,7 @@ static hw_err prefill(session *s, hw_error *err) {
 static hw_err force_completion(session *s, hw_error *err) {
     size_t n = s->given.n, chunk = s->engine->ops->chunk(s->engine);
     if (chunk > HW__MAX_LOGITS) chunk = HW__MAX_LOGITS;
-    if (s->capture.pending.wanted && chunk > s->capture.pending.room) chunk = s->capture.pending.room;
+    if (s->capture.pending.wanted && chunk > s->capture.pending.capacity) chunk = s->capture.pending.capacity;
     hw_err rc = add_completion(s, s->given.ids[0], s->last_row, err);
     for (size_t i = 0; rc == HW_OK && i < n;) {
         size_t take = n - i < chunk ? n - i : chunk;
@@ -225,12 +225,12 @@ static hw_err force_completion(session *s, hw_error *err) {
     return rc;
 }
 
-static bool asked_to_stop(const session *s) { return s->params->stop && s->params->stop(s->params->ctx); }
+static bool must_stop(const session *s) { return s->params->stop && s->params->stop(s->params->ctx); }
 
 /* During generation a stop takes effect after the current token, so that every kept token has its rows. */
 static bool stop_decode(void *ctx) {
     const session *s = ctx;
-    return s->interruptible && asked_to_stop(s);
+    return s->interruptible && must_stop(s);
 }
 
 static hw_err generate(session *s, hw_error *err) {
@@ -251,7 +251,7 @@ static hw_err generate(session *s, hw_error *err) {
         if (hw__explainer_is_due(p->explainer, i + 1) && (rc = show_rows(s, err)) != HW_OK) return rc;
         if ((rc = decode(s, &id, 1, 0, err)) != HW_OK) return rc;
         progress(s, HW_STAGE_DECODE, i + 1, p->n_generate);
-        if (asked_to_stop(s)) {
+        if (must_stop(s)) {
             s->run->stop = HW_STOP_CANCELLED;
             return HW_OK;
         }
@@ -332,15 +332,15 @@ static hw_err start_capture(session *s, size_t total, hw_error *err) {
     const hw_method_params *sums = hw__explainer_sums(x);
     if (sums) rc = hw__trace_group_signals(s->trace, sums->groups, sums->n_groups, err);
     /* the explainer can consume it even for a short prompt */
-    if (rc == HW_OK) rc = hw__explainer_feed(x, s->trace, (hw__layer_rows){0}, err);
-    if (rc == HW_OK) rc = hw__pending_new(&s->capture.pending, s->trace, s->signals, &s->run->model, total, err);
-    if (rc == HW_OK) rc = hw__pending_compare(&s->capture.pending, hw__against_others(&s->against), err);
-    if (rc == HW_OK) hw__trace_touch(s->trace);
+    if (rc == HW_OK) rc = hw__explainer_consume(x, s->trace, (hw__layer_rows){0}, err);
+    if (rc == HW_OK) rc = hw__signal_batch_new(&s->capture.pending, s->trace, s->signals, &s->run->model, total, err);
+    if (rc == HW_OK) rc = hw__signal_batch_compare(&s->capture.pending, hw__against_others(&s->against), err);
+    if (rc == HW_OK) hw__trace_prefault(s->trace);
     return rc;
 }
 
 static hw_err finish_capture(session *s, hw_error *err) {
-    hw_err rc = hw__pending_flush(&s->capture.pending, s->engine, SIZE_MAX, err);
+    hw_err rc = hw__signal_batch_flush(&s->capture.pending, s->engine, SIZE_MAX, err);
     s->trace->growing = false;
     if (rc == HW_OK) hw__explainer_show(s->params->explainer, s->trace);
     return rc;
@@ -350,7 +350,7 @@ static hw_err finish_capture(session *s, hw_error *err) {
  * it. */
 static hw_err start_sequence(session *s, size_t total, hw_error *err) {
     const hw__engine_ops *ops = s->engine->ops;
-    const hw_trace *prefix = s->trace && ops->resume && !hw__explainer_feeds(s->capture.explainer) ? s->params->prefix : NULL;
+    const hw_trace *prefix = s->trace && ops->resume && !hw__explainer_can_consume(s->capture.explainer) ? s->params->prefix : NULL;
     size_t n = hw__prefix_shared(prefix, s->run, s->rows, s->prompt.ids, s->prompt.n, s->signals);
     if (n == 0) return ops->begin(s->engine, total, stop_decode, s, err);
     hw_err rc = ops->resume(s->engine, &n, s->prompt.ids, n, total, stop_decode, s, err);
@@ -360,7 +360,7 @@ static hw_err start_sequence(session *s, size_t total, hw_error *err) {
     }
     if (rc != HW_OK) return rc;
     hw__prefix_copy(s->trace, prefix, n, s->signals);
-    hw__pending_skip(&s->capture.pending, n);
+    hw__signal_batch_skip(&s->capture.pending, n);
     s->n_done = s->run->n_reused = n;
     return HW_OK;
 }
@@ -387,7 +387,7 @@ static hw_err run_whole(session *s, bool captures, size_t n_ctx, const hw__run_o
     hw_err rc = hw__run_new(&s->run, s->engine->ops->describe(s->engine), options, err);
     if (rc != HW_OK) return rc;
     rc = run_session(s, captures, n_ctx, err);
-    hw__pending_free(&s->capture.pending);
+    hw__signal_batch_free(&s->capture.pending);
     free(s->prompt.ids);
     free(s->given.ids);
     if (rc == HW_OK) return HW_OK;

@@ -10,28 +10,28 @@
 
 /* Columns per block: intermediate results stay in cache. Vectors are made for all heads: FEWEST columns if they are
  * large. */
-enum { BLOCK = 256, FEWEST = 8, VECTOR_BYTES = 512 << 10 };
+enum { BLOCK = 256, MIN_COLUMNS = 8, VECTOR_BYTES = 512 << 10 };
 
 static size_t columns_at_once(size_t n_heads, size_t n_embd) {
     size_t n = VECTOR_BYTES / (n_heads * n_embd * sizeof(float));
-    return n < FEWEST ? FEWEST : n < BLOCK ? n : BLOCK;
+    return n < MIN_COLUMNS ? MIN_COLUMNS : n < BLOCK ? n : BLOCK;
 }
 
-hw_err hw__contribution_room_fit(hw__contribution_room *room, size_t n, size_t n_embd, const hw__values *values,
+hw_err hw__contribution_scratch_fit(hw__contribution_scratch *capacity, size_t n, size_t n_embd, const hw__values *values,
                                  hw_error *err) {
-    size_t width = values->n_heads * values->head_size, group = values->n_heads / values->n_heads_kv, met;
-    if (!hw__mul(&met, n * group, BLOCK)) met = SIZE_MAX;
-    if (room->n >= n && room->n_embd == n_embd && room->n_heads == values->n_heads && room->width >= width &&
-        room->n_met >= met)
+    size_t width = values->n_heads * values->head_size, group = values->n_heads / values->n_heads_kv, partial;
+    if (!hw__mul(&partial, n * group, BLOCK)) partial = SIZE_MAX;
+    if (capacity->n >= n && capacity->n_embd == n_embd && capacity->n_heads == values->n_heads && capacity->width >= width &&
+        capacity->n_partial >= partial)
         return HW_OK;
     hw_err rc = hw__blas_start(err);
     if (rc != HW_OK) return rc;
-    hw__contribution_room_free(room);
-    *room = (hw__contribution_room){
+    hw__contribution_scratch_free(capacity);
+    *capacity = (hw__contribution_scratch){
         .direction = hw__alloc(n, n_embd * sizeof(float)),
         .carried = hw__alloc(n, width * sizeof(float)),
         .query = hw__alloc(n, width * sizeof(float)),
-        .met = hw__alloc(met, sizeof(float)),
+        .partial = hw__alloc(partial, sizeof(float)),
         .gathered = hw__alloc(BLOCK, values->head_size * sizeof(float)),
         .vectors = hw__alloc(values->n_heads * columns_at_once(values->n_heads, n_embd), n_embd * sizeof(float)),
         .stream = hw__alloc(3, n_embd * sizeof(double)),
@@ -39,23 +39,23 @@ hw_err hw__contribution_room_fit(hw__contribution_room *room, size_t n, size_t n
         .n_embd = n_embd,
         .n_heads = values->n_heads,
         .width = width,
-        .n_met = met,
+        .n_partial = partial,
     };
-    if (room->direction && room->carried && room->query && room->met && room->gathered && room->vectors && room->stream)
+    if (capacity->direction && capacity->carried && capacity->query && capacity->partial && capacity->gathered && capacity->vectors && capacity->stream)
         return HW_OK;
-    hw__contribution_room_free(room);
-    return hw__fail_memory(err, "contributions", met, sizeof(float));
+    hw__contribution_scratch_free(capacity);
+    return hw__fail_memory(err, "contributions", partial, sizeof(float));
 }
 
-void hw__contribution_room_free(hw__contribution_room *room) {
-    free(room->direction);
-    free(room->carried);
-    free(room->query);
-    free(room->met);
-    free(room->gathered);
-    free(room->vectors);
-    free(room->stream);
-    *room = (hw__contribution_room){0};
+void hw__contribution_scratch_free(hw__contribution_scratch *capacity) {
+    free(capacity->direction);
+    free(capacity->carried);
+    free(capacity->query);
+    free(capacity->partial);
+    free(capacity->gathered);
+    free(capacity->vectors);
+    free(capacity->stream);
+    *capacity = (hw__contribution_scratch){0};
 }
 
 double hw__row_scale(const hw__row *row, const hw__values *values, size_t n_embd) {
@@ -87,13 +87,13 @@ HW__SIMD static void scale(float *out, size_t n, float by) {
 }
 
 /* The same for each product of rows with factors: each has its own projected direction. */
-static void gather_factored(float *query, const float *carried, const hw__meeting *meetings, size_t n,
+static void gather_factored(float *query, const float *carried, const hw__dot_product *dot_products, size_t n,
                             const hw__values *v) {
     size_t heads = v->n_heads / v->n_heads_kv * v->head_size, width = v->n_heads * v->head_size;
     for (size_t kv = 0; kv < v->n_heads_kv; kv++)
         for (size_t i = 0; i < n; i++) {
-            const float *z = carried + meetings[i].direction * width + kv * heads;
-            const float *factor = meetings[i].row->factor + kv * heads;
+            const float *z = carried + dot_products[i].direction * width + kv * heads;
+            const float *factor = dot_products[i].row->factor + kv * heads;
             for (size_t c = 0; c < heads; c++) query[(kv * n + i) * heads + c] = z[c] * factor[c];
         }
 }
@@ -104,53 +104,53 @@ static size_t columns_of(const hw__row *row, size_t first, size_t n) {
 }
 
 /* Adds the products of one KV head's query heads in the columns from `first` on: met [group, BLOCK]. */
-static void add_heads(const hw__meeting *m, const float *met, size_t kv, size_t group, size_t first, size_t n) {
+static void add_heads(const hw__dot_product *m, const float *partial, size_t kv, size_t group, size_t first, size_t n) {
     const float *attn = m->row->heads + kv * group * m->row->stride + first;
-    for (size_t h = 0; h < group; h++) add_products(m->out + first, attn + h * m->row->stride, met + h * BLOCK, n);
+    for (size_t h = 0; h < group; h++) add_products(m->out + first, attn + h * m->row->stride, partial + h * BLOCK, n);
 }
 
 /* The products of a layer; room->query has n_queries: one for each product (`own`), or one for each direction. */
 typedef struct meeting_list {
-    const hw__meeting *meetings; /* [n] */
+    const hw__dot_product *dot_products; /* [n] */
     size_t n, n_queries;
     bool own;
 } meeting_list;
 
-static void meet_block(const meeting_list *list, const hw__values *values, size_t first,
-                       const hw__contribution_room *room) {
-    const hw__meeting *meetings = list->meetings;
+static void multiply_block(const meeting_list *list, const hw__values *values, size_t first,
+                       const hw__contribution_scratch *capacity) {
+    const hw__dot_product *dot_products = list->dot_products;
     size_t n_queries = list->n_queries, group = values->n_heads / values->n_heads_kv;
     size_t d = values->head_size, T = values->n_tokens;
     size_t n = T - first < BLOCK ? T - first : BLOCK;
     for (size_t kv = 0; kv < values->n_heads_kv; kv++) {
-        hw__matmul_part((hw__part){room->met, BLOCK}, (hw__part){room->query + kv * n_queries * group * d, d},
+        hw__matmul_part((hw__part){capacity->partial, BLOCK}, (hw__part){capacity->query + kv * n_queries * group * d, d},
                         (hw__part){values->v + kv * d * T + first, T}, (hw__matmul_size){n_queries * group, d, n}, false);
         for (size_t i = 0; i < list->n; i++)
-            add_heads(&meetings[i], room->met + (list->own ? i : meetings[i].direction) * group * BLOCK, kv, group, first,
-                      columns_of(meetings[i].row, first, n));
+            add_heads(&dot_products[i], capacity->partial + (list->own ? i : dot_products[i].direction) * group * BLOCK, kv, group, first,
+                      columns_of(dot_products[i].row, first, n));
     }
 }
 
-void hw__contribution_linear(hw__meeting *meetings, size_t n, size_t n_directions, const hw__values *values,
-                             size_t n_embd, const hw__contribution_room *room) {
+void hw__contribution_linear(hw__dot_product *dot_products, size_t n, size_t n_directions, const hw__values *values,
+                             size_t n_embd, const hw__contribution_scratch *capacity) {
     size_t T = values->n_tokens;
-    for (size_t j = 0; j < n_directions; j++) carry_through_norm(room->direction + j * n_embd, values, n_embd);
-    hw__matmul(room->carried, room->direction, values->wo, n_directions, n_embd, values->n_heads * values->head_size);
-    bool own = n && meetings[0].row->factor;
+    for (size_t j = 0; j < n_directions; j++) carry_through_norm(capacity->direction + j * n_embd, values, n_embd);
+    hw__matmul(capacity->carried, capacity->direction, values->wo, n_directions, n_embd, values->n_heads * values->head_size);
+    bool own = n && dot_products[0].row->factor;
     if (own) {
-        gather_factored(room->query, room->carried, meetings, n, values);
+        gather_factored(capacity->query, capacity->carried, dot_products, n, values);
     } else {
-        gather_heads(room->query, room->carried, n_directions, values);
+        gather_heads(capacity->query, capacity->carried, n_directions, values);
     }
     for (size_t i = 0; i < n; i++) {
-        meetings[i].with = (float)(meetings[i].with * hw__row_scale(meetings[i].row, values, n_embd));
-        memset(meetings[i].out, 0, meetings[i].row->n_keys * sizeof(float));
+        dot_products[i].with = (float)(dot_products[i].with * hw__row_scale(dot_products[i].row, values, n_embd));
+        memset(dot_products[i].out, 0, dot_products[i].row->n_keys * sizeof(float));
     }
     for (size_t first = 0; first < T; first += BLOCK) {
         size_t take = T - first < BLOCK ? T - first : BLOCK;
-        meet_block(&(meeting_list){meetings, n, own ? n : n_directions, own}, values, first, room);
+        multiply_block(&(meeting_list){dot_products, n, own ? n : n_directions, own}, values, first, capacity);
         for (size_t i = 0; i < n; i++)
-            scale(meetings[i].out + first, columns_of(meetings[i].row, first, take), meetings[i].with);
+            scale(dot_products[i].out + first, columns_of(dot_products[i].row, first, take), dot_products[i].with);
     }
 }
 
@@ -158,14 +158,14 @@ void hw__contribution_linear(hw__meeting *meetings, size_t n, size_t n_direction
 
 /* vectors [H, n, D] <- W_O[:,h] (factor[h] v[h, first + k]), before attention, gain and scale; factor NULL: 1. */
 static void carry_values(size_t first, size_t n, const hw__values *v, const float *factor, size_t n_embd,
-                         const hw__contribution_room *room) {
+                         const hw__contribution_scratch *capacity) {
     size_t d = v->head_size, width = v->n_heads * d, group = v->n_heads / v->n_heads_kv;
     for (size_t h = 0; h < v->n_heads; h++) {
         const float *value = v->v + h / group * d * v->n_tokens + first;
         for (size_t k = 0; (factor || h % group == 0) && k < n; k++)
             for (size_t c = 0; c < d; c++)
-                room->gathered[k * d + c] = value[c * v->n_tokens + k] * (factor ? factor[h * d + c] : 1);
-        hw__matmul_bt((hw__part){room->vectors + h * n * n_embd, n_embd}, (hw__part){room->gathered, d},
+                capacity->gathered[k * d + c] = value[c * v->n_tokens + k] * (factor ? factor[h * d + c] : 1);
+        hw__matmul_bt((hw__part){capacity->vectors + h * n * n_embd, n_embd}, (hw__part){capacity->gathered, d},
                       (hw__part){v->wo + h * d, width}, n, d, n_embd);
     }
 }
@@ -228,8 +228,8 @@ typedef struct stream_of {
 } stream_of;
 
 static stream_of read_stream(const hw__row *row, const hw__values *values, size_t n_embd,
-                             const hw__contribution_room *room) {
-    stream_of s = {room->stream, room->stream + n_embd, room->stream + 2 * n_embd, 0, 0};
+                             const hw__contribution_scratch *capacity) {
+    stream_of s = {capacity->stream, capacity->stream + n_embd, capacity->stream + 2 * n_embd, 0, 0};
     double scale = hw__row_scale(row, values, n_embd);
     for (size_t d = 0; d < n_embd; d++) {
         s.added[d] = row->added[d];
@@ -244,14 +244,14 @@ static stream_of read_stream(const hw__row *row, const hw__values *values, size_
 
 /* Columns first .. of a row, as many as it has of the n_made whose vectors are in the room. */
 static void measure_columns(const hw__lengths *l, size_t first, size_t n_made, const hw__values *values, size_t n_embd,
-                            const hw__contribution_room *room) {
+                            const hw__contribution_scratch *capacity) {
     size_t n = columns_of(l->row, first, n_made);
     if (n == 0) return;
-    stream_of s = read_stream(l->row, values, n_embd, room);
+    stream_of s = read_stream(l->row, values, n_embd, capacity);
     for (size_t i = 0; i < n; i++) {
         size_t k = first + i;
         bool own = k + 1 == l->row->n_keys; /* T includes the residual */
-        const column c = {room->vectors + i * n_embd, l->row->heads + k, n_made * n_embd, l->row->stride,
+        const column c = {capacity->vectors + i * n_embd, l->row->heads + k, n_made * n_embd, l->row->stride,
                           values->n_heads,            n_embd};
         measured m = measure(&c, own ? s.added : s.y, s.factor);
         if (l->norm) l->norm[k] = (float)m.norm;
@@ -267,21 +267,21 @@ static void scale_to_one(float *values, size_t n) {
 
 /* Rows without factors share the vectors; a row with factors needs its own. */
 static void measure_rows(const hw__lengths *rows, size_t n, const hw__values *values, size_t n_embd,
-                         const hw__contribution_room *room) {
+                         const hw__contribution_scratch *capacity) {
     size_t T = 0, step = columns_at_once(values->n_heads, n_embd);
     for (size_t i = 0; i < n; i++)
         if (rows[i].row->n_keys > T) T = rows[i].row->n_keys;
     for (size_t first = 0; first < T; first += step) {
         size_t made = T - first < step ? T - first : step;
-        carry_values(first, made, values, rows[0].row->factor, n_embd, room);
-        for (size_t i = 0; i < n; i++) measure_columns(&rows[i], first, made, values, n_embd, room);
+        carry_values(first, made, values, rows[0].row->factor, n_embd, capacity);
+        for (size_t i = 0; i < n; i++) measure_columns(&rows[i], first, made, values, n_embd, capacity);
     }
 }
 
 void hw__contribution_vectors(const hw__lengths *rows, size_t n, const hw__values *values, size_t n_embd,
-                              const hw__contribution_room *room) {
+                              const hw__contribution_scratch *capacity) {
     size_t together = n && rows[0].row->factor ? 1 : n;
-    for (size_t i = 0; i < n; i += together) measure_rows(rows + i, together, values, n_embd, room);
+    for (size_t i = 0; i < n; i += together) measure_rows(rows + i, together, values, n_embd, capacity);
     for (size_t i = 0; i < n; i++) {
         scale_to_one(rows[i].norm, rows[i].row->n_keys);
         scale_to_one(rows[i].proximity1, rows[i].row->n_keys);

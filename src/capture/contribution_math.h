@@ -35,36 +35,36 @@ typedef struct hw__row {
 } hw__row;
 
 /* Scratch for one layer after another. Zero-initialised. */
-typedef struct hw__contribution_room {
+typedef struct hw__contribution_scratch {
     float *direction;                        /* [n, D] filled by the caller */
     float *carried;                          /* [n, H d] */
     float *query;                            /* [H_kv, n H/H_kv, d] */
-    float *met;                              /* [n H/H_kv, BLOCK] */
+    float *partial;                              /* [n H/H_kv, BLOCK] */
     float *gathered;                         /* [columns at once, d] values of one KV head, for the vector measures */
     float *vectors;                          /* [H, columns at once, D] */
     double *stream;                          /* [3, D] of one row */
-    size_t n, n_embd, n_heads, width, n_met; /* what it was made for: directions, D, H, H d, floats of met */
-} hw__contribution_room;
+    size_t n, n_embd, n_heads, width, n_partial; /* what it was made for: directions, D, H, H d, floats of met */
+} hw__contribution_scratch;
 /* Enlarges the scratch for n directions (at least one) and these values, and starts BLAS. Rows with factors need one
  * direction for each product. */
-hw_err hw__contribution_room_fit(hw__contribution_room *room, size_t n, size_t n_embd, const hw__values *values,
+hw_err hw__contribution_scratch_fit(hw__contribution_scratch *capacity, size_t n, size_t n_embd, const hw__values *values,
                                  hw_error *err);
-void hw__contribution_room_free(hw__contribution_room *room);
+void hw__contribution_scratch_free(hw__contribution_scratch *capacity);
 
 /* A dot product of a row with a direction: out[k] = `with` times attention's part of <T[q,k], z>, for k below the row's
  * n_keys. Several products may share a direction, which is projected once, and several may share a row, whose heads are
  * read once. */
-typedef struct hw__meeting {
+typedef struct hw__dot_product {
     const hw__row *row;
     size_t direction; /* index into room.direction */
     float with;       /* overwritten */
     float *out;       /* [n_keys] */
-} hw__meeting;
+} hw__dot_product;
 
 /* Computes the n products of a layer, those of a row adjacent, with room.direction [n_directions, D], which is
  * overwritten. */
-void hw__contribution_linear(hw__meeting *meetings, size_t n, size_t n_directions, const hw__values *values,
-                             size_t n_embd, const hw__contribution_room *room);
+void hw__contribution_linear(hw__dot_product *dot_products, size_t n, size_t n_directions, const hw__values *values,
+                             size_t n_embd, const hw__contribution_scratch *capacity);
 
 /* Where norm and proximity p=1 and p=2 of a row go: each [n_keys] or NULL, scaled to sum to 1. */
 typedef struct hw__lengths {
@@ -74,7 +74,7 @@ typedef struct hw__lengths {
 
 /* Computes the n rows of a layer. */
 void hw__contribution_vectors(const hw__lengths *rows, size_t n, const hw__values *values, size_t n_embd,
-                              const hw__contribution_room *room);
+                              const hw__contribution_scratch *capacity);
 
 /* scale * (1/rms(o) after a post-norm): the factor s_q of a row. */
 double hw__row_scale(const hw__row *row, const hw__values *values, size_t n_embd);

@@ -6,16 +6,16 @@
 
 #include <stdio.h>
 
-enum { BLOCK = 512, MOST_HEADS = 1024, WORTH_THREADS = 1 << 18 };
+enum { BLOCK = 512, MAX_HEADS = 1024, WORTH_THREADS = 1 << 18 };
 
 /* Sum and minimum of a head's row. */
 typedef struct seen {
     double sum;
-    float least;
+    float min;
 } seen;
 
-/* Adds row [n] to `out`; returns the row's sum, and in *least its least value if that is lower. */
-HW__SIMD static double add_block(float *restrict out, const float *restrict row, size_t n, float *least) {
+/* Adds row [n] to `out`; returns the row's sum, and in *min its minimum if that is lower. */
+HW__SIMD static double add_block(float *restrict out, const float *restrict row, size_t n, float *min) {
     hw__lanes v, to, sums = {0}, low = {0};
     size_t k = 0;
     for (; k + HW__LANES <= n; k += HW__LANES) {
@@ -27,11 +27,11 @@ HW__SIMD static double add_block(float *restrict out, const float *restrict row,
         low = HW__CHOOSE(v < low, v, low);
     }
     double sum = hw__sum_lanes(&sums);
-    for (size_t i = 0; i < HW__LANES; i++) *least = low[i] < *least ? low[i] : *least;
+    for (size_t i = 0; i < HW__LANES; i++) *min = low[i] < *min ? low[i] : *min;
     for (; k < n; k++) {
         out[k] += row[k];
         sum += row[k];
-        *least = row[k] < *least ? row[k] : *least;
+        *min = row[k] < *min ? row[k] : *min;
     }
     return sum;
 }
@@ -55,10 +55,10 @@ static void sum_heads(float *out, const hw__heads *heads, size_t q, size_t n, se
     for (size_t k = 0; k < n; k += BLOCK) {
         size_t take = n - k < BLOCK ? n - k : BLOCK;
         for (size_t h = 0; h < heads->n_heads; h++) {
-            float least = 0;
-            double sum = add_block(out + k, row_of(heads, h, q) + k, take, &least);
+            float min = 0;
+            double sum = add_block(out + k, row_of(heads, h, q) + k, take, &min);
             of[h].sum += sum;
-            of[h].least = least < of[h].least ? least : of[h].least;
+            of[h].min = min < of[h].min ? min : of[h].min;
         }
     }
 }
@@ -93,7 +93,7 @@ static void fuse(float *out, const hw__heads *heads, size_t q, size_t n, hw_fuse
 static size_t bad_head(const seen *of, size_t n_heads, bool sinks) {
     double low = sinks ? 0 : 1 - HW_ROW_TOLERANCE;
     size_t h = 0;
-    while (h < n_heads && of[h].least >= 0 && of[h].sum >= low && of[h].sum <= 1 + HW_ROW_TOLERANCE) h++;
+    while (h < n_heads && of[h].min >= 0 && of[h].sum >= low && of[h].sum <= 1 + HW_ROW_TOLERANCE) h++;
     return h;
 }
 
@@ -106,15 +106,15 @@ static hw_err fail_row(const hw__heads *heads, const hw__fused_rows *rows, size_
     return hw__fail(err, HW_ERR_ENGINE,
                     "attention of layer %zu, %s, row %zu sums to %g over its %zu columns%s: it must be 1 within %g",
                     how.layer, which, heads->q0 + rows->first + i, of[h].sum, rows->n[i],
-                    of[h].least < 0 ? ", with negative weights" : "",
+                    of[h].min < 0 ? ", with negative weights" : "",
                     HW_ROW_TOLERANCE);
 }
 
 hw_err hw__fuse_rows(const hw__fused_rows *fused, const hw__heads *heads, hw__fusion how, hw_error *err) {
     size_t count = fused->count;
-    if (heads->n_heads == 0 || heads->n_heads > MOST_HEADS)
+    if (heads->n_heads == 0 || heads->n_heads > MAX_HEADS)
         return hw__fail(err, HW_ERR_ENGINE, "layer %zu has %zu heads: 1..%d are handled", how.layer, heads->n_heads,
-                        MOST_HEADS);
+                        MAX_HEADS);
     size_t bad_row = count; /* the first one, so that the message does not depend on the threads */
     long rows = (long)count;
     bool many = count * heads->n_keys * heads->n_heads >= WORTH_THREADS;
@@ -122,12 +122,12 @@ hw_err hw__fuse_rows(const hw__fused_rows *fused, const hw__heads *heads, hw__fu
     (void)many, (void)threads; /* unused without OpenMP */
 #pragma omp parallel for num_threads(threads) if (many) reduction(min : bad_row)
     for (long i = 0; i < rows; i++) {
-        seen of[MOST_HEADS];
+        seen of[MAX_HEADS];
         fuse(fused->out[i], heads, fused->first + (size_t)i, fused->n[i], how.fuse, of);
         if (bad_head(of, heads->n_heads, how.sinks) < heads->n_heads && (size_t)i < bad_row) bad_row = (size_t)i;
     }
     if (bad_row == count) return HW_OK;
-    seen of[MOST_HEADS];
+    seen of[MAX_HEADS];
     sum_heads(fused->out[bad_row], heads, fused->first + bad_row, fused->n[bad_row], of);
     return fail_row(heads, fused, bad_row, of, how, err);
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_LISTED = 8, LINE = 40 };
+enum { MAX_LISTED = 8, LINE = 40 };
 
 static bool reads_so(const hw__piece *piece, const char *text, size_t n) {
     return piece->n_bytes == n && memcmp(piece->bytes, text, n) == 0;
@@ -27,16 +27,16 @@ static hw_err search(int32_t *id, hw__engine *engine, const char *text, size_t n
 
 /* "against "New York": ... is 2 tokens: "New", " York"" */
 static hw_err fail_listing(const hw__tokens *tokens, hw__engine *engine, const char *text, size_t n, hw_error *err) {
-    char line[LINE], list[MOST_LISTED * (LINE + 4) + 8] = "";
+    char line[LINE], list[MAX_LISTED * (LINE + 4) + 8] = "";
     size_t at = 0;
-    for (size_t i = 0; i < tokens->n && i < MOST_LISTED; i++) {
+    for (size_t i = 0; i < tokens->n && i < MAX_LISTED; i++) {
         hw__piece piece;
         hw_err rc = engine->ops->piece(engine, &piece, tokens->ids[i], err);
         if (rc != HW_OK) return rc;
         at += (size_t)snprintf(list + at, sizeof list - at, "%s\"%s\"", i ? ", " : "",
                                hw__utf8_line(line, sizeof line, piece.bytes, piece.n_bytes));
     }
-    if (tokens->n > MOST_LISTED) snprintf(list + at, sizeof list - at, " ...");
+    if (tokens->n > MAX_LISTED) snprintf(list + at, sizeof list - at, " ...");
     return hw__fail(err, HW_ERR_ARGUMENT,
                     "against \"%s\": it must read exactly as one token of the model does, and is read as %zu: %s",
                     hw__utf8_line(line, sizeof line, text, n), tokens->n, list);

@@ -33,15 +33,15 @@ typedef struct sizes {
     double width;                           /* floats of a target row of a signal */
     bool sums;                              /* signals are summed by segment */
     double reused;                          /* tokens of the prefix reused from an earlier trace */
-    hw_rows rows;
+    hw_row_retention rows;
     uint32_t signals;
 } sizes;
 
 static double layer_floats(const sizes *s) { return s->tokens * (s->tokens + 1) / 2; }
 
-static double kept_floats(hw_rows kept, const sizes *s) {
+static double kept_floats(hw_row_retention kept, const sizes *s) {
     double prompt = (s->prompt - 1) * s->prompt / 2; /* rows before the target rows */
-    return kept == HW_ROWS_ALL ? layer_floats(s) : kept == HW_ROWS_INTEREST ? layer_floats(s) - prompt : 0;
+    return kept == HW_ROWS_ALL ? layer_floats(s) : kept == HW_ROWS_TARGET ? layer_floats(s) - prompt : 0;
 }
 
 static double signal_bytes(uint32_t wanted, const sizes *s) {
@@ -73,8 +73,8 @@ static double prefix_bytes(const hw_trace *prefix) {
  * proportion. */
 static double level_floats(const sizes *s) {
     double floats = 0;
-    for (double first = 0; first < s->tokens; first += HW__LEVEL_ROWS) {
-        double end = first + HW__LEVEL_ROWS < s->tokens ? first + HW__LEVEL_ROWS : s->tokens;
+    for (double first = 0; first < s->tokens; first += HW__BLOCK_ROWS) {
+        double end = first + HW__BLOCK_ROWS < s->tokens ? first + HW__BLOCK_ROWS : s->tokens;
         double reach = end < s->prompt ? end / s->prompt * s->columns : s->columns;
         floats += (end - first) * (reach + 1);
     }
@@ -88,9 +88,9 @@ static double method_bytes(const hw_explainer *x, const sizes *s) {
     double levels = s->rows == HW_ROWS_ALL ? 2 : s->layers + 1;
     for (size_t i = 0; x && i < x->n; i++) {
         const hw_method_info *method = &x->list[i].method->info;
-        if (hw_method_heeds(method, &x->list[i].params) & HW_USES_DIRECTION)
+        if (hw_method_active_traits(method, &x->list[i].params) & HW_USES_DIRECTION)
             composing =
-                levels * level_floats(s) * sizeof(float) + hw__fold_bytes((size_t)s->tokens, (size_t)s->columns + 1);
+                levels * level_floats(s) * sizeof(float) + hw__rollout_forward_bytes((size_t)s->tokens, (size_t)s->columns + 1);
         double numbers = n * (method->traits & HW_GIVES_LAYERS ? s->sources : 1);
         results += numbers * s->columns * sizeof(float);
         /* Followed through the completion: M with its columns, and the finished rows. */
@@ -105,7 +105,7 @@ static double seconds(const hw__engine *engine, const hw_explainer *x, const siz
     double attention = 4.0 * info->n_layers * info->n_embd * (layer_floats(s) - s->reused * (s->reused + 1) / 2);
     double flops = 2.0 * (double)info->n_params * (s->prompt - s->reused) + attention;
     for (size_t i = 0; x && i < x->n; i++)
-        if (hw_method_heeds(&x->list[i].method->info, &x->list[i].params) & HW_USES_DIRECTION)
+        if (hw_method_active_traits(&x->list[i].method->info, &x->list[i].params) & HW_USES_DIRECTION)
             flops += 2 * s->layers * layer_floats(s) * s->columns;
     return flops / (FLOPS_A_THREAD * threads) + n * (double)info->n_bytes / WEIGHT_BYTES_A_SECOND;
 }
@@ -145,7 +145,7 @@ hw_err hw__estimate(hw_estimate *out, const hw__engine *engine, const hw__run_to
     if (engine->ops->footprint) engine->ops->footprint(engine, &lengths, &e.cache, &e.buffers);
     e.rows = (uint64_t)(s.layers * kept_floats(s.rows, &s) * sizeof(float));
     e.signals = (uint64_t)signal_bytes(s.signals, &s);
-    e.waiting = hw__pending_bytes(info, s.signals, e.n_prompt, e.n_tokens, s.sums);
+    e.waiting = hw__signal_batch_bytes(info, s.signals, e.n_prompt, e.n_tokens, s.sums);
     e.methods = (uint64_t)method_bytes(p->explainer, &s);
     e.state = (uint64_t)prefix_bytes(p->prefix) + (p->saves_state ? e.cache : 0);
     e.total = e.weights + e.program + e.cache + e.buffers + e.rows + e.signals + e.waiting + e.methods + e.state;

@@ -14,7 +14,7 @@ static bool same_model(const hw_run *a, const hw_run *b) {
            a->options.f32_cache == b->options.f32_cache;
 }
 
-size_t hw__prefix_shared(const hw_trace *prefix, const hw_run *run, hw_rows kept, const int32_t *ids, size_t n,
+size_t hw__prefix_shared(const hw_trace *prefix, const hw_run *run, hw_row_retention kept, const int32_t *ids, size_t n,
                          uint32_t wanted) {
     if (!prefix || !same_model(prefix->run, run) || (kept == HW_ROWS_ALL && prefix->kept != HW_ROWS_ALL)) return 0;
     for (int i = 0; i < HW_N_SIGNALS; i++)

@@ -18,7 +18,7 @@ enum { HW__PREFIX_GROUP = 4, HW__PREFIX_MIN_REST = 2 };
 /* How many of the prompt's tokens ids [n] `prefix` (nullable) gives all of that a trace of `run` is to keep: its rows, where
  * prompt rows are `kept`, and the signals of every row that are `wanted`; never the last ones, whose output chooses the
  * completion. 0 where it is of another model or was fused otherwise. */
-size_t hw__prefix_shared(const hw_trace *prefix, const hw_run *run, hw_rows kept, const int32_t *ids, size_t n,
+size_t hw__prefix_shared(const hw_trace *prefix, const hw_run *run, hw_row_retention kept, const int32_t *ids, size_t n,
                          uint32_t wanted);
 
 /* Copies what must be kept of the first n rows into `trace`, which has the capacity. */

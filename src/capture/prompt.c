@@ -33,10 +33,10 @@ typedef struct reader {
 } reader;
 
 static hw_err append_ids(hw__tokens *ids, const hw__tokens *more, hw_error *err) {
-    int32_t *grown = hw__realloc(ids->ids, ids->n + more->n, sizeof *grown);
-    if (!grown) return hw__fail_memory(err, "the prompt's tokens", ids->n + more->n, sizeof *grown);
-    if (more->n) memcpy(grown + ids->n, more->ids, more->n * sizeof *grown);
-    ids->ids = grown;
+    int32_t *resized = hw__realloc(ids->ids, ids->n + more->n, sizeof *resized);
+    if (!resized) return hw__fail_memory(err, "the prompt's tokens", ids->n + more->n, sizeof *resized);
+    if (more->n) memcpy(resized + ids->n, more->ids, more->n * sizeof *resized);
+    ids->ids = resized;
     ids->n += more->n;
     return HW_OK;
 }
@@ -73,12 +73,12 @@ static void place(hw_token *token, reader *r, size_t begin, size_t end) {
 }
 
 /* Fills list[n] with the part's tokens; `pool` holds their bytes. */
-static hw_err describe(hw_token *list, hw__pool *pool, const hw__tokens *part, hw__engine *engine, hw_error *err) {
+static hw_err describe(hw_token *list, hw__arena *pool, const hw__tokens *part, hw__engine *engine, hw_error *err) {
     for (size_t i = 0; i < part->n; i++) {
         hw__piece piece;
         hw_err rc = engine->ops->piece(engine, &piece, part->ids[i], err);
         if (rc != HW_OK) return rc;
-        const char *bytes = hw__pool_strndup(pool, piece.bytes, piece.n_bytes);
+        const char *bytes = hw__arena_strndup(pool, piece.bytes, piece.n_bytes);
         if (!bytes) return hw__fail_memory(err, "a token's text", piece.n_bytes, 1);
         list[i] = (hw_token){.bytes = bytes,
                              .n_bytes = piece.n_bytes,
@@ -92,11 +92,11 @@ static hw_err describe(hw_token *list, hw__pool *pool, const hw__tokens *part, h
 /* Appends the tokens of bytes [begin, end) of the text, or, with `around`, tokens without text. */
 static hw_err add_tokens(reader *r, const hw__tokens *part, size_t begin, size_t end, bool around, hw_error *err) {
     if (!r->run) return append_ids(r->ids, part, err);
-    hw__pool pool = {0};
+    hw__arena pool = {0};
     hw_token *list = hw__alloc(part->n, sizeof *list);
     hw_err rc = list ? describe(list, &pool, part, r->engine, err)
                      : hw__fail_memory(err, "the prompt's tokens", part->n, sizeof *list);
-    if (rc == HW_OK && !around) hw__align(list, part->n, r->text + begin, end - begin);
+    if (rc == HW_OK && !around) hw__find_token_spans(list, part->n, r->text + begin, end - begin);
     for (size_t i = 0; rc == HW_OK && i < part->n; i++) {
         if (around) {
             list[i].role = r->around;
@@ -107,7 +107,7 @@ static hw_err add_tokens(reader *r, const hw__tokens *part, size_t begin, size_t
         rc = hw__run_add_token(r->run, &list[i], err);
     }
     free(list);
-    hw__pool_clear(&pool);
+    hw__arena_clear(&pool);
     return rc == HW_OK ? append_ids(r->ids, part, err) : rc;
 }
 
@@ -290,9 +290,7 @@ static hw_err read_chat(hw_run *run, hw__tokens *ids, hw__engine *engine, const 
     const hw__chat chat = {.messages = p->n_messages ? p->messages : &own,
                            .n_messages = p->n_messages ? p->n_messages : 1,
                            .source = p->chat_template,
-                           .thinking = p->thinking,
-                           .stop = p->stop,
-                           .stop_ctx = p->ctx};
+                           .thinking = p->thinking};
     hw__conversation c;
     hw_err rc = HW_OK;
     for (size_t i = 0; rc == HW_OK && i < chat.n_messages; i++) {

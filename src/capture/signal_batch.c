@@ -25,8 +25,8 @@ struct hw__factors {
 /* Memory for batched heads: the first limit, or the second if signals are kept as sums, because heads would otherwise
  * be most of the run's memory. Half of the first made decoding after 2,048 tokens 1.19 times plain generation's instead
  * of 1.15; batches of FEW rows took a sixth more processor time than 64 MB, after 4,401 tokens. */
-static const size_t ROOM_BYTES = (size_t)128 << 20, SMALL_ROOM_BYTES = (size_t)16 << 20;
-enum { FEW = 4 };
+static const size_t BATCH_BYTES = (size_t)128 << 20, SMALL_BATCH_BYTES = (size_t)16 << 20;
+enum { MIN_BATCH_ROWS = 4 };
 
 static const uint32_t NEEDS_READOUT = 1u << HW_SIGNAL_LOGIT;
 static const uint32_t NEEDS_VALUES = ~(1u << HW_SIGNAL_RESIDUAL); /* signals that need more than the stream */
@@ -38,19 +38,19 @@ static uint32_t both(int signal) { return 1u << signal | 1u << every(signal); }
 static const uint32_t EVERY_ROW = ((1u << N_MEASURES) - 1) << HW_SIGNAL_ALL_PROJECTION;
 
 /* Maximum memory of all every-row signals together. */
-static const uint64_t MOST_EVERY_BYTES = (uint64_t)4 << 30;
+static const uint64_t MAX_EVERY_BYTES = (uint64_t)4 << 30;
 
 /* Each takes as much memory as attention itself: T^2 / 2 per layer. */
 static hw_err check_memory(const hw_trace *trace, uint32_t wanted, size_t n_tokens, hw_error *err) {
     double layer = (double)n_tokens * ((double)n_tokens + 1) / 2 * sizeof(float), bytes = 0;
     for (int s = 0; s < N_MEASURES; s++)
         if (wanted & 1u << every(s)) bytes += layer * (double)trace->n_sources;
-    if (bytes <= (double)MOST_EVERY_BYTES) return HW_OK;
+    if (bytes <= (double)MAX_EVERY_BYTES) return HW_OK;
     return hw__fail(err, HW_ERR_ARGUMENT,
                     "contributions of every row over %zu tokens and %zu layers would take %.1f GiB, at most %.0f GiB "
                     "are kept: shorten "
                     "the prompt, or aggregate by mean, which needs the rows of interest alone",
-                    n_tokens, trace->n_sources, bytes / (1 << 30), (double)MOST_EVERY_BYTES / (1 << 30));
+                    n_tokens, trace->n_sources, bytes / (1 << 30), (double)MAX_EVERY_BYTES / (1 << 30));
 }
 
 static hw_err check_engine(const hw_model_info *info, uint32_t wanted, hw_error *err) {
@@ -75,13 +75,13 @@ static size_t row_bytes(const row_shape *s, size_t n_tokens) {
 
 /* Capacity in rows for `rows` rows: as many as fit, at least one, and all if only few more than fit would need a second
  * batch, because each batch reads the values and weights of all layers. */
-static size_t room_for(const row_shape *shape, size_t n_tokens, size_t rows, bool small) {
-    size_t bytes = row_bytes(shape, n_tokens), room = ROOM_BYTES / bytes;
-    if (small && room > FEW) room = SMALL_ROOM_BYTES / bytes > FEW ? SMALL_ROOM_BYTES / bytes : FEW;
-    if (room < 1) room = 1;
-    if (!small && rows - rows / 3 <= room) room = rows;
-    if (room > HW__MOST_PENDING) room = HW__MOST_PENDING;
-    return room > rows ? rows : room;
+static size_t rows_that_fit(const row_shape *shape, size_t n_tokens, size_t rows, bool small) {
+    size_t bytes = row_bytes(shape, n_tokens), capacity = BATCH_BYTES / bytes;
+    if (small && capacity > MIN_BATCH_ROWS) capacity = SMALL_BATCH_BYTES / bytes > MIN_BATCH_ROWS ? SMALL_BATCH_BYTES / bytes : MIN_BATCH_ROWS;
+    if (capacity < 1) capacity = 1;
+    if (!small && rows - rows / 3 <= capacity) capacity = rows;
+    if (capacity > HW__MAX_BATCH_ROWS) capacity = HW__MAX_BATCH_ROWS;
+    return capacity > rows ? rows : capacity;
 }
 
 /* Number of keys of this many rows, the last of which is row end-1. */
@@ -89,50 +89,50 @@ static double keys_of(size_t rows, size_t end) { return (double)rows * ((double)
 
 /* Rows have different lengths, so the longest rows that can be batched together are counted: the last ones of the
  * prompt that fill the batch, or those after them. */
-uint64_t hw__pending_bytes(const hw_model_info *info, uint32_t wanted, size_t n_prompt, size_t n_tokens, bool sums) {
+uint64_t hw__signal_batch_bytes(const hw_model_info *info, uint32_t wanted, size_t n_prompt, size_t n_tokens, bool sums) {
     if (!wanted || info->n_layers + info->n_sources < 1 || info->n_heads < 1 || n_tokens < 1) return 0;
     size_t L = (size_t)info->n_layers, H = (size_t)info->n_heads;
     size_t S = info->n_sources > info->n_layers ? (size_t)info->n_sources : L;
     bool of_all = wanted & EVERY_ROW;
     row_shape shape = {L, S, H, (size_t)info->n_embd};
     size_t rows = of_all ? n_tokens : n_tokens - n_prompt + 1;
-    size_t room = room_for(&shape, n_tokens, rows, sums && !of_all);
-    size_t of_prompt = rows - (n_tokens - n_prompt), left = of_prompt % room, last = left + n_tokens - n_prompt;
-    double whole = of_prompt < room ? 0 : keys_of(room, n_prompt - left);
-    double rest = keys_of(last < room ? last : room, n_tokens);
-    double heads = (double)L * (double)H * (whole > rest ? whole : rest), stream = 3.0 * (double)room * info->n_embd;
+    size_t capacity = rows_that_fit(&shape, n_tokens, rows, sums && !of_all);
+    size_t of_prompt = rows - (n_tokens - n_prompt), left = of_prompt % capacity, last = left + n_tokens - n_prompt;
+    double whole = of_prompt < capacity ? 0 : keys_of(capacity, n_prompt - left);
+    double rest = keys_of(last < capacity ? last : capacity, n_tokens);
+    double heads = (double)L * (double)H * (whole > rest ? whole : rest), stream = 3.0 * (double)capacity * info->n_embd;
     return (uint64_t)((heads + (double)S * stream) * sizeof(float));
 }
 
 /* Rows are stored contiguously, each with its own length: memory of unused rows is not touched. */
-static float *heads_at(const hw__pending *p, size_t layer, size_t slot) {
+static float *heads_at(const hw__signal_batch *p, size_t layer, size_t slot) {
     size_t before = slot * (p->first + 1) + slot * (slot - 1) / 2; /* columns of the slots before this one */
-    return p->heads + p->n_heads * (layer * p->room * p->n_keys + before);
+    return p->heads + p->n_heads * (layer * p->capacity * p->n_keys + before);
 }
 
-/* Prefaults the memory of batched target rows, as hw__trace_touch() does for their signals. */
-static void touch_rows(const hw__pending *p) {
+/* Prefaults the memory of batched target rows, as hw__trace_prefault() does for their signals. */
+static void prefault_rows(const hw__signal_batch *p) {
     for (size_t l = 0; l < p->trace->n_layers; l++)
-        hw__touch(heads_at(p, l, 0), (size_t)(heads_at(p, l, p->room) - heads_at(p, l, 0)) * sizeof *p->heads);
-    hw__touch(p->added, p->n_sources * p->room * p->n_embd * sizeof *p->added);
+        hw__prefault(heads_at(p, l, 0), (size_t)(heads_at(p, l, p->capacity) - heads_at(p, l, 0)) * sizeof *p->heads);
+    hw__prefault(p->added, p->n_sources * p->capacity * p->n_embd * sizeof *p->added);
 }
 
-hw_err hw__pending_compare(hw__pending *p, size_t n_others, hw_error *err) {
+hw_err hw__signal_batch_compare(hw__signal_batch *p, size_t n_others, hw_error *err) {
     if (!p->wanted) return HW_OK;
-    size_t n = p->room * n_others; /* at most HW__MOST_PENDING HW__MAX_OTHERS */
-    p->contrasts = hw__alloc(p->room, sizeof *p->contrasts);
+    size_t n = p->capacity * n_others; /* at most HW__MAX_BATCH_ROWS HW__MAX_OTHERS */
+    p->contrasts = hw__alloc(p->capacity, sizeof *p->contrasts);
     p->ids = hw__alloc(n + 1, sizeof *p->ids);
     p->weights = hw__alloc(n + 1, sizeof *p->weights);
     if (!p->contrasts || !p->ids || !p->weights)
         return hw__fail_memory(err, "tokens to compare logits with", n, sizeof *p->ids + sizeof *p->weights);
-    for (size_t i = 0; i < p->room; i++)
+    for (size_t i = 0; i < p->capacity; i++)
         p->contrasts[i] = (hw__contrast){.ids = p->ids + i * n_others, .weights = p->weights + i * n_others};
     return HW_OK;
 }
 
-hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info, size_t n_tokens,
+hw_err hw__signal_batch_new(hw__signal_batch *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info, size_t n_tokens,
                        hw_error *err) {
-    *p = (hw__pending){.trace = trace, .wanted = wanted};
+    *p = (hw__signal_batch){.trace = trace, .wanted = wanted};
     if (!wanted) return HW_OK;
     hw_err rc = check_engine(info, wanted, err);
     if (rc == HW_OK) rc = check_memory(trace, wanted, n_tokens, err);
@@ -147,46 +147,46 @@ hw_err hw__pending_new(hw__pending *p, hw_trace *trace, uint32_t wanted, const h
     p->sources = trace->run->model.sources;
     size_t row = p->n_heads * p->n_keys;
     row_shape shape = {trace->n_layers, p->n_sources, p->n_heads, p->n_embd};
-    p->room = room_for(&shape, n_tokens, n_tokens - p->first, trace->signals.groups && !p->every);
-    size_t stream = p->n_sources * p->room;
-    p->heads = hw__alloc(trace->n_layers * p->room, row * sizeof(float));
+    p->capacity = rows_that_fit(&shape, n_tokens, n_tokens - p->first, trace->signals.groups && !p->every);
+    size_t stream = p->n_sources * p->capacity;
+    p->heads = hw__alloc(trace->n_layers * p->capacity, row * sizeof(float));
     p->factors = hw__alloc(p->n_sources, sizeof *p->factors);
     p->before = hw__alloc(stream, p->n_embd * sizeof(float));
     p->added = hw__alloc(stream, p->n_embd * sizeof(float));
     p->mixed = hw__alloc(stream, p->n_embd * sizeof(float));
     p->shown = hw__alloc(stream, sizeof *p->shown);
-    p->final = hw__alloc(p->room, p->n_embd * sizeof(float));
-    p->origin = hw__alloc(p->room, p->n_embd * sizeof(float));
-    p->logit = hw__alloc(p->room, sizeof *p->logit);
+    p->final = hw__alloc(p->capacity, p->n_embd * sizeof(float));
+    p->origin = hw__alloc(p->capacity, p->n_embd * sizeof(float));
+    p->logit = hw__alloc(p->capacity, sizeof *p->logit);
     if (!p->heads || !p->before || !p->added || !p->mixed || !p->final || !p->origin || !p->logit || !p->shown ||
         !p->factors)
         return hw__fail_memory(err, "rows to explain", stream, (row + 3 * p->n_embd) * sizeof(float));
     rc = hw__trace_add_signals(trace, wanted, n_tokens - of_interest, n_tokens, err);
-    if (rc == HW_OK && !p->every) touch_rows(p);
+    if (rc == HW_OK && !p->every) prefault_rows(p);
     return rc;
 }
 
-void hw__pending_skip(hw__pending *p, size_t n) {
+void hw__signal_batch_skip(hw__signal_batch *p, size_t n) {
     if (p->first < n) p->first = n;
 }
 
-bool hw__pending_reads_values(const hw__pending *p) { return p->wanted & NEEDS_VALUES; }
+bool hw__signal_batch_reads_values(const hw__signal_batch *p) { return p->wanted & NEEDS_VALUES; }
 
-size_t hw__pending_from(const hw__pending *p) {
+size_t hw__signal_batch_from(const hw__signal_batch *p) {
     bool all = p->every || p->wanted & 1u << HW_SIGNAL_RESIDUAL;
     return p->wanted && !all ? p->trace->run->n_prompt - 1 : 0;
 }
 
 /* Slot of absolute row q, or -1 if it is not kept. */
-static ptrdiff_t slot_of(const hw__pending *p, size_t q) {
-    return q < p->first || q - p->first >= p->room ? -1 : (ptrdiff_t)(q - p->first);
+static ptrdiff_t slot_of(const hw__signal_batch *p, size_t q) {
+    return q < p->first || q - p->first >= p->capacity ? -1 : (ptrdiff_t)(q - p->first);
 }
 
-static float *stream_at(const hw__pending *p, float *of, size_t source, size_t slot) {
-    return of + (source * p->room + slot) * p->n_embd;
+static float *stream_at(const hw__signal_batch *p, float *of, size_t source, size_t slot) {
+    return of + (source * p->capacity + slot) * p->n_embd;
 }
 
-hw_err hw__pending_heads(hw__pending *p, size_t layer, const hw__heads *h, hw_error *err) {
+hw_err hw__signal_batch_heads(hw__signal_batch *p, size_t layer, const hw__heads *h, hw_error *err) {
     if (!p->wanted || h->mean) return HW_OK; /* means are of rows before the first one kept */
     if (h->n_heads != p->n_heads)
         return hw__fail(err, HW_ERR_UNSUPPORTED,
@@ -211,35 +211,35 @@ static double length(const float *v, size_t n) {
 }
 
 /* The logit needs only what attention added. */
-static bool needs_before(const hw__pending *p) {
+static bool needs_before(const hw__signal_batch *p) {
     return p->wanted & ~(1u << HW_SIGNAL_RESIDUAL | 1u << HW_SIGNAL_LOGIT);
 }
 
 /* Allocates the factors of batched rows. */
-static hw_err fit_factors(hw__pending *p, size_t source, size_t width, hw_error *err) {
+static hw_err fit_factors(hw__signal_batch *p, size_t source, size_t width, hw_error *err) {
     struct hw__factors *f = &p->factors[source];
     if (!f->cells) {
-        f->cells = hw__alloc(p->room, width * sizeof *f->cells);
+        f->cells = hw__alloc(p->capacity, width * sizeof *f->cells);
         f->width = f->cells ? width : 0;
-        if (!f->cells) return hw__fail_memory(err, "gates", p->room, width * sizeof *f->cells);
+        if (!f->cells) return hw__fail_memory(err, "gates", p->capacity, width * sizeof *f->cells);
     }
     if (f->width == width) return HW_OK;
     return hw__fail(err, HW_ERR_UNSUPPORTED, "source %zu gates %zu channels, and %zu before", source, width, f->width);
 }
 
-static float *factor_at(const hw__pending *p, size_t source, size_t slot) {
+static float *factor_at(const hw__signal_batch *p, size_t source, size_t slot) {
     const struct hw__factors *f = &p->factors[source];
     return f->cells ? f->cells + slot * f->width : NULL;
 }
 
-static void note_residual(const hw__pending *p, size_t layer, size_t q, const float *before, const float *added) {
+static void note_residual(const hw__signal_batch *p, size_t layer, size_t q, const float *before, const float *added) {
     float *residual = p->trace->signals.values[HW_SIGNAL_RESIDUAL];
     if (!residual) return;
     double a = length(added, p->n_embd), x = length(before, p->n_embd);
     residual[layer * p->trace->signals.n_tokens + q] = (float)(a + x > 0 ? a / (a + x) : 0);
 }
 
-hw_err hw__pending_stream(hw__pending *p, size_t source, const hw__stream *s, hw_error *err) {
+hw_err hw__signal_batch_stream(hw__signal_batch *p, size_t source, const hw__stream *s, hw_error *err) {
     hw_err rc = s->factor ? fit_factors(p, source, s->factor_width, err) : HW_OK;
     int32_t layer = p->sources[source].layer;
     if (rc != HW_OK) return rc;
@@ -254,33 +254,33 @@ hw_err hw__pending_stream(hw__pending *p, size_t source, const hw__stream *s, hw
         if (s->mixed) memcpy(stream_at(p, p->mixed, source, (size_t)slot), s->mixed + i * p->n_embd, bytes);
         if (s->factor)
             memcpy(factor_at(p, source, (size_t)slot), s->factor + i * s->factor_width, s->factor_width * sizeof(float));
-        p->shown[source * p->room + (size_t)slot] = true;
+        p->shown[source * p->capacity + (size_t)slot] = true;
         if ((size_t)slot >= p->n) p->n = (size_t)slot + 1;
     }
     return HW_OK;
 }
 
 /* to [room, D] <- those of rows [n_rows, D] that are kept. */
-static void copy_waiting(const hw__pending *p, float *to, const float *rows, size_t n_rows, size_t q0) {
+static void copy_waiting(const hw__signal_batch *p, float *to, const float *rows, size_t n_rows, size_t q0) {
     for (size_t i = 0; i < n_rows; i++) {
         ptrdiff_t slot = slot_of(p, q0 + i);
         if (slot >= 0) memcpy(to + (size_t)slot * p->n_embd, rows + i * p->n_embd, p->n_embd * sizeof(float));
     }
 }
 
-hw_err hw__pending_final(hw__pending *p, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
+hw_err hw__signal_batch_final(hw__signal_batch *p, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
     (void)err;
     copy_waiting(p, p->final, rows, n_rows, q0);
     return HW_OK;
 }
 
-hw_err hw__pending_origin(hw__pending *p, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
+hw_err hw__signal_batch_origin(hw__signal_batch *p, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
     (void)err;
     copy_waiting(p, p->origin, rows, n_rows, q0);
     return HW_OK;
 }
 
-hw__contrast *hw__pending_contrast(hw__pending *p, size_t q, double **logit) {
+hw__contrast *hw__signal_batch_contrast(hw__signal_batch *p, size_t q, double **logit) {
     ptrdiff_t slot = p->wanted ? slot_of(p, q) : -1;
     if (slot < 0) return NULL;
     *logit = &p->logit[slot];
@@ -296,7 +296,7 @@ static double dot(const float *a, const float *b, size_t n) {
 }
 
 /* Without the rows of a recurrent layer, which are computed when it is explained. */
-static hw__row row_at(const hw__pending *p, size_t source, size_t slot) {
+static hw__row row_at(const hw__signal_batch *p, size_t source, size_t slot) {
     int32_t layer = p->sources[source].layer;
     return (hw__row){
         .heads = layer >= 0 ? heads_at(p, (size_t)layer, slot) : NULL,
@@ -309,30 +309,30 @@ static hw__row row_at(const hw__pending *p, size_t source, size_t slot) {
     };
 }
 
-static bool of_interest(const hw__pending *p, size_t slot) { return p->first + slot + 1 >= p->trace->run->n_prompt; }
+static bool of_interest(const hw__signal_batch *p, size_t slot) { return p->first + slot + 1 >= p->trace->run->n_prompt; }
 
 /* The row of the trace's signals for a slot. */
-static size_t signal_row(const hw__pending *p, size_t slot) { return p->first + slot - (p->trace->run->n_prompt - 1); }
+static size_t signal_row(const hw__signal_batch *p, size_t slot) { return p->first + slot - (p->trace->run->n_prompt - 1); }
 
 /* Workspace of one thread: scratch for one source, kept between batches because new memory is expensive; separate for
  * attention and recurrent layers, which have other sizes. */
-struct hw__desk {
+struct hw__batch_workspace {
     hw__values values[2];
-    hw__contribution_room room[2];
+    hw__contribution_scratch capacity[2];
     float *weights; /* [n_weights] rows of a recurrent layer */
     size_t n_weights;
     float *tokens; /* [signals, slots, T] target rows that the trace keeps as sums; NULL: they are written to the
                       trace directly */
     double *sums;  /* [1 + groups] */
 };
-typedef struct hw__desk desk;
+typedef struct hw__batch_workspace workspace;
 
 /* The target-row signals that are wanted. */
 static uint32_t of_rows(uint32_t wanted) { return wanted & ((1u << N_ROW_SIGNALS) - 1); }
 
-static size_t token_rows(const hw__pending *p) { return (size_t)__builtin_popcount(of_rows(p->wanted)) * p->room; }
+static size_t token_rows(const hw__signal_batch *p) { return (size_t)__builtin_popcount(of_rows(p->wanted)) * p->capacity; }
 
-static hw_err desk_open(desk *d, const hw__pending *p, hw_error *err) {
+static hw_err workspace_open(workspace *d, const hw__signal_batch *p, hw_error *err) {
     size_t rows = token_rows(p);
     if (!p->trace->signals.groups) return HW_OK;
     d->tokens = hw__alloc(rows, p->n_keys * sizeof *d->tokens);
@@ -340,10 +340,10 @@ static hw_err desk_open(desk *d, const hw__pending *p, hw_error *err) {
     return d->tokens && d->sums ? HW_OK : hw__fail_memory(err, "signals", rows, p->n_keys * sizeof *d->tokens);
 }
 
-static void desk_clear(desk *d) {
+static void workspace_clear(workspace *d) {
     for (int i = 0; i < 2; i++) {
         hw__values_clear(&d->values[i]);
-        hw__contribution_room_free(&d->room[i]);
+        hw__contribution_scratch_free(&d->capacity[i]);
     }
     free(d->weights);
     free(d->tokens);
@@ -351,26 +351,26 @@ static void desk_clear(desk *d) {
 }
 
 /* The target row of a slot, by token. */
-static float *row_of_interest(const hw__pending *p, const desk *d, int signal, size_t layer, size_t slot) {
+static float *target_row(const hw__signal_batch *p, const workspace *d, int signal, size_t layer, size_t slot) {
     if (!d->tokens) return hw__trace_signal(p->trace, (hw_signal)signal, layer, signal_row(p, slot));
     size_t before = (size_t)__builtin_popcount(of_rows(p->wanted) & ((1u << signal) - 1));
-    return d->tokens + (before * p->room + slot) * p->n_keys;
+    return d->tokens + (before * p->capacity + slot) * p->n_keys;
 }
 
 /* Destination of a measure of a slot: with the other rows if every row is wanted, NULL if it is not wanted. */
-static float *place(const hw__pending *p, const desk *d, hw_signal signal, size_t layer, size_t slot) {
-    if (!p->shown[layer * p->room + slot]) return NULL;
+static float *place(const hw__signal_batch *p, const workspace *d, hw_signal signal, size_t layer, size_t slot) {
+    if (!p->shown[layer * p->capacity + slot]) return NULL;
     if (p->wanted & 1u << every(signal)) return hw__trace_every(p->trace, every(signal), layer, p->first + slot);
-    return p->wanted & 1u << signal && of_interest(p, slot) ? row_of_interest(p, d, signal, layer, slot) : NULL;
+    return p->wanted & 1u << signal && of_interest(p, slot) ? target_row(p, d, signal, layer, slot) : NULL;
 }
 
 /* Copies target rows of measures that are wanted in both forms. */
-static void copy_of_interest(const hw__pending *p, const desk *d, size_t layer) {
+static void copy_target_rows(const hw__signal_batch *p, const workspace *d, size_t layer) {
     for (int s = 0; s < N_MEASURES; s++) {
         if ((p->wanted & both(s)) != both(s)) continue;
         for (size_t i = 0; i < p->n; i++)
             if (of_interest(p, i))
-                memcpy(row_of_interest(p, d, s, layer, i), hw__trace_every(p->trace, every(s), layer, p->first + i),
+                memcpy(target_row(p, d, s, layer, i), hw__trace_every(p->trace, every(s), layer, p->first + i),
                        (p->first + i + 1) * sizeof(float));
     }
 }
@@ -383,19 +383,19 @@ static void sum_row(float *to, const float *row, size_t n, const hw_trace *trace
     for (size_t g = 0; g < s->width; g++) to[g] = (float)sums[g];
 }
 
-static void sum_rows(const hw__pending *p, const desk *d, size_t layer) {
+static void sum_rows(const hw__signal_batch *p, const workspace *d, size_t layer) {
     for (int s = 0; s < N_ROW_SIGNALS; s++)
         for (size_t i = 0; p->wanted & 1u << s && i < p->n; i++)
             if (of_interest(p, i))
                 sum_row(hw__trace_signal(p->trace, (hw_signal)s, layer, signal_row(p, i)),
-                        row_of_interest(p, d, s, layer, i), p->first + i + 1, p->trace, d->sums);
+                        target_row(p, d, s, layer, i), p->first + i + 1, p->trace, d->sums);
 }
 
 /* The products of a layer: every row's projections and logits, those of a row behind one another. */
 typedef struct products {
-    hw__meeting list[2 * HW__MOST_PENDING];
+    hw__dot_product list[2 * HW__MAX_BATCH_ROWS];
     size_t n, n_directions;
-    double own[HW__MOST_PENDING]; /* [slots] the residual's share of a projection */
+    double own[HW__MAX_BATCH_ROWS]; /* [slots] the residual's share of a projection */
 } products;
 
 /* z <- y / |y|^2; returns the residual's share. */
@@ -408,22 +408,22 @@ static double projection_direction(float *z, const hw__row *row, size_t n_embd) 
 }
 
 /* Batched rows of one source that are explained together. */
-typedef struct lot {
+typedef struct source_rows {
     size_t source, begin, end; /* slots */
     const hw__row *rows;       /* [slots] */
     const hw__values *values;
-    const hw__contribution_room *room;
-} lot;
+    const hw__contribution_scratch *capacity;
+} source_rows;
 
-static void vectors(const hw__pending *p, const desk *d, const lot *of) {
-    hw__lengths list[HW__MOST_PENDING];
+static void vectors(const hw__signal_batch *p, const workspace *d, const source_rows *of) {
+    hw__lengths list[HW__MAX_BATCH_ROWS];
     size_t n = 0, s = of->source;
     for (size_t i = of->begin; i < of->end; i++) {
         hw__lengths l = {&of->rows[i], place(p, d, HW_SIGNAL_NORM, s, i), place(p, d, HW_SIGNAL_PROXIMITY1, s, i),
                          place(p, d, HW_SIGNAL_PROXIMITY2, s, i)};
         if (l.norm || l.proximity1 || l.proximity2) list[n++] = l;
     }
-    hw__contribution_vectors(list, n, of->values, p->n_embd, of->room);
+    hw__contribution_vectors(list, n, of->values, p->n_embd, of->capacity);
 }
 
 /* z [D] <- the direction of `id` as it is compared: engines take the mean off each. */
@@ -459,18 +459,18 @@ typedef struct share {
 
 /* State of explaining a batch. */
 typedef struct flush {
-    hw__pending *p;
+    hw__signal_batch *p;
     hw__engine *engine;
     float *z; /* [n, D] directions of the chosen tokens, each once */
     size_t n_z;
-    size_t of[HW__MOST_PENDING];       /* [n] index of the row's direction */
-    hw__readout how[HW__MOST_PENDING]; /* [n_z] */
-    float with[HW__MOST_PENDING];      /* [n] 1 / rms of its final stream */
-    bool chosen[HW__MOST_PENDING]; /* [n] rows that chose a token: not those within the prompt, nor the run's last */
+    size_t of[HW__MAX_BATCH_ROWS];       /* [n] index of the row's direction */
+    hw__readout how[HW__MAX_BATCH_ROWS]; /* [n_z] */
+    float with[HW__MAX_BATCH_ROWS];      /* [n] 1 / rms of its final stream */
+    bool chosen[HW__MAX_BATCH_ROWS]; /* [n] rows that chose a token: not those within the prompt, nor the run's last */
     share *shares;                 /* [L, n] */
 } flush;
 
-static int32_t chosen_id(const hw__pending *p, size_t slot) { return p->trace->run->tokens[p->first + slot + 1].id; }
+static int32_t chosen_id(const hw__signal_batch *p, size_t slot) { return p->trace->run->tokens[p->first + slot + 1].id; }
 
 /* An earlier row that chose the same token, or `slot`: text repeats, and projecting through W_O is expensive. */
 static size_t same_choice(const flush *f, size_t slot) {
@@ -490,7 +490,7 @@ static double final_scale(const float *final, size_t n_embd, const hw__readout *
 
 /* The contribution of the whole stream to the logit; attention's part is subtracted from `mlp` when its layers are
  * explained. */
-static void start_balance(hw_balance *b, const hw__pending *p, size_t slot, const float *z, double with,
+static void start_balance(hw_balance *b, const hw__signal_batch *p, size_t slot, const float *z, double with,
                           const hw__readout *how) {
     b->logit = p->logit[slot];
     b->bias = how->constant;
@@ -499,7 +499,7 @@ static void start_balance(hw_balance *b, const hw__pending *p, size_t slot, cons
 }
 
 static hw_err read_directions(flush *f, hw_error *err) {
-    const hw__pending *p = f->p;
+    const hw__signal_batch *p = f->p;
     for (size_t i = 0; i < p->n; i++) {
         f->chosen[i] = of_interest(p, i) && p->first + i + 1 < p->trace->run->n_tokens;
         if (!f->chosen[i]) continue;
@@ -538,56 +538,56 @@ static void add_shares(const flush *f) {
 }
 
 static void add_product(products *all, const hw__row *row, size_t direction, float with, float *out) {
-    all->list[all->n++] = (hw__meeting){.row = row, .direction = direction, .with = with, .out = out};
+    all->list[all->n++] = (hw__dot_product){.row = row, .direction = direction, .with = with, .out = out};
 }
 
 /* Lists the directions of the tokens that the rows chose, each once; a row's own projection direction follows it. */
-static void list_products(products *all, const flush *f, const desk *d, const lot *of) {
-    const hw__pending *p = f->p;
-    size_t index[HW__MOST_PENDING], bytes = p->n_embd * sizeof(float);
+static void list_products(products *all, const flush *f, const workspace *d, const source_rows *of) {
+    const hw__signal_batch *p = f->p;
+    size_t index[HW__MAX_BATCH_ROWS], bytes = p->n_embd * sizeof(float);
     all->n = all->n_directions = 0;
     for (size_t z = 0; z < f->n_z; z++) index[z] = SIZE_MAX;
     for (size_t i = of->begin; i < of->end; i++) {
         if (!f->chosen[i] || index[f->of[i]] < SIZE_MAX) continue;
         index[f->of[i]] = all->n_directions++;
-        memcpy(of->room->direction + index[f->of[i]] * p->n_embd, f->z + f->of[i] * p->n_embd, bytes);
+        memcpy(of->capacity->direction + index[f->of[i]] * p->n_embd, f->z + f->of[i] * p->n_embd, bytes);
     }
     for (size_t i = of->begin; i < of->end; i++) {
         float *projection = place(p, d, HW_SIGNAL_PROJECTION, of->source, i);
         if (projection) {
-            float *z = of->room->direction + all->n_directions * p->n_embd;
+            float *z = of->capacity->direction + all->n_directions * p->n_embd;
             all->own[i] = projection_direction(z, &of->rows[i], p->n_embd);
             add_product(all, &of->rows[i], all->n_directions++, 1, projection);
         }
         if (f->chosen[i])
             add_product(all, &of->rows[i], index[f->of[i]], (float)(f->with[i] * of->values->reach),
-                        row_of_interest(p, d, HW_SIGNAL_LOGIT, of->source, i));
+                        target_row(p, d, HW_SIGNAL_LOGIT, of->source, i));
     }
 }
 
-static void multiply(const flush *f, const desk *d, const lot *of) {
-    const hw__pending *p = f->p;
+static void multiply(const flush *f, const workspace *d, const source_rows *of) {
+    const hw__signal_batch *p = f->p;
     products all;
     list_products(&all, f, d, of);
-    if (all.n) hw__contribution_linear(all.list, all.n, all.n_directions, of->values, p->n_embd, of->room);
+    if (all.n) hw__contribution_linear(all.list, all.n, all.n_directions, of->values, p->n_embd, of->capacity);
     for (size_t i = of->begin; i < of->end; i++) {
         float *projection = place(p, d, HW_SIGNAL_PROJECTION, of->source, i);
         if (projection) projection[of->rows[i].n_keys - 1] += (float)all.own[i];
         if (f->chosen[i])
             f->shares[of->source * p->n + i] =
-                share_of(row_of_interest(p, d, HW_SIGNAL_LOGIT, of->source, i), &of->rows[i], f->z + f->of[i] * p->n_embd,
+                share_of(target_row(p, d, HW_SIGNAL_LOGIT, of->source, i), &of->rows[i], f->z + f->of[i] * p->n_embd,
                          f->with[i] * of->values->reach, p->trace->run->n_prompt, p->n_embd);
     }
 }
 
 /* A trace holds only finite numbers: an overflow in the model must not make a file that cannot be opened again. */
-static hw_err check_finite(const hw__pending *p, const desk *d, size_t layer, hw_error *err) {
+static hw_err check_finite(const hw__signal_batch *p, const workspace *d, size_t layer, hw_error *err) {
     for (int s = 0; s < HW_N_SIGNALS; s++) {
         hw__layout layout = hw__signal_layout((hw_signal)s);
         for (size_t i = 0; p->wanted & 1u << s && layout != HW__LAYOUT_TOKENS && i < p->n; i++) {
             size_t q = p->first + i;
             if (layout == HW__LAYOUT_ROWS && !of_interest(p, i)) continue;
-            const float *row = layout == HW__LAYOUT_ROWS ? row_of_interest(p, d, s, layer, i)
+            const float *row = layout == HW__LAYOUT_ROWS ? target_row(p, d, s, layer, i)
                                                          : hw__trace_every(p->trace, (hw_signal)s, layer, q);
             if (!isfinite(hw__sum(row, q + 1)))
                 return hw__fail(err, HW_ERR_ENGINE,
@@ -598,7 +598,7 @@ static hw_err check_finite(const hw__pending *p, const desk *d, size_t layer, hw
     return HW_OK;
 }
 
-static void explain_lot(const flush *f, const desk *d, const lot *of) {
+static void explain_source_rows(const flush *f, const workspace *d, const source_rows *of) {
     const uint32_t by_vector = both(HW_SIGNAL_NORM) | both(HW_SIGNAL_PROXIMITY1) | both(HW_SIGNAL_PROXIMITY2);
     multiply(f, d, of);
     if (f->p->wanted & by_vector) vectors(f->p, d, of);
@@ -607,7 +607,7 @@ static void explain_lot(const flush *f, const desk *d, const lot *of) {
 /* Rows of a recurrent layer at once: their weights, or their weighted values, fill about so much. */
 enum { WEIGHT_BYTES = 8 << 20 };
 
-static hw_err fit_weights(desk *d, size_t floats, hw_error *err) {
+static hw_err fit_weights(workspace *d, size_t floats, hw_error *err) {
     if (floats <= d->n_weights) return HW_OK;
     free(d->weights);
     d->weights = hw__alloc(floats, sizeof *d->weights);
@@ -616,7 +616,7 @@ static hw_err fit_weights(desk *d, size_t floats, hw_error *err) {
 }
 
 /* If each channel has its own weights the values arrive weighted, and the row has one head with weights of 1. */
-static hw_err explain_channels(const flush *f, desk *d, lot *of, hw__row *rows, hw_error *err) {
+static hw_err explain_channels(const flush *f, workspace *d, source_rows *of, hw__row *rows, hw_error *err) {
     hw__values weighted = *of->values;
     size_t T = weighted.n_tokens, width = weighted.head_size;
     hw_err rc = fit_weights(d, (width + 1) * T, err);
@@ -630,12 +630,12 @@ static hw_err explain_channels(const flush *f, desk *d, lot *of, hw__row *rows, 
         rows[i].heads = ones;
         of->begin = i;
         of->end = i + 1;
-        explain_lot(f, d, of);
+        explain_source_rows(f, d, of);
     }
     return rc;
 }
 
-static hw_err explain_recurrent(const flush *f, desk *d, lot *of, hw__row *rows, hw_error *err) {
+static hw_err explain_recurrent(const flush *f, workspace *d, source_rows *of, hw__row *rows, hw_error *err) {
     const hw__values *v = of->values;
     if (!hw__recurrent_has_rows(v->recurrent)) return explain_channels(f, d, of, rows, err);
     size_t row = v->n_heads * v->n_tokens, together = WEIGHT_BYTES / (row * sizeof(float));
@@ -651,66 +651,66 @@ static hw_err explain_recurrent(const flush *f, desk *d, lot *of, hw__row *rows,
             rows[k].heads = d->weights + (k - i) * row;
             rows[k].stride = v->n_tokens;
         }
-        explain_lot(f, d, of);
+        explain_source_rows(f, d, of);
     }
     return rc;
 }
 
-static hw_err explain_source(const flush *f, size_t source, desk *d, hw_error *err) {
-    const hw__pending *p = f->p;
-    hw__row rows[HW__MOST_PENDING];
+static hw_err explain_source(const flush *f, size_t source, workspace *d, hw_error *err) {
+    const hw__signal_batch *p = f->p;
+    hw__row rows[HW__MAX_BATCH_ROWS];
     bool recurrent = p->sources[source].layer < 0;
     hw__values *values = &d->values[recurrent];
-    hw__contribution_room *room = &d->room[recurrent];
-    lot all = {.source = source, .end = p->n, .rows = rows, .values = values, .room = room};
+    hw__contribution_scratch *capacity = &d->capacity[recurrent];
+    source_rows all = {.source = source, .end = p->n, .rows = rows, .values = values, .capacity = capacity};
     hw_err rc = f->engine->ops->values(f->engine, values, source, err);
     if (rc == HW_OK)
-        rc = hw__contribution_room_fit(room, p->factors[source].cells ? 2 * p->n : p->n + f->n_z, p->n_embd, values, err);
+        rc = hw__contribution_scratch_fit(capacity, p->factors[source].cells ? 2 * p->n : p->n + f->n_z, p->n_embd, values, err);
     if (rc != HW_OK) return rc;
     for (size_t i = 0; i < p->n; i++) rows[i] = row_at(p, source, i);
     if (d->tokens) memset(d->tokens, 0, token_rows(p) * p->n_keys * sizeof *d->tokens); /* not every row is written */
     if (recurrent) {
         rc = explain_recurrent(f, d, &all, rows, err);
     } else {
-        explain_lot(f, d, &all);
+        explain_source_rows(f, d, &all);
     }
     if (rc != HW_OK) return rc;
-    copy_of_interest(p, d, source);
+    copy_target_rows(p, d, source);
     rc = check_finite(p, d, source, err);
     if (rc == HW_OK && d->tokens) sum_rows(p, d, source);
     return rc;
 }
 
-static hw_err open_desks(hw__pending *p, size_t n, hw_error *err) {
-    if (p->desks) return HW_OK;
-    p->desks = hw__alloc(n, sizeof *p->desks);
-    p->n_desks = p->desks ? n : 0;
-    hw_err rc = p->desks ? HW_OK : hw__fail_memory(err, "signals", n, sizeof *p->desks);
-    for (size_t i = 0; rc == HW_OK && i < n; i++) rc = desk_open(&p->desks[i], p, err);
+static hw_err open_workspaces(hw__signal_batch *p, size_t n, hw_error *err) {
+    if (p->workspaces) return HW_OK;
+    p->workspaces = hw__alloc(n, sizeof *p->workspaces);
+    p->n_workspaces = p->workspaces ? n : 0;
+    hw_err rc = p->workspaces ? HW_OK : hw__fail_memory(err, "signals", n, sizeof *p->workspaces);
+    for (size_t i = 0; rc == HW_OK && i < n; i++) rc = workspace_open(&p->workspaces[i], p, err);
     return rc;
 }
 
-static void clear_desks(hw__pending *p) {
-    for (size_t i = 0; i < p->n_desks; i++) desk_clear(&p->desks[i]);
-    free(p->desks);
-    p->desks = NULL;
-    p->n_desks = 0;
+static void clear_workspaces(hw__signal_batch *p) {
+    for (size_t i = 0; i < p->n_workspaces; i++) workspace_clear(&p->workspaces[i]);
+    free(p->workspaces);
+    p->workspaces = NULL;
+    p->n_workspaces = 0;
 }
 
-static hw_err explain_at_desk(void *ctx, size_t source, hw_error *err) {
+static hw_err explain_in_workspace(void *ctx, size_t source, hw_error *err) {
     const flush *f = ctx;
-    return explain_source(f, source, &f->p->desks[omp_get_thread_num()], err);
+    return explain_source(f, source, &f->p->workspaces[omp_get_thread_num()], err);
 }
 
 /* Layers are independent: each thread has its own workspace. */
 static hw_err explain_layers(flush *f, hw_error *err) {
     size_t threads = f->engine->values_shared && f->engine->n_threads ? f->engine->n_threads : 1;
-    hw_err rc = open_desks(f->p, threads, err);
-    return rc == HW_OK ? hw__each(f->p->n_sources, threads, explain_at_desk, f, err) : rc;
+    hw_err rc = open_workspaces(f->p, threads, err);
+    return rc == HW_OK ? hw__parallel_for(f->p->n_sources, threads, explain_in_workspace, f, err) : rc;
 }
 
 static hw_err explain_rows(flush *f, hw_error *err) {
-    hw__pending *p = f->p;
+    hw__signal_batch *p = f->p;
     f->z = hw__alloc(p->n, p->n_embd * sizeof *f->z);
     f->shares = hw__alloc(p->n_sources, p->n * sizeof *f->shares);
     if (!f->z || !f->shares) return hw__fail_memory(err, "directions of tokens", p->n, p->n_embd * sizeof *f->z);
@@ -721,23 +721,23 @@ static hw_err explain_rows(flush *f, hw_error *err) {
     return rc;
 }
 
-hw_err hw__pending_flush(hw__pending *p, hw__engine *engine, size_t end, hw_error *err) {
-    if (!p->wanted || p->n == 0 || end <= p->first + p->room) return HW_OK;
+hw_err hw__signal_batch_flush(hw__signal_batch *p, hw__engine *engine, size_t end, hw_error *err) {
+    if (!p->wanted || p->n == 0 || end <= p->first + p->capacity) return HW_OK;
     flush f = {.p = p, .engine = engine};
     hw_err rc = explain_rows(&f, err);
     free(f.z);
     free(f.shares);
-    if (p->trace->signals.groups) clear_desks(p); /* frees the scratch when memory is more important than time */
+    if (p->trace->signals.groups) clear_workspaces(p); /* frees the scratch when memory is more important than time */
     p->first += p->n;
     p->n = 0;
-    memset(p->shown, 0, p->n_sources * p->room * sizeof *p->shown);
+    memset(p->shown, 0, p->n_sources * p->capacity * sizeof *p->shown);
     size_t before = p->trace->run->n_prompt - 1;
     p->trace->signals.n_done = p->first > before ? p->first - before : 0;
     return rc;
 }
 
-void hw__pending_free(hw__pending *p) {
-    clear_desks(p);
+void hw__signal_batch_free(hw__signal_batch *p) {
+    clear_workspaces(p);
     free(p->heads);
     free(p->before);
     free(p->added);
@@ -751,5 +751,5 @@ void hw__pending_free(hw__pending *p) {
     free(p->contrasts);
     free(p->ids);
     free(p->weights);
-    *p = (hw__pending){0};
+    *p = (hw__signal_batch){0};
 }

@@ -85,7 +85,7 @@ static void align_search(hw_token *tokens, size_t n, const char *text, size_t n_
     }
 }
 
-bool hw__align(hw_token *tokens, size_t n, const char *text, size_t n_text) {
+bool hw__find_token_spans(hw_token *tokens, size_t n, const char *text, size_t n_text) {
     for (int reading = 0; reading < 4; reading++)
         if (align_stream(tokens, n, text, n_text, reading & 2, reading & 1)) return true;
     align_search(tokens, n, text, n_text);

@@ -10,6 +10,6 @@
  * exact if the joined bytes equal the text, or the text with a space put before it, or the text with each invalid byte
  * replaced by U+FFFD (as tokenizers do). If a tokenizer rewrites the text (case, accents), a token whose bytes are
  * found nearby gets their range, others an empty one. Returns whether all ranges are exact. */
-bool hw__align(hw_token *tokens, size_t n, const char *text, size_t n_text);
+bool hw__find_token_spans(hw_token *tokens, size_t n, const char *text, size_t n_text);
 
 #endif

@@ -7,17 +7,17 @@
 #include <math.h>
 #include <string.h>
 
-/* Inserts (id, value) into a falling list of `n` with room for `room`; ties keep the earlier id first. */
-static int insert(int32_t *ids, float *values, int n, int room, int32_t id, float value) {
-    int at = n < room ? n : room - 1;
-    if (n == room && value <= values[room - 1]) return n;
+/* Inserts (id, value) into a falling list of `n` with room for `capacity`; ties keep the earlier id first. */
+static int insert(int32_t *ids, float *values, int n, int capacity, int32_t id, float value) {
+    int at = n < capacity ? n : capacity - 1;
+    if (n == capacity && value <= values[capacity - 1]) return n;
     for (; at > 0 && values[at - 1] < value; at--) {
         values[at] = values[at - 1];
         ids[at] = ids[at - 1];
     }
     values[at] = value;
     ids[at] = id;
-    return n < room ? n + 1 : room;
+    return n < capacity ? n + 1 : capacity;
 }
 
 /* ------------------------------------------------------------------ over a whole vocabulary */
@@ -78,13 +78,13 @@ HW__SIMD static double sum_exponentials(const float *x, size_t n, float top) {
 }
 
 /* The best few of logits [n]; blocks that contain none of them are skipped. Returns how many. */
-static int find_best(int32_t *ids, float *values, int room, const float *logits, size_t n) {
+static int find_best(int32_t *ids, float *values, int capacity, const float *logits, size_t n) {
     int found = 0;
     for (size_t first = 0; first < n; first += BLOCK) {
         size_t take = n - first < BLOCK ? n - first : BLOCK;
         float top = largest(logits + first, take);
-        if (found == room && top <= values[room - 1]) continue;
-        for (size_t i = first; i < first + take; i++) found = insert(ids, values, found, room, (int32_t)i, logits[i]);
+        if (found == capacity && top <= values[capacity - 1]) continue;
+        for (size_t i = first; i < first + take; i++) found = insert(ids, values, found, capacity, (int32_t)i, logits[i]);
     }
     return found;
 }
@@ -99,7 +99,7 @@ int hw__log_softmax(float *logprob, hw__best best, const float *logits, size_t n
     return found;
 }
 
-hw_err hw__candidates_read(hw__candidates *c, hw_token *token, hw__engine *engine, size_t row, hw_error *err) {
+hw_err hw__top_tokens_read(hw__top_tokens *c, hw_token *token, hw__engine *engine, size_t row, hw_error *err) {
     const float *logits = engine->ops->logits(engine, row);
     const hw_model_info *info = engine->ops->describe(engine);
     if (!logits) return hw__fail(err, HW_ERR_ENGINE, "row %zu of the last decode has no logits", row);
@@ -143,9 +143,9 @@ int hw__likeliest_others(int32_t *ids, double *probabilities, int n_max, double 
 
 /* The logit before a soft cap; where the cap leaves nothing of a difference, as far as floats tell. */
 static double before_cap(double logit, double cap) {
-    const double most = 1 - 0x1p-24;
+    const double max = 1 - 0x1p-24;
     double share = logit / cap;
-    return cap * atanh(share > most ? most : share < -most ? -most : share);
+    return cap * atanh(share > max ? max : share < -max ? -max : share);
 }
 
 static double logit_of(const hw__engine *engine, const float *logits, int32_t id) {

@@ -7,10 +7,10 @@
 #include "engine/engine.h"
 
 /* Owns the array of token->alternatives. */
-typedef struct hw__candidates {
+typedef struct hw__top_tokens {
     hw_alternative list[HW_N_ALTERNATIVES];
     hw__piece pieces[HW_N_ALTERNATIVES];
-} hw__candidates;
+} hw__top_tokens;
 
 /* The largest few, descending, ties by id. */
 typedef struct hw__best {
@@ -24,7 +24,7 @@ typedef struct hw__best {
 int hw__log_softmax(float *logprob, hw__best best, const float *logits, size_t n, int32_t id);
 
 /* Sets token's logprob and alternatives from the logits of row `row` of the engine's last decode. */
-hw_err hw__candidates_read(hw__candidates *c, hw_token *token, hw__engine *engine, size_t row, hw_error *err);
+hw_err hw__top_tokens_read(hw__top_tokens *c, hw_token *token, hw__engine *engine, size_t row, hw_error *err);
 
 /* What a chosen token's logit is compared with:
  *

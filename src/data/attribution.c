@@ -216,26 +216,25 @@ hw_err hw__attribution_diagnose(hw_attribution *a, hw_error *err) {
     summary *mean = hw__alloc(a->n_rows, sizeof *mean), *last = hw__alloc(a->n_rows, sizeof *last);
     size_t *order = hw__alloc(a->n_columns, sizeof *order);
     bool *seen = hw__alloc(a->n_columns, sizeof *seen);
-    bool lacked = !mean || !last || !order || !seen;
-    if (!lacked) order_columns(order, seen, a);
+    bool no_memory = !mean || !last || !order || !seen;
+    if (!no_memory) order_columns(order, seen, a);
     free(seen);
-    long n = lacked ? 0 : (long)a->n_rows;
-#pragma omp parallel if (hw__worth_threads(a)) reduction(|| : lacked)
+    long n = no_memory ? 0 : (long)a->n_rows;
+#pragma omp parallel if (hw__worth_threads(a)) reduction(|| : no_memory)
     {
         double *column = hw__alloc(a->n_columns, sizeof *column);
-        lacked = lacked || !column;
+        no_memory = no_memory || !column;
 #pragma omp for schedule(dynamic, 1)
         for (long i = 0; i < n; i++) {
             if (!column) continue;
             if (!summarise_row(&mean[i], a, (size_t)i, (averaged){0, a->n_layers, order, column}) ||
                 !summarise_row(&last[i], a, (size_t)i, (averaged){full, full + 1, order, column}))
-                lacked = true;
+                no_memory = true;
         }
         free(column);
     }
-    if (!lacked) {
+    if (!no_memory) {
         summary over_layers = mean_summary(mean, a->n_rows), deep = mean_summary(last, a->n_rows);
-        if (a->params.through) deep = over_layers; /* only the mean over layers is a share: no layer holds the full depth */
         a->diagnostics = (hw_diagnostics){
             .first_mean = over_layers.first,
             .first_last = deep.first,
@@ -248,7 +247,7 @@ hw_err hw__attribution_diagnose(hw_attribution *a, hw_error *err) {
     free(mean);
     free(last);
     free(order);
-    return lacked ? hw__fail_memory(err, "diagnostics", a->n_columns, sizeof(double)) : HW_OK;
+    return no_memory ? hw__fail_memory(err, "diagnostics", a->n_columns, sizeof(double)) : HW_OK;
 }
 
 /* ------------------------------------------------------------------ balances */

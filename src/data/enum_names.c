@@ -41,39 +41,39 @@ static hw_err parse(int *out, const char *const *words, size_t n, const char *wh
                     hw__join_names(list, sizeof list, hw__names_of(words, n)));
 }
 
-#define WORDS(type)                                                                                                    \
-    const char *hw_##type##_name(hw_##type v) { return (size_t)v < COUNT(hw__##type##_words) ? hw__##type##_words[v] : "?"; }
-#define PARSER(prefix, type)                                                                                           \
+#define NAME(type, list)                                                                                               \
+    const char *hw_##type##_name(hw_##type v) { return (size_t)v < COUNT(list) ? list[v] : "?"; }
+#define PARSER(prefix, type, list, what)                                                                               \
     hw_err prefix##type##_parse(hw_##type *out, const char *word, hw_error *err) {                                     \
         int v = 0;                                                                                                     \
-        hw_err rc = parse(&v, hw__##type##_words, COUNT(hw__##type##_words), #type, word, err);                                    \
+        hw_err rc = parse(&v, list, COUNT(list), what, word, err);                                                     \
         if (rc == HW_OK) *out = (hw_##type)v;                                                                          \
         return rc;                                                                                                     \
     }
 
-WORDS(fuse)
-WORDS(row)
-WORDS(direction)
-WORDS(columns)
-WORDS(measure)
-WORDS(signal)
-WORDS(aggregate)
-WORDS(precision)
-WORDS(role)
-WORDS(stop)
-WORDS(rows)
-WORDS(thinking)
-PARSER(hw_, fuse)
-PARSER(hw_, row)
-PARSER(hw_, direction)
-PARSER(hw_, columns)
-PARSER(hw_, measure)
-PARSER(hw_, aggregate)
-PARSER(hw_, precision)
-PARSER(hw_, thinking)
-PARSER(hw__, role) /* found in files only; users never type these */
-PARSER(hw__, rows)
-PARSER(hw__, stop)
+NAME(fuse, hw__fuse_words)
+NAME(row_convention, hw__row_words)
+NAME(direction, hw__direction_words)
+NAME(columns, hw__columns_words)
+NAME(measure, hw__measure_words)
+NAME(signal, hw__signal_words)
+NAME(aggregate, hw__aggregate_words)
+NAME(precision, hw__precision_words)
+NAME(role, hw__role_words)
+NAME(stop, hw__stop_words)
+NAME(row_retention, hw__rows_words)
+NAME(thinking, hw__thinking_words)
+PARSER(hw_, fuse, hw__fuse_words, "fuse")
+PARSER(hw_, row_convention, hw__row_words, "row")
+PARSER(hw_, direction, hw__direction_words, "direction")
+PARSER(hw_, columns, hw__columns_words, "columns")
+PARSER(hw_, measure, hw__measure_words, "measure")
+PARSER(hw_, aggregate, hw__aggregate_words, "aggregate")
+PARSER(hw_, precision, hw__precision_words, "precision")
+PARSER(hw_, thinking, hw__thinking_words, "thinking")
+PARSER(hw__, role, hw__role_words, "role") /* found in files only; users never type these */
+PARSER(hw__, row_retention, hw__rows_words, "rows")
+PARSER(hw__, stop, hw__stop_words, "stop")
 
 hw_err hw__source_kind_parse(hw_source_kind *out, const char *word, hw_error *err) {
     const char *words[HW_N_SOURCE_KINDS];

@@ -9,7 +9,7 @@ extern const char *const hw__fuse_words[], *const hw__row_words[], *const hw__di
     *const hw__measure_words[], *const hw__aggregate_words[], *const hw__thinking_words[];
 
 hw_err hw__role_parse(hw_role *out, const char *word, hw_error *err);
-hw_err hw__rows_parse(hw_rows *out, const char *word, hw_error *err);
+hw_err hw__row_retention_parse(hw_row_retention *out, const char *word, hw_error *err);
 hw_err hw__source_kind_parse(hw_source_kind *out, const char *word, hw_error *err);
 hw_err hw__stop_parse(hw_stop *out, const char *word, hw_error *err);
 

@@ -9,9 +9,9 @@
 #include <string.h>
 
 /* A model that names no sources has its attention layers. */
-static bool copy_sources(hw_model_info *to, const hw_model_info *from, hw__pool *pool) {
+static bool copy_sources(hw_model_info *to, const hw_model_info *from, hw__arena *pool) {
     size_t n = (size_t)(from->n_sources > 0 ? from->n_sources : from->n_layers > 0 ? from->n_layers : 0);
-    hw_source *sources = hw__pool_alloc(pool, n, sizeof *sources);
+    hw_source *sources = hw__arena_alloc(pool, n, sizeof *sources);
     if (!sources) return false;
     for (size_t s = 0; s < n; s++)
         sources[s] = from->n_sources > 0 ? from->sources[s] : (hw_source){from->layers[s], (int32_t)s, HW_SOURCE_ATTENTION};
@@ -21,16 +21,16 @@ static bool copy_sources(hw_model_info *to, const hw_model_info *from, hw__pool 
 }
 
 /* Copies the info with its strings and lists into the arena. */
-static bool copy_model(hw_model_info *to, const hw_model_info *from, hw__pool *pool) {
+static bool copy_model(hw_model_info *to, const hw_model_info *from, hw__arena *pool) {
     *to = *from;
     const char **strings[] = {&to->path,   &to->engine,       &to->engine_version,  &to->architecture,
                               &to->name,   &to->quantisation, &to->metadata_sha256, &to->sample_sha256,
                               &to->device, &to->problem,      &to->values_problem,  &to->readout_problem,
                               &to->adapters, &to->recurrent_problem};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
-        if (!(*strings[i] = hw__pool_strdup(pool, *strings[i] ? *strings[i] : ""))) return false;
+        if (!(*strings[i] = hw__arena_strdup(pool, *strings[i] ? *strings[i] : ""))) return false;
     size_t n = from->n_layers > 0 ? (size_t)from->n_layers : 0;
-    int32_t *layers = hw__pool_alloc(pool, n, sizeof *layers);
+    int32_t *layers = hw__arena_alloc(pool, n, sizeof *layers);
     if (!layers) return false;
     if (n) memcpy(layers, from->layers, n * sizeof *layers);
     to->layers = layers;
@@ -69,14 +69,14 @@ void hw_run_free(hw_run *run) { hw__run_release(run); }
 
 void hw__run_release(hw_run *run) {
     if (!run || atomic_fetch_sub(&run->refs, 1) != 1) return;
-    hw__pool_clear(&run->pool);
+    hw__arena_clear(&run->pool);
     free(run->completion);
     free(run->tokens);
     free(run);
 }
 
 hw_err hw__run_set_prompt(hw_run *run, const char *bytes, size_t n, hw_error *err) {
-    const char *copy = hw__pool_strndup(&run->pool, bytes, n);
+    const char *copy = hw__arena_strndup(&run->pool, bytes, n);
     if (!copy) return hw__fail_memory(err, "the prompt", n, 1);
     run->prompt = copy;
     run->prompt_bytes = n;
@@ -84,14 +84,14 @@ hw_err hw__run_set_prompt(hw_run *run, const char *bytes, size_t n, hw_error *er
 }
 
 hw_err hw__run_set_messages(hw_run *run, const hw_span *messages, size_t n, hw_error *err) {
-    hw_span *copy = hw__pool_alloc(&run->pool, n, sizeof *copy);
+    hw_span *copy = hw__arena_alloc(&run->pool, n, sizeof *copy);
     if (!copy) return hw__fail_memory(err, "the messages", n, sizeof *copy);
     for (size_t i = 0, end = 0; i < n; end = messages[i++].end) {
         if (messages[i].begin < end || messages[i].end < messages[i].begin || messages[i].end > run->prompt_bytes)
             return hw__fail(err, HW_ERR_FORMAT, "message %zu is bytes %zu to %zu: they must rise, in a prompt of %zu", i,
                             messages[i].begin, messages[i].end, run->prompt_bytes);
         copy[i] = messages[i];
-        if (!(copy[i].name = hw__pool_strdup(&run->pool, messages[i].name)))
+        if (!(copy[i].name = hw__arena_strdup(&run->pool, messages[i].name)))
             return hw__fail_memory(err, "the messages", n, sizeof *copy);
     }
     run->messages = copy;
@@ -101,19 +101,19 @@ hw_err hw__run_set_messages(hw_run *run, const hw_span *messages, size_t n, hw_e
 
 hw_err hw__run_add_remark(hw_run *run, const char *sentence, hw_error *err) {
     if (run->n_remarks == HW__MAX_REMARKS) return HW_OK;
-    const char *copy = hw__pool_strdup(&run->pool, sentence);
+    const char *copy = hw__arena_strdup(&run->pool, sentence);
     if (!copy) return hw__fail_memory(err, "a remark", strlen(sentence), 1);
     run->remarks[run->n_remarks++] = copy;
     return HW_OK;
 }
 
 static bool reserve_token(hw_run *run) {
-    if (run->n_tokens < run->room) return true;
-    size_t room = run->room ? run->room * 2 : 64;
-    hw_token *tokens = hw__realloc(run->tokens, room, sizeof *tokens);
+    if (run->n_tokens < run->capacity) return true;
+    size_t capacity = run->capacity ? run->capacity * 2 : 64;
+    hw_token *tokens = hw__realloc(run->tokens, capacity, sizeof *tokens);
     if (!tokens) return false;
     run->tokens = tokens;
-    run->room = room;
+    run->capacity = capacity;
     return true;
 }
 
@@ -128,15 +128,15 @@ static bool append_completion(hw_run *run, const char *bytes, size_t n) {
     return true;
 }
 
-static bool copy_token(hw_token *to, const hw_token *from, hw__pool *pool) {
+static bool copy_token(hw_token *to, const hw_token *from, hw__arena *pool) {
     *to = *from;
-    if (!(to->bytes = hw__pool_strndup(pool, from->bytes, from->n_bytes))) return false;
+    if (!(to->bytes = hw__arena_strndup(pool, from->bytes, from->n_bytes))) return false;
     size_t n = (size_t)from->n_alternatives;
-    hw_alternative *list = hw__pool_alloc(pool, n, sizeof *list);
+    hw_alternative *list = hw__arena_alloc(pool, n, sizeof *list);
     if (!list) return false;
     for (size_t i = 0; i < n; i++) {
         list[i] = from->alternatives[i];
-        if (!(list[i].bytes = hw__pool_strndup(pool, list[i].bytes, list[i].n_bytes))) return false;
+        if (!(list[i].bytes = hw__arena_strndup(pool, list[i].bytes, list[i].n_bytes))) return false;
     }
     to->alternatives = list;
     return true;
@@ -182,7 +182,7 @@ const char *hw_run_completion(const hw_run *run, size_t *n_bytes) {
 size_t hw_run_n_reused(const hw_run *run) { return run->n_reused; }
 const hw_model_info *hw_run_model(const hw_run *run) { return &run->model; }
 hw_fuse hw_run_fuse(const hw_run *run) { return run->options.run.fuse; }
-hw_stop hw_run_stop(const hw_run *run) { return run->stop; }
+hw_stop hw_run_finish_reason(const hw_run *run) { return run->stop; }
 bool hw_run_is_causal(const hw_run *run) { return run->causal; }
 const char *hw_run_against(const hw_run *run) { return or_empty(run->options.run.against); }
 

@@ -23,7 +23,7 @@ typedef struct hw__run_options {
 
 struct hw_run {
     atomic_int refs;
-    hw__pool pool; /* owns every string below, token bytes and alternatives */
+    hw__arena pool; /* owns every string below, token bytes and alternatives */
     hw_model_info model;
     hw__run_options options;
     hw_stop stop;
@@ -33,7 +33,7 @@ struct hw_run {
     char *completion; /* [completion_bytes] malloc'd, grows with the tokens */
     size_t completion_bytes;
     hw_token *tokens; /* [n_tokens] malloc'd */
-    size_t n_tokens, room, n_prompt;
+    size_t n_tokens, capacity, n_prompt;
     const hw_span *messages; /* [n_messages] in the arena, ascending: role and byte range in the prompt */
     size_t n_messages;
     const char *remarks[HW__MAX_REMARKS]; /* [n_remarks] in the arena */

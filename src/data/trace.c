@@ -23,16 +23,16 @@ bool hw__trace_kept_size(size_t *out, size_t n_tokens, size_t rows_from, bool ca
     return true;
 }
 
-size_t hw__trace_rows_from(hw_rows kept, size_t n_prompt) {
+size_t hw__trace_rows_from(hw_row_retention kept, size_t n_prompt) {
     if (kept == HW_ROWS_ALL) return 0;
-    return kept == HW_ROWS_INTEREST ? n_prompt - 1 : SIZE_MAX;
+    return kept == HW_ROWS_TARGET ? n_prompt - 1 : SIZE_MAX;
 }
 
 hw_err hw__trace_new(hw_trace **out, hw_run *run, size_t n_tokens, hw_error *err) {
     return hw__trace_new_kept(out, run, HW_ROWS_ALL, n_tokens, err);
 }
 
-hw_err hw__trace_new_kept(hw_trace **out, hw_run *run, hw_rows kept, size_t n_tokens, hw_error *err) {
+hw_err hw__trace_new_kept(hw_trace **out, hw_run *run, hw_row_retention kept, size_t n_tokens, hw_error *err) {
     size_t n_layers = (size_t)run->model.n_layers, floats, from = hw__trace_rows_from(kept, run->n_prompt);
     assert(run->causal || kept == HW_ROWS_ALL);
     if (!hw__trace_kept_size(&floats, n_tokens, from, run->causal))
@@ -43,7 +43,7 @@ hw_err hw__trace_new_kept(hw_trace **out, hw_run *run, hw_rows kept, size_t n_to
     if (!trace->rows) goto out;
     trace->n_layers = n_layers;
     trace->n_sources = (size_t)run->model.n_sources;
-    trace->room = n_tokens;
+    trace->capacity = n_tokens;
     trace->kept = kept;
     trace->rows_from = from;
     for (size_t l = 0; l < n_layers; l++)
@@ -70,42 +70,42 @@ void hw_trace_free(hw_trace *trace) {
 
 const hw_run *hw_trace_run(const hw_trace *trace) { return trace->run; }
 
-hw_rows hw_trace_rows(const hw_trace *trace) { return trace->kept; }
+hw_row_retention hw_trace_rows(const hw_trace *trace) { return trace->kept; }
 
 /* Floats of a causal layer before row q. */
 static size_t before_row(size_t q) { return q * (q + 1) / 2; }
 
 static size_t fewer(size_t a, size_t b) { return a < b ? a : b; }
 
-void hw__trace_touch(const hw_trace *trace) {
+void hw__trace_prefault(const hw_trace *trace) {
     const hw__signals *s = &trace->signals;
-    size_t first = trace->run->n_prompt - 1, end = fewer(first + HW__TOUCHED_ROWS, trace->room), n;
+    size_t first = trace->run->n_prompt - 1, end = fewer(first + HW__PREFAULTED_ROWS, trace->capacity), n;
     for (size_t l = 0; l < trace->n_layers && first >= trace->rows_from; l++)
-        hw__touch(hw__trace_row(trace, l, first, &n), (before_row(end) - before_row(first)) * sizeof(float));
+        hw__prefault(hw__trace_row(trace, l, first, &n), (before_row(end) - before_row(first)) * sizeof(float));
     for (int i = 0; i < HW_SIGNAL_RESIDUAL; i++)
         for (size_t l = 0; s->values[i] && l < trace->n_sources; l++)
-            hw__touch(hw__trace_signal(trace, (hw_signal)i, l, 0),
-                      fewer(s->n_rows, HW__TOUCHED_ROWS) * s->width * sizeof(float));
+            hw__prefault(hw__trace_signal(trace, (hw_signal)i, l, 0),
+                      fewer(s->n_rows, HW__PREFAULTED_ROWS) * s->width * sizeof(float));
 }
 
-hw_err hw__trace_pass(hw_trace *trace, size_t l, size_t first, size_t end, hw_error *err) {
+hw_err hw__trace_stream(hw_trace *trace, size_t l, size_t first, size_t end, hw_error *err) {
     hw__window *w = &trace->window;
     if (end > trace->rows_from) end = trace->rows_from;
-    *w = (hw__window){w->cells, w->room, l, first, end > first ? end : first};
+    *w = (hw__window){w->cells, w->capacity, l, first, end > first ? end : first};
     size_t floats = before_row(w->end) - before_row(first);
-    if (floats <= w->room) return HW_OK;
+    if (floats <= w->capacity) return HW_OK;
     float *cells = hw__realloc(w->cells, floats, sizeof *cells);
     if (!cells) return hw__fail_memory(err, "rows of a chunk", floats, sizeof *cells);
     w->cells = cells;
-    w->room = floats;
+    w->capacity = floats;
     return HW_OK;
 }
 
 float *hw__trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n) {
     const hw__window *w = &trace->window;
-    assert(l < trace->n_layers && q < trace->room);
-    *n = trace->run->causal ? q + 1 : trace->room;
-    if (!trace->run->causal) return trace->rows[l] + q * trace->room;
+    assert(l < trace->n_layers && q < trace->capacity);
+    *n = trace->run->causal ? q + 1 : trace->capacity;
+    if (!trace->run->causal) return trace->rows[l] + q * trace->capacity;
     if (q >= trace->rows_from)
         return trace->rows[l] + (before_row(q) - (trace->rows_from ? before_row(trace->rows_from) : 0));
     assert(l == w->layer && q >= w->first && q < w->end);

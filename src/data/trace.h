@@ -34,19 +34,19 @@ typedef struct hw__signals {
 /* Window of streamed rows, which the trace does not keep. */
 typedef struct hw__window {
     float *cells; /* [capacity] rows first .. end - 1 of layer `layer` */
-    size_t room, layer, first, end;
+    size_t capacity, layer, first, end;
 } hw__window;
 
 struct hw_trace {
     hw_run *run;
     hw__signals signals;
-    hw_rows kept;
+    hw_row_retention kept;
     size_t rows_from; /* first row that is kept; 0: all, SIZE_MAX: none */
     hw__window window;
     float **rows;    /* [L] arrays of the kept rows */
     size_t n_layers;  /* L */
     size_t n_sources; /* layers of signals: those and recurrent ones; of RESIDUAL: L */
-    size_t room;     /* capacity of the arrays in tokens; may be larger than the run */
+    size_t capacity;     /* capacity of the arrays in tokens; may be larger than the run */
     bool growing;    /* capture is in progress: only the first n_rows rows are filled */
     size_t n_rows;
     double rounding; /* largest mass of a row that the file's precision moved to another column */
@@ -56,22 +56,22 @@ struct hw_trace {
  * used only as rows are written. */
 hw_err hw__trace_new(hw_trace **out, hw_run *run, size_t n_tokens, hw_error *err);
 /* The same for a causal run whose prompt is set, of which only some rows are kept. */
-hw_err hw__trace_new_kept(hw_trace **out, hw_run *run, hw_rows kept, size_t n_tokens, hw_error *err);
+hw_err hw__trace_new_kept(hw_trace **out, hw_run *run, hw_row_retention kept, size_t n_tokens, hw_error *err);
 
 /* Floats of the kept rows of one layer for T tokens. False on overflow. */
 bool hw__trace_kept_size(size_t *out, size_t n_tokens, size_t rows_from, bool causal);
 /* The first row that is kept. */
-size_t hw__trace_rows_from(hw_rows kept, size_t n_prompt);
+size_t hw__trace_rows_from(hw_row_retention kept, size_t n_prompt);
 
 /* Prefaults the memory of the first target rows before the prompt is decoded: the first write to a page costs more than
  * the data written there, and generated tokens come one at a time. Later rows are not prefaulted, since they may never
  * come. */
-enum { HW__TOUCHED_ROWS = 64 };
-void hw__trace_touch(const hw_trace *trace);
+enum { HW__PREFAULTED_ROWS = 64 };
+void hw__trace_prefault(const hw_trace *trace);
 
 /* Allocates the window for those of rows first .. end - 1 of a layer that are not kept; the previous content is
  * lost. */
-hw_err hw__trace_pass(hw_trace *trace, size_t l, size_t first, size_t end, hw_error *err);
+hw_err hw__trace_stream(hw_trace *trace, size_t l, size_t first, size_t end, hw_error *err);
 
 /* Floats in one layer's array for T tokens: T(T+1)/2 or T*T. False on overflow. */
 bool hw__trace_layer_size(size_t *out, size_t n_tokens, bool causal);

@@ -5,9 +5,6 @@
  * while it decodes. It holds one sequence; begin() starts a new one. Only engine/llama/ knows ggml; higher layers see
  * plain arrays. An engine validates its arguments: no token id, length or position from above may make its library
  * abort.
- *
- * The folder engine/: the interface of engines. Implementations: llama/ runs GGUF models with libllama, import/ replays
- * exported attention.
  */
 #ifndef HW_ENGINE_ENGINE_H
 #define HW_ENGINE_ENGINE_H
@@ -76,13 +73,13 @@ typedef struct hw__values {
         reach; /* factor from the stream at this source to the final stream: the product of later blocks' factors */
     size_t n_heads, n_heads_kv, head_size, n_tokens;
     const hw__recurrent *recurrent; /* the weights of the values: NULL for attention, whose rows the sink received */
-    hw__recurrent recurrent_room;   /* storage of `recurrent`, with arrays owned by the engine */
+    hw__recurrent recurrent_storage;   /* storage of `recurrent`, with arrays owned by the engine */
     float *kept;                    /* [n_kept] storage of these arrays */
     double *kept_double;            /* [n_kept_double] */
     size_t n_kept, n_kept_double;
-    float *gain_room;                               /* storage of `gain` */
+    float *gain_storage;                               /* storage of `gain` */
     float *scratch;                                 /* for the engine */
-    size_t v_room, wo_room, n_gain_room, n_scratch; /* floats */
+    size_t v_capacity, wo_capacity, n_gain_capacity, n_scratch; /* floats */
 } hw__values;
 void hw__values_clear(hw__values *values); /* frees the arrays */
 
@@ -119,8 +116,6 @@ typedef struct hw__chat {
     size_t n_messages;
     const char *source; /* Jinja; NULL: the model's own */
     hw_thinking thinking;
-    hw_stop_fn stop; /* nullable: ends a template that takes long */
-    void *stop_ctx;
 } hw__chat;
 
 /* Position of a control token's text. */

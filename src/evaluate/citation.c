@@ -20,7 +20,7 @@
 
 struct hw_citation {
     const struct rule *rule;
-    double least;
+    double min_peak;
     size_t n_parts, n_passages, n_marked;
     hw_citation_link *links;          /* [n_parts + 1, n_passages] */
     hw_citation_elsewhere *elsewhere; /* [n_parts + 1] */
@@ -119,7 +119,7 @@ size_t hw_citation_rule_count(void) { return N_RULES; }
 const hw_citation_rule *hw_citation_rule_at(size_t i) { return i < N_RULES ? &rules[i].info : NULL; }
 
 static bool gives_shares(const hw_attribution *a) {
-    return hw_method_heeds(hw_method_find(a->method), &a->params) & HW_GIVES_SHARES;
+    return hw_method_active_traits(hw_method_find(a->method), &a->params) & HW_GIVES_SHARES;
 }
 
 /* `balanced`: the attribution has balances, so it knows how much of a logit came from where. */
@@ -285,7 +285,7 @@ static void mark(hw_citation *c) {
         hw_citation_link *whole = link_at(c, c->n_parts, p);
         for (size_t s = 0; s < c->n_parts; s++) {
             hw_citation_link *link = link_at(c, s, p);
-            link->marked = link->peak >= c->least;
+            link->marked = link->peak >= c->min_peak;
             whole->marked = whole->marked || link->marked;
             if (s > 0 && link->peak <= whole->peak) continue;
             whole->peak = link->peak;
@@ -322,11 +322,11 @@ static hw_err check_groups(const hw_attribution *a, const hw_segments *passages,
                     a->n_columns, passages->n);
 }
 
-static hw_err check(const hw_attribution *a, const hw_segments *passages, const hw_segments *answer, double least,
+static hw_err check(const hw_attribution *a, const hw_segments *passages, const hw_segments *answer, double min_peak,
                     hw_error *err) {
     size_t m = a->run->n_prompt, n = hw_run_n_completion(a->run);
-    if (!(least >= 0) || isinf(least))
-        return hw__fail(err, HW_ERR_ARGUMENT, "least %g: 0 (the rule's own) or a number above", least);
+    if (!(min_peak >= 0) || isinf(min_peak))
+        return hw__fail(err, HW_ERR_ARGUMENT, "min_peak %g: must be 0 (the rule's default) or positive", min_peak);
     if (n == 0) return hw__fail(err, HW_ERR_ARGUMENT, "the run has no completion to cite passages for");
     if (a->params.columns != HW_COLUMNS_PROMPT)
         return hw__fail(err, HW_ERR_ARGUMENT, "columns all: passages are cited from columns of the prompt only");
@@ -340,9 +340,9 @@ static hw_err check(const hw_attribution *a, const hw_segments *passages, const 
     return check_groups(a, passages, err);
 }
 
-static hw_err check_least(const hw_citation_rule *by, double least, hw_error *err) {
-    if (by->most == 0 || least <= by->most) return HW_OK;
-    return hw__fail(err, HW_ERR_ARGUMENT, "least %g: no peak by the rule %s is above %g", least, by->name, by->most);
+static hw_err check_max_peak(const hw_citation_rule *by, double min_peak, hw_error *err) {
+    if (by->max_peak == 0 || min_peak <= by->max_peak) return HW_OK;
+    return hw__fail(err, HW_ERR_ARGUMENT, "min_peak %g: peaks of the rule %s are at most %g", min_peak, by->name, by->max_peak);
 }
 
 static hw_err allocate(hw_citation *c, bool followed, hw_error *err) {
@@ -374,13 +374,13 @@ hw_err hw_citation_new(hw_citation **out, const hw_attribution *a, const hw_segm
         return hw__fail(err, HW_ERR_ARGUMENT, "NULL: an attribution, passages and parts of the answer are needed");
     hw_citation_params p = params ? *params : hw_citation_params_default();
     const rule *used = choose_rule(hw_method_find(a->method), a->balance);
-    hw_err rc = check(a, passages, answer, p.least, err);
-    if (rc == HW_OK) rc = check_least(&used->info, p.least, err);
+    hw_err rc = check(a, passages, answer, p.min_peak, err);
+    if (rc == HW_OK) rc = check_max_peak(&used->info, p.min_peak, err);
     if (rc != HW_OK) return rc;
     hw_citation *c = hw__alloc(1, sizeof *c);
     if (!c) return hw__fail_memory(err, "a citation", 1, sizeof *c);
     *c = (hw_citation){.rule = used, .n_parts = answer->n, .n_passages = passages->n};
-    c->least = p.least > 0 ? p.least : c->rule->info.least;
+    c->min_peak = p.min_peak > 0 ? p.min_peak : c->rule->info.min_peak;
     table t = {0};
     rc = allocate(c, a->through, err);
     if (rc == HW_OK) rc = table_new(&t, a, passages, answer, err);
@@ -415,7 +415,7 @@ hw_citation_link hw_citation_at(const hw_citation *c, size_t part, size_t passag
 }
 hw_citation_elsewhere hw_citation_from_elsewhere(const hw_citation *c, size_t part) { return c->elsewhere[part]; }
 const hw_citation_rule *hw_citation_rule_used(const hw_citation *c) { return &c->rule->info; }
-double hw_citation_least(const hw_citation *c) { return c->least; }
+double hw_citation_min_peak(const hw_citation *c) { return c->min_peak; }
 
 const size_t *hw_citation_order(const hw_citation *c, size_t *n_marked) {
     if (n_marked) *n_marked = c->n_marked;

@@ -177,19 +177,19 @@ hw_err hw_confirmation_new(hw_confirmation **out, hw_model *model, const hw_trac
     if (!model || !trace || !citation || !passages || !answer)
         return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model, a trace, a citation and its segments are needed");
     confirming w = {.citation = citation, .parts = answer->groups, .n_tokens = answer->n_tokens};
-    hw__rerun *rerun = NULL;
+    hw__masked_pass *rerun = NULL;
     w.p = params ? *params : hw_confirm_params_default();
     hw_err rc = check(trace, citation, passages, answer, &w.p, err);
     if (rc != HW_OK) return rc;
     w.c = hw__alloc(1, sizeof *w.c);
     w.keep = hw__alloc(passages->n, sizeof *w.keep);
     rc = w.c && w.keep ? allocate(w.c, citation, err) : hw__fail_memory(err, "a confirmation", passages->n, 1);
-    if (rc == HW_OK) rc = hw__rerun_new(&rerun, model, trace->run, w.p.stop, w.p.ctx, err);
+    if (rc == HW_OK) rc = hw__masked_pass_new(&rerun, model, trace->run, w.p.stop, w.p.ctx, err);
     if (rc == HW_OK) rc = hw__masks_new(&w.masks, rerun, passages->groups, passages->n, err);
     if (rc == HW_OK) rc = confirm(&w, err);
-    if (rc == HW_OK) w.c->n_passes = hw__rerun_n_passes(rerun);
+    if (rc == HW_OK) w.c->n_passes = hw__masked_pass_n_passes(rerun);
     hw__masks_free(w.masks);
-    hw__rerun_free(rerun);
+    hw__masked_pass_free(rerun);
     free(w.keep);
     if (rc == HW_OK)
         *out = w.c;
@@ -206,7 +206,7 @@ void hw_confirmation_free(hw_confirmation *c) {
     free(c);
 }
 
-double hw_confirmation_fall(const hw_confirmation *c, size_t part, size_t passage) { return *drop_at(c, part, passage); }
+double hw_confirmation_drop(const hw_confirmation *c, size_t part, size_t passage) { return *drop_at(c, part, passage); }
 bool hw_confirmation_measured(const hw_confirmation *c, size_t passage) { return c->measured[passage]; }
 size_t hw_confirmation_n_passes(const hw_confirmation *c) { return c->n_passes; }
 

@@ -55,7 +55,7 @@ typedef struct work {
     const hw_trace *trace;
     const int32_t *groups; /* [m] */
     size_t n_segments, row_begin, row_end;
-    hw__rerun *rerun;
+    hw__masked_pass *rerun;
     hw__masks *masks;
     subject *subjects; /* [n_subjects], capacity for all */
     size_t n_subjects;
@@ -375,7 +375,7 @@ static hw_err write_check(hw_check **out, const work *w, hw_error *err) {
     bool ok = true;
     for (size_t i = 0; i < c->n && ok; i++) ok = figures(&c->rows[i], w, &w->subjects[i]);
     c->base = logprob_of(w, w->whole);
-    c->n_passes = hw__rerun_n_passes(w->rerun);
+    c->n_passes = hw__masked_pass_n_passes(w->rerun);
     if (!ok || !judge(c, w)) {
         hw_check_free(c);
         return hw__fail_memory(err, "ranks of random masks", 3 * w->p->n_ablations, sizeof(double));
@@ -412,7 +412,7 @@ static void clear(work *w) {
     free(w->x);
     free(w->y);
     hw__masks_free(w->masks);
-    hw__rerun_free(w->rerun);
+    hw__masked_pass_free(w->rerun);
 }
 
 hw_err hw_check_new(hw_check **out, hw_model *model, const hw_trace *trace, const hw_segments *segments,
@@ -423,7 +423,7 @@ hw_err hw_check_new(hw_check **out, hw_model *model, const hw_trace *trace, cons
     work w = {.p = params ? params : &defaults, .trace = trace};
     hw_err rc = check_request(&w, segments, list, n, err);
     if (rc == HW_OK) rc = allocate(&w, n, err);
-    if (rc == HW_OK) rc = hw__rerun_new(&w.rerun, model, trace->run, w.p->stop, w.p->ctx, err);
+    if (rc == HW_OK) rc = hw__masked_pass_new(&w.rerun, model, trace->run, w.p->stop, w.p->ctx, err);
     if (rc == HW_OK) rc = hw__masks_new(&w.masks, w.rerun, w.groups, w.n_segments, err);
     for (size_t i = 0; i < n && rc == HW_OK; i++) rc = add_attribution(&w, list[i], err);
     if (rc == HW_OK) rc = add_baselines(&w, err);
@@ -445,9 +445,9 @@ size_t hw_check_count(const hw_check *c) { return c->n; }
 const hw_check_row *hw_check_at(const hw_check *c, size_t i) { return i < c->n ? &c->rows[i] : NULL; }
 double hw_check_base(const hw_check *c) { return c->base; }
 size_t hw_check_n_passes(const hw_check *c) { return c->n_passes; }
-size_t hw_check_n_cuts(const hw_check *c) { return c->n_cuts; }
+size_t hw_check_n_masks(const hw_check *c) { return c->n_cuts; }
 
-const bool *hw_check_cut(const hw_check *c, size_t i, double *logit) {
+const bool *hw_check_mask(const hw_check *c, size_t i, double *logit) {
     if (i >= c->n_cuts) return NULL;
     *logit = c->logits[i];
     return c->masks_kept + i * c->n_segments;

@@ -1,9 +1,4 @@
-/*
- * verdict.h - one line in plain words on whether an explanation was right. A pure function.
- *
- * The folder evaluate/: tests of explanations: faithfulness in numbers, a verdict in words, and which passages an
- * answer cites.
- */
+/* verdict.h - one line in plain words on whether an explanation was right. A pure function. */
 #ifndef HW_EVALUATE_VERDICT_H
 #define HW_EVALUATE_VERDICT_H
 

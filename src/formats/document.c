@@ -156,7 +156,7 @@ static hw_err attribution_to_json(json_t **out, const hw_attribution *a, hw_erro
     json_t *shape = json_pack("[I, I, I]", (json_int_t)a->n_rows, (json_int_t)a->n_columns, (json_int_t)a->n_layers);
     bool ok = json_object_set_new(json, "shape", shape) == 0;
     ok = json_object_set_new(json, "outside", outside_to_json(a)) == 0 && ok;
-    rc = ok ? hw__packed_to_json(&packed, a, err) : hw__fail_memory(err, "an attribution", a->n_rows, a->n_layers);
+    rc = ok ? hw__quantized_to_json(&packed, a, err) : hw__fail_memory(err, "an attribution", a->n_rows, a->n_layers);
     if (rc == HW_OK && json_object_set_new(json, "packed", packed) != 0)
         rc = hw__fail(err, HW_ERR_MEMORY, "out of memory: an attribution's numbers");
     if (rc != HW_OK) {

@@ -23,9 +23,9 @@ enum { BASE64_PIECE = 3 << 20 };
 
 /* Bytes [n] in base64 as a JSON string; NULL when memory runs out. */
 static json_t *base64(const void *bytes, size_t n) {
-    size_t room;
-    if (!hw__mul(&room, n / 3 + 1, 4) || !hw__add(&room, room, 1)) return NULL;
-    unsigned char *text = hw__alloc(room, 1);
+    size_t capacity;
+    if (!hw__mul(&capacity, n / 3 + 1, 4) || !hw__add(&capacity, capacity, 1)) return NULL;
+    unsigned char *text = hw__alloc(capacity, 1);
     size_t at = 0;
     for (size_t i = 0; text && i < n; i += BASE64_PIECE) {
         size_t piece = n - i < BASE64_PIECE ? n - i : BASE64_PIECE;
@@ -128,7 +128,7 @@ static json_t *mean_to_json(const hw_attribution *a) {
     return json;
 }
 
-hw_err hw__packed_to_json(json_t **out, const hw_attribution *a, hw_error *err) {
+hw_err hw__quantized_to_json(json_t **out, const hw_attribution *a, hw_error *err) {
     float min, max;
     if (!find_range(a, &min, &max))
         return hw__fail(err, HW_ERR_ARGUMENT, "a value of method %s is infinite: it cannot be drawn", a->method);

@@ -11,6 +11,6 @@
 
 /* {"matrix": ..., "mean": ...}; NaN is 0 in the matrix and NaN in the means. Release with json_decref(). Errors:
  * MEMORY, ARGUMENT (a value is infinite). */
-hw_err hw__packed_to_json(json_t **out, const hw_attribution *a, hw_error *err);
+hw_err hw__quantized_to_json(json_t **out, const hw_attribution *a, hw_error *err);
 
 #endif

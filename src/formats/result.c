@@ -101,9 +101,9 @@ static hw_err write_file(hw__file *file, const hw__format *format, content c, co
 
 /* Makes NAME.METHOD.EXT from NAME.EXT, malloc'd. */
 static char *method_path(const char *path, const char *extension, const char *method) {
-    size_t stem = strlen(path) - strlen(extension), room = strlen(path) + strlen(method) + 2;
-    char *out = hw__alloc(room, 1);
-    if (out) snprintf(out, room, "%.*s.%s%s", (int)stem, path, method, path + stem);
+    size_t stem = strlen(path) - strlen(extension), capacity = strlen(path) + strlen(method) + 2;
+    char *out = hw__alloc(capacity, 1);
+    if (out) snprintf(out, capacity, "%.*s.%s%s", (int)stem, path, method, path + stem);
     return out;
 }
 

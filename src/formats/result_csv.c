@@ -36,13 +36,13 @@ static bool needs_quotes(const char *text, size_t n) {
 
 /* Makes the field of bytes [n]; false when memory runs out. */
 static bool make_field(field *out, const char *bytes, size_t n) {
-    size_t n_text, room;
+    size_t n_text, capacity;
     char *text = hw__utf8_shown(&n_text, bytes, n);
     if (!text) return false;
     *out = (field){.text = text, .n = n_text};
     bool formula = is_formula(text, n_text);
     if (!formula && !needs_quotes(text, n_text)) return true;
-    char *quoted = hw__mul(&room, n_text, 2) && hw__add(&room, room, 3) ? hw__alloc(room, 1) : NULL;
+    char *quoted = hw__mul(&capacity, n_text, 2) && hw__add(&capacity, capacity, 3) ? hw__alloc(capacity, 1) : NULL;
     if (quoted) {
         size_t at = 0;
         quoted[at++] = '"';

@@ -224,7 +224,7 @@ hw_err hw__run_to_json(json_t **out, const hw_run *run, hw_error *err) {
 
 /* ------------------------------------------------------------------ reading */
 
-static hw_err get_text(const char **to, const field *f, const json_t *object, hw__pool *pool, hw_error *err) {
+static hw_err get_text(const char **to, const field *f, const json_t *object, hw__arena *pool, hw_error *err) {
     char *text;
     size_t n;
     if (f->is_new && !json_object_get(object, f->key)) {
@@ -235,7 +235,7 @@ static hw_err get_text(const char **to, const field *f, const json_t *object, hw
     if (rc != HW_OK) return rc;
     if (strlen(text) != n)
         rc = hw__fail(err, HW_ERR_FORMAT, "\"%s\" must be a string without NUL", f->key);
-    else if (!(*to = hw__pool_strndup(pool, text, n)))
+    else if (!(*to = hw__arena_strndup(pool, text, n)))
         rc = hw__fail_memory(err, f->key, n, 1);
     free(text);
     return rc;
@@ -269,7 +269,7 @@ static hw_err get_real(void *to, const field *f, const json_t *object, hw_error 
     return HW_OK;
 }
 
-static hw_err get_fields(void *to, const field *fields, size_t n, const json_t *object, hw__pool *pool, hw_error *err) {
+static hw_err get_fields(void *to, const field *fields, size_t n, const json_t *object, hw__arena *pool, hw_error *err) {
     for (size_t i = 0; i < n; i++) {
         const field *f = &fields[i];
         void *at = (char *)to + f->offset;
@@ -307,14 +307,14 @@ static hw_err get_source(hw_source *out, const json_t *json, const hw_model_info
                     (int)of, (int)layer);
 }
 
-static hw_err get_sources(hw_model_info *model, const json_t *object, hw__pool *pool, hw_error *err) {
+static hw_err get_sources(hw_model_info *model, const json_t *object, hw__arena *pool, hw_error *err) {
     const json_t *list;
     if (!json_object_get(object, "sources")) return HW_OK;
     hw_err rc = hw__json_array(&list, object, "sources", err);
     if (rc != HW_OK) return rc;
     size_t n = json_array_size(list);
     if (n < 1 || n > MAX_LAYERS) return hw__fail(err, HW_ERR_FORMAT, "%zu sources: 1 to %d are accepted", n, MAX_LAYERS);
-    hw_source *sources = hw__pool_alloc(pool, n, sizeof *sources);
+    hw_source *sources = hw__arena_alloc(pool, n, sizeof *sources);
     int32_t next = 0;
     if (!sources) return hw__fail_memory(err, "the list of sources", n, sizeof *sources);
     for (size_t i = 0; rc == HW_OK && i < n; i++)
@@ -326,14 +326,14 @@ static hw_err get_sources(hw_model_info *model, const json_t *object, hw__pool *
     return rc;
 }
 
-static hw_err get_layers(hw_model_info *model, const json_t *object, hw__pool *pool, hw_error *err) {
+static hw_err get_layers(hw_model_info *model, const json_t *object, hw__arena *pool, hw_error *err) {
     const json_t *list;
     hw_err rc = hw__json_array(&list, object, "layers", err);
     if (rc != HW_OK) return rc;
     size_t n = json_array_size(list);
     if ((n < 1 && !json_object_get(object, "sources")) || n > MAX_LAYERS)
         return hw__fail(err, HW_ERR_FORMAT, "%zu layers with attention: 1 to %d are accepted", n, MAX_LAYERS);
-    int32_t *layers = hw__pool_alloc(pool, n, sizeof *layers);
+    int32_t *layers = hw__arena_alloc(pool, n, sizeof *layers);
     if (!layers) return hw__fail_memory(err, "the list of layers", n, sizeof *layers);
     for (size_t l = 0; l < n; l++) {
         const json_t *v = json_array_get(list, l);
@@ -348,7 +348,7 @@ static hw_err get_layers(hw_model_info *model, const json_t *object, hw__pool *p
 }
 
 /* `pool` holds the strings until hw__run_new() has copied them. */
-static hw_err get_model(hw_model_info *model, const json_t *json, hw__pool *pool, hw_error *err) {
+static hw_err get_model(hw_model_info *model, const json_t *json, hw__arena *pool, hw_error *err) {
     const json_t *object;
     hw_err rc = hw__json_object(&object, json, "model", err);
     if (rc == HW_OK) rc = get_fields(model, model_fields, N_MODEL_FIELDS, object, pool, err);
@@ -356,7 +356,7 @@ static hw_err get_model(hw_model_info *model, const json_t *json, hw__pool *pool
     return rc == HW_OK ? get_sources(model, object, pool, err) : rc;
 }
 
-static hw_err get_options(hw__run_options *options, const json_t *json, hw__pool *pool, hw_error *err) {
+static hw_err get_options(hw__run_options *options, const json_t *json, hw__arena *pool, hw_error *err) {
     const json_t *object;
     hw_err rc = hw__json_object(&object, json, "options", err);
     if (rc == HW_OK) rc = get_fields(options, option_fields, N_OPTION_FIELDS, object, NULL, err);
@@ -482,7 +482,7 @@ static hw_err get_prompt(hw_run *run, const json_t *json, hw_error *err) {
 }
 
 /* `pool` holds the roles until they are copied. */
-static hw_err get_message(hw_span *m, const json_t *entry, hw__pool *pool, hw_error *err) {
+static hw_err get_message(hw_span *m, const json_t *entry, hw__arena *pool, hw_error *err) {
     static const field role = {"role", "role_bytes", TEXT, 0, false};
     hw_err rc = get_text(&m->name, &role, entry, pool, err);
     return rc == HW_OK ? get_range(&m->begin, &m->end, entry, err) : rc;
@@ -495,11 +495,11 @@ static hw_err get_messages(hw_run *run, const json_t *json, hw_error *err) {
     if (rc != HW_OK) return rc;
     size_t n = json_array_size(list);
     hw_span *messages = hw__alloc(n, sizeof *messages);
-    hw__pool pool = {0};
+    hw__arena pool = {0};
     if (!messages) return hw__fail_memory(err, "the messages", n, sizeof *messages);
     for (size_t i = 0; rc == HW_OK && i < n; i++) rc = get_message(&messages[i], json_array_get(list, i), &pool, err);
     if (rc == HW_OK) rc = hw__run_set_messages(run, messages, n, err);
-    hw__pool_clear(&pool);
+    hw__arena_clear(&pool);
     free(messages);
     return rc == HW_OK ? rc : hw__fail_in(err, rc, "\"messages\"");
 }
@@ -544,7 +544,7 @@ static hw_err fill_run(hw_run *run, const json_t *json, hw_error *err) {
 }
 
 hw_err hw__run_from_json(hw_run **out, const json_t *json, hw_error *err) {
-    hw__pool pool = {0};
+    hw__arena pool = {0};
     hw_model_info model = {0};
     hw__run_options options = {0};
     hw_run *run = NULL;
@@ -552,7 +552,7 @@ hw_err hw__run_from_json(hw_run **out, const json_t *json, hw_error *err) {
     if (rc == HW_OK) rc = get_options(&options, json, &pool, err);
     if (rc == HW_OK) rc = hw__run_new(&run, &model, &options, err);
     if (rc == HW_OK) rc = fill_run(run, json, err);
-    hw__pool_clear(&pool);
+    hw__arena_clear(&pool);
     if (rc != HW_OK) {
         hw__run_release(run);
         return hw__fail_in(err, rc, "the run's description");

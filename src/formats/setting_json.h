@@ -11,7 +11,7 @@ bool hw__setting_put_json(json_t *object, const void *params, const hw_setting_i
 
 /* Reads the setting; text is copied into the pool. Errors: FORMAT (missing, of another type, or not accepted),
  * MEMORY. */
-hw_err hw__setting_get_json(void *params, const hw_setting_info *setting, const json_t *object, hw__pool *pool,
+hw_err hw__setting_get_json(void *params, const hw_setting_info *setting, const json_t *object, hw__arena *pool,
                             hw_error *err);
 
 #endif

@@ -79,7 +79,7 @@ static hw_err state_cache(hw__cache *out, const hw_trace *trace, hw_model *model
     return rc;
 }
 
-void hw__cache_sha256(char out[HW__SHA256_ROOM], const hw__cache *cache) {
+void hw__cache_sha256(char out[HW__SHA256_CAPACITY], const hw__cache *cache) {
     hw__sha256 hash;
     hw__sha256_begin(&hash);
     hw__sha256_add(&hash, cache->bytes, cache->n_bytes);
@@ -136,7 +136,7 @@ static bool put_balance(json_t *metadata, const hw_trace *trace) {
 }
 
 static bool put_cache(json_t *metadata, const hw__cache *cache) {
-    char digits[HW__SHA256_ROOM];
+    char digits[HW__SHA256_CAPACITY];
     if (!cache->bytes) return true;
     hw__cache_sha256(digits, cache);
     return put_text(metadata, HW__CACHE_SHA256, digits);
@@ -148,7 +148,7 @@ static json_t *make_metadata(const hw_trace *trace, const char *run, double roun
     snprintf(number, sizeof number, "%.3e", rounding);
     json_t *metadata = json_pack("{s:s, s:s, s:s}", "format", format, "version", "1", "run", run);
     if (metadata && put_text(metadata, "rounding", rounding > 0 ? number : NULL) &&
-        put_text(metadata, "rows", trace->kept == HW_ROWS_ALL ? NULL : hw_rows_name(trace->kept)) &&
+        put_text(metadata, "rows", trace->kept == HW_ROWS_ALL ? NULL : hw_row_retention_name(trace->kept)) &&
         put_cache(metadata, cache) && put_balance(metadata, trace))
         return metadata;
     json_decref(metadata);
@@ -334,7 +334,7 @@ static hw_err read_layer(void *ctx, size_t l, hw_error *err) {
 /* Each layer needs new memory and a sum over it, so threads share them if there are many floats. */
 static hw_err read_rows(hw_trace *trace, const hw__safetensors *file, const hw__tensor *tensor, hw_error *err) {
     rows_source from = {trace, file, tensor};
-    return hw__each(trace->n_layers, tensor->n > 1u << 20 ? 0 : 1, read_layer, &from, err);
+    return hw__parallel_for(trace->n_layers, tensor->n > 1u << 20 ? 0 : 1, read_layer, &from, err);
 }
 
 /* Reads how much mass rounding moved according to the file. Present only with rows in F16, and at most twice the
@@ -402,7 +402,7 @@ static hw_err read_signals(hw_trace *trace, hw__safetensors *file, hw_error *err
 }
 
 /* Finds `rows`, in either precision. */
-static hw_err find_rows(const hw__tensor **out, const hw__safetensors *file, const hw_run *run, hw_rows kept,
+static hw_err find_rows(const hw__tensor **out, const hw__safetensors *file, const hw_run *run, hw_row_retention kept,
                         hw_error *err) {
     size_t n_dims, shape[3];
     if (!rows_shape(&n_dims, shape, run, hw__trace_rows_from(kept, run->n_prompt)))
@@ -413,11 +413,11 @@ static hw_err find_rows(const hw__tensor **out, const hw__safetensors *file, con
 }
 
 /* Which rows the file has: all if it does not say. */
-static hw_err read_kept(hw_rows *out, const hw__safetensors *file, const hw_run *run, hw_error *err) {
+static hw_err read_kept(hw_row_retention *out, const hw__safetensors *file, const hw_run *run, hw_error *err) {
     const char *word = hw__safetensors_metadata(file, "rows");
     *out = HW_ROWS_ALL;
     if (!word) return HW_OK;
-    hw_err rc = hw__rows_parse(out, word, err);
+    hw_err rc = hw__row_retention_parse(out, word, err);
     if (rc != HW_OK) return hw__fail_in(err, HW_ERR_FORMAT, "its metadata");
     if (*out != HW_ROWS_ALL && (!run->causal || run->n_prompt == 0))
         return hw__fail(err, HW_ERR_FORMAT, "its metadata has \"rows\": \"%s\", which is for causal runs with a prompt",
@@ -430,7 +430,7 @@ static hw_err read_trace(hw_trace **out, hw_run *run, hw__safetensors *file, hw_
     const hw__tensor *tensor;
     hw_trace *trace = NULL;
     double rounding;
-    hw_rows kept;
+    hw_row_retention kept;
     hw_err rc = read_kept(&kept, file, run, err);
     if (rc == HW_OK) rc = find_rows(&tensor, file, run, kept, err);
     if (rc == HW_OK) rc = read_rounding(&rounding, file, run, tensor->dtype == HW__F16, err);
@@ -489,7 +489,7 @@ static hw_err check_model(const hw_run *run, const hw_model *model, hw_error *er
 
 /* `stored` is the checksum in the metadata. */
 static hw_err check_bytes(const hw__cache *cache, const char *stored, hw_error *err) {
-    char is[HW__SHA256_ROOM];
+    char is[HW__SHA256_CAPACITY];
     hw__cache_sha256(is, cache);
     if (strcmp(is, stored) == 0) return HW_OK;
     return hw__fail(err, HW_ERR_FORMAT, "its cache is damaged: the SHA-256 of its bytes is %s, not %.64s", is, stored);

@@ -12,6 +12,6 @@
 #define HW__CACHE_SHA256 "cache_sha256"
 
 /* SHA-256 of the cache's bytes. */
-void hw__cache_sha256(char out[HW__SHA256_ROOM], const hw__cache *cache);
+void hw__cache_sha256(char out[HW__SHA256_CAPACITY], const hw__cache *cache);
 
 #endif

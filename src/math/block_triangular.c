@@ -6,21 +6,21 @@
 /* Columns per product at the diagonal: few, so that little of the zero part is multiplied. */
 enum { STEP = 32 };
 
-static size_t n_blocks(const hw__shape *s) { return (s->n_rows + HW__LEVEL_ROWS - 1) / HW__LEVEL_ROWS; }
+static size_t n_blocks(const hw__block_layout *s) { return (s->n_rows + HW__BLOCK_ROWS - 1) / HW__BLOCK_ROWS; }
 
 /* One past the last row of the block that begins at row `first`. */
-static size_t block_end(const hw__shape *s, size_t first) {
-    return s->n_rows - first < HW__LEVEL_ROWS ? s->n_rows : first + HW__LEVEL_ROWS;
+static size_t block_end(const hw__block_layout *s, size_t first) {
+    return s->n_rows - first < HW__BLOCK_ROWS ? s->n_rows : first + HW__BLOCK_ROWS;
 }
 
-hw_err hw__shape_new(hw__shape *out, size_t *reach, size_t n_rows, size_t n_columns, hw_error *err) {
-    hw__shape s = {.n_rows = n_rows, .n_columns = n_columns, .reach = reach};
+hw_err hw__block_layout_new(hw__block_layout *out, size_t *reach, size_t n_rows, size_t n_columns, hw_error *err) {
+    hw__block_layout s = {.n_rows = n_rows, .n_columns = n_columns, .reach = reach};
     hw_err rc = hw__blas_start(err);
     if (rc != HW_OK) return rc;
     s.begin = hw__alloc(n_blocks(&s) + 1, sizeof *s.begin);
     if (!s.begin) return hw__fail_memory(err, "rollout", n_blocks(&s) + 1, sizeof *s.begin);
     for (size_t b = 0; b < n_blocks(&s); b++) {
-        size_t first = b * HW__LEVEL_ROWS, end = block_end(&s, first), cells;
+        size_t first = b * HW__BLOCK_ROWS, end = block_end(&s, first), cells;
         if (!hw__mul(&cells, end - first, reach[end - 1]) || !hw__add(&s.begin[b + 1], s.begin[b], cells)) {
             free(s.begin);
             return hw__fail_memory(err, "rollout", n_rows, n_columns * sizeof(float));
@@ -30,23 +30,23 @@ hw_err hw__shape_new(hw__shape *out, size_t *reach, size_t n_rows, size_t n_colu
     return HW_OK;
 }
 
-void hw__shape_free(hw__shape *shape) {
+void hw__block_layout_free(hw__block_layout *shape) {
     free(shape->reach);
     free(shape->begin);
 }
 
-size_t hw__shape_size(const hw__shape *shape) { return shape->begin[n_blocks(shape)]; }
+size_t hw__block_layout_size(const hw__block_layout *shape) { return shape->begin[n_blocks(shape)]; }
 
-double hw__shape_work(const hw__shape *shape, bool causal) {
+double hw__block_layout_work(const hw__block_layout *shape, bool causal) {
     double below = 0, work = 0;
     for (size_t q = 0; q < shape->n_rows; q++) work += below += (double)shape->reach[q];
     return causal ? work : (double)shape->n_rows * below;
 }
 
-float *hw__level_new(const hw__shape *shape) { return hw__alloc(hw__shape_size(shape), sizeof(float)); }
+float *hw__blocks_new(const hw__block_layout *shape) { return hw__alloc(hw__block_layout_size(shape), sizeof(float)); }
 
-hw__part hw__level_row(const hw__shape *shape, float *level, size_t q) {
-    size_t b = q / HW__LEVEL_ROWS, first = b * HW__LEVEL_ROWS, width = shape->reach[block_end(shape, first) - 1];
+hw__part hw__block_row(const hw__block_layout *shape, float *level, size_t q) {
+    size_t b = q / HW__BLOCK_ROWS, first = b * HW__BLOCK_ROWS, width = shape->reach[block_end(shape, first) - 1];
     return (hw__part){level + shape->begin[b] + (q - first) * width, width};
 }
 
@@ -60,7 +60,7 @@ static size_t limit(size_t v, size_t low, size_t high) { return v < low ? low : 
 typedef struct product {
     hw__part c, w;
     size_t n, depth, begin, end;
-    const hw__shape *s;
+    const hw__block_layout *s;
 } product;
 
 /* Rows [k0, k1) of a block: first the columns that all of them have, then the rest in steps, each from the first row
@@ -80,15 +80,15 @@ static void multiply_block(const product *p, hw__part rows, size_t k0, size_t k1
 
 /* Starts at the last block, which is the widest: it sets every column, the others add to it. */
 static void multiply_columns(const product *p, float *level) {
-    size_t last = (p->depth - 1) / HW__LEVEL_ROWS;
+    size_t last = (p->depth - 1) / HW__BLOCK_ROWS;
     for (size_t b = last + 1; b-- > 0;) {
-        size_t k0 = b * HW__LEVEL_ROWS, k1 = limit(p->depth, k0, k0 + HW__LEVEL_ROWS);
+        size_t k0 = b * HW__BLOCK_ROWS, k1 = limit(p->depth, k0, k0 + HW__BLOCK_ROWS);
         if (p->s->reach[k1 - 1] <= p->begin) return;
-        multiply_block(p, hw__level_row(p->s, level, k0), k0, k1, b < last);
+        multiply_block(p, hw__block_row(p->s, level, k0), k0, k1, b < last);
     }
 }
 
-void hw__level_multiply(hw__part c, hw__part w, size_t n, size_t depth, const hw__shape *shape, float *level) {
+void hw__blocks_multiply(hw__part c, hw__part w, size_t n, size_t depth, const hw__block_layout *shape, float *level) {
     multiply_columns(&(product){.c = c, .w = w, .n = n, .depth = depth, .end = shape->n_columns, .s = shape}, level);
 }
 
@@ -96,7 +96,7 @@ void hw__level_multiply(hw__part c, hw__part w, size_t n, size_t depth, const hw
  * work. */
 static size_t turn(size_t width) { return width >= 2048 ? 512 : width >= 512 ? 256 : 128; }
 
-void hw__level_multiply_shared(hw__part c, hw__part w, size_t n, size_t depth, const hw__shape *shape, float *level) {
+void hw__blocks_multiply_shared(hw__part c, hw__part w, size_t n, size_t depth, const hw__block_layout *shape, float *level) {
     size_t width = shape->reach[depth - 1], step = turn(width);
 #pragma omp parallel for schedule(dynamic, 1)
     for (size_t begin = 0; begin < width; begin += step)

@@ -39,9 +39,9 @@ const hw__method hw__method_attention = {
             .needs = "attention rows of the rows of interest",
             .cost = "no extra pass",
             .reference = "Bahdanau et al. 2015, arXiv 1409.0473",
-            .blind = "what attention carries; the residual stream; which token was chosen",
+            .limitations = "what attention carries; the residual stream; which token was chosen",
             .traits = HW_USES_THROUGH | HW_USES_ROW | HW_USES_FUSE | HW_GIVES_SHARES | HW_GIVES_LAYERS,
-            .rows = HW_ROWS_INTEREST,
+            .rows = HW_ROWS_TARGET,
         },
     .by_row = true,
     .run = run_attention,
@@ -50,12 +50,12 @@ const hw__method hw__method_attention = {
 /* ------------------------------------------------------------------ uniform */
 
 /* v [n] <- v Â_l for an A[q,k] that is equal in all columns that row q may attend to: those up to its own, or all. */
-static void push_uniform(double *v, size_t n, const hw__mixing *m, size_t l, bool causal) {
+static void push_uniform(double *v, size_t n, const hw__layer_matrix *m, size_t l, bool causal) {
     double carried = 0, all = 0; /* what rows from q on, and what all rows, contribute to each visible column */
     for (size_t q = 0; !causal && q < n; q++)
-        all += (1 - hw__mixing_residual(m, l, q)) * v[q] / (double)(n - (m->remove_sink && q > 0));
+        all += (1 - hw__layer_matrix_residual(m, l, q)) * v[q] / (double)(n - (m->remove_sink && q > 0));
     for (size_t q = n; q-- > 0;) {
-        double r = hw__mixing_residual(m, l, q);
+        double r = hw__layer_matrix_residual(m, l, q);
         double share = (1 - r) * v[q] / (double)((causal ? q + 1 : n) - (m->remove_sink && q > 0));
         carried = (m->remove_sink && q == 0 ? 0 : carried) + share;
         v[q] = (causal || (m->remove_sink && q == 0) ? carried : all) + r * v[q];
@@ -64,7 +64,7 @@ static void push_uniform(double *v, size_t n, const hw__mixing *m, size_t l, boo
 
 /* Row i of M: the product of the layers from the top down to l (output), or from l down to 0 (input). The latter is
  * computed again for each l, unless all layers are equal. */
-static void fill_uniform_row(hw_attribution *a, size_t i, const hw__mixing *m, double *v, double *sum) {
+static void fill_uniform_row(hw_attribution *a, size_t i, const hw__layer_matrix *m, double *v, double *sum) {
     size_t q = hw__query_row(a, i), n = a->run->causal ? q + 1 : a->run->n_tokens;
     bool up = a->params.direction == HW_DIRECTION_INPUT, anew = up && m->measured;
     for (size_t step = 0; step < a->n_layers; step++) {
@@ -75,7 +75,7 @@ static void fill_uniform_row(hw_attribution *a, size_t i, const hw__mixing *m, d
     }
 }
 
-static hw_err fill_uniform(hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err) {
+static hw_err fill_uniform(hw_attribution *a, const hw__layer_matrix *mixing, const hw_method_params *p, hw_error *err) {
     double *v = hw__alloc(a->run->n_tokens, sizeof *v), *sum = hw__alloc(a->n_columns, sizeof *sum);
     hw_err rc = v && sum ? HW_OK : hw__fail_memory(err, "an attribution's row", a->run->n_tokens, sizeof *v);
     for (size_t i = 0; rc == HW_OK && i < a->n_rows; i++) {
@@ -88,7 +88,7 @@ static hw_err fill_uniform(hw_attribution *a, const hw__mixing *mixing, const hw
 }
 
 static hw_err run_uniform(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
-    hw__mixing mixing = hw__mixing_of(trace, p);
+    hw__layer_matrix mixing = hw__layer_matrix_of(trace, p);
     return fill_uniform(a, &mixing, p, err);
 }
 
@@ -100,17 +100,17 @@ const hw__method hw__method_uniform = {
             .needs = "nothing of the trace but its shape",
             .cost = "none",
             .reference = "baseline",
-            .blind = "everything but position",
+            .limitations = "everything but position",
             .traits = HW_USES_THROUGH | HW_USES_ROW | HW_USES_RESIDUAL | HW_USES_REMOVE_SINK | HW_USES_DIRECTION | HW_GIVES_SHARES |
                       HW_GIVES_LAYERS,
             .rows = HW_ROWS_NONE,
         },
     .by_row = true,
-    .signals = hw__mixing_signals,
+    .signals = hw__layer_matrix_signals,
     .run = run_uniform,
 };
 
-static size_t most_layers(const hw_run *run) {
+static size_t max_layers(const hw_run *run) {
     return (size_t)(run->model.n_layers > 0 ? run->model.n_layers : run->model.n_sources);
 }
 
@@ -119,11 +119,11 @@ static hw_err make_uniform(hw_attribution **out, const hw_attribution *a, const 
                            size_t end, hw_error *err) {
     const hw_run *run = a->run;
     hw_attribution *u;
-    size_t n_layers = a->n_layers > 1 ? a->n_layers : most_layers(run);
+    size_t n_layers = a->n_layers > 1 ? a->n_layers : max_layers(run);
     hw__attribution_part part = {hw__method_uniform.info.name, n_layers, begin, end};
     hw_err rc = hw__attribution_new_rows(&u, run, part, p, err);
     if (rc != HW_OK) return rc;
-    hw__mixing mixing = {.residual = p->residual,
+    hw__layer_matrix mixing = {.residual = p->residual,
                          .measured = p->residual_measured ? a->measured : NULL,
                          .stride = run->n_tokens,
                          .remove_sink = p->remove_sink};
@@ -159,10 +159,10 @@ static hw_err follow_uniform(hw_attribution **out, const hw_attribution *a, cons
 }
 
 hw_err hw__uniform_beside(hw_attribution **out, const hw_attribution *a, hw_error *err) {
-    uint32_t heeded = hw_method_heeds(hw_method_find(a->method), &a->params);
+    uint32_t active = hw_method_active_traits(hw_method_find(a->method), &a->params);
     hw_method_params p = a->params;
-    p.residual_measured = p.residual_measured && heeded & HW_USES_RESIDUAL;
-    p.remove_sink = p.remove_sink && heeded & HW_USES_REMOVE_SINK;
+    p.residual_measured = p.residual_measured && active & HW_USES_RESIDUAL;
+    p.remove_sink = p.remove_sink && active & HW_USES_REMOVE_SINK;
     if (p.residual_measured && !a->measured)
         return hw__fail(err, HW_ERR_UNSUPPORTED,
                         "the residual of this result was measured, and the file does not say what it was: "
@@ -194,7 +194,7 @@ const hw__method hw__method_random = {
             .needs = "nothing of the trace but its shape",
             .cost = "none",
             .reference = "baseline",
-            .blind = "everything",
+            .limitations = "everything",
             .traits = HW_USES_SEED | HW_GIVES_SHARES,
             .rows = HW_ROWS_NONE,
         },

@@ -43,16 +43,16 @@ static void put_row(hw_attribution *a, const hw_trace *trace, hw_signal signal, 
 /* Copies a signal's rows into M, row by row, because the layers of a row are adjacent in M. */
 static hw_err put_signal(hw_attribution *a, const hw_trace *trace, hw_signal signal, const hw_method_params *p,
                          hw_error *err) {
-    size_t room = a->run->n_tokens + a->n_columns;
+    size_t capacity = a->run->n_tokens + a->n_columns;
     long n = (long)a->n_rows;
-    bool lacked = false;
+    bool no_memory = false;
     if (hw_run_n_completion(a->run) == 0)
         return hw__fail(err, HW_ERR_UNSUPPORTED, "the run has no completion to explain");
-#pragma omp parallel if (hw__worth_threads(a)) reduction(|| : lacked)
+#pragma omp parallel if (hw__worth_threads(a)) reduction(|| : no_memory)
     {
-        double *of = hw__alloc(room, sizeof *of);
+        double *of = hw__alloc(capacity, sizeof *of);
         const float **from = hw__alloc(trace->n_sources, sizeof *from);
-        lacked = !of || !from;
+        no_memory = !of || !from;
 #pragma omp for schedule(dynamic, 1)
         for (long i = 0; i < n; i++)
             if (of && from)
@@ -60,7 +60,7 @@ static hw_err put_signal(hw_attribution *a, const hw_trace *trace, hw_signal sig
         free(of);
         free(from);
     }
-    if (lacked) return hw__fail_memory(err, "an attribution's row", room, sizeof(double));
+    if (no_memory) return hw__fail_memory(err, "an attribution's row", capacity, sizeof(double));
     return hw__method_progress(p, trace->n_sources, trace->n_sources, err);
 }
 
@@ -70,28 +70,28 @@ static hw_signal signal_of(hw_measure measure) { return (hw_signal)measure; }
 static bool composes(const hw_method_params *p) { return p->aggregate == HW_AGGREGATE_ROLLOUT; }
 
 static uint32_t contribution_signals(const hw_method_params *p) {
-    return composes(p) ? hw__mixing_contribution_signals(p) : 1u << signal_of(p->measure);
+    return composes(p) ? hw__layer_matrix_contribution_signals(p) : 1u << signal_of(p->measure);
 }
 
 static hw_err run_contribution(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
     if (!composes(p)) return put_signal(a, trace, signal_of(p->measure), p, err);
-    hw__mixing mixing = hw__mixing_of_contributions(trace, p);
+    hw__layer_matrix mixing = hw__layer_matrix_of_contributions(trace, p);
     return hw__rollout_compose(a, &mixing, p, err);
 }
 
-static hw_err live_contribution(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p,
+static hw_err incremental_contribution(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p,
                                 hw_error *err) {
     if (!composes(p)) return run_contribution(a, trace, p, err);
-    hw__mixing mixing = hw__mixing_of_contributions(trace, p);
-    return hw__rollout_live(state, a, &mixing, p, err);
+    hw__layer_matrix mixing = hw__layer_matrix_of_contributions(trace, p);
+    return hw__rollout_incremental(state, a, &mixing, p, err);
 }
 
 static size_t contribution_bytes(const hw_trace *trace, const hw_method_params *p) {
-    hw__mixing mixing = hw__mixing_of_contributions(trace, p);
-    return composes(p) ? hw__rollout_live_bytes(&mixing, p) : 0;
+    hw__layer_matrix mixing = hw__layer_matrix_of_contributions(trace, p);
+    return composes(p) ? hw__rollout_incremental_bytes(&mixing, p) : 0;
 }
 
-static uint32_t contribution_heeds(const hw_method_params *p) {
+static uint32_t contribution_traits(const hw_method_params *p) {
     uint32_t composed = HW_USES_DIRECTION | (p->measure == HW_MEASURE_NORM ? HW_USES_RESIDUAL : 0);
     uint32_t always = HW_USES_THROUGH | HW_USES_ROW | HW_USES_MEASURE | HW_USES_AGGREGATE | HW_GIVES_SHARES | HW_GIVES_LAYERS;
     return always | (composes(p) ? composed : 0);
@@ -103,7 +103,7 @@ static uint32_t logit_signals(const hw_method_params *p) {
 }
 
 /* After following through the answer, a row's nats become shares of the contributions that raised the logit. */
-static uint32_t logit_heeds(const hw_method_params *p) {
+static uint32_t logit_traits(const hw_method_params *p) {
     return HW_USES_THROUGH | HW_USES_AGAINST | HW_GIVES_LAYERS | (p->through ? HW_GIVES_SHARES : 0);
 }
 
@@ -128,19 +128,19 @@ const hw__method hw__method_contribution = {
                     "a head), "
                     "composed: and prompt token",
             .reference = "Kobayashi et al. 2020, arXiv 2004.10102; Ferrando et al. 2022, arXiv 2203.04212",
-            .blind = "what MLPs do with it, information carried over several layers (unless composed), which token was "
+            .limitations = "what MLPs do with it, information carried over several layers (unless composed), which token was "
                      "chosen",
             .traits = HW_USES_THROUGH | HW_USES_ROW | HW_USES_MEASURE | HW_USES_AGGREGATE | HW_USES_DIRECTION | HW_USES_RESIDUAL |
                       HW_GIVES_SHARES | HW_GIVES_LAYERS,
             .rows = HW_ROWS_NONE,
         },
-    .heeds = contribution_heeds,
+    .active_traits = contribution_traits,
     .by_row = true,
     .signals = contribution_signals,
     .run = run_contribution,
-    .live = live_contribution,
-    .live_bytes = contribution_bytes,
-    .live_free = hw__rollout_live_free,
+    .incremental = incremental_contribution,
+    .incremental_bytes = contribution_bytes,
+    .incremental_free = hw__rollout_incremental_free,
 };
 
 const hw__method hw__method_logit = {
@@ -151,11 +151,11 @@ const hw__method hw__method_logit = {
             .needs = "as contribution, and the final norm and output weights",
             .cost = "as contribution; one row of the output weights a completion token",
             .reference = "Elhage et al. 2021, transformer-circuits framework, direct logit attribution",
-            .blind = "effects that pass through later layers and MLPs; see its balance for how large they are",
+            .limitations = "effects that pass through later layers and MLPs; see its balance for how large they are",
             .traits = HW_USES_THROUGH | HW_USES_AGAINST | HW_GIVES_LAYERS,
             .rows = HW_ROWS_NONE,
         },
-    .heeds = logit_heeds,
+    .active_traits = logit_traits,
     .by_row = true,
     .signals = logit_signals,
     .run = run_logit,

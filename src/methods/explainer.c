@@ -49,7 +49,7 @@ hw_err hw_explainer_add(hw_explainer *x, const char *method, const hw_method_par
 static void forget_run(hw_explainer *x) {
     for (size_t i = 0; i < x->n; i++) {
         hw__explanation *e = &x->list[i];
-        if (e->method->live_free) e->method->live_free(e->state);
+        if (e->method->incremental_free) e->method->incremental_free(e->state);
         hw__through_state_clear(&e->through);
         *e = (hw__explanation){.method = e->method, .params = e->params};
     }
@@ -103,7 +103,7 @@ hw_err hw_explainer_split_spans(hw_explainer *x, const char *json, size_t n_byte
     return HW_OK;
 }
 
-static hw_err cut_prompt(hw_explainer *x, const hw_run *run, hw_error *err) {
+static hw_err split_prompt(hw_explainer *x, const hw_run *run, hw_error *err) {
     if (x->by) return hw_segments_new(&x->segments, run, HW_SIDE_PROMPT, x->by, err);
     hw_err rc = hw_segments_from_json(&x->segments, run, HW_SIDE_PROMPT, x->spans, x->n_spans, err);
     return rc == HW_OK || !x->spans_name ? rc : hw__fail_in(err, rc, "%s", x->spans_name);
@@ -127,7 +127,7 @@ hw_err hw__explainer_begin(hw_explainer *x, const hw_run *run, hw_error *err) {
     forget_run(x);
     hw_err rc = HW_OK;
     bool splits = x->by || x->spans;
-    if (splits) rc = cut_prompt(x, run, err);
+    if (splits) rc = split_prompt(x, run, err);
     if (splits && rc == HW_OK && x->whole) rc = hw_segments_partition(&x->partition, x->segments, err);
     for (size_t i = 0; i < x->n && rc == HW_OK; i++) {
         if (splits) rc = set_columns(&x->list[i], x, err);
@@ -142,19 +142,19 @@ const hw_segments *hw_explainer_segments(const hw_explainer *x) { return x ? x->
 /* ------------------------------------------------------------------ what a trace keeps */
 
 /* Whether a method consumes streamed prompt rows: these are kept for the prompt's columns only. */
-static bool is_fed(const hw_explainer *x, const hw__explanation *e) {
+static bool consumes_streamed(const hw_explainer *x, const hw__explanation *e) {
     return x->params.keep == HW_KEEP_RESULTS && e->params.columns == HW_COLUMNS_PROMPT && !e->params.through &&
-           e->method->feeds && e->method->feeds(&e->params);
+           e->method->can_consume && e->method->can_consume(&e->params);
 }
 
 /* Rows that the trace keeps for the method. */
-static hw_rows rows_of(const hw_explainer *x, const hw__explanation *e) {
-    return is_fed(x, e) ? HW_ROWS_INTEREST : e->method->info.rows;
+static hw_row_retention rows_of(const hw_explainer *x, const hw__explanation *e) {
+    return consumes_streamed(x, e) ? HW_ROWS_TARGET : e->method->info.rows;
 }
 
-hw_rows hw__explainer_rows(const hw_explainer *x) {
+hw_row_retention hw__explainer_rows(const hw_explainer *x) {
     if (!x || x->params.keep >= HW_KEEP_ROWS) return HW_ROWS_ALL;
-    hw_rows rows = HW_ROWS_NONE;
+    hw_row_retention rows = HW_ROWS_NONE;
     for (size_t i = 0; i < x->n; i++)
         if (rows_of(x, &x->list[i]) < rows) rows = rows_of(x, &x->list[i]);
     return rows;
@@ -193,19 +193,19 @@ const hw_method_params *hw__explainer_sums(const hw_explainer *x) {
     return first;
 }
 
-bool hw__explainer_feeds(const hw_explainer *x) {
+bool hw__explainer_can_consume(const hw_explainer *x) {
     for (size_t i = 0; x && i < x->n; i++)
-        if (is_fed(x, &x->list[i])) return true;
+        if (consumes_streamed(x, &x->list[i])) return true;
     return false;
 }
 
-hw_err hw__explainer_feed(hw_explainer *x, const hw_trace *trace, hw__layer_rows rows, hw_error *err) {
+hw_err hw__explainer_consume(hw_explainer *x, const hw_trace *trace, hw__layer_rows rows, hw_error *err) {
     hw_err rc = HW_OK;
     for (size_t i = 0; x && i < x->n && rc == HW_OK; i++) {
         hw__explanation *e = &x->list[i];
-        if (!is_fed(x, e)) continue;
-        e->fed = true;
-        rc = e->method->feed(&e->state, trace, &e->params, rows, err);
+        if (!consumes_streamed(x, e)) continue;
+        e->has_streamed = true;
+        rc = e->method->consume(&e->state, trace, &e->params, rows, err);
     }
     return rc;
 }
@@ -218,12 +218,12 @@ static const size_t MAX_BYTES = (size_t)512 << 20;
 
 /* Composed rows are kept for the initial columns; columns of a completion would be added. */
 static bool is_composed(const hw__explanation *e) {
-    return e->method->live && hw_method_heeds(&e->method->info, &e->params) & HW_USES_DIRECTION;
+    return e->method->incremental && hw_method_active_traits(&e->method->info, &e->params) & HW_USES_DIRECTION;
 }
 
 static bool waits(const hw__explanation *e, const hw_trace *trace) {
     if (e->params.through && is_composed(e)) return trace->growing;
-    return trace->growing && !e->fed && e->method->live && e->method->live_bytes(trace, &e->params) > MAX_BYTES;
+    return trace->growing && !e->has_streamed && e->method->incremental && e->method->incremental_bytes(trace, &e->params) > MAX_BYTES;
 }
 
 /* Number of completion tokens whose rows are complete, including signals that the method needs. */
@@ -248,8 +248,8 @@ static hw_err make_rows(hw_attribution **out, hw__explanation *e, const hw_trace
     hw__attribution_part part = {method->info.name, hw__method_layers(method, p, &trace->run->model), e->next, end};
     hw_err rc = hw__attribution_new_rows(&a, trace->run, part, p, err);
     if (rc != HW_OK) return rc;
-    bool keeps = method->live && !e->params.through;
-    rc = keeps ? method->live(&e->state, a, trace, p, err) : method->run(a, trace, p, err);
+    bool keeps = method->incremental && !e->params.through;
+    rc = keeps ? method->incremental(&e->state, a, trace, p, err) : method->run(a, trace, p, err);
     if (rc != HW_OK) {
         hw_attribution_free(a);
         return rc;
@@ -274,7 +274,7 @@ static hw_err follow_rows(hw_attribution **out, hw__explanation *e, const hw_tra
 /* Explains the tokens that can be explained now and have not been before; *out is NULL if there are none. */
 static hw_err explain_next(hw_attribution **out, hw__explanation *e, const hw_trace *trace, hw_error *err) {
     size_t end = ready(e, trace);
-    hw_rows needed = e->fed ? HW_ROWS_INTEREST : e->method->info.rows;
+    hw_row_retention needed = e->has_streamed ? HW_ROWS_TARGET : e->method->info.rows;
     hw_err rc = hw__method_check_signals(trace, e->method, &e->params, err);
     if (rc == HW_OK) rc = hw__method_check_rows(trace, e->method, needed, err);
     if (rc != HW_OK) return rc;
@@ -303,7 +303,7 @@ void hw__explainer_show(hw_explainer *x, const hw_trace *trace) {
     for (size_t i = 0; x && x->params.on_rows && i < x->n; i++) {
         hw__explanation *e = &x->list[i];
         hw_attribution *rows = NULL;
-        bool grows = (e->method->by_row || e->method->live) && e->params.columns == HW_COLUMNS_PROMPT;
+        bool grows = (e->method->by_row || e->method->incremental) && e->params.columns == HW_COLUMNS_PROMPT;
         if (!grows || e->failed) continue;
         e->failed = explain_next(&rows, e, trace, NULL) != HW_OK;
         if (rows) x->params.on_rows(x->params.ctx, i, rows);
@@ -316,7 +316,7 @@ hw_err hw_explainer_result(hw_attribution **out, hw_explainer *x, size_t i, cons
     hw__explanation *e = &x->list[i];
     hw_err rc = trace->run == x->run ? HW_OK : hw__explainer_begin(x, trace->run, err);
     if (rc != HW_OK) return rc;
-    if (!e->fed) return hw_explain(out, trace, e->method->info.name, &e->params, err);
+    if (!e->has_streamed) return hw_explain(out, trace, e->method->info.name, &e->params, err);
     e->next = 0; /* the composed matrices include the rows that were passed to on_rows */
     return explain_next(out, e, trace, err);
 }

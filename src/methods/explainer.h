@@ -14,7 +14,7 @@
 typedef struct hw__explanation {
     const hw__method *method;
     hw_method_params params;   /* if the prompt is split, with these columns from hw__explainer_begin() on */
-    bool fed;                  /* it has consumed streamed prompt rows */
+    bool has_streamed;                  /* it has consumed streamed prompt rows */
     bool failed;               /* it failed: on_rows is not called for it again */
     size_t next;               /* completion index of the first unexplained token */
     void *state;               /* state of the method */
@@ -39,14 +39,14 @@ struct hw_explainer {
 hw_err hw__explainer_begin(hw_explainer *x, const hw_run *run, hw_error *err);
 
 /* Rows and signals that a trace keeps for the explainer. NULL: every row and no signal. */
-hw_rows hw__explainer_rows(const hw_explainer *x);
+hw_row_retention hw__explainer_rows(const hw_explainer *x);
 uint32_t hw__explainer_signals(const hw_explainer *x, const hw_model_info *model);
 /* The settings whose groups target-row signals are summed by; NULL: signals are kept by token. */
 const hw_method_params *hw__explainer_sums(const hw_explainer *x);
 
 /* Whether prompt rows are streamed to it; and consumes streamed rows. */
-bool hw__explainer_feeds(const hw_explainer *x);
-hw_err hw__explainer_feed(hw_explainer *x, const hw_trace *trace, hw__layer_rows rows, hw_error *err);
+bool hw__explainer_can_consume(const hw_explainer *x);
+hw_err hw__explainer_consume(hw_explainer *x, const hw_trace *trace, hw__layer_rows rows, hw_error *err);
 
 /* Whether signals are computed before the batch is full; whether they are due after this many chosen tokens; and explains and
  * passes on the rows that can be explained now. */

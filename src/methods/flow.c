@@ -14,7 +14,7 @@
 
 /* Maximum number of problems times pipes in one call, over all rows and layers: at 30 to 100 ns per pipe and problem,
  * about a minute. */
-static const double MOST_WORK = 1e9;
+static const double MAX_WORK = 1e9;
 
 /* Tokens that row i can attend to: those up to its own, or all. */
 static size_t reach(const hw_attribution *a, size_t i) {
@@ -32,7 +32,7 @@ static void add_row(hw__pipes *pipes, size_t from, size_t first, const float *w,
 
 /* of [n]: the maximum flow from row q after layer depth - 1 to each token, scaled to sum to 1. Nodes: (l, t) at l n +
  * t for l < depth, then the source. */
-static hw_err flow_of_row(double *of, const hw__mixing *mixing, size_t q, size_t depth, size_t n, hw_error *err) {
+static hw_err flow_of_row(double *of, const hw__layer_matrix *mixing, size_t q, size_t depth, size_t n, hw_error *err) {
     hw__pipes *pipes;
     float *w = hw__alloc(n, sizeof *w);
     if (!w) return hw__fail_memory(err, "flow", n, sizeof *w);
@@ -43,8 +43,8 @@ static hw_err flow_of_row(double *of, const hw__mixing *mixing, size_t q, size_t
         return rc;
     }
     for (size_t l = 0; l + 1 < depth; l++)
-        for (size_t t = 0; t < n; t++) add_row(pipes, (l + 1) * n + t, l * n, w, hw__mixing_row(w, mixing, l, t));
-    add_row(pipes, source, (depth - 1) * n, w, hw__mixing_row(w, mixing, depth - 1, q));
+        for (size_t t = 0; t < n; t++) add_row(pipes, (l + 1) * n + t, l * n, w, hw__layer_matrix_row(w, mixing, l, t));
+    add_row(pipes, source, (depth - 1) * n, w, hw__layer_matrix_row(w, mixing, depth - 1, q));
     free(w);
     double sum = 0;
     for (size_t k = 0; k < n; k++) sum += of[k] = hw__pipes_flow(pipes, source, k);
@@ -64,19 +64,19 @@ static double work_of(size_t n, size_t layers, bool causal) {
 static hw_err check_work(const hw_attribution *a, hw_error *err) {
     double work = 0;
     for (size_t i = 0; i < a->n_rows; i++) work += work_of(reach(a, i), a->n_layers, a->run->causal);
-    if (work <= MOST_WORK) return HW_OK;
-    size_t most = 1;
-    while ((double)a->n_rows * work_of(most + 1, a->n_layers, a->run->causal) <= MOST_WORK) most++;
+    if (work <= MAX_WORK) return HW_OK;
+    size_t max = 1;
+    while ((double)a->n_rows * work_of(max + 1, a->n_layers, a->run->causal) <= MAX_WORK) max++;
     return hw__fail(err, HW_ERR_ARGUMENT,
                     "flow over %zu tokens is too large: it is for small inputs, about %zu tokens where %zu rows and "
                     "%zu layers are asked (rollout is "
                     "its fast relative)",
-                    reach(a, a->n_rows - 1), most, a->n_rows, a->n_layers);
+                    reach(a, a->n_rows - 1), max, a->n_rows, a->n_layers);
 }
 
 static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
     size_t n_tokens = a->run->n_tokens;
-    hw__mixing mixing = hw__mixing_of(trace, p);
+    hw__layer_matrix mixing = hw__layer_matrix_of(trace, p);
     hw_err rc = check_work(a, err);
     if (rc != HW_OK) return rc;
     double *of = hw__alloc(n_tokens, sizeof *of), *sum = hw__alloc(a->n_columns, sizeof *sum);
@@ -103,11 +103,11 @@ const hw__method hw__method_flow = {
             .needs = "attention rows of every token",
             .cost = "no extra pass; a maximum-flow problem for each row, layer and token: small inputs only",
             .reference = "Abnar & Zuidema 2020, arXiv 2005.00928, section 4",
-            .blind = "what attention carries (values), MLPs, which token was chosen",
+            .limitations = "what attention carries (values), MLPs, which token was chosen",
             .traits = HW_USES_THROUGH | HW_USES_ROW | HW_USES_FUSE | HW_USES_RESIDUAL | HW_USES_DISCARD | HW_USES_REMOVE_SINK |
                       HW_GIVES_SHARES | HW_GIVES_LAYERS,
             .rows = HW_ROWS_ALL,
         },
-    .signals = hw__mixing_signals,
+    .signals = hw__layer_matrix_signals,
     .run = run,
 };

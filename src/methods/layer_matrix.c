@@ -7,9 +7,9 @@
 
 /* ------------------------------------------------------------------ thinning */
 
-static size_t count_to(const float *w, size_t n, float most) {
+static size_t count_to(const float *w, size_t n, float max) {
     size_t count = 0;
-    for (size_t k = 0; k < n; k++) count += w[k] > 0 && w[k] <= most;
+    for (size_t k = 0; k < n; k++) count += w[k] > 0 && w[k] <= max;
     return count;
 }
 
@@ -49,7 +49,7 @@ static void drop_lowest(float *w, size_t n, double share) {
     }
 }
 
-void hw__mixing_thin(float *w, size_t n, size_t q, double discard, bool remove_sink) {
+void hw__layer_matrix_thin(float *w, size_t n, size_t q, double discard, bool remove_sink) {
     if (discard <= 0 && !remove_sink) return;
     double before = hw__sum(w, n);
     if (remove_sink && q > 0) w[0] = 0;
@@ -60,7 +60,7 @@ void hw__mixing_thin(float *w, size_t n, size_t q, double discard, bool remove_s
 
 /* ------------------------------------------------------------------ a row */
 
-void hw__mixing_add_residual(float *w, size_t n, size_t q, double residual) {
+void hw__layer_matrix_add_residual(float *w, size_t n, size_t q, double residual) {
     double total = residual + (1 - residual) * hw__sum(w, n);
     double scale = total > 0 ? (1 - residual) / total : 0;
     double own = w[q] * scale + (total > 0 ? residual / total : 1);
@@ -68,24 +68,24 @@ void hw__mixing_add_residual(float *w, size_t n, size_t q, double residual) {
     w[q] = (float)own;
 }
 
-size_t hw__mixing_layers(const hw__mixing *m) {
+size_t hw__layer_matrix_layers(const hw__layer_matrix *m) {
     return m->source == HW_N_SIGNALS ? m->trace->n_layers : m->trace->n_sources;
 }
 
-double hw__mixing_residual(const hw__mixing *m, size_t l, size_t q) {
+double hw__layer_matrix_residual(const hw__layer_matrix *m, size_t l, size_t q) {
     return m->measured ? 1 - (double)m->measured[l * m->stride + q] : m->residual;
 }
 
-static size_t attention_row(float *w, const hw__mixing *m, size_t l, size_t q) {
+static size_t attention_row(float *w, const hw__layer_matrix *m, size_t l, size_t q) {
     size_t n;
     const float *row = hw__trace_row(m->trace, l, q, &n);
     memcpy(w, row, n * sizeof *w);
-    hw__mixing_thin(w, n, q, m->discard, m->remove_sink);
+    hw__layer_matrix_thin(w, n, q, m->discard, m->remove_sink);
     return n;
 }
 
 /* Negative parts count as 0; the rest is scaled to sum to 1. */
-static size_t contribution_row(float *w, const hw__mixing *m, size_t l, size_t q) {
+static size_t contribution_row(float *w, const hw__layer_matrix *m, size_t l, size_t q) {
     const float *row = hw__trace_every(m->trace, m->source, l, q);
     for (size_t k = 0; k <= q; k++) w[k] = row[k] > 0 ? row[k] : 0;
     double sum = hw__sum(w, q + 1);
@@ -93,18 +93,18 @@ static size_t contribution_row(float *w, const hw__mixing *m, size_t l, size_t q
     return q + 1;
 }
 
-size_t hw__mixing_row(float *w, const hw__mixing *m, size_t l, size_t q) {
+size_t hw__layer_matrix_row(float *w, const hw__layer_matrix *m, size_t l, size_t q) {
     size_t n = m->source == HW_N_SIGNALS ? attention_row(w, m, l, q) : contribution_row(w, m, l, q);
-    hw__mixing_add_residual(w, n, q, hw__mixing_residual(m, l, q));
+    hw__layer_matrix_add_residual(w, n, q, hw__layer_matrix_residual(m, l, q));
     return n;
 }
 
 /* ------------------------------------------------------------------ settings */
 
-uint32_t hw__mixing_signals(const hw_method_params *p) { return p->residual_measured ? 1u << HW_SIGNAL_RESIDUAL : 0; }
+uint32_t hw__layer_matrix_signals(const hw_method_params *p) { return p->residual_measured ? 1u << HW_SIGNAL_RESIDUAL : 0; }
 
-hw__mixing hw__mixing_of(const hw_trace *trace, const hw_method_params *p) {
-    return (hw__mixing){
+hw__layer_matrix hw__layer_matrix_of(const hw_trace *trace, const hw_method_params *p) {
+    return (hw__layer_matrix){
         .trace = trace,
         .source = HW_N_SIGNALS,
         .residual = p->residual,
@@ -116,19 +116,19 @@ hw__mixing hw__mixing_of(const hw_trace *trace, const hw_method_params *p) {
 }
 
 /* Both lists have the same order. */
-hw_signal hw__mixing_contribution_source(hw_measure measure) {
+hw_signal hw__layer_matrix_contribution_source(hw_measure measure) {
     return (hw_signal)(HW_SIGNAL_ALL_PROJECTION + (int)measure);
 }
 
 /* Only the norm measures attention without the residual. */
 static bool adds_residual(const hw_method_params *p) { return p->measure == HW_MEASURE_NORM; }
 
-uint32_t hw__mixing_contribution_signals(const hw_method_params *p) {
-    return 1u << hw__mixing_contribution_source(p->measure) | (adds_residual(p) ? hw__mixing_signals(p) : 0);
+uint32_t hw__layer_matrix_contribution_signals(const hw_method_params *p) {
+    return 1u << hw__layer_matrix_contribution_source(p->measure) | (adds_residual(p) ? hw__layer_matrix_signals(p) : 0);
 }
 
-hw__mixing hw__mixing_of_contributions(const hw_trace *trace, const hw_method_params *p) {
-    hw__mixing mixing = {.trace = trace, .source = hw__mixing_contribution_source(p->measure)};
+hw__layer_matrix hw__layer_matrix_of_contributions(const hw_trace *trace, const hw_method_params *p) {
+    hw__layer_matrix mixing = {.trace = trace, .source = hw__layer_matrix_contribution_source(p->measure)};
     if (!adds_residual(p)) return mixing;
     mixing.residual = p->residual;
     mixing.measured = p->residual_measured ? trace->signals.values[HW_SIGNAL_RESIDUAL] : NULL;

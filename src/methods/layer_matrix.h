@@ -19,7 +19,7 @@
 
 #include "data/trace.h"
 
-typedef struct hw__mixing {
+typedef struct hw__layer_matrix {
     const hw_trace *trace;
     hw_signal source;      /* contributions of every row; HW_N_SIGNALS: attention */
     double residual;       /* r if it is not measured */
@@ -27,29 +27,29 @@ typedef struct hw__mixing {
     size_t stride;
     double discard;
     bool remove_sink;
-} hw__mixing;
+} hw__layer_matrix;
 
 /* Signals that a trace must hold for these settings: 1u << hw_signal, or-ed. */
-uint32_t hw__mixing_signals(const hw_method_params *p);
+uint32_t hw__layer_matrix_signals(const hw_method_params *p);
 /* Borrows the trace. `p` must be validated, and the trace must hold the signals. */
-hw__mixing hw__mixing_of(const hw_trace *trace, const hw_method_params *p);
+hw__layer_matrix hw__layer_matrix_of(const hw_trace *trace, const hw_method_params *p);
 
 /* The same for contributions: the signal, and the settings that apply. */
-hw_signal hw__mixing_contribution_source(hw_measure measure);
-uint32_t hw__mixing_contribution_signals(const hw_method_params *p);
-hw__mixing hw__mixing_of_contributions(const hw_trace *trace, const hw_method_params *p);
+hw_signal hw__layer_matrix_contribution_source(hw_measure measure);
+uint32_t hw__layer_matrix_contribution_signals(const hw_method_params *p);
+hw__layer_matrix hw__layer_matrix_of_contributions(const hw_trace *trace, const hw_method_params *p);
 
 /* Row q of Â_l into w [T], summed in double and stored as float; returns its number of columns: q + 1, or T if rows
  * attend to later columns. */
-size_t hw__mixing_row(float *w, const hw__mixing *m, size_t l, size_t q);
+size_t hw__layer_matrix_row(float *w, const hw__layer_matrix *m, size_t l, size_t q);
 
 /* Layers that are mixed: those with attention, or all that contributions are of. */
-size_t hw__mixing_layers(const hw__mixing *m);
+size_t hw__layer_matrix_layers(const hw__layer_matrix *m);
 /* r of row q in layer l. */
-double hw__mixing_residual(const hw__mixing *m, size_t l, size_t q);
+double hw__layer_matrix_residual(const hw__layer_matrix *m, size_t l, size_t q);
 
 /* The two steps of a row as pure functions over w [n], q < n: dropping weights as set, then adding the residual. */
-void hw__mixing_thin(float *w, size_t n, size_t q, double discard, bool remove_sink);
-void hw__mixing_add_residual(float *w, size_t n, size_t q, double residual);
+void hw__layer_matrix_thin(float *w, size_t n, size_t q, double discard, bool remove_sink);
+void hw__layer_matrix_add_residual(float *w, size_t n, size_t q, double residual);
 
 #endif

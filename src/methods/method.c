@@ -41,11 +41,11 @@ static hw_err fail_unknown(const char *name, hw_error *err) {
                     hw__unknown_name(why, sizeof why, name, names));
 }
 
-uint32_t hw_method_heeds(const hw_method_info *info, const hw_method_params *params) {
+uint32_t hw_method_active_traits(const hw_method_info *info, const hw_method_params *params) {
     const hw__method *method = info ? hw__method_find(info->name) : NULL;
     hw_method_params defaults = hw_method_params_default();
     if (!method) return 0;
-    return method->heeds ? method->heeds(params ? params : &defaults) : info->traits;
+    return method->active_traits ? method->active_traits(params ? params : &defaults) : info->traits;
 }
 
 uint32_t hw_method_signals(const char *name, const hw_method_params *params) {
@@ -97,7 +97,7 @@ hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method,
     return HW_OK;
 }
 
-hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, hw_rows needed, hw_error *err) {
+hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, hw_row_retention needed, hw_error *err) {
     static const char *const whose[] = {"attention rows of every token", "attention rows of the completion"};
     static const char *const kept[] = {"", "those of the completion", "none"};
     if (needed != HW_ROWS_NONE && trace->n_layers == 0)
@@ -106,7 +106,7 @@ hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, hw
     return hw__fail(err, HW_ERR_UNSUPPORTED,
                     "method %s needs %s, and this trace keeps %s: run the model again and keep the rows \"%s\", or let "
                     "the method see them while the model runs",
-                    method->info.name, whose[needed], kept[trace->kept], hw_rows_name(needed));
+                    method->info.name, whose[needed], kept[trace->kept], hw_row_retention_name(needed));
 }
 
 /* A method without columns of the completion cannot follow through it. */
@@ -124,7 +124,7 @@ hw_err hw__method_check(const hw__method **out, const char *name, hw_method_para
     hw_err rc = hw__settings_check(p, err);
     if (rc == HW_OK) rc = check_through(method, p, err);
     if (rc != HW_OK) return rc;
-    if (!(hw_method_heeds(&method->info, p) & HW_USES_DIRECTION))
+    if (!(hw_method_active_traits(&method->info, p) & HW_USES_DIRECTION))
         p->direction = HW_DIRECTION_INPUT; /* full depth is the last layer */
     *out = method;
     return HW_OK;
@@ -208,7 +208,7 @@ hw_err hw_attribution_through(hw_attribution **out, const hw_attribution *a, hw_
 hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err) {
     const float *measured = trace->signals.values[HW_SIGNAL_RESIDUAL];
     bool keeps =
-        a->params.residual_measured && hw_method_heeds(hw_method_find(a->method), &a->params) & HW_USES_RESIDUAL;
+        a->params.residual_measured && hw_method_active_traits(hw_method_find(a->method), &a->params) & HW_USES_RESIDUAL;
     hw_err rc = keeps ? hw__attribution_set_measured(a, measured, trace->signals.n_tokens, err) : HW_OK;
     return rc == HW_OK ? hw__attribution_diagnose(a, err) : rc;
 }

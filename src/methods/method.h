@@ -13,7 +13,7 @@ typedef struct hw__method {
     hw_method_info info;
     bool by_row; /* row i of M depends only on the run's tokens up to it, and `run` accepts any range of rows */
     /* The traits of info.traits that are active with these settings; NULL: all. */
-    uint32_t (*heeds)(const hw_method_params *p);
+    uint32_t (*active_traits)(const hw_method_params *p);
     /* Signals that the trace must hold, 1u << hw_signal or-ed; NULL: only attention rows. */
     uint32_t (*signals)(const hw_method_params *p);
     /* Forward passes besides the run's own, for `n_columns` columns; NULL: none. */
@@ -22,15 +22,15 @@ typedef struct hw__method {
     hw_err (*run)(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err);
     /* The same for a range of rows of a trace that grows, keeping in *state (NULL at first) what later rows need; NULL:
      * `run` keeps nothing. */
-    hw_err (*live)(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err);
-    /* Takes in rows of one layer, which pass by: all layers of a row, in order. `feeds`: whether the method does with
+    hw_err (*incremental)(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err);
+    /* Takes in rows of one layer, which pass by: all layers of a row, in order. `can_consume`: whether the method does with
      * these settings; then the trace need not keep prompt rows. NULL: never. */
-    bool (*feeds)(const hw_method_params *p);
-    hw_err (*feed)(void **state, const hw_trace *trace, const hw_method_params *p, hw__layer_rows rows,
+    bool (*can_consume)(const hw_method_params *p);
+    hw_err (*consume)(void **state, const hw_trace *trace, const hw_method_params *p, hw__layer_rows rows,
                    hw_error *err);
     /* bytes that it keeps; SIZE_MAX: too many */
-    size_t (*live_bytes)(const hw_trace *trace, const hw_method_params *p);
-    void (*live_free)(void *state);                                         /* accepts NULL */
+    size_t (*incremental_bytes)(const hw_trace *trace, const hw_method_params *p);
+    void (*incremental_free)(void *state);                                         /* accepts NULL */
 } hw__method;
 
 extern const hw__method hw__method_rollout, hw__method_attention, hw__method_contribution, hw__method_logit,
@@ -49,7 +49,7 @@ hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method,
                                 hw_error *err);
 
 /* Checks that the trace keeps the needed rows. */
-hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, hw_rows needed, hw_error *err);
+hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, hw_row_retention needed, hw_error *err);
 
 /* Called after the method: completes the data stored with M. */
 hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err);

@@ -24,16 +24,16 @@ static size_t n_rows_of(const hw_attribution *a) {
 /* ------------------------------------------------------------------ direction input */
 
 /* Number of layers for the forward product, chosen by the multiplications that the rest takes. */
-static size_t best_split(const hw__fold *f, size_t n_rows, size_t n_layers) {
-    double n_tokens = (double)f->shape.n_rows, level = hw__shape_work(&f->shape, f->causal), meet = 0, least = 0;
+static size_t best_split(const hw__rollout_forward *f, size_t n_rows, size_t n_layers) {
+    double n_tokens = (double)f->shape.n_rows, level = hw__block_layout_work(&f->shape, f->causal), entries = 0, min = 0;
     double push = n_tokens * n_tokens / (f->causal ? 2 : 1);
     size_t best = 0;
-    for (size_t q = 0; q < f->shape.n_rows; q++) meet += (double)f->shape.reach[q];
+    for (size_t q = 0; q < f->shape.n_rows; q++) entries += (double)f->shape.reach[q];
     for (size_t split = 0; split <= n_layers; split++) {
         double up = (double)(n_layers - split), rows = (double)n_rows;
-        double work = (double)split * level + rows * push * up * (up - 1) / 2 + (split > 0 ? rows * up * meet : 0);
-        if (split == 0 || work < least) {
-            least = work;
+        double work = (double)split * level + rows * push * up * (up - 1) / 2 + (split > 0 ? rows * up * entries : 0);
+        if (split == 0 || work < min) {
+            min = work;
             best = split;
         }
     }
@@ -41,33 +41,33 @@ static size_t best_split(const hw__fold *f, size_t n_rows, size_t n_layers) {
 }
 
 /* Rows of M by layer, until all layers are computed. */
-typedef struct held {
+typedef struct partial_rows {
     float *cells; /* [L, n, C] */
     size_t n_rows, n_columns;
-} held;
+} partial_rows;
 
-static float *held_row(const held *h, size_t l, size_t i) { return h->cells + (l * h->n_rows + i) * h->n_columns; }
+static float *partial_row(const partial_rows *h, size_t l, size_t i) { return h->cells + (l * h->n_rows + i) * h->n_columns; }
 
-static hw_err held_new(held *h, const hw_attribution *a, const hw__fold *f, hw_error *err) {
-    *h = (held){.n_rows = a->n_rows, .n_columns = f->shape.n_columns};
+static hw_err partial_rows_new(partial_rows *h, const hw_attribution *a, const hw__rollout_forward *f, hw_error *err) {
+    *h = (partial_rows){.n_rows = a->n_rows, .n_columns = f->shape.n_columns};
     h->cells = hw__alloc(a->n_layers * a->n_rows, h->n_columns * sizeof *h->cells);
     return h->cells ? HW_OK : hw__fail_memory(err, "rollout", a->n_layers * a->n_rows, h->n_columns * sizeof *h->cells);
 }
 
-static void hold_level(const held *h, const hw_attribution *a, size_t l, const hw__fold *f, float *level) {
+static void hold_level(const partial_rows *h, const hw_attribution *a, size_t l, const hw__rollout_forward *f, float *level) {
     for (size_t i = 0; i < a->n_rows; i++) {
-        hw__part row = hw__level_row(&f->shape, level, hw__query_row(a, i));
-        memcpy(held_row(h, l, i), row.cells, row.stride * sizeof *row.cells);
+        hw__part row = hw__block_row(&f->shape, level, hw__query_row(a, i));
+        memcpy(partial_row(h, l, i), row.cells, row.stride * sizeof *row.cells);
     }
 }
 
 /* Row i of M at layer l: the outside mass, then M's columns. */
 typedef hw__part (*row_fn)(const void *of, const hw_attribution *a, size_t l, size_t i);
 
-static hw__part row_held(const void *of, const hw_attribution *a, size_t l, size_t i) {
-    const held *h = of;
+static hw__part partial_rows_at(const void *of, const hw_attribution *a, size_t l, size_t i) {
+    const partial_rows *h = of;
     (void)a;
-    return (hw__part){held_row(h, l, i), h->n_columns};
+    return (hw__part){partial_row(h, l, i), h->n_columns};
 }
 
 /* rows [L] is scratch. */
@@ -83,38 +83,38 @@ static void put_row(hw_attribution *a, size_t i, row_fn row_of, const void *of, 
 }
 
 static hw_err put_rows(hw_attribution *a, row_fn row_of, const void *of, hw_error *err) {
-    bool lacked = false;
-#pragma omp parallel if (hw__worth_threads(a)) reduction(|| : lacked)
+    bool no_memory = false;
+#pragma omp parallel if (hw__worth_threads(a)) reduction(|| : no_memory)
     {
         const float **rows = hw__alloc(a->n_layers, sizeof *rows);
-        lacked = !rows;
+        no_memory = !rows;
 #pragma omp for schedule(dynamic, 1) /* threads are slow or fast depending on whether their memory is new */
         for (size_t i = 0; i < a->n_rows; i++)
             if (rows) put_row(a, i, row_of, of, rows);
         free(rows);
     }
-    return lacked ? hw__fail_memory(err, "rollout", a->n_layers, sizeof(float *)) : HW_OK;
+    return no_memory ? hw__fail_memory(err, "rollout", a->n_layers, sizeof(float *)) : HW_OK;
 }
 
 /* One explanation: layers below `split` are composed upwards, vectors are pushed down through the others. */
 typedef struct composition {
     hw_attribution *a;
-    const hw__fold *f;
-    const hw__mixing *mixing;
+    const hw__rollout_forward *f;
+    const hw__layer_matrix *mixing;
     const hw_method_params *p;
     size_t split;
-    held rows;  /* of M, of the layers below `split` */
+    partial_rows rows;  /* of M, of the layers below `split` */
     float *top; /* the matrix after them, malloc'd; NULL: none */
 } composition;
 
 /* Composes layers 0 .. split - 1 from R_0 upwards. */
-static hw_err fold_up(composition *c, hw_error *err) {
-    const hw__fold *f = c->f;
-    float *prev = hw__level_new(&f->shape), *next = hw__level_new(&f->shape);
-    hw_err rc = prev && next ? HW_OK : hw__fail_memory(err, "rollout", 2 * hw__shape_size(&f->shape), sizeof *prev);
-    if (rc == HW_OK) hw__fold_start(f, prev, c->a->run, &c->a->params);
+static hw_err compose_up(composition *c, hw_error *err) {
+    const hw__rollout_forward *f = c->f;
+    float *prev = hw__blocks_new(&f->shape), *next = hw__blocks_new(&f->shape);
+    hw_err rc = prev && next ? HW_OK : hw__fail_memory(err, "rollout", 2 * hw__block_layout_size(&f->shape), sizeof *prev);
+    if (rc == HW_OK) hw__rollout_forward_start(f, prev, c->a->run, &c->a->params);
     for (size_t l = 0; l < c->split && rc == HW_OK; l++) {
-        hw__fold_rows(f, next, prev, c->mixing, (hw__layer_rows){l, 0, f->shape.n_rows});
+        hw__rollout_forward_rows(f, next, prev, c->mixing, (hw__layer_rows){l, 0, f->shape.n_rows});
         hold_level(&c->rows, c->a, l, f, next);
         float *done = next;
         next = prev;
@@ -146,163 +146,163 @@ static hw_err put_vectors(hw_attribution *a, size_t l, const float *v, size_t n_
 /* Layers split .. L - 1. Vectors (l - split) n .. are those that start at layer l; at the bottom they are multiplied
  * with the matrix there, or are rows of M already. */
 static hw_err push_down(composition *c, hw_error *err) {
-    hw__chain chain;
+    hw__rollout_backward chain;
     hw_attribution *a = c->a;
     size_t split = c->split, n = a->n_rows, up = a->n_layers - split, n_tokens = c->f->shape.n_rows;
-    hw_err rc = hw__chain_new(&chain, up * n, n_tokens, c->f->causal, err);
+    hw_err rc = hw__rollout_backward_new(&chain, up * n, n_tokens, c->f->causal, err);
     if (rc != HW_OK) return rc;
     for (size_t i = up; i-- > 0 && rc == HW_OK;) {
-        hw__chain_push(&chain, a, c->mixing, split + i, i * n, (i + 1) * n);
+        hw__rollout_backward_push(&chain, a, c->mixing, split + i, i * n, (i + 1) * n);
         rc = hw__method_progress(c->p, a->n_layers - i, a->n_layers, err);
     }
     if (rc == HW_OK && c->top)
-        hw__level_multiply_shared((hw__part){held_row(&c->rows, split, 0), c->rows.n_columns},
+        hw__blocks_multiply_shared((hw__part){partial_row(&c->rows, split, 0), c->rows.n_columns},
                                   (hw__part){chain.v, n_tokens}, chain.n_rows, n_tokens, &c->f->shape, c->top);
     for (size_t i = 0; i < up && !c->top && rc == HW_OK; i++)
         rc = put_vectors(a, split + i, chain.v + i * n * n_tokens, n_tokens, err);
-    hw__chain_free(&chain);
+    hw__rollout_backward_free(&chain);
     return rc;
 }
 
 static hw_err run_split(composition *c, hw_error *err) {
     if (c->split == 0) return push_down(c, err);
-    hw_err rc = held_new(&c->rows, c->a, c->f, err);
-    if (rc == HW_OK) rc = fold_up(c, err);
+    hw_err rc = partial_rows_new(&c->rows, c->a, c->f, err);
+    if (rc == HW_OK) rc = compose_up(c, err);
     if (rc == HW_OK && c->split < c->a->n_layers) rc = push_down(c, err);
-    if (rc == HW_OK) rc = put_rows(c->a, row_held, &c->rows, err);
+    if (rc == HW_OK) rc = put_rows(c->a, partial_rows_at, &c->rows, err);
     free(c->top);
     free(c->rows.cells);
     return rc;
 }
 
-hw_err hw__rollout_input(hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, size_t split,
+hw_err hw__rollout_input(hw_attribution *a, const hw__layer_matrix *mixing, const hw_method_params *p, size_t split,
                          hw_error *err) {
-    hw__fold f;
-    hw_err rc = hw__fold_new(&f, a->run, &a->params, n_rows_of(a), err);
+    hw__rollout_forward f;
+    hw_err rc = hw__rollout_forward_new(&f, a->run, &a->params, n_rows_of(a), err);
     if (rc != HW_OK) return rc;
     composition c = {.a = a, .f = &f, .mixing = mixing, .p = p};
     c.split = split <= a->n_layers ? split : best_split(&f, a->n_rows, a->n_layers);
     rc = run_split(&c, err);
-    hw__fold_free(&f);
+    hw__rollout_forward_free(&f);
     return rc;
 }
 
 /* ------------------------------------------------------------------ rows as they come */
 
 /* All layers' matrices are kept, so that a new row needs only its own weights. */
-typedef struct grown {
-    hw__fold f;
+typedef struct cached_matrices {
+    hw__rollout_forward f;
     float **levels;          /* [n_layers + 1] */
     size_t n_layers, n_done; /* rows composed */
-} grown;
+} cached_matrices;
 
-void hw__rollout_live_free(void *state) {
-    grown *g = state;
+void hw__rollout_incremental_free(void *state) {
+    cached_matrices *g = state;
     if (!g) return;
     for (size_t l = 0; g->levels && l <= g->n_layers; l++) free(g->levels[l]);
-    if (g->levels) hw__fold_free(&g->f);
+    if (g->levels) hw__rollout_forward_free(&g->f);
     free(g->levels);
     free(g);
 }
 
-/* See hw__trace_touch(). */
-static void touch_rows(const grown *g, size_t first) {
+/* See hw__trace_prefault(). */
+static void prefault_rows(const cached_matrices *g, size_t first) {
     for (size_t l = 1; l <= g->n_layers; l++)
-        for (size_t q = first; q < g->f.shape.n_rows && q < first + HW__TOUCHED_ROWS; q++)
-            hw__touch(hw__level_row(&g->f.shape, g->levels[l], q).cells, g->f.shape.reach[q] * sizeof(float));
+        for (size_t q = first; q < g->f.shape.n_rows && q < first + HW__PREFAULTED_ROWS; q++)
+            hw__prefault(hw__block_row(&g->f.shape, g->levels[l], q).cells, g->f.shape.reach[q] * sizeof(float));
 }
 
-static hw_err grown_new(grown **out, const hw__mixing *mixing, const hw_method_params *p, hw_error *err) {
+static hw_err cached_matrices_new(cached_matrices **out, const hw__layer_matrix *mixing, const hw_method_params *p, hw_error *err) {
     const hw_trace *trace = mixing->trace;
-    grown *g = hw__alloc(1, sizeof *g);
+    cached_matrices *g = hw__alloc(1, sizeof *g);
     if (!g) return hw__fail_memory(err, "rollout", 1, sizeof *g);
-    hw_err rc = hw__fold_new(&g->f, trace->run, p, trace->room, err);
+    hw_err rc = hw__rollout_forward_new(&g->f, trace->run, p, trace->capacity, err);
     if (rc != HW_OK) {
         free(g);
         return rc;
     }
-    g->n_layers = hw__mixing_layers(mixing);
+    g->n_layers = hw__layer_matrix_layers(mixing);
     g->levels = hw__alloc(g->n_layers + 1, sizeof *g->levels);
     bool ok = g->levels != NULL;
-    if (!ok) hw__fold_free(&g->f);
-    for (size_t l = 0; ok && l <= g->n_layers; l++) ok = (g->levels[l] = hw__level_new(&g->f.shape)) != NULL;
+    if (!ok) hw__rollout_forward_free(&g->f);
+    for (size_t l = 0; ok && l <= g->n_layers; l++) ok = (g->levels[l] = hw__blocks_new(&g->f.shape)) != NULL;
     if (!ok) {
-        rc = hw__fail_memory(err, "rollout", g->n_layers + 1, hw__shape_size(&g->f.shape) * sizeof(float));
-        hw__rollout_live_free(g);
+        rc = hw__fail_memory(err, "rollout", g->n_layers + 1, hw__block_layout_size(&g->f.shape) * sizeof(float));
+        hw__rollout_incremental_free(g);
         return rc;
     }
-    hw__fold_start(&g->f, g->levels[0], trace->run, p);
-    touch_rows(g, trace->run->n_prompt - 1);
+    hw__rollout_forward_start(&g->f, g->levels[0], trace->run, p);
+    prefault_rows(g, trace->run->n_prompt - 1);
     *out = g;
     return HW_OK;
 }
 
-size_t hw__rollout_live_bytes(const hw__mixing *mixing, const hw_method_params *p) {
+size_t hw__rollout_incremental_bytes(const hw__layer_matrix *mixing, const hw_method_params *p) {
     const hw_trace *trace = mixing->trace;
-    hw__fold f;
+    hw__rollout_forward f;
     size_t bytes;
     if (p->direction == HW_DIRECTION_OUTPUT) return 0;
-    if (hw__fold_new(&f, trace->run, p, trace->room, NULL) != HW_OK) return SIZE_MAX;
-    bool fits = hw__mul(&bytes, hw__shape_size(&f.shape), (hw__mixing_layers(mixing) + 1) * sizeof(float));
-    hw__fold_free(&f);
+    if (hw__rollout_forward_new(&f, trace->run, p, trace->capacity, NULL) != HW_OK) return SIZE_MAX;
+    bool fits = hw__mul(&bytes, hw__block_layout_size(&f.shape), (hw__layer_matrix_layers(mixing) + 1) * sizeof(float));
+    hw__rollout_forward_free(&f);
     return fits ? bytes : SIZE_MAX;
 }
 
-static hw__part row_grown(const void *of, const hw_attribution *a, size_t l, size_t i) {
-    const grown *g = of;
-    return hw__level_row(&g->f.shape, g->levels[l + 1], hw__query_row(a, i));
+static hw__part cached_row(const void *of, const hw_attribution *a, size_t l, size_t i) {
+    const cached_matrices *g = of;
+    return hw__block_row(&g->f.shape, g->levels[l + 1], hw__query_row(a, i));
 }
 
-static hw_err live_input(void **state, hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p,
+static hw_err live_input(void **state, hw_attribution *a, const hw__layer_matrix *mixing, const hw_method_params *p,
                          hw_error *err) {
-    hw_err rc = *state ? HW_OK : grown_new((grown **)state, mixing, p, err);
+    hw_err rc = *state ? HW_OK : cached_matrices_new((cached_matrices **)state, mixing, p, err);
     if (rc != HW_OK) return rc;
-    grown *g = *state;
+    cached_matrices *g = *state;
     size_t end = hw__query_row(a, a->n_rows - 1) + 1;
     for (size_t l = 0; l < g->n_layers && rc == HW_OK; l++) {
-        hw__fold_rows(&g->f, g->levels[l + 1], g->levels[l], mixing, (hw__layer_rows){l, g->n_done, end});
+        hw__rollout_forward_rows(&g->f, g->levels[l + 1], g->levels[l], mixing, (hw__layer_rows){l, g->n_done, end});
         rc = hw__method_progress(p, l + 1, g->n_layers, err);
     }
-    if (rc == HW_OK) rc = put_rows(a, row_grown, g, err);
+    if (rc == HW_OK) rc = put_rows(a, cached_row, g, err);
     if (rc == HW_OK && end > g->n_done) g->n_done = end;
     return rc;
 }
 
-hw_err hw__rollout_feed(void **state, const hw__mixing *mixing, const hw_method_params *p, hw__layer_rows rows,
+hw_err hw__rollout_consume(void **state, const hw__layer_matrix *mixing, const hw_method_params *p, hw__layer_rows rows,
                         hw_error *err) {
-    hw_err rc = *state ? HW_OK : grown_new((grown **)state, mixing, p, err);
+    hw_err rc = *state ? HW_OK : cached_matrices_new((cached_matrices **)state, mixing, p, err);
     if (rc != HW_OK) return rc;
-    grown *g = *state;
-    hw__fold_rows(&g->f, g->levels[rows.layer + 1], g->levels[rows.layer], mixing, rows);
+    cached_matrices *g = *state;
+    hw__rollout_forward_rows(&g->f, g->levels[rows.layer + 1], g->levels[rows.layer], mixing, rows);
     if (rows.layer + 1 == g->n_layers) g->n_done = rows.end;
     return HW_OK;
 }
 
 /* ------------------------------------------------------------------ direction output */
 
-static hw_err run_output(hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err) {
-    hw__chain c;
+static hw_err run_output(hw_attribution *a, const hw__layer_matrix *mixing, const hw_method_params *p, hw_error *err) {
+    hw__rollout_backward c;
     size_t n = a->n_rows, n_tokens = n_rows_of(a), top = a->n_layers - 1;
-    hw_err rc = hw__chain_new(&c, n, n_tokens, a->run->causal, err);
+    hw_err rc = hw__rollout_backward_new(&c, n, n_tokens, a->run->causal, err);
     if (rc != HW_OK) return rc;
     for (size_t l = a->n_layers; rc == HW_OK && l-- > 0;) {
-        hw__chain_push(&c, a, mixing, l, 0, l == top ? n : 0);
+        hw__rollout_backward_push(&c, a, mixing, l, 0, l == top ? n : 0);
         rc = put_vectors(a, l, c.v, n_tokens, err);
         if (rc == HW_OK) rc = hw__method_progress(p, a->n_layers - l, a->n_layers, err);
     }
-    hw__chain_free(&c);
+    hw__rollout_backward_free(&c);
     return rc;
 }
 
 /* ------------------------------------------------------------------ both */
 
-hw_err hw__rollout_compose(hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p, hw_error *err) {
+hw_err hw__rollout_compose(hw_attribution *a, const hw__layer_matrix *mixing, const hw_method_params *p, hw_error *err) {
     return p->direction == HW_DIRECTION_INPUT ? hw__rollout_input(a, mixing, p, HW__ROLLOUT_BEST, err)
                                               : run_output(a, mixing, p, err);
 }
 
 /* From the top down a row does not depend on others; for a finished trace nothing is kept. */
-hw_err hw__rollout_live(void **state, hw_attribution *a, const hw__mixing *mixing, const hw_method_params *p,
+hw_err hw__rollout_incremental(void **state, hw_attribution *a, const hw__layer_matrix *mixing, const hw_method_params *p,
                         hw_error *err) {
     bool keeps = p->direction == HW_DIRECTION_INPUT && (*state || mixing->trace->growing);
     return keeps ? live_input(state, a, mixing, p, err) : hw__rollout_compose(a, mixing, p, err);
@@ -311,27 +311,27 @@ hw_err hw__rollout_live(void **state, hw_attribution *a, const hw__mixing *mixin
 /* ------------------------------------------------------------------ the method */
 
 static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
-    hw__mixing mixing = hw__mixing_of(trace, p);
+    hw__layer_matrix mixing = hw__layer_matrix_of(trace, p);
     return hw__rollout_compose(a, &mixing, p, err);
 }
 
-static hw_err live(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
-    hw__mixing mixing = hw__mixing_of(trace, p);
-    return hw__rollout_live(state, a, &mixing, p, err);
+static hw_err incremental(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+    hw__layer_matrix mixing = hw__layer_matrix_of(trace, p);
+    return hw__rollout_incremental(state, a, &mixing, p, err);
 }
 
 /* From the top down the last row is needed first. */
-static bool feeds(const hw_method_params *p) { return p->direction == HW_DIRECTION_INPUT; }
+static bool can_consume(const hw_method_params *p) { return p->direction == HW_DIRECTION_INPUT; }
 
-static hw_err feed(void **state, const hw_trace *trace, const hw_method_params *p, hw__layer_rows rows,
+static hw_err consume(void **state, const hw_trace *trace, const hw_method_params *p, hw__layer_rows rows,
                    hw_error *err) {
-    hw__mixing mixing = hw__mixing_of(trace, p);
-    return hw__rollout_feed(state, &mixing, p, rows, err);
+    hw__layer_matrix mixing = hw__layer_matrix_of(trace, p);
+    return hw__rollout_consume(state, &mixing, p, rows, err);
 }
 
-static size_t live_bytes(const hw_trace *trace, const hw_method_params *p) {
-    hw__mixing mixing = hw__mixing_of(trace, p);
-    return hw__rollout_live_bytes(&mixing, p);
+static size_t incremental_bytes(const hw_trace *trace, const hw_method_params *p) {
+    hw__layer_matrix mixing = hw__layer_matrix_of(trace, p);
+    return hw__rollout_incremental_bytes(&mixing, p);
 }
 
 const hw__method hw__method_rollout = {
@@ -343,16 +343,16 @@ const hw__method hw__method_rollout = {
                 "attention rows of every token; with the residual measured, the stream around each layer's attention",
             .cost = "no extra pass; T^2 m / 2 multiplications a layer",
             .reference = "Abnar & Zuidema 2020, arXiv 2005.00928, section 3",
-            .blind = "what attention carries (values), MLPs, which token was chosen; deep layers pile up on token 0",
+            .limitations = "what attention carries (values), MLPs, which token was chosen; deep layers pile up on token 0",
             .traits = HW_USES_THROUGH | HW_USES_ROW | HW_USES_FUSE | HW_USES_RESIDUAL | HW_USES_DISCARD | HW_USES_REMOVE_SINK |
                       HW_USES_DIRECTION | HW_GIVES_SHARES | HW_GIVES_LAYERS,
             .rows = HW_ROWS_ALL,
         },
-    .signals = hw__mixing_signals,
+    .signals = hw__layer_matrix_signals,
     .run = run,
-    .live = live,
-    .feeds = feeds,
-    .feed = feed,
-    .live_bytes = live_bytes,
-    .live_free = hw__rollout_live_free,
+    .incremental = incremental,
+    .can_consume = can_consume,
+    .consume = consume,
+    .incremental_bytes = incremental_bytes,
+    .incremental_free = hw__rollout_incremental_free,
 };

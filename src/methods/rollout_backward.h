@@ -13,19 +13,19 @@
 #include "math/block_triangular.h"
 #include "methods/layer_matrix.h"
 
-typedef struct hw__chain {
-    hw__shape shape; /* [T, T] of a layer */
+typedef struct hw__rollout_backward {
+    hw__block_layout shape; /* [T, T] of a layer */
     float *layer;    /* Â_l, a level */
     float *v, *next; /* [n_rows, T] */
     size_t n_rows;
-} hw__chain;
+} hw__rollout_backward;
 
-hw_err hw__chain_new(hw__chain *c, size_t n_rows, size_t n_tokens, bool causal, hw_error *err);
-void hw__chain_free(hw__chain *c);
+hw_err hw__rollout_backward_new(hw__rollout_backward *c, size_t n_rows, size_t n_tokens, bool causal, hw_error *err);
+void hw__rollout_backward_free(hw__rollout_backward *c);
 
 /* Vectors first .. begin - 1 start as rows of Â_l, those of the rows of M over and over; begin .. n_rows - 1 are pushed through
  * it; those before `first` have not started. */
-void hw__chain_push(hw__chain *c, const hw_attribution *a, const hw__mixing *mixing, size_t l, size_t first,
+void hw__rollout_backward_push(hw__rollout_backward *c, const hw_attribution *a, const hw__layer_matrix *mixing, size_t l, size_t first,
                     size_t begin);
 
 #endif

@@ -12,25 +12,25 @@
 #include "math/block_triangular.h"
 #include "methods/layer_matrix.h"
 
-typedef struct hw__fold {
-    hw__shape shape; /* [T, 1 + columns of M] */
+typedef struct hw__rollout_forward {
+    hw__block_layout shape; /* [T, 1 + columns of M] */
     bool causal;
     size_t n_threads;
     float *weights; /* [rows at once, T]: one buffer per thread, or one for few rows */
-    float *few;     /* [few, C] results of few rows */
-} hw__fold;
+    float *few_rows;     /* [few, C] results of few rows */
+} hw__rollout_forward;
 
 /* For the first `n_rows` tokens of a run that may grow to that length. */
-hw_err hw__fold_new(hw__fold *f, const hw_run *run, const hw_method_params *p, size_t n_rows, hw_error *err);
-void hw__fold_free(hw__fold *f);
+hw_err hw__rollout_forward_new(hw__rollout_forward *f, const hw_run *run, const hw_method_params *p, size_t n_rows, hw_error *err);
+void hw__rollout_forward_free(hw__rollout_forward *f);
 /* Memory needed besides the matrices, for this many columns. */
-double hw__fold_bytes(size_t n_rows, size_t n_columns);
+double hw__rollout_forward_bytes(size_t n_rows, size_t n_columns);
 
 /* Writes R_0 into a zeroed matrix. */
-void hw__fold_start(const hw__fold *f, float *zero, const hw_run *run, const hw_method_params *p);
+void hw__rollout_forward_start(const hw__rollout_forward *f, float *zero, const hw_run *run, const hw_method_params *p);
 /* Rows of the matrix after their layer; the one before the layer must have them and all rows before. Threads share the
  * rows; the result does not depend on their number. */
-void hw__fold_rows(const hw__fold *f, float *next, float *prev, const hw__mixing *mixing,
+void hw__rollout_forward_rows(const hw__rollout_forward *f, float *next, float *prev, const hw__layer_matrix *mixing,
                    hw__layer_rows rows);
 
 #endif

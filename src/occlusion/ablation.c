@@ -75,15 +75,15 @@ static hw_err run_design(hw_attribution *a, hw__masks *masks, const hw_method_pa
 
 static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
     (void)trace;
-    hw__rerun *rerun = NULL;
+    hw__masked_pass *rerun = NULL;
     hw__masks *masks = NULL;
     if (p->n_ablations < MIN_ABLATIONS || p->n_ablations > MAX_ABLATIONS)
         return hw__fail(err, HW_ERR_ARGUMENT, "%zu ablations: %d to %d are accepted", p->n_ablations, MIN_ABLATIONS,
                         MAX_ABLATIONS);
-    hw_err rc = hw__rerun_method_begin(&rerun, &masks, a, p, err);
+    hw_err rc = hw__masked_pass_method_begin(&rerun, &masks, a, p, err);
     if (rc == HW_OK) rc = run_design(a, masks, p, err);
     hw__masks_free(masks);
-    hw__rerun_free(rerun);
+    hw__masked_pass_free(rerun);
     return rc;
 }
 
@@ -101,7 +101,7 @@ const hw__method hw__method_ablation = {
             .needs = "the model itself, to run again on random halves of the prompt",
             .cost = "64 forward passes, or as many as asked for (fronts that passes share run once)",
             .reference = "Cohen-Wang et al. 2024, ContextCite, arXiv 2409.00729, section 3",
-            .blind = "segments that act only together; weak ones, which the regression sets to 0",
+            .limitations = "segments that act only together; weak ones, which the regression sets to 0",
             .traits = HW_USES_MODEL | HW_USES_SEED,
             .rows = HW_ROWS_NONE,
         },

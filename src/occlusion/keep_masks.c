@@ -8,7 +8,7 @@
 #include <string.h>
 
 struct hw__masks {
-    hw__rerun *rerun;
+    hw__masked_pass *rerun;
     const int32_t *groups; /* [m] or NULL */
     size_t n_segments, n_prompt, n_completion;
     bool *movable;    /* [n_segments] can be left out */
@@ -30,7 +30,7 @@ static void look_at_segments(hw__masks *s, bool *listed) {
     size_t n = 0;
     for (size_t t = 0; t < s->n_prompt; t++) {
         ptrdiff_t k = segment_of(s, t);
-        bool movable = k >= 0 && hw__rerun_movable(s->rerun, t);
+        bool movable = k >= 0 && hw__masked_pass_movable(s->rerun, t);
         if (movable) s->movable[k] = true;
         if (!movable) s->fixed = true;
         if (k < 0 || listed[k]) continue;
@@ -41,18 +41,18 @@ static void look_at_segments(hw__masks *s, bool *listed) {
         if (!listed[k]) s->by_begin[n++] = k;
 }
 
-hw_err hw__masks_new(hw__masks **out, hw__rerun *rerun, const int32_t *groups, size_t n_segments, hw_error *err) {
-    if (n_segments > HW__MOST_SEGMENTS)
+hw_err hw__masks_new(hw__masks **out, hw__masked_pass *rerun, const int32_t *groups, size_t n_segments, hw_error *err) {
+    if (n_segments > HW__MAX_SEGMENTS)
         return hw__fail(
             err, HW_ERR_ARGUMENT,
             "%zu segments to leave out, at most %d are accepted: cut the prompt into larger ones (--by sentence)",
-            n_segments, HW__MOST_SEGMENTS);
+            n_segments, HW__MAX_SEGMENTS);
     hw__masks *s = hw__alloc(1, sizeof *s);
     bool *listed = hw__alloc(n_segments, sizeof *listed);
     hw_err rc = s && listed ? HW_OK : hw__fail_memory(err, "masks", n_segments, 1);
     if (rc == HW_OK) {
         *s = (hw__masks){.rerun = rerun, .groups = groups, .n_segments = n_segments};
-        hw__rerun_size(rerun, &s->n_prompt, &s->n_completion);
+        hw__masked_pass_size(rerun, &s->n_prompt, &s->n_completion);
         s->movable = hw__alloc(n_segments, sizeof *s->movable);
         s->by_begin = hw__alloc(n_segments, sizeof *s->by_begin);
         s->tokens = hw__alloc(s->n_prompt, sizeof *s->tokens);
@@ -124,7 +124,7 @@ hw_err hw__masks_add(hw__masks *s, size_t *index, const bool *keep, hw_error *er
 
 hw_err hw__masks_add_random(hw__masks *s, size_t *index, uint64_t *state, hw_error *err) {
     assert(s->fixed || hw__masks_n_movable(s) > 0);
-    bool keep[HW__MOST_SEGMENTS];
+    bool keep[HW__MAX_SEGMENTS];
     do {
         for (size_t k = 0; k < s->n_segments; k++) keep[k] = hw__random_bits(state) >> 63;
     } while (!hw__masks_leaves_some(s, keep));
@@ -132,7 +132,7 @@ hw_err hw__masks_add_random(hw__masks *s, size_t *index, uint64_t *state, hw_err
 }
 
 hw_err hw__masks_add_without_each(hw__masks *s, size_t *whole, size_t *without, hw_error *err) {
-    bool keep[HW__MOST_SEGMENTS];
+    bool keep[HW__MAX_SEGMENTS];
     for (size_t k = 0; k < s->n_segments; k++) keep[k] = true;
     hw_err rc = hw__masks_add(s, whole, keep, err);
     for (size_t k = 0; k < s->n_segments && rc == HW_OK; k++) {
@@ -170,7 +170,7 @@ static hw_err score_one(hw__masks *s, size_t index, hw_error *err) {
         ptrdiff_t k = segment_of(s, t);
         s->tokens[t] = k < 0 || keep[k];
     }
-    hw_err rc = hw__rerun_score(s->rerun, s->tokens, s->logprob + index * s->n_completion, err);
+    hw_err rc = hw__masked_pass_score(s->rerun, s->tokens, s->logprob + index * s->n_completion, err);
     s->scored[index] = rc == HW_OK;
     s->n_scored += rc == HW_OK;
     return rc;
@@ -197,7 +197,7 @@ const double *hw__masks_logprob(const hw__masks *s, size_t index) {
     return s->logprob + index * s->n_completion;
 }
 
-hw_err hw__rerun_method_begin(hw__rerun **rerun, hw__masks **masks, hw_attribution *a, const hw_method_params *p,
+hw_err hw__masked_pass_method_begin(hw__masked_pass **rerun, hw__masks **masks, hw_attribution *a, const hw_method_params *p,
                               hw_error *err) {
     if (!p->model)
         return hw__fail(
@@ -210,6 +210,6 @@ hw_err hw__rerun_method_begin(hw__rerun **rerun, hw__masks **masks, hw_attributi
                         "method %s leaves out parts of the prompt only: the completion's columns cannot be asked for",
                         a->method);
     a->params.row = HW_ROW_PREDICTOR; /* a probability is computed at the row that predicts the token */
-    hw_err rc = hw__rerun_new(rerun, p->model, a->run, p->stop, p->ctx, err);
+    hw_err rc = hw__masked_pass_new(rerun, p->model, a->run, p->stop, p->ctx, err);
     return rc == HW_OK ? hw__masks_new(masks, *rerun, a->groups, a->n_columns, err) : rc;
 }

@@ -24,14 +24,14 @@ static hw_err fill(hw_attribution *a, hw__masks *masks, const hw_method_params *
 
 static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
     (void)trace;
-    hw__rerun *rerun = NULL;
+    hw__masked_pass *rerun = NULL;
     hw__masks *masks = NULL;
     size_t *without = hw__alloc(a->n_columns, sizeof *without);
-    hw_err rc = without ? hw__rerun_method_begin(&rerun, &masks, a, p, err)
+    hw_err rc = without ? hw__masked_pass_method_begin(&rerun, &masks, a, p, err)
                         : hw__fail_memory(err, "leave-one-out", a->n_columns, 8);
     if (rc == HW_OK) rc = fill(a, masks, p, without, err);
     hw__masks_free(masks);
-    hw__rerun_free(rerun);
+    hw__masked_pass_free(rerun);
     free(without);
     return rc;
 }
@@ -49,7 +49,7 @@ const hw__method hw__method_leave_one_out = {
             .needs = "the model itself, to run again without each segment",
             .cost = "one forward pass a segment (fronts that passes share run once)",
             .reference = "Zeiler & Fergus 2014, arXiv 1311.2901, occlusion; Li et al. 2016, arXiv 1612.08220",
-            .blind = "segments that stand in for each other: without one of them the other still tells the answer",
+            .limitations = "segments that stand in for each other: without one of them the other still tells the answer",
             .traits = HW_USES_MODEL,
             .rows = HW_ROWS_NONE,
         },

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct hw__rerun {
+struct hw__masked_pass {
     hw__engine *engine;
     const hw_run *run;
     hw_stop_fn stop;
@@ -41,38 +41,38 @@ static hw_err check_run(const hw_run *run, const hw_model_info *info, hw_error *
     return HW_OK;
 }
 
-hw_err hw__rerun_new(hw__rerun **out, hw_model *model, const hw_run *run, hw_stop_fn stop, void *stop_ctx,
+hw_err hw__masked_pass_new(hw__masked_pass **out, hw_model *model, const hw_run *run, hw_stop_fn stop, void *stop_ctx,
                      hw_error *err) {
     hw_err rc = check_run(run, hw_model_describe(model), err);
     if (rc != HW_OK) return rc;
-    hw__rerun *r = hw__alloc(1, sizeof *r);
+    hw__masked_pass *r = hw__alloc(1, sizeof *r);
     if (!r) return hw__fail_memory(err, "passes of the model", 1, sizeof *r);
-    *r = (hw__rerun){.engine = model->engine, .run = run, .stop = stop, .stop_ctx = stop_ctx};
+    *r = (hw__masked_pass){.engine = model->engine, .run = run, .stop = stop, .stop_ctx = stop_ctx};
     r->done = hw__alloc(run->n_tokens, sizeof *r->done);
     r->next = hw__alloc(run->n_tokens, sizeof *r->next);
     if (!r->done || !r->next) {
-        hw__rerun_free(r);
+        hw__masked_pass_free(r);
         return hw__fail_memory(err, "passes of the model", 2 * run->n_tokens, sizeof *r->next);
     }
     *out = r;
     return HW_OK;
 }
 
-void hw__rerun_free(hw__rerun *r) {
+void hw__masked_pass_free(hw__masked_pass *r) {
     if (!r) return;
     free(r->done);
     free(r->next);
     free(r);
 }
 
-void hw__rerun_size(const hw__rerun *r, size_t *n_prompt, size_t *n_completion) {
+void hw__masked_pass_size(const hw__masked_pass *r, size_t *n_prompt, size_t *n_completion) {
     *n_prompt = r->run->n_prompt;
     *n_completion = hw_run_n_completion(r->run);
 }
 
-bool hw__rerun_movable(const hw__rerun *r, size_t t) { return r->run->tokens[t].role == HW_ROLE_PROMPT; }
-size_t hw__rerun_n_passes(const hw__rerun *r) { return r->n_passes; }
-size_t hw__rerun_n_decoded(const hw__rerun *r) { return r->n_decoded; }
+bool hw__masked_pass_movable(const hw__masked_pass *r, size_t t) { return r->run->tokens[t].role == HW_ROLE_PROMPT; }
+size_t hw__masked_pass_n_passes(const hw__masked_pass *r) { return r->n_passes; }
+size_t hw__masked_pass_n_decoded(const hw__masked_pass *r) { return r->n_decoded; }
 
 /* ------------------------------------------------------------------ probabilities */
 
@@ -97,17 +97,17 @@ double hw__logit(double logprob) {
 /* ------------------------------------------------------------------ one pass */
 
 /* Builds the next sequence; returns the number of prompt tokens in it. */
-static size_t lay_out(hw__rerun *r, const bool *keep) {
+static size_t lay_out(hw__masked_pass *r, const bool *keep) {
     size_t kept = 0, m = r->run->n_prompt, total = r->run->n_tokens;
     for (size_t t = 0; t < m; t++)
-        if (keep[t] || !hw__rerun_movable(r, t)) r->next[kept++] = r->run->tokens[t].id;
+        if (keep[t] || !hw__masked_pass_movable(r, t)) r->next[kept++] = r->run->tokens[t].id;
     r->n_next = kept;
     for (size_t t = m; t + 1 < total; t++) r->next[r->n_next++] = r->run->tokens[t].id;
     return kept;
 }
 
 /* Cuts the engine's sequence to the first `n` tokens of the next one, or to none if the engine cannot rewind. */
-static hw_err go_back(hw__rerun *r, size_t n, hw_error *err) {
+static hw_err go_back(hw__masked_pass *r, size_t n, hw_error *err) {
     if (r->begun && r->engine->ops->rewind && n > 0) {
         hw_err rc = r->engine->ops->rewind(r->engine, n, err);
         if (rc == HW_OK) r->n_done = n;
@@ -121,14 +121,14 @@ static hw_err go_back(hw__rerun *r, size_t n, hw_error *err) {
 }
 
 /* Length of the common prefix of the next sequence and the engine's, without its last prompt token. */
-static size_t shared_front(const hw__rerun *r, size_t kept) {
+static size_t shared_front(const hw__masked_pass *r, size_t kept) {
     size_t n = 0;
     while (n < r->n_done && n + 1 < kept && r->done[n] == r->next[n]) n++;
     return n;
 }
 
 /* Decodes the next chunk and reads the log probabilities of completion tokens from its rows into logprob [n]. */
-static hw_err decode_chunk(hw__rerun *r, size_t kept, double *logprob, hw_error *err) {
+static hw_err decode_chunk(hw__masked_pass *r, size_t kept, double *logprob, hw_error *err) {
     size_t at = r->n_done, n_take = r->n_next - at, chunk = r->engine->ops->chunk(r->engine);
     if (n_take > chunk) n_take = chunk;
     size_t first = at + 1 < kept ? kept - 1 - at : 0; /* first row of this chunk that predicts a completion token */
@@ -151,7 +151,7 @@ static hw_err decode_chunk(hw__rerun *r, size_t kept, double *logprob, hw_error 
     return HW_OK;
 }
 
-hw_err hw__rerun_score(hw__rerun *r, const bool *keep, double *logprob, hw_error *err) {
+hw_err hw__masked_pass_score(hw__masked_pass *r, const bool *keep, double *logprob, hw_error *err) {
     size_t kept = lay_out(r, keep);
     if (kept == 0)
         return hw__fail(err, HW_ERR_ARGUMENT,
@@ -171,7 +171,7 @@ hw_err hw__rerun_score(hw__rerun *r, const bool *keep, double *logprob, hw_error
 /* ------------------------------------------------------------------ writing again */
 
 /* Decodes r->next to its end; keeps the logits of the last row, *row of the last decode. */
-static hw_err decode_rest(hw__rerun *r, size_t *row, hw_error *err) {
+static hw_err decode_rest(hw__masked_pass *r, size_t *row, hw_error *err) {
     size_t chunk = r->engine->ops->chunk(r->engine);
     while (r->n_done < r->n_next) {
         size_t at = r->n_done, n_take = r->n_next - at < chunk ? r->n_next - at : chunk;
@@ -188,7 +188,7 @@ static hw_err decode_rest(hw__rerun *r, size_t *row, hw_error *err) {
 }
 
 /* Appends the most likely next token to r->next; *ended: it is an end-of-text token. */
-static hw_err write_token(hw__rerun *r, int32_t *id, bool *ended, size_t step, hw_error *err) {
+static hw_err write_token(hw__masked_pass *r, int32_t *id, bool *ended, size_t step, hw_error *err) {
     static const hw__sampling greedy = {.top_p = 1};
     size_t row = 0;
     hw__piece piece;
@@ -201,7 +201,7 @@ static hw_err write_token(hw__rerun *r, int32_t *id, bool *ended, size_t step, h
     return HW_OK;
 }
 
-hw_err hw__rerun_write(hw__rerun *r, const bool *keep, int32_t *ids, size_t *n, hw_error *err) {
+hw_err hw__masked_pass_write(hw__masked_pass *r, const bool *keep, int32_t *ids, size_t *n, hw_error *err) {
     size_t kept = lay_out(r, keep), written = 0;
     bool ended = false;
     if (kept == 0) return hw__fail(err, HW_ERR_ARGUMENT, "with all of it left out no token of the prompt remains");

@@ -39,15 +39,15 @@ hw_err hw_run_rewrite(char **out, size_t *n_bytes, hw_model *model, const hw_run
     if (segments->n_tokens != m)
         return hw__fail(err, HW_ERR_ARGUMENT, "segments of %zu tokens, the prompt has %zu: cut the prompt of this run",
                         segments->n_tokens, m);
-    hw__rerun *rerun = NULL;
+    hw__masked_pass *rerun = NULL;
     bool *keep = hw__alloc(m, sizeof *keep);
     int32_t *ids = hw__alloc(n + 1, sizeof *ids);
     hw_err rc = keep && ids ? HW_OK : hw__fail_memory(err, "a text written again", m + n, sizeof *ids);
     for (size_t t = 0; rc == HW_OK && t < m; t++) keep[t] = segments->groups[t] < 0 || !without[segments->groups[t]];
-    if (rc == HW_OK) rc = hw__rerun_new(&rerun, model, run, NULL, NULL, err);
-    if (rc == HW_OK) rc = hw__rerun_write(rerun, keep, ids, &written, err);
+    if (rc == HW_OK) rc = hw__masked_pass_new(&rerun, model, run, NULL, NULL, err);
+    if (rc == HW_OK) rc = hw__masked_pass_write(rerun, keep, ids, &written, err);
     if (rc == HW_OK) rc = to_text(out, n_bytes, model, ids, written, err);
-    hw__rerun_free(rerun);
+    hw__masked_pass_free(rerun);
     free(keep);
     free(ids);
     return rc;

@@ -332,7 +332,7 @@ hw_err hw_segments_new(hw_segments **out, const hw_run *run, hw_side which, cons
 
 void hw_segments_free(hw_segments *s) {
     if (!s) return;
-    hw__pool_clear(&s->pool);
+    hw__arena_clear(&s->pool);
     free(s->spans);
     free(s->groups);
     free(s);

@@ -10,7 +10,7 @@
 #include "data/run.h"
 
 struct hw_segments {
-    hw__pool pool;  /* names */
+    hw__arena pool;  /* names */
     hw_span *spans; /* [n] ascending, without overlap */
     size_t n;
     int32_t *groups; /* [n_tokens] */

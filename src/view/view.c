@@ -1,8 +1,4 @@
-/*
- * view.c - selects, averages and filters rows and layers; never changes M.
- *
- * The folder view/: M to scores, averaged and filtered. The one file of its folder.
- */
+/* view.c - selects, averages and filters rows and layers; never changes M. */
 #include "data/attribution.h"
 #include "methods/baselines.h"
 #include "base/error.h"
@@ -71,7 +67,7 @@ static void average(hw_view *v, const hw_attribution *a, const hw_view_params *p
 
 /* Values in nats have both signs, so they are not parts of a sum. */
 static hw_err check_shares(const hw_attribution *a, const hw_view_params *p, hw_error *err) {
-    bool shares = hw_method_heeds(hw_method_find(a->method), &a->params) & HW_GIVES_SHARES;
+    bool shares = hw_method_active_traits(hw_method_find(a->method), &a->params) & HW_GIVES_SHARES;
     if (p->lift && !shares)
         return hw__fail(err, HW_ERR_ARGUMENT,
                         "lift of method %s: it gives nats, and only shares are divided by what position explains",

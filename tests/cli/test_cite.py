@@ -145,7 +145,7 @@ def test_noise_is_not_cited(headwater, logit_trace, passages_file, expected):
     assert (done.status, done.err) == (0, "")
     assert "[1]" not in done.out
     expected("cite_none", done.out)
-    assert "[1]" in headwater("cite", "--trace", trace, "--passages", "passages.json", "--least", "0.01").out
+    assert "[1]" in headwater("cite", "--trace", trace, "--passages", "passages.json", "--min-peak", "0.01").out
 
 
 def test_attention_alone_goes_by_what_is_typical(headwater, attention_file, passages_file, expected):
@@ -175,7 +175,7 @@ def test_the_file_says_what_the_view_says(headwater, made, passages_file, tmp_pa
     saved = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
     assert (saved["format"], saved["version"], saved["method"], saved["by"], saved["answer_by"]) == \
         ("headwater-citation", 1, "logit", None, "sentence")
-    assert saved["rule"]["name"] == "share" and saved["rule"]["least"] == 0.2
+    assert saved["rule"]["name"] == "share" and saved["rule"]["min_peak"] == 0.2
     prompt, completion = saved["prompt"].encode(), saved["completion"].encode()
     for given, passage in zip(PASSAGES, saved["passages"], strict=True):
         assert passage["name"] == given["name"]
@@ -218,7 +218,7 @@ def test_what_came_from_the_answer_is_followed(headwater, made, passages_file, t
 def test_a_word_that_came_through_another(headwater, logit_trace, passages_file, tmp_path):
     """The first word is the passage's, the second came from the first alone: cited only where the answer is followed."""
     trace = logit_trace(PROMPT, [" blue", " sky"], {(0, HIT[" blue"]): 6, (1, len(PROMPT)): 3}, [2.0, 1.0])
-    for flag, peaks, through in ((), [0.75, 0.75], 0.25), (("--direct",), [0.75, 0], 0):
+    for flag, peaks, through in ((), [0.75, 0.5625], 0.25), (("--direct",), [0.75, 0], 0):
         done = headwater("cite", "--trace", trace, "--passages", passages_file(), "--answer-by", "token", *flag, "-o", "c.json")
         assert done.status == 0
         saved = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
@@ -459,9 +459,9 @@ def test_contribution_stands_in_for_logit(headwater, smollm_f32, passages_file, 
     (["-m", "none.gguf", "-p", "a", "--answer-by", "sentense"], '--answer-by "sentense": there is none of that name, did you mean sentence?'),
     (["-m", "none.gguf", "-p", "a", "--method", "logit,rollout"], "citations are made by one method"),
     (["-m", "none.gguf", "-p", "a", "--method", "logits"], "did you mean logit?"),
-    (["-m", "none.gguf", "-p", "a", "--least", "-1"], "must be a number from 0 to"),
-    (["-m", "none.gguf", "-p", "a", "--least", "2"], "--least 2: a peak of logit is a share, at most 1"),
-    (["-m", "none.gguf", "-p", "a", "--method", "logit", "--least", "1.01"], "--least 1.01: a peak of logit is a share, at most 1"),
+    (["-m", "none.gguf", "-p", "a", "--min-peak", "-1"], "must be a number from 0 to"),
+    (["-m", "none.gguf", "-p", "a", "--min-peak", "2"], "--min-peak 2: a peak of logit is a share, at most 1"),
+    (["-m", "none.gguf", "-p", "a", "--method", "logit", "--min-peak", "1.01"], "--min-peak 1.01: a peak of logit is a share, at most 1"),
     (["-m", "none.gguf", "-p", "a", "-o", "c.csv"], "citations are saved as .json"),
     (["-m", "none.gguf", "-p", "a", "-o", "c.json", "-o", "c.json"], "c.json would be written and is also named for something else"),
     (["--trace", "t.st", "--question", "Q", "--passages", "p.json"], "no model: give -m MODEL"),

@@ -309,8 +309,8 @@ def test_methods_are_those_of_the_program(server, program):
 
     text = subprocess.run([program, "methods"], capture_output=True, check=True, text=True, timeout=HANG_S).stdout
     tables = server.ok("GET", "/api/methods")
-    lines = "{name}: {summary}\n  needs     {needs}\n  costs     {cost}\n  blind to  {blind}\n  from      {reference}\n"
-    printed = "".join(line for line in text.splitlines(True) if not line.startswith("  heeds "))  # by options' names
+    lines = "{name}: {summary}\n  needs     {needs}\n  costs     {cost}\n  not shown {limitations}\n  from      {reference}\n"
+    printed = "".join(line for line in text.splitlines(True) if not line.startswith("  settings "))  # by options' names
     assert "\n".join(lines.format(**m) for m in tables["methods"]) == printed
     for m in tables["methods"]:
         assert m["problem"] == "" and isinstance(m["traits"], list)

@@ -52,28 +52,28 @@ static void passes_agree_with_the_run_and_each_other(void **state) {
                                     " The town has a small harbour and a market.");
         const hw_run *run = hw_trace_run(trace);
         size_t m = hw_run_n_prompt(run), n = hw_run_n_completion(run);
-        hw__rerun *rerun;
-        assert_int_equal(hw__rerun_new(&rerun, model, run, NULL, NULL, NULL), HW_OK);
+        hw__masked_pass *rerun;
+        assert_int_equal(hw__masked_pass_new(&rerun, model, run, NULL, NULL, NULL), HW_OK);
         bool *keep = hw__alloc(m, 1);
         double *first = hw__alloc(n, sizeof *first), *again = hw__alloc(n, sizeof *again), worst_run = 0,
                worst_again = 0;
         memset(keep, true, m);
-        assert_int_equal(hw__rerun_score(rerun, keep, first, NULL), HW_OK);
+        assert_int_equal(hw__masked_pass_score(rerun, keep, first, NULL), HW_OK);
         for (size_t t = 0; t < n; t++) worst_run = fmax(worst_run, fabs(first[t] - hw_run_token(run, m + t).logprob));
         for (uint64_t seed = 1; seed < 4; seed++) { /* by way of another text, and by a sequence of its own */
             uint64_t dice = seed;
-            hw__rerun *fresh;
+            hw__masked_pass *fresh;
             for (size_t t = 0; t < m; t++) keep[t] = hw__random_bits(&dice) >> 63;
             keep[m / 2] = true;
-            assert_int_equal(hw__rerun_score(rerun, keep, first, NULL), HW_OK);
-            assert_int_equal(hw__rerun_new(&fresh, model, run, NULL, NULL, NULL), HW_OK);
-            assert_int_equal(hw__rerun_score(fresh, keep, again, NULL), HW_OK);
-            hw__rerun_free(fresh);
+            assert_int_equal(hw__masked_pass_score(rerun, keep, first, NULL), HW_OK);
+            assert_int_equal(hw__masked_pass_new(&fresh, model, run, NULL, NULL, NULL), HW_OK);
+            assert_int_equal(hw__masked_pass_score(fresh, keep, again, NULL), HW_OK);
+            hw__masked_pass_free(fresh);
             for (size_t t = 0; t < n; t++) worst_again = fmax(worst_again, fabs(first[t] - again[t]));
-            hw__rerun_free(rerun); /* the fresh one took the engine's sequence */
-            assert_int_equal(hw__rerun_new(&rerun, model, run, NULL, NULL, NULL), HW_OK);
+            hw__masked_pass_free(rerun); /* the fresh one took the engine's sequence */
+            assert_int_equal(hw__masked_pass_new(&rerun, model, run, NULL, NULL, NULL), HW_OK);
             memset(keep, true, m);
-            assert_int_equal(hw__rerun_score(rerun, keep, first, NULL), HW_OK);
+            assert_int_equal(hw__masked_pass_score(rerun, keep, first, NULL), HW_OK);
         }
         print_message("%s: passes differ from the run by at most %.2g nats, from each other by %.2g\n", models[i].name,
                       worst_run, worst_again);
@@ -81,7 +81,7 @@ static void passes_agree_with_the_run_and_each_other(void **state) {
         free(keep);
         free(first);
         free(again);
-        hw__rerun_free(rerun);
+        hw__masked_pass_free(rerun);
         hw_trace_free(trace);
         hw_model_close(model);
     }

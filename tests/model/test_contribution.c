@@ -85,7 +85,7 @@ static void compare(hw__safetensors *file, const char *name, const char *what, c
     float *want = golden_rows(file, name, what, first, n, cells);
     assert_non_null(want);
     double error = nmse(a->values, want, n * cells);
-    printf("  %-32s %-6s %-12s %-9s NMSE %.1e\n", p->model, name, what, hw_row_name(params->row), error);
+    printf("  %-32s %-6s %-12s %-9s NMSE %.1e\n", p->model, name, what, hw_row_convention_name(params->row), error);
     assert_true(error <= p->nmse);
     free(want);
     hw_attribution_free(a);
@@ -97,7 +97,7 @@ static void check_sums(const hw_trace *trace, double bound) {
     double most = 0;
     for (int row = HW_ROW_PREDICTOR; row <= HW_ROW_OWN; row++) {
         hw_attribution *a;
-        params.row = (hw_row)row;
+        params.row = (hw_row_convention)row;
         assert_int_equal(hw_explain(&a, trace, "contribution", &params, NULL), HW_OK);
         for (size_t i = 0; i < a->n_rows; i++) {
             for (size_t l = 0; l < a->n_layers; l++) {

@@ -114,7 +114,7 @@ static void check_tokens(const hw_run *run, const expected *e, const bounds *b, 
 }
 
 /* Rows of the other convention must be far off, or the comparison could not tell them apart. */
-static void check_other_row(const hw_attribution *a, const expected *e, const bounds *b, hw_row row) {
+static void check_other_row(const hw_attribution *a, const expected *e, const bounds *b, hw_row_convention row) {
     size_t cells = e->n * e->m * e->n_layers, other = row == HW_ROW_OWN ? 0 : e->m * e->n_layers;
     assert_true(nmse(a->values, e->rollout + other, cells) > 10 * b->rollout);
     assert_true(nmse(a->values, e->output + (e->m * e->n_layers - other), cells) > 10 * b->output);
@@ -125,7 +125,7 @@ static void check_bound(double got, double bound, const char *model, const char 
     if (!(got <= bound)) fail_msg("above its bound");
 }
 
-static void check_rollout(const hw_trace *trace, const expected *e, const bounds *b, const char *name, hw_row row) {
+static void check_rollout(const hw_trace *trace, const expected *e, const bounds *b, const char *name, hw_row_convention row) {
     size_t first = row == HW_ROW_OWN;
     hw_method_params p = hw_method_params_default();
     p.row = row;
@@ -135,17 +135,17 @@ static void check_rollout(const hw_trace *trace, const expected *e, const bounds
     assert_int_equal(a->n_columns, e->m);
     assert_int_equal(a->n_layers, e->n_layers);
     size_t cells = e->n * e->m * e->n_layers, skip = first * e->m * e->n_layers;
-    snprintf(what, sizeof what, "rollout, %s row", hw_row_name(row));
+    snprintf(what, sizeof what, "rollout, %s row", hw_row_convention_name(row));
     check_bound(nmse(a->values, e->rollout + skip, cells), b->rollout, b->model, name, what);
     if (row == HW_ROW_OWN || e->n > 1) { /* the first predictor row sees nothing outside */
-        snprintf(what, sizeof what, "outside, %s row", hw_row_name(row));
+        snprintf(what, sizeof what, "outside, %s row", hw_row_convention_name(row));
         check_bound(nmse(a->outside, e->outside + first * e->n_layers, e->n * e->n_layers), b->outside, b->model, name, what);
     }
     check_other_row(a, e, b, row);
     hw_attribution_free(a);
     p.direction = HW_DIRECTION_OUTPUT;
     a = explain(trace, &p);
-    snprintf(what, sizeof what, "output direction, %s row", hw_row_name(row));
+    snprintf(what, sizeof what, "output direction, %s row", hw_row_convention_name(row));
     check_bound(nmse(a->values, e->output + skip, cells), b->output, b->model, name, what);
     hw_attribution_free(a);
 }

@@ -20,7 +20,7 @@ typedef struct fake_engine {
     hw_model_info info;
     int32_t layers[64];
     int32_t *ids;                                     /* [room] the sequence */
-    size_t n_ids, room, last_at, last_n, first_logit; /* of the last decode */
+    size_t n_ids, capacity, last_at, last_n, first_logit; /* of the last decode */
     float *kept;                                      /* [last_n - first_logit, V] */
     hw_stop_fn stop;
     void *stop_ctx;
@@ -195,7 +195,7 @@ static hw_err show_layer(const fake_engine *e, size_t l, size_t at, size_t n, co
     for (size_t h = 0; h < n_heads; h++)
         for (size_t q = 0; q < n; q++)
             fill_row(e, attn + h * head_stride + q * row_stride, l % (size_t)e->p.n_layers, h, at + q, n_keys);
-    bool few = e->p.failure == FAKE_FEW_KEYS && at + n > e->p.fail_at;
+    bool few = e->p.failure == FAKE_TOO_FEW_KEYS && at + n > e->p.fail_at;
     hw__heads heads = {.attn = attn,
                        .n_heads = n_heads,
                        .n_rows = n,
@@ -219,7 +219,7 @@ static hw_err begin(hw__engine *base, size_t n_tokens, hw_stop_fn stop, void *st
     assert_non_null(e->ids);
     e->n_ids = 0;
     e->n_begins++;
-    e->room = n_tokens;
+    e->capacity = n_tokens;
     e->stop = stop;
     e->stop_ctx = stop_ctx;
     return HW_OK;
@@ -279,7 +279,7 @@ static size_t chunk(const hw__engine *base) { return ((const fake_engine *)base)
 
 static hw_err check_decode(const fake_engine *e, const int32_t *ids, size_t n, size_t at, size_t first_logit,
                            hw_error *err) {
-    if (n == 0 || n > e->p.chunk || at != e->n_ids || at + n > e->room || first_logit > n ||
+    if (n == 0 || n > e->p.chunk || at != e->n_ids || at + n > e->capacity || first_logit > n ||
         n - first_logit > HW__MAX_LOGITS)
         return hw__fail(err, HW_ERR_ARGUMENT, "decode of %zu tokens at %zu, logits from %zu: against the contract", n,
                         at, first_logit);

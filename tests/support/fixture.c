@@ -73,12 +73,12 @@ double rows_noise(const hw_trace *a, const hw_trace *want) {
 }
 
 double logprob_noise(const hw_trace *a, const hw_trace *want) {
-    double most = 0;
+    double max = 0;
     const hw_run *x = hw_trace_run(a), *y = hw_trace_run(want);
     assert_int_equal(hw_run_n_tokens(x), hw_run_n_tokens(y));
     for (size_t t = hw_run_n_prompt(y); t < hw_run_n_tokens(y); t++)
-        most = fmax(most, fabs((double)hw_run_token(x, t).logprob - (double)hw_run_token(y, t).logprob));
-    return most;
+        max = fmax(max, fabs((double)hw_run_token(x, t).logprob - (double)hw_run_token(y, t).logprob));
+    return max;
 }
 
 bool slow_kernels(void) {

@@ -5,16 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_METHODS = 4, MOST_PARTS = 256 };
+enum { MAX_METHODS = 4, MOST_PARTS = 256 };
 
 typedef struct watch {
-    hw_attribution *parts[MOST_METHODS][MOST_PARTS];
-    size_t n_parts[MOST_METHODS];
+    hw_attribution *parts[MAX_METHODS][MOST_PARTS];
+    size_t n_parts[MAX_METHODS];
 } watch;
 
 static void take_rows(void *ctx, size_t i, hw_attribution *rows) {
     watch *w = ctx;
-    assert_in_range(i, 0, MOST_METHODS - 1);
+    assert_in_range(i, 0, MAX_METHODS - 1);
     assert_in_range(w->n_parts[i], 0, MOST_PARTS - 1);
     w->parts[i][w->n_parts[i]++] = rows;
 }

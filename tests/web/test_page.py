@@ -359,7 +359,7 @@ def test_an_exported_report_opens(page, open_page, server, tmp_path):
     report.wait_for_selector("#answer-0 [data-k]")
     assert sources(report) == sources(page)
     assert report.get_by_role("button", name="Edit and run again").count() == 0
-    assert "Blind to" in plain(report.locator(".method").inner_text())
+    assert "Does not show" in plain(report.locator(".method").inner_text())
     assert report.requests == [path.as_uri()] or {u.split(":")[0] for u in report.requests} <= {"file", "data"}
 
 

@@ -4,16 +4,13 @@
  *     cmd_bench.c ──► variant_process.c ──► run_variant.c ──► reference.c
  *     sizes, rounds   a process each     one way to run   is its M right?
  *        └──────────► bench_print.c      medians, CSV
- *
- * The folder bench/: the program headwater-bench, which measures runs and compares results with a reference; built and
- * tested, not installed.
  */
 #ifndef HW_BENCH_BENCH_H
 #define HW_BENCH_BENCH_H
 
 #include "headwater.h"
 
-enum { BENCH_MOST_METHODS = 3, BENCH_MOST_ROUNDS = 1000 };
+enum { BENCH_MAX_METHODS = 3, BENCH_MAX_ROUNDS = 1000 };
 
 /* Where a run's time goes, in seconds. Opening is of a saved trace; explaining what comes after the last token. */
 typedef enum bench_phase {
@@ -47,10 +44,10 @@ typedef struct bench_variant {
     bench_kind kind;
     bool flash;                                  /* flash attention */
     const char *by;                              /* columns are these segments of the prompt; NULL: tokens */
-    const char *methods[BENCH_MOST_METHODS + 1]; /* [] ends with NULL */
+    const char *methods[BENCH_MAX_METHODS + 1]; /* [] ends with NULL */
     hw_keep keep;                                /* what its trace keeps */
     size_t live_rows;                            /* tokens between explanations while they come */
-    size_t most_m;                               /* runs only up to this many prompt tokens; 0: any */
+    size_t max_m;                               /* runs only up to this many prompt tokens; 0: any */
     bool once;                                   /* too slow for rounds: its figures are of the first */
 } bench_variant;
 

@@ -14,14 +14,14 @@
 const char *bench_commit(void) { return HEADWATER_COMMIT; }
 
 /* The processor's name: what follows the first "model name : ". */
-static void read_processor(char *out, size_t room) {
+static void read_processor(char *out, size_t capacity) {
     char line[256];
     FILE *in = fopen("/proc/cpuinfo", "r");
-    snprintf(out, room, "unknown");
+    snprintf(out, capacity, "unknown");
     while (in && fgets(line, sizeof line, in)) {
         const char *colon = strchr(line, ':');
         if (!colon || strncmp(line, "model name", 10) != 0) continue;
-        snprintf(out, room, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
+        snprintf(out, capacity, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
         break;
     }
     if (in) fclose(in);
@@ -79,7 +79,7 @@ static size_t rounds_of(const bench_table *t, size_t v) { return bench_variant_a
 
 /* Median over rounds of column c; NaN for phases that the variant does not have. */
 static double cell(const bench_table *t, size_t v, const struct column *c) {
-    double list[BENCH_MOST_ROUNDS];
+    double list[BENCH_MAX_ROUNDS];
     size_t n = rounds_of(t, v), stride = bench_variant_count();
     for (size_t r = 0; r < n; r++) {
         const bench_figures *own = &t->figures[r * stride + v], *plain = &t->figures[r * stride];

@@ -26,7 +26,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MOST_SIZES = 16, MOST_VARIANTS = 32, BYTES_PER_TOKEN = 8 /* more than the made-up text has */ };
+enum { MAX_SIZES = 16, MAX_VARIANTS = 32, BYTES_PER_TOKEN = 8 /* more than the made-up text has */ };
 
 typedef struct bench {
     const bench_options *o;
@@ -37,15 +37,15 @@ typedef struct bench {
     FILE *csv;       /* into csv_bytes; NULL: none */
     char *csv_bytes; /* [n_csv] what the file is to hold */
     size_t n_csv;
-    bool skipped[MOST_VARIANTS], told;
+    bool skipped[MAX_VARIANTS], sent_at;
 } bench;
 
 /* The variants of one size. */
-typedef struct crew {
-    bench_worker workers[MOST_VARIANTS];
-    bool ran[MOST_VARIANTS];
+typedef struct size_run {
+    bench_worker workers[MAX_VARIANTS];
+    bool ran[MAX_VARIANTS];
     bench_figures *figures; /* [rounds, variants] */
-} crew;
+} size_run;
 
 /* ------------------------------------------------------------------ which variants run */
 
@@ -62,17 +62,17 @@ static bool whole_fits(const bench *b) {
 }
 
 /* Why a variant does not run at this size; NULL: it does. */
-static const char *unfit(const bench *b, const bench_variant *v) {
-    if (v->most_m && b->job.m > v->most_m) return "it would run for too long";
+static const char *skip_reason(const bench *b, const bench_variant *v) {
+    if (v->max_m && b->job.m > v->max_m) return "it would run for too long";
     bool levels = v->kind == BENCH_LIVE && !v->by; /* rollout by tokens keeps as much of every layer */
     if (v->kind != BENCH_PLAIN && (v->keep == HW_KEEP_ROWS || levels) && !b->job.whole_fits)
         return "its rows would not fit into memory";
     return NULL;
 }
 
-static hw_err start_variant(const bench *b, crew *c, size_t v, bench_model *model, hw_error *err) {
+static hw_err start_variant(const bench *b, size_run *c, size_t v, bench_model *model, hw_error *err) {
     const bench_variant *variant = bench_variant_at(v);
-    const char *reason = b->skipped[v] ? "" : unfit(b, variant);
+    const char *reason = b->skipped[v] ? "" : skip_reason(b, variant);
     if (reason) {
         if (*reason && !b->o->quiet) message("m = %zu: %s left out: %s", b->job.m, variant->name, reason);
         return HW_OK;
@@ -88,7 +88,7 @@ static bool runs_once(const bench *b, size_t v) { return bench_variant_at(v)->on
 
 /* The run before the rounds: the same tokens as plain generation, and the right M. Flash attention sums in another order
  * and may choose others. */
-static hw_err check_variant(const bench *b, crew *c, size_t v, hw_error *err) {
+static hw_err check_variant(const bench *b, size_run *c, size_t v, hw_error *err) {
     bench_figures f;
     hw_err rc = bench_worker_run(runs_once(b, v) ? &c->figures[v] : &f, &c->workers[v], true, err);
     if (rc != HW_OK || bench_variant_at(v)->flash || c->workers[v].tokens == c->workers[0].tokens) return rc;
@@ -114,12 +114,12 @@ static void judge_model(bench *b) {
         message(
             "m = %zu: rollout that keeps no rows is not compared with its reference, which would not fit into memory",
             b->job.m);
-    if (!b->told) print_model(b);
-    b->told = true;
+    if (!b->sent_at) print_model(b);
+    b->sent_at = true;
 }
 
 /* Starts and checks the variants of a size, plain first: it says how large the model is. */
-static hw_err start_crew(bench *b, crew *c, hw_error *err) {
+static hw_err start_size_run(bench *b, size_run *c, hw_error *err) {
     hw_err rc = HW_OK;
     for (size_t v = 0; v < bench_variant_count() && rc == HW_OK; v++) {
         rc = start_variant(b, c, v, v == 0 ? &b->model : NULL, err);
@@ -129,7 +129,7 @@ static hw_err start_crew(bench *b, crew *c, hw_error *err) {
     return rc;
 }
 
-static hw_err run_rounds(const bench *b, crew *c, hw_error *err) {
+static hw_err run_rounds(const bench *b, size_run *c, hw_error *err) {
     size_t n = bench_variant_count(), rounds = (size_t)b->o->rounds;
     double began = clock_seconds();
     for (size_t r = 0; r < rounds; r++) {
@@ -152,8 +152,8 @@ static hw_err save_rows(bench *b, const bench_table *table, hw_error *err) {
     return hw__fail(err, HW_ERR_MEMORY, "no memory for the lines of the table");
 }
 
-static hw_err run_size(bench *b, crew *c, hw_error *err) {
-    hw_err rc = start_crew(b, c, err);
+static hw_err run_size(bench *b, size_run *c, hw_error *err) {
+    hw_err rc = start_size_run(b, c, err);
     if (rc == HW_OK && !b->o->quiet) message("m = %zu: every variant checked", b->job.m);
     if (rc == HW_OK) rc = run_rounds(b, c, err);
     for (size_t v = bench_variant_count(); v-- > 0;) bench_worker_end(&c->workers[v]);
@@ -164,7 +164,7 @@ static hw_err run_size(bench *b, crew *c, hw_error *err) {
 }
 
 static hw_err measure(bench *b, size_t m, hw_error *err) {
-    crew c = {.figures = calloc((size_t)b->o->rounds * bench_variant_count(), sizeof *c.figures)};
+    size_run c = {.figures = calloc((size_t)b->o->rounds * bench_variant_count(), sizeof *c.figures)};
     if (!c.figures) return (*err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory for the figures"}).code;
     b->job.m = m;
     hw_err rc = run_size(b, &c, err);
@@ -184,9 +184,9 @@ static bool make_folder(temporary *out, char *folder, size_t n) {
 /* ------------------------------------------------------------------ the command */
 
 /* Sizes of the list "25,256"; 0 where it cannot be read. */
-static size_t read_sizes(size_t sizes[MOST_SIZES], const char *list) {
+static size_t read_sizes(size_t sizes[MAX_SIZES], const char *list) {
     size_t n = 0;
-    for (const char *at = list; n < MOST_SIZES; at++) {
+    for (const char *at = list; n < MAX_SIZES; at++) {
         char *end;
         unsigned long v = strtoul(at, &end, 10);
         if (end == at || v < 2 || v > 1000000 || (*end && *end != ',')) return 0;
@@ -304,11 +304,11 @@ static void print_log(void *ctx, hw_log_level level, const char *line) {
 }
 
 static int run(const bench_options *o) {
-    size_t sizes[MOST_SIZES], n = read_sizes(sizes, o->sizes), longest = 0;
+    size_t sizes[MAX_SIZES], n = read_sizes(sizes, o->sizes), longest = 0;
     static bool verbose; /* outlives the engine's threads */
     if (n == 0)
         return bench_misuse("--sizes \"%s\": up to %d numbers of prompt tokens, 2 to 1000000, separated by commas",
-                            o->sizes, MOST_SIZES);
+                            o->sizes, MAX_SIZES);
     bench b = {.o = o, .place = bench_place_now()};
     b.job = (bench_job){.path = o->model, .params = bench_model_params(o), .n = (size_t)o->n_generate};
     if (!read_variants(&b, o->variants)) return STATUS_USAGE;

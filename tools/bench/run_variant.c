@@ -32,7 +32,7 @@ struct bench_run {
     const bench_variant *v;
     hw_model *model; /* NULL: explained from the file */
     size_t bytes;    /* of the prompt */
-    char saved[256]; /* trace of `again`; "" for none */
+    char saved_file[256]; /* trace of `again`; "" for none */
     hw_trace *kept;  /* of cuts, captured once */
     bool warm;       /* it ran before */
     uint64_t peak, trace_bytes;
@@ -57,12 +57,12 @@ static hw_err fail_memory(hw_error *err) {
 
 /* Takes ownership of `part`. */
 static hw_err keep(outcome *o, hw_attribution *part) {
-    hw_attribution **grown = realloc(o->parts, (o->n_parts + 1) * sizeof *grown);
-    if (!grown) {
+    hw_attribution **resized = realloc(o->parts, (o->n_parts + 1) * sizeof *resized);
+    if (!resized) {
         hw_attribution_free(part);
         return fail_memory(o->err);
     }
-    o->parts = grown;
+    o->parts = resized;
     o->parts[o->n_parts++] = part;
     return HW_OK;
 }
@@ -169,7 +169,7 @@ static hw_err run_kept(uint64_t *tokens, bench_run *r, outcome *o, double at[], 
     if (r->kept) {
         o->trace = r->kept;
     } else {
-        rc = hw_trace_open(&o->trace, r->saved, err);
+        rc = hw_trace_open(&o->trace, r->saved_file, err);
     }
     at[BENCH_OPEN] = at[BENCH_PREFILL] = at[BENCH_DECODE] = clock_seconds();
     if (rc == HW_OK) rc = make_explainer(&o->explainer, r, o, r->v->keep, err);
@@ -205,7 +205,7 @@ static void read_phases(bench_figures *f, double began, const double at[]) {
 /* What the trace takes as a file: written where its pages can be dropped again. */
 static hw_err measure_trace(bench_run *r, const hw_trace *trace, hw_error *err) {
     struct stat st;
-    char path[sizeof r->saved];
+    char path[sizeof r->saved_file];
     bool by_token = trace && !r->v->by; /* as it is saved */
     snprintf(path, sizeof path, "%s/XXXXXX", r->job->folder);
     int fd = by_token && !r->trace_bytes ? mkstemp(path) : -1;
@@ -260,7 +260,7 @@ hw_err bench_run_once(bench_figures *f, uint64_t *tokens, bench_run *r, bool che
 /* ------------------------------------------------------------------ preparation */
 
 /* Bytes of the text's first m tokens, as the model cuts it. */
-static hw_err cut_prompt(bench_run *r, hw_error *err) {
+static hw_err split_prompt(bench_run *r, hw_error *err) {
     hw_run *run;
     outcome o = {0};
     size_t m = r->job->m;
@@ -285,7 +285,7 @@ static hw_err open_model(bench_run *r, hw_error *err) {
     if (r->v->by && r->v->kind == BENCH_LIVE && p.n_ubatch == 0) p.n_ubatch = PASSING_UBATCH; /* as `explain --by` */
     hw__purpose plain = r->v->flash ? HW__GENERATES_FLASH : HW__GENERATES;
     hw_err rc = hw__model_open(&r->model, r->job->path, &p, r->v->kind == BENCH_PLAIN ? plain : HW__EXPLAINS, err);
-    return rc == HW_OK ? cut_prompt(r, err) : rc;
+    return rc == HW_OK ? split_prompt(r, err) : rc;
 }
 
 /* Captures and saves the trace that is explained again; in a process that ends, so that its memory counts nowhere. */
@@ -294,7 +294,7 @@ static hw_err save_trace(bench_run *r, hw_error *err) {
     hw_err rc = open_model(r, err);
     if (rc == HW_OK) rc = capture_whole(&trace, r, err);
     if (rc != HW_OK) return rc;
-    rc = hw_trace_save(trace, r->saved, err);
+    rc = hw_trace_save(trace, r->saved_file, err);
     hw_trace_free(trace);
     return rc;
 }
@@ -313,8 +313,8 @@ static bool wait_for(int *status, pid_t child) {
 static hw_err save_trace_apart(bench_run *r, hw_error *err) {
     struct stat st;
     int status = 0;
-    snprintf(r->saved, sizeof r->saved, "%s/XXXXXX", r->job->folder);
-    int fd = mkstemp(r->saved);
+    snprintf(r->saved_file, sizeof r->saved_file, "%s/XXXXXX", r->job->folder);
+    int fd = mkstemp(r->saved_file);
     pid_t child = fd >= 0 ? fork() : -1;
     if (child == 0) {
         hw_error why = {0};
@@ -323,7 +323,7 @@ static hw_err save_trace_apart(bench_run *r, hw_error *err) {
     }
     if (fd >= 0) close(fd);
     bool done = child > 0 && wait_for(&status, child) && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    if (done && stat(r->saved, &st) == 0) {
+    if (done && stat(r->saved_file, &st) == 0) {
         r->trace_bytes = (uint64_t)st.st_size;
         return HW_OK;
     }
@@ -348,7 +348,7 @@ void bench_run_free(bench_run *r) {
     if (!r) return;
     hw_trace_free(r->kept);
     hw_model_close(r->model);
-    if (r->saved[0]) unlink(r->saved);
+    if (r->saved_file[0]) unlink(r->saved_file);
     free(r);
 }
 

@@ -1,7 +1,7 @@
 /* variants.c - the ways to run that `headwater-bench` compares. */
 #include "bench.h"
 
-enum { LIVE_ROWS = 4, WHOLE_PROMPTS_AGAIN = 1300 };
+enum { LIVE_ROWS = 4, AGAIN_WITH_WHOLE_PROMPTS = 1300 };
 
 static const bench_variant variants[] = {
     {"plain", "generation alone: libllama, no callback", BENCH_PLAIN, .flash = false},
@@ -20,7 +20,7 @@ static const bench_variant variants[] = {
     {"again-rollout", "rollout from a saved trace", BENCH_AGAIN, .keep = HW_KEEP_ROWS, .methods = {"rollout"}},
     {"again-logit", "logit from a saved trace", BENCH_AGAIN, .keep = HW_KEEP_ROWS, .methods = {"logit"}},
     {"leave-one-out", "one pass for each sentence left out", BENCH_CUTS, .keep = HW_KEEP_ROWS, .by = "sentence", .methods = {"leave-one-out"},
-     .most_m = WHOLE_PROMPTS_AGAIN, .once = true},
+     .max_m = AGAIN_WITH_WHOLE_PROMPTS, .once = true},
 };
 
 size_t bench_variant_count(void) { return sizeof variants / sizeof *variants; }

@@ -43,8 +43,8 @@ static void put_option(FILE *out, const option_row *row) {
     int n = row->letter ? snprintf(term, sizeof term, "-%c, ", row->letter) : snprintf(term, sizeof term, "    ");
     snprintf(term + n, sizeof term - (size_t)n, "--%s%s%s", row->name, row->metavar ? " " : "",
              row->metavar ? row->metavar : "");
-    snprintf(meaning, sizeof meaning, "%s%s%s%s", row->help, row->standard ? " [" : "",
-             row->standard ? row->standard : "", row->standard ? "]" : "");
+    snprintf(meaning, sizeof meaning, "%s%s%s%s", row->help, row->default_value ? " [" : "",
+             row->default_value ? row->default_value : "", row->default_value ? "]" : "");
     put_entry(out, term, meaning);
 }
 
@@ -89,12 +89,12 @@ static void put_presets(FILE *out) {
 }
 
 static void put_rules(FILE *out) {
-    fputs("\nPeaks (what a mark goes by; --least)\n", out);
+    fputs("\nPeaks (what a mark goes by; --min-peak)\n", out);
     for (size_t i = 0; i < hw_citation_rule_count(); i++) {
         const hw_citation_rule *rule = hw_citation_rule_at(i);
         char meaning[600];
         snprintf(meaning, sizeof meaning, "for %s. Shares are of %s. Peak: %s; a mark from %g on", rule->methods,
-                 rule->shares, rule->peak, rule->least);
+                 rule->shares, rule->peak, rule->min_peak);
         put_entry(out, rule->name, meaning);
     }
 }

@@ -28,7 +28,7 @@ static struct llama_context_params context_params(hw__llama_engine *e, size_t n_
     return p;
 }
 
-hw_err hw__llama_make_room(hw__llama_engine *e, size_t n_tokens, hw_error *err) {
+hw_err hw__llama_reserve(hw__llama_engine *e, size_t n_tokens, hw_error *err) {
     if (n_tokens == 0 || n_tokens > (size_t)e->params.n_ctx)
         return hw__fail(err, HW_ERR_ARGUMENT, "%zu tokens do not fit into a context of %d", n_tokens, e->params.n_ctx);
     e->n_done = 0;

@@ -69,13 +69,13 @@ hw_err hw__llama_decode(hw__engine *base, const int32_t *ids, size_t n, size_t a
     e->n_seen = 0;
     e->failed = HW_OK;
     hw__llama_forget_errors();
-    hw__llama_watch_begin(e);
+    hw__llama_taps_begin(e);
     int32_t status;
     rc = hw__guarded_decode(&status, e->ctx, e->batch, err);
     if (rc != HW_OK)
         rc = drop_context(e, rc);
     else
-        rc = status == 0 && e->failed == HW_OK ? hw__llama_watch_end(e, err) : decode_error(e, status, err);
+        rc = status == 0 && e->failed == HW_OK ? hw__llama_taps_end(e, err) : decode_error(e, status, err);
     e->sink = NULL;
     if (rc != HW_OK) return rc;
     memcpy(e->ids + at, ids, n * sizeof *ids);

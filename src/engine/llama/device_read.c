@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* KEPT_BYTES of device memory: the rows of one token at 4,000 tokens of context in a model of 30 layers and 32
+/* RESERVED_BYTES of device memory: the rows of one token at 4,000 tokens of context in a model of 30 layers and 32
  * heads. */
-enum { MOST_PLACES = 17, KEPT_BYTES = 32 << 20 };
+enum { MAX_PLACES = 17, RESERVED_BYTES = 32 << 20 };
 
 /* Resources for computing beside the model in one kind of memory. */
 typedef struct place {
@@ -19,16 +19,16 @@ typedef struct place {
     ggml_backend_buffer_t kept; /* memory for nodes that are read later; NULL until needed */
 } place;
 
-struct hw__fetch {
-    place at[MOST_PLACES];
+struct hw__device_read {
+    place at[MAX_PLACES];
     size_t n;
     unsigned char *copy; /* [room] */
-    size_t room;
+    size_t capacity;
 };
 
-hw__fetch *hw__fetch_new(void) { return hw__alloc(1, sizeof(hw__fetch)); }
+hw__device_read *hw__device_read_new(void) { return hw__alloc(1, sizeof(hw__device_read)); }
 
-void hw__fetch_free(hw__fetch *fetch) {
+void hw__device_read_free(hw__device_read *fetch) {
     if (!fetch) return;
     for (size_t i = 0; i < fetch->n; i++) {
         ggml_gallocr_free(fetch->at[i].sums);
@@ -39,18 +39,18 @@ void hw__fetch_free(hw__fetch *fetch) {
     free(fetch);
 }
 
-static unsigned char *make_room(hw__fetch *fetch, size_t bytes) {
-    if (bytes <= fetch->room) return fetch->copy;
-    unsigned char *grown = hw__realloc(fetch->copy, bytes, 1);
-    if (!grown) return NULL;
-    fetch->copy = grown;
-    fetch->room = bytes;
-    return grown;
+static unsigned char *reserve(hw__device_read *fetch, size_t bytes) {
+    if (bytes <= fetch->capacity) return fetch->copy;
+    unsigned char *resized = hw__realloc(fetch->copy, bytes, 1);
+    if (!resized) return NULL;
+    fetch->copy = resized;
+    fetch->capacity = bytes;
+    return resized;
 }
 
-const void *hw__fetch_bytes(hw__fetch *fetch, const struct ggml_tensor *t) {
+const void *hw__device_read_bytes(hw__device_read *fetch, const struct ggml_tensor *t) {
     if (ggml_backend_buffer_is_host(t->buffer)) return t->data;
-    unsigned char *to = make_room(fetch, ggml_nbytes(t));
+    unsigned char *to = reserve(fetch, ggml_nbytes(t));
     if (to) ggml_backend_tensor_get(t, to, 0, ggml_nbytes(t));
     return to;
 }
@@ -58,12 +58,12 @@ const void *hw__fetch_bytes(hw__fetch *fetch, const struct ggml_tensor *t) {
 /* Creates our own backend on the device of the buffer, because the model's backend belongs to libllama. The
  * scheduler waits for a node before it calls back, so nothing read here is still being computed. NULL if the device
  * is unknown. */
-static place *place_of(hw__fetch *fetch, ggml_backend_buffer_t buffer) {
+static place *place_of(hw__device_read *fetch, ggml_backend_buffer_t buffer) {
     ggml_backend_buffer_type_t type = ggml_backend_buffer_get_type(buffer);
     for (size_t i = 0; i < fetch->n; i++)
         if (fetch->at[i].type == type) return &fetch->at[i];
     ggml_backend_dev_t device = ggml_backend_buft_get_device(type);
-    if (!device || fetch->n == MOST_PLACES) return NULL;
+    if (!device || fetch->n == MAX_PLACES) return NULL;
     place p = {.type = type, .backend = ggml_backend_dev_init(device, NULL)};
     if (!p.backend) return NULL;
     p.sums = ggml_gallocr_new(type);
@@ -77,19 +77,19 @@ static place *place_of(hw__fetch *fetch, ggml_backend_buffer_t buffer) {
 
 /* ------------------------------------------------------------------ nodes that are kept */
 
-bool hw__fetch_keep(hw__fetch *fetch, struct ggml_tensor *t, size_t offset, size_t capacity) {
+bool hw__device_read_keep(hw__device_read *fetch, struct ggml_tensor *t, size_t offset, size_t capacity) {
     place *p = t->view_src ? NULL : place_of(fetch, t->buffer);
     if (!p) return false;
-    if (!p->kept) p->kept = ggml_backend_buft_alloc_buffer(p->type, KEPT_BYTES);
+    if (!p->kept) p->kept = ggml_backend_buft_alloc_buffer(p->type, RESERVED_BYTES);
     if (!p->kept || offset % ggml_backend_buft_get_alignment(p->type) != 0 ||
-        ggml_backend_buft_get_alloc_size(p->type, t) > capacity || offset > KEPT_BYTES - capacity)
+        ggml_backend_buft_get_alloc_size(p->type, t) > capacity || offset > RESERVED_BYTES - capacity)
         return false;
     t->buffer = p->kept;
     t->data = (char *)ggml_backend_buffer_get_base(p->kept) + offset;
     return true;
 }
 
-void hw__fetch_move_view(const hw__fetch *fetch, struct ggml_tensor *t) {
+void hw__device_read_move_view(const hw__device_read *fetch, struct ggml_tensor *t) {
     for (size_t i = 0; t->view_src && i < fetch->n; i++) {
         if (!fetch->at[i].kept || t->view_src->buffer != fetch->at[i].kept) continue;
         t->buffer = t->view_src->buffer;
@@ -120,13 +120,13 @@ static struct ggml_tensor *mean_of_heads(struct ggml_context *ctx, struct ggml_t
 }
 
 /* Computes the mean on the device and copies it. */
-static hw_err fetch_mean(hw__fetch *fetch, hw__heads *out, const struct ggml_tensor *t, place *p, size_t first,
+static hw_err fetch_mean(hw__device_read *fetch, hw__heads *out, const struct ggml_tensor *t, place *p, size_t first,
                          size_t count, hw_error *err) {
     size_t n_tensors = 2 * (size_t)t->ne[2] + 1; /* the alias, a view per head, sums, the scaled one */
     struct ggml_init_params params = {.mem_size = ggml_tensor_overhead() * n_tensors + ggml_graph_overhead(),
                                       .no_alloc = true};
     struct ggml_context *ctx = ggml_init(params);
-    unsigned char *to = make_room(fetch, count * (size_t)t->ne[0] * sizeof(float));
+    unsigned char *to = reserve(fetch, count * (size_t)t->ne[0] * sizeof(float));
     hw_err rc = HW_OK;
     if (!ctx || !to) {
         rc = hw__fail_memory(err, "rows from a device", count, (size_t)t->ne[0] * sizeof(float));
@@ -151,10 +151,10 @@ done:
 }
 
 /* Copies rows of every head, one contiguous range each. */
-static hw_err fetch_heads(hw__fetch *fetch, hw__heads *out, const struct ggml_tensor *t, size_t first, size_t count,
+static hw_err fetch_heads(hw__device_read *fetch, hw__heads *out, const struct ggml_tensor *t, size_t first, size_t count,
                           hw_error *err) {
     size_t heads = (size_t)t->ne[2], bytes = count * t->nb[1];
-    unsigned char *to = make_room(fetch, heads * bytes);
+    unsigned char *to = reserve(fetch, heads * bytes);
     if (!to) return hw__fail_memory(err, "rows from a device", heads, bytes);
     if (count == (size_t)t->ne[1]) {
         ggml_backend_tensor_get(t, to, 0, heads * bytes);
@@ -168,7 +168,7 @@ static hw_err fetch_heads(hw__fetch *fetch, hw__heads *out, const struct ggml_te
     return HW_OK;
 }
 
-hw_err hw__fetch_rows(hw__fetch *fetch, hw__heads *out, const struct ggml_tensor *t, size_t first, size_t count,
+hw_err hw__device_read_rows(hw__device_read *fetch, hw__heads *out, const struct ggml_tensor *t, size_t first, size_t count,
                       bool mean, hw_error *err) {
     /* The graph has two nodes per head; ggml's default graph has 2,048. */
     place *p = mean && t->ne[2] <= 1000 ? place_of(fetch, t->buffer) : NULL;

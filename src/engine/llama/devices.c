@@ -11,15 +11,15 @@
 
 /* ------------------------------------------------------------------ every device */
 
-enum { MOST_LISTED = 64 };
+enum { MAX_LISTED = 64 };
 
 /* All devices: those of the servers in their order, then this machine's in ggml's order. */
-static size_t list_all(ggml_backend_dev_t *out /* [MOST_LISTED] */, const hw__rpc *rpc) {
+static size_t list_all(ggml_backend_dev_t *out /* [MAX_LISTED] */, const hw__rpc *rpc) {
     size_t n = 0;
     for (size_t s = 0; s < rpc->n; s++)
-        for (size_t i = 0; i < ggml_backend_reg_dev_count(rpc->at[s].reg) && n < MOST_LISTED; i++)
+        for (size_t i = 0; i < ggml_backend_reg_dev_count(rpc->at[s].reg) && n < MAX_LISTED; i++)
             out[n++] = ggml_backend_reg_dev_get(rpc->at[s].reg, i);
-    for (size_t i = 0; i < ggml_backend_dev_count() && n < MOST_LISTED; i++) out[n++] = ggml_backend_dev_get(i);
+    for (size_t i = 0; i < ggml_backend_dev_count() && n < MAX_LISTED; i++) out[n++] = ggml_backend_dev_get(i);
     return n;
 }
 
@@ -33,13 +33,13 @@ static bool takes_blocks(ggml_backend_dev_t device) {
 
 /* The devices that a name can select. */
 typedef struct choice {
-    ggml_backend_dev_t at[MOST_LISTED];
+    ggml_backend_dev_t at[MAX_LISTED];
     size_t n;
 } choice;
 
 static choice choices(const hw__rpc *rpc, bool (*accepts)(ggml_backend_dev_t device)) {
     choice c = {.n = 0};
-    ggml_backend_dev_t all[MOST_LISTED];
+    ggml_backend_dev_t all[MAX_LISTED];
     size_t n = list_all(all, rpc);
     for (size_t i = 0; i < n; i++)
         if (accepts(all[i])) c.at[c.n++] = all[i];
@@ -72,9 +72,9 @@ static hw_err pick(ggml_backend_dev_t *out, const choice *c, const char *names, 
         if (!device) return no_device(c, at, length, err);
         for (size_t i = 0; i < n; i++)
             if (out[i] == device) return hw__fail(err, HW_ERR_ARGUMENT, "device %.*s is named twice", (int)length, at);
-        if (n == HW__MOST_DEVICES)
+        if (n == HW__MAX_DEVICES)
             return hw__fail(err, HW_ERR_ARGUMENT, "device %.*s is one too many: at most %d", (int)length, at,
-                            HW__MOST_DEVICES);
+                            HW__MAX_DEVICES);
         out[n++] = device;
         at = at[length] ? at + length + 1 : NULL;
     }
@@ -83,9 +83,9 @@ static hw_err pick(ggml_backend_dev_t *out, const choice *c, const char *names, 
 
 hw_err hw__devices_choose(ggml_backend_dev_t *out, const hw__rpc *rpc, const char *names, hw_error *err) {
     choice c = choices(rpc, takes_blocks);
-    memset(out, 0, (HW__MOST_DEVICES + 1) * sizeof *out);
+    memset(out, 0, (HW__MAX_DEVICES + 1) * sizeof *out);
     if (names && *names) return pick(out, &c, names, err);
-    memcpy(out, c.at, (c.n < HW__MOST_DEVICES ? c.n : HW__MOST_DEVICES) * sizeof *out);
+    memcpy(out, c.at, (c.n < HW__MAX_DEVICES ? c.n : HW__MAX_DEVICES) * sizeof *out);
     return HW_OK;
 }
 
@@ -95,7 +95,7 @@ hw_err hw__devices_served(ggml_backend_dev_t *out, const char *names, hw_error *
     const hw__rpc none = {.n = 0};
     choice c = choices(&none, any);
     hw_err rc = hw__devices_choose(out, &none, NULL, err);
-    if (names && *names) return pick(memset(out, 0, (HW__MOST_DEVICES + 1) * sizeof *out), &c, names, err);
+    if (names && *names) return pick(memset(out, 0, (HW__MAX_DEVICES + 1) * sizeof *out), &c, names, err);
     if (rc == HW_OK && !out[0]) out[0] = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
     return out[0] ? rc : hw__fail(err, HW_ERR_ENGINE, "libllama has no device on this machine, not even the CPU");
 }
@@ -133,18 +133,18 @@ void hw__repacked_note(hw__repacked *r, const struct ggml_tensor *node) {
     }
 }
 
-void hw__placement_text(char *out, size_t room, const hw__placement *p) {
+void hw__placement_text(char *out, size_t capacity, const hw__placement *p) {
     out[0] = 0;
-    if (p->n == 1) snprintf(out, room, "%s", p->at[0].name);
-    for (size_t i = 0, at = 0; p->n > 1 && i < p->n && at < room; i++)
-        at += (size_t)snprintf(out + at, room - at, "%s%s %zu", at ? ", " : "", p->at[i].name, p->at[i].n);
+    if (p->n == 1) snprintf(out, capacity, "%s", p->at[0].name);
+    for (size_t i = 0, at = 0; p->n > 1 && i < p->n && at < capacity; i++)
+        at += (size_t)snprintf(out + at, capacity - at, "%s%s %zu", at ? ", " : "", p->at[i].name, p->at[i].n);
 }
 
 /* ------------------------------------------------------------------ the public list */
 
 struct hw_device_list {
     hw__rpc rpc;
-    hw_device at[MOST_LISTED];
+    hw_device at[MAX_LISTED];
     size_t n;
 };
 
@@ -157,7 +157,7 @@ hw_err hw_device_list_new(hw_device_list **out, const char *rpc_servers, hw_erro
         hw_device_list_free(list);
         return rc;
     }
-    ggml_backend_dev_t all[MOST_LISTED];
+    ggml_backend_dev_t all[MAX_LISTED];
     list->n = list_all(all, &list->rpc);
     for (size_t i = 0; i < list->n; i++) {
         struct ggml_backend_dev_props props;

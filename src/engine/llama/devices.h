@@ -7,7 +7,7 @@
 #include "engine/llama/rpc_client.h"
 
 /* Chooses the devices for a model: those of `rpc`, then this machine's GPUs, or only those in `names` ("CUDA0,RPC1";
- * NULL or "": all). out [HW__MOST_DEVICES + 1] ends with NULL, as libllama expects. Error ARGUMENT. */
+ * NULL or "": all). out [HW__MAX_DEVICES + 1] ends with NULL, as libllama expects. Error ARGUMENT. */
 hw_err hw__devices_choose(ggml_backend_dev_t *out, const hw__rpc *rpc, const char *names, hw_error *err);
 /* The same for a worker: only of this machine; the CPU if named, or if there is no GPU. */
 hw_err hw__devices_served(ggml_backend_dev_t *out, const char *names, hw_error *err);
@@ -17,7 +17,7 @@ typedef struct hw__placement {
     struct {
         char name[64];
         size_t n;
-    } at[HW__MOST_DEVICES + 1];
+    } at[HW__MAX_DEVICES + 1];
     size_t n;
     bool remote; /* some rows are outside this process's memory */
 } hw__placement;
@@ -33,6 +33,6 @@ typedef struct hw__repacked {
 /* Records the weights among a node's sources. */
 void hw__repacked_note(hw__repacked *r, const struct ggml_tensor *node);
 /* "CPU", or "RPC0 20, CPU 10" if layers are spread. */
-void hw__placement_text(char *out, size_t room, const hw__placement *p);
+void hw__placement_text(char *out, size_t capacity, const hw__placement *p);
 
 #endif

@@ -28,7 +28,7 @@ typedef struct part {
 struct hw__gguf {
     part *parts; /* [n_parts] */
     size_t n_parts;
-    char metadata_sha256[HW__SHA256_ROOM], sample_sha256[HW__SHA256_ROOM];
+    char metadata_sha256[HW__SHA256_CAPACITY], sample_sha256[HW__SHA256_CAPACITY];
     hw__background hashing;
     hw_err hash_rc;
     hw_error hash_err;
@@ -235,10 +235,10 @@ static hw_err open_parts(hw__gguf *g, const char *path, hw_error *err) {
     g->n_parts = 1;
     hw_err rc = open_first(g, path, &n, err);
     if (rc == HW_OK && n > 1) {
-        part *grown = hw__realloc(g->parts, n, sizeof *grown);
-        if (!grown) return hw__fail_memory(err, "a model's files", n, sizeof *grown);
-        memset(grown + 1, 0, (n - 1) * sizeof *grown);
-        g->parts = grown;
+        part *resized = hw__realloc(g->parts, n, sizeof *resized);
+        if (!resized) return hw__fail_memory(err, "a model's files", n, sizeof *resized);
+        memset(resized + 1, 0, (n - 1) * sizeof *resized);
+        g->parts = resized;
         rc = open_rest(g, n, err);
     }
     if (rc == HW_OK) hw__background_start(&g->hashing, hash_parts, g);

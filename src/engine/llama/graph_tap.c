@@ -60,28 +60,28 @@ static void place_taps(hw__llama_engine *e) {
 }
 
 /* Maximum arena bytes of the passes over rows begin..end-1; passes that do not fit use none. */
-static size_t most_kept(const hw__llama_engine *e, size_t begin, size_t end, size_t chunk) {
-    size_t most = 0;
+static size_t max_kept(const hw__llama_engine *e, size_t begin, size_t end, size_t chunk) {
+    size_t max = 0;
     for (size_t at = begin; at < end; at += chunk) {
         size_t bytes = kept_bytes(e, at, end - at < chunk ? end - at : chunk);
-        if (bytes <= ARENA_BYTES && bytes > most) most = bytes;
+        if (bytes <= ARENA_BYTES && bytes > max) max = bytes;
     }
-    return most;
+    return max;
 }
 
-size_t hw__llama_watch_bytes(const hw__llama_engine *e, const hw__extent *n) {
+size_t hw__llama_taps_bytes(const hw__llama_engine *e, const hw__extent *n) {
     size_t chunk = (size_t)e->params.n_ubatch, given = n->prompt + n->given;
-    size_t passes[] = {most_kept(e, n->kept, n->prompt, chunk), most_kept(e, n->prompt, given, chunk),
-                       given < n->all ? most_kept(e, n->all - 1, n->all, 1) : 0};
-    size_t most = passes[0] > passes[1] ? passes[0] : passes[1];
-    return most > passes[2] ? most : passes[2];
+    size_t passes[] = {max_kept(e, n->kept, n->prompt, chunk), max_kept(e, n->prompt, given, chunk),
+                       given < n->all ? max_kept(e, n->all - 1, n->all, 1) : 0};
+    size_t max = passes[0] > passes[1] ? passes[0] : passes[1];
+    return max > passes[2] ? max : passes[2];
 }
 
-void hw__llama_watch_begin(hw__llama_engine *e) {
+void hw__llama_taps_begin(hw__llama_engine *e) {
     e->arena.open = e->sink && kept_bytes(e, e->at, e->n_rows) <= e->arena.bytes;
     if (e->arena.open) place_taps(e);
     for (size_t i = 0; i < e->n_taps; i++) e->taps[i].node = NULL;
-    e->next_tap = e->n_asked = 0;
+    e->next_tap = e->n_callbacks = 0;
     e->anchor_at = SIZE_MAX;
     e->stopped_source = -1;
     e->recurrent_stop = false;
@@ -92,7 +92,7 @@ void hw__llama_watch_begin(hw__llama_engine *e) {
 /* Redirects a node that is not computed yet to its place in the arena, or in our memory on its device. */
 static bool keep(hw__llama_engine *e, struct ggml_tensor *t, size_t place, size_t capacity) {
     if (!e->arena.open) return false;
-    if (!ggml_backend_buffer_is_host(t->buffer)) return hw__fetch_keep(e->fetch, t, place, capacity);
+    if (!ggml_backend_buffer_is_host(t->buffer)) return hw__device_read_keep(e->fetch, t, place, capacity);
     if (t->view_src || ggml_nbytes(t) > capacity) return false;
     t->data = e->arena.base + place;
     return true;
@@ -108,7 +108,7 @@ static void move_view(const hw__llama_engine *e, struct ggml_tensor *t) {
     const unsigned char *of = t->view_src ? t->view_src->data : NULL;
     if (of && of >= e->arena.base && of < e->arena.base + e->arena.bytes)
         t->data = (char *)t->view_src->data + t->view_offs;
-    hw__fetch_move_view(e->fetch, t);
+    hw__device_read_move_view(e->fetch, t);
 }
 
 /* ------------------------------------------------------------------ attention rows */
@@ -136,7 +136,7 @@ static bool show_rows(hw__llama_engine *e, const struct ggml_tensor *t, int bloc
     hw__heads heads = {.n_heads = 0};
     if (ggml_backend_buffer_is_host(t->buffer)) {
         heads = host_rows(t);
-    } else if ((e->failed = hw__fetch_rows(e->fetch, &heads, t, first, count, mean, &e->failure)) != HW_OK) {
+    } else if ((e->failed = hw__device_read_rows(e->fetch, &heads, t, first, count, mean, &e->failure)) != HW_OK) {
         return false;
     }
     heads.q0 = e->at + first;
@@ -176,7 +176,7 @@ static bool wants_heads(const hw__llama_engine *e, int block) {
 
 /* ------------------------------------------------------------------ rows of taps */
 
-static float *fit(float **rows, size_t *capacity, size_t floats) {
+static float *enlarge(float **rows, size_t *capacity, size_t floats) {
     if (floats <= *capacity) return *rows;
     free(*rows);
     *rows = hw__alloc(floats, sizeof **rows);
@@ -197,8 +197,8 @@ static bool read_tap(hw__llama_engine *e, const hw__tap *tap) {
     if (t->type != GGML_TYPE_F32 || !ggml_is_contiguous(t) || tap->width < 1 || n * (size_t)tap->width != floats ||
         n > e->n_rows)
         return refuse_rows(e, tap);
-    float *to = fit(&e->tapped.rows[tap->role], &e->tapped.capacity[tap->role], e->n_rows * (size_t)tap->width);
-    const float *from = to && n ? hw__fetch_bytes(e->fetch, t) : to;
+    float *to = enlarge(&e->tapped.rows[tap->role], &e->tapped.capacity[tap->role], e->n_rows * (size_t)tap->width);
+    const float *from = to && n ? hw__device_read_bytes(e->fetch, t) : to;
     if (!from) {
         e->failed = hw__fail_memory(&e->failure, "rows of the stream", e->n_rows, (size_t)tap->width * sizeof *to);
         return false;
@@ -221,7 +221,7 @@ static double sub_scale(const hw__layer_graph *g, const float *row, size_t c) {
 static const float *read_factor(hw__llama_engine *e, const hw__layer_graph *g, size_t gate_step, const float *output) {
     size_t width = (size_t)g->wo_width, n = g->gated ? e->tapped.n[HW__TAP_GATE] : output ? e->n_rows : e->tapped.n[HW__TAP_SUB];
     const float *subs = output ? output : e->tapped.rows[HW__TAP_SUB];
-    float *out = fit(&e->tapped.factor, &e->tapped.factor_capacity, e->n_rows * width);
+    float *out = enlarge(&e->tapped.factor, &e->tapped.factor_capacity, e->n_rows * width);
     if (g->normed_heads && (g->n_sub < 1 || width % (size_t)g->n_sub)) return NULL;
     for (size_t i = 0; out && i < n; i++) {
         const float *gate = g->gated ? e->tapped.rows[HW__TAP_GATE] + i * gate_step + g->gate_offset : NULL;
@@ -325,7 +325,7 @@ static bool is_next_tap(hw__llama_engine *e, const struct ggml_tensor *t, size_t
 
 /* Called for every node in graph order: whether the graph must stop there for the stream. */
 static bool wants_stream(hw__llama_engine *e, struct ggml_tensor *t) {
-    size_t number = e->n_asked++;
+    size_t number = e->n_callbacks++;
     bool stop = false;
     while (is_next_tap(e, t, number)) {
         hw__tap *tap = &e->taps[e->next_tap];
@@ -384,7 +384,7 @@ static bool show_kept(hw__llama_engine *e) {
     return ok;
 }
 
-hw_err hw__llama_watch_end(hw__llama_engine *e, hw_error *err) {
+hw_err hw__llama_taps_end(hw__llama_engine *e, hw_error *err) {
     if (!e->sink) return HW_OK;
     hw_err kept = hw__recurrent_end(e, err);
     if (kept != HW_OK) return kept;
@@ -405,7 +405,7 @@ hw_err hw__llama_watch_end(hw__llama_engine *e, hw_error *err) {
 
 /* ------------------------------------------------------------------ room */
 
-hw_err hw__llama_watch_new(hw__llama_engine *e, size_t n_blocks, hw_error *err) {
+hw_err hw__llama_taps_new(hw__llama_engine *e, size_t n_blocks, hw_error *err) {
     e->graphs = hw__alloc(2 * n_blocks, sizeof *e->graphs); /* attention and a recurrent layer */
     e->heads = hw__alloc(n_blocks, sizeof *e->heads);
     e->arena.base = aligned_alloc(ALIGNMENT, ARENA_BYTES);
@@ -415,7 +415,7 @@ hw_err hw__llama_watch_new(hw__llama_engine *e, size_t n_blocks, hw_error *err) 
     return HW_OK;
 }
 
-void hw__llama_watch_free(hw__llama_engine *e) {
+void hw__llama_taps_free(hw__llama_engine *e) {
     free(e->graphs);
     free(e->heads);
     free(e->taps);

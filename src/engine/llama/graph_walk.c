@@ -47,9 +47,9 @@ typedef struct walk {
 bool hw__record_node(hw__record *r, struct ggml_tensor *t) {
     if (r->n == r->capacity) {
         size_t capacity = r->capacity ? 2 * r->capacity : 1024;
-        struct ggml_tensor **grown = hw__realloc(r->nodes, capacity, sizeof *grown);
-        if (!grown) return false;
-        r->nodes = grown;
+        struct ggml_tensor **resized = hw__realloc(r->nodes, capacity, sizeof *resized);
+        if (!resized) return false;
+        r->nodes = resized;
         r->capacity = capacity;
     }
     r->nodes[r->n++] = t;
@@ -330,7 +330,7 @@ static void mark_terms(walk *w) {
         }
     }
     bool *open = hw__alloc(w->n, sizeof *open);
-    w->e->lacked = w->e->lacked || !open;
+    w->e->no_memory = w->e->no_memory || !open;
     if (!open) return;
     open[w->final] = true;
     for (int32_t i = w->final; i >= 0; i--) {
@@ -548,9 +548,9 @@ static hw_err add_tap(walk *w, const struct ggml_tensor *node, hw__role role, in
         problem(e->values_problem, "node %s is not F32 [tokens, %d]", node->name, e->info.n_embd);
     if (e->n_taps == e->taps_capacity) {
         size_t capacity = e->taps_capacity ? 2 * e->taps_capacity : 256;
-        hw__tap *grown = hw__realloc(e->taps, capacity, sizeof *grown);
-        if (!grown) return hw__fail_memory(err, "taps", capacity, sizeof *grown);
-        e->taps = grown;
+        hw__tap *resized = hw__realloc(e->taps, capacity, sizeof *resized);
+        if (!resized) return hw__fail_memory(err, "taps", capacity, sizeof *resized);
+        e->taps = resized;
         e->taps_capacity = capacity;
     }
     e->taps[e->n_taps++] = tap;

@@ -100,12 +100,12 @@ hw_err hw__llama_save(hw__engine *base, hw__cache *out, const int32_t *ids, size
     if (n == 0 || !same_ids(e, ids, n))
         return hw__fail(err, HW_ERR_ARGUMENT, "the model has decoded other tokens since: its cache is not of these %zu",
                         n);
-    size_t room;
-    hw_err rc = hw__guarded_state_size(&room, e->ctx, EVERY_CELL, err);
+    size_t capacity;
+    hw_err rc = hw__guarded_state_size(&capacity, e->ctx, EVERY_CELL, err);
     if (rc != HW_OK) return rc;
-    hw__cache cache = {.bytes = hw__alloc(room, 1)};
-    if (!cache.bytes) return hw__fail_memory(err, "the model's cache", room, 1);
-    rc = hw__guarded_state_read(&cache.n_bytes, cache.bytes, room, e->ctx, EVERY_CELL, err);
+    hw__cache cache = {.bytes = hw__alloc(capacity, 1)};
+    if (!cache.bytes) return hw__fail_memory(err, "the model's cache", capacity, 1);
+    rc = hw__guarded_state_read(&cache.n_bytes, cache.bytes, capacity, e->ctx, EVERY_CELL, err);
     if (rc == HW_OK && is_cache(&cache, n)) {
         *out = cache;
         return HW_OK;
@@ -124,7 +124,7 @@ hw_err hw__llama_restore(hw__engine *base, const hw__cache *cache, const int32_t
     if (n == 0 || n > INT32_MAX || !is_cache(cache, n))
         return hw__fail(err, HW_ERR_FORMAT, "the %zu bytes of the cache are not those of %zu tokens", cache->n_bytes,
                         n);
-    hw_err rc = hw__llama_make_room(e, n, err);
+    hw_err rc = hw__llama_reserve(e, n, err);
     if (rc != HW_OK) return rc;
     llama_memory_t memory = llama_get_memory(e->ctx);
     size_t n_written = 0;
@@ -152,7 +152,7 @@ static bool move(hw__llama_engine *e, size_t n_tokens) {
     bool moved = false;
     if (ids) memcpy(ids, e->ids, n * sizeof *ids);
     if (ids && hw__llama_save(&e->base, &cache, ids, n, NULL) == HW_OK)
-        moved = hw__llama_make_room(e, n_tokens, NULL) == HW_OK &&
+        moved = hw__llama_reserve(e, n_tokens, NULL) == HW_OK &&
                 hw__llama_restore(&e->base, &cache, ids, n, NULL) == HW_OK;
     free(cache.bytes);
     free(ids);
@@ -209,5 +209,5 @@ void hw__llama_footprint(const hw__engine *base, const hw__extent *lengths, uint
     double weights = e->info.n_heads * (e->params.f32_cache ? 4 : 4 + 2) + 4, wide = WIDE_ROWS * e->info.n_embd * 4;
     double pass = n_pass * (n * weights + wide);
     *cache = (uint64_t)(n * (e->info.n_layers * e->info.n_heads_kv * row * element + hw__recurrent_token_bytes(e)));
-    *buffers = (uint64_t)(logits > pass ? logits : pass) + hw__llama_watch_bytes(e, lengths) + e->repacked.bytes;
+    *buffers = (uint64_t)(logits > pass ? logits : pass) + hw__llama_taps_bytes(e, lengths) + e->repacked.bytes;
 }

@@ -29,7 +29,7 @@ static hw_err begin(hw__engine *base, size_t n_tokens, hw_stop_fn stop, void *st
     hw__llama_engine *e = (hw__llama_engine *)base;
     e->stop = stop;
     e->stop_ctx = stop_ctx;
-    return hw__llama_make_room(e, n_tokens, err);
+    return hw__llama_reserve(e, n_tokens, err);
 }
 
 static hw_err rewind_to(hw__engine *base, size_t n_tokens, hw_error *err) {
@@ -76,8 +76,8 @@ static void close_engine(hw__engine *base) {
     free(e->sources);
     free(e->source_of);
     free(e->readout.mean);
-    hw__llama_watch_free(e);
-    hw__fetch_free(e->fetch);
+    hw__llama_taps_free(e);
+    hw__device_read_free(e->fetch);
     hw__rpc_close(&e->rpc);
     hw__mean_output_free(e->mean_output);
     hw__gguf_close(e->file);
@@ -139,8 +139,8 @@ static hw_err load(hw__llama_engine *e, const char *path, hw_error *err) {
     return hw__fail(err, HW_ERR_ENGINE, "%s: libllama could not load it: %s", path, reason);
 }
 
-static void read_meta(const hw__llama_engine *e, char *out, size_t room, const char *key) {
-    if (llama_model_meta_val_str(e->model, key, out, room) < 0) out[0] = 0;
+static void read_meta(const hw__llama_engine *e, char *out, size_t capacity, const char *key) {
+    if (llama_model_meta_val_str(e->model, key, out, capacity) < 0) out[0] = 0;
 }
 
 static void fill_info(hw__llama_engine *e, const char *path) {
@@ -223,11 +223,11 @@ static hw_err open_engine(hw__llama_engine *e, const char *path, hw_error *err) 
     e->source_of = hw__alloc(n_blocks, sizeof *e->source_of);
     e->sources = hw__alloc(2 * n_blocks, sizeof *e->sources);
     e->batch = llama_batch_init(e->params.n_ubatch, 0, 1);
-    e->fetch = hw__fetch_new();
+    e->fetch = hw__device_read_new();
     if (!e->layers || !e->layer_of || !e->source_of || !e->sources || !e->batch.token || !e->fetch)
         return hw__fail_memory(err, "the layer list", n_blocks, sizeof(int32_t));
     fill_info(e, path);
-    if ((rc = hw__llama_watch_new(e, n_blocks, err)) != HW_OK) return rc;
+    if ((rc = hw__llama_taps_new(e, n_blocks, err)) != HW_OK) return rc;
     if (e->info.n_vocab < 2 || llama_vocab_type(e->vocab) == LLAMA_VOCAB_TYPE_NONE)
         return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: has no vocabulary", path);
     return hw__llama_probe(e, err);

@@ -122,11 +122,11 @@ typedef struct hw__tap {
 } hw__tap;
 
 /* Memory that nodes write to instead of the graph's own, which is reused: see graph_tap.c. */
-typedef struct hw__arena {
+typedef struct hw__tap_arena {
     unsigned char *base; /* malloc'd; nodes of a reused graph may point into it, so it never moves */
     size_t bytes;
     bool open; /* nodes of the decode in progress are redirected */
-} hw__arena;
+} hw__tap_arena;
 
 /* Rows of taps, [n_rows, width] each; those of a layer are adjacent. */
 typedef struct hw__tap_rows {
@@ -167,8 +167,8 @@ typedef struct hw__llama_engine {
     void *stop_ctx;
 
     hw__rpc rpc;                                      /* servers whose devices are used */
-    ggml_backend_dev_t devices[HW__MOST_DEVICES + 1]; /* NULL at the end */
-    hw__fetch *fetch;                                 /* reads from devices */
+    ggml_backend_dev_t devices[HW__MAX_DEVICES + 1]; /* NULL at the end */
+    hw__device_read *fetch;                                 /* reads from devices */
     hw__placement placement;
     hw__repacked repacked;
 
@@ -197,13 +197,13 @@ typedef struct hw__llama_engine {
     const struct ggml_tensor **heads; /* [n_blocks] attention nodes of the decode in progress, if redirected */
     hw__tap *taps;                    /* [n_taps] in graph order */
     size_t n_taps, taps_capacity;
-    size_t next_tap, n_asked,
+    size_t next_tap, n_callbacks,
         anchor_at;         /* the first tap not reached; number of nodes so far; the anchor's number, or SIZE_MAX */
     bool recurrent_stop;    /* the graph stops at a recurrent operation */
     int32_t stopped_source; /* source whose nodes are read when computed, or -1 */
     hw__proof *proof;      /* during the probe, else NULL */
-    bool lacked;           /* the probe ran out of memory: data that it reports as missing may exist */
-    hw__arena arena;
+    bool no_memory;           /* the probe ran out of memory: data that it reports as missing may exist */
+    hw__tap_arena arena;
     hw__tap_rows tapped;
     char values_problem[HW__LLAMA_TEXT], readout_problem[HW__LLAMA_TEXT];
     hw__control_tokens controls;
@@ -229,17 +229,17 @@ const float *hw__llama_logits(hw__engine *base, size_t i);
 hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err);
 
 /* Before a decode: decides whether its nodes are redirected. After it: passes those to the sink. */
-void hw__llama_watch_begin(hw__llama_engine *e);
-hw_err hw__llama_watch_end(hw__llama_engine *e, hw_error *err);
+void hw__llama_taps_begin(hw__llama_engine *e);
+hw_err hw__llama_taps_end(hw__llama_engine *e, hw_error *err);
 
 /* Maximum arena bytes of a pass over the sequence. */
-size_t hw__llama_watch_bytes(const hw__llama_engine *e, const hw__extent *n);
+size_t hw__llama_taps_bytes(const hw__llama_engine *e, const hw__extent *n);
 /* Allocates what the probe needs, and the stream of one decode. */
-hw_err hw__llama_watch_new(hw__llama_engine *e, size_t n_blocks, hw_error *err);
-void hw__llama_watch_free(hw__llama_engine *e);
+hw_err hw__llama_taps_new(hw__llama_engine *e, size_t n_blocks, hw_error *err);
+void hw__llama_taps_free(hw__llama_engine *e);
 
 /* Drops the sequence and makes a context of at least `n_tokens`. */
-hw_err hw__llama_make_room(hw__llama_engine *e, size_t n_tokens, hw_error *err);
+hw_err hw__llama_reserve(hw__llama_engine *e, size_t n_tokens, hw_error *err);
 
 /* recurrent_tap.c: allocates the data of recurrent operations; e->recurrent.source_of must be set. */
 hw_err hw__recurrent_new(hw__llama_engine *e, hw_error *err);

@@ -47,7 +47,7 @@ static hw_err make_mean(float **out, mean_sum *s, size_t n_threads, hw_error *er
     s->sums = hw__alloc(PARTS, width * sizeof *s->sums);
     float *mean = hw__alloc(width, sizeof *mean);
     hw_err rc = s->sums && mean ? HW_OK : hw__fail_memory(err, "the mean output row", PARTS, width * sizeof *s->sums);
-    if (rc == HW_OK && n_threads) rc = hw__each(PARTS, n_threads, sum_part, s, err);
+    if (rc == HW_OK && n_threads) rc = hw__parallel_for(PARTS, n_threads, sum_part, s, err);
     for (size_t part = 0; rc == HW_OK && !n_threads && part < PARTS; part++) rc = sum_part(s, part, err);
     for (size_t d = 0; rc == HW_OK && d < width; d++) {
         double sum = 0;

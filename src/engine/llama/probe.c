@@ -275,5 +275,5 @@ hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err) {
         rc = e->base.ops->begin(&e->base, PROBE_TOKENS, e->params.stop, e->params.ctx, err);
         if (rc == HW_OK) rc = probe_once(e, ids, false, err);
     }
-    return rc == HW_OK && e->lacked ? hw__fail_memory(err, "the probe", (size_t)e->info.n_embd, sizeof(double)) : rc;
+    return rc == HW_OK && e->no_memory ? hw__fail_memory(err, "the probe", (size_t)e->info.n_embd, sizeof(double)) : rc;
 }

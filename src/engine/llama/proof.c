@@ -314,19 +314,19 @@ static void close_source(const hw__proof *p, hw__llama_engine *e, size_t source,
         rc = hw__fail(&why, HW_ERR_UNSUPPORTED, "it has %zu heads", r->n_heads);
     if (rc == HW_OK) heads = hw__alloc(v->n_heads, v->head_size * sizeof *heads);
     bool mixed = heads && (attention || mix_recurrent(heads, r, v));
-    e->lacked = e->lacked || rc == HW_ERR_MEMORY || (rc == HW_OK && !mixed);
+    e->no_memory = e->no_memory || rc == HW_ERR_MEMORY || (rc == HW_OK && !mixed);
     if (mixed) {
         if (attention) mix_heads(heads, r, v);
         off = layer_error(e, r, g, v, heads, bias);
     }
-    double most = fmax(error_of_type(g->wo_type), e->params.f32_cache ? F32_ERROR : F16_ERROR);
-    if (e->placement.remote) most = fmax(most, BF16_ERROR);
+    double max = fmax(error_of_type(g->wo_type), e->params.f32_cache ? F32_ERROR : F16_ERROR);
+    if (e->placement.remote) max = fmax(max, BF16_ERROR);
     if (rc != HW_OK) {
         problem(lacks, "block %d: %s", of->block, why.msg[0] ? why.msg : "the decode did not show it");
-    } else if (!(off <= most)) {
+    } else if (!(off <= max)) {
         problem(lacks, "block %d: the values times %s are not what %s adds (off by %.2g of it, at most %.2g is accepted)",
                 of->block, attention ? "attention weights" : "rows of its recurrence", hw_source_kind_name(of->kind), off,
-                most);
+                max);
     }
     free(bias);
     free(heads);
@@ -390,19 +390,19 @@ static hw_err logits_error(const hw__proof *p, hw__llama_engine *e, const float 
 
 static void close_readout(const hw__proof *p, hw__llama_engine *e) {
     hw_error why = {0};
-    double off = 0, most = error_of_type(e->readout.type);
+    double off = 0, max = error_of_type(e->readout.type);
     const float *logits = e->base.ops->logits(&e->base, (size_t)e->batch.n_tokens - 1);
-    if (e->placement.remote) most = fmax(most, BF16_ERROR);
+    if (e->placement.remote) max = fmax(max, BF16_ERROR);
     if (!p->final || !logits) {
         problem(e->readout_problem, "the probe's decode did not show the final stream");
     } else if (logits_error(p, e, logits, &off, &why) != HW_OK) {
         problem(e->readout_problem, "%.200s", why.msg);
-        e->lacked = e->lacked || why.code == HW_ERR_MEMORY;
-    } else if (!(off <= most)) {
+        e->no_memory = e->no_memory || why.code == HW_ERR_MEMORY;
+    } else if (!(off <= max)) {
         problem(e->readout_problem,
                 "the final norm and output weights do not give the engine's logits (off by %.2g of "
                 "their spread, at most %.2g is accepted)",
-                off, most);
+                off, max);
     }
 }
 
@@ -410,7 +410,7 @@ void hw__proof_close(const hw__proof *p, hw__llama_engine *e) {
     double *sum = hw__alloc(p->n_embd, sizeof *sum);
     hw__values values = {0};
     bool shown = sum && p->origin && p->final;
-    e->lacked = e->lacked || !sum;
+    e->no_memory = e->no_memory || !sum;
     for (size_t l = 0; l < p->n_sources; l++) shown = shown && p->sources[l].before && p->sources[l].added;
     if (!e->values_problem[0] && p->uneven)
         problem(e->values_problem, "block %d has another number of heads than block %d", e->sources[p->uneven].block,

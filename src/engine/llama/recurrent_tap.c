@@ -26,7 +26,7 @@ typedef enum part_name { QUERY, KEY, VALUE, WRITE, KEEP, KEEP_CHANNELS, N_PARTS 
 /* Numbers of each token, [tokens, width]. */
 typedef struct part {
     void *cells;
-    size_t width, size, room; /* numbers per token; bytes per number; capacity in tokens */
+    size_t width, size, capacity; /* numbers per token; bytes per number; capacity in tokens */
 } part;
 
 struct hw__recurrent_store {
@@ -152,13 +152,13 @@ static strided by_columns(const struct ggml_tensor *t, size_t n) {
 }
 
 static hw_err grow(part *p, size_t n_tokens, hw_error *err) {
-    size_t room = p->room ? 2 * p->room : 256;
-    if (n_tokens <= p->room) return HW_OK;
-    if (room < n_tokens) room = n_tokens;
-    void *cells = hw__realloc(p->cells, room, p->width * p->size);
-    if (!cells) return hw__fail_memory(err, "what recurrent layers read of tokens", room, p->width * p->size);
+    size_t capacity = p->capacity ? 2 * p->capacity : 256;
+    if (n_tokens <= p->capacity) return HW_OK;
+    if (capacity < n_tokens) capacity = n_tokens;
+    void *cells = hw__realloc(p->cells, capacity, p->width * p->size);
+    if (!cells) return hw__fail_memory(err, "what recurrent layers read of tokens", capacity, p->width * p->size);
     p->cells = cells;
-    p->room = room;
+    p->capacity = capacity;
     return HW_OK;
 }
 
@@ -186,7 +186,7 @@ static double softplus(double v) { return v > 20 ? v : log1p(exp(v)); }
 /* Appends the decode's n tokens to a part. */
 static hw_err keep_rows(hw__llama_engine *e, part *p, const struct ggml_tensor *t, strided s, mapping map, hw_error *err) {
     hw_err rc = grow(p, e->at + e->n_rows, err);
-    const unsigned char *bytes = rc == HW_OK ? hw__fetch_bytes(e->fetch, t) : NULL;
+    const unsigned char *bytes = rc == HW_OK ? hw__device_read_bytes(e->fetch, t) : NULL;
     if (rc == HW_OK && !bytes) rc = hw__fail_memory(err, t->name, ggml_nbytes(t), 1);
     for (size_t i = 0; rc == HW_OK && i < e->n_rows; i++) {
         const unsigned char *token = bytes + s.offset + i * s.token;
@@ -253,7 +253,7 @@ static hw_err keep_output(hw__llama_engine *e, hw__recurrent_store *s, const str
         s->n_output = s->output ? n : 0;
         if (!s->output) return hw__fail_memory(err, "outputs of recurrent layers", n, sizeof *s->output);
     }
-    const void *bytes = hw__fetch_bytes(e->fetch, t);
+    const void *bytes = hw__device_read_bytes(e->fetch, t);
     if (!bytes) return hw__fail_memory(err, t->name, ggml_nbytes(t), 1);
     memcpy(s->output, bytes, n * sizeof *s->output);
     return HW_OK;
@@ -315,11 +315,11 @@ const float *hw__recurrent_output(const hw__llama_engine *e, size_t source) { re
 
 /* ------------------------------------------------------------------ for signals */
 
-static bool make_room(float **array, size_t *room, size_t floats) {
-    if (floats <= *room) return true;
+static bool reserve(float **array, size_t *capacity, size_t floats) {
+    if (floats <= *capacity) return true;
     free(*array);
     *array = hw__alloc(floats, sizeof **array);
-    *room = *array ? floats : 0;
+    *capacity = *array ? floats : 0;
     return *array != NULL;
 }
 
@@ -363,7 +363,7 @@ static hw_err make_kept(hw__values *out, const hw__recurrent_store *s, size_t n,
         out->kept_double = hw__alloc(keep, sizeof *out->kept_double);
         out->n_kept_double = out->kept_double ? keep : 0;
     }
-    if (make_room(&out->kept, &out->n_kept, floats) && make_room(&out->v, &out->v_room, values) &&
+    if (reserve(&out->kept, &out->n_kept, floats) && reserve(&out->v, &out->v_capacity, values) &&
         keep <= out->n_kept_double)
         return HW_OK;
     return hw__fail_memory(err, "what a recurrent layer read", floats + values, sizeof(float));
@@ -406,7 +406,7 @@ hw_err hw__recurrent_fill(hw__llama_engine *e, hw__values *out, size_t source, h
     out->n_heads = out->n_heads_kv = rows ? s->n_heads : 1;
     out->head_size = rows ? s->value_size : s->n_heads * s->value_size;
     out->n_tokens = n;
-    out->recurrent_room = (hw__recurrent){.kind = s->kind,
+    out->recurrent_storage = (hw__recurrent){.kind = s->kind,
                                           .n_tokens = n,
                                           .n_heads = s->n_heads,
                                           .n_heads_k = s->n_heads_k,
@@ -420,6 +420,6 @@ hw_err hw__recurrent_fill(hw__llama_engine *e, hw__values *out, size_t source, h
                                           .rates = channels ? s->fixed : NULL,
                                           .taps = taps ? s->fixed : NULL,
                                           .own = own ? out->kept + at.own : NULL};
-    out->recurrent = &out->recurrent_room;
+    out->recurrent = &out->recurrent_storage;
     return HW_OK;
 }

@@ -26,17 +26,17 @@ static struct {
     struct {
         char endpoint[HW__ENDPOINT];
         size_t users;
-    } at[HW__MOST_DEVICES];
+    } at[HW__MAX_DEVICES];
 } g_servers = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ------------------------------------------------------------------ addresses */
 
-hw_err hw__rpc_address(char *host, size_t room, uint16_t *port, const char *endpoint, hw_error *err) {
+hw_err hw__rpc_address(char *host, size_t capacity, uint16_t *port, const char *endpoint, hw_error *err) {
     const char *colon = strchr(endpoint, ':');
     size_t n = colon ? (size_t)(colon - endpoint) : 0;
     char *end = NULL;
     long number = colon && colon[1] >= '0' && colon[1] <= '9' ? strtol(colon + 1, &end, 10) : 0;
-    if (n == 0 || n >= room || !end || *end || number < 1 || number > 65535)
+    if (n == 0 || n >= capacity || !end || *end || number < 1 || number > 65535)
         return hw__fail(err, HW_ERR_ARGUMENT,
                         "\"%s\" is no worker: HOST:PORT is one, HOST a name or IPv4 address, PORT 1..65535", endpoint);
     memcpy(host, endpoint, n);
@@ -87,7 +87,7 @@ static bool receive(int fd, unsigned char *to, size_t n) {
 }
 
 /* The server's version in version [3]; false with errno set. */
-static bool say_hello(int fd, unsigned char *version) {
+static bool send_hello(int fd, unsigned char *version) {
     unsigned char question[1 + 8 + ABILITIES] = {COMMAND_HELLO, ABILITIES}, answer[8 + ANSWER]; /* little-endian */
     if (send(fd, question, sizeof question, MSG_NOSIGNAL) != (ssize_t)sizeof question) return false;
     if (!receive(fd, answer, sizeof answer)) return false;
@@ -121,7 +121,7 @@ static hw_err check_server(const char *endpoint, hw_error *err) {
         return hw__fail(err, HW_ERR_IO, "the worker %s cannot be reached: %s (is `headwater worker` running there?)",
                         endpoint, strerror(failure));
     unsigned char version[3];
-    bool answered = say_hello(fd, version);
+    bool answered = send_hello(fd, version);
     failure = errno;
     close(fd);
     if (answered) return judge_version(endpoint, version, err);
@@ -142,12 +142,12 @@ void *hw__rpc_function(const char *name) {
 
 /* The use count of a server, NULL if the table is full; call with the lock held. */
 static size_t *users_of(const char *endpoint) {
-    size_t at = HW__MOST_DEVICES;
-    for (size_t i = 0; i < HW__MOST_DEVICES; i++) {
+    size_t at = HW__MAX_DEVICES;
+    for (size_t i = 0; i < HW__MAX_DEVICES; i++) {
         if (g_servers.at[i].users && strcmp(g_servers.at[i].endpoint, endpoint) == 0) return &g_servers.at[i].users;
-        if (!g_servers.at[i].users && at == HW__MOST_DEVICES) at = i;
+        if (!g_servers.at[i].users && at == HW__MAX_DEVICES) at = i;
     }
-    if (at == HW__MOST_DEVICES) return NULL;
+    if (at == HW__MAX_DEVICES) return NULL;
     snprintf(g_servers.at[at].endpoint, HW__ENDPOINT, "%s", endpoint);
     return &g_servers.at[at].users;
 }
@@ -160,9 +160,9 @@ static hw_err add_server(hw__rpc *rpc, const char *endpoint, hw_error *err) {
     for (size_t i = 0; i < rpc->n; i++)
         if (strcmp(rpc->at[i].endpoint, endpoint) == 0)
             return hw__fail(err, HW_ERR_ARGUMENT, "the worker %s is named twice", endpoint);
-    size_t *users = rpc->n < HW__MOST_DEVICES ? users_of(endpoint) : NULL;
+    size_t *users = rpc->n < HW__MAX_DEVICES ? users_of(endpoint) : NULL;
     if (!users)
-        return hw__fail(err, HW_ERR_ARGUMENT, "the worker %s is one too many: at most %d", endpoint, HW__MOST_DEVICES);
+        return hw__fail(err, HW_ERR_ARGUMENT, "the worker %s is one too many: at most %d", endpoint, HW__MAX_DEVICES);
     hw_err rc = *users ? HW_OK : check_server(endpoint, err);
     if (rc != HW_OK) return rc;
     ggml_backend_reg_t reg;

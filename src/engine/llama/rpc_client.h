@@ -13,7 +13,7 @@
 #include <ggml-backend.h>
 
 /* ggml's own limit of servers, and libllama's of devices for one model. */
-enum { HW__MOST_DEVICES = 16, HW__ENDPOINT = 272 };
+enum { HW__MAX_DEVICES = 16, HW__ENDPOINT = 272 };
 
 /* Servers in use by one model or list; zeroed: none. */
 typedef struct hw__rpc {
@@ -21,7 +21,7 @@ typedef struct hw__rpc {
         char endpoint[HW__ENDPOINT]; /* HOST:PORT */
         ggml_backend_reg_t reg;      /* its devices; ggml never frees it */
         ggml_backend_t held;         /* keeps the connection, so that no other client can connect */
-    } at[HW__MOST_DEVICES];
+    } at[HW__MAX_DEVICES];
     size_t n;
 } hw__rpc;
 
@@ -34,6 +34,6 @@ void hw__rpc_close(hw__rpc *rpc);
 void *hw__rpc_function(const char *name);
 
 /* Splits "HOST:PORT": host [room] and port 1..65535. Error ARGUMENT. */
-hw_err hw__rpc_address(char *host, size_t room, uint16_t *port, const char *endpoint, hw_error *err);
+hw_err hw__rpc_address(char *host, size_t capacity, uint16_t *port, const char *endpoint, hw_error *err);
 
 #endif

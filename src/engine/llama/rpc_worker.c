@@ -39,7 +39,7 @@ hw_err hw_worker_run(const hw_worker_params *params, hw_error *err) {
     if (!params) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: params with a port are needed");
     hw__llama_start();
     const char *host = params->host ? params->host : "127.0.0.1";
-    ggml_backend_dev_t devices[HW__MOST_DEVICES + 1];
+    ggml_backend_dev_t devices[HW__MAX_DEVICES + 1];
     size_t n = 0;
     int32_t n_threads = params->n_threads;
     hw_err rc = check_address(host, params->port, err);

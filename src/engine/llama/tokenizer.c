@@ -49,20 +49,20 @@ static hw_err read_alone(hw__llama_engine *e, hw__tokens *out, const char *text,
                          hw_error *err) {
     if (n > INT32_MAX / 8)
         return hw__fail(err, HW_ERR_ARGUMENT, "text of %zu bytes: at most %d are read at once", n, INT32_MAX / 8);
-    int32_t room = (int32_t)n + 16, count = 0;
+    int32_t capacity = (int32_t)n + 16, count = 0;
     int32_t *ids = NULL;
     hw__tokenize_options how = {.add_special = add_special};
     for (int attempt = 0; attempt < 2; attempt++) {
         free(ids);
-        ids = hw__alloc((size_t)room, sizeof *ids);
-        if (!ids) return hw__fail_memory(err, "the tokens of a text", (size_t)room, sizeof *ids);
-        hw_err rc = hw__guarded_tokenize(&count, e->vocab, text, (int32_t)n, (hw__id_buffer){ids, room}, how, err);
+        ids = hw__alloc((size_t)capacity, sizeof *ids);
+        if (!ids) return hw__fail_memory(err, "the tokens of a text", (size_t)capacity, sizeof *ids);
+        hw_err rc = hw__guarded_tokenize(&count, e->vocab, text, (int32_t)n, (hw__id_buffer){ids, capacity}, how, err);
         if (rc != HW_OK) {
             free(ids);
             return rc;
         }
         if (count >= 0) break;
-        room = count == INT32_MIN ? 0 : -count;
+        capacity = count == INT32_MIN ? 0 : -count;
     }
     if (count < 0) {
         free(ids);
@@ -92,12 +92,12 @@ static bool spells(hw__llama_engine *e, const hw__tokens *tokens, size_t first, 
 static hw_err read_behind(bool *done, hw__llama_engine *e, hw__tokens *tokens, char lead, hw__control_text text,
                           hw_error *err) {
     hw__tokens first = {0}, both = {0};
-    char *joined = hw__alloc(1 + text.n, 1);
-    if (!joined) return hw__fail_memory(err, "the tokens of a text", text.n, 1);
-    joined[0] = lead;
-    memcpy(joined + 1, text.bytes, text.n);
-    hw_err rc = read_alone(e, &first, joined, 1, false, err);
-    if (rc == HW_OK) rc = read_alone(e, &both, joined, 1 + text.n, false, err);
+    char *follows_text = hw__alloc(1 + text.n, 1);
+    if (!follows_text) return hw__fail_memory(err, "the tokens of a text", text.n, 1);
+    follows_text[0] = lead;
+    memcpy(follows_text + 1, text.bytes, text.n);
+    hw_err rc = read_alone(e, &first, follows_text, 1, false, err);
+    if (rc == HW_OK) rc = read_alone(e, &both, follows_text, 1 + text.n, false, err);
     *done = rc == HW_OK && both.n >= first.n && memcmp(both.ids, first.ids, first.n * sizeof *first.ids) == 0 &&
             spells(e, &both, first.n, text.bytes, text.n, false);
     if (*done) {
@@ -109,7 +109,7 @@ static hw_err read_behind(bool *done, hw__llama_engine *e, hw__tokens *tokens, c
         free(both.ids);
     }
     free(first.ids);
-    free(joined);
+    free(follows_text);
     return rc == HW_ERR_ENGINE ? HW_OK : rc;
 }
 

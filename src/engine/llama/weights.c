@@ -12,11 +12,11 @@
 #include <string.h>
 
 /* Enlarges an array that is reused layer by layer to `floats`. */
-static bool make_room(float **array, size_t *room, size_t floats) {
-    if (floats <= *room) return true;
+static bool reserve(float **array, size_t *capacity, size_t floats) {
+    if (floats <= *capacity) return true;
     free(*array);
     *array = hw__alloc(floats, sizeof **array);
-    *room = *array ? floats : 0;
+    *capacity = *array ? floats : 0;
     return *array != NULL;
 }
 
@@ -46,7 +46,7 @@ static void read_row(float *out, const unsigned char *raw, size_t n, enum ggml_t
  * because each read may cross a network. */
 static hw_err read_cache(hw__llama_engine *e, float *out, const struct ggml_tensor *t, size_t n, hw_error *err) {
     size_t d = (size_t)t->ne[1], n_kv = (size_t)t->ne[2];
-    const unsigned char *plane = hw__fetch_bytes(e->fetch, t);
+    const unsigned char *plane = hw__device_read_bytes(e->fetch, t);
     if (!plane) return hw__fail_memory(err, "the values of a layer", n_kv * d, n * sizeof(float));
     for (size_t r = 0; r < n_kv * d; r++)
         read_row(out + r * n, plane + r / d * t->nb[2] + r % d * t->nb[1], n, t->type, t->nb[0]);
@@ -56,7 +56,7 @@ static hw_err read_cache(hw__llama_engine *e, float *out, const struct ggml_tens
 /* Values of heads [H, d, n] from latent ones [1, latent, n]: v[h] = W[h] c. */
 static hw_err decompress(hw__llama_engine *e, hw__values *out, const hw__layer_graph *g, size_t latent, hw_error *err) {
     size_t H = (size_t)e->info.n_heads, d = (size_t)g->decompressed, n = e->n_done;
-    if (!make_room(&out->v, &out->v_room, H * d * n)) return hw__fail_memory(err, "the values of a layer", H * d, n);
+    if (!reserve(&out->v, &out->v_capacity, H * d * n)) return hw__fail_memory(err, "the values of a layer", H * d, n);
     float *weights = hw__alloc(H * d, latent * sizeof *weights);
     if (!weights) return hw__fail_memory(err, g->decompress, H * d, latent * sizeof *weights);
     hw_err rc = hw__blas_start(err);
@@ -75,8 +75,8 @@ static hw_err read_values(hw__llama_engine *e, hw__values *out, const hw__layer_
     bool latent = g->decompress[0] != 0;
     if (n > (size_t)t->ne[0])
         return hw__fail(err, HW_ERR_UNSUPPORTED, "values of %zu tokens are in the cache, of %zu", (size_t)t->ne[0], n);
-    if (latent ? !make_room(&out->scratch, &out->n_scratch, n_kv * d * n)
-               : !make_room(&out->v, &out->v_room, n_kv * d * n))
+    if (latent ? !reserve(&out->scratch, &out->n_scratch, n_kv * d * n)
+               : !reserve(&out->v, &out->v_capacity, n_kv * d * n))
         return hw__fail_memory(err, "the values of a layer", n_kv * d, n * sizeof(float));
     out->n_heads_kv = n_kv;
     out->head_size = d;
@@ -134,7 +134,7 @@ static hw_err read_projection(hw__llama_engine *e, hw__values *out, const hw__la
     if ((size_t)g->wo_width != width)
         return hw__fail(err, HW_ERR_UNSUPPORTED, "%s has rows of %zu, %zu heads of %zu are projected", g->wo,
                         (size_t)g->wo_width, out->n_heads, out->head_size);
-    if (!make_room(&out->wo, &out->wo_room, n * width)) return hw__fail_memory(err, g->wo, n, width * sizeof(float));
+    if (!reserve(&out->wo, &out->wo_capacity, n * width)) return hw__fail_memory(err, g->wo, n, width * sizeof(float));
     hw_err rc = HW_OK;
     for (size_t i = 0; channels && rc == HW_OK && i < n; i++)
         rc = hw__gguf_rows(e->file, out->wo + i * width, g->wo, channels[i], 1, width, err);
@@ -158,7 +158,7 @@ static hw_err read_projection(hw__llama_engine *e, hw__values *out, const hw__la
 void hw__values_clear(hw__values *values) {
     free(values->v);
     free(values->wo);
-    free(values->gain_room);
+    free(values->gain_storage);
     free(values->scratch);
     free(values->kept);
     free(values->kept_double);
@@ -186,11 +186,11 @@ hw_err hw__llama_layer_values(hw__llama_engine *e, hw__values *out, size_t sourc
     out->eps = g->eps;
     out->scale = g->scale * g->relative;
     out->reach = g->reach;
-    out->gain = g->gain[0] ? out->gain_room : NULL;
+    out->gain = g->gain[0] ? out->gain_storage : NULL;
     rc = read_projection(e, out, g, channels, channels ? n_channels : D, err);
     if (rc != HW_OK || !g->gain[0]) return rc;
-    if (!make_room(&out->gain_room, &out->n_gain_room, D)) return hw__fail_memory(err, g->gain, D, sizeof(float));
-    out->gain = out->gain_room;
+    if (!reserve(&out->gain_storage, &out->n_gain_capacity, D)) return hw__fail_memory(err, g->gain, D, sizeof(float));
+    out->gain = out->gain_storage;
     return hw__gguf_rows(e->file, out->gain, g->gain, 0, 1, D, err);
 }
 

@@ -20,10 +20,10 @@ static void every_index_comes_once(void **state) {
     (void)state;
     for (size_t threads = 0; threads < 4; threads++) {
         calls c = {.fails = {N, N}};
-        assert_int_equal(hw__each(N, threads, note, &c, NULL), HW_OK);
+        assert_int_equal(hw__parallel_for(N, threads, note, &c, NULL), HW_OK);
         for (size_t i = 0; i < N; i++) assert_int_equal(c.n[i], 1);
     }
-    assert_int_equal(hw__each(0, 0, note, NULL, NULL), HW_OK);
+    assert_int_equal(hw__parallel_for(0, 0, note, NULL, NULL), HW_OK);
 }
 
 static void the_first_failure_is_told(void **state) {
@@ -31,7 +31,7 @@ static void the_first_failure_is_told(void **state) {
     for (size_t threads = 0; threads < 4; threads++) {
         hw_error err;
         calls c = {.fails = {41, 7}};
-        assert_int_equal(hw__each(N, threads, note, &c, &err), HW_ERR_FORMAT);
+        assert_int_equal(hw__parallel_for(N, threads, note, &c, &err), HW_ERR_FORMAT);
         assert_string_equal(err.msg, "at 7");
     }
 }

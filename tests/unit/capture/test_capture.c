@@ -46,14 +46,14 @@ static void assert_same_tokens(const hw_run *a, const hw_run *b) {
 /* ------------------------------------------------------------------ heads to one row */
 
 static double fused_by_hand(hw_fuse fuse, size_t n_heads, size_t l, size_t q, size_t k) {
-    double sum = 0, most = 0, least = 1;
+    double sum = 0, most = 0, min = 1;
     for (size_t h = 0; h < n_heads; h++) {
         double w = (double)(float)random_attention(NULL, l, h, q, k);
         sum += w;
         most = fmax(most, w);
-        least = fmin(least, w);
+        min = fmin(min, w);
     }
-    return fuse == HW_FUSE_MEAN ? sum / (double)n_heads : fuse == HW_FUSE_MAX ? most : least;
+    return fuse == HW_FUSE_MEAN ? sum / (double)n_heads : fuse == HW_FUSE_MAX ? most : min;
 }
 
 static void fuses_mean_max_and_min(void **state) {
@@ -164,13 +164,13 @@ static void given_completion_equals_the_generated_one(void **state) {
     const hw_run *run = hw_trace_run(generated);
     assert_int_equal(hw_run_n_prompt(run), N_PROMPT);
     assert_int_equal(hw_run_n_completion(run), N_ANSWER);
-    assert_int_equal(hw_run_stop(run), HW_STOP_END);
+    assert_int_equal(hw_run_finish_reason(run), HW_STOP_END);
     static const size_t chunks[] = {1, 3, 64, 512};
     for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++) {
         fake.chunk = chunks[i];
         p = ask(PROMPT, ANSWER, 0);
         hw_trace *given = fake_trace(&fake, &p);
-        assert_int_equal(hw_run_stop(hw_trace_run(given)), HW_STOP_GIVEN);
+        assert_int_equal(hw_run_finish_reason(hw_trace_run(given)), HW_STOP_GIVEN);
         assert_same_tokens(run, hw_trace_run(given));
         assert_same_rows(generated, given, N_PROMPT + N_ANSWER);
         hw_trace_free(given);
@@ -254,7 +254,7 @@ static void greedy_takes_the_first_alternative(void **state) {
     hw_trace *trace = fake_trace(&fake, &p);
     const hw_run *run = hw_trace_run(trace);
     assert_int_equal(hw_run_n_completion(run), 6);
-    assert_int_equal(hw_run_stop(run), HW_STOP_LENGTH);
+    assert_int_equal(hw_run_finish_reason(run), HW_STOP_LENGTH);
     for (size_t t = N_PROMPT; t < hw_run_n_tokens(run); t++) {
         hw_token token = hw_run_token(run, t);
         assert_int_equal(token.role, HW_ROLE_COMPLETION);
@@ -382,7 +382,7 @@ static void rows_that_cannot_be_right_are_refused(void **state) {
         const char *part;
     } cases[] = {
         {FAKE_NAN_WEIGHT, "row 9"},    {FAKE_NEGATIVE, "negative"},    {FAKE_ROW_SUM, "1.5"},
-        {FAKE_ROW_SHORT, "0.5"},       {FAKE_OPPOSED_SUMS, "layer 1"}, {FAKE_FEW_KEYS, "columns"},
+        {FAKE_ROW_SHORT, "0.5"},       {FAKE_OPPOSED_SUMS, "layer 1"}, {FAKE_TOO_FEW_KEYS, "columns"},
         {FAKE_EXTRA_LAYER, "layer 3"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -395,7 +395,7 @@ static void rows_that_cannot_be_right_are_refused(void **state) {
             hw_run_params p = ask(PROMPT, NULL, 3);
             p.fuse = fuse;
             refuse(&fake, &p, HW_ERR_ENGINE, cases[i].part);
-            if (cases[i].failure == FAKE_FEW_KEYS || cases[i].failure == FAKE_EXTRA_LAYER) continue;
+            if (cases[i].failure == FAKE_TOO_FEW_KEYS || cases[i].failure == FAKE_EXTRA_LAYER) continue;
             fake.fail_at = N_PROMPT + 1; /* while generating */
             fake.fail_layer = 2;
             refuse(&fake, &p, HW_ERR_ENGINE, "layer 2");
@@ -555,7 +555,7 @@ static void stop_during_generation_keeps_the_tokens_so_far(void **state) {
         p.ctx = &w;
         hw_trace *trace = fake_trace(&fake, &p);
         const hw_run *run = hw_trace_run(trace);
-        assert_int_equal(hw_run_stop(run), HW_STOP_CANCELLED);
+        assert_int_equal(hw_run_finish_reason(run), HW_STOP_CANCELLED);
         assert_int_equal(hw_run_n_completion(run), kept);
         assert_same_rows(whole, trace, N_PROMPT + kept);
         hw_method_params own = hw_method_params_default();

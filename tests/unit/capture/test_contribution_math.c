@@ -50,11 +50,11 @@ static void proximity_of_the_worked_examples(void **state) {
         hw__values values = tiny_values(&t, cases[c].parts);
         memcpy(t.before, cases[c].before, sizeof t.before);
         hw__row row = tiny_row(&t);
-        hw__contribution_room room = {0};
-        assert_int_equal(hw__contribution_room_fit(&room, 1, 2, &values, NULL), HW_OK);
-        hw__contribution_vectors(&(hw__lengths){.row = &row, .proximity2 = got}, 1, &values, 2, &room);
+        hw__contribution_scratch capacity = {0};
+        assert_int_equal(hw__contribution_scratch_fit(&capacity, 1, 2, &values, NULL), HW_OK);
+        hw__contribution_vectors(&(hw__lengths){.row = &row, .proximity2 = got}, 1, &values, 2, &capacity);
         for (int k = 0; k < 3; k++) assert_close(got[k], cases[c].shares[k], 5e-6); /* five digits are given */
-        hw__contribution_room_free(&room);
+        hw__contribution_scratch_free(&capacity);
     }
 }
 
@@ -132,13 +132,13 @@ static void linear_is_the_sum_over_heads(void **state) {
         float z[ROWS * D], got[ROWS][T];
         fill(z, ROWS * D, 6);
         for (int d = 0; shared && d < D; d++) z[D + d] = z[d] * with[1];
-        hw__contribution_room room = {0};
-        assert_int_equal(hw__contribution_room_fit(&room, ROWS, D, &values, NULL), HW_OK);
-        memcpy(room.direction, z, sizeof z);
-        hw__meeting meetings[ROWS];
+        hw__contribution_scratch capacity = {0};
+        assert_int_equal(hw__contribution_scratch_fit(&capacity, ROWS, D, &values, NULL), HW_OK);
+        memcpy(capacity.direction, z, sizeof z);
+        hw__dot_product meetings[ROWS];
         for (size_t r = 0; r < ROWS; r++)
-            meetings[r] = (hw__meeting){&rows[r], shared ? 0 : r, shared ? with[r] : 1, got[r]};
-        hw__contribution_linear(meetings, ROWS, shared ? 1 : ROWS, &values, D, &room);
+            meetings[r] = (hw__dot_product){&rows[r], shared ? 0 : r, shared ? with[r] : 1, got[r]};
+        hw__contribution_linear(meetings, ROWS, shared ? 1 : ROWS, &values, D, &capacity);
         for (int r = 0; r < ROWS; r++) {
             double scale = hw__row_scale(&rows[r], &values, D), total = 0, whole = 0;
             for (size_t k = 0; k < rows[r].n_keys; k++) {
@@ -151,7 +151,7 @@ static void linear_is_the_sum_over_heads(void **state) {
             for (int d = 0; d < D; d++) whole += (double)b.added[r][d] * z[r * D + d];
             assert_close(total, whole, 5e-6); /* no bias: the columns are all there is */
         }
-        hw__contribution_room_free(&room);
+        hw__contribution_scratch_free(&capacity);
     }
 }
 
@@ -161,12 +161,12 @@ static void vectors_are_measured_whole(void **state) {
     hw__values values;
     hw__row rows[ROWS];
     make_block(&b, &values, rows, true);
-    hw__contribution_room room = {0};
-    assert_int_equal(hw__contribution_room_fit(&room, 1, D, &values, NULL), HW_OK);
+    hw__contribution_scratch capacity = {0};
+    assert_int_equal(hw__contribution_scratch_fit(&capacity, 1, D, &values, NULL), HW_OK);
     float norm[ROWS][T], one[ROWS][T];
     hw__lengths list[ROWS];
     for (int r = 0; r < ROWS; r++) list[r] = (hw__lengths){&rows[r], norm[r], r ? one[r] : NULL, NULL};
-    hw__contribution_vectors(list, ROWS, &values, D, &room);
+    hw__contribution_vectors(list, ROWS, &values, D, &capacity);
     for (int r = 0; r < ROWS; r++) {
         double scale = hw__row_scale(&rows[r], &values, D), want[T], want_one[T], total = 0, total_one = 0, length = 0;
         int n_keys = (int)rows[r].n_keys;
@@ -187,7 +187,7 @@ static void vectors_are_measured_whole(void **state) {
             if (r) assert_close(one[r][k], want_one[k] / total_one, 5e-6);
         }
     }
-    hw__contribution_room_free(&room);
+    hw__contribution_scratch_free(&capacity);
 }
 
 int main(void) {

@@ -105,8 +105,8 @@ static void explanations(void **state) {
     assert_int_equal(hw_filter_check(NULL, &err), HW_OK); /* none */
     assert_int_equal(hw_method_signals(NULL, NULL), 0);
     assert_null(hw_method_find(NULL));
-    assert_int_equal(hw_method_heeds(NULL, NULL), 0);
-    assert_true(hw_method_heeds(hw_method_find("rollout"), NULL) & HW_USES_FUSE);
+    assert_int_equal(hw_method_active_traits(NULL, NULL), 0);
+    assert_true(hw_method_active_traits(hw_method_find("rollout"), NULL) & HW_USES_FUSE);
 }
 
 static void segments(void **state) {
@@ -161,7 +161,7 @@ static void texts(void **state) {
     REFUSED(hw_setting_read_option(&params, NULL, "own", &err));
     REFUSED(hw_setting_read_option(&params, "row", NULL, &err));
     REFUSED(hw_fuse_parse(&(hw_fuse){0}, NULL, &err));
-    REFUSED(hw_row_parse(&(hw_row){0}, NULL, &err));
+    REFUSED(hw_row_convention_parse(&(hw_row_convention){0}, NULL, &err));
 }
 
 static int set_up(void **state) {

@@ -326,7 +326,7 @@ static void states_that_do_not_fit_are_refused(void **state) {
 static void patch_sum(const char *path, size_t n_cache) {
     static const char key[] = "\"cache_sha256\":\"";
     size_t n;
-    char *bytes = read_bytes(path, &n), digits[HW__SHA256_ROOM];
+    char *bytes = read_bytes(path, &n), digits[HW__SHA256_CAPACITY];
     hw__cache cache = {(unsigned char *)bytes + n - n_cache, n_cache};
     char *at = strstr(bytes + 8, key);
     assert_non_null(at);

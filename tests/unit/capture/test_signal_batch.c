@@ -6,9 +6,9 @@ static const hw_model_info info = {
     .path = "m.gguf", .n_embd = 8, .n_heads = 2, .values_problem = "", .readout_problem = ""};
 
 static hw_err make(hw_trace *trace, uint32_t wanted, const hw_model_info *of, size_t n_tokens, hw_error *err) {
-    hw__pending p;
-    hw_err rc = hw__pending_new(&p, trace, wanted, of, n_tokens, err);
-    hw__pending_free(&p);
+    hw__signal_batch p;
+    hw_err rc = hw__signal_batch_new(&p, trace, wanted, of, n_tokens, err);
+    hw__signal_batch_free(&p);
     return rc;
 }
 

@@ -76,7 +76,7 @@ static void check(const alignment *c) {
     hw_token tokens[8] = {0};
     size_t n = 0;
     for (; n < 8 && c->tokens[n]; n++) tokens[n] = (hw_token){.bytes = c->tokens[n], .n_bytes = strlen(c->tokens[n])};
-    bool exact = hw__align(tokens, n, c->text, strlen(c->text));
+    bool exact = hw__find_token_spans(tokens, n, c->text, strlen(c->text));
     for (size_t t = 0; t < n; t++)
         if (tokens[t].begin != c->ranges[t].begin || tokens[t].end != c->ranges[t].end)
             fail_msg("case %td (\"%s\"), token %zu \"%s\": %zu..%zu, expected %zu..%zu", c - cases, c->text, t,
@@ -96,7 +96,7 @@ static void lost_token_is_looked_for_close_by_only(void **state) {
     for (size_t at = 60; at < 70; at++) {
         hw_token tokens[2] = {{.bytes = "A", .n_bytes = 1}, {.bytes = "xyz", .n_bytes = 3}};
         memcpy(text + at, "xyz", 3);
-        assert_false(hw__align(tokens, 2, text, sizeof text));
+        assert_false(hw__find_token_spans(tokens, 2, text, sizeof text));
         assert_int_equal(tokens[1].begin, at <= 64 ? at : 0);
         assert_int_equal(tokens[1].end, at <= 64 ? at + 3 : 0);
         memcpy(text + at, "---", 3);
@@ -106,7 +106,7 @@ static void lost_token_is_looked_for_close_by_only(void **state) {
 static void nul_is_a_byte_like_any_other(void **state) {
     (void)state;
     hw_token tokens[2] = {{.bytes = "a\0", .n_bytes = 2}, {.bytes = "\0b", .n_bytes = 2}};
-    assert_true(hw__align(tokens, 2, "a\0\0b", 4));
+    assert_true(hw__find_token_spans(tokens, 2, "a\0\0b", 4));
     assert_int_equal(tokens[0].end, 2);
     assert_int_equal(tokens[1].end, 4);
 }
@@ -170,7 +170,7 @@ static void check_random(uint64_t seed, bool lead, bool replace) {
     range want[512];
     uint64_t dice = seed;
     size_t n_text = random_text(text, &s, &dice, lead, replace), n = cut(tokens, want, &s, &dice, lead);
-    assert_true(hw__align(tokens, n, text, n_text));
+    assert_true(hw__find_token_spans(tokens, n, text, n_text));
     for (size_t t = 0; t < n; t++) {
         assert_int_equal(tokens[t].begin, want[t].begin);
         assert_int_equal(tokens[t].end, want[t].end);
@@ -194,7 +194,7 @@ static void ranges_always_rise_and_stay_inside(void **state) {
         random_text(text, &other, &dice, seed & 1, true);
         size_t n_text = random_text(text, &s, &dice, false, false), n = cut(tokens, unused, &other, &dice, false),
                at = 0;
-        hw__align(tokens, n, text, n_text);
+        hw__find_token_spans(tokens, n, text, n_text);
         for (size_t t = 0; t < n; t++) {
             assert_true(at <= tokens[t].begin && tokens[t].begin <= tokens[t].end && tokens[t].end <= n_text);
             at = tokens[t].end;

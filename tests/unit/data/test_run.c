@@ -106,7 +106,7 @@ typedef hw_err (*parse_fn)(int *out, const char *word, hw_error *err);
     }                                                                                                                  \
     static const char *name_##type(int v) { return hw_##type##_name((hw_##type)v); }
 PARSE(hw_, fuse)
-PARSE(hw_, row)
+PARSE(hw_, row_convention)
 PARSE(hw_, direction)
 PARSE(hw_, columns)
 PARSE(hw__, role)
@@ -120,7 +120,7 @@ static void words_are_read_back(void **state) {
         const char *list;
     } types[] = {
         {parse_fuse, name_fuse, "mean, max, min"},
-        {parse_row, name_row, "predictor, own"},
+        {parse_row_convention, name_row_convention, "predictor, own"},
         {parse_direction, name_direction, "input, output"},
         {parse_columns, name_columns, "prompt, all"},
         {parse_role, name_role, "prompt, completion, special, template"},
@@ -196,11 +196,11 @@ static void sizes_are_checked_for_overflow(void **state) {
 
 static void pool_blocks_do_not_overlap(void **state) {
     (void)state;
-    hw__pool pool = {0};
+    hw__arena pool = {0};
     unsigned char *blocks[300];
     for (size_t i = 0; i < 300; i++) {
         size_t size = i % 50 == 49 ? 40000 : i; /* some larger than a block */
-        blocks[i] = hw__pool_alloc(&pool, size, 1);
+        blocks[i] = hw__arena_alloc(&pool, size, 1);
         assert_non_null(blocks[i]);
         assert_int_equal((uintptr_t)blocks[i] % sizeof(double), 0);
         for (size_t b = 0; b < size; b++) assert_int_equal(blocks[i][b], 0);
@@ -208,10 +208,10 @@ static void pool_blocks_do_not_overlap(void **state) {
     }
     for (size_t i = 0; i < 300; i++)
         for (size_t b = 0; b < (i % 50 == 49 ? 40000 : i); b++) assert_int_equal(blocks[i][b], i % 251);
-    assert_string_equal(hw__pool_strdup(&pool, NULL), "");
-    assert_null(hw__pool_alloc(&pool, SIZE_MAX, 2));
-    assert_null(hw__pool_alloc(&pool, SIZE_MAX - 3, 1));
-    hw__pool_clear(&pool);
+    assert_string_equal(hw__arena_strdup(&pool, NULL), "");
+    assert_null(hw__arena_alloc(&pool, SIZE_MAX, 2));
+    assert_null(hw__arena_alloc(&pool, SIZE_MAX - 3, 1));
+    hw__arena_clear(&pool);
     assert_null(pool.blocks);
 }
 

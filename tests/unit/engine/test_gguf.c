@@ -32,11 +32,10 @@ static unsigned char *write_model(size_t *head, size_t *n) {
     return (unsigned char *)read_bytes(temp_path("m"), n);
 }
 
-static void sums(char metadata[HW__SHA256_ROOM], char sample[HW__SHA256_ROOM]) {
+static void sums(char metadata[HW__SHA256_CAPACITY], char sample[HW__SHA256_CAPACITY]) {
     hw__gguf *file;
     hw_error err;
     if (hw__gguf_open(&file, temp_path("m"), &err) != HW_OK) fail_msg("%s", err.msg);
-    if (hw__gguf_finish_hashes(file, &err) != HW_OK) fail_msg("%s", err.msg);
     strcpy(metadata, hw__gguf_metadata_sha256(file));
     strcpy(sample, hw__gguf_sample_sha256(file));
     hw__gguf_close(file);
@@ -47,7 +46,7 @@ static void sums_are_of_the_bytes_that_are_documented(void **state) {
     (void)state;
     size_t head, n;
     unsigned char *bytes = write_model(&head, &n), *data = bytes + head;
-    char metadata[HW__SHA256_ROOM], sample[HW__SHA256_ROOM], want[HW__SHA256_ROOM];
+    char metadata[HW__SHA256_CAPACITY], sample[HW__SHA256_CAPACITY], want[HW__SHA256_CAPACITY];
     sums(metadata, sample);
     hw__sha256 hash;
     hw__sha256_begin(&hash);
@@ -70,7 +69,7 @@ static void weights_change_the_sample_alone(void **state) {
     static const size_t seen[] = {0, 4095, LARGE / 2, LARGE - 1, LARGE + 5000, LARGE + EDGE + SMALL - 1};
     size_t head, n;
     unsigned char *bytes = write_model(&head, &n);
-    char metadata[HW__SHA256_ROOM], sample[HW__SHA256_ROOM], m[HW__SHA256_ROOM], s[HW__SHA256_ROOM];
+    char metadata[HW__SHA256_CAPACITY], sample[HW__SHA256_CAPACITY], m[HW__SHA256_CAPACITY], s[HW__SHA256_CAPACITY];
     sums(metadata, sample);
     for (size_t i = 0; i < COUNT(seen); i++) {
         patch_byte(temp_path("m"), head + seen[i], (char)(bytes[head + seen[i]] ^ 1));

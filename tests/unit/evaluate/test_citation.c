@@ -37,11 +37,11 @@ static hw_attribution *make(const char *method, bool balanced) {
     return a;
 }
 
-static hw_citation *cite(const hw_attribution *a, double least) {
+static hw_citation *cite(const hw_attribution *a, double min_peak) {
     hw_citation_params p = hw_citation_params_default();
     hw_citation *c = NULL;
     hw_error err = {0};
-    p.least = least;
+    p.min_peak = min_peak;
     if (hw_citation_new(&c, a, &passages, &parts, &p, &err) != HW_OK) fail_msg("%s", err.msg);
     return c;
 }
@@ -85,7 +85,7 @@ static void shares_are_of_all_that_raised_the_logit(void **state) {
     assert_int_equal(hw_citation_n_parts(c), 2);
     assert_int_equal(hw_citation_n_passages(c), 3);
     assert_string_equal(hw_citation_rule_used(c)->name, "share");
-    assert_true(hw_citation_least(c) == 0.2);
+    assert_true(hw_citation_min_peak(c) == 0.2);
     assert_link(c, 0, 0, (hw_citation_link){3, 6. / 17, 6. / 11, 0, true});
     assert_link(c, 0, 1, (hw_citation_link){2, 4. / 17, 3 / 6.5, 1, true});
     assert_link(c, 0, 2, (hw_citation_link){-1, 0, 0, 1, false});
@@ -122,7 +122,7 @@ static void marks_go_by_the_peak(void **state) {
     assert_elsewhere(c, 1, 0, 0, 0);
     hw_citation_free(c);
     a->outside[4] = 0;
-    a->values[2 * 5 * 2 + 3 * 2] = 30; /* now most of part 1 */
+    a->values[2 * 5 * 2 + 3 * 2] = 30; /* now max_peak of part 1 */
     c = cite(a, 0.6);
     assert_order(c, 2, 0, 1, 1);
     hw_citation_free(c);
@@ -243,7 +243,7 @@ static void rules_are_readable(void **state) {
     assert_int_equal(hw_citation_rule_count(), 4);
     for (size_t i = 0; i < hw_citation_rule_count(); i++) {
         const hw_citation_rule *rule = hw_citation_rule_at(i);
-        assert_true(*rule->name && *rule->methods && *rule->shares && *rule->peak && rule->least > 0);
+        assert_true(*rule->name && *rule->methods && *rule->shares && *rule->peak && rule->min_peak > 0);
     }
     assert_null(hw_citation_rule_at(4));
     hw_citation_free(NULL);
@@ -253,7 +253,7 @@ static void each_method_has_a_rule(void **state) {
     (void)state;
     static const struct {
         const char *method, *rule;
-        double most;
+        double max_peak;
     } cases[] = {{"logit", "share", 1},
                  {"contribution", "ratio", 0},
                  {"random", "ratio", 0},
@@ -262,8 +262,8 @@ static void each_method_has_a_rule(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const hw_citation_rule *rule = hw_citation_rule_of(cases[i].method);
         assert_string_equal(rule->name, cases[i].rule);
-        assert_true(rule->most == cases[i].most);
-        hw_attribution *a = make(cases[i].method, rule->most > 0);
+        assert_true(rule->max_peak == cases[i].max_peak);
+        hw_attribution *a = make(cases[i].method, rule->max_peak > 0);
         hw_citation *c = cite(a, 0);
         assert_ptr_equal(hw_citation_rule_used(c), rule);
         hw_citation_free(c);
@@ -272,9 +272,9 @@ static void each_method_has_a_rule(void **state) {
     assert_null(hw_citation_rule_of("none"));
 }
 
-static void assert_refused(const hw_attribution *a, const hw_segments *from, const hw_segments *to, double least,
+static void assert_refused(const hw_attribution *a, const hw_segments *from, const hw_segments *to, double min_peak,
                            const char *part) {
-    hw_citation_params p = {.size = sizeof p, .least = least};
+    hw_citation_params p = {.size = sizeof p, .min_peak = min_peak};
     hw_citation *c = NULL;
     hw_error err = {0};
     hw_err rc = hw_citation_new(&c, a, from, to, &p, &err);
@@ -285,10 +285,10 @@ static void assert_refused(const hw_attribution *a, const hw_segments *from, con
 static void what_does_not_fit_is_refused(void **state) {
     (void)state;
     hw_attribution *a = make("logit", true), *g = NULL;
-    assert_refused(a, &passages, &parts, -1, "least -1: ");
-    assert_refused(a, &passages, &parts, NAN, "least ");
-    assert_refused(a, &passages, &parts, INFINITY, "least inf");
-    assert_refused(a, &passages, &parts, 1.5, "least 1.5: no peak by the rule share is above 1");
+    assert_refused(a, &passages, &parts, -1, "min_peak -1: ");
+    assert_refused(a, &passages, &parts, NAN, "min_peak ");
+    assert_refused(a, &passages, &parts, INFINITY, "min_peak inf");
+    assert_refused(a, &passages, &parts, 1.5, "min_peak 1.5: peaks of the rule share are at most 1");
     assert_refused(a, &parts, &parts, 0, "passages of 4 tokens, the prompt has 5");
     assert_refused(a, &passages, &passages, 0, "parts of 5 tokens, the completion has 4");
     int32_t other[] = {0, 1, 1, 2, -1};

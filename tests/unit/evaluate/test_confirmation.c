@@ -69,12 +69,12 @@ static void the_first_are_measured_and_others_scaled(void **state) {
     assert_int_equal(hw_confirmation_n_passes(c), 3);
     double a = additive_logprob(&model, 0, "abcdef") - additive_logprob(&model, 0, "bcdef");
     double b = additive_logprob(&model, 1, "abcdef") - additive_logprob(&model, 1, "acdef");
-    assert_close(hw_confirmation_fall(c, 0, 0), a, 1e-4);
-    assert_close(hw_confirmation_fall(c, 1, 0), 0, 1e-4);
-    assert_close(hw_confirmation_fall(c, 1, 1), b, 1e-4);
-    assert_close(hw_confirmation_fall(c, 3, 0), a, 1e-4); /* the whole answer */
-    assert_close(hw_confirmation_fall(c, 3, 2), (a + b) * 0.1 / 0.7, 1e-4);
-    assert_close(hw_confirmation_fall(c, 0, 2), 0, 1e-4); /* of token 0, `b` has a larger share and cost nothing */
+    assert_close(hw_confirmation_drop(c, 0, 0), a, 1e-4);
+    assert_close(hw_confirmation_drop(c, 1, 0), 0, 1e-4);
+    assert_close(hw_confirmation_drop(c, 1, 1), b, 1e-4);
+    assert_close(hw_confirmation_drop(c, 3, 0), a, 1e-4); /* the whole answer */
+    assert_close(hw_confirmation_drop(c, 3, 2), (a + b) * 0.1 / 0.7, 1e-4);
+    assert_close(hw_confirmation_drop(c, 0, 2), 0, 1e-4); /* of token 0, `b` has a larger share and cost nothing */
     assert_true(hw_confirmation_measured(c, 0) && hw_confirmation_measured(c, 1) && !hw_confirmation_measured(c, 2));
     size_t other;
     assert_false(hw_confirmation_stand_in(c, 0, &other));
@@ -108,9 +108,9 @@ static void two_that_tell_the_same_are_found(void **state) {
     assert_true(hw_confirmation_stand_in(c, 0, &other) && other == 1);
     assert_true(hw_confirmation_stand_in(c, 1, &other) && other == 0);
     assert_false(hw_confirmation_stand_in(c, 2, &other));
-    assert_close(hw_confirmation_fall(c, 3, 0), fall / 2, 1e-3);
-    assert_close(hw_confirmation_fall(c, 3, 1), fall / 2, 1e-3);
-    assert_close(hw_confirmation_fall(c, 3, 2), 0, 1e-3);
+    assert_close(hw_confirmation_drop(c, 3, 0), fall / 2, 1e-3);
+    assert_close(hw_confirmation_drop(c, 3, 1), fall / 2, 1e-3);
+    assert_close(hw_confirmation_drop(c, 3, 2), 0, 1e-3);
     assert_int_equal(hw_confirmation_n_passes(c), 5); /* whole, three alone, one pair: then neither is cheap */
     hw_confirmation_free(c);
     tear_down(&s);

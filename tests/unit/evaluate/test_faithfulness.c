@@ -95,16 +95,16 @@ static void true_scores_have_the_figures_worked_out(void **state) {
     assert_close(r->lds, 1, 1e-12);
     assert_close(o->lds, -1, 1e-12);
     assert_int_equal(r->n_passes, 0);
-    assert_int_equal(hw_check_n_cuts(c), s.params.n_ablations);
-    for (size_t i = 0; i < hw_check_n_cuts(c); i++) {
+    assert_int_equal(hw_check_n_masks(c), s.params.n_ablations);
+    for (size_t i = 0; i < hw_check_n_masks(c); i++) {
         char kept[M + 1] = "";
         double logit;
-        const bool *keep = hw_check_cut(c, i, &logit);
+        const bool *keep = hw_check_mask(c, i, &logit);
         for (size_t k = 0; k < M; k++)
             if (keep[k]) strncat(kept, &prompt[k], 1);
         assert_close(logit, hw__logit(additive_logprob(&model_of, 0, kept)), 1e-5);
     }
-    assert_null(hw_check_cut(c, hw_check_n_cuts(c), &(double){0}));
+    assert_null(hw_check_mask(c, hw_check_n_masks(c), &(double){0}));
     hw_check_free(c);
     hw_attribution_free(a);
     hw_attribution_free(b);
@@ -120,13 +120,13 @@ static double random_lds(const hw_check *c, size_t n_rows) {
         double scores[M] = {0};
         for (size_t i = 0; i < n_rows; i++)
             for (size_t k = 0; k < M; k++) scores[k] += hw__random_next(&state);
-        for (size_t i = 0; i < hw_check_n_cuts(c); i++) {
-            const bool *keep = hw_check_cut(c, i, &y[i]);
+        for (size_t i = 0; i < hw_check_n_masks(c); i++) {
+            const bool *keep = hw_check_mask(c, i, &y[i]);
             x[i] = 0;
             for (size_t k = 0; k < M; k++) x[i] += keep[k] ? scores[k] : 0;
         }
         double rho;
-        assert_true(hw__spearman(&rho, x, y, hw_check_n_cuts(c)));
+        assert_true(hw__spearman(&rho, x, y, hw_check_n_masks(c)));
         sum += rho / DRAWS;
     }
     return sum;
@@ -137,7 +137,7 @@ static double random_lds(const hw_check *c, size_t n_rows) {
 static void random_is_what_random_scores_reach_on_average(void **state) {
     (void)state;
     static const char *const completions[] = {"X", "XYZ"};
-    double least = 1, most = -1;
+    double min = 1, most = -1;
     for (uint64_t seed = 0; seed < 8; seed++) {
         const char *completion = completions[seed % 2], *said;
         setup s = set_up(&model_of, false, completion);
@@ -147,13 +147,13 @@ static void random_is_what_random_scores_reach_on_average(void **state) {
         hw_check *c = check(&s, (const hw_attribution *const[]){a}, 1);
         assert_non_null(said = strstr(hw_check_verdict(c), ", random "));
         assert_close(strtod(said + strlen(", random "), NULL), random_lds(c, strlen(completion)), 0.1);
-        least = fmin(least, row_of(c, "random")->lds);
+        min = fmin(min, row_of(c, "random")->lds);
         most = fmax(most, row_of(c, "random")->lds);
         hw_check_free(c);
         hw_attribution_free(a);
         tear_down(&s);
     }
-    assert_true(most - least > 0.3);
+    assert_true(most - min > 0.3);
 }
 
 /* Segment 4 is what the completion goes on from, and costs most: first choices are judged among the others. */

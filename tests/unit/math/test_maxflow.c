@@ -49,7 +49,7 @@ static void agrees_with_the_smallest_cut(void **state) {
     (void)state;
     enum { N = 7 };
     for (uint64_t seed = 0; seed < 200; seed++) {
-        double capacity[N][N] = {{0}}, least = INFINITY;
+        double capacity[N][N] = {{0}}, min = INFINITY;
         hw__pipes *p = network(N, N * N);
         for (size_t a = 0; a < N; a++) {
             for (size_t b = 0; b < N; b++) {
@@ -65,9 +65,9 @@ static void agrees_with_the_smallest_cut(void **state) {
             for (size_t a = 0; a < N; a++)
                 for (size_t b = 0; b < N; b++)
                     if (side >> a & 1 && !(side >> b & 1)) cut += capacity[a][b];
-            least = cut < least ? cut : least;
+            min = cut < min ? cut : min;
         }
-        assert_close(hw__pipes_flow(p, 0, N - 1), least, 1e-14);
+        assert_close(hw__pipes_flow(p, 0, N - 1), min, 1e-14);
         hw__pipes_free(p);
     }
 }

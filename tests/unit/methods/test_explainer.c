@@ -109,7 +109,7 @@ static void results_are_whole_after_rows_were_shown(void **state) {
         p.explainer = x;
         hw_trace *trace;
         if (hw_trace_capture(&trace, model, &p, &err) != HW_OK) fail_msg("%s", err.msg);
-        assert_int_equal(hw_trace_rows(trace), with_flow ? HW_ROWS_ALL : HW_ROWS_INTEREST);
+        assert_int_equal(hw_trace_rows(trace), with_flow ? HW_ROWS_ALL : HW_ROWS_TARGET);
         assert_true(seen.n[0] >= 3 && seen.n[1] == 0);
         for (int again = 0; again < 2; again++) {
             hw_attribution *whole;

@@ -59,7 +59,7 @@ static bool with_source(size_t l, size_t t, size_t q, size_t sink, unsigned side
 
 /* The smallest cut between (L, q) and (0, sink), which is the largest flow (Ford & Fulkerson 1956). */
 static double smallest_cut(const hw_trace *trace, size_t q, size_t sink, double residual) {
-    double least = INFINITY;
+    double min = INFINITY;
     for (unsigned side = 0; side < 1u << INNER; side++) {
         double cut = 0;
         for (size_t l = 1; l <= L; l++)
@@ -68,9 +68,9 @@ static double smallest_cut(const hw_trace *trace, size_t q, size_t sink, double 
                     if (!(l == L && from != q) && with_source(l, from, q, sink, side) &&
                         !with_source(l - 1, to, q, sink, side))
                         cut += capacity(trace, l, from, to, residual);
-        least = cut < least ? cut : least;
+        min = cut < min ? cut : min;
     }
-    return least;
+    return min;
 }
 
 static void agrees_with_smallest_cuts(void **state) {

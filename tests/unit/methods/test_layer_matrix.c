@@ -36,7 +36,7 @@ static void thinned_rows_are_the_worked_ones(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         float w[6];
         for (size_t k = 0; k < 6; k++) w[k] = (float)cases[i].row[k];
-        hw__mixing_thin(w, cases[i].n, cases[i].q, cases[i].discard, cases[i].sink);
+        hw__layer_matrix_thin(w, cases[i].n, cases[i].q, cases[i].discard, cases[i].sink);
         for (size_t k = 0; k < cases[i].n; k++) {
             if (fabs(w[k] - cases[i].want[k]) > 1e-7) fail_msg("case %zu, column %zu: %.9g", i, k, w[k]);
             assert_true((w[k] == 0) == (cases[i].want[k] == 0));
@@ -49,18 +49,18 @@ static void shares_are_counted_as_people_do(void **state) {
     (void)state;
     float w[100];
     for (size_t k = 0; k < 100; k++) w[k] = (float)(k + 1) / 1024;
-    hw__mixing_thin(w, 100, 99, 0.29, false);
+    hw__layer_matrix_thin(w, 100, 99, 0.29, false);
     for (size_t k = 0; k < 100; k++) assert_true((w[k] == 0) == (k < 29));
 }
 
 static void the_residual_takes_its_share(void **state) {
     (void)state;
     float nothing[3] = {0, 0, 0}, some[3] = {0.25, 0, 0.25}, half[3] = {0.25, 0, 0.25};
-    hw__mixing_add_residual(nothing, 3, 1, 0);
+    hw__layer_matrix_add_residual(nothing, 3, 1, 0);
     assert_true(nothing[0] == 0 && nothing[1] == 1 && nothing[2] == 0); /* a row without weight is its own token */
-    hw__mixing_add_residual(some, 3, 1, 0);
+    hw__layer_matrix_add_residual(some, 3, 1, 0);
     assert_true(some[0] == 0.5 && some[1] == 0 && some[2] == 0.5);
-    hw__mixing_add_residual(half, 3, 2, 0.5); /* (0.25, 0, 0.25 + 1) / 1.5 */
+    hw__layer_matrix_add_residual(half, 3, 2, 0.5); /* (0.25, 0, 0.25 + 1) / 1.5 */
     assert_close(half[0], 1 / 6.0, 0x1p-25); /* floats */
     assert_close(half[2], 5 / 6.0, 0x1p-24);
 }
@@ -279,7 +279,7 @@ static double contributed(size_t l, size_t q, size_t k) {
 }
 
 static hw_trace *contribution_trace(hw_measure measure) {
-    hw_signal every = hw__mixing_contribution_source(measure);
+    hw_signal every = hw__layer_matrix_contribution_source(measure);
     hw_trace *trace = make_trace(&(trace_spec){
         .n_layers = L, .n_heads = 1, .n_prompt = M, .n_completion = T - M, .attention = random_attention});
     uint32_t wanted = 1u << every | 1u << HW_SIGNAL_RESIDUAL;

@@ -35,7 +35,7 @@ static void table_is_readable(void **state) {
     for (size_t i = 0; i < hw_method_count(); i++) {
         const hw_method_info *m = hw_method_at(i);
         assert_ptr_equal(hw_method_find(m->name), m);
-        assert_true(*m->summary && *m->needs && *m->cost && *m->reference && *m->blind);
+        assert_true(*m->summary && *m->needs && *m->cost && *m->reference && *m->limitations);
     }
     assert_string_equal(hw_method_at(0)->name, "rollout");
     assert_null(hw_method_at(hw_method_count()));
@@ -60,7 +60,7 @@ static void unknown_methods_and_options_are_refused(void **state) {
         {"rollout", {.discard = 1}, "discard is 1"},
         {"flow", {.discard = NAN}, "discard"},
         {"contribution", {.aggregate = (hw_aggregate)2}, "aggregate is 2: must be one of mean, rollout"},
-        {"rollout", {.row = (hw_row)2}, "row is 2"},
+        {"rollout", {.row = (hw_row_convention)2}, "row is 2"},
         {"rollout", {.direction = (hw_direction)-1}, "direction is -1"},
         {"rollout", {.columns = (hw_columns)7}, "columns is 7"},
         {"rollout", {.groups = low, .n_groups = 2}, "group -2 of column 1: -1..1 are accepted"},
@@ -117,7 +117,7 @@ static void assert_mass_is_one(const hw_attribution *a) {
     }
 }
 
-static void check_shape(const char *method, hw_row row, hw_columns columns, const int32_t *groups) {
+static void check_shape(const char *method, hw_row_convention row, hw_columns columns, const int32_t *groups) {
     hw_trace *trace = the_trace();
     hw_method_params p = hw_method_params_default();
     p.row = row;
@@ -294,13 +294,13 @@ static void what_contribution_heeds_and_needs_goes_by_its_settings(void **state)
     p.residual_measured = true;
     uint32_t always = HW_USES_THROUGH | HW_USES_ROW | HW_USES_MEASURE | HW_USES_AGGREGATE | HW_GIVES_SHARES |
                       HW_GIVES_LAYERS;
-    assert_int_equal(hw_method_heeds(info, &p), always);
+    assert_int_equal(hw_method_active_traits(info, &p), always);
     assert_int_equal(hw_method_signals("contribution", &p), 1u << HW_SIGNAL_PROJECTION);
     p.aggregate = HW_AGGREGATE_ROLLOUT;
-    assert_int_equal(hw_method_heeds(info, &p), always | HW_USES_DIRECTION);
+    assert_int_equal(hw_method_active_traits(info, &p), always | HW_USES_DIRECTION);
     assert_int_equal(hw_method_signals("contribution", &p), 1u << HW_SIGNAL_ALL_PROJECTION);
     p.measure = HW_MEASURE_NORM;
-    assert_int_equal(hw_method_heeds(info, &p), info->traits);
+    assert_int_equal(hw_method_active_traits(info, &p), info->traits);
     assert_int_equal(hw_method_signals("contribution", &p), 1u << HW_SIGNAL_ALL_NORM | 1u << HW_SIGNAL_RESIDUAL);
     p.residual_measured = false;
     assert_int_equal(hw_method_signals("contribution", &p), 1u << HW_SIGNAL_ALL_NORM);
@@ -308,7 +308,7 @@ static void what_contribution_heeds_and_needs_goes_by_its_settings(void **state)
     assert_int_equal(hw_method_signals("contribution", &p), 1u << HW_SIGNAL_ALL_PROXIMITY2);
     assert_string_equal(hw_signal_name(HW_SIGNAL_ALL_PROXIMITY2), "all_proximity2");
     for (size_t i = 0; i < hw_method_count(); i++) /* never more than the table says */
-        assert_int_equal(hw_method_heeds(hw_method_at(i), &p) & ~hw_method_at(i)->traits, 0);
+        assert_int_equal(hw_method_active_traits(hw_method_at(i), &p) & ~hw_method_at(i)->traits, 0);
 }
 
 static void a_residual_that_was_not_measured_is_named(void **state) {

@@ -239,13 +239,13 @@ static void mass_on_token_0_lies_in_the_sandwich(void **state) {
     for (size_t q = 1; q < T; q++) {
         double low = 1, high = 1;
         for (size_t l = 0; l < L; l++) {
-            double least = 1, most = 0;
+            double min = 1, most = 0;
             for (size_t j = 1; j <= q; j++) {
-                least = fmin(least, mean_weight(l, j, 0));
+                min = fmin(min, mean_weight(l, j, 0));
                 most = fmax(most, mean_weight(l, j, 0));
             }
             low *= 1 - most / 2;
-            high *= 1 - least / 2;
+            high *= 1 - min / 2;
         }
         double left = 1 - cell(a, q, 0, L - 1);
         assert_true(left >= low - LAYER_BOUND(L) && left <= high + LAYER_BOUND(L));
@@ -544,7 +544,7 @@ static void wrong_conventions_are_told_apart(void **state) {
 
 /* ------------------------------------------------------------------ rows, directions and columns of M */
 
-static void check_against_dense(hw_row row, hw_direction direction, hw_columns columns) {
+static void check_against_dense(hw_row_convention row, hw_direction direction, hw_columns columns) {
     enum { M = 9 };
     hw_method_params p = hw_method_params_default();
     p.row = row;

@@ -64,7 +64,7 @@ static void assert_same(const hw_attribution *a, const hw_attribution *b) {
 }
 
 /* Fed while the model runs against explained from a trace that keeps every row; `beside` is a method that has the trace keep `rows`. */
-static void check(size_t chunk, const char *beside, hw_rows rows, hw_method_params params, bool grouped) {
+static void check(size_t chunk, const char *beside, hw_row_retention rows, hw_method_params params, bool grouped) {
     hw_error err;
     int32_t groups[MOST];
     fake_params fake = fake_params_default();
@@ -100,13 +100,13 @@ static void fed_rows_give_what_kept_ones_give(void **state) {
     static const size_t chunks[] = {1, 7, 512};
     for (size_t i = 0; i < 3; i++) {
         hw_method_params p = hw_method_params_default();
-        check(chunks[i], NULL, HW_ROWS_INTEREST, p, false);
+        check(chunks[i], NULL, HW_ROWS_TARGET, p, false);
         check(chunks[i], "flow", HW_ROWS_ALL, p, true);
         p.row = HW_ROW_OWN;
         p.residual = 0.3;
         p.discard = 0.4;
         p.remove_sink = true;
-        check(chunks[i], NULL, HW_ROWS_INTEREST, p, true);
+        check(chunks[i], NULL, HW_ROWS_TARGET, p, true);
     }
 }
 
@@ -174,13 +174,13 @@ static void what_a_trace_keeps(void **state) {
         hw_direction direction;
         hw_columns columns;
         bool through;
-        hw_rows rows[4]; /* by hw_keep */
+        hw_row_retention rows[4]; /* by hw_keep */
     } cases[] = {
-        {"rollout", HW_DIRECTION_INPUT, HW_COLUMNS_PROMPT, false, {HW_ROWS_INTEREST, HW_ROWS_ALL, HW_ROWS_ALL, HW_ROWS_ALL}},
+        {"rollout", HW_DIRECTION_INPUT, HW_COLUMNS_PROMPT, false, {HW_ROWS_TARGET, HW_ROWS_ALL, HW_ROWS_ALL, HW_ROWS_ALL}},
         {"rollout", HW_DIRECTION_INPUT, HW_COLUMNS_ALL, false, {HW_ROWS_ALL, HW_ROWS_ALL, HW_ROWS_ALL, HW_ROWS_ALL}},
         {"rollout", HW_DIRECTION_INPUT, HW_COLUMNS_PROMPT, true, {HW_ROWS_ALL, HW_ROWS_ALL, HW_ROWS_ALL, HW_ROWS_ALL}},
         {"rollout", HW_DIRECTION_OUTPUT, HW_COLUMNS_PROMPT, false, {HW_ROWS_ALL, HW_ROWS_ALL, HW_ROWS_ALL, HW_ROWS_ALL}},
-        {"attention", HW_DIRECTION_INPUT, HW_COLUMNS_PROMPT, false, {HW_ROWS_INTEREST, HW_ROWS_INTEREST, HW_ROWS_ALL, HW_ROWS_ALL}},
+        {"attention", HW_DIRECTION_INPUT, HW_COLUMNS_PROMPT, false, {HW_ROWS_TARGET, HW_ROWS_TARGET, HW_ROWS_ALL, HW_ROWS_ALL}},
         {"logit", HW_DIRECTION_INPUT, HW_COLUMNS_PROMPT, false, {HW_ROWS_NONE, HW_ROWS_NONE, HW_ROWS_ALL, HW_ROWS_ALL}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

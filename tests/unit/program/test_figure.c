@@ -46,15 +46,15 @@ static void numbers_say_nothing_more_than_needed(void **state) {
     assert_string_equal(axis_number(0.0167272, 3).text, "0.0167");
 }
 
-static label_line line_of(size_t n, const double *widths, const double *weights, double room) {
+static label_line line_of(size_t n, const double *widths, const double *weights, double capacity) {
     return (label_line){.n = n,
-                        .first = 20 + room / (double)n / 2,
-                        .pitch = room / (double)n,
+                        .first = 20 + capacity / (double)n / 2,
+                        .pitch = capacity / (double)n,
                         .line = 10,
                         .widths = widths,
                         .weights = weights,
                         .begin = 0,
-                        .end = room + 40};
+                        .end = capacity + 40};
 }
 
 static void labels_turn_before_they_are_left_out(void **state) {
@@ -67,15 +67,15 @@ static void labels_turn_before_they_are_left_out(void **state) {
         weights[i] = (double)(i * 7 % N);
     }
     static const struct {
-        double room, angle;
+        double capacity, angle;
     } known[] = {{40 * 60, 0}, {40 * 55, 30}, {40 * 26, 30}, {40 * 20, 90}, {40 * 12.6, 90}, {40 * 11, 90}, {100, 90}};
     for (size_t i = 0; i < COUNT(known); i++) {
-        label_line l = line_of(N, widths, weights, known[i].room);
+        label_line l = line_of(N, widths, weights, known[i].capacity);
         size_t n = 0;
         assert_true(axis_place(&angle, shown, &l));
         assert_true(angle == known[i].angle);
         for (size_t k = 0; k < N; k++) n += shown[k];
-        assert_true(known[i].room >= 40 * 12.5 ? n == N : n < N && n > 0);
+        assert_true(known[i].capacity >= 40 * 12.5 ? n == N : n < N && n > 0);
     }
 }
 

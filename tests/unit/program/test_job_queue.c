@@ -6,7 +6,7 @@
 #include <string.h>
 
 static task *new_task(void) {
-    task *t = task_new(TASK_AGAIN, json_object(), true);
+    task *t = task_new(TASK_REEXPLAIN, json_object(), true);
     assert_non_null(t);
     return t;
 }
@@ -53,15 +53,15 @@ static void the_first_comes_first(void **state) {
 static void too_many_are_refused(void **state) {
     (void)state;
     queue *q = queue_new();
-    task *list[MOST_TASKS_WAITING], *more = new_task();
+    task *list[MAX_TASKS_WAITING], *more = new_task();
     hw_error err;
-    for (size_t i = 0; i < MOST_TASKS_WAITING; i++) list[i] = added(q);
+    for (size_t i = 0; i < MAX_TASKS_WAITING; i++) list[i] = added(q);
     assert_false(queue_add(q, more, &err));
     assert_int_equal(err.code, ERR_BUSY);
     assert_int_equal(error_kind_of(err.code)->http, 503);
     task_release(more);
     queue_close(q);
-    for (size_t i = 0; i < MOST_TASKS_WAITING; i++) task_release(list[i]);
+    for (size_t i = 0; i < MAX_TASKS_WAITING; i++) task_release(list[i]);
     queue_free(q);
 }
 

@@ -58,7 +58,7 @@ static void it_is_a_key_of_one_method(void **state) {
 static bool read_request(choice *out, const char *body, hw_error *err) {
     json_t *json = request_parse(body, strlen(body), err);
     assert_non_null(json);
-    bool ok = request_again(out, json, err);
+    bool ok = request_reexplain(out, json, err);
     json_decref(json);
     return ok;
 }

@@ -38,16 +38,16 @@ static hw_segments *cut(const hw_run *run, hw_side side, const char *by) {
 }
 
 /* "A |B|" of segments and "0 0 1" of groups, as the tests write them. */
-static void describe(char *spans, char *groups, size_t room, const hw_segments *s, const char *text) {
+static void describe(char *spans, char *groups, size_t capacity, const hw_segments *s, const char *text) {
     size_t at = 0, n;
     for (size_t i = 0; i < hw_segments_count(s); i++) {
         const hw_span *span = hw_segments_at(s, i);
-        at += (size_t)snprintf(spans + at, room - at, "%s%.*s", i ? "|" : "", (int)(span->end - span->begin),
+        at += (size_t)snprintf(spans + at, capacity - at, "%s%.*s", i ? "|" : "", (int)(span->end - span->begin),
                                text + span->begin);
     }
     const int32_t *of = hw_segments_groups(s, &n);
     groups[at = 0] = 0;
-    for (size_t t = 0; t < n; t++) at += (size_t)snprintf(groups + at, room - at, "%s%d", t ? " " : "", (int)of[t]);
+    for (size_t t = 0; t < n; t++) at += (size_t)snprintf(groups + at, capacity - at, "%s%d", t ? " " : "", (int)of[t]);
 }
 
 static void assert_segments(const hw_segments *s, const char *text, const char *name, const char *want,

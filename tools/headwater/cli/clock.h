@@ -1,9 +1,4 @@
-/*
- * clock.h - elapsed seconds, independent of changes to the time of day.
- *
- * The folder headwater/cli/: the command line: the table of options, messages and errors, terminal, safe text,
- * interrupts.
- */
+/* clock.h - elapsed seconds, independent of changes to the time of day. */
 #ifndef HW_CLI_CLOCK_H
 #define HW_CLI_CLOCK_H
 

@@ -13,21 +13,21 @@
 #include <unistd.h>
 
 enum { MAX_WAIT_MS = 10000 }; /* waiting time for the first byte of a pipe */
-enum { MOST_BYTES = 16 << 20 }; /* several million tokens: longer than any context, so it is the wrong file */
+enum { MAX_BYTES = 16 << 20 }; /* several million tokens: longer than any context, so it is the wrong file */
 
 /* False when memory runs out or the file is longer than the limit; in the latter case errno is 0. */
 static bool read_all(input *in, FILE *file) {
-    size_t room = 0;
+    size_t capacity = 0;
     do {
-        size_t more = room ? room * 2 : 1 << 16;
-        char *grown = realloc(in->bytes, more);
-        if (!grown) return false;
-        in->bytes = grown;
-        room = more;
-        in->n += fread(in->bytes + in->n, 1, room - in->n, file);
-    } while (in->n == room && room <= MOST_BYTES);
+        size_t more = capacity ? capacity * 2 : 1 << 16;
+        char *resized = realloc(in->bytes, more);
+        if (!resized) return false;
+        in->bytes = resized;
+        capacity = more;
+        in->n += fread(in->bytes + in->n, 1, capacity - in->n, file);
+    } while (in->n == capacity && capacity <= MAX_BYTES);
     errno = ferror(file) ? errno : 0;
-    return !ferror(file) && in->n <= MOST_BYTES;
+    return !ferror(file) && in->n <= MAX_BYTES;
 }
 
 /* Editors put a byte order mark before UTF-8; it is not part of the text. */
@@ -59,18 +59,18 @@ FILE *input_open(const char *path) {
 const char *input_open_reason(void) { return errno == ETIMEDOUT ? "nothing writes into this pipe" : strerror(errno); }
 
 bool input_read(input *in, const char *what, const char *path) {
-    bool standard = strcmp(path, "-") == 0;
-    const char *name = standard ? "standard input" : path;
+    bool default_value = strcmp(path, "-") == 0;
+    const char *name = default_value ? "standard input" : path;
     *in = (input){.n = 0};
-    FILE *file = standard ? stdin : input_open(path);
+    FILE *file = default_value ? stdin : input_open(path);
     if (!file) {
         fail("%s %s: %s", what, name, input_open_reason());
         return false;
     }
     bool ok = read_all(in, file);
     if (!ok && errno) fail("%s %s: %s", what, name, strerror(errno));
-    if (!ok && !errno) fail("%s %s: more than %d MiB, which is the most that is read", what, name, MOST_BYTES >> 20);
-    if (!standard) fclose(file);
+    if (!ok && !errno) fail("%s %s: more than %d MiB, which is the most that is read", what, name, MAX_BYTES >> 20);
+    if (!default_value) fclose(file);
     if (ok) drop_mark(in);
     if (ok) return true;
     free(in->bytes);

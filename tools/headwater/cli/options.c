@@ -18,7 +18,7 @@
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 #define AT(field)   offsetof(options, field)
-#define MOST_WHOLE  2147483647.0
+#define MAX_INTEGER  2147483647.0
 
 #define WORD_READER(type)                                                                                              \
     static bool word_##type(void *field, const char *text) {                                                           \
@@ -54,7 +54,7 @@ static bool word_color(void *field, const char *text) {
 
 /* Title in --help, and the reason given when an option of the group does not apply. */
 static const struct group {
-    const char *title, *elsewhere;
+    const char *title, *refusal_reason;
 } groups[] = {
     [GROUP_RUN] = {"Prompt and completion", "its tokens are already there"},
     [GROUP_SAMPLING] = {"Sampling", "its tokens are already there"},
@@ -93,9 +93,9 @@ enum {
 #define TEXT(field)            .type = OPTION_TEXT, .offset = AT(field)
 #define NAMES(field)           .type = OPTION_NAMES, .offset = AT(field)
 #define TEXTS(field)           .type = OPTION_TEXTS, .offset = AT(field)
-#define WORD(field)            .type = OPTION_WORD, .offset = AT(field), .word = word_##field
-#define WHOLE(field, from, to) .type = OPTION_WHOLE, .offset = AT(field), .least = from, .most = to
-#define REAL(field, from, to)  .type = OPTION_REAL, .offset = AT(field), .least = from, .most = to
+#define WORD(field)            .type = OPTION_ENUM, .offset = AT(field), .word = word_##field
+#define WHOLE(field, from, to) .type = OPTION_INTEGER, .offset = AT(field), .min = from, .max = to
+#define REAL(field, from, to)  .type = OPTION_REAL, .offset = AT(field), .min = from, .max = to
 
 /* A row of the library's table of run options: help, default and range come from there unless they are set here. */
 #define OF_RUN(field)          .type = OPTION_RUN, .offset = AT(run.field)
@@ -116,7 +116,7 @@ static const option_row own_rows[] = {
      .help = "the prompt is this file, byte for byte, its last newline too; a byte order mark at the start of any file is "
              "passed over; - is standard input"},
     {"generate", 'n', "N", OF_RUN(n_generate), RUN(IN_EXPLAIN | IN_CHECK, FROM_MODEL)},
-    {"generate", 'n', "N", OF_RUN(n_generate), RUN(IN_CITE, FROM_MODEL), .standard = "128"},
+    {"generate", 'n', "N", OF_RUN(n_generate), RUN(IN_CITE, FROM_MODEL), .default_value = "128"},
     {"completion", 0, "TEXT", TEXT(completion), RUN(IN_RUNS, FROM_MODEL),
      .help = "take this completion instead of generating one"},
     {.name = "chat", OF_RUN(chat), RUN(IN_RUNS | IN_EVAL, FROM_MODEL)},
@@ -126,7 +126,7 @@ static const option_row own_rows[] = {
              "...]; a chat"},
     {"chat-template", 0, "FILE", TEXT(chat_template), RUN(IN_RUNS | IN_EVAL, FROM_MODEL),
      .help = "a Jinja template in place of the model's own; a chat"},
-    {"thinking", 0, "on|off", OF_RUN(thinking), RUN(IN_RUNS | IN_EVAL, FROM_MODEL), .standard = ""},
+    {"thinking", 0, "on|off", OF_RUN(thinking), RUN(IN_RUNS | IN_EVAL, FROM_MODEL), .default_value = ""},
     {.name = "special", OF_RUN(special), RUN(IN_RUNS | IN_EVAL, FROM_MODEL)},
     {.name = RUN_OPTIONS_HERE, RUN(IN_RUNS, FROM_MODEL)},
 
@@ -135,40 +135,40 @@ static const option_row own_rows[] = {
     {"top-p", 0, "P", OF_RUN(top_p), SAMPLING},
     {"seed", 0, "S", OF_RUN(seed), .group = GROUP_SAMPLING, .commands = IN_EACH | IN_EVAL, .sources = FROM_RUN,
      .help = "the same seed gives the same completion, the same random numbers and the same random cuts",
-     .elsewhere = "it holds finished explanations"},
+     .refusal_reason = "it holds finished explanations"},
 
     {"model", 'm', "FILE", TEXT(model), MODEL(IN_MODEL), .help = "a GGUF model; without -m, $HEADWATER_MODEL"},
     {"lora", 0, "FILE[=SCALE]", TEXTS(lora), MODEL(IN_MODEL),
      .help = "a low-rank adapter of the model, a GGUF file, with what it counts for; may be given several times"},
-    {"ctx", 0, "N", WHOLE(ctx, 0, MOST_WHOLE), MODEL(IN_MODEL), .standard = "0",
+    {"ctx", 0, "N", WHOLE(ctx, 0, MAX_INTEGER), MODEL(IN_MODEL), .default_value = "0",
      .help = "most tokens, prompt and completion together; 0 is what the model was trained with"},
-    {"threads", 0, "N", WHOLE(threads, 0, 1024), MODEL(IN_MODEL), .standard = "0", .help = "threads; 0 is one a core"},
-    {"gpu-layers", 0, "N", WHOLE(gpu_layers, -1, MOST_WHOLE), MODEL(IN_MODEL), .standard = "0",
+    {"threads", 0, "N", WHOLE(threads, 0, 1024), MODEL(IN_MODEL), .default_value = "0", .help = "threads; 0 is one a core"},
+    {"gpu-layers", 0, "N", WHOLE(gpu_layers, -1, MAX_INTEGER), MODEL(IN_MODEL), .default_value = "0",
      .help = "blocks to run on GPUs and workers; -1 is all, as it is where --rpc or --device is given without this"},
     {"rpc", 0, "HOST:PORT,...", NAMES(rpc), MODEL(IN_MODEL),
      .help = "machines that run `headwater worker`: blocks are spread over their devices and this machine's by free memory"},
     {"device", 0, "NAME,...", NAMES(device), MODEL(IN_MODEL),
      .help = "only these devices take blocks, in this order; `headwater info` lists them"},
-    {"ubatch", 0, "N", WHOLE(ubatch, 0, 65536), MODEL(IN_MODEL), .standard = "0",
+    {"ubatch", 0, "N", WHOLE(ubatch, 0, 65536), MODEL(IN_MODEL), .default_value = "0",
      .help = "prompt tokens in one pass; 0 is 512"},
     {"f32-cache", 0, NULL, FLAG(f32_cache), MODEL(IN_MODEL),
      .help = "keep keys and values as F32 instead of F16, for exact comparisons"},
-    {"memory", 0, "BYTES|500M|2G", .type = OPTION_WORD, .offset = AT(run.memory), .word = word_memory, MODEL(IN_RUNS | IN_EVAL | IN_SERVE),
+    {"memory", 0, "BYTES|500M|2G", .type = OPTION_ENUM, .offset = AT(run.memory), .word = word_memory, MODEL(IN_RUNS | IN_EVAL | IN_SERVE),
      .accepts = "a number of bytes above 0, or one of K, M, G or T as in 500M",
      .help = "do not start a run that would take more than this, and say so; without it there is no limit"},
 
     {"trace", 0, "FILE", TEXT(trace), FILES(IN_EXPLAIN | IN_CITE, FROM_RUN),
      .help = "with a model, save all that explanations need in this file; alone, explain from it without the model"},
     {"trace-precision", 0, "f32|f16", WORD(precision), FILES(IN_EXPLAIN | IN_CITE, FROM_MODEL | FROM_ATTENTION),
-     .standard = "f32",
+     .default_value = "f32",
      .help = "of attention in --trace and --state files: f16 takes half the room, and how far rounding moved is said",
-     .elsewhere = "it is kept already"},
+     .refusal_reason = "it is kept already"},
     {"state", 0, "FILE", TEXT(state), FILES(IN_EXPLAIN | IN_CITE, FROM_MODEL),
      .help =
          "start where the run kept in this file was, as far as the prompt begins alike: only the rest is decoded. "
          "A new file is made; one that gave less than half of the prompt, or is of another model, is replaced; else "
          "it stays as it is",
-     .elsewhere = "no model runs that it could serve"},
+     .refusal_reason = "no model runs that it could serve"},
     {"attention", 0, "FILE", TEXT(attention), FILES(IN_EXPLAIN, FROM_ATTENTION),
      .help = "explain attention exported from anywhere: .safetensors with `attention` [L,H,T,T] or [L,T,T]"},
     {"output", 'o', "FILE", TEXTS(output), FILES(IN_EXPLAIN | IN_VIEW, FROM_ANY),
@@ -182,19 +182,19 @@ static const option_row own_rows[] = {
     {"full", 0, NULL, FLAG(full), FILES(IN_EXPLAIN | IN_VIEW, FROM_ANY),
      .help = "put the whole tensor into .json, not only its means over layers"},
 
-    {"method", 0, "LIST", TEXT(method), METHOD(IN_BOTH, FROM_RUN), .standard = "logit,rollout",
+    {"method", 0, "LIST", TEXT(method), METHOD(IN_BOTH, FROM_RUN), .default_value = "logit,rollout",
      .help = "methods, separated by commas, each with a view of its own; those of the default that the run cannot give "
              "are left out"},
-    {"method", 0, "LIST", TEXT(method), METHOD(IN_CHECK, FROM_MODEL), .standard = "logit,rollout",
+    {"method", 0, "LIST", TEXT(method), METHOD(IN_CHECK, FROM_MODEL), .default_value = "logit,rollout",
      .help = "methods, separated by commas; the verdict is on the first"},
-    {"method", 0, "NAME", TEXT(method), METHOD(IN_CITE, FROM_RUN), .standard = "logit,contribution",
+    {"method", 0, "NAME", TEXT(method), METHOD(IN_CITE, FROM_RUN), .default_value = "logit,contribution",
      .help = "method to cite by; without it the first of these that the run can give (attention cites wrongly too "
              "often to be taken unasked)"},
     {.name = SETTINGS_HERE},
     {.name = "fuse", OF_RUN(fuse), METHOD(IN_EACH, FROM_MODEL | FROM_ATTENTION),
-     .elsewhere = "its heads were fused when it was captured"},
+     .refusal_reason = "its heads were fused when it was captured"},
     {"against", 0, "mean|distribution|second|TOKEN", OF_RUN(against), METHOD(IN_RUNS, FROM_MODEL),
-     .elsewhere = "logits are read while the model runs"},
+     .refusal_reason = "logits are read while the model runs"},
     {"through", 0, NULL, .type = OPTION_SETTING, .offset = AT(settings.through), SETTING(IN_RUNS, FROM_RUN, THROUGH),
      .help = "follow what came from the completion's own tokens, each by its own row, back to the prompt: shares that "
              "sum to 1 with the model's own; the default of cite by logit"},
@@ -206,10 +206,10 @@ static const option_row own_rows[] = {
     {"rewrite", 0, NULL, FLAG(rewrite), METHOD(IN_CHECK, FROM_MODEL),
      .help = "let the model write again without the first segment, and the first three, of each method, and say whether "
              "the answer (the tokens of --token, else all of it) is still there"},
-    {"confirm", 0, "Q", WHOLE(confirm, 0, 32), METHOD(IN_CITE, FROM_MODEL), .standard = "0",
+    {"confirm", 0, "Q", WHOLE(confirm, 0, 32), METHOD(IN_CITE, FROM_MODEL), .default_value = "0",
      .help = "leave each of the Q first passages out and show what the answer loses without it: Q + 1 passes; two that "
              "tell the same are left out together",
-     .elsewhere = "no model runs that could read the answer again"},
+     .refusal_reason = "no model runs that could read the answer again"},
     {"preset", 0, "NAME", TEXT(preset), METHOD(IN_BOTH, FROM_RUN),
      .help = "settings under one name; options given by hand win"},
 
@@ -223,13 +223,13 @@ static const option_row own_rows[] = {
      .help = "segments from a JSON file: [{\"name\": \"A\", \"begin\": 0, \"end\": 120}, ...], counted in characters"},
     {"answer-by", 0, "NAME|/RE/", TEXT(answer_by), METHOD(IN_CITE, FROM_RUN),
      .help = "cut the answer in the same ways; default: sentence"},
-    {"least", 0, "X", REAL(least, 0, 1e6), METHOD(IN_CITE, FROM_RUN), .standard = "0",
+    {"min-peak", 0, "X", REAL(min_peak, 0, 1e6), METHOD(IN_CITE, FROM_RUN), .default_value = "0",
      .help = "mark a passage from this peak on; 0 is as the list of peaks says"},
     {"token", 0, "SELECT", TEXT(token), METHOD(IN_CHECK, FROM_MODEL),
      .help = "completion tokens to judge: an index (-1 the last), a range A:B, or their text (=7 for the text 7); "
              "default: all "
              "together"},
-    {"ablations", 0, "N", WHOLE(ablations, 2, 100000), METHOD(IN_CHECK, FROM_MODEL), .standard = "64",
+    {"ablations", 0, "N", WHOLE(ablations, 2, 100000), METHOD(IN_CHECK, FROM_MODEL), .default_value = "64",
      .help = "random cuts of the prompt, one forward pass each"},
 
     {"token", 0, "SELECT", TEXT(token), .group = GROUP_VIEW, .commands = IN_BOTH, .sources = FROM_ANY,
@@ -246,37 +246,37 @@ static const option_row own_rows[] = {
     {"lift", 0, NULL, FLAG(lift), VIEW,
      .help = "divide by what uniform attention gives in the same place: 1 is what position alone explains"},
     {"top", 0, "K", WHOLE(top, 0, 1e6), .group = GROUP_VIEW, .commands = IN_EXPLAIN | IN_VIEW, .sources = FROM_ANY,
-     .standard = "10", .help = "rows of the list; a figure then shows only these tokens"},
-    {"top", 0, "K", WHOLE(top, 1, 1e6), .group = GROUP_VIEW, .commands = IN_PLOT, .sources = FROM_ANY, .standard = "10",
+     .default_value = "10", .help = "rows of the list; a figure then shows only these tokens"},
+    {"top", 0, "K", WHOLE(top, 1, 1e6), .group = GROUP_VIEW, .commands = IN_PLOT, .sources = FROM_ANY, .default_value = "10",
      .help = "only the K strongest tokens; without it all, in a profile 10"},
 
-    {"kind", 0, "NAME", TEXT(kind), FIGURE, .standard = "bars", .help = "of figure, see below"},
-    {"theme", 0, "NAME", TEXT(theme), FIGURE, .standard = "light", .help = "light or dark paper, or the note's"},
+    {"kind", 0, "NAME", TEXT(kind), FIGURE, .default_value = "bars", .help = "of figure, see below"},
+    {"theme", 0, "NAME", TEXT(theme), FIGURE, .default_value = "light", .help = "light or dark paper, or the note's"},
     {"map", 0, "NAME", TEXT(map), FIGURE,
      .help = "colours; default: viridis for shares, shade for text and for values with a sign"},
     {"title", 0, "TEXT", TEXT(title), FIGURE,
      .help = "in place of what says method and token; an empty one leaves the heading out"},
     {"width", 0, "POINTS", WHOLE(width, 200, 10000), FIGURE,
      .help = "of the page; default: 720, more where labels need it"},
-    {"scale", 0, "S", REAL(scale, 0.1, 20), FIGURE, .standard = "2", .help = "pixels a point of .png"},
+    {"scale", 0, "S", REAL(scale, 0.1, 20), FIGURE, .default_value = "2", .help = "pixels a point of .png"},
     {"font", 0, "NAME", TEXT(font), FIGURE,
      .help = "of labels and text; several, separated by commas: the first that is installed"},
 
     {"method", 0, "LIST", TEXT(method), EVAL,
-     .standard = "rollout,attention,contribution,logit,uniform,random,leave-one-out",
+     .default_value = "rollout,attention,contribution,logit,uniform,random,leave-one-out",
      .help = "methods, separated by commas; METHOD:KEY=VALUE sets one for this method alone (keys: "
              "the options of explain that set methods, and lift, layers, hide), as in contribution:norm,rollout:last:hide=first"},
     {"by", 0, "NAME|/RE/", TEXT(by), EVAL,
      .help = "segments to judge: token, word, line, sentence, paragraph, or where a regular expression matches; "
              "default: an "
              "item's own spans, sentences where it has none"},
-    {"ablations", 0, "N", WHOLE(ablations, 0, 100000), EVAL, .standard = "64",
+    {"ablations", 0, "N", WHOLE(ablations, 0, 100000), EVAL, .default_value = "64",
      .help = "random cuts of the prompt, one forward pass each, that rank agreement (LDS) is measured on; 0: evidence "
              "figures only, no passes to judge methods"},
     {"against", 0, "mean|distribution|second|TOKEN", OF_RUN(against), EVAL},
-    {"generate", 'n', "N", OF_RUN(n_generate), EVAL, .standard = "3",
+    {"generate", 'n', "N", OF_RUN(n_generate), EVAL, .default_value = "3",
      .help = "maximum number of tokens to generate where an item gives no completion"},
-    {"limit", 0, "N", WHOLE(limit, 0, 1e9), EVAL, .standard = "0", .help = "only the first N items; 0 is all"},
+    {"limit", 0, "N", WHOLE(limit, 0, 1e9), EVAL, .default_value = "0", .help = "only the first N items; 0 is all"},
     {"shard", 0, "I/K", TEXT(shard), EVAL, .help = "only the I-th of K parts of the items, I from 1 to K"},
     {"output", 'o', "FILE", TEXT(results), EVAL,
      .help = "keep each result in this file as it finishes, and go on with those that are there"},
@@ -284,9 +284,9 @@ static const option_row own_rows[] = {
      .help = "only put result files of a data set together, in its order, and name the items that are missing"},
     {"table", 0, NULL, FLAG(table), EVAL, .help = "only the table, of result files; several are put together"},
     {"group-by", 0, "TAG", TEXT(group_by), EVAL, .help = "a table for each value of a tag of the items, or of model"},
-    {"format", 0, "text|csv|json", TEXT(format), EVAL, .standard = "text", .help = "of the table"},
+    {"format", 0, "text|csv|json", TEXT(format), EVAL, .default_value = "text", .help = "of the table"},
 
-    {"port", 0, "N", WHOLE(port, 0, 65535), SERVE, .standard = "0",
+    {"port", 0, "N", WHOLE(port, 0, 65535), SERVE, .default_value = "0",
      .help = "port to listen on, of 127.0.0.1 only; 0 is 4780, or a free one where that is taken"},
     {"store", 0, "FILE", TEXT(store), SERVE,
      .help = "where runs are kept; default: headwater/runs.sqlite in $XDG_DATA_HOME or ~/.local/share"},
@@ -296,13 +296,13 @@ static const option_row own_rows[] = {
     {"open", 0, NULL, FLAG(open), SERVE, .help = "open the page in a browser"},
     {"routes", 0, NULL, FLAG(routes), SERVE, .help = "print the routes of the HTTP API and end"},
 
-    {"port", 0, "N", WHOLE(port, 1, 65535), WORKER, .standard = "50052", .help = "port to listen on"},
-    {"host", 0, "ADDRESS", TEXT(host), WORKER, .standard = "127.0.0.1",
+    {"port", 0, "N", WHOLE(port, 1, 65535), WORKER, .default_value = "50052", .help = "port to listen on"},
+    {"host", 0, "ADDRESS", TEXT(host), WORKER, .default_value = "127.0.0.1",
      .help = "IPv4 address to listen on; any but the standard lets other machines in, without a password"},
-    {"threads", 0, "N", WHOLE(threads, 0, 1024), WORKER, .standard = "0", .help = "threads; 0 is one a core"},
+    {"threads", 0, "N", WHOLE(threads, 0, 1024), WORKER, .default_value = "0", .help = "threads; 0 is one a core"},
     {"device", 0, "NAME,...", NAMES(device), WORKER, .help = "serve these; without it every GPU, or the CPU where there is none"},
 
-    {"color", 0, "auto|always|never", WORD(color), TERMINAL(IN_ALL), .standard = "auto",
+    {"color", 0, "auto|always|never", WORD(color), TERMINAL(IN_ALL), .default_value = "auto",
      .help = "colours; auto heeds NO_COLOR and whether standard output is a terminal"},
     {"quiet", 'q', NULL, FLAG(quiet), TERMINAL(IN_ALL), .help = "no progress and no remarks on standard error"},
     {"verbose", 'v', NULL, FLAG(verbose), TERMINAL(IN_ALL), .help = "the engine's log on standard error"},
@@ -316,9 +316,9 @@ static const preset presets[] = {
 };
 
 /* own_rows with the library's tables inserted. Built by the first call: the command line is read before any thread starts. */
-static option_row rows[MOST_OPTIONS];
+static option_row rows[MAX_OPTIONS];
 static size_t n_rows;
-static char metavars[MOST_OPTIONS][64], defaults[MOST_OPTIONS][24];
+static char metavars[MAX_OPTIONS][64], defaults[MAX_OPTIONS][24];
 
 /* "0..1|measured", "input|output", "N"; NULL for a flag. */
 static const char *setting_metavar(char *out, size_t capacity, const hw_setting_info *s) {
@@ -341,7 +341,7 @@ static const char *setting_metavar(char *out, size_t capacity, const hw_setting_
 
 /* Adds a row; what it does not set is taken from `s`, its row of the library's table (nullable), and from the defaults `usual`. */
 static void add_row(option_row row, const hw_setting_info *s, const void *usual) {
-    assert(n_rows < MOST_OPTIONS);
+    assert(n_rows < MAX_OPTIONS);
     if (s) {
         bool has_default = s->type != HW_SETTING_FLAG && s->type != HW_SETTING_TEXT;
         row.name = s->option;
@@ -349,8 +349,8 @@ static void add_row(option_row row, const hw_setting_info *s, const void *usual)
         row.uses = s->uses;
         if (!row.metavar) row.metavar = setting_metavar(metavars[n_rows], sizeof metavars[0], s);
         if (!row.help) row.help = s->help;
-        if (!row.standard && has_default) row.standard = hw_setting_text(defaults[n_rows], sizeof defaults[0], usual, s);
-        if (row.standard && !*row.standard) row.standard = NULL;
+        if (!row.default_value && has_default) row.default_value = hw_setting_text(defaults[n_rows], sizeof defaults[0], usual, s);
+        if (row.default_value && !*row.default_value) row.default_value = NULL;
         if (!row.offset) row.offset = sizeof(options) + n_rows; /* not a field of `options`: only a unique number */
     }
     rows[n_rows++] = row;
@@ -438,29 +438,29 @@ bool options_given(const options *o, size_t offset) {
 
 /* ------------------------------------------------------------------ reading values */
 
-static bool read_whole(int64_t *out, const char *text, double least, double most) {
+static bool read_whole(int64_t *out, const char *text, double min, double max) {
     char *end;
     errno = 0;
     long long v = strtoll(text, &end, 10);
     bool plain = *text == '-' || (*text >= '0' && *text <= '9'); /* strtoll also accepts spaces and a plus sign */
-    if (!plain || *end || errno || (double)v < least || (double)v > most) return false;
+    if (!plain || *end || errno || (double)v < min || (double)v > max) return false;
     *out = v;
     return true;
 }
 
-static bool read_real(double *out, const char *text, double least, double most) {
+static bool read_real(double *out, const char *text, double min, double max) {
     if (!*text || text[strspn(text, "0123456789.eE+-")]) return false; /* strtod also accepts hex, inf and nan */
     char *end;
     double v = strtod(text, &end);
-    if (*end || !(v >= least && v <= most)) return false;
+    if (*end || !(v >= min && v <= max)) return false;
     *out = v;
     return true;
 }
 
 static bool add_text(texts *list, const char *text) {
-    const char **grown = realloc(list->at, (list->n + 1) * sizeof *grown);
-    if (!grown) return false;
-    list->at = grown;
+    const char **resized = realloc(list->at, (list->n + 1) * sizeof *resized);
+    if (!resized) return false;
+    list->at = resized;
     list->at[list->n++] = text;
     return true;
 }
@@ -480,9 +480,9 @@ static bool read_value(options *o, const option_row *row, const char *text) {
     case OPTION_TEXT: *(const char **)field = text; return true;
     case OPTION_NAMES: return read_names(field, text);
     case OPTION_TEXTS: return add_text(field, text);
-    case OPTION_WHOLE: return read_whole(field, text, row->least, row->most);
-    case OPTION_REAL: return read_real(field, text, row->least, row->most);
-    case OPTION_WORD: return row->word(field, text);
+    case OPTION_INTEGER: return read_whole(field, text, row->min, row->max);
+    case OPTION_REAL: return read_real(field, text, row->min, row->max);
+    case OPTION_ENUM: return row->word(field, text);
     case OPTION_SETTING: return hw_setting_read_option(&o->settings, row->name, text, NULL) == HW_OK;
     case OPTION_RUN: return hw_setting_read(&o->run, row->setting, text ? text : "true", NULL) == HW_OK;
     }
@@ -491,13 +491,13 @@ static bool read_value(options *o, const option_row *row, const char *text) {
 
 static void complain_value(const char *command, const option_row *row, const char *text) {
     spelling s = spell(row);
-    if (row->type == OPTION_WHOLE) {
-        misuse(command, "%s \"%s\": must be a whole number from %.0f to %.0f", s.text, text, row->least, row->most);
+    if (row->type == OPTION_INTEGER) {
+        misuse(command, "%s \"%s\": must be a whole number from %.0f to %.0f", s.text, text, row->min, row->max);
     } else if (row->type == OPTION_REAL) {
-        misuse(command, "%s \"%s\": must be a number from %g to %g", s.text, text, row->least, row->most);
+        misuse(command, "%s \"%s\": must be a number from %g to %g", s.text, text, row->min, row->max);
     } else if (row->type == OPTION_NAMES) {
         misuse(command, "%s \"%s\": must be %s, and no name may be empty", s.text, text, row->metavar);
-    } else if (row->type == OPTION_WORD) {
+    } else if (row->type == OPTION_ENUM) {
         misuse(command, "%s \"%s\": must be %s%s", s.text, text, row->accepts ? "" : "one of ",
                row->accepts ? row->accepts : row->metavar);
     } else if (row->type == OPTION_RUN) {
@@ -518,8 +518,8 @@ static void set_defaults(options *o, unsigned bit) {
     *o = (options){.settings = hw_method_params_default(), .run = hw_run_params_default()};
     for (size_t i = 0; i < 2 * options_count(); i++) {
         const option_row *row = &rows[i % options_count()];
-        if (!row->standard || (i >= options_count() && !(row->commands & bit))) continue;
-        bool ok = read_value(o, row, row->standard);
+        if (!row->default_value || (i >= options_count() && !(row->commands & bit))) continue;
+        bool ok = read_value(o, row, row->default_value);
         assert(ok);
         (void)ok;
     }
@@ -552,8 +552,8 @@ static bool apply_preset(options *o, const char *command) {
  * letter. */
 enum { FIRST_ROW = 256 };
 typedef struct grammar {
-    struct option longs[MOST_OPTIONS + 1];
-    char shorts[2 * MOST_OPTIONS + 2];
+    struct option longs[MAX_OPTIONS + 1];
+    char shorts[2 * MAX_OPTIONS + 2];
 } grammar;
 
 static grammar make_grammar(unsigned bit) {
@@ -652,7 +652,7 @@ bool options_fit(const options *o, const char *command, source from) {
         const option_row *row = &rows[i];
         if (!o->given[i] || row->sources & (unsigned)from) continue;
         misuse(command, "%s does not go with %s: %s", spell(row).text, what,
-               row->elsewhere ? row->elsewhere : groups[row->group].elsewhere);
+               row->refusal_reason ? row->refusal_reason : groups[row->group].refusal_reason);
         return false;
     }
     return true;

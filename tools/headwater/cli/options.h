@@ -29,7 +29,7 @@ enum {
 };
 
 /* Maximum number of rows in the table. */
-enum { MOST_OPTIONS = 128 };
+enum { MAX_OPTIONS = 128 };
 
 /* What an explanation starts from; bits. An option that does not apply there is rejected. */
 typedef enum source { FROM_MODEL = 1, FROM_TRACE = 2, FROM_ATTENTION = 4, FROM_RESULT = 8 } source;
@@ -58,7 +58,7 @@ typedef struct options {
     int64_t limit;
     bool merge, table;
     const char *passages, *question, *answer_by; /* for cite; answer_by for explain and view too */
-    double least;
+    double min_peak;
     const char *rpc, *device; /* where blocks run */
     texts lora;               /* FILE or FILE=SCALE each */
     const char *store;        /* for serve */
@@ -71,7 +71,7 @@ typedef struct options {
     double scale;
     char **words; /* [n_words] arguments after parsing: first the command's name; borrowed from main() */
     int n_words;
-    bool given[MOST_OPTIONS]; /* row i of the table was on the command line */
+    bool given[MAX_OPTIONS]; /* row i of the table was on the command line */
     bool out_of_memory; /* parsing failed because memory ran out, not because the command line is wrong */
 } options;
 
@@ -80,9 +80,9 @@ typedef enum option_type {
     OPTION_TEXT,  /* const char * */
     OPTION_NAMES, /* const char *: separated by commas, no empty name */
     OPTION_TEXTS, /* texts: may be given several times */
-    OPTION_WHOLE, /* int64_t between least and most */
-    OPTION_REAL,  /* double between least and most */
-    OPTION_WORD,  /* an enum, parsed by `word` */
+    OPTION_INTEGER, /* int64_t between min and max */
+    OPTION_REAL,  /* double between min and max */
+    OPTION_ENUM,  /* an enum, parsed by `word` */
     OPTION_SETTING, /* in options.settings, parsed by the library's table of settings */
     OPTION_RUN      /* in options.run, parsed by the library's table of run options */
 } option_type;
@@ -112,14 +112,14 @@ typedef struct option_row {
     unsigned sources;  /* FROM_ bits */
     size_t offset;     /* offset in options; a unique number beyond it for a row that only the library's tables have */
     const hw_setting_info *setting; /* for OPTION_RUN its row of the table, the source of what the row here does not set */
-    double least, most;
+    double min, max;
     bool (*word)(void *field, const char *text);
     const char *accepts;
     uint32_t uses;         /* trait of the methods that the setting applies to (HW_USES_* ...); 0: not a setting, or
                               for all methods */
-    const char *standard;  /* default value, NULL: none */
+    const char *default_value;  /* default value, NULL: none */
     const char *help;      /* one sentence, no full stop */
-    const char *elsewhere; /* why the option is rejected outside `sources`; NULL: the group's reason */
+    const char *refusal_reason; /* why the option is rejected outside `sources`; NULL: the group's reason */
 } option_row;
 
 size_t options_count(void);

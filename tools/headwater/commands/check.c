@@ -2,8 +2,6 @@
  * check.c - `headwater check`: tests an explanation by running the model without the segments that it ranks high.
  *
  *     check the command line -> run the model -> split the prompt -> explain -> test -> save -> table and verdict
- *
- * The folder headwater/commands/: one file for each command of the program.
  */
 #include "job/run_model.h"
 #include "export/check_json.h"
@@ -186,8 +184,8 @@ static const char *answer_of(const check_facts *f, size_t *n) {
 
 /* Generates again without the `k` first segments of explanation `i`. */
 static int write_again(job *j, const check_facts *f, rewritten_list *list, size_t i, size_t k) {
-    enum { MOST = 3 };
-    size_t top[MOST], n_answer, n = hw_segments_count(f->segments);
+    enum { MAX_LEFT_OUT = 3 };
+    size_t top[MAX_LEFT_OUT], n_answer, n = hw_segments_count(f->segments);
     hw_view_params params = hw_view_params_default();
     hw_view *view = NULL;
     hw_error err;
@@ -215,7 +213,7 @@ static int rewrite_all(job *j, check_facts *f, rewritten_list *list) {
     f->again = j->o->rewrite ? list : NULL;
     for (size_t i = 0; i < j->n_made && f->again; i++)
         for (size_t k = 0; k < 2 && status == STATUS_DONE; k++)
-            if (sizes[k] < hw_segments_count(f->segments) && list->n < MOST_REWRITTEN)
+            if (sizes[k] < hw_segments_count(f->segments) && list->n < MAX_REWRITTEN)
                 status = write_again(j, f, list, i, sizes[k]);
     return status;
 }
@@ -239,7 +237,7 @@ static int save(const options *o, const check_facts *f) {
     return status;
 }
 
-static int check_trace(job *j, const cut *c, const hw_trace *trace) {
+static int check_trace(job *j, const prompt_split *c, const hw_trace *trace) {
     check_facts facts = {.run = hw_trace_run(trace), .by = j->o->spans ? NULL : c->by};
     hw_check *check = NULL;
     rewritten_list again = {.n = 0};
@@ -266,9 +264,9 @@ static int check_trace(job *j, const cut *c, const hw_trace *trace) {
 }
 
 static int run(const options *o) {
-    cut c;
+    prompt_split c;
     const char *model = NULL;
-    int status = cut_read(&c, o, command_name, "sentence");
+    int status = prompt_split_read(&c, o, command_name, "sentence");
     if (status == STATUS_DONE) status = check_line(o, &model);
     if (status == STATUS_DONE) {
         job j;
@@ -280,7 +278,7 @@ static int run(const options *o) {
         hw_trace_free(trace);
         job_free(&j);
     }
-    cut_free(&c);
+    prompt_split_free(&c);
     return status;
 }
 

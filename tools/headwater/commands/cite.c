@@ -27,7 +27,7 @@ static const char command_name[] = "cite";
 typedef struct request {
     source from;
     const char *model; /* path; NULL if no model runs */
-    cut by;
+    prompt_split by;
     passages given; /* n 0: none */
     const char *answer_by;
 } request;
@@ -61,7 +61,7 @@ static int choose_source(const options *o, source *from) {
 static int check_output(const options *o, source from, const char *model) {
     const char *inputs[] = {model, o->file, o->spans, o->passages, o->messages, o->chat_template, o->trace};
     enum { N_INPUTS = sizeof inputs / sizeof *inputs };
-    int status = keep_check(o, command_name, from, inputs, N_INPUTS - 1);
+    int status = trace_state_check(o, command_name, from, inputs, N_INPUTS - 1);
     for (size_t i = 0; i < o->output.n && status == STATUS_DONE; i++) {
         const char *path = o->output.at[i];
         size_t n = strlen(path);
@@ -88,22 +88,22 @@ static int check_line(request *r, const options *o) {
 static int request_read(request *r, const options *o) {
     *r = (request){.answer_by = o->answer_by ? o->answer_by : "sentence"};
     int status = check_line(r, o);
-    if (status == STATUS_DONE) status = cut_read(&r->by, o, command_name, "sentence");
+    if (status == STATUS_DONE) status = prompt_split_read(&r->by, o, command_name, "sentence");
     if (status == STATUS_DONE && o->passages) status = passages_read(&r->given, o->passages);
     return status;
 }
 
 static void request_free(request *r) {
-    cut_free(&r->by);
+    prompt_split_free(&r->by);
     passages_free(&r->given);
 }
 
-/* The unit of --least depends on the method: a value that is not a share needs a method whose peaks are not shares. */
-static int check_least(const job *j) {
+/* The unit of --min-peak depends on the method: a value that is not a share needs a method whose peaks are not shares. */
+static int check_min_peak(const job *j) {
     const hw_citation_rule *rule = hw_citation_rule_of(j->methods[0]);
-    if (rule->most == 0 || j->o->least <= rule->most) return STATUS_DONE;
-    return misuse(command_name, "--least %g: a peak of %s is a share, at most %g; --method names another method",
-                  j->o->least, j->methods[0], rule->most);
+    if (rule->max_peak == 0 || j->o->min_peak <= rule->max_peak) return STATUS_DONE;
+    return misuse(command_name, "--min-peak %g: a peak of %s is a share, at most %g; --method names another method",
+                  j->o->min_peak, j->methods[0], rule->max_peak);
 }
 
 /* ------------------------------------------------------------------ the run */
@@ -121,7 +121,7 @@ static int open_trace(job *j, hw_trace **trace) {
     hw_error err;
     if (hw_trace_open(trace, j->o->trace, &err) != HW_OK) return job_fail(j, &err);
     interrupt_catch();
-    keep_show_rounding(j, *trace);
+    trace_state_show_rounding(j, *trace);
     return STATUS_DONE;
 }
 
@@ -143,7 +143,7 @@ static void move_passages(passages *p, const hw_run *run) {
 }
 
 /* The passages that were given, as segments; without any the job has split the prompt itself. */
-static int cut_passages(hw_segments **out, request *r, job *j, const hw_run *run) {
+static int split_passages(hw_segments **out, request *r, job *j, const hw_run *run) {
     hw_error err;
     if (!r->given.n) return STATUS_DONE;
     int status = STATUS_DONE;
@@ -161,7 +161,7 @@ static int cut_passages(hw_segments **out, request *r, job *j, const hw_run *run
 static int cite(hw_citation **out, job *j, const cite_facts *f) {
     hw_citation_params params = hw_citation_params_default();
     hw_error err;
-    params.least = j->o->least;
+    params.min_peak = j->o->min_peak;
     if (hw_citation_new(out, f->a, f->passages, f->answer, &params, &err) != HW_OK) return job_fail(j, &err);
     return STATUS_DONE;
 }
@@ -194,7 +194,7 @@ static int cite_trace(job *j, request *r, const hw_trace *trace, bool stoppable)
     hw_error err;
     cite_facts f = {
         .run = hw_trace_run(trace), .by = r->given.n || j->o->spans ? NULL : r->by.by, .answer_by = r->answer_by};
-    int status = cut_passages(&from, r, j, f.run);
+    int status = split_passages(&from, r, j, f.run);
     if (status == STATUS_DONE && hw_segments_new(&answer, f.run, HW_SIDE_COMPLETION, r->answer_by, &err) != HW_OK)
         status = job_fail(j, &err);
     if (status == STATUS_DONE) status = job_explain(j, trace, stoppable);
@@ -226,9 +226,9 @@ static int run_job(job *j, request *r) {
             r->from == FROM_MODEL && interrupt_seen(); /* Ctrl-C stops a generation but not the command */
         if (interrupted && !j->o->quiet)
             message("interrupted: citing for the tokens so far; Ctrl-C again ends at once");
-        int saved = keep_save(j, r->from, trace);
+        int saved_file = trace_state_save(j, r->from, trace);
         status = cite_trace(j, r, trace, !interrupted);
-        if (status == STATUS_DONE) status = interrupted ? STATUS_INTERRUPTED : saved;
+        if (status == STATUS_DONE) status = interrupted ? STATUS_INTERRUPTED : saved_file;
     }
     hw_trace_free(trace);
     return status;
@@ -240,9 +240,9 @@ static int run(const options *o) {
     int status = request_read(&r, o);
     if (status == STATUS_DONE) {
         status = job_prepare(&j, o, command_name);
-        j.hush = j.one_method = true;
+        j.no_token_output = j.one_method = true;
         j.through = !o->direct && status == STATUS_DONE && strcmp(j.methods[0], "logit") == 0;
-        if (status == STATUS_DONE) status = check_least(&j);
+        if (status == STATUS_DONE) status = check_min_peak(&j);
         if (status == STATUS_DONE) status = run_job(&j, &r);
         job_free(&j);
     }

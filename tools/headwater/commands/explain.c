@@ -45,7 +45,7 @@ static int check_files(const options *o, source from, const char *model) {
     const char *inputs[] = {from == FROM_MODEL ? model : NULL, o->attention,     o->file, o->messages,
                             o->chat_template,                  o->trace};
     int status = output_check(o, command_name, inputs, sizeof inputs / sizeof *inputs, OUTPUT_ANY);
-    return status == STATUS_DONE ? keep_check(o, command_name, from, inputs, 5) : status;
+    return status == STATUS_DONE ? trace_state_check(o, command_name, from, inputs, 5) : status;
 }
 
 /* ------------------------------------------------------------------ from a trace on */
@@ -57,7 +57,7 @@ static int open_trace(job *j, source from, hw_trace **trace) {
     if (rc != HW_OK) return job_fail(j, &err);
     interrupt_catch();
     show_completion(&j->t, hw_trace_run(*trace));
-    keep_show_rounding(j, *trace);
+    trace_state_show_rounding(j, *trace);
     return STATUS_DONE;
 }
 
@@ -71,20 +71,20 @@ static int explain_trace(job *j, source from, const hw_trace *trace) {
     bool interrupted = from == FROM_MODEL && interrupt_seen(); /* Ctrl-C stops a generation but not the command */
     show_run(&j->t, run);
     if (interrupted && !j->o->quiet) message("interrupted: explaining the tokens so far; Ctrl-C again ends at once");
-    int saved = keep_save(j, from, trace);
+    int saved_file = trace_state_save(j, from, trace);
     int status = job_status(j, explain_columns(j, trace, !interrupted));
-    if (status == STATUS_DONE) status = saved;
+    if (status == STATUS_DONE) status = saved_file;
     return interrupted ? STATUS_INTERRUPTED : status;
 }
 
 /* Rows are streamed unless a trace is saved; rows from a state are not. */
 static bool rows_pass(const options *o, source from) { return from == FROM_MODEL && !o->trace && !o->state; }
 
-static int explain(job *j, source from, const cut *by, const char *model) {
+static int explain(job *j, source from, const prompt_split *by, const char *model) {
     hw_trace *trace = NULL;
     hw_keep unsaved = rows_pass(j->o, from) ? HW_KEEP_RESULTS : HW_KEEP_METHODS;
     j->keep = j->o->trace ? HW_KEEP_ROWS : unsaved; /* a saved trace can be used with any columns */
-    j->split = cut_is_given(by) ? by : NULL;
+    j->split = prompt_split_is_given(by) ? by : NULL;
     j->whole = true;
     int status = from == FROM_MODEL ? capture_run(j, model, &trace) : open_trace(j, from, &trace);
     if (status == STATUS_DONE) status = explain_trace(j, from, trace);
@@ -107,9 +107,9 @@ static int run(const options *o) {
     if (status == STATUS_DONE) status = check_files(o, from, model);
     if (status != STATUS_DONE) return status;
     job j;
-    cut by;
+    prompt_split by;
     const options own = with_passes(o, from);
-    status = cut_read(&by, o, command_name, NULL);
+    status = prompt_split_read(&by, o, command_name, NULL);
     if (status == STATUS_DONE && (o->by || o->spans) && o->settings.columns == HW_COLUMNS_ALL)
         status = misuse(command_name, "--by and --spans cut the prompt: they do not go with --columns all");
     if (status == STATUS_DONE) {
@@ -117,7 +117,7 @@ static int run(const options *o) {
         if (status == STATUS_DONE) status = explain(&j, from, &by, model);
         job_free(&j);
     }
-    cut_free(&by);
+    prompt_split_free(&by);
     return status;
 }
 

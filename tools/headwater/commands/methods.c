@@ -3,20 +3,10 @@
 #include "cli/command.h"
 #include "cli/message.h"
 
-#include <string.h>
-
 /* Lists the options that apply to a method, without --columns, --by and --spans, which apply to all. */
-/* An option has several rows where commands differ; the first one of the name is listed. */
-static bool is_repeated(size_t i) {
-    for (size_t k = 0; k < i; k++)
-        if (strcmp(options_row(k)->name, options_row(i)->name) == 0) return true;
-    return false;
-}
-
 static const char *setting_name(size_t i, const void *traits) {
     const option_row *row = options_row(i);
-    bool applies = *(const uint32_t *)traits & row->uses && row->group != GROUP_VIEW;
-    return applies && !is_repeated(i) ? row->name : NULL;
+    return *(const uint32_t *)traits & row->uses && row->group != GROUP_VIEW ? row->name : NULL;
 }
 
 static void list_settings(char *out, size_t capacity, uint32_t traits) {
@@ -29,13 +19,13 @@ static int run(const options *o) {
     if (o->arguments.n) return misuse("methods", "takes no arguments");
     terminal t = terminal_detect(o->color);
     for (size_t i = 0; i < hw_method_count(); i++) {
-        char heeds[200];
+        char active[200];
         const hw_method_info *m = hw_method_at(i);
-        list_settings(heeds, sizeof heeds, m->traits);
+        list_settings(active, sizeof active, m->traits);
         const struct {
             const char *label, *text;
         } lines[] = {
-            {"needs", m->needs}, {"costs", m->cost}, {"blind to", m->blind}, {"heeds", heeds}, {"from", m->reference}};
+            {"needs", m->needs}, {"costs", m->cost}, {"not shown", m->limitations}, {"settings", active}, {"from", m->reference}};
         if (i) putc('\n', t.out);
         terminal_bold(&t);
         fputs(m->name, t.out);

@@ -10,28 +10,28 @@ static int draw(job *j, const hw_attribution *const *list, size_t n) {
     return output_save(j->o, list, n) ? STATUS_DONE : STATUS_FAILED;
 }
 
-static int plot(const options *o, const saved *from, const cut *by) {
+static int plot(const options *o, const saved_file *from, const prompt_split *by) {
     job j;
     int status = job_prepare(&j, o, command_name);
-    if (status == STATUS_DONE) status = job_status(&j, saved_open(&j, from, by, NULL, draw));
+    if (status == STATUS_DONE) status = job_status(&j, saved_file_open(&j, from, by, NULL, draw));
     job_free(&j);
     return status;
 }
 
 static int run(const options *o) {
     if (o->arguments.n != 1) return misuse(command_name, "name one file; %zu were given", o->arguments.n);
-    saved from;
-    int status = saved_find(&from, o->arguments.at[0], o, command_name);
+    saved_file from;
+    int status = saved_file_find(&from, o->arguments.at[0], o, command_name);
     if (status == STATUS_DONE && o->output.n == 0)
         status = misuse(command_name, "nothing to draw into: give -o FILE.png, .svg or .pdf");
     if (status == STATUS_DONE && (o->by || o->spans) && o->settings.columns == HW_COLUMNS_ALL)
         status = misuse(command_name, "--by and --spans cut the prompt: they do not go with --columns all");
     if (status == STATUS_DONE) status = output_check(o, command_name, &from.path, 1, OUTPUT_FIGURES);
     if (status != STATUS_DONE) return status;
-    cut by;
-    status = cut_read(&by, o, command_name, NULL);
+    prompt_split by;
+    status = prompt_split_read(&by, o, command_name, NULL);
     if (status == STATUS_DONE) status = plot(o, &from, &by);
-    cut_free(&by);
+    prompt_split_free(&by);
     return status;
 }
 

@@ -101,10 +101,10 @@ static int serve_model(server *s, const options *o) {
 /* Opens the store before the model, so that a store in use is reported at once. */
 static int open_store(server *s, const options *o) {
     hw_error err;
-    char *standard = o->store || o->no_store ? NULL : store_default_path();
-    if (!standard && !o->store && !o->no_store) return STATUS_FAILED;
-    bool ok = store_open(&s->store, o->no_store ? NULL : o->store ? o->store : standard, &err);
-    free(standard);
+    char *default_value = o->store || o->no_store ? NULL : store_default_path();
+    if (!default_value && !o->store && !o->no_store) return STATUS_FAILED;
+    bool ok = store_open(&s->store, o->no_store ? NULL : o->store ? o->store : default_value, &err);
+    free(default_value);
     s->keeps = !o->no_store;
     return ok ? STATUS_DONE : fail_by(&err);
 }

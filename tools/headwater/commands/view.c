@@ -19,11 +19,11 @@ static void show_opened(const job *j, const hw_run *run) {
 }
 
 /* Shows one file; with a report, its run is added to the report instead of saved. *lost: a method failed. */
-static int view(const options *o, const saved *from, report *into, bool *lost) {
+static int view(const options *o, const saved_file *from, report *into, bool *lost) {
     job j;
     int status = job_prepare(&j, o, command_name);
     j.report = into;
-    if (status == STATUS_DONE) status = saved_open(&j, from, &(cut){0}, show_opened, job_finish);
+    if (status == STATUS_DONE) status = saved_file_open(&j, from, &(prompt_split){0}, show_opened, job_finish);
     *lost = *lost || j.lost;
     job_free(&j);
     return status;
@@ -31,11 +31,11 @@ static int view(const options *o, const saved *from, report *into, bool *lost) {
 
 /* Name of a run in a report of several: the file's name without folder and extensions, [capacity] with the
  * terminator. */
-static void name_after(char *name, size_t room, const char *path) {
+static void name_after(char *name, size_t capacity, const char *path) {
     /* removed in this order: x.trace.safetensors */
     static const char *const endings[] = {".safetensors", ".json", ".trace"};
     const char *slash = strrchr(path, '/');
-    snprintf(name, room, "%s", slash ? slash + 1 : path);
+    snprintf(name, capacity, "%s", slash ? slash + 1 : path);
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
         size_t n = strlen(name), n_ending = strlen(endings[i]);
         if (n > n_ending && strcmp(name + n - n_ending, endings[i]) == 0) name[n - n_ending] = 0;
@@ -52,7 +52,7 @@ static int write_reports(const options *o, const report *r) {
 }
 
 /* Shows files [n] one after the other, and writes all of them to each report. */
-static int view_all(const options *o, const saved *from, size_t n, bool *lost) {
+static int view_all(const options *o, const saved_file *from, size_t n, bool *lost) {
     report r = {.n = 0};
     int status = STATUS_DONE;
     for (size_t i = 0; i < n && status == STATUS_DONE; i++) {
@@ -70,10 +70,10 @@ static int view_all(const options *o, const saved *from, size_t n, bool *lost) {
 }
 
 /* Checks files [n] and outputs as far as possible before opening any of them. */
-static int find_all(saved *from, const options *o, size_t n) {
+static int find_all(saved_file *from, const options *o, size_t n) {
     int status = STATUS_DONE;
     for (size_t i = 0; i < n && status == STATUS_DONE; i++)
-        status = saved_find(&from[i], o->arguments.at[i], o, command_name);
+        status = saved_file_find(&from[i], o->arguments.at[i], o, command_name);
     if (status == STATUS_DONE) status = output_check(o, command_name, o->arguments.at, n, OUTPUT_ANY);
     for (size_t i = 0; i < o->output.n && status == STATUS_DONE && n > 1; i++)
         if (!report_is_path(o->output.at[i]))
@@ -85,7 +85,7 @@ static int find_all(saved *from, const options *o, size_t n) {
 static int run(const options *o) {
     size_t n = o->arguments.n;
     if (n == 0) return misuse(command_name, "name a file");
-    saved *from = calloc(n, sizeof *from);
+    saved_file *from = calloc(n, sizeof *from);
     if (!from) return fail("no memory for %zu files", n);
     int status = find_all(from, o, n);
     bool lost = false;

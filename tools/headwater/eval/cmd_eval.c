@@ -64,7 +64,7 @@ static int check_options(session *s, const char **model) {
                       o->arguments.n ? " (a table of result files is --table)" : "");
     int status = read_shard(s);
     if (status == STATUS_DONE) status = variants_read(&s->methods, command_name, o->method);
-    if (status == STATUS_DONE) status = cut_read(&(cut){0}, o, command_name, NULL); /* reports an unknown segmenter */
+    if (status == STATUS_DONE) status = prompt_split_read(&(prompt_split){0}, o, command_name, NULL); /* reports an unknown segmenter */
     if (status != STATUS_DONE) return status;
     *model = model_path(o, command_name);
     if (!*model) return STATUS_USAGE;
@@ -76,7 +76,7 @@ static int check_options(session *s, const char **model) {
 /* Adds what differs from a plain prompt, so that settings of plain prompts equal those of earlier result files. */
 static bool add_chat_settings(json_t *settings, const eval_plan *plan) {
     static const char *const thinking[] = {[HW_THINKING_ON] = "on", [HW_THINKING_OFF] = "off"};
-    char digest[HW__SHA256_ROOM] = "";
+    char digest[HW__SHA256_CAPACITY] = "";
     if (plan->chat_template) {
         hw__sha256 hash;
         hw__sha256_begin(&hash);
@@ -136,7 +136,7 @@ static json_t *make_line(const session *s, const eval_item *item, json_t *result
 }
 
 /* Reports which methods failed for an item that has a result. */
-static void say_lacking(session *s, const eval_item *item, const json_t *result) {
+static void report_failed_methods(session *s, const eval_item *item, const json_t *result) {
     size_t i, n = 0;
     json_t *of;
     json_array_foreach(json_object_get(result, "methods"), i, of) {
@@ -159,12 +159,12 @@ static int measure(session *s, const eval_item *item) {
         message("%s: %s", item->id, err.msg);
         s->n_failed++;
     }
-    say_lacking(s, item, result);
+    report_failed_methods(s, item, result);
     s->n_done++;
     return eval_log_add(&s->log, make_line(s, item, result, &err));
 }
 
-static int say_interrupted(const session *s) {
+static int report_interrupted(const session *s) {
     if (s->log.path) {
         message("interrupted: %s holds %zu results; the same command goes on from there", s->log.path,
                 json_array_size(s->log.lines));
@@ -185,7 +185,7 @@ static int measure_all(session *s) {
         if (status == STATUS_DONE) status = measure(s, &s->set.at[i]);
     }
     erase_progress(s);
-    return status == STATUS_INTERRUPTED ? say_interrupted(s) : status;
+    return status == STATUS_INTERRUPTED ? report_interrupted(s) : status;
 }
 
 /* ------------------------------------------------------------------ the command */
@@ -218,7 +218,7 @@ static int open_model(session *s, const char *path) {
     progress bar = progress_new(!o->quiet && !o->verbose);
     interrupt_catch();
     if (model_open(&s->plan.model, o, path, &bar, &err) != HW_OK) {
-        if (err.code == HW_ERR_CANCELLED) return say_interrupted(s);
+        if (err.code == HW_ERR_CANCELLED) return report_interrupted(s);
         return fail_by(&err);
     }
     s->plan.methods = &s->methods;

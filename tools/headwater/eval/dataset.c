@@ -193,9 +193,9 @@ static bool add_item(eval_set *set, eval_item *item, hw_error *err) {
         snprintf(err->msg, sizeof err->msg, "an item before it has the same id, %.200s", item->id);
         return false;
     }
-    eval_item *grown = realloc(set->at, (set->n + 1) * sizeof *grown);
-    if (!grown) return refuse_memory(err);
-    set->at = grown;
+    eval_item *resized = realloc(set->at, (set->n + 1) * sizeof *resized);
+    if (!resized) return refuse_memory(err);
+    set->at = resized;
     if (json_object_set_new(set->places, item->id, json_integer((json_int_t)set->n)) != 0) return refuse_memory(err);
     set->at[set->n++] = *item;
     return true;
@@ -225,9 +225,9 @@ int eval_set_read(eval_set *out, const char *path, size_t limit, const eval_part
     FILE *file = input_open(path);
     if (!file) return fail("data set %s: %s", path, input_open_reason());
     char *line = NULL;
-    size_t room = 0, number = 0, index = 0;
+    size_t capacity = 0, number = 0, index = 0;
     ssize_t n;
-    while ((!limit || out->n < limit) && (n = getline(&line, &room, file)) >= 0) {
+    while ((!limit || out->n < limit) && (n = getline(&line, &capacity, file)) >= 0) {
         size_t mark = mark_bytes(line, ++number), length = (size_t)n - mark;
         if (strspn(line + mark, " \t\r\n") == length) continue;
         take_line(out, part, line + mark, length, number, index++);

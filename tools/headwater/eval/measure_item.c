@@ -28,8 +28,8 @@ typedef struct work {
     size_t n_evidence;                   /* number of such segments */
     size_t begin, end;                   /* completion tokens to explain */
     int right;                           /* 1: right, 0: wrong, -1: unknown */
-    hw_attribution *made[MOST_VARIANTS]; /* [methods->n] NULL: the method failed ... */
-    hw_error why[MOST_VARIANTS];         /* ... and why */
+    hw_attribution *made[MAX_VARIANTS]; /* [methods->n] NULL: the method failed ... */
+    hw_error why[MAX_VARIANTS];         /* ... and why */
     size_t n_made;                       /* number of methods that did not fail */
     hw_check *check;                     /* of the methods that did not fail; NULL: not requested */
     double began;
@@ -42,7 +42,7 @@ static hw_err fail_memory(hw_error *err) {
 
 /* ------------------------------------------------------------------ the answer */
 
-enum { MOST_ANSWER = 4096 };
+enum { MAX_ANSWER = 4096 };
 
 /* Folds the case of text [n] and removes white space at its start; false if it is too long. */
 static bool fold(char *out, const char *text, size_t n) {
@@ -55,13 +55,13 @@ static bool fold(char *out, const char *text, size_t n) {
     }
     UErrorCode status = U_ZERO_ERROR;
     UCaseMap *map = ucasemap_open("", U_FOLD_CASE_DEFAULT, &status);
-    ucasemap_utf8FoldCase(map, out, MOST_ANSWER, text + at, (int32_t)n - at, &status);
+    ucasemap_utf8FoldCase(map, out, MAX_ANSWER, text + at, (int32_t)n - at, &status);
     ucasemap_close(map);
     return U_SUCCESS(status) && status != U_STRING_NOT_TERMINATED_WARNING;
 }
 
 static bool answers(const char *completion, size_t n, const char *answer) {
-    char given[MOST_ANSWER], wanted[MOST_ANSWER];
+    char given[MAX_ANSWER], wanted[MAX_ANSWER];
     if (!fold(given, completion, n) || !fold(wanted, answer, strlen(answer))) return false;
     size_t length = strlen(wanted);
     while (length && wanted[length - 1] == ' ') length--;
@@ -126,7 +126,7 @@ static hw_err capture(work *w, hw_error *err) {
     hw_explainer_free(explainer);
     if (rc != HW_OK) return rc;
     w->run = hw_trace_run(w->trace);
-    if (hw_run_stop(w->run) == HW_STOP_CANCELLED) {
+    if (hw_run_finish_reason(w->run) == HW_STOP_CANCELLED) {
         *err = (hw_error){.code = HW_ERR_CANCELLED, .msg = "stopped while an answer was generated"};
         return HW_ERR_CANCELLED;
     }
@@ -149,7 +149,7 @@ static hw_err mark_evidence(work *w, hw_error *err) {
     return HW_OK;
 }
 
-static hw_err cut(work *w, hw_error *err) {
+static hw_err split_prompt(work *w, hw_error *err) {
     const char *by = w->plan->by, *spans = w->item->spans;
     hw_err rc;
     if (!by && spans) {
@@ -217,7 +217,7 @@ static hw_err explain_all(work *w, hw_error *err) {
 
 static hw_err check(work *w, hw_error *err) {
     if (w->plan->n_ablations == 0) return HW_OK;
-    const hw_attribution *list[MOST_VARIANTS];
+    const hw_attribution *list[MAX_VARIANTS];
     size_t n = 0;
     for (size_t i = 0; i < w->plan->methods->n; i++)
         if (w->made[i]) list[n++] = w->made[i];
@@ -327,9 +327,9 @@ static json_t *evidence_json(const work *w) {
 static json_t *cuts_json(const hw_check *check, size_t n_segments) {
     json_t *list = json_array();
     char *digits = malloc(n_segments + 1);
-    for (size_t i = 0; digits && i < hw_check_n_cuts(check); i++) {
+    for (size_t i = 0; digits && i < hw_check_n_masks(check); i++) {
         double logit;
-        const bool *keep = hw_check_cut(check, i, &logit);
+        const bool *keep = hw_check_mask(check, i, &logit);
         for (size_t k = 0; k < n_segments; k++) digits[k] = keep[k] ? '1' : '0';
         list = hw__json_append(list, json_pack("[s#, f]", digits, (int)n_segments, logit));
     }
@@ -377,7 +377,7 @@ static void free_work(work *w) {
 hw_err eval_run(json_t **out, const eval_plan *plan, const eval_item *item, hw_error *err) {
     work w = {.plan = plan, .item = item, .began = clock_seconds()};
     hw_err rc = capture(&w, err);
-    if (rc == HW_OK) rc = cut(&w, err);
+    if (rc == HW_OK) rc = split_prompt(&w, err);
     if (rc == HW_OK) rc = explain_all(&w, err);
     if (rc == HW_OK) rc = check(&w, err);
     if (rc == HW_OK) rc = report(out, &w, err);

@@ -134,7 +134,7 @@ static int read_setting(variant *v, const char *command, char *word) {
 
 /* Rejects a setting without effect, because of the method or because of its other settings. */
 static int check_uses(const variant *v, const char *command) {
-    uint32_t idle = v->uses & ~hw_method_heeds(hw_method_find(v->method), &v->params);
+    uint32_t idle = v->uses & ~hw_method_active_traits(hw_method_find(v->method), &v->params);
     for (size_t i = 0; i < hw_setting_count() + COUNT(view_settings); i++) {
         const char *key = setting_key(i, NULL);
         uint32_t uses = i < hw_setting_count() ? hw_setting_at(i)->uses : view_settings[i - hw_setting_count()].uses;
@@ -172,7 +172,7 @@ static int read_variant(variant *v, const char *command, char *words) {
 static int add_variant(variants *list, const char *command, char *whole, char *words) {
     for (size_t i = 0; i < list->n; i++)
         if (strcmp(list->at[i].label, whole) == 0) return misuse(command, "--method names %s twice", whole);
-    if (list->n == MOST_VARIANTS) return misuse(command, "--method takes at most %d methods", MOST_VARIANTS);
+    if (list->n == MAX_VARIANTS) return misuse(command, "--method takes at most %d methods", MAX_VARIANTS);
     variant *v = &list->at[list->n++];
     v->label = whole;
     return read_variant(v, command, words);

@@ -16,7 +16,7 @@
 
 #include "headwater.h"
 
-enum { MOST_VARIANTS = 32 };
+enum { MAX_VARIANTS = 32 };
 
 typedef struct variant {
     const char *label;       /* as written by the user */
@@ -29,7 +29,7 @@ typedef struct variant {
 } variant;
 
 typedef struct variants {
-    variant at[MOST_VARIANTS]; /* [n] */
+    variant at[MAX_VARIANTS]; /* [n] */
     size_t n;
     char *text; /* the text that the strings above point into */
 } variants;

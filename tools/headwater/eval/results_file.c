@@ -23,11 +23,11 @@ static bool is_result(const json_t *line) {
 
 int eval_log_scan(eval_rest *out, FILE *file, const char *path, eval_line_fn fn, void *user) {
     char *text = NULL;
-    size_t room = 0, number = 0;
+    size_t capacity = 0, number = 0;
     ssize_t n;
     int status = STATUS_DONE;
     *out = (eval_rest){.n_others = 0};
-    while (status == STATUS_DONE && (n = getline(&text, &room, file)) > 0) {
+    while (status == STATUS_DONE && (n = getline(&text, &capacity, file)) > 0) {
         out->torn = text[n - 1] != '\n';
         if (out->torn) break;
         number++;
@@ -124,16 +124,16 @@ static bool has_sample(const json_t *settings) { return json_object_get(json_obj
 
 json_t *eval_settings_fuller(json_t *a, json_t *b) { return !has_sample(a) && has_sample(b) ? b : a; }
 
-void eval_settings_differ(char *out, size_t room, const json_t *now, const json_t *old) {
+void eval_settings_differ(char *out, size_t capacity, const json_t *now, const json_t *old) {
     const char *key;
     json_t *value;
-    snprintf(out, room, "other settings");
+    snprintf(out, capacity, "other settings");
     json_object_foreach((json_t *)now, key, value) {
         json_t *before = json_object_get(old, key);
         if (eval_setting_same(before, value)) continue;
         char *was = before ? hw__json_dump(before, DUMP | JSON_ENCODE_ANY) : NULL;
         char *is = hw__json_dump(value, DUMP | JSON_ENCODE_ANY);
-        snprintf(out, room, "%s %s, not %s", key, is ? is : "now", was ? was : "unset");
+        snprintf(out, capacity, "%s %s, not %s", key, is ? is : "now", was ? was : "unset");
         free(was);
         free(is);
         return;

@@ -60,7 +60,7 @@ bool eval_settings_same(const json_t *a, const json_t *b);
  * with. */
 json_t *eval_settings_fuller(json_t *a, json_t *b);
 /* Describes how `now` differs from `old`, as in `seed 4, not 0`. */
-void eval_settings_differ(char *out, size_t room, const json_t *now, const json_t *old);
+void eval_settings_differ(char *out, size_t capacity, const json_t *now, const json_t *old);
 /* False if the item has changed in the data set since the line was written: another text or another index. */
 bool eval_line_is_of(const json_t *line, const eval_item *item);
 

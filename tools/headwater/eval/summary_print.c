@@ -9,7 +9,7 @@
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
-enum { CELL_WIDTH = 21, LEAST_LABEL = 6 };
+enum { CELL_WIDTH = 21, MIN_LABEL = 6 };
 
 /* ------------------------------------------------------------------ text */
 
@@ -59,7 +59,7 @@ static void put_titles(FILE *out, int block, int width) {
 }
 
 static void put_block(FILE *out, const eval_group *g, int block) {
-    int width = LEAST_LABEL;
+    int width = MIN_LABEL;
     for (size_t m = 0; m < g->n_methods; m++)
         if ((int)strlen(g->methods[m].label) > width) width = (int)strlen(g->methods[m].label);
     put_titles(out, block, width);

@@ -141,16 +141,16 @@ static eval_group *find_group(eval_table *t, char *name) {
         free(name);
         return &t->groups[at];
     }
-    eval_group *grown = realloc(t->groups, (t->n_groups + 1) * sizeof *grown);
-    if (!grown) {
+    eval_group *resized = realloc(t->groups, (t->n_groups + 1) * sizeof *resized);
+    if (!resized) {
         free(name);
         return NULL;
     }
-    t->groups = grown;
-    memmove(grown + at + 1, grown + at, (t->n_groups - at) * sizeof *grown);
+    t->groups = resized;
+    memmove(resized + at + 1, resized + at, (t->n_groups - at) * sizeof *resized);
     t->n_groups++;
-    grown[at] = (eval_group){.name = name};
-    return &grown[at];
+    resized[at] = (eval_group){.name = name};
+    return &resized[at];
 }
 
 /* *out <- whether the line belongs to the group. False when memory runs out. */

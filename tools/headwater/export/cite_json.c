@@ -26,7 +26,7 @@ static json_t *characters_of(const hw_span *s, const char *text) {
     return json_pack("[I, I]", begin, begin + characters_in(text + s->begin, s->end - s->begin));
 }
 
-static json_t *elsewhere_of(const hw_citation *c, size_t part) {
+static json_t *sources_elsewhere(const hw_citation *c, size_t part) {
     hw_citation_elsewhere e = hw_citation_from_elsewhere(c, part);
     return json_pack("{s:o, s:o, s:o, s:o}", "rest", hw__json_double(e.rest), "answer", hw__json_double(e.answer),
                      "model", hw__json_double(e.model), "through", hw__json_double(e.through));
@@ -48,8 +48,8 @@ static json_t *put_confirmed(json_t *one, const cite_facts *f, size_t passage) {
     size_t other, whole = hw_citation_n_parts(f->citation);
     json_t *parts = json_array();
     for (size_t s = 0; s < whole; s++)
-        parts = hw__json_append(parts, hw__json_double(hw_confirmation_fall(f->confirmation, s, passage)));
-    one = hw__json_set(one, "fall", hw__json_double(hw_confirmation_fall(f->confirmation, whole, passage)));
+        parts = hw__json_append(parts, hw__json_double(hw_confirmation_drop(f->confirmation, s, passage)));
+    one = hw__json_set(one, "fall", hw__json_double(hw_confirmation_drop(f->confirmation, whole, passage)));
     one = hw__json_set(one, "falls", parts);
     one = hw__json_set(one, "measured", json_boolean(hw_confirmation_measured(f->confirmation, passage)));
     bool stands = hw_confirmation_stand_in(f->confirmation, passage, &other);
@@ -104,7 +104,7 @@ static json_t *parts_of(const cite_facts *f) {
                                 characters_of(span, hw_run_completion(f->run, NULL)));
         one = json_file_put_text(one, "text", hw_run_completion(f->run, NULL) + span->begin, span->end - span->begin);
         one = hw__json_set(one, "citations", citations_of(f, s));
-        one = hw__json_set(one, "elsewhere", elsewhere_of(f->citation, s));
+        one = hw__json_set(one, "elsewhere", sources_elsewhere(f->citation, s));
         if (hw_attribution_through_rows(f->a)) one = hw__json_set(one, "hops", hops_of(f->citation, s));
         list = hw__json_append(list, one);
     }
@@ -129,8 +129,8 @@ static json_t *matrix_of(const hw_citation *c, size_t member) {
 
 static json_t *rule_of(const hw_citation *c) {
     const hw_citation_rule *rule = hw_citation_rule_used(c);
-    return json_pack("{s:s, s:s, s:s, s:f}", "name", rule->name, "shares", rule->shares, "peak", rule->peak, "least",
-                     hw_citation_least(c));
+    return json_pack("{s:s, s:s, s:s, s:f}", "name", rule->name, "shares", rule->shares, "peak", rule->peak, "min_peak",
+                     hw_citation_min_peak(c));
 }
 
 /* The run that was cited. */
@@ -151,7 +151,7 @@ static json_t *document_of(const cite_facts *f) {
     json_t *document = run_of(f->run);
     json_t *cited = json_pack("{s:s, s:o, s:s?, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}", "method",
                               hw_attribution_method(f->a), "rule", rule_of(c), "by", f->by, "answer_by", f->answer_by,
-                              "elsewhere", elsewhere_of(c, hw_citation_n_parts(c)), "passages", passages_of(f),
+                              "elsewhere", sources_elsewhere(c, hw_citation_n_parts(c)), "passages", passages_of(f),
                               "answer", parts_of(f), "shares", matrix_of(c, offsetof(hw_citation_link, share)), "peaks",
                               matrix_of(c, offsetof(hw_citation_link, peak)), "scores",
                               matrix_of(c, offsetof(hw_citation_link, score)));

@@ -68,9 +68,9 @@ static char *add_name(const char *run, const char *name) {
 }
 
 hw_err report_gather(report *r, const hw_attribution *const *list, size_t n, hw_error *err) {
-    char *run, **grown = realloc(r->runs, (r->n + 1) * sizeof *grown);
-    if (!grown) return fail_memory(err);
-    r->runs = grown;
+    char *run, **resized = realloc(r->runs, (r->n + 1) * sizeof *resized);
+    if (!resized) return fail_memory(err);
+    r->runs = resized;
     hw_err rc = hw_document_json(&run, NULL, hw_attribution_run(list[0]), NULL, list, n, err);
     if (rc != HW_OK) return rc;
     if (r->name) {

@@ -40,7 +40,7 @@ static json_t *methods_json(const hw_model_info *model) {
         const hw_method_info *m = hw_method_at(i);
         list = hw__json_append(list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "name", m->name, "summary",
                                               m->summary, "needs", m->needs, "cost", m->cost, "reference", m->reference,
-                                              "blind", m->blind, "traits", traits_json(m->traits), "problem",
+                                              "limitations", m->limitations, "traits", traits_json(m->traits), "problem",
                                               model ? hw_method_problem(m, model) : ""));
     }
     return list;

@@ -7,7 +7,7 @@
 #include <jansson.h>
 
 /* Maximum number of methods in one command or one request. */
-enum { MOST_METHODS = 16 };
+enum { MAX_METHODS = 16 };
 
 /* {"methods", "options", "settings", "filters", "segmenters", "measures", "formats"}; `model` NULL: no method has a problem. NULL: no memory. */
 json_t *tables_json(const hw_model_info *model);

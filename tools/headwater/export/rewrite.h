@@ -13,9 +13,9 @@ typedef struct rewritten {
     size_t n_bytes;
 } rewritten;
 
-enum { MOST_REWRITTEN = 32 };
+enum { MAX_REWRITTEN = 32 };
 typedef struct rewritten_list {
-    rewritten at[MOST_REWRITTEN]; /* [n] */
+    rewritten at[MAX_REWRITTEN]; /* [n] */
     size_t n;
 } rewritten_list;
 

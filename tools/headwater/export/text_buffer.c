@@ -4,21 +4,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEAST_ROOM = 256 };
+enum { MIN_CAPACITY = 256 };
 
 /* Reserves `n` more bytes and a terminator. */
 static bool reserve(buffer *b, size_t n) {
     if (b->failed) return false;
-    if (n < b->room - b->n) return true; /* room - n counts the terminator */
-    size_t room = b->room ? b->room : LEAST_ROOM;
-    while (room - b->n <= n && room <= SIZE_MAX / 2) room *= 2;
-    char *grown = room - b->n > n ? realloc(b->bytes, room) : NULL;
-    if (!grown) {
+    if (n < b->capacity - b->n) return true; /* room - n counts the terminator */
+    size_t capacity = b->capacity ? b->capacity : MIN_CAPACITY;
+    while (capacity - b->n <= n && capacity <= SIZE_MAX / 2) capacity *= 2;
+    char *resized = capacity - b->n > n ? realloc(b->bytes, capacity) : NULL;
+    if (!resized) {
         b->failed = true;
         return false;
     }
-    b->bytes = grown;
-    b->room = room;
+    b->bytes = resized;
+    b->capacity = capacity;
     return true;
 }
 

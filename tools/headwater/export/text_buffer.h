@@ -8,7 +8,7 @@
 
 typedef struct buffer {
     char *bytes; /* [n] malloc'd with a terminator appended; NULL while empty */
-    size_t n, room;
+    size_t n, capacity;
     bool failed; /* something is missing because memory ran out */
 } buffer;
 

@@ -73,7 +73,7 @@ static void show_glyph(GString *text, const glyph *g, bool shaded) {
     if (g->kind != GLYPH_NEWLINE || shaded) g_string_append_len(text, g->utf8, (gssize)g->n_bytes);
 }
 
-static bool read_prompt(passage *t, const chart *c, const joined *from) {
+static bool read_prompt(passage *t, const chart *c, const token_text *from) {
     bool ok = true;
     for (size_t at = 0, token = 0; ok && at < from->n;) {
         while (token < from->n_tokens && from->end[token] <= at) token++;
@@ -216,7 +216,7 @@ static void passage_free(passage *t) {
     free(t->stretches);
 }
 
-static bool write_prompt(frame *f, const joined *text, const shader *colors) {
+static bool write_prompt(frame *f, const token_text *text, const shader *colors) {
     passage t = {.text = g_string_new(NULL)};
     bool ok = read_prompt(&t, f->chart, text);
     if (ok) write_passage(f, &t, colors);
@@ -239,8 +239,8 @@ static bool write_completion(frame *f, const shader *colors) {
 }
 
 static hw_err draw(page *p, const chart *c, hw_error *err) {
-    joined text;
-    bool ok = joined_new(&text, c->p->run, picture_n_tokens(c->p)), fits = ok && text.n <= MAX_BYTES;
+    token_text text;
+    bool ok = token_text_new(&text, c->p->run, picture_n_tokens(c->p)), fits = ok && text.n <= MAX_BYTES;
     if (fits) {
         frame f = frame_begin(p, c, NOTE_TOP);
         shader colors = chart_shader(c);
@@ -255,7 +255,7 @@ static hw_err draw(page *p, const chart *c, hw_error *err) {
                  "segments (--by paragraph)",
                  text.n, MAX_BYTES);
     }
-    if (ok || fits) joined_free(&text);
+    if (ok || fits) token_text_free(&text);
     if (!ok) p->failed = true;
     return ok && !fits ? HW_ERR_ARGUMENT : HW_OK;
 }

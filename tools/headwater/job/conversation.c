@@ -43,10 +43,10 @@ static int add_system(conversation *c, const char *text, const input *prompt) {
 static int read_template(input *out, const char *path) {
     if (!input_read(out, "chat template", path)) return STATUS_FAILED;
     if (out->n == 0 || memchr(out->bytes, 0, out->n)) return fail("chat template %s: it must be text, and not empty", path);
-    char *grown = realloc(out->bytes, out->n + 1);
-    if (!grown) return fail("no memory for the chat template");
-    grown[out->n] = 0;
-    out->bytes = grown;
+    char *resized = realloc(out->bytes, out->n + 1);
+    if (!resized) return fail("no memory for the chat template");
+    resized[out->n] = 0;
+    out->bytes = resized;
     return STATUS_DONE;
 }
 

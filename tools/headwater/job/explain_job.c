@@ -26,7 +26,7 @@ static int add_method(job *j, const char *name) {
     if (!hw_method_find(name)) return refuse_method(j, name);
     for (size_t i = 0; i < j->n_methods; i++)
         if (strcmp(j->methods[i], name) == 0) return misuse(j->command, "--method names %s twice", name);
-    if (j->n_methods == MOST_METHODS) return misuse(j->command, "--method takes at most %d methods", MOST_METHODS);
+    if (j->n_methods == MAX_METHODS) return misuse(j->command, "--method takes at most %d methods", MAX_METHODS);
     j->methods[j->n_methods++] = name;
     return STATUS_DONE;
 }
@@ -51,7 +51,7 @@ static int check_filters(const job *j, const char *option, const char *list) {
 
 static bool gives_shares(const job *j, const char *method) {
     hw_method_params params = job_params(j);
-    return hw_method_heeds(hw_method_find(method), &params) & HW_GIVES_SHARES;
+    return hw_method_active_traits(hw_method_find(method), &params) & HW_GIVES_SHARES;
 }
 
 /* The given option that applies to shares only; NULL: none was given. */
@@ -73,7 +73,7 @@ static int check_answer(const job *j) {
     if (!j->o->answer_by) return STATUS_DONE;
     if (j->o->token)
         return misuse(j->command, "--token and --answer-by both say which tokens to show: give one of them");
-    return cut_check(j->command, "--answer-by", j->o->answer_by);
+    return prompt_split_check(j->command, "--answer-by", j->o->answer_by);
 }
 
 /* ------------------------------------------------------------------ the job */
@@ -88,7 +88,7 @@ static settings_use use_of(const job *j) {
 
 static int check_settings(const job *j) {
     settings_use use = use_of(j);
-    return heed_check(&use);
+    return unused_settings_check(&use);
 }
 
 int job_prepare(job *j, const options *o, const char *command) {
@@ -152,7 +152,7 @@ static void report_lost(job *j, const char *method, const char *why) {
 
 /* Methods that were named explicitly but that the model does not support are removed with a message; the last one is
  * kept and fails. */
-static void lose_impossible(job *j) {
+static void drop_unsupported(job *j) {
     for (size_t i = j->n_methods; j->model && GIVEN(j->o, method) && i-- > 0;) {
         const char *problem = hw_method_problem(hw_method_find(j->methods[i]), hw_model_describe(j->model));
         if (!*problem || j->n_methods == 1) continue;
@@ -167,7 +167,7 @@ static bool is_possible(const job *j, const char *method, const hw_trace *trace)
     hw_method_params params = job_params(j);
     uint32_t needed = hw_method_signals(method, &params);
     if (of_shares(j->o) && !gives_shares(j, method)) return false;
-    if (j->one_method && !heed_all(&use, method)) return false;
+    if (j->one_method && !unused_settings_none(&use, method)) return false;
     for (int s = 0; trace && s < HW_N_SIGNALS; s++)
         if (needed & 1u << s && !hw_trace_has(trace, (hw_signal)s)) return false;
     return !j->model || !*hw_method_problem(hw_method_find(method), hw_model_describe(j->model));
@@ -175,7 +175,7 @@ static bool is_possible(const job *j, const char *method, const hw_trace *trace)
 
 /* Removes default methods that this run or view does not support. If none is supported, keeps one to report why: the
  * first if only one is wanted, else the last, which has the fewest requirements. */
-static void keep_possible(job *j, const hw_trace *trace) {
+static void keep_supported(job *j, const hw_trace *trace) {
     size_t n_possible = 0;
     for (size_t i = 0; i < j->n_methods; i++) n_possible += is_possible(j, j->methods[i], trace);
     size_t stays = j->one_method ? 0 : j->n_methods - 1;
@@ -185,8 +185,8 @@ static void keep_possible(job *j, const hw_trace *trace) {
 }
 
 void job_choose_methods(job *j) {
-    keep_possible(j, NULL);
-    lose_impossible(j);
+    keep_supported(j, NULL);
+    drop_unsupported(j);
 }
 
 /* ------------------------------------------------------------------ explaining */
@@ -197,7 +197,7 @@ static void show_progress(void *ctx, hw_stage stage, size_t done, size_t total) 
 
 static bool stop_explaining(void *ctx) { return ((const job *)ctx)->stoppable && interrupt_seen(); }
 
-hw_err job_explainer(hw_explainer **out, job *j, const char *const *methods, size_t n, const cut *split, hw_error *err) {
+hw_err job_explainer(hw_explainer **out, job *j, const char *const *methods, size_t n, const prompt_split *split, hw_error *err) {
     hw_explainer_params keeping = hw_explainer_params_default();
     hw_method_params params = job_params(j);
     hw_explainer *made;
@@ -208,7 +208,7 @@ hw_err job_explainer(hw_explainer **out, job *j, const char *const *methods, siz
     hw_err rc = hw_explainer_new(&made, &keeping, err);
     if (rc != HW_OK) return rc;
     for (size_t i = 0; i < n && rc == HW_OK; i++) rc = hw_explainer_add(made, methods[i], &params, err);
-    if (rc == HW_OK && split) rc = cut_split(made, split, j->whole, err);
+    if (rc == HW_OK && split) rc = prompt_split_apply(made, split, j->whole, err);
     if (rc != HW_OK) {
         hw_explainer_free(made);
         return rc;
@@ -224,7 +224,7 @@ int job_explain(job *j, const hw_trace *trace, bool stoppable) {
     hw_error err;
     j->stoppable = stoppable;
     if (!j->explainer) {
-        keep_possible(j, trace);
+        keep_supported(j, trace);
         if (job_explainer(&j->explainer, j, j->methods, j->n_methods, j->split, &err) != HW_OK) return job_fail(j, &err);
     }
     for (size_t i = 0, n = j->n_methods; i < n; i++) {
@@ -239,7 +239,7 @@ int job_explain(job *j, const hw_trace *trace, bool stoppable) {
         }
     }
     progress_erase(&j->bar);
-    if (j->whole && j->split && !j->o->quiet) cut_remark(hw_explainer_segments(j->explainer));
+    if (j->whole && j->split && !j->o->quiet) prompt_split_remark(hw_explainer_segments(j->explainer));
     return STATUS_DONE;
 }
 
@@ -263,7 +263,7 @@ int job_finish(job *j, const hw_attribution *const *list, size_t n) {
 }
 
 int job_finish_made(job *j) {
-    const hw_attribution *list[MOST_METHODS] = {0};
+    const hw_attribution *list[MAX_METHODS] = {0};
     for (size_t i = 0; i < j->n_made; i++) list[i] = j->made[i];
     return job_finish(j, list, j->n_made);
 }

@@ -19,17 +19,17 @@ typedef struct job {
     hw_model *model;         /* owned; NULL if no model runs. Some methods run it again */
     hw_explainer *explainer; /* owned: the methods and their columns; NULL: job_explain() makes it */
     hw_keep keep;            /* what a captured trace keeps; job_prepare() sets every row, for any columns */
-    const cut *split;        /* borrowed: how to split the prompt into columns; NULL: each token is a column */
+    const prompt_split *split;        /* borrowed: how to split the prompt into columns; NULL: each token is a column */
     bool whole;              /* tokens of no segment are one more column */
     bool stoppable;          /* Ctrl-C stops the methods */
     const int32_t *groups;   /* borrowed: segment of each prompt token, set by job_group(); NULL: none */
     size_t n_groups;
     char *method_text;                  /* the list, split into names */
-    const char *methods[MOST_METHODS];  /* [n_methods] */
-    hw_attribution *made[MOST_METHODS]; /* [n_made] owned */
+    const char *methods[MAX_METHODS];  /* [n_methods] */
+    hw_attribution *made[MAX_METHODS]; /* [n_made] owned */
     size_t n_methods, n_made;
     struct report *report; /* borrowed: collects what -o would save; NULL: saved directly */
-    bool hush;             /* tokens are not printed as they arrive */
+    bool no_token_output;             /* tokens are not printed as they arrive */
     bool lost;             /* a method failed, others succeeded */
     bool through;          /* contributions are followed through the answer's own tokens, as set by --through */
     bool one_method;       /* of the default methods, only the first that is supported and to which the given settings
@@ -50,7 +50,7 @@ hw_method_params job_params(const job *j);
 void job_choose_methods(job *j);
 /* An explainer of methods [n] with the job's settings, whose columns are split by `split` (NULL: tokens, or the segments of
  * job_group()). Errors: as hw_explainer_add(). */
-hw_err job_explainer(hw_explainer **out, job *j, const char *const *methods, size_t n, const cut *split, hw_error *err);
+hw_err job_explainer(hw_explainer **out, job *j, const char *const *methods, size_t n, const prompt_split *split, hw_error *err);
 
 /* Makes the result of every method. `stoppable`: Ctrl-C ends it. If there are several, those that fail are reported and
  * removed from `methods` and `made`. */

@@ -39,7 +39,7 @@ typedef struct trial {
     hw_run_params run;
     const char *const *methods; /* [n_methods] */
     size_t n_methods;
-    const cut *split;
+    const prompt_split *split;
     char text[96]; /* the options that the user would have to give */
 } trial;
 
@@ -54,7 +54,7 @@ static bool fits(job *j, const trial *t, hw_estimate *e) {
 
 /* One row per change: false if it does not apply. */
 static bool by_sentence(job *j, trial *t) {
-    static const cut sentences = {.by = "sentence"};
+    static const prompt_split sentences = {.by = "sentence"};
     t->split = &sentences;
     snprintf(t->text, sizeof t->text, "--by sentence");
     return !j->split;
@@ -81,18 +81,18 @@ static bool fewer_tokens(job *j, trial *t) {
 
 /* The longest prefix of the prompt that fits, by bisection; cut at any byte. */
 static bool shorter_prompt(job *j, trial *t) {
-    size_t least = 0, most = t->run.prompt_bytes, n_tokens = 0;
+    size_t min = 0, max = t->run.prompt_bytes, n_tokens = 0;
     hw_estimate e;
-    while (most - least > 1 + t->run.prompt_bytes / 64) {
-        t->run.prompt_bytes = least + (most - least) / 2;
+    while (max - min > 1 + t->run.prompt_bytes / 64) {
+        t->run.prompt_bytes = min + (max - min) / 2;
         if (fits(j, t, &e)) {
-            least = t->run.prompt_bytes;
+            min = t->run.prompt_bytes;
             n_tokens = e.n_prompt;
         } else {
-            most = t->run.prompt_bytes;
+            max = t->run.prompt_bytes;
         }
     }
-    t->run.prompt_bytes = least;
+    t->run.prompt_bytes = min;
     snprintf(t->text, sizeof t->text, "a prompt of at most %zu tokens", n_tokens);
     return n_tokens > 0;
 }
@@ -107,18 +107,18 @@ static bool shorter_for_logit(job *j, trial *t) {
 
 static bool (*const changes[])(job *, trial *) = {by_sentence, logit_alone, fewer_tokens, shorter_prompt,
                                                         shorter_for_logit};
-enum { N_CHANGES = sizeof changes / sizeof *changes, MOST_NAMED = 2 };
+enum { N_CHANGES = sizeof changes / sizeof *changes, MAX_NAMED = 2 };
 
 /* "--method logit (412 MB) or -n 8 (498 MB)"; "" if nothing fits. */
-static void list_changes(char *out, size_t room, job *j, const trial *from) {
+static void list_changes(char *out, size_t capacity, job *j, const trial *from) {
     size_t at = 0, n = 0;
     out[0] = 0;
-    for (size_t i = 0; i < N_CHANGES && n < MOST_NAMED && at < room; i++) {
+    for (size_t i = 0; i < N_CHANGES && n < MAX_NAMED && at < capacity; i++) {
         char size[32];
         hw_estimate e;
         trial t = *from;
         if (!changes[i](j, &t) || !fits(j, &t, &e)) continue;
-        at += (size_t)snprintf(out + at, room - at, "%s%s (%s)", n++ ? " or " : "", t.text, size_text(size, e.total));
+        at += (size_t)snprintf(out + at, capacity - at, "%s%s (%s)", n++ ? " or " : "", t.text, size_text(size, e.total));
     }
 }
 

@@ -34,13 +34,13 @@ static bool replace_parts(json_t *entry, const json_t *parts, size_t i, hw_error
     if (n == SIZE_MAX)
         return refuse(err, i, "each part of \"content\" must be {\"type\": \"text\", \"text\": ...}: images and the like are not read");
     char *text = malloc(n + 1);
-    json_t *joined = NULL;
+    json_t *token_text = NULL;
     if (text) {
         join_parts(text, parts);
-        joined = json_stringn(text, n);
+        token_text = json_stringn(text, n);
         free(text);
     }
-    if (!joined || json_object_set_new(entry, "content", joined) != 0) {
+    if (!token_text || json_object_set_new(entry, "content", token_text) != 0) {
         hw__fail_memory(err, "a message", n, 1);
         return false;
     }

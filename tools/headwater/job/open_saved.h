@@ -5,18 +5,18 @@
 #include "job/explain_job.h"
 #include "job/prompt_split.h"
 
-typedef struct saved {
+typedef struct saved_file {
     const char *path;
     hw_file_kind kind;
-} saved;
+} saved_file;
 
 /* Detects what a FILE argument is, and rejects options that do not apply to it. STATUS_DONE or the exit status. */
-int saved_find(saved *out, const char *path, const options *o, const char *command);
+int saved_file_find(saved_file *out, const char *path, const options *o, const char *command);
 
 /* Processes attributions [n], which are valid until it returns. */
-typedef int (*saved_use)(job *j, const hw_attribution *const *list, size_t n);
+typedef int (*saved_file_use)(job *j, const hw_attribution *const *list, size_t n);
 /* Opens the file, explains a trace or attention (by segments if `by` splits the prompt), and passes the attributions
  * on. `open`: called with the run as soon as it is known; may be NULL. */
-int saved_open(job *j, const saved *from, const cut *by, void (*open)(const job *j, const hw_run *run), saved_use use);
+int saved_file_open(job *j, const saved_file *from, const prompt_split *by, void (*open)(const job *j, const hw_run *run), saved_file_use use);
 
 #endif

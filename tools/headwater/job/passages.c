@@ -86,12 +86,12 @@ static void put_piece(input *prompt, hw_span *span, const piece *e) {
 int passages_build(input *prompt, passages *p, const char *question, bool chat) {
     static const char ask[] = "Question: ";
     const char *end = chat ? "" : "\nAnswer:";
-    size_t room = sizeof ask + strlen(question) + strlen(end);
+    size_t capacity = sizeof ask + strlen(question) + strlen(end);
     for (size_t i = 0; i < p->n; i++) { /* cannot overflow: the texts are in memory already */
         piece e = piece_of(p, i);
-        room += e.n_name + e.n_text + N_SEPARATOR + sizeof blank_line;
+        capacity += e.n_name + e.n_text + N_SEPARATOR + sizeof blank_line;
     }
-    *prompt = (input){.bytes = malloc(room)};
+    *prompt = (input){.bytes = malloc(capacity)};
     if (!prompt->bytes) return fail("no memory for a prompt of %zu passages", p->n);
     for (size_t i = 0; i < p->n; i++) {
         piece e = piece_of(p, i);

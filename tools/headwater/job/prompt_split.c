@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int cut_check(const char *command, const char *option, const char *by) {
+int prompt_split_check(const char *command, const char *option, const char *by) {
     char why[UNKNOWN_CAPACITY];
     if (*by == '/') return STATUS_DONE; /* the library checks regular expressions */
     for (size_t i = 0; i < hw_segmenter_count(); i++)
@@ -18,31 +18,31 @@ int cut_check(const char *command, const char *option, const char *by) {
                   hw__unknown_name(why, sizeof why, by, segmenter_names()));
 }
 
-int cut_read(cut *c, const options *o, const char *command, const char *standard) {
-    *c = (cut){.by = o->by ? o->by : o->spans ? NULL : standard, .spans = o->spans};
+int prompt_split_read(prompt_split *c, const options *o, const char *command, const char *default_value) {
+    *c = (prompt_split){.by = o->by ? o->by : o->spans ? NULL : default_value, .spans = o->spans};
     if (o->by && o->spans) return misuse(command, "--by and --spans both cut the prompt: give one of them");
     if (o->spans) return input_read(&c->json, "spans", o->spans) ? STATUS_DONE : STATUS_FAILED;
-    return c->by ? cut_check(command, "--by", c->by) : STATUS_DONE;
+    return c->by ? prompt_split_check(command, "--by", c->by) : STATUS_DONE;
 }
 
-void cut_free(cut *c) { free(c->json.bytes); }
+void prompt_split_free(prompt_split *c) { free(c->json.bytes); }
 
-hw_err cut_segments(hw_segments **out, const cut *c, const hw_run *run, hw_error *err) {
+hw_err prompt_split_segments(hw_segments **out, const prompt_split *c, const hw_run *run, hw_error *err) {
     if (!c->spans) return hw_segments_new(out, run, HW_SIDE_PROMPT, c->by, err);
     hw_err rc = hw_segments_from_json(out, run, HW_SIDE_PROMPT, c->json.bytes, c->json.n, err);
     return rc == HW_OK ? rc : hw__fail_in(err, rc, "spans %s", c->spans);
 }
 
-bool cut_is_given(const cut *c) { return c->by || c->json.bytes; }
+bool prompt_split_is_given(const prompt_split *c) { return c->by || c->json.bytes; }
 
-hw_err cut_split(hw_explainer *explainer, const cut *c, bool whole, hw_error *err) {
+hw_err prompt_split_apply(hw_explainer *explainer, const prompt_split *c, bool whole, hw_error *err) {
     char name[300];
     if (!c->spans) return hw_explainer_split(explainer, c->by, whole, err);
     snprintf(name, sizeof name, "spans %s", c->spans);
     return hw_explainer_split_spans(explainer, c->json.bytes, c->json.n, name, whole, err);
 }
 
-void cut_remark(const hw_segments *segments) {
+void prompt_split_remark(const hw_segments *segments) {
     size_t n_tokens, n = hw_segments_count(segments);
     const int32_t *groups = hw_segments_groups(segments, &n_tokens);
     bool *holds = calloc(n + 1, sizeof *holds);

@@ -6,28 +6,28 @@
 #include "cli/options.h"
 
 /* How to split: `by`, or the spans in `json`. */
-typedef struct cut {
+typedef struct prompt_split {
     const char *by;
     const char *spans; /* the file; NULL: none */
     input json; /* malloc'd if --spans is given */
-} cut;
+} prompt_split;
 
 /* Reads the options before any work is done; `standard` is the default (NULL: no split). STATUS_DONE or the exit
- * status. Free with cut_free() in either case. */
-int cut_read(cut *c, const options *o, const char *command, const char *standard);
-void cut_free(cut *c);
+ * status. Free with prompt_split_free() in either case. */
+int prompt_split_read(prompt_split *c, const options *o, const char *command, const char *default_value);
+void prompt_split_free(prompt_split *c);
 
 /* Whether it says how. */
-bool cut_is_given(const cut *c);
+bool prompt_split_is_given(const prompt_split *c);
 /* Cuts the prompt of a run. */
-hw_err cut_segments(hw_segments **out, const cut *c, const hw_run *run, hw_error *err);
+hw_err prompt_split_segments(hw_segments **out, const prompt_split *c, const hw_run *run, hw_error *err);
 /* Makes the segments the columns of an explainer: see hw_explainer_split(). */
-hw_err cut_split(hw_explainer *explainer, const cut *c, bool whole, hw_error *err);
+hw_err prompt_split_apply(hw_explainer *explainer, const prompt_split *c, bool whole, hw_error *err);
 
 /* Prints which segments contain no token. */
-void cut_remark(const hw_segments *segments);
+void prompt_split_remark(const hw_segments *segments);
 
 /* STATUS_DONE, or the exit status if the value of `option` is not a segmenter. */
-int cut_check(const char *command, const char *option, const char *by);
+int prompt_split_check(const char *command, const char *option, const char *by);
 
 #endif

@@ -51,7 +51,7 @@ int capture_check(const options *o, const char *command, const char **model) {
 static void take_token(void *ctx, const hw_run *run, size_t i) {
     listener *l = ctx;
     hw_token token = hw_run_token(run, i);
-    if (l->j->hush) return;
+    if (l->j->no_token_output) return;
     progress_erase(&l->j->bar);
     if (!l->started) show_title(&l->j->t, "Completion");
     l->started = true;
@@ -134,7 +134,7 @@ static int capture_chat(job *j, const char *path, const input *prompt, const con
     interrupt_catch();
     if (model_open(&j->model, j->o, path, &j->bar, &err) != HW_OK) return job_fail(j, &err);
     hw_trace *prefix;
-    int status = keep_open(j, &prefix);
+    int status = trace_state_open(j, &prefix);
     if (status == STATUS_DONE) status = capture(trace, prompt, prefix, &l);
     hw_trace_free(prefix);
     return status;

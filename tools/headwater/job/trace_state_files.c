@@ -22,22 +22,22 @@ static int check_state(const options *o) {
     return kind == HW_FILE_TRACE ? STATUS_DONE : fail("%s is no state: --state would overwrite it", o->state);
 }
 
-int keep_check(const options *o, const char *command, source from, const char *const *inputs, size_t n) {
+int trace_state_check(const options *o, const char *command, source from, const char *const *inputs, size_t n) {
     int status = STATUS_DONE;
-    const char *saved = from == FROM_TRACE ? NULL : o->trace;
-    if (GIVEN(o, precision) && !saved && !o->state)
+    const char *saved_file = from == FROM_TRACE ? NULL : o->trace;
+    if (GIVEN(o, precision) && !saved_file && !o->state)
         return misuse(command, "--trace-precision has nothing to act on: neither --trace nor --state names a file");
-    if (saved) status = output_check_path(command, saved, inputs, n);
+    if (saved_file) status = output_check_path(command, saved_file, inputs, n);
     if (status != STATUS_DONE || !o->state) return status;
     status = output_check_path(command, o->state, inputs, n);
-    if (status == STATUS_DONE) status = output_check_path(command, o->state, &saved, 1);
+    if (status == STATUS_DONE) status = output_check_path(command, o->state, &saved_file, 1);
     if (status == STATUS_DONE) status = output_check_path(command, o->state, o->output.at, o->output.n);
     return status == STATUS_DONE ? check_state(o) : status;
 }
 
 /* ------------------------------------------------------------------ state in */
 
-int keep_open(job *j, hw_trace **prefix) {
+int trace_state_open(job *j, hw_trace **prefix) {
     hw_error err;
     *prefix = NULL;
     if (!j->o->state || !is_there(j->o->state)) return STATUS_DONE;
@@ -57,7 +57,7 @@ static void show_rounding(const job *j, const hw_trace *trace, const char *path,
             moved, n_layers, moved * n_layers);
 }
 
-void keep_show_rounding(const job *j, const hw_trace *trace) {
+void trace_state_show_rounding(const job *j, const hw_trace *trace) {
     show_rounding(j, trace, "its rows", hw_trace_rounding(trace, HW_PRECISION_F32));
 }
 
@@ -81,7 +81,7 @@ static int save_state(job *j, const hw_trace *trace) {
     return there && serves ? STATUS_DONE : save(j, trace, j->o->state, j->model);
 }
 
-int keep_save(job *j, source from, const hw_trace *trace) {
+int trace_state_save(job *j, source from, const hw_trace *trace) {
     int status = STATUS_DONE;
     if (from != FROM_TRACE && j->o->trace) status = save(j, trace, j->o->trace, NULL);
     int kept = from == FROM_MODEL && j->o->state ? save_state(j, trace) : STATUS_DONE;

@@ -7,16 +7,16 @@
 
 /* Before the model loads: STATUS_DONE, or the exit status. `inputs` [n]: files that must not be overwritten; NULLs are
  * skipped. --trace is an output only if the run comes from another source. */
-int keep_check(const options *o, const char *command, source from, const char *const *inputs, size_t n);
+int trace_state_check(const options *o, const char *command, source from, const char *const *inputs, size_t n);
 
 /* Opens the file of --state if it exists and fits job.model: *prefix, else NULL. */
-int keep_open(job *j, hw_trace **prefix);
+int trace_state_open(job *j, hw_trace **prefix);
 
 /* Saves the trace, and the state if the file is new or supplied less than half of this prompt. Call right after the
  * run: the model must still hold its tokens. */
-int keep_save(job *j, source from, const hw_trace *trace);
+int trace_state_save(job *j, source from, const hw_trace *trace);
 
 /* Prints how much mass rounding moved in the rows of a trace from a file, if any. */
-void keep_show_rounding(const job *j, const hw_trace *trace);
+void trace_state_show_rounding(const job *j, const hw_trace *trace);
 
 #endif

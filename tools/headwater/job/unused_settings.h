@@ -15,9 +15,9 @@ typedef struct settings_use {
 
 /* Each explicitly set setting must apply to at least one of the methods. STATUS_DONE or STATUS_USAGE after printing the
  * reason. */
-int heed_check(const settings_use *use);
+int unused_settings_check(const settings_use *use);
 
 /* Whether all of them apply to a method. */
-bool heed_all(const settings_use *use, const char *method);
+bool unused_settings_none(const settings_use *use, const char *method);
 
 #endif

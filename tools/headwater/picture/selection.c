@@ -135,7 +135,7 @@ void picture_free(picture *p) { hw_view_free(p->view); }
 
 unsigned picture_traits(const picture *p) {
     const hw_method_info *info = hw_method_find(hw_attribution_method(p->a));
-    return info ? hw_method_heeds(info, hw_attribution_params(p->a)) : 0;
+    return info ? hw_method_active_traits(info, hw_attribution_params(p->a)) : 0;
 }
 
 bool picture_against_token(const picture *p) {

@@ -2,8 +2,6 @@
  * selection.h - one attribution with a selection of rows, layers and a filter, and the scale for drawing it.
  *
  * The terminal view (attribution_view.h) and the figures (figure/figure.h) both draw a picture.
- *
- * The folder headwater/picture/: the selection of an attribution that terminal views and figures draw.
  */
 #ifndef HW_PICTURE_SELECTION_H
 #define HW_PICTURE_SELECTION_H
@@ -59,7 +57,7 @@ bool picture_against_token(const picture *p);
 /* What logits are compared with, where that is not the mean: a token's label, or a note that it differs between the selected rows. */
 label picture_against(const picture *p, int width);
 
-/* Traits of the method that are active with these settings: hw_method_heeds(). */
+/* Traits of the method that are active with these settings: hw_method_active_traits(). */
 unsigned picture_traits(const picture *p);
 
 /* Index of the first token that can be selected: of the completion, or of all tokens if there is none. */

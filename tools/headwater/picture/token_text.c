@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool join(joined *text, const char *bytes, size_t n) {
+static bool join(token_text *text, const char *bytes, size_t n) {
     if (text->capacity - text->n < n) {
         size_t capacity = (text->n + n) * 2;
         char *resized = realloc(text->bytes, capacity);
@@ -31,7 +31,7 @@ static bool needs_gaps(const hw_run *run, size_t n) {
     return true;
 }
 
-static bool join_token(joined *text, const hw_run *run, size_t i, bool gaps) {
+static bool join_token(token_text *text, const hw_run *run, size_t i, bool gaps) {
     hw_token t = hw_run_token(run, i);
     const char *glue = gaps && i > 0 ? " " : "";
     if (i > 0 && i == hw_run_n_prompt(run)) glue = "▸"; /* the completion begins here */
@@ -45,18 +45,18 @@ static bool join_token(joined *text, const hw_run *run, size_t i, bool gaps) {
     return ok;
 }
 
-void joined_free(joined *text) {
+void token_text_free(token_text *text) {
     free(text->bytes);
     free(text->begin);
     free(text->end);
 }
 
-bool joined_new(joined *text, const hw_run *run, size_t n) {
-    *text = (joined){.n_tokens = n};
+bool token_text_new(token_text *text, const hw_run *run, size_t n) {
+    *text = (token_text){.n_tokens = n};
     text->begin = calloc(n + 1, sizeof *text->begin);
     text->end = calloc(n + 1, sizeof *text->end);
     bool ok = text->begin && text->end, gaps = needs_gaps(run, n);
     for (size_t i = 0; ok && i < n; i++) ok = join_token(text, run, i, gaps);
-    if (!ok) joined_free(text);
+    if (!ok) token_text_free(text);
     return ok;
 }

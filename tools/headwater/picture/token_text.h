@@ -6,15 +6,15 @@
 #include "headwater.h"
 
 /* The tokens' bytes joined. Between two tokens there may be a separator, which belongs to neither. */
-typedef struct joined {
+typedef struct token_text {
     char *bytes; /* [n] */
     size_t n, capacity;
     size_t *begin, *end; /* [n_tokens] */
     size_t n_tokens;
-} joined;
+} token_text;
 
 /* The first [n] tokens; tokens without text or id are named by their number. False when memory runs out. */
-bool joined_new(joined *text, const hw_run *run, size_t n);
-void joined_free(joined *text);
+bool token_text_new(token_text *text, const hw_run *run, size_t n);
+void token_text_free(token_text *text);
 
 #endif

@@ -17,7 +17,7 @@ struct deadlines {
     pthread_cond_t ended;
     pthread_t thread;
     bool ends;
-    entry entries[MOST_CONNECTIONS];
+    entry entries[MAX_CONNECTIONS];
 };
 
 static time_t now(void) {
@@ -34,7 +34,7 @@ static int socket_of(struct MHD_Connection *connection) {
 static void set(deadlines *d, struct MHD_Connection *connection, time_t before) {
     int fd = socket_of(connection);
     pthread_mutex_lock(&d->mutex);
-    for (size_t i = 0; i < MOST_CONNECTIONS && fd >= 0; i++)
+    for (size_t i = 0; i < MAX_CONNECTIONS && fd >= 0; i++)
         if (d->entries[i].fd == fd) d->entries[i].before = before;
     pthread_mutex_unlock(&d->mutex);
 }
@@ -53,7 +53,7 @@ void deadlines_on_connection(void *ctx, struct MHD_Connection *connection, void 
     if (code == MHD_CONNECTION_NOTIFY_CLOSED && mine) {
         *mine = (entry){.fd = -1};
     } else if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        for (size_t i = 0; i < MOST_CONNECTIONS && !mine; i++)
+        for (size_t i = 0; i < MAX_CONNECTIONS && !mine; i++)
             if (d->entries[i].fd < 0) mine = &d->entries[i];
         if (mine) *mine = (entry){socket_of(connection), now() + REQUEST_SECONDS};
         *slot = mine;
@@ -63,7 +63,7 @@ void deadlines_on_connection(void *ctx, struct MHD_Connection *connection, void 
 
 static void close_late(deadlines *d) {
     time_t at = now();
-    for (size_t i = 0; i < MOST_CONNECTIONS; i++) {
+    for (size_t i = 0; i < MAX_CONNECTIONS; i++) {
         entry *e = &d->entries[i];
         if (e->fd < 0 || !e->before || at < e->before) continue;
         shutdown(e->fd, SHUT_RDWR); /* its thread sees the end of input and closes it */
@@ -87,7 +87,7 @@ static void *work(void *ctx) {
 deadlines *deadlines_new(void) {
     deadlines *d = calloc(1, sizeof *d);
     if (!d) return NULL;
-    for (size_t i = 0; i < MOST_CONNECTIONS; i++) d->entries[i].fd = -1;
+    for (size_t i = 0; i < MAX_CONNECTIONS; i++) d->entries[i].fd = -1;
     pthread_mutex_init(&d->mutex, NULL);
     pthread_cond_init(&d->ended, NULL);
     if (pthread_create(&d->thread, NULL, work, d) == 0) return d;

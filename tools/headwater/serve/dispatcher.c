@@ -40,8 +40,8 @@ typedef struct running {
 
 /* ------------------------------------------------------------------ files on their way */
 
-static void folder_path(const dispatcher *d, const char *name, char *out, size_t room) {
-    snprintf(out, room, "%s/%s", d->folder, name);
+static void folder_path(const dispatcher *d, const char *name, char *out, size_t capacity) {
+    snprintf(out, capacity, "%s/%s", d->folder, name);
 }
 
 /* Removes files left by a process that has ended. */
@@ -287,7 +287,7 @@ static void settle_run(running *r, const char *died) {
 static bool is_closing(void *ctx) { return queue_is_closed(((dispatcher *)ctx)->queue); }
 
 /* Starts a new process after one has ended. False with the reason. */
-static bool start_again(dispatcher *d, hw_error *err) {
+static bool restart(dispatcher *d, hw_error *err) {
     engine_waiting waiting = {.stop = is_closing, .ctx = d};
     empty_folder(d);
     return engine_process_start(d->engine, &waiting, err);
@@ -297,7 +297,7 @@ static bool start_again(dispatcher *d, hw_error *err) {
 static void fail_task(running *r) {
     char why[400], text[500];
     bool unread = r->d->engine->channel.in.failed; /* it was ended because its frames can no longer be read */
-    engine_process_bury(r->d->engine, why, sizeof why);
+    engine_process_reap(r->d->engine, why, sizeof why);
     if (unread) snprintf(why, sizeof why, "the server has no memory for what it sent");
     if (r->killed) snprintf(why, sizeof why, "it was ended because it did not stop within %.0f s", ABANDONED_S);
     error_set(&r->task->error, ERR_ENGINE_ENDED, "the engine's process ended during this job: %s", why);
@@ -336,13 +336,13 @@ static bool do_task(dispatcher *d, task *t) {
 /* Detects between tasks that the process has ended. */
 static void watch_engine(dispatcher *d) {
     char why[400];
-    if (!d->engine->pid || engine_process_lives(d->engine, why, sizeof why)) return;
+    if (!d->engine->pid || engine_process_is_alive(d->engine, why, sizeof why)) return;
     if (!d->quiet) message("the engine's process ended: %s; it is started again", why);
 }
 
 static void run_task(dispatcher *d, task *t) {
     watch_engine(d);
-    bool there = d->engine->pid != 0 || start_again(d, &t->error);
+    bool there = d->engine->pid != 0 || restart(d, &t->error);
     bool done = there && do_task(d, t);
     if (!done && queue_is_closed(d->queue)) error_set(&t->error, ERR_CLOSING, "the server is stopping");
     queue_done(d->queue); /* before the client gets the result: from then on the job no longer exists */
@@ -361,7 +361,7 @@ static void *work(void *ctx) {
             may_start = true;
         }
         watch_engine(d);
-        if (!d->engine->pid && may_start && !queue_is_closed(d->queue)) may_start = start_again(d, &ignored);
+        if (!d->engine->pid && may_start && !queue_is_closed(d->queue)) may_start = restart(d, &ignored);
     }
     if (!engine_process_end(d->engine)) message("the engine's process did not end as it should");
     return NULL;

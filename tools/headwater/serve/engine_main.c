@@ -108,13 +108,13 @@ static bool read_task(worker *w, engine_task *t, const buffer *text) {
     t->wants_events = json_is_true(json_object_get(t->json, "events"));
     snprintf(w->folder, sizeof w->folder, "%s", text_in(t->json, "folder"));
     if (t->kind == TASK_EXPLAIN) return request_explain(&t->explain, body, &t->error);
-    if (t->kind == TASK_AGAIN) return request_again(&t->again, body, &t->error);
+    if (t->kind == TASK_REEXPLAIN) return request_reexplain(&t->again, body, &t->error);
     return t->kind == TASK_EXPORT || request_check(&t->check, body, &t->error);
 }
 
 static void do_task(worker *w, const buffer *text) {
     static bool (*const work[N_TASK_KINDS])(worker *, engine_task *) = {[TASK_EXPLAIN] = explain_work,
-                                                                        [TASK_AGAIN] = again_work,
+                                                                        [TASK_REEXPLAIN] = reexplain_work,
                                                                         [TASK_CHECK] = check_work,
                                                                         [TASK_EXPORT] = export_work};
     engine_task t = {.done_type = FRAME_DONE};

@@ -132,7 +132,7 @@ bool engine_process_start(engine_process *e, const engine_waiting *waiting, hw_e
         if (stopped) error_set(err, HW_ERR_CANCELLED, "stopped while the model was loaded");
         if (got >= 0 && state == 0 && !stopped) continue;
         engine_process_kill(e);
-        engine_process_bury(e, why, sizeof why);
+        engine_process_reap(e, why, sizeof why);
         if (got < 0) error_set(err, HW_ERR_ENGINE, "the engine's process ended while it loaded the model: %s", why);
         return false;
     }
@@ -165,14 +165,14 @@ static void describe_end(char *why, size_t n, int status, const char *last_line)
     }
 }
 
-void engine_process_bury(engine_process *e, char *why, size_t n) {
+void engine_process_reap(engine_process *e, char *why, size_t n) {
     if (!e->pid) return;
     int status = wait_end(e, 0.5); /* the channel ends shortly before the process does */
     describe_end(why, n, status, e->last_line);
     channel_close(&e->channel);
 }
 
-bool engine_process_lives(engine_process *e, char *why, size_t n) {
+bool engine_process_is_alive(engine_process *e, char *why, size_t n) {
     int status;
     why[0] = 0;
     if (!e->pid) return false;

@@ -33,10 +33,10 @@ typedef struct engine_waiting {
  * same as before, or `stop` returned true. */
 bool engine_process_start(engine_process *e, const engine_waiting *waiting, hw_error *err);
 /* Whether the process is alive; if it has ended, *why [n] says how. */
-bool engine_process_lives(engine_process *e, char *why, size_t n);
+bool engine_process_is_alive(engine_process *e, char *why, size_t n);
 /* Reaps a process whose channel has ended (kills it if it does not end by itself), and says how it ended: "signal 11
  * (Segmentation fault)". */
-void engine_process_bury(engine_process *e, char *why, size_t n);
+void engine_process_reap(engine_process *e, char *why, size_t n);
 void engine_process_kill(engine_process *e); /* its channel then ends */
 /* Ends the process, by force after a moment. False: it did not exit cleanly. Call from the thread that started it,
  * before that thread ends: the kernel kills the process with that thread. */

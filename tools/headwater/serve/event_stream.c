@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { MOST_WAITING = 32 << 20, PATIENCE_MS = 5000 };
+enum { MAX_WAITING = 32 << 20, PATIENCE_MS = 5000 };
 
 bool events_init(events *e, bool wanted) {
     *e = (events){.wanted = wanted};
@@ -40,7 +40,7 @@ static size_t unread(const events *e) { return e->waiting.n - e->at; }
 void events_send(events *e, const char *name, const char *json) {
     struct timespec until = in_ms(PATIENCE_MS);
     pthread_mutex_lock(&e->mutex);
-    while (e->wanted && !e->gone && unread(e) >= MOST_WAITING)
+    while (e->wanted && !e->gone && unread(e) >= MAX_WAITING)
         if (pthread_cond_timedwait(&e->changed, &e->mutex, &until) == ETIMEDOUT) e->gone = true;
     if (e->wanted && !e->gone && !e->ended) {
         const char *const parts[] = {"event: ", name, "\ndata: ", json, "\n\n"};
@@ -66,14 +66,14 @@ bool events_gone(events *e) {
 }
 
 /* Frees the buffer as soon as everything in it was read. */
-static long take(events *e, char *to, size_t room) {
-    size_t n = unread(e) < room ? unread(e) : room;
+static long take(events *e, char *to, size_t capacity) {
+    size_t n = unread(e) < capacity ? unread(e) : capacity;
     memcpy(to, e->waiting.bytes + e->at, n);
     e->at += n;
     if (unread(e) == 0) {
         buffer_free(&e->waiting);
         e->at = 0;
-    } else if (e->at >= MOST_WAITING) {
+    } else if (e->at >= MAX_WAITING) {
         memmove(e->waiting.bytes, e->waiting.bytes + e->at, unread(e));
         e->waiting.n -= e->at;
         e->at = 0;
@@ -82,14 +82,14 @@ static long take(events *e, char *to, size_t room) {
     return (long)n;
 }
 
-long events_read(events *e, char *to, size_t room, int wait_ms) {
+long events_read(events *e, char *to, size_t capacity, int wait_ms) {
     struct timespec until = in_ms(wait_ms);
     long n = 0;
     pthread_mutex_lock(&e->mutex);
     while (unread(e) == 0 && !e->ended && !e->gone)
         if (pthread_cond_timedwait(&e->changed, &e->mutex, &until) != 0) break;
     if (unread(e) > 0 && !e->gone) {
-        n = take(e, to, room);
+        n = take(e, to, capacity);
     } else if (e->ended || e->gone) {
         n = -1;
     }

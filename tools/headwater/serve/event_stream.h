@@ -30,9 +30,9 @@ void events_end(events *e);
 /* Whether the client has stopped reading. */
 bool events_gone(events *e);
 
-/* Called by the client's thread. Copies up to `room` bytes, waiting at most `wait_ms`. 0: timeout; -1: the stream has
+/* Called by the client's thread. Copies up to `capacity` bytes, waiting at most `wait_ms`. 0: timeout; -1: the stream has
  * ended. */
-long events_read(events *e, char *to, size_t room, int wait_ms);
+long events_read(events *e, char *to, size_t capacity, int wait_ms);
 void events_leave(events *e);
 
 #endif

@@ -33,7 +33,7 @@ typedef struct making {
     bool began;              /* the prompt is decoded */
     bool failed;             /* the run has failed: t->error has the reason */
     size_t n_tokens;
-    double told; /* when progress was last sent, clock_seconds() */
+    double sent_at; /* when progress was last sent, clock_seconds() */
 } making;
 
 /* ------------------------------------------------------------------ events */
@@ -100,8 +100,8 @@ static void on_token(void *ctx, const hw_run *run, size_t i) {
 static void on_progress(void *ctx, hw_stage stage, size_t done, size_t total) {
     making *m = ctx;
     double now = clock_seconds();
-    if (stage != HW_STAGE_PREFILL || (done < total && now - m->told < PROGRESS_S)) return;
-    m->told = now;
+    if (stage != HW_STAGE_PREFILL || (done < total && now - m->sent_at < PROGRESS_S)) return;
+    m->sent_at = now;
     send(m, "prefill", json_pack("{s:I, s:I, s:I}", "job", (json_int_t)m->t->id, "done", (json_int_t)done, "total",
                                  (json_int_t)total));
 }
@@ -195,7 +195,7 @@ static hw_err capture(making *m, hw_trace **trace, hw_error *err) {
 /* ------------------------------------------------------------------ when it is whole */
 
 /* Returns the number of results; methods that fail are left out if at least one succeeds. */
-static size_t explain_all(making *m, const hw_trace *trace, hw_attribution *made[MOST_METHODS], hw_error *err) {
+static size_t explain_all(making *m, const hw_trace *trace, hw_attribution *made[MAX_METHODS], hw_error *err) {
     size_t n = 0;
     for (size_t i = 0; i < m->choice.n; i++)
         if (hw_explainer_result(&made[n], m->explainer, i, trace, err) == HW_OK) n++;
@@ -218,7 +218,7 @@ static bool save(making *m, const hw_trace *trace, hw_attribution *const *made, 
 
 /* Takes ownership of the trace. */
 static bool finish(making *m, hw_trace *trace) {
-    hw_attribution *made[MOST_METHODS] = {NULL};
+    hw_attribution *made[MAX_METHODS] = {NULL};
     m->t->error = (hw_error){.code = HW_ERR_CANCELLED, .msg = "stopped"};
     size_t n = explain_all(m, trace, made, &m->t->error);
     bool ok = n > 0 && save(m, trace, made, n);

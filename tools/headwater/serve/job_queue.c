@@ -10,7 +10,7 @@
 struct queue {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    task *waiting[MOST_TASKS_WAITING]; /* [n] oldest first */
+    task *waiting[MAX_TASKS_WAITING]; /* [n] oldest first */
     size_t n;
     task *running; /* borrowed from the dispatcher */
     int64_t last_id;
@@ -106,12 +106,12 @@ void queue_free(queue *q) {
 }
 
 /* Sends the number of tasks ahead: 0 means running. Call with the mutex held. */
-static void tell_position(task *t, size_t position) {
+static void send_position(task *t, size_t position) {
     send_json(t, "queued", json_pack("{s:I, s:I}", "job", (json_int_t)t->id, "position", (json_int_t)position));
 }
 
-static void tell_positions(queue *q) {
-    for (size_t i = 0; i < q->n; i++) tell_position(q->waiting[i], i + (q->running != NULL));
+static void send_positions(queue *q) {
+    for (size_t i = 0; i < q->n; i++) send_position(q->waiting[i], i + (q->running != NULL));
 }
 
 bool queue_add(queue *q, task *t, hw_error *err) {
@@ -119,14 +119,14 @@ bool queue_add(queue *q, task *t, hw_error *err) {
     pthread_mutex_lock(&q->mutex);
     if (atomic_load(&q->closed)) {
         ok = error_set(err, ERR_CLOSING, "the server is stopping");
-    } else if (q->n == MOST_TASKS_WAITING) {
-        ok = error_set(err, ERR_BUSY, "%d jobs are waiting already: try again later", MOST_TASKS_WAITING);
+    } else if (q->n == MAX_TASKS_WAITING) {
+        ok = error_set(err, ERR_BUSY, "%d jobs are waiting already: try again later", MAX_TASKS_WAITING);
     } else {
         atomic_fetch_add(&t->refs, 1);
         t->queue = q;
         t->id = ++q->last_id;
         q->waiting[q->n++] = t;
-        tell_position(t, q->n - 1 + (q->running != NULL));
+        send_position(t, q->n - 1 + (q->running != NULL));
         pthread_cond_signal(&q->changed);
     }
     pthread_mutex_unlock(&q->mutex);
@@ -155,8 +155,8 @@ task *queue_take(queue *q, int wait_ms) {
         if (pthread_cond_timedwait(&q->changed, &q->mutex, &until) != 0) break;
     if (q->n > 0 && !atomic_load(&q->closed)) {
         t = q->running = take_out(q, 0);
-        tell_position(t, 0);
-        tell_positions(q);
+        send_position(t, 0);
+        send_positions(q);
     }
     pthread_mutex_unlock(&q->mutex);
     return t;
@@ -185,7 +185,7 @@ bool queue_stop(queue *q, int64_t id) {
     }
     for (size_t i = 0; i < q->n && !out; i++)
         if (q->waiting[i]->id == id) out = take_out(q, i);
-    if (out) tell_positions(q);
+    if (out) send_positions(q);
     pthread_mutex_unlock(&q->mutex);
     if (out) end_waiting(out, HW_ERR_CANCELLED, "stopped before it began");
     return found || out;
@@ -197,7 +197,7 @@ void queue_leave(queue *q, task *t) {
     pthread_mutex_lock(&q->mutex);
     for (size_t i = 0; i < q->n && !out; i++)
         if (q->waiting[i] == t) out = take_out(q, i);
-    if (out) tell_positions(q);
+    if (out) send_positions(q);
     pthread_mutex_unlock(&q->mutex);
     if (out) end_waiting(out, HW_ERR_CANCELLED, "its client left");
 }
@@ -210,7 +210,7 @@ size_t queue_size(queue *q) {
 }
 
 void queue_close(queue *q) {
-    task *out[MOST_TASKS_WAITING];
+    task *out[MAX_TASKS_WAITING];
     pthread_mutex_lock(&q->mutex);
     atomic_store(&q->closed, true);
     size_t n = q->n;

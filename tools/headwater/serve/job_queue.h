@@ -13,7 +13,7 @@
 
 #include <stdatomic.h>
 
-enum { MOST_TASKS_WAITING = 16 };
+enum { MAX_TASKS_WAITING = 16 };
 
 typedef struct queue queue;
 

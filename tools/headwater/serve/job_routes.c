@@ -39,12 +39,12 @@ typedef struct stream {
 } stream;
 
 /* A content reader for libmicrohttpd. Sends a comment from time to time to show that the server is alive. */
-static ssize_t read_events(void *ctx, uint64_t position, char *to, size_t room) {
+static ssize_t read_events(void *ctx, uint64_t position, char *to, size_t capacity) {
     static const char comment[] = ":\n\n";
     stream *s = ctx;
     (void)position;
     for (;;) {
-        long n = events_read(&s->task->events, to, room, LOOK_MS);
+        long n = events_read(&s->task->events, to, capacity, LOOK_MS);
         if (n > 0) {
             s->silent = 0;
             return n;
@@ -55,7 +55,7 @@ static ssize_t read_events(void *ctx, uint64_t position, char *to, size_t room) 
             queue_leave(s->task->queue, s->task);
             return MHD_CONTENT_READER_END_WITH_ERROR;
         }
-        if (++s->silent < SILENT_LOOKS || room < sizeof comment) continue;
+        if (++s->silent < SILENT_LOOKS || capacity < sizeof comment) continue;
         s->silent = 0;
         memcpy(to, comment, sizeof comment - 1);
         return sizeof comment - 1;
@@ -179,11 +179,11 @@ answer handle_stop(call *c) {
     return answer_json(200, json_pack("{s:I}", "job", (json_int_t)c->id));
 }
 
-answer handle_again(call *c) {
+answer handle_reexplain(call *c) {
     hw_error err;
     choice wanted;
-    if (!request_again(&wanted, c->body, &err)) return answer_error(&err);
-    task *t = new_task(c, TASK_AGAIN, &err);
+    if (!request_reexplain(&wanted, c->body, &err)) return answer_error(&err);
+    task *t = new_task(c, TASK_REEXPLAIN, &err);
     if (!t) return answer_error(&err);
     return answer_task(c, t);
 }

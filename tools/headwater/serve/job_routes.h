@@ -7,7 +7,7 @@
 answer handle_explain(call *c);
 answer handle_retry(call *c);
 answer handle_stop(call *c);
-answer handle_again(call *c);
+answer handle_reexplain(call *c);
 answer handle_check(call *c);
 answer handle_export(call *c);
 

@@ -21,7 +21,7 @@ typedef struct field {
     const char *key;
     kind kind;
     size_t offset;
-    double least, most;
+    double min, max;
     bool (*other)(void *to, const json_t *value, hw_error *err); /* `to` is the whole struct */
     bool needed;
 } field;
@@ -34,8 +34,8 @@ static bool read_text(span_of_text *to, const field *row, const json_t *value, h
     size_t n = json_string_length(value);
     if (!json_is_string(value)) return refuse(err, "\"%s\" must be a string", row->key);
     if (n == 0) return refuse(err, "\"%s\" is empty", row->key);
-    if (row->most > 0 && (double)n > row->most)
-        return refuse(err, "\"%s\" has %zu bytes: at most %.0f are accepted", row->key, n, row->most);
+    if (row->max > 0 && (double)n > row->max)
+        return refuse(err, "\"%s\" has %zu bytes: at most %.0f are accepted", row->key, n, row->max);
     *to = (span_of_text){json_string_value(value), n};
     return true;
 }
@@ -43,10 +43,10 @@ static bool read_text(span_of_text *to, const field *row, const json_t *value, h
 static bool read_whole(int64_t *to, const field *row, const json_t *value, hw_error *err) {
     json_int_t v = json_integer_value(value);
     if (!json_is_integer(value))
-        return refuse(err, "\"%s\" must be a whole number from %.0f to %.0f", row->key, row->least, row->most);
-    if ((double)v < row->least || (double)v > row->most)
-        return refuse(err, "\"%s\" is %lld: must be a whole number from %.0f to %.0f", row->key, (long long)v, row->least,
-                      row->most);
+        return refuse(err, "\"%s\" must be a whole number from %.0f to %.0f", row->key, row->min, row->max);
+    if ((double)v < row->min || (double)v > row->max)
+        return refuse(err, "\"%s\" is %lld: must be a whole number from %.0f to %.0f", row->key, (long long)v, row->min,
+                      row->max);
     *to = v;
     return true;
 }
@@ -54,8 +54,8 @@ static bool read_whole(int64_t *to, const field *row, const json_t *value, hw_er
 /* A string without NUL that is short enough for a message; NULL with *err set. */
 static const char *short_word(const char *key, const json_t *value, hw_error *err) {
     const char *text = json_string_value(value);
-    if (text && strlen(text) == json_string_length(value) && strlen(text) <= MOST_NAME) return text;
-    refuse(err, "\"%s\" must be a string of at most %d bytes without NUL", key, MOST_NAME);
+    if (text && strlen(text) == json_string_length(value) && strlen(text) <= MAX_NAME) return text;
+    refuse(err, "\"%s\" must be a string of at most %d bytes without NUL", key, MAX_NAME);
     return NULL;
 }
 
@@ -131,8 +131,8 @@ static bool add_method(choice *c, const json_t *value, hw_error *err) {
 }
 
 static bool read_methods(choice *c, const json_t *value, hw_error *err) {
-    if (!json_is_array(value) || json_array_size(value) < 1 || json_array_size(value) > MOST_METHODS)
-        return refuse(err, "\"methods\" must be a list of 1 to %d names", MOST_METHODS);
+    if (!json_is_array(value) || json_array_size(value) < 1 || json_array_size(value) > MAX_METHODS)
+        return refuse(err, "\"methods\" must be a list of 1 to %d names", MAX_METHODS);
     for (size_t i = 0; i < json_array_size(value); i++)
         if (!add_method(c, json_array_get(value, i), err)) return false;
     return true;
@@ -252,8 +252,8 @@ static bool explain_by(void *to, const json_t *value, hw_error *err) {
     return read_choice_by(&((explain_request *)to)->choice, value, err);
 }
 static bool explain_spans(void *to, const json_t *value, hw_error *err) {
-    if (!json_is_array(value) || json_array_size(value) < 1 || json_array_size(value) > MOST_PASSAGES)
-        return refuse(err, "\"spans\" must be a list of 1 to %d passages", MOST_PASSAGES);
+    if (!json_is_array(value) || json_array_size(value) < 1 || json_array_size(value) > MAX_PASSAGES)
+        return refuse(err, "\"spans\" must be a list of 1 to %d passages", MAX_PASSAGES);
     ((explain_request *)to)->spans = value;
     return true;
 }
@@ -286,7 +286,7 @@ static const field explain_fields[] = {
     {.key = "prompt", .kind = TEXT, .offset = AT(prompt)},
     {.key = "messages", .kind = OTHER, .other = explain_messages},
     {.key = "completion", .kind = TEXT, .offset = AT(completion)},
-    {.key = "name", .kind = TEXT, .offset = AT(name), .most = MOST_NAME},
+    {.key = "name", .kind = TEXT, .offset = AT(name), .max = MAX_NAME},
     {.key = "spans", .kind = OTHER, .other = explain_spans},
     {.key = "options", .kind = OTHER, .other = explain_options},
     {.key = "methods", .kind = OTHER, .other = explain_methods},
@@ -332,21 +332,21 @@ static bool check_prompt(const explain_request *r, hw_error *err) {
 
 /* Checked before the model runs; the library checks them only afterwards. */
 static bool check_spans(const explain_request *r, hw_error *err) {
-    json_int_t least = 0, most = (json_int_t)prompt_characters(r);
+    json_int_t min = 0, max = (json_int_t)prompt_characters(r);
     for (size_t i = 0; i < json_array_size(r->spans); i++) {
         const json_t *span = json_array_get(r->spans, i), *b = json_object_get(span, "begin"),
                      *e = json_object_get(span, "end"), *name = json_object_get(span, "name");
         json_int_t begin = json_integer_value(b), end = json_integer_value(e);
-        if (!json_is_integer(b) || !json_is_integer(e) || begin < least || begin >= end || end > most)
+        if (!json_is_integer(b) || !json_is_integer(e) || begin < min || begin >= end || end > max)
             return refuse(err,
                           "passage %zu: \"begin\" and \"end\" must be characters of the prompt, %lld <= begin < end <= "
                           "%lld, and passages must rise",
-                          i, (long long)least, (long long)most);
+                          i, (long long)min, (long long)max);
         if (json_object_size(span) != 2u + (name != NULL) || (name && !short_word("name", name, err)))
             return refuse(err,
                           "passage %zu: has \"name\", \"begin\" and \"end\"; a name has at most %d bytes without NUL",
-                          i, MOST_NAME);
-        least = end;
+                          i, MAX_NAME);
+        min = end;
     }
     return true;
 }
@@ -363,20 +363,20 @@ bool request_explain(explain_request *out, const json_t *json, hw_error *err) {
 
 /* ------------------------------------------------------------------ explain again, check, name */
 
-static bool again_methods(void *to, const json_t *value, hw_error *err) { return read_methods(to, value, err); }
+static bool reexplain_methods(void *to, const json_t *value, hw_error *err) { return read_methods(to, value, err); }
 
-static const field again_more[] = {{.key = "by", .kind = OTHER, .other = read_choice_by}};
-static bool again_settings(void *to, const json_t *value, hw_error *err) {
-    return read_settings(to, &((choice *)to)->params, again_more, COUNT(again_more), value, err);
+static const field reexplain_more[] = {{.key = "by", .kind = OTHER, .other = read_choice_by}};
+static bool reexplain_settings(void *to, const json_t *value, hw_error *err) {
+    return read_settings(to, &((choice *)to)->params, reexplain_more, COUNT(reexplain_more), value, err);
 }
-static const field again_fields[] = {
-    {.key = "methods", .kind = OTHER, .other = again_methods, .needed = true},
-    {.key = "settings", .kind = OTHER, .other = again_settings},
+static const field reexplain_fields[] = {
+    {.key = "methods", .kind = OTHER, .other = reexplain_methods, .needed = true},
+    {.key = "settings", .kind = OTHER, .other = reexplain_settings},
 };
 
-bool request_again(choice *out, const json_t *json, hw_error *err) {
+bool request_reexplain(choice *out, const json_t *json, hw_error *err) {
     *out = default_choice();
-    return read_object(out, "the request", again_fields, COUNT(again_fields), json, err) && fit_choice(out, err);
+    return read_object(out, "the request", reexplain_fields, COUNT(reexplain_fields), json, err) && fit_choice(out, err);
 }
 
 static bool check_methods(void *to, const json_t *value, hw_error *err) {
@@ -403,8 +403,8 @@ static const field check_fields[] = {
     {.key = "methods", .kind = OTHER, .other = check_methods},
     {.key = "settings", .kind = OTHER, .other = check_settings},
     {.key = "by", .kind = OTHER, .other = check_by},
-    {.key = "ablations", .kind = WHOLE, .offset = AT(ablations), .least = 2, .most = 100000},
-    {.key = "seed", .kind = WHOLE, .offset = AT(seed), .least = 0, .most = 4294967295.0},
+    {.key = "ablations", .kind = WHOLE, .offset = AT(ablations), .min = 2, .max = 100000},
+    {.key = "seed", .kind = WHOLE, .offset = AT(seed), .min = 0, .max = 4294967295.0},
     {.key = "tokens", .kind = OTHER, .other = check_tokens},
 };
 #undef AT
@@ -416,7 +416,7 @@ bool request_check(check_request *out, const json_t *json, hw_error *err) {
     return true;
 }
 
-static const field name_fields[] = {{.key = "name", .kind = TEXT, .offset = 0, .most = MOST_NAME, .needed = true}};
+static const field name_fields[] = {{.key = "name", .kind = TEXT, .offset = 0, .max = MAX_NAME, .needed = true}};
 
 bool request_name(span_of_text *out, const json_t *json, hw_error *err) {
     return read_object(out, "the request", name_fields, COUNT(name_fields), json, err);

@@ -18,11 +18,11 @@ typedef struct span_of_text {
     size_t n;
 } span_of_text;
 
-enum { MOST_PASSAGES = 1000, MOST_NAME = 200 };
+enum { MAX_PASSAGES = 1000, MAX_NAME = 200 };
 
 /* Methods with their settings. */
 typedef struct choice {
-    const char *methods[MOST_METHODS]; /* [n] rows of the method table; n = 0: the default methods that the model
+    const char *methods[MAX_METHODS]; /* [n] rows of the method table; n = 0: the default methods that the model
                                           supports */
     size_t n;
     hw_method_params params;           /* values for the table of settings */
@@ -51,7 +51,7 @@ json_t *request_parse(const char *body, size_t n, hw_error *err);
 bool request_explain(explain_request *out, const json_t *json, hw_error *err);
 /* Text shown in the list of runs: the prompt, or the last message. */
 span_of_text request_preview(const explain_request *r);
-bool request_again(choice *out, const json_t *json, hw_error *err);
+bool request_reexplain(choice *out, const json_t *json, hw_error *err);
 bool request_check(check_request *out, const json_t *json, hw_error *err);
 bool request_name(span_of_text *out, const json_t *json, hw_error *err);
 

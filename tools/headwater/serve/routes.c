@@ -82,7 +82,7 @@ static const route routes[] = {
     {"GET", "/api/runs/{id}", handle_run, false, "a saved run, whole"},
     {"PATCH", "/api/runs/{id}", handle_rename, true, "name a run"},
     {"DELETE", "/api/runs/{id}", handle_delete, false, "delete a run"},
-    {"POST", "/api/runs/{id}/explain", handle_again, true, "explain a saved run by other methods"},
+    {"POST", "/api/runs/{id}/explain", handle_reexplain, true, "explain a saved run by other methods"},
     {"POST", "/api/runs/{id}/retry", handle_retry, false, "make a run again that failed, from the tokens that it had"},
     {"POST", "/api/runs/{id}/check", handle_check, true,
      "test an explanation by running the model without what it names"},
@@ -111,10 +111,10 @@ static const char *allowed_method(size_t i, const void *path) {
     return matches(routes[i].path, path, &id) ? routes[i].method : NULL;
 }
 
-const route *routes_find(const char *method, const char *path, int64_t *id, char *allowed, size_t room) {
+const route *routes_find(const char *method, const char *path, int64_t *id, char *allowed, size_t capacity) {
     if (strcmp(method, "HEAD") == 0) method = "GET";
     for (size_t i = 0; i < N_ROUTES; i++)
         if (strcmp(routes[i].method, method) == 0 && matches(routes[i].path, path, id)) return &routes[i];
-    hw__join_names(allowed, room, (hw__names){allowed_method, path, N_ROUTES});
+    hw__join_names(allowed, capacity, (hw__names){allowed_method, path, N_ROUTES});
     return NULL;
 }

@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SCHEMA = 2, APPLICATION = 0x48577274 /* "HWrt" */, PIECE = 1 << 20, PREVIEW_CHARACTERS = 200, LIST_MOST = 1000 };
+enum { SCHEMA = 2, APPLICATION = 0x48577274 /* "HWrt" */, PIECE = 1 << 20, PREVIEW_CHARACTERS = 200, LIST_MAX = 1000 };
 
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS runs(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, created TEXT NOT NULL,"
@@ -131,9 +131,9 @@ char *store_default_path(void) {
         return NULL;
     }
     const char *base = given ? data : home, *below = given ? "" : "/.local/share";
-    size_t room = strlen(base) + 64;
-    char *path = malloc(room);
-    if (path) snprintf(path, room, "%s%s/headwater/runs.sqlite", base, below);
+    size_t capacity = strlen(base) + 64;
+    char *path = malloc(capacity);
+    if (path) snprintf(path, capacity, "%s%s/headwater/runs.sqlite", base, below);
     if (path && make_folders(path)) return path;
     fail("cannot make the folder of %s: %s", path ? path : base, strerror(errno));
     free(path);
@@ -293,8 +293,8 @@ static bool keep_trace(store *s, int64_t id, const char *path, hw_error *err) {
     FILE *file = path ? fopen(path, "rb") : NULL;
     if (!file) return true;
     bool ok = true;
-    int64_t most = (int64_t)(s->in_memory ? STORE_MEMORY_TRACE_MIB : STORE_FILE_TRACE_MIB) << 20;
-    if (fstat(fileno(file), &info) == 0 && info.st_size > 0 && info.st_size <= most)
+    int64_t max = (int64_t)(s->in_memory ? STORE_MEMORY_TRACE_MIB : STORE_FILE_TRACE_MIB) << 20;
+    if (fstat(fileno(file), &info) == 0 && info.st_size > 0 && info.st_size <= max)
         ok = insert_trace(s, id, file, info.st_size, err);
     fclose(file);
     return ok;
@@ -391,7 +391,7 @@ json_t *store_list(store *s, hw_error *err) {
                               "SELECT id, name, created, model, n_prompt, n_completion, prompt, completion,"
                               " document IS NOT NULL, EXISTS(SELECT 1 FROM traces WHERE run=id), failure"
                               " FROM runs ORDER BY id DESC LIMIT ?",
-                              "i", (int64_t)LIST_MOST);
+                              "i", (int64_t)LIST_MAX);
     int step = q ? SQLITE_ROW : SQLITE_ERROR;
     while (q && (step = sqlite3_step(q)) == SQLITE_ROW) runs = hw__json_append(runs, run_json(q));
     json_t *list = step == SQLITE_DONE ? json_pack("{s:o}", "runs", runs) : NULL;

@@ -154,16 +154,16 @@ static bool check_body(struct MHD_Connection *connection, hw_error *err) {
                *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
     if (!is_json(type) || twice)
         return error_set(err, ERR_MEDIA_TYPE, "the body must be JSON: Content-Type: application/json");
-    if (length && strtoull(length, NULL, 10) > MOST_BODY_BYTES)
-        return error_set(err, ERR_TOO_LARGE, "the body has more than %d bytes", MOST_BODY_BYTES);
+    if (length && strtoull(length, NULL, 10) > MAX_BODY_BYTES)
+        return error_set(err, ERR_TOO_LARGE, "the body has more than %d bytes", MAX_BODY_BYTES);
     return true;
 }
 
 static bool has_body(const route *r) { return strcmp(r->method, "POST") == 0 || strcmp(r->method, "PATCH") == 0; }
 
-static const route *find_route(const char *method, const char *path, int64_t *id, char *allowed, size_t room,
+static const route *find_route(const char *method, const char *path, int64_t *id, char *allowed, size_t capacity,
                                hw_error *err) {
-    const route *r = routes_find(method, path, id, allowed, room);
+    const route *r = routes_find(method, path, id, allowed, capacity);
     if (r) return r;
     if (*allowed)
         error_set(err, ERR_BAD_METHOD, "%.20s is not accepted here, but %s", method, allowed);
@@ -200,7 +200,7 @@ static incoming *begin(server *s, struct MHD_Connection *connection, const char 
 /* The body's JSON; an absent body counts as {} if the route needs none. */
 static json_t *parse_body(const incoming *in, hw_error *err) {
     if (in->too_large) {
-        error_set(err, ERR_TOO_LARGE, "the body has more than %d bytes", MOST_BODY_BYTES);
+        error_set(err, ERR_TOO_LARGE, "the body has more than %d bytes", MAX_BODY_BYTES);
         return NULL;
     }
     if (in->body.failed) {
@@ -230,7 +230,7 @@ static enum MHD_Result handle(server *s, struct MHD_Connection *connection, inco
 }
 
 static void take_body(incoming *in, const char *bytes, size_t n) {
-    in->too_large = in->too_large || in->body.n + n > MOST_BODY_BYTES || !has_body(in->route);
+    in->too_large = in->too_large || in->body.n + n > MAX_BODY_BYTES || !has_body(in->route);
     if (!in->too_large) buffer_add(&in->body, bytes, n);
 }
 
@@ -280,7 +280,7 @@ static struct MHD_Daemon *listen_on(server *s, unsigned port) {
                                 MHD_USE_ITC | MHD_USE_ERROR_LOG,
                             0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL,
                             MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address, MHD_OPTION_CONNECTION_LIMIT,
-                            (unsigned)MOST_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+                            (unsigned)MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_LISTEN_BACKLOG_SIZE,
                             (unsigned)BACKLOG, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED,
                             on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, deadlines_on_connection,

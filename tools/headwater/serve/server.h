@@ -9,7 +9,7 @@
 
 #include "serve/answer.h"
 
-enum { DEFAULT_PORT = 4780, MOST_BODY_BYTES = 8 << 20 };
+enum { DEFAULT_PORT = 4780, MAX_BODY_BYTES = 8 << 20 };
 
 /* Listens on `port`; 0: on DEFAULT_PORT, or on any free port if that is taken. False with *err set. */
 bool server_start(server *s, unsigned port, hw_error *err);

@@ -52,7 +52,7 @@ static const hw_trace *open_trace(worker *w, int64_t run, hw_error *err) {
 
 /* ------------------------------------------------------------------ segments of the prompt */
 
-static bool cut_by_passages(hw_segments **out, worker *w, int64_t id, const hw_run *run, hw_error *err) {
+static bool split_by_passages(hw_segments **out, worker *w, int64_t id, const hw_run *run, hw_error *err) {
     json_t *json = load_request(w, err), *spans = json_object_get(json, "spans");
     char *text = spans ? hw__json_dump(spans, JSON_COMPACT) : NULL;
     bool ok = text != NULL;
@@ -66,13 +66,13 @@ static bool cut_by_passages(hw_segments **out, worker *w, int64_t id, const hw_r
     return ok;
 }
 
-static bool cut(hw_segments **out, worker *w, int64_t id, const hw_run *run, const char *by, hw_error *err) {
-    if (strcmp(by, "passage") == 0) return cut_by_passages(out, w, id, run, err);
+static bool split_prompt(hw_segments **out, worker *w, int64_t id, const hw_run *run, const char *by, hw_error *err) {
+    if (strcmp(by, "passage") == 0) return split_by_passages(out, w, id, run, err);
     return hw_segments_new(out, run, HW_SIDE_PROMPT, by, err) == HW_OK;
 }
 
 /* The default segments of a check. False with *err set. */
-static bool usual_cut(const char **by, worker *w, hw_error *err) {
+static bool default_split(const char **by, worker *w, hw_error *err) {
     json_t *json = load_request(w, err);
     *by = json_object_get(json, "spans") ? "passage" : "sentence";
     json_decref(json);
@@ -82,7 +82,7 @@ static bool usual_cut(const char **by, worker *w, hw_error *err) {
 /* ------------------------------------------------------------------ explanations */
 
 typedef struct explained {
-    hw_attribution *list[MOST_METHODS]; /* [n] owned */
+    hw_attribution *list[MAX_METHODS]; /* [n] owned */
     size_t n;
 } explained;
 
@@ -137,22 +137,22 @@ static bool answer_explained(const explained *e, worker *w, engine_task *t) {
 }
 
 /* Sets columns that cover the whole prompt, split by `by`; NULL: each token is a column. */
-static bool cut_columns(hw_partition **out, hw_method_params *p, worker *w, engine_task *t, const hw_run *run) {
+static bool split_columns(hw_partition **out, hw_method_params *p, worker *w, engine_task *t, const hw_run *run) {
     hw_segments *segments;
     if (!t->again.by) return true;
-    if (!cut(&segments, w, t->run, run, t->again.by, &t->error)) return false;
+    if (!split_prompt(&segments, w, t->run, run, t->again.by, &t->error)) return false;
     bool ok = hw_segments_partition(out, segments, &t->error) == HW_OK;
     hw_segments_free(segments);
     if (ok) hw_partition_columns(*out, p);
     return ok;
 }
 
-bool again_work(worker *w, engine_task *t) {
+bool reexplain_work(worker *w, engine_task *t) {
     explained made = {.n = 0};
     hw_partition *columns = NULL;
     hw_method_params p = t->again.params;
     const hw_trace *trace = worker_methods(w, &t->again, &t->error) ? open_trace(w, t->run, &t->error) : NULL;
-    bool ok = trace && cut_columns(&columns, &p, w, t, hw_trace_run(trace)) &&
+    bool ok = trace && split_columns(&columns, &p, w, t, hw_trace_run(trace)) &&
               explain_list(&made, w, t, trace, &t->again, p) && answer_explained(&made, w, t);
     free_explained(&made);
     hw_partition_free(columns);
@@ -222,7 +222,7 @@ bool check_work(worker *w, engine_task *t) {
     const hw_trace *trace = worker_methods(w, &r->choice, &t->error) ? open_trace(w, t->run, &t->error) : NULL;
     if (!trace) return false;
     const hw_run *run = hw_trace_run(trace);
-    bool ok = (r->by || usual_cut(&r->by, w, &t->error)) && fit_tokens(r, run, &t->error) && cut(&segments, w, t->run, run, r->by, &t->error) &&
+    bool ok = (r->by || default_split(&r->by, w, &t->error)) && fit_tokens(r, run, &t->error) && split_prompt(&segments, w, t->run, run, r->by, &t->error) &&
               explain_by(&made, w, t, trace, &r->choice, segments) && judge(w, t, trace, segments, &made);
     free_explained(&made);
     hw_segments_free(segments);
@@ -254,7 +254,7 @@ static bool read_settings(choice *c, const json_t *attribution, hw_error *err) {
     }
     methods = hw__json_append(methods, json_incref(json_object_get(attribution, "method")));
     request = hw__json_set(hw__json_set(request, "methods", methods), "settings", kept);
-    bool ok = request ? request_again(c, request, err) : error_set(err, HW_ERR_MEMORY, "no memory for the settings");
+    bool ok = request ? request_reexplain(c, request, err) : error_set(err, HW_ERR_MEMORY, "no memory for the settings");
     json_decref(request);
     return ok;
 }
@@ -264,16 +264,16 @@ static bool read_settings(choice *c, const json_t *attribution, hw_error *err) {
 static bool read_groups(int32_t **out, size_t *n_groups, const json_t *attribution, const hw_run *run) {
     const json_t *settings = json_object_get(attribution, "settings"), *list = json_object_get(settings, "groups");
     size_t n = hw_run_n_prompt(run);
-    json_int_t most = json_integer_value(json_object_get(settings, "n_groups"));
+    json_int_t max = json_integer_value(json_object_get(settings, "n_groups"));
     *out = NULL;
-    if (json_array_size(list) != n || most < 1 || most > (json_int_t)n) return true;
+    if (json_array_size(list) != n || max < 1 || max > (json_int_t)n) return true;
     int32_t *groups = malloc(n * sizeof *groups);
     if (!groups) return false;
     for (size_t k = 0; k < n; k++) {
         json_int_t group = json_integer_value(json_array_get(list, k));
-        groups[k] = group >= -1 && group < most ? (int32_t)group : -1;
+        groups[k] = group >= -1 && group < max ? (int32_t)group : -1;
     }
-    *n_groups = (size_t)most;
+    *n_groups = (size_t)max;
     *out = groups;
     return true;
 }
@@ -323,7 +323,7 @@ static bool remake_all(explained *out, worker *w, engine_task *t, const hw_trace
            *list = json_object_get(json, "attributions");
     bool ok = json != NULL;
     buffer_free(&text);
-    for (size_t i = 0; ok && i < json_array_size(list) && out->n < (many ? MOST_METHODS : 1); i++) {
+    for (size_t i = 0; ok && i < json_array_size(list) && out->n < (many ? MAX_METHODS : 1); i++) {
         const json_t *a = json_array_get(list, i);
         const char *name = json_string_value(json_object_get(a, "method"));
         if (*t->method && (!name || strcmp(name, t->method) != 0)) continue;

@@ -2,6 +2,6 @@
 #ifndef HW_SERVE_TASK_KIND_H
 #define HW_SERVE_TASK_KIND_H
 
-typedef enum task_kind { TASK_EXPLAIN, TASK_AGAIN, TASK_CHECK, TASK_EXPORT, N_TASK_KINDS } task_kind;
+typedef enum task_kind { TASK_EXPLAIN, TASK_REEXPLAIN, TASK_CHECK, TASK_EXPORT, N_TASK_KINDS } task_kind;
 
 #endif

@@ -7,7 +7,7 @@
 
 /* They return false with the task's error set. */
 bool explain_work(worker *w, engine_task *t); /* the result is a RUN */
-bool again_work(worker *w, engine_task *t);   /* {"attributions": [...]} */
+bool reexplain_work(worker *w, engine_task *t);   /* {"attributions": [...]} */
 bool check_work(worker *w, engine_task *t);   /* {"check": ...} */
 bool export_work(worker *w, engine_task *t);  /* bytes of a file */
 

@@ -104,8 +104,8 @@ bool worker_send_json(worker *w, const engine_task *t, const char *name, json_t 
     return worker_send_event(w, t, name, &text);
 }
 
-void worker_path(const worker *w, const char *name, char *out, size_t room) {
-    snprintf(out, room, "%s/%s", w->folder, name);
+void worker_path(const worker *w, const char *name, char *out, size_t capacity) {
+    snprintf(out, capacity, "%s/%s", w->folder, name);
 }
 
 void worker_keep(worker *w, hw_trace *trace, int64_t run) {
@@ -115,10 +115,10 @@ void worker_keep(worker *w, hw_trace *trace, int64_t run) {
 }
 
 bool worker_methods(const worker *w, choice *c, hw_error *err) {
-    static const char *const standard[] = {"rollout", "logit"};
+    static const char *const default_value[] = {"rollout", "logit"};
     bool named = c->n > 0;
-    for (size_t i = 0; i < sizeof standard / sizeof *standard && !named; i++) {
-        const hw_method_info *method = hw_method_find(standard[i]);
+    for (size_t i = 0; i < sizeof default_value / sizeof *default_value && !named; i++) {
+        const hw_method_info *method = hw_method_find(default_value[i]);
         if (!*hw_method_problem(method, w->info)) c->methods[c->n++] = method->name;
     }
     for (size_t i = 0; i < c->n && named; i++) {

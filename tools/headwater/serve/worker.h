@@ -72,7 +72,7 @@ bool worker_send_json(worker *w, const engine_task *t, const char *name, json_t 
 /* The newest trace, kept until another one replaces it. */
 void worker_keep(worker *w, hw_trace *trace, int64_t run); /* takes ownership */
 /* Path of a file in the folder. */
-void worker_path(const worker *w, const char *name, char *out, size_t room);
+void worker_path(const worker *w, const char *name, char *out, size_t capacity);
 
 /* Sets the methods of a request that names none; methods that it names must be supported. */
 bool worker_methods(const worker *w, choice *c, hw_error *err);

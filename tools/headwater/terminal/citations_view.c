@@ -258,7 +258,7 @@ static void print_part(const terminal *t, const cite_facts *f, size_t part, size
 static void print_fall(const terminal *t, const cite_facts *f, size_t passage) {
     size_t other, whole = hw_citation_n_parts(f->citation);
     if (!f->confirmation || !hw_confirmation_measured(f->confirmation, passage)) return;
-    double fall = hw_confirmation_fall(f->confirmation, whole, passage);
+    double fall = hw_confirmation_drop(f->confirmation, whole, passage);
     if (hw_confirmation_stand_in(f->confirmation, passage, &other)) {
         fprintf(t->out, ", %.1f nats less without it and %s, which tells the same", 2 * fall,
                 passage_label(f, other, t->width / 3).utf8);
@@ -324,7 +324,7 @@ static void print_legend(const terminal *t, const cite_facts *f) {
     const struct wording *w = wording_of(rule);
     phrase p;
     snprintf(p.text, sizeof p.text, "Shares are of %s. A mark needs a peak of %g%s: %s.", rule->shares,
-             w->factor * hw_citation_least(f->citation), w->unit, rule->peak);
+             w->factor * hw_citation_min_peak(f->citation), w->unit, rule->peak);
     putc('\n', t->out);
     prose_print(t, p.text, terminal_dim);
 }

@@ -130,7 +130,7 @@ static bool is_dim(const picture *p, size_t token) {
 }
 
 /* The cell of the character at `at`; `token` is the first token that ends after it. */
-static cell make_cell(const picture *p, const joined *text, size_t at, size_t token) {
+static cell make_cell(const picture *p, const token_text *text, size_t at, size_t token) {
     cell c = {.g = text_glyph(text->bytes + at, text->n - at)};
     for (size_t i = token; i < text->n_tokens && text->begin[i] < at + c.g.n_source; i++) {
         double level = level_of(p, i);
@@ -141,8 +141,8 @@ static cell make_cell(const picture *p, const joined *text, size_t at, size_t to
 }
 
 bool shade_print(const picture *p) {
-    joined text;
-    if (!joined_new(&text, p->run, picture_n_tokens(p))) return false;
+    token_text text;
+    if (!token_text_new(&text, p->run, picture_n_tokens(p))) return false;
     sheet page = {.t = p->t, .limit = p->t->width - BOUND};
     bool ok = true;
     for (size_t at = 0, token = 0; ok && at < text.n;) {
@@ -153,6 +153,6 @@ bool shade_print(const picture *p) {
     }
     if (ok && page.n) print_line(&page, page.n);
     free(page.line);
-    joined_free(&text);
+    token_text_free(&text);
     return ok;
 }

@@ -10,7 +10,7 @@ export interface MethodInfo {
   needs: string
   cost: string
   reference: string
-  blind: string
+  limitations: string
   traits: string[]
   problem: string
 }

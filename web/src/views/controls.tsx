@@ -91,7 +91,7 @@ export function MethodPicker({ pane }: { pane: Pane }) {
       )}
       {info && !busy.value && (
         <span class="summary">
-          {capital(info.summary)}. <span class="blind">Blind to {info.blind}.</span>
+          {capital(info.summary)}. <span class="limitations">Does not show {info.limitations}.</span>
         </span>
       )}
       {now && served.value && run?.id !== undefined && <Settings pane={pane} a={now} />}
