@@ -207,7 +207,8 @@ typedef struct hw_model_params {
 
 HW_API hw_model_params hw_model_params_default(void);
 /* Loads a GGUF model and probes which data it provides. A model that loads but cannot be explained is opened too (see
- * hw_model_info.problem). Errors: IO, FORMAT, MEMORY, ENGINE, CANCELLED. */
+ * hw_model_info.problem). Errors: ARGUMENT (threads, devices, adapters: which value), IO, FORMAT, UNSUPPORTED (an adapter or
+ * a worker's version that is not supported), MEMORY, ENGINE, CANCELLED. */
 HW_API hw_err hw_model_open(hw_model **out, const char *path, const hw_model_params *params, hw_error *err);
 HW_API void hw_model_close(hw_model *model);
 HW_API const hw_model_info *hw_model_describe(const hw_model *model);
@@ -471,12 +472,13 @@ HW_API const hw_segmenter_info *hw_segmenter_at(size_t i);
 /* Splits the prompt (or the completion) of a run with a segmenter given by name, or with an ICU regular expression
  * written /RE/ whose matches end segments. A token belongs as a whole to the segment of its first byte that is not a
  * space (so a word's tokens stay together); special and template tokens belong to no segment. Errors: ARGUMENT (unknown
- * name: lists them; an invalid expression: where). */
+ * name: lists them; an invalid expression: where), UNSUPPORTED (text of more than 2 GiB), MEMORY. */
 HW_API hw_err hw_segments_new(hw_segments **out, const hw_run *run, hw_side side, const char *by, hw_error *err);
 /* Spans given by the caller, which must be ascending, must not overlap and must lie inside the text; tokens outside all
- * spans belong to no segment. */
+ * spans belong to no segment. Errors: ARGUMENT (the first span that is not as required), MEMORY. */
 HW_API hw_err hw_segments_from_spans(hw_segments **out, const hw_run *run, hw_side side, const hw_span *spans, size_t n, hw_error *err);
-/* The same from JSON text [n_bytes]: [{"name": "A", "begin": 0, "end": 120}, ...], offsets in characters (code points). */
+/* The same from JSON text [n_bytes]: [{"name": "A", "begin": 0, "end": 120}, ...], offsets in characters (code points).
+ * Errors: FORMAT (not such a list), otherwise as above. */
 HW_API hw_err hw_segments_from_json(hw_segments **out, const hw_run *run, hw_side side, const char *json, size_t n_bytes, hw_error *err);
 HW_API void hw_segments_free(hw_segments *segments);
 HW_API size_t hw_segments_count(const hw_segments *segments);
@@ -622,7 +624,7 @@ HW_API hw_err hw_setting_set(void *params, const hw_setting_info *setting, doubl
 HW_API char *hw_setting_text(char *out, size_t capacity, const void *params, const hw_setting_info *setting);
 HW_API hw_err hw_setting_read(void *params, const hw_setting_info *setting, const char *text, hw_error *err);
 /* Parses a method setting in the form of a command line: `option` and its value, NULL for flags; option words are
- * accepted. */
+ * accepted. Error ARGUMENT, as above, also for an unknown option. */
 HW_API hw_err hw_setting_read_option(hw_method_params *params, const char *option, const char *text, hw_error *err);
 /* Writes "a number from 0 to 1", "one of input, output" to out [capacity]. Returns out. */
 HW_API char *hw_setting_accepts(char *out, size_t capacity, const hw_setting_info *setting);
@@ -651,7 +653,7 @@ HW_API hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char
                          const hw_method_params *params, hw_error *err);
 HW_API void hw_attribution_free(hw_attribution *attribution);
 /* The same with columns summed by group [columns]: equals the method seeded with the groups. names [n_groups] or NULL:
- * as hw_method_params.group_names. */
+ * as hw_method_params.group_names. Errors: ARGUMENT (no groups, columns that are groups already), MEMORY. */
 HW_API hw_err hw_attribution_group(hw_attribution **out, const hw_attribution *a, const int32_t *groups, const char *const *names, size_t n_groups, hw_error *err);
 
 HW_API const hw_run *hw_attribution_run(const hw_attribution *a);
@@ -697,7 +699,7 @@ typedef struct hw_explainer_params {
 HW_API hw_explainer_params hw_explainer_params_default(void);
 
 /* Methods, their settings, and the split of the prompt. Make it first, pass it to one run after another
- * (hw_run_params.explainer), and get the results of the last run from it. */
+ * (hw_run_params.explainer), and get the results of the last run from it. Errors: ARGUMENT (unknown `keep`), MEMORY. */
 HW_API hw_err hw_explainer_new(hw_explainer **out, const hw_explainer_params *params, hw_error *err);
 HW_API void hw_explainer_free(hw_explainer *explainer);
 /* Adds a method; the first has index 0. Pointers in `params` must outlive the explainer. Errors: ARGUMENT (as
@@ -738,11 +740,12 @@ HW_API const hw_balance *hw_attribution_balance(const hw_attribution *a);
 HW_API size_t hw_attribution_first_token(const hw_attribution *a);    /* row i explains token first_token + i of the run */
 
 /* Sources of a token after following the completion tokens that it came from, each by its own row, until everything is
- * in the prompt or in the model itself: R_t = p_t + sum_{k<t} g_t[k] R_k, for the positive parts of each row divided by
- * their sum (Walker & Ewetz, arXiv 2512.15663). M then has shares, whatever the method's own unit: the mean over layers
- * is R, and with the outside mass and the model's share a row sums to 1. The model's part of a row is, for method
- * logit, MLPs and biases; for methods in shares the mass of biases and sinks. The embedding of the row's own token
- * belongs to that token. */
+ * in the prompt or in the model itself: R_t = p_t + sum_{k<t} g_t[k] W_k, for the positive parts of each row divided by
+ * their sum, with W_k = R_k / (1 - o_k), R_k without the model's part o_k (after Walker & Ewetz, arXiv 2512.15663). The
+ * model keeps its part of the explained token; of the tokens on the way it counts as what it was made from. M then has
+ * shares, whatever the method's own unit: the mean over layers is R, and with the outside mass and the model's share a
+ * row sums to 1. The model's part of a row is, for method logit, MLPs and biases; for methods in shares the mass of
+ * biases and sinks. The embedding of the row's own token belongs to that token. */
 typedef struct hw_through {
     double prompt, model;               /* total shares: they sum to 1 */
     double prompt_direct, model_direct; /* direct shares among these; the rest came through the completion */
@@ -760,7 +763,8 @@ HW_API double hw_attribution_hop(const hw_attribution *a, size_t i, size_t k);
 HW_API hw_err hw_attribution_through(hw_attribution **out, const hw_attribution *a, hw_error *err);
 
 /* Selects layers, counted from 1: `5` or `3-12`, the model's first block being 1. Writes the half-open range [*begin,
- * *end) of indices into M's layers; the whole range if the method has one number for all layers. */
+ * *end) of indices into M's layers; the whole range if the method has one number for all layers. Error ARGUMENT
+ * (not of this form, layers beyond the model's, a result that holds only the mean). */
 HW_API hw_err hw_attribution_select_layers(size_t *begin, size_t *end, const hw_attribution *a, const char *select,
                                            hw_error *err);
 
@@ -811,7 +815,7 @@ typedef struct hw_check_row {
 HW_API hw_check_params hw_check_params_default(void);
 /* Tests attributions of one run whose columns are `segments` by running the model without segments, all on the same
  * masks, together with random, uniform, attention and leave-one-out. Errors: ARGUMENT (fewer than 2 segments),
- * UNSUPPORTED, ENGINE ... */
+ * UNSUPPORTED (a model that cannot run the tokens again), ENGINE, MEMORY, CANCELLED. */
 HW_API hw_err hw_check_new(hw_check **out, hw_model *model, const hw_trace *trace, const hw_segments *segments,
                            const hw_attribution *const *list, size_t n, const hw_check_params *params, hw_error *err);
 HW_API void hw_check_free(hw_check *check);
@@ -836,7 +840,7 @@ HW_API const char *hw_check_verdict(const hw_check *check);
  * without [hw_segments_count()] selects them. With a fixed completion, as in hw_check, a reasoned answer still follows
  * from its own reasoning; here the model also writes that reasoning again. *out [*n_bytes] has a terminator appended;
  * free(*out). Errors: ARGUMENT (segments of another run, nothing left), UNSUPPORTED (tokens without ids), ENGINE,
- * MEMORY. */
+ * MEMORY, CANCELLED. */
 HW_API hw_err hw_run_rewrite(char **out, size_t *n_bytes, hw_model *model, const hw_run *run, const hw_segments *segments,
                              const bool *without, hw_error *err);
 
@@ -957,11 +961,13 @@ HW_API const hw_format_info *hw_format_of(const char *path); /* by extension; NU
 
 /* Saves attributions of one run in the format of the path's extension; an existing file is replaced only by a complete
  * new one. If the format holds one method and several are given, each gets its own file, NAME.METHOD.EXT. `full`: the
- * JSON has the whole M, not only means. */
+ * JSON has the whole M, not only means. Errors: ARGUMENT (unknown extension, values that the format cannot hold,
+ * attributions of different runs), IO, MEMORY. */
 HW_API hw_err hw_result_save(const hw_attribution *const *list, size_t n, const char *path, bool full, hw_error *err);
 
 typedef struct hw_result hw_result; /* content of a result file: one or more attributions of one run */
-/* Opens a .safetensors or .json result. A .json without the whole M has one layer, the mean. */
+/* Opens a .safetensors or .json result. A .json without the whole M has one layer, the mean. Errors: ARGUMENT
+ * (another extension), IO, FORMAT (what is wrong, where), UNSUPPORTED (a later version), MEMORY. */
 HW_API hw_err hw_result_open(hw_result **out, const char *path, hw_error *err);
 HW_API void hw_result_free(hw_result *result);
 HW_API size_t hw_result_count(const hw_result *result);
@@ -995,7 +1001,7 @@ typedef struct hw_filter_info {
 
 HW_API size_t hw_filter_count(void);
 HW_API const hw_filter_info *hw_filter_at(size_t i);
-/* Checks the syntax of a list of filters (hw_view_params.hide); the error says what is accepted. */
+/* Checks the syntax of a list of filters (hw_view_params.hide). Errors: ARGUMENT (says what is accepted), MEMORY. */
 HW_API hw_err hw_filter_check(const char *list, hw_error *err);
 
 typedef struct hw_view hw_view;
@@ -1016,7 +1022,7 @@ typedef struct hw_view_params {
 HW_API hw_view_params hw_view_params_default(void);
 /* Selects, averages and filters; never changes M. A lift divides means by means: scores by uniform's scores, each cell
  * of the profile by uniform's; 0 where uniform has 0. Errors: ARGUMENT (which value, what is accepted; lifting or
- * normalising nats, or both at once), UNSUPPORTED (a lift of a result file that lacks the measured residual). */
+ * normalising nats, or both at once), UNSUPPORTED (a lift of a result file that lacks the measured residual), MEMORY. */
 HW_API hw_err hw_view_new(hw_view **out, const hw_attribution *a, const hw_view_params *params, hw_error *err);
 HW_API void hw_view_free(hw_view *view);
 HW_API size_t hw_view_n_columns(const hw_view *view);

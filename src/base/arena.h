@@ -2,6 +2,9 @@
  * arena.h - memory that is freed all at once: token bytes, names and other small objects of one run.
  *
  * Pointers stay valid until hw__arena_clear(). Not for large arrays.
+ *
+ * The folder base/: ground of library and program: errors, checked allocation, whole files, JSON, UTF-8, lists of
+ * names, checksums, random numbers. It knows no term of Headwater and includes only its own files.
  */
 #ifndef HW_BASE_ARENA_H
 #define HW_BASE_ARENA_H

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 #include <sys/prctl.h>
 #endif
 
-enum { PIPE_FD = 3 };
+enum { PIPE_FD = 3, LOOK_MS = 50 };
 
 typedef struct header {
     hw_err rc;
@@ -83,10 +84,20 @@ static void run_child(int fd, const hw__child_limits *limits, hw__child_fn work,
 
 /* ------------------------------------------------------------------ the parent */
 
-/* Returns the number of bytes read; fewer than n at end of file. */
-static size_t read_all(int fd, void *to, size_t n) {
+static bool is_stopped(const hw__child_limits *limits) { return limits->stop && limits->stop(limits->stop_ctx); }
+
+/* Waits until there is something to read; false: stopped. */
+static bool wait_readable(int fd, const hw__child_limits *limits) {
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    while (limits->stop && poll(&p, 1, LOOK_MS) <= 0)
+        if (is_stopped(limits)) return false;
+    return true;
+}
+
+/* Returns the number of bytes read; fewer than n at end of file, or if stopped. */
+static size_t read_all(int fd, const hw__child_limits *limits, void *to, size_t n) {
     size_t done = 0;
-    while (done < n) {
+    while (done < n && wait_readable(fd, limits)) {
         ssize_t got = read(fd, (char *)to + done, n - done);
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) break;
@@ -104,7 +115,7 @@ typedef struct result {
 
 static hw_err read_result(result *out, int fd, const hw__child_limits *limits, hw_error *err) {
     header h;
-    out->whole = read_all(fd, &h, sizeof h) == sizeof h;
+    out->whole = read_all(fd, limits, &h, sizeof h) == sizeof h;
     if (!out->whole) return HW_OK;
     h.err.msg[sizeof h.err.msg - 1] = 0;
     if (h.rc != HW_OK) return hw__fail(err, h.rc, "%s", h.err.msg);
@@ -113,7 +124,7 @@ static hw_err read_result(result *out, int fd, const hw__child_limits *limits, h
                         limits->output);
     out->bytes = hw__alloc(h.n + 1, 1);
     if (!out->bytes) return hw__fail_memory(err, limits->what, h.n + 1, 1);
-    out->whole = read_all(fd, out->bytes, h.n) == h.n;
+    out->whole = read_all(fd, limits, out->bytes, h.n) == h.n;
     out->n = h.n;
     return HW_OK;
 }
@@ -145,6 +156,8 @@ hw_err hw__child_work(char **bytes, size_t *n, const hw__child_limits *limits, h
     }
     hw_err rc = read_result(&made, ends[0], limits, err);
     close(ends[0]);
+    if (rc == HW_OK && !made.whole && is_stopped(limits))
+        rc = hw__fail(err, HW_ERR_CANCELLED, "%s: stopped", limits->what);
     if (rc != HW_OK) kill(child, SIGKILL);
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
     if (rc == HW_OK && !made.whole) rc = fail_ended(status, limits, err);

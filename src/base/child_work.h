@@ -18,13 +18,15 @@ typedef struct hw__child_limits {
     unsigned seconds; /* processor time */
     size_t memory;    /* bytes beyond what the process already has */
     size_t output;    /* maximum number of bytes returned */
+    hw_stop_fn stop;  /* nullable: called by the waiting parent; true ends the child */
+    void *stop_ctx;
 } hw__child_limits;
 
 /* Sets *bytes (malloc'd) and *n. Runs in a fork of the calling thread only, so it must not wait for other threads. */
 typedef hw_err (*hw__child_fn)(char **bytes, size_t *n, void *ctx, hw_error *err);
 
 /* Returns the bytes of `work` with a terminator appended, or its error. Messages of this function begin with
- * limits->what. Errors: UNSUPPORTED (a limit was exceeded, or the child crashed), MEMORY, IO. */
+ * limits->what. Errors: UNSUPPORTED (a limit was exceeded, or the child crashed), CANCELLED, MEMORY, IO. */
 hw_err hw__child_work(char **bytes, size_t *n, const hw__child_limits *limits, hw__child_fn work, void *ctx,
                       hw_error *err);
 

@@ -1,5 +1,8 @@
 /*
  * capture.h - turns one run of an engine into a trace: heads fused (head_fusion.h) to one row per layer and token.
+ *
+ * The folder capture/: one run of an engine to a trace: prompt tokens with roles and byte ranges, fused heads, signals,
+ * memory estimates.
  */
 #ifndef HW_CAPTURE_CAPTURE_H
 #define HW_CAPTURE_CAPTURE_H

@@ -290,7 +290,9 @@ static hw_err read_chat(hw_run *run, hw__tokens *ids, hw__engine *engine, const 
     const hw__chat chat = {.messages = p->n_messages ? p->messages : &own,
                            .n_messages = p->n_messages ? p->n_messages : 1,
                            .source = p->chat_template,
-                           .thinking = p->thinking};
+                           .thinking = p->thinking,
+                           .stop = p->stop,
+                           .stop_ctx = p->ctx};
     hw__conversation c;
     hw_err rc = HW_OK;
     for (size_t i = 0; rc == HW_OK && i < chat.n_messages; i++) {

@@ -5,6 +5,9 @@
  * while it decodes. It holds one sequence; begin() starts a new one. Only engine/llama/ knows ggml; higher layers see
  * plain arrays. An engine validates its arguments: no token id, length or position from above may make its library
  * abort.
+ *
+ * The folder engine/: the interface of engines. Implementations: llama/ runs GGUF models with libllama, import/ replays
+ * exported attention.
  */
 #ifndef HW_ENGINE_ENGINE_H
 #define HW_ENGINE_ENGINE_H
@@ -116,6 +119,8 @@ typedef struct hw__chat {
     size_t n_messages;
     const char *source; /* Jinja; NULL: the model's own */
     hw_thinking thinking;
+    hw_stop_fn stop; /* nullable: ends a template that takes long */
+    void *stop_ctx;
 } hw__chat;
 
 /* Position of a control token's text. */

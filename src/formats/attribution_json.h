@@ -1,6 +1,8 @@
 /*
  * attribution_json.h - how an attribution was made, as JSON: method, settings, diagnostics, layers, first token and,
  * for method `logit`, the balance. M itself is stored in the file's own form.
+ *
+ * The folder formats/: files: traces, states, results, documents, one file for each format, and values as JSON.
  */
 #ifndef HW_FORMATS_ATTRIBUTION_JSON_H
 #define HW_FORMATS_ATTRIBUTION_JSON_H

@@ -3,6 +3,9 @@
  *
  * BLAS uses its own threads for a product, except inside a parallel region, where it uses none (OpenMP build of
  * OpenBLAS).
+ *
+ * The folder math/: numbers alone: products by BLAS, block-triangular matrices, rank correlation, lasso, maximum flow.
+ * Row-major arrays and their sizes come in, numbers go out.
  */
 #ifndef HW_MATH_BLAS_H
 #define HW_MATH_BLAS_H

@@ -1,4 +1,9 @@
-/* baselines.h - the divisor of a lift. */
+/*
+ * baselines.h - the divisor of a lift.
+ *
+ * The folder methods/: a trace to M: the tables of methods and of their settings, one file for each method or what
+ * several share, and explainers, which give results while a run grows.
+ */
 #ifndef HW_METHODS_BASELINES_H
 #define HW_METHODS_BASELINES_H
 

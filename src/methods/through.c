@@ -14,7 +14,7 @@ enum { BLOCK = 512 }; /* cells of a row at a time: the sums in double stay in th
 
 /* See hw__through_solve(). */
 typedef struct equations {
-    float *R;
+    float *W;
     size_t cells;
     const float *hops;
     size_t stride, begin, end;
@@ -24,22 +24,22 @@ static void solve_block(const equations *s, size_t first) {
     double sum[BLOCK];
     size_t n = s->cells - first < BLOCK ? s->cells - first : BLOCK;
     for (size_t t = s->begin; t < s->end; t++) {
-        float *row = s->R + t * s->cells + first;
+        float *row = s->W + t * s->cells + first;
         for (size_t c = 0; c < n; c++) sum[c] = row[c];
         for (size_t k = 0; k < t; k++) {
             double g = s->hops[(t - s->begin) * s->stride + k];
-            const float *from = s->R + k * s->cells + first;
+            const float *from = s->W + k * s->cells + first;
             for (size_t c = 0; g > 0 && c < n; c++) sum[c] += g * from[c];
         }
         for (size_t c = 0; c < n; c++) row[c] = (float)sum[c];
     }
 }
 
-void hw__through_solve(float *R, size_t cells, const float *hops, size_t stride, size_t begin, size_t end) {
+void hw__through_solve(float *W, size_t cells, const float *hops, size_t stride, size_t begin, size_t end) {
     long blocks = (long)((cells + BLOCK - 1) / BLOCK);
 #pragma omp parallel for schedule(static) if (cells * end * end > 1 << 20)
     for (long b = 0; b < blocks; b++)
-        solve_block(&(equations){R, cells, hops, stride, begin, end}, (size_t)b * BLOCK);
+        solve_block(&(equations){W, cells, hops, stride, begin, end}, (size_t)b * BLOCK);
 }
 
 /* ------------------------------------------------------------------ the parts of a row */
@@ -104,7 +104,7 @@ static hw_err check_row(const parts *row, hw_error *err) {
     return HW_OK;
 }
 
-/* Destination of row i, and its divisor. */
+/* Destination of the parts of a row. */
 typedef struct share_row {
     float *values;  /* [C, L] */
     float *outside; /* [L] */
@@ -112,23 +112,25 @@ typedef struct share_row {
     hw_through *figures;
 } share_row;
 
-/* Splits a row into shares that sum to 1. For rows of convention `own` the token's own column is left out, because that
- * share would only return to the same row. A row without positive parts counts as the model's. */
+/* Splits a row: values and hops into shares of what came from tokens, which sum to 1. For rows of convention `own` the
+ * token's own column is left out, because that share would only return to the same row. A row without positive parts
+ * counts as the model's. */
 static void split_row(const share_row *to, const parts *row) {
     size_t C = row->n_columns, L = row->inner->n_layers;
     double rest = rest_of(row), model = positive(model_of(row)), sum = positive(rest) + model, prompt = positive(rest);
     for (size_t k = 0; k < C; k++) prompt += positive(total_of(row, k));
     sum += prompt - positive(rest);
     for (size_t k = 0; k < row->t; k++) sum += positive(total_of(row, C + k));
-    double unit = sum > 0 ? 1 / sum : 0, of = row->inner->balance ? 1 : (double)L; /* nats are sums over layers */
+    double unit = sum > model ? 1 / (sum - model) : 0, of = row->inner->balance ? 1 : (double)L; /* nats: sums over layers */
     for (size_t k = 0; k < C; k++)
         put_cell(to->values + k * L, cell_of(row, k), L, total_of(row, k),
                  row->own == (ptrdiff_t)k ? row->embedding : 0, (double)L * unit);
     put_cell(to->outside, row->inner->outside + row->i * L, L, rest, row->own < 0 ? row->embedding : 0,
              (double)L * unit);
     for (size_t k = 0; k < row->t; k++) to->hops[k] = (float)(positive(total_of(row, C + k)) * unit);
-    *to->figures = (hw_through){.prompt_direct = prompt * unit, .model_direct = model * unit, .raised = sum / of};
-    if (!(sum > 0)) to->figures->model_direct = 1;
+    *to->figures = (hw_through){.prompt_direct = sum > 0 ? prompt / sum : 0,
+                                .model_direct = sum > 0 ? model / sum : 1,
+                                .raised = sum / of};
 }
 
 /* The row's own token is the one before the token that it explains; `logit` counts its embedding separately from its
@@ -195,13 +197,29 @@ static hw_err split_rows(hw_attribution *a, const hw_attribution *inner, hw__thr
     return HW_OK;
 }
 
-/* The model's part O of each row, and the prompt's total share. */
+/* The share of each row's tokens that came from no token, and the totals of the prompt and the model. */
 static void solve_model(hw_attribution *a, hw__through_state *state, size_t begin) {
     for (size_t i = 0; i < a->n_rows; i++) {
-        double model = a->through[i].model_direct;
-        for (size_t k = 0; k < begin + i; k++) model += (double)a->hops[i * a->n_hops + k] * state->model[k];
-        a->through[i].model = state->model[begin + i] = model < 1 ? model : 1;
-        a->through[i].prompt = 1 - a->through[i].model;
+        double tokens = 1 - a->through[i].model_direct, lost = tokens > 0 ? 0 : 1;
+        for (size_t k = 0; k < begin + i; k++) lost += (double)a->hops[i * a->n_hops + k] * state->model[k];
+        state->model[begin + i] = lost = lost < 1 ? lost : 1;
+        a->through[i].prompt = tokens * (1 - lost);
+        a->through[i].model = 1 - a->through[i].prompt;
+    }
+}
+
+static void scale(float *to, const float *from, size_t n, double by) {
+    for (size_t c = 0; c < n; c++) to[c] = (float)(from[c] * by);
+}
+
+/* W and hops of finished rows to shares of all that raised the row's token. */
+static void put_rows(hw_attribution *a, const hw__through_state *state, size_t begin) {
+    size_t L = a->n_layers, cells = a->n_columns * L;
+    for (size_t i = 0; i < a->n_rows; i++) {
+        double tokens = 1 - a->through[i].model_direct;
+        scale(a->values + i * cells, state->values + (begin + i) * cells, cells, tokens);
+        scale(a->outside + i * L, state->outside + (begin + i) * L, L, tokens);
+        scale(a->hops + i * a->n_hops, a->hops + i * a->n_hops, a->n_hops, tokens);
     }
 }
 
@@ -218,8 +236,7 @@ static hw_err follow(hw_attribution *a, const hw_attribution *inner, hw__through
     hw__through_solve(state->values, cells, a->hops, a->n_hops, begin, end);
     hw__through_solve(state->outside, L, a->hops, a->n_hops, begin, end);
     solve_model(a, state, begin);
-    memcpy(a->values, state->values + begin * cells, a->n_rows * cells * sizeof *a->values);
-    memcpy(a->outside, state->outside + begin * L, a->n_rows * L * sizeof *a->outside);
+    put_rows(a, state, begin);
     memcpy(a->layers, inner->layers, L * sizeof *a->layers);
     state->n = end;
     return HW_OK;

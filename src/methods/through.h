@@ -4,10 +4,13 @@
  * Row t of a method gives the sources of token t: prompt columns p_t, earlier completion columns g_t, and the model
  * itself, o_t, which is no column. Each completion token that t came from has its own row, so
  *
- *     R_t = p_t + sum_{k<t} g_t[k] R_k      O_t = o_t + sum_{k<t} g_t[k] O_k      R_t 1 + O_t = 1
+ *     R_t = p_t + sum_{k<t} g_t[k] W_k      W_k = R_k / (1 - o_k)      O_t = 1 - R_t 1
  *
- * This is the token graph of Walker & Ewetz, arXiv 2512.15663, with the model as an absorbing state. The parts of a row
- * are its positive ones, divided by their sum. A column counts by its sum over layers: if that is positive the layers
+ * This is the token graph of Walker & Ewetz, arXiv 2512.15663, but for the model's part: a token on the way counts by
+ * what came from tokens, W, because the model computed its part from these; only the explained token keeps the model's
+ * part o_t. Otherwise every hop would pass less than half on, and the first words of a reasoning would vanish
+ * (docs/research/faithfulness.md has the figures). A token that came from no token counts as the model's. The parts of a
+ * row are its positive ones, divided by their sum. A column counts by its sum over layers: if that is positive the layers
  * keep their own numbers, with signs, so that layers stay separate and add up to R.
  */
 #ifndef HW_METHODS_THROUGH_H
@@ -16,19 +19,19 @@
 #include "data/attribution.h"
 
 /*
- * Computes rows begin .. end - 1 of R by forward substitution: R [end, cells] holds finished rows before `begin` and
- * the parts p from there on, which become R. hops [end - begin, stride]: g of these rows; row t has t numbers.
+ * Computes rows begin .. end - 1 of W by forward substitution: W [end, cells] holds finished rows before `begin` and
+ * the parts p from there on, which become W. hops [end - begin, stride]: g of these rows; row t has t numbers.
  * Accumulates in double in a fixed order: the same bits for any split into ranges and any number of threads.
  */
-void hw__through_solve(float *R, size_t cells, const float *hops, size_t stride, size_t begin, size_t end);
+void hw__through_solve(float *W, size_t cells, const float *hops, size_t stride, size_t begin, size_t end);
 
 /* Finished rows of a growing run that later rows are followed to. Zero-initialised. */
 typedef struct hw__through_state {
     size_t n; /* rows */
     size_t capacity;
-    float *values;    /* [n, C, L] */
+    float *values;    /* [n, C, L] W */
     float *outside;   /* [n, L] */
-    double *model;    /* [n] */
+    double *model;    /* [n] what W lacks to 1: from tokens that came from no token */
 } hw__through_state;
 void hw__through_state_clear(hw__through_state *state);
 

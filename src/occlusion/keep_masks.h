@@ -4,6 +4,8 @@
  * Masks are added first and then scored together: equal masks once, in the order in which neighbours share the longest
  * prefix of the prompt, which a pass reuses from the previous one. Leave-one-out, ablation and the check all run the
  * model through this module.
+ *
+ * The folder occlusion/: passes of the model without parts of the prompt, and the methods made of such passes.
  */
 #ifndef HW_OCCLUSION_KEEP_MASKS_H
 #define HW_OCCLUSION_KEEP_MASKS_H

@@ -7,6 +7,8 @@
  *     "TEXT"                 tokens with this text; spaces before a token's text are ignored unless TEXT begins with
  *                            one. \" \\ \n and \t as in C
  *     /REGEX/                tokens whose text, spaces included, has a match of the ICU regular expression; \/ is a slash
+ *
+ * The folder text/: text to tokens: segments of prompt and completion, partitions, filters, stop words.
  */
 #ifndef HW_TEXT_FILTER_H
 #define HW_TEXT_FILTER_H

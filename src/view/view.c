@@ -1,4 +1,8 @@
-/* view.c - selects, averages and filters rows and layers; never changes M. */
+/*
+ * view.c - selects, averages and filters rows and layers; never changes M.
+ *
+ * The folder view/: M to scores, averaged and filtered. The one file of its folder.
+ */
 #include "data/attribution.h"
 #include "methods/baselines.h"
 #include "base/error.h"

@@ -218,7 +218,7 @@ def test_what_came_from_the_answer_is_followed(headwater, made, passages_file, t
 def test_a_word_that_came_through_another(headwater, logit_trace, passages_file, tmp_path):
     """The first word is the passage's, the second came from the first alone: cited only where the answer is followed."""
     trace = logit_trace(PROMPT, [" blue", " sky"], {(0, HIT[" blue"]): 6, (1, len(PROMPT)): 3}, [2.0, 1.0])
-    for flag, peaks, through in ((), [0.75, 0.5625], 0.25), (("--direct",), [0.75, 0], 0):
+    for flag, peaks, through in ((), [0.75, 0.75], 0.25), (("--direct",), [0.75, 0], 0):
         done = headwater("cite", "--trace", trace, "--passages", passages_file(), "--answer-by", "token", *flag, "-o", "c.json")
         assert done.status == 0
         saved = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))

@@ -152,6 +152,20 @@ def check_places(root, faults):
                 )
 
 
+def check_descriptions(root, faults):
+    """Each folder has its place in docs/design/design.md, and a paragraph in the comment that its first file begins with."""
+    design = (root / "docs/design/design.md").read_text(encoding="utf-8")
+    for tree in TREES:
+        for folder in rank_of(tree):
+            files = sorted((root / tree / folder).glob("*.h")) or sorted((root / tree / folder).glob("*.c"))
+            name = folder or tree.removeprefix("tools/")
+            if f"`{name}/`" not in design:
+                faults.append(f"docs/design/design.md does not describe the folder `{name}/` of {tree}")
+            title = str(files[0].parent.relative_to(root)).split("/", 1)[1]
+            if f"The folder {title}/: " not in files[0].read_text(encoding="utf-8").split("*/", 1)[0]:
+                faults.append(f"{files[0].relative_to(root)}: its head comment does not describe the folder {title}/")
+
+
 def reaches(start, includes):
     """All files that a file includes, directly or indirectly."""
     seen, todo = set(), [start]
@@ -208,6 +222,7 @@ def main():
     for circle in circles(edges):
         faults.append("a circle between files: " + ", ".join(circle))
     check_options(includes, faults)
+    check_descriptions(root, faults)
     return report(faults)
 
 

@@ -4,6 +4,9 @@
  *     cmd_bench.c ──► variant_process.c ──► run_variant.c ──► reference.c
  *     sizes, rounds   a process each     one way to run   is its M right?
  *        └──────────► bench_print.c      medians, CSV
+ *
+ * The folder bench/: the program headwater-bench, which measures runs and compares results with a reference; built and
+ * tested, not installed.
  */
 #ifndef HW_BENCH_BENCH_H
 #define HW_BENCH_BENCH_H

@@ -6,6 +6,8 @@
  *
  * Metadata, all optional: `m` prompt tokens (then rows must be causal), `tokens` a JSON list of T strings, `model` its
  * name, `sinks` "true" if rows may sum to less than 1.
+ *
+ * The folder engine/import/: the engine that replays attention exported from elsewhere.
  */
 #include "engine/engine.h"
 #include "base/json.h"

@@ -1,5 +1,10 @@
-/* adapters.h - low-rank adapters (LoRA) of a model: GGUF files that are checked, loaded, and included in the model's
- * identity. */
+/*
+ * adapters.h - low-rank adapters (LoRA) of a model: GGUF files that are checked, loaded, and included in the model's
+ * identity.
+ *
+ * The folder engine/llama/: the engine that runs GGUF models, and the only folder that includes headers of libllama and
+ * ggml. llama.c opens and decodes; the graph_ files read what a model computes.
+ */
 #ifndef HW_ENGINE_LLAMA_ADAPTERS_H
 #define HW_ENGINE_LLAMA_ADAPTERS_H
 

@@ -50,7 +50,12 @@ static hw_err render_here(char **bytes, size_t *n, void *ctx, hw_error *err) {
 
 /* A template is a program supplied with the model: it may loop for ever, and a recursive macro overflows the stack. */
 hw_err hw__chat_template_render(hw__written *out, const struct llama_model *model, const hw__chat *chat, hw_error *err) {
-    static const hw__child_limits limits = {"the chat template does not render", 5, (size_t)512 << 20, (size_t)256 << 20};
+    const hw__child_limits limits = {.what = "the chat template does not render",
+                                     .seconds = 5,
+                                     .memory = (size_t)512 << 20,
+                                     .output = (size_t)256 << 20,
+                                     .stop = chat->stop,
+                                     .stop_ctx = chat->stop_ctx};
     struct conversation c = {model, chat};
     pthread_mutex_lock(&module.lock);
     hw_err rc = module.render ? HW_OK : open_module(err);

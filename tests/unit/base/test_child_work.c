@@ -50,6 +50,26 @@ static hw_err run(char **bytes, size_t *n, hw__child_fn work, hw_error *err) {
     return rc;
 }
 
+static bool third_time(void *ctx) { return ++*(int *)ctx >= 3; }
+
+static void a_stop_ends_the_work(void **state) {
+    (void)state;
+    hw_error err = {0};
+    char *bytes = NULL, letter = 'y';
+    size_t n = 0;
+    int n_calls = 0;
+    hw__child_limits stoppable = limits;
+    stoppable.seconds = 100;
+    stoppable.stop = third_time;
+    stoppable.stop_ctx = &n_calls;
+    hw_err rc = hw__child_work(&bytes, &n, &stoppable, spin, &letter, &err);
+    assert_error(&err, rc, HW_ERR_CANCELLED, "the work: stopped");
+    n_calls = -100; /* what is done before is not lost */
+    assert_int_equal(hw__child_work(&bytes, &n, &stoppable, give_many, &letter, &err), HW_OK);
+    assert_int_equal(n, 1500000);
+    free(bytes);
+}
+
 static void bytes_come_back_whole(void **state) {
     (void)state;
     hw_error err;
@@ -77,6 +97,7 @@ static void every_other_end_is_an_error(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stop_ends_the_work),
         cmocka_unit_test(bytes_come_back_whole),
         cmocka_unit_test(every_other_end_is_an_error),
     };

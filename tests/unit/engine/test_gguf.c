@@ -36,6 +36,7 @@ static void sums(char metadata[HW__SHA256_CAPACITY], char sample[HW__SHA256_CAPA
     hw__gguf *file;
     hw_error err;
     if (hw__gguf_open(&file, temp_path("m"), &err) != HW_OK) fail_msg("%s", err.msg);
+    if (hw__gguf_finish_hashes(file, &err) != HW_OK) fail_msg("%s", err.msg);
     strcpy(metadata, hw__gguf_metadata_sha256(file));
     strcpy(sample, hw__gguf_sample_sha256(file));
     hw__gguf_close(file);

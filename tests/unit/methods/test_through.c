@@ -35,10 +35,10 @@ static hw_method_params with_through(hw_row_convention row) {
  *
  *        a   b   c0  c1  c2   embedding (of the token before)  MLPs    parts, divided by their sum
  *    c0  3   0                1  to b                          0       a .75, b .25
- *    c1  0   1   1            1  to c0                         1       b .25, c0 .5, model .25
+ *    c1  0   1   0            1  to c0                         2       b .25, c0 .25, model .5
  *    c2 -5   0   1   2        1  to c1                        -3       c0 .25, c1 .75
  *
- *    R = (.75 .25 | 0), (.375 .375 | .25), (.46875 .34375 | .1875); all exact in binary.
+ *    W = (.75 .25), (.375 .625), (.46875 .53125); R = (.75 .25 | 0), (.1875 .3125 | .5), W | 0; all exact in binary.
  */
 
 static const char *const prompt[] = {"a", "b"};
@@ -56,13 +56,13 @@ static hw_attribution *make_chain(const float values[3][5], const hw_balance *ba
 }
 
 static const hw_balance chain_balance[] = {
-    {.embedding = 1}, {.embedding = 1, .mlp = 0.5, .bias = 0.5}, {.embedding = 1, .mlp = -4, .bias = 1}};
+    {.embedding = 1}, {.embedding = 1, .mlp = 1.5, .bias = 0.5}, {.embedding = 1, .mlp = -4, .bias = 1}};
 
 static void a_chain_by_hand(void **state) {
     (void)state;
-    static const float values[3][5] = {{3, 0, 0, 0, 0}, {0, 1, 1, 0, 0}, {-5, 0, 1, 2, 0}};
-    static const double want[3][2] = {{0.75, 0.25}, {0.375, 0.375}, {0.46875, 0.34375}};
-    static const double model[] = {0, 0.25, 0.1875}, direct[] = {1, 0.25, 0};
+    static const float values[3][5] = {{3, 0, 0, 0, 0}, {0, 1, 0, 0, 0}, {-5, 0, 1, 2, 0}};
+    static const double want[3][2] = {{0.75, 0.25}, {0.1875, 0.3125}, {0.46875, 0.53125}};
+    static const double model[] = {0, 0.5, 0}, direct[] = {1, 0.25, 0};
     hw_attribution *a = make_chain(values, chain_balance), *f = NULL;
     hw_error err;
     if (hw_attribution_through(&f, a, &err) != HW_OK) fail_msg("%s", err.msg);
@@ -74,8 +74,11 @@ static void a_chain_by_hand(void **state) {
         assert_true(rows[i].model == model[i] && rows[i].prompt == 1 - model[i] && rows[i].raised == 4);
         assert_true(rows[i].prompt_direct == direct[i]);
     }
-    assert_true(rows[1].model_direct == 0.25 && rows[2].model_direct == 0);
-    assert_true(hw_attribution_hop(f, 1, 0) == 0.5 && hw_attribution_hop(f, 2, 0) == 0.25);
+    const hw_diagnostics *d = hw_attribution_diagnostics(f);
+    assert_true(d->first_last == d->first_mean && d->outside_last == d->outside_mean);
+    assert_close(d->first_mean, (0.75 + 0.1875 + 0.46875) / 3, 1e-12);
+    assert_true(rows[1].model_direct == 0.5 && rows[2].model_direct == 0);
+    assert_true(hw_attribution_hop(f, 1, 0) == 0.25 && hw_attribution_hop(f, 2, 0) == 0.25);
     assert_true(hw_attribution_hop(f, 2, 1) == 0.75 && hw_attribution_hop(f, 2, 2) == 0);
     hw_attribution_free(f);
     hw_attribution_free(a);
@@ -215,7 +218,7 @@ static void equals_the_inverse(void **state) {
     }
 }
 
-/* What learned sinks hold of a row is no token's: the model's. */
+/* What learned sinks hold of a row is no token's: the model's, and of the row asked about alone. */
 static double half_attention(const void *ctx, size_t l, size_t h, size_t q, size_t k) {
     return random_attention(ctx, l, h, q, k) / 2;
 }
@@ -229,15 +232,19 @@ static void sinks_are_the_models(void **state) {
                                                .n_completion = N,
                                                .sinks = true,
                                                .attention = half_attention});
-    hw_attribution *a = explain_by("attention", trace, &p);
-    assert_close(a->through[0].model, 0.5, 1e-6);
-    for (size_t i = 1; i < N; i++) {
+    hw_trace *without = the_trace();
+    hw_attribution *a = explain_by("attention", trace, &p), *full = explain_by("attention", without, &p);
+    for (size_t c = 0; c < N * M * L; c++) assert_close(a->values[c], full->values[c] / 2, 1e-6);
+    for (size_t i = 0; i < N; i++) {
         double total = a->through[i].model;
         for (size_t c = 0; c < M * L; c++) total += a->values[i * M * L + c] / L;
         assert_close(total, 1, 1e-6);
-        assert_true(a->through[i].model > a->through[i].model_direct);
+        assert_close(a->through[i].model, 0.5, 1e-6);
+        assert_close(a->through[i].model_direct, 0.5, 1e-6);
     }
+    hw_attribution_free(full);
     hw_attribution_free(a);
+    hw_trace_free(without);
     hw_trace_free(trace);
 }
 

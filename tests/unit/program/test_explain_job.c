@@ -37,6 +37,7 @@ static void begin(job *j, options *o, const char *methods) {
 }
 
 static void end(job *j, options *o) {
+    hw_model_close(j->model); /* the program leaves it to its end */
     job_free(j);
     options_free(o);
 }

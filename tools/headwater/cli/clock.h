@@ -1,4 +1,9 @@
-/* clock.h - elapsed seconds, independent of changes to the time of day. */
+/*
+ * clock.h - elapsed seconds, independent of changes to the time of day.
+ *
+ * The folder headwater/cli/: the command line: the table of options, messages and errors, terminal, safe text,
+ * interrupts.
+ */
 #ifndef HW_CLI_CLOCK_H
 #define HW_CLI_CLOCK_H
 

@@ -2,6 +2,8 @@
  * check.c - `headwater check`: tests an explanation by running the model without the segments that it ranks high.
  *
  *     check the command line -> run the model -> split the prompt -> explain -> test -> save -> table and verdict
+ *
+ * The folder headwater/commands/: one file for each command of the program.
  */
 #include "job/run_model.h"
 #include "export/check_json.h"

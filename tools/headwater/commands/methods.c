@@ -3,10 +3,20 @@
 #include "cli/command.h"
 #include "cli/message.h"
 
+#include <string.h>
+
 /* Lists the options that apply to a method, without --columns, --by and --spans, which apply to all. */
+/* An option has several rows where commands differ; the first one of the name is listed. */
+static bool is_repeated(size_t i) {
+    for (size_t k = 0; k < i; k++)
+        if (strcmp(options_row(k)->name, options_row(i)->name) == 0) return true;
+    return false;
+}
+
 static const char *setting_name(size_t i, const void *traits) {
     const option_row *row = options_row(i);
-    return *(const uint32_t *)traits & row->uses && row->group != GROUP_VIEW ? row->name : NULL;
+    bool applies = *(const uint32_t *)traits & row->uses && row->group != GROUP_VIEW;
+    return applies && !is_repeated(i) ? row->name : NULL;
 }
 
 static void list_settings(char *out, size_t capacity, uint32_t traits) {

@@ -12,6 +12,8 @@
  *     evidence    [[begin, end], ...] position of the answer in the prompt; in code points, like all offsets here
  *     spans       [[begin, end], ...] or [{"name", "begin", "end"}, ...] the segments to score
  *     tags        {"name": text or number, ...} to group results by
+ *
+ * The folder headwater/eval/: data sets: items, method lists, results in files, tables of figures.
  */
 #ifndef HW_EVAL_DATASET_H
 #define HW_EVAL_DATASET_H

@@ -1,4 +1,9 @@
-/* check_json.h - a check as JSON. */
+/*
+ * check_json.h - a check as JSON.
+ *
+ * The folder headwater/export/: what is written to disk, into a page or into an answer: checks, citations, reports and
+ * the library's tables as JSON.
+ */
 #ifndef HW_EXPORT_CHECK_JSON_H
 #define HW_EXPORT_CHECK_JSON_H
 

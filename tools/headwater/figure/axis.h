@@ -2,6 +2,9 @@
  * axis.h - numbers and labels along an axis: which numbers to show, and how to place labels without overlap.
  *
  * Lengths are points (1/72 inch).
+ *
+ * The folder headwater/figure/: figures as .png, .svg and .pdf: layouts append to a canvas, image_file.c draws it.
+ * Parameters are plain structs.
  */
 #ifndef HW_FIGURE_AXIS_H
 #define HW_FIGURE_AXIS_H

@@ -1,6 +1,9 @@
 /*
  * conversation.h - inputs of the chat template besides the prompt: --system, --messages, --chat-template and
  * --thinking.
+ *
+ * The folder headwater/job/: one explanation, from the options of a command to its files: model, prompt, segments,
+ * memory limit, output.
  */
 #ifndef HW_JOB_CONVERSATION_H
 #define HW_JOB_CONVERSATION_H

@@ -2,6 +2,8 @@
  * selection.h - one attribution with a selection of rows, layers and a filter, and the scale for drawing it.
  *
  * The terminal view (attribution_view.h) and the figures (figure/figure.h) both draw a picture.
+ *
+ * The folder headwater/picture/: the selection of an attribution that terminal views and figures draw.
  */
 #ifndef HW_PICTURE_SELECTION_H
 #define HW_PICTURE_SELECTION_H

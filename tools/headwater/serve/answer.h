@@ -1,4 +1,9 @@
-/* answer.h - one HTTP request as passed to its handler, and the answer. */
+/*
+ * answer.h - one HTTP request as passed to its handler, and the answer.
+ *
+ * The folder headwater/serve/: the HTTP server: requests, routes, job queue, event streams, the store of runs, and the
+ * process that runs the model.
+ */
 #ifndef HW_SERVE_ANSWER_H
 #define HW_SERVE_ANSWER_H
 

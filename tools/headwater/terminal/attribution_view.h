@@ -2,6 +2,9 @@
  * attribution_view.h - the terminal view of an attribution: the shaded prompt, the strongest tokens, and cautions.
  *
  * attribution_view.c combines the parts declared in view_parts.h.
+ *
+ * The folder headwater/terminal/: text views of attributions and citations. Parameters are plain structs, not command-
+ * line options.
  */
 #ifndef HW_TERMINAL_ATTRIBUTION_VIEW_H
 #define HW_TERMINAL_ATTRIBUTION_VIEW_H
