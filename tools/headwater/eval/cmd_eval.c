@@ -74,21 +74,20 @@ static int check_options(session *s, const char **model) {
 }
 
 /* Adds what differs from a plain prompt, so that settings of plain prompts equal those of earlier result files. */
-static bool add_chat_settings(json_t *settings, const eval_plan *plan) {
-    static const char *const thinking[] = {[HW_THINKING_ON] = "on", [HW_THINKING_OFF] = "off"};
+static bool add_chat_settings(json_t *settings, const hw_run_params *run) {
     char digest[HW__SHA256_CAPACITY] = "";
-    if (plan->chat_template) {
+    if (run->chat_template) {
         hw__sha256 hash;
         hw__sha256_begin(&hash);
-        hw__sha256_add(&hash, plan->chat_template, strlen(plan->chat_template));
+        hw__sha256_add(&hash, run->chat_template, strlen(run->chat_template));
         hw__sha256_hex(&hash, digest);
     }
-    return (!plan->chat || json_object_set_new(settings, "chat", json_true()) == 0) &&
-           (!plan->against || json_object_set_new(settings, "against", json_string(plan->against)) == 0) &&
-           (!plan->special || json_object_set_new(settings, "special", json_true()) == 0) &&
+    return (!run->chat || json_object_set_new(settings, "chat", json_true()) == 0) &&
+           (!run->against || json_object_set_new(settings, "against", json_string(run->against)) == 0) &&
+           (!run->special || json_object_set_new(settings, "special", json_true()) == 0) &&
            (!*digest || json_object_set_new(settings, "chat_template_sha256", json_string(digest)) == 0) &&
-           (plan->thinking == HW_THINKING_DEFAULT ||
-            json_object_set_new(settings, "thinking", json_string(thinking[plan->thinking])) == 0);
+           (run->thinking == HW_THINKING_DEFAULT ||
+            json_object_set_new(settings, "thinking", json_string(hw_thinking_name(run->thinking))) == 0);
 }
 
 static int make_settings(session *s) {
@@ -98,7 +97,7 @@ static int make_settings(session *s) {
                             "quantisation", m->quantisation, "metadata_sha256", m->metadata_sha256, "sample_sha256",
                             m->sample_sha256, "methods", o->method, "by", o->by ? o->by : "spans", "ablations",
                             (json_int_t)o->ablations, "seed", (json_int_t)o->run.seed, "generate", (json_int_t)o->run.n_generate);
-    return s->settings && add_chat_settings(s->settings, &s->plan) ? STATUS_DONE : fail("no memory for the results");
+    return s->settings && add_chat_settings(s->settings, &s->plan.run) ? STATUS_DONE : fail("no memory for the results");
 }
 
 /* ------------------------------------------------------------------ progress */
@@ -223,15 +222,11 @@ static int open_model(session *s, const char *path) {
     }
     s->plan.methods = &s->methods;
     s->plan.by = o->by;
-    s->plan.against = o->run.against;
-    s->plan.n_generate = o->run.n_generate;
+    s->plan.run = o->run;
+    s->plan.run.chat = conversation_is_chat(o);
+    s->plan.run.chat_template = s->chat.template_source.bytes;
     s->plan.n_ablations = (size_t)o->ablations;
     s->plan.seed = o->run.seed;
-    s->plan.chat = conversation_is_chat(o);
-    s->plan.special = o->run.special;
-    s->plan.chat_template = s->chat.template_source.bytes;
-    s->plan.thinking = o->run.thinking;
-    s->plan.memory = o->run.memory;
     s->plan.stop = interrupt_stop;
     return STATUS_DONE;
 }

@@ -106,18 +106,11 @@ static hw_err judge_answer(work *w, hw_error *err) {
 
 static hw_err capture(work *w, hw_error *err) {
     hw_explainer *explainer = NULL;
-    hw_run_params params = hw_run_params_default();
+    hw_run_params params = w->plan->run;
     params.prompt = w->item->prompt;
     params.prompt_bytes = w->item->prompt_bytes;
     params.completion = w->item->completion;
     params.completion_bytes = w->item->completion_bytes;
-    params.n_generate = w->plan->n_generate;
-    params.against = w->plan->against;
-    params.chat = w->plan->chat;
-    params.chat_template = w->plan->chat_template;
-    params.thinking = w->plan->thinking;
-    params.special = w->plan->special;
-    params.memory = w->plan->memory;
     params.stop = w->plan->stop;
     /* a check computes its own baselines, from all rows */
     hw_err rc = variants_explainer(&explainer, w->plan->methods, w->plan->n_ablations ? HW_KEEP_ROWS : HW_KEEP_METHODS, err);

@@ -20,14 +20,9 @@ typedef struct eval_plan {
     hw_model *model;
     const variants *methods;
     const char *by;     /* NULL: an item's own spans, or sentences if it has none */
-    const char *against; /* as hw_run_params takes it; NULL: the mean */
-    size_t n_generate;  /* maximum number of tokens of an answer */
+    hw_run_params run;  /* options of every item's run, its memory limit included: an item that would take more has no result */
     size_t n_ablations; /* masks of the LDS; 0: no additional passes, only evidence is scored */
     uint64_t seed;
-    bool chat, special; /* the prompt is a user's message; texts of control tokens are read as these */
-    const char *chat_template; /* NULL: the model's own */
-    hw_thinking thinking;
-    uint64_t memory; /* an item that would take more bytes has no result; 0: no limit */
     hw_stop_fn stop;
 } eval_plan;
 
