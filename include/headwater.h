@@ -285,6 +285,9 @@ HW_API size_t hw_run_n_tokens(const hw_run *run);     /* T */
 HW_API size_t hw_run_n_prompt(const hw_run *run);     /* m: all tokens before the completion, including special and
                                                          template tokens */
 HW_API size_t hw_run_n_completion(const hw_run *run); /* n */
+/* What layers that mix tokens added to the stream of target rows (norms, summed): the share of recurrent layers, which
+ * methods of attention weights cannot see. NaN if the model has none, or if they are not read. */
+HW_API double hw_run_recurrent_share(const hw_run *run);
 HW_API size_t hw_run_n_reused(const hw_run *run);     /* prompt tokens whose rows were copied from
                                                          hw_run_params.prefix; 0 for a run from a file */
 HW_API hw_token hw_run_token(const hw_run *run, size_t i); /* 0 <= i < T; its pointers are borrowed */

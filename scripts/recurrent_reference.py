@@ -105,6 +105,20 @@ def delta_net(m, x):
     return np.einsum('htj,jhd,thd->tjhd', A, v, factor).reshape(T, T, -1), m.out_proj
 
 
+def kimi_delta(m, x):
+    T, H, S, gate = len(x), m.num_heads, m.head_dim, m.forget_gate
+    qkv = np.concatenate([lin(p, x) for p in (m.q_proj, m.k_proj, m.v_proj)], 1)
+    q, k, v = (t.reshape(T, H, S) for t in np.split(silu(conv(qkv, m.conv1d.weight, m.conv1d.bias)), 3, 1))
+    q, k = ((t / np.sqrt((t ** 2).sum(-1, keepdims=True) + 1e-6)).transpose(1, 0, 2) for t in (q, k))
+    g = softplus(lin(gate.f_b_proj, lin(gate.f_a_proj, x)) + num(gate.dt_bias)).reshape(T, H, S)
+    keep = np.exp(-np.exp(num(gate.A_log).reshape(H, 1)) * g).transpose(1, 0, 2)
+    A = delta_rows(q / np.sqrt(S), k, keep, (1 / (1 + np.exp(-lin(m.b_proj, x)))).T)
+    o = np.einsum('htj,jhd->thd', A, v)
+    out = 1 / (1 + np.exp(-lin(m.g_b_proj, lin(m.g_a_proj, x)))).reshape(T, H, S)
+    factor = num(m.o_norm.weight) / np.sqrt((o ** 2).mean(-1, keepdims=True) + m.layer_norm_epsilon) * out
+    return np.einsum('htj,jhd,thd->tjhd', A, v, factor).reshape(T, T, -1), m.o_proj
+
+
 def mamba2(m, x):
     T = len(x)
     x = x * getattr(m, 'ssm_in_multiplier', 1)
@@ -164,7 +178,7 @@ def short_conv(m, x):
 
 
 KINDS = {'GatedDeltaNet': delta_net, 'ShortConv': short_conv, 'JambaMambaMixer': mamba1, 'MambaMixer': mamba1, 'Mamba2Mixer': mamba2,
-         'FalconH1Mixer': mamba2, 'GraniteMoeHybridMambaLayer': mamba2, 'NemotronHMamba2Mixer': mamba2, 'BambaMixer': mamba2}
+         'FalconH1Mixer': mamba2, 'GraniteMoeHybridMambaLayer': mamba2, 'NemotronHMamba2Mixer': mamba2, 'BambaMixer': mamba2, 'KimiLinearDeltaAttention': kimi_delta}
 
 
 def kind_of(module):
@@ -188,7 +202,7 @@ def main():
     m = sum(t['role'] != 'completion' for t in run['tokens'])
     T, rows = len(ids), slice(m - 1, len(ids))
     cfg = AutoConfig.from_pretrained(folder)
-    how = {'experts_implementation': 'eager'} if getattr(cfg, 'num_experts', 0) else {}
+    how = {'experts_implementation': 'eager'} if getattr(cfg, 'num_experts', 0) or getattr(cfg, 'num_local_experts', 0) else {}
     model = AutoModelForCausalLM.from_pretrained(folder, config=cfg, dtype=torch.float32, **how).double().eval()
     base = getattr(model, 'model', None) or model.backbone
     blocks = base.layers

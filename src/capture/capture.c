@@ -101,8 +101,29 @@ static hw_err capture_rows(void *ctx, size_t layer, const hw__heads *heads, hw_e
     return rc == HW_OK ? hw__signal_batch_heads(&c->pending, layer, heads, err) : rc;
 }
 
+/* Adds up what attention and what recurrent layers added to target rows. */
+static void note_added(hw__capture *c, size_t source, const hw__stream *stream) {
+    const hw_run *run = c->trace->run;
+    size_t D = (size_t)run->model.n_embd;
+    bool recurrent = run->model.sources[source].layer < 0;
+    for (size_t i = 0; i < stream->n_rows; i++) {
+        const float *added = stream->added + i * D;
+        double squares = 0;
+        for (size_t d = 0; d < D; d++) squares += (double)added[d] * added[d];
+        if (stream->q0 + i + 1 >= run->n_prompt) c->added[recurrent] += sqrt(squares);
+    }
+}
+
+/* Whether some layers that move information between tokens have no attention weights, and can be read. */
+static bool is_hybrid(const hw__capture *c) {
+    const hw_model_info *model = &c->trace->run->model;
+    return model->n_layers > 0 && model->n_sources > model->n_layers && !model->values_problem[0];
+}
+
 static hw_err capture_stream(void *ctx, size_t source, const hw__stream *stream, hw_error *err) {
-    return hw__signal_batch_stream(&((hw__capture *)ctx)->pending, source, stream, err);
+    hw__capture *c = ctx;
+    if (is_hybrid(c)) note_added(c, source, stream);
+    return c->pending.wanted ? hw__signal_batch_stream(&c->pending, source, stream, err) : HW_OK;
 }
 
 static hw_err capture_final(void *ctx, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
@@ -114,15 +135,15 @@ static hw_err capture_origin(void *ctx, const float *rows, size_t n_rows, size_t
 }
 
 hw__sink hw__capture_sink(hw__capture *capture) {
-    bool streams = capture->pending.wanted != 0;
+    bool streams = capture->pending.wanted != 0, shares = !streams && capture->trace && is_hybrid(capture);
     bool means = capture->trace && capture->trace->run->options.run.fuse == HW_FUSE_MEAN;
     return (hw__sink){.rows = capture_rows,
                       .values = hw__signal_batch_reads_values(&capture->pending),
-                      .stream = streams ? capture_stream : NULL,
+                      .stream = streams || shares ? capture_stream : NULL,
                       .final = streams ? capture_final : NULL,
                       .origin = streams ? capture_origin : NULL,
                       .rows_from = shown_from(capture),
-                      .stream_from = hw__signal_batch_from(&capture->pending),
+                      .stream_from = shares ? capture->trace->run->n_prompt - 1 : hw__signal_batch_from(&capture->pending),
                       .heads_from = !means    ? 0
                                     : streams ? capture->pending.first
                                               : SIZE_MAX,
@@ -341,7 +362,9 @@ static hw_err start_capture(session *s, size_t total, hw_error *err) {
 
 static hw_err finish_capture(session *s, hw_error *err) {
     hw_err rc = hw__signal_batch_flush(&s->capture.pending, s->engine, SIZE_MAX, err);
+    const double *added = s->capture.added;
     s->trace->growing = false;
+    if (added[0] + added[1] > 0) s->run->recurrent_share = added[1] / (added[0] + added[1]);
     if (rc == HW_OK) hw__explainer_show(s->params->explainer, s->trace);
     return rc;
 }

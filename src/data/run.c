@@ -5,6 +5,7 @@
 #include "data/run_options.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +51,7 @@ hw_err hw__run_new(hw_run **out, const hw_model_info *model, const hw__run_optio
     atomic_init(&run->refs, 1);
     run->options = *options;
     run->causal = true;
+    run->recurrent_share = NAN;
     run->prompt = "";
     if (!hw__run_options_copy(&run->options.run, &options->run, &run->pool) || !copy_model(&run->model, model, &run->pool)) {
         hw__run_release(run);
@@ -179,6 +181,7 @@ const char *hw_run_completion(const hw_run *run, size_t *n_bytes) {
     return run->completion ? run->completion : "";
 }
 
+double hw_run_recurrent_share(const hw_run *run) { return run->recurrent_share; }
 size_t hw_run_n_reused(const hw_run *run) { return run->n_reused; }
 const hw_model_info *hw_run_model(const hw_run *run) { return &run->model; }
 hw_fuse hw_run_fuse(const hw_run *run) { return run->options.run.fuse; }

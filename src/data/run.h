@@ -38,6 +38,7 @@ struct hw_run {
     size_t n_messages;
     const char *remarks[HW__MAX_REMARKS]; /* [n_remarks] in the arena */
     size_t n_remarks;
+    double recurrent_share; /* see hw_run_recurrent_share() */
     size_t n_reused; /* tokens of the prefix whose rows came from an earlier trace; not saved in files */
 };
 

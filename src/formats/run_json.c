@@ -211,6 +211,8 @@ hw_err hw__run_to_json(json_t **out, const hw_run *run, hw_error *err) {
     ok = ok &&
          hw__json_put_text(json, "completion", "completion_bytes", hw_run_completion(run, NULL), run->completion_bytes);
     ok = ok && put_messages(json, run) && put_remarks(json, run);
+    if (!isnan(run->recurrent_share))
+        ok = ok && json_object_set_new(json, "recurrent_share", json_real(run->recurrent_share)) == 0;
     ok = ok && json_object_set_new(json, "tokens", tokens_to_json(run)) == 0;
     json_decref(model);
     json_decref(options);
@@ -539,6 +541,11 @@ static hw_err fill_run(hw_run *run, const json_t *json, hw_error *err) {
     if (rc == HW_OK) rc = get_prompt(run, json, err);
     if (rc == HW_OK) rc = get_messages(run, json, err);
     if (rc == HW_OK) rc = get_remarks(run, json, err);
+    if (rc == HW_OK && json_object_get(json, "recurrent_share")) {
+        rc = hw__json_real(&run->recurrent_share, json, "recurrent_share", err);
+        if (rc == HW_OK && !(run->recurrent_share >= 0 && run->recurrent_share <= 1))
+            rc = hw__fail(err, HW_ERR_FORMAT, "\"recurrent_share\" is %g, must be 0 to 1", run->recurrent_share);
+    }
     if (rc == HW_OK) rc = get_tokens(run, json, err);
     return rc == HW_OK ? check_completion(run, json, err) : rc;
 }

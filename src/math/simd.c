@@ -33,3 +33,7 @@ HW__SIMD void hw__add_floats(double *restrict sums, const float *restrict x, siz
 HW__SIMD void hw__floats_of_halves(float *restrict to, const uint16_t *restrict from, size_t n) {
     for (size_t k = 0; k < n; k++) to[k] = hw__float_of_half(from[k]);
 }
+
+HW__SIMD void hw__halves_of_floats(uint16_t *restrict to, const float *restrict from, size_t n) {
+    for (size_t k = 0; k < n; k++) to[k] = hw__half_of_float(from[k]);
+}

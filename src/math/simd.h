@@ -39,6 +39,9 @@ double hw__sum(const float *x, size_t n);
 /* sums [n] += x [n], in double. */
 void hw__add_floats(double *restrict sums, const float *restrict x, size_t n);
 
+/* to [n] <- the nearest F16 values of floats [n]. */
+void hw__halves_of_floats(uint16_t *restrict to, const float *restrict from, size_t n);
+
 /* to [n] <- F16 values [n], exact. */
 void hw__floats_of_halves(float *restrict to, const uint16_t *restrict from, size_t n);
 

@@ -27,7 +27,7 @@ hw_source_kind hw__recurrent_kind(const struct ggml_tensor *t) {
 
 /* The block of a recurrent operation, from the name of the state or the weights that it reads. */
 int hw__recurrent_block(const struct ggml_tensor *t) {
-    static const char *const prefixes[] = {"cache_s_l", "cache_r_l", "cache_k_l"};
+    static const char *const prefixes[] = {"cache_s_l", "cache_r_l", "conv_states_all-"}; /* Kimi renames its cache */
     const struct ggml_tensor *from = t->src[t->op == GGML_OP_GATED_DELTA_NET ? 5 : 0];
     for (int steps = 0; from && steps < 16; steps++) {
         const char *name = from->view_src ? from->view_src->name : from->name;

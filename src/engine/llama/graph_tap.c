@@ -263,7 +263,7 @@ static bool show_stream(hw__llama_engine *e, int32_t source) {
                          .mixed = g->kind == HW__NORM_NONE ? NULL : last_rows(e, HW__TAP_MIXED, n, D),
                          .n_rows = n,
                          .q0 = e->at + skipped};
-    if (g->gated || g->normed_heads) {
+    if ((g->gated || g->normed_heads) && (e->sources[source].layer >= 0 || e->sink->values)) {
         const hw__tap *gate = g->gated ? tap_of(e, source, HW__TAP_GATE) : NULL;
         const float *output = g->sub_is_output ? hw__recurrent_output(e, (size_t)source) : NULL;
         const float *factor = read_factor(e, g, gate ? (size_t)gate->width : 0, output);

@@ -162,39 +162,61 @@ static hw_err grow(part *p, size_t n_tokens, hw_error *err) {
     return HW_OK;
 }
 
+typedef double (*mapping)(double v); /* NULL: the number itself */
+/* As ggml has it. */
+static double softplus(double v) { return v > 20 ? v : log1p(exp(v)); }
+
+/* Numbers [n] of a part, from number `at` on. */
+static void put_row(part *p, size_t at, const float *row, size_t n) {
+    if (p->size == sizeof(double)) {
+        for (size_t c = 0; c < n; c++) ((double *)p->cells)[at + c] = row[c];
+    } else if (p->size == sizeof(float)) {
+        memcpy((float *)p->cells + at, row, n * sizeof *row);
+    } else {
+        hw__halves_of_floats((uint16_t *)p->cells + at, row, n);
+    }
+}
+
 static float read_float(const unsigned char *at) {
     float v;
     memcpy(&v, at, sizeof v);
     return v;
 }
 
-static void put_number(part *p, size_t i, double v) {
-    if (p->size == sizeof(double)) {
-        ((double *)p->cells)[i] = v;
-    } else if (p->size == sizeof(float)) {
-        ((float *)p->cells)[i] = (float)v;
-    } else {
-        ((uint16_t *)p->cells)[i] = hw__half_of_float((float)v);
+/* The same, mapped before they are rounded. */
+static void put_mapped(part *p, size_t at, const float *row, size_t n, mapping map) {
+    for (size_t c = 0; c < n; c++) {
+        double v = map(row[c]);
+        if (p->size == sizeof(double)) {
+            ((double *)p->cells)[at + c] = v;
+        } else {
+            ((float *)p->cells)[at + c] = (float)v;
+        }
     }
 }
 
-typedef double (*mapping)(double v);
-static double same(double v) { return v; }
-/* As in ggml. */
-static double softplus(double v) { return v > 20 ? v : log1p(exp(v)); }
-
 /* Appends the decode's n tokens to a part. */
 static hw_err keep_rows(hw__llama_engine *e, part *p, const struct ggml_tensor *t, strided s, mapping map, hw_error *err) {
+    float *row = hw__alloc(s.n0, sizeof *row);
+    if (!row) return hw__fail_memory(err, t->name, s.n0, sizeof *row);
     hw_err rc = grow(p, e->at + e->n_rows, err);
     const unsigned char *bytes = rc == HW_OK ? hw__device_read_bytes(e->fetch, t) : NULL;
     if (rc == HW_OK && !bytes) rc = hw__fail_memory(err, t->name, ggml_nbytes(t), 1);
-    for (size_t i = 0; rc == HW_OK && i < e->n_rows; i++) {
-        const unsigned char *token = bytes + s.offset + i * s.token;
-        size_t to = (e->at + i) * p->width;
-        for (size_t h = 0; h < s.n1; h++)
-            for (size_t c = 0; c < s.n0; c++)
-                put_number(p, to + h * s.n0 + c, map(read_float(token + h * s.step1 + c * s.step0)));
+    for (size_t i = 0; rc == HW_OK && i < e->n_rows * s.n1; i++) {
+        const unsigned char *from = bytes + s.offset + i / s.n1 * s.token + i % s.n1 * s.step1;
+        size_t at = (e->at + i / s.n1) * p->width + i % s.n1 * s.n0;
+        if (s.step0 == sizeof(float)) {
+            memcpy(row, from, s.n0 * sizeof *row);
+        } else {
+            for (size_t c = 0; c < s.n0; c++) row[c] = read_float(from + c * s.step0);
+        }
+        if (map) {
+            put_mapped(p, at, row, s.n0, map);
+        } else {
+            put_row(p, at, row, s.n0);
+        }
     }
+    free(row);
     return rc;
 }
 
@@ -222,27 +244,27 @@ static hw_err keep_decays(hw__llama_engine *e, hw__recurrent_store *store, hw_er
 
 static hw_err keep_delta(hw__llama_engine *e, hw__recurrent_store *s, const struct ggml_tensor *t, hw_error *err) {
     bool wide = s->parts[KEEP_CHANNELS].width;
-    hw_err rc = keep_rows(e, &s->parts[QUERY], t->src[0], by_heads(t->src[0]), same, err);
-    if (rc == HW_OK) rc = keep_rows(e, &s->parts[KEY], t->src[1], by_heads(t->src[1]), same, err);
-    if (rc == HW_OK) rc = keep_rows(e, &s->parts[VALUE], t->src[2], by_heads(t->src[2]), same, err);
+    hw_err rc = keep_rows(e, &s->parts[QUERY], t->src[0], by_heads(t->src[0]), NULL, err);
+    if (rc == HW_OK) rc = keep_rows(e, &s->parts[KEY], t->src[1], by_heads(t->src[1]), NULL, err);
+    if (rc == HW_OK) rc = keep_rows(e, &s->parts[VALUE], t->src[2], by_heads(t->src[2]), NULL, err);
     if (rc == HW_OK)
         rc = keep_rows(e, &s->parts[wide ? KEEP_CHANNELS : KEEP], t->src[3], by_heads(t->src[3]), exp, err);
-    return rc == HW_OK ? keep_rows(e, &s->parts[WRITE], t->src[4], by_heads(t->src[4]), same, err) : rc;
+    return rc == HW_OK ? keep_rows(e, &s->parts[WRITE], t->src[4], by_heads(t->src[4]), NULL, err) : rc;
 }
 
 static hw_err keep_scan(hw__llama_engine *e, hw__recurrent_store *s, const struct ggml_tensor *t, hw_error *err) {
     hw_err rc = keep_fixed(s, t->src[3], err);
-    if (rc == HW_OK) rc = keep_rows(e, &s->parts[VALUE], t->src[1], by_heads(t->src[1]), same, err);
+    if (rc == HW_OK) rc = keep_rows(e, &s->parts[VALUE], t->src[1], by_heads(t->src[1]), NULL, err);
     if (rc == HW_OK) rc = keep_rows(e, &s->parts[WRITE], t->src[2], by_channels(t->src[2]), softplus, err);
-    if (rc == HW_OK) rc = keep_rows(e, &s->parts[KEY], t->src[4], by_heads(t->src[4]), same, err);
-    if (rc == HW_OK) rc = keep_rows(e, &s->parts[QUERY], t->src[5], by_heads(t->src[5]), same, err);
+    if (rc == HW_OK) rc = keep_rows(e, &s->parts[KEY], t->src[4], by_heads(t->src[4]), NULL, err);
+    if (rc == HW_OK) rc = keep_rows(e, &s->parts[QUERY], t->src[5], by_heads(t->src[5]), NULL, err);
     return rc == HW_OK && s->kind == HW__RECURRENCE_SCAN ? keep_decays(e, s, err) : rc;
 }
 
 static hw_err keep_taps(hw__llama_engine *e, hw__recurrent_store *s, const struct ggml_tensor *t, hw_error *err) {
     hw_err rc = keep_fixed(s, t->src[1], err);
     if (rc != HW_OK) return rc;
-    return keep_rows(e, &s->parts[VALUE], t->src[0], by_columns(t->src[0], e->n_rows), same, err);
+    return keep_rows(e, &s->parts[VALUE], t->src[0], by_columns(t->src[0], e->n_rows), NULL, err);
 }
 
 static hw_err keep_output(hw__llama_engine *e, hw__recurrent_store *s, const struct ggml_tensor *t, hw_error *err) {
@@ -332,11 +354,14 @@ static void read_part(float *to, const part *p, size_t first, size_t n) {
     }
 }
 
-/* to [width, n] <- a part of n tokens, transposed in blocks of tokens. */
-static void turn_part(float *to, const part *p, size_t n, float *row) {
-    for (size_t t = 0; t < n; t++) {
-        read_part(row, p, t * p->width, p->width);
-        for (size_t c = 0; c < p->width; c++) to[c * n + t] = row[c];
+/* to [width, n] <- a part of n tokens, transposed TURNED tokens at a time, which fill whole cache lines. rows: [TURNED, width] */
+enum { TURNED = 16 };
+static void turn_part(float *to, const part *p, size_t n, float *rows) {
+    for (size_t first = 0; first < n; first += TURNED) {
+        size_t take = n - first < TURNED ? n - first : TURNED;
+        read_part(rows, p, first * p->width, take * p->width);
+        for (size_t c = 0; c < p->width; c++)
+            for (size_t t = 0; t < take; t++) to[c * n + first + t] = rows[t * p->width + c];
     }
 }
 
@@ -352,7 +377,7 @@ static layout layout_of(const hw__recurrent_store *s, size_t n, size_t n_queries
     at.write = at.channels + n * s->parts[KEEP_CHANNELS].width;
     at.own = at.write + n * s->parts[WRITE].width;
     at.row = at.own + s->n_heads;
-    at.end = at.row + s->n_heads * s->value_size;
+    at.end = at.row + TURNED * s->n_heads * s->value_size;
     return at;
 }
 

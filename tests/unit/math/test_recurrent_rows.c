@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { T = 9, H = 6, HK = 3, S = 20, FIRST = 4, STRIDE = T + 3 }; /* S: a whole number of lanes and a rest */
+enum { T = 24, H = 6, HK = 3, S = 20, FIRST = 11, STRIDE = T + 3 }; /* S: a whole number of lanes and a rest; tokens before FIRST: steps of 4 and a rest */
 
 typedef struct arrays {
     float q[T * HK * S], k[T * HK * S], write[H * T], channels[T * H * S], rates[H * S], taps[H * S], own[H], v[H * T];

@@ -76,6 +76,11 @@ static void print_open_balance(const picture *p, const hw_balance *rows) {
             token, rows[worst].logit, hw_balance_rest(&rows[worst]), 100 * HW_BALANCE_LIMIT);
 }
 
+/* Recurrent layers that are not read count as the model's own part. */
+static bool lacks_recurrent(const hw_model_info *model) {
+    return model->n_layers < model->n_blocks && model->n_sources <= model->n_layers;
+}
+
 /* Sources of the logits, mean over the selected rows. */
 static void print_balance(const picture *p, const hw_balance *rows) {
     double n = (double)(p->row_end - p->row_begin);
@@ -95,11 +100,14 @@ static void print_balance(const picture *p, const hw_balance *rows) {
     fprintf(p->t->out, "  %-*s%.2f nats, all layers together", LABEL_WIDTH, above, b.logit);
     if (to_token) fprintf(p->t->out, "; the other: %s", picture_against(p, p->t->width / 3).utf8);
     putc('\n', p->t->out);
-    fprintf(p->t->out, "  %-*sattention to the prompt %+.2f, to the completion %+.2f,\n", LABEL_WIDTH,
-            "which is the sum of", b.prompt, b.completion);
     const hw_model_info *model = hw_run_model(p->run);
+    fprintf(p->t->out, "  %-*s%s to the prompt %+.2f, to the completion %+.2f,\n", LABEL_WIDTH, "which is the sum of",
+            model->n_sources <= model->n_layers ? "attention"
+            : model->n_layers > 0               ? "attention and recurrent layers"
+                                                : "recurrent layers",
+            b.prompt, b.completion);
     fprintf(p->t->out, "  %-*s%s %+.2f, the last token's embedding %+.2f, biases %+.2f", LABEL_WIDTH, "",
-            model->n_layers < model->n_blocks ? "MLPs and blocks without attention" : "MLPs", b.mlp, b.embedding,
+            lacks_recurrent(model) ? "MLPs and blocks without attention" : "MLPs", b.mlp, b.embedding,
             b.bias);
     double rest = hw_balance_rest(&b);
     bool closes = all_close(p, rows) && hw_balance_closes(&b);
@@ -175,6 +183,17 @@ static void print_selection(const picture *p) {
     if (p->select.hide) print_hidden(p, p->select.hide);
 }
 
+/* What a method of attention weights cannot see of a model that has recurrent layers too. */
+static void print_unseen(const picture *p) {
+    const hw_method_info *method = hw_method_find(hw_attribution_method(p->a));
+    double share = hw_run_recurrent_share(p->run);
+    if (!method || method->rows == HW_ROWS_NONE || share != share) return;
+    fprintf(p->t->out,
+            "  ! Recurrent layers, which %s cannot see, gave %.0f %% of what layers that read other tokens added here;\n"
+            "    contribution and logit read both kinds.\n",
+            method->name, 100 * share);
+}
+
 void diagnose_print(const picture *p) {
     bool shares = picture_traits(p) & HW_GIVES_SHARES;
     size_t n = hw_attribution_n_rows(p->a);
@@ -191,4 +210,5 @@ void diagnose_print(const picture *p) {
     for (size_t i = 0; i < COUNT(diagnostics); i++)
         if (shares || !diagnostics[i].mass) print_diagnostic(p, &diagnostics[i]);
     if (shares) print_warnings(p);
+    print_unseen(p);
 }

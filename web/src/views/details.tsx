@@ -144,8 +144,8 @@ const MIN_ROUNDING = 0.005
 
 /** Whether some blocks of the model have no attention. */
 function isHybrid(pane: Pane): boolean {
-  const { layers, n_blocks: blocks }: Partial<Model> = pane.run.value?.info.model ?? {}
-  return Array.isArray(layers) && typeof blocks === 'number' && layers.length < blocks
+  const { layers, sources, n_blocks: blocks }: Partial<Model> = pane.run.value?.info.model ?? {}
+  return Array.isArray(layers) && typeof blocks === 'number' && layers.length < blocks && !sources
 }
 
 export function BalanceSheet({ pane }: { pane: Pane }) {
