@@ -160,7 +160,7 @@ typedef struct hw_model_info {
     int32_t n_sources;
     int32_t n_layers;            /* L */
     int32_t n_blocks;            /* all blocks, including those without attention */
-    int32_t n_heads;             /* H, query heads (of the first attention layer if layers differ) */
+    int32_t n_heads;             /* H, query heads (the most of any attention layer) */
     int32_t n_heads_kv;
     int32_t n_embd;              /* hidden size */
     int32_t n_vocab;             /* V; 0 if there is no vocabulary */

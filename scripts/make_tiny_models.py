@@ -19,6 +19,7 @@
     bitnet.gguf     a norm between heads and output projection
     phi2.gguf       attention and MLP side by side, LayerNorms, biases, one on the logits
     falcon.gguf     the same with one MLP norm less and no output bias
+    deci.gguf       4, 2 and no heads in its three blocks
     command_r.gguf  LayerNorms without biases, a factor on the logits
     split-0000N-of-00002.gguf  llama.gguf in two files
     lora.gguf, lora2.gguf  adapters of llama.gguf; lora_gpt2.gguf, lora_wide.gguf, lora_embd.gguf, lora_typed.gguf  adapters that are refused
@@ -123,7 +124,7 @@ def no_vocabulary(w):
 class Tiny:
     """A GGUF file being written. Shapes are row-major: a matrix is [outputs, inputs]."""
 
-    def __init__(self, folder, name, arch, n_blocks, vocabulary, heads_kv=N_HEAD_KV):
+    def __init__(self, folder, name, arch, n_blocks, vocabulary, heads_kv=N_HEAD_KV, heads=N_HEAD):
         self.path = folder / f"{name}.gguf"
         self.rng = np.random.default_rng(sum(name.encode()))
         self.w = w = GGUFWriter(self.path, arch)
@@ -132,7 +133,7 @@ class Tiny:
         w.add_context_length(N_CTX)
         w.add_embedding_length(N_EMBD)
         w.add_feed_forward_length(N_FF)
-        w.add_head_count(N_HEAD)
+        w.add_head_count(heads)
         w.add_head_count_kv(heads_kv)
         w.add_file_type(0)
         self.n_vocab = vocabulary(w)
@@ -383,6 +384,26 @@ def falcon(folder):
     t.save()
 
 
+def deci(folder):
+    heads, heads_kv = [N_HEAD, N_HEAD // 2, 0], [N_HEAD_KV, 1, 0]
+    t = Tiny(folder, "deci", "deci", 3, sentencepiece, heads_kv=heads_kv, heads=heads)
+    t.w.add_layer_norm_rms_eps(1e-5)
+    t.w.add_rope_dimension_count(HEAD)
+    t.w.add_key_length(HEAD)
+    t.w.add_value_length(HEAD)
+    for i, (n, kv) in enumerate(zip(heads, heads_kv)):
+        block = f"blk.{i}"
+        if n:
+            t.norm(f"{block}.attn_norm")
+            t.linear(f"{block}.attn_q", n * HEAD, N_EMBD)
+            t.linear(f"{block}.attn_k", kv * HEAD, N_EMBD)
+            t.linear(f"{block}.attn_v", kv * HEAD, N_EMBD)
+            t.linear(f"{block}.attn_output", N_EMBD, n * HEAD)
+        t.gated_mlp(block)
+    t.norm("output_norm")
+    t.save()
+
+
 def command_r(folder):
     t = Tiny(folder, "command_r", "command-r", 2, byte_pair)
     t.w.add_layer_norm_eps(1e-5)
@@ -476,7 +497,7 @@ def main():
     llama(folder, "encoder", causal=False)
     llama(folder, "no_vocab", vocabulary=no_vocabulary)
     llama(folder, "no_bytes", vocabulary=letters_only)
-    for make in (gpt2, gpt_oss, jamba, mamba, bert, t5, granite, gemma2, bitnet, phi2, falcon, command_r):
+    for make in (gpt2, gpt_oss, jamba, mamba, bert, t5, granite, gemma2, bitnet, phi2, falcon, command_r, deci):
         make(folder)
     split(folder, "llama")
     adapters(folder)

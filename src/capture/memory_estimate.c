@@ -145,7 +145,7 @@ hw_err hw__estimate(hw_estimate *out, const hw__engine *engine, const hw__run_to
     if (engine->ops->footprint) engine->ops->footprint(engine, &lengths, &e.cache, &e.buffers);
     e.rows = (uint64_t)(s.layers * kept_floats(s.rows, &s) * sizeof(float));
     e.signals = (uint64_t)signal_bytes(s.signals, &s);
-    e.waiting = hw__signal_batch_bytes(info, s.signals, e.n_prompt, e.n_tokens, s.sums);
+    e.waiting = hw__signal_batch_bytes(engine, s.signals, e.n_prompt, e.n_tokens, s.sums);
     e.methods = (uint64_t)method_bytes(p->explainer, &s);
     e.state = (uint64_t)prefix_bytes(p->prefix) + (p->saves_state ? e.cache : 0);
     e.total = e.weights + e.program + e.cache + e.buffers + e.rows + e.signals + e.waiting + e.methods + e.state;

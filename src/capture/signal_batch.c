@@ -89,7 +89,8 @@ static double keys_of(size_t rows, size_t end) { return (double)rows * ((double)
 
 /* Rows have different lengths, so the longest rows that can be batched together are counted: the last ones of the
  * prompt that fill the batch, or those after them. */
-uint64_t hw__signal_batch_bytes(const hw_model_info *info, uint32_t wanted, size_t n_prompt, size_t n_tokens, bool sums) {
+uint64_t hw__signal_batch_bytes(const hw__engine *engine, uint32_t wanted, size_t n_prompt, size_t n_tokens, bool sums) {
+    const hw_model_info *info = engine->ops->describe(engine);
     if (!wanted || info->n_layers + info->n_sources < 1 || info->n_heads < 1 || n_tokens < 1) return 0;
     size_t L = (size_t)info->n_layers, H = (size_t)info->n_heads;
     size_t S = info->n_sources > info->n_layers ? (size_t)info->n_sources : L;
@@ -101,7 +102,8 @@ uint64_t hw__signal_batch_bytes(const hw_model_info *info, uint32_t wanted, size
     double whole = of_prompt < capacity ? 0 : keys_of(capacity, n_prompt - left);
     double rest = keys_of(last < capacity ? last : capacity, n_tokens);
     double heads = (double)L * (double)H * (whole > rest ? whole : rest), stream = 3.0 * (double)capacity * info->n_embd;
-    return (uint64_t)((heads + (double)S * stream) * sizeof(float));
+    double factors = (double)capacity * (double)engine->n_factors;
+    return (uint64_t)((heads + (double)S * stream + factors) * sizeof(float));
 }
 
 /* Rows are stored contiguously, each with its own length: memory of unused rows is not touched. */
@@ -188,10 +190,9 @@ static float *stream_at(const hw__signal_batch *p, float *of, size_t source, siz
 
 hw_err hw__signal_batch_heads(hw__signal_batch *p, size_t layer, const hw__heads *h, hw_error *err) {
     if (!p->wanted || h->mean) return HW_OK; /* means are of rows before the first one kept */
-    if (h->n_heads != p->n_heads)
-        return hw__fail(err, HW_ERR_UNSUPPORTED,
-                        "layer %zu has %zu heads, the first %zu: values are read for equal ones only", layer,
-                        h->n_heads, p->n_heads);
+    if (h->n_heads > p->n_heads)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "layer %zu has %zu heads, the model %zu at most", layer, h->n_heads,
+                        p->n_heads);
     for (size_t i = 0; i < h->n_rows; i++) {
         size_t q = h->q0 + i;
         ptrdiff_t slot = slot_of(p, q);

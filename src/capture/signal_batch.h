@@ -46,7 +46,7 @@ hw_err hw__signal_batch_compare(hw__signal_batch *p, size_t n_others, hw_error *
 void hw__signal_batch_free(hw__signal_batch *p);
 
 /* Maximum bytes of a batch in such a run; `sums`: signals are summed by group. */
-uint64_t hw__signal_batch_bytes(const hw_model_info *info, uint32_t wanted, size_t n_prompt, size_t n_tokens, bool sums);
+uint64_t hw__signal_batch_bytes(const hw__engine *engine, uint32_t wanted, size_t n_prompt, size_t n_tokens, bool sums);
 
 /* Skips the first n rows, which are before m-1: their signals are copied from elsewhere. */
 void hw__signal_batch_skip(hw__signal_batch *p, size_t n);

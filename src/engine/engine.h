@@ -217,6 +217,7 @@ struct hw__engine {
     const hw__engine_ops *ops; /* first member of every implementation */
     size_t n_threads;          /* threads that higher layers may use while the engine is idle; 0: one */
     float logit_cap;           /* logits are cap tanh(u / cap), and readout() refers to u; 0: logits are u */
+    size_t n_factors;          /* floats of a row that scale heads' outputs before W_O, over all sources */
     bool values_shared;
     bool generates; /* it generates text token by token, even if that cannot be explained */
 };

@@ -539,7 +539,8 @@ static void spoilt_bytes_never_crash(void **state) {
 
 /* Each has something of its own between attention and the stream, or between the stream and the logits: see the script. */
 static const char *const explained[] = {"llama",  "gpt2",   "gpt_oss", "jamba",  "granite",
-                                        "gemma2", "bitnet", "phi2",    "falcon", "command_r", "mamba"};
+                                        "gemma2", "bitnet", "phi2",    "falcon", "command_r", "mamba",
+                                        "deci"};
 enum { N_EXPLAINED = sizeof explained / sizeof *explained };
 
 static hw_trace *capture_signals(hw_model *model, uint32_t signals) {

@@ -347,3 +347,25 @@ hw_err hw__gguf_rows(const hw__gguf *file, float *out, const char *name, size_t 
     free(raw);
     return rc;
 }
+
+hw_err hw__gguf_raw_rows(const hw__gguf *file, hw__gguf_raw *out, const hw__gguf_pick *pick, hw_error *err) {
+    hw__gguf_raw raw = {.bytes = NULL};
+    size_t offset = 0;
+    int64_t id = -1;
+    const part *g = find_tensor(file, pick->name, &id);
+    if (!g) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: has no tensor %s", file->parts[0].path, pick->name);
+    hw_err rc = locate_rows(g, id, &offset, &raw.row_bytes, &raw.type, pick->name, 0, 1, pick->width, err);
+    if (rc != HW_OK) return rc;
+    raw.bytes = hw__alloc(pick->n, raw.row_bytes);
+    if (!raw.bytes) return hw__fail_memory(err, pick->name, pick->n, raw.row_bytes);
+    for (size_t i = 0; rc == HW_OK && i < pick->n; i++) {
+        rc = locate_rows(g, id, &offset, &raw.row_bytes, &raw.type, pick->name, (size_t)pick->ids[i], 1, pick->width, err);
+        if (rc == HW_OK) rc = read_at(g, raw.bytes + i * raw.row_bytes, raw.row_bytes, offset, pick->name, err);
+    }
+    if (rc == HW_OK) {
+        *out = raw;
+    } else {
+        free(raw.bytes);
+    }
+    return rc;
+}

@@ -9,6 +9,8 @@
 
 #include "base/error.h"
 
+#include <ggml.h>
+
 typedef struct hw__gguf hw__gguf;
 
 /* A weight [n_rows, width] with a borrowed name. */
@@ -39,5 +41,22 @@ bool hw__gguf_output(const hw__gguf *file, hw__gguf_matrix *out);
  * tensor, a type that cannot be read), FORMAT (smaller than requested), IO. Several threads may read at once. */
 hw_err hw__gguf_rows(const hw__gguf *file, float *out, const char *name, size_t first, size_t n, size_t width,
                      hw_error *err);
+
+/* Rows ids [n] of a weight [rows, width]. */
+typedef struct hw__gguf_pick {
+    const char *name;
+    size_t width, n;
+    const int32_t *ids;
+} hw__gguf_pick;
+
+/* Rows as they are stored. */
+typedef struct hw__gguf_raw {
+    unsigned char *bytes; /* [n, row_bytes] malloc'd */
+    size_t row_bytes;
+    enum ggml_type type;
+} hw__gguf_raw;
+
+/* Errors: as hw__gguf_rows(), MEMORY. */
+hw_err hw__gguf_raw_rows(const hw__gguf *file, hw__gguf_raw *out, const hw__gguf_pick *pick, hw_error *err);
 
 #endif

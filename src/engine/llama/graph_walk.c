@@ -91,6 +91,11 @@ static bool is_weight(const struct ggml_tensor *t) {
            ggml_backend_buffer_get_usage(t->buffer) == GGML_BACKEND_BUFFER_USAGE_WEIGHTS;
 }
 
+static bool is_on_cpu(const struct ggml_tensor *weight) {
+    ggml_backend_dev_t device = ggml_backend_buft_get_device(ggml_backend_buffer_get_type(weight->buffer));
+    return !device || ggml_backend_dev_type(device) == GGML_BACKEND_DEVICE_TYPE_CPU;
+}
+
 static float param(const struct ggml_tensor *t, size_t i) {
     float v;
     memcpy(&v, (const char *)t->op_params + i * sizeof v, sizeof v);
@@ -241,6 +246,7 @@ static void walk_readout(walk *w) {
     const struct ggml_tensor *logits = NULL, *product, *stream;
     for (size_t i = 0; i < w->n; i++)
         if (strcmp(w->nodes[i]->name, "result_output") == 0) logits = w->nodes[i];
+    if (!logits && w->n && w->nodes[w->n - 1]->ne[0] == e->info.n_vocab) logits = w->nodes[w->n - 1]; /* PLaMo 3 */
     r->scale = 1;
     if (!logits) {
         problem(e->readout_problem, "the graph has no node for logits (result_output)");
@@ -253,6 +259,7 @@ static void walk_readout(walk *w) {
         w->final = number_of(w, stream);
         snprintf(r->weight, sizeof r->weight, "%s", product->src[0]->name);
         r->type = product->src[0]->type;
+        r->elsewhere = !is_on_cpu(product->src[0]);
         if (product->src[0]->ne[0] != e->info.n_embd || product->src[0]->ne[1] != e->info.n_vocab)
             problem(e->readout_problem, "the output weights are not [%d, %d]", e->info.n_vocab, e->info.n_embd);
     }
@@ -379,6 +386,7 @@ static const struct ggml_tensor *refuse(branch *b, const char *why) {
 static const struct ggml_tensor *follow_norm(branch *b, const struct ggml_tensor *t) {
     hw__layer_graph *g = b->g;
     if (b->below) {
+        if (g->decompress[0]) return refuse(b, "a norm of latent values");
         if (t->op != GGML_OP_RMS_NORM || b->sub) return refuse(b, "a norm of heads that is not one RMS norm");
         g->sub_eps = param(t, 0);
         g->n_sub = t->ne[0];
@@ -419,6 +427,7 @@ static bool adds_own(const branch *b, const struct ggml_tensor *t) {
 static const struct ggml_tensor *follow_factor(branch *b, const struct ggml_tensor *t) {
     hw__layer_graph *g = b->g;
     if (fixed_factor(t, &b->scale)) return t->src[0];
+    if (g->decompress[0]) return refuse(b, "a gate of latent values");
     if (is_weight(t->src[1])) {
         char *gain = b->below ? g->sub_gain : g->gain;
         if (gain[0]) return refuse(b, "two gains one after the other");
@@ -468,7 +477,7 @@ static const struct ggml_tensor *follow_product(branch *b, const struct ggml_ten
             return refuse(b, "an output projection of another shape");
         snprintf(g->wo, sizeof g->wo, "%s", weight->name);
     } else {
-        if (g->decompress[0] || b->gate || b->sub) return refuse(b, "a second projection");
+        if (g->decompress[0]) return refuse(b, "a second projection");
         g->decompressed = weight->ne[1];
         snprintf(g->decompress, sizeof g->decompress, "%s", weight->name);
     }
@@ -629,6 +638,7 @@ static hw_err walk_source(walk *w, int32_t source, hw_error *err) {
         problem(lacks, "block %d: %s %s", of->block, name, term < 0 ? why : "depends on no residual stream");
         return HW_OK;
     }
+    g->n_heads = of->layer < 0 ? 0 : (int32_t)w->nodes[node]->ne[2];
     branch b = {.w = w, .g = g, .source = source, .scale = 1, .op = of->layer < 0 ? w->nodes[node] : NULL};
     follow_branch(&b, w->nodes[term]);
     if (b.problem) {

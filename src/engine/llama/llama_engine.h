@@ -12,6 +12,7 @@
  *     proof.c         verifies this against the engine's own numbers
  *     graph_tap.c     reads attention rows and the stream from the graph of a decode
  *     recurrent_tap.c keeps the inputs of recurrent layers for each token
+ *     weight_product.c  products as ggml computes them
  *     weights.c       values and weights, read when signals are computed
  *     mean_output.c   the mean row of the output weights, computed in advance
  *     devices.c       lists devices, and chooses those of a model
@@ -57,6 +58,7 @@ typedef struct hw__layer_graph {
     size_t n_lora;
     enum ggml_type wo_type;
     int64_t wo_width, decompressed; /* H d; d */
+    int32_t n_heads;                /* of attention */
     int64_t n_sub_gain;             /* H d, or d if heads share it */
     hw__norm kind;                  /* kind of the post-norm */
     float eps, sub_eps, scale, bias_scale;
@@ -78,6 +80,7 @@ typedef struct hw__readout_graph {
     hw__norm kind;
     float eps, cap;
     enum ggml_type type; /* type of the output weights */
+    bool elsewhere;      /* they are on a device other than the CPU */
     double scale, norm_bias_scale, bias_scale, origin_reach;
     float *mean; /* [D] mean row of the output weights, computed once */
     double mean_bias;

@@ -86,12 +86,16 @@ static void judge_probe(hw__llama_engine *e, const probe *p) {
 /* Finds the attention layers by their weights' nodes. */
 static void find_layers(hw__llama_engine *e) {
     e->info.n_layers = 0;
+    int64_t max_heads = 0;
     for (int32_t b = 0; b < e->info.n_blocks; b++) e->layer_of[b] = e->source_of[b] = -1;
     for (size_t i = 0; i < e->record.n; i++) {
         const struct ggml_tensor *t = e->record.nodes[i];
         int block = t->op == GGML_OP_SOFT_MAX ? hw__block_of(t->name, "kq_soft_max-") : -1;
-        if (block >= 0 && block < e->info.n_blocks) e->layer_of[block] = 0;
+        if (block < 0 || block >= e->info.n_blocks) continue;
+        e->layer_of[block] = 0;
+        if (t->ne[2] > max_heads) max_heads = t->ne[2];
     }
+    if (max_heads > 0) e->info.n_heads = (int32_t)max_heads;
     for (int32_t b = 0; b < e->info.n_blocks; b++) {
         if (e->layer_of[b] < 0) continue;
         e->layer_of[b] = e->info.n_layers;
@@ -226,6 +230,9 @@ static void fill_probed(hw__llama_engine *e, const probe *p) {
     int32_t first = e->info.n_layers ? e->source_of[e->layers[0]] : -1;
     const struct ggml_tensor *v = first >= 0 ? hw__llama_cached_values(e->graphs[first].values) : NULL;
     if (v && v->ne[2] > 0) e->info.n_heads_kv = (int32_t)v->ne[2]; /* libllama reports block 0's, which may have none */
+    e->base.n_factors = 0;
+    for (int32_t s = 0; s < e->info.n_sources; s++)
+        if (e->graphs[s].gated || e->graphs[s].normed_heads) e->base.n_factors += (size_t)e->graphs[s].wo_width;
     e->base.logit_cap = e->readout_problem[0] ? 0 : e->readout.cap;
     drop_rest(e);
     judge_probe(e, p);

@@ -3,6 +3,8 @@
  */
 #include "engine/llama/proof.h"
 
+#include "engine/llama/weight_product.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,8 +14,10 @@
 /* Channels of each layer's attention and tokens of the vocabulary that are compared. */
 enum { CHANNELS = 16, TOKENS = 96 };
 
-/* Bounds of the engine's own rounding. Products with quantised weights round their input to 8 bits; sums are F32. */
-static const double SUM_ERROR = 1e-4, F32_ERROR = 1e-5, F16_ERROR = 4e-3, BF16_ERROR = 2e-2, QUANTISED_ERROR = 5e-2;
+/* Bounds of the engine's own rounding. Products with quantised weights round their input to 8 bits; sums are F32. Logits are
+ * compared with ggml's own product, which rounds in the same way. */
+static const double SUM_ERROR = 1e-4, F32_ERROR = 1e-5, F16_ERROR = 4e-3, BF16_ERROR = 2e-2, QUANTISED_ERROR = 5e-2,
+                    READOUT_ERROR = 1e-3;
 
 /* The last row of a layer. */
 typedef struct layer_row {
@@ -34,8 +38,6 @@ struct hw__proof {
     rest *rest; /* [n_rest] in the order of the graph */
     size_t n_rest, rest_capacity;
     float *final, *origin; /* [D] */
-    size_t n_heads;        /* of the first attention layer */
-    size_t uneven;         /* a source with another number of heads than the first, or 0 */
 };
 
 hw__proof *hw__proof_new(const hw__llama_engine *e) {
@@ -89,8 +91,6 @@ hw_err hw__proof_heads(void *proof, size_t layer, const hw__heads *h, hw_error *
     if (source == p->n_sources) return hw__fail(err, HW_ERR_ENGINE, "rows of layer %zu", layer);
     layer_row *r = &p->sources[source];
     size_t n_keys = h->q0 + h->n_rows; /* of the last row */
-    if (p->n_heads == 0) p->n_heads = h->n_heads;
-    if (h->n_heads != p->n_heads && !p->uneven) p->uneven = source;
     free(r->heads);
     r->heads = hw__alloc(h->n_heads, n_keys * sizeof(float));
     if (!r->heads) return hw__fail_memory(err, "the probe's rows", h->n_heads, n_keys * sizeof(float));
@@ -348,51 +348,70 @@ static hw_err normed_final(const hw__proof *p, const hw__llama_engine *e, double
     return rc;
 }
 
-/* The logit of a token computed from the analysis of the graph, after a soft cap. */
-static hw_err logit_of(const hw__llama_engine *e, double *out, const double *y, const float *norm_bias, float *row,
-                       int32_t id, hw_error *err) {
+/* out [n] <- rows w of the output weights times x [D], exactly. */
+static hw_err exact_product(const hw__llama_engine *e, float *out, const hw__gguf_pick *w, const float *x,
+                            hw_error *err) {
+    float *row = hw__alloc(w->width, sizeof *row);
+    hw_err rc = row ? HW_OK : hw__fail_memory(err, w->name, w->width, sizeof *row);
+    for (size_t i = 0; rc == HW_OK && i < w->n; i++) {
+        double sum = 0;
+        rc = hw__gguf_rows(e->file, row, w->name, (size_t)w->ids[i], 1, w->width, err);
+        for (size_t d = 0; rc == HW_OK && d < w->width; d++) sum += (double)row[d] * x[d];
+        out[i] = (float)sum;
+    }
+    free(row);
+    return rc;
+}
+
+/* Whether the output product is not one of ggml's CPU backend, whose rounding can be repeated here. */
+static bool product_elsewhere(const hw__llama_engine *e) { return e->placement.remote || e->readout.elsewhere; }
+
+/* x [D] <- what enters the output product: the final stream after norm, gain and bias, but for fixed factors. */
+static hw_err product_input(const hw__proof *p, const hw__llama_engine *e, float *x, hw_error *err) {
     const hw__readout_graph *r = &e->readout;
-    size_t D = (size_t)e->info.n_embd;
-    float bias = 0;
-    hw_err rc = hw__gguf_rows(e->file, row, r->weight, (size_t)id, 1, D, err);
-    if (rc == HW_OK && r->bias[0]) rc = hw__gguf_rows(e->file, &bias, r->bias, (size_t)id, 1, 1, err);
-    if (rc != HW_OK) return rc;
-    double u = r->bias_scale * bias;
-    for (size_t d = 0; d < D; d++)
-        u += row[d] * (r->scale * y[d] + (norm_bias ? r->norm_bias_scale * norm_bias[d] : 0));
-    *out = r->cap > 0 ? r->cap * tanh(u / r->cap) : u;
-    return HW_OK;
+    size_t D = p->n_embd;
+    double *y = hw__alloc(D, sizeof *y);
+    float *bias = NULL;
+    hw_err rc = y ? normed_final(p, e, y, err) : hw__fail_memory(err, "the probe's logits", D, sizeof *y);
+    if (rc == HW_OK) rc = read_vector(e, &bias, r->norm_bias, D, err);
+    for (size_t d = 0; rc == HW_OK && d < D; d++)
+        x[d] = (float)(y[d] + (bias ? r->norm_bias_scale / r->scale * bias[d] : 0));
+    free(y);
+    free(bias);
+    return rc;
 }
 
 /* |difference| of TOKENS logits, relative to their deviation from the mean. */
 static hw_err logits_error(const hw__proof *p, hw__llama_engine *e, const float *logits, double *off, hw_error *err) {
+    const hw__readout_graph *r = &e->readout;
     size_t D = p->n_embd, n = (size_t)e->info.n_vocab < TOKENS ? (size_t)e->info.n_vocab : TOKENS;
     double difference[TOKENS], engine[TOKENS], mean = 0;
-    double *y = hw__alloc(D, sizeof *y);
-    float *row = hw__alloc(D, sizeof *row), *norm_bias = NULL;
-    hw_err rc = y && row ? normed_final(p, e, y, err) : hw__fail_memory(err, "the probe's logits", D, sizeof *y);
-    if (rc == HW_OK) rc = read_vector(e, &norm_bias, e->readout.norm_bias, D, err);
+    float made[TOKENS], *x = hw__alloc(D, sizeof *x);
+    int32_t ids[TOKENS];
+    for (size_t i = 0; i < n; i++) ids[i] = (int32_t)(i * (size_t)e->info.n_vocab / n);
+    hw_err rc = x ? product_input(p, e, x, err) : hw__fail_memory(err, "the probe's logits", D, sizeof *x);
+    hw__gguf_pick w = {r->weight, D, n, ids};
+    if (rc == HW_OK && product_elsewhere(e)) rc = exact_product(e, made, &w, x, err);
+    if (rc == HW_OK && !product_elsewhere(e)) rc = hw__weight_product(made, e->file, &w, x, err);
     for (size_t i = 0; rc == HW_OK && i < n; i++) {
-        int32_t id = (int32_t)(i * (size_t)e->info.n_vocab / n);
-        double made = 0;
-        rc = logit_of(e, &made, y, norm_bias, row, id, err);
-        engine[i] = logits[id];
-        difference[i] = made - logits[id];
+        float bias = 0;
+        if (r->bias[0]) rc = hw__gguf_rows(e->file, &bias, r->bias, (size_t)ids[i], 1, 1, err);
+        double u = r->scale * made[i] + r->bias_scale * bias;
+        engine[i] = logits[ids[i]];
+        difference[i] = (r->cap > 0 ? r->cap * tanh(u / r->cap) : u) - engine[i];
         mean += engine[i] / (double)n;
     }
     for (size_t i = 0; rc == HW_OK && i < n; i++) engine[i] -= mean;
     if (rc == HW_OK) *off = relative(length(difference, n), length(engine, n));
-    free(y);
-    free(row);
-    free(norm_bias);
+    free(x);
     return rc;
 }
 
 static void close_readout(const hw__proof *p, hw__llama_engine *e) {
     hw_error why = {0};
-    double off = 0, max = error_of_type(e->readout.type);
+    double off = 0, max = e->readout.type == GGML_TYPE_F32 ? F32_ERROR : READOUT_ERROR;
     const float *logits = e->base.ops->logits(&e->base, (size_t)e->batch.n_tokens - 1);
-    if (e->placement.remote) max = fmax(max, BF16_ERROR);
+    if (product_elsewhere(e)) max = fmax(error_of_type(e->readout.type), BF16_ERROR);
     if (!p->final || !logits) {
         problem(e->readout_problem, "the probe's decode did not show the final stream");
     } else if (logits_error(p, e, logits, &off, &why) != HW_OK) {
@@ -412,13 +431,10 @@ void hw__proof_close(const hw__proof *p, hw__llama_engine *e) {
     bool shown = sum && p->origin && p->final;
     e->no_memory = e->no_memory || !sum;
     for (size_t l = 0; l < p->n_sources; l++) shown = shown && p->sources[l].before && p->sources[l].added;
-    if (!e->values_problem[0] && p->uneven)
-        problem(e->values_problem, "block %d has another number of heads than block %d", e->sources[p->uneven].block,
-                e->layers[0]);
     if (!e->values_problem[0] && !shown) problem(e->values_problem, "the probe's decode did not show the stream");
     if (!e->values_problem[0]) close_stream(p, e, sum);
     for (size_t l = 0; l < p->n_sources && !e->values_problem[0]; l++) close_source(p, e, l, &values);
-    if (!e->readout_problem[0]) close_readout(p, e);
+    if (!e->readout_problem[0] && (shown || !e->values_problem[0])) close_readout(p, e);
     if (!e->readout_problem[0] && e->values_problem[0])
         problem(e->readout_problem, "what attention carries is not known: %.200s", e->values_problem);
     hw__values_clear(&values);

@@ -55,7 +55,7 @@ static hw_err read_cache(hw__llama_engine *e, float *out, const struct ggml_tens
 
 /* Values of heads [H, d, n] from latent ones [1, latent, n]: v[h] = W[h] c. */
 static hw_err decompress(hw__llama_engine *e, hw__values *out, const hw__layer_graph *g, size_t latent, hw_error *err) {
-    size_t H = (size_t)e->info.n_heads, d = (size_t)g->decompressed, n = e->n_done;
+    size_t H = (size_t)g->n_heads, d = (size_t)g->decompressed, n = e->n_done;
     if (!reserve(&out->v, &out->v_capacity, H * d * n)) return hw__fail_memory(err, "the values of a layer", H * d, n);
     float *weights = hw__alloc(H * d, latent * sizeof *weights);
     if (!weights) return hw__fail_memory(err, g->decompress, H * d, latent * sizeof *weights);
@@ -168,10 +168,10 @@ void hw__values_clear(hw__values *values) {
 /* Values of attention; heads share them. */
 static hw_err attention_values(hw__llama_engine *e, hw__values *out, const hw__layer_graph *g, hw_error *err) {
     const struct ggml_tensor *t = hw__llama_cached_values(g->values);
-    if (!t || t->ne[2] < 1 || e->info.n_heads % t->ne[2])
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "%d heads do not share its values evenly", e->info.n_heads);
+    if (!t || t->ne[2] < 1 || g->n_heads % t->ne[2])
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "%d heads do not share its values evenly", g->n_heads);
     out->recurrent = NULL;
-    out->n_heads = (size_t)e->info.n_heads;
+    out->n_heads = (size_t)g->n_heads;
     return read_values(e, out, g, err);
 }
 
