@@ -1,0 +1,115 @@
+/*
+ * test_proof.c - the proof at load refuses what is not so: each of its steps with one reading of the graph changed.
+ *
+ * Includes the probe's source, so that a reading can be changed between the walk over the graph and the proof. The
+ * changes are the errors of code that assumes instead of reading: a logit factor, layer scalars or a cap that is not
+ * known.
+ */
+#include "engine/llama/probe.c"
+
+#include "support/fixture.h"
+
+#include "engine/llama/gguf.h"
+
+static hw__llama_engine *engine_of(hw_model *model) { return (hw__llama_engine *)model->engine; }
+
+static hw_model *open_zoo(const char *name) {
+    char path[512];
+    const char *folder = getenv("HEADWATER_ZOO");
+    hw_model_params params = hw_model_params_default();
+    hw_model *model = NULL;
+    hw_error err = {0};
+    snprintf(path, sizeof path, "%s/%s.gguf", folder && *folder ? folder : "build/dev/tests/zoo", name);
+    params.n_threads = 1;
+    params.f32_cache = true;
+    if (hw_model_open(&model, path, &params, &err) != HW_OK) fail_msg("%s", err.msg);
+    return model;
+}
+
+typedef void (*change_fn)(hw__llama_engine *e);
+
+static void change_nothing(hw__llama_engine *e) { (void)e; }
+static void forget_logit_factor(hw__llama_engine *e) { e->readout.scale = 1; }
+static void forget_cap(hw__llama_engine *e) { e->readout.cap = 0; }
+static void forget_final_gain(hw__llama_engine *e) { e->readout.norm[0] = 0; }
+static void take_embeddings(hw__llama_engine *e) {
+    snprintf(e->readout.weight, sizeof e->readout.weight, "token_embd.weight");
+}
+
+/* As if later blocks did not scale the stream. */
+static void forget_layer_scalars(hw__llama_engine *e) {
+    for (int32_t s = 0; s < e->info.n_sources; s++) e->graphs[s].reach = 1;
+}
+
+static void change_mlp_factor(hw__llama_engine *e) {
+    for (size_t i = 0; i < e->n_taps; i++)
+        if (e->taps[i].role == HW__TAP_REST) e->taps[i].factor *= 1.01;
+}
+
+static void double_projection(hw__llama_engine *e) { e->graphs[1].scale *= 2; }
+static void swap_projection(hw__llama_engine *e) {
+    char name[GGML_MAX_NAME];
+    memcpy(name, e->graphs[0].wo, sizeof name);
+    memcpy(e->graphs[0].wo, e->graphs[1].wo, sizeof name);
+    memcpy(e->graphs[1].wo, name, sizeof name);
+}
+static void widen_projection(hw__llama_engine *e) { e->graphs[2].wo_width += 32; }
+static void halve_heads(hw__llama_engine *e) { e->graphs[0].n_heads /= 2; }
+
+/* Reads the graph and proves it as at load, with a change between the two. */
+static void probe_changed(hw__llama_engine *e, change_fn change) {
+    int32_t ids[PROBE_TOKENS] = {1, 5, 6, 7};
+    hw_error err = {0};
+    assert_int_equal(e->base.ops->begin(&e->base, PROBE_TOKENS, NULL, NULL, &err), HW_OK);
+    assert_int_equal(read_graph(e, ids, PROBE_TOKENS, true, &err), HW_OK);
+    assert_string_equal(e->values_problem, "");
+    assert_string_equal(e->readout_problem, "");
+    change(e);
+    probe p = {.proof = hw__proof_new(e)};
+    assert_non_null(p.proof);
+    assert_int_equal(run_probe(e, &p, ids, &err), HW_OK);
+    hw__proof_free(p.proof);
+}
+
+static void each_step_refuses_what_is_not_so(void **state) {
+    (void)state;
+    static const struct {
+        const char *model, *values, *readout; /* "" where it stays as it is */
+        change_fn change;
+    } cases[] = {
+        {"granite", "", "", change_nothing},
+        {"gemma2", "", "", change_nothing},
+        {"falcon", "", "", change_nothing},
+        /* (a) the final stream gives the logits */
+        {"granite", "", "do not give the engine's logits", forget_logit_factor},
+        {"cohere", "", "do not give the engine's logits", forget_logit_factor},
+        {"gemma2", "", "do not give the engine's logits", forget_cap},
+        {"qwen3", "", "do not give the engine's logits", forget_final_gain},
+        {"qwen3", "", "do not give the engine's logits", take_embeddings},
+        /* (b) the stream is the sum of what blocks add */
+        {"gemma4", "is not what the blocks", "is not known", forget_layer_scalars},
+        {"falcon", "is not what the blocks", "is not known", change_mlp_factor},
+        /* (c) values and weights give what attention adds */
+        {"llama", "block 1: the values times attention weights", "is not known", double_projection},
+        {"llama", "block 0: the values times attention weights", "is not known", swap_projection},
+        /* (d) shapes are as expected */
+        {"llama", "block 2: blk.2.attn_output.weight has rows of", "is not known", widen_projection},
+        {"llama", "block 0: ", "is not known", halve_heads},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hw_model *model = open_zoo(cases[i].model);
+        hw__llama_engine *e = engine_of(model);
+        probe_changed(e, cases[i].change);
+        print_message("%zu %s: \"%s\" \"%s\"\n", i, cases[i].model, e->values_problem, e->readout_problem);
+        if ((cases[i].values[0] == 0) != (e->values_problem[0] == 0) || !strstr(e->values_problem, cases[i].values))
+            fail_msg("case %zu, values: \"%s\", expected \"%s\"", i, e->values_problem, cases[i].values);
+        if ((cases[i].readout[0] == 0) != (e->readout_problem[0] == 0) || !strstr(e->readout_problem, cases[i].readout))
+            fail_msg("case %zu, readout: \"%s\", expected \"%s\"", i, e->readout_problem, cases[i].readout);
+        hw_model_close(model);
+    }
+}
+
+int main(void) {
+    static const struct CMUnitTest tests[] = {cmocka_unit_test(each_step_refuses_what_is_not_so)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

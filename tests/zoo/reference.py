@@ -1,0 +1,231 @@
+"""What a model of Hugging Face's code makes of some tokens: attention rows, and the parts of the stream and of logits.
+
+Independent of the library. Attention weights and values are read where Hugging Face's code computes them. Its other
+operations on the way to the stream are measured (gates and norms as ratios of output and input) or named by the table
+of architectures.
+"""
+
+import sys
+
+import numpy as np
+import torch
+
+ATTENTION = ("self_attn", "attention", "attn", "self_attention", "norm_attn_norm", "mixer")
+PROJECTION = ("o_proj", "dense", "out_proj", "c_proj", "wo", "linear_attn_out")
+FINAL_NORMS = ("norm", "final_layernorm", "final_layer_norm", "ln_f", "norm_f", "embedding_norm")
+FUSED = ("query_key_value", "Wqkv", "c_attn")
+
+
+def first_of(module, names):
+    return next((getattr(module, n) for n in names if getattr(module, n, None) is not None), None)
+
+
+def layers_of(model):
+    found = [(len(n), m) for n, m in model.named_modules() if isinstance(m, torch.nn.ModuleList) and len(m) > 1
+             and n.rsplit(".", 1)[-1] in ("layers", "h", "blocks")]
+    return min(found, key=lambda f: f[0])[1]
+
+
+def attention_of(layer):
+    """The module that projects the heads' outputs, and that projection; None where a layer has no attention."""
+    for name, module in layer.named_modules():
+        if name.rsplit(".", 1)[-1] in ATTENTION and first_of(module, PROJECTION) is not None:
+            if not hasattr(module, "A_log") and not hasattr(module, "conv"):
+                return module, first_of(module, PROJECTION)
+    return None
+
+
+def tap_attention(model, weights):
+    """Eager attention that keeps weights and values of each module by its id."""
+    from transformers import AttentionInterface
+    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, eager_mask
+
+    def tap(module, query, key, value, attention_mask, **kwargs):
+        out, w = sys.modules[type(module).__module__].eager_attention_forward(module, query, key, value, attention_mask,
+                                                                              **kwargs)
+        weights[id(module)] = (w[0].double(), value[0].double())
+        return out, w
+    AttentionInterface.register("tap", tap)
+    ALL_MASK_ATTENTION_FUNCTIONS.register("tap", eager_mask)
+    model.set_attn_implementation("tap")
+
+
+def fused_values(name, fused, n_heads):
+    """Values [H_kv, T, d] out of one projection of queries, keys and values."""
+    T = len(fused)
+    if name == "bloom":
+        return fused.view(T, n_heads, 3, -1)[:, :, 2].transpose(0, 1)
+    if name == "mpt":
+        return fused.chunk(3, -1)[2].reshape(T, n_heads, -1).transpose(0, 1)
+    if name == "falcon":
+        return fused.view(T, n_heads + 2, -1)[:, -1:].transpose(0, 1)
+    return None
+
+
+def with_sinks(weights, values, mixed):
+    """Weights that sum to what heads [q, H d] show of their values."""
+    H, T, _ = weights.shape
+    whole = torch.einsum("hqk,hkd->qhd", weights, values.repeat_interleave(H // len(values), 0))
+    heads = mixed.view(T, H, -1)
+    share = (heads * whole).sum(-1) / (whole * whole).sum(-1)
+    return weights * share.T[:, :, None], values
+
+
+class Watched:
+    """One pass of a model, with what its layers saw."""
+
+    def __init__(self, name, model, options, ids):
+        self.inputs, self.mixed, self.projected, self.normed, self.fused, self.final = {}, {}, {}, {}, {}, None
+        self.weights, self.hooks = {}, []
+        self.layers = list(layers_of(model))
+        self.attention = {i: a for i, a in enumerate(map(attention_of, self.layers)) if a}
+        self.norm = first_of(getattr(model, "model", None) or getattr(model, "transformer", None) or model.base_model,
+                             FINAL_NORMS)
+        for i, layer in enumerate(self.layers):
+            self.watch(layer, i, options)
+        self.hooks.append(self.norm.register_forward_pre_hook(self.keep_final))
+        eager = name in ("bloom", "mpt", "falcon")
+        if not eager:
+            tap_attention(model, self.weights)
+        with torch.no_grad():
+            out = model(torch.tensor([ids]), output_attentions=eager, use_cache=False)
+        for hook in self.hooks:
+            hook.remove()
+        self.logits = out.logits[0].double()
+        if options.get("sinks_outside"):
+            for i, (module, _) in self.attention.items():
+                self.weights[id(module)] = with_sinks(*self.weights[id(module)], self.mixed[i])
+        if eager:
+            for i, a in zip(self.attention, out.attentions):
+                w = a[0].double()
+                self.weights[id(self.attention[i][0])] = (w, fused_values(name, self.fused[i], len(w)))
+
+    def keep_final(self, _, args):
+        self.final = args[0][0].double()
+
+    def watch(self, layer, i, options):
+        def before(_, args, kwargs):
+            x = args[0] if args else kwargs["hidden_states"]
+            self.inputs[i] = x[0].double()
+        self.hooks.append(layer.register_forward_pre_hook(before, with_kwargs=True))
+        if i not in self.attention:
+            return
+        module, projection = self.attention[i]
+
+        def project(_, args, out):
+            self.mixed[i], self.projected[i] = args[0].reshape(-1, args[0].shape[-1]).double(), out.reshape(
+                -1, out.shape[-1]).double()
+        self.hooks.append(projection.register_forward_hook(project))
+        fused = first_of(module, FUSED)
+        if fused is not None:
+            self.hooks.append(fused.register_forward_hook(lambda m, a, out: self.fused.__setitem__(i, out[0].double())))
+        if options.get("post"):
+            self.hooks.append(getattr(layer, options["post"]).register_forward_hook(
+                lambda m, a, out: self.normed.__setitem__(i, out[0].double())))
+
+
+def parts_of(watched, i, options, config):
+    """T [q, k, D], what column k adds to row q by this layer's attention, and all that it adds [q, D]."""
+    module, projection = watched.attention[i]
+    weights, values = watched.weights[id(module)]
+    T, H = weights.shape[1], len(weights)
+    values = values.repeat_interleave(H // len(values), 0)
+    mixed = torch.einsum("hqk,hkd->qkhd", weights, values).reshape(T, T, -1)
+    whole = mixed.sum(1)
+    if float((whole - watched.mixed[i]).abs().max()) > 1e-3:  # a gate or a norm before the projection
+        mixed = mixed * (watched.mixed[i] / whole)[:, None, :]
+    with torch.no_grad():
+        double = projection.double()
+        bias = double(torch.zeros(1, mixed.shape[-1], dtype=torch.double))[0]
+        parts = double(mixed.reshape(T * T, -1)).reshape(T, T, -1) - bias
+        projection.float()
+    added = watched.projected[i]
+    if i in watched.normed:
+        scale = watched.normed[i] / added
+        parts, added = parts * scale[:, None, :], watched.normed[i]
+    factor = options.get("factor", 1.0)
+    factor = getattr(config, factor) if isinstance(factor, str) else factor
+    return (parts * factor).numpy(), (added * factor).numpy()
+
+
+def directions(watched, model, ids, q):
+    """[n, D] by which the final stream of rows q raises the logits of ids above the mean, and these logits' heights."""
+    head = model.get_output_embeddings()
+    weight = head.weight.double().detach()[:, :]
+    bias = getattr(head, "bias", None)
+    logits = watched.logits
+    cap = getattr(model.config, "final_logit_softcapping", None)
+    if cap:
+        logits = cap * torch.atanh(logits / cap)
+    x = watched.final
+    with torch.no_grad():
+        norm = watched.norm.double()
+        y = norm(x)
+        made = y @ weight.T
+        linear = logits - (bias.double() if bias is not None else 0)
+        centred, of = made - made.mean(-1, keepdim=True), linear - linear.mean(-1, keepdim=True)
+        factor = float((centred * of).sum() / (centred * centred).sum())
+        off = float((of - factor * centred).abs().max() / of.abs().max())
+        if off > 1e-4:
+            raise ValueError(f"logits are not {factor} times the output weights of the normed stream: off by {off}")
+        out = factor * (weight[ids] - weight.mean(0))
+        if isinstance(norm, torch.nn.LayerNorm) or "LayerNorm" in type(norm).__name__ and float(
+                (norm(x + 3.0) - y).abs().max()) < 1e-6:  # it takes the mean off
+            gain = norm.weight.double() if getattr(norm, "weight", None) is not None else torch.ones(x.shape[-1])
+            gain = gain + 1 if "1P" in type(norm).__name__ else gain
+            s = (x - x.mean(-1, keepdim=True)).pow(2).mean(-1).add(1e-5).sqrt()[q]
+            out = out * gain
+            out = (out - out.mean(-1, keepdim=True)) / s[:, None]
+        else:
+            out = out * (y / x)[q]
+        watched.norm.float()
+    return out.numpy(), (logits[q] - logits[q].mean(-1, keepdim=True))[torch.arange(len(q)), ids].numpy()
+
+
+def rollout(rows):
+    """R_l of fused rows [L, T, T], one after the other."""
+    out, R = [], None
+    for a in rows:
+        h = (a + np.eye(len(a))) / (1 + a.sum(1, keepdims=True))
+        R = h if R is None else h @ R
+        out.append(R)
+    return out
+
+
+def matrix(levels, q, m):
+    """M [n, m, L] of [T, T] matrices, rows q."""
+    return np.stack([level[q, :m] for level in levels], -1)
+
+
+def explain(name, model, options, ids, m, wanted):
+    """{name: array} of the golden file, for the methods that are wanted."""
+    watched = Watched(name, model, options, ids)
+    n, q = len(ids) - m, list(range(m - 1, len(ids) - 1))
+    order = [i for i in watched.attention if id(watched.attention[i][0]) in watched.weights]
+    rows = np.stack([watched.weights[id(watched.attention[i][0])][0].mean(0).numpy() for i in order])
+    kept = sorted({m // 4, m // 2, 3 * m // 4, *q, len(ids) - 1})
+    out = {"rows": rows[:, kept], "rows_kept": np.array(kept, np.int32), "rollout": matrix(rollout(rows), q, m),
+           "logprob": watched.logits.log_softmax(-1)[q, ids[m:]].numpy()}
+    parts = []
+    if "contribution" in wanted or "logit" in wanted:
+        parts = [parts_of(watched, i, options, model.config) for i in order]
+    if "contribution" in wanted:
+        levels = []
+        for i, (T, added) in zip(order, parts):
+            x, T = watched.inputs[i].numpy(), T.copy()
+            y = x + added
+            T[range(len(ids)), range(len(ids))] += x
+            levels.append(np.einsum("qkd,qd->qk", T, y) / (y ** 2).sum(1)[:, None])
+        out["contribution"] = matrix(levels, q, m)
+    if "logit" in wanted:
+        z, logit = directions(watched, model, ids[m:], q)
+        scalars = options.get("scalars") or [1.0] * len(watched.layers)
+        reach = np.cumprod(np.array(scalars, float)[::-1])[::-1]
+        signal = np.stack([reach[i] * np.einsum("qkd,qd->qk", T[q], z) for i, (T, _) in zip(order, parts)], -1)
+        added = sum(reach[i] * np.einsum("qd,qd->q", a[q], z) for i, (_, a) in zip(order, parts))
+        embedding = reach[0] * np.einsum("qd,qd->q", watched.inputs[0].numpy()[q], z)
+        constant = logit - np.einsum("qd,qd->q", watched.final.numpy()[q], z)  # biases of final norm and output
+        prompt, completion = signal[:, :m].sum((1, 2)), signal[:, m:].sum((1, 2))
+        out["logit"] = signal[:, :m]
+        out["balance"] = np.stack([prompt, completion, added + constant - prompt - completion, embedding, logit], -1)
+    return {k: v if v.dtype == np.int32 else v.astype(np.float32) for k, v in out.items()}
