@@ -181,6 +181,8 @@ static void check_against_inverse(const char *method, hw_row_convention row) {
     hw_attribution *all = explain_by(method, trace, &p);
     p = with_through(row);
     hw_attribution *a = explain_by(method, trace, &p);
+    const hw_diagnostics *d = hw_attribution_diagnostics(a);
+    assert_true(d->first_last == d->first_mean && d->outside_last == d->outside_mean); /* no layer is a share of its own */
     double G[N][N] = {{0}}, inverse[N][N], scale[N];
     for (size_t i = 0; i < N; i++) {
         double sum = 0;

@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+"""Ways to follow an answer's own words back to the prompt (docs/research/faithfulness.md, "Through the answer"), on saved traces.
+
+    scripts/measure_through.py --capture -m MODEL build/datasets/sums.jsonl FOLDER    a trace an item; goes on where it was stopped
+    scripts/measure_through.py build/datasets/sums.jsonl FOLDER [SET FOLDER ...]      the table; no model runs
+
+Of items answered right. recall@k: share of the k segments with evidence among the k highest; share: what they have of all scores. In brackets
+95 % bootstrap intervals over items; behind them the difference in recall from the rule of `--through`, with its standard error.
+
+Rows are of `logit` (predictor rows) and `contribution` (projection): positive parts summed over layers, segments netted first, the
+embedding of the row's own token with that token. W: rows followed to the prompt, scaled to what came from tokens.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+
+import numpy as np
+from safetensors import safe_open
+
+
+def positive(x):
+    return np.maximum(x, 0)
+
+
+def read(path):
+    """Tokens, the number of prompt tokens, signals by name and the balances of a trace."""
+    with safe_open(path, "np") as file:
+        meta = file.metadata()
+        signals = {name[7:]: file.get_tensor(name).astype(float) for name in file.keys() if name.startswith("signal.")}
+    run = json.loads(meta["run"])
+    tokens = run["tokens"]
+    n_prompt = sum(token["role"] != "completion" for token in tokens)
+    return run, tokens, n_prompt, signals, json.loads(meta["balance"])
+
+
+def answer_tokens(run, tokens, n_prompt, item):
+    """Completion tokens of a right answer, the one white space before it left out; None where it is wrong."""
+    text, after = run["completion"], item["after"]
+    begin = text.find(after) + len(after)
+    rest = text[begin:].lstrip()
+    end = len(item["answer"])
+    if after not in text or not rest.startswith(item["answer"]) or rest[end:end + 1].isalnum():
+        return None
+    begin = len(text[:len(text) - len(rest)].encode())
+    end = begin + len(item["answer"].encode())
+    return [i - n_prompt for i, token in enumerate(tokens)
+            if i >= n_prompt and token["range"][0] < end and token["range"][1] > begin]
+
+
+def segments_of(tokens, n_prompt, item):
+    """[m] the span of each prompt token; those of none are the last segment."""
+    found = np.full(n_prompt, len(item["spans"]))
+    for s, span in enumerate(item["spans"]):
+        begin, end = (len(item["prompt"][:at].encode()) for at in span)
+        for i, token in enumerate(tokens[:n_prompt]):
+            first, last = token["range"]
+            if first < last and first < end and last > begin:
+                found[i] = s
+    return found
+
+
+class Rows:
+    """Positive parts of each completion token's row: P [n, segments + 1], G [n, n], O [n]."""
+
+    def __init__(self, values, model, segments):
+        n, m = len(values), len(segments)
+        for t in range(n):
+            values[t, m + t:] = 0
+        by = [values[:, :m][:, segments == s].sum(1) for s in range(segments.max() + 1)]
+        self.P, self.G, self.O = positive(np.stack(by, 1)), positive(values[:, m:]), positive(model)
+
+    def shares(self, with_model):
+        total = self.P.sum(1) + self.G.sum(1) + (self.O if with_model else 0)
+        total = np.where(total > 0, total, 1)[:, None]
+        return self.P / total, self.G / total
+
+
+def follow(P, G, hops=None):
+    if hops is None:
+        R = P.copy()
+        for t in range(len(P)):
+            R[t] += G[t, :t] @ R[:t]
+        return R
+    R = P
+    for _ in range(hops):
+        R = P + np.tril(G, -1)[:, :len(P)] @ R
+    return R
+
+
+def logit_rows(signals, balances, segments, by_layer):
+    m = len(segments)
+    n = signals["logit"].shape[2] - m
+    layers = signals["logit"][:, :n]
+    values = positive(layers).sum(0) if by_layer else layers.sum(0)
+    for t in range(n):
+        values[t, m - 1 + t] += balances[t]["embedding"]
+    return Rows(values, np.array([b["mlp"] + b["bias"] for b in balances[:n]]), segments)
+
+
+def contribution_rows(signals, segments, own):
+    m = len(segments)
+    n = signals["projection"].shape[2] - m
+    values = signals["projection"][:, own:own + n].mean(0)
+    return Rows(values, positive(1 - values.sum(1)), segments)
+
+
+def variants(tokens, signals, balances, segments):
+    """Name to R [n, segments + 1]."""
+    logit = logit_rows(signals, balances, segments, False)
+    layered = logit_rows(signals, balances, segments, True)
+    carried, gathered = (contribution_rows(signals, segments, own) for own in (0, 1))
+    P, G = logit.shares(False)
+    direct, hops = logit.shares(True)
+    kept = (direct.sum(1) + hops.sum(1))[:, None]
+    mixed = [(a + b) / 2 for a, b in zip((P, G), carried.shares(False))]
+
+    def then(rows):
+        return kept * (P + np.tril(G, -1) @ follow(*rows))
+
+    made = {"logit, direct": direct,
+            "the model takes its part at every hop": follow(direct, hops),
+            "**only of the token asked about** (`--through`)": kept * follow(P, G)}
+    made |= {f"the same, {n} hop{'s' if n > 1 else ''}": kept * follow(P, G, n) for n in (1, 2, 3)}
+    made["the same, positive parts layer by layer"] = kept * follow(*layered.shares(False))
+    certain = [token["logprob"] is not None and token["logprob"] > np.log(0.99) for token in tokens[len(segments):]]
+    passing = np.array(certain)[:, None] & (G.sum(1, keepdims=True) > 0.2)
+    made["certain tokens (p > .99) pass their mass on"] = kept * follow(
+        np.where(passing, 0, P), np.where(passing, G / np.maximum(G.sum(1, keepdims=True), 1e-9), G))
+    words = np.array([any(c.isalnum() for c in token["text"]) for token in tokens[len(segments):]])
+    total = P.sum(1, keepdims=True) + (G * words).sum(1, keepdims=True)
+    total = np.where(total > 0, total, 1)
+    made["hops to punctuation left out"] = kept * follow(P / total, G * words / total)
+    made["logit, then rows of contribution"] = then(carried.shares(False))
+    made["logit, then own rows of contribution"] = then(gathered.shares(False))
+    made["logit, then the mean of both rows"] = then(mixed)
+    made["the mean of both rows"] = follow(*mixed)
+    made["contribution"] = follow(*carried.shares(False))
+    made["plain sum of all rows"] = np.cumsum(P, 0)
+    made["random"] = np.random.default_rng(len(tokens)).random(P.shape)
+    return made
+
+
+def figures(scores, evidence):
+    first = np.argsort(-scores, kind="stable")[:len(evidence)]
+    return len(set(first.tolist()) & set(evidence)) / len(evidence), scores[evidence].sum() / max(scores.sum(), 1e-12)
+
+
+def measure(sets):
+    """(name of the variant to its [items, 2]; tags of the items)"""
+    found, tags = {}, []
+    for path, folder in sets:
+        for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
+            item = json.loads(line)
+            trace = pathlib.Path(folder) / f"{item['id']}.safetensors"
+            if not trace.exists():
+                continue
+            run, tokens, n_prompt, signals, balances = read(trace)
+            answer = answer_tokens(run, tokens, n_prompt, item)
+            if not answer:
+                continue
+            evidence = [item["spans"].index(span) for span in item["evidence"]]
+            for name, rows in variants(tokens, signals, balances, segments_of(tokens, n_prompt, item)).items():
+                found.setdefault(name, []).append(figures(rows[answer].mean(0)[:len(item["spans"])], evidence))
+            tags.append(item["tags"])
+    return {name: np.array(values) for name, values in found.items()}, tags
+
+
+def interval(x, rng):
+    means = x[rng.integers(0, len(x), (2000, len(x)))].mean(1)
+    return f"{x.mean():.2f} [{np.quantile(means, 0.025):.2f}, {np.quantile(means, 0.975):.2f}]"
+
+
+def report(sets, tag):
+    found, tags = measure(sets)
+    kinds = sorted({t.get(tag) for t in tags}, key=str)
+    base = next(values for name, values in found.items() if name.startswith("**"))
+    print(f"| {len(tags)} items | recall@k | - `--through` | share | {' | '.join(map(str, kinds))} |\n|---|---|---|---|{'---|' * len(kinds)}")
+    for name, values in found.items():
+        rng, less = np.random.default_rng(1), values[:, 0] - base[:, 0]
+        of = [values[[i for i, t in enumerate(tags) if t.get(tag) == kind], 0].mean() for kind in kinds]
+        print(f"| {name} | {interval(values[:, 0], rng)} | {less.mean():+.2f} ± {less.std(ddof=1) / len(less) ** 0.5:.2f} | "
+              f"{interval(values[:, 1], rng)} | {' | '.join(f'{x:.2f}' for x in of)} |")
+
+
+def capture(program, model, path, folder, n_generate):
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
+        item = json.loads(line)
+        trace = folder / f"{item['id']}.safetensors"
+        if trace.exists():
+            continue
+        part = trace.with_suffix(".part")
+        subprocess.run([program, "explain", "-m", model, "-q", "-p", item["prompt"], "-n", str(n_generate), "--by", "sentence",
+                        "--method", "logit,contribution", "--trace", part], check=True, stdout=subprocess.DEVNULL)
+        os.replace(part, trace)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sets", nargs="+", metavar="SET FOLDER")
+    parser.add_argument("--capture", action="store_true")
+    parser.add_argument("--program", default="build/release/headwater")
+    parser.add_argument("-m", "--model")
+    parser.add_argument("-n", "--generate", type=int, default=56)
+    parser.add_argument("--by", default="kind", metavar="TAG", help="recall by the values of this tag (default kind)")
+    args = parser.parse_args()
+    sets = list(zip(args.sets[::2], args.sets[1::2], strict=True))
+    if not args.capture:
+        report(sets, args.by)
+    for path, folder in sets if args.capture else ():
+        capture(args.program, args.model, path, folder, args.generate)
+
+
+if __name__ == "__main__":
+    main()
