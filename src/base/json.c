@@ -207,7 +207,7 @@ static hw_err check_reading(const char *bytes, size_t n, const json_t *text, con
     if (!read) return hw__fail_memory(err, key, n, 1);
     bool same = n_read == json_string_length(text) && memcmp(read, json_string_value(text), n_read) == 0;
     free(read);
-    return same ? HW_OK : hw__fail(err, HW_ERR_FORMAT, "\"%s\" and \"%s\" say different things", key, hex_key);
+    return same ? HW_OK : hw__fail(err, HW_ERR_FORMAT, "\"%s\" and \"%s\" contradict each other", key, hex_key);
 }
 
 hw_err hw__json_text(char **out, size_t *n, const json_t *object, const char *key, const char *hex_key, hw_error *err) {

@@ -97,7 +97,7 @@ static hw_err parse_tensor(hw__tensor *t, const char *name, const json_t *entry,
     if (!json_is_object(entry)) return fail_tensor(err, name, "must be an object with dtype, shape and data_offsets");
     size_t dtype = find_dtype(json_string_value(json_object_get(entry, "dtype")));
     if (dtype == N_DTYPES)
-        return fail_tensor(err, name, "\"dtype\" is none of the format's (F16, BF16, F32, F64, I32, I64, U8 ...)");
+        return fail_tensor(err, name, "\"dtype\" is not a type of the format (F16, BF16, F32, F64, I32, I64, U8 ...)");
     t->dtype = dtypes[dtype].dtype;
     hw_err rc = parse_shape(t, json_object_get(entry, "shape"), err);
     if (rc != HW_OK) return rc;

@@ -91,7 +91,7 @@ static hw_err capture_rows(void *ctx, size_t layer, const hw__heads *heads, hw_e
     hw__capture *c = ctx;
     if (heads->q0 + heads->n_rows > c->trace->capacity || layer >= c->trace->n_layers)
         return hw__fail(err, HW_ERR_ENGINE,
-                        "rows up to %zu of layer %zu: the trace has room for %zu tokens, %zu layers",
+                        "rows up to %zu of layer %zu: the trace has capacity for %zu tokens, %zu layers",
                         heads->q0 + heads->n_rows, layer, c->trace->capacity, c->trace->n_layers);
     bool fed = hw__explainer_can_consume(c->explainer) && !continues_rows(c, layer, heads);
     hw_err rc = fed ? hw__capture_stream(c, err) : HW_OK; /* of the layer below: its stream is complete now */

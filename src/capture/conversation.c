@@ -52,7 +52,7 @@ static bool starts_with(range text, size_t at, range part) {
 
 static hw_err refuse(const search *s, size_t message, const char *what, hw_error *err) {
     return hw__fail(err, HW_ERR_UNSUPPORTED,
-                    "the chat template %s message %zu (%s): which tokens are its own cannot be told", what, message + 1,
+                    "the chat template %s message %zu (%s): which tokens are its own cannot be determined", what, message + 1,
                     s->chat->messages[message].role);
 }
 

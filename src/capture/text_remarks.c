@@ -55,7 +55,7 @@ hw_err hw__remark_text(hw_run *run, const char *what, const char *bytes, size_t 
 
 hw_err hw__remark_control(hw_run *run, const char *what, hw_span at, hw_error *err) {
     char line[LINE], shown[SHOWN];
-    snprintf(line, sizeof line, "the %s holds the text of a control token, %s, read as letters: --special (\"special\" in the API) reads it as the token", what,
+    snprintf(line, sizeof line, "the %s holds the text of a control token, %s, read as text: the option special reads it as the token", what,
              hw__utf8_line(shown, sizeof shown, at.name + at.begin, at.end - at.begin));
     return hw__run_add_remark(run, line, err);
 }

@@ -106,10 +106,10 @@ static hw_err check_request(work *w, const hw_segments *segments, const hw_attri
                         n_groups, run->n_prompt);
     if (w->n_segments < 2)
         return hw__fail(err, HW_ERR_ARGUMENT,
-                        "%zu segment: with fewer than 2 there is nothing to rank (cut the prompt into smaller ones)",
+                        "%zu segment: with fewer than 2 there is nothing to rank (split the prompt into smaller segments)",
                         w->n_segments);
     if (n_rows > 0 && (w->row_begin >= w->row_end || w->row_end > n_rows))
-        return hw__fail(err, HW_ERR_ARGUMENT, "completion tokens %zu..%zu asked, there are 0..%zu", w->row_begin,
+        return hw__fail(err, HW_ERR_ARGUMENT, "completion tokens %zu..%zu requested, the completion has 0..%zu", w->row_begin,
                         w->row_end, n_rows);
     if (w->p->n_ablations > MAX_ABLATIONS)
         return hw__fail(err, HW_ERR_ARGUMENT, "%zu ablations: at most %d are accepted", w->p->n_ablations,

@@ -15,7 +15,7 @@
 /* Bounds between grades. */
 static const struct thresholds {
     /* Minimum of best, and of best - chance. Below log 2 no segment changes the answer's probability by a factor of two,
-     * or none by that much more than the others, so right and wrong cannot be told apart. */
+     * or none by that much more than the others, so right and wrong cannot be determined apart. */
     double matters;
     /* Minimum of reached for a right choice: the difference to the best drop is smaller than between nearly tied
      * segments. */
@@ -47,7 +47,7 @@ static const char *agreement(char *out, size_t capacity, const hw__evidence *e, 
     if (isnan(e->lds)) return out;
     if (e->lds <= e->lds_random && reached >= thresholds.right) {
         snprintf(out, capacity,
-                 ", but its scores of the rest tell no more than random ones (rank agreement %.2f, random %.2f on "
+                 ", but its scores rank the rest no better than random ones (rank agreement %.2f, random %.2f on "
                  "average)",
                  e->lds, e->lds_random);
     } else {

@@ -147,7 +147,7 @@ static hw_err get_method(const char **method, const json_t *json, hw_error *err)
     const hw_method_info *info = hw_method_find(word);
     if (!info) {
         char line[64];
-        return hw__fail(err, HW_ERR_FORMAT, "method \"%s\": this build has none of that name",
+        return hw__fail(err, HW_ERR_FORMAT, "method \"%s\": unknown name",
                         hw__utf8_line(line, sizeof line, word, strlen(word)));
     }
     *method = info->name;

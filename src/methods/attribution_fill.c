@@ -69,10 +69,10 @@ hw_err hw_attribution_select_layers(size_t *begin, size_t *end, const hw_attribu
         return HW_OK;
     }
     if (a->layers[0] < 0)
-        return hw__fail(err, HW_ERR_ARGUMENT, "layers %s asked: this result holds only the mean over layers", select);
+        return hw__fail(err, HW_ERR_ARGUMENT, "layers %s requested: this result holds only the mean over layers", select);
     long top = a->layers[a->n_layers - 1] + 1;
     if (first < 1 || last > top)
-        return hw__fail(err, HW_ERR_ARGUMENT, "layers %s asked, the model has 1-%ld", select, top);
+        return hw__fail(err, HW_ERR_ARGUMENT, "layers %s requested, the model has 1-%ld", select, top);
     if (first > last) return hw__fail(err, HW_ERR_ARGUMENT, "layers %s: the first must not be above the last", select);
     size_t from = layer_from(a, first), to = layer_from(a, last + 1);
     if (from == to) return hw__fail(err, HW_ERR_ARGUMENT, "layers %s have no attention in this model", select);

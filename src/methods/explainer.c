@@ -112,7 +112,7 @@ static hw_err split_prompt(hw_explainer *x, const hw_run *run, hw_error *err) {
 /* Makes the segments the columns of a method. */
 static hw_err set_columns(hw__explanation *e, const hw_explainer *x, hw_error *err) {
     if (e->params.columns != HW_COLUMNS_PROMPT)
-        return hw__fail(err, HW_ERR_ARGUMENT, "columns all: segments of the prompt do not go with columns of the completion");
+        return hw__fail(err, HW_ERR_ARGUMENT, "columns all: segments of the prompt cannot be combined with columns of the completion");
     if (x->partition) {
         hw_partition_columns(x->partition, &e->params);
     } else {

@@ -69,7 +69,7 @@ static hw_err check_work(const hw_attribution *a, hw_error *err) {
     while ((double)a->n_rows * work_of(max + 1, a->n_layers, a->run->causal) <= MAX_WORK) max++;
     return hw__fail(err, HW_ERR_ARGUMENT,
                     "flow over %zu tokens is too large: it is for small inputs, about %zu tokens where %zu rows and "
-                    "%zu layers are asked (rollout is "
+                    "%zu layers are requested (rollout is "
                     "its fast relative)",
                     reach(a, a->n_rows - 1), max, a->n_rows, a->n_layers);
 }

@@ -13,56 +13,57 @@
 /* In listing and display order. */
 static const hw__setting rows[] = {
     {{.name = "row", .option = "row", .label = "Row", WORDS(hw__row_words), .uses = HW_USES_ROW,
-      .help = "explain by the position that chose the token, or by the token's own position",
+      .help = "row that explains a token: that of the position that predicted it, or that of the token itself",
       .shown = HW_SHOWN_ALWAYS, .before = "row ", .after = ""},
      FIELD(row)},
     {{.name = "discard", .option = "discard", .label = "Discard", .type = HW_SETTING_NUMBER, .max = 1, .below_max = true,
       .uses = HW_USES_DISCARD, .optional = true,
-      .help = "of rollout and flow: leave out this share of each row's weights, the lowest",
+      .help = "rollout and flow: share of the lowest weights of each row that is set to 0",
       .before = "lowest ", .after = " discarded"},
      FIELD(discard)},
     {{.name = "remove_sink", .option = "remove-sink", .label = "Remove sink", .type = HW_SETTING_FLAG,
       .uses = HW_USES_REMOVE_SINK, .optional = true,
-      .help = "of rollout and flow: attention to token 0 counts as none, in every layer",
+      .help = "rollout and flow: set attention to token 0 to 0 in every layer",
       .before = "sink removed", .after = ""},
      FIELD(remove_sink)},
     {{.name = "residual", .option = "residual", .label = "Residual", .type = HW_SETTING_NUMBER, .max = 1,
       .default_value = 0.5, .uses = HW_USES_RESIDUAL,
-      .help = "of rollout and flow: weight of the residual stream against attention: one number, or what the run shows of "
+      .help = "rollout and flow: weight of the residual stream relative to attention: a number, or as measured for "
               "each token and layer",
       .shown = HW_SHOWN_WHERE_USED, .before = "residual ", .after = ""},
      FIELD(residual)},
     {{.name = "residual_measured", .option = "residual", .option_word = "measured", .label = "Residual as measured",
       .type = HW_SETTING_FLAG, .uses = HW_USES_RESIDUAL, .optional = true,
-      .help = "in place of `residual` what attention changed in the stream of each token and layer",
+      .help = "use the measured change of the stream by attention, per token and layer, instead of `residual`",
       .before = "residual measured", .after = ""},
      FIELD(residual_measured)},
     {{.name = "direction", .option = "direction", .label = "Direction", WORDS(hw__direction_words),
-      .uses = HW_USES_DIRECTION, .help = "of rollout: compose layers from the embeddings up, or from the top down",
+      .uses = HW_USES_DIRECTION, .help = "rollout: compose layers from the embeddings upwards, or from the last "
+                                         "layer downwards",
       .shown = HW_SHOWN_WHERE_USED, .before = "direction ", .after = ""},
      FIELD(direction)},
     {{.name = "measure", .option = "measure", .label = "Measure", WORDS(hw__measure_words), .uses = HW_USES_MEASURE,
-      .help = "of contribution: how its size is measured",
+      .help = "contribution: measure of the size of a contribution",
       .shown = HW_SHOWN_WHERE_USED, .before = "measure ", .after = ""},
      FIELD(measure)},
     {{.name = "aggregate", .option = "aggregate", .label = "Over layers", WORDS(hw__aggregate_words),
       .uses = HW_USES_AGGREGATE, .optional = true,
-      .help = "of contribution: each layer by itself, or layers composed as rollout composes attention",
+      .help = "contribution: mean over layers, or layers composed as rollout composes attention",
       .before = "aggregate ", .after = ""},
      FIELD(aggregate)},
     {{.name = "columns", .option = "columns", WORDS(hw__columns_words),
-      .help = "attribute to the prompt's tokens, or to the completion's too", .before = "columns ", .after = ""},
+      .help = "attribute to prompt tokens only, or to completion tokens too", .before = "columns ", .after = ""},
      FIELD(columns)},
     {{.name = "through", .option = "through", .label = "Through the answer", .type = HW_SETTING_FLAG,
       .uses = HW_USES_THROUGH, .optional = true, .sparse = true,
-      .help = "follow what came from the completion's own tokens, each by its own row, back to the prompt",
+      .help = "attribute the share of earlier completion tokens, recursively, to the prompt",
       .before = "through the completion", .after = ""},
      FIELD(through)},
     {{.name = "seed", .type = HW_SETTING_WHOLE, .max = 4294967295.0, .json_text = true,
-      .uses = HW_USES_SEED, .help = "the same seed gives the same random numbers", .before = "seed ", .after = ""},
+      .uses = HW_USES_SEED, .help = "seed of random scores and masks; equal seeds give equal results", .before = "seed ", .after = ""},
      FIELD(seed), .any_in_files = true},
     {{.name = "n_ablations", .type = HW_SETTING_WHOLE, .min = 2, .max = 100000, .default_value = 64,
-      .uses = HW_USES_MODEL, .help = "random masks of ablation, one forward pass each", .before = "", .after = " ablations"},
+      .uses = HW_USES_MODEL, .help = "number of random masks of ablation, one forward pass each", .before = "", .after = " ablations"},
      FIELD(n_ablations), .any_in_files = true},
 #ifdef HW_MADE_UP_SETTING /* tests/unit/program/test_settings.c: a row that exists only there, on the field of
                              another row */
@@ -113,7 +114,7 @@ hw_err hw_setting_read_option(hw_method_params *p, const char *option, const cha
         hw__setting_put(p, &rows[i].info, is_it);
         taken = taken || is_it;
     }
-    if (!main) return hw__fail(err, HW_ERR_ARGUMENT, "there is no setting of that name");
+    if (!main) return hw__fail(err, HW_ERR_ARGUMENT, "unknown setting");
     if (taken) return HW_OK;
     hw_err rc = hw_setting_read(p, &main->info, text ? text : "true", err);
     for (size_t i = 0; rc != HW_OK && i < N_ROWS; i++) /* "must be a number from 0 to 1, or measured" */

@@ -45,7 +45,7 @@ hw_err hw__masks_new(hw__masks **out, hw__masked_pass *rerun, const int32_t *gro
     if (n_segments > HW__MAX_SEGMENTS)
         return hw__fail(
             err, HW_ERR_ARGUMENT,
-            "%zu segments to leave out, at most %d are accepted: cut the prompt into larger ones (--by sentence)",
+            "%zu segments to leave out, at most %d are accepted: split it into larger segments, such as sentences",
             n_segments, HW__MAX_SEGMENTS);
     hw__masks *s = hw__alloc(1, sizeof *s);
     bool *listed = hw__alloc(n_segments, sizeof *listed);

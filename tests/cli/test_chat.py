@@ -95,13 +95,13 @@ def test_options_that_do_not_go_together(headwater):
     done = headwater("explain", "-m", "x.gguf", "--messages", "m.json", "-p", "Hi")
     assert done.status == 2 and "more than one prompt" in done.err
     done = headwater("explain", "-m", "x.gguf", "--messages", "m.json", "--system", "Hi")
-    assert done.status == 2 and "--system does not go with --messages" in done.err
+    assert done.status == 2 and "--system cannot be combined with --messages" in done.err
 
 
 def test_a_pasted_chat_is_remarked_on_and_read_where_asked_for(headwater, smollm, tmp_path):
     pasted = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
     done, run = explained(headwater, tmp_path, "-m", smollm, "-p", pasted)
-    assert "the prompt holds the text of a control token, <|im_start|>, read as letters" in done.err
+    assert "the prompt holds the text of a control token, <|im_start|>, read as text" in done.err
     assert run["remarks"] and {t["role"] for t in run["tokens"]} == {"prompt", "completion"}
     done, run = explained(headwater, tmp_path, "-m", smollm, "--special", "-p", pasted)
     assert done.err == "" or "control token" not in done.err

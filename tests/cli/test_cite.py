@@ -450,13 +450,13 @@ def test_contribution_stands_in_for_logit(headwater, smollm_f32, passages_file, 
     (["-m", "none.gguf"], "no prompt: give --passages FILE and --question TEXT"),
     (["-m", "none.gguf", "--passages", "p.json"], "no prompt: give --passages FILE and --question TEXT"),
     (["-m", "none.gguf", "--question", "Q"], "--question needs --passages FILE"),
-    (["-m", "none.gguf", "--passages", "p.json", "--question", ""], '--question "": there is nothing asked in it'),
+    (["-m", "none.gguf", "--passages", "p.json", "--question", ""], '--question "": the question is empty'),
     (["-m", "none.gguf", "--passages", "p.json", "--question", "Q", "-p", "a"], "--question and a prompt: give one of them"),
     (["-m", "none.gguf", "-p", "a", "--passages", "p.json", "--by", "word"], "all say what a passage is"),
     (["-m", "none.gguf", "-p", "a", "--passages", "p.json", "--spans", "s.json"], "all say what a passage is"),
     (["-m", "none.gguf", "-p", "a", "--by", "word", "--spans", "s.json"], "--by and --spans both cut the prompt"),
     (["-m", "none.gguf", "-p", "a", "--by", "wrd"], "did you mean word?"),
-    (["-m", "none.gguf", "-p", "a", "--answer-by", "sentense"], '--answer-by "sentense": there is none of that name, did you mean sentence?'),
+    (["-m", "none.gguf", "-p", "a", "--answer-by", "sentense"], '--answer-by "sentense": unknown name, did you mean sentence?'),
     (["-m", "none.gguf", "-p", "a", "--method", "logit,rollout"], "citations are made by one method"),
     (["-m", "none.gguf", "-p", "a", "--method", "logits"], "did you mean logit?"),
     (["-m", "none.gguf", "-p", "a", "--min-peak", "-1"], "must be a number from 0 to"),
@@ -465,8 +465,8 @@ def test_contribution_stands_in_for_logit(headwater, smollm_f32, passages_file, 
     (["-m", "none.gguf", "-p", "a", "-o", "c.csv"], "citations are saved as .json"),
     (["-m", "none.gguf", "-p", "a", "-o", "c.json", "-o", "c.json"], "c.json would be written and is also named for something else"),
     (["--trace", "t.st", "--question", "Q", "--passages", "p.json"], "no model: give -m MODEL"),
-    (["--trace", "t.st", "--temp", "1"], "--temp does not go with a saved trace"),
-    (["--trace", "t.st", "--chat"], "--chat does not go with a saved trace"),
+    (["--trace", "t.st", "--temp", "1"], "--temp cannot be combined with a saved trace"),
+    (["--trace", "t.st", "--chat"], "--chat cannot be combined with a saved trace"),
     (["--trace", "t.st", "--token", "1"], "cite has no option --token"),
 ])
 def test_a_wrong_line_is_refused_before_any_work(headwater, args, part):
@@ -490,7 +490,7 @@ def test_explain_by_parts_of_the_completion(headwater, made, expected):
 
 @pytest.mark.parametrize("args, status, part", [
     (["--answer-by", "word", "--token", "1"], 2, "--token and --answer-by both say which tokens to show"),
-    (["--answer-by", "words"], 2, '--answer-by "words": there is none of that name, did you mean word?'),
+    (["--answer-by", "words"], 2, '--answer-by "words": unknown name, did you mean word?'),
     (["--answer-by", "/[/"], 1, "expression"),
 ])
 def test_answer_by_that_cannot_be(headwater, made, args, status, part):

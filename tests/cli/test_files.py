@@ -63,9 +63,9 @@ def test_view_of_attention(headwater, worked):
 
 
 @pytest.mark.parametrize("args,why", [
-    (["--method", "rollout"], "--method does not go with a saved result: it holds finished explanations"),
-    (["--row", "own"], "--row does not go with a saved result: it holds finished explanations"),
-    (["--fuse", "max"], "--fuse does not go with a saved result: its heads were fused when it was captured"),
+    (["--method", "rollout"], "--method cannot be combined with a saved result: it holds computed explanations"),
+    (["--row", "own"], "--row cannot be combined with a saved result: it holds computed explanations"),
+    (["--fuse", "max"], "--fuse cannot be combined with a saved result: the heads were fused when the run was captured"),
 ])
 def test_a_finished_result_takes_no_method_options(headwater, worked, args, why):
     headwater("explain", "--attention", worked, "-o", "r.safetensors")

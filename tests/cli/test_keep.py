@@ -78,7 +78,7 @@ def test_a_state_of_other_weights_is_replaced(headwater, smollm, twin):
 def test_nothing_but_a_state_is_replaced(headwater, smollm, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     done = explain(headwater, smollm, KEY, "--state", "notes.txt")
-    assert done.status == 1 and "is no state: --state would overwrite it" in done.err
+    assert done.status == 1 and "is not a state file: --state would overwrite it" in done.err
     explain(headwater, smollm, KEY, "--trace", "t.safetensors")
     done = explain(headwater, smollm, KEY, "--state", "t.safetensors")
     assert done.status == 1 and "a trace and no state" in done.err

@@ -92,7 +92,7 @@ def test_a_torn_line_and_what_is_no_result_are_left_out_and_said(headwater, part
     path.write_text("nonsense\n" + path.read_text()[:-3])
     done = headwater(*MERGE)
     assert done.status == 1
-    assert done.err == ("headwater: p2.jsonl line 1 is left out: it is no result of eval\n"
+    assert done.err == ("headwater: p2.jsonl line 1 is left out: it is not a result of eval\n"
                         "headwater: p2.jsonl: its last line is torn and left out; the same run again makes it\n"
                         "headwater: 1 of 10 items have no result: item-7\n" + SUMMARY.format(9))
     assert indices(tmp_path / "all.jsonl") == [0, 1, 2, 3, 4, 5, 6, 8, 9]

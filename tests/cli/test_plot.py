@@ -179,13 +179,13 @@ def test_thousands_of_tokens(headwater, attention_file, tmp_path):
 
 
 @pytest.mark.parametrize("args,message", [
-    (["--kind", "barz"], "--kind \"barz\": there is none of that name, did you mean bars?; there are bars, heatmap, map, text, profile"),
-    (["--theme", "pink"], "--theme \"pink\": there is none of that name; there are light, dark, note"),
-    (["--map", "plasm"], "--map \"plasm\": there is none of that name, did you mean plasma?; there are viridis, cividis, plasma, shade"),
+    (["--kind", "barz"], "--kind \"barz\": unknown name, did you mean bars?; accepted: bars, heatmap, map, text, profile"),
+    (["--theme", "pink"], "--theme \"pink\": unknown name; accepted: light, dark, note"),
+    (["--map", "plasm"], "--map \"plasm\": unknown name, did you mean plasma?; accepted: viridis, cividis, plasma, shade"),
     (["--width", "10"], "--width \"10\": must be a whole number from 200 to 10000"),
     (["--scale", "0"], "--scale \"0\": must be a number from 0.1 to 20"),
-    (["-o", "x.jpeg"], "-o \"x.jpeg\": its ending names no format; there are .png .svg .pdf"),
-    (["-o", "x.json"], "-o \"x.json\": its ending names no format; there are .png .svg .pdf"),
+    (["-o", "x.jpeg"], "-o \"x.jpeg\": unknown file extension; accepted: .png .svg .pdf"),
+    (["-o", "x.json"], "-o \"x.json\": unknown file extension; accepted: .png .svg .pdf"),
 ])
 def test_what_cannot_be_drawn(headwater, run_file, tmp_path, args, message):
     done = headwater("plot", run_file, "-o", "x.png", *args)
@@ -201,7 +201,7 @@ def test_nothing_to_draw_into(headwater, run_file):
 def test_options_of_figures_need_a_figure(headwater, run_file):
     for args in (["--kind", "map"], ["--theme", "dark", "-o", "x.json"]):
         done = headwater("explain", "--attention", run_file, *args)
-        assert done.status == 2 and f"{args[0]} has nothing to act on: no -o names a figure" in done.err
+        assert done.status == 2 and f"{args[0]} has no effect: no -o names a figure" in done.err
 
 
 def test_too_large_is_refused_and_leaves_what_is_there(headwater, run_file, attention_file, tmp_path):

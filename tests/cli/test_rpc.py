@@ -184,7 +184,7 @@ def test_rows_that_are_folded_as_they_come_wait_for_their_stream(headwater, tmp_
 def test_addresses_are_checked(headwater, address):
     done = headwater("info", "--rpc", address)
     assert done.status == 1
-    assert f'"{address}" is no worker: HOST:PORT is one' in done.err
+    assert f'"{address}" is not a worker address: HOST:PORT is expected' in done.err
 
 
 @pytest.mark.parametrize("option, accepted", [("--rpc", "HOST:PORT,..."), ("--device", "NAME,...")])
@@ -198,7 +198,7 @@ def test_an_empty_name_is_refused(headwater, option, accepted):
 
 @pytest.mark.model
 def test_blocks_that_no_device_takes(headwater, workers, smollm):
-    remark = "--gpu-layers 5 has nothing to act on"
+    remark = "--gpu-layers 5 has no effect"
     if " takes blocks" in headwater("info").out:
         remark = ""  # a machine that has such a device
     args = ("info", "-m", smollm, "--gpu-layers", "5")

@@ -92,7 +92,7 @@ def test_settings_are_refused_only_where_nothing_heeds_them(headwater, worked, t
     assert headwater("view", "r.json").status == headwater("plot", "r.json", "-o", "r.svg").status == 0
     assert headwater("view", "t.safetensors", "--row", "own").status == 0
     refused = headwater("plot", "t.safetensors", "--method", "random", "--row", "own", "-o", "r.svg")
-    assert refused.status == 2 and "--row is heeded by rollout" in refused.err
+    assert refused.status == 2 and "--row applies to rollout" in refused.err
 
 
 def test_layers_of_a_list_are_those_of_the_methods_that_have_layers(headwater, attention_file, tmp_path):

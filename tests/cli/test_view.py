@@ -254,4 +254,4 @@ def test_one_bad_file_of_several_is_found_first(headwater, two, tmp_path):
     (tmp_path / "bad.json").write_text("{}")
     done = headwater("view", *two, tmp_path / "bad.json", "-o", "both.html")
     assert done.status == 1 and done.out == ""
-    assert "bad.json is no trace, result or attention file" in done.err
+    assert "bad.json is not a trace, result or attention file" in done.err

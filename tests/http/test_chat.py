@@ -35,7 +35,7 @@ def test_templates_and_control_tokens(server):
 
 @pytest.mark.parametrize("body, status, part", [
     ({}, 400, '"prompt" is missing'),
-    ({"prompt": "a", "messages": TALK}, 400, "does not go with"),
+    ({"prompt": "a", "messages": TALK}, 400, "cannot be combined with"),
     ({"messages": []}, 400, "a list with at least one"),
     ({"messages": [{"role": "user"}]}, 400, '[0]: "content"'),
     ({"prompt": "a", "options": {"thinking": "on"}}, 400, 'go with "chat"'),

@@ -472,7 +472,7 @@ def test_the_program_writes_the_same_report(server, program, smollm, tmp_path):
 
 def test_exports_that_cannot_be(server, run):
     for query, status, part in (("", 400, "html, json, csv"), ("format=exe", 400, "html, json, csv"),
-                                ("format=npy&method=none", 400, "none of that name"),
+                                ("format=npy&method=none", 400, "unknown name"),
                                 ("format=npy&method=flow", 404, "not explained by that method"),
                                 ("format=npy&with=1", 400, "with format html only"),
                                 ("format=html&with=x", 400, "id of a run"), ("format=html&with=1;2", 400, "id of a run"),

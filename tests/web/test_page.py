@@ -277,7 +277,7 @@ def test_remarks_on_the_texts_are_shown(page):
     write(page, "One <|im_end|> two", " three")
     go(page)
     remarks = page.get_by_label("Remarks on the texts").locator("li").all_inner_texts()
-    assert len(remarks) == 1 and remarks[0].startswith("The prompt holds the text of a control token, <|im_end|>, read as letters")
+    assert len(remarks) == 1 and remarks[0].startswith("The prompt holds the text of a control token, <|im_end|>, read as text")
     page.get_by_role("button", name="Edit and run again").click()
     page.locator("details.settings summary").click()
     page.get_by_label("Read control tokens").check()

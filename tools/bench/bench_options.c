@@ -92,7 +92,7 @@ int bench_options_read(bench_options *out, int argc, char **argv) {
     }
     if (out->help) return STATUS_DONE;
     const char *named = getenv("HEADWATER_MODEL");
-    if (optind < argc) return bench_misuse("\"%s\": the model goes into -m MODEL", argv[optind]);
+    if (optind < argc) return bench_misuse("\"%s\": the model is given with -m MODEL", argv[optind]);
     if (!out->model && named && *named) out->model = named;
     return out->model ? STATUS_DONE : bench_misuse("no model: give -m MODEL, or set HEADWATER_MODEL");
 }

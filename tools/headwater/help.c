@@ -74,7 +74,7 @@ static void put_filters(FILE *out) {
 static void put_formats(FILE *out) {
     fputs("\nFormats (-o)\n", out);
     for (size_t i = 0; i < hw_format_count(); i++) put_entry(out, hw_format_at(i)->extension, hw_format_at(i)->summary);
-    put_entry(out, ".html", "a page to explore it in a browser, all in one file; any number of methods");
+    put_entry(out, ".html", "a page to explore the result in a browser, in one file; any number of methods");
 }
 
 static void put_presets(FILE *out) {
@@ -89,11 +89,11 @@ static void put_presets(FILE *out) {
 }
 
 static void put_rules(FILE *out) {
-    fputs("\nPeaks (what a mark goes by; --min-peak)\n", out);
+    fputs("\nPeaks (a passage is marked from a minimum peak on; --min-peak)\n", out);
     for (size_t i = 0; i < hw_citation_rule_count(); i++) {
         const hw_citation_rule *rule = hw_citation_rule_at(i);
         char meaning[600];
-        snprintf(meaning, sizeof meaning, "for %s. Shares are of %s. Peak: %s; a mark from %g on", rule->methods,
+        snprintf(meaning, sizeof meaning, "for %s. Shares are of %s. Peak: %s; default minimum %g", rule->methods,
                  rule->shares, rule->peak, rule->min_peak);
         put_entry(out, rule->name, meaning);
     }
@@ -121,7 +121,7 @@ static void put_exit_statuses(FILE *out) {
     fputs("\nExit status\n", out);
     put_entry(out, "0", "done");
     put_entry(out, "1", "failed");
-    put_entry(out, "2", "a command line that cannot be right");
+    put_entry(out, "2", "invalid command line");
     put_entry(out, "130", "interrupted by Ctrl-C");
 }
 

@@ -260,7 +260,7 @@ static hw_err find_control(hw__engine *e, hw__control *out, const char *text, si
 static hw_err begin(hw__engine *base, size_t n_tokens, hw_stop_fn stop, void *stop_ctx, hw_error *err) {
     import_engine *e = self(base);
     if (n_tokens != e->n_tokens)
-        return hw__fail(err, HW_ERR_ARGUMENT, "%zu tokens asked, the exported attention has %zu", n_tokens,
+        return hw__fail(err, HW_ERR_ARGUMENT, "%zu tokens requested, the exported attention has %zu", n_tokens,
                         e->n_tokens);
     e->n_done = 0;
     e->stop = stop;
@@ -277,7 +277,7 @@ static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, 
     import_engine *e = self(base);
     if (n != e->n_tokens || at != 0 || e->n_done != 0)
         return hw__fail(err, HW_ERR_ARGUMENT,
-                        "%zu tokens at %zu asked: exported attention shows all %zu at 0, once a run", n, at,
+                        "%zu tokens at %zu requested: exported attention shows all %zu at 0, once a run", n, at,
                         e->n_tokens);
     size_t n_head = e->n_tokens * e->n_tokens;
     for (size_t l = 0; l < e->n_layers; l++) {

@@ -670,7 +670,7 @@ static hw_err walk_stream(walk *w, hw_error *err) {
     mark_terms(w);
     find_origin(w);
     if (w->origin < 0) {
-        problem(e->values_problem, "the final stream is no sum of what blocks add");
+        problem(e->values_problem, "the final stream is not the sum of the outputs of the blocks");
         return HW_OK;
     }
     hw_err rc = find_anchors(w, err);

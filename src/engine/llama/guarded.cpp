@@ -16,7 +16,7 @@ template <typename Call> static hw_err guard(hw_error *err, const char *what, Ca
     } catch (const std::exception &e) {
         return hw__fail(err, HW_ERR_ENGINE, "%s failed in libllama: %s", what, e.what());
     } catch (...) {
-        return hw__fail(err, HW_ERR_ENGINE, "%s failed in libllama, which says no reason", what);
+        return hw__fail(err, HW_ERR_ENGINE, "%s failed in libllama without a message", what);
     }
 }
 

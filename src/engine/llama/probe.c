@@ -57,11 +57,11 @@ static hw_err probe_origin(void *ctx, const float *rows, size_t n_rows, size_t q
 /* Why a model is not probed at all, or NULL. */
 static const char *unprobed_reason(const hw__llama_engine *e) {
     if (llama_model_has_encoder(e->model) || !llama_model_has_decoder(e->model))
-        return "it has an encoder: only decoders that generate text are traced; export its attention and use "
-               "--attention";
+        return "it has an encoder: only decoders that generate text are traced; export its attention to a .safetensors "
+               "file and open that";
     if (!llama_get_causal_attn(e->ctx))
-        return "it is an encoder (its attention is not causal) and generates nothing; export its attention and use "
-               "--attention";
+        return "it is an encoder (its attention is not causal) and generates nothing; export its attention to a .safetensors "
+               "file and open that";
     if (llama_model_is_diffusion(e->model))
         return "it is a diffusion model: its tokens are not generated one after the other";
     return NULL;

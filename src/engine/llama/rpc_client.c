@@ -38,7 +38,7 @@ hw_err hw__rpc_address(char *host, size_t capacity, uint16_t *port, const char *
     long number = colon && colon[1] >= '0' && colon[1] <= '9' ? strtol(colon + 1, &end, 10) : 0;
     if (n == 0 || n >= capacity || !end || *end || number < 1 || number > 65535)
         return hw__fail(err, HW_ERR_ARGUMENT,
-                        "\"%s\" is no worker: HOST:PORT is one, HOST a name or IPv4 address, PORT 1..65535", endpoint);
+                        "\"%s\" is not a worker address: HOST:PORT is expected, HOST a name or IPv4 address, PORT 1..65535", endpoint);
     memcpy(host, endpoint, n);
     host[n] = 0;
     *port = (uint16_t)number;
@@ -128,7 +128,7 @@ static hw_err check_server(const char *endpoint, hw_error *err) {
     return hw__fail(err, HW_ERR_IO,
                     failure == ETIMEDOUT
                         ? "the worker %s does not answer within %d s (%s): it serves one client at a time"
-                        : "the worker %s hung up within %d s (%s): it is no ggml RPC server, or of another "
+                        : "the worker %s hung up within %d s (%s): it is not a ggml RPC server, or of another "
                           "version",
                     endpoint, TIMEOUT_MS / 1000, strerror(failure));
 }

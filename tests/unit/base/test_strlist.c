@@ -43,11 +43,11 @@ static void an_unknown_name_is_answered_with_the_list(void **state) {
     char out[128];
     hw__names names = hw__names_of(methods, 4);
     assert_string_equal(hw__unknown_name(out, sizeof out, "rolout", names),
-                        "there is none of that name, did you mean rollout?; there are rollout, contribution, logit, flow");
+                        "unknown name, did you mean rollout?; accepted: rollout, contribution, logit, flow");
     assert_string_equal(hw__unknown_name(out, sizeof out, "attention", names),
-                        "there is none of that name; there are rollout, contribution, logit, flow");
+                        "unknown name; accepted: rollout, contribution, logit, flow");
     assert_string_equal(hw__unknown_name(out, sizeof out, NULL, names),
-                        "there is none of that name; there are rollout, contribution, logit, flow");
+                        "unknown name; accepted: rollout, contribution, logit, flow");
 }
 
 int main(void) {

@@ -303,7 +303,7 @@ static void texts_that_are_not_what_they_seem_are_remarked_on(void **state) {
     static const char odd[] = "\xEF\xBB\xBFIt\0is\r\n<tool>\xC3";
     run = run_of(&fake, odd, sizeof odd - 1, false);
     assert_int_equal(hw_run_n_remarks(run), 5);
-    assert_remark(run, 0, "<tool>, read as letters");
+    assert_remark(run, 0, "<tool>, read as text");
     assert_remark(run, 1, "byte order mark, at byte 0");
     assert_remark(run, 2, "not UTF-8: byte 16 ");
     assert_remark(run, 3, "NUL character, at byte 5");

@@ -164,9 +164,9 @@ static void errors_have_names_and_fit_their_buffer(void **state) {
     assert_int_equal(err.code, HW_ERR_IO);
     assert_int_equal(strlen(err.msg), sizeof err.msg - 1);
     assert_int_equal(hw__fail(NULL, HW_ERR_FORMAT, "nobody reads"), HW_ERR_FORMAT);
-    hw__fail(&err, HW_ERR_FORMAT, "layer %d asked, model has %d", 40, 30);
+    hw__fail(&err, HW_ERR_FORMAT, "layer %d requested, model has %d", 40, 30);
     assert_int_equal(hw__fail_in(&err, HW_ERR_FORMAT, "%s", "a.hwt"), HW_ERR_FORMAT);
-    assert_string_equal(err.msg, "a.hwt: layer 40 asked, model has 30");
+    assert_string_equal(err.msg, "a.hwt: layer 40 requested, model has 30");
     hw__fail_memory(&err, "a matrix", 1u << 20, 4);
     assert_string_equal(err.msg, "out of memory: a matrix needs 4.0 MiB");
 }

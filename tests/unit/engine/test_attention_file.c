@@ -313,10 +313,10 @@ static void decode_takes_all_tokens_once(void **state) {
     write_attention(NULL, "[2,3,3]", worked, 18);
     hw__engine *e = must_open();
     assert_error(&err, e->ops->begin(e, 4, NULL, NULL, &err), HW_ERR_ARGUMENT,
-                 "4 tokens asked, the exported attention has 3");
+                 "4 tokens requested, the exported attention has 3");
     assert_int_equal(e->ops->begin(e, 3, NULL, NULL, &err), HW_OK);
-    assert_error(&err, e->ops->decode(e, NULL, 2, 0, 2, &sink, &err), HW_ERR_ARGUMENT, "2 tokens at 0 asked");
-    assert_error(&err, e->ops->decode(e, NULL, 3, 3, 3, &sink, &err), HW_ERR_ARGUMENT, "3 tokens at 3 asked");
+    assert_error(&err, e->ops->decode(e, NULL, 2, 0, 2, &sink, &err), HW_ERR_ARGUMENT, "2 tokens at 0 requested");
+    assert_error(&err, e->ops->decode(e, NULL, 3, 3, 3, &sink, &err), HW_ERR_ARGUMENT, "3 tokens at 3 requested");
     assert_int_equal(e->ops->decode(e, NULL, 3, 0, 3, &sink, &err), HW_OK);
     assert_error(&err, e->ops->decode(e, NULL, 3, 0, 3, &sink, &err), HW_ERR_ARGUMENT, "once a run");
     assert_null(e->ops->logits(e, 2));

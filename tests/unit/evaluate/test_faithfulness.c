@@ -322,10 +322,10 @@ static void bad_rows_and_masks_are_refused(void **state) {
     const struct {
         size_t begin, end;
         const char *part;
-    } cases[] = {{2, 2, "completion tokens 2..2 asked, there are 0..3"},
-                 {0, 4, "0..4 asked"},
-                 {3, 2, "3..2 asked"},
-                 {4, 5, "4..5 asked"}};
+    } cases[] = {{2, 2, "completion tokens 2..2 requested, the completion has 0..3"},
+                 {0, 4, "0..4 requested"},
+                 {3, 2, "3..2 requested"},
+                 {4, 5, "4..5 requested"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         s.params.row_begin = cases[i].begin;
         s.params.row_end = cases[i].end;

@@ -86,7 +86,7 @@ static void scores_of_the_rest_count_too(void **state) {
     e.lds = 0.35;
     assert_non_null(strstr(
         say(&e),
-        ", but its scores of the rest tell no more than random ones (rank agreement 0.35, random 0.40 on average)"));
+        ", but its scores rank the rest no better than random ones (rank agreement 0.35, random 0.40 on average)"));
     e.lds = NAN; /* no ablations asked for */
     assert_null(strstr(say(&e), "rank agreement"));
 }

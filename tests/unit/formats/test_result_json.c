@@ -72,7 +72,7 @@ static const struct {
     {"\"run\":", "\"ran\":", "\"run\" must be there"},
     {"\"stop\":\"length\"", "\"stop\":\"x\"", "the run's description"},
     {"\"attributions\":", "\"others\":", "\"attributions\" must be there"},
-    {"\"rollout\"", "\"magic\\n\"", "method \"magic?\": this build has none"},
+    {"\"rollout\"", "\"magic\\n\"", "method \"magic?\": unknown name"},
     {"\"row\":\"own\"", "\"row\":\"none\"", "must be one of predictor, own"},
     {"\"direction\":\"input\"", "\"direction\":1", "\"direction\" must be there and be a string"},
     {"\"columns\":\"prompt\"", "\"columns\":\"all\"",

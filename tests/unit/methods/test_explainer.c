@@ -221,7 +221,7 @@ static void refuses_what_is_no_method(void **state) {
     hw_explainer_params wrong = {.keep = (hw_keep)7};
     assert_error(&err, hw_explainer_new(&x, &wrong, &err), HW_ERR_ARGUMENT, "keep 7: results, methods, rows or all");
     assert_int_equal(hw_explainer_new(&x, NULL, NULL), HW_OK);
-    assert_error(&err, hw_explainer_add(x, "nonsense", &p, &err), HW_ERR_ARGUMENT, "there are rollout");
+    assert_error(&err, hw_explainer_add(x, "nonsense", &p, &err), HW_ERR_ARGUMENT, "accepted: rollout");
     p.residual = 2;
     assert_error(&err, hw_explainer_add(x, "rollout", &p, &err), HW_ERR_ARGUMENT, "residual");
     hw_explainer_free(x);

@@ -157,7 +157,7 @@ static void too_large_is_refused(void **state) {
     hw_error err = {0};
     assert_error(&err, hw_explain(&a, trace, "flow", NULL, &err), HW_ERR_ARGUMENT,
                  "flow over 123 tokens is too large: it is for small inputs, about 104 tokens where 4 rows and 30 "
-                 "layers are asked");
+                 "layers are requested");
     assert_null(a);
     hw_trace_free(trace);
     trace = make_trace(

@@ -51,7 +51,7 @@ static void unknown_methods_and_options_are_refused(void **state) {
         hw_method_params params;
         const char *part;
     } cases[] = {
-        {"rolout", {.residual = 0.5}, "method \"rolout\": there is none of that name, did you mean rollout?; there are rollout"},
+        {"rolout", {.residual = 0.5}, "method \"rolout\": unknown name, did you mean rollout?; accepted: rollout"},
         {NULL, {.residual = 0.5}, "NULL: a trace and the name of a method"},
         {"rollout", {.residual = -0.1}, "residual is -0.1: must be a number from 0 to 1"},
         {"rollout", {.residual = 1.1}, "residual is 1.1"},
@@ -494,10 +494,10 @@ static void layers_are_named_as_people_count(void **state) {
         {"3,4", "one layer (5) or a range"},
         {"2x", "one layer (5) or a range"},
         {"999999", "one layer (5) or a range"},
-        {"0", "layers 0 asked, the model has 1-8"},
+        {"0", "layers 0 requested, the model has 1-8"},
         {"-1", "the model has 1-8"},
-        {"9", "layers 9 asked, the model has 1-8"},
-        {"5-9", "layers 5-9 asked, the model has 1-8"},
+        {"9", "layers 9 requested, the model has 1-8"},
+        {"5-9", "layers 5-9 requested, the model has 1-8"},
         {"5-3", "the first must not be above the last"},
         {"3", "layers 3 have no attention"},
         {"6-7", "layers 6-7 have no attention"},

@@ -123,7 +123,7 @@ static void what_cannot_be_followed(void **state) {
     }
     hw_method_params p = with_through(HW_ROW_PREDICTOR);
     hw_trace *trace = the_trace();
-    hw_attribution *random = explain_by("random", trace, &p); /* which does not heed it, and says so */
+    hw_attribution *random = explain_by("random", trace, &p); /* which is not affected by it, and says so */
     assert_false(hw_attribution_params(random)->through || hw_attribution_through_rows(random));
     hw_attribution_free(random);
     p.columns = HW_COLUMNS_ALL;

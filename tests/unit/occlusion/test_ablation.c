@@ -231,7 +231,7 @@ static void too_many_tokens_are_refused(void **state) {
     setup s = set_up(&params, text, "X");
     hw_method_params p = params_of(&s);
     refuse(&s, "leave-one-out", &p, HW_ERR_ARGUMENT,
-           "514 segments to leave out, at most 512 are accepted: cut the prompt into larger ones (--by sentence)");
+           "514 segments to leave out, at most 512 are accepted: split it into larger segments, such as sentences");
     tear_down(&s);
 }
 

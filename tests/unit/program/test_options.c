@@ -1,4 +1,4 @@
-/* test_options.c - command lines: types and ranges of values, presets, what was given, and what does not go with a source. */
+/* test_options.c - command lines: types and ranges of values, presets, what was given, and what cannot be combined with a source. */
 #include "cli/options.h"
 
 #include "cli/message.h" /* before cmocka, which has a macro fail() */

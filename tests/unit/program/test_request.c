@@ -32,7 +32,7 @@ static void refused_requests_name_what_is_wrong(void **state) {
         {"{}", "\"prompt\" is missing"},
         {"{\"prompt\":\"\"}", "\"prompt\" is empty"},
         {"{\"prompt\":7}", "\"prompt\" must be a string"},
-        {"{\"prompt\":\"a\",\"promt\":1}", "\"promt\" is no field of the request"},
+        {"{\"prompt\":\"a\",\"promt\":1}", "\"promt\" is not a field of the request"},
         {"{\"prompt\":\"a\",\"options\":7}", "\"options\" must be an object"},
         {"{\"prompt\":\"a\",\"options\":{\"n_generate\":0}}", "\"n_generate\" is 0: must be a whole number from 1 to 1000000"},
         {"{\"prompt\":\"a\",\"options\":{\"n_generate\":1.5}}", "\"n_generate\" is 1.5"},
@@ -40,7 +40,7 @@ static void refused_requests_name_what_is_wrong(void **state) {
         {"{\"prompt\":\"a\",\"options\":{\"chat\":1}}", "\"chat\" must be true or false"},
         {"{\"prompt\":\"a\",\"options\":{\"thinking\":\"maybe\"}}", "\"thinking\" must be one of default, on, off"},
         {"{\"prompt\":\"a\",\"options\":{\"thinking\":\"on\"}}", "go with \"chat\" or \"messages\""},
-        {"{\"prompt\":\"a\",\"options\":{\"fuse\":\"max\"}}", "\"fuse\" is no field of options"},
+        {"{\"prompt\":\"a\",\"options\":{\"fuse\":\"max\"}}", "\"fuse\" is not a field of options"},
         {"{\"prompt\":\"a\",\"settings\":{\"fuse\":\"median\"}}", "\"fuse\" must be one of mean, max, min"},
         {"{\"prompt\":\"a\",\"settings\":{\"residual\":2}}", "\"residual\" is 2: must be a number from 0 to 1"},
         {"{\"prompt\":\"a\",\"methods\":[]}", "\"methods\" must be a list of 1 to"},
@@ -49,9 +49,9 @@ static void refused_requests_name_what_is_wrong(void **state) {
         {"{\"prompt\":\"a\",\"settings\":{\"by\":\"verse\"}}", "\"by\" is \"verse\""},
         {"{\"prompt\":\"a\",\"settings\":{\"by\":\"passage\"}}", "there are no \"spans\""},
         {"{\"prompt\":\"a\",\"spans\":[{\"begin\":0,\"end\":2}]}", "passage 0"},
-        {"{\"prompt\":\"a\",\"messages\":[{\"role\":\"user\",\"content\":\"b\"}]}", "does not go with \"messages\""},
+        {"{\"prompt\":\"a\",\"messages\":[{\"role\":\"user\",\"content\":\"b\"}]}", "cannot be combined with \"messages\""},
         {"{\"messages\":[{\"role\":\"user\"}]}", "\"content\" must be there"},
-        {"{\"prompt\":\"a\",\"completion\":\"b\",\"options\":{\"n_generate\":2}}", "does not go with \"completion\""},
+        {"{\"prompt\":\"a\",\"completion\":\"b\",\"options\":{\"n_generate\":2}}", "cannot be combined with \"completion\""},
     };
     for (size_t i = 0; i < COUNT(bad); i++) {
         hw_error err = {.msg = ""};

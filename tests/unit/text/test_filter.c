@@ -106,7 +106,7 @@ static void unknown_filter_lists_those_there_are(void **state) {
         hw_error err = {0};
         hw_err rc = hw__filter_tokens(hidden, N_WORDS, run, lists[i], &err);
         assert_error(&err, rc, HW_ERR_ARGUMENT,
-                     "there are note, first, punctuation, whitespace, special, template, system, user, assistant, stopwords, "
+                     "accepted: note, first, punctuation, whitespace, special, template, system, user, assistant, stopwords, "
                      "and \"TEXT\" and /REGEX/");
         assert_int_equal(hw__filter_tokens(hidden, N_WORDS, run, lists[i], NULL), HW_ERR_ARGUMENT);
     }
@@ -169,8 +169,8 @@ static void lists_that_cannot_be_read_are_named(void **state) {
         {"//", "nothing between the slashes"},
         {"first,/a(/", "expression /a(/: mismatched paren at character 2"},
         {"first:1", "filter \"first\": nothing may follow"},
-        {"the", "filter \"the\": there is none of that name"},
-        {"stop:de", "filter \"stop:de\": there is none of that name"},
+        {"the", "filter \"the\": unknown name"},
+        {"stop:de", "filter \"stop:de\": unknown name"},
         {"/(a+)+$/", "too many ways"},
     };
     static const char *const word[] = {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"};

@@ -356,7 +356,7 @@ static void bad_segmenters_are_named(void **state) {
     static const struct {
         const char *by, *part;
     } cases[] = {
-        {"words", "segments by \"words\": there is none of that name, did you mean word?; there are token, word, line, sentence, paragraph, and "
+        {"words", "segments by \"words\": unknown name, did you mean word?; accepted: token, word, line, sentence, paragraph, and "
                   "regular expressions as /RE/"},
         {"", "segments by \"\""},
         {NULL, "NULL: a run and the name of a segmenter"},

@@ -215,7 +215,7 @@ static void what_has_no_lift_is_refused(void **state) {
     hw_view *v = NULL;
     hw_attribution *a = make_attribution(make_run(1, words, 2, words, 1), NULL, 1, values, NULL);
     hw_err rc = hw_view_new(&v, a, &(hw_view_params){.lift = true, .normalise = true}, &err);
-    assert_error(&err, rc, HW_ERR_ARGUMENT, "does not go with normalising");
+    assert_error(&err, rc, HW_ERR_ARGUMENT, "cannot be combined with normalising");
     static const char *const nats[] = {"logit", "leave-one-out", "ablation"};
     for (size_t i = 0; i < 3; i++) {
         a->method = hw_method_find(nats[i])->name;

@@ -20,17 +20,17 @@
 #define AT(field)   offsetof(options, field)
 #define MAX_INTEGER  2147483647.0
 
-#define WORD_READER(type)                                                                                              \
-    static bool word_##type(void *field, const char *text) {                                                           \
+#define ENUM_PARSER(type)                                                                                              \
+    static bool parse_##type(void *field, const char *text) {                                                           \
         hw_##type v;                                                                                                   \
         if (hw_##type##_parse(&v, text, NULL)) return false;                                                           \
         *(hw_##type *)field = v;                                                                                       \
         return true;                                                                                                   \
     }
-WORD_READER(precision)
+ENUM_PARSER(precision)
 
 /* A number of bytes, multiplied by a power of 1024 if a unit letter follows. */
-static bool word_memory(void *field, const char *text) {
+static bool parse_memory(void *field, const char *text) {
     static const char units[] = "KMGT";
     char *end;
     if (*text < '0' || *text > '9') return false;
@@ -42,7 +42,7 @@ static bool word_memory(void *field, const char *text) {
     return v >= 1 && v < 1e18;
 }
 
-static bool word_color(void *field, const char *text) {
+static bool parse_color(void *field, const char *text) {
     static const char *const words[] = {"auto", "always", "never"};
     for (size_t i = 0; i < COUNT(words); i++) {
         if (strcmp(words[i], text) != 0) continue;
@@ -56,17 +56,17 @@ static bool word_color(void *field, const char *text) {
 static const struct group {
     const char *title, *refusal_reason;
 } groups[] = {
-    [GROUP_RUN] = {"Prompt and completion", "its tokens are already there"},
-    [GROUP_SAMPLING] = {"Sampling", "its tokens are already there"},
-    [GROUP_MODEL] = {"Model", "no model runs"},
-    [GROUP_EVAL] = {"What is measured", "there is nothing to measure"},
-    [GROUP_SERVE] = {"Server", "there is nothing to serve"},
-    [GROUP_WORKER] = {"Worker", "there is nothing to serve"},
-    [GROUP_FILES] = {"Files", "there is nothing to save"},
-    [GROUP_METHOD] = {"Explanation", "it holds finished explanations"},
-    [GROUP_VIEW] = {"View", "there is nothing to show"},
-    [GROUP_FIGURE] = {"Figure (-o .png .svg .pdf)", "there is nothing to draw"},
-    [GROUP_TERMINAL] = {"Terminal", "there is nothing to show"},
+    [GROUP_RUN] = {"Prompt and completion", "the tokens are given"},
+    [GROUP_SAMPLING] = {"Sampling", "the tokens are given"},
+    [GROUP_MODEL] = {"Model", "no model is loaded"},
+    [GROUP_EVAL] = {"Measurement", "nothing is measured"},
+    [GROUP_SERVE] = {"Server", "nothing is served"},
+    [GROUP_WORKER] = {"Worker", "nothing is served"},
+    [GROUP_FILES] = {"Files", "nothing is saved"},
+    [GROUP_METHOD] = {"Explanation", "it holds computed explanations"},
+    [GROUP_VIEW] = {"View", "nothing is displayed"},
+    [GROUP_FIGURE] = {"Figure (-o .png .svg .pdf)", "nothing is drawn"},
+    [GROUP_TERMINAL] = {"Terminal", "nothing is displayed"},
 };
 
 enum {
@@ -93,7 +93,7 @@ enum {
 #define TEXT(field)            .type = OPTION_TEXT, .offset = AT(field)
 #define NAMES(field)           .type = OPTION_NAMES, .offset = AT(field)
 #define TEXTS(field)           .type = OPTION_TEXTS, .offset = AT(field)
-#define WORD(field)            .type = OPTION_ENUM, .offset = AT(field), .word = word_##field
+#define WORD(field)            .type = OPTION_ENUM, .offset = AT(field), .parse = parse_##field
 #define WHOLE(field, from, to) .type = OPTION_INTEGER, .offset = AT(field), .min = from, .max = to
 #define REAL(field, from, to)  .type = OPTION_REAL, .offset = AT(field), .min = from, .max = to
 
@@ -106,26 +106,27 @@ enum {
 
 static const option_row own_rows[] = {
     {"passages", 0, "FILE", TEXT(passages), RUN(IN_CITE, FROM_MODEL | FROM_TRACE),
-     .help = "passages as a JSON list: [{\"name\": \"A\", \"text\": \"...\"}, ...]; with --question the prompt is made "
-             "of them, else each is looked for in the prompt"},
+     .help = "passages as a JSON list: [{\"name\": \"A\", \"text\": \"...\"}, ...]; with --question the prompt is "
+             "built from them, otherwise each passage is searched for in the prompt"},
     {"question", 0, "TEXT", TEXT(question), RUN(IN_CITE, FROM_MODEL),
-     .help = "the prompt is the passages as \"NAME: TEXT\", a blank line after each, \"Question: TEXT\" and, without "
-             "--chat, a line \"Answer:\""},
+     .help = "the prompt consists of the passages as \"NAME: TEXT\", each followed by an empty line, \"Question: "
+             "TEXT\" and, without --chat, the line \"Answer:\""},
     {"prompt", 'p', "TEXT", TEXT(prompt), RUN(IN_RUNS, FROM_MODEL), .help = "the prompt"},
     {"file", 'f', "FILE", TEXT(file), RUN(IN_RUNS, FROM_MODEL),
-     .help = "the prompt is this file, byte for byte, its last newline too; a byte order mark at the start of any file is "
-             "passed over; - is standard input"},
+     .help = "read the prompt from this file, including its final newline; a byte order mark at the start is "
+             "skipped; - is standard input"},
     {"generate", 'n', "N", OF_RUN(n_generate), RUN(IN_EXPLAIN | IN_CHECK, FROM_MODEL)},
     {"generate", 'n', "N", OF_RUN(n_generate), RUN(IN_CITE, FROM_MODEL), .default_value = "128"},
     {"completion", 0, "TEXT", TEXT(completion), RUN(IN_RUNS, FROM_MODEL),
-     .help = "take this completion instead of generating one"},
+     .help = "use this completion instead of generating one"},
     {.name = "chat", OF_RUN(chat), RUN(IN_RUNS | IN_EVAL, FROM_MODEL)},
-    {"system", 0, "TEXT", TEXT(system), RUN(IN_RUNS, FROM_MODEL), .help = "a system message before the prompt; a chat"},
+    {"system", 0, "TEXT", TEXT(system), RUN(IN_RUNS, FROM_MODEL), .help =
+        "system message placed before the prompt; implies --chat"},
     {"messages", 0, "FILE", TEXT(messages), RUN(IN_RUNS, FROM_MODEL),
-     .help = "in place of a prompt a conversation, as OpenAI's JSON list: [{\"role\": \"user\", \"content\": \"...\"}, "
-             "...]; a chat"},
+     .help = "conversation instead of a prompt, as an OpenAI message list: [{\"role\": \"user\", \"content\": "
+             "\"...\"}, ...]; implies --chat"},
     {"chat-template", 0, "FILE", TEXT(chat_template), RUN(IN_RUNS | IN_EVAL, FROM_MODEL),
-     .help = "a Jinja template in place of the model's own; a chat"},
+     .help = "Jinja template to use instead of the model's; implies --chat"},
     {"thinking", 0, "on|off", OF_RUN(thinking), RUN(IN_RUNS | IN_EVAL, FROM_MODEL), .default_value = ""},
     {.name = "special", OF_RUN(special), RUN(IN_RUNS | IN_EVAL, FROM_MODEL)},
     {.name = RUN_OPTIONS_HERE, RUN(IN_RUNS, FROM_MODEL)},
@@ -134,184 +135,194 @@ static const option_row own_rows[] = {
     {"top-k", 0, "K", OF_RUN(top_k), SAMPLING},
     {"top-p", 0, "P", OF_RUN(top_p), SAMPLING},
     {"seed", 0, "S", OF_RUN(seed), .group = GROUP_SAMPLING, .commands = IN_EACH | IN_EVAL, .sources = FROM_RUN,
-     .help = "the same seed gives the same completion, the same random numbers and the same random cuts",
-     .refusal_reason = "it holds finished explanations"},
+     .help = "seed of sampling, of random scores and of random masks; equal seeds give equal results",
+     .refusal_reason = "it holds computed explanations"},
 
-    {"model", 'm', "FILE", TEXT(model), MODEL(IN_MODEL), .help = "a GGUF model; without -m, $HEADWATER_MODEL"},
+    {"model", 'm', "FILE", TEXT(model), MODEL(IN_MODEL), .help = "model file (GGUF) [$HEADWATER_MODEL]"},
     {"lora", 0, "FILE[=SCALE]", TEXTS(lora), MODEL(IN_MODEL),
-     .help = "a low-rank adapter of the model, a GGUF file, with what it counts for; may be given several times"},
+     .help = "low-rank adapter (GGUF file) with its scale; can be repeated"},
     {"ctx", 0, "N", WHOLE(ctx, 0, MAX_INTEGER), MODEL(IN_MODEL), .default_value = "0",
-     .help = "most tokens, prompt and completion together; 0 is what the model was trained with"},
-    {"threads", 0, "N", WHOLE(threads, 0, 1024), MODEL(IN_MODEL), .default_value = "0", .help = "threads; 0 is one a core"},
+     .help = "maximum number of tokens of prompt and completion; 0: the model's training context"},
+    {"threads", 0, "N", WHOLE(threads, 0, 1024), MODEL(IN_MODEL), .default_value = "0", .help =
+        "number of threads; 0: one per core"},
     {"gpu-layers", 0, "N", WHOLE(gpu_layers, -1, MAX_INTEGER), MODEL(IN_MODEL), .default_value = "0",
-     .help = "blocks to run on GPUs and workers; -1 is all, as it is where --rpc or --device is given without this"},
+     .help = "number of blocks that run on GPUs and workers; -1: all, which is the default with --rpc or --device"},
     {"rpc", 0, "HOST:PORT,...", NAMES(rpc), MODEL(IN_MODEL),
-     .help = "machines that run `headwater worker`: blocks are spread over their devices and this machine's by free memory"},
+     .help = "machines that run `headwater worker`; blocks are distributed over their devices and the local ones by "
+             "free memory"},
     {"device", 0, "NAME,...", NAMES(device), MODEL(IN_MODEL),
-     .help = "only these devices take blocks, in this order; `headwater info` lists them"},
+     .help = "run blocks only on these devices, in this order; `headwater info` lists them"},
     {"ubatch", 0, "N", WHOLE(ubatch, 0, 65536), MODEL(IN_MODEL), .default_value = "0",
-     .help = "prompt tokens in one pass; 0 is 512"},
+     .help = "number of prompt tokens per forward pass; 0: 512"},
     {"f32-cache", 0, NULL, FLAG(f32_cache), MODEL(IN_MODEL),
-     .help = "keep keys and values as F32 instead of F16, for exact comparisons"},
-    {"memory", 0, "BYTES|500M|2G", .type = OPTION_ENUM, .offset = AT(run.memory), .word = word_memory, MODEL(IN_RUNS | IN_EVAL | IN_SERVE),
-     .accepts = "a number of bytes above 0, or one of K, M, G or T as in 500M",
-     .help = "do not start a run that would take more than this, and say so; without it there is no limit"},
+     .help = "store keys and values as F32 instead of F16, for exact comparisons"},
+    {"memory", 0, "BYTES|500M|2G", .type = OPTION_ENUM, .offset = AT(run.memory), .parse = parse_memory, MODEL(IN_RUNS | IN_EVAL | IN_SERVE),
+     .accepts = "a number of bytes above 0, optionally followed by K, M, G or T, as in 500M",
+     .help = "memory limit: a run whose estimate is larger is not started; default: no limit"},
 
     {"trace", 0, "FILE", TEXT(trace), FILES(IN_EXPLAIN | IN_CITE, FROM_RUN),
-     .help = "with a model, save all that explanations need in this file; alone, explain from it without the model"},
+     .help = "with a model, save everything that explanations need to this file; without one, explain from this file"},
     {"trace-precision", 0, "f32|f16", WORD(precision), FILES(IN_EXPLAIN | IN_CITE, FROM_MODEL | FROM_ATTENTION),
      .default_value = "f32",
-     .help = "of attention in --trace and --state files: f16 takes half the room, and how far rounding moved is said",
-     .refusal_reason = "it is kept already"},
+     .help = "precision of attention in --trace and --state files; f16 takes half the memory, and the rounding error "
+             "is reported",
+     .refusal_reason = "the precision is given by the file"},
     {"state", 0, "FILE", TEXT(state), FILES(IN_EXPLAIN | IN_CITE, FROM_MODEL),
      .help =
-         "start where the run kept in this file was, as far as the prompt begins alike: only the rest is decoded. "
-         "A new file is made; one that gave less than half of the prompt, or is of another model, is replaced; else "
-         "it stays as it is",
-     .refusal_reason = "no model runs that it could serve"},
+         "reuse the cached common prefix of the prompt: the tokens that the prompt shares with the run in this file "
+         "are not evaluated again; a missing file is created, and a file of another model or with less than half of "
+         "the prompt in common is replaced",
+     .refusal_reason = "no model is loaded"},
     {"attention", 0, "FILE", TEXT(attention), FILES(IN_EXPLAIN, FROM_ATTENTION),
-     .help = "explain attention exported from anywhere: .safetensors with `attention` [L,H,T,T] or [L,T,T]"},
+     .help = "explain attention exported by another program: .safetensors with a tensor `attention` [L,H,T,T] or "
+             "[L,T,T]"},
     {"output", 'o', "FILE", TEXTS(output), FILES(IN_EXPLAIN | IN_VIEW, FROM_ANY),
-     .help = "save the result, or a figure of it, by ending; may be given several times"},
+     .help = "save the result, or a figure of it, in the format of the file extension; can be repeated"},
     {"output", 'o', "FILE", TEXTS(output), FILES(IN_PLOT, FROM_ANY),
-     .help = "draw into this file, format by ending; may be given several times"},
+     .help = "figure file; its extension selects the format; can be repeated"},
     {"output", 'o', "FILE", TEXTS(output), FILES(IN_CHECK, FROM_MODEL),
-     .help = "save the figures, as .json; may be given several times"},
+     .help = "save the figures as .json; can be repeated"},
     {"output", 'o', "FILE", TEXTS(output), FILES(IN_CITE, FROM_RUN),
-     .help = "save the citations, as .json; may be given several times"},
+     .help = "save the citations as .json; can be repeated"},
     {"full", 0, NULL, FLAG(full), FILES(IN_EXPLAIN | IN_VIEW, FROM_ANY),
-     .help = "put the whole tensor into .json, not only its means over layers"},
+     .help = "write the whole tensor to .json, not only its mean over layers"},
 
     {"method", 0, "LIST", TEXT(method), METHOD(IN_BOTH, FROM_RUN), .default_value = "logit,rollout",
-     .help = "methods, separated by commas, each with a view of its own; those of the default that the run cannot give "
-             "are left out"},
+     .help = "comma-separated methods, each shown in its own view; methods of the default list that the run does not "
+             "support are skipped"},
     {"method", 0, "LIST", TEXT(method), METHOD(IN_CHECK, FROM_MODEL), .default_value = "logit,rollout",
-     .help = "methods, separated by commas; the verdict is on the first"},
+     .help = "comma-separated methods; the verdict judges the first"},
     {"method", 0, "NAME", TEXT(method), METHOD(IN_CITE, FROM_RUN), .default_value = "logit,contribution",
-     .help = "method to cite by; without it the first of these that the run can give (attention cites wrongly too "
-             "often to be taken unasked)"},
+     .help = "method whose scores select the citations; default: the first of these that the run supports (attention "
+             "is not a default because its citations are often wrong)"},
     {.name = SETTINGS_HERE},
     {.name = "fuse", OF_RUN(fuse), METHOD(IN_EACH, FROM_MODEL | FROM_ATTENTION),
-     .refusal_reason = "its heads were fused when it was captured"},
+     .refusal_reason = "the heads were fused when the run was captured"},
     {"against", 0, "mean|distribution|second|TOKEN", OF_RUN(against), METHOD(IN_RUNS, FROM_MODEL),
-     .refusal_reason = "logits are read while the model runs"},
+     .refusal_reason = "logits are read only while the model runs"},
     {"through", 0, NULL, .type = OPTION_SETTING, .offset = AT(settings.through), SETTING(IN_RUNS, FROM_RUN, THROUGH),
-     .help = "follow what came from the completion's own tokens, each by its own row, back to the prompt: shares that "
-             "sum to 1 with the model's own; the default of cite by logit"},
+     .help = "attribute the share of earlier completion tokens, recursively, to the prompt: the shares of prompt and "
+             "model sum to 1; default of cite with logit"},
     {"through", 0, NULL, .type = OPTION_SETTING, .offset = AT(settings.through), SETTING(IN_SAVED, FROM_ANY, THROUGH),
-     .help = "follow what came from the completion's own tokens back to the prompt; of a result saved with --columns "
-             "all"},
+     .help = "attribute the share of earlier completion tokens, recursively, to the prompt; needs a result saved "
+             "with --columns all"},
     {"direct", 0, NULL, FLAG(direct), METHOD(IN_CITE, FROM_RUN),
-     .help = "cite by what came from the passages at once, and do not follow the answer's own words back to them"},
+     .help = "count only the direct share of the passages, not the share that reaches the answer through its earlier "
+             "tokens"},
     {"rewrite", 0, NULL, FLAG(rewrite), METHOD(IN_CHECK, FROM_MODEL),
-     .help = "let the model write again without the first segment, and the first three, of each method, and say whether "
-             "the answer (the tokens of --token, else all of it) is still there"},
+     .help = "generate the completion again without the top segment, and without the top three, of each method, and "
+             "report whether the answer (the tokens of --token, default: all) is still in it"},
     {"confirm", 0, "Q", WHOLE(confirm, 0, 32), METHOD(IN_CITE, FROM_MODEL), .default_value = "0",
-     .help = "leave each of the Q first passages out and show what the answer loses without it: Q + 1 passes; two that "
-             "tell the same are left out together",
-     .refusal_reason = "no model runs that could read the answer again"},
+     .help = "leave out each of the Q top passages and report by how much the answer's log probability falls: Q + 1 "
+             "passes; two passages with the same content are left out together",
+     .refusal_reason = "no model is loaded"},
     {"preset", 0, "NAME", TEXT(preset), METHOD(IN_BOTH, FROM_RUN),
-     .help = "settings under one name; options given by hand win"},
+     .help = "named group of settings; options on the command line override it"},
 
     {"by", 0, "NAME|/RE/", TEXT(by), METHOD(IN_RUNS, FROM_RUN),
-     .help = "cut the prompt into segments: token, word, line, sentence, paragraph, or where a regular expression "
+     .help = "split the prompt into segments: token, word, line, sentence, paragraph, or where a regular expression "
              "matches; default: token to explain, sentence to check and to cite"},
     {"by", 0, "NAME|/RE/", TEXT(by), METHOD(IN_PLOT, FROM_ANY),
-     .help = "cut the prompt into segments and draw those: token, word, line, sentence, paragraph, or where a regular "
-             "expression matches; default: token, or as the result was cut"},
+     .help = "split the prompt into segments and draw these: token, word, line, sentence, paragraph, or where a "
+             "regular expression matches; default: the split of the result, else token"},
     {"spans", 0, "FILE", TEXT(spans), METHOD(IN_RUNS | IN_PLOT, FROM_ANY),
-     .help = "segments from a JSON file: [{\"name\": \"A\", \"begin\": 0, \"end\": 120}, ...], counted in characters"},
+     .help = "segments from a JSON file: [{\"name\": \"A\", \"begin\": 0, \"end\": 120}, ...], in characters"},
     {"answer-by", 0, "NAME|/RE/", TEXT(answer_by), METHOD(IN_CITE, FROM_RUN),
-     .help = "cut the answer in the same ways; default: sentence"},
+     .help = "split the answer in the same ways; default: sentence"},
     {"min-peak", 0, "X", REAL(min_peak, 0, 1e6), METHOD(IN_CITE, FROM_RUN), .default_value = "0",
-     .help = "mark a passage from this peak on; 0 is as the list of peaks says"},
+     .help = "minimum peak to cite a passage; 0: the default of the method's rule, listed below"},
     {"token", 0, "SELECT", TEXT(token), METHOD(IN_CHECK, FROM_MODEL),
-     .help = "completion tokens to judge: an index (-1 the last), a range A:B, or their text (=7 for the text 7); "
-             "default: all "
-             "together"},
+     .help = "completion tokens to judge: an index (-1: the last), a range A:B, or their text (=7 for the text 7); "
+             "default: all together"},
     {"ablations", 0, "N", WHOLE(ablations, 2, 100000), METHOD(IN_CHECK, FROM_MODEL), .default_value = "64",
-     .help = "random cuts of the prompt, one forward pass each"},
+     .help = "number of random masks of the prompt, one forward pass each"},
 
     {"token", 0, "SELECT", TEXT(token), .group = GROUP_VIEW, .commands = IN_BOTH, .sources = FROM_ANY,
-     .help = "completion tokens to show: an index (-1 the last), a range A:B, or their text (=7 for the text 7); "
-             "default: the mean of all"},
+     .help = "completion tokens to show: an index (-1: the last), a range A:B, or their text (=7 for the text 7); "
+             "default: the mean over all"},
     {"answer-by", 0, "NAME|/RE/", TEXT(answer_by), VIEW,
-     .help = "cut the completion too, as --by cuts the prompt, and list for each part the mean of its tokens"},
+     .help = "split the completion as --by splits the prompt, and list the mean over the tokens of each part"},
     {"layers", 0, "A-B", TEXT(layers), VIEW, .uses = HW_GIVES_LAYERS,
-     .help = "layers to show, the first being 1, of methods that tell them apart; default: all"},
+     .help = "layers to show, counted from 1, of methods that give values per layer; default: all"},
     {"hide", 0, "LIST", TEXT(hide), VIEW,
-     .help = "prompt tokens to leave out of the view: filters, \"TEXT\" and /REGEX/, separated by commas"},
-    {"keep", 0, "LIST", TEXT(keep), VIEW, .help = "the same for tokens that --hide must not leave out"},
-    {"normalise", 0, NULL, FLAG(normalise), VIEW, .help = "divide by the mass on all columns, so that they sum to 1"},
+     .help = "prompt tokens to hide in the view: comma-separated filters, \"TEXT\" and /REGEX/"},
+    {"keep", 0, "LIST", TEXT(keep), VIEW, .help = "prompt tokens that --hide does not hide, in the same notation"},
+    {"normalise", 0, NULL, FLAG(normalise), VIEW, .help = "divide by the sum over all columns, so that the columns "
+                                                          "sum to 1"},
     {"lift", 0, NULL, FLAG(lift), VIEW,
-     .help = "divide by what uniform attention gives in the same place: 1 is what position alone explains"},
+     .help = "divide by the value under uniform attention at the same place: 1 means that position alone explains "
+             "the value"},
     {"top", 0, "K", WHOLE(top, 0, 1e6), .group = GROUP_VIEW, .commands = IN_EXPLAIN | IN_VIEW, .sources = FROM_ANY,
-     .default_value = "10", .help = "rows of the list; a figure then shows only these tokens"},
+     .default_value = "10", .help = "number of tokens in the list; figures then show only these"},
     {"top", 0, "K", WHOLE(top, 1, 1e6), .group = GROUP_VIEW, .commands = IN_PLOT, .sources = FROM_ANY, .default_value = "10",
-     .help = "only the K strongest tokens; without it all, in a profile 10"},
+     .help = "draw only the K tokens with the highest scores; default: all, in a profile 10"},
 
-    {"kind", 0, "NAME", TEXT(kind), FIGURE, .default_value = "bars", .help = "of figure, see below"},
-    {"theme", 0, "NAME", TEXT(theme), FIGURE, .default_value = "light", .help = "light or dark paper, or the note's"},
+    {"kind", 0, "NAME", TEXT(kind), FIGURE, .default_value = "bars", .help = "kind of figure, see below"},
+    {"theme", 0, "NAME", TEXT(theme), FIGURE, .default_value = "light", .help =
+        "colour theme: light, dark, or that of the original note"},
     {"map", 0, "NAME", TEXT(map), FIGURE,
-     .help = "colours; default: viridis for shares, shade for text and for values with a sign"},
+     .help = "colour map; default: viridis for shares, shade for text and for signed values"},
     {"title", 0, "TEXT", TEXT(title), FIGURE,
-     .help = "in place of what says method and token; an empty one leaves the heading out"},
+     .help = "title instead of method and token; an empty one removes the heading"},
     {"width", 0, "POINTS", WHOLE(width, 200, 10000), FIGURE,
-     .help = "of the page; default: 720, more where labels need it"},
-    {"scale", 0, "S", REAL(scale, 0.1, 20), FIGURE, .default_value = "2", .help = "pixels a point of .png"},
+     .help = "page width; default: 720, or more if the labels need it"},
+    {"scale", 0, "S", REAL(scale, 0.1, 20), FIGURE, .default_value = "2", .help = "pixels per point in .png"},
     {"font", 0, "NAME", TEXT(font), FIGURE,
-     .help = "of labels and text; several, separated by commas: the first that is installed"},
+     .help = "comma-separated font families; the first installed one is used"},
 
     {"method", 0, "LIST", TEXT(method), EVAL,
      .default_value = "rollout,attention,contribution,logit,uniform,random,leave-one-out",
-     .help = "methods, separated by commas; METHOD:KEY=VALUE sets one for this method alone (keys: "
-             "the options of explain that set methods, and lift, layers, hide), as in contribution:norm,rollout:last:hide=first"},
+     .help = "comma-separated methods; METHOD:KEY=VALUE sets an option of one method (keys: the method settings of "
+             "explain, and lift, layers, hide), as in contribution:norm,rollout:last:hide=first"},
     {"by", 0, "NAME|/RE/", TEXT(by), EVAL,
      .help = "segments to judge: token, word, line, sentence, paragraph, or where a regular expression matches; "
-             "default: an "
-             "item's own spans, sentences where it has none"},
+             "default: the spans of the item, else sentences"},
     {"ablations", 0, "N", WHOLE(ablations, 0, 100000), EVAL, .default_value = "64",
-     .help = "random cuts of the prompt, one forward pass each, that rank agreement (LDS) is measured on; 0: evidence "
-             "figures only, no passes to judge methods"},
+     .help = "number of random masks of the prompt, one forward pass each, for rank agreement (LDS); 0: only "
+             "evidence figures, without passes to judge methods"},
     {"against", 0, "mean|distribution|second|TOKEN", OF_RUN(against), EVAL},
     {"generate", 'n', "N", OF_RUN(n_generate), EVAL, .default_value = "3",
-     .help = "maximum number of tokens to generate where an item gives no completion"},
-    {"limit", 0, "N", WHOLE(limit, 0, 1e9), EVAL, .default_value = "0", .help = "only the first N items; 0 is all"},
-    {"shard", 0, "I/K", TEXT(shard), EVAL, .help = "only the I-th of K parts of the items, I from 1 to K"},
+     .help = "maximum number of tokens to generate for items without a completion"},
+    {"limit", 0, "N", WHOLE(limit, 0, 1e9), EVAL, .default_value = "0", .help =
+        "evaluate only the first N items; 0: all"},
+    {"shard", 0, "I/K", TEXT(shard), EVAL, .help = "evaluate only the I-th of K parts of the items, I from 1 to K"},
     {"output", 'o', "FILE", TEXT(results), EVAL,
-     .help = "keep each result in this file as it finishes, and go on with those that are there"},
+     .help = "append each result to this file when it is complete; results already in it are not computed again"},
     {"merge", 0, NULL, FLAG(merge), EVAL,
-     .help = "only put result files of a data set together, in its order, and name the items that are missing"},
-    {"table", 0, NULL, FLAG(table), EVAL, .help = "only the table, of result files; several are put together"},
-    {"group-by", 0, "TAG", TEXT(group_by), EVAL, .help = "a table for each value of a tag of the items, or of model"},
-    {"format", 0, "text|csv|json", TEXT(format), EVAL, .default_value = "text", .help = "of the table"},
+     .help = "only merge result files of a data set, in its order, and list the missing items"},
+    {"table", 0, NULL, FLAG(table), EVAL, .help = "print only the table of result files; several files are merged"},
+    {"group-by", 0, "TAG", TEXT(group_by), EVAL, .help = "print a table per value of this tag of the items, or per "
+                                                         "model"},
+    {"format", 0, "text|csv|json", TEXT(format), EVAL, .default_value = "text", .help = "format of the table"},
 
     {"port", 0, "N", WHOLE(port, 0, 65535), SERVE, .default_value = "0",
-     .help = "port to listen on, of 127.0.0.1 only; 0 is 4780, or a free one where that is taken"},
+     .help = "port to listen on, at 127.0.0.1 only; 0: 4780, or a free port if 4780 is in use"},
     {"store", 0, "FILE", TEXT(store), SERVE,
-     .help = "where runs are kept; default: headwater/runs.sqlite in $XDG_DATA_HOME or ~/.local/share"},
+     .help = "file in which runs are stored; default: headwater/runs.sqlite in $XDG_DATA_HOME or ~/.local/share"},
     {"allow-host", 0, "NAME", TEXTS(allow_host), SERVE,
-     .help = "also answer to this name, as of a proxy or a tunnel before it; may be given several times"},
-    {"no-store", 0, NULL, FLAG(no_store), SERVE, .help = "keep runs in memory only, the newest 50"},
+     .help = "accept this host name too, for instance that of a proxy; can be repeated"},
+    {"no-store", 0, NULL, FLAG(no_store), SERVE, .help = "store the newest 50 runs in memory only"},
     {"open", 0, NULL, FLAG(open), SERVE, .help = "open the page in a browser"},
-    {"routes", 0, NULL, FLAG(routes), SERVE, .help = "print the routes of the HTTP API and end"},
+    {"routes", 0, NULL, FLAG(routes), SERVE, .help = "print the routes of the HTTP API and exit"},
 
     {"port", 0, "N", WHOLE(port, 1, 65535), WORKER, .default_value = "50052", .help = "port to listen on"},
     {"host", 0, "ADDRESS", TEXT(host), WORKER, .default_value = "127.0.0.1",
-     .help = "IPv4 address to listen on; any but the standard lets other machines in, without a password"},
-    {"threads", 0, "N", WHOLE(threads, 0, 1024), WORKER, .default_value = "0", .help = "threads; 0 is one a core"},
-    {"device", 0, "NAME,...", NAMES(device), WORKER, .help = "serve these; without it every GPU, or the CPU where there is none"},
+     .help = "IPv4 address to listen on; any address but the default accepts other machines, without a password"},
+    {"threads", 0, "N", WHOLE(threads, 0, 1024), WORKER, .default_value = "0", .help =
+        "number of threads; 0: one per core"},
+    {"device", 0, "NAME,...", NAMES(device), WORKER, .help =
+        "devices to serve; default: all GPUs, or the CPU if there are none"},
 
     {"color", 0, "auto|always|never", WORD(color), TERMINAL(IN_ALL), .default_value = "auto",
-     .help = "colours; auto heeds NO_COLOR and whether standard output is a terminal"},
-    {"quiet", 'q', NULL, FLAG(quiet), TERMINAL(IN_ALL), .help = "no progress and no remarks on standard error"},
-    {"verbose", 'v', NULL, FLAG(verbose), TERMINAL(IN_ALL), .help = "the engine's log on standard error"},
-    {"help", 'h', NULL, FLAG(help), TERMINAL(IN_ALL), .help = "this help"},
+     .help = "colours; auto: only on a terminal, and not if NO_COLOR is set"},
+    {"quiet", 'q', NULL, FLAG(quiet), TERMINAL(IN_ALL), .help = "print no progress and no remarks on standard error"},
+    {"verbose", 'v', NULL, FLAG(verbose), TERMINAL(IN_ALL), .help = "print the engine's log on standard error"},
+    {"help", 'h', NULL, FLAG(help), TERMINAL(IN_ALL), .help = "print this help"},
 };
 
 static const preset presets[] = {
     {"note",
-     "as the figures of the original note: own rows; token 0 and common marks hidden",
+     "the settings of the original note's figures: own rows; token 0 and common marks hidden",
      {{"method", "rollout"}, {"row", "own"}, {"hide", "first,note"}, {"theme", "note"}}},
 };
 
@@ -482,7 +493,7 @@ static bool read_value(options *o, const option_row *row, const char *text) {
     case OPTION_TEXTS: return add_text(field, text);
     case OPTION_INTEGER: return read_whole(field, text, row->min, row->max);
     case OPTION_REAL: return read_real(field, text, row->min, row->max);
-    case OPTION_ENUM: return row->word(field, text);
+    case OPTION_ENUM: return row->parse(field, text);
     case OPTION_SETTING: return hw_setting_read_option(&o->settings, row->name, text, NULL) == HW_OK;
     case OPTION_RUN: return hw_setting_read(&o->run, row->setting, text ? text : "true", NULL) == HW_OK;
     }
@@ -651,7 +662,7 @@ bool options_fit(const options *o, const char *command, source from) {
     for (size_t i = 0; i < options_count(); i++) {
         const option_row *row = &rows[i];
         if (!o->given[i] || row->sources & (unsigned)from) continue;
-        misuse(command, "%s does not go with %s: %s", spell(row).text, what,
+        misuse(command, "%s cannot be combined with %s: %s", spell(row).text, what,
                row->refusal_reason ? row->refusal_reason : groups[row->group].refusal_reason);
         return false;
     }

@@ -82,7 +82,7 @@ typedef enum option_type {
     OPTION_TEXTS, /* texts: may be given several times */
     OPTION_INTEGER, /* int64_t between min and max */
     OPTION_REAL,  /* double between min and max */
-    OPTION_ENUM,  /* an enum, parsed by `word` */
+    OPTION_ENUM,  /* an enum, parsed by `parse` */
     OPTION_SETTING, /* in options.settings, parsed by the library's table of settings */
     OPTION_RUN      /* in options.run, parsed by the library's table of run options */
 } option_type;
@@ -113,7 +113,7 @@ typedef struct option_row {
     size_t offset;     /* offset in options; a unique number beyond it for a row that only the library's tables have */
     const hw_setting_info *setting; /* for OPTION_RUN its row of the table, the source of what the row here does not set */
     double min, max;
-    bool (*word)(void *field, const char *text);
+    bool (*parse)(void *field, const char *text);
     const char *accepts;
     uint32_t uses;         /* trait of the methods that the setting applies to (HW_USES_* ...); 0: not a setting, or
                               for all methods */

@@ -39,7 +39,7 @@ static int choose_source(const options *o, source *from) {
     if (prompts < 0) return STATUS_USAGE;
     if (o->question && !o->passages)
         return misuse(command_name, "--question needs --passages FILE: the prompt is made of both");
-    if (o->question && !*o->question) return misuse(command_name, "--question \"\": there is nothing asked in it");
+    if (o->question && !*o->question) return misuse(command_name, "--question \"\": the question is empty");
     if (o->question && o->messages)
         return misuse(command_name, "--question and --messages: the question goes into the last message");
     if (o->question && prompts)

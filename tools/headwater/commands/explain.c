@@ -37,7 +37,7 @@ static int choose_source(const options *o, source *from) {
         return misuse(command_name, "no prompt: give -p TEXT, -f FILE, or - for standard input%s",
                       o->trace ? " (to explain from a saved trace leave out -m)" : "");
     if (*from == FROM_ATTENTION && prompts)
-        return misuse(command_name, "a prompt does not go with --attention: its tokens are already there");
+        return misuse(command_name, "a prompt cannot be combined with --attention: the tokens are given");
     return options_fit(o, command_name, *from) ? STATUS_DONE : STATUS_USAGE;
 }
 
@@ -111,7 +111,7 @@ static int run(const options *o) {
     const options own = with_passes(o, from);
     status = prompt_split_read(&by, o, command_name, NULL);
     if (status == STATUS_DONE && (o->by || o->spans) && o->settings.columns == HW_COLUMNS_ALL)
-        status = misuse(command_name, "--by and --spans cut the prompt: they do not go with --columns all");
+        status = misuse(command_name, "--by and --spans cut the prompt: they cannot be combined with --columns all");
     if (status == STATUS_DONE) {
         status = job_prepare(&j, &own, command_name);
         if (status == STATUS_DONE) status = explain(&j, from, &by, model);

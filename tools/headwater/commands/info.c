@@ -132,7 +132,7 @@ static int put_all(const options *o, hw_model *model) {
 }
 
 static int run(const options *o) {
-    if (o->arguments.n) return misuse(command_name, "\"%s\": the model goes into -m MODEL", o->arguments.at[0]);
+    if (o->arguments.n) return misuse(command_name, "\"%s\": the model is given with -m MODEL", o->arguments.at[0]);
     engine_log(o);
     const char *path = model_named(o);
     if (!path) return put_devices(o);

@@ -25,7 +25,7 @@ static int run(const options *o) {
     if (status == STATUS_DONE && o->output.n == 0)
         status = misuse(command_name, "nothing to draw into: give -o FILE.png, .svg or .pdf");
     if (status == STATUS_DONE && (o->by || o->spans) && o->settings.columns == HW_COLUMNS_ALL)
-        status = misuse(command_name, "--by and --spans cut the prompt: they do not go with --columns all");
+        status = misuse(command_name, "--by and --spans cut the prompt: they cannot be combined with --columns all");
     if (status == STATUS_DONE) status = output_check(o, command_name, &from.path, 1, OUTPUT_FIGURES);
     if (status != STATUS_DONE) return status;
     prompt_split by;

@@ -139,7 +139,7 @@ static int check_uses(const variant *v, const char *command) {
         const char *key = setting_key(i, NULL);
         uint32_t uses = i < hw_setting_count() ? hw_setting_at(i)->uses : view_settings[i - hw_setting_count()].uses;
         if (key && uses & idle)
-            return misuse(command, "--method %s: %s does not heed %s%s", v->label, v->method, key,
+            return misuse(command, "--method %s: %s is not affected by %s%s", v->label, v->method, key,
                           hw_method_find(v->method)->traits & uses ? " with these settings" : "");
     }
     return STATUS_DONE;

@@ -40,7 +40,7 @@ int eval_log_scan(eval_rest *out, FILE *file, const char *path, eval_line_fn fn,
             status = fail("%s line %zu: no memory for it", path, number);
         } else {
             out->n_others++;
-            message("%s line %zu is left out: it is no result of eval", path, number);
+            message("%s line %zu is left out: it is not a result of eval", path, number);
         }
         json_decref(line.json);
     }

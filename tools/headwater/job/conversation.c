@@ -14,7 +14,7 @@ bool conversation_is_chat(const options *o) {
 
 int conversation_check(const options *o, const char *command) {
     if (o->system && o->messages)
-        return misuse(command, "--system does not go with --messages: the file has a system message of its own");
+        return misuse(command, "--system cannot be combined with --messages: the file has a system message of its own");
     return STATUS_DONE;
 }
 

@@ -60,9 +60,9 @@ static const char *of_shares(const options *o) { return o->lift ? "--lift" : o->
 static int check_shares(const job *j) {
     const char *option = of_shares(j->o);
     if (j->o->settings.through && j->o->settings.columns == HW_COLUMNS_ALL)
-        return misuse(j->command, "--through ends in columns of the prompt: it does not go with --columns all");
+        return misuse(j->command, "--through ends in columns of the prompt: it cannot be combined with --columns all");
     if (j->o->lift && j->o->normalise)
-        return misuse(j->command, "--lift does not go with --normalise: a lift is no share of a whole");
+        return misuse(j->command, "--lift cannot be combined with --normalise: a lift is not a share of a whole");
     for (size_t i = 0; i < j->n_methods && option; i++)
         if (GIVEN(j->o, method) && !gives_shares(j, j->methods[i]))
             return misuse(j->command, "%s divides shares, and %s gives nats", option, j->methods[i]);

@@ -61,7 +61,7 @@ static bool any_takes_blocks(void) {
 void model_remark_layers(const options *o) {
     if (o->quiet || o->gpu_layers == 0 || o->rpc || o->device || any_takes_blocks()) return;
     message(
-        "--gpu-layers %lld has nothing to act on: no device here takes blocks (`headwater info` lists them); all run "
+        "--gpu-layers %lld has no effect: no device here takes blocks (`headwater info` lists them); all run "
         "on the CPU",
         (long long)o->gpu_layers);
 }

@@ -10,7 +10,7 @@ int saved_file_find(saved_file *out, const char *path, const options *o, const c
     out->path = path;
     if (hw_file_probe(&out->kind, out->path, &err) != HW_OK) return fail_by(&err);
     if (out->kind == HW_FILE_UNKNOWN)
-        return fail("%s is no trace, result or attention file; %s shows what explain saved with --trace or -o",
+        return fail("%s is not a trace, result or attention file; %s shows what explain saved with --trace or -o",
                     out->path, command);
     source from = out->kind == HW_FILE_RESULT ? FROM_RESULT : out->kind == HW_FILE_TRACE ? FROM_TRACE : FROM_ATTENTION;
     return options_fit(o, command, from) ? STATUS_DONE : STATUS_USAGE;

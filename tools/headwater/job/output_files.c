@@ -23,7 +23,7 @@ static int check_ending(const char *command, const char *path, bool results) {
     if (figure_is_named(path) || (results && (hw_format_of(path) || report_is_path(path)))) return STATUS_DONE;
     char endings[200];
     size_t n = (results ? hw_format_count() + 1 : 0) + figure_endings_count();
-    return misuse(command, "-o \"%s\": its ending names no format; there are %s", path,
+    return misuse(command, "-o \"%s\": unknown file extension; accepted: %s", path,
                   hw__join_names_by(endings, sizeof endings, (hw__names){ending_at, &results, n}, " ", " "));
 }
 
@@ -32,7 +32,7 @@ static int check_folder(const char *path) {
     struct stat info;
     bool there = stat(path, &info) == 0;
     if (there && S_ISDIR(info.st_mode)) return fail("%s is a folder: name a file", path);
-    if (there && !S_ISREG(info.st_mode)) return fail("cannot write %s: it is no regular file", path);
+    if (there && !S_ISREG(info.st_mode)) return fail("cannot write %s: it is not a regular file", path);
     char folder[4096];
     const char *slash = strrchr(path, '/');
     size_t n = slash ? (size_t)(slash - path) + 1 : 0;
@@ -63,7 +63,7 @@ static int check_figures(const options *o, const char *command) {
         if (figure_is_named(o->output.at[i])) return figure_check(&params, command);
     for (size_t i = 0; i < options_count(); i++)
         if (o->given[i] && options_row(i)->group == GROUP_FIGURE)
-            return misuse(command, "--%s has nothing to act on: no -o names a figure (.png, .svg or .pdf)",
+            return misuse(command, "--%s has no effect: no -o names a figure (.png, .svg or .pdf)",
                           options_row(i)->name);
     return STATUS_DONE;
 }

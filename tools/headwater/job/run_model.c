@@ -28,7 +28,7 @@ static const char *standard_input(const options *o) { return o->arguments.n ? o-
 int capture_prompts(const options *o, const char *command) {
     for (size_t i = 0; i < o->arguments.n; i++) {
         if (i == 0 && strcmp(o->arguments.at[i], "-") == 0) continue;
-        misuse(command, "\"%s\": the prompt goes into -p TEXT or -f FILE, or is - for standard input",
+        misuse(command, "\"%s\": the prompt is given with -p TEXT or -f FILE, or is - for standard input",
                o->arguments.at[i]);
         return -1;
     }
@@ -44,7 +44,7 @@ int capture_check(const options *o, const char *command, const char **model) {
     if (o->completion && !*o->completion)
         return misuse(command, "--completion \"\": there is nothing in it to explain");
     if (o->completion && GIVEN(o, run.n_generate))
-        return misuse(command, "-n does not go with --completion: nothing is generated");
+        return misuse(command, "-n cannot be combined with --completion: nothing is generated");
     return conversation_check(o, command);
 }
 

@@ -19,14 +19,14 @@ static int check_state(const options *o) {
     hw_error err;
     if (!is_there(o->state)) return STATUS_DONE;
     if (hw_file_probe(&kind, o->state, &err) != HW_OK) return fail_by(&err);
-    return kind == HW_FILE_TRACE ? STATUS_DONE : fail("%s is no state: --state would overwrite it", o->state);
+    return kind == HW_FILE_TRACE ? STATUS_DONE : fail("%s is not a state file: --state would overwrite it", o->state);
 }
 
 int trace_state_check(const options *o, const char *command, source from, const char *const *inputs, size_t n) {
     int status = STATUS_DONE;
     const char *saved_file = from == FROM_TRACE ? NULL : o->trace;
     if (GIVEN(o, precision) && !saved_file && !o->state)
-        return misuse(command, "--trace-precision has nothing to act on: neither --trace nor --state names a file");
+        return misuse(command, "--trace-precision has no effect: neither --trace nor --state names a file");
     if (saved_file) status = output_check_path(command, saved_file, inputs, n);
     if (status != STATUS_DONE || !o->state) return status;
     status = output_check_path(command, o->state, inputs, n);

@@ -271,7 +271,7 @@ answer handle_export(call *c) {
     const export_format *format = find_format(query(c, "format"), &err);
     if (!format) return answer_error(&err);
     if (method && !hw_method_find(method)) {
-        error_set(&err, HW_ERR_ARGUMENT, "\"method\" is \"%.60s\": there is none of that name", method);
+        error_set(&err, HW_ERR_ARGUMENT, "\"method\" is \"%.60s\": unknown name", method);
         return answer_error(&err);
     }
     if (!read_with(&with, c, format, &err) || !read_attribution(&attribution, c, &err)) return answer_error(&err);

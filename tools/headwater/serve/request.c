@@ -75,7 +75,7 @@ static const char *field_key(size_t i, const void *ctx) { return ((const field *
 
 static bool refuse_unknown(const char *where, const char *key, const field *fields, size_t n, hw_error *err) {
     char list[400];
-    return refuse(err, "\"%.60s\" is no field of %s; there are \"%s\"", key, where,
+    return refuse(err, "\"%.60s\" is not a field of %s; accepted: \"%s\"", key, where,
                   hw__join_names_by(list, sizeof list, (hw__names){field_key, fields, n}, "\", \"", "\", \""));
 }
 
@@ -105,7 +105,7 @@ json_t *request_parse(const char *body, size_t n, hw_error *err) {
     } else if (no_memory) {
         error_set(err, HW_ERR_MEMORY, "no memory for the request");
     } else {
-        error_set(err, ERR_BAD_JSON, "the body is no valid JSON: line %d, column %d: %s", why.line, why.column,
+        error_set(err, ERR_BAD_JSON, "the body is not valid JSON: line %d, column %d: %s", why.line, why.column,
                   why.text);
     }
     json_decref(json);
@@ -184,7 +184,7 @@ static bool refuse_unknown_row(const rows *r, const char *key, hw_error *err) {
     size_t n = 0;
     while (r->at(n)) n++;
     hw__join_names_by(list, sizeof list, (hw__names){row_key, r, r->n_others + n}, "\", \"", "\", \"");
-    return refuse(err, "\"%.60s\" is no field of %s; there are \"%s\"", key, r->where, list);
+    return refuse(err, "\"%.60s\" is not a field of %s; accepted: \"%s\"", key, r->where, list);
 }
 
 /* Parses a value by its row of a table. */
@@ -237,9 +237,9 @@ static choice default_choice(void) { return (choice){.params = hw_method_params_
 /* Rejects combinations of segments and columns that exclude each other. */
 static bool fit_choice(const choice *c, hw_error *err) {
     if (c->by && c->params.columns == HW_COLUMNS_ALL)
-        return refuse(err, "\"by\" cuts the prompt: it does not go with columns \"all\"");
+        return refuse(err, "\"by\" cuts the prompt: it cannot be combined with columns \"all\"");
     if (c->params.through && c->params.columns == HW_COLUMNS_ALL)
-        return refuse(err, "\"through\" ends in columns of the prompt: it does not go with columns \"all\"");
+        return refuse(err, "\"through\" ends in columns of the prompt: it cannot be combined with columns \"all\"");
     return true;
 }
 
@@ -324,7 +324,7 @@ static bool check_prompt(const explain_request *r, hw_error *err) {
     bool chat = r->run.chat || r->messages;
     if (!r->prompt.bytes && !r->messages) return refuse(err, "\"prompt\" is missing");
     if (r->prompt.bytes && r->messages)
-        return refuse(err, "\"prompt\" does not go with \"messages\": it goes into a message of its own");
+        return refuse(err, "\"prompt\" cannot be combined with \"messages\": it goes into a message of its own");
     if (!chat && (r->run.chat_template || r->run.thinking != HW_THINKING_DEFAULT))
         return refuse(err, "\"chat_template\" and \"thinking\" go with \"chat\" or \"messages\"");
     return true;
@@ -357,7 +357,7 @@ bool request_explain(explain_request *out, const json_t *json, hw_error *err) {
     if (out->choice.by && strcmp(out->choice.by, "passage") == 0 && !out->spans)
         return refuse(err, "\"by\" is \"passage\", but there are no \"spans\"");
     if (out->completion.bytes && json_object_get(json_object_get(json, "options"), "n_generate"))
-        return refuse(err, "\"n_generate\" does not go with \"completion\": nothing is generated");
+        return refuse(err, "\"n_generate\" cannot be combined with \"completion\": nothing is generated");
     return check_prompt(out, err) && fit_choice(&out->choice, err) && check_spans(out, err);
 }
 

@@ -168,7 +168,7 @@ static const route *find_route(const char *method, const char *path, int64_t *id
     if (*allowed)
         error_set(err, ERR_BAD_METHOD, "%.20s is not accepted here, but %s", method, allowed);
     else
-        error_set(err, ERR_NOT_FOUND, "there is nothing at this address");
+        error_set(err, ERR_NOT_FOUND, "unknown address");
     return NULL;
 }
 

@@ -149,12 +149,12 @@ static void print_warnings(const picture *p) {
     if (hw_attribution_n_columns(p->a) < 4) return; /* the order of few tokens is random */
     bool grouped = picture_is_grouped(p);
     if (deep && d->first_last >= 0.9)
-        fprintf(out, "  ! At full depth nearly all of the mass is on token 0%s: what is left says little there.\n",
+        fprintf(out, "  ! At full depth nearly all of the mass is on token 0%s: the rest carries little information there.\n",
                 grouped ? "'s segment" : "");
     if (deep && is_order(d->position_last))
-        fputs("  ! At full depth the ranking is almost only the order in the prompt, whatever it says.\n", out);
+        fputs("  ! At full depth the ranking is almost only the order in the prompt, regardless of its content.\n", out);
     if (is_order(d->position_mean))
-        fputs("  ! The ranking shown is almost only the order in the prompt, whatever it says.\n", out);
+        fputs("  ! The ranking shown is almost only the order in the prompt, regardless of its content.\n", out);
     if (d->first_mean >= 0.5 && !p->select.hide && !grouped) fputs("  Hide token 0 from the view with --hide first.\n", out);
 }
 

@@ -260,7 +260,7 @@ static void print_fall(const terminal *t, const cite_facts *f, size_t passage) {
     if (!f->confirmation || !hw_confirmation_measured(f->confirmation, passage)) return;
     double fall = hw_confirmation_drop(f->confirmation, whole, passage);
     if (hw_confirmation_stand_in(f->confirmation, passage, &other)) {
-        fprintf(t->out, ", %.1f nats less without it and %s, which tells the same", 2 * fall,
+        fprintf(t->out, ", %.1f nats less without it and %s, which has the same content", 2 * fall,
                 passage_label(f, other, t->width / 3).utf8);
     } else {
         fprintf(t->out, ", %.1f nats %s without it", fall < 0 ? -fall : fall, fall < 0 ? "more" : "less");

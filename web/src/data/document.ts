@@ -260,7 +260,7 @@ export async function decodeRun(raw: RawRun, key?: string): Promise<Run> {
 export async function decodeDocument(text: string): Promise<{ runs: Run[]; tables?: unknown }> {
   const document = JSON.parse(text) as Document
   if (document.format !== FORMAT)
-    throw new FormatError(`this is no Headwater document (format ${String(document.format)})`)
+    throw new FormatError(`this is not a Headwater document (format ${String(document.format)})`)
   if (document.version > VERSION)
     throw new FormatError(`the document has version ${document.version}; this page reads up to ${VERSION}`)
   return { runs: await Promise.all(document.runs.map((run) => decodeRun(run))), tables: document.tables }
