@@ -159,6 +159,8 @@ static hw_err add_baselines(work *w, hw_error *err) {
     for (size_t i = 0; i < N_BASELINES && rc == HW_OK; i++) {
         hw_attribution *a = NULL;
         if (find_subject(w, baselines[i])) continue;
+        if (!hw_run_model(hw_trace_run(w->trace))->n_layers && hw_method_find(baselines[i])->rows != HW_ROWS_NONE)
+            continue; /* attention weights, of a model that has none */
         rc = hw_explain(&a, w->trace, baselines[i], &params, err);
         if (rc == HW_OK) rc = add_attribution(w, a, err);
         hw_attribution_free(a);

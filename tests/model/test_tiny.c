@@ -604,6 +604,28 @@ static void recurrent_layers_are_read_as_attention_is(void **state) {
     hw_model_close(model);
 }
 
+/* A state cannot go back: each pass starts it again. Without its first token the prompt is that of another run. */
+static void leave_one_out_of_a_recurrent_model(void **state) {
+    (void)state;
+    hw_model *model = open_model("mamba.gguf", 0);
+    hw_trace *whole = capture(model, "x hello", " is"), *less = capture(model, " hello", " is");
+    const hw_run *a = hw_trace_run(whole), *b = hw_trace_run(less);
+    size_t m = hw_run_n_prompt(a);
+    assert_int_equal(hw_run_n_prompt(b), m - 1);
+    for (size_t t = 1; t < hw_run_n_tokens(a); t++) assert_int_equal(hw_run_token(a, t).id, hw_run_token(b, t - 1).id);
+    hw_method_params p = hw_method_params_default();
+    hw_attribution *left = NULL;
+    hw_error err = {0};
+    p.model = model;
+    if (hw_explain(&left, whole, "leave-one-out", &p, &err) != HW_OK) fail_msg("%s", err.msg);
+    for (size_t i = 0; i < hw_run_n_completion(a); i++)
+        assert_close(cell(left, i, 0, 0), hw_run_token(a, m + i).logprob - hw_run_token(b, m - 1 + i).logprob, 1e-4);
+    hw_attribution_free(left);
+    hw_trace_free(whole);
+    hw_trace_free(less);
+    hw_model_close(model);
+}
+
 /* Both kinds in one model: M has a layer for each, whose labels are their blocks. */
 static void hybrids_have_both_kinds_of_layers(void **state) {
     (void)state;
@@ -822,6 +844,7 @@ int main(void) {
         cmocka_unit_test(adapters_that_do_not_fit_are_refused),
         cmocka_unit_test(parts_sum_to_the_logit_on_every_architecture),
         cmocka_unit_test(recurrent_layers_are_read_as_attention_is),
+        cmocka_unit_test(leave_one_out_of_a_recurrent_model),
         cmocka_unit_test(hybrids_have_both_kinds_of_layers),
         cmocka_unit_test(stream_before_attention_is_what_enters_the_block),
         cmocka_unit_test(model_in_two_files_is_the_same),

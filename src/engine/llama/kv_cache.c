@@ -209,5 +209,6 @@ void hw__llama_footprint(const hw__engine *base, const hw__extent *lengths, uint
     double weights = e->info.n_heads * (e->params.f32_cache ? 4 : 4 + 2) + 4, wide = WIDE_ROWS * e->info.n_embd * 4;
     double pass = n_pass * (n * weights + wide);
     *cache = (uint64_t)(n * (e->info.n_layers * e->info.n_heads_kv * row * element + hw__recurrent_token_bytes(e)));
-    *buffers = (uint64_t)(logits > pass ? logits : pass) + hw__llama_taps_bytes(e, lengths) + e->repacked.bytes;
+    double work = hw__recurrent_work_bytes(e) * n * (double)(e->base.n_threads ? e->base.n_threads : 1);
+    *buffers = (uint64_t)((logits > pass ? logits : pass) + work) + hw__llama_taps_bytes(e, lengths) + e->repacked.bytes;
 }

@@ -259,6 +259,8 @@ hw_err hw__recurrent_fill(hw__llama_engine *e, hw__values *out, size_t source, h
 const float *hw__recurrent_output(const hw__llama_engine *e, size_t source);
 /* Bytes per token, for all sources. */
 double hw__recurrent_token_bytes(const hw__llama_engine *e);
+/* Bytes per token of the largest source while its signals are computed, as floats, for one thread. */
+double hw__recurrent_work_bytes(const hw__llama_engine *e);
 
 /* hw__llama_values() even if there is a problem, for the channels [n_channels] of the projection unless they are
  * NULL. */

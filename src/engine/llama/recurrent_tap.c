@@ -67,6 +67,17 @@ double hw__recurrent_token_bytes(const hw__llama_engine *e) {
     return bytes;
 }
 
+double hw__recurrent_work_bytes(const hw__llama_engine *e) {
+    double largest = 0;
+    for (int32_t s = 0; e->recurrent.stores && s < e->info.n_sources; s++) {
+        double bytes = 0;
+        for (size_t i = 0; i < N_PARTS; i++)
+            bytes += (double)e->recurrent.stores[s].parts[i].width * (i == KEEP ? sizeof(double) : sizeof(float));
+        largest = fmax(largest, bytes);
+    }
+    return largest;
+}
+
 /* ------------------------------------------------------------------ shapes */
 
 static bool set_part(hw__recurrent_store *store, part_name name, size_t width, size_t size) {
