@@ -64,7 +64,8 @@ static const float *key_of(const hw__recurrent *r, size_t token, size_t head_k) 
 }
 
 /*
- * Steps of a delta net that are taken at once, from token `top` back. With U = u before them and F[m,i] what the steps m .. i - 1 keep,
+ * Steps of a delta net that are taken at once, from token `top` back. With U = u before them and F[m,i] what steps
+ * m .. i - 1 keep,
  *
  *     a_i = write_i (<k_i, F[0,i] U> - sum_{m<i} a_m <k_i, F[m,i] k_m>)        u <- F[0,n] U - sum_m a_m F[m,n] k_m
  *
@@ -138,7 +139,8 @@ HW__INLINE void meet(double a[STEPS], double b[STEPS], const double *in, const d
 }
 
 /* u <- end u - sum_m a_m out_m, and v with b. */
-HW__INLINE void leave(double *restrict u, double *restrict v, const double a[STEPS], const double b[STEPS], const steps *s) {
+HW__INLINE void leave(double *restrict u, double *restrict v, const double a[STEPS], const double b[STEPS],
+                      const steps *s) {
     size_t S = s->S;
     const double *restrict end = s->end, *restrict out = s->out;
     double a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3], b0 = b[0], b1 = b[1], b2 = b[2], b3 = b[3];
@@ -182,7 +184,8 @@ HW__SIMD static void take_step(float *row, double *restrict u, const steps *s) {
     *row = (float)a;
 }
 
-/* a [STEPS] <- the weights, of what each step would meet if those before it had erased nothing; row[-i] <- that of step i. */
+/* a [STEPS] <- the weights, of what each step would meet if those before it had erased nothing; row[-i] <- that of
+ * step i. */
 HW__INLINE void solve(float *row, double a[STEPS], const steps *s) {
     for (size_t i = 0; i < STEPS; i++) {
         if (i >= s->n) {
@@ -216,7 +219,8 @@ static void delta_head(float *out, size_t stride, const hw__recurrent *r, size_t
         top -= n;
         make_steps(s, r, h, top + n - 1, n);
         float *row = out + h * stride + top + n - 1;
-        for (size_t i = top > first ? top - first : 0; alone && i < n_rows; i++) take_step(row + i * next, u + i * S, s);
+        for (size_t i = top > first ? top - first : 0; alone && i < n_rows; i++)
+            take_step(row + i * next, u + i * S, s);
         for (size_t i = 0; !alone && i < n_rows; i += 2)
             take_steps(row + i * next, i + 1 < n_rows ? row + (i + 1) * next : unused + STEPS - 1, u + i * S,
                        u + (i + 1) * S, s);

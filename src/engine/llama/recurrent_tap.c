@@ -4,7 +4,8 @@
  * One operation of ggml combines the tokens of such a layer. Its sources are read when the graph stops after it, while
  * they are valid:
  *
- *     GATED_DELTA_NET   q, k [S, H_k, tokens], v [S, H, tokens], log decay [1 or S, H, tokens], beta [1, H, tokens], state
+ *     GATED_DELTA_NET   q, k [S, H_k, tokens], v [S, H, tokens], log decay [1 or S, H, tokens],
+ *                       beta [1, H, tokens], state
  *     SSM_SCAN          state [S, d, H], x [d, H, tokens], dt before softplus [H, tokens], A [1 or S, H],
  *                       B, C [S, H_k, tokens]
  *     SSM_CONV          [taps - 1 + tokens, D], weights [taps, D]: a source of its own if no other operation follows it
@@ -207,7 +208,8 @@ static void put_mapped(part *p, size_t at, const float *row, size_t n, mapping m
 }
 
 /* Appends the decode's n tokens to a part. */
-static hw_err keep_rows(hw__llama_engine *e, part *p, const struct ggml_tensor *t, strided s, mapping map, hw_error *err) {
+static hw_err keep_rows(hw__llama_engine *e, part *p, const struct ggml_tensor *t, strided s, mapping map,
+                        hw_error *err) {
     float *row = hw__alloc(s.n0, sizeof *row);
     if (!row) return hw__fail_memory(err, t->name, s.n0, sizeof *row);
     hw_err rc = grow(p, e->at + e->n_rows, err);
@@ -338,13 +340,16 @@ hw_err hw__recurrent_end(hw__llama_engine *e, hw_error *err) {
     if (!keeps(e)) return HW_OK;
     for (int32_t s = 0; s < e->info.n_sources; s++)
         if (e->sources[s].layer < 0 && !r->stores[s].shown)
-            return hw__fail(err, HW_ERR_UNSUPPORTED, "the graph for %zu tokens has no %s in block %d, which that of the probe has",
-                            e->n_rows, hw_source_kind_name(e->sources[s].kind), e->sources[s].block);
+            return hw__fail(err, HW_ERR_UNSUPPORTED,
+                            "the graph for %zu tokens has no %s in block %d, which that of the probe has", e->n_rows,
+                            hw_source_kind_name(e->sources[s].kind), e->sources[s].block);
     r->n_kept = e->at + e->n_rows;
     return HW_OK;
 }
 
-const float *hw__recurrent_output(const hw__llama_engine *e, size_t source) { return e->recurrent.stores[source].output; }
+const float *hw__recurrent_output(const hw__llama_engine *e, size_t source) {
+    return e->recurrent.stores[source].output;
+}
 
 /* ------------------------------------------------------------------ for signals */
 
@@ -365,7 +370,8 @@ static void read_part(float *to, const part *p, size_t first, size_t n) {
     }
 }
 
-/* to [width, n] <- a part of n tokens, transposed TURNED tokens at a time, which fill whole cache lines. rows: [TURNED, width] */
+/* to [width, n] <- a part of n tokens, transposed TURNED tokens at a time, which fill whole cache lines.
+ * rows: [TURNED, width] */
 enum { TURNED = 16 };
 static void turn_part(float *to, const part *p, size_t n, float *rows) {
     for (size_t first = 0; first < n; first += TURNED) {
@@ -438,24 +444,26 @@ hw_err hw__recurrent_fill(hw__llama_engine *e, hw__values *out, size_t source, h
     if (rc != HW_OK) return rc;
     fill_arrays(out, s, &at, n, first);
     if (own) ggml_backend_tensor_get(own, out->kept + at.own, 0, s->n_heads * sizeof(float));
-    bool channels = s->kind == HW__RECURRENCE_CHANNELS, taps = s->kind == HW__RECURRENCE_TAPS, rows = !channels && !taps;
+    bool channels = s->kind == HW__RECURRENCE_CHANNELS, taps = s->kind == HW__RECURRENCE_TAPS,
+         rows = !channels && !taps;
     out->n_heads = out->n_heads_kv = rows ? s->n_heads : 1;
     out->head_size = rows ? s->value_size : s->n_heads * s->value_size;
     out->n_tokens = n;
-    out->recurrent_storage = (hw__recurrent){.kind = s->kind,
-                                          .n_tokens = n,
-                                          .n_heads = s->n_heads,
-                                          .n_heads_k = s->n_heads_k,
-                                          .key_size = s->key_size,
-                                          .first_query = first,
-                                          .q = out->kept + at.query,
-                                          .k = out->kept + at.key,
-                                          .keep = out->kept_double,
-                                          .keep_channels = s->parts[KEEP_CHANNELS].width ? out->kept + at.channels : NULL,
-                                          .write = out->kept + at.write,
-                                          .rates = channels ? s->fixed : NULL,
-                                          .taps = taps ? s->fixed : NULL,
-                                          .own = own ? out->kept + at.own : NULL};
+    out->recurrent_storage =
+        (hw__recurrent){.kind = s->kind,
+                        .n_tokens = n,
+                        .n_heads = s->n_heads,
+                        .n_heads_k = s->n_heads_k,
+                        .key_size = s->key_size,
+                        .first_query = first,
+                        .q = out->kept + at.query,
+                        .k = out->kept + at.key,
+                        .keep = out->kept_double,
+                        .keep_channels = s->parts[KEEP_CHANNELS].width ? out->kept + at.channels : NULL,
+                        .write = out->kept + at.write,
+                        .rates = channels ? s->fixed : NULL,
+                        .taps = taps ? s->fixed : NULL,
+                        .own = own ? out->kept + at.own : NULL};
     out->recurrent = &out->recurrent_storage;
     return HW_OK;
 }

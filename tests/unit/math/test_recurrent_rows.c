@@ -1,13 +1,20 @@
 /* test_recurrent_rows.c - rows of recurrent layers against a chain worked by hand and against the recurrence itself, which is run
  * forwards with values that are 1 at one token and 0 elsewhere. */
-#include "support/fixture.h"
 #include "math/recurrent_rows.h"
+#include "support/fixture.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { T = 24, H = 6, HK = 3, S = 20, FIRST = 11, STRIDE = T + 3 }; /* S: a whole number of lanes and a rest; tokens before FIRST: steps of 4 and a rest */
+enum {
+    T = 24,
+    H = 6,
+    HK = 3,
+    S = 20,
+    FIRST = 11,
+    STRIDE = T + 3
+}; /* S: a whole number of lanes and a rest; tokens before FIRST: steps of 4 and a rest */
 
 typedef struct arrays {
     float q[T * HK * S], k[T * HK * S], write[H * T], channels[T * H * S], rates[H * S], taps[H * S], own[H], v[H * T];
@@ -35,8 +42,16 @@ static void fill(arrays *a) {
 }
 
 static hw__recurrent layer(const arrays *a, hw__recurrence kind) {
-    return (hw__recurrent){.kind = kind, .n_tokens = T, .n_heads = H, .n_heads_k = HK, .key_size = S,
-                           .first_query = FIRST, .q = a->q + FIRST * HK * S, .k = a->k, .keep = a->keep, .write = a->write};
+    return (hw__recurrent){.kind = kind,
+                           .n_tokens = T,
+                           .n_heads = H,
+                           .n_heads_k = HK,
+                           .key_size = S,
+                           .first_query = FIRST,
+                           .q = a->q + FIRST * HK * S,
+                           .k = a->k,
+                           .keep = a->keep,
+                           .write = a->write};
 }
 
 /* The state S [S] of one head and one channel of values, forwards: ggml's kernel for v = e_j. */
@@ -79,8 +94,16 @@ static void a_chain_worked_by_hand(void **state) {
     static const float q[] = {1, 2}, k[] = {1, 0, 0.6f, 0.8f, 0, 1}, write[] = {1, 0.5f, 0.25f};
     static const double keep[] = {0.125, 0.5, 0.5};
     float row[3];
-    hw__recurrent r = {.kind = HW__RECURRENCE_DELTA, .n_tokens = 3, .n_heads = 1, .n_heads_k = 1, .key_size = 2,
-                       .first_query = 2, .q = q, .k = k, .keep = keep, .write = write};
+    hw__recurrent r = {.kind = HW__RECURRENCE_DELTA,
+                       .n_tokens = 3,
+                       .n_heads = 1,
+                       .n_heads_k = 1,
+                       .key_size = 2,
+                       .first_query = 2,
+                       .q = q,
+                       .k = k,
+                       .keep = keep,
+                       .write = write};
     assert_true(hw__recurrent_rows(row, 3, &r, 2, 1));
     assert_close(row[2], 0.5, 1e-7);
     assert_close(row[1], 0.45, 1e-7);
