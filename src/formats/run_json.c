@@ -6,6 +6,7 @@
 
 #include "data/enum_names.h"
 #include "formats/setting_json.h"
+#include "data/thinking.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -153,14 +154,24 @@ json_t *hw__token_to_json(const hw_token *t) {
     return NULL;
 }
 
+/* A token of a run; tokens of thinking sections say so. */
+static json_t *run_token_to_json(const hw_run *run, size_t t, bool thinks) {
+    json_t *object = hw__token_to_json(&run->tokens[t]);
+    if (!object || !thinks || json_object_set_new(object, "thinking", json_true()) == 0) return object;
+    json_decref(object);
+    return NULL;
+}
+
 static json_t *tokens_to_json(const hw_run *run) {
     json_t *list = json_array();
-    for (size_t t = 0; list && t < run->n_tokens; t++) {
-        if (json_array_append_new(list, hw__token_to_json(&run->tokens[t])) == 0) continue;
-        json_decref(list);
-        return NULL;
-    }
-    return list;
+    bool *thinks = hw__alloc(run->n_tokens, sizeof *thinks);
+    bool ok = list && thinks && hw__thinking_tokens(thinks, run, NULL) == HW_OK;
+    for (size_t t = 0; ok && t < run->n_tokens; t++)
+        ok = json_array_append_new(list, run_token_to_json(run, t, thinks[t])) == 0;
+    free(thinks);
+    if (ok) return list;
+    json_decref(list);
+    return NULL;
 }
 
 json_t *hw__model_to_json(const hw_model_info *model) {

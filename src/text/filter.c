@@ -11,6 +11,7 @@
 #include "text/stopwords.h"
 #include "base/strlist.h"
 #include "base/utf8.h"
+#include "data/thinking.h"
 
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
@@ -200,6 +201,18 @@ static void name_messages(bool *named, size_t n, const hw_run *run, const char *
     }
 }
 
+static hw_err name_thinking(bool *named, size_t n, const hw_run *run, const char *argument, hw_error *err) {
+    if (argument) return hw__fail(err, HW_ERR_ARGUMENT, "filter \"thinking\": nothing may follow but a comma");
+    if (n == 0) return HW_OK; /* only the list is checked, without a run */
+    size_t n_tokens = hw_run_n_tokens(run);
+    bool *thinks = hw__alloc(n_tokens, sizeof *thinks);
+    if (!thinks) return hw__fail_memory(err, "thinking sections", n_tokens, sizeof *thinks);
+    hw_err rc = hw__thinking_tokens(thinks, run, err);
+    for (size_t t = 0; rc == HW_OK && t < n && t < n_tokens; t++) named[t] = named[t] || thinks[t];
+    free(thinks);
+    return rc;
+}
+
 /* ------------------------------------------------------------------ the table */
 
 typedef struct filter {
@@ -219,6 +232,8 @@ static const filter filters[] = {
     {{"system", "tokens of system messages"}, NULL, NULL, true},
     {{"user", "tokens of the user's messages"}, NULL, NULL, true},
     {{"assistant", "tokens of the model's messages before its answer"}, NULL, NULL, true},
+    {{"thinking", "tokens of thinking sections, <think> ... </think> or other models' marks"}, NULL, name_thinking,
+     false},
     {{"stopwords", "the commonest words of English, or of another language: stopwords:de"}, NULL, name_stopwords,
      false},
 };

@@ -106,8 +106,8 @@ static void unknown_filter_lists_those_there_are(void **state) {
         hw_error err = {0};
         hw_err rc = hw__filter_tokens(hidden, N_WORDS, run, lists[i], &err);
         assert_error(&err, rc, HW_ERR_ARGUMENT,
-                     "accepted: note, first, punctuation, whitespace, special, template, system, user, assistant, stopwords, "
-                     "and \"TEXT\" and /REGEX/");
+                     "accepted: note, first, punctuation, whitespace, special, template, system, user, assistant, thinking, "
+                     "stopwords, and \"TEXT\" and /REGEX/");
         assert_int_equal(hw__filter_tokens(hidden, N_WORDS, run, lists[i], NULL), HW_ERR_ARGUMENT);
     }
     hw__run_release(run);
@@ -224,7 +224,7 @@ static void kept_tokens_are_never_hidden(void **state) {
 static void table_is_readable(void **state) {
     (void)state;
     static const char *const names[] = {"note", "first", "punctuation", "whitespace", "special",   "template",
-                                        "system", "user", "assistant"};
+                                        "system", "user", "assistant",   "thinking"};
     hw_run *run = make_run(1, words, 1, NULL, 0);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         bool hidden[1] = {0};
@@ -232,7 +232,10 @@ static void table_is_readable(void **state) {
         assert_int_equal(hw__filter_tokens(hidden, 1, run, names[i], NULL), HW_OK);
     }
     hw__run_release(run);
-    for (size_t i = 0; i < hw_filter_count(); i++) assert_true(*hw_filter_at(i)->name && *hw_filter_at(i)->summary);
+    for (size_t i = 0; i < hw_filter_count(); i++) {
+        assert_true(*hw_filter_at(i)->name && *hw_filter_at(i)->summary);
+        assert_int_equal(hw_filter_check(hw_filter_at(i)->name, NULL), HW_OK); /* without a run */
+    }
     assert_null(hw_filter_at(hw_filter_count()));
 }
 

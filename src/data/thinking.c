@@ -1,0 +1,88 @@
+/* thinking.c - see thinking.h. Marks are text: they may be one control token or many letters. */
+#include "data/thinking.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct marks {
+    const char *begin, *end;
+} marks;
+
+static const marks kinds[] = {
+    {"<think>", "</think>"},                       /* Qwen, DeepSeek, SmolLM3 and most others */
+    {"[THINK]", "[/THINK]"},                       /* Mistral */
+    {"<|channel|>analysis<|message|>", "<|end|>"}, /* gpt-oss */
+};
+
+/* All tokens' bytes, and where each token's begin. */
+typedef struct joined {
+    char *bytes;
+    size_t *at; /* [n_tokens + 1] */
+} joined;
+
+static hw_err join(joined *out, const hw_run *run, hw_error *err) {
+    joined j = {.at = hw__alloc(run->n_tokens + 1, sizeof *j.at)};
+    for (size_t t = 0; j.at && t < run->n_tokens; t++) j.at[t + 1] = j.at[t] + run->tokens[t].n_bytes;
+    j.bytes = j.at ? hw__alloc(j.at[run->n_tokens] + 1, 1) : NULL;
+    if (!j.bytes) {
+        free(j.at);
+        return hw__fail_memory(err, "the run's text", run->n_tokens + 1, sizeof *j.at);
+    }
+    for (size_t t = 0; t < run->n_tokens; t++)
+        if (run->tokens[t].n_bytes) memcpy(j.bytes + j.at[t], run->tokens[t].bytes, run->tokens[t].n_bytes);
+    *out = j;
+    return HW_OK;
+}
+
+/* The token that holds a byte. */
+static size_t token_at(const joined *j, const hw_run *run, size_t byte) {
+    size_t low = 0, high = run->n_tokens;
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (j->at[middle] <= byte) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* Whether the mark at `byte` begins a section even if nothing ends it. */
+static bool may_stay_open(const joined *j, const hw_run *run, size_t byte) {
+    return run->tokens[token_at(j, run, byte)].role != HW_ROLE_PROMPT;
+}
+
+static void mark_section(bool *thinks, const joined *j, const hw_run *run, size_t begin, size_t end) {
+    for (size_t t = token_at(j, run, begin); t < run->n_tokens && j->at[t] < end; t++)
+        if (j->at[t + 1] > begin) thinks[t] = true;
+}
+
+static bool is_at(const joined *j, size_t byte, size_t n, const char *mark, size_t n_mark) {
+    return byte + n_mark <= n && memcmp(j->bytes + byte, mark, n_mark) == 0;
+}
+
+static void mark_kind(bool *thinks, const joined *j, const hw_run *run, const marks *kind) {
+    size_t n = j->at[run->n_tokens], n_begin = strlen(kind->begin), n_end = strlen(kind->end), open = SIZE_MAX;
+    for (size_t i = 0; i < n; i++) {
+        if (is_at(j, i, n, kind->begin, n_begin)) {
+            if (open == SIZE_MAX || !may_stay_open(j, run, open)) open = i;
+        } else if (open != SIZE_MAX && is_at(j, i, n, kind->end, n_end)) {
+            mark_section(thinks, j, run, open, i + n_end);
+            open = SIZE_MAX;
+        }
+    }
+    if (open != SIZE_MAX && may_stay_open(j, run, open)) mark_section(thinks, j, run, open, n);
+}
+
+hw_err hw__thinking_tokens(bool *thinks, const hw_run *run, hw_error *err) {
+    joined j = {.bytes = NULL};
+    memset(thinks, 0, run->n_tokens * sizeof *thinks);
+    hw_err rc = join(&j, run, err);
+    for (size_t i = 0; rc == HW_OK && i < sizeof kinds / sizeof *kinds; i++) mark_kind(thinks, &j, run, &kinds[i]);
+    free(j.bytes);
+    free(j.at);
+    return rc;
+}
