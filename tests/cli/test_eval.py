@@ -548,6 +548,23 @@ def test_a_shard_without_items_is_done(evaluate, tmp_path):
 
 
 @pytest.mark.model
+def test_what_logits_are_compared_with_is_a_setting(evaluate, tmp_path):
+    write_set(tmp_path / "set.jsonl", ITEMS[:1])
+    common = ["--method", "logit", "--ablations", "0", "-n", "1"]
+    scores = {}
+    for name in ("mean", "distribution"):
+        assert evaluate("-o", f"{name}.jsonl", "--against", name, *common).status == 0
+        (line,) = read_lines(tmp_path / f"{name}.jsonl")
+        assert line["settings"]["against"] == name
+        scores[name] = line["methods"][0]["scores"]
+    assert np.abs(np.subtract(*scores.values())).max() > 1e-3
+    refused = evaluate("-o", "mean.jsonl", *common)
+    assert refused.status == 1 and "results of other settings" in refused.err
+    none = evaluate("-o", "none.jsonl", "--against", "mean", *common[2:], "--method", "attention")
+    assert none.status == 1 and "no method of the explainer reads them" in none.err
+
+
+@pytest.mark.model
 def test_given_completion_token_and_evidence_in_code_points(headwater, smollm, tmp_path):
     prompt = "Föhn 🌞: It is sunny today, which is bad.\nQ: How is the weather today ?\nA: It is"
     at = prompt.index("sunny")
