@@ -816,11 +816,17 @@ typedef struct hw_check_row {
 } hw_check_row;
 
 HW_API hw_check_params hw_check_params_default(void);
+/* What is judged: attributions of one run whose columns are `segments`. */
+typedef struct hw_check_subject {
+    const hw_segments *segments;
+    const hw_attribution *const *list; /* [n] */
+    size_t n;
+} hw_check_subject;
 /* Tests attributions of one run whose columns are `segments` by running the model without segments, all on the same
  * masks, together with random, uniform, attention and leave-one-out. Errors: ARGUMENT (fewer than 2 segments),
  * UNSUPPORTED (a model that cannot run the tokens again), ENGINE, MEMORY, CANCELLED. */
-HW_API hw_err hw_check_new(hw_check **out, hw_model *model, const hw_trace *trace, const hw_segments *segments,
-                           const hw_attribution *const *list, size_t n, const hw_check_params *params, hw_error *err);
+HW_API hw_err hw_check_new(hw_check **out, hw_model *model, const hw_trace *trace, const hw_check_subject *subject,
+                           const hw_check_params *params, hw_error *err);
 HW_API void hw_check_free(hw_check *check);
 HW_API size_t hw_check_count(const hw_check *check);
 /* the given methods first, then the baselines */
@@ -839,13 +845,18 @@ HW_API const bool *hw_check_mask(const hw_check *check, size_t i, double *logit)
  * index. */
 HW_API const char *hw_check_verdict(const hw_check *check);
 
+/* Segments of a prompt, and which of them are left out. */
+typedef struct hw_omission {
+    const hw_segments *segments;
+    const bool *without; /* [hw_segments_count()] */
+} hw_omission;
 /* Generates the completion again, greedily and with at most as many tokens, without some segments of the prompt:
  * without [hw_segments_count()] selects them. With a fixed completion, as in hw_check, a reasoned answer still follows
  * from its own reasoning; here the model also writes that reasoning again. *out [*n_bytes] has a terminator appended;
  * free(*out). Errors: ARGUMENT (segments of another run, nothing left), UNSUPPORTED (tokens without ids), ENGINE,
  * MEMORY, CANCELLED. */
-HW_API hw_err hw_run_rewrite(char **out, size_t *n_bytes, hw_model *model, const hw_run *run, const hw_segments *segments,
-                             const bool *without, hw_error *err);
+HW_API hw_err hw_run_rewrite(char **out, size_t *n_bytes, hw_model *model, const hw_run *run, hw_omission omission,
+                             hw_error *err);
 
 /* ------------------------------------------------------------------ citations: which passage supports which sentence
  *
@@ -932,14 +943,18 @@ typedef struct hw_confirm_params {
 } hw_confirm_params;
 HW_API hw_confirm_params hw_confirm_params_default(void);
 
+/* A citation, and the segments that it was made of. */
+typedef struct hw_cited {
+    const hw_citation *citation;
+    const hw_segments *passages, *answer;
+} hw_cited;
 /* Measures the first passages: the cost of leaving each out, in nats. Two passages whose absence costs less than log 2
  * each are also left out together; if both together cost more, each gets half of it, and they are reported as
  * stand-ins. The other passages are scaled by the ratio of cost and share of the measured ones, and get at most as much
  * as a measured one with the same share. Uses the trace's own model. Errors: ARGUMENT (segments that are not the cited
  * ones), UNSUPPORTED (tokens without ids), ENGINE, MEMORY, CANCELLED. Keeps no reference to its arguments. */
-HW_API hw_err hw_confirmation_new(hw_confirmation **out, hw_model *model, const hw_trace *trace, const hw_citation *citation,
-                                  const hw_segments *passages, const hw_segments *answer, const hw_confirm_params *params,
-                                  hw_error *err);
+HW_API hw_err hw_confirmation_new(hw_confirmation **out, hw_model *model, const hw_trace *trace, const hw_cited *cited,
+                                  const hw_confirm_params *params, hw_error *err);
 HW_API void hw_confirmation_free(hw_confirmation *c);
 /* Drop of the log probability of a part (hw_citation_n_parts(): of the whole answer), measured or scaled. */
 HW_API double hw_confirmation_drop(const hw_confirmation *c, size_t part, size_t passage);
@@ -987,8 +1002,8 @@ HW_API hw_err hw_file_probe(hw_file_kind *out, const char *path, hw_error *err);
 
 /* A run, its segments and filtered tokens, and attributions [n] of it (n may be 0). `passages`: segments of the prompt
  * named by the caller, or NULL. */
-HW_API hw_err hw_document_json(char **out, size_t *n_bytes, const hw_run *run, const hw_segments *passages,
-                               const hw_attribution *const *list, size_t n, hw_error *err);
+HW_API hw_err hw_document_json(char **out, const hw_run *run, const hw_segments *passages, const hw_attribution *const *list,
+                               size_t n, hw_error *err);
 /* An entry of its `attributions`, `run.tokens` and `run.model`. */
 HW_API hw_err hw_attribution_json(char **out, size_t *n_bytes, const hw_attribution *a, hw_error *err);
 HW_API hw_err hw_token_json(char **out, size_t *n_bytes, const hw_token *token, hw_error *err);

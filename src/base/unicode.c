@@ -45,7 +45,10 @@ int32_t hw__utf16_unit(const hw__utf16 *text, size_t byte) {
     int32_t low = 0, high = text->n; /* invariant: at[low] <= byte < at[high] */
     while (high - low > 1) {
         int32_t middle = low + (high - low) / 2;
-        *(text->at[middle] <= byte ? &low : &high) = middle;
+        if (text->at[middle] <= byte)
+            low = middle;
+        else
+            high = middle;
     }
     /* do not return the second half of a surrogate pair */
     return low > 0 && text->at[low - 1] == text->at[low] ? low - 1 : low;

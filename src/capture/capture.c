@@ -175,7 +175,8 @@ static hw_err decode(session *s, const int32_t *ids, size_t n, size_t first_logi
     hw__sink sink = s->trace ? hw__capture_sink(&s->capture) : (hw__sink){0};
     hw_err rc = hw__signal_batch_flush(&s->capture.pending, s->engine, s->n_done + n, err);
     if (rc == HW_OK)
-        rc = s->engine->ops->decode(s->engine, ids, n, s->n_done, first_logit, s->trace ? &sink : NULL, err);
+        rc = s->engine->ops->decode(s->engine, (hw__token_batch){ids, n, s->n_done, first_logit},
+                                     s->trace ? &sink : NULL, err);
     if (rc == HW_OK) rc = hw__capture_stream(&s->capture, err);
     if (rc != HW_OK) return rc;
     s->n_done += n;
@@ -376,7 +377,7 @@ static hw_err start_sequence(session *s, size_t total, hw_error *err) {
     const hw_trace *prefix = s->trace && ops->resume && !hw__explainer_can_consume(s->capture.explainer) ? s->params->prefix : NULL;
     size_t n = hw__prefix_shared(prefix, s->run, s->rows, s->prompt.ids, s->prompt.n, s->signals);
     if (n == 0) return ops->begin(s->engine, total, stop_decode, s, err);
-    hw_err rc = ops->resume(s->engine, &n, s->prompt.ids, n, total, stop_decode, s, err);
+    hw_err rc = ops->resume(s->engine, &n, &(hw__sequence){s->prompt.ids, n, total, stop_decode, s}, err);
     if (rc == HW_OK && n % HW__PREFIX_GROUP) {
         n -= n % HW__PREFIX_GROUP;
         rc = ops->rewind(s->engine, n, err);

@@ -143,14 +143,14 @@ void hw__contribution_linear(hw__dot_product *dot_products, size_t n, size_t n_d
         gather_heads(capacity->query, capacity->carried, n_directions, values);
     }
     for (size_t i = 0; i < n; i++) {
-        dot_products[i].with = (float)(dot_products[i].with * hw__row_scale(dot_products[i].row, values, n_embd));
+        dot_products[i].scale = (float)(dot_products[i].scale * hw__row_scale(dot_products[i].row, values, n_embd));
         memset(dot_products[i].out, 0, dot_products[i].row->n_keys * sizeof(float));
     }
     for (size_t first = 0; first < T; first += BLOCK) {
         size_t take = T - first < BLOCK ? T - first : BLOCK;
         multiply_block(&(meeting_list){dot_products, n, own ? n : n_directions, own}, values, first, capacity);
         for (size_t i = 0; i < n; i++)
-            scale(dot_products[i].out + first, columns_of(dot_products[i].row, first, take), dot_products[i].with);
+            scale(dot_products[i].out + first, columns_of(dot_products[i].row, first, take), dot_products[i].scale);
     }
 }
 

@@ -57,7 +57,7 @@ void hw__contribution_scratch_free(hw__contribution_scratch *capacity);
 typedef struct hw__dot_product {
     const hw__row *row;
     size_t direction; /* index into room.direction */
-    float with;       /* overwritten */
+    float scale;      /* overwritten */
     float *out;       /* [n_keys] */
 } hw__dot_product;
 

@@ -95,7 +95,7 @@ hw_err hw__against_take(hw__contrast *out, const hw__against *v, const hw_token 
         if (out->n) out->weights[0] = 1;
         return HW_OK;
     }
-    int n = hw__likeliest_others(out->ids, out->weights, HW__MAX_OTHERS, &out->own, engine->ops->logits(engine, row),
+    int n = hw__likeliest_others(out, HW__MAX_OTHERS, engine->ops->logits(engine, row),
                                  (size_t)engine->ops->describe(engine)->n_vocab, token->id);
     if (n < 0) return hw__fail(err, HW_ERR_ENGINE, "the model's logits for token %d are not numbers", token->id);
     out->n = (size_t)n;

@@ -26,7 +26,7 @@ typedef struct reader {
     const size_t *prompt_at;  /* [n_turns] position of each of them in the run's prompt */
     size_t n_turns, turn;     /* `turn`: the first one that does not end before the current position */
     size_t prompt_end;        /* position in the run's prompt after the bytes read */
-    hw_role around;           /* role of the tokens that the tokenizer adds around the text */
+    hw_role outside;          /* role of the tokens that the tokenizer adds around the text */
     bool special;
     unsigned flags;
     hw__control unread; /* the first control token in the caller's text that was tokenized as plain text; empty: none */
@@ -99,7 +99,7 @@ static hw_err add_tokens(reader *r, const hw__tokens *part, size_t begin, size_t
     if (rc == HW_OK && !around) hw__find_token_spans(list, part->n, r->text + begin, end - begin);
     for (size_t i = 0; rc == HW_OK && i < part->n; i++) {
         if (around) {
-            list[i].role = r->around;
+            list[i].role = r->outside;
             list[i].begin = list[i].end = r->prompt_end;
         } else {
             place(&list[i], r, begin + list[i].begin, begin + list[i].end);
@@ -201,7 +201,7 @@ static hw_err read_plain(hw_run *run, hw__tokens *ids, hw__engine *engine, const
     r.turns = &whole;
     r.prompt_at = &at;
     r.n_turns = 1;
-    r.around = HW_ROLE_SPECIAL;
+    r.outside = HW_ROLE_SPECIAL;
     r.special = p->special;
     rc = add_whole(&r, err);
     return rc == HW_OK ? remark_unread(&r, "prompt", err) : rc;
@@ -278,7 +278,7 @@ static hw_err read_written(reader *r, const hw__conversation *c, const hw__chat 
     r->turns = c->turns;
     r->n_turns = c->n_turns;
     r->prompt_at = prompt_at;
-    r->around = HW_ROLE_TEMPLATE;
+    r->outside = HW_ROLE_TEMPLATE;
     if (rc == HW_OK) rc = add_whole(r, err);
     if (rc == HW_OK) rc = remark_unread(r, "prompt", err);
     free(prompt_at);

@@ -464,9 +464,9 @@ typedef struct flush {
     hw__engine *engine;
     float *z; /* [n, D] directions of the chosen tokens, each once */
     size_t n_z;
-    size_t of[HW__MAX_BATCH_ROWS];       /* [n] index of the row's direction */
+    size_t direction[HW__MAX_BATCH_ROWS];       /* [n] index of the row's direction */
     hw__readout how[HW__MAX_BATCH_ROWS]; /* [n_z] */
-    float with[HW__MAX_BATCH_ROWS];      /* [n] 1 / rms of its final stream */
+    float scale[HW__MAX_BATCH_ROWS];      /* [n] 1 / rms of its final stream */
     bool chosen[HW__MAX_BATCH_ROWS]; /* [n] rows that chose a token: not those within the prompt, nor the run's last */
     share *shares;                 /* [L, n] */
 } flush;
@@ -505,14 +505,14 @@ static hw_err read_directions(flush *f, hw_error *err) {
         f->chosen[i] = of_interest(p, i) && p->first + i + 1 < p->trace->run->n_tokens;
         if (!f->chosen[i]) continue;
         size_t same = same_choice(f, i);
-        f->of[i] = same < i ? f->of[same] : f->n_z;
-        float *z = f->z + f->of[i] * p->n_embd;
-        hw__readout *how = &f->how[f->of[i]];
+        f->direction[i] = same < i ? f->direction[same] : f->n_z;
+        float *z = f->z + f->direction[i] * p->n_embd;
+        hw__readout *how = &f->how[f->direction[i]];
         hw_err rc = same < i ? HW_OK : read_direction(z, how, chosen_id(p, i), &p->contrasts[i], f->engine, err);
         if (rc != HW_OK) return rc;
         if (same == i) f->n_z++;
-        f->with[i] = (float)final_scale(p->final + i * p->n_embd, p->n_embd, how);
-        start_balance(&p->trace->signals.balance[signal_row(p, i)], p, i, z, f->with[i], how);
+        f->scale[i] = (float)final_scale(p->final + i * p->n_embd, p->n_embd, how);
+        start_balance(&p->trace->signals.balance[signal_row(p, i)], p, i, z, f->scale[i], how);
     }
     return HW_OK;
 }
@@ -539,7 +539,7 @@ static void add_shares(const flush *f) {
 }
 
 static void add_product(products *all, const hw__row *row, size_t direction, float with, float *out) {
-    all->list[all->n++] = (hw__dot_product){.row = row, .direction = direction, .with = with, .out = out};
+    all->list[all->n++] = (hw__dot_product){.row = row, .direction = direction, .scale = with, .out = out};
 }
 
 /* Lists the directions of the tokens that the rows chose, each once; a row's own projection direction follows it. */
@@ -549,9 +549,9 @@ static void list_products(products *all, const flush *f, const workspace *d, con
     all->n = all->n_directions = 0;
     for (size_t z = 0; z < f->n_z; z++) index[z] = SIZE_MAX;
     for (size_t i = of->begin; i < of->end; i++) {
-        if (!f->chosen[i] || index[f->of[i]] < SIZE_MAX) continue;
-        index[f->of[i]] = all->n_directions++;
-        memcpy(of->capacity->direction + index[f->of[i]] * p->n_embd, f->z + f->of[i] * p->n_embd, bytes);
+        if (!f->chosen[i] || index[f->direction[i]] < SIZE_MAX) continue;
+        index[f->direction[i]] = all->n_directions++;
+        memcpy(of->capacity->direction + index[f->direction[i]] * p->n_embd, f->z + f->direction[i] * p->n_embd, bytes);
     }
     for (size_t i = of->begin; i < of->end; i++) {
         float *projection = place(p, d, HW_SIGNAL_PROJECTION, of->source, i);
@@ -561,7 +561,7 @@ static void list_products(products *all, const flush *f, const workspace *d, con
             add_product(all, &of->rows[i], all->n_directions++, 1, projection);
         }
         if (f->chosen[i])
-            add_product(all, &of->rows[i], index[f->of[i]], (float)(f->with[i] * of->values->reach),
+            add_product(all, &of->rows[i], index[f->direction[i]], (float)(f->scale[i] * of->values->reach),
                         target_row(p, d, HW_SIGNAL_LOGIT, of->source, i));
     }
 }
@@ -576,8 +576,8 @@ static void multiply(const flush *f, const workspace *d, const source_rows *of) 
         if (projection) projection[of->rows[i].n_keys - 1] += (float)all.own[i];
         if (f->chosen[i])
             f->shares[of->source * p->n + i] =
-                share_of(target_row(p, d, HW_SIGNAL_LOGIT, of->source, i), &of->rows[i], f->z + f->of[i] * p->n_embd,
-                         f->with[i] * of->values->reach, p->trace->run->n_prompt, p->n_embd);
+                share_of(target_row(p, d, HW_SIGNAL_LOGIT, of->source, i), &of->rows[i], f->z + f->direction[i] * p->n_embd,
+                         f->scale[i] * of->values->reach, p->trace->run->n_prompt, p->n_embd);
     }
 }
 

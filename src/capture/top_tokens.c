@@ -121,8 +121,7 @@ hw_err hw__top_tokens_read(hw__top_tokens *c, hw_token *token, hw__engine *engin
     return HW_OK;
 }
 
-int hw__likeliest_others(int32_t *ids, double *probabilities, int n_max, double *others, const float *logits, size_t n,
-                         int32_t id) {
+int hw__likeliest_others(hw__contrast *out, int n_max, const float *logits, size_t n, int32_t id) {
     float values[HW__MAX_OTHERS + 1];
     int32_t best[HW__MAX_OTHERS + 1];
     int found = find_best(best, values, n_max + 1, logits, n), kept = 0;
@@ -134,10 +133,10 @@ int hw__likeliest_others(int32_t *ids, double *probabilities, int n_max, double 
     if (!(norm > 0)) return -1; /* NaN */
     for (int i = 0; i < found && kept < n_max; i++) {
         if (best[i] == id) continue;
-        ids[kept] = best[i];
-        probabilities[kept++] = exp((double)values[i] - values[0]) / norm;
+        out->ids[kept] = best[i];
+        out->weights[kept++] = exp((double)values[i] - values[0]) / norm;
     }
-    *others = rest / norm;
+    out->own = rest / norm;
     return kept;
 }
 

@@ -40,11 +40,10 @@ typedef struct hw__contrast {
 
 enum { HW__MAX_OTHERS = 256 };
 
-/* The `n_max` (at most HW__MAX_OTHERS) likeliest tokens but `id` of logits [n], falling, with their probabilities; others <-
- * that of all tokens but `id`, exact where it is far below 1's rounding. Returns how many, or -1 where a logit is NaN or all
+/* The `n_max` (at most HW__MAX_OTHERS) likeliest tokens but `id` of logits [n] into out->ids, descending, with their
+ * probabilities as out->weights; out->own <- that of all tokens but `id`, exact where it is far below 1's rounding. Returns how many, or -1 where a logit is NaN or all
  * are -inf. */
-int hw__likeliest_others(int32_t *ids, double *probabilities, int n_max, double *others, const float *logits, size_t n,
-                         int32_t id);
+int hw__likeliest_others(hw__contrast *out, int n_max, const float *logits, size_t n, int32_t id);
 
 /* The logit of `id` so compared, from row `row` of the last decode, which must have logits. */
 double hw__contrasted_logit(hw__engine *engine, size_t row, int32_t id, const hw__contrast *c);

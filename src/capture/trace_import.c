@@ -39,7 +39,7 @@ static hw_err replay(hw_trace *trace, hw__engine *engine, hw_error *err) {
     hw__capture capture = {.trace = trace, .sinks = trace->run->model.has_sinks};
     hw__sink sink = hw__capture_sink(&capture);
     hw_err rc = engine->ops->begin(engine, n_tokens, NULL, NULL, err);
-    return rc == HW_OK ? engine->ops->decode(engine, NULL, n_tokens, 0, n_tokens, &sink, err) : rc;
+    return rc == HW_OK ? engine->ops->decode(engine, (hw__token_batch){NULL, n_tokens, 0, n_tokens}, &sink, err) : rc;
 }
 
 hw_err hw_trace_import(hw_trace **out, const char *path, hw_fuse fuse, hw_error *err) {

@@ -16,7 +16,10 @@ static void sum_columns(hw_attribution *to, const hw_attribution *from, size_t i
     memset(sum, 0, to->n_columns * sizeof *sum);
     for (size_t k = 0; k < from->n_columns; k++) {
         double value = from->values[(i * from->n_columns + k) * from->n_layers + l];
-        *(to->groups[k] >= 0 ? &sum[to->groups[k]] : &outside) += value;
+        if (to->groups[k] >= 0)
+            sum[to->groups[k]] += value;
+        else
+            outside += value;
     }
     for (size_t g = 0; g < to->n_columns; g++) to->values[(i * to->n_columns + g) * to->n_layers + l] = (float)sum[g];
     to->outside[i * to->n_layers + l] = (float)outside;

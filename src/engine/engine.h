@@ -165,6 +165,21 @@ typedef struct hw__extent {
     size_t kept, prompt, given, all;
 } hw__extent;
 
+/* Tokens that are decoded together, the first at position `at`. */
+typedef struct hw__token_batch {
+    const int32_t *ids; /* [n] */
+    size_t n, at;
+    size_t first_logit; /* rows from here on have logits; n: none has */
+} hw__token_batch;
+
+/* A sequence that begins with ids [n] and becomes n_tokens long. */
+typedef struct hw__sequence {
+    const int32_t *ids;
+    size_t n, n_tokens;
+    hw_stop_fn stop; /* may be NULL */
+    void *stop_ctx;
+} hw__sequence;
+
 typedef struct hw__engine_ops {
     const hw_model_info *(*describe)(const hw__engine *e);
     /* Tokenizes [n] bytes without parsing control tokens; the caller frees out->ids. */
@@ -184,8 +199,7 @@ typedef struct hw__engine_ops {
     size_t (*chunk)(const hw__engine *e);
     /* Appends ids [n] at position `at` (the number decoded so far). Logits are kept for rows first_logit..n-1,
      * at most HW__MAX_LOGITS of them; first_logit == n keeps none. */
-    hw_err (*decode)(hw__engine *e, const int32_t *ids, size_t n, size_t at, size_t first_logit, const hw__sink *sink,
-                     hw_error *err);
+    hw_err (*decode)(hw__engine *e, hw__token_batch batch, const hw__sink *sink, hw_error *err);
     /* [V] logits of row `i` of the last decode, first_logit <= i < n; NULL if not kept. */
     const float *(*logits)(hw__engine *e, size_t i);
     /* Samples a token from the logits of row `i` of the last decode. `step` 0 restarts the random generator. */
@@ -200,8 +214,7 @@ typedef struct hw__engine_ops {
     /* The remaining functions are for engines with a cache; NULL in others. */
     /* begin() for a sequence that starts with ids [n], of which the first *kept stay decoded: the common prefix with
      * the previous sequence. Errors: as begin(). */
-    hw_err (*resume)(hw__engine *e, size_t *kept, const int32_t *ids, size_t n, size_t n_tokens, hw_stop_fn stop,
-                     void *stop_ctx, hw_error *err);
+    hw_err (*resume)(hw__engine *e, size_t *kept, const hw__sequence *sequence, hw_error *err);
     /* Saves the cache of ids [n], which must be the whole sequence, as bytes for restore(). UNSUPPORTED if the cache
      * has a form that cannot be saved. */
     hw_err (*save)(hw__engine *e, hw__cache *out, const int32_t *ids, size_t n, hw_error *err);

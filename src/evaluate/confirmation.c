@@ -171,11 +171,12 @@ static hw_err allocate(hw_confirmation *c, const hw_citation *citation, hw_error
     return HW_OK;
 }
 
-hw_err hw_confirmation_new(hw_confirmation **out, hw_model *model, const hw_trace *trace, const hw_citation *citation,
-                           const hw_segments *passages, const hw_segments *answer, const hw_confirm_params *params,
-                           hw_error *err) {
-    if (!model || !trace || !citation || !passages || !answer)
+hw_err hw_confirmation_new(hw_confirmation **out, hw_model *model, const hw_trace *trace, const hw_cited *cited,
+                           const hw_confirm_params *params, hw_error *err) {
+    if (!model || !trace || !cited || !cited->citation || !cited->passages || !cited->answer)
         return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model, a trace, a citation and its segments are needed");
+    const hw_citation *citation = cited->citation;
+    const hw_segments *passages = cited->passages, *answer = cited->answer;
     confirming w = {.citation = citation, .parts = answer->groups, .n_tokens = answer->n_tokens};
     hw__masked_pass *rerun = NULL;
     w.p = params ? *params : hw_confirm_params_default();

@@ -417,10 +417,13 @@ static void clear(work *w) {
     hw__masked_pass_free(w->rerun);
 }
 
-hw_err hw_check_new(hw_check **out, hw_model *model, const hw_trace *trace, const hw_segments *segments,
-                    const hw_attribution *const *list, size_t n, const hw_check_params *params, hw_error *err) {
-    if (!model || !trace || !segments || (n > 0 && !list))
+hw_err hw_check_new(hw_check **out, hw_model *model, const hw_trace *trace, const hw_check_subject *judged,
+                    const hw_check_params *params, hw_error *err) {
+    if (!model || !trace || !judged || !judged->segments || (judged->n > 0 && !judged->list))
         return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model, a trace, segments and attributions are needed");
+    const hw_segments *segments = judged->segments;
+    const hw_attribution *const *list = judged->list;
+    size_t n = judged->n;
     hw_check_params defaults = hw_check_params_default();
     work w = {.p = params ? params : &defaults, .trace = trace};
     hw_err rc = check_request(&w, segments, list, n, err);

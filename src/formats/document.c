@@ -230,8 +230,8 @@ static hw_err attributions_to_json(json_t **out, const hw_run *run, const hw_att
     return HW_OK;
 }
 
-hw_err hw_document_json(char **out, size_t *n_bytes, const hw_run *run, const hw_segments *passages,
-                        const hw_attribution *const *list, size_t n, hw_error *err) {
+hw_err hw_document_json(char **out, const hw_run *run, const hw_segments *passages, const hw_attribution *const *list,
+                        size_t n, hw_error *err) {
     if (!run || (n > 0 && !list))
         return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a run and attributions of it are needed");
     json_t *json = json_object(), *part = NULL;
@@ -239,7 +239,7 @@ hw_err hw_document_json(char **out, size_t *n_bytes, const hw_run *run, const hw
     if (rc == HW_OK) rc = put(segments_to_json(&part, run, passages, err), json, "segments", &part, err);
     if (rc == HW_OK) rc = put(filters_to_json(&part, run, err), json, "filters", &part, err);
     if (rc == HW_OK) rc = put(attributions_to_json(&part, run, list, n, err), json, "attributions", &part, err);
-    if (rc == HW_OK) return to_text(out, n_bytes, json, err);
+    if (rc == HW_OK) return to_text(out, NULL, json, err);
     json_decref(json);
     return rc;
 }

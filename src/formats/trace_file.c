@@ -298,7 +298,11 @@ static double sum_row(const float *row, size_t n, size_t *wrong) {
 }
 
 /* `off`: accepted distance of the sum from 1. */
-static hw_err check_row(const float *row, size_t n, size_t layer, size_t q, bool sinks, double off, hw_error *err) {
+static hw_err check_row(const hw_trace *trace, size_t layer, size_t q, hw_error *err) {
+    size_t n;
+    const float *row = hw__trace_row(trace, layer, q, &n);
+    bool sinks = trace->run->model.has_sinks;
+    double off = HW_ROW_TOLERANCE + trace->rounding;
     size_t wrong;
     double sum = sum_row(row, n, &wrong);
     for (size_t k = 0; wrong && k < n; k++)
@@ -323,11 +327,7 @@ static hw_err read_layer(void *ctx, size_t l, hw_error *err) {
     const hw_run *run = trace->run;
     size_t layer_size = from->tensor->n / trace->n_layers;
     hw_err rc = hw__safetensors_floats(from->file, trace->rows[l], from->tensor, l * layer_size, layer_size, err);
-    for (size_t q = trace->rows_from; rc == HW_OK && q < run->n_tokens; q++) {
-        size_t n;
-        const float *row = hw__trace_row(trace, l, q, &n);
-        rc = check_row(row, n, l, q, run->model.has_sinks, HW_ROW_TOLERANCE + trace->rounding, err);
-    }
+    for (size_t q = trace->rows_from; rc == HW_OK && q < run->n_tokens; q++) rc = check_row(trace, l, q, err);
     return rc;
 }
 

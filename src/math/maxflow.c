@@ -13,12 +13,12 @@
 #include <string.h>
 
 typedef struct pipe {
-    size_t from, to;
+    size_t tail, head;
     double capacity;
 } pipe_of;
 
 typedef struct arc {
-    size_t to, back; /* target node, and the reverse arc */
+    size_t head, back; /* target node, and the reverse arc */
     double capacity, left;
 } arc;
 
@@ -71,16 +71,16 @@ void hw__pipes_add(hw__pipes *p, size_t from, size_t to, double capacity) {
 
 static void sort_arcs(hw__pipes *p) {
     for (size_t i = 0; i < p->n_pipes; i++) {
-        p->first[p->pipes[i].from + 1]++;
-        p->first[p->pipes[i].to + 1]++;
+        p->first[p->pipes[i].tail + 1]++;
+        p->first[p->pipes[i].head + 1]++;
     }
     for (size_t v = 0; v < p->n_nodes; v++) p->first[v + 1] += p->first[v];
     memcpy(p->next, p->first, p->n_nodes * sizeof *p->next);
     for (size_t i = 0; i < p->n_pipes; i++) {
         const pipe_of *pipe = &p->pipes[i];
-        size_t forth = p->next[pipe->from]++, back = p->next[pipe->to]++;
-        p->arcs[forth] = (arc){.to = pipe->to, .back = back, .capacity = pipe->capacity};
-        p->arcs[back] = (arc){.to = pipe->from, .back = forth};
+        size_t forth = p->next[pipe->tail]++, back = p->next[pipe->head]++;
+        p->arcs[forth] = (arc){.head = pipe->head, .back = back, .capacity = pipe->capacity};
+        p->arcs[back] = (arc){.head = pipe->tail, .back = forth};
     }
     p->sorted = true;
 }
@@ -94,7 +94,7 @@ static bool find_ways(hw__pipes *p, size_t from, size_t to) {
     while (head < tail) {
         size_t v = p->queue[head++];
         for (size_t a = p->first[v]; a < p->first[v + 1]; a++) {
-            size_t u = p->arcs[a].to;
+            size_t u = p->arcs[a].head;
             if (!(p->arcs[a].left > 0) || p->level[u] != UNSEEN) continue;
             p->level[u] = p->level[v] + 1;
             if (u == to) return true;
@@ -111,8 +111,8 @@ static double fill(hw__pipes *p, size_t v, size_t to, double limit) {
     if (v == to) return limit;
     for (; p->next[v] < p->first[v + 1]; p->next[v]++) {
         arc *a = &p->arcs[p->next[v]];
-        if (!(a->left > 0) || p->level[a->to] != p->level[v] + 1) continue;
-        double pushed = fill(p, a->to, to, fmin(limit - sent, a->left));
+        if (!(a->left > 0) || p->level[a->head] != p->level[v] + 1) continue;
+        double pushed = fill(p, a->head, to, fmin(limit - sent, a->left));
         a->left -= pushed;
         p->arcs[a->back].left += pushed;
         sent += pushed;

@@ -63,6 +63,12 @@ static const float *key_of(const hw__recurrent *r, size_t token, size_t head_k) 
     return r->k + (token * r->n_heads_k + head_k) * r->key_size;
 }
 
+/* Rows first .. first + n - 1, to be written. */
+typedef struct range {
+    float *out;
+    size_t stride, first, n;
+} range;
+
 /*
  * Steps of a delta net that are taken at once, from token `top` back. With U = u before them and F[m,i] what steps
  * m .. i - 1 keep,
@@ -74,7 +80,7 @@ static const float *key_of(const hw__recurrent *r, size_t token, size_t head_k) 
 enum { STEPS = 4, FEW = 8 };
 typedef struct steps {
     size_t n, S;
-    double *in;  /* [STEPS, S] F[0,i] k_i */
+    double *keys; /* [STEPS, S] F[0,i] k_i */
     double *out; /* [STEPS, S] F[m,n] k_m */
     double *end; /* [S] F[0,n], and S more as scratch */
     double met[STEPS][STEPS], write[STEPS];
@@ -99,7 +105,7 @@ HW__SIMD static void make_steps(steps *s, const hw__recurrent *r, size_t h, size
     for (size_t c = 0; c < S; c++) s->end[c] = 1;
     for (size_t i = 0; i < n; i++) {
         const float *k = key_of(r, top - i, head_k);
-        double *in = s->in + i * S;
+        double *in = s->keys + i * S;
         s->write[i] = r->write[h * r->n_tokens + top - i];
         to_double(in, k, S);
         to_double(s->out + i * S, k, S);
@@ -170,7 +176,7 @@ HW__INLINE void leave(double *restrict u, double *restrict v, const double a[STE
 
 /* One step alone: where few rows would share what several steps are made of. */
 HW__SIMD static void take_step(float *row, double *restrict u, const steps *s) {
-    double a = s->write[0] * dot(s->in, u, s->S);
+    double a = s->write[0] * dot(s->keys, u, s->S);
     lanes x, y, z;
     size_t c = 0;
     for (; c + LANES <= s->S; c += LANES) {
@@ -201,16 +207,15 @@ HW__INLINE void solve(float *row, double a[STEPS], const steps *s) {
 /* Takes the steps for two rows, which share what is loaded. */
 HW__SIMD static void take_steps(float *row_u, float *row_v, double *u, double *v, const steps *s) {
     double a[STEPS], b[STEPS];
-    meet(a, b, s->in, u, v, s->S);
+    meet(a, b, s->keys, u, v, s->S);
     solve(row_u, a, s);
     solve(row_v, b, s);
     leave(u, v, a, b, s);
 }
 
 /* Rows of head h of a delta net: all go back through the tokens together. u: [n_rows + 1, S]. */
-static void delta_head(float *out, size_t stride, const hw__recurrent *r, size_t h, size_t first, size_t n_rows,
-                       double *u, steps *s) {
-    size_t S = r->key_size, next = r->n_heads * stride;
+static void delta_head(range rows, const hw__recurrent *r, size_t h, double *u, steps *s) {
+    size_t first = rows.first, n_rows = rows.n, S = r->key_size, next = r->n_heads * rows.stride;
     float unused[STEPS];
     for (size_t i = 0; i < n_rows; i++) to_double(u + i * S, query_of(r, first + i, h % r->n_heads_k), S);
     for (size_t top = first + n_rows; top > 0;) {
@@ -218,7 +223,7 @@ static void delta_head(float *out, size_t stride, const hw__recurrent *r, size_t
         size_t n = alone ? 1 : top < STEPS ? top : STEPS;
         top -= n;
         make_steps(s, r, h, top + n - 1, n);
-        float *row = out + h * stride + top + n - 1;
+        float *row = rows.out + h * rows.stride + top + n - 1;
         for (size_t i = top > first ? top - first : 0; alone && i < n_rows; i++)
             take_step(row + i * next, u + i * S, s);
         for (size_t i = 0; !alone && i < n_rows; i += 2)
@@ -232,10 +237,10 @@ static bool delta_rows(float *out, size_t stride, const hw__recurrent *r, size_t
     double *u = hw__alloc(n_rows + 1 + 2 * STEPS + 2, S * sizeof *u);
     steps s = {.S = S};
     if (!u) return false;
-    s.in = u + (n_rows + 1) * S; /* behind a row for the last one of an odd number */
-    s.out = s.in + STEPS * S;
+    s.keys = u + (n_rows + 1) * S; /* behind a row for the last one of an odd number */
+    s.out = s.keys + STEPS * S;
     s.end = s.out + STEPS * S;
-    for (size_t h = 0; h < r->n_heads; h++) delta_head(out, stride, r, h, first, n_rows, u, &s);
+    for (size_t h = 0; h < r->n_heads; h++) delta_head((range){out, stride, first, n_rows}, r, h, u, &s);
     free(u);
     return true;
 }
@@ -278,8 +283,9 @@ bool hw__recurrent_rows(float *out, size_t stride, const hw__recurrent *r, size_
 /* ------------------------------------------------------------------ kinds with rows by channel */
 
 /* Channel c of a scan: all rows go back together, since exponentials are dear. u: [n_rows + 1, S]. */
-static void scan_channel(float *out, size_t stride, const hw__recurrent *r, const float *v, size_t c, size_t first,
-                         size_t n_rows, double *u) {
+static void scan_channel(range rows, const hw__recurrent *r, const float *v, size_t c, double *u) {
+    size_t stride = rows.stride, first = rows.first, n_rows = rows.n;
+    float *out = rows.out;
     size_t S = r->key_size, T = r->n_tokens;
     double *keep = u + n_rows * S;
     for (size_t i = 0; i < n_rows; i++) to_double(u + i * S, query_of(r, first + i, 0), S);
@@ -298,12 +304,11 @@ static void scan_channel(float *out, size_t stride, const hw__recurrent *r, cons
     }
 }
 
-static void tap_channel(float *out, size_t stride, const hw__recurrent *r, const float *v, size_t c, size_t first,
-                        size_t n_rows) {
+static void tap_channel(range rows, const hw__recurrent *r, const float *v, size_t c) {
     size_t S = r->key_size, T = r->n_tokens;
-    for (size_t i = 0; i < n_rows; i++) {
-        float *row = out + (i * r->n_heads + c) * stride;
-        size_t t = first + i;
+    for (size_t i = 0; i < rows.n; i++) {
+        float *row = rows.out + (i * r->n_heads + c) * rows.stride;
+        size_t t = rows.first + i;
         memset(row, 0, (t + 1) * sizeof *row);
         for (size_t back = 0; back < S && back <= t; back++)
             row[t - back] = (float)((double)r->taps[c * S + S - 1 - back] * v[c * T + t - back]);
@@ -313,12 +318,13 @@ static void tap_channel(float *out, size_t stride, const hw__recurrent *r, const
 bool hw__recurrent_values(float *out, size_t stride, const hw__recurrent *r, const float *v, size_t first,
                           size_t n_rows) {
     double *u = hw__alloc(n_rows + 1, r->key_size * sizeof *u);
+    const range rows = {out, stride, first, n_rows};
     if (!u) return false;
     for (size_t c = 0; c < r->n_heads; c++) {
         if (r->kind == HW__RECURRENCE_TAPS) {
-            tap_channel(out, stride, r, v, c, first, n_rows);
+            tap_channel(rows, r, v, c);
         } else {
-            scan_channel(out, stride, r, v, c, first, n_rows, u);
+            scan_channel(rows, r, v, c, u);
         }
     }
     free(u);

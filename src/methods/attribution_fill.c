@@ -26,7 +26,10 @@ void hw__method_put(hw_attribution *a, size_t i, size_t l, const double *of, siz
     memset(sum, 0, a->n_columns * sizeof *sum);
     for (size_t t = 0; t < n; t++) {
         ptrdiff_t column = hw__column(&a->params, a->run, t);
-        *(column >= 0 ? &sum[column] : &outside) += of[t];
+        if (column >= 0)
+            sum[column] += of[t];
+        else
+            outside += of[t];
     }
     float *to = a->values + i * a->n_columns * a->n_layers + l;
     for (size_t k = 0; k < a->n_columns; k++) to[k * a->n_layers] = (float)sum[k];

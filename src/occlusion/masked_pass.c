@@ -134,7 +134,7 @@ static hw_err decode_chunk(hw__masked_pass *r, size_t kept, double *logprob, hw_
     size_t first = at + 1 < kept ? kept - 1 - at : 0; /* first row of this chunk that predicts a completion token */
     if (n_take > first + HW__MAX_LOGITS) n_take = first + HW__MAX_LOGITS;
     if (first > n_take) first = n_take;
-    hw_err rc = r->engine->ops->decode(r->engine, r->next + at, n_take, at, first, NULL, err);
+    hw_err rc = r->engine->ops->decode(r->engine, (hw__token_batch){r->next + at, n_take, at, first}, NULL, err);
     if (rc != HW_OK) return rc;
     memcpy(r->done + at, r->next + at, n_take * sizeof *r->done);
     r->n_done += n_take;
@@ -177,7 +177,7 @@ static hw_err decode_rest(hw__masked_pass *r, size_t *row, hw_error *err) {
         size_t at = r->n_done, n_take = r->n_next - at < chunk ? r->n_next - at : chunk;
         if (r->stop && r->stop(r->stop_ctx))
             return hw__fail(err, HW_ERR_CANCELLED, "stopped while it was written again");
-        hw_err rc = r->engine->ops->decode(r->engine, r->next + at, n_take, at, n_take - 1, NULL, err);
+        hw_err rc = r->engine->ops->decode(r->engine, (hw__token_batch){r->next + at, n_take, at, n_take - 1}, NULL, err);
         if (rc != HW_OK) return rc;
         memcpy(r->done + at, r->next + at, n_take * sizeof *r->done);
         r->n_done += n_take;

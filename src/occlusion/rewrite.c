@@ -33,8 +33,10 @@ static hw_err to_text(char **out, size_t *n_bytes, hw_model *model, const int32_
     return HW_OK;
 }
 
-hw_err hw_run_rewrite(char **out, size_t *n_bytes, hw_model *model, const hw_run *run, const hw_segments *segments,
-                      const bool *without, hw_error *err) {
+hw_err hw_run_rewrite(char **out, size_t *n_bytes, hw_model *model, const hw_run *run, hw_omission omission,
+                      hw_error *err) {
+    const hw_segments *segments = omission.segments;
+    const bool *without = omission.without;
     size_t m = run->n_prompt, n = hw_run_n_completion(run), written = 0;
     if (segments->n_tokens != m)
         return hw__fail(err, HW_ERR_ARGUMENT, "segments of %zu tokens, the prompt has %zu: cut the prompt of this run",

@@ -134,7 +134,7 @@ static double above_the_expected(hw_model *model, const hw_run *run, double *res
     assert_true(m <= 64);
     for (size_t i = 0; i < m; i++) ids[i] = run->tokens[i].id;
     assert_int_equal(e->ops->begin(e, m, NULL, NULL, NULL), HW_OK);
-    assert_int_equal(e->ops->decode(e, ids, m, 0, m - 1, NULL, NULL), HW_OK);
+    assert_int_equal(e->ops->decode(e, (hw__token_batch){ids, m, 0, m - 1}, NULL, NULL), HW_OK);
     const float *logits = e->ops->logits(e, m - 1);
     candidate *all = hw__alloc(n, sizeof *all);
     double norm = 0, mean = 0, expected = 0;

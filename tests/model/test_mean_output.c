@@ -31,7 +31,7 @@ static double off_by(const float *mean, const hw__gguf *file, const hw__gguf_mat
     assert_non_null(row);
     assert_non_null(sum);
     for (size_t r = 0; r < of->n_rows; r++) {
-        assert_int_equal(hw__gguf_rows(file, row, of->name, r, 1, of->width, NULL), HW_OK);
+        assert_int_equal(hw__gguf_rows(file, row, (hw__gguf_part){of->name, r, 1, of->width}, NULL), HW_OK);
         for (size_t d = 0; d < of->width; d++) sum[d] += row[d];
     }
     for (size_t d = 0; d < of->width; d++) {

@@ -698,7 +698,7 @@ static void stream_before_attention_is_what_enters_the_block(void **state) {
         hw__sink sink = {
             .rows = note_rows, .stream = note_stream, .final = note_final, .origin = note_origin, .ctx = &seen};
         assert_int_equal(e->ops->begin(e, 8, NULL, NULL, &err), HW_OK);
-        assert_int_equal(e->ops->decode(e, ids, 4, 0, 3, &sink, &err), HW_OK);
+        assert_int_equal(e->ops->decode(e, (hw__token_batch){ids, 4, 0, 3}, &sink, &err), HW_OK);
         assert_int_equal(seen.n_before, 4);
         assert_int_equal(seen.n_origin, 4);
         if (memcmp(seen.before, seen.origin, sizeof(float) * 4 * 32) != 0) fail_msg("%s", names[i]);

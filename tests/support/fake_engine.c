@@ -235,8 +235,11 @@ static hw_err rewind_to(hw__engine *base, size_t n_tokens, hw_error *err) {
     return HW_OK;
 }
 
-static hw_err resume(hw__engine *base, size_t *kept, const int32_t *ids, size_t n, size_t n_tokens, hw_stop_fn stop,
-                     void *stop_ctx, hw_error *err) {
+static hw_err resume(hw__engine *base, size_t *kept, const hw__sequence *sequence, hw_error *err) {
+    const int32_t *ids = sequence->ids;
+    size_t n = sequence->n, n_tokens = sequence->n_tokens;
+    hw_stop_fn stop = sequence->stop;
+    void *stop_ctx = sequence->stop_ctx;
     fake_engine *e = (fake_engine *)base;
     size_t shared = 0, n_old = e->n_ids;
     int32_t *old = e->ids;
@@ -319,8 +322,9 @@ static void keep_logits(fake_engine *e) {
     }
 }
 
-static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, size_t first_logit,
-                     const hw__sink *sink, hw_error *err) {
+static hw_err decode(hw__engine *base, hw__token_batch batch, const hw__sink *sink, hw_error *err) {
+    const int32_t *ids = batch.ids;
+    size_t n = batch.n, at = batch.at, first_logit = batch.first_logit;
     fake_engine *e = (fake_engine *)base;
     hw_err rc = check_decode(e, ids, n, at, first_logit, err);
     if (rc != HW_OK) return rc;

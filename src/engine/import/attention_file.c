@@ -43,6 +43,10 @@ typedef struct import_engine {
 
 static import_engine *self(hw__engine *e) { return (import_engine *)e; }
 
+typedef struct row_place {
+    size_t layer, head, q;
+} row_place;
+
 /* ------------------------------------------------------------------ checks at opening */
 
 /* Results of checking every weight. */
@@ -55,7 +59,8 @@ typedef struct findings {
     float weight;
 } findings;
 
-static hw_err check_row(findings *f, const float *row, size_t n, size_t layer, size_t head, size_t q, hw_error *err) {
+static hw_err check_row(findings *f, const float *row, size_t n, row_place at, hw_error *err) {
+    size_t layer = at.layer, head = at.head, q = at.q;
     double sum = 0;
     for (size_t k = 0; k < n; k++) {
         if (!(row[k] >= 0) || isinf(row[k]))
@@ -112,7 +117,7 @@ static hw_err check_weights(import_engine *e, findings *f, hw_error *err) {
     for (size_t l = 0; l < e->n_layers; l++) {
         hw_err rc = read_layer(e, l, err);
         for (size_t i = 0; rc == HW_OK && i < e->n_heads * n; i++)
-            rc = check_row(f, e->layer + i * n, n, l, i / n, i % n, err);
+            rc = check_row(f, e->layer + i * n, n, (row_place){l, i / n, i % n}, err);
         if (rc != HW_OK) return rc;
     }
     return HW_OK;
@@ -271,9 +276,8 @@ static hw_err begin(hw__engine *base, size_t n_tokens, hw_stop_fn stop, void *st
 static size_t chunk(const hw__engine *e) { return ((const import_engine *)e)->n_tokens; }
 
 /* Replays all T rows at once; ids are ignored and may be NULL. */
-static hw_err decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, size_t first_logit,
-                     const hw__sink *sink, hw_error *err) {
-    (void)ids, (void)first_logit;
+static hw_err decode(hw__engine *base, hw__token_batch batch, const hw__sink *sink, hw_error *err) {
+    size_t n = batch.n, at = batch.at;
     import_engine *e = self(base);
     if (n != e->n_tokens || at != 0 || e->n_done != 0)
         return hw__fail(err, HW_ERR_ARGUMENT,

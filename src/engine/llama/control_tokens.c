@@ -28,9 +28,9 @@ static void keep(hw__control_tokens *list, entry *entries, size_t n) {
     qsort(entries, n, sizeof *entries, compare);
     for (size_t i = 0; i < n; i++) {
         list->ids[i] = entries[i].id;
-        list->from[(unsigned char)entries[i].text[0] + 1]++;
+        list->first[(unsigned char)entries[i].text[0] + 1]++;
     }
-    for (size_t b = 0; b < 256; b++) list->from[b + 1] += list->from[b];
+    for (size_t b = 0; b < 256; b++) list->first[b + 1] += list->first[b];
     list->n = n;
     list->read = true;
 }
@@ -61,7 +61,7 @@ static hw_err read_list(hw__control_tokens *list, const struct llama_vocab *voca
 static int32_t token_at(const hw__control_tokens *list, const struct llama_vocab *vocab, hw__control_text text,
                         size_t at) {
     unsigned char byte = (unsigned char)text.bytes[at];
-    for (size_t i = list->from[byte]; i < list->from[byte + 1]; i++) {
+    for (size_t i = list->first[byte]; i < list->first[byte + 1]; i++) {
         const char *name = llama_vocab_get_text(vocab, list->ids[i]);
         size_t n = strlen(name);
         if (n <= text.n - at && memcmp(text.bytes + at, name, n) == 0) return list->ids[i];
@@ -74,7 +74,7 @@ hw_err hw__control_tokens_find(hw__control *out, hw__control_tokens *list, const
     hw_err rc = list->read ? HW_OK : read_list(list, vocab, err);
     if (rc != HW_OK) return rc;
     *out = (hw__control){0};
-    for (size_t at = text.from; at < text.n; at++) {
+    for (size_t at = text.begin; at < text.n; at++) {
         int32_t id = token_at(list, vocab, text, at);
         if (id < 0) continue;
         enum llama_token_attr attr = llama_vocab_get_attr(vocab, id);

@@ -56,8 +56,9 @@ static hw_err drop_context(hw__llama_engine *e, hw_err rc) {
     return rc;
 }
 
-hw_err hw__llama_decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, size_t first_logit,
-                        const hw__sink *sink, hw_error *err) {
+hw_err hw__llama_decode(hw__engine *base, hw__token_batch batch, const hw__sink *sink, hw_error *err) {
+    const int32_t *ids = batch.ids;
+    size_t n = batch.n, at = batch.at, first_logit = batch.first_logit;
     hw__llama_engine *e = (hw__llama_engine *)base;
     hw_err rc = check_decode(e, ids, n, at, first_logit, err);
     if (rc != HW_OK) return rc;

@@ -120,8 +120,9 @@ static struct ggml_tensor *mean_of_heads(struct ggml_context *ctx, struct ggml_t
 }
 
 /* Computes the mean on the device and copies it. */
-static hw_err fetch_mean(hw__device_read *fetch, hw__heads *out, const struct ggml_tensor *t, place *p, size_t first,
-                         size_t count, hw_error *err) {
+static hw_err fetch_mean(hw__device_read *fetch, hw__heads *out, const struct ggml_tensor *t, place *p, hw__row_range rows,
+                         hw_error *err) {
+    size_t count = rows.count;
     size_t n_tensors = 2 * (size_t)t->ne[2] + 1; /* the alias, a view per head, sums, the scaled one */
     struct ggml_init_params params = {.mem_size = ggml_tensor_overhead() * n_tensors + ggml_graph_overhead(),
                                       .no_alloc = true};
@@ -133,7 +134,7 @@ static hw_err fetch_mean(hw__device_read *fetch, hw__heads *out, const struct gg
         goto done;
     }
     struct ggml_cgraph *graph = ggml_new_graph(ctx);
-    struct ggml_tensor *mean = mean_of_heads(ctx, alias(ctx, t), first, count);
+    struct ggml_tensor *mean = mean_of_heads(ctx, alias(ctx, t), rows.first, count);
     ggml_build_forward_expand(graph, mean);
     if (!ggml_gallocr_alloc_graph(p->sums, graph) ||
         ggml_backend_graph_compute(p->backend, graph) != GGML_STATUS_SUCCESS) {
@@ -168,11 +169,12 @@ static hw_err fetch_heads(hw__device_read *fetch, hw__heads *out, const struct g
     return HW_OK;
 }
 
-hw_err hw__device_read_rows(hw__device_read *fetch, hw__heads *out, const struct ggml_tensor *t, size_t first, size_t count,
+hw_err hw__device_read_rows(hw__device_read *fetch, hw__heads *out, const struct ggml_tensor *t, hw__row_range rows,
                       bool mean, hw_error *err) {
+    size_t first = rows.first, count = rows.count;
     /* The graph has two nodes per head; ggml's default graph has 2,048. */
     place *p = mean && t->ne[2] <= 1000 ? place_of(fetch, t->buffer) : NULL;
-    hw_err rc = p ? fetch_mean(fetch, out, t, p, first, count, err) : fetch_heads(fetch, out, t, first, count, err);
+    hw_err rc = p ? fetch_mean(fetch, out, t, p, rows, err) : fetch_heads(fetch, out, t, first, count, err);
     if (rc != HW_OK) return rc;
     out->mean = p != NULL;
     out->attn = (const float *)fetch->copy;

@@ -16,9 +16,13 @@ typedef struct hw__device_read hw__device_read;
 hw__device_read *hw__device_read_new(void);
 void hw__device_read_free(hw__device_read *fetch);
 
-/* Reads rows first..first+count-1 of computed softmax weights t (F32, [keys, queries, heads] in ggml's order). With
+typedef struct hw__row_range {
+    size_t first, count;
+} hw__row_range;
+
+/* Reads rows of computed softmax weights t (F32, [keys, queries, heads] in ggml's order). With
  * `mean` out->n_heads is 1. Sets attn, counts and strides, valid until the next call; not q0. Errors MEMORY, ENGINE. */
-hw_err hw__device_read_rows(hw__device_read *fetch, hw__heads *out, const struct ggml_tensor *t, size_t first, size_t count,
+hw_err hw__device_read_rows(hw__device_read *fetch, hw__heads *out, const struct ggml_tensor *t, hw__row_range rows,
                       bool mean, hw_error *err);
 
 /* Nodes that are not computed yet can be redirected to our own memory on their device and read after the graph is done,

@@ -308,33 +308,42 @@ bool hw__gguf_output(const hw__gguf *file, hw__gguf_matrix *out) {
     return false;
 }
 
-/* Offset in the file of row `first`, if the tensor has rows up to first + n of `width`. */
-static hw_err locate_rows(const part *g, int64_t id, size_t *offset, size_t *row_bytes, enum ggml_type *type,
-                          const char *name, size_t first, size_t n, size_t width, hw_error *err) {
-    *type = gguf_get_tensor_type(g->gguf, id);
-    const struct ggml_type_traits *traits = ggml_get_type_traits(*type);
-    if (*type != GGML_TYPE_F32 && !traits->to_float)
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "tensor %s: type %s cannot be read", name, traits->type_name);
+/* Where rows of a tensor are in its file. */
+typedef struct location {
+    const part *g;
+    int64_t id;
+    enum ggml_type type;
+    size_t offset, row_bytes;
+} location;
+
+/* Of l->id in l->g, if the tensor has all of these rows. */
+static hw_err locate_rows(location *l, hw__gguf_part rows, hw_error *err) {
+    const struct gguf_context *gguf = l->g->gguf;
+    l->type = gguf_get_tensor_type(gguf, l->id);
+    const struct ggml_type_traits *traits = ggml_get_type_traits(l->type);
+    if (l->type != GGML_TYPE_F32 && !traits->to_float)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "tensor %s: type %s cannot be read", rows.name, traits->type_name);
     size_t end;
-    *row_bytes = width % (size_t)traits->blck_size == 0 ? ggml_row_size(*type, (int64_t)width) : 0;
-    if (!*row_bytes || !hw__add(&end, first, n) || !hw__mul(&end, end, *row_bytes) ||
-        end > gguf_get_tensor_size(g->gguf, id))
-        return hw__fail(err, HW_ERR_FORMAT, "%s: tensor %s is smaller than %zu rows of %zu", g->path, name, first + n,
-                        width);
-    *offset = gguf_get_data_offset(g->gguf) + gguf_get_tensor_offset(g->gguf, id) + first * *row_bytes;
+    l->row_bytes = rows.width % (size_t)traits->blck_size == 0 ? ggml_row_size(l->type, (int64_t)rows.width) : 0;
+    if (!l->row_bytes || !hw__add(&end, rows.first, rows.n) || !hw__mul(&end, end, l->row_bytes) ||
+        end > gguf_get_tensor_size(gguf, l->id))
+        return hw__fail(err, HW_ERR_FORMAT, "%s: tensor %s is smaller than %zu rows of %zu", l->g->path, rows.name,
+                        rows.first + rows.n, rows.width);
+    l->offset = gguf_get_data_offset(gguf) + gguf_get_tensor_offset(gguf, l->id) + rows.first * l->row_bytes;
     return HW_OK;
 }
 
-hw_err hw__gguf_rows(const hw__gguf *file, float *out, const char *name, size_t first, size_t n, size_t width,
-                     hw_error *err) {
+hw_err hw__gguf_rows(const hw__gguf *file, float *out, hw__gguf_part rows, hw_error *err) {
     enum { READ_BYTES = 64 << 10 };
-    size_t offset = 0, row_bytes = 0;
-    enum ggml_type type = GGML_TYPE_F32;
-    int64_t id = -1;
-    const part *g = find_tensor(file, name, &id);
+    const char *name = rows.name;
+    size_t n = rows.n, width = rows.width;
+    location l = {.id = -1};
+    const part *g = l.g = find_tensor(file, name, &l.id);
     if (!g) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: has no tensor %s", file->parts[0].path, name);
-    hw_err rc = locate_rows(g, id, &offset, &row_bytes, &type, name, first, n, width, err);
+    hw_err rc = locate_rows(&l, rows, err);
     if (rc != HW_OK) return rc;
+    size_t offset = l.offset, row_bytes = l.row_bytes;
+    enum ggml_type type = l.type;
     if (type == GGML_TYPE_F32) return read_at(g, out, n * row_bytes, offset, name, err);
     size_t together = row_bytes < READ_BYTES ? READ_BYTES / row_bytes : 1;
     unsigned char *raw = hw__alloc(together, row_bytes);
@@ -350,17 +359,20 @@ hw_err hw__gguf_rows(const hw__gguf *file, float *out, const char *name, size_t 
 
 hw_err hw__gguf_raw_rows(const hw__gguf *file, hw__gguf_raw *out, const hw__gguf_pick *pick, hw_error *err) {
     hw__gguf_raw raw = {.bytes = NULL};
-    size_t offset = 0;
-    int64_t id = -1;
-    const part *g = find_tensor(file, pick->name, &id);
-    if (!g) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: has no tensor %s", file->parts[0].path, pick->name);
-    hw_err rc = locate_rows(g, id, &offset, &raw.row_bytes, &raw.type, pick->name, 0, 1, pick->width, err);
+    location l = {.id = -1};
+    hw__gguf_part row = {pick->name, 0, 1, pick->width};
+    l.g = find_tensor(file, pick->name, &l.id);
+    if (!l.g) return hw__fail(err, HW_ERR_UNSUPPORTED, "%s: has no tensor %s", file->parts[0].path, pick->name);
+    hw_err rc = locate_rows(&l, row, err);
     if (rc != HW_OK) return rc;
+    raw.type = l.type;
+    raw.row_bytes = l.row_bytes;
     raw.bytes = hw__alloc(pick->n, raw.row_bytes);
     if (!raw.bytes) return hw__fail_memory(err, pick->name, pick->n, raw.row_bytes);
     for (size_t i = 0; rc == HW_OK && i < pick->n; i++) {
-        rc = locate_rows(g, id, &offset, &raw.row_bytes, &raw.type, pick->name, (size_t)pick->ids[i], 1, pick->width, err);
-        if (rc == HW_OK) rc = read_at(g, raw.bytes + i * raw.row_bytes, raw.row_bytes, offset, pick->name, err);
+        row.first = (size_t)pick->ids[i];
+        rc = locate_rows(&l, row, err);
+        if (rc == HW_OK) rc = read_at(l.g, raw.bytes + i * raw.row_bytes, raw.row_bytes, l.offset, pick->name, err);
     }
     if (rc == HW_OK) {
         *out = raw;

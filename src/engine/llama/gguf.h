@@ -39,8 +39,11 @@ bool hw__gguf_output(const hw__gguf *file, hw__gguf_matrix *out);
 
 /* Rows first..first+n-1 of a weight [rows, width], dequantised into out [n, width]. Errors: UNSUPPORTED (no such
  * tensor, a type that cannot be read), FORMAT (smaller than requested), IO. Several threads may read at once. */
-hw_err hw__gguf_rows(const hw__gguf *file, float *out, const char *name, size_t first, size_t n, size_t width,
-                     hw_error *err);
+typedef struct hw__gguf_part {
+    const char *name;
+    size_t first, n, width;
+} hw__gguf_part;
+hw_err hw__gguf_rows(const hw__gguf *file, float *out, hw__gguf_part rows, hw_error *err);
 
 /* Rows ids [n] of a weight [rows, width]. */
 typedef struct hw__gguf_pick {

@@ -136,7 +136,7 @@ static bool show_rows(hw__llama_engine *e, const struct ggml_tensor *t, int bloc
     hw__heads heads = {.n_heads = 0};
     if (ggml_backend_buffer_is_host(t->buffer)) {
         heads = host_rows(t);
-    } else if ((e->failed = hw__device_read_rows(e->fetch, &heads, t, first, count, mean, &e->failure)) != HW_OK) {
+    } else if ((e->failed = hw__device_read_rows(e->fetch, &heads, t, (hw__row_range){first, count}, mean, &e->failure)) != HW_OK) {
         return false;
     }
     heads.q0 = e->at + first;

@@ -28,10 +28,10 @@ hw_err hw__guarded_context(llama_context **ctx, llama_model *model, llama_contex
     return guard(err, "making a context", [&] { *ctx = llama_init_from_model(model, params); });
 }
 
-hw_err hw__guarded_tokenize(int32_t *n, const llama_vocab *vocab, const char *text, int32_t n_bytes, hw__id_buffer out,
-                            hw__tokenize_options how, hw_error *err) {
+hw_err hw__guarded_tokenize(int32_t *n, const llama_vocab *vocab, hw__id_buffer out, hw__tokenize_options how,
+                            hw_error *err) {
     return guard(err, "reading the text's tokens (the vocabulary may lack tokens for some bytes)", [&] {
-        *n = llama_tokenize(vocab, text, n_bytes, out.ids, out.capacity, how.add_special, how.parse_special);
+        *n = llama_tokenize(vocab, how.text, how.n_bytes, out.ids, out.capacity, how.add_special, how.parse_special);
     });
 }
 

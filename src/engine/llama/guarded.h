@@ -28,6 +28,8 @@ typedef struct hw__id_buffer {
 
 /* Flags of llama_tokenize(). */
 typedef struct hw__tokenize_options {
+    const char *text; /* [n_bytes] */
+    int32_t n_bytes;
     bool add_special, parse_special;
 } hw__tokenize_options;
 
@@ -37,8 +39,8 @@ hw_err hw__guarded_load(struct llama_model **model, const char *path, struct lla
 hw_err hw__guarded_context(struct llama_context **ctx, struct llama_model *model, struct llama_context_params params,
                            hw_error *err);
 /* *n as returned by llama_tokenize(): negative if the buffer is too small. */
-hw_err hw__guarded_tokenize(int32_t *n, const struct llama_vocab *vocab, const char *text, int32_t n_bytes,
-                            hw__id_buffer out, hw__tokenize_options how, hw_error *err);
+hw_err hw__guarded_tokenize(int32_t *n, const struct llama_vocab *vocab, hw__id_buffer out, hw__tokenize_options how,
+                            hw_error *err);
 /* Bytes of a token in out [capacity]; *n is negative if they do not fit. */
 hw_err hw__guarded_piece(int32_t *n, char *out, int32_t capacity, const struct llama_vocab *vocab, int32_t id,
                          hw_error *err);

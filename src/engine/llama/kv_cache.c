@@ -167,8 +167,11 @@ static bool forget_from(hw__llama_engine *e, size_t n) {
     return true;
 }
 
-hw_err hw__llama_resume(hw__engine *base, size_t *kept, const int32_t *ids, size_t n, size_t n_tokens, hw_stop_fn stop,
-                        void *stop_ctx, hw_error *err) {
+hw_err hw__llama_resume(hw__engine *base, size_t *kept, const hw__sequence *sequence, hw_error *err) {
+    const int32_t *ids = sequence->ids;
+    size_t n = sequence->n, n_tokens = sequence->n_tokens;
+    hw_stop_fn stop = sequence->stop;
+    void *stop_ctx = sequence->stop_ctx;
     hw__llama_engine *e = (hw__llama_engine *)base;
     size_t shared = 0;
     while (shared < n && shared < e->n_done && ids[shared] == e->ids[shared]) shared++;

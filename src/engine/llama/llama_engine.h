@@ -223,8 +223,7 @@ bool hw__llama_on_abort(void *user);
  * the sequence again afterwards. Errors: as a decode. */
 hw_err hw__llama_record(hw__llama_engine *e, const int32_t *ids, size_t n, hw_error *err);
 /* Engine operations with the same names. */
-hw_err hw__llama_decode(hw__engine *base, const int32_t *ids, size_t n, size_t at, size_t first_logit,
-                        const hw__sink *sink, hw_error *err);
+hw_err hw__llama_decode(hw__engine *base, hw__token_batch batch, const hw__sink *sink, hw_error *err);
 const float *hw__llama_logits(hw__engine *base, size_t i);
 
 /* Finds the attention layers and other data that the model provides; a model that lacks some still opens, and
@@ -276,8 +275,7 @@ hw_err hw__llama_find_control(hw__engine *base, hw__control *out, const char *te
                               hw_error *err);
 hw_err hw__llama_values(hw__engine *base, hw__values *out, size_t layer, hw_error *err);
 hw_err hw__llama_readout(hw__engine *base, float *out, hw__readout *how, int32_t id, hw_error *err);
-hw_err hw__llama_resume(hw__engine *base, size_t *kept, const int32_t *ids, size_t n, size_t n_tokens, hw_stop_fn stop,
-                        void *stop_ctx, hw_error *err);
+hw_err hw__llama_resume(hw__engine *base, size_t *kept, const hw__sequence *sequence, hw_error *err);
 hw_err hw__llama_save(hw__engine *base, hw__cache *out, const int32_t *ids, size_t n, hw_error *err);
 void hw__llama_footprint(const hw__engine *base, const hw__extent *n, uint64_t *cache, uint64_t *buffers);
 hw_err hw__llama_restore(hw__engine *base, const hw__cache *cache, const int32_t *ids, size_t n, hw_error *err);

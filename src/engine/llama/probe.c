@@ -193,7 +193,7 @@ static hw_err decode_probe(hw__llama_engine *e, probe *p, const int32_t *ids, bo
     hw_err rc = e->base.ops->begin(&e->base, PROBE_TOKENS, e->params.stop, e->params.ctx, err);
     for (size_t at = 0, take; rc == HW_OK && at < PROBE_TOKENS; at += take) {
         take = PROBE_TOKENS - at < chunk ? PROBE_TOKENS - at : chunk;
-        rc = e->base.ops->decode(&e->base, ids + at, take, at, at + take == PROBE_TOKENS ? take - 1 : take, &sink, err);
+        rc = e->base.ops->decode(&e->base, (hw__token_batch){ids + at, take, at, at + take == PROBE_TOKENS ? take - 1 : take}, &sink, err);
     }
     return rc;
 }

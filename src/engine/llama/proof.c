@@ -34,7 +34,7 @@ typedef struct rest {
 struct hw__proof {
     layer_row *sources; /* [n_sources] */
     size_t n_sources, n_embd;
-    const hw_source *of; /* [n_sources] */
+    const hw_source *described; /* [n_sources] */
     rest *rest; /* [n_rest] in the order of the graph */
     size_t n_rest, rest_capacity;
     float *final, *origin; /* [D] */
@@ -45,7 +45,7 @@ hw__proof *hw__proof_new(const hw__llama_engine *e) {
     if (!p) return NULL;
     p->n_embd = (size_t)e->info.n_embd;
     p->n_sources = (size_t)e->info.n_sources;
-    p->of = e->sources;
+    p->described = e->sources;
     p->rest_capacity = e->n_taps;
     p->sources = hw__alloc(p->n_sources, sizeof *p->sources);
     p->rest = hw__alloc(p->rest_capacity, sizeof *p->rest);
@@ -87,7 +87,7 @@ static hw_err copy_row(float **to, const float *row, size_t n, hw_error *err) {
 hw_err hw__proof_heads(void *proof, size_t layer, const hw__heads *h, hw_error *err) {
     hw__proof *p = proof;
     size_t source = 0;
-    while (source < p->n_sources && p->of[source].layer != (int32_t)layer) source++;
+    while (source < p->n_sources && p->described[source].layer != (int32_t)layer) source++;
     if (source == p->n_sources) return hw__fail(err, HW_ERR_ENGINE, "rows of layer %zu", layer);
     layer_row *r = &p->sources[source];
     size_t n_keys = h->q0 + h->n_rows; /* of the last row */
@@ -267,7 +267,7 @@ static hw_err read_vector(const hw__llama_engine *e, float **out, const char *na
     if (!name[0]) return HW_OK;
     *out = hw__alloc(n, sizeof **out);
     if (!*out) return hw__fail_memory(err, name, n, sizeof **out);
-    return hw__gguf_rows(e->file, *out, name, 0, 1, n, err);
+    return hw__gguf_rows(e->file, *out, (hw__gguf_part){name, 0, 1, n}, err);
 }
 
 /* |difference| over CHANNELS channels of one layer, relative to the compared values or to the typical size of such
@@ -355,7 +355,7 @@ static hw_err exact_product(const hw__llama_engine *e, float *out, const hw__ggu
     hw_err rc = row ? HW_OK : hw__fail_memory(err, w->name, w->width, sizeof *row);
     for (size_t i = 0; rc == HW_OK && i < w->n; i++) {
         double sum = 0;
-        rc = hw__gguf_rows(e->file, row, w->name, (size_t)w->ids[i], 1, w->width, err);
+        rc = hw__gguf_rows(e->file, row, (hw__gguf_part){w->name, (size_t)w->ids[i], 1, w->width}, err);
         for (size_t d = 0; rc == HW_OK && d < w->width; d++) sum += (double)row[d] * x[d];
         out[i] = (float)sum;
     }
@@ -395,7 +395,7 @@ static hw_err logits_error(const hw__proof *p, hw__llama_engine *e, const float 
     if (rc == HW_OK && !product_elsewhere(e)) rc = hw__weight_product(made, e->file, &w, x, err);
     for (size_t i = 0; rc == HW_OK && i < n; i++) {
         float bias = 0;
-        if (r->bias[0]) rc = hw__gguf_rows(e->file, &bias, r->bias, (size_t)ids[i], 1, 1, err);
+        if (r->bias[0]) rc = hw__gguf_rows(e->file, &bias, (hw__gguf_part){r->bias, (size_t)ids[i], 1, 1}, err);
         double u = r->scale * made[i] + r->bias_scale * bias;
         engine[i] = logits[ids[i]];
         difference[i] = (r->cap > 0 ? r->cap * tanh(u / r->cap) : u) - engine[i];

@@ -51,12 +51,12 @@ static hw_err read_alone(hw__llama_engine *e, hw__tokens *out, const char *text,
         return hw__fail(err, HW_ERR_ARGUMENT, "text of %zu bytes: at most %d are read at once", n, INT32_MAX / 8);
     int32_t capacity = (int32_t)n + 16, count = 0;
     int32_t *ids = NULL;
-    hw__tokenize_options how = {.add_special = add_special};
+    hw__tokenize_options how = {.text = text, .n_bytes = (int32_t)n, .add_special = add_special};
     for (int attempt = 0; attempt < 2; attempt++) {
         free(ids);
         ids = hw__alloc((size_t)capacity, sizeof *ids);
         if (!ids) return hw__fail_memory(err, "the tokens of a text", (size_t)capacity, sizeof *ids);
-        hw_err rc = hw__guarded_tokenize(&count, e->vocab, text, (int32_t)n, (hw__id_buffer){ids, capacity}, how, err);
+        hw_err rc = hw__guarded_tokenize(&count, e->vocab, (hw__id_buffer){ids, capacity}, how, err);
         if (rc != HW_OK) {
             free(ids);
             return rc;

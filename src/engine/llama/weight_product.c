@@ -13,9 +13,17 @@ static void set_one_thread(ggml_backend_t backend) {
     if (set) ((ggml_backend_set_n_threads_t)set)(backend, 1);
 }
 
+/* Rows of a weight, as the file has them. */
+typedef struct weight_rows {
+    const hw__gguf_pick *w;
+    const hw__gguf_raw *raw;
+} weight_rows;
+
 /* y <- w x, computed by the backend in memory of its own. */
-static hw_err compute(float *out, ggml_backend_t backend, struct ggml_context *ctx, const hw__gguf_pick *w,
-                      const hw__gguf_raw *raw, const float *x, hw_error *err) {
+static hw_err compute(float *out, ggml_backend_t backend, struct ggml_context *ctx, weight_rows rows, const float *x,
+                      hw_error *err) {
+    const hw__gguf_pick *w = rows.w;
+    const hw__gguf_raw *raw = rows.raw;
     struct ggml_tensor *weight = ggml_new_tensor_2d(ctx, raw->type, (int64_t)w->width, (int64_t)w->n);
     struct ggml_tensor *in = ggml_new_tensor_1d(ctx, GGML_TYPE_F32, (int64_t)w->width);
     struct ggml_tensor *y = ggml_mul_mat(ctx, weight, in);
@@ -42,7 +50,7 @@ hw_err hw__weight_product(float *out, const hw__gguf *file, const hw__gguf_pick 
         rc = hw__fail_memory(err, w->name, w->n, raw.row_bytes);
     } else {
         set_one_thread(backend);
-        rc = compute(out, backend, ctx, w, &raw, x, err);
+        rc = compute(out, backend, ctx, (weight_rows){w, &raw}, x, err);
     }
     ggml_backend_free(backend);
     if (ctx) ggml_free(ctx);

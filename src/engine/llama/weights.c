@@ -60,7 +60,7 @@ static hw_err decompress(hw__llama_engine *e, hw__values *out, const hw__layer_g
     float *weights = hw__alloc(H * d, latent * sizeof *weights);
     if (!weights) return hw__fail_memory(err, g->decompress, H * d, latent * sizeof *weights);
     hw_err rc = hw__blas_start(err);
-    if (rc == HW_OK) rc = hw__gguf_rows(e->file, weights, g->decompress, 0, H * d, latent, err);
+    if (rc == HW_OK) rc = hw__gguf_rows(e->file, weights, (hw__gguf_part){g->decompress, 0, H * d, latent}, err);
     if (rc == HW_OK) hw__matmul(out->v, weights, out->scratch, H * d, latent, n);
     free(weights);
     out->n_heads_kv = H;
@@ -137,8 +137,8 @@ static hw_err read_projection(hw__llama_engine *e, hw__values *out, const hw__la
     if (!reserve(&out->wo, &out->wo_capacity, n * width)) return hw__fail_memory(err, g->wo, n, width * sizeof(float));
     hw_err rc = HW_OK;
     for (size_t i = 0; channels && rc == HW_OK && i < n; i++)
-        rc = hw__gguf_rows(e->file, out->wo + i * width, g->wo, channels[i], 1, width, err);
-    if (!channels) rc = hw__gguf_rows(e->file, out->wo, g->wo, 0, n, width, err);
+        rc = hw__gguf_rows(e->file, out->wo + i * width, (hw__gguf_part){g->wo, channels[i], 1, width}, err);
+    if (!channels) rc = hw__gguf_rows(e->file, out->wo, (hw__gguf_part){g->wo, 0, n, width}, err);
     for (size_t i = 0; rc == HW_OK && i < g->n_lora; i++)
         rc = add_adapter(out->wo, &g->lora[i], channels, n, width, err);
     if (rc != HW_OK || !g->sub_gain[0]) return rc;
@@ -149,7 +149,7 @@ static hw_err read_projection(hw__llama_engine *e, hw__values *out, const hw__la
         return gain ? hw__fail(err, HW_ERR_UNSUPPORTED, "%s has %zu gains", g->sub_gain, n_gain)
                     : hw__fail_memory(err, g->sub_gain, n_gain, sizeof *gain);
     }
-    rc = hw__gguf_rows(e->file, gain, g->sub_gain, 0, 1, n_gain, err);
+    rc = hw__gguf_rows(e->file, gain, (hw__gguf_part){g->sub_gain, 0, 1, n_gain}, err);
     for (size_t i = 0; rc == HW_OK && i < n * width; i++) out->wo[i] *= gain[i % n_gain];
     free(gain);
     return rc;
@@ -191,7 +191,7 @@ hw_err hw__llama_layer_values(hw__llama_engine *e, hw__values *out, size_t sourc
     if (rc != HW_OK || !g->gain[0]) return rc;
     if (!reserve(&out->gain_storage, &out->n_gain_capacity, D)) return hw__fail_memory(err, g->gain, D, sizeof(float));
     out->gain = out->gain_storage;
-    return hw__gguf_rows(e->file, out->gain, g->gain, 0, 1, D, err);
+    return hw__gguf_rows(e->file, out->gain, (hw__gguf_part){g->gain, 0, 1, D}, err);
 }
 
 hw_err hw__llama_values(hw__engine *base, hw__values *out, size_t source, hw_error *err) {
@@ -208,7 +208,7 @@ static hw_err mean_bias(hw__llama_engine *e, hw_error *err) {
     if (!e->readout.bias[0]) return HW_OK;
     float *bias = hw__alloc(n, sizeof *bias);
     if (!bias) return hw__fail_memory(err, e->readout.bias, n, sizeof *bias);
-    hw_err rc = hw__gguf_rows(e->file, bias, e->readout.bias, 0, 1, n, err);
+    hw_err rc = hw__gguf_rows(e->file, bias, (hw__gguf_part){e->readout.bias, 0, 1, n}, err);
     if (rc == HW_OK) e->readout.mean_bias = hw__sum(bias, n) / (double)n;
     free(bias);
     return rc;
@@ -221,12 +221,12 @@ static hw_err read_output(hw__llama_engine *e, float *out, double *constant, int
     const hw__readout_graph *r = &e->readout;
     size_t D = (size_t)e->info.n_embd;
     float bias = 0;
-    hw_err rc = hw__gguf_rows(e->file, out, r->weight, (size_t)id, 1, D, err);
+    hw_err rc = hw__gguf_rows(e->file, out, (hw__gguf_part){r->weight, (size_t)id, 1, D}, err);
     for (size_t d = 0; rc == HW_OK && d < D; d++) out[d] -= r->mean[d];
-    if (rc == HW_OK && r->bias[0]) rc = hw__gguf_rows(e->file, &bias, r->bias, (size_t)id, 1, 1, err);
+    if (rc == HW_OK && r->bias[0]) rc = hw__gguf_rows(e->file, &bias, (hw__gguf_part){r->bias, (size_t)id, 1, 1}, err);
     *constant = r->bias_scale * (bias - r->mean_bias);
     if (rc != HW_OK || !r->norm_bias[0]) return rc;
-    rc = hw__gguf_rows(e->file, scratch, r->norm_bias, 0, 1, D, err);
+    rc = hw__gguf_rows(e->file, scratch, (hw__gguf_part){r->norm_bias, 0, 1, D}, err);
     for (size_t d = 0; rc == HW_OK && d < D; d++) *constant += r->norm_bias_scale * scratch[d] * out[d];
     return rc;
 }
@@ -247,7 +247,7 @@ hw_err hw__llama_readout(hw__engine *base, float *out, hw__readout *how, int32_t
     if (!scratch) return hw__fail_memory(err, "the final norm", D, sizeof *scratch);
     *how = (hw__readout){.norm = r->kind, .eps = r->eps, .origin = r->origin_reach};
     rc = read_output(e, out, &how->constant, id, scratch, err);
-    if (rc == HW_OK && r->norm[0]) rc = hw__gguf_rows(e->file, scratch, r->norm, 0, 1, D, err);
+    if (rc == HW_OK && r->norm[0]) rc = hw__gguf_rows(e->file, scratch, (hw__gguf_part){r->norm, 0, 1, D}, err);
     double mean = 0;
     for (size_t d = 0; rc == HW_OK && d < D; d++) {
         out[d] = (float)(r->scale * (r->norm[0] ? scratch[d] : 1) * out[d]);

@@ -130,14 +130,14 @@ static void judgements(void **state) {
     hw_segments *parts;
     const hw_attribution *list[] = {made};
     assert_int_equal(hw_segments_new(&parts, run, HW_SIDE_PROMPT, "word", &err), HW_OK);
-    REFUSED(hw_check_new(&check, NULL, trace, parts, list, 1, NULL, &err));
-    REFUSED(hw_check_new(&check, model, NULL, parts, list, 1, NULL, &err));
-    REFUSED(hw_check_new(&check, model, trace, NULL, list, 1, NULL, &err));
-    REFUSED(hw_check_new(&check, model, trace, parts, NULL, 1, NULL, &err));
+    REFUSED(hw_check_new(&check, NULL, trace, &(hw_check_subject){parts, list, 1}, NULL, &err));
+    REFUSED(hw_check_new(&check, model, NULL, &(hw_check_subject){parts, list, 1}, NULL, &err));
+    REFUSED(hw_check_new(&check, model, trace, &(hw_check_subject){NULL, list, 1}, NULL, &err));
+    REFUSED(hw_check_new(&check, model, trace, &(hw_check_subject){parts, NULL, 1}, NULL, &err));
     REFUSED(hw_citation_new(&citation, NULL, parts, parts, NULL, &err));
     REFUSED(hw_citation_new(&citation, made, NULL, parts, NULL, &err));
     REFUSED(hw_citation_new(&citation, made, parts, NULL, NULL, &err));
-    REFUSED(hw_confirmation_new(&confirmation, NULL, trace, NULL, parts, parts, NULL, &err));
+    REFUSED(hw_confirmation_new(&confirmation, NULL, trace, &(hw_cited){NULL, parts, parts}, NULL, &err));
     hw_segments_free(parts);
 }
 
@@ -146,9 +146,9 @@ static void texts(void **state) {
     char *out;
     hw_method_params params = hw_method_params_default();
     const hw_attribution *list[] = {NULL};
-    REFUSED(hw_document_json(&out, NULL, NULL, NULL, NULL, 0, &err));
-    REFUSED(hw_document_json(&out, NULL, run, NULL, NULL, 1, &err));
-    REFUSED(hw_document_json(&out, NULL, run, NULL, list, 1, &err));
+    REFUSED(hw_document_json(&out, NULL, NULL, NULL, 0, &err));
+    REFUSED(hw_document_json(&out, run, NULL, NULL, 1, &err));
+    REFUSED(hw_document_json(&out, run, NULL, list, 1, &err));
     REFUSED(hw_attribution_json(&out, NULL, NULL, &err));
     REFUSED(hw_token_json(&out, NULL, NULL, &err));
     REFUSED(hw_model_json(&out, NULL, NULL, &err));

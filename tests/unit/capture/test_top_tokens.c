@@ -56,17 +56,18 @@ static void others_are_exact_beside_a_certain_token(void **state) {
     (void)state;
     static const float logits[5] = {0, 60, 1, 0, -INFINITY};
     int32_t ids[4];
-    double p[4], others, rest = 2 + exp(1), norm = rest + exp(60);
-    assert_int_equal(hw__likeliest_others(ids, p, 2, &others, logits, 5, 1), 2);
+    double p[4], rest = 2 + exp(1), norm = rest + exp(60);
+    hw__contrast c = {.ids = ids, .weights = p};
+    assert_int_equal(hw__likeliest_others(&c, 2, logits, 5, 1), 2);
     assert_true(ids[0] == 2 && ids[1] == 0);
     assert_close(p[0] * norm / exp(1), 1, 1e-6); /* e^x is within 2e-7 */
     assert_close(p[1] * norm, 1, 1e-6);
-    assert_close(others * norm / rest, 1, 1e-6);
-    assert_int_equal(hw__likeliest_others(ids, p, 4, &others, logits, 5, 0), 4); /* as many as there are */
+    assert_close(c.own * norm / rest, 1, 1e-6);
+    assert_int_equal(hw__likeliest_others(&c, 4, logits, 5, 0), 4); /* as many as there are */
     assert_true(ids[0] == 1 && ids[3] == 4);
-    assert_close(others, 1, 1e-12);
+    assert_close(c.own, 1, 1e-12);
     static const float none[2] = {NAN, 0};
-    assert_int_equal(hw__likeliest_others(ids, p, 2, &others, none, 2, 1), -1);
+    assert_int_equal(hw__likeliest_others(&c, 2, none, 2, 1), -1);
 }
 
 static void many_small_probabilities_add_up(void **state) {

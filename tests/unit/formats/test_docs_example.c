@@ -113,7 +113,7 @@ static void documented_document_is_what_is_made(void **state) {
     hw_attribution *a = worked_attribution();
     const hw_attribution *list = a;
     char *text = NULL;
-    assert_int_equal(hw_document_json(&text, NULL, a->run, NULL, &list, 1, NULL), HW_OK);
+    assert_int_equal(hw_document_json(&text, a->run, NULL, &list, 1, NULL), HW_OK);
     json_t *written = json_loads(text, 0, NULL), *documented = doc_json("json document"),
            *result = doc_json("json result"), *run = json_array_get(json_object_get(documented, "runs"), 0);
     assert_string_equal(json_string_value(json_object_get(documented, "format")), "headwater-document");

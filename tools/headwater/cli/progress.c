@@ -18,7 +18,7 @@ static const char *const stage_names[] = {
 enum { BAR_WIDTH = 24, FULL_LINE = BAR_WIDTH + 56 };
 static const double interval_s = 0.1, patience_s = 0.2; /* a stage shorter than this gets no bar */
 
-progress progress_new(bool wanted) { return (progress){.on = wanted && terminal_has_live_stderr(), .began = -1}; }
+progress progress_new(bool wanted) { return (progress){.shown = wanted && terminal_has_live_stderr(), .began = -1}; }
 
 void progress_erase(progress *p) {
     if (p->drawn) fputs("\r\033[K", stderr);
@@ -41,7 +41,7 @@ static void draw(progress *p, size_t done, size_t total, double seconds) {
 
 void progress_show(void *ctx, hw_stage stage, size_t done, size_t total) {
     progress *p = ctx;
-    if (!p->on) return;
+    if (!p->shown) return;
     double t = clock_seconds();
     if (p->began < 0 || stage != p->stage) {
         progress_erase(p);

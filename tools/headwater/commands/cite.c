@@ -25,7 +25,7 @@ static const char command_name[] = "cite";
 
 /* The request, read before any work is done. */
 typedef struct request {
-    source from;
+    source source_kind;
     const char *model; /* path; NULL if no model runs */
     prompt_split by;
     passages given; /* n 0: none */
@@ -74,15 +74,15 @@ static int check_output(const options *o, source from, const char *model) {
 }
 
 static int check_line(request *r, const options *o) {
-    int status = choose_source(o, &r->from);
+    int status = choose_source(o, &r->source_kind);
     if (status == STATUS_DONE && o->passages && (o->by || o->spans))
         status = misuse(command_name, "--passages, --by and --spans all say what a passage is: give one of them");
     if (status == STATUS_DONE && o->direct && o->settings.through)
         status = misuse(command_name, "--direct and --through are opposites: give one of them");
     if (status == STATUS_DONE && GIVEN(o, method) && strchr(o->method, ','))
         status = misuse(command_name, "--method \"%s\": citations are made by one method", o->method);
-    if (status == STATUS_DONE && r->from == FROM_MODEL) status = capture_check(o, command_name, &r->model);
-    return status == STATUS_DONE ? check_output(o, r->from, r->model) : status;
+    if (status == STATUS_DONE && r->source_kind == FROM_MODEL) status = capture_check(o, command_name, &r->model);
+    return status == STATUS_DONE ? check_output(o, r->source_kind, r->model) : status;
 }
 
 static int request_read(request *r, const options *o) {
@@ -126,7 +126,7 @@ static int open_trace(job *j, hw_trace **trace) {
 }
 
 static int get_trace(job *j, request *r, hw_trace **trace) {
-    if (r->from == FROM_TRACE) return open_trace(j, trace);
+    if (r->source_kind == FROM_TRACE) return open_trace(j, trace);
     return j->o->question ? run_question(j, r, trace) : capture_run(j, r->model, trace);
 }
 
@@ -175,7 +175,7 @@ static int confirm(hw_confirmation **out, job *j, const hw_trace *trace, const c
     params.progress = progress_show;
     params.stop = interrupt_stop;
     params.ctx = &j->bar;
-    hw_err rc = hw_confirmation_new(out, j->model, trace, f->citation, f->passages, f->answer, &params, &err);
+    hw_err rc = hw_confirmation_new(out, j->model, trace, &(hw_cited){f->citation, f->passages, f->answer}, &params, &err);
     progress_erase(&j->bar);
     return rc == HW_OK ? STATUS_DONE : job_fail(j, &err);
 }
@@ -223,10 +223,10 @@ static int run_job(job *j, request *r) {
     int status = get_trace(j, r, &trace);
     if (status == STATUS_DONE) {
         bool interrupted =
-            r->from == FROM_MODEL && interrupt_seen(); /* Ctrl-C stops a generation but not the command */
+            r->source_kind == FROM_MODEL && interrupt_seen(); /* Ctrl-C stops a generation but not the command */
         if (interrupted && !j->o->quiet)
             message("interrupted: citing for the tokens so far; Ctrl-C again ends at once");
-        int saved_file = trace_state_save(j, r->from, trace);
+        int saved_file = trace_state_save(j, r->source_kind, trace);
         status = cite_trace(j, r, trace, !interrupted);
         if (status == STATUS_DONE) status = interrupted ? STATUS_INTERRUPTED : saved_file;
     }

@@ -220,7 +220,7 @@ static hw_err check(work *w, hw_error *err) {
     params.n_ablations = w->plan->n_ablations;
     params.seed = seed_of(w);
     params.stop = w->plan->stop;
-    return hw_check_new(&w->check, w->plan->model, w->trace, w->segments, list, n, &params, err);
+    return hw_check_new(&w->check, w->plan->model, w->trace, &(hw_check_subject){w->segments, list, n}, &params, err);
 }
 
 /* ------------------------------------------------------------------ the result */

@@ -71,7 +71,7 @@ hw_err report_gather(report *r, const hw_attribution *const *list, size_t n, hw_
     char *run, **resized = realloc(r->runs, (r->n + 1) * sizeof *resized);
     if (!resized) return fail_memory(err);
     r->runs = resized;
-    hw_err rc = hw_document_json(&run, NULL, hw_attribution_run(list[0]), NULL, list, n, err);
+    hw_err rc = hw_document_json(&run, hw_attribution_run(list[0]), NULL, list, n, err);
     if (rc != HW_OK) return rc;
     if (r->name) {
         char *named = add_name(run, r->name);

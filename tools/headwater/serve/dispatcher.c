@@ -296,7 +296,7 @@ static bool restart(dispatcher *d, hw_error *err) {
 /* The process ended during the task: reports that to its client before a new process is started. */
 static void fail_task(running *r) {
     char why[400], text[500];
-    bool unread = r->d->engine->channel.in.failed; /* it was ended because its frames can no longer be read */
+    bool unread = r->d->engine->channel.received.failed; /* it was ended because its frames can no longer be read */
     engine_process_reap(r->d->engine, why, sizeof why);
     if (unread) snprintf(why, sizeof why, "the server has no memory for what it sent");
     if (r->killed) snprintf(why, sizeof why, "it was ended because it did not stop within %.0f s", ABANDONED_S);

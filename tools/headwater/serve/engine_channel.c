@@ -29,7 +29,7 @@ void channel_close(channel *c) {
     if (c->fd < 0) return;
     close(c->fd);
     pthread_mutex_destroy(&c->sending);
-    buffer_free(&c->in);
+    buffer_free(&c->received);
     c->fd = -1;
     c->at = 0;
 }
@@ -83,12 +83,12 @@ bool channel_send_bytes(channel *c, frame_type type, const void *bytes, size_t n
 /* Finds a complete frame in the buffer. 0: not complete; -1: invalid length. */
 static int take_frame(channel *c, frame *out) {
     header head;
-    size_t there = c->in.n - c->at;
+    size_t there = c->received.n - c->at;
     if (there < sizeof head) return 0;
-    memcpy(&head, c->in.bytes + c->at, sizeof head);
+    memcpy(&head, c->received.bytes + c->at, sizeof head);
     if (head.n > MAX_FRAME) return -1;
     if (there - sizeof head < head.n) return 0;
-    *out = (frame){.type = (frame_type)head.type, .bytes = c->in.bytes + c->at + sizeof head, .n = (size_t)head.n};
+    *out = (frame){.type = (frame_type)head.type, .bytes = c->received.bytes + c->at + sizeof head, .n = (size_t)head.n};
     c->at += sizeof head + (size_t)head.n;
     return 1;
 }
@@ -96,11 +96,11 @@ static int take_frame(channel *c, frame *out) {
 /* Removes what was read, and frees the memory of a large frame. */
 static void drop_read(channel *c) {
     if (c->at == 0) return;
-    if (c->at == c->in.n && c->in.n > RECEIVE_BYTES) {
-        buffer_free(&c->in);
+    if (c->at == c->received.n && c->received.n > RECEIVE_BYTES) {
+        buffer_free(&c->received);
     } else {
-        memmove(c->in.bytes, c->in.bytes + c->at, c->in.n - c->at);
-        c->in.n -= c->at;
+        memmove(c->received.bytes, c->received.bytes + c->at, c->received.n - c->at);
+        c->received.n -= c->at;
     }
     c->at = 0;
 }
@@ -114,8 +114,8 @@ static int receive(channel *c, int wait_ms) {
     ssize_t n = ready < 0 ? -1 : recv(c->fd, piece, sizeof piece, MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
     if (n <= 0) return -1;
-    buffer_add(&c->in, piece, (size_t)n);
-    return c->in.failed ? -1 : 1;
+    buffer_add(&c->received, piece, (size_t)n);
+    return c->received.failed ? -1 : 1;
 }
 
 int channel_read(channel *c, frame *out, int wait_ms) {

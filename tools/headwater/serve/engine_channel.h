@@ -67,7 +67,7 @@ typedef struct frame {
 typedef struct channel {
     int fd;
     pthread_mutex_t sending;
-    buffer in; /* received bytes; those from `at` are not read yet */
+    buffer received; /* received bytes; those from `at` are not read yet */
     size_t at;
 } channel;
 

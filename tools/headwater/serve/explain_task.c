@@ -206,7 +206,7 @@ static bool save(making *m, const hw_trace *trace, hw_attribution *const *made, 
     char path[192], *document;
     hw_error *err = &m->t->error;
     const hw_run *run = hw_trace_run(trace);
-    if (hw_document_json(&document, NULL, run, m->passages, (const hw_attribution *const *)made, n, err) != HW_OK)
+    if (hw_document_json(&document, run, m->passages, (const hw_attribution *const *)made, n, err) != HW_OK)
         return false;
     worker_path(m->w, TRACE_FILE, path, sizeof path);
     bool traced = hw_trace_save(trace, path, NULL) == HW_OK;

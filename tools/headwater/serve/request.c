@@ -158,14 +158,14 @@ static bool read_choice_by(void *to, const json_t *value, hw_error *err) {
     return true;
 }
 
-/* A JSON object: its keys are rows of one of the library's tables, stored in `params`, or fields `others` [n_others], stored in `into`. */
+/* A JSON object: its keys are rows of one of the library's tables, stored in `params`, or fields `others` [n_others], stored in `target`. */
 typedef struct rows {
     const char *where;
     const hw_setting_info *(*at)(size_t i); /* up to NULL */
     void *params;
     const field *others;
     size_t n_others;
-    void *into;
+    void *target;
 } rows;
 
 /* The run option `fuse` is a field of "settings", not of "options". */
@@ -210,7 +210,7 @@ static bool read_setting(void *params, const hw_setting_info *s, const json_t *v
 static bool read_row(const rows *r, const char *key, const json_t *value, hw_error *err) {
     const hw_setting_info *s;
     for (size_t i = 0; i < r->n_others; i++)
-        if (strcmp(r->others[i].key, key) == 0) return read_field(r->into, &r->others[i], value, err);
+        if (strcmp(r->others[i].key, key) == 0) return read_field(r->target, &r->others[i], value, err);
     for (size_t i = 0; (s = r->at(i)) != NULL; i++)
         if (strcmp(s->name, key) == 0 && is_key(s)) return read_setting(r->params, s, value, err);
     return refuse_unknown_row(r, key, err);

@@ -187,8 +187,7 @@ static bool judge(worker *w, engine_task *t, const hw_trace *trace, const hw_seg
     p.progress = send_progress;
     p.stop = is_check_stopped;
     p.ctx = &ctx;
-    if (hw_check_new(&check, w->model, trace, segments, (const hw_attribution *const *)made->list, made->n, &p,
-                     &t->error) != HW_OK)
+    if (hw_check_new(&check, w->model, trace, &(hw_check_subject){segments, (const hw_attribution *const *)made->list, made->n}, &p, &t->error) != HW_OK)
         return false;
     check_facts facts = {.check = check,
                          .run = hw_trace_run(trace),
