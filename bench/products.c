@@ -72,8 +72,8 @@ static void measure(int t) {
         if (apart * apart > worst) worst = apart * apart;
     }
     double flop = 2.0 * ROWS * (double)t * (double)t, b = median(blas), g = median(ggml);
-    printf("T = %4d  OpenBLAS %6.1f GFLOP/s  ggml %6.1f GFLOP/s  ratio %.2f  (largest difference^2 %.1g)\n", t, flop / b / 1e9,
-           flop / g / 1e9, g / b, worst);
+    printf("T = %4d  OpenBLAS %6.1f GFLOP/s  ggml %6.1f GFLOP/s  ratio %.2f  (largest difference^2 %.1g)\n", t,
+           flop / b / 1e9, flop / g / 1e9, g / b, worst);
     free(plain);
     free(out);
     ggml_free(ctx);

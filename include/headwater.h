@@ -18,8 +18,8 @@
  *   - The out parameter comes first, is written only on success, and the caller frees `**out`.
  *   - Returned `const` pointers are borrowed: they are valid as long as the object they came from.
  *   - Params structs: start from the *_default() function, which sets `size`; new fields are only appended.
- *   - Params with defaults may be NULL. Any other NULL pointer is error ARGUMENT in functions that can fail; only the out
- *     parameter itself must not be NULL.
+ *   - Params with defaults may be NULL. Any other NULL pointer is error ARGUMENT in functions that can fail; only the
+ *     out parameter itself must not be NULL.
  *   - open/close for objects with a file or device, new/free for memory; close and free accept NULL.
  *   - The library never prints, exits, aborts on input, reads the environment or touches signals.
  *   - An object may be used by one thread at a time; different objects by different threads.
@@ -86,7 +86,12 @@ typedef enum hw_fuse { HW_FUSE_MEAN, HW_FUSE_MAX, HW_FUSE_MIN } hw_fuse;
 typedef enum hw_row_convention { HW_ROW_PREDICTOR, HW_ROW_OWN } hw_row_convention;
 typedef enum hw_direction { HW_DIRECTION_INPUT, HW_DIRECTION_OUTPUT } hw_direction;
 typedef enum hw_columns { HW_COLUMNS_PROMPT, HW_COLUMNS_ALL } hw_columns;
-typedef enum hw_measure { HW_MEASURE_PROJECTION, HW_MEASURE_NORM, HW_MEASURE_PROXIMITY1, HW_MEASURE_PROXIMITY2 } hw_measure;
+typedef enum hw_measure {
+    HW_MEASURE_PROJECTION,
+    HW_MEASURE_NORM,
+    HW_MEASURE_PROXIMITY1,
+    HW_MEASURE_PROXIMITY2
+} hw_measure;
 typedef enum hw_aggregate { HW_AGGREGATE_MEAN, HW_AGGREGATE_ROLLOUT } hw_aggregate;
 typedef enum hw_precision { HW_PRECISION_F32, HW_PRECISION_F16 } hw_precision;
 typedef enum hw_role { HW_ROLE_PROMPT, HW_ROLE_COMPLETION, HW_ROLE_SPECIAL, HW_ROLE_TEMPLATE } hw_role;
@@ -154,9 +159,11 @@ typedef struct hw_model_info {
     const char *problem;         /* "", or why this model cannot be explained */
     const char *values_problem;  /* "", or why attention's values cannot be read (method contribution) */
     const char *readout_problem; /* "", or why logits cannot be traced to the stream (method logit) */
-    const char *recurrent_problem; /* "" or why recurrent layers cannot be read: they count as the model's own part then */
+    /* "" or why recurrent layers cannot be read: they count as the model's own part then */
+    const char *recurrent_problem;
     const int32_t *layers;       /* [L] the model's own index of each layer with attention, ascending */
-    const hw_source *sources;    /* [n_sources] layers of `contribution` and `logit`, ascending: attention, and recurrent ones */
+    /* [n_sources] layers of `contribution` and `logit`, ascending: attention, and recurrent ones */
+    const hw_source *sources;
     int32_t n_sources;
     int32_t n_layers;            /* L */
     int32_t n_blocks;            /* all blocks, including those without attention */
@@ -207,8 +214,8 @@ typedef struct hw_model_params {
 
 HW_API hw_model_params hw_model_params_default(void);
 /* Loads a GGUF model and probes which data it provides. A model that loads but cannot be explained is opened too (see
- * hw_model_info.problem). Errors: ARGUMENT (threads, devices, adapters: which value), IO, FORMAT, UNSUPPORTED (an adapter or
- * a worker's version that is not supported), MEMORY, ENGINE, CANCELLED. */
+ * hw_model_info.problem). Errors: ARGUMENT (threads, devices, adapters: which value), IO, FORMAT, UNSUPPORTED (an
+ * adapter or a worker's version that is not supported), MEMORY, ENGINE, CANCELLED. */
 HW_API hw_err hw_model_open(hw_model **out, const char *path, const hw_model_params *params, hw_error *err);
 HW_API void hw_model_close(hw_model *model);
 HW_API const hw_model_info *hw_model_describe(const hw_model *model);
@@ -297,7 +304,8 @@ HW_API hw_token hw_run_token(const hw_run *run, size_t i); /* 0 <= i < T; its po
 HW_API size_t hw_run_token_text(char *out, size_t capacity, const hw_run *run, size_t i);
 /* The same for those of the first n tokens that are in `group` according to groups [n], joined: a dot is shown only if
  * a character begins in another group. */
-HW_API size_t hw_run_group_text(char *out, size_t capacity, const hw_run *run, const int32_t *groups, size_t n, int32_t group);
+HW_API size_t hw_run_group_text(char *out, size_t capacity, const hw_run *run, const int32_t *groups, size_t n,
+                                int32_t group);
 HW_API const char *hw_run_prompt(const hw_run *run, size_t *n_bytes);     /* the caller's prompt, unchanged */
 /* the joined bytes of the completion tokens */
 HW_API const char *hw_run_completion(const hw_run *run, size_t *n_bytes);
@@ -306,8 +314,8 @@ HW_API hw_fuse hw_run_fuse(const hw_run *run);
 HW_API hw_stop hw_run_finish_reason(const hw_run *run); /* why the completion ended */
 HW_API bool hw_run_is_causal(const hw_run *run);
 HW_API const char *hw_run_against(const hw_run *run); /* hw_run_params.against; "" for the mean */
-/* What a reader of the run must know of its texts, one sentence each: the text of control tokens read as plain letters, bytes
- * that are not UTF-8, NUL, CRLF, a byte order mark, a completion that the tokenizer changed. */
+/* What a reader of the run must know of its texts, one sentence each: the text of control tokens read as plain letters,
+ * bytes that are not UTF-8, NUL, CRLF, a byte order mark, a completion that the tokenizer changed. */
 HW_API size_t hw_run_n_remarks(const hw_run *run);
 HW_API const char *hw_run_remark(const hw_run *run, size_t i);
 
@@ -328,11 +336,11 @@ typedef enum hw_signal {
     HW_SIGNAL_NORM,       /* |T|, attention only, rows scaled to 1 */
     HW_SIGNAL_PROXIMITY1, /* |y|_1 - |y - T|_1, clipped at 0, rows scaled to 1 */
     HW_SIGNAL_PROXIMITY2, /* the same with p = 2 */
-    HW_SIGNAL_LOGIT,      /* direct effect on the logit of the token that the row chose, above the mean logit or what else it is
-                             compared with (hw_run_params.against) */
-    HW_SIGNAL_RESIDUAL,   /* [L, T] |a| / (|a| + |x|): how much attention changed the stream */
-    /* The first four of every row, [L, T(T+1)/2] packed as attention rows are: as much memory as those take, and at most
-     * 4 GiB together. The last block shows the rows of interest only; the others are 0 there. */
+    HW_SIGNAL_LOGIT, /* direct effect on the logit of the token that the row chose, above the mean logit or what else it
+                        is compared with (hw_run_params.against) */
+    HW_SIGNAL_RESIDUAL, /* [L, T] |a| / (|a| + |x|): how much attention changed the stream */
+    /* The first four of every row, [L, T(T+1)/2] packed as attention rows are: as much memory as those take, and at
+     * most 4 GiB together. The last block shows the rows of interest only; the others are 0 there. */
     HW_SIGNAL_ALL_PROJECTION,
     HW_SIGNAL_ALL_NORM,
     HW_SIGNAL_ALL_PROXIMITY1,
@@ -371,13 +379,14 @@ typedef struct hw_run_params {
     hw_progress_fn progress;
     hw_stop_fn stop; /* during generation: the trace ends with the tokens so far (HW_STOP_CANCELLED) */
     void *ctx;       /* for on_token, on_estimate, progress and stop */
-    /* Where the explainer has methods that read logits: what each chosen token's logit is compared with. NULL or "mean": the mean
-     * of all logits. "distribution": their mean by the model's own probabilities, which is the direction of the log probability;
-     * the 256 likeliest other tokens count each, those left as the mean. "second": the likeliest other token of each step. Else
-     * one token, named by its exact text (" Berlin"; "=second" for the text "second", "==" for "="). */
+    /* Where the explainer has methods that read logits: what each chosen token's logit is compared with. NULL or
+     * "mean": the mean of all logits. "distribution": their mean by the model's own probabilities, which is the
+     * direction of the log probability; the 256 likeliest other tokens count each, those left as the mean. "second":
+     * the likeliest other token of each step. Else one token, named by its exact text (" Berlin"; "=second" for the
+     * text "second", "==" for "="). */
     const char *against;
-    /* Methods that explain the run, borrowed: what the trace keeps is what they need, and what they are to keep. NULL: the trace
-     * keeps every attention row and no signal. */
+    /* Methods that explain the run, borrowed: what the trace keeps is what they need, and what they are to keep. NULL:
+     * the trace keeps every attention row and no signal. */
     hw_explainer *explainer;
     /* An earlier trace, borrowed until the run ends, or NULL. The prefix that both prompts share, and that the model
      * still holds from its last run (or from hw_state_open()), is not decoded again: its rows are copied, so that the
@@ -479,10 +488,12 @@ HW_API const hw_segmenter_info *hw_segmenter_at(size_t i);
 HW_API hw_err hw_segments_new(hw_segments **out, const hw_run *run, hw_side side, const char *by, hw_error *err);
 /* Spans given by the caller, which must be ascending, must not overlap and must lie inside the text; tokens outside all
  * spans belong to no segment. Errors: ARGUMENT (the first span that is not as required), MEMORY. */
-HW_API hw_err hw_segments_from_spans(hw_segments **out, const hw_run *run, hw_side side, const hw_span *spans, size_t n, hw_error *err);
+HW_API hw_err hw_segments_from_spans(hw_segments **out, const hw_run *run, hw_side side, const hw_span *spans, size_t n,
+                                     hw_error *err);
 /* The same from JSON text [n_bytes]: [{"name": "A", "begin": 0, "end": 120}, ...], offsets in characters (code points).
  * Errors: FORMAT (not such a list), otherwise as above. */
-HW_API hw_err hw_segments_from_json(hw_segments **out, const hw_run *run, hw_side side, const char *json, size_t n_bytes, hw_error *err);
+HW_API hw_err hw_segments_from_json(hw_segments **out, const hw_run *run, hw_side side, const char *json,
+                                    size_t n_bytes, hw_error *err);
 HW_API void hw_segments_free(hw_segments *segments);
 HW_API size_t hw_segments_count(const hw_segments *segments);
 HW_API const hw_span *hw_segments_at(const hw_segments *segments, size_t i); /* byte range in its side's text */
@@ -657,7 +668,8 @@ HW_API hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char
 HW_API void hw_attribution_free(hw_attribution *attribution);
 /* The same with columns summed by group [columns]: equals the method seeded with the groups. names [n_groups] or NULL:
  * as hw_method_params.group_names. Errors: ARGUMENT (no groups, columns that are groups already), MEMORY. */
-HW_API hw_err hw_attribution_group(hw_attribution **out, const hw_attribution *a, const int32_t *groups, const char *const *names, size_t n_groups, hw_error *err);
+HW_API hw_err hw_attribution_group(hw_attribution **out, const hw_attribution *a, const int32_t *groups,
+                                   const char *const *names, size_t n_groups, hw_error *err);
 
 HW_API const hw_run *hw_attribution_run(const hw_attribution *a);
 HW_API const char *hw_attribution_method(const hw_attribution *a);
@@ -669,7 +681,8 @@ HW_API const hw_diagnostics *hw_attribution_diagnostics(const hw_attribution *a)
 HW_API size_t hw_attribution_n_rows(const hw_attribution *a);    /* n */
 HW_API size_t hw_attribution_n_columns(const hw_attribution *a); /* m, or T with HW_COLUMNS_ALL, or n_groups */
 HW_API size_t hw_attribution_n_layers(const hw_attribution *a);  /* L; 1 if the result has no layers */
-HW_API const int32_t *hw_attribution_layers(const hw_attribution *a); /* [L] the model's layer indices; -1: mean of all */
+/* [L] the model's layer indices; -1: mean of all */
+HW_API const int32_t *hw_attribution_layers(const hw_attribution *a);
 HW_API const float *hw_attribution_values(const hw_attribution *a);   /* M [n, m, L] */
 HW_API const float *hw_attribution_outside(const hw_attribution *a);  /* [n, L] mass on columns that M does not show */
 
@@ -682,8 +695,8 @@ typedef enum hw_keep {
                         saved if signals are sums */
     HW_KEEP_METHODS, /* the data that hw_explain() needs for these methods, for any columns */
     HW_KEEP_ROWS,    /* the same, and every attention row */
-    HW_KEEP_ALL,     /* every row, and the signals of every method that the model can give, with these settings, with the defaults and
-                        with the residual measured */
+    HW_KEEP_ALL, /* every row, and the signals of every method that the model can give, with these settings, with the
+                    defaults and with the residual measured */
 } hw_keep;
 
 typedef struct hw_explainer_params {
@@ -707,22 +720,24 @@ HW_API hw_err hw_explainer_new(hw_explainer **out, const hw_explainer_params *pa
 HW_API void hw_explainer_free(hw_explainer *explainer);
 /* Adds a method; the first has index 0. Pointers in `params` must outlive the explainer. Errors: ARGUMENT (as
  * hw_explain()), MEMORY. */
-HW_API hw_err hw_explainer_add(hw_explainer *explainer, const char *method, const hw_method_params *params, hw_error *err);
+HW_API hw_err hw_explainer_add(hw_explainer *explainer, const char *method, const hw_method_params *params,
+                               hw_error *err);
 /* Makes segments of the prompt the columns: split by a segmenter as in hw_segments_new(), or spans as in
  * hw_segments_from_json() (errors about them begin with `name`, if it is not NULL). `whole`: tokens of no segment form
  * one more column (hw_segments_partition()); else they are in no column. Replaces groups in the methods' settings. A
  * prompt that cannot be split this way fails the run. Errors: MEMORY. */
 HW_API hw_err hw_explainer_split(hw_explainer *explainer, const char *by, bool whole, hw_error *err);
-HW_API hw_err hw_explainer_split_spans(hw_explainer *explainer, const char *json, size_t n_bytes, const char *name, bool whole,
-                                       hw_error *err);
+HW_API hw_err hw_explainer_split_spans(hw_explainer *explainer, const char *json, size_t n_bytes, const char *name,
+                                       bool whole, hw_error *err);
 /* The segments of the last run's prompt, or of the last trace explained; NULL if it is not split. */
 HW_API const hw_segments *hw_explainer_segments(const hw_explainer *explainer);
 /* The result of method i for the whole completion. `trace`: the trace of the last run, or any other, whose prompt is
  * then split. Errors: as hw_explain() and hw_segments_new(). */
-HW_API hw_err hw_explainer_result(hw_attribution **out, hw_explainer *explainer, size_t i, const hw_trace *trace, hw_error *err);
+HW_API hw_err hw_explainer_result(hw_attribution **out, hw_explainer *explainer, size_t i, const hw_trace *trace,
+                                  hw_error *err);
 
-/* Where a token's logit, above the mean logit or what else it is compared with (hw_run_against), came from, as method `logit`
- * adds it up. In nats. */
+/* Where a token's logit, above the mean logit or what else it is compared with (hw_run_against), came from, as method
+ * `logit` adds it up. In nats. */
 typedef struct hw_balance {
     double prompt;     /* attention to prompt tokens */
     double completion; /* attention to completion tokens, its own included */
@@ -740,7 +755,8 @@ HW_API double hw_balance_rest(const hw_balance *balance);
 HW_API bool hw_balance_closes(const hw_balance *balance);
 /* [n] one per row; NULL for other methods. */
 HW_API const hw_balance *hw_attribution_balance(const hw_attribution *a);
-HW_API size_t hw_attribution_first_token(const hw_attribution *a);    /* row i explains token first_token + i of the run */
+/* row i explains token first_token + i of the run */
+HW_API size_t hw_attribution_first_token(const hw_attribution *a);
 
 /* Sources of a token after following the completion tokens that it came from, each by its own row, until everything is
  * in the prompt or in the model itself: R_t = p_t + sum_{k<t} g_t[k] W_k, for the positive parts of each row divided by
@@ -1002,8 +1018,8 @@ HW_API hw_err hw_file_probe(hw_file_kind *out, const char *path, hw_error *err);
 
 /* A run, its segments and filtered tokens, and attributions [n] of it (n may be 0). `passages`: segments of the prompt
  * named by the caller, or NULL. */
-HW_API hw_err hw_document_json(char **out, const hw_run *run, const hw_segments *passages, const hw_attribution *const *list,
-                               size_t n, hw_error *err);
+HW_API hw_err hw_document_json(char **out, const hw_run *run, const hw_segments *passages,
+                               const hw_attribution *const *list, size_t n, hw_error *err);
 /* An entry of its `attributions`, `run.tokens` and `run.model`. */
 HW_API hw_err hw_attribution_json(char **out, size_t *n_bytes, const hw_attribution *a, hw_error *err);
 HW_API hw_err hw_token_json(char **out, size_t *n_bytes, const hw_token *token, hw_error *err);
@@ -1040,7 +1056,8 @@ typedef struct hw_view_params {
 HW_API hw_view_params hw_view_params_default(void);
 /* Selects, averages and filters; never changes M. A lift divides means by means: scores by uniform's scores, each cell
  * of the profile by uniform's; 0 where uniform has 0. Errors: ARGUMENT (which value, what is accepted; lifting or
- * normalising nats, or both at once), UNSUPPORTED (a lift of a result file that lacks the measured residual), MEMORY. */
+ * normalising nats, or both at once), UNSUPPORTED (a lift of a result file that lacks the measured residual),
+ * MEMORY. */
 HW_API hw_err hw_view_new(hw_view **out, const hw_attribution *a, const hw_view_params *params, hw_error *err);
 HW_API void hw_view_free(hw_view *view);
 HW_API size_t hw_view_n_columns(const hw_view *view);

@@ -31,7 +31,8 @@ bool hw__utf8_valid(const char *bytes, size_t n) { return hw__utf8_invalid(bytes
 
 char *hw__utf8_replace(size_t *n_out, const char *bytes, size_t n) {
     size_t capacity, filled = 0;
-    if (!hw__mul(&capacity, n, LONGEST - 1) || !hw__add(&capacity, capacity, 1)) return NULL; /* one byte becomes at most three */
+    /* one byte becomes at most three */
+    if (!hw__mul(&capacity, n, LONGEST - 1) || !hw__add(&capacity, capacity, 1)) return NULL;
     char *out = hw__alloc(capacity, 1);
     if (!out) return NULL;
     for (size_t at = 0; at < n;) {
@@ -47,7 +48,8 @@ char *hw__utf8_replace(size_t *n_out, const char *bytes, size_t n) {
 
 void hw__utf8_byte(char out[HW__UTF8_BYTE], unsigned char byte) {
     static const char digits[] = "0123456789ABCDEF";
-    const char text[HW__UTF8_BYTE] = {'\xE2', '\x80', '\xB9', digits[byte >> 4], digits[byte & 15], '\xE2', '\x80', '\xBA'};
+    const char text[HW__UTF8_BYTE] = {'\xE2', '\x80', '\xB9', digits[byte >> 4], digits[byte & 15],
+                                      '\xE2', '\x80', '\xBA'};
     memcpy(out, text, HW__UTF8_BYTE);
 }
 

@@ -25,7 +25,9 @@
 
 /* The first row that is kept or streamed to the explainer; and that, or the first row whose heads are kept for
  * signals. */
-static size_t rows_from(const hw__capture *c) { return hw__explainer_can_consume(c->explainer) ? 0 : c->trace->rows_from; }
+static size_t rows_from(const hw__capture *c) {
+    return hw__explainer_can_consume(c->explainer) ? 0 : c->trace->rows_from;
+}
 
 static size_t shown_from(const hw__capture *c) {
     size_t rows = rows_from(c), waiting = c->pending.every ? 0 : c->trace->run->n_prompt - 1;
@@ -35,7 +37,8 @@ static size_t shown_from(const hw__capture *c) {
 hw_err hw__capture_stream(hw__capture *c, hw_error *err) {
     size_t begin = c->held_from, end = c->held_end;
     c->held_from = c->held_end = 0;
-    return begin < end ? hw__explainer_consume(c->explainer, c->trace, (hw__layer_rows){c->held_layer, begin, end}, err) : HW_OK;
+    return begin < end ? hw__explainer_consume(c->explainer, c->trace, (hw__layer_rows){c->held_layer, begin, end}, err)
+                       : HW_OK;
 }
 
 /* The prompt's last row is a target row: it is kept, and explained when it has chosen its token. */
@@ -143,7 +146,8 @@ hw__sink hw__capture_sink(hw__capture *capture) {
                       .final = streams ? capture_final : NULL,
                       .origin = streams ? capture_origin : NULL,
                       .rows_from = shown_from(capture),
-                      .stream_from = shares ? capture->trace->run->n_prompt - 1 : hw__signal_batch_from(&capture->pending),
+                      .stream_from =
+                          shares ? capture->trace->run->n_prompt - 1 : hw__signal_batch_from(&capture->pending),
                       .heads_from = !means    ? 0
                                     : streams ? capture->pending.first
                                               : SIZE_MAX,
@@ -374,7 +378,8 @@ static hw_err finish_capture(session *s, hw_error *err) {
  * it. */
 static hw_err start_sequence(session *s, size_t total, hw_error *err) {
     const hw__engine_ops *ops = s->engine->ops;
-    const hw_trace *prefix = s->trace && ops->resume && !hw__explainer_can_consume(s->capture.explainer) ? s->params->prefix : NULL;
+    const hw_trace *prefix =
+        s->trace && ops->resume && !hw__explainer_can_consume(s->capture.explainer) ? s->params->prefix : NULL;
     size_t n = hw__prefix_shared(prefix, s->run, s->rows, s->prompt.ids, s->prompt.n, s->signals);
     if (n == 0) return ops->begin(s->engine, total, stop_decode, s, err);
     hw_err rc = ops->resume(s->engine, &n, &(hw__sequence){s->prompt.ids, n, total, stop_decode, s}, err);

@@ -24,8 +24,9 @@ hw__sink hw__capture_sink(hw__capture *capture);
 /* Called after a decode: streams the rows of its last layer. */
 hw_err hw__capture_stream(hw__capture *capture, hw_error *err);
 
-/* The generation of hw_trace_capture() without an explanation, as fast as the engine can: the tokens, without probabilities; free with
- * hw_run_free(). `fuse`, `against` and the explainer have no effect. Errors: as there, but for info.problem. */
+/* The generation of hw_trace_capture() without an explanation, as fast as the engine can: the tokens, without
+ * probabilities; free with hw_run_free(). `fuse`, `against` and the explainer have no effect. Errors: as there, but for
+ * info.problem. */
 hw_err hw__run_generate(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err);
 
 #endif

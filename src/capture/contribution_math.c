@@ -17,12 +17,12 @@ static size_t columns_at_once(size_t n_heads, size_t n_embd) {
     return n < MIN_COLUMNS ? MIN_COLUMNS : n < BLOCK ? n : BLOCK;
 }
 
-hw_err hw__contribution_scratch_fit(hw__contribution_scratch *capacity, size_t n, size_t n_embd, const hw__values *values,
-                                 hw_error *err) {
+hw_err hw__contribution_scratch_fit(hw__contribution_scratch *capacity, size_t n, size_t n_embd,
+                                    const hw__values *values, hw_error *err) {
     size_t width = values->n_heads * values->head_size, group = values->n_heads / values->n_heads_kv, partial;
     if (!hw__mul(&partial, n * group, BLOCK)) partial = SIZE_MAX;
-    if (capacity->n >= n && capacity->n_embd == n_embd && capacity->n_heads == values->n_heads && capacity->width >= width &&
-        capacity->n_partial >= partial)
+    if (capacity->n >= n && capacity->n_embd == n_embd && capacity->n_heads == values->n_heads &&
+        capacity->width >= width && capacity->n_partial >= partial)
         return HW_OK;
     hw_err rc = hw__blas_start(err);
     if (rc != HW_OK) return rc;
@@ -41,7 +41,8 @@ hw_err hw__contribution_scratch_fit(hw__contribution_scratch *capacity, size_t n
         .width = width,
         .n_partial = partial,
     };
-    if (capacity->direction && capacity->carried && capacity->query && capacity->partial && capacity->gathered && capacity->vectors && capacity->stream)
+    if (capacity->direction && capacity->carried && capacity->query && capacity->partial && capacity->gathered &&
+        capacity->vectors && capacity->stream)
         return HW_OK;
     hw__contribution_scratch_free(capacity);
     return hw__fail_memory(err, "contributions", partial, sizeof(float));
@@ -123,11 +124,12 @@ static void multiply_block(const meeting_list *list, const hw__values *values, s
     size_t d = values->head_size, T = values->n_tokens;
     size_t n = T - first < BLOCK ? T - first : BLOCK;
     for (size_t kv = 0; kv < values->n_heads_kv; kv++) {
-        hw__matmul_part((hw__part){capacity->partial, BLOCK}, (hw__part){capacity->query + kv * n_queries * group * d, d},
-                        (hw__part){values->v + kv * d * T + first, T}, (hw__matmul_size){n_queries * group, d, n}, false);
+        hw__matmul_part(
+            (hw__part){capacity->partial, BLOCK}, (hw__part){capacity->query + kv * n_queries * group * d, d},
+            (hw__part){values->v + kv * d * T + first, T}, (hw__matmul_size){n_queries * group, d, n}, false);
         for (size_t i = 0; i < list->n; i++)
-            add_heads(&dot_products[i], capacity->partial + (list->own ? i : dot_products[i].direction) * group * BLOCK, kv, group, first,
-                      columns_of(dot_products[i].row, first, n));
+            add_heads(&dot_products[i], capacity->partial + (list->own ? i : dot_products[i].direction) * group * BLOCK,
+                      kv, group, first, columns_of(dot_products[i].row, first, n));
     }
 }
 
@@ -135,7 +137,8 @@ void hw__contribution_linear(hw__dot_product *dot_products, size_t n, size_t n_d
                              size_t n_embd, const hw__contribution_scratch *capacity) {
     size_t T = values->n_tokens;
     for (size_t j = 0; j < n_directions; j++) carry_through_norm(capacity->direction + j * n_embd, values, n_embd);
-    hw__matmul(capacity->carried, capacity->direction, values->wo, n_directions, n_embd, values->n_heads * values->head_size);
+    hw__matmul(capacity->carried, capacity->direction, values->wo, n_directions, n_embd,
+               values->n_heads * values->head_size);
     bool own = n && dot_products[0].row->factor;
     if (own) {
         gather_factored(capacity->query, capacity->carried, dot_products, n, values);

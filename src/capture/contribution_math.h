@@ -47,8 +47,8 @@ typedef struct hw__contribution_scratch {
 } hw__contribution_scratch;
 /* Enlarges the scratch for n directions (at least one) and these values, and starts BLAS. Rows with factors need one
  * direction for each product. */
-hw_err hw__contribution_scratch_fit(hw__contribution_scratch *capacity, size_t n, size_t n_embd, const hw__values *values,
-                                 hw_error *err);
+hw_err hw__contribution_scratch_fit(hw__contribution_scratch *capacity, size_t n, size_t n_embd,
+                                    const hw__values *values, hw_error *err);
 void hw__contribution_scratch_free(hw__contribution_scratch *capacity);
 
 /* A dot product of a row with a direction: out[k] = `with` times attention's part of <T[q,k], z>, for k below the row's

@@ -52,8 +52,8 @@ static bool starts_with(range text, size_t at, range part) {
 
 static hw_err refuse(const search *s, size_t message, const char *what, hw_error *err) {
     return hw__fail(err, HW_ERR_UNSUPPORTED,
-                    "the chat template %s message %zu (%s): which tokens are its own cannot be determined", what, message + 1,
-                    s->chat->messages[message].role);
+                    "the chat template %s message %zu (%s): which tokens are its own cannot be determined", what,
+                    message + 1, s->chat->messages[message].role);
 }
 
 /* ------------------------------------------------------------------ marks */
@@ -132,7 +132,9 @@ static range part_after(const search *s, size_t t) {
     return (range){s->marked.bytes + begin, end - begin};
 }
 
-static range part_before(const search *s) { return (range){s->marked.bytes, s->n_turns ? s->turns[0].begin : s->marked.n}; }
+static range part_before(const search *s) {
+    return (range){s->marked.bytes, s->n_turns ? s->turns[0].begin : s->marked.n};
+}
 
 /* Whether the template's part is at `at`; the last part must end the text. */
 static bool part_fits(const search *s, size_t t, size_t at) {

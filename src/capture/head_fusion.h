@@ -23,10 +23,10 @@ typedef struct hw__fusion {
     size_t n_threads; /* that share the rows; the result does not depend on their number */
 } hw__fusion;
 
-/* Fuses rows, whose own columns are q0 + q, to the mean over heads, or to the maximum or minimum scaled to sum to 1 (all
- * weight on the own column if nothing is left). Checks that every head's row is finite, not negative and sums to 1;
- * error ENGINE names the first that does not. If rows arrive as means over heads (computed on a device) only the mean is
- * checked, and opposite errors of heads are not detected; the probe has checked every head. */
+/* Fuses rows, whose own columns are q0 + q, to the mean over heads, or to the maximum or minimum scaled to sum to 1
+ * (all weight on the own column if nothing is left). Checks that every head's row is finite, not negative and sums to
+ * 1; error ENGINE names the first that does not. If rows arrive as means over heads (computed on a device) only the
+ * mean is checked, and opposite errors of heads are not detected; the probe has checked every head. */
 hw_err hw__fuse_rows(const hw__fused_rows *rows, const hw__heads *heads, hw__fusion how, hw_error *err);
 
 #endif

@@ -28,8 +28,8 @@ hw_err hw__against_read(hw__against *out, const char *text, hw__engine *engine, 
 /* How many other tokens a step is compared with at most. */
 size_t hw__against_others(const hw__against *v);
 
-/* What `token`, chosen by row `row` of the last decode, is compared with; its alternatives are known. out->ids and out->weights
- * take hw__against_others(). Error ENGINE: logits that are not numbers. */
+/* What `token`, chosen by row `row` of the last decode, is compared with; its alternatives are known. out->ids and
+ * out->weights take hw__against_others(). Error ENGINE: logits that are not numbers. */
 hw_err hw__against_take(hw__contrast *out, const hw__against *v, const hw_token *token, hw__engine *engine, size_t row,
                         hw_error *err);
 

@@ -89,8 +89,8 @@ static double method_bytes(const hw_explainer *x, const sizes *s) {
     for (size_t i = 0; x && i < x->n; i++) {
         const hw_method_info *method = &x->list[i].method->info;
         if (hw_method_active_traits(method, &x->list[i].params) & HW_USES_DIRECTION)
-            composing =
-                levels * level_floats(s) * sizeof(float) + hw__rollout_forward_bytes((size_t)s->tokens, (size_t)s->columns + 1);
+            composing = levels * level_floats(s) * sizeof(float) +
+                        hw__rollout_forward_bytes((size_t)s->tokens, (size_t)s->columns + 1);
         double numbers = n * (method->traits & HW_GIVES_LAYERS ? s->sources : 1);
         results += numbers * s->columns * sizeof(float);
         /* Followed through the completion: M with its columns, and the finished rows. */

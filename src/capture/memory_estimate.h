@@ -14,7 +14,7 @@ typedef struct hw__run_tokens {
 } hw__run_tokens;
 
 /* hw__explainer_begin() must have been called with this run. Errors: ARGUMENT (more tokens than any context). */
-hw_err hw__estimate(hw_estimate *out, const hw__engine *engine, const hw__run_tokens *tokens, const hw_run_params *params,
-                    hw_error *err);
+hw_err hw__estimate(hw_estimate *out, const hw__engine *engine, const hw__run_tokens *tokens,
+                    const hw_run_params *params, hw_error *err);
 
 #endif

@@ -20,7 +20,8 @@ size_t hw__prefix_shared(const hw_trace *prefix, const hw_run *run, hw_row_reten
     for (int i = 0; i < HW_N_SIGNALS; i++)
         if (wanted & 1u << i && of_every_row(i) && !prefix->signals.values[i]) return 0;
     size_t there = prefix->growing ? prefix->n_rows : prefix->run->n_tokens, shared = 0;
-    while (shared < there && shared + HW__PREFIX_MIN_REST < n && prefix->run->tokens[shared].id == ids[shared]) shared++;
+    while (shared < there && shared + HW__PREFIX_MIN_REST < n && prefix->run->tokens[shared].id == ids[shared])
+        shared++;
     return shared - shared % HW__PREFIX_GROUP;
 }
 

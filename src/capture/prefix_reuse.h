@@ -9,15 +9,15 @@
 
 #include "data/trace.h"
 
-/* Fronts are of whole groups of tokens. Kernels for quantised weights take rows of a batch in fours and those that are left
- * over by other code, which rounds otherwise: a batch that starts inside a group would move all groups behind (seen on Gemma 3,
- * Q4_K: an NMSE of 2e-3 in `logit`). A single row has code of its own in some kernels (AMX: 5e-4), so at least two tokens are left
- * to decode. */
+/* Fronts are of whole groups of tokens. Kernels for quantised weights take rows of a batch in fours and those that are
+ * left over by other code, which rounds otherwise: a batch that starts inside a group would move all groups behind
+ * (seen on Gemma 3, Q4_K: an NMSE of 2e-3 in `logit`). A single row has code of its own in some kernels (AMX: 5e-4), so
+ * at least two tokens are left to decode. */
 enum { HW__PREFIX_GROUP = 4, HW__PREFIX_MIN_REST = 2 };
 
-/* How many of the prompt's tokens ids [n] `prefix` (nullable) gives all of that a trace of `run` is to keep: its rows, where
- * prompt rows are `kept`, and the signals of every row that are `wanted`; never the last ones, whose output chooses the
- * completion. 0 where it is of another model or was fused otherwise. */
+/* How many of the prompt's tokens ids [n] `prefix` (nullable) gives all of that a trace of `run` is to keep: its rows,
+ * where prompt rows are `kept`, and the signals of every row that are `wanted`; never the last ones, whose output
+ * chooses the completion. 0 where it is of another model or was fused otherwise. */
 size_t hw__prefix_shared(const hw_trace *prefix, const hw_run *run, hw_row_retention kept, const int32_t *ids, size_t n,
                          uint32_t wanted);
 

@@ -326,7 +326,8 @@ static hw_err check_messages(const hw_run_params *p, hw_error *err) {
         if (!hw__add(&n_bytes, n_bytes, m->content_bytes))
             return hw__fail(err, HW_ERR_ARGUMENT, "message %zu: the messages are too long", i + 1);
     }
-    return n_bytes ? HW_OK : hw__fail(err, HW_ERR_ARGUMENT, "the messages are empty: there is nothing to trace back to");
+    return n_bytes ? HW_OK
+                   : hw__fail(err, HW_ERR_ARGUMENT, "the messages are empty: there is nothing to trace back to");
 }
 
 hw_err hw__prompt_check(const hw_run_params *params, hw_error *err) {

@@ -19,6 +19,7 @@ hw_err hw__prompt_tokens(hw_run *run, hw__tokens *ids, hw__engine *engine, const
 
 /* Ids of params->completion, which continues the prompt: its bytes are those of the text, as far as the tokenizer can
  * represent them. The caller frees ids->ids, also on failure. `run`: receives remarks; may be NULL. */
-hw_err hw__completion_tokens(hw__tokens *ids, hw_run *run, hw__engine *engine, const hw_run_params *params, hw_error *err);
+hw_err hw__completion_tokens(hw__tokens *ids, hw_run *run, hw__engine *engine, const hw_run_params *params,
+                             hw_error *err);
 
 #endif

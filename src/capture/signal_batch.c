@@ -77,7 +77,8 @@ static size_t row_bytes(const row_shape *s, size_t n_tokens) {
  * batch, because each batch reads the values and weights of all layers. */
 static size_t rows_that_fit(const row_shape *shape, size_t n_tokens, size_t rows, bool small) {
     size_t bytes = row_bytes(shape, n_tokens), capacity = BATCH_BYTES / bytes;
-    if (small && capacity > MIN_BATCH_ROWS) capacity = SMALL_BATCH_BYTES / bytes > MIN_BATCH_ROWS ? SMALL_BATCH_BYTES / bytes : MIN_BATCH_ROWS;
+    if (small && capacity > MIN_BATCH_ROWS)
+        capacity = SMALL_BATCH_BYTES / bytes > MIN_BATCH_ROWS ? SMALL_BATCH_BYTES / bytes : MIN_BATCH_ROWS;
     if (capacity < 1) capacity = 1;
     if (!small && rows - rows / 3 <= capacity) capacity = rows;
     if (capacity > HW__MAX_BATCH_ROWS) capacity = HW__MAX_BATCH_ROWS;
@@ -89,7 +90,8 @@ static double keys_of(size_t rows, size_t end) { return (double)rows * ((double)
 
 /* Rows have different lengths, so the longest rows that can be batched together are counted: the last ones of the
  * prompt that fill the batch, or those after them. */
-uint64_t hw__signal_batch_bytes(const hw__engine *engine, uint32_t wanted, size_t n_prompt, size_t n_tokens, bool sums) {
+uint64_t hw__signal_batch_bytes(const hw__engine *engine, uint32_t wanted, size_t n_prompt, size_t n_tokens,
+                                bool sums) {
     const hw_model_info *info = engine->ops->describe(engine);
     if (!wanted || info->n_layers + info->n_sources < 1 || info->n_heads < 1 || n_tokens < 1) return 0;
     size_t L = (size_t)info->n_layers, H = (size_t)info->n_heads;
@@ -101,7 +103,8 @@ uint64_t hw__signal_batch_bytes(const hw__engine *engine, uint32_t wanted, size_
     size_t of_prompt = rows - (n_tokens - n_prompt), left = of_prompt % capacity, last = left + n_tokens - n_prompt;
     double whole = of_prompt < capacity ? 0 : keys_of(capacity, n_prompt - left);
     double rest = keys_of(last < capacity ? last : capacity, n_tokens);
-    double heads = (double)L * (double)H * (whole > rest ? whole : rest), stream = 3.0 * (double)capacity * info->n_embd;
+    double heads = (double)L * (double)H * (whole > rest ? whole : rest),
+           stream = 3.0 * (double)capacity * info->n_embd;
     double factors = (double)capacity * (double)engine->n_factors;
     return (uint64_t)((heads + (double)S * stream + factors) * sizeof(float));
 }
@@ -132,8 +135,8 @@ hw_err hw__signal_batch_compare(hw__signal_batch *p, size_t n_others, hw_error *
     return HW_OK;
 }
 
-hw_err hw__signal_batch_new(hw__signal_batch *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info, size_t n_tokens,
-                       hw_error *err) {
+hw_err hw__signal_batch_new(hw__signal_batch *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info,
+                            size_t n_tokens, hw_error *err) {
     *p = (hw__signal_batch){.trace = trace, .wanted = wanted};
     if (!wanted) return HW_OK;
     hw_err rc = check_engine(info, wanted, err);
@@ -254,7 +257,8 @@ hw_err hw__signal_batch_stream(hw__signal_batch *p, size_t source, const hw__str
         memcpy(stream_at(p, p->added, source, (size_t)slot), added, bytes);
         if (s->mixed) memcpy(stream_at(p, p->mixed, source, (size_t)slot), s->mixed + i * p->n_embd, bytes);
         if (s->factor)
-            memcpy(factor_at(p, source, (size_t)slot), s->factor + i * s->factor_width, s->factor_width * sizeof(float));
+            memcpy(factor_at(p, source, (size_t)slot), s->factor + i * s->factor_width,
+                   s->factor_width * sizeof(float));
         p->shown[source * p->capacity + (size_t)slot] = true;
         if ((size_t)slot >= p->n) p->n = (size_t)slot + 1;
     }
@@ -310,10 +314,14 @@ static hw__row row_at(const hw__signal_batch *p, size_t source, size_t slot) {
     };
 }
 
-static bool of_interest(const hw__signal_batch *p, size_t slot) { return p->first + slot + 1 >= p->trace->run->n_prompt; }
+static bool of_interest(const hw__signal_batch *p, size_t slot) {
+    return p->first + slot + 1 >= p->trace->run->n_prompt;
+}
 
 /* The row of the trace's signals for a slot. */
-static size_t signal_row(const hw__signal_batch *p, size_t slot) { return p->first + slot - (p->trace->run->n_prompt - 1); }
+static size_t signal_row(const hw__signal_batch *p, size_t slot) {
+    return p->first + slot - (p->trace->run->n_prompt - 1);
+}
 
 /* Workspace of one thread: scratch for one source, kept between batches because new memory is expensive; separate for
  * attention and recurrent layers, which have other sizes. */
@@ -331,7 +339,9 @@ typedef struct hw__batch_workspace workspace;
 /* The target-row signals that are wanted. */
 static uint32_t of_rows(uint32_t wanted) { return wanted & ((1u << N_ROW_SIGNALS) - 1); }
 
-static size_t token_rows(const hw__signal_batch *p) { return (size_t)__builtin_popcount(of_rows(p->wanted)) * p->capacity; }
+static size_t token_rows(const hw__signal_batch *p) {
+    return (size_t)__builtin_popcount(of_rows(p->wanted)) * p->capacity;
+}
 
 static hw_err workspace_open(workspace *d, const hw__signal_batch *p, hw_error *err) {
     size_t rows = token_rows(p);
@@ -471,7 +481,9 @@ typedef struct flush {
     share *shares;                 /* [L, n] */
 } flush;
 
-static int32_t chosen_id(const hw__signal_batch *p, size_t slot) { return p->trace->run->tokens[p->first + slot + 1].id; }
+static int32_t chosen_id(const hw__signal_batch *p, size_t slot) {
+    return p->trace->run->tokens[p->first + slot + 1].id;
+}
 
 /* An earlier row that chose the same token, or `slot`: text repeats, and projecting through W_O is expensive. */
 static size_t same_choice(const flush *f, size_t slot) {
@@ -575,9 +587,9 @@ static void multiply(const flush *f, const workspace *d, const source_rows *of) 
         float *projection = place(p, d, HW_SIGNAL_PROJECTION, of->source, i);
         if (projection) projection[of->rows[i].n_keys - 1] += (float)all.own[i];
         if (f->chosen[i])
-            f->shares[of->source * p->n + i] =
-                share_of(target_row(p, d, HW_SIGNAL_LOGIT, of->source, i), &of->rows[i], f->z + f->direction[i] * p->n_embd,
-                         f->scale[i] * of->values->reach, p->trace->run->n_prompt, p->n_embd);
+            f->shares[of->source * p->n + i] = share_of(
+                target_row(p, d, HW_SIGNAL_LOGIT, of->source, i), &of->rows[i], f->z + f->direction[i] * p->n_embd,
+                f->scale[i] * of->values->reach, p->trace->run->n_prompt, p->n_embd);
     }
 }
 
@@ -666,7 +678,8 @@ static hw_err explain_source(const flush *f, size_t source, workspace *d, hw_err
     source_rows all = {.source = source, .end = p->n, .rows = rows, .values = values, .capacity = capacity};
     hw_err rc = f->engine->ops->values(f->engine, values, source, err);
     if (rc == HW_OK)
-        rc = hw__contribution_scratch_fit(capacity, p->factors[source].cells ? 2 * p->n : p->n + f->n_z, p->n_embd, values, err);
+        rc = hw__contribution_scratch_fit(capacity, p->factors[source].cells ? 2 * p->n : p->n + f->n_z, p->n_embd,
+                                          values, err);
     if (rc != HW_OK) return rc;
     for (size_t i = 0; i < p->n; i++) rows[i] = row_at(p, source, i);
     if (d->tokens) memset(d->tokens, 0, token_rows(p) * p->n_keys * sizeof *d->tokens); /* not every row is written */

@@ -39,8 +39,8 @@ typedef struct hw__signal_batch {
 } hw__signal_batch;
 
 /* Room for rows of runs of `n_tokens`; refuses signals that the engine cannot give, saying what is missing. */
-hw_err hw__signal_batch_new(hw__signal_batch *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info, size_t n_tokens,
-                       hw_error *err);
+hw_err hw__signal_batch_new(hw__signal_batch *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info,
+                            size_t n_tokens, hw_error *err);
 /* Room for what logits are compared with, `n_others` tokens each; before the first decode. */
 hw_err hw__signal_batch_compare(hw__signal_batch *p, size_t n_others, hw_error *err);
 void hw__signal_batch_free(hw__signal_batch *p);

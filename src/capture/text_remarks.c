@@ -55,8 +55,9 @@ hw_err hw__remark_text(hw_run *run, const char *what, const char *bytes, size_t 
 
 hw_err hw__remark_control(hw_run *run, const char *what, hw_span at, hw_error *err) {
     char line[LINE], shown[SHOWN];
-    snprintf(line, sizeof line, "the %s holds the text of a control token, %s, read as text: the option special reads it as the token", what,
-             hw__utf8_line(shown, sizeof shown, at.name + at.begin, at.end - at.begin));
+    snprintf(line, sizeof line,
+             "the %s holds the text of a control token, %s, read as text: the option special reads it as the token",
+             what, hw__utf8_line(shown, sizeof shown, at.name + at.begin, at.end - at.begin));
     return hw__run_add_remark(run, line, err);
 }
 
@@ -66,7 +67,7 @@ hw_err hw__remark_changed(hw_run *run, const char *given, size_t n, hw_error *er
     char line[LINE];
     if (n_read == n && (n == 0 || memcmp(read, given, n) == 0)) return HW_OK;
     while (same < n && same < n_read && read[same] == given[same]) same++;
-    snprintf(line, sizeof line, "the tokenizer changed the given completion, from byte %zu on: what is explained is its tokens",
-             same);
+    snprintf(line, sizeof line,
+             "the tokenizer changed the given completion, from byte %zu on: what is explained is its tokens", same);
     return hw__run_add_remark(run, line, err);
 }

@@ -3,8 +3,9 @@
  *
  *     bytes > context x longest piece of the vocabulary     no tokens of this vocabulary cover so much text
  *     bytes x memory of the tokenizer > memory limit
- *     tokens of the parts, one by one > 2 x context         a part's last tokens may differ from those in the whole text,
- *                                                           so only a count far beyond the context is an error
+ *     tokens of the parts, one by one > 2 x context         a part's last tokens may differ from those in the
+ *                                                           whole text, so only a count far beyond the context is an
+ *                                                           error
  */
 #include "capture/text_size.h"
 

@@ -84,7 +84,8 @@ static int find_best(int32_t *ids, float *values, int capacity, const float *log
         size_t take = n - first < BLOCK ? n - first : BLOCK;
         float top = largest(logits + first, take);
         if (found == capacity && top <= values[capacity - 1]) continue;
-        for (size_t i = first; i < first + take; i++) found = insert(ids, values, found, capacity, (int32_t)i, logits[i]);
+        for (size_t i = first; i < first + take; i++)
+            found = insert(ids, values, found, capacity, (int32_t)i, logits[i]);
     }
     return found;
 }
@@ -107,8 +108,8 @@ hw_err hw__top_tokens_read(hw__top_tokens *c, hw_token *token, hw__engine *engin
         return hw__fail(err, HW_ERR_ARGUMENT, "token id %d: the vocabulary has 0..%d", token->id, info->n_vocab - 1);
     int32_t ids[HW_N_ALTERNATIVES];
     float logprobs[HW_N_ALTERNATIVES];
-    int n =
-        hw__log_softmax(&token->logprob, (hw__best){ids, logprobs, HW_N_ALTERNATIVES}, logits, (size_t)info->n_vocab, token->id);
+    int n = hw__log_softmax(&token->logprob, (hw__best){ids, logprobs, HW_N_ALTERNATIVES}, logits,
+                            (size_t)info->n_vocab, token->id);
     if (n < 0) return hw__fail(err, HW_ERR_ENGINE, "the model's logits for token %d are not numbers", token->id);
     for (int i = 0; i < n; i++) {
         hw_err rc = engine->ops->piece(engine, &c->pieces[i], ids[i], err);

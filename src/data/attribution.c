@@ -235,7 +235,8 @@ hw_err hw__attribution_diagnose(hw_attribution *a, hw_error *err) {
     }
     if (!no_memory) {
         summary over_layers = mean_summary(mean, a->n_rows), deep = mean_summary(last, a->n_rows);
-        if (a->params.through) deep = over_layers; /* only the mean over layers is a share: no layer holds the full depth */
+        /* only the mean over layers is a share: no layer holds the full depth */
+        if (a->params.through) deep = over_layers;
         a->diagnostics = (hw_diagnostics){
             .first_mean = over_layers.first,
             .first_last = deep.first,

@@ -15,7 +15,8 @@ static bool copy_sources(hw_model_info *to, const hw_model_info *from, hw__arena
     hw_source *sources = hw__arena_alloc(pool, n, sizeof *sources);
     if (!sources) return false;
     for (size_t s = 0; s < n; s++)
-        sources[s] = from->n_sources > 0 ? from->sources[s] : (hw_source){from->layers[s], (int32_t)s, HW_SOURCE_ATTENTION};
+        sources[s] =
+            from->n_sources > 0 ? from->sources[s] : (hw_source){from->layers[s], (int32_t)s, HW_SOURCE_ATTENTION};
     to->sources = sources;
     to->n_sources = (int32_t)n;
     return true;
@@ -53,7 +54,8 @@ hw_err hw__run_new(hw_run **out, const hw_model_info *model, const hw__run_optio
     run->causal = true;
     run->recurrent_share = NAN;
     run->prompt = "";
-    if (!hw__run_options_copy(&run->options.run, &options->run, &run->pool) || !copy_model(&run->model, model, &run->pool)) {
+    if (!hw__run_options_copy(&run->options.run, &options->run, &run->pool) ||
+        !copy_model(&run->model, model, &run->pool)) {
         hw__run_release(run);
         return hw__fail_memory(err, "a run's model description", 1, 4096);
     }
@@ -90,8 +92,8 @@ hw_err hw__run_set_messages(hw_run *run, const hw_span *messages, size_t n, hw_e
     if (!copy) return hw__fail_memory(err, "the messages", n, sizeof *copy);
     for (size_t i = 0, end = 0; i < n; end = messages[i++].end) {
         if (messages[i].begin < end || messages[i].end < messages[i].begin || messages[i].end > run->prompt_bytes)
-            return hw__fail(err, HW_ERR_FORMAT, "message %zu is bytes %zu to %zu: they must rise, in a prompt of %zu", i,
-                            messages[i].begin, messages[i].end, run->prompt_bytes);
+            return hw__fail(err, HW_ERR_FORMAT, "message %zu is bytes %zu to %zu: they must rise, in a prompt of %zu",
+                            i, messages[i].begin, messages[i].end, run->prompt_bytes);
         copy[i] = messages[i];
         if (!(copy[i].name = hw__arena_strdup(&run->pool, messages[i].name)))
             return hw__fail_memory(err, "the messages", n, sizeof *copy);

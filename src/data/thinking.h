@@ -4,9 +4,9 @@
 
 #include "data/run.h"
 
-/* thinks [n_tokens] <- whether each token holds part of a section, including its marks. A section without an end extends to
- * the end of the run if it begins in the completion or in the template; in the user's text the mark is ordinary text.
- * Error MEMORY. */
+/* thinks [n_tokens] <- whether each token holds part of a section, including its marks. A section without an end
+ * extends to the end of the run if it begins in the completion or in the template; in the user's text the mark is
+ * ordinary text. Error MEMORY. */
 hw_err hw__thinking_tokens(bool *thinks, const hw_run *run, hw_error *err);
 
 #endif

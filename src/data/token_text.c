@@ -102,7 +102,8 @@ size_t hw_run_token_text(char *out, size_t capacity, const hw_run *run, size_t i
     return s.n;
 }
 
-size_t hw_run_group_text(char *out, size_t capacity, const hw_run *run, const int32_t *groups, size_t n, int32_t group) {
+size_t hw_run_group_text(char *out, size_t capacity, const hw_run *run, const int32_t *groups, size_t n,
+                         int32_t group) {
     sink s = start(out, capacity);
     for (size_t i = 0; i < n; i++) {
         size_t before = s.n;

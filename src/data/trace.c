@@ -152,7 +152,8 @@ hw_err hw__trace_add_signals(hw_trace *trace, uint32_t wanted, size_t n_rows, si
     for (int i = 0; i < HW_N_SIGNALS; i++) {
         size_t layer, floats;
         if (!(wanted & 1u << i)) continue;
-        if (!signal_size(&layer, (hw_signal)i, s) || !hw__mul(&floats, hw__trace_signal_layers(trace, (hw_signal)i), layer))
+        if (!signal_size(&layer, (hw_signal)i, s) ||
+            !hw__mul(&floats, hw__trace_signal_layers(trace, (hw_signal)i), layer))
             floats = SIZE_MAX;
         s->values[i] = hw__alloc(floats, sizeof(float));
         if (!s->values[i]) return hw__fail_memory(err, hw_signal_name((hw_signal)i), floats, sizeof(float));

@@ -257,7 +257,8 @@ typedef enum hw__purpose {
 } hw__purpose;
 
 /* hw_model_open() for this purpose: the reference that the bench compares explanations with. */
-hw_err hw__model_open(hw_model **out, const char *path, const hw_model_params *params, hw__purpose purpose, hw_error *err);
+hw_err hw__model_open(hw_model **out, const char *path, const hw_model_params *params, hw__purpose purpose,
+                      hw_error *err);
 
 struct hw_model {
     hw__engine *engine;

@@ -342,7 +342,8 @@ static hw_err check(const hw_attribution *a, const hw_segments *passages, const 
 
 static hw_err check_max_peak(const hw_citation_rule *by, double min_peak, hw_error *err) {
     if (by->max_peak == 0 || min_peak <= by->max_peak) return HW_OK;
-    return hw__fail(err, HW_ERR_ARGUMENT, "min_peak %g: peaks of the rule %s are at most %g", min_peak, by->name, by->max_peak);
+    return hw__fail(err, HW_ERR_ARGUMENT, "min_peak %g: peaks of the rule %s are at most %g", min_peak, by->name,
+                    by->max_peak);
 }
 
 static hw_err allocate(hw_citation *c, bool followed, hw_error *err) {

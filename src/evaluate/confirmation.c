@@ -207,7 +207,9 @@ void hw_confirmation_free(hw_confirmation *c) {
     free(c);
 }
 
-double hw_confirmation_drop(const hw_confirmation *c, size_t part, size_t passage) { return *drop_at(c, part, passage); }
+double hw_confirmation_drop(const hw_confirmation *c, size_t part, size_t passage) {
+    return *drop_at(c, part, passage);
+}
 bool hw_confirmation_measured(const hw_confirmation *c, size_t passage) { return c->measured[passage]; }
 size_t hw_confirmation_n_passes(const hw_confirmation *c) { return c->n_passes; }
 

@@ -105,12 +105,13 @@ static hw_err check_request(work *w, const hw_segments *segments, const hw_attri
                         "the segments are of %zu tokens, the prompt has %zu: segments of this run's prompt are judged",
                         n_groups, run->n_prompt);
     if (w->n_segments < 2)
-        return hw__fail(err, HW_ERR_ARGUMENT,
-                        "%zu segment: with fewer than 2 there is nothing to rank (split the prompt into smaller segments)",
-                        w->n_segments);
+        return hw__fail(
+            err, HW_ERR_ARGUMENT,
+            "%zu segment: with fewer than 2 there is nothing to rank (split the prompt into smaller segments)",
+            w->n_segments);
     if (n_rows > 0 && (w->row_begin >= w->row_end || w->row_end > n_rows))
-        return hw__fail(err, HW_ERR_ARGUMENT, "completion tokens %zu..%zu requested, the completion has 0..%zu", w->row_begin,
-                        w->row_end, n_rows);
+        return hw__fail(err, HW_ERR_ARGUMENT, "completion tokens %zu..%zu requested, the completion has 0..%zu",
+                        w->row_begin, w->row_end, n_rows);
     if (w->p->n_ablations > MAX_ABLATIONS)
         return hw__fail(err, HW_ERR_ARGUMENT, "%zu ablations: at most %d are accepted", w->p->n_ablations,
                         MAX_ABLATIONS);
@@ -356,7 +357,8 @@ static void copy_cuts(hw_check *c, const work *w) {
     c->n_cuts = w->p->n_ablations;
     c->n_segments = w->n_segments;
     for (size_t i = 0; i < c->n_cuts; i++) {
-        memcpy(c->masks_kept + i * c->n_segments, hw__masks_keep(w->masks, w->random[i]), c->n_segments * sizeof *c->masks_kept);
+        memcpy(c->masks_kept + i * c->n_segments, hw__masks_keep(w->masks, w->random[i]),
+               c->n_segments * sizeof *c->masks_kept);
         c->logits[i] = w->y[i] = hw__logit(logprob_of(w, w->random[i]));
     }
 }

@@ -14,8 +14,8 @@
 
 /* Bounds between grades. */
 static const struct thresholds {
-    /* Minimum of best, and of best - chance. Below log 2 no segment changes the answer's probability by a factor of two,
-     * or none by that much more than the others, so right and wrong cannot be determined apart. */
+    /* Minimum of best, and of best - chance. Below log 2 no segment changes the answer's probability by a factor of
+     * two, or none by that much more than the others, so right and wrong cannot be determined apart. */
     double matters;
     /* Minimum of reached for a right choice: the difference to the best drop is smaller than between nearly tied
      * segments. */
@@ -51,7 +51,8 @@ static const char *agreement(char *out, size_t capacity, const hw__evidence *e, 
                  "average)",
                  e->lds, e->lds_random);
     } else {
-        snprintf(out, capacity, "; rank agreement over random cuts %.2f, random %.2f on average", e->lds, e->lds_random);
+        snprintf(out, capacity, "; rank agreement over random cuts %.2f, random %.2f on average", e->lds,
+                 e->lds_random);
     }
     return out;
 }

@@ -63,7 +63,8 @@ static bool make_field(field *out, const char *bytes, size_t n) {
 /* A token, or the tokens of a group, in displayed form, because part of a character is not valid text. groups NULL:
  * token k. */
 static bool make_shown(field *out, const hw_run *run, const int32_t *groups, size_t n_tokens, size_t k) {
-    size_t capacity, n = groups ? hw_run_group_text(NULL, 0, run, groups, n_tokens, (int32_t)k) : hw_run_token_text(NULL, 0, run, k);
+    size_t capacity,
+        n = groups ? hw_run_group_text(NULL, 0, run, groups, n_tokens, (int32_t)k) : hw_run_token_text(NULL, 0, run, k);
     char *text = hw__add(&capacity, n, 1) ? hw__alloc(capacity, 1) : NULL;
     if (!text) return false;
     if (groups)

@@ -198,7 +198,8 @@ static bool put_messages(json_t *json, const hw_run *run) {
 static bool put_remarks(json_t *json, const hw_run *run) {
     json_t *list = json_array();
     bool ok = list;
-    for (size_t i = 0; ok && i < run->n_remarks; i++) ok = json_array_append_new(list, json_string(run->remarks[i])) == 0;
+    for (size_t i = 0; ok && i < run->n_remarks; i++)
+        ok = json_array_append_new(list, json_string(run->remarks[i])) == 0;
     if (ok && run->n_remarks) ok = json_object_set(json, "remarks", list) == 0;
     json_decref(list);
     return ok;
@@ -282,7 +283,8 @@ static hw_err get_real(void *to, const field *f, const json_t *object, hw_error 
     return HW_OK;
 }
 
-static hw_err get_fields(void *to, const field *fields, size_t n, const json_t *object, hw__arena *pool, hw_error *err) {
+static hw_err get_fields(void *to, const field *fields, size_t n, const json_t *object, hw__arena *pool,
+                         hw_error *err) {
     for (size_t i = 0; i < n; i++) {
         const field *f = &fields[i];
         void *at = (char *)to + f->offset;
@@ -326,7 +328,8 @@ static hw_err get_sources(hw_model_info *model, const json_t *object, hw__arena 
     hw_err rc = hw__json_array(&list, object, "sources", err);
     if (rc != HW_OK) return rc;
     size_t n = json_array_size(list);
-    if (n < 1 || n > MAX_LAYERS) return hw__fail(err, HW_ERR_FORMAT, "%zu sources: 1 to %d are accepted", n, MAX_LAYERS);
+    if (n < 1 || n > MAX_LAYERS)
+        return hw__fail(err, HW_ERR_FORMAT, "%zu sources: 1 to %d are accepted", n, MAX_LAYERS);
     hw_source *sources = hw__arena_alloc(pool, n, sizeof *sources);
     int32_t next = 0;
     if (!sources) return hw__fail_memory(err, "the list of sources", n, sizeof *sources);

@@ -113,7 +113,8 @@ static hw_err find_functions(void *library, hw_error *err) {
                     HEADWATER_BLAS_SONAME);
 }
 
-/* Its thousands of symbols are looked for in itself first, and not in each library of the process before. Sanitizers must be first. */
+/* Its thousands of symbols are looked for in itself first, and not in each library of the process before. Sanitizers
+ * must be first. */
 #if defined(RTLD_DEEPBIND) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 enum { HOW_TO_OPEN = RTLD_LAZY | RTLD_LOCAL | RTLD_DEEPBIND };
 #else
@@ -123,15 +124,17 @@ enum { HOW_TO_OPEN = RTLD_LAZY | RTLD_LOCAL };
 static hw_err open_library(hw_error *err) {
     size_t n_threads = max_threads(), n_buffers = 2 * n_threads + 1;
     if (!has_address_space(n_buffers))
-        return hw__fail(err, HW_ERR_MEMORY,
-                        "OpenBLAS takes up to %zu MB of address space for its buffers with %zu threads, which cannot be had: "
-                        "raise the limit (ulimit -v)",
-                        n_buffers * BUFFER_MB + LIBRARY_MB, n_threads);
+        return hw__fail(
+            err, HW_ERR_MEMORY,
+            "OpenBLAS takes up to %zu MB of address space for its buffers with %zu threads, which cannot be had: "
+            "raise the limit (ulimit -v)",
+            n_buffers * BUFFER_MB + LIBRARY_MB, n_threads);
     void *library = dlopen(HEADWATER_BLAS_FILE, HOW_TO_OPEN);
     if (!library) library = dlopen(HEADWATER_BLAS_SONAME, HOW_TO_OPEN);
     if (!library) {
         const char *reason = dlerror();
-        return hw__fail(err, HW_ERR_UNSUPPORTED, "OpenBLAS cannot be opened: %s", reason ? reason : HEADWATER_BLAS_SONAME);
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "OpenBLAS cannot be opened: %s",
+                        reason ? reason : HEADWATER_BLAS_SONAME);
     }
     hw_err rc = find_functions(library, err); /* a library with missing functions stays open: it has threads and
                                                  handlers */
@@ -160,7 +163,8 @@ const char *hw_blas(void) {
 }
 
 void hw__matmul(float *c, const float *a, const float *b, size_t m, size_t k, size_t n) {
-    blas.sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b, (int)n, 0, c, (int)n);
+    blas.sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b, (int)n, 0, c,
+               (int)n);
 }
 
 void hw__matmul_part(hw__part c, hw__part a, hw__part b, hw__matmul_size size, bool adds) {

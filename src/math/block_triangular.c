@@ -96,7 +96,8 @@ void hw__blocks_multiply(hw__part c, hw__part w, size_t n, size_t depth, const h
  * work. */
 static size_t turn(size_t width) { return width >= 2048 ? 512 : width >= 512 ? 256 : 128; }
 
-void hw__blocks_multiply_shared(hw__part c, hw__part w, size_t n, size_t depth, const hw__block_layout *shape, float *level) {
+void hw__blocks_multiply_shared(hw__part c, hw__part w, size_t n, size_t depth, const hw__block_layout *shape,
+                                float *level) {
     size_t width = shape->reach[depth - 1], step = turn(width);
 #pragma omp parallel for schedule(dynamic, 1)
     for (size_t begin = 0; begin < width; begin += step)

@@ -30,14 +30,15 @@ double hw__block_layout_work(const hw__block_layout *shape, bool causal);
 
 /* A zeroed matrix; free with free(). NULL when memory runs out. */
 float *hw__blocks_new(const hw__block_layout *shape);
-/* Row q: hw__block_layout.reach[q] floats at `cells`, the remaining ones are zero; the next row of its block is `stride`
- * floats further. */
+/* Row q: hw__block_layout.reach[q] floats at `cells`, the remaining ones are zero; the next row of its block is
+ * `stride` floats further. */
 hw__part hw__block_row(const hw__block_layout *shape, float *level, size_t q);
 
 /* c [n, ...] = w [n, depth] times the first `depth` rows of a matrix. Columns beyond the width of row depth - 1 are
  * left unchanged. */
 void hw__blocks_multiply(hw__part c, hw__part w, size_t n, size_t depth, const hw__block_layout *shape, float *level);
 /* The same, columns shared between the machine's threads. */
-void hw__blocks_multiply_shared(hw__part c, hw__part w, size_t n, size_t depth, const hw__block_layout *shape, float *level);
+void hw__blocks_multiply_shared(hw__part c, hw__part w, size_t n, size_t depth, const hw__block_layout *shape,
+                                float *level);
 
 #endif

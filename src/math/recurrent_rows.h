@@ -4,11 +4,14 @@
  * The state of such a layer is linear in the values, given gates and keys, so its output is a weighted sum of them, as
  * attention's is. For query row t, in the order of ggml's kernels, from the last token back:
  *
- *     delta      u = q_t;  A[t,j] = write_j <k_j, u>;  u <- keep_j * (u - A[t,j] k_j)       gated delta net; KDA: keep by channel of u
- *     scan       A[t,j] = <q_t, k_j> write_j keep_t .. keep_j+1                              Mamba-2: q is C, k is B, write dt
- *     channels   A[t,j,c] = write_jc sum_n q_tn k_jn exp(rate_cn (write_tc + .. + write_j+1,c))   Mamba-1 (Ali et al. 2024,
- *                arXiv 2403.01590)
- *     taps       A[t,j,c] = tap_c,t-j                                                        a short convolution
+ *     delta      u = q_t;  A[t,j] = write_j <k_j, u>;  u <- keep_j * (u - A[t,j] k_j)
+ *                gated delta net; KDA: keep differs by channel of u
+ *     scan       A[t,j] = <q_t, k_j> write_j keep_t .. keep_j+1
+ *                Mamba-2: q is C, k is B, write dt
+ *     channels   A[t,j,c] = write_jc sum_n q_tn k_jn exp(rate_cn (write_tc + .. + write_j+1,c))
+ *                Mamba-1 (Ali et al. 2024, arXiv 2403.01590)
+ *     taps       A[t,j,c] = tap_c,t-j
+ *                a short convolution
  *
  * and what a token adds to its own row beside (D) is on the diagonal. Rows are signed and sum to nothing in particular.
  * Sums are double, in a fixed order.

@@ -72,7 +72,8 @@ hw_err hw_attribution_select_layers(size_t *begin, size_t *end, const hw_attribu
         return HW_OK;
     }
     if (a->layers[0] < 0)
-        return hw__fail(err, HW_ERR_ARGUMENT, "layers %s requested: this result holds only the mean over layers", select);
+        return hw__fail(err, HW_ERR_ARGUMENT, "layers %s requested: this result holds only the mean over layers",
+                        select);
     long top = a->layers[a->n_layers - 1] + 1;
     if (first < 1 || last > top)
         return hw__fail(err, HW_ERR_ARGUMENT, "layers %s requested, the model has 1-%ld", select, top);

@@ -75,7 +75,8 @@ static void fill_uniform_row(hw_attribution *a, size_t i, const hw__layer_matrix
     }
 }
 
-static hw_err fill_uniform(hw_attribution *a, const hw__layer_matrix *mixing, const hw_method_params *p, hw_error *err) {
+static hw_err fill_uniform(hw_attribution *a, const hw__layer_matrix *mixing, const hw_method_params *p,
+                           hw_error *err) {
     double *v = hw__alloc(a->run->n_tokens, sizeof *v), *sum = hw__alloc(a->n_columns, sizeof *sum);
     hw_err rc = v && sum ? HW_OK : hw__fail_memory(err, "an attribution's row", a->run->n_tokens, sizeof *v);
     for (size_t i = 0; rc == HW_OK && i < a->n_rows; i++) {
@@ -101,8 +102,8 @@ const hw__method hw__method_uniform = {
             .cost = "none",
             .reference = "baseline",
             .limitations = "everything but position",
-            .traits = HW_USES_THROUGH | HW_USES_ROW | HW_USES_RESIDUAL | HW_USES_REMOVE_SINK | HW_USES_DIRECTION | HW_GIVES_SHARES |
-                      HW_GIVES_LAYERS,
+            .traits = HW_USES_THROUGH | HW_USES_ROW | HW_USES_RESIDUAL | HW_USES_REMOVE_SINK | HW_USES_DIRECTION |
+                      HW_GIVES_SHARES | HW_GIVES_LAYERS,
             .rows = HW_ROWS_NONE,
         },
     .by_row = true,

@@ -79,8 +79,8 @@ static hw_err run_contribution(hw_attribution *a, const hw_trace *trace, const h
     return hw__rollout_compose(a, &mixing, p, err);
 }
 
-static hw_err incremental_contribution(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p,
-                                hw_error *err) {
+static hw_err incremental_contribution(void **state, hw_attribution *a, const hw_trace *trace,
+                                       const hw_method_params *p, hw_error *err) {
     if (!composes(p)) return run_contribution(a, trace, p, err);
     hw__layer_matrix mixing = hw__layer_matrix_of_contributions(trace, p);
     return hw__rollout_incremental(state, a, &mixing, p, err);
@@ -93,7 +93,8 @@ static size_t contribution_bytes(const hw_trace *trace, const hw_method_params *
 
 static uint32_t contribution_traits(const hw_method_params *p) {
     uint32_t composed = HW_USES_DIRECTION | (p->measure == HW_MEASURE_NORM ? HW_USES_RESIDUAL : 0);
-    uint32_t always = HW_USES_THROUGH | HW_USES_ROW | HW_USES_MEASURE | HW_USES_AGGREGATE | HW_GIVES_SHARES | HW_GIVES_LAYERS;
+    uint32_t always =
+        HW_USES_THROUGH | HW_USES_ROW | HW_USES_MEASURE | HW_USES_AGGREGATE | HW_GIVES_SHARES | HW_GIVES_LAYERS;
     return always | (composes(p) ? composed : 0);
 }
 
@@ -128,10 +129,11 @@ const hw__method hw__method_contribution = {
                     "a head), "
                     "composed: and prompt token",
             .reference = "Kobayashi et al. 2020, arXiv 2004.10102; Ferrando et al. 2022, arXiv 2203.04212",
-            .limitations = "what MLPs do with it, information carried over several layers (unless composed), which token was "
-                     "chosen",
-            .traits = HW_USES_THROUGH | HW_USES_ROW | HW_USES_MEASURE | HW_USES_AGGREGATE | HW_USES_DIRECTION | HW_USES_RESIDUAL |
-                      HW_GIVES_SHARES | HW_GIVES_LAYERS,
+            .limitations =
+                "what MLPs do with it, information carried over several layers (unless composed), which token was "
+                "chosen",
+            .traits = HW_USES_THROUGH | HW_USES_ROW | HW_USES_MEASURE | HW_USES_AGGREGATE | HW_USES_DIRECTION |
+                      HW_USES_RESIDUAL | HW_GIVES_SHARES | HW_GIVES_LAYERS,
             .rows = HW_ROWS_NONE,
         },
     .active_traits = contribution_traits,

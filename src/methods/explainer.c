@@ -112,7 +112,8 @@ static hw_err split_prompt(hw_explainer *x, const hw_run *run, hw_error *err) {
 /* Makes the segments the columns of a method. */
 static hw_err set_columns(hw__explanation *e, const hw_explainer *x, hw_error *err) {
     if (e->params.columns != HW_COLUMNS_PROMPT)
-        return hw__fail(err, HW_ERR_ARGUMENT, "columns all: segments of the prompt cannot be combined with columns of the completion");
+        return hw__fail(err, HW_ERR_ARGUMENT,
+                        "columns all: segments of the prompt cannot be combined with columns of the completion");
     if (x->partition) {
         hw_partition_columns(x->partition, &e->params);
     } else {
@@ -223,7 +224,8 @@ static bool is_composed(const hw__explanation *e) {
 
 static bool waits(const hw__explanation *e, const hw_trace *trace) {
     if (e->params.through && is_composed(e)) return trace->growing;
-    return trace->growing && !e->has_streamed && e->method->incremental && e->method->incremental_bytes(trace, &e->params) > MAX_BYTES;
+    return trace->growing && !e->has_streamed && e->method->incremental &&
+           e->method->incremental_bytes(trace, &e->params) > MAX_BYTES;
 }
 
 /* Number of completion tokens whose rows are complete, including signals that the method needs. */

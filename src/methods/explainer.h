@@ -48,8 +48,8 @@ const hw_method_params *hw__explainer_sums(const hw_explainer *x);
 bool hw__explainer_can_consume(const hw_explainer *x);
 hw_err hw__explainer_consume(hw_explainer *x, const hw_trace *trace, hw__layer_rows rows, hw_error *err);
 
-/* Whether signals are computed before the batch is full; whether they are due after this many chosen tokens; and explains and
- * passes on the rows that can be explained now. */
+/* Whether signals are computed before the batch is full; whether they are due after this many chosen tokens; and
+ * explains and passes on the rows that can be explained now. */
 bool hw__explainer_pauses(const hw_explainer *x);
 bool hw__explainer_is_due(const hw_explainer *x, size_t n_chosen);
 void hw__explainer_show(hw_explainer *x, const hw_trace *trace);

@@ -104,8 +104,8 @@ const hw__method hw__method_flow = {
             .cost = "no extra pass; a maximum-flow problem for each row, layer and token: small inputs only",
             .reference = "Abnar & Zuidema 2020, arXiv 2005.00928, section 4",
             .limitations = "what attention carries (values), MLPs, which token was chosen",
-            .traits = HW_USES_THROUGH | HW_USES_ROW | HW_USES_FUSE | HW_USES_RESIDUAL | HW_USES_DISCARD | HW_USES_REMOVE_SINK |
-                      HW_GIVES_SHARES | HW_GIVES_LAYERS,
+            .traits = HW_USES_THROUGH | HW_USES_ROW | HW_USES_FUSE | HW_USES_RESIDUAL | HW_USES_DISCARD |
+                      HW_USES_REMOVE_SINK | HW_GIVES_SHARES | HW_GIVES_LAYERS,
             .rows = HW_ROWS_ALL,
         },
     .signals = hw__layer_matrix_signals,

@@ -101,7 +101,9 @@ size_t hw__layer_matrix_row(float *w, const hw__layer_matrix *m, size_t l, size_
 
 /* ------------------------------------------------------------------ settings */
 
-uint32_t hw__layer_matrix_signals(const hw_method_params *p) { return p->residual_measured ? 1u << HW_SIGNAL_RESIDUAL : 0; }
+uint32_t hw__layer_matrix_signals(const hw_method_params *p) {
+    return p->residual_measured ? 1u << HW_SIGNAL_RESIDUAL : 0;
+}
 
 hw__layer_matrix hw__layer_matrix_of(const hw_trace *trace, const hw_method_params *p) {
     return (hw__layer_matrix){
@@ -124,7 +126,8 @@ hw_signal hw__layer_matrix_contribution_source(hw_measure measure) {
 static bool adds_residual(const hw_method_params *p) { return p->measure == HW_MEASURE_NORM; }
 
 uint32_t hw__layer_matrix_contribution_signals(const hw_method_params *p) {
-    return 1u << hw__layer_matrix_contribution_source(p->measure) | (adds_residual(p) ? hw__layer_matrix_signals(p) : 0);
+    return 1u << hw__layer_matrix_contribution_source(p->measure) |
+           (adds_residual(p) ? hw__layer_matrix_signals(p) : 0);
 }
 
 hw__layer_matrix hw__layer_matrix_of_contributions(const hw_trace *trace, const hw_method_params *p) {

@@ -166,7 +166,8 @@ hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name,
     if (rc != HW_OK) return rc;
     if (p.through) return explain_through(out, trace, method, &p, err);
     hw_attribution *a;
-    rc = hw__attribution_new(&a, trace->run, method->info.name, &p, hw__method_layers(method, &p, &trace->run->model), err);
+    rc = hw__attribution_new(&a, trace->run, method->info.name, &p, hw__method_layers(method, &p, &trace->run->model),
+                             err);
     if (rc != HW_OK) return rc;
     rc = method->run(a, trace, &p, err);
     if (rc == HW_OK) rc = hw__method_finish(a, trace, err);
@@ -186,7 +187,8 @@ hw_err hw_attribution_through(hw_attribution **out, const hw_attribution *a, hw_
                         a->method);
     if (!(info->traits & HW_USES_THROUGH))
         return hw__fail(err, HW_ERR_ARGUMENT,
-                        "method %s does not attribute to the completion: nothing can be followed through it", a->method);
+                        "method %s does not attribute to the completion: nothing can be followed through it",
+                        a->method);
     if (a->params.columns != HW_COLUMNS_ALL || a->groups)
         return hw__fail(err, HW_ERR_ARGUMENT,
                         "this result has no column for each token of the completion: explain with columns all, "
@@ -207,8 +209,8 @@ hw_err hw_attribution_through(hw_attribution **out, const hw_attribution *a, hw_
 
 hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err) {
     const float *measured = trace->signals.values[HW_SIGNAL_RESIDUAL];
-    bool keeps =
-        a->params.residual_measured && hw_method_active_traits(hw_method_find(a->method), &a->params) & HW_USES_RESIDUAL;
+    bool keeps = a->params.residual_measured &&
+                 hw_method_active_traits(hw_method_find(a->method), &a->params) & HW_USES_RESIDUAL;
     hw_err rc = keeps ? hw__attribution_set_measured(a, measured, trace->signals.n_tokens, err) : HW_OK;
     return rc == HW_OK ? hw__attribution_diagnose(a, err) : rc;
 }

@@ -22,9 +22,10 @@ typedef struct hw__method {
     hw_err (*run)(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err);
     /* The same for a range of rows of a trace that grows, keeping in *state (NULL at first) what later rows need; NULL:
      * `run` keeps nothing. */
-    hw_err (*incremental)(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err);
-    /* Takes in rows of one layer, which pass by: all layers of a row, in order. `can_consume`: whether the method does with
-     * these settings; then the trace need not keep prompt rows. NULL: never. */
+    hw_err (*incremental)(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p,
+                          hw_error *err);
+    /* Takes in rows of one layer, which pass by: all layers of a row, in order. `can_consume`: whether the method does
+     * with these settings; then the trace need not keep prompt rows. NULL: never. */
     bool (*can_consume)(const hw_method_params *p);
     hw_err (*consume)(void **state, const hw_trace *trace, const hw_method_params *p, hw__layer_rows rows,
                    hw_error *err);

@@ -25,7 +25,8 @@ static size_t n_rows_of(const hw_attribution *a) {
 
 /* Number of layers for the forward product, chosen by the multiplications that the rest takes. */
 static size_t best_split(const hw__rollout_forward *f, size_t n_rows, size_t n_layers) {
-    double n_tokens = (double)f->shape.n_rows, level = hw__block_layout_work(&f->shape, f->causal), entries = 0, min = 0;
+    double n_tokens = (double)f->shape.n_rows, level = hw__block_layout_work(&f->shape, f->causal), entries = 0,
+           min = 0;
     double push = n_tokens * n_tokens / (f->causal ? 2 : 1);
     size_t best = 0;
     for (size_t q = 0; q < f->shape.n_rows; q++) entries += (double)f->shape.reach[q];
@@ -46,7 +47,9 @@ typedef struct partial_rows {
     size_t n_rows, n_columns;
 } partial_rows;
 
-static float *partial_row(const partial_rows *h, size_t l, size_t i) { return h->cells + (l * h->n_rows + i) * h->n_columns; }
+static float *partial_row(const partial_rows *h, size_t l, size_t i) {
+    return h->cells + (l * h->n_rows + i) * h->n_columns;
+}
 
 static hw_err partial_rows_new(partial_rows *h, const hw_attribution *a, const hw__rollout_forward *f, hw_error *err) {
     *h = (partial_rows){.n_rows = a->n_rows, .n_columns = f->shape.n_columns};
@@ -54,7 +57,8 @@ static hw_err partial_rows_new(partial_rows *h, const hw_attribution *a, const h
     return h->cells ? HW_OK : hw__fail_memory(err, "rollout", a->n_layers * a->n_rows, h->n_columns * sizeof *h->cells);
 }
 
-static void hold_level(const partial_rows *h, const hw_attribution *a, size_t l, const hw__rollout_forward *f, float *level) {
+static void hold_level(const partial_rows *h, const hw_attribution *a, size_t l, const hw__rollout_forward *f,
+                       float *level) {
     for (size_t i = 0; i < a->n_rows; i++) {
         hw__part row = hw__block_row(&f->shape, level, hw__query_row(a, i));
         memcpy(partial_row(h, l, i), row.cells, row.stride * sizeof *row.cells);
@@ -111,7 +115,8 @@ typedef struct composition {
 static hw_err compose_up(composition *c, hw_error *err) {
     const hw__rollout_forward *f = c->f;
     float *prev = hw__blocks_new(&f->shape), *next = hw__blocks_new(&f->shape);
-    hw_err rc = prev && next ? HW_OK : hw__fail_memory(err, "rollout", 2 * hw__block_layout_size(&f->shape), sizeof *prev);
+    hw_err rc =
+        prev && next ? HW_OK : hw__fail_memory(err, "rollout", 2 * hw__block_layout_size(&f->shape), sizeof *prev);
     if (rc == HW_OK) hw__rollout_forward_start(f, prev, c->a->run, &c->a->params);
     for (size_t l = 0; l < c->split && rc == HW_OK; l++) {
         hw__rollout_forward_rows(f, next, prev, c->mixing, (hw__layer_rows){l, 0, f->shape.n_rows});
@@ -212,7 +217,8 @@ static void prefault_rows(const cached_matrices *g, size_t first) {
             hw__prefault(hw__block_row(&g->f.shape, g->levels[l], q).cells, g->f.shape.reach[q] * sizeof(float));
 }
 
-static hw_err cached_matrices_new(cached_matrices **out, const hw__layer_matrix *mixing, const hw_method_params *p, hw_error *err) {
+static hw_err cached_matrices_new(cached_matrices **out, const hw__layer_matrix *mixing, const hw_method_params *p,
+                                  hw_error *err) {
     const hw_trace *trace = mixing->trace;
     cached_matrices *g = hw__alloc(1, sizeof *g);
     if (!g) return hw__fail_memory(err, "rollout", 1, sizeof *g);
@@ -296,14 +302,15 @@ static hw_err run_output(hw_attribution *a, const hw__layer_matrix *mixing, cons
 
 /* ------------------------------------------------------------------ both */
 
-hw_err hw__rollout_compose(hw_attribution *a, const hw__layer_matrix *mixing, const hw_method_params *p, hw_error *err) {
+hw_err hw__rollout_compose(hw_attribution *a, const hw__layer_matrix *mixing, const hw_method_params *p,
+                           hw_error *err) {
     return p->direction == HW_DIRECTION_INPUT ? hw__rollout_input(a, mixing, p, HW__ROLLOUT_BEST, err)
                                               : run_output(a, mixing, p, err);
 }
 
 /* From the top down a row does not depend on others; for a finished trace nothing is kept. */
-hw_err hw__rollout_incremental(void **state, hw_attribution *a, const hw__layer_matrix *mixing, const hw_method_params *p,
-                        hw_error *err) {
+hw_err hw__rollout_incremental(void **state, hw_attribution *a, const hw__layer_matrix *mixing,
+                               const hw_method_params *p, hw_error *err) {
     bool keeps = p->direction == HW_DIRECTION_INPUT && (*state || mixing->trace->growing);
     return keeps ? live_input(state, a, mixing, p, err) : hw__rollout_compose(a, mixing, p, err);
 }
@@ -315,7 +322,8 @@ static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_para
     return hw__rollout_compose(a, &mixing, p, err);
 }
 
-static hw_err incremental(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
+static hw_err incremental(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p,
+                          hw_error *err) {
     hw__layer_matrix mixing = hw__layer_matrix_of(trace, p);
     return hw__rollout_incremental(state, a, &mixing, p, err);
 }
@@ -343,9 +351,10 @@ const hw__method hw__method_rollout = {
                 "attention rows of every token; with the residual measured, the stream around each layer's attention",
             .cost = "no extra pass; T^2 m / 2 multiplications a layer",
             .reference = "Abnar & Zuidema 2020, arXiv 2005.00928, section 3",
-            .limitations = "what attention carries (values), MLPs, which token was chosen; deep layers pile up on token 0",
-            .traits = HW_USES_THROUGH | HW_USES_ROW | HW_USES_FUSE | HW_USES_RESIDUAL | HW_USES_DISCARD | HW_USES_REMOVE_SINK |
-                      HW_USES_DIRECTION | HW_GIVES_SHARES | HW_GIVES_LAYERS,
+            .limitations =
+                "what attention carries (values), MLPs, which token was chosen; deep layers pile up on token 0",
+            .traits = HW_USES_THROUGH | HW_USES_ROW | HW_USES_FUSE | HW_USES_RESIDUAL | HW_USES_DISCARD |
+                      HW_USES_REMOVE_SINK | HW_USES_DIRECTION | HW_GIVES_SHARES | HW_GIVES_LAYERS,
             .rows = HW_ROWS_ALL,
         },
     .signals = hw__layer_matrix_signals,

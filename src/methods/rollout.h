@@ -20,9 +20,10 @@ hw_err hw__rollout_compose(hw_attribution *a, const hw__layer_matrix *mixing, co
 hw_err hw__rollout_input(hw_attribution *a, const hw__layer_matrix *mixing, const hw_method_params *p, size_t split,
                          hw_error *err);
 
-/* The same for a range of rows of a trace that grows; *state, NULL at first, keeps what later rows need: as in hw__method. */
-hw_err hw__rollout_incremental(void **state, hw_attribution *a, const hw__layer_matrix *mixing, const hw_method_params *p,
-                        hw_error *err);
+/* The same for a range of rows of a trace that grows; *state, NULL at first, keeps what later rows need: as in
+ * hw__method. */
+hw_err hw__rollout_incremental(void **state, hw_attribution *a, const hw__layer_matrix *mixing,
+                               const hw_method_params *p, hw_error *err);
 /* Consumes streamed rows of one layer, as in hw__method. */
 hw_err hw__rollout_consume(void **state, const hw__layer_matrix *mixing, const hw_method_params *p, hw__layer_rows rows,
                         hw_error *err);

@@ -41,8 +41,8 @@ static void read_layer(hw__rollout_backward *c, const hw__layer_matrix *mixing, 
         hw__layer_matrix_row(hw__block_row(&c->shape, c->layer, q).cells, mixing, l, q);
 }
 
-void hw__rollout_backward_push(hw__rollout_backward *c, const hw_attribution *a, const hw__layer_matrix *mixing, size_t l, size_t first,
-                    size_t begin) {
+void hw__rollout_backward_push(hw__rollout_backward *c, const hw_attribution *a, const hw__layer_matrix *mixing,
+                               size_t l, size_t first, size_t begin) {
     size_t n = c->shape.n_rows;
     read_layer(c, mixing, l);
     for (size_t r = first; r < begin; r++) {

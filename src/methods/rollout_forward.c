@@ -31,9 +31,12 @@ static void fill_reach(size_t *reach, const hw_run *run, const hw_method_params 
 }
 
 /* Rows of the weights buffer: a block for each thread, or few rows for all. */
-static size_t weight_rows(size_t n_threads) { return n_threads * ROWS > MIN_SHARED_ROWS ? n_threads * ROWS : MIN_SHARED_ROWS; }
+static size_t weight_rows(size_t n_threads) {
+    return n_threads * ROWS > MIN_SHARED_ROWS ? n_threads * ROWS : MIN_SHARED_ROWS;
+}
 
-hw_err hw__rollout_forward_new(hw__rollout_forward *f, const hw_run *run, const hw_method_params *p, size_t n_rows, hw_error *err) {
+hw_err hw__rollout_forward_new(hw__rollout_forward *f, const hw_run *run, const hw_method_params *p, size_t n_rows,
+                               hw_error *err) {
     size_t n_columns = hw__n_columns(p, run) + 1, n_threads = (size_t)omp_get_max_threads();
     size_t *reach = hw__alloc(n_rows, sizeof *reach);
     if (!reach) return hw__fail_memory(err, "rollout", n_rows, sizeof *reach);
@@ -63,7 +66,8 @@ void hw__rollout_forward_free(hw__rollout_forward *f) {
     free(f->few_rows);
 }
 
-void hw__rollout_forward_start(const hw__rollout_forward *f, float *zero, const hw_run *run, const hw_method_params *p) {
+void hw__rollout_forward_start(const hw__rollout_forward *f, float *zero, const hw_run *run,
+                               const hw_method_params *p) {
     for (size_t t = 0; t < f->shape.n_rows; t++) hw__block_row(&f->shape, zero, t).cells[hw__column(p, run, t) + 1] = 1;
 }
 
@@ -79,10 +83,12 @@ static hw__part read_weights(float *w, const hw__layer_matrix *mixing, size_t l,
 
 static size_t depth_of(const hw__rollout_forward *f, size_t end) { return f->causal ? end : f->shape.n_rows; }
 
-/* Fewer rows than blocks for all threads, as a completion's are: they share the columns. The rows may lie in two blocks of the
- * level, so they are put there afterwards. */
-static void multiply_few(const hw__rollout_forward *f, float *next, float *prev, const hw__layer_matrix *mixing, hw__layer_rows rows) {
-    size_t begin = rows.begin, end = rows.end, depth = depth_of(f, end), n_columns = f->shape.n_columns, width = f->shape.reach[depth - 1];
+/* Fewer rows than blocks for all threads, as a completion's are: they share the columns. The rows may lie in two blocks
+ * of the level, so they are put there afterwards. */
+static void multiply_few(const hw__rollout_forward *f, float *next, float *prev, const hw__layer_matrix *mixing,
+                         hw__layer_rows rows) {
+    size_t begin = rows.begin, end = rows.end, depth = depth_of(f, end), n_columns = f->shape.n_columns,
+           width = f->shape.reach[depth - 1];
     hw__part w = read_weights(f->weights, mixing, rows.layer, begin, end - begin, depth);
     hw__blocks_multiply_shared((hw__part){f->few_rows, n_columns}, w, end - begin, depth, &f->shape, prev);
     for (size_t q = begin; q < end; q++) {
@@ -92,14 +98,16 @@ static void multiply_few(const hw__rollout_forward *f, float *next, float *prev,
     }
 }
 
-static void fold_block(const hw__rollout_forward *f, float *next, float *prev, const hw__layer_matrix *mixing, hw__layer_rows rows) {
+static void fold_block(const hw__rollout_forward *f, float *next, float *prev, const hw__layer_matrix *mixing,
+                       hw__layer_rows rows) {
     size_t depth = depth_of(f, rows.end), n = rows.end - rows.begin;
     float *capacity = f->weights + (size_t)omp_get_thread_num() * ROWS * f->shape.n_rows;
     hw__part w = read_weights(capacity, mixing, rows.layer, rows.begin, n, depth);
     hw__blocks_multiply(hw__block_row(&f->shape, next, rows.begin), w, n, depth, &f->shape, prev);
 }
 
-void hw__rollout_forward_rows(const hw__rollout_forward *f, float *next, float *prev, const hw__layer_matrix *mixing, hw__layer_rows rows) {
+void hw__rollout_forward_rows(const hw__rollout_forward *f, float *next, float *prev, const hw__layer_matrix *mixing,
+                              hw__layer_rows rows) {
     size_t begin = rows.begin, end = rows.end;
     if (begin >= end) return;
     size_t first = begin / ROWS, last = (end - 1) / ROWS;

@@ -21,7 +21,8 @@ typedef struct hw__rollout_forward {
 } hw__rollout_forward;
 
 /* For the first `n_rows` tokens of a run that may grow to that length. */
-hw_err hw__rollout_forward_new(hw__rollout_forward *f, const hw_run *run, const hw_method_params *p, size_t n_rows, hw_error *err);
+hw_err hw__rollout_forward_new(hw__rollout_forward *f, const hw_run *run, const hw_method_params *p, size_t n_rows,
+                               hw_error *err);
 void hw__rollout_forward_free(hw__rollout_forward *f);
 /* Memory needed besides the matrices, for this many columns. */
 double hw__rollout_forward_bytes(size_t n_rows, size_t n_columns);

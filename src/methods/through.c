@@ -121,7 +121,8 @@ static void split_row(const share_row *to, const parts *row) {
     for (size_t k = 0; k < C; k++) prompt += positive(total_of(row, k));
     sum += prompt - positive(rest);
     for (size_t k = 0; k < row->t; k++) sum += positive(total_of(row, C + k));
-    double unit = sum > model ? 1 / (sum - model) : 0, of = row->inner->balance ? 1 : (double)L; /* nats: sums over layers */
+    /* nats: sums over layers */
+    double unit = sum > model ? 1 / (sum - model) : 0, of = row->inner->balance ? 1 : (double)L;
     for (size_t k = 0; k < C; k++)
         put_cell(to->values + k * L, cell_of(row, k), L, total_of(row, k),
                  row->own == (ptrdiff_t)k ? row->embedding : 0, (double)L * unit);

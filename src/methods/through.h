@@ -9,9 +9,9 @@
  * This is the token graph of Walker & Ewetz, arXiv 2512.15663, but for the model's part: a token on the way counts by
  * what came from tokens, W, because the model computed its part from these; only the explained token keeps the model's
  * part o_t. Otherwise every hop would pass less than half on, and the first words of a reasoning would vanish
- * (docs/research/faithfulness.md has the figures). A token that came from no token counts as the model's. The parts of a
- * row are its positive ones, divided by their sum. A column counts by its sum over layers: if that is positive the layers
- * keep their own numbers, with signs, so that layers stay separate and add up to R.
+ * (docs/research/faithfulness.md has the figures). A token that came from no token counts as the model's. The parts of
+ * a row are its positive ones, divided by their sum. A column counts by its sum over layers: if that is positive the
+ * layers keep their own numbers, with signs, so that layers stay separate and add up to R.
  */
 #ifndef HW_METHODS_THROUGH_H
 #define HW_METHODS_THROUGH_H

@@ -197,8 +197,8 @@ const double *hw__masks_logprob(const hw__masks *s, size_t index) {
     return s->logprob + index * s->n_completion;
 }
 
-hw_err hw__masked_pass_method_begin(hw__masked_pass **rerun, hw__masks **masks, hw_attribution *a, const hw_method_params *p,
-                              hw_error *err) {
+hw_err hw__masked_pass_method_begin(hw__masked_pass **rerun, hw__masks **masks, hw_attribution *a,
+                                    const hw_method_params *p, hw_error *err) {
     if (!p->model)
         return hw__fail(
             err, HW_ERR_ARGUMENT,

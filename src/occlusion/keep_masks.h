@@ -49,7 +49,7 @@ const double *hw__masks_logprob(const hw__masks *masks, size_t index);
 /* Opens passes over the attribution's run and masks over its columns; the caller frees both, masks first. Settings that
  * do not apply here are set to their actual values (row: predictor). Errors: ARGUMENT (no model given, or not the
  * run's; completion columns requested; too many columns), UNSUPPORTED (an import), MEMORY. */
-hw_err hw__masked_pass_method_begin(hw__masked_pass **rerun, hw__masks **masks, hw_attribution *a, const hw_method_params *p,
-                              hw_error *err);
+hw_err hw__masked_pass_method_begin(hw__masked_pass **rerun, hw__masks **masks, hw_attribution *a,
+                                    const hw_method_params *p, hw_error *err);
 
 #endif

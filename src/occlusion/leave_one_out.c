@@ -49,7 +49,8 @@ const hw__method hw__method_leave_one_out = {
             .needs = "the model itself, to run again without each segment",
             .cost = "one forward pass a segment (fronts that passes share run once)",
             .reference = "Zeiler & Fergus 2014, arXiv 1311.2901, occlusion; Li et al. 2016, arXiv 1612.08220",
-            .limitations = "segments that stand in for each other: without one of them the other still tells the answer",
+            .limitations =
+                "segments that stand in for each other: without one of them the other still tells the answer",
             .traits = HW_USES_MODEL,
             .rows = HW_ROWS_NONE,
         },

@@ -177,7 +177,8 @@ static hw_err decode_rest(hw__masked_pass *r, size_t *row, hw_error *err) {
         size_t at = r->n_done, n_take = r->n_next - at < chunk ? r->n_next - at : chunk;
         if (r->stop && r->stop(r->stop_ctx))
             return hw__fail(err, HW_ERR_CANCELLED, "stopped while it was written again");
-        hw_err rc = r->engine->ops->decode(r->engine, (hw__token_batch){r->next + at, n_take, at, n_take - 1}, NULL, err);
+        hw_err rc =
+            r->engine->ops->decode(r->engine, (hw__token_batch){r->next + at, n_take, at, n_take - 1}, NULL, err);
         if (rc != HW_OK) return rc;
         memcpy(r->done + at, r->next + at, n_take * sizeof *r->done);
         r->n_done += n_take;

@@ -6,7 +6,8 @@
  *     NAME, NAME:ARGUMENT    a row of the table in filter.c; stopwords:de
  *     "TEXT"                 tokens with this text; spaces before a token's text are ignored unless TEXT begins with
  *                            one. \" \\ \n and \t as in C
- *     /REGEX/                tokens whose text, spaces included, has a match of the ICU regular expression; \/ is a slash
+ *     /REGEX/                tokens whose text, spaces included, has a match of the ICU regular expression; \/ is a
+ *                            slash
  *
  * The folder text/: text to tokens: segments of prompt and completion, partitions, filters, stop words.
  */

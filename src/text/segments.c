@@ -127,7 +127,9 @@ static hw_err split_at_breaks(pieces *c, UBreakIteratorType type, const char *lo
 static hw_err split_words(pieces *c, hw_error *err) { return split_at_breaks(c, UBRK_WORD, "", err); }
 
 /* The locale's list of abbreviations ("Mr.") keeps sentences together; other languages are not affected. */
-static hw_err split_sentences(pieces *c, hw_error *err) { return split_at_breaks(c, UBRK_SENTENCE, "en@ss=standard", err); }
+static hw_err split_sentences(pieces *c, hw_error *err) {
+    return split_at_breaks(c, UBRK_SENTENCE, "en@ss=standard", err);
+}
 
 /* Unit after the line that begins at `u`, terminator included (Unicode 5.8: LF, VT, FF, CR, CRLF, NEL, LS, PS). */
 static int32_t line_end(const hw__utf16 *text, int32_t u) {

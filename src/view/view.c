@@ -80,7 +80,8 @@ static hw_err check_shares(const hw_attribution *a, const hw_view_params *p, hw_
         return hw__fail(err, HW_ERR_ARGUMENT, "normalising method %s: it gives nats, and only shares can sum to 1",
                         a->method);
     if (p->normalise && p->lift)
-        return hw__fail(err, HW_ERR_ARGUMENT, "a lift is not a share of a whole: it cannot be combined with normalising");
+        return hw__fail(err, HW_ERR_ARGUMENT,
+                        "a lift is not a share of a whole: it cannot be combined with normalising");
     return HW_OK;
 }
 

@@ -1,7 +1,8 @@
 /*
- * test_against.c - logits compared on a real model: a token with itself is nothing, and A against B is A less B, each of
- * them above the mean, which two runs that part at that token give; against the distribution the parts sum to what the engine's
- * logits say. In full precision the parts sum to the engine's own logit; products of quantised weights round on the way there.
+ * test_against.c - logits compared on a real model: a token with itself is nothing, and A against B is A less B, each
+ * of them above the mean, which two runs that part at that token give; against the distribution the parts sum to what
+ * the engine's logits say. In full precision the parts sum to the engine's own logit; products of quantised weights
+ * round on the way there.
  */
 #include "support/files.h"
 #include "support/fixture.h"
@@ -125,8 +126,8 @@ static int by_falling_logit(const void *a, const void *b) {
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-/* logit - sum_v p_v logit_v, from the engine's logits: of the likeliest 256 others and the token each, the rest as the mean.
- * *rest <- the probability of the rest. */
+/* logit - sum_v p_v logit_v, from the engine's logits: of the likeliest 256 others and the token each, the rest as the
+ * mean. *rest <- the probability of the rest. */
 static double above_the_expected(hw_model *model, const hw_run *run, double *rest) {
     hw__engine *e = model->engine;
     size_t m = run->n_prompt, n = (size_t)run->model.n_vocab;

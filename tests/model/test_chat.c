@@ -184,7 +184,8 @@ static void templates_that_cannot_be_used_are_refused_with_the_reason(void **sta
     hw_model *model = open_model(GEMMA);
     assert_error(&err, try_template(model, NULL, &err), HW_ERR_UNSUPPORTED, "has no chat template");
     assert_int_equal(try_template(model, "{% for m in messages %}{{ m.content }}{% endfor %}", &err), HW_OK);
-    assert_error(&err, try_template(model, "{% for m in %}", &err), HW_ERR_UNSUPPORTED, "does not render: Unexpected token");
+    assert_error(&err, try_template(model, "{% for m in %}", &err), HW_ERR_UNSUPPORTED,
+                 "does not render: Unexpected token");
     assert_error(&err, try_template(model, "{{ raise_exception('no such luck') }}", &err), HW_ERR_UNSUPPORTED,
                  "no such luck");
     assert_error(&err, try_template(model, "nothing of it", &err), HW_ERR_UNSUPPORTED, "leaves out message 1 (user)");
@@ -194,7 +195,8 @@ static void templates_that_cannot_be_used_are_refused_with_the_reason(void **sta
     hw_model_close(model);
 }
 
-/* A template is a program that comes with a model: it loops for ever, takes all memory, or calls itself until the stack ends. */
+/* A template is a program that comes with a model: it loops for ever, takes all memory, or calls itself until the stack
+ * ends. */
 static void templates_that_never_end_are_errors(void **state) {
     (void)state;
     hw_error err;
@@ -202,7 +204,8 @@ static void templates_that_never_end_are_errors(void **state) {
     static const char loop[] = "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}";
     assert_error(&err, try_template(model, loop, &err), HW_ERR_UNSUPPORTED, "not done after 5 s of processor time");
     static const char deep[] = "{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}";
-    assert_error(&err, try_template(model, deep, &err), HW_ERR_UNSUPPORTED, "the chat template does not render: it ends");
+    assert_error(&err, try_template(model, deep, &err), HW_ERR_UNSUPPORTED,
+                 "the chat template does not render: it ends");
     assert_int_equal(try_template(model, "{% for m in messages %}{{ m.content }}{% endfor %}", &err), HW_OK);
     hw_model_close(model);
 }

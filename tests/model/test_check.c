@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How far apart, in nats, the same text in different batches may be. Kernels for quantised weights round by the shape of a
- * batch: there every batch is one token, so that all numbers of the engine are the same. */
+/* How far apart, in nats, the same text in different batches may be. Kernels for quantised weights round by the shape
+ * of a batch: there every batch is one token, so that all numbers of the engine are the same. */
 static const struct {
     const char *name;
     int32_t n_ubatch;
@@ -148,7 +148,8 @@ static hw_check *check_question(hw_model *model, uint64_t seed, bool *hit) {
     how.n_ablations = N_ABLATIONS;
     how.seed = seed;
     hw_check *c;
-    if (hw_check_new(&c, model, trace, &(hw_check_subject){segments, (const hw_attribution *const *)&a, 1}, &how, &err) != HW_OK)
+    if (hw_check_new(&c, model, trace, &(hw_check_subject){segments, (const hw_attribution *const *)&a, 1}, &how,
+                     &err) != HW_OK)
         fail_msg("%s", err.msg);
     print_message("%s (%zu passes)\n", hw_check_verdict(c), hw_check_n_passes(c));
     hw_view_free(view);

@@ -3,9 +3,9 @@
  *
  * The reference is a dense product in double of rows that come another way: of a run whose prompt is the first token
  * alone and whose given completion is all the rest. There every row is one of interest, kept, decoded and explained as
- * such; here they are the prompt's. Kernels for quantised weights round by the shape of a batch, so both runs decode the
- * same batches: one token at a time, or where the first run's prompt is as long as a batch, whole ones. Then the engine's
- * numbers are the same, whichever engine that is, and the bound is that of our own sums.
+ * such; here they are the prompt's. Kernels for quantised weights round by the shape of a batch, so both runs decode
+ * the same batches: one token at a time, or where the first run's prompt is as long as a batch, whole ones. Then the
+ * engine's numbers are the same, whichever engine that is, and the bound is that of our own sums.
  */
 #include "support/fixture.h"
 
@@ -49,8 +49,8 @@ static const hw_measure measures[] = {HW_MEASURE_PROJECTION, HW_MEASURE_NORM, HW
 enum { N_MEASURES = 4, OF_INTEREST = (1 << HW_SIGNAL_LOGIT) - 1 };
 static uint32_t all_of(size_t n) { return ((1u << n) - 1) << HW_SIGNAL_ALL_PROJECTION; }
 
-/* C [T, T] of layer l: clipped, scaled, with a residual of `r`. Rows that the other run lacks (a BOS before its first token)
- * are row 0, which sees itself alone. */
+/* C [T, T] of layer l: clipped, scaled, with a residual of `r`. Rows that the other run lacks (a BOS before its first
+ * token) are row 0, which sees itself alone. */
 static double *dense_layer(const hw_trace *by_row, hw_measure measure, size_t l, double r) {
     size_t T = by_row->run->n_tokens, first = by_row->run->n_prompt - 1;
     double *c = calloc(T * T, sizeof *c);

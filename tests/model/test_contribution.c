@@ -1,10 +1,10 @@
 /*
- * test_contribution.c - contributions and logits of real models: identities that must hold whatever the weights are, and an
- * independent PyTorch implementation in float64 on the same weights (scripts/make_golden.py --methods).
+ * test_contribution.c - contributions and logits of real models: identities that must hold whatever the weights are,
+ * and an independent PyTorch implementation in float64 on the same weights (scripts/make_golden.py --methods).
  *
- * In full precision the bounds are those of our arithmetic. On quantised files libllama rounds activations to 8 bits, which
- * PyTorch does not: there the same weights in full precision are run beside them, and what the engine's attention rows and
- * logits differ by is the noise that bounds what is made of them.
+ * In full precision the bounds are those of our arithmetic. On quantised files libllama rounds activations to 8 bits,
+ * which PyTorch does not: there the same weights in full precision are run beside them, and what the engine's attention
+ * rows and logits differ by is the noise that bounds what is made of them.
  */
 #include "support/fixture.h"
 
@@ -27,15 +27,16 @@ typedef struct family {
 static const family families[] = {
     {"SmolLM2-135M-Instruct.F32.gguf", "SmolLM2-135M-Instruct.Q4_1.gguf",
      "tests/data/golden/contribution_smollm2.safetensors", 3e-12, 1e-5},
-    /* ggml looks GELU up in a table of 16-bit floats, and the product that makes the logits is one of quantised weights, which
-     * each CPU's kernels round in their own way: logit was off by 5e-8 to 1.7e-7 with those for AMX, by 3.2e-7 with
-     * those for AVX2. */
-    {"gemma-3-270m.F32-blocks.gguf", "gemma-3-270m-q4_k_m.gguf", "tests/data/golden/contribution_gemma3.safetensors", 1e-6,
-     0.4},
+    /* ggml looks GELU up in a table of 16-bit floats, and the product that makes the logits is one of quantised
+     * weights, which each CPU's kernels round in their own way: logit was off by 5e-8 to 1.7e-7 with those for AMX, by
+     * 3.2e-7 with those for AVX2. */
+    {"gemma-3-270m.F32-blocks.gguf", "gemma-3-270m-q4_k_m.gguf", "tests/data/golden/contribution_gemma3.safetensors",
+     1e-6, 0.4},
 };
 
-/* Contributions take rows, values and the stream, which all round: their error was up to 28 times that of the rows. That of a
- * sum over columns is of the first power, and was half of the rows'. The last product rounds as all before it do. */
+/* Contributions take rows, values and the stream, which all round: their error was up to 28 times that of the rows.
+ * That of a sum over columns is of the first power, and was half of the rows'. The last product rounds as all before it
+ * do. */
 static const double OF_ROWS = 100, OF_SUMS = 2, OF_LOGITS = 3;
 
 /* How far off one trace's results may be. */
@@ -195,7 +196,8 @@ static void contributions_agree(void **state) {
     hw__safetensors_close(file);
 }
 
-/* Tokens that are generated one by one give what the same give in blocks; in full precision, where the engine does too. */
+/* Tokens that are generated one by one give what the same give in blocks; in full precision, where the engine does
+ * too. */
 static void blocks_do_not_matter(void **state) {
     (void)state;
     hw_model *model = open_model(families[0].exact, 0);
@@ -290,8 +292,8 @@ static void sums_refuse_other_columns(const hw_trace *summed, columns *c) {
     assert_error(&err, hw_trace_save(summed, "/tmp/never.safetensors", &err), HW_ERR_UNSUPPORTED, "by token");
 }
 
-/* The rows of a prompt that long wait in several lots where they are summed, in one where they are not. Both fit the same
- * batches, so that the engine's numbers are the same. */
+/* The rows of a prompt that long wait in several lots where they are summed, in one where they are not. Both fit the
+ * same batches, so that the engine's numbers are the same. */
 static void sums_as_they_come_are_sums_of_tokens(void **state) {
     enum { BATCH = 16 };
     hw_model *model = open_model(*state, BATCH);

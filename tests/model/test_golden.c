@@ -5,8 +5,9 @@
  * float64 by another library. Rows there are the query positions m-1 .. m+n-1: [:n] are predictor rows, [1:] own rows.
  *
  * In full precision the bounds are about three times what was measured, which is printed: the rounding of F32 sums and
- * products. On a quantised file libllama also rounds activations to 8 bits a block, which the reference does not; how far
- * that moves the engine's own rows and log probabilities is measured here, against the same weights in full precision.
+ * products. On a quantised file libllama also rounds activations to 8 bits a block, which the reference does not; how
+ * far that moves the engine's own rows and log probabilities is measured here, against the same weights in full
+ * precision.
  */
 #include "support/fixture.h"
 #include "base/safetensors.h"
@@ -125,7 +126,8 @@ static void check_bound(double got, double bound, const char *model, const char 
     if (!(got <= bound)) fail_msg("above its bound");
 }
 
-static void check_rollout(const hw_trace *trace, const expected *e, const bounds *b, const char *name, hw_row_convention row) {
+static void check_rollout(const hw_trace *trace, const expected *e, const bounds *b, const char *name,
+                          hw_row_convention row) {
     size_t first = row == HW_ROW_OWN;
     hw_method_params p = hw_method_params_default();
     p.row = row;
@@ -139,7 +141,8 @@ static void check_rollout(const hw_trace *trace, const expected *e, const bounds
     check_bound(nmse(a->values, e->rollout + skip, cells), b->rollout, b->model, name, what);
     if (row == HW_ROW_OWN || e->n > 1) { /* the first predictor row sees nothing outside */
         snprintf(what, sizeof what, "outside, %s row", hw_row_convention_name(row));
-        check_bound(nmse(a->outside, e->outside + first * e->n_layers, e->n * e->n_layers), b->outside, b->model, name, what);
+        check_bound(nmse(a->outside, e->outside + first * e->n_layers, e->n * e->n_layers), b->outside, b->model, name,
+                    what);
     }
     check_other_row(a, e, b, row);
     hw_attribution_free(a);

@@ -125,8 +125,9 @@ static hw_trace *trace_by(const char *name, int32_t n_ubatch, bool f32_cache) {
     return trace;
 }
 
-/* Of the noise of the engine's rows, which averaging over layers makes smaller: it was .06 to .15 of the rows' in F32, and depends
- * on the CPU's kernels (rows 8e-14 with AVX-512, 1.2e-13 with AVX2). Below F32_BATCHES nothing is judged. */
+/* Of the noise of the engine's rows, which averaging over layers makes smaller: it was .06 to .15 of the rows' in F32,
+ * and depends on the CPU's kernels (rows 8e-14 with AVX-512, 1.2e-13 with AVX2). Below F32_BATCHES nothing is
+ * judged. */
 static const double F32_BATCHES = 1e-14, F32_OF_ROWS = 0.5, OF_ROWS = 2;
 
 static void check_batches(const char *name, bool f32) {

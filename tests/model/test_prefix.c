@@ -1,10 +1,11 @@
 /*
- * test_prefix.c - the front of a prompt taken from an earlier run, in the same process and out of a state, on real models.
+ * test_prefix.c - the front of a prompt taken from an earlier run, in the same process and out of a state, on real
+ * models.
  *
- * The reference is a fresh run of the same prompt. Where every kernel sees the same batches (one token a pass; a pass as long
- * as the front) all bits of the engine are equal. Else only a model in full precision can be compared: kernels for quantised
- * weights round by the shape of a batch. A front moves the blocks in which our own products take rows, and some BLAS kernels
- * round by a row's place in its block.
+ * The reference is a fresh run of the same prompt. Where every kernel sees the same batches (one token a pass; a pass
+ * as long as the front) all bits of the engine are equal. Else only a model in full precision can be compared: kernels
+ * for quantised weights round by the shape of a batch. A front moves the blocks in which our own products take rows,
+ * and some BLAS kernels round by a row's place in its block.
  */
 #include "support/files.h"
 #include "support/fixture.h"
@@ -70,7 +71,8 @@ static void assert_same(const hw_trace *got, const hw_trace *want, const char *m
     hw_attribution_free(b);
 }
 
-/* Attention and what residual connections carry: rollout is made of these alone. Row by row, for the rows a trace keeps are those of its own prompt and completion. */
+/* Attention and what residual connections carry: rollout is made of these alone. Row by row, for the rows a trace keeps
+ * are those of its own prompt and completion. */
 static void assert_same_attention(const hw_trace *got, const hw_trace *want) {
     size_t n_tokens = hw_run_n_tokens(hw_trace_run(want));
     assert_int_equal(got->n_layers, want->n_layers);
@@ -180,8 +182,9 @@ static void a_front_that_ends_inside_a_batch_gives_the_same_m(void **state) {
     ask_twice("SmolLM2-135M-Instruct.F32.gguf", 4, 48, " The red box near the sea.", 1e-10);
 }
 
-/* Where a second run of a prompt would leave one token alone to decode, which has a kernel of its own, it leaves five: in quantised
- * models that was 2 % of the largest contribution. (Two or three that are left over round otherwise with AVX2's kernels.) */
+/* Where a second run of a prompt would leave one token alone to decode, which has a kernel of its own, it leaves five:
+ * in quantised models that was 2 % of the largest contribution. (Two or three that are left over round otherwise with
+ * AVX2's kernels.) */
 static void a_prompt_run_again_gives_the_same_m(void **state) {
     (void)state;
     static const char *const names[] = {smollm, gemma};
@@ -209,8 +212,8 @@ static void a_prompt_run_again_gives_the_same_m(void **state) {
     }
 }
 
-/* The last block shows what attention carries for rows of interest only. The first run's are its completion, which is part
- * of the second one's prompt and of no interest there. */
+/* The last block shows what attention carries for rows of interest only. The first run's are its completion, which is
+ * part of the second one's prompt and of no interest there. */
 static void signals_of_every_row_are_shared_too(void **state) {
     (void)state;
     uint32_t all = SIGNALS | 1u << HW_SIGNAL_ALL_NORM;

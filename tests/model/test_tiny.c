@@ -537,7 +537,8 @@ static void spoilt_bytes_never_crash(void **state) {
 
 /* ------------------------------------------------------------------ architectures */
 
-/* Each has something of its own between attention and the stream, or between the stream and the logits: see the script. */
+/* Each has something of its own between attention and the stream, or between the stream and the logits: see the
+ * script. */
 static const char *const explained[] = {"llama",  "gpt2",   "gpt_oss", "jamba",  "granite",
                                         "gemma2", "bitnet", "phi2",    "falcon", "command_r", "mamba",
                                         "deci"};
@@ -547,8 +548,8 @@ static hw_trace *capture_signals(hw_model *model, uint32_t signals) {
     return capture_keeping(model, ask_bytes("hello world and more of it", 26, " is it"), HW_KEEP_ROWS, signals);
 }
 
-/* Attention, MLPs, embedding and biases, each read on its own way, sum to the logit that the engine gave: so scales, caps, norms
- * and biases of the output are all in. */
+/* Attention, MLPs, embedding and biases, each read on its own way, sum to the logit that the engine gave: so scales,
+ * caps, norms and biases of the output are all in. */
 static void parts_sum_to_the_logit_on_every_architecture(void **state) {
     (void)state;
     for (size_t i = 0; i < N_EXPLAINED; i++) {
@@ -571,8 +572,8 @@ static void parts_sum_to_the_logit_on_every_architecture(void **state) {
     }
 }
 
-/* Blocks of mamba.gguf are recurrent layers and nothing else, so that their rows, the embedding and biases are the whole logit; it
- * has no attention, of which rollout is made. */
+/* Blocks of mamba.gguf are recurrent layers and nothing else, so that their rows, the embedding and biases are the
+ * whole logit; it has no attention, of which rollout is made. */
 static void recurrent_layers_are_read_as_attention_is(void **state) {
     (void)state;
     hw_model *model = open_model("mamba.gguf", 0);
@@ -684,8 +685,8 @@ static hw_err note_final(void *ctx, const float *rows, size_t n_rows, size_t q0,
     return HW_OK;
 }
 
-/* The stream that contributions are measured against is what enters the block, not that with its own MLP: where both run side by
- * side the other one was taken before. In a first block it is the embedding. */
+/* The stream that contributions are measured against is what enters the block, not that with its own MLP: where both
+ * run side by side the other one was taken before. In a first block it is the embedding. */
 static void stream_before_attention_is_what_enters_the_block(void **state) {
     (void)state;
     static const char *const names[] = {"llama", "granite", "phi2", "falcon", "command_r", "gemma2", "gpt2"};

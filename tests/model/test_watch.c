@@ -93,8 +93,8 @@ static hw_trace *short_run(hw_model *model, const char *prompt, bool signals) {
     return capture_keeping(model, p, HW_KEEP_ROWS, signals ? 1u << HW_SIGNAL_LOGIT | 1u << HW_SIGNAL_PROXIMITY1 : 0);
 }
 
-/* A decode of the same number of tokens as the one before uses its graph again, also the probe's: nodes that were kept then, and
- * are not read now, must not write over what is. */
+/* A decode of the same number of tokens as the one before uses its graph again, also the probe's: nodes that were kept
+ * then, and are not read now, must not write over what is. */
 static void a_graph_that_is_used_again_keeps_its_nodes_apart(void **state) {
     (void)state;
     static const char *const prompts[] = {"Once upon a time", "The"}; /* as many tokens as the probe has; one */

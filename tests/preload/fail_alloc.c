@@ -1,10 +1,11 @@
 /*
- * fail_alloc.c - a library for LD_PRELOAD: the FAIL_ALLOC_AT-th allocation fails, counted from 1, and with FAIL_ALLOC_STAY all
- * after it. Without FAIL_ALLOC_AT nothing fails. FAIL_ALLOC_COUNT names a file that gets how many there were.
+ * fail_alloc.c - a library for LD_PRELOAD: the FAIL_ALLOC_AT-th allocation fails, counted from 1, and with
+ * FAIL_ALLOC_STAY all after it. Without FAIL_ALLOC_AT nothing fails. FAIL_ALLOC_COUNT names a file that gets how many
+ * there were.
  *
  * With FAIL_ALLOC_SIZE only allocations of exactly so many bytes count.
- * Only calls by Headwater itself and by the libraries count that report a lack of memory to it (FAIL_ALLOC_OF, parts of file
- * names): others, as GLib, end the process by design, or belong to the engine.
+ * Only calls by Headwater itself and by the libraries count that report a lack of memory to it (FAIL_ALLOC_OF, parts of
+ * file names): others, as GLib, end the process by design, or belong to the engine.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -118,8 +118,8 @@ static void append(hw__written *text, const char *bytes, size_t n) {
     text->bytes[text->n] = 0;
 }
 
-/* Each message between the two parts; of the last, a model's turn follows the part after it. A source other than NULL is written
- * before all, for thinking "on" twice. */
+/* Each message between the two parts; of the last, a model's turn follows the part after it. A source other than NULL
+ * is written before all, for thinking "on" twice. */
 static hw_err render(hw__engine *base, hw__written *out, const hw__chat *chat, hw_error *err) {
     fake_engine *e = (fake_engine *)base;
     if (!e->p.chat_before) return hw__fail(err, HW_ERR_UNSUPPORTED, "the fake model has no chat template");

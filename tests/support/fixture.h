@@ -71,8 +71,8 @@ void assert_close_at(double got, double want, double bound, const char *what, co
 double nmse(const float *a, const float *want, size_t n);
 
 /*
- * The engine's own noise: how far apart it computes the same tokens by batches of other shapes, or of the same weights in
- * another form. Kernels for quantised weights round by batch shape and by processor, so that no number bounds this
+ * The engine's own noise: how far apart it computes the same tokens by batches of other shapes, or of the same weights
+ * in another form. Kernels for quantised weights round by batch shape and by processor, so that no number bounds this
  * everywhere; what Headwater makes of a quantised model's rows is bounded by it, times a factor that the test states.
  * Both traces are of the same tokens and hold all rows.
  */

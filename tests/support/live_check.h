@@ -14,11 +14,12 @@ typedef struct live_check {
     double bound;
 } live_check;
 
-/* Captures a run of `model` with an explainer of the methods, and fails the test unless the rows that it shows, put together, are those
- * of hw_explain() within the bound, each token once and in order, and its results are those. */
+/* Captures a run of `model` with an explainer of the methods, and fails the test unless the rows that it shows, put
+ * together, are those of hw_explain() within the bound, each token once and in order, and its results are those. */
 void check_live(hw_model *model, hw_run_params run, const hw_method_params *params, live_check c);
 
-/* Captures the run twice, once with rows shown as they come, and fails the test unless hw_explain() gives the same of both. */
+/* Captures the run twice, once with rows shown as they come, and fails the test unless hw_explain() gives the same of
+ * both. */
 void check_same_as_unwatched(hw_model *model, hw_run_params run, const char *method, double bound);
 
 #endif

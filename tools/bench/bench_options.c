@@ -24,7 +24,8 @@ typedef struct row {
 #define FIELD(name) offsetof(bench_options, name)
 static const row rows[] = {
     {"model", 'm', TEXT, FIELD(model), 0, 0, "FILE", "a GGUF model; without -m, $HEADWATER_MODEL"},
-    {"ctx", 0, WHOLE, FIELD(ctx), 0, 1e9, "N", "maximum number of tokens of a run; 0 is what the model was trained with [0]"},
+    {"ctx", 0, WHOLE, FIELD(ctx), 0, 1e9, "N",
+     "maximum number of tokens of a run; 0 is what the model was trained with [0]"},
     {"threads", 0, WHOLE, FIELD(threads), 0, 512, "N", "threads; 0 is one per core [0]"},
     {"gpu-layers", 0, WHOLE, FIELD(gpu_layers), -1, 1e6, "N", "blocks to run on devices; -1 is all [0]"},
     {"rpc", 0, TEXT, FIELD(rpc), 0, 0, "HOST:PORT,...", "machines that run `headwater worker`"},
@@ -110,12 +111,14 @@ hw_model_params bench_model_params(const bench_options *o) {
 }
 
 void bench_options_help(FILE *out) {
-    fputs("Usage\n  headwater-bench -m MODEL [options]\n\n"
-          "Generates the same tokens plainly, with attention kept, and explained in several ways, in turn, and prints\n"
-          "medians. Each way has a process of its own, whose memory is reported; before it is timed it must generate what\n"
-          "plain generation does, and what it explains must be what a reference gives. `cpu` is the time of all threads\n"
-          "together: a steadier figure on a busy machine.\n\nOptions\n",
-          out);
+    fputs(
+        "Usage\n  headwater-bench -m MODEL [options]\n\n"
+        "Generates the same tokens plainly, with attention kept, and explained in several ways, in turn, and prints\n"
+        "medians. Each way has a process of its own, whose memory is reported; before it is timed it must generate "
+        "what\n"
+        "plain generation does, and what it explains must be what a reference gives. `cpu` is the time of all threads\n"
+        "together: a steadier figure on a busy machine.\n\nOptions\n",
+        out);
     for (size_t i = 0; i < N_ROWS; i++) {
         char term[64];
         snprintf(term, sizeof term, "%c%c%s --%s %s", rows[i].letter ? '-' : ' ', rows[i].letter ? rows[i].letter : ' ',

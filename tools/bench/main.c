@@ -2,9 +2,9 @@
  * main.c - headwater-bench: what an explanation costs beside plain generation of the same tokens.
  *
  * Variants (variants.c) run one after the other in every round, each in its own process, so that whatever else the
- * machine does falls on all of them; a variant's cost is the median over rounds of its figure over that of `plain` in the
- * same round. Before the rounds each runs once: it must generate the tokens that plain generation does, and its M must be
- * what the reference gives.
+ * machine does falls on all of them; a variant's cost is the median over rounds of its figure over that of `plain` in
+ * the same round. Before the rounds each runs once: it must generate the tokens that plain generation does, and its M
+ * must be what the reference gives.
  */
 #include "bench_options.h"
 #include "process_memory.h"
@@ -49,7 +49,8 @@ typedef struct size_run {
 
 /* ------------------------------------------------------------------ which variants run */
 
-/* Bytes of every layer's rows of T tokens: what a trace of all tokens takes, and a rollout of them in flight once more. */
+/* Bytes of every layer's rows of T tokens: what a trace of all tokens takes, and a rollout of them in flight once
+ * more. */
 static double rows_bytes(const bench *b) {
     double tokens = (double)(b->job.m + b->job.n);
     return 2 * tokens * (tokens + 1) * (double)b->model.n_layers * sizeof(float) / 2;
@@ -86,8 +87,8 @@ static hw_err start_variant(const bench *b, size_run *c, size_t v, bench_model *
 /* Whether the checked run is the one that counts: long ones are not made twice where one round was asked for. */
 static bool runs_once(const bench *b, size_t v) { return bench_variant_at(v)->once || b->o->rounds == 1; }
 
-/* The run before the rounds: the same tokens as plain generation, and the right M. Flash attention sums in another order
- * and may choose others. */
+/* The run before the rounds: the same tokens as plain generation, and the right M. Flash attention sums in another
+ * order and may choose others. */
 static hw_err check_variant(const bench *b, size_run *c, size_t v, hw_error *err) {
     bench_figures f;
     hw_err rc = bench_worker_run(runs_once(b, v) ? &c->figures[v] : &f, &c->workers[v], true, err);
@@ -174,7 +175,8 @@ static hw_err measure(bench *b, size_t m, hw_error *err) {
 
 /* ------------------------------------------------------------------ traces on disk */
 
-/* A folder for the traces of all processes, since one that is killed cannot remove its own. False with the reason printed. */
+/* A folder for the traces of all processes, since one that is killed cannot remove its own. False with the reason
+ * printed. */
 static bool make_folder(temporary *out, char *folder, size_t n) {
     if (temporary_folder_make(out, folder, n)) return true;
     fail("cannot make a folder in %s: %s", temporary_folder(n), strerror(errno));

@@ -1,10 +1,10 @@
 /*
  * reference.c - a variant's M against what the captured rows say, computed apart from the library's methods.
  *
- * rollout: row q of layer l is e_q Â_l Â_{l-1} ... Â_0, a chain of vectors in double precision, for the first, the middle
- * and the last token and layer. contribution: rows and what is outside sum to 1. logit: the columns add up to the balance
- * sheet's share of the prompt, and the sheet to the model's own logit. Both, cell by cell: what a run gives that keeps every
- * row and every signal by token, and is explained when it is over; tests compare that with PyTorch.
+ * rollout: row q of layer l is e_q Â_l Â_{l-1} ... Â_0, a chain of vectors in double precision, for the first, the
+ * middle and the last token and layer. contribution: rows and what is outside sum to 1. logit: the columns add up to
+ * the balance sheet's share of the prompt, and the sheet to the model's own logit. Both, cell by cell: what a run gives
+ * that keeps every row and every signal by token, and is explained when it is over; tests compare that with PyTorch.
  */
 #include "reference.h"
 

@@ -1,8 +1,8 @@
 /*
  * run_variant.c - runs one variant: prompt cut to its number of tokens, clocks read, M kept until it was checked.
  *
- * Lives in the variant's own process (variant_process.c). Only the run itself is timed: not opening the model, nor cutting
- * the prompt, nor saving the trace that `again` variants explain.
+ * Lives in the variant's own process (variant_process.c). Only the run itself is timed: not opening the model, nor
+ * cutting the prompt, nor saving the trace that `again` variants explain.
  */
 #include "run_variant.h"
 
@@ -74,7 +74,8 @@ static void take_rows(void *ctx, size_t i, hw_attribution *rows) {
     if (o->rc == HW_OK) o->rc = rc;
 }
 
-/* The variant's methods and columns; `o` takes their rows as they come. NULL: columns are tokens, and nothing is shown. */
+/* The variant's methods and columns; `o` takes their rows as they come. NULL: columns are tokens, and nothing is
+ * shown. */
 static hw_err make_explainer(hw_explainer **out, const bench_run *r, outcome *o, hw_keep keep, hw_error *err) {
     hw_explainer_params keeping = hw_explainer_params_default();
     hw_method_params p = hw_method_params_default();

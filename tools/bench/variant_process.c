@@ -33,8 +33,8 @@ static bool put(int fd, const void *bytes, size_t n) {
     return true;
 }
 
-/* Either side stops waiting when it is interrupted: a run may take minutes. The socket of the side that asks gives up now
- * and then, since a signal may come just before it waits. */
+/* Either side stops waiting when it is interrupted: a run may take minutes. The socket of the side that asks gives up
+ * now and then, since a signal may come just before it waits. */
 static bool get(int fd, void *bytes, size_t n) {
     for (char *at = bytes; n > 0;) {
         ssize_t done = recv(fd, at, n, 0);

@@ -1,6 +1,6 @@
 /*
- * variant_process.h - a variant in a process of its own, so that its memory is its own, kept through the rounds, so that it
- * is as warm as the others.
+ * variant_process.h - a variant in a process of its own, so that its memory is its own, kept through the rounds, so
+ * that it is as warm as the others.
  */
 #ifndef HW_BENCH_VARIANT_PROCESS_H
 #define HW_BENCH_VARIANT_PROCESS_H
@@ -16,8 +16,8 @@ typedef struct bench_worker {
 } bench_worker;
 
 /* Starts a process that prepares the variant, and waits until it has; `model` (nullable) gets the description of
- * the model that the variant opened. To be called before this process has threads. Errors: as bench_run_new(); ENGINE (it ended); CANCELLED
- * (this process was interrupted, whatever the other does). */
+ * the model that the variant opened. To be called before this process has threads. Errors: as bench_run_new(); ENGINE
+ * (it ended); CANCELLED (this process was interrupted, whatever the other does). */
 hw_err bench_worker_start(bench_worker *w, const bench_job *job, const bench_variant *v, bench_model *model,
                           hw_error *err);
 /* One run there, as bench_run_once(). */

@@ -8,7 +8,8 @@ static const bench_variant variants[] = {
     {"plain-flash", "the same with flash attention", BENCH_PLAIN, .flash = true},
     {"capture", "attention rows kept, nothing explained", BENCH_CAPTURE, .keep = HW_KEEP_ROWS},
     {"rollout", "rollout of every token, after the last", BENCH_CAPTURE, .keep = HW_KEEP_ROWS, .methods = {"rollout"}},
-    {"logit", "logit alone, which needs no attention row", BENCH_CAPTURE, .keep = HW_KEEP_METHODS, .methods = {"logit"}},
+    {"logit", "logit alone, which needs no attention row", BENCH_CAPTURE, .keep = HW_KEEP_METHODS,
+     .methods = {"logit"}},
     {"contribution+logit", "both of attention's contributions, likewise", BENCH_CAPTURE, .keep = HW_KEEP_METHODS,
      .methods = {"contribution", "logit"}},
     {"rollout+logit", "the default explanation, prompt rows not kept", BENCH_LIVE, .keep = HW_KEEP_RESULTS,
@@ -19,8 +20,8 @@ static const bench_variant variants[] = {
      .keep = HW_KEEP_RESULTS, .methods = {"rollout", "logit"}},
     {"again-rollout", "rollout from a saved trace", BENCH_AGAIN, .keep = HW_KEEP_ROWS, .methods = {"rollout"}},
     {"again-logit", "logit from a saved trace", BENCH_AGAIN, .keep = HW_KEEP_ROWS, .methods = {"logit"}},
-    {"leave-one-out", "one pass for each sentence left out", BENCH_CUTS, .keep = HW_KEEP_ROWS, .by = "sentence", .methods = {"leave-one-out"},
-     .max_m = AGAIN_WITH_WHOLE_PROMPTS, .once = true},
+    {"leave-one-out", "one pass for each sentence left out", BENCH_CUTS, .keep = HW_KEEP_ROWS, .by = "sentence",
+     .methods = {"leave-one-out"}, .max_m = AGAIN_WITH_WHOLE_PROMPTS, .once = true},
 };
 
 size_t bench_variant_count(void) { return sizeof variants / sizeof *variants; }

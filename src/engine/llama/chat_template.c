@@ -49,7 +49,8 @@ static hw_err render_here(char **bytes, size_t *n, void *ctx, hw_error *err) {
 }
 
 /* A template is a program supplied with the model: it may loop for ever, and a recursive macro overflows the stack. */
-hw_err hw__chat_template_render(hw__written *out, const struct llama_model *model, const hw__chat *chat, hw_error *err) {
+hw_err hw__chat_template_render(hw__written *out, const struct llama_model *model, const hw__chat *chat,
+                                hw_error *err) {
     const hw__child_limits limits = {.what = "the chat template does not render",
                                      .seconds = 5,
                                      .memory = (size_t)512 << 20,

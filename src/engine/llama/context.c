@@ -16,7 +16,8 @@ static struct llama_context_params context_params(hw__llama_engine *e, size_t n_
     p.n_batch = p.n_ubatch = (uint32_t)e->params.n_ubatch;
     p.n_outputs_max = HW__MAX_LOGITS < p.n_batch ? HW__MAX_LOGITS : p.n_batch;
     p.n_threads = p.n_threads_batch = e->params.n_threads;
-    p.flash_attn_type = e->purpose == HW__GENERATES_FLASH ? LLAMA_FLASH_ATTN_TYPE_ENABLED : LLAMA_FLASH_ATTN_TYPE_DISABLED;
+    p.flash_attn_type =
+        e->purpose == HW__GENERATES_FLASH ? LLAMA_FLASH_ATTN_TYPE_ENABLED : LLAMA_FLASH_ATTN_TYPE_DISABLED;
     p.swa_full = true; /* sliding-window layers keep every column */
     if (e->purpose == HW__EXPLAINS) {
         p.cb_eval = hw__llama_on_node;

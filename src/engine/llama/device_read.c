@@ -120,8 +120,8 @@ static struct ggml_tensor *mean_of_heads(struct ggml_context *ctx, struct ggml_t
 }
 
 /* Computes the mean on the device and copies it. */
-static hw_err fetch_mean(hw__device_read *fetch, hw__heads *out, const struct ggml_tensor *t, place *p, hw__row_range rows,
-                         hw_error *err) {
+static hw_err fetch_mean(hw__device_read *fetch, hw__heads *out, const struct ggml_tensor *t, place *p,
+                         hw__row_range rows, hw_error *err) {
     size_t count = rows.count;
     size_t n_tensors = 2 * (size_t)t->ne[2] + 1; /* the alias, a view per head, sums, the scaled one */
     struct ggml_init_params params = {.mem_size = ggml_tensor_overhead() * n_tensors + ggml_graph_overhead(),
@@ -152,8 +152,8 @@ done:
 }
 
 /* Copies rows of every head, one contiguous range each. */
-static hw_err fetch_heads(hw__device_read *fetch, hw__heads *out, const struct ggml_tensor *t, size_t first, size_t count,
-                          hw_error *err) {
+static hw_err fetch_heads(hw__device_read *fetch, hw__heads *out, const struct ggml_tensor *t, size_t first,
+                          size_t count, hw_error *err) {
     size_t heads = (size_t)t->ne[2], bytes = count * t->nb[1];
     unsigned char *to = reserve(fetch, heads * bytes);
     if (!to) return hw__fail_memory(err, "rows from a device", heads, bytes);

@@ -26,10 +26,11 @@ hw_err hw__device_read_rows(hw__device_read *fetch, hw__heads *out, const struct
                       bool mean, hw_error *err);
 
 /* Nodes that are not computed yet can be redirected to our own memory on their device and read after the graph is done,
- * so that the graph need not stop for them. hw__device_read_keep() places t at `offset`, with at most `capacity` bytes; false
- * if the node must be read at once: it is too large, or a view. The caller must not overlap nodes of a graph, because
- * graphs are computed again with their nodes in the same places. hw__device_read_move_view() moves a view to the new memory
- * of its source. The memory stays until hw__device_read_free(), which must follow the end of the context. */
+ * so that the graph need not stop for them. hw__device_read_keep() places t at `offset`, with at most `capacity` bytes;
+ * false if the node must be read at once: it is too large, or a view. The caller must not overlap nodes of a graph,
+ * because graphs are computed again with their nodes in the same places. hw__device_read_move_view() moves a view to
+ * the new memory of its source. The memory stays until hw__device_read_free(), which must follow the end of the
+ * context. */
 bool hw__device_read_keep(hw__device_read *fetch, struct ggml_tensor *t, size_t offset, size_t capacity);
 void hw__device_read_move_view(const hw__device_read *fetch, struct ggml_tensor *t);
 

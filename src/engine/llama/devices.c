@@ -54,7 +54,9 @@ static ggml_backend_dev_t find(const choice *c, const char *name, size_t length)
     return NULL;
 }
 
-static const char *device_name(size_t i, const void *ctx) { return ggml_backend_dev_name(((const choice *)ctx)->at[i]); }
+static const char *device_name(size_t i, const void *ctx) {
+    return ggml_backend_dev_name(((const choice *)ctx)->at[i]);
+}
 
 static hw_err no_device(const choice *c, const char *name, size_t length, hw_error *err) {
     char there[256];
@@ -117,8 +119,9 @@ void hw__placement_note(hw__placement *p, ggml_backend_buffer_t buffer) {
 
 static bool is_repacked(ggml_backend_buffer_t buffer) {
     ggml_backend_dev_t device = ggml_backend_buft_get_device(ggml_backend_buffer_get_type(buffer));
-    return ggml_backend_buffer_get_usage(buffer) == GGML_BACKEND_BUFFER_USAGE_WEIGHTS && !ggml_backend_buffer_is_host(buffer) &&
-           device && ggml_backend_dev_type(device) == GGML_BACKEND_DEVICE_TYPE_CPU;
+    return ggml_backend_buffer_get_usage(buffer) == GGML_BACKEND_BUFFER_USAGE_WEIGHTS &&
+           !ggml_backend_buffer_is_host(buffer) && device &&
+           ggml_backend_dev_type(device) == GGML_BACKEND_DEVICE_TYPE_CPU;
 }
 
 void hw__repacked_note(hw__repacked *r, const struct ggml_tensor *node) {

@@ -136,7 +136,8 @@ static bool show_rows(hw__llama_engine *e, const struct ggml_tensor *t, int bloc
     hw__heads heads = {.n_heads = 0};
     if (ggml_backend_buffer_is_host(t->buffer)) {
         heads = host_rows(t);
-    } else if ((e->failed = hw__device_read_rows(e->fetch, &heads, t, (hw__row_range){first, count}, mean, &e->failure)) != HW_OK) {
+    } else if ((e->failed = hw__device_read_rows(e->fetch, &heads, t, (hw__row_range){first, count}, mean,
+                                                 &e->failure)) != HW_OK) {
         return false;
     }
     heads.q0 = e->at + first;
@@ -219,7 +220,9 @@ static double sub_scale(const hw__layer_graph *g, const float *row, size_t c) {
 /* [n_rows, width] factors of the heads' outputs: the gate, which heads may share, and 1/rms of a norm. `gate_step`:
  * floats from row to row of the buffer that holds the gate. */
 static const float *read_factor(hw__llama_engine *e, const hw__layer_graph *g, size_t gate_step, const float *output) {
-    size_t width = (size_t)g->wo_width, n = g->gated ? e->tapped.n[HW__TAP_GATE] : output ? e->n_rows : e->tapped.n[HW__TAP_SUB];
+    size_t width = (size_t)g->wo_width, n = g->gated ? e->tapped.n[HW__TAP_GATE]
+                                            : output ? e->n_rows
+                                                     : e->tapped.n[HW__TAP_SUB];
     const float *subs = output ? output : e->tapped.rows[HW__TAP_SUB];
     float *out = enlarge(&e->tapped.factor, &e->tapped.factor_capacity, e->n_rows * width);
     if (g->normed_heads && (g->n_sub < 1 || width % (size_t)g->n_sub)) return NULL;
@@ -332,7 +335,10 @@ static bool wants_stream(hw__llama_engine *e, struct ggml_tensor *t) {
         const hw__tap *before = e->next_tap ? tap - 1 : NULL, *next = tap + 1;
         bool same = before && before->node == t;
         tap->node = t;
-        tap->kept = same ? before->kept : tap->source >= 0 && tap->source == e->stopped_source ? false : keep(e, t, tap->place, tap_bytes(tap, e->n_rows));
+        tap->kept = same ? before->kept
+                    : tap->source >= 0 && tap->source == e->stopped_source
+                        ? false
+                        : keep(e, t, tap->place, tap_bytes(tap, e->n_rows));
         if (!tap->kept && tap->source >= 0) e->stopped_source = tap->source;
         stop = stop || !tap->kept;
         if (++e->next_tap == e->n_taps || strcmp(next->anchor, tap->anchor) != 0) e->anchor_at = SIZE_MAX;

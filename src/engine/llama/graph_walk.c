@@ -2,9 +2,10 @@
  * graph_walk.c - see graph_walk.h.
  *
  *     logits  <- factors, soft cap, bias <- W_out <- factors <- bias, gain, norm <- final stream
- *     stream  <- a sum of terms, each with a factor: found from the final stream backwards through additions, fixed factors
- *                and row selections. Terms are what blocks add; the rest of the graph lies between a sum and its terms
- *     term    <- bias, norm, gain, factor <- W_O <- gate, norm, gain <- decompression (MLA) <- values x attention weights
+ *     stream  <- a sum of terms, each with a factor: found from the final stream backwards through additions, fixed
+ *                factors and row selections. Terms are what blocks add; the rest of the graph lies between a sum and
+ *                its terms
+ *     term    <- bias, norm, gain, factor <- W_O <- gate, norm, gain <- decompression (MLA) <- values x weights
  *                                                                    <- D of the token itself <- a recurrent operation
  *
  * A block's input is the last sum on which its attention weights depend without another sum in between: this
@@ -175,7 +176,8 @@ static hw_err index_nodes(walk *w, hw_error *err) {
     w->marks = hw__alloc(w->n, sizeof *w->marks);
     w->slots = hw__alloc(slots, sizeof *w->slots);
     w->source_at = hw__alloc(w->n, sizeof *w->source_at);
-    if (!w->marks || !w->slots || !w->source_at) return hw__fail_memory(err, "the graph's nodes", slots, sizeof *w->marks);
+    if (!w->marks || !w->slots || !w->source_at)
+        return hw__fail_memory(err, "the graph's nodes", slots, sizeof *w->marks);
     for (size_t i = 0; i < slots; i++) w->slots[i] = NONE;
     for (size_t i = 0; i < w->n; i++) w->slots[slot_of(w, w->nodes[i])] = (int32_t)i;
     find_sources(w);

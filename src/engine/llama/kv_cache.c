@@ -177,8 +177,8 @@ hw_err hw__llama_resume(hw__engine *base, size_t *kept, const hw__sequence *sequ
     while (shared < n && shared < e->n_done && ids[shared] == e->ids[shared]) shared++;
     bool recurrent = e->recurrent.n > 0; /* a recurrent state cannot be rewound, and its earlier inputs may not have
                                             been kept */
-    if (!recurrent && shared > 0 && shared <= n_tokens && n_tokens <= (size_t)e->params.n_ctx && forget_from(e, shared) &&
-        (llama_n_ctx(e->ctx) >= n_tokens || move(e, n_tokens))) {
+    if (!recurrent && shared > 0 && shared <= n_tokens && n_tokens <= (size_t)e->params.n_ctx &&
+        forget_from(e, shared) && (llama_n_ctx(e->ctx) >= n_tokens || move(e, n_tokens))) {
         e->stop = stop;
         e->stop_ctx = stop_ctx;
         *kept = shared;
@@ -213,5 +213,6 @@ void hw__llama_footprint(const hw__engine *base, const hw__extent *lengths, uint
     double pass = n_pass * (n * weights + wide);
     *cache = (uint64_t)(n * (e->info.n_layers * e->info.n_heads_kv * row * element + hw__recurrent_token_bytes(e)));
     double work = hw__recurrent_work_bytes(e) * n * (double)(e->base.n_threads ? e->base.n_threads : 1);
-    *buffers = (uint64_t)((logits > pass ? logits : pass) + work) + hw__llama_taps_bytes(e, lengths) + e->repacked.bytes;
+    *buffers =
+        (uint64_t)((logits > pass ? logits : pass) + work) + hw__llama_taps_bytes(e, lengths) + e->repacked.bytes;
 }

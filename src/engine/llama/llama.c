@@ -50,7 +50,8 @@ static size_t chunk(const hw__engine *base) { return (size_t)((const hw__llama_e
 static hw_err sample(hw__engine *base, int32_t *out, size_t i, size_t step, const hw__sampling *sampling,
                      hw_error *err) {
     hw__llama_engine *e = (hw__llama_engine *)base;
-    if (!hw__llama_logits(base, i)) return hw__fail(err, HW_ERR_ARGUMENT, "row %zu of the last decode has no logits", i);
+    if (!hw__llama_logits(base, i))
+        return hw__fail(err, HW_ERR_ARGUMENT, "row %zu of the last decode has no logits", i);
     if (step == 0 || !e->sampler) {
         llama_sampler_free(e->sampler);
         e->sampler = NULL;
@@ -249,7 +250,8 @@ static hw_err engine_open(hw__engine **out, const char *path, const hw_model_par
     return HW_OK;
 }
 
-hw_err hw__model_open(hw_model **out, const char *path, const hw_model_params *params, hw__purpose purpose, hw_error *err) {
+hw_err hw__model_open(hw_model **out, const char *path, const hw_model_params *params, hw__purpose purpose,
+                      hw_error *err) {
     if (!path || !*path) return hw__fail(err, HW_ERR_ARGUMENT, "no model file named");
     hw_model *model = hw__alloc(1, sizeof *model);
     if (!model) return hw__fail_memory(err, "a model", 1, sizeof *model);

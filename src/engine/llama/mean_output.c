@@ -28,7 +28,8 @@ struct hw__mean_output {
 
 static hw_err sum_part(void *ctx, size_t part, hw_error *err) {
     mean_sum *s = ctx;
-    size_t width = s->matrix.width, first = part * s->matrix.n_rows / PARTS, end = (part + 1) * s->matrix.n_rows / PARTS;
+    size_t width = s->matrix.width, first = part * s->matrix.n_rows / PARTS,
+           end = (part + 1) * s->matrix.n_rows / PARTS;
     float *rows = hw__alloc(ROWS, width * sizeof *rows);
     hw_err rc = rows ? HW_OK : hw__fail_memory(err, "the mean output row", ROWS, width * sizeof *rows);
     while (rc == HW_OK && first < end && !atomic_load(&s->stopped)) {

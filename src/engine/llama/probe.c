@@ -60,7 +60,8 @@ static const char *unprobed_reason(const hw__llama_engine *e) {
         return "it has an encoder: only decoders that generate text are traced; export its attention to a .safetensors "
                "file and open that";
     if (!llama_get_causal_attn(e->ctx))
-        return "it is an encoder (its attention is not causal) and generates nothing; export its attention to a .safetensors "
+        return "it is an encoder (its attention is not causal) and generates nothing; export its attention to a "
+               ".safetensors "
                "file and open that";
     if (llama_model_is_diffusion(e->model))
         return "it is a diffusion model: its tokens are not generated one after the other";
@@ -118,7 +119,8 @@ static hw_err find_recurrent(hw__llama_engine *e, const struct ggml_tensor **op 
         n += hw__is_recurrent_op(t);
         if (block >= 0 && (!op[block] || op[block]->op == GGML_OP_SSM_CONV)) op[block] = t;
         if (hw__is_recurrent_op(t) && block < 0)
-            snprintf(e->recurrent_problem, sizeof e->recurrent_problem, "the block of a %s is not known", ggml_op_desc(t));
+            snprintf(e->recurrent_problem, sizeof e->recurrent_problem, "the block of a %s is not known",
+                     ggml_op_desc(t));
     }
     e->recurrent.source_of = hw__alloc(n, sizeof *e->recurrent.source_of);
     e->recurrent.n = e->recurrent.source_of ? n : 0;
@@ -141,7 +143,9 @@ static void list_sources(hw__llama_engine *e, const struct ggml_tensor *const *o
         int block = block_at(e, t);
         if (!hw__is_recurrent_op(t)) continue;
         int32_t s = n;
-        while (block >= 0 && op[block] == t && s > 0 && !(e->sources[s - 1].block == block && e->sources[s - 1].layer < 0)) s--;
+        while (block >= 0 && op[block] == t && s > 0 &&
+               !(e->sources[s - 1].block == block && e->sources[s - 1].layer < 0))
+            s--;
         e->recurrent.source_of[k++] = block >= 0 && op[block] == t ? s - 1 : -1;
     }
 }
@@ -193,7 +197,8 @@ static hw_err decode_probe(hw__llama_engine *e, probe *p, const int32_t *ids, bo
     hw_err rc = e->base.ops->begin(&e->base, PROBE_TOKENS, e->params.stop, e->params.ctx, err);
     for (size_t at = 0, take; rc == HW_OK && at < PROBE_TOKENS; at += take) {
         take = PROBE_TOKENS - at < chunk ? PROBE_TOKENS - at : chunk;
-        rc = e->base.ops->decode(&e->base, (hw__token_batch){ids + at, take, at, at + take == PROBE_TOKENS ? take - 1 : take}, &sink, err);
+        rc = e->base.ops->decode(
+            &e->base, (hw__token_batch){ids + at, take, at, at + take == PROBE_TOKENS ? take - 1 : take}, &sink, err);
     }
     return rc;
 }

@@ -1,5 +1,6 @@
 /*
- * proof.c - see proof.h. Errors are relative: the root of summed squares of the difference, by that of what is compared.
+ * proof.c - see proof.h. Errors are relative: the root of summed squares of the difference, by that of what is
+ * compared.
  */
 #include "engine/llama/proof.h"
 
@@ -14,8 +15,8 @@
 /* Channels of each layer's attention and tokens of the vocabulary that are compared. */
 enum { CHANNELS = 16, TOKENS = 96 };
 
-/* Bounds of the engine's own rounding. Products with quantised weights round their input to 8 bits; sums are F32. Logits are
- * compared with ggml's own product, which rounds in the same way. */
+/* Bounds of the engine's own rounding. Products with quantised weights round their input to 8 bits; sums are F32.
+ * Logits are compared with ggml's own product, which rounds in the same way. */
 static const double SUM_ERROR = 1e-4, F32_ERROR = 1e-5, F16_ERROR = 4e-3, BF16_ERROR = 2e-2, QUANTISED_ERROR = 5e-2,
                     READOUT_ERROR = 1e-3;
 
@@ -307,7 +308,8 @@ static void close_source(const hw__proof *p, hw__llama_engine *e, size_t source,
     double *heads = NULL, off = INFINITY;
     bool attention = of->layer >= 0;
     char *lacks = attention ? e->values_problem : e->recurrent_problem;
-    hw_err rc = r->added && (r->heads || !attention) ? hw__llama_layer_values(e, v, source, channels, n, &why) : HW_ERR_ENGINE;
+    hw_err rc =
+        r->added && (r->heads || !attention) ? hw__llama_layer_values(e, v, source, channels, n, &why) : HW_ERR_ENGINE;
     if (rc == HW_OK) rc = read_vector(e, &bias, g->bias, D, &why);
     if (rc == HW_OK && v->norm != HW__NORM_NONE && !r->mixed) rc = HW_ERR_ENGINE;
     if (rc == HW_OK && attention && r->n_heads != v->n_heads)
@@ -324,9 +326,10 @@ static void close_source(const hw__proof *p, hw__llama_engine *e, size_t source,
     if (rc != HW_OK) {
         problem(lacks, "block %d: %s", of->block, why.msg[0] ? why.msg : "the decode did not show it");
     } else if (!(off <= max)) {
-        problem(lacks, "block %d: the values times %s are not what %s adds (off by %.2g of it, at most %.2g is accepted)",
-                of->block, attention ? "attention weights" : "rows of its recurrence", hw_source_kind_name(of->kind), off,
-                max);
+        problem(lacks,
+                "block %d: the values times %s are not what %s adds (off by %.2g of it, at most %.2g is accepted)",
+                of->block, attention ? "attention weights" : "rows of its recurrence", hw_source_kind_name(of->kind),
+                off, max);
     }
     free(bias);
     free(heads);

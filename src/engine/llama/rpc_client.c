@@ -37,8 +37,10 @@ hw_err hw__rpc_address(char *host, size_t capacity, uint16_t *port, const char *
     char *end = NULL;
     long number = colon && colon[1] >= '0' && colon[1] <= '9' ? strtol(colon + 1, &end, 10) : 0;
     if (n == 0 || n >= capacity || !end || *end || number < 1 || number > 65535)
-        return hw__fail(err, HW_ERR_ARGUMENT,
-                        "\"%s\" is not a worker address: HOST:PORT is expected, HOST a name or IPv4 address, PORT 1..65535", endpoint);
+        return hw__fail(
+            err, HW_ERR_ARGUMENT,
+            "\"%s\" is not a worker address: HOST:PORT is expected, HOST a name or IPv4 address, PORT 1..65535",
+            endpoint);
     memcpy(host, endpoint, n);
     host[n] = 0;
     *port = (uint16_t)number;
@@ -186,8 +188,8 @@ hw_err hw__rpc_open(hw__rpc *rpc, const char *servers, hw_error *err) {
             snprintf(endpoint, sizeof endpoint, "%.*s", (int)n, at);
             rc = add_server(rpc, endpoint, err);
         } else { /* a truncated name would be another server's */
-            rc = hw__fail(err, HW_ERR_ARGUMENT, "the worker %.40s...: a name of %zu bytes, at most %d are accepted", at, n,
-                          HW__ENDPOINT - 1);
+            rc = hw__fail(err, HW_ERR_ARGUMENT, "the worker %.40s...: a name of %zu bytes, at most %d are accepted", at,
+                          n, HW__ENDPOINT - 1);
         }
         at = at[n] ? at + n + 1 : NULL;
     }

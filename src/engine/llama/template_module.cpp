@@ -63,7 +63,8 @@ common_chat_templates_inputs inputs_of(const hw__chat &chat) {
     for (size_t i = 0; i < chat.n_messages; i++) {
         common_chat_msg message;
         message.role = chat.messages[i].role;
-        message.content.assign(chat.messages[i].content ? chat.messages[i].content : "", chat.messages[i].content_bytes);
+        message.content.assign(chat.messages[i].content ? chat.messages[i].content : "",
+                               chat.messages[i].content_bytes);
         in.messages.push_back(message);
     }
     in.enable_thinking = chat.thinking != HW_THINKING_OFF;

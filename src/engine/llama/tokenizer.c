@@ -73,7 +73,8 @@ static hw_err read_alone(hw__llama_engine *e, hw__tokens *out, const char *text,
 }
 
 /* Whether the tokens' bytes are text [n], with a space before it if `space`. */
-static bool spells(hw__llama_engine *e, const hw__tokens *tokens, size_t first, const char *text, size_t n, bool space) {
+static bool spells(hw__llama_engine *e, const hw__tokens *tokens, size_t first, const char *text, size_t n,
+                   bool space) {
     size_t at = 0;
     for (size_t i = first; i < tokens->n; i++) {
         hw__piece p;
@@ -113,7 +114,8 @@ static hw_err read_behind(bool *done, hw__llama_engine *e, hw__tokens *tokens, c
     return rc == HW_ERR_ENGINE ? HW_OK : rc;
 }
 
-hw_err hw__llama_tokenize(hw__engine *base, hw__tokens *out, const char *text, size_t n, unsigned flags, hw_error *err) {
+hw_err hw__llama_tokenize(hw__engine *base, hw__tokens *out, const char *text, size_t n, unsigned flags,
+                          hw_error *err) {
     static const char leads[] = "\n\x01\t.,;:!?0123456789abcdefghijklmnopqrstuvwxyz";
     hw__llama_engine *e = (hw__llama_engine *)base;
     hw__tokens tokens;

@@ -11,7 +11,8 @@ static const char *const gaps[] = {NULL, "a", NULL, "b", "c", NULL};
 static void names_are_joined_and_gaps_are_not_shown(void **state) {
     (void)state;
     char out[64];
-    assert_string_equal(hw__join_names(out, sizeof out, hw__names_of(methods, 4)), "rollout, contribution, logit, flow");
+    assert_string_equal(hw__join_names(out, sizeof out, hw__names_of(methods, 4)),
+                        "rollout, contribution, logit, flow");
     assert_string_equal(hw__join_names_by(out, sizeof out, hw__names_of(gaps, 6), ", ", " and "), "a, b and c");
     assert_string_equal(hw__join_names(out, sizeof out, hw__names_of(gaps, 1)), "");
     assert_string_equal(hw__join_names(out, sizeof out, hw__names_of(gaps, 0)), "");

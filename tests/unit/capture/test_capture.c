@@ -97,7 +97,9 @@ static void minimum_of_disjoint_heads_stays_with_the_token(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         float row[3], *rows[] = {row};
         static const size_t n_columns[] = {3};
-        assert_int_equal(hw__fuse_rows(&(hw__fused_rows){rows, n_columns, 0, 1}, &heads, (hw__fusion){.fuse = cases[i].how}, NULL), HW_OK);
+        assert_int_equal(
+            hw__fuse_rows(&(hw__fused_rows){rows, n_columns, 0, 1}, &heads, (hw__fusion){.fuse = cases[i].how}, NULL),
+            HW_OK);
         assert_memory_equal(row, cases[i].row, sizeof row);
     }
 }

@@ -1,5 +1,6 @@
 /*
- * test_head_fusion.c - heads to one row, against plain sums in double; rows that are no softmax are named, whatever the threads.
+ * test_head_fusion.c - heads to one row, against plain sums in double; rows that are no softmax are named, whatever the
+ * threads.
  */
 #include "support/fixture.h"
 #include "capture/head_fusion.h"
@@ -55,7 +56,9 @@ static void rows_are_means_over_heads_in_any_number_of_threads(void **state) {
     static float once[ROWS][ROWS];
     for (size_t threads = 0; threads < 4; threads++) {
         memset(fused, 0, sizeof fused);
-        assert_int_equal(hw__fuse_rows(&(hw__fused_rows){out, n, 0, ROWS}, &heads, (hw__fusion){HW_FUSE_MEAN, false, 0, threads}, NULL), HW_OK);
+        assert_int_equal(hw__fuse_rows(&(hw__fused_rows){out, n, 0, ROWS}, &heads,
+                                       (hw__fusion){HW_FUSE_MEAN, false, 0, threads}, NULL),
+                         HW_OK);
         assert_mean(0, ROWS);
         if (threads == 0) memcpy(once, fused, sizeof once);
         assert_memory_equal(once, fused, sizeof once);
@@ -65,7 +68,9 @@ static void rows_are_means_over_heads_in_any_number_of_threads(void **state) {
 static void a_range_of_rows_is_fused_alone(void **state) {
     (void)state;
     memset(fused, 0, sizeof fused);
-    assert_int_equal(hw__fuse_rows(&(hw__fused_rows){out, n + 40, 40, 5}, &heads, (hw__fusion){HW_FUSE_MEAN, false, 0, 1}, NULL), HW_OK);
+    assert_int_equal(
+        hw__fuse_rows(&(hw__fused_rows){out, n + 40, 40, 5}, &heads, (hw__fusion){HW_FUSE_MEAN, false, 0, 1}, NULL),
+        HW_OK);
     assert_mean(40, 5);
     assert_true(fused[5][0] == 0);
 }
@@ -80,7 +85,8 @@ static float extreme(size_t q, size_t k, bool max) {
 static void extremes_are_scaled_to_one(void **state) {
     (void)state;
     for (hw_fuse fuse = HW_FUSE_MAX; fuse <= HW_FUSE_MIN; fuse++) {
-        assert_int_equal(hw__fuse_rows(&(hw__fused_rows){out, n, 0, ROWS}, &heads, (hw__fusion){fuse, false, 0, 2}, NULL), HW_OK);
+        assert_int_equal(
+            hw__fuse_rows(&(hw__fused_rows){out, n, 0, ROWS}, &heads, (hw__fusion){fuse, false, 0, 2}, NULL), HW_OK);
         for (size_t q = 0; q < ROWS; q += 17) {
             double sum = 0;
             for (size_t k = 0; k <= q; k++) sum += extreme(q, k, fuse == HW_FUSE_MAX);
@@ -97,8 +103,10 @@ static void expect_refused(size_t h, size_t q, size_t k, float weight, bool sink
     attn[HEADS - 1][ROWS - 1][0] += 1; /* a later row is wrong too: the first is named */
     for (size_t threads = 1; threads < 4; threads++) {
         hw_error err;
-        assert_error(&err, hw__fuse_rows(&(hw__fused_rows){out, n, 0, ROWS}, &heads, (hw__fusion){HW_FUSE_MEAN, sinks, 9, threads}, &err), HW_ERR_ENGINE,
-                     what);
+        assert_error(&err,
+                     hw__fuse_rows(&(hw__fused_rows){out, n, 0, ROWS}, &heads,
+                                   (hw__fusion){HW_FUSE_MEAN, sinks, 9, threads}, &err),
+                     HW_ERR_ENGINE, what);
     }
     attn[h][q][k] = kept;
     attn[HEADS - 1][ROWS - 1][0] -= 1;
@@ -114,7 +122,8 @@ static void rows_that_are_no_softmax_are_named(void **state) {
     expect_refused(6, 0, 0, 1.5f, true, "head 6, row 0 sums to 1.5");
     float kept = attn[6][0][0];
     attn[6][0][0] = 0.5f; /* a learned sink took the rest */
-    assert_int_equal(hw__fuse_rows(&(hw__fused_rows){out, n, 0, ROWS}, &heads, (hw__fusion){HW_FUSE_MEAN, true, 9, 2}, NULL), HW_OK);
+    assert_int_equal(
+        hw__fuse_rows(&(hw__fused_rows){out, n, 0, ROWS}, &heads, (hw__fusion){HW_FUSE_MEAN, true, 9, 2}, NULL), HW_OK);
     attn[6][0][0] = kept;
 }
 

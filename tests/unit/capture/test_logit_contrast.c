@@ -1,4 +1,5 @@
-/* test_logit_contrast.c - the one token that a text names, on the fake engine; what its logits give is in model/test_logit_contrast.c. */
+/* test_logit_contrast.c - the one token that a text names, on the fake engine; what its logits give is in
+ * model/test_logit_contrast.c. */
 #include "support/fake_engine.h"
 #include "capture/logit_contrast.h"
 
@@ -54,8 +55,10 @@ static void what_is_no_one_token_is_listed(void **state) {
     assert_error(&err, read_text(&v, &fake, "0123456789", &err), HW_ERR_ARGUMENT, "is read as 10: \"0\", ");
     assert_non_null(strstr(err.msg, "\"7\" ..."));
     assert_error(&err, read_text(&v, &fake, "\xE2\x82\xAC", &err), HW_ERR_ARGUMENT, "is read as 3: ");
-    assert_error(&err, read_text(&v, &fake, "", &err), HW_ERR_ARGUMENT, "against \"\": mean, distribution, second or a token's text");
-    assert_error(&err, read_text(&v, &fake, "=", &err), HW_ERR_ARGUMENT, "against \"=\": mean, distribution, second or a token's text");
+    assert_error(&err, read_text(&v, &fake, "", &err), HW_ERR_ARGUMENT,
+                 "against \"\": mean, distribution, second or a token's text");
+    assert_error(&err, read_text(&v, &fake, "=", &err), HW_ERR_ARGUMENT,
+                 "against \"=\": mean, distribution, second or a token's text");
     fake.failure = FAKE_TOKENIZE;
     assert_error(&err, read_text(&v, &fake, " Rome", &err), HW_ERR_ENGINE, "the fake tokenizer fails");
     assert_int_equal(v.id, 77); /* written only on success */

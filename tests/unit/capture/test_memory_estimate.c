@@ -36,7 +36,8 @@ static void parts_are_what_is_allocated(void **state) {
     assert_int_equal(e.n_prompt, m);
     assert_int_equal(e.n_tokens, T);
     assert_int_equal(e.rows, 3 * floats * sizeof(float));
-    assert_int_equal(e.methods, (2 * T * (m + 1) + 9 * 3 * m) * sizeof(float) + (size_t)hw__rollout_forward_bytes(T, m + 1));
+    assert_int_equal(e.methods,
+                     (2 * T * (m + 1) + 9 * 3 * m) * sizeof(float) + (size_t)hw__rollout_forward_bytes(T, m + 1));
     assert_int_equal(e.signals + e.waiting, 0);
     assert_int_equal(e.total, e.program + e.weights + e.rows + e.methods);
     assert_int_equal(fake_n_decoded(model), 0);

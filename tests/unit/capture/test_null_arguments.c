@@ -1,6 +1,6 @@
 /*
- * test_null_arguments.c - a pointer that a caller forgot is an error with a message, in every public function that can fail; and
- * params that have defaults take NULL for them.
+ * test_null_arguments.c - a pointer that a caller forgot is an error with a message, in every public function that can
+ * fail; and params that have defaults take NULL for them.
  */
 #include "support/fake_engine.h"
 #include "support/sample.h"

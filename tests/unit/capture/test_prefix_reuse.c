@@ -1,5 +1,6 @@
 /*
- * test_prefix_reuse.c - the front of a prompt taken from an earlier run or from a state: which tokens, and that nothing differs.
+ * test_prefix_reuse.c - the front of a prompt taken from an earlier run or from a state: which tokens, and that nothing
+ * differs.
  *
  * The engine is the fake one, whose rows depend on tokens and positions alone: all bits must be those of a fresh run.
  */
@@ -28,7 +29,9 @@ static size_t reused(const hw_trace *trace) { return hw_run_n_reused(hw_trace_ru
 /* Tokens that two runs begin with, the last ones of b's prompt left out, in whole groups. */
 static size_t front(const hw_trace *a, const hw_trace *b) {
     size_t n = 0;
-    while (n + HW__PREFIX_MIN_REST < b->run->n_prompt && n < a->run->n_tokens && a->run->tokens[n].id == b->run->tokens[n].id) n++;
+    while (n + HW__PREFIX_MIN_REST < b->run->n_prompt && n < a->run->n_tokens &&
+           a->run->tokens[n].id == b->run->tokens[n].id)
+        n++;
     return n - n % HW__PREFIX_GROUP;
 }
 

@@ -262,7 +262,8 @@ static void a_trimmed_message_keeps_the_ranges_of_what_is_left(void **state) {
     hw__run_release(run);
 }
 
-/* "user\n" and "\nIt" are read as "user", "\n\n", "It" as the tokenizer reads the whole: the joint token is the message's. */
+/* "user\n" and "\nIt" are read as "user", "\n\n", "It" as the tokenizer reads the whole: the joint token is the
+ * message's. */
 static void a_token_that_holds_template_and_message_is_the_messages(void **state) {
     (void)state;
     fake_params fake = fake_params_default();

@@ -1,4 +1,5 @@
-/* test_signal_batch.c - what is refused before a model runs for it; what waiting rows become is in model/test_composed.c. */
+/* test_signal_batch.c - what is refused before a model runs for it; what waiting rows become is in
+ * model/test_composed.c. */
 #include "support/fixture.h"
 #include "capture/signal_batch.h"
 

@@ -192,7 +192,8 @@ static void bad_groups_are_named(void **state) {
         hw_err rc = hw_attribution_group(&g, a, cases[i].groups, NULL, cases[i].n, &err);
         assert_error(&err, rc, HW_ERR_ARGUMENT, cases[i].part);
     }
-    assert_error(&err, hw_attribution_group(&g, a, NULL, NULL, 2, &err), HW_ERR_ARGUMENT, "NULL: an attribution and groups");
+    assert_error(&err, hw_attribution_group(&g, a, NULL, NULL, 2, &err), HW_ERR_ARGUMENT,
+                 "NULL: an attribution and groups");
     assert_null(g);
     g = group(a, cases[0].groups, 3);
     hw_attribution *twice = NULL;

@@ -46,7 +46,8 @@ static void assert_group(const hw_run *run, const int32_t *groups, size_t n, int
     assert_int_equal(hw_run_group_text(NULL, 0, run, groups, n, group), n_text);
 }
 
-/* A group that ends within a character has the whole of it, the next one a dot; bytes of no character are written out. */
+/* A group that ends within a character has the whole of it, the next one a dot; bytes of no character are written
+ * out. */
 static void groups_have_each_character_once(void **state) {
     (void)state;
     static const char *const prompt[] = {"a", " \xF0", "\x9F", "\x98\x80", "b\xC3", "\xA9", "\xFF", "c"};

@@ -315,8 +315,10 @@ static void decode_takes_all_tokens_once(void **state) {
     assert_error(&err, e->ops->begin(e, 4, NULL, NULL, &err), HW_ERR_ARGUMENT,
                  "4 tokens requested, the exported attention has 3");
     assert_int_equal(e->ops->begin(e, 3, NULL, NULL, &err), HW_OK);
-    assert_error(&err, e->ops->decode(e, (hw__token_batch){NULL, 2, 0, 2}, &sink, &err), HW_ERR_ARGUMENT, "2 tokens at 0 requested");
-    assert_error(&err, e->ops->decode(e, (hw__token_batch){NULL, 3, 3, 3}, &sink, &err), HW_ERR_ARGUMENT, "3 tokens at 3 requested");
+    assert_error(&err, e->ops->decode(e, (hw__token_batch){NULL, 2, 0, 2}, &sink, &err), HW_ERR_ARGUMENT,
+                 "2 tokens at 0 requested");
+    assert_error(&err, e->ops->decode(e, (hw__token_batch){NULL, 3, 3, 3}, &sink, &err), HW_ERR_ARGUMENT,
+                 "3 tokens at 3 requested");
     assert_int_equal(e->ops->decode(e, (hw__token_batch){NULL, 3, 0, 3}, &sink, &err), HW_OK);
     assert_error(&err, e->ops->decode(e, (hw__token_batch){NULL, 3, 0, 3}, &sink, &err), HW_ERR_ARGUMENT, "once a run");
     assert_null(e->ops->logits(e, 2));
@@ -369,7 +371,8 @@ static void a_stop_is_heard_between_heads(void **state) {
     hw__engine *e = must_open();
     int left = 1;
     assert_int_equal(e->ops->begin(e, 3, stop_after, &left, NULL), HW_OK);
-    assert_error(&err, e->ops->decode(e, (hw__token_batch){NULL, 3, 0, 3}, &sink, &err), HW_ERR_CANCELLED, "stopped at layer 0 of 1");
+    assert_error(&err, e->ops->decode(e, (hw__token_batch){NULL, 3, 0, 3}, &sink, &err), HW_ERR_CANCELLED,
+                 "stopped at layer 0 of 1");
     assert_int_equal(s.calls, 0);
     left = 2;
     assert_int_equal(e->ops->decode(e, (hw__token_batch){NULL, 3, 0, 3}, &sink, &err), HW_OK);

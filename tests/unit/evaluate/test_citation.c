@@ -154,7 +154,8 @@ static void columns_may_be_the_passages(void **state) {
 
 /* ------------------------------------------------------------------ other methods */
 
-/* Means over layers: u 3 0.5 -1, v 0 1.5 0, w 0 0 1; outside with column e: u 1.5, v 1, w 2. Sizes 0 0 0 0 .5 1 1 1.5 3. */
+/* Means over layers: u 3 0.5 -1, v 0 1.5 0, w 0 0 1; outside with column e: u 1.5, v 1, w 2. Sizes 0 0 0 0 .5 1 1 1.5
+ * 3. */
 static void shares_of_a_row_go_by_what_is_typical(void **state) {
     (void)state;
     hw_attribution *a = make("contribution", false);

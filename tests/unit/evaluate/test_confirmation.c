@@ -1,4 +1,5 @@
-/* test_confirmation.c - passages left out one by one and two by two, against a model whose answer depends on them by addition. */
+/* test_confirmation.c - passages left out one by one and two by two, against a model whose answer depends on them by
+ * addition. */
 #include "support/additive.h"
 #include "text/segments.h"
 
@@ -54,7 +55,8 @@ static hw_confirmation *confirm(const setup *s, size_t n) {
     hw_confirmation *c = NULL;
     hw_error err;
     p.n_passages = n;
-    if (hw_confirmation_new(&c, s->model, s->trace, &(hw_cited){s->citation, s->passages, s->answer}, &p, &err) != HW_OK)
+    if (hw_confirmation_new(&c, s->model, s->trace, &(hw_cited){s->citation, s->passages, s->answer}, &p, &err) !=
+        HW_OK)
         fail_msg("%s", err.msg);
     return c;
 }
@@ -126,9 +128,11 @@ static void refuses_what_was_not_cited(void **state) {
     hw_confirm_params p = hw_confirm_params_default();
     set_up(&s, &model, scores);
     for (p.n_passages = 0; p.n_passages <= 33; p.n_passages += 33)
-        assert_error(&err, hw_confirmation_new(&c, s.model, s.trace, &(hw_cited){s.citation, s.passages, s.answer}, &p, &err),
+        assert_error(&err,
+                     hw_confirmation_new(&c, s.model, s.trace, &(hw_cited){s.citation, s.passages, s.answer}, &p, &err),
                      HW_ERR_ARGUMENT, "1 to 32");
-    assert_error(&err, hw_confirmation_new(&c, s.model, s.trace, &(hw_cited){s.citation, s.answer, s.answer}, NULL, &err),
+    assert_error(&err,
+                 hw_confirmation_new(&c, s.model, s.trace, &(hw_cited){s.citation, s.answer, s.answer}, NULL, &err),
                  HW_ERR_ARGUMENT, "not those that were cited");
     assert_null(c);
     hw_confirmation_free(NULL);

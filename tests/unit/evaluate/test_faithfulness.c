@@ -57,7 +57,8 @@ static hw_attribution *say(const setup *s, const char *method, const float *scor
 static hw_check *check(const setup *s, const hw_attribution *const *list, size_t n) {
     hw_check *c = NULL;
     hw_error err = {0};
-    if (hw_check_new(&c, s->model, s->trace, &(hw_check_subject){s->segments, list, n}, &s->params, &err) != HW_OK) fail_msg("%s", err.msg);
+    if (hw_check_new(&c, s->model, s->trace, &(hw_check_subject){s->segments, list, n}, &s->params, &err) != HW_OK)
+        fail_msg("%s", err.msg);
     return c;
 }
 
@@ -312,7 +313,9 @@ static void impossible_answers_stay_numbers(void **state) {
 static void refuse(const setup *s, const hw_attribution *a, hw_err code, const char *part) {
     hw_check *c = NULL;
     hw_error err = {0};
-    assert_error(&err, hw_check_new(&c, s->model, s->trace, &(hw_check_subject){s->segments, &a, a ? 1 : 0}, &s->params, &err), code, part);
+    assert_error(
+        &err, hw_check_new(&c, s->model, s->trace, &(hw_check_subject){s->segments, &a, a ? 1 : 0}, &s->params, &err),
+        code, part);
     assert_null(c);
 }
 

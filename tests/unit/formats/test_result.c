@@ -1,4 +1,5 @@
-/* test_result.c - results on disk: formats go by the ending, every format brings back what it can hold, files are whole or not there. */
+/* test_result.c - results on disk: formats go by the ending, every format brings back what it can hold, files are whole
+ * or not there. */
 #include "support/files.h"
 #include "support/results.h"
 #include "support/sample.h"

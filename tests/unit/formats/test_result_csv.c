@@ -35,11 +35,12 @@ static void csv_quotes_what_needs_it(void **state) {
     must_save(a, temp_path("a.csv"), false);
     size_t n;
     char *text = read_bytes(temp_path("a.csv"), &n);
-    static const char first[] = "completion_index,completion_token,prompt_index,prompt_token,layer,value\r\n"
-                                "0, \xF0\x9F\x99\x82,0,<s>,1,0\r\n0, \xF0\x9F\x99\x82,0,<s>,3,-0.0\r\n"
-                                "0, \xF0\x9F\x99\x82,1,<|user|>,1,2\r\n0, \xF0\x9F\x99\x82,1,<|user|>,3,3\r\n"
-                                "0, \xF0\x9F\x99\x82,2,A\xC3\xA9,1,4\r\n0, \xF0\x9F\x99\x82,2,A\xC3\xA9,3,5\r\n"
-                                "0, \xF0\x9F\x99\x82,3,\", \"\"x\"\"\r\n\",1,6\r\n"; /* characters are where they begin */
+    static const char first[] =
+        "completion_index,completion_token,prompt_index,prompt_token,layer,value\r\n"
+        "0, \xF0\x9F\x99\x82,0,<s>,1,0\r\n0, \xF0\x9F\x99\x82,0,<s>,3,-0.0\r\n"
+        "0, \xF0\x9F\x99\x82,1,<|user|>,1,2\r\n0, \xF0\x9F\x99\x82,1,<|user|>,3,3\r\n"
+        "0, \xF0\x9F\x99\x82,2,A\xC3\xA9,1,4\r\n0, \xF0\x9F\x99\x82,2,A\xC3\xA9,3,5\r\n"
+        "0, \xF0\x9F\x99\x82,3,\", \"\"x\"\"\r\n\",1,6\r\n"; /* characters are where they begin */
     static const char last[] = "2,\0,4,\xE2\x80\xB9" "FF\xE2\x80\xBA\0,3,\r\n";
     assert_memory_equal(text, first, sizeof first - 1);
     assert_memory_equal(text + n - (sizeof last - 1), last, sizeof last - 1);
@@ -66,14 +67,16 @@ static void csv_quotes_for_each_reason_alone(void **state) {
     temp_clear();
 }
 
-/* Two groups of five prompt tokens, one token in none, without names and where one has a name: the halves of a character meet in their group's text. */
+/* Two groups of five prompt tokens, one token in none, without names and where one has a name: the halves of a
+ * character meet in their group's text. */
 static void csv_names_groups_by_name_or_text(void **state) {
     (void)state;
     static const int32_t groups[] = {1, -1, 0, 0, 1};
     hw_method_params params = hw_method_params_default();
     static const char *const names[] = {"", "Anna, 1"};
     static const char lines[] =
-        "\r\n0, \xF0\x9F\x99\x82,0,\"A\xC3\xA9, \"\"x\"\"\r\n\",-1,0\r\n0, \xF0\x9F\x99\x82,1,<s>\xE2\x80\xB9" "FF\xE2\x80\xBA\0,-1,1\r\n";
+        "\r\n0, \xF0\x9F\x99\x82,0,\"A\xC3\xA9, \"\"x\"\"\r\n\",-1,0\r\n0, \xF0\x9F\x99\x82,1,<s>\xE2\x80\xB9"
+        "FF\xE2\x80\xBA\0,-1,1\r\n";
     static const char named[] =
         "\r\n0, \xF0\x9F\x99\x82,0,\"A\xC3\xA9, \"\"x\"\"\r\n\",-1,0\r\n0, \xF0\x9F\x99\x82,1,\"Anna, 1\",-1,1\r\n";
     params.groups = groups;

@@ -1,5 +1,5 @@
-/* test_recurrent_rows.c - rows of recurrent layers against a chain worked by hand and against the recurrence itself, which is run
- * forwards with values that are 1 at one token and 0 elsewhere. */
+/* test_recurrent_rows.c - rows of recurrent layers against a chain worked by hand and against the recurrence itself,
+ * which is run forwards with values that are 1 at one token and 0 elsewhere. */
 #include "math/recurrent_rows.h"
 #include "support/fixture.h"
 
@@ -86,9 +86,9 @@ static void a_delta_net_gives_what_its_recurrence_gives(void **state) {
     }
 }
 
-/* T = 3, keys of two channels: k = (1,0), (0.6,0.8), (0,1); q_2 = (1,2); beta 1, 1/2, 1/4; what is kept before tokens 1 and 2 is 1/2.
- * u = (1,2): A_2 = 1/4 * 2 = 1/2, u = 1/2 (1, 3/2) = (0.5,0.75); A_1 = 1/2 * 0.9 = 0.45, u = 1/2 (0.23, 0.39) = (0.115,0.195);
- * A_0 = 0.115. Without the erased part they would be 1/2, 0.55 and 0.25. */
+/* T = 3, keys of two channels: k = (1,0), (0.6,0.8), (0,1); q_2 = (1,2); beta 1, 1/2, 1/4; what is kept before tokens 1
+ * and 2 is 1/2. u = (1,2): A_2 = 1/4 * 2 = 1/2, u = 1/2 (1, 3/2) = (0.5,0.75); A_1 = 1/2 * 0.9 = 0.45, u = 1/2 (0.23,
+ * 0.39) = (0.115,0.195); A_0 = 0.115. Without the erased part they would be 1/2, 0.55 and 0.25. */
 static void a_chain_worked_by_hand(void **state) {
     (void)state;
     static const float q[] = {1, 2}, k[] = {1, 0, 0.6f, 0.8f, 0, 1}, write[] = {1, 0.5f, 0.25f};

@@ -1,9 +1,9 @@
 /*
- * test_explainer.c - methods given to a run: rows explained while it grows are those that it has in the end, columns are the
- * prompt's segments, and the prompt is read once.
+ * test_explainer.c - methods given to a run: rows explained while it grows are those that it has in the end, columns
+ * are the prompt's segments, and the prompt is read once.
  *
- * Products of one row and of many may be summed in another order by BLAS, and rows that are all there at once be composed from
- * the top down: floats either way, each layer off by a few 2^-24 of values below 1.
+ * Products of one row and of many may be summed in another order by BLAS, and rows that are all there at once be
+ * composed from the top down: floats either way, each layer off by a few 2^-24 of values below 1.
  */
 #include "support/fake_engine.h"
 #include "support/live_check.h"
@@ -90,8 +90,8 @@ static void take(void *ctx, size_t i, hw_attribution *rows) {
     s->n[i]++;
 }
 
-/* Prompt rows are not kept and rows are shown: the result has all of them, the same bits, however often it is asked for. Of a method
- * that needs the whole run none are shown. */
+/* Prompt rows are not kept and rows are shown: the result has all of them, the same bits, however often it is asked
+ * for. Of a method that needs the whole run none are shown. */
 static void results_are_whole_after_rows_were_shown(void **state) {
     (void)state;
     hw_error err;
@@ -131,10 +131,12 @@ static void results_are_whole_after_rows_were_shown(void **state) {
     hw_model_close(model);
 }
 
-/* What the explainer cuts against what hw_segments_new() and hw_explain() give; from the run's trace, and from another. */
+/* What the explainer cuts against what hw_segments_new() and hw_explain() give; from the run's trace, and from
+ * another. */
 static void columns_are_segments_of_the_prompt(void **state) {
     (void)state;
-    static const char spans[] = "[{\"name\": \"A\", \"begin\": 3, \"end\": 15}, {\"name\": \"B\", \"begin\": 16, \"end\": 20}]";
+    static const char spans[] =
+        "[{\"name\": \"A\", \"begin\": 3, \"end\": 15}, {\"name\": \"B\", \"begin\": 16, \"end\": 20}]";
     hw_error err;
     fake_params fake = fake_params_default();
     hw_model *model = fake_model(&fake);

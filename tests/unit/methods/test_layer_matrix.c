@@ -1,6 +1,6 @@
 /*
- * test_layer_matrix.c - what discard, sink removal and a measured residual make of a row, by hand; and rollout with them
- * against a dense product of rows made here another way: by sorting, in double, column by column.
+ * test_layer_matrix.c - what discard, sink removal and a measured residual make of a row, by hand; and rollout with
+ * them against a dense product of rows made here another way: by sorting, in double, column by column.
  */
 #include "support/fixture.h"
 #include "methods/layer_matrix.h"

@@ -1,9 +1,10 @@
 /*
- * test_rollout_forward.c - rollout by blocks of float products against a plain double loop, on more rows than a block has.
+ * test_rollout_forward.c - rollout by blocks of float products against a plain double loop, on more rows than a block
+ * has.
  *
  * Every term of R is a product of shares, none negative, so errors are relative: a sum of K floats is off by about
- * sqrt(K) 2^-24 of itself as a rule, and by K 2^-24 at worst. The bound on a cell is 2^-21 of it a layer, eight roundings; the
- * bound on the normalised mean squared error is that squared.
+ * sqrt(K) 2^-24 of itself as a rule, and by K 2^-24 at worst. The bound on a cell is 2^-21 of it a layer, eight
+ * roundings; the bound on the normalised mean squared error is that squared.
  */
 #include "support/fixture.h"
 #include "math/block_triangular.h"

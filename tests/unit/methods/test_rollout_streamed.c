@@ -1,5 +1,6 @@
 /*
- * test_rollout_streamed.c - prompt rows that pass by and are not kept: explanations fed with them are those of a trace that keeps all.
+ * test_rollout_streamed.c - prompt rows that pass by and are not kept: explanations fed with them are those of a trace
+ * that keeps all.
  *
  * Both are float sums, by blocks of other sizes: each layer is off by a few 2^-24 of values below 1.
  */
@@ -63,7 +64,8 @@ static void assert_same(const hw_attribution *a, const hw_attribution *b) {
         }
 }
 
-/* Fed while the model runs against explained from a trace that keeps every row; `beside` is a method that has the trace keep `rows`. */
+/* Fed while the model runs against explained from a trace that keeps every row; `beside` is a method that has the trace
+ * keep `rows`. */
 static void check(size_t chunk, const char *beside, hw_row_retention rows, hw_method_params params, bool grouped) {
     hw_error err;
     int32_t groups[MOST];
@@ -176,11 +178,23 @@ static void what_a_trace_keeps(void **state) {
         bool through;
         hw_row_retention rows[4]; /* by hw_keep */
     } cases[] = {
-        {"rollout", HW_DIRECTION_INPUT, HW_COLUMNS_PROMPT, false, {HW_ROWS_TARGET, HW_ROWS_ALL, HW_ROWS_ALL, HW_ROWS_ALL}},
+        {"rollout",
+         HW_DIRECTION_INPUT,
+         HW_COLUMNS_PROMPT,
+         false,
+         {HW_ROWS_TARGET, HW_ROWS_ALL, HW_ROWS_ALL, HW_ROWS_ALL}},
         {"rollout", HW_DIRECTION_INPUT, HW_COLUMNS_ALL, false, {HW_ROWS_ALL, HW_ROWS_ALL, HW_ROWS_ALL, HW_ROWS_ALL}},
         {"rollout", HW_DIRECTION_INPUT, HW_COLUMNS_PROMPT, true, {HW_ROWS_ALL, HW_ROWS_ALL, HW_ROWS_ALL, HW_ROWS_ALL}},
-        {"rollout", HW_DIRECTION_OUTPUT, HW_COLUMNS_PROMPT, false, {HW_ROWS_ALL, HW_ROWS_ALL, HW_ROWS_ALL, HW_ROWS_ALL}},
-        {"attention", HW_DIRECTION_INPUT, HW_COLUMNS_PROMPT, false, {HW_ROWS_TARGET, HW_ROWS_TARGET, HW_ROWS_ALL, HW_ROWS_ALL}},
+        {"rollout",
+         HW_DIRECTION_OUTPUT,
+         HW_COLUMNS_PROMPT,
+         false,
+         {HW_ROWS_ALL, HW_ROWS_ALL, HW_ROWS_ALL, HW_ROWS_ALL}},
+        {"attention",
+         HW_DIRECTION_INPUT,
+         HW_COLUMNS_PROMPT,
+         false,
+         {HW_ROWS_TARGET, HW_ROWS_TARGET, HW_ROWS_ALL, HW_ROWS_ALL}},
         {"logit", HW_DIRECTION_INPUT, HW_COLUMNS_PROMPT, false, {HW_ROWS_NONE, HW_ROWS_NONE, HW_ROWS_ALL, HW_ROWS_ALL}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

@@ -182,7 +182,8 @@ static void check_against_inverse(const char *method, hw_row_convention row) {
     p = with_through(row);
     hw_attribution *a = explain_by(method, trace, &p);
     const hw_diagnostics *d = hw_attribution_diagnostics(a);
-    assert_true(d->first_last == d->first_mean && d->outside_last == d->outside_mean); /* no layer is a share of its own */
+    /* no layer is a share of its own */
+    assert_true(d->first_last == d->first_mean && d->outside_last == d->outside_mean);
     double G[N][N] = {{0}}, inverse[N][N], scale[N];
     for (size_t i = 0; i < N; i++) {
         double sum = 0;
@@ -289,7 +290,8 @@ static void a_growing_run_gives_the_same(void **state) {
     for (hw_row_convention row = HW_ROW_PREDICTOR; row <= HW_ROW_OWN; row++) {
         hw_method_params p = with_through(row);
         check_live(model, run, &p, (live_check){by_row, 2, .interval = 2, .n_parts = 4, .bound = LAYER_BOUND(9)});
-        check_live(model, run, &p, (live_check){composed, 1, .interval = 2, .n_parts = 1, .bound = LAYER_BOUND(9)}); /* when it is whole */
+        /* when it is whole */
+        check_live(model, run, &p, (live_check){composed, 1, .interval = 2, .n_parts = 1, .bound = LAYER_BOUND(9)});
     }
     hw_model_close(model);
 }

@@ -1,4 +1,5 @@
-/* test_masked_pass.c - passes without prompt tokens, against the probabilities of the shorter text worked out directly. */
+/* test_masked_pass.c - passes without prompt tokens, against the probabilities of the shorter text worked out
+ * directly. */
 #include "support/fake_engine.h"
 #include "occlusion/masked_pass.h"
 
@@ -156,7 +157,8 @@ static void nothing_left_is_refused(void **state) {
     bool keep[3] = {false};
     double got[2] = {7, 7};
     hw_error err = {0};
-    assert_error(&err, hw__masked_pass_score(s.rerun, keep, got, &err), HW_ERR_ARGUMENT, "no token of the prompt remains");
+    assert_error(&err, hw__masked_pass_score(s.rerun, keep, got, &err), HW_ERR_ARGUMENT,
+                 "no token of the prompt remains");
     assert_true(got[0] == 7 && got[1] == 7);
     assert_int_equal(hw__masked_pass_n_passes(s.rerun), 0);
     keep[1] = true;
@@ -255,9 +257,11 @@ static void runs_that_do_not_fit_are_refused(void **state) {
                  "2 prompt and 0 completion tokens");
     other->model.n_vocab = (int32_t)fake_n_vocab();
     other->tokens[1].id = -1;
-    assert_error(&err, hw__masked_pass_new(&rerun, model, other, NULL, NULL, &err), HW_ERR_UNSUPPORTED, "token 1 has no id");
+    assert_error(&err, hw__masked_pass_new(&rerun, model, other, NULL, NULL, &err), HW_ERR_UNSUPPORTED,
+                 "token 1 has no id");
     other->tokens[1].id = (int32_t)fake_n_vocab();
-    assert_error(&err, hw__masked_pass_new(&rerun, model, other, NULL, NULL, &err), HW_ERR_UNSUPPORTED, "token 1 has no id");
+    assert_error(&err, hw__masked_pass_new(&rerun, model, other, NULL, NULL, &err), HW_ERR_UNSUPPORTED,
+                 "token 1 has no id");
     other->tokens[1].id = 1;
     other->model.sample_sha256 = "0123"; /* a model that says nothing of its weights is known by its metadata */
     assert_int_equal(hw__masked_pass_new(&rerun, model, other, NULL, NULL, &err), HW_OK);

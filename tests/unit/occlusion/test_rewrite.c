@@ -1,4 +1,5 @@
-/* test_rewrite.c - what a model writes without some of its prompt, on a model whose answer depends on its prompt by addition. */
+/* test_rewrite.c - what a model writes without some of its prompt, on a model whose answer depends on its prompt by
+ * addition. */
 #include "support/additive.h"
 
 #include <stdlib.h>
@@ -41,8 +42,10 @@ static void it_is_written_again_from_what_is_left(void **state) {
     assert_written(model, trace, segments, "c", "XYZ");
     assert_written(model, trace, segments, "b", "X.X"); /* after what is no `Y` comes the first step again */
     assert_written(model, trace, segments, "a", "...");
-    assert_error(&err, hw_run_rewrite(&text, &n, model, r, (hw_omission){segments, all}, &err), HW_ERR_ARGUMENT, "no token of the prompt");
-    assert_error(&err, hw_run_rewrite(&text, &n, model, r, (hw_omission){answer, none}, &err), HW_ERR_ARGUMENT, "segments of 3 tokens");
+    assert_error(&err, hw_run_rewrite(&text, &n, model, r, (hw_omission){segments, all}, &err), HW_ERR_ARGUMENT,
+                 "no token of the prompt");
+    assert_error(&err, hw_run_rewrite(&text, &n, model, r, (hw_omission){answer, none}, &err), HW_ERR_ARGUMENT,
+                 "segments of 3 tokens");
     assert_null(text);
     hw_segments_free(answer);
     hw_segments_free(segments);

@@ -1,6 +1,6 @@
 /*
- * test_bench_reference.c - the check that `headwater-bench` makes before it times: right explanations pass, and one wrong
- * number in them does not.
+ * test_bench_reference.c - the check that `headwater-bench` makes before it times: right explanations pass, and one
+ * wrong number in them does not.
  */
 #include "support/fixture.h"
 

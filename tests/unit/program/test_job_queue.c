@@ -1,4 +1,5 @@
-/* test_job_queue.c - jobs in the order of their arrival, at most so many; stops, clients that leave, and the end of the server. */
+/* test_job_queue.c - jobs in the order of their arrival, at most so many; stops, clients that leave, and the end of the
+ * server. */
 #include "support/fixture.h"
 
 #include "serve/job_queue.h"

@@ -1,4 +1,5 @@
-/* test_options.c - command lines: types and ranges of values, presets, what was given, and what cannot be combined with a source. */
+/* test_options.c - command lines: types and ranges of values, presets, what was given, and what cannot be combined with
+ * a source. */
 #include "cli/options.h"
 
 #include "cli/message.h" /* before cmocka, which has a macro fail() */
@@ -44,7 +45,8 @@ static void values_must_be_whole_and_in_range(void **state) {
 static void values_are_read(void **state) {
     (void)state;
     options o;
-    assert_true(read_line(&o, "--threads=4", "--scale", "0.5", "--memory", "2G", "-n7", "--fuse", "max", "-o", "a", "-o", "b", NULL));
+    assert_true(read_line(&o, "--threads=4", "--scale", "0.5", "--memory", "2G", "-n7", "--fuse", "max", "-o", "a",
+                          "-o", "b", NULL));
     assert_int_equal(o.threads, 4);
     assert_close(o.scale, 0.5, 0);
     assert_true(o.run.memory == (uint64_t)2 << 30 && o.run.n_generate == 7 && o.run.fuse == HW_FUSE_MAX);
@@ -116,7 +118,8 @@ static void the_table_is_whole(void **state) {
         assert_true(row->commands && row->sources);
         assert_true(row->name && row->help && row->help[strlen(row->help) - 1] != '.');
         for (size_t k = 0; k < i; k++)
-            if (strcmp(options_row(k)->name, row->name) == 0) assert_int_equal(options_row(k)->commands & row->commands, 0);
+            if (strcmp(options_row(k)->name, row->name) == 0)
+                assert_int_equal(options_row(k)->commands & row->commands, 0);
     }
     for (size_t i = 0; i < hw_run_option_count(); i++) {
         const char *option = hw_run_option_at(i)->option;

@@ -34,7 +34,8 @@ static void refused_requests_name_what_is_wrong(void **state) {
         {"{\"prompt\":7}", "\"prompt\" must be a string"},
         {"{\"prompt\":\"a\",\"promt\":1}", "\"promt\" is not a field of the request"},
         {"{\"prompt\":\"a\",\"options\":7}", "\"options\" must be an object"},
-        {"{\"prompt\":\"a\",\"options\":{\"n_generate\":0}}", "\"n_generate\" is 0: must be a whole number from 1 to 1000000"},
+        {"{\"prompt\":\"a\",\"options\":{\"n_generate\":0}}",
+         "\"n_generate\" is 0: must be a whole number from 1 to 1000000"},
         {"{\"prompt\":\"a\",\"options\":{\"n_generate\":1.5}}", "\"n_generate\" is 1.5"},
         {"{\"prompt\":\"a\",\"options\":{\"temperature\":\"hot\"}}", "\"temperature\" must be a number from 0 to 100"},
         {"{\"prompt\":\"a\",\"options\":{\"chat\":1}}", "\"chat\" must be true or false"},
@@ -49,9 +50,11 @@ static void refused_requests_name_what_is_wrong(void **state) {
         {"{\"prompt\":\"a\",\"settings\":{\"by\":\"verse\"}}", "\"by\" is \"verse\""},
         {"{\"prompt\":\"a\",\"settings\":{\"by\":\"passage\"}}", "there are no \"spans\""},
         {"{\"prompt\":\"a\",\"spans\":[{\"begin\":0,\"end\":2}]}", "passage 0"},
-        {"{\"prompt\":\"a\",\"messages\":[{\"role\":\"user\",\"content\":\"b\"}]}", "cannot be combined with \"messages\""},
+        {"{\"prompt\":\"a\",\"messages\":[{\"role\":\"user\",\"content\":\"b\"}]}",
+         "cannot be combined with \"messages\""},
         {"{\"messages\":[{\"role\":\"user\"}]}", "\"content\" must be there"},
-        {"{\"prompt\":\"a\",\"completion\":\"b\",\"options\":{\"n_generate\":2}}", "cannot be combined with \"completion\""},
+        {"{\"prompt\":\"a\",\"completion\":\"b\",\"options\":{\"n_generate\":2}}",
+         "cannot be combined with \"completion\""},
     };
     for (size_t i = 0; i < COUNT(bad); i++) {
         hw_error err = {.msg = ""};
@@ -82,9 +85,10 @@ static void what_is_given_is_read(void **state) {
     (void)state;
     explain_request r;
     hw_error err;
-    json_t *json = parsed("{\"prompt\":\"one two\",\"name\":\"n\",\"options\":{\"n_generate\":3,\"temperature\":1.5,\"seed\":4294967295,"
-                          "\"chat\":true},\"methods\":[\"rollout\",\"logit\"],\"settings\":{\"fuse\":\"max\",\"residual\":0.25,"
-                          "\"by\":\"passage\"},\"spans\":[{\"name\":\"A\",\"begin\":0,\"end\":3}]}");
+    json_t *json = parsed(
+        "{\"prompt\":\"one two\",\"name\":\"n\",\"options\":{\"n_generate\":3,\"temperature\":1.5,\"seed\":4294967295,"
+        "\"chat\":true},\"methods\":[\"rollout\",\"logit\"],\"settings\":{\"fuse\":\"max\",\"residual\":0.25,"
+        "\"by\":\"passage\"},\"spans\":[{\"name\":\"A\",\"begin\":0,\"end\":3}]}");
     if (!request_explain(&r, json, &err)) fail_msg("%s", err.msg);
     assert_int_equal(r.run.n_generate, 3);
     assert_close(r.run.temperature, 1.5, 0);

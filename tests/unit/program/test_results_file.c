@@ -18,8 +18,8 @@ static eval_set make_set(void) {
 static json_t *settings(int seed) { return json_pack("{s:i, s:{s:s}}", "seed", seed, "model", "name", "Toy"); }
 
 static json_t *line(const char *id, int index, const char *error) {
-    json_t *json = json_pack("{s:s, s:i, s:s, s:o}", "id", id, "index", index, "item_sha256", index ? "2" : "1", "settings",
-                             settings(0));
+    json_t *json = json_pack("{s:s, s:i, s:s, s:o}", "id", id, "index", index, "item_sha256", index ? "2" : "1",
+                             "settings", settings(0));
     if (error) json_object_set_new(json, "error", json_string(error));
     return json;
 }
@@ -126,7 +126,8 @@ static void a_model_is_the_same_where_one_line_lacks_the_sample_of_its_weights(v
 
 static void lines_of_an_item_that_changed_are_refused(void **state) {
     (void)state;
-    eval_item same = {.sha256 = "1", .index = 0}, changed = {.sha256 = "9", .index = 0}, moved = {.sha256 = "1", .index = 5};
+    eval_item same = {.sha256 = "1", .index = 0}, changed = {.sha256 = "9", .index = 0},
+              moved = {.sha256 = "1", .index = 5};
     json_t *one = line("a", 0, NULL);
     assert_true(eval_line_is_of(one, &same));
     assert_false(eval_line_is_of(one, &changed));

@@ -1,6 +1,7 @@
 /*
  * test_run_options.c - an option of runs stands in one place: the row `made_up`, which only this test's table has
- * (HW_MADE_UP_OPTION in src/data/run_options.c), is an option, a field of requests and of result files, and on every list.
+ * (HW_MADE_UP_OPTION in src/data/run_options.c), is an option, a field of requests and of result files, and on every
+ * list.
  */
 #include "support/fixture.h"
 #include "support/files.h"

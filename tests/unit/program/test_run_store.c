@@ -8,7 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const char document[] = "{\"format\":\"headwater-document\",\"attributions\":[{\"method\":\"logit\",\"settings\":{},\"v\":1}]}";
+static const char document[] =
+    "{\"format\":\"headwater-document\",\"attributions\":[{\"method\":\"logit\",\"settings\":{},\"v\":1}]}";
 static const hw_model_info model = {.name = "Toy", .path = "toy.gguf", .sample_sha256 = "abc"};
 
 static store *opened(const char *path) {
@@ -28,7 +29,8 @@ static int64_t begun(store *s, const char *prompt) {
 
 static void finish(store *s, int64_t id, const char *trace) {
     hw_error err;
-    finished what = {.n_prompt = 5, .n_completion = 2, .completion = {"ab", 2}, .document = document, .trace_path = trace};
+    finished what = {
+        .n_prompt = 5, .n_completion = 2, .completion = {"ab", 2}, .document = document, .trace_path = trace};
     if (!store_finish(s, id, &what, &err)) fail_msg("%s", err.msg);
 }
 
@@ -91,7 +93,8 @@ static void an_explanation_of_the_same_settings_takes_the_place_of_the_old(void 
     int64_t id = begun(s, "x");
     hw_error err;
     finish(s, id, NULL);
-    json_t *list = json_loads("[{\"method\":\"logit\",\"settings\":{},\"v\":2},{\"method\":\"rollout\",\"settings\":{}}]", 0, NULL);
+    json_t *list = json_loads(
+        "[{\"method\":\"logit\",\"settings\":{},\"v\":2},{\"method\":\"rollout\",\"settings\":{}}]", 0, NULL);
     json_t *check = json_pack("{s:i}", "lds", 1);
     assert_true(store_amend(s, id, list, check, &err));
     json_t *whole = got(s, id), *all = json_object_get(whole, "attributions");
@@ -158,7 +161,8 @@ static void other_files_are_left_alone(void **state) {
     (void)state;
     char path[512];
     snprintf(path, sizeof path, "%s", temp_path("other.sqlite"));
-    static const char text[] = "this is not a database, and long enough to be looked at as one: ................................";
+    static const char text[] =
+        "this is not a database, and long enough to be looked at as one: ................................";
     write_bytes(path, text, sizeof text);
     store *s;
     hw_error err;

@@ -57,7 +57,8 @@ static void widths_are_columns(void **state) {
 
 static void labels_are_cut_at_their_width(void **state) {
     (void)state;
-    assert_string_equal(text_label("  a b", 5, 10).utf8, "··a b"); /* only spaces before the first character are marked */
+    /* only spaces before the first character are marked */
+    assert_string_equal(text_label("  a b", 5, 10).utf8, "··a b");
     label cut = text_label("abcdef", 6, 4);
     assert_string_equal(cut.utf8, "abc…");
     assert_int_equal(cut.width, 4);

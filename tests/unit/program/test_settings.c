@@ -1,6 +1,7 @@
 /*
- * test_settings.c - a setting stands in one place: the row `made_up`, which only this test's table has (HW_MADE_UP_SETTING in
- * src/methods/settings.c), is an option, a key of METHOD:KEY=VALUE, a field of requests and of results, and on every list.
+ * test_settings.c - a setting stands in one place: the row `made_up`, which only this test's table has
+ * (HW_MADE_UP_SETTING in src/methods/settings.c), is an option, a key of METHOD:KEY=VALUE, a field of requests and of
+ * results, and on every list.
  */
 #include "support/fixture.h"
 #include "support/files.h"

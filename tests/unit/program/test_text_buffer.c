@@ -1,4 +1,5 @@
-/* test_text_buffer.c - JSON text put together from trees and from text that is there already reads back as one value. */
+/* test_text_buffer.c - JSON text put together from trees and from text that is there already reads back as one
+ * value. */
 #include "support/fixture.h"
 
 #include "export/text_buffer.h"

@@ -105,9 +105,10 @@ static void unknown_filter_lists_those_there_are(void **state) {
         bool hidden[N_WORDS] = {0};
         hw_error err = {0};
         hw_err rc = hw__filter_tokens(hidden, N_WORDS, run, lists[i], &err);
-        assert_error(&err, rc, HW_ERR_ARGUMENT,
-                     "accepted: note, first, punctuation, whitespace, special, template, system, user, assistant, thinking, "
-                     "stopwords, and \"TEXT\" and /REGEX/");
+        assert_error(
+            &err, rc, HW_ERR_ARGUMENT,
+            "accepted: note, first, punctuation, whitespace, special, template, system, user, assistant, thinking, "
+            "stopwords, and \"TEXT\" and /REGEX/");
         assert_int_equal(hw__filter_tokens(hidden, N_WORDS, run, lists[i], NULL), HW_ERR_ARGUMENT);
     }
     hw__run_release(run);

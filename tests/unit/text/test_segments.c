@@ -1,4 +1,5 @@
-/* test_segments.c - texts cut into segments: exact byte ranges in many scripts, tokens dealt whole, and nothing lost. */
+/* test_segments.c - texts cut into segments: exact byte ranges in many scripts, tokens dealt whole, and nothing
+ * lost. */
 #include "support/fixture.h"
 #include "base/unicode.h"
 
@@ -356,7 +357,8 @@ static void bad_segmenters_are_named(void **state) {
     static const struct {
         const char *by, *part;
     } cases[] = {
-        {"words", "segments by \"words\": unknown name, did you mean word?; accepted: token, word, line, sentence, paragraph, and "
+        {"words", "segments by \"words\": unknown name, did you mean word?; accepted: token, word, line, sentence, "
+                  "paragraph, and "
                   "regular expressions as /RE/"},
         {"", "segments by \"\""},
         {NULL, "NULL: a run and the name of a segmenter"},

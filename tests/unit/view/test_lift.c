@@ -1,6 +1,6 @@
 /*
- * test_lift.c - a lift is a view's means over those of `uniform`, in the same place: worked fractions, and what must hold
- * for any rows, layers, columns and settings.
+ * test_lift.c - a lift is a view's means over those of `uniform`, in the same place: worked fractions, and what must
+ * hold for any rows, layers, columns and settings.
  */
 #include "support/files.h"
 #include "support/fixture.h"

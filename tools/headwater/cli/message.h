@@ -8,8 +8,8 @@
 void message(const char *fmt, ...) HW_PRINTF(1, 2);
 /* The same; returns the exit status. */
 int fail(const char *fmt, ...) HW_PRINTF(1, 2);
-/* Prints an error; the status is that of its kind (error_kinds.h), and 1 for a value outside what is accepted, which may be
- * of a file: fail_value() is for those of the command line. */
+/* Prints an error; the status is that of its kind (error_kinds.h), and 1 for a value outside what is accepted, which
+ * may be of a file: fail_value() is for those of the command line. */
 int fail_by(const hw_error *err);
 /* Prints the error of a value of the command line, after `what`: misuse where the value is outside what is accepted. */
 int fail_value(const char *command, const char *what, const hw_error *err);

@@ -21,7 +21,7 @@
 #define MAX_INTEGER  2147483647.0
 
 #define ENUM_PARSER(type)                                                                                              \
-    static bool parse_##type(void *field, const char *text) {                                                           \
+    static bool parse_##type(void *field, const char *text) {                                                          \
         hw_##type v;                                                                                                   \
         if (hw_##type##_parse(&v, text, NULL)) return false;                                                           \
         *(hw_##type *)field = v;                                                                                       \
@@ -156,7 +156,8 @@ static const option_row own_rows[] = {
      .help = "number of prompt tokens per forward pass; 0: 512"},
     {"f32-cache", 0, NULL, FLAG(f32_cache), MODEL(IN_MODEL),
      .help = "store keys and values as F32 instead of F16, for exact comparisons"},
-    {"memory", 0, "BYTES|500M|2G", .type = OPTION_ENUM, .offset = AT(run.memory), .parse = parse_memory, MODEL(IN_RUNS | IN_EVAL | IN_SERVE),
+    {"memory", 0, "BYTES|500M|2G", .type = OPTION_ENUM, .offset = AT(run.memory), .parse = parse_memory,
+     MODEL(IN_RUNS | IN_EVAL | IN_SERVE),
      .accepts = "a number of bytes above 0, optionally followed by K, M, G or T, as in 500M",
      .help = "memory limit: a run whose estimate is larger is not started; default: no limit"},
 
@@ -254,7 +255,8 @@ static const option_row own_rows[] = {
              "the value"},
     {"top", 0, "K", WHOLE(top, 0, 1e6), .group = GROUP_VIEW, .commands = IN_EXPLAIN | IN_VIEW, .sources = FROM_ANY,
      .default_value = "10", .help = "number of tokens in the list; figures then show only these"},
-    {"top", 0, "K", WHOLE(top, 1, 1e6), .group = GROUP_VIEW, .commands = IN_PLOT, .sources = FROM_ANY, .default_value = "10",
+    {"top", 0, "K", WHOLE(top, 1, 1e6), .group = GROUP_VIEW, .commands = IN_PLOT, .sources = FROM_ANY,
+     .default_value = "10",
      .help = "draw only the K tokens with the highest scores; default: all, in a profile 10"},
 
     {"kind", 0, "NAME", TEXT(kind), FIGURE, .default_value = "bars", .help = "kind of figure, see below"},
@@ -326,7 +328,8 @@ static const preset presets[] = {
      {{"method", "rollout"}, {"row", "own"}, {"hide", "first,note"}, {"theme", "note"}}},
 };
 
-/* own_rows with the library's tables inserted. Built by the first call: the command line is read before any thread starts. */
+/* own_rows with the library's tables inserted. Built by the first call: the command line is read before any thread
+ * starts. */
 static option_row rows[MAX_OPTIONS];
 static size_t n_rows;
 static char metavars[MAX_OPTIONS][64], defaults[MAX_OPTIONS][24];
@@ -350,7 +353,8 @@ static const char *setting_metavar(char *out, size_t capacity, const hw_setting_
     return out;
 }
 
-/* Adds a row; what it does not set is taken from `s`, its row of the library's table (nullable), and from the defaults `usual`. */
+/* Adds a row; what it does not set is taken from `s`, its row of the library's table (nullable), and from the defaults
+ * `usual`. */
 static void add_row(option_row row, const hw_setting_info *s, const void *usual) {
     assert(n_rows < MAX_OPTIONS);
     if (s) {
@@ -360,7 +364,8 @@ static void add_row(option_row row, const hw_setting_info *s, const void *usual)
         row.uses = s->uses;
         if (!row.metavar) row.metavar = setting_metavar(metavars[n_rows], sizeof metavars[0], s);
         if (!row.help) row.help = s->help;
-        if (!row.default_value && has_default) row.default_value = hw_setting_text(defaults[n_rows], sizeof defaults[0], usual, s);
+        if (!row.default_value && has_default)
+            row.default_value = hw_setting_text(defaults[n_rows], sizeof defaults[0], usual, s);
         if (row.default_value && !*row.default_value) row.default_value = NULL;
         if (!row.offset) row.offset = sizeof(options) + n_rows; /* not a field of `options`: only a unique number */
     }
@@ -381,7 +386,8 @@ static void add_settings(void) {
         if (!s->option || s->option_word || is_own(s->option)) continue;
         add_row((option_row){.type = OPTION_SETTING,
                              .group = GROUP_METHOD,
-                             .commands = s->uses ? IN_EACH : IN_BOTH, /* a setting without a trait changes which columns M has */
+                             .commands = s->uses ? IN_EACH
+                                                 : IN_BOTH, /* a setting without a trait changes which columns M has */
                              .sources = FROM_RUN},
                 s, &usual);
     }
@@ -513,7 +519,8 @@ static void complain_value(const char *command, const option_row *row, const cha
                row->accepts ? row->accepts : row->metavar);
     } else if (row->type == OPTION_RUN) {
         char accepts[240];
-        misuse(command, "%s \"%s\": must be %s", s.text, text, hw_setting_accepts(accepts, sizeof accepts, row->setting));
+        misuse(command, "%s \"%s\": must be %s", s.text, text,
+               hw_setting_accepts(accepts, sizeof accepts, row->setting));
     } else if (row->type == OPTION_SETTING) {
         hw_method_params scratch = hw_method_params_default();
         hw_error err = {.msg = ""};

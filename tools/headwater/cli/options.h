@@ -1,8 +1,8 @@
 /*
  * options.h - all options of the command line, in one table that the parser, --help and the manual pages read.
  *
- * Settings of methods and options of runs become options automatically: rows made from the library's tables (hw_setting_at(),
- * hw_run_option_at()).
+ * Settings of methods and options of runs become options automatically: rows made from the library's tables
+ * (hw_setting_at(), hw_run_option_at()).
  *
  * To add another option: a field in `options`, a row in options.c. A row's default is text and is parsed like a value
  * from the user, so the help always states the actual default.
@@ -111,7 +111,8 @@ typedef struct option_row {
     unsigned commands; /* IN_ bits */
     unsigned sources;  /* FROM_ bits */
     size_t offset;     /* offset in options; a unique number beyond it for a row that only the library's tables have */
-    const hw_setting_info *setting; /* for OPTION_RUN its row of the table, the source of what the row here does not set */
+    /* for OPTION_RUN its row of the table, the source of what the row here does not set */
+    const hw_setting_info *setting;
     double min, max;
     bool (*parse)(void *field, const char *text);
     const char *accepts;

@@ -148,7 +148,9 @@ static int judge(job *j, const hw_trace *trace, check_facts *f, hw_check **check
     params.progress = progress_show;
     params.stop = interrupt_stop;
     params.ctx = &j->bar;
-    hw_err rc = hw_check_new(check, j->model, trace, &(hw_check_subject){f->segments, (const hw_attribution *const *)j->made, j->n_made}, &params, &err);
+    hw_err rc = hw_check_new(check, j->model, trace,
+                             &(hw_check_subject){f->segments, (const hw_attribution *const *)j->made, j->n_made},
+                             &params, &err);
     progress_erase(&j->bar);
     f->check = *check;
     return rc == HW_OK ? STATUS_DONE : job_fail(j, &err);
@@ -198,7 +200,8 @@ static int write_again(job *j, const check_facts *f, rewritten_list *list, size_
     params.row_end = f->row_end;
     hw_err rc = hw_view_new(&view, j->made[i], &params, &err);
     for (size_t t = 0, found = rc == HW_OK ? hw_view_top(view, top, k) : 0; t < found; t++) without[top[t]] = true;
-    if (rc == HW_OK) rc = hw_run_rewrite(&made.text, &made.n_bytes, j->model, f->run, (hw_omission){f->segments, without}, &err);
+    if (rc == HW_OK)
+        rc = hw_run_rewrite(&made.text, &made.n_bytes, j->model, f->run, (hw_omission){f->segments, without}, &err);
     hw_view_free(view);
     free(without);
     if (rc != HW_OK) return job_fail(j, &err);
@@ -223,7 +226,8 @@ static void print_again(const terminal *t, const rewritten_list *list) {
     for (size_t i = 0; i < list->n; i++) {
         const rewritten *r = &list->at[i];
         fprintf(t->out, "  %-14s without its first %zu: the answer %s; it writes: %s\n", r->method, r->n_without,
-                r->stands ? "stands" : "falls", text_label(r->text, r->n_bytes, t->width > 100 ? t->width - 60 : 40).utf8);
+                r->stands ? "stands" : "falls",
+                text_label(r->text, r->n_bytes, t->width > 100 ? t->width - 60 : 40).utf8);
     }
 }
 

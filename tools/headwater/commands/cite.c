@@ -98,7 +98,8 @@ static void request_free(request *r) {
     passages_free(&r->given);
 }
 
-/* The unit of --min-peak depends on the method: a value that is not a share needs a method whose peaks are not shares. */
+/* The unit of --min-peak depends on the method: a value that is not a share needs a method whose peaks are not
+ * shares. */
 static int check_min_peak(const job *j) {
     const hw_citation_rule *rule = hw_citation_rule_of(j->methods[0]);
     if (rule->max_peak == 0 || j->o->min_peak <= rule->max_peak) return STATUS_DONE;
@@ -175,7 +176,8 @@ static int confirm(hw_confirmation **out, job *j, const hw_trace *trace, const c
     params.progress = progress_show;
     params.stop = interrupt_stop;
     params.ctx = &j->bar;
-    hw_err rc = hw_confirmation_new(out, j->model, trace, &(hw_cited){f->citation, f->passages, f->answer}, &params, &err);
+    hw_err rc =
+        hw_confirmation_new(out, j->model, trace, &(hw_cited){f->citation, f->passages, f->answer}, &params, &err);
     progress_erase(&j->bar);
     return rc == HW_OK ? STATUS_DONE : job_fail(j, &err);
 }

@@ -34,8 +34,11 @@ static int run(const options *o) {
         list_settings(active, sizeof active, m->traits);
         const struct {
             const char *label, *text;
-        } lines[] = {
-            {"needs", m->needs}, {"costs", m->cost}, {"not shown", m->limitations}, {"settings", active}, {"from", m->reference}};
+        } lines[] = {{"needs", m->needs},
+                     {"costs", m->cost},
+                     {"not shown", m->limitations},
+                     {"settings", active},
+                     {"from", m->reference}};
         if (i) putc('\n', t.out);
         terminal_bold(&t);
         fputs(m->name, t.out);

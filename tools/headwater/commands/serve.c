@@ -143,7 +143,8 @@ const command command_serve = {
     .usage = usage,
     .about = "Loads a model and serves a page at the address that it prints: write a prompt, watch each token come "
              "explained, look around, keep runs. Only this machine can reach it. Programs use the same HTTP API, "
-             "docs/guide/server.md. The model lives in a process of its own: what ends that one ends a job, not the server. Ctrl-C stops it; a run in progress keeps its tokens, and can be made again.",
+             "docs/guide/server.md. The model lives in a process of its own: what ends that one ends a job, not the "
+             "server. Ctrl-C stops it; a run in progress keeps its tokens, and can be made again.",
     .examples = examples,
     .run = run,
 };

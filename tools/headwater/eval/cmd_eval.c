@@ -64,7 +64,8 @@ static int check_options(session *s, const char **model) {
                       o->arguments.n ? " (a table of result files is --table)" : "");
     int status = read_shard(s);
     if (status == STATUS_DONE) status = variants_read(&s->methods, command_name, o->method);
-    if (status == STATUS_DONE) status = prompt_split_read(&(prompt_split){0}, o, command_name, NULL); /* reports an unknown segmenter */
+    /* reports an unknown segmenter */
+    if (status == STATUS_DONE) status = prompt_split_read(&(prompt_split){0}, o, command_name, NULL);
     if (status != STATUS_DONE) return status;
     *model = model_path(o, command_name);
     if (!*model) return STATUS_USAGE;
@@ -93,11 +94,13 @@ static bool add_chat_settings(json_t *settings, const hw_run_params *run) {
 static int make_settings(session *s) {
     const options *o = s->o;
     const hw_model_info *m = hw_model_describe(s->plan.model);
-    s->settings = json_pack("{s:{s:s, s:s, s:s, s:s}, s:s, s:s, s:I, s:I, s:I}", "model", "name", m->name,
-                            "quantisation", m->quantisation, "metadata_sha256", m->metadata_sha256, "sample_sha256",
-                            m->sample_sha256, "methods", o->method, "by", o->by ? o->by : "spans", "ablations",
-                            (json_int_t)o->ablations, "seed", (json_int_t)o->run.seed, "generate", (json_int_t)o->run.n_generate);
-    return s->settings && add_chat_settings(s->settings, &s->plan.run) ? STATUS_DONE : fail("no memory for the results");
+    s->settings =
+        json_pack("{s:{s:s, s:s, s:s, s:s}, s:s, s:s, s:I, s:I, s:I}", "model", "name", m->name, "quantisation",
+                  m->quantisation, "metadata_sha256", m->metadata_sha256, "sample_sha256", m->sample_sha256, "methods",
+                  o->method, "by", o->by ? o->by : "spans", "ablations", (json_int_t)o->ablations, "seed",
+                  (json_int_t)o->run.seed, "generate", (json_int_t)o->run.n_generate);
+    return s->settings && add_chat_settings(s->settings, &s->plan.run) ? STATUS_DONE
+                                                                       : fail("no memory for the results");
 }
 
 /* ------------------------------------------------------------------ progress */
@@ -126,7 +129,8 @@ static json_t *make_line(const session *s, const eval_item *item, json_t *result
     json_t *line =
         json_pack("{s:s, s:I, s:s}", "id", item->id, "index", (json_int_t)item->index, "item_sha256", item->sha256);
     bool ok = line && (!item->tags || json_object_set(line, "tags", (json_t *)item->tags) == 0);
-    ok = ok && (result ? json_object_update(line, result) : json_object_set_new(line, "error", json_string(err->msg))) == 0;
+    ok = ok &&
+         (result ? json_object_update(line, result) : json_object_set_new(line, "error", json_string(err->msg))) == 0;
     ok = ok && json_object_set(line, "settings", s->settings) == 0;
     json_decref(result);
     if (ok) return line;
@@ -318,7 +322,8 @@ const command command_eval = {
              "explanation by the item's evidence and by running the model without what it names. Items are JSON lines "
              "with \"prompt\" and, where known, \"completion\", \"answer\", \"evidence\" and \"spans\". With -o each "
              "result is kept as it finishes; the same command again goes on with the items that are missing or failed. "
-             "docs/research/faithfulness.md says what each figure is, docs/guide/cluster.md how many machines share the work. Lines "
+             "docs/research/faithfulness.md says what each figure is, docs/guide/cluster.md how many machines share "
+             "the work. Lines "
              "that are no items are reported and left out, and the exit status is then 1.",
     .examples = examples,
     .lists = LIST_METHODS,

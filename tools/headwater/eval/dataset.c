@@ -78,8 +78,8 @@ static bool read_spans(eval_item *item, const json_t *list, hw_error *err) {
             json_decref(made);
             return refuse(err, "spans", accepted);
         }
-        made = hw__json_append(made, json_pack("{s:s, s:I, s:I}", "name", name ? json_string_value(name) : "", "begin", begin,
-                                               "end", end));
+        made = hw__json_append(made, json_pack("{s:s, s:I, s:I}", "name", name ? json_string_value(name) : "", "begin",
+                                               begin, "end", end));
     }
     item->spans = made ? hw__json_dump(made, JSON_COMPACT) : NULL;
     json_decref(made);

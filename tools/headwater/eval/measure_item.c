@@ -113,7 +113,8 @@ static hw_err capture(work *w, hw_error *err) {
     params.completion_bytes = w->item->completion_bytes;
     params.stop = w->plan->stop;
     /* a check computes its own baselines, from all rows */
-    hw_err rc = variants_explainer(&explainer, w->plan->methods, w->plan->n_ablations ? HW_KEEP_ROWS : HW_KEEP_METHODS, err);
+    hw_err rc =
+        variants_explainer(&explainer, w->plan->methods, w->plan->n_ablations ? HW_KEEP_ROWS : HW_KEEP_METHODS, err);
     params.explainer = explainer;
     if (rc == HW_OK) rc = hw_trace_capture(&w->trace, w->plan->model, &params, err);
     hw_explainer_free(explainer);

@@ -20,7 +20,8 @@ typedef struct eval_plan {
     hw_model *model;
     const variants *methods;
     const char *by;     /* NULL: an item's own spans, or sentences if it has none */
-    hw_run_params run;  /* options of every item's run, its memory limit included: an item that would take more has no result */
+    /* options of every item's run, its memory limit included: an item that would take more has no result */
+    hw_run_params run;
     size_t n_ablations; /* masks of the LDS; 0: no additional passes, only evidence is scored */
     uint64_t seed;
     hw_stop_fn stop;

@@ -96,7 +96,8 @@ static int refuse_key(const char *command, const char *whole, const char *word) 
 }
 
 /* `value` NULL: a single word. */
-static int read_library(variant *v, const char *command, const hw_setting_info *s, const char *word, const char *value) {
+static int read_library(variant *v, const char *command, const hw_setting_info *s, const char *word,
+                        const char *value) {
     hw_error err;
     v->uses |= s->uses;
     if (hw_setting_read_option(&v->params, s->option, value, &err) == HW_OK) return STATUS_DONE;

@@ -114,7 +114,8 @@ static bool made_alike(const json_t *a, const json_t *b, bool by_model) {
 /* The value by which a line is grouped; NULL if it has no such tag. */
 static const json_t *tag_of(const json_t *line, const char *group_by) {
     bool by_model = strcmp(group_by, "model") == 0;
-    return by_model ? json_object_get(model_of(line), "name") : json_object_get(json_object_get(line, "tags"), group_by);
+    return by_model ? json_object_get(model_of(line), "name")
+                    : json_object_get(json_object_get(line, "tags"), group_by);
 }
 
 /* A tag's value as text; malloc'd, NULL when memory runs out. */

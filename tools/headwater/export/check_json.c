@@ -42,7 +42,8 @@ static json_t *rewritten_of(const rewritten_list *again) {
     json_t *list = json_array();
     for (size_t i = 0; i < again->n; i++) {
         const rewritten *r = &again->at[i];
-        json_t *one = json_pack("{s:s, s:I, s:b}", "method", r->method, "without", (json_int_t)r->n_without, "stands", r->stands);
+        json_t *one =
+            json_pack("{s:s, s:I, s:b}", "method", r->method, "without", (json_int_t)r->n_without, "stands", r->stands);
         list = hw__json_append(list, json_file_put_text(one, "completion", r->text, r->n_bytes));
     }
     return list;
@@ -61,11 +62,11 @@ static json_t *run_of(const hw_run *run) {
 
 json_t *check_document(const check_facts *f) {
     json_t *document = run_of(f->run);
-    json_t *checked = json_pack("{s:[I, I], s:s?, s:I, s:I, s:o, s:I, s:s, s:o, s:o}", "tokens", (json_int_t)f->row_begin,
-                                (json_int_t)f->row_end, "by", f->by, "ablations", (json_int_t)f->n_ablations, "seed",
-                                (json_int_t)f->seed, "base", hw__json_double(hw_check_base(f->check)), "passes",
-                                (json_int_t)hw_check_n_passes(f->check), "verdict", hw_check_verdict(f->check), "segments",
-                                segments_of(f->segments), "methods", methods_of(f->check));
+    json_t *checked = json_pack(
+        "{s:[I, I], s:s?, s:I, s:I, s:o, s:I, s:s, s:o, s:o}", "tokens", (json_int_t)f->row_begin,
+        (json_int_t)f->row_end, "by", f->by, "ablations", (json_int_t)f->n_ablations, "seed", (json_int_t)f->seed,
+        "base", hw__json_double(hw_check_base(f->check)), "passes", (json_int_t)hw_check_n_passes(f->check), "verdict",
+        hw_check_verdict(f->check), "segments", segments_of(f->segments), "methods", methods_of(f->check));
     if (document && checked && json_object_update_new(document, checked) == 0)
         return f->again ? hw__json_set(document, "rewritten", rewritten_of(f->again)) : document;
     json_decref(document);

@@ -38,10 +38,10 @@ static json_t *methods_json(const hw_model_info *model) {
     json_t *list = json_array();
     for (size_t i = 0; i < hw_method_count(); i++) {
         const hw_method_info *m = hw_method_at(i);
-        list = hw__json_append(list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "name", m->name, "summary",
-                                              m->summary, "needs", m->needs, "cost", m->cost, "reference", m->reference,
-                                              "limitations", m->limitations, "traits", traits_json(m->traits), "problem",
-                                              model ? hw_method_problem(m, model) : ""));
+        list = hw__json_append(
+            list, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "name", m->name, "summary", m->summary, "needs",
+                            m->needs, "cost", m->cost, "reference", m->reference, "limitations", m->limitations,
+                            "traits", traits_json(m->traits), "problem", model ? hw_method_problem(m, model) : ""));
     }
     return list;
 }
@@ -73,9 +73,9 @@ static json_t *settings_json(const hw_setting_info *(*at)(size_t i)) {
     json_t *list = json_array();
     const hw_setting_info *s;
     for (size_t i = 0; (s = at(i)) != NULL; i++) {
-        json_t *one = json_pack("{s:s, s:s?, s:s, s:s, s:o, s:o, s:s?, s:s?}", "name", s->name, "label", s->label, "help",
-                                s->help, "type", types[s->type], "default", value_json(s, s->default_value), "traits",
-                                traits_json(s->uses), "before", s->before, "after", s->after);
+        json_t *one = json_pack("{s:s, s:s?, s:s, s:s, s:o, s:o, s:s?, s:s?}", "name", s->name, "label", s->label,
+                                "help", s->help, "type", types[s->type], "default", value_json(s, s->default_value),
+                                "traits", traits_json(s->uses), "before", s->before, "after", s->after);
         list = hw__json_append(list, put_range(one, s));
     }
     return list;
@@ -102,7 +102,6 @@ json_t *tables_json(const hw_model_info *model) {
     for (int v = HW_MEASURE_PROJECTION; v <= HW_MEASURE_PROXIMITY2; v++)
         measures = hw__json_append(measures, json_string(hw_measure_name((hw_measure)v)));
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "methods", methods_json(model), "options",
-                     settings_json(hw_run_option_at), "settings",
-                     settings_json(hw_setting_at), "filters", filters, "segmenters", segmenters, "measures", measures, "formats",
-                     formats_json());
+                     settings_json(hw_run_option_at), "settings", settings_json(hw_setting_at), "filters", filters,
+                     "segmenters", segmenters, "measures", measures, "formats", formats_json());
 }

@@ -9,7 +9,8 @@
 /* Maximum number of methods in one command or one request. */
 enum { MAX_METHODS = 16 };
 
-/* {"methods", "options", "settings", "filters", "segmenters", "measures", "formats"}; `model` NULL: no method has a problem. NULL: no memory. */
+/* {"methods", "options", "settings", "filters", "segmenters", "measures", "formats"}; `model` NULL: no method has a
+ * problem. NULL: no memory. */
 json_t *tables_json(const hw_model_info *model);
 
 /* Export formats: those of results, and "html" and "trace". Ends with NULL. */

@@ -14,10 +14,11 @@ typedef struct buffer {
 
 void buffer_add(buffer *b, const void *bytes, size_t n);
 void buffer_text(buffer *b, const char *text);
-/* A tree as compact JSON, taken over; NULL: there was no memory for it. Floats in nine digits, as in Headwater's files. */
+/* A tree as compact JSON, taken over; NULL: there was no memory for it. Floats in nine digits, as in Headwater's
+ * files. */
 void buffer_json(buffer *b, json_t *json);
-/* The object `head`, taken over, with JSON text [n] that is there already: as its last member `key`, or, where `key` is NULL, with
- * the members of the object that the text holds. */
+/* The object `head`, taken over, with JSON text [n] that is there already: as its last member `key`, or, where `key` is
+ * NULL, with the members of the object that the text holds. */
 void buffer_splice(buffer *b, json_t *head, const char *key, const char *json, size_t n);
 /* JSON texts [n] as one list. */
 void buffer_list(buffer *b, const char *const *texts, size_t n);

@@ -62,7 +62,8 @@ bool axis_thin(bool *shown, const double *weights, size_t n, double pitch, doubl
     qsort(order, n, sizeof *order, by_weight);
     for (size_t i = 0; i < n; i++) shown[i] = false;
     for (size_t c = 0; c < n; c++) {
-        size_t i = order[c].i, from = i + 1 > min_distance ? i + 1 - min_distance : 0, to = i + min_distance < n ? i + min_distance : n;
+        size_t i = order[c].i, from = i + 1 > min_distance ? i + 1 - min_distance : 0,
+               to = i + min_distance < n ? i + min_distance : n;
         bool taken = false;
         for (size_t k = from; k < to && !taken; k++) taken = shown[k];
         shown[i] = !taken;

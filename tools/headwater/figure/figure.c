@@ -68,7 +68,8 @@ static int check_word(const figure_params *params, const char *command, const st
 
 int figure_check(const figure_params *params, const char *command) {
     int status = STATUS_DONE;
-    for (size_t i = 0; i < COUNT(tables) && status == STATUS_DONE; i++) status = check_word(params, command, &tables[i]);
+    for (size_t i = 0; i < COUNT(tables) && status == STATUS_DONE; i++)
+        status = check_word(params, command, &tables[i]);
     return status;
 }
 

@@ -149,7 +149,8 @@ static void write_column(frame *f, const footing *t, size_t x) {
     w.ay = t->angle == 90 ? 0.5 : t->angle == 30 ? TURNED_ANCHOR : 0;
     if (t->angle == 90) y += 2;
     if (t->angle == 30) y += TURNED_ANCHOR * frame_measure(f, w.text).height;
-    if (pitch < f->theme->size) page_line(f->page, (stroke){middle, f->y + f->height, middle, y - 1}, 0.5, frame_quiet(f));
+    if (pitch < f->theme->size)
+        page_line(f->page, (stroke){middle, f->y + f->height, middle, y - 1}, 0.5, frame_quiet(f));
     page_write(f->page, middle, y, w);
 }
 

@@ -42,7 +42,8 @@ static int add_system(conversation *c, const char *text, const input *prompt) {
 
 static int read_template(input *out, const char *path) {
     if (!input_read(out, "chat template", path)) return STATUS_FAILED;
-    if (out->n == 0 || memchr(out->bytes, 0, out->n)) return fail("chat template %s: it must be text, and not empty", path);
+    if (out->n == 0 || memchr(out->bytes, 0, out->n))
+        return fail("chat template %s: it must be text, and not empty", path);
     char *resized = realloc(out->bytes, out->n + 1);
     if (!resized) return fail("no memory for the chat template");
     resized[out->n] = 0;
@@ -52,7 +53,9 @@ static int read_template(input *out, const char *path) {
 
 int conversation_read(conversation *c, const options *o, const input *prompt) {
     *c = (conversation){.n_messages = 0};
-    int status = o->messages ? read_messages(c, o->messages) : o->system ? add_system(c, o->system, prompt) : STATUS_DONE;
+    int status = o->messages ? read_messages(c, o->messages)
+                 : o->system ? add_system(c, o->system, prompt)
+                             : STATUS_DONE;
     return status == STATUS_DONE && o->chat_template ? read_template(&c->template_source, o->chat_template) : status;
 }
 

@@ -197,7 +197,8 @@ static void show_progress(void *ctx, hw_stage stage, size_t done, size_t total) 
 
 static bool stop_explaining(void *ctx) { return ((const job *)ctx)->stoppable && interrupt_seen(); }
 
-hw_err job_explainer(hw_explainer **out, job *j, const char *const *methods, size_t n, const prompt_split *split, hw_error *err) {
+hw_err job_explainer(hw_explainer **out, job *j, const char *const *methods, size_t n, const prompt_split *split,
+                     hw_error *err) {
     hw_explainer_params keeping = hw_explainer_params_default();
     hw_method_params params = job_params(j);
     hw_explainer *made;
@@ -225,7 +226,8 @@ int job_explain(job *j, const hw_trace *trace, bool stoppable) {
     j->stoppable = stoppable;
     if (!j->explainer) {
         keep_supported(j, trace);
-        if (job_explainer(&j->explainer, j, j->methods, j->n_methods, j->split, &err) != HW_OK) return job_fail(j, &err);
+        if (job_explainer(&j->explainer, j, j->methods, j->n_methods, j->split, &err) != HW_OK)
+            return job_fail(j, &err);
     }
     for (size_t i = 0, n = j->n_methods; i < n; i++) {
         const char *method = j->methods[i];

@@ -48,9 +48,10 @@ void job_group(job *j, const hw_segments *segments);
 hw_method_params job_params(const job *j);
 /* Removes methods that the model does not support: named ones are reported, and the last one stays. */
 void job_choose_methods(job *j);
-/* An explainer of methods [n] with the job's settings, whose columns are split by `split` (NULL: tokens, or the segments of
- * job_group()). Errors: as hw_explainer_add(). */
-hw_err job_explainer(hw_explainer **out, job *j, const char *const *methods, size_t n, const prompt_split *split, hw_error *err);
+/* An explainer of methods [n] with the job's settings, whose columns are split by `split` (NULL: tokens, or the
+ * segments of job_group()). Errors: as hw_explainer_add(). */
+hw_err job_explainer(hw_explainer **out, job *j, const char *const *methods, size_t n, const prompt_split *split,
+                     hw_error *err);
 
 /* Makes the result of every method. `stoppable`: Ctrl-C ends it. If there are several, those that fail are reported and
  * removed from `methods` and `made`. */

@@ -21,8 +21,8 @@ static const char *exact_text(char out[32], uint64_t bytes, int more) {
     } units[] = {{"GB", 30, 2}, {"MB", 20, 0}, {"kB", 10, 0}, {"B", 0, 0}};
     size_t i = 0;
     while (i + 1 < sizeof units / sizeof *units && bytes >> units[i].shift == 0) i++;
-    snprintf(out, 32, "%.*f %s", units[i].shift ? units[i].decimals + more : 0, (double)bytes / (double)(1 << units[i].shift),
-             units[i].unit);
+    snprintf(out, 32, "%.*f %s", units[i].shift ? units[i].decimals + more : 0,
+             (double)bytes / (double)(1 << units[i].shift), units[i].unit);
     return out;
 }
 
@@ -118,7 +118,8 @@ static void list_changes(char *out, size_t capacity, job *j, const trial *from) 
         hw_estimate e;
         trial t = *from;
         if (!changes[i](j, &t) || !fits(j, &t, &e)) continue;
-        at += (size_t)snprintf(out + at, capacity - at, "%s%s (%s)", n++ ? " or " : "", t.text, size_text(size, e.total));
+        at +=
+            (size_t)snprintf(out + at, capacity - at, "%s%s (%s)", n++ ? " or " : "", t.text, size_text(size, e.total));
     }
 }
 
@@ -127,8 +128,8 @@ static hw_err refuse(job *j, const trial *t, const hw_estimate *e, hw_error *err
     list_changes(list, sizeof list, j, t);
     differing_texts(total, limit, e->total, j->o->run.memory);
     return hw__fail(err, HW_ERR_MEMORY,
-                    "this run would take %s, --memory is %s: %zu tokens take %s as a trace and %s to explain%s%s", total,
-                    limit, e->n_tokens, size_text(rows, e->rows), size_text(methods, e->methods),
+                    "this run would take %s, --memory is %s: %zu tokens take %s as a trace and %s to explain%s%s",
+                    total, limit, e->n_tokens, size_text(rows, e->rows), size_text(methods, e->methods),
                     *list ? "; what would fit: " : "; no shorter prompt would fit either", list);
 }
 

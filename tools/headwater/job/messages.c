@@ -32,7 +32,9 @@ static size_t join_parts(char *out, const json_t *parts) {
 static bool replace_parts(json_t *entry, const json_t *parts, size_t i, hw_error *err) {
     size_t n = join_parts(NULL, parts);
     if (n == SIZE_MAX)
-        return refuse(err, i, "each part of \"content\" must be {\"type\": \"text\", \"text\": ...}: images and the like are not read");
+        return refuse(
+            err, i,
+            "each part of \"content\" must be {\"type\": \"text\", \"text\": ...}: images and the like are not read");
     char *text = malloc(n + 1);
     json_t *token_text = NULL;
     if (text) {
@@ -54,7 +56,8 @@ static bool read_message(hw_message *m, json_t *entry, size_t i, hw_error *err) 
         return refuse(err, i, "\"role\" must be there, as \"system\", \"user\" or \"assistant\"");
     if (json_is_array(content) && !replace_parts(entry, content, i, err)) return false;
     content = json_object_get(entry, "content");
-    if (!json_is_string(content)) return refuse(err, i, "\"content\" must be there, and be text or a list of text parts");
+    if (!json_is_string(content))
+        return refuse(err, i, "\"content\" must be there, and be text or a list of text parts");
     *m = (hw_message){.role = json_string_value(role),
                       .content = json_string_value(content),
                       .content_bytes = json_string_length(content)};

@@ -97,7 +97,8 @@ static int use_result(job *j, const hw_result *result, const char *path, const p
     return remade ? use_made(j, use) : use(j, list, n);
 }
 
-int saved_file_open(job *j, const saved_file *from, const prompt_split *by, void (*open)(const job *j, const hw_run *run), saved_file_use use) {
+int saved_file_open(job *j, const saved_file *from, const prompt_split *by,
+                    void (*open)(const job *j, const hw_run *run), saved_file_use use) {
     if (from->kind != HW_FILE_RESULT) return open_trace(j, from, by, open, use);
     hw_result *result;
     hw_error err;

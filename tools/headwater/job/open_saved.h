@@ -17,6 +17,7 @@ int saved_file_find(saved_file *out, const char *path, const options *o, const c
 typedef int (*saved_file_use)(job *j, const hw_attribution *const *list, size_t n);
 /* Opens the file, explains a trace or attention (by segments if `by` splits the prompt), and passes the attributions
  * on. `open`: called with the run as soon as it is known; may be NULL. */
-int saved_file_open(job *j, const saved_file *from, const prompt_split *by, void (*open)(const job *j, const hw_run *run), saved_file_use use);
+int saved_file_open(job *j, const saved_file *from, const prompt_split *by,
+                    void (*open)(const job *j, const hw_run *run), saved_file_use use);
 
 #endif

@@ -177,10 +177,12 @@ static int refuse_place(const passages *p, size_t i, size_t rival, const prompt_
     piece e = piece_of(p, i), other = rival < p->n ? piece_of(p, rival) : e;
     bool named = e.n_name > 0, rival_named = other.n_name > 0;
     if (rival < p->n)
-        return fail("passage %zu%s%s%s stands in the prompt only where passage %zu%s%s%s does: passages may not overlap", i,
-                    named ? " \"" : "", e.name, named ? "\"" : "", rival, rival_named ? " \"" : "", other.name,
-                    rival_named ? "\"" : "");
-    bool other_lines = memchr(e.text, '\n', e.n_text) && has_crlf(e.text, e.n_text) != has_crlf(prompt->bytes, prompt->n);
+        return fail(
+            "passage %zu%s%s%s stands in the prompt only where passage %zu%s%s%s does: passages may not overlap", i,
+            named ? " \"" : "", e.name, named ? "\"" : "", rival, rival_named ? " \"" : "", other.name,
+            rival_named ? "\"" : "");
+    bool other_lines =
+        memchr(e.text, '\n', e.n_text) && has_crlf(e.text, e.n_text) != has_crlf(prompt->bytes, prompt->n);
     return fail("passage %zu%s%s%s is not in the prompt: its text must stand there byte for byte%s", i,
                 named ? " \"" : "", e.name, named ? "\"" : "",
                 other_lines ? " (lines end in CRLF in one of the two, and in LF in the other)" : "");

@@ -36,8 +36,8 @@ static int refuse(const settings_use *u, const option_row *row) {
         chosen.at[chosen.n++] = u->methods[i];
         if (hw_method_find(u->methods[i])->traits & row->uses) otherwise = true;
     }
-    return misuse(u->command, "--%s applies to %s, not to %s%s", row->name, join(by, sizeof by, &used_by), join(by_not, sizeof by_not, &chosen),
-                  otherwise ? " with these settings" : "");
+    return misuse(u->command, "--%s applies to %s, not to %s%s", row->name, join(by, sizeof by, &used_by),
+                  join(by_not, sizeof by_not, &chosen), otherwise ? " with these settings" : "");
 }
 
 int unused_settings_check(const settings_use *u) {

@@ -56,7 +56,8 @@ label picture_token(const hw_run *run, size_t i, int width);
 
 /* Whether logits are compared with a token's, which asks another question than the mean or the distribution do. */
 bool picture_against_token(const picture *p);
-/* What logits are compared with, where that is not the mean: a token's label, or a note that it differs between the selected rows. */
+/* What logits are compared with, where that is not the mean: a token's label, or a note that it differs between the
+ * selected rows. */
 label picture_against(const picture *p, int width);
 
 /* Traits of the method that are active with these settings: hw_method_active_traits(). */

@@ -204,7 +204,8 @@ static void save_progress(running *r) {
     r->saved_at = clock_seconds();
 }
 
-/* The client gets the token first. Each save costs more than the rest of the frame's way, so tokens are saved together. */
+/* The client gets the token first. Each save costs more than the rest of the frame's way, so tokens are saved
+ * together. */
 static void take_token(running *r, const frame *in) {
     uint32_t n = 0;
     if (in->n >= sizeof n) memcpy(&n, in->bytes, sizeof n);
@@ -240,8 +241,8 @@ static void take_frame(running *r, const frame *in) {
     }
 }
 
-/* Sends the engine the stop requested by the client or by the server's shutdown; kills an engine that goes on with what nobody
- * wants: the jobs behind it would wait for ever. */
+/* Sends the engine the stop requested by the client or by the server's shutdown; kills an engine that goes on with what
+ * nobody wants: the jobs behind it would wait for ever. */
 static void pass_stop(running *r) {
     bool now = task_is_abandoned(r->task) || queue_is_closed(r->d->queue);
     int stop = now ? STOP_NOW : task_is_stopped(r->task) ? STOP_SOON : STOP_NONE;
@@ -369,7 +370,8 @@ static void *work(void *ctx) {
 
 bool dispatcher_start(dispatcher *d, hw_error *err) {
     if (!temporary_folder_make(&d->owned, d->folder, sizeof d->folder))
-        return error_set(err, HW_ERR_IO, "cannot make a folder in %s: %s", temporary_folder(sizeof d->folder - 32), strerror(errno));
+        return error_set(err, HW_ERR_IO, "cannot make a folder in %s: %s", temporary_folder(sizeof d->folder - 32),
+                         strerror(errno));
     if (pthread_create(&d->thread, NULL, work, d) == 0) return true;
     temporary_folder_remove(&d->owned, d->folder);
     return error_set(err, HW_ERR_IO, "cannot start the dispatcher's thread");

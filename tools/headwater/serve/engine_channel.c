@@ -88,7 +88,8 @@ static int take_frame(channel *c, frame *out) {
     memcpy(&head, c->received.bytes + c->at, sizeof head);
     if (head.n > MAX_FRAME) return -1;
     if (there - sizeof head < head.n) return 0;
-    *out = (frame){.type = (frame_type)head.type, .bytes = c->received.bytes + c->at + sizeof head, .n = (size_t)head.n};
+    *out =
+        (frame){.type = (frame_type)head.type, .bytes = c->received.bytes + c->at + sizeof head, .n = (size_t)head.n};
     c->at += sizeof head + (size_t)head.n;
     return 1;
 }

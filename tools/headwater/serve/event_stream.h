@@ -30,8 +30,8 @@ void events_end(events *e);
 /* Whether the client has stopped reading. */
 bool events_gone(events *e);
 
-/* Called by the client's thread. Copies up to `capacity` bytes, waiting at most `wait_ms`. 0: timeout; -1: the stream has
- * ended. */
+/* Called by the client's thread. Copies up to `capacity` bytes, waiting at most `wait_ms`. 0: timeout; -1: the stream
+ * has ended. */
 long events_read(events *e, char *to, size_t capacity, int wait_ms);
 void events_leave(events *e);
 

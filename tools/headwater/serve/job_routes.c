@@ -245,7 +245,8 @@ static bool read_with(int64_t *id, const call *c, const export_format *format, h
 static answer export_report(call *c, const export_format *format, int64_t with) {
     hw_error err;
     buffer run = {.n = 0}, other = {.n = 0}, page = {.n = 0};
-    bool ok = store_get(c->server->store, c->id, &run, &err) && (!with || store_get(c->server->store, with, &other, &err));
+    bool ok =
+        store_get(c->server->store, c->id, &run, &err) && (!with || store_get(c->server->store, with, &other, &err));
     if (ok && !run.failed && !other.failed) {
         const char *runs[] = {run.bytes, other.bytes};
         report_add(&page, runs, with ? 2 : 1, c->server->model);

@@ -79,7 +79,8 @@ static bool refuse_unknown(const char *where, const char *key, const field *fiel
                   hw__join_names_by(list, sizeof list, (hw__names){field_key, fields, n}, "\", \"", "\", \""));
 }
 
-static bool read_object(void *into, const char *where, const field *fields, size_t n, const json_t *json, hw_error *err) {
+static bool read_object(void *into, const char *where, const field *fields, size_t n, const json_t *json,
+                        hw_error *err) {
     const char *key;
     json_t *value;
     if (!json_is_object(json)) return refuse(err, "\"%s\" must be an object", where);
@@ -158,7 +159,8 @@ static bool read_choice_by(void *to, const json_t *value, hw_error *err) {
     return true;
 }
 
-/* A JSON object: its keys are rows of one of the library's tables, stored in `params`, or fields `others` [n_others], stored in `target`. */
+/* A JSON object: its keys are rows of one of the library's tables, stored in `params`, or fields `others` [n_others],
+ * stored in `target`. */
 typedef struct rows {
     const char *where;
     const hw_setting_info *(*at)(size_t i); /* up to NULL */
@@ -198,7 +200,8 @@ static bool read_setting(void *params, const hw_setting_info *s, const json_t *v
         rc = hw_setting_set(params, s, json_number_value(value), NULL);
     if (s->type == HW_SETTING_WHOLE && json_is_integer(value))
         rc = hw_setting_set(params, s, (double)json_integer_value(value), NULL);
-    if ((s->type == HW_SETTING_WORD || s->type == HW_SETTING_TEXT) && is_text) rc = hw_setting_read(params, s, text, NULL);
+    if ((s->type == HW_SETTING_WORD || s->type == HW_SETTING_TEXT) && is_text)
+        rc = hw_setting_read(params, s, text, NULL);
     if (rc == HW_OK) return true;
     bool is_number = s->type == HW_SETTING_NUMBER || s->type == HW_SETTING_WHOLE;
     if (is_number && json_is_real(value)) snprintf(given, sizeof given, " is %g:", json_real_value(value));
@@ -376,13 +379,16 @@ static const field reexplain_fields[] = {
 
 bool request_reexplain(choice *out, const json_t *json, hw_error *err) {
     *out = default_choice();
-    return read_object(out, "the request", reexplain_fields, COUNT(reexplain_fields), json, err) && fit_choice(out, err);
+    return read_object(out, "the request", reexplain_fields, COUNT(reexplain_fields), json, err) &&
+           fit_choice(out, err);
 }
 
 static bool check_methods(void *to, const json_t *value, hw_error *err) {
     return read_methods(&((check_request *)to)->choice, value, err);
 }
-static bool check_by(void *to, const json_t *value, hw_error *err) { return read_by(&((check_request *)to)->by, value, err); }
+static bool check_by(void *to, const json_t *value, hw_error *err) {
+    return read_by(&((check_request *)to)->by, value, err);
+}
 
 static bool check_tokens(void *to, const json_t *value, hw_error *err) {
     check_request *r = to;
@@ -412,7 +418,8 @@ static const field check_fields[] = {
 bool request_check(check_request *out, const json_t *json, hw_error *err) {
     *out = (check_request){.choice = default_choice(), .ablations = 64};
     if (!read_object(out, "the request", check_fields, COUNT(check_fields), json, err)) return false;
-    if (out->choice.params.columns == HW_COLUMNS_ALL) return refuse(err, "a check is of the prompt: columns must be \"prompt\"");
+    if (out->choice.params.columns == HW_COLUMNS_ALL)
+        return refuse(err, "a check is of the prompt: columns must be \"prompt\"");
     return true;
 }
 

@@ -32,7 +32,8 @@ static const char schema[] =
     " document TEXT, failure TEXT);"
     "CREATE TABLE IF NOT EXISTS traces(run INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE, bytes BLOB NOT "
     "NULL);"
-    "UPDATE runs SET failure='the server ended while this run was in progress' WHERE document IS NULL AND failure IS NULL;"
+    "UPDATE runs SET failure='the server ended while this run was in progress' WHERE document IS NULL AND failure IS "
+    "NULL;"
     "PRAGMA application_id=0x48577274; PRAGMA user_version=2;";
 
 struct store {
@@ -160,8 +161,8 @@ static bool fail_open(store *s, const char *path, hw_error *err) {
 /* Checks the file before changing it: it must be new, or a store that this build can read; *older: it has version 1. */
 static bool check_file(bool *older, store *s, const char *path, hw_error *err) {
     int64_t things, application, version;
-    if (!number(&things, s, "SELECT count(*) FROM sqlite_master") || !number(&application, s, "PRAGMA application_id") ||
-        !number(&version, s, "PRAGMA user_version"))
+    if (!number(&things, s, "SELECT count(*) FROM sqlite_master") ||
+        !number(&application, s, "PRAGMA application_id") || !number(&version, s, "PRAGMA user_version"))
         return fail_open(s, path, err);
     *older = things > 0 && version == 1;
     if (things > 0 && application != APPLICATION)
@@ -235,7 +236,8 @@ static span_of_text preview(span_of_text text) {
     return (span_of_text){text.bytes, i};
 }
 
-int64_t store_begin(store *s, const explain_request *r, const char *request, const hw_model_info *model, hw_error *err) {
+int64_t store_begin(store *s, const explain_request *r, const char *request, const hw_model_info *model,
+                    hw_error *err) {
     char created[32];
     bool ok = true;
     now_text(created);
@@ -302,10 +304,11 @@ static bool keep_trace(store *s, int64_t id, const char *path, hw_error *err) {
 
 bool store_finish(store *s, int64_t id, const finished *what, hw_error *err) {
     lock(s);
-    bool ok = (execute(s, "BEGIN IMMEDIATE") &&
-               run(prepare(s, "UPDATE runs SET document=?, n_prompt=?, n_completion=?, completion=?, failure=NULL WHERE id=?",
-                           "tiibi", what->document, what->n_prompt, what->n_completion, what->completion, id))) ||
-              fail_db(s, err);
+    bool ok =
+        (execute(s, "BEGIN IMMEDIATE") &&
+         run(prepare(s, "UPDATE runs SET document=?, n_prompt=?, n_completion=?, completion=?, failure=NULL WHERE id=?",
+                     "tiibi", what->document, what->n_prompt, what->n_completion, what->completion, id))) ||
+        fail_db(s, err);
     ok = ok && keep_trace(s, id, what->trace_path, err) && (execute(s, "COMMIT") || fail_db(s, err));
     if (!ok) execute(s, "ROLLBACK"); /* has no effect if the transaction has not begun */
     unlock(s);
@@ -321,7 +324,8 @@ bool store_drop(store *s, int64_t id, hw_error *err) {
 
 bool store_fail(store *s, int64_t id, const char *reason, hw_error *err) {
     lock(s);
-    bool ok = run(prepare(s, "UPDATE runs SET failure=? WHERE id=? AND document IS NULL", "ti", reason, id)) || fail_db(s, err);
+    bool ok = run(prepare(s, "UPDATE runs SET failure=? WHERE id=? AND document IS NULL", "ti", reason, id)) ||
+              fail_db(s, err);
     unlock(s);
     return ok;
 }
@@ -410,8 +414,8 @@ json_t *store_list(store *s, hw_error *err) {
 static bool put_document(buffer *out, sqlite3_stmt *q, int64_t id, hw_error *err) {
     span_of_text document = column(q, 2);
     if (sqlite3_column_type(q, 3) != SQLITE_NULL)
-        return error_set(err, ERR_RUN_FAILED, "run %lld failed: %.400s; POST /api/runs/%lld/retry makes it again", (long long)id,
-                         (const char *)sqlite3_column_text(q, 3), (long long)id);
+        return error_set(err, ERR_RUN_FAILED, "run %lld failed: %.400s; POST /api/runs/%lld/retry makes it again",
+                         (long long)id, (const char *)sqlite3_column_text(q, 3), (long long)id);
     if (sqlite3_column_type(q, 2) == SQLITE_NULL)
         return error_set(err, ERR_UNFINISHED, "run %lld is not finished: it is being made", (long long)id);
     if (document.n < 2 || document.bytes[0] != '{')
@@ -559,8 +563,10 @@ bool store_trace(store *s, int64_t id, const char *path, hw_error *err) {
     } else if (!ok) {
         char *name = get_column(s, "SELECT name FROM runs WHERE id=?", id, err);
         if (name)
-            error_set(err, ERR_NO_TRACE, "run %lld has no trace: it was too large to keep or could not be written, or the run is not finished",
-                      (long long)id);
+            error_set(
+                err, ERR_NO_TRACE,
+                "run %lld has no trace: it was too large to keep or could not be written, or the run is not finished",
+                (long long)id);
         free(name);
     } else {
         ok = file && copy_blob(blob, file);

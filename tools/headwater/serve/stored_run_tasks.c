@@ -172,10 +172,12 @@ static bool is_check_stopped(void *ctx) { return worker_is_stopped(((checking *)
 static void send_progress(void *ctx, hw_stage stage, size_t done, size_t total) {
     checking *c = ctx;
     if (stage != HW_STAGE_EXPLAIN) return;
-    worker_send_json(c->w, c->t, "progress", json_pack("{s:I, s:I}", "done", (json_int_t)done, "total", (json_int_t)total));
+    worker_send_json(c->w, c->t, "progress",
+                     json_pack("{s:I, s:I}", "done", (json_int_t)done, "total", (json_int_t)total));
 }
 
-static bool judge(worker *w, engine_task *t, const hw_trace *trace, const hw_segments *segments, const explained *made) {
+static bool judge(worker *w, engine_task *t, const hw_trace *trace, const hw_segments *segments,
+                  const explained *made) {
     const check_request *r = &t->check;
     hw_check_params p = hw_check_params_default();
     hw_check *check;
@@ -187,7 +189,9 @@ static bool judge(worker *w, engine_task *t, const hw_trace *trace, const hw_seg
     p.progress = send_progress;
     p.stop = is_check_stopped;
     p.ctx = &ctx;
-    if (hw_check_new(&check, w->model, trace, &(hw_check_subject){segments, (const hw_attribution *const *)made->list, made->n}, &p, &t->error) != HW_OK)
+    if (hw_check_new(&check, w->model, trace,
+                     &(hw_check_subject){segments, (const hw_attribution *const *)made->list, made->n}, &p,
+                     &t->error) != HW_OK)
         return false;
     check_facts facts = {.check = check,
                          .run = hw_trace_run(trace),
@@ -221,7 +225,8 @@ bool check_work(worker *w, engine_task *t) {
     const hw_trace *trace = worker_methods(w, &r->choice, &t->error) ? open_trace(w, t->run, &t->error) : NULL;
     if (!trace) return false;
     const hw_run *run = hw_trace_run(trace);
-    bool ok = (r->by || default_split(&r->by, w, &t->error)) && fit_tokens(r, run, &t->error) && split_prompt(&segments, w, t->run, run, r->by, &t->error) &&
+    bool ok = (r->by || default_split(&r->by, w, &t->error)) && fit_tokens(r, run, &t->error) &&
+              split_prompt(&segments, w, t->run, run, r->by, &t->error) &&
               explain_by(&made, w, t, trace, &r->choice, segments) && judge(w, t, trace, segments, &made);
     free_explained(&made);
     hw_segments_free(segments);
@@ -253,7 +258,8 @@ static bool read_settings(choice *c, const json_t *attribution, hw_error *err) {
     }
     methods = hw__json_append(methods, json_incref(json_object_get(attribution, "method")));
     request = hw__json_set(hw__json_set(request, "methods", methods), "settings", kept);
-    bool ok = request ? request_reexplain(c, request, err) : error_set(err, HW_ERR_MEMORY, "no memory for the settings");
+    bool ok =
+        request ? request_reexplain(c, request, err) : error_set(err, HW_ERR_MEMORY, "no memory for the settings");
     json_decref(request);
     return ok;
 }

@@ -65,7 +65,8 @@ bool worker_is_stopped(const worker *w);   /* the task should stop: its client s
 bool worker_is_abandoned(const worker *w); /* the work of a stopped run should stop too */
 /* Sends an event to the task's client if it wants events; takes ownership of the text. False when memory runs out. */
 bool worker_send_event(worker *w, const engine_task *t, const char *name, buffer *json);
-/* Adds a completion token to the run in the store, and sends its event in the same frame; takes ownership of the text. */
+/* Adds a completion token to the run in the store, and sends its event in the same frame; takes ownership of the
+ * text. */
 bool worker_send_token(worker *w, const engine_task *t, const hw_token *token, buffer *json);
 bool worker_send_json(worker *w, const engine_task *t, const char *name, json_t *json);
 

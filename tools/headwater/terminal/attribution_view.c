@@ -42,8 +42,8 @@ void show_run(const terminal *t, const hw_run *run) {
     size_t n = hw_run_n_completion(run);
     terminal_dim(t);
     if (n) {
-        fprintf(t->out, "%zu token%s, %s, after a prompt of %zu", n, n == 1 ? "" : "s", stops[hw_run_finish_reason(run)],
-                hw_run_n_prompt(run));
+        fprintf(t->out, "%zu token%s, %s, after a prompt of %zu", n, n == 1 ? "" : "s",
+                stops[hw_run_finish_reason(run)], hw_run_n_prompt(run));
     } else {
         fprintf(t->out, "%zu tokens", hw_run_n_tokens(run));
     }

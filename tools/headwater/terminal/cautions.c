@@ -70,10 +70,11 @@ static void print_open_balance(const picture *p, const hw_balance *rows) {
     for (size_t i = p->row_begin; i < p->row_end; i++)
         if (!(fabs(hw_balance_rest(&rows[i])) <= fabs(hw_balance_rest(&rows[worst])))) worst = i;
     size_t token = hw_attribution_first_token(p->a) + worst - picture_first_selectable(p->run);
-    fprintf(p->t->out,
-            "  ! These parts do not add up to the logit: of token %zu's %+.2f nats they miss %+.2f, more than %g %% of\n"
-            "    their sizes, which rounding explains. They are not the whole of where it came from.\n",
-            token, rows[worst].logit, hw_balance_rest(&rows[worst]), 100 * HW_BALANCE_LIMIT);
+    fprintf(
+        p->t->out,
+        "  ! These parts do not add up to the logit: of token %zu's %+.2f nats they miss %+.2f, more than %g %% of\n"
+        "    their sizes, which rounding explains. They are not the whole of where it came from.\n",
+        token, rows[worst].logit, hw_balance_rest(&rows[worst]), 100 * HW_BALANCE_LIMIT);
 }
 
 /* Recurrent layers that are not read count as the model's own part. */
@@ -128,13 +129,14 @@ static void print_through(const picture *p, const hw_through *rows) {
         at_once += 100 * (rows[i].prompt_direct + rows[i].model_direct) / n;
         empty += rows[i].raised == 0;
     }
-    fprintf(out, "  %-*sprompt %.1f %%, the model itself %.1f %%;\n", LABEL_WIDTH, "followed to the end", prompt, model);
+    fprintf(out, "  %-*sprompt %.1f %%, the model itself %.1f %%;\n", LABEL_WIDTH, "followed to the end", prompt,
+            model);
     fprintf(out, "  %-*s%.1f %% at once, %.1f %% through earlier tokens of the completion\n", LABEL_WIDTH, "", at_once,
             100 - at_once);
     for (size_t i = p->row_begin; i < p->row_end && empty; i++) {
         if (rows[i].raised > 0) continue;
-        fprintf(out, "  ! Nothing raised the logit of completion token %zu%s: it counts as the model's own.\n", first + i,
-                empty > 1 ? " and of others" : "");
+        fprintf(out, "  ! Nothing raised the logit of completion token %zu%s: it counts as the model's own.\n",
+                first + i, empty > 1 ? " and of others" : "");
         empty = 0;
     }
 }
@@ -149,13 +151,17 @@ static void print_warnings(const picture *p) {
     if (hw_attribution_n_columns(p->a) < 4) return; /* the order of few tokens is random */
     bool grouped = picture_is_grouped(p);
     if (deep && d->first_last >= 0.9)
-        fprintf(out, "  ! At full depth nearly all of the mass is on token 0%s: the rest carries little information there.\n",
-                grouped ? "'s segment" : "");
+        fprintf(
+            out,
+            "  ! At full depth nearly all of the mass is on token 0%s: the rest carries little information there.\n",
+            grouped ? "'s segment" : "");
     if (deep && is_order(d->position_last))
-        fputs("  ! At full depth the ranking is almost only the order in the prompt, regardless of its content.\n", out);
+        fputs("  ! At full depth the ranking is almost only the order in the prompt, regardless of its content.\n",
+              out);
     if (is_order(d->position_mean))
         fputs("  ! The ranking shown is almost only the order in the prompt, regardless of its content.\n", out);
-    if (d->first_mean >= 0.5 && !p->select.hide && !grouped) fputs("  Hide token 0 from the view with --hide first.\n", out);
+    if (d->first_mean >= 0.5 && !p->select.hide && !grouped)
+        fputs("  Hide token 0 from the view with --hide first.\n", out);
 }
 
 static bool hides_nothing(const picture *p) {
@@ -188,10 +194,11 @@ static void print_unseen(const picture *p) {
     const hw_method_info *method = hw_method_find(hw_attribution_method(p->a));
     double share = hw_run_recurrent_share(p->run);
     if (!method || method->rows == HW_ROWS_NONE || share != share) return;
-    fprintf(p->t->out,
-            "  ! Recurrent layers, which %s cannot see, gave %.0f %% of what layers that read other tokens added here;\n"
-            "    contribution and logit read both kinds.\n",
-            method->name, 100 * share);
+    fprintf(
+        p->t->out,
+        "  ! Recurrent layers, which %s cannot see, gave %.0f %% of what layers that read other tokens added here;\n"
+        "    contribution and logit read both kinds.\n",
+        method->name, 100 * share);
 }
 
 void diagnose_print(const picture *p) {

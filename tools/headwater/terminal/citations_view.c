@@ -170,7 +170,8 @@ static void append_elsewhere(phrase *p, const hw_citation_elsewhere *e) {
     for (size_t i = 0; i < COUNT(parts); i++) {
         phrase one;
         if (parts[i].share < 0.005) continue;
-        snprintf(one.text, sizeof one.text, "%s%s %s", any ? ", " : "; ", text_percent(parts[i].share).text, parts[i].what);
+        snprintf(one.text, sizeof one.text, "%s%s %s", any ? ", " : "; ", text_percent(parts[i].share).text,
+                 parts[i].what);
         append(p, one.text);
         any = true;
     }
@@ -192,15 +193,18 @@ static phrase sources_of(const cite_facts *f) {
     if (hw_attribution_balance(f->a)) {
         append_elsewhere(&p, &e);
     } else if (e.rest > 0 || e.model > 0) {
-        snprintf(more.text, sizeof more.text, "; %s the rest, in which %s does not tell the rest of the prompt%s the model apart.",
-                 text_percent(e.rest + e.model).text, method, hw_attribution_through_rows(f->a) ? " and" : ", the answer so far and");
+        snprintf(more.text, sizeof more.text,
+                 "; %s the rest, in which %s does not tell the rest of the prompt%s the model apart.",
+                 text_percent(e.rest + e.model).text, method,
+                 hw_attribution_through_rows(f->a) ? " and" : ", the answer so far and");
         append(&p, more.text);
     } else {
         snprintf(more.text, sizeof more.text, "; how much came from elsewhere is not known by %s.", method);
         append(&p, more.text);
     }
     if (e.through >= 0.005) {
-        snprintf(more.text, sizeof more.text, " %s of all came through earlier words of the answer.", text_percent(e.through).text);
+        snprintf(more.text, sizeof more.text, " %s of all came through earlier words of the answer.",
+                 text_percent(e.through).text);
         append(&p, more.text);
     }
     return p;
@@ -294,7 +298,8 @@ static void print_others(const terminal *t, const cite_facts *f, const size_t *o
     for (size_t i = 0; i < n; i++) sum += hw_citation_at(f->citation, whole, order[i]).share;
     if (!n) return;
     phrase p, together = {""}, name = {""};
-    if (n > 1 && sum > 0) snprintf(together.text, sizeof together.text, " together, at most %s", text_percent(max).text);
+    if (n > 1 && sum > 0)
+        snprintf(together.text, sizeof together.text, " together, at most %s", text_percent(max).text);
     if (n == 1 || sum > 0)
         snprintf(name.text, sizeof name.text, " (%s)", passage_label(f, order[0], t->width / 3).utf8);
     snprintf(p.text, sizeof p.text, "%zu passage%s without a mark: %s of the answer%s%s", n, n == 1 ? "" : "s",
