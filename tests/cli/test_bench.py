@@ -130,7 +130,7 @@ def test_a_table_is_kept_until_there_is_a_new_one(bench, smollm, tmp_path):
 
 def test_a_table_that_cannot_be_written_is_told(bench, smollm, tmp_path):
     args = ("-m", smollm, "--sizes", "12", "-n", "2", "--rounds", "1", "--variants", "plain", "-q", "-o")
-    for name, reason in (("/dev/full", "no regular file"), (tmp_path, "is a folder"), (smollm, "named for something else")):
+    for name, reason in (("/dev/full", "name a regular file"), (tmp_path, "is a directory"), (smollm, "named for something else")):
         done = bench(*args, name)
         assert done.status != 0 and reason in done.err and done.out == "", name  # nothing was measured
     done = bench(*args, "cost.csv", restore_signals=False,  # so that a write beyond the limit fails
