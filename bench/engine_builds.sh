@@ -4,8 +4,8 @@
 #     bench/engine_builds.sh MODEL.gguf ROUNDS NAME=FOLDER NAME=FOLDER...
 #
 # Each FOLDER holds libllama and ggml with one backend per processor type (tests/kernels.cmake makes such folders with a
-# single one). build/release/headwater-bench is run with the folder before its own engine in the search path. Writes medians
-# and ranges to standard output.
+# single one). build/release/headwater-bench is run with the folder before its own engine in the search path. Writes
+# medians and ranges to standard output.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

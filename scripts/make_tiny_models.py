@@ -22,7 +22,8 @@
     deci.gguf       4, 2 and no heads in its three blocks
     command_r.gguf  LayerNorms without biases, a factor on the logits
     split-0000N-of-00002.gguf  llama.gguf in two files
-    lora.gguf, lora2.gguf  adapters of llama.gguf; lora_gpt2.gguf, lora_wide.gguf, lora_embd.gguf, lora_typed.gguf  adapters that are refused
+    lora.gguf, lora2.gguf  adapters of llama.gguf; lora_gpt2.gguf, lora_wide.gguf, lora_embd.gguf, lora_typed.gguf
+                           adapters that are refused
     merged.gguf     llama.gguf with lora.gguf added as a whole, and half of lora2.gguf
 
 Each is a few ten KB of F32 from a fixed seed: the same bytes every time. Needs the packages gguf and numpy.

@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
-"""Ways to follow an answer's own words back to the prompt (docs/research/faithfulness.md, "Through the answer"), on saved traces.
+"""Ways to follow an answer's own words back to the prompt (docs/research/faithfulness.md, "Through the answer"), on
+saved traces.
 
-    scripts/measure_through.py --capture -m MODEL build/datasets/sums.jsonl FOLDER    a trace an item; goes on where it was stopped
+    scripts/measure_through.py --capture -m MODEL build/datasets/sums.jsonl FOLDER
+                     a trace per item; continues where it was stopped
     scripts/measure_through.py build/datasets/sums.jsonl FOLDER [SET FOLDER ...]      the table; no model runs
 
-Of items answered right. recall@k: share of the k segments with evidence among the k highest; share: what they have of all scores. In brackets
-95 % bootstrap intervals over items; behind them the difference in recall from the rule of `--through`, with its standard error.
+Of items answered right. recall@k: share of the k segments with evidence among the k highest; share: what they have of
+all scores. In brackets 95 % bootstrap intervals over items; behind them the difference in recall from the rule of
+`--through`, with its standard error.
 
-Rows are of `logit` (predictor rows) and `contribution` (projection): positive parts summed over layers, segments netted first, the
-embedding of the row's own token with that token. W: rows followed to the prompt, scaled to what came from tokens.
+Rows are of `logit` (predictor rows) and `contribution` (projection): positive parts summed over layers, segments netted
+first, the embedding of the row's own token with that token. W: rows followed to the prompt, scaled to what came from
+tokens.
 """
 
 import argparse
@@ -177,12 +181,18 @@ def report(sets, tag):
     found, tags = measure(sets)
     kinds = sorted({t.get(tag) for t in tags}, key=str)
     base = next(values for name, values in found.items() if name.startswith("**"))
-    print(f"| {len(tags)} items | recall@k | - `--through` | share | {' | '.join(map(str, kinds))} |\n|---|---|---|---|{'---|' * len(kinds)}")
+    print(
+        f"| {len(tags)} items | recall@k | - `--through` | share | {' | '.join(map(str, kinds))} |\n"
+        f"|---|---|---|---|{'---|' * len(kinds)}"
+    )
     for name, values in found.items():
         rng, less = np.random.default_rng(1), values[:, 0] - base[:, 0]
         of = [values[[i for i, t in enumerate(tags) if t.get(tag) == kind], 0].mean() for kind in kinds]
-        print(f"| {name} | {interval(values[:, 0], rng)} | {less.mean():+.2f} ± {less.std(ddof=1) / len(less) ** 0.5:.2f} | "
-              f"{interval(values[:, 1], rng)} | {' | '.join(f'{x:.2f}' for x in of)} |")
+        print(
+            f"| {name} | {interval(values[:, 0], rng)} | "
+            f"{less.mean():+.2f} ± {less.std(ddof=1) / len(less) ** 0.5:.2f} | "
+            f"{interval(values[:, 1], rng)} | {' | '.join(f'{x:.2f}' for x in of)} |"
+        )
 
 
 def capture(program, model, path, folder, n_generate):
@@ -194,8 +204,27 @@ def capture(program, model, path, folder, n_generate):
         if trace.exists():
             continue
         part = trace.with_suffix(".part")
-        subprocess.run([program, "explain", "-m", model, "-q", "-p", item["prompt"], "-n", str(n_generate), "--by", "sentence",
-                        "--method", "logit,contribution", "--trace", part], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [
+                program,
+                "explain",
+                "-m",
+                model,
+                "-q",
+                "-p",
+                item["prompt"],
+                "-n",
+                str(n_generate),
+                "--by",
+                "sentence",
+                "--method",
+                "logit,contribution",
+                "--trace",
+                part,
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         os.replace(part, trace)
 
 

@@ -4,8 +4,8 @@
     python scripts/models_table.py build/dev/tests/zoo/results.tsv
     python scripts/models_table.py --check build/dev/tests/zoo/results.tsv
 
-RESULTS has a line a model: its name, the engine's architecture, the class of Hugging Face's code, for rollout, contribution and logit nothing or
-why the model lacks it, and "exact", "tables" or, where only the probe ran, "probe".
+RESULTS has a line a model: its name, the engine's architecture, the class of Hugging Face's code, for rollout,
+contribution and logit nothing or why the model lacks it, and "exact", "tables" or, where only the probe ran, "probe".
 """
 
 import argparse
@@ -15,31 +15,38 @@ from pathlib import Path
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "models.md"
 HEAD = """# Models
 
-What Headwater can explain of models, by architecture. `scripts/models_table.py` writes this page from what the test `model.zoo` found, and the test
-`model.zoo_table` verifies that the page is up to date. `headwater info -m FILE` gives the same answers for a file.
+What Headwater can explain of models, by architecture. `scripts/models_table.py` writes this page from what the test
+`model.zoo` found, and the test `model.zoo_table` verifies that the page is up to date. `headwater info -m FILE` gives
+the same answers for a file.
 
-Each model is tiny, with random weights, norms and biases, built by Hugging Face's code and converted by llama.cpp's converter
-(`tests/zoo/make.py`). It runs in F32 on a prompt that is decoded in chunks and is longer than the sliding windows. **yes** means:
+Each model is tiny, with random weights, norms and biases, built by Hugging Face's code and converted by llama.cpp's
+converter (`tests/zoo/make.py`). It runs in F32 on a prompt that is decoded in chunks and is longer than the sliding
+windows. **yes** means:
 
-- The probe closed: the stream is the sum of what blocks add, the contribution of attention follows from weights and values, and the final stream
-  gives the engine's logits (`docs/design/design.md`). The probe runs for every file that is opened, so this holds for yours too.
-- The numbers equal those of Hugging Face's code for the same weights: attention rows and rollout within an NMSE of 1e-8, `contribution` and
-  `logit` 1e-6, log probabilities and each part of logit's balance 1e-4 nats. *F16 tables*: the engine looks GELU up in a table of
-  16-bit floats. Rows of the first layer are then bounded by 1e-8 and all others by 3e-5, `contribution` and `logit` by 1e-5,
-  the balance by 1e-2 nats. *The probe*: only the first of these two was tested.
+- The probe closed: the stream is the sum of what blocks add, the contribution of attention follows from weights and
+  values, and the final stream gives the engine's logits (`docs/design/design.md`). The probe runs for every file that
+  is opened, so this holds for yours too.
+- The numbers equal those of Hugging Face's code for the same weights: attention rows and rollout within an NMSE of
+  1e-8, `contribution` and `logit` 1e-6, log probabilities and each part of logit's balance 1e-4 nats. *F16 tables*: the
+  engine looks GELU up in a table of 16-bit floats. Rows of the first layer are then bounded by 1e-8 and all others by
+  3e-5, `contribution` and `logit` by 1e-5, the balance by 1e-2 nats. *The probe*: only the first of these two was
+  tested.
 
 Notes:
 
-- Gates of attention are read from Hugging Face's own activations. With a soft cap, `logit` refers to the logit before the cap.
-- Of models with recurrent layers or convolutions, attention's part is compared here. Those layers' own part is compared with PyTorch by
-  `scripts/recurrent_reference.py`; `rollout` and `attention` do not contain it.
-- llama.cpp ignores the sliding windows of Mistral and Phi-3, and applies EXAONE 4's only in models of 64 layers: there it computes
-  another model than Hugging Face's code. These models have no window here.
-- AFMoE (Trinity): llama.cpp always scales embeddings by the root of their width and normalises the weights of experts only if the
-  file says so. Both agree with Hugging Face's code for configurations with `mup_enabled` and `route_norm`, as the published models have.
-- Refused by the probe, because the stream is mixed by factors that depend on the token: Gemma 3n (AltUp), and architectures
-  with hyper-connections (DeepSeek 4, GLM 5 Next, Hunyuan 4, Kimi K3, Qwen 4 Exp). MiniMax-01 normalises the stream itself, HRM applies its
-  blocks several times, Chameleon masks logits. Of all these `rollout` and `attention` are available, except DeepSeek 4's.
+- Gates of attention are read from Hugging Face's own activations. With a soft cap, `logit` refers to the logit before
+  the cap.
+- Of models with recurrent layers or convolutions, attention's part is compared here. Those layers' own part is compared
+  with PyTorch by `scripts/recurrent_reference.py`; `rollout` and `attention` do not contain it.
+- llama.cpp ignores the sliding windows of Mistral and Phi-3, and applies EXAONE 4's only in models of 64 layers: there
+  it computes another model than Hugging Face's code. These models have no window here.
+- AFMoE (Trinity): llama.cpp always scales embeddings by the root of their width and normalises the weights of experts
+  only if the file says so. Both agree with Hugging Face's code for configurations with `mup_enabled` and `route_norm`,
+  as the published models have.
+- Refused by the probe, because the stream is mixed by factors that depend on the token: Gemma 3n (AltUp), and
+  architectures with hyper-connections (DeepSeek 4, GLM 5 Next, Hunyuan 4, Kimi K3, Qwen 4 Exp). MiniMax-01 normalises
+  the stream itself, HRM applies its blocks several times, Chameleon masks logits. Of all these `rollout` and
+  `attention` are available, except DeepSeek 4's.
 
 | model | engine's architecture | Hugging Face's class | rollout | contribution | logit | held to |
 |---|---|---|---|---|---|---|
@@ -52,7 +59,10 @@ def page(results):
     rows = []
     for name, architecture, converted_from, *lacks, held in lines:
         cells = ["no: " + lack.replace("|", "/") if lack else "yes" for lack in lacks]
-        rows.append(f"| {name} | {architecture} | {converted_from} | {' | '.join(cells)} | {HELD[held] if 'yes' in cells else ''} |\n")
+        rows.append(
+            f"| {name} | {architecture} | {converted_from} | {' | '.join(cells)} | "
+            f"{HELD[held] if 'yes' in cells else ''} |\n"
+        )
     return HEAD + "".join(rows)
 
 

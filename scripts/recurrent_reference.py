@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Rows of recurrent layers against PyTorch: runs headwater on a GGUF and makes its `contribution` and `logit` again from the
-activations of Hugging Face's modules, in double, with the recurrence run forwards on values that are there one at a time.
+"""Rows of recurrent layers against PyTorch: runs headwater on a GGUF and makes its `contribution` and `logit` again
+from the activations of Hugging Face's modules, in double, with the recurrence run forwards on values that are there one
+at a time.
 
     recurrent_reference.py PROGRAM HF_FOLDER MODEL.gguf
 
-Prints, per layer, how far the reference's own layer output is from the module's (its formulas are then right), and the NMSE of
-headwater's numbers against it. By hand: needs torch and transformers.
+Prints, per layer, how far the reference's own layer output is from the module's (its formulas are then right), and the
+NMSE of headwater's numbers against it. By hand: needs torch and transformers.
 """
 import json, os, subprocess, sys, tempfile, warnings
 os.environ.setdefault('TRANSFORMERS_VERBOSITY', 'error')
@@ -84,8 +85,10 @@ def rms(x, w, eps):
 def delta_net(m, x):
     T = len(x)
     if hasattr(m, 'in_proj_qkvz'):
-        q, k, v, z, b, a = m.fix_query_key_value_ordering(m.in_proj_qkvz(torch.tensor(x)[None].to(m.in_proj_qkvz.weight.dtype)),
-                                                          m.in_proj_ba(torch.tensor(x)[None].to(m.in_proj_ba.weight.dtype)))
+        q, k, v, z, b, a = m.fix_query_key_value_ordering(
+            m.in_proj_qkvz(torch.tensor(x)[None].to(m.in_proj_qkvz.weight.dtype)),
+            m.in_proj_ba(torch.tensor(x)[None].to(m.in_proj_ba.weight.dtype)),
+        )
         qkv = np.concatenate([num(t[0]).reshape(T, -1) for t in (q, k, v)], 1)
         z, b, a = num(z[0]), num(b[0]), num(a[0])
     else:
@@ -138,7 +141,9 @@ def mamba2(m, x):
     mid = np.einsum('htj,jhd->tjhd', A, v).reshape(T, T, I)
     factor = silu(z)
     if hasattr(m, 'norm') and getattr(m, 'mamba_rms_norm', True):
-        y = (mid.sum(1) * factor).reshape(T, G if hasattr(m.norm, 'n_groups') or hasattr(m.norm, 'group_size') else 1, -1)
+        y = (mid.sum(1) * factor).reshape(
+            T, G if hasattr(m.norm, 'n_groups') or hasattr(m.norm, 'group_size') else 1, -1
+        )
         y = np.ones_like(y) / np.sqrt((y ** 2).mean(-1, keepdims=True) + m.norm.variance_epsilon)
         factor = factor * y.reshape(T, I) * num(m.norm.weight)
     return mid * factor[:, None], m.out_proj
@@ -177,8 +182,18 @@ def short_conv(m, x):
     return mid * C[:, None], m.out_proj
 
 
-KINDS = {'GatedDeltaNet': delta_net, 'ShortConv': short_conv, 'JambaMambaMixer': mamba1, 'MambaMixer': mamba1, 'Mamba2Mixer': mamba2,
-         'FalconH1Mixer': mamba2, 'GraniteMoeHybridMambaLayer': mamba2, 'NemotronHMamba2Mixer': mamba2, 'BambaMixer': mamba2, 'KimiLinearDeltaAttention': kimi_delta}
+KINDS = {
+    'GatedDeltaNet': delta_net,
+    'ShortConv': short_conv,
+    'JambaMambaMixer': mamba1,
+    'MambaMixer': mamba1,
+    'Mamba2Mixer': mamba2,
+    'FalconH1Mixer': mamba2,
+    'GraniteMoeHybridMambaLayer': mamba2,
+    'NemotronHMamba2Mixer': mamba2,
+    'BambaMixer': mamba2,
+    'KimiLinearDeltaAttention': kimi_delta,
+}
 
 
 def kind_of(module):
@@ -187,8 +202,28 @@ def kind_of(module):
 
 
 def run_headwater(program, gguf, trace):
-    subprocess.run([program, 'explain', '-m', gguf, '-p', PROMPT, '--completion', COMPLETION, '--f32-cache', '--threads', '1', '-q',
-                    '--method', 'contribution,logit', '--trace', trace], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [
+            program,
+            'explain',
+            '-m',
+            gguf,
+            '-p',
+            PROMPT,
+            '--completion',
+            COMPLETION,
+            '--f32-cache',
+            '--threads',
+            '1',
+            '-q',
+            '--method',
+            'contribution,logit',
+            '--trace',
+            trace,
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     f = safe_open(trace, 'np')
     run = json.loads(f.metadata()['run'])
     return f, run, f.get_tensor('token_ids').tolist(), json.loads(f.metadata()['balance'])
@@ -202,7 +237,11 @@ def main():
     m = sum(t['role'] != 'completion' for t in run['tokens'])
     T, rows = len(ids), slice(m - 1, len(ids))
     cfg = AutoConfig.from_pretrained(folder)
-    how = {'experts_implementation': 'eager'} if getattr(cfg, 'num_experts', 0) or getattr(cfg, 'num_local_experts', 0) else {}
+    how = (
+        {'experts_implementation': 'eager'}
+        if getattr(cfg, 'num_experts', 0) or getattr(cfg, 'num_local_experts', 0)
+        else {}
+    )
     model = AutoModelForCausalLM.from_pretrained(folder, config=cfg, dtype=torch.float32, **how).double().eval()
     base = getattr(model, 'model', None) or model.backbone
     blocks = base.layers
@@ -210,10 +249,14 @@ def main():
     seen = {}
 
     def keep_input(key):
-        return lambda mod, args, kw: seen.__setitem__(key, (args[0] if args else kw['hidden_states'])[0].detach().double().numpy())
+        return lambda mod, args, kw: seen.__setitem__(
+            key, (args[0] if args else kw['hidden_states'])[0].detach().double().numpy()
+        )
 
     def keep_output(key):
-        return lambda mod, args, out: seen.__setitem__(key, (out[0] if isinstance(out, tuple) else out)[0].detach().double().numpy())
+        return lambda mod, args, out: seen.__setitem__(
+            key, (out[0] if isinstance(out, tuple) else out)[0].detach().double().numpy()
+        )
 
     for i, block in enumerate(blocks):
         block.register_forward_pre_hook(keep_input(('x', i)), with_kwargs=True)
@@ -228,13 +271,21 @@ def main():
         final = seen['final']
         normed = num(norm(torch.tensor(final)))
     W = num(model.get_output_embeddings().weight)
-    scale = 1 / getattr(cfg, 'logits_scaling', 1) if getattr(cfg, 'logits_scaling', None) else getattr(cfg, 'lm_head_multiplier', 1)
+    scale = (
+        1 / getattr(cfg, 'logits_scaling', 1)
+        if getattr(cfg, 'logits_scaling', None)
+        else getattr(cfg, 'lm_head_multiplier', 1)
+    )
     ratio = normed / final * scale
     after = getattr(cfg, 'ssm_out_multiplier', 1) * getattr(cfg, 'residual_multiplier', 1)
     projection, logit = f.get_tensor('signal.projection'), f.get_tensor('signal.logit')
     sources = run['model'].get('sources') or []
-    print('engine logits - torch', max(abs(balance[i]['logit'] - (logits[m - 1 + i][ids[m + i]] - logits[m - 1 + i].mean()))
-                                       for i in range(T - m)))
+    print(
+        'engine logits - torch',
+        max(
+            abs(balance[i]['logit'] - (logits[m - 1 + i][ids[m + i]] - logits[m - 1 + i].mean())) for i in range(T - m)
+        ),
+    )
     for s, source in enumerate(sources):
         i = source['block']
         if source['layer'] >= 0 or ('mixer', i) not in seen:
@@ -250,8 +301,11 @@ def main():
         want = np.einsum('tjd,td->tj', with_x, y) / (y ** 2).sum(1)[:, None]
         z = np.stack([(W[ids[t + 1]] - W.mean(0)) * ratio[t] for t in range(m - 1, T - 1)])
         want_logit = np.einsum('tjd,td->tj', vectors[m - 1:T - 1], z)
-        print(f"block {i} {source['kind']}: reference's output {own:.1e}, contribution {nmse(projection[s], want[rows]):.1e}, "
-              f"logit {nmse(logit[s][:T - m], want_logit):.1e}")
+        print(
+            f"block {i} {source['kind']}: reference's output {own:.1e}, "
+            f"contribution {nmse(projection[s], want[rows]):.1e}, "
+            f"logit {nmse(logit[s][:T - m], want_logit):.1e}"
+        )
     parts = ('prompt', 'completion', 'bias', 'mlp', 'embedding')
     print('balance closes within', max(abs(sum(b[p] for p in parts) - b['logit']) for b in balance[:T - m]))
 

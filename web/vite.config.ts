@@ -43,6 +43,12 @@ function policy(): Plugin {
 export default defineConfig({
   root: import.meta.dirname,
   plugins: [viteSingleFile({ removeViteModuleLoader: true }), policy()],
-  build: { outDir: '../build/page', emptyOutDir: false, target: 'es2022', chunkSizeWarningLimit: 2000, reportCompressedSize: false },
+  build: {
+    outDir: '../build/page',
+    emptyOutDir: false,
+    target: 'es2022',
+    chunkSizeWarningLimit: 2000,
+    reportCompressedSize: false,
+  },
   server: { proxy: { '/api': process.env.HEADWATER_SERVER ?? 'http://127.0.0.1:8571' } },
 })

@@ -1,7 +1,8 @@
 """What the command-line tests share: running the program, and attention files to run it on.
 
 $HEADWATER_BIN is the program, $HEADWATER_TEST_MODELS the folder of GGUF models. Both must be set: nothing is skipped.
-`pytest --update-expected` rewrites the files under tests/data/cli/ with what the program prints now; read the difference.
+`pytest --update-expected` rewrites the files under tests/data/cli/ with what the program prints now; read the
+difference.
 """
 
 import json
@@ -31,7 +32,8 @@ def bench_program():
 
 @pytest.fixture(scope="session")
 def smollm_f32():
-    """The same weights in full precision: what it generates, and every digit that is shown, is the same on any processor."""
+    """The same weights in full precision: what it generates, and every digit that is shown, is the same on any
+    processor."""
     return model_path("SmolLM2-135M-Instruct.F32.gguf")
 
 
@@ -42,9 +44,12 @@ def gemma():
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
-    """The folder of small random models (scripts/make_tiny_models.py): for what does not depend on what a model says."""
+    """The folder of small random models (scripts/make_tiny_models.py): for what does not depend on what a model
+    says."""
     folder = tmp_path_factory.mktemp("tiny")
-    subprocess.run([sys.executable, HERE.parents[1] / "scripts/make_tiny_models.py", folder], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, HERE.parents[1] / "scripts/make_tiny_models.py", folder], check=True, stdout=subprocess.DEVNULL
+    )
     return folder
 
 

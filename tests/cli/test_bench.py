@@ -14,8 +14,20 @@ from patience import HANG_S
 
 pytestmark = pytest.mark.model
 
-VARIANTS = ["plain", "plain-flash", "capture", "rollout", "logit", "contribution+logit", "rollout+logit", "rollout+logit-live",
-            "by-sentence", "again-rollout", "again-logit", "leave-one-out"]
+VARIANTS = [
+    "plain",
+    "plain-flash",
+    "capture",
+    "rollout",
+    "logit",
+    "contribution+logit",
+    "rollout+logit",
+    "rollout+logit-live",
+    "by-sentence",
+    "again-rollout",
+    "again-logit",
+    "leave-one-out",
+]
 ONCE = ["leave-one-out"]
 PHASES = ["open_s", "prefill_s", "decode_s", "explain_s"]
 
@@ -47,7 +59,9 @@ def test_what_each_variant_takes(bench, smollm, tmp_path):
     table = tmp_path / "cost.csv"
     assert bench("-m", smollm, "--sizes", "40", "-n", "3", "--rounds", "1", "-q", "-o", table).status == 0
     rows = {row["variant"]: row for row in read(table)}
-    number = {(name, key): int(row[key]) for name, row in rows.items() for key in ("peak_bytes", "trace_bytes", "passes")}
+    number = {
+        (name, key): int(row[key]) for name, row in rows.items() for key in ("peak_bytes", "trace_bytes", "passes")
+    }
     weights = smollm.stat().st_size
     rows_bytes = 30 * 43 * 44 // 2 * 4
     assert number["plain", "trace_bytes"] == number["plain-flash", "trace_bytes"] == 0
@@ -103,9 +117,28 @@ def test_an_interruption_ends_it_tidily(bench_program, smollm, tmp_path, number,
 
 
 def test_an_interruption_reaches_a_long_run(bench_program, smollm, tmp_path):
-    """The one process that is told runs nothing itself: what runs is two below it, capturing the trace to explain again."""
-    running = subprocess.Popen([bench_program, "-m", smollm, "--sizes", "30", "-n", "300", "--rounds", "1", "-q",
-                                "--threads", "1", "--variants", "again-logit"], env=environment(TMPDIR=str(tmp_path)), start_new_session=True)
+    """The one process that is told runs nothing itself: what runs is two below it, capturing the trace to explain
+    again."""
+    running = subprocess.Popen(
+        [
+            bench_program,
+            "-m",
+            smollm,
+            "--sizes",
+            "30",
+            "-n",
+            "300",
+            "--rounds",
+            "1",
+            "-q",
+            "--threads",
+            "1",
+            "--variants",
+            "again-logit",
+        ],
+        env=environment(TMPDIR=str(tmp_path)),
+        start_new_session=True,
+    )
     while not any(children_of(child) for child in children_of(running.pid)):
         assert running.poll() is None
         time.sleep(0.05)
@@ -130,7 +163,11 @@ def test_a_table_is_kept_until_there_is_a_new_one(bench, smollm, tmp_path):
 
 def test_a_table_that_cannot_be_written_is_told(bench, smollm, tmp_path):
     args = ("-m", smollm, "--sizes", "12", "-n", "2", "--rounds", "1", "--variants", "plain", "-q", "-o")
-    for name, reason in (("/dev/full", "name a regular file"), (tmp_path, "is a directory"), (smollm, "named for something else")):
+    for name, reason in (
+        ("/dev/full", "name a regular file"),
+        (tmp_path, "is a directory"),
+        (smollm, "named for something else"),
+    ):
         done = bench(*args, name)
         assert done.status != 0 and reason in done.err and done.out == "", name  # nothing was measured
     done = bench(*args, "cost.csv", restore_signals=False,  # so that a write beyond the limit fails
@@ -191,14 +228,21 @@ def test_runs_only_the_variants_asked_for(bench, smollm, tmp_path):
     assert out.status == 0, out.err
     assert [row["variant"] for row in read(table)] == ["plain", "logit"]
     out = bench("-m", smollm, "--variants", "plain,nonsense")
-    assert out.status == 2 and '"nonsense"' in out.err and "rollout+logit-live" in out.err and "leave-one-out" in out.err
+    assert (
+        out.status == 2 and '"nonsense"' in out.err and "rollout+logit-live" in out.err and "leave-one-out" in out.err
+    )
 
 
 def test_its_command_line(bench, headwater, smollm):
     out = bench("--help")
     assert out.status == 0 and "headwater-bench -m MODEL" in out.out and "--variants LIST" in out.out and out.err == ""
-    for args, reason in (((), "no model"), (("-m", smollm, "--rounds", "0"), "from 1 to 1000"), (("-m", smollm, "-n"), "a value is needed"),
-                         (("-m", smollm, "--nonsense"), "--nonsense"), (("-m", smollm, "other"), "other")):
+    for args, reason in (
+        ((), "no model"),
+        (("-m", smollm, "--rounds", "0"), "from 1 to 1000"),
+        (("-m", smollm, "-n"), "a value is needed"),
+        (("-m", smollm, "--nonsense"), "--nonsense"),
+        (("-m", smollm, "other"), "other"),
+    ):
         out = bench(*args)
         assert out.status == 2 and reason in out.err and "See `headwater-bench --help`" in out.err, args
     assert headwater("bench").status == 2  # it is no command of the program

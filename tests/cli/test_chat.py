@@ -52,7 +52,20 @@ def test_messages_and_a_system_message(headwater, smollm, tmp_path):
 
 def test_roles_are_hidden_by_name(headwater, smollm, tmp_path):
     (tmp_path / "talk.json").write_text(json.dumps(TALK))
-    args = ["-m", smollm, "--messages", "talk.json", "-n", "1", "--threads", "2", "--method", "attention", "--top", "40"]
+    args = [
+        "-m",
+        smollm,
+        "--messages",
+        "talk.json",
+        "-n",
+        "1",
+        "--threads",
+        "2",
+        "--method",
+        "attention",
+        "--top",
+        "40",
+    ]
     done = headwater("explain", *args, "--hide", "template,user,system")
     assert done.status == 0, done
     listed = done.out.split("#: token")[1]
@@ -75,16 +88,22 @@ def test_another_template_from_a_file(headwater, smollm, tmp_path):
     assert done.status == 1 and "the chat template does not render" in done.err and done.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("content, part", [
-    ("{}", "a list with at least one"),
-    ("[]", "a list with at least one"),
-    ('[{"role": "user"}]', '[0]: "content" must be there'),
-    ('[{"content": "x"}]', '[0]: "role" must be there'),
-    ('[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]', '[0]: each part of "content" must be'),
-    ('[{"role": "user", "content": [{"type": "text"}]}]', '[0]: each part of "content" must be'),
-    ('[{"role": "user", "content": ""}]', "the messages are empty"),
-    ("[", "no valid JSON"),
-])
+@pytest.mark.parametrize(
+    "content, part",
+    [
+        ("{}", "a list with at least one"),
+        ("[]", "a list with at least one"),
+        ('[{"role": "user"}]', '[0]: "content" must be there'),
+        ('[{"content": "x"}]', '[0]: "role" must be there'),
+        (
+            '[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]',
+            '[0]: each part of "content" must be',
+        ),
+        ('[{"role": "user", "content": [{"type": "text"}]}]', '[0]: each part of "content" must be'),
+        ('[{"role": "user", "content": ""}]', "the messages are empty"),
+        ("[", "no valid JSON"),
+    ],
+)
 def test_bad_messages_are_named(headwater, smollm, tmp_path, content, part):
     (tmp_path / "m.json").write_text(content)
     done = headwater("explain", "-m", smollm, "--messages", "m.json", "-n", "1")
@@ -144,7 +163,9 @@ def test_why_a_model_does_not_load_is_said(headwater, tiny, tmp_path):
 def test_content_in_parts_is_one_text(headwater, smollm, tmp_path):
     """As OpenAI's clients send it; joined as llama-server joins them."""
     whole = [{"role": "user", "content": "Name a colour.\nOne word."}]
-    parts = [{"role": "user", "content": [{"type": "text", "text": "Name a colour."}, {"type": "text", "text": "One word."}]}]
+    parts = [
+        {"role": "user", "content": [{"type": "text", "text": "Name a colour."}, {"type": "text", "text": "One word."}]}
+    ]
     runs = []
     for name, messages in ("whole.json", whole), ("parts.json", parts):
         (tmp_path / name).write_text(json.dumps(messages))

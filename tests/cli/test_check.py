@@ -40,7 +40,9 @@ def check(headwater, smollm):
 def test_finds_the_fact_and_says_so(check, spans, tmp_path):
     done = check("-p", PROMPT, "--completion", " tulips", "--spans", spans, "--ablations", "12", "-o", "c.json")
     assert (done.status, done.err) == (0, "")
-    assert re.search(r"^Check over 4 segments \(given spans\), \d tokens?, log probability -\d+\.\d\d nats$", done.out, re.M)
+    assert re.search(
+        r"^Check over 4 segments \(given spans\), \d tokens?, log probability -\d+\.\d\d nats$", done.out, re.M
+    )
     methods = re.findall(rf"^  (\S+){FIGURES}$", done.out, re.M)
     assert methods == ["logit", "rollout", *BASELINES]
     assert "\nTop segment of logit: 2: Clara paints tulips.\n" in done.out
@@ -66,7 +68,22 @@ def test_finds_the_fact_and_says_so(check, spans, tmp_path):
 
 @pytest.mark.model
 def test_sentences_methods_and_one_token(check, tmp_path):
-    args = ("-p", PROMPT, "-n", "3", "--method", "logit,random", "--token", "0", "--ablations", "4", "--seed", "3", "-o", "c.json")
+    args = (
+        "-p",
+        PROMPT,
+        "-n",
+        "3",
+        "--method",
+        "logit,random",
+        "--token",
+        "0",
+        "--ablations",
+        "4",
+        "--seed",
+        "3",
+        "-o",
+        "c.json",
+    )
     done = check(*args)
     assert (done.status, done.err) == (0, "")
     assert done.out.startswith("Completion\n")
@@ -88,18 +105,34 @@ def test_explanations_by_running_again(check):
 
 @pytest.mark.model
 def test_the_line_that_the_answer_goes_on_from_is_no_evidence(check):
-    prompt = ("Facts: The dog is named Rex. The key is in the blue cup. Oscar lives in Rome.\nQuestion: Where is the key?\n"
-              "Answer: The key is in the")
+    prompt = (
+        "Facts: The dog is named Rex. The key is in the blue cup. Oscar lives in Rome.\nQuestion: Where is the key?\n"
+        "Answer: The key is in the"
+    )
     done = check("-p", prompt, "--completion", " blue cup", "--method", "logit", "--ablations", "8")
     assert (done.status, done.err) == (0, "")
-    assert re.search(r"^logit: right where it can be checked: the best choice is the text that the answer goes on from \(\d+\.\d nats\); "
-                     r"among the others: .*the best choice, segment 1, ", done.out, re.M), done.out
+    assert re.search(
+        r"^logit: right where it can be checked: the best choice is the text "
+        r"that the answer goes on from \(\d+\.\d nats\); "
+        r"among the others: .*the best choice, segment 1, ",
+        done.out,
+        re.M,
+    ), done.out
 
 
 @pytest.mark.model
 def test_no_method_is_blamed_where_no_segment_supports_the_answer(check):
     """Without any of these the answer is likelier."""
-    done = check("-p", "The capital of France. The sky. Two. Three.", "--completion", " Zqx qq", "--method", "logit", "--ablations", "8")
+    done = check(
+        "-p",
+        "The capital of France. The sky. Two. Three.",
+        "--completion",
+        " Zqx qq",
+        "--method",
+        "logit",
+        "--ablations",
+        "8",
+    )
     assert (done.status, done.err) == (0, "")
     assert "\nlogit: cannot be judged here: no single segment's absence makes the answer much less likely" in done.out
 
@@ -107,7 +140,21 @@ def test_no_method_is_blamed_where_no_segment_supports_the_answer(check):
 @pytest.mark.model
 def test_bytes_of_a_name_that_is_no_text_are_kept(headwater, smollm, tmp_path):
     (tmp_path / os.fsdecode(b"m\xff.gguf")).symlink_to(smollm)
-    done = headwater("check", "-m", b"m\xff.gguf", "-p", PROMPT, "--completion", " tulips", "--method", "logit", "--ablations", "4", "-o", "c.json")
+    done = headwater(
+        "check",
+        "-m",
+        b"m\xff.gguf",
+        "-p",
+        PROMPT,
+        "--completion",
+        " tulips",
+        "--method",
+        "logit",
+        "--ablations",
+        "4",
+        "-o",
+        "c.json",
+    )
     assert done.status == 0
     saved = json.loads((tmp_path / "c.json").read_text())
     assert saved["model"] == "m\ufffd.gguf" and bytes.fromhex(saved["model_bytes"]) == b"m\xff.gguf"
@@ -128,8 +175,11 @@ def test_what_only_the_run_shows_is_refused(check, args, part):
 
 @pytest.mark.model
 def test_bad_spans_are_refused(check, tmp_path):
-    for text, part in (('[{"begin": 0, "end": 9}, {"begin": 5, "end": 12}]', "spans[1] (5 to 12) overlaps spans[0]"), ("[{]", "JSON"),
-                       ('[{"begin": 0, "end": 9999}]', "9999")):
+    for text, part in (
+        ('[{"begin": 0, "end": 9}, {"begin": 5, "end": 12}]', "spans[1] (5 to 12) overlaps spans[0]"),
+        ("[{]", "JSON"),
+        ('[{"begin": 0, "end": 9999}]', "9999"),
+    ):
         path = tmp_path / "bad.json"
         path.write_text(text)
         done = check("-p", PROMPT, "--completion", " tulips", "--spans", path)
@@ -162,7 +212,20 @@ def test_missing_files_are_named(headwater):
 
 @pytest.mark.model
 def test_ctrl_c_ends_it(program, smollm, tmp_path):
-    command = [program, "check", "-m", smollm, "-p", PROMPT * 8, "--completion", " tulips", "--by", "word", "-o", "c.json"]
+    command = [
+        program,
+        "check",
+        "-m",
+        smollm,
+        "-p",
+        PROMPT * 8,
+        "--completion",
+        " tulips",
+        "--by",
+        "word",
+        "-o",
+        "c.json",
+    ]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, env=environment())
     assert child.stdout.readline()  # the run itself is about to be done
     time.sleep(1)

@@ -1,4 +1,5 @@
-"""`headwater cite`: exact output on made traces whose logit effects are known, then a real model, then what it refuses."""
+"""`headwater cite`: exact output on made traces whose logit effects are known, then a real model, then what it
+refuses."""
 
 import json
 import os
@@ -36,8 +37,8 @@ def balance_of(prompt, completion, mlp):
 
 @pytest.fixture
 def logit_trace(headwater, attention_file, tmp_path):
-    """logit_trace(prompt tokens, completion tokens, {(i, k): nats}, mlp=[...]) is a trace whose completion token i took so
-    much from token k, in two layers of equal parts."""
+    """logit_trace(prompt tokens, completion tokens, {(i, k): nats}, mlp=[...]) is a trace whose completion token i took
+    so much from token k, in two layers of equal parts."""
 
     def write(prompt, completion, nats, mlp=None, name="made.safetensors"):
         tokens, m, n = [*prompt, *completion], len(prompt), len(completion)
@@ -47,8 +48,10 @@ def logit_trace(headwater, attention_file, tmp_path):
         for (i, k), v in nats.items():
             signal_logit[:, i, k] = v / 2
         sums = signal_logit.sum(0)
-        balance = [balance_of(float(sums[i, :m].sum()), float(sums[i, m:].sum()), float(mlp[i]) if mlp and i < n else 0.0)
-                   for i in range(n + 1)]
+        balance = [
+            balance_of(float(sums[i, :m].sum()), float(sums[i, m:].sum()), float(mlp[i]) if mlp and i < n else 0.0)
+            for i in range(n + 1)
+        ]
         with safe_open(tmp_path / name, "np") as file:
             metadata = file.metadata() | {"balance": json.dumps(balance)}
         save_file(load_file(tmp_path / name) | {"signal.logit": signal_logit}, tmp_path / name, metadata=metadata)
@@ -77,10 +80,20 @@ def at(word, nth=0):
 
 @pytest.fixture
 def made(logit_trace):
-    """Sentence 0 took `blue cup` from Notes, sentence 1 `Monday` from Diary and ` cup` from Notes, 2 and 3 nothing much."""
-    nats = {(at(" blue"), HIT[" blue"]): 6, (at(" cup"), HIT[" cup"]): 2, (at(" cup"), HIT[" blue"]): 1,
-            (at(" cup", 1), HIT[" cup"]): 3, (at(" Monday"), HIT[" Monday"]): 5, (at(" saw"), HIT[" saw"]): 1,
-            (at(" Monday"), len(PROMPT) + 3): 5, (at(" hope"), HIT[" Paula"]): 0.5, (0, HIT[" key"]): -2, (1, len(PROMPT) - 1): 4}
+    """Sentence 0 took `blue cup` from Notes, sentence 1 `Monday` from Diary and ` cup` from Notes, 2 and 3 nothing
+    much."""
+    nats = {
+        (at(" blue"), HIT[" blue"]): 6,
+        (at(" cup"), HIT[" cup"]): 2,
+        (at(" cup"), HIT[" blue"]): 1,
+        (at(" cup", 1), HIT[" cup"]): 3,
+        (at(" Monday"), HIT[" Monday"]): 5,
+        (at(" saw"), HIT[" saw"]): 1,
+        (at(" Monday"), len(PROMPT) + 3): 5,
+        (at(" hope"), HIT[" Paula"]): 0.5,
+        (0, HIT[" key"]): -2,
+        (1, len(PROMPT) - 1): 4,
+    }
     mlp = [4.0] * len(ANSWER)
     return logit_trace(PROMPT, ANSWER, nats, mlp)
 
@@ -98,7 +111,9 @@ def test_output_in_colour_is_exact(headwater, made, passages_file, expected):
     done = headwater("cite", "--trace", made, "--passages", passages_file(), "--color", "always")
     assert (done.status, done.err) == (0, "")
     expected("cite_colour", done.out)
-    assert re.sub(r"\x1b\[[\d;]*m", "", done.out) == headwater("cite", "--trace", made, "--passages", "passages.json").out
+    assert (
+        re.sub(r"\x1b\[[\d;]*m", "", done.out) == headwater("cite", "--trace", made, "--passages", "passages.json").out
+    )
 
 
 @pytest.mark.parametrize("columns", [20, 40, 60])
@@ -118,7 +133,10 @@ def test_sentences_of_the_prompt_stand_in_for_passages(headwater, made, expected
 
 
 def test_hostile_and_multi_byte_text(headwater, logit_trace, passages_file, expected, tmp_path):
-    passages = [{"name": "\u202eevil\x1b[31m", "text": "日本の猫です。"}, {"name": "🦩\n", "text": "x\x07\x1b]0;title\x07\u200b"}]
+    passages = [
+        {"name": "\u202eevil\x1b[31m", "text": "日本の猫です。"},
+        {"name": "🦩\n", "text": "x\x07\x1b]0;title\x07\u200b"},
+    ]
     prompt = ["日本", "の", "猫", "です", "。", "\n\n", "x", "\x07", "\x1b", "]0;title\x07", "\u200b", "\n", "Q"]
     answer = ["猫", "です", "。", "\x1b[2J", "!", " 𒀀", " ende"]
     trace = logit_trace(prompt, answer, {(0, 2): 3, (3, 8): 9, (5, 0): 2}, [2.0] * len(answer))
@@ -128,7 +146,10 @@ def test_hostile_and_multi_byte_text(headwater, logit_trace, passages_file, expe
     expected("cite_hostile", done.out)
     headwater("cite", "--trace", trace, "--passages", "passages.json", "-o", "c.json")
     saved = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
-    assert [saved["prompt"][slice(*p["characters"])] for p in saved["passages"]] == ["日本の猫です。", "x\x07\x1b]0;title\x07\u200b"]
+    assert [saved["prompt"][slice(*p["characters"])] for p in saved["passages"]] == [
+        "日本の猫です。",
+        "x\x07\x1b]0;title\x07\u200b",
+    ]
 
 
 def test_one_token(headwater, logit_trace, passages_file, expected):
@@ -156,7 +177,12 @@ def test_attention_alone_goes_by_what_is_typical(headwater, attention_file, pass
     row = len(PROMPT) + at(" blue") - 1
     weights[0, row] *= 0.25
     weights[0, row, HIT[" blue"]] += 0.75
-    assert headwater("explain", "--attention", attention_file(weights, m=len(PROMPT), tokens=tokens).name, "--trace", "t.st").status == 0
+    assert (
+        headwater(
+            "explain", "--attention", attention_file(weights, m=len(PROMPT), tokens=tokens).name, "--trace", "t.st"
+        ).status
+        == 0
+    )
     done = headwater("cite", "--trace", "t.st", "--passages", passages_file(), "--method", "attention")
     assert (done.status, done.err) == (0, "")
     expected("cite_attention", done.out)
@@ -169,7 +195,9 @@ def test_attention_alone_goes_by_what_is_typical(headwater, attention_file, pass
 
 
 def test_the_file_says_what_the_view_says(headwater, made, passages_file, tmp_path):
-    done = headwater("cite", "--trace", made, "--passages", passages_file(), "--direct", "-o", "c.json", "-o", "again.json")
+    done = headwater(
+        "cite", "--trace", made, "--passages", passages_file(), "--direct", "-o", "c.json", "-o", "again.json"
+    )
     assert done.status == 0
     assert (tmp_path / "c.json").read_bytes() == (tmp_path / "again.json").read_bytes()
     saved = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
@@ -180,7 +208,9 @@ def test_the_file_says_what_the_view_says(headwater, made, passages_file, tmp_pa
     for given, passage in zip(PASSAGES, saved["passages"], strict=True):
         assert passage["name"] == given["name"]
         assert prompt[slice(*passage["range"])].decode() == f"{given['name']}: {given['text']}" == passage["text"]
-    for part, text in [(p, saved["prompt"]) for p in saved["passages"]] + [(p, saved["completion"]) for p in saved["answer"]]:
+    for part, text in [(p, saved["prompt"]) for p in saved["passages"]] + [
+        (p, saved["completion"]) for p in saved["answer"]
+    ]:
         assert text[slice(*part["characters"])] == part["text"]
     assert b"".join(completion[slice(*part["range"])] for part in saved["answer"]) == completion
     assert [part["text"].strip() for part in saved["answer"]] == \
@@ -192,12 +222,16 @@ def test_the_file_says_what_the_view_says(headwater, made, passages_file, tmp_pa
     # sentence 0: the blue cup, less what ` key` took away; 4 nats from the question; 7 tokens of 4 nats from the model
     assert first["share"] == pytest.approx(7 / (7 + 4 + 28))
     assert saved["shares"][0] == pytest.approx([7 / 39, 0, 0])
-    assert saved["answer"][0]["elsewhere"] == pytest.approx({"rest": 4 / 39, "answer": 0, "model": 28 / 39, "through": 0})
+    assert saved["answer"][0]["elsewhere"] == pytest.approx(
+        {"rest": 4 / 39, "answer": 0, "model": 28 / 39, "through": 0}
+    )
     assert saved["scores"][0] == pytest.approx([1, 0, 0])
     assert saved["peaks"][1] == pytest.approx([3 / 7, 5 / 14, 0])
     whole = 7 + 3 + 6 + 0.5 + 4 + 5 + 4 * len(ANSWER)
     assert [p["share"] for p in saved["passages"]] == pytest.approx([10 / whole, 6 / whole, 0.5 / whole])
-    assert saved["elsewhere"] == pytest.approx({"rest": 4 / whole, "answer": 5 / whole, "model": 4 * len(ANSWER) / whole, "through": 0})
+    assert saved["elsewhere"] == pytest.approx(
+        {"rest": 4 / whole, "answer": 5 / whole, "model": 4 * len(ANSWER) / whole, "through": 0}
+    )
 
 
 def test_what_came_from_the_answer_is_followed(headwater, made, passages_file, tmp_path):
@@ -216,21 +250,28 @@ def test_what_came_from_the_answer_is_followed(headwater, made, passages_file, t
 
 
 def test_a_word_that_came_through_another(headwater, logit_trace, passages_file, tmp_path):
-    """The first word is the passage's, the second came from the first alone: cited only where the answer is followed."""
+    """The first word is the passage's, the second came from the first alone: cited only where the answer is
+    followed."""
     trace = logit_trace(PROMPT, [" blue", " sky"], {(0, HIT[" blue"]): 6, (1, len(PROMPT)): 3}, [2.0, 1.0])
     for flag, peaks, through in ((), [0.75, 0.75], 0.25), (("--direct",), [0.75, 0], 0):
-        done = headwater("cite", "--trace", trace, "--passages", passages_file(), "--answer-by", "token", *flag, "-o", "c.json")
+        done = headwater(
+            "cite", "--trace", trace, "--passages", passages_file(), "--answer-by", "token", *flag, "-o", "c.json"
+        )
         assert done.status == 0
         saved = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
         assert [row[0] for row in saved["peaks"]] == pytest.approx(peaks)
         assert saved["elsewhere"]["through"] == pytest.approx(through)
-        assert [part.get("hops") for part in saved["answer"]] == ([None, None] if flag else [[0, 0], [pytest.approx(0.75), 0]])
+        assert [part.get("hops") for part in saved["answer"]] == (
+            [None, None] if flag else [[0, 0], [pytest.approx(0.75), 0]]
+        )
 
 
 @pytest.mark.model
 def test_text_that_is_not_utf8_is_kept_in_the_file(headwater, smollm, tmp_path):
     (tmp_path / "p.txt").write_bytes(b"caf\xe9 is open.\n\nTea is here. \xf0\x9f")
-    done = headwater("cite", "-m", smollm, "--threads", "2", "-f", "p.txt", "--by", "paragraph", "-n", "1", "-o", "c.json")
+    done = headwater(
+        "cite", "-m", smollm, "--threads", "2", "-f", "p.txt", "--by", "paragraph", "-n", "1", "-o", "c.json"
+    )
     assert done.status == 0, done
     saved = json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
     assert saved["prompt"].startswith("caf\ufffd is open.")
@@ -330,8 +371,8 @@ def test_names_the_passage_that_told_it(cite, headwater, passages_file, tmp_path
 
 
 def form_of(value):
-    """Keys in their order and kinds of values; of a list that of each item, once. The figures are those of a quantised model on
-    one processor."""
+    """Keys in their order and kinds of values; of a list that of each item, once. The figures are those of a quantised
+    model on one processor."""
     if isinstance(value, dict):
         return [(key, form_of(v)) for key, v in value.items()]
     if isinstance(value, list):
@@ -363,7 +404,9 @@ def test_chat_and_other_methods(cite, passages_file, tmp_path):
         assert (saved["method"], saved["rule"]["name"]) == (method, rule)
         assert saved["prompt"] == BUILT
         assert saved["passages"][0]["number"] == 1
-        assert ("leaving out" in done.out) == (method == "leave-one-out") and ("regression" in done.out) == (method == "ablation")
+        assert ("leaving out" in done.out) == (method == "leave-one-out") and ("regression" in done.out) == (
+            method == "ablation"
+        )
 
 
 @pytest.mark.model
@@ -393,8 +436,19 @@ def test_common_knowledge_has_no_source(cite, passages_file):
 
 @pytest.mark.model
 def test_a_second_family(headwater, gemma, passages_file):
-    done = headwater("cite", "-m", gemma, "--threads", "2", "--passages", passages_file(), "--question", QUESTION, "--completion",
-                     " The key is in the blue cup.")
+    done = headwater(
+        "cite",
+        "-m",
+        gemma,
+        "--threads",
+        "2",
+        "--passages",
+        passages_file(),
+        "--question",
+        QUESTION,
+        "--completion",
+        " The key is in the blue cup.",
+    )
     assert (done.status, done.err) == (0, "")
     assert re.search(r"^\[1\] Notes  ", done.out, re.M)
 
@@ -411,7 +465,9 @@ def test_ctrl_c_keeps_and_cites_what_is_there(program, smollm, tmp_path):
                "-o", "c.json", "--trace", "t.st"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, env=environment())
     until_caught(child, signal.SIGINT)
-    until(lambda: processor_seconds(child.pid) > 4, "it does not work")  # as a rule it generates by then; what it writes comes at the end
+    until(
+        lambda: processor_seconds(child.pid) > 4, "it does not work"
+    )  # as a rule it generates by then; what it writes comes at the end
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=HANG_S)
     assert child.returncode == 130
@@ -432,8 +488,21 @@ def test_what_only_the_run_shows_is_refused(cite, headwater, made):
 
 @pytest.mark.model
 def test_contribution_stands_in_for_logit(headwater, smollm_f32, passages_file, tmp_path):
-    done = headwater("explain", "-m", smollm_f32, "--threads", "2", "-p", BUILT + "\nAnswer:", "--completion", " The key is in the blue cup.",
-                     "--method", "contribution", "--trace", "t.st")
+    done = headwater(
+        "explain",
+        "-m",
+        smollm_f32,
+        "--threads",
+        "2",
+        "-p",
+        BUILT + "\nAnswer:",
+        "--completion",
+        " The key is in the blue cup.",
+        "--method",
+        "contribution",
+        "--trace",
+        "t.st",
+    )
     assert done.status == 0
     done = headwater("cite", "--trace", "t.st", "--passages", passages_file(), "-o", "c.json")
     assert (done.status, done.err) == (0, "")
@@ -445,30 +514,45 @@ def test_contribution_stands_in_for_logit(headwater, smollm_f32, passages_file, 
 # ---------------------------------------------------------------------- wrong lines
 
 
-@pytest.mark.parametrize("args, part", [
-    ([], "nothing to cite for: give -m MODEL with --passages FILE and --question TEXT"),
-    (["-m", "none.gguf"], "no prompt: give --passages FILE and --question TEXT"),
-    (["-m", "none.gguf", "--passages", "p.json"], "no prompt: give --passages FILE and --question TEXT"),
-    (["-m", "none.gguf", "--question", "Q"], "--question needs --passages FILE"),
-    (["-m", "none.gguf", "--passages", "p.json", "--question", ""], '--question "": the question is empty'),
-    (["-m", "none.gguf", "--passages", "p.json", "--question", "Q", "-p", "a"], "--question and a prompt: give one of them"),
-    (["-m", "none.gguf", "-p", "a", "--passages", "p.json", "--by", "word"], "all say what a passage is"),
-    (["-m", "none.gguf", "-p", "a", "--passages", "p.json", "--spans", "s.json"], "all say what a passage is"),
-    (["-m", "none.gguf", "-p", "a", "--by", "word", "--spans", "s.json"], "--by and --spans both cut the prompt"),
-    (["-m", "none.gguf", "-p", "a", "--by", "wrd"], "did you mean word?"),
-    (["-m", "none.gguf", "-p", "a", "--answer-by", "sentense"], '--answer-by "sentense": unknown name, did you mean sentence?'),
-    (["-m", "none.gguf", "-p", "a", "--method", "logit,rollout"], "citations are made by one method"),
-    (["-m", "none.gguf", "-p", "a", "--method", "logits"], "did you mean logit?"),
-    (["-m", "none.gguf", "-p", "a", "--min-peak", "-1"], "must be a number from 0 to"),
-    (["-m", "none.gguf", "-p", "a", "--min-peak", "2"], "--min-peak 2: a peak of logit is a share, at most 1"),
-    (["-m", "none.gguf", "-p", "a", "--method", "logit", "--min-peak", "1.01"], "--min-peak 1.01: a peak of logit is a share, at most 1"),
-    (["-m", "none.gguf", "-p", "a", "-o", "c.csv"], "citations are saved as .json"),
-    (["-m", "none.gguf", "-p", "a", "-o", "c.json", "-o", "c.json"], "c.json would be written and is also named for something else"),
-    (["--trace", "t.st", "--question", "Q", "--passages", "p.json"], "no model: give -m MODEL"),
-    (["--trace", "t.st", "--temp", "1"], "--temp cannot be combined with a saved trace"),
-    (["--trace", "t.st", "--chat"], "--chat cannot be combined with a saved trace"),
-    (["--trace", "t.st", "--token", "1"], "cite has no option --token"),
-])
+@pytest.mark.parametrize(
+    "args, part",
+    [
+        ([], "nothing to cite for: give -m MODEL with --passages FILE and --question TEXT"),
+        (["-m", "none.gguf"], "no prompt: give --passages FILE and --question TEXT"),
+        (["-m", "none.gguf", "--passages", "p.json"], "no prompt: give --passages FILE and --question TEXT"),
+        (["-m", "none.gguf", "--question", "Q"], "--question needs --passages FILE"),
+        (["-m", "none.gguf", "--passages", "p.json", "--question", ""], '--question "": the question is empty'),
+        (
+            ["-m", "none.gguf", "--passages", "p.json", "--question", "Q", "-p", "a"],
+            "--question and a prompt: give one of them",
+        ),
+        (["-m", "none.gguf", "-p", "a", "--passages", "p.json", "--by", "word"], "all say what a passage is"),
+        (["-m", "none.gguf", "-p", "a", "--passages", "p.json", "--spans", "s.json"], "all say what a passage is"),
+        (["-m", "none.gguf", "-p", "a", "--by", "word", "--spans", "s.json"], "--by and --spans both cut the prompt"),
+        (["-m", "none.gguf", "-p", "a", "--by", "wrd"], "did you mean word?"),
+        (
+            ["-m", "none.gguf", "-p", "a", "--answer-by", "sentense"],
+            '--answer-by "sentense": unknown name, did you mean sentence?',
+        ),
+        (["-m", "none.gguf", "-p", "a", "--method", "logit,rollout"], "citations are made by one method"),
+        (["-m", "none.gguf", "-p", "a", "--method", "logits"], "did you mean logit?"),
+        (["-m", "none.gguf", "-p", "a", "--min-peak", "-1"], "must be a number from 0 to"),
+        (["-m", "none.gguf", "-p", "a", "--min-peak", "2"], "--min-peak 2: a peak of logit is a share, at most 1"),
+        (
+            ["-m", "none.gguf", "-p", "a", "--method", "logit", "--min-peak", "1.01"],
+            "--min-peak 1.01: a peak of logit is a share, at most 1",
+        ),
+        (["-m", "none.gguf", "-p", "a", "-o", "c.csv"], "citations are saved as .json"),
+        (
+            ["-m", "none.gguf", "-p", "a", "-o", "c.json", "-o", "c.json"],
+            "c.json would be written and is also named for something else",
+        ),
+        (["--trace", "t.st", "--question", "Q", "--passages", "p.json"], "no model: give -m MODEL"),
+        (["--trace", "t.st", "--temp", "1"], "--temp cannot be combined with a saved trace"),
+        (["--trace", "t.st", "--chat"], "--chat cannot be combined with a saved trace"),
+        (["--trace", "t.st", "--token", "1"], "cite has no option --token"),
+    ],
+)
 def test_a_wrong_line_is_refused_before_any_work(headwater, args, part):
     done = headwater("cite", *args)
     assert (done.status, done.out) == (2, "")
@@ -479,8 +563,21 @@ def test_a_wrong_line_is_refused_before_any_work(headwater, args, part):
 
 
 def test_explain_by_parts_of_the_completion(headwater, made, expected):
-    done = headwater("explain", "--trace", made, "--method", "logit", "--by", "sentence", "--answer-by", "sentence", "--top", "2",
-                     "-o", "r.json")
+    done = headwater(
+        "explain",
+        "--trace",
+        made,
+        "--method",
+        "logit",
+        "--by",
+        "sentence",
+        "--answer-by",
+        "sentence",
+        "--top",
+        "2",
+        "-o",
+        "r.json",
+    )
     assert (done.status, done.err) == (0, "")
     expected("explain_answer_by", done.out)
     again = headwater("view", "r.json", "--answer-by", "sentence", "--top", "2")

@@ -72,7 +72,20 @@ def command(smollm):
 @pytest.fixture
 def quick(headwater, tiny, tmp_path):
     """The same on a random model, over a set of many items that each take no time; its command line is quick.args."""
-    args = ["eval", "set.jsonl", "-m", str(tiny / "llama.gguf"), "--threads", "1", "--method", METHODS, "--ablations", "6", "-n", "2"]
+    args = [
+        "eval",
+        "set.jsonl",
+        "-m",
+        str(tiny / "llama.gguf"),
+        "--threads",
+        "1",
+        "--method",
+        METHODS,
+        "--ablations",
+        "6",
+        "-n",
+        "2",
+    ]
     write_set(tmp_path / "set.jsonl", MANY)
 
     def run(*more):
@@ -253,24 +266,35 @@ USAGE = {
     "shard 0": (["eval", "a", "--shard", "0/2"], f"--shard \"0/2\": {SHARD}"),
     "shard beyond": (["eval", "a", "--shard", "3/2"], f"--shard \"3/2\": {SHARD}"),
     "shard text": (["eval", "a", "--shard", "1/2x"], f"--shard \"1/2x\": {SHARD}"),
-    "method": (["eval", "a", "--method", "rolout"],
-               "--method \"rolout\": unknown name, did you mean rollout?"),
+    "method": (["eval", "a", "--method", "rolout"], "--method \"rolout\": unknown name, did you mean rollout?"),
     "method twice": (["eval", "a", "--method", "logit,logit"], "--method names logit twice"),
-    "setting": (["eval", "a", "--method", "rollout:depth=3"],
-                "--method rollout:depth=3: \"depth\": unknown name; accepted: row, "),
-    "bare": (["eval", "a", "--method", "rollout:first"],
-             "--method rollout:first: \"first\": not a value that stands alone (norm, own, output, last ...); write "
-             "KEY=VALUE"),
+    "setting": (
+        ["eval", "a", "--method", "rollout:depth=3"],
+        "--method rollout:depth=3: \"depth\": unknown name; accepted: row, ",
+    ),
+    "bare": (
+        ["eval", "a", "--method", "rollout:first"],
+        "--method rollout:first: \"first\": not a value that stands alone (norm, own, output, last ...); write "
+        "KEY=VALUE",
+    ),
     "residual": (["eval", "a", "--method", "rollout:residual=2"], "\"2\": must be a number from 0 to 1"),
     "residual nan": (["eval", "a", "--method", "rollout:residual=nan"], "\"nan\": must be a number from 0 to 1"),
     "residual word": (["eval", "a", "--method", "rollout:residual=measure"], "from 0 to 1, or measured"),
     "discard": (["eval", "a", "--method", "rollout:discard=1"], "\"1\": must be a number from 0 to below 1"),
     "discard of another": (["eval", "a", "--method", "attention:discard=0.5"], "attention is not affected by discard"),
-    "sink of another": (["eval", "a", "--method", "contribution:remove-sink"], "contribution is not affected by remove-sink"),
+    "sink of another": (
+        ["eval", "a", "--method", "contribution:remove-sink"],
+        "contribution is not affected by remove-sink",
+    ),
     "aggregate": (["eval", "a", "--method", "contribution:aggregate=sum"], "mean, rollout"),
-    "aggregate of another": (["eval", "a", "--method", "attention:aggregate=rollout"], "attention is not affected by aggregate"),
-    "nothing to direct": (["eval", "a", "--method", "contribution:output"],
-                          "contribution is not affected by direction with these settings"),
+    "aggregate of another": (
+        ["eval", "a", "--method", "attention:aggregate=rollout"],
+        "attention is not affected by aggregate",
+    ),
+    "nothing to direct": (
+        ["eval", "a", "--method", "contribution:output"],
+        "contribution is not affected by direction with these settings",
+    ),
     "row of another": (["eval", "a", "--method", "logit:own"], "logit is not affected by row"),
     "layers of another": (["eval", "a", "--method", "random:last"], "random is not affected by layers"),
     "lift of nats": (["eval", "a", "--method", "logit:lift"], "logit is not affected by lift"),
@@ -279,8 +303,10 @@ USAGE = {
     "hide": (["eval", "a", "--method", "rollout:hide=first+frist"], "frist"),
     "not heeded": (["eval", "a", "--method", "logit:norm"], "--method logit:norm: logit is not affected by measure"),
     "by": (["eval", "a", "--by", "sentense"], "--by \"sentense\": unknown name, did you mean sentence?"),
-    "results over the set": (["eval", "a", "-m", "m", "-o", "a"],
-                             "a would be written and is also named for something else"),
+    "results over the set": (
+        ["eval", "a", "-m", "m", "-o", "a"],
+        "a would be written and is also named for something else",
+    ),
 }
 
 
@@ -475,11 +501,29 @@ def test_prompts_as_messages_of_the_user(evaluate, headwater, smollm, tmp_path):
     assert evaluate("-o", "out.jsonl", "--chat", *common).status == 0
     (line,) = read_lines(tmp_path / "out.jsonl")
     (tmp_path / "prompt.txt").write_text(ITEMS[0]["prompt"])
-    run = headwater("explain", "-m", smollm, "-f", "prompt.txt", "--chat", "-n", "1", "-q", "--method", "attention", "-o", "run.json")
+    run = headwater(
+        "explain",
+        "-m",
+        smollm,
+        "-f",
+        "prompt.txt",
+        "--chat",
+        "-n",
+        "1",
+        "-q",
+        "--method",
+        "attention",
+        "-o",
+        "run.json",
+    )
     assert run.status == 0, run
     tokens = json.loads((tmp_path / "run.json").read_text())["run"]["tokens"]
     assert line["prompt_tokens"] == len(tokens) - 1 > 50, "the same tokens, and one that was generated"
-    assert line["settings"]["chat"] is True and line["methods"][0]["hit1"] in (0, 1) and line["evidence"] == [ITEMS[0]["spans"].index(ITEMS[0]["evidence"][0])]
+    assert (
+        line["settings"]["chat"] is True
+        and line["methods"][0]["hit1"] in (0, 1)
+        and line["evidence"] == [ITEMS[0]["spans"].index(ITEMS[0]["evidence"][0])]
+    )
     other = evaluate("-o", "out.jsonl", *common)
     assert other.status == 1 and "settings" in other.err
 

@@ -11,7 +11,11 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 def write_tables(program, page):
-    subprocess.run([sys.executable, ROOT / "scripts/faithfulness_tables.py", "--program", program, page], check=True, timeout=HANG_S)
+    subprocess.run(
+        [sys.executable, ROOT / "scripts/faithfulness_tables.py", "--program", program, page],
+        check=True,
+        timeout=HANG_S,
+    )
 
 
 def test_the_tables_are_those_of_the_results(program, tmp_path):
@@ -38,12 +42,15 @@ def test_tables_of_metrics_of_files_and_of_groups(program, tmp_path):
 
 
 def test_words_alone(tmp_path):
-    """Two spans of three share the asked words; the rarer word decides, then nothing does, then the evidence is the other one."""
+    """Two spans of three share the asked words; the rarer word decides, then nothing does, then the evidence is the
+    other one."""
     spans = [[0, 12], [13, 26], [27, 40]]
     prompt = "A cat is red. A cat is wet. A dog is wet.\n"
     items = [{"prompt": prompt + q, "spans": spans, "evidence": [spans[e]]}
              for q, e in (("red cat?", 0), ("a cat is?", 0), ("dog?", 0))]
     path = tmp_path / "some.jsonl"
     path.write_text("".join(json.dumps(item) + "\n" for item in items))
-    done = subprocess.run([sys.executable, ROOT / "scripts/word_overlap.py", path], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/word_overlap.py", path], check=True, capture_output=True, text=True
+    )
     assert done.stdout.split() == ["some", "3", "items", "hit@1", "0.50"]

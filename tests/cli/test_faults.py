@@ -10,8 +10,10 @@ import pytest
 from conftest import causal, environment
 
 
-@pytest.mark.parametrize("command", [["info", "-m"], ["explain", "-p", "x", "-m"], ["explain", "--trace"], ["explain", "--attention"],
-                                     ["view"]])
+@pytest.mark.parametrize(
+    "command",
+    [["info", "-m"], ["explain", "-p", "x", "-m"], ["explain", "--trace"], ["explain", "--attention"], ["view"]],
+)
 def test_a_pipe_in_place_of_a_file(headwater, tmp_path, command):
     os.mkfifo(tmp_path / "pipe")
     done = headwater(*command, "pipe", timeout=60)
@@ -56,8 +58,15 @@ def test_a_file_that_grows_too_large_is_an_error(headwater, attention_file, tmp_
 def test_what_holds_prompts_is_the_owners_alone(headwater, attention_file, tmp_path):
     path = attention_file(causal(2, 6), m=4)
     outputs = ["r.json", "r.csv", "r.npy", "r.safetensors", "r.html", "r.svg", "t.trace"]
-    done = headwater("explain", "--attention", path, "--trace", "t.trace", *[a for o in outputs[:-1] for a in ("-o", o)],
-                     preexec_fn=lambda: os.umask(0))
+    done = headwater(
+        "explain",
+        "--attention",
+        path,
+        "--trace",
+        "t.trace",
+        *[a for o in outputs[:-1] for a in ("-o", o)],
+        preexec_fn=lambda: os.umask(0),
+    )
     assert done.status == 0, done
     assert {name: oct((tmp_path / name).stat().st_mode & 0o777) for name in outputs} == dict.fromkeys(outputs, "0o600")
     os.chmod(tmp_path / "r.json", 0o644)  # what is there keeps what it allows
@@ -69,7 +78,9 @@ def test_a_killed_process_leaves_no_file(program, attention_file, tmp_path):
     path = attention_file(causal(6, 700, seed=2), m=650)
     command = [str(program), "explain", "--attention", str(path), "-o", "r.json", "--full", "--method", "attention"]
     for delay in (0.3, 0.6, 0.9, 1.2, 1.5, 2, 3):
-        running = subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        running = subprocess.Popen(
+            command, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         time.sleep(delay)
         running.send_signal(signal.SIGKILL)
         running.wait()

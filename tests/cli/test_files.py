@@ -62,11 +62,17 @@ def test_view_of_attention(headwater, worked):
     assert headwater("view", worked).out == headwater("explain", "--attention", worked).out
 
 
-@pytest.mark.parametrize("args,why", [
-    (["--method", "rollout"], "--method cannot be combined with a saved result: it holds computed explanations"),
-    (["--row", "own"], "--row cannot be combined with a saved result: it holds computed explanations"),
-    (["--fuse", "max"], "--fuse cannot be combined with a saved result: the heads were fused when the run was captured"),
-])
+@pytest.mark.parametrize(
+    "args,why",
+    [
+        (["--method", "rollout"], "--method cannot be combined with a saved result: it holds computed explanations"),
+        (["--row", "own"], "--row cannot be combined with a saved result: it holds computed explanations"),
+        (
+            ["--fuse", "max"],
+            "--fuse cannot be combined with a saved result: the heads were fused when the run was captured",
+        ),
+    ],
+)
 def test_a_finished_result_takes_no_method_options(headwater, worked, args, why):
     headwater("explain", "--attention", worked, "-o", "r.safetensors")
     done = headwater("view", "r.safetensors", *args)
@@ -286,12 +292,25 @@ def test_an_output_that_fails_keeps_no_other_from_being_saved(headwater, worked,
 def test_a_method_that_cannot_be_given_loses_no_other(headwater, attention_file, tmp_path):
     """20 rows over 600 tokens are 2e9 pipes in problems, more than flow takes."""
     path = attention_file(causal(2, 600), m=580)
-    done = headwater("explain", "--attention", path, "--method", "flow,rollout,leave-one-out,random", "-o", "r.json", "--trace", "t.st")
+    done = headwater(
+        "explain",
+        "--attention",
+        path,
+        "--method",
+        "flow,rollout,leave-one-out,random",
+        "-o",
+        "r.json",
+        "--trace",
+        "t.st",
+    )
     assert done.status == 1
     assert re.findall(r"^(\S+) · all", done.out, re.M) == ["rollout", "random"]
     assert [a["method"] for a in json.loads((tmp_path / "r.json").read_text())["attributions"]] == ["rollout", "random"]
     assert re.search(r"^headwater: flow is left out: flow over 599 tokens is too large", done.err, re.M)
-    assert re.search(r"^headwater: leave-one-out is left out: .* runs the model again", done.err, re.M) and done.err.count("\n") == 2
+    assert (
+        re.search(r"^headwater: leave-one-out is left out: .* runs the model again", done.err, re.M)
+        and done.err.count("\n") == 2
+    )
     for command in (["view", "t.st"], ["plot", "t.st", "-o", "r.svg"]):
         done = headwater(*command, "--method", "rollout,flow")
         assert done.status == 1 and done.err.count("flow is left out") == 1

@@ -46,7 +46,8 @@ def test_help_lists_what_the_library_has(headwater):
 def test_methods_says_what_each_does_not_show(headwater):
     done = headwater("methods")
     assert (done.status, done.err) == (0, "")
-    entry = r"^rollout: .+\n  needs     .+\n  costs     .+\n  not shown .+\n  settings  --row, .+\n  from      .*2005\.00928"
+    entry = r"^rollout: .+\n  needs     .+\n  costs     .+\n  not shown .+\n  settings  --row, .+\n" \
+        r"  from      .*2005\.00928"
     assert re.search(entry, done.out, re.M)
 
 

@@ -17,9 +17,9 @@ KEY, TOM = CONTEXT + "Question: Where is the key?\nAnswer:", CONTEXT + "Question
 
 
 def explain(headwater, model, prompt, *options):
-    return headwater("explain", "-m", model, "-p", prompt, "--completion", " Near the sea.", "--method", "rollout,logit",
-                     *options)
-
+    return headwater(
+        "explain", "-m", model, "-p", prompt, "--completion", " Near the sea.", "--method", "rollout,logit", *options
+    )
 
 
 @pytest.mark.parametrize("model", ["smollm", "gemma"])
@@ -29,14 +29,18 @@ def test_a_second_question_starts_where_the_first_one_was(headwater, request, tm
     assert first.status == 0 and "are from" not in first.err
     kept = (tmp_path / "s.state").read_bytes()
     second = explain(headwater, path, TOM, "--state", "s.state", "-o", "state.npy", "--ubatch", "1")
-    reused, m = map(int, re.search(r"headwater: (\d+) of the prompt's (\d+) tokens are from s.state\n", second.err).groups())
+    reused, m = map(
+        int, re.search(r"headwater: (\d+) of the prompt's (\d+) tokens are from s.state\n", second.err).groups()
+    )
     assert m - 13 <= reused < m and reused % 4 == 0
     assert (tmp_path / "s.state").read_bytes() == kept
     fresh = explain(headwater, path, TOM, "-o", "fresh.npy", "--ubatch", "1")
     assert fresh.status == second.status == 0
     for method in ("rollout", "logit"):
         a, b = (np.load(tmp_path / f"{name}.{method}.npy") for name in ("state", "fresh"))
-        assert np.square(a - b).sum() <= 1e-12 * np.square(b).sum(), "a token a pass: kernels round by the number of rows"
+        assert (
+            np.square(a - b).sum() <= 1e-12 * np.square(b).sum()
+        ), "a token a pass: kernels round by the number of rows"
 
 
 def test_a_state_is_a_trace(headwater, smollm, tmp_path):
@@ -95,8 +99,8 @@ def bytes_of_cache(path):
 
 
 def test_no_changed_byte_of_a_cache_does_harm(headwater, tiny, tmp_path):
-    """Structure and positions: the first bytes, where libllama would believe what it reads; the last is a value. The checksum
-    tells of it; where one is made to fit, the structure is still looked at."""
+    """Structure and positions: the first bytes, where libllama would believe what it reads; the last is a value. The
+    checksum tells of it; where one is made to fit, the structure is still looked at."""
     model = tiny / "gemma2.gguf"  # two caches, one of a sliding window
     explain(headwater, model, KEY, "--state", "s.state")
     whole = (tmp_path / "s.state").read_bytes()
@@ -183,7 +187,21 @@ def test_a_run_beyond_memory_does_not_start(program, headwater, smollm):
     limit = int(whole / 2**20) - 16
     said = refusal(headwater, smollm, limit)
     assert re.fullmatch(r"--by sentence \(\d+ MB\) or --method logit \(\d+ MB\)", said)
-    done = headwater("explain", "-m", smollm, "-p", CONTEXT * 60, "-n", "8", "--memory", f"{limit}M", "--by", "sentence", "--top", "1")
+    done = headwater(
+        "explain",
+        "-m",
+        smollm,
+        "-p",
+        CONTEXT * 60,
+        "-n",
+        "8",
+        "--memory",
+        f"{limit}M",
+        "--by",
+        "sentence",
+        "--top",
+        "1",
+    )
     assert done.status == 0
     said = refusal(headwater, smollm, int(short / 2**20) + 8)
     sizes = [int(n) for n in re.findall(r"a prompt of at most (\d+) tokens", said)]
@@ -222,7 +240,9 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"""
 
 def peak_of(*command):
     """Most bytes that a process held. Started by a small one, for what starts a process counts until it is replaced."""
-    done = subprocess.run([sys.executable, "-c", PEAK, *map(os.fspath, command)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, *map(os.fspath, command)], capture_output=True, text=True, check=True
+    )
     return int(done.stdout) * 1024
 
 
@@ -246,7 +266,8 @@ def test_a_refusal_shows_what_is_too_much(program, headwater, smollm):
     (12, ["--threads", "1", "--method", "contribution", "--aggregate", "rollout"]),
     (20, ["--threads", "1", "--by", "sentence"])])
 def test_no_run_takes_more_than_its_estimate(program, smollm, tmp_path, repeats, options):
-    """Peak resident memory of the whole program, which --memory is about; the estimate is rounded upwards, by a quarter or so at most."""
+    """Peak resident memory of the whole program, which --memory is about; the estimate is rounded upwards, by a quarter
+    or so at most."""
     (tmp_path / "prompt").write_text(CONTEXT * repeats)
     args = ["-m", smollm, "-f", tmp_path / "prompt", "-n", "4", *options]
     needed, _ = estimate(program, *args)

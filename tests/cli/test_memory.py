@@ -1,5 +1,5 @@
-"""Short memory: one failed allocation, wherever it is, ends in a message and exit status 1 with old files as they were, or in the
-same result as ever. Never in a crash, a wrong number or a damaged file.
+"""Short memory: one failed allocation, wherever it is, ends in a message and exit status 1 with old files as they were,
+or in the same result as ever. Never in a crash, a wrong number or a damaged file.
 
 $HEADWATER_FAIL_ALLOC is the library of tests/preload/fail_alloc.c; builds with sanitizers have none.
 """
@@ -14,7 +14,8 @@ from conftest import causal, environment
 from patience import HANG_S, patience
 
 LIBRARY = os.environ.get("HEADWATER_FAIL_ALLOC")
-# What reports a lack of memory to its caller: the engine's C++, GLib and Pango end the process by design, ICU 72 crashes.
+# What reports a lack of memory to its caller: the engine's C++, GLib and Pango end the process by design, ICU 72
+# crashes.
 OBJECTS = "headwater:jansson:libcrypto:libz.so:libc.so"
 RUNS = 60  # of each command: the first allocations one by one, then evenly
 OLD = b"old"
@@ -90,14 +91,43 @@ def inputs(headwater, attention_file, tmp_path):
 
 COMMANDS = {
     "explain-json": (["explain", "--attention", "attention.safetensors", "-o", "out.json", "--full"], ["out.json"]),
-    "explain-by": (["explain", "--attention", "attention.safetensors", "--by", "sentence", "--hide", "stopwords,punctuation", "-o", "out.json",
-                    "-o", "out.csv"], ["out.json", "out.csv"]),
-    "explain-trace": (["explain", "--attention", "attention.safetensors", "--trace", "out.trace", "-o", "out.safetensors", "-o",
-                       "out.npy"], ["out.trace", "out.safetensors", "out.npy"]),
+    "explain-by": (
+        [
+            "explain",
+            "--attention",
+            "attention.safetensors",
+            "--by",
+            "sentence",
+            "--hide",
+            "stopwords,punctuation",
+            "-o",
+            "out.json",
+            "-o",
+            "out.csv",
+        ],
+        ["out.json", "out.csv"],
+    ),
+    "explain-trace": (
+        [
+            "explain",
+            "--attention",
+            "attention.safetensors",
+            "--trace",
+            "out.trace",
+            "-o",
+            "out.safetensors",
+            "-o",
+            "out.npy",
+        ],
+        ["out.trace", "out.safetensors", "out.npy"],
+    ),
     "explain-report": (["explain", "--trace", "t.safetensors", "-o", "out.html"], ["out.html"]),
     "view": (["view", "r.json", "-o", "out.csv"], ["out.csv"]),
     "view-trace": (["view", "t.safetensors", "-o", "out.safetensors"], ["out.safetensors"]),
-    "cite": (["cite", "--trace", "t.safetensors", "--by", "sentence", "--method", "rollout", "-o", "out.json"], ["out.json"]),
+    "cite": (
+        ["cite", "--trace", "t.safetensors", "--by", "sentence", "--method", "rollout", "-o", "out.json"],
+        ["out.json"],
+    ),
 }
 
 
@@ -111,8 +141,10 @@ def test_one_allocation_fails(program, inputs, tmp_path, name):
 PROMPT = "Hello world. A dog. Hello hel"
 MODEL_COMMANDS = {
     "explain": (["explain", "-n", "2", "--by", "sentence", "-o", "out.json"], ["out.json"]),
-    "explain-trace": (["explain", "-n", "2", "--method", "contribution,leave-one-out", "--trace", "out.trace", "-o", "out.csv"],
-                      ["out.trace", "out.csv"]),
+    "explain-trace": (
+        ["explain", "-n", "2", "--method", "contribution,leave-one-out", "--trace", "out.trace", "-o", "out.csv"],
+        ["out.trace", "out.csv"],
+    ),
     "check": (["check", "-n", "2", "--ablations", "8", "-o", "out.json"], ["out.json"]),
     "cite": (["cite", "-n", "2", "--by", "sentence", "-o", "out.json"], ["out.json"]),
 }
@@ -122,12 +154,15 @@ MODEL_COMMANDS = {
 @pytest.mark.parametrize("name", MODEL_COMMANDS)
 def test_one_allocation_fails_with_a_model(program, tiny, tmp_path, name):
     args, outputs = MODEL_COMMANDS[name]
-    Failing(program, tmp_path, [*args, "-p", PROMPT, "-m", tiny / "llama.gguf", "--threads", "1"], outputs).sweep(runs=18)
+    Failing(program, tmp_path, [*args, "-p", PROMPT, "-m", tiny / "llama.gguf", "--threads", "1"], outputs).sweep(
+        runs=18
+    )
 
 
 @needs_library
 def test_one_allocation_fails_while_a_model_is_probed(program, tiny, tmp_path):
-    """What the probe had no memory for must not read as something that the model lacks: fewer methods, and exit status 0."""
+    """What the probe had no memory for must not read as something that the model lacks: fewer methods, and exit status
+    0."""
     args, outputs = MODEL_COMMANDS["explain"]
     failing = Failing(program, tmp_path, [*args, "-p", PROMPT, "-m", tiny / "llama.gguf", "--threads", "1"], outputs)
     assert failing.count() > 110

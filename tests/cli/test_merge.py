@@ -107,14 +107,20 @@ def test_a_torn_line_fails_even_where_another_file_has_the_item(headwater, parts
 
 SETTINGS = {"model": {"name": "M"}, "methods": "a,b"}
 CONFLICTS = {
-    "settings": ({"settings": SETTINGS | {"methods": "a,c"}},
-                 "p3.jsonl: item item-5 was made with methods \"a,c\", not \"a,b\" as in p1.jsonl; results of different "
-                 "settings cannot be merged"),
-    "model": ({"settings": SETTINGS | {"model": {"name": "N"}}},
-              "p3.jsonl: item item-5 was made with model {\"name\":\"N\"}, not {\"name\":\"M\"} as in p1.jsonl"),
+    "settings": (
+        {"settings": SETTINGS | {"methods": "a,c"}},
+        "p3.jsonl: item item-5 was made with methods \"a,c\", not \"a,b\" as in p1.jsonl; results of different "
+        "settings cannot be merged",
+    ),
+    "model": (
+        {"settings": SETTINGS | {"model": {"name": "N"}}},
+        "p3.jsonl: item item-5 was made with model {\"name\":\"N\"}, not {\"name\":\"M\"} as in p1.jsonl",
+    ),
     "unknown item": ({"id": "other-5"}, "p3.jsonl: there is no item other-5 in set.jsonl"),
-    "other text": ({"item_sha256": "0" * 64},
-                   "p3.jsonl: item item-5 was measured with another text or at another place than it has in set.jsonl"),
+    "other text": (
+        {"item_sha256": "0" * 64},
+        "p3.jsonl: item item-5 was measured with another text or at another place than it has in set.jsonl",
+    ),
     "other place": ({"index": 6}, "p3.jsonl: item item-5 was measured with another text or at another place"),
 }
 
@@ -209,7 +215,20 @@ def kill_in_an_item(process, path, n):
 def test_shards_that_were_killed_lose_nothing(program, headwater, tiny, tmp_path):
     """One shard killed within an item, one with a torn line, run again, merged: as one run that nobody disturbed."""
     write_set(tmp_path / "set.jsonl", MANY)
-    run = ["eval", "set.jsonl", "-m", str(tiny / "llama.gguf"), "--threads", "1", "--method", METHODS, "--ablations", "6", "-n", "2"]
+    run = [
+        "eval",
+        "set.jsonl",
+        "-m",
+        str(tiny / "llama.gguf"),
+        "--threads",
+        "1",
+        "--method",
+        METHODS,
+        "--ablations",
+        "6",
+        "-n",
+        "2",
+    ]
     assert headwater(*run, "-o", "whole.jsonl").status == 0
     merge = ("eval", "--merge", "set.jsonl", "s1.jsonl", "s2.jsonl", "-o", "all.jsonl")
 
@@ -235,8 +254,22 @@ def test_shards_that_were_killed_lose_nothing(program, headwater, tiny, tmp_path
 
 @pytest.mark.model
 def test_results_of_a_data_set_that_changed_are_not_gone_on_with(headwater, tiny, tmp_path):
-    run = ["eval", "set.jsonl", "-m", str(tiny / "llama.gguf"), "--threads", "1", "--method", "random", "--ablations", "0", "-n", "1",
-           "-o", "r.jsonl"]
+    run = [
+        "eval",
+        "set.jsonl",
+        "-m",
+        str(tiny / "llama.gguf"),
+        "--threads",
+        "1",
+        "--method",
+        "random",
+        "--ablations",
+        "0",
+        "-n",
+        "1",
+        "-o",
+        "r.jsonl",
+    ]
     write_set(tmp_path / "set.jsonl", ITEMS[:1])
     assert headwater(*run).status == 0
     reversed_keys = dict(reversed(ITEMS[0].items()))

@@ -71,7 +71,20 @@ def test_a_trace_explains_again_without_the_model(explain, headwater, tmp_path):
 
 
 def test_shapes_and_mass(explain, tmp_path):
-    explain("-p", PROMPT, "--completion", COMPLETION, "--method", "rollout", "-o", "r.safetensors", "-o", "r.csv", "-o", "r.npy")
+    explain(
+        "-p",
+        PROMPT,
+        "--completion",
+        COMPLETION,
+        "--method",
+        "rollout",
+        "-o",
+        "r.safetensors",
+        "-o",
+        "r.csv",
+        "-o",
+        "r.npy",
+    )
     tensors = load_file(tmp_path / "r.safetensors")
     m, outside = tensors["attribution"], tensors["outside"]
     assert m.shape[2] == 30 and outside.shape == (m.shape[0], 30)
@@ -114,7 +127,9 @@ def test_characters_spread_over_tokens(explain, headwater):
     prompted = explain("-p", "𒀀🦩", "-n", "1")
     assert "  𒀀🦩" in prompted.out
     listed = prompted.out.split("#: token")[1].split("\n\n")[0]
-    assert "�" not in listed and listed.count("𒀀") == listed.count("🦩") == 1 and "˙" in listed, "each is where it begins"
+    assert (
+        "�" not in listed and listed.count("𒀀") == listed.count("🦩") == 1 and "˙" in listed
+    ), "each is where it begins"
 
 
 def test_chat_template_is_visible_and_can_be_hidden(explain):
@@ -128,8 +143,24 @@ def test_chat_template_is_visible_and_can_be_hidden(explain):
 def test_several_runs_of_the_prompt_in_one_pass_or_many(headwater, smollm_f32, tmp_path):
     """In full precision: kernels for quantised weights round by the number of rows."""
     for n in (1, 7, 512):
-        done = headwater("explain", "-m", smollm_f32, "--f32-cache", "--threads", "2", "-p", PROMPT, "--completion", " sunny", "--method",
-                         "rollout", "--ubatch", str(n), "-o", f"u{n}.npy")
+        done = headwater(
+            "explain",
+            "-m",
+            smollm_f32,
+            "--f32-cache",
+            "--threads",
+            "2",
+            "-p",
+            PROMPT,
+            "--completion",
+            " sunny",
+            "--method",
+            "rollout",
+            "--ubatch",
+            str(n),
+            "-o",
+            f"u{n}.npy",
+        )
         assert done.status == 0, done
     whole = np.load(tmp_path / "u512.npy")
     for n in (1, 7):
@@ -152,7 +183,16 @@ def test_truncated_model(headwater, smollm, tmp_path):
 
 
 def test_a_token_that_is_not_there_lists_what_is(explain, tmp_path):
-    done = explain("-p", "The capital of France is", "--completion", " Paris, which", "--token", "Berlin", "--trace", "t.safetensors")
+    done = explain(
+        "-p",
+        "The capital of France is",
+        "--completion",
+        " Paris, which",
+        "--token",
+        "Berlin",
+        "--trace",
+        "t.safetensors",
+    )
     assert done.status == 1
     assert "\"Berlin\"" in done.err and "Paris" in done.err
     assert (tmp_path / "t.safetensors").exists(), "the run itself is kept"
@@ -189,7 +229,9 @@ def test_info(headwater, smollm, gemma):
 
 
 def test_a_second_family(headwater, gemma):
-    done = headwater("explain", "-m", gemma, "-p", "Paris is the capital of", "--completion", " France", "--hide", "first,special")
+    done = headwater(
+        "explain", "-m", gemma, "-p", "Paris is the capital of", "--completion", " France", "--hide", "first,special"
+    )
     assert (done.status, done.err) == (0, "")
     assert " France" in done.out and "<bos>" in done.out
 
@@ -255,7 +297,8 @@ def test_a_reader_that_leaves_ends_the_generation(program, smollm, tmp_path):
 
 @pytest.mark.parametrize("settings", [(), ("--row", "own", "--residual", "measured"), ("--direction", "output")])
 def test_rows_that_pass_by_explain_as_kept_ones(explain, tmp_path, settings):
-    """By segments and without --trace rollout is composed while the model runs. Float sums by blocks of other sizes: 1e-6."""
+    """By segments and without --trace rollout is composed while the model runs. Float sums by blocks of other sizes:
+    1e-6."""
     text = " ".join(f"Note {i}: the train to platform {i % 7} leaves at {i * 7 % 60} minutes past." for i in range(20))
     run = ("-p", text, "-n", "4", "--by", "sentence", "--method", "rollout", *settings, "-q")
     passing, kept = tmp_path / "passing.npy", tmp_path / "kept.npy"
@@ -277,8 +320,15 @@ def result(path):
 @pytest.mark.parametrize("by", ["token", "sentence", "spans"])
 def test_segments_are_the_whole_prompt(headwater, explain, tmp_path, by):
     """The chat template and text between spans are one more segment: nothing of the prompt counts as outside it."""
-    (tmp_path / "s.json").write_text(json.dumps([{"name": "Rex", "begin": 0, "end": 21}, {"name": "tiny 🌊", "begin": 21, "end": 22},
-                                                 {"name": "key, \"where\"", "begin": 22, "end": 49}]))
+    (tmp_path / "s.json").write_text(
+        json.dumps(
+            [
+                {"name": "Rex", "begin": 0, "end": 21},
+                {"name": "tiny 🌊", "begin": 21, "end": 22},
+                {"name": "key, \"where\"", "begin": 22, "end": 49},
+            ]
+        )
+    )
     cut = ["--spans", "s.json"] if by == "spans" else ["--by", by]
     run = ["-p", FACTS, "--completion", " In the", "--chat", "--method", "rollout,attention,logit"]
     assert explain(*run, "-o", "plain.json").status == 0
@@ -300,16 +350,33 @@ def test_segments_are_the_whole_prompt(headwater, explain, tmp_path, by):
 
 
 def test_hiding_where_no_segment_is_hidden_whole(explain):
-    done = explain("-p", FACTS, "--completion", " In", "--by", "sentence", "--method", "attention", "--hide", "first,/Oscar/")
+    done = explain(
+        "-p", FACTS, "--completion", " In", "--by", "sentence", "--method", "attention", "--hide", "first,/Oscar/"
+    )
     assert "0.000 by --hide first,/Oscar/: a segment is hidden where all of its tokens are, and none is" in done.out
 
 
 def test_rollout_does_not_depend_on_the_threads(headwater, smollm, tmp_path):
-    """To the last bit, at a length where one product could take 64 rows or 128: BLAS rounds by the shape of a product."""
+    """To the last bit, at a length where one product could take 64 rows or 128: BLAS rounds by the shape of a
+    product."""
     prompt = "The old house stood at the end of a long road. " * 27
     for threads in "123":
-        done = headwater("explain", "-m", smollm, "-p", prompt, "-n", "4", "--method", "rollout", "--threads", threads, "-q", "-o",
-                         f"{threads}.npy")
+        done = headwater(
+            "explain",
+            "-m",
+            smollm,
+            "-p",
+            prompt,
+            "-n",
+            "4",
+            "--method",
+            "rollout",
+            "--threads",
+            threads,
+            "-q",
+            "-o",
+            f"{threads}.npy",
+        )
         assert done.status == 0, done.err
     one, two, three = (np.load(tmp_path / f"{threads}.npy") for threads in "123")
     assert 256 < one.shape[1] < 384  # columns, of the prompt
@@ -344,4 +411,7 @@ def test_a_balance_that_does_not_close_is_never_rounding(headwater, smollm, tmp_
     change_balance(path, set_rest(-0.07))
     open_sheet = headwater("view", path).out
     assert "rounding of" not in open_sheet
-    assert re.search(r"! These parts do not add up to the logit: of token \d's \+?[-\d.]+ nats they miss -[\d.]+, more than 6 % of", open_sheet)
+    assert re.search(
+        r"! These parts do not add up to the logit: of token \d's \+?[-\d.]+ nats they miss -[\d.]+, more than 6 % of",
+        open_sheet,
+    )

@@ -14,8 +14,25 @@ KINDS = ["bars", "heatmap", "map", "text", "profile"]
 TOKENS = ["The", " sky", " over", " the", " sea", " is", " very", " blue", ".\n", "Q", ":", " Which", " colour", "?",
           " A", ":", " blue", "."]
 FONT = ["--font", "DejaVu Sans"]  # the same on every machine; others differ by release
-SCRIPTS = ["Die", " القاهرة", " مصر", " 日本", "の首都", " 🎉", " 👩\u200d👩\u200d👧", " שלום", " नमस्ते", " ไทย", "\n", "\u202eevil",
-           "\x1b[31m", "Z" + "\u0310\u0311\u0342" * 9, "<b>&amp;</b>", "\ufffe", " end"]
+SCRIPTS = [
+    "Die",
+    " القاهرة",
+    " مصر",
+    " 日本",
+    "の首都",
+    " 🎉",
+    " 👩\u200d👩\u200d👧",
+    " שלום",
+    " नमस्ते",
+    " ไทย",
+    "\n",
+    "\u202eevil",
+    "\x1b[31m",
+    "Z" + "\u0310\u0311\u0342" * 9,
+    "<b>&amp;</b>",
+    "\ufffe",
+    " end",
+]
 
 
 @pytest.fixture
@@ -39,9 +56,9 @@ STORED = {**{kind: ["--kind", kind, "--hide", "first"] for kind in KINDS},
 
 @pytest.mark.parametrize("name", STORED)
 def test_figure_looks_as_stored(headwater, run_file, tmp_path, request, name):
-    """Blocks of 8 x 8 pixels: on average within 1 % of white, none apart by more than 15 %. The same font rendered by another
-    release of FreeType or cairo moves edges by part of a pixel (well below); a bar, label or colour that is elsewhere changes
-    whole blocks."""
+    """Blocks of 8 x 8 pixels: on average within 1 % of white, none apart by more than 15 %. The same font rendered by
+    another release of FreeType or cairo moves edges by part of a pixel (well below); a bar, label or colour that is
+    elsewhere changes whole blocks."""
     plot(headwater, run_file, "-o", "figure.png", "--scale", "1", *FONT, *STORED[name])
     stored = HERE.parent / "data" / "cli" / f"plot_{name}.png"
     if request.config.getoption("--update-expected"):
@@ -97,10 +114,14 @@ def test_pictures_say_method_and_token(headwater, run_file, tmp_path, kind, by):
 
 
 def test_labels_in_other_scripts_stand_on_the_line_of_the_others(headwater, attention_file, tmp_path):
-    """Fonts that stand in for the usual one have higher lines: the labels below the bars have one baseline all the same."""
+    """Fonts that stand in for the usual one have higher lines: the labels below the bars have one baseline all the
+    same."""
     path = attention_file(causal(1, 5), m=4, tokens=["sea", "𒀀", "日本", "𓀀", "x"])
     plot(headwater, path, "--kind", "bars", "-o", "x.svg", *FONT)
-    glyphs = [float(g.get("y")) for g in ElementTree.parse(tmp_path / "x.svg").getroot().iter("{http://www.w3.org/2000/svg}use")]
+    glyphs = [
+        float(g.get("y"))
+        for g in ElementTree.parse(tmp_path / "x.svg").getroot().iter("{http://www.w3.org/2000/svg}use")
+    ]
     lowest = [y for y in glyphs if y > max(glyphs) - 9]  # those of the axis are above
     assert len(lowest) >= 4 * len("0: x") and max(lowest) - min(lowest) < 1
 
@@ -119,7 +140,10 @@ def test_values_are_the_heights_of_the_bars(headwater, worked, tmp_path):
     bars = [tag for tag in re.findall(r"<(?:path|rect)[^>]*>", text) if fills(tag, NOTE_BLUE)]
     heights = []
     for bar in bars:  # a path's corners, or in later releases of cairo a rectangle
-        y = [float(v) for v in re.findall(r"[ML] [\d.]+ ([\d.]+)", bar)] or [0, float(re.search(r'height="([\d.]+)', bar)[1])]
+        y = [float(v) for v in re.findall(r"[ML] [\d.]+ ([\d.]+)", bar)] or [
+            0,
+            float(re.search(r'height="([\d.]+)', bar)[1]),
+        ]
         heights.append(max(y) - min(y))
     assert len(heights) == 2
     assert heights[0] / heights[1] == pytest.approx(61 / 67, abs=1e-3)  # 61/200 and 67/200
@@ -129,7 +153,15 @@ def test_values_are_the_heights_of_the_bars(headwater, worked, tmp_path):
 @pytest.mark.parametrize("theme", ["light", "dark", "note"])
 def test_every_script_in_every_format(headwater, attention_file, tmp_path, kind, theme):
     path = attention_file(causal(3, len(SCRIPTS)), m=len(SCRIPTS) - 1, tokens=SCRIPTS)
-    plot(headwater, path, "--kind", kind, "--theme", theme, *(a for end in ("png", "svg", "pdf") for a in ("-o", f"x.{end}")))
+    plot(
+        headwater,
+        path,
+        "--kind",
+        kind,
+        "--theme",
+        theme,
+        *(a for end in ("png", "svg", "pdf") for a in ("-o", f"x.{end}")),
+    )
     assert all((tmp_path / f"x.{end}").stat().st_size > 1000 for end in ("png", "svg", "pdf"))
 
 
@@ -141,7 +173,9 @@ def test_several_methods_go_below_each_other(headwater, run_file, tmp_path):
 
 
 def test_explain_and_view_draw_too(headwater, run_file, tmp_path):
-    done = headwater("explain", "--attention", run_file, "-o", "e.png", "-o", "e.json", "-o", "e.safetensors", "--kind", "map")
+    done = headwater(
+        "explain", "--attention", run_file, "-o", "e.png", "-o", "e.json", "-o", "e.safetensors", "--kind", "map"
+    )
     assert done.status == 0 and "rollout ·" in done.out
     assert json.loads((tmp_path / "e.json").read_text())
     assert headwater("view", "e.safetensors", "-o", "v.png", "--kind", "map").status == 0
@@ -178,15 +212,24 @@ def test_thousands_of_tokens(headwater, attention_file, tmp_path):
     assert png.size(tmp_path / "bars.png")[0] < 1600
 
 
-@pytest.mark.parametrize("args,message", [
-    (["--kind", "barz"], "--kind \"barz\": unknown name, did you mean bars?; accepted: bars, heatmap, map, text, profile"),
-    (["--theme", "pink"], "--theme \"pink\": unknown name; accepted: light, dark, note"),
-    (["--map", "plasm"], "--map \"plasm\": unknown name, did you mean plasma?; accepted: viridis, cividis, plasma, shade"),
-    (["--width", "10"], "--width \"10\": must be a whole number from 200 to 10000"),
-    (["--scale", "0"], "--scale \"0\": must be a number from 0.1 to 20"),
-    (["-o", "x.jpeg"], "-o \"x.jpeg\": unknown file extension; accepted: .png .svg .pdf"),
-    (["-o", "x.json"], "-o \"x.json\": unknown file extension; accepted: .png .svg .pdf"),
-])
+@pytest.mark.parametrize(
+    "args,message",
+    [
+        (
+            ["--kind", "barz"],
+            "--kind \"barz\": unknown name, did you mean bars?; accepted: bars, heatmap, map, text, profile",
+        ),
+        (["--theme", "pink"], "--theme \"pink\": unknown name; accepted: light, dark, note"),
+        (
+            ["--map", "plasm"],
+            "--map \"plasm\": unknown name, did you mean plasma?; accepted: viridis, cividis, plasma, shade",
+        ),
+        (["--width", "10"], "--width \"10\": must be a whole number from 200 to 10000"),
+        (["--scale", "0"], "--scale \"0\": must be a number from 0.1 to 20"),
+        (["-o", "x.jpeg"], "-o \"x.jpeg\": unknown file extension; accepted: .png .svg .pdf"),
+        (["-o", "x.json"], "-o \"x.json\": unknown file extension; accepted: .png .svg .pdf"),
+    ],
+)
 def test_what_cannot_be_drawn(headwater, run_file, tmp_path, args, message):
     done = headwater("plot", run_file, "-o", "x.png", *args)
     assert (done.status, done.out) == (2, "")

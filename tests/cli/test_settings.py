@@ -54,7 +54,20 @@ def test_discard_and_sink_removal(headwater, attention_file, tmp_path, discard, 
     attention = windowed(4, N_TOKENS, 7).astype(np.float32)
     path = attention_file(attention, m=N_PROMPT)
     flags = ["--remove-sink"] if remove_sink else []
-    done = headwater("explain", "--attention", path, "--method", "rollout", "--discard", str(discard), *flags, "--residual", "0.3", "-o", "r.npy")
+    done = headwater(
+        "explain",
+        "--attention",
+        path,
+        "--method",
+        "rollout",
+        "--discard",
+        str(discard),
+        *flags,
+        "--residual",
+        "0.3",
+        "-o",
+        "r.npy",
+    )
     assert (done.status, done.err) == (0, "")
     want = rollout(attention.astype(float), 0.3, discard, remove_sink)[:, N_PROMPT - 1 : -1, :N_PROMPT]
     assert result(tmp_path) == pytest.approx(want.transpose(1, 2, 0), abs=1e-6)
@@ -71,7 +84,16 @@ def test_settings_are_kept_with_the_result(headwater, worked, tmp_path):
 
 def test_methods_print_the_settings_that_they_heed_and_no_others(headwater, attention_file):
     path = attention_file(causal(2, 6), m=4)
-    out = headwater("explain", "--attention", path, "--method", "rollout,attention,uniform,random", "--discard", "0.5", "--remove-sink").out
+    out = headwater(
+        "explain",
+        "--attention",
+        path,
+        "--method",
+        "rollout,attention,uniform,random",
+        "--discard",
+        "0.5",
+        "--remove-sink",
+    ).out
     settings = [line for line in out.splitlines() if line.startswith("row ")]
     assert settings == [
         "row predictor, heads mean, lowest 0.5 discarded, sink removed, residual 0.5, direction input, layers 1-2 of 2",
@@ -82,9 +104,14 @@ def test_methods_print_the_settings_that_they_heed_and_no_others(headwater, atte
 
 
 def test_settings_are_refused_only_where_nothing_heeds_them(headwater, worked, tmp_path):
-    """One method of the list is enough; combined settings count; a preset asks for nothing; heads are fused in a saved trace, too."""
-    taken = [["--method", "attention,rollout", "--discard", "0.5"], ["--method", "random", "--preset", "note", "--method", "random"],
-             ["--method", "random", "--fuse", "max", "--trace", "t.safetensors"], ["--method", "random", "--seed", "3"]]
+    """One method of the list is enough; combined settings count; a preset asks for nothing; heads are fused in a saved
+    trace, too."""
+    taken = [
+        ["--method", "attention,rollout", "--discard", "0.5"],
+        ["--method", "random", "--preset", "note", "--method", "random"],
+        ["--method", "random", "--fuse", "max", "--trace", "t.safetensors"],
+        ["--method", "random", "--seed", "3"],
+    ]
     for args in taken:
         done = headwater("explain", "--attention", worked, *args)
         assert (done.status, done.err) == (0, ""), args
@@ -97,7 +124,9 @@ def test_settings_are_refused_only_where_nothing_heeds_them(headwater, worked, t
 
 def test_layers_of_a_list_are_those_of_the_methods_that_have_layers(headwater, attention_file, tmp_path):
     path = attention_file(causal(3, 6), m=4)
-    done = headwater("explain", "--attention", path, "--method", "rollout,random", "--layers", "2-3", "-o", "full.json", "--full")
+    done = headwater(
+        "explain", "--attention", path, "--method", "rollout,random", "--layers", "2-3", "-o", "full.json", "--full"
+    )
     assert (done.status, done.err) == (0, "")
     settings = [line for line in done.out.splitlines() if line.startswith("row ")]
     assert settings[0].endswith("layers 2-3 of 3") and settings[1].endswith("one value for all layers")
@@ -132,7 +161,9 @@ def test_lift_of_the_worked_example(headwater, worked):
 def test_lift_is_a_view(headwater, attention_file, tmp_path):
     """Files hold M as it is, and the lift of a file is that of the run."""
     path = attention_file(causal(3, N_TOKENS), m=N_PROMPT, tokens=[f"t{i}" for i in range(N_TOKENS)])
-    lifted = headwater("explain", "--attention", path, "--lift", "--layers", "2-3", "-o", "a.npy", "-o", "a.safetensors")
+    lifted = headwater(
+        "explain", "--attention", path, "--lift", "--layers", "2-3", "-o", "a.npy", "-o", "a.safetensors"
+    )
     headwater("explain", "--attention", path, "-o", "b.npy")
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
     assert headwater("view", "a.safetensors", "--lift", "--layers", "2-3").out == lifted.out
@@ -146,7 +177,9 @@ def test_lift_is_a_view(headwater, attention_file, tmp_path):
 def test_only_shares_are_lifted_and_normalised(headwater, smollm, option, what):
     run = ["explain", "-m", smollm, "--threads", "2", "-p", "The", "-n", "1"]
     done = headwater(*run, option, "--trace", "t.safetensors")
-    assert done.status == 0 and re.findall(r"^(\w+) · ", done.out, re.M) == ["rollout"], "of the default, logit is left out"
+    assert done.status == 0 and re.findall(r"^(\w+) · ", done.out, re.M) == [
+        "rollout"
+    ], "of the default, logit is left out"
     headwater(*run, "--method", "logit", "-o", "logit.safetensors")
     done = headwater("view", "logit.safetensors", option)
     assert done.status == 1 and f"{what} logit: it gives nats" in done.err
@@ -158,7 +191,19 @@ def test_only_shares_are_lifted_and_normalised(headwater, smollm, option, what):
 @pytest.mark.model
 def test_measured_residual(headwater, smollm, tmp_path):
     """λ of the trace, composed by NumPy; the trace has all that it takes, and a trace without it says so."""
-    run = ["explain", "-m", smollm, "--threads", "2", "-p", "The capital of France is", "-n", "2", "--method", "rollout"]
+    run = [
+        "explain",
+        "-m",
+        smollm,
+        "--threads",
+        "2",
+        "-p",
+        "The capital of France is",
+        "-n",
+        "2",
+        "--method",
+        "rollout",
+    ]
     done = headwater(*run, "--residual", "measured", "--trace", "t.safetensors", "-o", "r.npy")
     assert (done.status, done.err) == (0, "")
     assert "residual measured, " in done.out
@@ -183,9 +228,29 @@ def test_measured_residual(headwater, smollm, tmp_path):
 @pytest.mark.model
 @pytest.mark.parametrize("measure", ["projection", "norm", "proximity1"])
 def test_composed_contributions(headwater, smollm, tmp_path, measure):
-    """Every row's contributions of the trace, composed by NumPy as rollout composes attention; saved, it explains again."""
-    done = headwater("explain", "-m", smollm, "--threads", "2", "-p", "It is cold today. The weather is", "-n", "2", "--method",
-                     "contribution", "--measure", measure, "--aggregate", "rollout", "--trace", "t.safetensors", "-o", "r.npy")
+    """Every row's contributions of the trace, composed by NumPy as rollout composes attention; saved, it explains
+    again."""
+    done = headwater(
+        "explain",
+        "-m",
+        smollm,
+        "--threads",
+        "2",
+        "-p",
+        "It is cold today. The weather is",
+        "-n",
+        "2",
+        "--method",
+        "contribution",
+        "--measure",
+        measure,
+        "--aggregate",
+        "rollout",
+        "--trace",
+        "t.safetensors",
+        "-o",
+        "r.npy",
+    )
     assert (done.status, done.err) == (0, "")
     assert f"measure {measure}, aggregate rollout, " in done.out and "at full depth" in done.out
     assert ("residual 0.5, " in done.out) == (measure == "norm")
@@ -198,7 +263,17 @@ def test_composed_contributions(headwater, smollm, tmp_path, measure):
     assert not c[-1, : m - 1].any() and c[:-1].sum(-1).min() > 0.3, "the last block shows the rows of interest only"
     want = rollout(c, 0.5 if measure == "norm" else 0)[:, m - 1 : -1, :m]
     assert result(tmp_path) == pytest.approx(want.transpose(1, 2, 0), abs=1e-6)
-    again = headwater("explain", "--trace", "t.safetensors", "--method", "contribution", "--measure", measure, "--aggregate", "rollout")
+    again = headwater(
+        "explain",
+        "--trace",
+        "t.safetensors",
+        "--method",
+        "contribution",
+        "--measure",
+        measure,
+        "--aggregate",
+        "rollout",
+    )
     assert again.out == done.out
     refused = headwater("explain", "--trace", "t.safetensors", "--method", "contribution", "--measure", measure)
     assert refused.status == 1 and f"needs the signal \"{measure}\"" in refused.err
@@ -207,12 +282,17 @@ def test_composed_contributions(headwater, smollm, tmp_path, measure):
 def test_against(headwater, smollm, tmp_path):
     """The contrast is shown, kept with trace and result, and the difference of what two completions give."""
     run = ["explain", "-m", smollm, "--threads", "2", "-p", "It is cold today. The weather is", "--method", "logit"]
-    for name, args in {"a": ["--completion", " cold"], "b": ["--completion", " sunny"],
-                       "c": ["--completion", " cold", "--against", " sunny", "-o", "c.json", "--trace", "t.safetensors"]}.items():
+    for name, args in {
+        "a": ["--completion", " cold"],
+        "b": ["--completion", " sunny"],
+        "c": ["--completion", " cold", "--against", " sunny", "-o", "c.json", "--trace", "t.safetensors"],
+    }.items():
         done = headwater(*run, *args, "-o", f"{name}.npy")
         assert (done.status, done.err) == (0, "")
     assert "row predictor, against ·sunny, layers 1-30 of 30" in done.out
-    assert re.search(r"^  logit above the other's +\d+\.\d\d nats, all layers together; the other: ·sunny$", done.out, re.M)
+    assert re.search(
+        r"^  logit above the other's +\d+\.\d\d nats, all layers together; the other: ·sunny$", done.out, re.M
+    )
     a, b, c = (np.load(tmp_path / f"{name}.npy") for name in "abc")
     assert c == pytest.approx(a - b, abs=1e-5) and np.abs(c).max() > 0.1
     assert json.loads((tmp_path / "c.json").read_text())["run"]["options"]["against"] == " sunny"
@@ -222,8 +302,21 @@ def test_against(headwater, smollm, tmp_path):
 
 def test_against_the_chosen_token(headwater, smollm):
     """Zeros are said to be none of an explanation, of the rows where they are."""
-    run = ["explain", "-m", smollm, "--threads", "2", "-p", "It is cold today. The weather is", "--method", "logit", "--completion",
-           " cold and cold", "--trace", "t.st"]
+    run = [
+        "explain",
+        "-m",
+        smollm,
+        "--threads",
+        "2",
+        "-p",
+        "It is cold today. The weather is",
+        "--method",
+        "logit",
+        "--completion",
+        " cold and cold",
+        "--trace",
+        "t.st",
+    ]
     words = "! The other token is the one that was chosen, so that every value is 0: completion token"
     assert re.search(rf"^  {words} 0, 2$", headwater(*run, "--against", " cold").out, re.M)
     view = ["view", "t.st", "--method", "logit"]
@@ -234,13 +327,30 @@ def test_against_the_chosen_token(headwater, smollm):
 
 
 def test_against_the_second(headwater, smollm):
-    run = ["explain", "-m", smollm, "--threads", "2", "-p", "The capital of France is", "-n", "2", "--against", "second"]
+    run = [
+        "explain",
+        "-m",
+        smollm,
+        "--threads",
+        "2",
+        "-p",
+        "The capital of France is",
+        "-n",
+        "2",
+        "--against",
+        "second",
+    ]
     done = headwater(*run)
     assert done.status == 0 and "against each step's likeliest other token, " in done.out
-    assert re.search(r"above the other's +\d+\.\d\d nats, all layers together; the other: ·\w+", headwater(*run, "--token", "0").out)
+    assert re.search(
+        r"above the other's +\d+\.\d\d nats, all layers together; the other: ·\w+", headwater(*run, "--token", "0").out
+    )
 
 
 def test_against_must_be_one_token(headwater, smollm):
     done = headwater("explain", "-m", smollm, "-p", "The capital of France is", "-n", "1", "--against", " Saint Denis")
     assert done.status == 1
-    assert "against \" Saint Denis\": it must read exactly as one token" in done.err and "is read as 2: \" Saint\", \" Denis\"" in done.err
+    assert (
+        "against \" Saint Denis\": it must read exactly as one token" in done.err
+        and "is read as 2: \" Saint\", \" Denis\"" in done.err
+    )

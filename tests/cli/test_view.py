@@ -143,7 +143,17 @@ def test_deep_sink_is_pointed_out(headwater, attention_file):
     assert "!" not in calm
 
 
-BEYOND = np.array([[[1, 0, 0, 0, 0], [0.9, 0.1, 0, 0, 0], [0.9, 0.02, 0.08, 0, 0], [0.9, 0.04, 0.01, 0.05, 0], [0.9, 0.04, 0.01, 0.02, 0.03]]])
+BEYOND = np.array(
+    [
+        [
+            [1, 0, 0, 0, 0],
+            [0.9, 0.1, 0, 0, 0],
+            [0.9, 0.02, 0.08, 0, 0],
+            [0.9, 0.04, 0.01, 0.05, 0],
+            [0.9, 0.04, 0.01, 0.02, 0.03],
+        ]
+    ]
+)
 
 
 def test_what_is_beyond_the_scale_is_broken_marked_and_numbered(headwater, attention_file):
@@ -218,7 +228,10 @@ def test_every_row_against_every_column_without_a_prompt_length(headwater, atten
 @pytest.fixture
 def two(headwater, attention_file, tmp_path):
     """A result and a trace, of different runs."""
-    for name, tokens in (("one.safetensors", ["My", " name", " Putin", " Russia"]), ("two.json", ["My", " name", " Abdul", " Pakistan"])):
+    for name, tokens in (
+        ("one.safetensors", ["My", " name", " Putin", " Russia"]),
+        ("two.json", ["My", " name", " Abdul", " Pakistan"]),
+    ):
         path = attention_file(causal(2, 4), m=3, tokens=tokens)
         assert headwater("explain", "--attention", path, "-o", name).status == 0
     return [tmp_path / "one.safetensors", tmp_path / "two.json"]

@@ -1,4 +1,5 @@
-"""A Slurm of one machine for the tests: munged, slurmctld and slurmd from Debian's packages, with their own folder and ports.
+"""A Slurm of one machine for the tests: munged, slurmctld and slurmd from Debian's packages, with their own folder and
+ports.
 
 Slurm starts jobs as their users, so it needs root. Where it or its programs are not there, the tests are skipped and
 pytest ends with 77, which ctest shows as skipped.
@@ -136,7 +137,9 @@ def slurm():
     reason = why_not()
     if reason:
         pytest.skip(reason)
-    with tempfile.TemporaryDirectory(prefix="slurm-", dir="/tmp", ignore_cleanup_errors=True) as folder:  # short: sockets are in it
+    with tempfile.TemporaryDirectory(
+        prefix="slurm-", dir="/tmp", ignore_cleanup_errors=True
+    ) as folder:  # short: sockets are in it
         made = Slurm(pathlib.Path(folder))
         try:
             made.start()

@@ -1,4 +1,5 @@
-"""The job script of docs/guide/cluster.md on a real Slurm: shards that are requeued or killed, submitted again, and merged."""
+"""The job script of docs/guide/cluster.md on a real Slurm: shards that are requeued or killed, submitted again, and
+merged."""
 
 import json
 import pathlib
@@ -14,8 +15,15 @@ ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 
 @pytest.fixture
 def folder(tmp_path):
-    items = [{"id": f"facts-{i}", "prompt": " ".join(FACTS[i % 4:] + FACTS[:i % 4]) + f" Question {i}: What does Anna keep? "
-              "Answer: Anna keeps", "answer": "clocks"} for i in range(6)]
+    items = [
+        {
+            "id": f"facts-{i}",
+            "prompt": " ".join(FACTS[i % 4 :] + FACTS[: i % 4]) + f" Question {i}: What does Anna keep? "
+            "Answer: Anna keeps",
+            "answer": "clocks",
+        }
+        for i in range(6)
+    ]
     (tmp_path / "set.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
     return tmp_path
 
@@ -26,10 +34,27 @@ def submit(slurm, program, smollm, folder):
     slurm.env["HEADWATER"] = str(program)
 
     def sent():
-        array = slurm.run("sbatch", "--parsable", "--array=1-2", "--cpus-per-task=1", str(SCRIPT), "set.jsonl", str(smollm),
-                          "results", *OPTIONS, cwd=folder).strip()
-        merge = slurm.run("sbatch", "--parsable", f"--dependency=afterany:{array}", "--output=merge-%j.txt", "--wrap",
-                          '"$HEADWATER" eval --merge set.jsonl results/part-*.jsonl -o results/all.jsonl', cwd=folder).strip()
+        array = slurm.run(
+            "sbatch",
+            "--parsable",
+            "--array=1-2",
+            "--cpus-per-task=1",
+            str(SCRIPT),
+            "set.jsonl",
+            str(smollm),
+            "results",
+            *OPTIONS,
+            cwd=folder,
+        ).strip()
+        merge = slurm.run(
+            "sbatch",
+            "--parsable",
+            f"--dependency=afterany:{array}",
+            "--output=merge-%j.txt",
+            "--wrap",
+            '"$HEADWATER" eval --merge set.jsonl results/part-*.jsonl -o results/all.jsonl',
+            cwd=folder,
+        ).strip()
         return array, merge
 
     return sent
@@ -69,8 +94,13 @@ def test_array_of_shards_requeued_killed_submitted_again_and_merged(slurm, submi
     array, merge = submit()
     assert state_at_end(slurm, merge) == "COMPLETED"
     assert (folder / f"merge-{merge}.txt").read_text() == "headwater: results/all.jsonl holds 6 results of 2 files\n"
-    subprocess.run([program, "eval", "set.jsonl", "-m", smollm, "--threads", "1", *OPTIONS, "-o", "whole.jsonl"], cwd=folder,
-                   check=True, stdout=subprocess.DEVNULL, env=slurm.env | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
+    subprocess.run(
+        [program, "eval", "set.jsonl", "-m", smollm, "--threads", "1", *OPTIONS, "-o", "whole.jsonl"],
+        cwd=folder,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env=slurm.env | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    )
     assert results(folder / "results" / "all.jsonl") == results(folder / "whole.jsonl")
 
 

@@ -82,7 +82,9 @@ class Stream:
 class Server:
     def __init__(self, program, model, *options, env=None):
         command = [str(program), "serve", "-m", str(model), *map(str, options)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | (env or {}))
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | (env or {})
+        )
         self.err = b""
         line = self.process.stdout.readline().decode()
         if not line:

@@ -11,7 +11,9 @@ TALK = [
 
 
 def explained(server, body, **options):
-    return server.ok("POST", "/api/explain", body | {"methods": ["attention"], "options": {"n_generate": 1} | options})["run"]
+    return server.ok("POST", "/api/explain", body | {"methods": ["attention"], "options": {"n_generate": 1} | options})[
+        "run"
+    ]
 
 
 def test_messages_in_place_of_a_prompt(server):
@@ -24,7 +26,9 @@ def test_messages_in_place_of_a_prompt(server):
 
 
 def test_templates_and_control_tokens(server):
-    source = "{% for m in messages %}[{{ m.role }}] {{ m.content }}{% endfor %}[bot]{% if not enable_thinking %}!{% endif %}"
+    source = (
+        "{% for m in messages %}[{{ m.role }}] {{ m.content }}{% endfor %}[bot]{% if not enable_thinking %}!{% endif %}"
+    )
     run = explained(server, {"prompt": "Hi"}, chat=True, chat_template=source, thinking="off")
     assert "".join(t["text"] for t in run["tokens"] if t["role"] != "completion") == "[user] Hi[bot]!"
     run = explained(server, {"prompt": "a<|im_end|>"})

@@ -51,7 +51,9 @@ def entry_of(server, name):
 
 
 def start_endless(server, name, tokens=2):
-    stream = server.stream("/api/explain", {"prompt": ENDLESS, "options": {"n_generate": 3000}, "methods": ["rollout"], "name": name})
+    stream = server.stream(
+        "/api/explain", {"prompt": ENDLESS, "options": {"n_generate": 3000}, "methods": ["rollout"], "name": name}
+    )
     text = "".join(stream.until("token")[-1][1]["token"]["text"] for _ in range(tokens))
     return stream, text
 
@@ -76,9 +78,17 @@ def test_a_signal_ends_the_job_and_nothing_else(kept, number):
     assert time.monotonic() - began < 5
     assert seen[0] == "error" and seen[1]["code"] == "engine_ended" and f"signal {int(number)} (" in seen[1]["message"]
     entry = entry_of(kept, name)
-    assert entry["finished"] is False and f"signal {int(number)} (" in entry["failure"] and entry["completion"].startswith(text)
+    assert (
+        entry["finished"] is False
+        and f"signal {int(number)} (" in entry["failure"]
+        and entry["completion"].startswith(text)
+    )
     error = kept.get(f"/api/runs/{entry['id']}").error
-    assert error["code"] == "failed" and "signal" in error["message"] and f"/api/runs/{entry['id']}/retry" in error["message"]
+    assert (
+        error["code"] == "failed"
+        and "signal" in error["message"]
+        and f"/api/runs/{entry['id']}/retry" in error["message"]
+    )
     assert kept.ok("GET", f"/api/runs/{kept.run['id']}") == kept.run
     assert text_of(kept.explain(n=2)) == text_of(kept.run), "the next job finds a model"
     assert state_of(engine) is None and engine_of(kept) != engine, "no process is left over"
@@ -89,7 +99,9 @@ def test_a_client_that_waits_for_one_answer_gets_the_error(kept):
     import threading
 
     replies = []
-    thread = threading.Thread(target=lambda: replies.append(kept.post("/api/explain", {"prompt": ENDLESS, "options": {"n_generate": 3000}})))
+    thread = threading.Thread(
+        target=lambda: replies.append(kept.post("/api/explain", {"prompt": ENDLESS, "options": {"n_generate": 3000}}))
+    )
     thread.start()
     wait_for(lambda: kept.ok("GET", "/api/status")["queue"])
     time.sleep(0.3)
@@ -135,7 +147,9 @@ def test_nothing_is_left_of_processes_that_ended(kept):
     def descriptors():
         kept.idle()
         time.sleep(0.5)  # connections that were closed
-        return sorted(os.readlink(path) for path in pathlib.Path(f"/proc/{kept.process.pid}/fd").iterdir() if path.is_symlink())
+        return sorted(
+            os.readlink(path) for path in pathlib.Path(f"/proc/{kept.process.pid}/fd").iterdir() if path.is_symlink()
+        )
 
     def kinds(links):
         return sorted(re.sub(r"\d+", "", link) for link in links)
@@ -147,9 +161,13 @@ def test_nothing_is_left_of_processes_that_ended(kept):
     after = kinds(descriptors())
     assert len(after) <= len(before) and set(after) <= set(kinds(before))
     assert [state_of(child) != "Z" for child in children(kept.process.pid)] == [True]
-    inherited = {os.readlink(path) for path in pathlib.Path(f"/proc/{engine_of(kept)}/fd").iterdir() if path.is_symlink()}
+    inherited = {
+        os.readlink(path) for path in pathlib.Path(f"/proc/{engine_of(kept)}/fd").iterdir() if path.is_symlink()
+    }
     assert not [link for link in inherited if "sqlite" in link], "the store is the server's alone"
-    assert len([link for link in inherited if link.startswith("socket:")]) <= 1 + 3, "its channel; the rest are standard streams"
+    assert (
+        len([link for link in inherited if link.startswith("socket:")]) <= 1 + 3
+    ), "its channel; the rest are standard streams"
 
 
 def test_the_engine_ends_with_the_server(serve, tmp_path):
@@ -174,7 +192,9 @@ def test_a_stop_that_the_engine_does_not_hear_ends_it(serve):
 
 def test_an_abandoned_job_that_does_not_stop_does_not_block_those_behind_it(serve):
     server = serve("--no-store")
-    stream = server.stream("/api/explain", {"prompt": ENDLESS, "options": {"n_generate": 3000}, "methods": ["rollout"], "name": "deaf"})
+    stream = server.stream(
+        "/api/explain", {"prompt": ENDLESS, "options": {"n_generate": 3000}, "methods": ["rollout"], "name": "deaf"}
+    )
     seen = stream.until("token")
     job, text = seen[0][1]["job"], seen[-1][1]["token"]["text"]
     engine = engine_of(server)
@@ -185,7 +205,10 @@ def test_an_abandoned_job_that_does_not_stop_does_not_block_those_behind_it(serv
     seen = stream.until("error", "done")[-1]
     assert seen[0] == "error" and seen[1]["code"] == "engine_ended" and "did not stop within 5 s" in seen[1]["message"]
     assert 4 < time.monotonic() - began < patience(30)
-    assert entry_of(server, "deaf")["completion"].startswith(text) and "did not stop" in entry_of(server, "deaf")["failure"]
+    assert (
+        entry_of(server, "deaf")["completion"].startswith(text)
+        and "did not stop" in entry_of(server, "deaf")["failure"]
+    )
     assert server.explain(n=1) and state_of(engine) is None
     assert server.stop() == 0
 
@@ -200,7 +223,9 @@ def test_a_run_that_a_crash_cut_short_is_not_tried_again_by_itself(serve, tmp_pa
     stream.close()
     second = serve("--store", path)
     entry = entry_of(second, "cut short")
-    assert entry["finished"] is False and "the server ended" in entry["failure"] and entry["completion"].startswith(text)
+    assert (
+        entry["finished"] is False and "the server ended" in entry["failure"] and entry["completion"].startswith(text)
+    )
     time.sleep(1)
     assert second.ok("GET", "/api/status")["queue"] == 0 and entry_of(second, "cut short") == entry
     assert second.post(f"/api/runs/{done['id']}/retry", b"").error["code"] == "not_failed"
@@ -246,12 +271,16 @@ def test_segments_without_memory_are_an_error(program, tiny):
     answer = server.post("/api/explain", body)
     assert (answer.status, answer.error["code"]) == (503, "out_of_memory"), answer.body
     assert server.ok("GET", "/api/runs")["runs"] == []
-    again = server.explain(prompt, n=1, methods=["rollout"], settings={"by": "sentence"})["attributions"][0]  # only one failed
+    again = server.explain(prompt, n=1, methods=["rollout"], settings={"by": "sentence"})["attributions"][
+        0
+    ]  # only one failed
     assert again["settings"]["groups"] and server.stop() == 0
 
 
 def test_the_program_says_so_too(program, tiny):
-    done = subprocess.run([program, "explain", "-m", tiny / "no_bytes.gguf", "-p", "xyz"], capture_output=True, timeout=HANG_S)
+    done = subprocess.run(
+        [program, "explain", "-m", tiny / "no_bytes.gguf", "-p", "xyz"], capture_output=True, timeout=HANG_S
+    )
     assert done.returncode == 1 and done.stdout == b"" and b"lack tokens" in done.stderr
 
 
@@ -261,8 +290,14 @@ def test_memory_that_runs_out_in_the_engine_is_an_error_of_the_request(serve):
     engine = engine_of(server)
     limit = int(status_mib(engine, "VmData") + 8) << 20
     resource.prlimit(engine, resource.RLIMIT_DATA, (limit, limit))
-    answer = server.post("/api/explain", {"prompt": "word " * 3000, "options": {"n_generate": 1}, "methods": ["rollout"]})
-    assert answer.status in (500, 503) and answer.error["code"] in ("out_of_memory", "engine", "engine_ended"), answer.error
+    answer = server.post(
+        "/api/explain", {"prompt": "word " * 3000, "options": {"n_generate": 1}, "methods": ["rollout"]}
+    )
+    assert answer.status in (500, 503) and answer.error["code"] in (
+        "out_of_memory",
+        "engine",
+        "engine_ended",
+    ), answer.error
     if state_of(engine):
         os.kill(engine, signal.SIGKILL)
         wait_for(lambda: state_of(engine) is None)
@@ -285,7 +320,9 @@ def test_a_large_prompt_costs_next_to_nothing(serve):
     before = status_mib(engine, "VmHWM")
     for text in ("a", " ", "word "):
         began = time.monotonic()
-        error = server.post("/api/explain", {"prompt": text * (7_000_000 // len(text)), "options": {"n_generate": 1}}).error
+        error = server.post(
+            "/api/explain", {"prompt": text * (7_000_000 // len(text)), "options": {"n_generate": 1}}
+        ).error
         assert error["code"] == "bad_request" and "the context of 256 tokens holds at most" in error["message"]
         assert time.monotonic() - began < 20
     assert status_mib(engine, "VmHWM") - before < 100 and engine_of(server) == engine

@@ -48,8 +48,11 @@ def test_it_is_what_the_program_gives(server, program, smollm, tmp_path):
 
 
 def test_options_reach_the_model(server):
-    run = server.explain(options={"n_generate": 2, "temperature": 1.5, "top_k": 40, "top_p": 0.9, "seed": 7, "chat": True},
-                         settings={"row": "own", "residual": 0.25, "direction": "output", "fuse": "max"}, methods=["rollout"])
+    run = server.explain(
+        options={"n_generate": 2, "temperature": 1.5, "top_k": 40, "top_p": 0.9, "seed": 7, "chat": True},
+        settings={"row": "own", "residual": 0.25, "direction": "output", "fuse": "max"},
+        methods=["rollout"],
+    )
     options, settings = run["run"]["options"], run["attributions"][0]["settings"]
     assert (options["temperature"], options["top_k"], options["seed"], options["chat"]) == (1.5, 40, 7, True)
     assert abs(options["top_p"] - 0.9) < 1e-6 and options["fuse"] == "max"
@@ -77,8 +80,13 @@ def test_passages_are_named_in_characters(server):
     assert run["attributions"][0]["shape"][1] == 2
 
 
-COLUMNS = {"sentence": ("One is first. Two is second.", None),
-           "passage": ("Anna has it. Not this. Tom is near.", [{"name": "Anna", "begin": 0, "end": 12}, {"name": "Tom", "begin": 23, "end": 35}])}
+COLUMNS = {
+    "sentence": ("One is first. Two is second.", None),
+    "passage": (
+        "Anna has it. Not this. Tom is near.",
+        [{"name": "Anna", "begin": 0, "end": 12}, {"name": "Tom", "begin": 23, "end": 35}],
+    ),
+}
 
 
 @pytest.mark.parametrize("model", ["SmolLM2-135M-Instruct.Q4_1.gguf", "gemma-3-270m-q4_k_m.gguf"])
@@ -91,11 +99,34 @@ def test_columns_are_those_of_the_program(serve, program, smollm, tmp_path, mode
         (tmp_path / "spans.json").write_text(json.dumps(spans))
         cut = ["--spans", tmp_path / "spans.json"] if spans else ["--by", by]
         path = tmp_path / "x.json"
-        subprocess.run([program, "explain", "-m", smollm.parent / model, "-p", prompt, "-n", "2", "--method", "rollout", "-q", *cut, "-o", path],
-                       check=True, capture_output=True, timeout=HANG_S)
+        subprocess.run(
+            [
+                program,
+                "explain",
+                "-m",
+                smollm.parent / model,
+                "-p",
+                prompt,
+                "-n",
+                "2",
+                "--method",
+                "rollout",
+                "-q",
+                *cut,
+                "-o",
+                path,
+            ],
+            check=True,
+            capture_output=True,
+            timeout=HANG_S,
+        )
         wanted = json.loads(path.read_text())["attributions"][0]
-        run = server.explain(prompt, n=2, methods=["rollout"], settings={"by": by}, **({"spans": spans} if spans else {}))
-        again = server.ok("POST", f"/api/runs/{run['id']}/explain", {"methods": ["rollout"], "settings": {"by": by}})["attributions"]
+        run = server.explain(
+            prompt, n=2, methods=["rollout"], settings={"by": by}, **({"spans": spans} if spans else {})
+        )
+        again = server.ok("POST", f"/api/runs/{run['id']}/explain", {"methods": ["rollout"], "settings": {"by": by}})[
+            "attributions"
+        ]
         exported = export(server, run, "format=json").json["attributions"]
         for a in (run["attributions"][0], *again, *exported):
             assert a["settings"] == wanted["settings"] and a["shape"] == wanted["shape"]
@@ -106,7 +137,8 @@ def test_columns_are_those_of_the_program(serve, program, smollm, tmp_path, mode
 
 
 def test_the_answers_own_words_are_followed(server):
-    """Shares that sum to 1 with the model's, as rows come, when the run is whole and explained again; of a method without, as ever."""
+    """Shares that sum to 1 with the model's, as rows come, when the run is whole and explained again; of a method
+    without, as ever."""
     settings = {"settings": {"through": True}}
     run = server.explain(n=4, methods=["logit", "leave-one-out"], **settings)
     again = server.ok("POST", f"/api/runs/{run['id']}/explain", {"methods": ["logit"], **settings})["attributions"]
@@ -116,7 +148,9 @@ def test_the_answers_own_words_are_followed(server):
             assert row["prompt"] + row["model"] == pytest.approx(1) and len(row["hops"]) == i
             assert unpack(a)[1][i].sum() + np.mean(a["outside"][i]) + row["model"] == pytest.approx(1, abs=1e-3)
     assert "through" not in run["attributions"][1] and "through" not in run["attributions"][1]["settings"]
-    refused = server.post(f"/api/runs/{run['id']}/explain", {"methods": ["logit"], "settings": {"through": True, "columns": "all"}})
+    refused = server.post(
+        f"/api/runs/{run['id']}/explain", {"methods": ["logit"], "settings": {"through": True, "columns": "all"}}
+    )
     assert refused.status == 400 and "ends in columns of the prompt" in refused.error["message"]
 
 
@@ -131,7 +165,9 @@ def test_any_text_comes_through(server):
 
 def test_events_come_in_order_and_say_what_the_end_says(server):
     methods = ["rollout", "logit"]
-    events = server.stream("/api/explain", {"prompt": PROMPT, "options": {"n_generate": 5}, "methods": methods}).until("done", "error")
+    events = server.stream("/api/explain", {"prompt": PROMPT, "options": {"n_generate": 5}, "methods": methods}).until(
+        "done", "error"
+    )
     names = [name for name, _ in events]
     run = events[-1][1]["run"]
     m = len(events[names.index("prompt")][1]["tokens"])
@@ -157,9 +193,20 @@ def test_events_come_in_order_and_say_what_the_end_says(server):
 
 
 def test_the_first_token_is_explained_at_once_and_then_four_at_a_time(server):
-    events = server.stream("/api/explain", {"prompt": PROMPT, "options": {"n_generate": 9}, "methods": ["rollout"]}).until("done")
+    events = server.stream(
+        "/api/explain", {"prompt": PROMPT, "options": {"n_generate": 9}, "methods": ["rollout"]}
+    ).until("done")
     order = [name for name, _ in events if name in ("token", "explained")]
-    assert order == ["token", "explained", *["token"] * 3, "explained", *["token"] * 4, "explained", "token", "explained"]
+    assert order == [
+        "token",
+        "explained",
+        *["token"] * 3,
+        "explained",
+        *["token"] * 4,
+        "explained",
+        "token",
+        "explained",
+    ]
 
 
 def test_a_second_question_over_the_same_text_reads_only_the_question(server):
@@ -290,7 +337,9 @@ def test_other_methods_from_the_trace(server, run):
     saved = server.ok("GET", f"/api/runs/{run['id']}")["attributions"]
     assert [a["method"] for a in saved] == ["rollout", "contribution", "attention", "rollout"]
     assert saved[2:] == reply["attributions"]
-    again = server.ok("POST", f"/api/runs/{run['id']}/explain", {"methods": ["attention"], "settings": {"residual": 0.25}})
+    again = server.ok(
+        "POST", f"/api/runs/{run['id']}/explain", {"methods": ["attention"], "settings": {"residual": 0.25}}
+    )
     assert server.ok("GET", f"/api/runs/{run['id']}")["attributions"] == saved and again["attributions"] == saved[2:3]
 
 
@@ -333,7 +382,9 @@ def test_runs_are_listed_named_and_deleted(server):
     assert server.ok("GET", path) == run | {"name": "Zoë"}
     entry = server.ok("GET", "/api/runs")["runs"][0]
     assert (entry["id"], entry["name"], entry["n_prompt"], entry["n_completion"]) == (run["id"], "Zoë", 8, 1)
-    assert entry["prompt"] == PROMPT and entry["completion"] == text_of(run) and entry["finished"] and entry["has_trace"]
+    assert (
+        entry["prompt"] == PROMPT and entry["completion"] == text_of(run) and entry["finished"] and entry["has_trace"]
+    )
     assert server.ok("DELETE", path) == {"id": run["id"]}
     for method, body in (("GET", None), ("DELETE", None), ("PATCH", {"name": "x"})):
         assert server.ask(method, path, body).error["code"] == "not_found"
@@ -355,13 +406,22 @@ def test_against_contrasts_the_logit(server):
 
 
 def test_against_that_is_none(server):
-    for value, part in (("", "1 to 200 bytes"), (7, "must be text"), (" two words", "as one token"), ("a\0b", "without NUL")):
+    for value, part in (
+        ("", "1 to 200 bytes"),
+        (7, "must be text"),
+        (" two words", "as one token"),
+        ("a\0b", "without NUL"),
+    ):
         reply = server.ask("POST", "/api/explain", {"prompt": "a", "options": {"against": value}})
-        assert (reply.status, reply.error["code"]) == (400, "bad_request") and part in reply.error["message"], reply.body
+        assert (reply.status, reply.error["code"]) == (400, "bad_request") and part in reply.error[
+            "message"
+        ], reply.body
 
 
 def test_the_residual_can_be_measured_afterwards(server, run):
-    made = server.ok("POST", f"/api/runs/{run['id']}/explain", {"methods": ["rollout"], "settings": {"residual_measured": True}})
+    made = server.ok(
+        "POST", f"/api/runs/{run['id']}/explain", {"methods": ["rollout"], "settings": {"residual_measured": True}}
+    )
     assert made["attributions"][0]["settings"]["residual_measured"] is True
     assert not np.allclose(unpack(made["attributions"][0])[1], unpack(run["attributions"][0])[1], rtol=0.01)
 
@@ -422,7 +482,11 @@ def test_grouped_explanations_are_exported_grouped(server):
 
 def test_one_of_two_explanations_by_one_method_is_exported(server):
     run = server.explain(n=2, methods=["rollout"])
-    added = server.ok("POST", f"/api/runs/{run['id']}/explain", {"methods": ["rollout"], "settings": {"remove_sink": True, "discard": 0.5}})["attributions"]
+    added = server.ok(
+        "POST",
+        f"/api/runs/{run['id']}/explain",
+        {"methods": ["rollout"], "settings": {"remove_sink": True, "discard": 0.5}},
+    )["attributions"]
     for index, a in enumerate((run["attributions"][0], *added)):
         m = np.load(io.BytesIO(export(server, run, f"format=npy&attribution={index}").body))
         assert np.allclose(m.mean(-1), unpack(a)[1], rtol=1e-4, atol=1e-9), index
@@ -471,12 +535,16 @@ def test_the_program_writes_the_same_report(server, program, smollm, tmp_path):
 
 
 def test_exports_that_cannot_be(server, run):
-    for query, status, part in (("", 400, "html, json, csv"), ("format=exe", 400, "html, json, csv"),
-                                ("format=npy&method=none", 400, "unknown name"),
-                                ("format=npy&method=flow", 404, "not explained by that method"),
-                                ("format=npy&with=1", 400, "with format html only"),
-                                ("format=html&with=x", 400, "id of a run"), ("format=html&with=1;2", 400, "id of a run"),
-                                (f"format=html&with={run['id']}", 400, "another run"),
-                                ("format=html&with=999999", 404, "999999")):
+    for query, status, part in (
+        ("", 400, "html, json, csv"),
+        ("format=exe", 400, "html, json, csv"),
+        ("format=npy&method=none", 400, "unknown name"),
+        ("format=npy&method=flow", 404, "not explained by that method"),
+        ("format=npy&with=1", 400, "with format html only"),
+        ("format=html&with=x", 400, "id of a run"),
+        ("format=html&with=1;2", 400, "id of a run"),
+        (f"format=html&with={run['id']}", 400, "another run"),
+        ("format=html&with=999999", 404, "999999"),
+    ):
         reply = server.get(f"/api/runs/{run['id']}/export?{query}")
         assert reply.status == status and part in reply.error["message"], reply.body

@@ -1,4 +1,5 @@
-"""docs/reference/openapi.yaml against the server: the same routes, the same fields, bounds and defaults, answers as it says."""
+"""docs/reference/openapi.yaml against the server: the same routes, the same fields, bounds and defaults, answers as it
+says."""
 
 import json
 import os
@@ -31,7 +32,9 @@ def follow(api, node):
 
 
 def routes_of_program(program):
-    text = subprocess.run([program, "serve", "--routes"], capture_output=True, check=True, text=True, timeout=HANG_S).stdout
+    text = subprocess.run(
+        [program, "serve", "--routes"], capture_output=True, check=True, text=True, timeout=HANG_S
+    ).stdout
     return {tuple(line.split(maxsplit=2)[:2]): line.split(maxsplit=2)[2] for line in text.splitlines()}
 
 
@@ -79,7 +82,9 @@ def whole(schema):
 
 def declared(setting):
     """A row of the table of settings as a schema, in one line of YAML."""
-    kind = {"flag": "boolean", "number": "number", "whole": "integer", "word": "string", "text": "string"}[setting["type"]]
+    kind = {"flag": "boolean", "number": "number", "whole": "integer", "word": "string", "text": "string"}[
+        setting["type"]
+    ]
     schema = {"type": kind}
     if "words" in setting:
         schema["enum"] = setting["words"]
@@ -87,7 +92,9 @@ def declared(setting):
         schema |= {"minimum": setting["min"], "maximum": setting["max"]}
     if setting.get("below_max"):
         schema["exclusiveMaximum"] = True
-    schema |= {key: setting[at] for key, at in (("minLength", "min_bytes"), ("maxLength", "max_bytes")) if at in setting}
+    schema |= {
+        key: setting[at] for key, at in (("minLength", "min_bytes"), ("maxLength", "max_bytes")) if at in setting
+    }
     if setting["type"] != "text":
         schema["default"] = setting["default"]
     schema["description"] = setting["help"]
@@ -95,15 +102,17 @@ def declared(setting):
 
 
 def written(text, name, rows, refer):
-    """The file's text with these rows in its blocks of that name, and how many blocks it has. `refer`: the deeper ones refer to
-    the schemas of the outermost."""
+    """The file's text with these rows in its blocks of that name, and how many blocks it has. `refer`: the deeper ones
+    refer to the schemas of the outermost."""
     block = re.compile(rf"^( +)# {name}: begin.*\n(?:.*\n)*?\1# {name}: end\n", re.M)
 
     def write(match):
         indent, lines = match[1], match[0].splitlines(keepends=True)
         refs = refer and len(indent) > 4
-        body = [f"{indent}{s['name']}: " + (f"{{$ref: '#/components/schemas/{s['name']}'}}" if refs else declared(s)) + "\n"
-                for s in rows]
+        body = [
+            f"{indent}{s['name']}: " + (f"{{$ref: '#/components/schemas/{s['name']}'}}" if refs else declared(s)) + "\n"
+            for s in rows
+        ]
         return lines[0] + "".join(body) + lines[-1]
 
     return block.subn(write, text)
@@ -188,7 +197,9 @@ def test_defaults_are_those_of_the_server(api, server):
     made = server.ok("POST", "/api/explain", body)["run"]["options"]
     for key, field in options.items():
         assert made.get(key, field.get("default")) == field.get("default") or key == "n_generate", key
-    assert len(server.ok("POST", "/api/explain", {"prompt": PROMPT, "methods": ["attention"]})["run"]["tokens"]) <= 8 + 32
+    assert (
+        len(server.ok("POST", "/api/explain", {"prompt": PROMPT, "methods": ["attention"]})["run"]["tokens"]) <= 8 + 32
+    )
 
 
 def check_shape(api, schema, value, where=""):
@@ -226,10 +237,14 @@ def test_answers_are_as_declared(api, server):
 def test_every_error_code_of_the_code_is_declared(api):
     declared = set(follow(api, api["components"]["responses"]["error"])["content"]["application/json"]["schema"]
                    ["properties"]["error"]["properties"]["code"]["enum"])
-    rows = re.findall(r'\{(?:HW_)?ERR_\w+, \d{3}, "([a-z_]+)", STATUS_', (ROOT / "tools/headwater/cli/error_kinds.c").read_text())
+    rows = re.findall(
+        r'\{(?:HW_)?ERR_\w+, \d{3}, "([a-z_]+)", STATUS_', (ROOT / "tools/headwater/cli/error_kinds.c").read_text()
+    )
     assert set(rows) == declared and len(rows) > 20
 
 
 def test_formats_are_those_of_the_export(api, server):
-    parameter = [p for p in operations(api)["GET", "/api/runs/{id}/export"]["parameters"] if p.get("name") == "format"][0]
+    parameter = [p for p in operations(api)["GET", "/api/runs/{id}/export"]["parameters"] if p.get("name") == "format"][
+        0
+    ]
     assert parameter["schema"]["enum"] == [f["name"] for f in server.ok("GET", "/api/methods")["formats"]]

@@ -18,8 +18,24 @@ def explain_with(server, **headers):
 
 # ---------------------------------------------------------------- who
 
-@pytest.mark.parametrize("host", ["evil.example:{port}", "evil.example", "127.0.0.1:{port}.evil.example", "localhost.:{port}", "0.0.0.0:{port}",
-                                  "127.0.0.1.evil.example", "localhost:", "localhost:999999", "localhost:80x", "::1", "[::1]x", ""])
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example:{port}",
+        "evil.example",
+        "127.0.0.1:{port}.evil.example",
+        "localhost.:{port}",
+        "0.0.0.0:{port}",
+        "127.0.0.1.evil.example",
+        "localhost:",
+        "localhost:999999",
+        "localhost:80x",
+        "::1",
+        "[::1]x",
+        "",
+    ],
+)
 @pytest.mark.parametrize("path", ["/", "/api/status", "/api/runs"])
 def test_other_hosts_are_refused(server, host, path):
     reply = server.get(path, Host=host.format(port=server.port))
@@ -99,7 +115,9 @@ def test_other_origins_are_refused(server, origin):
 def test_the_own_origin_is_served(server):
     own = f"127.0.0.1:{server.port}"
     assert explain_with(server, Origin=f"http://{own}").status == 200
-    assert server.get("/api/runs", Origin=f"http://localhost:{server.port}", Host=f"localhost:{server.port}").status == 200
+    assert (
+        server.get("/api/runs", Origin=f"http://localhost:{server.port}", Host=f"localhost:{server.port}").status == 200
+    )
 
 
 def test_requests_that_a_browser_says_come_from_elsewhere_are_refused(server):
@@ -149,9 +167,23 @@ def test_a_charset_is_no_other_type(server):
     assert explain_with(server, **{"Content-Type": "application/json; charset=utf-8"}).status == 200
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"a"', b"null", b'{"prompt": "a"} x', b'{"prompt": "a", "prompt": "b"}',
-                                  b'{"prompt": "\xff"}', b"{'prompt': 'a'}", b'{"prompt": NaN}', b"[" * 100000,
-                                  b'{"prompt": "a", "options": {"seed": 99999999999999999999}}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"a"',
+        b"null",
+        b'{"prompt": "a"} x',
+        b'{"prompt": "a", "prompt": "b"}',
+        b'{"prompt": "\xff"}',
+        b"{'prompt': 'a'}",
+        b'{"prompt": NaN}',
+        b"[" * 100000,
+        b'{"prompt": "a", "options": {"seed": 99999999999999999999}}',
+    ],
+)
 def test_bad_json(server, body):
     reply = server.ask("POST", "/api/explain", body)
     assert reply.status == 400 and reply.error["code"] == "bad_json", reply.body
@@ -249,22 +281,43 @@ def test_the_largest_body_that_is_accepted(server):
 # ---------------------------------------------------------------- where
 
 def test_paths_that_are_none(server):
-    for path in ("/index.html", "/api", "/api/", "/api/run", "/api/runs/", "/api/runs/0", "/api/runs/01", "/api/runs/-1",
-                 "/api/runs/1x", "/api/runs/" + "9" * 30, "/api/runs/1/", "/api/status/", *SECRETS):
+    for path in (
+        "/index.html",
+        "/api",
+        "/api/",
+        "/api/run",
+        "/api/runs/",
+        "/api/runs/0",
+        "/api/runs/01",
+        "/api/runs/-1",
+        "/api/runs/1x",
+        "/api/runs/" + "9" * 30,
+        "/api/runs/1/",
+        "/api/status/",
+        *SECRETS,
+    ):
         reply = server.get(path)
         assert reply.status == 404 and reply.error["code"] == "not_found", path
 
 
 def test_methods_that_a_path_has_not(server):
-    for method, path, allowed in (("POST", "/", "GET"), ("DELETE", "/api/status", "GET"), ("GET", "/api/explain", "POST"),
-                                  ("PUT", "/api/runs/1", "GET, PATCH, DELETE"), ("OPTIONS", "/api/explain", "POST")):
+    for method, path, allowed in (
+        ("POST", "/", "GET"),
+        ("DELETE", "/api/status", "GET"),
+        ("GET", "/api/explain", "POST"),
+        ("PUT", "/api/runs/1", "GET, PATCH, DELETE"),
+        ("OPTIONS", "/api/explain", "POST"),
+    ):
         reply = server.ask(method, path, headers={"Content-Length": "0"})
         assert reply.status == 405 and reply.headers["Allow"] == allowed, (method, path)
 
 
 def test_no_request_names_a_file(server, tmp_path):
     run = server.explain("a b", n=1)
-    for path in (f"/api/runs/{run['id']}/export?format=csv&path=/tmp/x", f"/api/runs/{run['id']}/export?format=../../x"):
+    for path in (
+        f"/api/runs/{run['id']}/export?format=csv&path=/tmp/x",
+        f"/api/runs/{run['id']}/export?format=../../x",
+    ):
         reply = server.get(path)
         assert reply.status in (200, 400)
         if reply.status == 200:
@@ -277,7 +330,13 @@ def test_head_of_the_page(server):
 
 
 def test_nonsense_does_no_harm(server):
-    for data in (b"\0" * 100, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 5000):
+    for data in (
+        b"\0" * 100,
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 5000,
+    ):
         server.raw(data, seconds=1)
     assert server.get("/api/status").status == 200
 
@@ -309,7 +368,10 @@ def test_methods_are_those_of_the_program(server, program):
 
     text = subprocess.run([program, "methods"], capture_output=True, check=True, text=True, timeout=HANG_S).stdout
     tables = server.ok("GET", "/api/methods")
-    lines = "{name}: {summary}\n  needs     {needs}\n  costs     {cost}\n  not shown {limitations}\n  from      {reference}\n"
+    lines = (
+        "{name}: {summary}\n  needs     {needs}\n  costs     {cost}\n"
+        "  not shown {limitations}\n  from      {reference}\n"
+    )
     printed = "".join(line for line in text.splitlines(True) if not line.startswith("  settings "))  # by options' names
     assert "\n".join(lines.format(**m) for m in tables["methods"]) == printed
     for m in tables["methods"]:

@@ -68,7 +68,10 @@ def test_a_store_of_the_version_before_is_taken_over(serve, tmp_path):
     first.stop()
     with contextlib.closing(sqlite3.connect(path)) as db, db:
         db.execute("ALTER TABLE runs DROP COLUMN failure")
-        db.execute("INSERT INTO runs(name, created, model, sha, prompt, request) VALUES('old', '', '', '', 'a', '{\"prompt\": \"a\"}')")
+        db.execute(
+            "INSERT INTO runs(name, created, model, sha, prompt, request) "
+            "VALUES('old', '', '', '', 'a', '{\"prompt\": \"a\"}')"
+        )
         db.execute("PRAGMA user_version=1")
     second = serve("--store", path)
     assert second.ok("GET", f"/api/runs/{run['id']}") == run
@@ -126,7 +129,9 @@ def test_the_default_store_lies_in_the_users_data(serve, tmp_path):
 def test_ports(serve, server, program, smollm):
     import subprocess
 
-    done = subprocess.run([program, "serve", "-m", smollm, "--no-store", "--port", str(server.port)], capture_output=True, timeout=HANG_S)
+    done = subprocess.run(
+        [program, "serve", "-m", smollm, "--no-store", "--port", str(server.port)], capture_output=True, timeout=HANG_S
+    )
     assert done.returncode == 1 and f"127.0.0.1:{server.port}".encode() in done.stderr
     other = serve("--no-store")  # the usual port is taken by now, or this takes it
     assert other.port != server.port and other.explain(PROMPT, n=1)
@@ -136,7 +141,9 @@ def test_ports(serve, server, program, smollm):
 def test_a_run_that_would_take_too_much_memory_is_refused(serve):
     server = serve("--no-store", "--memory", "300M")
     server.explain(n=1, methods=["rollout"])
-    answer = server.post("/api/explain", {"prompt": "word " * 1500, "options": {"n_generate": 1}, "methods": ["rollout"]})
+    answer = server.post(
+        "/api/explain", {"prompt": "word " * 1500, "options": {"n_generate": 1}, "methods": ["rollout"]}
+    )
     assert answer.status == 400 and answer.error["code"] == "bad_request"
     assert "300.0 MiB" in answer.error["message"] and "a shorter prompt" in answer.error["message"]
     server.stop()

@@ -28,7 +28,8 @@ PROGRAM = [
     [""],
 ]
 TREES = {"src": LIBRARY, "tools/headwater": PROGRAM, "tools/bench": [[""]]}
-# What a tree may use of the others beside the public header. The bench reaches the library's hooks, and the program's terminal.
+# What a tree may use of the others beside the public header. The bench reaches the library's hooks, and the program's
+# terminal.
 SEEN = {
     "src": [],
     "tools/headwater": ["src/base/"],
@@ -153,7 +154,8 @@ def check_places(root, faults):
 
 
 def check_descriptions(root, faults):
-    """Each folder has its place in docs/design/design.md, and a paragraph in the comment that its first file begins with."""
+    """Each folder has its place in docs/design/design.md, and a paragraph in the comment that its first file begins
+    with."""
     design = (root / "docs/design/design.md").read_text(encoding="utf-8")
     for tree in TREES:
         for folder in rank_of(tree):

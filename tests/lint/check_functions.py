@@ -2,9 +2,9 @@
 
     check_functions.py SOURCE_ROOT
 
-Fails on a function, or a pointer to one, of more than six arguments; on a conditional expression that is assigned to; on a field or
-function whose whole name is a preposition. Reads text, not syntax: comments, strings and preprocessor lines
-are blanked first. Prints one line per fault and exits 1 if there is one.
+Fails on a function, or a pointer to one, of more than six arguments; on a conditional expression that is assigned to;
+on a field or function whose whole name is a preposition. Reads text, not syntax: comments, strings and preprocessor
+lines are blanked first. Prints one line per fault and exits 1 if there is one.
 """
 
 import re
@@ -14,17 +14,24 @@ from pathlib import Path
 FOLDERS = ("src", "tools", "include")
 SUFFIXES = {".c", ".h", ".cpp"}
 MAX_ARGUMENTS = 6
-# A field or function is named by what it is. Accepted are adverbs of place (before, after, above, below), `at` of lists, `out` of
-# out parameters, and words that name options or settings (by, through, about, against).
-PREPOSITIONS = set("along among around between beyond during for from in into of off on onto since than to toward under until upon via with".split())
+# A field or function is named by what it is. Accepted are adverbs of place (before, after, above, below), `at` of
+# lists, `out` of out parameters, and words that name options or settings (by, through, about, against).
+PREPOSITIONS = set(
+    "along among around between beyond during for from in into of off on onto since than to toward under until upon "
+    "via with".split()
+)
 # Whose type another library has set.
 CALLBACKS = {"on_request"}
 
-BLANKED = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|^[ \t]*#(?:\\\n|[^\n])*', re.S | re.M)
+BLANKED = re.compile(
+    r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|^[ \t]*#(?:\\\n|[^\n])*', re.S | re.M
+)
 KEYWORDS = {"if", "for", "while", "switch", "return", "sizeof", "do", "else", "case", "defined", "_Alignof", "offsetof"}
 # A name, or (*name) of a pointer, before an opening parenthesis, after something that can be a type.
 DECLARED = re.compile(r"(?:[\w*>\]&]\s+\**|\*)(?:(\w+)|\(\s*\*\s*(?:const\s+)?(\w*)\s*(?:\[\w*\])?\s*\))\s*\(")
-ASSIGNED_CONDITIONAL = re.compile(r"\)\s*(?:(?:->|\.)\w+\s*|\[[^\]]*\]\s*)*(?:[-+*/|&^]|<<|>>)?=(?!=)|\)\s*(?:(?:->|\.)\w+\s*)*(?:\+\+|--)")
+ASSIGNED_CONDITIONAL = re.compile(
+    r"\)\s*(?:(?:->|\.)\w+\s*|\[[^\]]*\]\s*)*(?:[-+*/|&^]|<<|>>)?=(?!=)|\)\s*(?:(?:->|\.)\w+\s*)*(?:\+\+|--)"
+)
 
 
 def blank(text):
@@ -57,9 +64,18 @@ def split_arguments(inside):
 
 
 def is_parameter(text):
-    """Whether a part of a list declares a parameter: at least a type and a name, or a type alone that is no expression."""
-    return re.fullmatch(r"\s*(?:\.\.\.|void|(?:const |struct |unsigned |enum )*[\w:<>]+[\s*&]*(?:const\s+|\*|restrict\s+)*(?:\w+\s*(?:\[[^\]]*\])*"
-                        r"|\(\s*\*\s*\w*\s*\)\s*\(.*\))?\s*)", text, re.S) is not None
+    """Whether a part of a list declares a parameter: at least a type and a name, or a type alone that is no
+    expression."""
+    return (
+        re.fullmatch(
+            r"\s*(?:\.\.\.|void|(?:const |struct |unsigned |enum )*[\w:<>]+[\s*&]*"
+            r"(?:const\s+|\*|restrict\s+)*(?:\w+\s*(?:\[[^\]]*\])*"
+            r"|\(\s*\*\s*\w*\s*\)\s*\(.*\))?\s*)",
+            text,
+            re.S,
+        )
+        is not None
+    )
 
 
 def line_of(text, at):
@@ -77,12 +93,18 @@ def declarations(text):
         before = re.search(r"(\w+)\s*\**\s*$", text[max(0, at - 60) : at])
         if match[1] and (match[1] in KEYWORDS or (before and before[1] in KEYWORDS)):
             continue
-        if all(is_parameter(a) for a in arguments) and re.match(r"\s*(?:[;{,)=]|HW_|__attribute|override|noexcept|const)", text[end + 1 : end + 60]):
+        if all(is_parameter(a) for a in arguments) and re.match(
+            r"\s*(?:[;{,)=]|HW_|__attribute|override|noexcept|const)", text[end + 1 : end + 60]
+        ):
             yield name, match.start(1) if match[1] else match.start(), arguments
 
 
-FIELD = re.compile(r"^[ \t]*(?:const |struct |unsigned |static |volatile |enum )*[\w:<>]+(?:\s+const)?[\s*]+((?:\**\w+(?:\[[^\]]*\])*(?:\s*=[^,;]*)?\s*,\s*)*"
-                   r"\**\w+(?:\[[^\]]*\])*)\s*(?:=[^;]*)?;", re.M)
+FIELD = re.compile(
+    r"^[ \t]*(?:const |struct |unsigned |static |volatile |enum )*[\w:<>]+(?:\s+const)?[\s*]+"
+    r"((?:\**\w+(?:\[[^\]]*\])*(?:\s*=[^,;]*)?\s*,\s*)*"
+    r"\**\w+(?:\[[^\]]*\])*)\s*(?:=[^;]*)?;",
+    re.M,
+)
 
 
 def variables(text):

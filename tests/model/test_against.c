@@ -42,13 +42,13 @@ enum { N_MEMBERS = sizeof(hw_balance) / sizeof(double) };
 static void assert_difference(const hw_attribution *contrast, const hw_attribution *of, const hw_attribution *than,
                               size_t i, double bound) {
     size_t cells = of->n_columns * of->n_layers;
-    double most = 0;
+    double max = 0;
     for (size_t c = i * cells; c < (i + 1) * cells; c++) {
         double want = (double)of->values[c] - (double)than->values[c];
         assert_close(contrast->values[c], want, bound);
-        most = fmax(most, fabs(want));
+        max = fmax(max, fabs(want));
     }
-    assert_true(most > 100 * bound); /* and it is not nothing */
+    assert_true(max > 100 * bound); /* and it is not nothing */
     for (size_t j = 0; j < N_MEMBERS; j++)
         assert_close(members(&contrast->balance[i])[j], members(&of->balance[i])[j] - members(&than->balance[i])[j],
                      1e-3);
@@ -102,13 +102,13 @@ static void the_distribution_of_a_step_is_one(void **state) {
     hw_attribution *sunny = logit(run(model, " sunny", "mean")), *cold = logit(run(model, " cold", NULL));
     hw_attribution *a = logit(run(model, " sunny", "distribution")), *b = logit(run(model, " cold", "distribution"));
     size_t cells = a->n_columns * a->n_layers;
-    double most = 0;
+    double max = 0;
     for (size_t c = 0; c < cells; c++) {
         double want = (double)sunny->values[c] - (double)cold->values[c];
         assert_close((double)a->values[c] - b->values[c], want, 1e-5);
-        most = fmax(most, fabs(want));
+        max = fmax(max, fabs(want));
     }
-    assert_true(most > 1e-3);
+    assert_true(max > 1e-3);
     assert_close(a->balance->logit - b->balance->logit, sunny->balance->logit - cold->balance->logit, 1e-4);
     hw_attribution_free(sunny);
     hw_attribution_free(cold);

@@ -110,17 +110,17 @@ static void compare(const hw_trace *whole, const hw_trace *by_row, hw_measure me
     p.aggregate = HW_AGGREGATE_ROLLOUT;
     p.direction = direction;
     p.residual = 0.3;
-    double r = measure == HW_MEASURE_NORM ? 0.3 : 0, most = 0;
+    double r = measure == HW_MEASURE_NORM ? 0.3 : 0, max = 0;
     if (hw_explain(&a, whole, "contribution", &p, &err) != HW_OK) fail_msg("%s", err.msg);
     size_t L = a->n_layers, layers[] = {0, 1, L / 2, L - 1};
     for (size_t i = 0; i < 4; i++) {
         bool up = direction == HW_DIRECTION_INPUT;
         double *want = compose(by_row, measure, up ? 0 : layers[i], up ? layers[i] + 1 : L, r, false);
-        most = fmax(most, error_of(a, want, layers[i]));
+        max = fmax(max, error_of(a, want, layers[i]));
         free(want);
     }
-    printf("  %-32s %-11s %-6s NMSE %.1e\n", s->model, hw_measure_name(measure), hw_direction_name(direction), most);
-    assert_true(most <= BOUND);
+    printf("  %-32s %-11s %-6s NMSE %.1e\n", s->model, hw_measure_name(measure), hw_direction_name(direction), max);
+    assert_true(max <= BOUND);
     double *wrong = compose(by_row, measure, 0, L / 2 + 1, r, true);
     if (direction == HW_DIRECTION_INPUT) assert_true(error_of(a, wrong, L / 2) > 10 * BOUND); /* C_0 ... C_l */
     free(wrong);

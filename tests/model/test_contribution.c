@@ -95,7 +95,7 @@ static void compare(hw__safetensors *file, const char *name, const char *what, c
 /* Projections of all columns, completion included, sum to 1: neither model has an attention bias. */
 static void check_sums(const hw_trace *trace, double bound) {
     hw_method_params params = hw_method_params_default();
-    double most = 0;
+    double max = 0;
     for (int row = HW_ROW_PREDICTOR; row <= HW_ROW_OWN; row++) {
         hw_attribution *a;
         params.row = (hw_row_convention)row;
@@ -104,28 +104,28 @@ static void check_sums(const hw_trace *trace, double bound) {
             for (size_t l = 0; l < a->n_layers; l++) {
                 double sum = outside(a, i, l);
                 for (size_t k = 0; k < a->n_columns; k++) sum += cell(a, i, k, l);
-                most = fmax(most, fabs(sum - 1));
+                max = fmax(max, fabs(sum - 1));
             }
         }
         hw_attribution_free(a);
     }
-    printf("  sums of projections are off by at most %.1e, bound %.1e\n", most, bound);
-    assert_true(most <= bound);
+    printf("  sums of projections are off by at most %.1e, bound %.1e\n", max, bound);
+    assert_true(max <= bound);
 }
 
 static void check_balance(const hw_trace *trace, double closure) {
     hw_attribution *a;
-    double most = 0;
+    double max = 0;
     assert_int_equal(hw_explain(&a, trace, "logit", NULL, NULL), HW_OK);
     const hw_balance *b = hw_attribution_balance(a);
     for (size_t i = 0; i < a->n_rows; i++) {
         double prompt = 0, sum = b[i].prompt + b[i].completion + b[i].bias + b[i].mlp + b[i].embedding;
         for (size_t c = 0; c < a->n_columns * a->n_layers; c++) prompt += a->values[i * a->n_columns * a->n_layers + c];
-        most = fmax(most, fabs(sum - b[i].logit));
+        max = fmax(max, fabs(sum - b[i].logit));
         assert_close(prompt, b[i].prompt, 1e-3);
     }
-    printf("  balances miss the logit by at most %.1e, bound %.1e\n", most, closure);
-    assert_true(most <= closure);
+    printf("  balances miss the logit by at most %.1e, bound %.1e\n", max, closure);
+    assert_true(max <= closure);
     hw_attribution_free(a);
 }
 
@@ -148,17 +148,17 @@ static void check_trace(const hw_trace *trace, hw__safetensors *file, const char
 
 /* The largest difference of what the engine gives the likeliest tokens of each step. */
 static double logit_noise(const hw_trace *a, const hw_trace *want) {
-    double most = 0;
+    double max = 0;
     size_t m = hw_run_n_prompt(hw_trace_run(want)), n_tokens = hw_run_n_tokens(hw_trace_run(want));
     for (size_t t = m; t < n_tokens; t++) {
         hw_token x = hw_run_token(hw_trace_run(a), t), y = hw_run_token(hw_trace_run(want), t);
-        most = fmax(most, fabs((double)x.logprob - (double)y.logprob));
+        max = fmax(max, fabs((double)x.logprob - (double)y.logprob));
         for (int32_t i = 0; i < y.n_alternatives; i++)
             for (int32_t j = 0; j < x.n_alternatives; j++)
                 if (x.alternatives[j].id == y.alternatives[i].id)
-                    most = fmax(most, fabs((double)x.alternatives[j].logprob - (double)y.alternatives[i].logprob));
+                    max = fmax(max, fabs((double)x.alternatives[j].logprob - (double)y.alternatives[i].logprob));
     }
-    return most;
+    return max;
 }
 
 static void check_item(hw_model *exact, hw_model *quantised, hw__safetensors *file, const json_t *item,
@@ -227,12 +227,12 @@ static void blocks_do_not_matter(void **state) {
 
 /* ------------------------------------------------------------------ signals summed as they come */
 
-enum { PROMPT_ROOM = 4096, MOST_TOKENS = 1024 };
+enum { PROMPT_CAPACITY = 4096, MAX_TOKENS = 1024 };
 
 /* Columns of the prompt. */
 typedef struct columns {
     hw_method_params params;
-    int32_t groups[MOST_TOKENS];
+    int32_t groups[MAX_TOKENS];
 } columns;
 
 static void cut_by_seven(columns *c, hw_model *model, const hw_run_params *params) {
@@ -240,7 +240,7 @@ static void cut_by_seven(columns *c, hw_model *model, const hw_run_params *param
     assert_int_equal(hw_run_tokenize(&run, model, params, NULL), HW_OK);
     size_t m = hw_run_n_prompt(run);
     hw_run_free(run);
-    assert_in_range(m, 8, MOST_TOKENS);
+    assert_in_range(m, 8, MAX_TOKENS);
     for (size_t t = 0; t < m; t++) c->groups[t] = (int32_t)(t / 7) - 1; /* the first seven are outside */
     c->params = hw_method_params_default();
     c->params.groups = c->groups;
@@ -298,7 +298,7 @@ static void sums_as_they_come_are_sums_of_tokens(void **state) {
     enum { BATCH = 16 };
     hw_model *model = open_model(*state, BATCH);
     hw_run_params run = hw_run_params_default();
-    char prompt[PROMPT_ROOM] = "";
+    char prompt[PROMPT_CAPACITY] = "";
     for (int i = 0; i < 30; i++) {
         size_t at = strlen(prompt);
         snprintf(prompt + at, sizeof prompt - at, "In year %d the river rose, and %d people left the valley for good. ",

@@ -104,14 +104,14 @@ static hw_trace *capture(hw_model *model, const char *prompt, const char *comple
 static void check_tokens(const hw_run *run, const expected *e, const bounds *b, const char *name) {
     assert_int_equal(hw_run_n_prompt(run), e->m);
     assert_int_equal(hw_run_n_tokens(run), e->n_tokens);
-    double most = 0;
+    double max = 0;
     for (size_t t = 0; t < e->n_tokens; t++) {
         hw_token token = hw_run_token(run, t);
         assert_int_equal(token.id, e->ids[t]);
-        if (t >= e->m) most = fmax(most, fabs((double)token.logprob - (double)e->logprob[t - e->m]));
+        if (t >= e->m) max = fmax(max, fabs((double)token.logprob - (double)e->logprob[t - e->m]));
     }
-    print_message("%s %s: log probabilities off by at most %.2g, bound %.2g\n", b->model, name, most, b->logprob);
-    assert_true(most <= b->logprob);
+    print_message("%s %s: log probabilities off by at most %.2g, bound %.2g\n", b->model, name, max, b->logprob);
+    assert_true(max <= b->logprob);
 }
 
 /* Rows of the other convention must be far off, or the comparison could not tell them apart. */

@@ -100,7 +100,7 @@ static void rows_are_distributions_over_the_past(void **state) {
     for (size_t m = 0; m < 2; m++) {
         hw_model *model = open_model(both[m], 0, false);
         hw_trace *trace = capture_text(model, PROMPT, COMPLETION, 0);
-        double most = 0;
+        double max = 0;
         for (size_t l = 0; l < trace->n_layers; l++) {
             for (size_t q = 0; q < hw_run_n_tokens(hw_trace_run(trace)); q++) {
                 size_t n;
@@ -108,11 +108,11 @@ static void rows_are_distributions_over_the_past(void **state) {
                 double sum = 0;
                 for (size_t k = 0; k < n; k++) sum += (double)row[k];
                 assert_int_equal(n, q + 1);
-                most = fmax(most, fabs(1 - sum));
+                max = fmax(max, fabs(1 - sum));
             }
         }
-        print_message("%s: row sums off by at most %.2g\n", both[m], most);
-        assert_true(most < 2e-6);
+        print_message("%s: row sums off by at most %.2g\n", both[m], max);
+        assert_true(max < 2e-6);
         hw_trace_free(trace);
         hw_model_close(model);
     }
@@ -191,13 +191,13 @@ static void check_given(const char *name, int32_t n_ubatch, double row_bound, do
     p.completion = text;
     p.completion_bytes = n_bytes;
     hw_trace *given = capture(model, &p);
-    double most = 0, off = 0;
+    double max = 0, off = 0;
     assert_int_equal(hw_run_n_tokens(hw_trace_run(given)), n_tokens);
     for (size_t t = m; t < n_tokens; t++) {
         hw_token a = hw_run_token(run, t), b = hw_run_token(hw_trace_run(given), t);
         assert_int_equal(a.id, b.id);
         assert_int_equal(a.id, a.alternatives[0].id); /* greedy */
-        most = fmax(most, fabs((double)a.logprob - (double)b.logprob));
+        max = fmax(max, fabs((double)a.logprob - (double)b.logprob));
     }
     for (size_t l = 0; l < given->n_layers; l++) {
         for (size_t q = 0; q < n_tokens; q++) {
@@ -208,8 +208,8 @@ static void check_given(const char *name, int32_t n_ubatch, double row_bound, do
     }
     print_message(
         "%s: given and generated rows differ by an NMSE of at most %.2g (bound %.2g), log probabilities by %.2g\n",
-        name, off, row_bound, most);
-    assert_true(off <= row_bound && most <= logprob_bound);
+        name, off, row_bound, max);
+    assert_true(off <= row_bound && max <= logprob_bound);
     hw_trace_free(generated);
     hw_trace_free(given);
     hw_model_close(model);

@@ -5,17 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_METHODS = 4, MOST_PARTS = 256 };
+enum { MAX_METHODS = 4, MAX_PARTS = 256 };
 
 typedef struct watch {
-    hw_attribution *parts[MAX_METHODS][MOST_PARTS];
+    hw_attribution *parts[MAX_METHODS][MAX_PARTS];
     size_t n_parts[MAX_METHODS];
 } watch;
 
 static void take_rows(void *ctx, size_t i, hw_attribution *rows) {
     watch *w = ctx;
     assert_in_range(i, 0, MAX_METHODS - 1);
-    assert_in_range(w->n_parts[i], 0, MOST_PARTS - 1);
+    assert_in_range(w->n_parts[i], 0, MAX_PARTS - 1);
     w->parts[i][w->n_parts[i]++] = rows;
 }
 
@@ -59,7 +59,7 @@ static void check_method(watch *w, hw_explainer *x, size_t i, const hw_trace *tr
         hw_attribution_free(w->parts[i][part]);
     }
     assert_int_equal(next, hw_attribution_n_rows(whole));
-    assert_in_range(w->n_parts[i], c->n_parts, MOST_PARTS);
+    assert_in_range(w->n_parts[i], c->n_parts, MAX_PARTS);
     hw_attribution_free(result);
     hw_attribution_free(whole);
 }

@@ -1,4 +1,5 @@
-"""How long tests wait. No test fails because the machine is slow or has other work to do: a limit ends what hangs, nothing else."""
+"""How long tests wait. No test fails because the machine is slow or has other work to do: a limit ends what hangs,
+nothing else."""
 
 import os
 import time
@@ -7,8 +8,8 @@ HANG_S = 1800  # for what ends by itself: a process, a request
 
 
 def patience(seconds):
-    """What takes `seconds` on a quiet machine, at the load that there is now. For waits that a failing test sits out to their end,
-    as for an element of a page."""
+    """What takes `seconds` on a quiet machine, at the load that there is now. For waits that a failing test sits out to
+    their end, as for an element of a page."""
     return seconds * max(1.0, 2 * os.getloadavg()[0] / (os.cpu_count() or 1))
 
 

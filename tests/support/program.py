@@ -1,6 +1,7 @@
 """The built program and the models, for the tests that run it. A conftest.py imports the fixtures that its tests use.
 
-$HEADWATER_BIN is the program, $HEADWATER_TEST_MODELS the folder of GGUF models; ctest sets both, and nothing is skipped without them.
+$HEADWATER_BIN is the program, $HEADWATER_TEST_MODELS the folder of GGUF models; ctest sets both, and nothing is skipped
+without them.
 """
 
 import os

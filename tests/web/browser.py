@@ -18,7 +18,8 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 def open_browser():
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
-            folder, executable_path=CHROMIUM, args=FLAGS, accept_downloads=True, viewport={"width": 1366, "height": 768})
+            folder, executable_path=CHROMIUM, args=FLAGS, accept_downloads=True, viewport={"width": 1366, "height": 768}
+        )
         browser = OneProfile(context, playwright)
         yield browser
         context.close()

@@ -1,7 +1,7 @@
 """What the tests of the page share: a browser, reports with known numbers, a server with a real model.
 
-$HEADWATER_BIN is the program, $HEADWATER_TEST_MODELS the folder of GGUF models; both must be set. Every page that a test opens must
-end without an error on its console, and reports without a request to anything but their own file.
+$HEADWATER_BIN is the program, $HEADWATER_TEST_MODELS the folder of GGUF models; both must be set. Every page that a
+test opens must end without an error on its console, and reports without a request to anything but their own file.
 """
 
 import re
@@ -25,14 +25,18 @@ def browser():
 
 @pytest.fixture
 def open_page(browser):
-    """open_page(url, ...) gives a page; an error on its console fails the test, but for what holds a part of `allowed`."""
+    """open_page(url, ...) gives a page; an error on its console fails the test, but for what holds a part of
+    `allowed`."""
     pages, errors = [], []
 
     def opened(url, allowed=(), **options):
         page = browser.new_page(**options)
         page.set_default_timeout(1000 * patience(60))
         page.on("pageerror", lambda e: errors.append(str(e)))
-        page.on("console", lambda m: m.type == "error" and not any(part in m.text for part in allowed) and errors.append(m.text))
+        page.on(
+            "console",
+            lambda m: m.type == "error" and not any(part in m.text for part in allowed) and errors.append(m.text),
+        )
         page.requests = []
         page.on("request", lambda r: page.requests.append(r.url))
         page.goto(url)

@@ -54,7 +54,11 @@ def run(prompt, completion, attributions, segments=None, filters=None, name=None
     entry = {
         "run": {
             "model": {"name": "Toy", "architecture": "llama", "quantisation": "F16"},
-            "options": {}, "stop": "given", "causal": True, "prompt": "".join(prompt), "completion": "".join(completion),
+            "options": {},
+            "stop": "given",
+            "causal": True,
+            "prompt": "".join(prompt),
+            "completion": "".join(completion),
             "tokens": tokens(prompt, "prompt") + tokens(completion, "completion"),
         },
         "segments": segments or {"prompt": {}, "completion": {}},

@@ -2,8 +2,8 @@
 
     build/venv/bin/python tests/web/measure_click.py [TOKENS ...]
 
-For each number of prompt tokens: a report of random numbers (100 completion tokens, 30 layers) is opened at 1366 x 768, 50 tokens are
-clicked. Printed are medians in milliseconds of
+For each number of prompt tokens: a report of random numbers (100 completion tokens, 30 layers) is opened at 1366 x 768,
+50 tokens are clicked. Printed are medians in milliseconds of
 
   tint     the work of the click itself, until every token has its new class
   frame    that, and style, layout and paint of the frame that shows it, without the wait for that frame to begin

@@ -104,7 +104,12 @@ def test_characters_of_several_tokens_are_whole_as_they_come(page):
 
 def test_a_setting_is_changed_and_the_others_stay(page, server):
     settings = {"discard": 0.5, "remove_sink": True, "by": "word"}
-    run = api(server, "explain", "POST", {"prompt": NEEDLE, "completion": " red", "methods": ["rollout"], "settings": settings})
+    run = api(
+        server,
+        "explain",
+        "POST",
+        {"prompt": NEEDLE, "completion": " red", "methods": ["rollout"], "settings": settings},
+    )
     plain_one = api(server, f"runs/{run['id']}/explain", "POST", {"methods": ["rollout"]})["attributions"][0]
     page.goto(f"{server.url}#run={run['id']}")
     page.reload()
@@ -153,7 +158,9 @@ def test_own_completion_edit_and_run_again(page):
     go(page)
 
     page.get_by_role("button", name="Runs").click()
-    page.get_by_role("button", name=re.compile("^Compare with My·?.*Putin|^Compare with My name is Putin")).first.click()
+    page.get_by_role(
+        "button", name=re.compile("^Compare with My·?.*Putin|^Compare with My name is Putin")
+    ).first.click()
     page.wait_for_selector("#answer-1 [data-k]")
     assert page.locator("#answer-1").inner_text().strip() == "Russia, I am a Russian"
     assert "·Abdul / ·Putin" in page.locator(".difference tbody tr").first.inner_text()
@@ -277,7 +284,9 @@ def test_remarks_on_the_texts_are_shown(page):
     write(page, "One <|im_end|> two", " three")
     go(page)
     remarks = page.get_by_label("Remarks on the texts").locator("li").all_inner_texts()
-    assert len(remarks) == 1 and remarks[0].startswith("The prompt holds the text of a control token, <|im_end|>, read as text")
+    assert len(remarks) == 1 and remarks[0].startswith(
+        "The prompt holds the text of a control token, <|im_end|>, read as text"
+    )
     page.get_by_role("button", name="Edit and run again").click()
     page.locator("details.settings summary").click()
     page.get_by_label("Read control tokens").check()
@@ -298,13 +307,18 @@ def apart(program, smollm, tmp_path):
 def engine_of(server):
     """The process below the server's that has the model."""
     pid = server.process.pid
-    children = {child for tasks in pathlib.Path(f"/proc/{pid}/task").iterdir() for child in (tasks / "children").read_text().split()}
+    children = {
+        child
+        for tasks in pathlib.Path(f"/proc/{pid}/task").iterdir()
+        for child in (tasks / "children").read_text().split()
+    }
     assert len(children) == 1, children
     return int(children.pop())
 
 
 def test_a_run_that_is_cut_short_is_said_and_made_again(open_page, apart):
-    """The engine dies while tokens come: the page says so in plain words, keeps what came, and makes the run again when asked."""
+    """The engine dies while tokens come: the page says so in plain words, keeps what came, and makes the run again when
+    asked."""
     page = open_page(apart.url, allowed=["Failed to load resource"])
     write(page, "Count up: one, two, three,", n=2000)
     page.get_by_role("button", name="Write and explain").click()

@@ -13,7 +13,8 @@ STRONGEST = "#e67b2e"  # of the light palette, colour.ts
 PROMPT = ["The", " old", " river", " runs", ".", " Its", " name", "?"]
 COMPLETION = [" It", " is", " river"]
 
-# M [3, 8, 2]: token i of the completion takes 0.5 from prompt token i + 1 at layer 0 and 0.1 at layer 1, 0.8 from token 0.
+# M [3, 8, 2]: token i of the completion takes 0.5 from prompt token i + 1 at layer 0 and 0.1 at layer 1, 0.8 from token
+# 0.
 M = np.zeros((3, 8, 2), np.float32)
 for i in range(3):
     M[i, 0] = 0.8
@@ -28,7 +29,10 @@ SEGMENTS = {
                    "sentence": {"groups": [0, 0, 0], "names": [" It is river"]}},
 }
 FILTERS = {"first": [0], "punctuation": [4, 7], "template": []}
-BALANCE = [{"prompt": 2.0 + i, "completion": 0.5, "bias": 0.0, "mlp": -1.0, "embedding": 0.25, "logit": 1.75 + i} for i in range(3)]
+BALANCE = [
+    {"prompt": 2.0 + i, "completion": 0.5, "bias": 0.0, "mlp": -1.0, "embedding": 0.25, "logit": 1.75 + i}
+    for i in range(3)
+]
 
 
 def river(**changes):
@@ -72,7 +76,9 @@ def test_pointing_at_the_prompt_shows_what_it_fed(report):
     assert "s32" in token(report, 1).get_attribute("class").split()
     assert token(report, 0).get_attribute("class") in ("", "selected")
     token(report, 2, "prompt").click()
-    assert "1\n·is\n30 %" in "\n".join(s.strip() for s in plain(report.locator(".contributions").inner_text()).split("\n") if s.strip())
+    assert "1\n·is\n30 %" in "\n".join(
+        s.strip() for s in plain(report.locator(".contributions").inner_text()).split("\n") if s.strip()
+    )
 
 
 def test_filters_say_what_they_hide(report):
@@ -122,7 +128,11 @@ def test_balance_sheet(report):
 
 def test_a_balance_that_does_not_close_is_said(open_report):
     def shown(change, blocks=2):
-        entry = run(PROMPT, COMPLETION, [attribution("logit", SIGNED, 8, balance=[b | {"logit": b["logit"] + change} for b in BALANCE])])
+        entry = run(
+            PROMPT,
+            COMPLETION,
+            [attribution("logit", SIGNED, 8, balance=[b | {"logit": b["logit"] + change} for b in BALANCE])],
+        )
         entry["run"]["model"] |= {"layers": [0, 1], "n_blocks": blocks}
         page = open_report(entry)
         select_tokens(page, 0, 0)
@@ -169,7 +179,12 @@ def test_two_runs_compared(open_report):
     values = np.zeros((1, 6, 1), np.float32)
     values[0, :, 0] = (0.5, 0.01, 0.01, 0.3, 0.02, 0.01)
     left = run(prompt, [" Russia"], [attribution("rollout", values, 6)], name="putin")
-    right = run([" Abdul" if t == " Putin" else t for t in prompt], [" Pakistan"], [attribution("rollout", values / 3, 6)], name="abdul")
+    right = run(
+        [" Abdul" if t == " Putin" else t for t in prompt],
+        [" Pakistan"],
+        [attribution("rollout", values / 3, 6)],
+        name="abdul",
+    )
     page = open_report(left, right)
     page.keyboard.press("c")
     page.get_by_label("Run on the right").select_option(label="abdul")
@@ -210,8 +225,14 @@ def test_search(report):
     assert report.locator("[data-found]").count() == 0
 
 
-HOSTILE = ["<img src=x onerror=\"document.title='owned'\">", "</script><script>document.title='owned'</script>", "\u202eabc",
-           "a\u0000b", "{a|b}", "%s\n"]
+HOSTILE = [
+    "<img src=x onerror=\"document.title='owned'\">",
+    "</script><script>document.title='owned'</script>",
+    "\u202eabc",
+    "a\u0000b",
+    "{a|b}",
+    "%s\n",
+]
 
 
 def test_tokens_are_only_ever_text(open_report):
@@ -236,7 +257,8 @@ def test_a_character_cut_in_two_is_whole(open_report):
 
 
 def test_groups_and_selections_have_each_character_once(open_report):
-    """A group of the method, the selection's headline and the search: no dot and no sign of replacement inside a character."""
+    """A group of the method, the selection's headline and the search: no dot and no sign of replacement inside a
+    character."""
     grouped = attribution("rollout", np.full((2, 2, 1), 0.1, np.float32), 3)
     grouped["settings"] = grouped["settings"] | {"groups": [0, 0, 1], "n_groups": 2}
     entry = run(["?", "?", " x"], ["?", "?"], [grouped])
@@ -303,7 +325,9 @@ def test_charts_and_their_files(report):
         _, png = save_picture(report, "PNG")
         assert png[:8] == b"\x89PNG\r\n\x1a\n"
         root = ElementTree.fromstring(svg)
-        assert [int.from_bytes(png[at:at + 4], "big") for at in (16, 20)] == [2 * int(root.get(k)) for k in ("width", "height")]
+        assert [int.from_bytes(png[at : at + 4], "big") for at in (16, 20)] == [
+            2 * int(root.get(k)) for k in ("width", "height")
+        ]
 
 
 def test_pictures_are_xml_whatever_tokens_say(open_report):
@@ -324,7 +348,11 @@ def test_bars_beyond_the_scale_are_broken_and_numbered(report):
     assert words.count("80 %") >= 2  # over the bar, and in the caption
     assert "Cut at the end of the scale: 0: The 80 %." in plain(report.locator(".chart .note").inner_text())
     svg = save_picture(report, "SVG")[1]
-    gaps = [p for p in ElementTree.fromstring(svg).iter(SVG + "path") if p.get("stroke") == "#fbfaf7" and p.get("stroke-width") == "2"]
+    gaps = [
+        p
+        for p in ElementTree.fromstring(svg).iter(SVG + "path")
+        if p.get("stroke") == "#fbfaf7" and p.get("stroke-width") == "2"
+    ]
     assert len(gaps) == 2
     report.get_by_role("button", name="token 0").click()
     report.locator(".chart .note").wait_for(state="detached")
@@ -394,7 +422,10 @@ def test_bars_side_by_side_are_as_long_as_their_numbers(open_report):
         assert left / longest == pytest.approx(value / 0.03, abs=0.02)
         assert right / longest == pytest.approx(value / 0.06, abs=0.02)
     said = plain(page.locator(".difference").inner_text())
-    assert "Without bars, since the others would be flat beside them: 0: ·w0 (60 % and 30 %), 11: ·w11 (20 % and 10 %)." in said
+    assert (
+        "Without bars, since the others would be flat beside them: 0: ·w0 (60 % and 30 %), 11: ·w11 (20 % and 10 %)."
+        in said
+    )
 
 
 def test_export_from_a_report(report):
@@ -419,7 +450,9 @@ def test_a_report_saves_itself_with_all_its_runs(open_report, open_page, tmp_pat
         page.get_by_role("button", name="HTML").click()
     first, again = (tmp_path / "report.html").read_bytes(), open(html.value.path(), "rb").read()
     opening = b'id="headwater-data">'
-    assert [b.split(opening)[1].split(b"</script>")[0] for b in (first, again)].count(first.split(opening)[1].split(b"</script>")[0]) == 2
+    assert [b.split(opening)[1].split(b"</script>")[0] for b in (first, again)].count(
+        first.split(opening)[1].split(b"</script>")[0]
+    ) == 2
     (tmp_path / "again.html").write_bytes(again)
     copy = open_page((tmp_path / "again.html").as_uri())
     copy.wait_for_selector("#answer-0 [data-k]")
@@ -451,7 +484,9 @@ def test_a_document_that_is_none_is_refused(open_page, tmp_path):
     from documents import page_with
 
     path = tmp_path / "other.html"
-    path.write_text(page_with(PAGE.read_text(encoding="utf-8"), {"format": "something", "version": 1, "runs": []}), encoding="utf-8")
+    path.write_text(
+        page_with(PAGE.read_text(encoding="utf-8"), {"format": "something", "version": 1, "runs": []}), encoding="utf-8"
+    )
     page = open_page(path.as_uri())
     assert "no Headwater document" in page.get_by_role("alert").inner_text()
 

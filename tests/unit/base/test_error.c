@@ -40,7 +40,7 @@ static void a_trace_that_cannot_fit_is_refused(void **state) {
     hw__run_release(run); /* not taken over by what failed */
 }
 
-static void messages_are_cut_to_their_room(void **state) {
+static void messages_are_cut_to_their_capacity(void **state) {
     (void)state;
     char text[3000];
     memset(text, 'x', sizeof text);
@@ -56,7 +56,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_that_overflow_are_no_memory),
         cmocka_unit_test(a_trace_that_cannot_fit_is_refused),
-        cmocka_unit_test(messages_are_cut_to_their_room),
+        cmocka_unit_test(messages_are_cut_to_their_capacity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@ static void every_index_comes_once(void **state) {
     assert_int_equal(hw__parallel_for(0, 0, note, NULL, NULL), HW_OK);
 }
 
-static void the_first_failure_is_told(void **state) {
+static void the_first_failure_is_reported(void **state) {
     (void)state;
     for (size_t threads = 0; threads < 4; threads++) {
         hw_error err;
@@ -39,7 +39,7 @@ static void the_first_failure_is_told(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_index_comes_once),
-        cmocka_unit_test(the_first_failure_is_told),
+        cmocka_unit_test(the_first_failure_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,7 @@ static uint32_t bits_of(float v) {
 
 /* ------------------------------------------------------------------ text */
 
-static void utf8_tells_text_from_bytes(void **state) {
+static void utf8_differs_from_other_bytes(void **state) {
     (void)state;
     assert_true(hw__utf8_valid("", 0));
     assert_true(hw__utf8_valid("a\0b", 3));
@@ -553,7 +553,7 @@ static void files_say_what_they_are(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(utf8_tells_text_from_bytes),
+        cmocka_unit_test(utf8_differs_from_other_bytes),
         cmocka_unit_test(utf8_replaces_what_is_no_text),
         cmocka_unit_test(utf8_makes_one_line_for_messages),
         cmocka_unit_test(file_is_seen_only_after_its_commit),

@@ -14,14 +14,14 @@ static void doubles_are_the_upper_bits(void **state) {
     (void)state;
     uint64_t sequence = 1234567;
     assert_close(hw__random_next(&sequence), 6457827717110365317.0 / 18446744073709551616.0, 1e-15);
-    double sum = 0, min = 1, most = 0;
+    double sum = 0, min = 1, max = 0;
     for (int i = 0; i < 100000; i++) {
         double v = hw__random_next(&sequence);
         sum += v;
         min = v < min ? v : min;
-        most = v > most ? v : most;
+        max = v > max ? v : max;
     }
-    assert_true(min >= 0 && min < 1e-3 && most < 1 && most > 1 - 1e-3);
+    assert_true(min >= 0 && min < 1e-3 && max < 1 && max > 1 - 1e-3);
     assert_close(sum / 100000, 0.5, 0.005); /* five deviations */
 }
 

@@ -46,14 +46,14 @@ static void assert_same_tokens(const hw_run *a, const hw_run *b) {
 /* ------------------------------------------------------------------ heads to one row */
 
 static double fused_by_hand(hw_fuse fuse, size_t n_heads, size_t l, size_t q, size_t k) {
-    double sum = 0, most = 0, min = 1;
+    double sum = 0, max = 0, min = 1;
     for (size_t h = 0; h < n_heads; h++) {
         double w = (double)(float)random_attention(NULL, l, h, q, k);
         sum += w;
-        most = fmax(most, w);
+        max = fmax(max, w);
         min = fmin(min, w);
     }
-    return fuse == HW_FUSE_MEAN ? sum / (double)n_heads : fuse == HW_FUSE_MAX ? most : min;
+    return fuse == HW_FUSE_MEAN ? sum / (double)n_heads : fuse == HW_FUSE_MAX ? max : min;
 }
 
 static void fuses_mean_max_and_min(void **state) {

@@ -244,7 +244,7 @@ static void halves_move_once_in_any_generation(void **state) {
     fake_params fake = fake_params_default();
     hw_save_params halves = hw_save_params_default();
     hw_error err;
-    double most = 0;
+    double max = 0;
     halves.precision = HW_PRECISION_F16;
     for (size_t g = 1; g <= GENERATIONS; g++) {
         char prompt[GENERATIONS * LENGTH + 1];
@@ -255,8 +255,8 @@ static void halves_move_once_in_any_generation(void **state) {
         if (g > 1 && hw_state_open(&before, model, temp_path("s"), &err) != HW_OK) fail_msg("%s", err.msg);
         hw_trace *got = capture(model, p, before), *fresh = fake_trace(&fake, &p);
         assert_true(g == 1 || reused(got) > 0);
-        most = fmax(most, hw_trace_rounding(fresh, HW_PRECISION_F16));
-        assert_in_range(1e9 * hw_trace_rounding(got, HW_PRECISION_F16), 1, 1.001e9 * most); /* three digits in files */
+        max = fmax(max, hw_trace_rounding(fresh, HW_PRECISION_F16));
+        assert_in_range(1e9 * hw_trace_rounding(got, HW_PRECISION_F16), 1, 1.001e9 * max); /* three digits in files */
         if (hw_trace_save_as(got, temp_path("s"), &halves, &err) != HW_OK) fail_msg("%s", err.msg);
         hw_trace *traces[] = {before, got, fresh};
         for (int i = 0; i < 3; i++) hw_trace_free(traces[i]);

@@ -138,7 +138,7 @@ static double random_lds(const hw_check *c, size_t n_rows) {
 static void random_is_what_random_scores_reach_on_average(void **state) {
     (void)state;
     static const char *const completions[] = {"X", "XYZ"};
-    double min = 1, most = -1;
+    double min = 1, max = -1;
     for (uint64_t seed = 0; seed < 8; seed++) {
         const char *completion = completions[seed % 2], *said;
         setup s = set_up(&model_of, false, completion);
@@ -149,12 +149,12 @@ static void random_is_what_random_scores_reach_on_average(void **state) {
         assert_non_null(said = strstr(hw_check_verdict(c), ", random "));
         assert_close(strtod(said + strlen(", random "), NULL), random_lds(c, strlen(completion)), 0.1);
         min = fmin(min, row_of(c, "random")->lds);
-        most = fmax(most, row_of(c, "random")->lds);
+        max = fmax(max, row_of(c, "random")->lds);
         hw_check_free(c);
         hw_attribution_free(a);
         tear_down(&s);
     }
-    assert_true(most - min > 0.3);
+    assert_true(max - min > 0.3);
 }
 
 /* Segment 4 is what the completion goes on from, and costs most: first choices are judged among the others. */

@@ -67,10 +67,10 @@ static void assert_matrix(const hw_attribution *a, const json_t *matrix, const c
     assert_int_equal(n_scales, n * L * sizeof(float));
     for (size_t i = 0; i < n; i++)
         for (size_t l = 0; l < L; l++) {
-            float scale, most = 0;
+            float scale, max = 0;
             memcpy(&scale, raw + (i * L + l) * sizeof scale, sizeof scale);
-            for (size_t k = 0; k < m; k++) most = fmaxf(most, fabsf(a->values[(i * m + k) * L + l]));
-            assert_true(scale <= most / (is_signed ? 127.0 : 255.0) * 1.000001);
+            for (size_t k = 0; k < m; k++) max = fmaxf(max, fabsf(a->values[(i * m + k) * L + l]));
+            assert_true(scale <= max / (is_signed ? 127.0 : 255.0) * 1.000001);
             for (size_t k = 0; k < m; k++) {
                 unsigned char byte = bytes[(i * L + l) * m + k];
                 double v = a->values[(i * m + k) * L + l], got = (is_signed ? (signed char)byte : byte) * (double)scale;

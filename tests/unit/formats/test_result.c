@@ -260,7 +260,7 @@ static void no_damaged_result_does_harm(void **state) {
     temp_clear();
 }
 
-static void files_are_told_apart_by_content(void **state) {
+static void formats_are_recognised_by_content(void **state) {
     (void)state;
     hw_attribution *a = worked_attribution();
     hw_trace *trace = worked_trace();
@@ -321,7 +321,7 @@ int main(void) {
         cmocka_unit_test(lists_that_do_not_go_together_are_refused),
         cmocka_unit_test(a_failed_save_leaves_the_old_file),
         cmocka_unit_test(no_damaged_result_does_harm),
-        cmocka_unit_test(files_are_told_apart_by_content),
+        cmocka_unit_test(formats_are_recognised_by_content),
     };
     return cmocka_run_group_tests(tests, files_setup, files_teardown);
 }

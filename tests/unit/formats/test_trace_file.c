@@ -254,14 +254,14 @@ static void halves_stay_within_their_bound(void **state) {
     hw_attribution *a = explain(trace, NULL), *b = explain(back, NULL), *c, *d;
     assert_int_equal(hw_explain(&c, trace, "attention", NULL, NULL), HW_OK);
     assert_int_equal(hw_explain(&d, back, "attention", NULL, NULL), HW_OK);
-    double most = 0, composed = 0;
+    double max = 0, composed = 0;
     for (size_t i = 0; i < 10; i++)
         for (size_t l = 0; l < LAYERS; l++) {
             composed = fmax(composed, row_distance(a, b, i, l) / (double)(l + 1));
-            most = fmax(most, row_distance(c, d, i, l));
+            max = fmax(max, row_distance(c, d, i, l));
         }
     assert_true(composed > bound / 1000 && composed <= bound);
-    assert_true(most > bound / 4 && most <= bound);
+    assert_true(max > bound / 4 && max <= bound);
     assert_int_equal(save_halves(back, temp_path("again")), HW_OK); /* nothing moves twice */
     assert_true(file_size(temp_path("again")) == file_size(temp_path("f16")));
     assert_close(hw_trace_rounding(back, HW_PRECISION_F16), bound, 0);

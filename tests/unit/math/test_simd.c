@@ -2,7 +2,7 @@
 #include "support/fixture.h"
 #include "math/simd.h"
 
-enum { MOST = 3 * HW__LANES + 5 };
+enum { MAX_N = 3 * HW__LANES + 5 };
 
 /* Whole numbers that double adds exactly in any order, and float does not. */
 static void fill(float *x, size_t n) {
@@ -17,22 +17,22 @@ static double sum_of(const float *x, size_t n) {
 
 static void a_sum_is_that_of_doubles(void **state) {
     (void)state;
-    float x[MOST + 1];
-    fill(x, MOST + 1);
-    for (size_t n = 0; n <= MOST; n++)
+    float x[MAX_N + 1];
+    fill(x, MAX_N + 1);
+    for (size_t n = 0; n <= MAX_N; n++)
         for (size_t from = 0; from < 2; from++) assert_true(hw__sum(x + from, n) == sum_of(x + from, n));
 }
 
 static void rows_add_up_and_leave_what_is_behind_them(void **state) {
     (void)state;
-    float x[MOST + 1];
-    fill(x, MOST + 1);
-    for (size_t n = 0; n <= MOST; n++) {
-        double sums[MOST + 1];
-        for (size_t i = 0; i <= MOST; i++) sums[i] = 0x1p40 + (double)i;
+    float x[MAX_N + 1];
+    fill(x, MAX_N + 1);
+    for (size_t n = 0; n <= MAX_N; n++) {
+        double sums[MAX_N + 1];
+        for (size_t i = 0; i <= MAX_N; i++) sums[i] = 0x1p40 + (double)i;
         hw__add_floats(sums, x, n);
         hw__add_floats(sums, x + 1, n);
-        for (size_t i = 0; i <= MOST; i++)
+        for (size_t i = 0; i <= MAX_N; i++)
             assert_true(sums[i] == 0x1p40 + (double)i + (i < n ? (double)x[i] + (double)x[i + 1] : 0));
     }
 }

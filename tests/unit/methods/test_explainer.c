@@ -42,8 +42,8 @@ static void each_token_as_it_comes(void **state) {
 
 static void several_at_once_in_any_direction_and_by_groups(void **state) {
     (void)state;
-    enum { MOST = 64 };
-    int32_t groups[MOST];
+    enum { MAX_N = 64 };
+    int32_t groups[MAX_N];
     fake_params fake = fake_params_default();
     fake.chunk = 3;
     hw_model *model = fake_model(&fake);
@@ -51,7 +51,7 @@ static void several_at_once_in_any_direction_and_by_groups(void **state) {
     p.direction = HW_DIRECTION_OUTPUT;
     check_live(model, run_params(10), &p, parts(4, 3));
     p.direction = HW_DIRECTION_INPUT;
-    for (int32_t i = 0; i < MOST; i++) groups[i] = i % 3 - 1;
+    for (int32_t i = 0; i < MAX_N; i++) groups[i] = i % 3 - 1;
     p.groups = groups;
     p.n_groups = 2;
     check_live(model, run_params(10), &p, parts(4, 3));

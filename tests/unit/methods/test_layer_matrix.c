@@ -160,7 +160,7 @@ static void compose(matrix out, size_t from, size_t to, const hw_method_params *
 }
 
 static double distance(const hw_attribution *a, const hw_method_params *p, reading how) {
-    double most = 0;
+    double max = 0;
     for (size_t l = 0; l < L; l++) {
         matrix want;
         bool input = p->direction == HW_DIRECTION_INPUT;
@@ -171,11 +171,11 @@ static double distance(const hw_attribution *a, const hw_method_params *p, readi
                 ptrdiff_t column = k >= M ? -1 : p->groups ? p->groups[k] : (ptrdiff_t)k;
                 *(column < 0 ? &dropped : &sums[column]) += want[M - 1 + i][k];
             }
-            for (size_t k = 0; k < a->n_columns; k++) most = fmax(most, fabs(cell(a, i, k, l) - sums[k]));
-            most = fmax(most, fabs(outside(a, i, l) - dropped));
+            for (size_t k = 0; k < a->n_columns; k++) max = fmax(max, fabs(cell(a, i, k, l) - sums[k]));
+            max = fmax(max, fabs(outside(a, i, l) - dropped));
         }
     }
-    return most;
+    return max;
 }
 
 static const int32_t groups[M] = {0, 0, 1, -1, 1, 2, 2, 2, 0};
@@ -211,7 +211,7 @@ static void settings_match_a_dense_product(void **state) {
         for (int other = 0; other < 4; other++) check(settings(shares[d], other & 1, other & 2));
 }
 
-static void wrong_readings_are_told_apart(void **state) {
+static void wrong_readings_give_other_numbers(void **state) {
     (void)state;
     const struct {
         hw_method_params p;
@@ -357,7 +357,7 @@ int main(void) {
         cmocka_unit_test(shares_are_counted_as_people_do),
         cmocka_unit_test(the_residual_takes_its_share),
         cmocka_unit_test(settings_match_a_dense_product),
-        cmocka_unit_test(wrong_readings_are_told_apart),
+        cmocka_unit_test(wrong_readings_give_other_numbers),
         cmocka_unit_test(rows_that_saw_only_the_sink_become_their_own),
         cmocka_unit_test(flow_has_the_same_pipes),
         cmocka_unit_test(contributions_are_clipped_scaled_and_composed),

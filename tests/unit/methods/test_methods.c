@@ -235,7 +235,7 @@ static void uniform_is_the_rollout_of_uniform_attention(void **state) {
     }
 }
 
-static void settings_that_are_not_heeded_change_nothing(void **state) {
+static void inactive_settings_change_nothing(void **state) {
     (void)state;
     static const char *const names[] = {"attention", "uniform", "random"};
     hw_trace *trace = the_trace();
@@ -259,7 +259,7 @@ static void settings_that_are_not_heeded_change_nothing(void **state) {
 }
 
 /* A change of each setting that the table names changes the numbers. */
-static void settings_that_are_heeded_change_the_numbers(void **state) {
+static void active_settings_change_the_numbers(void **state) {
     (void)state;
     static const char *const names[] = {"rollout", "flow", "uniform", "random"};
     hw_trace *trace = the_trace();
@@ -287,7 +287,7 @@ static void settings_that_are_heeded_change_the_numbers(void **state) {
     hw_trace_free(trace);
 }
 
-static void what_contribution_heeds_and_needs_goes_by_its_settings(void **state) {
+static void traits_and_needs_of_contribution_depend_on_settings(void **state) {
     (void)state;
     const hw_method_info *info = hw_method_find("contribution");
     hw_method_params p = hw_method_params_default();
@@ -539,10 +539,10 @@ int main(void) {
         cmocka_unit_test(mass_is_one_whatever_the_options),
         cmocka_unit_test(attention_is_the_row_itself),
         cmocka_unit_test(uniform_is_the_rollout_of_uniform_attention),
-        cmocka_unit_test(settings_that_are_not_heeded_change_nothing),
-        cmocka_unit_test(settings_that_are_heeded_change_the_numbers),
+        cmocka_unit_test(inactive_settings_change_nothing),
+        cmocka_unit_test(active_settings_change_the_numbers),
         cmocka_unit_test(a_residual_that_was_not_measured_is_named),
-        cmocka_unit_test(what_contribution_heeds_and_needs_goes_by_its_settings),
+        cmocka_unit_test(traits_and_needs_of_contribution_depend_on_settings),
         cmocka_unit_test(random_is_seeded),
         cmocka_unit_test(progress_is_reported_and_a_stop_is_heard),
         cmocka_unit_test(diagnostics_are_means_over_rows),

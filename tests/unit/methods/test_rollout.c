@@ -239,12 +239,12 @@ static void mass_on_token_0_lies_in_the_sandwich(void **state) {
     for (size_t q = 1; q < T; q++) {
         double low = 1, high = 1;
         for (size_t l = 0; l < L; l++) {
-            double min = 1, most = 0;
+            double min = 1, max = 0;
             for (size_t j = 1; j <= q; j++) {
                 min = fmin(min, mean_weight(l, j, 0));
-                most = fmax(most, mean_weight(l, j, 0));
+                max = fmax(max, mean_weight(l, j, 0));
             }
-            low *= 1 - most / 2;
+            low *= 1 - max / 2;
             high *= 1 - min / 2;
         }
         double left = 1 - cell(a, q, 0, L - 1);
@@ -507,13 +507,13 @@ static hw_attribution *roll_raw(const hw_method_params *p, size_t m) {
 
 /* Largest difference of the full-depth result to `want`. */
 static double distance(const hw_attribution *a, matrix want) {
-    double most = 0;
+    double max = 0;
     for (size_t q = 0; q < N_T; q++)
-        for (size_t k = 0; k < N_T; k++) most = fmax(most, fabs(cell(a, q, k, N_L - 1) - want[q][k]));
-    return most;
+        for (size_t k = 0; k < N_T; k++) max = fmax(max, fabs(cell(a, q, k, N_L - 1) - want[q][k]));
+    return max;
 }
 
-static void wrong_conventions_are_told_apart(void **state) {
+static void wrong_conventions_give_other_numbers(void **state) {
     (void)state;
     static const double residuals[] = {0.5, 0.3};
     static const reading wrong_readings[] = {read_transposed, read_sum,        read_next_row, read_row_before,
@@ -726,7 +726,7 @@ int main(void) {
         cmocka_unit_test(layer_that_attends_to_itself_changes_nothing),
         cmocka_unit_test(extreme_residuals),
         cmocka_unit_test(learned_sinks_leave_more_to_the_residual),
-        cmocka_unit_test(wrong_conventions_are_told_apart),
+        cmocka_unit_test(wrong_conventions_give_other_numbers),
         cmocka_unit_test(rows_directions_and_columns_match_a_dense_product),
         cmocka_unit_test(directions_agree_at_full_depth),
         cmocka_unit_test(own_row_is_the_next_tokens_predictor),

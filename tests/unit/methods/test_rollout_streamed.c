@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LAYERS = 3, MOST = 512 };
+enum { LAYERS = 3, MAX_N = 512 };
 static const double BOUND = LAYER_BOUND(LAYERS);
 
 static const char PROMPT[] =
@@ -32,7 +32,7 @@ static size_t prompt_tokens(hw_model *model) {
     hw_run_params p = run_params(NULL);
     assert_int_equal(hw_run_tokenize(&run, model, &p, NULL), HW_OK);
     size_t n = hw_run_n_prompt(run);
-    assert_in_range(n, 1, MOST);
+    assert_in_range(n, 1, MAX_N);
     hw_run_free(run);
     return n;
 }
@@ -68,7 +68,7 @@ static void assert_same(const hw_attribution *a, const hw_attribution *b) {
  * keep `rows`. */
 static void check(size_t chunk, const char *beside, hw_row_retention rows, hw_method_params params, bool grouped) {
     hw_error err;
-    int32_t groups[MOST];
+    int32_t groups[MAX_N];
     fake_params fake = fake_params_default();
     fake.chunk = chunk;
     hw_model *model = fake_model(&fake);

@@ -138,7 +138,7 @@ static void maps_rise_in_lightness_for_every_eye(void **state) {
 }
 
 /* The two sides of a map with a middle are told apart by hue with any eye, and strength by distance from the paper. */
-static void signs_are_told_apart_by_every_eye(void **state) {
+static void signs_differ_without_colour(void **state) {
     (void)state;
     for (int dark = 0; dark < 2; dark++) {
         for (size_t v = 0; v < COUNT(visions) - 1; v++) { /* the fourth lacks blue cones, one in 30,000 */
@@ -476,7 +476,7 @@ int main(void) {
         cmocka_unit_test(labels_turn_before_they_are_left_out),
         cmocka_unit_test(the_heaviest_labels_stay),
         cmocka_unit_test(maps_rise_in_lightness_for_every_eye),
-        cmocka_unit_test(signs_are_told_apart_by_every_eye),
+        cmocka_unit_test(signs_differ_without_colour),
         cmocka_unit_test(plasma_is_interpolated_as_plotly_does),
         cmocka_unit_test(text_on_any_colour_has_contrast),
         cmocka_unit_test(no_label_overlaps_another),

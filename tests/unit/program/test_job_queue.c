@@ -20,7 +20,7 @@ static task *added(queue *q) {
 }
 
 /* Everything that its client can read now. */
-static const char *told(task *t, char text[2048]) {
+static const char *reported(task *t, char text[2048]) {
     long n = events_read(&t->events, text, 2047, 0);
     text[n > 0 ? n : 0] = 0;
     return text;
@@ -32,11 +32,11 @@ static void the_first_comes_first(void **state) {
     task *a = added(q), *b = added(q);
     char text[2048];
     assert_int_equal(queue_size(q), 2);
-    assert_non_null(strstr(told(a, text), "\"position\":0"));
-    assert_non_null(strstr(told(b, text), "\"position\":1"));
+    assert_non_null(strstr(reported(a, text), "\"position\":0"));
+    assert_non_null(strstr(reported(b, text), "\"position\":1"));
     task *taken = queue_take(q, 0);
     assert_ptr_equal(taken, a);
-    assert_non_null(strstr(told(b, text), "\"position\":1")); /* the one before it runs */
+    assert_non_null(strstr(reported(b, text), "\"position\":1")); /* the one before it runs */
     assert_int_equal(queue_size(q), 2);
     queue_done(q);
     task_end(taken, true);
@@ -74,7 +74,7 @@ static void a_waiting_job_that_is_stopped_ends_with_an_error(void **state) {
     assert_true(queue_stop(q, b->id));
     assert_true(b->failed);
     assert_int_equal(b->error.code, HW_ERR_CANCELLED);
-    assert_non_null(strstr(told(b, text), "event: error\ndata: {\"code\":\"stopped\""));
+    assert_non_null(strstr(reported(b, text), "event: error\ndata: {\"code\":\"stopped\""));
     assert_false(queue_stop(q, b->id)); /* it is gone */
     assert_false(queue_stop(q, 99));
     assert_int_equal(queue_size(q), 1);
@@ -139,11 +139,11 @@ static void results_are_sent_under_their_name(void **state) {
     queue *q = queue_new();
     task *a = added(q), *running = queue_take(q, 0);
     char text[2048];
-    told(a, text);
+    reported(a, text);
     a->wrap = "run";
     buffer_text(&a->result, "{\"id\":7}");
     task_end(running, true);
-    assert_string_equal(told(a, text), "event: done\ndata: {\"run\":{\"id\":7}}\n\n");
+    assert_string_equal(reported(a, text), "event: done\ndata: {\"run\":{\"id\":7}}\n\n");
     assert_false(a->failed);
     queue_done(q);
     task_release(running);

@@ -9,12 +9,12 @@
 #include <stdarg.h>
 #include <string.h>
 
-enum { MOST_WORDS = 12 };
+enum { MAX_WORDS = 12 };
 
 /* Reads words up to NULL as the command line of `explain`. */
 static bool read_line(options *o, ...) {
-    static char words[MOST_WORDS][64];
-    static char *argv[MOST_WORDS + 1];
+    static char words[MAX_WORDS][64];
+    static char *argv[MAX_WORDS + 1];
     int n = 1;
     va_list args;
     argv[0] = strcpy(words[0], "explain");

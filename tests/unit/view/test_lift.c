@@ -140,7 +140,7 @@ static void one_layer_is_divided_by_the_mean(void **state) {
 }
 
 /* Attention heeds no sink and no measured residual: nor does what it is divided by. */
-static void settings_that_are_not_heeded_do_not_count(void **state) {
+static void inactive_settings_do_not_count(void **state) {
     (void)state;
     hw_trace *trace = the_trace();
     hw_method_params p = hw_method_params_default();
@@ -233,7 +233,7 @@ int main(void) {
         cmocka_unit_test(worked_example),
         cmocka_unit_test(lift_is_a_quotient_of_views),
         cmocka_unit_test(one_layer_is_divided_by_the_mean),
-        cmocka_unit_test(settings_that_are_not_heeded_do_not_count),
+        cmocka_unit_test(inactive_settings_do_not_count),
         cmocka_unit_test(lifts_of_files_are_those_of_the_trace),
         cmocka_unit_test(a_saved_residual_that_is_no_share_is_refused),
         cmocka_unit_test(what_has_no_lift_is_refused),

@@ -122,10 +122,10 @@ void text_print(FILE *out, const char *bytes, size_t n, bool lines) {
 void text_puts(FILE *out, const char *s) { text_print(out, s, strlen(s), false); }
 
 size_t text_line(const char *text, int width) {
-    size_t n = strcspn(text, " "), most = width > 0 ? (size_t)width : 0;
+    size_t n = strcspn(text, " "), max = width > 0 ? (size_t)width : 0;
     while (text[n] == ' ') {
         size_t next = n + 1 + strcspn(text + n + 1, " ");
-        if (next > most) break;
+        if (next > max) break;
         n = next;
     }
     return n;

@@ -24,7 +24,7 @@ static int digits(size_t v) {
     return n;
 }
 
-static int at_most(int v, int max) { return v < max ? v : max; }
+static int clamp_max(int v, int max) { return v < max ? v : max; }
 
 static const char *noun(const picture *p) { return picture_is_grouped(p) ? "segment" : "token"; }
 
@@ -33,8 +33,8 @@ static layout make_layout(const picture *p, const size_t *top, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (digits(top[i]) > fit.index) fit.index = digits(top[i]);
     int fixed = GAP + fit.index + 2 + GAP + VALUE_WIDTH, left = p->t->width - 1 - fixed;
-    int limit = at_most(at_most(MAX_LABEL, p->t->width / 3), left > 1 ? left : 1);
-    fit.label = at_most((int)strlen(noun(p)), limit);
+    int limit = clamp_max(clamp_max(MAX_LABEL, p->t->width / 3), left > 1 ? left : 1);
+    fit.label = clamp_max((int)strlen(noun(p)), limit);
     for (size_t i = 0; i < n; i++) {
         int width = picture_label(p, top[i], limit).width;
         if (width > fit.label) fit.label = width;
@@ -43,7 +43,7 @@ static layout make_layout(const picture *p, const size_t *top, size_t n) {
     size_t layers = hw_view_n_layers(p->view), share = (layers + MAX_CELLS - 1) / MAX_CELLS;
     fit.cells = layers > 1 ? (layers + share - 1) / share : 0;
     if (left - (int)fit.cells - GAP < MIN_BAR) fit.cells = 0;
-    fit.bar = at_most(left - (fit.cells ? (int)fit.cells + GAP : 0), MAX_BAR);
+    fit.bar = clamp_max(left - (fit.cells ? (int)fit.cells + GAP : 0), MAX_BAR);
     if (fit.bar < MIN_BAR) fit.bar = 0;
     return fit;
 }

@@ -125,7 +125,10 @@ function sinkRemark(d: Diagnostics, isComposed: boolean): Remark[] {
     remarks.push({ text, warns: d.first_mean >= 0.5 })
   }
   if (isComposed && known(d.first_last) && d.first_last >= 0.9) {
-    remarks.push({ text: `At full depth it is ${percent(d.first_last)}: the rest carries little information there.`, warns: true })
+    remarks.push({
+      text: `At full depth it is ${percent(d.first_last)}: the rest carries little information there.`,
+      warns: true,
+    })
   }
   return remarks
 }

@@ -51,6 +51,11 @@ const EXAMPLES = [
   },
 ] as const
 
+const againstHelp =
+  "What the chosen token's logit is compared with: the mean of all logits; distribution: their mean weighted by the " +
+  "model's probabilities; second: the most probable other token of each step; or a token's exact text with its " +
+  'leading space'
+
 /** Documents first, each followed by an empty line, then the question; spans in code points. */
 export function assemble(documents: readonly Passage[], question: string): { prompt: string; spans: Span[] } {
   const spans: Span[] = []
@@ -219,7 +224,7 @@ function Settings() {
       </fieldset>
       <div class="fields">
         {methods.value.has('logit') && (
-          <label title="What the chosen token's logit is compared with: the mean of all; distribution, their mean by the model's probabilities; second, the most probable other token of each step; or a token's exact text with its leading space">
+          <label title={againstHelp}>
             Logit against
             <input
               type="text"
