@@ -224,6 +224,20 @@ HW_API const hw_model_info *hw_model_describe(const hw_model *model);
  * cannot be rendered, with the reason; the build has no template engine), MEMORY. */
 HW_API hw_err hw_model_check_chat(hw_model *model, const char *source, hw_error *err);
 
+/* What the headers of a GGUF file say. Strings are UTF-8, truncated where they are longer. */
+typedef struct hw_model_file {
+    char architecture[64]; /* "" if none is named */
+    char name[128];
+    char quantisation[64]; /* as hw_model_info.quantisation, "" if the file does not say */
+    char problem[512];     /* "", or why it cannot be explained, as far as this shows without its weights */
+    uint64_t n_params, n_bytes; /* weights, of all files of a split */
+    int32_t n_files;
+} hw_model_file;
+
+/* Reads headers and vocabulary, not the weights. "" in `problem` does not prove that the model can be explained:
+ * hw_model_open() does. Errors: ARGUMENT (a part of a split that is not the first), IO, FORMAT, MEMORY. */
+HW_API hw_err hw_model_file_read(hw_model_file *out, const char *path, hw_error *err);
+
 /* ------------------------------------------------------------------ devices
  * Devices that can run a model's blocks: this machine's CPU and GPUs, and those of other machines that run
  * hw_worker_run(), through ggml's RPC protocol. The protocol is neither authenticated nor encrypted: use it only in

@@ -55,7 +55,7 @@ def tiny(tmp_path_factory):
 
 def environment(**changes):
     """The caller's environment without what changes the program's output; TERM is a plain terminal's."""
-    env = {k: v for k, v in os.environ.items() if k not in CLEARED}
+    env = {k: v for k, v in os.environ.items() if k not in CLEARED and not k.startswith("LLAMA_ARG_")}
     return env | {"TERM": "xterm"} | changes
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-COMMANDS = ["explain", "cite", "check", "eval", "serve", "view", "plot", "info", "methods", "worker"]
+COMMANDS = ["explain", "cite", "check", "eval", "serve", "view", "plot", "info", "models", "methods", "worker"]
 
 
 def test_program_help_is_exact(headwater, expected):

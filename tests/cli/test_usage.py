@@ -88,7 +88,7 @@ CASES = {
     ),
     "threads for a trace": (
         ["explain", "--trace", TRACE, "--threads", "3"],
-        "--threads cannot be combined with a saved trace: no model is loaded",
+        "-t cannot be combined with a saved trace: no model is loaded",
     ),
     "fusing a trace": (
         ["explain", "--trace", TRACE, "--fuse", "max"],

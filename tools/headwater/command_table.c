@@ -4,11 +4,11 @@
 #include <string.h>
 
 extern const command command_explain, command_cite, command_check, command_eval, command_view, command_info,
-    command_methods, command_serve, command_plot, command_worker, command_engine_process;
+    command_methods, command_serve, command_plot, command_worker, command_models, command_engine_process;
 
 static const command *const commands[] = {&command_explain, &command_cite,  &command_check, &command_eval,
                                           &command_serve,   &command_view,  &command_plot,  &command_info,
-                                          &command_methods, &command_worker};
+                                          &command_models,  &command_methods, &command_worker};
 
 size_t commands_count(void) { return sizeof commands / sizeof *commands; }
 const command *commands_at(size_t i) { return commands[i]; }

@@ -38,13 +38,25 @@ static void put_entry(FILE *out, const char *term, const char *meaning) {
     put_wrapped(out, meaning, TERM_WIDTH, TERM_WIDTH);
 }
 
+/* " (also --predict, $LLAMA_ARG_N_PREDICT)" */
+static void add_spellings(char *meaning, size_t capacity, const option_row *row) {
+    size_t n = strlen(meaning);
+    const char *between = " (also ";
+    for (const char *const *also = row->also; *also && n < capacity; also++, between = ", ")
+        n += (size_t)snprintf(meaning + n, capacity - n, "%s%s", between, *also);
+    if (row->variable && n < capacity)
+        n += (size_t)snprintf(meaning + n, capacity - n, "%s$%s", between, row->variable);
+    if ((row->variable || row->also[0]) && n < capacity) snprintf(meaning + n, capacity - n, ")");
+}
+
 static void put_option(FILE *out, const option_row *row) {
-    char term[80], meaning[400];
+    char term[80], meaning[600];
     int n = row->letter ? snprintf(term, sizeof term, "-%c, ", row->letter) : snprintf(term, sizeof term, "    ");
     snprintf(term + n, sizeof term - (size_t)n, "--%s%s%s", row->name, row->metavar ? " " : "",
              row->metavar ? row->metavar : "");
     snprintf(meaning, sizeof meaning, "%s%s%s%s", row->help, row->default_value ? " [" : "",
              row->default_value ? row->default_value : "", row->default_value ? "]" : "");
+    add_spellings(meaning, sizeof meaning, row);
     put_entry(out, term, meaning);
 }
 

@@ -274,6 +274,19 @@ const char *hw__gguf_metadata_sha256(const hw__gguf *g) { return g->metadata_sha
 
 const char *hw__gguf_sample_sha256(const hw__gguf *g) { return g->sample_sha256; }
 
+size_t hw__gguf_count(const hw__gguf *g, uint64_t *n_params, uint64_t *n_bytes) {
+    *n_params = *n_bytes = 0;
+    for (size_t p = 0; p < g->n_parts; p++) {
+        for (int64_t i = 0; i < gguf_get_n_tensors(g->parts[p].gguf); i++) {
+            enum ggml_type type = gguf_get_tensor_type(g->parts[p].gguf, i);
+            size_t bytes = gguf_get_tensor_size(g->parts[p].gguf, i);
+            *n_bytes += bytes;
+            *n_params += bytes / ggml_type_size(type) * (uint64_t)ggml_blck_size(type);
+        }
+    }
+    return g->n_parts;
+}
+
 /* The part that contains a tensor, and the tensor's index there; NULL: none. */
 static const part *find_tensor(const hw__gguf *g, const char *name, int64_t *id) {
     for (size_t i = 0; i < g->n_parts; i++)

@@ -34,6 +34,9 @@ hw_err hw__gguf_finish_hashes(hw__gguf *file, hw_error *err);
 const char *hw__gguf_metadata_sha256(const hw__gguf *file);
 const char *hw__gguf_sample_sha256(const hw__gguf *file);
 
+/* Number of files; parameters and bytes of their tensors. */
+size_t hw__gguf_count(const hw__gguf *file, uint64_t *n_params, uint64_t *n_bytes);
+
 /* The output weights, if they have the usual name and the width of the stream given in the metadata. */
 bool hw__gguf_output(const hw__gguf *file, hw__gguf_matrix *out);
 

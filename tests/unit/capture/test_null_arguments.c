@@ -53,6 +53,7 @@ static void files(void **state) {
     const hw_attribution *list[] = {NULL};
     REFUSED(hw_model_open(&m, NULL, NULL, &err));
     REFUSED(hw_model_check_chat(NULL, NULL, &err));
+    REFUSED(hw_model_file_read(NULL, NULL, &err));
     REFUSED(hw_trace_open(&t, NULL, &err));
     REFUSED(hw_trace_import(&t, NULL, HW_FUSE_MEAN, &err));
     REFUSED(hw_trace_save(NULL, "t", &err));

@@ -7,6 +7,7 @@
 #include "support/fixture.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_WORDS = 12 };
@@ -129,6 +130,34 @@ static void the_table_is_whole(void **state) {
     }
 }
 
+static void spellings_and_variables_of_llama_cpp_mean_the_option(void **state) {
+    (void)state;
+    options o;
+    assert_true(read_line(&o, "-ngl", "all", "-c", "64", "-t", "2", "--n-predict=5", "--jinja", "-p", "-ngl", "--", "-hf", NULL));
+    assert_int_equal(o.gpu_layers, -1);
+    assert_int_equal(o.ctx, 64);
+    assert_int_equal(o.threads, 2);
+    assert_int_equal(o.run.n_generate, 5);
+    assert_string_equal(o.prompt, "-ngl"); /* a value */
+    assert_string_equal(o.arguments.at[0], "-hf");
+    options_free(&o);
+    setenv("LLAMA_ARG_N_PREDICT", "9", 1);
+    assert_true(read_line(&o, "-hf", "a/b", NULL));
+    assert_string_equal(o.hf_repo, "a/b");
+    assert_int_equal(o.run.n_generate, 9);
+    assert_false(GIVEN(&o, run.n_generate));
+    options_free(&o);
+    assert_true(read_line(&o, "-n", "4", NULL));
+    assert_int_equal(o.run.n_generate, 4);
+    options_free(&o);
+    setenv("LLAMA_ARG_N_PREDICT", "-1", 1);
+    assert_false(read_line(&o, NULL));
+    options_free(&o);
+    unsetenv("LLAMA_ARG_N_PREDICT");
+    assert_false(read_line(&o, "-m", "x", "-hf", "a/b", NULL));
+    options_free(&o);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_must_be_whole_and_in_range),
@@ -138,6 +167,7 @@ int main(void) {
         cmocka_unit_test(a_preset_yields_to_options_given_by_hand),
         cmocka_unit_test(arguments_stand_between_options),
         cmocka_unit_test(options_without_effect_on_a_source_are_refused),
+        cmocka_unit_test(spellings_and_variables_of_llama_cpp_mean_the_option),
         cmocka_unit_test(the_table_is_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,6 +42,15 @@ static bool parse_memory(void *field, const char *text) {
     return v >= 1 && v < 1e18;
 }
 
+static bool read_whole(int64_t *out, const char *text, double min, double max);
+
+/* A number of blocks, or "all". */
+static bool parse_gpu_layers(void *field, const char *text) {
+    if (strcmp(text, "all") != 0) return read_whole(field, text, -1, MAX_INTEGER);
+    *(int64_t *)field = -1;
+    return true;
+}
+
 static bool parse_color(void *field, const char *text) {
     static const char *const words[] = {"auto", "always", "never"};
     for (size_t i = 0; i < COUNT(words); i++) {
@@ -97,6 +106,11 @@ enum {
 #define WHOLE(field, from, to) .type = OPTION_INTEGER, .offset = AT(field), .min = from, .max = to
 #define REAL(field, from, to)  .type = OPTION_REAL, .offset = AT(field), .min = from, .max = to
 
+/* Spellings and environment variable of the option with the same meaning in llama.cpp's programs. */
+#define ALSO(...)              .also = {__VA_ARGS__}
+#define PREDICT                ALSO("--predict", "--n-predict")
+#define VARIABLE(name)         .variable = "LLAMA_ARG_" name
+
 /* A row of the library's table of run options: help, default and range come from there unless they are set here. */
 #define OF_RUN(field)          .type = OPTION_RUN, .offset = AT(run.field)
 
@@ -115,8 +129,9 @@ static const option_row own_rows[] = {
     {"file", 'f', "FILE", TEXT(file), RUN(IN_RUNS, FROM_MODEL),
      .help = "read the prompt from this file, including its final newline; a byte order mark at the start is "
              "skipped; - is standard input"},
-    {"generate", 'n', "N", OF_RUN(n_generate), RUN(IN_EXPLAIN | IN_CHECK, FROM_MODEL)},
-    {"generate", 'n', "N", OF_RUN(n_generate), RUN(IN_CITE, FROM_MODEL), .default_value = "128"},
+    {"generate", 'n', "N", OF_RUN(n_generate), RUN(IN_EXPLAIN | IN_CHECK, FROM_MODEL), PREDICT, VARIABLE("N_PREDICT")},
+    {"generate", 'n', "N", OF_RUN(n_generate), RUN(IN_CITE, FROM_MODEL), .default_value = "128", PREDICT,
+     VARIABLE("N_PREDICT")},
     {"completion", 0, "TEXT", TEXT(completion), RUN(IN_RUNS, FROM_MODEL),
      .help = "use this completion instead of generating one"},
     {.name = "chat", OF_RUN(chat), RUN(IN_RUNS | IN_EVAL, FROM_MODEL)},
@@ -131,28 +146,38 @@ static const option_row own_rows[] = {
     {.name = "special", OF_RUN(special), RUN(IN_RUNS | IN_EVAL, FROM_MODEL)},
     {.name = RUN_OPTIONS_HERE, RUN(IN_RUNS, FROM_MODEL)},
 
-    {"temp", 0, "T", OF_RUN(temperature), SAMPLING},
-    {"top-k", 0, "K", OF_RUN(top_k), SAMPLING},
-    {"top-p", 0, "P", OF_RUN(top_p), SAMPLING},
+    {"temp", 0, "T", OF_RUN(temperature), SAMPLING, ALSO("--temperature"), VARIABLE("TEMPERATURE")},
+    {"top-k", 0, "K", OF_RUN(top_k), SAMPLING, VARIABLE("TOP_K")},
+    {"top-p", 0, "P", OF_RUN(top_p), SAMPLING, VARIABLE("TOP_P")},
     {"seed", 0, "S", OF_RUN(seed), .group = GROUP_SAMPLING, .commands = IN_EACH | IN_EVAL, .sources = FROM_RUN,
      .help = "seed of sampling, of random scores and of random masks; equal seeds give equal results",
      .refusal_reason = "it holds computed explanations"},
 
-    {"model", 'm', "FILE", TEXT(model), MODEL(IN_MODEL), .help = "model file (GGUF) [$HEADWATER_MODEL]"},
+    {"model", 'm', "FILE|NAME", TEXT(model), MODEL(IN_MODEL),
+     .help = "model file (GGUF), or hf:OWNER/REPO[:QUANT], ollama:NAME[:TAG] or lmstudio:PUBLISHER/MODEL[:QUANT]; "
+             "`headwater models` lists them [$HEADWATER_MODEL, $LLAMA_ARG_MODEL, $LLAMA_ARG_HF_REPO]"},
+    {"hf-repo", 0, "OWNER/REPO[:QUANT]", TEXT(hf_repo), MODEL(IN_MODEL), ALSO("-hf", "-hfr"),
+     .help = "the same as -m hf:OWNER/REPO[:QUANT]"},
+    {"jinja", 0, NULL, FLAG(jinja), MODEL(IN_RUNS | IN_EVAL | IN_SERVE),
+     .help = "no effect: chat templates are always rendered with Jinja"},
     {"lora", 0, "FILE[=SCALE]", TEXTS(lora), MODEL(IN_MODEL),
      .help = "low-rank adapter (GGUF file) with its scale; can be repeated"},
-    {"ctx", 0, "N", WHOLE(ctx, 0, MAX_INTEGER), MODEL(IN_MODEL), .default_value = "0",
+    {"ctx", 'c', "N", WHOLE(ctx, 0, MAX_INTEGER), MODEL(IN_MODEL), .default_value = "0",
+     ALSO("--ctx-size"), VARIABLE("CTX_SIZE"),
      .help = "maximum number of tokens of prompt and completion; 0: the model's training context"},
-    {"threads", 0, "N", WHOLE(threads, 0, 1024), MODEL(IN_MODEL), .default_value = "0", .help =
-        "number of threads; 0: one per core"},
-    {"gpu-layers", 0, "N", WHOLE(gpu_layers, -1, MAX_INTEGER), MODEL(IN_MODEL), .default_value = "0",
+    {"threads", 't', "N", WHOLE(threads, 0, 1024), MODEL(IN_MODEL), .default_value = "0", VARIABLE("THREADS"),
+     .help = "number of threads; 0: one per core"},
+    {"gpu-layers", 0, "N", WORD(gpu_layers), MODEL(IN_MODEL), .default_value = "0",
+     ALSO("-ngl", "--n-gpu-layers"), VARIABLE("N_GPU_LAYERS"),
+     .accepts = "a whole number from -1 to 2147483647, or all",
      .help = "number of blocks that run on GPUs and workers; -1: all, which is the default with --rpc or --device"},
-    {"rpc", 0, "HOST:PORT,...", NAMES(rpc), MODEL(IN_MODEL),
+    {"rpc", 0, "HOST:PORT,...", NAMES(rpc), MODEL(IN_MODEL), VARIABLE("RPC"),
      .help = "machines that run `headwater worker`; blocks are distributed over their devices and the local ones by "
              "free memory"},
-    {"device", 0, "NAME,...", NAMES(device), MODEL(IN_MODEL),
+    {"device", 0, "NAME,...", NAMES(device), MODEL(IN_MODEL), ALSO("-dev"), VARIABLE("DEVICE"),
      .help = "run blocks only on these devices, in this order; `headwater info` lists them"},
     {"ubatch", 0, "N", WHOLE(ubatch, 0, 65536), MODEL(IN_MODEL), .default_value = "0",
+     ALSO("-ub", "--ubatch-size"), VARIABLE("UBATCH"),
      .help = "number of prompt tokens per forward pass; 0: 512"},
     {"f32-cache", 0, NULL, FLAG(f32_cache), MODEL(IN_MODEL),
      .help = "store keys and values as F32 instead of F16, for exact comparisons"},
@@ -283,7 +308,7 @@ static const option_row own_rows[] = {
      .help = "number of random masks of the prompt, one forward pass each, for rank agreement (LDS); 0: only "
              "evidence figures, without passes to judge methods"},
     {"against", 0, "mean|distribution|second|TOKEN", OF_RUN(against), EVAL},
-    {"generate", 'n', "N", OF_RUN(n_generate), EVAL, .default_value = "3",
+    {"generate", 'n', "N", OF_RUN(n_generate), EVAL, .default_value = "3", PREDICT,
      .help = "maximum number of tokens to generate for items without a completion"},
     {"limit", 0, "N", WHOLE(limit, 0, 1e9), EVAL, .default_value = "0", .help =
         "evaluate only the first N items; 0: all"},
@@ -297,7 +322,7 @@ static const option_row own_rows[] = {
                                                          "model"},
     {"format", 0, "text|csv|json", TEXT(format), EVAL, .default_value = "text", .help = "format of the table"},
 
-    {"port", 0, "N", WHOLE(port, 0, 65535), SERVE, .default_value = "0",
+    {"port", 0, "N", WHOLE(port, 0, 65535), SERVE, .default_value = "0", VARIABLE("PORT"),
      .help = "port to listen on, at 127.0.0.1 only; 0: 4780, or a free port if 4780 is in use"},
     {"store", 0, "FILE", TEXT(store), SERVE,
      .help = "file in which runs are stored; default: headwater/runs.sqlite in $XDG_DATA_HOME or ~/.local/share"},
@@ -310,11 +335,12 @@ static const option_row own_rows[] = {
     {"port", 0, "N", WHOLE(port, 1, 65535), WORKER, .default_value = "50052", .help = "port to listen on"},
     {"host", 0, "ADDRESS", TEXT(host), WORKER, .default_value = "127.0.0.1",
      .help = "IPv4 address to listen on; any address but the default accepts other machines, without a password"},
-    {"threads", 0, "N", WHOLE(threads, 0, 1024), WORKER, .default_value = "0", .help =
+    {"threads", 't', "N", WHOLE(threads, 0, 1024), WORKER, .default_value = "0", .help =
         "number of threads; 0: one per core"},
     {"device", 0, "NAME,...", NAMES(device), WORKER, .help =
         "devices to serve; default: all GPUs, or the CPU if there are none"},
 
+    {"json", 0, NULL, FLAG(json), TERMINAL(IN_MODELS), .help = "as JSON, for programs"},
     {"color", 0, "auto|always|never", WORD(color), TERMINAL(IN_ALL), .default_value = "auto",
      .help = "colours; auto: only on a terminal, and not if NO_COLOR is set"},
     {"quiet", 'q', NULL, FLAG(quiet), TERMINAL(IN_ALL), .help = "print no progress and no remarks on standard error"},
@@ -570,7 +596,7 @@ static bool apply_preset(options *o, const char *command) {
  * letter. */
 enum { FIRST_ROW = 256 };
 typedef struct grammar {
-    struct option longs[MAX_OPTIONS + 1];
+    struct option longs[4 * MAX_OPTIONS + 1];
     char shorts[2 * MAX_OPTIONS + 2];
 } grammar;
 
@@ -581,6 +607,8 @@ static grammar make_grammar(unsigned bit) {
         if (!(rows[i].commands & bit)) continue;
         int takes = rows[i].metavar ? required_argument : no_argument;
         g.longs[n_longs++] = (struct option){rows[i].name, takes, NULL, FIRST_ROW + (int)i};
+        for (const char *const *also = rows[i].also; *also; also++)
+            if ((*also)[1] == '-') g.longs[n_longs++] = (struct option){*also + 2, takes, NULL, FIRST_ROW + (int)i};
         if (!rows[i].letter) continue;
         g.shorts[n_shorts++] = (char)rows[i].letter;
         if (rows[i].metavar) g.shorts[n_shorts++] = ':';
@@ -633,8 +661,60 @@ static bool take(options *o, const char *command, unsigned bit, int value, const
     return true;
 }
 
+/* The row of the command that has the word as a further spelling. */
+static const option_row *row_also(const char *word, unsigned bit) {
+    for (size_t i = 0; i < options_count(); i++)
+        for (const char *const *also = rows[i].also; rows[i].commands & bit && *also; also++)
+            if (strcmp(*also, word) == 0) return &rows[i];
+    return NULL;
+}
+
+/* Whether the next word is the value of the option(s) in this one. */
+static bool takes_next(const char *word, unsigned bit) {
+    const option_row *row;
+    if (word[1] == '-') {
+        if (strchr(word, '=')) return false;
+        if ((row = row_also(word, bit)) != NULL) return row->metavar != NULL;
+        for (size_t i = 0; i < options_count(); i++) /* getopt_long() accepts the beginning of a name */
+            if (rows[i].commands & bit && rows[i].metavar && strncmp(rows[i].name, word + 2, strlen(word + 2)) == 0)
+                return true;
+        return false;
+    }
+    for (const char *letter = word + 1; *letter; letter++)
+        if ((row = row_of(*letter, bit)) != NULL && row->metavar) return !letter[1];
+    return false;
+}
+
+/* Replaces spellings of several letters after one dash, which getopt_long() would read as letters. */
+static void replace_short_spellings(unsigned bit, int argc, char **argv) {
+    static char names[MAX_OPTIONS][32];
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        const option_row *row = argv[i][0] == '-' && argv[i][1] != '-' ? row_also(argv[i], bit) : NULL;
+        if (row) {
+            size_t at = (size_t)(row - rows);
+            snprintf(names[at], sizeof names[at], "--%s", row->name);
+            argv[i] = names[at];
+        }
+        if (argv[i][0] == '-' && argv[i][1] && takes_next(argv[i], bit)) i++;
+    }
+}
+
+/* Values of options that are not given. They do not count as given: what has nothing to act on is not refused. */
+static bool read_variables(options *o, const char *command, unsigned bit) {
+    for (size_t i = 0; i < options_count(); i++) {
+        const option_row *row = &rows[i];
+        const char *text = row->variable && row->commands & bit && !o->given[i] ? getenv(row->variable) : NULL;
+        if (!text || !*text || read_value(o, row, text)) continue;
+        misuse(command, "%s=\"%s\" in the environment is not what --%s accepts: unset it, or give --%s instead",
+               row->variable, text, row->name, row->name);
+        return false;
+    }
+    return true;
+}
+
 bool options_read(options *o, const char *command, unsigned bit, int argc, char **argv) {
     set_defaults(o, bit);
+    replace_short_spellings(bit, argc, argv);
     o->words = argv;
     o->n_words = argc;
     grammar g = make_grammar(bit);
@@ -651,7 +731,11 @@ bool options_read(options *o, const char *command, unsigned bit, int argc, char 
         o->out_of_memory = true;
         return false;
     }
-    return !o->preset || apply_preset(o, command);
+    if (o->model && o->hf_repo) {
+        misuse(command, "-m and --hf-repo: give one of them");
+        return false;
+    }
+    return read_variables(o, command, bit) && (!o->preset || apply_preset(o, command));
 }
 
 void options_free(options *o) {

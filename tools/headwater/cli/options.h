@@ -25,11 +25,12 @@ enum {
     IN_PLOT = 128,
     IN_SERVE = 256,
     IN_WORKER = 512,
-    IN_ALL = 1023
+    IN_MODELS = 1024,
+    IN_ALL = 2047
 };
 
 /* Maximum number of rows in the table. */
-enum { MAX_OPTIONS = 128 };
+enum { MAX_OPTIONS = 160 };
 
 /* What an explanation starts from; bits. An option that does not apply there is rejected. */
 typedef enum source { FROM_MODEL = 1, FROM_TRACE = 2, FROM_ATTENTION = 4, FROM_RESULT = 8 } source;
@@ -41,7 +42,8 @@ typedef struct texts {
 } texts;
 
 typedef struct options {
-    const char *model, *prompt, *file, *completion, *trace, *attention, *state;
+    const char *model, *hf_repo; /* at most one is set */
+    const char *prompt, *file, *completion, *trace, *attention, *state;
     const char *system, *messages, *chat_template;
     const char *method, *by, *spans, *token, *layers, *hide, *keep, *preset;
     texts output, arguments; /* -o FILEs; arguments that are not options */
@@ -53,7 +55,7 @@ typedef struct options {
     bool rewrite;    /* for check */
     int64_t confirm; /* for cite: number of passages to leave out */
     bool direct;     /* for cite, which by default uses `through` */
-    bool normalise, lift, full, f32_cache, quiet, verbose, help;
+    bool normalise, lift, full, f32_cache, quiet, verbose, help, jinja, json;
     const char *results, *shard, *group_by, *format; /* for eval */
     int64_t limit;
     bool merge, table;
@@ -121,6 +123,8 @@ typedef struct option_row {
     const char *default_value;  /* default value, NULL: none */
     const char *help;      /* one sentence, no full stop */
     const char *refusal_reason; /* why the option is rejected outside `sources`; NULL: the group's reason */
+    const char *also[5];        /* further spellings, llama.cpp's: "--n-predict", "-ngl"; the last entry is empty */
+    const char *variable;       /* environment variable whose value is used if the option is not given; NULL: none */
 } option_row;
 
 size_t options_count(void);

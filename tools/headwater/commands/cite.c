@@ -8,6 +8,7 @@
  * passages and a question.
  */
 #include "job/conversation.h"
+#include "job/open_model.h"
 #include "job/run_model.h"
 #include "export/cite.h"
 #include "cli/command.h"
@@ -45,7 +46,7 @@ static int choose_source(const options *o, source *from) {
     if (o->question && prompts)
         return misuse(command_name,
                       "--question and a prompt: give one of them (--passages alone looks for passages in the prompt)");
-    bool runs = prompts || o->question || GIVEN(o, model);
+    bool runs = prompts || o->question || model_given(o);
     if (!runs && !o->trace)
         return misuse(command_name,
                       "nothing to cite for: give -m MODEL with --passages FILE and --question TEXT or with a prompt "

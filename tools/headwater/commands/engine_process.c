@@ -9,8 +9,9 @@ static const char command_name[] = "engine-process";
 static void on_opened(void *ctx) { model_remark_layers(ctx); }
 
 static int run(const options *o) {
-    const char *path = model_path(o, command_name);
-    if (!path) return STATUS_USAGE;
+    const char *path;
+    int status = model_path(&path, o, command_name);
+    if (status != STATUS_DONE) return status;
     engine_setup setup = {.path = path,
                           .params = model_params(o),
                           .limits = {.n_threads = o->threads, .memory = o->run.memory},

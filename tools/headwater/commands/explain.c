@@ -25,7 +25,7 @@ static int choose_source(const options *o, source *from) {
     if (prompts < 0) return STATUS_USAGE;
     if (o->attention) {
         *from = FROM_ATTENTION;
-    } else if (prompts || GIVEN(o, model)) {
+    } else if (prompts || model_given(o)) {
         *from = FROM_MODEL;
     } else if (o->trace) {
         *from = FROM_TRACE;

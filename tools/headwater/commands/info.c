@@ -134,7 +134,9 @@ static int put_all(const options *o, hw_model *model) {
 static int run(const options *o) {
     if (o->arguments.n) return misuse(command_name, "\"%s\": the model is given with -m MODEL", o->arguments.at[0]);
     engine_log(o);
-    const char *path = model_named(o);
+    const char *path;
+    int status = model_find(&path, o, command_name);
+    if (status != STATUS_DONE) return status;
     if (!path) return put_devices(o);
     progress bar = progress_new(!o->quiet && !o->verbose);
     hw_model *model;
@@ -142,7 +144,7 @@ static int run(const options *o) {
     interrupt_catch();
     hw_err rc = model_open(&model, o, path, &bar, &err);
     if (rc != HW_OK) return fail_by(&err);
-    int status = put_all(o, model);
+    status = put_all(o, model);
     hw_model_close(model);
     return status;
 }

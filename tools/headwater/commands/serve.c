@@ -117,8 +117,9 @@ static int run(const options *o) {
     }
     if (o->arguments.n) return misuse(command_name, "\"%s\": it takes no arguments", o->arguments.at[0]);
     if (o->store && o->no_store) return misuse(command_name, "--store and --no-store: give one of them");
-    if (!model_path(o, command_name)) return STATUS_USAGE;
-    int status = open_store(&s, o);
+    const char *path;
+    int status = model_path(&path, o, command_name);
+    if (status == STATUS_DONE) status = open_store(&s, o);
     if (status != STATUS_DONE) return status;
     s.hosts = o->allow_host.at;
     s.n_hosts = o->allow_host.n;

@@ -67,8 +67,7 @@ static int check_options(session *s, const char **model) {
     /* reports an unknown segmenter */
     if (status == STATUS_DONE) status = prompt_split_read(&(prompt_split){0}, o, command_name, NULL);
     if (status != STATUS_DONE) return status;
-    *model = model_path(o, command_name);
-    if (!*model) return STATUS_USAGE;
+    if ((status = model_path(model, o, command_name)) != STATUS_DONE) return status;
     const char *const inputs[] = {o->arguments.at[0], *model, o->chat_template};
     status = o->results ? output_check_path(command_name, o->results, inputs, 3) : STATUS_DONE;
     return status == STATUS_DONE ? conversation_read(&s->chat, o, NULL) : status;

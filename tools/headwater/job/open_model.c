@@ -3,19 +3,45 @@
 
 #include "cli/interrupt.h"
 #include "cli/message.h"
+#include "job/model_source.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
-const char *model_named(const options *o) {
-    const char *named = getenv("HEADWATER_MODEL");
-    return o->model ? o->model : named && *named ? named : NULL;
+bool model_given(const options *o) { return GIVEN(o, model) || GIVEN(o, hf_repo); }
+
+/* What names a model, the first that is set. */
+static bool read_name(char *out, size_t capacity, const options *o) {
+    const struct {
+        const char *text, *prefix;
+    } names[] = {{o->model, ""},
+                 {o->hf_repo, "hf:"},
+                 {getenv("HEADWATER_MODEL"), ""},
+                 {getenv("LLAMA_ARG_MODEL"), ""},
+                 {getenv("LLAMA_ARG_HF_REPO"), "hf:"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!names[i].text || (i > 1 && !*names[i].text)) continue;
+        snprintf(out, capacity, "%s%s", names[i].prefix, names[i].text);
+        return true;
+    }
+    return false;
 }
 
-const char *model_path(const options *o, const char *command) {
-    const char *named = model_named(o);
-    if (!named) misuse(command, "no model: give -m MODEL, or set HEADWATER_MODEL");
-    return named;
+int model_find(const char **path, const options *o, const char *command) {
+    static char found[MODEL_PATH_CAPACITY]; /* a program runs one model */
+    char name[MODEL_PATH_CAPACITY];
+    hw_error err;
+    *path = NULL;
+    if (!read_name(name, sizeof name, o)) return STATUS_DONE;
+    hw_err rc = model_resolve(found, sizeof found, name, &err);
+    if (rc == HW_OK) *path = found;
+    return rc == HW_OK ? STATUS_DONE : fail_value(command, "-m", &err);
+}
+
+int model_path(const char **path, const options *o, const char *command) {
+    int status = model_find(path, o, command);
+    if (status == STATUS_DONE && !*path) return misuse(command, "no model: give -m MODEL, or set HEADWATER_MODEL");
+    return status;
 }
 
 /* After a fatal line the engine would abort with a core dump. */
@@ -36,7 +62,7 @@ void engine_log(const options *o) { hw_log_set(o->verbose ? print_log : print_fa
 hw_model_params model_params(const options *o) {
     hw_model_params params = hw_model_params_default();
     params.n_threads = (int32_t)o->threads;
-    bool all = (o->rpc || o->device) && !GIVEN(o, gpu_layers);
+    bool all = (o->rpc || o->device) && !GIVEN(o, gpu_layers) && o->gpu_layers == 0;
     params.n_gpu_layers = all ? -1 : (int32_t)o->gpu_layers;
     params.rpc_servers = o->rpc;
     params.devices = o->device;

@@ -9,10 +9,13 @@
  * less memory, and this number is not slower. */
 enum { PASSING_UBATCH = 128 };
 
-/* -m, else $HEADWATER_MODEL, else NULL. */
-const char *model_named(const options *o);
-/* The same, NULL with the reason printed. */
-const char *model_path(const options *o, const char *command);
+/* Whether the command line names a model. */
+bool model_given(const options *o);
+/* The path of the model that is named (model_source.h): -m or --hf-repo, else the first variable of the environment that
+ * is set. *path NULL: none is. It stays valid until the next call. Returns an exit status, the reason printed. */
+int model_find(const char **path, const options *o, const char *command);
+/* The same where a model must be named. */
+int model_path(const char **path, const options *o, const char *command);
 /* Sets the target of the engine's log: standard error with -v, else only the line before a fatal end. */
 void engine_log(const options *o);
 /* Params made from the options. */

@@ -39,8 +39,8 @@ int capture_prompts(const options *o, const char *command) {
 }
 
 int capture_check(const options *o, const char *command, const char **model) {
-    *model = model_path(o, command);
-    if (!*model) return STATUS_USAGE;
+    int status = model_path(model, o, command);
+    if (status != STATUS_DONE) return status;
     if (o->completion && !*o->completion)
         return misuse(command, "--completion \"\": there is nothing in it to explain");
     if (o->completion && GIVEN(o, run.n_generate))
