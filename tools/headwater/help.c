@@ -151,7 +151,7 @@ void help_command(FILE *out, const command *c) {
 }
 
 void help_program(FILE *out) {
-    fputs("Headwater traces every token that a language model generates back to its sources in the prompt.\n"
+    fputs("Headwater attributes every token that a language model generates to the tokens of its prompt.\n"
           "\nUsage\n"
           "  headwater COMMAND [options]\n"
           "  headwater help COMMAND\n"

@@ -260,7 +260,7 @@ static int check_trace(job *j, const prompt_split *c, const hw_trace *trace) {
         int printed = print_check(j, &facts);
         status = save(j->o, &facts);
         if (status == STATUS_DONE) status = printed;
-        if (again.n) fputs("\nWritten again, greedily, without what a method puts first:\n", j->t.out);
+        if (again.n) fputs("\nGenerated again, greedily, without the top segments of a method:\n", j->t.out);
         print_again(&j->t, &again);
     }
     free_again(&again);
@@ -301,15 +301,13 @@ static const example examples[] = {
 const command command_check = {
     .name = command_name,
     .bit = IN_CHECK,
-    .summary = "test an explanation by leaving out what it calls important",
+    .summary = "test an explanation by running the model without its top segments",
     .usage = usage,
     .about =
-        "Runs a model on a prompt, explains its completion, then runs it again without the segments of the prompt that "
-        "the explanation calls important, with only those, and on random cuts. The same is done for random numbers, "
-        "position alone, raw attention, and leave-one-out, which tries every segment. The last line says in plain "
-        "words how far the first method can be trusted here. Segments are sentences unless --by or --spans say "
-        "otherwise; each "
-        "costs at least one forward pass.",
+        "Runs a model on a prompt, explains its completion, and then runs the model without the segments that the "
+        "explanation ranks highest, with only those, and with random masks. Baselines are random scores, position "
+        "alone, attention, and leave-one-out, which tests every segment. The last lines give a verdict on the first "
+        "method. Segments are sentences unless --by or --spans is given; each costs at least one forward pass.",
     .examples = examples,
     .lists = LIST_METHODS,
     .run = run,

@@ -259,11 +259,11 @@ static const char *const usage[] = {"-m MODEL --passages FILE --question TEXT [o
 static const example examples[] = {
     {"retrieved passages and a question: an answer with its sources",
      "headwater cite -m model.gguf --passages passages.json --question \"Where is the key?\" --chat"},
-    {"your own prompt, in which the passages stand; kept for your program",
+    {"a prompt that contains the passages; citations saved as JSON",
      "headwater cite -m model.gguf -f prompt.txt --passages passages.json -o citations.json"},
-    {"which paragraphs of a page did a given answer come from?",
+    {"which paragraphs of a page is a given answer based on?",
      "headwater cite -m model.gguf -f page.txt --by paragraph --completion \" In 1893.\""},
-    {"checked by leaving each passage out: slower, one forward pass a passage",
+    {"measured by leaving out each passage: slower, one forward pass per passage",
      "headwater cite -m model.gguf -f prompt.txt --passages passages.json --method leave-one-out"},
     {NULL, NULL},
 };
@@ -271,19 +271,16 @@ static const example examples[] = {
 const command command_cite = {
     .name = command_name,
     .bit = IN_CITE,
-    .summary = "an answer whose sentences name the passages that they came from",
+    .summary = "generate an answer that cites the passages it is based on",
     .usage = usage,
-    .about = "Runs a model on passages and a question, or on a prompt of your own, or opens a saved run, and prints "
-             "the answer with "
-             "[1][2] behind each sentence that came from a passage; then how much of the answer came from the prompt "
-             "at all, and "
-             "the passages with a mark, strongest first. Without --passages, the sentences of the prompt (or what --by "
-             "or --spans "
-             "say) stand in for passages. A share says how much of all that raised the logits of the answer's tokens "
-             "came from a "
-             "passage. A mark goes by the peak, the share of a single token, for one word of a sentence may be all "
-             "that a passage "
-             "told. Where no passage stands out none is cited. Cited is what the model used, not what is true.",
+    .about = "Runs a model on passages and a question or on a given prompt, or opens a saved run, and prints the "
+             "answer with citations such as [1][2] after each sentence; then the shares of the passages, of the rest "
+             "of the prompt and of the model, and the cited passages in descending order. Without --passages, the "
+             "sentences of the prompt (or the segments of --by or --spans) are the passages. A share is the part of "
+             "everything that raised the logits of the answer's tokens. A passage is cited if its peak, its share of "
+             "a single token, reaches the minimum, because one word of a sentence may be all that a passage "
+             "contributes. If no passage reaches it, none is cited. Citations show what the model used, not whether "
+             "it is true.",
     .examples = examples,
     .lists = LIST_METHODS | LIST_RULES,
     .run = run,

@@ -29,7 +29,7 @@ const command command_engine_process = {
     .bit = IN_SERVE,
     .summary = "the process that `headwater serve` keeps its model in",
     .usage = usage,
-    .about = "`headwater serve` starts it for itself; there is nothing that it does for anybody else.",
+    .about = "Started by `headwater serve`; not for direct use.",
     .examples = examples,
     .run = run,
 };

@@ -140,16 +140,14 @@ static const example examples[] = {
 const command command_explain = {
     .name = command_name,
     .bit = IN_EXPLAIN,
-    .summary = "trace a completion back to its prompt",
+    .summary = "attribute a completion to the tokens of its prompt",
     .usage = usage,
-    .about = "Runs a model on a prompt, or opens a run that was saved, and shows which prompt tokens the completion "
-             "comes from: "
-             "the mean of all its tokens, or those that --token names. Each method answers in its own way; "
-             "docs/research/faithfulness.md "
-             "says which to believe, `headwater check` tests it on your prompt, `headwater cite` sums it up by "
-             "sentences and "
-             "passages. Results go to standard output and to the -o files; all else to standard error. "
-             "Ctrl-C while tokens are generated keeps and explains those that are there.",
+    .about = "Runs a model on a prompt, or opens a saved run, and shows which prompt tokens the completion is "
+             "attributed to: the mean over all its tokens, or the tokens of --token. The methods measure different "
+             "things; docs/research/faithfulness.md compares them, `headwater check` tests them on a prompt, and "
+             "`headwater cite` summarises by sentences and passages. Results are written to standard output and to "
+             "the -o files, messages to standard error. Ctrl-C during generation ends the completion, and its tokens "
+             "so far are explained.",
     .examples = examples,
     .lists = LIST_METHODS | LIST_FILTERS | LIST_FORMATS | LIST_FIGURES | LIST_PRESETS,
     .run = run,

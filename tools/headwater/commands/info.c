@@ -159,10 +159,10 @@ static const example examples[] = {
 const command command_info = {
     .name = command_name,
     .bit = IN_INFO,
-    .summary = "describe a model, and say what can be explained with it",
+    .summary = "describe a model and the methods that it supports",
     .usage = usage,
-    .about = "Loads a model, looks at the attention that it shows, and prints both. A model that cannot be explained "
-             "is described too, with what it lacks. Without a model it lists the devices that could run one.",
+    .about = "Loads a model and prints its properties and which data the probe could read. For a model that cannot "
+             "be explained it prints the reason. Without a model it lists the available devices.",
     .examples = examples,
     .run = run,
 };

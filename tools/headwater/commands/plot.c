@@ -52,8 +52,8 @@ const command command_plot = {
     .summary = "draw a figure of a saved trace or result",
     .usage = usage,
     .about =
-        "Draws what explain saved: a result as it is, a trace explained anew. Several methods are drawn one below the "
-        "other. explain and view draw the same figures where -o names one.",
+        "Draws files saved by explain: results as they are, traces explained again. Several methods are drawn one "
+        "below the other. explain and view draw the same figures with -o.",
     .examples = examples,
     .lists = LIST_METHODS | LIST_FILTERS | LIST_FIGURES | LIST_PRESETS,
     .run = run,

@@ -47,13 +47,12 @@ static const example examples[] = {
 const command command_worker = {
     .name = command_name,
     .bit = IN_WORKER,
-    .summary = "lend this machine's devices to a model that runs on another one",
+    .summary = "provide this machine's devices to a model on another one",
     .usage = usage,
     .about =
-        "Serves this machine's GPUs, or its CPU where it has none, to `--rpc` of the other commands: they send blocks "
-        "of "
-        "a model here and explain it as if it were theirs. No model file is needed here. One client at a time; both "
-        "sides need the same llama.cpp. Ctrl-C stops it. docs/guide/devices.md says more.",
+        "Provides this machine's GPUs, or its CPU if there are none, to the option --rpc of the other commands, "
+        "which run blocks of a model here. No model file is needed on this machine. It serves one client at a time; "
+        "both sides need the same version of llama.cpp. Ctrl-C stops it. See docs/guide/devices.md.",
     .examples = examples,
     .run = run,
 };

@@ -142,10 +142,11 @@ const command command_serve = {
     .bit = IN_SERVE,
     .summary = "show and explain runs in a browser, on this machine only",
     .usage = usage,
-    .about = "Loads a model and serves a page at the address that it prints: write a prompt, watch each token come "
-             "explained, look around, keep runs. Only this machine can reach it. Programs use the same HTTP API, "
-             "docs/guide/server.md. The model lives in a process of its own: what ends that one ends a job, not the "
-             "server. Ctrl-C stops it; a run in progress keeps its tokens, and can be made again.",
+    .about = "Loads a model and serves a page at the printed address, to write prompts, watch tokens being explained "
+             "as they are generated, explore results and store runs. Only this machine can connect. Programs can use "
+             "the same HTTP API, see docs/guide/server.md. The model is loaded in a separate process: a crash there "
+             "ends a job, not the server. Ctrl-C stops the server; a run in progress keeps its tokens and can be "
+             "repeated.",
     .examples = examples,
     .run = run,
 };

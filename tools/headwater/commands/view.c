@@ -108,9 +108,9 @@ const command command_view = {
     .bit = IN_VIEW,
     .summary = "show a saved trace or result",
     .usage = usage,
-    .about = "Shows what explain saved: a result as it is, a trace explained anew. With -o it is saved again in "
-             "another format, which always holds all rows and layers, whatever the view shows; or drawn, as plot does. "
-             "Several files are shown one after the other; -o x.html puts them all in one report.",
+    .about = "Shows files saved by explain: results as they are, traces explained again. With -o the file is saved "
+             "in another format, always with all rows and layers, or drawn as by plot. Several files are shown one "
+             "after the other; -o x.html combines them in one report.",
     .examples = examples,
     .lists = LIST_METHODS | LIST_FILTERS | LIST_FORMATS | LIST_FIGURES | LIST_PRESETS,
     .run = run,

@@ -317,13 +317,12 @@ const command command_eval = {
     .bit = IN_EVAL,
     .summary = "measure methods over a data set",
     .usage = usage,
-    .about = "Runs a model on every item of a data set, explains its answers by every method, and judges each "
-             "explanation by the item's evidence and by running the model without what it names. Items are JSON lines "
-             "with \"prompt\" and, where known, \"completion\", \"answer\", \"evidence\" and \"spans\". With -o each "
-             "result is kept as it finishes; the same command again goes on with the items that are missing or failed. "
-             "docs/research/faithfulness.md says what each figure is, docs/guide/cluster.md how many machines share "
-             "the work. Lines "
-             "that are no items are reported and left out, and the exit status is then 1.",
+    .about = "Runs a model on every item of a data set, explains its answers by every method, and evaluates each "
+             "explanation against the item's evidence and by running the model without its top segments. Items are "
+             "JSON lines with \"prompt\" and, optionally, \"completion\", \"answer\", \"evidence\" and \"spans\". "
+             "With -o each result is saved when it is complete; the same command later continues with missing and "
+             "failed items. docs/research/faithfulness.md defines the figures, docs/guide/cluster.md describes "
+             "distributed runs. Invalid lines are reported and skipped, and the exit status is then 1.",
     .examples = examples,
     .lists = LIST_METHODS,
     .run = run,
