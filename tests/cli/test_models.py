@@ -1,4 +1,5 @@
-"""Models where other programs keep them: names of -m, `headwater models`, hostile manifests, llama.cpp's variables and spellings."""
+"""Models where other programs keep them: names of -m, `headwater models`, hostile manifests, llama.cpp's variables and
+spellings."""
 
 import json
 import os
@@ -78,8 +79,17 @@ def small(tiny):
 # ------------------------------------------------------------------ Hugging Face
 
 
-@pytest.mark.parametrize("variable, tail", [("LLAMA_CACHE", ""), ("HF_HUB_CACHE", ""), ("HUGGINGFACE_HUB_CACHE", ""), ("HF_HOME", "hub"),
-                                            ("XDG_CACHE_HOME", "huggingface/hub"), ("HOME", ".cache/huggingface/hub")])
+@pytest.mark.parametrize(
+    "variable, tail",
+    [
+        ("LLAMA_CACHE", ""),
+        ("HF_HUB_CACHE", ""),
+        ("HUGGINGFACE_HUB_CACHE", ""),
+        ("HF_HOME", "hub"),
+        ("XDG_CACHE_HOME", "huggingface/hub"),
+        ("HOME", ".cache/huggingface/hub"),
+    ],
+)
 def test_the_hub_is_found_where_each_variable_says(run, tmp_path, small, variable, tail):
     path = hub_file(tmp_path / "x" / tail, "owner/repo", "model-Q4_K_M.gguf", small)
     assert opened(run, "hf:owner/repo", **{variable: str(tmp_path / "x")}) == str(path)
@@ -146,7 +156,14 @@ def test_half_a_split_names_what_lacks(run, tmp_path, small):
 def test_ollama_names(run, home, small):
     root = home / ".ollama/models"
     path = blob(root, small)
-    for name in ("library/smol/latest", "library/smol/135m", "library/two/a", "library/two/b", "library/one/8b", "me/mine/v1"):
+    for name in (
+        "library/smol/latest",
+        "library/smol/135m",
+        "library/two/a",
+        "library/two/b",
+        "library/one/8b",
+        "me/mine/v1",
+    ):
         manifest(root, name, [layer(kind="application/vnd.ollama.image.template"), layer(size=small.stat().st_size)])
     for name in ("smol", "smol:135m", "one", "me/mine", "me/mine:v1"):
         assert opened(run, f"ollama:{name}") == str(path), name
@@ -182,7 +199,10 @@ HOSTILE = {
     "no GGUF": ([layer(kind="application/vnd.ollama.image.tensor")], "its layers: application/vnd.ollama.image.tensor"),
     "no blob": ([layer("sha256:" + "00" * 32)], "`ollama pull` fetches it again"),
     "cut off": ([layer(size=1 << 40)], "`ollama pull` completes it"),
-    "adapter": ([layer(), layer("sha256:" + "ee" * 32, "application/vnd.ollama.image.adapter")], "--lora BLOBS/sha256-" + "ee" * 32),
+    "adapter": (
+        [layer(), layer("sha256:" + "ee" * 32, "application/vnd.ollama.image.adapter")],
+        "--lora BLOBS/sha256-" + "ee" * 32,
+    ),
 }
 
 
@@ -194,7 +214,11 @@ def test_hostile_manifests_are_refused(run, tmp_path, small, case):
     env = {"OLLAMA_MODELS": str(tmp_path / "o")}
     assert words in refused(run, "ollama:bad", 1, **env)
     listed = json.loads(run("models", "--json", **env).out)
-    assert len(listed) == 1 and words in listed[0]["problem"] and listed[0]["path"] in ("", str(tmp_path / "o/blobs" / DIGEST.replace(":", "-")))
+    assert (
+        len(listed) == 1
+        and words in listed[0]["problem"]
+        and listed[0]["path"] in ("", str(tmp_path / "o/blobs" / DIGEST.replace(":", "-")))
+    )
 
 
 def test_a_layer_that_is_no_gguf_says_what_it_is(run, tmp_path):
@@ -229,9 +253,19 @@ def test_models_lists_size_architecture_and_what_speaks_against(run, home, tmp_p
     done = run("models")
     assert done.status == 0 and "by the files' headers" in done.err
     lines = {line.split()[0]: line for line in done.out.splitlines() if line.startswith("  ")}
-    assert lines["hf:HuggingFaceTB/SmolLM2:Q4_1"].split() == ["hf:HuggingFaceTB/SmolLM2:Q4_1", "96.6", "MB", "llama", "Q4_1", "yes"]
+    assert lines["hf:HuggingFaceTB/SmolLM2:Q4_1"].split() == [
+        "hf:HuggingFaceTB/SmolLM2:Q4_1",
+        "96.6",
+        "MB",
+        "llama",
+        "Q4_1",
+        "yes",
+    ]
     assert "no: " in lines["hf:x/broken:Q4_1"]
-    assert "no: libllama (" in lines["hf:x/other:Q4_1"] and "unknown model architecture: 'lamma'" in lines["hf:x/other:Q4_1"]
+    assert (
+        "no: libllama (" in lines["hf:x/other:Q4_1"]
+        and "unknown model architecture: 'lamma'" in lines["hf:x/other:Q4_1"]
+    )
     assert f"Hugging Face cache: {home}/.cache/huggingface/hub\n" in done.out
     assert "LM Studio: no folder\n" in done.out
     rows = {m["name"]: m for m in json.loads(run("models", "--json").out)}
@@ -242,7 +276,17 @@ def test_models_lists_size_architecture_and_what_speaks_against(run, home, tmp_p
 
 def test_a_name_runs(run, home, smollm):
     hub_file(home / ".cache/huggingface/hub", "HuggingFaceTB/SmolLM2", "SmolLM2-Q4_1.gguf", smollm)
-    done = run("explain", "-m", "hf:HuggingFaceTB/SmolLM2", "-p", "My name is Abdul, I am from", "-n", "2", "--method", "attention")
+    done = run(
+        "explain",
+        "-m",
+        "hf:HuggingFaceTB/SmolLM2",
+        "-p",
+        "My name is Abdul, I am from",
+        "-n",
+        "2",
+        "--method",
+        "attention",
+    )
     assert done.status == 0 and "Abdul" in done.out
 
 
@@ -277,8 +321,22 @@ def test_variables_refuse_nothing(run, small):
     assert done.status == 0, done
 
 
-@pytest.mark.parametrize("words", [["-ngl", "0"], ["-ngl", "all"], ["--n-gpu-layers", "0"], ["-c", "64"], ["--ctx-size", "64"], ["-t", "1"],
-                                   ["--n-predict", "2"], ["--predict=2"], ["--jinja"], ["-ub", "8"], ["--temperature", "0"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-ngl", "0"],
+        ["-ngl", "all"],
+        ["--n-gpu-layers", "0"],
+        ["-c", "64"],
+        ["--ctx-size", "64"],
+        ["-t", "1"],
+        ["--n-predict", "2"],
+        ["--predict=2"],
+        ["--jinja"],
+        ["-ub", "8"],
+        ["--temperature", "0"],
+    ],
+)
 def test_spellings_of_llama_cpp(run, small, words):
     done = explain(run, small, "-n", "2", *words)
     assert done.status == 0, done

@@ -28,7 +28,8 @@ static void a_name_has_a_source_a_repository_and_a_tag(void **state) {
 
 static void other_texts_are_paths(void **state) {
     (void)state;
-    static const char *const paths[] = {"model.gguf", "./hf:owner/repo", "owner/repo:Q4_K_M", "hff:a/b", "HF:a/b", "hf", ""};
+    static const char *const paths[] = {
+        "model.gguf", "./hf:owner/repo", "owner/repo:Q4_K_M", "hff:a/b", "HF:a/b", "hf", ""};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         char repo[CAPACITY], tag[CAPACITY];
         assert_null(model_name_split(repo, tag, sizeof repo, paths[i]));

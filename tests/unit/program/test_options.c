@@ -133,7 +133,8 @@ static void the_table_is_whole(void **state) {
 static void spellings_and_variables_of_llama_cpp_mean_the_option(void **state) {
     (void)state;
     options o;
-    assert_true(read_line(&o, "-ngl", "all", "-c", "64", "-t", "2", "--n-predict=5", "--jinja", "-p", "-ngl", "--", "-hf", NULL));
+    assert_true(read_line(&o, "-ngl", "all", "-c", "64", "-t", "2", "--n-predict=5", "--jinja", "-p", "-ngl", "--",
+                          "-hf", NULL));
     assert_int_equal(o.gpu_layers, -1);
     assert_int_equal(o.ctx, 64);
     assert_int_equal(o.threads, 2);

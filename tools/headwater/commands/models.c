@@ -143,9 +143,10 @@ const command command_models = {
     .bit = IN_MODELS,
     .summary = "list the models that other programs keep on this machine, by the names that -m takes",
     .usage = usage,
-    .about = "Lists the GGUF models in Hugging Face's cache (as llama.cpp uses it), of Ollama and of LM Studio: the name "
-             "that -m takes, size, architecture, quantisation, and whether it can be explained, as far as the file's "
-             "headers show. Nothing is loaded and nothing downloaded.",
+    .about =
+        "Lists the GGUF models in Hugging Face's cache (as llama.cpp uses it), of Ollama and of LM Studio: the name "
+        "that -m takes, size, architecture, quantisation, and whether it can be explained, as far as the file's "
+        "headers show. Nothing is loaded and nothing downloaded.",
     .examples = examples,
     .run = run,
 };

@@ -185,7 +185,8 @@ static const model_entry *choose(const search *s, const char *tag, hw_error *err
 static hw_err resolve_in(const model_source *source, char *path, size_t capacity, const char *repo, const char *tag,
                          hw_error *err) {
     const char *prefix = source->prefix;
-    if (!*repo) return hw__fail(err, HW_ERR_ARGUMENT, "%s: names no model: must be %s:%s", prefix, prefix, source->form);
+    if (!*repo)
+        return hw__fail(err, HW_ERR_ARGUMENT, "%s: names no model: must be %s:%s", prefix, prefix, source->form);
     model_list list = model_source_list(source);
     const search s = {source, &list, repo};
     hw_err rc = HW_ERR_ARGUMENT;

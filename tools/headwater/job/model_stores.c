@@ -123,11 +123,11 @@ static void add_file(const walk *w, const char *path, const char *below) {
         for (int i = 1; i < part; i++)
             if (part_exists(path, i, n_parts)) return;
     read_quantisation(tag, sizeof tag, below);
-    bool tells_apart = *tag && !find_entry(w->list, w->repo, tag);
+    bool distinguishes = *tag && !find_entry(w->list, w->repo, tag);
     model_entry *e = model_list_add(w->list);
     if (!e) return;
     snprintf(e->repo, sizeof e->repo, "%s", w->repo);
-    snprintf(e->tag, sizeof e->tag, "%s", tells_apart ? tag : below);
+    snprintf(e->tag, sizeof e->tag, "%s", distinguishes ? tag : below);
     snprintf(e->file, sizeof e->file, "%s", below);
     snprintf(e->path, sizeof e->path, "%s", path);
     describe_file(e, part, n_parts);
@@ -293,7 +293,9 @@ static void read_layers(model_entry *e, const char *folder, const json_t *layers
         char base[65];
         memcpy(base, hex, sizeof base);
         bool plain = read_digest(hex, adapter);
-        refuse(e, "it is a model with an adapter: give -m BLOBS/sha256-%s --lora BLOBS/sha256-%s, where BLOBS is %.300s/blobs",
+        refuse(e,
+               "it is a model with an adapter: give -m BLOBS/sha256-%s --lora BLOBS/sha256-%s, where BLOBS is "
+               "%.300s/blobs",
                base, plain ? hex : "...", folder);
     }
 }

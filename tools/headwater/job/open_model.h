@@ -11,8 +11,8 @@ enum { PASSING_UBATCH = 128 };
 
 /* Whether the command line names a model. */
 bool model_given(const options *o);
-/* The path of the model that is named (model_source.h): -m or --hf-repo, else the first variable of the environment that
- * is set. *path NULL: none is. It stays valid until the next call. Returns an exit status, the reason printed. */
+/* The path of the model that is named (model_source.h): -m or --hf-repo, else the first variable of the environment
+ * that is set. *path NULL: none is. It stays valid until the next call. Returns an exit status, the reason printed. */
 int model_find(const char **path, const options *o, const char *command);
 /* The same where a model must be named. */
 int model_path(const char **path, const options *o, const char *command);
