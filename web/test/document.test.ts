@@ -81,7 +81,7 @@ describe('unpacking', () => {
   it('refuses what does not fit', async () => {
     const bad = raw(2, Uint8Array.from([1, 2, 3]), [0.5], [1, 2])
     await expect(decodeAttribution(bad)).rejects.toThrow('matrix: 3 bytes, 1 x 1 x 2 are needed')
-    await expect(decodeDocument('{"format":"x","version":1,"runs":[]}')).rejects.toThrow('no Headwater document')
+    await expect(decodeDocument('{"format":"x","version":1,"runs":[]}')).rejects.toThrow('not a Headwater document')
     await expect(decodeDocument('{"format":"headwater-document","version":2,"runs":[]}')).rejects.toThrow('version 2')
   })
 })
