@@ -242,8 +242,8 @@ def test_fields_that_cannot_be_right(server, body, part):
 
 @pytest.mark.parametrize("path, body, part", [
     ("explain", {}, '"methods" is missing'),
-    ("explain", {"methods": ["rollout"], "prompt": "a"}, '"prompt" is no field'),
-    ("explain", {"methods": ["rollout"], "settings": {"fuse": "max"}}, '"fuse" is no field'),
+    ("explain", {"methods": ["rollout"], "prompt": "a"}, '"prompt" is not a field'),
+    ("explain", {"methods": ["rollout"], "settings": {"fuse": "max"}}, '"fuse" is not a field'),
     ("check", {"by": 3}, '"by" must be a string'),
     ("check", {"ablations": 1}, '"ablations" is 1'),
     ("check", {"tokens": [1]}, '"tokens" must be [begin, end]'),

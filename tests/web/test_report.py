@@ -488,7 +488,7 @@ def test_a_document_that_is_none_is_refused(open_page, tmp_path):
         page_with(PAGE.read_text(encoding="utf-8"), {"format": "something", "version": 1, "runs": []}), encoding="utf-8"
     )
     page = open_page(path.as_uri())
-    assert "no Headwater document" in page.get_by_role("alert").inner_text()
+    assert "not a Headwater document" in page.get_by_role("alert").inner_text()
 
 
 def test_nothing_is_wider_than_a_phone(open_report):
