@@ -230,7 +230,7 @@ def test_another_version_is_refused(headwater, pretend):
 def test_no_such_server(headwater, pretend):
     done = headwater("info", "--rpc", pretend(b""))
     assert done.status == 1
-    assert "hung up" in done.err and "no ggml RPC server" in done.err
+    assert "hung up" in done.err and "not a ggml RPC server" in done.err
 
 
 def test_a_silent_server_is_not_waited_for(headwater):
