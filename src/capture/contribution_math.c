@@ -17,17 +17,17 @@ static size_t columns_at_once(size_t n_heads, size_t n_embd) {
     return n < MIN_COLUMNS ? MIN_COLUMNS : n < BLOCK ? n : BLOCK;
 }
 
-hw_err hw__contribution_scratch_fit(hw__contribution_scratch *capacity, size_t n, size_t n_embd,
+hw_err hw__contribution_scratch_fit(hw__contribution_scratch *scratch, size_t n, size_t n_embd,
                                     const hw__values *values, hw_error *err) {
     size_t width = values->n_heads * values->head_size, group = values->n_heads / values->n_heads_kv, partial;
     if (!hw__mul(&partial, n * group, BLOCK)) partial = SIZE_MAX;
-    if (capacity->n >= n && capacity->n_embd == n_embd && capacity->n_heads == values->n_heads &&
-        capacity->width >= width && capacity->n_partial >= partial)
+    if (scratch->n >= n && scratch->n_embd == n_embd && scratch->n_heads == values->n_heads &&
+        scratch->width >= width && scratch->n_partial >= partial)
         return HW_OK;
     hw_err rc = hw__blas_start(err);
     if (rc != HW_OK) return rc;
-    hw__contribution_scratch_free(capacity);
-    *capacity = (hw__contribution_scratch){
+    hw__contribution_scratch_free(scratch);
+    *scratch = (hw__contribution_scratch){
         .direction = hw__alloc(n, n_embd * sizeof(float)),
         .carried = hw__alloc(n, width * sizeof(float)),
         .query = hw__alloc(n, width * sizeof(float)),
@@ -41,22 +41,22 @@ hw_err hw__contribution_scratch_fit(hw__contribution_scratch *capacity, size_t n
         .width = width,
         .n_partial = partial,
     };
-    if (capacity->direction && capacity->carried && capacity->query && capacity->partial && capacity->gathered &&
-        capacity->vectors && capacity->stream)
+    if (scratch->direction && scratch->carried && scratch->query && scratch->partial && scratch->gathered &&
+        scratch->vectors && scratch->stream)
         return HW_OK;
-    hw__contribution_scratch_free(capacity);
+    hw__contribution_scratch_free(scratch);
     return hw__fail_memory(err, "contributions", partial, sizeof(float));
 }
 
-void hw__contribution_scratch_free(hw__contribution_scratch *capacity) {
-    free(capacity->direction);
-    free(capacity->carried);
-    free(capacity->query);
-    free(capacity->partial);
-    free(capacity->gathered);
-    free(capacity->vectors);
-    free(capacity->stream);
-    *capacity = (hw__contribution_scratch){0};
+void hw__contribution_scratch_free(hw__contribution_scratch *scratch) {
+    free(scratch->direction);
+    free(scratch->carried);
+    free(scratch->query);
+    free(scratch->partial);
+    free(scratch->gathered);
+    free(scratch->vectors);
+    free(scratch->stream);
+    *scratch = (hw__contribution_scratch){0};
 }
 
 double hw__row_scale(const hw__row *row, const hw__values *values, size_t n_embd) {
@@ -110,40 +110,40 @@ static void add_heads(const hw__dot_product *m, const float *partial, size_t kv,
     for (size_t h = 0; h < group; h++) add_products(m->out + first, attn + h * m->row->stride, partial + h * BLOCK, n);
 }
 
-/* The products of a layer; room->query has n_queries: one for each product (`own`), or one for each direction. */
-typedef struct meeting_list {
+/* The products of a layer; scratch->query has n_queries: one for each product (`own`), or one for each direction. */
+typedef struct product_list {
     const hw__dot_product *dot_products; /* [n] */
     size_t n, n_queries;
     bool own;
-} meeting_list;
+} product_list;
 
-static void multiply_block(const meeting_list *list, const hw__values *values, size_t first,
-                       const hw__contribution_scratch *capacity) {
+static void multiply_block(const product_list *list, const hw__values *values, size_t first,
+                       const hw__contribution_scratch *scratch) {
     const hw__dot_product *dot_products = list->dot_products;
     size_t n_queries = list->n_queries, group = values->n_heads / values->n_heads_kv;
     size_t d = values->head_size, T = values->n_tokens;
     size_t n = T - first < BLOCK ? T - first : BLOCK;
     for (size_t kv = 0; kv < values->n_heads_kv; kv++) {
         hw__matmul_part(
-            (hw__part){capacity->partial, BLOCK}, (hw__part){capacity->query + kv * n_queries * group * d, d},
+            (hw__part){scratch->partial, BLOCK}, (hw__part){scratch->query + kv * n_queries * group * d, d},
             (hw__part){values->v + kv * d * T + first, T}, (hw__matmul_size){n_queries * group, d, n}, false);
         for (size_t i = 0; i < list->n; i++)
-            add_heads(&dot_products[i], capacity->partial + (list->own ? i : dot_products[i].direction) * group * BLOCK,
+            add_heads(&dot_products[i], scratch->partial + (list->own ? i : dot_products[i].direction) * group * BLOCK,
                       kv, group, first, columns_of(dot_products[i].row, first, n));
     }
 }
 
 void hw__contribution_linear(hw__dot_product *dot_products, size_t n, size_t n_directions, const hw__values *values,
-                             size_t n_embd, const hw__contribution_scratch *capacity) {
+                             size_t n_embd, const hw__contribution_scratch *scratch) {
     size_t T = values->n_tokens;
-    for (size_t j = 0; j < n_directions; j++) carry_through_norm(capacity->direction + j * n_embd, values, n_embd);
-    hw__matmul(capacity->carried, capacity->direction, values->wo, n_directions, n_embd,
+    for (size_t j = 0; j < n_directions; j++) carry_through_norm(scratch->direction + j * n_embd, values, n_embd);
+    hw__matmul(scratch->carried, scratch->direction, values->wo, n_directions, n_embd,
                values->n_heads * values->head_size);
     bool own = n && dot_products[0].row->factor;
     if (own) {
-        gather_factored(capacity->query, capacity->carried, dot_products, n, values);
+        gather_factored(scratch->query, scratch->carried, dot_products, n, values);
     } else {
-        gather_heads(capacity->query, capacity->carried, n_directions, values);
+        gather_heads(scratch->query, scratch->carried, n_directions, values);
     }
     for (size_t i = 0; i < n; i++) {
         dot_products[i].scale = (float)(dot_products[i].scale * hw__row_scale(dot_products[i].row, values, n_embd));
@@ -151,7 +151,7 @@ void hw__contribution_linear(hw__dot_product *dot_products, size_t n, size_t n_d
     }
     for (size_t first = 0; first < T; first += BLOCK) {
         size_t take = T - first < BLOCK ? T - first : BLOCK;
-        multiply_block(&(meeting_list){dot_products, n, own ? n : n_directions, own}, values, first, capacity);
+        multiply_block(&(product_list){dot_products, n, own ? n : n_directions, own}, values, first, scratch);
         for (size_t i = 0; i < n; i++)
             scale(dot_products[i].out + first, columns_of(dot_products[i].row, first, take), dot_products[i].scale);
     }
@@ -161,14 +161,14 @@ void hw__contribution_linear(hw__dot_product *dot_products, size_t n, size_t n_d
 
 /* vectors [H, n, D] <- W_O[:,h] (factor[h] v[h, first + k]), before attention, gain and scale; factor NULL: 1. */
 static void carry_values(size_t first, size_t n, const hw__values *v, const float *factor, size_t n_embd,
-                         const hw__contribution_scratch *capacity) {
+                         const hw__contribution_scratch *scratch) {
     size_t d = v->head_size, width = v->n_heads * d, group = v->n_heads / v->n_heads_kv;
     for (size_t h = 0; h < v->n_heads; h++) {
         const float *value = v->v + h / group * d * v->n_tokens + first;
         for (size_t k = 0; (factor || h % group == 0) && k < n; k++)
             for (size_t c = 0; c < d; c++)
-                capacity->gathered[k * d + c] = value[c * v->n_tokens + k] * (factor ? factor[h * d + c] : 1);
-        hw__matmul_bt((hw__part){capacity->vectors + h * n * n_embd, n_embd}, (hw__part){capacity->gathered, d},
+                scratch->gathered[k * d + c] = value[c * v->n_tokens + k] * (factor ? factor[h * d + c] : 1);
+        hw__matmul_bt((hw__part){scratch->vectors + h * n * n_embd, n_embd}, (hw__part){scratch->gathered, d},
                       (hw__part){v->wo + h * d, width}, n, d, n_embd);
     }
 }
@@ -231,8 +231,8 @@ typedef struct stream_of {
 } stream_of;
 
 static stream_of read_stream(const hw__row *row, const hw__values *values, size_t n_embd,
-                             const hw__contribution_scratch *capacity) {
-    stream_of s = {capacity->stream, capacity->stream + n_embd, capacity->stream + 2 * n_embd, 0, 0};
+                             const hw__contribution_scratch *scratch) {
+    stream_of s = {scratch->stream, scratch->stream + n_embd, scratch->stream + 2 * n_embd, 0, 0};
     double scale = hw__row_scale(row, values, n_embd);
     for (size_t d = 0; d < n_embd; d++) {
         s.added[d] = row->added[d];
@@ -245,16 +245,16 @@ static stream_of read_stream(const hw__row *row, const hw__values *values, size_
     return s;
 }
 
-/* Columns first .. of a row, as many as it has of the n_made whose vectors are in the room. */
+/* Columns first .. of a row, as many as it has of the n_made whose vectors are in the scratch. */
 static void measure_columns(const hw__lengths *l, size_t first, size_t n_made, const hw__values *values, size_t n_embd,
-                            const hw__contribution_scratch *capacity) {
+                            const hw__contribution_scratch *scratch) {
     size_t n = columns_of(l->row, first, n_made);
     if (n == 0) return;
-    stream_of s = read_stream(l->row, values, n_embd, capacity);
+    stream_of s = read_stream(l->row, values, n_embd, scratch);
     for (size_t i = 0; i < n; i++) {
         size_t k = first + i;
         bool own = k + 1 == l->row->n_keys; /* T includes the residual */
-        const column c = {capacity->vectors + i * n_embd, l->row->heads + k, n_made * n_embd, l->row->stride,
+        const column c = {scratch->vectors + i * n_embd, l->row->heads + k, n_made * n_embd, l->row->stride,
                           values->n_heads,            n_embd};
         measured m = measure(&c, own ? s.added : s.y, s.factor);
         if (l->norm) l->norm[k] = (float)m.norm;
@@ -270,21 +270,21 @@ static void scale_to_one(float *values, size_t n) {
 
 /* Rows without factors share the vectors; a row with factors needs its own. */
 static void measure_rows(const hw__lengths *rows, size_t n, const hw__values *values, size_t n_embd,
-                         const hw__contribution_scratch *capacity) {
+                         const hw__contribution_scratch *scratch) {
     size_t T = 0, step = columns_at_once(values->n_heads, n_embd);
     for (size_t i = 0; i < n; i++)
         if (rows[i].row->n_keys > T) T = rows[i].row->n_keys;
     for (size_t first = 0; first < T; first += step) {
         size_t made = T - first < step ? T - first : step;
-        carry_values(first, made, values, rows[0].row->factor, n_embd, capacity);
-        for (size_t i = 0; i < n; i++) measure_columns(&rows[i], first, made, values, n_embd, capacity);
+        carry_values(first, made, values, rows[0].row->factor, n_embd, scratch);
+        for (size_t i = 0; i < n; i++) measure_columns(&rows[i], first, made, values, n_embd, scratch);
     }
 }
 
 void hw__contribution_vectors(const hw__lengths *rows, size_t n, const hw__values *values, size_t n_embd,
-                              const hw__contribution_scratch *capacity) {
+                              const hw__contribution_scratch *scratch) {
     size_t together = n && rows[0].row->factor ? 1 : n;
-    for (size_t i = 0; i < n; i += together) measure_rows(rows + i, together, values, n_embd, capacity);
+    for (size_t i = 0; i < n; i += together) measure_rows(rows + i, together, values, n_embd, scratch);
     for (size_t i = 0; i < n; i++) {
         scale_to_one(rows[i].norm, rows[i].row->n_keys);
         scale_to_one(rows[i].proximity1, rows[i].row->n_keys);

@@ -47,24 +47,24 @@ typedef struct hw__contribution_scratch {
 } hw__contribution_scratch;
 /* Enlarges the scratch for n directions (at least one) and these values, and starts BLAS. Rows with factors need one
  * direction for each product. */
-hw_err hw__contribution_scratch_fit(hw__contribution_scratch *capacity, size_t n, size_t n_embd,
+hw_err hw__contribution_scratch_fit(hw__contribution_scratch *scratch, size_t n, size_t n_embd,
                                     const hw__values *values, hw_error *err);
-void hw__contribution_scratch_free(hw__contribution_scratch *capacity);
+void hw__contribution_scratch_free(hw__contribution_scratch *scratch);
 
 /* A dot product of a row with a direction: out[k] = `with` times attention's part of <T[q,k], z>, for k below the row's
  * n_keys. Several products may share a direction, which is projected once, and several may share a row, whose heads are
  * read once. */
 typedef struct hw__dot_product {
     const hw__row *row;
-    size_t direction; /* index into room.direction */
+    size_t direction; /* index into scratch.direction */
     float scale;      /* overwritten */
     float *out;       /* [n_keys] */
 } hw__dot_product;
 
-/* Computes the n products of a layer, those of a row adjacent, with room.direction [n_directions, D], which is
+/* Computes the n products of a layer, those of a row adjacent, with scratch.direction [n_directions, D], which is
  * overwritten. */
 void hw__contribution_linear(hw__dot_product *dot_products, size_t n, size_t n_directions, const hw__values *values,
-                             size_t n_embd, const hw__contribution_scratch *capacity);
+                             size_t n_embd, const hw__contribution_scratch *scratch);
 
 /* Where norm and proximity p=1 and p=2 of a row go: each [n_keys] or NULL, scaled to sum to 1. */
 typedef struct hw__lengths {
@@ -74,7 +74,7 @@ typedef struct hw__lengths {
 
 /* Computes the n rows of a layer. */
 void hw__contribution_vectors(const hw__lengths *rows, size_t n, const hw__values *values, size_t n_embd,
-                              const hw__contribution_scratch *capacity);
+                              const hw__contribution_scratch *scratch);
 
 /* scale * (1/rms(o) after a post-norm): the factor s_q of a row. */
 double hw__row_scale(const hw__row *row, const hw__values *values, size_t n_embd);

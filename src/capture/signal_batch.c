@@ -18,7 +18,7 @@ static int omp_get_thread_num(void) { return 0; }
 
 /* What the outputs of a source's heads are multiplied by. */
 struct hw__factors {
-    float *cells; /* [room, width] */
+    float *cells; /* [capacity, width] */
     size_t width;
 };
 
@@ -265,7 +265,7 @@ hw_err hw__signal_batch_stream(hw__signal_batch *p, size_t source, const hw__str
     return HW_OK;
 }
 
-/* to [room, D] <- those of rows [n_rows, D] that are kept. */
+/* to [capacity, D] <- those of rows [n_rows, D] that are kept. */
 static void copy_waiting(const hw__signal_batch *p, float *to, const float *rows, size_t n_rows, size_t q0) {
     for (size_t i = 0; i < n_rows; i++) {
         ptrdiff_t slot = slot_of(p, q0 + i);
@@ -327,7 +327,7 @@ static size_t signal_row(const hw__signal_batch *p, size_t slot) {
  * attention and recurrent layers, which have other sizes. */
 struct hw__batch_workspace {
     hw__values values[2];
-    hw__contribution_scratch capacity[2];
+    hw__contribution_scratch scratch[2];
     float *weights; /* [n_weights] rows of a recurrent layer */
     size_t n_weights;
     float *tokens; /* [signals, slots, T] target rows that the trace keeps as sums; NULL: they are written to the
@@ -354,7 +354,7 @@ static hw_err workspace_open(workspace *d, const hw__signal_batch *p, hw_error *
 static void workspace_clear(workspace *d) {
     for (int i = 0; i < 2; i++) {
         hw__values_clear(&d->values[i]);
-        hw__contribution_scratch_free(&d->capacity[i]);
+        hw__contribution_scratch_free(&d->scratch[i]);
     }
     free(d->weights);
     free(d->tokens);
@@ -423,7 +423,7 @@ typedef struct source_rows {
     size_t source, begin, end; /* slots */
     const hw__row *rows;       /* [slots] */
     const hw__values *values;
-    const hw__contribution_scratch *capacity;
+    const hw__contribution_scratch *scratch;
 } source_rows;
 
 static void vectors(const hw__signal_batch *p, const workspace *d, const source_rows *of) {
@@ -434,7 +434,7 @@ static void vectors(const hw__signal_batch *p, const workspace *d, const source_
                          place(p, d, HW_SIGNAL_PROXIMITY2, s, i)};
         if (l.norm || l.proximity1 || l.proximity2) list[n++] = l;
     }
-    hw__contribution_vectors(list, n, of->values, p->n_embd, of->capacity);
+    hw__contribution_vectors(list, n, of->values, p->n_embd, of->scratch);
 }
 
 /* z [D] <- the direction of `id` as it is compared: engines take the mean off each. */
@@ -563,12 +563,12 @@ static void list_products(products *all, const flush *f, const workspace *d, con
     for (size_t i = of->begin; i < of->end; i++) {
         if (!f->chosen[i] || index[f->direction[i]] < SIZE_MAX) continue;
         index[f->direction[i]] = all->n_directions++;
-        memcpy(of->capacity->direction + index[f->direction[i]] * p->n_embd, f->z + f->direction[i] * p->n_embd, bytes);
+        memcpy(of->scratch->direction + index[f->direction[i]] * p->n_embd, f->z + f->direction[i] * p->n_embd, bytes);
     }
     for (size_t i = of->begin; i < of->end; i++) {
         float *projection = place(p, d, HW_SIGNAL_PROJECTION, of->source, i);
         if (projection) {
-            float *z = of->capacity->direction + all->n_directions * p->n_embd;
+            float *z = of->scratch->direction + all->n_directions * p->n_embd;
             all->own[i] = projection_direction(z, &of->rows[i], p->n_embd);
             add_product(all, &of->rows[i], all->n_directions++, 1, projection);
         }
@@ -582,7 +582,7 @@ static void multiply(const flush *f, const workspace *d, const source_rows *of) 
     const hw__signal_batch *p = f->p;
     products all;
     list_products(&all, f, d, of);
-    if (all.n) hw__contribution_linear(all.list, all.n, all.n_directions, of->values, p->n_embd, of->capacity);
+    if (all.n) hw__contribution_linear(all.list, all.n, all.n_directions, of->values, p->n_embd, of->scratch);
     for (size_t i = of->begin; i < of->end; i++) {
         float *projection = place(p, d, HW_SIGNAL_PROJECTION, of->source, i);
         if (projection) projection[of->rows[i].n_keys - 1] += (float)all.own[i];
@@ -674,11 +674,11 @@ static hw_err explain_source(const flush *f, size_t source, workspace *d, hw_err
     hw__row rows[HW__MAX_BATCH_ROWS];
     bool recurrent = p->sources[source].layer < 0;
     hw__values *values = &d->values[recurrent];
-    hw__contribution_scratch *capacity = &d->capacity[recurrent];
-    source_rows all = {.source = source, .end = p->n, .rows = rows, .values = values, .capacity = capacity};
+    hw__contribution_scratch *scratch = &d->scratch[recurrent];
+    source_rows all = {.source = source, .end = p->n, .rows = rows, .values = values, .scratch = scratch};
     hw_err rc = f->engine->ops->values(f->engine, values, source, err);
     if (rc == HW_OK)
-        rc = hw__contribution_scratch_fit(capacity, p->factors[source].cells ? 2 * p->n : p->n + f->n_z, p->n_embd,
+        rc = hw__contribution_scratch_fit(scratch, p->factors[source].cells ? 2 * p->n : p->n + f->n_z, p->n_embd,
                                           values, err);
     if (rc != HW_OK) return rc;
     for (size_t i = 0; i < p->n; i++) rows[i] = row_at(p, source, i);

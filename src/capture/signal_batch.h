@@ -24,24 +24,24 @@ typedef struct hw__signal_batch {
     size_t n_keys, n_embd, n_heads;
     size_t n_sources;
     const hw_source *sources; /* [n_sources] of the run's model */
-    float *heads; /* [L, room H n_keys]: of each attention layer, slot i's [H, first + i + 1] one after the other */
-    float *before, *added, *mixed; /* [n_sources, room, D]; filled if a signal needs them */
-    bool *shown;                   /* [n_sources, room] whether these are present: the last block provides only rows
+    float *heads; /* [L, capacity H n_keys]: of each attention layer, slot i's [H, first + i + 1] one after the other */
+    float *before, *added, *mixed; /* [n_sources, capacity, D]; filled if a signal needs them */
+    bool *shown;                   /* [n_sources, capacity] whether these are present: the last block provides only rows
                                       with logits */
-    float *final, *origin;         /* [room, D] */
+    float *final, *origin;         /* [capacity, D] */
     struct hw__factors *factors;   /* [n_sources] of those that gate what heads give */
-    double *logit;                 /* [room] logit of the chosen token as it is compared */
-    hw__contrast *contrasts;       /* [room] what it is compared with, in `ids` and `weights` */
-    int32_t *ids;                  /* [room, most others] */
-    double *weights;               /* [room, most others] */
+    double *logit;                 /* [capacity] logit of the chosen token as it is compared */
+    hw__contrast *contrasts;       /* [capacity] what it is compared with, in `ids` and `weights` */
+    int32_t *ids;                  /* [capacity, max others] */
+    double *weights;               /* [capacity, max others] */
     struct hw__batch_workspace *workspaces;        /* [n_workspaces] a thread's each, from the first lot on */
     size_t n_workspaces;
 } hw__signal_batch;
 
-/* Room for rows of runs of `n_tokens`; refuses signals that the engine cannot give, saying what is missing. */
+/* Capacity for rows of runs of `n_tokens`; refuses signals that the engine cannot give, saying what is missing. */
 hw_err hw__signal_batch_new(hw__signal_batch *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info,
                             size_t n_tokens, hw_error *err);
-/* Room for what logits are compared with, `n_others` tokens each; before the first decode. */
+/* Capacity for what logits are compared with, `n_others` tokens each; before the first decode. */
 hw_err hw__signal_batch_compare(hw__signal_batch *p, size_t n_others, hw_error *err);
 void hw__signal_batch_free(hw__signal_batch *p);
 

@@ -1,5 +1,6 @@
 """The model lives in a process of its own: what ends that process ends a job, not the server."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -17,8 +18,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def children(pid):
-    return [int(child) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()
-            for child in (task / "children").read_text().split()]
+    found = []
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a thread that ended meanwhile
+            found += (task / "children").read_text().split()
+    return [int(child) for child in found]
 
 
 def engine_of(server):

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-uint64_t bench_memory_peak(void);      /* most bytes that this process held in memory; 0 where that is not told */
-uint64_t bench_memory_available(void); /* bytes that the machine can still give; 0 where that is not told */
+uint64_t bench_memory_peak(void);      /* peak memory of this process in bytes; 0 if unknown */
+uint64_t bench_memory_available(void); /* memory that the machine has left, in bytes; 0 if unknown */
 
 #endif

@@ -107,7 +107,7 @@ hw_err bench_worker_run(bench_figures *f, bench_worker *w, bool checked, hw_erro
 void bench_worker_end(bench_worker *w) {
     question q = ASK_TO_END; /* closing alone would not tell: workers that started later hold the socket too */
     if (w->process <= 0) return;
-    if (interrupt_seen()) kill(w->process, SIGTERM); /* it may run, and not have been told */
+    if (interrupt_seen()) kill(w->process, SIGTERM); /* it may run without having received the signal */
     put(w->fd, &q, sizeof q);
     close(w->fd);
     while (waitpid(w->process, NULL, 0) < 0 && errno == EINTR) {

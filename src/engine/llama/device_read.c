@@ -22,7 +22,7 @@ typedef struct place {
 struct hw__device_read {
     place at[MAX_PLACES];
     size_t n;
-    unsigned char *copy; /* [room] */
+    unsigned char *copy; /* [capacity] */
     size_t capacity;
 };
 

@@ -409,7 +409,7 @@ hw_err hw__llama_taps_end(hw__llama_engine *e, hw_error *err) {
     return HW_OK;
 }
 
-/* ------------------------------------------------------------------ room */
+/* ------------------------------------------------------------------ capacity */
 
 hw_err hw__llama_taps_new(hw__llama_engine *e, size_t n_blocks, hw_error *err) {
     e->graphs = hw__alloc(2 * n_blocks, sizeof *e->graphs); /* attention and a recurrent layer */

@@ -40,7 +40,7 @@ struct hw__recurrent_store {
     bool shown; /* reached in the decode in progress */
 };
 
-/* ------------------------------------------------------------------ room */
+/* ------------------------------------------------------------------ capacity */
 
 hw_err hw__recurrent_new(hw__llama_engine *e, hw_error *err) {
     size_t n = (size_t)e->info.n_sources;

@@ -33,7 +33,7 @@ void hw__rpc_close(hw__rpc *rpc);
 /* A function of the RPC backend by name, NULL if this build of ggml does not have it. */
 void *hw__rpc_function(const char *name);
 
-/* Splits "HOST:PORT": host [room] and port 1..65535. Error ARGUMENT. */
+/* Splits "HOST:PORT": host [capacity] and port 1..65535. Error ARGUMENT. */
 hw_err hw__rpc_address(char *host, size_t capacity, uint16_t *port, const char *endpoint, hw_error *err);
 
 #endif

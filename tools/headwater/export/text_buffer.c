@@ -9,7 +9,7 @@ enum { MIN_CAPACITY = 256 };
 /* Reserves `n` more bytes and a terminator. */
 static bool reserve(buffer *b, size_t n) {
     if (b->failed) return false;
-    if (n < b->capacity - b->n) return true; /* room - n counts the terminator */
+    if (n < b->capacity - b->n) return true; /* capacity - n counts the terminator */
     size_t capacity = b->capacity ? b->capacity : MIN_CAPACITY;
     while (capacity - b->n <= n && capacity <= SIZE_MAX / 2) capacity *= 2;
     char *resized = capacity - b->n > n ? realloc(b->bytes, capacity) : NULL;

@@ -15,8 +15,8 @@ typedef struct route {
 } route;
 
 const route *routes_at(size_t i); /* NULL past the end */
-/* Finds the route, and the number in its path. NULL: none; *allowed [room] then lists the methods of the path, "" for
- * an unknown path. */
+/* Finds the route, and the number in its path. NULL: none; *allowed [capacity] then lists the methods of the path, ""
+ * if the path is unknown. */
 const route *routes_find(const char *method, const char *path, int64_t *id, char *allowed, size_t capacity);
 
 #endif
