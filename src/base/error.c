@@ -51,6 +51,14 @@ void hw__prefault(void *block, size_t bytes) {
     for (size_t i = 0; i < bytes; i += PAGE) ((volatile char *)block)[i] = 0;
 }
 
+bool hw__reserve_floats(float **array, size_t *capacity, size_t floats) {
+    if (floats <= *capacity) return true;
+    free(*array);
+    *array = hw__alloc(floats, sizeof **array);
+    *capacity = *array ? floats : 0;
+    return *array != NULL;
+}
+
 void *hw__realloc(void *block, size_t count, size_t size) {
     size_t bytes;
     if (!hw__mul(&bytes, count, size) || bytes > PTRDIFF_MAX) return NULL;

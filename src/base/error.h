@@ -25,6 +25,10 @@ void *hw__alloc(size_t count, size_t size);
  * page costs a page fault. */
 void hw__prefault(void *block, size_t bytes);
 
+/* Makes a reused array hold at least `floats`; what it held is lost when it grows. False, with *array NULL and
+ * *capacity 0, when memory runs out. */
+bool hw__reserve_floats(float **array, size_t *capacity, size_t floats);
+
 /* realloc() for `count` x `size` with an overflow check; the old block stays valid on NULL. */
 void *hw__realloc(void *block, size_t count, size_t size);
 

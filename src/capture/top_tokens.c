@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Inserts (id, value) into a falling list of `n` with room for `capacity`; ties keep the earlier id first. */
+/* Inserts (id, value) into a falling list of `n` with space for `capacity`; ties keep the earlier id first. */
 static int insert(int32_t *ids, float *values, int n, int capacity, int32_t id, float value) {
     int at = n < capacity ? n : capacity - 1;
     if (n == capacity && value <= values[capacity - 1]) return n;

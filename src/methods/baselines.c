@@ -125,9 +125,9 @@ static hw_err make_uniform(hw_attribution **out, const hw_attribution *a, const 
     hw_err rc = hw__attribution_new_rows(&u, run, part, p, err);
     if (rc != HW_OK) return rc;
     hw__layer_matrix mixing = {.residual = p->residual,
-                         .measured = p->residual_measured ? a->measured : NULL,
-                         .stride = run->n_tokens,
-                         .remove_sink = p->remove_sink};
+                               .measured = p->residual_measured ? a->measured : NULL,
+                               .stride = run->n_tokens,
+                               .remove_sink = p->remove_sink};
     if ((rc = fill_uniform(u, &mixing, p, err)) != HW_OK) {
         hw_attribution_free(u);
         return rc;

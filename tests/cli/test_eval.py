@@ -63,29 +63,20 @@ def data(tmp_path):
     return write_set(tmp_path / "set.jsonl")
 
 
+def eval_command(model, threads):
+    return ["eval", "set.jsonl", "-m", str(model), "--threads", str(threads), "--method", METHODS, "--ablations", "6",
+            "-n", "2"]
+
+
 @pytest.fixture(scope="session")
 def command(smollm):
-    return ["eval", "set.jsonl", "-m", str(smollm), "--threads", "2", "--method", METHODS, "--ablations", "6",
-            "-n", "2"]
+    return eval_command(smollm, 2)
 
 
 @pytest.fixture
 def quick(headwater, tiny, tmp_path):
     """The same on a random model, over a set of many items that each take no time; its command line is quick.args."""
-    args = [
-        "eval",
-        "set.jsonl",
-        "-m",
-        str(tiny / "llama.gguf"),
-        "--threads",
-        "1",
-        "--method",
-        METHODS,
-        "--ablations",
-        "6",
-        "-n",
-        "2",
-    ]
+    args = eval_command(tiny / "llama.gguf", 1)
     write_set(tmp_path / "set.jsonl", MANY)
 
     def run(*more):

@@ -5,7 +5,7 @@ import json
 import signal
 
 import pytest
-from test_eval import (ITEMS, MANY, METHODS, make_line, read_lines, start, steady, wait_for_lines, write_results,
+from test_eval import (ITEMS, MANY, eval_command, make_line, read_lines, start, steady, wait_for_lines, write_results,
                        write_set)
 from patience import HANG_S
 
@@ -215,20 +215,7 @@ def kill_in_an_item(process, path, n):
 def test_shards_that_were_killed_lose_nothing(program, headwater, tiny, tmp_path):
     """One shard killed within an item, one with a torn line, run again, merged: as one run that nobody disturbed."""
     write_set(tmp_path / "set.jsonl", MANY)
-    run = [
-        "eval",
-        "set.jsonl",
-        "-m",
-        str(tiny / "llama.gguf"),
-        "--threads",
-        "1",
-        "--method",
-        METHODS,
-        "--ablations",
-        "6",
-        "-n",
-        "2",
-    ]
+    run = eval_command(tiny / "llama.gguf", 1)
     assert headwater(*run, "-o", "whole.jsonl").status == 0
     merge = ("eval", "--merge", "set.jsonl", "s1.jsonl", "s2.jsonl", "-o", "all.jsonl")
 
@@ -254,22 +241,8 @@ def test_shards_that_were_killed_lose_nothing(program, headwater, tiny, tmp_path
 
 @pytest.mark.model
 def test_results_of_a_data_set_that_changed_are_not_gone_on_with(headwater, tiny, tmp_path):
-    run = [
-        "eval",
-        "set.jsonl",
-        "-m",
-        str(tiny / "llama.gguf"),
-        "--threads",
-        "1",
-        "--method",
-        "random",
-        "--ablations",
-        "0",
-        "-n",
-        "1",
-        "-o",
-        "r.jsonl",
-    ]
+    run = ["eval", "set.jsonl", "-m", str(tiny / "llama.gguf"), "--threads", "1", "--method", "random",
+           "--ablations", "0", "-n", "1", "-o", "r.jsonl"]
     write_set(tmp_path / "set.jsonl", ITEMS[:1])
     assert headwater(*run).status == 0
     reversed_keys = dict(reversed(ITEMS[0].items()))

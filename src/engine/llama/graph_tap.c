@@ -177,14 +177,6 @@ static bool wants_heads(const hw__llama_engine *e, int block) {
 
 /* ------------------------------------------------------------------ rows of taps */
 
-static float *enlarge(float **rows, size_t *capacity, size_t floats) {
-    if (floats <= *capacity) return *rows;
-    free(*rows);
-    *rows = hw__alloc(floats, sizeof **rows);
-    *capacity = *rows ? floats : 0;
-    return *rows;
-}
-
 static bool refuse_rows(hw__llama_engine *e, const hw__tap *tap) {
     e->failed = hw__fail(&e->failure, HW_ERR_UNSUPPORTED, "node %s of %s is not F32 [%zu tokens or fewer, %d] any more",
                          tap->anchor, e->info.architecture, e->n_rows, (int)tap->width);
@@ -198,7 +190,8 @@ static bool read_tap(hw__llama_engine *e, const hw__tap *tap) {
     if (t->type != GGML_TYPE_F32 || !ggml_is_contiguous(t) || tap->width < 1 || n * (size_t)tap->width != floats ||
         n > e->n_rows)
         return refuse_rows(e, tap);
-    float *to = enlarge(&e->tapped.rows[tap->role], &e->tapped.capacity[tap->role], e->n_rows * (size_t)tap->width);
+    float **rows = &e->tapped.rows[tap->role];
+    float *to = hw__reserve_floats(rows, &e->tapped.capacity[tap->role], e->n_rows * (size_t)tap->width) ? *rows : NULL;
     const float *from = to && n ? hw__device_read_bytes(e->fetch, t) : to;
     if (!from) {
         e->failed = hw__fail_memory(&e->failure, "rows of the stream", e->n_rows, (size_t)tap->width * sizeof *to);
@@ -224,7 +217,8 @@ static const float *read_factor(hw__llama_engine *e, const hw__layer_graph *g, s
                                             : output ? e->n_rows
                                                      : e->tapped.n[HW__TAP_SUB];
     const float *subs = output ? output : e->tapped.rows[HW__TAP_SUB];
-    float *out = enlarge(&e->tapped.factor, &e->tapped.factor_capacity, e->n_rows * width);
+    bool fits = hw__reserve_floats(&e->tapped.factor, &e->tapped.factor_capacity, e->n_rows * width);
+    float *out = fits ? e->tapped.factor : NULL;
     if (g->normed_heads && (g->n_sub < 1 || width % (size_t)g->n_sub)) return NULL;
     for (size_t i = 0; out && i < n; i++) {
         const float *gate = g->gated ? e->tapped.rows[HW__TAP_GATE] + i * gate_step + g->gate_offset : NULL;

@@ -353,14 +353,6 @@ const float *hw__recurrent_output(const hw__llama_engine *e, size_t source) {
 
 /* ------------------------------------------------------------------ for signals */
 
-static bool reserve(float **array, size_t *capacity, size_t floats) {
-    if (floats <= *capacity) return true;
-    free(*array);
-    *array = hw__alloc(floats, sizeof **array);
-    *capacity = *array ? floats : 0;
-    return *array != NULL;
-}
-
 /* to [n] <- the first numbers of a part. */
 static void read_part(float *to, const part *p, size_t first, size_t n) {
     if (p->size == sizeof(float)) {
@@ -405,7 +397,7 @@ static hw_err make_kept(hw__values *out, const hw__recurrent_store *s, size_t n,
         out->kept_double = hw__alloc(keep, sizeof *out->kept_double);
         out->n_kept_double = out->kept_double ? keep : 0;
     }
-    if (reserve(&out->kept, &out->n_kept, floats) && reserve(&out->v, &out->v_capacity, values) &&
+    if (hw__reserve_floats(&out->kept, &out->n_kept, floats) && hw__reserve_floats(&out->v, &out->v_capacity, values) &&
         keep <= out->n_kept_double)
         return HW_OK;
     return hw__fail_memory(err, "what a recurrent layer read", floats + values, sizeof(float));

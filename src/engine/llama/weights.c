@@ -11,15 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Enlarges an array that is reused layer by layer to `floats`. */
-static bool reserve(float **array, size_t *capacity, size_t floats) {
-    if (floats <= *capacity) return true;
-    free(*array);
-    *array = hw__alloc(floats, sizeof **array);
-    *capacity = *array ? floats : 0;
-    return *array != NULL;
-}
-
 /* The values in the cache: the graph may copy them before the product, and the memory of the copy is reused. */
 const struct ggml_tensor *hw__llama_cached_values(const struct ggml_tensor *t) {
     return t && t->op == GGML_OP_CONT ? t->src[0] : t;
@@ -56,7 +47,8 @@ static hw_err read_cache(hw__llama_engine *e, float *out, const struct ggml_tens
 /* Values of heads [H, d, n] from latent ones [1, latent, n]: v[h] = W[h] c. */
 static hw_err decompress(hw__llama_engine *e, hw__values *out, const hw__layer_graph *g, size_t latent, hw_error *err) {
     size_t H = (size_t)g->n_heads, d = (size_t)g->decompressed, n = e->n_done;
-    if (!reserve(&out->v, &out->v_capacity, H * d * n)) return hw__fail_memory(err, "the values of a layer", H * d, n);
+    if (!hw__reserve_floats(&out->v, &out->v_capacity, H * d * n))
+        return hw__fail_memory(err, "the values of a layer", H * d, n);
     float *weights = hw__alloc(H * d, latent * sizeof *weights);
     if (!weights) return hw__fail_memory(err, g->decompress, H * d, latent * sizeof *weights);
     hw_err rc = hw__blas_start(err);
@@ -75,8 +67,8 @@ static hw_err read_values(hw__llama_engine *e, hw__values *out, const hw__layer_
     bool latent = g->decompress[0] != 0;
     if (n > (size_t)t->ne[0])
         return hw__fail(err, HW_ERR_UNSUPPORTED, "values of %zu tokens are in the cache, of %zu", (size_t)t->ne[0], n);
-    if (latent ? !reserve(&out->scratch, &out->n_scratch, n_kv * d * n)
-               : !reserve(&out->v, &out->v_capacity, n_kv * d * n))
+    if (latent ? !hw__reserve_floats(&out->scratch, &out->n_scratch, n_kv * d * n)
+               : !hw__reserve_floats(&out->v, &out->v_capacity, n_kv * d * n))
         return hw__fail_memory(err, "the values of a layer", n_kv * d, n * sizeof(float));
     out->n_heads_kv = n_kv;
     out->head_size = d;
@@ -134,7 +126,8 @@ static hw_err read_projection(hw__llama_engine *e, hw__values *out, const hw__la
     if ((size_t)g->wo_width != width)
         return hw__fail(err, HW_ERR_UNSUPPORTED, "%s has rows of %zu, %zu heads of %zu are projected", g->wo,
                         (size_t)g->wo_width, out->n_heads, out->head_size);
-    if (!reserve(&out->wo, &out->wo_capacity, n * width)) return hw__fail_memory(err, g->wo, n, width * sizeof(float));
+    if (!hw__reserve_floats(&out->wo, &out->wo_capacity, n * width))
+        return hw__fail_memory(err, g->wo, n, width * sizeof(float));
     hw_err rc = HW_OK;
     for (size_t i = 0; channels && rc == HW_OK && i < n; i++)
         rc = hw__gguf_rows(e->file, out->wo + i * width, (hw__gguf_part){g->wo, channels[i], 1, width}, err);
@@ -189,7 +182,8 @@ hw_err hw__llama_layer_values(hw__llama_engine *e, hw__values *out, size_t sourc
     out->gain = g->gain[0] ? out->gain_storage : NULL;
     rc = read_projection(e, out, g, channels, channels ? n_channels : D, err);
     if (rc != HW_OK || !g->gain[0]) return rc;
-    if (!reserve(&out->gain_storage, &out->n_gain_capacity, D)) return hw__fail_memory(err, g->gain, D, sizeof(float));
+    if (!hw__reserve_floats(&out->gain_storage, &out->n_gain_capacity, D))
+        return hw__fail_memory(err, g->gain, D, sizeof(float));
     out->gain = out->gain_storage;
     return hw__gguf_rows(e->file, out->gain, (hw__gguf_part){g->gain, 0, 1, D}, err);
 }

@@ -39,6 +39,8 @@ const error_kind *error_kind_of(int code) {
     return &kinds[i - 1];
 }
 
+bool error_ends_run(hw_err code) { return code == HW_ERR_CANCELLED || code == HW_ERR_MEMORY; }
+
 bool error_set(hw_error *err, int code, const char *fmt, ...) {
     if (!err) return false;
     va_list args;

@@ -44,6 +44,9 @@ const error_kind *error_kind_of(int code);
 /* All rows; NULL past the end. */
 const error_kind *error_kind_at(size_t i);
 
+/* After an interrupt or when memory runs out a run ends; any other error concerns one method or item. */
+bool error_ends_run(hw_err code);
+
 /* Fills `err` (nullable) and returns false. */
 bool error_set(hw_error *err, int code, const char *fmt, ...) HW_PRINTF(3, 4);
 

@@ -6,6 +6,7 @@
 #include "eval/measure_item.h"
 
 #include "cli/clock.h"
+#include "cli/error_kinds.h"
 #include "base/json.h"
 #include "base/utf8.h"
 
@@ -194,8 +195,6 @@ static hw_err explain_one(work *w, size_t i, hw_error *err) {
     return rc;
 }
 
-static bool ends_all(hw_err rc) { return rc == HW_ERR_CANCELLED || rc == HW_ERR_MEMORY; }
-
 /* A method that fails (flow for a long prompt) does not affect the others. */
 static hw_err explain_all(work *w, hw_error *err) {
     hw_err rc = HW_OK;
@@ -204,7 +203,7 @@ static hw_err explain_all(work *w, hw_error *err) {
         if (one == HW_OK) w->n_made++;
         if (one != HW_OK && rc == HW_OK) *err = w->why[i];
         if (one != HW_OK) rc = one;
-        if (ends_all(one)) return one;
+        if (error_ends_run(one)) return one;
     }
     return w->n_made ? HW_OK : rc;
 }

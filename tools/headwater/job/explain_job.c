@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "job/unused_settings.h"
+#include "cli/error_kinds.h"
 #include "cli/interrupt.h"
 #include "cli/message.h"
 #include "cli/names.h"
@@ -218,9 +219,6 @@ hw_err job_explainer(hw_explainer **out, job *j, const char *const *methods, siz
     return HW_OK;
 }
 
-/* After an interrupt or lack of memory the remaining methods are not run. */
-static bool ends_all(hw_err code) { return code == HW_ERR_CANCELLED || code == HW_ERR_MEMORY; }
-
 int job_explain(job *j, const hw_trace *trace, bool stoppable) {
     hw_error err;
     j->stoppable = stoppable;
@@ -233,7 +231,7 @@ int job_explain(job *j, const hw_trace *trace, bool stoppable) {
         const char *method = j->methods[i];
         if (hw_explainer_result(&j->made[j->n_made], j->explainer, i, trace, &err) == HW_OK) {
             j->methods[j->n_made++] = method;
-        } else if (j->n_methods > 1 && !ends_all(err.code)) {
+        } else if (j->n_methods > 1 && !error_ends_run(err.code)) {
             report_lost(j, method, err.msg);
             j->n_methods--;
         } else {
