@@ -14,15 +14,19 @@ from pathlib import Path
 
 # From the bottom up. A file may use its own folder and folders below; folders in one inner list are at the same level
 # and may not use one another.
-LIBRARY = [["base"], ["math"], ["engine"], ["engine/llama", "engine/import"], ["data"], ["text"], ["methods"],
-           ["occlusion"], ["capture"], ["view"], ["evaluate"], ["formats"]]
+LIBRARY = [["base"], ["math"], ["engine"], ["engine/llama/device"], ["engine/llama/file"], ["engine/llama/graph"],
+           ["engine/llama", "engine/import"], ["data"], ["text"], ["methods"], ["occlusion"], ["capture"], ["view"],
+           ["evaluate"], ["formats"]]
 PROGRAM = [
     ["cli"],
+    ["models"],
     ["export"],
     ["picture"],
     ["terminal"],
     ["figure"],
     ["job"],
+    ["serve/protocol"],
+    ["serve/engine", "serve/jobs"],
     ["serve", "eval"],
     ["commands"],
     [""],
@@ -43,12 +47,13 @@ TABLES = {"src/methods/method_table", "src/formats/format_table"}
 RESERVED = [(re.compile(r"^(llama|ggml|gguf)[-\w]*\.h$|^llama-common/|^(chat|common|minja)\.h$"), "src/engine/llama/"),
             (re.compile(r"^(cblas|openblas\w*)\.h$"), "src/math/blas.")]
 
-# These folders of the program take plain parameters and may not include the command line's options.
-NO_OPTIONS = ["tools/headwater/figure", "tools/headwater/terminal", "tools/headwater/serve", "tools/headwater/picture",
-              "tools/headwater/export"]
+# These folders of the program, with those inside them, take plain parameters and may not include the command line's
+# options.
+NO_OPTIONS = ["figure", "terminal", "serve", "picture", "export", "models"]
 OPTIONS = {"tools/headwater/cli/options.h", "tools/headwater/cli/command.h"}
 
 SOURCES = {".c", ".h", ".cpp"}
+MAX_MODULES = 15  # of a folder: a file, or a source with its header
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
 
 
@@ -153,6 +158,14 @@ def check_places(root, faults):
                 )
 
 
+def check_sizes(root, faults):
+    for tree in TREES:
+        for folder in rank_of(tree):
+            modules = {p.stem for p in (root / tree / folder).iterdir() if p.suffix in SOURCES}
+            if len(modules) > MAX_MODULES:
+                faults.append(f"{tree}/{folder} has {len(modules)} modules, more than {MAX_MODULES}: split the folder")
+
+
 def check_descriptions(root, faults):
     """Each folder has its place in docs/design/design.md, and a paragraph in the comment that its first file begins
     with."""
@@ -181,7 +194,7 @@ def reaches(start, includes):
 
 def check_options(includes, faults):
     for user in sorted(includes):
-        if str(Path(user).parent) in NO_OPTIONS:
+        if any(user.startswith(f"tools/headwater/{folder}/") for folder in NO_OPTIONS):
             for used in sorted(reaches(user, includes) & OPTIONS):
                 faults.append(f"{user} sees the command line: it includes {used}, directly or by way of another header")
 
@@ -225,6 +238,7 @@ def main():
         faults.append("a circle between files: " + ", ".join(circle))
     check_options(includes, faults)
     check_descriptions(root, faults)
+    check_sizes(root, faults)
     return report(faults)
 
 

@@ -1,5 +1,5 @@
 /* test_mean_output.c - the mean output row is the same bits whether it was made ahead, by one thread or by many. */
-#include "engine/llama/mean_output.h"
+#include "engine/llama/file/mean_output.h"
 #include "support/fixture.h"
 
 #include <stdio.h>

@@ -9,7 +9,7 @@
 
 #include "support/fixture.h"
 
-#include "engine/llama/gguf.h"
+#include "engine/llama/file/gguf.h"
 
 static hw__llama_engine *engine_of(hw_model *model) { return (hw__llama_engine *)model->engine; }
 

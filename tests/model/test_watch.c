@@ -1,7 +1,7 @@
 /*
  * test_watch.c - what a decode shows is the same whether its nodes are kept in the arena or the graph stops at each.
  */
-#include "engine/llama/llama_engine.h"
+#include "engine/llama/graph/llama_engine.h"
 #include "support/fixture.h"
 
 #include <math.h>

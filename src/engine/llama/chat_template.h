@@ -4,6 +4,10 @@
  * That library is optional and C++: libheadwater-templates.so links it (template_module.cpp), and is opened for the
  * first conversation, from libheadwater's folder or the folder "headwater" in it. Without it the error names the
  * missing library.
+ *
+ * The folder engine/llama/: the engine that runs GGUF models, and with its folders the only one that includes headers
+ * of libllama and ggml. It opens models, tokenizes, decodes and samples; file/ reads a model's files, device/ manages
+ * the devices that compute, graph/ reads attention and contributions from the computation graph.
  */
 #ifndef HW_ENGINE_LLAMA_CHAT_TEMPLATE_H
 #define HW_ENGINE_LLAMA_CHAT_TEMPLATE_H

@@ -1,8 +1,8 @@
 /* context.c - the llama_context in which a sequence is decoded: enlarged when necessary, and reused. */
-#include "engine/llama/llama_engine.h"
+#include "engine/llama/graph/llama_engine.h"
 
-#include "engine/llama/backend.h"
-#include "engine/llama/guarded.h"
+#include "engine/llama/device/backend.h"
+#include "engine/llama/device/guarded.h"
 
 bool hw__llama_on_abort(void *user) {
     hw__llama_engine *e = user;

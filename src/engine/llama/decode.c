@@ -1,8 +1,8 @@
 /* decode.c - forward passes: for a run, and one for the probe that only records the graph. */
-#include "engine/llama/llama_engine.h"
+#include "engine/llama/graph/llama_engine.h"
 
-#include "engine/llama/backend.h"
-#include "engine/llama/guarded.h"
+#include "engine/llama/device/backend.h"
+#include "engine/llama/device/guarded.h"
 
 #include <stdlib.h>
 #include <string.h>

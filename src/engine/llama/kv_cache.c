@@ -14,9 +14,9 @@
  * libllama compares types, sizes and ends with its own, but accepts any position: positions are checked here, with the
  * structure, so that it only ever gets tokens 0 .. n-1 in their own cells.
  */
-#include "engine/llama/llama_engine.h"
+#include "engine/llama/graph/llama_engine.h"
 
-#include "engine/llama/guarded.h"
+#include "engine/llama/device/guarded.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,12 +1,12 @@
 /*
  * llama.c - models run by libllama: opening, tokens, decodes, sampling. llama_engine.h lists its other files.
  */
-#include "engine/llama/llama_engine.h"
+#include "engine/llama/graph/llama_engine.h"
 
 #include "base/background.h"
-#include "engine/llama/backend.h"
+#include "engine/llama/device/backend.h"
 #include "engine/llama/chat_template.h"
-#include "engine/llama/guarded.h"
+#include "engine/llama/device/guarded.h"
 
 #include <stdio.h>
 #include <stdlib.h>

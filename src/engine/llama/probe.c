@@ -6,8 +6,8 @@
  * decode determines which blocks provide attention rows, whether these sum to 1 and whether columns after the query are
  * zero.
  */
-#include "engine/llama/graph_walk.h"
-#include "engine/llama/proof.h"
+#include "engine/llama/graph/graph_walk.h"
+#include "engine/llama/graph/proof.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -5,8 +5,8 @@
  * continues another. To avoid this, such a text is tokenized after a letter that merges with nothing, and that letter's
  * tokens are dropped.
  */
-#include "engine/llama/guarded.h"
-#include "engine/llama/llama_engine.h"
+#include "engine/llama/device/guarded.h"
+#include "engine/llama/graph/llama_engine.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* test_gguf.c - which bytes of a GGUF file its two checksums are of. */
 #include "support/files.h"
 #include "support/fixture.h"
-#include "engine/llama/gguf.h"
+#include "engine/llama/file/gguf.h"
 #include "base/sha256.h"
 
 #include <gguf.h>

@@ -1,7 +1,7 @@
 /* test_event_stream.c - server-sent events between two threads: their text, limits and ends. */
 #include "support/fixture.h"
 
-#include "serve/event_stream.h"
+#include "serve/jobs/event_stream.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * server. */
 #include "support/fixture.h"
 
-#include "serve/job_queue.h"
+#include "serve/jobs/job_queue.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* test_model_source.c - names of models: what is a name, what is a path. */
-#include "job/model_source.h"
+#include "models/model_source.h"
 
 #include "support/fixture.h"
 

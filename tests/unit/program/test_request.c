@@ -1,7 +1,7 @@
 /* test_request.c - what requests may hold: every refusal names the field, its value, and what is accepted. */
 #include "support/fixture.h"
 
-#include "serve/request.h"
+#include "serve/protocol/request.h"
 
 #include <string.h>
 

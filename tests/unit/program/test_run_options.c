@@ -11,7 +11,7 @@
 #include "export/method_tables.h"
 #include "formats/run_json.h"
 #include "help.h"
-#include "serve/request.h"
+#include "serve/protocol/request.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include "support/fixture.h"
 #include "support/files.h"
 
-#include "serve/run_store.h"
+#include "serve/jobs/run_store.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -10,7 +10,7 @@
 #include "eval/method_spec.h"
 #include "export/method_tables.h"
 #include "help.h"
-#include "serve/request.h"
+#include "serve/protocol/request.h"
 #include "terminal/attribution_view.h"
 
 #include <stdlib.h>

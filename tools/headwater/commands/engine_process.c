@@ -2,7 +2,7 @@
 #include "cli/command.h"
 #include "cli/message.h"
 #include "job/open_model.h"
-#include "serve/engine_main.h"
+#include "serve/engine/engine_main.h"
 
 static const char command_name[] = "engine-process";
 

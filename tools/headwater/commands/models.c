@@ -3,7 +3,7 @@
 #include "cli/command.h"
 #include "cli/message.h"
 #include "cli/safe_text.h"
-#include "job/model_source.h"
+#include "models/model_source.h"
 #include "job/open_model.h"
 
 #include <stdlib.h>

@@ -8,7 +8,7 @@
 #include "cli/interrupt.h"
 #include "cli/message.h"
 #include "job/open_model.h"
-#include "serve/dispatcher.h"
+#include "serve/jobs/dispatcher.h"
 #include "serve/routes.h"
 #include "serve/server.h"
 

@@ -3,7 +3,7 @@
 
 #include "cli/interrupt.h"
 #include "cli/message.h"
-#include "job/model_source.h"
+#include "models/model_source.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,14 +1,14 @@
 /*
  * answer.h - one HTTP request as passed to its handler, and the answer.
  *
- * The folder headwater/serve/: the HTTP server: requests, routes, job queue, event streams, the store of runs, and the
- * process that runs the model.
+ * The folder headwater/serve/: the HTTP server and its routes. protocol/ has what server and engine process exchange,
+ * jobs/ the queue and the stored runs, engine/ the process that runs the model.
  */
 #ifndef HW_SERVE_ANSWER_H
 #define HW_SERVE_ANSWER_H
 
-#include "serve/job_queue.h"
-#include "serve/run_store.h"
+#include "serve/jobs/job_queue.h"
+#include "serve/jobs/run_store.h"
 
 #include <microhttpd.h>
 

@@ -1,0 +1,461 @@
+/*
+ * recurrent_tap.c - keeps the inputs of recurrent layers for each decoded token: the engine keeps only their state.
+ *
+ * One operation of ggml combines the tokens of such a layer. Its sources are read when the graph stops after it, while
+ * they are valid:
+ *
+ *     GATED_DELTA_NET   q, k [S, H_k, tokens], v [S, H, tokens], log decay [1 or S, H, tokens],
+ *                       beta [1, H, tokens], state
+ *     SSM_SCAN          state [S, d, H], x [d, H, tokens], dt before softplus [H, tokens], A [1 or S, H],
+ *                       B, C [S, H_k, tokens]
+ *     SSM_CONV          [taps - 1 + tokens, D], weights [taps, D]: a source of its own if no other operation follows it
+ *
+ * Operations occur in the same order in all decodes, which identifies them. Keys, queries and values are kept as F16
+ * unless the model's cache is F32, as for attention.
+ */
+#include "base/float16.h"
+#include "engine/llama/graph/graph_ops.h"
+#include "engine/llama/graph/llama_engine.h"
+#include "math/simd.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum part_name { QUERY, KEY, VALUE, WRITE, KEEP, KEEP_CHANNELS, N_PARTS } part_name;
+
+/* Numbers of each token, [tokens, width]. */
+typedef struct part {
+    void *cells;
+    size_t width, size, capacity; /* numbers per token; bytes per number; capacity in tokens */
+} part;
+
+struct hw__recurrent_store {
+    hw__recurrence kind;
+    size_t n_heads, n_heads_k, key_size, value_size;
+    part parts[N_PARTS]; /* width 0: not used by this kind */
+    float *fixed;        /* rates or taps [H, S] */
+    float *output;       /* [n_rows, H d] of the decode in progress, before D, norm and gate */
+    size_t n_output;
+    bool shown; /* reached in the decode in progress */
+};
+
+/* ------------------------------------------------------------------ capacity */
+
+hw_err hw__recurrent_new(hw__llama_engine *e, hw_error *err) {
+    size_t n = (size_t)e->info.n_sources;
+    e->recurrent.stores = hw__alloc(n, sizeof *e->recurrent.stores);
+    return e->recurrent.stores ? HW_OK : hw__fail_memory(err, "recurrent layers", n, sizeof *e->recurrent.stores);
+}
+
+void hw__recurrent_free(hw__llama_engine *e) {
+    for (int32_t s = 0; e->recurrent.stores && s < e->info.n_sources; s++) {
+        hw__recurrent_store *store = &e->recurrent.stores[s];
+        for (size_t i = 0; i < N_PARTS; i++) free(store->parts[i].cells);
+        free(store->fixed);
+        free(store->output);
+    }
+    free(e->recurrent.stores);
+    free(e->recurrent.source_of);
+    e->recurrent = (hw__recurrent_ops){0};
+}
+
+double hw__recurrent_token_bytes(const hw__llama_engine *e) {
+    double bytes = 0;
+    for (int32_t s = 0; e->recurrent.stores && s < e->info.n_sources; s++)
+        for (size_t i = 0; i < N_PARTS; i++)
+            bytes += (double)(e->recurrent.stores[s].parts[i].width * e->recurrent.stores[s].parts[i].size);
+    return bytes;
+}
+
+double hw__recurrent_work_bytes(const hw__llama_engine *e) {
+    double largest = 0;
+    for (int32_t s = 0; e->recurrent.stores && s < e->info.n_sources; s++) {
+        double bytes = 0;
+        for (size_t i = 0; i < N_PARTS; i++)
+            bytes += (double)e->recurrent.stores[s].parts[i].width * (i == KEEP ? sizeof(double) : sizeof(float));
+        largest = fmax(largest, bytes);
+    }
+    return largest;
+}
+
+/* ------------------------------------------------------------------ shapes */
+
+static bool set_part(hw__recurrent_store *store, part_name name, size_t width, size_t size) {
+    part *p = &store->parts[name];
+    if (p->width == 0) *p = (part){.width = width, .size = size};
+    return p->width == width && p->size == size;
+}
+
+static size_t ne(const struct ggml_tensor *t, int i) { return (size_t)t->ne[i]; }
+
+static bool is_f32(const struct ggml_tensor *t) { return t && t->type == GGML_TYPE_F32; }
+
+static bool set_shape(hw__recurrent_store *store, hw__recurrence kind, size_t H, size_t Hk, size_t S, size_t d) {
+    if (store->n_heads == 0) {
+        store->kind = kind;
+        store->n_heads = H;
+        store->n_heads_k = Hk;
+        store->key_size = S;
+        store->value_size = d;
+    }
+    return store->kind == kind && store->n_heads == H && store->n_heads_k == Hk && store->key_size == S &&
+           store->value_size == d;
+}
+
+/* Whether the operation has the expected shape; the first one defines it. `size`: bytes of a key's number. */
+static bool fits_delta(hw__recurrent_store *store, const struct ggml_tensor *t, size_t n, size_t size) {
+    const struct ggml_tensor *q = t->src[0], *k = t->src[1], *v = t->src[2], *g = t->src[3], *beta = t->src[4];
+    if (!is_f32(q) || !is_f32(k) || !is_f32(v) || !is_f32(g) || !is_f32(beta)) return false;
+    size_t S = ne(v, 0), H = ne(v, 1), Hk = ne(k, 1);
+    bool wide = ne(g, 0) > 1;
+    return ne(q, 0) == S && ne(k, 0) == S && ne(q, 1) == Hk && ne(v, 2) == n && ne(q, 2) == n && v->ne[3] == 1 &&
+           (ne(g, 0) == 1 || ne(g, 0) == S) && ne(g, 1) == H && ne(beta, 0) == 1 && ne(beta, 1) == H && H % Hk == 0 &&
+           set_shape(store, HW__RECURRENCE_DELTA, H, Hk, S, S) && set_part(store, QUERY, Hk * S, size) &&
+           set_part(store, KEY, Hk * S, size) && set_part(store, VALUE, H * S, size) &&
+           set_part(store, WRITE, H, sizeof(float)) &&
+           (wide ? set_part(store, KEEP_CHANNELS, H * S, sizeof(float)) : set_part(store, KEEP, H, sizeof(double)));
+}
+
+static bool fits_scan(hw__recurrent_store *store, const struct ggml_tensor *t, size_t n, size_t size) {
+    const struct ggml_tensor *x = t->src[1], *dt = t->src[2], *a = t->src[3], *b = t->src[4], *c = t->src[5];
+    if (!is_f32(x) || !is_f32(dt) || !is_f32(a) || !is_f32(b) || !is_f32(c)) return false;
+    size_t d = ne(x, 0), H = ne(x, 1), S = ne(b, 0), Hk = ne(b, 1);
+    bool channels = ne(a, 0) > 1;
+    if (ne(x, 2) != n || x->ne[3] != 1 || ne(dt, 0) != H || ne(dt, 1) != n || ne(a, 1) != H || ne(c, 0) != S ||
+        ne(c, 1) != Hk || H % Hk || (channels && (ne(a, 0) != S || d != 1 || Hk != 1)))
+        return false;
+    return set_shape(store, channels ? HW__RECURRENCE_CHANNELS : HW__RECURRENCE_SCAN, H, Hk, S, d) &&
+           set_part(store, QUERY, Hk * S, size) && set_part(store, KEY, Hk * S, size) &&
+           set_part(store, VALUE, H * d, size) && set_part(store, WRITE, H, sizeof(float)) &&
+           (channels || set_part(store, KEEP, H, sizeof(double)));
+}
+
+static bool fits_taps(hw__recurrent_store *store, const struct ggml_tensor *t, size_t n, size_t size) {
+    const struct ggml_tensor *x = t->src[0], *w = t->src[1];
+    return is_f32(x) && is_f32(w) && x->ne[2] == 1 && ne(w, 1) == ne(x, 1) && ne(x, 0) == ne(w, 0) - 1 + n &&
+           set_shape(store, HW__RECURRENCE_TAPS, ne(x, 1), 1, ne(w, 0), 1) && set_part(store, VALUE, ne(x, 1), size);
+}
+
+static bool fits(hw__recurrent_store *store, const struct ggml_tensor *t, size_t n, size_t size) {
+    switch (hw__recurrent_kind(t)) {
+    case HW_SOURCE_DELTA_NET: return fits_delta(store, t, n, size);
+    case HW_SOURCE_STATE_SPACE: return fits_scan(store, t, n, size);
+    default: return fits_taps(store, t, n, size);
+    }
+}
+
+/* ------------------------------------------------------------------ reading an operation */
+
+/* Layout of a token's numbers in a tensor: [n1, n0], and their strides in bytes. */
+typedef struct strided {
+    size_t n0, n1, step0, step1, token, offset;
+} strided;
+
+static strided by_heads(const struct ggml_tensor *t) {
+    return (strided){ne(t, 0), ne(t, 1), t->nb[0], t->nb[1], t->nb[2], 0};
+}
+
+static strided by_channels(const struct ggml_tensor *t) { return (strided){ne(t, 0), 1, t->nb[0], 0, t->nb[1], 0}; }
+
+/* The last n columns, one per token. */
+static strided by_columns(const struct ggml_tensor *t, size_t n) {
+    return (strided){ne(t, 1), 1, t->nb[1], 0, t->nb[0], (ne(t, 0) - n) * t->nb[0]};
+}
+
+static hw_err grow(part *p, size_t n_tokens, hw_error *err) {
+    size_t capacity = p->capacity ? 2 * p->capacity : 256;
+    if (n_tokens <= p->capacity) return HW_OK;
+    if (capacity < n_tokens) capacity = n_tokens;
+    void *cells = hw__realloc(p->cells, capacity, p->width * p->size);
+    if (!cells) return hw__fail_memory(err, "what recurrent layers read of tokens", capacity, p->width * p->size);
+    p->cells = cells;
+    p->capacity = capacity;
+    return HW_OK;
+}
+
+typedef double (*mapping)(double v); /* NULL: the number itself */
+/* As ggml has it. */
+static double softplus(double v) { return v > 20 ? v : log1p(exp(v)); }
+
+/* Numbers [n] of a part, from number `at` on. */
+static void put_row(part *p, size_t at, const float *row, size_t n) {
+    if (p->size == sizeof(double)) {
+        for (size_t c = 0; c < n; c++) ((double *)p->cells)[at + c] = row[c];
+    } else if (p->size == sizeof(float)) {
+        memcpy((float *)p->cells + at, row, n * sizeof *row);
+    } else {
+        hw__halves_of_floats((uint16_t *)p->cells + at, row, n);
+    }
+}
+
+static float read_float(const unsigned char *at) {
+    float v;
+    memcpy(&v, at, sizeof v);
+    return v;
+}
+
+/* The same, mapped before they are rounded. */
+static void put_mapped(part *p, size_t at, const float *row, size_t n, mapping map) {
+    for (size_t c = 0; c < n; c++) {
+        double v = map(row[c]);
+        if (p->size == sizeof(double)) {
+            ((double *)p->cells)[at + c] = v;
+        } else {
+            ((float *)p->cells)[at + c] = (float)v;
+        }
+    }
+}
+
+/* Appends the decode's n tokens to a part. */
+static hw_err keep_rows(hw__llama_engine *e, part *p, const struct ggml_tensor *t, strided s, mapping map,
+                        hw_error *err) {
+    float *row = hw__alloc(s.n0, sizeof *row);
+    if (!row) return hw__fail_memory(err, t->name, s.n0, sizeof *row);
+    hw_err rc = grow(p, e->at + e->n_rows, err);
+    const unsigned char *bytes = rc == HW_OK ? hw__device_read_bytes(e->fetch, t) : NULL;
+    if (rc == HW_OK && !bytes) rc = hw__fail_memory(err, t->name, ggml_nbytes(t), 1);
+    for (size_t i = 0; rc == HW_OK && i < e->n_rows * s.n1; i++) {
+        const unsigned char *from = bytes + s.offset + i / s.n1 * s.token + i % s.n1 * s.step1;
+        size_t at = (e->at + i / s.n1) * p->width + i % s.n1 * s.n0;
+        if (s.step0 == sizeof(float)) {
+            memcpy(row, from, s.n0 * sizeof *row);
+        } else {
+            for (size_t c = 0; c < s.n0; c++) row[c] = read_float(from + c * s.step0);
+        }
+        if (map) {
+            put_mapped(p, at, row, s.n0, map);
+        } else {
+            put_row(p, at, row, s.n0);
+        }
+    }
+    free(row);
+    return rc;
+}
+
+/* Reads the weights [H, S] of rates or taps, once. */
+static hw_err keep_fixed(hw__recurrent_store *store, const struct ggml_tensor *t, hw_error *err) {
+    size_t n = (size_t)ggml_nelements(t);
+    if (store->fixed) return HW_OK;
+    float *fixed = hw__alloc(n, sizeof *fixed);
+    if (!fixed) return hw__fail_memory(err, t->name, n, sizeof *fixed);
+    ggml_backend_tensor_get(t, fixed, 0, n * sizeof *fixed);
+    store->fixed = fixed;
+    return HW_OK;
+}
+
+/* The factor by which a step keeps the state: exp(dt A), from the stored dt. */
+static hw_err keep_decays(hw__llama_engine *e, hw__recurrent_store *store, hw_error *err) {
+    part *keep = &store->parts[KEEP];
+    const float *dt = store->parts[WRITE].cells;
+    size_t H = store->n_heads;
+    hw_err rc = grow(keep, e->at + e->n_rows, err);
+    for (size_t i = e->at * H; rc == HW_OK && i < (e->at + e->n_rows) * H; i++)
+        ((double *)keep->cells)[i] = exp((double)dt[i] * store->fixed[i % H]);
+    return rc;
+}
+
+static hw_err keep_delta(hw__llama_engine *e, hw__recurrent_store *s, const struct ggml_tensor *t, hw_error *err) {
+    bool wide = s->parts[KEEP_CHANNELS].width;
+    hw_err rc = keep_rows(e, &s->parts[QUERY], t->src[0], by_heads(t->src[0]), NULL, err);
+    if (rc == HW_OK) rc = keep_rows(e, &s->parts[KEY], t->src[1], by_heads(t->src[1]), NULL, err);
+    if (rc == HW_OK) rc = keep_rows(e, &s->parts[VALUE], t->src[2], by_heads(t->src[2]), NULL, err);
+    if (rc == HW_OK)
+        rc = keep_rows(e, &s->parts[wide ? KEEP_CHANNELS : KEEP], t->src[3], by_heads(t->src[3]), exp, err);
+    return rc == HW_OK ? keep_rows(e, &s->parts[WRITE], t->src[4], by_heads(t->src[4]), NULL, err) : rc;
+}
+
+static hw_err keep_scan(hw__llama_engine *e, hw__recurrent_store *s, const struct ggml_tensor *t, hw_error *err) {
+    hw_err rc = keep_fixed(s, t->src[3], err);
+    if (rc == HW_OK) rc = keep_rows(e, &s->parts[VALUE], t->src[1], by_heads(t->src[1]), NULL, err);
+    if (rc == HW_OK) rc = keep_rows(e, &s->parts[WRITE], t->src[2], by_channels(t->src[2]), softplus, err);
+    if (rc == HW_OK) rc = keep_rows(e, &s->parts[KEY], t->src[4], by_heads(t->src[4]), NULL, err);
+    if (rc == HW_OK) rc = keep_rows(e, &s->parts[QUERY], t->src[5], by_heads(t->src[5]), NULL, err);
+    return rc == HW_OK && s->kind == HW__RECURRENCE_SCAN ? keep_decays(e, s, err) : rc;
+}
+
+static hw_err keep_taps(hw__llama_engine *e, hw__recurrent_store *s, const struct ggml_tensor *t, hw_error *err) {
+    hw_err rc = keep_fixed(s, t->src[1], err);
+    if (rc != HW_OK) return rc;
+    return keep_rows(e, &s->parts[VALUE], t->src[0], by_columns(t->src[0], e->n_rows), NULL, err);
+}
+
+static hw_err keep_output(hw__llama_engine *e, hw__recurrent_store *s, const struct ggml_tensor *t, hw_error *err) {
+    size_t n = e->n_rows * s->n_heads * s->value_size;
+    if (n > s->n_output) {
+        free(s->output);
+        s->output = hw__alloc(n, sizeof *s->output);
+        s->n_output = s->output ? n : 0;
+        if (!s->output) return hw__fail_memory(err, "outputs of recurrent layers", n, sizeof *s->output);
+    }
+    const void *bytes = hw__device_read_bytes(e->fetch, t);
+    if (!bytes) return hw__fail_memory(err, t->name, ggml_nbytes(t), 1);
+    memcpy(s->output, bytes, n * sizeof *s->output);
+    return HW_OK;
+}
+
+/* ------------------------------------------------------------------ during a decode */
+
+void hw__recurrent_begin(hw__llama_engine *e) {
+    hw__recurrent_ops *r = &e->recurrent;
+    r->n_seen = 0;
+    if (e->at == 0) r->n_kept = 0;
+    if (e->at == 0 && e->sink) r->first_query = e->sink->stream_from;
+    for (int32_t s = 0; r->stores && s < e->info.n_sources; s++) r->stores[s].shown = false;
+}
+
+/* Tokens are stored consecutively: after a pass that stored none, later ones are useless. */
+static bool keeps(const hw__llama_engine *e) {
+    return e->sink && e->sink->values && e->recurrent.stores && e->recurrent.n_kept == e->at;
+}
+
+bool hw__recurrent_wants(hw__llama_engine *e, const struct ggml_tensor *t) {
+    hw__recurrent_ops *r = &e->recurrent;
+    if (!hw__is_recurrent_op(t) || !keeps(e)) return false;
+    size_t i = r->n_seen++;
+    return i < r->n && r->source_of[i] >= 0;
+}
+
+bool hw__recurrent_show(hw__llama_engine *e, const struct ggml_tensor *t) {
+    int32_t source = e->recurrent.source_of[e->recurrent.n_seen - 1];
+    hw__recurrent_store *store = &e->recurrent.stores[source];
+    if (hw__recurrent_kind(t) != e->sources[source].kind ||
+        !fits(store, t, e->n_rows, e->params.f32_cache ? sizeof(float) : sizeof(uint16_t))) {
+        e->failed = hw__fail(&e->failure, HW_ERR_UNSUPPORTED, "block %d of %s: its %s reads tensors of another shape",
+                             e->sources[source].block, e->info.architecture, ggml_op_desc(t));
+        return false;
+    }
+    switch (store->kind) {
+    case HW__RECURRENCE_DELTA: e->failed = keep_delta(e, store, t, &e->failure); break;
+    case HW__RECURRENCE_TAPS: e->failed = keep_taps(e, store, t, &e->failure); break;
+    default: e->failed = keep_scan(e, store, t, &e->failure);
+    }
+    if (e->failed == HW_OK) e->failed = keep_output(e, store, t, &e->failure);
+    store->shown = e->failed == HW_OK;
+    return store->shown;
+}
+
+hw_err hw__recurrent_end(hw__llama_engine *e, hw_error *err) {
+    hw__recurrent_ops *r = &e->recurrent;
+    if (!keeps(e)) return HW_OK;
+    for (int32_t s = 0; s < e->info.n_sources; s++)
+        if (e->sources[s].layer < 0 && !r->stores[s].shown)
+            return hw__fail(err, HW_ERR_UNSUPPORTED,
+                            "the graph for %zu tokens has no %s in block %d, which that of the probe has", e->n_rows,
+                            hw_source_kind_name(e->sources[s].kind), e->sources[s].block);
+    r->n_kept = e->at + e->n_rows;
+    return HW_OK;
+}
+
+const float *hw__recurrent_output(const hw__llama_engine *e, size_t source) {
+    return e->recurrent.stores[source].output;
+}
+
+/* ------------------------------------------------------------------ for signals */
+
+/* to [n] <- the first numbers of a part. */
+static void read_part(float *to, const part *p, size_t first, size_t n) {
+    if (p->size == sizeof(float)) {
+        memcpy(to, (const float *)p->cells + first, n * sizeof *to);
+    } else {
+        hw__floats_of_halves(to, (const uint16_t *)p->cells + first, n);
+    }
+}
+
+/* to [width, n] <- a part of n tokens, transposed TURNED tokens at a time, which fill whole cache lines.
+ * rows: [TURNED, width] */
+enum { TURNED = 16 };
+static void turn_part(float *to, const part *p, size_t n, float *rows) {
+    for (size_t first = 0; first < n; first += TURNED) {
+        size_t take = n - first < TURNED ? n - first : TURNED;
+        read_part(rows, p, first * p->width, take * p->width);
+        for (size_t c = 0; c < p->width; c++)
+            for (size_t t = 0; t < take; t++) to[c * n + first + t] = rows[t * p->width + c];
+    }
+}
+
+/* Layout of a layer's data in hw__values.kept. */
+typedef struct layout {
+    size_t query, key, channels, write, own, row, end;
+} layout;
+
+static layout layout_of(const hw__recurrent_store *s, size_t n, size_t n_queries) {
+    layout at = {0};
+    at.key = at.query + n_queries * s->parts[QUERY].width;
+    at.channels = at.key + n * s->parts[KEY].width;
+    at.write = at.channels + n * s->parts[KEEP_CHANNELS].width;
+    at.own = at.write + n * s->parts[WRITE].width;
+    at.row = at.own + s->n_heads;
+    at.end = at.row + TURNED * s->n_heads * s->value_size;
+    return at;
+}
+
+static hw_err make_kept(hw__values *out, const hw__recurrent_store *s, size_t n, size_t floats, hw_error *err) {
+    size_t keep = n * s->parts[KEEP].width, values = n * s->parts[VALUE].width;
+    if (keep > out->n_kept_double) {
+        free(out->kept_double);
+        out->kept_double = hw__alloc(keep, sizeof *out->kept_double);
+        out->n_kept_double = out->kept_double ? keep : 0;
+    }
+    if (hw__reserve_floats(&out->kept, &out->n_kept, floats) && hw__reserve_floats(&out->v, &out->v_capacity, values) &&
+        keep <= out->n_kept_double)
+        return HW_OK;
+    return hw__fail_memory(err, "what a recurrent layer read", floats + values, sizeof(float));
+}
+
+/* The queries of a delta net, scaled as in its kernel. */
+static void scale_queries(float *q, size_t n, size_t key_size) {
+    double scale = 1 / sqrt((double)key_size);
+    for (size_t i = 0; i < n; i++) q[i] = (float)(q[i] * scale);
+}
+
+static void fill_arrays(hw__values *out, const hw__recurrent_store *s, const layout *at, size_t n, size_t first_query) {
+    float *kept = out->kept;
+    size_t H = s->n_heads, n_queries = n - first_query, query_width = s->parts[QUERY].width;
+    if (query_width) {
+        read_part(kept + at->query, &s->parts[QUERY], first_query * query_width, n_queries * query_width);
+        read_part(kept + at->key, &s->parts[KEY], 0, n * s->parts[KEY].width);
+    }
+    if (s->kind == HW__RECURRENCE_DELTA) scale_queries(kept + at->query, n_queries * query_width, s->key_size);
+    if (s->parts[KEEP_CHANNELS].width) read_part(kept + at->channels, &s->parts[KEEP_CHANNELS], 0, n * H * s->key_size);
+    if (s->parts[WRITE].width) turn_part(kept + at->write, &s->parts[WRITE], n, kept + at->row);
+    for (size_t t = 0; s->parts[KEEP].width && t < n; t++)
+        for (size_t h = 0; h < H; h++) out->kept_double[h * n + t] = ((const double *)s->parts[KEEP].cells)[t * H + h];
+    turn_part(out->v, &s->parts[VALUE], n, kept + at->row);
+}
+
+hw_err hw__recurrent_fill(hw__llama_engine *e, hw__values *out, size_t source, hw_error *err) {
+    const hw__recurrent_store *s = &e->recurrent.stores[source];
+    const struct ggml_tensor *own = e->graphs[source].own;
+    size_t n = e->n_done, first = e->recurrent.first_query < n ? e->recurrent.first_query : n;
+    if (e->recurrent.n_kept < n)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "what its recurrent layer read was kept of %zu of %zu tokens",
+                        e->recurrent.n_kept, n);
+    layout at = layout_of(s, n, n - first);
+    hw_err rc = make_kept(out, s, n, at.end, err);
+    if (rc != HW_OK) return rc;
+    fill_arrays(out, s, &at, n, first);
+    if (own) ggml_backend_tensor_get(own, out->kept + at.own, 0, s->n_heads * sizeof(float));
+    bool channels = s->kind == HW__RECURRENCE_CHANNELS, taps = s->kind == HW__RECURRENCE_TAPS,
+         rows = !channels && !taps;
+    out->n_heads = out->n_heads_kv = rows ? s->n_heads : 1;
+    out->head_size = rows ? s->value_size : s->n_heads * s->value_size;
+    out->n_tokens = n;
+    out->recurrent_storage =
+        (hw__recurrent){.kind = s->kind,
+                        .n_tokens = n,
+                        .n_heads = s->n_heads,
+                        .n_heads_k = s->n_heads_k,
+                        .key_size = s->key_size,
+                        .first_query = first,
+                        .q = out->kept + at.query,
+                        .k = out->kept + at.key,
+                        .keep = out->kept_double,
+                        .keep_channels = s->parts[KEEP_CHANNELS].width ? out->kept + at.channels : NULL,
+                        .write = out->kept + at.write,
+                        .rates = channels ? s->fixed : NULL,
+                        .taps = taps ? s->fixed : NULL,
+                        .own = own ? out->kept + at.own : NULL};
+    out->recurrent = &out->recurrent_storage;
+    return HW_OK;
+}

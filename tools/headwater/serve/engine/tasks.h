@@ -1,0 +1,14 @@
+/* tasks.h - the functions of the kinds of jobs: explain_task.c runs the model, stored_run_tasks.c works on saved
+ * runs. */
+#ifndef HW_SERVE_ENGINE_TASKS_H
+#define HW_SERVE_ENGINE_TASKS_H
+
+#include "serve/engine/worker.h"
+
+/* They return false with the task's error set. */
+bool explain_work(worker *w, engine_task *t); /* the result is a RUN */
+bool reexplain_work(worker *w, engine_task *t);   /* {"attributions": [...]} */
+bool check_work(worker *w, engine_task *t);   /* {"check": ...} */
+bool export_work(worker *w, engine_task *t);  /* bytes of a file */
+
+#endif

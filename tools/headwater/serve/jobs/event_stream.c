@@ -1,0 +1,105 @@
+/* event_stream.c - a buffer with a mutex; the limit applies to what the client has not read. */
+#include "serve/jobs/event_stream.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+enum { MAX_WAITING = 32 << 20, PATIENCE_MS = 5000 };
+
+bool events_init(events *e, bool wanted) {
+    *e = (events){.wanted = wanted};
+    if (pthread_mutex_init(&e->mutex, NULL) != 0) return false;
+    pthread_condattr_t attr;
+    bool ok = pthread_condattr_init(&attr) == 0 && pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 &&
+              pthread_cond_init(&e->changed, &attr) == 0;
+    if (!ok) pthread_mutex_destroy(&e->mutex);
+    return ok;
+}
+
+void events_clear(events *e) {
+    buffer_free(&e->waiting);
+    pthread_cond_destroy(&e->changed);
+    pthread_mutex_destroy(&e->mutex);
+}
+
+static struct timespec in_ms(int ms) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += ms / 1000;
+    t.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_sec++;
+        t.tv_nsec -= 1000000000;
+    }
+    return t;
+}
+
+static size_t unread(const events *e) { return e->waiting.n - e->at; }
+
+void events_send(events *e, const char *name, const char *json) {
+    struct timespec until = in_ms(PATIENCE_MS);
+    pthread_mutex_lock(&e->mutex);
+    while (e->wanted && !e->gone && unread(e) >= MAX_WAITING)
+        if (pthread_cond_timedwait(&e->changed, &e->mutex, &until) == ETIMEDOUT) e->gone = true;
+    if (e->wanted && !e->gone && !e->ended) {
+        const char *const parts[] = {"event: ", name, "\ndata: ", json, "\n\n"};
+        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) buffer_text(&e->waiting, parts[i]);
+        if (e->waiting.failed) e->gone = true; /* no memory for this client */
+        pthread_cond_broadcast(&e->changed);
+    }
+    pthread_mutex_unlock(&e->mutex);
+}
+
+void events_end(events *e) {
+    pthread_mutex_lock(&e->mutex);
+    e->ended = true;
+    pthread_cond_broadcast(&e->changed);
+    pthread_mutex_unlock(&e->mutex);
+}
+
+bool events_gone(events *e) {
+    pthread_mutex_lock(&e->mutex);
+    bool gone = e->gone;
+    pthread_mutex_unlock(&e->mutex);
+    return gone;
+}
+
+/* Frees the buffer as soon as everything in it was read. */
+static long take(events *e, char *to, size_t capacity) {
+    size_t n = unread(e) < capacity ? unread(e) : capacity;
+    memcpy(to, e->waiting.bytes + e->at, n);
+    e->at += n;
+    if (unread(e) == 0) {
+        buffer_free(&e->waiting);
+        e->at = 0;
+    } else if (e->at >= MAX_WAITING) {
+        memmove(e->waiting.bytes, e->waiting.bytes + e->at, unread(e));
+        e->waiting.n -= e->at;
+        e->at = 0;
+    }
+    pthread_cond_broadcast(&e->changed);
+    return (long)n;
+}
+
+long events_read(events *e, char *to, size_t capacity, int wait_ms) {
+    struct timespec until = in_ms(wait_ms);
+    long n = 0;
+    pthread_mutex_lock(&e->mutex);
+    while (unread(e) == 0 && !e->ended && !e->gone)
+        if (pthread_cond_timedwait(&e->changed, &e->mutex, &until) != 0) break;
+    if (unread(e) > 0 && !e->gone) {
+        n = take(e, to, capacity);
+    } else if (e->ended || e->gone) {
+        n = -1;
+    }
+    pthread_mutex_unlock(&e->mutex);
+    return n;
+}
+
+void events_leave(events *e) {
+    pthread_mutex_lock(&e->mutex);
+    e->gone = true;
+    pthread_cond_broadcast(&e->changed);
+    pthread_mutex_unlock(&e->mutex);
+}

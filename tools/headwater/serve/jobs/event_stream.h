@@ -1,0 +1,38 @@
+/*
+ * event_stream.h - events that a job sends its client while it runs: server-sent events in a bounded buffer.
+ *
+ * The dispatcher writes, the client's own thread reads. A client that reads too slowly or disconnects ends the stream,
+ * and with it the job.
+ */
+#ifndef HW_SERVE_JOBS_EVENT_STREAM_H
+#define HW_SERVE_JOBS_EVENT_STREAM_H
+
+#include "export/text_buffer.h"
+
+#include <pthread.h>
+
+typedef struct events {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    buffer waiting; /* bytes from `at` on are not read yet */
+    size_t at;
+    bool wanted; /* false: the client waits for a single answer, and events are dropped */
+    bool ended;  /* the last event was added */
+    bool gone;   /* the client has stopped reading */
+} events;
+
+bool events_init(events *e, bool wanted);
+void events_clear(events *e);
+
+/* Called by the dispatcher. Adds one event with data `json`; waits a few seconds for a slow client. */
+void events_send(events *e, const char *name, const char *json);
+void events_end(events *e);
+/* Whether the client has stopped reading. */
+bool events_gone(events *e);
+
+/* Called by the client's thread. Copies up to `capacity` bytes, waiting at most `wait_ms`. 0: timeout; -1: the stream
+ * has ended. */
+long events_read(events *e, char *to, size_t capacity, int wait_ms);
+void events_leave(events *e);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * request.h - requests of clients, parsed from untrusted JSON.
+ *
+ * Every error names the field, its value if it is short, and what is accepted. Unknown fields are rejected, because a
+ * misspelt setting would have no effect.
+ */
+#ifndef HW_SERVE_PROTOCOL_REQUEST_H
+#define HW_SERVE_PROTOCOL_REQUEST_H
+
+#include "cli/error_kinds.h"
+#include "export/method_tables.h"
+
+#include <jansson.h>
+
+/* A text of a request; its JSON must outlive it. */
+typedef struct span_of_text {
+    const char *bytes; /* [n]; NULL: absent */
+    size_t n;
+} span_of_text;
+
+enum { MAX_PASSAGES = 1000, MAX_NAME = 200 };
+
+/* Methods with their settings. */
+typedef struct choice {
+    const char *methods[MAX_METHODS]; /* [n] rows of the method table; n = 0: the default methods that the model
+                                          supports */
+    size_t n;
+    hw_method_params params;           /* values for the table of settings */
+    const char *by; /* segmenter or "passage"; NULL: tokens */
+} choice;
+
+typedef struct explain_request {
+    span_of_text prompt, completion, name; /* prompt: absent if `messages` are given */
+    const json_t *messages;                /* borrowed, checked; NULL: none */
+    const json_t *spans; /* borrowed; NULL: none */
+    hw_run_params run;   /* rows of the table of a run's options; nothing else of it */
+    choice choice;
+} explain_request;
+
+typedef struct check_request {
+    choice choice;
+    const char *by;
+    int64_t ablations, seed;
+    int64_t row_begin, row_end; /* 0,0: all */
+} check_request;
+
+/* Parses a body [n]; release with json_decref(). NULL with *err set. */
+json_t *request_parse(const char *body, size_t n, hw_error *err);
+
+/* The results point into `json`, which must outlive them. */
+bool request_explain(explain_request *out, const json_t *json, hw_error *err);
+/* Text shown in the list of runs: the prompt, or the last message. */
+span_of_text request_preview(const explain_request *r);
+bool request_reexplain(choice *out, const json_t *json, hw_error *err);
+bool request_check(check_request *out, const json_t *json, hw_error *err);
+bool request_name(span_of_text *out, const json_t *json, hw_error *err);
+
+#endif
