@@ -50,7 +50,7 @@ static const hw__setting rows[] = {
               "weighted by the model's probabilities), second (the most probable other token of each step) or the "
               "exact text of a token; default: mean"},
      FIELD(against)},
-#ifdef HW_MADE_UP_OPTION /* tests/unit/program/test_run_options.c: a row that exists only there, on a field in use */
+#ifdef HW_MADE_UP_OPTION /* tests/unit/program/cli/test_run_options.c: a row only there, on a field in use */
     {{.name = "made_up", .option = "made-up", .label = "Made up", .type = HW_SETTING_NUMBER, .max = 7,
       .help = "an option that only a test has"},
      FIELD(temperature)},

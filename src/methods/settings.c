@@ -68,7 +68,7 @@ static const hw__setting rows[] = {
       .uses = HW_USES_MODEL, .help = "number of random masks of ablation, one forward pass each", .before = "",
       .after = " ablations"},
      FIELD(n_ablations), .any_in_files = true},
-#ifdef HW_MADE_UP_SETTING /* tests/unit/program/test_settings.c: a row that exists only there, on the field of
+#ifdef HW_MADE_UP_SETTING /* tests/unit/program/cli/test_settings.c: a row that exists only there, on the field of
                              another row */
     {{.name = "made_up", .option = "made-up", .label = "Made up", .type = HW_SETTING_NUMBER, .max = 1,
       .below_max = true,

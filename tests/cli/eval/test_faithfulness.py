@@ -7,7 +7,7 @@ import subprocess
 import sys
 from patience import HANG_S
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 
 
 def write_tables(program, page):

@@ -344,7 +344,7 @@ def test_every_bad_line_says_what_is_wrong_with_it(headwater, tmp_path):
 
 def documented(info):
     """What stands in a fenced block of docs/reference/formats.md."""
-    page = (pathlib.Path(__file__).parents[2] / "docs" / "reference" / "formats.md").read_text(encoding="utf-8")
+    page = (pathlib.Path(__file__).parents[3] / "docs" / "reference" / "formats.md").read_text(encoding="utf-8")
     return re.search(rf"```{info}\n(.*?)```", page, re.S).group(1)
 
 

@@ -21,7 +21,7 @@ from conftest import environment
 from patience import HANG_S, patience, until
 from safetensors.numpy import load_file
 
-SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "rpc-workers.sh"
+SCRIPT = pathlib.Path(__file__).parents[3] / "scripts" / "rpc-workers.sh"
 PROMPT = "Anna keeps her key in the red box. Tom lives near the sea. Question: Where is the key? Answer: in the"
 METHODS = ("rollout", "logit", "contribution")
 VERSION = (7, 0, 0)  # of the protocol of the llama.cpp that scripts/setup-engine.sh builds
