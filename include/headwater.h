@@ -879,6 +879,8 @@ HW_API const char *hw_check_verdict(const hw_check *check);
 typedef struct hw_omission {
     const hw_segments *segments;
     const bool *without; /* [hw_segments_count()] */
+    hw_stop_fn stop;     /* during generation; may be NULL */
+    void *ctx;           /* for stop */
 } hw_omission;
 /* Generates the completion again, greedily and with at most as many tokens, without some segments of the prompt:
  * without [hw_segments_count()] selects them. With a fixed completion, as in hw_check, a reasoned answer still follows

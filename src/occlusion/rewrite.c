@@ -46,7 +46,7 @@ hw_err hw_run_rewrite(char **out, size_t *n_bytes, hw_model *model, const hw_run
     int32_t *ids = hw__alloc(n + 1, sizeof *ids);
     hw_err rc = keep && ids ? HW_OK : hw__fail_memory(err, "a text written again", m + n, sizeof *ids);
     for (size_t t = 0; rc == HW_OK && t < m; t++) keep[t] = segments->groups[t] < 0 || !without[segments->groups[t]];
-    if (rc == HW_OK) rc = hw__masked_pass_new(&rerun, model, run, NULL, NULL, err);
+    if (rc == HW_OK) rc = hw__masked_pass_new(&rerun, model, run, omission.stop, omission.ctx, err);
     if (rc == HW_OK) rc = hw__masked_pass_write(rerun, keep, ids, &written, err);
     if (rc == HW_OK) rc = to_text(out, n_bytes, model, ids, written, err);
     hw__masked_pass_free(rerun);

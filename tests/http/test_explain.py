@@ -375,6 +375,48 @@ def test_check_by_passages_where_the_run_has_some(server):
     assert reply.status == 400 and "no passages" in reply.error["message"]
 
 
+def test_a_check_can_write_again(server):
+    """Without the only sentence about Abdul another answer is written: the text is the program's, made by the same model."""
+    run = server.explain("Abdul is from Dubai. Anna is from Oslo. Abdul is from", n=1)
+    path, body = f"/api/runs/{run['id']}/check", {"by": "sentence", "methods": ["leave-one-out"], "ablations": 4}
+    assert "rewritten" not in server.ok("POST", path, body)["check"]
+    first, *more = server.ok("POST", path, body | {"rewrite": True})["check"]["rewritten"]
+    assert (first["method"], first["without"], more) == ("leave-one-out", 1, [])  # three segments: one can be left out
+    completion = "".join(t["text"] for t in run["run"]["tokens"] if t["role"] == "completion")
+    assert first["stands"] == (completion.strip() in first["completion"]) and first["completion"]
+
+
+def test_cite(server):
+    """As `headwater cite`: followed through the answer, by the run's passages, kept with the run."""
+    prompt = "Abdul is from Dubai. Anna is from Oslo. Abdul is from"
+    spans = [{"name": "A", "begin": 0, "end": 20}, {"name": "B", "begin": 21, "end": 39}]
+    run = server.explain(prompt, n=2, spans=spans)
+    path = f"/api/runs/{run['id']}/cite"
+    cited = server.ok("POST", path, {})["citation"]
+    assert (cited["format"], cited["method"], cited["by"]) == ("headwater-citation", "logit", "passage")
+    assert [p["name"] for p in cited["passages"]] == ["A", "B"] and cited["answer_by"] == "sentence"
+    assert "fall" not in cited["passages"][0] and "hops" in cited["answer"][0]
+    assert server.ok("GET", f"/api/runs/{run['id']}")["citation"] == cited
+    direct = server.ok("POST", path, {"settings": {"through": False}})["citation"]
+    assert "hops" not in direct["answer"][0] and direct["elsewhere"]["answer"] > 0 == cited["elsewhere"]["answer"]
+    parts = server.ok("POST", path, {"answer_by": "token", "by": "word", "method": "contribution"})["citation"]
+    assert len(parts["answer"]) == 2 and parts["by"] == "word" and parts["method"] == "contribution"
+
+
+def test_citations_can_be_confirmed(server):
+    run = server.explain("Abdul is from Dubai. Anna is from Oslo. Abdul is from", n=1)
+    path = f"/api/runs/{run['id']}/cite"
+    events = server.stream(path, {"by": "sentence", "confirm": 1}).until("done", "error")
+    assert events[-1][0] == "done", events[-1]
+    assert [data["done"] for name, data in events if name == "progress"][-1:]
+    passages = events[-1][1]["citation"]["passages"]
+    assert [p["measured"] for p in passages].count(True) == 1
+    body = {"methods": ["leave-one-out"], "settings": {"by": "sentence"}}
+    (loo,) = server.ok("POST", f"/api/runs/{run['id']}/explain", body)["attributions"]
+    falls = unpack(loo)[1][0]
+    assert all(abs(p["fall"] - fall) < 1e-4 for p, fall in zip(passages, falls) if p["measured"])
+
+
 def test_runs_are_listed_named_and_deleted(server):
     run = server.explain(n=1)
     path = f"/api/runs/{run['id']}"

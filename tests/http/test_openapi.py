@@ -221,7 +221,8 @@ def check_shape(api, schema, value, where=""):
 def test_answers_are_as_declared(api, server):
     run = server.explain("One is. Two is.", n=1, methods=["rollout"])
     sent = {"/api/explain": {"prompt": "a", "options": {"n_generate": 1}}, "/api/runs/{id}": {"name": "b"},
-            "/api/runs/{id}/explain": {"methods": ["attention"]}, "/api/runs/{id}/check": {"ablations": 2}}
+            "/api/runs/{id}/explain": {"methods": ["attention"]}, "/api/runs/{id}/check": {"ablations": 2},
+            "/api/runs/{id}/cite": {}}
     order = sorted(operations(api).items(), key=lambda item: item[0][0] == "DELETE")
     for (method, path), node in order:
         if path in ("/", "/api/jobs/{id}/stop", "/api/runs/{id}/export", "/api/runs/{id}/retry"):

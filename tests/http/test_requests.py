@@ -250,6 +250,16 @@ def test_fields_that_cannot_be_right(server, body, part):
     ("check", {"tokens": [2, 1]}, '"tokens" must be [begin, end]'),
     ("check", {"tokens": [0, 9]}, "the completion has 1 tokens"),
     ("check", {"settings": {"columns": "all"}}, "must be"),
+    ("check", {"rewrite": 1}, '"rewrite" must be true or false'),
+    ("cite", {"methods": ["logit"]}, '"methods" is not a field'),
+    ("cite", {"method": "nonsense"}, "nonsense"),
+    ("cite", {"settings": {"columns": "all"}}, "must be"),
+    ("cite", {"answer_by": "passage"}, '"answer_by" is "passage": must be one of token'),
+    ("cite", {"by": "passage"}, "no passages"),
+    ("cite", {"min_peak": 0}, '"min_peak" must be a number above 0'),
+    ("cite", {"min_peak": 3, "method": "logit"}, "a peak of logit is a share"),
+    ("cite", {"min_peak": 3}, "min_peak 3: peaks of the rule share are at most"),
+    ("cite", {"confirm": 33}, '"confirm" is 33'),
 ])
 def test_fields_about_saved_runs(server, path, body, part):
     run = server.explain("a b", n=1)

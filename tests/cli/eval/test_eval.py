@@ -13,8 +13,8 @@ import pytest
 from conftest import environment
 from patience import HANG_S, until
 
-METRICS = ["hit1", "mrr", "recall10", "lds", "passes", "drop1", "drop3", "drop5", "comprehensiveness", "sufficiency"]
-EVIDENCE = METRICS[:3]
+EVIDENCE = ["hit1", "mrr", "recallk", "recall10", "flip1", "flip3"]
+METRICS = [*EVIDENCE[:4], "lds", "passes", *EVIDENCE[4:], "drop1", "drop3", "drop5", "comprehensiveness", "sufficiency"]
 METHODS = "contribution,attention:hide=first,rollout:last,random"
 LABELS = METHODS.split(",")
 
@@ -634,6 +634,24 @@ def test_a_method_that_cannot_be_given_loses_its_own_figures_only(evaluate, head
     assert second["methods"][1] == read_lines(tmp_path / "alone.jsonl")[1]["methods"][0]
     alone = evaluate("-o", "none.jsonl", "--method", "flow", "--ablations", "0")
     assert alone.status == 1 and "error" in read_lines(tmp_path / "none.jsonl")[1]
+
+
+@pytest.mark.model
+def test_an_answer_flips_without_what_it_came_from(evaluate, tmp_path):
+    """Generated again without the sentence that says it, a right answer is another; wrong ones are not counted."""
+    made_up = ITEMS[1] | {"id": "wrong", "answer": "zebras"}
+    write_set(tmp_path / "set.jsonl", [*ITEMS[:3], made_up])
+    common = ["-n", "2", "--method", "leave-one-out", "--ablations", "0"]
+    done = evaluate("-o", "r.jsonl", "--rewrite", *common, "--format", "json")
+    lines = read_lines(tmp_path / "r.jsonl")
+    right = [line for line in lines if line["right"]]
+    flips = [line["methods"][0]["flip1"] for line in right]
+    assert flips and lines[0]["settings"]["rewrite"] is True and "flip1" not in lines[-1]["methods"][0]
+    assert [line["methods"][0]["hit1"] for line in right] == flips == [1] * len(right)
+    (group,) = json.loads(done.out)["groups"]
+    assert group["methods"][0]["flip1"]["n"] == len(right) and group["methods"][0]["flip3"]["n"] == len(right)
+    assert evaluate("-o", "plain.jsonl", *common).status == 0
+    assert "flip1" not in read_lines(tmp_path / "plain.jsonl")[0]["methods"][0]
 
 
 @pytest.mark.model

@@ -15,7 +15,7 @@ static void assert_written(hw_model *model, const hw_trace *trace, const hw_segm
     size_t n;
     hw_error err;
     for (size_t i = 0; i < 4; i++) without[i] = strchr(left_out, prompt[i]) != NULL;
-    if (hw_run_rewrite(&text, &n, model, hw_trace_run(trace), (hw_omission){segments, without}, &err) != HW_OK)
+    if (hw_run_rewrite(&text, &n, model, hw_trace_run(trace), (hw_omission){.segments = segments, .without = without}, &err) != HW_OK)
         fail_msg("%s", err.msg);
     assert_string_equal(text, want);
     assert_int_equal(n, strlen(want));
@@ -42,9 +42,9 @@ static void it_is_written_again_from_what_is_left(void **state) {
     assert_written(model, trace, segments, "c", "XYZ");
     assert_written(model, trace, segments, "b", "X.X"); /* after what is no `Y` comes the first step again */
     assert_written(model, trace, segments, "a", "...");
-    assert_error(&err, hw_run_rewrite(&text, &n, model, r, (hw_omission){segments, all}, &err), HW_ERR_ARGUMENT,
+    assert_error(&err, hw_run_rewrite(&text, &n, model, r, (hw_omission){.segments = segments, .without = all}, &err), HW_ERR_ARGUMENT,
                  "no token of the prompt");
-    assert_error(&err, hw_run_rewrite(&text, &n, model, r, (hw_omission){answer, none}, &err), HW_ERR_ARGUMENT,
+    assert_error(&err, hw_run_rewrite(&text, &n, model, r, (hw_omission){.segments = answer, .without = none}, &err), HW_ERR_ARGUMENT,
                  "segments of 3 tokens");
     assert_null(text);
     hw_segments_free(answer);

@@ -238,6 +238,9 @@ static const option_row own_rows[] = {
     {"rewrite", 0, NULL, FLAG(rewrite), METHOD(IN_CHECK, FROM_MODEL),
      .help = "generate the completion again without the top segment, and without the top three, of each method, and "
              "report whether the answer (the tokens of --token, default: all) is still in it"},
+    {"rewrite", 0, NULL, FLAG(rewrite), EVAL,
+     .help = "flip@1, flip@3: generate each right answer again without a method's top segment, and without its top "
+             "three, and report how often another answer is given"},
     {"confirm", 0, "Q", WHOLE(confirm, 0, 32), METHOD(IN_CITE, FROM_MODEL), .default_value = "0",
      .help = "leave out each of the Q top passages and report by how much the answer's log probability falls: Q + 1 "
              "passes; two passages with the same content are left out together",

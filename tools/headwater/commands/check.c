@@ -158,68 +158,19 @@ static int judge(job *j, const hw_trace *trace, check_facts *f, hw_check **check
 
 /* ------------------------------------------------------------------ written again */
 
-static bool is_word(char c) {
-    unsigned char u = (unsigned char)c;
-    return u >= 0x80 || (u >= '0' && u <= '9') || (u >= 'A' && u <= 'Z') || (u >= 'a' && u <= 'z');
-}
-
-/* Whether text [n] contains the answer [n_answer] as a whole, not as part of a longer word or number. */
-static bool holds(const char *text, size_t n, const char *answer, size_t n_answer) {
-    for (size_t i = 0; i + n_answer <= n; i++) {
-        if (memcmp(text + i, answer, n_answer) != 0) continue;
-        bool before = i > 0 && is_word(answer[0]) && is_word(text[i - 1]);
-        bool after = i + n_answer < n && is_word(answer[n_answer - 1]) && is_word(text[i + n_answer]);
-        if (!before && !after) return true;
-    }
-    return false;
-}
-
-/* The answer to look for: the text of the checked tokens without white space around it. */
-static const char *answer_of(const check_facts *f, size_t *n) {
-    size_t m = hw_run_n_prompt(f->run), begin = hw_run_token(f->run, m + f->row_begin).begin,
-           end = hw_run_token(f->run, m + f->row_end - 1).end;
-    const char *text = hw_run_completion(f->run, NULL);
-    while (begin < end && strchr(" \n\t", text[begin])) begin++;
-    while (end > begin && strchr(" \n\t", text[end - 1])) end--;
-    *n = end - begin;
-    return text + begin;
-}
-
-/* Generates again without the `k` first segments of explanation `i`. */
-static int write_again(job *j, const check_facts *f, rewritten_list *list, size_t i, size_t k) {
-    enum { MAX_LEFT_OUT = 3 };
-    size_t top[MAX_LEFT_OUT], n_answer, n = hw_segments_count(f->segments);
-    hw_view_params params = hw_view_params_default();
-    hw_view *view = NULL;
+static int write_again(job *j, check_facts *f, rewritten_list *list) {
     hw_error err;
-    const char *answer = answer_of(f, &n_answer);
-    rewritten made = {.method = j->methods[i], .n_without = k};
-    bool *without = calloc(n + 1, sizeof *without);
-    if (!without) return fail("no memory to write the completion again");
-    params.row_begin = f->row_begin;
-    params.row_end = f->row_end;
-    hw_err rc = hw_view_new(&view, j->made[i], &params, &err);
-    for (size_t t = 0, found = rc == HW_OK ? hw_view_top(view, top, k) : 0; t < found; t++) without[top[t]] = true;
-    if (rc == HW_OK)
-        rc = hw_run_rewrite(&made.text, &made.n_bytes, j->model, f->run, (hw_omission){f->segments, without}, &err);
-    hw_view_free(view);
-    free(without);
-    if (rc != HW_OK) return job_fail(j, &err);
-    made.stands = holds(made.text, made.n_bytes, answer, n_answer);
-    list->at[list->n++] = made;
-    return STATUS_DONE;
-}
-
-/* Generates again without the first segment and the first three of each method, if that many can be left out. */
-static int rewrite_all(job *j, check_facts *f, rewritten_list *list) {
-    static const size_t sizes[] = {1, 3};
-    int status = STATUS_DONE;
-    f->again = j->o->rewrite ? list : NULL;
-    for (size_t i = 0; i < j->n_made && f->again; i++)
-        for (size_t k = 0; k < 2 && status == STATUS_DONE; k++)
-            if (sizes[k] < hw_segments_count(f->segments) && list->n < MAX_REWRITTEN)
-                status = write_again(j, f, list, i, sizes[k]);
-    return status;
+    rewrite_subject subject = {.model = j->model,
+                               .run = f->run,
+                               .segments = f->segments,
+                               .list = (const hw_attribution *const *)j->made,
+                               .n = j->n_made,
+                               .row_begin = f->row_begin,
+                               .row_end = f->row_end,
+                               .stop = interrupt_stop};
+    if (!j->o->rewrite) return STATUS_DONE;
+    f->again = list;
+    return rewrite_all(list, &subject, &err) == HW_OK ? STATUS_DONE : job_fail(j, &err);
 }
 
 static void print_again(const terminal *t, const rewritten_list *list) {
@@ -229,10 +180,6 @@ static void print_again(const terminal *t, const rewritten_list *list) {
                 r->stands ? "stands" : "falls",
                 text_label(r->text, r->n_bytes, t->width > 100 ? t->width - 60 : 40).utf8);
     }
-}
-
-static void free_again(rewritten_list *list) {
-    for (size_t i = 0; i < list->n; i++) free(list->at[i].text);
 }
 
 static int save(const options *o, const check_facts *f) {
@@ -255,7 +202,7 @@ static int check_trace(job *j, const prompt_split *c, const hw_trace *trace) {
     if (status == STATUS_DONE) status = job_explain(j, trace, true);
     facts.segments = hw_explainer_segments(j->explainer);
     if (status == STATUS_DONE) status = judge(j, trace, &facts, &check);
-    if (status == STATUS_DONE) status = rewrite_all(j, &facts, &again);
+    if (status == STATUS_DONE) status = write_again(j, &facts, &again);
     if (status == STATUS_DONE) {
         int printed = print_check(j, &facts);
         status = save(j->o, &facts);
@@ -263,7 +210,7 @@ static int check_trace(job *j, const prompt_split *c, const hw_trace *trace) {
         if (again.n) fputs("\nGenerated again, greedily, without the top segments of a method:\n", j->t.out);
         print_again(&j->t, &again);
     }
-    free_again(&again);
+    rewritten_list_free(&again);
     hw_check_free(check);
     return job_status(j, status);
 }

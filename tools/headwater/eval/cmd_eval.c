@@ -73,7 +73,7 @@ static int check_options(session *s, const char **model) {
     return status == STATUS_DONE ? conversation_read(&s->chat, o, NULL) : status;
 }
 
-/* Adds what differs from a plain prompt, so that settings of plain prompts equal those of earlier result files. */
+/* Adds what differs from the defaults, so that settings of plain prompts equal those of earlier result files. */
 static bool add_chat_settings(json_t *settings, const hw_run_params *run) {
     char digest[HW__SHA256_CAPACITY] = "";
     if (run->chat_template) {
@@ -98,8 +98,9 @@ static int make_settings(session *s) {
                   m->quantisation, "metadata_sha256", m->metadata_sha256, "sample_sha256", m->sample_sha256, "methods",
                   o->method, "by", o->by ? o->by : "spans", "ablations", (json_int_t)o->ablations, "seed",
                   (json_int_t)o->run.seed, "generate", (json_int_t)o->run.n_generate);
-    return s->settings && add_chat_settings(s->settings, &s->plan.run) ? STATUS_DONE
-                                                                       : fail("no memory for the results");
+    bool ok = s->settings && add_chat_settings(s->settings, &s->plan.run) &&
+              (!s->plan.rewrite || json_object_set_new(s->settings, "rewrite", json_true()) == 0);
+    return ok ? STATUS_DONE : fail("no memory for the results");
 }
 
 /* ------------------------------------------------------------------ progress */
@@ -228,6 +229,7 @@ static int open_model(session *s, const char *path) {
     s->plan.run = o->run;
     s->plan.run.chat = conversation_is_chat(o);
     s->plan.run.chat_template = s->chat.template_source.bytes;
+    s->plan.rewrite = o->rewrite;
     s->plan.n_ablations = (size_t)o->ablations;
     s->plan.seed = o->run.seed;
     s->plan.stop = interrupt_stop;

@@ -7,6 +7,7 @@
 
 #include "cli/clock.h"
 #include "cli/error_kinds.h"
+#include "export/rewrite.h"
 #include "base/json.h"
 #include "base/utf8.h"
 
@@ -32,6 +33,7 @@ typedef struct work {
     hw_attribution *made[MAX_VARIANTS]; /* [methods->n] NULL: the method failed ... */
     hw_error why[MAX_VARIANTS];         /* ... and why */
     size_t n_made;                       /* number of methods that did not fail */
+    int flips[MAX_VARIANTS][2];          /* without the first and the first three: 1: another answer; -1: unknown */
     hw_check *check;                     /* of the methods that did not fail; NULL: not requested */
     double began;
 } work;
@@ -223,20 +225,59 @@ static hw_err check(work *w, hw_error *err) {
     return hw_check_new(&w->check, w->plan->model, w->trace, &(hw_check_subject){w->segments, list, n}, &params, err);
 }
 
+/* ------------------------------------------------------------------ written again */
+
+/* Whether a completion that was generated again gives the item's answer. */
+static bool still_answers(const work *w, const rewritten *r) {
+    if (!w->item->answer) return r->stands;
+    size_t begin = answer_begin(w, r->text, r->n_bytes);
+    return answers(r->text + begin, r->n_bytes - begin, w->item->answer);
+}
+
+/* Only items that are answered right: a wrong answer has nothing to lose. */
+static hw_err write_again(work *w, hw_error *err) {
+    rewritten_list list = {.n = 0};
+    size_t of[MAX_VARIANTS], n = 0;
+    const hw_attribution *made[MAX_VARIANTS];
+    memset(w->flips, -1, sizeof w->flips);
+    if (!w->plan->rewrite || w->right == 0) return HW_OK;
+    for (size_t i = 0; i < w->plan->methods->n; i++)
+        if (w->made[i]) {
+            of[n] = i;
+            made[n++] = w->made[i];
+        }
+    rewrite_subject subject = {.model = w->plan->model,
+                               .run = w->run,
+                               .segments = w->segments,
+                               .list = made,
+                               .n = n,
+                               .row_begin = w->begin,
+                               .row_end = w->end,
+                               .stop = w->plan->stop};
+    hw_err rc = rewrite_all(&list, &subject, err);
+    for (size_t i = 0; i < list.n && rc == HW_OK; i++)
+        w->flips[of[list.at[i].index]][list.at[i].n_without > 1] = !still_answers(w, &list.at[i]);
+    rewritten_list_free(&list);
+    return rc;
+}
+
 /* ------------------------------------------------------------------ the result */
 
 static json_t *number(double v) { return v - v == 0 ? json_real(v) : json_null(); /* null for NaN and infinity */ }
 
 /* Ranks of the evidence among all segments by descending score; `order` [n_segments] is scratch. */
 static json_t *put_evidence(json_t *to, const work *w, const hw_view *view, size_t *order) {
-    size_t n = hw_view_top(view, order, w->n_segments), share = (w->n_segments + 9) / 10, best = 0, found = 0;
+    size_t n = hw_view_top(view, order, w->n_segments), share = (w->n_segments + 9) / 10, best = 0, found = 0,
+           among_k = 0;
     for (size_t i = 0; i < n; i++) {
         if (!w->evidence[order[i]]) continue;
         if (!best) best = i + 1;
         found += i < share;
+        among_k += i < w->n_evidence;
     }
     to = hw__json_set(to, "hit1", json_integer(best == 1));
     to = hw__json_set(to, "mrr", number(best ? 1.0 / (double)best : 0));
+    to = hw__json_set(to, "recallk", number((double)among_k / (double)w->n_evidence));
     return hw__json_set(to, "recall10", number((double)found / (double)w->n_evidence));
 }
 
@@ -246,6 +287,13 @@ static json_t *put_check(json_t *to, const hw_check_row *row) {
     to = hw__json_set(to, "comprehensiveness", number(row->comprehensiveness));
     to = hw__json_set(to, "sufficiency", number(row->sufficiency));
     return hw__json_set(to, "lds", number(row->lds));
+}
+
+static json_t *put_flips(json_t *to, const int *flips) {
+    static const char *const keys[] = {"flip1", "flip3"};
+    for (size_t i = 0; i < 2; i++)
+        if (flips[i] >= 0) to = hw__json_set(to, keys[i], json_integer(flips[i]));
+    return to;
 }
 
 static json_t *scores_json(const hw_view *view) {
@@ -283,6 +331,7 @@ static hw_err put_method(json_t *list, const work *w, size_t i, size_t row, size
     to = hw__json_set(to, "method", json_string(v->label));
     if (w->n_evidence) to = put_evidence(to, w, view, order);
     if (w->check && !v->layers && !v->lift) to = put_check(to, hw_check_at(w->check, row));
+    to = put_flips(to, w->flips[i]);
     to = hw__json_set(to, "passes", json_integer((json_int_t)hw_attribution_n_passes(w->made[i])));
     to = hw__json_set(to, "scores", scores_json(view));
     hw_view_free(view);
@@ -373,6 +422,7 @@ hw_err eval_run(json_t **out, const eval_plan *plan, const eval_item *item, hw_e
     if (rc == HW_OK) rc = split_prompt(&w, err);
     if (rc == HW_OK) rc = explain_all(&w, err);
     if (rc == HW_OK) rc = check(&w, err);
+    if (rc == HW_OK) rc = write_again(&w, err);
     if (rc == HW_OK) rc = report(out, &w, err);
     free_work(&w);
     return rc;

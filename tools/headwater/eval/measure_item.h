@@ -6,7 +6,8 @@
  *
  *     {"id", "index", "item_sha256", "tags", "completion", "right": true|false|null, "prompt_tokens",
  *      "completion_tokens", "segments", "evidence": [segment...], "base": log p, "passes", "seconds",
- *      "methods": [{"method", "scores": [segments], "hit1", "mrr", "recall10", "drop1", ...}]}
+ *      "methods": [{"method", "scores": [segments], "hit1", "mrr", "recall10", "recallk", "drop1", ...,
+ *      "flip1", "flip3"}]}
  *
  * A method that fails has {"method", "error"} instead; a table's cells skip such items.
  */
@@ -22,6 +23,7 @@ typedef struct eval_plan {
     const char *by;     /* NULL: an item's own spans, or sentences if it has none */
     /* options of every item's run, its memory limit included: an item that would take more has no result */
     hw_run_params run;
+    bool rewrite;       /* whether completions are generated again without the first segments: "flip1", "flip3" */
     size_t n_ablations; /* masks of the LDS; 0: no additional passes, only evidence is scored */
     uint64_t seed;
     hw_stop_fn stop;

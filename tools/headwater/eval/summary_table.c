@@ -12,9 +12,12 @@
 const eval_metric eval_metrics[EVAL_METRICS] = {
     {"hit1", "hit@1", "the first segment holds evidence", true, false, 0},
     {"mrr", "MRR", "1 / rank of the first segment that holds evidence", true, false, 0},
+    {"recallk", "recall@k", "share of the k segments with evidence among the first k", true, false, 0},
     {"recall10", "recall@10%", "share of the evidence among the first tenth", true, false, 0},
     {"lds", "LDS", "Spearman of summed scores and logit p over random masks", false, false, 0},
     {"passes", "passes", "forward passes beside the run's own", false, true, 0},
+    {"flip1", "flip@1", "another answer is generated without the first segment (--rewrite)", true, false, 2},
+    {"flip3", "flip@3", "without the first three", true, false, 2},
     {"drop1", "drop@1", "fall of log p without the first segment, in nats", false, false, 1},
     {"drop3", "drop@3", "without the first three", false, false, 1},
     {"drop5", "drop@5", "without the first five", false, false, 1},

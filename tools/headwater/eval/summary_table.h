@@ -21,7 +21,7 @@ typedef struct eval_metric {
     int block;  /* text output prints the metrics of a block side by side */
 } eval_metric;
 
-enum { EVAL_METRICS = 10, EVAL_BLOCKS = 2, EVAL_RESAMPLES = 2000 };
+enum { EVAL_METRICS = 13, EVAL_BLOCKS = 3, EVAL_RESAMPLES = 2000 };
 extern const eval_metric eval_metrics[EVAL_METRICS];
 
 typedef struct eval_cell {

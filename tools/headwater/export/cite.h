@@ -6,6 +6,8 @@
 
 #include "headwater.h"
 
+#include <jansson.h>
+
 /* Input and result of a citation. */
 typedef struct cite_facts {
     const hw_run *run;
@@ -20,6 +22,8 @@ typedef struct cite_facts {
 /* Prints the answer with marks, the shares of its sources, and the marked passages, strongest first. */
 void cite_print(const terminal *t, const cite_facts *facts);
 
+/* A new tree, NULL when memory runs out; release with json_decref(). */
+json_t *cite_document(const cite_facts *facts);
 /* False, after printing the reason, on failure. */
 bool cite_save(const cite_facts *facts, const char *path);
 

@@ -146,7 +146,7 @@ static json_t *run_of(const hw_run *run) {
     return document;
 }
 
-static json_t *document_of(const cite_facts *f) {
+json_t *cite_document(const cite_facts *f) {
     const hw_citation *c = f->citation;
     json_t *document = run_of(f->run);
     json_t *cited = json_pack("{s:s, s:o, s:s?, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}", "method",
@@ -160,4 +160,4 @@ static json_t *document_of(const cite_facts *f) {
     return NULL;
 }
 
-bool cite_save(const cite_facts *f, const char *path) { return json_file_save(document_of(f), path); }
+bool cite_save(const cite_facts *f, const char *path) { return json_file_save(cite_document(f), path); }

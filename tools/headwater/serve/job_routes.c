@@ -197,6 +197,15 @@ answer handle_check(call *c) {
     return answer_task(c, t);
 }
 
+answer handle_cite(call *c) {
+    hw_error err;
+    cite_request r;
+    if (!request_cite(&r, c->body, &err)) return answer_error(&err);
+    task *t = new_task(c, TASK_CITE, &err);
+    if (!t) return answer_error(&err);
+    return answer_task(c, t);
+}
+
 /* ------------------------------------------------------------------ export */
 
 static const char *query(const call *c, const char *key) {

@@ -9,6 +9,7 @@ answer handle_retry(call *c);
 answer handle_stop(call *c);
 answer handle_reexplain(call *c);
 answer handle_check(call *c);
+answer handle_cite(call *c);
 answer handle_export(call *c);
 
 #endif

@@ -86,6 +86,7 @@ static const route routes[] = {
     {"POST", "/api/runs/{id}/retry", handle_retry, false, "make a run again that failed, from the tokens that it had"},
     {"POST", "/api/runs/{id}/check", handle_check, true,
      "test an explanation by running the model without what it names"},
+    {"POST", "/api/runs/{id}/cite", handle_cite, true, "cite the passages that each sentence of the answer came from"},
     {"GET", "/api/runs/{id}/export", handle_export, false, "a run as a file"},
 };
 

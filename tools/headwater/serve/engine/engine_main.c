@@ -109,6 +109,7 @@ static bool read_task(worker *w, engine_task *t, const buffer *text) {
     snprintf(w->folder, sizeof w->folder, "%s", text_in(t->json, "folder"));
     if (t->kind == TASK_EXPLAIN) return request_explain(&t->explain, body, &t->error);
     if (t->kind == TASK_REEXPLAIN) return request_reexplain(&t->again, body, &t->error);
+    if (t->kind == TASK_CITE) return request_cite(&t->cite, body, &t->error);
     return t->kind == TASK_EXPORT || request_check(&t->check, body, &t->error);
 }
 
@@ -116,6 +117,7 @@ static void do_task(worker *w, const buffer *text) {
     static bool (*const work[N_TASK_KINDS])(worker *, engine_task *) = {[TASK_EXPLAIN] = explain_work,
                                                                         [TASK_REEXPLAIN] = reexplain_work,
                                                                         [TASK_CHECK] = check_work,
+                                                                        [TASK_CITE] = cite_work,
                                                                         [TASK_EXPORT] = export_work};
     engine_task t = {.done_type = FRAME_DONE};
     bool ok = read_task(w, &t, text) && (size_t)t.kind < N_TASK_KINDS && work[t.kind](w, &t);

@@ -65,9 +65,9 @@ bool remote_store_trace(worker *w, const char *name, hw_error *err) {
     return call_only(w, FRAME_CALL_TRACE, &part, 1, err);
 }
 
-bool remote_store_amend(worker *w, const json_t *attributions, json_t *check, hw_error *err) {
+bool remote_store_amend(worker *w, const json_t *attributions, const json_t *members, hw_error *err) {
     buffer text = {.n = 0};
-    buffer_json(&text, json_pack("{s:O?, s:O?}", "attributions", attributions, "check", check));
+    buffer_json(&text, json_pack("{s:O?, s:O?}", "attributions", attributions, "members", members));
     bool ok = !text.failed || error_set(err, HW_ERR_MEMORY, "no memory for the explanation");
     span_of_text part = {text.bytes, text.n + 1};
     ok = ok && call_only(w, FRAME_CALL_AMEND, &part, 1, err);

@@ -19,7 +19,7 @@ bool remote_store_get(worker *w, buffer *out, hw_error *err);
 char *remote_store_request(worker *w, hw_error *err);
 /* Writes the run's trace to the file with this name in the folder. */
 bool remote_store_trace(worker *w, const char *name, hw_error *err);
-/* Adds attributions (a list, or NULL) and a check (may be NULL). */
-bool remote_store_amend(worker *w, const json_t *attributions, json_t *check, hw_error *err);
+/* Adds attributions (a list, or NULL), and sets members of the run ("check", "citation"; an object, or NULL). */
+bool remote_store_amend(worker *w, const json_t *attributions, const json_t *members, hw_error *err);
 
 #endif

@@ -1,9 +1,10 @@
 /*
- * stored_run_tasks.c - tasks on a saved run: explaining by other methods, checking its faithfulness, exporting files.
- * All use the stored trace; only a check and methods that require it run the model again.
+ * stored_run_tasks.c - tasks on a saved run: explaining by other methods, checking its faithfulness, citing, exporting
+ * files. All use the stored trace; only a check, confirmed citations and methods that require it run the model again.
  */
 #include "base/json.h"
 #include "export/check_json.h"
+#include "export/cite.h"
 #include "serve/engine/remote_store.h"
 #include "serve/engine/tasks.h"
 
@@ -71,7 +72,7 @@ static bool split_prompt(hw_segments **out, worker *w, int64_t id, const hw_run 
     return hw_segments_new(out, run, HW_SIDE_PROMPT, by, err) == HW_OK;
 }
 
-/* The default segments of a check. False with *err set. */
+/* The default segments of a check and of citations. False with *err set. */
 static bool default_split(const char **by, worker *w, hw_error *err) {
     json_t *json = load_request(w, err);
     *by = json_object_get(json, "spans") ? "passage" : "sentence";
@@ -176,6 +177,35 @@ static void send_progress(void *ctx, hw_stage stage, size_t done, size_t total) 
                      json_pack("{s:I, s:I}", "done", (json_int_t)done, "total", (json_int_t)total));
 }
 
+/* Generates the completion again without the top segments, if the request wants that. */
+static bool write_again(check_facts *facts, rewritten_list *again, const checking *c, const explained *made) {
+    rewrite_subject subject = {.model = c->w->model,
+                               .run = facts->run,
+                               .segments = facts->segments,
+                               .list = (const hw_attribution *const *)made->list,
+                               .n = made->n,
+                               .row_begin = facts->row_begin,
+                               .row_end = facts->row_end,
+                               .stop = is_check_stopped,
+                               .ctx = (void *)c};
+    if (!c->t->check.rewrite) return true;
+    facts->again = again;
+    return rewrite_all(again, &subject, &c->t->error) == HW_OK;
+}
+
+/* Takes ownership of `json`, the member `key` of the run and of the task's result. */
+static bool answer_member(worker *w, engine_task *t, const char *key, json_t *json) {
+    json_t *members = json_pack("{s:o}", key, json); /* NULL for NULL */
+    bool ok = members ? remote_store_amend(w, NULL, members, &t->error)
+                      : error_set(&t->error, HW_ERR_MEMORY, "no memory for a %s", key);
+    if (!ok) {
+        json_decref(members);
+        return false;
+    }
+    buffer_json(&t->result, members);
+    return true;
+}
+
 static bool judge(worker *w, engine_task *t, const hw_trace *trace, const hw_segments *segments,
                   const explained *made) {
     const check_request *r = &t->check;
@@ -201,12 +231,10 @@ static bool judge(worker *w, engine_task *t, const hw_trace *trace, const hw_seg
                          .row_end = p.row_end,
                          .n_ablations = p.n_ablations,
                          .seed = p.seed};
-    json_t *json = check_document(&facts);
+    rewritten_list again = {.n = 0};
+    bool ok = write_again(&facts, &again, &ctx, made) && answer_member(w, t, "check", check_document(&facts));
+    rewritten_list_free(&again);
     hw_check_free(check);
-    bool ok = json ? remote_store_amend(w, NULL, json, &t->error)
-                   : error_set(&t->error, HW_ERR_MEMORY, "no memory for the check");
-    if (ok) buffer_json(&t->result, json_pack("{s:O}", "check", json));
-    json_decref(json);
     return ok;
 }
 
@@ -230,6 +258,76 @@ bool check_work(worker *w, engine_task *t) {
               explain_by(&made, w, t, trace, &r->choice, segments) && judge(w, t, trace, segments, &made);
     free_explained(&made);
     hw_segments_free(segments);
+    return ok;
+}
+
+/* ------------------------------------------------------------------ citations */
+
+/* The method of a request that names none, and whether its rows are followed through the answer. */
+static bool cite_method(cite_request *r, const worker *w, hw_error *err) {
+    static const char *const defaults[] = {"logit", "contribution"};
+    bool named = r->choice.n > 0;
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults && r->choice.n == 0; i++) {
+        const hw_method_info *method = hw_method_find(defaults[i]);
+        if (!*hw_method_problem(method, w->info)) r->choice.methods[r->choice.n++] = method->name;
+    }
+    if (!named && r->choice.n == 0)
+        return error_set(err, HW_ERR_UNSUPPORTED, "neither logit nor contribution can explain this model: name a "
+                                                  "\"method\"");
+    if (!worker_methods(w, &r->choice, err)) return false;
+    if (!r->through_given) r->choice.params.through = strcmp(r->choice.methods[0], "logit") == 0;
+    return true;
+}
+
+/* Leaves out the first passages, if the request wants that. */
+static bool confirm(hw_confirmation **out, checking *c, const hw_trace *trace, const cite_facts *f) {
+    hw_confirm_params p = hw_confirm_params_default();
+    if (c->t->cite.confirm == 0) return true;
+    p.n_passages = (size_t)c->t->cite.confirm;
+    p.progress = send_progress;
+    p.stop = is_check_stopped;
+    p.ctx = c;
+    return hw_confirmation_new(out, c->w->model, trace, &(hw_cited){f->citation, f->passages, f->answer}, &p,
+                               &c->t->error) == HW_OK;
+}
+
+static bool cite(worker *w, engine_task *t, const hw_trace *trace, cite_facts *f) {
+    hw_citation_params p = hw_citation_params_default();
+    hw_citation *citation;
+    hw_confirmation *confirmation = NULL;
+    checking ctx = {w, t};
+    p.min_peak = t->cite.min_peak;
+    if (hw_citation_new(&citation, f->a, f->passages, f->answer, &p, &t->error) != HW_OK) return false;
+    f->citation = citation;
+    bool ok = confirm(&confirmation, &ctx, trace, f);
+    f->confirmation = confirmation;
+    ok = ok && answer_member(w, t, "citation", cite_document(f));
+    hw_confirmation_free(confirmation);
+    hw_citation_free(citation);
+    return ok;
+}
+
+bool cite_work(worker *w, engine_task *t) {
+    cite_request *r = &t->cite;
+    explained made = {.n = 0};
+    hw_segments *passages = NULL, *answer = NULL;
+    const hw_trace *trace = cite_method(r, w, &t->error) ? open_trace(w, t->run, &t->error) : NULL;
+    if (!trace) return false;
+    const hw_run *run = hw_trace_run(trace);
+    bool ok = (r->by || default_split(&r->by, w, &t->error)) &&
+              split_prompt(&passages, w, t->run, run, r->by, &t->error) &&
+              hw_segments_new(&answer, run, HW_SIDE_COMPLETION, r->answer_by, &t->error) == HW_OK &&
+              explain_by(&made, w, t, trace, &r->choice, passages);
+    ok = ok && cite(w, t, trace,
+                    &(cite_facts){.run = run,
+                                  .a = made.list[0],
+                                  .passages = passages,
+                                  .answer = answer,
+                                  .by = r->by,
+                                  .answer_by = r->answer_by});
+    free_explained(&made);
+    hw_segments_free(answer);
+    hw_segments_free(passages);
     return ok;
 }
 

@@ -9,6 +9,7 @@
 bool explain_work(worker *w, engine_task *t); /* the result is a RUN */
 bool reexplain_work(worker *w, engine_task *t);   /* {"attributions": [...]} */
 bool check_work(worker *w, engine_task *t);   /* {"check": ...} */
+bool cite_work(worker *w, engine_task *t);    /* {"citation": ...} */
 bool export_work(worker *w, engine_task *t);  /* bytes of a file */
 
 #endif

@@ -26,7 +26,8 @@ typedef struct engine_task {
     explain_request explain;
     choice again;
     check_request check;
-    int64_t id, run;     /* of the job; the run for again, check and export, and for explain a run to repeat, else 0 */
+    cite_request cite;
+    int64_t id, run;     /* of the job; the run for again, check, cite and export, and for explain a run to repeat, else 0 */
     const char *format;  /* for export: name of a row */
     const char *method;  /* for export: "" for all */
     int64_t attribution; /* for export: index of one in the document; -1: all that `method` selects */

@@ -150,9 +150,9 @@ static bool call_amend(running *r, const frame *in, buffer *answer, hw_error *er
     (void)answer;
     bool no_memory;
     json_t *json = in->n ? hw__json_read(in->bytes, in->n - 1, JSON_ALLOW_NUL, &no_memory, NULL) : NULL;
-    json_t *list = json_object_get(json, "attributions"), *check = json_object_get(json, "check");
+    json_t *list = json_object_get(json, "attributions"), *members = json_object_get(json, "members");
     bool ok = json ? store_amend(r->d->store, r->task->run, json_is_array(list) ? list : NULL,
-                                 json_is_object(check) ? check : NULL, err)
+                                 json_is_object(members) ? members : NULL, err)
                    : error_set(err, HW_ERR_MEMORY, "no memory for the explanation");
     json_decref(json);
     return ok;

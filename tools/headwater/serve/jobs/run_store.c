@@ -509,7 +509,7 @@ static bool put_attribution(json_t *list, json_t *one) {
 }
 
 /* The document with the additions, as text. NULL on failure: *damaged if it cannot be parsed, else memory ran out. */
-static char *amended(bool *damaged, const char *document, const json_t *attributions, json_t *check) {
+static char *amended(bool *damaged, const char *document, const json_t *attributions, json_t *members) {
     bool no_memory;
     json_t *json = hw__json_read(document, strlen(document), JSON_ALLOW_NUL, &no_memory, NULL);
     json_t *list = json_object_get(json, "attributions");
@@ -517,17 +517,17 @@ static char *amended(bool *damaged, const char *document, const json_t *attribut
     *damaged = !ok && !no_memory;
     for (size_t i = 0; ok && i < json_array_size(attributions); i++)
         ok = put_attribution(list, json_array_get(attributions, i));
-    if (ok && check) ok = json_object_set(json, "check", check) == 0;
+    if (ok && members) ok = json_object_update(json, members) == 0;
     char *text = ok ? hw__json_dump(json, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     json_decref(json);
     return text;
 }
 
-bool store_amend(store *s, int64_t id, const json_t *attributions, json_t *check, hw_error *err) {
+bool store_amend(store *s, int64_t id, const json_t *attributions, json_t *members, hw_error *err) {
     lock(s);
     char *document = get_column(s, "SELECT document FROM runs WHERE id=?", id, err);
     bool damaged = false;
-    char *text = document ? amended(&damaged, document, attributions, check) : NULL;
+    char *text = document ? amended(&damaged, document, attributions, members) : NULL;
     bool ok = text != NULL;
     if (document && damaged) error_set(err, ERR_STORE, "the document of run %lld is damaged", (long long)id);
     if (document && !ok && !damaged) error_set(err, HW_ERR_MEMORY, "no memory for run %lld", (long long)id);

@@ -63,8 +63,9 @@ json_t *store_list(store *s, hw_error *err);
 bool store_get(store *s, int64_t id, buffer *out, hw_error *err);
 bool store_rename(store *s, int64_t id, span_of_text name, hw_error *err);
 bool store_delete(store *s, int64_t id, hw_error *err);
-/* Adds attributions (a list; one with the same method and settings replaces the old one) and a check (may be NULL). */
-bool store_amend(store *s, int64_t id, const json_t *attributions, json_t *check, hw_error *err);
+/* Adds attributions (a list; one with the same method and settings replaces the old one), and sets
+ * members of the document ("check", "citation"; an object). Both may be NULL. */
+bool store_amend(store *s, int64_t id, const json_t *attributions, json_t *members, hw_error *err);
 /* Whether the run exists, finished or not. */
 bool store_has(store *s, int64_t id, hw_error *err);
 /* The request of the run, malloc'd text. */

@@ -120,8 +120,8 @@ static bool refuse_method(const char *name, hw_error *err) {
     return refuse(err, "method \"%.60s\": %.600s", name, hw__unknown_name(why, sizeof why, name, method_names()));
 }
 
-static bool add_method(choice *c, const json_t *value, hw_error *err) {
-    const char *name = short_word("methods", value, err);
+static bool add_method(choice *c, const char *key, const json_t *value, hw_error *err) {
+    const char *name = short_word(key, value, err);
     if (!name) return false;
     const hw_method_info *info = hw_method_find(name);
     if (!info) return refuse_method(name, err);
@@ -135,21 +135,30 @@ static bool read_methods(choice *c, const json_t *value, hw_error *err) {
     if (!json_is_array(value) || json_array_size(value) < 1 || json_array_size(value) > MAX_METHODS)
         return refuse(err, "\"methods\" must be a list of 1 to %d names", MAX_METHODS);
     for (size_t i = 0; i < json_array_size(value); i++)
-        if (!add_method(c, json_array_get(value, i), err)) return false;
+        if (!add_method(c, "methods", json_array_get(value, i), err)) return false;
     return true;
+}
+
+/* Parses the name of a segmenter; `more` lists what else is accepted. */
+static bool read_segmenter(const char **by, const char *key, const json_t *value, const char *more, hw_error *err) {
+    char list[200];
+    const char *name = short_word(key, value, err);
+    if (!name) return false;
+    *by = name;
+    for (size_t i = 0; i < hw_segmenter_count(); i++)
+        if (strcmp(name, hw_segmenter_at(i)->name) == 0) return true;
+    return refuse(err, "\"%s\" is \"%.60s\": must be one of %s%s", key, name,
+                  hw__join_names(list, sizeof list, segmenter_names()), more);
 }
 
 /* Parses the name of a segmenter, or "passage". */
 static bool read_by(const char **by, const json_t *value, hw_error *err) {
-    char list[200];
-    const char *name = short_word("by", value, err);
-    if (!name) return false;
-    *by = name;
-    if (strcmp(name, "passage") == 0) return true;
-    for (size_t i = 0; i < hw_segmenter_count(); i++)
-        if (strcmp(name, hw_segmenter_at(i)->name) == 0) return true;
-    return refuse(err, "\"by\" is \"%.60s\": must be one of %s, passage", name,
-                  hw__join_names(list, sizeof list, segmenter_names()));
+    static const char passage[] = "passage";
+    if (json_is_string(value) && strcmp(json_string_value(value), passage) == 0) {
+        *by = passage;
+        return true;
+    }
+    return read_segmenter(by, "by", value, ", passage", err);
 }
 
 static bool read_choice_by(void *to, const json_t *value, hw_error *err) {
@@ -390,6 +399,11 @@ static bool check_by(void *to, const json_t *value, hw_error *err) {
     return read_by(&((check_request *)to)->by, value, err);
 }
 
+static bool check_rewrite(void *to, const json_t *value, hw_error *err) {
+    ((check_request *)to)->rewrite = json_is_true(value);
+    return json_is_boolean(value) || refuse(err, "\"rewrite\" must be true or false");
+}
+
 static bool check_tokens(void *to, const json_t *value, hw_error *err) {
     check_request *r = to;
     const json_t *begin = json_array_get(value, 0), *end = json_array_get(value, 1);
@@ -412,6 +426,7 @@ static const field check_fields[] = {
     {.key = "ablations", .kind = WHOLE, .offset = AT(ablations), .min = 2, .max = 100000},
     {.key = "seed", .kind = WHOLE, .offset = AT(seed), .min = 0, .max = 4294967295.0},
     {.key = "tokens", .kind = OTHER, .other = check_tokens},
+    {.key = "rewrite", .kind = OTHER, .other = check_rewrite},
 };
 #undef AT
 
@@ -421,6 +436,55 @@ bool request_check(check_request *out, const json_t *json, hw_error *err) {
     if (out->choice.params.columns == HW_COLUMNS_ALL)
         return refuse(err, "a check is of the prompt: columns must be \"prompt\"");
     return true;
+}
+
+static bool cite_method(void *to, const json_t *value, hw_error *err) {
+    return add_method(&((cite_request *)to)->choice, "method", value, err);
+}
+static bool cite_by(void *to, const json_t *value, hw_error *err) {
+    return read_by(&((cite_request *)to)->by, value, err);
+}
+
+static bool cite_answer_by(void *to, const json_t *value, hw_error *err) {
+    return read_segmenter(&((cite_request *)to)->answer_by, "answer_by", value, "", err);
+}
+
+static bool cite_min_peak(void *to, const json_t *value, hw_error *err) {
+    ((cite_request *)to)->min_peak = json_number_value(value);
+    return (json_is_number(value) && json_number_value(value) > 0) ||
+           refuse(err, "\"min_peak\" must be a number above 0");
+}
+
+#define AT(member) offsetof(cite_request, member)
+static bool cite_settings(void *to, const json_t *value, hw_error *err) {
+    cite_request *r = to;
+    r->through_given = json_object_get(value, "through") != NULL;
+    return read_settings(to, &r->choice.params, NULL, 0, value, err);
+}
+static const field cite_fields[] = {
+    {.key = "method", .kind = OTHER, .other = cite_method},
+    {.key = "settings", .kind = OTHER, .other = cite_settings},
+    {.key = "by", .kind = OTHER, .other = cite_by},
+    {.key = "answer_by", .kind = OTHER, .other = cite_answer_by},
+    {.key = "min_peak", .kind = OTHER, .other = cite_min_peak},
+    {.key = "confirm", .kind = WHOLE, .offset = AT(confirm), .min = 0, .max = 32},
+};
+#undef AT
+
+/* The unit of "min_peak" depends on the method. */
+static bool fit_min_peak(const cite_request *r, hw_error *err) {
+    const hw_citation_rule *rule = r->choice.n ? hw_citation_rule_of(r->choice.methods[0]) : NULL;
+    if (!rule || rule->max_peak == 0 || r->min_peak <= rule->max_peak) return true;
+    return refuse(err, "\"min_peak\" is %g: a peak of %s is a share, at most %g", r->min_peak, r->choice.methods[0],
+                  rule->max_peak);
+}
+
+bool request_cite(cite_request *out, const json_t *json, hw_error *err) {
+    *out = (cite_request){.choice = default_choice(), .answer_by = "sentence"};
+    if (!read_object(out, "the request", cite_fields, COUNT(cite_fields), json, err)) return false;
+    if (out->choice.params.columns == HW_COLUMNS_ALL)
+        return refuse(err, "citations are of the prompt: columns must be \"prompt\"");
+    return fit_min_peak(out, err);
 }
 
 static const field name_fields[] = {{.key = "name", .kind = TEXT, .offset = 0, .max = MAX_NAME, .needed = true}};

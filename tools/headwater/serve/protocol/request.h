@@ -42,7 +42,17 @@ typedef struct check_request {
     const char *by;
     int64_t ablations, seed;
     int64_t row_begin, row_end; /* 0,0: all */
+    bool rewrite;               /* also generates the completion again without the top segments */
 } check_request;
+
+typedef struct cite_request {
+    choice choice;         /* one method, n = 0: logit if the model supports it, else contribution */
+    bool through_given;    /* settings.through is the client's; else true for logit */
+    const char *by;        /* NULL: the run's passages if it has any, else sentences */
+    const char *answer_by; /* a segmenter */
+    double min_peak;       /* 0: the default of the method's rule */
+    int64_t confirm;       /* passages to leave out, one forward pass each; 0: none */
+} cite_request;
 
 /* Parses a body [n]; release with json_decref(). NULL with *err set. */
 json_t *request_parse(const char *body, size_t n, hw_error *err);
@@ -53,6 +63,7 @@ bool request_explain(explain_request *out, const json_t *json, hw_error *err);
 span_of_text request_preview(const explain_request *r);
 bool request_reexplain(choice *out, const json_t *json, hw_error *err);
 bool request_check(check_request *out, const json_t *json, hw_error *err);
+bool request_cite(cite_request *out, const json_t *json, hw_error *err);
 bool request_name(span_of_text *out, const json_t *json, hw_error *err);
 
 #endif
