@@ -152,11 +152,11 @@ def figures(scores, evidence):
     return len(set(first.tolist()) & set(evidence)) / len(evidence), scores[evidence].sum() / max(scores.sum(), 1e-12)
 
 
-def measure(sets):
-    """(name of the variant to its [items, 2]; tags of the items)"""
+def measure(sets, items):
+    """(name of the variant to its [items, 2]; tags of the items). `items`: a slice of each set's lines."""
     found, tags = {}, []
     for path, folder in sets:
-        for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
+        for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines()[items]:
             item = json.loads(line)
             trace = pathlib.Path(folder) / f"{item['id']}.safetensors"
             if not trace.exists():
@@ -168,7 +168,7 @@ def measure(sets):
             evidence = [item["spans"].index(span) for span in item["evidence"]]
             for name, rows in variants(tokens, signals, balances, segments_of(tokens, n_prompt, item)).items():
                 found.setdefault(name, []).append(figures(rows[answer].mean(0)[:len(item["spans"])], evidence))
-            tags.append(item["tags"])
+            tags.append(item["tags"] | {"set": pathlib.Path(folder).name})
     return {name: np.array(values) for name, values in found.items()}, tags
 
 
@@ -177,8 +177,8 @@ def interval(x, rng):
     return f"{x.mean():.2f} [{np.quantile(means, 0.025):.2f}, {np.quantile(means, 0.975):.2f}]"
 
 
-def report(sets, tag):
-    found, tags = measure(sets)
+def report(sets, tag, items):
+    found, tags = measure(sets, items)
     kinds = sorted({t.get(tag) for t in tags}, key=str)
     base = next(values for name, values in found.items() if name.startswith("**"))
     print(
@@ -235,11 +235,14 @@ def main():
     parser.add_argument("--program", default="build/release/headwater")
     parser.add_argument("-m", "--model")
     parser.add_argument("-n", "--generate", type=int, default=56)
-    parser.add_argument("--by", default="kind", metavar="TAG", help="recall by the values of this tag (default kind)")
+    parser.add_argument("--by", default="kind", metavar="TAG",
+                        help="recall by the values of this tag (default kind), or set: the folder's name")
+    parser.add_argument("--first", type=int, default=0, metavar="I", help="first line of each set (default 0)")
+    parser.add_argument("--end", type=int, metavar="I", help="line after the last (default: all)")
     args = parser.parse_args()
     sets = list(zip(args.sets[::2], args.sets[1::2], strict=True))
     if not args.capture:
-        report(sets, args.by)
+        report(sets, args.by, slice(args.first, args.end))
     for path, folder in sets if args.capture else ():
         capture(args.program, args.model, path, folder, args.generate)
 

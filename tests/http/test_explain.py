@@ -376,7 +376,7 @@ def test_check_by_passages_where_the_run_has_some(server):
 
 
 def test_a_check_can_write_again(server):
-    """Without the only sentence about Abdul another answer is written: the text is the program's, made by the same model."""
+    """Whether the answer stands is read off the text that is written without a method's first sentence."""
     run = server.explain("Abdul is from Dubai. Anna is from Oslo. Abdul is from", n=1)
     path, body = f"/api/runs/{run['id']}/check", {"by": "sentence", "methods": ["leave-one-out"], "ablations": 4}
     assert "rewritten" not in server.ok("POST", path, body)["check"]

@@ -125,7 +125,7 @@ def test_settings_and_options_are_written_from_the_tables(server):
     wanted, settings = written(text, "settings", tables["settings"], True)
     wanted, options = written(wanted, "options", [o for o in tables["options"] if o["name"] != "fuse"], False)
     wanted, fuse = written(wanted, "fuse", [o for o in tables["options"] if o["name"] == "fuse"], False)
-    assert (settings, options, fuse) == (4, 1, 1)
+    assert (settings, options, fuse) == (5, 1, 1)
     if os.environ.get("HEADWATER_UPDATE"):
         FILE.write_text(wanted, encoding="utf-8")
     assert FILE.read_text(encoding="utf-8") == wanted
@@ -145,7 +145,7 @@ def test_no_fields_but_these(api, server):
             listed = {word.strip('" ') for word in message.split("accepted: ")[1].split(",")}
             assert listed == set(object["properties"]), path
             count += 1
-    assert count == 8
+    assert count == 10
 
 
 def test_bounds_are_those_of_the_server(api, server):

@@ -190,8 +190,8 @@ def test_csv_and_text_hold_the_same_numbers_as_json(headwater, tmp_path):
 def test_one_item_has_a_point_as_interval_and_none_is_a_dash(headwater, tmp_path):
     write_results(tmp_path / "r.jsonl", [make_line(0, [{"hit1": 1, "mrr": 1.0}, {}])])
     text = headwater("eval", "--table", "r.jsonl").out
-    assert re.search(r"^a +1\.00 \[1\.00, 1\.00\] +1\.00 \[1\.00, 1\.00\] +- +- +-$", text, re.M)
-    assert re.search(r"^b(?: +-){5}$", text, re.M)
+    assert re.search(r"^a +1\.00 \[1\.00, 1\.00\] +1\.00 \[1\.00, 1\.00\] +- +- +- +-$", text, re.M)
+    assert re.search(r"^b(?: +-){6}$", text, re.M)
     assert "drop@1" not in text, "a block of which nothing was measured is left out"
     row = headwater("eval", "--table", "r.jsonl", "--format", "csv").out.splitlines()[-1]
     assert row == '"b",sufficiency,0,,,'

@@ -15,11 +15,17 @@ static void assert_written(hw_model *model, const hw_trace *trace, const hw_segm
     size_t n;
     hw_error err;
     for (size_t i = 0; i < 4; i++) without[i] = strchr(left_out, prompt[i]) != NULL;
-    if (hw_run_rewrite(&text, &n, model, hw_trace_run(trace), (hw_omission){.segments = segments, .without = without}, &err) != HW_OK)
+    hw_omission omission = {.segments = segments, .without = without};
+    if (hw_run_rewrite(&text, &n, model, hw_trace_run(trace), omission, &err) != HW_OK)
         fail_msg("%s", err.msg);
     assert_string_equal(text, want);
     assert_int_equal(n, strlen(want));
     free(text);
+}
+
+static bool always(void *ctx) {
+    (void)ctx;
+    return true;
 }
 
 static void it_is_written_again_from_what_is_left(void **state) {
@@ -42,10 +48,11 @@ static void it_is_written_again_from_what_is_left(void **state) {
     assert_written(model, trace, segments, "c", "XYZ");
     assert_written(model, trace, segments, "b", "X.X"); /* after what is no `Y` comes the first step again */
     assert_written(model, trace, segments, "a", "...");
-    assert_error(&err, hw_run_rewrite(&text, &n, model, r, (hw_omission){.segments = segments, .without = all}, &err), HW_ERR_ARGUMENT,
-                 "no token of the prompt");
-    assert_error(&err, hw_run_rewrite(&text, &n, model, r, (hw_omission){.segments = answer, .without = none}, &err), HW_ERR_ARGUMENT,
-                 "segments of 3 tokens");
+    hw_omission whole = {.segments = segments, .without = all}, other = {.segments = answer, .without = none},
+                stopped = {.segments = segments, .without = none, .stop = always};
+    assert_error(&err, hw_run_rewrite(&text, &n, model, r, whole, &err), HW_ERR_ARGUMENT, "no token of the prompt");
+    assert_error(&err, hw_run_rewrite(&text, &n, model, r, other, &err), HW_ERR_ARGUMENT, "segments of 3 tokens");
+    assert_int_equal(hw_run_rewrite(&text, &n, model, r, stopped, &err), HW_ERR_CANCELLED);
     assert_null(text);
     hw_segments_free(answer);
     hw_segments_free(segments);

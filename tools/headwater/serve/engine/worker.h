@@ -27,7 +27,7 @@ typedef struct engine_task {
     choice again;
     check_request check;
     cite_request cite;
-    int64_t id, run;     /* of the job; the run for again, check, cite and export, and for explain a run to repeat, else 0 */
+    int64_t id, run;     /* of the job; the run for again, check, cite and export; for explain a run to repeat, or 0 */
     const char *format;  /* for export: name of a row */
     const char *method;  /* for export: "" for all */
     int64_t attribution; /* for export: index of one in the document; -1: all that `method` selects */
