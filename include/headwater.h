@@ -192,6 +192,9 @@ typedef enum hw_stage { HW_STAGE_LOAD, HW_STAGE_PREFILL, HW_STAGE_DECODE, HW_STA
 typedef void (*hw_progress_fn)(void *ctx, hw_stage stage, size_t done, size_t total);
 /* Called often by the working thread, also during a decode; return true to stop. */
 typedef bool (*hw_stop_fn)(void *ctx);
+/* A stop function for other languages, whose own functions are slow to call: `ctx` is one byte, which another thread
+ * sets to stop; 0: continue. */
+HW_API bool hw_stop_by_flag(void *ctx);
 
 typedef struct hw_model_params {
     size_t size;

@@ -4,8 +4,8 @@
  * The file holds `attention` [L,H,T,T] or [L,T,T] (heads already fused: H = 1) as F16, BF16, F32 or F64. Opening reads
  * it once, layer by layer, to check every number; decoding reads it again. Only one layer [H,T,T] is in memory.
  *
- * Metadata, all optional: `m` prompt tokens (then rows must be causal), `tokens` a JSON list of T strings, `model` its
- * name, `sinks` "true" if rows may sum to less than 1.
+ * Metadata, all optional: `m` prompt tokens (then rows must be causal, unless `causal` is "false": an encoder reads the
+ * prompt), `tokens` a JSON list of T strings, `model` its name, `sinks` "true" if rows may sum to less than 1.
  *
  * The folder engine/import/: the engine that replays attention exported from elsewhere.
  */
@@ -54,6 +54,7 @@ typedef struct findings {
     double row_error;
     double tolerance;
     bool sinks;               /* sums below 1 are accepted */
+    bool must_be_causal;
     bool causal;              /* so far */
     size_t layer, head, q, k; /* first weight on a later column, if not causal */
     float weight;
@@ -194,11 +195,13 @@ static hw_err read_texts(import_engine *e, hw_error *err) {
     return HW_OK;
 }
 
-static hw_err read_sinks(bool *sinks, const import_engine *e, hw_error *err) {
-    const char *text = hw__safetensors_metadata(e->file, "sinks");
-    *sinks = text && strcmp(text, "true") == 0;
-    if (!text || *sinks || strcmp(text, "false") == 0) return HW_OK;
-    return hw__fail(err, HW_ERR_FORMAT, "the metadata's sinks must be \"true\" or \"false\"");
+/* "true" or "false"; *value is left as it is if there is no such metadata. */
+static hw_err read_flag(bool *value, const import_engine *e, const char *key, hw_error *err) {
+    const char *text = hw__safetensors_metadata(e->file, key);
+    if (!text) return HW_OK;
+    *value = strcmp(text, "true") == 0;
+    if (*value || strcmp(text, "false") == 0) return HW_OK;
+    return hw__fail(err, HW_ERR_FORMAT, "the metadata's %s must be \"true\" or \"false\"", key);
 }
 
 static hw_err fill_info(import_engine *e, const findings *f, const char *path, hw_error *err) {
@@ -346,11 +349,11 @@ static const hw__engine_ops import_ops = {
 /* ------------------------------------------------------------------ open */
 
 static hw_err check_causal(const import_engine *e, const findings *f, hw_error *err) {
-    if (f->causal || !e->import.has_prompt) return HW_OK;
+    if (f->causal || !f->must_be_causal) return HW_OK;
     return hw__fail(err, HW_ERR_FORMAT,
                     "layer %zu, head %zu, row %zu puts %g on column %zu, which comes after it, but m = %zu says that "
                     "tokens were generated one by one: drop m from the metadata to explain every row against every "
-                    "column",
+                    "column, or put causal = \"false\" into it if the prompt is read as a whole",
                     f->layer, f->head, f->q, f->weight, f->k, e->import.n_prompt);
 }
 
@@ -359,7 +362,9 @@ static hw_err read_file(import_engine *e, const char *path, hw_error *err) {
     hw_err rc = check_shape(e, err);
     if (rc == HW_OK) rc = read_prompt_length(e, err);
     if (rc == HW_OK) rc = read_texts(e, err);
-    if (rc == HW_OK) rc = read_sinks(&f.sinks, e, err);
+    f.must_be_causal = e->import.has_prompt;
+    if (rc == HW_OK) rc = read_flag(&f.sinks, e, "sinks", err);
+    if (rc == HW_OK && e->import.has_prompt) rc = read_flag(&f.must_be_causal, e, "causal", err);
     if (rc != HW_OK) return rc;
     f.tolerance = e->attention->dtype == HW__BF16 ? BF16_TOLERANCE : HW_ROW_TOLERANCE;
     /* Cannot overflow: the file's size bounds t->n. */

@@ -26,6 +26,14 @@ static void sizes_that_overflow_are_no_memory(void **state) {
     free(none);
 }
 
+static void a_flag_stops(void **state) {
+    (void)state;
+    unsigned char flag = 0;
+    assert_false(hw_stop_by_flag(&flag));
+    flag = 1;
+    assert_true(hw_stop_by_flag(&flag));
+}
+
 static void a_trace_that_cannot_fit_is_refused(void **state) {
     (void)state;
     static const char *const words[] = {"a"};
@@ -55,6 +63,7 @@ static void messages_are_cut_to_their_capacity(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_that_overflow_are_no_memory),
+        cmocka_unit_test(a_flag_stops),
         cmocka_unit_test(a_trace_that_cannot_fit_is_refused),
         cmocka_unit_test(messages_are_cut_to_their_capacity),
     };

@@ -185,6 +185,31 @@ static void attention_both_ways_is_taken_without_m(void **state) {
     temp_clear();
 }
 
+/* An encoder's rows of the prompt, and a decoder's of the completion. */
+static void a_prompt_read_as_a_whole_has_its_completion(void **state) {
+    (void)state;
+    const float rows[9] = {0.5f, 0.5f, 0, 0.25f, 0.75f, 0, 0.5f, 0.25f, 0.25f};
+    hw_trace *trace;
+    hw_attribution *a;
+    hw_error err = {0};
+    write_attention("\"m\":\"2\"", "[1,3,3]", rows, 9);
+    assert_error(&err, hw_trace_import(&trace, temp_path("a"), HW_FUSE_MEAN, &err), HW_ERR_FORMAT,
+                 "row 0 puts 0.5 on column 1");
+    assert_non_null(strstr(err.msg, "put causal = \"false\" into it"));
+    write_attention("\"m\":\"2\",\"causal\":\"false\"", "[1,3,3]", rows, 9);
+    if (hw_trace_import(&trace, temp_path("a"), HW_FUSE_MEAN, &err) != HW_OK) fail_msg("%s", err.msg);
+    assert_false(hw_run_is_causal(hw_trace_run(trace)));
+    assert_int_equal(hw_run_n_completion(hw_trace_run(trace)), 1);
+    if (hw_explain(&a, trace, "attention", NULL, &err) != HW_OK) fail_msg("%s", err.msg);
+    assert_int_equal(hw_attribution_n_rows(a), 1);
+    assert_int_equal(hw_attribution_n_columns(a), 2);
+    assert_float_equal(hw_attribution_values(a)[0], 0.25f, 0); /* row 1 chose token 2 */
+    assert_float_equal(hw_attribution_values(a)[1], 0.75f, 0);
+    hw_attribution_free(a);
+    hw_trace_free(trace);
+    temp_clear();
+}
+
 static void sinks_take_their_share(void **state) {
     (void)state;
     const float rows[4] = {0.5f, 0, 0.25f, 0.25f}, more[4] = {1, 0, 0.75f, 0.75f};
@@ -261,6 +286,7 @@ static void metadata_that_does_not_fit_is_refused(void **state) {
         {"\"tokens\":\"[\\\"a\\\",\\\"b\\\\u0000\\\",\\\"c\\\"]\"", "entry 1 is not a string without NUL"},
         {"\"tokens\":\"[\"", "the metadata's tokens: no valid JSON"},
         {"\"sinks\":\"yes\"", "sinks must be \"true\" or \"false\""},
+        {"\"m\":\"2\",\"causal\":\"no\"", "causal must be \"true\" or \"false\""},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         hw__engine *e;
@@ -409,6 +435,7 @@ int main(void) {
         cmocka_unit_test(dtypes_are_converted),
         cmocka_unit_test(rows_rounded_to_bf16_are_scaled),
         cmocka_unit_test(attention_both_ways_is_taken_without_m),
+        cmocka_unit_test(a_prompt_read_as_a_whole_has_its_completion),
         cmocka_unit_test(sinks_take_their_share),
         cmocka_unit_test(weights_that_are_none_are_named),
         cmocka_unit_test(heads_are_named_too),

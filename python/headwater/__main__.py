@@ -1,0 +1,5 @@
+"""`python -m headwater` is the program."""
+
+from .program import main
+
+main()

@@ -1,0 +1,73 @@
+"""The declarations are those of the header; exceptions cover its codes; the package is quick to import."""
+
+import ctypes
+import doctest
+import importlib
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from headwater import _api, errors
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def compiled(folder, lines):
+    """What a C program of these statements prints."""
+    body = "\n".join(lines)
+    text = f'#include "headwater.h"\n#include <stdio.h>\nint main(void) {{\n{body}\nreturn 0; }}\n'
+    (folder / "print.c").write_text(text)
+    command = [os.environ.get("CC", "cc"), "-I", ROOT / "include", folder / "print.c", "-o", folder / "print"]
+    subprocess.run(command, check=True)
+    return subprocess.run([folder / "print"], check=True, capture_output=True, text=True).stdout.splitlines()
+
+
+def structs():
+    return {name: kind for name, kind in vars(_api).items() if name.startswith("hw_") and isinstance(kind, type)
+            and issubclass(kind, ctypes.Structure)}
+
+
+def test_sizes_and_offsets_are_those_of_the_compiler(tmp_path):
+    lines, expected = [], []
+    for name, kind in structs().items():
+        lines.append(f'printf("{name} %zu\\n", sizeof({name}));')
+        expected.append(f"{name} {ctypes.sizeof(kind)}")
+        for field, *_ in kind._fields_:
+            lines.append(f'printf("{name}.{field} %zu\\n", offsetof({name}, {field}));')
+            expected.append(f"{name}.{field} {getattr(kind, field).offset}")
+    constants = [n for n, v in vars(_api).items() if n.startswith("HW_") and isinstance(v, int)]
+    lines += [f'printf("{name} %d\\n", (int){name});' for name in constants]
+    expected += [f"{name} {getattr(_api, name)}" for name in constants]
+    assert len(expected) > 300
+    assert compiled(tmp_path, lines) == expected, "run scripts/make_python_api.py"
+
+
+def test_declarations_are_made_from_the_header():
+    pytest.importorskip("pycparser", reason="pycparser, which requirements-test.txt lists, is not installed")
+    subprocess.run([sys.executable, ROOT / "scripts" / "make_python_api.py", "--check"], check=True)
+
+
+def test_every_function_is_in_the_library():
+    library = ctypes.CDLL(os.environ["HEADWATER_LIBRARY"])
+    assert [name for name in _api.FUNCTIONS if not hasattr(library, name)] == []
+
+
+def test_each_code_has_its_exception():
+    codes = {v: n for n, v in vars(_api).items() if n.startswith("HW_ERR_")}
+    assert {code: kind.code for code, kind in errors.BY_CODE.items()} == codes
+
+
+@pytest.mark.parametrize("module", ["errors", "tables", "foreign"])
+def test_examples_in_docstrings_run(module):
+    result = doctest.testmod(importlib.import_module(f"headwater.{module}"))
+    assert result.attempted and not result.failed
+
+
+def test_import_needs_neither_numpy_nor_the_library():
+    code = "import sys, headwater; print('numpy' in sys.modules, 'pandas' in sys.modules, headwater.__version__)"
+    environment = {**os.environ, "HEADWATER_LIBRARY": "/no/such/file"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "False", _api.HW_VERSION]

@@ -1,0 +1,170 @@
+"""Attention from elsewhere: arrays, and models of the library transformers."""
+
+import numpy
+import pytest
+
+import headwater
+from headwater.foreign import join_encoder_decoder
+
+
+def random_attention(shape, causal, seed=0):
+    weights = numpy.random.default_rng(seed).random(shape).astype("f4") + 0.1
+    if causal:
+        weights *= numpy.tril(numpy.ones(shape[-2:], "f4"))
+    return weights / weights.sum(-1, keepdims=True)
+
+
+def rollout(layers):
+    """[T, T, L] in doubles: S_l = A_l ... A_0, each the mean of the heads, half residual."""
+    made, composed = [], numpy.eye(layers[0].shape[-1])
+    for one in layers:
+        mean = numpy.asarray(one, "f8").mean(0)
+        composed = (mean + numpy.eye(len(mean))) / 2 @ composed
+        made.append(composed)
+    return numpy.stack(made, -1)
+
+
+def test_causal_rows_with_a_prompt():
+    layers = random_attention((3, 2, 6, 6), True)
+    result = headwater.from_attentions(layers, list("abcdef"), n_prompt=4)
+    expected = rollout(layers)
+    numpy.testing.assert_allclose(result["rollout"].values, expected[3:5, :4], atol=1e-6)
+    assert result.prompt == "abcd" and result.completion == "ef" and result.columns == list("abcd")
+    own = headwater.from_attentions(layers, n_prompt=4, methods="rollout", row="own")
+    numpy.testing.assert_allclose(own.values, expected[4:6, :4], atol=1e-6)
+
+
+def test_an_encoder_explains_every_row():
+    layers = random_attention((2, 3, 5, 5), False)
+    result = headwater.from_attentions([layer[None] for layer in layers])
+    numpy.testing.assert_allclose(result["rollout"].values, rollout(layers), atol=1e-6)
+    numpy.testing.assert_allclose(result["rollout"].scores(2), rollout(layers)[2].mean(-1), atol=1e-6)
+
+
+def test_an_encoder_decoder_is_followed_into_its_source():
+    encoder, decoder = random_attention((2, 2, 4, 4), False), random_attention((2, 2, 3, 3), True)
+    cross = random_attention((2, 2, 3, 4), False)
+    joined = join_encoder_decoder(encoder, decoder, cross)
+    result = headwater.from_attentions(joined, n_prompt=5, causal=False)
+    assert result["rollout"].shape == (2, 5, 6)
+    numpy.testing.assert_allclose(result["rollout"].values, rollout(joined)[4:6, :5], atol=1e-6)
+    assert not result.run.is_causal
+    # By hand: sources after the encoder, then per decoder layer self-attention and cross-attention, each half residual.
+    source, target = numpy.eye(4), numpy.hstack([numpy.zeros((3, 4)), numpy.eye(3)])
+    for one in encoder:
+        source = (one.mean(0) + numpy.eye(4)) / 2 @ source
+    for own, other in zip(decoder, cross):
+        target = (own.mean(0) @ target + target) / 2
+        target = (other.mean(0) @ numpy.hstack([source, numpy.zeros((4, 3))]) + target) / 2
+    numpy.testing.assert_allclose(result["rollout"].values[:, :, -1], target[:2, :5], atol=1e-6)
+
+
+def test_what_is_no_attention_is_refused():
+    layers = random_attention((2, 2, 4, 4), False)
+    with pytest.raises(headwater.FormatError, match="after it"):
+        headwater.from_attentions(layers, n_prompt=2)
+    with pytest.raises(headwater.FormatError, match="sum to"):
+        headwater.from_attentions(layers / 2)
+    with pytest.raises(headwater.ArgumentError, match="batch of 2"):
+        headwater.from_attentions([layers])
+    with pytest.raises(headwater.ArgumentError, match="no layers"):
+        headwater.from_attentions([])
+    with pytest.raises(headwater.ArgumentError, match="alike"):
+        headwater.from_attentions([layers[0], layers[1][:, :3, :3]])
+    with pytest.raises(headwater.FormatError, match="list of 4 strings"):
+        headwater.from_attentions(layers, ["a"])
+
+
+class Words:
+    """A tokenizer of five words."""
+
+    all_special_tokens = ["</s>"]
+    vocabulary = ["<pad>", "</s>", "▁the", "▁cat", "▁sat", "▁on", "▁mat"]
+
+    def __call__(self, text, return_tensors, add_special_tokens=True):
+        torch = pytest.importorskip("torch")
+        ids = [self.vocabulary.index("▁" + word) for word in text.split()]
+        return Batch(input_ids=torch.tensor([ids]))
+
+    def convert_ids_to_tokens(self, ids):
+        return [self.vocabulary[i] if i < 7 else f"▁{i}" for i in ids]
+
+
+class Batch(dict):
+    input_ids = property(lambda self: self["input_ids"])
+
+    def to(self, device):
+        return self
+
+
+TINY = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
+
+
+@pytest.fixture
+def transformers():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    found = pytest.importorskip("transformers", reason="transformers is not installed")
+    __import__("torch").manual_seed(0)
+    return found
+
+
+def layers_of(attentions):
+    return [one[0].detach().numpy() for one in attentions]
+
+
+def test_a_decoder_of_transformers(transformers):
+    import torch
+
+    config = transformers.LlamaConfig(vocab_size=64, max_position_embeddings=64, **TINY)
+    model = transformers.LlamaForCausalLM(config)
+    result = headwater.from_transformers(model, Words(), "the cat sat", n=4, methods="rollout")
+    model.set_attn_implementation("eager")
+    ids = torch.tensor([[2, 3, 4]])
+    ids = model.generate(ids, max_new_tokens=4, do_sample=False)
+    expected = rollout(layers_of(model(ids, output_attentions=True).attentions))
+    n = ids.shape[1] - 3
+    numpy.testing.assert_allclose(result.values, expected[2 : 2 + n, :3], atol=1e-5)
+    given = headwater.from_transformers(model, Words(), "the cat", completion="sat on", methods="rollout", row="own")
+    assert given.prompt == " the cat" and given.completion == " sat on"
+    assert headwater.from_transformers(model.bfloat16(), Words(), "the cat", completion="sat")["rollout"].shape[0] == 1
+
+
+def test_an_encoder_of_transformers(transformers):
+    import torch
+
+    model = transformers.BertModel(transformers.BertConfig(vocab_size=64, max_position_embeddings=64, **TINY))
+    result = headwater.from_transformers(model, Words(), "the cat sat on")
+    model.eval().set_attn_implementation("eager")
+    expected = rollout(layers_of(model(torch.tensor([[2, 3, 4, 5]]), output_attentions=True).attentions))
+    numpy.testing.assert_allclose(result.values, expected, atol=1e-5)
+
+
+def test_an_image_model_of_transformers(transformers):
+    import torch
+
+    class Processor:
+        image_mean = [0.5]
+
+        def __call__(self, image, return_tensors):
+            return Batch(pixel_values=torch.tensor(image)[None])
+
+    config = transformers.ViTConfig(image_size=32, patch_size=8, **TINY)
+    result = headwater.from_transformers(transformers.ViTModel(config), Processor(), numpy.ones((3, 32, 32), "f4"))
+    assert result.values.shape == (17, 17, 3) and result.columns[0] == "[CLS]" and result.columns[-1].strip() == "3,3"
+    pytest.importorskip("matplotlib", reason="Matplotlib is not installed").use("Agg")
+    from matplotlib import pyplot
+
+    from headwater.axes import overlay
+
+    overlay(result, numpy.ones((32, 32, 3)), pyplot.subplots()[1])
+
+
+def test_an_encoder_decoder_of_transformers(transformers):
+    config = transformers.T5Config(vocab_size=64, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4,
+                                   decoder_start_token_id=0)
+    model = transformers.T5ForConditionalGeneration(config)
+    result = headwater.from_transformers(model, Words(), "the cat sat", completion="on mat")
+    assert result.values.shape == (2, 4, 6)
+    total = result.values[:, :, -1].sum(1) + result["rollout"].outside[:, -1]
+    numpy.testing.assert_allclose(total, 1, atol=1e-5)
+    assert result.columns == [" the", " cat", " sat", "<pad>"] and result.completion == " on mat"
