@@ -70,5 +70,3 @@ char *hw__strndup(const char *bytes, size_t n) {
     if (copy && n) memcpy(copy, bytes, n);
     return copy;
 }
-
-bool hw_stop_by_flag(void *ctx) { return __atomic_load_n((const unsigned char *)ctx, __ATOMIC_RELAXED) != 0; }

@@ -1,4 +1,4 @@
-/* version.c - what this library is called, and its error codes. */
+/* version.c - the library's version, the names of its error codes, and its own stop function. */
 #include "headwater.h"
 
 const char *hw_version(void) { return HW_VERSION; }
@@ -16,3 +16,5 @@ const char *hw_err_name(hw_err code) {
     }
     return "HW_ERR_UNKNOWN";
 }
+
+bool hw_stop_by_flag(void *ctx) { return __atomic_load_n((const unsigned char *)ctx, __ATOMIC_RELAXED) != 0; }

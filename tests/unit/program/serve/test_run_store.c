@@ -95,15 +95,15 @@ static void an_explanation_of_the_same_settings_takes_the_place_of_the_old(void 
     finish(s, id, NULL);
     json_t *list = json_loads(
         "[{\"method\":\"logit\",\"settings\":{},\"v\":2},{\"method\":\"rollout\",\"settings\":{}}]", 0, NULL);
-    json_t *check = json_pack("{s:i}", "lds", 1);
-    assert_true(store_amend(s, id, list, check, &err));
+    json_t *members = json_pack("{s:{s:i}}", "check", "lds", 1);
+    assert_true(store_amend(s, id, list, members, &err));
     json_t *whole = got(s, id), *all = json_object_get(whole, "attributions");
     assert_int_equal(json_array_size(all), 2);
     assert_int_equal(json_integer_value(json_object_get(json_array_get(all, 0), "v")), 2);
     assert_int_equal(json_integer_value(json_object_get(json_object_get(whole, "check"), "lds")), 1);
     json_decref(whole);
     json_decref(list);
-    json_decref(check);
+    json_decref(members);
     store_close(s);
 }
 
