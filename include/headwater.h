@@ -910,6 +910,7 @@ typedef struct hw_citation_rule {
     const char *peak;    /* definition of the peak */
     double min_peak;     /* default, measured: docs/research/faithfulness.md */
     double max_peak;     /* upper bound of peaks; 0: none */
+    bool through;        /* by default hw_method_params.through is set for citations */
 } hw_citation_rule;
 HW_API size_t hw_citation_rule_count(void);
 HW_API const hw_citation_rule *hw_citation_rule_at(size_t i);

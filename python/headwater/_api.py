@@ -761,6 +761,7 @@ class hw_citation_rule(Structure):
     peak: bytes | None
     min_peak: float
     max_peak: float
+    through: bool
     _fields_ = [
         ("name", c_char_p),
         ("methods", c_char_p),
@@ -768,6 +769,7 @@ class hw_citation_rule(Structure):
         ("peak", c_char_p),
         ("min_peak", c_double),
         ("max_peak", c_double),
+        ("through", c_bool),
     ]
 
 

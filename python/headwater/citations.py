@@ -174,7 +174,7 @@ def cite(
         **options,
     )
     trace: Owner = run_result._need_trace()  # pyright: ignore[reportPrivateUsage]
-    follow = method == "logit" if through is None else through
+    follow = lib.hw_citation_rule_of(method.encode()).contents.through if through is None else through
     cited = _Cited(model, trace, run_result.run, pieces)
     return model.call(lambda job: cited.cite(job, method, follow, answer_by, min_peak, confirm))
 

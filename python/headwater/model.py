@@ -265,14 +265,13 @@ class Model:
 
     def tokenize(self, prompt: Prompt, **options: Value | None) -> list[Token]:
         """The prompt's tokens, with roles and byte ranges; nothing is decoded."""
-        job = Job()
         p, kept = self._run_params(prompt, None, options)
 
-        def work() -> list[Token]:
+        def work(_: Job) -> list[Token]:
             owner = new(lib.hw_run_tokenize, lib.hw_run_free, self.address, ctypes.byref(p))
             return Run(owner.address, owner).tokens
 
-        done = job.wait(self._worker.submit(work))
+        done = self.call(work)
         del kept
         return done
 
@@ -288,7 +287,7 @@ class Model:
             p.messages, p.n_messages = _messages(prompt, kept)
         if completion is not None:
             p.completion, p.completion_bytes = _borrow(completion, kept)
-        known = {name: value for name, value in options.items() if lib.hw_run_option_find(name.encode())}
+        known = {name: value for name, value in options.items() if _is_option(name)}
         kept += apply(p, None, known)
         return p, kept
 

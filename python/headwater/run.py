@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import _api
-from ._library import bytes_at, lib, text
+from ._library import bytes_at, check, lib, text
 
 
 @dataclass(frozen=True)
@@ -196,8 +196,6 @@ class Run:
     def select(self, token: str | int) -> range:
         """Completion tokens by index, range (`"2:5"`) or text."""
         begin, end = ctypes.c_size_t(), ctypes.c_size_t()
-        from ._library import check
-
         check(lib.hw_run_select, ctypes.byref(begin), ctypes.byref(end), self.address, str(token).encode())
         return range(begin.value, end.value)
 

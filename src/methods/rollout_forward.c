@@ -11,8 +11,8 @@
 
 /* Rows per product: enough for BLAS to run at full speed, few enough that little of the upper triangle of weights is
  * multiplied and that all threads have work. Independent of the number of threads, since BLAS rounds depending on the
- * shape of a product. Blocks of a matrix are whole multiples of it. Fewer than FEW rows are one product shared by all
- * threads. */
+ * shape of a product. Blocks of a matrix are whole multiples of it. Fewer than MIN_SHARED_ROWS rows are one
+ * product shared by all threads. */
 enum { ROWS = 64, MIN_SHARED_ROWS = 128 };
 
 #ifndef _OPENMP
@@ -101,8 +101,8 @@ static void multiply_few(const hw__rollout_forward *f, float *next, float *prev,
 static void fold_block(const hw__rollout_forward *f, float *next, float *prev, const hw__layer_matrix *mixing,
                        hw__layer_rows rows) {
     size_t depth = depth_of(f, rows.end), n = rows.end - rows.begin;
-    float *capacity = f->weights + (size_t)omp_get_thread_num() * ROWS * f->shape.n_rows;
-    hw__part w = read_weights(capacity, mixing, rows.layer, rows.begin, n, depth);
+    float *scratch = f->weights + (size_t)omp_get_thread_num() * ROWS * f->shape.n_rows;
+    hw__part w = read_weights(scratch, mixing, rows.layer, rows.begin, n, depth);
     hw__blocks_multiply(hw__block_row(&f->shape, next, rows.begin), w, n, depth, &f->shape, prev);
 }
 

@@ -244,7 +244,7 @@ static int run(const options *o) {
     if (status == STATUS_DONE) {
         status = job_prepare(&j, o, command_name);
         j.no_token_output = j.one_method = true;
-        j.through = !o->direct && status == STATUS_DONE && strcmp(j.methods[0], "logit") == 0;
+        j.through = !o->direct && status == STATUS_DONE && hw_citation_rule_of(j.methods[0])->through;
         if (status == STATUS_DONE) status = check_min_peak(&j);
         if (status == STATUS_DONE) status = run_job(&j, &r);
         job_free(&j);

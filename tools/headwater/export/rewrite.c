@@ -1,11 +1,14 @@
 /* rewrite.c - leaves out what a method ranks first, and looks for the answer in what the model then writes. */
 #include "export/rewrite.h"
 
+#include "base/error.h"
+#include "cli/error_kinds.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 static hw_err fail_memory(hw_error *err) {
-    *err = (hw_error){.code = HW_ERR_MEMORY, .msg = "no memory to write the completion again"};
+    error_set(err, HW_ERR_MEMORY, "no memory to write the completion again");
     return HW_ERR_MEMORY;
 }
 
@@ -41,7 +44,8 @@ static const char *answer_of(const rewrite_subject *of, size_t *n) {
     return text + begin;
 }
 
-bool rewrite_stands(const rewrite_subject *of, const char *text, size_t n) {
+/* Whether the answer, without the white space around it, is in the text as whole words. */
+static bool answer_stands(const rewrite_subject *of, const char *text, size_t n) {
     size_t n_answer;
     const char *answer = answer_of(of, &n_answer);
     return contains(text, n, answer, n_answer);
@@ -73,9 +77,8 @@ static bool is_same(const rewritten *a, const rewritten *b) {
 }
 
 static hw_err copy_text(rewritten *to, const rewritten *from, hw_error *err) {
-    to->text = malloc(from->n_bytes + 1);
+    to->text = hw__strndup(from->text, from->n_bytes);
     if (!to->text) return fail_memory(err);
-    memcpy(to->text, from->text, from->n_bytes + 1);
     to->n_bytes = from->n_bytes;
     return HW_OK;
 }
@@ -97,7 +100,7 @@ static hw_err add(rewritten_list *list, const rewrite_subject *of, rewritten nex
         if (is_same(&list->at[i], &next)) same = &list->at[i];
     if (rc == HW_OK) rc = same ? copy_text(&next, same, err) : generate(&next, of, err);
     if (rc != HW_OK) return rc;
-    next.stands = rewrite_stands(of, next.text, next.n_bytes);
+    next.stands = answer_stands(of, next.text, next.n_bytes);
     list->at[list->n++] = next;
     return HW_OK;
 }

@@ -16,8 +16,8 @@ typedef struct rewritten {
     const char *method;           /* borrowed from the method table */
     size_t n_without;             /* number of segments that were left out */
     size_t without[MAX_LEFT_OUT]; /* [n_without] these, rising */
-    bool stands;        /* the new text contains the answer */
-    char *text;         /* [n_bytes] owned, a terminator appended */
+    bool stands;                  /* the new text contains the answer */
+    char *text;                   /* [n_bytes] owned, a terminator appended */
     size_t n_bytes;
 } rewritten;
 
@@ -37,9 +37,6 @@ typedef struct rewrite_subject {
     hw_stop_fn stop;           /* may be NULL */
     void *ctx;
 } rewrite_subject;
-
-/* Whether text [n] contains the answer of the subject, without the white space around it, as whole words. */
-bool rewrite_stands(const rewrite_subject *of, const char *text, size_t n);
 
 /* Without the first segment and the first three of each attribution, if so many can be left out. Equal sets of segments
  * are run once. The list is to be freed on failure, too. Errors: as hw_run_rewrite(), and hw_view_new(). */

@@ -1,28 +1,17 @@
 /*
- * llama_engine.h - internals of the libllama engine, shared by its files:
+ * llama_engine.h - internals of the libllama engine, shared by the files of these folders:
  *
- *     llama.c         opens a model, samples
- *     adapters.c      low-rank adapters of a model
- *     context.c       the context in which a sequence is decoded
- *     decode.c        forward passes
- *     backend.c       the log and ggml's backends, once per process
- *     probe.c         finds once, at load, which data a model provides
+ *     ../             opens a model, decodes, tokenizes, samples; probes once, at load, which data a model provides
+ *     ../device/      backends, devices of this machine and of others, reads from their memory
+ *     ../file/        what the files of a model contain
  *     graph_ops.c     properties of nodes
  *     graph_walk.c    how attention reaches the stream, and the stream the logits, read from a graph
  *     proof.c         verifies this against the engine's own numbers
  *     graph_tap.c     reads attention rows and the stream from the graph of a decode
  *     recurrent_tap.c keeps the inputs of recurrent layers for each token
- *     weight_product.c  products as ggml computes them
  *     weights.c       values and weights, read when signals are computed
- *     mean_output.c   the mean row of the output weights, computed in advance
- *     devices.c       lists devices, and chooses those of a model
- *     rpc_client.c    devices of other machines
- *     device_read.c   reads rows from device memory
- *     rpc_worker.c    serves this machine's devices to others
- *     guarded.cpp     C functions that catch C++ exceptions
- *     kv_cache.c      reuses, saves and restores the cache
  *
- * Only these files and gguf.c know ggml. ggml lists dimensions fastest first; that order is converted here. ggml aborts
+ * Only these folders include ggml. ggml lists dimensions fastest first; that order is converted here. ggml aborts
  * the process on invalid input: every length, id and position is checked before a call.
  */
 #ifndef HW_ENGINE_LLAMA_GRAPH_LLAMA_ENGINE_H

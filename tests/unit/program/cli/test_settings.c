@@ -5,11 +5,10 @@
  */
 #include "support/fixture.h"
 #include "support/files.h"
+#include "unit/program/cli/made_up.h"
 
-#include "cli/options.h"
 #include "eval/method_spec.h"
 #include "export/method_tables.h"
-#include "help.h"
 #include "serve/protocol/request.h"
 #include "terminal/attribution_view.h"
 
@@ -20,29 +19,18 @@ static double made_up(const hw_method_params *p) { return hw_setting_value(p, hw
 
 static void it_is_an_option(void **state) {
     (void)state;
-    char name[] = "explain", option[] = "--made-up", value[] = "0.25", too_large[] = "1";
-    char *argv[] = {name, option, value, NULL}, *wrong[] = {name, option, too_large, NULL};
+    char value[] = "0.25", too_large[] = "1";
     options o;
-    assert_true(options_read(&o, "explain", IN_EXPLAIN, 3, argv));
+    assert_true(read_made_up(&o, value));
     assert_close(made_up(&o.settings), 0.25, 0);
     options_free(&o);
-    assert_false(options_read(&o, "explain", IN_EXPLAIN, 3, wrong));
+    assert_false(read_made_up(&o, too_large));
     options_free(&o);
 }
 
 static void help_lists_it(void **state) {
     (void)state;
-    static const char *const usage[] = {"", NULL};
-    static const example none[] = {{NULL, NULL}};
-    const command c = {.name = "explain", .bit = IN_EXPLAIN, .usage = usage, .about = "", .examples = none};
-    char *text;
-    size_t n;
-    FILE *out = open_memstream(&text, &n);
-    help_command(out, &c);
-    fclose(out);
-    assert_non_null(strstr(text, "--made-up 0..1"));
-    assert_non_null(strstr(text, "a setting that only a test has [0]"));
-    free(text);
+    assert_help_has("--made-up 0..1", "a setting that only a test has [0]");
 }
 
 static void it_is_a_key_of_one_method(void **state) {

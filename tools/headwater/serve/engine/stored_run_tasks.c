@@ -275,7 +275,7 @@ static bool cite_method(cite_request *r, const worker *w, hw_error *err) {
         return error_set(err, HW_ERR_UNSUPPORTED, "neither logit nor contribution can explain this model: name a "
                                                   "\"method\"");
     if (!worker_methods(w, &r->choice, err)) return false;
-    if (!r->through_given) r->choice.params.through = strcmp(r->choice.methods[0], "logit") == 0;
+    if (!r->through_given) r->choice.params.through = hw_citation_rule_of(r->choice.methods[0])->through;
     return true;
 }
 

@@ -47,7 +47,7 @@ typedef struct check_request {
 
 typedef struct cite_request {
     choice choice;         /* one method, n = 0: logit if the model supports it, else contribution */
-    bool through_given;    /* settings.through is the client's; else true for logit */
+    bool through_given;    /* settings.through is the client's; else as hw_citation_rule.through */
     const char *by;        /* NULL: the run's passages if it has any, else sentences */
     const char *answer_by; /* a segmenter */
     double min_peak;       /* 0: the default of the method's rule */
