@@ -6,6 +6,7 @@
     llama.gguf      sentencepiece vocabulary with byte tokens, which puts a space before every text; grouped heads
     nan.gguf        the same, one weight is not a number
     encoder.gguf    the same, its attention is not causal
+    embed.gguf      the same, of an architecture that keeps no cache and has no logits
     no_vocab.gguf   the same without a vocabulary
     no_bytes.gguf   the same without byte tokens: libllama throws at text that its letters do not spell
     gpt2.gguf       byte-pair vocabulary without BOS, biases, a chat template of no known kind
@@ -193,8 +194,8 @@ class Tiny:
         write(self.w)
 
 
-def llama(folder, name, vocabulary=sentencepiece, causal=True, broken=False):
-    t = Tiny(folder, name, "llama", 2, vocabulary)
+def llama(folder, name, vocabulary=sentencepiece, causal=True, broken=False, arch="llama"):
+    t = Tiny(folder, name, arch, 2, vocabulary)
     t.w.add_layer_norm_rms_eps(1e-5)
     t.w.add_rope_dimension_count(HEAD)
     t.w.add_rope_freq_base(10000.0)
@@ -496,6 +497,7 @@ def main():
     llama(folder, "llama")
     llama(folder, "nan", broken=True)
     llama(folder, "encoder", causal=False)
+    llama(folder, "embed", arch="llama-embed")
     llama(folder, "no_vocab", vocabulary=no_vocabulary)
     llama(folder, "no_bytes", vocabulary=letters_only)
     for make in (gpt2, gpt_oss, jamba, mamba, bert, t5, granite, gemma2, bitnet, phi2, falcon, command_r, deci):

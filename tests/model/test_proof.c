@@ -109,7 +109,20 @@ static void each_step_refuses_what_is_not_so(void **state) {
     }
 }
 
+/* As an architecture without a cache would show them. */
+static void rows_without_earlier_tokens_are_refused(void **state) {
+    (void)state;
+    static const float attn[] = {1};
+    hw__heads heads = {.attn = attn, .n_heads = 1, .n_rows = 1, .n_keys = 1, .q0 = PROBE_FIRST};
+    probe p = {.architecture = "made-up"};
+    hw_error err = {0};
+    hw_err rc = probe_rows(&p, 0, &heads, &err);
+    assert_error(&err, rc, HW_ERR_UNSUPPORTED,
+                 "made-up does not reach tokens of an earlier decode (token 3 has 1 column)");
+}
+
 int main(void) {
-    static const struct CMUnitTest tests[] = {cmocka_unit_test(each_step_refuses_what_is_not_so)};
+    static const struct CMUnitTest tests[] = {cmocka_unit_test(each_step_refuses_what_is_not_so),
+                                              cmocka_unit_test(rows_without_earlier_tokens_are_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

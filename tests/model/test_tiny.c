@@ -295,6 +295,7 @@ static void others_open_and_say_what_they_lack(void **state) {
         {"bert.gguf", "it is an encoder"},
         {"encoder.gguf", "it is an encoder"},
         {"t5.gguf", "it has an encoder"},
+        {"embed.gguf", "the graph of architecture llama-embed computes no logits: it generates nothing"},
         {"nan.gguf", "do not sum to 1"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -61,6 +61,9 @@ static hw_err check_engine(hw_model_file *out, const char *path, hw_error *err) 
     } else if (llama_model_has_encoder(model)) {
         snprintf(out->problem, sizeof out->problem, "%s has an encoder: the prompt is not read from left to right",
                  out->architecture);
+    } else if (llama_model_is_diffusion(model)) {
+        snprintf(out->problem, sizeof out->problem, "%s is a diffusion model: tokens are not generated one by one",
+                 out->architecture);
     } else if (llama_vocab_type(llama_model_get_vocab(model)) == LLAMA_VOCAB_TYPE_NONE) {
         snprintf(out->problem, sizeof out->problem, "it has no vocabulary");
     }

@@ -1,10 +1,10 @@
 /*
  * probe.c - finds once, at load, which data a model provides.
  *
- * Architectures differ, so nothing is assumed: the graph of four tokens is recorded and analysed (graph_walk.c), then
- * decoded with the resulting taps, and the tapped data are compared with the engine's own numbers (proof.c). The same
- * decode determines which blocks provide attention rows, whether these sum to 1 and whether columns after the query are
- * zero.
+ * Architectures differ, so nothing is assumed: the graph of four tokens is recorded and analysed (graph_walk.c). Three
+ * of them are then decoded with the resulting taps, and the fourth alone, and the tapped data are compared with the
+ * engine's own numbers (proof.c). The same decodes determine which blocks provide attention rows, whether these sum to
+ * 1, whether columns after the query are zero and whether those of an earlier decode are there.
  */
 #include "engine/llama/graph/graph_walk.h"
 #include "engine/llama/graph/proof.h"
@@ -14,10 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROBE_TOKENS = 4 };
+/* The last token is decoded alone, behind the others, as tokens of a completion are: what a model cannot read from its
+ * cache is then missing. */
+enum { PROBE_TOKENS = 4, PROBE_FIRST = PROBE_TOKENS - 1 };
 
 typedef struct probe {
     hw__proof *proof;
+    const char *architecture;
     double row_error;
     bool non_causal;
     size_t heads; /* of the first attention layer */
@@ -27,6 +30,11 @@ typedef struct probe {
 static hw_err probe_rows(void *ctx, size_t layer, const hw__heads *h, hw_error *err) {
     probe *p = ctx;
     if (p->heads == 0) p->heads = h->n_heads;
+    if (h->n_keys < h->q0 + h->n_rows)
+        return hw__fail(err, HW_ERR_UNSUPPORTED,
+                        "attention of architecture %s does not reach tokens of an earlier decode (token %zu has %zu "
+                        "column%s): it reads a text as a whole and generates nothing",
+                        p->architecture, h->q0 + h->n_rows - 1, h->n_keys, h->n_keys == 1 ? "" : "s");
     for (size_t head = 0; head < h->n_heads; head++) {
         for (size_t q = 0; q < h->n_rows; q++) {
             const float *row = h->attn + head * h->head_stride + q * h->row_stride;
@@ -196,7 +204,8 @@ static hw_err decode_probe(hw__llama_engine *e, probe *p, const int32_t *ids, bo
     }
     hw_err rc = e->base.ops->begin(&e->base, PROBE_TOKENS, e->params.stop, e->params.ctx, err);
     for (size_t at = 0, take; rc == HW_OK && at < PROBE_TOKENS; at += take) {
-        take = PROBE_TOKENS - at < chunk ? PROBE_TOKENS - at : chunk;
+        size_t left = at < PROBE_FIRST ? PROBE_FIRST - at : PROBE_TOKENS - at;
+        take = left < chunk ? left : chunk;
         rc = e->base.ops->decode(
             &e->base, (hw__token_batch){ids + at, take, at, at + take == PROBE_TOKENS ? take - 1 : take}, &sink, err);
     }
@@ -251,13 +260,22 @@ static const char *skipped_reason(hw__llama_engine *e) {
     return e->purpose == HW__EXPLAINS ? NULL : "it was opened only to generate";
 }
 
+/* libllama would sample from memory that nothing wrote. */
+static hw_err refuse_without_logits(hw__llama_engine *e) {
+    e->base.generates = false;
+    snprintf(e->problem, sizeof e->problem, "the graph of architecture %s computes no logits: it generates nothing",
+             e->info.architecture);
+    return HW_OK;
+}
+
 /* One probe of the model; missing data of recurrent layers are reported in recurrent_problem. */
 static hw_err probe_once(hw__llama_engine *e, const int32_t *ids, bool recurrent, hw_error *err) {
     size_t chunk = e->base.ops->chunk(&e->base);
     hw_err rc = read_graph(e, ids, chunk < PROBE_TOKENS ? chunk : PROBE_TOKENS, recurrent, err);
     if (rc != HW_OK || (recurrent && e->recurrent_problem[0])) return rc;
+    if (!e->readout.has_logits) return refuse_without_logits(e);
     hw_error why = {0};
-    probe p = {.proof = hw__proof_new(e)};
+    probe p = {.proof = hw__proof_new(e), .architecture = e->info.architecture};
     if (!p.proof) return hw__fail_memory(err, "the probe", (size_t)e->info.n_sources, 1);
     rc = run_probe(e, &p, ids, &why);
     if (rc == HW_ERR_UNSUPPORTED) {

@@ -250,6 +250,7 @@ static void walk_readout(walk *w) {
         if (strcmp(w->nodes[i]->name, "result_output") == 0) logits = w->nodes[i];
     if (!logits && w->n && w->nodes[w->n - 1]->ne[0] == e->info.n_vocab) logits = w->nodes[w->n - 1]; /* PLaMo 3 */
     r->scale = 1;
+    r->has_logits = logits != NULL;
     if (!logits) {
         problem(e->readout_problem, "the graph has no node for logits (result_output)");
     } else if (!(product = output_product(w, r, logits))) {

@@ -70,6 +70,7 @@ typedef struct hw__readout_graph {
     float eps, cap;
     enum ggml_type type; /* type of the output weights */
     bool elsewhere;      /* they are on a device other than the CPU */
+    bool has_logits;     /* the graph computes logits */
     double scale, norm_bias_scale, bias_scale, origin_reach;
     float *mean; /* [D] mean row of the output weights, computed once */
     double mean_bias;
