@@ -1,11 +1,7 @@
 /* parallel_for.c - see parallel_for.h. */
 #include "base/parallel_for.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#else
-static int omp_get_max_threads(void) { return 1; }
-#endif
+#include "base/openmp.h"
 
 hw_err hw__parallel_for(size_t n, size_t n_threads, hw_err (*one)(void *ctx, size_t i, hw_error *err), void *ctx,
                 hw_error *err) {

@@ -84,19 +84,16 @@ static hw_err fuse_rows(const hw__capture *c, size_t layer, const hw__heads *hea
     return rc;
 }
 
-/* Whether these rows continue those that are held: a device delivers a layer's rows in two parts, means and heads, and
- * the signals of the first part exist only after the second. */
-static bool continues_rows(const hw__capture *c, size_t layer, const hw__heads *heads) {
-    return c->held_from < c->held_end && c->held_layer == layer && c->held_end == heads->q0;
-}
-
 static hw_err capture_rows(void *ctx, size_t layer, const hw__heads *heads, hw_error *err) {
     hw__capture *c = ctx;
     if (heads->q0 + heads->n_rows > c->trace->capacity || layer >= c->trace->n_layers)
         return hw__fail(err, HW_ERR_ENGINE,
                         "rows up to %zu of layer %zu: the trace has capacity for %zu tokens, %zu layers",
                         heads->q0 + heads->n_rows, layer, c->trace->capacity, c->trace->n_layers);
-    bool fed = hw__explainer_can_consume(c->explainer) && !continues_rows(c, layer, heads);
+    /* A device delivers a layer's rows in two parts, means and heads, and the signals of the first part exist only
+     * after the second: rows that continue those held are not a new layer. */
+    bool continued = c->held_from < c->held_end && c->held_layer == layer && c->held_end == heads->q0;
+    bool fed = hw__explainer_can_consume(c->explainer) && !continued;
     hw_err rc = fed ? hw__capture_stream(c, err) : HW_OK; /* of the layer below: its stream is complete now */
     if (rc == HW_OK && fed) rc = hw__trace_stream(c->trace, layer, heads->q0, heads->q0 + heads->n_rows, err);
     if (rc == HW_OK) rc = fuse_rows(c, layer, heads, err);

@@ -66,11 +66,6 @@ double hw__row_scale(const hw__row *row, const hw__values *values, size_t n_embd
     return values->scale / sqrt(sum / (double)n_embd + values->eps);
 }
 
-/* z <- gain z: the direction at the output projection, without each row's factor s. */
-static void carry_through_norm(float *z, const hw__values *values, size_t n_embd) {
-    for (size_t d = 0; values->gain && d < n_embd; d++) z[d] *= values->gain[d];
-}
-
 /* query [H_kv, n group, d]: projected directions [n, H d], arranged by the KV head that serves their query heads. */
 static void gather_heads(float *query, const float *carried, size_t n, const hw__values *v) {
     size_t heads = v->n_heads / v->n_heads_kv * v->head_size; /* floats of the query heads of one KV head */
@@ -136,7 +131,8 @@ static void multiply_block(const product_list *list, const hw__values *values, s
 void hw__contribution_linear(hw__dot_product *dot_products, size_t n, size_t n_directions, const hw__values *values,
                              size_t n_embd, const hw__contribution_scratch *scratch) {
     size_t T = values->n_tokens;
-    for (size_t j = 0; j < n_directions; j++) carry_through_norm(scratch->direction + j * n_embd, values, n_embd);
+    for (size_t j = 0; values->gain && j < n_directions; j++) /* each row's factor of the norm follows below */
+        for (size_t d = 0; d < n_embd; d++) scratch->direction[j * n_embd + d] *= values->gain[d];
     hw__matmul(scratch->carried, scratch->direction, values->wo, n_directions, n_embd,
                values->n_heads * values->head_size);
     bool own = n && dot_products[0].row->factor;

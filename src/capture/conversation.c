@@ -132,10 +132,6 @@ static range part_after(const search *s, size_t t) {
     return (range){s->marked.bytes + begin, end - begin};
 }
 
-static range part_before(const search *s) {
-    return (range){s->marked.bytes, s->n_turns ? s->turns[0].begin : s->marked.n};
-}
-
 /* Whether the template's part is at `at`; the last part must end the text. */
 static bool part_fits(const search *s, size_t t, size_t at) {
     range part = part_after(s, t), text = range_of(&s->real);
@@ -171,7 +167,7 @@ static bool place_piece(hw__turn *out, const search *s, size_t t, size_t at) {
 
 /* Matches every message between the parts found in the marked text. */
 static bool place_between(hw__turn *out, const search *s) {
-    range before = part_before(s);
+    range before = {s->marked.bytes, s->n_turns ? s->turns[0].begin : s->marked.n};
     size_t at = before.n;
     if (!starts_with(range_of(&s->real), 0, before)) return false;
     for (size_t t = 0; t < s->n_turns; t++) {

@@ -63,11 +63,6 @@ static void sum_heads(float *out, const hw__heads *heads, size_t q, size_t n, se
     }
 }
 
-static void extreme_heads(float *out, const hw__heads *heads, size_t q, size_t n, bool max) {
-    memcpy(out, row_of(heads, 0, q), n * sizeof *out);
-    for (size_t h = 1; h < heads->n_heads; h++) take_block(out, row_of(heads, h, q), n, max);
-}
-
 static void scale_to_one(float *row, size_t n, size_t own) {
     double sum = hw__sum(row, n);
     if (sum > 0) {
@@ -82,7 +77,8 @@ static void fuse(float *out, const hw__heads *heads, size_t q, size_t n, hw_fuse
     if (how == HW_FUSE_MEAN) {
         divide(out, n, (float)heads->n_heads);
     } else {
-        extreme_heads(out, heads, q, n, how == HW_FUSE_MAX);
+        memcpy(out, row_of(heads, 0, q), n * sizeof *out);
+        for (size_t h = 1; h < heads->n_heads; h++) take_block(out, row_of(heads, h, q), n, how == HW_FUSE_MAX);
         scale_to_one(out, n, heads->q0 + q);
     }
 }

@@ -110,19 +110,16 @@ static double seconds(const hw__engine *engine, const hw_explainer *x, const siz
     return flops / (FLOPS_A_THREAD * threads) + n * (double)info->n_bytes / WEIGHT_BYTES_A_SECOND;
 }
 
-static double columns_of(const hw_explainer *x, const hw__run_tokens *t) {
-    bool grouped = x && x->n && x->list[0].params.groups;
-    return (double)(grouped ? x->list[0].params.n_groups : t->prompt->n);
-}
-
 static sizes count(const hw__engine *engine, const hw__run_tokens *t, const hw_run_params *p) {
     const hw_model_info *info = engine->ops->describe(engine);
     size_t n = p->completion ? t->given->n : p->n_generate;
+    const hw_explainer *x = p->explainer;
+    bool grouped = x && x->n && x->list[0].params.groups;
     sizes s = {.layers = info->n_layers,
                .sources = t->run->model.n_sources,
                .prompt = (double)t->prompt->n,
                .tokens = (double)t->prompt->n + (double)n,
-               .columns = columns_of(p->explainer, t),
+               .columns = (double)(grouped ? x->list[0].params.n_groups : t->prompt->n),
                .sums = hw__explainer_sums(p->explainer) != NULL,
                .rows = hw__explainer_rows(p->explainer),
                .signals = hw__explainer_signals(p->explainer, info)};

@@ -25,19 +25,16 @@ size_t hw__prefix_shared(const hw_trace *prefix, const hw_run *run, hw_row_reten
     return shared - shared % HW__PREFIX_GROUP;
 }
 
-/* The last block provides contributions for target rows only, and in the new run these rows are not target rows. */
-static bool is_hidden(const hw_trace *trace, size_t layer) {
-    const hw_model_info *model = &trace->run->model;
-    return model->layers[layer] == model->n_blocks - 1;
-}
-
 void hw__prefix_copy(hw_trace *trace, const hw_trace *prefix, size_t n, uint32_t wanted) {
     size_t floats = 0;
     hw__trace_layer_size(&floats, n, true); /* cannot overflow: checked when the trace was made */
+    const hw_model_info *model = &trace->run->model;
     for (size_t l = 0; l < trace->n_layers; l++) {
+        /* The last block provides contributions for target rows only; in the new run these rows are not target rows. */
+        bool hidden = model->layers[l] == model->n_blocks - 1;
         if (trace->kept == HW_ROWS_ALL) memcpy(trace->rows[l], prefix->rows[l], floats * sizeof(float));
         for (int i = 0; i < HW_N_SIGNALS; i++) {
-            if (!(wanted & 1u << i) || !of_every_row(i) || is_hidden(trace, l)) continue;
+            if (!(wanted & 1u << i) || !of_every_row(i) || hidden) continue;
             size_t count = hw__signal_layout((hw_signal)i) == HW__LAYOUT_TOKENS ? n : floats;
             memcpy(hw__trace_signal_layer(trace, (hw_signal)i, l), hw__trace_signal_layer(prefix, (hw_signal)i, l),
                    count * sizeof(float));

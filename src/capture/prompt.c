@@ -44,7 +44,6 @@ static hw_err append_ids(hw__tokens *ids, const hw__tokens *more, hw_error *err)
 /* ------------------------------------------------------------------ roles and ranges */
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 /* Whether bytes [begin, end) overlap the turn; an empty range: whether it lies in the turn. */
 static bool touches(const hw__turn *turn, size_t begin, size_t end) {
@@ -64,7 +63,8 @@ static void place(hw_token *token, reader *r, size_t begin, size_t end) {
     if (own) {
         const hw__turn *a = &r->turns[first], *b = &r->turns[last];
         token->begin = r->prompt_at[first] + (larger(begin, a->begin) - a->begin);
-        token->end = larger(token->begin, r->prompt_at[last] + (smaller(end, b->end) - b->begin));
+        size_t end_in_b = end < b->end ? end : b->end;
+        token->end = larger(token->begin, r->prompt_at[last] + (end_in_b - b->begin));
         r->prompt_end = token->end;
     } else {
         token->role = HW_ROLE_TEMPLATE;

@@ -1,20 +1,14 @@
 /* signal_batch.c - keeps rows, then computes their signals one layer at a time. */
 #include "capture/signal_batch.h"
 
+#include "base/openmp.h"
 #include "base/parallel_for.h"
 #include "capture/contribution_math.h"
 #include "math/simd.h"
 
 #include <math.h>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 #include <stdlib.h>
 #include <string.h>
-
-#ifndef _OPENMP
-static int omp_get_thread_num(void) { return 0; }
-#endif
 
 /* What the outputs of a source's heads are multiplied by. */
 struct hw__factors {
@@ -24,7 +18,7 @@ struct hw__factors {
 
 /* Memory for batched heads: the first limit, or the second if signals are kept as sums, because heads would otherwise
  * be most of the run's memory. Half of the first made decoding after 2,048 tokens 1.19 times plain generation's instead
- * of 1.15; batches of FEW rows took a sixth more processor time than 64 MB, after 4,401 tokens. */
+ * of 1.15; batches of MIN_BATCH_ROWS rows took a sixth more processor time than 64 MB, after 4,401 tokens. */
 static const size_t BATCH_BYTES = (size_t)128 << 20, SMALL_BATCH_BYTES = (size_t)16 << 20;
 enum { MIN_BATCH_ROWS = 4 };
 
@@ -68,15 +62,12 @@ typedef struct row_shape {
     size_t n_layers, n_sources, n_heads, n_embd;
 } row_shape;
 
-static size_t row_bytes(const row_shape *s, size_t n_tokens) {
-    size_t floats = s->n_layers * s->n_heads * n_tokens + (s->n_sources - s->n_layers) * 4 * s->n_embd;
-    return (floats ? floats : 1) * sizeof(float);
-}
-
 /* Capacity in rows for `rows` rows: as many as fit, at least one, and all if only few more than fit would need a second
  * batch, because each batch reads the values and weights of all layers. */
 static size_t rows_that_fit(const row_shape *shape, size_t n_tokens, size_t rows, bool small) {
-    size_t bytes = row_bytes(shape, n_tokens), capacity = BATCH_BYTES / bytes;
+    size_t floats = shape->n_layers * shape->n_heads * n_tokens;
+    floats += (shape->n_sources - shape->n_layers) * 4 * shape->n_embd;
+    size_t bytes = (floats ? floats : 1) * sizeof(float), capacity = BATCH_BYTES / bytes;
     if (small && capacity > MIN_BATCH_ROWS)
         capacity = SMALL_BATCH_BYTES / bytes > MIN_BATCH_ROWS ? SMALL_BATCH_BYTES / bytes : MIN_BATCH_ROWS;
     if (capacity < 1) capacity = 1;
@@ -214,11 +205,6 @@ static double length(const float *v, size_t n) {
     return sqrt(sum);
 }
 
-/* The logit needs only what attention added. */
-static bool needs_before(const hw__signal_batch *p) {
-    return p->wanted & ~(1u << HW_SIGNAL_RESIDUAL | 1u << HW_SIGNAL_LOGIT);
-}
-
 /* Allocates the factors of batched rows. */
 static hw_err fit_factors(hw__signal_batch *p, size_t source, size_t width, hw_error *err) {
     struct hw__factors *f = &p->factors[source];
@@ -247,13 +233,14 @@ hw_err hw__signal_batch_stream(hw__signal_batch *p, size_t source, const hw__str
     hw_err rc = s->factor ? fit_factors(p, source, s->factor_width, err) : HW_OK;
     int32_t layer = p->sources[source].layer;
     if (rc != HW_OK) return rc;
+    bool needs_before = p->wanted & ~(1u << HW_SIGNAL_RESIDUAL | 1u << HW_SIGNAL_LOGIT); /* the logit: only `added` */
     for (size_t i = 0; i < s->n_rows; i++) {
         const float *before = s->before + i * p->n_embd, *added = s->added + i * p->n_embd;
         if (layer >= 0) note_residual(p, (size_t)layer, s->q0 + i, before, added);
         ptrdiff_t slot = slot_of(p, s->q0 + i);
         if (slot < 0) continue;
         size_t bytes = p->n_embd * sizeof(float);
-        if (needs_before(p)) memcpy(stream_at(p, p->before, source, (size_t)slot), before, bytes);
+        if (needs_before) memcpy(stream_at(p, p->before, source, (size_t)slot), before, bytes);
         memcpy(stream_at(p, p->added, source, (size_t)slot), added, bytes);
         if (s->mixed) memcpy(stream_at(p, p->mixed, source, (size_t)slot), s->mixed + i * p->n_embd, bytes);
         if (s->factor)

@@ -18,8 +18,6 @@ typedef struct window {
     size_t n_before, n_after;
 } window;
 
-static size_t window_bytes(const window *w) { return w->n_before + w->token->n_bytes + w->n_after; }
-
 static unsigned char byte_at(const window *w, size_t k) {
     if (k < w->n_before) return w->before[REST - w->n_before + k];
     k -= w->n_before;
@@ -46,7 +44,8 @@ static window look(const hw_run *run, size_t i) {
 
 /* Writes the character that begins at byte k to out. Returns 0 if no character begins there, or if it is incomplete. */
 static size_t character(char out[LONGEST], const window *w, size_t k) {
-    for (size_t n = 1; n <= LONGEST && k + n <= window_bytes(w); n++) {
+    size_t end = w->n_before + w->token->n_bytes + w->n_after;
+    for (size_t n = 1; n <= LONGEST && k + n <= end; n++) {
         out[n - 1] = (char)byte_at(w, k + n - 1);
         if (hw__utf8_valid(out, n)) return n;
     }

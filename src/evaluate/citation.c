@@ -119,10 +119,6 @@ static const rule rules[N_RULES] = {
 size_t hw_citation_rule_count(void) { return N_RULES; }
 const hw_citation_rule *hw_citation_rule_at(size_t i) { return i < N_RULES ? &rules[i].info : NULL; }
 
-static bool gives_shares(const hw_attribution *a) {
-    return hw_method_active_traits(hw_method_find(a->method), &a->params) & HW_GIVES_SHARES;
-}
-
 /* `balanced`: the attribution has balances, so it knows how much of a logit came from where. */
 static const rule *choose_rule(const hw_method_info *method, bool balanced) {
     bool regression = strcmp(method->name, hw__method_ablation.info.name) == 0;
@@ -190,7 +186,8 @@ static hw_err table_new(table *t, const hw_attribution *a, const hw_segments *pa
         table_clear(t);
         return hw__fail_memory(err, "a citation", t->n_rows, t->n_passages * sizeof *t->v);
     }
-    double scale = gives_shares(a) ? 1 / (double)a->n_layers : 1;
+    bool shares = hw_method_active_traits(hw_method_find(a->method), &a->params) & HW_GIVES_SHARES;
+    double scale = shares ? 1 / (double)a->n_layers : 1;
     for (size_t i = 0; i < t->n_rows; i++) read_row(t, i, passages->groups, scale);
     return HW_OK;
 }

@@ -222,17 +222,12 @@ static hw_err add_top(work *w, size_t *mask, const subject *s, size_t n, bool ke
     return hw__masks_leaves_some(w->masks, w->keep) ? hw__masks_add(w->masks, mask, w->keep, err) : HW_OK;
 }
 
-/* A share of all segments, rounded, at least 1; of 2 or more segments half is less than all. */
-static size_t count_of_share(double share, size_t n) {
-    size_t count = (size_t)(share * (double)n + 0.5);
-    return count > 0 ? count : 1;
-}
-
 static hw_err plan_subject(work *w, subject *s, hw_error *err) {
     hw_err rc = sort_segments(w, s, err);
     for (size_t d = 0; d < N_DROPS && rc == HW_OK; d++) rc = add_top(w, &s->drop[d], s, drop_sizes[d], false, err);
     for (size_t b = 0; b < N_SHARES && rc == HW_OK; b++) {
-        size_t n = count_of_share(shares[b], w->n_segments);
+        size_t n = (size_t)(shares[b] * (double)w->n_segments + 0.5); /* of 2 or more segments half is less than all */
+        if (n == 0) n = 1;
         rc = add_top(w, &s->without[b], s, n, false, err);
         if (rc == HW_OK) rc = add_top(w, &s->only[b], s, n, true, err);
     }
@@ -321,20 +316,17 @@ static bool mean_random_lds(double *out, const work *w) {
     return true;
 }
 
-/* The segment that the completion continues, if leaving out no other one costs more; else NO_SEGMENT. With a chat
- * template there is no such segment: the answer starts anew. */
-static size_t find_ending(const work *w, const subject *alone) {
-    int32_t last = w->groups[w->trace->run->n_prompt - 1];
-    return last >= 0 && (size_t)last == alone->order[0] ? (size_t)last : NO_SEGMENT;
-}
-
 static size_t first_except(const subject *s, size_t k) { return s->order[s->order[0] == k]; }
 
 /* Judges the first choices by the cost of leaving each segment out. */
 static bool judge(hw_check *c, const work *w) {
     const subject *alone = find_subject(w, leave_one_out);
     double rows = (double)(w->row_end - w->row_begin), sum = 0;
-    size_t ending = find_ending(w, alone), best = first_except(alone, ending), n = 0;
+    /* The segment that the completion continues, if leaving out no other one costs more. With a chat template there is
+     * no such segment: the answer starts anew. */
+    int32_t last = w->groups[w->trace->run->n_prompt - 1];
+    size_t ending = last >= 0 && (size_t)last == alone->order[0] ? (size_t)last : NO_SEGMENT;
+    size_t best = first_except(alone, ending), n = 0;
     for (size_t k = 0; k < w->n_segments; k++) {
         if (k == ending) continue;
         sum += alone->scores[k] * rows;

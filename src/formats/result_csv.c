@@ -25,9 +25,6 @@ static void free_fields(field *fields, size_t n) {
     free(fields);
 }
 
-/* Spreadsheets interpret a cell that begins like this as a formula, quoted or not. */
-static bool is_formula(const char *text, size_t n) { return n > 0 && memchr("=+-@\t\r", text[0], 6) != NULL; }
-
 static bool needs_quotes(const char *text, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (memchr(",\"\r\n", text[i], 4)) return true;
@@ -40,7 +37,7 @@ static bool make_field(field *out, const char *bytes, size_t n) {
     char *text = hw__utf8_shown(&n_text, bytes, n);
     if (!text) return false;
     *out = (field){.text = text, .n = n_text};
-    bool formula = is_formula(text, n_text);
+    bool formula = n_text > 0 && memchr("=+-@\t\r", text[0], 6) != NULL; /* spreadsheets evaluate it, quoted or not */
     if (!formula && !needs_quotes(text, n_text)) return true;
     char *quoted = hw__mul(&capacity, n_text, 2) && hw__add(&capacity, capacity, 3) ? hw__alloc(capacity, 1) : NULL;
     if (quoted) {

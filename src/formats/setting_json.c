@@ -20,14 +20,15 @@ static const char *hex_key(char *out, size_t capacity, const hw_setting_info *s)
 
 /* ------------------------------------------------------------------ writing */
 
-static json_t *whole_to_json(uint64_t v) { return json_integer(v > INT64_MAX ? INT64_MAX : (json_int_t)v); }
-
 static json_t *value_to_json(const void *params, const hw_setting_info *s) {
     char text[64];
     double v = hw_setting_value(params, s);
     if (s->type == HW_SETTING_FLAG) return json_boolean(v != 0);
     if (s->type == HW_SETTING_NUMBER) return is_float(s) ? hw__json_float((float)v) : hw__json_double(v);
-    if (s->type == HW_SETTING_WHOLE && !s->json_text) return whole_to_json(hw__setting_whole(params, s));
+    if (s->type == HW_SETTING_WHOLE && !s->json_text) {
+        uint64_t whole = hw__setting_whole(params, s);
+        return json_integer(whole > INT64_MAX ? INT64_MAX : (json_int_t)whole);
+    }
     return json_string(hw_setting_text(text, sizeof text, params, s));
 }
 

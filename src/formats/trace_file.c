@@ -331,12 +331,6 @@ static hw_err read_layer(void *ctx, size_t l, hw_error *err) {
     return rc;
 }
 
-/* Each layer needs new memory and a sum over it, so threads share them if there are many floats. */
-static hw_err read_rows(hw_trace *trace, const hw__safetensors *file, const hw__tensor *tensor, hw_error *err) {
-    rows_source from = {trace, file, tensor};
-    return hw__parallel_for(trace->n_layers, tensor->n > 1u << 20 ? 0 : 1, read_layer, &from, err);
-}
-
 /* Reads how much mass rounding moved according to the file. Present only with rows in F16, and at most twice the
  * maximum that F16 allows. */
 static hw_err read_rounding(double *out, const hw__safetensors *file, const hw_run *run, bool halves, hw_error *err) {
@@ -441,7 +435,9 @@ static hw_err read_trace(hw_trace **out, hw_run *run, hw__safetensors *file, hw_
         return rc;
     }
     trace->rounding = rounding;
-    rc = read_rows(trace, file, tensor, err);
+    rows_source from = {trace, file, tensor};
+    /* Each layer needs new memory and a sum over it, so threads share them if there are many floats. */
+    rc = hw__parallel_for(trace->n_layers, tensor->n > 1u << 20 ? 0 : 1, read_layer, &from, err);
     if (rc == HW_OK) rc = read_signals(trace, file, err);
     if (rc != HW_OK) {
         hw_trace_free(trace);

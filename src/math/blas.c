@@ -8,6 +8,7 @@
 #include "math/blas.h"
 
 #include "base/error.h"
+#include "base/openmp.h"
 
 #include <cblas.h>
 #include <dlfcn.h>
@@ -17,12 +18,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#ifdef _OPENMP
-#include <omp.h>
-#else
-static int omp_get_max_threads(void) { return 1; }
-#endif
 
 /* Size of one buffer in OpenBLAS builds for all x86-64 processors, which have the largest; size of its code and
  * data. */

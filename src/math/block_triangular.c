@@ -92,13 +92,11 @@ void hw__blocks_multiply(hw__part c, hw__part w, size_t n, size_t depth, const h
     multiply_columns(&(product){.c = c, .w = w, .n = n, .depth = depth, .end = shape->n_columns, .s = shape}, level);
 }
 
-/* Columns per thread iteration: many, since each iteration copies w again, and few enough that all threads have
- * work. */
-static size_t turn(size_t width) { return width >= 2048 ? 512 : width >= 512 ? 256 : 128; }
-
 void hw__blocks_multiply_shared(hw__part c, hw__part w, size_t n, size_t depth, const hw__block_layout *shape,
                                 float *level) {
-    size_t width = shape->reach[depth - 1], step = turn(width);
+    size_t width = shape->reach[depth - 1];
+    /* Many columns per iteration, since each copies w again; few enough that all threads have work. */
+    size_t step = width >= 2048 ? 512 : width >= 512 ? 256 : 128;
 #pragma omp parallel for schedule(dynamic, 1)
     for (size_t begin = 0; begin < width; begin += step)
         multiply_columns(&(product){c, w, n, depth, begin, limit(begin + step, begin, width), shape}, level);

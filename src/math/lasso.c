@@ -24,8 +24,6 @@ static double standardise(double *z, const bool *x, size_t n, size_t k, size_t j
     return sd;
 }
 
-static double soften(double v, double alpha) { return v > alpha ? v - alpha : v < -alpha ? v + alpha : 0; }
-
 /* Standardised columns, and what is not predicted yet. */
 typedef struct problem {
     const double *z, *sd; /* [k, n], [k] */
@@ -42,7 +40,8 @@ static double sweep(double *w, const problem *p) {
         double rho = 0;
         if (p->sd[j] == 0) continue;
         for (size_t i = 0; i < p->n; i++) rho += column[i] * p->rest[i];
-        double next = soften(rho / (double)p->n + w[j], p->alpha), step = next - w[j];
+        double best = rho / (double)p->n + w[j], size = fabs(best) - p->alpha; /* soft threshold */
+        double next = size > 0 ? copysign(size, best) : 0, step = next - w[j];
         if (step == 0) continue;
         for (size_t i = 0; i < p->n; i++) p->rest[i] -= step * column[i];
         w[j] = next;

@@ -111,16 +111,13 @@ const hw__method hw__method_uniform = {
     .run = run_uniform,
 };
 
-static size_t max_layers(const hw_run *run) {
-    return (size_t)(run->model.n_layers > 0 ? run->model.n_layers : run->model.n_sources);
-}
-
 /* Makes rows begin .. end - 1 for comparison with `a`, with their own settings. */
 static hw_err make_uniform(hw_attribution **out, const hw_attribution *a, const hw_method_params *p, size_t begin,
                            size_t end, hw_error *err) {
     const hw_run *run = a->run;
     hw_attribution *u;
-    size_t n_layers = a->n_layers > 1 ? a->n_layers : max_layers(run);
+    size_t n_layers = a->n_layers;
+    if (n_layers <= 1) n_layers = (size_t)(run->model.n_layers > 0 ? run->model.n_layers : run->model.n_sources);
     hw__attribution_part part = {hw__method_uniform.info.name, n_layers, begin, end};
     hw_err rc = hw__attribution_new_rows(&u, run, part, p, err);
     if (rc != HW_OK) return rc;

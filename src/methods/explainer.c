@@ -217,13 +217,11 @@ hw_err hw__explainer_consume(hw_explainer *x, const hw_trace *trace, hw__layer_r
  * run. */
 static const size_t MAX_BYTES = (size_t)512 << 20;
 
-/* Composed rows are kept for the initial columns; columns of a completion would be added. */
-static bool is_composed(const hw__explanation *e) {
-    return e->method->incremental && hw_method_active_traits(&e->method->info, &e->params) & HW_USES_DIRECTION;
-}
-
+/* Whether a growing run must end first: composed rows are kept for the prompt's columns only and `through` needs those
+ * of the completion too; or the method would keep too much. */
 static bool waits(const hw__explanation *e, const hw_trace *trace) {
-    if (e->params.through && is_composed(e)) return trace->growing;
+    bool composed = e->method->incremental && hw_method_active_traits(&e->method->info, &e->params) & HW_USES_DIRECTION;
+    if (e->params.through && composed) return trace->growing;
     return trace->growing && !e->has_streamed && e->method->incremental &&
            e->method->incremental_bytes(trace, &e->params) > MAX_BYTES;
 }

@@ -215,14 +215,11 @@ hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err
     return rc == HW_OK ? hw__attribution_diagnose(a, err) : rc;
 }
 
-/* Signals of what a layer adds; the measured residual is of attention. */
-static bool reads_sources(const hw__method *method, const hw_method_params *p) {
-    return method->signals && method->signals(p) & ~(1u << HW_SIGNAL_RESIDUAL);
-}
-
 size_t hw__method_layers(const hw__method *method, const hw_method_params *p, const hw_model_info *model) {
     if (!(method->info.traits & HW_GIVES_LAYERS)) return 1;
-    return (size_t)(reads_sources(method, p) || model->n_layers == 0 ? model->n_sources : model->n_layers);
+    /* Signals are of what a source adds; the measured residual is of attention. */
+    bool of_sources = method->signals && method->signals(p) & ~(1u << HW_SIGNAL_RESIDUAL);
+    return (size_t)(of_sources || model->n_layers == 0 ? model->n_sources : model->n_layers);
 }
 
 hw_err hw__method_progress(const hw_method_params *p, size_t done, size_t total, hw_error *err) {

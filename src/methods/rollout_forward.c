@@ -1,11 +1,9 @@
 /* rollout_forward.c - see rollout_forward.h. */
 #include "methods/rollout_forward.h"
 
+#include "base/openmp.h"
 #include "methods/method.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,11 +12,6 @@
  * shape of a product. Blocks of a matrix are whole multiples of it. Fewer than MIN_SHARED_ROWS rows are one
  * product shared by all threads. */
 enum { ROWS = 64, MIN_SHARED_ROWS = 128 };
-
-#ifndef _OPENMP
-static int omp_get_max_threads(void) { return 1; }
-static int omp_get_thread_num(void) { return 0; }
-#endif
 
 /* In a causal model row k does not attend to tokens after k, so it is zero in columns whose first token is later. */
 static void fill_reach(size_t *reach, const hw_run *run, const hw_method_params *p, size_t n_rows, size_t n_columns) {

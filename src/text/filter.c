@@ -124,8 +124,6 @@ static hw_err join(joined_text *out, const hw_run *run, size_t n, hw_error *err)
 /* What a UTF-16 unit is part of. */
 enum part { NO_WORD, STOP_WORD, OTHER_WORD };
 
-static bool is_apostrophe(UChar c) { return c == '\'' || c == 0x2019; }
-
 /* Marks the word [from, to). If the whole is not a stop word (as "don't" is), its parts between apostrophes are tested
  * separately: "l'homme", "Anna's". */
 static void mark_word(char *parts, const hw__utf16 *all, int32_t from, int32_t to, const hw__stopwords *list) {
@@ -134,7 +132,7 @@ static void mark_word(char *parts, const hw__utf16 *all, int32_t from, int32_t t
         return;
     }
     for (int32_t u = from, end; u < to; u = end + 1) {
-        for (end = u; end < to && !is_apostrophe(all->units[end]);) end++;
+        for (end = u; end < to && all->units[end] != '\'' && all->units[end] != 0x2019;) end++;
         bool stop = end > u && hw__stopwords_has(list, all->units + u, end - u);
         memset(parts + u, stop ? STOP_WORD : OTHER_WORD, (size_t)(end - u));
     }

@@ -2,9 +2,11 @@
 
     check_functions.py SOURCE_ROOT
 
-Fails on a function, or a pointer to one, of more than six arguments; on a conditional expression that is assigned to;
-on a field or function whose whole name is a preposition. Reads text, not syntax: comments, strings and preprocessor
-lines are blanked first. Prints one line per fault and exits 1 if there is one.
+Fails on a function, or a pointer to one, of more than six arguments; on a function of more than MAX_LINES lines; on a
+static function of fewer than MIN_LINES lines, first to last, that is called in one place and used nowhere else (one
+that is compiled for several instruction sets, HW__SIMD, may be); on a conditional expression that is assigned to; on a
+field or function whose whole name is a preposition. Reads text, not syntax: comments, strings and preprocessor lines
+are blanked first. Prints one line per fault and exits 1 if there is one.
 """
 
 import re
@@ -14,6 +16,8 @@ from pathlib import Path
 FOLDERS = ("src", "tools", "include")
 SUFFIXES = {".c", ".h", ".cpp"}
 MAX_ARGUMENTS = 6
+MAX_LINES = 80
+MIN_LINES = 4
 # A field or function is named by what it is. Accepted are adverbs of place (before, after, above, below), `at` of
 # lists, `out` of out parameters, and words that name options or settings (by, through, about, against).
 PREPOSITIONS = set(
@@ -138,11 +142,41 @@ def check(path, faults):
             fault(start, "a conditional expression is assigned to: choose a pointer first")
 
 
+# A function's first line, which begins in column 0, and the rest up to the brace that opens its body.
+DEFINITION = re.compile(r"^(?![ \t#}/])([^;{}()=\n]*?\b(\w+)\s*\((?:[^;{}]|\n)*?\))\s*\{", re.M)
+
+
+def definitions(text):
+    """(head, name, first line, number of lines) of functions."""
+    for match in DEFINITION.finditer(text):
+        end = closing(text, match.end() - 1)
+        if match[2] not in KEYWORDS:
+            yield match[1], match[2], line_of(text, match.start()), text.count("\n", match.start(), end) + 1
+
+
+def is_helper(text, name):
+    """Whether a name stands in its definition and one call alone, forward declarations aside."""
+    text = re.sub(rf"^static [^;{{}}()=]*\b{name}\([^;{{}}]*\);", "", text, flags=re.M)
+    uses = re.findall(rf"\b{name}\b(\s*\()?", text)
+    return len(uses) == 2 and all(uses)
+
+
+def check_lengths(path, faults):
+    text = blank(path.read_text())
+    for head, name, line, n_lines in definitions(text):
+        if n_lines > MAX_LINES:
+            faults.append(f"{path}:{line}: {name}() has {n_lines} lines, {MAX_LINES} at most are accepted")
+        short = n_lines < MIN_LINES and head.startswith("static ") and path.suffix != ".h"
+        if short and is_helper(text, name):
+            faults.append(f"{path}:{line}: {name}() has {n_lines} lines and one caller: write it there")
+
+
 def main():
     root, faults = Path(sys.argv[1]), []
     for folder in FOLDERS:
         for path in sorted(p for p in (root / folder).rglob("*") if p.suffix in SUFFIXES):
             check(path, faults)
+            check_lengths(path, faults)
     print("\n".join(dict.fromkeys(f.replace(str(root) + "/", "") for f in faults)) or "every function is in shape")
     return 1 if faults else 0
 

@@ -6,17 +6,17 @@
  * the same round. Before the rounds each runs once: it must generate the tokens that plain generation does, and its M
  * must be what the reference gives.
  */
+#include "base/atomic_file.h"
+#include "base/openmp.h"
 #include "bench_options.h"
-#include "process_memory.h"
 #include "bench_print.h"
-#include "variant_process.h"
 #include "cli/clock.h"
 #include "cli/input.h"
 #include "cli/interrupt.h"
 #include "cli/message.h"
 #include "cli/temporary_folder.h"
-#include "cli/threads.h"
-#include "base/atomic_file.h"
+#include "process_memory.h"
+#include "variant_process.h"
 
 #include <errno.h>
 #include <math.h>
@@ -49,17 +49,12 @@ typedef struct size_run {
 
 /* ------------------------------------------------------------------ which variants run */
 
-/* Bytes of every layer's rows of T tokens: what a trace of all tokens takes, and a rollout of them in flight once
- * more. */
-static double rows_bytes(const bench *b) {
-    double tokens = (double)(b->job.m + b->job.n);
-    return 2 * tokens * (tokens + 1) * (double)b->model.n_layers * sizeof(float) / 2;
-}
-
-/* Whether two of those fit, with room for the model and the other processes. */
+/* Whether every layer's rows of all tokens fit twice, in the trace and in a rollout while it is computed, with a fifth
+ * of the memory left for the model and other processes. */
 static bool whole_fits(const bench *b) {
-    double available = (double)bench_memory_available();
-    return available == 0 || rows_bytes(b) < 0.8 * available;
+    double available = (double)bench_memory_available(), tokens = (double)(b->job.m + b->job.n);
+    double layer_bytes = tokens * (tokens + 1) / 2 * sizeof(float);
+    return available == 0 || 2 * layer_bytes * (double)b->model.n_layers < 0.8 * available;
 }
 
 /* Why a variant does not run at this size; NULL: it does. */
@@ -330,7 +325,7 @@ int main(int argc, char **argv) {
     signal(SIGXFSZ, SIG_IGN); /* the limit on a file's size shows as a failed write */
     int status = bench_options_read(&o, argc, argv);
     if (status != STATUS_DONE) return status;
-    threads_limit(o.threads);
+    if (o.threads > 0) omp_set_num_threads((int)o.threads);
     if (o.help) {
         bench_options_help(stdout);
     } else {

@@ -1,9 +1,9 @@
 /* main.c - finds the command, reads its options, runs it, and checks that its output was written. */
-#include "cli/command.h"
+#include "base/openmp.h"
 #include "base/strlist.h"
+#include "cli/command.h"
 #include "cli/message.h"
 #include "cli/safe_text.h"
-#include "cli/threads.h"
 #include "command_table.h"
 #include "help.h"
 
@@ -31,7 +31,7 @@ static int run_command(const command *c, int argc, char **argv) {
             help_command(stdout, c);
             status = STATUS_DONE;
         } else {
-            threads_limit(o.threads);
+            if (o.threads > 0) omp_set_num_threads((int)o.threads);
             status = c->run(&o);
         }
     } else if (o.out_of_memory) {

@@ -91,13 +91,9 @@ static bool is_cache(const hw__cache *cache, size_t n) {
 
 enum { EVERY_CELL = -1, SEQUENCE = 0 };
 
-static bool same_ids(const hw__llama_engine *e, const int32_t *ids, size_t n) {
-    return e->ctx && n == e->n_done && memcmp(e->ids, ids, n * sizeof *ids) == 0;
-}
-
 hw_err hw__llama_save(hw__engine *base, hw__cache *out, const int32_t *ids, size_t n, hw_error *err) {
     hw__llama_engine *e = (hw__llama_engine *)base;
-    if (n == 0 || !same_ids(e, ids, n))
+    if (n == 0 || !e->ctx || n != e->n_done || memcmp(e->ids, ids, n * sizeof *ids) != 0)
         return hw__fail(err, HW_ERR_ARGUMENT, "the model has decoded other tokens since: its cache is not of these %zu",
                         n);
     size_t capacity;

@@ -94,11 +94,6 @@ static int request_read(request *r, const options *o) {
     return status;
 }
 
-static void request_free(request *r) {
-    prompt_split_free(&r->by);
-    passages_free(&r->given);
-}
-
 /* The unit of --min-peak depends on the method: a value that is not a share needs a method whose peaks are not
  * shares. */
 static int check_min_peak(const job *j) {
@@ -249,7 +244,8 @@ static int run(const options *o) {
         if (status == STATUS_DONE) status = run_job(&j, &r);
         job_free(&j);
     }
-    request_free(&r);
+    prompt_split_free(&r.by);
+    passages_free(&r.given);
     return status;
 }
 

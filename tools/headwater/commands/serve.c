@@ -23,11 +23,6 @@ extern char **environ; /* no POSIX header declares it */
 
 static const char command_name[] = "serve";
 
-static void print_routes(void) {
-    for (size_t i = 0; routes_at(i); i++)
-        printf("%-7s%-28s%s\n", routes_at(i)->method, routes_at(i)->path, routes_at(i)->summary);
-}
-
 /* Opens a browser if the system has a command for it; the browser's own messages are discarded. */
 static void open_browser(char *address) {
     char program[] = "xdg-open", *const words[] = {program, address, NULL};
@@ -50,16 +45,12 @@ static void announce(const server *s, const options *o) {
     if (o->open) open_browser(address);
 }
 
-static void wait_for_interrupt(void) {
-    static const struct timespec moment = {.tv_nsec = 100000000};
-    while (!interrupt_seen()) nanosleep(&moment, NULL);
-}
-
 static int listen_until_interrupted(server *s, const options *o) {
     hw_error err;
     if (!server_start(s, (unsigned)o->port, &err)) return fail_by(&err);
     announce(s, o);
-    wait_for_interrupt();
+    static const struct timespec moment = {.tv_nsec = 100000000};
+    while (!interrupt_seen()) nanosleep(&moment, NULL);
     queue_close(s->queue);
     server_stop(s);
     return STATUS_DONE;
@@ -112,7 +103,8 @@ static int open_store(server *s, const options *o) {
 static int run(const options *o) {
     server s = {.port = 0};
     if (o->routes) {
-        print_routes();
+        for (size_t i = 0; routes_at(i); i++)
+            printf("%-7s%-28s%s\n", routes_at(i)->method, routes_at(i)->path, routes_at(i)->summary);
         return STATUS_DONE;
     }
     if (o->arguments.n) return misuse(command_name, "\"%s\": it takes no arguments", o->arguments.at[0]);

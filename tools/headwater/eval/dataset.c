@@ -24,14 +24,12 @@ static bool refuse_memory(hw_error *err) {
 
 /* ------------------------------------------------------------------ code points and bytes */
 
-static bool continues(char c) { return ((unsigned char)c & 0xc0) == 0x80; }
-
 /* Byte offset of code point `at` in valid UTF-8 [n]; false if there are fewer code points. */
 static bool byte_of(size_t *out, const char *text, size_t n, json_int_t at) {
     size_t i = 0;
     for (; at > 0 && i < n; at--) {
         i++;
-        while (i < n && continues(text[i])) i++;
+        while (i < n && ((unsigned char)text[i] & 0xc0) == 0x80) i++; /* continuation bytes */
     }
     *out = i;
     return at == 0;

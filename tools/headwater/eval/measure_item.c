@@ -132,15 +132,14 @@ static hw_err capture(work *w, hw_error *err) {
 
 /* ------------------------------------------------------------------ segments and evidence */
 
-static bool overlaps(const hw_span *a, const hw_span *b) { return a->begin < b->end && b->begin < a->end; }
-
 static hw_err mark_evidence(work *w, hw_error *err) {
     w->n_segments = hw_segments_count(w->segments);
     w->evidence = calloc(w->n_segments + 1, sizeof *w->evidence);
     if (!w->evidence) return fail_memory(err);
     for (size_t s = 0; s < w->n_segments; s++) {
+        const hw_span *a = hw_segments_at(w->segments, s), *b = w->item->evidence;
         for (size_t i = 0; i < w->item->n_evidence && !w->evidence[s]; i++)
-            w->evidence[s] = overlaps(hw_segments_at(w->segments, s), &w->item->evidence[i]);
+            w->evidence[s] = a->begin < b[i].end && b[i].begin < a->end;
         w->n_evidence += w->evidence[s];
     }
     return HW_OK;

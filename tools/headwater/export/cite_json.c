@@ -41,8 +41,6 @@ static size_t number_of(const hw_citation *c, size_t passage) {
     return 0;
 }
 
-static json_t *number_or_null(size_t number) { return number ? json_integer((json_int_t)number) : json_null(); }
-
 /* Drop in log probability of the answer, and of each part of it, without a passage. */
 static json_t *put_confirmed(json_t *one, const cite_facts *f, size_t passage) {
     size_t other, whole = hw_citation_n_parts(f->citation);
@@ -61,7 +59,8 @@ static json_t *passages_of(const cite_facts *f) {
     for (size_t p = 0; p < hw_citation_n_passages(f->citation); p++) {
         const hw_span *s = hw_segments_at(f->passages, p);
         hw_citation_link link = hw_citation_at(f->citation, hw_citation_n_parts(f->citation), p);
-        json_t *one = json_pack("{s:o}", "number", number_or_null(number_of(f->citation, p)));
+        size_t number = number_of(f->citation, p);
+        json_t *one = json_pack("{s:o}", "number", number ? json_integer((json_int_t)number) : json_null());
         one = json_file_put_text(one, "name", s->name ? s->name : "", s->name ? strlen(s->name) : 0);
         one = hw__json_set(one, "range", range_of(s));
         one = hw__json_set(one, "characters", characters_of(s, hw_run_prompt(f->run, NULL)));

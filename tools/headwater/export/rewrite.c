@@ -72,10 +72,6 @@ static hw_err choose(rewritten *r, const rewrite_subject *of, hw_error *err) {
     return HW_OK;
 }
 
-static bool is_same(const rewritten *a, const rewritten *b) {
-    return a->n_without == b->n_without && memcmp(a->without, b->without, a->n_without * sizeof *a->without) == 0;
-}
-
 static hw_err copy_text(rewritten *to, const rewritten *from, hw_error *err) {
     to->text = hw__strndup(from->text, from->n_bytes);
     if (!to->text) return fail_memory(err);
@@ -96,8 +92,11 @@ static hw_err generate(rewritten *r, const rewrite_subject *of, hw_error *err) {
 static hw_err add(rewritten_list *list, const rewrite_subject *of, rewritten next, hw_error *err) {
     const rewritten *same = NULL;
     hw_err rc = choose(&next, of, err);
-    for (size_t i = 0; rc == HW_OK && i < list->n && !same; i++)
-        if (is_same(&list->at[i], &next)) same = &list->at[i];
+    for (size_t i = 0; rc == HW_OK && i < list->n && !same; i++) {
+        const rewritten *r = &list->at[i];
+        if (r->n_without == next.n_without && !memcmp(r->without, next.without, r->n_without * sizeof *r->without))
+            same = r;
+    }
     if (rc == HW_OK) rc = same ? copy_text(&next, same, err) : generate(&next, of, err);
     if (rc != HW_OK) return rc;
     next.stands = answer_stands(of, next.text, next.n_bytes);

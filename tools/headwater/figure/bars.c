@@ -19,12 +19,6 @@ static const double HEADROOM = 20.0 / 19; /* the axis ends slightly above the la
 
 static rgb bar_color(const frame *f, double value) { return rgb_hex(value < 0 ? f->theme->below : f->theme->above); }
 
-/* In the note's figures bars have a thin pale outline. */
-static void draw_bar(frame *f, double x, double y, double width, double height, double value) {
-    if (f->theme->note) page_rect(f->page, x - 0.25, y - 0.25, width + 0.5, height + 0.25, rgb_hex(0xe5ecf6));
-    page_rect(f->page, x, y, width, height, bar_color(f, value));
-}
-
 /* Two slanted gaps show that the bar continues. */
 static void break_bar(frame *f, double x, double y, double width, bool upright) {
     for (int i = 0; i < 2; i++) {
@@ -58,7 +52,9 @@ static void fill_columns(frame *f, double from, double to) {
     for (size_t x = 0; x < c->nx; x++) {
         double v = chart_value(c, 0, x), left = f->x + ((double)x + 0.5) * pitch - width / 2;
         double top = zero - (v > 0 ? v : 0) * unit, height = fabs(v) * unit;
-        if (height > 0) draw_bar(f, left, top, width, height, v);
+        if (height > 0 && f->theme->note) /* in the note's figures bars have a thin pale outline */
+            page_rect(f->page, left - 0.25, top - 0.25, width + 0.5, height + 0.25, rgb_hex(0xe5ecf6));
+        if (height > 0) page_rect(f->page, left, top, width, height, bar_color(f, v));
         if (!chart_is_beyond(c, 0, x)) continue;
         break_bar(f, left, v < 0 ? zero + height - 17 : top, width, true);
         write_beyond(f, left + width / 2, top, c->values[x], &taken);

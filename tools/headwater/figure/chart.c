@@ -87,11 +87,6 @@ static hw_err fold_token(chart *c, size_t y, const size_t *columns, size_t n, hw
     return HW_OK;
 }
 
-static size_t count_rows(const picture *p, chart_rows rows) {
-    if (rows == ROWS_MEAN || rows == ROWS_TEXT) return 1;
-    return rows == ROWS_LAYERS ? hw_view_n_layers(p->view) : p->row_end - p->row_begin;
-}
-
 static hw_err fold(chart *c, chart_rows rows, size_t n_rows, const size_t *columns, size_t n, hw_error *err) {
     hw_err rc = HW_OK;
     for (size_t y = 0; y < n_rows && rc == HW_OK; y++) {
@@ -313,7 +308,10 @@ static bool allocate(chart *c, chart_rows rows, size_t n_columns, size_t n_rows)
 
 hw_err chart_new(chart *c, const picture *p, const style *s, chart_rows rows, size_t only, hw_error *err) {
     *c = (chart){.p = p, .style = s};
-    size_t n, n_rows = count_rows(p, rows), *columns = malloc((hw_view_n_columns(p->view) + 1) * sizeof *columns);
+    size_t n, n_rows = 1; /* ROWS_MEAN, ROWS_TEXT */
+    if (rows == ROWS_LAYERS) n_rows = hw_view_n_layers(p->view);
+    if (rows == ROWS_TOKENS) n_rows = p->row_end - p->row_begin;
+    size_t *columns = malloc((hw_view_n_columns(p->view) + 1) * sizeof *columns);
     if (!columns) return no_memory(err);
     list_columns(columns, &n, p, only);
     hw_err rc = allocate(c, rows, n, n_rows) ? HW_OK : no_memory(err);

@@ -87,10 +87,6 @@ rgb rgb_mix(rgb a, rgb b, double part) {
         (oklab){from.l + part * (to.l - from.l), from.a + part * (to.a - from.a), from.b + part * (to.b - from.b)});
 }
 
-static rgb mix_straight(rgb a, rgb b, double part) {
-    return (rgb){a.r + part * (b.r - a.r), a.g + part * (b.g - a.g), a.b + part * (b.b - a.b)};
-}
-
 double rgb_lightness(rgb c) { return to_oklab(c).l; }
 
 /* WCAG 2: black has more contrast than white above a relative luminance of 0.179. */
@@ -108,7 +104,9 @@ static rgb map_color(const map *m, bool dark, double part) {
     double at = part * (double)(m->n - 1);
     size_t below = at < (double)(m->n - 1) ? (size_t)at : m->n - 2;
     rgb a = rgb_hex(stops[below]), b = rgb_hex(stops[below + 1]);
-    return m->straight ? mix_straight(a, b, at - (double)below) : rgb_mix(a, b, at - (double)below);
+    double t = at - (double)below;
+    if (!m->straight) return rgb_mix(a, b, t);
+    return (rgb){a.r + t * (b.r - a.r), a.g + t * (b.g - a.g), a.b + t * (b.b - a.b)};
 }
 
 rgb shader_color(const shader *s, double value) {

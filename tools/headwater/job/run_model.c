@@ -93,10 +93,6 @@ static hw_run_params run_params(const input *prompt, const hw_trace *prefix, lis
     return params;
 }
 
-static void print_remarks(const job *j, const hw_run *run) {
-    for (size_t i = 0; !j->o->quiet && i < hw_run_n_remarks(run); i++) message("%s", hw_run_remark(run, i));
-}
-
 static int capture(hw_trace **trace, const input *prompt, const hw_trace *prefix, listener *l) {
     job *j = l->j;
     hw_error err;
@@ -108,7 +104,8 @@ static int capture(hw_trace **trace, const input *prompt, const hw_trace *prefix
     progress_erase(&j->bar);
     if (l->started) stream_end(&l->text);
     if (rc != HW_OK) return job_fail(j, &err);
-    print_remarks(j, hw_trace_run(*trace));
+    const hw_run *run = hw_trace_run(*trace);
+    for (size_t i = 0; !j->o->quiet && i < hw_run_n_remarks(run); i++) message("%s", hw_run_remark(run, i));
     return STATUS_DONE;
 }
 

@@ -59,10 +59,6 @@ static enum MHD_Result reply(struct MHD_Connection *connection, answer a, bool i
     return rc;
 }
 
-static enum MHD_Result refuse(struct MHD_Connection *connection, const hw_error *err) {
-    return reply(connection, answer_error(err), false);
-}
-
 /* ------------------------------------------------------------------ who may ask */
 
 typedef struct header_count {
@@ -221,17 +217,12 @@ static enum MHD_Result handle(server *s, struct MHD_Connection *connection, inco
     deadlines_request_read(s->deadlines, connection);
     if (has_body(in->route)) {
         c.body = parse_body(in, &err);
-        if (!c.body) return refuse(connection, &err);
+        if (!c.body) return reply(connection, answer_error(&err), false);
         buffer_free(&in->body); /* freed early, because a job may keep the connection open for a long time */
     }
     answer a = in->route->handle(&c);
     json_decref(c.body);
     return reply(connection, a, strcmp(in->route->path, "/") == 0);
-}
-
-static void take_body(incoming *in, const char *bytes, size_t n) {
-    in->too_large = in->too_large || in->body.n + n > MAX_BODY_BYTES || !has_body(in->route);
-    if (!in->too_large) buffer_add(&in->body, bytes, n);
 }
 
 /* Called by libmicrohttpd with the headers, with each piece of the body, and at the end. */
@@ -246,7 +237,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         return out;
     }
     if (*upload_size) {
-        take_body(in, upload, *upload_size);
+        in->too_large = in->too_large || in->body.n + *upload_size > MAX_BODY_BYTES || !has_body(in->route);
+        if (!in->too_large) buffer_add(&in->body, upload, *upload_size);
         *upload_size = 0;
         return MHD_YES;
     }

@@ -55,10 +55,6 @@ void show_run(const terminal *t, const hw_run *run) {
     putc('\n', t->out);
 }
 
-static void print_label(const picture *p, const char *bytes, size_t n) {
-    if (n) fprintf(p->t->out, ": %s", text_label(bytes, n, p->t->width / 2).utf8);
-}
-
 /* "completion token 3: ·sunny" */
 static void print_rows(const picture *p, bool mean) {
     FILE *out = p->t->out;
@@ -73,8 +69,9 @@ static void print_rows(const picture *p, bool mean) {
         fprintf(out, "all %zu %ss%s", n, noun, mean ? ", mean" : "");
     } else {
         fprintf(out, "%ss %zu to %zu%s", noun, index, index + n - 1, mean ? ", mean" : "");
-        if (begin.role == HW_ROLE_COMPLETION)
-            print_label(p, hw_run_completion(p->run, NULL) + begin.begin, end.end - begin.begin);
+        const char *text = hw_run_completion(p->run, NULL) + begin.begin;
+        if (begin.role == HW_ROLE_COMPLETION && end.end > begin.begin)
+            fprintf(out, ": %s", text_label(text, end.end - begin.begin, p->t->width / 2).utf8);
     }
 }
 

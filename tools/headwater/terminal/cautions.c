@@ -77,11 +77,6 @@ static void print_open_balance(const picture *p, const hw_balance *rows) {
         token, rows[worst].logit, hw_balance_rest(&rows[worst]), 100 * HW_BALANCE_LIMIT);
 }
 
-/* Recurrent layers that are not read count as the model's own part. */
-static bool lacks_recurrent(const hw_model_info *model) {
-    return model->n_layers < model->n_blocks && model->n_sources <= model->n_layers;
-}
-
 /* Sources of the logits, mean over the selected rows. */
 static void print_balance(const picture *p, const hw_balance *rows) {
     double n = (double)(p->row_end - p->row_begin);
@@ -107,9 +102,10 @@ static void print_balance(const picture *p, const hw_balance *rows) {
             : model->n_layers > 0               ? "attention and recurrent layers"
                                                 : "recurrent layers",
             b.prompt, b.completion);
+    /* Recurrent layers that are not read count as the model's own part. */
+    bool unread = model->n_layers < model->n_blocks && model->n_sources <= model->n_layers;
     fprintf(p->t->out, "  %-*s%s %+.2f, the last token's embedding %+.2f, biases %+.2f", LABEL_WIDTH, "",
-            lacks_recurrent(model) ? "MLPs and blocks without attention" : "MLPs", b.mlp, b.embedding,
-            b.bias);
+            unread ? "MLPs and blocks without attention" : "MLPs", b.mlp, b.embedding, b.bias);
     double rest = hw_balance_rest(&b);
     bool closes = all_close(p, rows) && hw_balance_closes(&b);
     if (closes && fabs(rest) >= MIN_ROUNDING)

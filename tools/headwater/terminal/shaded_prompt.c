@@ -44,10 +44,6 @@ static void print_colors(const sheet *page, const cell *c) {
     }
 }
 
-static bool same_look(const cell *a, const cell *b) {
-    return a->level == b->level && (is_shaded(a) || a->dim == b->dim);
-}
-
 static void print_marks(const sheet *page, size_t n) {
     FILE *out = page->t->out;
     while (n && !is_shaded(&page->line[n - 1])) n--;
@@ -67,7 +63,9 @@ static void print_line(sheet *page, size_t n) {
     if (n) fprintf(out, "%*s", INDENT, "");
     for (size_t i = 0; i < n; i++) {
         const cell *c = &page->line[i];
-        if (i ? !same_look(c, c - 1) : is_shaded(c) || c->dim) print_colors(page, c);
+        bool changed = is_shaded(c) || c->dim;
+        if (i) changed = c->level != c[-1].level || (!is_shaded(c) && c->dim != c[-1].dim);
+        if (changed) print_colors(page, c);
         fwrite(c->g.utf8, 1, c->g.n_bytes, out);
     }
     if (n && (is_shaded(&page->line[n - 1]) || page->line[n - 1].dim)) terminal_plain(page->t);

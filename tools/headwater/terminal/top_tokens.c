@@ -62,10 +62,6 @@ static void print_profile(const picture *p, size_t column, size_t cells) {
     for (size_t c = 0; c < cells; c++) fputs(terminal_block(peak > 0 ? means[c] / peak : 0), p->t->out);
 }
 
-static void print_value(FILE *out, double value, double scale) {
-    fprintf(out, "%*.*f", VALUE_WIDTH, scale < 1e-2 ? 6 : 4, value);
-}
-
 static void print_header(const picture *p, const layout *fit) {
     FILE *out = p->t->out;
     terminal_dim(p->t);
@@ -85,7 +81,7 @@ static void print_entry(const picture *p, const layout *fit, size_t column) {
     label name = picture_label(p, column, fit->label);
     double value = hw_view_scores(p->view)[column];
     fprintf(out, "%*s%*zu: %s%*s", GAP, "", fit->index, column, name.utf8, fit->label - name.width + GAP, "");
-    print_value(out, value, p->scale);
+    fprintf(out, "%*.*f", VALUE_WIDTH, p->scale < 1e-2 ? 6 : 4, value);
     int drawn = 0;
     if (fit->bar) {
         fprintf(out, "%*s", GAP, "");

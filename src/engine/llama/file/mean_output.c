@@ -89,13 +89,10 @@ void hw__mean_output_free(hw__mean_output *m) {
     free(m);
 }
 
-static bool same(const hw__gguf_matrix *a, const hw__gguf_matrix *b) {
-    return strcmp(a->name, b->name) == 0 && a->n_rows == b->n_rows && a->width == b->width;
-}
-
 hw_err hw__mean_output_take(float **mean, hw__mean_output *begun, const hw__gguf *file, const hw__gguf_matrix *of,
                             size_t n_threads, hw_error *err) {
-    if (begun && same(&begun->sum.matrix, of)) {
+    const hw__gguf_matrix *summed = begun ? &begun->sum.matrix : NULL;
+    if (begun && !strcmp(summed->name, of->name) && summed->n_rows == of->n_rows && summed->width == of->width) {
         hw__background_wait(&begun->thread);
         if (begun->rc == HW_OK && begun->mean) {
             *mean = begun->mean;

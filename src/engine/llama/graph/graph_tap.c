@@ -98,11 +98,6 @@ static bool keep(hw__llama_engine *e, struct ggml_tensor *t, size_t place, size_
     return true;
 }
 
-static bool keep_heads(hw__llama_engine *e, struct ggml_tensor *t, int block) {
-    size_t bytes = heads_bytes(e, e->at, e->n_rows);
-    return keep(e, t, (size_t)e->layer_of[block] * bytes, bytes);
-}
-
 /* Moves a view to the new memory of its source. */
 static void move_view(const hw__llama_engine *e, struct ggml_tensor *t) {
     const unsigned char *of = t->view_src ? t->view_src->data : NULL;
@@ -145,18 +140,13 @@ static bool show_rows(hw__llama_engine *e, const struct ggml_tensor *t, int bloc
     return e->failed == HW_OK;
 }
 
-/* Records the device of a block's rows, in the probe's first decode. */
-static void note_rows(hw__llama_engine *e, const struct ggml_tensor *t) {
-    if (e->at == 0) hw__placement_note(&e->placement, t->buffer);
-    e->info.has_sinks = e->info.has_sinks || t->src[2] != NULL;
-}
-
 static bool show_heads(hw__llama_engine *e, const struct ggml_tensor *t, int block) {
     if (t->type != GGML_TYPE_F32 || t->nb[0] != sizeof(float))
         return fail_decode(e, HW_ERR_UNSUPPORTED, "attention is not F32", block);
     if (t->ne[3] != 1 || (size_t)t->ne[1] != e->n_rows)
         return fail_decode(e, HW_ERR_UNSUPPORTED, "attention has not one row per token", block);
-    if (e->proof) note_rows(e, t);
+    if (e->proof && e->at == 0) hw__placement_note(&e->placement, t->buffer);
+    if (e->proof) e->info.has_sinks = e->info.has_sinks || t->src[2] != NULL;
     bool host = ggml_backend_buffer_is_host(t->buffer);
     size_t means = host || e->sink->heads_from <= e->at ? 0 : e->sink->heads_from - e->at;
     if (means > e->n_rows) means = e->n_rows;
@@ -166,14 +156,6 @@ static bool show_heads(hw__llama_engine *e, const struct ggml_tensor *t, int blo
 
 /* Whether the decode in progress has rows that the sink needs. */
 static bool wants_rows(const hw__llama_engine *e) { return e->at + e->n_rows > e->sink->rows_from; }
-
-static int heads_block(const struct ggml_tensor *t) {
-    return t->op == GGML_OP_SOFT_MAX ? hw__block_of(t->name, "kq_soft_max-") : -1;
-}
-
-static bool wants_heads(const hw__llama_engine *e, int block) {
-    return block >= 0 && block < e->info.n_blocks && e->layer_of[block] >= 0 && wants_rows(e);
-}
 
 /* ------------------------------------------------------------------ rows of taps */
 
@@ -356,8 +338,8 @@ bool hw__llama_on_node(struct ggml_tensor *t, bool ask, void *user) {
     hw__llama_engine *e = user;
     if (e->record.open) return !ask || record(e, t);
     if (!e->sink) return false;
-    int block = heads_block(t);
-    bool heads = wants_heads(e, block);
+    int block = t->op == GGML_OP_SOFT_MAX ? hw__block_of(t->name, "kq_soft_max-") : -1;
+    bool heads = block >= 0 && block < e->info.n_blocks && e->layer_of[block] >= 0 && wants_rows(e);
     if (!ask && e->recurrent_stop) {
         e->recurrent_stop = false;
         return hw__recurrent_show(e, t) && show_stopped(e, t);
@@ -368,7 +350,8 @@ bool hw__llama_on_node(struct ggml_tensor *t, bool ask, void *user) {
     if (of >= 0 && of < e->info.n_blocks && e->source_of[of] >= 0) e->graphs[e->source_of[of]].values = t->src[0];
     bool stop = streams(e) && wants_stream(e, t);
     if (hw__recurrent_wants(e, t)) return e->recurrent_stop = true;
-    if (heads && keep_heads(e, t, block)) {
+    size_t bytes = heads ? heads_bytes(e, e->at, e->n_rows) : 0;
+    if (heads && keep(e, t, (size_t)e->layer_of[block] * bytes, bytes)) {
         e->heads[block] = t;
         return stop;
     }

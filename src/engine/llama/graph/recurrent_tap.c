@@ -156,13 +156,6 @@ static strided by_heads(const struct ggml_tensor *t) {
     return (strided){ne(t, 0), ne(t, 1), t->nb[0], t->nb[1], t->nb[2], 0};
 }
 
-static strided by_channels(const struct ggml_tensor *t) { return (strided){ne(t, 0), 1, t->nb[0], 0, t->nb[1], 0}; }
-
-/* The last n columns, one per token. */
-static strided by_columns(const struct ggml_tensor *t, size_t n) {
-    return (strided){ne(t, 1), 1, t->nb[1], 0, t->nb[0], (ne(t, 0) - n) * t->nb[0]};
-}
-
 static hw_err grow(part *p, size_t n_tokens, hw_error *err) {
     size_t capacity = p->capacity ? 2 * p->capacity : 256;
     if (n_tokens <= p->capacity) return HW_OK;
@@ -266,18 +259,21 @@ static hw_err keep_delta(hw__llama_engine *e, hw__recurrent_store *s, const stru
 }
 
 static hw_err keep_scan(hw__llama_engine *e, hw__recurrent_store *s, const struct ggml_tensor *t, hw_error *err) {
+    const struct ggml_tensor *delta = t->src[2]; /* [tokens, channels] */
+    const strided by_channels = {ne(delta, 0), 1, delta->nb[0], 0, delta->nb[1], 0};
     hw_err rc = keep_fixed(s, t->src[3], err);
     if (rc == HW_OK) rc = keep_rows(e, &s->parts[VALUE], t->src[1], by_heads(t->src[1]), NULL, err);
-    if (rc == HW_OK) rc = keep_rows(e, &s->parts[WRITE], t->src[2], by_channels(t->src[2]), softplus, err);
+    if (rc == HW_OK) rc = keep_rows(e, &s->parts[WRITE], delta, by_channels, softplus, err);
     if (rc == HW_OK) rc = keep_rows(e, &s->parts[KEY], t->src[4], by_heads(t->src[4]), NULL, err);
     if (rc == HW_OK) rc = keep_rows(e, &s->parts[QUERY], t->src[5], by_heads(t->src[5]), NULL, err);
     return rc == HW_OK && s->kind == HW__RECURRENCE_SCAN ? keep_decays(e, s, err) : rc;
 }
 
 static hw_err keep_taps(hw__llama_engine *e, hw__recurrent_store *s, const struct ggml_tensor *t, hw_error *err) {
+    const struct ggml_tensor *in = t->src[0]; /* [channels, columns]: the last n_rows columns, one per token */
+    const strided by_columns = {ne(in, 1), 1, in->nb[1], 0, in->nb[0], (ne(in, 0) - e->n_rows) * in->nb[0]};
     hw_err rc = keep_fixed(s, t->src[1], err);
-    if (rc != HW_OK) return rc;
-    return keep_rows(e, &s->parts[VALUE], t->src[0], by_columns(t->src[0], e->n_rows), NULL, err);
+    return rc == HW_OK ? keep_rows(e, &s->parts[VALUE], in, by_columns, NULL, err) : rc;
 }
 
 static hw_err keep_output(hw__llama_engine *e, hw__recurrent_store *s, const struct ggml_tensor *t, hw_error *err) {
@@ -403,12 +399,6 @@ static hw_err make_kept(hw__values *out, const hw__recurrent_store *s, size_t n,
     return hw__fail_memory(err, "what a recurrent layer read", floats + values, sizeof(float));
 }
 
-/* The queries of a delta net, scaled as in its kernel. */
-static void scale_queries(float *q, size_t n, size_t key_size) {
-    double scale = 1 / sqrt((double)key_size);
-    for (size_t i = 0; i < n; i++) q[i] = (float)(q[i] * scale);
-}
-
 static void fill_arrays(hw__values *out, const hw__recurrent_store *s, const layout *at, size_t n, size_t first_query) {
     float *kept = out->kept;
     size_t H = s->n_heads, n_queries = n - first_query, query_width = s->parts[QUERY].width;
@@ -416,7 +406,9 @@ static void fill_arrays(hw__values *out, const hw__recurrent_store *s, const lay
         read_part(kept + at->query, &s->parts[QUERY], first_query * query_width, n_queries * query_width);
         read_part(kept + at->key, &s->parts[KEY], 0, n * s->parts[KEY].width);
     }
-    if (s->kind == HW__RECURRENCE_DELTA) scale_queries(kept + at->query, n_queries * query_width, s->key_size);
+    double scale = 1 / sqrt((double)s->key_size); /* a delta net's kernel scales its queries */
+    for (size_t i = 0; s->kind == HW__RECURRENCE_DELTA && i < n_queries * query_width; i++)
+        kept[at->query + i] = (float)(kept[at->query + i] * scale);
     if (s->parts[KEEP_CHANNELS].width) read_part(kept + at->channels, &s->parts[KEEP_CHANNELS], 0, n * H * s->key_size);
     if (s->parts[WRITE].width) turn_part(kept + at->write, &s->parts[WRITE], n, kept + at->row);
     for (size_t t = 0; s->parts[KEEP].width && t < n; t++)

@@ -63,22 +63,13 @@ static void prepare_to_die(void) {
     close(fd);
 }
 
-/* Signals sent to the whole group, such as Ctrl-C, are handled by the server, which sends stops. */
-static void ignore_signals(void) {
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) signal(numbers[i], SIG_IGN);
-}
-
 static channel *g_channel; /* global for the log callback */
-
-static void send_fatal(const char *line) {
-    channel_send_bytes(g_channel, FRAME_FATAL, line, strlen(line) + 1);
-    _exit(STATUS_FAILED); /* before the engine aborts: the line says more than a signal */
-}
 
 static void on_log(void *ctx, hw_log_level level, const char *line) {
     (void)ctx;
-    if (level == HW_LOG_FATAL) send_fatal(line);
+    if (level != HW_LOG_FATAL) return;
+    channel_send_bytes(g_channel, FRAME_FATAL, line, strlen(line) + 1);
+    _exit(STATUS_FAILED); /* before the engine aborts: the line says more than a signal */
 }
 
 static void on_verbose_log(void *ctx, hw_log_level level, const char *line) {
@@ -182,7 +173,9 @@ int engine_main(const engine_setup *setup) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prepare_to_die();
     limit_memory(&setup->limits);
-    ignore_signals();
+    /* Signals sent to the whole group, such as Ctrl-C, are handled by the server, which sends stops. */
+    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
     w.limits = setup->limits;
     g_channel = &w.channel;
     if (!worker_start(&w, ENGINE_CHANNEL_FD)) return fail("engine-process: no thread could be started");

@@ -115,16 +115,13 @@ json_t *request_parse(const char *body, size_t n, hw_error *err) {
 
 /* ------------------------------------------------------------------ methods and settings */
 
-static bool refuse_method(const char *name, hw_error *err) {
-    char why[UNKNOWN_CAPACITY];
-    return refuse(err, "method \"%.60s\": %.600s", name, hw__unknown_name(why, sizeof why, name, method_names()));
-}
-
 static bool add_method(choice *c, const char *key, const json_t *value, hw_error *err) {
     const char *name = short_word(key, value, err);
     if (!name) return false;
     const hw_method_info *info = hw_method_find(name);
-    if (!info) return refuse_method(name, err);
+    char why[UNKNOWN_CAPACITY];
+    if (!info)
+        return refuse(err, "method \"%.60s\": %.600s", name, hw__unknown_name(why, sizeof why, name, method_names()));
     for (size_t i = 0; i < c->n; i++)
         if (strcmp(c->methods[i], info->name) == 0) return refuse(err, "\"methods\" names %s twice", name);
     c->methods[c->n++] = info->name;
