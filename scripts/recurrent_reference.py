@@ -68,6 +68,33 @@ def silu(x):
     return x / (1 + np.exp(-x))
 
 
+def parts_of(x, w, b, channels=slice(None)):
+    """What token k gives to the value of token k + i, [K, T, C]: silu(z)/z of the convolved z held fixed; the bias
+    belongs to the value's own token. For the convolution's channels that are values."""
+    sigmoid = 1 / (1 + np.exp(-conv(x, w, b)))[:, channels]
+    bias = 0 if b is None else num(b)[channels]
+    w, x = num(w)[channels, 0], x[:, channels]
+    T, K = len(x), w.shape[1]
+    parts = np.zeros((K, T, x.shape[1]))
+    for i in range(min(K, T)):
+        parts[i, :T - i] = sigmoid[i:] * w[:, K - 1 - i] * x[:T - i]
+    parts[0] += sigmoid * bias
+    return parts
+
+
+def by_token(rows, parts):
+    """What token k gives row t, [T, T, C]: rows [T, T, C] of the values, and their parts."""
+    given = np.zeros(rows.shape)
+    for i in range(min(len(parts), rows.shape[1])):
+        given[:, :rows.shape[1] - i] += rows[:, i:] * parts[i, :rows.shape[1] - i]
+    return given
+
+
+def by_channel(A, d):
+    """Rows [T, T, H d] of heads' rows A [H, T, T]."""
+    return np.repeat(A.transpose(1, 2, 0), d, 2)
+
+
 def softplus(x):
     return np.where(x > 20, x, np.log1p(np.exp(np.minimum(x, 20))))
 
@@ -93,6 +120,7 @@ def delta_net(m, x):
         z, b, a = num(z[0]), num(b[0]), num(a[0])
     else:
         qkv, z, b, a = lin(m.in_proj_qkv, x), lin(m.in_proj_z, x), lin(m.in_proj_b, x), lin(m.in_proj_a, x)
+    parts = parts_of(qkv, m.conv1d.weight, m.conv1d.bias, slice(-m.num_v_heads * m.head_v_dim, None))
     qkv = silu(conv(qkv, m.conv1d.weight, m.conv1d.bias))
     S, d, Hk, H = m.head_k_dim, m.head_v_dim, m.num_k_heads, m.num_v_heads
     q, k, v = np.split(qkv, [Hk * S, 2 * Hk * S], 1)
@@ -105,12 +133,13 @@ def delta_net(m, x):
     o = np.einsum('htj,jhd->thd', A, v)
     eps = m.norm.variance_epsilon
     factor = num(m.norm.weight) / np.sqrt((o ** 2).mean(-1, keepdims=True) + eps) * silu(z)
-    return np.einsum('htj,jhd,thd->tjhd', A, v, factor).reshape(T, T, -1), m.out_proj
+    return by_token(by_channel(A, d), parts) * factor.reshape(T, 1, -1), m.out_proj
 
 
 def kimi_delta(m, x):
     T, H, S, gate = len(x), m.num_heads, m.head_dim, m.forget_gate
     qkv = np.concatenate([lin(p, x) for p in (m.q_proj, m.k_proj, m.v_proj)], 1)
+    parts = parts_of(qkv, m.conv1d.weight, m.conv1d.bias, slice(2 * H * S, None))
     q, k, v = (t.reshape(T, H, S) for t in np.split(silu(conv(qkv, m.conv1d.weight, m.conv1d.bias)), 3, 1))
     q, k = ((t / np.sqrt((t ** 2).sum(-1, keepdims=True) + 1e-6)).transpose(1, 0, 2) for t in (q, k))
     g = softplus(lin(gate.f_b_proj, lin(gate.f_a_proj, x)) + num(gate.dt_bias)).reshape(T, H, S)
@@ -119,7 +148,7 @@ def kimi_delta(m, x):
     o = np.einsum('htj,jhd->thd', A, v)
     out = 1 / (1 + np.exp(-lin(m.g_b_proj, lin(m.g_a_proj, x)))).reshape(T, H, S)
     factor = num(m.o_norm.weight) / np.sqrt((o ** 2).mean(-1, keepdims=True) + m.layer_norm_epsilon) * out
-    return np.einsum('htj,jhd,thd->tjhd', A, v, factor).reshape(T, T, -1), m.o_proj
+    return by_token(by_channel(A, S), parts) * factor.reshape(T, 1, -1), m.o_proj
 
 
 def mamba2(m, x):
@@ -130,6 +159,7 @@ def mamba2(m, x):
         p = p * num(m.mup_vector).reshape(-1)
     I, G, N, H, d = m.intermediate_size, m.n_groups, m.ssm_state_size, m.num_heads, m.head_dim
     z, xbc, dt = np.split(p[:, -(2 * I + 2 * G * N + H):], [I, 2 * I + 2 * G * N], 1)
+    parts = parts_of(xbc, m.conv1d.weight, m.conv1d.bias, slice(0, I))
     xbc = silu(conv(xbc, m.conv1d.weight, m.conv1d.bias))
     v, B, C = np.split(xbc, [I, I + G * N], 1)
     dt = softplus(dt + num(m.dt_bias))
@@ -137,8 +167,7 @@ def mamba2(m, x):
     A = scan_rows(C, B, np.exp(dt * -np.exp(num(m.A_log))).T, dt.T)
     i = np.arange(T)
     A[:, i, i] += num(m.D)[:, None]
-    v = v.reshape(T, H, d)
-    mid = np.einsum('htj,jhd->tjhd', A, v).reshape(T, T, I)
+    mid = by_token(by_channel(A, d), parts)
     factor = silu(z)
     if hasattr(m, 'norm') and getattr(m, 'mamba_rms_norm', True):
         y = (mid.sum(1) * factor).reshape(
@@ -153,6 +182,7 @@ def mamba1(m, x):
     T = len(x)
     p = lin(m.in_proj, x)
     h, z = np.split(p, 2, 1)
+    parts = parts_of(h, m.conv1d.weight, m.conv1d.bias)
     h = silu(conv(h, m.conv1d.weight, m.conv1d.bias))
     R, N = m.time_step_rank, m.ssm_state_size
     dt, B, C = np.split(lin(m.x_proj, h), [R, R + N], 1)
@@ -162,13 +192,13 @@ def mamba1(m, x):
     dt = softplus(lin(m.dt_proj, dt))
     rate = -np.exp(num(m.A_log))  # [I, N]
     mid = np.zeros((T, T, h.shape[1]))
-    state = np.zeros((T, *rate.shape))  # of each token's value alone
+    state = np.zeros((T, *rate.shape))  # of each token's value alone, if that is 1
     for t in range(T):
         state *= np.exp(dt[t][:, None] * rate)
-        state[t] += (dt[t] * h[t])[:, None] * B[t]
+        state[t] += dt[t][:, None] * B[t]
         mid[t] = state @ C[t]
-        mid[t, t] += num(m.D) * h[t]
-    return mid * silu(z)[:, None], m.out_proj
+        mid[t, t] += num(m.D)
+    return by_token(mid, parts) * silu(z)[:, None], m.out_proj
 
 
 def short_conv(m, x):

@@ -12,16 +12,20 @@
  * large. */
 enum { BLOCK = 256, MIN_COLUMNS = 8, VECTOR_BYTES = 512 << 10 };
 
-static size_t columns_at_once(size_t n_heads, size_t n_embd) {
-    size_t n = VECTOR_BYTES / (n_heads * n_embd * sizeof(float));
+/* Parts of a value. */
+static size_t taps_of(const hw__values *values) { return values->n_taps > 1 ? values->n_taps : 1; }
+
+static size_t columns_at_once(size_t n_vectors, size_t n_embd) {
+    size_t n = VECTOR_BYTES / (n_vectors * n_embd * sizeof(float));
     return n < MIN_COLUMNS ? MIN_COLUMNS : n < BLOCK ? n : BLOCK;
 }
 
 hw_err hw__contribution_scratch_fit(hw__contribution_scratch *scratch, size_t n, size_t n_embd,
                                     const hw__values *values, hw_error *err) {
     size_t width = values->n_heads * values->head_size, group = values->n_heads / values->n_heads_kv, partial;
+    size_t n_vectors = values->n_heads * taps_of(values);
     if (!hw__mul(&partial, n * group, BLOCK)) partial = SIZE_MAX;
-    if (scratch->n >= n && scratch->n_embd == n_embd && scratch->n_heads == values->n_heads &&
+    if (scratch->n >= n && scratch->n_embd == n_embd && scratch->n_vectors == n_vectors &&
         scratch->width >= width && scratch->n_partial >= partial)
         return HW_OK;
     hw_err rc = hw__blas_start(err);
@@ -33,11 +37,11 @@ hw_err hw__contribution_scratch_fit(hw__contribution_scratch *scratch, size_t n,
         .query = hw__alloc(n, width * sizeof(float)),
         .partial = hw__alloc(partial, sizeof(float)),
         .gathered = hw__alloc(BLOCK, values->head_size * sizeof(float)),
-        .vectors = hw__alloc(values->n_heads * columns_at_once(values->n_heads, n_embd), n_embd * sizeof(float)),
+        .vectors = hw__alloc(n_vectors * columns_at_once(n_vectors, n_embd), n_embd * sizeof(float)),
         .stream = hw__alloc(3, n_embd * sizeof(double)),
         .n = n,
         .n_embd = n_embd,
-        .n_heads = values->n_heads,
+        .n_vectors = n_vectors,
         .width = width,
         .n_partial = partial,
     };
@@ -99,10 +103,18 @@ static size_t columns_of(const hw__row *row, size_t first, size_t n) {
     return row->n_keys <= first ? 0 : row->n_keys - first < n ? row->n_keys - first : n;
 }
 
-/* Adds the products of one KV head's query heads in the columns from `first` on: met [group, BLOCK]. */
-static void add_heads(const hw__dot_product *m, const float *partial, size_t kv, size_t group, size_t first, size_t n) {
-    const float *attn = m->row->heads + kv * group * m->row->stride + first;
-    for (size_t h = 0; h < group; h++) add_products(m->out + first, attn + h * m->row->stride, partial + h * BLOCK, n);
+/* Columns from `first` on, and the part of their values. */
+typedef struct column_block {
+    size_t first, n, tap;
+} column_block;
+
+/* Adds the products of one KV head's query heads in a block of columns: met [group, BLOCK]. */
+static void add_heads(const hw__dot_product *m, const float *partial, size_t kv, size_t group,
+                      const column_block *block) {
+    const float *attn = m->row->heads + kv * group * m->row->stride + block->first + block->tap;
+    size_t n = columns_of(m->row, block->first + block->tap, block->n);
+    for (size_t h = 0; h < group; h++)
+        add_products(m->out + block->first, attn + h * m->row->stride, partial + h * BLOCK, n);
 }
 
 /* The products of a layer; scratch->query has n_queries: one for each product (`own`), or one for each direction. */
@@ -112,19 +124,19 @@ typedef struct product_list {
     bool own;
 } product_list;
 
-static void multiply_block(const product_list *list, const hw__values *values, size_t first,
-                       const hw__contribution_scratch *scratch) {
+static void multiply_block(const product_list *list, const hw__values *values, const column_block *block,
+                           const hw__contribution_scratch *scratch) {
     const hw__dot_product *dot_products = list->dot_products;
     size_t n_queries = list->n_queries, group = values->n_heads / values->n_heads_kv;
     size_t d = values->head_size, T = values->n_tokens;
-    size_t n = T - first < BLOCK ? T - first : BLOCK;
+    float *v = values->v + block->tap * values->n_heads_kv * d * T + block->first;
     for (size_t kv = 0; kv < values->n_heads_kv; kv++) {
         hw__matmul_part(
             (hw__part){scratch->partial, BLOCK}, (hw__part){scratch->query + kv * n_queries * group * d, d},
-            (hw__part){values->v + kv * d * T + first, T}, (hw__matmul_size){n_queries * group, d, n}, false);
+            (hw__part){v + kv * d * T, T}, (hw__matmul_size){n_queries * group, d, block->n}, false);
         for (size_t i = 0; i < list->n; i++)
             add_heads(&dot_products[i], scratch->partial + (list->own ? i : dot_products[i].direction) * group * BLOCK,
-                      kv, group, first, columns_of(dot_products[i].row, first, n));
+                      kv, group, block);
     }
 }
 
@@ -147,7 +159,9 @@ void hw__contribution_linear(hw__dot_product *dot_products, size_t n, size_t n_d
     }
     for (size_t first = 0; first < T; first += BLOCK) {
         size_t take = T - first < BLOCK ? T - first : BLOCK;
-        multiply_block(&(product_list){dot_products, n, own ? n : n_directions, own}, values, first, scratch);
+        for (size_t tap = 0; tap < taps_of(values); tap++)
+            multiply_block(&(product_list){dot_products, n, own ? n : n_directions, own}, values,
+                           &(column_block){first, take, tap}, scratch);
         for (size_t i = 0; i < n; i++)
             scale(dot_products[i].out + first, columns_of(dot_products[i].row, first, take), dot_products[i].scale);
     }
@@ -155,16 +169,18 @@ void hw__contribution_linear(hw__dot_product *dot_products, size_t n, size_t n_d
 
 /* ------------------------------------------------------------------ measures of every vector */
 
-/* vectors [H, n, D] <- W_O[:,h] (factor[h] v[h, first + k]), before attention, gain and scale; factor NULL: 1. */
+/* vectors [taps, H, n, D] <- W_O[:,h] (factor[h] v[h, first + k]), before attention, gain and scale; factor NULL: 1.
+ */
 static void carry_values(size_t first, size_t n, const hw__values *v, const float *factor, size_t n_embd,
                          const hw__contribution_scratch *scratch) {
     size_t d = v->head_size, width = v->n_heads * d, group = v->n_heads / v->n_heads_kv;
-    for (size_t h = 0; h < v->n_heads; h++) {
-        const float *value = v->v + h / group * d * v->n_tokens + first;
+    for (size_t i = 0; i < taps_of(v) * v->n_heads; i++) {
+        size_t h = i % v->n_heads, tap = i / v->n_heads;
+        const float *value = v->v + (tap * v->n_heads_kv + h / group) * d * v->n_tokens + first;
         for (size_t k = 0; (factor || h % group == 0) && k < n; k++)
             for (size_t c = 0; c < d; c++)
                 scratch->gathered[k * d + c] = value[c * v->n_tokens + k] * (factor ? factor[h * d + c] : 1);
-        hw__matmul_bt((hw__part){scratch->vectors + h * n * n_embd, n_embd}, (hw__part){scratch->gathered, d},
+        hw__matmul_bt((hw__part){scratch->vectors + i * n * n_embd, n_embd}, (hw__part){scratch->gathered, d},
                       (hw__part){v->wo + h * d, width}, n, d, n_embd);
     }
 }
@@ -181,6 +197,7 @@ typedef struct measured {
 typedef struct column {
     const float *vectors, *attn;
     size_t vectors_step, attn_step, n_heads, n_embd;
+    size_t n_taps; /* parts of values that the row has: their weights are in the next columns */
 } column;
 
 HW__SIMD static measured measure(const column *of_heads, const double *stream, const double *factor) {
@@ -193,10 +210,11 @@ HW__SIMD static measured measure(const column *of_heads, const double *stream, c
     size_t d = 0;
     for (; d + HW__LANES <= n_embd; d += HW__LANES) {
         hw__lanes sum = {0}, v;
-        for (size_t h = 0; h < n_heads; h++) {
-            HW__LOAD(v, vectors + h * step + d);
-            sum += attn[h * stride] * v;
-        }
+        for (size_t i = 0; i < of_heads->n_taps; i++)
+            for (size_t h = 0; h < n_heads; h++) {
+                HW__LOAD(v, vectors + (i * n_heads + h) * step + d);
+                sum += attn[h * stride + i] * v;
+            }
         HW__LOAD(of, stream + d);
         HW__LOAD(by, factor + d);
         hw__double_lanes t = __builtin_convertvector(sum, hw__double_lanes) * by, rest = of - t;
@@ -206,7 +224,8 @@ HW__SIMD static measured measure(const column *of_heads, const double *stream, c
     }
     for (; d < n_embd; d++) {
         float sum = 0;
-        for (size_t h = 0; h < n_heads; h++) sum += attn[h * stride] * vectors[h * step + d];
+        for (size_t i = 0; i < of_heads->n_taps; i++)
+            for (size_t h = 0; h < n_heads; h++) sum += attn[h * stride + i] * vectors[(i * n_heads + h) * step + d];
         double t = sum * factor[d], rest = stream[d] - t;
         rest_squares += t * t;
         rest_one += fabs(rest);
@@ -248,10 +267,10 @@ static void measure_columns(const hw__lengths *l, size_t first, size_t n_made, c
     if (n == 0) return;
     stream_of s = read_stream(l->row, values, n_embd, scratch);
     for (size_t i = 0; i < n; i++) {
-        size_t k = first + i;
-        bool own = k + 1 == l->row->n_keys; /* T includes the residual */
+        size_t k = first + i, left = l->row->n_keys - k, taps = taps_of(values);
+        bool own = left == 1; /* T includes the residual */
         const column c = {scratch->vectors + i * n_embd, l->row->heads + k, n_made * n_embd, l->row->stride,
-                          values->n_heads,            n_embd};
+                          values->n_heads, n_embd, taps < left ? taps : left};
         measured m = measure(&c, own ? s.added : s.y, s.factor);
         if (l->norm) l->norm[k] = (float)m.norm;
         if (l->proximity1) l->proximity1[k] = (float)fmax(0, s.one - m.one);
@@ -267,7 +286,7 @@ static void scale_to_one(float *values, size_t n) {
 /* Rows without factors share the vectors; a row with factors needs its own. */
 static void measure_rows(const hw__lengths *rows, size_t n, const hw__values *values, size_t n_embd,
                          const hw__contribution_scratch *scratch) {
-    size_t T = 0, step = columns_at_once(values->n_heads, n_embd);
+    size_t T = 0, step = columns_at_once(values->n_heads * taps_of(values), n_embd);
     for (size_t i = 0; i < n; i++)
         if (rows[i].row->n_keys > T) T = rows[i].row->n_keys;
     for (size_t first = 0; first < T; first += step) {

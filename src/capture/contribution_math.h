@@ -14,6 +14,8 @@
  *     proximity    max(0, |y|_p - |y - T|_p)         p = 1, 2; scaled to sum 1
  *     logit        <T - residual, z>                 z: direction of the emitted token in the final stream
  *
+ * Values in parts (hw__values.n_taps) give T[q,k] = Σ_i Σ_h A[h,q,k+i] f_i[h,k]: token k has a part of the next values.
+ *
  * Projection and logit are dot products with one direction per row, so they need no vector per pair: the direction is
  * projected by W_O once, then multiplied with the values. The other measures need every vector, n D H multiplications
  * per row: W_O v of every head and column, D H d each, is computed once for all rows.
@@ -41,9 +43,9 @@ typedef struct hw__contribution_scratch {
     float *query;                            /* [H_kv, n H/H_kv, d] */
     float *partial;                              /* [n H/H_kv, BLOCK] */
     float *gathered;                         /* [columns at once, d] values of one KV head, for the vector measures */
-    float *vectors;                          /* [H, columns at once, D] */
+    float *vectors;                          /* [taps, H, columns at once, D] */
     double *stream;                          /* [3, D] of one row */
-    size_t n, n_embd, n_heads, width, n_partial; /* what it was made for: directions, D, H, H d, floats of met */
+    size_t n, n_embd, n_vectors, width, n_partial; /* what it was made for: directions, D, taps H, H d, floats of met */
 } hw__contribution_scratch;
 /* Enlarges the scratch for n directions (at least one) and these values, and starts BLAS. Rows with factors need one
  * direction for each product. */

@@ -623,6 +623,7 @@ static hw_err explain_channels(const flush *f, workspace *d, source_rows *of, hw
     float *ones = d->weights + width * T;
     for (size_t k = 0; rc == HW_OK && k < T; k++) ones[k] = 1;
     weighted.v = d->weights;
+    weighted.n_taps = 1;
     of->values = &weighted;
     for (size_t i = 0; rc == HW_OK && i < f->p->n; i++) {
         if (!hw__recurrent_values(d->weights, T, weighted.recurrent, d->values[1].v, f->p->first + i, 1))

@@ -66,7 +66,9 @@ typedef struct hw__sink {
  * subtracts each f's mean before the gain. Zero-initialise before the first layer; the arrays are malloc'd and reused
  * for the next layers. */
 typedef struct hw__values {
-    float *v;    /* [H_kv, d, n_tokens] */
+    float *v;      /* [n_taps, H_kv, d, n_tokens]: part i of token k belongs to the value of token k + i, whose weights
+                      it has */
+    size_t n_taps; /* parts of a value, from as many tokens: more than 1 behind a short convolution; 0: 1 */
     float *wo;   /* [D, H*d] */
     float *gain; /* [D] for a post-norm; NULL: none */
     hw__norm norm;

@@ -282,6 +282,16 @@ bool hw__recurrent_rows(float *out, size_t stride, const hw__recurrent *r, size_
 
 /* ------------------------------------------------------------------ kinds with rows by channel */
 
+/* row [n] <- what each token gives to the values that the row weights: those of the tokens behind it too. parts: of the
+ * channel; `step` floats from part to part. */
+static void give_parts(float *row, size_t n, const float *parts, size_t n_parts, size_t step) {
+    for (size_t k = 0; k < n; k++) { /* weights before k are not needed any more */
+        double sum = 0;
+        for (size_t i = 0; i < n_parts && k + i < n; i++) sum += (double)row[k + i] * parts[i * step + k];
+        row[k] = (float)sum;
+    }
+}
+
 /* Channel c of a scan: all rows go back together, since exponentials are dear. u: [n_rows + 1, S]. */
 static void scan_channel(range rows, const hw__recurrent *r, const float *v, size_t c, double *u) {
     size_t stride = rows.stride, first = rows.first, n_rows = rows.n;
@@ -291,7 +301,7 @@ static void scan_channel(range rows, const hw__recurrent *r, const float *v, siz
     for (size_t i = 0; i < n_rows; i++) to_double(u + i * S, query_of(r, first + i, 0), S);
     for (size_t j = first + n_rows; j-- > 0;) {
         const float *k = key_of(r, j, 0);
-        double write = r->write[c * T + j], value = v[c * T + j];
+        double write = r->write[c * T + j], value = r->n_parts > 1 ? 1 : v[c * T + j];
         for (size_t n = 0; n < S; n++) keep[n] = exp(write * r->rates[c * S + n]);
         for (size_t i = j > first ? j - first : 0; i < n_rows; i++) {
             double sum = 0, own = r->own && j == first + i ? r->own[c] : 0;
@@ -302,6 +312,8 @@ static void scan_channel(range rows, const hw__recurrent *r, const float *v, siz
             out[(i * r->n_heads + c) * stride + j] = (float)((sum * write + own) * value);
         }
     }
+    for (size_t i = 0; r->n_parts > 1 && i < n_rows; i++)
+        give_parts(out + (i * r->n_heads + c) * stride, first + i + 1, v + c * T, r->n_parts, r->n_heads * T);
 }
 
 static void tap_channel(range rows, const hw__recurrent *r, const float *v, size_t c) {

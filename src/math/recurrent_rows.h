@@ -46,6 +46,8 @@ typedef struct hw__recurrent {
     const float *rates;         /* [H, S] */
     const float *taps;          /* [H, S], the last one for the row's own token */
     const float *own;           /* [H] D */
+    size_t n_parts; /* the values passed to hw__recurrent_values() come in parts, [n_parts, H, n_tokens]: part i of
+                       token k belongs to the value of token k + i; 0: 1 */
 } hw__recurrent;
 
 /* Whether the values of a head share one row; otherwise hw__recurrent_values() returns them weighted. */
@@ -55,8 +57,8 @@ static inline bool hw__recurrent_has_rows(const hw__recurrent *r) { return r->ki
  * out. */
 bool hw__recurrent_rows(float *out, size_t stride, const hw__recurrent *r, size_t first, size_t n_rows);
 
-/* out [n_rows, H, stride] <- A[t,j,c] v[c,j] for values v [H, n_tokens], for kinds without rows per head; zero in
- * columns that a row does not have. False when memory runs out. */
+/* out [n_rows, H, stride] <- A[t,j,c] v[c,j] for values v [H, n_tokens], for kinds without rows per head; of values in
+ * parts, what each token gives to all of them. Zero in columns that a row does not have. False when memory runs out. */
 bool hw__recurrent_values(float *out, size_t stride, const hw__recurrent *r, const float *v, size_t first,
                           size_t n_rows);
 

@@ -10,6 +10,7 @@
 #include "support/fixture.h"
 
 #include "engine/llama/file/gguf.h"
+#include "engine/llama/graph/value_convolution.h"
 
 static hw__llama_engine *engine_of(hw_model *model) { return (hw__llama_engine *)model->engine; }
 
@@ -56,6 +57,21 @@ static void swap_projection(hw__llama_engine *e) {
 static void widen_projection(hw__llama_engine *e) { e->graphs[2].wo_width += 32; }
 static void halve_heads(hw__llama_engine *e) { e->graphs[0].n_heads /= 2; }
 
+/* Taps of the convolution in front of a recurrent layer's values, the first for the last. */
+static void turn_taps(hw__llama_engine *e) {
+    hw__front *f = hw__recurrent_front(e, 0);
+    assert_non_null(f->taps);
+    for (size_t c = 0; c < f->n_channels; c++)
+        for (size_t i = 0; i < f->n_taps / 2; i++) {
+            float *taps = f->taps + c * f->n_taps, last = taps[f->n_taps - 1 - i];
+            taps[f->n_taps - 1 - i] = taps[i];
+            taps[i] = last;
+        }
+}
+
+/* Its values as if they began one channel earlier. */
+static void shift_front(hw__llama_engine *e) { hw__recurrent_front(e, 0)->first -= 1; }
+
 /* Reads the graph and proves it as at load, with a change between the two. */
 static void probe_changed(hw__llama_engine *e, change_fn change) {
     int32_t ids[PROBE_TOKENS] = {1, 5, 6, 7};
@@ -76,31 +92,41 @@ static void each_step_refuses_what_is_not_so(void **state) {
     static const struct {
         const char *model, *values, *readout; /* "" where it stays as it is */
         change_fn change;
+        const char *recurrent;
     } cases[] = {
-        {"granite", "", "", change_nothing},
-        {"gemma2", "", "", change_nothing},
-        {"falcon", "", "", change_nothing},
+        {"granite", "", "", change_nothing, ""},
+        {"gemma2", "", "", change_nothing, ""},
+        {"falcon", "", "", change_nothing, ""},
         /* (a) the final stream gives the logits */
-        {"granite", "", "do not give the engine's logits", forget_logit_factor},
-        {"cohere", "", "do not give the engine's logits", forget_logit_factor},
-        {"gemma2", "", "do not give the engine's logits", forget_cap},
-        {"qwen3", "", "do not give the engine's logits", forget_final_gain},
-        {"qwen3", "", "do not give the engine's logits", take_embeddings},
+        {"granite", "", "do not give the engine's logits", forget_logit_factor, ""},
+        {"cohere", "", "do not give the engine's logits", forget_logit_factor, ""},
+        {"gemma2", "", "do not give the engine's logits", forget_cap, ""},
+        {"qwen3", "", "do not give the engine's logits", forget_final_gain, ""},
+        {"qwen3", "", "do not give the engine's logits", take_embeddings, ""},
         /* (b) the stream is the sum of what blocks add */
-        {"gemma4", "is not what the blocks", "is not known", forget_layer_scalars},
-        {"falcon", "is not what the blocks", "is not known", change_mlp_factor},
+        {"gemma4", "is not what the blocks", "is not known", forget_layer_scalars, ""},
+        {"falcon", "is not what the blocks", "is not known", change_mlp_factor, ""},
         /* (c) values and weights give what attention adds */
-        {"llama", "block 1: the values times attention weights", "is not known", double_projection},
-        {"llama", "block 0: the values times attention weights", "is not known", swap_projection},
+        {"llama", "block 1: the values times attention weights", "is not known", double_projection, ""},
+        {"llama", "block 0: the values times attention weights", "is not known", swap_projection, ""},
         /* (d) shapes are as expected */
-        {"llama", "block 2: blk.2.attn_output.weight has rows of", "is not known", widen_projection},
-        {"llama", "block 0: ", "is not known", halve_heads},
+        {"llama", "block 2: blk.2.attn_output.weight has rows of", "is not known", widen_projection, ""},
+        {"llama", "block 0: ", "is not known", halve_heads, ""},
+        /* (e) what recurrent layers read gives what they add */
+        {"qwen35", "", "", turn_taps, "block 0: the values times rows of its recurrence"},
+        {"mamba", "", "", turn_taps, "block 0: the values times rows of its recurrence"},
+        {"mamba2", "", "", turn_taps, "block 0: the values times rows of its recurrence"},
+        {"nemotron_h", "", "", turn_taps, "block 0: the values times rows of its recurrence"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hw_model *model = open_zoo(cases[i].model);
         hw__llama_engine *e = engine_of(model);
         probe_changed(e, cases[i].change);
-        print_message("%zu %s: \"%s\" \"%s\"\n", i, cases[i].model, e->values_problem, e->readout_problem);
+        print_message("%zu %s: \"%s\" \"%s\" \"%s\"\n", i, cases[i].model, e->values_problem, e->readout_problem,
+                      e->recurrent_problem);
+        if ((cases[i].recurrent[0] == 0) != (e->recurrent_problem[0] == 0) ||
+            !strstr(e->recurrent_problem, cases[i].recurrent))
+            fail_msg("case %zu, recurrent: \"%s\", expected \"%s\"", i, e->recurrent_problem, cases[i].recurrent);
         if ((cases[i].values[0] == 0) != (e->values_problem[0] == 0) || !strstr(e->values_problem, cases[i].values))
             fail_msg("case %zu, values: \"%s\", expected \"%s\"", i, e->values_problem, cases[i].values);
         if ((cases[i].readout[0] == 0) != (e->readout_problem[0] == 0) || !strstr(e->readout_problem, cases[i].readout))
@@ -121,8 +147,21 @@ static void rows_without_earlier_tokens_are_refused(void **state) {
                  "made-up does not reach tokens of an earlier decode (token 3 has 1 column)");
 }
 
+/* A convolution that is not the one in front of the values is not used; the values are then their own tokens'. */
+static void another_convolution_is_dropped(void **state) {
+    (void)state;
+    hw_model *model = open_zoo("qwen35");
+    hw__llama_engine *e = engine_of(model);
+    probe_changed(e, shift_front);
+    assert_string_equal(e->recurrent_problem, "");
+    assert_null(hw__recurrent_front(e, 0)->taps);
+    assert_non_null(hw__recurrent_front(e, 1)->taps);
+    hw_model_close(model);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {cmocka_unit_test(each_step_refuses_what_is_not_so),
+                                              cmocka_unit_test(another_convolution_is_dropped),
                                               cmocka_unit_test(rows_without_earlier_tokens_are_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

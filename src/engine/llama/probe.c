@@ -131,8 +131,11 @@ static hw_err find_recurrent(hw__llama_engine *e, const struct ggml_tensor **op 
                      ggml_op_desc(t));
     }
     e->recurrent.source_of = hw__alloc(n, sizeof *e->recurrent.source_of);
-    e->recurrent.n = e->recurrent.source_of ? n : 0;
-    return e->recurrent.source_of ? HW_OK : hw__fail_memory(err, "recurrent layers", n, sizeof *e->recurrent.source_of);
+    e->recurrent.front_of = hw__alloc(n, sizeof *e->recurrent.front_of);
+    e->recurrent.n = e->recurrent.source_of && e->recurrent.front_of ? n : 0;
+    return e->recurrent.source_of && e->recurrent.front_of
+               ? HW_OK
+               : hw__fail_memory(err, "recurrent layers", n, 2 * sizeof *e->recurrent.source_of);
 }
 
 /* Lists the sources in block order, attention before a recurrent layer of the same block. */
@@ -167,6 +170,7 @@ static hw_err find_sources(hw__llama_engine *e, bool recurrent, hw_error *err) {
     if (rc == HW_OK) {
         list_sources(e, op);
         rc = hw__recurrent_new(e, err);
+        if (rc == HW_OK) rc = hw__recurrent_find_fronts(e, err);
     }
     free(op);
     return rc;

@@ -155,6 +155,66 @@ static void linear_is_the_sum_over_heads(void **state) {
     }
 }
 
+/* Values of three parts: part i of token k belongs to the value of token k + i. */
+enum { TAPS = 3 };
+static void tapped_part(double out[D], const block *b, const float *v, const hw__row *row, int k) {
+    for (int d = 0; d < D; d++) {
+        out[d] = 0;
+        for (int i = 0; i < TAPS && k + i < (int)row->n_keys; i++)
+            for (int h = 0; h < H; h++)
+                for (int c = 0; c < SIZE; c++)
+                    out[d] += (double)row->heads[h * T + k + i] * b->wo[d * H * SIZE + h * SIZE + c] *
+                              v[((i * KV + h / (H / KV)) * SIZE + c) * T + k];
+    }
+}
+
+static void parts_of_values_count_for_their_tokens(void **state) {
+    (void)state;
+    block b;
+    hw__values values;
+    hw__row rows[ROWS];
+    float v[TAPS * KV * SIZE * T], z[ROWS * D], got[ROWS][T], norm[ROWS][T], factor[ROWS][H * SIZE];
+    make_block(&b, &values, rows, false);
+    fill(v, sizeof v / sizeof *v, 11);
+    fill(z, ROWS * D, 12);
+    fill(factor[0], sizeof factor / sizeof(float), 13);
+    values.v = v;
+    values.n_taps = TAPS;
+    for (int gated = 0; gated < 2; gated++) {
+        hw__contribution_scratch capacity = {0};
+        assert_int_equal(hw__contribution_scratch_fit(&capacity, ROWS, D, &values, NULL), HW_OK);
+        memcpy(capacity.direction, z, sizeof z);
+        hw__dot_product products[ROWS];
+        hw__lengths list[ROWS];
+        for (size_t r = 0; r < ROWS; r++) {
+            rows[r].factor = gated ? factor[r] : NULL;
+            products[r] = (hw__dot_product){&rows[r], r, 1, got[r]};
+            list[r] = (hw__lengths){&rows[r], norm[r], NULL, NULL};
+        }
+        hw__contribution_linear(products, ROWS, ROWS, &values, D, &capacity);
+        hw__contribution_vectors(list, ROWS, &values, D, &capacity);
+        for (int r = 0; r < ROWS; r++) {
+            block scaled = b; /* a factor of a channel is one of the projection's column */
+            double lengths[T], all = 0;
+            for (int d = 0; gated && d < D; d++)
+                for (int c = 0; c < H * SIZE; c++) scaled.wo[d * H * SIZE + c] *= factor[r][c];
+            for (size_t k = 0; k < rows[r].n_keys; k++) {
+                double one[D], want = 0, squares = 0;
+                tapped_part(one, &scaled, v, &rows[r], (int)k);
+                for (int d = 0; d < D; d++) {
+                    want += one[d] * values.scale * z[r * D + d];
+                    squares += one[d] * one[d] * values.scale * values.scale;
+                }
+                assert_close(got[r][k], want, 4e-6);
+                lengths[k] = sqrt(squares);
+                all += lengths[k];
+            }
+            for (size_t k = 0; k < rows[r].n_keys; k++) assert_close(norm[r][k], lengths[k] / all, 1e-6);
+        }
+        hw__contribution_scratch_free(&capacity);
+    }
+}
+
 static void vectors_are_measured_whole(void **state) {
     (void)state;
     block b;
@@ -194,6 +254,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(proximity_of_the_worked_examples),
         cmocka_unit_test(linear_is_the_sum_over_heads),
+        cmocka_unit_test(parts_of_values_count_for_their_tokens),
         cmocka_unit_test(vectors_are_measured_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -170,6 +170,35 @@ static void a_scan_by_channel_gives_what_its_recurrence_gives(void **state) {
                 assert_close(values[((t - FIRST) * H + c) * STRIDE + j], channel_forwards(&a, c, t, j), 1e-7);
 }
 
+/* Values in three parts: token j gives part i to the value of token j + i, which the row weights. */
+static void parts_of_values_go_to_their_tokens(void **state) {
+    (void)state;
+    enum { PARTS = 3 };
+    static arrays a;
+    static float weights[(T - FIRST) * H * STRIDE], values[(T - FIRST) * H * STRIDE], parts[PARTS * H * T], ones[H * T];
+    fill(&a);
+    hw__recurrent r = layer(&a, HW__RECURRENCE_CHANNELS);
+    r.n_heads_k = 1;
+    r.q = a.q + FIRST * S;
+    r.rates = a.rates;
+    r.own = a.own;
+    for (size_t i = 0; i < PARTS * H * T; i++) parts[i] = hashed(90000 + i);
+    for (size_t i = 0; i < H * T; i++) ones[i] = 1;
+    assert_true(hw__recurrent_values(weights, STRIDE, &r, ones, FIRST, T - FIRST));
+    r.n_parts = PARTS;
+    assert_true(hw__recurrent_values(values, STRIDE, &r, parts, FIRST, T - FIRST));
+    for (size_t t = FIRST; t < T; t++)
+        for (size_t c = 0; c < H; c++) {
+            const float *row = weights + ((t - FIRST) * H + c) * STRIDE;
+            for (size_t j = 0; j <= t; j++) {
+                double want = 0;
+                for (size_t i = 0; i < PARTS && j + i <= t; i++)
+                    want += (double)row[j + i] * parts[(i * H + c) * T + j];
+                assert_close(values[((t - FIRST) * H + c) * STRIDE + j], want, 1e-6);
+            }
+        }
+}
+
 /* Three taps: the last is the token's own; before token 0 there is nothing. */
 static void taps_reach_as_far_back_as_there_are(void **state) {
     (void)state;
@@ -192,6 +221,7 @@ int main(void) {
         cmocka_unit_test(a_chain_worked_by_hand),
         cmocka_unit_test(a_scan_gives_what_its_recurrence_gives),
         cmocka_unit_test(a_scan_by_channel_gives_what_its_recurrence_gives),
+        cmocka_unit_test(parts_of_values_go_to_their_tokens),
         cmocka_unit_test(taps_reach_as_far_back_as_there_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,8 +132,10 @@ typedef struct hw__tap_rows {
 
 /* Operations of a graph that move information between tokens and keep a state, in graph order: see recurrent_tap.c. */
 typedef struct hw__recurrent_store hw__recurrent_store;
+typedef struct hw__front hw__front; /* value_convolution.h */
 typedef struct hw__recurrent_ops {
     int32_t *source_of;          /* [n] or -1: a convolution before another such operation */
+    int32_t *front_of;           /* [n] the source whose values this convolution makes, or -1 */
     size_t n, n_seen;            /* their number; number reached in the decode in progress */
     hw__recurrent_store *stores; /* [n_sources] entries of attention are unused */
     size_t n_kept;               /* tokens of the sequence for which all of them have data */
@@ -235,6 +237,8 @@ hw_err hw__llama_reserve(hw__llama_engine *e, size_t n_tokens, hw_error *err);
 
 /* recurrent_tap.c: allocates the data of recurrent operations; e->recurrent.source_of must be set. */
 hw_err hw__recurrent_new(hw__llama_engine *e, hw_error *err);
+/* Finds the convolutions in front of the values of the recorded operations. */
+hw_err hw__recurrent_find_fronts(hw__llama_engine *e, hw_error *err);
 void hw__recurrent_free(hw__llama_engine *e);
 /* Before a decode; for each node that ggml reports: whether the graph must stop there; then with its data. False: error
  * in e->failed. */

@@ -10,12 +10,16 @@
  *                       B, C [S, H_k, tokens]
  *     SSM_CONV          [taps - 1 + tokens, D], weights [taps, D]: a source of its own if no other operation follows it
  *
+ * Where a short convolution makes the values (value_convolution.h), its input is kept in their place, and their parts
+ * by token are made of that; the graph stops after the convolution too.
+ *
  * Operations occur in the same order in all decodes, which identifies them. Keys, queries and values are kept as F16
  * unless the model's cache is F32, as for attention.
  */
 #include "base/float16.h"
+#include "engine/llama/graph/value_convolution.h"
 #include "engine/llama/graph/graph_ops.h"
-#include "engine/llama/graph/llama_engine.h"
+#include "math/short_convolution.h"
 #include "math/simd.h"
 
 #include <math.h>
@@ -33,11 +37,13 @@ typedef struct part {
 struct hw__recurrent_store {
     hw__recurrence kind;
     size_t n_heads, n_heads_k, key_size, value_size;
-    part parts[N_PARTS]; /* width 0: not used by this kind */
+    part parts[N_PARTS]; /* width 0: not used by this kind; VALUE: the convolution's input if there is a front */
+    hw__front front;
+    float *made; /* [n_channels] what the front made for the last token of the decode in progress */
     float *fixed;        /* rates or taps [H, S] */
     float *output;       /* [n_rows, H d] of the decode in progress, before D, norm and gate */
     size_t n_output;
-    bool shown; /* reached in the decode in progress */
+    bool shown, front_shown; /* reached in the decode in progress */
 };
 
 /* ------------------------------------------------------------------ capacity */
@@ -54,9 +60,12 @@ void hw__recurrent_free(hw__llama_engine *e) {
         for (size_t i = 0; i < N_PARTS; i++) free(store->parts[i].cells);
         free(store->fixed);
         free(store->output);
+        free(store->made);
+        hw__front_clear(&store->front);
     }
     free(e->recurrent.stores);
     free(e->recurrent.source_of);
+    free(e->recurrent.front_of);
     e->recurrent = (hw__recurrent_ops){0};
 }
 
@@ -72,8 +81,10 @@ double hw__recurrent_work_bytes(const hw__llama_engine *e) {
     double largest = 0;
     for (int32_t s = 0; e->recurrent.stores && s < e->info.n_sources; s++) {
         double bytes = 0;
+        const hw__recurrent_store *store = &e->recurrent.stores[s];
         for (size_t i = 0; i < N_PARTS; i++)
-            bytes += (double)e->recurrent.stores[s].parts[i].width * (i == KEEP ? sizeof(double) : sizeof(float));
+            bytes += (double)store->parts[i].width * (i == KEEP ? sizeof(double) : sizeof(float));
+        if (store->front.taps) bytes += (double)store->front.n_channels * (double)store->front.n_taps * sizeof(float);
         largest = fmax(largest, bytes);
     }
     return largest;
@@ -248,11 +259,83 @@ static hw_err keep_decays(hw__llama_engine *e, hw__recurrent_store *store, hw_er
     return rc;
 }
 
+/* ------------------------------------------------------------------ the convolution in front */
+
+hw_err hw__recurrent_find_fronts(hw__llama_engine *e, hw_error *err) {
+    hw__recurrent_ops *r = &e->recurrent;
+    size_t n_ops = 0;
+    hw_err rc = HW_OK;
+    for (size_t i = 0; i < r->n; i++) r->front_of[i] = -1;
+    for (size_t i = 0; rc == HW_OK && i < e->record.n; i++) {
+        const struct ggml_tensor *t = e->record.nodes[i];
+        int32_t source = hw__is_recurrent_op(t) && n_ops < r->n ? r->source_of[n_ops++] : -1;
+        if (source >= 0) rc = hw__front_find(&r->stores[source].front, t, err);
+    }
+    n_ops = 0;
+    for (size_t i = 0; rc == HW_OK && i < e->record.n && n_ops < r->n; i++) {
+        const struct ggml_tensor *t = e->record.nodes[i];
+        if (!hw__is_recurrent_op(t)) continue;
+        for (int32_t s = 0; s < e->info.n_sources; s++)
+            if (r->stores[s].front.node == t && r->source_of[n_ops] < 0) r->front_of[n_ops] = s;
+        n_ops++;
+    }
+    return rc;
+}
+
+hw__front *hw__recurrent_front(hw__llama_engine *e, size_t source) { return &e->recurrent.stores[source].front; }
+
+/* Keeps the front's input, and computes what it makes for the last token. */
+static hw_err keep_front(hw__llama_engine *e, hw__recurrent_store *s, const struct ggml_tensor *t, hw_error *err) {
+    const hw__front *f = &s->front;
+    const struct ggml_tensor *x = t->src[0];
+    size_t n = e->n_rows, size = e->params.f32_cache ? sizeof(float) : sizeof(uint16_t);
+    if (!is_f32(x) || !is_f32(t) || x->ne[2] != 1 || ne(x, 0) != f->n_taps - 1 + n ||
+        ne(x, 1) < f->first + f->n_channels || ne(t, 0) != ne(x, 1) || !set_part(s, VALUE, f->n_channels, size))
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "the convolution in front of a recurrent layer has another shape");
+    strided rows = by_columns(x, n);
+    rows.offset += f->first * rows.step0;
+    rows.n0 = f->n_channels;
+    if (!s->made) s->made = hw__alloc(f->n_channels, sizeof *s->made);
+    if (!s->made) return hw__fail_memory(err, "values of a recurrent layer", f->n_channels, sizeof *s->made);
+    const unsigned char *bytes = hw__device_read_bytes(e->fetch, t);
+    if (!bytes) return hw__fail_memory(err, t->name, ggml_nbytes(t), 1);
+    for (size_t c = 0; c < f->n_channels; c++)
+        s->made[c] = (float)hw__silu(read_float(bytes + (n - 1) * t->nb[1] + (f->first + c) * t->nb[0]) + f->bias[c]);
+    s->front_shown = true;
+    return keep_rows(e, &s->parts[VALUE], x, rows, NULL, err);
+}
+
+/* Whether what the front made are the values: differences are those of two ways to compute SiLU. */
+static bool made_values(const hw__recurrent_store *s, const unsigned char *bytes, const struct ggml_tensor *v,
+                        size_t row) {
+    double difference = 0, all = 0;
+    size_t d = ne(v, 0), n = d * ne(v, 1);
+    for (size_t c = 0; c < n; c++) {
+        double want = read_float(bytes + row * v->nb[2] + c / d * v->nb[1] + c % d * v->nb[0]), by = s->made[c] - want;
+        difference += by * by;
+        all += want * want;
+    }
+    return n == s->front.n_channels && difference <= 1e-8 * all;
+}
+
+/* The values, or what the front made them of. In the probe's first decode a front that does not make them is dropped.
+ */
+static hw_err keep_values(hw__llama_engine *e, hw__recurrent_store *s, const struct ggml_tensor *v, hw_error *err) {
+    if (!s->front.taps) return keep_rows(e, &s->parts[VALUE], v, by_heads(v), NULL, err);
+    const unsigned char *bytes = hw__device_read_bytes(e->fetch, v);
+    if (!bytes) return hw__fail_memory(err, v->name, ggml_nbytes(v), 1);
+    if (s->front_shown && made_values(s, bytes, v, e->n_rows - 1)) return HW_OK;
+    if (!e->proof || e->at > 0)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "the convolution in front does not make the values of %s", v->name);
+    hw__front_clear(&s->front);
+    return keep_rows(e, &s->parts[VALUE], v, by_heads(v), NULL, err);
+}
+
 static hw_err keep_delta(hw__llama_engine *e, hw__recurrent_store *s, const struct ggml_tensor *t, hw_error *err) {
     bool wide = s->parts[KEEP_CHANNELS].width;
     hw_err rc = keep_rows(e, &s->parts[QUERY], t->src[0], by_heads(t->src[0]), NULL, err);
     if (rc == HW_OK) rc = keep_rows(e, &s->parts[KEY], t->src[1], by_heads(t->src[1]), NULL, err);
-    if (rc == HW_OK) rc = keep_rows(e, &s->parts[VALUE], t->src[2], by_heads(t->src[2]), NULL, err);
+    if (rc == HW_OK) rc = keep_values(e, s, t->src[2], err);
     if (rc == HW_OK)
         rc = keep_rows(e, &s->parts[wide ? KEEP_CHANNELS : KEEP], t->src[3], by_heads(t->src[3]), exp, err);
     return rc == HW_OK ? keep_rows(e, &s->parts[WRITE], t->src[4], by_heads(t->src[4]), NULL, err) : rc;
@@ -262,7 +345,7 @@ static hw_err keep_scan(hw__llama_engine *e, hw__recurrent_store *s, const struc
     const struct ggml_tensor *delta = t->src[2]; /* [tokens, channels] */
     const strided by_channels = {ne(delta, 0), 1, delta->nb[0], 0, delta->nb[1], 0};
     hw_err rc = keep_fixed(s, t->src[3], err);
-    if (rc == HW_OK) rc = keep_rows(e, &s->parts[VALUE], t->src[1], by_heads(t->src[1]), NULL, err);
+    if (rc == HW_OK) rc = keep_values(e, s, t->src[1], err);
     if (rc == HW_OK) rc = keep_rows(e, &s->parts[WRITE], delta, by_channels, softplus, err);
     if (rc == HW_OK) rc = keep_rows(e, &s->parts[KEY], t->src[4], by_heads(t->src[4]), NULL, err);
     if (rc == HW_OK) rc = keep_rows(e, &s->parts[QUERY], t->src[5], by_heads(t->src[5]), NULL, err);
@@ -297,7 +380,7 @@ void hw__recurrent_begin(hw__llama_engine *e) {
     r->n_seen = 0;
     if (e->at == 0) r->n_kept = 0;
     if (e->at == 0 && e->sink) r->first_query = e->sink->stream_from;
-    for (int32_t s = 0; r->stores && s < e->info.n_sources; s++) r->stores[s].shown = false;
+    for (int32_t s = 0; r->stores && s < e->info.n_sources; s++) r->stores[s].shown = r->stores[s].front_shown = false;
 }
 
 /* Tokens are stored consecutively: after a pass that stored none, later ones are useless. */
@@ -309,11 +392,22 @@ bool hw__recurrent_wants(hw__llama_engine *e, const struct ggml_tensor *t) {
     hw__recurrent_ops *r = &e->recurrent;
     if (!hw__is_recurrent_op(t) || !keeps(e)) return false;
     size_t i = r->n_seen++;
-    return i < r->n && r->source_of[i] >= 0;
+    return i < r->n && (r->source_of[i] >= 0 || (r->front_of[i] >= 0 && r->stores[r->front_of[i]].front.taps));
+}
+
+static bool show_front(hw__llama_engine *e, int32_t source, const struct ggml_tensor *t) {
+    if (t->op == GGML_OP_SSM_CONV) {
+        e->failed = keep_front(e, &e->recurrent.stores[source], t, &e->failure);
+    } else {
+        e->failed = hw__fail(&e->failure, HW_ERR_UNSUPPORTED, "block %d of %s has no convolution",
+                             e->sources[source].block, e->info.architecture);
+    }
+    return e->failed == HW_OK;
 }
 
 bool hw__recurrent_show(hw__llama_engine *e, const struct ggml_tensor *t) {
     int32_t source = e->recurrent.source_of[e->recurrent.n_seen - 1];
+    if (source < 0) return show_front(e, e->recurrent.front_of[e->recurrent.n_seen - 1], t);
     hw__recurrent_store *store = &e->recurrent.stores[source];
     if (hw__recurrent_kind(t) != e->sources[source].kind ||
         !fits(store, t, e->n_rows, e->params.f32_cache ? sizeof(float) : sizeof(uint16_t))) {
@@ -372,7 +466,7 @@ static void turn_part(float *to, const part *p, size_t n, float *rows) {
 
 /* Layout of a layer's data in hw__values.kept. */
 typedef struct layout {
-    size_t query, key, channels, write, own, row, end;
+    size_t query, key, channels, write, own, row, input, scratch, end;
 } layout;
 
 static layout layout_of(const hw__recurrent_store *s, size_t n, size_t n_queries) {
@@ -382,12 +476,16 @@ static layout layout_of(const hw__recurrent_store *s, size_t n, size_t n_queries
     at.write = at.channels + n * s->parts[KEEP_CHANNELS].width;
     at.own = at.write + n * s->parts[WRITE].width;
     at.row = at.own + s->n_heads;
-    at.end = at.row + TURNED * s->n_heads * s->value_size;
+    at.input = at.row + TURNED * s->n_heads * s->value_size;
+    at.scratch = at.input + (s->front.taps ? n * s->front.n_channels : 0);
+    at.end = at.scratch + (s->front.taps ? n : 0);
     return at;
 }
 
+static size_t n_taps(const hw__recurrent_store *s) { return s->front.taps ? s->front.n_taps : 1; }
+
 static hw_err make_kept(hw__values *out, const hw__recurrent_store *s, size_t n, size_t floats, hw_error *err) {
-    size_t keep = n * s->parts[KEEP].width, values = n * s->parts[VALUE].width;
+    size_t keep = n * s->parts[KEEP].width, values = n * s->parts[VALUE].width * n_taps(s);
     if (keep > out->n_kept_double) {
         free(out->kept_double);
         out->kept_double = hw__alloc(keep, sizeof *out->kept_double);
@@ -413,7 +511,12 @@ static void fill_arrays(hw__values *out, const hw__recurrent_store *s, const lay
     if (s->parts[WRITE].width) turn_part(kept + at->write, &s->parts[WRITE], n, kept + at->row);
     for (size_t t = 0; s->parts[KEEP].width && t < n; t++)
         for (size_t h = 0; h < H; h++) out->kept_double[h * n + t] = ((const double *)s->parts[KEEP].cells)[t * H + h];
-    turn_part(out->v, &s->parts[VALUE], n, kept + at->row);
+    turn_part(s->front.taps ? kept + at->input : out->v, &s->parts[VALUE], n, kept + at->row);
+    for (size_t c = 0; s->front.taps && c < s->front.n_channels; c++) {
+        const hw__short_convolution of = {s->front.taps + c * s->front.n_taps, s->front.n_taps, s->front.bias[c]};
+        hw__short_convolution_parts(out->v + c * n, s->front.n_channels * n, &of, kept + at->input + c * n, n,
+                                    kept + at->scratch);
+    }
 }
 
 hw_err hw__recurrent_fill(hw__llama_engine *e, hw__values *out, size_t source, hw_error *err) {
@@ -433,6 +536,7 @@ hw_err hw__recurrent_fill(hw__llama_engine *e, hw__values *out, size_t source, h
     out->n_heads = out->n_heads_kv = rows ? s->n_heads : 1;
     out->head_size = rows ? s->value_size : s->n_heads * s->value_size;
     out->n_tokens = n;
+    out->n_taps = n_taps(s);
     out->recurrent_storage =
         (hw__recurrent){.kind = s->kind,
                         .n_tokens = n,
@@ -447,7 +551,8 @@ hw_err hw__recurrent_fill(hw__llama_engine *e, hw__values *out, size_t source, h
                         .write = out->kept + at.write,
                         .rates = channels ? s->fixed : NULL,
                         .taps = taps ? s->fixed : NULL,
-                        .own = own ? out->kept + at.own : NULL};
+                        .own = own ? out->kept + at.own : NULL,
+                        .n_parts = n_taps(s)};
     out->recurrent = &out->recurrent_storage;
     return HW_OK;
 }

@@ -164,6 +164,7 @@ static hw_err attention_values(hw__llama_engine *e, hw__values *out, const hw__l
     if (!t || t->ne[2] < 1 || g->n_heads % t->ne[2])
         return hw__fail(err, HW_ERR_UNSUPPORTED, "%d heads do not share its values evenly", g->n_heads);
     out->recurrent = NULL;
+    out->n_taps = 1;
     out->n_heads = (size_t)g->n_heads;
     return read_values(e, out, g, err);
 }
