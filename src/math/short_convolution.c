@@ -7,7 +7,7 @@
 
 double hw__silu(double z) { return z / (1 + exp(-z)); }
 
-/* x <- e^x per lane for |x| <= 87: 2^n e^r with |r| <= log(2) / 2, and e^r by its series; relative error below 2^-22. */
+/* x <- e^x per lane for |x| <= 87: 2^n e^r, |r| <= log(2) / 2, and e^r by its series; relative error below 2^-22. */
 HW__INLINE void take_exp(hw__lanes *x) {
     const float rounding = 12582912.0f; /* 1.5 * 2^23: adding it rounds to whole numbers */
     hw__lanes n = (*x * 1.44269504f + rounding) - rounding;

@@ -292,9 +292,7 @@ static hw_err keep_front(hw__llama_engine *e, hw__recurrent_store *s, const stru
     if (!is_f32(x) || !is_f32(t) || x->ne[2] != 1 || ne(x, 0) != f->n_taps - 1 + n ||
         ne(x, 1) < f->first + f->n_channels || ne(t, 0) != ne(x, 1) || !set_part(s, VALUE, f->n_channels, size))
         return hw__fail(err, HW_ERR_UNSUPPORTED, "the convolution in front of a recurrent layer has another shape");
-    strided rows = by_columns(x, n);
-    rows.offset += f->first * rows.step0;
-    rows.n0 = f->n_channels;
+    const strided rows = {f->n_channels, 1, x->nb[1], 0, x->nb[0], (ne(x, 0) - n) * x->nb[0] + f->first * x->nb[1]};
     if (!s->made) s->made = hw__alloc(f->n_channels, sizeof *s->made);
     if (!s->made) return hw__fail_memory(err, "values of a recurrent layer", f->n_channels, sizeof *s->made);
     const unsigned char *bytes = hw__device_read_bytes(e->fetch, t);

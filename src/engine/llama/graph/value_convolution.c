@@ -5,10 +5,6 @@
 
 enum { MAX_STEPS = 16 };
 
-static const struct ggml_tensor *values_of(const struct ggml_tensor *op) {
-    return op->op == GGML_OP_GATED_DELTA_NET ? op->src[2] : op->op == GGML_OP_SSM_SCAN ? op->src[1] : NULL;
-}
-
 static const struct ggml_tensor *root_of(const struct ggml_tensor *t) { return t->view_src ? t->view_src : t; }
 
 /* A weight of one type of number, whole, or NULL. */
@@ -65,7 +61,9 @@ static hw_err read_weights(hw__front *out, const struct ggml_tensor *taps, const
 }
 
 hw_err hw__front_find(hw__front *out, const struct ggml_tensor *op, hw_error *err) {
-    const struct ggml_tensor *v = values_of(op), *bias = NULL;
+    const struct ggml_tensor *bias = NULL, *v = op->op == GGML_OP_GATED_DELTA_NET ? op->src[2]
+                                               : op->op == GGML_OP_SSM_SCAN      ? op->src[1]
+                                                                                 : NULL;
     size_t first = 0;
     *out = (hw__front){.node = NULL};
     const struct ggml_tensor *activation = v && v->type == GGML_TYPE_F32 ? activation_of(v, &first) : NULL;
