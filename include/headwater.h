@@ -429,6 +429,8 @@ typedef struct hw_run_params {
     hw_thinking thinking; /* ON and OFF: UNSUPPORTED if both give the same text */
     bool special;         /* parse the text of control tokens in prompt, messages and completion as these tokens;
                              else as plain text */
+    /* Called once with `ctx`, before the first decode, when the run has its prompt tokens; may be NULL. */
+    void (*on_prompt)(void *ctx, const hw_run *run);
 } hw_run_params;
 
 HW_API hw_run_params hw_run_params_default(void);
@@ -798,6 +800,10 @@ HW_API double hw_attribution_hop(const hw_attribution *a, size_t i, size_t k);
  * finite), UNSUPPORTED (no completion), MEMORY. */
 HW_API hw_err hw_attribution_through(hw_attribution **out, const hw_attribution *a, hw_error *err);
 
+/* Appends rows whose first token follows the last one of `a`, as on_rows passes them: the same run, method, settings
+ * and columns. Diagnostics stay those of the earlier rows. Errors: ARGUMENT (other rows), MEMORY (`a` is unchanged). */
+HW_API hw_err hw_attribution_append(hw_attribution *a, const hw_attribution *rows, hw_error *err);
+
 /* Selects layers, counted from 1: `5` or `3-12`, the model's first block being 1. Writes the half-open range [*begin,
  * *end) of indices into M's layers; the whole range if the method has one number for all layers. Error ARGUMENT
  * (not of this form, layers beyond the model's, a result that holds only the mean). */
@@ -945,7 +951,8 @@ typedef struct hw_citation_elsewhere {
 } hw_citation_elsewhere;
 
 /* Cites passages (segments of the prompt) for each part of the answer (segments of the completion). Columns of `a` are
- * prompt tokens, or these passages (hw_method_params.groups). Completion tokens in no part are ignored. NaN counts as
+ * prompt tokens, or these passages (hw_method_params.groups). Completion tokens in no part, and those that a growing
+ * run has not explained yet, are ignored. NaN counts as
  * 0, infinity as a million. Errors: ARGUMENT (segments of another number of tokens, other groups, columns beyond the
  * prompt, `min_peak` below 0 or above the rule's `max_peak`), MEMORY. Keeps no reference to its arguments. */
 HW_API hw_err hw_citation_new(hw_citation **out, const hw_attribution *a, const hw_segments *passages,

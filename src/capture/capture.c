@@ -398,6 +398,7 @@ static hw_err run_session(session *s, bool captures, size_t n_ctx, hw_error *err
     if (captures && (rc = start_capture(s, total, err)) != HW_OK) return rc;
     s->interruptible = true;
     if ((rc = start_sequence(s, total, err)) != HW_OK) return rc;
+    if (s->params->on_prompt) s->params->on_prompt(s->params->ctx, s->run);
     if ((rc = prefill(s, err)) != HW_OK) return rc;
     s->interruptible = s->params->completion != NULL;
     rc = s->params->completion ? force_completion(s, err) : generate(s, err);

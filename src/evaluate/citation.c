@@ -331,10 +331,11 @@ static hw_err check(const hw_attribution *a, const hw_segments *passages, const 
     if (passages->n_tokens != m)
         return hw__fail(err, HW_ERR_ARGUMENT, "passages of %zu tokens, the prompt has %zu: cut the prompt of this run",
                         passages->n_tokens, m);
-    if (answer->n_tokens != n || a->n_rows != n)
+    if (answer->n_tokens != n || a->n_rows > n || a->first_token != m)
         return hw__fail(err, HW_ERR_ARGUMENT,
-                        "parts of %zu tokens, the completion has %zu and %zu are explained: all three must be equal",
-                        answer->n_tokens, n, a->n_rows);
+                        "parts of %zu tokens, and rows of %zu from token %zu on: the completion has %zu tokens from "
+                        "token %zu on",
+                        answer->n_tokens, a->n_rows, a->first_token, n, m);
     return check_groups(a, passages, err);
 }
 

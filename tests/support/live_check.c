@@ -43,6 +43,23 @@ static void compare_rows(const hw_attribution *part, const hw_attribution *whole
         assert_close(hw_attribution_balance(part)[i].prompt, hw_attribution_balance(whole)[first + i].prompt, bound);
 }
 
+/* The parts joined are the whole, and parts out of order are refused. */
+static void check_joined(hw_attribution **parts, size_t n, const hw_attribution *whole, double bound) {
+    hw_error err;
+    for (size_t part = 1; part < n; part++) {
+        if (part + 1 < n) assert_error(&err, hw_attribution_append(parts[0], parts[n - 1], &err), HW_ERR_ARGUMENT, "next");
+        if (hw_attribution_append(parts[0], parts[part], &err) != HW_OK) fail_msg("%s", err.msg);
+    }
+    compare_rows(parts[0], whole, 0, bound);
+    assert_int_equal(hw_attribution_n_rows(parts[0]), hw_attribution_n_rows(whole));
+    const hw_through *followed = hw_attribution_through_rows(parts[0]), *want = hw_attribution_through_rows(whole);
+    for (size_t i = 0; followed && i < hw_attribution_n_rows(whole); i++) {
+        assert_close(followed[i].model, want[i].model, bound);
+        for (size_t k = 0; k < i; k++)
+            assert_close(hw_attribution_hop(parts[0], i, k), hw_attribution_hop(whole, i, k), bound);
+    }
+}
+
 /* The parts of method i against the whole, and its result. */
 static void check_method(watch *w, hw_explainer *x, size_t i, const hw_trace *trace, const hw_method_params *params,
                          const live_check *c) {
@@ -56,8 +73,9 @@ static void check_method(watch *w, hw_explainer *x, size_t i, const hw_trace *tr
         assert_int_equal(hw_attribution_first_token(w->parts[i][part]), hw_attribution_first_token(whole) + next);
         compare_rows(w->parts[i][part], whole, next, c->bound);
         next += hw_attribution_n_rows(w->parts[i][part]);
-        hw_attribution_free(w->parts[i][part]);
     }
+    check_joined(w->parts[i], w->n_parts[i], whole, c->bound);
+    for (size_t part = 0; part < w->n_parts[i]; part++) hw_attribution_free(w->parts[i][part]);
     assert_int_equal(next, hw_attribution_n_rows(whole));
     assert_in_range(w->n_parts[i], c->n_parts, MAX_PARTS);
     hw_attribution_free(result);

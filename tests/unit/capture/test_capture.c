@@ -289,7 +289,7 @@ static void completion_is_its_tokens_bytes_joined(void **state) {
 }
 
 typedef struct watch {
-    size_t n_tokens, n_asked, stop_after; /* 0: never */
+    size_t n_tokens, n_prompts, n_asked, stop_after; /* 0: never */
     char text[256];
     hw_stage stage;
     size_t done, total, n_prefill, n_decode;
@@ -303,6 +303,15 @@ static void on_token(void *ctx, const hw_run *run, size_t i) {
     assert_int_equal(token.begin, strlen(w->text));
     strncat(w->text, token.bytes, token.n_bytes);
     w->n_tokens++;
+}
+
+/* Before anything is decoded. */
+static void on_prompt(void *ctx, const hw_run *run) {
+    watch *w = ctx;
+    assert_int_equal(w->n_prefill + w->n_tokens, 0);
+    assert_int_equal(hw_run_n_prompt(run), N_PROMPT);
+    assert_int_equal(hw_run_n_tokens(run), N_PROMPT);
+    w->n_prompts++;
 }
 
 static void on_progress(void *ctx, hw_stage stage, size_t done, size_t total) {
@@ -327,10 +336,12 @@ static void tokens_and_progress_are_reported_as_they_come(void **state) {
     fake_params fake = scripted(&script);
     fake.chunk = 4;
     hw_run_params p = ask(PROMPT, NULL, N_ANSWER);
+    p.on_prompt = on_prompt;
     p.on_token = on_token;
     p.progress = on_progress;
     p.ctx = &w;
     hw_trace_free(fake_trace(&fake, &p));
+    assert_int_equal(w.n_prompts, 1);
     assert_string_equal(w.text, ANSWER);
     assert_int_equal(w.n_tokens, N_ANSWER);
     assert_int_equal(w.n_prefill, (N_PROMPT + 3) / 4);

@@ -7,7 +7,7 @@
 static const char command_name[] = "plot";
 
 static int draw(job *j, const hw_attribution *const *list, size_t n) {
-    return output_save(j->o, list, n) ? STATUS_DONE : STATUS_FAILED;
+    return output_save(j->o, (report_run){list, n, NULL}) ? STATUS_DONE : STATUS_FAILED;
 }
 
 static int plot(const options *o, const saved_file *from, const prompt_split *by) {

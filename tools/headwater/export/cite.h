@@ -24,6 +24,9 @@ void cite_print(const terminal *t, const cite_facts *facts);
 
 /* A new tree, NULL when memory runs out; release with json_decref(). */
 json_t *cite_document(const cite_facts *facts);
+/* Method, rule, passages, parts of the answer and matrices, without the run; NULL when memory runs out. */
+json_t *cite_json(const cite_facts *facts);
+
 /* False, after printing the reason, on failure. */
 bool cite_save(const cite_facts *facts, const char *path);
 

@@ -145,15 +145,18 @@ static json_t *run_of(const hw_run *run) {
     return document;
 }
 
-json_t *cite_document(const cite_facts *f) {
+json_t *cite_json(const cite_facts *f) {
     const hw_citation *c = f->citation;
-    json_t *document = run_of(f->run);
-    json_t *cited = json_pack("{s:s, s:o, s:s?, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}", "method",
-                              hw_attribution_method(f->a), "rule", rule_of(c), "by", f->by, "answer_by", f->answer_by,
-                              "elsewhere", sources_elsewhere(c, hw_citation_n_parts(c)), "passages", passages_of(f),
-                              "answer", parts_of(f), "shares", matrix_of(c, offsetof(hw_citation_link, share)), "peaks",
-                              matrix_of(c, offsetof(hw_citation_link, peak)), "scores",
-                              matrix_of(c, offsetof(hw_citation_link, score)));
+    return json_pack("{s:s, s:o, s:s?, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}", "method",
+                     hw_attribution_method(f->a), "rule", rule_of(c), "by", f->by, "answer_by", f->answer_by,
+                     "elsewhere", sources_elsewhere(c, hw_citation_n_parts(c)), "passages", passages_of(f),
+                     "answer", parts_of(f), "shares", matrix_of(c, offsetof(hw_citation_link, share)), "peaks",
+                     matrix_of(c, offsetof(hw_citation_link, peak)), "scores",
+                     matrix_of(c, offsetof(hw_citation_link, score)));
+}
+
+json_t *cite_document(const cite_facts *f) {
+    json_t *document = run_of(f->run), *cited = cite_json(f);
     if (document && cited && json_object_update_new(document, cited) == 0) return document;
     json_decref(document);
     return NULL;

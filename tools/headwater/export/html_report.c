@@ -8,6 +8,7 @@
 
 #include "export/embedded_page.h"
 #include "export/method_tables.h"
+#include "export/run_citations.h"
 #include "base/json.h"
 
 #include <stdlib.h>
@@ -67,11 +68,25 @@ static char *add_name(const char *run, const char *name) {
     return text.bytes;
 }
 
-hw_err report_gather(report *r, const hw_attribution *const *list, size_t n, hw_error *err) {
+/* The run's text, with its citations. */
+static hw_err run_text(char **out, report_run from, hw_error *err) {
+    json_t *citations = NULL;
+    hw_err rc = hw_document_json(out, hw_attribution_run(from.list[0]), NULL, from.list, from.n, err);
+    if (rc != HW_OK || !from.cited) return rc;
+    rc = run_citations(&citations, from.cited, NULL, err);
+    if (rc != HW_OK) {
+        free(*out);
+        return rc;
+    }
+    *out = add_citations(*out, citations);
+    return *out ? HW_OK : fail_memory(err);
+}
+
+hw_err report_gather(report *r, report_run from, hw_error *err) {
     char *run, **resized = realloc(r->runs, (r->n + 1) * sizeof *resized);
     if (!resized) return fail_memory(err);
     r->runs = resized;
-    hw_err rc = hw_document_json(&run, hw_attribution_run(list[0]), NULL, list, n, err);
+    hw_err rc = run_text(&run, from, err);
     if (rc != HW_OK) return rc;
     if (r->name) {
         char *named = add_name(run, r->name);
@@ -97,10 +112,10 @@ void report_free(report *r) {
     *r = (report){.n = 0};
 }
 
-hw_err report_save(const hw_attribution *const *list, size_t n, const char *path, hw_error *err) {
+hw_err report_save(report_run run, const char *path, hw_error *err) {
     report r = {.n = 0};
-    hw_err rc = report_gather(&r, list, n, err);
-    if (rc == HW_OK) rc = report_write(&r, path, hw_run_model(hw_attribution_run(list[0])), err);
+    hw_err rc = report_gather(&r, run, err);
+    if (rc == HW_OK) rc = report_write(&r, path, hw_run_model(hw_attribution_run(run.list[0])), err);
     report_free(&r);
     return rc;
 }

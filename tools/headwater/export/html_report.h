@@ -17,13 +17,20 @@ typedef struct report {
     const char *name; /* borrowed: name of the next run; NULL: the beginning of its prompt */
 } report;
 
-/* Adds attributions [n] of one run. */
-hw_err report_gather(report *r, const hw_attribution *const *list, size_t n, hw_error *err);
+/* One run of a report. */
+typedef struct report_run {
+    const hw_attribution *const *list; /* [n] of one run */
+    size_t n;
+    const hw_attribution *cited; /* the result that citations are made of: see run_citations(); NULL: none */
+} report_run;
+
+/* Adds a run. */
+hw_err report_gather(report *r, report_run run, hw_error *err);
 /* Writes the page with the collected runs; `model` as above. */
 hw_err report_write(const report *r, const char *path, const hw_model_info *model, hw_error *err);
 void report_free(report *r);
 
-/* Saves attributions [n] of one run as a report. */
-hw_err report_save(const hw_attribution *const *list, size_t n, const char *path, hw_error *err);
+/* Saves one run as a report. */
+hw_err report_save(report_run run, const char *path, hw_error *err);
 
 #endif

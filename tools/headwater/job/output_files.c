@@ -3,7 +3,6 @@
 
 #include "base/strlist.h"
 #include "cli/message.h"
-#include "export/html_report.h"
 #include "job/view_options.h"
 
 #include <errno.h>
@@ -79,17 +78,23 @@ int output_check(const options *o, const char *command, const char *const *input
     return status == STATUS_DONE ? check_figures(o, command) : status;
 }
 
-static hw_err save(const options *o, const hw_attribution *const *list, size_t n, const char *path, hw_error *err) {
+static hw_err save(const options *o, report_run run, const char *path, hw_error *err) {
     figure_params params = figure_of_options(o);
-    if (figure_is_named(path)) return figure_save(list, n, path, &params, err);
-    return report_is_path(path) ? report_save(list, n, path, err) : hw_result_save(list, n, path, o->full, err);
+    if (figure_is_named(path)) return figure_save(run.list, run.n, path, &params, err);
+    return report_is_path(path) ? report_save(run, path, err) : hw_result_save(run.list, run.n, path, o->full, err);
 }
 
-bool output_save(const options *o, const hw_attribution *const *list, size_t n) {
+bool output_has_report(const options *o) {
+    for (size_t i = 0; i < o->output.n; i++)
+        if (report_is_path(o->output.at[i])) return true;
+    return false;
+}
+
+bool output_save(const options *o, report_run run) {
     bool ok = true;
     for (size_t i = 0; i < o->output.n; i++) { /* a failure does not prevent the others from being saved */
         hw_error err;
-        if (save(o, list, n, o->output.at[i], &err) == HW_OK) continue;
+        if (save(o, run, o->output.at[i], &err) == HW_OK) continue;
         fail_by(&err);
         ok = false;
     }

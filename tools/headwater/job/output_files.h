@@ -3,6 +3,7 @@
 #define HW_JOB_OUTPUT_FILES_H
 
 #include "cli/options.h"
+#include "export/html_report.h"
 
 /* What -o accepts. */
 typedef enum output_kind { OUTPUT_ANY, OUTPUT_FIGURES } output_kind;
@@ -14,7 +15,9 @@ int output_check(const options *o, const char *command, const char *const *input
 /* The same for one file in another format. */
 int output_check_path(const char *command, const char *path, const char *const *others, size_t n);
 
-/* Saves the attributions to every -o file. False, after printing the reason, if one failed. */
-bool output_save(const options *o, const hw_attribution *const *list, size_t n);
+/* Whether one of the -o files is a report. */
+bool output_has_report(const options *o);
+/* Saves the run's attributions to every -o file. False, after printing the reason, if one failed. */
+bool output_save(const options *o, report_run run);
 
 #endif

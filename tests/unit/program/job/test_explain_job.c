@@ -14,14 +14,14 @@ bool report_is_path(const char *path) {
     (void)path;
     return false;
 }
-hw_err report_gather(report *r, const hw_attribution *const *list, size_t n, hw_error *err) {
-    (void)r, (void)list, (void)n, (void)err;
+hw_err report_gather(report *r, report_run run, hw_error *err) {
+    (void)r, (void)run, (void)err;
     fail_msg("no report is asked for");
     return HW_ERR_ARGUMENT;
 }
-hw_err report_save(const hw_attribution *const *list, size_t n, const char *path, hw_error *err) {
+hw_err report_save(report_run run, const char *path, hw_error *err) {
     (void)path;
-    return report_gather(NULL, list, n, err);
+    return report_gather(NULL, run, err);
 }
 
 /* A job with these methods (NULL: the default), and with a model that gives neither contributions nor logits. */

@@ -2,7 +2,8 @@
  * explain_task.c - a new run: the model generates, each token is explained as soon as its rows arrive, and everything
  * is saved before the client gets `done`.
  *
- *     a row in the store -> capture (tokens, explained rows) -> whole explanations -> document and trace into the store
+ *     a row in the store -> capture (prompt, tokens, explained rows, citations of each finished sentence) -> whole
+ *         explanations and citations -> document and trace into the store
  *
  * A run that is stopped, or whose client disconnects, keeps its tokens so far.
  */
@@ -11,6 +12,7 @@
 
 #include "cli/clock.h"
 #include "base/json.h"
+#include "export/run_citations.h"
 #include "job/messages.h"
 
 #include <stdlib.h>
@@ -30,7 +32,9 @@ typedef struct making {
     int64_t id;
     hw_segments *passages;   /* segments of the prompt; NULL: none */
     hw_explainer *explainer; /* the methods of `choice` */
-    bool began;              /* the prompt is decoded */
+    bool cites;              /* the explainer's last method is the one that citations are made by */
+    hw_attribution *cited;   /* its rows so far; NULL: none */
+    size_t n_cited;          /* parts of the answer whose citations were sent */
     bool failed;             /* the run has failed: t->error has the reason */
     size_t n_tokens;
     double sent_at; /* when progress was last sent, clock_seconds() */
@@ -77,8 +81,8 @@ static hw_err spans_to_segments(hw_segments **out, const hw_run *run, const json
 }
 
 /* Passages for the document. A prompt that cannot be split as requested is an error. */
-static void begin(making *m, const hw_run *run) {
-    m->began = true;
+static void on_prompt(void *ctx, const hw_run *run) {
+    making *m = ctx;
     send_prompt(m, run);
     if (m->failed || !m->r->spans) return;
     if (spans_to_segments(&m->passages, run, m->r->spans, &m->t->error) != HW_OK) m->failed = true;
@@ -87,7 +91,6 @@ static void begin(making *m, const hw_run *run) {
 static void on_token(void *ctx, const hw_run *run, size_t i) {
     making *m = ctx;
     hw_token token = hw_run_token(run, i);
-    if (!m->began) begin(m, run);
     buffer data = {.n = 0};
     char *text = NULL;
     bool ok = !m->t->wants_events || hw_token_json(&text, NULL, &token, NULL) == HW_OK;
@@ -106,11 +109,38 @@ static void on_progress(void *ctx, hw_stage stage, size_t done, size_t total) {
                                  (json_int_t)total));
 }
 
+/* Sends the citations of the answer so far when another of its sentences is complete. */
+static void send_citations(making *m) {
+    hw_error err;
+    json_t *list;
+    size_t n = n_finished_parts(m->cited);
+    if (n <= m->n_cited) return;
+    m->n_cited = n;
+    if (run_citations(&list, m->cited, m->passages, &err) != HW_OK)
+        fail_memory(m, "citations");
+    else
+        send(m, "cited", json_pack("{s:I, s:o}", "finished", (json_int_t)n, "citations", list));
+}
+
+/* Takes ownership of the next rows of the method that citations are made by. */
+static void cite_rows(making *m, hw_attribution *rows) {
+    if (!m->cited) {
+        m->cited = rows;
+    } else {
+        if (hw_attribution_append(m->cited, rows, NULL) != HW_OK) fail_memory(m, "citations");
+        hw_attribution_free(rows);
+    }
+    if (!m->failed) send_citations(m);
+}
+
 static void on_rows(void *ctx, size_t i, hw_attribution *rows) {
     making *m = ctx;
     buffer data = {.n = 0};
     char *text;
-    (void)i;
+    if (i == m->choice.n) {
+        cite_rows(m, rows);
+        return;
+    }
     hw_err rc = hw_attribution_json(&text, NULL, rows, NULL);
     hw_attribution_free(rows);
     if (rc != HW_OK) {
@@ -143,6 +173,17 @@ static hw_err split_by_passages(making *m, hw_error *err) {
     return rc;
 }
 
+/* Adds the method that citations are made by; its columns must be tokens. */
+static hw_err add_citing(making *m, hw_error *err) {
+    hw_method_params settings;
+    const char *method = citing_method(&settings, m->w->info);
+    m->cites = method && !m->choice.by;
+    settings.model = m->w->model;
+    settings.stop = is_abandoned;
+    settings.ctx = m;
+    return m->cites ? hw_explainer_add(m->explainer, method, &settings, err) : HW_OK;
+}
+
 /* The trace keeps what every method reads, so that all of them can be tried on the saved run. */
 static hw_err make_explainer(making *m, hw_error *err) {
     hw_explainer_params keeping = hw_explainer_params_default();
@@ -158,6 +199,7 @@ static hw_err make_explainer(making *m, hw_error *err) {
         p.stop = reruns ? is_stopped : is_abandoned;
         rc = hw_explainer_add(m->explainer, m->choice.methods[i], &p, err);
     }
+    if (rc == HW_OK) rc = add_citing(m, err);
     if (rc != HW_OK || !m->choice.by) return rc;
     return strcmp(m->choice.by, "passage") == 0 ? split_by_passages(m, err)
                                                 : hw_explainer_split(m->explainer, m->choice.by, true, err);
@@ -176,6 +218,7 @@ static hw_err capture_chat(making *m, const conversation *chat, hw_trace **trace
     p.explainer = m->explainer;
     p.prefix = m->w->trace;
     p.memory = m->w->limits.memory;
+    p.on_prompt = on_prompt;
     p.on_token = on_token;
     p.progress = on_progress;
     p.stop = is_stopped;
@@ -202,12 +245,29 @@ static size_t explain_all(making *m, const hw_trace *trace, hw_attribution *made
     return n;
 }
 
+/* The document without citations where the method fails for this run. */
+static bool document_of(char **out, making *m, const hw_trace *trace, hw_attribution *const *made, size_t n) {
+    hw_error *err = &m->t->error;
+    hw_attribution *cited = NULL;
+    json_t *citations = NULL;
+    if (hw_document_json(out, hw_trace_run(trace), m->passages, (const hw_attribution *const *)made, n, err) != HW_OK)
+        return false;
+    hw_err rc = m->cites ? hw_explainer_result(&cited, m->explainer, m->choice.n, trace, err) : HW_OK;
+    if (cited) rc = run_citations(&citations, cited, m->passages, err);
+    hw_attribution_free(cited);
+    if (rc != HW_OK && error_ends_run(rc)) {
+        free(*out);
+        return false;
+    }
+    if (citations) *out = add_citations(*out, citations);
+    return *out || error_set(err, HW_ERR_MEMORY, "no memory for citations");
+}
+
 static bool save(making *m, const hw_trace *trace, hw_attribution *const *made, size_t n) {
     char path[192], *document;
     hw_error *err = &m->t->error;
     const hw_run *run = hw_trace_run(trace);
-    if (hw_document_json(&document, run, m->passages, (const hw_attribution *const *)made, n, err) != HW_OK)
-        return false;
+    if (!document_of(&document, m, trace, made, n)) return false;
     worker_path(m->w, TRACE_FILE, path, sizeof path);
     bool traced = hw_trace_save(trace, path, NULL) == HW_OK;
     bool ok = remote_store_finish(m->w, run, document, traced, err);
@@ -261,6 +321,7 @@ bool explain_work(worker *w, engine_task *t) {
     if (!worker_methods(w, &m.choice, &t->error)) return false;
     m.id = remote_store_begin(w, &t->error);
     bool ok = m.id != 0 && make_run(&m);
+    hw_attribution_free(m.cited);
     hw_explainer_free(m.explainer);
     hw_segments_free(m.passages);
     return ok;
