@@ -748,6 +748,10 @@ HW_API hw_err hw_explainer_add(hw_explainer *explainer, const char *method, cons
 HW_API hw_err hw_explainer_split(hw_explainer *explainer, const char *by, bool whole, hw_error *err);
 HW_API hw_err hw_explainer_split_spans(hw_explainer *explainer, const char *json, size_t n_bytes, const char *name,
                                        bool whole, hw_error *err);
+/* Makes segments of the prompt the columns of method i alone, for the current run: called in hw_run_params.on_prompt.
+ * `segments` must outlive the run. Errors: ARGUMENT (not in a run, rows were explained already, another prompt, columns
+ * all, groups in the method's settings). */
+HW_API hw_err hw_explainer_group(hw_explainer *explainer, size_t i, const hw_segments *segments, hw_error *err);
 /* The segments of the last run's prompt, or of the last trace explained; NULL if it is not split. */
 HW_API const hw_segments *hw_explainer_segments(const hw_explainer *explainer);
 /* The result of method i for the whole completion. `trace`: the trace of the last run, or any other, whose prompt is

@@ -424,6 +424,7 @@ class hw_run_params(Structure):
     chat_template: bytes | None
     thinking: int
     special: bool
+    on_prompt: Any
     _fields_ = [
         ("size", c_size_t),
         ("prompt", c_void_p),
@@ -452,6 +453,7 @@ class hw_run_params(Structure):
         ("chat_template", c_char_p),
         ("thinking", c_int),
         ("special", c_bool),
+        ("on_prompt", CFUNCTYPE(None, c_void_p, c_void_p)),
     ]
 
 
@@ -1028,6 +1030,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "hw_explainer_add": (c_int, [c_void_p, c_char_p, POINTER(hw_method_params), POINTER(hw_error)]),
     "hw_explainer_split": (c_int, [c_void_p, c_char_p, c_bool, POINTER(hw_error)]),
     "hw_explainer_split_spans": (c_int, [c_void_p, c_char_p, c_size_t, c_char_p, c_bool, POINTER(hw_error)]),
+    "hw_explainer_group": (c_int, [c_void_p, c_size_t, c_void_p, POINTER(hw_error)]),
     "hw_explainer_segments": (c_void_p, [c_void_p]),
     "hw_explainer_result": (c_int, [POINTER(c_void_p), c_void_p, c_size_t, c_void_p, POINTER(hw_error)]),
     "hw_balance_rest": (c_double, [POINTER(hw_balance)]),
@@ -1037,6 +1040,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "hw_attribution_through_rows": (POINTER(hw_through), [c_void_p]),
     "hw_attribution_hop": (c_double, [c_void_p, c_size_t, c_size_t]),
     "hw_attribution_through": (c_int, [POINTER(c_void_p), c_void_p, POINTER(hw_error)]),
+    "hw_attribution_append": (c_int, [c_void_p, c_void_p, POINTER(hw_error)]),
     "hw_attribution_select_layers": (
         c_int,
         [

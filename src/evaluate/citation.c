@@ -333,7 +333,7 @@ static hw_err check(const hw_attribution *a, const hw_segments *passages, const 
                         passages->n_tokens, m);
     if (answer->n_tokens != n || a->n_rows > n || a->first_token != m)
         return hw__fail(err, HW_ERR_ARGUMENT,
-                        "parts of %zu tokens, and rows of %zu from token %zu on: the completion has %zu tokens from "
+                        "parts of %zu tokens and %zu rows from token %zu on: the completion has %zu tokens from "
                         "token %zu on",
                         answer->n_tokens, a->n_rows, a->first_token, n, m);
     return check_groups(a, passages, err);

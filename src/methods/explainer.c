@@ -9,6 +9,7 @@
 #include "methods/explainer.h"
 
 #include "base/error.h"
+#include "text/segments.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,7 @@ static void forget_run(hw_explainer *x) {
         hw__explanation *e = &x->list[i];
         if (e->method->incremental_free) e->method->incremental_free(e->state);
         hw__through_state_clear(&e->through);
+        if (e->regrouped) e->params.groups = NULL;
         *e = (hw__explanation){.method = e->method, .params = e->params};
     }
     hw_partition_free(x->partition);
@@ -136,6 +138,33 @@ hw_err hw__explainer_begin(hw_explainer *x, const hw_run *run, hw_error *err) {
     }
     if (rc == HW_OK) x->run = hw__run_retain(run);
     return rc;
+}
+
+static hw_err check_group(const hw_explainer *x, size_t i, const hw_segments *segments, hw_error *err) {
+    if (!x || !segments || i >= x->n || !x->run)
+        return hw__fail(err, HW_ERR_ARGUMENT, "method %zu: an explainer with it, a run and segments are needed", i);
+    const hw__explanation *e = &x->list[i];
+    if (e->next || e->has_streamed)
+        return hw__fail(err, HW_ERR_ARGUMENT, "method %zu has explained rows: choose its columns in on_prompt", i);
+    if (segments->n_tokens != x->run->n_prompt)
+        return hw__fail(err, HW_ERR_ARGUMENT, "segments of %zu tokens, the prompt has %zu", segments->n_tokens,
+                        x->run->n_prompt);
+    if (e->params.groups && !x->segments)
+        return hw__fail(err, HW_ERR_ARGUMENT, "method %zu has groups in its settings", i);
+    return HW_OK;
+}
+
+hw_err hw_explainer_group(hw_explainer *x, size_t i, const hw_segments *segments, hw_error *err) {
+    hw_err rc = check_group(x, i, segments, err);
+    if (rc != HW_OK) return rc;
+    hw__explanation *e = &x->list[i];
+    if (e->params.columns != HW_COLUMNS_PROMPT)
+        return hw__fail(err, HW_ERR_ARGUMENT, "columns all: method %zu has columns of the completion, too", i);
+    e->params.groups = hw_segments_groups(segments, NULL);
+    e->params.n_groups = hw_segments_count(segments);
+    e->params.group_names = NULL;
+    e->regrouped = true;
+    return HW_OK;
 }
 
 const hw_segments *hw_explainer_segments(const hw_explainer *x) { return x ? x->segments : NULL; }

@@ -14,6 +14,7 @@
 typedef struct hw__explanation {
     const hw__method *method;
     hw_method_params params;   /* if the prompt is split, with these columns from hw__explainer_begin() on */
+    bool regrouped;            /* columns are those of hw_explainer_group(), until the next run */
     bool has_streamed;                  /* it has consumed streamed prompt rows */
     bool failed;               /* it failed: on_rows is not called for it again */
     size_t next;               /* completion index of the first unexplained token */

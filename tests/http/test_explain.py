@@ -172,7 +172,7 @@ def test_events_come_in_order_and_say_what_the_end_says(server):
     run = events[-1][1]["run"]
     m = len(events[names.index("prompt")][1]["tokens"])
     assert names[0] == "queued" and names[-1] == "done"
-    assert names.index("queued") < names.index("prefill") < names.index("prompt") < names.index("token")
+    assert names.index("queued") < names.index("prompt") < names.index("prefill") < names.index("token")
     assert names.count("prompt") == 1 and names.count("done") == 1
     assert events[0][1]["job"] >= 1
     prefill = [data for name, data in events if name == "prefill"]
@@ -417,6 +417,51 @@ def test_citations_can_be_confirmed(server):
     assert all(abs(p["fall"] - fall) < 1e-4 for p, fall in zip(passages, falls) if p["measured"])
 
 
+def test_each_run_is_cited_as_cite_does(server):
+    """Member `citations` of a run and the last event `cited`: what /cite gives, by passage and by sentence."""
+    prompt = "Abdul is from Dubai. Anna is from Oslo. Abdul is from"
+    spans = [{"name": "A", "begin": 0, "end": 20}, {"name": "B", "begin": 21, "end": 39}]
+    completion = " Dubai. Anna is from Oslo. Both"
+    body = {"prompt": prompt, "spans": spans, "completion": completion, "methods": ["rollout"]}
+    events = server.stream("/api/explain", body).until("done", "error")
+    run = events[-1][1]["run"]
+    assert [a["method"] for a in run["attributions"]] == ["rollout"]
+    by_passage, by_sentence = run["citations"]
+    for cited in (by_passage, by_sentence):
+        wanted = server.ok("POST", f"/api/runs/{run['id']}/cite", {"by": cited["by"]})["citation"]
+        close(cited, {key: value for key, value in wanted.items() if key in cited} |
+              {key: cited[key] for key in ("prompt_groups", "answer_groups")})
+        assert cited["prompt_groups"] == run["segments"]["prompt"][cited["by"]]["groups"]
+        assert cited["answer_groups"] == run["segments"]["completion"]["sentence"]["groups"]
+        assert {c["number"] for part in cited["answer"] for c in part["citations"]} >= {1, 2}
+    sent = [data for name, data in events if name == "cited"]
+    assert [data["finished"] for data in sent] == sorted({data["finished"] for data in sent}) and len(sent) >= 1
+    finished = sent[-1]["finished"]
+    assert finished == 2
+    (early,) = sent[-1]["citations"]
+    assert early["by"] == "sentence" and early["prompt_groups"] == by_sentence["prompt_groups"]
+    for part in range(finished):
+        close(early["answer"][part], by_sentence["answer"][part], 1e-4)  # rows come in other lots
+    (by_word,) = server.explain(n=1)["citations"]  # one sentence
+    assert (by_word["by"], by_word["passages"][0]["text"]) == ("word", "My")
+
+
+def close(a, b, bound=1e-6, where=""):
+    """Equal but for the last digits of numbers."""
+    if isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            close(a[key], b[key], bound, f"{where}.{key}")
+    elif isinstance(a, list):
+        assert len(a) == len(b), where
+        for i, (x, y) in enumerate(zip(a, b)):
+            close(x, y, bound, f"{where}[{i}]")
+    elif isinstance(a, float):
+        assert abs(a - b) <= bound * max(1, abs(a)), (where, a, b)
+    else:
+        assert a == b, where
+
+
 def test_runs_are_listed_named_and_deleted(server):
     run = server.explain(n=1)
     path = f"/api/runs/{run['id']}"
@@ -574,6 +619,11 @@ def test_the_program_writes_the_same_report(server, program, smollm, tmp_path):
     np.testing.assert_allclose(mean, other_mean, atol=1e-6)  # rows that come in other lots are summed in another order,
     np.testing.assert_allclose(matrix, other, atol=1 / 255)  # which may take a byte to the next
     assert data["runs"][0]["segments"] == run["segments"] and data["runs"][0]["filters"] == run["filters"]
+    close(data["runs"][0]["citations"], run["citations"], 1e-4)
+    sentences = "One is first. Two is second. Three is"
+    split = [program, "explain", "-m", smollm, "-p", sentences, "-n", "1", "-q", "--by", "sentence", "-o", path]
+    subprocess.run(split, check=True, capture_output=True, timeout=HANG_S)
+    close(report_data(path.read_bytes())["runs"][0]["citations"], server.explain(sentences, n=1)["citations"], 1e-4)
 
 
 def test_exports_that_cannot_be(server, run):

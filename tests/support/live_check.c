@@ -47,7 +47,8 @@ static void compare_rows(const hw_attribution *part, const hw_attribution *whole
 static void check_joined(hw_attribution **parts, size_t n, const hw_attribution *whole, double bound) {
     hw_error err;
     for (size_t part = 1; part < n; part++) {
-        if (part + 1 < n) assert_error(&err, hw_attribution_append(parts[0], parts[n - 1], &err), HW_ERR_ARGUMENT, "next");
+        hw_err rc = part + 1 < n ? hw_attribution_append(parts[0], parts[n - 1], &err) : HW_OK;
+        if (part + 1 < n) assert_error(&err, rc, HW_ERR_ARGUMENT, "next");
         if (hw_attribution_append(parts[0], parts[part], &err) != HW_OK) fail_msg("%s", err.msg);
     }
     compare_rows(parts[0], whole, 0, bound);

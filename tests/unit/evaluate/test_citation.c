@@ -273,6 +273,23 @@ static void each_method_has_a_rule(void **state) {
     assert_null(hw_citation_rule_of("none"));
 }
 
+/* The finished part is cited as in the whole answer; the part without rows has nothing. */
+static void a_growing_answer_is_cited_as_far_as_it_is_explained(void **state) {
+    (void)state;
+    hw_attribution *a = make("logit", true);
+    a->n_rows = 2;
+    hw_citation *c = cite(a, 0);
+    assert_link(c, 0, 0, (hw_citation_link){3, 6. / 17, 6. / 11, 0, true});
+    assert_link(c, 0, 1, (hw_citation_link){2, 4. / 17, 3 / 6.5, 1, true});
+    for (size_t p = 0; p < 3; p++) assert_false(hw_citation_at(c, 1, p).marked || hw_citation_at(c, 1, p).score != 0);
+    assert_elsewhere(c, 0, 2.5 / 17, 2.5 / 17, 2. / 17);
+    assert_elsewhere(c, 1, 0, 0, 0);
+    assert_link(c, 2, 0, (hw_citation_link){3, 6. / 17, 6. / 11, 0, true});
+    assert_order(c, 0, 1, 2, 2);
+    hw_citation_free(c);
+    hw_attribution_free(a);
+}
+
 static void assert_refused(const hw_attribution *a, const hw_segments *from, const hw_segments *to, double min_peak,
                            const char *part) {
     hw_citation_params p = {.size = sizeof p, .min_peak = min_peak};
@@ -291,7 +308,10 @@ static void what_does_not_fit_is_refused(void **state) {
     assert_refused(a, &passages, &parts, INFINITY, "min_peak inf");
     assert_refused(a, &passages, &parts, 1.5, "min_peak 1.5: peaks of the rule share are at most 1");
     assert_refused(a, &parts, &parts, 0, "passages of 4 tokens, the prompt has 5");
-    assert_refused(a, &passages, &passages, 0, "parts of 5 tokens, the completion has 4");
+    assert_refused(a, &passages, &passages, 0, "parts of 5 tokens and 4 rows from token 5 on: the completion has 4");
+    a->first_token = 6;
+    assert_refused(a, &passages, &parts, 0, "4 rows from token 6 on: the completion has 4 tokens from token 5 on");
+    a->first_token = 5;
     int32_t other[] = {0, 1, 1, 2, -1};
     assert_int_equal(hw_attribution_group(&g, a, other, NULL, 3, NULL), HW_OK);
     assert_refused(g, &passages, &parts, 0, "the columns are 3 groups, not the 3 passages");
@@ -317,6 +337,7 @@ int main(void) {
         cmocka_unit_test(what_is_no_number_does_not_spread),
         cmocka_unit_test(rules_are_readable),
         cmocka_unit_test(each_method_has_a_rule),
+        cmocka_unit_test(a_growing_answer_is_cited_as_far_as_it_is_explained),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

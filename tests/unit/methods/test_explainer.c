@@ -9,6 +9,7 @@
 #include "support/live_check.h"
 
 #include "methods/explainer.h"
+#include "text/segments.h"
 
 #include <string.h>
 
@@ -189,6 +190,67 @@ static void columns_are_segments_of_the_prompt(void **state) {
     hw_model_close(model);
 }
 
+typedef struct regrouping {
+    hw_explainer *x;
+    hw_segments *words;
+    shown seen;
+} regrouping;
+
+static void take_regrouped(void *ctx, size_t i, hw_attribution *rows) { take(&((regrouping *)ctx)->seen, i, rows); }
+
+/* One method by word, the other by token; refused where it is too late or does not fit. */
+static void group_by_word(void *ctx, const hw_run *run) {
+    regrouping *r = ctx;
+    hw_error err;
+    const hw_segments other = {.n_tokens = 3};
+    assert_int_equal(hw_segments_new(&r->words, run, HW_SIDE_PROMPT, "word", &err), HW_OK);
+    assert_error(&err, hw_explainer_group(r->x, 2, r->words, &err), HW_ERR_ARGUMENT, "method 2: an explainer with it");
+    assert_error(&err, hw_explainer_group(r->x, 0, &other, &err), HW_ERR_ARGUMENT, "segments of 3 tokens");
+    assert_int_equal(hw_explainer_group(r->x, 0, r->words, &err), HW_OK);
+}
+
+static void one_method_has_columns_of_its_own(void **state) {
+    (void)state;
+    hw_error err;
+    fake_params fake = fake_params_default();
+    hw_model *model = fake_model(&fake);
+    regrouping r = {.x = NULL};
+    hw_explainer_params keeping = {.keep = HW_KEEP_ROWS, .interval = 2, .on_rows = take_regrouped, .ctx = &r};
+    assert_int_equal(hw_explainer_new(&r.x, &keeping, NULL), HW_OK);
+    for (int i = 0; i < 2; i++) assert_int_equal(hw_explainer_add(r.x, "attention", NULL, NULL), HW_OK);
+    hw_run_params p = run_params(4);
+    p.explainer = r.x;
+    p.on_prompt = group_by_word;
+    p.ctx = &r;
+    hw_trace *trace;
+    if (hw_trace_capture(&trace, model, &p, &err) != HW_OK) fail_msg("%s", err.msg);
+    assert_true(r.seen.n[0] > 1 && r.seen.n[0] == r.seen.n[1]);
+    hw_attribution *want, *a;
+    hw_method_params by = hw_method_params_default();
+    by.groups = hw_segments_groups(r.words, NULL);
+    by.n_groups = hw_segments_count(r.words);
+    assert_int_equal(hw_explain(&want, trace, "attention", &by, &err), HW_OK);
+    for (size_t i = 0, next = 0; i < r.seen.n[0]; next += r.seen.parts[i++]->n_rows) {
+        a = r.seen.parts[i];
+        assert_int_equal(a->n_columns, by.n_groups);
+        size_t cells = a->n_columns * a->n_layers;
+        assert_memory_equal(a->values, want->values + next * cells, a->n_rows * cells * sizeof(float));
+    }
+    assert_error(&err, hw_explainer_group(r.x, 0, r.words, &err), HW_ERR_ARGUMENT, "method 0 has explained rows");
+    for (size_t i = 0; i < r.seen.n[0]; i++) hw_attribution_free(r.seen.parts[i]);
+    hw_attribution_free(want);
+    hw_segments_free(r.words);
+    p.on_prompt = NULL; /* the next run is by token again */
+    hw_trace_free(trace);
+    r.seen = (shown){.n = {0}};
+    if (hw_trace_capture(&trace, model, &p, &err) != HW_OK) fail_msg("%s", err.msg);
+    assert_int_equal(r.seen.parts[0]->n_columns, hw_run_n_prompt(hw_trace_run(trace)));
+    for (size_t i = 0; i < r.seen.n[0]; i++) hw_attribution_free(r.seen.parts[i]);
+    hw_trace_free(trace);
+    hw_explainer_free(r.x);
+    hw_model_close(model);
+}
+
 /* Before anything is decoded. */
 static void a_prompt_that_cannot_be_split_fails_the_run(void **state) {
     (void)state;
@@ -275,6 +337,7 @@ int main(void) {
         cmocka_unit_test(a_given_completion_by_chunks),
         cmocka_unit_test(results_are_whole_after_rows_were_shown),
         cmocka_unit_test(columns_are_segments_of_the_prompt),
+        cmocka_unit_test(one_method_has_columns_of_its_own),
         cmocka_unit_test(a_prompt_that_cannot_be_split_fails_the_run),
         cmocka_unit_test(refuses_what_is_no_method),
         cmocka_unit_test(the_prompt_is_tokenized_once),

@@ -70,15 +70,9 @@ static char *add_name(const char *run, const char *name) {
 
 /* The run's text, with its citations. */
 static hw_err run_text(char **out, report_run from, hw_error *err) {
-    json_t *citations = NULL;
     hw_err rc = hw_document_json(out, hw_attribution_run(from.list[0]), NULL, from.list, from.n, err);
-    if (rc != HW_OK || !from.cited) return rc;
-    rc = run_citations(&citations, from.cited, NULL, err);
-    if (rc != HW_OK) {
-        free(*out);
-        return rc;
-    }
-    *out = add_citations(*out, citations);
+    if (rc != HW_OK || !from.citations) return rc;
+    *out = add_citations(*out, json_incref(from.citations));
     return *out ? HW_OK : fail_memory(err);
 }
 

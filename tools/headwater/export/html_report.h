@@ -4,6 +4,8 @@
 
 #include "export/text_buffer.h"
 
+#include <jansson.h>
+
 /* Whether the path's extension is that of a report. */
 bool report_is_path(const char *path);
 /* Appends the page with the runs [n], each JSON text from hw_document_json(); `model` is the model of the runs, NULL if
@@ -21,7 +23,7 @@ typedef struct report {
 typedef struct report_run {
     const hw_attribution *const *list; /* [n] of one run */
     size_t n;
-    const hw_attribution *cited; /* the result that citations are made of: see run_citations(); NULL: none */
+    json_t *citations; /* see run_citations(), borrowed; NULL: none */
 } report_run;
 
 /* Adds a run. */

@@ -110,7 +110,7 @@ static hw_model *left_open;
 
 void job_free(job *j) {
     for (size_t i = 0; i < j->n_made; i++) hw_attribution_free(j->made[i]);
-    hw_attribution_free(j->cited);
+    json_decref(j->citations);
     hw_explainer_free(j->explainer);
     left_open = j->model;
     free(j->method_text);
@@ -200,16 +200,13 @@ static void show_progress(void *ctx, hw_stage stage, size_t done, size_t total) 
 
 static bool stop_explaining(void *ctx) { return ((const job *)ctx)->stoppable && interrupt_seen(); }
 
-/* Whether a report will cite: its columns must be tokens. */
-static bool cites(const job *j) { return (j->report || output_has_report(j->o)) && !j->split && !j->groups; }
+/* Whether a report will cite. */
+static bool cites(const job *j) { return j->report || output_has_report(j->o); }
 
-/* The method that citations are made by comes last, after the job's own. */
-static hw_err add_citing(hw_explainer *x, const job *j, const hw_method_params *job_settings, hw_error *err) {
+/* The method that citations are made by comes last, after the job's own: the trace keeps what it reads. */
+static hw_err add_citing(hw_explainer *x, const job *j, hw_error *err) {
     hw_method_params settings;
     const char *method = citing_method(&settings, j->model ? hw_model_describe(j->model) : NULL);
-    settings.progress = job_settings->progress;
-    settings.stop = job_settings->stop;
-    settings.ctx = job_settings->ctx;
     return method && cites(j) ? hw_explainer_add(x, method, &settings, err) : HW_OK;
 }
 
@@ -225,7 +222,7 @@ hw_err job_explainer(hw_explainer **out, job *j, const char *const *methods, siz
     hw_err rc = hw_explainer_new(&made, &keeping, err);
     if (rc != HW_OK) return rc;
     for (size_t i = 0; i < n && rc == HW_OK; i++) rc = hw_explainer_add(made, methods[i], &params, err);
-    if (rc == HW_OK) rc = add_citing(made, j, &params, err);
+    if (rc == HW_OK) rc = add_citing(made, j, err);
     if (rc == HW_OK && split) rc = prompt_split_apply(made, split, j->whole, err);
     if (rc != HW_OK) {
         hw_explainer_free(made);
@@ -236,9 +233,12 @@ hw_err job_explainer(hw_explainer **out, job *j, const char *const *methods, siz
 }
 
 /* A trace without what the method reads gives a report without citations. */
-static int make_cited(job *j, const hw_trace *trace, size_t citing) {
+static int make_citations(job *j, const hw_trace *trace) {
     hw_error err;
-    if (!cites(j) || hw_explainer_result(&j->cited, j->explainer, citing, trace, &err) == HW_OK) return STATUS_DONE;
+    hw_method_params calls = job_params(j);
+    bool has_spans = j->split && !j->split->by;
+    const hw_segments *passages = has_spans ? hw_explainer_segments(j->explainer) : NULL;
+    if (!cites(j) || run_citations(&j->citations, trace, passages, &calls, &err) == HW_OK) return STATUS_DONE;
     return error_ends_run(err.code) ? job_fail(j, &err) : STATUS_DONE;
 }
 
@@ -251,8 +251,7 @@ int job_explain(job *j, const hw_trace *trace, bool stoppable) {
         if (job_explainer(&j->explainer, j, j->methods, j->n_methods, j->split, &err) != HW_OK)
             return job_fail(j, &err);
     }
-    size_t n = j->n_methods;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0, n = j->n_methods; i < n; i++) {
         const char *method = j->methods[i];
         if (hw_explainer_result(&j->made[j->n_made], j->explainer, i, trace, &err) == HW_OK) {
             j->methods[j->n_made++] = method;
@@ -263,7 +262,7 @@ int job_explain(job *j, const hw_trace *trace, bool stoppable) {
             return job_fail(j, &err);
         }
     }
-    if ((status = make_cited(j, trace, n)) != STATUS_DONE) return status;
+    if ((status = make_citations(j, trace)) != STATUS_DONE) return status;
     progress_erase(&j->bar);
     if (j->whole && j->split && !j->o->quiet) prompt_split_remark(hw_explainer_segments(j->explainer));
     return STATUS_DONE;
@@ -273,7 +272,7 @@ int job_status(const job *j, int status) { return status == STATUS_DONE && j->lo
 
 static int save(job *j, const hw_attribution *const *list, size_t n) {
     hw_error err;
-    report_run run = {list, n, j->cited};
+    report_run run = {list, n, j->citations};
     if (!j->report) return output_save(j->o, run) ? STATUS_DONE : STATUS_FAILED;
     return report_gather(j->report, run, &err) == HW_OK ? STATUS_DONE : job_fail(j, &err);
 }

@@ -28,7 +28,7 @@ typedef struct job {
     const char *methods[MAX_METHODS];  /* [n_methods] */
     hw_attribution *made[MAX_METHODS]; /* [n_made] owned */
     size_t n_methods, n_made;
-    hw_attribution *cited; /* owned: what a report's citations are made of; NULL: no report, or not possible */
+    json_t *citations; /* owned: of a report; NULL: no report, or not possible */
     struct report *report; /* borrowed: collects what -o would save; NULL: saved directly */
     bool no_token_output;             /* tokens are not printed as they arrive */
     bool lost;             /* a method failed, others succeeded */

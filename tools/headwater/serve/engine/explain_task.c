@@ -32,8 +32,10 @@ typedef struct making {
     int64_t id;
     hw_segments *passages;   /* segments of the prompt; NULL: none */
     hw_explainer *explainer; /* the methods of `choice` */
-    bool cites;              /* the explainer's last method is the one that citations are made by */
-    hw_attribution *cited;   /* its rows so far; NULL: none */
+    bool cites;              /* citations are sent while the answer grows */
+    hw_attribution *cited;   /* rows of citing_method() so far; NULL: none */
+    hw_segments *cited_segments; /* their columns; NULL: the growing answer is not cited */
+    const char *cited_by;        /* their segmenter */
     size_t n_cited;          /* parts of the answer whose citations were sent */
     bool failed;             /* the run has failed: t->error has the reason */
     size_t n_tokens;
@@ -80,12 +82,22 @@ static hw_err spans_to_segments(hw_segments **out, const hw_run *run, const json
     return rc;
 }
 
+/* The columns of citing_method(), which comes after the request's methods. */
+static hw_err split_for_citations(making *m, const hw_run *run, hw_error *err) {
+    if (!m->cites) return HW_OK;
+    hw_err rc = citing_segments(&m->cited_segments, &m->cited_by, run, err);
+    if (rc != HW_OK || !m->cited_segments) return rc;
+    return hw_explainer_group(m->explainer, m->choice.n, m->cited_segments, err);
+}
+
 /* Passages for the document. A prompt that cannot be split as requested is an error. */
 static void on_prompt(void *ctx, const hw_run *run) {
     making *m = ctx;
+    hw_error *err = &m->t->error;
     send_prompt(m, run);
-    if (m->failed || !m->r->spans) return;
-    if (spans_to_segments(&m->passages, run, m->r->spans, &m->t->error) != HW_OK) m->failed = true;
+    if (m->failed) return;
+    bool ok = !m->r->spans || spans_to_segments(&m->passages, run, m->r->spans, err) == HW_OK;
+    m->failed = !ok || split_for_citations(m, run, err) != HW_OK;
 }
 
 static void on_token(void *ctx, const hw_run *run, size_t i) {
@@ -116,7 +128,7 @@ static void send_citations(making *m) {
     size_t n = n_finished_parts(m->cited);
     if (n <= m->n_cited) return;
     m->n_cited = n;
-    if (run_citations(&list, m->cited, m->passages, &err) != HW_OK)
+    if (growing_citations(&list, m->cited, &(prompt_segments){m->cited_by, m->cited_segments}, &err) != HW_OK)
         fail_memory(m, "citations");
     else
         send(m, "cited", json_pack("{s:I, s:o}", "finished", (json_int_t)n, "citations", list));
@@ -137,7 +149,7 @@ static void on_rows(void *ctx, size_t i, hw_attribution *rows) {
     making *m = ctx;
     buffer data = {.n = 0};
     char *text;
-    if (i == m->choice.n) {
+    if (i == m->choice.n) { /* of citing_method() */
         cite_rows(m, rows);
         return;
     }
@@ -173,14 +185,11 @@ static hw_err split_by_passages(making *m, hw_error *err) {
     return rc;
 }
 
-/* Adds the method that citations are made by; its columns must be tokens. */
+/* Adds the method that citations of the growing answer are made by. */
 static hw_err add_citing(making *m, hw_error *err) {
     hw_method_params settings;
     const char *method = citing_method(&settings, m->w->info);
-    m->cites = method && !m->choice.by;
-    settings.model = m->w->model;
-    settings.stop = is_abandoned;
-    settings.ctx = m;
+    m->cites = method && m->t->wants_events;
     return m->cites ? hw_explainer_add(m->explainer, method, &settings, err) : HW_OK;
 }
 
@@ -248,13 +257,11 @@ static size_t explain_all(making *m, const hw_trace *trace, hw_attribution *made
 /* The document without citations where the method fails for this run. */
 static bool document_of(char **out, making *m, const hw_trace *trace, hw_attribution *const *made, size_t n) {
     hw_error *err = &m->t->error;
-    hw_attribution *cited = NULL;
+    hw_method_params calls = {.stop = is_abandoned, .ctx = m};
     json_t *citations = NULL;
     if (hw_document_json(out, hw_trace_run(trace), m->passages, (const hw_attribution *const *)made, n, err) != HW_OK)
         return false;
-    hw_err rc = m->cites ? hw_explainer_result(&cited, m->explainer, m->choice.n, trace, err) : HW_OK;
-    if (cited) rc = run_citations(&citations, cited, m->passages, err);
-    hw_attribution_free(cited);
+    hw_err rc = run_citations(&citations, trace, m->passages, &calls, err);
     if (rc != HW_OK && error_ends_run(rc)) {
         free(*out);
         return false;
@@ -324,5 +331,6 @@ bool explain_work(worker *w, engine_task *t) {
     hw_attribution_free(m.cited);
     hw_explainer_free(m.explainer);
     hw_segments_free(m.passages);
+    hw_segments_free(m.cited_segments);
     return ok;
 }

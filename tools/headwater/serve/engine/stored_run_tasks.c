@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "export/check_json.h"
 #include "export/cite.h"
+#include "export/run_citations.h"
 #include "serve/engine/remote_store.h"
 #include "serve/engine/tasks.h"
 
@@ -265,13 +266,10 @@ bool check_work(worker *w, engine_task *t) {
 
 /* The method of a request that names none, and whether its rows are followed through the answer. */
 static bool cite_method(cite_request *r, const worker *w, hw_error *err) {
-    static const char *const defaults[] = {"logit", "contribution"};
-    bool named = r->choice.n > 0;
-    for (size_t i = 0; i < sizeof defaults / sizeof *defaults && r->choice.n == 0; i++) {
-        const hw_method_info *method = hw_method_find(defaults[i]);
-        if (!*hw_method_problem(method, w->info)) r->choice.methods[r->choice.n++] = method->name;
-    }
-    if (!named && r->choice.n == 0)
+    hw_method_params by_default;
+    const char *method = r->choice.n ? NULL : citing_method(&by_default, w->info);
+    if (method) r->choice.methods[r->choice.n++] = method;
+    if (r->choice.n == 0)
         return error_set(err, HW_ERR_UNSUPPORTED, "neither logit nor contribution can explain this model: name a "
                                                   "\"method\"");
     if (!worker_methods(w, &r->choice, err)) return false;
