@@ -94,7 +94,16 @@ typedef enum hw_measure {
 } hw_measure;
 typedef enum hw_aggregate { HW_AGGREGATE_MEAN, HW_AGGREGATE_ROLLOUT } hw_aggregate;
 typedef enum hw_precision { HW_PRECISION_F32, HW_PRECISION_F16 } hw_precision;
-typedef enum hw_role { HW_ROLE_PROMPT, HW_ROLE_COMPLETION, HW_ROLE_SPECIAL, HW_ROLE_TEMPLATE } hw_role;
+/* THINKING: text of a thinking section (<think> ... </think>, [THINK] ... [/THINK], gpt-oss's analysis channel), marks
+ * included: in the completion, and in the caller's text; its side is hw_run_n_prompt()'s. A section that has not ended
+ * extends to the end of the run. While a run is generated the tokens of a mark get the role when the mark is whole. */
+typedef enum hw_role {
+    HW_ROLE_PROMPT,
+    HW_ROLE_COMPLETION,
+    HW_ROLE_SPECIAL,
+    HW_ROLE_TEMPLATE,
+    HW_ROLE_THINKING
+} hw_role;
 /* Which attention rows a trace keeps or a method needs: of every token; the target rows, m-1 and up; none. */
 typedef enum hw_row_retention { HW_ROWS_ALL, HW_ROWS_TARGET, HW_ROWS_NONE } hw_row_retention;
 typedef enum hw_stop { HW_STOP_LENGTH, HW_STOP_END, HW_STOP_GIVEN, HW_STOP_CANCELLED } hw_stop;

@@ -36,7 +36,7 @@ def read(path):
         signals = {name[7:]: file.get_tensor(name).astype(float) for name in file.keys() if name.startswith("signal.")}
     run = json.loads(meta["run"])
     tokens = run["tokens"]
-    n_prompt = sum(token["role"] != "completion" for token in tokens)
+    n_prompt = run["n_prompt"]
     return run, tokens, n_prompt, signals, json.loads(meta["balance"])
 
 

@@ -264,7 +264,7 @@ def main():
     trace = tempfile.mktemp(suffix='.safetensors')
     f, run, ids, balance = run_headwater(program, gguf, trace)
     os.unlink(trace)
-    m = sum(t['role'] != 'completion' for t in run['tokens'])
+    m = run['n_prompt']
     T, rows = len(ids), slice(m - 1, len(ids))
     cfg = AutoConfig.from_pretrained(folder)
     how = (

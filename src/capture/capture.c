@@ -16,6 +16,7 @@
 #include "capture/text_remarks.h"
 #include "capture/top_tokens.h"
 #include "data/run_options.h"
+#include "data/thinking.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -201,6 +202,7 @@ static hw_err add_completion(session *s, int32_t id, size_t row, hw_error *err) 
     if (contrast) rc = hw__against_take(contrast, &s->against, &token, s->engine, row, err);
     if (contrast && rc == HW_OK) *logit = hw__contrasted_logit(s->engine, row, id, contrast);
     if (rc == HW_OK) rc = hw__run_add_token(s->run, &token, err);
+    if (rc == HW_OK) rc = hw__thinking_role_added(s->run, err);
     if (rc != HW_OK) return rc;
     if (s->params->on_token) s->params->on_token(s->params->ctx, s->run, s->run->n_tokens - 1);
     return HW_OK;

@@ -10,6 +10,7 @@
 #include "capture/text_remarks.h"
 #include "capture/text_size.h"
 #include "capture/token_spans.h"
+#include "data/thinking.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -312,6 +313,7 @@ static hw_err read_chat(hw_run *run, hw__tokens *ids, hw__engine *engine, const 
 hw_err hw__prompt_tokens(hw_run *run, hw__tokens *ids, hw__engine *engine, const hw_run_params *params, hw_error *err) {
     hw_err rc = params->chat || params->n_messages ? read_chat(run, ids, engine, params, err)
                                                    : read_plain(run, ids, engine, params, err);
+    if (rc == HW_OK) rc = hw__thinking_roles(run, err);
     return rc == HW_OK ? hw__remark_text(run, "prompt", run->prompt, run->prompt_bytes, err) : rc;
 }
 

@@ -1,5 +1,6 @@
 /* trace_import.c - turns exported attention into a trace: replays the import engine into a capture. */
 #include "capture/capture.h"
+#include "data/thinking.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@ static hw_err add_tokens(hw_run *run, const hw__import_info *info, hw_error *err
         hw_err rc = hw__run_add_token(run, &token, err);
         if (rc != HW_OK) return rc;
     }
-    return HW_OK;
+    return hw__thinking_roles(run, err);
 }
 
 static hw_err join_prompt(hw_run *run, hw_error *err) {

@@ -23,7 +23,7 @@ static const char *const hw__signal_words[] = {"projection",     "norm",        
                                            "logit",          "residual",      "all_projection", "all_norm",
                                            "all_proximity1", "all_proximity2", NULL};
 const char *const hw__aggregate_words[] = {"mean", "rollout", NULL};
-static const char *const hw__role_words[] = {"prompt", "completion", "special", "template", NULL};
+static const char *const hw__role_words[] = {"prompt", "completion", "special", "template", "thinking", NULL};
 static const char *const hw__precision_words[] = {"f32", "f16", NULL};
 static const char *const hw__rows_words[] = {"all", "interest", "none", NULL};
 const char *const hw__thinking_words[] = {"default", "on", "off", NULL};

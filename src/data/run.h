@@ -34,6 +34,7 @@ struct hw_run {
     size_t completion_bytes;
     hw_token *tokens; /* [n_tokens] malloc'd */
     size_t n_tokens, capacity, n_prompt;
+    bool thinks; /* the last token is in a thinking section that has not ended */
     const hw_span *messages; /* [n_messages] in the arena, ascending: role and byte range in the prompt */
     size_t n_messages;
     const char *remarks[HW__MAX_REMARKS]; /* [n_remarks] in the arena */

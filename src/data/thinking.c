@@ -52,7 +52,8 @@ static size_t token_at(const joined *j, const hw_run *run, size_t byte) {
 
 /* Whether the mark at `byte` begins a section even if nothing ends it. */
 static bool may_stay_open(const joined *j, const hw_run *run, size_t byte) {
-    return run->tokens[token_at(j, run, byte)].role != HW_ROLE_PROMPT;
+    size_t t = token_at(j, run, byte);
+    return t >= run->n_prompt || run->tokens[t].role == HW_ROLE_TEMPLATE || run->tokens[t].role == HW_ROLE_SPECIAL;
 }
 
 static void mark_section(bool *thinks, const joined *j, const hw_run *run, size_t begin, size_t end) {
@@ -64,7 +65,8 @@ static bool is_at(const joined *j, size_t byte, size_t n, const char *mark, size
     return byte + n_mark <= n && memcmp(j->bytes + byte, mark, n_mark) == 0;
 }
 
-static void mark_kind(bool *thinks, const joined *j, const hw_run *run, const marks *kind) {
+/* Returns whether a section has not ended. */
+static bool mark_kind(bool *thinks, const joined *j, const hw_run *run, const marks *kind) {
     size_t n = j->at[run->n_tokens], n_begin = strlen(kind->begin), n_end = strlen(kind->end), open = SIZE_MAX;
     for (size_t i = 0; i < n; i++) {
         if (is_at(j, i, n, kind->begin, n_begin)) {
@@ -74,15 +76,45 @@ static void mark_kind(bool *thinks, const joined *j, const hw_run *run, const ma
             open = SIZE_MAX;
         }
     }
-    if (open != SIZE_MAX && may_stay_open(j, run, open)) mark_section(thinks, j, run, open, n);
+    if (open == SIZE_MAX || !may_stay_open(j, run, open)) return false;
+    mark_section(thinks, j, run, open, n);
+    return true;
 }
 
-hw_err hw__thinking_tokens(bool *thinks, const hw_run *run, hw_error *err) {
+static hw_err find_sections(bool *thinks, bool *open, const hw_run *run, hw_error *err) {
+    *open = false;
     joined j = {.bytes = NULL};
     memset(thinks, 0, run->n_tokens * sizeof *thinks);
     hw_err rc = join(&j, run, err);
-    for (size_t i = 0; rc == HW_OK && i < sizeof kinds / sizeof *kinds; i++) mark_kind(thinks, &j, run, &kinds[i]);
+    for (size_t i = 0; rc == HW_OK && i < sizeof kinds / sizeof *kinds; i++)
+        *open = mark_kind(thinks, &j, run, &kinds[i]) || *open;
     free(j.bytes);
     free(j.at);
     return rc;
+}
+
+hw_err hw__thinking_tokens(bool *thinks, const hw_run *run, hw_error *err) {
+    bool open;
+    return find_sections(thinks, &open, run, err);
+}
+
+hw_err hw__thinking_roles(hw_run *run, hw_error *err) {
+    bool *thinks = hw__alloc(run->n_tokens, sizeof *thinks);
+    if (!thinks) return hw__fail_memory(err, "thinking sections", run->n_tokens, sizeof *thinks);
+    hw_err rc = find_sections(thinks, &run->thinks, run, err);
+    for (size_t t = 0; rc == HW_OK && t < run->n_tokens; t++) {
+        hw_role *role = &run->tokens[t].role;
+        if (thinks[t] && (*role == HW_ROLE_PROMPT || *role == HW_ROLE_COMPLETION)) *role = HW_ROLE_THINKING;
+    }
+    free(thinks);
+    return rc;
+}
+
+hw_err hw__thinking_role_added(hw_run *run, hw_error *err) {
+    hw_token *added = &run->tokens[run->n_tokens - 1];
+    bool may_end = added->n_bytes && (memchr(added->bytes, '>', added->n_bytes) || /* as all marks do */
+                                      memchr(added->bytes, ']', added->n_bytes));
+    if (may_end) return hw__thinking_roles(run, err);
+    if (run->thinks) added->role = HW_ROLE_THINKING;
+    return HW_OK;
 }

@@ -9,4 +9,9 @@
  * ordinary text. Error MEMORY. */
 hw_err hw__thinking_tokens(bool *thinks, const hw_run *run, hw_error *err);
 
+/* Gives tokens of sections that are the caller's text or the completion the role THINKING. Error MEMORY. */
+hw_err hw__thinking_roles(hw_run *run, hw_error *err);
+/* The same after a completion token was added; looks at earlier tokens only if a mark may end in this one. */
+hw_err hw__thinking_role_added(hw_run *run, hw_error *err);
+
 #endif

@@ -27,8 +27,7 @@ static unsigned char byte_at(const window *w, size_t k) {
 /* Whether two tokens share a character: only tokens that are not valid text by themselves do. */
 static bool shares(const hw_run *run, size_t i, size_t other) {
     const hw_token *t = &run->tokens[other];
-    return (t->role == HW_ROLE_COMPLETION) == (run->tokens[i].role == HW_ROLE_COMPLETION) &&
-           !hw__utf8_valid(t->bytes, t->n_bytes);
+    return (other < run->n_prompt) == (i < run->n_prompt) && !hw__utf8_valid(t->bytes, t->n_bytes);
 }
 
 static window look(const hw_run *run, size_t i) {

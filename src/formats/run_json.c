@@ -225,6 +225,7 @@ hw_err hw__run_to_json(json_t **out, const hw_run *run, hw_error *err) {
     ok = ok && put_messages(json, run) && put_remarks(json, run);
     if (!isnan(run->recurrent_share))
         ok = ok && json_object_set_new(json, "recurrent_share", json_real(run->recurrent_share)) == 0;
+    ok = ok && json_object_set_new(json, "n_prompt", json_integer((json_int_t)run->n_prompt)) == 0;
     ok = ok && json_object_set_new(json, "tokens", tokens_to_json(run)) == 0;
     json_decref(model);
     json_decref(options);
@@ -472,19 +473,44 @@ static hw_err add_token(hw_run *run, const hw_token *token, hw_error *err) {
     return HW_OK;
 }
 
-static hw_err get_tokens(hw_run *run, const json_t *json, hw_error *err) {
-    const json_t *list;
-    hw_err rc = hw__json_array(&list, json, "tokens", err);
+/* The side of a thinking token follows from the number of prompt tokens; -1: the file, an older one, does not give it.
+ */
+static hw_err set_side(hw_token *token, size_t t, int64_t n_prompt, hw_error *err) {
+    if (token->role != HW_ROLE_THINKING) return HW_OK;
+    if (n_prompt < 0)
+        return hw__fail(err, HW_ERR_FORMAT, "role \"thinking\" needs the key \"n_prompt\" beside \"tokens\"");
+    token->role = t < (size_t)n_prompt ? HW_ROLE_PROMPT : HW_ROLE_COMPLETION;
+    return HW_OK;
+}
+
+static hw_err get_token_list(hw_run *run, const json_t *list, int64_t n_prompt, hw_error *err) {
+    hw_err rc = HW_OK;
     for (size_t t = 0; rc == HW_OK && t < json_array_size(list); t++) {
         reading r = {0};
         rc = get_token(&r, json_array_get(list, t), err);
+        if (rc == HW_OK) rc = set_side(&r.token, t, n_prompt, err);
         if (rc == HW_OK) rc = add_token(run, &r.token, err);
         free_reading(&r);
         if (rc != HW_OK) return hw__fail_in(err, rc, "token %zu", t);
     }
-    if (rc == HW_OK && run->n_prompt == 0)
-        return hw__fail(err, HW_ERR_FORMAT, "no token before the completion: at least 1 is needed");
     return rc;
+}
+
+/* Thinking sections are found in the text, as when it was captured: older files have no role for them. */
+static hw_err get_tokens(hw_run *run, const json_t *json, hw_error *err) {
+    const json_t *list;
+    int64_t n_prompt = -1;
+    hw_err rc = hw__json_array(&list, json, "tokens", err);
+    if (rc == HW_OK && json_object_get(json, "n_prompt"))
+        rc = hw__json_int(&n_prompt, json, "n_prompt", 0, INT64_MAX, err);
+    if (rc == HW_OK) rc = get_token_list(run, list, n_prompt, err);
+    if (rc != HW_OK) return rc;
+    if (run->n_prompt == 0)
+        return hw__fail(err, HW_ERR_FORMAT, "no token before the completion: at least 1 is needed");
+    if (n_prompt >= 0 && (size_t)n_prompt != run->n_prompt)
+        return hw__fail(err, HW_ERR_FORMAT, "\"n_prompt\" is %lld, and %zu tokens are before the completion",
+                        (long long)n_prompt, run->n_prompt);
+    return hw__thinking_roles(run, err);
 }
 
 static hw_err get_prompt(hw_run *run, const json_t *json, hw_error *err) {

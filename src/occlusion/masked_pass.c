@@ -70,7 +70,10 @@ void hw__masked_pass_size(const hw__masked_pass *r, size_t *n_prompt, size_t *n_
     *n_completion = hw_run_n_completion(r->run);
 }
 
-bool hw__masked_pass_movable(const hw__masked_pass *r, size_t t) { return r->run->tokens[t].role == HW_ROLE_PROMPT; }
+bool hw__masked_pass_movable(const hw__masked_pass *r, size_t t) {
+    hw_role role = r->run->tokens[t].role;
+    return t < r->run->n_prompt && (role == HW_ROLE_PROMPT || role == HW_ROLE_THINKING);
+}
 size_t hw__masked_pass_n_passes(const hw__masked_pass *r) { return r->n_passes; }
 size_t hw__masked_pass_n_decoded(const hw__masked_pass *r) { return r->n_decoded; }
 

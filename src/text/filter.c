@@ -114,7 +114,7 @@ static hw_err join(joined_text *out, const hw_run *run, size_t n, hw_error *err)
     }
     for (size_t t = 0; t < n; t++) {
         hw_token token = hw_run_token(run, t);
-        bool own = token.role == HW_ROLE_PROMPT || token.role == HW_ROLE_COMPLETION;
+        bool own = token.role != HW_ROLE_SPECIAL && token.role != HW_ROLE_TEMPLATE;
         if (own && token.n_bytes) memcpy(j.bytes + j.at[t], token.bytes, token.n_bytes);
     }
     *out = j;

@@ -35,7 +35,7 @@ hw_err hw__side_of(hw__side *out, const hw_run *run, hw_side side, hw_error *err
     return HW_OK;
 }
 
-static bool is_own(const hw_token *t) { return t->role == HW_ROLE_PROMPT || t->role == HW_ROLE_COMPLETION; }
+static bool is_own(const hw_token *t) { return t->role != HW_ROLE_SPECIAL && t->role != HW_ROLE_TEMPLATE; }
 
 bool hw__side_has_text(const hw__side *side, size_t t) {
     const hw_token *token = &side->tokens[t];

@@ -123,7 +123,7 @@ static void words_are_read_back(void **state) {
         {parse_row_convention, name_row_convention, "predictor, own"},
         {parse_direction, name_direction, "input, output"},
         {parse_columns, name_columns, "prompt, all"},
-        {parse_role, name_role, "prompt, completion, special, template"},
+        {parse_role, name_role, "prompt, completion, special, template, thinking"},
         {parse_stop, name_stop, "length, end, given, cancelled"},
     };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {

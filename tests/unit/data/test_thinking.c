@@ -71,11 +71,53 @@ static void section_that_the_template_begins(void **state) {
     hw__run_release(run);
 }
 
+/* A letter a token: role p, c, s, t, or x for thinking. */
+static void assert_roles(const hw_run *run, const char *expected) {
+    char got[33] = "";
+    for (size_t t = 0; t < run->n_tokens; t++) got[t] = "pcstx"[run->tokens[t].role];
+    assert_string_equal(got, expected);
+}
+
+static void sections_have_a_role_in_prompt_and_completion(void **state) {
+    (void)state;
+    static const char *const prompt[] = {"<s>", "<think>", "a", "</think>", "b", "<think>"};
+    static const char *const answer[] = {"so", "</think>", "yes"};
+    hw_run *run = make_run(1, prompt, 6, answer, 3);
+    run->tokens[0].role = HW_ROLE_SPECIAL;
+    run->tokens[5].role = HW_ROLE_TEMPLATE; /* keeps its role: it is no text of the caller */
+    assert_int_equal(hw__thinking_roles(run, NULL), HW_OK);
+    assert_roles(run, "sxxxptxxc");
+    assert_false(run->thinks);
+    hw__run_release(run);
+}
+
+/* Token by token, as a run is captured: the roles are those of the whole run at any time. */
+static void roles_of_a_run_that_grows(void **state) {
+    (void)state;
+    static const char *const prompt[] = {"Why", "?"};
+    static const char *const answer[] = {"Hm", "<th", "ink>", " so", "</", "think>", "yes", "<think>", "a", "b>c", "d"};
+    static const char *const expected[] = {"ppc",         "ppcc",        "ppcxx",     "ppcxxx",
+                                           "ppcxxxx",     "ppcxxxxx",    "ppcxxxxxc", "ppcxxxxxcx",
+                                           "ppcxxxxxcxx", "ppcxxxxxcxxx", "ppcxxxxxcxxxx"};
+    hw_run *run = make_run(1, prompt, 2, NULL, 0);
+    assert_int_equal(hw__thinking_roles(run, NULL), HW_OK);
+    for (size_t i = 0; i < sizeof answer / sizeof *answer; i++) {
+        hw_token token = {.bytes = answer[i], .n_bytes = strlen(answer[i]), .role = HW_ROLE_COMPLETION};
+        assert_int_equal(hw__run_add_token(run, &token, NULL), HW_OK);
+        assert_int_equal(hw__thinking_role_added(run, NULL), HW_OK);
+        assert_roles(run, expected[i]);
+    }
+    assert_true(run->thinks);
+    hw__run_release(run);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(sections_of_the_completion),
         cmocka_unit_test(sections_of_the_prompt),
         cmocka_unit_test(section_that_the_template_begins),
+        cmocka_unit_test(sections_have_a_role_in_prompt_and_completion),
+        cmocka_unit_test(roles_of_a_run_that_grows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "formats/run_json.h"
 #include "base/safetensors.h"
 #include "support/sample.h"
+#include "data/thinking.h"
 #include "data/trace.h"
 
 #include <math.h>
@@ -112,6 +113,9 @@ static const struct {
     {"completion", "\" \\ud83d\\ude42\"", "\"completion\" is not its tokens' text"}, /* a NUL less */
     {"tokens", "{}", "\"tokens\" must be there and be a list"},
     {"tokens", "[]", "no token before the completion"},
+    {"n_prompt", "1", "\"n_prompt\" is 1, and 5 tokens are before the completion"},
+    {"n_prompt", "-1", "\"n_prompt\" is -1: 0 to"},
+    {"n_prompt", "\"x\"", "a whole number"},
     {"tokens/0", "[]", "token 0: \"text\" must be there"},
     {"tokens/0/text", NULL, "token 0: \"text\" must be there"},
     {"tokens/0/id", "-2", "token 0: \"id\" is -2: -1 to"},
@@ -148,6 +152,37 @@ static void runs_that_cannot_be_right_are_refused(void **state) {
         assert_int_equal(hw__run_from_json(&back, json, NULL), HW_ERR_FORMAT);
         json_decref(json);
     }
+    hw__run_release(run);
+}
+
+/* Thinking sections of an earlier answer in the prompt, and of this one; files from before the role have none. */
+static void thinking_is_a_role_in_files(void **state) {
+    (void)state;
+    static const char *const prompt[] = {"<think>", "a", "</think>", "b"}, *const answer[] = {"<think>", "so"};
+    static const char *const roles[] = {"thinking", "thinking", "thinking", "prompt", "thinking", "thinking"};
+    static const char *const old_roles[] = {"prompt", "prompt", "prompt", "prompt", "completion", "completion"};
+    hw_run *run = make_run(1, prompt, 4, answer, 2), *back;
+    hw_error err = {0};
+    json_t *json;
+    assert_int_equal(hw__thinking_roles(run, NULL), HW_OK);
+    assert_int_equal(hw__run_to_json(&json, run, NULL), HW_OK);
+    for (size_t t = 0; t < COUNT(roles); t++) {
+        json_t *token = json_array_get(json_object_get(json, "tokens"), t);
+        assert_string_equal(json_string_value(json_object_get(token, "role")), roles[t]);
+        assert_true(json_is_true(json_object_get(token, "thinking")) == (t != 3));
+    }
+    if (hw__run_from_json(&back, json, &err) != HW_OK) fail_msg("%s", err.msg);
+    assert_same_run(run, back);
+    hw__run_release(back);
+    json_object_del(json, "n_prompt");
+    assert_error(&err, hw__run_from_json(&back, json, &err), HW_ERR_FORMAT,
+                 "role \"thinking\" needs the key \"n_prompt\"");
+    for (size_t t = 0; t < COUNT(roles); t++)
+        json_object_set_new(json_array_get(json_object_get(json, "tokens"), t), "role", json_string(old_roles[t]));
+    if (hw__run_from_json(&back, json, &err) != HW_OK) fail_msg("%s", err.msg);
+    assert_same_run(run, back);
+    hw__run_release(back);
+    json_decref(json);
     hw__run_release(run);
 }
 
@@ -529,6 +564,7 @@ int main(void) {
         cmocka_unit_test(run_comes_back_from_its_text),
         cmocka_unit_test(bytes_that_are_no_text_are_there_twice),
         cmocka_unit_test(runs_that_cannot_be_right_are_refused),
+        cmocka_unit_test(thinking_is_a_role_in_files),
         cmocka_unit_test(unknown_keys_are_passed_over),
         cmocka_unit_test(traces_come_back_bit_for_bit),
         cmocka_unit_test(a_reopened_trace_explains_the_same),

@@ -55,7 +55,7 @@ static void take_token(void *ctx, const hw_run *run, size_t i) {
     progress_erase(&l->j->bar);
     if (!l->started) show_title(&l->j->t, "Completion");
     l->started = true;
-    stream_write(&l->text, token.bytes, token.n_bytes);
+    show_token(&l->j->t, &l->text, &token);
 }
 
 static void take_progress(void *ctx, hw_stage stage, size_t done, size_t total) {

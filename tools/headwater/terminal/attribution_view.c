@@ -23,13 +23,23 @@ void show_title(const terminal *t, const char *title) {
     putc('\n', t->out);
 }
 
+void show_token(const terminal *t, stream *text, const hw_token *token) {
+    bool thinks = token->role == HW_ROLE_THINKING;
+    if (thinks) terminal_dim(t);
+    stream_write(text, token->bytes, token->n_bytes);
+    if (thinks) terminal_plain(t);
+}
+
 void show_completion(const terminal *t, const hw_run *run) {
     size_t n;
-    const char *bytes = hw_run_completion(run, &n);
+    hw_run_completion(run, &n);
     if (!n) return; /* an import may have no token names */
     stream s = {.out = t->out};
     show_title(t, "Completion");
-    stream_write(&s, bytes, n);
+    for (size_t i = hw_run_n_prompt(run); i < hw_run_n_tokens(run); i++) {
+        hw_token token = hw_run_token(run, i);
+        show_token(t, &s, &token);
+    }
     stream_end(&s);
 }
 
@@ -70,7 +80,7 @@ static void print_rows(const picture *p, bool mean) {
     } else {
         fprintf(out, "%ss %zu to %zu%s", noun, index, index + n - 1, mean ? ", mean" : "");
         const char *text = hw_run_completion(p->run, NULL) + begin.begin;
-        if (begin.role == HW_ROLE_COMPLETION && end.end > begin.begin)
+        if (first >= hw_run_n_prompt(p->run) && end.end > begin.begin)
             fprintf(out, ": %s", text_label(text, end.end - begin.begin, p->t->width / 2).utf8);
     }
 }

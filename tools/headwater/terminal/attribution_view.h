@@ -9,6 +9,7 @@
 #ifndef HW_TERMINAL_ATTRIBUTION_VIEW_H
 #define HW_TERMINAL_ATTRIBUTION_VIEW_H
 
+#include "cli/safe_text.h"
 #include "picture/selection.h"
 
 /* Content and form of the view. */
@@ -22,6 +23,8 @@ typedef struct view_params {
 /* Prints one attribution. */
 hw_err show_attribution(const terminal *t, const hw_attribution *a, const view_params *view, hw_error *err);
 
+/* Prints a token of the completion; thinking sections are pale. */
+void show_token(const terminal *t, stream *text, const hw_token *token);
 /* Prints the completion's text and a line about the run. */
 void show_completion(const terminal *t, const hw_run *run);
 void show_run(const terminal *t, const hw_run *run);

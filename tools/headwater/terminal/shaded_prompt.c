@@ -19,7 +19,7 @@ typedef struct cell {
     glyph g;
     double level; /* relative to the scale; 0: not shaded; beyond 1 or -1 it is marked, since shading cannot be
                      stronger */
-    bool dim;     /* belongs to a special or template token */
+    bool dim;     /* belongs to a special or template token, or to a thinking section */
 } cell;
 
 typedef struct sheet {
@@ -124,7 +124,7 @@ static double level_of(const picture *p, size_t token) {
 
 static bool is_dim(const picture *p, size_t token) {
     hw_role role = hw_run_token(p->run, token).role;
-    return role == HW_ROLE_SPECIAL || role == HW_ROLE_TEMPLATE;
+    return role == HW_ROLE_SPECIAL || role == HW_ROLE_TEMPLATE || role == HW_ROLE_THINKING;
 }
 
 /* The cell of the character at `at`; `token` is the first token that ends after it. */

@@ -21,7 +21,7 @@ export interface Token {
   /** Lower-case hexadecimal, if the text is not UTF-8. */
   bytes?: string
   range: [number, number]
-  role: 'prompt' | 'completion' | 'special' | 'template'
+  role: 'prompt' | 'completion' | 'special' | 'template' | 'thinking'
   logprob: LogProb
   alternatives?: Alternative[]
 }
@@ -43,6 +43,8 @@ export interface RunInfo {
   /** Lower-case hexadecimal, if the prompt is not UTF-8. */
   prompt_bytes?: string
   completion_bytes?: string
+  /** Tokens before the completion; older files lack it. */
+  n_prompt?: number
   /** Remarks on the texts, one sentence each. */
   remarks?: string[]
   tokens: Token[]
@@ -234,6 +236,7 @@ export async function decodeAttribution(raw: RawAttribution): Promise<Attributio
 /* ------------------------------------------------------------------ runs */
 
 function countPrompt(info: RunInfo, attributions: { first: number }[]): number {
+  if (info.n_prompt !== undefined) return info.n_prompt
   const completion = info.tokens.findIndex((t) => t.role === 'completion')
   if (completion >= 0) return completion
   return attributions[0]?.first || info.tokens.length

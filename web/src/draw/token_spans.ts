@@ -47,7 +47,7 @@ export class TokenSpans {
       const span = document.createElement('span')
       writeText(span, texts[k])
       span.dataset.k = String(k)
-      if (tokens[k].role === 'special' || tokens[k].role === 'template') span.dataset.role = tokens[k].role
+      if (tokens[k].role !== 'prompt' && tokens[k].role !== 'completion') span.dataset.role = tokens[k].role
       if (this.role) {
         span.setAttribute('role', this.role)
         span.id = `${this.root.id}-${k}`
