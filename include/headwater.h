@@ -792,8 +792,9 @@ HW_API size_t hw_attribution_first_token(const hw_attribution *a);
 
 /* Sources of a token after following the completion tokens that it came from, each by its own row, until everything is
  * in the prompt or in the model itself: R_t = p_t + sum_{k<t} g_t[k] W_k, for the positive parts of each row divided by
- * their sum, with W_k = R_k / (1 - o_k), R_k without the model's part o_k (after Walker & Ewetz, arXiv 2512.15663). The
- * model keeps its part of the explained token; of the tokens on the way it counts as what it was made from. M then has
+ * their sum (after Walker & Ewetz, arXiv 2512.15663). The model keeps its part o_t of the explained token. In W_k, a
+ * token on the way, it counts as what that token's position had gathered, by method `contribution`
+ * (HW_SIGNAL_PROJECTION), or, where that is not known, as the token's other parts: W_k = R_k / (1 - o_k). M then has
  * shares, whatever the method's own unit: the mean over layers is R, and with the outside mass and the model's share a
  * row sums to 1. The model's part of a row is, for method logit, MLPs and biases; for methods in shares the mass of
  * biases and sinks. The embedding of the row's own token belongs to that token. */
@@ -802,15 +803,16 @@ typedef struct hw_through {
     double prompt_direct, model_direct; /* direct shares among these; the rest came through the completion */
     double raised; /* sum by which the parts are divided: for logit in nats. 0: no part is positive, everything
                       counts as the model's */
+    bool gathered; /* it is known what the position had gathered when it chose the token */
 } hw_through;
 /* [n] one per row; NULL if contributions were not followed. */
 HW_API const hw_through *hw_attribution_through_rows(const hw_attribution *a);
 /* g: the share of row i that came directly from completion token k, before following; 0 for k from the row's own token
  * on. */
 HW_API double hw_attribution_hop(const hw_attribution *a, size_t i, size_t k);
-/* Follows a finished result that has a column for each completion token (columns `all`, no groups): equals
- * hw_method_params.through. Errors: ARGUMENT (other columns, a method without such columns, values that are not
- * finite), UNSUPPORTED (no completion), MEMORY. */
+/* Follows a finished result that has a column for each completion token (columns `all`, no groups), without what
+ * positions had gathered: for methods other than logit equals hw_method_params.through. Errors: ARGUMENT (other
+ * columns, a method without such columns, values that are not finite), UNSUPPORTED (no completion), MEMORY. */
 HW_API hw_err hw_attribution_through(hw_attribution **out, const hw_attribution *a, hw_error *err);
 
 /* Appends rows whose first token follows the last one of `a`, as on_rows passes them: the same run, method, settings

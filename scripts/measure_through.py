@@ -120,13 +120,19 @@ def variants(tokens, signals, balances, segments):
     direct, hops = logit.shares(True)
     kept = (direct.sum(1) + hops.sum(1))[:, None]
     mixed = [(a + b) / 2 for a, b in zip((P, G), carried.shares(False))]
+    passed = [a + (1 - kept) * b for a, b in zip((direct, hops), carried.shares(False))]
+    more = [a + 2 * (1 - kept) * b for a, b in zip((direct, hops), carried.shares(False))]
+    more = [a / np.maximum(more[0].sum(1) + more[1].sum(1), 1e-12)[:, None] for a in more]
 
     def then(rows):
         return kept * (P + np.tril(G, -1) @ follow(*rows))
 
     made = {"logit, direct": direct,
+            "**the model's part goes on to what was gathered** (`--through`)": then(passed),
+            "that, of the explained token too": follow(*passed),
+            "that, the model's part counted twice": follow(*more),
             "the model takes its part at every hop": follow(direct, hops),
-            "**only of the token asked about** (`--through`)": kept * follow(P, G)}
+            "only of the token asked about": kept * follow(P, G)}
     made |= {f"the same, {n} hop{'s' if n > 1 else ''}": kept * follow(P, G, n) for n in (1, 2, 3)}
     made["the same, positive parts layer by layer"] = kept * follow(*layered.shares(False))
     certain = [token["logprob"] is not None and token["logprob"] > np.log(0.99) for token in tokens[len(segments):]]

@@ -653,12 +653,14 @@ class hw_through(Structure):
     prompt_direct: float
     model_direct: float
     raised: float
+    gathered: bool
     _fields_ = [
         ("prompt", c_double),
         ("model", c_double),
         ("prompt_direct", c_double),
         ("model_direct", c_double),
         ("raised", c_double),
+        ("gathered", c_bool),
     ]
 
 

@@ -93,8 +93,10 @@ static double method_bytes(const hw_explainer *x, const sizes *s) {
                         hw__rollout_forward_bytes((size_t)s->tokens, (size_t)s->columns + 1);
         double numbers = n * (method->traits & HW_GIVES_LAYERS ? s->sources : 1);
         results += numbers * s->columns * sizeof(float);
-        /* Followed through the completion: M with its columns, and the finished rows. */
-        if (x->list[i].params.through) results += numbers * (2 * s->columns + n) * sizeof(float);
+        /* Followed through the completion: M with its columns, also of what positions gathered, and finished rows. */
+        if (x->list[i].params.through)
+            results += numbers * (2 * s->columns + n + (x->list[i].method->gathers ? s->columns + n : 0)) *
+                       sizeof(float);
     }
     return composing + results;
 }

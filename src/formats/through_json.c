@@ -31,7 +31,8 @@ static json_t *hops_to_json(const hw_attribution *a, size_t i) {
 
 static json_t *row_to_json(const hw_attribution *a, size_t i) {
     const hw_through *row = &a->through[i];
-    json_t *object = json_pack("{s:o, s:o}", "raised", hw__json_double(row->raised), "hops", hops_to_json(a, i));
+    json_t *object = json_pack("{s:o, s:b, s:o}", "raised", hw__json_double(row->raised), "gathered",
+                               (int)row->gathered, "hops", hops_to_json(a, i));
     for (size_t k = 0; object && k < N_MEMBERS; k++) {
         const double *value = (const double *)(const void *)((const char *)row + members[k].offset);
         if (json_object_set_new(object, members[k].key, hw__json_double(*value)) == 0) continue;
@@ -89,6 +90,7 @@ static hw_err get_row(hw_attribution *a, size_t i, const json_t *json, hw_error 
     if (rc == HW_OK) rc = hw__json_real(&a->through[i].raised, json, "raised", err);
     if (rc == HW_OK && !(a->through[i].raised >= 0))
         rc = hw__fail(err, HW_ERR_FORMAT, "\"raised\" must be a number from 0 on");
+    a->through[i].gathered = json_is_true(json_object_get(json, "gathered")); /* older files do not have it */
     return rc == HW_OK ? get_hops(a, i, json, err) : rc;
 }
 

@@ -146,7 +146,7 @@ static hw_err follow_uniform(hw_attribution **out, const hw_attribution *a, cons
         hw_attribution_free(u);
         u = NULL;
         rc = make_uniform(&inner, a, &direct, from, to, err);
-        if (rc == HW_OK) rc = hw__through_rows(&u, inner, p, &state, err);
+        if (rc == HW_OK) rc = hw__through_rows(&u, &(hw__through_rows_of){.inner = inner}, p, &state, err);
         hw_attribution_free(inner);
         inner = NULL;
     }

@@ -159,6 +159,7 @@ const hw__method hw__method_logit = {
         },
     .active_traits = logit_traits,
     .by_row = true,
+    .gathers = &hw__method_contribution,
     .signals = logit_signals,
     .run = run_logit,
 };

@@ -204,7 +204,7 @@ uint32_t hw__explainer_signals(const hw_explainer *x, const hw_model_info *model
     bool all = x && x->params.keep == HW_KEEP_ALL;
     for (size_t i = 0; x && i < x->n; i++) {
         const hw__explanation *e = &x->list[i];
-        if (e->method->signals) signals |= e->method->signals(&e->params);
+        signals |= hw__method_captures(e->method, &e->params);
         if (all) signals |= signals_of_all(model, &e->params);
     }
     if (!all) return signals;
@@ -291,10 +291,12 @@ static hw_err make_rows(hw_attribution **out, hw__explanation *e, const hw_trace
 static hw_err follow_rows(hw_attribution **out, hw__explanation *e, const hw_trace *trace, size_t end, hw_error *err) {
     hw_method_params direct;
     int32_t *groups;
-    hw_attribution *inner = NULL;
+    hw_attribution *inner = NULL, *gathered = NULL;
     hw_err rc = hw__through_inner(&direct, &groups, &e->params, trace->run, err);
     if (rc == HW_OK) rc = make_rows(&inner, e, trace, &direct, end, err);
-    if (rc == HW_OK) rc = hw__through_rows(out, inner, &e->params, &e->through, err);
+    if (rc == HW_OK) rc = hw__method_gathered(&gathered, inner, trace, err);
+    if (rc == HW_OK) rc = hw__through_rows(out, &(hw__through_rows_of){inner, gathered}, &e->params, &e->through, err);
+    hw_attribution_free(gathered);
     hw_attribution_free(inner);
     free(groups);
     return rc;

@@ -109,6 +109,35 @@ hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, hw
                     method->info.name, whose[needed], kept[trace->kept], hw_row_retention_name(needed));
 }
 
+/* Settings of what positions gather: predictor rows, one layer at a time. */
+static hw_method_params gathering(const hw_method_params *p) {
+    hw_method_params g = *p;
+    g.row = HW_ROW_PREDICTOR;
+    g.measure = HW_MEASURE_PROJECTION;
+    g.aggregate = HW_AGGREGATE_MEAN;
+    return g;
+}
+
+uint32_t hw__method_captures(const hw__method *method, const hw_method_params *p) {
+    hw_method_params g = gathering(p);
+    uint32_t signals = method->signals ? method->signals(p) : 0;
+    return p->through && method->gathers ? signals | method->gathers->signals(&g) : signals;
+}
+
+hw_err hw__method_gathered(hw_attribution **out, const hw_attribution *inner, const hw_trace *trace, hw_error *err) {
+    const hw__method *method = hw__method_find(inner->method)->gathers;
+    hw_method_params p = gathering(&inner->params);
+    hw_attribution *a;
+    *out = NULL;
+    if (!method || hw__method_check_signals(trace, method, &p, NULL) != HW_OK) return HW_OK;
+    size_t begin = inner->first_token - inner->run->n_prompt;
+    hw__attribution_part part = {method->info.name, inner->n_layers, begin, begin + inner->n_rows};
+    hw_err rc = hw__attribution_new_rows(&a, trace->run, part, &p, err);
+    if (rc == HW_OK && (rc = method->run(a, trace, &p, err)) != HW_OK) hw_attribution_free(a);
+    if (rc == HW_OK) *out = a;
+    return rc;
+}
+
 /* A method without columns of the completion cannot follow through it. */
 static hw_err check_through(const hw__method *method, hw_method_params *p, hw_error *err) {
     p->through = p->through && method->info.traits & HW_USES_THROUGH;
@@ -135,7 +164,7 @@ static hw_err explain_through(hw_attribution **out, const hw_trace *trace, const
                            const hw_method_params *p, hw_error *err) {
     hw_method_params direct;
     int32_t *groups;
-    hw_attribution *inner = NULL, *a = NULL;
+    hw_attribution *inner = NULL, *gathered = NULL, *a = NULL;
     if (hw_run_n_completion(trace->run) == 0)
         return hw__fail(err, HW_ERR_UNSUPPORTED, "the run has no completion to follow back to the prompt");
     hw_err rc = hw__through_inner(&direct, &groups, p, trace->run, err);
@@ -143,8 +172,10 @@ static hw_err explain_through(hw_attribution **out, const hw_trace *trace, const
         rc = hw__attribution_new(&inner, trace->run, method->info.name, &direct,
                                  hw__method_layers(method, &direct, &trace->run->model), err);
     if (rc == HW_OK) rc = method->run(inner, trace, &direct, err);
-    if (rc == HW_OK) rc = hw__through_rows(&a, inner, p, NULL, err);
+    if (rc == HW_OK) rc = hw__method_gathered(&gathered, inner, trace, err);
+    if (rc == HW_OK) rc = hw__through_rows(&a, &(hw__through_rows_of){inner, gathered}, p, NULL, err);
     if (rc == HW_OK) rc = hw__method_finish(a, trace, err);
+    hw_attribution_free(gathered);
     hw_attribution_free(inner);
     free(groups);
     if (rc != HW_OK) {
@@ -197,7 +228,7 @@ hw_err hw_attribution_through(hw_attribution **out, const hw_attribution *a, hw_
     p.columns = HW_COLUMNS_PROMPT;
     p.through = true;
     hw_attribution *followed;
-    hw_err rc = hw__through_rows(&followed, a, &p, NULL, err);
+    hw_err rc = hw__through_rows(&followed, &(hw__through_rows_of){.inner = a}, &p, NULL, err);
     if (rc != HW_OK) return rc;
     if ((rc = hw__attribution_diagnose(followed, err)) != HW_OK) {
         hw_attribution_free(followed);

@@ -16,6 +16,9 @@ typedef struct hw__method {
     uint32_t (*active_traits)(const hw_method_params *p);
     /* Signals that the trace must hold, 1u << hw_signal or-ed; NULL: only attention rows. */
     uint32_t (*signals)(const hw_method_params *p);
+    /* The method in shares whose predictor rows are what a position had gathered: followed through the completion, the
+     * model's part of a token on the way counts as these, if the trace has its signals (through.h). NULL: none. */
+    const struct hw__method *gathers;
     /* Forward passes besides the run's own, for `n_columns` columns; NULL: none. */
     size_t (*passes)(const hw_method_params *p, size_t n_columns);
     /* Fills a->values and a->outside, which are zero. `p` is validated. */
@@ -46,11 +49,16 @@ const hw__method *hw__method_find(const char *name);
 /* The checks of hw_explain() that need no computation: the method, its settings, and their requirements. A direction
  * that does not apply to the method becomes `input`, and `through` false. */
 hw_err hw__method_check(const hw__method **out, const char *name, hw_method_params *p, hw_error *err);
+/* Signals that a run must capture for the method, with those of what positions gather. */
+uint32_t hw__method_captures(const hw__method *method, const hw_method_params *p);
 hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p,
                                 hw_error *err);
 
 /* Checks that the trace keeps the needed rows. */
 hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, hw_row_retention needed, hw_error *err);
+
+/* Rows of `inner` by the method that it gathers with; NULL if it has none or the trace lacks its signals. */
+hw_err hw__method_gathered(hw_attribution **out, const hw_attribution *inner, const hw_trace *trace, hw_error *err);
 
 /* Called after the method: completes the data stored with M. */
 hw_err hw__method_finish(hw_attribution *a, const hw_trace *trace, hw_error *err);

@@ -12,22 +12,23 @@
 
 enum { BLOCK = 512 }; /* cells of a row at a time: the sums in double stay in the L1 cache */
 
-/* See hw__through_solve(). */
+/* Rows to complete, the first of them row `first`, and the rows W that hops refer to. */
 typedef struct equations {
-    float *W;
+    float *rows;
+    size_t first;
+    const float *W;
     size_t cells;
-    const float *hops;
-    size_t stride, begin, end;
+    const hw__hops *hops;
 } equations;
 
 static void solve_block(const equations *s, size_t first) {
     double sum[BLOCK];
     size_t n = s->cells - first < BLOCK ? s->cells - first : BLOCK;
-    for (size_t t = s->begin; t < s->end; t++) {
-        float *row = s->W + t * s->cells + first;
+    for (size_t t = s->hops->begin; t < s->hops->end; t++) {
+        float *row = s->rows + (t - s->first) * s->cells + first;
         for (size_t c = 0; c < n; c++) sum[c] = row[c];
         for (size_t k = 0; k < t; k++) {
-            double g = s->hops[(t - s->begin) * s->stride + k];
+            double g = s->hops->shares[(t - s->hops->begin) * s->hops->stride + k];
             const float *from = s->W + k * s->cells + first;
             for (size_t c = 0; g > 0 && c < n; c++) sum[c] += g * from[c];
         }
@@ -35,11 +36,18 @@ static void solve_block(const equations *s, size_t first) {
     }
 }
 
-void hw__through_solve(float *W, size_t cells, const float *hops, size_t stride, size_t begin, size_t end) {
-    long blocks = (long)((cells + BLOCK - 1) / BLOCK);
-#pragma omp parallel for schedule(static) if (cells * end * end > 1 << 20)
-    for (long b = 0; b < blocks; b++)
-        solve_block(&(equations){W, cells, hops, stride, begin, end}, (size_t)b * BLOCK);
+static void solve(const equations *s) {
+    long blocks = (long)((s->cells + BLOCK - 1) / BLOCK);
+#pragma omp parallel for schedule(static) if (s->cells * s->hops->end * s->hops->end > 1 << 20)
+    for (long b = 0; b < blocks; b++) solve_block(s, (size_t)b * BLOCK);
+}
+
+void hw__through_solve(float *W, size_t cells, const hw__hops *hops) {
+    solve(&(equations){W, 0, W, cells, hops});
+}
+
+void hw__through_apply(float *R, const float *W, size_t cells, const hw__hops *hops) {
+    solve(&(equations){R, hops->begin, W, cells, hops});
 }
 
 /* ------------------------------------------------------------------ the parts of a row */
@@ -109,13 +117,12 @@ typedef struct share_row {
     float *values;  /* [C, L] */
     float *outside; /* [L] */
     float *hops;    /* [t] */
-    hw_through *figures;
 } share_row;
 
 /* Splits a row: values and hops into shares of what came from tokens, which sum to 1. For rows of convention `own` the
  * token's own column is left out, because that share would only return to the same row. A row without positive parts
  * counts as the model's. */
-static void split_row(const share_row *to, const parts *row) {
+static hw_through split_row(const share_row *to, const parts *row) {
     size_t C = row->n_columns, L = row->inner->n_layers;
     double rest = rest_of(row), model = positive(model_of(row)), sum = positive(rest) + model, prompt = positive(rest);
     for (size_t k = 0; k < C; k++) prompt += positive(total_of(row, k));
@@ -129,9 +136,9 @@ static void split_row(const share_row *to, const parts *row) {
     put_cell(to->outside, row->inner->outside + row->i * L, L, rest, row->own < 0 ? row->embedding : 0,
              (double)L * unit);
     for (size_t k = 0; k < row->t; k++) to->hops[k] = (float)(positive(total_of(row, C + k)) * unit);
-    *to->figures = (hw_through){.prompt_direct = sum > 0 ? prompt / sum : 0,
-                                .model_direct = sum > 0 ? model / sum : 1,
-                                .raised = sum / of};
+    return (hw_through){.prompt_direct = sum > 0 ? prompt / sum : 0,
+                        .model_direct = sum > model ? model / sum : 1,
+                        .raised = sum / of};
 }
 
 /* The row's own token is the one before the token that it explains; `logit` counts its embedding separately from its
@@ -182,63 +189,109 @@ static hw_err allocate_hops(hw_attribution *a, size_t n_hops, hw_error *err) {
     return hw__fail_memory(err, "hops through the answer", a->n_rows, n_hops * sizeof *a->hops);
 }
 
-/* Parts of every row of `inner`, written to the result and appended to the rows of `state`. */
-static hw_err split_rows(hw_attribution *a, const hw_attribution *inner, hw__through_state *state, hw_error *err) {
-    size_t L = a->n_layers, cells = a->n_columns * L;
-    for (size_t i = 0; i < a->n_rows; i++) {
-        parts row = parts_of(inner, i, &a->params);
-        share_row to = {.values = state->values + row.t * cells,
-                        .outside = state->outside + row.t * L,
-                        .hops = a->hops + i * a->n_hops,
-                        .figures = &a->through[i]};
-        hw_err rc = check_row(&row, err);
-        if (rc != HW_OK) return rc;
-        split_row(&to, &row);
+/* What is followed: rows of the result, which become R, and rows of `state`, which become W. */
+typedef struct followed {
+    hw_attribution *a;
+    const hw__through_rows_of *rows;
+    hw__through_state *state;
+    float *hops; /* [n_rows, n_hops] those of W */
+    size_t begin, cells;
+} followed;
+
+static void mix(float *to, const float *with, size_t n, double share) {
+    if (share == 0) memcpy(to, with, n * sizeof *to);
+    for (size_t c = 0; share > 0 && c < n; c++) to[c] = (float)(share * to[c] + (1 - share) * with[c]);
+}
+
+/* Splits row i into the shares `direct`, for R, and `passed`, for W: the model's part as the gathered row, if it has
+ * parts. */
+static hw_err split_both(const followed *f, size_t i, hw_error *err) {
+    hw_attribution *a = f->a;
+    size_t L = a->n_layers;
+    parts row = parts_of(f->rows->inner, i, &a->params);
+    share_row direct = {a->values + i * f->cells, a->outside + i * L, a->hops + i * a->n_hops};
+    share_row passed = {f->state->values + row.t * f->cells, f->state->outside + row.t * L, f->hops + i * a->n_hops};
+    hw_err rc = check_row(&row, err);
+    if (rc != HW_OK) return rc;
+    hw_through figures = split_row(&direct, &row), gathered = {.model_direct = 1};
+    if (f->rows->gathered) {
+        parts other = parts_of(f->rows->gathered, i, &a->params);
+        if ((rc = check_row(&other, err)) != HW_OK) return rc;
+        gathered = split_row(&passed, &other);
     }
+    figures.gathered = gathered.model_direct < 1;
+    double share = figures.gathered ? figures.model_direct : 0;
+    mix(passed.values, direct.values, f->cells, share);
+    mix(passed.outside, direct.outside, L, share);
+    mix(passed.hops, direct.hops, row.t, share);
+    a->through[i] = figures;
     return HW_OK;
 }
 
+static double lost_by(const float *hops, const double *model, size_t n) {
+    double lost = 0;
+    for (size_t k = 0; k < n; k++) lost += (double)hops[k] * model[k];
+    return lost < 1 ? lost : 1;
+}
+
 /* The share of each row's tokens that came from no token, and the totals of the prompt and the model. */
-static void solve_model(hw_attribution *a, hw__through_state *state, size_t begin) {
+static void solve_model(const followed *f) {
+    hw_attribution *a = f->a;
+    double *model = f->state->model;
     for (size_t i = 0; i < a->n_rows; i++) {
-        double tokens = 1 - a->through[i].model_direct, lost = tokens > 0 ? 0 : 1;
-        for (size_t k = 0; k < begin + i; k++) lost += (double)a->hops[i * a->n_hops + k] * state->model[k];
-        state->model[begin + i] = lost = lost < 1 ? lost : 1;
-        a->through[i].prompt = tokens * (1 - lost);
-        a->through[i].model = 1 - a->through[i].prompt;
+        hw_through *row = &a->through[i];
+        size_t t = f->begin + i, at = i * a->n_hops;
+        double tokens = 1 - row->model_direct;
+        model[t] = tokens > 0 || row->gathered ? lost_by(f->hops + at, model, t) : 1;
+        row->prompt = tokens * (1 - lost_by(a->hops + at, model, t));
+        row->model = 1 - row->prompt;
     }
 }
 
-static void scale(float *to, const float *from, size_t n, double by) {
-    for (size_t c = 0; c < n; c++) to[c] = (float)(from[c] * by);
+static void scale(float *to, size_t n, double by) {
+    for (size_t c = 0; c < n; c++) to[c] = (float)(to[c] * by);
 }
 
-/* W and hops of finished rows to shares of all that raised the row's token. */
-static void put_rows(hw_attribution *a, const hw__through_state *state, size_t begin) {
-    size_t L = a->n_layers, cells = a->n_columns * L;
+/* Rows of the result, followed: shares of all that raised the row's token. */
+static void solve_rows(const followed *f) {
+    hw_attribution *a = f->a;
+    size_t L = a->n_layers, end = f->begin + a->n_rows;
+    hw__hops passed = {f->hops, a->n_hops, f->begin, end}, direct = {a->hops, a->n_hops, f->begin, end};
+    hw__through_solve(f->state->values, f->cells, &passed);
+    hw__through_solve(f->state->outside, L, &passed);
+    hw__through_apply(a->values, f->state->values, f->cells, &direct);
+    hw__through_apply(a->outside, f->state->outside, L, &direct);
+    solve_model(f);
     for (size_t i = 0; i < a->n_rows; i++) {
         double tokens = 1 - a->through[i].model_direct;
-        scale(a->values + i * cells, state->values + (begin + i) * cells, cells, tokens);
-        scale(a->outside + i * L, state->outside + (begin + i) * L, L, tokens);
-        scale(a->hops + i * a->n_hops, a->hops + i * a->n_hops, a->n_hops, tokens);
+        scale(a->values + i * f->cells, f->cells, tokens);
+        scale(a->outside + i * L, L, tokens);
+        scale(a->hops + i * a->n_hops, a->n_hops, tokens);
     }
 }
 
-static hw_err follow(hw_attribution *a, const hw_attribution *inner, hw__through_state *state, hw_error *err) {
-    size_t begin = a->first_token - a->run->n_prompt, end = begin + a->n_rows, L = a->n_layers,
-           cells = a->n_columns * L;
+static bool same_shape(const hw_attribution *a, const hw_attribution *b) {
+    return a->run == b->run && a->first_token == b->first_token && a->n_rows == b->n_rows &&
+           a->n_columns == b->n_columns && a->n_layers == b->n_layers;
+}
+
+static hw_err follow(hw_attribution *a, const hw__through_rows_of *rows, hw__through_state *state, hw_error *err) {
+    size_t begin = a->first_token - a->run->n_prompt, end = begin + a->n_rows, L = a->n_layers;
+    followed f = {.a = a, .rows = rows, .state = state, .begin = begin, .cells = a->n_columns * L};
     if (state->n != begin)
         return hw__fail(err, HW_ERR_ARGUMENT, "rows from completion token %zu on: they are followed from %zu on", begin,
                         state->n);
-    hw_err rc = reserve(state, end, cells, L, err);
+    if (rows->gathered && !same_shape(rows->inner, rows->gathered))
+        return hw__fail(err, HW_ERR_ARGUMENT, "rows of what positions had gathered do not match those to follow");
+    hw_err rc = reserve(state, end, f.cells, L, err);
     if (rc == HW_OK) rc = allocate_hops(a, end, err);
-    if (rc == HW_OK) rc = split_rows(a, inner, state, err);
+    if (rc == HW_OK && !(f.hops = hw__alloc(a->n_rows * end, sizeof *f.hops))) /* as many as a->hops */
+        rc = hw__fail_memory(err, "hops through the answer", a->n_rows, end * sizeof *f.hops);
+    for (size_t i = 0; i < a->n_rows && rc == HW_OK; i++) rc = split_both(&f, i, err);
+    if (rc == HW_OK) solve_rows(&f);
+    free(f.hops);
     if (rc != HW_OK) return rc;
-    hw__through_solve(state->values, cells, a->hops, a->n_hops, begin, end);
-    hw__through_solve(state->outside, L, a->hops, a->n_hops, begin, end);
-    solve_model(a, state, begin);
-    put_rows(a, state, begin);
-    memcpy(a->layers, inner->layers, L * sizeof *a->layers);
+    memcpy(a->layers, rows->inner->layers, L * sizeof *a->layers);
     state->n = end;
     return HW_OK;
 }
@@ -252,9 +305,10 @@ static hw_err copy_balance(hw_attribution *a, const hw_attribution *inner, hw_er
     return HW_OK;
 }
 
-hw_err hw__through_rows(hw_attribution **out, const hw_attribution *inner, const hw_method_params *p,
+hw_err hw__through_rows(hw_attribution **out, const hw__through_rows_of *rows, const hw_method_params *p,
                         hw__through_state *state, hw_error *err) {
     hw__through_state whole = {0};
+    const hw_attribution *inner = rows->inner;
     hw_attribution *a;
     size_t m = inner->run->n_prompt, begin = inner->first_token - m;
     if (inner->first_token < m || hw_run_n_completion(inner->run) == 0)
@@ -263,7 +317,7 @@ hw_err hw__through_rows(hw_attribution **out, const hw_attribution *inner, const
     hw_err rc = hw__attribution_new_rows(&a, inner->run, part, p, err);
     if (rc != HW_OK) return rc;
     a->params.row = inner->params.row;
-    rc = follow(a, inner, state ? state : &whole, err);
+    rc = follow(a, rows, state ? state : &whole, err);
     if (rc == HW_OK) rc = copy_balance(a, inner, err);
     if (rc == HW_OK && inner->measured)
         rc = hw__attribution_set_measured(a, inner->measured, inner->run->n_tokens, err);

@@ -5,6 +5,31 @@
 
 #include <string.h>
 
+/* Followed, logit reads contributions too, and says whether the trace has them. */
+static void check_what_is_gathered(hw_model *model, hw_run_params run) {
+    hw_method_params direct = hw_method_params_default(), through = direct;
+    through.through = true;
+    run.n_generate = 3;
+    for (int known = 0; known < 2; known++) {
+        hw_error err;
+        hw_explainer *x;
+        hw_trace *trace;
+        hw_attribution *a;
+        hw_explainer_params keeping = {.size = sizeof keeping, .keep = HW_KEEP_METHODS};
+        assert_int_equal(hw_explainer_new(&x, &keeping, &err), HW_OK);
+        assert_int_equal(hw_explainer_add(x, "logit", known ? &through : &direct, &err), HW_OK);
+        run.explainer = x;
+        if (hw_trace_capture(&trace, model, &run, &err) != HW_OK) fail_msg("%s", err.msg);
+        assert_true(hw_trace_has(trace, HW_SIGNAL_PROJECTION) == (known == 1));
+        if (hw_explain(&a, trace, "logit", &through, &err) != HW_OK) fail_msg("%s", err.msg);
+        for (size_t i = 0; i < hw_attribution_n_rows(a); i++)
+            assert_true(hw_attribution_through_rows(a)[i].gathered == (known == 1));
+        hw_attribution_free(a);
+        hw_trace_free(trace);
+        hw_explainer_free(x);
+    }
+}
+
 static void rows_are_those_of_the_whole_run(void **state) {
     (void)state;
     static const char *const methods[] = {"rollout", "contribution", "logit"};
@@ -23,6 +48,12 @@ static void rows_are_those_of_the_whole_run(void **state) {
     p.row = HW_ROW_OWN;
     c.n = 2;
     check_live(model, run, &p, c);
+    p = hw_method_params_default();
+    p.through = true;
+    check_live(model, run, &p, (live_check){methods + 2, 1, .interval = 3, .n_parts = 4, .bound = 1e-6});
+    check_what_is_gathered(model, run);
+    p = hw_method_params_default();
+    p.row = HW_ROW_OWN;
     static const char *const composed[] = {"rollout", "uniform", "contribution"};
     p.residual_measured = true;
     p.aggregate = HW_AGGREGATE_ROLLOUT;

@@ -72,7 +72,7 @@ static void a_chain_by_hand(void **state) {
     for (size_t i = 0; i < 3; i++) {
         for (size_t k = 0; k < 2; k++) assert_true(cell(f, i, k, 0) == want[i][k]);
         assert_true(rows[i].model == model[i] && rows[i].prompt == 1 - model[i] && rows[i].raised == 4);
-        assert_true(rows[i].prompt_direct == direct[i]);
+        assert_true(rows[i].prompt_direct == direct[i] && !rows[i].gathered);
     }
     const hw_diagnostics *d = hw_attribution_diagnostics(f);
     assert_true(d->first_last == d->first_mean && d->outside_last == d->outside_mean);
@@ -81,6 +81,45 @@ static void a_chain_by_hand(void **state) {
     assert_true(hw_attribution_hop(f, 1, 0) == 0.25 && hw_attribution_hop(f, 2, 0) == 0.25);
     assert_true(hw_attribution_hop(f, 2, 1) == 0.75 && hw_attribution_hop(f, 2, 2) == 0);
     hw_attribution_free(f);
+    hw_attribution_free(a);
+}
+
+/* The same chain, where it is known what positions had gathered: c0 b 1; c1 a .5, c0 .5; c2 b .333, c1 .667. Only c1
+ * has a part of the model's to pass on, .5: a .25 and c0 .25, beside its own b .25 and c0 .25.
+ *
+ *    W = (.75 .25), (.625 .375); R_c1 as before, R_c2 = .25 W_c0 + .75 W_c1
+ */
+static void a_chain_with_what_positions_gathered(void **state) {
+    (void)state;
+    static const float values[3][5] = {{3, 0, 0, 0, 0}, {0, 1, 0, 0, 0}, {-5, 0, 1, 2, 0}};
+    static const float gathered[3][5] = {{0, 1, 0, 0, 0}, {0.5F, 0, 0.5F, 0, 0}, {0, 0.25F, 0, 0.5F, 0}};
+    static const double want[3][2] = {{0.75, 0.25}, {0.1875, 0.3125}, {0.65625, 0.34375}};
+    hw_attribution *a = make_chain(values, chain_balance), *g = make_chain(gathered, chain_balance), *f = NULL;
+    hw_error err;
+    free(g->balance);
+    g->balance = NULL;
+    g->method = "contribution";
+    hw_run_free(g->run);
+    g->run = hw__run_retain(a->run);
+    hw_method_params p = a->params;
+    p.columns = HW_COLUMNS_PROMPT;
+    p.through = true;
+    if (hw__through_rows(&f, &(hw__through_rows_of){a, g}, &p, NULL, &err) != HW_OK) fail_msg("%s", err.msg);
+    const hw_through *rows = hw_attribution_through_rows(f);
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t k = 0; k < 2; k++) assert_true(cell(f, i, k, 0) == want[i][k]);
+        assert_true(rows[i].gathered && rows[i].prompt + rows[i].model == 1);
+    }
+    assert_true(hw_attribution_hop(f, 1, 0) == 0.25 && hw_attribution_hop(f, 2, 1) == 0.75);
+    hw_attribution_free(f);
+    g->n_rows = 2;
+    assert_error(&err, hw__through_rows(&f, &(hw__through_rows_of){a, g}, &p, NULL, &err), HW_ERR_ARGUMENT,
+                 "do not match");
+    g->n_rows = 3;
+    g->values[3] = 1; /* row 0 from c1 */
+    assert_error(&err, hw__through_rows(&f, &(hw__through_rows_of){a, g}, &p, NULL, &err), HW_ERR_ARGUMENT,
+                 "row 0 draws on completion token 1");
+    hw_attribution_free(g);
     hw_attribution_free(a);
 }
 
@@ -221,6 +260,115 @@ static void equals_the_inverse(void **state) {
     }
 }
 
+/* ------------------------------------------------------------------ what positions had gathered */
+
+static const char *const words[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"};
+
+/* Rows begin .. end - 1 of one with random cells, some negative; of a method in shares all positive. */
+static hw_attribution *random_rows(hw_run *run, const char *method, size_t begin, size_t end) {
+    bool nats = strcmp(method, "logit") == 0;
+    hw_method_params p = hw_method_params_default();
+    hw_attribution *a = NULL;
+    p.columns = HW_COLUMNS_ALL;
+    assert_int_equal(
+        hw__attribution_new_rows(&a, run, (hw__attribution_part){method, L, begin, end}, &p, NULL), HW_OK);
+    if (nats) a->balance = calloc(N, sizeof *a->balance);
+    for (size_t i = 0; i < end - begin; i++) {
+        uint64_t seed = mix(begin + i + (nats ? 100 : 200));
+        for (size_t c = 0; c < (M + begin + i) * L; c++)
+            a->values[i * T * L + c] = (float)(unit(seed = mix(seed)) - (nats ? 0.3 : 0)) / (nats ? 1 : T);
+        if (nats) a->balance[i] = (hw_balance){.mlp = 4 * unit(mix(seed)), .embedding = 1};
+    }
+    return a;
+}
+
+/* Positive shares [T] of a row, of all with the model's part. */
+static double split(double *to, const hw_attribution *a, size_t i) {
+    double model = a->balance ? a->balance[i].mlp : 0, sum = model;
+    for (size_t k = 0; k < T; k++) {
+        to[k] = a->balance && k + 1 == M + i ? 1 : 0;
+        for (size_t l = 0; l < L; l++) to[k] += cell(a, i, k, l);
+        sum += to[k] = to[k] > 0 ? to[k] : 0;
+    }
+    for (size_t k = 0; k < T; k++) to[k] /= sum;
+    return model / sum;
+}
+
+static hw_attribution *follow_part(const hw_attribution *inner, const hw_attribution *gathered,
+                                   hw__through_state *state) {
+    hw_method_params p = inner->params;
+    hw_attribution *a = NULL;
+    hw_error err;
+    p.columns = HW_COLUMNS_PROMPT;
+    p.through = true;
+    if (hw__through_rows(&a, &(hw__through_rows_of){inner, gathered}, &p, state, &err) != HW_OK)
+        fail_msg("%s", err.msg);
+    return a;
+}
+
+/* R = P + G (I - G - o G')^-1 (P + o P'). */
+static void what_was_gathered_equals_the_inverse(void **state) {
+    (void)state;
+    hw_run *run = make_run(L, words, M, words + M, N);
+    hw_attribution *inner = random_rows(run, "logit", 0, N), *gathered = random_rows(run, "contribution", 0, N);
+    hw_attribution *a = follow_part(inner, gathered, NULL);
+    double direct[N][T], read[T], passed[N][T], G[N][N] = {{0}}, inverse[N][N], model[N];
+    for (size_t i = 0; i < N; i++) {
+        model[i] = split(direct[i], inner, i);
+        split(read, gathered, i);
+        for (size_t k = 0; k < T; k++) passed[i][k] = direct[i][k] + model[i] * read[k];
+        for (size_t k = 0; k < i; k++) G[i][k] = passed[i][M + k];
+    }
+    invert(inverse, G);
+    for (size_t i = 0; i < N; i++) {
+        double sum = model[i];
+        for (size_t k = 0; k < M; k++) {
+            double want = direct[i][k], got = 0;
+            for (size_t j = 0; j < i; j++)
+                for (size_t h = 0; h < N; h++) want += direct[i][M + j] * inverse[j][h] * passed[h][k];
+            for (size_t l = 0; l < L; l++) got += cell(a, i, k, l) / L;
+            assert_close(got, want, 1e-6);
+            sum += got;
+        }
+        assert_close(sum, 1, 1e-6);
+        assert_close(a->through[i].model, model[i], 1e-7);
+        assert_true(a->through[i].gathered);
+    }
+    hw_attribution_free(a);
+    hw_attribution_free(gathered);
+    hw_attribution_free(inner);
+    hw_run_free(run);
+}
+
+/* The same bits when the rows come in parts, with and without what was gathered. */
+static void parts_give_the_same(void **state) {
+    (void)state;
+    static const size_t ends[] = {1, 3, N};
+    hw_run *run = make_run(L, words, M, words + M, N);
+    for (int known = 0; known < 2; known++) {
+        hw_attribution *inner = random_rows(run, "logit", 0, N), *gathered = random_rows(run, "contribution", 0, N);
+        hw_attribution *whole = follow_part(inner, known ? gathered : NULL, NULL);
+        hw__through_state growing = {0};
+        for (size_t e = 0, begin = 0; e < 3; begin = ends[e++]) {
+            hw_attribution *i = random_rows(run, "logit", begin, ends[e]);
+            hw_attribution *g = random_rows(run, "contribution", begin, ends[e]);
+            hw_attribution *part = follow_part(i, known ? g : NULL, &growing);
+            assert_memory_equal(part->values, whole->values + begin * M * L,
+                                (ends[e] - begin) * M * L * sizeof *part->values);
+            assert_true(part->through[0].prompt == whole->through[begin].prompt);
+            assert_true(part->through[0].gathered == (known == 1));
+            hw_attribution_free(part);
+            hw_attribution_free(g);
+            hw_attribution_free(i);
+        }
+        hw__through_state_clear(&growing);
+        hw_attribution_free(whole);
+        hw_attribution_free(gathered);
+        hw_attribution_free(inner);
+    }
+    hw_run_free(run);
+}
+
 /* What learned sinks hold of a row is no token's: the model's, and of the row asked about alone. */
 static double half_attention(const void *ctx, size_t l, size_t h, size_t q, size_t k) {
     return random_attention(ctx, l, h, q, k) / 2;
@@ -304,10 +452,10 @@ static void the_solve_is_the_same_in_parts(void **state) {
     uint64_t seed = 7;
     for (size_t i = 0; i < ROWS * CELLS; i++) parts[i] = whole[i] = (float)unit(seed = mix(seed));
     for (size_t i = 0; i < ROWS * ROWS; i++) hops[i] = (float)unit(seed = mix(seed));
-    hw__through_solve(whole, CELLS, hops, ROWS, 0, ROWS);
-    hw__through_solve(parts, CELLS, hops, ROWS, 0, 4);
-    hw__through_solve(parts, CELLS, hops + 4 * ROWS, ROWS, 4, 5);
-    hw__through_solve(parts, CELLS, hops + 5 * ROWS, ROWS, 5, ROWS);
+    hw__through_solve(whole, CELLS, &(hw__hops){hops, ROWS, 0, ROWS});
+    hw__through_solve(parts, CELLS, &(hw__hops){hops, ROWS, 0, 4});
+    hw__through_solve(parts, CELLS, &(hw__hops){hops + 4 * ROWS, ROWS, 4, 5});
+    hw__through_solve(parts, CELLS, &(hw__hops){hops + 5 * ROWS, ROWS, 5, ROWS});
     assert_memory_equal(whole, parts, sizeof whole);
 }
 
@@ -353,10 +501,13 @@ static void files_keep_it(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_chain_by_hand),
+        cmocka_unit_test(a_chain_with_what_positions_gathered),
         cmocka_unit_test(a_row_that_nothing_raised),
         cmocka_unit_test(what_cannot_be_followed),
         cmocka_unit_test(a_completion_of_one_token),
         cmocka_unit_test(equals_the_inverse),
+        cmocka_unit_test(what_was_gathered_equals_the_inverse),
+        cmocka_unit_test(parts_give_the_same),
         cmocka_unit_test(sinks_are_the_models),
         cmocka_unit_test(groups_keep_every_share),
         cmocka_unit_test(a_growing_run_gives_the_same),

@@ -114,6 +114,16 @@ static void print_balance(const picture *p, const hw_balance *rows) {
     if (!closes) print_open_balance(p, rows);
 }
 
+/* A trace or result without contributions: the model's part of tokens on the way is divided as their other parts. */
+static void print_not_gathered(const picture *p, const hw_through *rows) {
+    bool known = !hw_attribution_balance(p->a); /* only logit has such a part */
+    for (size_t i = p->row_begin; i < p->row_end && !known; i++) known = rows[i].gathered || rows[i].raised == 0;
+    if (!known)
+        fputs("  ! What the MLPs of earlier tokens had read is not kept here (contribution): their part is divided as\n"
+              "    the direct parts of these tokens.\n",
+              p->t->out);
+}
+
 /* Shares after following the completion's own tokens, mean over the selected rows. */
 static void print_through(const picture *p, const hw_through *rows) {
     FILE *out = p->t->out;
@@ -129,6 +139,7 @@ static void print_through(const picture *p, const hw_through *rows) {
             model);
     fprintf(out, "  %-*s%.1f %% at once, %.1f %% through earlier tokens of the completion\n", LABEL_WIDTH, "", at_once,
             100 - at_once);
+    if (at_once < 99.95) print_not_gathered(p, rows);
     for (size_t i = p->row_begin; i < p->row_end && empty; i++) {
         if (rows[i].raised > 0) continue;
         fprintf(out, "  ! Nothing raised the logit of completion token %zu%s: it counts as the model's own.\n",
