@@ -484,7 +484,7 @@ HW_API const hw_run *hw_trace_run(const hw_trace *trace);
 HW_API hw_row_retention hw_trace_rows(const hw_trace *trace); /* which rows it keeps */
 HW_API bool hw_trace_has(const hw_trace *trace, hw_signal signal);
 /* Row q of layer l (index into hw_model_info.layers), heads fused: [*n] weights of columns 0..*n-1 (*n = q+1 if causal,
- * else T). NULL and 0 if the trace does not keep the row. */
+ * else T). NULL and 0 if the trace does not keep the row, or its run did not compute it. */
 HW_API const float *hw_trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n);
 
 /* ------------------------------------------------------------------ segments: words, sentences, passages */
@@ -719,8 +719,9 @@ HW_API const float *hw_attribution_outside(const hw_attribution *a);  /* [n, L] 
 /* Data that a trace keeps besides what results need. Attention rows of a long prompt are large: L x T^2 / 2 floats. */
 typedef enum hw_keep {
     HW_KEEP_RESULTS, /* nothing: methods consume streamed prompt rows if they can, and signals are summed by segment
-                        as they are computed. Such a trace can be explained by this explainer only, and cannot be
-                        saved if signals are sums */
+                        as they are computed. A generated last token is not decoded if no method reads its own row.
+                        Such a trace can be explained by this explainer only, and cannot be saved if signals are sums
+                        or that row is missing */
     HW_KEEP_METHODS, /* the data that hw_explain() needs for these methods, for any columns */
     HW_KEEP_ROWS,    /* the same, and every attention row */
     HW_KEEP_ALL, /* every row, and the signals of every method that the model can give, with these settings, with the

@@ -3,7 +3,8 @@
  *
  *     prompt tokens -> decode in chunks -> [choose or take a token -> decode it] x n -> trace
  *
- * The last completion token is decoded too, because row convention `own` explains it by its own row.
+ * The last completion token is decoded too, because row convention `own` explains it by its own row; a generated one is
+ * not if nothing reads that row.
  */
 #include "capture/capture.h"
 
@@ -258,6 +259,12 @@ static bool stop_decode(void *ctx) {
     return s->interruptible && must_stop(s);
 }
 
+/* Whether the last generated token is decoded, whose row chooses nothing. A recurrent model's share is over all rows.
+ */
+static bool decodes_last(const session *s) {
+    return !s->trace || is_hybrid(&s->capture) || hw__explainer_reads_last(s->params->explainer);
+}
+
 static hw_err generate(session *s, hw_error *err) {
     const hw_run_params *p = s->params;
     hw__sampling sampling = {.temperature = p->temperature, .top_p = p->top_p, .top_k = p->top_k, .seed = p->seed};
@@ -274,7 +281,12 @@ static hw_err generate(session *s, hw_error *err) {
         }
         if ((rc = add_completion(s, id, s->last_row, err)) != HW_OK) return rc;
         if (hw__explainer_is_due(p->explainer, i + 1) && (rc = show_rows(s, err)) != HW_OK) return rc;
-        if ((rc = decode(s, &id, 1, 0, err)) != HW_OK) return rc;
+        bool last = i + 1 == p->n_generate;
+        if (last && !decodes_last(s)) {
+            s->trace->lacks_last = true;
+        } else if ((rc = decode(s, &id, 1, 0, err)) != HW_OK) {
+            return rc;
+        }
         progress(s, HW_STAGE_DECODE, i + 1, p->n_generate);
         if (must_stop(s)) {
             s->run->stop = HW_STOP_CANCELLED;

@@ -19,7 +19,7 @@ size_t hw__prefix_shared(const hw_trace *prefix, const hw_run *run, hw_row_reten
     if (!prefix || !same_model(prefix->run, run) || (kept == HW_ROWS_ALL && prefix->kept != HW_ROWS_ALL)) return 0;
     for (int i = 0; i < HW_N_SIGNALS; i++)
         if (wanted & 1u << i && of_every_row(i) && !prefix->signals.values[i]) return 0;
-    size_t there = prefix->growing ? prefix->n_rows : prefix->run->n_tokens, shared = 0;
+    size_t all = prefix->run->n_tokens - prefix->lacks_last, there = prefix->growing ? prefix->n_rows : all, shared = 0;
     while (shared < there && shared + HW__PREFIX_MIN_REST < n && prefix->run->tokens[shared].id == ids[shared])
         shared++;
     return shared - shared % HW__PREFIX_GROUP;

@@ -114,7 +114,8 @@ float *hw__trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n) {
 
 const float *hw_trace_row(const hw_trace *trace, size_t l, size_t q, size_t *n) {
     assert(q < trace->run->n_tokens);
-    if (q >= trace->rows_from) return hw__trace_row(trace, l, q, n);
+    bool computed = !trace->lacks_last || q + 1 < trace->run->n_tokens;
+    if (q >= trace->rows_from && computed) return hw__trace_row(trace, l, q, n);
     *n = 0;
     return NULL;
 }

@@ -49,6 +49,7 @@ struct hw_trace {
     size_t capacity;     /* capacity of the arrays in tokens; may be larger than the run */
     bool growing;    /* capture is in progress: only the first n_rows rows are filled */
     size_t n_rows;
+    bool lacks_last; /* the last token's own row was not computed: nothing of its run reads it */
     double rounding; /* largest mass of a row that the file's precision moved to another column */
 };
 

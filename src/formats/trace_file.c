@@ -246,6 +246,10 @@ hw_err hw_trace_save_as(const hw_trace *trace, const char *path, const hw_save_p
         return hw__fail(err, HW_ERR_UNSUPPORTED,
                         "this trace keeps its signals summed by %zu groups of columns: files hold them by token",
                         trace->signals.n_groups);
+    if (trace->lacks_last)
+        return hw__fail(err, HW_ERR_UNSUPPORTED,
+                        "this trace lacks the last token's own row, which no method of its run reads: an explainer "
+                        "that keeps \"methods\" or more has it");
     hw_err rc = params->model ? state_cache(&cache, trace, params->model, err) : HW_OK;
     if (rc == HW_OK) rc = save(trace, path, params->precision, &cache, err);
     free(cache.bytes);

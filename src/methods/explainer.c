@@ -213,6 +213,13 @@ uint32_t hw__explainer_signals(const hw_explainer *x, const hw_model_info *model
     return signals | signals_of_all(model, &usual);
 }
 
+bool hw__explainer_reads_last(const hw_explainer *x) {
+    if (!x || x->params.keep != HW_KEEP_RESULTS) return true;
+    for (size_t i = 0; i < x->n; i++)
+        if (hw__method_reads_last(x->list[i].method, &x->list[i].params)) return true;
+    return false;
+}
+
 const hw_method_params *hw__explainer_sums(const hw_explainer *x) {
     if (!x || x->n == 0 || x->params.keep != HW_KEEP_RESULTS) return NULL;
     const hw_method_params *first = &x->list[0].params;
@@ -307,7 +314,7 @@ static hw_err explain_next(hw_attribution **out, hw__explanation *e, const hw_tr
     size_t end = ready(e, trace);
     hw_row_retention needed = e->has_streamed ? HW_ROWS_TARGET : e->method->info.rows;
     hw_err rc = hw__method_check_signals(trace, e->method, &e->params, err);
-    if (rc == HW_OK) rc = hw__method_check_rows(trace, e->method, needed, err);
+    if (rc == HW_OK) rc = hw__method_check_rows(trace, e->method, &e->params, needed, err);
     if (rc != HW_OK) return rc;
     *out = NULL;
     if (end <= e->next) return HW_OK;

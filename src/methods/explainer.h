@@ -42,6 +42,8 @@ hw_err hw__explainer_begin(hw_explainer *x, const hw_run *run, hw_error *err);
 /* Rows and signals that a trace keeps for the explainer. NULL: every row and no signal. */
 hw_row_retention hw__explainer_rows(const hw_explainer *x);
 uint32_t hw__explainer_signals(const hw_explainer *x, const hw_model_info *model);
+/* Whether a result reads the last token's own row; NULL: true, since anything may be explained later. */
+bool hw__explainer_reads_last(const hw_explainer *x);
 /* The settings whose groups target-row signals are summed by; NULL: signals are kept by token. */
 const hw_method_params *hw__explainer_sums(const hw_explainer *x);
 

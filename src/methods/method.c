@@ -97,11 +97,22 @@ hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method,
     return HW_OK;
 }
 
-hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, hw_row_retention needed, hw_error *err) {
+bool hw__method_reads_last(const hw__method *method, const hw_method_params *p) {
+    uint32_t active = hw_method_active_traits(&method->info, p);
+    return (active & HW_USES_ROW && p->row == HW_ROW_OWN) || (active & HW_USES_RESIDUAL && p->residual_measured);
+}
+
+hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, const hw_method_params *p,
+                             hw_row_retention needed, hw_error *err) {
     static const char *const whose[] = {"attention rows of every token", "attention rows of the completion"};
     static const char *const kept[] = {"", "those of the completion", "none"};
     if (needed != HW_ROWS_NONE && trace->n_layers == 0)
         return hw__fail(err, HW_ERR_UNSUPPORTED, "method %s: %s", method->info.name, no_attention);
+    if (trace->lacks_last && hw__method_reads_last(method, p))
+        return hw__fail(err, HW_ERR_UNSUPPORTED,
+                        "method %s needs the last token's own row, which this run did not compute: run the model with "
+                        "that method and setting asked for, or keep the rows \"methods\"",
+                        method->info.name);
     if (trace->kept <= needed) return HW_OK;
     return hw__fail(err, HW_ERR_UNSUPPORTED,
                     "method %s needs %s, and this trace keeps %s: run the model again and keep the rows \"%s\", or let "
@@ -193,7 +204,7 @@ hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name,
     hw_method_params p = params ? *params : hw_method_params_default();
     hw_err rc = hw__method_check(&method, name, &p, err);
     if (rc == HW_OK) rc = hw__method_check_signals(trace, method, &p, err);
-    if (rc == HW_OK) rc = hw__method_check_rows(trace, method, method->info.rows, err);
+    if (rc == HW_OK) rc = hw__method_check_rows(trace, method, &p, method->info.rows, err);
     if (rc != HW_OK) return rc;
     if (p.through) return explain_through(out, trace, method, &p, err);
     hw_attribution *a;

@@ -54,8 +54,12 @@ uint32_t hw__method_captures(const hw__method *method, const hw_method_params *p
 hw_err hw__method_check_signals(const hw_trace *trace, const hw__method *method, const hw_method_params *p,
                                 hw_error *err);
 
-/* Checks that the trace keeps the needed rows. */
-hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, hw_row_retention needed, hw_error *err);
+/* Checks that the trace keeps the needed rows, and has the last token's own row where a result reads it. */
+hw_err hw__method_check_rows(const hw_trace *trace, const hw__method *method, const hw_method_params *p,
+                             hw_row_retention needed, hw_error *err);
+/* Whether the result reads the own row of the run's last token: it explains by own rows, or has every token's measured
+ * residual. */
+bool hw__method_reads_last(const hw__method *method, const hw_method_params *p);
 
 /* Rows of `inner` by the method that it gathers with; NULL if it has none or the trace lacks its signals. */
 hw_err hw__method_gathered(hw_attribution **out, const hw_attribution *inner, const hw_trace *trace, hw_error *err);

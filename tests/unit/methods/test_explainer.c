@@ -330,6 +330,88 @@ static void the_prompt_is_tokenized_once(void **state) {
     hw_model_close(model);
 }
 
+/* Captures a run with an explainer of one method; the caller frees both. */
+static hw_trace *capture_with(hw_explainer **x, hw_model *model, hw_run_params p, hw_keep keep, const char *method,
+                              const hw_method_params *params) {
+    hw_error err;
+    hw_trace *trace;
+    hw_explainer_params keeping = hw_explainer_params_default();
+    keeping.keep = keep;
+    assert_int_equal(hw_explainer_new(x, &keeping, NULL), HW_OK);
+    assert_int_equal(hw_explainer_add(*x, method, params, NULL), HW_OK);
+    p.explainer = *x;
+    if (hw_trace_capture(&trace, model, &p, &err) != HW_OK) fail_msg("%s", err.msg);
+    return trace;
+}
+
+static void refuses_last_row(const hw_trace *trace) {
+    size_t n;
+    hw_error err;
+    hw_attribution *own;
+    hw_method_params params = hw_method_params_default();
+    params.row = HW_ROW_OWN;
+    assert_null(hw_trace_row(trace, 0, hw_trace_run(trace)->n_tokens - 1, &n));
+    assert_int_equal(n, 0);
+    assert_int_equal(hw_explain(&own, trace, "attention", &params, &err), HW_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.msg, "the last token's own row"));
+    assert_int_equal(hw_trace_save(trace, "/nowhere/trace", &err), HW_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.msg, "the last token's own row"));
+}
+
+/* The last token's own row chooses no token: it is computed where a setting or what is kept may read it. Without it the
+ * result is the same bits. */
+static void the_last_token_is_decoded_for_those_that_read_its_row(void **state) {
+    (void)state;
+    enum { N = 5 };
+    static const struct {
+        const char *method;
+        hw_row_convention row;
+        bool given;
+        hw_keep keep;
+        bool decoded;
+    } cases[] = {
+        {"rollout", HW_ROW_PREDICTOR, false, HW_KEEP_RESULTS, false},
+        {"flow", HW_ROW_PREDICTOR, false, HW_KEEP_RESULTS, false},
+        {"attention", HW_ROW_PREDICTOR, false, HW_KEEP_RESULTS, false},
+        {"uniform", HW_ROW_PREDICTOR, false, HW_KEEP_RESULTS, false},
+        {"random", HW_ROW_OWN, false, HW_KEEP_RESULTS, false},
+        {"rollout", HW_ROW_OWN, false, HW_KEEP_RESULTS, true},
+        {"attention", HW_ROW_OWN, false, HW_KEEP_RESULTS, true},
+        {"rollout", HW_ROW_PREDICTOR, true, HW_KEEP_RESULTS, true},
+        {"rollout", HW_ROW_PREDICTOR, false, HW_KEEP_METHODS, true},
+        {"rollout", HW_ROW_PREDICTOR, false, HW_KEEP_ROWS, true},
+    };
+    fake_params fake = fake_params_default();
+    hw_model *model = fake_model(&fake);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hw_method_params params = hw_method_params_default();
+        hw_explainer *x, *all;
+        hw_attribution *a, *same;
+        hw_error err;
+        params.row = cases[i].row;
+        hw_run_params p = run_params(N);
+        if (cases[i].given) p.completion = "it was", p.completion_bytes = 6;
+        size_t before = fake_n_decoded(model);
+        hw_trace *trace = capture_with(&x, model, p, cases[i].keep, cases[i].method, &params);
+        size_t T = hw_trace_run(trace)->n_tokens, decoded = fake_n_decoded(model) - before;
+        assert_int_equal(decoded, T - !cases[i].decoded);
+        if (hw_explainer_result(&a, x, 0, trace, &err) != HW_OK) fail_msg("%s", err.msg);
+        hw_trace *whole = capture_with(&all, model, p, HW_KEEP_ROWS, cases[i].method, &params);
+        if (hw_explainer_result(&same, all, 0, whole, &err) != HW_OK) fail_msg("%s", err.msg);
+        assert_int_equal(a->n_rows, same->n_rows);
+        for (size_t k = 0; k < a->n_rows * a->n_columns * a->n_layers; k++)
+            assert_float_equal(a->values[k], same->values[k], BOUND);
+        if (!cases[i].decoded) refuses_last_row(trace);
+        hw_attribution_free(a);
+        hw_attribution_free(same);
+        hw_explainer_free(x);
+        hw_explainer_free(all);
+        hw_trace_free(trace);
+        hw_trace_free(whole);
+    }
+    hw_model_close(model);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_token_as_it_comes),
@@ -341,6 +423,7 @@ int main(void) {
         cmocka_unit_test(a_prompt_that_cannot_be_split_fails_the_run),
         cmocka_unit_test(refuses_what_is_no_method),
         cmocka_unit_test(the_prompt_is_tokenized_once),
+        cmocka_unit_test(the_last_token_is_decoded_for_those_that_read_its_row),
     };
     return cmocka_run_group_tests_name("explainer", tests, NULL, NULL);
 }
