@@ -1,8 +1,10 @@
 """Figures: against stored ones with a bound on what the eye sees, their structure in SVG, and what is refused."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
 from xml.etree import ElementTree
 
 import numpy as np
@@ -289,3 +291,21 @@ def test_the_same_run_gives_the_same_bytes(headwater, run_file, tmp_path):
         plot(headwater, run_file, "-o", f"{name}.png", "-o", f"{name}.svg")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert (tmp_path / "a.svg").read_text() == (tmp_path / "b.svg").read_text()
+
+
+def test_drawing_libraries_are_opened_at_the_first_figure(program, headwater, attention_file, tmp_path):
+    """Every start would map them. Without the module, all but figures works, and the reason is said before any work."""
+    listed = subprocess.run([program], env={**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"}, capture_output=True, text=True)
+    assert "libheadwater.so" in listed.stdout and not re.search("cairo|pango", listed.stdout)
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    library = re.search(r"(libheadwater\.so\S*) => (\S+)", listed.stdout)
+    shutil.copy(library[2], alone / library[1])
+    environment = {"LD_LIBRARY_PATH": str(alone)}
+    path = attention_file(causal(2, 6), m=4)
+    done = headwater("explain", "--attention", path, "-o", "a.json", "-o", "a.png", env=environment)
+    assert (done.status, done.out) == (1, "") and not (tmp_path / "a.json").exists()
+    assert '-o "a.png": figures cannot be drawn: ' in done.err and "libheadwater-figure.so" in done.err
+    assert headwater("explain", "--attention", path, "-o", "a.json", env=environment).status == 0
+    done = headwater("help", "plot", env=environment)
+    assert done.status == 0 and "figures cannot be drawn: " in done.out

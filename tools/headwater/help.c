@@ -2,7 +2,7 @@
 #include "help.h"
 
 #include "command_table.h"
-#include "figure/figure.h"
+#include "job/figure_module.h"
 
 #include <string.h>
 
@@ -111,16 +111,19 @@ static void put_rules(FILE *out) {
     }
 }
 
-static void put_words(FILE *out, const char *title, size_t n, figure_word (*at)(size_t i)) {
-    fprintf(out, "\n%s\n", title);
-    for (size_t i = 0; i < n; i++) put_entry(out, at(i).name, at(i).summary);
-}
-
 static void put_figures(FILE *out) {
-    put_words(out, "Figures (-o)", figure_endings_count(), figure_endings_at);
-    put_words(out, "Kinds of figures (--kind)", figure_kinds_count(), figure_kinds_at);
-    put_words(out, "Themes (--theme)", figure_themes_count(), figure_themes_at);
-    put_words(out, "Colours (--map)", figure_maps_count(), figure_maps_at);
+    static const char *const titles[] = {[FIGURE_ENDINGS] = "Figures (-o)",
+                                         [FIGURE_KINDS] = "Kinds of figures (--kind)",
+                                         [FIGURE_THEMES] = "Themes (--theme)",
+                                         [FIGURE_MAPS] = "Colours (--map)"};
+    hw_error err;
+    const figure_functions *figures = figure_module(&err);
+    if (!figures) fprintf(out, "\nFigures\n  %s\n", err.msg);
+    for (size_t t = 0; figures && t < sizeof titles / sizeof *titles; t++) {
+        figure_word row;
+        fprintf(out, "\n%s\n", titles[t]);
+        for (size_t i = 0; (row = figures->word((figure_table)t, i)).name; i++) put_entry(out, row.name, row.summary);
+    }
 }
 
 static const struct {

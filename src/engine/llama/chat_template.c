@@ -1,41 +1,25 @@
 /* chat_template.c - opens the module that links llama-common, and calls it in a child process. */
-#define _GNU_SOURCE /* dladdr */
 #include "engine/llama/chat_template.h"
 
 #include "base/child_work.h"
+#include "base/module.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <string.h>
 
 static struct {
     pthread_mutex_t lock;
     __typeof__(headwater_render_template) *render; /* NULL: not opened yet */
 } module = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* Opens the module at <folder of this library>/<within>/; NULL: dlerror() has the reason. */
-static void *open_beside(const char *folder, size_t n, const char *within) {
-    char path[4096];
-    int length = snprintf(path, sizeof path, "%.*s%s" HW__TEMPLATE_MODULE, (int)n, folder, within);
-    return length > 0 && (size_t)length < sizeof path ? dlopen(path, RTLD_LAZY | RTLD_LOCAL) : NULL;
-}
-
 static hw_err open_module(hw_error *err) {
-    Dl_info library;
-    const char *slash = dladdr((void *)hw__chat_template_render, &library) && library.dli_fname
-                            ? strrchr(library.dli_fname, '/')
-                            : NULL;
-    size_t n = slash ? (size_t)(slash + 1 - library.dli_fname) : 0;
-    void *handle = n ? open_beside(library.dli_fname, n, "headwater/") : NULL;
-    if (!handle && n) handle = open_beside(library.dli_fname, n, "");
-    if (handle) *(void **)&module.render = dlsym(handle, HW__TEMPLATE_FUNCTION);
-    if (module.render) return HW_OK;
-    const char *reason = dlerror();
-    return hw__fail(err, HW_ERR_UNSUPPORTED,
-                    "chat templates cannot be rendered: %s; " HW__TEMPLATE_MODULE
-                    " is built where llama.cpp has its library llama-common (scripts/setup-engine.sh builds both)",
-                    reason ? reason : "the library does not say where it lies");
+    static const hw__module file = {HW__TEMPLATE_MODULE, HW__TEMPLATE_FUNCTION,
+                                    "chat templates cannot be rendered (" HW__TEMPLATE_MODULE
+                                    " is built where llama.cpp has its library llama-common; scripts/setup-engine.sh "
+                                    "builds both)"};
+    void *function;
+    hw_err rc = hw__module_open(&function, &file, (void *)hw__chat_template_render, err);
+    if (rc == HW_OK) *(void **)&module.render = function;
+    return rc;
 }
 
 struct conversation {

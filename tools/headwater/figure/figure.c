@@ -2,7 +2,6 @@
 #include "figure/figure.h"
 
 #include "base/error.h"
-#include "cli/message.h"
 #include "cli/names.h"
 
 #include "figure/kinds.h"
@@ -24,53 +23,62 @@ static const struct kind {
     {"profile", "where in the depth the values of the strongest tokens come from", profile_layout},
 };
 
-size_t figure_kinds_count(void) { return COUNT(kinds); }
-figure_word figure_kinds_at(size_t i) { return (figure_word){kinds[i].name, kinds[i].summary}; }
-size_t figure_themes_count(void) { return themes_count(); }
-figure_word figure_themes_at(size_t i) { return (figure_word){themes_at(i)->name, themes_at(i)->summary}; }
-size_t figure_maps_count(void) { return maps_count(); }
-figure_word figure_maps_at(size_t i) { return (figure_word){maps_at(i)->name, maps_at(i)->summary}; }
-size_t figure_endings_count(void) { return surface_count(); }
-figure_word figure_endings_at(size_t i) { return (figure_word){surface_at(i)->ending, surface_at(i)->summary}; }
+static figure_word ending_at(size_t i) {
+    return i < surface_count() ? (figure_word){surface_at(i)->ending, surface_at(i)->summary} : (figure_word){NULL};
+}
 
-bool figure_is_named(const char *path) { return surface_of(path) != NULL; }
+static figure_word kind_at(size_t i) {
+    return i < COUNT(kinds) ? (figure_word){kinds[i].name, kinds[i].summary} : (figure_word){NULL};
+}
+
+static figure_word theme_at(size_t i) {
+    return i < themes_count() ? (figure_word){themes_at(i)->name, themes_at(i)->summary} : (figure_word){NULL};
+}
+
+static figure_word map_at(size_t i) {
+    return i < maps_count() ? (figure_word){maps_at(i)->name, maps_at(i)->summary} : (figure_word){NULL};
+}
+
+static figure_word (*const tables[])(size_t) = {[FIGURE_ENDINGS] = ending_at,
+                                                  [FIGURE_KINDS] = kind_at,
+                                                  [FIGURE_THEMES] = theme_at,
+                                                  [FIGURE_MAPS] = map_at};
+
+static figure_word word(figure_table table, size_t i) { return tables[table](i); }
+
+static bool is_named(const char *path) { return surface_of(path) != NULL; }
 
 /* ------------------------------------------------------------------ parameters */
 
-static const struct table {
+/* Parameters that are names of a table. */
+static const struct named {
     const char *option;
     size_t field; /* offset in figure_params */
-    size_t (*count)(void);
-    figure_word (*at)(size_t i);
-} tables[] = {
-    {"kind", offsetof(figure_params, kind), figure_kinds_count, figure_kinds_at},
-    {"theme", offsetof(figure_params, theme), figure_themes_count, figure_themes_at},
-    {"map", offsetof(figure_params, map), figure_maps_count, figure_maps_at},
+    figure_table table;
+} names[] = {
+    {"kind", offsetof(figure_params, kind), FIGURE_KINDS},
+    {"theme", offsetof(figure_params, theme), FIGURE_THEMES},
+    {"map", offsetof(figure_params, map), FIGURE_MAPS},
 };
 
-static const char *table_name(size_t i, const void *ctx) { return ((const struct table *)ctx)->at(i).name; }
+static const char *table_name(size_t i, const void *ctx) { return tables[((const struct named *)ctx)->table](i).name; }
 
-static const char *value_of(const figure_params *params, const struct table *t) {
-    const char *value;
-    memcpy(&value, (const char *)params + t->field, sizeof value);
-    return value;
-}
-
-static int check_word(const figure_params *params, const char *command, const struct table *t) {
-    const char *word = value_of(params, t);
+static hw_err check_name(const figure_params *params, const struct named *n, hw_error *err) {
+    const char *given;
     char reason[UNKNOWN_CAPACITY];
-    if (!word) return STATUS_DONE;
-    for (size_t i = 0; i < t->count(); i++)
-        if (strcmp(t->at(i).name, word) == 0) return STATUS_DONE;
-    return misuse(command, "--%s \"%s\": %s", t->option, word,
-                  hw__unknown_name(reason, sizeof reason, word, (hw__names){table_name, t, t->count()}));
+    size_t count = 0;
+    memcpy(&given, (const char *)params + n->field, sizeof given);
+    for (const char *name; (name = table_name(count, n)); count++)
+        if (given && strcmp(name, given) == 0) return HW_OK;
+    if (!given) return HW_OK;
+    return hw__fail(err, HW_ERR_ARGUMENT, "--%s \"%s\": %s", n->option, given,
+                    hw__unknown_name(reason, sizeof reason, given, (hw__names){table_name, n, count}));
 }
 
-int figure_check(const figure_params *params, const char *command) {
-    int status = STATUS_DONE;
-    for (size_t i = 0; i < COUNT(tables) && status == STATUS_DONE; i++)
-        status = check_word(params, command, &tables[i]);
-    return status;
+static hw_err check(const figure_params *params, hw_error *err) {
+    hw_err rc = HW_OK;
+    for (size_t i = 0; i < COUNT(names) && rc == HW_OK; i++) rc = check_name(params, &names[i], err);
+    return rc;
 }
 
 static style style_of(const figure_params *params) {
@@ -107,7 +115,7 @@ static hw_err fill(page *p, const hw_attribution *const *list, size_t n, const s
     return hw__fail(err, HW_ERR_MEMORY, "no memory to draw the figure");
 }
 
-hw_err figure_save(const hw_attribution *const *list, size_t n, const char *path, const figure_params *params,
+static hw_err save(const hw_attribution *const *list, size_t n, const char *path, const figure_params *params,
                    hw_error *err) {
     style s = style_of(params);
     page p;
@@ -121,3 +129,5 @@ hw_err figure_save(const hw_attribution *const *list, size_t n, const char *path
     page_free(&p);
     return rc;
 }
+
+__attribute__((visibility("default"))) const figure_functions headwater_figure = {word, is_named, check, save};

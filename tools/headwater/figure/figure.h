@@ -21,29 +21,29 @@ typedef struct figure_params {
     bool limited;
 } figure_params;
 
-/* Rows of tables for --help and error messages. */
+/* Rows of tables, for --help and error messages. */
+typedef enum figure_table { FIGURE_ENDINGS, FIGURE_KINDS, FIGURE_THEMES, FIGURE_MAPS } figure_table;
 typedef struct figure_word {
-    const char *name, *summary;
+    const char *name, *summary; /* NULL behind the last row */
 } figure_word;
 
-size_t figure_kinds_count(void);
-figure_word figure_kinds_at(size_t i);
-size_t figure_themes_count(void);
-figure_word figure_themes_at(size_t i);
-size_t figure_maps_count(void);
-figure_word figure_maps_at(size_t i);
-size_t figure_endings_count(void);
-figure_word figure_endings_at(size_t i);
-
-/* Whether the path's extension is a figure format. */
-bool figure_is_named(const char *path);
-
-/* Checks that kind, theme and map exist: STATUS_DONE, or the exit status after printing the reason. */
-int figure_check(const figure_params *params, const char *command);
-
-/* Draws attributions of one run, one below the other, into one file; an existing file is replaced only by a complete
- * new one. Errors: ARGUMENT (too large, with a hint how to make it smaller), IO, MEMORY. */
-hw_err figure_save(const hw_attribution *const *list, size_t n, const char *path, const figure_params *params,
+/* What the rest of the program uses of this folder, which is a module: libheadwater-figure.so, linked with Cairo and
+ * Pango, and opened at the first figure (job/figure_module.h). */
+typedef struct figure_functions {
+    figure_word (*word)(figure_table table, size_t i);
+    /* Whether the path's extension is a figure format. */
+    bool (*is_named)(const char *path);
+    /* Checks that kind, theme and map exist. Errors: ARGUMENT. */
+    hw_err (*check)(const figure_params *params, hw_error *err);
+    /* Draws attributions of one run, one below the other, into one file; an existing file is replaced only by a
+     * complete new one. Errors: ARGUMENT (too large, with a hint how to make it smaller), IO, MEMORY. */
+    hw_err (*save)(const hw_attribution *const *list, size_t n, const char *path, const figure_params *params,
                    hw_error *err);
+} figure_functions;
+
+/* The module's export. */
+#define FIGURE_MODULE "libheadwater-figure.so"
+#define FIGURE_FUNCTIONS "headwater_figure"
+extern const figure_functions headwater_figure;
 
 #endif

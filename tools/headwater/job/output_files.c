@@ -3,6 +3,7 @@
 
 #include "base/strlist.h"
 #include "cli/message.h"
+#include "job/figure_module.h"
 #include "job/view_options.h"
 
 #include <errno.h>
@@ -11,19 +12,34 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Extensions of results (if `ctx`, a bool, is true), of the report, then of figures. */
+/* What a command can write: results and the report, and figures. */
+typedef struct accepted_files {
+    size_t n_results; /* formats of results, and the report; 0: none */
+    const figure_functions *figures;
+} accepted_files;
+
 static const char *ending_at(size_t i, const void *ctx) {
-    size_t results = *(const bool *)ctx ? hw_format_count() + 1 : 0;
-    if (i >= results) return figure_endings_at(i - results).name;
-    return i + 1 < results ? hw_format_at(i)->extension : ".html";
+    const accepted_files *a = ctx;
+    if (i >= a->n_results) return a->figures->word(FIGURE_ENDINGS, i - a->n_results).name;
+    return i + 1 < a->n_results ? hw_format_at(i)->extension : ".html";
 }
 
+static bool is_result(const char *path) { return hw_format_of(path) || report_is_path(path); }
+
+/* Whether a path that was accepted is of a figure. */
+static bool is_figure(const char *path) { return !is_result(path); }
+
 static int check_ending(const char *command, const char *path, bool results) {
-    if (figure_is_named(path) || (results && (hw_format_of(path) || report_is_path(path)))) return STATUS_DONE;
     char endings[200];
-    size_t n = (results ? hw_format_count() + 1 : 0) + figure_endings_count();
+    hw_error err;
+    if (results && is_result(path)) return STATUS_DONE;
+    accepted_files a = {results ? hw_format_count() + 1 : 0, figure_module(&err)};
+    if (!a.figures) return fail("-o \"%s\": %s", path, err.msg);
+    if (a.figures->is_named(path)) return STATUS_DONE;
+    size_t n = a.n_results;
+    while (ending_at(n, &a)) n++;
     return misuse(command, "-o \"%s\": unknown file extension; accepted: %s", path,
-                  hw__join_names_by(endings, sizeof endings, (hw__names){ending_at, &results, n}, " ", " "));
+                  hw__join_names_by(endings, sizeof endings, (hw__names){ending_at, &a, n}, " ", " "));
 }
 
 /* A new file is made beside the old one and renamed, so the folder must be writable. */
@@ -58,8 +74,13 @@ int output_check_path(const char *command, const char *path, const char *const *
 /* Rejects options that apply only to figures if there is no figure. */
 static int check_figures(const options *o, const char *command) {
     figure_params params = figure_of_options(o);
-    for (size_t i = 0; i < o->output.n; i++)
-        if (figure_is_named(o->output.at[i])) return figure_check(&params, command);
+    hw_error err;
+    for (size_t i = 0; i < o->output.n; i++) {
+        if (!is_figure(o->output.at[i])) continue;
+        const figure_functions *figures = figure_module(&err);
+        if (!figures) return fail_by(&err);
+        return figures->check(&params, &err) == HW_OK ? STATUS_DONE : misuse(command, "%s", err.msg);
+    }
     for (size_t i = 0; i < options_count(); i++)
         if (o->given[i] && options_row(i)->group == GROUP_FIGURE)
             return misuse(command, "--%s has no effect: no -o names a figure (.png, .svg or .pdf)",
@@ -80,7 +101,10 @@ int output_check(const options *o, const char *command, const char *const *input
 
 static hw_err save(const options *o, report_run run, const char *path, hw_error *err) {
     figure_params params = figure_of_options(o);
-    if (figure_is_named(path)) return figure_save(run.list, run.n, path, &params, err);
+    if (is_figure(path)) {
+        const figure_functions *figures = figure_module(err);
+        return figures ? figures->save(run.list, run.n, path, &params, err) : HW_ERR_UNSUPPORTED;
+    }
     return report_is_path(path) ? report_save(run, path, err) : hw_result_save(run.list, run.n, path, o->full, err);
 }
 
