@@ -259,15 +259,11 @@ static bool stop_decode(void *ctx) {
     return s->interruptible && must_stop(s);
 }
 
-/* Whether the last generated token is decoded, whose row chooses nothing. A recurrent model's share is over all rows.
- */
-static bool decodes_last(const session *s) {
-    return !s->trace || is_hybrid(&s->capture) || hw__explainer_reads_last(s->params->explainer);
-}
-
 static hw_err generate(session *s, hw_error *err) {
     const hw_run_params *p = s->params;
     hw__sampling sampling = {.temperature = p->temperature, .top_p = p->top_p, .top_k = p->top_k, .seed = p->seed};
+    /* The last token's row chooses nothing. A recurrent model's share is over all rows. */
+    bool reads_last = !s->trace || is_hybrid(&s->capture) || hw__explainer_reads_last(p->explainer);
     s->run->stop = HW_STOP_LENGTH;
     for (size_t i = 0; i < p->n_generate; i++) {
         int32_t id;
@@ -281,8 +277,7 @@ static hw_err generate(session *s, hw_error *err) {
         }
         if ((rc = add_completion(s, id, s->last_row, err)) != HW_OK) return rc;
         if (hw__explainer_is_due(p->explainer, i + 1) && (rc = show_rows(s, err)) != HW_OK) return rc;
-        bool last = i + 1 == p->n_generate;
-        if (last && !decodes_last(s)) {
+        if (!reads_last && i + 1 == p->n_generate) {
             s->trace->lacks_last = true;
         } else if ((rc = decode(s, &id, 1, 0, err)) != HW_OK) {
             return rc;

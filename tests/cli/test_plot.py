@@ -295,7 +295,8 @@ def test_the_same_run_gives_the_same_bytes(headwater, run_file, tmp_path):
 
 def test_drawing_libraries_are_opened_at_the_first_figure(program, headwater, attention_file, tmp_path):
     """Every start would map them. Without the module, all but figures works, and the reason is said before any work."""
-    listed = subprocess.run([program], env={**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"}, capture_output=True, text=True)
+    listing = {**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"}
+    listed = subprocess.run([program], env=listing, capture_output=True, text=True)
     assert "libheadwater.so" in listed.stdout and not re.search("cairo|pango", listed.stdout)
     alone = tmp_path / "alone"
     alone.mkdir()

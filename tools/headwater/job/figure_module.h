@@ -1,6 +1,6 @@
 /*
- * figure_module.h - opens the module that draws figures: its libraries (Cairo, Pango and theirs) would be a third of what
- * every start of the program takes.
+ * figure_module.h - opens the module that draws figures: its libraries (Cairo, Pango and theirs) would be a third of
+ * what every start of the program takes.
  */
 #ifndef HW_JOB_FIGURE_MODULE_H
 #define HW_JOB_FIGURE_MODULE_H
