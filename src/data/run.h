@@ -7,7 +7,7 @@
 #define HW_DATA_RUN_H
 
 #include "headwater.h"
-#include "base/arena.h"
+#include "data/arena.h"
 
 #include <stdatomic.h>
 

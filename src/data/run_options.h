@@ -5,7 +5,7 @@
 #ifndef HW_DATA_RUN_OPTIONS_H
 #define HW_DATA_RUN_OPTIONS_H
 
-#include "base/arena.h"
+#include "data/arena.h"
 #include "headwater.h"
 
 /* Checks every value against its row; `n_generate` only if tokens are generated. */

@@ -2,7 +2,7 @@
 #ifndef HW_FORMATS_SETTING_JSON_H
 #define HW_FORMATS_SETTING_JSON_H
 
-#include "base/arena.h"
+#include "data/arena.h"
 #include "base/json.h"
 #include "data/setting.h"
 

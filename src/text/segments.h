@@ -6,7 +6,7 @@
 #ifndef HW_TEXT_SEGMENTS_H
 #define HW_TEXT_SEGMENTS_H
 
-#include "base/arena.h"
+#include "data/arena.h"
 #include "data/run.h"
 
 struct hw_segments {

@@ -1,5 +1,5 @@
 /* arena.c - a list of memory blocks, each filled from the front. */
-#include "base/arena.h"
+#include "data/arena.h"
 
 #include "base/error.h"
 

@@ -6,8 +6,8 @@
  * The folder base/: ground of library and program: errors, checked allocation, whole files, JSON, UTF-8, lists of
  * names, checksums, random numbers. It knows no term of Headwater and includes only its own files.
  */
-#ifndef HW_BASE_ARENA_H
-#define HW_BASE_ARENA_H
+#ifndef HW_DATA_ARENA_H
+#define HW_DATA_ARENA_H
 
 #include <stddef.h>
 
