@@ -3,8 +3,8 @@
  *
  * Pointers stay valid until hw__arena_clear(). Not for large arrays.
  *
- * The folder base/: ground of library and program: errors, checked allocation, whole files, JSON, UTF-8, lists of
- * names, checksums, random numbers. It knows no term of Headwater and includes only its own files.
+ * The folder data/: what the library's results consist of: runs, traces, attributions; the names of enums; and tables
+ * of settings, with the run's options among them.
  */
 #ifndef HW_DATA_ARENA_H
 #define HW_DATA_ARENA_H

@@ -2,9 +2,6 @@
  * attribution.h - internals of hw_attribution: the tensor M and what is needed to read it.
  *
  * Made by a method (method.c) or read from a file (result_*.c); views only read it.
- *
- * The folder data/: what the library's results consist of: runs, traces, attributions; the names of enums; and tables
- * of settings, with the run's options among them.
  */
 #ifndef HW_DATA_ATTRIBUTION_H
 #define HW_DATA_ATTRIBUTION_H
