@@ -797,8 +797,10 @@ HW_API size_t hw_attribution_first_token(const hw_attribution *a);
  * token on the way, it counts as what that token's position had gathered, by method `contribution`
  * (HW_SIGNAL_PROJECTION), or, where that is not known, as the token's other parts: W_k = R_k / (1 - o_k). M then has
  * shares, whatever the method's own unit: the mean over layers is R, and with the outside mass and the model's share a
- * row sums to 1. The model's part of a row is, for method logit, MLPs and biases; for methods in shares the mass of
- * biases and sinks. The embedding of the row's own token belongs to that token. */
+ * row sums to 1. Where a logit is compared with another token's (hw_run_params.against: second, or a token), the
+ * explained token's own parts count by their size, whichever of the two they raised. The model's part of a row is, for
+ * method logit, MLPs and biases; for methods in shares the mass of biases and sinks. The embedding of the row's own
+ * token belongs to that token. */
 typedef struct hw_through {
     double prompt, model;               /* total shares: they sum to 1 */
     double prompt_direct, model_direct; /* direct shares among these; the rest came through the completion */

@@ -189,6 +189,10 @@ const hw_model_info *hw_run_model(const hw_run *run) { return &run->model; }
 hw_fuse hw_run_fuse(const hw_run *run) { return run->options.run.fuse; }
 hw_stop hw_run_finish_reason(const hw_run *run) { return run->stop; }
 bool hw_run_is_causal(const hw_run *run) { return run->causal; }
+bool hw__run_against_token(const hw_run *run) {
+    const char *text = hw_run_against(run);
+    return *text && strcmp(text, "mean") != 0 && strcmp(text, "distribution") != 0;
+}
 const char *hw_run_against(const hw_run *run) { return or_empty(run->options.run.against); }
 
 size_t hw_run_n_remarks(const hw_run *run) { return run->n_remarks; }

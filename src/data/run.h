@@ -47,6 +47,8 @@ struct hw_run {
 hw_err hw__run_new(hw_run **out, const hw_model_info *model, const hw__run_options *options, hw_error *err);
 /* Whether both describe the same GGUF file: compares the metadata and, if both have it, the sample of the weights. */
 bool hw__same_model(const hw_model_info *a, const hw_model_info *b);
+/* Whether logits are compared with those of another token: `against` is second or a token's text. */
+bool hw__run_against_token(const hw_run *run);
 hw_run *hw__run_retain(const hw_run *run); /* adds a reference; release it with hw__run_release() */
 void hw__run_release(hw_run *run);         /* accepts NULL */
 

@@ -57,6 +57,7 @@ typedef struct parts {
     const hw_attribution *inner;
     size_t i, t;      /* row of inner; completion token that it explains */
     size_t n_columns; /* columns of the prompt, which precede those of the completion */
+    bool both_sides;  /* parts count by their size, whichever of two tokens they raised */
     double embedding; /* embedding of the row's own token, summed over layers with its column; 0 if unknown */
     ptrdiff_t own;    /* column of the row's own token; -1: outside all columns */
 } parts;
@@ -92,11 +93,16 @@ static double model_of(const parts *row) {
     return L - all > 1e-5 * L ? L - all : 0;
 }
 
-static double positive(double v) { return v > 0 ? v : 0; }
+static double counts(const parts *row, double v) { return row->both_sides ? fabs(v) : v > 0 ? v : 0; }
 
-/* Writes the cells of one column from its share of the row, as numbers whose mean over layers is that share. */
-static void put_cell(float *to, const float *from, size_t L, double total, double extra, double unit) {
-    for (size_t l = 0; l < L; l++) to[l] = total > 0 ? (float)((from[l] + (l == 0 ? extra : 0)) * unit) : 0;
+/* Writes the cells of one column from its part of the row, as numbers whose mean over layers is its share. `unit`: of
+ * positive parts; 0: the part does not count. */
+static void put_cell(float *to, const float *from, size_t L, double extra, double unit) {
+    for (size_t l = 0; l < L; l++) to[l] = (float)((from[l] + (l == 0 ? extra : 0)) * unit);
+}
+
+static double unit_of(const parts *row, double total, double unit) {
+    return total > 0 ? unit : row->both_sides ? -unit : 0;
 }
 
 static hw_err check_row(const parts *row, hw_error *err) {
@@ -124,18 +130,17 @@ typedef struct share_row {
  * counts as the model's. */
 static hw_through split_row(const share_row *to, const parts *row) {
     size_t C = row->n_columns, L = row->inner->n_layers;
-    double rest = rest_of(row), model = positive(model_of(row)), sum = positive(rest) + model, prompt = positive(rest);
-    for (size_t k = 0; k < C; k++) prompt += positive(total_of(row, k));
-    sum += prompt - positive(rest);
-    for (size_t k = 0; k < row->t; k++) sum += positive(total_of(row, C + k));
-    /* nats: sums over layers */
-    double unit = sum > model ? 1 / (sum - model) : 0, of = row->inner->balance ? 1 : (double)L;
+    double rest = rest_of(row), model = counts(row, model_of(row)), prompt = counts(row, rest), completion = 0;
+    for (size_t k = 0; k < C; k++) prompt += counts(row, total_of(row, k));
+    for (size_t k = 0; k < row->t; k++) completion += counts(row, total_of(row, C + k));
+    double sum = prompt + completion + model, unit = sum > model ? 1 / (sum - model) : 0;
+    double of = row->inner->balance ? 1 : (double)L; /* nats: sums over layers */
     for (size_t k = 0; k < C; k++)
-        put_cell(to->values + k * L, cell_of(row, k), L, total_of(row, k),
-                 row->own == (ptrdiff_t)k ? row->embedding : 0, (double)L * unit);
-    put_cell(to->outside, row->inner->outside + row->i * L, L, rest, row->own < 0 ? row->embedding : 0,
-             (double)L * unit);
-    for (size_t k = 0; k < row->t; k++) to->hops[k] = (float)(positive(total_of(row, C + k)) * unit);
+        put_cell(to->values + k * L, cell_of(row, k), L, row->own == (ptrdiff_t)k ? row->embedding : 0,
+                 unit_of(row, total_of(row, k), (double)L * unit));
+    put_cell(to->outside, row->inner->outside + row->i * L, L, row->own < 0 ? row->embedding : 0,
+             unit_of(row, rest, (double)L * unit));
+    for (size_t k = 0; k < row->t; k++) to->hops[k] = (float)(counts(row, total_of(row, C + k)) * unit);
     return (hw_through){.prompt_direct = sum > 0 ? prompt / sum : 0,
                         .model_direct = sum > model ? model / sum : 1,
                         .raised = sum / of};
@@ -194,7 +199,8 @@ typedef struct followed {
     hw_attribution *a;
     const hw__through_rows_of *rows;
     hw__through_state *state;
-    float *hops; /* [n_rows, n_hops] those of W */
+    float *hops;    /* [n_rows, n_hops] those of W */
+    float *scratch; /* [cells + L + n_hops] a row of shares; NULL: rows of R and W are divided alike */
     size_t begin, cells;
 } followed;
 
@@ -203,29 +209,41 @@ static void mix(float *to, const float *with, size_t n, double share) {
     for (size_t c = 0; share > 0 && c < n; c++) to[c] = (float)(share * to[c] + (1 - share) * with[c]);
 }
 
-/* Splits row i into the shares `direct`, for R, and `passed`, for W: the model's part as the gathered row, if it has
- * parts. */
+/* The positive parts of a row, for W: its own, with the model's as the gathered row, if that has parts. Writes which
+ * share came from no token: 0 or 1. */
+static hw_err pass_on(bool *gathered, const followed *f, const share_row *own, double model, parts row, hw_error *err) {
+    size_t L = f->a->n_layers;
+    share_row passed = {f->state->values + row.t * f->cells, f->state->outside + row.t * L,
+                        f->hops + row.i * f->a->n_hops};
+    *gathered = false;
+    if (f->rows->gathered) {
+        parts other = parts_of(f->rows->gathered, row.i, &f->a->params);
+        hw_err rc = check_row(&other, err);
+        if (rc != HW_OK) return rc;
+        *gathered = split_row(&passed, &other).model_direct < 1;
+    }
+    double share = *gathered ? model : 0;
+    mix(passed.values, own->values, f->cells, share);
+    mix(passed.outside, own->outside, L, share);
+    mix(passed.hops, own->hops, row.t, share);
+    f->state->model[row.t] = model < 1 || *gathered ? 0 : 1;
+    return HW_OK;
+}
+
+/* Splits row i into the shares for R and those for W, which differ where R's count both sides of a contrast. */
 static hw_err split_both(const followed *f, size_t i, hw_error *err) {
     hw_attribution *a = f->a;
     size_t L = a->n_layers;
-    parts row = parts_of(f->rows->inner, i, &a->params);
-    share_row direct = {a->values + i * f->cells, a->outside + i * L, a->hops + i * a->n_hops};
-    share_row passed = {f->state->values + row.t * f->cells, f->state->outside + row.t * L, f->hops + i * a->n_hops};
+    parts row = parts_of(f->rows->inner, i, &a->params), sides = row;
+    share_row direct = {a->values + i * f->cells, a->outside + i * L, a->hops + i * a->n_hops}, own = direct;
     hw_err rc = check_row(&row, err);
     if (rc != HW_OK) return rc;
-    hw_through figures = split_row(&direct, &row), gathered = {.model_direct = 1};
-    if (f->rows->gathered) {
-        parts other = parts_of(f->rows->gathered, i, &a->params);
-        if ((rc = check_row(&other, err)) != HW_OK) return rc;
-        gathered = split_row(&passed, &other);
-    }
-    figures.gathered = gathered.model_direct < 1;
-    double share = figures.gathered ? figures.model_direct : 0;
-    mix(passed.values, direct.values, f->cells, share);
-    mix(passed.outside, direct.outside, L, share);
-    mix(passed.hops, direct.hops, row.t, share);
-    a->through[i] = figures;
-    return HW_OK;
+    if (f->scratch) own = (share_row){f->scratch, f->scratch + f->cells, f->scratch + f->cells + L};
+    a->through[i] = split_row(&own, &row);
+    double model = a->through[i].model_direct;
+    sides.both_sides = true;
+    if (f->scratch) a->through[i] = split_row(&direct, &sides);
+    return pass_on(&a->through[i].gathered, f, &own, model, row, err);
 }
 
 static double lost_by(const float *hops, const double *model, size_t n) {
@@ -242,7 +260,7 @@ static void solve_model(const followed *f) {
         hw_through *row = &a->through[i];
         size_t t = f->begin + i, at = i * a->n_hops;
         double tokens = 1 - row->model_direct;
-        model[t] = tokens > 0 || row->gathered ? lost_by(f->hops + at, model, t) : 1;
+        if (model[t] == 0) model[t] = lost_by(f->hops + at, model, t);
         row->prompt = tokens * (1 - lost_by(a->hops + at, model, t));
         row->model = 1 - row->prompt;
     }
@@ -287,9 +305,13 @@ static hw_err follow(hw_attribution *a, const hw__through_rows_of *rows, hw__thr
     if (rc == HW_OK) rc = allocate_hops(a, end, err);
     if (rc == HW_OK && !(f.hops = hw__alloc(a->n_rows * end, sizeof *f.hops))) /* as many as a->hops */
         rc = hw__fail_memory(err, "hops through the answer", a->n_rows, end * sizeof *f.hops);
+    if (rc == HW_OK && rows->inner->balance && hw__run_against_token(a->run) &&
+        !(f.scratch = hw__alloc(f.cells + L + end, sizeof *f.scratch)))
+        rc = hw__fail_memory(err, "a row of shares", f.cells + L + end, sizeof *f.scratch);
     for (size_t i = 0; i < a->n_rows && rc == HW_OK; i++) rc = split_both(&f, i, err);
     if (rc == HW_OK) solve_rows(&f);
     free(f.hops);
+    free(f.scratch);
     if (rc != HW_OK) return rc;
     memcpy(a->layers, rows->inner->layers, L * sizeof *a->layers);
     state->n = end;

@@ -14,6 +14,9 @@
  * token that came from no token counts as the model's. The parts of a row are its positive ones, divided by their sum.
  * A column counts by its sum over layers: if that is positive the layers keep their own numbers, with signs, so that
  * layers stay separate and add up to R.
+ *
+ * Where a logit is compared with another token's (hw_run_params.against), what raised either decided between the two:
+ * the explained token's own parts count by their size. On the way only what raised the token counts.
  */
 #ifndef HW_METHODS_THROUGH_H
 #define HW_METHODS_THROUGH_H

@@ -123,6 +123,32 @@ static void a_chain_with_what_positions_gathered(void **state) {
     hw_attribution_free(a);
 }
 
+/* Compared with another token: c1 a -1, b 1, c0 1, model -1, each a quarter. On the way it is b .5, c0 .5, which is all
+ * of c2. */
+static void what_raised_the_other_token_counts(void **state) {
+    (void)state;
+    static const float values[3][5] = {{3, 0, 0, 0, 0}, {-1, 1, 0, 0, 0}, {0, 0, 0, 1, 0}};
+    static const double want[3][2] = {{0.75, 0.25}, {0.4375, 0.3125}, {0.375, 0.625}};
+    static const char *const accepted[] = {"second", " no"}, *const refused[] = {"distribution", ""};
+    hw_attribution *a = make_chain(values, chain_balance), *f = NULL;
+    hw_error err;
+    a->balance[1] = (hw_balance){.embedding = 1, .mlp = -1};
+    a->balance[2] = (hw_balance){0};
+    for (size_t r = 0; r < 4; r++) {
+        a->run->options.run.against = (char *)(r < 2 ? accepted[r] : refused[r - 2]);
+        if (hw_attribution_through(&f, a, &err) != HW_OK) fail_msg("%s", err.msg);
+        bool same = true;
+        for (size_t i = 0; i < 3; i++)
+            for (size_t k = 0; k < 2; k++) same = same && fabs(cell(f, i, k, 0) - want[i][k]) < 1e-6;
+        assert_true(same == (r < 2));
+        assert_close(f->through[1].model, r < 2 ? 0.25 : 0, 1e-6);
+        assert_true(f->through[1].raised == (r < 2 ? 4 : 2));
+        hw_attribution_free(f);
+    }
+    a->run->options.run.against = NULL;
+    hw_attribution_free(a);
+}
+
 /* Nothing positive: all of the row is the model's, and that is said. */
 static void a_row_that_nothing_raised(void **state) {
     (void)state;
@@ -502,6 +528,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_chain_by_hand),
         cmocka_unit_test(a_chain_with_what_positions_gathered),
+        cmocka_unit_test(what_raised_the_other_token_counts),
         cmocka_unit_test(a_row_that_nothing_raised),
         cmocka_unit_test(what_cannot_be_followed),
         cmocka_unit_test(a_completion_of_one_token),

@@ -140,7 +140,7 @@ unsigned picture_traits(const picture *p) {
 
 bool picture_against_token(const picture *p) {
     const char *text = hw_run_against(p->run);
-    return *text && strcmp(text, "distribution") != 0;
+    return *text && strcmp(text, "mean") != 0 && strcmp(text, "distribution") != 0;
 }
 
 label picture_against(const picture *p, int width) {

@@ -86,13 +86,15 @@ static void append(sentence *to, const char *a, const char *b, const char *c) {
     snprintf(to->text + n, sizeof to->text - n, "%s%s%s", a, b, c);
 }
 
-/* Appends "·Lisbon: ", or the number of tokens. */
+/* Appends "·Lisbon: " or "·Lisbon and not ·Porto: ", or the number of tokens. */
 static void append_subject(sentence *to, const picture *p) {
     size_t n = p->row_end - p->row_begin;
     size_t token = hw_attribution_first_token(p->a) + p->row_begin;
     char count[40];
     snprintf(count, sizeof count, "These %zu tokens", n);
-    append(to, n == 1 ? picture_token(p->run, token, p->t->width / 3).utf8 : count, ": ", "");
+    append(to, n == 1 ? picture_token(p->run, token, p->t->width / 3).utf8 : count, "", "");
+    if (picture_against_token(p)) append(to, " and not ", picture_against(p, p->t->width / 3).utf8, "");
+    append(to, ": ", "", "");
 }
 
 static sentence describe(const picture *p, const parts *of, double total) {
@@ -121,7 +123,8 @@ static sentence describe(const picture *p, const parts *of, double total) {
 bool first_line_print(const picture *p) {
     const hw_through *followed = hw_attribution_through_rows(p->a);
     bool whole = followed || hw_attribution_balance(p->a);
-    if (!whole || picture_against_token(p) || hw_attribution_params(p->a)->columns != HW_COLUMNS_PROMPT) return true;
+    bool one_sided = picture_against_token(p) && !followed; /* what raised the other token would be missing */
+    if (!whole || one_sided || hw_attribution_params(p->a)->columns != HW_COLUMNS_PROMPT) return true;
     parts sums = {.columns = calloc(hw_attribution_n_columns(p->a) + 1, sizeof *sums.columns)};
     if (!sums.columns) return false;
     for (size_t i = p->row_begin; i < p->row_end; i++) (followed ? add_followed : add_direct)(&sums, p, i);
