@@ -43,10 +43,16 @@ Notes:
 - AFMoE (Trinity): llama.cpp always scales embeddings by the root of their width and normalises the weights of experts
   only if the file says so. Both agree with Hugging Face's code for configurations with `mup_enabled` and `route_norm`,
   as the published models have.
-- Refused by the probe, because the stream is mixed by factors that depend on the token: Gemma 3n (AltUp), and
-  architectures with hyper-connections (DeepSeek 4, GLM 5 Next, Hunyuan 4, Kimi K3, Qwen 4 Exp). MiniMax-01 normalises
-  the stream itself, HRM applies its blocks several times, Chameleon masks logits. Of all these `rollout` and
-  `attention` are available, except DeepSeek 4's.
+- Some architectures mix their stream by factors that depend on the token: Gemma 3n (AltUp), those with
+  hyper-connections (GLM 5 Next, Hunyuan 4, Qwen 4 Exp) or attention over earlier blocks (Kimi K3). MiniMax-01
+  normalises the stream itself, HRM applies its blocks several times. There `logit` and the embedding's part of its
+  balance hold these factors, and the scales of norms, at their value in the pass. `contribution` refers to the stream
+  that attention's output is added to, or, with hyper-connections, to the mixture that the block reads. The models that
+  are not in the table were held to the probe only.
+- Gemma 3n: llama.cpp divides by n - 1 in the deviation that its sparse activations are cut at, Hugging Face's code by
+  n. The configuration here makes up for it.
+- Refused: DeepSeek 4 (its attention reads compressed tokens beside tokens, so rows are not by token), RWKV (its
+  recurrence is not read), and Chameleon's `logit` (it masks the logits of image tokens).
 
 | model | engine's architecture | Hugging Face's class | rollout | contribution | logit | held to |
 |---|---|---|---|---|---|---|

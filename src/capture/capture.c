@@ -136,6 +136,10 @@ static hw_err capture_origin(void *ctx, const float *rows, size_t n_rows, size_t
     return hw__signal_batch_origin(&((hw__capture *)ctx)->pending, rows, n_rows, q0, err);
 }
 
+static hw_err capture_mixing(void *ctx, const float *row, size_t q, hw_error *err) {
+    return hw__signal_batch_mixing(&((hw__capture *)ctx)->pending, row, q, err);
+}
+
 hw__sink hw__capture_sink(hw__capture *capture) {
     bool streams = capture->pending.wanted != 0, shares = !streams && capture->trace && is_hybrid(capture);
     bool means = capture->trace && capture->trace->run->options.run.fuse == HW_FUSE_MEAN;
@@ -144,6 +148,7 @@ hw__sink hw__capture_sink(hw__capture *capture) {
                       .stream = streams || shares ? capture_stream : NULL,
                       .final = streams ? capture_final : NULL,
                       .origin = streams ? capture_origin : NULL,
+                      .mixing = streams ? capture_mixing : NULL,
                       .rows_from = shown_from(capture),
                       .stream_from =
                           shares ? capture->trace->run->n_prompt - 1 : hw__signal_batch_from(&capture->pending),
@@ -218,13 +223,26 @@ static hw_err show_rows(session *s, hw_error *err) {
     return rc;
 }
 
+/* The first row that must be decoded alone, because the engine shows its stream only then. */
+static size_t single_from(session *s) {
+    const hw__sink sink = s->trace && s->engine->n_mixing ? hw__capture_sink(&s->capture) : (hw__sink){0};
+    return sink.stream ? sink.stream_from : SIZE_MAX;
+}
+
+/* The number of tokens of the next decode, at most `max`. */
+static size_t next_chunk(session *s, size_t max) {
+    size_t from = single_from(s);
+    if (s->n_done >= from) return 1;
+    return max < from - s->n_done ? max : from - s->n_done;
+}
+
 static hw_err prefill(session *s, hw_error *err) {
-    size_t m = s->prompt.n, chunk = s->engine->ops->chunk(s->engine);
+    size_t m = s->prompt.n, chunk = s->engine->ops->chunk(s->engine), from = single_from(s);
     if (s->capture.pending.every && chunk > s->capture.pending.capacity) chunk = s->capture.pending.capacity;
     while (s->n_done < m) {
-        size_t n = m - s->n_done < chunk ? m - s->n_done : chunk;
-        bool last = s->n_done + n == m;
-        hw_err rc = decode(s, s->prompt.ids + s->n_done, n, last ? n - 1 : n, err);
+        size_t n = next_chunk(s, m - s->n_done < chunk ? m - s->n_done : chunk);
+        bool logits = s->n_done + n == m || s->n_done >= from;
+        hw_err rc = decode(s, s->prompt.ids + s->n_done, n, logits ? n - 1 : n, err);
         if (rc != HW_OK) return rc;
         progress(s, HW_STAGE_PREFILL, s->n_done, m);
     }
@@ -238,7 +256,7 @@ static hw_err force_completion(session *s, hw_error *err) {
     if (s->capture.pending.wanted && chunk > s->capture.pending.capacity) chunk = s->capture.pending.capacity;
     hw_err rc = add_completion(s, s->given.ids[0], s->last_row, err);
     for (size_t i = 0; rc == HW_OK && i < n;) {
-        size_t take = n - i < chunk ? n - i : chunk;
+        size_t take = next_chunk(s, n - i < chunk ? n - i : chunk);
         rc = decode(s, s->given.ids + i, take, 0, err);
         for (size_t row = 0; rc == HW_OK && row < take && i + row + 1 < n; row++)
             rc = add_completion(s, s->given.ids[i + row + 1], row, err);
@@ -365,7 +383,7 @@ static hw_err start_capture(session *s, size_t total, hw_error *err) {
     if (sums) rc = hw__trace_group_signals(s->trace, sums->groups, sums->n_groups, err);
     /* the explainer can consume it even for a short prompt */
     if (rc == HW_OK) rc = hw__explainer_consume(x, s->trace, (hw__layer_rows){0}, err);
-    if (rc == HW_OK) rc = hw__signal_batch_new(&s->capture.pending, s->trace, s->signals, &s->run->model, total, err);
+    if (rc == HW_OK) rc = hw__signal_batch_new(&s->capture.pending, s->trace, s->signals, s->engine, total, err);
     if (rc == HW_OK) rc = hw__signal_batch_compare(&s->capture.pending, hw__against_others(&s->against), err);
     if (rc == HW_OK) hw__trace_prefault(s->trace);
     return rc;

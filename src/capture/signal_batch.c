@@ -96,8 +96,10 @@ uint64_t hw__signal_batch_bytes(const hw__engine *engine, uint32_t wanted, size_
     double rest = keys_of(last < capacity ? last : capacity, n_tokens);
     double heads = (double)L * (double)H * (whole > rest ? whole : rest),
            stream = 3.0 * (double)capacity * info->n_embd;
-    double factors = (double)capacity * (double)engine->n_factors;
-    return (uint64_t)((heads + (double)S * stream + factors) * sizeof(float));
+    double factors = (double)capacity * (double)engine->n_factors, mixing = 0;
+    if (engine->n_mixing)
+        mixing = (double)capacity * ((double)engine->n_mixing + ((double)S + 1) * info->n_embd);
+    return (uint64_t)((heads + (double)S * stream + factors + mixing) * sizeof(float));
 }
 
 /* Rows are stored contiguously, each with its own length: memory of unused rows is not touched. */
@@ -126,9 +128,10 @@ hw_err hw__signal_batch_compare(hw__signal_batch *p, size_t n_others, hw_error *
     return HW_OK;
 }
 
-hw_err hw__signal_batch_new(hw__signal_batch *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info,
+hw_err hw__signal_batch_new(hw__signal_batch *p, hw_trace *trace, uint32_t wanted, const hw__engine *engine,
                             size_t n_tokens, hw_error *err) {
-    *p = (hw__signal_batch){.trace = trace, .wanted = wanted};
+    const hw_model_info *info = engine->ops->describe(engine);
+    *p = (hw__signal_batch){.trace = trace, .wanted = wanted, .n_mixing = engine->n_mixing};
     if (!wanted) return HW_OK;
     hw_err rc = check_engine(info, wanted, err);
     if (rc == HW_OK) rc = check_memory(trace, wanted, n_tokens, err);
@@ -154,8 +157,9 @@ hw_err hw__signal_batch_new(hw__signal_batch *p, hw_trace *trace, uint32_t wante
     p->final = hw__alloc(p->capacity, p->n_embd * sizeof(float));
     p->origin = hw__alloc(p->capacity, p->n_embd * sizeof(float));
     p->logit = hw__alloc(p->capacity, sizeof *p->logit);
+    p->mixing = hw__alloc(p->capacity, p->n_mixing * sizeof(float));
     if (!p->heads || !p->before || !p->added || !p->mixed || !p->final || !p->origin || !p->logit || !p->shown ||
-        !p->factors)
+        !p->factors || !p->mixing)
         return hw__fail_memory(err, "rows to explain", stream, (row + 3 * p->n_embd) * sizeof(float));
     rc = hw__trace_add_signals(trace, wanted, n_tokens - of_interest, n_tokens, err);
     if (rc == HW_OK && !p->every) prefault_rows(p);
@@ -269,6 +273,13 @@ hw_err hw__signal_batch_final(hw__signal_batch *p, const float *rows, size_t n_r
 hw_err hw__signal_batch_origin(hw__signal_batch *p, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
     (void)err;
     copy_waiting(p, p->origin, rows, n_rows, q0);
+    return HW_OK;
+}
+
+hw_err hw__signal_batch_mixing(hw__signal_batch *p, const float *row, size_t q, hw_error *err) {
+    (void)err;
+    ptrdiff_t slot = p->wanted ? slot_of(p, q) : -1;
+    if (slot >= 0) memcpy(p->mixing + (size_t)slot * p->n_mixing, row, p->n_mixing * sizeof *row);
     return HW_OK;
 }
 
@@ -461,6 +472,7 @@ typedef struct flush {
     hw__engine *engine;
     float *z; /* [n, D] directions of the chosen tokens, each once */
     size_t n_z;
+    float *carried; /* [n, n_sources + 1, D] a row's direction at each source and the embedding; NULL: z everywhere */
     size_t direction[HW__MAX_BATCH_ROWS];       /* [n] index of the row's direction */
     hw__readout how[HW__MAX_BATCH_ROWS]; /* [n_z] */
     float scale[HW__MAX_BATCH_ROWS];      /* [n] 1 / rms of its final stream */
@@ -483,19 +495,30 @@ static size_t same_choice(const flush *f, size_t slot) {
 
 /* 1 / s of a final stream: see hw__readout. */
 static double final_scale(const float *final, size_t n_embd, const hw__readout *how) {
+    if (how->norm == HW__NORM_NONE) return 1;
     double mean = how->norm == HW__NORM_LAYER ? hw__sum(final, n_embd) / (double)n_embd : 0, squares = 0;
     for (size_t d = 0; d < n_embd; d++) squares += (final[d] - mean) * (final[d] - mean);
     return 1 / sqrt(squares / (double)n_embd + how->eps);
 }
 
+/* A row's direction at a source, or, after the last source, at the embedding. */
+static float *direction_at(const flush *f, size_t slot, size_t source) {
+    const hw__signal_batch *p = f->p;
+    return f->carried ? f->carried + (slot * (p->n_sources + 1) + source) * p->n_embd
+                      : f->z + f->direction[slot] * p->n_embd;
+}
+
 /* The contribution of the whole stream to the logit; attention's part is subtracted from `mlp` when its layers are
  * explained. */
-static void start_balance(hw_balance *b, const hw__signal_batch *p, size_t slot, const float *z, double with,
-                          const hw__readout *how) {
+static void start_balance(const flush *f, size_t slot) {
+    const hw__signal_batch *p = f->p;
+    const hw__readout *how = &f->how[f->direction[slot]];
+    const float *z = f->z + f->direction[slot] * p->n_embd, *first = direction_at(f, slot, p->n_sources);
+    hw_balance *b = &p->trace->signals.balance[signal_row(p, slot)];
     b->logit = p->logit[slot];
     b->bias = how->constant;
-    b->embedding = dot(p->origin + slot * p->n_embd, z, p->n_embd) * with * how->origin;
-    b->mlp = dot(p->final + slot * p->n_embd, z, p->n_embd) * with - b->embedding;
+    b->embedding = dot(p->origin + slot * p->n_embd, first, p->n_embd) * f->scale[slot] * how->origin;
+    b->mlp = dot(p->final + slot * p->n_embd, z, p->n_embd) * f->scale[slot] - b->embedding;
 }
 
 static hw_err read_directions(flush *f, hw_error *err) {
@@ -511,7 +534,10 @@ static hw_err read_directions(flush *f, hw_error *err) {
         if (rc != HW_OK) return rc;
         if (same == i) f->n_z++;
         f->scale[i] = (float)final_scale(p->final + i * p->n_embd, p->n_embd, how);
-        start_balance(&p->trace->signals.balance[signal_row(p, i)], p, i, z, f->scale[i], how);
+        if (f->carried)
+            rc = f->engine->ops->carry(f->engine, direction_at(f, i, 0), z, p->mixing + i * p->n_mixing, err);
+        if (rc != HW_OK) return rc;
+        start_balance(f, i);
     }
     return HW_OK;
 }
@@ -541,16 +567,20 @@ static void add_product(products *all, const hw__row *row, size_t direction, flo
     all->list[all->n++] = (hw__dot_product){.row = row, .direction = direction, .scale = with, .out = out};
 }
 
+/* Which directions are the same: those of one token, unless each row mixes its stream differently. */
+static size_t shared_direction(const flush *f, size_t slot) { return f->carried ? slot : f->direction[slot]; }
+
 /* Lists the directions of the tokens that the rows chose, each once; a row's own projection direction follows it. */
 static void list_products(products *all, const flush *f, const workspace *d, const source_rows *of) {
     const hw__signal_batch *p = f->p;
     size_t index[HW__MAX_BATCH_ROWS], bytes = p->n_embd * sizeof(float);
     all->n = all->n_directions = 0;
-    for (size_t z = 0; z < f->n_z; z++) index[z] = SIZE_MAX;
+    for (size_t i = 0; i < p->n; i++) index[i] = SIZE_MAX;
     for (size_t i = of->begin; i < of->end; i++) {
-        if (!f->chosen[i] || index[f->direction[i]] < SIZE_MAX) continue;
-        index[f->direction[i]] = all->n_directions++;
-        memcpy(of->scratch->direction + index[f->direction[i]] * p->n_embd, f->z + f->direction[i] * p->n_embd, bytes);
+        size_t z = shared_direction(f, i);
+        if (!f->chosen[i] || index[z] < SIZE_MAX) continue;
+        index[z] = all->n_directions++;
+        memcpy(of->scratch->direction + index[z] * p->n_embd, direction_at(f, i, of->source), bytes);
     }
     for (size_t i = of->begin; i < of->end; i++) {
         float *projection = place(p, d, HW_SIGNAL_PROJECTION, of->source, i);
@@ -560,7 +590,7 @@ static void list_products(products *all, const flush *f, const workspace *d, con
             add_product(all, &of->rows[i], all->n_directions++, 1, projection);
         }
         if (f->chosen[i])
-            add_product(all, &of->rows[i], index[f->direction[i]], (float)(f->scale[i] * of->values->reach),
+            add_product(all, &of->rows[i], index[shared_direction(f, i)], (float)(f->scale[i] * of->values->reach),
                         target_row(p, d, HW_SIGNAL_LOGIT, of->source, i));
     }
 }
@@ -575,7 +605,7 @@ static void multiply(const flush *f, const workspace *d, const source_rows *of) 
         if (projection) projection[of->rows[i].n_keys - 1] += (float)all.own[i];
         if (f->chosen[i])
             f->shares[of->source * p->n + i] = share_of(
-                target_row(p, d, HW_SIGNAL_LOGIT, of->source, i), &of->rows[i], f->z + f->direction[i] * p->n_embd,
+                target_row(p, d, HW_SIGNAL_LOGIT, of->source, i), &of->rows[i], direction_at(f, i, of->source),
                 f->scale[i] * of->values->reach, p->trace->run->n_prompt, p->n_embd);
     }
 }
@@ -666,8 +696,8 @@ static hw_err explain_source(const flush *f, size_t source, workspace *d, hw_err
     source_rows all = {.source = source, .end = p->n, .rows = rows, .values = values, .scratch = scratch};
     hw_err rc = f->engine->ops->values(f->engine, values, source, err);
     if (rc == HW_OK)
-        rc = hw__contribution_scratch_fit(scratch, p->factors[source].cells ? 2 * p->n : p->n + f->n_z, p->n_embd,
-                                          values, err);
+        rc = hw__contribution_scratch_fit(scratch, p->factors[source].cells || f->carried ? 2 * p->n : p->n + f->n_z,
+                                          p->n_embd, values, err);
     if (rc != HW_OK) return rc;
     for (size_t i = 0; i < p->n; i++) rows[i] = row_at(p, source, i);
     if (d->tokens) memset(d->tokens, 0, token_rows(p) * p->n_keys * sizeof *d->tokens); /* not every row is written */
@@ -715,7 +745,10 @@ static hw_err explain_rows(flush *f, hw_error *err) {
     hw__signal_batch *p = f->p;
     f->z = hw__alloc(p->n, p->n_embd * sizeof *f->z);
     f->shares = hw__alloc(p->n_sources, p->n * sizeof *f->shares);
-    if (!f->z || !f->shares) return hw__fail_memory(err, "directions of tokens", p->n, p->n_embd * sizeof *f->z);
+    bool carries = p->n_mixing && p->wanted & NEEDS_READOUT;
+    if (carries) f->carried = hw__alloc(p->n * (p->n_sources + 1), p->n_embd * sizeof *f->carried);
+    if (!f->z || !f->shares || (carries && !f->carried))
+        return hw__fail_memory(err, "directions of tokens", p->n, p->n_embd * sizeof *f->z);
     hw_err rc = HW_OK;
     if (p->wanted & NEEDS_READOUT) rc = read_directions(f, err);
     if (rc == HW_OK && p->wanted & NEEDS_VALUES) rc = explain_layers(f, err);
@@ -728,6 +761,7 @@ hw_err hw__signal_batch_flush(hw__signal_batch *p, hw__engine *engine, size_t en
     flush f = {.p = p, .engine = engine};
     hw_err rc = explain_rows(&f, err);
     free(f.z);
+    free(f.carried);
     free(f.shares);
     if (p->trace->signals.groups) clear_workspaces(p); /* frees the scratch when memory is more important than time */
     p->first += p->n;
@@ -750,6 +784,7 @@ void hw__signal_batch_free(hw__signal_batch *p) {
     for (size_t s = 0; p->factors && s < p->n_sources; s++) free(p->factors[s].cells);
     free(p->factors);
     free(p->logit);
+    free(p->mixing);
     free(p->contrasts);
     free(p->ids);
     free(p->weights);

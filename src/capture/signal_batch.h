@@ -29,6 +29,8 @@ typedef struct hw__signal_batch {
     bool *shown;                   /* [n_sources, capacity] whether these are present: the last block provides only rows
                                       with logits */
     float *final, *origin;         /* [capacity, D] */
+    float *mixing;                 /* [capacity, n_mixing] factors by which the row's stream is mixed */
+    size_t n_mixing;
     struct hw__factors *factors;   /* [n_sources] of those that gate what heads give */
     double *logit;                 /* [capacity] logit of the chosen token as it is compared */
     hw__contrast *contrasts;       /* [capacity] what it is compared with, in `ids` and `weights` */
@@ -39,7 +41,7 @@ typedef struct hw__signal_batch {
 } hw__signal_batch;
 
 /* Capacity for rows of runs of `n_tokens`; refuses signals that the engine cannot give, saying what is missing. */
-hw_err hw__signal_batch_new(hw__signal_batch *p, hw_trace *trace, uint32_t wanted, const hw_model_info *info,
+hw_err hw__signal_batch_new(hw__signal_batch *p, hw_trace *trace, uint32_t wanted, const hw__engine *engine,
                             size_t n_tokens, hw_error *err);
 /* Capacity for what logits are compared with, `n_others` tokens each; before the first decode. */
 hw_err hw__signal_batch_compare(hw__signal_batch *p, size_t n_others, hw_error *err);
@@ -61,6 +63,7 @@ hw_err hw__signal_batch_stream(hw__signal_batch *p, size_t source, const hw__str
 hw_err hw__signal_batch_final(hw__signal_batch *p, const float *rows, size_t n_rows, size_t q0, hw_error *err);
 
 hw_err hw__signal_batch_origin(hw__signal_batch *p, const float *rows, size_t n_rows, size_t q0, hw_error *err);
+hw_err hw__signal_batch_mixing(hw__signal_batch *p, const float *row, size_t q, hw_error *err);
 
 /* Where what the token that row q chose is compared with goes, and the logit so compared; NULL: nobody needs it. */
 hw__contrast *hw__signal_batch_contrast(hw__signal_batch *p, size_t q, double **logit);

@@ -48,6 +48,8 @@ typedef struct hw__sink {
     hw_err (*stream)(void *ctx, size_t source /* index into info.sources */, const hw__stream *stream, hw_error *err);
     hw_err (*final)(void *ctx, const float *rows /* [n_rows, D] before the final norm */, size_t n_rows, size_t q0,
                     hw_error *err);
+    /* With an engine whose n_mixing is not 0: the factors of one row for carry(). */
+    hw_err (*mixing)(void *ctx, const float *row /* [n_mixing] */, size_t q, hw_error *err);
     /* The input of the first block, with or without attention: embeddings. May be NULL. */
     hw_err (*origin)(void *ctx, const float *rows /* [n_rows, D] */, size_t n_rows, size_t q0, hw_error *err);
     void *ctx;
@@ -153,7 +155,7 @@ typedef enum hw__tokenize_flags {
  * of the stream; a LAYER norm subtracts the stream's mean first (and the direction is orthogonal to it). Everything
  * refers to logits before a soft cap: see hw__engine.logit_cap. */
 typedef struct hw__readout {
-    hw__norm norm;
+    hw__norm norm; /* NONE: s is 1 */
     float eps;
     double constant; /* biases of the final norm and of the output, which belong to no token */
     double origin;   /* factor from the input of the first block to the final stream */
@@ -212,6 +214,10 @@ typedef struct hw__engine_ops {
     /* Direction in which the final stream [D] raises the logit of `id` above the mean logit; see hw__readout. Only if
      * info.readout_problem is "". */
     hw_err (*readout)(hw__engine *e, float *out, hw__readout *how, int32_t id, hw_error *err);
+    /* out [n_sources + 1, D] <- direction z [D] of the final stream as it is at the contribution of each source, and at
+     * the embedding (last): mixed by the factors of a row, as the sink's mixing() received them. Only if n_mixing is
+     * not 0; NULL in engines where it always is. Error MEMORY. */
+    hw_err (*carry)(const hw__engine *e, float *out, const float *z, const float *mixing, hw_error *err);
     void (*close)(hw__engine *e);
     /* The remaining functions are for engines with a cache; NULL in others. */
     /* begin() for a sequence that starts with ids [n], of which the first *kept stay decoded: the common prefix with
@@ -233,6 +239,9 @@ struct hw__engine {
     size_t n_threads;          /* threads that higher layers may use while the engine is idle; 0: one */
     float logit_cap;           /* logits are cap tanh(u / cap), and readout() refers to u; 0: logits are u */
     size_t n_factors;          /* floats of a row that scale heads' outputs before W_O, over all sources */
+    size_t n_mixing;           /* 0: the final stream is a sum of contributions, each with a fixed factor. Else it mixes
+                                  them by factors of the row, of which there are so many floats; the stream is then
+                                  shown only by decodes of a single token with logits */
     bool values_shared;
     bool generates; /* it generates text token by token, even if that cannot be explained */
 };

@@ -72,12 +72,14 @@ static void turn_taps(hw__llama_engine *e) {
 /* Its values as if they began one channel earlier. */
 static void shift_front(hw__llama_engine *e) { hw__recurrent_front(e, 0)->first -= 1; }
 
+static void double_contribution(hw__llama_engine *e) { e->graphs[1].relative = 2; }
+
 /* Reads the graph and proves it as at load, with a change between the two. */
 static void probe_changed(hw__llama_engine *e, change_fn change) {
     int32_t ids[PROBE_TOKENS] = {1, 5, 6, 7};
     hw_error err = {0};
     assert_int_equal(e->base.ops->begin(&e->base, PROBE_TOKENS, NULL, NULL, &err), HW_OK);
-    assert_int_equal(read_graph(e, ids, PROBE_TOKENS, true, &err), HW_OK);
+    assert_int_equal(read_graph(e, ids, e->mapped ? 1 : PROBE_TOKENS, true, &err), HW_OK);
     assert_string_equal(e->values_problem, "");
     assert_string_equal(e->readout_problem, "");
     change(e);
@@ -106,9 +108,12 @@ static void each_step_refuses_what_is_not_so(void **state) {
         /* (b) the stream is the sum of what blocks add */
         {"gemma4", "is not what the blocks", "is not known", forget_layer_scalars, ""},
         {"falcon", "is not what the blocks", "is not known", change_mlp_factor, ""},
+        {"gemma3n", "", "", change_nothing, ""},
+        {"gemma3n", "is not what the blocks added, mixed as the graph does", "is not known", double_contribution, ""},
         /* (c) values and weights give what attention adds */
         {"llama", "block 1: the values times attention weights", "is not known", double_projection, ""},
         {"llama", "block 0: the values times attention weights", "is not known", swap_projection, ""},
+        {"gemma3n", "block 0: the values times attention weights", "is not known", swap_projection, ""},
         /* (d) shapes are as expected */
         {"llama", "block 2: blk.2.attn_output.weight has rows of", "is not known", widen_projection, ""},
         {"llama", "block 0: ", "is not known", halve_heads, ""},

@@ -3,6 +3,8 @@
 Options:
     tokenizer   "bpe" (the default), "spm", "llama" (SentencePiece) or "spaces" (BPE over whole words, as Gemma 4 has)
     post        the norm behind the attention's output projection
+    input       the module of a layer whose input is the stream that the layer's attention is added to
+    mixed       ends of names of modules whose output counts as constant, where the stream is mixed: see mixed.py
     sinks_outside  learned sinks scale what heads make, not the weights that Hugging Face's code shows
     factor      what the attention's part is multiplied by: a number, or the name of a field of the configuration
     scalars     what each layer multiplies the stream by
@@ -79,10 +81,10 @@ ARCHITECTURES = {
                dict(tokenizer="spm", post="post_attention_layernorm")),
     "gemma3n": ("Gemma3nTextConfig", base(num_hidden_layers=5, sliding_window=8, vocab_size_per_layer_input=V,
                                           hidden_size_per_layer_input=256, num_kv_shared_layers=0, laurel_rank=64,
-                                          activation_sparsity_pattern=[0.95] * 5, intermediate_size=160, hidden_size=96,
-                                          head_dim=32, bos_token_id=2, eos_token_id=1, pad_token_id=0),
-                dict(tokenizer="spm", refused=dict(contribution="the final stream is not the sum",
-                                                   logit="the final stream is not the sum"))),
+                                          activation_sparsity_pattern=[0.95053] * 5, intermediate_size=160,
+                                          hidden_size=96, head_dim=32, bos_token_id=2, eos_token_id=1, pad_token_id=0),
+                dict(tokenizer="spm", post="post_attention_layernorm", input="input_layernorm",
+                     mixed=["mlp", "laurel.linear_right", "per_layer_projection"])),
     "gemma4": ("Gemma4TextConfig", base(global_head_dim=16, sliding_window=8, vocab_size_per_layer_input=V,
                                         hidden_size_per_layer_input=0, num_kv_shared_layers=0,
                                         final_logit_softcapping=30.0, layer_types=ALTERNATING,

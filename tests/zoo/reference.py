@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import torch
+from mixed import carried
 
 ATTENTION = ("self_attn", "attention", "attn", "self_attention", "norm_attn_norm", "mixer")
 PROJECTION = ("o_proj", "dense", "out_proj", "c_proj", "wo", "linear_attn_out")
@@ -107,7 +108,8 @@ class Watched:
         def before(_, args, kwargs):
             x = args[0] if args else kwargs["hidden_states"]
             self.inputs[i] = x[0].double()
-        self.hooks.append(layer.register_forward_pre_hook(before, with_kwargs=True))
+        at = layer.get_submodule(options.get("input", ""))
+        self.hooks.append(at.register_forward_pre_hook(before, with_kwargs=True))
         if i not in self.attention:
             return
         module, projection = self.attention[i]
@@ -197,6 +199,13 @@ def matrix(levels, q, m):
     return np.stack([level[q, :m] for level in levels], -1)
 
 
+def balance_of(signal, m, added, embedding, logit):
+    """The logit's parts by token [n, m, L], and their sums; `added`: of all that attention adds, biases included."""
+    prompt, completion = signal[:, :m].sum((1, 2)), signal[:, m:].sum((1, 2))
+    return {"logit": signal[:, :m],
+            "balance": np.stack([prompt, completion, added - prompt - completion, embedding, logit], -1)}
+
+
 def explain(name, model, options, ids, m, wanted):
     """{name: array} of the golden file, for the methods that are wanted."""
     watched = Watched(name, model, options, ids)
@@ -217,7 +226,15 @@ def explain(name, model, options, ids, m, wanted):
             T[range(len(ids)), range(len(ids))] += x
             levels.append(np.einsum("qkd,qd->qk", T, y) / (y ** 2).sum(1)[:, None])
         out["contribution"] = matrix(levels, q, m)
-    if "logit" in wanted:
+    if "logit" in wanted and "mixed" in options:
+        modules = [layer.get_submodule(options["post"]) if "post" in options else watched.attention[i][0]
+                   for i, layer in enumerate(watched.layers) if i in watched.attention]
+        modules = [name for name, module in model.named_modules() if any(module is m for m in modules)]
+        z, embedding, logit = carried(model, modules, options["mixed"], ids, q)
+        signal = np.stack([np.einsum("qkd,qd->qk", T[q], at) for at, (T, _) in zip(z, parts)], -1)
+        added = sum(np.einsum("qd,qd->q", a[q], at) for at, (_, a) in zip(z, parts))
+        out.update(balance_of(signal, m, added, embedding, logit))
+    elif "logit" in wanted:
         z, logit = directions(watched, model, ids[m:], q)
         scalars = options.get("scalars") or [1.0] * len(watched.layers)
         reach = np.cumprod(np.array(scalars, float)[::-1])[::-1]
@@ -225,7 +242,5 @@ def explain(name, model, options, ids, m, wanted):
         added = sum(reach[i] * np.einsum("qd,qd->q", a[q], z) for i, (_, a) in zip(order, parts))
         embedding = reach[0] * np.einsum("qd,qd->q", watched.inputs[0].numpy()[q], z)
         constant = logit - np.einsum("qd,qd->q", watched.final.numpy()[q], z)  # biases of final norm and output
-        prompt, completion = signal[:, :m].sum((1, 2)), signal[:, m:].sum((1, 2))
-        out["logit"] = signal[:, :m]
-        out["balance"] = np.stack([prompt, completion, added + constant - prompt - completion, embedding, logit], -1)
+        out.update(balance_of(signal, m, added + constant, embedding, logit))
     return {k: v if v.dtype == np.int32 else v.astype(np.float32) for k, v in out.items()}

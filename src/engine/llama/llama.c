@@ -7,6 +7,7 @@
 #include "engine/llama/device/backend.h"
 #include "engine/llama/chat_template.h"
 #include "engine/llama/device/guarded.h"
+#include "engine/llama/graph/stream_map.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,6 +100,7 @@ static const hw__engine_ops llama_ops = {
     .sample = sample,
     .values = hw__llama_values,
     .readout = hw__llama_readout,
+    .carry = hw__llama_carry,
     .close = close_engine,
     .resume = hw__llama_resume,
     .save = hw__llama_save,

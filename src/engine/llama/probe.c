@@ -8,6 +8,7 @@
  */
 #include "engine/llama/graph/graph_walk.h"
 #include "engine/llama/graph/proof.h"
+#include "engine/llama/graph/stream_map.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -60,6 +61,10 @@ static hw_err probe_final(void *ctx, const float *rows, size_t n_rows, size_t q0
 
 static hw_err probe_origin(void *ctx, const float *rows, size_t n_rows, size_t q0, hw_error *err) {
     return hw__proof_origin(((probe *)ctx)->proof, rows, n_rows, q0, err);
+}
+
+static hw_err probe_mixing(void *ctx, const float *row, size_t q, hw_error *err) {
+    return hw__proof_mixing(((probe *)ctx)->proof, row, q, err);
 }
 
 /* Why a model is not probed at all, or NULL. */
@@ -179,6 +184,8 @@ static hw_err find_sources(hw__llama_engine *e, bool recurrent, hw_error *err) {
 /* Drops the analysis of the graph. */
 static void forget_graph(hw__llama_engine *e) {
     hw__recurrent_free(e);
+    hw__stream_map_free(e->map);
+    e->map = NULL;
     memset(e->graphs, 0, 2 * (size_t)e->info.n_blocks * sizeof *e->graphs);
     e->info.n_sources = 0;
     e->n_taps = 0;
@@ -204,6 +211,7 @@ static hw_err decode_probe(hw__llama_engine *e, probe *p, const int32_t *ids, bo
         sink.stream = probe_stream;
         sink.final = probe_final;
         sink.origin = probe_origin;
+        sink.mixing = probe_mixing;
         sink.values = true;
     }
     hw_err rc = e->base.ops->begin(&e->base, PROBE_TOKENS, e->params.stop, e->params.ctx, err);
@@ -248,6 +256,7 @@ static void fill_probed(hw__llama_engine *e, const probe *p) {
     int32_t first = e->info.n_layers ? e->source_of[e->layers[0]] : -1;
     const struct ggml_tensor *v = first >= 0 ? hw__llama_cached_values(e->graphs[first].values) : NULL;
     if (v && v->ne[2] > 0) e->info.n_heads_kv = (int32_t)v->ne[2]; /* libllama reports block 0's, which may have none */
+    e->base.n_mixing = e->map && !e->values_problem[0] ? hw__stream_map_width(e->map) : 0;
     e->base.n_factors = 0;
     for (int32_t s = 0; s < e->info.n_sources; s++)
         if (e->graphs[s].gated || e->graphs[s].normed_heads) e->base.n_factors += (size_t)e->graphs[s].wo_width;
@@ -274,8 +283,8 @@ static hw_err refuse_without_logits(hw__llama_engine *e) {
 
 /* One probe of the model; missing data of recurrent layers are reported in recurrent_problem. */
 static hw_err probe_once(hw__llama_engine *e, const int32_t *ids, bool recurrent, hw_error *err) {
-    size_t chunk = e->base.ops->chunk(&e->base);
-    hw_err rc = read_graph(e, ids, chunk < PROBE_TOKENS ? chunk : PROBE_TOKENS, recurrent, err);
+    size_t chunk = e->base.ops->chunk(&e->base), n = e->mapped ? 1 : PROBE_TOKENS;
+    hw_err rc = read_graph(e, ids, chunk < n ? chunk : n, recurrent, err);
     if (rc != HW_OK || (recurrent && e->recurrent_problem[0])) return rc;
     if (!e->readout.has_logits) return refuse_without_logits(e);
     hw_error why = {0};
@@ -294,6 +303,34 @@ static hw_err probe_once(hw__llama_engine *e, const int32_t *ids, bool recurrent
     return rc;
 }
 
+/* With recurrent layers, and without them if some cannot be followed. `mapped`: the final stream may mix what blocks
+ * add. */
+static hw_err probe_model(hw__llama_engine *e, const int32_t *ids, bool mapped, hw_error *err) {
+    e->mapped = mapped;
+    e->recurrent_problem[0] = 0;
+    hw_err rc = HW_OK;
+    for (int recurrent = 1; rc == HW_OK && recurrent >= 0; recurrent--) {
+        rc = e->base.ops->begin(&e->base, PROBE_TOKENS, e->params.stop, e->params.ctx, err);
+        if (rc == HW_OK) rc = probe_once(e, ids, recurrent, err);
+        if (!e->recurrent_problem[0]) break;
+    }
+    return rc;
+}
+
+/* A stream that is no sum of contributions with fixed factors is followed by a map. If there is none the first reason
+ * stays. */
+static hw_err probe_mixed(hw__llama_engine *e, const int32_t *ids, hw_error *err) {
+    char values[HW__LLAMA_TEXT], readout[HW__LLAMA_TEXT];
+    memcpy(values, e->values_problem, sizeof values);
+    memcpy(readout, e->readout_problem, sizeof readout);
+    hw_err rc = probe_model(e, ids, true, err);
+    if (rc == HW_OK && e->values_problem[0]) {
+        memcpy(e->values_problem, values, sizeof values);
+        memcpy(e->readout_problem, readout, sizeof readout);
+    }
+    return rc;
+}
+
 hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err) {
     hw_err rc = e->base.ops->begin(&e->base, PROBE_TOKENS, e->params.stop, e->params.ctx, err);
     if (rc != HW_OK) return rc;
@@ -304,10 +341,7 @@ hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err) {
     }
     int32_t ids[PROBE_TOKENS], bos = llama_vocab_bos(e->vocab);
     for (int i = 0; i < PROBE_TOKENS; i++) ids[i] = (i == 0 && bos >= 0) ? bos : (i + 1) % e->info.n_vocab;
-    rc = probe_once(e, ids, true, err);
-    if (rc == HW_OK && e->recurrent_problem[0]) {
-        rc = e->base.ops->begin(&e->base, PROBE_TOKENS, e->params.stop, e->params.ctx, err);
-        if (rc == HW_OK) rc = probe_once(e, ids, false, err);
-    }
+    rc = probe_model(e, ids, false, err);
+    if (rc == HW_OK && e->values_problem[0] && e->info.n_sources && !e->problem[0]) rc = probe_mixed(e, ids, err);
     return rc == HW_OK && e->no_memory ? hw__fail_memory(err, "the probe", (size_t)e->info.n_embd, sizeof(double)) : rc;
 }

@@ -6,9 +6,18 @@
 static const hw_model_info info = {
     .path = "m.gguf", .n_embd = 8, .n_heads = 2, .values_problem = "", .readout_problem = ""};
 
+static const hw_model_info *described;
+static const hw_model_info *describe(const hw__engine *e) {
+    (void)e;
+    return described;
+}
+static const hw__engine_ops ops = {.describe = describe};
+static const hw__engine engine = {.ops = &ops};
+
 static hw_err make(hw_trace *trace, uint32_t wanted, const hw_model_info *of, size_t n_tokens, hw_error *err) {
     hw__signal_batch p;
-    hw_err rc = hw__signal_batch_new(&p, trace, wanted, of, n_tokens, err);
+    described = of;
+    hw_err rc = hw__signal_batch_new(&p, trace, wanted, &engine, n_tokens, err);
     hw__signal_batch_free(&p);
     return rc;
 }

@@ -1,8 +1,5 @@
 /*
  * graph_ops.h - properties of a graph's node: the block in its name, and whether its operation keeps a state.
- *
- * The folder engine/llama/graph/: reads attention rows, values and contributions from the computation graphs that
- * libllama builds, and verifies what it read.
  */
 #ifndef HW_ENGINE_LLAMA_GRAPH_GRAPH_OPS_H
 #define HW_ENGINE_LLAMA_GRAPH_GRAPH_OPS_H

@@ -13,6 +13,7 @@
  */
 #include "engine/llama/graph/graph_walk.h"
 #include "engine/llama/graph/proof.h"
+#include "engine/llama/graph/stream_map.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -84,7 +85,8 @@ void hw__llama_taps_begin(hw__llama_engine *e) {
     e->next_tap = e->n_callbacks = 0;
     e->anchor_at = SIZE_MAX;
     e->stopped_source = -1;
-    e->recurrent_stop = false;
+    e->recurrent_stop = e->map_stop = false;
+    if (e->map) hw__stream_map_begin(e->map);
     hw__recurrent_begin(e);
     memset(e->heads, 0, (size_t)e->info.n_blocks * sizeof *e->heads);
 }
@@ -271,11 +273,10 @@ static bool show_tap(hw__llama_engine *e, const hw__tap *tap) {
     switch (tap->role) {
     case HW__TAP_ORIGIN: return show_plain(e, tap, e->sink->origin);
     case HW__TAP_FINAL: return show_plain(e, tap, e->sink->final);
-    case HW__TAP_ADDED: return show_stream(e, tap->source);
     case HW__TAP_REST:
         e->failed = e->proof ? hw__proof_rest(e->proof, e, tap, &e->failure) : HW_OK;
         return e->failed == HW_OK;
-    default: return true;
+    default: return !tap->completes || show_stream(e, tap->source);
     }
 }
 
@@ -302,10 +303,11 @@ static bool is_next_tap(hw__llama_engine *e, const struct ggml_tensor *t, size_t
     return e->anchor_at != SIZE_MAX && number == e->anchor_at + tap->offset && t->op == tap->op;
 }
 
+
 /* Called for every node in graph order: whether the graph must stop there for the stream. */
 static bool wants_stream(hw__llama_engine *e, struct ggml_tensor *t) {
     size_t number = e->n_callbacks++;
-    bool stop = false;
+    bool stop = e->map_stop = e->map && hw__stream_map_wants(e, t, number);
     while (is_next_tap(e, t, number)) {
         hw__tap *tap = &e->taps[e->next_tap];
         const hw__tap *before = e->next_tap ? tap - 1 : NULL, *next = tap + 1;
@@ -331,7 +333,11 @@ static bool record(hw__llama_engine *e, struct ggml_tensor *t) {
     return false;
 }
 
-static bool streams(const hw__llama_engine *e) { return e->sink->stream && e->at + e->n_rows > e->sink->stream_from; }
+/* Whether the decode shows the stream; one that is mixed only with a single token that has logits. */
+static bool streams(const hw__llama_engine *e) {
+    bool single = e->n_rows == 1 && e->first_logit == 0;
+    return e->sink->stream && e->at + e->n_rows > e->sink->stream_from && (single || !e->map);
+}
 
 /* Called by ggml for every node, first to ask whether to stop after it, then with its data if it stopped. */
 bool hw__llama_on_node(struct ggml_tensor *t, bool ask, void *user) {
@@ -340,6 +346,8 @@ bool hw__llama_on_node(struct ggml_tensor *t, bool ask, void *user) {
     if (!e->sink) return false;
     int block = t->op == GGML_OP_SOFT_MAX ? hw__block_of(t->name, "kq_soft_max-") : -1;
     bool heads = block >= 0 && block < e->info.n_blocks && e->layer_of[block] >= 0 && wants_rows(e);
+    if (!ask && e->map_stop && !hw__stream_map_show(e, t)) return false;
+    if (!ask) e->map_stop = false;
     if (!ask && e->recurrent_stop) {
         e->recurrent_stop = false;
         return hw__recurrent_show(e, t) && show_stopped(e, t);
@@ -367,6 +375,14 @@ static bool show_kept(hw__llama_engine *e) {
     return ok;
 }
 
+/* Passes the factors of a mixed stream to the sink. */
+static hw_err show_factors(const hw__llama_engine *e, hw_error *err) {
+    const float *row = hw__stream_map_row(e->map);
+    if (!row)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "the graph of one token lacks nodes that mix the stream");
+    return e->sink->mixing ? e->sink->mixing(e->sink->ctx, row, e->at, err) : HW_OK;
+}
+
 hw_err hw__llama_taps_end(hw__llama_engine *e, hw_error *err) {
     if (!e->sink) return HW_OK;
     hw_err kept = hw__recurrent_end(e, err);
@@ -383,7 +399,7 @@ hw_err hw__llama_taps_end(hw__llama_engine *e, hw_error *err) {
         return hw__fail(err, HW_ERR_UNSUPPORTED,
                         "the graph for %zu tokens has no node %zu behind %s, which that of the probe has", e->n_rows,
                         e->taps[e->next_tap].offset, e->taps[e->next_tap].anchor);
-    return HW_OK;
+    return streams(e) && e->map ? show_factors(e, err) : HW_OK;
 }
 
 /* ------------------------------------------------------------------ capacity */
@@ -406,4 +422,5 @@ void hw__llama_taps_free(hw__llama_engine *e) {
     free(e->tapped.factor);
     for (size_t i = 0; i < HW__N_TAPS; i++) free(e->tapped.rows[i]);
     hw__record_free(&e->record);
+    hw__stream_map_free(e->map);
 }

@@ -13,37 +13,18 @@
  */
 #include "engine/llama/graph/graph_walk.h"
 
+#include "engine/llama/graph/stream_map.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NONE = -1, SEVERAL = -2 };
+enum { NONE = HW__NODE_NONE, SEVERAL = HW__NODE_SEVERAL };
 
-/* Properties of one node found by the walk. */
-typedef struct mark {
-    double factor; /* factor from a row to the final stream */
-    int32_t first; /* the first and the last sum on which it depends without another in between, or NONE */
-    int32_t last;
-    int32_t source; /* source on which it depends without a sum in between, NONE or SEVERAL */
-    bool has_sum;   /* it is a sum of the stream's kind, or selects or scales rows of one */
-    bool in_stream; /* reached from the final stream through sums */
-    bool embedding; /* in_stream, and contains a term that depends on no sum: the embedding */
-    bool mixed;     /* in_stream, and contains the contribution of a source */
-    bool term;      /* in_stream, and added as a whole */
-} mark;
-
-typedef struct walk {
-    hw__llama_engine *e;
-    struct ggml_tensor **nodes; /* [n] */
-    mark *marks;                /* [n] */
-    int32_t *slots;             /* [mask + 1] node numbers by address, NONE if empty */
-    int32_t *source_at;         /* [n] source whose attention weights or operation the node is, or NONE */
-    bool *anchors;              /* [n] nodes with a name that also occurs exactly once in later graphs of the model */
-    size_t n, mask;
-    int32_t final, origin; /* numbers of the final stream and of the first block's input, or NONE */
-} walk;
+typedef hw__node_mark mark;
+typedef hw__walk walk;
 
 bool hw__record_node(hw__record *r, struct ggml_tensor *t) {
     if (r->n == r->capacity) {
@@ -64,53 +45,19 @@ void hw__record_free(hw__record *r) {
 
 /* ------------------------------------------------------------------ nodes */
 
-static size_t slot_of(const walk *w, const struct ggml_tensor *t) {
-    size_t slot = ((uintptr_t)t >> 4) * 0x9E3779B97F4A7C15u >> 20 & w->mask;
-    while (w->slots[slot] >= 0 && w->nodes[w->slots[slot]] != t) slot = (slot + 1) & w->mask;
-    return slot;
-}
-
-/* The result of another device arrives as a copy without an operation, named DEVICE#NAME#NUMBER. */
-static int32_t copied_from(const walk *w, const struct ggml_tensor *t) {
-    const char *begin = strchr(t->name, '#'), *end = strrchr(t->name, '#');
-    if (!begin || end <= begin + 1) return NONE;
-    size_t n = (size_t)(end - begin - 1);
-    for (size_t i = w->n; i-- > 0;)
-        if (strlen(w->nodes[i]->name) == n && memcmp(w->nodes[i]->name, begin + 1, n) == 0) return (int32_t)i;
-    return NONE;
-}
-
-/* A tensor's number, or NONE for tensors that are not computed: weights, inputs, the cache. */
-static int32_t number_of(const walk *w, const struct ggml_tensor *t) {
-    if (!t) return NONE;
-    int32_t i = w->slots[slot_of(w, t)];
-    return i < 0 && t->op == GGML_OP_NONE ? copied_from(w, t) : i;
-}
-
-static bool is_weight(const struct ggml_tensor *t) {
-    return t && t->op == GGML_OP_NONE && t->buffer &&
-           ggml_backend_buffer_get_usage(t->buffer) == GGML_BACKEND_BUFFER_USAGE_WEIGHTS;
-}
-
 static bool is_on_cpu(const struct ggml_tensor *weight) {
     ggml_backend_dev_t device = ggml_backend_buft_get_device(ggml_backend_buffer_get_type(weight->buffer));
     return !device || ggml_backend_dev_type(device) == GGML_BACKEND_DEVICE_TYPE_CPU;
 }
 
-static float param(const struct ggml_tensor *t, size_t i) {
-    float v;
-    memcpy(&v, (const char *)t->op_params + i * sizeof v, sizeof v);
-    return v;
-}
-
 static bool is_scalar_weight(const struct ggml_tensor *t) {
-    return is_weight(t) && t->type == GGML_TYPE_F32 && ggml_nelements(t) == 1;
+    return hw__is_weight(t) && t->type == GGML_TYPE_F32 && ggml_nelements(t) == 1;
 }
 
 /* Fixed factor of a node that scales its source. */
 static bool fixed_factor(const struct ggml_tensor *t, double *factor) {
-    if (t->op == GGML_OP_SCALE && param(t, 1) == 0) {
-        *factor *= param(t, 0);
+    if (t->op == GGML_OP_SCALE && hw__node_param(t, 1) == 0) {
+        *factor *= hw__node_param(t, 0);
         return true;
     }
     if (t->op != GGML_OP_MUL || !is_scalar_weight(t->src[1])) return false;
@@ -128,7 +75,7 @@ static bool same_numbers(const walk *w, const struct ggml_tensor *t) {
     case GGML_OP_CPY:
     case GGML_OP_DUP: return true;
     case GGML_OP_VIEW: return ggml_nelements(t) == ggml_nelements(t->src[0]);
-    case GGML_OP_GET_ROWS: return number_of(w, t->src[0]) >= 0;
+    case GGML_OP_GET_ROWS: return hw__node_number(w, t->src[0]) >= 0;
     default: return false;
     }
 }
@@ -153,8 +100,8 @@ static bool adds_lora(const struct ggml_tensor *t) {
 
 /* An addition of two computed tensors of the same shape. */
 static bool is_sum(const walk *w, const struct ggml_tensor *t) {
-    return t->op == GGML_OP_ADD && ggml_are_same_shape(t->src[0], t->src[1]) && number_of(w, t->src[0]) >= 0 &&
-           number_of(w, t->src[1]) >= 0 && !adds_lora(t);
+    return t->op == GGML_OP_ADD && ggml_are_same_shape(t->src[0], t->src[1]) && hw__node_number(w, t->src[0]) >= 0 &&
+           hw__node_number(w, t->src[1]) >= 0 && !adds_lora(t);
 }
 
 /* Finds attention by its weights' block, recurrent operations by their order. */
@@ -179,7 +126,7 @@ static hw_err index_nodes(walk *w, hw_error *err) {
     if (!w->marks || !w->slots || !w->source_at)
         return hw__fail_memory(err, "the graph's nodes", slots, sizeof *w->marks);
     for (size_t i = 0; i < slots; i++) w->slots[i] = NONE;
-    for (size_t i = 0; i < w->n; i++) w->slots[slot_of(w, w->nodes[i])] = (int32_t)i;
+    for (size_t i = 0; i < w->n; i++) w->slots[hw__node_slot(w, w->nodes[i])] = (int32_t)i;
     find_sources(w);
     return HW_OK;
 }
@@ -201,7 +148,7 @@ static void problem(char *to, const char *fmt, ...) {
 /* logits <- post tanh(pre lin): collects the factors before and after a soft cap. */
 static const struct ggml_tensor *output_product(const walk *w, hw__readout_graph *r, const struct ggml_tensor *t) {
     while (t) {
-        if (t->op == GGML_OP_MUL_MAT) return is_weight(t->src[0]) ? t : NULL;
+        if (t->op == GGML_OP_MUL_MAT) return hw__is_weight(t->src[0]) ? t : NULL;
         if (adds_lora(t)) {
             problem(w->e->readout_problem, "an adapter changes the output weights");
             t = t->src[0];
@@ -209,7 +156,7 @@ static const struct ggml_tensor *output_product(const walk *w, hw__readout_graph
         }
         if (t->op == GGML_OP_UNARY && ggml_get_unary_op(t) == GGML_UNARY_OP_TANH && r->cap == 0 && !r->bias[0]) {
             r->cap = (float)r->scale;
-        } else if (t->op == GGML_OP_ADD && is_weight(t->src[1]) && !r->bias[0]) {
+        } else if (t->op == GGML_OP_ADD && hw__is_weight(t->src[1]) && !r->bias[0]) {
             snprintf(r->bias, sizeof r->bias, "%s", t->src[1]->name);
             r->bias_scale = r->scale;
         } else if (!fixed_factor(t, &r->scale) && !same_numbers(w, t)) {
@@ -226,13 +173,13 @@ static const struct ggml_tensor *final_norm(const walk *w, hw__readout_graph *r,
         bool norm = t->op == GGML_OP_RMS_NORM || t->op == GGML_OP_NORM;
         if (norm) {
             r->kind = t->op == GGML_OP_NORM ? HW__NORM_LAYER : HW__NORM_RMS;
-            r->eps = param(t, 0);
+            r->eps = hw__node_param(t, 0);
             return t->src[0];
         }
-        if (t->op == GGML_OP_ADD && is_weight(t->src[1]) && !r->norm[0] && !r->norm_bias[0]) {
+        if (t->op == GGML_OP_ADD && hw__is_weight(t->src[1]) && !r->norm[0] && !r->norm_bias[0]) {
             snprintf(r->norm_bias, sizeof r->norm_bias, "%s", t->src[1]->name);
             r->norm_bias_scale = r->scale;
-        } else if (t->op == GGML_OP_MUL && is_weight(t->src[1]) && ggml_nelements(t->src[1]) > 1 && !r->norm[0]) {
+        } else if (t->op == GGML_OP_MUL && hw__is_weight(t->src[1]) && ggml_nelements(t->src[1]) > 1 && !r->norm[0]) {
             snprintf(r->norm, sizeof r->norm, "%s", t->src[1]->name);
         } else if (!fixed_factor(t, &r->scale) && !same_numbers(w, t)) {
             return NULL;
@@ -240,6 +187,16 @@ static const struct ggml_tensor *final_norm(const walk *w, hw__readout_graph *r,
         t = t->src[0];
     }
     return NULL;
+}
+
+/* The final stream. With a map a norm may be one of its steps: what enters the output product is then the stream. */
+static const struct ggml_tensor *final_stream(const walk *w, hw__readout_graph *r, const struct ggml_tensor *t) {
+    hw__readout_graph before = *r;
+    const struct ggml_tensor *stream = final_norm(w, r, t);
+    if (stream || !w->e->mapped) return stream;
+    *r = before;
+    r->kind = HW__NORM_NONE;
+    return t;
 }
 
 static void walk_readout(walk *w) {
@@ -256,10 +213,10 @@ static void walk_readout(walk *w) {
     } else if (!(product = output_product(w, r, logits))) {
         problem(e->readout_problem,
                 "what stands between the output weights and the logits is not linear but for a soft cap");
-    } else if (!(stream = final_norm(w, r, product->src[1]))) {
+    } else if (!(stream = final_stream(w, r, product->src[1]))) {
         problem(e->readout_problem, "what stands between the final norm and the output weights is not linear");
     } else {
-        w->final = number_of(w, stream);
+        w->final = hw__node_number(w, stream);
         snprintf(r->weight, sizeof r->weight, "%s", product->src[0]->name);
         r->type = product->src[0]->type;
         r->elsewhere = !is_on_cpu(product->src[0]);
@@ -273,7 +230,7 @@ static void walk_readout(walk *w) {
 
 static bool passes_sum(const walk *w, const struct ggml_tensor *t) {
     double factor = 1;
-    int32_t from = number_of(w, t->src[0]);
+    int32_t from = hw__node_number(w, t->src[0]);
     return from >= 0 && w->marks[from].has_sum && (fixed_factor(t, &factor) || same_numbers(w, t));
 }
 
@@ -296,7 +253,7 @@ static void mark_stream(walk *w) {
         bool sum = is_sum(w, t);
         if (!sum) fixed_factor(t, &factor);
         for (int s = 0; s <= (int)sum; s++) {
-            mark *from = &w->marks[number_of(w, t->src[s])];
+            mark *from = &w->marks[hw__node_number(w, t->src[s])];
             from->in_stream = true;
             from->factor += factor;
         }
@@ -309,7 +266,7 @@ static void mark_dependencies(walk *w) {
         const struct ggml_tensor *t = w->nodes[i];
         mark *m = &w->marks[i];
         for (int s = 0; s < GGML_MAX_SRC && t->src[s]; s++) {
-            int32_t j = number_of(w, t->src[s]);
+            int32_t j = hw__node_number(w, t->src[s]);
             if (j < 0) continue;
             const mark *from = &w->marks[j];
             int32_t first = from->in_stream ? j : from->first, last = from->in_stream ? j : from->last;
@@ -334,7 +291,7 @@ static void mark_terms(walk *w) {
             continue;
         }
         for (int s = 0; s <= (int)is_sum(w, w->nodes[i]); s++) {
-            const mark *from = &w->marks[number_of(w, w->nodes[i]->src[s])];
+            const mark *from = &w->marks[hw__node_number(w, w->nodes[i]->src[s])];
             m->embedding = m->embedding || from->embedding;
             m->mixed = m->mixed || from->mixed;
         }
@@ -348,7 +305,7 @@ static void mark_terms(walk *w) {
         if (!open[i]) continue;
         m->term = !m->has_sum || (!m->embedding && !m->mixed);
         for (int s = 0; !m->term && s <= (int)is_sum(w, w->nodes[i]); s++)
-            open[number_of(w, w->nodes[i]->src[s])] = true;
+            open[hw__node_number(w, w->nodes[i]->src[s])] = true;
     }
     free(open);
 }
@@ -377,7 +334,7 @@ typedef struct branch {
 } branch;
 
 static bool depends(const branch *b, const struct ggml_tensor *t) {
-    int32_t i = number_of(b->w, t);
+    int32_t i = hw__node_number(b->w, t);
     return i >= 0 && !b->w->marks[i].in_stream && b->w->marks[i].source == b->source;
 }
 
@@ -391,14 +348,14 @@ static const struct ggml_tensor *follow_norm(branch *b, const struct ggml_tensor
     if (b->below) {
         if (g->decompress[0]) return refuse(b, "a norm of latent values");
         if (t->op != GGML_OP_RMS_NORM || b->sub) return refuse(b, "a norm of heads that is not one RMS norm");
-        g->sub_eps = param(t, 0);
+        g->sub_eps = hw__node_param(t, 0);
         g->n_sub = t->ne[0];
         b->sub = t->src[0];
     } else {
         if (t->op != GGML_OP_RMS_NORM || g->kind != HW__NORM_NONE)
             return refuse(b, "a norm after the output projection that is not one RMS norm");
         g->kind = HW__NORM_RMS;
-        g->eps = param(t, 0);
+        g->eps = hw__node_param(t, 0);
         b->mixed = t->src[0];
     }
     return t->src[0];
@@ -423,7 +380,7 @@ static bool same_place(const struct ggml_tensor *a, const struct ggml_tensor *b)
 static bool adds_own(const branch *b, const struct ggml_tensor *t) {
     const struct ggml_tensor *own = t->src[1];
     return b->op && b->op->op == GGML_OP_SSM_SCAN && b->below && !b->g->own && own->op == GGML_OP_MUL &&
-           is_weight(own->src[1]) && own->src[1]->type == GGML_TYPE_F32 &&
+           hw__is_weight(own->src[1]) && own->src[1]->type == GGML_TYPE_F32 &&
            ggml_nelements(own->src[1]) == b->op->src[1]->ne[1] && same_place(own->src[0], b->op->src[1]);
 }
 
@@ -431,7 +388,7 @@ static const struct ggml_tensor *follow_factor(branch *b, const struct ggml_tens
     hw__layer_graph *g = b->g;
     if (fixed_factor(t, &b->scale)) return t->src[0];
     if (g->decompress[0]) return refuse(b, "a gate of latent values");
-    if (is_weight(t->src[1])) {
+    if (hw__is_weight(t->src[1])) {
         char *gain = b->below ? g->sub_gain : g->gain;
         if (gain[0]) return refuse(b, "two gains one after the other");
         if (b->below) g->n_sub_gain = ggml_nelements(t->src[1]);
@@ -452,14 +409,14 @@ static const struct ggml_tensor *follow_add(branch *b, const struct ggml_tensor 
     if (adds_lora(t)) {
         const struct ggml_tensor *product = t->src[1]->src[0];
         if (b->below || g->n_lora == HW__MAX_LORA) return refuse(b, "an adapter in an unexpected place");
-        g->lora[g->n_lora++] = (hw__lora){product->src[1]->src[0], product->src[0], param(t->src[1], 0)};
+        g->lora[g->n_lora++] = (hw__lora){product->src[1]->src[0], product->src[0], hw__node_param(t->src[1], 0)};
         return t->src[0];
     }
     if (adds_own(b, t)) {
         g->own = t->src[1]->src[1];
         return t->src[0];
     }
-    if (!is_weight(t->src[1])) return refuse(b, "an addition of something else");
+    if (!hw__is_weight(t->src[1])) return refuse(b, "an addition of something else");
     if (b->below || g->bias[0]) return refuse(b, "more than one bias");
     if (g->kind == HW__NORM_NONE && g->gain[0]) return refuse(b, "a bias before the gain");
     snprintf(g->bias, sizeof g->bias, "%s", t->src[1]->name);
@@ -471,7 +428,7 @@ static const struct ggml_tensor *follow_add(branch *b, const struct ggml_tensor 
 static const struct ggml_tensor *follow_product(branch *b, const struct ggml_tensor *t) {
     hw__layer_graph *g = b->g;
     const struct ggml_tensor *weight = t->src[0];
-    if (!is_weight(weight)) return refuse(b, "a product of two computed tensors");
+    if (!hw__is_weight(weight)) return refuse(b, "a product of two computed tensors");
     if (!b->below) {
         b->below = true;
         g->wo_type = weight->type;
@@ -508,7 +465,7 @@ static bool is_weighted_sum(const branch *b, const struct ggml_tensor *t) {
     const walk *w = b->w;
     const struct ggml_tensor *of = t->op == GGML_OP_VIEW && t->view_offs == 0 ? t->src[0] : t;
     if (b->op) return of == b->op && (t == of || ggml_is_contiguous(t));
-    int32_t i = t->op == GGML_OP_MUL_MAT ? number_of(w, t->src[1]) : NONE;
+    int32_t i = t->op == GGML_OP_MUL_MAT ? hw__node_number(w, t->src[1]) : NONE;
     return i >= 0 && w->source_at[i] == b->source;
 }
 
@@ -538,7 +495,7 @@ static hw_err find_anchors(walk *w, hw_error *err) {
         bool once = (i == 0 || strcmp(sorted[i - 1]->name, name) != 0) &&
                     (i + 1 == w->n || strcmp(sorted[i + 1]->name, name) != 0);
         if (once && name[0] && !strpbrk(name, "(#") && hw__block_of(name, "node_") < 0)
-            w->anchors[number_of(w, sorted[i])] = true;
+            w->anchors[hw__node_number(w, sorted[i])] = true;
     }
     free(sorted);
     return HW_OK;
@@ -546,7 +503,7 @@ static hw_err find_anchors(walk *w, hw_error *err) {
 
 static hw_err add_tap(walk *w, const struct ggml_tensor *node, hw__role role, int32_t source, hw_error *err) {
     hw__llama_engine *e = w->e;
-    int32_t i = number_of(w, node);
+    int32_t i = hw__node_number(w, node);
     hw__tap tap = {.number = i, .role = role, .source = source, .factor = w->marks[i].factor};
     bool wide = role == HW__TAP_GATE || role == HW__TAP_SUB;
     size_t anchor = (size_t)i;
@@ -614,7 +571,7 @@ static hw_err tap_gate(walk *w, const branch *b, hw_error *err) {
         const struct ggml_tensor *root = gate->view_src;
         size_t row = ggml_nbytes(root) / n;
         bool rows = gate->ne[0] == (int64_t)b->g->gate_width && gate->nb[0] == sizeof(float) && gate->nb[1] == row;
-        if (!rows || number_of(w, root) < 0 || gate->view_offs % sizeof(float))
+        if (!rows || hw__node_number(w, root) < 0 || gate->view_offs % sizeof(float))
             return hw__fail(err, HW_ERR_UNSUPPORTED, "its gate is not some channels of each token");
         b->g->gate_offset = (int64_t)(gate->view_offs / sizeof(float));
         gate = root;
@@ -630,30 +587,42 @@ static hw_err tap_source(walk *w, const branch *b, int32_t input, int32_t term, 
     return rc == HW_OK ? add_tap(w, w->nodes[term], HW__TAP_ADDED, b->source, err) : rc;
 }
 
-static hw_err walk_source(walk *w, int32_t source, hw_error *err) {
+/* Where a source is in the graph: its weights or operation, its block's input, its contribution. */
+typedef struct source_place {
+    int32_t node, input, term;
+    const char *why; /* it has no term */
+} source_place;
+
+static hw_err follow_source(walk *w, int32_t source, const source_place *at, hw_error *err) {
     hw__llama_engine *e = w->e;
     const hw_source *of = &e->sources[source];
     hw__layer_graph *g = &e->graphs[source];
     char *lacks = of->layer < 0 ? e->recurrent_problem : e->values_problem;
-    const char *why, *name = hw_source_kind_name(of->kind);
-    int32_t term = term_of(w, source, &why), node = node_of(w, source), input = node >= 0 ? w->marks[node].last : NONE;
-    if (term < 0 || input < 0 || w->marks[input].factor == 0) {
-        problem(lacks, "block %d: %s %s", of->block, name, term < 0 ? why : "depends on no residual stream");
+    const char *name = hw_source_kind_name(of->kind);
+    if (at->term < 0 || at->input < 0 || w->marks[at->input].factor == 0) {
+        problem(lacks, "block %d: %s %s", of->block, name, at->term < 0 ? at->why : "depends on no residual stream");
         return HW_OK;
     }
-    g->n_heads = of->layer < 0 ? 0 : (int32_t)w->nodes[node]->ne[2];
-    branch b = {.w = w, .g = g, .source = source, .scale = 1, .op = of->layer < 0 ? w->nodes[node] : NULL};
-    follow_branch(&b, w->nodes[term]);
+    g->n_heads = of->layer < 0 ? 0 : (int32_t)w->nodes[at->node]->ne[2];
+    branch b = {.w = w, .g = g, .source = source, .scale = 1, .op = of->layer < 0 ? w->nodes[at->node] : NULL};
+    follow_branch(&b, w->nodes[at->term]);
     if (b.problem) {
         problem(lacks, "block %d: between %s and the stream stands %s", of->block, name, b.problem);
         return HW_OK;
     }
-    g->reach = w->marks[input].factor;
-    g->relative = (float)(w->marks[term].factor / w->marks[input].factor);
+    g->reach = w->marks[at->input].factor;
+    g->relative = (float)(w->marks[at->term].factor / w->marks[at->input].factor);
     g->gated = b.gate != NULL;
     g->normed_heads = b.sub != NULL;
     g->sub_is_output = b.op && b.sub && is_weighted_sum(&b, b.sub);
-    return tap_source(w, &b, input, term, err);
+    return tap_source(w, &b, at->input, at->term, err);
+}
+
+static hw_err walk_source(walk *w, int32_t source, hw_error *err) {
+    source_place at = {.node = node_of(w, source)};
+    at.term = term_of(w, source, &at.why);
+    at.input = at.node >= 0 ? w->marks[at.node].last : NONE;
+    return follow_source(w, source, &at, err);
 }
 
 /* The remaining additions; only the proof uses them. Embeddings that are part of the origin are not terms of their
@@ -680,9 +649,74 @@ static hw_err walk_stream(walk *w, hw_error *err) {
     if (rc == HW_OK) rc = add_tap(w, w->nodes[w->origin], HW__TAP_ORIGIN, NONE, err);
     for (int32_t s = 0; rc == HW_OK && s < e->info.n_sources; s++) rc = walk_source(w, s, err);
     if (rc == HW_OK) rc = walk_rest(w, err);
+    return rc == HW_OK ? add_tap(w, w->nodes[w->final], HW__TAP_FINAL, NONE, err) : rc;
+}
+
+/* ------------------------------------------------------------------ a stream that is mixed */
+
+/* The stream before norm, gain and square weights. */
+static int32_t before_norm(const walk *w, int32_t i) {
+    while (i >= 0) {
+        const struct ggml_tensor *t = w->nodes[i];
+        bool norm = t->op == GGML_OP_RMS_NORM || t->op == GGML_OP_NORM;
+        bool shift = (t->op == GGML_OP_MUL || t->op == GGML_OP_ADD) && hw__is_weight(t->src[1]);
+        bool product = t->op == GGML_OP_MUL_MAT && hw__is_weight(t->src[0]);
+        if (!norm && !shift && !product && !same_numbers(w, t)) break;
+        int32_t from = hw__node_number(w, t->src[product ? 1 : 0]);
+        if (from < 0) break;
+        i = from;
+    }
+    return i;
+}
+
+/* What a contribution is added to: the other operand of the sum that it enters. If it enters none, the input of its
+ * block. */
+static int32_t mapped_input(const walk *w, int32_t node, int32_t term) {
+    int32_t at = term;
+    for (int32_t i = term + 1; i <= w->final; i++) {
+        const struct ggml_tensor *t = w->nodes[i];
+        bool first = hw__node_number(w, t->src[0]) == at, second = hw__node_number(w, t->src[1]) == at;
+        if (!first && !second) continue;
+        if (is_sum(w, t)) return hw__node_number(w, t->src[first ? 1 : 0]);
+        if (!first || !same_numbers(w, t)) break;
+        at = i;
+    }
+    return before_norm(w, w->marks[node].last);
+}
+
+static hw_err walk_mapped_source(walk *w, int32_t source, int32_t term, hw_error *err) {
+    source_place at = {.node = node_of(w, source), .term = term, .why = "has no output weights", .input = NONE};
+    if (at.node >= 0 && term >= 0) at.input = mapped_input(w, at.node, term);
+    if (at.input >= 0) w->marks[at.input].factor = w->marks[term].factor = 1;
+    return follow_source(w, source, &at, err);
+}
+
+static hw_err walk_mapped(walk *w, hw_error *err) {
+    hw__llama_engine *e = w->e;
+    int32_t *terms = hw__alloc((size_t)e->info.n_sources + 1, sizeof *terms);
+    if (!terms || !hw__stream_map_mark(w, terms)) {
+        free(terms);
+        return hw__fail_memory(err, "the graph's nodes", w->n, sizeof *w->marks);
+    }
+    hw_err rc = find_anchors(w, err);
+    if (rc == HW_OK) rc = hw__stream_map_new(w, terms, err);
+    for (int32_t s = 0; rc == HW_OK && s < e->info.n_sources; s++) rc = walk_mapped_source(w, s, terms[s], err);
+    if (rc == HW_OK && w->origin >= 0) rc = add_tap(w, w->nodes[w->origin], HW__TAP_ORIGIN, NONE, err);
     if (rc == HW_OK) rc = add_tap(w, w->nodes[w->final], HW__TAP_FINAL, NONE, err);
-    if (rc == HW_OK) qsort(e->taps, e->n_taps, sizeof *e->taps, by_number);
+    e->readout.origin_reach = 1;
+    free(terms);
     return rc;
+}
+
+/* Sorts the taps, and marks the last one of each source. */
+static void order_taps(hw__llama_engine *e) {
+    qsort(e->taps, e->n_taps, sizeof *e->taps, by_number);
+    for (int32_t s = 0; s < e->info.n_sources; s++) {
+        hw__tap *last = NULL;
+        for (size_t i = 0; i < e->n_taps; i++)
+            if (e->taps[i].source == s) last = &e->taps[i];
+        if (last) last->completes = true;
+    }
 }
 
 hw_err hw__graph_walk(hw__llama_engine *e, hw_error *err) {
@@ -690,7 +724,8 @@ hw_err hw__graph_walk(hw__llama_engine *e, hw_error *err) {
     if (w.n > INT32_MAX / 4) return hw__fail(err, HW_ERR_UNSUPPORTED, "a graph of %zu nodes", w.n);
     hw_err rc = index_nodes(&w, err);
     if (rc == HW_OK) walk_readout(&w);
-    if (rc == HW_OK && w.final >= 0) rc = walk_stream(&w, err);
+    if (rc == HW_OK && w.final >= 0) rc = e->mapped ? walk_mapped(&w, err) : walk_stream(&w, err);
+    if (rc == HW_OK) order_taps(e);
     if (w.final < 0) problem(e->values_problem, "the final stream was not found: %s", e->readout_problem);
     free(w.marks);
     free(w.slots);

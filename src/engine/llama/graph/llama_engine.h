@@ -5,7 +5,10 @@
  *     ../device/      backends, devices of this machine and of others, reads from their memory
  *     ../file/        what the files of a model contain
  *     graph_ops.c     properties of nodes
+ *     graph_nodes.c   numbers of nodes
  *     graph_walk.c    how attention reaches the stream, and the stream the logits, read from a graph
+ *     stream_mark.c   which nodes carry a stream that is mixed
+ *     stream_map.c    such a stream as a linear function of what blocks add
  *     proof.c         verifies this against the engine's own numbers
  *     graph_tap.c     reads attention rows and the stream from the graph of a decode
  *     recurrent_tap.c keeps the inputs of recurrent layers for each token
@@ -108,6 +111,7 @@ typedef struct hw__tap {
     int32_t number; /* number in the recorded graph, which determines the order */
     int64_t width;  /* floats of a row */
     double factor;  /* factor from a row to the final stream */
+    bool completes; /* the last tap of its source */
     /* In the decode in progress. */
     const struct ggml_tensor *node; /* NULL: not reached yet */
     bool kept;                      /* it is in the arena until the decode is done */
@@ -188,6 +192,9 @@ typedef struct hw__llama_engine {
     /* Analysis of the graph, made by the probe. */
     hw__layer_graph *graphs; /* [n_sources] */
     hw__readout_graph readout;
+    bool mapped;               /* the stream is followed by a map, in graphs of one token */
+    struct hw__stream_map *map; /* NULL: none */
+    bool map_stop;             /* the graph stops at a node that the map reads */
     hw__record record;
     const struct ggml_tensor **heads; /* [n_blocks] attention nodes of the decode in progress, if redirected */
     hw__tap *taps;                    /* [n_taps] in graph order */

@@ -4,7 +4,9 @@
  */
 #include "engine/llama/graph/proof.h"
 
+#include "base/splitmix64.h"
 #include "engine/llama/file/weight_product.h"
+#include "engine/llama/graph/stream_map.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -14,6 +16,9 @@
 
 /* Channels of each layer's attention and tokens of the vocabulary that are compared. */
 enum { CHANNELS = 16, TOKENS = 96 };
+
+/* Random directions in which a stream that is mixed is compared. */
+enum { DIRECTIONS = 8 };
 
 /* Bounds of the engine's own rounding. Products with quantised weights round their input to 8 bits; sums are F32.
  * Logits are compared with ggml's own product, which rounds in the same way. */
@@ -34,11 +39,12 @@ typedef struct rest {
 
 struct hw__proof {
     layer_row *sources; /* [n_sources] */
-    size_t n_sources, n_embd;
+    size_t n_sources, n_embd, n_mixing;
     const hw_source *described; /* [n_sources] */
     rest *rest; /* [n_rest] in the order of the graph */
     size_t n_rest, rest_capacity;
     float *final, *origin; /* [D] */
+    float *mixing;         /* [n_mixing] of the engine */
 };
 
 hw__proof *hw__proof_new(const hw__llama_engine *e) {
@@ -46,6 +52,7 @@ hw__proof *hw__proof_new(const hw__llama_engine *e) {
     if (!p) return NULL;
     p->n_embd = (size_t)e->info.n_embd;
     p->n_sources = (size_t)e->info.n_sources;
+    p->n_mixing = e->map ? hw__stream_map_width(e->map) : 0;
     p->described = e->sources;
     p->rest_capacity = e->n_taps;
     p->sources = hw__alloc(p->n_sources, sizeof *p->sources);
@@ -70,6 +77,7 @@ void hw__proof_free(hw__proof *p) {
     free(p->rest);
     free(p->final);
     free(p->origin);
+    free(p->mixing);
     free(p);
 }
 
@@ -125,6 +133,12 @@ hw_err hw__proof_origin(void *proof, const float *rows, size_t n_rows, size_t q0
     (void)q0;
     hw__proof *p = proof;
     return copy_row(&p->origin, rows + (n_rows - 1) * p->n_embd, p->n_embd, err);
+}
+
+hw_err hw__proof_mixing(void *proof, const float *row, size_t q, hw_error *err) {
+    (void)q;
+    hw__proof *p = proof;
+    return copy_row(&p->mixing, row, p->n_mixing, err);
 }
 
 hw_err hw__proof_rest(hw__proof *p, const hw__llama_engine *e, const hw__tap *tap, hw_error *err) {
@@ -217,6 +231,49 @@ static void close_stream(const hw__proof *p, hw__llama_engine *e, double *sum) {
             }
         }
     }
+}
+
+static double dot(const float *a, const float *b, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += (double)a[i] * b[i];
+    return sum;
+}
+
+/* *sum <- what the map makes of <z, final stream>: each contribution with its carried direction. carried
+ * [n_sources + 1, D] is scratch. */
+static hw_err carried_sum(const hw__proof *p, const hw__llama_engine *e, const float *z, float *carried, double *sum,
+                          hw_error *err) {
+    size_t D = p->n_embd;
+    hw_err rc = hw__stream_map_rest(e->map, sum, z, p->mixing, err);
+    if (rc == HW_OK) rc = hw__stream_map_carry(e->map, carried, z, p->mixing, err);
+    for (size_t s = 0; rc == HW_OK && s < p->n_sources; s++)
+        *sum += dot(carried + s * D, p->sources[s].added, D);
+    if (rc == HW_OK) *sum += dot(carried + p->n_sources * D, p->origin, D);
+    return rc;
+}
+
+/* Checks that the map gives the final stream, in random directions. */
+static void close_mixed(const hw__proof *p, hw__llama_engine *e) {
+    size_t D = p->n_embd;
+    hw_error why = {0};
+    double difference[DIRECTIONS], want[DIRECTIONS], sum = 0;
+    float *z = hw__alloc(D, sizeof *z), *carried = hw__alloc(p->n_sources + 1, D * sizeof *carried);
+    hw_err rc = z && carried && p->mixing ? HW_OK : HW_ERR_MEMORY;
+    uint64_t random = 1;
+    for (int i = 0; rc == HW_OK && i < DIRECTIONS; i++) {
+        for (size_t d = 0; d < D; d++) z[d] = (float)(2 * hw__random_next(&random) - 1);
+        rc = carried_sum(p, e, z, carried, &sum, &why);
+        want[i] = dot(z, p->final, D);
+        difference[i] = sum - want[i];
+    }
+    double off = rc == HW_OK ? relative(length(difference, DIRECTIONS), length(want, DIRECTIONS)) : 0;
+    double max = fmax(SUM_ERROR, error_of_type(hw__stream_map_type(e->map)));
+    e->no_memory = e->no_memory || rc != HW_OK;
+    if (!(off <= max))
+        problem(e->values_problem,
+                "the final stream is not what the blocks added, mixed as the graph does (off by %.2g of it)", off);
+    free(z);
+    free(carried);
 }
 
 /* heads [H d] <- values weighted by attention, times the row's factor. */
@@ -347,7 +404,7 @@ static hw_err normed_final(const hw__proof *p, const hw__llama_engine *e, double
     for (size_t d = 0; d < D; d++) mean += p->final[d] / (double)D;
     if (r->kind != HW__NORM_LAYER) mean = 0;
     for (size_t d = 0; d < D; d++) squares += (p->final[d] - mean) * (p->final[d] - mean);
-    double s = 1 / sqrt(squares / (double)D + r->eps);
+    double s = r->kind == HW__NORM_NONE ? 1 : 1 / sqrt(squares / (double)D + r->eps);
     for (size_t d = 0; d < D; d++) y[d] = (p->final[d] - mean) * s * (gain ? gain[d] : 1);
     free(gain);
     return rc;
@@ -437,7 +494,8 @@ void hw__proof_close(const hw__proof *p, hw__llama_engine *e) {
     e->no_memory = e->no_memory || !sum;
     for (size_t l = 0; l < p->n_sources; l++) shown = shown && p->sources[l].before && p->sources[l].added;
     if (!e->values_problem[0] && !shown) problem(e->values_problem, "the probe's decode did not show the stream");
-    if (!e->values_problem[0]) close_stream(p, e, sum);
+    if (!e->values_problem[0] && e->map) close_mixed(p, e);
+    if (!e->values_problem[0] && !e->map) close_stream(p, e, sum);
     for (size_t l = 0; l < p->n_sources && !e->values_problem[0]; l++) close_source(p, e, l, &values);
     if (!e->readout_problem[0] && (shown || !e->values_problem[0])) close_readout(p, e);
     if (!e->readout_problem[0] && e->values_problem[0])

@@ -20,6 +20,7 @@ hw_err hw__proof_heads(void *proof, size_t layer, const hw__heads *heads, hw_err
 hw_err hw__proof_stream(void *proof, size_t layer, const hw__stream *stream, hw_error *err);
 hw_err hw__proof_final(void *proof, const float *rows, size_t n_rows, size_t q0, hw_error *err);
 hw_err hw__proof_origin(void *proof, const float *rows, size_t n_rows, size_t q0, hw_error *err);
+hw_err hw__proof_mixing(void *proof, const float *row, size_t q, hw_error *err);
 hw_err hw__proof_rest(hw__proof *proof, const hw__llama_engine *e, const hw__tap *tap, hw_error *err);
 
 /* Compares, and reports in values_problem and readout_problem the step whose numbers differ from the engine's. Logits
