@@ -30,6 +30,9 @@ hw_err hw__chat_template_render(hw__written *out, const struct llama_model *mode
 hw_err headwater_render_template(char **bytes, size_t *n, const struct llama_model *model, const hw__chat *chat,
                                  hw_error *err);
 
+/* The module's other export, for the program: the address of llama.cpp's model hub. */
+const char *headwater_model_endpoint(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -6,6 +6,7 @@
 #include "engine/llama/chat_template.h"
 
 #include <chat.h>
+#include <common.h>
 #include <jinja/lexer.h>
 #include <jinja/parser.h>
 #include <log.h>
@@ -91,6 +92,13 @@ hw_err refuse(hw_error *err, hw_err code, const char *what, const char *reason) 
     return code;
 }
 
+}
+
+/* The address of llama.cpp's model hub, for the program's downloads. */
+extern "C" __attribute__((visibility("default"))) const char *headwater_model_endpoint(void) {
+    static std::string address;
+    address = common_get_model_endpoint();
+    return address.c_str();
 }
 
 extern "C" __attribute__((visibility("default"))) hw_err

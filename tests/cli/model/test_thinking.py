@@ -8,7 +8,8 @@ PROMPT = "<think>red or blue</think> The sky is"
 
 def explained(headwater, model, tmp_path, completion, *more):
     path = tmp_path / "a.json"
-    done = headwater("explain", "-m", model, "-p", PROMPT, "--completion", completion, "--method", "rollout", "-o", path, *more)
+    fixed = ("--completion", completion, "--method", "rollout")
+    done = headwater("explain", "-m", model, "-p", PROMPT, *fixed, "-o", path, *more)
     assert done.status == 0, done.err
     return json.loads(path.read_text())["run"], done
 
@@ -52,7 +53,8 @@ def test_a_saved_trace_without_the_role_gets_it(headwater, smollm, tmp_path):
 
 
 def test_the_terminal_shows_it_pale_and_the_filter_hides_it(headwater, smollm, tmp_path):
-    _, done = explained(headwater, smollm, tmp_path, " <think>so</think> blue", "--color", "always", "--hide", "thinking")
+    more = ("--color", "always", "--hide", "thinking")
+    _, done = explained(headwater, smollm, tmp_path, " <think>so</think> blue", *more)
     assert re.search(r"\x1b\[2mso\x1b\[0m", done.out) and not re.search(r"\x1b\[2m blue", done.out)
     page = tmp_path / "a.html"
     assert headwater("explain", "-m", smollm, "-p", PROMPT, "--completion", " blue", "-o", page).status == 0

@@ -158,6 +158,9 @@ static const option_row own_rows[] = {
              "`headwater models` lists them [$HEADWATER_MODEL, $LLAMA_ARG_MODEL, $LLAMA_ARG_HF_REPO]"},
     {"hf-repo", 0, "OWNER/REPO[:QUANT]", TEXT(hf_repo), MODEL(IN_MODEL), ALSO("-hf", "-hfr"),
      .help = "the same as -m hf:OWNER/REPO[:QUANT]"},
+    {"download", 0, NULL, FLAG(download), MODEL(IN_MODEL),
+     .help = "-m hf:...: fetch the model into Hugging Face's cache if it is not there, from the hub that llama.cpp "
+             "uses ($HF_ENDPOINT, $HF_TOKEN); a download that broke off is continued, and its SHA-256 verified"},
     {"jinja", 0, NULL, FLAG(jinja), MODEL(IN_RUNS | IN_EVAL | IN_SERVE),
      .help = "no effect: chat templates are always rendered with Jinja"},
     {"lora", 0, "FILE[=SCALE]", TEXTS(lora), MODEL(IN_MODEL),

@@ -55,7 +55,7 @@ typedef struct options {
     bool rewrite;    /* for check */
     int64_t confirm; /* for cite: number of passages to leave out */
     bool direct;     /* for cite, which by default uses `through` */
-    bool normalise, lift, full, f32_cache, quiet, verbose, help, jinja, json;
+    bool normalise, lift, full, f32_cache, quiet, verbose, help, jinja, json, download;
     const char *results, *shard, *group_by, *format; /* for eval */
     int64_t limit;
     bool merge, table;

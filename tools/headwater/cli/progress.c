@@ -2,9 +2,11 @@
 #include "cli/progress.h"
 
 #include "cli/clock.h"
+#include "cli/safe_text.h"
 #include "cli/terminal.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
@@ -15,7 +17,7 @@ static const char *const stage_names[] = {
     [HW_STAGE_DECODE] = NULL,
     [HW_STAGE_EXPLAIN] = "explaining",
 };
-enum { BAR_WIDTH = 24, FULL_LINE = BAR_WIDTH + 56 };
+enum { BAR_WIDTH = 24, FULL_LINE = BAR_WIDTH + 56, FILE_WIDTH = 24 };
 static const double interval_s = 0.1, patience_s = 0.2; /* a stage shorter than this gets no bar */
 
 progress progress_new(bool wanted) { return (progress){.shown = wanted && terminal_has_live_stderr(), .began = -1}; }
@@ -36,6 +38,20 @@ static void draw(progress *p, size_t done, size_t total, double seconds) {
     if (p->stage == HW_STAGE_PREFILL && seconds > 0)
         fprintf(stderr, "  %zu/%zu tokens, %.0f/s", done, total, (double)done / seconds);
     fputs("\033[K", stderr);
+    p->drawn = true;
+}
+
+void progress_bytes(progress *p, const char *file, uint64_t done, uint64_t total) {
+    double t = clock_seconds();
+    if (!p->shown || t - p->last < interval_s) return;
+    if (p->began < 0) p->began = t;
+    p->last = t;
+    fprintf(stderr, "\rdownloading %s ", text_label(file, strlen(file), FILE_WIDTH).utf8);
+    if (terminal_width(stderr) >= FULL_LINE) {
+        int drawn = terminal_bar(stderr, total ? (double)done / (double)total : 0, BAR_WIDTH);
+        fprintf(stderr, "%*s", BAR_WIDTH - drawn, "");
+    }
+    fprintf(stderr, " %.1f/%.1f MB\033[K", (double)done / 1e6, (double)total / 1e6);
     p->drawn = true;
 }
 

@@ -15,5 +15,7 @@ progress progress_new(bool wanted);
 /* An hw_progress_fn; `ctx` is a progress. */
 void progress_show(void *ctx, hw_stage stage, size_t done, size_t total);
 void progress_erase(progress *p);
+/* The bar of a file that arrives, in bytes. */
+void progress_bytes(progress *p, const char *file, uint64_t done, uint64_t total);
 
 #endif

@@ -146,7 +146,7 @@ const command command_models = {
     .about =
         "Lists the GGUF models in Hugging Face's cache (as llama.cpp uses it), of Ollama and of LM Studio: the name "
         "that -m takes, size, architecture, quantisation, and whether it can be explained, as far as the file's "
-        "headers show. Nothing is loaded and nothing downloaded.",
+        "headers show. Nothing is loaded and nothing downloaded: `-m hf:... --download` fetches a model.",
     .examples = examples,
     .run = run,
 };

@@ -3,9 +3,11 @@
 
 #include "cli/interrupt.h"
 #include "cli/message.h"
+#include "job/fetch_model.h"
 #include "models/model_source.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 bool model_given(const options *o) { return GIVEN(o, model) || GIVEN(o, hf_repo); }
@@ -34,7 +36,15 @@ int model_find(const char **path, const options *o, const char *command) {
     *path = NULL;
     if (!read_name(name, sizeof name, o)) return STATUS_DONE;
     hw_err rc = model_resolve(found, sizeof found, name, &err);
+    if (rc != HW_OK && o->download && strncmp(name, "hf:", 3) == 0) {
+        rc = fetch_model(name, o, &err);
+        if (rc == HW_OK) rc = model_resolve(found, sizeof found, name, &err);
+    }
     if (rc == HW_OK) *path = found;
+    if (rc == HW_ERR_CANCELLED) {
+        message("%s", err.msg);
+        return STATUS_INTERRUPTED;
+    }
     return rc == HW_OK ? STATUS_DONE : fail_value(command, "-m", &err);
 }
 

@@ -1,8 +1,5 @@
 /*
- * model_list.h - a list of models that are on this machine.
- *
- * The folder headwater/models/: models by name: the sources that a name's prefix selects, and the models that other
- * programs have stored on this machine.
+ * model_list.h - a list of models, on this machine or on a hub.
  */
 #ifndef HW_MODELS_MODEL_LIST_H
 #define HW_MODELS_MODEL_LIST_H

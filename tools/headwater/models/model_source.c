@@ -26,6 +26,7 @@ static const model_source sources[] = {
                  {"HOME", "/.cache/huggingface/hub", true}},
      .usual = {"Q4_K_M", "Q8_0"},
      .quantisations = true,
+     .hub = true,
      .list = model_list_hub},
     {.prefix = "ollama",
      .title = "Ollama",
@@ -67,6 +68,13 @@ static size_t name_folders(const model_source *s, char paths[MODEL_MAX_FOLDERS][
         if (f->last) break;
     }
     return n;
+}
+
+bool model_source_folder(char path[MODEL_PATH_CAPACITY], const model_source *s) {
+    char paths[MODEL_MAX_FOLDERS][MODEL_PATH_CAPACITY];
+    if (name_folders(s, paths) == 0) return false;
+    memcpy(path, paths[0], MODEL_PATH_CAPACITY);
+    return true;
 }
 
 static bool is_folder(const char *path) {
@@ -151,8 +159,9 @@ static hw_err refuse_repo(const search *s, hw_error *err) {
     if (near)
         return hw__fail(err, HW_ERR_ARGUMENT, "%s:%s: there is no such model in %s; did you mean %s:%s?", prefix,
                         s->repo, where, prefix, near);
-    return hw__fail(err, HW_ERR_ARGUMENT, "%s:%s: there is no such model in %s; `headwater models` lists what is there",
-                    prefix, s->repo, where);
+    return hw__fail(err, HW_ERR_ARGUMENT,
+                    "%s:%s: there is no such model in %s; `headwater models` lists what is there%s", prefix, s->repo,
+                    where, s->source->hub ? ", --download fetches it" : "");
 }
 
 /* The entry that is meant; NULL with the reason in err. */
@@ -182,19 +191,24 @@ static const model_entry *choose(const search *s, const char *tag, hw_error *err
     return NULL;
 }
 
+hw_err model_choose(const model_entry **out, const model_source *source, const model_list *list, const char *repo,
+                    const char *tag, hw_error *err) {
+    const search s = {source, list, repo};
+    const model_entry *found = choose(&s, tag, err);
+    if (!found) return HW_ERR_ARGUMENT;
+    *out = found;
+    return HW_OK;
+}
+
 static hw_err resolve_in(const model_source *source, char *path, size_t capacity, const char *repo, const char *tag,
                          hw_error *err) {
     const char *prefix = source->prefix;
     if (!*repo)
         return hw__fail(err, HW_ERR_ARGUMENT, "%s: names no model: must be %s:%s", prefix, prefix, source->form);
     model_list list = model_source_list(source);
-    const search s = {source, &list, repo};
-    hw_err rc = HW_ERR_ARGUMENT;
     const model_entry *e = NULL;
-    if (list.out_of_memory)
-        rc = hw__fail_memory(err, "the list of models", list.n, sizeof *list.at);
-    else
-        e = choose(&s, tag, err);
+    hw_err rc = list.out_of_memory ? hw__fail_memory(err, "the list of models", list.n, sizeof *list.at)
+                                   : model_choose(&e, source, &list, repo, tag, err);
     if (e && *e->problem)
         rc = hw__fail(err, HW_ERR_IO, "%s:%s:%s: %s", prefix, e->repo, e->tag, e->problem);
     else if (e && snprintf(path, capacity, "%s", e->path) >= (int)capacity)

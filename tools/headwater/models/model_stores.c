@@ -69,18 +69,18 @@ static bool is_model_file(const char *below) {
     return ends_with(name, ".gguf");
 }
 
-/* "-00002-of-00003.gguf" at the end of a path: part 2 of 3. */
-static bool read_part(int *part, int *n_parts, const char *path) {
-    enum { LENGTH = 20 };
+bool model_file_part(int *part, int *n_parts, const char *path) {
     size_t n = strlen(path);
     int used = 0;
-    return n > LENGTH && sscanf(path + n - LENGTH, "-%5d-of-%5d.gguf%n", part, n_parts, &used) == 2 && used == LENGTH;
+    return n > MODEL_PART_LENGTH &&
+           sscanf(path + n - MODEL_PART_LENGTH, "-%5d-of-%5d.gguf%n", part, n_parts, &used) == 2 &&
+           used == MODEL_PART_LENGTH;
 }
 
 /* What follows the last dash or dot of the name without its ending and the number of its part: "Q4_K_M". */
 static void read_quantisation(char *out, size_t capacity, const char *below) {
     int part, n_parts;
-    size_t n = strlen(below) - (read_part(&part, &n_parts, below) ? 20 : 5), begin = n;
+    size_t n = strlen(below) - (model_file_part(&part, &n_parts, below) ? MODEL_PART_LENGTH : 5), begin = n;
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
     while (begin && strchr(letters, below[begin - 1])) begin--;
     bool found = begin && begin < n && (below[begin - 1] == '-' || below[begin - 1] == '.');
@@ -114,21 +114,27 @@ static void describe_file(model_entry *e, int part, int n_parts) {
     }
 }
 
+model_entry *model_list_add_file(model_list *list, const char *repo, const char *below) {
+    char tag[256];
+    if (!is_model_file(below) || strlen(below) >= sizeof ((model_entry *)0)->file) return NULL;
+    read_quantisation(tag, sizeof tag, below);
+    bool distinguishes = *tag && !find_entry(list, repo, tag);
+    model_entry *e = model_list_add(list);
+    if (!e) return NULL;
+    snprintf(e->repo, sizeof e->repo, "%s", repo);
+    snprintf(e->tag, sizeof e->tag, "%s", distinguishes ? tag : below);
+    snprintf(e->file, sizeof e->file, "%s", below);
+    return e;
+}
+
 /* Adds a file of a repository: of a split the first that is there. */
 static void add_file(const walk *w, const char *path, const char *below) {
     int part = 1, n_parts = 1;
-    char tag[256];
-    if (!is_model_file(below) || strlen(below) >= sizeof ((model_entry *)0)->file) return;
-    if (read_part(&part, &n_parts, below))
+    if (model_file_part(&part, &n_parts, below))
         for (int i = 1; i < part; i++)
             if (part_exists(path, i, n_parts)) return;
-    read_quantisation(tag, sizeof tag, below);
-    bool distinguishes = *tag && !find_entry(w->list, w->repo, tag);
-    model_entry *e = model_list_add(w->list);
+    model_entry *e = model_list_add_file(w->list, w->repo, below);
     if (!e) return;
-    snprintf(e->repo, sizeof e->repo, "%s", w->repo);
-    snprintf(e->tag, sizeof e->tag, "%s", distinguishes ? tag : below);
-    snprintf(e->file, sizeof e->file, "%s", below);
     snprintf(e->path, sizeof e->path, "%s", path);
     describe_file(e, part, n_parts);
 }
