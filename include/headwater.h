@@ -17,12 +17,20 @@
  *   - Fallible functions return hw_err (0 or negative) and take a nullable hw_error last.
  *   - The out parameter comes first, is written only on success, and the caller frees `**out`.
  *   - Returned `const` pointers are borrowed: they are valid as long as the object they came from.
- *   - Params structs: start from the *_default() function, which sets `size`; new fields are only appended.
+ *   - Structs grow at their end only, behind their whole size, and keep working with programs built before: every
+ *     function that reads or fills a struct of the caller takes its size, as first field (params) or argument. Params:
+ *     start from hw_X_params_default(), or hw_X_params_init(&p, sizeof p). An older library refuses a later field that
+ *     is not 0 (ARGUMENT), and sets one that it should fill to 0. Structs that are "frozen" never change; those behind
+ *     `const` pointers grow, so do not copy them and do not declare arrays of them.
+ *   - Functions defined in this header are compiled into the caller and pass its sizes; the library exports none of
+ *     them.
  *   - Params with defaults may be NULL. Any other NULL pointer is error ARGUMENT in functions that can fail; only the
  *     out parameter itself must not be NULL.
  *   - open/close for objects with a file or device, new/free for memory; close and free accept NULL.
- *   - The library never prints, exits, aborts on input, reads the environment or touches signals.
- *   - An object may be used by one thread at a time; different objects by different threads.
+ *   - The library never prints, exits, aborts on input, reads the environment or touches signals. The engine below it
+ *     writes its log to standard error, unless hw_log_set() is called.
+ *   - Threads: any number may use an object at the same time through functions that take it as `const`, and free it
+ *     after them. Functions that take it as non-const (models, explainers) need it alone.
  */
 #ifndef HEADWATER_H
 #define HEADWATER_H
@@ -31,7 +39,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HW_VERSION "0.1.0"
+/* Semantic versioning: a program built with 1.x runs with every library 1.y, y >= x. */
+#define HW_VERSION_MAJOR 1
+#define HW_VERSION_MINOR 0
+#define HW_VERSION_PATCH 0
+#define HW_VERSION "1.0.0"
+#define HW_VERSION_NUMBER (HW_VERSION_MAJOR * 1000000 + HW_VERSION_MINOR * 1000 + HW_VERSION_PATCH)
 
 #if defined(__GNUC__)
 #define HW_API __attribute__((visibility("default")))
@@ -58,14 +71,17 @@ typedef enum hw_err {
     HW_ERR_CANCELLED = -7    /* the caller's stop function returned true */
 } hw_err;
 
-/* What is wrong, which value, and what is accepted. UTF-8, one line, always terminated. */
+/* What is wrong, which value, and what is accepted. UTF-8, one line, always terminated. Frozen. */
 typedef struct hw_error {
     hw_err code;
     char msg[1024];
 } hw_error;
 
-HW_API const char *hw_version(void);           /* "0.1.0" */
-HW_API const char *hw_err_name(hw_err code);   /* "HW_ERR_IO" */
+HW_API const char *hw_version(void);         /* "1.0.0": HW_VERSION of the library that runs */
+HW_API uint32_t hw_version_number(void);     /* the same as HW_VERSION_NUMBER */
+HW_API const char *hw_err_name(hw_err code); /* "HW_ERR_IO" */
+/* Frees text that the library allocated (hw_document_json(), hw_run_rewrite() ...); accepts NULL. */
+HW_API void hw_free(void *text);
 /* "OpenBLAS SkylakeX": the library that multiplies matrices and the processor type of its kernels; OPENBLAS_CORETYPE
  * selects another type. Opens the library if that has not happened; on failure "none: " and the reason. */
 HW_API const char *hw_blas(void);
@@ -74,8 +90,9 @@ HW_API const char *hw_blas(void);
 typedef enum hw_log_level { HW_LOG_DEBUG, HW_LOG_INFO, HW_LOG_WARN, HW_LOG_ERROR, HW_LOG_FATAL } hw_log_level;
 /* Receives one line of the engine's log, without its newline. Called from any thread. */
 typedef void (*hw_log_fn)(void *ctx, hw_log_level level, const char *line);
-/* Sets the receiver of the engine's messages; NULL (the default) discards them. Process-wide: set it before opening
- * models. */
+/* Sets the receiver of the engine's messages; NULL discards them. Process-wide: set it before opening models. The first
+ * call makes the library replace the log callbacks of libllama and ggml and ggml's abort callback; without it they are
+ * left as they are: the engine writes to standard error, and errors lack the engine's reason. */
 HW_API void hw_log_set(hw_log_fn log, void *ctx);
 
 /* ------------------------------------------------------------------ enumerations
@@ -145,7 +162,7 @@ typedef enum hw_source_kind {
 } hw_source_kind;
 HW_API const char *hw_source_kind_name(hw_source_kind kind); /* "attention", "delta net" ... */
 
-/* One layer that contributions are read of. */
+/* One layer that contributions are read of. Frozen. */
 typedef struct hw_source {
     int32_t block; /* the model's own index; a block may have attention and a recurrent layer side by side */
     int32_t layer; /* which of the attention layers 0 .. L-1 it is; -1: recurrent, without attention weights */
@@ -224,7 +241,12 @@ typedef struct hw_model_params {
     size_t n_loras;
 } hw_model_params;
 
-HW_API hw_model_params hw_model_params_default(void);
+HW_API void hw_model_params_init(hw_model_params *params, size_t size);
+static inline hw_model_params hw_model_params_default(void) {
+    hw_model_params params;
+    hw_model_params_init(&params, sizeof params);
+    return params;
+}
 /* Loads a GGUF model and probes which data it provides. A model that loads but cannot be explained is opened too (see
  * hw_model_info.problem). Errors: ARGUMENT (threads, devices, adapters: which value), IO, FORMAT, UNSUPPORTED (an
  * adapter or a worker's version that is not supported), MEMORY, ENGINE, CANCELLED. */
@@ -248,7 +270,7 @@ typedef struct hw_model_file {
 
 /* Reads headers and vocabulary, not the weights. "" in `problem` does not prove that the model can be explained:
  * hw_model_open() does. Errors: ARGUMENT (a part of a split that is not the first), IO, FORMAT, MEMORY. */
-HW_API hw_err hw_model_file_read(hw_model_file *out, const char *path, hw_error *err);
+HW_API hw_err hw_model_file_read(hw_model_file *out, size_t size, const char *path, hw_error *err);
 
 /* ------------------------------------------------------------------ devices
  * Devices that can run a model's blocks: this machine's CPU and GPUs, and those of other machines that run
@@ -282,7 +304,12 @@ typedef struct hw_worker_params {
     const char *devices; /* devices to serve: "CUDA0,CUDA1" or "CPU"; NULL: every GPU, or the CPU if there is none */
 } hw_worker_params;
 
-HW_API hw_worker_params hw_worker_params_default(void);
+HW_API void hw_worker_params_init(hw_worker_params *params, size_t size);
+static inline hw_worker_params hw_worker_params_default(void) {
+    hw_worker_params params;
+    hw_worker_params_init(&params, sizeof params);
+    return params;
+}
 /* Serves this machine's devices to one client after another, and returns only on failure: run it in a process of its
  * own. ggml logs to standard output, and ends the process on invalid requests. Errors: ARGUMENT, IO (the address is in
  * use, or not this machine's), UNSUPPORTED (a build without RPC), ENGINE. */
@@ -292,7 +319,7 @@ HW_API hw_err hw_worker_run(const hw_worker_params *params, hw_error *err);
 
 typedef struct hw_run hw_run;
 
-/* A candidate token of one generation step. */
+/* A candidate token of one generation step. Frozen. */
 typedef struct hw_alternative {
     const char *bytes; /* [n_bytes], not terminated; may be part of a character */
     size_t n_bytes;
@@ -323,7 +350,13 @@ HW_API size_t hw_run_n_completion(const hw_run *run); /* n */
 HW_API double hw_run_recurrent_share(const hw_run *run);
 HW_API size_t hw_run_n_reused(const hw_run *run);     /* prompt tokens whose rows were copied from
                                                          hw_run_params.prefix; 0 for a run from a file */
-HW_API hw_token hw_run_token(const hw_run *run, size_t i); /* 0 <= i < T; its pointers are borrowed */
+/* Token i, 0 <= i < T; its pointers are borrowed. */
+HW_API void hw_run_token_copy(hw_token *out, size_t size, const hw_run *run, size_t i);
+static inline hw_token hw_run_token(const hw_run *run, size_t i) {
+    hw_token token;
+    hw_run_token_copy(&token, sizeof token, run, i);
+    return token;
+}
 /* Displayed text of a token, UTF-8 with a terminator: a character split over several tokens is shown in the first, and
  * a dot (U+02D9) in tokens that hold nothing else; invalid bytes are written as ‹E2›. Writes what fits into out
  * [capacity], in whole characters; returns the bytes of the whole text, as snprintf() does. */
@@ -375,7 +408,7 @@ typedef enum hw_signal {
 } hw_signal;
 HW_API const char *hw_signal_name(hw_signal v); /* "projection" ... */
 
-/* One message of a conversation. */
+/* One message of a conversation. Frozen. */
 typedef struct hw_message {
     const char *role;    /* "system", "user", "assistant", or another role of the chat template */
     const char *content; /* [content_bytes]; any bytes */
@@ -442,7 +475,12 @@ typedef struct hw_run_params {
     void (*on_prompt)(void *ctx, const hw_run *run);
 } hw_run_params;
 
-HW_API hw_run_params hw_run_params_default(void);
+HW_API void hw_run_params_init(hw_run_params *params, size_t size);
+static inline hw_run_params hw_run_params_default(void) {
+    hw_run_params params;
+    hw_run_params_init(&params, sizeof params);
+    return params;
+}
 /* Runs the model once and keeps every layer's attention rows, or what the explainer needs.
  * Errors: ARGUMENT (empty prompt, prompt + n beyond the context, a bad option), UNSUPPORTED (see
  * hw_model_info.problem), ENGINE, MEMORY, CANCELLED (stopped before the first completion token). */
@@ -464,7 +502,12 @@ typedef struct hw_save_params {
     hw_model *model;        /* the model that made the run, unused since: also saves its cache, for hw_state_open().
                                NULL: no cache */
 } hw_save_params;
-HW_API hw_save_params hw_save_params_default(void);
+HW_API void hw_save_params_init(hw_save_params *params, size_t size);
+static inline hw_save_params hw_save_params_default(void) {
+    hw_save_params params;
+    hw_save_params_init(&params, sizeof params);
+    return params;
+}
 /* The same with settings. Errors: IO, MEMORY; with a model ARGUMENT (it has decoded other tokens since), UNSUPPORTED
  * (its cache cannot be saved: recurrent blocks, positions in more than one dimension). */
 HW_API hw_err hw_trace_save_as(const hw_trace *trace, const char *path, const hw_save_params *params, hw_error *err);
@@ -492,7 +535,7 @@ HW_API const float *hw_trace_row(const hw_trace *trace, size_t l, size_t q, size
 typedef struct hw_segments hw_segments;
 typedef enum hw_side { HW_SIDE_PROMPT, HW_SIDE_COMPLETION } hw_side;
 
-/* A named byte range of a text. */
+/* A named byte range of a text. Frozen. */
 typedef struct hw_span {
     const char *name; /* "" or NULL: none */
     size_t begin, end;
@@ -610,7 +653,12 @@ struct hw_method_params {
                                columns `prompt` and methods that attribute to the completion (HW_USES_THROUGH) */
 };
 
-HW_API hw_method_params hw_method_params_default(void);
+HW_API void hw_method_params_init(hw_method_params *params, size_t size);
+static inline hw_method_params hw_method_params_default(void) {
+    hw_method_params params;
+    hw_method_params_init(&params, sizeof params);
+    return params;
+}
 
 /* ------------------------------------------------------------------ tables of settings
  * One row for each field of hw_method_params and of hw_run_params that a user sets. Command line, HTTP API, result
@@ -702,7 +750,12 @@ HW_API hw_err hw_attribution_group(hw_attribution **out, const hw_attribution *a
 HW_API const hw_run *hw_attribution_run(const hw_attribution *a);
 HW_API const char *hw_attribution_method(const hw_attribution *a);
 /* The settings used (callbacks are cleared). */
-HW_API const hw_method_params *hw_attribution_params(const hw_attribution *a);
+HW_API void hw_attribution_params_copy(hw_method_params *out, size_t size, const hw_attribution *a);
+static inline hw_method_params hw_attribution_params(const hw_attribution *a) {
+    hw_method_params params;
+    hw_attribution_params_copy(&params, sizeof params, a);
+    return params;
+}
 HW_API size_t hw_attribution_n_passes(const hw_attribution *a);  /* forward passes that it needed besides the run's
                                                                     own */
 HW_API const hw_diagnostics *hw_attribution_diagnostics(const hw_attribution *a);
@@ -741,7 +794,12 @@ typedef struct hw_explainer_params {
                         fit. Fewer cost more: the weights of each layer are read again for each batch */
     void *ctx;       /* passed to on_rows */
 } hw_explainer_params;
-HW_API hw_explainer_params hw_explainer_params_default(void);
+HW_API void hw_explainer_params_init(hw_explainer_params *params, size_t size);
+static inline hw_explainer_params hw_explainer_params_default(void) {
+    hw_explainer_params params;
+    hw_explainer_params_init(&params, sizeof params);
+    return params;
+}
 
 /* Methods, their settings, and the split of the prompt. Make it first, pass it to one run after another
  * (hw_run_params.explainer), and get the results of the last run from it. Errors: ARGUMENT (unknown `keep`), MEMORY. */
@@ -770,7 +828,7 @@ HW_API hw_err hw_explainer_result(hw_attribution **out, hw_explainer *explainer,
                                   hw_error *err);
 
 /* Where a token's logit, above the mean logit or what else it is compared with (hw_run_against), came from, as method
- * `logit` adds it up. In nats. */
+ * `logit` adds it up. In nats. Frozen. */
 typedef struct hw_balance {
     double prompt;     /* attention to prompt tokens */
     double completion; /* attention to completion tokens, its own included */
@@ -800,7 +858,7 @@ HW_API size_t hw_attribution_first_token(const hw_attribution *a);
  * row sums to 1. Where a logit is compared with another token's (hw_run_params.against: second, or a token), the
  * explained token's own parts count by their size, whichever of the two they raised. The model's part of a row is, for
  * method logit, MLPs and biases; for methods in shares the mass of biases and sinks. The embedding of the row's own
- * token belongs to that token. */
+ * token belongs to that token. Frozen. */
 typedef struct hw_through {
     double prompt, model;               /* total shares: they sum to 1 */
     double prompt_direct, model_direct; /* direct shares among these; the rest came through the completion */
@@ -844,7 +902,8 @@ struct hw_estimate {
 };
 /* Tokenizes the prompt and decodes nothing; the explainer drops its previous run. hw_run_params.on_estimate gets the
  * same for a starting run. Errors: as hw_trace_capture() for tokens, and hw_segments_new(). */
-HW_API hw_err hw_run_estimate(hw_estimate *out, hw_model *model, const hw_run_params *params, hw_error *err);
+HW_API hw_err hw_run_estimate(hw_estimate *out, size_t size, hw_model *model, const hw_run_params *params,
+                              hw_error *err);
 
 /* ------------------------------------------------------------------ faithfulness: is an explanation right? */
 
@@ -872,8 +931,13 @@ typedef struct hw_check_row {
     size_t n_passes;          /* forward passes that the method itself needed besides the run's own */
 } hw_check_row;
 
-HW_API hw_check_params hw_check_params_default(void);
-/* What is judged: attributions of one run whose columns are `segments`. */
+HW_API void hw_check_params_init(hw_check_params *params, size_t size);
+static inline hw_check_params hw_check_params_default(void) {
+    hw_check_params params;
+    hw_check_params_init(&params, sizeof params);
+    return params;
+}
+/* What is judged: attributions of one run whose columns are `segments`. Frozen. */
 typedef struct hw_check_subject {
     const hw_segments *segments;
     const hw_attribution *const *list; /* [n] */
@@ -902,7 +966,7 @@ HW_API const bool *hw_check_mask(const hw_check *check, size_t i, double *logit)
  * index. */
 HW_API const char *hw_check_verdict(const hw_check *check);
 
-/* Segments of a prompt, and which of them are left out. */
+/* Segments of a prompt, and which of them are left out. Frozen. */
 typedef struct hw_omission {
     const hw_segments *segments;
     const bool *without; /* [hw_segments_count()] */
@@ -912,7 +976,7 @@ typedef struct hw_omission {
 /* Generates the completion again, greedily and with at most as many tokens, without some segments of the prompt:
  * without [hw_segments_count()] selects them. With a fixed completion, as in hw_check, a reasoned answer still follows
  * from its own reasoning; here the model also writes that reasoning again. *out [*n_bytes] has a terminator appended;
- * free(*out). Errors: ARGUMENT (segments of another run, nothing left), UNSUPPORTED (tokens without ids), ENGINE,
+ * hw_free(*out). Errors: ARGUMENT (segments of another run, nothing left), UNSUPPORTED (tokens without ids), ENGINE,
  * MEMORY, CANCELLED. */
 HW_API hw_err hw_run_rewrite(char **out, size_t *n_bytes, hw_model *model, const hw_run *run, hw_omission omission,
                              hw_error *err);
@@ -945,7 +1009,12 @@ typedef struct hw_citation_params {
     size_t size;
     double min_peak; /* minimum peak of a marked passage, > 0; 0: the rule's default */
 } hw_citation_params;
-HW_API hw_citation_params hw_citation_params_default(void);
+HW_API void hw_citation_params_init(hw_citation_params *params, size_t size);
+static inline hw_citation_params hw_citation_params_default(void) {
+    hw_citation_params params;
+    hw_citation_params_init(&params, sizeof params);
+    return params;
+}
 
 /* One part of the answer and one passage. */
 typedef struct hw_citation_link {
@@ -979,8 +1048,19 @@ HW_API void hw_citation_free(hw_citation *c);
 HW_API size_t hw_citation_n_parts(const hw_citation *c);    /* of the answer */
 HW_API size_t hw_citation_n_passages(const hw_citation *c);
 /* `part` from 0; hw_citation_n_parts() is the whole answer: the mean over all tokens that belong to a part. */
-HW_API hw_citation_link hw_citation_at(const hw_citation *c, size_t part, size_t passage);
-HW_API hw_citation_elsewhere hw_citation_from_elsewhere(const hw_citation *c, size_t part);
+HW_API void hw_citation_link_copy(hw_citation_link *out, size_t size, const hw_citation *c, size_t part,
+                                  size_t passage);
+HW_API void hw_citation_elsewhere_copy(hw_citation_elsewhere *out, size_t size, const hw_citation *c, size_t part);
+static inline hw_citation_link hw_citation_at(const hw_citation *c, size_t part, size_t passage) {
+    hw_citation_link link;
+    hw_citation_link_copy(&link, sizeof link, c, part, passage);
+    return link;
+}
+static inline hw_citation_elsewhere hw_citation_from_elsewhere(const hw_citation *c, size_t part) {
+    hw_citation_elsewhere elsewhere;
+    hw_citation_elsewhere_copy(&elsewhere, sizeof elsewhere, c, part);
+    return elsewhere;
+}
 /* Share of a part that came directly from part `from` of the answer (also from itself: its earlier tokens), before
  * following: hw_citation_elsewhere.through by parts. 0 if contributions were not followed. */
 HW_API double hw_citation_hop(const hw_citation *c, size_t part, size_t from);
@@ -1002,9 +1082,14 @@ typedef struct hw_confirm_params {
     hw_stop_fn stop;
     void *ctx;
 } hw_confirm_params;
-HW_API hw_confirm_params hw_confirm_params_default(void);
+HW_API void hw_confirm_params_init(hw_confirm_params *params, size_t size);
+static inline hw_confirm_params hw_confirm_params_default(void) {
+    hw_confirm_params params;
+    hw_confirm_params_init(&params, sizeof params);
+    return params;
+}
 
-/* A citation, and the segments that it was made of. */
+/* A citation, and the segments that it was made of. Frozen. */
 typedef struct hw_cited {
     const hw_citation *citation;
     const hw_segments *passages, *answer;
@@ -1059,15 +1144,16 @@ HW_API hw_err hw_file_probe(hw_file_kind *out, const char *path, hw_error *err);
 /* ------------------------------------------------------------------ documents: the data drawn by the page, as JSON
  * text
  * docs/reference/formats.md, "Document". Text is UTF-8 with a terminator appended; *n_bytes (nullable) is its length;
- * free(*out). Errors: ARGUMENT (an infinite value, attributions of different runs), MEMORY. */
+ * hw_free(*out). Errors: ARGUMENT (an infinite value, attributions of different runs), MEMORY. */
 
 /* A run, its segments and filtered tokens, and attributions [n] of it (n may be 0). `passages`: segments of the prompt
  * named by the caller, or NULL. */
 HW_API hw_err hw_document_json(char **out, const hw_run *run, const hw_segments *passages,
                                const hw_attribution *const *list, size_t n, hw_error *err);
-/* An entry of its `attributions`, `run.tokens` and `run.model`. */
+/* An entry of its `attributions`; of `run.tokens`, token i; `run.model`, where `model` is the library's own struct, not
+ * a copy. */
 HW_API hw_err hw_attribution_json(char **out, size_t *n_bytes, const hw_attribution *a, hw_error *err);
-HW_API hw_err hw_token_json(char **out, size_t *n_bytes, const hw_token *token, hw_error *err);
+HW_API hw_err hw_token_json(char **out, size_t *n_bytes, const hw_run *run, size_t i, hw_error *err);
 HW_API hw_err hw_model_json(char **out, size_t *n_bytes, const hw_model_info *model, hw_error *err);
 
 /* ------------------------------------------------------------------ views */
@@ -1098,7 +1184,12 @@ typedef struct hw_view_params {
                                       settings: 1 is what the position alone explains. For shares only */
 } hw_view_params;
 
-HW_API hw_view_params hw_view_params_default(void);
+HW_API void hw_view_params_init(hw_view_params *params, size_t size);
+static inline hw_view_params hw_view_params_default(void) {
+    hw_view_params params;
+    hw_view_params_init(&params, sizeof params);
+    return params;
+}
 /* Selects, averages and filters; never changes M. A lift divides means by means: scores by uniform's scores, each cell
  * of the profile by uniform's; 0 where uniform has 0. Errors: ARGUMENT (which value, what is accepted; lifting or
  * normalising nats, or both at once), UNSUPPORTED (a lift of a result file that lacks the measured residual),

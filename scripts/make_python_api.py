@@ -105,6 +105,8 @@ class Header:
             self.add(node)
 
     def add(self, node: c_ast.Node) -> None:
+        if isinstance(node, c_ast.FuncDef):
+            return  # defined in the header: compiled into C programs, not exported
         kind = node.type
         if isinstance(node, c_ast.Decl) and isinstance(kind, c_ast.FuncDecl):
             self.functions[node.name] = kind

@@ -26,7 +26,10 @@ from ctypes import (
 )
 from typing import Any
 
-HW_VERSION = "0.1.0"
+HW_VERSION_MAJOR = 1
+HW_VERSION_MINOR = 0
+HW_VERSION_PATCH = 0
+HW_VERSION = "1.0.0"
 HW_ROW_TOLERANCE = 1e-3
 HW_N_ALTERNATIVES = 5
 HW_BALANCE_LIMIT = 0.06
@@ -889,7 +892,9 @@ class hw_view_params(Structure):
 # name: (result, arguments)
 FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "hw_version": (c_char_p, []),
+    "hw_version_number": (c_uint32, []),
     "hw_err_name": (c_char_p, [c_int]),
+    "hw_free": (None, [c_void_p]),
     "hw_blas": (c_char_p, []),
     "hw_log_set": (None, [hw_log_fn, c_void_p]),
     "hw_fuse_name": (c_char_p, [c_int]),
@@ -913,24 +918,24 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "hw_thinking_parse": (c_int, [POINTER(c_int), c_char_p, POINTER(hw_error)]),
     "hw_source_kind_name": (c_char_p, [c_int]),
     "hw_stop_by_flag": (c_bool, [c_void_p]),
-    "hw_model_params_default": (hw_model_params, []),
+    "hw_model_params_init": (None, [POINTER(hw_model_params), c_size_t]),
     "hw_model_open": (c_int, [POINTER(c_void_p), c_char_p, POINTER(hw_model_params), POINTER(hw_error)]),
     "hw_model_close": (None, [c_void_p]),
     "hw_model_describe": (POINTER(hw_model_info), [c_void_p]),
     "hw_model_check_chat": (c_int, [c_void_p, c_char_p, POINTER(hw_error)]),
-    "hw_model_file_read": (c_int, [POINTER(hw_model_file), c_char_p, POINTER(hw_error)]),
+    "hw_model_file_read": (c_int, [POINTER(hw_model_file), c_size_t, c_char_p, POINTER(hw_error)]),
     "hw_device_list_new": (c_int, [POINTER(c_void_p), c_char_p, POINTER(hw_error)]),
     "hw_device_list_free": (None, [c_void_p]),
     "hw_device_list_count": (c_size_t, [c_void_p]),
     "hw_device_list_at": (POINTER(hw_device), [c_void_p, c_size_t]),
-    "hw_worker_params_default": (hw_worker_params, []),
+    "hw_worker_params_init": (None, [POINTER(hw_worker_params), c_size_t]),
     "hw_worker_run": (c_int, [POINTER(hw_worker_params), POINTER(hw_error)]),
     "hw_run_n_tokens": (c_size_t, [c_void_p]),
     "hw_run_n_prompt": (c_size_t, [c_void_p]),
     "hw_run_n_completion": (c_size_t, [c_void_p]),
     "hw_run_recurrent_share": (c_double, [c_void_p]),
     "hw_run_n_reused": (c_size_t, [c_void_p]),
-    "hw_run_token": (hw_token, [c_void_p, c_size_t]),
+    "hw_run_token_copy": (None, [POINTER(hw_token), c_size_t, c_void_p, c_size_t]),
     "hw_run_token_text": (c_size_t, [c_void_p, c_size_t, c_void_p, c_size_t]),
     "hw_run_group_text": (c_size_t, [c_void_p, c_size_t, c_void_p, c_void_p, c_size_t, c_int32]),
     "hw_run_prompt": (c_void_p, [c_void_p, POINTER(c_size_t)]),
@@ -944,13 +949,13 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "hw_run_remark": (c_char_p, [c_void_p, c_size_t]),
     "hw_run_select": (c_int, [POINTER(c_size_t), POINTER(c_size_t), c_void_p, c_char_p, POINTER(hw_error)]),
     "hw_signal_name": (c_char_p, [c_int]),
-    "hw_run_params_default": (hw_run_params, []),
+    "hw_run_params_init": (None, [POINTER(hw_run_params), c_size_t]),
     "hw_trace_capture": (c_int, [POINTER(c_void_p), c_void_p, POINTER(hw_run_params), POINTER(hw_error)]),
     "hw_run_tokenize": (c_int, [POINTER(c_void_p), c_void_p, POINTER(hw_run_params), POINTER(hw_error)]),
     "hw_run_free": (None, [c_void_p]),
     "hw_trace_import": (c_int, [POINTER(c_void_p), c_char_p, c_int, POINTER(hw_error)]),
     "hw_trace_save": (c_int, [c_void_p, c_char_p, POINTER(hw_error)]),
-    "hw_save_params_default": (hw_save_params, []),
+    "hw_save_params_init": (None, [POINTER(hw_save_params), c_size_t]),
     "hw_trace_save_as": (c_int, [c_void_p, c_char_p, POINTER(hw_save_params), POINTER(hw_error)]),
     "hw_trace_rounding": (c_double, [c_void_p, c_int]),
     "hw_state_open": (c_int, [POINTER(c_void_p), c_void_p, c_char_p, POINTER(hw_error)]),
@@ -988,7 +993,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "hw_method_at": (POINTER(hw_method_info), [c_size_t]),
     "hw_method_find": (POINTER(hw_method_info), [c_char_p]),
     "hw_method_problem": (c_char_p, [POINTER(hw_method_info), POINTER(hw_model_info)]),
-    "hw_method_params_default": (hw_method_params, []),
+    "hw_method_params_init": (None, [POINTER(hw_method_params), c_size_t]),
     "hw_setting_count": (c_size_t, []),
     "hw_setting_at": (POINTER(hw_setting_info), [c_size_t]),
     "hw_setting_find": (POINTER(hw_setting_info), [c_char_p]),
@@ -1018,7 +1023,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     ),
     "hw_attribution_run": (c_void_p, [c_void_p]),
     "hw_attribution_method": (c_char_p, [c_void_p]),
-    "hw_attribution_params": (POINTER(hw_method_params), [c_void_p]),
+    "hw_attribution_params_copy": (None, [POINTER(hw_method_params), c_size_t, c_void_p]),
     "hw_attribution_n_passes": (c_size_t, [c_void_p]),
     "hw_attribution_diagnostics": (POINTER(hw_diagnostics), [c_void_p]),
     "hw_attribution_n_rows": (c_size_t, [c_void_p]),
@@ -1027,7 +1032,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "hw_attribution_layers": (c_void_p, [c_void_p]),
     "hw_attribution_values": (c_void_p, [c_void_p]),
     "hw_attribution_outside": (c_void_p, [c_void_p]),
-    "hw_explainer_params_default": (hw_explainer_params, []),
+    "hw_explainer_params_init": (None, [POINTER(hw_explainer_params), c_size_t]),
     "hw_explainer_new": (c_int, [POINTER(c_void_p), POINTER(hw_explainer_params), POINTER(hw_error)]),
     "hw_explainer_free": (None, [c_void_p]),
     "hw_explainer_add": (c_int, [c_void_p, c_char_p, POINTER(hw_method_params), POINTER(hw_error)]),
@@ -1054,8 +1059,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
             POINTER(hw_error),
         ],
     ),
-    "hw_run_estimate": (c_int, [POINTER(hw_estimate), c_void_p, POINTER(hw_run_params), POINTER(hw_error)]),
-    "hw_check_params_default": (hw_check_params, []),
+    "hw_run_estimate": (c_int, [POINTER(hw_estimate), c_size_t, c_void_p, POINTER(hw_run_params), POINTER(hw_error)]),
+    "hw_check_params_init": (None, [POINTER(hw_check_params), c_size_t]),
     "hw_check_new": (
         c_int,
         [
@@ -1089,7 +1094,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "hw_citation_rule_count": (c_size_t, []),
     "hw_citation_rule_at": (POINTER(hw_citation_rule), [c_size_t]),
     "hw_citation_rule_of": (POINTER(hw_citation_rule), [c_char_p]),
-    "hw_citation_params_default": (hw_citation_params, []),
+    "hw_citation_params_init": (None, [POINTER(hw_citation_params), c_size_t]),
     "hw_citation_new": (
         c_int,
         [
@@ -1104,13 +1109,13 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "hw_citation_free": (None, [c_void_p]),
     "hw_citation_n_parts": (c_size_t, [c_void_p]),
     "hw_citation_n_passages": (c_size_t, [c_void_p]),
-    "hw_citation_at": (hw_citation_link, [c_void_p, c_size_t, c_size_t]),
-    "hw_citation_from_elsewhere": (hw_citation_elsewhere, [c_void_p, c_size_t]),
+    "hw_citation_link_copy": (None, [POINTER(hw_citation_link), c_size_t, c_void_p, c_size_t, c_size_t]),
+    "hw_citation_elsewhere_copy": (None, [POINTER(hw_citation_elsewhere), c_size_t, c_void_p, c_size_t]),
     "hw_citation_hop": (c_double, [c_void_p, c_size_t, c_size_t]),
     "hw_citation_order": (c_void_p, [c_void_p, POINTER(c_size_t)]),
     "hw_citation_rule_used": (POINTER(hw_citation_rule), [c_void_p]),
     "hw_citation_min_peak": (c_double, [c_void_p]),
-    "hw_confirm_params_default": (hw_confirm_params, []),
+    "hw_confirm_params_init": (None, [POINTER(hw_confirm_params), c_size_t]),
     "hw_confirmation_new": (
         c_int,
         [
@@ -1148,12 +1153,12 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
         ],
     ),
     "hw_attribution_json": (c_int, [POINTER(c_void_p), POINTER(c_size_t), c_void_p, POINTER(hw_error)]),
-    "hw_token_json": (c_int, [POINTER(c_void_p), POINTER(c_size_t), POINTER(hw_token), POINTER(hw_error)]),
+    "hw_token_json": (c_int, [POINTER(c_void_p), POINTER(c_size_t), c_void_p, c_size_t, POINTER(hw_error)]),
     "hw_model_json": (c_int, [POINTER(c_void_p), POINTER(c_size_t), POINTER(hw_model_info), POINTER(hw_error)]),
     "hw_filter_count": (c_size_t, []),
     "hw_filter_at": (POINTER(hw_filter_info), [c_size_t]),
     "hw_filter_check": (c_int, [c_char_p, POINTER(hw_error)]),
-    "hw_view_params_default": (hw_view_params, []),
+    "hw_view_params_init": (None, [POINTER(hw_view_params), c_size_t]),
     "hw_view_new": (c_int, [POINTER(c_void_p), c_void_p, POINTER(hw_view_params), POINTER(hw_error)]),
     "hw_view_free": (None, [c_void_p]),
     "hw_view_n_columns": (c_size_t, [c_void_p]),

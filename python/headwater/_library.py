@@ -56,9 +56,14 @@ def _open(path: str) -> ctypes.CDLL:
     opened = ctypes.CDLL(path)
     opened.hw_version.restype = ctypes.c_char_p
     version = str(opened.hw_version().decode())
-    if version != _api.HW_VERSION:
-        raise ImportError(f"{path} is version {version}, this package is for {_api.HW_VERSION}")
+    if version.split(".")[0] != str(_api.HW_VERSION_MAJOR) or _numbers(version) < _numbers(_api.HW_VERSION):
+        raise ImportError(f"{path} is version {version}, this package is for {_api.HW_VERSION} and later 1.x")
+    opened.hw_log_set(None, None)  # errors have the engine's reason; nothing is printed
     return opened
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in version.split("."))
 
 
 lib: Any = _Library()
@@ -99,11 +104,17 @@ def new(function: Callable[..., int], free: Callable[[int], Any], *arguments: An
 
 def params(name: str, **fields: Any) -> Any:
     """A params struct with the library's defaults and these fields: params("hw_view_params", hide=b"first")."""
-    made = getattr(lib, f"{name}_default")()
-    if made.size != ctypes.sizeof(made):
-        raise ImportError(f"{name} has {made.size} bytes in the library and {ctypes.sizeof(made)} in this package")
+    made = getattr(_api, name)()
+    getattr(lib, f"{name}_init")(ctypes.byref(made), ctypes.sizeof(made))
     for field, value in fields.items():
         setattr(made, field, value)
+    return made
+
+
+def copy(function: Callable[..., Any], kind: type[ctypes.Structure], *arguments: Any) -> Any:
+    """Calls a getter that fills a struct of the caller: copy(lib.hw_run_token_copy, hw_token, run, 0)."""
+    made = kind()
+    function(ctypes.byref(made), ctypes.sizeof(made), *arguments)
     return made
 
 
@@ -121,11 +132,6 @@ def bytes_at(address: int | None, n: int) -> bytes:
     return ctypes.string_at(address, n) if address and n else b""
 
 
-_c = ctypes.CDLL(None)
-_c.free.argtypes = [ctypes.c_void_p]
-_c.free.restype = None
-
-
 def take_json(function: Callable[..., int], *arguments: Any) -> bytes:
     """Calls a function that returns a NUL-terminated text, which is copied and freed."""
     out = ctypes.c_void_p()
@@ -133,7 +139,7 @@ def take_json(function: Callable[..., int], *arguments: Any) -> bytes:
     try:
         return ctypes.string_at(out.value or 0)
     finally:
-        _c.free(out.value)
+        lib.hw_free(out.value)
 
 
 def array(address: int | None, shape: tuple[int, ...], kind: str, owner: object) -> Any:

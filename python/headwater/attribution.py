@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import _api
-from ._library import Owner, array, check, lib, new, params, structs, text
+from ._library import Owner, array, check, copy, lib, new, params, structs, text
 from .run import Run, Token
 
 if TYPE_CHECKING:
@@ -96,10 +96,12 @@ class Attribution:
     def settings(self) -> dict[str, str]:
         """Settings used, by name."""
         out = ctypes.create_string_buffer(256)
-        p = lib.hw_attribution_params(self.address)
+        p = self._params()
         rows = [lib.hw_setting_at(i) for i in range(lib.hw_setting_count())]
+        where = ctypes.byref(p)
         return {
-            text(row.contents.name): text(ctypes.string_at(lib.hw_setting_text(out, len(out), p, row))) for row in rows
+            text(row.contents.name): text(ctypes.string_at(lib.hw_setting_text(out, len(out), where, row)))
+            for row in rows
         }
 
     @property
@@ -190,7 +192,7 @@ class Attribution:
         return (self._owner, self._keeps)
 
     def _params(self) -> Any:
-        return lib.hw_attribution_params(self.address).contents
+        return copy(lib.hw_attribution_params_copy, _api.hw_method_params, self.address)
 
     def _group_label(self, p: Any, i: int) -> str:
         name = text(p.group_names[i]) if p.group_names else ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import _api
-from ._library import Owner, lib, new, params, text
+from ._library import Owner, copy, lib, new, params, text
 from .attribution import Attribution
 from .errors import ArgumentError
 from .run import Segment, segments
@@ -266,9 +266,13 @@ def _read(
     )
 
 
+def _link(c: int, part: int, passage: int) -> Any:
+    return copy(lib.hw_citation_link_copy, _api.hw_citation_link, c, part, passage)
+
+
 def _document(c: int, whole: int, i: int, s: Segment, marked: list[int], confirmed: Owner | None) -> CitedDocument:
     number = marked.index(i) + 1 if i in marked else None
-    share = lib.hw_citation_at(c, whole, i).share
+    share = _link(c, whole, i).share
     if confirmed is None:
         return CitedDocument(s.name, s.text, s.begin, s.end, number, share)
     drop = lib.hw_confirmation_drop(confirmed.address, whole, i)
@@ -277,13 +281,13 @@ def _document(c: int, whole: int, i: int, s: Segment, marked: list[int], confirm
 
 
 def _part(c: int, i: int, s: Segment, sources: list[Segment], marked: list[int]) -> Part:
-    links: list[Any] = [lib.hw_citation_at(c, i, k) for k in range(len(sources))]
+    links: list[Any] = [_link(c, i, k) for k in range(len(sources))]
     cited = [
         Citation(at + 1, k, sources[k].name, links[k].share, links[k].peak, links[k].peak_token)
         for at, k in enumerate(marked)
         if links[k].marked
     ]
-    rest = lib.hw_citation_from_elsewhere(c, i)
+    rest = copy(lib.hw_citation_elsewhere_copy, _api.hw_citation_elsewhere, c, i)
     shares = [link.share for link in links]
     return Part(s.text, s.begin, s.end, cited, shares, rest.rest, rest.answer, rest.model)
 

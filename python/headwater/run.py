@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import _api
-from ._library import bytes_at, check, lib, text
+from ._library import bytes_at, check, copy, lib, text
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def token_text(run: int, i: int) -> str:
 
 def token(run: int, i: int) -> Token:
     """A copy of token i."""
-    t = lib.hw_run_token(run, i)
+    t = copy(lib.hw_run_token_copy, _api.hw_token, run, i)
     others = tuple(_alternative(t.alternatives[k]) for k in range(t.n_alternatives))
     role = text(lib.hw_role_name(t.role))
     return Token(i, token_text(run, i), bytes_at(t.bytes, t.n_bytes), t.id, role, t.begin, t.end, t.logprob, others)

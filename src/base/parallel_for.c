@@ -1,8 +1,6 @@
 /* parallel_for.c - see parallel_for.h. */
 #include "base/parallel_for.h"
 
-#include "base/openmp.h"
-
 hw_err hw__parallel_for(size_t n, size_t n_threads, hw_err (*one)(void *ctx, size_t i, hw_error *err), void *ctx,
                 hw_error *err) {
     size_t failed = n;

@@ -8,6 +8,8 @@
  */
 #include "capture/capture.h"
 
+#include "base/sized.h"
+
 #include "capture/conversation.h"
 #include "capture/head_fusion.h"
 #include "capture/logit_contrast.h"
@@ -453,6 +455,14 @@ static hw_err run_whole(session *s, bool captures, size_t n_ctx, const hw__run_o
     return rc;
 }
 
+/* The params of an entry point: the caller's over the defaults, checked. */
+static hw_err read_params(hw_run_params *own, const hw_model *model, const hw_run_params *params, hw_error *err) {
+    if (!model || !params) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model and params with a prompt are needed");
+    *own = hw_run_params_default();
+    hw_err rc = hw__params_read(own, sizeof *own, params, "hw_run_params", err);
+    return rc == HW_OK ? check_params(own, err) : rc;
+}
+
 static hw__run_options options_of(const hw_model *model, const hw_run_params *params) {
     hw__run_options options = {.run = *params,
                                .f32_cache = model->params.f32_cache,
@@ -467,43 +477,43 @@ static size_t context_of(const hw_model *model) {
 }
 
 hw_err hw_trace_capture(hw_trace **out, hw_model *model, const hw_run_params *params, hw_error *err) {
-    if (!model || !params) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model and params with a prompt are needed");
-    hw_err rc = check_params(params, err);
+    hw_run_params p;
+    hw_err rc = read_params(&p, model, params, err);
     if (rc != HW_OK) return rc;
     const hw_model_info *info = hw_model_describe(model);
     if (info->problem[0])
         return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot be explained: %s", info->path, info->problem);
-    session s = {.engine = model->engine, .params = params};
-    hw__run_options options = options_of(model, params);
+    session s = {.engine = model->engine, .params = &p};
+    hw__run_options options = options_of(model, &p);
     rc = run_whole(&s, true, context_of(model), &options, err);
     if (rc == HW_OK) *out = s.trace;
     return rc;
 }
 
 hw_err hw__run_generate(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err) {
-    if (!model || !params) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model and params with a prompt are needed");
-    hw_err rc = check_params(params, err);
+    hw_run_params p;
+    hw_err rc = read_params(&p, model, params, err);
     if (rc != HW_OK) return rc;
     const hw_model_info *info = hw_model_describe(model);
     if (!model->engine->generates)
         return hw__fail(err, HW_ERR_UNSUPPORTED, "%s cannot generate: %s", info->path, info->problem);
-    session s = {.engine = model->engine, .params = params};
-    hw__run_options options = options_of(model, params);
+    session s = {.engine = model->engine, .params = &p};
+    hw__run_options options = options_of(model, &p);
     rc = run_whole(&s, false, context_of(model), &options, err);
     if (rc == HW_OK) *out = s.run;
     return rc;
 }
 
 hw_err hw_run_tokenize(hw_run **out, hw_model *model, const hw_run_params *params, hw_error *err) {
-    if (!model || !params) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model and params with a prompt are needed");
-    hw_err rc = check_params(params, err);
+    hw_run_params p;
+    hw_err rc = read_params(&p, model, params, err);
     if (rc != HW_OK) return rc;
     hw_run *run;
     hw__tokens ids = {0};
-    hw__run_options options = options_of(model, params);
+    hw__run_options options = options_of(model, &p);
     rc = hw__run_new(&run, hw_model_describe(model), &options, err);
     if (rc != HW_OK) return rc;
-    rc = hw__prompt_tokens(run, &ids, model->engine, params, err);
+    rc = hw__prompt_tokens(run, &ids, model->engine, &p, err);
     free(ids.ids);
     if (rc == HW_OK) {
         *out = run;

@@ -8,6 +8,7 @@
 #include "capture/memory_estimate.h"
 
 #include "base/error.h"
+#include "base/sized.h"
 #include "methods/explainer.h"
 #include "methods/rollout_forward.h"
 #include "capture/signal_batch.h"
@@ -153,19 +154,26 @@ hw_err hw__estimate(hw_estimate *out, const hw__engine *engine, const hw__run_to
     return HW_OK;
 }
 
-hw_err hw_run_estimate(hw_estimate *out, hw_model *model, const hw_run_params *params, hw_error *err) {
-    if (!model || !params) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model and params with a prompt are needed");
+hw_err hw_run_estimate(hw_estimate *out, size_t size, hw_model *model, const hw_run_params *given_params,
+                       hw_error *err) {
+    if (!model || !given_params)
+        return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model and params with a prompt are needed");
+    hw_run_params p = hw_run_params_default();
+    hw_err rc = hw__params_read(&p, sizeof p, given_params, "hw_run_params", err);
+    if (rc != HW_OK) return rc;
     hw__engine *engine = model->engine;
-    const hw__run_options options = {.run = {.fuse = params->fuse}, .f32_cache = model->params.f32_cache};
+    const hw__run_options options = {.run = {.fuse = p.fuse}, .f32_cache = model->params.f32_cache};
     hw__tokens prompt = {0}, given = {0};
     hw_run *run;
-    hw_err rc = hw__run_new(&run, engine->ops->describe(engine), &options, err);
+    hw_estimate made;
+    rc = hw__run_new(&run, engine->ops->describe(engine), &options, err);
     if (rc != HW_OK) return rc;
     const hw__run_tokens tokens = {run, &prompt, &given};
-    rc = hw__prompt_tokens(run, &prompt, engine, params, err);
-    if (rc == HW_OK && params->completion) rc = hw__completion_tokens(&given, NULL, engine, params, err);
-    if (rc == HW_OK && params->explainer) rc = hw__explainer_begin(params->explainer, run, err);
-    if (rc == HW_OK) rc = hw__estimate(out, engine, &tokens, params, err);
+    rc = hw__prompt_tokens(run, &prompt, engine, &p, err);
+    if (rc == HW_OK && p.completion) rc = hw__completion_tokens(&given, NULL, engine, &p, err);
+    if (rc == HW_OK && p.explainer) rc = hw__explainer_begin(p.explainer, run, err);
+    if (rc == HW_OK) rc = hw__estimate(&made, engine, &tokens, &p, err);
+    if (rc == HW_OK) hw__sized_copy(out, size, &made, sizeof made);
     free(prompt.ids);
     free(given.ids);
     hw__run_release(run);

@@ -1,7 +1,6 @@
 /* signal_batch.c - keeps rows, then computes their signals one layer at a time. */
 #include "capture/signal_batch.h"
 
-#include "base/openmp.h"
 #include "base/parallel_for.h"
 #include "capture/contribution_math.h"
 #include "math/simd.h"

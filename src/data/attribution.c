@@ -2,6 +2,7 @@
 #include "data/attribution.h"
 
 #include "base/error.h"
+#include "base/sized.h"
 #include "math/spearman.h"
 
 #include <assert.h>
@@ -267,7 +268,9 @@ bool hw_balance_closes(const hw_balance *b) {
 
 const hw_run *hw_attribution_run(const hw_attribution *a) { return a->run; }
 const char *hw_attribution_method(const hw_attribution *a) { return a->method; }
-const hw_method_params *hw_attribution_params(const hw_attribution *a) { return &a->params; }
+void hw_attribution_params_copy(hw_method_params *out, size_t size, const hw_attribution *a) {
+    hw__params_fill(out, size, &a->params, sizeof a->params);
+}
 const hw_diagnostics *hw_attribution_diagnostics(const hw_attribution *a) { return &a->diagnostics; }
 size_t hw_attribution_n_rows(const hw_attribution *a) { return a->n_rows; }
 size_t hw_attribution_n_columns(const hw_attribution *a) { return a->n_columns; }

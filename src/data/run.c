@@ -2,6 +2,7 @@
 #include "data/run.h"
 
 #include "base/error.h"
+#include "base/sized.h"
 #include "data/run_options.h"
 
 #include <assert.h>
@@ -168,9 +169,9 @@ size_t hw_run_n_tokens(const hw_run *run) { return run->n_tokens; }
 size_t hw_run_n_prompt(const hw_run *run) { return run->n_prompt; }
 size_t hw_run_n_completion(const hw_run *run) { return run->n_tokens - run->n_prompt; }
 
-hw_token hw_run_token(const hw_run *run, size_t i) {
+void hw_run_token_copy(hw_token *out, size_t size, const hw_run *run, size_t i) {
     assert(i < run->n_tokens);
-    return run->tokens[i];
+    hw__sized_copy(out, size, &run->tokens[i], sizeof run->tokens[i]);
 }
 
 const char *hw_run_prompt(const hw_run *run, size_t *n_bytes) {

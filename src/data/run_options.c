@@ -2,6 +2,7 @@
 #include "data/run_options.h"
 
 #include "base/error.h"
+#include "base/sized.h"
 #include "data/enum_names.h"
 #include "data/setting.h"
 
@@ -67,10 +68,10 @@ const hw_setting_info *hw_run_option_find(const char *name) {
     return NULL;
 }
 
-hw_run_params hw_run_params_default(void) {
+void hw_run_params_init(hw_run_params *params, size_t size) {
     hw_run_params p = {.size = sizeof p};
     for (size_t i = 0; i < N_ROWS; i++) hw__setting_put(&p, &rows[i].info, rows[i].info.default_value);
-    return p;
+    hw__params_fill(params, size, &p, sizeof p);
 }
 
 hw_err hw__run_options_check(const hw_run_params *p, hw_error *err) {

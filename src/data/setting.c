@@ -2,6 +2,7 @@
 #include "data/setting.h"
 
 #include "base/error.h"
+#include "base/sized.h"
 #include "base/strlist.h"
 
 #include <errno.h>
@@ -15,6 +16,17 @@ _Static_assert(sizeof(size_t) == sizeof(uint64_t), "whole numbers have 4 or 8 by
 static const hw__setting *row_of(const hw_setting_info *info) { return (const hw__setting *)(const void *)info; }
 
 static void *field_of(void *params, const hw_setting_info *info) { return (char *)params + row_of(info)->offset; }
+
+/* Whether the caller's struct has the field: a program built before the row was added has not. */
+static bool has_field(const void *params, const hw_setting_info *info) {
+    return hw__params_have(params, row_of(info)->offset, row_of(info)->size);
+}
+
+static hw_err refuse_field(const hw_setting_info *info, hw_error *err) {
+    return hw__fail(err, HW_ERR_UNSUPPORTED,
+                    "%s: this program was built with an earlier version of the library, whose params lack it",
+                    info->name);
+}
 
 static bool is_short(const hw_setting_info *info) { return row_of(info)->size == sizeof(uint32_t); }
 
@@ -52,6 +64,7 @@ void hw__setting_put(void *params, const hw_setting_info *info, double value) {
 }
 
 double hw_setting_value(const void *params, const hw_setting_info *info) {
+    if (!has_field(params, info)) return info->default_value;
     const void *field = field_of((void *)params, info);
     switch (info->type) {
     case HW_SETTING_FLAG: return *(const bool *)field;
@@ -135,6 +148,7 @@ hw_err hw__setting_check(const void *params, const hw_setting_info *info, hw_err
 hw_err hw_setting_set(void *params, const hw_setting_info *info, double value, hw_error *err) {
     if (!params || !info) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: params and a setting are needed");
     if (info->type == HW_SETTING_TEXT || !is_within(info, value)) return refuse(info, err);
+    if (!has_field(params, info)) return refuse_field(info, err);
     hw__setting_put(params, info, value);
     return HW_OK;
 }
@@ -143,10 +157,13 @@ hw_err hw_setting_set(void *params, const hw_setting_info *info, double value, h
 
 char *hw_setting_text(char *out, size_t capacity, const void *params, const hw_setting_info *info) {
     double v = hw_setting_value(params, info);
+    bool has = has_field(params, info);
     switch (info->type) {
     case HW_SETTING_FLAG: snprintf(out, capacity, "%s", v != 0 ? "true" : "false"); break;
     case HW_SETTING_NUMBER: snprintf(out, capacity, "%g", v); break;
-    case HW_SETTING_WHOLE: snprintf(out, capacity, "%" PRIu64, hw__setting_whole(params, info)); break;
+    case HW_SETTING_WHOLE:
+        snprintf(out, capacity, "%" PRIu64, has ? hw__setting_whole(params, info) : (uint64_t)v);
+        break;
     case HW_SETTING_WORD: snprintf(out, capacity, "%s", info->words[(size_t)v]); break;
     case HW_SETTING_TEXT: snprintf(out, capacity, "%s", v != 0 ? *hw__setting_at((void *)params, info) : ""); break;
     }
@@ -175,6 +192,7 @@ static hw_err read_number(void *params, const hw_setting_info *info, const char 
 
 hw_err hw_setting_read(void *params, const hw_setting_info *info, const char *text, hw_error *err) {
     if (!params || !info || !text) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: params, a setting and text are needed");
+    if (!has_field(params, info)) return refuse_field(info, err);
     switch (info->type) {
     case HW_SETTING_FLAG:
         if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0) return refuse(info, err);

@@ -1,7 +1,12 @@
 /* version.c - the library's version, the names of its error codes, and its own stop function. */
 #include "headwater.h"
 
+#include <stdlib.h>
+
 const char *hw_version(void) { return HW_VERSION; }
+uint32_t hw_version_number(void) { return HW_VERSION_NUMBER; }
+
+void hw_free(void *text) { free(text); }
 
 const char *hw_err_name(hw_err code) {
     switch (code) {

@@ -1,9 +1,13 @@
 /* engine.c - functions common to all engines: describing and closing a model. llama/llama.c opens one. */
 #include "engine/engine.h"
+#include "base/sized.h"
 
 #include <stdlib.h>
 
-hw_model_params hw_model_params_default(void) { return (hw_model_params){.size = sizeof(hw_model_params)}; }
+void hw_model_params_init(hw_model_params *params, size_t size) {
+    const hw_model_params defaults = {.size = sizeof defaults};
+    hw__params_fill(params, size, &defaults, sizeof defaults);
+}
 
 void hw_model_close(hw_model *model) {
     if (!model) return;

@@ -11,6 +11,7 @@
  */
 #include "data/attribution.h"
 #include "base/error.h"
+#include "base/sized.h"
 #include "methods/method.h"
 #include "text/segments.h"
 
@@ -309,7 +310,10 @@ static void put_in_order(hw_citation *c) {
 
 /* ------------------------------------------------------------------ public */
 
-hw_citation_params hw_citation_params_default(void) { return (hw_citation_params){.size = sizeof(hw_citation_params)}; }
+void hw_citation_params_init(hw_citation_params *params, size_t size) {
+    const hw_citation_params defaults = {.size = sizeof defaults};
+    hw__params_fill(params, size, &defaults, sizeof defaults);
+}
 
 static hw_err check_groups(const hw_attribution *a, const hw_segments *passages, hw_error *err) {
     if (!a->groups || (a->n_columns == passages->n &&
@@ -372,9 +376,10 @@ hw_err hw_citation_new(hw_citation **out, const hw_attribution *a, const hw_segm
                        const hw_segments *answer, const hw_citation_params *params, hw_error *err) {
     if (!a || !passages || !answer)
         return hw__fail(err, HW_ERR_ARGUMENT, "NULL: an attribution, passages and parts of the answer are needed");
-    hw_citation_params p = params ? *params : hw_citation_params_default();
+    hw_citation_params p = hw_citation_params_default();
     const rule *used = choose_rule(hw_method_find(a->method), a->balance);
-    hw_err rc = check(a, passages, answer, p.min_peak, err);
+    hw_err rc = hw__params_read(&p, sizeof p, params, "hw_citation_params", err);
+    if (rc == HW_OK) rc = check(a, passages, answer, p.min_peak, err);
     if (rc == HW_OK) rc = check_max_peak(&used->info, p.min_peak, err);
     if (rc != HW_OK) return rc;
     hw_citation *c = hw__alloc(1, sizeof *c);
@@ -410,10 +415,15 @@ double hw_citation_hop(const hw_citation *c, size_t part, size_t from) {
 
 size_t hw_citation_n_parts(const hw_citation *c) { return c->n_parts; }
 size_t hw_citation_n_passages(const hw_citation *c) { return c->n_passages; }
-hw_citation_link hw_citation_at(const hw_citation *c, size_t part, size_t passage) {
-    return *link_at(c, part, passage);
+
+void hw_citation_link_copy(hw_citation_link *out, size_t size, const hw_citation *c, size_t part, size_t passage) {
+    hw__sized_copy(out, size, link_at(c, part, passage), sizeof *out);
 }
-hw_citation_elsewhere hw_citation_from_elsewhere(const hw_citation *c, size_t part) { return c->elsewhere[part]; }
+
+void hw_citation_elsewhere_copy(hw_citation_elsewhere *out, size_t size, const hw_citation *c, size_t part) {
+    hw__sized_copy(out, size, &c->elsewhere[part], sizeof *out);
+}
+
 const hw_citation_rule *hw_citation_rule_used(const hw_citation *c) { return &c->rule->info; }
 double hw_citation_min_peak(const hw_citation *c) { return c->min_peak; }
 

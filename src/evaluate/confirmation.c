@@ -8,6 +8,7 @@
  * reported as the other's stand-in.
  */
 #include "base/error.h"
+#include "base/sized.h"
 #include "methods/method.h"
 #include "occlusion/keep_masks.h"
 #include "text/segments.h"
@@ -39,8 +40,9 @@ typedef struct confirming {
     hw_confirm_params p;
 } confirming;
 
-hw_confirm_params hw_confirm_params_default(void) {
-    return (hw_confirm_params){.size = sizeof(hw_confirm_params), .n_passages = 3};
+void hw_confirm_params_init(hw_confirm_params *params, size_t size) {
+    const hw_confirm_params defaults = {.size = sizeof defaults, .n_passages = 3};
+    hw__params_fill(params, size, &defaults, sizeof defaults);
 }
 
 static double *drop_at(const hw_confirmation *c, size_t part, size_t passage) {
@@ -179,8 +181,9 @@ hw_err hw_confirmation_new(hw_confirmation **out, hw_model *model, const hw_trac
     const hw_segments *passages = cited->passages, *answer = cited->answer;
     confirming w = {.citation = citation, .parts = answer->groups, .n_tokens = answer->n_tokens};
     hw__masked_pass *rerun = NULL;
-    w.p = params ? *params : hw_confirm_params_default();
-    hw_err rc = check(trace, citation, passages, answer, &w.p, err);
+    w.p = hw_confirm_params_default();
+    hw_err rc = hw__params_read(&w.p, sizeof w.p, params, "hw_confirm_params", err);
+    if (rc == HW_OK) rc = check(trace, citation, passages, answer, &w.p, err);
     if (rc != HW_OK) return rc;
     w.c = hw__alloc(1, sizeof *w.c);
     w.keep = hw__alloc(passages->n, sizeof *w.keep);

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "occlusion/keep_masks.h"
 #include "methods/method.h"
+#include "base/sized.h"
 #include "base/splitmix64.h"
 #include "math/spearman.h"
 #include "evaluate/verdict.h"
@@ -66,8 +67,9 @@ typedef struct work {
     double *scores;       /* [n_segments] scratch */
 } work;
 
-hw_check_params hw_check_params_default(void) {
-    return (hw_check_params){.size = sizeof(hw_check_params), .n_ablations = 64};
+void hw_check_params_init(hw_check_params *params, size_t size) {
+    const hw_check_params defaults = {.size = sizeof defaults, .n_ablations = 64};
+    hw__params_fill(params, size, &defaults, sizeof defaults);
 }
 
 /* ------------------------------------------------------------------ what is asked */
@@ -418,9 +420,10 @@ hw_err hw_check_new(hw_check **out, hw_model *model, const hw_trace *trace, cons
     const hw_segments *segments = judged->segments;
     const hw_attribution *const *list = judged->list;
     size_t n = judged->n;
-    hw_check_params defaults = hw_check_params_default();
-    work w = {.p = params ? params : &defaults, .trace = trace};
-    hw_err rc = check_request(&w, segments, list, n, err);
+    hw_check_params p = hw_check_params_default();
+    work w = {.p = &p, .trace = trace};
+    hw_err rc = hw__params_read(&p, sizeof p, params, "hw_check_params", err);
+    if (rc == HW_OK) rc = check_request(&w, segments, list, n, err);
     if (rc == HW_OK) rc = allocate(&w, n, err);
     if (rc == HW_OK) rc = hw__masked_pass_new(&w.rerun, model, trace->run, w.p->stop, w.p->ctx, err);
     if (rc == HW_OK) rc = hw__masks_new(&w.masks, w.rerun, w.groups, w.n_segments, err);

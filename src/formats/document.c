@@ -200,9 +200,10 @@ hw_err hw_attribution_json(char **out, size_t *n_bytes, const hw_attribution *a,
     return rc == HW_OK ? to_text(out, n_bytes, json, err) : rc;
 }
 
-hw_err hw_token_json(char **out, size_t *n_bytes, const hw_token *token, hw_error *err) {
-    if (!token) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a token is needed");
-    json_t *json = hw__token_to_json(token);
+hw_err hw_token_json(char **out, size_t *n_bytes, const hw_run *run, size_t i, hw_error *err) {
+    if (!run) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a run is needed");
+    if (i >= run->n_tokens) return hw__fail(err, HW_ERR_ARGUMENT, "token %zu: the run has %zu", i, run->n_tokens);
+    json_t *json = hw__token_to_json(&run->tokens[i]);
     return json ? to_text(out, n_bytes, json, err) : hw__fail(err, HW_ERR_MEMORY, "out of memory: a token");
 }
 

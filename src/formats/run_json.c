@@ -593,7 +593,7 @@ static hw_err fill_run(hw_run *run, const json_t *json, hw_error *err) {
 hw_err hw__run_from_json(hw_run **out, const json_t *json, hw_error *err) {
     hw__arena pool = {0};
     hw_model_info model = {0};
-    hw__run_options options = {0};
+    hw__run_options options = {.run = {.size = sizeof options.run}};
     hw_run *run = NULL;
     hw_err rc = get_model(&model, json, &pool, err);
     if (rc == HW_OK) rc = get_options(&options, json, &pool, err);

@@ -20,6 +20,7 @@
 #include "formats/attribution_json.h"
 #include "base/parallel_for.h"
 #include "base/float16.h"
+#include "base/sized.h"
 #include "formats/run_json.h"
 #include "data/enum_names.h"
 
@@ -233,15 +234,19 @@ static hw_err save(const hw_trace *trace, const char *path, hw_precision precisi
     return hw__file_commit(&file, err);
 }
 
-hw_save_params hw_save_params_default(void) { return (hw_save_params){.size = sizeof(hw_save_params)}; }
+void hw_save_params_init(hw_save_params *params, size_t size) {
+    const hw_save_params defaults = {.size = sizeof defaults};
+    hw__params_fill(params, size, &defaults, sizeof defaults);
+}
 
 hw_err hw_trace_save_as(const hw_trace *trace, const char *path, const hw_save_params *params, hw_error *err) {
-    const hw_save_params defaults = hw_save_params_default();
-    if (!params) params = &defaults;
     if (!trace) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a trace is needed");
     hw__cache cache = {0};
-    if ((unsigned)params->precision > HW_PRECISION_F16)
-        return hw__fail(err, HW_ERR_ARGUMENT, "precision %d: f32 or f16", (int)params->precision);
+    hw_save_params p = hw_save_params_default();
+    hw_err rc = hw__params_read(&p, sizeof p, params, "hw_save_params", err);
+    if (rc != HW_OK) return rc;
+    if ((unsigned)p.precision > HW_PRECISION_F16)
+        return hw__fail(err, HW_ERR_ARGUMENT, "precision %d: f32 or f16", (int)p.precision);
     if (trace->signals.groups)
         return hw__fail(err, HW_ERR_UNSUPPORTED,
                         "this trace keeps its signals summed by %zu groups of columns: files hold them by token",
@@ -250,15 +255,14 @@ hw_err hw_trace_save_as(const hw_trace *trace, const char *path, const hw_save_p
         return hw__fail(err, HW_ERR_UNSUPPORTED,
                         "this trace lacks the last token's own row, which no method of its run reads: an explainer "
                         "that keeps \"methods\" or more has it");
-    hw_err rc = params->model ? state_cache(&cache, trace, params->model, err) : HW_OK;
-    if (rc == HW_OK) rc = save(trace, path, params->precision, &cache, err);
+    if (p.model) rc = state_cache(&cache, trace, p.model, err);
+    if (rc == HW_OK) rc = save(trace, path, p.precision, &cache, err);
     free(cache.bytes);
     return rc;
 }
 
 hw_err hw_trace_save(const hw_trace *trace, const char *path, hw_error *err) {
-    hw_save_params params = hw_save_params_default();
-    return hw_trace_save_as(trace, path, &params, err);
+    return hw_trace_save_as(trace, path, NULL, err);
 }
 
 /* ------------------------------------------------------------------ open */

@@ -8,7 +8,7 @@
 #include "math/blas.h"
 
 #include "base/error.h"
-#include "base/openmp.h"
+#include "base/parallel_for.h"
 
 #include <cblas.h>
 #include <dlfcn.h>

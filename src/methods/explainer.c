@@ -9,6 +9,7 @@
 #include "methods/explainer.h"
 
 #include "base/error.h"
+#include "base/sized.h"
 #include "text/segments.h"
 
 #include <stdlib.h>
@@ -17,12 +18,15 @@
 /* Tokens between two calls of on_rows: equals the rows of a decode of a given completion. */
 enum { DEFAULT_INTERVAL = 64 };
 
-hw_explainer_params hw_explainer_params_default(void) {
-    return (hw_explainer_params){.size = sizeof(hw_explainer_params)};
+void hw_explainer_params_init(hw_explainer_params *params, size_t size) {
+    const hw_explainer_params defaults = {.size = sizeof defaults};
+    hw__params_fill(params, size, &defaults, sizeof defaults);
 }
 
 hw_err hw_explainer_new(hw_explainer **out, const hw_explainer_params *params, hw_error *err) {
-    hw_explainer made = {.params = params ? *params : hw_explainer_params_default()};
+    hw_explainer made = {.params = hw_explainer_params_default()};
+    hw_err rc = hw__params_read(&made.params, sizeof made.params, params, "hw_explainer_params", err);
+    if (rc != HW_OK) return rc;
     if ((unsigned)made.params.keep > HW_KEEP_ALL)
         return hw__fail(err, HW_ERR_ARGUMENT, "keep %d: results, methods, rows or all", (int)made.params.keep);
     hw_explainer *x = hw__alloc(1, sizeof *x);
@@ -34,8 +38,9 @@ hw_err hw_explainer_new(hw_explainer **out, const hw_explainer_params *params, h
 
 hw_err hw_explainer_add(hw_explainer *x, const char *method, const hw_method_params *params, hw_error *err) {
     if (!x || !method) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: an explainer and the name of a method are needed");
-    hw__explanation made = {.params = params ? *params : hw_method_params_default()};
-    hw_err rc = hw__method_check(&made.method, method, &made.params, err);
+    hw__explanation made = {.params = hw_method_params_default()};
+    hw_err rc = hw__params_read(&made.params, sizeof made.params, params, "hw_method_params", err);
+    if (rc == HW_OK) rc = hw__method_check(&made.method, method, &made.params, err);
     if (rc != HW_OK) return rc;
     hw__explanation *grown = realloc(x->list, (x->n + 1) * sizeof *grown);
     if (!grown) return hw__fail_memory(err, "an explainer's methods", x->n + 1, sizeof *grown);

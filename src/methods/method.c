@@ -2,6 +2,7 @@
 #include "methods/method.h"
 
 #include "base/error.h"
+#include "base/sized.h"
 #include "base/strlist.h"
 #include "methods/settings.h"
 #include "methods/through.h"
@@ -43,15 +44,16 @@ static hw_err fail_unknown(const char *name, hw_error *err) {
 
 uint32_t hw_method_active_traits(const hw_method_info *info, const hw_method_params *params) {
     const hw__method *method = info ? hw__method_find(info->name) : NULL;
-    hw_method_params defaults = hw_method_params_default();
-    if (!method) return 0;
-    return method->active_traits ? method->active_traits(params ? params : &defaults) : info->traits;
+    hw_method_params p = hw_method_params_default();
+    if (!method || hw__params_read(&p, sizeof p, params, "hw_method_params", NULL) != HW_OK) return 0;
+    return method->active_traits ? method->active_traits(&p) : info->traits;
 }
 
 uint32_t hw_method_signals(const char *name, const hw_method_params *params) {
     const hw__method *method = hw__method_find(name);
-    hw_method_params defaults = hw_method_params_default();
-    return method && method->signals ? method->signals(params ? params : &defaults) : 0;
+    hw_method_params p = hw_method_params_default();
+    if (hw__params_read(&p, sizeof p, params, "hw_method_params", NULL) != HW_OK) return 0;
+    return method && method->signals ? method->signals(&p) : 0;
 }
 
 static const char no_attention[] = "the model has no attention layers, whose weights this is made of";
@@ -201,8 +203,9 @@ hw_err hw_explain(hw_attribution **out, const hw_trace *trace, const char *name,
                   hw_error *err) {
     if (!trace || !name) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a trace and the name of a method are needed");
     const hw__method *method = NULL;
-    hw_method_params p = params ? *params : hw_method_params_default();
-    hw_err rc = hw__method_check(&method, name, &p, err);
+    hw_method_params p = hw_method_params_default();
+    hw_err rc = hw__params_read(&p, sizeof p, params, "hw_method_params", err);
+    if (rc == HW_OK) rc = hw__method_check(&method, name, &p, err);
     if (rc == HW_OK) rc = hw__method_check_signals(trace, method, &p, err);
     if (rc == HW_OK) rc = hw__method_check_rows(trace, method, &p, method->info.rows, err);
     if (rc != HW_OK) return rc;

@@ -1,7 +1,7 @@
 /* rollout_forward.c - see rollout_forward.h. */
 #include "methods/rollout_forward.h"
 
-#include "base/openmp.h"
+#include "base/parallel_for.h"
 #include "methods/method.h"
 
 #include <stdlib.h>

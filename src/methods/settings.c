@@ -2,6 +2,7 @@
 #include "methods/settings.h"
 
 #include "base/error.h"
+#include "base/sized.h"
 #include "data/enum_names.h"
 #include "data/setting.h"
 
@@ -88,10 +89,10 @@ const hw_setting_info *hw_setting_find(const char *name) {
     return NULL;
 }
 
-hw_method_params hw_method_params_default(void) {
+void hw_method_params_init(hw_method_params *params, size_t size) {
     hw_method_params p = {.size = sizeof p};
     for (size_t i = 0; i < N_ROWS; i++) hw__setting_put(&p, &rows[i].info, rows[i].info.default_value);
-    return p;
+    hw__params_fill(params, size, &p, sizeof p);
 }
 
 hw_err hw__settings_check(const hw_method_params *p, hw_error *err) {

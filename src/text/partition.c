@@ -59,5 +59,5 @@ size_t hw_partition_count(const hw_partition *p) { return p->n; }
 void hw_partition_columns(const hw_partition *p, hw_method_params *params) {
     params->groups = p->groups;
     params->n_groups = p->n;
-    params->group_names = p->names;
+    params->group_names = p->names; /* a field of the first version */
 }

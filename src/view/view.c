@@ -6,6 +6,7 @@
 #include "data/attribution.h"
 #include "methods/baselines.h"
 #include "base/error.h"
+#include "base/sized.h"
 #include "text/filter.h"
 
 #include <stdlib.h>
@@ -19,7 +20,10 @@ struct hw_view {
     double hidden_mass, outside_mass;
 };
 
-hw_view_params hw_view_params_default(void) { return (hw_view_params){.size = sizeof(hw_view_params)}; }
+void hw_view_params_init(hw_view_params *params, size_t size) {
+    const hw_view_params defaults = {.size = sizeof defaults};
+    hw__params_fill(params, size, &defaults, sizeof defaults);
+}
 
 static hw_err check_range(size_t *begin, size_t *end, size_t n, const char *what, hw_error *err) {
     if (*begin == 0 && *end == 0) *end = n;
@@ -153,8 +157,9 @@ static void normalise(hw_view *v) {
 
 hw_err hw_view_new(hw_view **out, const hw_attribution *a, const hw_view_params *params, hw_error *err) {
     if (!a) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: an attribution is needed");
-    hw_view_params p = params ? *params : hw_view_params_default();
-    hw_err rc = check_range(&p.row_begin, &p.row_end, a->n_rows, "rows", err);
+    hw_view_params p = hw_view_params_default();
+    hw_err rc = hw__params_read(&p, sizeof p, params, "hw_view_params", err);
+    if (rc == HW_OK) rc = check_range(&p.row_begin, &p.row_end, a->n_rows, "rows", err);
     if (rc == HW_OK) rc = check_range(&p.layer_begin, &p.layer_end, a->n_layers, "layers", err);
     if (rc == HW_OK) rc = check_shares(a, &p, err);
     if (rc != HW_OK) return rc;

@@ -387,7 +387,7 @@ static void long_text_is_refused_before_it_is_tokenized(void **state) {
     hw_estimate e;
     hw_error err;
     assert_error(&err, hw_trace_capture(&trace, model, &p, &err), HW_ERR_ARGUMENT, "holds at most 3328");
-    assert_error(&err, hw_run_estimate(&e, model, &p, &err), HW_ERR_ARGUMENT, "the prompt has 1048576 bytes");
+    assert_error(&err, hw_run_estimate(&e, sizeof e, model, &p, &err), HW_ERR_ARGUMENT, "the prompt has 1048576 bytes");
     assert_error(&err, hw_run_tokenize(&run, model, &p, &err), HW_ERR_ARGUMENT, "holds at most 3328");
     assert_error(&err, hw_trace_capture(&trace, model, &given, &err), HW_ERR_ARGUMENT,
                  "the completion has 1048576 bytes");
@@ -452,7 +452,9 @@ static void options_out_of_range_are_named(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hw_model *model = NULL;
         hw_error err = {0};
-        hw_err rc = hw_model_open(&model, path_of("llama.gguf"), &cases[i].params, &err);
+        hw_model_params params = cases[i].params;
+        params.size = sizeof params;
+        hw_err rc = hw_model_open(&model, path_of("llama.gguf"), &params, &err);
         assert_error(&err, rc, HW_ERR_ARGUMENT, cases[i].part);
     }
 }

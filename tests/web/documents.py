@@ -69,7 +69,7 @@ def run(prompt, completion, attributions, segments=None, filters=None, name=None
 
 
 def document(*runs):
-    return {"format": "headwater-document", "version": 1, "headwater": "0.1.0", "runs": list(runs)}
+    return {"format": "headwater-document", "version": 1, "headwater": "1.0.0", "runs": list(runs)}
 
 
 def page_with(page, content):

@@ -7,7 +7,7 @@
  * must be what the reference gives.
  */
 #include "base/atomic_file.h"
-#include "base/openmp.h"
+#include "base/parallel_for.h"
 #include "bench_options.h"
 #include "bench_print.h"
 #include "cli/clock.h"

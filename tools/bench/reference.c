@@ -55,15 +55,15 @@ static void chain(double *v, double *spare, const hw_trace *trace, size_t layer,
 
 /* Row i of layer l of M against v [q + 1]; sum [columns] is scratch. */
 static hw_err compare_row(const hw_attribution *a, size_t i, size_t l, const double *v, double *sum, hw_error *err) {
-    const hw_method_params *p = hw_attribution_params(a);
+    const hw_method_params p = hw_attribution_params(a);
     size_t n_columns = hw_attribution_n_columns(a), n_layers = hw_attribution_n_layers(a);
     size_t m = hw_run_n_prompt(hw_attribution_run(a));
     memset(sum, 0, n_columns * sizeof *sum);
     for (size_t k = 0; k < m; k++)
-        if (!p->groups) {
+        if (!p.groups) {
             sum[k] = v[k];
-        } else if (p->groups[k] >= 0) {
-            sum[p->groups[k]] += v[k];
+        } else if (p.groups[k] >= 0) {
+            sum[p.groups[k]] += v[k];
         }
     for (size_t k = 0; k < n_columns; k++) {
         double is = (double)hw_attribution_values(a)[(i * n_columns + k) * n_layers + l];
@@ -131,7 +131,7 @@ static hw_err compare_rows(const hw_attribution *a, const hw_attribution *whole,
 
 /* Against the same method on a trace that has all it needs by token; others pass. */
 static hw_err compare_cells(const hw_attribution *a, const hw_trace *trace, hw_error *err) {
-    hw_method_params p = *hw_attribution_params(a), tokens = p;
+    hw_method_params p = hw_attribution_params(a), tokens = p;
     hw_attribution *whole = NULL, *grouped = NULL;
     tokens.groups = NULL;
     uint32_t needed = hw_method_signals(hw_attribution_method(a), &p);
@@ -160,7 +160,7 @@ static hw_err check_shares(const hw_attribution *a, const hw_trace *trace, hw_er
 static hw_err check_balance(const hw_attribution *a, const hw_trace *trace, hw_error *err) {
     const hw_balance *sheet = hw_attribution_balance(a);
     size_t n_layers = hw_attribution_n_layers(a);
-    bool whole = !hw_attribution_params(a)->groups;
+    bool whole = !hw_attribution_params(a).groups;
     for (size_t i = 0; i < hw_attribution_n_rows(a); i++) {
         const hw_balance *b = &sheet[i];
         double columns = row_sum(a, i, n_layers), total = b->prompt + b->completion + b->bias + b->mlp + b->embedding;

@@ -1,5 +1,5 @@
 /* main.c - finds the command, reads its options, runs it, and checks that its output was written. */
-#include "base/openmp.h"
+#include "base/parallel_for.h"
 #include "base/strlist.h"
 #include "cli/command.h"
 #include "cli/message.h"

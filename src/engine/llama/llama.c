@@ -3,6 +3,8 @@
  */
 #include "engine/llama/graph/llama_engine.h"
 
+#include "base/sized.h"
+
 #include "base/background.h"
 #include "engine/llama/device/backend.h"
 #include "engine/llama/chat_template.h"
@@ -257,8 +259,9 @@ hw_err hw__model_open(hw_model **out, const char *path, const hw_model_params *p
     if (!path || !*path) return hw__fail(err, HW_ERR_ARGUMENT, "no model file named");
     hw_model *model = hw__alloc(1, sizeof *model);
     if (!model) return hw__fail_memory(err, "a model", 1, sizeof *model);
-    model->params = params ? *params : hw_model_params_default();
-    hw_err rc = engine_open(&model->engine, path, &model->params, purpose, err);
+    model->params = hw_model_params_default();
+    hw_err rc = hw__params_read(&model->params, sizeof model->params, params, "hw_model_params", err);
+    if (rc == HW_OK) rc = engine_open(&model->engine, path, &model->params, purpose, err);
     if (rc != HW_OK) {
         free(model);
         return rc;

@@ -1,4 +1,5 @@
 /* model_file.c - hw_model_file_read(): what a model's file says before its weights are loaded. */
+#include "base/sized.h"
 #include "engine/llama/device/backend.h"
 #include "engine/llama/file/gguf.h"
 #include "engine/llama/device/guarded.h"
@@ -71,7 +72,7 @@ static hw_err check_engine(hw_model_file *out, const char *path, hw_error *err) 
     return HW_OK;
 }
 
-hw_err hw_model_file_read(hw_model_file *out, const char *path, hw_error *err) {
+hw_err hw_model_file_read(hw_model_file *out, size_t size, const char *path, hw_error *err) {
     hw_model_file made = {.n_files = 0};
     hw__gguf *file;
     if (!out || !path || !*path) return hw__fail(err, HW_ERR_ARGUMENT, "no model file named");
@@ -94,6 +95,6 @@ hw_err hw_model_file_read(hw_model_file *out, const char *path, hw_error *err) {
         rc = check_engine(&made, path, err);
     }
     hw__gguf_close(file);
-    if (rc == HW_OK) *out = made;
+    if (rc == HW_OK) hw__sized_copy(out, size, &made, sizeof made);
     return rc;
 }

@@ -11,11 +11,11 @@ static hw_estimate estimate_with(hw_model *model, hw_run_params run, const char 
                                  const char *by, hw_keep keep) {
     hw_estimate e;
     hw_error err;
-    hw_explainer_params keeping = {.keep = keep};
+    hw_explainer_params keeping = {.size = sizeof keeping, .keep = keep};
     assert_int_equal(hw_explainer_new(&run.explainer, &keeping, NULL), HW_OK);
     if (method) assert_int_equal(hw_explainer_add(run.explainer, method, params, NULL), HW_OK);
     if (by) assert_int_equal(hw_explainer_split(run.explainer, by, false, NULL), HW_OK);
-    if (hw_run_estimate(&e, model, &run, &err) != HW_OK) fail_msg("%s", err.msg);
+    if (hw_run_estimate(&e, sizeof e, model, &run, &err) != HW_OK) fail_msg("%s", err.msg);
     hw_explainer_free(run.explainer);
     return e;
 }
@@ -96,7 +96,7 @@ static void what_cannot_be_cut_is_said(void **state) {
     hw_error err = {0};
     assert_int_equal(hw_explainer_new(&run.explainer, NULL, NULL), HW_OK);
     assert_int_equal(hw_explainer_split(run.explainer, "verse", true, NULL), HW_OK);
-    assert_error(&err, hw_run_estimate(&e, model, &run, &err), HW_ERR_ARGUMENT, "verse");
+    assert_error(&err, hw_run_estimate(&e, sizeof e, model, &run, &err), HW_ERR_ARGUMENT, "verse");
     hw_explainer_free(run.explainer);
     hw_model_close(model);
 }

@@ -34,8 +34,8 @@ static void runs(void **state) {
     REFUSED(hw__run_generate(&r, NULL, &params, &err));
     REFUSED(hw_run_tokenize(&r, model, NULL, &err));
     REFUSED(hw_run_tokenize(&r, NULL, &params, &err));
-    REFUSED(hw_run_estimate(&e, model, NULL, &err));
-    REFUSED(hw_run_estimate(&e, NULL, &params, &err));
+    REFUSED(hw_run_estimate(&e, sizeof e, model, NULL, &err));
+    REFUSED(hw_run_estimate(&e, sizeof e, NULL, &params, &err));
     REFUSED(hw_run_select(&begin, &end, NULL, "0", &err));
     REFUSED(hw_run_select(&begin, &end, run, NULL, &err));
     params.prompt = NULL;
@@ -53,7 +53,7 @@ static void files(void **state) {
     const hw_attribution *list[] = {NULL};
     REFUSED(hw_model_open(&m, NULL, NULL, &err));
     REFUSED(hw_model_check_chat(NULL, NULL, &err));
-    REFUSED(hw_model_file_read(NULL, NULL, &err));
+    REFUSED(hw_model_file_read(NULL, 0, NULL, &err));
     REFUSED(hw_trace_open(&t, NULL, &err));
     REFUSED(hw_trace_import(&t, NULL, HW_FUSE_MEAN, &err));
     REFUSED(hw_trace_save(NULL, "t", &err));
@@ -151,7 +151,8 @@ static void texts(void **state) {
     REFUSED(hw_document_json(&out, run, NULL, NULL, 1, &err));
     REFUSED(hw_document_json(&out, run, NULL, list, 1, &err));
     REFUSED(hw_attribution_json(&out, NULL, NULL, &err));
-    REFUSED(hw_token_json(&out, NULL, NULL, &err));
+    REFUSED(hw_token_json(&out, NULL, NULL, 0, &err));
+    REFUSED(hw_token_json(&out, NULL, run, hw_run_n_tokens(run), &err));
     REFUSED(hw_model_json(&out, NULL, NULL, &err));
     REFUSED(hw_setting_set(NULL, hw_setting_at(0), 0, &err));
     REFUSED(hw_setting_set(&params, NULL, 0, &err));

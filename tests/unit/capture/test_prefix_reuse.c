@@ -128,7 +128,10 @@ static void rows_that_are_not_kept_are_not_needed(void **state) {
     hw_run_params one = ask(FIRST, NULL, 3), two = ask(SECOND, NULL, 4);
     hw_trace *want = fake_trace(&fake, &two);
     hw_explainer *of_interest;
-    assert_int_equal(hw_explainer_new(&of_interest, &(hw_explainer_params){.keep = HW_KEEP_METHODS}, NULL), HW_OK);
+    assert_int_equal(
+        hw_explainer_new(&of_interest,
+                         &(hw_explainer_params){.size = sizeof(hw_explainer_params), .keep = HW_KEEP_METHODS}, NULL),
+        HW_OK);
     assert_int_equal(hw_explainer_add(of_interest, "attention", NULL, NULL), HW_OK);
     one.explainer = two.explainer = of_interest;
     hw_trace *prefix = capture(model, one, NULL), *got = capture(model, two, prefix);

@@ -170,7 +170,7 @@ static void balance_and_layers_are_kept(void **state) {
     assert_memory_equal(hw_attribution_balance(g), balance, sizeof balance);
     assert_int_equal(hw_attribution_layers(g)[0], 7);
     assert_int_equal(hw_attribution_layers(g)[1], 9);
-    assert_int_equal(hw_attribution_params(g)->seed, 42);
+    assert_int_equal(hw_attribution_params(g).seed, 42);
     hw_attribution_free(g);
 }
 

@@ -256,8 +256,7 @@ static void parts_are_as_in_the_whole(void **state) {
     part = parse(text);
     assert_true(json_equal(part, json_array_get(json_object_get(json, "attributions"), 0)));
     json_decref(part);
-    hw_token token = hw_run_token(run, 5);
-    assert_int_equal(hw_token_json(&text, NULL, &token, NULL), HW_OK);
+    assert_int_equal(hw_token_json(&text, NULL, run, 5, NULL), HW_OK);
     part = parse(text);
     assert_true(json_equal(part, json_array_get(json_object_get(described, "tokens"), 5)));
     json_decref(part);

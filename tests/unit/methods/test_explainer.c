@@ -101,7 +101,7 @@ static void results_are_whole_after_rows_were_shown(void **state) {
     hw_model *model = fake_model(&fake);
     for (int with_flow = 0; with_flow < 2; with_flow++) {
         shown seen = {.n = {0}};
-        hw_explainer_params params = {.interval = 3, .on_rows = take, .ctx = &seen};
+        hw_explainer_params params = {.size = sizeof params, .interval = 3, .on_rows = take, .ctx = &seen};
         hw_explainer *x;
         assert_int_equal(hw_explainer_new(&x, &params, NULL), HW_OK);
         assert_int_equal(hw_explainer_add(x, "rollout", NULL, NULL), HW_OK);
@@ -148,7 +148,7 @@ static void columns_are_segments_of_the_prompt(void **state) {
             hw_partition *partition;
             hw_attribution *a, *b;
             hw_method_params params = hw_method_params_default();
-            hw_explainer_params keeping = {.keep = HW_KEEP_METHODS};
+            hw_explainer_params keeping = {.size = sizeof keeping, .keep = HW_KEEP_METHODS};
             assert_int_equal(hw_explainer_new(&x, &keeping, NULL), HW_OK);
             assert_int_equal(hw_explainer_add(x, "attention", NULL, NULL), HW_OK);
             if (given) assert_int_equal(hw_explainer_split(x, "word", !whole, NULL), HW_OK); /* replaced */
@@ -215,7 +215,8 @@ static void one_method_has_columns_of_its_own(void **state) {
     fake_params fake = fake_params_default();
     hw_model *model = fake_model(&fake);
     regrouping r = {.x = NULL};
-    hw_explainer_params keeping = {.keep = HW_KEEP_ROWS, .interval = 2, .on_rows = take_regrouped, .ctx = &r};
+    hw_explainer_params keeping = {
+        .size = sizeof keeping, .keep = HW_KEEP_ROWS, .interval = 2, .on_rows = take_regrouped, .ctx = &r};
     assert_int_equal(hw_explainer_new(&r.x, &keeping, NULL), HW_OK);
     for (int i = 0; i < 2; i++) assert_int_equal(hw_explainer_add(r.x, "attention", NULL, NULL), HW_OK);
     hw_run_params p = run_params(4);
@@ -282,7 +283,7 @@ static void refuses_what_is_no_method(void **state) {
     hw_explainer *x = NULL;
     hw_error err;
     hw_method_params p = hw_method_params_default();
-    hw_explainer_params wrong = {.keep = (hw_keep)7};
+    hw_explainer_params wrong = {.size = sizeof wrong, .keep = (hw_keep)7};
     assert_error(&err, hw_explainer_new(&x, &wrong, &err), HW_ERR_ARGUMENT, "keep 7: results, methods, rows or all");
     assert_int_equal(hw_explainer_new(&x, NULL, NULL), HW_OK);
     assert_error(&err, hw_explainer_add(x, "nonsense", &p, &err), HW_ERR_ARGUMENT, "accepted: rollout");

@@ -162,7 +162,8 @@ static void too_large_is_refused(void **state) {
     hw_trace_free(trace);
     trace = make_trace(
         &(trace_spec){.n_layers = 30, .n_heads = 1, .n_prompt = 100, .n_completion = 4, .attention = own_token});
-    a = flow_of(trace, &(hw_method_params){.residual = 0.5}); /* one pipe a node: quick, and within the limit */
+    a = flow_of(trace, &(hw_method_params){.size = sizeof(hw_method_params),
+                                           .residual = 0.5}); /* one pipe a node: quick, and within the limit */
     for (size_t i = 0; i < 4; i++) assert_close(cell(a, i, 99, 29), i == 0, 0);
     hw_attribution_free(a);
     hw_trace_free(trace);

@@ -72,10 +72,12 @@ static void unknown_methods_and_options_are_refused(void **state) {
         hw_attribution *const untouched = (hw_attribution *)&untouched;
         hw_attribution *a = untouched;
         hw_error err = {0};
-        hw_err rc = hw_explain(&a, trace, cases[i].method, &cases[i].params, &err);
+        hw_method_params params = cases[i].params;
+        params.size = sizeof params;
+        hw_err rc = hw_explain(&a, trace, cases[i].method, &params, &err);
         assert_error(&err, rc, HW_ERR_ARGUMENT, cases[i].part);
         assert_ptr_equal(a, untouched);
-        assert_int_equal(hw_explain(&a, trace, cases[i].method, &cases[i].params, NULL), HW_ERR_ARGUMENT);
+        assert_int_equal(hw_explain(&a, trace, cases[i].method, &params, NULL), HW_ERR_ARGUMENT);
     }
     hw_trace_free(trace);
 }
@@ -130,8 +132,8 @@ static void check_shape(const char *method, hw_row_convention row, hw_columns co
     assert_int_equal(hw_run_n_tokens(hw_attribution_run(a)), T);
     assert_int_equal(hw_attribution_n_rows(a), N);
     assert_int_equal(hw_attribution_n_columns(a), groups ? 3 : columns == HW_COLUMNS_ALL ? T : M);
-    assert_int_equal(hw_attribution_params(a)->row, row);
-    assert_int_equal(hw_attribution_params(a)->columns, columns);
+    assert_int_equal(hw_attribution_params(a).row, row);
+    assert_int_equal(hw_attribution_params(a).columns, columns);
     if (a->n_layers == L) assert_int_equal(hw_attribution_layers(a)[L - 1], L - 1);
     if (a->n_layers == 1) assert_int_equal(hw_attribution_layers(a)[0], -1);
     assert_mass_is_one(a);

@@ -673,7 +673,7 @@ static void check_groups(const int32_t *groups, size_t n_groups, hw_columns colu
     p.n_groups = n_groups;
     hw_attribution *grouped = roll_raw(&p, 10);
     assert_int_equal(grouped->n_columns, n_groups);
-    assert_true(hw_attribution_params(grouped)->groups != groups); /* a copy of its own */
+    assert_true(hw_attribution_params(grouped).groups != groups); /* a copy of its own */
     assert_grouped(a, grouped, groups);
     hw_attribution_free(a);
     hw_attribution_free(grouped);

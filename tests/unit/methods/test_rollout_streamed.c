@@ -201,7 +201,7 @@ static void what_a_trace_keeps(void **state) {
         for (int keep = HW_KEEP_RESULTS; keep <= HW_KEEP_ALL; keep++) {
             hw_explainer *x;
             hw_method_params p = hw_method_params_default();
-            hw_explainer_params keeping = {.keep = (hw_keep)keep};
+            hw_explainer_params keeping = {.size = sizeof keeping, .keep = (hw_keep)keep};
             p.direction = cases[i].direction;
             p.columns = cases[i].columns;
             p.through = cases[i].through;
@@ -220,7 +220,8 @@ static void a_file_says_which_rows_it_has(void **state) {
     hw_model *model = fake_model(&fake);
     for (int rows = HW_ROWS_ALL; rows <= HW_ROWS_NONE; rows++) {
         hw_explainer *x;
-        assert_int_equal(hw_explainer_new(&x, &(hw_explainer_params){.keep = HW_KEEP_METHODS}, NULL), HW_OK);
+        const hw_explainer_params keeping = {.size = sizeof keeping, .keep = HW_KEEP_METHODS};
+        assert_int_equal(hw_explainer_new(&x, &keeping, NULL), HW_OK);
         assert_int_equal(hw_explainer_add(x, methods[rows], NULL, NULL), HW_OK);
         hw_run_params p = run_params(x);
         hw_trace *trace = capture(model, &p), *again;

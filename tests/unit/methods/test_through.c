@@ -68,7 +68,7 @@ static void a_chain_by_hand(void **state) {
     if (hw_attribution_through(&f, a, &err) != HW_OK) fail_msg("%s", err.msg);
     const hw_through *rows = hw_attribution_through_rows(f);
     assert_int_equal(hw_attribution_n_columns(f), 2);
-    assert_true(hw_attribution_params(f)->through);
+    assert_true(hw_attribution_params(f).through);
     for (size_t i = 0; i < 3; i++) {
         for (size_t k = 0; k < 2; k++) assert_true(cell(f, i, k, 0) == want[i][k]);
         assert_true(rows[i].model == model[i] && rows[i].prompt == 1 - model[i] && rows[i].raised == 4);
@@ -189,7 +189,7 @@ static void what_cannot_be_followed(void **state) {
     hw_method_params p = with_through(HW_ROW_PREDICTOR);
     hw_trace *trace = the_trace();
     hw_attribution *random = explain_by("random", trace, &p); /* which is not affected by it, and says so */
-    assert_false(hw_attribution_params(random)->through || hw_attribution_through_rows(random));
+    assert_false(hw_attribution_params(random).through || hw_attribution_through_rows(random));
     hw_attribution_free(random);
     p.columns = HW_COLUMNS_ALL;
     assert_error(&err, hw_explain(&f, trace, "attention", &p, &err), HW_ERR_ARGUMENT, "columns all");
@@ -491,7 +491,7 @@ static void check_file(const hw_attribution *a, const char *path) {
     if (hw_result_save(&a, 1, path, true, &err) != HW_OK) fail_msg("%s", err.msg);
     if (hw_result_open(&result, path, &err) != HW_OK) fail_msg("%s", err.msg);
     const hw_attribution *b = hw_result_at(result, 0);
-    assert_true(hw_attribution_params(b)->through);
+    assert_true(hw_attribution_params(b).through);
     for (size_t i = 0; i < N; i++) {
         assert_true(b->through[i].prompt == a->through[i].prompt && b->through[i].model == a->through[i].model);
         assert_true(b->through[i].prompt_direct == a->through[i].prompt_direct);

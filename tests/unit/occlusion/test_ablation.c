@@ -66,8 +66,8 @@ static void loss_of_each_token_is_exact(void **state) {
         }
         assert_close(outside(a, i, 0), 0, 0);
     }
-    assert_null(hw_attribution_params(a)->model); /* it may be closed before */
-    assert_int_equal(hw_attribution_params(a)->row, HW_ROW_PREDICTOR);
+    assert_null(hw_attribution_params(a).model); /* it may be closed before */
+    assert_int_equal(hw_attribution_params(a).row, HW_ROW_PREDICTOR);
     hw_attribution_free(a);
     tear_down(&s);
 }

@@ -207,8 +207,11 @@ static void kept_tokens_are_never_hidden(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hw_view *v = NULL;
         double mass = 0;
-        assert_int_equal(hw_view_new(&v, a, &(hw_view_params){.hide = cases[i].hide, .keep = cases[i].keep}, NULL),
-                         HW_OK);
+        assert_int_equal(
+            hw_view_new(&v, a,
+                        &(hw_view_params){.size = sizeof(hw_view_params), .hide = cases[i].hide, .keep = cases[i].keep},
+                        NULL),
+            HW_OK);
         for (size_t k = 0; k < 5; k++) {
             if (hw_view_is_hidden(v, k) != cases[i].hidden[k]) fail_msg("case %zu, token %zu", i, k);
             if (cases[i].hidden[k]) mass += (double)values[k];
@@ -218,7 +221,8 @@ static void kept_tokens_are_never_hidden(void **state) {
     }
     hw_error err = {0};
     hw_view *v = NULL;
-    assert_error(&err, hw_view_new(&v, a, &(hw_view_params){.keep = "nose"}, &err), HW_ERR_ARGUMENT, "filter \"nose\"");
+    assert_error(&err, hw_view_new(&v, a, &(hw_view_params){.size = sizeof(hw_view_params), .keep = "nose"}, &err),
+                 HW_ERR_ARGUMENT, "filter \"nose\"");
     hw_attribution_free(a);
 }
 

@@ -52,7 +52,7 @@ static void worked_example(void **state) {
     hw_method_params p = hw_method_params_default();
     p.row = HW_ROW_OWN;
     hw_attribution *a = explain(trace, &p);
-    hw_view *v = view_of(a, (hw_view_params){.lift = true, .hide = "first"});
+    hw_view *v = view_of(a, (hw_view_params){.size = sizeof(hw_view_params), .lift = true, .hide = "first"});
     assert_close(hw_view_scores(v)[0], (111 / 400.) / (35 / 144.), BOUND);
     assert_close(hw_view_scores(v)[1], (97 / 400.) / (29 / 144.), BOUND);
     assert_close(hw_view_profile(v)[0], (1 / 4.) / (1 / 6.), BOUND);
@@ -62,7 +62,7 @@ static void worked_example(void **state) {
     assert_close(hw_view_hidden_mass(v), 111 / 400., BOUND); /* masses stay masses */
     assert_close(hw_view_outside_mass(v), 0.48, BOUND);
     hw_view_free(v);
-    v = view_of(a, (hw_view_params){.lift = true, .layer_begin = 1, .layer_end = 2});
+    v = view_of(a, (hw_view_params){.size = sizeof(hw_view_params), .lift = true, .layer_begin = 1, .layer_end = 2});
     assert_close(hw_view_scores(v)[1], (67 / 200.) / (17 / 72.), BOUND);
     assert_close(cell(a, 0, 1, 1), 67 / 200., BOUND); /* M is never changed */
     hw_view_free(v);
@@ -94,7 +94,7 @@ static void lift_is_a_quotient_of_views(void **state) {
     for (unsigned i = 0; i < 64; i++) {
         hw_method_params p = settings_at(i);
         hw_attribution *a = explain_by("rollout", trace, &p), *u = explain_by("uniform", trace, &p);
-        hw_view_params select = {.row_begin = 1, .row_end = 3, .layer_begin = 1, .layer_end = 3};
+        hw_view_params select = {.size = sizeof select, .row_begin = 1, .row_end = 3, .layer_begin = 1, .layer_end = 3};
         hw_view *plain = view_of(a, select), *by = view_of(u, select);
         select.lift = true;
         hw_view *lifted = view_of(a, select), *one = view_of(u, select);
@@ -123,8 +123,9 @@ static void one_layer_is_divided_by_the_mean(void **state) {
     (void)state;
     hw_trace *trace = the_trace();
     hw_attribution *a = explain_by("random", trace, NULL), *u = explain_by("uniform", trace, NULL);
-    hw_view *plain = view_of(a, (hw_view_params){0}), *by = view_of(u, (hw_view_params){0});
-    hw_view *v = view_of(a, (hw_view_params){.lift = true});
+    hw_view *plain = view_of(a, (hw_view_params){.size = sizeof(hw_view_params)}),
+            *by = view_of(u, (hw_view_params){.size = sizeof(hw_view_params)});
+    hw_view *v = view_of(a, (hw_view_params){.size = sizeof(hw_view_params), .lift = true});
     assert_int_equal(hw_view_n_layers(v), 1);
     for (size_t k = 0; k < M; k++) {
         double want = (double)hw_view_scores(plain)[k] / (double)hw_view_scores(by)[k];
@@ -147,7 +148,8 @@ static void inactive_settings_do_not_count(void **state) {
     hw_attribution *a = explain_by("attention", trace, &p);
     p.remove_sink = p.residual_measured = true;
     hw_attribution *b = explain_by("attention", trace, &p);
-    hw_view *v = view_of(a, (hw_view_params){.lift = true}), *w = view_of(b, (hw_view_params){.lift = true});
+    hw_view *v = view_of(a, (hw_view_params){.size = sizeof(hw_view_params), .lift = true}),
+            *w = view_of(b, (hw_view_params){.size = sizeof(hw_view_params), .lift = true});
     assert_memory_equal(hw_view_scores(v), hw_view_scores(w), M * sizeof(float));
     hw_view_free(v);
     hw_view_free(w);
@@ -166,18 +168,19 @@ static void lifts_of_files_are_those_of_the_trace(void **state) {
     hw_attribution *a = explain_by("rollout", trace, &p), *grouped = NULL;
     const hw_attribution *list = a;
     hw_result *result = NULL;
-    hw_view *v = view_of(a, (hw_view_params){.lift = true}), *w = NULL;
+    hw_view *v = view_of(a, (hw_view_params){.size = sizeof(hw_view_params), .lift = true}), *w = NULL;
     assert_int_equal(hw_result_save(&list, 1, temp_path("a.safetensors"), false, NULL), HW_OK);
     assert_int_equal(hw_result_open(&result, temp_path("a.safetensors"), NULL), HW_OK);
-    w = view_of(hw_result_at(result, 0), (hw_view_params){.lift = true});
+    w = view_of(hw_result_at(result, 0), (hw_view_params){.size = sizeof(hw_view_params), .lift = true});
     assert_memory_equal(hw_view_scores(v), hw_view_scores(w), M * sizeof(float));
     hw_view_free(w);
     hw_result_free(result);
     assert_int_equal(hw_attribution_group(&grouped, a, groups, NULL, 3, NULL), HW_OK);
-    hw_view_free(view_of(grouped, (hw_view_params){.lift = true}));
+    hw_view_free(view_of(grouped, (hw_view_params){.size = sizeof(hw_view_params), .lift = true}));
     assert_int_equal(hw_result_save(&list, 1, temp_path("a.json"), true, NULL), HW_OK);
     assert_int_equal(hw_result_open(&result, temp_path("a.json"), NULL), HW_OK);
-    hw_err rc = hw_view_new(&w, hw_result_at(result, 0), &(hw_view_params){.lift = true}, &err);
+    hw_err rc =
+        hw_view_new(&w, hw_result_at(result, 0), &(hw_view_params){.size = sizeof(hw_view_params), .lift = true}, &err);
     assert_error(&err, rc, HW_ERR_UNSUPPORTED, "explain the trace again");
     hw_result_free(result);
     hw_view_free(v);
@@ -214,15 +217,16 @@ static void what_has_no_lift_is_refused(void **state) {
     hw_error err = {0};
     hw_view *v = NULL;
     hw_attribution *a = make_attribution(make_run(1, words, 2, words, 1), NULL, 1, values, NULL);
-    hw_err rc = hw_view_new(&v, a, &(hw_view_params){.lift = true, .normalise = true}, &err);
+    hw_err rc =
+        hw_view_new(&v, a, &(hw_view_params){.size = sizeof(hw_view_params), .lift = true, .normalise = true}, &err);
     assert_error(&err, rc, HW_ERR_ARGUMENT, "cannot be combined with normalising");
     static const char *const nats[] = {"logit", "leave-one-out", "ablation"};
     for (size_t i = 0; i < 3; i++) {
         a->method = hw_method_find(nats[i])->name;
-        rc = hw_view_new(&v, a, &(hw_view_params){.lift = true}, &err);
+        rc = hw_view_new(&v, a, &(hw_view_params){.size = sizeof(hw_view_params), .lift = true}, &err);
         assert_error(&err, rc, HW_ERR_ARGUMENT, "it gives nats");
         assert_non_null(strstr(err.msg, nats[i]));
-        rc = hw_view_new(&v, a, &(hw_view_params){.normalise = true}, &err);
+        rc = hw_view_new(&v, a, &(hw_view_params){.size = sizeof(hw_view_params), .normalise = true}, &err);
         assert_error(&err, rc, HW_ERR_ARGUMENT, "only shares can sum to 1");
     }
     hw_attribution_free(a);

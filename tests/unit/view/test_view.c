@@ -96,7 +96,7 @@ static void top_falls_and_ties_go_by_index(void **state) {
         for (size_t i = 0; i < 10; i++) assert_int_equal(top[i], i < shown ? order[i] : 99);
     }
     hw_view_free(v);
-    v = view(a, &(hw_view_params){.hide = "first,punctuation"});
+    v = view(a, &(hw_view_params){.size = sizeof(hw_view_params), .hide = "first,punctuation"});
     size_t top[10];
     assert_int_equal(hw_view_top(v, top, 10), 5);
     assert_memory_equal(top, filtered, sizeof filtered);
@@ -107,7 +107,7 @@ static void top_falls_and_ties_go_by_index(void **state) {
 static void hidden_columns_keep_their_scores_and_are_added_up(void **state) {
     (void)state;
     hw_attribution *a = the_attribution();
-    hw_view *plain = view(a, NULL), *v = view(a, &(hw_view_params){.hide = "note"});
+    hw_view *plain = view(a, NULL), *v = view(a, &(hw_view_params){.size = sizeof(hw_view_params), .hide = "note"});
     static const bool hidden[] = {false, true, false, true};
     double mass = 0;
     for (size_t k = 0; k < 4; k++) {
@@ -125,7 +125,8 @@ static void hidden_columns_keep_their_scores_and_are_added_up(void **state) {
 static void normalised_scores_sum_to_one(void **state) {
     (void)state;
     hw_attribution *a = the_attribution();
-    hw_view *plain = view(a, NULL), *v = view(a, &(hw_view_params){.hide = "first", .normalise = true});
+    hw_view *plain = view(a, NULL),
+            *v = view(a, &(hw_view_params){.size = sizeof(hw_view_params), .hide = "first", .normalise = true});
     double sum = 0, profile = 0, share = 1 - 20 / 96.0;
     for (size_t k = 0; k < 4; k++) {
         sum += (double)hw_view_scores(v)[k];
@@ -147,7 +148,7 @@ static void nothing_to_normalise_stays_zero(void **state) {
     (void)state;
     static const float none[2][4][3] = {0};
     hw_attribution *a = make_attribution(make_run(3, prompt, 4, completion, 2), NULL, 3, &none[0][0][0], NULL);
-    hw_view *v = view(a, &(hw_view_params){.normalise = true});
+    hw_view *v = view(a, &(hw_view_params){.size = sizeof(hw_view_params), .normalise = true});
     for (size_t k = 0; k < 4; k++) assert_close(hw_view_scores(v)[k], 0, 0);
     hw_view_free(v);
     hw_attribution_free(a);
@@ -161,7 +162,7 @@ static void all_columns_can_be_hidden_by_their_own_token(void **state) {
     hw_method_params p = hw_method_params_default();
     p.columns = HW_COLUMNS_ALL;
     hw_attribution *a = make_attribution(make_run(3, prompt, 4, ending, 2), &p, 3, flat, NULL);
-    hw_view *v = view(a, &(hw_view_params){.hide = "punctuation"});
+    hw_view *v = view(a, &(hw_view_params){.size = sizeof(hw_view_params), .hide = "punctuation"});
     assert_int_equal(hw_view_n_columns(v), 6);
     for (size_t k = 0; k < 6; k++) assert_int_equal(hw_view_is_hidden(v, k), k == 1 || k == 5);
     assert_close(hw_view_hidden_mass(v), 0.25, 0);
@@ -187,7 +188,7 @@ static void group_is_hidden_where_all_its_tokens_are(void **state) {
         {"first", {false, false, false}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        hw_view *v = view(a, &(hw_view_params){.hide = cases[i].hide});
+        hw_view *v = view(a, &(hw_view_params){.size = sizeof(hw_view_params), .hide = cases[i].hide});
         for (size_t g = 0; g < 3; g++)
             if (hw_view_is_hidden(v, g) != cases[i].hidden[g]) fail_msg("hide \"%s\", group %zu", cases[i].hide, g);
         hw_view_free(v);
@@ -214,10 +215,12 @@ static void ranges_outside_are_named(void **state) {
         hw_view *const untouched = (hw_view *)&untouched;
         hw_view *v = untouched;
         hw_error err = {0};
-        hw_err rc = hw_view_new(&v, a, &cases[i].params, &err);
+        hw_view_params params = cases[i].params;
+        params.size = sizeof params;
+        hw_err rc = hw_view_new(&v, a, &params, &err);
         assert_error(&err, rc, HW_ERR_ARGUMENT, cases[i].part);
         assert_ptr_equal(v, untouched);
-        assert_int_equal(hw_view_new(&v, a, &cases[i].params, NULL), HW_ERR_ARGUMENT);
+        assert_int_equal(hw_view_new(&v, a, &params, NULL), HW_ERR_ARGUMENT);
     }
     hw_attribution_free(a);
     hw_view_free(NULL);

@@ -25,7 +25,7 @@ static void describe(found_model *to, const model_source *s, const model_entry *
     snprintf(to->name, sizeof to->name, "%s:%s:%s", s->prefix, e->repo, e->tag);
     if (*e->problem) {
         snprintf(to->file.problem, sizeof to->file.problem, "%.511s", e->problem);
-    } else if (hw_model_file_read(&to->file, e->path, &err) != HW_OK) {
+    } else if (hw_model_file_read(&to->file, sizeof to->file, e->path, &err) != HW_OK) {
         to->file = (hw_model_file){.problem = ""};
         snprintf(to->file.problem, sizeof to->file.problem, "%.511s", err.msg);
     }

@@ -47,7 +47,7 @@ static bool fits(job *j, const trial *t, hw_estimate *e) {
     hw_run_params run = t->run;
     run.explainer = NULL;
     bool ok = job_explainer(&run.explainer, j, t->methods, t->n_methods, t->split, NULL) == HW_OK &&
-              hw_run_estimate(e, j->model, &run, NULL) == HW_OK && e->total <= j->o->run.memory;
+              hw_run_estimate(e, sizeof *e, j->model, &run, NULL) == HW_OK && e->total <= j->o->run.memory;
     hw_explainer_free(run.explainer);
     return ok;
 }

@@ -46,10 +46,10 @@ static int open_trace(job *j, const saved_file *from, const prompt_split *by, vo
 
 /* Sums a finished attribution's columns by segment. */
 static int group(job *j, const prompt_split *by, const hw_attribution *a) {
-    const hw_method_params *params = hw_attribution_params(a);
-    if (params->groups || params->columns == HW_COLUMNS_ALL)
+    const hw_method_params params = hw_attribution_params(a);
+    if (params.groups || params.columns == HW_COLUMNS_ALL)
         return misuse(j->command, "--by and --spans cut the prompt: the result's columns are %s",
-                      params->groups ? "segments already" : "the completion's too");
+                      params.groups ? "segments already" : "the completion's too");
     hw_segments *segments = NULL;
     hw_partition *partition = NULL;
     hw_error err;

@@ -38,13 +38,13 @@ static hw_err select_layers(picture *p, const char *layers, hw_error *err) {
     return layers ? hw_attribution_select_layers(&p->layer_begin, &p->layer_end, p->a, layers, err) : HW_OK;
 }
 
-bool picture_is_grouped(const picture *p) { return hw_attribution_params(p->a)->groups != NULL; }
+bool picture_is_grouped(const picture *p) { return hw_attribution_params(p->a).groups != NULL; }
 
 static double size_of(double v) { return v < 0 ? -v : v; }
 
 /* Whether a segment has no text of the user: BOS and the chat template, which contain token 0. */
 static bool is_scaffold(const picture *p, size_t column) {
-    const int32_t *groups = hw_attribution_params(p->a)->groups;
+    const int32_t *groups = hw_attribution_params(p->a).groups;
     bool any = false;
     for (size_t t = 0, n = picture_n_tokens(p); t < n; t++) {
         if (groups[t] != (int32_t)column) continue;
@@ -57,7 +57,7 @@ static bool is_scaffold(const picture *p, size_t column) {
 
 bool picture_is_structural(const picture *p, size_t column) {
     if (picture_is_grouped(p)) return is_scaffold(p, column);
-    bool predictor = hw_attribution_params(p->a)->row == HW_ROW_PREDICTOR && hw_run_n_completion(p->run) > 0;
+    bool predictor = hw_attribution_params(p->a).row == HW_ROW_PREDICTOR && hw_run_n_completion(p->run) > 0;
     size_t first = hw_attribution_first_token(p->a) - predictor;
     return column == 0 || (column >= first + p->row_begin && column < first + p->row_end);
 }
@@ -100,12 +100,12 @@ hw_err picture_new(picture *p, const terminal *t, const hw_attribution *a, const
 }
 
 size_t picture_n_tokens(const picture *p) {
-    bool all = hw_attribution_params(p->a)->columns == HW_COLUMNS_ALL;
+    bool all = hw_attribution_params(p->a).columns == HW_COLUMNS_ALL;
     return all ? hw_run_n_tokens(p->run) : hw_run_n_prompt(p->run);
 }
 
 bool picture_column(const picture *p, size_t token, size_t *column) {
-    const int32_t *groups = hw_attribution_params(p->a)->groups;
+    const int32_t *groups = hw_attribution_params(p->a).groups;
     if (groups && groups[token] < 0) return false;
     *column = groups ? (size_t)groups[token] : token;
     return *column < hw_view_n_columns(p->view);
@@ -122,8 +122,8 @@ label picture_token(const hw_run *run, size_t i, int width) {
 }
 
 label picture_label(const picture *p, size_t column, int width) {
-    const char *const *names = hw_attribution_params(p->a)->group_names;
-    const int32_t *groups = hw_attribution_params(p->a)->groups;
+    const char *const *names = hw_attribution_params(p->a).group_names;
+    const int32_t *groups = hw_attribution_params(p->a).groups;
     char text[512];
     if (names && *names[column]) return text_label(names[column], strlen(names[column]), width);
     if (!picture_is_grouped(p)) return picture_token(p->run, column, width);
@@ -135,7 +135,8 @@ void picture_free(picture *p) { hw_view_free(p->view); }
 
 unsigned picture_traits(const picture *p) {
     const hw_method_info *info = hw_method_find(hw_attribution_method(p->a));
-    return info ? hw_method_active_traits(info, hw_attribution_params(p->a)) : 0;
+    const hw_method_params params = hw_attribution_params(p->a);
+    return info ? hw_method_active_traits(info, &params) : 0;
 }
 
 bool picture_against_token(const picture *p) {

@@ -104,29 +104,29 @@ static void print_layers(const picture *p) {
 }
 
 static bool is_shown(const picture *p, const hw_setting_info *s) {
-    const hw_method_params *m = hw_attribution_params(p->a);
+    const hw_method_params m = hw_attribution_params(p->a);
     if (!s->before) return false;
     if (s->shown == HW_SHOWN_ALWAYS) return true;
     if (s->uses && !(picture_traits(p) & s->uses)) return false;
     for (size_t i = 0; i < hw_setting_count(); i++) { /* an enum setting: its name replaces the number */
         const hw_setting_info *other = hw_setting_at(i);
         if (other->option_word && s->option && !s->option_word && strcmp(other->option, s->option) == 0 &&
-            hw_setting_value(m, other) != 0)
+            hw_setting_value(&m, other) != 0)
             return false;
     }
-    return s->shown == HW_SHOWN_WHERE_USED || hw_setting_value(m, s) != s->default_value;
+    return s->shown == HW_SHOWN_WHERE_USED || hw_setting_value(&m, s) != s->default_value;
 }
 
 /* Prints the settings that changed the numbers; rarely used ones only if they were set. */
 void show_settings(const picture *p) {
-    const hw_method_params *m = hw_attribution_params(p->a);
+    const hw_method_params m = hw_attribution_params(p->a);
     FILE *out = p->t->out;
     char text[64];
     for (size_t i = 0; i < hw_setting_count(); i++) {
         const hw_setting_info *s = hw_setting_at(i);
         if (is_shown(p, s))
             fprintf(out, "%s%s%s, ", s->before,
-                    s->type == HW_SETTING_FLAG ? "" : hw_setting_text(text, sizeof text, m, s), s->after);
+                    s->type == HW_SETTING_FLAG ? "" : hw_setting_text(text, sizeof text, &m, s), s->after);
         if (i == 0 && picture_traits(p) & HW_USES_FUSE) fprintf(out, "heads %s, ", hw_fuse_name(hw_run_fuse(p->run)));
     }
     if (picture_traits(p) & HW_USES_AGAINST && *hw_run_against(p->run))

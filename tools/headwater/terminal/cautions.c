@@ -30,7 +30,7 @@ static const double MIN_ROUNDING = 0.005; /* two digits show a difference of thi
 static bool is_composed(const picture *p) { return picture_traits(p) & HW_USES_DIRECTION; }
 /* After following through the completion only the mean over layers is a share. */
 static bool is_layered(const picture *p) {
-    return hw_attribution_n_layers(p->a) > 1 && !hw_attribution_params(p->a)->through;
+    return hw_attribution_n_layers(p->a) > 1 && !hw_attribution_params(p->a).through;
 }
 
 static void print_number(FILE *out, const struct diagnostic *d, double v) {

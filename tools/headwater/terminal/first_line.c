@@ -124,7 +124,7 @@ bool first_line_print(const picture *p) {
     const hw_through *followed = hw_attribution_through_rows(p->a);
     bool whole = followed || hw_attribution_balance(p->a);
     bool one_sided = picture_against_token(p) && !followed; /* what raised the other token would be missing */
-    if (!whole || one_sided || hw_attribution_params(p->a)->columns != HW_COLUMNS_PROMPT) return true;
+    if (!whole || one_sided || hw_attribution_params(p->a).columns != HW_COLUMNS_PROMPT) return true;
     parts sums = {.columns = calloc(hw_attribution_n_columns(p->a) + 1, sizeof *sums.columns)};
     if (!sums.columns) return false;
     for (size_t i = p->row_begin; i < p->row_end; i++) (followed ? add_followed : add_direct)(&sums, p, i);

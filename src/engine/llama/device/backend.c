@@ -52,8 +52,9 @@ static void on_log(enum ggml_log_level level, const char *text, void *ctx) {
 static void on_fatal(const char *text) { hw__log(HW_LOG_FATAL, text); }
 
 void hw__llama_first_error(char *out, size_t capacity) {
+    const char *unknown = hw__log_is_set() ? "no reason given" : "the engine's log on standard error has the reason";
     pthread_mutex_lock(&g_log.lock);
-    snprintf(out, capacity, "%.*s", (int)capacity - 1, g_log.first_error[0] ? g_log.first_error : "no reason given");
+    snprintf(out, capacity, "%.*s", (int)capacity - 1, g_log.first_error[0] ? g_log.first_error : unknown);
     g_log.first_error[0] = 0;
     pthread_mutex_unlock(&g_log.lock);
 }
@@ -86,17 +87,17 @@ static void connect(void) {
 
 void hw__llama_connect_log(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, connect);
+    if (hw__log_is_set()) pthread_once(&once, connect);
 }
 
 static void start(void) {
-    hw__llama_connect_log();
     if (ggml_backend_dev_count() == 0) load_backends(); /* builds whose backends are plug-ins */
     llama_backend_init();
 }
 
 void hw__llama_start(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    hw__llama_connect_log();
     pthread_once(&once, start);
 }
 

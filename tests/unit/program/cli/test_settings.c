@@ -86,7 +86,8 @@ static void results_hold_it(void **state) {
     free(text);
     if (hw_result_save(list, 1, temp_path("made-up.json"), true, &err) != HW_OK) fail_msg("%s", err.msg);
     if (hw_result_open(&read, temp_path("made-up.json"), &err) != HW_OK) fail_msg("%s", err.msg);
-    assert_close(made_up(hw_attribution_params(hw_result_at(read, 0))), 0.25, 0);
+    const hw_method_params params = hw_attribution_params(hw_result_at(read, 0));
+    assert_close(made_up(&params), 0.25, 0);
     hw_result_free(read);
     temp_clear();
     hw_attribution_free(a);

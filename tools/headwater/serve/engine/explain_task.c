@@ -50,11 +50,11 @@ static void fail_memory(making *m, const char *what) {
     m->failed = true;
 }
 
-/* A token as a tree; NULL when memory runs out. */
-static json_t *token_json(const hw_token *token) {
+/* Token i as a tree; NULL when memory runs out. */
+static json_t *token_json(const hw_run *run, size_t i) {
     char *text;
     bool no_memory;
-    if (hw_token_json(&text, NULL, token, NULL) != HW_OK) return NULL;
+    if (hw_token_json(&text, NULL, run, i, NULL) != HW_OK) return NULL;
     json_t *json = hw__json_read(text, strlen(text), JSON_ALLOW_NUL, &no_memory, NULL);
     free(text);
     return json;
@@ -67,10 +67,7 @@ static void send(making *m, const char *name, json_t *data) {
 static void send_prompt(making *m, const hw_run *run) {
     if (!m->t->wants_events) return;
     json_t *tokens = json_array();
-    for (size_t i = 0; i < hw_run_n_prompt(run); i++) {
-        hw_token token = hw_run_token(run, i);
-        tokens = hw__json_append(tokens, token_json(&token));
-    }
+    for (size_t i = 0; i < hw_run_n_prompt(run); i++) tokens = hw__json_append(tokens, token_json(run, i));
     send(m, "prompt", json_pack("{s:o, s:I}", "tokens", tokens, "reused", (json_int_t)hw_run_n_reused(run)));
 }
 
@@ -105,7 +102,7 @@ static void on_token(void *ctx, const hw_run *run, size_t i) {
     hw_token token = hw_run_token(run, i);
     buffer data = {.n = 0};
     char *text = NULL;
-    bool ok = !m->t->wants_events || hw_token_json(&text, NULL, &token, NULL) == HW_OK;
+    bool ok = !m->t->wants_events || hw_token_json(&text, NULL, run, i, NULL) == HW_OK;
     if (ok && text)
         buffer_splice(&data, json_pack("{s:I}", "index", (json_int_t)m->n_tokens++), "token", text, strlen(text));
     if (!ok || !worker_send_token(m->w, m->t, &token, &data)) fail_memory(m, "an event");
