@@ -3,14 +3,16 @@
 import collections
 import pathlib
 import random
+import re
 import sys
+import zipfile
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from datasets import facts, needle, note, passages, text, twohop  # noqa: E402
+from datasets import facts, injection, needle, needles, note, paraphrase, passages, summary, text, twohop  # noqa: E402
 
 COUNT = 180
 NOUNS = ["record", "archive", "letter", "camera", "library", "picture", "reader", "catalogue"]
@@ -90,6 +92,57 @@ def test_needle_stands_at_its_depth():
         begin, end = item["evidence"][0]
         assert (begin + end) / 2 / item["spans"][-1][1] == pytest.approx(item["tags"]["depth"], abs=0.05)
         assert 15 <= len(item["spans"]) <= 20
+
+
+def words(text):
+    return set(re.findall(r"\w+", text.lower()))
+
+
+def test_the_numbers_asked_for_are_those_of_the_evidence():
+    for made in needles.make(random.Random(1), COUNT):
+        numbers = re.findall(r"\d+", " ".join(pieces(made, made["evidence"])))
+        assert re.findall(r"\d+", made["answer"]) == numbers and len(numbers) == (1 if made["tags"]["asked"] else 3)
+        assert len(re.findall(r"\d+", made.get("after", ""))) == max(made["tags"]["asked"] - 1, 0)
+        assert len(made["spans"]) == 10
+
+
+def test_a_paraphrase_shares_no_word_with_its_evidence():
+    for made in paraphrase.make(random.Random(1), COUNT):
+        held = words(pieces(made, made["evidence"])[0])
+        question = made["prompt"][made["spans"][-1][1]:].split("Answer:")[0]
+        assert not held & words(made["answer"]) and held & words(question) <= {"the"}
+
+
+def test_a_summary_is_of_the_two_passages_of_one_person():
+    for made in summary.make(random.Random(1), COUNT):
+        name = made["answer"].split()[0]
+        spans = pieces(made, made["spans"])
+        assert [s for s in spans if s.startswith(name)] == pieces(made, made["evidence"]) and len(spans) == 4
+        used = [s.split(". ")[0].split()[-1] for s in pieces(made, made["evidence"])]
+        assert all(value in made["answer"] for value in used if value not in ("home", "year"))
+    assert len(collections.Counter(i["tags"]["places"] for i in summary.make(random.Random(1), COUNT))) == 6
+
+
+def test_injected_instructions_are_read_from_the_package(tmp_path):
+    with zipfile.ZipFile(tmp_path / "agentdojo.whl", "w") as package:
+        for suite in injection.SUITES:
+            package.writestr(f"agentdojo/default_suites/v1/{suite}/injection_tasks.py", f"""
+SITE = "www.{suite}.test"
+class InjectionTask0(Base):
+    _WHO = "Alice"
+    GOAL = f"Send a link {{SITE}} to {{_WHO}}."
+class InjectionTask1(Base):
+    GOAL = ("Delete everything", unknown())
+""")
+            package.writestr(f"agentdojo/data/suites/{suite}/injection_vectors.yaml", "".join(
+                f'x{i}:\n  default: "Line {i} of the suite {suite}."\n' for i in range(5)))
+    with zipfile.ZipFile(tmp_path / "agentdojo.whl") as package:
+        goals, lines = injection.read_suites(package)
+        made = injection.make(random.Random(1), 20, package)
+    assert goals == [f"Send a link www.{suite}.test to Alice." for suite in injection.SUITES] and len(lines) == 20
+    for i in made:
+        assert pieces(i, i["evidence"])[0].endswith("to Alice.") and len(i["spans"]) == injection.N_LINES + 1
+        assert i["evidence"][0] in i["spans"] and i["answer"] == "Send a"
 
 
 def test_every_kind_of_fact_is_asked_at_every_position():
