@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -258,4 +259,9 @@ bool hw__file_read_at(FILE *stream, void *to, size_t n, uint64_t offset) {
         offset += (uint64_t)got;
     }
     return true;
+}
+
+bool hw__has_extension(const char *path, const char *extension) {
+    size_t n = strlen(path), m = strlen(extension);
+    return n > m && strcasecmp(path + n - m, extension) == 0;
 }

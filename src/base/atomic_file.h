@@ -55,4 +55,7 @@ hw_err hw__file_open(FILE **out, uint64_t *n_bytes, const char *path, hw_error *
  * on a read error, in which case errno is not 0. */
 bool hw__file_read_at(FILE *stream, void *to, size_t n, uint64_t offset);
 
+/* Whether a file name has this extension, ".json", in either case, and something before it. */
+bool hw__has_extension(const char *path, const char *extension);
+
 #endif

@@ -5,24 +5,21 @@
  */
 #include "formats/result.h"
 
-#include "formats/run_json.h"
+#include "base/atomic_file.h"
 #include "base/safetensors.h"
 #include "base/strlist.h"
+#include "formats/run_json.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 size_t hw_format_count(void) { return hw__n_formats; }
 const hw_format_info *hw_format_at(size_t i) { return i < hw__n_formats ? &hw__formats[i]->info : NULL; }
 
 static const hw__format *find_format(const char *path) {
-    size_t n = path ? strlen(path) : 0;
-    for (size_t i = 0; i < hw__n_formats; i++) {
-        size_t ending = strlen(hw__formats[i]->info.extension);
-        if (n > ending && strcasecmp(path + n - ending, hw__formats[i]->info.extension) == 0) return hw__formats[i];
-    }
+    for (size_t i = 0; path && i < hw__n_formats; i++)
+        if (hw__has_extension(path, hw__formats[i]->info.extension)) return hw__formats[i];
     return NULL;
 }
 

@@ -55,6 +55,16 @@ int bench_misuse(const char *fmt, ...) {
     return STATUS_USAGE;
 }
 
+int bench_fail(const char *fmt, ...) {
+    char text[2048];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    message("%s", text);
+    return STATUS_FAILED;
+}
+
 static int read_value(bench_options *o, const row *r, const char *text) {
     void *field = (char *)o + r->field;
     char *end;

@@ -24,5 +24,7 @@ hw_model_params bench_model_params(const bench_options *o);
 void bench_options_help(FILE *out);
 /* Prints an error of the command line and how to get help; returns the exit status. */
 int bench_misuse(const char *fmt, ...) HW_PRINTF(1, 2);
+/* Prints an error; returns the exit status. */
+int bench_fail(const char *fmt, ...) HW_PRINTF(1, 2);
 
 #endif

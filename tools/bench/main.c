@@ -174,7 +174,7 @@ static hw_err measure(bench *b, size_t m, hw_error *err) {
  * printed. */
 static bool make_folder(temporary *out, char *folder, size_t n) {
     if (temporary_folder_make(out, folder, n)) return true;
-    fail("cannot make a folder in %s: %s", temporary_folder(n), strerror(errno));
+    bench_fail("cannot make a folder in %s: %s", temporary_folder(n), strerror(errno));
     return false;
 }
 
@@ -234,13 +234,17 @@ static char *filler(size_t n) {
 static bool open_text(bench *b, size_t longest) {
     if (b->o->file) {
         input in;
-        if (!input_read(&in, "the text", b->o->file)) return false;
+        hw_error err;
+        if (input_read(&in, "the text", b->o->file, &err) != HW_OK) {
+            message("%s", err.msg);
+            return false;
+        }
         b->text = in.bytes;
         b->job.n_text = in.n;
     } else {
         b->job.n_text = BYTES_PER_TOKEN * longest;
         b->text = filler(b->job.n_text);
-        if (!b->text) fail("no memory for a prompt of %zu tokens", longest);
+        if (!b->text) bench_fail("no memory for a prompt of %zu tokens", longest);
     }
     b->job.text = b->text;
     return b->text != NULL;
@@ -259,7 +263,7 @@ static int run_sizes(bench *b, const size_t *sizes, size_t n) {
     for (size_t i = 0; i < n && rc == HW_OK; i++) rc = measure(b, sizes[i], &err);
     temporary_folder_remove(&owned, folder);
     if (rc == HW_ERR_CANCELLED) return STATUS_INTERRUPTED;
-    return rc == HW_OK ? STATUS_DONE : fail("%s", err.msg);
+    return rc == HW_OK ? STATUS_DONE : bench_fail("%s", err.msg);
 }
 
 /* The table is made in memory and saved whole, so that an earlier one stays until there is a new one. */
@@ -267,7 +271,7 @@ static bool open_csv(bench *b) {
     if (!b->o->table) return true;
     b->csv = open_memstream(&b->csv_bytes, &b->n_csv);
     if (b->csv) return true;
-    fail("no memory for the table %s", b->o->table);
+    bench_fail("no memory for the table %s", b->o->table);
     return false;
 }
 
@@ -291,7 +295,7 @@ static int check_table(const bench_options *o) {
         return bench_misuse("%s would be written and is also named for something else", o->table);
     hw_err rc = hw__file_create(&file, o->table, &err);
     hw__file_abort(&file);
-    return rc == HW_OK ? STATUS_DONE : fail("%s", err.msg);
+    return rc == HW_OK ? STATUS_DONE : bench_fail("%s", err.msg);
 }
 
 /* After a fatal line the engine would leave a core dump. */
@@ -331,6 +335,6 @@ int main(int argc, char **argv) {
     } else {
         status = run(&o);
     }
-    if (fflush(stdout) != 0 && status == STATUS_DONE) return fail("standard output could not be written");
+    if (fflush(stdout) != 0 && status == STATUS_DONE) return bench_fail("standard output could not be written");
     return status;
 }

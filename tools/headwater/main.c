@@ -18,27 +18,26 @@ static const char *command_name(size_t i, const void *ctx) {
 }
 
 static int unknown_command(const char *name) {
+    hw_error err;
     const char *near = hw__nearest_name(name, (hw__names){command_name, NULL, commands_count()});
-    return misuse(NULL, "unknown command \"%s\"%s%s%s", name, near ? "; did you mean " : "", near ? near : "",
-                  near ? "?" : "");
+    usage_error(&err, "unknown command \"%s\"%s%s%s", name, near ? "; did you mean " : "", near ? near : "",
+                near ? "?" : "");
+    return error_exit(NULL, &err);
 }
 
 static int run_command(const command *c, int argc, char **argv) {
     options o;
-    int status = STATUS_USAGE;
-    if (options_read(&o, c->name, c->bit, argc, argv)) {
-        if (o.help) {
-            help_command(stdout, c);
-            status = STATUS_DONE;
-        } else {
-            if (o.threads > 0) omp_set_num_threads((int)o.threads);
-            status = c->run(&o);
-        }
-    } else if (o.out_of_memory) {
-        status = STATUS_FAILED;
+    hw_error err = {.code = HW_OK};
+    hw_err rc = options_read(&o, c->name, c->bit, argc, argv, &err);
+    if (rc == HW_OK && o.help) {
+        help_command(stdout, c);
+    } else if (rc == HW_OK) {
+        if (o.threads > 0) omp_set_num_threads((int)o.threads);
+        rc = c->run(&o, &err);
     }
     options_free(&o);
-    return status;
+    err.code = rc;
+    return rc == HW_OK ? STATUS_DONE : error_exit(c->name, &err);
 }
 
 static int run_help(const char *topic) {

@@ -19,7 +19,7 @@ typedef struct command {
     const char *about;
     const example *examples; /* [] the last entry is empty */
     unsigned lists;          /* LIST_ bits */
-    int (*run)(const options *o);
+    hw_err (*run)(const options *o, hw_error *err);
 } command;
 
 #endif

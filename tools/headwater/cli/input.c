@@ -1,7 +1,7 @@
 /* input.c - reads a prompt or another input from a file or standard input, byte for byte except a byte order mark. */
 #include "cli/input.h"
 
-#include "cli/message.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@ static bool read_all(input *in, FILE *file) {
     size_t capacity = 0;
     do {
         size_t more = capacity ? capacity * 2 : 1 << 16;
-        char *resized = realloc(in->bytes, more);
+        char *resized = realloc(in->bytes, more); /* sets errno to ENOMEM on failure */
         if (!resized) return false;
         in->bytes = resized;
         capacity = more;
@@ -58,22 +58,27 @@ FILE *input_open(const char *path) {
 
 const char *input_open_reason(void) { return errno == ETIMEDOUT ? "nothing writes into this pipe" : strerror(errno); }
 
-bool input_read(input *in, const char *what, const char *path) {
-    bool default_value = strcmp(path, "-") == 0;
-    const char *name = default_value ? "standard input" : path;
+static hw_err fail_reading(const char *what, const char *name, int reason, hw_error *err) {
+    if (reason == ENOMEM) return hw__fail(err, HW_ERR_MEMORY, "%s %s: no memory for it", what, name);
+    if (reason) return hw__fail(err, HW_ERR_IO, "%s %s: %s", what, name, strerror(reason));
+    return hw__fail(err, HW_ERR_IO, "%s %s: more than %d MiB, which is the most that is read", what, name,
+                    MAX_BYTES >> 20);
+}
+
+hw_err input_read(input *in, const char *what, const char *path, hw_error *err) {
+    bool is_standard = strcmp(path, "-") == 0;
+    const char *name = is_standard ? "standard input" : path;
     *in = (input){.n = 0};
-    FILE *file = default_value ? stdin : input_open(path);
-    if (!file) {
-        fail("%s %s: %s", what, name, input_open_reason());
-        return false;
-    }
+    FILE *file = is_standard ? stdin : input_open(path);
+    if (!file) return hw__fail(err, HW_ERR_IO, "%s %s: %s", what, name, input_open_reason());
     bool ok = read_all(in, file);
-    if (!ok && errno) fail("%s %s: %s", what, name, strerror(errno));
-    if (!ok && !errno) fail("%s %s: more than %d MiB, which is the most that is read", what, name, MAX_BYTES >> 20);
-    if (!default_value) fclose(file);
-    if (ok) drop_mark(in);
-    if (ok) return true;
+    int reason = errno;
+    if (!is_standard) fclose(file);
+    if (ok) {
+        drop_mark(in);
+        return HW_OK;
+    }
     free(in->bytes);
     *in = (input){.n = 0};
-    return false;
+    return fail_reading(what, name, reason, err);
 }

@@ -2,8 +2,8 @@
 #ifndef HW_CLI_INPUT_H
 #define HW_CLI_INPUT_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "headwater.h"
+
 #include <stdio.h>
 
 typedef struct input {
@@ -17,8 +17,8 @@ FILE *input_open(const char *path);
 /* Why input_open() has failed, from errno. */
 const char *input_open_reason(void);
 
-/* Reads `path`; "-" is standard input. False if it cannot be read or is too large, after printing the reason, which
- * begins with `what`. */
-bool input_read(input *in, const char *what, const char *path);
+/* Reads `path`; "-" is standard input. Errors, which begin with `what`: IO (it cannot be read, or is too large),
+ * MEMORY. */
+hw_err input_read(input *in, const char *what, const char *path, hw_error *err);
 
 #endif

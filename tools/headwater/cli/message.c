@@ -30,31 +30,19 @@ void message(const char *fmt, ...) {
     va_end(args);
 }
 
-int fail(const char *fmt, ...) {
-    va_list args;
-    va_start(args, fmt);
-    print(fmt, args);
-    va_end(args);
-    return STATUS_FAILED;
+/* Whether the user stopped what failed; anything else may stop it, too. */
+static bool is_interrupt(const hw_error *err) { return err->code == HW_ERR_CANCELLED && interrupt_seen(); }
+
+hw_err error_report(const hw_error *err) {
+    bool printed = error_kind_of(err->code)->printed;
+    if (!printed) message("%s", is_interrupt(err) ? "interrupted" : err->msg);
+    if (printed) return err->code;
+    return (hw_err)(is_interrupt(err) ? ERR_INTERRUPTED : ERR_REPORTED);
 }
 
-int misuse(const char *command, const char *fmt, ...) {
-    va_list args;
-    va_start(args, fmt);
-    print(fmt, args);
-    va_end(args);
+int error_exit(const char *command, const hw_error *err) {
+    hw_err code = error_report(err);
+    if ((int)err->code != ERR_USAGE) return error_kind_of(code)->exit;
     fprintf(stderr, "See `headwater %s%s--help`.\n", command ? command : "", command ? " " : "");
     return STATUS_USAGE;
-}
-
-int fail_by(const hw_error *err) {
-    bool interrupted = err->code == HW_ERR_CANCELLED && interrupt_seen();
-    message("%s", interrupted ? "interrupted" : err->msg);
-    int status = error_kind_of(err->code)->exit;
-    return status == STATUS_USAGE || (status == STATUS_INTERRUPTED && !interrupted) ? STATUS_FAILED : status;
-}
-
-int fail_value(const char *command, const char *what, const hw_error *err) {
-    if (error_kind_of(err->code)->exit == STATUS_USAGE) return misuse(command, "%s: %s", what, err->msg);
-    return fail("%s: %s", what, err->msg);
 }

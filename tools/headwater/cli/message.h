@@ -1,4 +1,4 @@
-/* message.h - errors and remarks on standard error, with the exit status that each means. */
+/* message.h - remarks and errors on standard error. */
 #ifndef HW_CLI_MESSAGE_H
 #define HW_CLI_MESSAGE_H
 
@@ -6,14 +6,10 @@
 
 /* Prints one line on standard error, sanitised for a terminal, after "headwater: ". */
 void message(const char *fmt, ...) HW_PRINTF(1, 2);
-/* The same; returns the exit status. */
-int fail(const char *fmt, ...) HW_PRINTF(1, 2);
-/* Prints an error; the status is that of its kind (error_kinds.h), and 1 for a value outside what is accepted, which
- * may be of a file: fail_value() is for those of the command line. */
-int fail_by(const hw_error *err);
-/* Prints the error of a value of the command line, after `what`: misuse where the value is outside what is accepted. */
-int fail_value(const char *command, const char *what, const hw_error *err);
-/* The same for a wrong command line: adds a pointer to the command's help (`command` may be NULL). */
-int misuse(const char *command, const char *fmt, ...) HW_PRINTF(2, 3);
+/* Ends a command with an error: prints it, for a wrong command line with a pointer to the help of `command` (NULL: of
+ * the program), and returns the exit status of its kind (error_kinds.h). */
+int error_exit(const char *command, const hw_error *err);
+/* Prints an error after which the command goes on, and returns the code with which it is to end. */
+hw_err error_report(const hw_error *err);
 
 #endif

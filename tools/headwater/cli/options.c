@@ -6,7 +6,8 @@
  */
 #include "cli/options.h"
 
-#include "cli/message.h"
+#include "base/error.h"
+#include "cli/error_kinds.h"
 #include "cli/names.h"
 #include "cli/safe_text.h"
 
@@ -538,29 +539,30 @@ static bool read_value(options *o, const option_row *row, const char *text) {
     return false;
 }
 
-static void complain_value(const char *command, const option_row *row, const char *text) {
+static hw_err refuse_value(const option_row *row, const char *text, hw_error *err) {
     spelling s = spell(row);
-    if (row->type == OPTION_INTEGER) {
-        misuse(command, "%s \"%s\": must be a whole number from %.0f to %.0f", s.text, text, row->min, row->max);
-    } else if (row->type == OPTION_REAL) {
-        misuse(command, "%s \"%s\": must be a number from %g to %g", s.text, text, row->min, row->max);
-    } else if (row->type == OPTION_NAMES) {
-        misuse(command, "%s \"%s\": must be %s, and no name may be empty", s.text, text, row->metavar);
-    } else if (row->type == OPTION_ENUM) {
-        misuse(command, "%s \"%s\": must be %s%s", s.text, text, row->accepts ? "" : "one of ",
-               row->accepts ? row->accepts : row->metavar);
-    } else if (row->type == OPTION_RUN) {
+    if (row->type == OPTION_INTEGER)
+        return usage_error(err, "%s \"%s\": must be a whole number from %.0f to %.0f", s.text, text, row->min,
+                           row->max);
+    if (row->type == OPTION_REAL)
+        return usage_error(err, "%s \"%s\": must be a number from %g to %g", s.text, text, row->min, row->max);
+    if (row->type == OPTION_NAMES)
+        return usage_error(err, "%s \"%s\": must be %s, and no name may be empty", s.text, text, row->metavar);
+    if (row->type == OPTION_ENUM)
+        return usage_error(err, "%s \"%s\": must be %s%s", s.text, text, row->accepts ? "" : "one of ",
+                           row->accepts ? row->accepts : row->metavar);
+    if (row->type == OPTION_RUN) {
         char accepts[240];
-        misuse(command, "%s \"%s\": must be %s", s.text, text,
-               hw_setting_accepts(accepts, sizeof accepts, row->setting));
-    } else if (row->type == OPTION_SETTING) {
-        hw_method_params scratch = hw_method_params_default();
-        hw_error err = {.msg = ""};
-        hw_setting_read_option(&scratch, row->name, text, &err);
-        misuse(command, "%s \"%s\": %s", s.text, text, err.msg);
-    } else {
-        fail("%s \"%s\": no memory for it", s.text, text);
+        return usage_error(err, "%s \"%s\": must be %s", s.text, text,
+                           hw_setting_accepts(accepts, sizeof accepts, row->setting));
     }
+    if (row->type == OPTION_SETTING) {
+        hw_method_params scratch = hw_method_params_default();
+        hw_error why = {.msg = ""};
+        hw_setting_read_option(&scratch, row->name, text, &why);
+        return usage_error(err, "%s \"%s\": %s", s.text, text, why.msg);
+    }
+    return hw__fail(err, HW_ERR_MEMORY, "%s \"%s\": no memory for it", s.text, text);
 }
 
 /* Sets every default, then those of this command. */
@@ -580,7 +582,7 @@ static const char *preset_name(size_t i, const void *ctx) {
     return presets[i].name;
 }
 
-static bool apply_preset(options *o, const char *command) {
+static hw_err apply_preset(options *o, hw_error *err) {
     for (size_t i = 0; i < COUNT(presets); i++) {
         if (strcmp(presets[i].name, o->preset) != 0) continue;
         for (const preset_value *v = presets[i].values; v->option; v++) {
@@ -588,12 +590,11 @@ static bool apply_preset(options *o, const char *command) {
             assert(row);
             if (!options_given(o, row->offset)) read_value(o, row, v->value);
         }
-        return true;
+        return HW_OK;
     }
     char why[UNKNOWN_CAPACITY];
-    misuse(command, "--preset \"%s\": %s", o->preset,
-           hw__unknown_name(why, sizeof why, o->preset, (hw__names){preset_name, NULL, COUNT(presets)}));
-    return false;
+    return usage_error(err, "--preset \"%s\": %s", o->preset,
+                       hw__unknown_name(why, sizeof why, o->preset, (hw__names){preset_name, NULL, COUNT(presets)}));
 }
 
 /* ------------------------------------------------------------------ reading a command line */
@@ -634,37 +635,29 @@ static const char *row_name(size_t i, const void *ctx) {
     return rows[i].commands & *(const unsigned *)ctx ? rows[i].name : NULL;
 }
 
-static void complain_option(const char *command, unsigned bit, int value, const char *word) {
-    if (value >= FIRST_ROW) {
-        misuse(command, "--%s takes no value", row_of(value, bit)->name);
-    } else if (value) {
-        misuse(command, "%s has no option -%c", command, value);
-    } else {
-        char name[64];
-        snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
-        const char *near = find_row(name) ? NULL : hw__nearest_name(name, (hw__names){row_name, &bit, options_count()});
-        misuse(command, "%s has no option --%s%s%s%s", command, name, near ? "; did you mean --" : "", near ? near : "",
-               near ? "?" : "");
-    }
+/* A command: its name, and its bit in the table. */
+typedef struct reader {
+    const char *command;
+    unsigned bit;
+} reader;
+
+static hw_err refuse_option(const reader *r, int value, const char *word, hw_error *err) {
+    if (value >= FIRST_ROW) return usage_error(err, "--%s takes no value", row_of(value, r->bit)->name);
+    if (value) return usage_error(err, "%s has no option -%c", r->command, value);
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
+    const char *near = find_row(name) ? NULL : hw__nearest_name(name, (hw__names){row_name, &r->bit, options_count()});
+    return usage_error(err, "%s has no option --%s%s%s%s", r->command, name, near ? "; did you mean --" : "",
+                       near ? near : "", near ? "?" : "");
 }
 
-static bool take(options *o, const char *command, unsigned bit, int value, const char *word) {
-    if (value == '?') {
-        complain_option(command, bit, optopt, word);
-        return false;
-    }
-    const option_row *row = row_of(value == ':' ? optopt : value, bit);
-    if (value == ':') {
-        misuse(command, "%s needs a value: %s", spell(row).text, row->metavar);
-        return false;
-    }
-    if (!read_value(o, row, optarg)) {
-        complain_value(command, row, optarg);
-        o->out_of_memory = row->type == OPTION_TEXTS;
-        return false;
-    }
+static hw_err take(options *o, const reader *r, int value, const char *word, hw_error *err) {
+    if (value == '?') return refuse_option(r, optopt, word, err);
+    const option_row *row = row_of(value == ':' ? optopt : value, r->bit);
+    if (value == ':') return usage_error(err, "%s needs a value: %s", spell(row).text, row->metavar);
+    if (!read_value(o, row, optarg)) return refuse_value(row, optarg, err);
     o->given[row - rows] = true;
-    return true;
+    return HW_OK;
 }
 
 /* The row of the command that has the word as a further spelling. */
@@ -706,19 +699,18 @@ static void replace_short_spellings(unsigned bit, int argc, char **argv) {
 }
 
 /* Values of options that are not given. They do not count as given: what has nothing to act on is not refused. */
-static bool read_variables(options *o, const char *command, unsigned bit) {
+static hw_err read_variables(options *o, unsigned bit, hw_error *err) {
     for (size_t i = 0; i < options_count(); i++) {
         const option_row *row = &rows[i];
         const char *text = row->variable && row->commands & bit && !o->given[i] ? getenv(row->variable) : NULL;
         if (!text || !*text || read_value(o, row, text)) continue;
-        misuse(command, "%s=\"%s\" in the environment is not what --%s accepts: unset it, or give --%s instead",
-               row->variable, text, row->name, row->name);
-        return false;
+        return usage_error(err, "%s=\"%s\" in the environment is not what --%s accepts: unset it, or give --%s instead",
+                           row->variable, text, row->name, row->name);
     }
-    return true;
+    return HW_OK;
 }
 
-bool options_read(options *o, const char *command, unsigned bit, int argc, char **argv) {
+hw_err options_read(options *o, const char *command, unsigned bit, int argc, char **argv, hw_error *err) {
     set_defaults(o, bit);
     replace_short_spellings(bit, argc, argv);
     o->words = argv;
@@ -729,19 +721,14 @@ bool options_read(options *o, const char *command, unsigned bit, int argc, char 
     for (;;) {
         int value = getopt_long(argc, argv, g.shorts, g.longs, NULL);
         if (value == -1) break;
-        if (!take(o, command, bit, value, argv[optind - 1])) return false;
+        hw_err rc = take(o, &(reader){command, bit}, value, argv[optind - 1], err);
+        if (rc != HW_OK) return rc;
     }
-    for (int i = optind; i < argc; i++) {
-        if (add_text(&o->arguments, argv[i])) continue;
-        fail("no memory for the command line");
-        o->out_of_memory = true;
-        return false;
-    }
-    if (o->model && o->hf_repo) {
-        misuse(command, "-m and --hf-repo: give one of them");
-        return false;
-    }
-    return read_variables(o, command, bit) && (!o->preset || apply_preset(o, command));
+    for (int i = optind; i < argc; i++)
+        if (!add_text(&o->arguments, argv[i])) return hw__fail(err, HW_ERR_MEMORY, "no memory for the command line");
+    if (o->model && o->hf_repo) return usage_error(err, "-m and --hf-repo: give one of them");
+    hw_err rc = read_variables(o, bit, err);
+    return rc == HW_OK && o->preset ? apply_preset(o, err) : rc;
 }
 
 void options_free(options *o) {
@@ -751,7 +738,7 @@ void options_free(options *o) {
     free(o->lora.at);
 }
 
-bool options_fit(const options *o, const char *command, source from) {
+hw_err options_fit(const options *o, source from, hw_error *err) {
     const char *what = from == FROM_TRACE       ? "a saved trace"
                        : from == FROM_ATTENTION ? "--attention"
                        : from == FROM_RESULT    ? "a saved result"
@@ -759,9 +746,8 @@ bool options_fit(const options *o, const char *command, source from) {
     for (size_t i = 0; i < options_count(); i++) {
         const option_row *row = &rows[i];
         if (!o->given[i] || row->sources & (unsigned)from) continue;
-        misuse(command, "%s cannot be combined with %s: %s", spell(row).text, what,
-               row->refusal_reason ? row->refusal_reason : groups[row->group].refusal_reason);
-        return false;
+        return usage_error(err, "%s cannot be combined with %s: %s", spell(row).text, what,
+                           row->refusal_reason ? row->refusal_reason : groups[row->group].refusal_reason);
     }
-    return true;
+    return HW_OK;
 }

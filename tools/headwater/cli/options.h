@@ -74,7 +74,6 @@ typedef struct options {
     char **words; /* [n_words] arguments after parsing: first the command's name; borrowed from main() */
     int n_words;
     bool given[MAX_OPTIONS]; /* row i of the table was on the command line */
-    bool out_of_memory; /* parsing failed because memory ran out, not because the command line is wrong */
 } options;
 
 typedef enum option_type {
@@ -142,16 +141,16 @@ typedef struct preset {
 size_t presets_count(void);
 const preset *presets_at(size_t i);
 
-/* Parses argv[1..] of `command` (its name and bit). False after printing the reason: exit with STATUS_USAGE. Values
- * point into argv. Free with options_free(). */
-bool options_read(options *o, const char *command, unsigned bit, int argc, char **argv);
+/* Parses argv[1..] of `command` (its name and bit). Values point into argv. Free with options_free(), on failure too.
+ * Errors: ERR_USAGE, MEMORY. */
+hw_err options_read(options *o, const char *command, unsigned bit, int argc, char **argv, hw_error *err);
 void options_free(options *o);
 
 /* Whether the option with this field was given on the command line. */
 bool options_given(const options *o, size_t offset);
 #define GIVEN(o, field) options_given(o, offsetof(options, field))
 
-/* False, after printing the reason, if an option was given that does not apply to `from`. */
-bool options_fit(const options *o, const char *command, source from);
+/* Error ERR_USAGE if an option was given that does not apply to `from`. */
+hw_err options_fit(const options *o, source from, hw_error *err);
 
 #endif

@@ -5,15 +5,16 @@
  *
  * The folder headwater/commands/: one file for each command of the program.
  */
-#include "job/run_model.h"
-#include "export/check_json.h"
+#include "base/error.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/message.h"
+#include "cli/safe_text.h"
+#include "export/check_json.h"
 #include "job/output_files.h"
 #include "job/prompt_split.h"
+#include "job/run_model.h"
 #include "terminal/attribution_view.h"
-#include "cli/safe_text.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -23,26 +24,17 @@ static const char command_name[] = "check";
 
 /* ------------------------------------------------------------------ before the model loads */
 
-static int check_output(const options *o, const char *model) {
+static hw_err check_output(const options *o, const char *model, hw_error *err) {
     const char *inputs[] = {model, o->file, o->spans, o->messages, o->chat_template};
-    for (size_t i = 0; i < o->output.n; i++) {
-        const char *path = o->output.at[i];
-        size_t n = strlen(path);
-        if (n < 5 || strcmp(path + n - 5, ".json") != 0)
-            return misuse(command_name, "-o \"%s\": a check is saved as .json", path);
-        int status = output_check_path(command_name, path, inputs, sizeof inputs / sizeof *inputs);
-        if (status == STATUS_DONE) status = output_check_path(command_name, path, o->output.at, i);
-        if (status != STATUS_DONE) return status;
-    }
-    return STATUS_DONE;
+    return output_check_json(o, "a check is", inputs, sizeof inputs / sizeof *inputs, err);
 }
 
-static int check_line(const options *o, const char **model) {
-    int prompts = capture_prompts(o, command_name);
-    if (prompts < 0) return STATUS_USAGE;
-    if (prompts == 0) return misuse(command_name, "no prompt: give -p TEXT, -f FILE, or - for standard input");
-    int status = capture_check(o, command_name, model);
-    return status == STATUS_DONE ? check_output(o, *model) : status;
+static hw_err check_line(const options *o, const char **model, hw_error *err) {
+    bool given = false;
+    hw_err rc = capture_prompts(&given, o, err);
+    if (rc == HW_OK && !given) rc = usage_error(err, "no prompt: give -p TEXT, -f FILE, or - for standard input");
+    if (rc == HW_OK) rc = capture_check(o, model, err);
+    return rc == HW_OK ? check_output(o, *model, err) : rc;
 }
 
 /* ------------------------------------------------------------------ printing */
@@ -87,14 +79,14 @@ static void print_legend(const terminal *t) {
 }
 
 /* Prints the text of the segment that the first method ranks highest. */
-static int print_top(job *j, const check_facts *f) {
+static hw_err print_top(job *j, const check_facts *f, hw_error *err) {
     hw_view_params params = hw_view_params_default();
     hw_view *view;
-    hw_error err;
     size_t top, n;
     params.row_begin = f->row_begin;
     params.row_end = f->row_end;
-    if (hw_view_new(&view, j->made[0], &params, &err) != HW_OK) return job_fail(j, &err);
+    hw_err rc = hw_view_new(&view, j->made[0], &params, err);
+    if (rc != HW_OK) return rc;
     if (hw_view_top(view, &top, 1) == 1) {
         const hw_span *span = hw_segments_at(f->segments, top);
         const char *bytes = hw_run_prompt(f->run, &n) + span->begin;
@@ -104,10 +96,10 @@ static int print_top(job *j, const check_facts *f) {
         fprintf(j->t.out, "Top segment of %s: %zu: %s\n", j->methods[0], top, text.utf8);
     }
     hw_view_free(view);
-    return STATUS_DONE;
+    return HW_OK;
 }
 
-static int print_check(job *j, const check_facts *f) {
+static hw_err print_check(job *j, const check_facts *f, hw_error *err) {
     const terminal *t = &j->t;
     putc('\n', t->out);
     terminal_bold(t);
@@ -119,28 +111,25 @@ static int print_check(job *j, const check_facts *f) {
     print_table(t, f->check);
     print_legend(t);
     putc('\n', t->out);
-    int status = print_top(j, f);
-    if (status != STATUS_DONE) return status;
+    hw_err rc = print_top(j, f, err);
+    if (rc != HW_OK) return rc;
     terminal_bold(t);
     text_puts(t->out, hw_check_verdict(f->check));
     terminal_plain(t);
     fprintf(t->out, "\n%zu forward passes in all, equal ones run once\n", hw_check_n_passes(f->check));
-    return STATUS_DONE;
+    return HW_OK;
 }
 
 /* ------------------------------------------------------------------ checking */
 
-static int select_rows(job *j, check_facts *f) {
-    hw_error err;
+static hw_err select_rows(job *j, check_facts *f, hw_error *err) {
     f->row_end = hw_run_n_completion(f->run);
-    if (!j->o->token) return STATUS_DONE;
-    return hw_run_select(&f->row_begin, &f->row_end, f->run, j->o->token, &err) == HW_OK ? STATUS_DONE
-                                                                                         : job_fail(j, &err);
+    if (!j->o->token) return HW_OK;
+    return hw_run_select(&f->row_begin, &f->row_end, f->run, j->o->token, err);
 }
 
-static int judge(job *j, const hw_trace *trace, check_facts *f, hw_check **check) {
+static hw_err judge(job *j, const hw_trace *trace, check_facts *f, hw_check **check, hw_error *err) {
     hw_check_params params = hw_check_params_default();
-    hw_error err;
     params.row_begin = f->row_begin;
     params.row_end = f->row_end;
     params.n_ablations = f->n_ablations = (size_t)j->o->ablations;
@@ -148,18 +137,17 @@ static int judge(job *j, const hw_trace *trace, check_facts *f, hw_check **check
     params.progress = progress_show;
     params.stop = interrupt_stop;
     params.ctx = &j->bar;
-    hw_err rc = hw_check_new(check, j->model, trace,
-                             &(hw_check_subject){f->segments, (const hw_attribution *const *)j->made, j->n_made},
-                             &params, &err);
+    hw_err rc =
+        hw_check_new(check, j->model, trace,
+                     &(hw_check_subject){f->segments, (const hw_attribution *const *)j->made, j->n_made}, &params, err);
     progress_erase(&j->bar);
     f->check = *check;
-    return rc == HW_OK ? STATUS_DONE : job_fail(j, &err);
+    return rc;
 }
 
 /* ------------------------------------------------------------------ written again */
 
-static int write_again(job *j, check_facts *f, rewritten_list *list) {
-    hw_error err;
+static hw_err write_again(job *j, check_facts *f, rewritten_list *list, hw_error *err) {
     rewrite_subject subject = {.model = j->model,
                                .run = f->run,
                                .segments = f->segments,
@@ -168,9 +156,9 @@ static int write_again(job *j, check_facts *f, rewritten_list *list) {
                                .row_begin = f->row_begin,
                                .row_end = f->row_end,
                                .stop = interrupt_stop};
-    if (!j->o->rewrite) return STATUS_DONE;
+    if (!j->o->rewrite) return HW_OK;
     f->again = list;
-    return rewrite_all(list, &subject, &err) == HW_OK ? STATUS_DONE : job_fail(j, &err);
+    return rewrite_all(list, &subject, err);
 }
 
 static void print_again(const terminal *t, const rewritten_list *list) {
@@ -182,56 +170,54 @@ static void print_again(const terminal *t, const rewritten_list *list) {
     }
 }
 
-static int save(const options *o, const check_facts *f) {
-    int status = STATUS_DONE;
+static hw_err save(const options *o, const check_facts *f) {
+    hw_error err;
+    hw_err rc = HW_OK;
     for (size_t i = 0; i < o->output.n; i++)
-        if (!check_save(f, o->output.at[i])) status = STATUS_FAILED;
-    return status;
+        if (check_save(f, o->output.at[i], &err) != HW_OK) rc = error_report(&err);
+    return rc;
 }
 
-static int check_trace(job *j, const prompt_split *c, const hw_trace *trace) {
+static hw_err check_trace(job *j, const prompt_split *c, const hw_trace *trace, hw_error *err) {
     check_facts facts = {.run = hw_trace_run(trace), .by = j->o->spans ? NULL : c->by};
     hw_check *check = NULL;
     rewritten_list again = {.n = 0};
-    if (interrupt_seen()) {
-        message("interrupted");
-        return STATUS_INTERRUPTED;
-    }
+    if (interrupt_seen()) return hw__fail(err, HW_ERR_CANCELLED, "interrupted");
     show_run(&j->t, facts.run);
-    int status = select_rows(j, &facts);
-    if (status == STATUS_DONE) status = job_explain(j, trace, true);
+    hw_err rc = select_rows(j, &facts, err);
+    if (rc == HW_OK) rc = job_explain(j, trace, true, err);
     facts.segments = hw_explainer_segments(j->explainer);
-    if (status == STATUS_DONE) status = judge(j, trace, &facts, &check);
-    if (status == STATUS_DONE) status = write_again(j, &facts, &again);
-    if (status == STATUS_DONE) {
-        int printed = print_check(j, &facts);
-        status = save(j->o, &facts);
-        if (status == STATUS_DONE) status = printed;
+    if (rc == HW_OK) rc = judge(j, trace, &facts, &check, err);
+    if (rc == HW_OK) rc = write_again(j, &facts, &again, err);
+    if (rc == HW_OK) {
+        hw_err printed = print_check(j, &facts, err);
+        rc = save(j->o, &facts);
+        if (printed != HW_OK) rc = printed;
         if (again.n) fputs("\nGenerated again, greedily, without the top segments of a method:\n", j->t.out);
         print_again(&j->t, &again);
     }
     rewritten_list_free(&again);
     hw_check_free(check);
-    return job_status(j, status);
+    return job_result(j, rc);
 }
 
-static int run(const options *o) {
+static hw_err run(const options *o, hw_error *err) {
     prompt_split c;
     const char *model = NULL;
-    int status = prompt_split_read(&c, o, command_name, "sentence");
-    if (status == STATUS_DONE) status = check_line(o, &model);
-    if (status == STATUS_DONE) {
+    hw_err rc = prompt_split_read(&c, o, "sentence", err);
+    if (rc == HW_OK) rc = check_line(o, &model, err);
+    if (rc == HW_OK) {
         job j;
         hw_trace *trace = NULL;
-        status = job_prepare(&j, o, command_name);
+        rc = job_prepare(&j, o, err);
         j.split = &c;
-        if (status == STATUS_DONE) status = capture_run(&j, model, &trace);
-        if (status == STATUS_DONE) status = check_trace(&j, &c, trace);
+        if (rc == HW_OK) rc = capture_run(&j, model, &trace, err);
+        if (rc == HW_OK) rc = check_trace(&j, &c, trace, err);
         hw_trace_free(trace);
         job_free(&j);
     }
     prompt_split_free(&c);
-    return status;
+    return rc;
 }
 
 static const char *const usage[] = {"-m MODEL (-p TEXT | -f FILE | -) [options]", NULL};

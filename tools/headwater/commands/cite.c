@@ -35,96 +35,88 @@ typedef struct request {
 
 /* ------------------------------------------------------------------ before the model loads */
 
-static int choose_source(const options *o, source *from) {
-    int prompts = capture_prompts(o, command_name);
-    if (prompts < 0) return STATUS_USAGE;
+static hw_err choose_source(const options *o, source *from, hw_error *err) {
+    bool prompts = false;
+    hw_err rc = capture_prompts(&prompts, o, err);
+    if (rc != HW_OK) return rc;
     if (o->question && !o->passages)
-        return misuse(command_name, "--question needs --passages FILE: the prompt is made of both");
-    if (o->question && !*o->question) return misuse(command_name, "--question \"\": the question is empty");
+        return usage_error(err, "--question needs --passages FILE: the prompt is made of both");
+    if (o->question && !*o->question) return usage_error(err, "--question \"\": the question is empty");
     if (o->question && o->messages)
-        return misuse(command_name, "--question and --messages: the question goes into the last message");
+        return usage_error(err, "--question and --messages: the question goes into the last message");
     if (o->question && prompts)
-        return misuse(command_name,
-                      "--question and a prompt: give one of them (--passages alone looks for passages in the prompt)");
+        return usage_error(
+            err, "--question and a prompt: give one of them (--passages alone looks for passages in the prompt)");
     bool runs = prompts || o->question || model_given(o);
     if (!runs && !o->trace)
-        return misuse(command_name,
-                      "nothing to cite for: give -m MODEL with --passages FILE and --question TEXT or with a prompt "
-                      "(-p TEXT, -f FILE or -), or --trace FILE");
+        return usage_error(
+            err, "nothing to cite for: give -m MODEL with --passages FILE and --question TEXT or with a prompt "
+                 "(-p TEXT, -f FILE or -), or --trace FILE");
     *from = runs ? FROM_MODEL : FROM_TRACE;
     if (runs && !prompts && !o->question)
-        return misuse(
-            command_name,
-            "no prompt: give --passages FILE and --question TEXT, or -p TEXT, -f FILE, or - for standard input");
-    return options_fit(o, command_name, *from) ? STATUS_DONE : STATUS_USAGE;
+        return usage_error(
+            err, "no prompt: give --passages FILE and --question TEXT, or -p TEXT, -f FILE, or - for standard input");
+    return options_fit(o, *from, err);
 }
 
-static int check_output(const options *o, source from, const char *model) {
+static hw_err check_output(const options *o, source from, const char *model, hw_error *err) {
     const char *inputs[] = {model, o->file, o->spans, o->passages, o->messages, o->chat_template, o->trace};
     enum { N_INPUTS = sizeof inputs / sizeof *inputs };
-    int status = trace_state_check(o, command_name, from, inputs, N_INPUTS - 1);
-    for (size_t i = 0; i < o->output.n && status == STATUS_DONE; i++) {
-        const char *path = o->output.at[i];
-        size_t n = strlen(path);
-        if (n < 5 || strcmp(path + n - 5, ".json") != 0)
-            return misuse(command_name, "-o \"%s\": citations are saved as .json", path);
-        status = output_check_path(command_name, path, inputs, N_INPUTS);
-        if (status == STATUS_DONE) status = output_check_path(command_name, path, o->output.at, i);
-    }
-    return status;
+    hw_err rc = trace_state_check(o, from, inputs, N_INPUTS - 1, err);
+    return rc == HW_OK ? output_check_json(o, "citations are", inputs, N_INPUTS, err) : rc;
 }
 
-static int check_line(request *r, const options *o) {
-    int status = choose_source(o, &r->source_kind);
-    if (status == STATUS_DONE && o->passages && (o->by || o->spans))
-        status = misuse(command_name, "--passages, --by and --spans all say what a passage is: give one of them");
-    if (status == STATUS_DONE && o->direct && o->settings.through)
-        status = misuse(command_name, "--direct and --through are opposites: give one of them");
-    if (status == STATUS_DONE && GIVEN(o, method) && strchr(o->method, ','))
-        status = misuse(command_name, "--method \"%s\": citations are made by one method", o->method);
-    if (status == STATUS_DONE && r->source_kind == FROM_MODEL) status = capture_check(o, command_name, &r->model);
-    return status == STATUS_DONE ? check_output(o, r->source_kind, r->model) : status;
+static hw_err check_line(request *r, const options *o, hw_error *err) {
+    hw_err rc = choose_source(o, &r->source_kind, err);
+    if (rc == HW_OK && o->passages && (o->by || o->spans))
+        rc = usage_error(err, "--passages, --by and --spans all say what a passage is: give one of them");
+    if (rc == HW_OK && o->direct && o->settings.through)
+        rc = usage_error(err, "--direct and --through are opposites: give one of them");
+    if (rc == HW_OK && GIVEN(o, method) && strchr(o->method, ','))
+        rc = usage_error(err, "--method \"%s\": citations are made by one method", o->method);
+    if (rc == HW_OK && r->source_kind == FROM_MODEL) rc = capture_check(o, &r->model, err);
+    return rc == HW_OK ? check_output(o, r->source_kind, r->model, err) : rc;
 }
 
-static int request_read(request *r, const options *o) {
+static hw_err request_read(request *r, const options *o, hw_error *err) {
     *r = (request){.answer_by = o->answer_by ? o->answer_by : "sentence"};
-    int status = check_line(r, o);
-    if (status == STATUS_DONE) status = prompt_split_read(&r->by, o, command_name, "sentence");
-    if (status == STATUS_DONE && o->passages) status = passages_read(&r->given, o->passages);
-    return status;
+    hw_err rc = check_line(r, o, err);
+    if (rc == HW_OK) rc = prompt_split_read(&r->by, o, "sentence", err);
+    if (rc == HW_OK && o->passages) rc = passages_read(&r->given, o->passages, err);
+    return rc;
 }
 
 /* The unit of --min-peak depends on the method: a value that is not a share needs a method whose peaks are not
  * shares. */
-static int check_min_peak(const job *j) {
+static hw_err check_min_peak(const job *j, hw_error *err) {
     const hw_citation_rule *rule = hw_citation_rule_of(j->methods[0]);
-    if (rule->max_peak == 0 || j->o->min_peak <= rule->max_peak) return STATUS_DONE;
-    return misuse(command_name, "--min-peak %g: a peak of %s is a share, at most %g; --method names another method",
-                  j->o->min_peak, j->methods[0], rule->max_peak);
+    if (rule->max_peak == 0 || j->o->min_peak <= rule->max_peak) return HW_OK;
+    return usage_error(err, "--min-peak %g: a peak of %s is a share, at most %g; --method names another method",
+                       j->o->min_peak, j->methods[0], rule->max_peak);
 }
 
 /* ------------------------------------------------------------------ the run */
 
-static int run_question(job *j, request *r, hw_trace **trace) {
+static hw_err run_question(job *j, request *r, hw_trace **trace, hw_error *err) {
     input prompt;
-    int status = passages_build(&prompt, &r->given, j->o->question, conversation_is_chat(j->o));
-    if (status != STATUS_DONE) return status;
-    status = capture_text(j, r->model, &prompt, trace);
+    hw_err rc = passages_build(&prompt, &r->given, j->o->question, conversation_is_chat(j->o), err);
+    if (rc != HW_OK) return rc;
+    rc = capture_text(j, r->model, &prompt, trace, err);
     free(prompt.bytes);
-    return status;
+    return rc;
 }
 
-static int open_trace(job *j, hw_trace **trace) {
-    hw_error err;
-    if (hw_trace_open(trace, j->o->trace, &err) != HW_OK) return job_fail(j, &err);
+static hw_err open_trace(job *j, hw_trace **trace, hw_error *err) {
+    hw_err rc = hw_trace_open(trace, j->o->trace, err);
+    if (rc != HW_OK) return rc;
     interrupt_catch();
     trace_state_show_rounding(j, *trace);
-    return STATUS_DONE;
+    return HW_OK;
 }
 
-static int get_trace(job *j, request *r, hw_trace **trace) {
-    if (r->source_kind == FROM_TRACE) return open_trace(j, trace);
-    return j->o->question ? run_question(j, r, trace) : capture_run(j, r->model, trace);
+static hw_err get_trace(job *j, request *r, hw_trace **trace, hw_error *err) {
+    if (r->source_kind == FROM_TRACE) return open_trace(j, trace, err);
+    return j->o->question ? run_question(j, r, trace, err) : capture_run(j, r->model, trace, err);
 }
 
 /* ------------------------------------------------------------------ citing */
@@ -140,113 +132,110 @@ static void move_passages(passages *p, const hw_run *run) {
 }
 
 /* The passages that were given, as segments; without any the job has split the prompt itself. */
-static int split_passages(hw_segments **out, request *r, job *j, const hw_run *run) {
-    hw_error err;
-    if (!r->given.n) return STATUS_DONE;
-    int status = STATUS_DONE;
+static hw_err split_passages(hw_segments **out, request *r, job *j, const hw_run *run, hw_error *err) {
+    if (!r->given.n) return HW_OK;
+    hw_err rc = HW_OK;
     if (j->o->question)
         move_passages(&r->given, run);
     else
-        status = passages_find(&r->given, run);
-    if (status != STATUS_DONE) return status;
-    if (hw_segments_from_spans(out, run, HW_SIDE_PROMPT, r->given.spans, r->given.n, &err) != HW_OK)
-        return job_fail(j, &err);
+        rc = passages_find(&r->given, run, err);
+    if (rc != HW_OK) return rc;
+    rc = hw_segments_from_spans(out, run, HW_SIDE_PROMPT, r->given.spans, r->given.n, err);
+    if (rc != HW_OK) return rc;
     job_group(j, *out);
-    return STATUS_DONE;
+    return HW_OK;
 }
 
-static int cite(hw_citation **out, job *j, const cite_facts *f) {
+static hw_err cite(hw_citation **out, job *j, const cite_facts *f, hw_error *err) {
     hw_citation_params params = hw_citation_params_default();
-    hw_error err;
     params.min_peak = j->o->min_peak;
-    if (hw_citation_new(out, f->a, f->passages, f->answer, &params, &err) != HW_OK) return job_fail(j, &err);
-    return STATUS_DONE;
+    hw_err rc = hw_citation_new(out, f->a, f->passages, f->answer, &params, err);
+    if (rc != HW_OK) return rc;
+    return HW_OK;
 }
 
 /* Measures the first passages by running the model without them. */
-static int confirm(hw_confirmation **out, job *j, const hw_trace *trace, const cite_facts *f) {
+static hw_err confirm(hw_confirmation **out, job *j, const hw_trace *trace, const cite_facts *f, hw_error *err) {
     hw_confirm_params params = hw_confirm_params_default();
-    hw_error err;
-    if (j->o->confirm == 0) return STATUS_DONE;
+    if (j->o->confirm == 0) return HW_OK;
     params.n_passages = (size_t)j->o->confirm;
     params.progress = progress_show;
     params.stop = interrupt_stop;
     params.ctx = &j->bar;
     hw_err rc =
-        hw_confirmation_new(out, j->model, trace, &(hw_cited){f->citation, f->passages, f->answer}, &params, &err);
+        hw_confirmation_new(out, j->model, trace, &(hw_cited){f->citation, f->passages, f->answer}, &params, err);
     progress_erase(&j->bar);
-    return rc == HW_OK ? STATUS_DONE : job_fail(j, &err);
+    return rc;
 }
 
-static int save(const options *o, const cite_facts *f) {
-    int status = STATUS_DONE;
+static hw_err save(const options *o, const cite_facts *f) {
+    hw_error err;
+    hw_err rc = HW_OK;
     for (size_t i = 0; i < o->output.n; i++)
-        if (!cite_save(f, o->output.at[i])) status = STATUS_FAILED;
-    return status;
+        if (cite_save(f, o->output.at[i], &err) != HW_OK) rc = error_report(&err);
+    return rc;
 }
 
-static int cite_trace(job *j, request *r, const hw_trace *trace, bool stoppable) {
+static hw_err cite_trace(job *j, request *r, const hw_trace *trace, bool stoppable, hw_error *err) {
     hw_segments *from = NULL, *answer = NULL;
     hw_citation *citation = NULL;
     hw_confirmation *confirmation = NULL;
-    hw_error err;
     cite_facts f = {
         .run = hw_trace_run(trace), .by = r->given.n || j->o->spans ? NULL : r->by.by, .answer_by = r->answer_by};
-    int status = split_passages(&from, r, j, f.run);
-    if (status == STATUS_DONE && hw_segments_new(&answer, f.run, HW_SIDE_COMPLETION, r->answer_by, &err) != HW_OK)
-        status = job_fail(j, &err);
-    if (status == STATUS_DONE) status = job_explain(j, trace, stoppable);
+    hw_err rc = split_passages(&from, r, j, f.run, err);
+    if (rc == HW_OK) rc = hw_segments_new(&answer, f.run, HW_SIDE_COMPLETION, r->answer_by, err);
+    if (rc == HW_OK) rc = job_explain(j, trace, stoppable, err);
     f.passages = from ? from : hw_explainer_segments(j->explainer);
     f.answer = answer;
     f.a = j->made[0];
-    if (status == STATUS_DONE) status = cite(&citation, j, &f);
+    if (rc == HW_OK) rc = cite(&citation, j, &f, err);
     f.citation = citation;
-    if (status == STATUS_DONE) status = confirm(&confirmation, j, trace, &f);
+    if (rc == HW_OK) rc = confirm(&confirmation, j, trace, &f, err);
     f.confirmation = confirmation;
-    if (status == STATUS_DONE) {
-        status = save(j->o, &f);
+    if (rc == HW_OK) {
+        rc = save(j->o, &f);
         cite_print(&j->t, &f);
     }
     hw_confirmation_free(confirmation);
     hw_citation_free(citation);
     hw_segments_free(answer);
     hw_segments_free(from);
-    return status;
+    return rc;
 }
 
-static int run_job(job *j, request *r) {
+static hw_err run_job(job *j, request *r, hw_error *err) {
     hw_trace *trace = NULL;
     j->keep = j->o->trace ? HW_KEEP_ROWS : HW_KEEP_METHODS;
     j->split = r->given.n ? NULL : &r->by;
-    int status = get_trace(j, r, &trace);
-    if (status == STATUS_DONE) {
+    hw_err rc = get_trace(j, r, &trace, err);
+    if (rc == HW_OK) {
         bool interrupted =
             r->source_kind == FROM_MODEL && interrupt_seen(); /* Ctrl-C stops a generation but not the command */
         if (interrupted && !j->o->quiet)
             message("interrupted: citing for the tokens so far; Ctrl-C again ends at once");
-        int saved_file = trace_state_save(j, r->source_kind, trace);
-        status = cite_trace(j, r, trace, !interrupted);
-        if (status == STATUS_DONE) status = interrupted ? STATUS_INTERRUPTED : saved_file;
+        hw_err saved_file = trace_state_save(j, r->source_kind, trace);
+        rc = cite_trace(j, r, trace, !interrupted, err);
+        if (rc == HW_OK) rc = interrupted ? (hw_err)ERR_INTERRUPTED : saved_file;
     }
     hw_trace_free(trace);
-    return status;
+    return rc;
 }
 
-static int run(const options *o) {
+static hw_err run(const options *o, hw_error *err) {
     request r;
     job j;
-    int status = request_read(&r, o);
-    if (status == STATUS_DONE) {
-        status = job_prepare(&j, o, command_name);
+    hw_err rc = request_read(&r, o, err);
+    if (rc == HW_OK) {
+        rc = job_prepare(&j, o, err);
         j.no_token_output = j.one_method = true;
-        j.through = !o->direct && status == STATUS_DONE && hw_citation_rule_of(j.methods[0])->through;
-        if (status == STATUS_DONE) status = check_min_peak(&j);
-        if (status == STATUS_DONE) status = run_job(&j, &r);
+        j.through = !o->direct && rc == HW_OK && hw_citation_rule_of(j.methods[0])->through;
+        if (rc == HW_OK) rc = check_min_peak(&j, err);
+        if (rc == HW_OK) rc = run_job(&j, &r, err);
         job_free(&j);
     }
     prompt_split_free(&r.by);
     passages_free(&r.given);
-    return status;
+    return rc;
 }
 
 static const char *const usage[] = {"-m MODEL --passages FILE --question TEXT [options]",

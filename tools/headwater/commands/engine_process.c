@@ -8,17 +8,17 @@ static const char command_name[] = "engine-process";
 
 static void on_opened(void *ctx) { model_remark_layers(ctx); }
 
-static int run(const options *o) {
+static hw_err run(const options *o, hw_error *err) {
     const char *path;
-    int status = model_path(&path, o, command_name);
-    if (status != STATUS_DONE) return status;
+    hw_err rc = model_path(&path, o, err);
+    if (rc != HW_OK) return rc;
     engine_setup setup = {.path = path,
                           .params = model_params(o),
                           .limits = {.n_threads = o->threads, .memory = o->run.memory},
                           .verbose = o->verbose,
                           .on_opened = on_opened,
                           .ctx = (void *)o};
-    return engine_main(&setup);
+    return engine_main(&setup, err);
 }
 
 static const char *const usage[] = {"[options of serve]", NULL};

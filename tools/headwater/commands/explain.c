@@ -19,10 +19,10 @@ static const char command_name[] = "explain";
 
 /* ------------------------------------------------------------------ what to explain */
 
-/* Determines the source; STATUS_DONE, or the exit status. */
-static int choose_source(const options *o, source *from) {
-    int prompts = capture_prompts(o, command_name);
-    if (prompts < 0) return STATUS_USAGE;
+static hw_err choose_source(const options *o, source *from, hw_error *err) {
+    bool prompts = false;
+    hw_err rc = capture_prompts(&prompts, o, err);
+    if (rc != HW_OK) return rc;
     if (o->attention) {
         *from = FROM_ATTENTION;
     } else if (prompts || model_given(o)) {
@@ -30,66 +30,61 @@ static int choose_source(const options *o, source *from) {
     } else if (o->trace) {
         *from = FROM_TRACE;
     } else {
-        return misuse(command_name, "nothing to explain: give -m MODEL and a prompt (-p TEXT, -f FILE or -), or "
-                                    "--trace FILE, or --attention FILE");
+        return usage_error(err, "nothing to explain: give -m MODEL and a prompt (-p TEXT, -f FILE or -), or "
+                                "--trace FILE, or --attention FILE");
     }
     if (*from == FROM_MODEL && !prompts)
-        return misuse(command_name, "no prompt: give -p TEXT, -f FILE, or - for standard input%s",
-                      o->trace ? " (to explain from a saved trace leave out -m)" : "");
+        return usage_error(err, "no prompt: give -p TEXT, -f FILE, or - for standard input%s",
+                           o->trace ? " (to explain from a saved trace leave out -m)" : "");
     if (*from == FROM_ATTENTION && prompts)
-        return misuse(command_name, "a prompt cannot be combined with --attention: the tokens are given");
-    return options_fit(o, command_name, *from) ? STATUS_DONE : STATUS_USAGE;
+        return usage_error(err, "a prompt cannot be combined with --attention: the tokens are given");
+    return options_fit(o, *from, err);
 }
 
-static int check_files(const options *o, source from, const char *model) {
+static hw_err check_files(const options *o, source from, const char *model, hw_error *err) {
     const char *inputs[] = {from == FROM_MODEL ? model : NULL, o->attention,     o->file, o->messages,
                             o->chat_template,                  o->trace};
-    int status = output_check(o, command_name, inputs, sizeof inputs / sizeof *inputs, OUTPUT_ANY);
-    return status == STATUS_DONE ? trace_state_check(o, command_name, from, inputs, 5) : status;
+    hw_err rc = output_check(o, inputs, sizeof inputs / sizeof *inputs, OUTPUT_ANY, err);
+    return rc == HW_OK ? trace_state_check(o, from, inputs, 5, err) : rc;
 }
 
 /* ------------------------------------------------------------------ from a trace on */
 
-static int open_trace(job *j, source from, hw_trace **trace) {
-    hw_error err;
-    hw_err rc = from == FROM_TRACE ? hw_trace_open(trace, j->o->trace, &err)
-                                   : hw_trace_import(trace, j->o->attention, j->o->run.fuse, &err);
-    if (rc != HW_OK) return job_fail(j, &err);
+static hw_err open_trace(job *j, source from, hw_trace **trace, hw_error *err) {
+    hw_err rc = from == FROM_TRACE ? hw_trace_open(trace, j->o->trace, err)
+                                   : hw_trace_import(trace, j->o->attention, j->o->run.fuse, err);
+    if (rc != HW_OK) return rc;
     interrupt_catch();
     show_completion(&j->t, hw_trace_run(*trace));
     trace_state_show_rounding(j, *trace);
-    return STATUS_DONE;
+    return HW_OK;
 }
 
-static int explain_columns(job *j, const hw_trace *trace, bool stoppable) {
-    int status = job_explain(j, trace, stoppable);
-    return status == STATUS_DONE ? job_finish_made(j) : status;
-}
-
-static int explain_trace(job *j, source from, const hw_trace *trace) {
+static hw_err explain_trace(job *j, source from, const hw_trace *trace, hw_error *err) {
     const hw_run *run = hw_trace_run(trace);
     bool interrupted = from == FROM_MODEL && interrupt_seen(); /* Ctrl-C stops a generation but not the command */
     show_run(&j->t, run);
     if (interrupted && !j->o->quiet) message("interrupted: explaining the tokens so far; Ctrl-C again ends at once");
-    int saved_file = trace_state_save(j, from, trace);
-    int status = job_status(j, explain_columns(j, trace, !interrupted));
-    if (status == STATUS_DONE) status = saved_file;
-    return interrupted ? STATUS_INTERRUPTED : status;
+    hw_err saved_file = trace_state_save(j, from, trace);
+    hw_err rc = job_explain(j, trace, !interrupted, err);
+    if (rc == HW_OK) rc = job_finish_made(j, err);
+    if (rc == HW_OK) rc = job_result(j, saved_file);
+    return rc == HW_OK && interrupted ? (hw_err)ERR_INTERRUPTED : rc;
 }
 
 /* Rows are streamed unless a trace is saved; rows from a state are not. */
 static bool rows_pass(const options *o, source from) { return from == FROM_MODEL && !o->trace && !o->state; }
 
-static int explain(job *j, source from, const prompt_split *by, const char *model) {
+static hw_err explain(job *j, source from, const prompt_split *by, const char *model, hw_error *err) {
     hw_trace *trace = NULL;
     hw_keep unsaved = rows_pass(j->o, from) ? HW_KEEP_RESULTS : HW_KEEP_METHODS;
     j->keep = j->o->trace ? HW_KEEP_ROWS : unsaved; /* a saved trace can be used with any columns */
     j->split = prompt_split_is_given(by) ? by : NULL;
     j->whole = true;
-    int status = from == FROM_MODEL ? capture_run(j, model, &trace) : open_trace(j, from, &trace);
-    if (status == STATUS_DONE) status = explain_trace(j, from, trace);
+    hw_err rc = from == FROM_MODEL ? capture_run(j, model, &trace, err) : open_trace(j, from, &trace, err);
+    if (rc == HW_OK) rc = explain_trace(j, from, trace, err);
     hw_trace_free(trace);
-    return status;
+    return rc;
 }
 
 /* Streams as many rows at a time as one forward pass has. */
@@ -99,26 +94,26 @@ static options with_passes(const options *o, source from) {
     return own;
 }
 
-static int run(const options *o) {
+static hw_err run(const options *o, hw_error *err) {
     source from = FROM_MODEL;
     const char *model = NULL;
-    int status = choose_source(o, &from);
-    if (status == STATUS_DONE && from == FROM_MODEL) status = capture_check(o, command_name, &model);
-    if (status == STATUS_DONE) status = check_files(o, from, model);
-    if (status != STATUS_DONE) return status;
+    hw_err rc = choose_source(o, &from, err);
+    if (rc == HW_OK && from == FROM_MODEL) rc = capture_check(o, &model, err);
+    if (rc == HW_OK) rc = check_files(o, from, model, err);
+    if (rc != HW_OK) return rc;
     job j;
     prompt_split by;
     const options own = with_passes(o, from);
-    status = prompt_split_read(&by, o, command_name, NULL);
-    if (status == STATUS_DONE && (o->by || o->spans) && o->settings.columns == HW_COLUMNS_ALL)
-        status = misuse(command_name, "--by and --spans cut the prompt: they cannot be combined with --columns all");
-    if (status == STATUS_DONE) {
-        status = job_prepare(&j, &own, command_name);
-        if (status == STATUS_DONE) status = explain(&j, from, &by, model);
+    rc = prompt_split_read(&by, o, NULL, err);
+    if (rc == HW_OK && (o->by || o->spans) && o->settings.columns == HW_COLUMNS_ALL)
+        rc = usage_error(err, "--by and --spans split the prompt: they cannot be combined with --columns all");
+    if (rc == HW_OK) {
+        rc = job_prepare(&j, &own, err);
+        if (rc == HW_OK) rc = explain(&j, from, &by, model, err);
         job_free(&j);
     }
     prompt_split_free(&by);
-    return status;
+    return rc;
 }
 
 static const char *const usage[] = {"-m MODEL (-p TEXT | -f FILE | -) [options]", "--trace FILE [options]",

@@ -109,44 +109,43 @@ static void put_device(const hw_device *d) {
     puts(!d->takes_blocks ? "" : d->host ? ", takes blocks" : ", takes blocks, rows are copied from it");
 }
 
-static int put_devices(const options *o) {
+static hw_err put_devices(const options *o, hw_error *err) {
     hw_device_list *list;
-    hw_error err;
-    if (hw_device_list_new(&list, o->rpc, &err) != HW_OK) return fail_by(&err);
+    hw_err rc = hw_device_list_new(&list, o->rpc, err);
+    if (rc != HW_OK) return rc;
     for (size_t i = 0; i < hw_device_list_count(list); i++) {
         put_label(i ? "" : "devices");
         put_device(hw_device_list_at(list, i));
     }
     hw_device_list_free(list);
     put_line("products", "%s", hw_blas());
-    return STATUS_DONE;
+    return HW_OK;
 }
 
-static int put_all(const options *o, hw_model *model) {
+static hw_err put_all(const options *o, hw_model *model, hw_error *err) {
     const hw_model_info *m = hw_model_describe(model);
     put_model(m);
     put_template(model);
     put_attention(m);
     put_probe(m);
-    return put_devices(o);
+    return put_devices(o, err);
 }
 
-static int run(const options *o) {
-    if (o->arguments.n) return misuse(command_name, "\"%s\": the model is given with -m MODEL", o->arguments.at[0]);
+static hw_err run(const options *o, hw_error *err) {
+    if (o->arguments.n) return usage_error(err, "\"%s\": the model is given with -m MODEL", o->arguments.at[0]);
     engine_log(o);
     const char *path;
-    int status = model_find(&path, o, command_name);
-    if (status != STATUS_DONE) return status;
-    if (!path) return put_devices(o);
+    hw_err rc = model_find(&path, o, err);
+    if (rc != HW_OK) return rc;
+    if (!path) return put_devices(o, err);
     progress bar = progress_new(!o->quiet && !o->verbose);
     hw_model *model;
-    hw_error err;
     interrupt_catch();
-    hw_err rc = model_open(&model, o, path, &bar, &err);
-    if (rc != HW_OK) return fail_by(&err);
-    status = put_all(o, model);
+    rc = model_open(&model, o, path, &bar, err);
+    if (rc != HW_OK) return rc;
+    rc = put_all(o, model, err);
     hw_model_close(model);
-    return status;
+    return rc;
 }
 
 static const char *const usage[] = {"-m MODEL [options]", "[--rpc HOST:PORT,...]", NULL};

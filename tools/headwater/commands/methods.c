@@ -25,8 +25,8 @@ static void list_settings(char *out, size_t capacity, uint32_t traits) {
     snprintf(out, capacity, "%s%s", *names ? "--" : "no option of its own", names);
 }
 
-static int run(const options *o) {
-    if (o->arguments.n) return misuse("methods", "takes no arguments");
+static hw_err run(const options *o, hw_error *err) {
+    if (o->arguments.n) return usage_error(err, "takes no arguments");
     terminal t = terminal_detect(o->color);
     for (size_t i = 0; i < hw_method_count(); i++) {
         char active[200];
@@ -47,7 +47,7 @@ static int run(const options *o) {
         for (size_t k = 0; k < sizeof lines / sizeof *lines; k++)
             fprintf(t.out, "  %-10s%s\n", lines[k].label, lines[k].text);
     }
-    return STATUS_DONE;
+    return HW_OK;
 }
 
 static const char *const usage[] = {"", NULL};

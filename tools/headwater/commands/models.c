@@ -1,10 +1,11 @@
 /* models.c - `headwater models`: lists the models that other programs keep on this machine. */
+#include "base/error.h"
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/message.h"
 #include "cli/safe_text.h"
-#include "models/model_source.h"
 #include "job/open_model.h"
+#include "models/model_source.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -110,8 +111,8 @@ static bool list_source(const model_source *s, bool as_json, json_t **json) {
     return ok;
 }
 
-static int run(const options *o) {
-    if (o->arguments.n) return misuse(command_name, "\"%s\": it takes no arguments", o->arguments.at[0]);
+static hw_err run(const options *o, hw_error *err) {
+    if (o->arguments.n) return usage_error(err, "\"%s\": it takes no arguments", o->arguments.at[0]);
     json_t *json = json_array();
     char *text = NULL;
     bool ok = true;
@@ -124,11 +125,11 @@ static int run(const options *o) {
     }
     free(text);
     json_decref(json);
-    if (!ok) return fail("no memory for the list of models");
+    if (!ok) return hw__fail(err, HW_ERR_MEMORY, "no memory for the list of models");
     if (!o->quiet && !o->json)
         message("yes and no are by the files' headers; `headwater info -m NAME` loads a model and verifies what can be "
                 "explained");
-    return STATUS_DONE;
+    return HW_OK;
 }
 
 static const char *const usage[] = {"[--json]", NULL};

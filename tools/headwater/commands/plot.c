@@ -6,33 +6,34 @@
 
 static const char command_name[] = "plot";
 
-static int draw(job *j, const hw_attribution *const *list, size_t n) {
-    return output_save(j->o, (report_run){list, n, NULL}) ? STATUS_DONE : STATUS_FAILED;
+static hw_err draw(job *j, const hw_attribution *const *list, size_t n, hw_error *err) {
+    (void)err;
+    return output_save(j->o, (report_run){list, n, NULL});
 }
 
-static int plot(const options *o, const saved_file *from, const prompt_split *by) {
+static hw_err plot(const options *o, const saved_file *from, const prompt_split *by, hw_error *err) {
     job j;
-    int status = job_prepare(&j, o, command_name);
-    if (status == STATUS_DONE) status = job_status(&j, saved_file_open(&j, from, by, NULL, draw));
+    hw_err rc = job_prepare(&j, o, err);
+    if (rc == HW_OK) rc = saved_file_open(&j, from, by, &(saved_file_use){NULL, draw}, err);
+    rc = job_result(&j, rc);
     job_free(&j);
-    return status;
+    return rc;
 }
 
-static int run(const options *o) {
-    if (o->arguments.n != 1) return misuse(command_name, "name one file; %zu were given", o->arguments.n);
+static hw_err run(const options *o, hw_error *err) {
+    if (o->arguments.n != 1) return usage_error(err, "name one file; %zu were given", o->arguments.n);
     saved_file from;
-    int status = saved_file_find(&from, o->arguments.at[0], o, command_name);
-    if (status == STATUS_DONE && o->output.n == 0)
-        status = misuse(command_name, "nothing to draw into: give -o FILE.png, .svg or .pdf");
-    if (status == STATUS_DONE && (o->by || o->spans) && o->settings.columns == HW_COLUMNS_ALL)
-        status = misuse(command_name, "--by and --spans cut the prompt: they cannot be combined with --columns all");
-    if (status == STATUS_DONE) status = output_check(o, command_name, &from.path, 1, OUTPUT_FIGURES);
-    if (status != STATUS_DONE) return status;
+    hw_err rc = saved_file_find(&from, o->arguments.at[0], o, err);
+    if (rc == HW_OK && o->output.n == 0) rc = usage_error(err, "nothing to draw into: give -o FILE.png, .svg or .pdf");
+    if (rc == HW_OK && (o->by || o->spans) && o->settings.columns == HW_COLUMNS_ALL)
+        rc = usage_error(err, "--by and --spans split the prompt: they cannot be combined with --columns all");
+    if (rc == HW_OK) rc = output_check(o, &from.path, 1, OUTPUT_FIGURES, err);
+    if (rc != HW_OK) return rc;
     prompt_split by;
-    status = prompt_split_read(&by, o, command_name, NULL);
-    if (status == STATUS_DONE) status = plot(o, &from, &by);
+    rc = prompt_split_read(&by, o, NULL, err);
+    if (rc == HW_OK) rc = plot(o, &from, &by, err);
     prompt_split_free(&by);
-    return status;
+    return rc;
 }
 
 static const char *const usage[] = {"FILE -o FIGURE [options]", NULL};

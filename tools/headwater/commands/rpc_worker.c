@@ -1,4 +1,5 @@
 /* rpc_worker.c - `headwater worker`: makes this machine's devices available to models that run on another one. */
+#include "base/error.h"
 #include "cli/command.h"
 #include "cli/message.h"
 #include "job/open_model.h"
@@ -18,8 +19,8 @@ static bool send_remarks(bool quiet) {
     return sent;
 }
 
-static int run(const options *o) {
-    if (o->arguments.n) return misuse(command_name, "\"%s\": it takes no arguments", o->arguments.at[0]);
+static hw_err run(const options *o, hw_error *err) {
+    if (o->arguments.n) return usage_error(err, "\"%s\": it takes no arguments", o->arguments.at[0]);
     hw_worker_params params = hw_worker_params_default();
     params.host = o->host;
     params.port = (uint16_t)o->port;
@@ -30,10 +31,9 @@ static int run(const options *o) {
             "%s: whoever reaches port %d can use and crash this worker, and read what passes: the protocol asks for no "
             "password and hides nothing; keep it inside a network that you trust",
             o->host, (int)o->port);
-    if (!send_remarks(o->quiet)) return fail("standard output could not be redirected");
+    if (!send_remarks(o->quiet)) return hw__fail(err, HW_ERR_IO, "standard output could not be redirected");
     engine_log(o);
-    hw_error err;
-    return hw_worker_run(&params, &err) == HW_ERR_ARGUMENT ? misuse(command_name, "%s", err.msg) : fail_by(&err);
+    return hw_worker_run(&params, err) == HW_OK ? HW_OK : usage_error_in(err, NULL);
 }
 
 static const char *const usage[] = {"[options]", NULL};

@@ -4,6 +4,7 @@
  *     store -> engine process -> dispatcher -> listen -> until Ctrl-C -> close the queue -> join the dispatcher
  *           -> stop listening
  */
+#include "base/error.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/message.h"
@@ -45,27 +46,26 @@ static void announce(const server *s, const options *o) {
     if (o->open) open_browser(address);
 }
 
-static int listen_until_interrupted(server *s, const options *o) {
-    hw_error err;
-    if (!server_start(s, (unsigned)o->port, &err)) return fail_by(&err);
+static hw_err listen_until_interrupted(server *s, const options *o, hw_error *err) {
+    if (!server_start(s, (unsigned)o->port, err)) return err->code;
     announce(s, o);
     static const struct timespec moment = {.tv_nsec = 100000000};
     while (!interrupt_seen()) nanosleep(&moment, NULL);
     queue_close(s->queue);
     server_stop(s);
-    return STATUS_DONE;
+    return HW_OK;
 }
 
-static int serve_with(server *s, const options *o, engine_process *engine) {
-    hw_error err;
+static hw_err serve_with(server *s, const options *o, engine_process *engine, hw_error *err) {
     dispatcher d = {.engine = engine, .store = s->store, .queue = s->queue, .quiet = o->quiet};
     s->model = &engine->model;
-    if (*s->model->problem) return fail("this model cannot be explained: %s", s->model->problem);
-    if (!dispatcher_start(&d, &err)) return fail_by(&err);
-    int status = listen_until_interrupted(s, o);
+    if (*s->model->problem)
+        return hw__fail(err, HW_ERR_UNSUPPORTED, "this model cannot be explained: %s", s->model->problem);
+    if (!dispatcher_start(&d, err)) return err->code;
+    hw_err rc = listen_until_interrupted(s, o, err);
     queue_close(s->queue);
     dispatcher_join(&d);
-    return status;
+    return rc;
 }
 
 static bool stop_loading(void *ctx) {
@@ -73,53 +73,50 @@ static bool stop_loading(void *ctx) {
     return interrupt_seen();
 }
 
-static int serve_model(server *s, const options *o) {
+static hw_err serve_model(server *s, const options *o, hw_error *err) {
     progress bar = progress_new(!o->quiet && !o->verbose);
     engine_process engine = {.words = o->words, .n_words = o->n_words};
     engine_waiting waiting = {.progress = progress_show, .stop = stop_loading, .ctx = &bar};
-    hw_error err;
     interrupt_catch();
     interrupt_catch_terminate();
-    bool started = engine_process_start(&engine, &waiting, &err);
+    bool started = engine_process_start(&engine, &waiting, err);
     progress_erase(&bar);
-    int status = started          ? serve_with(s, o, &engine)
-                 : interrupt_seen() ? STATUS_INTERRUPTED
-                                    : fail_by(&err);
+    hw_err rc = started ? serve_with(s, o, &engine, err) : err->code;
+    if (!started && interrupt_seen()) rc = err->code = (hw_err)ERR_INTERRUPTED;
     engine_process_clear(&engine);
-    return status;
+    return rc;
 }
 
 /* Opens the store before the model, so that a store in use is reported at once. */
-static int open_store(server *s, const options *o) {
-    hw_error err;
-    char *default_value = o->store || o->no_store ? NULL : store_default_path();
-    if (!default_value && !o->store && !o->no_store) return STATUS_FAILED;
-    bool ok = store_open(&s->store, o->no_store ? NULL : o->store ? o->store : default_value, &err);
+static hw_err open_store(server *s, const options *o, hw_error *err) {
+    char *default_value = NULL;
+    if (!o->store && !o->no_store && !store_default_path(&default_value, err)) return err->code;
+    bool ok = store_open(&s->store, o->no_store ? NULL : o->store ? o->store : default_value, err);
     free(default_value);
     s->keeps = !o->no_store;
-    return ok ? STATUS_DONE : fail_by(&err);
+    return ok ? HW_OK : err->code;
 }
 
-static int run(const options *o) {
+static hw_err run(const options *o, hw_error *err) {
     server s = {.port = 0};
     if (o->routes) {
         for (size_t i = 0; routes_at(i); i++)
             printf("%-7s%-28s%s\n", routes_at(i)->method, routes_at(i)->path, routes_at(i)->summary);
-        return STATUS_DONE;
+        return HW_OK;
     }
-    if (o->arguments.n) return misuse(command_name, "\"%s\": it takes no arguments", o->arguments.at[0]);
-    if (o->store && o->no_store) return misuse(command_name, "--store and --no-store: give one of them");
+    if (o->arguments.n) return usage_error(err, "\"%s\": it takes no arguments", o->arguments.at[0]);
+    if (o->store && o->no_store) return usage_error(err, "--store and --no-store: give one of them");
     const char *path;
-    int status = model_path(&path, o, command_name);
-    if (status == STATUS_DONE) status = open_store(&s, o);
-    if (status != STATUS_DONE) return status;
+    hw_err rc = model_path(&path, o, err);
+    if (rc == HW_OK) rc = open_store(&s, o, err);
+    if (rc != HW_OK) return rc;
     s.hosts = o->allow_host.at;
     s.n_hosts = o->allow_host.n;
     s.queue = queue_new();
-    status = s.queue ? serve_model(&s, o) : fail("no memory for the queue of jobs");
+    rc = s.queue ? serve_model(&s, o, err) : hw__fail(err, HW_ERR_MEMORY, "no memory for the queue of jobs");
     queue_free(s.queue);
     store_close(s.store);
-    return status;
+    return rc;
 }
 
 static const char *const usage[] = {"-m MODEL [options]", NULL};

@@ -1,11 +1,13 @@
 /* view.c - `headwater view`: prints saved traces, saved results and exported attention; several in one report. */
+#include "base/atomic_file.h"
+#include "base/error.h"
 #include "cli/command.h"
 #include "cli/message.h"
-#include "job/output_files.h"
-#include "job/open_saved.h"
-#include "export/html_report.h"
-#include "terminal/attribution_view.h"
 #include "cli/safe_text.h"
+#include "export/html_report.h"
+#include "job/open_saved.h"
+#include "job/output_files.h"
+#include "terminal/attribution_view.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,14 +21,15 @@ static void show_opened(const job *j, const hw_run *run) {
 }
 
 /* Shows one file; with a report, its run is added to the report instead of saved. *lost: a method failed. */
-static int view(const options *o, const saved_file *from, report *into, bool *lost) {
+static hw_err view(const options *o, const saved_file *from, report *into, bool *lost, hw_error *err) {
     job j;
-    int status = job_prepare(&j, o, command_name);
+    hw_err rc = job_prepare(&j, o, err);
     j.report = into;
-    if (status == STATUS_DONE) status = saved_file_open(&j, from, &(prompt_split){0}, show_opened, job_finish);
+    if (rc == HW_OK)
+        rc = saved_file_open(&j, from, &(prompt_split){0}, &(saved_file_use){show_opened, job_finish}, err);
     *lost = *lost || j.lost;
     job_free(&j);
-    return status;
+    return rc;
 }
 
 /* Name of a run in a report of several: the file's name without folder and extensions, [capacity] with the
@@ -36,62 +39,59 @@ static void name_after(char *name, size_t capacity, const char *path) {
     static const char *const endings[] = {".safetensors", ".json", ".trace"};
     const char *slash = strrchr(path, '/');
     snprintf(name, capacity, "%s", slash ? slash + 1 : path);
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-        size_t n = strlen(name), n_ending = strlen(endings[i]);
-        if (n > n_ending && strcmp(name + n - n_ending, endings[i]) == 0) name[n - n_ending] = 0;
-    }
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (hw__has_extension(name, endings[i])) name[strlen(name) - strlen(endings[i])] = 0;
 }
 
-static int write_reports(const options *o, const report *r) {
-    int status = STATUS_DONE;
+static hw_err write_reports(const options *o, const report *r) {
+    hw_error err;
+    hw_err rc = HW_OK;
     for (size_t i = 0; i < o->output.n; i++) {
-        hw_error err;
-        if (report_write(r, o->output.at[i], NULL, &err) != HW_OK) status = fail_by(&err);
+        if (report_write(r, o->output.at[i], NULL, &err) != HW_OK) rc = error_report(&err);
     }
-    return status;
+    return rc;
 }
 
 /* Shows files [n] one after the other, and writes all of them to each report. */
-static int view_all(const options *o, const saved_file *from, size_t n, bool *lost) {
+static hw_err view_all(const options *o, const saved_file *from, size_t n, bool *lost, hw_error *err) {
     report r = {.n = 0};
-    int status = STATUS_DONE;
-    for (size_t i = 0; i < n && status == STATUS_DONE; i++) {
+    hw_err rc = HW_OK;
+    for (size_t i = 0; i < n && rc == HW_OK; i++) {
         char name[256];
         name_after(name, sizeof name, from[i].path);
         r.name = name;
         fputs(i ? "\n==> " : "==> ", stdout);
         text_puts(stdout, name);
         fputs(" <==\n\n", stdout);
-        status = view(o, &from[i], o->output.n ? &r : NULL, lost);
+        rc = view(o, &from[i], o->output.n ? &r : NULL, lost, err);
     }
-    if (status == STATUS_DONE) status = write_reports(o, &r);
+    if (rc == HW_OK) rc = write_reports(o, &r);
     report_free(&r);
-    return status;
+    return rc;
 }
 
 /* Checks files [n] and outputs as far as possible before opening any of them. */
-static int find_all(saved_file *from, const options *o, size_t n) {
-    int status = STATUS_DONE;
-    for (size_t i = 0; i < n && status == STATUS_DONE; i++)
-        status = saved_file_find(&from[i], o->arguments.at[i], o, command_name);
-    if (status == STATUS_DONE) status = output_check(o, command_name, o->arguments.at, n, OUTPUT_ANY);
-    for (size_t i = 0; i < o->output.n && status == STATUS_DONE && n > 1; i++)
+static hw_err find_all(saved_file *from, const options *o, size_t n, hw_error *err) {
+    hw_err rc = HW_OK;
+    for (size_t i = 0; i < n && rc == HW_OK; i++) rc = saved_file_find(&from[i], o->arguments.at[i], o, err);
+    if (rc == HW_OK) rc = output_check(o, o->arguments.at, n, OUTPUT_ANY, err);
+    for (size_t i = 0; i < o->output.n && rc == HW_OK && n > 1; i++)
         if (!report_is_path(o->output.at[i]))
-            status = misuse(command_name, "-o \"%s\": only a report (.html) holds several files; %zu were given",
-                            o->output.at[i], n);
-    return status;
+            rc = usage_error(err, "-o \"%s\": only a report (.html) holds several files; %zu were given",
+                             o->output.at[i], n);
+    return rc;
 }
 
-static int run(const options *o) {
+static hw_err run(const options *o, hw_error *err) {
     size_t n = o->arguments.n;
-    if (n == 0) return misuse(command_name, "name a file");
+    if (n == 0) return usage_error(err, "name a file");
     saved_file *from = calloc(n, sizeof *from);
-    if (!from) return fail("no memory for %zu files", n);
-    int status = find_all(from, o, n);
+    if (!from) return hw__fail(err, HW_ERR_MEMORY, "no memory for %zu files", n);
+    hw_err rc = find_all(from, o, n, err);
     bool lost = false;
-    if (status == STATUS_DONE) status = n == 1 ? view(o, from, NULL, &lost) : view_all(o, from, n, &lost);
+    if (rc == HW_OK) rc = n == 1 ? view(o, from, NULL, &lost, err) : view_all(o, from, n, &lost, err);
     free(from);
-    return status == STATUS_DONE && lost ? STATUS_FAILED : status;
+    return rc == HW_OK && lost ? (hw_err)ERR_REPORTED : rc;
 }
 
 static const char *const usage[] = {"FILE... [options]", NULL};

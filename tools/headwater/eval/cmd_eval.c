@@ -5,20 +5,21 @@
  *
  * Errors in the command line or the data set are reported before the model loads.
  */
+#include "base/error.h"
+#include "base/sha256.h"
 #include "cli/clock.h"
 #include "cli/command.h"
-#include "eval/results_file.h"
-#include "eval/merge.h"
-#include "eval/measure_item.h"
-#include "eval/summary_table.h"
 #include "cli/interrupt.h"
 #include "cli/message.h"
-#include "base/sha256.h"
+#include "cli/safe_text.h"
+#include "eval/measure_item.h"
+#include "eval/merge.h"
+#include "eval/results_file.h"
+#include "eval/summary_table.h"
 #include "job/conversation.h"
 #include "job/open_model.h"
 #include "job/output_files.h"
 #include "job/prompt_split.h"
-#include "cli/safe_text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,35 +43,34 @@ typedef struct session {
 /* ------------------------------------------------------------------ what is asked */
 
 /* "2/4" is the second of four shards. */
-static int read_shard(session *s) {
+static hw_err read_shard(session *s, hw_error *err) {
     char rest;
     unsigned shard = 1, n_shards = 1;
     const char *text = s->o->shard;
     if (text && (text[strspn(text, "0123456789/")] || sscanf(text, "%5u/%5u%c", &shard, &n_shards, &rest) != 2 ||
                  shard < 1 || shard > n_shards))
-        return misuse(command_name, "--shard \"%s\": must be I/K, the I-th of K parts, I from 1 to K", text);
+        return usage_error(err, "--shard \"%s\": must be I/K, the I-th of K parts, I from 1 to K", text);
     s->part = (eval_part){shard - 1, n_shards};
-    return STATUS_DONE;
+    return HW_OK;
 }
 
 static bool is_todo(const session *s, const eval_item *item) {
     return eval_part_has(&s->part, item->index) && !eval_log_has(&s->log, item->id);
 }
 
-static int check_options(session *s, const char **model) {
+static hw_err check_options(session *s, const char **model, hw_error *err) {
     const options *o = s->o;
     if (o->arguments.n != 1)
-        return misuse(command_name, "name one data set; %zu were given%s", o->arguments.n,
-                      o->arguments.n ? " (a table of result files is --table)" : "");
-    int status = read_shard(s);
-    if (status == STATUS_DONE) status = variants_read(&s->methods, command_name, o->method);
-    /* reports an unknown segmenter */
-    if (status == STATUS_DONE) status = prompt_split_read(&(prompt_split){0}, o, command_name, NULL);
-    if (status != STATUS_DONE) return status;
-    if ((status = model_path(model, o, command_name)) != STATUS_DONE) return status;
+        return usage_error(err, "name one data set; %zu were given%s", o->arguments.n,
+                           o->arguments.n ? " (a table of result files is --table)" : "");
+    hw_err rc = read_shard(s, err);
+    if (rc == HW_OK) rc = variants_read(&s->methods, o->method, err);
+    if (rc == HW_OK) rc = prompt_split_read(&(prompt_split){0}, o, NULL, err); /* error for an unknown segmenter */
+    if (rc == HW_OK) rc = model_path(model, o, err);
+    if (rc != HW_OK) return rc;
     const char *const inputs[] = {o->arguments.at[0], *model, o->chat_template};
-    status = o->results ? output_check_path(command_name, o->results, inputs, 3) : STATUS_DONE;
-    return status == STATUS_DONE ? conversation_read(&s->chat, o, NULL) : status;
+    rc = o->results ? output_check_path(o->results, inputs, 3, err) : HW_OK;
+    return rc == HW_OK ? conversation_read(&s->chat, o, NULL, err) : rc;
 }
 
 /* Adds what differs from the defaults, so that settings of plain prompts equal those of earlier result files. */
@@ -90,7 +90,7 @@ static bool add_chat_settings(json_t *settings, const hw_run_params *run) {
             json_object_set_new(settings, "thinking", json_string(hw_thinking_name(run->thinking))) == 0);
 }
 
-static int make_settings(session *s) {
+static hw_err make_settings(session *s, hw_error *err) {
     const options *o = s->o;
     const hw_model_info *m = hw_model_describe(s->plan.model);
     s->settings =
@@ -100,7 +100,7 @@ static int make_settings(session *s) {
                   (json_int_t)o->run.seed, "generate", (json_int_t)o->run.n_generate);
     bool ok = s->settings && add_chat_settings(s->settings, &s->plan.run) &&
               (!s->plan.rewrite || json_object_set_new(s->settings, "rewrite", json_true()) == 0);
-    return ok ? STATUS_DONE : fail("no memory for the results");
+    return ok ? HW_OK : hw__fail(err, HW_ERR_MEMORY, "no memory for the results");
 }
 
 /* ------------------------------------------------------------------ progress */
@@ -151,79 +151,76 @@ static void report_failed_methods(session *s, const eval_item *item, const json_
     s->n_failed += n > 0;
 }
 
-static int measure(session *s, const eval_item *item) {
-    hw_error err;
+static hw_err measure(session *s, const eval_item *item, hw_error *err) {
     json_t *result = NULL;
-    hw_err rc = eval_run(&result, &s->plan, item, &err);
-    if (rc == HW_ERR_CANCELLED) return STATUS_INTERRUPTED;
-    if (rc == HW_ERR_MEMORY) return fail_by(&err);
+    hw_err rc = eval_run(&result, &s->plan, item, err);
+    if (error_ends_run(rc)) return rc;
     if (rc != HW_OK) {
         erase_progress(s);
-        message("%s: %s", item->id, err.msg);
+        message("%s: %s", item->id, err->msg);
         s->n_failed++;
     }
     report_failed_methods(s, item, result);
     s->n_done++;
-    return eval_log_add(&s->log, make_line(s, item, result, &err));
+    return eval_log_add(&s->log, make_line(s, item, result, err), err);
 }
 
-static int report_interrupted(const session *s) {
+static hw_err report_interrupted(const session *s) {
     if (s->log.path) {
         message("interrupted: %s holds %zu results; the same command goes on from there", s->log.path,
                 json_array_size(s->log.lines));
     } else {
         message("interrupted: the results are lost; with -o FILE they are kept");
     }
-    return STATUS_INTERRUPTED;
+    return (hw_err)ERR_INTERRUPTED;
 }
 
-static int measure_all(session *s) {
-    int status = STATUS_DONE;
+static hw_err measure_all(session *s, hw_error *err) {
+    hw_err rc = HW_OK;
     for (size_t i = 0; i < s->set.n; i++) s->n_todo += is_todo(s, &s->set.at[i]);
     s->began = clock_seconds();
-    for (size_t i = 0; i < s->set.n && status == STATUS_DONE; i++) {
+    for (size_t i = 0; i < s->set.n && rc == HW_OK; i++) {
         if (!is_todo(s, &s->set.at[i])) continue;
-        if (interrupt_seen()) status = STATUS_INTERRUPTED;
+        if (interrupt_seen()) rc = HW_ERR_CANCELLED;
         show_progress(s);
-        if (status == STATUS_DONE) status = measure(s, &s->set.at[i]);
+        if (rc == HW_OK) rc = measure(s, &s->set.at[i], err);
     }
     erase_progress(s);
-    return status == STATUS_INTERRUPTED ? report_interrupted(s) : status;
+    return rc == HW_ERR_CANCELLED ? report_interrupted(s) : rc;
 }
 
 /* ------------------------------------------------------------------ the command */
 
-static int print_table(const options *o, const json_t *lines, const eval_format *format) {
+static hw_err print_table(const options *o, const json_t *lines, const eval_format *format, hw_error *err) {
     eval_table table;
-    int status = eval_table_new(&table, lines, o->group_by, o->run.seed);
-    if (status == STATUS_DONE && !format->print(stdout, &table)) status = STATUS_FAILED;
+    hw_err rc = eval_table_new(&table, lines, o->group_by, o->run.seed, err);
+    if (rc == HW_OK && !format->print(stdout, &table))
+        rc = hw__fail(err, HW_ERR_IO, "the table could not be written as %s", format->name);
     eval_table_free(&table);
-    return status;
+    return rc;
 }
 
-static int run_set(session *s, const eval_format *format) {
-    int status = make_settings(s);
-    if (status == STATUS_DONE) status = eval_log_open(&s->log, s->o->results, &s->set, s->settings);
-    if (status == STATUS_DONE) status = measure_all(s);
+static hw_err run_set(session *s, const eval_format *format, hw_error *err) {
+    hw_err rc = make_settings(s, err);
+    if (rc == HW_OK) rc = eval_log_open(&s->log, s->o->results, &s->set, s->settings, err);
+    if (rc == HW_OK) rc = measure_all(s, err);
     bool empty = json_array_size(s->log.lines) == 0 && s->n_todo == 0; /* more shards than items: nothing is missing */
-    if (status == STATUS_DONE && empty) message("shard %s holds none of the items", s->o->shard ? s->o->shard : "1/1");
-    if (status == STATUS_DONE && !empty) status = print_table(s->o, s->log.lines, format);
+    if (rc == HW_OK && empty) message("shard %s holds none of the items", s->o->shard ? s->o->shard : "1/1");
+    if (rc == HW_OK && !empty) rc = print_table(s->o, s->log.lines, format, err);
     eval_log_close(&s->log);
     json_decref(s->settings);
-    if (status == STATUS_DONE && s->set.n_bad)
-        status = fail("%zu line%s of the data set left out: see above", s->set.n_bad, s->set.n_bad == 1 ? "" : "s");
-    return status == STATUS_DONE && s->n_failed ? STATUS_FAILED : status;
+    if (rc == HW_OK && s->set.n_bad)
+        rc = hw__fail(err, HW_ERR_FORMAT, "%zu line%s of the data set left out: see above", s->set.n_bad,
+                      s->set.n_bad == 1 ? "" : "s");
+    return rc == HW_OK && s->n_failed ? (hw_err)ERR_REPORTED : rc;
 }
 
-static int open_model(session *s, const char *path) {
-    hw_error err;
+static hw_err open_model(session *s, const char *path, hw_error *err) {
     const options *o = s->o;
     progress bar = progress_new(!o->quiet && !o->verbose);
     interrupt_catch();
-    if (model_open(&s->plan.model, o, path, &bar, &err) != HW_OK) {
-        if (err.code == HW_ERR_CANCELLED) return report_interrupted(s);
-        return fail_by(&err);
-    }
+    hw_err rc = model_open(&s->plan.model, o, path, &bar, err);
+    if (rc != HW_OK) return rc == HW_ERR_CANCELLED ? report_interrupted(s) : rc;
     s->plan.methods = &s->methods;
     s->plan.by = o->by;
     s->plan.run = o->run;
@@ -233,68 +230,67 @@ static int open_model(session *s, const char *path) {
     s->plan.n_ablations = (size_t)o->ablations;
     s->plan.seed = o->run.seed;
     s->plan.stop = interrupt_stop;
-    return STATUS_DONE;
+    return HW_OK;
 }
 
-static int measure_set(const options *o, const eval_format *format) {
+static hw_err measure_set(const options *o, const eval_format *format, hw_error *err) {
     session s = {.o = o};
     const char *model = NULL;
-    int status = check_options(&s, &model);
-    if (status == STATUS_DONE) status = eval_set_read(&s.set, o->arguments.at[0], (size_t)o->limit, &s.part);
-    if (status == STATUS_DONE) status = open_model(&s, model);
-    if (status == STATUS_DONE) status = run_set(&s, format);
+    hw_err rc = check_options(&s, &model, err);
+    if (rc == HW_OK) rc = eval_set_read(&s.set, o->arguments.at[0], (size_t)o->limit, &s.part, err);
+    if (rc == HW_OK) rc = open_model(&s, model, err);
+    if (rc == HW_OK) rc = run_set(&s, format, err);
     hw_model_close(s.plan.model);
     conversation_free(&s.chat);
     eval_set_free(&s.set);
     variants_free(&s.methods);
-    return status;
+    return rc;
 }
 
-static int table_files(const options *o, const eval_format *format) {
-    if (o->arguments.n == 0) return misuse(command_name, "--table: name the result files");
+static hw_err table_files(const options *o, const eval_format *format, hw_error *err) {
+    if (o->arguments.n == 0) return usage_error(err, "--table: name the result files");
     json_t *lines = json_array();
-    int status = lines ? STATUS_DONE : fail("no memory for the results");
-    for (size_t i = 0; i < o->arguments.n && status == STATUS_DONE; i++)
-        status = eval_log_read(lines, o->arguments.at[i]);
-    if (status == STATUS_DONE) status = print_table(o, lines, format);
+    hw_err rc = lines ? HW_OK : hw__fail(err, HW_ERR_MEMORY, "no memory for the results");
+    for (size_t i = 0; i < o->arguments.n && rc == HW_OK; i++) rc = eval_log_read(lines, o->arguments.at[i], err);
+    if (rc == HW_OK) rc = print_table(o, lines, format, err);
     json_decref(lines);
-    return status;
+    return rc;
 }
 
-static int merge_files(const options *o) {
+static hw_err merge_files(const options *o, hw_error *err) {
     eval_set set = {.n = 0};
     eval_merge merge = {.n_parts = 0};
-    int status = eval_set_read(&set, o->arguments.at[0], (size_t)o->limit, &(eval_part){.n_shards = 0});
-    if (status == STATUS_DONE) status = eval_merge_open(&merge, &set, o->arguments.at + 1, o->arguments.n - 1);
-    if (status == STATUS_DONE) status = eval_merge_save(&merge, o->results);
-    if (status == STATUS_DONE) {
+    hw_err rc = eval_set_read(&set, o->arguments.at[0], (size_t)o->limit, &(eval_part){.n_shards = 0}, err);
+    if (rc == HW_OK) rc = eval_merge_open(&merge, &set, o->arguments.at + 1, o->arguments.n - 1, err);
+    if (rc == HW_OK) rc = eval_merge_save(&merge, o->results, err);
+    if (rc == HW_OK) {
         size_t n_missing = eval_merge_n_missing(&merge), n_failed = eval_merge_n_failed(&merge);
         eval_merge_report(&merge);
         if (!o->quiet)
             message("%s holds %zu results of %zu file%s", o->results, set.n - n_missing - n_failed, merge.n_parts,
                     merge.n_parts == 1 ? "" : "s");
-        if (n_missing || n_failed || merge.n_lost || set.n_bad) status = STATUS_FAILED;
+        if (n_missing || n_failed || merge.n_lost || set.n_bad) rc = (hw_err)ERR_REPORTED;
     }
     eval_merge_close(&merge);
     eval_set_free(&set);
-    return status;
+    return rc;
 }
 
-static int check_merge(const options *o) {
-    if (o->table) return misuse(command_name, "--merge and --table: merge first, then --table of the merged file");
-    if (o->arguments.n < 2) return misuse(command_name, "--merge: name the data set, then its result files");
-    if (!o->results) return misuse(command_name, "--merge: name the file to write with -o");
-    return output_check_path(command_name, o->results, o->arguments.at, o->arguments.n);
+static hw_err check_merge(const options *o, hw_error *err) {
+    if (o->table) return usage_error(err, "--merge and --table: merge first, then --table of the merged file");
+    if (o->arguments.n < 2) return usage_error(err, "--merge: name the data set, then its result files");
+    if (!o->results) return usage_error(err, "--merge: name the file to write with -o");
+    return output_check_path(o->results, o->arguments.at, o->arguments.n, err);
 }
 
-static int run(const options *o) {
+static hw_err run(const options *o, hw_error *err) {
     const eval_format *format = eval_format_find(o->format);
-    if (!format) return STATUS_USAGE;
+    if (!format) return usage_error(err, "--format \"%s\": must be text, csv or json", o->format);
     if (o->merge) {
-        int status = check_merge(o);
-        return status == STATUS_DONE ? merge_files(o) : status;
+        hw_err rc = check_merge(o, err);
+        return rc == HW_OK ? merge_files(o, err) : rc;
     }
-    return o->table ? table_files(o, format) : measure_set(o, format);
+    return o->table ? table_files(o, format, err) : measure_set(o, format, err);
 }
 
 static const char *const usage[] = {"DATASET.jsonl -m MODEL [options]",

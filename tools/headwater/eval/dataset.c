@@ -1,10 +1,11 @@
 /* dataset.c - reads data sets; each error names the line and what is accepted. */
 #include "eval/dataset.h"
 
-#include "cli/input.h"
-#include "cli/message.h"
+#include "base/error.h"
 #include "base/json.h"
 #include "base/sha256.h"
+#include "cli/input.h"
+#include "cli/message.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -217,11 +218,11 @@ static size_t mark_bytes(const char *line, size_t number) {
     return number == 1 && strncmp(line, mark, sizeof mark - 1) == 0 ? sizeof mark - 1 : 0;
 }
 
-int eval_set_read(eval_set *out, const char *path, size_t limit, const eval_part *part) {
+hw_err eval_set_read(eval_set *out, const char *path, size_t limit, const eval_part *part, hw_error *err) {
     *out = (eval_set){.path = path, .places = json_object()};
-    if (!out->places) return fail("no memory for the data set");
+    if (!out->places) return hw__fail(err, HW_ERR_MEMORY, "no memory for the data set");
     FILE *file = input_open(path);
-    if (!file) return fail("data set %s: %s", path, input_open_reason());
+    if (!file) return hw__fail(err, HW_ERR_IO, "data set %s: %s", path, input_open_reason());
     char *line = NULL;
     size_t capacity = 0, number = 0, index = 0;
     ssize_t n;
@@ -233,8 +234,8 @@ int eval_set_read(eval_set *out, const char *path, size_t limit, const eval_part
     bool broken = n < 0 && !feof(file); /* a read error, or memory ran out for a line */
     free(line);
     fclose(file);
-    if (broken) return fail("data set %s: it could not be read to its end", path);
-    return out->n ? STATUS_DONE : fail("data set %s: it holds no item", path);
+    if (broken) return hw__fail(err, HW_ERR_IO, "data set %s: it could not be read to its end", path);
+    return out->n ? HW_OK : hw__fail(err, HW_ERR_FORMAT, "data set %s: it holds no item", path);
 }
 
 void eval_set_free(eval_set *set) {

@@ -51,8 +51,8 @@ typedef struct eval_set {
 bool eval_part_has(const eval_part *part, size_t index);
 
 /* Reads lines up to the `limit`-th item (0: all). All are checked; items outside `part` keep only id, sha256 and index.
- * STATUS_DONE, or the exit status. Free in either case. */
-int eval_set_read(eval_set *out, const char *path, size_t limit, const eval_part *part);
+ * Errors: IO, FORMAT (no item), MEMORY. Free in either case. */
+hw_err eval_set_read(eval_set *out, const char *path, size_t limit, const eval_part *part, hw_error *err);
 void eval_set_free(eval_set *set);
 
 /* NULL: unknown id */

@@ -1,10 +1,11 @@
 /* merge.c - records the position of each item's result, then copies the results in order. */
 #include "eval/merge.h"
 
-#include "eval/results_file.h"
+#include "base/atomic_file.h"
+#include "base/error.h"
 #include "cli/input.h"
 #include "cli/message.h"
-#include "base/atomic_file.h"
+#include "eval/results_file.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -26,16 +27,17 @@ static void take_settings(eval_merge *m, size_t part, json_t *settings) {
     m->first = part;
 }
 
-static int check_settings(eval_merge *m, size_t part, const char *id, json_t *settings) {
+static hw_err check_settings(eval_merge *m, size_t part, const char *id, json_t *settings, hw_error *err) {
     if (!m->settings) take_settings(m, part, settings);
     if (eval_settings_same(settings, m->settings)) {
         if (eval_settings_fuller(m->settings, settings) != m->settings) take_settings(m, part, settings);
-        return STATUS_DONE;
+        return HW_OK;
     }
     char how[400];
     eval_settings_differ(how, sizeof how, settings, m->settings);
-    return fail("%s: item %s was made with %s as in %s; results of different settings cannot be merged", m->paths[part],
-                id, how, m->paths[m->first]);
+    return hw__fail(err, HW_ERR_ARGUMENT,
+                    "%s: item %s was made with %s as in %s; results of different settings cannot be merged",
+                    m->paths[part], id, how, m->paths[m->first]);
 }
 
 static void note_place(eval_merge *m, size_t part, const eval_item *item, const eval_line *line) {
@@ -46,41 +48,43 @@ static void note_place(eval_merge *m, size_t part, const eval_item *item, const 
     if (!place->n || (place->failed && !failed)) *place = (eval_place){part, line->at, line->n, failed};
 }
 
-static int take_line(void *user, const eval_line *line) {
+static hw_err take_line(void *user, const eval_line *line, hw_error *err) {
     reading *r = user;
     eval_merge *m = r->merge;
     const char *id = json_string_value(json_object_get(line->json, "id"));
-    int status = check_settings(m, r->part, id, json_object_get(line->json, "settings"));
-    if (status != STATUS_DONE) return status;
+    hw_err rc = check_settings(m, r->part, id, json_object_get(line->json, "settings"), err);
+    if (rc != HW_OK) return rc;
     const eval_item *item = eval_set_find(m->set, id);
-    if (!item) return fail("%s: there is no item %s in %s", m->paths[r->part], id, m->set->path);
+    if (!item)
+        return hw__fail(err, HW_ERR_ARGUMENT, "%s: there is no item %s in %s", m->paths[r->part], id, m->set->path);
     if (!eval_line_is_of(line->json, item))
-        return fail("%s: item %s was measured with another text or at another place than it has in %s",
-                    m->paths[r->part], id, m->set->path);
+        return hw__fail(err, HW_ERR_ARGUMENT,
+                        "%s: item %s was measured with another text or at another place than it has in %s",
+                        m->paths[r->part], id, m->set->path);
     note_place(m, r->part, item, line);
-    return STATUS_DONE;
+    return HW_OK;
 }
 
-static int read_part(eval_merge *m, size_t part) {
+static hw_err read_part(eval_merge *m, size_t part, hw_error *err) {
     const char *path = m->paths[part];
     FILE *file = input_open(path);
-    if (!file) return fail("results %s: %s", path, input_open_reason());
+    if (!file) return hw__fail(err, HW_ERR_IO, "results %s: %s", path, input_open_reason());
     m->parts[m->n_open++] = file;
-    if (!eval_log_lock_shared(file)) return fail("results %s: a run is still writing them", path);
+    if (!eval_log_lock_shared(file)) return hw__fail(err, HW_ERR_IO, "results %s: a run is still writing them", path);
     eval_rest rest;
-    int status = eval_log_scan(&rest, file, path, take_line, &(reading){m, part});
+    hw_err rc = eval_log_scan(&rest, file, path, take_line, &(reading){m, part}, err);
     if (rest.torn) message("%s: its last line is torn and left out; the same run again makes it", path);
     m->n_lost += rest.n_others + rest.torn;
-    return status;
+    return rc;
 }
 
-int eval_merge_open(eval_merge *out, const eval_set *set, const char *const *paths, size_t n) {
+hw_err eval_merge_open(eval_merge *out, const eval_set *set, const char *const *paths, size_t n, hw_error *err) {
     *out = (eval_merge){.set = set, .paths = paths, .n_parts = n};
     out->parts = calloc(n + 1, sizeof(FILE *));
     out->places = calloc(set->n + 1, sizeof *out->places);
-    int status = out->parts && out->places ? STATUS_DONE : fail("no memory for the results");
-    for (size_t i = 0; i < n && status == STATUS_DONE; i++) status = read_part(out, i);
-    return status == STATUS_DONE && !out->settings ? fail("there are no results to merge") : status;
+    hw_err rc = out->parts && out->places ? HW_OK : hw__fail(err, HW_ERR_MEMORY, "no memory for the results");
+    for (size_t i = 0; i < n && rc == HW_OK; i++) rc = read_part(out, i, err);
+    return rc == HW_OK && !out->settings ? hw__fail(err, HW_ERR_ARGUMENT, "there are no results to merge") : rc;
 }
 
 void eval_merge_close(eval_merge *m) {
@@ -152,14 +156,14 @@ static bool put_lines(FILE *out, const eval_merge *m) {
     return ok;
 }
 
-int eval_merge_save(eval_merge *m, const char *path) {
-    hw_error err;
+hw_err eval_merge_save(eval_merge *m, const char *path, hw_error *err) {
     hw__file file;
-    if (hw__file_create(&file, path, &err) != HW_OK) return fail_by(&err);
+    hw_err rc = hw__file_create(&file, path, err);
+    if (rc != HW_OK) return rc;
     if (!put_lines(file.stream, m)) {
         int reason = errno;
         hw__file_abort(&file);
-        return fail("%s cannot be written: %s", path, strerror(reason));
+        return hw__fail(err, HW_ERR_IO, "%s cannot be written: %s", path, strerror(reason));
     }
-    return hw__file_commit(&file, &err) == HW_OK ? STATUS_DONE : fail_by(&err);
+    return hw__file_commit(&file, err);
 }

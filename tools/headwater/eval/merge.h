@@ -31,9 +31,9 @@ typedef struct eval_merge {
     size_t n_lost;      /* lines that are not results, incomplete ones included */
 } eval_merge;
 
-/* Reads the files. STATUS_DONE, or the exit status: a file that cannot be read or is being written by a run, results of
+/* Reads the files. Errors: IO, ARGUMENT, MEMORY: a file that cannot be read or is being written by a run, results of
  * other settings, or of items that `set` does not have. `paths` must outlive it. Close in either case. */
-int eval_merge_open(eval_merge *out, const eval_set *set, const char *const *paths, size_t n);
+hw_err eval_merge_open(eval_merge *out, const eval_set *set, const char *const *paths, size_t n, hw_error *err);
 void eval_merge_close(eval_merge *m);
 
 /* Number of items without a line, and of items whose line is an error. */
@@ -42,6 +42,6 @@ size_t eval_merge_n_failed(const eval_merge *m);
 /* Reports duplicate, missing and failed items: their number, and the first of them by name. */
 void eval_merge_report(const eval_merge *m);
 /* Writes `path` atomically. */
-int eval_merge_save(eval_merge *m, const char *path);
+hw_err eval_merge_save(eval_merge *m, const char *path, hw_error *err);
 
 #endif

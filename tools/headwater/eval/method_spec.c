@@ -2,7 +2,7 @@
 #include "eval/method_spec.h"
 
 #include "base/error.h"
-#include "cli/message.h"
+#include "cli/error_kinds.h"
 #include "cli/names.h"
 
 #include <stdlib.h>
@@ -77,8 +77,8 @@ static const hw_setting_info *find_bare(const char *word) {
     return NULL;
 }
 
-static int refuse_setting(const char *command, const char *whole, const char *word, const char *why) {
-    return misuse(command, "--method %s: \"%s\": %s", whole, word, why);
+static hw_err refuse_setting(const char *whole, const char *word, const char *why, hw_error *err) {
+    return usage_error(err, "--method %s: \"%s\": %s", whole, word, why);
 }
 
 /* Keys: the library's, then the others; keys with two rows are listed once. */
@@ -89,113 +89,110 @@ static const char *setting_key(size_t i, const void *ctx) {
     return i && strcmp(view_settings[i].key, view_settings[i - 1].key) == 0 ? NULL : view_settings[i].key;
 }
 
-static int refuse_key(const char *command, const char *whole, const char *word) {
+static hw_err refuse_key(const char *whole, const char *word, hw_error *err) {
     char why[UNKNOWN_CAPACITY];
     hw__names keys = {setting_key, NULL, hw_setting_count() + COUNT(view_settings)};
-    return refuse_setting(command, whole, word, hw__unknown_name(why, sizeof why, word, keys));
+    return refuse_setting(whole, word, hw__unknown_name(why, sizeof why, word, keys), err);
 }
 
 /* `value` NULL: a single word. */
-static int read_library(variant *v, const char *command, const hw_setting_info *s, const char *word,
-                        const char *value) {
-    hw_error err;
+static hw_err read_library(variant *v, const hw_setting_info *s, const char *word, const char *value, hw_error *err) {
     v->uses |= s->uses;
-    if (hw_setting_read_option(&v->params, s->option, value, &err) == HW_OK) return STATUS_DONE;
-    return refuse_setting(command, v->label, value ? value : word, err.msg);
+    hw_error why;
+    if (hw_setting_read_option(&v->params, s->option, value, &why) == HW_OK) return HW_OK;
+    return refuse_setting(v->label, value ? value : word, why.msg, err);
 }
 
-static int read_keyed(variant *v, const char *command, char *word, char *value) {
-    hw_error err;
+static hw_err read_keyed(variant *v, char *word, char *value, hw_error *err) {
     *value++ = 0;
     const hw_setting_info *setting = find_setting(word);
-    if (setting) return read_library(v, command, setting, word, value);
+    if (setting) return read_library(v, setting, word, value, err);
     for (size_t i = 0; i < COUNT(view_settings); i++) {
         if (strcmp(view_settings[i].key, word) != 0) continue;
         v->uses |= view_settings[i].uses;
-        if (view_settings[i].read(v, value, &err) == HW_OK) return STATUS_DONE;
-        return refuse_setting(command, v->label, value, err.msg);
+        hw_error why;
+        if (view_settings[i].read(v, value, &why) == HW_OK) return HW_OK;
+        return refuse_setting(v->label, value, why.msg, err);
     }
-    return refuse_key(command, v->label, word);
+    return refuse_key(v->label, word, err);
 }
 
-static int read_setting(variant *v, const char *command, char *word) {
-    hw_error err;
+static hw_err read_setting(variant *v, char *word, hw_error *err) {
     char *value = strchr(word, '=');
-    if (value) return read_keyed(v, command, word, value);
+    if (value) return read_keyed(v, word, value, err);
     const hw_setting_info *setting = find_bare(word);
-    if (setting) return read_library(v, command, setting, word, setting->type == HW_SETTING_FLAG ? NULL : word);
+    if (setting) return read_library(v, setting, word, setting->type == HW_SETTING_FLAG ? NULL : word, err);
     for (size_t i = 0; i < COUNT(view_settings); i++) {
-        if (!view_settings[i].bare || view_settings[i].read(v, word, &err) != HW_OK) continue;
+        if (!view_settings[i].bare || view_settings[i].read(v, word, err) != HW_OK) continue;
         v->uses |= view_settings[i].uses;
-        return STATUS_DONE;
+        return HW_OK;
     }
-    return refuse_setting(command, v->label, word,
-                          "not a value that stands alone (norm, own, output, last ...); write KEY=VALUE");
+    return refuse_setting(v->label, word,
+                          "not a value that stands alone (norm, own, output, last ...); write KEY=VALUE", err);
 }
 
 /* Rejects a setting without effect, because of the method or because of its other settings. */
-static int check_uses(const variant *v, const char *command) {
+static hw_err check_uses(const variant *v, hw_error *err) {
     uint32_t idle = v->uses & ~hw_method_active_traits(hw_method_find(v->method), &v->params);
     for (size_t i = 0; i < hw_setting_count() + COUNT(view_settings); i++) {
         const char *key = setting_key(i, NULL);
         uint32_t uses = i < hw_setting_count() ? hw_setting_at(i)->uses : view_settings[i - hw_setting_count()].uses;
         if (key && uses & idle)
-            return misuse(command, "--method %s: %s is not affected by %s%s", v->label, v->method, key,
-                          hw_method_find(v->method)->traits & uses ? " with these settings" : "");
+            return usage_error(err, "--method %s: %s is not affected by %s%s", v->label, v->method, key,
+                               hw_method_find(v->method)->traits & uses ? " with these settings" : "");
     }
-    return STATUS_DONE;
+    return HW_OK;
 }
 
 /* ------------------------------------------------------------------ the list */
 
-static int refuse_method(const char *command, const char *name) {
+static hw_err refuse_method(const char *name, hw_error *err) {
     char why[UNKNOWN_CAPACITY];
-    return misuse(command, "--method \"%s\": %s", name,
-                  hw__unknown_name(why, sizeof why, name, method_names()));
+    return usage_error(err, "--method \"%s\": %s", name, hw__unknown_name(why, sizeof why, name, method_names()));
 }
 
 /* Splits `words`, a copy of the label, in place. */
-static int read_variant(variant *v, const char *command, char *words) {
+static hw_err read_variant(variant *v, char *words, hw_error *err) {
     v->params = hw_method_params_default();
     char *next = strchr(words, ':');
     if (next) *next++ = 0;
     v->method = words;
-    if (!hw_method_find(v->method)) return refuse_method(command, v->method);
-    int status = STATUS_DONE;
-    for (char *word = next; word && status == STATUS_DONE; word = next) {
+    if (!hw_method_find(v->method)) return refuse_method(v->method, err);
+    hw_err rc = HW_OK;
+    for (char *word = next; word && rc == HW_OK; word = next) {
         next = strchr(word, ':');
         if (next) *next++ = 0;
-        status = read_setting(v, command, word);
+        rc = read_setting(v, word, err);
     }
-    return status == STATUS_DONE ? check_uses(v, command) : status;
+    return rc == HW_OK ? check_uses(v, err) : rc;
 }
 
-static int add_variant(variants *list, const char *command, char *whole, char *words) {
+static hw_err add_variant(variants *list, char *whole, char *words, hw_error *err) {
     for (size_t i = 0; i < list->n; i++)
-        if (strcmp(list->at[i].label, whole) == 0) return misuse(command, "--method names %s twice", whole);
-    if (list->n == MAX_VARIANTS) return misuse(command, "--method takes at most %d methods", MAX_VARIANTS);
+        if (strcmp(list->at[i].label, whole) == 0) return usage_error(err, "--method names %s twice", whole);
+    if (list->n == MAX_VARIANTS) return usage_error(err, "--method takes at most %d methods", MAX_VARIANTS);
     variant *v = &list->at[list->n++];
     v->label = whole;
-    return read_variant(v, command, words);
+    return read_variant(v, words, err);
 }
 
-int variants_read(variants *out, const char *command, const char *list) {
+hw_err variants_read(variants *out, const char *list, hw_error *err) {
     size_t n = strlen(list) + 1;
     *out = (variants){.text = malloc(2 * n)};
-    if (!out->text) return fail("no memory for the list of methods");
+    if (!out->text) return hw__fail(err, HW_ERR_MEMORY, "no memory for the list of methods");
     char *whole = out->text, *words = out->text + n; /* one copy is kept, one is split */
     memcpy(whole, list, n);
     memcpy(words, list, n);
-    int status = STATUS_DONE;
-    while (whole && status == STATUS_DONE) {
+    hw_err rc = HW_OK;
+    while (whole && rc == HW_OK) {
         size_t length = strcspn(whole, ",");
         bool more = whole[length] == ',';
         whole[length] = words[length] = 0;
-        status = add_variant(out, command, whole, words);
+        rc = add_variant(out, whole, words, err);
         whole = more ? whole + length + 1 : NULL;
         words += length + 1;
     }
-    return status;
+    return rc;
 }
 
 void variants_free(variants *list) { free(list->text); }

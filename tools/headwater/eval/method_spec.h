@@ -34,8 +34,8 @@ typedef struct variants {
     char *text; /* the text that the strings above point into */
 } variants;
 
-/* Parses a comma-separated list. STATUS_DONE, or the exit status after printing the reason. Free in either case. */
-int variants_read(variants *out, const char *command, const char *list);
+/* Parses a comma-separated list. Errors: ERR_USAGE, MEMORY. Free in either case. */
+hw_err variants_read(variants *out, const char *list, hw_error *err);
 void variants_free(variants *list);
 
 /* An explainer of all of them, columns by token. *out may be there on failure, too. Errors: as hw_explainer_add(). */

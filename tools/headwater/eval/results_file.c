@@ -1,9 +1,10 @@
 /* results_file.c - result lines in a file: reads, checks and appends them. */
 #include "eval/results_file.h"
 
+#include "base/error.h"
+#include "base/json.h"
 #include "cli/input.h"
 #include "cli/message.h"
-#include "base/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,13 +22,13 @@ static bool is_result(const json_t *line) {
            json_is_object(json_object_get(line, "settings"));
 }
 
-int eval_log_scan(eval_rest *out, FILE *file, const char *path, eval_line_fn fn, void *user) {
+hw_err eval_log_scan(eval_rest *out, FILE *file, const char *path, eval_line_fn fn, void *user, hw_error *err) {
     char *text = NULL;
     size_t capacity = 0, number = 0;
     ssize_t n;
-    int status = STATUS_DONE;
+    hw_err rc = HW_OK;
     *out = (eval_rest){.n_others = 0};
-    while (status == STATUS_DONE && (n = getline(&text, &capacity, file)) > 0) {
+    while (rc == HW_OK && (n = getline(&text, &capacity, file)) > 0) {
         out->torn = text[n - 1] != '\n';
         if (out->torn) break;
         number++;
@@ -35,9 +36,9 @@ int eval_log_scan(eval_rest *out, FILE *file, const char *path, eval_line_fn fn,
         eval_line line = {hw__json_read(text, (size_t)n, LOAD, &no_memory, NULL), out->whole, (size_t)n};
         out->whole += n;
         if (line.json && is_result(line.json)) {
-            status = fn(user, &line);
+            rc = fn(user, &line, err);
         } else if (no_memory) {
-            status = fail("%s line %zu: no memory for it", path, number);
+            rc = hw__fail(err, HW_ERR_MEMORY, "%s line %zu: no memory for it", path, number);
         } else {
             out->n_others++;
             message("%s line %zu is left out: it is not a result of eval", path, number);
@@ -45,8 +46,9 @@ int eval_log_scan(eval_rest *out, FILE *file, const char *path, eval_line_fn fn,
         json_decref(line.json);
     }
     free(text);
-    if (status == STATUS_DONE && !out->torn && !feof(file)) status = fail("%s: it could not be read to its end", path);
-    return status;
+    if (rc == HW_OK && !out->torn && !feof(file))
+        rc = hw__fail(err, HW_ERR_IO, "%s: it could not be read to its end", path);
+    return rc;
 }
 
 static bool is_failure(const json_t *line) { return json_object_get(line, "error") != NULL; }
@@ -75,21 +77,22 @@ static bool take_line(eval_log *log, json_t *line) {
            json_array_append(log->lines, line) == 0;
 }
 
-static int append_line(void *user, const eval_line *line) {
-    return take_line(user, line->json) ? STATUS_DONE : fail("no memory for the results");
+static hw_err append_line(void *user, const eval_line *line, hw_error *err) {
+    return take_line(user, line->json) ? HW_OK : hw__fail(err, HW_ERR_MEMORY, "no memory for the results");
 }
 
-int eval_log_read(json_t *lines, const char *path) {
+hw_err eval_log_read(json_t *lines, const char *path, hw_error *err) {
     FILE *file = input_open(path);
-    if (!file) return fail("results %s: %s", path, input_open_reason());
+    if (!file) return hw__fail(err, HW_ERR_IO, "results %s: %s", path, input_open_reason());
     eval_rest rest;
     eval_log own;
-    int status =
-        start(&own, path) ? eval_log_scan(&rest, file, path, append_line, &own) : fail("no memory for the results");
-    if (status == STATUS_DONE && json_array_extend(lines, own.lines) != 0) status = fail("no memory for the results");
+    hw_err rc = start(&own, path) ? eval_log_scan(&rest, file, path, append_line, &own, err)
+                                  : hw__fail(err, HW_ERR_MEMORY, "no memory for the results");
+    if (rc == HW_OK && json_array_extend(lines, own.lines) != 0)
+        rc = hw__fail(err, HW_ERR_MEMORY, "no memory for the results");
     eval_log_close(&own);
     fclose(file);
-    return status;
+    return rc;
 }
 
 /* ------------------------------------------------------------------ what lines were made of */
@@ -149,27 +152,32 @@ bool eval_line_is_of(const json_t *line, const eval_item *item) {
 
 /* ------------------------------------------------------------------ going on with a file */
 
-static int refuse_settings(const eval_log *log, const char *id, const json_t *was, const json_t *asked) {
+static hw_err refuse_settings(const eval_log *log, const char *id, const json_t *was, const json_t *asked,
+                              hw_error *err) {
     char how[400];
     eval_settings_differ(how, sizeof how, was, asked);
-    return fail("%s: item %s was made with %s; results of other settings need a file of their own", log->path, id, how);
+    return hw__fail(err, HW_ERR_ARGUMENT,
+                    "%s: item %s was made with %s; results of other settings need a file of their own", log->path, id,
+                    how);
 }
 
 /* All lines must be of the same set with the same settings. */
-static int check_lines(const eval_log *log, const eval_set *set, const json_t *settings) {
+static hw_err check_lines(const eval_log *log, const eval_set *set, const json_t *settings, hw_error *err) {
     size_t i;
     json_t *line;
     json_array_foreach(log->lines, i, line) {
         const char *id = json_string_value(json_object_get(line, "id"));
         const json_t *was = json_object_get(line, "settings");
         const eval_item *item = eval_set_find(set, id);
-        if (!eval_settings_same(was, settings)) return refuse_settings(log, id, was, settings);
+        if (!eval_settings_same(was, settings)) return refuse_settings(log, id, was, settings, err);
         if (item && !eval_line_is_of(line, item))
-            return fail("%s: item %s was another one when it was measured; results of a data set that changed need a "
-                        "file of their own",
-                        log->path, id);
+            return hw__fail(
+                err, HW_ERR_ARGUMENT,
+                "%s: item %s was another one when it was measured; results of a data set that changed need a "
+                "file of their own",
+                log->path, id);
     }
-    return STATUS_DONE;
+    return HW_OK;
 }
 
 /* Only one run at a time writes a file, and none while it is read; the lock ends with the process. */
@@ -180,27 +188,29 @@ static bool lock(FILE *file, short type) {
 
 bool eval_log_lock_shared(FILE *file) { return lock(file, F_RDLCK); }
 
-static int open_file(eval_log *log) {
+static hw_err open_file(eval_log *log, hw_error *err) {
     int fd = open(log->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600); /* answers may be private */
     log->file = fd >= 0 ? fdopen(fd, "a+b") : NULL;
     if (!log->file && fd >= 0) close(fd);
-    if (!log->file) return fail("results %s: %s", log->path, strerror(errno));
-    if (!lock(log->file, F_WRLCK)) return fail("results %s: another run is writing them", log->path);
+    if (!log->file) return hw__fail(err, HW_ERR_IO, "results %s: %s", log->path, strerror(errno));
+    if (!lock(log->file, F_WRLCK))
+        return hw__fail(err, HW_ERR_IO, "results %s: another run is writing them", log->path);
     rewind(log->file);
     eval_rest rest;
-    int status = eval_log_scan(&rest, log->file, log->path, append_line, log);
+    hw_err rc = eval_log_scan(&rest, log->file, log->path, append_line, log, err);
     bool at_end = fseeko(log->file, 0, SEEK_END) == 0; /* switches from reading to writing */
-    if (status == STATUS_DONE && !at_end) status = fail("results %s: %s", log->path, strerror(errno));
-    if (status != STATUS_DONE || !rest.torn) return status;
+    if (rc == HW_OK && !at_end) rc = hw__fail(err, HW_ERR_IO, "results %s: %s", log->path, strerror(errno));
+    if (rc != HW_OK || !rest.torn) return rc;
     message("%s: its last line was torn and is made again", log->path);
-    if (ftruncate(fileno(log->file), rest.whole) != 0) return fail("results %s: %s", log->path, strerror(errno));
-    return STATUS_DONE;
+    if (ftruncate(fileno(log->file), rest.whole) != 0)
+        return hw__fail(err, HW_ERR_IO, "results %s: %s", log->path, strerror(errno));
+    return HW_OK;
 }
 
-int eval_log_open(eval_log *out, const char *path, const eval_set *set, const json_t *settings) {
-    if (!start(out, path)) return fail("no memory for the results");
-    int status = path ? open_file(out) : STATUS_DONE;
-    return status == STATUS_DONE ? check_lines(out, set, settings) : status;
+hw_err eval_log_open(eval_log *out, const char *path, const eval_set *set, const json_t *settings, hw_error *err) {
+    if (!start(out, path)) return hw__fail(err, HW_ERR_MEMORY, "no memory for the results");
+    hw_err rc = path ? open_file(out, err) : HW_OK;
+    return rc == HW_OK ? check_lines(out, set, settings, err) : rc;
 }
 
 void eval_log_close(eval_log *log) {
@@ -221,7 +231,7 @@ static bool keep(eval_log *log, const char *text) {
     return ok;
 }
 
-int eval_log_add(eval_log *log, json_t *line) {
+hw_err eval_log_add(eval_log *log, json_t *line, hw_error *err) {
     char *text = line ? hw__json_dump(line, DUMP) : NULL;
     json_decref(line);
     bool kept = text && keep(log, text);
@@ -229,6 +239,6 @@ int eval_log_add(eval_log *log, json_t *line) {
     if (kept && log->file)
         written = fputs(text, log->file) >= 0 && putc('\n', log->file) != EOF && fflush(log->file) == 0;
     free(text);
-    if (!kept) return fail("no memory for a result");
-    return written ? STATUS_DONE : fail("results %s: %s", log->path, strerror(errno));
+    if (!kept) return hw__fail(err, HW_ERR_MEMORY, "no memory for a result");
+    return written ? HW_OK : hw__fail(err, HW_ERR_IO, "results %s: %s", log->path, strerror(errno));
 }

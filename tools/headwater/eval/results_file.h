@@ -19,17 +19,17 @@ typedef struct eval_log {
 } eval_log;
 
 /* Opens or creates the file at `path` (nullable) for a run of `set` with `settings`. An incomplete last line, left by a
- * killed run, is removed. STATUS_DONE, or the exit status: the file cannot be written, another run is writing it, or
+ * killed run, is removed. Errors: IO, ARGUMENT, MEMORY: the file cannot be written, another run is writing it, or
  * its lines are of other settings or items. Close in either case. */
-int eval_log_open(eval_log *out, const char *path, const eval_set *set, const json_t *settings);
+hw_err eval_log_open(eval_log *out, const char *path, const eval_set *set, const json_t *settings, hw_error *err);
 void eval_log_close(eval_log *log);
 bool eval_log_has(const eval_log *log, const char *id);
 /* Appends one result or error and takes the reference to it. It replaces an earlier failure of its item. */
-int eval_log_add(eval_log *log, json_t *line);
+hw_err eval_log_add(eval_log *log, json_t *line, hw_error *err);
 
 /* Adds the lines of a finished file to `lines`. Lines that are not results are reported and skipped; failures of items
  * that were measured again are skipped. */
-int eval_log_read(json_t *lines, const char *path);
+hw_err eval_log_read(json_t *lines, const char *path, hw_error *err);
 
 /* ------------------------------------------------------------------ one line after the other */
 
@@ -38,7 +38,7 @@ typedef struct eval_line {
     off_t at;     /* offset of its text [n] in the file */
     size_t n;     /* bytes, with the newline */
 } eval_line;
-typedef int (*eval_line_fn)(void *user, const eval_line *line); /* STATUS_DONE, or the exit status */
+typedef hw_err (*eval_line_fn)(void *user, const eval_line *line, hw_error *err);
 
 /* Content of a file apart from results. */
 typedef struct eval_rest {
@@ -48,7 +48,7 @@ typedef struct eval_rest {
 } eval_rest;
 
 /* Calls `fn` with every result in `file`. */
-int eval_log_scan(eval_rest *out, FILE *file, const char *path, eval_line_fn fn, void *user);
+hw_err eval_log_scan(eval_rest *out, FILE *file, const char *path, eval_line_fn fn, void *user, hw_error *err);
 /* False if another run is writing the file. The lock ends when the file is closed. */
 bool eval_log_lock_shared(FILE *file);
 

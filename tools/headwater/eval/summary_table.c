@@ -1,9 +1,10 @@
 /* summary_table.c - groups result lines, and computes means with bootstrap intervals. */
 #include "eval/summary_table.h"
 
+#include "base/error.h"
+#include "base/json.h"
 #include "base/splitmix64.h"
 #include "cli/message.h"
-#include "base/json.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -97,7 +98,7 @@ static const json_t **sort_lines(const json_t *lines, size_t *n) {
 }
 
 /* Results can be averaged if their settings are equal; grouped by model, models may differ. */
-static bool made_alike(const json_t *a, const json_t *b, bool by_model) {
+static hw_err check_alike(const json_t *a, const json_t *b, bool by_model, hw_error *err) {
     const json_t *old = json_object_get(a, "settings"), *now = json_object_get(b, "settings");
     const char *key;
     json_t *value;
@@ -105,11 +106,11 @@ static bool made_alike(const json_t *a, const json_t *b, bool by_model) {
         if (by_model && strcmp(key, "model") == 0) continue;
         const json_t *other = json_object_get(old, key);
         if (eval_setting_same(other, value)) continue;
-        fail("results of items %s and %s were made with different settings (%s): make a table of each",
-             text_of(a, "id"), text_of(b, "id"), key);
-        return false;
+        return hw__fail(err, HW_ERR_ARGUMENT,
+                        "results of items %s and %s were made with different settings (%s): make a table of each",
+                        text_of(a, "id"), text_of(b, "id"), key);
     }
-    return true;
+    return HW_OK;
 }
 
 /* ------------------------------------------------------------------ groups */
@@ -227,32 +228,36 @@ static bool fill_group(eval_group *g, const json_t *const *lines, size_t n, cons
 
 /* ------------------------------------------------------------------ the table */
 
-static int make_groups(eval_table *t, const json_t *const *lines, size_t n) {
+static hw_err make_groups(eval_table *t, const json_t *const *lines, size_t n, hw_error *err) {
     bool by_model = t->group_by && strcmp(t->group_by, "model") == 0;
     const json_t *first = n ? lines[0] : NULL;
     for (size_t i = 0; i < n; i++) {
-        if (!made_alike(first, lines[i], by_model)) return STATUS_FAILED;
+        hw_err rc = check_alike(first, lines[i], by_model, err);
+        if (rc != HW_OK) return rc;
         json_t *settings = json_object_get(lines[i], "settings");
         if (eval_settings_fuller(json_object_get(first, "settings"), settings) == settings) first = lines[i];
         const json_t *tag = t->group_by ? tag_of(lines[i], t->group_by) : NULL;
         if (t->group_by && !tag)
-            return fail("--group-by %s: item %s has no such tag", t->group_by, text_of(lines[i], "id"));
+            return hw__fail(err, HW_ERR_ARGUMENT, "--group-by %s: item %s has no such tag", t->group_by,
+                            text_of(lines[i], "id"));
         char *name = tag ? tag_text(tag) : NULL;
-        if ((tag && !name) || !find_group(t, name)) return fail("no memory for the table");
+        if ((tag && !name) || !find_group(t, name)) return hw__fail(err, HW_ERR_MEMORY, "no memory for the table");
     }
-    return STATUS_DONE;
+    return HW_OK;
 }
 
-int eval_table_new(eval_table *out, const json_t *lines, const char *group_by, uint64_t seed) {
+hw_err eval_table_new(eval_table *out, const json_t *lines, const char *group_by, uint64_t seed, hw_error *err) {
     *out = (eval_table){.group_by = group_by};
     size_t n;
     const json_t **list = sort_lines(lines, &n);
-    if (!list) return fail("no memory for the table");
-    int status = n ? make_groups(out, list, n) : fail("there are no results to make a table of");
-    for (size_t g = 0; g < out->n_groups && status == STATUS_DONE; g++)
-        if (!fill_group(&out->groups[g], list, n, group_by, seed)) status = fail("no memory for the table");
+    if (!list) return hw__fail(err, HW_ERR_MEMORY, "no memory for the table");
+    hw_err rc =
+        n ? make_groups(out, list, n, err) : hw__fail(err, HW_ERR_ARGUMENT, "there are no results to make a table of");
+    for (size_t g = 0; g < out->n_groups && rc == HW_OK; g++)
+        if (!fill_group(&out->groups[g], list, n, group_by, seed))
+            rc = hw__fail(err, HW_ERR_MEMORY, "no memory for the table");
     free(list);
-    return status;
+    return rc;
 }
 
 void eval_table_free(eval_table *table) {

@@ -49,8 +49,8 @@ typedef struct eval_table {
 } eval_table;
 
 /* Makes the table of `lines`, which must outlive it. `group_by` (nullable): a tag, or "model". Duplicate items count
- * once. STATUS_DONE, or the exit status: no lines, unknown tag, or lines of different settings. Free in either case. */
-int eval_table_new(eval_table *out, const json_t *lines, const char *group_by, uint64_t seed);
+ * once. Errors: ARGUMENT (no lines, unknown tag, or lines of different settings), MEMORY. Free in either case. */
+hw_err eval_table_new(eval_table *out, const json_t *lines, const char *group_by, uint64_t seed, hw_error *err);
 void eval_table_free(eval_table *table);
 
 /* One row of the table of formats. */

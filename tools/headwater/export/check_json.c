@@ -73,4 +73,6 @@ json_t *check_document(const check_facts *f) {
     return NULL;
 }
 
-bool check_save(const check_facts *facts, const char *path) { return json_file_save(check_document(facts), path); }
+hw_err check_save(const check_facts *facts, const char *path, hw_error *err) {
+    return json_file_save(check_document(facts), path, err);
+}

@@ -27,7 +27,7 @@ typedef struct check_facts {
 
 /* A new tree, NULL when memory runs out; release with json_decref(). */
 json_t *check_document(const check_facts *facts);
-/* Saves it to `path` atomically. False, after printing the reason, on failure. */
-bool check_save(const check_facts *facts, const char *path);
+/* Saves it to `path` atomically. Errors: IO, MEMORY. */
+hw_err check_save(const check_facts *facts, const char *path, hw_error *err);
 
 #endif

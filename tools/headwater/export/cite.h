@@ -27,7 +27,7 @@ json_t *cite_document(const cite_facts *facts);
 /* Method, rule, passages, parts of the answer and matrices, without the run; NULL when memory runs out. */
 json_t *cite_json(const cite_facts *facts);
 
-/* False, after printing the reason, on failure. */
-bool cite_save(const cite_facts *facts, const char *path);
+/* Saves it to `path` atomically. Errors: IO, MEMORY. */
+hw_err cite_save(const cite_facts *facts, const char *path, hw_error *err);
 
 #endif

@@ -162,4 +162,6 @@ json_t *cite_document(const cite_facts *f) {
     return NULL;
 }
 
-bool cite_save(const cite_facts *f, const char *path) { return json_file_save(cite_document(f), path); }
+hw_err cite_save(const cite_facts *f, const char *path, hw_error *err) {
+    return json_file_save(cite_document(f), path, err);
+}

@@ -6,10 +6,11 @@
  */
 #include "export/html_report.h"
 
+#include "base/atomic_file.h"
+#include "base/json.h"
 #include "export/embedded_page.h"
 #include "export/method_tables.h"
 #include "export/run_citations.h"
-#include "base/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +19,7 @@
 static const char ending[] = ".html";
 static const char opening[] = "<script type=\"application/json\" id=\"headwater-data\">";
 
-bool report_is_path(const char *path) {
-    size_t n = strlen(path), n_ending = strlen(ending);
-    return n > n_ending && strcasecmp(path + n - n_ending, ending) == 0;
-}
+bool report_is_path(const char *path) { return hw__has_extension(path, ending); }
 
 /* Position of the data in the page; the end of the page if it has none. */
 static size_t find_place(void) {

@@ -2,7 +2,7 @@
 #include "export/json_file.h"
 
 #include "base/atomic_file.h"
-#include "cli/message.h"
+#include "base/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,15 +16,13 @@ json_t *json_file_put_text(json_t *object, const char *key, const char *bytes, s
     return NULL;
 }
 
-bool json_file_save(json_t *document, const char *path) {
-    hw_error err = {.code = HW_ERR_MEMORY};
+hw_err json_file_save(json_t *document, const char *path, hw_error *err) {
     char *text = document ? hw__json_dump(document, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
     size_t n = text ? strlen(text) : 0;
-    snprintf(err.msg, sizeof err.msg, "%s cannot be written: no memory", path);
     if (text) text[n] = '\n'; /* replaces the terminator */
-    bool ok = text && hw__file_save(path, text, n + 1, &err) == HW_OK;
-    if (!ok) fail_by(&err);
+    hw_err rc = text ? hw__file_save(path, text, n + 1, err)
+                     : hw__fail(err, HW_ERR_MEMORY, "%s cannot be written: no memory", path);
     free(text);
     json_decref(document);
-    return ok;
+    return rc;
 }

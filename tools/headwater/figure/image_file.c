@@ -44,11 +44,8 @@ size_t surface_count(void) { return COUNT(formats); }
 const surface_format *surface_at(size_t i) { return &formats[i]; }
 
 const surface_format *surface_of(const char *path) {
-    size_t n = strlen(path);
-    for (size_t i = 0; i < COUNT(formats); i++) {
-        size_t length = strlen(formats[i].ending);
-        if (n > length && strcmp(path + n - length, formats[i].ending) == 0) return &formats[i];
-    }
+    for (size_t i = 0; i < COUNT(formats); i++)
+        if (hw__has_extension(path, formats[i].ending)) return &formats[i];
     return NULL;
 }
 

@@ -13,11 +13,11 @@
 
 /* Whether the options require a chat template. */
 bool conversation_is_chat(const options *o);
-/* STATUS_DONE, or the exit status for options that exclude each other. */
-int conversation_check(const options *o, const char *command);
-/* Reads what the options name; `prompt` is the user's message if a system message was given. STATUS_DONE or the exit
- * status. Free with conversation_free() in either case. */
-int conversation_read(conversation *c, const options *o, const input *prompt);
+/* Error ERR_USAGE: options that exclude each other. */
+hw_err conversation_check(const options *o, hw_error *err);
+/* Reads what the options name; `prompt` is the user's message if a system message was given. Errors: IO, FORMAT,
+ * MEMORY. Free with conversation_free() in either case. */
+hw_err conversation_read(conversation *c, const options *o, const input *prompt, hw_error *err);
 
 /* Adds it to the params of a run whose prompt is set. */
 void conversation_apply(hw_run_params *params, const conversation *c, const options *o);

@@ -18,37 +18,35 @@
 
 /* ------------------------------------------------------------------ methods */
 
-static int refuse_method(const job *j, const char *name) {
+static hw_err refuse_method(const char *name, hw_error *err) {
     char why[UNKNOWN_CAPACITY];
-    return misuse(j->command, "--method \"%s\": %s", name,
-                  hw__unknown_name(why, sizeof why, name, method_names()));
+    return usage_error(err, "--method \"%s\": %s", name, hw__unknown_name(why, sizeof why, name, method_names()));
 }
 
-static int add_method(job *j, const char *name) {
-    if (!hw_method_find(name)) return refuse_method(j, name);
+static hw_err add_method(job *j, const char *name, hw_error *err) {
+    if (!hw_method_find(name)) return refuse_method(name, err);
     for (size_t i = 0; i < j->n_methods; i++)
-        if (strcmp(j->methods[i], name) == 0) return misuse(j->command, "--method names %s twice", name);
-    if (j->n_methods == MAX_METHODS) return misuse(j->command, "--method takes at most %d methods", MAX_METHODS);
+        if (strcmp(j->methods[i], name) == 0) return usage_error(err, "--method names %s twice", name);
+    if (j->n_methods == MAX_METHODS) return usage_error(err, "--method takes at most %d methods", MAX_METHODS);
     j->methods[j->n_methods++] = name;
-    return STATUS_DONE;
+    return HW_OK;
 }
 
-static int read_methods(job *j) {
+static hw_err read_methods(job *j, hw_error *err) {
     j->method_text = hw__strndup(j->o->method, strlen(j->o->method));
-    if (!j->method_text) return fail("no memory for the list of methods");
-    int status = STATUS_DONE;
-    for (char *name = j->method_text, *next; name && status == STATUS_DONE; name = next) {
+    if (!j->method_text) return hw__fail(err, HW_ERR_MEMORY, "no memory for the list of methods");
+    hw_err rc = HW_OK;
+    for (char *name = j->method_text, *next; name && rc == HW_OK; name = next) {
         next = strchr(name, ',');
         if (next) *next++ = 0;
-        status = add_method(j, name);
+        rc = add_method(j, name, err);
     }
-    return status;
+    return rc;
 }
 
 /* Called before any work is done. */
-static int check_filters(const job *j, const char *option, const char *list) {
-    hw_error err;
-    return hw_filter_check(list, &err) == HW_OK ? STATUS_DONE : fail_value(j->command, option, &err);
+static hw_err check_filters(const char *option, const char *list, hw_error *err) {
+    return hw_filter_check(list, err) == HW_OK ? HW_OK : usage_error_in(err, option);
 }
 
 static bool gives_shares(const job *j, const char *method) {
@@ -59,49 +57,40 @@ static bool gives_shares(const job *j, const char *method) {
 /* The given option that applies to shares only; NULL: none was given. */
 static const char *of_shares(const options *o) { return o->lift ? "--lift" : o->normalise ? "--normalise" : NULL; }
 
-static int check_shares(const job *j) {
+static hw_err check_shares(const job *j, hw_error *err) {
     const char *option = of_shares(j->o);
     if (j->o->settings.through && j->o->settings.columns == HW_COLUMNS_ALL)
-        return misuse(j->command, "--through ends in columns of the prompt: it cannot be combined with --columns all");
+        return usage_error(err, "--through ends in columns of the prompt: it cannot be combined with --columns all");
     if (j->o->lift && j->o->normalise)
-        return misuse(j->command, "--lift cannot be combined with --normalise: a lift is not a share of a whole");
+        return usage_error(err, "--lift cannot be combined with --normalise: a lift is not a share of a whole");
     for (size_t i = 0; i < j->n_methods && option; i++)
         if (GIVEN(j->o, method) && !gives_shares(j, j->methods[i]))
-            return misuse(j->command, "%s divides shares, and %s gives nats", option, j->methods[i]);
-    return STATUS_DONE;
+            return usage_error(err, "%s divides shares, and %s gives nats", option, j->methods[i]);
+    return HW_OK;
 }
 
-static int check_answer(const job *j) {
-    if (!j->o->answer_by) return STATUS_DONE;
-    if (j->o->token)
-        return misuse(j->command, "--token and --answer-by both say which tokens to show: give one of them");
-    return prompt_split_check(j->command, "--answer-by", j->o->answer_by);
+static hw_err check_answer(const job *j, hw_error *err) {
+    if (!j->o->answer_by) return HW_OK;
+    if (j->o->token) return usage_error(err, "--token and --answer-by both say which tokens to show: give one of them");
+    return prompt_split_check("--answer-by", j->o->answer_by, err);
 }
 
 /* ------------------------------------------------------------------ the job */
 
 static settings_use use_of(const job *j) {
-    return (settings_use){.o = j->o,
-                          .command = j->command,
-                          .params = job_params(j),
-                          .methods = j->methods,
-                          .n_methods = j->n_methods};
+    return (settings_use){.o = j->o, .params = job_params(j), .methods = j->methods, .n_methods = j->n_methods};
 }
 
-static int check_settings(const job *j) {
-    settings_use use = use_of(j);
-    return unused_settings_check(&use);
-}
-
-int job_prepare(job *j, const options *o, const char *command) {
-    *j = (job){.o = o, .command = command, .t = terminal_detect(o->color), .keep = HW_KEEP_ROWS};
+hw_err job_prepare(job *j, const options *o, hw_error *err) {
+    *j = (job){.o = o, .t = terminal_detect(o->color), .keep = HW_KEEP_ROWS};
     j->bar = progress_new(!o->quiet && !o->verbose);
-    int status = read_methods(j);
-    if (status == STATUS_DONE) status = check_answer(j);
-    if (status == STATUS_DONE) status = check_filters(j, "--hide", o->hide);
-    if (status == STATUS_DONE) status = check_filters(j, "--keep", o->keep);
-    if (status == STATUS_DONE) status = check_settings(j);
-    return status == STATUS_DONE ? check_shares(j) : status;
+    hw_err rc = read_methods(j, err);
+    if (rc == HW_OK) rc = check_answer(j, err);
+    if (rc == HW_OK) rc = check_filters("--hide", o->hide, err);
+    if (rc == HW_OK) rc = check_filters("--keep", o->keep, err);
+    settings_use use = use_of(j);
+    if (rc == HW_OK) rc = unused_settings_check(&use, err);
+    return rc == HW_OK ? check_shares(j, err) : rc;
 }
 
 /* A command that has run its model exits without closing it: the kernel frees the memory at once, libllama piece by
@@ -114,11 +103,7 @@ void job_free(job *j) {
     hw_explainer_free(j->explainer);
     left_open = j->model;
     free(j->method_text);
-}
-
-int job_fail(job *j, const hw_error *err) {
     progress_erase(&j->bar);
-    return fail_by(err);
 }
 
 void job_group(job *j, const hw_segments *segments) {
@@ -233,63 +218,56 @@ hw_err job_explainer(hw_explainer **out, job *j, const char *const *methods, siz
 }
 
 /* A trace without what the method reads gives a report without citations. */
-static int make_citations(job *j, const hw_trace *trace) {
-    hw_error err;
+static hw_err make_citations(job *j, const hw_trace *trace, hw_error *err) {
     hw_method_params calls = job_params(j);
     bool has_spans = j->split && !j->split->by;
     const hw_segments *passages = has_spans ? hw_explainer_segments(j->explainer) : NULL;
-    if (!cites(j) || run_citations(&j->citations, trace, passages, &calls, &err) == HW_OK) return STATUS_DONE;
-    return error_ends_run(err.code) ? job_fail(j, &err) : STATUS_DONE;
+    hw_err rc = cites(j) ? run_citations(&j->citations, trace, passages, &calls, err) : HW_OK;
+    return error_ends_run(rc) ? rc : HW_OK;
 }
 
-int job_explain(job *j, const hw_trace *trace, bool stoppable) {
-    hw_error err;
-    int status;
+hw_err job_explain(job *j, const hw_trace *trace, bool stoppable, hw_error *err) {
     j->stoppable = stoppable;
     if (!j->explainer) {
         keep_supported(j, trace);
-        if (job_explainer(&j->explainer, j, j->methods, j->n_methods, j->split, &err) != HW_OK)
-            return job_fail(j, &err);
+        hw_err rc = job_explainer(&j->explainer, j, j->methods, j->n_methods, j->split, err);
+        if (rc != HW_OK) return rc;
     }
     for (size_t i = 0, n = j->n_methods; i < n; i++) {
         const char *method = j->methods[i];
-        if (hw_explainer_result(&j->made[j->n_made], j->explainer, i, trace, &err) == HW_OK) {
+        hw_err rc = hw_explainer_result(&j->made[j->n_made], j->explainer, i, trace, err);
+        if (rc == HW_OK) {
             j->methods[j->n_made++] = method;
-        } else if (j->n_methods > 1 && !error_ends_run(err.code)) {
-            report_lost(j, method, err.msg);
+        } else if (j->n_methods > 1 && !error_ends_run(rc)) {
+            report_lost(j, method, err->msg);
             j->n_methods--;
         } else {
-            return job_fail(j, &err);
+            return rc;
         }
     }
-    if ((status = make_citations(j, trace)) != STATUS_DONE) return status;
+    hw_err rc = make_citations(j, trace, err);
+    if (rc != HW_OK) return rc;
     progress_erase(&j->bar);
     if (j->whole && j->split && !j->o->quiet) prompt_split_remark(hw_explainer_segments(j->explainer));
-    return STATUS_DONE;
+    return HW_OK;
 }
 
-int job_status(const job *j, int status) { return status == STATUS_DONE && j->lost ? STATUS_FAILED : status; }
+hw_err job_result(const job *j, hw_err rc) { return rc == HW_OK && j->lost ? (hw_err)ERR_REPORTED : rc; }
 
-static int save(job *j, const hw_attribution *const *list, size_t n) {
-    hw_error err;
+hw_err job_finish(job *j, const hw_attribution *const *list, size_t n, hw_error *err) {
     report_run run = {list, n, j->citations};
-    if (!j->report) return output_save(j->o, run) ? STATUS_DONE : STATUS_FAILED;
-    return report_gather(j->report, run, &err) == HW_OK ? STATUS_DONE : job_fail(j, &err);
-}
-
-int job_finish(job *j, const hw_attribution *const *list, size_t n) {
-    int status = save(j, list, n);
+    hw_err rc = j->report ? report_gather(j->report, run, err) : output_save(j->o, run);
     view_params view = view_of_options(j->o);
     for (size_t i = 0; i < n; i++) {
-        hw_error err;
         putc('\n', j->t.out);
-        if (show_attribution(&j->t, list[i], &view, &err) != HW_OK) return job_fail(j, &err);
+        hw_err shown = show_attribution(&j->t, list[i], &view, err);
+        if (shown != HW_OK) return shown;
     }
-    return status;
+    return rc;
 }
 
-int job_finish_made(job *j) {
+hw_err job_finish_made(job *j, hw_error *err) {
     const hw_attribution *list[MAX_METHODS] = {0};
     for (size_t i = 0; i < j->n_made; i++) list[i] = j->made[i];
-    return job_finish(j, list, j->n_made);
+    return job_finish(j, list, j->n_made, err);
 }

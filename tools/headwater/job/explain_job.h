@@ -13,7 +13,6 @@
 
 typedef struct job {
     const options *o;
-    const char *command;
     terminal t;
     progress bar;
     hw_model *model;         /* owned; NULL if no model runs. Some methods run it again */
@@ -37,8 +36,8 @@ typedef struct job {
                               apply */
 } job;
 
-/* STATUS_DONE, or the exit status. Free with job_free() in either case. */
-int job_prepare(job *j, const options *o, const char *command);
+/* Errors: ERR_USAGE, MEMORY. Free with job_free() in either case. */
+hw_err job_prepare(job *j, const options *o, hw_error *err);
 void job_free(job *j);
 
 /* Makes segments of the prompt of a captured run the columns of the explanation; borrowed: they must outlive the job's
@@ -56,15 +55,11 @@ hw_err job_explainer(hw_explainer **out, job *j, const char *const *methods, siz
 
 /* Makes the result of every method. `stoppable`: Ctrl-C ends it. If there are several, those that fail are reported and
  * removed from `methods` and `made`. */
-int job_explain(job *j, const hw_trace *trace, bool stoppable);
-/* The exit status if everything but such methods succeeded. */
-int job_status(const job *j, int status);
+hw_err job_explain(job *j, const hw_trace *trace, bool stoppable, hw_error *err);
+/* `rc`, or ERR_REPORTED if everything but such methods succeeded. */
+hw_err job_result(const job *j, hw_err rc);
 /* Saves and shows [n] attributions: first the files, so that a failing view loses nothing. */
-int job_finish(job *j, const hw_attribution *const *list, size_t n);
+hw_err job_finish(job *j, const hw_attribution *const *list, size_t n, hw_error *err);
 /* The same for the results of job_explain(). */
-int job_finish_made(job *j);
-
-/* Prints the library's error and returns its exit status. */
-int job_fail(job *j, const hw_error *err);
-
+hw_err job_finish_made(job *j, hw_error *err);
 #endif

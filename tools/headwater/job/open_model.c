@@ -29,29 +29,28 @@ static bool read_name(char *out, size_t capacity, const options *o) {
     return false;
 }
 
-int model_find(const char **path, const options *o, const char *command) {
+hw_err model_find(const char **path, const options *o, hw_error *err) {
     static char found[MODEL_PATH_CAPACITY]; /* a program runs one model */
     char name[MODEL_PATH_CAPACITY];
-    hw_error err;
     *path = NULL;
-    if (!read_name(name, sizeof name, o)) return STATUS_DONE;
-    hw_err rc = model_resolve(found, sizeof found, name, &err);
+    if (!read_name(name, sizeof name, o)) return HW_OK;
+    hw_err rc = model_resolve(found, sizeof found, name, err);
     if (rc != HW_OK && o->download && strncmp(name, "hf:", 3) == 0) {
-        rc = fetch_model(name, o, &err);
-        if (rc == HW_OK) rc = model_resolve(found, sizeof found, name, &err);
+        rc = fetch_model(name, o, err);
+        if (rc == HW_OK) rc = model_resolve(found, sizeof found, name, err);
     }
     if (rc == HW_OK) *path = found;
     if (rc == HW_ERR_CANCELLED) {
-        message("%s", err.msg);
-        return STATUS_INTERRUPTED;
+        message("%s", err->msg); /* what is kept of the file, and how to go on */
+        return (hw_err)ERR_INTERRUPTED;
     }
-    return rc == HW_OK ? STATUS_DONE : fail_value(command, "-m", &err);
+    return rc == HW_OK ? HW_OK : usage_error_in(err, "-m");
 }
 
-int model_path(const char **path, const options *o, const char *command) {
-    int status = model_find(path, o, command);
-    if (status == STATUS_DONE && !*path) return misuse(command, "no model: give -m MODEL, or set HEADWATER_MODEL");
-    return status;
+hw_err model_path(const char **path, const options *o, hw_error *err) {
+    hw_err rc = model_find(path, o, err);
+    if (rc == HW_OK && !*path) return usage_error(err, "no model: give -m MODEL, or set HEADWATER_MODEL");
+    return rc;
 }
 
 /* After a fatal line the engine would abort with a core dump. */

@@ -12,10 +12,10 @@ enum { PASSING_UBATCH = 128 };
 /* Whether the command line names a model. */
 bool model_given(const options *o);
 /* The path of the model that is named (model_source.h): -m or --hf-repo, else the first variable of the environment
- * that is set. *path NULL: none is. It stays valid until the next call. Returns an exit status, the reason printed. */
-int model_find(const char **path, const options *o, const char *command);
+ * that is set. *path NULL: none is. It stays valid until the next call. Errors: as model_resolve(); ERR_USAGE. */
+hw_err model_find(const char **path, const options *o, hw_error *err);
 /* The same where a model must be named. */
-int model_path(const char **path, const options *o, const char *command);
+hw_err model_path(const char **path, const options *o, hw_error *err);
 /* Sets the target of the engine's log: standard error with -v, else only the line before a fatal end. */
 void engine_log(const options *o);
 /* Params made from the options. */

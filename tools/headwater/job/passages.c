@@ -1,8 +1,9 @@
 /* passages.c - retrieved passages: a JSON list of {"name", "text"}, made into a prompt or found in one. */
 #include "job/passages.h"
 
-#include "cli/message.h"
+#include "base/error.h"
 #include "base/json.h"
+#include "cli/input.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,41 +25,46 @@ static piece piece_of(const passages *p, size_t i) {
 
 /* ------------------------------------------------------------------ reading */
 
-static int check_entry(const char *path, size_t i, const json_t *entry) {
+static hw_err check_entry(const char *path, size_t i, const json_t *entry, hw_error *err) {
     const json_t *name = json_object_get(entry, "name"), *text = json_object_get(entry, "text");
-    if (!json_is_object(entry)) return fail("passages %s: [%zu] must be an object with \"text\"", path, i);
+    if (!json_is_object(entry))
+        return hw__fail(err, HW_ERR_FORMAT, "passages %s: [%zu] must be an object with \"text\"", path, i);
     if (!json_is_string(text) || json_string_length(text) == 0)
-        return fail("passages %s: [%zu]: \"text\" must be there and be text that is not empty", path, i);
+        return hw__fail(err, HW_ERR_FORMAT, "passages %s: [%zu]: \"text\" must be there and be text that is not empty",
+                        path, i);
     if (name && !json_is_null(name) &&
         (!json_is_string(name) || strlen(json_string_value(name)) != json_string_length(name)))
-        return fail("passages %s: [%zu]: \"name\" must be text without a NUL", path, i);
-    return STATUS_DONE;
+        return hw__fail(err, HW_ERR_FORMAT, "passages %s: [%zu]: \"name\" must be text without a NUL", path, i);
+    return HW_OK;
 }
 
-static int check_list(const char *path, const json_t *list) {
+static hw_err check_list(const char *path, const json_t *list, hw_error *err) {
     if (!json_is_array(list) || json_array_size(list) == 0)
-        return fail("passages %s: must be a JSON list with at least one {\"name\": ..., \"text\": ...}", path);
-    int status = STATUS_DONE;
-    for (size_t i = 0; i < json_array_size(list) && status == STATUS_DONE; i++)
-        status = check_entry(path, i, json_array_get(list, i));
-    return status;
+        return hw__fail(err, HW_ERR_FORMAT,
+                        "passages %s: must be a JSON list with at least one {\"name\": ..., \"text\": ...}", path);
+    hw_err rc = HW_OK;
+    for (size_t i = 0; i < json_array_size(list) && rc == HW_OK; i++)
+        rc = check_entry(path, i, json_array_get(list, i), err);
+    return rc;
 }
 
-int passages_read(passages *p, const char *path) {
+hw_err passages_read(passages *p, const char *path, hw_error *err) {
     *p = (passages){.n = 0};
     input file;
-    if (!input_read(&file, "passages", path)) return STATUS_FAILED;
+    hw_err rc = input_read(&file, "passages", path, err);
+    if (rc != HW_OK) return rc;
     json_error_t why;
     bool no_memory;
     p->json = hw__json_read(file.bytes, file.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &no_memory, &why);
     free(file.bytes);
-    if (no_memory) return fail("passages %s: no memory for them", path);
-    if (!p->json) return fail("passages %s: no valid JSON: line %d: %s", path, why.line, why.text);
-    int status = check_list(path, p->json);
-    if (status != STATUS_DONE) return status;
+    if (no_memory) return hw__fail(err, HW_ERR_MEMORY, "passages %s: no memory for them", path);
+    if (!p->json)
+        return hw__fail(err, HW_ERR_FORMAT, "passages %s: no valid JSON: line %d: %s", path, why.line, why.text);
+    rc = check_list(path, p->json, err);
+    if (rc != HW_OK) return rc;
     p->n = json_array_size(p->json);
     p->spans = calloc(p->n, sizeof *p->spans);
-    return p->spans ? STATUS_DONE : fail("no memory for %zu passages", p->n);
+    return p->spans ? HW_OK : hw__fail(err, HW_ERR_MEMORY, "no memory for %zu passages", p->n);
 }
 
 void passages_free(passages *p) {
@@ -83,7 +89,7 @@ static void put_piece(input *prompt, hw_span *span, const piece *e) {
     put(prompt, blank_line, strlen(blank_line));
 }
 
-int passages_build(input *prompt, passages *p, const char *question, bool chat) {
+hw_err passages_build(input *prompt, passages *p, const char *question, bool chat, hw_error *err) {
     static const char ask[] = "Question: ";
     const char *end = chat ? "" : "\nAnswer:";
     size_t capacity = sizeof ask + strlen(question) + strlen(end);
@@ -92,7 +98,7 @@ int passages_build(input *prompt, passages *p, const char *question, bool chat) 
         capacity += e.n_name + e.n_text + N_SEPARATOR + sizeof blank_line;
     }
     *prompt = (input){.bytes = malloc(capacity)};
-    if (!prompt->bytes) return fail("no memory for a prompt of %zu passages", p->n);
+    if (!prompt->bytes) return hw__fail(err, HW_ERR_MEMORY, "no memory for a prompt of %zu passages", p->n);
     for (size_t i = 0; i < p->n; i++) {
         piece e = piece_of(p, i);
         put_piece(prompt, &p->spans[i], &e);
@@ -100,7 +106,7 @@ int passages_build(input *prompt, passages *p, const char *question, bool chat) 
     put(prompt, ask, strlen(ask));
     put(prompt, question, strlen(question));
     put(prompt, end, strlen(end));
-    return STATUS_DONE;
+    return HW_OK;
 }
 
 /* ------------------------------------------------------------------ finding them in a prompt */
@@ -173,36 +179,38 @@ static bool has_crlf(const char *text, size_t n) {
     return false;
 }
 
-static int refuse_place(const passages *p, size_t i, size_t rival, const prompt_text *prompt) {
+static hw_err refuse_place(const passages *p, size_t i, size_t rival, const prompt_text *prompt, hw_error *err) {
     piece e = piece_of(p, i), other = rival < p->n ? piece_of(p, rival) : e;
     bool named = e.n_name > 0, rival_named = other.n_name > 0;
     if (rival < p->n)
-        return fail(
+        return hw__fail(
+            err, HW_ERR_FORMAT,
             "passage %zu%s%s%s stands in the prompt only where passage %zu%s%s%s does: passages may not overlap", i,
             named ? " \"" : "", e.name, named ? "\"" : "", rival, rival_named ? " \"" : "", other.name,
             rival_named ? "\"" : "");
     bool other_lines =
         memchr(e.text, '\n', e.n_text) && has_crlf(e.text, e.n_text) != has_crlf(prompt->bytes, prompt->n);
-    return fail("passage %zu%s%s%s is not in the prompt: its text must stand there byte for byte%s", i,
-                named ? " \"" : "", e.name, named ? "\"" : "",
-                other_lines ? " (lines end in CRLF in one of the two, and in LF in the other)" : "");
+    return hw__fail(err, HW_ERR_FORMAT,
+                    "passage %zu%s%s%s is not in the prompt: its text must stand there byte for byte%s", i,
+                    named ? " \"" : "", e.name, named ? "\"" : "",
+                    other_lines ? " (lines end in CRLF in one of the two, and in LF in the other)" : "");
 }
 
-int passages_find(passages *p, const hw_run *run) {
+hw_err passages_find(passages *p, const hw_run *run, hw_error *err) {
     prompt_text prompt;
     prompt.bytes = hw_run_prompt(run, &prompt.n);
     size_t *order = calloc(p->n, sizeof *order);
-    if (!order) return fail("no memory for %zu passages", p->n);
-    int status = STATUS_DONE;
+    if (!order) return hw__fail(err, HW_ERR_MEMORY, "no memory for %zu passages", p->n);
+    hw_err rc = HW_OK;
     order_by_length(order, p);
-    for (size_t k = 0; k < p->n && status == STATUS_DONE; k++) {
+    for (size_t k = 0; k < p->n && rc == HW_OK; k++) {
         size_t i = order[k], rival = p->n;
         piece named = piece_of(p, i), plain = named;
         plain.n_name = 0;
         if (!place(&rival, p, i, &named, &prompt) && !place(&rival, p, i, &plain, &prompt))
-            status = refuse_place(p, i, rival, &prompt);
+            rc = refuse_place(p, i, rival, &prompt, err);
     }
     free(order);
-    if (status == STATUS_DONE) qsort(p->spans, p->n, sizeof *p->spans, compare_spans);
-    return status;
+    if (rc == HW_OK) qsort(p->spans, p->n, sizeof *p->spans, compare_spans);
+    return rc;
 }

@@ -23,16 +23,15 @@ typedef struct passages {
     size_t n;
 } passages;
 
-/* Reads and checks the list. STATUS_DONE or the exit status after printing the reason. Free with passages_free() in
- * either case. */
-int passages_read(passages *p, const char *path);
+/* Reads and checks the list. Errors: IO, FORMAT, MEMORY. Free with passages_free() in either case. */
+hw_err passages_read(passages *p, const char *path, hw_error *err);
 void passages_free(passages *p);
 
-/* Builds the prompt of the template above, malloc'd, and the spans in it: name and text. */
-int passages_build(input *prompt, passages *p, const char *question, bool chat);
+/* Builds the prompt of the template above, malloc'd, and the spans in it: name and text. Error MEMORY. */
+hw_err passages_build(input *prompt, passages *p, const char *question, bool chat, hw_error *err);
 
 /* Finds each passage in the run's prompt, as "NAME: TEXT" or else as its text, byte for byte, in any order; passages
- * must not overlap. */
-int passages_find(passages *p, const hw_run *run);
+ * must not overlap. Errors: FORMAT (one is not in the prompt, or only where another one is), MEMORY. */
+hw_err passages_find(passages *p, const hw_run *run, hw_error *err);
 
 #endif

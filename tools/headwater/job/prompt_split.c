@@ -9,20 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-int prompt_split_check(const char *command, const char *option, const char *by) {
+hw_err prompt_split_check(const char *option, const char *by, hw_error *err) {
     char why[UNKNOWN_CAPACITY];
-    if (*by == '/') return STATUS_DONE; /* the library checks regular expressions */
+    if (*by == '/') return HW_OK; /* the library checks regular expressions */
     for (size_t i = 0; i < hw_segmenter_count(); i++)
-        if (strcmp(hw_segmenter_at(i)->name, by) == 0) return STATUS_DONE;
-    return misuse(command, "%s \"%s\": %s, and /REGEX/", option, by,
-                  hw__unknown_name(why, sizeof why, by, segmenter_names()));
+        if (strcmp(hw_segmenter_at(i)->name, by) == 0) return HW_OK;
+    return usage_error(err, "%s \"%s\": %s, and /REGEX/", option, by,
+                       hw__unknown_name(why, sizeof why, by, segmenter_names()));
 }
 
-int prompt_split_read(prompt_split *c, const options *o, const char *command, const char *default_value) {
+hw_err prompt_split_read(prompt_split *c, const options *o, const char *default_value, hw_error *err) {
     *c = (prompt_split){.by = o->by ? o->by : o->spans ? NULL : default_value, .spans = o->spans};
-    if (o->by && o->spans) return misuse(command, "--by and --spans both cut the prompt: give one of them");
-    if (o->spans) return input_read(&c->json, "spans", o->spans) ? STATUS_DONE : STATUS_FAILED;
-    return c->by ? prompt_split_check(command, "--by", c->by) : STATUS_DONE;
+    if (o->by && o->spans) return usage_error(err, "--by and --spans both cut the prompt: give one of them");
+    if (o->spans) return input_read(&c->json, "spans", o->spans, err);
+    return c->by ? prompt_split_check("--by", c->by, err) : HW_OK;
 }
 
 void prompt_split_free(prompt_split *c) { free(c->json.bytes); }

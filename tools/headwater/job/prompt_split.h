@@ -12,14 +12,14 @@ typedef struct prompt_split {
     input json; /* malloc'd if --spans is given */
 } prompt_split;
 
-/* Reads the options before any work is done; `standard` is the default (NULL: no split). STATUS_DONE or the exit
- * status. Free with prompt_split_free() in either case. */
-int prompt_split_read(prompt_split *c, const options *o, const char *command, const char *default_value);
+/* Reads the options before any work is done (default_value NULL: no split). Errors: ERR_USAGE; as input_read(). Free
+ * with prompt_split_free() in either case. */
+hw_err prompt_split_read(prompt_split *c, const options *o, const char *default_value, hw_error *err);
 void prompt_split_free(prompt_split *c);
 
 /* Whether it says how. */
 bool prompt_split_is_given(const prompt_split *c);
-/* Cuts the prompt of a run. */
+/* Splits the prompt of a run. */
 hw_err prompt_split_segments(hw_segments **out, const prompt_split *c, const hw_run *run, hw_error *err);
 /* Makes the segments the columns of an explainer: see hw_explainer_split(). */
 hw_err prompt_split_apply(hw_explainer *explainer, const prompt_split *c, bool whole, hw_error *err);
@@ -27,7 +27,7 @@ hw_err prompt_split_apply(hw_explainer *explainer, const prompt_split *c, bool w
 /* Prints which segments contain no token. */
 void prompt_split_remark(const hw_segments *segments);
 
-/* STATUS_DONE, or the exit status if the value of `option` is not a segmenter. */
-int prompt_split_check(const char *command, const char *option, const char *by);
+/* Error ERR_USAGE if the value of `option` is not a segmenter. */
+hw_err prompt_split_check(const char *option, const char *by, hw_error *err);
 
 #endif

@@ -1,15 +1,16 @@
 /* run_model.c - runs the prompt given by the options on the model given by the options. */
 #include "job/run_model.h"
 
+#include "base/error.h"
 #include "cli/input.h"
 #include "cli/interrupt.h"
-#include "job/conversation.h"
-#include "job/trace_state_files.h"
-#include "job/memory_limit.h"
 #include "cli/message.h"
-#include "job/open_model.h"
-#include "terminal/attribution_view.h"
 #include "cli/safe_text.h"
+#include "job/conversation.h"
+#include "job/memory_limit.h"
+#include "job/open_model.h"
+#include "job/trace_state_files.h"
+#include "terminal/attribution_view.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,27 +26,25 @@ typedef struct listener {
 
 static const char *standard_input(const options *o) { return o->arguments.n ? o->arguments.at[0] : NULL; }
 
-int capture_prompts(const options *o, const char *command) {
-    for (size_t i = 0; i < o->arguments.n; i++) {
-        if (i == 0 && strcmp(o->arguments.at[i], "-") == 0) continue;
-        misuse(command, "\"%s\": the prompt is given with -p TEXT or -f FILE, or is - for standard input",
-               o->arguments.at[i]);
-        return -1;
-    }
+hw_err capture_prompts(bool *given, const options *o, hw_error *err) {
+    for (size_t i = 0; i < o->arguments.n; i++)
+        if (i > 0 || strcmp(o->arguments.at[i], "-") != 0)
+            return usage_error(err, "\"%s\": the prompt is given with -p TEXT or -f FILE, or is - for standard input",
+                               o->arguments.at[i]);
     int n = (o->prompt != NULL) + (o->file != NULL) + (standard_input(o) != NULL) + (o->messages != NULL);
-    if (n <= 1) return n;
-    misuse(command, "more than one prompt: give one of -p, -f, --messages and -");
-    return -1;
+    if (n > 1) return usage_error(err, "more than one prompt: give one of -p, -f, --messages and -");
+    *given = n > 0;
+    return HW_OK;
 }
 
-int capture_check(const options *o, const char *command, const char **model) {
-    int status = model_path(model, o, command);
-    if (status != STATUS_DONE) return status;
+hw_err capture_check(const options *o, const char **model, hw_error *err) {
+    hw_err rc = model_path(model, o, err);
+    if (rc != HW_OK) return rc;
     if (o->completion && !*o->completion)
-        return misuse(command, "--completion \"\": there is nothing in it to explain");
+        return usage_error(err, "--completion \"\": there is nothing in it to explain");
     if (o->completion && GIVEN(o, run.n_generate))
-        return misuse(command, "-n cannot be combined with --completion: nothing is generated");
-    return conversation_check(o, command);
+        return usage_error(err, "-n cannot be combined with --completion: nothing is generated");
+    return conversation_check(o, err);
 }
 
 static void take_token(void *ctx, const hw_run *run, size_t i) {
@@ -93,63 +92,65 @@ static hw_run_params run_params(const input *prompt, const hw_trace *prefix, lis
     return params;
 }
 
-static int capture(hw_trace **trace, const input *prompt, const hw_trace *prefix, listener *l) {
+static hw_err capture(hw_trace **trace, const input *prompt, const hw_trace *prefix, listener *l, hw_error *err) {
     job *j = l->j;
-    hw_error err;
     job_choose_methods(j);
-    if (job_explainer(&j->explainer, j, j->methods, j->n_methods, j->split, &err) != HW_OK) return job_fail(j, &err);
+    hw_err rc = job_explainer(&j->explainer, j, j->methods, j->n_methods, j->split, err);
+    if (rc != HW_OK) return rc;
     hw_run_params params = run_params(prompt, prefix, l);
     l->params = &params;
-    hw_err rc = hw_trace_capture(trace, j->model, &params, &err);
+    rc = hw_trace_capture(trace, j->model, &params, err);
     progress_erase(&j->bar);
     if (l->started) stream_end(&l->text);
-    if (rc != HW_OK) return job_fail(j, &err);
+    if (rc != HW_OK) return rc;
     const hw_run *run = hw_trace_run(*trace);
     for (size_t i = 0; !j->o->quiet && i < hw_run_n_remarks(run); i++) message("%s", hw_run_remark(run, i));
-    return STATUS_DONE;
+    return HW_OK;
 }
 
-static int read_prompt(const options *o, input *prompt) {
+static hw_err read_prompt(const options *o, input *prompt, hw_error *err) {
     const char *path = o->file ? o->file : standard_input(o);
     *prompt = (input){.n = 0};
-    if (path && !input_read(prompt, "prompt", path)) return STATUS_FAILED;
+    hw_err rc = path ? input_read(prompt, "prompt", path, err) : HW_OK;
+    if (rc != HW_OK) return rc;
     if (!path) {
         prompt->n = strlen(o->prompt);
         prompt->bytes = malloc(prompt->n + 1);
-        if (!prompt->bytes) return fail("no memory for the prompt");
+        if (!prompt->bytes) return hw__fail(err, HW_ERR_MEMORY, "no memory for the prompt");
         memcpy(prompt->bytes, o->prompt, prompt->n + 1);
     }
-    if (prompt->n) return STATUS_DONE;
+    if (prompt->n) return HW_OK;
     free(prompt->bytes);
-    return fail("the prompt is empty: there is nothing to trace back to");
+    return hw__fail(err, HW_ERR_ARGUMENT, "the prompt is empty: there is nothing to trace back to");
 }
 
 /* Runs a prompt, or with `chat` a conversation around it. */
-static int capture_chat(job *j, const char *path, const input *prompt, const conversation *chat, hw_trace **trace) {
+static hw_err capture_chat(job *j, const char *path, const input *prompt, const conversation *chat, hw_trace **trace,
+                           hw_error *err) {
     listener l = {.j = j, .chat = chat, .text = {.out = j->t.out}};
-    hw_error err;
     interrupt_catch();
-    if (model_open(&j->model, j->o, path, &j->bar, &err) != HW_OK) return job_fail(j, &err);
+    hw_err rc = model_open(&j->model, j->o, path, &j->bar, err);
+    if (rc != HW_OK) return rc;
     hw_trace *prefix;
-    int status = trace_state_open(j, &prefix);
-    if (status == STATUS_DONE) status = capture(trace, prompt, prefix, &l);
+    rc = trace_state_open(j, &prefix, err);
+    if (rc == HW_OK) rc = capture(trace, prompt, prefix, &l, err);
     hw_trace_free(prefix);
-    return status;
+    return rc;
 }
 
-int capture_text(job *j, const char *path, const input *prompt, hw_trace **trace) {
+hw_err capture_text(job *j, const char *path, const input *prompt, hw_trace **trace, hw_error *err) {
     conversation chat;
-    int status = conversation_read(&chat, j->o, prompt);
-    if (status == STATUS_DONE) status = capture_chat(j, path, prompt, &chat, trace);
+    hw_err rc = conversation_read(&chat, j->o, prompt, err);
+    if (rc == HW_OK) rc = capture_chat(j, path, prompt, &chat, trace, err);
     conversation_free(&chat);
-    return status;
+    return rc;
 }
 
-int capture_run(job *j, const char *model, hw_trace **trace) {
+hw_err capture_run(job *j, const char *model, hw_trace **trace, hw_error *err) {
     input prompt = {.n = 0};
-    int status = j->o->messages ? STATUS_DONE : read_prompt(j->o, &prompt);
-    if (status != STATUS_DONE) return status;
-    status = capture_text(j, model, &prompt, trace);
+    hw_err rc = j->o->messages ? HW_OK : read_prompt(j->o, &prompt, err);
+    if (rc != HW_OK) return rc;
+    rc = capture_text(j, model, &prompt, trace, err);
     free(prompt.bytes);
-    return status;
+    return rc;
 }

@@ -5,16 +5,16 @@
 #include "cli/input.h"
 #include "job/explain_job.h"
 
-/* Number of prompts given by -p, -f and -; -1 after printing the reason for any other argument. */
-int capture_prompts(const options *o, const char *command);
+/* Whether -p, -f, --messages or - gives a prompt. Error ERR_USAGE: several do, or there is another argument. */
+hw_err capture_prompts(bool *given, const options *o, hw_error *err);
 
-/* STATUS_DONE and the model's path, or the exit status: all checks possible before the model loads. */
-int capture_check(const options *o, const char *command, const char **model);
+/* All checks that are possible before the model loads, and the model's path. Errors: ERR_USAGE; as model_path(). */
+hw_err capture_check(const options *o, const char **model, hw_error *err);
 
 /* Reads the prompt, opens the model (job.model) and runs it; prints the completion as it is generated. Ctrl-C during
- * generation keeps the tokens generated so far. STATUS_DONE or the exit status. */
-int capture_run(job *j, const char *model, hw_trace **trace);
+ * generation keeps the tokens generated so far. Errors: of what it reads, opens and runs. */
+hw_err capture_run(job *j, const char *model, hw_trace **trace, hw_error *err);
 /* The same for a given prompt. */
-int capture_text(job *j, const char *model, const input *prompt, hw_trace **trace);
+hw_err capture_text(job *j, const char *model, const input *prompt, hw_trace **trace, hw_error *err);
 
 #endif

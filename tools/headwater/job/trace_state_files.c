@@ -2,6 +2,7 @@
  * state. */
 #include "job/trace_state_files.h"
 
+#include "base/error.h"
 #include "cli/message.h"
 #include "job/output_files.h"
 
@@ -14,38 +15,39 @@ static bool is_there(const char *path) { return access(path, F_OK) == 0; }
 /* ------------------------------------------------------------------ before the model loads */
 
 /* A state is replaced without confirmation, so an existing file must be a state. */
-static int check_state(const options *o) {
+static hw_err check_state(const options *o, hw_error *err) {
     hw_file_kind kind;
-    hw_error err;
-    if (!is_there(o->state)) return STATUS_DONE;
-    if (hw_file_probe(&kind, o->state, &err) != HW_OK) return fail_by(&err);
-    return kind == HW_FILE_TRACE ? STATUS_DONE : fail("%s is not a state file: --state would overwrite it", o->state);
+    if (!is_there(o->state)) return HW_OK;
+    hw_err rc = hw_file_probe(&kind, o->state, err);
+    if (rc != HW_OK) return rc;
+    return kind == HW_FILE_TRACE
+               ? HW_OK
+               : hw__fail(err, HW_ERR_FORMAT, "%s is not a state file: --state would overwrite it", o->state);
 }
 
-int trace_state_check(const options *o, const char *command, source from, const char *const *inputs, size_t n) {
-    int status = STATUS_DONE;
+hw_err trace_state_check(const options *o, source from, const char *const *inputs, size_t n, hw_error *err) {
+    hw_err rc = HW_OK;
     const char *saved_file = from == FROM_TRACE ? NULL : o->trace;
     if (GIVEN(o, precision) && !saved_file && !o->state)
-        return misuse(command, "--trace-precision has no effect: neither --trace nor --state names a file");
-    if (saved_file) status = output_check_path(command, saved_file, inputs, n);
-    if (status != STATUS_DONE || !o->state) return status;
-    status = output_check_path(command, o->state, inputs, n);
-    if (status == STATUS_DONE) status = output_check_path(command, o->state, &saved_file, 1);
-    if (status == STATUS_DONE) status = output_check_path(command, o->state, o->output.at, o->output.n);
-    return status == STATUS_DONE ? check_state(o) : status;
+        return usage_error(err, "--trace-precision has no effect: neither --trace nor --state names a file");
+    if (saved_file) rc = output_check_path(saved_file, inputs, n, err);
+    if (rc != HW_OK || !o->state) return rc;
+    rc = output_check_path(o->state, inputs, n, err);
+    if (rc == HW_OK) rc = output_check_path(o->state, &saved_file, 1, err);
+    if (rc == HW_OK) rc = output_check_path(o->state, o->output.at, o->output.n, err);
+    return rc == HW_OK ? check_state(o, err) : rc;
 }
 
 /* ------------------------------------------------------------------ state in */
 
-int trace_state_open(job *j, hw_trace **prefix) {
-    hw_error err;
+hw_err trace_state_open(job *j, hw_trace **prefix, hw_error *err) {
     *prefix = NULL;
-    if (!j->o->state || !is_there(j->o->state)) return STATUS_DONE;
-    hw_err rc = hw_state_open(prefix, j->model, j->o->state, &err);
-    if (rc == HW_OK) return STATUS_DONE;
-    if (rc != HW_ERR_UNSUPPORTED && rc != HW_ERR_ARGUMENT) return job_fail(j, &err);
-    if (!j->o->quiet) message("%s", err.msg);
-    return STATUS_DONE;
+    if (!j->o->state || !is_there(j->o->state)) return HW_OK;
+    hw_err rc = hw_state_open(prefix, j->model, j->o->state, err);
+    if (rc == HW_OK) return HW_OK;
+    if (rc != HW_ERR_UNSUPPORTED && rc != HW_ERR_ARGUMENT) return rc;
+    if (!j->o->quiet) message("%s", err->msg);
+    return HW_OK;
 }
 
 /* ------------------------------------------------------------------ trace and state out */
@@ -61,29 +63,30 @@ void trace_state_show_rounding(const job *j, const hw_trace *trace) {
     show_rounding(j, trace, "its rows", hw_trace_rounding(trace, HW_PRECISION_F32));
 }
 
-static int save(job *j, const hw_trace *trace, const char *path, hw_model *model) {
-    hw_error err;
+static hw_err save(job *j, const hw_trace *trace, const char *path, hw_model *model, hw_error *err) {
     hw_save_params params = hw_save_params_default();
     params.precision = j->o->precision;
     params.model = model;
-    if (hw_trace_save_as(trace, path, &params, &err) != HW_OK) return job_fail(j, &err);
+    hw_err rc = hw_trace_save_as(trace, path, &params, err);
+    if (rc != HW_OK) return rc;
     show_rounding(j, trace, path, hw_trace_rounding(trace, params.precision));
-    return STATUS_DONE;
+    return HW_OK;
 }
 
-static int save_state(job *j, const hw_trace *trace) {
+static hw_err save_state(job *j, const hw_trace *trace, hw_error *err) {
     const hw_run *run = hw_trace_run(trace);
     size_t reused = hw_run_n_reused(run), m = hw_run_n_prompt(run);
     bool there = is_there(j->o->state), serves = 2 * reused >= m;
     if (there && !j->o->quiet)
         message("%zu of the prompt's %zu tokens are from %s%s", reused, m, j->o->state,
                 serves ? "" : "; it is replaced");
-    return there && serves ? STATUS_DONE : save(j, trace, j->o->state, j->model);
+    return there && serves ? HW_OK : save(j, trace, j->o->state, j->model, err);
 }
 
-int trace_state_save(job *j, source from, const hw_trace *trace) {
-    int status = STATUS_DONE;
-    if (from != FROM_TRACE && j->o->trace) status = save(j, trace, j->o->trace, NULL);
-    int kept = from == FROM_MODEL && j->o->state ? save_state(j, trace) : STATUS_DONE;
-    return status == STATUS_DONE ? kept : status;
+hw_err trace_state_save(job *j, source from, const hw_trace *trace) {
+    hw_error err;
+    hw_err rc = HW_OK;
+    if (from != FROM_TRACE && j->o->trace && save(j, trace, j->o->trace, NULL, &err) != HW_OK) rc = error_report(&err);
+    if (from == FROM_MODEL && j->o->state && save_state(j, trace, &err) != HW_OK) rc = error_report(&err);
+    return rc;
 }

@@ -2,7 +2,7 @@
 #include "job/unused_settings.h"
 
 #include "base/strlist.h"
-#include "cli/message.h"
+#include "cli/error_kinds.h"
 #include "export/method_tables.h"
 
 
@@ -26,7 +26,7 @@ static const char *join(char *out, size_t capacity, const names *list) {
     return hw__join_names_by(out, capacity, hw__names_of(list->at, list->n), ", ", " and ");
 }
 
-static int refuse(const settings_use *u, const option_row *row) {
+static hw_err refuse(const settings_use *u, const option_row *row, hw_error *err) {
     names used_by = {.n = 0}, chosen = {.n = 0};
     char by[300], by_not[300];
     bool otherwise = false; /* one of the methods would use it with other settings */
@@ -36,18 +36,18 @@ static int refuse(const settings_use *u, const option_row *row) {
         chosen.at[chosen.n++] = u->methods[i];
         if (hw_method_find(u->methods[i])->traits & row->uses) otherwise = true;
     }
-    return misuse(u->command, "--%s applies to %s, not to %s%s", row->name, join(by, sizeof by, &used_by),
-                  join(by_not, sizeof by_not, &chosen), otherwise ? " with these settings" : "");
+    return usage_error(err, "--%s applies to %s, not to %s%s", row->name, join(by, sizeof by, &used_by),
+                       join(by_not, sizeof by_not, &chosen), otherwise ? " with these settings" : "");
 }
 
-int unused_settings_check(const settings_use *u) {
+hw_err unused_settings_check(const settings_use *u, hw_error *err) {
     for (size_t i = 0; i < options_count(); i++) {
         const option_row *row = options_row(i);
         bool is_used = !is_set_explicitly(u->o, row);
         for (size_t m = 0; m < u->n_methods && !is_used; m++) is_used = active(u, u->methods[m], row);
-        if (!is_used) return refuse(u, row);
+        if (!is_used) return refuse(u, row, err);
     }
-    return STATUS_DONE;
+    return HW_OK;
 }
 
 bool unused_settings_none(const settings_use *u, const char *method) {

@@ -1,6 +1,7 @@
 /* model_stores.c - lists the models of each source: Hugging Face's cache, Ollama's manifests, LM Studio's folder. */
 #include "models/model_stores.h"
 
+#include "base/atomic_file.h"
 #include "base/json.h"
 #include "base/strlist.h"
 
@@ -55,18 +56,13 @@ static void walk_files(const walk *w, const char *folder, int depth) {
 
 /* ------------------------------------------------------------------ files of repositories */
 
-static bool ends_with(const char *text, const char *end) {
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcasecmp(text + n - m, end) == 0;
-}
-
 /* A model and not what else such repositories hold; the names that llama.cpp's common/download.cpp leaves out. */
 static bool is_model_file(const char *below) {
     static const char *const others[] = {"mmproj", "imatrix", "mtp-", "eagle3-", "dflash-", "dspark-"};
     const char *slash = strrchr(below, '/'), *name = slash ? slash + 1 : below;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strstr(name, others[i])) return false;
-    return ends_with(name, ".gguf");
+    return hw__has_extension(name, ".gguf");
 }
 
 bool model_file_part(int *part, int *n_parts, const char *path) {

@@ -19,11 +19,6 @@ static const char *text_of(const struct gguf_context *meta, const char *key) {
     return id >= 0 && gguf_get_kv_type(meta, id) == GGUF_TYPE_STRING ? gguf_get_val_str(meta, id) : "";
 }
 
-static bool ends_with(const char *text, const char *end) {
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 /* Checks metadata that libllama uses without checking it. */
 static hw_err check_metadata(const struct gguf_context *meta, const struct llama_model *model, const char *path,
                              hw_error *err) {
@@ -49,7 +44,7 @@ static hw_err check_tensors(const struct gguf_context *meta, const char *path, h
     for (int64_t i = 0; i < gguf_get_n_tensors(meta); i++) {
         const char *name = gguf_get_tensor_name(meta, i);
         enum ggml_type type = gguf_get_tensor_type(meta, i);
-        if (ends_with(name, ".weight.lora_a") && strncmp(name, "token_embd.", 11) == 0)
+        if (strcmp(name, "token_embd.weight.lora_a") == 0)
             return hw__fail(err, HW_ERR_UNSUPPORTED, "%s changes the embeddings (%s): such adapters are not explained",
                             path, name);
         if (type != GGML_TYPE_F32 && !ggml_get_type_traits(type)->to_float)

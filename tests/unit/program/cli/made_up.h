@@ -14,7 +14,8 @@
 static inline bool read_made_up(options *o, char *value) {
     char name[] = "explain", option[] = "--made-up";
     char *argv[] = {name, option, value, NULL};
-    return options_read(o, "explain", IN_EXPLAIN, 3, argv);
+    hw_error err;
+    return options_read(o, "explain", IN_EXPLAIN, 3, argv, &err) == HW_OK;
 }
 
 static inline void assert_help_has(const char *option, const char *about) {

@@ -12,9 +12,9 @@ static void every_code_of_the_library_has_a_row(void **state) {
         unsigned http;
         int exit;
     } wanted[] = {
-        {HW_ERR_ARGUMENT, 400, STATUS_USAGE},      {HW_ERR_IO, 500, STATUS_FAILED},
-        {HW_ERR_FORMAT, 500, STATUS_FAILED},       {HW_ERR_MEMORY, 503, STATUS_FAILED},
-        {HW_ERR_UNSUPPORTED, 422, STATUS_FAILED},  {HW_ERR_ENGINE, 500, STATUS_FAILED},
+        {HW_ERR_ARGUMENT, 400, STATUS_FAILED},       {HW_ERR_IO, 500, STATUS_FAILED},
+        {HW_ERR_FORMAT, 500, STATUS_FAILED},         {HW_ERR_MEMORY, 503, STATUS_FAILED},
+        {HW_ERR_UNSUPPORTED, 422, STATUS_FAILED},    {HW_ERR_ENGINE, 500, STATUS_FAILED},
         {HW_ERR_CANCELLED, 409, STATUS_INTERRUPTED},
     };
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
@@ -54,11 +54,25 @@ static void a_value_of_a_file_is_no_wrong_usage_but_one_of_the_command_line_is(v
     hw_error argument = {.code = HW_ERR_ARGUMENT, .msg = "must be a filter"};
     hw_error memory = {.code = HW_ERR_MEMORY, .msg = "out of memory"};
     hw_error stopped = {.code = HW_ERR_CANCELLED, .msg = "stopped"};
-    assert_int_equal(fail_by(&argument), STATUS_FAILED);
-    assert_int_equal(fail_by(&memory), STATUS_FAILED);
-    assert_int_equal(fail_by(&stopped), STATUS_FAILED); /* no signal came: something else stopped it */
-    assert_int_equal(fail_value("view", "--hide", &argument), STATUS_USAGE);
-    assert_int_equal(fail_value("view", "--hide", &memory), STATUS_FAILED);
+    assert_int_equal(error_exit("view", &argument), STATUS_FAILED);
+    assert_int_equal(error_exit("view", &memory), STATUS_FAILED);
+    assert_int_equal(error_exit("view", &stopped), STATUS_FAILED); /* no signal came: something else stopped it */
+    assert_int_equal(usage_error_in(&argument, "--hide"), ERR_USAGE);
+    assert_string_equal(argument.msg, "--hide: must be a filter");
+    assert_int_equal(error_exit("view", &argument), STATUS_USAGE);
+    assert_int_equal(usage_error_in(&memory, "--hide"), HW_ERR_MEMORY);
+    assert_int_equal(error_exit("view", &memory), STATUS_FAILED);
+}
+
+/* A command that goes on after an error prints it then, and its exit status prints nothing more. */
+static void an_error_is_printed_once(void **state) {
+    (void)state;
+    hw_error file = {.code = HW_ERR_IO, .msg = "a.json cannot be written"}, stopped = {.code = (hw_err)ERR_INTERRUPTED};
+    file.code = error_report(&file);
+    assert_int_equal(file.code, ERR_REPORTED);
+    assert_int_equal(error_report(&file), ERR_REPORTED);
+    assert_int_equal(error_exit("explain", &file), STATUS_FAILED);
+    assert_int_equal(error_exit("explain", &stopped), STATUS_INTERRUPTED);
 }
 
 int main(void) {
@@ -68,6 +82,7 @@ int main(void) {
         cmocka_unit_test(an_unknown_code_is_an_internal_error),
         cmocka_unit_test(an_error_is_filled_and_false),
         cmocka_unit_test(a_value_of_a_file_is_no_wrong_usage_but_one_of_the_command_line_is),
+        cmocka_unit_test(an_error_is_printed_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,8 @@
 
 enum { MAX_WORDS = 12 };
 
+static hw_error why; /* of the last command line that was refused */
+
 /* Reads words up to NULL as the command line of `explain`. */
 static bool read_line(options *o, ...) {
     static char words[MAX_WORDS][64];
@@ -23,7 +25,7 @@ static bool read_line(options *o, ...) {
     for (const char *word; (word = va_arg(args, const char *)) != NULL; n++) argv[n] = strcpy(words[n], word);
     va_end(args);
     argv[n] = NULL;
-    return options_read(o, "explain", IN_EXPLAIN, n, argv);
+    return options_read(o, "explain", IN_EXPLAIN, n, argv, &why) == HW_OK;
 }
 
 static void values_must_be_whole_and_in_range(void **state) {
@@ -38,7 +40,7 @@ static void values_must_be_whole_and_in_range(void **state) {
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         options o;
         if (read_line(&o, bad[i][0], bad[i][1], NULL)) fail_msg("%s \"%s\" was taken", bad[i][0], bad[i][1]);
-        assert_false(o.out_of_memory);
+        assert_int_equal(why.code, ERR_USAGE);
         options_free(&o);
     }
 }
@@ -102,12 +104,12 @@ static void options_without_effect_on_a_source_are_refused(void **state) {
     (void)state;
     options o;
     assert_true(read_line(&o, "--temp", "1", NULL));
-    assert_true(options_fit(&o, "explain", FROM_MODEL));
-    assert_false(options_fit(&o, "explain", FROM_TRACE));
+    assert_int_equal(options_fit(&o, FROM_MODEL, &why), HW_OK);
+    assert_int_equal(options_fit(&o, FROM_TRACE, &why), ERR_USAGE);
     options_free(&o);
     assert_true(read_line(&o, "--fuse", "max", NULL));
-    assert_true(options_fit(&o, "explain", FROM_ATTENTION));
-    assert_false(options_fit(&o, "explain", FROM_TRACE));
+    assert_int_equal(options_fit(&o, FROM_ATTENTION, &why), HW_OK);
+    assert_int_equal(options_fit(&o, FROM_TRACE, &why), ERR_USAGE);
     options_free(&o);
 }
 

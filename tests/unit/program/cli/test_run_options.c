@@ -141,7 +141,8 @@ static void commands_have_defaults_of_their_own(void **state) {
         snprintf(name, sizeof name, "%s", wanted[i].name);
         char *argv[] = {name, NULL};
         options o;
-        assert_true(options_read(&o, name, wanted[i].bit, 1, argv));
+        hw_error err;
+        assert_int_equal(options_read(&o, name, wanted[i].bit, 1, argv, &err), HW_OK);
         assert_int_equal(o.run.n_generate, wanted[i].n);
         options_free(&o);
     }

@@ -1,16 +1,16 @@
 /* test_method_spec.c - METHOD[:SETTING]...: keys, bare values, filters, and what is refused. */
 #include "support/fixture.h"
 
+#include "cli/error_kinds.h"
 #include "eval/method_spec.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { STATUS_USAGE = 2 };
-
 static variants read_list(const char *list) {
     variants v;
-    assert_int_equal(variants_read(&v, "eval", list), 0);
+    hw_error err;
+    assert_int_equal(variants_read(&v, list, &err), HW_OK);
     return v;
 }
 
@@ -57,7 +57,8 @@ static void what_cannot_be_is_refused(void **state) {
                                       "rollout,rollout"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         variants v;
-        if (variants_read(&v, "eval", bad[i]) != STATUS_USAGE) fail_msg("\"%s\" was taken", bad[i]);
+        hw_error err;
+        if ((int)variants_read(&v, bad[i], &err) != ERR_USAGE) fail_msg("\"%s\" was taken", bad[i]);
         variants_free(&v);
     }
 }
@@ -71,7 +72,8 @@ static void lists_have_an_end(void **state) {
         strcat(list, one);
     }
     variants v;
-    assert_int_equal(variants_read(&v, "eval", list), STATUS_USAGE);
+    hw_error err;
+    assert_int_equal(variants_read(&v, list, &err), ERR_USAGE);
     variants_free(&v);
     *strrchr(list, ',') = 0;
     v = read_list(list);

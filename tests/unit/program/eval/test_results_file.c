@@ -8,6 +8,7 @@
 #include <string.h>
 
 static char path[512];
+static hw_error err; /* of the last call */
 
 static eval_set make_set(void) {
     static char a[] = "a", b[] = "b";
@@ -24,13 +25,13 @@ static json_t *line(const char *id, int index, const char *error) {
     return json;
 }
 
-static int open_log(eval_log *log, int seed) {
+static hw_err open_log(eval_log *log, int seed) {
     eval_set set = make_set();
     json_t *with = settings(seed);
-    int status = eval_log_open(log, path, &set, with);
+    hw_err rc = eval_log_open(log, path, &set, with, &err);
     json_decref(with);
     json_decref(set.places);
-    return status;
+    return rc;
 }
 
 static int start(void **state) {
@@ -48,11 +49,11 @@ static int end(void **state) {
 static void lines_are_there_when_it_is_opened_again(void **state) {
     (void)state;
     eval_log log;
-    assert_int_equal(open_log(&log, 0), 0);
-    assert_int_equal(eval_log_add(&log, line("a", 0, NULL)), 0);
+    assert_int_equal(open_log(&log, 0), HW_OK);
+    assert_int_equal(eval_log_add(&log, line("a", 0, NULL), &err), HW_OK);
     assert_true(eval_log_has(&log, "a"));
     eval_log_close(&log);
-    assert_int_equal(open_log(&log, 0), 0);
+    assert_int_equal(open_log(&log, 0), HW_OK);
     assert_true(eval_log_has(&log, "a"));
     assert_false(eval_log_has(&log, "b"));
     assert_int_equal(json_array_size(log.lines), 1);
@@ -62,14 +63,14 @@ static void lines_are_there_when_it_is_opened_again(void **state) {
 static void a_failure_is_tried_again_and_replaced(void **state) {
     (void)state;
     eval_log log;
-    assert_int_equal(open_log(&log, 0), 0);
-    assert_int_equal(eval_log_add(&log, line("a", 0, "it broke")), 0);
+    assert_int_equal(open_log(&log, 0), HW_OK);
+    assert_int_equal(eval_log_add(&log, line("a", 0, "it broke"), &err), HW_OK);
     assert_false(eval_log_has(&log, "a"));
-    assert_int_equal(eval_log_add(&log, line("a", 0, NULL)), 0);
+    assert_int_equal(eval_log_add(&log, line("a", 0, NULL), &err), HW_OK);
     assert_int_equal(json_array_size(log.lines), 1);
     eval_log_close(&log);
     json_t *lines = json_array();
-    assert_int_equal(eval_log_read(lines, path), 0);
+    assert_int_equal(eval_log_read(lines, path, &err), HW_OK);
     assert_int_equal(json_array_size(lines), 1);
     assert_null(json_object_get(json_array_get(lines, 0), "error"));
     json_decref(lines);
@@ -78,8 +79,8 @@ static void a_failure_is_tried_again_and_replaced(void **state) {
 static void a_torn_last_line_is_cut_off(void **state) {
     (void)state;
     eval_log log;
-    assert_int_equal(open_log(&log, 0), 0);
-    assert_int_equal(eval_log_add(&log, line("a", 0, NULL)), 0);
+    assert_int_equal(open_log(&log, 0), HW_OK);
+    assert_int_equal(eval_log_add(&log, line("a", 0, NULL), &err), HW_OK);
     eval_log_close(&log);
     size_t n;
     char *whole = read_bytes(path, &n), *torn = malloc(n + 5);
@@ -87,7 +88,7 @@ static void a_torn_last_line_is_cut_off(void **state) {
     memcpy(torn, whole, n);
     memcpy(torn + n, "{\"id\"", 5);
     write_bytes(path, torn, n + 5);
-    assert_int_equal(open_log(&log, 0), 0);
+    assert_int_equal(open_log(&log, 0), HW_OK);
     eval_log_close(&log);
     assert_true(same_file(path, whole, n));
     free(whole);
@@ -97,10 +98,10 @@ static void a_torn_last_line_is_cut_off(void **state) {
 static void other_settings_need_another_file(void **state) {
     (void)state;
     eval_log log;
-    assert_int_equal(open_log(&log, 0), 0);
-    assert_int_equal(eval_log_add(&log, line("a", 0, NULL)), 0);
+    assert_int_equal(open_log(&log, 0), HW_OK);
+    assert_int_equal(eval_log_add(&log, line("a", 0, NULL), &err), HW_OK);
     eval_log_close(&log);
-    assert_int_equal(open_log(&log, 4), 1);
+    assert_int_equal(open_log(&log, 4), HW_ERR_ARGUMENT);
     eval_log_close(&log);
     json_t *a = settings(4), *b = settings(0);
     char how[200];
@@ -140,7 +141,7 @@ static void what_is_no_result_is_left_out(void **state) {
     static const char text[] = "{\"id\":\"a\",\"index\":0,\"settings\":{}}\n7\n{\"id\":\"b\"}\n\n";
     write_bytes(path, text, strlen(text));
     json_t *lines = json_array();
-    assert_int_equal(eval_log_read(lines, path), 0);
+    assert_int_equal(eval_log_read(lines, path, &err), HW_OK);
     assert_int_equal(json_array_size(lines), 1);
     json_decref(lines);
 }

@@ -31,8 +31,9 @@ static void begin(job *j, options *o, const char *methods) {
     snprintf(list, sizeof list, "%s", methods ? methods : "");
     char *argv[] = {command, quiet, option, list};
     fake_params fake = fake_params_default();
-    assert_true(options_read(o, "explain", IN_EXPLAIN, methods ? 4 : 2, argv));
-    assert_int_equal(job_prepare(j, o, "explain"), 0);
+    hw_error err;
+    assert_int_equal(options_read(o, "explain", IN_EXPLAIN, methods ? 4 : 2, argv, &err), HW_OK);
+    assert_int_equal(job_prepare(j, o, &err), HW_OK);
     j->model = fake_model(&fake);
 }
 

@@ -2,6 +2,7 @@
 #define _DEFAULT_SOURCE /* RLIMIT_DATA */
 #include "serve/engine/engine_main.h"
 
+#include "base/error.h"
 #include "base/json.h"
 #include "cli/message.h"
 #include "serve/engine/tasks.h"
@@ -151,7 +152,8 @@ static bool open_model(worker *w, const engine_setup *setup) {
     return ok;
 }
 
-static int work(worker *w, const engine_setup *setup) {
+/* False if the model could not be opened, which the server reports. */
+static bool work(worker *w, const engine_setup *setup) {
     buffer text;
     bool opened = open_model(w, setup);
     while (opened && worker_task(w, &text)) {
@@ -160,15 +162,15 @@ static int work(worker *w, const engine_setup *setup) {
     }
     hw_trace_free(w->trace);
     hw_model_close(w->model);
-    return opened ? STATUS_DONE : STATUS_FAILED;
+    return opened;
 }
 
 /* The reading thread detects the end of the server; before it runs, the kernel does (PR_SET_PDEATHSIG). */
-int engine_main(const engine_setup *setup) {
+hw_err engine_main(const engine_setup *setup, hw_error *err) {
     static worker w; /* static, because the reading thread may use it until the process exits */
     struct stat info;
     if (fstat(ENGINE_CHANNEL_FD, &info) != 0 || !S_ISSOCK(info.st_mode))
-        return fail("engine-process: `headwater serve` starts it for itself");
+        return hw__fail(err, HW_ERR_IO, "engine-process: `headwater serve` starts it for itself");
     fcntl(ENGINE_CHANNEL_FD, F_SETFD, FD_CLOEXEC);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prepare_to_die();
@@ -178,8 +180,9 @@ int engine_main(const engine_setup *setup) {
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
     w.limits = setup->limits;
     g_channel = &w.channel;
-    if (!worker_start(&w, ENGINE_CHANNEL_FD)) return fail("engine-process: no thread could be started");
-    int status = work(&w, setup);
-    if (status == STATUS_DONE) worker_join(&w); /* the reading thread has read the end frame */
-    return status;
+    if (!worker_start(&w, ENGINE_CHANNEL_FD))
+        return hw__fail(err, HW_ERR_MEMORY, "engine-process: no thread could be started");
+    if (!work(&w, setup)) return (hw_err)ERR_REPORTED;
+    worker_join(&w); /* the reading thread has read the end frame */
+    return HW_OK;
 }

@@ -18,6 +18,8 @@ typedef struct engine_setup {
     void *ctx;
 } engine_setup;
 
-int engine_main(const engine_setup *setup);
+/* Errors: IO (not started by `headwater serve`), MEMORY, ERR_REPORTED (the server reports that the model could not be
+ * opened). */
+hw_err engine_main(const engine_setup *setup, hw_error *err);
 
 #endif

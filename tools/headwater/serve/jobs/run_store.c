@@ -124,21 +124,21 @@ static bool make_folders(char *path) {
     return true;
 }
 
-char *store_default_path(void) {
+bool store_default_path(char **out, hw_error *err) {
     const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
     bool given = data && *data == '/';
-    if (!given && !(home && *home == '/')) {
-        fail("no place for saved runs: HOME is not set; give --store FILE or --no-store");
-        return NULL;
-    }
+    if (!given && !(home && *home == '/'))
+        return error_set(err, HW_ERR_IO, "no place for saved runs: HOME is not set; give --store FILE or --no-store");
     const char *base = given ? data : home, *below = given ? "" : "/.local/share";
     size_t capacity = strlen(base) + 64;
     char *path = malloc(capacity);
     if (path) snprintf(path, capacity, "%s%s/headwater/runs.sqlite", base, below);
-    if (path && make_folders(path)) return path;
-    fail("cannot make the folder of %s: %s", path ? path : base, strerror(errno));
+    *out = path;
+    if (path && make_folders(path)) return true;
+    error_set(err, HW_ERR_IO, "cannot make the folder of %s: %s", path ? path : base, strerror(errno));
+    *out = NULL;
     free(path);
-    return NULL;
+    return false;
 }
 
 /* *out <- the number that a query returns. */

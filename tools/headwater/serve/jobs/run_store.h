@@ -21,8 +21,8 @@ enum { STORE_FILE_TRACE_MIB = 512, STORE_MEMORY_TRACE_MIB = 32, STORE_MEMORY_RUN
  * STORE_MEMORY_RUNS. */
 bool store_open(store **out, const char *path, hw_error *err);
 void store_close(store *s);
-/* $XDG_DATA_HOME/headwater/runs.sqlite, malloc'd; creates its folders. NULL after printing the reason. */
-char *store_default_path(void);
+/* $XDG_DATA_HOME/headwater/runs.sqlite, malloc'd; creates its folders. */
+bool store_default_path(char **out, hw_error *err);
 
 /* ------------------------------------------------------------------ a run in the making */
 
