@@ -37,6 +37,7 @@ needs=(
     "python3|python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'"
     "python3-venv|python3 -c 'import venv, ensurepip'"
 )
+[[ ${1:-} != tests ]] || needs+=("abigail-tools|command -v abidiff")
 [[ ${1:-} != tests ]] || needs+=("chromium|command -v chromium") # chromium --version would start the browser
 # Slurm needs root: other users skip its test.
 [[ ${1:-} != tests || $(id -u) != 0 ]] || needs+=(
