@@ -7,6 +7,7 @@
     nan.gguf        the same, one weight is not a number
     encoder.gguf    the same, its attention is not causal
     embed.gguf      the same, of an architecture that keeps no cache and has no logits
+    unknown.gguf    the same, of an architecture that no engine knows
     no_vocab.gguf   the same without a vocabulary
     no_bytes.gguf   the same without byte tokens: libllama throws at text that its letters do not spell
     gpt2.gguf       byte-pair vocabulary without BOS, biases, a chat template of no known kind
@@ -498,6 +499,7 @@ def main():
     llama(folder, "nan", broken=True)
     llama(folder, "encoder", causal=False)
     llama(folder, "embed", arch="llama-embed")
+    llama(folder, "unknown", arch="hyperllama9")
     llama(folder, "no_vocab", vocabulary=no_vocabulary)
     llama(folder, "no_bytes", vocabulary=letters_only)
     for make in (gpt2, gpt_oss, jamba, mamba, bert, t5, granite, gemma2, bitnet, phi2, falcon, command_r, deci):

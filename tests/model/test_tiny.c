@@ -322,6 +322,21 @@ static hw_err try_open(const char *path, hw_error *err) {
     return rc;
 }
 
+static void unknown_architecture_is_named_with_the_engines_version(void **state) {
+    (void)state;
+    hw_error err = {0};
+    char says[256];
+    hw_model *known = open_model("llama.gguf", 0);
+    snprintf(says, sizeof says, "unknown.gguf: libllama (%s) does not know its architecture, hyperllama9: a newer",
+             hw_model_describe(known)->engine_version);
+    hw_model_close(known);
+    hw_err rc = try_open(path_of("unknown.gguf"), &err);
+    assert_error(&err, rc, HW_ERR_ENGINE, says);
+    hw_model_file file;
+    assert_int_equal(hw_model_file_read(&file, sizeof file, path_of("unknown.gguf"), NULL), HW_OK);
+    assert_non_null(strstr(file.problem, "does not know its architecture, hyperllama9"));
+}
+
 static void model_without_a_vocabulary_is_refused(void **state) {
     (void)state;
     hw_error err = {0};
@@ -861,6 +876,7 @@ int main(void) {
         cmocka_unit_test(learned_sinks_and_windows),
         cmocka_unit_test(hybrid_counts_its_attention_layers_only),
         cmocka_unit_test(others_open_and_say_what_they_lack),
+        cmocka_unit_test(unknown_architecture_is_named_with_the_engines_version),
         cmocka_unit_test(model_without_a_vocabulary_is_refused),
         cmocka_unit_test(text_without_tokens_is_an_error),
         cmocka_unit_test(long_text_is_refused_before_it_is_tokenized),

@@ -139,9 +139,10 @@ static hw_err load(hw__llama_engine *e, const char *path, hw_error *err) {
     if ((rc = hw__guarded_load(&e->model, path, p, err)) != HW_OK || e->model) return rc;
     if (e->params.stop && e->params.stop(e->params.ctx))
         return hw__fail(err, HW_ERR_CANCELLED, "stopped while loading %s", path);
-    char reason[HW__LLAMA_TEXT];
-    hw__llama_first_error(reason, sizeof reason);
-    return hw__fail(err, HW_ERR_ENGINE, "%s: libllama could not load it: %s", path, reason);
+    char reason[512];
+    hw__llama_load_problem(reason, sizeof reason,
+                           hw__gguf_text(hw__gguf_metadata(e->file), "general.architecture"));
+    return hw__fail(err, HW_ERR_ENGINE, "%s: %s", path, reason);
 }
 
 static void read_meta(const hw__llama_engine *e, char *out, size_t capacity, const char *key) {

@@ -8,11 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *text_of(const struct gguf_context *meta, const char *key) {
-    int64_t id = gguf_find_key(meta, key);
-    return id >= 0 && gguf_get_kv_type(meta, id) == GGUF_TYPE_STRING ? gguf_get_val_str(meta, id) : "";
-}
-
 static void read_quantisation(hw_model_file *out, const struct gguf_context *meta) {
     int64_t id = gguf_find_key(meta, "general.file_type");
     if (id < 0 || gguf_get_kv_type(meta, id) != GGUF_TYPE_UINT32) return;
@@ -50,15 +45,13 @@ static bool is_causal(const struct gguf_context *meta, const char *architecture)
 static hw_err check_engine(hw_model_file *out, const char *path, hw_error *err) {
     struct llama_model_params p = llama_model_default_params();
     struct llama_model *model = NULL;
-    char reason[HW__LLAMA_TEXT];
     p.vocab_only = true;
     hw__llama_start();
     hw__llama_forget_errors();
     hw_err rc = hw__guarded_load(&model, path, p, err);
     if (rc == HW_ERR_MEMORY) return rc;
     if (!model) {
-        hw__llama_first_error(reason, sizeof reason);
-        snprintf(out->problem, sizeof out->problem, "libllama (%s) could not load it: %s", llama_version(), reason);
+        hw__llama_load_problem(out->problem, sizeof out->problem, out->architecture);
     } else if (llama_model_has_encoder(model)) {
         snprintf(out->problem, sizeof out->problem, "%s has an encoder: the prompt is not read from left to right",
                  out->architecture);
@@ -80,12 +73,12 @@ hw_err hw_model_file_read(hw_model_file *out, size_t size, const char *path, hw_
     hw_err rc = hw__gguf_open(&file, path, err);
     if (rc != HW_OK) return rc;
     const struct gguf_context *meta = hw__gguf_metadata(file);
-    const char *architecture = text_of(meta, "general.architecture");
+    const char *architecture = hw__gguf_text(meta, "general.architecture");
     snprintf(made.architecture, sizeof made.architecture, "%s", architecture);
-    snprintf(made.name, sizeof made.name, "%s", text_of(meta, "general.name"));
+    snprintf(made.name, sizeof made.name, "%s", hw__gguf_text(meta, "general.name"));
     read_quantisation(&made, meta);
     made.n_files = (int32_t)hw__gguf_count(file, &made.n_params, &made.n_bytes);
-    if (is_other_file(&made, text_of(meta, "general.type")) || is_other_file(&made, architecture)) {
+    if (is_other_file(&made, hw__gguf_text(meta, "general.type")) || is_other_file(&made, architecture)) {
         /* the reason is set */
     } else if (!*architecture) {
         snprintf(made.problem, sizeof made.problem, "its metadata name no architecture");

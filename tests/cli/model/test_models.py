@@ -264,7 +264,7 @@ def test_models_lists_size_architecture_and_what_speaks_against(run, home, tmp_p
     assert "no: " in lines["hf:x/broken:Q4_1"]
     assert (
         "no: libllama (" in lines["hf:x/other:Q4_1"]
-        and "unknown model architecture: 'lamma'" in lines["hf:x/other:Q4_1"]
+        and "does not know its architecture, lamma: a newer llama.cpp may" in lines["hf:x/other:Q4_1"]
     )
     assert f"Hugging Face cache: {home}/.cache/huggingface/hub\n" in done.out
     assert "LM Studio: no folder\n" in done.out
@@ -272,6 +272,20 @@ def test_models_lists_size_architecture_and_what_speaks_against(run, home, tmp_p
     row = rows["hf:HuggingFaceTB/SmolLM2:Q4_1"]
     assert (row["architecture"], row["quantisation"], row["files"], row["problem"]) == ("llama", "Q4_1", 1, "")
     assert 134e6 < row["parameters"] < 135e6 and 96e6 < row["bytes"] < os.stat(smollm).st_size
+
+
+@pytest.mark.skipif(not os.environ.get("HEADWATER_ABORT_ON_OPEN"), reason="sanitizers have no preloaded libraries")
+def test_a_file_that_crashes_the_engine_is_one_line(run, tmp_path, small):
+    for name in ("a", "crash", "z"):
+        hub_file(tmp_path, "x/" + name, f"{name}-Q4_K_M.gguf", small)
+    settings = {"LD_PRELOAD": os.environ["HEADWATER_ABORT_ON_OPEN"], "ABORT_ON": "crash-"}
+    done = run("models", "--json", LLAMA_CACHE=str(tmp_path), **settings)
+    assert done.status == 0
+    assert {m["name"][3:]: m["problem"] for m in json.loads(done.out)} == {
+        "x/a:Q4_K_M": "",
+        "x/crash:Q4_K_M": "its headers cannot be read: it ends its process by signal 6 (Aborted)",
+        "x/z:Q4_K_M": "",
+    }
 
 
 def test_a_name_runs(run, home, smollm):

@@ -118,6 +118,13 @@ def test_info_says_where_rows_live(headwater, workers, smollm):
     assert re.search(r"^rows live on +CPU$", headwater("info", "-m", smollm).out, re.M)
 
 
+@pytest.mark.model
+@pytest.mark.parametrize(("blocks", "where"), [("0", "CPU"), ("", "RPC")])
+def test_a_variable_counts_as_a_choice_of_blocks(headwater, workers, smollm, blocks, where):
+    done = headwater("info", "-m", smollm, "--rpc", workers, env={"LLAMA_ARG_N_GPU_LAYERS": blocks})
+    assert done.status == 0 and re.search(rf"^rows live on +{where}", done.out, re.M), done.out
+
+
 # ------------------------------------------------------------------ the same numbers
 
 

@@ -486,6 +486,12 @@ bool options_given(const options *o, size_t offset) {
     return false;
 }
 
+bool options_chosen(const options *o, size_t offset) {
+    for (size_t i = 0; i < options_count(); i++)
+        if (rows[i].offset == offset && o->from_variable[i]) return true;
+    return options_given(o, offset);
+}
+
 /* ------------------------------------------------------------------ reading values */
 
 static bool read_whole(int64_t *out, const char *text, double min, double max) {
@@ -703,7 +709,8 @@ static hw_err read_variables(options *o, unsigned bit, hw_error *err) {
     for (size_t i = 0; i < options_count(); i++) {
         const option_row *row = &rows[i];
         const char *text = row->variable && row->commands & bit && !o->given[i] ? getenv(row->variable) : NULL;
-        if (!text || !*text || read_value(o, row, text)) continue;
+        o->from_variable[i] = text && *text;
+        if (!o->from_variable[i] || read_value(o, row, text)) continue;
         return usage_error(err, "%s=\"%s\" in the environment is not what --%s accepts: unset it, or give --%s instead",
                            row->variable, text, row->name, row->name);
     }

@@ -74,6 +74,7 @@ typedef struct options {
     char **words; /* [n_words] arguments after parsing: first the command's name; borrowed from main() */
     int n_words;
     bool given[MAX_OPTIONS]; /* row i of the table was on the command line */
+    bool from_variable[MAX_OPTIONS]; /* its value is that of its environment variable */
 } options;
 
 typedef enum option_type {
@@ -148,7 +149,10 @@ void options_free(options *o);
 
 /* Whether the option with this field was given on the command line. */
 bool options_given(const options *o, size_t offset);
+bool options_chosen(const options *o, size_t offset);
 #define GIVEN(o, field) options_given(o, offsetof(options, field))
+/* Whether the user chose the value, on the command line or by the option's environment variable. */
+#define CHOSEN(o, field) options_chosen(o, offsetof(options, field))
 
 /* Error ERR_USAGE if an option was given that does not apply to `from`. */
 hw_err options_fit(const options *o, source from, hw_error *err);

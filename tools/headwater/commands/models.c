@@ -1,7 +1,9 @@
 /* models.c - `headwater models`: lists the models that other programs keep on this machine. */
+#include "base/child_work.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/message.h"
 #include "cli/safe_text.h"
 #include "job/open_model.h"
@@ -20,13 +22,42 @@ typedef struct found_model {
     char name[NAME_CAPACITY];
 } found_model;
 
+static hw_err read_headers(char **bytes, size_t *n, void *path, hw_error *err) {
+    hw_model_file *file = malloc(sizeof *file);
+    if (!file) return hw__fail_memory(err, "a model's headers", 1, sizeof *file);
+    hw_err rc = hw_model_file_read(file, sizeof *file, path, err);
+    if (rc != HW_OK) {
+        free(file);
+        return rc;
+    }
+    *bytes = (char *)file;
+    *n = sizeof *file;
+    return HW_OK;
+}
+
+/* In a process of its own: a file that crashes the engine, hangs or takes all memory is one line of the list. */
+static hw_err read_apart(hw_model_file *out, const char *path, hw_error *err) {
+    const hw__child_limits limits = {.what = "its headers cannot be read",
+                                     .seconds = 30,
+                                     .memory = (size_t)4 << 30,
+                                     .output = sizeof *out,
+                                     .stop = interrupt_stop};
+    char *bytes;
+    size_t n;
+    hw_err rc = hw__child_work(&bytes, &n, &limits, read_headers, (void *)path, err);
+    if (rc != HW_OK) return rc;
+    memcpy(out, bytes, n);
+    free(bytes);
+    return HW_OK;
+}
+
 static void describe(found_model *to, const model_source *s, const model_entry *e) {
     hw_error err;
     *to = (found_model){.entry = e};
     snprintf(to->name, sizeof to->name, "%s:%s:%s", s->prefix, e->repo, e->tag);
     if (*e->problem) {
         snprintf(to->file.problem, sizeof to->file.problem, "%.511s", e->problem);
-    } else if (hw_model_file_read(&to->file, sizeof to->file, e->path, &err) != HW_OK) {
+    } else if (read_apart(&to->file, e->path, &err) != HW_OK) {
         to->file = (hw_model_file){.problem = ""};
         snprintf(to->file.problem, sizeof to->file.problem, "%.511s", err.msg);
     }
@@ -103,9 +134,9 @@ static bool list_source(const model_source *s, bool as_json, json_t **json) {
     model_list list = model_source_list(s);
     found_model *models = calloc(list.n ? list.n : 1, sizeof *models);
     bool ok = models && !list.out_of_memory;
-    for (size_t i = 0; ok && i < list.n; i++) describe(&models[i], s, &list.at[i]);
+    for (size_t i = 0; ok && i < list.n && !interrupt_seen(); i++) describe(&models[i], s, &list.at[i]);
     for (size_t i = 0; ok && as_json && i < list.n; i++) *json = hw__json_append(*json, model_json(s, &models[i]));
-    if (ok && !as_json) put_source(s, models, list.n);
+    if (ok && !as_json && !interrupt_seen()) put_source(s, models, list.n);
     free(models);
     model_list_free(&list);
     return ok;
@@ -117,7 +148,13 @@ static hw_err run(const options *o, hw_error *err) {
     char *text = NULL;
     bool ok = true;
     engine_log(o);
-    for (size_t i = 0; ok && model_source_at(i); i++) ok = list_source(model_source_at(i), o->json, &json);
+    interrupt_catch();
+    for (size_t i = 0; ok && !interrupt_seen() && model_source_at(i); i++)
+        ok = list_source(model_source_at(i), o->json, &json);
+    if (interrupt_seen()) {
+        json_decref(json);
+        return (hw_err)ERR_INTERRUPTED;
+    }
     if (ok && o->json) {
         text = json ? hw__json_dump(json, JSON_INDENT(2)) : NULL;
         if (text) puts(text);
@@ -147,7 +184,8 @@ const command command_models = {
     .about =
         "Lists the GGUF models in Hugging Face's cache (as llama.cpp uses it), of Ollama and of LM Studio: the name "
         "that -m takes, size, architecture, quantisation, and whether it can be explained, as far as the file's "
-        "headers show. Nothing is loaded and nothing downloaded: `-m hf:... --download` fetches a model.",
+        "headers show. Nothing is loaded and nothing downloaded: `-m hf:... --download` fetches a model. Each file is "
+        "read in a process of its own.",
     .examples = examples,
     .run = run,
 };

@@ -71,7 +71,7 @@ void engine_log(const options *o) { hw_log_set(o->verbose ? print_log : print_fa
 hw_model_params model_params(const options *o) {
     hw_model_params params = hw_model_params_default();
     params.n_threads = (int32_t)o->threads;
-    bool all = (o->rpc || o->device) && !GIVEN(o, gpu_layers) && o->gpu_layers == 0;
+    bool all = (o->rpc || o->device) && !CHOSEN(o, gpu_layers);
     params.n_gpu_layers = all ? -1 : (int32_t)o->gpu_layers;
     params.rpc_servers = o->rpc;
     params.devices = o->device;

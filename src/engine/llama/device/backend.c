@@ -59,6 +59,18 @@ void hw__llama_first_error(char *out, size_t capacity) {
     pthread_mutex_unlock(&g_log.lock);
 }
 
+void hw__llama_load_problem(char *out, size_t capacity, const char *architecture) {
+    char reason[512];
+    hw__llama_first_error(reason, sizeof reason);
+    if (strstr(reason, "unknown model architecture"))
+        snprintf(out, capacity,
+                 "libllama (%s) does not know its architecture, %.64s: a newer llama.cpp may (HEADWATER_LLAMA_PREFIX "
+                 "names one to scripts/setup-engine.sh)",
+                 llama_version(), architecture);
+    else
+        snprintf(out, capacity, "libllama (%s) could not load it: %s", llama_version(), reason);
+}
+
 void hw__llama_forget_errors(void) {
     pthread_mutex_lock(&g_log.lock);
     g_log.first_error[0] = 0;

@@ -19,6 +19,8 @@ void hw__llama_start(void);
  * has the reason; later ones are its consequences. */
 void hw__llama_first_error(char *out, size_t capacity);
 void hw__llama_forget_errors(void);
+/* out <- why libllama did not load a model of this architecture: its first error, and its version. */
+void hw__llama_load_problem(char *out, size_t capacity, const char *architecture);
 /* Whether errors that the libraries log on this thread are passed on: disabled for a decode that is aborted on
  * purpose. */
 void hw__llama_log_errors(bool passes);

@@ -13,24 +13,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A text of the file's metadata, "" if missing. */
-static const char *text_of(const struct gguf_context *meta, const char *key) {
-    int64_t id = gguf_find_key(meta, key);
-    return id >= 0 && gguf_get_kv_type(meta, id) == GGUF_TYPE_STRING ? gguf_get_val_str(meta, id) : "";
-}
-
 /* Checks metadata that libllama uses without checking it. */
 static hw_err check_metadata(const struct gguf_context *meta, const struct llama_model *model, const char *path,
                              hw_error *err) {
     char of_model[128] = "";
     int64_t alpha = gguf_find_key(meta, "adapter.lora.alpha");
     llama_model_meta_val_str(model, "general.architecture", of_model, sizeof of_model);
-    if (strcmp(text_of(meta, "general.type"), "adapter") != 0 || strcmp(text_of(meta, "adapter.type"), "lora") != 0)
+    if (strcmp(hw__gguf_text(meta, "general.type"), "adapter") != 0 ||
+        strcmp(hw__gguf_text(meta, "adapter.type"), "lora") != 0)
         return hw__fail(err, HW_ERR_ARGUMENT, "%s is not a LoRA adapter (general.type \"%s\", adapter.type \"%s\")",
-                        path, text_of(meta, "general.type"), text_of(meta, "adapter.type"));
-    if (strcmp(text_of(meta, "general.architecture"), of_model) != 0)
+                        path, hw__gguf_text(meta, "general.type"), hw__gguf_text(meta, "adapter.type"));
+    if (strcmp(hw__gguf_text(meta, "general.architecture"), of_model) != 0)
         return hw__fail(err, HW_ERR_ARGUMENT, "%s is a LoRA of another model: of architecture %s, the model is %s",
-                        path, text_of(meta, "general.architecture"), of_model);
+                        path, hw__gguf_text(meta, "general.architecture"), of_model);
     if (alpha >= 0 && gguf_get_kv_type(meta, alpha) != GGUF_TYPE_FLOAT32)
         return hw__fail(err, HW_ERR_FORMAT, "%s: adapter.lora.alpha is not a 32-bit float", path);
     if (gguf_find_key(meta, "adapter.alora.invocation_tokens") >= 0)

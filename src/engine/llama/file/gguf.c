@@ -270,6 +270,11 @@ void hw__gguf_close(hw__gguf *g) {
 
 const struct gguf_context *hw__gguf_metadata(const hw__gguf *g) { return g->parts[0].gguf; }
 
+const char *hw__gguf_text(const struct gguf_context *meta, const char *key) {
+    int64_t id = gguf_find_key(meta, key);
+    return id >= 0 && gguf_get_kv_type(meta, id) == GGUF_TYPE_STRING ? gguf_get_val_str(meta, id) : "";
+}
+
 const char *hw__gguf_metadata_sha256(const hw__gguf *g) { return g->metadata_sha256; }
 
 const char *hw__gguf_sample_sha256(const hw__gguf *g) { return g->sample_sha256; }

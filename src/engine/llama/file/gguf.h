@@ -26,6 +26,8 @@ void hw__gguf_close(hw__gguf *file);
 
 /* ggml's view of the metadata, of the first file if there are several. */
 const struct gguf_context *hw__gguf_metadata(const hw__gguf *file);
+/* A text of the metadata; "" if there is none with this key. */
+const char *hw__gguf_text(const struct gguf_context *meta, const char *key);
 
 /* Opening starts to compute the hashes on a thread; this waits for them. Error: IO. */
 hw_err hw__gguf_finish_hashes(hw__gguf *file, hw_error *err);
