@@ -164,9 +164,36 @@ static void another_convolution_is_dropped(void **state) {
     hw_model_close(model);
 }
 
+/* Chameleon's graph cannot be built for a decode without logits; the rows are the same with one more. */
+static void a_decode_without_logits_can_have_one(void **state) {
+    (void)state;
+    struct ggml_tensor set = {.op = GGML_OP_SET, .name = "result_output"}, add = {.op = GGML_OP_ADD, .name = "x"};
+    struct ggml_tensor *nodes[] = {&add, &set};
+    assert_true(overwrites_logits(&(hw__record){.nodes = nodes, .n = 2}));
+    assert_false(overwrites_logits(&(hw__record){.nodes = nodes, .n = 1}));
+    hw_model *model = open_zoo("llama");
+    hw__llama_engine *e = engine_of(model);
+    assert_false(e->needs_logits);
+    static const int32_t ids[] = {1, 5, 6, 7, 8, 9};
+    for (int needs = 0; needs < 2; needs++) {
+        hw_error err = {0};
+        e->needs_logits = needs;
+        probe p = {.proof = hw__proof_new(e), .architecture = "llama"};
+        hw__sink sink = {.rows = probe_rows, .ctx = &p};
+        assert_int_equal(e->base.ops->begin(&e->base, 6, NULL, NULL, &err), HW_OK);
+        assert_int_equal(e->base.ops->decode(&e->base, (hw__token_batch){ids, 4, 0, 4}, &sink, &err), HW_OK);
+        assert_true((e->base.ops->logits(&e->base, 3) != NULL) == needs);
+        assert_int_equal(e->base.ops->decode(&e->base, (hw__token_batch){ids + 4, 2, 4, 1}, &sink, &err), HW_OK);
+        assert_true(p.row_error < HW_ROW_TOLERANCE && !p.non_causal);
+        hw__proof_free(p.proof);
+    }
+    hw_model_close(model);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {cmocka_unit_test(each_step_refuses_what_is_not_so),
                                               cmocka_unit_test(another_convolution_is_dropped),
+                                              cmocka_unit_test(a_decode_without_logits_can_have_one),
                                               cmocka_unit_test(rows_without_earlier_tokens_are_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,6 +62,7 @@ hw_err hw__llama_decode(hw__engine *base, hw__token_batch batch, const hw__sink 
     hw__llama_engine *e = (hw__llama_engine *)base;
     hw_err rc = check_decode(e, ids, n, at, first_logit, err);
     if (rc != HW_OK) return rc;
+    if (e->needs_logits && first_logit == n) first_logit--;
     fill_batch(e, ids, n, at, first_logit);
     e->sink = sink;
     e->at = at;

@@ -193,9 +193,17 @@ static void forget_graph(hw__llama_engine *e) {
     e->readout = (hw__readout_graph){0};
 }
 
+/* Logits of which some are overwritten (Chameleon's image tokens): ggml ends the process if there are none. */
+static bool overwrites_logits(const hw__record *record) {
+    for (size_t i = 0; i < record->n; i++)
+        if (record->nodes[i]->op == GGML_OP_SET && strcmp(record->nodes[i]->name, "result_output") == 0) return true;
+    return false;
+}
+
 static hw_err read_graph(hw__llama_engine *e, const int32_t *ids, size_t n, bool recurrent, hw_error *err) {
     forget_graph(e);
     hw_err rc = hw__llama_record(e, ids, n, err);
+    e->needs_logits = rc == HW_OK && overwrites_logits(&e->record);
     if (rc == HW_OK) rc = find_sources(e, recurrent, err);
     if (rc == HW_OK) rc = hw__graph_walk(e, err);
     hw__record_free(&e->record);

@@ -186,6 +186,7 @@ typedef struct hw__llama_engine {
     const hw__sink *sink;
     size_t at, n_rows, first_logit; /* absolute position of its first token, number of tokens, first row with logits */
     size_t n_seen;                  /* attention layers shown so far */
+    bool needs_logits;              /* the graph cannot be built for a decode without logits */
     hw_err failed;
     hw_error failure;
 
