@@ -5,12 +5,14 @@ Options:
     post        the norm behind the attention's output projection
     input       the module of a layer whose input is the stream that the layer's attention is added to
     mixed       ends of names of modules whose output counts as constant, where the stream is mixed: see mixed.py
+    stacks      lists of layers that are applied in cycles: see slots_of in reference.py
     sinks_outside  learned sinks scale what heads make, not the weights that Hugging Face's code shows
     factor      what the attention's part is multiplied by: a number, or the name of a field of the configuration
     scalars     what each layer multiplies the stream by
     config      fields that config.json gets beside those that Hugging Face's code writes
     force       of these, the ones that win over what the converter reads
     converter   options of llama.cpp's converter
+    rename      patterns of tensors' names, and what they are replaced by, as the published models have them
     model       the class that is built, where that is no causal language model
     tokenizer_config   fields of tokenizer_config.json
     refused     method -> what the reason for its absence says; a model without `golden` is not compared at all
@@ -85,6 +87,11 @@ ARCHITECTURES = {
                                           hidden_size=96, head_dim=32, bos_token_id=2, eos_token_id=1, pad_token_id=0),
                 dict(tokenizer="spm", post="post_attention_layernorm", input="input_layernorm",
                      mixed=["mlp", "laurel.linear_right", "per_layer_projection"])),
+    # Those that mix their stream otherwise
+    "hrm_text": ("HrmTextConfig", base(num_hidden_layers=2, H_cycles=2, L_cycles=2, L_bp_cycles=[2, 2], head_dim=8,
+                                       num_key_value_heads=4,
+                                       prefix_lm=False, embedding_scale=3.0),
+                 dict(stacks=["model.L_module.layers", "model.H_module.layers"], mixed=["mlp"])),
     "gemma4": ("Gemma4TextConfig", base(global_head_dim=16, sliding_window=8, vocab_size_per_layer_input=V,
                                         hidden_size_per_layer_input=0, num_kv_shared_layers=0,
                                         final_logit_softcapping=30.0, layer_types=ALTERNATING,

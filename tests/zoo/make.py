@@ -14,6 +14,7 @@ import argparse
 import json
 import lzma
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -34,7 +35,7 @@ import transformers  # noqa: E402
 from architectures import ARCHITECTURES  # noqa: E402
 from reference import explain, layers_of  # noqa: E402
 from safetensors import safe_open  # noqa: E402
-from safetensors.numpy import save  # noqa: E402
+from safetensors.numpy import load_file, save, save_file  # noqa: E402
 from tokenizers_of import write_tokenizer  # noqa: E402
 
 PROMPT = "the server keeps runs in a store. each thread reads a line. where?"
@@ -92,12 +93,22 @@ def build(folder, config_class, fields, options):
     randomise(model, options)
     model.tie_weights()
     model.save_pretrained(folder)
+    rename(folder / "model.safetensors", options.get("rename", []))
     write_tokenizer(folder, options.get("tokenizer", "bpe"))
     amend(folder / "tokenizer_config.json", options.get("tokenizer_config", {}))
     written = json.loads((folder / "config.json").read_text())
     rope = written.get("rope_parameters")
     theta = {"rope_theta": rope["rope_theta"]} if isinstance(rope, dict) and "rope_theta" in rope else {}
     amend(folder / "config.json", {**theta, **options.get("config", {}), "_force": options.get("force", [])})
+
+
+def rename(path, patterns):
+    if not patterns:
+        return
+    tensors = load_file(path)
+    for pattern, by in patterns:
+        tensors = {re.sub(pattern, by, name): tensor for name, tensor in tensors.items()}
+    save_file(tensors, path, {"format": "pt"})
 
 
 def amend(path, fields):

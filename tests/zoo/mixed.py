@@ -47,7 +47,7 @@ def carried(model, attention, constant, ids, q):
     embedding's part of the next tokens' logits [n], and these logits above the mean [n], before a soft cap.
 
     constant: ends of names of modules."""
-    model = copy.deepcopy(model).double()
+    model = copy.deepcopy(model)
     if getattr(model.config, "final_logit_softcapping", None):
         model.config.__dict__["final_logit_softcapping"] = None  # the configuration checks types
     leaves, embeddings = [], []
@@ -64,6 +64,6 @@ def carried(model, attention, constant, ids, q):
     z, embedding = [], []
     for row, height in zip(q, heights):
         *at, first_at = torch.autograd.grad(height, [*leaves, embeddings[0]], retain_graph=True)
-        z.append(torch.stack([g[0, row] for g in at]))
-        embedding.append(float(first_at[0, row] @ embeddings[0][0, row]))
+        z.append(torch.stack([g[0, row].double() for g in at]))
+        embedding.append(float(first_at[0, row].double() @ embeddings[0][0, row].double()))
     return torch.stack(z, 1).numpy(), np.array(embedding), np.array([float(h) for h in heights])

@@ -36,15 +36,23 @@ def attention_of(layer):
     return None
 
 
+def slots_of(model, options):
+    """The layers in the order in which they are applied; `stacks` are applied in cycles (HRM)."""
+    if "stacks" not in options:
+        return list(layers_of(model))
+    low, high = (list(model.get_submodule(name)) for name in options["stacks"])
+    return (low * model.config.L_cycles + high) * model.config.H_cycles
+
+
 def tap_attention(model, weights):
-    """Eager attention that keeps weights and values of each module by its id."""
+    """Eager attention that keeps weights and values of each module by its id, of each call."""
     from transformers import AttentionInterface
     from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, eager_mask
 
     def tap(module, query, key, value, attention_mask, **kwargs):
         out, w = sys.modules[type(module).__module__].eager_attention_forward(module, query, key, value, attention_mask,
                                                                               **kwargs)
-        weights[id(module)] = (w[0].double(), value[0].double())
+        weights.setdefault(id(module), []).append((w[0].double(), value[0].double()))
         return out, w
     AttentionInterface.register("tap", tap)
     ALL_MASK_ATTENTION_FUNCTIONS.register("tap", eager_mask)
@@ -77,59 +85,65 @@ class Watched:
 
     def __init__(self, name, model, options, ids):
         self.inputs, self.mixed, self.projected, self.normed, self.fused, self.final = {}, {}, {}, {}, {}, None
-        self.weights, self.hooks = {}, []
-        self.layers = list(layers_of(model))
+        self.weights, self.hooks, calls = {}, [], {}
+        self.layers = slots_of(model, options)
         self.attention = {i: a for i, a in enumerate(map(attention_of, self.layers)) if a}
         self.norm = first_of(getattr(model, "model", None) or getattr(model, "transformer", None) or model.base_model,
                              FINAL_NORMS)
-        for i, layer in enumerate(self.layers):
-            self.watch(layer, i, options)
-        self.hooks.append(self.norm.register_forward_pre_hook(self.keep_final))
+        for layer in dict.fromkeys(self.layers):
+            self.watch(layer, [i for i, other in enumerate(self.layers) if other is layer], options)
+        if self.norm is not None:
+            self.hooks.append(self.norm.register_forward_pre_hook(self.keep_final))
         eager = name in ("bloom", "mpt", "falcon")
         if not eager:
-            tap_attention(model, self.weights)
+            tap_attention(model, calls)
         with torch.no_grad():
             out = model(torch.tensor([ids]), output_attentions=eager, use_cache=False)
         for hook in self.hooks:
             hook.remove()
         self.logits = out.logits[0].double()
-        if options.get("sinks_outside"):
-            for i, (module, _) in self.attention.items():
-                self.weights[id(module)] = with_sinks(*self.weights[id(module)], self.mixed[i])
+        for i, (module, _) in self.attention.items():
+            if calls.get(id(module)):
+                self.weights[i] = calls[id(module)].pop(0)
+            if options.get("sinks_outside"):
+                self.weights[i] = with_sinks(*self.weights[i], self.mixed[i])
         if eager:
             for i, a in zip(self.attention, out.attentions):
                 w = a[0].double()
-                self.weights[id(self.attention[i][0])] = (w, fused_values(name, self.fused[i], len(w)))
+                self.weights[i] = (w, fused_values(name, self.fused[i], len(w)))
 
     def keep_final(self, _, args):
         self.final = args[0][0].double()
 
-    def watch(self, layer, i, options):
-        def before(_, args, kwargs):
-            x = args[0] if args else kwargs["hidden_states"]
-            self.inputs[i] = x[0].double()
-        at = layer.get_submodule(options.get("input", ""))
-        self.hooks.append(at.register_forward_pre_hook(before, with_kwargs=True))
-        if i not in self.attention:
+    def watch(self, layer, slots, options):
+        """Keeps what a layer sees, by slot: the k-th call belongs to its k-th slot."""
+        def keep(to, rows, called):
+            to[slots[called.setdefault(id(to), -1) + 1]] = rows.double()
+            called[id(to)] += 1
+        called, at = {}, getattr(layer, options.get("input", ""), layer)
+        self.hooks.append(at.register_forward_pre_hook(
+            lambda m, args, kwargs: keep(self.inputs, (args[0] if args else kwargs["hidden_states"])[0], called),
+            with_kwargs=True))
+        if slots[0] not in self.attention:
             return
-        module, projection = self.attention[i]
+        module, projection = self.attention[slots[0]]
 
         def project(_, args, out):
-            self.mixed[i], self.projected[i] = args[0].reshape(-1, args[0].shape[-1]).double(), out.reshape(
-                -1, out.shape[-1]).double()
+            keep(self.mixed, args[0].reshape(-1, args[0].shape[-1]), called)
+            keep(self.projected, out.reshape(-1, out.shape[-1]), called)
         self.hooks.append(projection.register_forward_hook(project))
         fused = first_of(module, FUSED)
         if fused is not None:
-            self.hooks.append(fused.register_forward_hook(lambda m, a, out: self.fused.__setitem__(i, out[0].double())))
+            self.hooks.append(fused.register_forward_hook(lambda m, a, out: keep(self.fused, out[0], called)))
         if options.get("post"):
             self.hooks.append(getattr(layer, options["post"]).register_forward_hook(
-                lambda m, a, out: self.normed.__setitem__(i, out[0].double())))
+                lambda m, a, out: keep(self.normed, out[0], called)))
 
 
 def parts_of(watched, i, options, config):
     """T [q, k, D], what column k adds to row q by this layer's attention, and all that it adds [q, D]."""
     module, projection = watched.attention[i]
-    weights, values = watched.weights[id(module)]
+    weights, values = watched.weights[i]
     T, H = weights.shape[1], len(weights)
     values = values.repeat_interleave(H // len(values), 0)
     mixed = torch.einsum("hqk,hkd->qkhd", weights, values).reshape(T, T, -1)
@@ -210,8 +224,8 @@ def explain(name, model, options, ids, m, wanted):
     """{name: array} of the golden file, for the methods that are wanted."""
     watched = Watched(name, model, options, ids)
     n, q = len(ids) - m, list(range(m - 1, len(ids) - 1))
-    order = [i for i in watched.attention if id(watched.attention[i][0]) in watched.weights]
-    rows = np.stack([watched.weights[id(watched.attention[i][0])][0].mean(0).numpy() for i in order])
+    order = list(watched.weights)
+    rows = np.stack([watched.weights[i][0].mean(0).numpy() for i in order])
     kept = sorted({m // 4, m // 2, 3 * m // 4, *q, len(ids) - 1})
     out = {"rows": rows[:, kept], "rows_kept": np.array(kept, np.int32), "rollout": matrix(rollout(rows), q, m),
            "logprob": watched.logits.log_softmax(-1)[q, ids[m:]].numpy()}
