@@ -164,6 +164,37 @@ static void another_convolution_is_dropped(void **state) {
     hw_model_close(model);
 }
 
+/* An engine may give the logits of another row when several tokens are decoded, as libllama does for CogVLM. */
+static void logits_of_several_tokens_are_compared(void **state) {
+    (void)state;
+    hw_model *model = open_zoo("llama");
+    hw__llama_engine *e = engine_of(model);
+    int32_t ids[PROBE_TOKENS] = {1, 5, 6, 7};
+    hw_error err = {0};
+    probe p = {.proof = hw__proof_new(e), .architecture = "llama"};
+    hw__sink sink = {.rows = probe_rows, .stream = probe_stream, .final = probe_final, .origin = probe_origin,
+                     .mixing = probe_mixing, .ctx = &p, .values = true};
+    assert_int_equal(e->base.ops->begin(&e->base, PROBE_TOKENS, NULL, NULL, &err), HW_OK);
+    assert_int_equal(read_graph(e, ids, PROBE_TOKENS, true, &err), HW_OK);
+    hw__proof_free(p.proof);
+    p.proof = e->proof = hw__proof_new(e);
+    assert_int_equal(e->base.ops->begin(&e->base, PROBE_TOKENS, NULL, NULL, &err), HW_OK);
+    assert_int_equal(e->base.ops->decode(&e->base, (hw__token_batch){ids, 3, 0, 2}, &sink, &err), HW_OK);
+    hw__proof_close(p.proof, e, false);
+    assert_string_equal(e->readout_problem, "");
+    float *other = calloc((size_t)e->info.n_embd, sizeof *other);
+    assert_non_null(other);
+    other[0] = 1;
+    assert_int_equal(hw__proof_final(p.proof, other, 1, 1, &err), HW_OK);
+    e->values_problem[0] = 0;
+    hw__proof_close(p.proof, e, false);
+    assert_non_null(strstr(e->readout_problem, "do not give the engine's logits"));
+    free(other);
+    e->proof = NULL;
+    hw__proof_free(p.proof);
+    hw_model_close(model);
+}
+
 /* Chameleon's graph cannot be built for a decode without logits; the rows are the same with one more. */
 static void a_decode_without_logits_can_have_one(void **state) {
     (void)state;
@@ -194,6 +225,7 @@ int main(void) {
     static const struct CMUnitTest tests[] = {cmocka_unit_test(each_step_refuses_what_is_not_so),
                                               cmocka_unit_test(another_convolution_is_dropped),
                                               cmocka_unit_test(a_decode_without_logits_can_have_one),
+                                              cmocka_unit_test(logits_of_several_tokens_are_compared),
                                               cmocka_unit_test(rows_without_earlier_tokens_are_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -226,8 +226,9 @@ static hw_err decode_probe(hw__llama_engine *e, probe *p, const int32_t *ids, bo
     for (size_t at = 0, take; rc == HW_OK && at < PROBE_TOKENS; at += take) {
         size_t left = at < PROBE_FIRST ? PROBE_FIRST - at : PROBE_TOKENS - at;
         take = left < chunk ? left : chunk;
-        rc = e->base.ops->decode(
-            &e->base, (hw__token_batch){ids + at, take, at, at + take == PROBE_TOKENS ? take - 1 : take}, &sink, err);
+        bool ends = left == take; /* the last row of a part has logits */
+        rc = e->base.ops->decode(&e->base, (hw__token_batch){ids + at, take, at, ends ? take - 1 : take}, &sink, err);
+        if (rc == HW_OK && ends && stream && at < PROBE_FIRST) hw__proof_close(p->proof, e, false);
     }
     return rc;
 }
@@ -242,7 +243,7 @@ static hw_err run_probe(hw__llama_engine *e, probe *p, const int32_t *ids, hw_er
         if (rc == HW_ERR_UNSUPPORTED) snprintf(e->values_problem, sizeof e->values_problem, "%.250s", why.msg);
     }
     if (rc == HW_ERR_UNSUPPORTED) rc = decode_probe(e, p, ids, false, &why);
-    if (rc == HW_OK) hw__proof_close(p->proof, e);
+    if (rc == HW_OK) hw__proof_close(p->proof, e, true);
     if (rc != HW_OK && err) *err = why;
     e->proof = NULL;
     return rc;

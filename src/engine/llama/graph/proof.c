@@ -487,19 +487,28 @@ static void close_readout(const hw__proof *p, hw__llama_engine *e) {
     }
 }
 
-void hw__proof_close(const hw__proof *p, hw__llama_engine *e) {
+/* The stream and the logits of the last decode. `last`: what it did not show is missing. */
+static void close_row(const hw__proof *p, hw__llama_engine *e, bool last) {
     double *sum = hw__alloc(p->n_embd, sizeof *sum);
-    hw__values values = {0};
     bool shown = sum && p->origin && p->final;
     e->no_memory = e->no_memory || !sum;
     for (size_t l = 0; l < p->n_sources; l++) shown = shown && p->sources[l].before && p->sources[l].added;
+    if (!shown && !last) {
+        free(sum);
+        return;
+    }
     if (!e->values_problem[0] && !shown) problem(e->values_problem, "the probe's decode did not show the stream");
     if (!e->values_problem[0] && e->map) close_mixed(p, e);
     if (!e->values_problem[0] && !e->map) close_stream(p, e, sum);
-    for (size_t l = 0; l < p->n_sources && !e->values_problem[0]; l++) close_source(p, e, l, &values);
+    free(sum);
     if (!e->readout_problem[0] && (shown || !e->values_problem[0])) close_readout(p, e);
+}
+
+void hw__proof_close(const hw__proof *p, hw__llama_engine *e, bool sources) {
+    hw__values values = {0};
+    close_row(p, e, sources);
+    for (size_t l = 0; sources && l < p->n_sources && !e->values_problem[0]; l++) close_source(p, e, l, &values);
     if (!e->readout_problem[0] && e->values_problem[0])
         problem(e->readout_problem, "what attention carries is not known: %.200s", e->values_problem);
     hw__values_clear(&values);
-    free(sum);
 }
