@@ -90,3 +90,32 @@ def synthetic(m, n, layers, seed=0):
     values /= values.sum(axis=1, keepdims=True)
     signed = values * np.where(rng.random((n, m, layers)) < 0.2, -1, 1)
     return run(prompt, completion, [attribution("rollout", values, m), attribution("logit", signed, m)])
+
+
+def citation(passages, parts, shares, prompt_groups, answer_groups, by="sentence", min_share=0.15, model=0.2):
+    """An entry of `citations`: texts of passages (or (name, text)) and of parts, shares [parts, passages]. A passage
+    has a mark where its share is at least `min_share`; numbers go by the share of the whole."""
+    shares = np.array(shares)
+    whole = shares.mean(0)
+    marked = [p for p in np.argsort(-whole, kind="stable").tolist() if (shares[:, p] >= min_share).any()]
+    number = {p: i + 1 for i, p in enumerate(marked)}
+    named = [p if isinstance(p, tuple) else ("", p) for p in passages]
+    elsewhere = {"rest": 0.0, "answer": 0.0, "model": model, "through": 0.0}
+    return {
+        "method": "logit", "by": by, "answer_by": "sentence", "elsewhere": elsewhere,
+        "rule": {"name": "share", "shares": "", "peak": "", "min_peak": min_share},
+        "passages": [{"number": number.get(p), "name": name, "text": text, "share": float(whole[p])}
+                     for p, (name, text) in enumerate(named)],
+        "answer": [{"text": text, "elsewhere": elsewhere,
+                    "citations": [{"number": number[p], "passage": p, "share": float(row[p])}
+                                  for p in marked if row[p] >= min_share]}
+                   for text, row in zip(parts, shares)],
+        "shares": shares.tolist(), "prompt_groups": prompt_groups, "answer_groups": answer_groups,
+    }
+
+
+def confirmed(cited, falls):
+    """The same citation with what the answer loses without a passage: {passage: nats}."""
+    passages = [p | {"measured": k in falls, "fall": falls.get(k, 0.1), "stand_in": None}
+                for k, p in enumerate(cited["passages"])]
+    return {k: v for k, v in cited.items() if not k.endswith("_groups")} | {"passages": passages}

@@ -13,19 +13,61 @@ from browser import ROOT, open_browser
 
 sys.path.insert(0, str(ROOT / "tests" / "support"))  # as pytest.ini says; conftest needs it
 from conftest import Server, select_tokens, token
+from test_first_look import ARABIC, JAPANESE, LIBRARY, TOWNS
 
 SIZES = {"phone": (390, 844), "laptop": (1366, 768), "wide": (1920, 1080)}
 EXAMPLES = {line["name"]: line for line in map(json.loads, (ROOT / "examples" / "note.jsonl").read_text().splitlines())}
 
 
-def explain(page, name):
+def cite(page, prompt, completion):
+    """Explains a completion and waits for the check of its sources."""
     page.get_by_role("button", name="New").click()
     page.get_by_label("I write the completion").check()
-    page.get_by_label("Prompt", exact=True).fill(EXAMPLES[name]["prompt"])
-    page.get_by_label("Completion to explain").fill(EXAMPLES[name]["completion"])
+    page.get_by_label("Prompt", exact=True).fill(prompt)
+    page.get_by_label("Completion to explain").fill(completion)
     page.get_by_role("button", name="Explain", exact=True).click()
     page.wait_for_selector(".progress", state="detached")
+    if page.locator("#cited-answer").count():
+        page.wait_for_selector(".in-one-sentence strong")
+
+
+def explain(page, name):
+    """Explains an example, and looks closer."""
+    cite(page, EXAMPLES[name]["prompt"], EXAMPLES[name]["completion"])
+    if page.locator("#cited-answer").count():
+        page.get_by_role("button", name="Look closer").click()
     page.wait_for_selector("#answer-0 [data-k]")
+
+
+def first(page):
+    cite(page, *LIBRARY)
+
+
+def towns(page):
+    cite(page, *TOWNS)
+    page.locator("#cited-answer .mark").first.hover()
+
+
+def japanese(page):
+    cite(page, *JAPANESE)
+
+
+def arabic(page):
+    cite(page, *ARABIC)
+
+
+def documents(page):
+    page.get_by_role("button", name="New").click()
+    for i, (name, text) in enumerate((("Staff list", "The head librarian is Maria Gomez. Her deputy is Tom Reed."),
+                                      ("Opening hours", "The library opens at nine. It closes at six."))):
+        page.get_by_role("button", name="Add a document").click()
+        page.get_by_label(f"Name of document {i + 1}").fill(name)
+        page.get_by_label(f"Text of document {i + 1}").fill(text)
+    page.get_by_label("I write the completion").check()
+    page.get_by_label("Prompt", exact=True).fill("Question: Who is the head librarian?\nAnswer:")
+    page.get_by_label("Completion to explain").fill(" The head librarian is Maria Gomez.")
+    page.get_by_role("button", name="Explain", exact=True).click()
+    page.wait_for_selector(".in-one-sentence strong")
 
 
 def write(page):
@@ -62,7 +104,11 @@ def methods(page):
     page.get_by_role("tab", name="Token map").click()
 
 
-SCENES = [("write", write, "laptop", False), ("david", david, "laptop", False), ("david", david, "phone", False),
+SCENES = [("first", first, "laptop", False), ("first", first, "phone", True), ("first", first, "wide", True),
+          ("long", towns, "laptop", False), ("long", towns, "phone", False), ("documents", documents, "laptop", False),
+          ("japanese", japanese, "wide", False), ("japanese", japanese, "phone", True),
+          ("arabic", arabic, "laptop", True), ("arabic", arabic, "phone", False),
+          ("write", write, "laptop", False), ("david", david, "laptop", False), ("david", david, "phone", False),
           ("david", david, "wide", True), ("weather", weather, "wide", False), ("weather", weather, "phone", True),
           ("names", names, "laptop", False), ("methods", methods, "laptop", True)]
 
@@ -79,9 +125,11 @@ def main(folder):
             page.goto(server.url)
             page.wait_for_selector("form.composer")
             scene(page)
-            page.mouse.move(0, 0)
+            if name != "long":  # the pointer is on a source
+                page.mouse.move(0, 0)
             page.wait_for_timeout(900)
-            page.screenshot(path=folder / f"{name}-{size}{'-dark' if dark else ''}.png", full_page=name != "write")
+            path = folder / f"{name}-{size}{'-dark' if dark else ''}.png"
+            page.screenshot(path=path, full_page="view=closer" in page.url)
             page.close()
         server.stop()
 

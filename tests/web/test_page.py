@@ -15,12 +15,14 @@ import pytest
 from conftest import Server, accessibility_faults, plain, sources, tint_of, token
 from patience import HANG_S, patience
 
+CLOSER = "#view=closer"
 NEEDLE = "Anna keeps her key in the red box. Tom lives near the sea.\nQuestion: Where is the key?\nAnswer: in the"
 
 
 @pytest.fixture
 def page(open_page, server):
-    return open_page(server.url)
+    """Opens with the second layer, whose tokens most tests are about; test_first_look.py has the first."""
+    return open_page(server.url + CLOSER)
 
 
 def write(page, prompt, completion=None, n=8):
@@ -79,7 +81,7 @@ def test_tokens_come_in_explained(page, server):
     seen = page.evaluate("window.seen")
     assert any(0 < explained < 20 for _, explained in seen), "tokens were explained only at the end"
     assert page.locator("#answer-0 .pending").count() == 0
-    assert re.search(r"#run=\d+$", page.url)
+    assert re.search(r"#run=\d+&view=closer$", page.url)
     token(page, 0).click()
     page.get_by_label("Method", exact=True).select_option("=logit")
     run = api(server, "runs/" + re.search(r"#run=(\d+)", page.url)[1])
@@ -111,7 +113,7 @@ def test_a_setting_is_changed_and_the_others_stay(page, server):
         {"prompt": NEEDLE, "completion": " red", "methods": ["rollout"], "settings": settings},
     )
     plain_one = api(server, f"runs/{run['id']}/explain", "POST", {"methods": ["rollout"]})["attributions"][0]
-    page.goto(f"{server.url}#run={run['id']}")
+    page.goto(f"{server.url}#run={run['id']}&view=closer")
     page.reload()
     page.wait_for_selector("#answer-0 [data-k]")
     method = page.get_by_label("Method", exact=True)
@@ -181,12 +183,13 @@ def test_documents_are_cited(page):
 
 
 def test_other_methods_settings_and_check(open_page, server):
-    page = open_page(server.url, allowed=["422"])
+    page = open_page(server.url + CLOSER, allowed=["422"])
     write(page, NEEDLE, " red box")
     go(page)
     page.get_by_label("Units").select_option("sentence")
     page.get_by_label("Method", exact=True).select_option("+leave-one-out")
     until(page, "document.querySelector('.method select').value.startsWith('=leave-one-out')")
+    page.keyboard.press("ArrowLeft")  # from the whole answer to its last token
     assert "Anna keeps her key" in sources(page)[0][1]
     page.get_by_label("Method", exact=True).select_option("=rollout")
     page.locator(".method-settings summary").click()
@@ -227,7 +230,7 @@ def test_two_runs_side_by_side_are_one_report(page, open_page, tmp_path):
     with page.expect_download() as html:
         page.get_by_role("link", name="HTML", exact=True).click()
     (tmp_path / "both.html").write_bytes(open(html.value.path(), "rb").read())
-    report = open_page((tmp_path / "both.html").as_uri())
+    report = open_page((tmp_path / "both.html").as_uri() + CLOSER)
     report.wait_for_selector("#answer-0 [data-k]")
     report.keyboard.press("c")
     report.get_by_label("Run on the right").select_option(label="My name is Putin, I am from")
@@ -262,7 +265,7 @@ def test_runs_outlive_the_server(page, server, open_page):
     page.close()
     server.stop()
     server.start()
-    again = open_page(f"{server.url}#run={run}")
+    again = open_page(f"{server.url}#run={run}&view=closer")
     again.wait_for_selector("#answer-0 [data-k]")
     assert again.locator("#answer-0").inner_text().strip() == "hot"
 
@@ -270,7 +273,7 @@ def test_runs_outlive_the_server(page, server, open_page):
 def test_messages_can_be_hidden_by_their_role(page, server):
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Where is the key?"}]
     run = api(server, "explain", "POST", {"messages": messages, "completion": " Here"})
-    page.goto(f"{server.url}#run={run['id']}")
+    page.goto(f"{server.url}#run={run['id']}&view=closer")
     page.reload()
     page.wait_for_selector("#answer-0 [data-k]")
     page.get_by_role("button", name="system messages").click()
@@ -319,7 +322,7 @@ def engine_of(server):
 def test_a_run_that_is_cut_short_is_said_and_made_again(open_page, apart):
     """The engine dies while tokens come: the page says so in plain words, keeps what came, and makes the run again when
     asked."""
-    page = open_page(apart.url, allowed=["Failed to load resource"])
+    page = open_page(apart.url + CLOSER, allowed=["Failed to load resource"])
     write(page, "Count up: one, two, three,", n=2000)
     page.get_by_role("button", name="Write and explain").click()
     token(page, 3).wait_for()
@@ -369,7 +372,7 @@ def test_an_exported_report_opens(page, open_page, server, tmp_path):
     path = tmp_path / "report.html"
     with urllib.request.urlopen(f"{server.url}api/runs/{run}/export?format=html") as answer:
         path.write_bytes(answer.read())
-    report = open_page(path.as_uri())
+    report = open_page(path.as_uri() + CLOSER)
     report.wait_for_selector("#answer-0 [data-k]")
     assert sources(report) == sources(page)
     assert report.get_by_role("button", name="Edit and run again").count() == 0
@@ -378,7 +381,7 @@ def test_an_exported_report_opens(page, open_page, server, tmp_path):
 
 
 def test_what_cannot_work_is_said(open_page, server):
-    page = open_page(server.url, allowed=["Failed to load resource"])
+    page = open_page(server.url + CLOSER, allowed=["Failed to load resource"])
     write(page, "word " * 9000, n=1)
     page.get_by_role("button", name="Write and explain").click()
     assert "8192" in page.get_by_role("alert").inner_text()

@@ -194,7 +194,64 @@ def test_two_runs_compared(open_report):
     assert page.locator("#answer-1").inner_text().strip() == "Pakistan"
 
 
+WANTED = [["·Putin / ·Abdul", "24 %"], ["·of", "−2.0 %"], ["·am", "1.0 %"], ["all parts together", "23 %"]]
+
+
+def test_one_scale_and_the_difference(open_report):
+    """Two runs by one method: a shared scale that can be switched off, and what one took more than the other."""
+    values = np.zeros((1, 4, 1), np.float32)
+    values[0, :, 0] = (0.5, 0.02, 0.3, 0.01)
+    other = values * np.array([1, 0.5, 0.2, 3], np.float32)[None, :, None]
+    prompt = ["I", " am", " Putin", " of"]
+    left = run(prompt, [" Russia"], [attribution("rollout", values, 4)], name="putin")
+    right = run(["I", " am", " Abdul", " of"], [" Delhi"], [attribution("rollout", other, 4)], name="abdul")
+    page = open_report(left, right)
+    page.keyboard.press("c")
+    page.get_by_label("Run on the right").select_option(label="abdul")
+
+    def scales():
+        return [plain(x.inner_text()).split("\n")[1].replace("\u2009", " ") for x in page.locator(".legend").all()]
+
+    assert scales() == ["≥ 30 %", "≥ 30 %"] and "own full strength" not in page.locator(".difference").inner_text()
+    page.get_by_label("one scale for both").uncheck()
+    assert scales() == ["≥ 30 %", "≥ 6.0 %"] and "own full strength" in page.locator(".difference").inner_text()
+    page.get_by_role("button", name="The difference").click()
+    rows = [[part.strip() for part in plain(r.inner_text()).split("\t") if part.strip()]
+            for r in page.locator(".moved tbody tr, .moved tfoot tr").all()]
+    assert rows == WANTED
+    bars = [b.bounding_box()["width"] for b in page.locator(".moved .bar span").all()]
+    assert bars[1] / bars[0] == pytest.approx(0.02 / 0.24, abs=0.02)
+
+
+def test_the_address_holds_the_view(report):
+    """A reload shows the same: method, selection, layers, hidden tokens, chart, and what is side by side."""
+    def shown():
+        return (sources(report), report.locator(".layers").inner_text(), report.locator(".mass").inner_text(),
+                report.locator('#answer-0 [aria-selected="true"]').all_inner_texts())
+
+    report.keyboard.press("2")
+    select_tokens(report, 1, 2)
+    report.get_by_label("Last layer").fill("1")
+    report.get_by_role("button", name="token 0").click()
+    report.get_by_role("tab", name="Depth").click()
+    before = shown()
+    report.reload()
+    report.wait_for_selector("#answer-0 [data-k]")
+    report.wait_for_selector(".mass")
+    assert shown() == before
+    assert report.get_by_role("tab", name="Depth").get_attribute("aria-selected") == "true"
+    report.keyboard.press("c")
+    report.get_by_label("Method on the right").select_option("=rollout")
+    report.reload()
+    report.wait_for_selector("#answer-1 [data-k]")
+    assert report.get_by_label("Method on the left").input_value() == "=logit"
+    assert report.get_by_label("Method on the right").input_value() == "=rollout"
+
+
 def test_keyboard_alone(report):
+    assert report.locator('#answer-0 [aria-selected="true"]').count() == 3, "the whole answer at first"
+    report.keyboard.press("ArrowRight")
+    assert report.locator('#answer-0 [aria-selected="true"]').all_inner_texts() == [" It"]
     report.keyboard.press("ArrowRight")
     assert token(report, 1).get_attribute("aria-selected") == "true"
     report.keyboard.press("Shift+ArrowRight")
@@ -456,7 +513,7 @@ def test_a_report_saves_itself_with_all_its_runs(open_report, open_page, tmp_pat
     (tmp_path / "again.html").write_bytes(again)
     copy = open_page((tmp_path / "again.html").as_uri())
     copy.wait_for_selector("#answer-0 [data-k]")
-    copy.get_by_role("button", name="Runs").click()
+    copy.get_by_role("button", name="Runs", exact=True).click()
     assert [name.inner_text() for name in copy.locator(".runs strong").all()] == ["first", "second"]
 
 

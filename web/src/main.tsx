@@ -9,6 +9,7 @@ import { listen } from './ui/keyboard'
 import { start } from './model/actions'
 import { restore } from './model/store'
 import './style.css'
+import './first_look.css'
 import { App } from './views/app'
 
 keepSource()

@@ -145,7 +145,7 @@ it('writes no half of a character into CSV', () => {
     m: 2,
     cuts: { prompt: {}, completion: {} },
     filters: {},
-    attributions: [],
+    attributions: [], citations: [],
   }
   const a = { first: 2, n: 1, m: 2, L: 1, mean: Float32Array.of(0.25, 0.5), settings: {} } as unknown as Attribution
   expect(toCsv(run, a).split('\r\n').slice(1, 3)).toEqual(['0,‹FF›,0,a🌊,0.25', `0,‹FF›,1,${CONTINUED},0.5`])

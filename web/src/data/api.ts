@@ -1,6 +1,7 @@
 /*
  * The server's HTTP API (docs/guide/server.md). Every failure is an ApiError whose message can be shown to the user.
  */
+import type { Citation } from './citation'
 import type { Check, RawAttribution, RawRun, Token } from './document'
 import { readEvents, type ServerEvent } from './events'
 
@@ -57,7 +58,7 @@ export interface Tables {
 
 export interface Status {
   version: string
-  model: { name: string; quantisation: string; has_chat_template?: boolean } | null
+  model: { name: string; quantisation: string; metadata_sha256?: string; has_chat_template?: boolean } | null
   queue: number
   store: boolean
 }
@@ -106,6 +107,13 @@ export interface CheckRequest {
   methods?: string[]
   settings?: MethodSettings
   tokens?: [number, number]
+}
+
+export interface CiteRequest {
+  by?: string
+  method?: string
+  /** Leave out so many of the first passages, one by one. */
+  confirm?: number
 }
 
 export class ApiError extends Error {
@@ -179,6 +187,7 @@ export const api = {
   explainAgain: async (id: number, methods: string[], settings: MethodSettings) =>
     (await json<{ attributions: RawAttribution[] }>('POST', `runs/${id}/explain`, { methods, settings })).attributions,
   check: (id: number, body: CheckRequest, signal?: AbortSignal) => events(`runs/${id}/check`, body, signal),
+  cite: (id: number, body: CiteRequest, signal?: AbortSignal) => events(`runs/${id}/cite`, body, signal),
   exportUrl: (id: number, format: string, choice: { attribution?: number; with?: number } = {}) => {
     const query = new URLSearchParams({ format })
     for (const [key, value] of Object.entries(choice)) if (value !== undefined) query.set(key, String(value))
@@ -194,7 +203,13 @@ export interface ExplainEvents {
   prompt: { tokens: Token[] }
   token: { index: number; token: Token }
   explained: { attribution: RawAttribution }
+  cited: { finished: number; citations: unknown }
   done: { run: RawRun }
+}
+
+export interface CiteEvents {
+  progress: { done: number; total: number }
+  done: { citation: Citation }
 }
 
 export interface CheckEvents {

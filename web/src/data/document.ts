@@ -6,6 +6,8 @@
  * index first. Nothing here touches the page.
  */
 
+import { decodeCitations, decodeConfirmed, type Citation, type RunCitation } from './citation'
+
 export interface Alternative {
   text: string
   logprob: LogProb
@@ -24,6 +26,8 @@ export interface Token {
   role: 'prompt' | 'completion' | 'special' | 'template' | 'thinking'
   logprob: LogProb
   alternatives?: Alternative[]
+  /** Written between the marks of a thinking section. */
+  thinking?: boolean
 }
 
 export interface Model {
@@ -127,6 +131,8 @@ export interface RawRun {
   filters?: Record<string, number[]>
   attributions: RawAttribution[]
   check?: Check
+  citations?: unknown
+  citation?: unknown
 }
 
 export interface Document {
@@ -173,6 +179,12 @@ export interface Run {
   filters: Record<string, number[]>
   attributions: Attribution[]
   check?: Check
+  /** By passage, if there are named ones, and by sentence or word. */
+  citations: RunCitation[]
+  /** Parts of the answer whose citations are complete, while it grows. */
+  n_finished?: number
+  /** One of `citations` with what the answer loses without its first passages. */
+  confirmed?: Citation
 }
 
 export class FormatError extends Error {}
@@ -246,6 +258,7 @@ let made = 0
 
 export async function decodeRun(raw: RawRun, key?: string): Promise<Run> {
   const attributions = await Promise.all(raw.attributions.map(decodeAttribution))
+  const citations = decodeCitations(raw.citations)
   return {
     key: key ?? (raw.id === undefined ? `run-${++made}` : `saved-${raw.id}`),
     id: raw.id,
@@ -257,6 +270,8 @@ export async function decodeRun(raw: RawRun, key?: string): Promise<Run> {
     filters: raw.filters ?? {},
     attributions,
     check: raw.check,
+    citations,
+    confirmed: decodeConfirmed(raw.citation, citations),
   }
 }
 
@@ -274,7 +289,8 @@ export async function decodeDocument(text: string): Promise<{ runs: Run[]; table
 /** A run with its prompt's tokens only. */
 export function newRun(info: RunInfo): Run {
   const cuts = { prompt: {}, completion: {} }
-  return { key: `run-${++made}`, name: '', info, m: info.tokens.length, cuts, filters: {}, attributions: [] }
+  const lists = { filters: {}, attributions: [], citations: [] }
+  return { key: `run-${++made}`, name: '', info, m: info.tokens.length, cuts, ...lists }
 }
 
 function joined<T extends Float32Array | Uint8Array | Int8Array>(a: T, b: T, empty: T): T {

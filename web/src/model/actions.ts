@@ -1,6 +1,6 @@
 /*
  * Actions of the user: explaining a prompt, opening and saving runs, requesting another method, checking. For the
- * views, only this file talks to the server.
+ * views, only this file and confirm.ts talk to the server.
  */
 import { signal } from '@preact/signals'
 import {
@@ -28,6 +28,10 @@ import {
 import type { ServerEvent } from '../data/events'
 import * as state from './store'
 import { panes, putRun, show } from './store'
+import { addressedBeside, addressedRun, keepAddress, reading, readLayer, readView } from './address'
+import { confirmSources, stopConfirming } from './confirm'
+import { chosenSentence } from './first_look'
+import { decodeCitations } from '../data/citation'
 import { failureText } from '../ui/labels'
 import { GrowingText } from '../ui/token_text'
 
@@ -37,6 +41,8 @@ export interface Job {
   /** Progress of prefill; the position in the queue while queued. */
   done: number
   total: number
+  /** When prefill began, performance.now(). */
+  since?: number
   stop: AbortController
 }
 
@@ -54,12 +60,23 @@ function report(cause: unknown): void {
 
 /** Reads the report in the page, or loads the tables and runs from the server. */
 export async function start(embedded: string): Promise<void> {
+  const follow = () => reading(() => (embedded ? followInReport() : openAddressed()).catch(report))
+  readLayer()
   try {
     if (embedded) await openReport(embedded)
     else await connect()
+    await follow()
   } catch (cause) {
     report(cause)
   }
+  keepAddress()
+  addEventListener('popstate', () => void follow())
+}
+
+async function followInReport(): Promise<void> {
+  readLayer()
+  const beside = addressedBeside()
+  if (panes[0].run.value) readView(beside === null ? undefined : state.runs.value[beside - 1])
 }
 
 async function openReport(text: string): Promise<void> {
@@ -77,8 +94,27 @@ async function connect(): Promise<void> {
   state.status.value = status
   state.tables.value = tables
   state.saved.value = saved
-  const id = /^#run=(\d+)$/.exec(location.hash)?.[1]
-  if (id) await openRun(Number(id))
+}
+
+/** Opens the run that the address names, and the one beside it, as they were looked at. */
+async function openAddressed(): Promise<void> {
+  const [id, beside] = [addressedRun(), addressedBeside()]
+  readLayer()
+  if (id === null) return
+  const isOther = id !== panes[0].run.value?.id
+  if (isOther) await openRun(id)
+  const right = beside === null ? undefined : await loadRun(beside)
+  if (panes[0].run.value?.id !== id) return
+  readView(right)
+}
+
+/** The run from the page or from the server. */
+async function loadRun(id: number): Promise<Run> {
+  const loaded = state.runs.value.find((r) => r.id === id)
+  if (loaded) return loaded
+  const run = await decodeRun(await api.run(id))
+  putRun(run)
+  return run
 }
 
 /* ------------------------------------------------------------------ explaining */
@@ -105,12 +141,15 @@ class Growing {
 
   private readonly handlers: { [E in keyof ExplainEvents]: (data: ExplainEvents[E]) => void | Promise<void> } = {
     queued: ({ job: id, position }) =>
-      advance(position > 0 ? { stage: 'queued', id, done: position } : { stage: 'prefill', id, done: 0, total: 0 }),
+      advance(
+        position > 0
+          ? { stage: 'queued', id, done: position }
+          : { stage: 'prefill', id, done: 0, total: 0, since: performance.now() },
+      ),
     prefill: ({ done, total }) => advance({ stage: 'prefill', done, total }),
     prompt: ({ tokens }) => {
       this.put(newRun({ ...EMPTY_INFO, prompt: this.prompt, tokens }))
       show(panes[0], this.run!.key)
-      state.following.value = true
       state.composing.value = false
     },
     token: ({ token }) => {
@@ -123,16 +162,16 @@ class Growing {
       if (!this.run) return
       const more = await decodeAttribution(attribution)
       this.put(withAttribution(this.run, more))
-      const shown = panes[0].attribution.value
-      if (state.following.value && shown && identity(shown) === identity(more))
-        state.select(this.run.key, more.first + more.n - 1 - this.run.m)
+    },
+    cited: ({ finished, citations }) => {
+      if (this.run) this.put({ ...this.run, citations: decodeCitations(citations), n_finished: finished })
     },
     done: async ({ run }) => {
       const final = await decodeRun(run, this.run?.key)
       this.put(final)
       if (panes[0].key.value !== final.key) show(panes[0], final.key)
       state.composing.value = false
-      remember(final)
+      void confirmSources(final)
     },
   }
 
@@ -151,15 +190,13 @@ function advance(change: Partial<Job>): void {
   if (job.value) job.value = { ...job.value, ...change }
 }
 
-function remember(run: Run): void {
-  if (run.id !== undefined) history.replaceState(null, '', `#run=${run.id}`)
-}
-
 export const explain = (request: ExplainRequest): Promise<void> =>
   grow(request.prompt, (signal) => api.explain(request, signal))
 
 async function grow(prompt: string, begin: (signal: AbortSignal) => AsyncGenerator<ServerEvent>): Promise<void> {
   if (job.value) return
+  stopConfirming()
+  chosenSentence.value = null
   state.problem.value = ''
   state.failed.value = null
   const controller = new AbortController()
@@ -172,7 +209,6 @@ async function grow(prompt: string, begin: (signal: AbortSignal) => AsyncGenerat
     await reportCutShort(cause, growing.key)
   } finally {
     job.value = null
-    state.following.value = false
   }
 }
 
@@ -189,7 +225,6 @@ async function reportCutShort(cause: unknown, key: string): Promise<void> {
 function showFailed(run: SavedRun, key = ''): void {
   state.failed.value = { run, key }
   state.composing.value = false
-  history.replaceState(null, '', `#run=${run.id}`)
 }
 
 /** Repeats an interrupted run from its tokens so far. */
@@ -250,6 +285,7 @@ export async function explainWith(pane: state.Pane, change: MethodSettings): Pro
 export async function explainBy(pane: state.Pane, method: string, settings: MethodSettings): Promise<void> {
   const run = pane.run.value
   if (!run?.id || busy.value) return
+  stopConfirming()
   busy.value = method
   state.problem.value = ''
   try {
@@ -268,6 +304,7 @@ export async function check(pane: state.Pane, by: string): Promise<void> {
   const run = pane.run.value
   const a = pane.attribution.value
   if (!run?.id || !a || checking.value) return
+  stopConfirming()
   checking.value = { key: run.key, done: 0, total: 0 }
   state.problem.value = ''
   try {
@@ -293,13 +330,11 @@ export async function openRun(id: number, pane = panes[0]): Promise<void> {
     const cut = state.saved.value.find((r) => r.id === id && r.failure)
     if (cut) return showFailed(cut)
     state.failed.value = null
-    const loaded = state.runs.value.find((r) => r.id === id)
-    const run = loaded ?? (await decodeRun(await api.run(id)))
-    if (!loaded) putRun(run)
+    const run = await loadRun(id)
     show(pane, run.key)
     state.composing.value = false
-    if (pane === panes[0]) remember(run)
-    else state.comparing.value = true
+    if (pane !== panes[0]) state.comparing.value = true
+    else void confirmSources(run)
   } catch (cause) {
     report(
       cause instanceof ApiError && cause.code === 'not_found' ? new Error('That run is not there any more.') : cause,
@@ -328,7 +363,6 @@ export async function removeRun(id: number): Promise<void> {
       state.failed.value = null
     }
     if (!panes[0].run.value) state.composing.value = true
-    if (location.hash === `#run=${id}`) history.replaceState(null, '', location.pathname)
   } catch (cause) {
     report(cause)
   }

@@ -49,8 +49,6 @@ export const depth = signal<readonly [number, number]>([0, 1])
 export const comparing = signal(false)
 /** The pane that keyboard commands apply to. */
 export const active = signal(0)
-/** While tokens arrive, the newest explained one is selected. */
-export const following = signal(false)
 export const chart = signal('bars')
 /** On a phone controls are folded. */
 export const narrow = signal(false)
@@ -179,12 +177,15 @@ export class Pane {
     this.attribution.value ? aggregate.meanOverLayers(this.attribution.value, this.range.value) : NONE,
   )
 
+  /** Whether the user selected rows; else the whole answer is. */
+  readonly isChosen = computed(() => this.key.value in selections.value)
+
   /** Selected rows, both inclusive, as far as they are explained; null: none. */
   readonly selection = computed<readonly [number, number] | null>(() => {
     const a = this.attribution.value
     const chosen = selections.value[this.key.value]
     if (!a || a.n === 0) return null
-    const [from, to] = chosen ?? [0, 0]
+    const [from, to] = chosen ?? [0, Infinity]
     const inside = (i: number) => Math.min(a.n - 1, Math.max(0, i - this.offset.value))
     return [inside(from), inside(to)]
   })
@@ -237,7 +238,9 @@ export class Pane {
     return out
   })
 
-  readonly scale = computed(() => aggregate.scaleOf(this.unitValues.value, (u) => this.outliers.value.has(u)))
+  /** Full strength of this pane's values alone. */
+  readonly ownScale = computed(() => aggregate.scaleOf(this.unitValues.value, (u) => this.outliers.value.has(u)))
+  readonly scale = computed(() => commonScale.value || this.ownScale.value)
 
   /** The outliers beyond full strength. */
   readonly beyond = computed(() =>
@@ -281,6 +284,17 @@ function isShares(method: string): boolean {
 
 export const panes = [new Pane(0), new Pane(1)] as const
 export const shownPanes = computed(() => (comparing.value && panes[1].run.value ? [...panes] : [panes[0]]))
+/** Whether two panes with values of one method share a scale. */
+export const oneScale = signal(true)
+
+/** Whether both panes are shown, with values of the same kind. */
+export const isComparable = computed(() => {
+  const [left, right] = panes
+  return shownPanes.value.length > 1 && left.attribution.value?.method === right.attribution.value?.method
+})
+const commonScale = computed(() =>
+  oneScale.value && isComparable.value ? Math.max(...panes.map((pane) => pane.ownScale.value)) : 0,
+)
 export const activePane = computed(() => shownPanes.value[active.value] ?? panes[0])
 
 /** Shows a run in a pane, with the method and settings shown in `like`, else with one of the same name, else with the

@@ -3,11 +3,24 @@
  */
 import { toggleTheme } from '../draw/theme'
 import { job, stop } from '../model/actions'
-import { activePane, comparing, following, pinned, runs, select } from '../model/store'
+import { activePane, comparing, pinned, runs, select } from '../model/store'
 import { identity } from '../data/document'
 import { dialog } from '../views/dialogs'
 import { startComparing, stopComparing, toggleFilter } from '../views/controls'
 import { searching } from '../views/search'
+import { showPassage } from '../views/cited_prompt'
+import { lookCloser } from '../views/first_look'
+import { nextHot } from '../views/heat_strip'
+import { stopConfirming } from '../model/confirm'
+import {
+  chosenSentence,
+  citation,
+  closer,
+  litPassage,
+  litSentence,
+  showsFirstLook,
+  sourcesOf,
+} from '../model/first_look'
 
 /** Moves the selection to token `to` of the completion; `extend` keeps its other end. */
 function move(to: number, extend: boolean): void {
@@ -17,7 +30,6 @@ function move(to: number, extend: boolean): void {
   if (!chosen || !n) return
   const offset = pane.offset.value
   const end = Math.min(n - 1, Math.max(0, to))
-  following.value = false
   select(pane.key.value, (extend ? anchor(chosen, end) : end) + offset, end + offset)
   document.getElementById(`answer-${pane.index}-${end + offset}`)?.scrollIntoView({ block: 'nearest' })
 }
@@ -26,9 +38,33 @@ function move(to: number, extend: boolean): void {
 const anchor = ([from, to]: readonly [number, number], end: number) =>
   Math.abs(end - from) >= Math.abs(end - to) ? from : to
 
+/** From the whole answer, which is selected at first, to its first or last token. */
 function byArrow(event: KeyboardEvent, by: number): void {
+  if (showsFirstLook.value) return stepSentence(by)
   const chosen = activePane.value.selection.value
-  if (chosen) move((by > 0 ? chosen[1] : chosen[0]) + by, event.shiftKey)
+  if (!chosen) return
+  if (!activePane.value.isChosen.value) move(by > 0 ? 0 : Infinity, false)
+  else move((by > 0 ? chosen[1] : chosen[0]) + by, event.shiftKey)
+}
+
+/** Selects the sentence before or after; beyond the ends the whole answer. */
+function stepSentence(by: number): void {
+  const n = citation.value?.answer.length ?? 0
+  const now = litSentence.value
+  const next = now < 0 ? (by > 0 ? 0 : n - 1) : now + by
+  chosenSentence.value = next >= 0 && next < n ? { run: activePane.value.key.value, part: next } : null
+}
+
+function showNextSource(): void {
+  const next = nextHot(litPassage.value)
+  if (next >= 0) showPassage(next)
+}
+
+/** Marks the source with this number. */
+function chooseSource(index: number): void {
+  const c = citation.value
+  const passage = c && sourcesOf(c)[index]
+  if (passage !== undefined) showPassage(passage)
 }
 
 function chooseMethod(index: number): void {
@@ -39,7 +75,9 @@ function chooseMethod(index: number): void {
 
 function release(): void {
   if (job.value) void stop()
+  else stopConfirming()
   pinned.value = null
+  chosenSentence.value = null
   searching.value = false
 }
 
@@ -50,16 +88,19 @@ const ACTIONS: Record<string, Action> = {
   ArrowLeft: (e) => byArrow(e, -1),
   Home: (e) => move(0, e.shiftKey),
   End: (e) => move(Infinity, e.shiftKey),
-  '/': () => (searching.value = true),
+  '/': () => (searching.value = !showsFirstLook.value),
+  l: () => lookCloser(!closer.value),
+  n: () => showsFirstLook.value && showNextSource(),
   '?': () => (dialog.value = 'help'),
   '0': () => toggleFilter('first'),
   c: () => (comparing.value ? stopComparing() : startComparing()),
   d: toggleTheme,
   Escape: release,
 }
-for (let i = 1; i <= 9; i++) ACTIONS[String(i)] = () => chooseMethod(i - 1)
+for (let i = 0; i < 9; i++)
+  ACTIONS[String(i + 1)] = () => (showsFirstLook.value ? chooseSource(i) : chooseMethod(i))
 
-const NEEDS_RUN = new Set(['c', '/', '0'])
+const NEEDS_RUN = new Set(['c', '/', '0', 'l', 'n'])
 const isField = (target: EventTarget | null) =>
   target instanceof Element && target.closest('input, textarea, select, dialog, summary, [contenteditable]') !== null
 

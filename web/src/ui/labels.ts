@@ -83,10 +83,12 @@ export function sentence(text: string): string {
 }
 
 export const KEYS: readonly (readonly [string, string])[] = [
-  ['← →', 'the token before, the token after'],
+  ['L', 'look closer, or back to the answer'],
+  ['← →', 'the sentence or token before, the one after'],
   ['Shift ← →', 'select several'],
   ['Home End', 'the first, the last token'],
-  ['1 – 9', 'method'],
+  ['1 – 9', 'source; when looking closer: method'],
+  ['N', 'the next source in the prompt'],
   ['/', 'search the prompt'],
   ['0', 'hide or show token 0'],
   ['C', 'compare: a second method or run'],

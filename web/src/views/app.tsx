@@ -2,7 +2,8 @@
  * The page: its head, the composer, the texts with details, the charts.
  */
 import { toggleTheme } from '../draw/theme'
-import { job, retry, stop, type Job } from '../model/actions'
+import { job, retry } from '../model/actions'
+import { citationOf, closer, showsFirstLook } from '../model/first_look'
 import {
   activePane,
   composing,
@@ -17,14 +18,16 @@ import {
   theme,
   type Pane,
 } from '../model/store'
-import { joinedText, label, plural, shorten } from '../ui/token_text'
-import { amount, failureText, STAGES } from '../ui/labels'
+import { joinedText, label, shorten } from '../ui/token_text'
+import { amount, failureText } from '../ui/labels'
 import { Charts } from './charts'
 import { Composer, newRun } from './composer'
 import { Difference } from './compare'
 import { dialog, Dialogs } from './dialogs'
 import { Controls, MethodPicker, RunPicker } from './controls'
 import { Contributions, Details, Strongest } from './details'
+import { FirstLook, lookCloser } from './first_look'
+import { Progress } from './progress'
 import { Answer, Legend, Prompt } from './text_panes'
 import { Search, searching } from './search'
 
@@ -48,9 +51,11 @@ function Head() {
         )}
         {panes[0].run.value && (
           <>
-            <button type="button" class="quiet" onClick={() => (searching.value = true)}>
-              Search
-            </button>
+            {!showsFirstLook.value && (
+              <button type="button" class="quiet" onClick={() => (searching.value = true)}>
+                Search
+              </button>
+            )}
             <button type="button" class="quiet" onClick={() => (dialog.value = 'export')}>
               Export
             </button>
@@ -72,29 +77,6 @@ function Head() {
   )
 }
 
-/* ------------------------------------------------------------------ while it runs */
-
-function progressText({ stage, done, total }: Job): string {
-  if (stage === 'queued') return `${STAGES.queued}: ${plural(done, 'other')} before you`
-  if (stage === 'prefill' && total) return `${STAGES.prefill}: ${done} of ${plural(total, 'token')}`
-  return STAGES[stage]
-}
-
-function Progress() {
-  const now = job.value
-  if (!now) return null
-  const known = now.stage === 'prefill' && now.total > 0
-  return (
-    <div class="progress" role="status">
-      <progress max={now.total || 1} value={known ? now.done : undefined} aria-label={STAGES[now.stage]} />
-      <span>{progressText(now)}…</span>
-      <button type="button" onClick={() => void stop()}>
-        Stop
-      </button>
-    </div>
-  )
-}
-
 /* ------------------------------------------------------------------ the texts */
 
 function PaneHead({ pane }: { pane: Pane }) {
@@ -110,9 +92,9 @@ function ReadingPane({ pane, isAlone }: { pane: Pane; isAlone: boolean }) {
   return (
     <article class="pane" aria-label={runTitle(pane.run.value!)}>
       {!isAlone && <PaneHead pane={pane} />}
+      <Answer pane={pane} />
       <Prompt pane={pane} />
       <Legend pane={pane} />
-      <Answer pane={pane} />
       {!isAlone && (
         <div class="pane-details">
           <Strongest pane={pane} />
@@ -211,6 +193,31 @@ function Intro() {
   return <p class="intro">Where in the prompt did each generated token come from?</p>
 }
 
+/** The second layer: tokens, methods, layers. */
+function Closer() {
+  const isBack = closer.value && citationOf(panes[0].run.value) !== undefined && shownPanes.value.length === 1
+  return (
+    <>
+      {isBack && (
+        <p class="back">
+          <button type="button" onClick={() => lookCloser(false)}>
+            Back to the answer
+          </button>
+        </p>
+      )}
+      <Controls />
+      <Search />
+      <Reading />
+      {shownPanes.value.length > 1 && (
+        <>
+          <Difference />
+          <Charts />
+        </>
+      )}
+    </>
+  )
+}
+
 export function App() {
   const hasRun = panes[0].run.value !== undefined
   const writes = composing.value && served.value
@@ -231,22 +238,10 @@ export function App() {
             <Composer />
           </>
         )}
-        {hasRun && !(writes && !job.value) && !hidesRun && (
-          <>
-            <Controls />
-            <Search />
-            <Reading />
-            {shownPanes.value.length > 1 && (
-              <>
-                <Difference />
-                <Charts />
-              </>
-            )}
-          </>
-        )}
+        {hasRun && !(writes && !job.value) && !hidesRun && (showsFirstLook.value ? <FirstLook /> : <Closer />)}
         {!hasRun && !served.value && !problem.value && <p class="intro">Reading the report…</p>}
       </main>
-      <Announcement />
+      {!showsFirstLook.value && <Announcement />}
       <Dialogs />
     </>
   )

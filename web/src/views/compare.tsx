@@ -1,7 +1,8 @@
 /*
  * Two runs, or two methods of one run, token by token: paired tokens, and how much was taken from each.
  */
-import { panes, shownPanes, runTitle, type Pane } from '../model/store'
+import { signal } from '@preact/signals'
+import { isComparable, oneScale, panes, shownPanes, runTitle, type Pane } from '../model/store'
 import { align } from '../model/aggregate'
 import { joinedText, label, plural, shorten } from '../ui/token_text'
 import { amount } from '../ui/labels'
@@ -19,8 +20,10 @@ interface Row {
 
 const namesOf = (pane: Pane) => Array.from({ length: pane.units.value.count }, (_, u) => pane.units.value.names(u))
 
-/** With the same method both sides share a scale; with different units each has its own. */
-const isOneScale = (left: Pane, right: Pane) => left.attribution.value?.method === right.attribution.value?.method
+/** Whether all rows are shown. */
+const showsAll = signal(false)
+/** Which table is shown: both sides, or what one has more than the other. */
+const table = signal<'sides' | 'moved'>('sides')
 
 interface Rows {
   shown: Row[]
@@ -35,9 +38,8 @@ function rowsOf(left: Pane, right: Pane): Rows {
   const names = [namesOf(left), namesOf(right)] as const
   if (names[0].length > MAX_TOKENS || names[1].length > MAX_TOKENS)
     return { shown: [], beyond: [], n_weaker: 0, isTooLong: true }
-  const common = isOneScale(left, right) ? Math.max(left.scale.value, right.scale.value) : 0
   const size = (pane: Pane, u: number) =>
-    u < 0 || pane.hiddenUnits.value[u] ? 0 : pane.unitValues.value[u] / (common || pane.scale.value || 1)
+    u < 0 || pane.hiddenUnits.value[u] ? 0 : pane.unitValues.value[u] / (pane.scale.value || 1)
   const rows = align(...names).map(
     ([i, j]): Row => ({
       units: [i, j],
@@ -52,12 +54,77 @@ function rowsOf(left: Pane, right: Pane): Rows {
   const drawn = nonzero
     .filter((row) => !isOutlier(row))
     .sort((a, b) => changed(b) - changed(a) || maxSize(b) - maxSize(a))
-  return {
-    shown: drawn.slice(0, MAX_ROWS),
-    beyond: nonzero.filter(isOutlier),
-    n_weaker: Math.max(0, drawn.length - MAX_ROWS),
-    isTooLong: false,
-  }
+  const shown = showsAll.value ? drawn : drawn.slice(0, MAX_ROWS)
+  return { shown, beyond: nonzero.filter(isOutlier), n_weaker: drawn.length - shown.length, isTooLong: false }
+}
+
+interface Moved {
+  name: string
+  value: number
+}
+
+/** What the left side took more (above 0) or less than the right, largest first. Parts of one side only count in full;
+ * hidden parts do not count. */
+function movedRows(left: Pane, right: Pane): Moved[] {
+  const names = [namesOf(left), namesOf(right)] as const
+  if (Math.max(names[0].length, names[1].length) > MAX_TOKENS) return []
+  const value = (pane: Pane, u: number) => (u < 0 || pane.hiddenUnits.value[u] ? 0 : pane.unitValues.value[u])
+  return align(...names)
+    .map(([i, j]) => ({
+      name: nameOf({ units: [i, j], names: [i < 0 ? '' : names[0][i], j < 0 ? '' : names[1][j]], sizes: [0, 0] }),
+      value: value(left, i) - value(right, j),
+    }))
+    .filter((row) => row.value !== 0)
+    .sort((a, b) => Math.abs(b.value) - Math.abs(a.value))
+}
+
+function MovedTable({ left, right, heading }: { left: Pane; right: Pane; heading: (pane: Pane) => string }) {
+  const rows = movedRows(left, right)
+  const shown = showsAll.value ? rows : rows.slice(0, MAX_ROWS)
+  const max = Math.abs(shown[0]?.value ?? 0) || 1
+  const all = rows.reduce((sum, row) => sum + row.value, 0)
+  const isShares = left.isShares.value
+  return (
+    <>
+      <table class="moved">
+        <caption>
+          Took more: {heading(left)} (orange), {heading(right)} (blue)
+        </caption>
+        <tbody>
+          {shown.map(({ name, value }) => (
+            <tr>
+              <th scope="row">{name}</th>
+              <td class="bar" aria-hidden="true">
+                <span class={value < 0 ? 'below' : 'above'} style={{ width: `${(Math.abs(value) / max) * 50}%` }} />
+              </td>
+              <td class="value">{amount(value, isShares)}</td>
+            </tr>
+          ))}
+        </tbody>
+        <tfoot>
+          <tr>
+            <th scope="row">all parts together</th>
+            <td />
+            <td class="value">{amount(all, isShares)}</td>
+          </tr>
+        </tfoot>
+      </table>
+      <More n={rows.length - shown.length} />
+    </>
+  )
+}
+
+/** Says how many rows are not shown, and shows them. */
+function More({ n }: { n: number }) {
+  if (n <= 0 && !showsAll.value) return null
+  return (
+    <p class="note">
+      {n > 0 && `${plural(n, 'weaker row')} not shown. `}
+      <button type="button" class="link" onClick={() => (showsAll.value = !showsAll.value)}>
+        {n > 0 ? 'Show all rows' : 'Show the strongest rows only'}
+      </button>
+    </p>
+  )
 }
 
 const nameOf = ({ names: [a, b] }: Row) =>
@@ -68,7 +135,7 @@ function valueOf(pane: Pane, unit: number): string {
 }
 
 /** Describes what has no row. */
-function leftOut({ beyond, n_weaker, isTooLong }: Rows, left: Pane, right: Pane): string[] {
+function leftOut({ beyond, isTooLong }: Rows, left: Pane, right: Pane): string[] {
   if (isTooLong) return [`A prompt of more than ${MAX_TOKENS} parts is not set side by side: choose larger units.`]
   const hides = Math.max(...[left, right].map((pane) => pane.hiddenUnits.value.reduce((sum, h) => sum + h, 0)))
   const texts = beyond.map(
@@ -76,7 +143,6 @@ function leftOut({ beyond, n_weaker, isTooLong }: Rows, left: Pane, right: Pane)
   )
   return [
     ...(texts.length ? [`Without bars, since the others would be flat beside them: ${texts.join(', ')}.`] : []),
-    ...(n_weaker ? [`${plural(n_weaker, 'weaker row')} not shown.`] : []),
     ...(hides ? [`${plural(hides, 'part')} of the prompt hidden.`] : []),
   ]
 }
@@ -106,13 +172,44 @@ export function Difference() {
   if (shownPanes.value.length < 2) return null
   const [left, right] = panes
   const rows = rowsOf(left, right)
-  const notes = leftOut(rows, left, right)
-  if (!rows.shown.length && !notes.length) return null
+  const isMoved = table.value === 'moved' && isComparable.value && !rows.isTooLong
+  if (!rows.shown.length && !leftOut(rows, left, right).length) return null
   const heading = (pane: Pane) =>
     left.key.value === right.key.value ? pane.name.value : shorten(runTitle(pane.run.value!), 36)
   return (
     <section class="difference" aria-label="Difference">
-      <h3>Side by side</h3>
+      <h3>{isMoved ? 'The difference' : 'Side by side'}</h3>
+      {isComparable.value && (
+        <p class="tables">
+          {(['sides', 'moved'] as const).map((name) => (
+            <button
+              type="button"
+              class="quiet"
+              aria-pressed={table.value === name}
+              onClick={() => (table.value = name)}
+            >
+              {name === 'sides' ? 'Both sides' : 'The difference'}
+            </button>
+          ))}
+        </p>
+      )}
+      {isMoved ? (
+        <MovedTable left={left} right={right} heading={heading} />
+      ) : (
+        <SidesTable rows={rows} left={left} right={right} heading={heading} />
+      )}
+    </section>
+  )
+}
+
+function SidesTable({ rows, left, right, heading }: {
+  rows: Rows
+  left: Pane
+  right: Pane
+  heading: (pane: Pane) => string
+}) {
+  return (
+    <>
       <table>
         <thead>
           <tr>
@@ -135,10 +232,13 @@ export function Difference() {
           ))}
         </tbody>
       </table>
-      {notes.map((note) => (
+      {leftOut(rows, left, right).map((note) => (
         <p class="note">{note}</p>
       ))}
-      {!isOneScale(left, right) && <p class="note">Bars are shares of each side’s own full strength.</p>}
-    </section>
+      <More n={rows.n_weaker} />
+      {!(isComparable.value && oneScale.value) && (
+        <p class="note">Bars are shares of each side’s own full strength.</p>
+      )}
+    </>
   )
 }

@@ -106,7 +106,9 @@ const canRun = computed(
 )
 
 function run(): void {
-  if (canRun.value) void explain(request())
+  if (!canRun.value) return
+  ran = assembled.value.prompt
+  void explain(request())
 }
 
 /** Copies a run's prompt and completion into the form. */
@@ -118,14 +120,20 @@ export function editRun(): void {
     isGiven.value = info.stop === 'given'
   }
   if (info) completion.value = info.completion
+  ran = info?.prompt ?? ''
   composing.value = true
   requestAnimationFrame(() => document.getElementById('prompt-field')?.focus())
 }
 
+/** The prompt that was run last; another one is a draft, which New keeps. */
+let ran = ''
+
 export function newRun(): void {
-  prompt.value = completion.value = ''
-  passages.value = []
-  isGiven.value = false
+  if (assembled.value.prompt === ran || composing.value) {
+    prompt.value = completion.value = ''
+    passages.value = []
+    isGiven.value = false
+  }
   composing.value = true
   requestAnimationFrame(() => document.getElementById('prompt-field')?.focus())
 }

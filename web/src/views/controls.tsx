@@ -267,6 +267,16 @@ function Choices() {
       <UnitPicker />
       <Layers />
       <Filters />
+      {state.isComparable.value && (
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={state.oneScale.value}
+            onChange={(e) => (state.oneScale.value = e.currentTarget.checked)}
+          />
+          one scale for both
+        </label>
+      )}
       <button
         type="button"
         class="quiet compare"

@@ -4,7 +4,8 @@
  */
 import type { Model, Token } from '../data/document'
 import { check, checking } from '../model/actions'
-import { hovered, pinned, served, type Pane } from '../model/store'
+import { hasItsModel } from '../model/confirm'
+import { hovered, pinned, type Pane } from '../model/store'
 import { joinedText, label, number, percent, plural, probability, shorten, tokenTexts } from '../ui/token_text'
 import {
   amount,
@@ -276,7 +277,7 @@ export function Trust({ pane }: { pane: Pane }) {
         ))}
       </ul>
       <CheckFigures pane={pane} />
-      {served.value && run.id !== undefined && by && !running && (
+      {hasItsModel(run) && by && !running && (
         <button type="button" onClick={() => void check(pane, by)} disabled={checking.value !== null}>
           {run.check ? 'Check again' : `Check it: run the model without each ${by}`}
         </button>

@@ -61,6 +61,9 @@ function open(id: number, pane = panes[0]): void {
   void openRun(id, pane)
 }
 
+const modelOf = ({ model }: (typeof saved.value)[number]) =>
+  shorten(label(typeof model === 'string' ? model : (model?.name ?? '')), 40).replace('\u2205', '')
+
 function SavedItem({ run }: { run: (typeof saved.value)[number] }) {
   const title = run.name || shorten(label(run.prompt.trim()), 70)
   if (renaming.value === run.id) {
@@ -96,6 +99,7 @@ function SavedItem({ run }: { run: (typeof saved.value)[number] }) {
         <small>
           {when(run.created)}
           {!run.failure && `, ${plural(run.n_prompt, 'token')} + ${run.n_completion}`}
+          {modelOf(run) && `, ${modelOf(run)}`}
         </small>
       </button>
       <span class="acts">
@@ -117,7 +121,7 @@ function SavedItem({ run }: { run: (typeof saved.value)[number] }) {
             disabled={!panes[0].run.value}
             aria-label={`Compare with ${title}`}
           >
-            Beside
+            Compare
           </button>
         )}
         <button type="button" class="quiet" onClick={() => (renaming.value = run.id)} aria-label={`Rename ${title}`}>

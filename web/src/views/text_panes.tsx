@@ -7,7 +7,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks'
 import { tint } from '../draw/colour'
 import { job } from '../model/actions'
 import * as state from '../model/store'
-import { following, hovered, pinned, select, type Pane } from '../model/store'
+import { hovered, pinned, select, type Pane } from '../model/store'
 import { scaleOf, STEPS, steps, tokenUnits } from '../model/aggregate'
 import { amount, remarkText, STOP_REASONS } from '../ui/labels'
 import { label, plural } from '../ui/token_text'
@@ -103,7 +103,7 @@ function onPromptKey(event: KeyboardEvent, pane: Pane): void {
 }
 
 /** Remarks on the texts, shown before the numbers. */
-function Remarks({ list }: { list?: readonly string[] }) {
+export function Remarks({ list }: { list?: readonly string[] }) {
   if (!Array.isArray(list) || !list.length) return null
   return (
     <ul class="remarks" aria-label="Remarks on the texts">
@@ -190,7 +190,6 @@ function answerPointer(pane: Pane) {
       if (k < 0 || event.button !== 0) return
       const chosen = pane.selection.value
       anchor = event.shiftKey && chosen ? chosen[0] + pane.offset.value : k
-      following.value = false
       state.active.value = pane.index
       pinned.value = null
       to(k)

@@ -1,0 +1,137 @@
+/*
+ * The address holds the run and how it is looked at, so that a link, a reload, back and forward show the same:
+ *
+ *     #run=12&view=closer&method=logit&select=2-5&layers=3-12&by=word&hide=first&chart=map&beside=7&with=rollout
+ *
+ * `select` counts tokens of the answer from 0, `layers` from 1. What is as at first is left out.
+ */
+import { effect } from '@preact/signals'
+import { identity, type Run } from '../data/document'
+import { closer, showsFirstLook } from './first_look'
+import * as state from './store'
+import { failed, panes, served, type Pane } from './store'
+
+const read = () => new URLSearchParams(location.hash.slice(1))
+
+/** The run that the address names; null: none. */
+export function addressedRun(): number | null {
+  const id = Number(read().get('run'))
+  return Number.isInteger(id) && id > 0 ? id : null
+}
+
+/** The run beside it. */
+export function addressedBeside(): number | null {
+  const id = Number(read().get('beside'))
+  return Number.isInteger(id) && id > 0 ? id : null
+}
+
+/* ------------------------------------------------------------------ writing */
+
+/** The pane's method; '' for its run's first. */
+const methodOf = (pane: Pane): string =>
+  pane.attribution.value === pane.run.value?.attributions[0] ? '' : pane.name.value
+
+function selectionOf(pane: Pane): string {
+  const chosen = pane.selection.value
+  if (!chosen || !pane.isChosen.value) return ''
+  return chosen.map((i) => i + pane.offset.value).join('-')
+}
+
+function layersOf(pane: Pane): string {
+  const L = pane.attribution.value?.L ?? 1
+  const [from, to] = pane.range.value
+  return to - from === L ? '' : `${from + 1}-${to}`
+}
+
+function written(): URLSearchParams {
+  const now = new URLSearchParams()
+  const set = (key: string, value: string) => value && now.set(key, value)
+  const [left, right] = panes
+  const id = failed.value?.run.id ?? left.run.value?.id
+  if (served.value && id !== undefined) now.set('run', String(id))
+  if (closer.value) now.set('view', 'closer')
+  if (showsFirstLook.value) return now
+  set('method', methodOf(left))
+  set('select', selectionOf(left))
+  set('layers', layersOf(left))
+  set('by', state.unitName.value === 'token' ? '' : state.unitName.value)
+  set('hide', [...state.hide.value].join(','))
+  set('chart', state.chart.value === 'bars' ? '' : state.chart.value)
+  if (state.comparing.value && right.run.value) {
+    set('beside', String(right.run.value.id ?? state.runs.value.indexOf(right.run.value) + 1))
+    set('with', right.name.value)
+  }
+  return now
+}
+
+/** Whether the address is read now, and so is not written. */
+let isReading = false
+
+/** A step to another run or layer can be gone back from; other changes replace the address. */
+function write(now: URLSearchParams): void {
+  const before = read()
+  const hash = String(now)
+  if (hash === location.hash.slice(1)) return
+  const isStep = before.size > 0 && ['run', 'view'].some((key) => before.get(key) !== now.get(key))
+  const url = hash ? `#${hash}` : location.pathname + location.search
+  if (isStep) history.pushState(null, '', url)
+  else history.replaceState(null, '', url)
+}
+
+/** Keeps the address up to date. */
+export function keepAddress(): void {
+  effect(() => {
+    const now = written()
+    if (!isReading) write(now)
+  })
+}
+
+/* ------------------------------------------------------------------ reading */
+
+function chooseMethod(pane: Pane, name: string | null): void {
+  const run = pane.run.value
+  const found = name && run?.attributions.find((a) => state.variantName(run, a) === name)
+  if (found) pane.method.value = identity(found)
+}
+
+const pairOf = (text: string | null): [number, number] | null => {
+  const found = /^(\d{1,6})-(\d{1,6})$/.exec(text ?? '')
+  return found ? [Number(found[1]), Number(found[2])] : null
+}
+
+/** Takes the layer, which shows before a run is loaded. */
+export function readLayer(): void {
+  closer.value = read().get('view') === 'closer'
+}
+
+/** Takes the rest for the loaded run; `beside`: the run that is put beside it. */
+export function readView(beside?: Run): void {
+  const [left, right] = panes
+  const now = read()
+  chooseMethod(left, now.get('method'))
+  const select = pairOf(now.get('select'))
+  if (select) state.select(left.key.value, ...select)
+  const L = left.attribution.value?.L ?? 1
+  const layers = pairOf(now.get('layers'))
+  state.depth.value = layers && layers[0] >= 1 && layers[1] <= L ? [(layers[0] - 1) / L, layers[1] / L] : [0, 1]
+  const by = now.get('by')
+  state.unitName.value = by && left.run.value?.cuts.prompt[by] ? by : 'token'
+  const filters = left.run.value?.filters ?? {}
+  state.hide.value = new Set((now.get('hide') ?? '').split(',').filter((name) => name in filters))
+  const chart = now.get('chart')
+  if (chart) state.chart.value = chart
+  state.comparing.value = beside !== undefined
+  if (!beside) return
+  state.show(right, beside.key)
+  chooseMethod(right, now.get('with'))
+}
+
+/** Runs `task`, which loads what the address names, without writing it in between. */
+export async function reading(task: () => Promise<void>): Promise<void> {
+  isReading = true
+  try {
+    await task()
+  } finally {
+    isReading = false
+  }
+}
