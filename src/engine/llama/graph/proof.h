@@ -24,8 +24,8 @@ hw_err hw__proof_mixing(void *proof, const float *row, size_t q, hw_error *err);
 hw_err hw__proof_rest(hw__proof *proof, const hw__llama_engine *e, const hw__tap *tap, hw_error *err);
 
 /* Compares, and reports in values_problem and readout_problem the step whose numbers differ from the engine's. Logits
- * of the last row must have been kept. `sources`: what each source adds too, beside the stream and the logits; these are
- * compared for a decode of several tokens as well, which an engine may compute otherwise. */
+ * of the last row must have been kept. `sources`: what each source adds too, beside the stream and the logits; the
+ * latter are compared for a decode of several tokens as well, which an engine may compute otherwise. */
 void hw__proof_close(const hw__proof *proof, hw__llama_engine *e, bool sources);
 
 #endif
