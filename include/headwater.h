@@ -239,6 +239,9 @@ typedef struct hw_model_params {
     const char *const *loras; /* [n_loras] low-rank adapters, GGUF files, each "FILE" or "FILE=SCALE"; NULL: none. One
                                  of another model is ARGUMENT */
     size_t n_loras;
+    const char *cache; /* an existing folder, in which it is kept that the probe found nothing missing: by the identity
+                          (device, inode, size, time of change) of the model's file and of the engine's libraries, with
+                          the processor's features. Such a model is not proven again. NULL: every opening proves */
 } hw_model_params;
 
 HW_API void hw_model_params_init(hw_model_params *params, size_t size);

@@ -21,6 +21,7 @@ typedef struct reader {
     hw_run *run;     /* NULL: only ids are made */
     hw__tokens *ids;
     hw__engine *engine;
+    const hw_run_params *params;
     const char *text; /* [n] */
     size_t n;
     const hw__turn *turns;    /* [n_turns] ascending: bytes that belong to the caller */
@@ -132,7 +133,8 @@ static hw_err next_control(hw__control *c, reader *r, size_t from, hw_error *err
 static hw_err add_piece(reader *r, size_t begin, size_t end, hw_error *err) {
     if (begin >= end) return HW_OK;
     hw__tokens part = {0};
-    hw_err rc = r->engine->ops->tokenize(r->engine, &part, r->text + begin, end - begin, r->flags, err);
+    const hw__text text = {r->text + begin, end - begin, r->flags & HW__TOKENIZE_CONTINUES ? "completion" : "prompt"};
+    hw_err rc = hw__text_tokens(&part, r->engine, &text, r->flags, r->params, err);
     if (rc == HW_OK) rc = add_tokens(r, &part, begin, end, false, err);
     free(part.ids);
     return rc;
@@ -198,7 +200,7 @@ static hw_err read_plain(hw_run *run, hw__tokens *ids, hw__engine *engine, const
     hw_err rc = hw__text_check(engine, &text, p, err);
     if (rc == HW_OK) rc = hw__run_set_prompt(run, p->prompt, p->prompt_bytes, err);
     if (rc != HW_OK) return rc;
-    reader r = {.run = run, .ids = ids, .engine = engine, .text = p->prompt, .n = p->prompt_bytes};
+    reader r = {.run = run, .ids = ids, .engine = engine, .params = p, .text = p->prompt, .n = p->prompt_bytes};
     r.turns = &whole;
     r.prompt_at = &at;
     r.n_turns = 1;
@@ -302,7 +304,7 @@ static hw_err read_chat(hw_run *run, hw__tokens *ids, hw__engine *engine, const 
     }
     if (rc == HW_OK) rc = hw__conversation_new(&c, engine, &chat, err);
     if (rc != HW_OK) return rc;
-    reader r = {.run = run, .ids = ids, .engine = engine, .special = p->special};
+    reader r = {.run = run, .ids = ids, .engine = engine, .params = p, .special = p->special};
     hw__text written = {c.text.bytes, c.text.n, "conversation"};
     rc = hw__text_check(engine, &written, p, err);
     if (rc == HW_OK) rc = read_written(&r, &c, &chat, err);
@@ -354,7 +356,8 @@ hw_err hw__completion_tokens(hw__tokens *ids, hw_run *run, hw__engine *engine, c
                              hw_error *err) {
     const hw__turn whole = {.begin = 0, .end = params->completion_bytes};
     const size_t at = 0;
-    reader r = {.ids = ids, .engine = engine, .text = params->completion, .n = params->completion_bytes};
+    reader r = {.ids = ids, .engine = engine, .params = params, .text = params->completion};
+    r.n = params->completion_bytes;
     r.turns = &whole;
     r.prompt_at = &at;
     r.n_turns = 1;

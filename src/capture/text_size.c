@@ -9,6 +9,9 @@
  */
 #include "capture/text_size.h"
 
+#include "base/child_work.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Texts up to WHOLE_BYTES, or with so few bytes per token of the context that most fit, are tokenized at once. */
@@ -64,4 +67,42 @@ hw_err hw__text_check(hw__engine *engine, const hw__text *text, const hw_run_par
     if (rc == HW_OK) rc = check_bytes(text, &limits, params, err);
     if (rc != HW_OK || text->n / USUAL_PIECE <= limits.n_ctx) return rc;
     return check_tokens(engine, text, limits.n_ctx, params, err);
+}
+
+/* ------------------------------------------------------------------ tokens */
+
+/* Limits of the child: far above what tokenizers take. */
+static const size_t CHILD_BYTES = (size_t)256 << 20, CHILD_BYTES_PER_BYTE = 1024;
+enum { CHILD_SECONDS = 3600 };
+
+typedef struct reading {
+    hw__engine *engine;
+    const hw__text *text;
+    unsigned flags;
+} reading;
+
+static hw_err read_here(char **bytes, size_t *n, void *ctx, hw_error *err) {
+    const reading *r = ctx;
+    hw__tokens tokens;
+    hw_err rc = r->engine->ops->tokenize(r->engine, &tokens, r->text->bytes, r->text->n, r->flags, err);
+    if (rc != HW_OK) return rc;
+    *bytes = (char *)tokens.ids;
+    *n = tokens.n * sizeof *tokens.ids;
+    return HW_OK;
+}
+
+hw_err hw__text_tokens(hw__tokens *out, hw__engine *engine, const hw__text *text, unsigned flags,
+                       const hw_run_params *params, hw_error *err) {
+    if (text->n <= WHOLE_BYTES || !params->stop)
+        return engine->ops->tokenize(engine, out, text->bytes, text->n, flags, err);
+    char what[64], *bytes;
+    size_t n, memory;
+    if (!hw__mul(&memory, text->n, CHILD_BYTES_PER_BYTE) || !hw__add(&memory, memory, CHILD_BYTES)) memory = SIZE_MAX / 2;
+    snprintf(what, sizeof what, "the %s cannot be tokenized", text->name);
+    const hw__child_limits limits = {what, CHILD_SECONDS, memory, SIZE_MAX / 2, params->stop, params->ctx};
+    reading r = {engine, text, flags};
+    hw_err rc = hw__child_work(&bytes, &n, &limits, read_here, &r, err);
+    if (rc != HW_OK) return rc;
+    *out = (hw__tokens){.ids = (int32_t *)(void *)bytes, .n = n / sizeof *out->ids};
+    return HW_OK;
 }

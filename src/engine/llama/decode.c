@@ -85,8 +85,8 @@ hw_err hw__llama_decode(hw__engine *base, hw__token_batch batch, const hw__sink 
     return HW_OK;
 }
 
-/* If everything runs on the CPU the graph is one piece, and all nodes are known before the first is computed. */
-static bool only_cpu(void) {
+/* The graph is then one piece, and all nodes are known before the first is computed. */
+bool hw__llama_only_cpu(void) {
     for (size_t i = 0; i < ggml_backend_dev_count(); i++)
         if (ggml_backend_dev_type(ggml_backend_dev_get(i)) != GGML_BACKEND_DEVICE_TYPE_CPU) return false;
     return true;
@@ -99,7 +99,7 @@ hw_err hw__llama_record(hw__llama_engine *e, const int32_t *ids, size_t n, hw_er
     e->at = 0;
     e->n_rows = n;
     e->failed = HW_OK;
-    e->record = (hw__record){.open = true, .may_end = only_cpu() && !e->devices[0]};
+    e->record = (hw__record){.open = true, .may_end = hw__llama_only_cpu() && !e->devices[0]};
     hw__llama_log_errors(false);
     int32_t status = 0;
     rc = hw__guarded_decode(&status, e->ctx, e->batch, err);

@@ -6,6 +6,7 @@
  * engine's own numbers (proof.c). The same decodes determine which blocks provide attention rows, whether these sum to
  * 1, whether columns after the query are zero and whether those of an earlier decode are there.
  */
+#include "engine/llama/file/probe_cache.h"
 #include "engine/llama/graph/graph_walk.h"
 #include "engine/llama/graph/proof.h"
 #include "engine/llama/graph/stream_map.h"
@@ -257,21 +258,50 @@ static void drop_rest(hw__llama_engine *e) {
     e->n_taps = n;
 }
 
-static void fill_probed(hw__llama_engine *e, const probe *p) {
-    e->info.row_error = p->row_error;
-    e->info.host_rows = !e->placement.remote;
-    e->base.values_shared = e->info.host_rows; /* reads from a device share one buffer */
-    hw__placement_text(e->device, sizeof e->device, &e->placement);
+/* What the decodes of a probe showed. */
+static hw__probe_findings findings_of(const hw__llama_engine *e, const probe *p) {
     int32_t first = e->info.n_layers ? e->source_of[e->layers[0]] : -1;
     const struct ggml_tensor *v = first >= 0 ? hw__llama_cached_values(e->graphs[first].values) : NULL;
-    if (v && v->ne[2] > 0) e->info.n_heads_kv = (int32_t)v->ne[2]; /* libllama reports block 0's, which may have none */
+    hw__probe_findings f = {.row_error = p->row_error,
+                            .has_sinks = e->info.has_sinks,
+                            /* libllama reports block 0's, which may have none */
+                            .n_heads_kv = v && v->ne[2] > 0 ? (int32_t)v->ne[2] : e->info.n_heads_kv};
+    hw__placement_text(f.device, sizeof f.device, &e->placement);
+    return f;
+}
+
+static void fill_probed(hw__llama_engine *e, const hw__probe_findings *f) {
+    e->info.row_error = f->row_error;
+    e->info.has_sinks = f->has_sinks;
+    e->info.n_heads_kv = f->n_heads_kv;
+    e->info.host_rows = !e->placement.remote;
+    e->base.values_shared = e->info.host_rows; /* reads from a device share one buffer */
+    snprintf(e->device, sizeof e->device, "%s", f->device);
     e->base.n_mixing = e->map && !e->values_problem[0] ? hw__stream_map_width(e->map) : 0;
     e->base.n_factors = 0;
     for (int32_t s = 0; s < e->info.n_sources; s++)
         if (e->graphs[s].gated || e->graphs[s].normed_heads) e->base.n_factors += (size_t)e->graphs[s].wo_width;
     e->base.logit_cap = e->readout_problem[0] ? 0 : e->readout.cap;
     drop_rest(e);
-    judge_probe(e, p);
+}
+
+/* ------------------------------------------------------------------ earlier findings */
+
+/* Whether what was found of this model may be kept: one file, on this machine's processor. */
+static bool is_kept(hw__probe_identity *out, const hw__llama_engine *e) {
+    const hw_model_params *p = &e->params;
+    char settings[64];
+    bool elsewhere = p->rpc_servers || p->devices || p->n_gpu_layers || !hw__llama_only_cpu();
+    if (!p->cache || p->n_loras || elsewhere) return false;
+    if (gguf_find_key(hw__gguf_metadata(e->file), "split.count") >= 0) return false;
+    snprintf(settings, sizeof settings, "f32_cache=%d n_ubatch=%d", p->f32_cache, p->n_ubatch);
+    return hw__probe_identify(out, p->cache, e->info.path, settings);
+}
+
+/* Whether nothing is missing, and no stream is mixed: what that takes is read from decodes. */
+static bool is_clean(const hw__llama_engine *e) {
+    return !e->problem[0] && !e->values_problem[0] && !e->readout_problem[0] && !e->recurrent_problem[0] &&
+           !e->no_memory && !e->placement.remote && !e->map;
 }
 
 /* Why a model is opened without a probe, or NULL. */
@@ -297,6 +327,13 @@ static hw_err probe_once(hw__llama_engine *e, const int32_t *ids, bool recurrent
     if (rc != HW_OK || (recurrent && e->recurrent_problem[0])) return rc;
     if (!e->readout.has_logits) return refuse_without_logits(e);
     hw_error why = {0};
+    hw__probe_findings found;
+    hw__probe_identity identity;
+    bool kept = recurrent && is_kept(&identity, e);
+    if (kept && is_clean(e) && hw__probe_cache_read(&found, &identity)) {
+        fill_probed(e, &found);
+        return HW_OK;
+    }
     probe p = {.proof = hw__proof_new(e), .architecture = e->info.architecture};
     if (!p.proof) return hw__fail_memory(err, "the probe", (size_t)e->info.n_sources, 1);
     rc = run_probe(e, &p, ids, &why);
@@ -306,7 +343,10 @@ static hw_err probe_once(hw__llama_engine *e, const int32_t *ids, bool recurrent
     } else if (rc != HW_OK) {
         if (err) *err = why;
     } else if (!recurrent || !e->recurrent_problem[0]) {
-        fill_probed(e, &p);
+        found = findings_of(e, &p);
+        fill_probed(e, &found);
+        judge_probe(e, &p);
+        if (kept && is_clean(e)) hw__probe_cache_write(&identity, &found);
     }
     hw__proof_free(p.proof);
     return rc;

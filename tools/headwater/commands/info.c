@@ -141,7 +141,7 @@ static hw_err run(const options *o, hw_error *err) {
     progress bar = progress_new(!o->quiet && !o->verbose);
     hw_model *model;
     interrupt_catch();
-    rc = model_open(&model, o, path, &bar, err);
+    rc = model_prove(&model, o, path, &bar, err);
     if (rc != HW_OK) return rc;
     rc = put_all(o, model, err);
     hw_model_close(model);

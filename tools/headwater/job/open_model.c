@@ -6,8 +6,10 @@
 #include "job/fetch_model.h"
 #include "models/model_source.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 bool model_given(const options *o) { return GIVEN(o, model) || GIVEN(o, hf_repo); }
@@ -68,8 +70,22 @@ static void print_log(void *ctx, hw_log_level level, const char *line) {
 
 void engine_log(const options *o) { hw_log_set(o->verbose ? print_log : print_fatal, NULL); }
 
+/* Makes $XDG_CACHE_HOME/headwater, or ~/.cache/headwater; NULL where that cannot be. */
+static const char *cache_folder(void) {
+    static char path[4096];
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    bool given = cache && *cache == '/';
+    if (!given && !(home && *home == '/')) return NULL;
+    int base = snprintf(path, sizeof path, "%s%s", given ? cache : home, given ? "" : "/.cache");
+    if (base < 0 || (size_t)base + sizeof "/headwater" > sizeof path) return NULL;
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) return NULL;
+    strcpy(path + base, "/headwater");
+    return mkdir(path, 0700) == 0 || errno == EEXIST ? path : NULL;
+}
+
 hw_model_params model_params(const options *o) {
     hw_model_params params = hw_model_params_default();
+    params.cache = cache_folder();
     params.n_threads = (int32_t)o->threads;
     bool all = (o->rpc || o->device) && !CHOSEN(o, gpu_layers);
     params.n_gpu_layers = all ? -1 : (int32_t)o->gpu_layers;
@@ -101,8 +117,8 @@ void model_remark_layers(const options *o) {
         (long long)o->gpu_layers);
 }
 
-hw_err model_open(hw_model **out, const options *o, const char *path, progress *bar, hw_error *err) {
-    hw_model_params params = model_params(o);
+static hw_err open_with(hw_model **out, const options *o, const char *path, hw_model_params params, progress *bar,
+                        hw_error *err) {
     params.progress = progress_show;
     params.stop = interrupt_stop;
     params.ctx = bar;
@@ -111,4 +127,14 @@ hw_err model_open(hw_model **out, const options *o, const char *path, progress *
     progress_erase(bar);
     if (rc == HW_OK) model_remark_layers(o);
     return rc;
+}
+
+hw_err model_open(hw_model **out, const options *o, const char *path, progress *bar, hw_error *err) {
+    return open_with(out, o, path, model_params(o), bar, err);
+}
+
+hw_err model_prove(hw_model **out, const options *o, const char *path, progress *bar, hw_error *err) {
+    hw_model_params params = model_params(o);
+    params.cache = NULL;
+    return open_with(out, o, path, params, bar, err);
 }

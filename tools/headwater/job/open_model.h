@@ -22,7 +22,9 @@ void engine_log(const options *o);
 hw_model_params model_params(const options *o);
 /* Prints a remark if --gpu-layers has no effect; model_open() calls it. */
 void model_remark_layers(const options *o);
-/* Opens the model; Ctrl-C stops it. */
+/* Opens the model; Ctrl-C stops it. A model that was proven before is not proven again: see hw_model_params.cache. */
 hw_err model_open(hw_model **out, const options *o, const char *path, progress *bar, hw_error *err);
+/* The same, and proves the model. */
+hw_err model_prove(hw_model **out, const options *o, const char *path, progress *bar, hw_error *err);
 
 #endif

@@ -222,6 +222,8 @@ bool hw__llama_on_abort(void *user);
 /* Builds the graph of a decode of ids [n] from position 0 and records its nodes; computes as little as possible. Begin
  * the sequence again afterwards. Errors: as a decode. */
 hw_err hw__llama_record(hw__llama_engine *e, const int32_t *ids, size_t n, hw_error *err);
+/* Whether all of ggml's devices are this machine's processor. */
+bool hw__llama_only_cpu(void);
 /* Engine operations with the same names. */
 hw_err hw__llama_decode(hw__engine *base, hw__token_batch batch, const hw__sink *sink, hw_error *err);
 const float *hw__llama_logits(hw__engine *base, size_t i);
