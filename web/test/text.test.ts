@@ -17,7 +17,7 @@ import {
   tokenTexts,
   visible,
 } from '../src/ui/token_text'
-import { assemble } from '../src/views/composer'
+import { assemble, inexactNote } from '../src/views/composer'
 import { findTokens } from '../src/views/search'
 import { BALANCE_LIMIT, balanceCloses, balanceRest, failureText, meanBalance, sentence } from '../src/ui/labels'
 import { readFileSync } from 'node:fs'
@@ -202,5 +202,18 @@ describe('a balance that does not close', () => {
   it('has the bound of the library', () => {
     const header = readFileSync(new URL('../../include/headwater.h', import.meta.url), 'utf8')
     expect(Number(/#define HW_BALANCE_LIMIT ([\d.]+)/.exec(header)?.[1])).toBe(BALANCE_LIMIT)
+  })
+})
+
+describe('a text whose bytes are not UTF-8, taken into the form', () => {
+  const run = { prompt: 'caf\ufffd', completion: ' b\ufffd' }
+  it('is said to be another one while the form holds it', () => {
+    expect(inexactNote({ prompt: 'caf\ufffd' }, run)).toMatch(/^The prompt has bytes that are not UTF-8\./)
+    expect(inexactNote(run, run)).toMatch(/^The prompt and the completion have bytes that are not UTF-8\./)
+    expect(inexactNote({ prompt: 'x', completion: ' b\ufffd' }, run)).toMatch(/^The completion has/)
+  })
+  it('is not mentioned once it was changed, or where nothing is lost', () => {
+    expect(inexactNote({ prompt: 'caf\u00e9' }, run)).toBeNull()
+    expect(inexactNote({ prompt: 'caf\ufffd' }, {})).toBeNull()
   })
 })

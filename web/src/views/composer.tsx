@@ -111,9 +111,27 @@ function run(): void {
   void explain(request())
 }
 
+/** Texts of a run whose bytes are not UTF-8: a form holds U+FFFD in their place. */
+const inexact = signal<{ prompt?: string; completion?: string }>({})
+
+/** What the form says while it holds such a text, or null. */
+export function inexactNote(held: { prompt: string; completion?: string }, of: typeof inexact.value): string | null {
+  const which = (['prompt', 'completion'] as const).filter((key) => of[key] !== undefined && held[key] === of[key])
+  if (!which.length) return null
+  const are = which.length > 1 ? 'have' : 'has'
+  return (
+    `The ${which.join(' and the ')} ${are} bytes that are not UTF-8. They stand as � here, and run from here the text ` +
+    'is another one. The command line takes the bytes as they are (explain -f FILE).'
+  )
+}
+
 /** Copies a run's prompt and completion into the form. */
 export function editRun(): void {
   const info = panes[0].run.value?.info
+  inexact.value = {
+    ...(info?.prompt_bytes ? { prompt: info.prompt } : {}),
+    ...(info?.completion_bytes ? { completion: info.completion } : {}),
+  }
   if (info && assembled.value.prompt !== info.prompt) {
     prompt.value = info.prompt
     passages.value = []
@@ -264,6 +282,8 @@ function Settings() {
 }
 
 export function Composer() {
+  const held = { prompt: prompt.value, ...(isGiven.value ? { completion: completion.value } : {}) }
+  const note = inexactNote(held, inexact.value)
   return (
     <form
       class="composer"
@@ -299,6 +319,11 @@ export function Composer() {
             placeholder=" with its leading space, if it has one"
           />
         </>
+      )}
+      {note && (
+        <p class="note" role="status">
+          {note}
+        </p>
       )}
       <p class="examples">
         Try{' '}
