@@ -285,6 +285,7 @@ class hw_model_params(Structure):
     devices: bytes | None
     loras: Any
     n_loras: int
+    cache: bytes | None
     _fields_ = [
         ("size", c_size_t),
         ("n_threads", c_int32),
@@ -299,6 +300,7 @@ class hw_model_params(Structure):
         ("devices", c_char_p),
         ("loras", POINTER(c_char_p)),
         ("n_loras", c_size_t),
+        ("cache", c_char_p),
     ]
 
 

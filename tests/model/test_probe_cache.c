@@ -80,10 +80,11 @@ static void change_entry(const char *key, const char *value) {
 }
 
 static hw_trace *capture(hw_model *model, hw_explainer **x) {
-    hw_explainer_params keeping = {.keep = HW_KEEP_ALL};
+    hw_explainer_params keeping = hw_explainer_params_default();
     hw_run_params p = hw_run_params_default();
     hw_error err;
     hw_trace *trace;
+    keeping.keep = HW_KEEP_ALL;
     assert_int_equal(hw_explainer_new(x, &keeping, NULL), HW_OK);
     p.prompt = "a b c a d";
     p.prompt_bytes = strlen(p.prompt);
