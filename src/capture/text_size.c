@@ -97,7 +97,8 @@ hw_err hw__text_tokens(hw__tokens *out, hw__engine *engine, const hw__text *text
         return engine->ops->tokenize(engine, out, text->bytes, text->n, flags, err);
     char what[64], *bytes;
     size_t n, memory;
-    if (!hw__mul(&memory, text->n, CHILD_BYTES_PER_BYTE) || !hw__add(&memory, memory, CHILD_BYTES)) memory = SIZE_MAX / 2;
+    if (!hw__mul(&memory, text->n, CHILD_BYTES_PER_BYTE) || !hw__add(&memory, memory, CHILD_BYTES))
+        memory = SIZE_MAX / 2;
     snprintf(what, sizeof what, "the %s cannot be tokenized", text->name);
     const hw__child_limits limits = {what, CHILD_SECONDS, memory, SIZE_MAX / 2, params->stop, params->ctx};
     reading r = {engine, text, flags};

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char TEXT[] = "Once upon a time, in 1987, there was  a village\nby the sea;\r\n\r\n\tit's \"they'll\" 日本語 и ещё "
+static const char TEXT[] = "Once upon a time, in 1987, there was  a village\nby the sea;\r\n\r\n\tit's \"they'll\" "
+                           "日本語 и ещё "
                            "🎉👩‍👩‍👧 aaaaaaaaaaaaaaaaaaaa\xff\xfe <b>x</b> def f(x):\n    return x**2 + 1e-5   ";
 
 static hw_model *open_zoo(const char *name) {
@@ -24,8 +25,8 @@ static hw_model *open_zoo(const char *name) {
     return model;
 }
 
-static char *long_text(size_t *n, size_t at_least) {
-    size_t each = sizeof TEXT - 1, times = at_least / each + 1;
+static char *long_text(size_t *n, size_t min) {
+    size_t each = sizeof TEXT - 1, times = min / each + 1;
     char *text = malloc(times * each);
     assert_non_null(text);
     for (size_t i = 0; i < times; i++) memcpy(text + i * each, TEXT, each);

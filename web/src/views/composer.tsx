@@ -120,8 +120,8 @@ export function inexactNote(held: { prompt: string; completion?: string }, of: t
   if (!which.length) return null
   const are = which.length > 1 ? 'have' : 'has'
   return (
-    `The ${which.join(' and the ')} ${are} bytes that are not UTF-8. They stand as � here, and run from here the text ` +
-    'is another one. The command line takes the bytes as they are (explain -f FILE).'
+    `The ${which.join(' and the ')} ${are} bytes that are not UTF-8. They stand as � here, and run from here ` +
+    'the text is another one. The command line takes the bytes as they are (explain -f FILE).'
   )
 }
 

@@ -103,9 +103,10 @@ bool hw__probe_cache_read(hw__probe_findings *out, const hw__probe_identity *ide
     int found = sscanf(text + n, "row_error %la\nhas_sinks %d\nn_heads_kv %d\ndevice%n", &f.row_error, &sinks,
                        &f.n_heads_kv, &at);
     const char *device = text + n + at, *end = found == 3 && at > 0 ? strchr(device, '\n') : NULL;
-    if (!end || *device++ != ' ' || strcmp(end, "\nend\n") != 0 || end - device >= (ptrdiff_t)sizeof f.device) return false;
-    if (!(f.row_error >= 0 && f.row_error <= 1 + HW_ROW_TOLERANCE) || (sinks != 0 && sinks != 1)) return false;
-    if (f.n_heads_kv < 0) return false;
+    if (!end || *device++ != ' ' || strcmp(end, "\nend\n") != 0) return false;
+    bool row = f.row_error >= 0 && f.row_error <= 1 + HW_ROW_TOLERANCE;
+    if (!row || (sinks != 0 && sinks != 1) || f.n_heads_kv < 0 || end - device >= (ptrdiff_t)sizeof f.device)
+        return false;
     f.has_sinks = sinks;
     memcpy(f.device, device, (size_t)(end - device));
     *out = f;

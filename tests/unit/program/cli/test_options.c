@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_WORDS = 12 };
+enum { MAX_WORDS = 16 };
 
 static hw_error why; /* of the last command line that was refused */
 
@@ -22,7 +22,10 @@ static bool read_line(options *o, ...) {
     va_list args;
     argv[0] = strcpy(words[0], "explain");
     va_start(args, o);
-    for (const char *word; (word = va_arg(args, const char *)) != NULL; n++) argv[n] = strcpy(words[n], word);
+    for (const char *word; (word = va_arg(args, const char *)) != NULL; n++) {
+        assert_true(n < MAX_WORDS && strlen(word) < sizeof words[n]);
+        argv[n] = strcpy(words[n], word);
+    }
     va_end(args);
     argv[n] = NULL;
     return options_read(o, "explain", IN_EXPLAIN, n, argv, &why) == HW_OK;
