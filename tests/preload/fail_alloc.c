@@ -3,13 +3,16 @@
  * FAIL_ALLOC_STAY all after it. Without FAIL_ALLOC_AT nothing fails. FAIL_ALLOC_COUNT names a file that gets how many
  * there were.
  *
- * With FAIL_ALLOC_SIZE only allocations of exactly so many bytes count.
+ * With FAIL_ALLOC_SIZE only allocations of exactly so many bytes count. FAIL_ALLOC_FIRSTS names a file that gets the
+ * number of the first allocation of each site: of each chain of DEPTH callers.
+ *
  * Only calls by Headwater itself and by the libraries count that report a lack of memory to it (FAIL_ALLOC_OF, parts of
  * file names): others, as GLib, end the process by design, or belong to the engine.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -29,6 +32,9 @@ static long fail_at;
 static size_t only_size; /* 0: any */
 static bool stays;
 static const char *objects; /* "headwater:jansson" */
+static int firsts = -1;     /* of FAIL_ALLOC_FIRSTS */
+enum { DEPTH = 5, MAX_SITES = 1 << 14, OWN_FRAMES = 3 };
+static _Atomic(unsigned long) sites[MAX_SITES]; /* hashed; 0: free */
 static _Thread_local bool inside;
 
 __attribute__((constructor)) static void start(void) {
@@ -38,6 +44,8 @@ __attribute__((constructor)) static void start(void) {
     only_size = size ? strtoul(size, NULL, 10) : 0;
     stays = getenv("FAIL_ALLOC_STAY") != NULL;
     objects = getenv("FAIL_ALLOC_OF");
+    const char *path = getenv("FAIL_ALLOC_FIRSTS");
+    if (path) firsts = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     atomic_store(&ready, 1);
 }
 
@@ -69,6 +77,23 @@ static bool counts(const void *caller) {
     return false;
 }
 
+/* Writes the number of a call whose chain of callers is new. */
+static void note_site(long call) {
+    void *frames[OWN_FRAMES + DEPTH];
+    unsigned long hash = 1469598103934665603UL;
+    int n = backtrace(frames, OWN_FRAMES + DEPTH);
+    for (int i = OWN_FRAMES; i < n; i++) hash = (hash ^ (unsigned long)frames[i]) * 1099511628211UL;
+    hash += hash == 0;
+    for (size_t at = hash % MAX_SITES, tries = 0; tries < MAX_SITES; at = (at + 1) % MAX_SITES, tries++) {
+        unsigned long there = 0;
+        if (atomic_compare_exchange_strong(&sites[at], &there, hash)) break;
+        if (there == hash) return;
+    }
+    char text[32];
+    int length = snprintf(text, sizeof text, "%ld\n", call);
+    if (write(firsts, text, (size_t)length) != length) abort();
+}
+
 static bool fails(const void *caller, size_t n) {
     if (!atomic_load(&ready) || inside || (only_size && n != only_size)) return false;
     inside = true;
@@ -76,6 +101,11 @@ static bool fails(const void *caller, size_t n) {
     inside = false;
     if (!counted) return false;
     long call = atomic_fetch_add(&n_calls, 1) + 1;
+    if (firsts >= 0) {
+        inside = true;
+        note_site(call);
+        inside = false;
+    }
     if (!fail_at || (stays ? call < fail_at : call != fail_at)) return false;
     errno = ENOMEM;
     return true;

@@ -1,7 +1,8 @@
 """Short memory: one failed allocation, wherever it is, ends in a message and exit status 1 with old files as they were,
 or in the same result as ever. Never in a crash, a wrong number or a damaged file.
 
-$HEADWATER_FAIL_ALLOC is the library of tests/preload/fail_alloc.c; builds with sanitizers have none.
+$HEADWATER_FAIL_ALLOC is the library of tests/preload/fail_alloc.c; builds with sanitizers have none. With
+HEADWATER_EVERY_SITE=1 the first allocation of each site fails once, instead of a sample of all: minutes per command.
 """
 
 import os
@@ -18,6 +19,7 @@ LIBRARY = os.environ.get("HEADWATER_FAIL_ALLOC")
 # crashes.
 OBJECTS = "headwater:jansson:libcrypto:libz.so:libc.so"
 RUNS = 60  # of each command: the first allocations one by one, then evenly
+EVERY_SITE = os.environ.get("HEADWATER_EVERY_SITE") == "1"
 OLD = b"old"
 
 needs_library = pytest.mark.skipif(not LIBRARY, reason="no library that lets allocations fail: a build with sanitizers")
@@ -43,11 +45,15 @@ class Failing:
 
     def count(self):
         self.prepare()
-        done = self.run(FAIL_ALLOC_COUNT=str(self.folder / "count"))
+        where = {"FAIL_ALLOC_FIRSTS": str(self.folder / "firsts")} if EVERY_SITE else {}
+        done = self.run(FAIL_ALLOC_COUNT=str(self.folder / "count"), **where)
         assert done.returncode == 0, done.stderr
         self.out, self.good = done.stdout, self.contents()
         n = int((self.folder / "count").read_text())
         os.unlink(self.folder / "count")
+        if EVERY_SITE:
+            self.firsts = [int(line) for line in (self.folder / "firsts").read_text().split()]
+            os.unlink(self.folder / "firsts")
         self.names = sorted(p.name for p in self.folder.iterdir())
         return n
 
@@ -72,11 +78,13 @@ class Failing:
         dense = range(1, min(n, runs // 3) + 1)
         step = max(1, n // (runs - len(dense)))
         n_noticed, wrong = 0, []
-        for at in [*dense, *range(len(dense) + 1, n + 1, step)]:
+        for at in self.firsts if EVERY_SITE else [*dense, *range(len(dense) + 1, n + 1, step)]:
             try:
                 n_noticed += self.check(at)
             except AssertionError as error:
                 wrong.append(str(error).splitlines()[0])
+        if EVERY_SITE:
+            print(f"{' '.join(self.command[1:])}: {len(self.firsts)} sites of {n} allocations, {n_noticed} noticed")
         assert not wrong, f"of {n} allocations:\n" + "\n".join(wrong)
         assert n_noticed > 0
 
