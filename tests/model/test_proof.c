@@ -10,6 +10,7 @@
 #include "support/fixture.h"
 
 #include "engine/llama/file/gguf.h"
+#include "engine/llama/graph/stream_map.h"
 #include "engine/llama/graph/value_convolution.h"
 
 static hw__llama_engine *engine_of(hw_model *model) { return (hw__llama_engine *)model->engine; }
@@ -45,6 +46,19 @@ static void forget_layer_scalars(hw__llama_engine *e) {
 static void change_mlp_factor(hw__llama_engine *e) {
     for (size_t i = 0; i < e->n_taps; i++)
         if (e->taps[i].role == HW__TAP_REST) e->taps[i].factor *= 1.01;
+}
+
+/* As code without a map does with AltUp: the stream as a plain sum. */
+static void forget_mixing(hw__llama_engine *e) {
+    hw__stream_map_free(e->map);
+    e->map = NULL;
+}
+
+/* As code that takes blocks with attention and MLP side by side for sequential ones: the sum after attention lacks the
+ * MLP. */
+static void take_sum_without_mlp(hw__llama_engine *e) {
+    for (size_t i = 0; i < e->n_taps; i++)
+        if (e->taps[i].role == HW__TAP_REST) e->taps[i].factor = 0;
 }
 
 static void double_projection(hw__llama_engine *e) { e->graphs[1].scale *= 2; }
@@ -108,6 +122,9 @@ static void each_step_refuses_what_is_not_so(void **state) {
         /* (b) the stream is the sum of what blocks add */
         {"gemma4", "is not what the blocks", "is not known", forget_layer_scalars, ""},
         {"falcon", "is not what the blocks", "is not known", change_mlp_factor, ""},
+        {"falcon", "the stream that enters block 1 is not", "is not known", take_sum_without_mlp, ""},
+        {"phi2", "the stream that enters block 1 is not", "is not known", take_sum_without_mlp, ""},
+        {"gemma3n", "is not what the blocks", "is not known", forget_mixing, ""},
         {"gemma3n", "", "", change_nothing, ""},
         {"gemma3n", "is not what the blocks added, mixed as the graph does", "is not known", double_contribution, ""},
         /* (c) values and weights give what attention adds */
