@@ -29,6 +29,13 @@ size_t hw__utf8_invalid(const char *bytes, size_t n) {
 
 bool hw__utf8_valid(const char *bytes, size_t n) { return hw__utf8_invalid(bytes, n) == n; }
 
+size_t hw__utf8_length(const char *bytes, size_t n) {
+    UChar32 c;
+    size_t count = 0;
+    for (size_t at = 0; at < n; count++) at += next(&c, bytes, n, at);
+    return count;
+}
+
 char *hw__utf8_replace(size_t *n_out, const char *bytes, size_t n) {
     size_t capacity, filled = 0;
     /* one byte becomes at most three */

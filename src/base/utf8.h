@@ -13,6 +13,9 @@ bool hw__utf8_valid(const char *bytes, size_t n);
 /* The first byte that does not begin a valid character; n if there is none. */
 size_t hw__utf8_invalid(const char *bytes, size_t n);
 
+/* Characters (code points) of bytes [n] after hw__utf8_replace(). */
+size_t hw__utf8_length(const char *bytes, size_t n);
+
 /* Replaces in bytes [n] each longest run that begins a character but does not complete it, and each stray byte, by
  * U+FFFD, as decoders do. malloc'd [*n_out] with a terminator appended; NULL when memory runs out. */
 char *hw__utf8_replace(size_t *n_out, const char *bytes, size_t n);

@@ -26,7 +26,7 @@ PROGRAM = [
     ["figure"],
     ["job"],
     ["serve/protocol"],
-    ["serve/engine", "serve/jobs"],
+    ["serve/dialects", "serve/engine", "serve/jobs"],
     ["serve", "eval"],
     ["commands"],
     [""],

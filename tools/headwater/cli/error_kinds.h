@@ -31,6 +31,9 @@ enum {
     ERR_STORE,           /* error of the run database */
     ERR_STORE_FULL,      /* the run database cannot be written */
     ERR_ENGINE_ENDED,    /* the engine's process ended */
+    ERR_CONTEXT,         /* the prompt does not fit the context */
+    ERR_NO_MODEL,        /* a request names a model that is not loaded */
+    ERR_NO_TOKEN,        /* a request without the server's token */
     ERR_USAGE,           /* a wrong command line */
     ERR_REPORTED,        /* the command failed in part or in whole, and every message is printed */
     ERR_INTERRUPTED      /* the command ended after an interrupt, and every message is printed */

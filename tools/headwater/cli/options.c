@@ -330,7 +330,14 @@ static const option_row own_rows[] = {
     {"format", 0, "text|csv|json", TEXT(format), EVAL, .default_value = "text", .help = "format of the table"},
 
     {"port", 0, "N", WHOLE(port, 0, 65535), SERVE, .default_value = "0", VARIABLE("PORT"),
-     .help = "port to listen on, at 127.0.0.1 only; 0: 4780, or a free port if 4780 is in use"},
+     .help = "port to listen on; 0: 4780, or a free port if 4780 is in use"},
+    {"host", 0, "ADDRESS", TEXT(host), SERVE, .default_value = "127.0.0.1", VARIABLE("HOST"),
+     .help = "address to listen on (IPv4 or IPv6); one that other machines can reach requires --auth-token-file"},
+    {"auth-token-file", 0, "FILE", TEXT(token_file), SERVE,
+     .help = "answer only requests with the token in this file: Authorization: Bearer TOKEN, or x-api-key: TOKEN; the "
+             "page: /?token=TOKEN"},
+    {"socket", 0, "PATH", TEXT(socket), SERVE,
+     .help = "listen on a Unix socket, which only this user can open, instead of an address"},
     {"store", 0, "FILE", TEXT(store), SERVE,
      .help = "file in which runs are stored; default: headwater/runs.sqlite in $XDG_DATA_HOME or ~/.local/share"},
     {"allow-host", 0, "NAME", TEXTS(allow_host), SERVE,

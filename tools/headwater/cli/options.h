@@ -63,9 +63,9 @@ typedef struct options {
     double min_peak;
     const char *rpc, *device; /* where blocks run */
     texts lora;               /* FILE or FILE=SCALE each */
-    const char *store;        /* for serve */
+    const char *store, *token_file, *socket; /* for serve */
     int64_t port;             /* for worker too */
-    const char *host;         /* for worker */
+    const char *host;         /* for serve and worker */
     texts allow_host;
     bool no_store, open, routes;
     const char *kind, *theme, *map, *font, *title; /* for figures */

@@ -9,6 +9,7 @@
 #include "cli/interrupt.h"
 #include "cli/message.h"
 #include "job/open_model.h"
+#include "serve/access.h"
 #include "serve/jobs/dispatcher.h"
 #include "serve/routes.h"
 #include "serve/server.h"
@@ -37,9 +38,14 @@ static void open_browser(char *address) {
     if (!ok) message("no browser could be opened: there is no xdg-open; the address is %s", address);
 }
 
+static listener listener_of(const options *o) {
+    return (listener){.host = o->host, .path = o->socket, .port = (unsigned)o->port};
+}
+
 static void announce(const server *s, const options *o) {
-    char address[64];
-    snprintf(address, sizeof address, "http://127.0.0.1:%u/", s->port);
+    char address[200];
+    listener l = listener_of(o);
+    listener_describe(address, sizeof address, &l, s->port);
     printf("%s\n", address);
     fflush(stdout);
     if (!o->quiet) message("serving %s; Ctrl-C stops", *s->model->name ? s->model->name : s->model->path);
@@ -47,18 +53,30 @@ static void announce(const server *s, const options *o) {
 }
 
 static hw_err listen_until_interrupted(server *s, const options *o, hw_error *err) {
-    if (!server_start(s, (unsigned)o->port, err)) return err->code;
+    listener l = listener_of(o);
+    if (!server_start(s, &l, err)) return err->code;
     announce(s, o);
     static const struct timespec moment = {.tv_nsec = 100000000};
     while (!interrupt_seen()) nanosleep(&moment, NULL);
     queue_close(s->queue);
     server_stop(s);
+    listener_remove(&l);
     return HW_OK;
 }
 
+/* The name of the model's file without folder and ending. */
+static void name_model(server *s) {
+    const char *base = strrchr(s->model->path, '/'), *end;
+    base = base ? base + 1 : s->model->path;
+    end = strstr(base, ".gguf");
+    snprintf(s->model_id, sizeof s->model_id, "%.*s", end ? (int)(end - base) : (int)strlen(base), base);
+}
+
 static hw_err serve_with(server *s, const options *o, engine_process *engine, hw_error *err) {
-    dispatcher d = {.engine = engine, .store = s->store, .queue = s->queue, .quiet = o->quiet};
+    dispatcher d = {.engine = engine, .store = s->store, .queue = s->queue, .metrics = &s->metrics,
+                    .quiet = o->quiet};
     s->model = &engine->model;
+    name_model(s);
     if (*s->model->problem)
         return hw__fail(err, HW_ERR_UNSUPPORTED, "this model cannot be explained: %s", s->model->problem);
     if (!dispatcher_start(&d, err)) return err->code;
@@ -97,25 +115,45 @@ static hw_err open_store(server *s, const options *o, hw_error *err) {
     return ok ? HW_OK : err->code;
 }
 
+static hw_err serve_stored(server *s, const options *o, hw_error *err) {
+    const char *path;
+    hw_err rc = model_path(&path, o, err);
+    if (rc == HW_OK) rc = open_store(s, o, err);
+    if (rc != HW_OK) return rc;
+    s->queue = queue_new();
+    rc = s->queue ? serve_model(s, o, err) : hw__fail(err, HW_ERR_MEMORY, "no memory for the queue of jobs");
+    queue_free(s->queue);
+    store_close(s->store);
+    return rc;
+}
+
+static hw_err check_options(const options *o, hw_error *err) {
+    if (o->arguments.n) return usage_error(err, "\"%s\": it takes no arguments", o->arguments.at[0]);
+    if (o->store && o->no_store) return usage_error(err, "--store and --no-store: give one of them");
+    if (o->socket && (GIVEN(o, host) || GIVEN(o, port) || o->open))
+        return usage_error(err, "--socket cannot be combined with --host, --port or --open: it is no address");
+    if (o->open && o->token_file)
+        return usage_error(err, "--open and --auth-token-file: open the address yourself, with /?token=TOKEN");
+    if (!listener_is_address(o->host))
+        return usage_error(err, "--host \"%.100s\": must be a numeric address, as 127.0.0.1 or ::1", o->host);
+    if (!o->token_file && !listener_is_local(o->host))
+        return usage_error(err, "--host %s: other machines can reach it: give --auth-token-file", o->host);
+    return HW_OK;
+}
+
 static hw_err run(const options *o, hw_error *err) {
-    server s = {.port = 0};
+    server s = {.port = 0, .hosts = o->allow_host.at, .n_hosts = o->allow_host.n};
     if (o->routes) {
         for (size_t i = 0; routes_at(i); i++)
             printf("%-7s%-28s%s\n", routes_at(i)->method, routes_at(i)->path, routes_at(i)->summary);
         return HW_OK;
     }
-    if (o->arguments.n) return usage_error(err, "\"%s\": it takes no arguments", o->arguments.at[0]);
-    if (o->store && o->no_store) return usage_error(err, "--store and --no-store: give one of them");
-    const char *path;
-    hw_err rc = model_path(&path, o, err);
-    if (rc == HW_OK) rc = open_store(&s, o, err);
-    if (rc != HW_OK) return rc;
-    s.hosts = o->allow_host.at;
-    s.n_hosts = o->allow_host.n;
-    s.queue = queue_new();
-    rc = s.queue ? serve_model(&s, o, err) : hw__fail(err, HW_ERR_MEMORY, "no memory for the queue of jobs");
-    queue_free(s.queue);
-    store_close(s.store);
+    char *token = NULL;
+    hw_err rc = check_options(o, err);
+    if (rc == HW_OK && o->token_file) rc = access_read_token(&token, o->token_file, err);
+    s.token = token;
+    if (rc == HW_OK) rc = serve_stored(&s, o, err);
+    free(token);
     return rc;
 }
 
@@ -123,19 +161,21 @@ static const char *const usage[] = {"-m MODEL [options]", NULL};
 static const example examples[] = {
     {"the page in a browser; runs are kept for the next time", "headwater serve -m model.gguf --open"},
     {"for an afternoon: nothing is kept", "headwater serve -m model.gguf --port 8080 --no-store"},
+    {"for other machines of the network", "headwater serve -m model.gguf --host 0.0.0.0 --auth-token-file token"},
     {NULL, NULL},
 };
 
 const command command_serve = {
     .name = command_name,
     .bit = IN_SERVE,
-    .summary = "show and explain runs in a browser, on this machine only",
+    .summary = "show and explain runs in a browser; answer clients of other chat APIs, with citations",
     .usage = usage,
     .about = "Loads a model and serves a page at the printed address, to write prompts, watch tokens being explained "
-             "as they are generated, explore results and store runs. Only this machine can connect. Programs can use "
-             "the same HTTP API, see docs/guide/server.md. The model is loaded in a separate process: a crash there "
-             "ends a job, not the server. Ctrl-C stops the server; a run in progress keeps its tokens and can be "
-             "repeated.",
+             "as they are generated, explore results and store runs. Only this machine can connect, unless --host says "
+             "otherwise. Programs can use the same HTTP API, see docs/guide/server.md, and the chat APIs of OpenAI, "
+             "Anthropic and Cohere, with citations, see docs/guide/clients.md. The model is loaded in a separate "
+             "process: a crash there ends a job, not the server. Ctrl-C stops the server; a run in progress keeps its "
+             "tokens and can be repeated.",
     .examples = examples,
     .run = run,
 };

@@ -4,26 +4,18 @@
  * `range` is bytes of `prompt` and `completion`, `characters` code points; matrices are [parts, passages].
  */
 #include "export/cite.h"
+
+#include "base/utf8.h"
 #include "export/json_file.h"
 
 #include <string.h>
-#include <unicode/utf8.h>
 
 static json_t *range_of(const hw_span *s) { return json_pack("[I, I]", (json_int_t)s->begin, (json_int_t)s->end); }
 
-/* Code points of text [n]; an invalid sequence counts as the one U+FFFD that replaces it. */
-static json_int_t characters_in(const char *text, size_t n) {
-    json_int_t count = 0;
-    UChar32 c;
-    for (size_t i = 0; i < n; count++) U8_NEXT((const uint8_t *)text, i, n, c);
-    (void)c;
-    return count;
-}
-
 /* Converts a range of bytes of `text` to characters. */
 static json_t *characters_of(const hw_span *s, const char *text) {
-    json_int_t begin = characters_in(text, s->begin);
-    return json_pack("[I, I]", begin, begin + characters_in(text + s->begin, s->end - s->begin));
+    json_int_t begin = (json_int_t)hw__utf8_length(text, s->begin);
+    return json_pack("[I, I]", begin, begin + (json_int_t)hw__utf8_length(text + s->begin, s->end - s->begin));
 }
 
 static json_t *sources_elsewhere(const hw_citation *c, size_t part) {

@@ -29,6 +29,10 @@ answer answer_error(const hw_error *err) {
     return answer_json(error_kind_of(err->code)->http, json_pack("{s:o}", "error", error_json(err)));
 }
 
+answer answer_error_in(const dialect *d, const hw_error *err) {
+    return d ? answer_json(error_kind_of(err->code)->http, d->error(err)) : answer_error(err);
+}
+
 bool call_wants_events(const call *c) {
     const char *accept = MHD_lookup_connection_value(c->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
     return accept && strstr(accept, "text/event-stream");

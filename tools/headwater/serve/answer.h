@@ -1,13 +1,12 @@
 /*
  * answer.h - one HTTP request as passed to its handler, and the answer.
- *
- * The folder headwater/serve/: the HTTP server and its routes. protocol/ has what server and engine process exchange,
- * jobs/ the queue and the stored runs, engine/ the process that runs the model.
  */
 #ifndef HW_SERVE_ANSWER_H
 #define HW_SERVE_ANSWER_H
 
+#include "serve/dialects/chat_call.h"
 #include "serve/jobs/job_queue.h"
+#include "serve/jobs/metrics.h"
 #include "serve/jobs/run_store.h"
 
 #include <microhttpd.h>
@@ -17,7 +16,10 @@ typedef struct server {
     queue *queue;
     store *store;
     const hw_model_info *model;
+    char model_id[256]; /* as clients of other APIs name it */
     struct deadlines *deadlines;
+    metrics metrics;
+    const char *token; /* that requests must have; NULL: none */
     const char *const *hosts; /* [n_hosts] accepted host names besides this machine's own */
     size_t n_hosts;
     bool keeps;       /* runs are kept when the program ends */
@@ -28,6 +30,7 @@ typedef struct server {
 typedef struct call {
     server *server;
     struct MHD_Connection *connection;
+    const dialect *dialect; /* the API that the address belongs to; NULL: Headwater's own */
     int64_t id;   /* {id} in the path, else 0 */
     json_t *body; /* of POST and PATCH; the handler may take ownership and set it to NULL */
 } call;
@@ -40,6 +43,8 @@ typedef struct answer {
 
 answer answer_bytes(unsigned status, void *bytes, size_t n, enum MHD_ResponseMemoryMode mode, const char *type);
 answer answer_error(const hw_error *err);
+/* The same in the form of another API; NULL: Headwater's own. */
+answer answer_error_in(const dialect *d, const hw_error *err);
 answer answer_text(unsigned status, buffer *json);  /* takes ownership of the text */
 answer answer_json(unsigned status, json_t *json);  /* takes ownership of the tree; NULL: memory ran out */
 /* Whether the client wants server-sent events. */

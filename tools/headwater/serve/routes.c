@@ -5,6 +5,7 @@
 #include "base/strlist.h"
 #include "export/embedded_page.h"
 #include "export/method_tables.h"
+#include "serve/answer_routes.h"
 #include "serve/job_routes.h"
 
 #include <stdio.h>
@@ -69,6 +70,18 @@ static answer handle_delete(call *c) {
     return answer_json(200, json_pack("{s:I}", "id", (json_int_t)c->id));
 }
 
+static answer handle_health(call *c) {
+    bool ready = atomic_load(&c->server->metrics.engine_ready);
+    return answer_json(ready ? 200 : 503, json_pack("{s:s}", "status", ready ? "ok" : "loading model"));
+}
+
+static answer handle_metrics(call *c) {
+    buffer text = {.n = 0};
+    metrics_write(&text, &c->server->metrics, queue_size(c->server->queue));
+    if (text.failed) return answer_text(200, &text);
+    return answer_bytes(200, text.bytes, text.n, MHD_RESPMEM_MUST_FREE, "text/plain; version=0.0.4; charset=utf-8");
+}
+
 /* ------------------------------------------------------------------ the table */
 
 static const route routes[] = {
@@ -87,6 +100,16 @@ static const route routes[] = {
     {"POST", "/api/runs/{id}/check", handle_check, true,
      "test an explanation by running the model without what it names"},
     {"POST", "/api/runs/{id}/cite", handle_cite, true, "cite the passages that each sentence of the answer came from"},
+    {"GET", "/health", handle_health, false, "whether the model is loaded"},
+    {"GET", "/metrics", handle_metrics, false, "requests, jobs, tokens and time since the start, for Prometheus"},
+    {"GET", "/v1/models", handle_model_list, false, "the loaded model, as OpenAI's and Anthropic's clients read it"},
+    {"POST", "/v1/chat/completions", handle_answer, true,
+     "answer a conversation: OpenAI's API, with documents and citations"},
+    {"POST", "/v1/completions", handle_answer, true, "continue a text: OpenAI's API, with documents and citations"},
+    {"POST", "/v1/messages", handle_answer, true,
+     "answer a conversation: Anthropic's API, with citations"},
+    {"POST", "/v2/chat", handle_answer, true,
+     "answer a conversation: Cohere's API, with documents and citations"},
     {"GET", "/api/runs/{id}/export", handle_export, false, "a run as a file"},
 };
 

@@ -1,15 +1,12 @@
 /*
  * server.c - sets up libmicrohttpd with limits, and the checks that every request must pass before its route is run.
  *
- *     headers -> Host, Origin, Sec-Fetch-Site -> route -> body (type, length) -> JSON -> handler -> answer
- *
- * A page of another site must not reach this server through the user's browser: it can send only its own name as Host
- * (so a name that resolves to 127.0.0.1 is refused), its Origin is refused, and bodies are JSON, which it may send only
- * after a CORS preflight, which is never answered.
+ *     headers -> access.h (token, Host, Origin) -> route -> body (type, length) -> JSON -> handler -> answer
  */
 #include "serve/server.h"
 
 #include "cli/clock.h"
+#include "serve/access.h"
 #include "serve/deadlines.h"
 #include "serve/routes.h"
 
@@ -21,12 +18,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { IDLE_SECONDS = 30, HEADER_BYTES = 32 << 10, BACKLOG = 64 };
+enum { IDLE_SECONDS = 30, HEADER_BYTES = 32 << 10 };
 static const double CLOSING_S = 5, LAST_WORDS_S = 0.5;
 
 /* A request being received. */
 typedef struct incoming {
     const route *route;
+    const dialect *dialect; /* as in call */
     int64_t id;
     buffer body;
     bool too_large;
@@ -48,91 +46,17 @@ static const struct {
 static const char page_policy[] = "frame-ancestors 'none'; base-uri 'none'; form-action 'none'; object-src 'none'";
 static const char data_policy[] = "default-src 'none'; frame-ancestors 'none'; sandbox";
 
-static enum MHD_Result reply(struct MHD_Connection *connection, answer a, bool is_page) {
+static enum MHD_Result reply(server *s, struct MHD_Connection *connection, answer a, bool is_page) {
     if (!a.response) return MHD_NO;
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
         MHD_add_response_header(a.response, headers[i].name, headers[i].value);
     MHD_add_response_header(a.response, "Content-Security-Policy", is_page ? page_policy : data_policy);
     if (a.status == 503) MHD_add_response_header(a.response, MHD_HTTP_HEADER_RETRY_AFTER, "5");
+    if (is_page) access_remember(s, connection, a.response);
+    metrics_count_request(&s->metrics, a.status);
     enum MHD_Result rc = MHD_queue_response(connection, a.status, a.response);
     MHD_destroy_response(a.response);
     return rc;
-}
-
-/* ------------------------------------------------------------------ who may ask */
-
-typedef struct header_count {
-    const char *name;
-    int n;
-} header_count;
-
-static enum MHD_Result count_header(void *ctx, enum MHD_ValueKind kind, const char *key, const char *value) {
-    header_count *c = ctx;
-    (void)kind;
-    (void)value;
-    c->n += strcasecmp(key, c->name) == 0;
-    return MHD_YES;
-}
-
-/* A header that occurs once; NULL if it is missing. *twice: it occurs more than once. */
-static const char *header(struct MHD_Connection *connection, const char *name, bool *twice) {
-    header_count c = {name, 0};
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, count_header, &c);
-    if (c.n > 1) *twice = true;
-    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
-}
-
-/* Whether the name in `host`, with or without a port, is `name`. Any port is accepted: a tunnel has its own. */
-static bool is_named(const char *host, const char *name) {
-    size_t n = strlen(name);
-    if (strncasecmp(host, name, n) != 0) return false;
-    if (!host[n]) return true;
-    size_t digits = host[n] == ':' ? strspn(host + n + 1, "0123456789") : 0;
-    return digits > 0 && digits <= 5 && !host[n + 1 + digits];
-}
-
-/* The names given by --allow-host. */
-static bool is_allowed(const server *s, const char *host) {
-    for (size_t i = 0; i < s->n_hosts; i++)
-        if (is_named(host, s->hosts[i])) return true;
-    return false;
-}
-
-/* Names to which another site's page cannot direct a browser: those of this machine, and those given by
- * --allow-host. */
-static bool is_own_host(const server *s, const char *host) {
-    static const char *const names[] = {"127.0.0.1", "localhost", "[::1]"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (is_named(host, names[i])) return true;
-    return is_allowed(s, host);
-}
-
-static bool check_host(const server *s, struct MHD_Connection *connection, hw_error *err) {
-    bool twice = false;
-    const char *host = header(connection, MHD_HTTP_HEADER_HOST, &twice);
-    if (host && !twice && is_own_host(s, host)) return true;
-    return error_set(err, ERR_BAD_HOST,
-                     "this server answers to localhost, 127.0.0.1, [::1] and the names that --allow-host gave it");
-}
-
-/* An origin without its scheme; NULL for other schemes than http, and https for the names given by --allow-host. */
-static const char *origin_host(const server *s, const char *origin) {
-    static const char plain[] = "http://", encrypted[] = "https://";
-    if (strncmp(origin, plain, strlen(plain)) == 0) return origin + strlen(plain);
-    if (strncmp(origin, encrypted, strlen(encrypted)) != 0) return NULL;
-    return is_allowed(s, origin + strlen(encrypted)) ? origin + strlen(encrypted) : NULL;
-}
-
-static bool check_origin(const server *s, struct MHD_Connection *connection, bool is_page, hw_error *err) {
-    bool twice = false;
-    const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
-    const char *origin = header(connection, MHD_HTTP_HEADER_ORIGIN, &twice);
-    const char *asking = origin ? origin_host(s, origin) : NULL;
-    bool own = !origin || (!twice && asking && strcasecmp(asking, host) == 0);
-    if (!own) return error_set(err, ERR_BAD_ORIGIN, "requests of other sites are not answered");
-    const char *site = header(connection, "Sec-Fetch-Site", &twice);
-    if (!site || is_page || strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0) return true;
-    return error_set(err, ERR_BAD_ORIGIN, "requests of other sites are not answered");
 }
 
 /* ------------------------------------------------------------------ what is asked */
@@ -146,7 +70,7 @@ static bool is_json(const char *type) {
 /* Checks a body's headers; a length that is too large is refused before the body is read. */
 static bool check_body(struct MHD_Connection *connection, hw_error *err) {
     bool twice = false;
-    const char *type = header(connection, MHD_HTTP_HEADER_CONTENT_TYPE, &twice),
+    const char *type = access_header(connection, MHD_HTTP_HEADER_CONTENT_TYPE, &twice),
                *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
     if (!is_json(type) || twice)
         return error_set(err, ERR_MEDIA_TYPE, "the body must be JSON: Content-Type: application/json");
@@ -175,19 +99,20 @@ static incoming *begin(server *s, struct MHD_Connection *connection, const char 
     char allowed[64] = "";
     int64_t id = 0;
     const route *r = NULL;
-    bool ok = check_host(s, connection, &err) && check_origin(s, connection, strcmp(path, "/") == 0, &err) &&
+    bool ok = access_check(s, connection, path, &err) &&
               (r = find_route(method, path, &id, allowed, sizeof allowed, &err)) != NULL &&
               (!has_body(r) || check_body(connection, &err));
     incoming *in = ok ? calloc(1, sizeof *in) : NULL;
     if (in) {
         in->route = r;
+        in->dialect = dialect_of(path);
         in->id = id;
         return in;
     }
     if (ok) error_set(&err, HW_ERR_MEMORY, "no memory for the request");
-    answer a = answer_error(&err);
+    answer a = answer_error_in(dialect_of(path), &err);
     if (a.response && *allowed && !r) MHD_add_response_header(a.response, MHD_HTTP_HEADER_ALLOW, allowed);
-    *out = reply(connection, a, false);
+    *out = reply(s, connection, a, false);
     return NULL;
 }
 
@@ -213,16 +138,16 @@ static json_t *parse_body(const incoming *in, hw_error *err) {
 
 static enum MHD_Result handle(server *s, struct MHD_Connection *connection, incoming *in) {
     hw_error err;
-    call c = {.server = s, .connection = connection, .id = in->id};
+    call c = {.server = s, .connection = connection, .dialect = in->dialect, .id = in->id};
     deadlines_request_read(s->deadlines, connection);
     if (has_body(in->route)) {
         c.body = parse_body(in, &err);
-        if (!c.body) return reply(connection, answer_error(&err), false);
+        if (!c.body) return reply(s, connection, answer_error_in(in->dialect, &err), false);
         buffer_free(&in->body); /* freed early, because a job may keep the connection open for a long time */
     }
     answer a = in->route->handle(&c);
     json_decref(c.body);
-    return reply(connection, a, strcmp(in->route->path, "/") == 0);
+    return reply(s, connection, a, strcmp(in->route->path, "/") == 0);
 }
 
 /* Called by libmicrohttpd with the headers, with each piece of the body, and at the end. */
@@ -265,31 +190,47 @@ static void no_log(void *ctx, const char *fmt, va_list args) {
 
 /* ------------------------------------------------------------------ listening */
 
-static struct MHD_Daemon *listen_on(server *s, unsigned port) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
-                                MHD_USE_ITC | MHD_USE_ERROR_LOG,
-                            0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL,
-                            MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address, MHD_OPTION_CONNECTION_LIMIT,
-                            (unsigned)MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_LISTEN_BACKLOG_SIZE,
-                            (unsigned)BACKLOG, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED,
-                            on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, deadlines_on_connection,
-                            s->deadlines, MHD_OPTION_END);
+/* Takes ownership of the socket. */
+static struct MHD_Daemon *serve_on(server *s, int fd) {
+    struct MHD_Daemon *daemon = MHD_start_daemon(
+        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
+            MHD_USE_ERROR_LOG,
+        0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, deadlines_on_connection,
+        s->deadlines, MHD_OPTION_END);
+    if (!daemon) close(fd);
+    return daemon;
 }
 
-bool server_start(server *s, unsigned port, hw_error *err) {
+static unsigned port_of(int fd) {
+    struct sockaddr_storage a;
+    socklen_t n = sizeof a;
+    if (getsockname(fd, (struct sockaddr *)&a, &n) != 0) return 0;
+    bool v6 = a.ss_family == AF_INET6;
+    return ntohs(v6 ? ((struct sockaddr_in6 *)&a)->sin6_port : ((struct sockaddr_in *)&a)->sin_port);
+}
+
+/* Without a port: the default one, or any that is free. */
+static int open_listener(const listener *l, hw_error *err) {
+    listener by_default = *l;
+    if (l->path || l->port) return listener_open(l, err);
+    by_default.port = DEFAULT_PORT;
+    int fd = listener_open(&by_default, err);
+    return fd >= 0 ? fd : listener_open(l, err);
+}
+
+bool server_start(server *s, const listener *l, hw_error *err) {
+    int fd = open_listener(l, err);
+    if (fd < 0) return false;
+    unsigned port = l->path ? 0 : port_of(fd);
     s->deadlines = deadlines_new();
-    if (!s->deadlines) return error_set(err, HW_ERR_MEMORY, "no memory for the server");
-    s->daemon = listen_on(s, port ? port : DEFAULT_PORT);
-    if (!s->daemon && port == 0) s->daemon = listen_on(s, 0);
-    if (!s->daemon) deadlines_free(s->deadlines);
-    if (!s->daemon)
-        return error_set(err, HW_ERR_IO, "cannot listen on 127.0.0.1:%u: the port is in use, or not yours to take",
-                         port);
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT);
-    s->port = info ? info->port : port;
+    if (!s->deadlines) close(fd);
+    s->daemon = s->deadlines ? serve_on(s, fd) : NULL;
+    if (s->deadlines && !s->daemon) deadlines_free(s->deadlines);
+    if (!s->daemon) return error_set(err, HW_ERR_MEMORY, "no memory for the server");
+    s->port = port;
     return true;
 }
 

@@ -102,6 +102,7 @@ static bool read_task(worker *w, engine_task *t, const buffer *text) {
     if (t->kind == TASK_EXPLAIN) return request_explain(&t->explain, body, &t->error);
     if (t->kind == TASK_REEXPLAIN) return request_reexplain(&t->again, body, &t->error);
     if (t->kind == TASK_CITE) return request_cite(&t->cite, body, &t->error);
+    if (t->kind == TASK_ANSWER) return request_answer(&t->answer, body, &t->error);
     return t->kind == TASK_EXPORT || request_check(&t->check, body, &t->error);
 }
 
@@ -110,6 +111,7 @@ static void do_task(worker *w, const buffer *text) {
                                                                         [TASK_REEXPLAIN] = reexplain_work,
                                                                         [TASK_CHECK] = check_work,
                                                                         [TASK_CITE] = cite_work,
+                                                                        [TASK_ANSWER] = answer_work,
                                                                         [TASK_EXPORT] = export_work};
     engine_task t = {.done_type = FRAME_DONE};
     bool ok = read_task(w, &t, text) && (size_t)t.kind < N_TASK_KINDS && work[t.kind](w, &t);
@@ -146,6 +148,7 @@ static bool open_model(worker *w, const engine_setup *setup) {
     if (setup->on_opened) setup->on_opened(setup->ctx);
     buffer text = {.n = 0};
     w->info = hw_model_describe(w->model);
+    w->n_ctx = setup->params.n_ctx > 0 ? setup->params.n_ctx : w->info->n_ctx_train;
     engine_model_pack(&text, w->info);
     bool ok = !text.failed && channel_send_bytes(&w->channel, FRAME_READY, text.bytes, text.n);
     buffer_free(&text);

@@ -1,7 +1,5 @@
 /*
  * engine_main.h - the main function of the engine process: opens the model and runs tasks until the server ends it.
- *
- * The folder headwater/serve/engine/: the process that runs the model for the server, and its tasks.
  */
 #ifndef HW_SERVE_ENGINE_ENGINE_MAIN_H
 #define HW_SERVE_ENGINE_ENGINE_MAIN_H

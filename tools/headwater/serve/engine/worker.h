@@ -8,6 +8,7 @@
 #ifndef HW_SERVE_ENGINE_WORKER_H
 #define HW_SERVE_ENGINE_WORKER_H
 
+#include "serve/protocol/answer_request.h"
 #include "serve/protocol/engine_channel.h"
 #include "serve/protocol/task_kind.h"
 
@@ -27,6 +28,7 @@ typedef struct engine_task {
     choice again;
     check_request check;
     cite_request cite;
+    answer_request answer;
     int64_t id, run;     /* of the job; the run for again, check, cite and export; for explain a run to repeat, or 0 */
     const char *format;  /* for export: name of a row */
     const char *method;  /* for export: "" for all */
@@ -41,6 +43,7 @@ typedef struct worker {
     channel channel;
     hw_model *model;
     const hw_model_info *info;
+    int64_t n_ctx; /* maximum number of tokens of a run */
     char folder[128]; /* for files passed between the processes; made by the server */
     hw_trace *trace;  /* the newest trace, of run `trace_run`; NULL: none */
     int64_t trace_run;

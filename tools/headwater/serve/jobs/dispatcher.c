@@ -97,6 +97,11 @@ static bool call_begin(running *r, const frame *in, buffer *answer, hw_error *er
     return r->run != 0;
 }
 
+static void count_tokens(dispatcher *d, int64_t n_prompt, int64_t n_completion) {
+    atomic_fetch_add(&d->metrics->prompt_tokens, (unsigned long)n_prompt);
+    atomic_fetch_add(&d->metrics->completion_tokens, (unsigned long)n_completion);
+}
+
 static bool call_finish(running *r, const frame *in, buffer *answer, hw_error *err) {
     (void)answer;
     finish_call head;
@@ -113,6 +118,7 @@ static bool call_finish(running *r, const frame *in, buffer *answer, hw_error *e
                      .document = completion + head.n_bytes,
                      .trace_path = head.traced ? path : NULL};
     bool ok = store_finish(r->d->store, r->run, &what, err);
+    count_tokens(r->d, head.n_prompt, head.n_completion);
     if (ok) r->task->run = r->run;
     if (ok) r->run = 0; /* the run is stored, whatever happens next */
     return ok;
@@ -215,6 +221,13 @@ static void take_token(running *r, const frame *in) {
     buffer_add(&r->completion, in->bytes + sizeof n, n);
 }
 
+static void take_usage(running *r, const frame *in) {
+    int64_t n[2];
+    if (in->n != sizeof n) return;
+    memcpy(n, in->bytes, sizeof n);
+    count_tokens(r->d, n[0], n[1]);
+}
+
 static void end_with(running *r, bool done) {
     r->ended = true;
     r->done = done;
@@ -226,6 +239,7 @@ static void take_frame(running *r, const frame *in) {
     switch (in->type) {
     case FRAME_EVENT: send_event(t, in); break;
     case FRAME_TOKEN: take_token(r, in); break;
+    case FRAME_USAGE: take_usage(r, in); break;
     case FRAME_DONE:
         buffer_add(&t->result, in->bytes, in->n);
         end_with(r, true);
@@ -291,7 +305,11 @@ static bool is_closing(void *ctx) { return queue_is_closed(((dispatcher *)ctx)->
 static bool restart(dispatcher *d, hw_error *err) {
     engine_waiting waiting = {.stop = is_closing, .ctx = d};
     empty_folder(d);
-    return engine_process_start(d->engine, &waiting, err);
+    atomic_store(&d->metrics->engine_ready, false);
+    atomic_fetch_add(&d->metrics->engine_starts, 1);
+    bool ready = engine_process_start(d->engine, &waiting, err);
+    atomic_store(&d->metrics->engine_ready, ready);
+    return ready;
 }
 
 /* The process ended during the task: reports that to its client before a new process is started. */
@@ -344,7 +362,10 @@ static void watch_engine(dispatcher *d) {
 static void run_task(dispatcher *d, task *t) {
     watch_engine(d);
     bool there = d->engine->pid != 0 || restart(d, &t->error);
+    double began = clock_seconds();
     bool done = there && do_task(d, t);
+    atomic_fetch_add(&d->metrics->busy_ms, (unsigned long)((clock_seconds() - began) * 1000));
+    atomic_fetch_add(done ? &d->metrics->jobs_done[t->kind] : &d->metrics->jobs_failed[t->kind], 1);
     if (!done && queue_is_closed(d->queue)) error_set(&t->error, ERR_CLOSING, "the server is stopping");
     queue_done(d->queue); /* before the client gets the result: from then on the job no longer exists */
     task_end(t, done);
@@ -372,6 +393,8 @@ bool dispatcher_start(dispatcher *d, hw_error *err) {
     if (!temporary_folder_make(&d->owned, d->folder, sizeof d->folder))
         return error_set(err, HW_ERR_IO, "cannot make a folder in %s: %s", temporary_folder(sizeof d->folder - 32),
                          strerror(errno));
+    atomic_store(&d->metrics->engine_starts, 1);
+    atomic_store(&d->metrics->engine_ready, true);
     if (pthread_create(&d->thread, NULL, work, d) == 0) return true;
     temporary_folder_remove(&d->owned, d->folder);
     return error_set(err, HW_ERR_IO, "cannot start the dispatcher's thread");

@@ -15,6 +15,7 @@
 #include "cli/temporary_folder.h"
 #include "serve/jobs/engine_process.h"
 #include "serve/jobs/job_queue.h"
+#include "serve/jobs/metrics.h"
 #include "serve/jobs/run_store.h"
 
 typedef struct dispatcher {
@@ -22,6 +23,7 @@ typedef struct dispatcher {
     engine_process *engine; /* borrowed, started; from now on used by this thread only */
     store *store;
     queue *queue;
+    metrics *metrics;
     char folder[96]; /* for files passed between the processes */
     temporary owned; /* owner of the folder */
     bool quiet;      /* no remark when the process ends */

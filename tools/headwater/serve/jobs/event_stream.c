@@ -18,6 +18,7 @@ bool events_init(events *e, bool wanted) {
 }
 
 void events_clear(events *e) {
+    if (e->writer.free) e->writer.free(e->writer.ctx);
     buffer_free(&e->waiting);
     pthread_cond_destroy(&e->changed);
     pthread_mutex_destroy(&e->mutex);
@@ -37,14 +38,22 @@ static struct timespec in_ms(int ms) {
 
 static size_t unread(const events *e) { return e->waiting.n - e->at; }
 
+static void write_event(events *e, const char *name, const char *json) {
+    const char *const parts[] = {"event: ", name, "\ndata: ", json, "\n\n"};
+    if (e->writer.write) {
+        e->writer.write(e->writer.ctx, &e->waiting, name, json);
+        return;
+    }
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) buffer_text(&e->waiting, parts[i]);
+}
+
 void events_send(events *e, const char *name, const char *json) {
     struct timespec until = in_ms(PATIENCE_MS);
     pthread_mutex_lock(&e->mutex);
     while (e->wanted && !e->gone && unread(e) >= MAX_WAITING)
         if (pthread_cond_timedwait(&e->changed, &e->mutex, &until) == ETIMEDOUT) e->gone = true;
     if (e->wanted && !e->gone && !e->ended) {
-        const char *const parts[] = {"event: ", name, "\ndata: ", json, "\n\n"};
-        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) buffer_text(&e->waiting, parts[i]);
+        write_event(e, name, json);
         if (e->waiting.failed) e->gone = true; /* no memory for this client */
         pthread_cond_broadcast(&e->changed);
     }
@@ -82,12 +91,25 @@ static long take(events *e, char *to, size_t capacity) {
     return (long)n;
 }
 
-long events_read(events *e, char *to, size_t capacity, int wait_ms) {
+/* Waits until something can be read or the stream has ended; call with the mutex held. */
+static void wait_to_read(events *e, int wait_ms) {
     struct timespec until = in_ms(wait_ms);
-    long n = 0;
-    pthread_mutex_lock(&e->mutex);
     while (unread(e) == 0 && !e->ended && !e->gone)
         if (pthread_cond_timedwait(&e->changed, &e->mutex, &until) != 0) break;
+}
+
+int events_wait(events *e, int wait_ms) {
+    pthread_mutex_lock(&e->mutex);
+    wait_to_read(e, wait_ms);
+    int state = e->gone ? -1 : unread(e) > 0 ? 1 : e->ended ? -1 : 0;
+    pthread_mutex_unlock(&e->mutex);
+    return state;
+}
+
+long events_read(events *e, char *to, size_t capacity, int wait_ms) {
+    long n = 0;
+    pthread_mutex_lock(&e->mutex);
+    wait_to_read(e, wait_ms);
     if (unread(e) > 0 && !e->gone) {
         n = take(e, to, capacity);
     } else if (e->ended || e->gone) {

@@ -11,11 +11,19 @@
 
 #include <pthread.h>
 
+/* Writes an event in the form of another API, or nothing; by default it is a server-sent event with its name. */
+typedef struct event_writer {
+    void (*write)(void *ctx, buffer *out, const char *name, const char *json); /* NULL: the default */
+    void (*free)(void *ctx);
+    void *ctx; /* owned by the stream */
+} event_writer;
+
 typedef struct events {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     buffer waiting; /* bytes from `at` on are not read yet */
     size_t at;
+    event_writer writer; /* set before the first event */
     bool wanted; /* false: the client waits for a single answer, and events are dropped */
     bool ended;  /* the last event was added */
     bool gone;   /* the client has stopped reading */
@@ -33,6 +41,8 @@ bool events_gone(events *e);
 /* Called by the client's thread. Copies up to `capacity` bytes, waiting at most `wait_ms`. 0: timeout; -1: the stream
  * has ended. */
 long events_read(events *e, char *to, size_t capacity, int wait_ms);
+/* Waits at most `wait_ms` until there is something to read (1) or the stream has ended without (-1). 0: timeout. */
+int events_wait(events *e, int wait_ms);
 void events_leave(events *e);
 
 #endif

@@ -45,7 +45,10 @@ bool task_is_stopped(task *t) {
     return atomic_load(&t->stops) > 0 || events_gone(&t->events) || queue_is_closed(t->queue);
 }
 
-bool task_is_abandoned(task *t) { return atomic_load(&t->stops) > 1 || queue_is_closed(t->queue); }
+bool task_is_abandoned(task *t) {
+    bool unwanted = t->kind == TASK_ANSWER && events_gone(&t->events); /* nothing of it is stored */
+    return unwanted || atomic_load(&t->stops) > 1 || queue_is_closed(t->queue);
+}
 
 json_t *error_json(const hw_error *err) {
     return json_pack("{s:s, s:o}", "code", error_kind_of(err->code)->name, "message",

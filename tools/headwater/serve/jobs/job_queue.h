@@ -45,7 +45,8 @@ task *task_new(task_kind kind, json_t *body, bool wants_events);
 void task_release(task *t);
 /* Whether the task should stop: its client stopped it or disconnected, or the program ends. */
 bool task_is_stopped(task *t);
-/* The same for work that a stopped run still needs: only after a second stop, or if the program ends. */
+/* The same for work that a stopped run still needs: only after a second stop, or if the program ends; for an answer
+ * also if its client disconnected. */
 bool task_is_abandoned(task *t);
 /* Ends the task with an event. Called by its current owner: the dispatcher, or the queue for a task that has not
  * started. */

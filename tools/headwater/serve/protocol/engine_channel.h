@@ -6,9 +6,6 @@
  *
  * Both sides are the same program, so a payload is text, or a struct in its memory layout. Several threads may send;
  * one reads. The store stays in the server (remote_store.h is its interface in the engine process).
- *
- * The folder headwater/serve/protocol/: requests as checked structs, and the messages between the server and its engine
- * process. Used by both.
  */
 #ifndef HW_SERVE_PROTOCOL_ENGINE_CHANNEL_H
 #define HW_SERVE_PROTOCOL_ENGINE_CHANNEL_H
@@ -35,6 +32,7 @@ typedef enum frame_type {
     FRAME_EVENT,     /* name and JSON, both terminated */
     FRAME_TOKEN,     /* uint32_t n, [n] bytes of a completion token for the run in the store; then the event's JSON,
                       * terminated, if the client wants events */
+    FRAME_USAGE,     /* int64_t [2]: tokens of prompt and completion of an answer that is not stored */
     FRAME_DONE,      /* result of the task: bytes */
     FRAME_DONE_RUN,  /* the result is the run in the store */
     FRAME_DONE_FILE, /* the result is a file in the folder: its name, terminated */

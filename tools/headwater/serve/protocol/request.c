@@ -275,8 +275,12 @@ static bool explain_messages(void *to, const json_t *value, hw_error *err) {
     return ok;
 }
 
+bool request_options(hw_run_params *out, const json_t *json, hw_error *err) {
+    return read_rows(&(rows){"options", hw_run_option_at, out, NULL, 0, NULL}, json, err);
+}
+
 static bool explain_options(void *to, const json_t *value, hw_error *err) {
-    return read_rows(&(rows){"options", hw_run_option_at, &((explain_request *)to)->run, NULL, 0, to}, value, err);
+    return request_options(&((explain_request *)to)->run, value, err);
 }
 
 static bool explain_fuse(void *to, const json_t *value, hw_error *err) {

@@ -64,6 +64,8 @@ span_of_text request_preview(const explain_request *r);
 bool request_reexplain(choice *out, const json_t *json, hw_error *err);
 bool request_check(check_request *out, const json_t *json, hw_error *err);
 bool request_cite(cite_request *out, const json_t *json, hw_error *err);
+/* Options of a run, by the rows of their table. */
+bool request_options(hw_run_params *out, const json_t *json, hw_error *err);
 bool request_name(span_of_text *out, const json_t *json, hw_error *err);
 
 #endif

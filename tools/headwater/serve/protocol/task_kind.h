@@ -2,6 +2,14 @@
 #ifndef HW_SERVE_PROTOCOL_TASK_KIND_H
 #define HW_SERVE_PROTOCOL_TASK_KIND_H
 
-typedef enum task_kind { TASK_EXPLAIN, TASK_REEXPLAIN, TASK_CHECK, TASK_EXPORT, TASK_CITE, N_TASK_KINDS } task_kind;
+typedef enum task_kind {
+    TASK_EXPLAIN,
+    TASK_REEXPLAIN,
+    TASK_CHECK,
+    TASK_EXPORT,
+    TASK_CITE,
+    TASK_ANSWER,
+    N_TASK_KINDS
+} task_kind;
 
 #endif
