@@ -49,6 +49,8 @@ Notes:
   balance hold these factors, and the scales of norms, at their value in the pass. `contribution` refers to the stream
   that attention's output is added to, or, with hyper-connections, to the mixture that the block reads. The models that
   are not in the table were held to the probe only.
+- Hunyuan 4: llama.cpp rotates consecutive channels of queries and keys, Hugging Face's code the two halves of a head.
+  The reference does as llama.cpp does.
 - Gemma 3n: llama.cpp divides by n - 1 in the deviation that its sparse activations are cut at, Hugging Face's code by
   n. The configuration here makes up for it.
 - Refused: DeepSeek 4 (its attention reads compressed tokens beside tokens, so rows are not by token), RWKV (its

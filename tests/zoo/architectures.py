@@ -5,6 +5,8 @@ Options:
     post        the norm behind the attention's output projection
     input       the module of a layer whose input is the stream that the layer's attention is added to
     mixed       ends of names of modules whose output counts as constant, where the stream is mixed: see mixed.py
+    pairs       llama.cpp rotates consecutive channels of a head, Hugging Face's code the two halves: the reference
+                does as llama.cpp
     stacks      lists of layers that are applied in cycles: see slots_of in reference.py
     sinks_outside  learned sinks scale what heads make, not the weights that Hugging Face's code shows
     factor      what the attention's part is multiplied by: a number, or the name of a field of the configuration
@@ -92,6 +94,19 @@ ARCHITECTURES = {
                                        num_key_value_heads=4,
                                        prefix_lm=False, embedding_scale=3.0),
                  dict(stacks=["model.L_module.layers", "model.H_module.layers"], mixed=["mlp"])),
+    "hy_v4": ("HYV4Config", base(moe_intermediate_size=16, n_routed_experts=4, num_experts_per_tok=2, hc_mult=4,
+                                 mlp_layer_types=["dense"] + ["sparse"] * 3, swiglu_limit=10.0, index_topk=128,
+                                 index_head_dim=16, index_n_heads=2, indexer_types=["full"] * 4, **MLA),
+              dict(input="input_layernorm", mixed=["mlp"], pairs=True,
+                   rename=[(r"hc_pre\.(hc_(?:attn|mlp)_layer)\.", r"\1.hc_pre."), (r"hc_pre\.hc_head", "hc_head"),
+                           (r"(mlp.*)linear_gate", r"\1gate_proj")])),
+    "qwen4_exp": ("Qwen4ExpTextConfig", base(num_experts=4, shared_expert_intermediate_size=32, hc_count=4,
+                                             hc_lowrank=16, ple_layer_ids=[], indexer_n_heads=2, indexer_kv_heads=1,
+                                             indexer_head_dim=32, indexer_budget=128, indexer_compress_ratio=4,
+                                             output_gate_type="sigmoid",
+                                             rope_parameters={**PARTIAL, "partial_rotary_factor": 0.25},
+                                             **MOE, **{**DELTA, "head_dim": 32}),
+                  dict(input="self_attn", mixed=["mlp", "linear_attn"])),
     "gemma4": ("Gemma4TextConfig", base(global_head_dim=16, sliding_window=8, vocab_size_per_layer_input=V,
                                         hidden_size_per_layer_input=0, num_kv_shared_layers=0,
                                         final_logit_softcapping=30.0, layer_types=ALTERNATING,

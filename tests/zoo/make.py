@@ -33,7 +33,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
 from architectures import ARCHITECTURES  # noqa: E402
-from reference import explain, layers_of  # noqa: E402
+from reference import explain, layers_of, rotate_pairs  # noqa: E402
 from safetensors import safe_open  # noqa: E402
 from safetensors.numpy import load_file, save, save_file  # noqa: E402
 from tokenizers_of import write_tokenizer  # noqa: E402
@@ -166,6 +166,8 @@ def golden(name, folder, gguf, program, options):
     tensors = {}
     if wanted:
         model = class_of(options).from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+        if options.get("pairs"):
+            rotate_pairs(model)
         ids, m = read_tokens(program, gguf, folder)
         metadata.update(m=str(m), tables="1" if uses_tables(model.config) else "0")
         tensors = {"ids": np.array(ids, np.int32), **explain(name, model, options, ids, m, wanted)}

@@ -36,6 +36,17 @@ def attention_of(layer):
     return None
 
 
+def rotate_pairs(model):
+    """Replaces rotary embeddings of the two halves of a head by those of consecutive channels."""
+    def rotated(x, cos, sin):
+        return x * cos + torch.stack((-x[..., 1::2], x[..., 0::2]), -1).flatten(-2) * sin
+
+    def apply(q, k, cos, sin, unsqueeze_dim=1):
+        cos, sin = (a[..., :a.shape[-1] // 2].repeat_interleave(2, -1).unsqueeze(unsqueeze_dim) for a in (cos, sin))
+        return rotated(q, cos, sin), rotated(k, cos, sin)
+    sys.modules[type(model).__module__].apply_rotary_pos_emb = apply
+
+
 def slots_of(model, options):
     """The layers in the order in which they are applied; `stacks` are applied in cycles (HRM)."""
     if "stacks" not in options:
