@@ -8,11 +8,13 @@ import os
 import pathlib
 import sys
 import tempfile
+import urllib.request
 
 from browser import ROOT, open_browser
 
 sys.path.insert(0, str(ROOT / "tests" / "support"))  # as pytest.ini says; conftest needs it
 from conftest import Server, select_tokens, token
+from patience import patience
 from test_first_look import ARABIC, JAPANESE, LIBRARY, TOWNS
 
 SIZES = {"phone": (390, 844), "laptop": (1366, 768), "wide": (1920, 1080)}
@@ -104,7 +106,20 @@ def methods(page):
     page.get_by_role("tab", name="Token map").click()
 
 
-SCENES = [("first", first, "laptop", False), ("first", first, "phone", True), ("first", first, "wide", True),
+def report(page):
+    """The first look of a saved report."""
+    first(page)
+    run = page.url.split("run=")[1]
+    with tempfile.NamedTemporaryFile(suffix=".html", delete=False) as file:
+        url = page.url.split("#")[0] + f"api/runs/{run}/export?format=html"
+        file.write(urllib.request.urlopen(url).read())
+    page.goto(pathlib.Path(file.name).as_uri())
+    page.wait_for_selector(".in-one-sentence strong")
+    os.unlink(file.name)
+
+
+SCENES = [("first", first, "laptop", False), ("report", report, "laptop", True), ("first", first, "phone", True),
+          ("first", first, "wide", True),
           ("long", towns, "laptop", False), ("long", towns, "phone", False), ("documents", documents, "laptop", False),
           ("japanese", japanese, "wide", False), ("japanese", japanese, "phone", True),
           ("arabic", arabic, "laptop", True), ("arabic", arabic, "phone", False),
@@ -122,6 +137,7 @@ def main(folder):
         for name, scene, size, dark in SCENES:
             width, height = SIZES[size]
             page = browser.new_page(viewport={"width": width, "height": height}, dark=dark)
+            page.set_default_timeout(1000 * patience(60))
             page.goto(server.url)
             page.wait_for_selector("form.composer")
             scene(page)

@@ -211,9 +211,9 @@ def test_axe(open_first, dark):
 # Prompts and answers, also of the screenshots.
 LIBRARY = ("The library of Milltown opens at nine. The head librarian is Maria Gomez. The bakery next door sells rye "
            "bread.\nQuestion: Who is the head librarian?\nAnswer:", " The head librarian is Maria Gomez.")
-PLACES = [f"In {1800 + i} the town of place number {i} had {100 + i * 7} houses over its river." for i in range(40)]
+PLACES = [f"In {1800 + i} the town of place number {i} had {100 + i * 7} houses over its river." for i in range(26)]
 BELL = "The mayor of Milltown, Edith Crane, keeps the silver bell in the attic of the mill."
-TOWNS = (" ".join([*PLACES[:22], BELL, *PLACES[22:]])
+TOWNS = (" ".join([*PLACES[:16], BELL, *PLACES[16:]])
          + "\nQuestion: Where is the silver bell kept?\nAnswer: The silver bell is kept",
          " in the attic of the mill. It belongs to the mayor, Edith Crane.")
 JAPANESE = ("東京タワーの高さは三百三十三メートルです。京都には古い寺が多い。大阪は食べ物で有名です。質問：東京タワーの高さは？答え：",

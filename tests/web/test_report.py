@@ -116,6 +116,26 @@ def test_methods_by_key_and_menu(report):
     assert sources(report)[1] == ("1", "·old", "30 %")
 
 
+def test_raised_and_lowered_are_two_lists(report):
+    token(report, 1).click()
+    report.keyboard.press("2")
+    root = report.locator(".strongest")
+    token(report, 0).click()
+    assert root.locator("h4").all_inner_texts() == ["Raised the log-odds", "Lowered them"]
+    lists = [[plain(b.inner_text()).split("\n")[-1] for b in ol.locator("li").all()] for ol in root.locator("ol").all()]
+    assert len(lists) == 2 and all(v.startswith("+") for v in lists[0]) and all(v.startswith("−") for v in lists[1])
+    report.keyboard.press("1")
+    assert root.locator("h4").count() == 0
+
+
+def test_the_pointer_tells_what_it_is_on(report):
+    token(report, 1).click()
+    token(report, 2, "prompt").hover()
+    assert plain(report.locator(".tip").inner_text()) == "·river 2\n30 %, rank 2 of 8"
+    report.mouse.move(0, 0)
+    assert report.locator(".tip").count() == 0
+
+
 def test_balance_sheet(report):
     report.keyboard.press("2")
     select_tokens(report, 0, 2)

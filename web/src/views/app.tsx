@@ -30,6 +30,7 @@ import { FirstLook, lookCloser } from './first_look'
 import { Progress } from './progress'
 import { Answer, Legend, Prompt } from './text_panes'
 import { Search, searching } from './search'
+import { TokenTip } from './token_tip'
 
 function Head() {
   const model = panes[0].run.value?.info.model ?? status.value?.model
@@ -208,6 +209,7 @@ function Closer() {
       <Controls />
       <Search />
       <Reading />
+      <TokenTip />
       {shownPanes.value.length > 1 && (
         <>
           <Difference />

@@ -22,6 +22,7 @@ import * as state from '../model/store'
 import { chart, colourMap, pinned, select, type Pane } from '../model/store'
 import { CHARTS } from '../ui/labels'
 import { Sources } from './citations'
+import { revealUnit } from './token_tip'
 
 echarts.use([
   BarChart,
@@ -77,7 +78,9 @@ function onPick(pane: Pane, made: Chart, data: unknown): void {
   const point = Array.isArray(data) ? (data as number[]) : ((data as { value?: number[] })?.value ?? [])
   const { unit, row } = made.pick(point)
   if (row !== undefined) select(pane.key.value, row)
-  if (unit !== undefined && row === undefined) pinned.value = { run: pane.key.value, unit }
+  if (unit === undefined || row !== undefined) return
+  pinned.value = { run: pane.key.value, unit }
+  revealUnit(pane, unit)
 }
 
 function Canvas({ pane }: { pane: Pane }) {

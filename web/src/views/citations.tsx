@@ -7,6 +7,7 @@ import { palette, pinned, select, unitName, type Pane } from '../model/store'
 import { cutUnits, segmentMatrix, scaleOf, STEPS, tokenUnits, type Units } from '../model/aggregate'
 import { label, shorten } from '../ui/token_text'
 import { amount, UNIT_LABELS } from '../ui/labels'
+import { revealUnit } from './token_tip'
 
 const PREFERRED_COLUMNS = ['passage', 'paragraph', 'sentence', 'line', 'word']
 const MAX_PARTS = 60
@@ -78,6 +79,7 @@ function lookAt(pane: Pane, { rows, columns }: Grid, row: number, column?: numbe
   if (inside.length) select(pane.key.value, inside[0], inside[inside.length - 1])
   unitName.value = columns.name
   pinned.value = column === undefined ? null : { run: pane.key.value, unit: column }
+  if (column !== undefined) revealUnit(pane, column)
 }
 
 const NAME_WIDTH = 28

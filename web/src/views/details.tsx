@@ -19,6 +19,7 @@ import {
   remarksOn,
 } from '../ui/labels'
 import { Meter } from './meter'
+import { revealUnit } from './token_tip'
 
 /* ------------------------------------------------------------------ the token itself */
 
@@ -69,35 +70,58 @@ function Chosen({ pane }: { pane: Pane }) {
 
 /* ------------------------------------------------------------------ where it came from */
 
+function StrongestList({ pane, list }: { pane: Pane; list: readonly number[] }) {
+  const values = pane.unitValues.value
+  const { names } = pane.units.value
+  const scale = pane.scale.value || 1
+  return (
+    <ol>
+      {list.map((u) => (
+        <li key={u}>
+          <button
+            type="button"
+            class="source"
+            aria-pressed={pinned.value?.run === pane.key.value && pinned.value.unit === u}
+            onPointerEnter={() => (hovered.value = { run: pane.key.value, unit: u })}
+            onPointerLeave={() => (hovered.value = null)}
+            onClick={() => toggleUnit(pane, u)}
+          >
+            <span class="index">{u}</span>
+            <span class="token">{shorten(label(names(u)), 90)}</span>
+            <span class="value">{amount(values[u], pane.isShares.value)}</span>
+            <Meter size={values[u] / scale} />
+          </button>
+        </li>
+      ))}
+    </ol>
+  )
+}
+
+/** Marks a part of the prompt and scrolls to it, or lets go of it. */
+function toggleUnit(pane: Pane, unit: number): void {
+  const isPinned = pinned.value?.run === pane.key.value && pinned.value.unit === unit
+  pinned.value = isPinned ? null : { run: pane.key.value, unit }
+  if (!isPinned) revealUnit(pane, unit)
+}
+
+/** What raised the chosen tokens, and what lowered them, if the method has signs. */
 export function Strongest({ pane }: { pane: Pane }) {
   const list = pane.strongest.value
   const values = pane.unitValues.value
-  const { names } = pane.units.value
   if (!list.length) return <p class="note">Nothing is left to show: everything is hidden or zero.</p>
-  const scale = pane.scale.value || 1
+  const lowered = list.filter((u) => values[u] < 0)
   const over = layersText(pane.range.value, pane.attribution.value?.L ?? 1)
   return (
     <section class="strongest" aria-label="Where it came from">
       <h3>Came from{over && <small>, {over}</small>}</h3>
-      <ol>
-        {list.map((u) => (
-          <li key={u}>
-            <button
-              type="button"
-              class="source"
-              aria-pressed={pinned.value?.run === pane.key.value && pinned.value.unit === u}
-              onPointerEnter={() => (hovered.value = { run: pane.key.value, unit: u })}
-              onPointerLeave={() => (hovered.value = null)}
-              onClick={() => (pinned.value = pinned.value?.unit === u ? null : { run: pane.key.value, unit: u })}
-            >
-              <span class="index">{u}</span>
-              <span class="token">{shorten(label(names(u)), 90)}</span>
-              <span class="value">{amount(values[u], pane.isShares.value)}</span>
-              <Meter size={values[u] / scale} />
-            </button>
-          </li>
-        ))}
-      </ol>
+      {lowered.length > 0 && <h4>Raised the log-odds</h4>}
+      <StrongestList pane={pane} list={list.filter((u) => values[u] >= 0)} />
+      {lowered.length > 0 && (
+        <>
+          <h4>Lowered them</h4>
+          <StrongestList pane={pane} list={lowered} />
+        </>
+      )}
     </section>
   )
 }

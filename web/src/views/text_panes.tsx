@@ -15,6 +15,7 @@ import { TokenSpans, tokenAt } from '../draw/token_spans'
 import { TintCanvas } from '../draw/tint_canvas'
 import { editRun } from './composer'
 import { found } from './search'
+import { hideTip, showTip } from './token_tip'
 
 const NONE = new Float32Array(0)
 /** Above this number of tokens a prompt scrolls in its own frame, so that related content stays near. */
@@ -144,10 +145,16 @@ export function Prompt({ pane }: { pane: Pane }) {
           aria-label="Prompt text. Arrow keys move through it and announce what each part contributed to."
           onKeyDown={(e) => onPromptKey(e, pane)}
           onFocus={() => (state.active.value = pane.index)}
-          onPointerMove={(e) =>
-            e.pointerType === 'mouse' && (hovered.value = lookAt(pane, unitOf(pane, tokenAt(e.target))))
-          }
-          onPointerLeave={() => (hovered.value = null)}
+          onPointerMove={(e) => {
+            if (e.pointerType !== 'mouse') return
+            const unit = unitOf(pane, tokenAt(e.target))
+            hovered.value = lookAt(pane, unit)
+            showTip(pane, unit, e)
+          }}
+          onPointerLeave={() => {
+            hovered.value = null
+            hideTip()
+          }}
           onClick={(e) => {
             const unit = unitOf(pane, tokenAt(e.target))
             pinned.value = pinned.value?.unit === unit && pinned.value.run === key ? null : lookAt(pane, unit)
