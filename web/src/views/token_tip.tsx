@@ -46,8 +46,9 @@ export function TokenTip() {
   if (!at || !pane || at.unit >= pane.units.value.count) return null
   const values = pane.unitValues.value
   const left = Math.min(at.x + OFFSET, innerWidth - WIDTH)
+  const style = { left: `${left}px`, top: `${at.y + OFFSET}px`, maxWidth: `${WIDTH}px` }
   return (
-    <div class="tip" aria-hidden="true" style={{ left: `${left}px`, top: `${at.y + OFFSET}px`, maxWidth: `${WIDTH}px` }}>
+    <div class="tip" aria-hidden="true" style={style}>
       <b>{shorten(label(pane.units.value.names(at.unit)), 60)}</b> <small>{at.unit}</small>
       <br />
       {amount(values[at.unit] ?? 0, pane.isShares.value)}, rank {rankOf(values, at.unit)} of {values.length}
