@@ -293,6 +293,7 @@ static bool is_kept(hw__probe_identity *out, const hw__llama_engine *e) {
     char settings[64];
     bool elsewhere = p->rpc_servers || p->devices || p->n_gpu_layers || !hw__llama_only_cpu();
     if (!p->cache || p->n_loras || elsewhere) return false;
+    if (e->recurrent.n) return false; /* the sizes of what their layers read, and their fronts, are seen in a decode */
     if (gguf_find_key(hw__gguf_metadata(e->file), "split.count") >= 0) return false;
     snprintf(settings, sizeof settings, "f32_cache=%d n_ubatch=%d", p->f32_cache, p->n_ubatch);
     return hw__probe_identify(out, p->cache, e->info.path, settings);
