@@ -10,6 +10,9 @@ A table stands between two comments; the first says what is in it:
     <!-- eval needle-6-G by depth: hit1 -->         one metric by the values of a tag
     <!-- eval best facts-G passages-S: lds -->      one row per file, one column per method of OVERVIEW, best in bold
     <!-- /eval -->
+    <!-- kept through-seed2 1: logit, direct; random -->    rows of the first table of a text file that a script wrote,
+                                                           by their first cells; with none named all rows
+    <!-- /kept -->
 """
 
 import argparse
@@ -20,14 +23,17 @@ import subprocess
 
 TITLES = {
     "hit1": "hit@1",
+    "recallk": "recall@k",
+    "recall10": "recall@10%",
     "mrr": "MRR",
     "lds": "LDS",
     "drop1": "drop@1",
     "drop3": "drop@3",
     "drop5": "drop@5",
 }
-OVERVIEW = ["logit", "contribution", "attention", "rollout", "random", "leave-one-out"]
-MODELS = {"S": "SmolLM2", "G": "Gemma"}
+OVERVIEW = ["logit", "logit:through", "contribution", "attention", "rollout", "random", "leave-one-out"]
+MODELS = {"S": "SmolLM2", "G": "Gemma", "Q": "Qwen"}
+KEPT = re.compile(r"(<!-- kept (\S+) (\d+):(.*?) -->\n).*?(<!-- /kept -->)", re.DOTALL)
 BLOCK = re.compile(r"(<!-- eval ([^:>]+?)(?: by (\w+))?: ([\w ]+?) -->\n).*?(<!-- /eval -->)", re.DOTALL)
 
 
@@ -73,16 +79,28 @@ def table(program, folder, names, tag, metrics):
 
 
 def overview(program, folder, names, metric):
-    """Methods side by side; the highest mean of the methods that need no additional pass is bold."""
-    lines = [["set", *OVERVIEW]]
-    for name in names:
-        made = {m["method"]: m for m in read(program, folder / f"{name}.jsonl", None)[0]["methods"]}
-        cells = [cell(made[m][metric], metric, False) if m in made else "–" for m in OVERVIEW]
-        best = max(c.split(" ")[0] for c, m in zip(cells, OVERVIEW) if m != "leave-one-out")
-        bold = [f"**{c}**" if c.startswith(best) and m != "leave-one-out" else c for c, m in zip(cells, OVERVIEW)]
-        lines.append([title(name), *bold])
+    """Methods side by side, with the number of items; the highest mean of the methods that need no additional pass is
+    bold."""
+    made = {n: {m["method"]: m[metric] for m in read(program, folder / f"{n}.jsonl", None)[0]["methods"]}
+            for n in names}
+    methods = [m for m in OVERVIEW if any(m in of for of in made.values())]
+    lines = [["set", *methods]]
+    for name, of in made.items():
+        best = max(round(of[m]["mean"], 2) for m in methods if m in of and m != "leave-one-out")
+        cells = [cell(of[m], metric, False) if m in of else "–" for m in methods]
+        bold = [m in of and m != "leave-one-out" and round(of[m]["mean"], 2) == best for m in methods]
+        n = next(of[m]["n"] for m in methods if m in of)
+        lines.append([f"{title(name)} ({n})", *(f"**{c}**" if high else c for c, high in zip(cells, bold))])
     rows = [f"| {' | '.join(line)} |\n" for line in lines]
     return "".join([rows[0], "|---" * len(lines[0]) + "|\n", *rows[1:]])
+
+
+def kept(path, number, names):
+    """Rows of the number-th table of a text file."""
+    tables = re.findall(r"(?:^\|.*\n)+", path.read_text(), re.MULTILINE)
+    head, line, *rows = tables[number - 1].splitlines(keepends=True)
+    of = {row.split(" | ")[0].strip("| "): row for row in rows}
+    return "".join([head, line, *(of[name] for name in names or of)])
 
 
 def main():
@@ -97,7 +115,12 @@ def main():
             return head + overview(a.program, a.page.with_suffix(""), names.split()[1:], metrics) + end
         return head + table(a.program, a.page.with_suffix(""), names.split(), tag, metrics.split()) + end
 
-    a.page.write_text(BLOCK.sub(fill, a.page.read_text()))
+    def copy(match):
+        head, name, number, names, end = match.groups()
+        named = [n.strip() for n in names.split(";") if n.strip()]
+        return head + kept(a.page.with_suffix("") / f"{name}.txt", int(number), named) + end
+
+    a.page.write_text(KEPT.sub(copy, BLOCK.sub(fill, a.page.read_text())))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ Makes questions over passages from the data set `facts` (scripts/setup-datasets.
 or about something in no passage. The model answers; its sentences are cited by each method, and by leave-one-out,
 which measures the drop in log probability of each sentence without each passage. Prints the precision of the marks
 (the share on passages without which the sentence's log probability drops by at least 2, or 4, nats) and their recall
-(the share of such passages with a mark); the same for other thresholds of the peak.
+(the share of such passages with a mark); the same for other thresholds of the peak. --pairs keeps what was measured in
+a file; without --model the file is reported, of all questions or of each second one (--half 0 or 1). There the methods
+`logit --confirm Q` are those of `cite --confirm Q`, whose Q passages are taken to be those of the highest peaks.
 """
 
 import argparse
@@ -20,9 +22,12 @@ NAMES = ["Notes", "Diary", "Letter", "Report", "News", "Memo", "Guide", "List", 
 UNTOLD = ["What is the capital of France?", "Write two sentences about the sea.", "How many days are there in a week?",
           "What colour is the sky?", "Who wrote Romeo and Juliet?", "Tell me a short story about a dragon.",
           "What is two plus two?", "Why do people sleep?"]
-THRESHOLDS = {"logit": [0.1, 0.15, 0.2, 0.25, 0.3], "logit --direct": [0.1, 0.15, 0.2, 0.25, 0.3],
+THRESHOLDS = {"logit": [0.1, 0.12, 0.14, 0.15, 0.16, 0.18, 0.2, 0.25, 0.3],
+              "logit --direct": [0.1, 0.15, 0.2, 0.25, 0.3],
               "contribution": [2, 3, 4, 5, 6], "attention": [2, 3, 4, 5, 6]}
 FALLS = (2.0, 4.0)
+CONFIRMED = (1, 2, 3, 4)
+THRESHOLDS |= {f"logit --confirm {q}": [0.2, 0.25] for q in CONFIRMED}
 
 
 def passages_of(item, asked, shift):
@@ -65,7 +70,7 @@ def cite(args, folder, question, method, completion=None):
 def measure(args, folder):
     """Pairs (drop, {method: peak}) over all sentences and passages."""
     pairs = []
-    for passages, question in questions(args.facts, args.items):
+    for number, (passages, question) in enumerate(questions(args.facts, args.items)):
         (folder / "p.json").write_text(json.dumps(passages))
         first = cite(args, folder, question, "logit")
         if first is None or "\ufffd" in first["completion"]:
@@ -73,7 +78,30 @@ def measure(args, folder):
         again = {m: cite(args, folder, question, m, first["completion"]) for m in (*args.methods, "leave-one-out")}
         for s, drops in enumerate(again["leave-one-out"]["peaks"]):
             pairs += [(drop, {m: again[m]["peaks"][s][p] for m in args.methods}) for p, drop in enumerate(drops)]
+        if args.pairs:
+            made = [{"question": number, "peaks": again[m]["peaks"], "method": m} for m in again]
+            with args.pairs.open("a", encoding="utf-8") as out:
+                out.writelines(json.dumps(line) + "\n" for line in made)
     return pairs
+
+
+def read_pairs(path, methods, half):
+    """The pairs of a kept file; of each second question from `half` on, or of all."""
+    questions = {}
+    for line in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
+        questions.setdefault(line["question"], {})[line["method"]] = line["peaks"]
+    whole = [of for number, of in questions.items() if "leave-one-out" in of and half in (None, number % 2)]
+    for of in whole:
+        of |= {f"logit --confirm {q}": confirmed(of["logit"], of["leave-one-out"], q) for q in CONFIRMED}
+    return [(drop, {m: of[m][s][p] for m in methods})
+            for of in whole for s, drops in enumerate(of["leave-one-out"]) for p, drop in enumerate(drops)]
+
+
+def confirmed(peaks, drops, q):
+    """Peaks of which those of the q highest passages are 1 where the sentence loses 2 nats without them, else 0."""
+    highest = sorted(range(len(peaks[0])), key=lambda p: -max(row[p] for row in peaks))[:q]
+    return [[float(drop >= FALLS[0]) if p in highest else peak for p, (peak, drop) in enumerate(zip(*rows))]
+            for rows in zip(peaks, drops)]
 
 
 def report(pairs, methods):
@@ -93,13 +121,19 @@ def report(pairs, methods):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", type=pathlib.Path, default="build/release/headwater")
-    parser.add_argument("--model", type=pathlib.Path, required=True)
+    parser.add_argument("--model", type=pathlib.Path)
+    parser.add_argument("--pairs", type=pathlib.Path, metavar="FILE")
+    parser.add_argument("--half", type=int, choices=(0, 1))
     parser.add_argument("--facts", type=pathlib.Path, default="build/datasets/facts.jsonl")
     parser.add_argument("--items", type=int, default=24)
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--methods", nargs="+", choices=THRESHOLDS, default=list(THRESHOLDS), metavar="METHOD")
+    parser.add_argument("--methods", nargs="+", choices=THRESHOLDS, metavar="METHOD",
+                        default=[m for m in THRESHOLDS if "--confirm" not in m])
     parser.add_argument("--chat", action="store_true")
     args = parser.parse_args()
+    if not args.model:
+        report(read_pairs(args.pairs, args.methods, args.half), args.methods)
+        return
     with tempfile.TemporaryDirectory() as folder:
         report(measure(args, pathlib.Path(folder)), args.methods)
 

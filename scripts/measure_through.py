@@ -36,7 +36,7 @@ def read(path):
         signals = {name[7:]: file.get_tensor(name).astype(float) for name in file.keys() if name.startswith("signal.")}
     run = json.loads(meta["run"])
     tokens = run["tokens"]
-    n_prompt = run["n_prompt"]
+    n_prompt = run.get("n_prompt") or sum(token["role"] != "completion" for token in tokens)  # of older files
     return run, tokens, n_prompt, signals, json.loads(meta["balance"])
 
 
@@ -67,14 +67,14 @@ def segments_of(tokens, n_prompt, item):
 
 
 class Rows:
-    """Positive parts of each completion token's row: P [n, segments + 1], G [n, n], O [n]."""
+    """Positive parts of each completion token's row, or the sizes of all: P [n, segments + 1], G [n, n], O [n]."""
 
-    def __init__(self, values, model, segments):
+    def __init__(self, values, model, segments, part=positive):
         n, m = len(values), len(segments)
         for t in range(n):
             values[t, m + t:] = 0
         by = [values[:, :m][:, segments == s].sum(1) for s in range(segments.max() + 1)]
-        self.P, self.G, self.O = positive(np.stack(by, 1)), positive(values[:, m:]), positive(model)
+        self.P, self.G, self.O = part(np.stack(by, 1)), part(values[:, m:]), part(model)
 
     def shares(self, with_model):
         total = self.P.sum(1) + self.G.sum(1) + (self.O if with_model else 0)
@@ -94,14 +94,14 @@ def follow(P, G, hops=None):
     return R
 
 
-def logit_rows(signals, balances, segments, by_layer):
+def logit_rows(signals, balances, segments, by_layer=False, part=positive):
     m = len(segments)
     n = signals["logit"].shape[2] - m
     layers = signals["logit"][:, :n]
     values = positive(layers).sum(0) if by_layer else layers.sum(0)
     for t in range(n):
         values[t, m - 1 + t] += balances[t]["embedding"]
-    return Rows(values, np.array([b["mlp"] + b["bias"] for b in balances[:n]]), segments)
+    return Rows(values, np.array([b["mlp"] + b["bias"] for b in balances[:n]]), segments, part)
 
 
 def contribution_rows(signals, segments, own):
@@ -111,16 +111,34 @@ def contribution_rows(signals, segments, own):
     return Rows(values, positive(1 - values.sum(1)), segments)
 
 
+def with_gathered(rows, carried):
+    """Rows whose model part is divided as what the position had gathered: P, G."""
+    direct, hops = rows.shares(True)
+    model = 1 - (direct.sum(1) + hops.sum(1))[:, None]
+    return [a + model * b for a, b in zip((direct, hops), carried.shares(False))]
+
+
+def against_second(signals, balances, segments):
+    """Of a trace captured with `--against second`: R by `--through`, and without counting both sides."""
+    carried = contribution_rows(signals, segments, 0)
+    W = follow(*with_gathered(logit_rows(signals, balances, segments), carried))
+    made = {}
+    for name, part in (("`--against second --through`", np.abs), ("that, only what raised the token", positive)):
+        P, G = logit_rows(signals, balances, segments, part=part).shares(False)
+        made[name] = P + np.tril(G, -1) @ W
+    return made
+
+
 def variants(tokens, signals, balances, segments):
     """Name to R [n, segments + 1]."""
-    logit = logit_rows(signals, balances, segments, False)
-    layered = logit_rows(signals, balances, segments, True)
+    logit = logit_rows(signals, balances, segments)
+    layered = logit_rows(signals, balances, segments, by_layer=True)
     carried, gathered = (contribution_rows(signals, segments, own) for own in (0, 1))
     P, G = logit.shares(False)
     direct, hops = logit.shares(True)
     kept = (direct.sum(1) + hops.sum(1))[:, None]
     mixed = [(a + b) / 2 for a, b in zip((P, G), carried.shares(False))]
-    passed = [a + (1 - kept) * b for a, b in zip((direct, hops), carried.shares(False))]
+    passed = with_gathered(logit, carried)
     more = [a + 2 * (1 - kept) * b for a, b in zip((direct, hops), carried.shares(False))]
     more = [a / np.maximum(more[0].sum(1) + more[1].sum(1), 1e-12)[:, None] for a in more]
 
@@ -158,8 +176,9 @@ def figures(scores, evidence):
     return len(set(first.tolist()) & set(evidence)) / len(evidence), scores[evidence].sum() / max(scores.sum(), 1e-12)
 
 
-def measure(sets, items):
-    """(name of the variant to its [items, 2]; tags of the items). `items`: a slice of each set's lines."""
+def measure(sets, items, contrasts):
+    """(name of the variant to its [items, 2]; tags of the items). `items`: a slice of each set's lines. `contrasts`:
+    the folder of traces of the same items captured with `--against second`; items without one are left out."""
     found, tags = {}, []
     for path, folder in sets:
         for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines()[items]:
@@ -169,10 +188,16 @@ def measure(sets, items):
                 continue
             run, tokens, n_prompt, signals, balances = read(trace)
             answer = answer_tokens(run, tokens, n_prompt, item)
-            if not answer:
+            if not answer or (contrasts and not (contrasts / trace.name).exists()):
                 continue
             evidence = [item["spans"].index(span) for span in item["evidence"]]
-            for name, rows in variants(tokens, signals, balances, segments_of(tokens, n_prompt, item)).items():
+            segments = segments_of(tokens, n_prompt, item)
+            made = variants(tokens, signals, balances, segments)
+            if contrasts:
+                again = read(contrasts / trace.name)
+                assert again[0]["completion"] == run["completion"], trace.name
+                made |= against_second(*again[3:], segments)
+            for name, rows in made.items():
                 found.setdefault(name, []).append(figures(rows[answer].mean(0)[:len(item["spans"])], evidence))
             tags.append(item["tags"] | {"set": pathlib.Path(folder).name})
     return {name: np.array(values) for name, values in found.items()}, tags
@@ -183,8 +208,8 @@ def interval(x, rng):
     return f"{x.mean():.2f} [{np.quantile(means, 0.025):.2f}, {np.quantile(means, 0.975):.2f}]"
 
 
-def report(sets, tag, items):
-    found, tags = measure(sets, items)
+def report(sets, tag, items, contrasts):
+    found, tags = measure(sets, items, contrasts)
     kinds = sorted({t.get(tag) for t in tags}, key=str)
     base = next(values for name, values in found.items() if name.startswith("**"))
     print(
@@ -201,7 +226,7 @@ def report(sets, tag, items):
         )
 
 
-def capture(program, model, path, folder, n_generate):
+def capture(args, path, folder):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines():
@@ -212,19 +237,20 @@ def capture(program, model, path, folder, n_generate):
         part = trace.with_suffix(".part")
         subprocess.run(
             [
-                program,
+                args.program,
                 "explain",
                 "-m",
-                model,
+                args.model,
                 "-q",
                 "-p",
                 item["prompt"],
                 "-n",
-                str(n_generate),
+                str(args.generate),
                 "--by",
                 "sentence",
                 "--method",
                 "logit,contribution",
+                *(["--against", args.against] if args.against else []),
                 "--trace",
                 part,
             ],
@@ -243,14 +269,17 @@ def main():
     parser.add_argument("-n", "--generate", type=int, default=56)
     parser.add_argument("--by", default="kind", metavar="TAG",
                         help="recall by the values of this tag (default kind), or set: the folder's name")
+    parser.add_argument("--contrasts", type=pathlib.Path, metavar="FOLDER",
+                        help="traces of the same items captured with --against second")
+    parser.add_argument("--against", help="with --capture: as of headwater explain")
     parser.add_argument("--first", type=int, default=0, metavar="I", help="first line of each set (default 0)")
     parser.add_argument("--end", type=int, metavar="I", help="line after the last (default: all)")
     args = parser.parse_args()
     sets = list(zip(args.sets[::2], args.sets[1::2], strict=True))
     if not args.capture:
-        report(sets, args.by, slice(args.first, args.end))
+        report(sets, args.by, slice(args.first, args.end), args.contrasts)
     for path, folder in sets if args.capture else ():
-        capture(args.program, args.model, path, folder, args.generate)
+        capture(args, path, folder)
 
 
 if __name__ == "__main__":

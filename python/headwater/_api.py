@@ -1134,6 +1134,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "hw_confirmation_measured": (c_bool, [c_void_p, c_size_t]),
     "hw_confirmation_stand_in": (c_bool, [c_void_p, c_size_t, POINTER(c_size_t)]),
     "hw_confirmation_n_passes": (c_size_t, [c_void_p]),
+    "hw_citation_confirm": (None, [c_void_p, c_void_p]),
     "hw_format_count": (c_size_t, []),
     "hw_format_at": (POINTER(hw_format_info), [c_size_t]),
     "hw_format_of": (POINTER(hw_format_info), [c_char_p]),

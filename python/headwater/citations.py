@@ -236,7 +236,7 @@ class _Cited:
     def _confirm(self, job: Job, citation: Owner, answer: Owner, n: int) -> Owner:
         p = params("hw_confirm_params", n_passages=n, **job.fields(None))
         cited = _api.hw_cited(citation.address, self.passages.address, answer.address)
-        return new(
+        confirmed = new(
             lib.hw_confirmation_new,
             lib.hw_confirmation_free,
             self.model.address,
@@ -244,6 +244,8 @@ class _Cited:
             ctypes.byref(cited),
             ctypes.byref(p),
         )
+        lib.hw_citation_confirm(citation.address, confirmed.address)
+        return confirmed
 
 
 def _read(

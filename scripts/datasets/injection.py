@@ -1,7 +1,7 @@
 """Instructions smuggled into a tool's output: which of its lines made the model act.
 
 The instructions are the goals of the injection tasks of the package agentdojo (Debenedetti et al. 2024, MIT licence),
-read from its source when the set is made; nothing of it is kept here. A tool's output of some twelve lines holds the usual
+read from its source when the set is made; nothing of it is kept here. A tool's output of twelve lines holds the usual
 texts of a suite's places and, at one of them, the instruction in the frame of the attack "important instructions" of
 that package. Before it stand two turns in which the assistant does as such a line says, so that small models do so
 too. The item is right if the next step begins with the instruction's first words.

@@ -10,6 +10,8 @@
  * the two hw_segments are read, so results without their trace can be cited too.
  */
 #include "data/attribution.h"
+#include "evaluate/citation.h"
+
 #include "base/error.h"
 #include "base/sized.h"
 #include "methods/method.h"
@@ -300,6 +302,7 @@ static bool comes_before(const hw_citation *c, size_t a, size_t b) {
 }
 
 static void put_in_order(hw_citation *c) {
+    c->n_marked = 0;
     for (size_t p = 0; p < c->n_passages; p++) {
         size_t at = p;
         for (; at > 0 && comes_before(c, p, c->order[at - 1]); at--) c->order[at] = c->order[at - 1];
@@ -426,6 +429,19 @@ void hw_citation_elsewhere_copy(hw_citation_elsewhere *out, size_t size, const h
 
 const hw_citation_rule *hw_citation_rule_used(const hw_citation *c) { return &c->rule->info; }
 double hw_citation_min_peak(const hw_citation *c) { return c->min_peak; }
+
+void hw__citation_set_mark(hw_citation *c, size_t part, size_t passage, bool marked) {
+    link_at(c, part, passage)->marked = marked;
+}
+
+void hw__citation_marks_changed(hw_citation *c) {
+    for (size_t p = 0; p < c->n_passages; p++) {
+        hw_citation_link *whole = link_at(c, c->n_parts, p);
+        whole->marked = false;
+        for (size_t s = 0; s < c->n_parts; s++) whole->marked = whole->marked || link_at(c, s, p)->marked;
+    }
+    put_in_order(c);
+}
 
 const size_t *hw_citation_order(const hw_citation *c, size_t *n_marked) {
     if (n_marked) *n_marked = c->n_marked;

@@ -7,6 +7,8 @@
  * whose absence costs less than log 2 are also left out in pairs; if a pair costs more than its members, each is
  * reported as the other's stand-in.
  */
+#include "evaluate/citation.h"
+
 #include "base/error.h"
 #include "base/sized.h"
 #include "methods/method.h"
@@ -220,4 +222,13 @@ bool hw_confirmation_stand_in(const hw_confirmation *c, size_t passage, size_t *
     if (c->stand_in[passage] == NO_PASSAGE) return false;
     *other = c->stand_in[passage];
     return true;
+}
+
+void hw_citation_confirm(hw_citation *citation, const hw_confirmation *confirmed) {
+    for (size_t p = 0; p < confirmed->n_passages; p++) {
+        double both = confirmed->stand_in[p] == NO_PASSAGE ? 1 : 2; /* each has half of what both cost */
+        for (size_t s = 0; s < confirmed->n_parts && confirmed->measured[p]; s++)
+            hw__citation_set_mark(citation, s, p, both * *drop_at(confirmed, s, p) >= HW_CONFIRMED_FALL);
+    }
+    hw__citation_marks_changed(citation);
 }

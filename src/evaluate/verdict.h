@@ -1,8 +1,5 @@
 /*
  * verdict.h - one line in plain words on whether an explanation was right. A pure function.
- *
- * The folder evaluate/: tests of explanations: faithfulness in numbers, a verdict in words, and which passages an
- * answer cites.
  */
 #ifndef HW_EVALUATE_VERDICT_H
 #define HW_EVALUATE_VERDICT_H

@@ -599,3 +599,18 @@ def test_answer_by_needs_a_completion(headwater, attention_file):
     rows = np.full((1, 3, 3), 1 / 3)
     done = headwater("explain", "--attention", attention_file(rows, tokens=["a", "b", "c"]), "--answer-by", "word")
     assert done.status == 1 and "no completion" in done.err
+
+
+def test_the_first_line_names_a_span_and_what_is_not_known(headwater, logit_trace, tmp_path):
+    """The text between spans is stronger here, but says nothing; without contributions the model's part of a token on
+    the way is a guess, which is said."""
+    trace = logit_trace(PROMPT, [" blue", " sky"], {(0, HIT[" blue"]): 3, (0, HIT[" key"]): 6, (1, len(PROMPT)): 3},
+                        [1.0, 1.0])
+    begin = "".join(PROMPT).index(" blue")
+    (tmp_path / "spans.json").write_text(json.dumps([{"name": "Notes", "begin": begin, "end": begin + 5}]))
+    shown = headwater("explain", "--trace", trace, "--spans", "spans.json", "--method", "logit", "--token", "0")
+    assert "blue: 30 % from Notes, 60 % from the rest of the prompt, 10 % the model itself." in " ".join(
+        shown.out.split())
+    followed = headwater("explain", "--trace", trace, "--method", "logit", "--through", "--token", "1")
+    assert "What the MLPs of earlier tokens had read is not kept here" in followed.out
+    assert "not kept here" not in shown.out

@@ -27,6 +27,16 @@ def test_a_section_has_its_role_in_prompt_and_completion(headwater, smollm, tmp_
     assert joined(run, "completion", "completion") == " blue" and joined(run, "prompt", "prompt") == " The sky is"
 
 
+def test_what_came_through_the_thinking(headwater, smollm, tmp_path):
+    """Followed, the answer says how much came through it; of a section that does not end all is thinking."""
+    for text in (" <think>it is blue</think> blue", " <think>it is blue", " It is blue"):
+        done = headwater("explain", "-m", smollm, "-p", PROMPT, "--completion", text, "--method", "logit", "--through")
+        assert done.status == 0, done.err
+        assert ("through its thinking" in done.out) == ("<think>" in text)
+    cited = headwater("cite", "-m", smollm, "-p", PROMPT, "--completion", " <think>it is blue</think> blue")
+    assert "through its thinking" in " ".join(cited.out.split())
+
+
 def test_a_section_that_does_not_end(headwater, smollm, tmp_path):
     run, _ = explained(headwater, smollm, tmp_path, " Well <think>so, blue")
     assert joined(run, "thinking", "completion") == " <think>so, blue"

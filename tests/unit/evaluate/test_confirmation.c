@@ -84,6 +84,29 @@ static void the_first_are_measured_and_others_scaled(void **state) {
     tear_down(&s);
 }
 
+/* By peaks `c` has marks and `b` none; measured, `a` is cited by X, `b` by Y, `c` by nothing. `d` was not left out. */
+static void marks_go_by_what_was_measured(void **state) {
+    (void)state;
+    static const additive model = {.base = {-4, -4, -4}, .chars = "ab", .effect = {{5, 0}, {0, 3}, {0, 0}}};
+    static const float scores[6] = {0.3f, 0.15f, 0.35f, 0.1f, 0.05f, 0.05f};
+    setup s;
+    size_t n;
+    set_up(&s, &model, scores);
+    hw_confirmation *c = confirm(&s, 3);
+    double x = hw_confirmation_drop(c, 0, 0), y = hw_confirmation_drop(c, 1, 1);
+    assert_true(x >= HW_CONFIRMED_FALL && y >= HW_CONFIRMED_FALL);
+    bool before = hw_citation_at(s.citation, 2, 3).marked;
+    hw_citation_confirm(s.citation, c);
+    for (size_t part = 0; part < 3; part++)
+        for (size_t p = 0; p < 3; p++)
+            assert_true(hw_citation_at(s.citation, part, p).marked == (part == p && p < 2));
+    assert_true(hw_citation_at(s.citation, 2, 3).marked == before);
+    const size_t *order = hw_citation_order(s.citation, &n);
+    assert_true(n == (size_t)2 + before && order[0] == 0 && order[1] == 1);
+    hw_confirmation_free(c);
+    tear_down(&s);
+}
+
 /* Either character is enough: alone neither costs anything, together both do. */
 static void either_logits(const void *ctx, float *out, const int32_t *ids, size_t n) {
     (void)ctx;
@@ -142,6 +165,7 @@ static void refuses_what_was_not_cited(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_are_measured_and_others_scaled),
+        cmocka_unit_test(marks_go_by_what_was_measured),
         cmocka_unit_test(two_that_tell_the_same_are_found),
         cmocka_unit_test(refuses_what_was_not_cited),
     };

@@ -192,6 +192,7 @@ static hw_err cite_trace(job *j, request *r, const hw_trace *trace, bool stoppab
     f.citation = citation;
     if (rc == HW_OK) rc = confirm(&confirmation, j, trace, &f, err);
     f.confirmation = confirmation;
+    if (confirmation) hw_citation_confirm(citation, confirmation);
     if (rc == HW_OK) {
         rc = save(j->o, &f);
         cite_print(&j->t, &f);

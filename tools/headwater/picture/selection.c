@@ -139,6 +139,20 @@ unsigned picture_traits(const picture *p) {
     return info ? hw_method_active_traits(info, &params) : 0;
 }
 
+double picture_through_thinking(const hw_attribution *a, size_t first, size_t end) {
+    const hw_through *rows = hw_attribution_through_rows(a);
+    const hw_run *run = hw_attribution_run(a);
+    size_t m = hw_run_n_prompt(run), before = hw_attribution_first_token(a) - m;
+    double thinking = 0, all = 0;
+    for (size_t i = first; i < end; i++) {
+        all += rows[i].raised;
+        for (size_t k = 0; k < before + i; k++)
+            if (hw_run_token(run, m + k).role == HW_ROLE_THINKING)
+                thinking += rows[i].raised * hw_attribution_hop(a, i, k);
+    }
+    return all > 0 ? thinking / all : 0;
+}
+
 bool picture_against_token(const picture *p) {
     const char *text = hw_run_against(p->run);
     return *text && strcmp(text, "mean") != 0 && strcmp(text, "distribution") != 0;

@@ -56,6 +56,9 @@ label picture_token(const hw_run *run, size_t i, int width);
 
 /* Whether logits are compared with a token's, which asks another question than the mean or the distribution do. */
 bool picture_against_token(const picture *p);
+/* Share of all that raised tokens first .. end - 1 that came directly through thinking sections of the completion, of a
+ * result that was followed; each token counts by what raised it. */
+double picture_through_thinking(const hw_attribution *a, size_t first, size_t end);
 /* What logits are compared with, where that is not the mean: a token's label, or a note that it differs between the
  * selected rows. */
 label picture_against(const picture *p, int width);

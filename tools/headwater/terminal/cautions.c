@@ -139,6 +139,9 @@ static void print_through(const picture *p, const hw_through *rows) {
             model);
     fprintf(out, "  %-*s%.1f %% at once, %.1f %% through earlier tokens of the completion\n", LABEL_WIDTH, "", at_once,
             100 - at_once);
+    double thinking = picture_through_thinking(p->a, p->row_begin, p->row_end);
+    if (thinking >= 0.0005)
+        fprintf(out, "  %-*s%.1f %% through its thinking\n", LABEL_WIDTH, "", 100 * thinking);
     if (at_once < 99.95) print_not_gathered(p, rows);
     for (size_t i = p->row_begin; i < p->row_end && empty; i++) {
         if (rows[i].raised > 0) continue;

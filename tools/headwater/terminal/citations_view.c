@@ -203,9 +203,14 @@ static phrase sources_of(const cite_facts *f) {
         append(&p, more.text);
     }
     if (e.through >= 0.005) {
-        snprintf(more.text, sizeof more.text, " %s of all came through earlier words of the answer.",
+        double thinking = picture_through_thinking(f->a, 0, hw_attribution_n_rows(f->a));
+        snprintf(more.text, sizeof more.text, " %s of all came through earlier words of the answer",
                  text_percent(e.through).text);
         append(&p, more.text);
+        if (thinking >= 0.005)
+            snprintf(more.text, sizeof more.text, ", %s through its thinking", text_percent(thinking).text);
+        append(&p, thinking >= 0.005 ? more.text : "");
+        append(&p, ".");
     }
     return p;
 }
@@ -330,6 +335,12 @@ static void print_legend(const terminal *t, const cite_facts *f) {
     phrase p;
     snprintf(p.text, sizeof p.text, "Shares are of %s. A mark needs a peak of %g%s: %s.", rule->shares,
              w->factor * hw_citation_min_peak(f->citation), w->unit, rule->peak);
+    if (f->confirmation) {
+        size_t n = strlen(p.text);
+        snprintf(p.text + n, sizeof p.text - n,
+                 " Passages that were left out have marks where a part loses %g nats or more without them.",
+                 HW_CONFIRMED_FALL);
+    }
     putc('\n', t->out);
     prose_print(t, p.text, terminal_dim);
 }

@@ -51,11 +51,17 @@ static void add_direct(parts *to, const picture *p, size_t i) {
     to->model += positive(b->mlp + b->bias);
 }
 
+/* The column of what is in no span, which is part of "the rest of the prompt" here. */
+static bool is_outside(const picture *p, size_t column) {
+    const char *const *names = hw_attribution_params(p->a).group_names;
+    return names && column + 1 == hw_attribution_n_columns(p->a) && strcmp(names[column], "(outside the spans)") == 0;
+}
+
 /* The strongest column that is not hidden; false if no column has a part. */
 static bool strongest(size_t *best, const parts *of, const picture *p) {
     bool any = false;
     for (size_t k = 0; k < hw_attribution_n_columns(p->a); k++) {
-        if (of->columns[k] <= 0 || hw_view_is_hidden(p->view, k)) continue;
+        if (of->columns[k] <= 0 || hw_view_is_hidden(p->view, k) || is_outside(p, k)) continue;
         if (any && of->columns[k] <= of->columns[*best]) continue;
         *best = k;
         any = true;

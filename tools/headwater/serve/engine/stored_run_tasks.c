@@ -299,6 +299,7 @@ static bool cite(worker *w, engine_task *t, const hw_trace *trace, cite_facts *f
     f->citation = citation;
     bool ok = confirm(&confirmation, &ctx, trace, f);
     f->confirmation = confirmation;
+    if (confirmation) hw_citation_confirm(citation, confirmation);
     ok = ok && answer_member(w, t, "citation", cite_document(f));
     hw_confirmation_free(confirmation);
     hw_citation_free(citation);
