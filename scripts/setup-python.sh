@@ -1,17 +1,32 @@
 #!/usr/bin/env bash
 # Installs the packages pinned in requirements-test.txt into build/venv: NumPy, safetensors, gguf, pytest and
-# Playwright. Prints and changes nothing if they are there.
+# Playwright; and into build/clients those of requirements-clients.txt. Prints and changes nothing if they are there.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 wanted=$root/requirements-test.txt
 stamp=$venv/requirements-test.txt
 
-cmp -s "$wanted" "$stamp" && "$venv/bin/python" -c '' 2>/dev/null && exit 0
+if ! cmp -s "$wanted" "$stamp" || ! "$venv/bin/python" -c '' 2>/dev/null; then
+    ensure_venv
+    say "installing Python packages for the tests into build/venv (70 MB, about 15 s)"
+    pip install --require-hashes -r "$wanted" ||
+        die "could not install what requirements-test.txt lists; run this again when the network is back"
+    cp "$wanted" "$stamp.partial"
+    mv "$stamp.partial" "$stamp"
+fi
 
-ensure_venv
-say "installing Python packages for the tests into build/venv (70 MB, about 15 s)"
-pip install --require-hashes -r "$wanted" ||
-    die "could not install what requirements-test.txt lists; run this again when the network is back"
+# The clients of test_clients.py have an environment of their own: nothing else of the tests sees their packages.
+wanted=$root/requirements-clients.txt
+clients=$root/build/clients
+stamp=$clients/requirements-clients.txt
+
+cmp -s "$wanted" "$stamp" && "$clients/bin/python" -c '' 2>/dev/null && exit 0
+
+say "installing OpenAI's, Anthropic's and Cohere's clients into build/clients (150 MB, about 40 s)"
+rm -rf "$clients"
+python3 -m venv "$clients" || die "python3 -m venv failed; Debian needs the package python3-venv"
+"$clients/bin/python" -m pip --disable-pip-version-check install -qq --require-hashes -r "$wanted" ||
+    die "could not install what requirements-clients.txt lists; run this again when the network is back"
 cp "$wanted" "$stamp.partial"
 mv "$stamp.partial" "$stamp"
