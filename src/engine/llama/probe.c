@@ -89,7 +89,10 @@ static void judge_probe(hw__llama_engine *e, const probe *p) {
                  "no block of architecture %s shows attention weights (no kq_soft_max node)%s%.150s", arch,
                  e->recurrent_problem[0] ? "; " : "", e->recurrent_problem);
     else if (p->non_causal)
-        snprintf(e->problem, sizeof e->problem, "architecture %s attends to later tokens: rows are not causal", arch);
+        snprintf(e->problem, sizeof e->problem,
+                 "attention rows of architecture %s have weight behind the query's own column: it attends to later "
+                 "tokens, or not every column is a token (compressed keys)",
+                 arch);
     else if (e->info.has_sinks ? !(p->row_error <= 1 + HW_ROW_TOLERANCE) : !(p->row_error <= HW_ROW_TOLERANCE))
         snprintf(e->problem, sizeof e->problem,
                  "attention rows of architecture %s do not sum to 1 (off by %g, at most %g is accepted)", arch,
