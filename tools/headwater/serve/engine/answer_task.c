@@ -20,8 +20,9 @@
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
 
-/* Tokens whose rows are computed together, and tokens of an answer whose request names no maximum. */
-enum { LIVE_ROWS = 4, DEFAULT_TOKENS = 1024 };
+/* Tokens whose rows are computed together: each time all weights are read again. And tokens of an answer whose request
+ * names no maximum. */
+enum { LIVE_ROWS = 16, DEFAULT_TOKENS = 1024 };
 
 typedef struct answering {
     worker *w;
