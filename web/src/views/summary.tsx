@@ -39,7 +39,7 @@ function Quotes({ run, sources }: { run: Run; sources: readonly number[] }) {
 }
 
 /** "; without it the answer would be ...", or what is done to find that out. */
-function Without({ summary }: { summary: Summary }) {
+function Without({ run, summary }: { run: Run; summary: Summary }) {
   const it = summary.sources.length > 1 ? 'the first' : 'it'
   if (summary.fall !== undefined) {
     const other = summary.standIn === undefined ? '' : ': another part of the prompt says the same'
@@ -50,7 +50,8 @@ function Without({ summary }: { summary: Summary }) {
       </>
     )
   }
-  return <>.</>
+  const last = shownPassage(citationOf(run)!, summary.sources[summary.sources.length - 1], 140)
+  return <>{/[.?!…。？！]$/.test(last) ? '' : '.'}</>
 }
 
 /** The check that is running, or that can be started. */
@@ -87,7 +88,7 @@ export function SummaryLine({ run }: { run: Run }) {
         {summary.sources.length > 0 && (
           <>
             <Quotes run={run} sources={summary.sources} />
-            <Without summary={summary} />
+            <Without run={run} summary={summary} />
           </>
         )}
       </p>
