@@ -5,7 +5,7 @@
 include(CMakePackageConfigHelpers)
 set(HEADWATER_CMAKE_DIR "${CMAKE_INSTALL_LIBDIR}/cmake/headwater")
 
-install(FILES include/headwater.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+install(FILES include/headwater.h include/headwater.hpp DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(TARGETS headwater EXPORT headwater-targets)
 install(TARGETS headwater_cli)
 install(TARGETS headwater_figure LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/headwater")

@@ -496,6 +496,8 @@ HW_API void hw_run_free(hw_run *run);
  * metadata `m` and `tokens` if known. With `m` rows must be causal; without, every row is explained against every
  * column. Errors: IO, FORMAT (which value, where), MEMORY. */
 HW_API hw_err hw_trace_import(hw_trace **out, const char *path, hw_fuse fuse, hw_error *err);
+/* The same for the bytes of such a file, which are read before it returns. Errors: FORMAT, MEMORY. */
+HW_API hw_err hw_trace_import_bytes(hw_trace **out, const void *bytes, size_t n_bytes, hw_fuse fuse, hw_error *err);
 HW_API hw_err hw_trace_save(const hw_trace *trace, const char *path, hw_error *err);
 
 typedef struct hw_save_params {
@@ -514,6 +516,9 @@ static inline hw_save_params hw_save_params_default(void) {
 /* The same with settings. Errors: IO, MEMORY; with a model ARGUMENT (it has decoded other tokens since), UNSUPPORTED
  * (its cache cannot be saved: recurrent blocks, positions in more than one dimension). */
 HW_API hw_err hw_trace_save_as(const hw_trace *trace, const char *path, const hw_save_params *params, hw_error *err);
+/* The bytes of that file, *out [*n_bytes] (nullable); hw_free(*out). Errors: as hw_trace_save_as(), without IO. */
+HW_API hw_err hw_trace_to_bytes(char **out, size_t *n_bytes, const hw_trace *trace, const hw_save_params *params,
+                                hw_error *err);
 /* Maximum over rows of the mass that rounding moves, sum over k of |a' - a|, if rows are saved in this precision, or
  * that was moved by the file they were read from. No row is rounded twice. Rows are stochastic, so the rows of a
  * composed S_l change by at most (l + 1) times this (residual 0.5), and those of attention by this. */
@@ -524,7 +529,12 @@ HW_API double hw_trace_rounding(const hw_trace *trace, hw_precision precision);
  * with another cache type, or before caches had a checksum. Errors: IO, FORMAT (damaged; the model's cache may then be
  * empty), MEMORY, ENGINE. */
 HW_API hw_err hw_state_open(hw_trace **out, hw_model *model, const char *path, hw_error *err);
+HW_API hw_err hw_state_open_bytes(hw_trace **out, hw_model *model, const void *bytes, size_t n_bytes, hw_error *err);
+/* Opens a saved trace. Errors: ARGUMENT (no file named), IO, FORMAT (what is wrong, where), UNSUPPORTED (a later
+ * version), MEMORY. */
 HW_API hw_err hw_trace_open(hw_trace **out, const char *path, hw_error *err);
+/* The same for the bytes of such a file, which are read before it returns. */
+HW_API hw_err hw_trace_open_bytes(hw_trace **out, const void *bytes, size_t n_bytes, hw_error *err);
 HW_API void hw_trace_free(hw_trace *trace);
 HW_API const hw_run *hw_trace_run(const hw_trace *trace);
 HW_API hw_row_retention hw_trace_rows(const hw_trace *trace); /* which rows it keeps */
@@ -1137,10 +1147,17 @@ HW_API const hw_format_info *hw_format_of(const char *path); /* by extension; NU
  * attributions of different runs), IO, MEMORY. */
 HW_API hw_err hw_result_save(const hw_attribution *const *list, size_t n, const char *path, bool full, hw_error *err);
 
+/* The bytes of such a file, *out [*n_bytes] (nullable), in a format given by name; JSON has the whole M. hw_free(*out).
+ * Errors: ARGUMENT (unknown format, one that holds one method; as above), MEMORY. */
+HW_API hw_err hw_result_to_bytes(char **out, size_t *n_bytes, const hw_attribution *const *list, size_t n,
+                                 const char *format, hw_error *err);
+
 typedef struct hw_result hw_result; /* content of a result file: one or more attributions of one run */
 /* Opens a .safetensors or .json result. A .json without the whole M has one layer, the mean. Errors: ARGUMENT
  * (another extension), IO, FORMAT (what is wrong, where), UNSUPPORTED (a later version), MEMORY. */
 HW_API hw_err hw_result_open(hw_result **out, const char *path, hw_error *err);
+/* The same for the bytes of such a file, whose format is seen from them. Errors: FORMAT, UNSUPPORTED, MEMORY. */
+HW_API hw_err hw_result_open_bytes(hw_result **out, const void *bytes, size_t n_bytes, hw_error *err);
 HW_API void hw_result_free(hw_result *result);
 HW_API size_t hw_result_count(const hw_result *result);
 HW_API const hw_attribution *hw_result_at(const hw_result *result, size_t i);

@@ -28,6 +28,7 @@ static hw_err fail_write(hw_error *err, const char *path, int error) {
 static void drop(hw__file *file) {
     if (file->stream) fclose(file->stream);
     if (file->temp) unlink(file->temp);
+    free(file->bytes);
     free(file->temp);
     free(file->path);
     *file = (hw__file){0};
@@ -133,6 +134,26 @@ hw_err hw__file_create(hw__file *out, const char *path, hw_error *err) {
     return HW_OK;
 }
 
+hw_err hw__file_create_memory(hw__file *file, hw_error *err) {
+    *file = (hw__file){0};
+    file->stream = open_memstream(&file->bytes, &file->n_bytes);
+    return file->stream ? HW_OK : hw__fail(err, HW_ERR_MEMORY, "no memory for the result's bytes");
+}
+
+hw_err hw__file_take(hw__file *file, char **out, size_t *n_bytes, hw_error *err) {
+    bool failed = file->error != 0;
+    if (fclose(file->stream) != 0) failed = true;
+    file->stream = NULL;
+    if (failed) {
+        drop(file);
+        return hw__fail(err, HW_ERR_MEMORY, "no memory for the result's bytes");
+    }
+    *out = file->bytes;
+    if (n_bytes) *n_bytes = file->n_bytes;
+    *file = (hw__file){0};
+    return HW_OK;
+}
+
 /* ------------------------------------------------------------------ write */
 
 void hw__file_write(hw__file *file, const void *bytes, size_t n) {
@@ -226,8 +247,12 @@ hw_err hw__file_save(const char *path, const void *bytes, size_t n, hw_error *er
     return hw__file_commit(&file, err);
 }
 
+hw__input hw__input_bytes(const void *bytes, size_t n_bytes) {
+    return bytes ? (hw__input){"(memory)", bytes, n_bytes} : (hw__input){NULL, NULL, 0};
+}
+
 hw_err hw__file_open(FILE **out, uint64_t *n_bytes, const char *path, hw_error *err) {
-    if (!path || !*path) return hw__fail(err, HW_ERR_ARGUMENT, "no file named to read");
+    if (!path || !*path) return hw__fail(err, HW_ERR_ARGUMENT, "no file named to read, and no bytes given");
     struct stat st;
     if (stat(path, &st) != 0) return hw__fail(err, HW_ERR_IO, "%s cannot be read: %s", path, strerror(errno));
     /* checked before opening, because opening a pipe would block until the other end opens */

@@ -20,12 +20,20 @@ typedef struct hw__file {
     char *path;   /* malloc'd: the final name, symbolic links followed */
     char *temp;   /* malloc'd: the temporary name until the commit; NULL while the file has none */
     int error;    /* errno of the first failed write */
+    char *bytes;  /* [n_bytes] malloc'd: what is written, if it stays in memory; path and temp are NULL then */
+    size_t n_bytes;
 } hw__file;
 
 /* Starts a file for `path`. Nothing appears there before hw__file_commit(). A replaced file keeps its mode; a new one
  * is readable by its owner only (0600). Errors: ARGUMENT ("" and "-"), IO (a directory or device; a folder that does
  * not exist or is not writable). */
 hw_err hw__file_create(hw__file *out, const char *path, hw_error *err);
+
+/* Starts bytes in memory instead of a file; *file must stay where it is until hw__file_take(). Error MEMORY. */
+hw_err hw__file_create_memory(hw__file *file, hw_error *err);
+/* Ends them: *out [*n_bytes] is malloc'd, with a terminator appended. Afterwards `file` is empty, on success and on
+ * error. */
+hw_err hw__file_take(hw__file *file, char **out, size_t *n_bytes, hw_error *err);
 
 void hw__file_write(hw__file *file, const void *bytes, size_t n);
 void hw__file_text(hw__file *file, const char *text);
@@ -48,6 +56,15 @@ void hw__file_abort(hw__file *file);
 
 /* Writes bytes [n] to a file in one call. */
 hw_err hw__file_save(const char *path, const void *bytes, size_t n, hw_error *err);
+
+/* What is read: a file, or bytes of the caller. */
+typedef struct hw__input {
+    const char *path;  /* the file; for bytes their name in errors */
+    const void *bytes; /* [n_bytes]; NULL: the file */
+    size_t n_bytes;
+} hw__input;
+/* Bytes that a public function was given; reading NULL is error ARGUMENT. */
+hw__input hw__input_bytes(const void *bytes, size_t n_bytes);
 
 /* Opens a regular file to read; *n_bytes gets its size. */
 hw_err hw__file_open(FILE **out, uint64_t *n_bytes, const char *path, hw_error *err);

@@ -17,7 +17,9 @@ static const uint64_t MAX_HEADER = 64u << 20;
 enum { PREFIX_BYTES = 8, ALIGNMENT = 8, BUFFER_BYTES = 1 << 15, NAME_CAPACITY = 80 };
 
 struct hw__safetensors {
-    FILE *stream;
+    FILE *stream;                /* NULL: bytes */
+    const unsigned char *bytes;  /* [n_bytes] borrowed */
+    uint64_t n_bytes;            /* of the file, or the bytes */
     json_t *header;      /* owns all names and strings */
     hw__tensor *tensors; /* [n_tensors] in data order */
     size_t n_tensors;
@@ -160,9 +162,17 @@ static hw_err parse_header(hw__safetensors *f, uint64_t data_bytes, hw_error *er
     return check_places(f, data_bytes, err);
 }
 
-static hw_err read_header(hw__safetensors *f, uint64_t file_bytes, hw_error *err) {
+static bool read_bytes(const hw__safetensors *f, void *to, size_t n, uint64_t at) {
+    if (f->stream) return hw__file_read_at(f->stream, to, n, at);
+    if (at > f->n_bytes || n > f->n_bytes - at) return false;
+    memcpy(to, f->bytes + at, n);
+    return true;
+}
+
+static hw_err read_header(hw__safetensors *f, hw_error *err) {
     unsigned char prefix[PREFIX_BYTES];
-    if (file_bytes < PREFIX_BYTES || fread(prefix, 1, PREFIX_BYTES, f->stream) != PREFIX_BYTES)
+    uint64_t file_bytes = f->n_bytes;
+    if (file_bytes < PREFIX_BYTES || !read_bytes(f, prefix, PREFIX_BYTES, 0))
         return hw__fail(err, HW_ERR_FORMAT, "%llu bytes are too few for a safetensors file",
                         (unsigned long long)file_bytes);
     uint64_t length = load_le(prefix, PREFIX_BYTES);
@@ -175,7 +185,7 @@ static hw_err read_header(hw__safetensors *f, uint64_t file_bytes, hw_error *err
     char *text = hw__alloc(length, 1);
     if (!text) return hw__fail_memory(err, "the header", length, 1);
     hw_err rc = HW_OK;
-    if (fread(text, 1, length, f->stream) != length)
+    if (!read_bytes(f, text, length, PREFIX_BYTES))
         rc = hw__fail(err, HW_ERR_IO, "the header cannot be read");
     else if (length == 0 || text[0] != '{')
         rc = hw__fail(err, HW_ERR_FORMAT, "not a safetensors file: its header does not begin with {");
@@ -187,11 +197,16 @@ static hw_err read_header(hw__safetensors *f, uint64_t file_bytes, hw_error *err
 }
 
 hw_err hw__safetensors_open(hw__safetensors **out, const char *path, hw_error *err) {
-    uint64_t n_bytes;
+    return hw__safetensors_read(out, (hw__input){.path = path}, err);
+}
+
+hw_err hw__safetensors_read(hw__safetensors **out, hw__input from, hw_error *err) {
     hw__safetensors *f = hw__alloc(1, sizeof *f);
     if (!f) return hw__fail_memory(err, "a file", 1, sizeof *f);
-    hw_err rc = hw__file_open(&f->stream, &n_bytes, path, err);
-    if (rc == HW_OK && (rc = read_header(f, n_bytes, err)) != HW_OK) hw__fail_in(err, rc, "%s", path);
+    f->bytes = from.bytes;
+    f->n_bytes = from.n_bytes;
+    hw_err rc = from.bytes ? HW_OK : hw__file_open(&f->stream, &f->n_bytes, from.path, err);
+    if (rc == HW_OK && (rc = read_header(f, err)) != HW_OK) hw__fail_in(err, rc, "%s", from.path);
     if (rc != HW_OK) {
         hw__safetensors_close(f);
         return rc;
@@ -303,7 +318,7 @@ static bool is_little_endian(void) {
 
 /* Reads in chunks and decodes each into floats or ints, whichever is not NULL. */
 static hw_err read_at(const hw__safetensors *f, void *to, size_t n, const hw__tensor *t, uint64_t at, hw_error *err) {
-    if (hw__file_read_at(f->stream, to, n, at)) return HW_OK;
+    if (read_bytes(f, to, n, at)) return HW_OK;
     return hw__fail(err, HW_ERR_IO, "tensor \"%s\" cannot be read to its end", t->name);
 }
 

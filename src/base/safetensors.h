@@ -35,6 +35,8 @@ typedef struct hw__safetensors hw__safetensors; /* an open file */
 
 /* Errors: IO, FORMAT (which rule is violated, by which tensor), MEMORY; each names the file. */
 hw_err hw__safetensors_open(hw__safetensors **out, const char *path, hw_error *err);
+/* The same for a file, or for bytes, which are borrowed until the close. */
+hw_err hw__safetensors_read(hw__safetensors **out, hw__input from, hw_error *err);
 void hw__safetensors_close(hw__safetensors *file);
 const hw__tensor *hw__safetensors_find(const hw__safetensors *file, const char *name); /* NULL: not found */
 const char *hw__safetensors_metadata(const hw__safetensors *file, const char *key);    /* NULL: not found */

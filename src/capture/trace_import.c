@@ -43,9 +43,9 @@ static hw_err replay(hw_trace *trace, hw__engine *engine, hw_error *err) {
     return rc == HW_OK ? engine->ops->decode(engine, (hw__token_batch){NULL, n_tokens, 0, n_tokens}, &sink, err) : rc;
 }
 
-hw_err hw_trace_import(hw_trace **out, const char *path, hw_fuse fuse, hw_error *err) {
+static hw_err import(hw_trace **out, hw__input from, hw_fuse fuse, hw_error *err) {
     hw__engine *engine;
-    hw_err rc = hw__engine_import_open(&engine, path, err);
+    hw_err rc = hw__engine_import_open(&engine, from, err);
     if (rc != HW_OK) return rc;
     const hw__import_info *info = hw__engine_import_info(engine);
     hw__run_options options = {.run = {.fuse = fuse, .top_p = 1}};
@@ -66,4 +66,12 @@ out:
     hw__run_release(run);
     engine->ops->close(engine);
     return rc;
+}
+
+hw_err hw_trace_import(hw_trace **out, const char *path, hw_fuse fuse, hw_error *err) {
+    return import(out, (hw__input){.path = path}, fuse, err);
+}
+
+hw_err hw_trace_import_bytes(hw_trace **out, const void *bytes, size_t n_bytes, hw_fuse fuse, hw_error *err) {
+    return import(out, hw__input_bytes(bytes, n_bytes), fuse, err);
 }

@@ -12,6 +12,7 @@
 #ifndef HW_ENGINE_ENGINE_H
 #define HW_ENGINE_ENGINE_H
 
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "math/recurrent_rows.h"
 
@@ -246,8 +247,9 @@ struct hw__engine {
     bool generates; /* it generates text token by token, even if that cannot be explained */
 };
 
-/* Replays `attention` of a safetensors file. Its tokens are given, not sampled: see hw__engine_import_info(). */
-hw_err hw__engine_import_open(hw__engine **out, const char *path, hw_error *err);
+/* Replays `attention` of a safetensors file, or of its bytes, which are borrowed until the close. Its tokens are given,
+ * not sampled: see hw__engine_import_info(). */
+hw_err hw__engine_import_open(hw__engine **out, hw__input from, hw_error *err);
 
 /* The file's information on its tokens. */
 typedef struct hw__import_info {

@@ -128,34 +128,75 @@ static hw_err save_each(const hw__format *format, const hw_attribution *const *l
     return rc;
 }
 
-hw_err hw_result_save(const hw_attribution *const *list, size_t n, const char *path, bool full, hw_error *err) {
+static hw_err check_given(const hw_attribution *const *list, size_t n, hw_error *err) {
     bool given = list != NULL;
     for (size_t i = 0; given && i < n; i++) given = list[i] != NULL;
-    if (!given) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: attributions are needed");
+    return given ? HW_OK : hw__fail(err, HW_ERR_ARGUMENT, "NULL: attributions are needed");
+}
+
+hw_err hw_result_save(const hw_attribution *const *list, size_t n, const char *path, bool full, hw_error *err) {
+    hw_err rc = check_given(list, n, err);
+    if (rc != HW_OK) return rc;
     const hw__format *format = find_format(path);
     if (!format) return fail_ending(err, path, false);
-    hw_err rc = check_list(list, n, format->info.many, err);
-    if (rc != HW_OK) return rc;
+    if ((rc = check_list(list, n, format->info.many, err)) != HW_OK) return rc;
     if (n > 1 && !format->info.many) return save_each(format, list, n, path, full, err);
     hw__file file;
     rc = write_file(&file, format, (content){list, n, full}, path, err);
     return rc == HW_OK ? hw__file_commit(&file, err) : rc;
 }
 
+static const char *format_name(size_t i, const void *ctx) {
+    (void)ctx;
+    return hw__formats[i]->info.name;
+}
+
+/* By name. */
+static hw_err named_format(const hw__format **out, const char *name, hw_error *err) {
+    char list[128];
+    for (size_t i = 0; name && i < hw__n_formats; i++)
+        if (strcmp(hw__formats[i]->info.name, name) == 0) {
+            *out = hw__formats[i];
+            return HW_OK;
+        }
+    return hw__fail(err, HW_ERR_ARGUMENT, "unknown format \"%s\"; accepted: %s", name ? name : "",
+                    hw__join_names(list, sizeof list, (hw__names){format_name, NULL, hw__n_formats}));
+}
+
+hw_err hw_result_to_bytes(char **out, size_t *n_bytes, const hw_attribution *const *list, size_t n, const char *format,
+                          hw_error *err) {
+    const hw__format *found = NULL;
+    hw__file file;
+    hw_err rc = check_given(list, n, err);
+    if (rc == HW_OK) rc = named_format(&found, format, err);
+    if (rc == HW_OK && n > 1 && !found->info.many)
+        rc = hw__fail(err, HW_ERR_ARGUMENT, "format %s holds one method, %zu are given", format, n);
+    if (rc == HW_OK) rc = check_list(list, n, true, err);
+    if (rc == HW_OK) rc = hw__file_create_memory(&file, err);
+    if (rc != HW_OK) return rc;
+    if ((rc = found->save(&file, list, n, true, err)) == HW_OK) return hw__file_take(&file, out, n_bytes, err);
+    hw__file_abort(&file);
+    return rc;
+}
+
 /* ------------------------------------------------------------------ open */
 
-hw_err hw_result_open(hw_result **out, const char *path, hw_error *err) {
-    const hw__format *format = find_format(path);
-    if (!format || !format->open) return fail_ending(err, path, true);
+static hw_err open_result(hw_result **out, const hw__format *format, hw__input from, hw_error *err) {
     hw_result *result = hw__alloc(1, sizeof *result);
     if (!result) return hw__fail_memory(err, "a result", 1, sizeof *result);
-    hw_err rc = format->open(result, path, err);
+    hw_err rc = format->open(result, from, err);
     if (rc != HW_OK) {
         hw_result_free(result);
         return rc;
     }
     *out = result;
     return HW_OK;
+}
+
+hw_err hw_result_open(hw_result **out, const char *path, hw_error *err) {
+    const hw__format *format = find_format(path);
+    if (!format || !format->open) return fail_ending(err, path, true);
+    return open_result(out, format, (hw__input){.path = path}, err);
 }
 
 void hw_result_free(hw_result *result) {
@@ -173,21 +214,34 @@ const hw_attribution *hw_result_at(const hw_result *result, size_t i) { return i
 /* By the first bytes: '{' after white space is JSON, '{' after an 8-byte length is safetensors. */
 typedef enum look { LOOKS_OTHER, LOOKS_JSON, LOOKS_SAFETENSORS } look;
 
+static look look_at_head(const unsigned char *head, size_t n) {
+    size_t space = 0;
+    while (space < n && memchr(" \t\r\n", head[space], 4)) space++;
+    /* The format allows neither a length of 0 nor one above four bytes; text would read as such a length. */
+    bool length = n > 8 && head[8] == '{' && memcmp(head + 4, "\0\0\0\0", 4) == 0;
+    return length ? LOOKS_SAFETENSORS : space < n && head[space] == '{' ? LOOKS_JSON : LOOKS_OTHER;
+}
+
 static hw_err look_at(look *out, const char *path, hw_error *err) {
     FILE *stream;
     uint64_t n_bytes;
     unsigned char head[256] = {0};
     hw_err rc = hw__file_open(&stream, &n_bytes, path, err);
     if (rc != HW_OK) return rc;
-    size_t n = fread(head, 1, sizeof head, stream), space = 0;
+    size_t n = fread(head, 1, sizeof head, stream);
     if (ferror(stream)) rc = hw__fail(err, HW_ERR_IO, "%s cannot be read", path);
     fclose(stream);
-    if (rc != HW_OK) return rc;
-    while (space < n && memchr(" \t\r\n", head[space], 4)) space++;
-    /* The format allows neither a length of 0 nor one above four bytes; text would read as such a length. */
-    bool length = n > 8 && head[8] == '{' && memcmp(head + 4, "\0\0\0\0", 4) == 0;
-    *out = length ? LOOKS_SAFETENSORS : space < n && head[space] == '{' ? LOOKS_JSON : LOOKS_OTHER;
-    return HW_OK;
+    if (rc == HW_OK) *out = look_at_head(head, n);
+    return rc;
+}
+
+hw_err hw_result_open_bytes(hw_result **out, const void *bytes, size_t n_bytes, hw_error *err) {
+    if (!bytes) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: the bytes of a result are needed");
+    const hw__input from = hw__input_bytes(bytes, n_bytes);
+    look looks = look_at_head(from.bytes, from.n_bytes);
+    if (looks == LOOKS_OTHER)
+        return hw__fail(err, HW_ERR_FORMAT, "%zu bytes that are neither safetensors nor JSON", from.n_bytes);
+    return open_result(out, find_format(looks == LOOKS_JSON ? "a.json" : "a.safetensors"), from, err);
 }
 
 static hw_err probe_safetensors(hw_file_kind *out, const char *path, hw_error *err) {

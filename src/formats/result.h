@@ -20,7 +20,7 @@ typedef struct hw__format {
     /* Writes attributions [n] of one run, n = 1 unless info.many. Write errors are reported by the commit. */
     hw_err (*save)(hw__file *file, const hw_attribution *const *list, size_t n, bool full, hw_error *err);
     /* Fills a zeroed result, which the caller frees after success or failure; NULL: the format cannot be read. */
-    hw_err (*open)(hw_result *out, const char *path, hw_error *err);
+    hw_err (*open)(hw_result *out, hw__input from, hw_error *err);
 } hw__format;
 
 /* format_table.c */

@@ -232,9 +232,10 @@ static hw_err read_list(hw_result *out, const json_t *json, const hw_run *run, h
     return HW_OK;
 }
 
-static hw_err open_file(hw_result *out, const char *path, hw_error *err) {
+static hw_err open_input(hw_result *out, hw__input from, hw_error *err) {
     json_t *json;
-    hw_err rc = hw__json_load(&json, path, err);
+    hw_err rc = from.bytes ? hw__json_parse(&json, from.bytes, from.n_bytes, err)
+                           : hw__json_load(&json, from.path, err);
     if (rc != HW_OK) return rc;
     hw_run *run = NULL;
     const json_t *object;
@@ -244,7 +245,7 @@ static hw_err open_file(hw_result *out, const char *path, hw_error *err) {
     if (rc == HW_OK) rc = read_list(out, json, run, err);
     hw__run_release(run); /* each attribution holds its own reference */
     json_decref(json);
-    return rc == HW_OK ? rc : hw__fail_in(err, rc, "%s", path);
+    return rc == HW_OK ? rc : hw__fail_in(err, rc, "%s", from.path);
 }
 
 const hw__format hw__format_json = {
@@ -255,5 +256,5 @@ const hw__format hw__format_json = {
              "tokens, settings, diagnostics and means over layers; with the whole M on request; any number of methods",
          .many = true},
     .save = save,
-    .open = open_file,
+    .open = open_input,
 };

@@ -156,13 +156,13 @@ static hw_err read_result(hw_result *out, hw__safetensors *file, hw_error *err) 
     return rc;
 }
 
-static hw_err open_file(hw_result *out, const char *path, hw_error *err) {
+static hw_err open_input(hw_result *out, hw__input from, hw_error *err) {
     hw__safetensors *file;
-    hw_err rc = hw__safetensors_open(&file, path, err);
+    hw_err rc = hw__safetensors_read(&file, from, err);
     if (rc != HW_OK) return rc;
     rc = read_result(out, file, err);
     hw__safetensors_close(file);
-    return rc == HW_OK ? rc : hw__fail_in(err, rc, "%s", path);
+    return rc == HW_OK ? rc : hw__fail_in(err, rc, "%s", from.path);
 }
 
 const hw__format hw__format_safetensors = {
@@ -170,5 +170,5 @@ const hw__format hw__format_safetensors = {
              .extension = ".safetensors",
              .summary = "the whole M bit for bit, with everything that made it"},
     .save = save,
-    .open = open_file,
+    .open = open_input,
 };

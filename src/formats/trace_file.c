@@ -220,18 +220,17 @@ static void write_data(hw__safetensors_writer *w, const hw_trace *trace, hw_prec
     if (cache->bytes) hw__safetensors_put_bytes(w, cache->bytes, cache->n_bytes);
 }
 
-static hw_err save(const hw_trace *trace, const char *path, hw_precision precision, const hw__cache *cache,
+/* Into a file just created; an error removes it. */
+static hw_err save(hw__file *file, const hw_trace *trace, hw_precision precision, const hw__cache *cache,
                    hw_error *err) {
-    hw__file file;
     hw__safetensors_writer writer;
-    hw_err rc = hw__file_create(&file, path, err);
-    if (rc != HW_OK) return rc;
-    if ((rc = write_header(&writer, &file, trace, precision, cache, err)) != HW_OK) {
-        hw__file_abort(&file);
-        return rc;
+    hw_err rc = write_header(&writer, file, trace, precision, cache, err);
+    if (rc == HW_OK) {
+        write_data(&writer, trace, precision, cache);
+    } else {
+        hw__file_abort(file);
     }
-    write_data(&writer, trace, precision, cache);
-    return hw__file_commit(&file, err);
+    return rc;
 }
 
 void hw_save_params_init(hw_save_params *params, size_t size) {
@@ -239,14 +238,14 @@ void hw_save_params_init(hw_save_params *params, size_t size) {
     hw__params_fill(params, size, &defaults, sizeof defaults);
 }
 
-hw_err hw_trace_save_as(const hw_trace *trace, const char *path, const hw_save_params *params, hw_error *err) {
+/* Reads the params and checks that the trace can be saved with them. */
+static hw_err read_params(hw_save_params *own, const hw_trace *trace, const hw_save_params *params, hw_error *err) {
     if (!trace) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a trace is needed");
-    hw__cache cache = {0};
-    hw_save_params p = hw_save_params_default();
-    hw_err rc = hw__params_read(&p, sizeof p, params, "hw_save_params", err);
+    *own = hw_save_params_default();
+    hw_err rc = hw__params_read(own, sizeof *own, params, "hw_save_params", err);
     if (rc != HW_OK) return rc;
-    if ((unsigned)p.precision > HW_PRECISION_F16)
-        return hw__fail(err, HW_ERR_ARGUMENT, "precision %d: f32 or f16", (int)p.precision);
+    if ((unsigned)own->precision > HW_PRECISION_F16)
+        return hw__fail(err, HW_ERR_ARGUMENT, "precision %d: f32 or f16", (int)own->precision);
     if (trace->signals.groups)
         return hw__fail(err, HW_ERR_UNSUPPORTED,
                         "this trace keeps its signals summed by %zu groups of columns: files hold them by token",
@@ -255,8 +254,31 @@ hw_err hw_trace_save_as(const hw_trace *trace, const char *path, const hw_save_p
         return hw__fail(err, HW_ERR_UNSUPPORTED,
                         "this trace lacks the last token's own row, which no method of its run reads: an explainer "
                         "that keeps \"methods\" or more has it");
-    if (p.model) rc = state_cache(&cache, trace, p.model, err);
-    if (rc == HW_OK) rc = save(trace, path, p.precision, &cache, err);
+    return HW_OK;
+}
+
+hw_err hw_trace_save_as(const hw_trace *trace, const char *path, const hw_save_params *params, hw_error *err) {
+    hw__cache cache = {0};
+    hw_save_params p;
+    hw__file file;
+    hw_err rc = read_params(&p, trace, params, err);
+    if (rc == HW_OK && p.model) rc = state_cache(&cache, trace, p.model, err);
+    if (rc == HW_OK) rc = hw__file_create(&file, path, err);
+    if (rc == HW_OK && (rc = save(&file, trace, p.precision, &cache, err)) == HW_OK) rc = hw__file_commit(&file, err);
+    free(cache.bytes);
+    return rc;
+}
+
+hw_err hw_trace_to_bytes(char **out, size_t *n_bytes, const hw_trace *trace, const hw_save_params *params,
+                         hw_error *err) {
+    hw__cache cache = {0};
+    hw_save_params p;
+    hw__file file;
+    hw_err rc = read_params(&p, trace, params, err);
+    if (rc == HW_OK && p.model) rc = state_cache(&cache, trace, p.model, err);
+    if (rc == HW_OK) rc = hw__file_create_memory(&file, err);
+    if (rc == HW_OK && (rc = save(&file, trace, p.precision, &cache, err)) == HW_OK)
+        rc = hw__file_take(&file, out, n_bytes, err);
     free(cache.bytes);
     return rc;
 }
@@ -465,13 +487,21 @@ static hw_err read_file(hw_trace **out, hw__safetensors *file, hw_error *err) {
     return rc == HW_OK ? read_trace(out, run, file, err) : rc;
 }
 
-hw_err hw_trace_open(hw_trace **out, const char *path, hw_error *err) {
+static hw_err open_trace(hw_trace **out, hw__input from, hw_error *err) {
     hw__safetensors *file;
-    hw_err rc = hw__safetensors_open(&file, path, err);
+    hw_err rc = hw__safetensors_read(&file, from, err);
     if (rc != HW_OK) return rc;
     rc = read_file(out, file, err);
     hw__safetensors_close(file);
-    return rc == HW_OK ? rc : hw__fail_in(err, rc, "%s", path);
+    return rc == HW_OK ? rc : hw__fail_in(err, rc, "%s", from.path);
+}
+
+hw_err hw_trace_open(hw_trace **out, const char *path, hw_error *err) {
+    return open_trace(out, (hw__input){.path = path}, err);
+}
+
+hw_err hw_trace_open_bytes(hw_trace **out, const void *bytes, size_t n_bytes, hw_error *err) {
+    return open_trace(out, hw__input_bytes(bytes, n_bytes), err);
 }
 
 /* ------------------------------------------------------------------ a state */
@@ -518,11 +548,11 @@ static hw_err restore(const hw_run *run, hw_model *model, hw__safetensors *file,
     return rc;
 }
 
-hw_err hw_state_open(hw_trace **out, hw_model *model, const char *path, hw_error *err) {
+static hw_err open_state(hw_trace **out, hw_model *model, hw__input from, hw_error *err) {
     if (!model) return hw__fail(err, HW_ERR_ARGUMENT, "NULL: a model is needed");
     hw__safetensors *file;
     hw_trace *trace = NULL;
-    hw_err rc = hw__safetensors_open(&file, path, err);
+    hw_err rc = hw__safetensors_read(&file, from, err);
     if (rc != HW_OK) return rc;
     rc = read_file(&trace, file, err);
     if (rc == HW_OK) rc = check_model(trace->run, model, err);
@@ -533,5 +563,13 @@ hw_err hw_state_open(hw_trace **out, hw_model *model, const char *path, hw_error
         return HW_OK;
     }
     hw_trace_free(trace);
-    return hw__fail_in(err, rc, "%s", path);
+    return hw__fail_in(err, rc, "%s", from.path);
+}
+
+hw_err hw_state_open(hw_trace **out, hw_model *model, const char *path, hw_error *err) {
+    return open_state(out, model, (hw__input){.path = path}, err);
+}
+
+hw_err hw_state_open_bytes(hw_trace **out, hw_model *model, const void *bytes, size_t n_bytes, hw_error *err) {
+    return open_state(out, model, hw__input_bytes(bytes, n_bytes), err);
 }

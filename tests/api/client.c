@@ -116,7 +116,8 @@ static void use_model(const char *path) {
     need(hw_trace_capture(&trace, model, &run.it, &err), &err);
     size_t n;
     const char *completion = hw_run_completion(hw_trace_run(trace), &n);
-    printf("%s, %zu tokens needed at most, completion \"%.*s\"\n", file.it.architecture, needs.it.n_tokens, (int)n, completion);
+    printf("%s, at most %zu tokens, ", file.it.architecture, needs.it.n_tokens);
+    printf("completion \"%.*s\"\n", (int)n, completion);
     hw_trace_free(trace);
     hw_explainer_free(explainer);
     hw_model_close(model);

@@ -17,8 +17,9 @@ HEADER = ROOT / "include" / "headwater.h"
 KEPT = sorted((ROOT / "tests/data/abi").glob("*/headwater.h"))
 CLIENT = ROOT / "tests/api/client.c"
 # Structs that the caller provides and that may grow; all others are frozen or stand behind pointers of the library.
-GROWING = re.compile(r"^(?:typedef )?struct (hw_(?:\w+_params|token|citation_link|citation_elsewhere|estimate|model_file)) "
-                     r"\{\n(.*?)^\}", re.M | re.S)
+GROWING = re.compile(
+    r"^(?:typedef )?struct (hw_(?:\w+_params|token|citation_link|citation_elsewhere|estimate|model_file)) \{\n(.*?)^\}",
+    re.M | re.S)
 
 
 def without_comments(header):
@@ -52,11 +53,12 @@ def functions(header):
 
 
 def layout(header, folder):
-    """{name of a struct, struct.field or constant: two numbers}: offset and size, or value, as the compiler has them."""
+    """{struct, struct.field or constant: two numbers}: offset and size, or value, as the compiler has them."""
     lines = []
     for name, fields in structs(header).items():
         lines.append(f'printf("{name} 0 %zu\\n", sizeof({name}));')
-        lines += [f'printf("{name}.{f} %zu %zu\\n", offsetof({name}, {f}), sizeof((({name} *)0)->{f}));' for f in fields]
+        lines += [f'printf("{name}.{f} %zu %zu\\n", offsetof({name}, {f}), sizeof((({name} *)0)->{f}));'
+                  for f in fields]
     lines += [f'printf("{name} %d 0\\n", (int){name});' for name in constants(header)]
     body = "\n".join(lines)
     (folder / "print.c").write_text(

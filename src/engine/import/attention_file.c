@@ -379,12 +379,12 @@ static hw_err read_file(import_engine *e, const char *path, hw_error *err) {
     return fill_info(e, &f, path, err);
 }
 
-hw_err hw__engine_import_open(hw__engine **out, const char *path, hw_error *err) {
+hw_err hw__engine_import_open(hw__engine **out, hw__input from, hw_error *err) {
     import_engine *e = hw__alloc(1, sizeof *e);
     if (!e) return hw__fail_memory(err, "an engine", 1, sizeof *e);
     e->base.ops = &import_ops;
-    hw_err rc = hw__safetensors_open(&e->file, path, err);
-    if (rc == HW_OK && (rc = read_file(e, path, err)) != HW_OK) hw__fail_in(err, rc, "%s", path);
+    hw_err rc = hw__safetensors_read(&e->file, from, err);
+    if (rc == HW_OK && (rc = read_file(e, from.path, err)) != HW_OK) hw__fail_in(err, rc, "%s", from.path);
     if (rc != HW_OK) {
         close_engine(&e->base);
         return rc;

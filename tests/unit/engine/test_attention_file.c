@@ -23,7 +23,9 @@ static void write_attention(const char *metadata, const char *shape, const float
     write_container(temp_path("a"), header, values, n * sizeof *values); /* little-endian, as every machine of ours */
 }
 
-static hw_err open_engine(hw__engine **e, hw_error *err) { return hw__engine_import_open(e, temp_path("a"), err); }
+static hw_err open_engine(hw__engine **e, hw_error *err) {
+    return hw__engine_import_open(e, (hw__input){.path = temp_path("a")}, err);
+}
 
 static hw__engine *must_open(void) {
     hw__engine *e = NULL;
@@ -324,7 +326,8 @@ static void shapes_that_do_not_fit_are_refused(void **state) {
     write_container(temp_path("a"), "{\"Attention\":{\"dtype\":\"F32\",\"shape\":[1,1,1],\"data_offsets\":[0,4]}}",
                     worked, 4);
     assert_error(&err, open_engine(&e, &err), HW_ERR_FORMAT, "there is no tensor \"attention\"");
-    assert_error(&err, hw__engine_import_open(&e, temp_path("none"), &err), HW_ERR_IO, "No such file");
+    hw_err rc = hw__engine_import_open(&e, (hw__input){.path = temp_path("none")}, &err);
+    assert_error(&err, rc, HW_ERR_IO, "No such file");
     temp_clear();
 }
 

@@ -1,0 +1,35 @@
+"""examples/: each compiles without warnings and prints a source for each token; those in C and in C++ the same."""
+
+import os
+
+import pytest
+from conftest import MODEL, ROOT, run
+
+PROMPT = "My name is Abdul, I am from"
+STANDARD = {".c": "c99", ".cpp": "c++17"}
+
+
+@pytest.fixture(scope="module")
+def examples(build):
+    sources = [ROOT / "examples" / name for name in ("explain.c", "explain.cpp")]
+    return [build(source, options=[f"-std={STANDARD[source.suffix]}"]) for source in sources]
+
+
+def test_each_token_has_its_source(examples):
+    printed = []
+    for example in examples:
+        done = run(example, MODEL, PROMPT)
+        assert (done.returncode, done.stderr) == (0, "")
+        printed.append(done.stdout)
+    assert printed[0] == printed[1]
+    rows = [line.split(" <- ") for line in printed[0].splitlines()]
+    assert len(rows) == 6
+    assert all(token.strip() and source and source in PROMPT for token, source in rows)
+
+
+def test_errors_are_named(examples):
+    for example in examples:
+        assert run(example).returncode == 1
+        done = run(example, "missing.gguf", PROMPT)
+        assert done.returncode == 1
+        assert "missing.gguf" in done.stderr and os.strerror(2) in done.stderr
