@@ -33,7 +33,7 @@ hw_err hw__contribution_scratch_fit(hw__contribution_scratch *scratch, size_t n,
     hw__contribution_scratch_free(scratch);
     *scratch = (hw__contribution_scratch){
         .direction = hw__alloc(n, n_embd * sizeof(float)),
-        .carried = hw__alloc(n, width * sizeof(float)),
+        .projected = hw__alloc(n, width * sizeof(float)),
         .query = hw__alloc(n, width * sizeof(float)),
         .partial = hw__alloc(partial, sizeof(float)),
         .gathered = hw__alloc(BLOCK, values->head_size * sizeof(float)),
@@ -45,7 +45,7 @@ hw_err hw__contribution_scratch_fit(hw__contribution_scratch *scratch, size_t n,
         .width = width,
         .n_partial = partial,
     };
-    if (scratch->direction && scratch->carried && scratch->query && scratch->partial && scratch->gathered &&
+    if (scratch->direction && scratch->projected && scratch->query && scratch->partial && scratch->gathered &&
         scratch->vectors && scratch->stream)
         return HW_OK;
     hw__contribution_scratch_free(scratch);
@@ -54,7 +54,7 @@ hw_err hw__contribution_scratch_fit(hw__contribution_scratch *scratch, size_t n,
 
 void hw__contribution_scratch_free(hw__contribution_scratch *scratch) {
     free(scratch->direction);
-    free(scratch->carried);
+    free(scratch->projected);
     free(scratch->query);
     free(scratch->partial);
     free(scratch->gathered);
@@ -71,11 +71,11 @@ double hw__row_scale(const hw__row *row, const hw__values *values, size_t n_embd
 }
 
 /* query [H_kv, n group, d]: projected directions [n, H d], arranged by the KV head that serves their query heads. */
-static void gather_heads(float *query, const float *carried, size_t n, const hw__values *v) {
+static void gather_heads(float *query, const float *projected, size_t n, const hw__values *v) {
     size_t heads = v->n_heads / v->n_heads_kv * v->head_size; /* floats of the query heads of one KV head */
     for (size_t kv = 0; kv < v->n_heads_kv; kv++)
         for (size_t i = 0; i < n; i++)
-            memcpy(query + (kv * n + i) * heads, carried + (i * v->n_heads_kv + kv) * heads, heads * sizeof *query);
+            memcpy(query + (kv * n + i) * heads, projected + (i * v->n_heads_kv + kv) * heads, heads * sizeof *query);
 }
 
 HW__SIMD static void add_products(float *restrict out, const float *restrict a, const float *restrict b, size_t n) {
@@ -87,12 +87,12 @@ HW__SIMD static void scale(float *out, size_t n, float by) {
 }
 
 /* The same for each product of rows with factors: each has its own projected direction. */
-static void gather_factored(float *query, const float *carried, const hw__dot_product *dot_products, size_t n,
+static void gather_factored(float *query, const float *projected, const hw__dot_product *dot_products, size_t n,
                             const hw__values *v) {
     size_t heads = v->n_heads / v->n_heads_kv * v->head_size, width = v->n_heads * v->head_size;
     for (size_t kv = 0; kv < v->n_heads_kv; kv++)
         for (size_t i = 0; i < n; i++) {
-            const float *z = carried + dot_products[i].direction * width + kv * heads;
+            const float *z = projected + dot_products[i].direction * width + kv * heads;
             const float *factor = dot_products[i].row->factor + kv * heads;
             for (size_t c = 0; c < heads; c++) query[(kv * n + i) * heads + c] = z[c] * factor[c];
         }
@@ -145,13 +145,13 @@ void hw__contribution_linear(hw__dot_product *dot_products, size_t n, size_t n_d
     size_t T = values->n_tokens;
     for (size_t j = 0; values->gain && j < n_directions; j++) /* each row's factor of the norm follows below */
         for (size_t d = 0; d < n_embd; d++) scratch->direction[j * n_embd + d] *= values->gain[d];
-    hw__matmul(scratch->carried, scratch->direction, values->wo, n_directions, n_embd,
+    hw__matmul(scratch->projected, scratch->direction, values->wo, n_directions, n_embd,
                values->n_heads * values->head_size);
     bool own = n && dot_products[0].row->factor;
     if (own) {
-        gather_factored(scratch->query, scratch->carried, dot_products, n, values);
+        gather_factored(scratch->query, scratch->projected, dot_products, n, values);
     } else {
-        gather_heads(scratch->query, scratch->carried, n_directions, values);
+        gather_heads(scratch->query, scratch->projected, n_directions, values);
     }
     for (size_t i = 0; i < n; i++) {
         dot_products[i].scale = (float)(dot_products[i].scale * hw__row_scale(dot_products[i].row, values, n_embd));

@@ -39,7 +39,7 @@ typedef struct hw__row {
 /* Scratch for one layer after another. Zero-initialised. */
 typedef struct hw__contribution_scratch {
     float *direction;                        /* [n, D] filled by the caller */
-    float *carried;                          /* [n, H d] */
+    float *projected;                        /* [n, H d] */
     float *query;                            /* [H_kv, n H/H_kv, d] */
     float *partial;                              /* [n H/H_kv, BLOCK] */
     float *gathered;                         /* [columns at once, d] values of one KV head, for the vector measures */

@@ -76,8 +76,8 @@ static double level_floats(const sizes *s) {
     double floats = 0;
     for (double first = 0; first < s->tokens; first += HW__BLOCK_ROWS) {
         double end = first + HW__BLOCK_ROWS < s->tokens ? first + HW__BLOCK_ROWS : s->tokens;
-        double reach = end < s->prompt ? end / s->prompt * s->columns : s->columns;
-        floats += (end - first) * (reach + 1);
+        double width = end < s->prompt ? end / s->prompt * s->columns : s->columns;
+        floats += (end - first) * (width + 1);
     }
     return floats;
 }

@@ -74,13 +74,13 @@ static void place(hw_token *token, reader *r, size_t begin, size_t end) {
     }
 }
 
-/* Fills list[n] with the part's tokens; `pool` holds their bytes. */
-static hw_err describe(hw_token *list, hw__arena *pool, const hw__tokens *part, hw__engine *engine, hw_error *err) {
+/* Fills list[n] with the part's tokens; `arena` holds their bytes. */
+static hw_err describe(hw_token *list, hw__arena *arena, const hw__tokens *part, hw__engine *engine, hw_error *err) {
     for (size_t i = 0; i < part->n; i++) {
         hw__piece piece;
         hw_err rc = engine->ops->piece(engine, &piece, part->ids[i], err);
         if (rc != HW_OK) return rc;
-        const char *bytes = hw__arena_strndup(pool, piece.bytes, piece.n_bytes);
+        const char *bytes = hw__arena_strndup(arena, piece.bytes, piece.n_bytes);
         if (!bytes) return hw__fail_memory(err, "a token's text", piece.n_bytes, 1);
         list[i] = (hw_token){.bytes = bytes,
                              .n_bytes = piece.n_bytes,
@@ -94,9 +94,9 @@ static hw_err describe(hw_token *list, hw__arena *pool, const hw__tokens *part, 
 /* Appends the tokens of bytes [begin, end) of the text, or, with `around`, tokens without text. */
 static hw_err add_tokens(reader *r, const hw__tokens *part, size_t begin, size_t end, bool around, hw_error *err) {
     if (!r->run) return append_ids(r->ids, part, err);
-    hw__arena pool = {0};
+    hw__arena arena = {0};
     hw_token *list = hw__alloc(part->n, sizeof *list);
-    hw_err rc = list ? describe(list, &pool, part, r->engine, err)
+    hw_err rc = list ? describe(list, &arena, part, r->engine, err)
                      : hw__fail_memory(err, "the prompt's tokens", part->n, sizeof *list);
     if (rc == HW_OK && !around) hw__find_token_spans(list, part->n, r->text + begin, end - begin);
     for (size_t i = 0; rc == HW_OK && i < part->n; i++) {
@@ -109,7 +109,7 @@ static hw_err add_tokens(reader *r, const hw__tokens *part, size_t begin, size_t
         rc = hw__run_add_token(r->run, &list[i], err);
     }
     free(list);
-    hw__arena_clear(&pool);
+    hw__arena_clear(&arena);
     return rc == HW_OK ? append_ids(r->ids, part, err) : rc;
 }
 

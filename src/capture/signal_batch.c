@@ -589,7 +589,8 @@ static void list_products(products *all, const flush *f, const workspace *d, con
             add_product(all, &of->rows[i], all->n_directions++, 1, projection);
         }
         if (f->chosen[i])
-            add_product(all, &of->rows[i], index[shared_direction(f, i)], (float)(f->scale[i] * of->values->reach),
+            add_product(all, &of->rows[i], index[shared_direction(f, i)],
+                        (float)(f->scale[i] * of->values->stream_factor),
                         target_row(p, d, HW_SIGNAL_LOGIT, of->source, i));
     }
 }
@@ -603,9 +604,9 @@ static void multiply(const flush *f, const workspace *d, const source_rows *of) 
         float *projection = place(p, d, HW_SIGNAL_PROJECTION, of->source, i);
         if (projection) projection[of->rows[i].n_keys - 1] += (float)all.own[i];
         if (f->chosen[i])
-            f->shares[of->source * p->n + i] = share_of(
-                target_row(p, d, HW_SIGNAL_LOGIT, of->source, i), &of->rows[i], direction_at(f, i, of->source),
-                f->scale[i] * of->values->reach, p->trace->run->n_prompt, p->n_embd);
+            f->shares[of->source * p->n + i] =
+                share_of(target_row(p, d, HW_SIGNAL_LOGIT, of->source, i), &of->rows[i], direction_at(f, i, of->source),
+                         f->scale[i] * of->values->stream_factor, p->trace->run->n_prompt, p->n_embd);
     }
 }
 

@@ -16,11 +16,11 @@ typedef struct hw__arena {
 } hw__arena;
 
 /* Zeroed memory, aligned for any type; NULL when memory runs out. */
-void *hw__arena_alloc(hw__arena *pool, size_t count, size_t size);
+void *hw__arena_alloc(hw__arena *arena, size_t count, size_t size);
 /* Copies bytes [n] and appends a terminator; NULL when memory runs out. */
-const char *hw__arena_strndup(hw__arena *pool, const char *bytes, size_t n);
+const char *hw__arena_strndup(hw__arena *arena, const char *bytes, size_t n);
 /* Copies a terminated string; NULL is copied as "". */
-const char *hw__arena_strdup(hw__arena *pool, const char *s);
-void hw__arena_clear(hw__arena *pool);
+const char *hw__arena_strdup(hw__arena *arena, const char *s);
+void hw__arena_clear(hw__arena *arena);
 
 #endif

@@ -11,9 +11,9 @@
 #include <string.h>
 
 /* A model that names no sources has its attention layers. */
-static bool copy_sources(hw_model_info *to, const hw_model_info *from, hw__arena *pool) {
+static bool copy_sources(hw_model_info *to, const hw_model_info *from, hw__arena *arena) {
     size_t n = (size_t)(from->n_sources > 0 ? from->n_sources : from->n_layers > 0 ? from->n_layers : 0);
-    hw_source *sources = hw__arena_alloc(pool, n, sizeof *sources);
+    hw_source *sources = hw__arena_alloc(arena, n, sizeof *sources);
     if (!sources) return false;
     for (size_t s = 0; s < n; s++)
         sources[s] =
@@ -24,20 +24,20 @@ static bool copy_sources(hw_model_info *to, const hw_model_info *from, hw__arena
 }
 
 /* Copies the info with its strings and lists into the arena. */
-static bool copy_model(hw_model_info *to, const hw_model_info *from, hw__arena *pool) {
+static bool copy_model(hw_model_info *to, const hw_model_info *from, hw__arena *arena) {
     *to = *from;
     const char **strings[] = {&to->path,   &to->engine,       &to->engine_version,  &to->architecture,
                               &to->name,   &to->quantisation, &to->metadata_sha256, &to->sample_sha256,
                               &to->device, &to->problem,      &to->values_problem,  &to->readout_problem,
                               &to->adapters, &to->recurrent_problem};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
-        if (!(*strings[i] = hw__arena_strdup(pool, *strings[i] ? *strings[i] : ""))) return false;
+        if (!(*strings[i] = hw__arena_strdup(arena, *strings[i] ? *strings[i] : ""))) return false;
     size_t n = from->n_layers > 0 ? (size_t)from->n_layers : 0;
-    int32_t *layers = hw__arena_alloc(pool, n, sizeof *layers);
+    int32_t *layers = hw__arena_alloc(arena, n, sizeof *layers);
     if (!layers) return false;
     if (n) memcpy(layers, from->layers, n * sizeof *layers);
     to->layers = layers;
-    return copy_sources(to, from, pool);
+    return copy_sources(to, from, arena);
 }
 
 static const char *or_empty(const char *text) { return text ? text : ""; }
@@ -55,8 +55,8 @@ hw_err hw__run_new(hw_run **out, const hw_model_info *model, const hw__run_optio
     run->causal = true;
     run->recurrent_share = NAN;
     run->prompt = "";
-    if (!hw__run_options_copy(&run->options.run, &options->run, &run->pool) ||
-        !copy_model(&run->model, model, &run->pool)) {
+    if (!hw__run_options_copy(&run->options.run, &options->run, &run->arena) ||
+        !copy_model(&run->model, model, &run->arena)) {
         hw__run_release(run);
         return hw__fail_memory(err, "a run's model description", 1, 4096);
     }
@@ -74,14 +74,14 @@ void hw_run_free(hw_run *run) { hw__run_release(run); }
 
 void hw__run_release(hw_run *run) {
     if (!run || atomic_fetch_sub(&run->refs, 1) != 1) return;
-    hw__arena_clear(&run->pool);
+    hw__arena_clear(&run->arena);
     free(run->completion);
     free(run->tokens);
     free(run);
 }
 
 hw_err hw__run_set_prompt(hw_run *run, const char *bytes, size_t n, hw_error *err) {
-    const char *copy = hw__arena_strndup(&run->pool, bytes, n);
+    const char *copy = hw__arena_strndup(&run->arena, bytes, n);
     if (!copy) return hw__fail_memory(err, "the prompt", n, 1);
     run->prompt = copy;
     run->prompt_bytes = n;
@@ -89,14 +89,14 @@ hw_err hw__run_set_prompt(hw_run *run, const char *bytes, size_t n, hw_error *er
 }
 
 hw_err hw__run_set_messages(hw_run *run, const hw_span *messages, size_t n, hw_error *err) {
-    hw_span *copy = hw__arena_alloc(&run->pool, n, sizeof *copy);
+    hw_span *copy = hw__arena_alloc(&run->arena, n, sizeof *copy);
     if (!copy) return hw__fail_memory(err, "the messages", n, sizeof *copy);
     for (size_t i = 0, end = 0; i < n; end = messages[i++].end) {
         if (messages[i].begin < end || messages[i].end < messages[i].begin || messages[i].end > run->prompt_bytes)
             return hw__fail(err, HW_ERR_FORMAT, "message %zu is bytes %zu to %zu: they must rise, in a prompt of %zu",
                             i, messages[i].begin, messages[i].end, run->prompt_bytes);
         copy[i] = messages[i];
-        if (!(copy[i].name = hw__arena_strdup(&run->pool, messages[i].name)))
+        if (!(copy[i].name = hw__arena_strdup(&run->arena, messages[i].name)))
             return hw__fail_memory(err, "the messages", n, sizeof *copy);
     }
     run->messages = copy;
@@ -106,7 +106,7 @@ hw_err hw__run_set_messages(hw_run *run, const hw_span *messages, size_t n, hw_e
 
 hw_err hw__run_add_remark(hw_run *run, const char *sentence, hw_error *err) {
     if (run->n_remarks == HW__MAX_REMARKS) return HW_OK;
-    const char *copy = hw__arena_strdup(&run->pool, sentence);
+    const char *copy = hw__arena_strdup(&run->arena, sentence);
     if (!copy) return hw__fail_memory(err, "a remark", strlen(sentence), 1);
     run->remarks[run->n_remarks++] = copy;
     return HW_OK;
@@ -133,15 +133,15 @@ static bool append_completion(hw_run *run, const char *bytes, size_t n) {
     return true;
 }
 
-static bool copy_token(hw_token *to, const hw_token *from, hw__arena *pool) {
+static bool copy_token(hw_token *to, const hw_token *from, hw__arena *arena) {
     *to = *from;
-    if (!(to->bytes = hw__arena_strndup(pool, from->bytes, from->n_bytes))) return false;
+    if (!(to->bytes = hw__arena_strndup(arena, from->bytes, from->n_bytes))) return false;
     size_t n = (size_t)from->n_alternatives;
-    hw_alternative *list = hw__arena_alloc(pool, n, sizeof *list);
+    hw_alternative *list = hw__arena_alloc(arena, n, sizeof *list);
     if (!list) return false;
     for (size_t i = 0; i < n; i++) {
         list[i] = from->alternatives[i];
-        if (!(list[i].bytes = hw__arena_strndup(pool, list[i].bytes, list[i].n_bytes))) return false;
+        if (!(list[i].bytes = hw__arena_strndup(arena, list[i].bytes, list[i].n_bytes))) return false;
     }
     to->alternatives = list;
     return true;
@@ -150,7 +150,7 @@ static bool copy_token(hw_token *to, const hw_token *from, hw__arena *pool) {
 hw_err hw__run_add_token(hw_run *run, const hw_token *token, hw_error *err) {
     assert(token->n_alternatives >= 0 && token->n_alternatives <= HW_N_ALTERNATIVES);
     hw_token copy;
-    if (!reserve_token(run) || !copy_token(&copy, token, &run->pool))
+    if (!reserve_token(run) || !copy_token(&copy, token, &run->arena))
         return hw__fail_memory(err, "a token", 1, sizeof copy);
     if (token->role == HW_ROLE_COMPLETION) {
         copy.begin = run->completion_bytes;

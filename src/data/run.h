@@ -23,7 +23,7 @@ typedef struct hw__run_options {
 
 struct hw_run {
     atomic_int refs;
-    hw__arena pool; /* owns every string below, token bytes and alternatives */
+    hw__arena arena; /* owns every string below, token bytes and alternatives */
     hw_model_info model;
     hw__run_options options;
     hw_stop stop;

@@ -82,14 +82,14 @@ hw_err hw__run_options_check(const hw_run_params *p, hw_error *err) {
     return rc;
 }
 
-bool hw__run_options_copy(hw_run_params *to, const hw_run_params *from, hw__arena *pool) {
+bool hw__run_options_copy(hw_run_params *to, const hw_run_params *from, hw__arena *arena) {
     *to = hw_run_params_default();
     for (size_t i = 0; i < N_ROWS; i++) {
         const hw_setting_info *info = &rows[i].info;
         if (info->transient) continue;
         memcpy((char *)to + rows[i].offset, (const char *)from + rows[i].offset, rows[i].size);
         const char **text = info->type == HW_SETTING_TEXT ? hw__setting_at(to, info) : NULL;
-        if (text && *text && !(*text = hw__arena_strdup(pool, *text))) return false;
+        if (text && *text && !(*text = hw__arena_strdup(arena, *text))) return false;
     }
     return true;
 }

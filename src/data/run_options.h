@@ -11,8 +11,8 @@
 /* Checks every value against its row; `n_generate` only if tokens are generated. */
 hw_err hw__run_options_check(const hw_run_params *p, hw_error *err);
 
-/* *to <- the defaults, with those options of `from` that are written to files; text is copied into the pool. False when
- * memory runs out. */
-bool hw__run_options_copy(hw_run_params *to, const hw_run_params *from, hw__arena *pool);
+/* *to <- the defaults, with those options of `from` that are written to files; text is copied into the arena. False
+ * when memory runs out. */
+bool hw__run_options_copy(hw_run_params *to, const hw_run_params *from, hw__arena *arena);
 
 #endif

@@ -77,8 +77,7 @@ typedef struct hw__values {
     hw__norm norm;
     float eps;   /* for the post-norm's rms */
     float scale; /* fixed factor, usually 1 */
-    double
-        reach; /* factor from the stream at this source to the final stream: the product of later blocks' factors */
+    double stream_factor; /* from the stream at this source to the final one: the product of later blocks' factors */
     size_t n_heads, n_heads_kv, head_size, n_tokens;
     const hw__recurrent *recurrent; /* the weights of the values: NULL for attention, whose rows the sink received */
     hw__recurrent recurrent_storage;   /* storage of `recurrent`, with arrays owned by the engine */

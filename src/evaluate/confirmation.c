@@ -182,7 +182,7 @@ hw_err hw_confirmation_new(hw_confirmation **out, hw_model *model, const hw_trac
     const hw_citation *citation = cited->citation;
     const hw_segments *passages = cited->passages, *answer = cited->answer;
     confirming w = {.citation = citation, .parts = answer->groups, .n_tokens = answer->n_tokens};
-    hw__masked_pass *rerun = NULL;
+    hw__masked_pass *masked_pass = NULL;
     w.p = hw_confirm_params_default();
     hw_err rc = hw__params_read(&w.p, sizeof w.p, params, "hw_confirm_params", err);
     if (rc == HW_OK) rc = check(trace, citation, passages, answer, &w.p, err);
@@ -190,12 +190,12 @@ hw_err hw_confirmation_new(hw_confirmation **out, hw_model *model, const hw_trac
     w.c = hw__alloc(1, sizeof *w.c);
     w.keep = hw__alloc(passages->n, sizeof *w.keep);
     rc = w.c && w.keep ? allocate(w.c, citation, err) : hw__fail_memory(err, "a confirmation", passages->n, 1);
-    if (rc == HW_OK) rc = hw__masked_pass_new(&rerun, model, trace->run, w.p.stop, w.p.ctx, err);
-    if (rc == HW_OK) rc = hw__masks_new(&w.masks, rerun, passages->groups, passages->n, err);
+    if (rc == HW_OK) rc = hw__masked_pass_new(&masked_pass, model, trace->run, w.p.stop, w.p.ctx, err);
+    if (rc == HW_OK) rc = hw__masks_new(&w.masks, masked_pass, passages->groups, passages->n, err);
     if (rc == HW_OK) rc = confirm(&w, err);
-    if (rc == HW_OK) w.c->n_passes = hw__masked_pass_n_passes(rerun);
+    if (rc == HW_OK) w.c->n_passes = hw__masked_pass_n_passes(masked_pass);
     hw__masks_free(w.masks);
-    hw__masked_pass_free(rerun);
+    hw__masked_pass_free(masked_pass);
     free(w.keep);
     if (rc == HW_OK)
         *out = w.c;

@@ -56,7 +56,7 @@ typedef struct work {
     const hw_trace *trace;
     const int32_t *groups; /* [m] */
     size_t n_segments, row_begin, row_end;
-    hw__masked_pass *rerun;
+    hw__masked_pass *masked_pass;
     hw__masks *masks;
     subject *subjects; /* [n_subjects], capacity for all */
     size_t n_subjects;
@@ -373,7 +373,7 @@ static hw_err write_check(hw_check **out, const work *w, hw_error *err) {
     bool ok = true;
     for (size_t i = 0; i < c->n && ok; i++) ok = figures(&c->rows[i], w, &w->subjects[i]);
     c->base = logprob_of(w, w->whole);
-    c->n_passes = hw__masked_pass_n_passes(w->rerun);
+    c->n_passes = hw__masked_pass_n_passes(w->masked_pass);
     if (!ok || !judge(c, w)) {
         hw_check_free(c);
         return hw__fail_memory(err, "ranks of random masks", 3 * w->p->n_ablations, sizeof(double));
@@ -410,7 +410,7 @@ static void clear(work *w) {
     free(w->x);
     free(w->y);
     hw__masks_free(w->masks);
-    hw__masked_pass_free(w->rerun);
+    hw__masked_pass_free(w->masked_pass);
 }
 
 hw_err hw_check_new(hw_check **out, hw_model *model, const hw_trace *trace, const hw_check_subject *judged,
@@ -425,8 +425,8 @@ hw_err hw_check_new(hw_check **out, hw_model *model, const hw_trace *trace, cons
     hw_err rc = hw__params_read(&p, sizeof p, params, "hw_check_params", err);
     if (rc == HW_OK) rc = check_request(&w, segments, list, n, err);
     if (rc == HW_OK) rc = allocate(&w, n, err);
-    if (rc == HW_OK) rc = hw__masked_pass_new(&w.rerun, model, trace->run, w.p->stop, w.p->ctx, err);
-    if (rc == HW_OK) rc = hw__masks_new(&w.masks, w.rerun, w.groups, w.n_segments, err);
+    if (rc == HW_OK) rc = hw__masked_pass_new(&w.masked_pass, model, trace->run, w.p->stop, w.p->ctx, err);
+    if (rc == HW_OK) rc = hw__masks_new(&w.masks, w.masked_pass, w.groups, w.n_segments, err);
     for (size_t i = 0; i < n && rc == HW_OK; i++) rc = add_attribution(&w, list[i], err);
     if (rc == HW_OK) rc = add_baselines(&w, err);
     if (rc == HW_OK) rc = run_passes(&w, err);

@@ -239,7 +239,7 @@ hw_err hw__run_to_json(json_t **out, const hw_run *run, hw_error *err) {
 
 /* ------------------------------------------------------------------ reading */
 
-static hw_err get_text(const char **to, const field *f, const json_t *object, hw__arena *pool, hw_error *err) {
+static hw_err get_text(const char **to, const field *f, const json_t *object, hw__arena *arena, hw_error *err) {
     char *text;
     size_t n;
     if (f->is_new && !json_object_get(object, f->key)) {
@@ -250,7 +250,7 @@ static hw_err get_text(const char **to, const field *f, const json_t *object, hw
     if (rc != HW_OK) return rc;
     if (strlen(text) != n)
         rc = hw__fail(err, HW_ERR_FORMAT, "\"%s\" must be a string without NUL", f->key);
-    else if (!(*to = hw__arena_strndup(pool, text, n)))
+    else if (!(*to = hw__arena_strndup(arena, text, n)))
         rc = hw__fail_memory(err, f->key, n, 1);
     free(text);
     return rc;
@@ -284,14 +284,14 @@ static hw_err get_real(void *to, const field *f, const json_t *object, hw_error 
     return HW_OK;
 }
 
-static hw_err get_fields(void *to, const field *fields, size_t n, const json_t *object, hw__arena *pool,
+static hw_err get_fields(void *to, const field *fields, size_t n, const json_t *object, hw__arena *arena,
                          hw_error *err) {
     for (size_t i = 0; i < n; i++) {
         const field *f = &fields[i];
         void *at = (char *)to + f->offset;
         hw_err rc;
         switch (f->kind) {
-        case TEXT: rc = get_text(at, f, object, pool, err); break;
+        case TEXT: rc = get_text(at, f, object, arena, err); break;
         case BOOL: rc = hw__json_bool(at, object, f->key, err); break;
         case FLOAT:
         case DOUBLE: rc = get_real(at, f, object, err); break;
@@ -323,7 +323,7 @@ static hw_err get_source(hw_source *out, const json_t *json, const hw_model_info
                     (int)of, (int)layer);
 }
 
-static hw_err get_sources(hw_model_info *model, const json_t *object, hw__arena *pool, hw_error *err) {
+static hw_err get_sources(hw_model_info *model, const json_t *object, hw__arena *arena, hw_error *err) {
     const json_t *list;
     if (!json_object_get(object, "sources")) return HW_OK;
     hw_err rc = hw__json_array(&list, object, "sources", err);
@@ -331,7 +331,7 @@ static hw_err get_sources(hw_model_info *model, const json_t *object, hw__arena 
     size_t n = json_array_size(list);
     if (n < 1 || n > MAX_LAYERS)
         return hw__fail(err, HW_ERR_FORMAT, "%zu sources: 1 to %d are accepted", n, MAX_LAYERS);
-    hw_source *sources = hw__arena_alloc(pool, n, sizeof *sources);
+    hw_source *sources = hw__arena_alloc(arena, n, sizeof *sources);
     int32_t next = 0;
     if (!sources) return hw__fail_memory(err, "the list of sources", n, sizeof *sources);
     for (size_t i = 0; rc == HW_OK && i < n; i++)
@@ -343,14 +343,14 @@ static hw_err get_sources(hw_model_info *model, const json_t *object, hw__arena 
     return rc;
 }
 
-static hw_err get_layers(hw_model_info *model, const json_t *object, hw__arena *pool, hw_error *err) {
+static hw_err get_layers(hw_model_info *model, const json_t *object, hw__arena *arena, hw_error *err) {
     const json_t *list;
     hw_err rc = hw__json_array(&list, object, "layers", err);
     if (rc != HW_OK) return rc;
     size_t n = json_array_size(list);
     if ((n < 1 && !json_object_get(object, "sources")) || n > MAX_LAYERS)
         return hw__fail(err, HW_ERR_FORMAT, "%zu layers with attention: 1 to %d are accepted", n, MAX_LAYERS);
-    int32_t *layers = hw__arena_alloc(pool, n, sizeof *layers);
+    int32_t *layers = hw__arena_alloc(arena, n, sizeof *layers);
     if (!layers) return hw__fail_memory(err, "the list of layers", n, sizeof *layers);
     for (size_t l = 0; l < n; l++) {
         const json_t *v = json_array_get(list, l);
@@ -364,21 +364,21 @@ static hw_err get_layers(hw_model_info *model, const json_t *object, hw__arena *
     return HW_OK;
 }
 
-/* `pool` holds the strings until hw__run_new() has copied them. */
-static hw_err get_model(hw_model_info *model, const json_t *json, hw__arena *pool, hw_error *err) {
+/* `arena` holds the strings until hw__run_new() has copied them. */
+static hw_err get_model(hw_model_info *model, const json_t *json, hw__arena *arena, hw_error *err) {
     const json_t *object;
     hw_err rc = hw__json_object(&object, json, "model", err);
-    if (rc == HW_OK) rc = get_fields(model, model_fields, N_MODEL_FIELDS, object, pool, err);
-    if (rc == HW_OK) rc = get_layers(model, object, pool, err);
-    return rc == HW_OK ? get_sources(model, object, pool, err) : rc;
+    if (rc == HW_OK) rc = get_fields(model, model_fields, N_MODEL_FIELDS, object, arena, err);
+    if (rc == HW_OK) rc = get_layers(model, object, arena, err);
+    return rc == HW_OK ? get_sources(model, object, arena, err) : rc;
 }
 
-static hw_err get_options(hw__run_options *options, const json_t *json, hw__arena *pool, hw_error *err) {
+static hw_err get_options(hw__run_options *options, const json_t *json, hw__arena *arena, hw_error *err) {
     const json_t *object;
     hw_err rc = hw__json_object(&object, json, "options", err);
     if (rc == HW_OK) rc = get_fields(options, option_fields, N_OPTION_FIELDS, object, NULL, err);
     for (size_t i = 0; rc == HW_OK && i < hw_run_option_count(); i++)
-        rc = hw__setting_get_json(&options->run, hw_run_option_at(i), object, pool, err);
+        rc = hw__setting_get_json(&options->run, hw_run_option_at(i), object, arena, err);
     return rc;
 }
 
@@ -523,10 +523,10 @@ static hw_err get_prompt(hw_run *run, const json_t *json, hw_error *err) {
     return rc;
 }
 
-/* `pool` holds the roles until they are copied. */
-static hw_err get_message(hw_span *m, const json_t *entry, hw__arena *pool, hw_error *err) {
+/* `arena` holds the roles until they are copied. */
+static hw_err get_message(hw_span *m, const json_t *entry, hw__arena *arena, hw_error *err) {
     static const field role = {"role", "role_bytes", TEXT, 0, false};
-    hw_err rc = get_text(&m->name, &role, entry, pool, err);
+    hw_err rc = get_text(&m->name, &role, entry, arena, err);
     return rc == HW_OK ? get_range(&m->begin, &m->end, entry, err) : rc;
 }
 
@@ -537,11 +537,11 @@ static hw_err get_messages(hw_run *run, const json_t *json, hw_error *err) {
     if (rc != HW_OK) return rc;
     size_t n = json_array_size(list);
     hw_span *messages = hw__alloc(n, sizeof *messages);
-    hw__arena pool = {0};
+    hw__arena arena = {0};
     if (!messages) return hw__fail_memory(err, "the messages", n, sizeof *messages);
-    for (size_t i = 0; rc == HW_OK && i < n; i++) rc = get_message(&messages[i], json_array_get(list, i), &pool, err);
+    for (size_t i = 0; rc == HW_OK && i < n; i++) rc = get_message(&messages[i], json_array_get(list, i), &arena, err);
     if (rc == HW_OK) rc = hw__run_set_messages(run, messages, n, err);
-    hw__arena_clear(&pool);
+    hw__arena_clear(&arena);
     free(messages);
     return rc == HW_OK ? rc : hw__fail_in(err, rc, "\"messages\"");
 }
@@ -591,15 +591,15 @@ static hw_err fill_run(hw_run *run, const json_t *json, hw_error *err) {
 }
 
 hw_err hw__run_from_json(hw_run **out, const json_t *json, hw_error *err) {
-    hw__arena pool = {0};
+    hw__arena arena = {0};
     hw_model_info model = {0};
     hw__run_options options = {.run = {.size = sizeof options.run}};
     hw_run *run = NULL;
-    hw_err rc = get_model(&model, json, &pool, err);
-    if (rc == HW_OK) rc = get_options(&options, json, &pool, err);
+    hw_err rc = get_model(&model, json, &arena, err);
+    if (rc == HW_OK) rc = get_options(&options, json, &arena, err);
     if (rc == HW_OK) rc = hw__run_new(&run, &model, &options, err);
     if (rc == HW_OK) rc = fill_run(run, json, err);
-    hw__arena_clear(&pool);
+    hw__arena_clear(&arena);
     if (rc != HW_OK) {
         hw__run_release(run);
         return hw__fail_in(err, rc, "the run's description");

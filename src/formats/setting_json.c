@@ -76,20 +76,20 @@ static hw_err get_whole(void *params, const hw_setting_info *s, const json_t *ob
     return rc;
 }
 
-static hw_err get_text(void *params, const hw_setting_info *s, const json_t *object, hw__arena *pool, hw_error *err) {
+static hw_err get_text(void *params, const hw_setting_info *s, const json_t *object, hw__arena *arena, hw_error *err) {
     char key[64], *text;
     size_t n;
     hw_err rc = hw__json_text(&text, &n, object, s->name, hex_key(key, sizeof key, s), err);
     if (rc != HW_OK) return rc;
     if (strlen(text) != n)
         rc = hw__fail(err, HW_ERR_FORMAT, "\"%s\" must be a string without NUL", s->name);
-    else if (!(*hw__setting_at(params, s) = hw__arena_strndup(pool, text, n)))
+    else if (!(*hw__setting_at(params, s) = hw__arena_strndup(arena, text, n)))
         rc = hw__fail_memory(err, s->name, n, 1);
     free(text);
     return rc;
 }
 
-static hw_err get_value(void *params, const hw_setting_info *s, const json_t *object, hw__arena *pool, hw_error *err) {
+static hw_err get_value(void *params, const hw_setting_info *s, const json_t *object, hw__arena *arena, hw_error *err) {
     const char *word;
     bool flag;
     hw_err rc;
@@ -102,14 +102,14 @@ static hw_err get_value(void *params, const hw_setting_info *s, const json_t *ob
     case HW_SETTING_WORD:
         rc = hw__json_word(&word, object, s->name, err);
         return rc == HW_OK ? hw_setting_read(params, s, word, err) : rc;
-    case HW_SETTING_TEXT: return get_text(params, s, object, pool, err);
+    case HW_SETTING_TEXT: return get_text(params, s, object, arena, err);
     }
     return HW_OK;
 }
 
-hw_err hw__setting_get_json(void *params, const hw_setting_info *s, const json_t *object, hw__arena *pool,
+hw_err hw__setting_get_json(void *params, const hw_setting_info *s, const json_t *object, hw__arena *arena,
                             hw_error *err) {
     if (s->transient || (s->optional && !json_object_get(object, s->name))) return HW_OK;
-    hw_err rc = get_value(params, s, object, pool, err);
+    hw_err rc = get_value(params, s, object, arena, err);
     return rc == HW_ERR_ARGUMENT ? hw__fail_in(err, HW_ERR_FORMAT, "setting \"%s\"", s->name) : rc;
 }

@@ -9,9 +9,9 @@
 /* Adds the setting if files hold it. False when memory runs out. */
 bool hw__setting_put_json(json_t *object, const void *params, const hw_setting_info *setting);
 
-/* Reads the setting; text is copied into the pool. Errors: FORMAT (missing, of another type, or not accepted),
+/* Reads the setting; text is copied into the arena. Errors: FORMAT (missing, of another type, or not accepted),
  * MEMORY. */
-hw_err hw__setting_get_json(void *params, const hw_setting_info *setting, const json_t *object, hw__arena *pool,
+hw_err hw__setting_get_json(void *params, const hw_setting_info *setting, const json_t *object, hw__arena *arena,
                             hw_error *err);
 
 #endif

@@ -13,15 +13,15 @@ static size_t block_end(const hw__block_layout *s, size_t first) {
     return s->n_rows - first < HW__BLOCK_ROWS ? s->n_rows : first + HW__BLOCK_ROWS;
 }
 
-hw_err hw__block_layout_new(hw__block_layout *out, size_t *reach, size_t n_rows, size_t n_columns, hw_error *err) {
-    hw__block_layout s = {.n_rows = n_rows, .n_columns = n_columns, .reach = reach};
+hw_err hw__block_layout_new(hw__block_layout *out, size_t *row_width, size_t n_rows, size_t n_columns, hw_error *err) {
+    hw__block_layout s = {.n_rows = n_rows, .n_columns = n_columns, .row_width = row_width};
     hw_err rc = hw__blas_start(err);
     if (rc != HW_OK) return rc;
     s.begin = hw__alloc(n_blocks(&s) + 1, sizeof *s.begin);
     if (!s.begin) return hw__fail_memory(err, "rollout", n_blocks(&s) + 1, sizeof *s.begin);
     for (size_t b = 0; b < n_blocks(&s); b++) {
         size_t first = b * HW__BLOCK_ROWS, end = block_end(&s, first), cells;
-        if (!hw__mul(&cells, end - first, reach[end - 1]) || !hw__add(&s.begin[b + 1], s.begin[b], cells)) {
+        if (!hw__mul(&cells, end - first, row_width[end - 1]) || !hw__add(&s.begin[b + 1], s.begin[b], cells)) {
             free(s.begin);
             return hw__fail_memory(err, "rollout", n_rows, n_columns * sizeof(float));
         }
@@ -31,7 +31,7 @@ hw_err hw__block_layout_new(hw__block_layout *out, size_t *reach, size_t n_rows,
 }
 
 void hw__block_layout_free(hw__block_layout *shape) {
-    free(shape->reach);
+    free(shape->row_width);
     free(shape->begin);
 }
 
@@ -39,14 +39,14 @@ size_t hw__block_layout_size(const hw__block_layout *shape) { return shape->begi
 
 double hw__block_layout_work(const hw__block_layout *shape, bool causal) {
     double below = 0, work = 0;
-    for (size_t q = 0; q < shape->n_rows; q++) work += below += (double)shape->reach[q];
+    for (size_t q = 0; q < shape->n_rows; q++) work += below += (double)shape->row_width[q];
     return causal ? work : (double)shape->n_rows * below;
 }
 
 float *hw__blocks_new(const hw__block_layout *shape) { return hw__alloc(hw__block_layout_size(shape), sizeof(float)); }
 
 hw__part hw__block_row(const hw__block_layout *shape, float *level, size_t q) {
-    size_t b = q / HW__BLOCK_ROWS, first = b * HW__BLOCK_ROWS, width = shape->reach[block_end(shape, first) - 1];
+    size_t b = q / HW__BLOCK_ROWS, first = b * HW__BLOCK_ROWS, width = shape->row_width[block_end(shape, first) - 1];
     return (hw__part){level + shape->begin[b] + (q - first) * width, width};
 }
 
@@ -66,13 +66,13 @@ typedef struct product {
 /* Rows [k0, k1) of a block: first the columns that all of them have, then the rest in steps, each from the first row
  * that has the column. */
 static void multiply_block(const product *p, hw__part rows, size_t k0, size_t k1, bool adds) {
-    const size_t *reach = p->s->reach;
-    size_t left = limit(reach[k0], p->begin, p->end), right = limit(reach[k1 - 1], p->begin, p->end);
+    const size_t *row_width = p->s->row_width;
+    size_t left = limit(row_width[k0], p->begin, p->end), right = limit(row_width[k1 - 1], p->begin, p->end);
     if (right - left <= STEP) left = right;
     hw__matmul_part(moved(p->c, 0, p->begin), moved(p->w, 0, k0), moved(rows, 0, p->begin),
                     (hw__matmul_size){p->n, k1 - k0, left - p->begin}, adds);
     for (size_t c0 = left, k = k0; c0 < right; c0 += STEP) {
-        while (reach[k] <= c0) k++;
+        while (row_width[k] <= c0) k++;
         hw__matmul_part(moved(p->c, 0, c0), moved(p->w, 0, k), moved(rows, k - k0, c0),
                         (hw__matmul_size){p->n, k1 - k, limit(c0 + STEP, c0, right) - c0}, adds);
     }
@@ -83,7 +83,7 @@ static void multiply_columns(const product *p, float *level) {
     size_t last = (p->depth - 1) / HW__BLOCK_ROWS;
     for (size_t b = last + 1; b-- > 0;) {
         size_t k0 = b * HW__BLOCK_ROWS, k1 = limit(p->depth, k0, k0 + HW__BLOCK_ROWS);
-        if (p->s->reach[k1 - 1] <= p->begin) return;
+        if (p->s->row_width[k1 - 1] <= p->begin) return;
         multiply_block(p, hw__block_row(p->s, level, k0), k0, k1, b < last);
     }
 }
@@ -94,7 +94,7 @@ void hw__blocks_multiply(hw__part c, hw__part w, size_t n, size_t depth, const h
 
 void hw__blocks_multiply_shared(hw__part c, hw__part w, size_t n, size_t depth, const hw__block_layout *shape,
                                 float *level) {
-    size_t width = shape->reach[depth - 1];
+    size_t width = shape->row_width[depth - 1];
     /* Many columns per iteration, since each copies w again; few enough that all threads have work. */
     size_t step = width >= 2048 ? 512 : width >= 512 ? 256 : 128;
 #pragma omp parallel for schedule(dynamic, 1)

@@ -16,12 +16,12 @@ enum { HW__BLOCK_ROWS = 256 };
 /* The layout that all matrices of one rollout share. */
 typedef struct hw__block_layout {
     size_t n_rows, n_columns; /* T, C */
-    size_t *reach;            /* [T] row q is zero from this column on; ascending */
+    size_t *row_width;        /* [T] row q is zero from this column on; ascending */
     size_t *begin;            /* [n_blocks + 1] offset of each block, in floats */
 } hw__block_layout;
 
-/* Takes over `reach` (malloc'd) on success. Starts BLAS, so that products can follow. */
-hw_err hw__block_layout_new(hw__block_layout *out, size_t *reach, size_t n_rows, size_t n_columns, hw_error *err);
+/* Takes over `row_width` (malloc'd) on success. Starts BLAS, so that products can follow. */
+hw_err hw__block_layout_new(hw__block_layout *out, size_t *row_width, size_t n_rows, size_t n_columns, hw_error *err);
 void hw__block_layout_free(hw__block_layout *shape);
 /* Floats of one matrix. */
 size_t hw__block_layout_size(const hw__block_layout *shape);
@@ -30,7 +30,7 @@ double hw__block_layout_work(const hw__block_layout *shape, bool causal);
 
 /* A zeroed matrix; free with free(). NULL when memory runs out. */
 float *hw__blocks_new(const hw__block_layout *shape);
-/* Row q: hw__block_layout.reach[q] floats at `cells`, the remaining ones are zero; the next row of its block is
+/* Row q: hw__block_layout.row_width[q] floats at `cells`, the remaining ones are zero; the next row of its block is
  * `stride` floats further. */
 hw__part hw__block_row(const hw__block_layout *shape, float *level, size_t q);
 

@@ -75,12 +75,12 @@ static void fill_uniform_row(hw_attribution *a, size_t i, const hw__layer_matrix
     }
 }
 
-static hw_err fill_uniform(hw_attribution *a, const hw__layer_matrix *mixing, const hw_method_params *p,
+static hw_err fill_uniform(hw_attribution *a, const hw__layer_matrix *matrix, const hw_method_params *p,
                            hw_error *err) {
     double *v = hw__alloc(a->run->n_tokens, sizeof *v), *sum = hw__alloc(a->n_columns, sizeof *sum);
     hw_err rc = v && sum ? HW_OK : hw__fail_memory(err, "an attribution's row", a->run->n_tokens, sizeof *v);
     for (size_t i = 0; rc == HW_OK && i < a->n_rows; i++) {
-        fill_uniform_row(a, i, mixing, v, sum);
+        fill_uniform_row(a, i, matrix, v, sum);
         rc = hw__method_progress(p, i + 1, a->n_rows, err);
     }
     free(v);
@@ -89,8 +89,8 @@ static hw_err fill_uniform(hw_attribution *a, const hw__layer_matrix *mixing, co
 }
 
 static hw_err run_uniform(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
-    hw__layer_matrix mixing = hw__layer_matrix_of(trace, p);
-    return fill_uniform(a, &mixing, p, err);
+    hw__layer_matrix matrix = hw__layer_matrix_of(trace, p);
+    return fill_uniform(a, &matrix, p, err);
 }
 
 const hw__method hw__method_uniform = {
@@ -121,11 +121,11 @@ static hw_err make_uniform(hw_attribution **out, const hw_attribution *a, const 
     hw__attribution_part part = {hw__method_uniform.info.name, n_layers, begin, end};
     hw_err rc = hw__attribution_new_rows(&u, run, part, p, err);
     if (rc != HW_OK) return rc;
-    hw__layer_matrix mixing = {.residual = p->residual,
+    hw__layer_matrix matrix = {.residual = p->residual,
                                .measured = p->residual_measured ? a->measured : NULL,
                                .stride = run->n_tokens,
                                .remove_sink = p->remove_sink};
-    if ((rc = fill_uniform(u, &mixing, p, err)) != HW_OK) {
+    if ((rc = fill_uniform(u, &matrix, p, err)) != HW_OK) {
         hw_attribution_free(u);
         return rc;
     }

@@ -75,20 +75,20 @@ static uint32_t contribution_signals(const hw_method_params *p) {
 
 static hw_err run_contribution(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
     if (!composes(p)) return put_signal(a, trace, signal_of(p->measure), p, err);
-    hw__layer_matrix mixing = hw__layer_matrix_of_contributions(trace, p);
-    return hw__rollout_compose(a, &mixing, p, err);
+    hw__layer_matrix matrix = hw__layer_matrix_of_contributions(trace, p);
+    return hw__rollout_compose(a, &matrix, p, err);
 }
 
 static hw_err incremental_contribution(void **state, hw_attribution *a, const hw_trace *trace,
                                        const hw_method_params *p, hw_error *err) {
     if (!composes(p)) return run_contribution(a, trace, p, err);
-    hw__layer_matrix mixing = hw__layer_matrix_of_contributions(trace, p);
-    return hw__rollout_incremental(state, a, &mixing, p, err);
+    hw__layer_matrix matrix = hw__layer_matrix_of_contributions(trace, p);
+    return hw__rollout_incremental(state, a, &matrix, p, err);
 }
 
 static size_t contribution_bytes(const hw_trace *trace, const hw_method_params *p) {
-    hw__layer_matrix mixing = hw__layer_matrix_of_contributions(trace, p);
-    return composes(p) ? hw__rollout_incremental_bytes(&mixing, p) : 0;
+    hw__layer_matrix matrix = hw__layer_matrix_of_contributions(trace, p);
+    return composes(p) ? hw__rollout_incremental_bytes(&matrix, p) : 0;
 }
 
 static uint32_t contribution_traits(const hw_method_params *p) {

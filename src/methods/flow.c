@@ -17,7 +17,7 @@
 static const double MAX_WORK = 1e9;
 
 /* Tokens that row i can attend to: those up to its own, or all. */
-static size_t reach(const hw_attribution *a, size_t i) {
+static size_t row_width(const hw_attribution *a, size_t i) {
     return a->run->causal ? hw__query_row(a, i) + 1 : a->run->n_tokens;
 }
 
@@ -32,19 +32,19 @@ static void add_row(hw__pipes *pipes, size_t from, size_t first, const float *w,
 
 /* of [n]: the maximum flow from row q after layer depth - 1 to each token, scaled to sum to 1. Nodes: (l, t) at l n +
  * t for l < depth, then the source. */
-static hw_err flow_of_row(double *of, const hw__layer_matrix *mixing, size_t q, size_t depth, size_t n, hw_error *err) {
+static hw_err flow_of_row(double *of, const hw__layer_matrix *matrix, size_t q, size_t depth, size_t n, hw_error *err) {
     hw__pipes *pipes;
     float *w = hw__alloc(n, sizeof *w);
     if (!w) return hw__fail_memory(err, "flow", n, sizeof *w);
     size_t source = depth * n;
-    hw_err rc = hw__pipes_new(&pipes, source + 1, (depth - 1) * n_between(n, mixing->trace->run->causal) + n, err);
+    hw_err rc = hw__pipes_new(&pipes, source + 1, (depth - 1) * n_between(n, matrix->trace->run->causal) + n, err);
     if (rc != HW_OK) {
         free(w);
         return rc;
     }
     for (size_t l = 0; l + 1 < depth; l++)
-        for (size_t t = 0; t < n; t++) add_row(pipes, (l + 1) * n + t, l * n, w, hw__layer_matrix_row(w, mixing, l, t));
-    add_row(pipes, source, (depth - 1) * n, w, hw__layer_matrix_row(w, mixing, depth - 1, q));
+        for (size_t t = 0; t < n; t++) add_row(pipes, (l + 1) * n + t, l * n, w, hw__layer_matrix_row(w, matrix, l, t));
+    add_row(pipes, source, (depth - 1) * n, w, hw__layer_matrix_row(w, matrix, depth - 1, q));
     free(w);
     double sum = 0;
     for (size_t k = 0; k < n; k++) sum += of[k] = hw__pipes_flow(pipes, source, k);
@@ -63,7 +63,7 @@ static double work_of(size_t n, size_t layers, bool causal) {
 
 static hw_err check_work(const hw_attribution *a, hw_error *err) {
     double work = 0;
-    for (size_t i = 0; i < a->n_rows; i++) work += work_of(reach(a, i), a->n_layers, a->run->causal);
+    for (size_t i = 0; i < a->n_rows; i++) work += work_of(row_width(a, i), a->n_layers, a->run->causal);
     if (work <= MAX_WORK) return HW_OK;
     size_t max = 1;
     while ((double)a->n_rows * work_of(max + 1, a->n_layers, a->run->causal) <= MAX_WORK) max++;
@@ -71,20 +71,20 @@ static hw_err check_work(const hw_attribution *a, hw_error *err) {
                     "flow over %zu tokens is too large: it is for small inputs, about %zu tokens where %zu rows and "
                     "%zu layers are requested (rollout is "
                     "its fast relative)",
-                    reach(a, a->n_rows - 1), max, a->n_rows, a->n_layers);
+                    row_width(a, a->n_rows - 1), max, a->n_rows, a->n_layers);
 }
 
 static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
     size_t n_tokens = a->run->n_tokens;
-    hw__layer_matrix mixing = hw__layer_matrix_of(trace, p);
+    hw__layer_matrix matrix = hw__layer_matrix_of(trace, p);
     hw_err rc = check_work(a, err);
     if (rc != HW_OK) return rc;
     double *of = hw__alloc(n_tokens, sizeof *of), *sum = hw__alloc(a->n_columns, sizeof *sum);
     rc = of && sum ? HW_OK : hw__fail_memory(err, "flow", n_tokens, 2 * sizeof *of);
     for (size_t i = 0; i < a->n_rows && rc == HW_OK; i++) {
-        size_t q = hw__query_row(a, i), n = reach(a, i);
+        size_t q = hw__query_row(a, i), n = row_width(a, i);
         for (size_t l = 0; l < a->n_layers && rc == HW_OK; l++) {
-            rc = flow_of_row(of, &mixing, q, l + 1, n, err);
+            rc = flow_of_row(of, &matrix, q, l + 1, n, err);
             if (rc != HW_OK) break;
             hw__method_put(a, i, l, of, n, sum);
             rc = hw__method_progress(p, i * a->n_layers + l + 1, a->n_rows * a->n_layers, err);

@@ -131,10 +131,10 @@ uint32_t hw__layer_matrix_contribution_signals(const hw_method_params *p) {
 }
 
 hw__layer_matrix hw__layer_matrix_of_contributions(const hw_trace *trace, const hw_method_params *p) {
-    hw__layer_matrix mixing = {.trace = trace, .source = hw__layer_matrix_contribution_source(p->measure)};
-    if (!adds_residual(p)) return mixing;
-    mixing.residual = p->residual;
-    mixing.measured = p->residual_measured ? trace->signals.values[HW_SIGNAL_RESIDUAL] : NULL;
-    mixing.stride = trace->signals.n_tokens;
-    return mixing;
+    hw__layer_matrix matrix = {.trace = trace, .source = hw__layer_matrix_contribution_source(p->measure)};
+    if (!adds_residual(p)) return matrix;
+    matrix.residual = p->residual;
+    matrix.measured = p->residual_measured ? trace->signals.values[HW_SIGNAL_RESIDUAL] : NULL;
+    matrix.stride = trace->signals.n_tokens;
+    return matrix;
 }

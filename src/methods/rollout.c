@@ -29,7 +29,7 @@ static size_t best_split(const hw__rollout_forward *f, size_t n_rows, size_t n_l
            min = 0;
     double push = n_tokens * n_tokens / (f->causal ? 2 : 1);
     size_t best = 0;
-    for (size_t q = 0; q < f->shape.n_rows; q++) entries += (double)f->shape.reach[q];
+    for (size_t q = 0; q < f->shape.n_rows; q++) entries += (double)f->shape.row_width[q];
     for (size_t split = 0; split <= n_layers; split++) {
         double up = (double)(n_layers - split), rows = (double)n_rows;
         double work = (double)split * level + rows * push * up * (up - 1) / 2 + (split > 0 ? rows * up * entries : 0);
@@ -104,7 +104,7 @@ static hw_err put_rows(hw_attribution *a, row_fn row_of, const void *of, hw_erro
 typedef struct composition {
     hw_attribution *a;
     const hw__rollout_forward *f;
-    const hw__layer_matrix *mixing;
+    const hw__layer_matrix *matrix;
     const hw_method_params *p;
     size_t split;
     partial_rows rows;  /* of M, of the layers below `split` */
@@ -119,7 +119,7 @@ static hw_err compose_up(composition *c, hw_error *err) {
         prev && next ? HW_OK : hw__fail_memory(err, "rollout", 2 * hw__block_layout_size(&f->shape), sizeof *prev);
     if (rc == HW_OK) hw__rollout_forward_start(f, prev, c->a->run, &c->a->params);
     for (size_t l = 0; l < c->split && rc == HW_OK; l++) {
-        hw__rollout_forward_rows(f, next, prev, c->mixing, (hw__layer_rows){l, 0, f->shape.n_rows});
+        hw__rollout_forward_rows(f, next, prev, c->matrix, (hw__layer_rows){l, 0, f->shape.n_rows});
         hold_level(&c->rows, c->a, l, f, next);
         float *done = next;
         next = prev;
@@ -157,7 +157,7 @@ static hw_err push_down(composition *c, hw_error *err) {
     hw_err rc = hw__rollout_backward_new(&chain, up * n, n_tokens, c->f->causal, err);
     if (rc != HW_OK) return rc;
     for (size_t i = up; i-- > 0 && rc == HW_OK;) {
-        hw__rollout_backward_push(&chain, a, c->mixing, split + i, i * n, (i + 1) * n);
+        hw__rollout_backward_push(&chain, a, c->matrix, split + i, i * n, (i + 1) * n);
         rc = hw__method_progress(c->p, a->n_layers - i, a->n_layers, err);
     }
     if (rc == HW_OK && c->top)
@@ -180,12 +180,12 @@ static hw_err run_split(composition *c, hw_error *err) {
     return rc;
 }
 
-hw_err hw__rollout_input(hw_attribution *a, const hw__layer_matrix *mixing, const hw_method_params *p, size_t split,
+hw_err hw__rollout_input(hw_attribution *a, const hw__layer_matrix *matrix, const hw_method_params *p, size_t split,
                          hw_error *err) {
     hw__rollout_forward f;
     hw_err rc = hw__rollout_forward_new(&f, a->run, &a->params, n_rows_of(a), err);
     if (rc != HW_OK) return rc;
-    composition c = {.a = a, .f = &f, .mixing = mixing, .p = p};
+    composition c = {.a = a, .f = &f, .matrix = matrix, .p = p};
     c.split = split <= a->n_layers ? split : best_split(&f, a->n_rows, a->n_layers);
     rc = run_split(&c, err);
     hw__rollout_forward_free(&f);
@@ -214,12 +214,12 @@ void hw__rollout_incremental_free(void *state) {
 static void prefault_rows(const cached_matrices *g, size_t first) {
     for (size_t l = 1; l <= g->n_layers; l++)
         for (size_t q = first; q < g->f.shape.n_rows && q < first + HW__PREFAULTED_ROWS; q++)
-            hw__prefault(hw__block_row(&g->f.shape, g->levels[l], q).cells, g->f.shape.reach[q] * sizeof(float));
+            hw__prefault(hw__block_row(&g->f.shape, g->levels[l], q).cells, g->f.shape.row_width[q] * sizeof(float));
 }
 
-static hw_err cached_matrices_new(cached_matrices **out, const hw__layer_matrix *mixing, const hw_method_params *p,
+static hw_err cached_matrices_new(cached_matrices **out, const hw__layer_matrix *matrix, const hw_method_params *p,
                                   hw_error *err) {
-    const hw_trace *trace = mixing->trace;
+    const hw_trace *trace = matrix->trace;
     cached_matrices *g = hw__alloc(1, sizeof *g);
     if (!g) return hw__fail_memory(err, "rollout", 1, sizeof *g);
     hw_err rc = hw__rollout_forward_new(&g->f, trace->run, p, trace->capacity, err);
@@ -227,7 +227,7 @@ static hw_err cached_matrices_new(cached_matrices **out, const hw__layer_matrix 
         free(g);
         return rc;
     }
-    g->n_layers = hw__layer_matrix_layers(mixing);
+    g->n_layers = hw__layer_matrix_layers(matrix);
     g->levels = hw__alloc(g->n_layers + 1, sizeof *g->levels);
     bool ok = g->levels != NULL;
     if (!ok) hw__rollout_forward_free(&g->f);
@@ -243,13 +243,13 @@ static hw_err cached_matrices_new(cached_matrices **out, const hw__layer_matrix 
     return HW_OK;
 }
 
-size_t hw__rollout_incremental_bytes(const hw__layer_matrix *mixing, const hw_method_params *p) {
-    const hw_trace *trace = mixing->trace;
+size_t hw__rollout_incremental_bytes(const hw__layer_matrix *matrix, const hw_method_params *p) {
+    const hw_trace *trace = matrix->trace;
     hw__rollout_forward f;
     size_t bytes;
     if (p->direction == HW_DIRECTION_OUTPUT) return 0;
     if (hw__rollout_forward_new(&f, trace->run, p, trace->capacity, NULL) != HW_OK) return SIZE_MAX;
-    bool fits = hw__mul(&bytes, hw__block_layout_size(&f.shape), (hw__layer_matrix_layers(mixing) + 1) * sizeof(float));
+    bool fits = hw__mul(&bytes, hw__block_layout_size(&f.shape), (hw__layer_matrix_layers(matrix) + 1) * sizeof(float));
     hw__rollout_forward_free(&f);
     return fits ? bytes : SIZE_MAX;
 }
@@ -259,14 +259,14 @@ static hw__part cached_row(const void *of, const hw_attribution *a, size_t l, si
     return hw__block_row(&g->f.shape, g->levels[l + 1], hw__query_row(a, i));
 }
 
-static hw_err live_input(void **state, hw_attribution *a, const hw__layer_matrix *mixing, const hw_method_params *p,
+static hw_err live_input(void **state, hw_attribution *a, const hw__layer_matrix *matrix, const hw_method_params *p,
                          hw_error *err) {
-    hw_err rc = *state ? HW_OK : cached_matrices_new((cached_matrices **)state, mixing, p, err);
+    hw_err rc = *state ? HW_OK : cached_matrices_new((cached_matrices **)state, matrix, p, err);
     if (rc != HW_OK) return rc;
     cached_matrices *g = *state;
     size_t end = hw__query_row(a, a->n_rows - 1) + 1;
     for (size_t l = 0; l < g->n_layers && rc == HW_OK; l++) {
-        hw__rollout_forward_rows(&g->f, g->levels[l + 1], g->levels[l], mixing, (hw__layer_rows){l, g->n_done, end});
+        hw__rollout_forward_rows(&g->f, g->levels[l + 1], g->levels[l], matrix, (hw__layer_rows){l, g->n_done, end});
         rc = hw__method_progress(p, l + 1, g->n_layers, err);
     }
     if (rc == HW_OK) rc = put_rows(a, cached_row, g, err);
@@ -274,25 +274,25 @@ static hw_err live_input(void **state, hw_attribution *a, const hw__layer_matrix
     return rc;
 }
 
-hw_err hw__rollout_consume(void **state, const hw__layer_matrix *mixing, const hw_method_params *p, hw__layer_rows rows,
-                        hw_error *err) {
-    hw_err rc = *state ? HW_OK : cached_matrices_new((cached_matrices **)state, mixing, p, err);
+hw_err hw__rollout_consume(void **state, const hw__layer_matrix *matrix, const hw_method_params *p, hw__layer_rows rows,
+                           hw_error *err) {
+    hw_err rc = *state ? HW_OK : cached_matrices_new((cached_matrices **)state, matrix, p, err);
     if (rc != HW_OK) return rc;
     cached_matrices *g = *state;
-    hw__rollout_forward_rows(&g->f, g->levels[rows.layer + 1], g->levels[rows.layer], mixing, rows);
+    hw__rollout_forward_rows(&g->f, g->levels[rows.layer + 1], g->levels[rows.layer], matrix, rows);
     if (rows.layer + 1 == g->n_layers) g->n_done = rows.end;
     return HW_OK;
 }
 
 /* ------------------------------------------------------------------ direction output */
 
-static hw_err run_output(hw_attribution *a, const hw__layer_matrix *mixing, const hw_method_params *p, hw_error *err) {
+static hw_err run_output(hw_attribution *a, const hw__layer_matrix *matrix, const hw_method_params *p, hw_error *err) {
     hw__rollout_backward c;
     size_t n = a->n_rows, n_tokens = n_rows_of(a), top = a->n_layers - 1;
     hw_err rc = hw__rollout_backward_new(&c, n, n_tokens, a->run->causal, err);
     if (rc != HW_OK) return rc;
     for (size_t l = a->n_layers; rc == HW_OK && l-- > 0;) {
-        hw__rollout_backward_push(&c, a, mixing, l, 0, l == top ? n : 0);
+        hw__rollout_backward_push(&c, a, matrix, l, 0, l == top ? n : 0);
         rc = put_vectors(a, l, c.v, n_tokens, err);
         if (rc == HW_OK) rc = hw__method_progress(p, a->n_layers - l, a->n_layers, err);
     }
@@ -302,30 +302,30 @@ static hw_err run_output(hw_attribution *a, const hw__layer_matrix *mixing, cons
 
 /* ------------------------------------------------------------------ both */
 
-hw_err hw__rollout_compose(hw_attribution *a, const hw__layer_matrix *mixing, const hw_method_params *p,
+hw_err hw__rollout_compose(hw_attribution *a, const hw__layer_matrix *matrix, const hw_method_params *p,
                            hw_error *err) {
-    return p->direction == HW_DIRECTION_INPUT ? hw__rollout_input(a, mixing, p, HW__ROLLOUT_BEST, err)
-                                              : run_output(a, mixing, p, err);
+    return p->direction == HW_DIRECTION_INPUT ? hw__rollout_input(a, matrix, p, HW__ROLLOUT_BEST, err)
+                                              : run_output(a, matrix, p, err);
 }
 
 /* From the top down a row does not depend on others; for a finished trace nothing is kept. */
-hw_err hw__rollout_incremental(void **state, hw_attribution *a, const hw__layer_matrix *mixing,
+hw_err hw__rollout_incremental(void **state, hw_attribution *a, const hw__layer_matrix *matrix,
                                const hw_method_params *p, hw_error *err) {
-    bool keeps = p->direction == HW_DIRECTION_INPUT && (*state || mixing->trace->growing);
-    return keeps ? live_input(state, a, mixing, p, err) : hw__rollout_compose(a, mixing, p, err);
+    bool keeps = p->direction == HW_DIRECTION_INPUT && (*state || matrix->trace->growing);
+    return keeps ? live_input(state, a, matrix, p, err) : hw__rollout_compose(a, matrix, p, err);
 }
 
 /* ------------------------------------------------------------------ the method */
 
 static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
-    hw__layer_matrix mixing = hw__layer_matrix_of(trace, p);
-    return hw__rollout_compose(a, &mixing, p, err);
+    hw__layer_matrix matrix = hw__layer_matrix_of(trace, p);
+    return hw__rollout_compose(a, &matrix, p, err);
 }
 
 static hw_err incremental(void **state, hw_attribution *a, const hw_trace *trace, const hw_method_params *p,
                           hw_error *err) {
-    hw__layer_matrix mixing = hw__layer_matrix_of(trace, p);
-    return hw__rollout_incremental(state, a, &mixing, p, err);
+    hw__layer_matrix matrix = hw__layer_matrix_of(trace, p);
+    return hw__rollout_incremental(state, a, &matrix, p, err);
 }
 
 /* From the top down the last row is needed first. */
@@ -333,13 +333,13 @@ static bool can_consume(const hw_method_params *p) { return p->direction == HW_D
 
 static hw_err consume(void **state, const hw_trace *trace, const hw_method_params *p, hw__layer_rows rows,
                    hw_error *err) {
-    hw__layer_matrix mixing = hw__layer_matrix_of(trace, p);
-    return hw__rollout_consume(state, &mixing, p, rows, err);
+    hw__layer_matrix matrix = hw__layer_matrix_of(trace, p);
+    return hw__rollout_consume(state, &matrix, p, rows, err);
 }
 
 static size_t incremental_bytes(const hw_trace *trace, const hw_method_params *p) {
-    hw__layer_matrix mixing = hw__layer_matrix_of(trace, p);
-    return hw__rollout_incremental_bytes(&mixing, p);
+    hw__layer_matrix matrix = hw__layer_matrix_of(trace, p);
+    return hw__rollout_incremental_bytes(&matrix, p);
 }
 
 const hw__method hw__method_rollout = {

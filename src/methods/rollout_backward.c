@@ -7,11 +7,11 @@
 #include <string.h>
 
 static hw_err shape_of_layer(hw__block_layout *out, size_t n_tokens, bool causal, hw_error *err) {
-    size_t *reach = hw__alloc(n_tokens, sizeof *reach);
-    if (!reach) return hw__fail_memory(err, "rollout", n_tokens, sizeof *reach);
-    for (size_t t = 0; t < n_tokens; t++) reach[t] = causal ? t + 1 : n_tokens;
-    hw_err rc = hw__block_layout_new(out, reach, n_tokens, n_tokens, err);
-    if (rc != HW_OK) free(reach);
+    size_t *row_width = hw__alloc(n_tokens, sizeof *row_width);
+    if (!row_width) return hw__fail_memory(err, "rollout", n_tokens, sizeof *row_width);
+    for (size_t t = 0; t < n_tokens; t++) row_width[t] = causal ? t + 1 : n_tokens;
+    hw_err rc = hw__block_layout_new(out, row_width, n_tokens, n_tokens, err);
+    if (rc != HW_OK) free(row_width);
     return rc;
 }
 
@@ -35,21 +35,21 @@ void hw__rollout_backward_free(hw__rollout_backward *c) {
 }
 
 /* Cells that a row does not have stay zero. */
-static void read_layer(hw__rollout_backward *c, const hw__layer_matrix *mixing, size_t l) {
+static void read_layer(hw__rollout_backward *c, const hw__layer_matrix *matrix, size_t l) {
 #pragma omp parallel for schedule(dynamic, HW__BLOCK_ROWS)
     for (size_t q = 0; q < c->shape.n_rows; q++)
-        hw__layer_matrix_row(hw__block_row(&c->shape, c->layer, q).cells, mixing, l, q);
+        hw__layer_matrix_row(hw__block_row(&c->shape, c->layer, q).cells, matrix, l, q);
 }
 
-void hw__rollout_backward_push(hw__rollout_backward *c, const hw_attribution *a, const hw__layer_matrix *mixing,
+void hw__rollout_backward_push(hw__rollout_backward *c, const hw_attribution *a, const hw__layer_matrix *matrix,
                                size_t l, size_t first, size_t begin) {
     size_t n = c->shape.n_rows;
-    read_layer(c, mixing, l);
+    read_layer(c, matrix, l);
     for (size_t r = first; r < begin; r++) {
-        size_t q = hw__query_row(a, r % a->n_rows), reach = c->shape.reach[q];
+        size_t q = hw__query_row(a, r % a->n_rows), row_width = c->shape.row_width[q];
         float *to = c->next + r * n;
-        memcpy(to, hw__block_row(&c->shape, c->layer, q).cells, reach * sizeof *to);
-        memset(to + reach, 0, (n - reach) * sizeof *to);
+        memcpy(to, hw__block_row(&c->shape, c->layer, q).cells, row_width * sizeof *to);
+        memset(to + row_width, 0, (n - row_width) * sizeof *to);
     }
     if (begin < c->n_rows)
         hw__blocks_multiply_shared((hw__part){c->next + begin * n, n}, (hw__part){c->v + begin * n, n},

@@ -25,7 +25,7 @@ void hw__rollout_backward_free(hw__rollout_backward *c);
 
 /* Vectors first .. begin - 1 start as rows of Â_l, those of the rows of M over and over; begin .. n_rows - 1 are pushed
  * through it; those before `first` have not started. */
-void hw__rollout_backward_push(hw__rollout_backward *c, const hw_attribution *a, const hw__layer_matrix *mixing,
+void hw__rollout_backward_push(hw__rollout_backward *c, const hw_attribution *a, const hw__layer_matrix *matrix,
                                size_t l, size_t first, size_t begin);
 
 #endif

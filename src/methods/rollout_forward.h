@@ -31,7 +31,7 @@ double hw__rollout_forward_bytes(size_t n_rows, size_t n_columns);
 void hw__rollout_forward_start(const hw__rollout_forward *f, float *zero, const hw_run *run, const hw_method_params *p);
 /* Rows of the matrix after their layer; the one before the layer must have them and all rows before. Threads share the
  * rows; the result does not depend on their number. */
-void hw__rollout_forward_rows(const hw__rollout_forward *f, float *next, float *prev, const hw__layer_matrix *mixing,
-                   hw__layer_rows rows);
+void hw__rollout_forward_rows(const hw__rollout_forward *f, float *next, float *prev, const hw__layer_matrix *matrix,
+                              hw__layer_rows rows);
 
 #endif

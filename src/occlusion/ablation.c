@@ -75,15 +75,15 @@ static hw_err run_design(hw_attribution *a, hw__masks *masks, const hw_method_pa
 
 static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
     (void)trace;
-    hw__masked_pass *rerun = NULL;
+    hw__masked_pass *masked_pass = NULL;
     hw__masks *masks = NULL;
     if (p->n_ablations < MIN_ABLATIONS || p->n_ablations > MAX_ABLATIONS)
         return hw__fail(err, HW_ERR_ARGUMENT, "%zu ablations: %d to %d are accepted", p->n_ablations, MIN_ABLATIONS,
                         MAX_ABLATIONS);
-    hw_err rc = hw__masked_pass_method_begin(&rerun, &masks, a, p, err);
+    hw_err rc = hw__masked_pass_method_begin(&masked_pass, &masks, a, p, err);
     if (rc == HW_OK) rc = run_design(a, masks, p, err);
     hw__masks_free(masks);
-    hw__masked_pass_free(rerun);
+    hw__masked_pass_free(masked_pass);
     return rc;
 }
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 struct hw__masks {
-    hw__masked_pass *rerun;
+    hw__masked_pass *masked_pass;
     const int32_t *groups; /* [m] or NULL */
     size_t n_segments, n_prompt, n_completion;
     bool *movable;    /* [n_segments] can be left out */
@@ -30,7 +30,7 @@ static void look_at_segments(hw__masks *s, bool *listed) {
     size_t n = 0;
     for (size_t t = 0; t < s->n_prompt; t++) {
         ptrdiff_t k = segment_of(s, t);
-        bool movable = k >= 0 && hw__masked_pass_movable(s->rerun, t);
+        bool movable = k >= 0 && hw__masked_pass_movable(s->masked_pass, t);
         if (movable) s->movable[k] = true;
         if (!movable) s->fixed = true;
         if (k < 0 || listed[k]) continue;
@@ -41,7 +41,8 @@ static void look_at_segments(hw__masks *s, bool *listed) {
         if (!listed[k]) s->by_begin[n++] = k;
 }
 
-hw_err hw__masks_new(hw__masks **out, hw__masked_pass *rerun, const int32_t *groups, size_t n_segments, hw_error *err) {
+hw_err hw__masks_new(hw__masks **out, hw__masked_pass *masked_pass, const int32_t *groups, size_t n_segments,
+                     hw_error *err) {
     if (n_segments > HW__MAX_SEGMENTS)
         return hw__fail(
             err, HW_ERR_ARGUMENT,
@@ -51,8 +52,8 @@ hw_err hw__masks_new(hw__masks **out, hw__masked_pass *rerun, const int32_t *gro
     bool *listed = hw__alloc(n_segments, sizeof *listed);
     hw_err rc = s && listed ? HW_OK : hw__fail_memory(err, "masks", n_segments, 1);
     if (rc == HW_OK) {
-        *s = (hw__masks){.rerun = rerun, .groups = groups, .n_segments = n_segments};
-        hw__masked_pass_size(rerun, &s->n_prompt, &s->n_completion);
+        *s = (hw__masks){.masked_pass = masked_pass, .groups = groups, .n_segments = n_segments};
+        hw__masked_pass_size(masked_pass, &s->n_prompt, &s->n_completion);
         s->movable = hw__alloc(n_segments, sizeof *s->movable);
         s->by_begin = hw__alloc(n_segments, sizeof *s->by_begin);
         s->tokens = hw__alloc(s->n_prompt, sizeof *s->tokens);
@@ -170,7 +171,7 @@ static hw_err score_one(hw__masks *s, size_t index, hw_error *err) {
         ptrdiff_t k = segment_of(s, t);
         s->tokens[t] = k < 0 || keep[k];
     }
-    hw_err rc = hw__masked_pass_score(s->rerun, s->tokens, s->logprob + index * s->n_completion, err);
+    hw_err rc = hw__masked_pass_score(s->masked_pass, s->tokens, s->logprob + index * s->n_completion, err);
     s->scored[index] = rc == HW_OK;
     s->n_scored += rc == HW_OK;
     return rc;
@@ -197,7 +198,7 @@ const double *hw__masks_logprob(const hw__masks *s, size_t index) {
     return s->logprob + index * s->n_completion;
 }
 
-hw_err hw__masked_pass_method_begin(hw__masked_pass **rerun, hw__masks **masks, hw_attribution *a,
+hw_err hw__masked_pass_method_begin(hw__masked_pass **masked_pass, hw__masks **masks, hw_attribution *a,
                                     const hw_method_params *p, hw_error *err) {
     if (!p->model)
         return hw__fail(
@@ -210,6 +211,6 @@ hw_err hw__masked_pass_method_begin(hw__masked_pass **rerun, hw__masks **masks, 
                         "method %s leaves out parts of the prompt only: the completion's columns cannot be asked for",
                         a->method);
     a->params.row = HW_ROW_PREDICTOR; /* a probability is computed at the row that predicts the token */
-    hw_err rc = hw__masked_pass_new(rerun, p->model, a->run, p->stop, p->ctx, err);
-    return rc == HW_OK ? hw__masks_new(masks, *rerun, a->groups, a->n_columns, err) : rc;
+    hw_err rc = hw__masked_pass_new(masked_pass, p->model, a->run, p->stop, p->ctx, err);
+    return rc == HW_OK ? hw__masks_new(masks, *masked_pass, a->groups, a->n_columns, err) : rc;
 }

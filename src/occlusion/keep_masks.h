@@ -22,7 +22,8 @@ typedef struct hw__masks hw__masks;
 /* Masks over segments 0..n_segments-1 of the prompt's tokens, groups [m] (-1: always kept); NULL: each token is a
  * segment. `rerun` and `groups` must outlive the masks. Errors: ARGUMENT (more than HW__MAX_SEGMENTS segments),
  * MEMORY. */
-hw_err hw__masks_new(hw__masks **out, hw__masked_pass *rerun, const int32_t *groups, size_t n_segments, hw_error *err);
+hw_err hw__masks_new(hw__masks **out, hw__masked_pass *masked_pass, const int32_t *groups, size_t n_segments,
+                     hw_error *err);
 void hw__masks_free(hw__masks *masks);
 
 /* Whether the segment has a token that may be left out; the others (only template tokens, or no token) are part of
@@ -49,7 +50,7 @@ const double *hw__masks_logprob(const hw__masks *masks, size_t index);
 /* Opens passes over the attribution's run and masks over its columns; the caller frees both, masks first. Settings that
  * do not apply here are set to their actual values (row: predictor). Errors: ARGUMENT (no model given, or not the
  * run's; completion columns requested; too many columns), UNSUPPORTED (an import), MEMORY. */
-hw_err hw__masked_pass_method_begin(hw__masked_pass **rerun, hw__masks **masks, hw_attribution *a,
+hw_err hw__masked_pass_method_begin(hw__masked_pass **masked_pass, hw__masks **masks, hw_attribution *a,
                                     const hw_method_params *p, hw_error *err);
 
 #endif

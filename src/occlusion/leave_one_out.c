@@ -24,14 +24,14 @@ static hw_err fill(hw_attribution *a, hw__masks *masks, const hw_method_params *
 
 static hw_err run(hw_attribution *a, const hw_trace *trace, const hw_method_params *p, hw_error *err) {
     (void)trace;
-    hw__masked_pass *rerun = NULL;
+    hw__masked_pass *masked_pass = NULL;
     hw__masks *masks = NULL;
     size_t *without = hw__alloc(a->n_columns, sizeof *without);
-    hw_err rc = without ? hw__masked_pass_method_begin(&rerun, &masks, a, p, err)
+    hw_err rc = without ? hw__masked_pass_method_begin(&masked_pass, &masks, a, p, err)
                         : hw__fail_memory(err, "leave-one-out", a->n_columns, 8);
     if (rc == HW_OK) rc = fill(a, masks, p, without, err);
     hw__masks_free(masks);
-    hw__masked_pass_free(rerun);
+    hw__masked_pass_free(masked_pass);
     free(without);
     return rc;
 }

@@ -41,15 +41,15 @@ hw_err hw_run_rewrite(char **out, size_t *n_bytes, hw_model *model, const hw_run
     if (segments->n_tokens != m)
         return hw__fail(err, HW_ERR_ARGUMENT, "segments of %zu tokens, the prompt has %zu: cut the prompt of this run",
                         segments->n_tokens, m);
-    hw__masked_pass *rerun = NULL;
+    hw__masked_pass *masked_pass = NULL;
     bool *keep = hw__alloc(m, sizeof *keep);
     int32_t *ids = hw__alloc(n + 1, sizeof *ids);
     hw_err rc = keep && ids ? HW_OK : hw__fail_memory(err, "a text written again", m + n, sizeof *ids);
     for (size_t t = 0; rc == HW_OK && t < m; t++) keep[t] = segments->groups[t] < 0 || !without[segments->groups[t]];
-    if (rc == HW_OK) rc = hw__masked_pass_new(&rerun, model, run, omission.stop, omission.ctx, err);
-    if (rc == HW_OK) rc = hw__masked_pass_write(rerun, keep, ids, &written, err);
+    if (rc == HW_OK) rc = hw__masked_pass_new(&masked_pass, model, run, omission.stop, omission.ctx, err);
+    if (rc == HW_OK) rc = hw__masked_pass_write(masked_pass, keep, ids, &written, err);
     if (rc == HW_OK) rc = to_text(out, n_bytes, model, ids, written, err);
-    hw__masked_pass_free(rerun);
+    hw__masked_pass_free(masked_pass);
     free(keep);
     free(ids);
     return rc;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 struct hw_partition {
-    hw__arena pool;      /* names */
+    hw__arena arena;    /* names */
     int32_t *groups;    /* [n_tokens] 0 .. n - 1 */
     const char **names; /* [n] */
     size_t n_tokens, n;
@@ -14,7 +14,7 @@ struct hw_partition {
 static hw_err copy_names(hw_partition *p, const hw_segments *s, hw_error *err) {
     bool is_named = false;
     for (size_t i = 0; i < s->n; i++) {
-        p->names[i] = hw__arena_strdup(&p->pool, s->spans[i].name);
+        p->names[i] = hw__arena_strdup(&p->arena, s->spans[i].name);
         if (!p->names[i]) return hw__fail_memory(err, "a segment's name", 1, 1);
         is_named = is_named || *p->names[i];
     }
@@ -48,7 +48,7 @@ hw_err hw_segments_partition(hw_partition **out, const hw_segments *segments, hw
 
 void hw_partition_free(hw_partition *p) {
     if (!p) return;
-    hw__arena_clear(&p->pool);
+    hw__arena_clear(&p->arena);
     free(p->groups);
     free(p->names);
     free(p);

@@ -334,7 +334,7 @@ hw_err hw_segments_new(hw_segments **out, const hw_run *run, hw_side which, cons
 
 void hw_segments_free(hw_segments *s) {
     if (!s) return;
-    hw__arena_clear(&s->pool);
+    hw__arena_clear(&s->arena);
     free(s->spans);
     free(s->groups);
     free(s);

@@ -10,7 +10,7 @@
 #include "data/run.h"
 
 struct hw_segments {
-    hw__arena pool;  /* names */
+    hw__arena arena; /* names */
     hw_span *spans; /* [n] ascending, without overlap */
     size_t n;
     int32_t *groups; /* [n_tokens] */

@@ -48,7 +48,7 @@ static hw_err check_spans(const hw_span *spans, size_t n, size_t limit, const ch
 static hw_err copy_spans(hw_segments *s, const hw_span *spans, hw_error *err) {
     for (size_t i = 0; i < s->n; i++) {
         s->spans[i] = spans[i];
-        s->spans[i].name = hw__arena_strdup(&s->pool, spans[i].name);
+        s->spans[i].name = hw__arena_strdup(&s->arena, spans[i].name);
         if (!s->spans[i].name) return hw__fail_memory(err, "a span's name", 1, 1);
     }
     return HW_OK;

@@ -40,7 +40,7 @@ static void take_embeddings(hw__llama_engine *e) {
 
 /* As if later blocks did not scale the stream. */
 static void forget_layer_scalars(hw__llama_engine *e) {
-    for (int32_t s = 0; s < e->info.n_sources; s++) e->graphs[s].reach = 1;
+    for (int32_t s = 0; s < e->info.n_sources; s++) e->graphs[s].stream_factor = 1;
 }
 
 static void change_mlp_factor(hw__llama_engine *e) {

@@ -1,5 +1,5 @@
 /* context.c - the llama_context in which a sequence is decoded: enlarged when necessary, and reused. */
-#include "engine/llama/graph/llama_engine.h"
+#include "engine/llama/operations.h"
 
 #include "engine/llama/device/backend.h"
 #include "engine/llama/device/guarded.h"
@@ -29,7 +29,7 @@ static struct llama_context_params context_params(hw__llama_engine *e, size_t n_
     return p;
 }
 
-hw_err hw__llama_reserve(hw__llama_engine *e, size_t n_tokens, hw_error *err) {
+hw_err hw__llama_ensure_context(hw__llama_engine *e, size_t n_tokens, hw_error *err) {
     if (n_tokens == 0 || n_tokens > (size_t)e->params.n_ctx)
         return hw__fail(err, HW_ERR_ARGUMENT, "%zu tokens do not fit into a context of %d", n_tokens, e->params.n_ctx);
     e->n_done = 0;

@@ -1,5 +1,5 @@
 /* decode.c - forward passes: for a run, and one for the probe that only records the graph. */
-#include "engine/llama/graph/llama_engine.h"
+#include "engine/llama/operations.h"
 
 #include "engine/llama/device/backend.h"
 #include "engine/llama/device/guarded.h"

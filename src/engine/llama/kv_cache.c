@@ -14,7 +14,7 @@
  * libllama compares types, sizes and ends with its own, but accepts any position: positions are checked here, with the
  * structure, so that it only ever gets tokens 0 .. n-1 in their own cells.
  */
-#include "engine/llama/graph/llama_engine.h"
+#include "engine/llama/operations.h"
 
 #include "engine/llama/device/guarded.h"
 
@@ -120,7 +120,7 @@ hw_err hw__llama_restore(hw__engine *base, const hw__cache *cache, const int32_t
     if (n == 0 || n > INT32_MAX || !is_cache(cache, n))
         return hw__fail(err, HW_ERR_FORMAT, "the %zu bytes of the cache are not those of %zu tokens", cache->n_bytes,
                         n);
-    hw_err rc = hw__llama_reserve(e, n, err);
+    hw_err rc = hw__llama_ensure_context(e, n, err);
     if (rc != HW_OK) return rc;
     llama_memory_t memory = llama_get_memory(e->ctx);
     size_t n_written = 0;
@@ -148,7 +148,7 @@ static bool move(hw__llama_engine *e, size_t n_tokens) {
     bool moved = false;
     if (ids) memcpy(ids, e->ids, n * sizeof *ids);
     if (ids && hw__llama_save(&e->base, &cache, ids, n, NULL) == HW_OK)
-        moved = hw__llama_reserve(e, n_tokens, NULL) == HW_OK &&
+        moved = hw__llama_ensure_context(e, n_tokens, NULL) == HW_OK &&
                 hw__llama_restore(&e->base, &cache, ids, n, NULL) == HW_OK;
     free(cache.bytes);
     free(ids);

@@ -1,7 +1,7 @@
 /*
  * llama.c - models run by libllama: opening, tokens, decodes, sampling. llama_engine.h lists its other files.
  */
-#include "engine/llama/graph/llama_engine.h"
+#include "engine/llama/operations.h"
 
 #include "base/sized.h"
 
@@ -32,7 +32,7 @@ static hw_err begin(hw__engine *base, size_t n_tokens, hw_stop_fn stop, void *st
     hw__llama_engine *e = (hw__llama_engine *)base;
     e->stop = stop;
     e->stop_ctx = stop_ctx;
-    return hw__llama_reserve(e, n_tokens, err);
+    return hw__llama_ensure_context(e, n_tokens, err);
 }
 
 static hw_err rewind_to(hw__engine *base, size_t n_tokens, hw_error *err) {
@@ -81,7 +81,7 @@ static void close_engine(hw__engine *base) {
     free(e->source_of);
     free(e->readout.mean);
     hw__llama_taps_free(e);
-    hw__device_read_free(e->fetch);
+    hw__device_read_free(e->device_read);
     hw__rpc_close(&e->rpc);
     hw__mean_output_free(e->mean_output);
     hw__gguf_close(e->file);
@@ -229,8 +229,8 @@ static hw_err open_engine(hw__llama_engine *e, const char *path, hw_error *err) 
     e->source_of = hw__alloc(n_blocks, sizeof *e->source_of);
     e->sources = hw__alloc(2 * n_blocks, sizeof *e->sources);
     e->batch = llama_batch_init(e->params.n_ubatch, 0, 1);
-    e->fetch = hw__device_read_new();
-    if (!e->layers || !e->layer_of || !e->source_of || !e->sources || !e->batch.token || !e->fetch)
+    e->device_read = hw__device_read_new();
+    if (!e->layers || !e->layer_of || !e->source_of || !e->sources || !e->batch.token || !e->device_read)
         return hw__fail_memory(err, "the layer list", n_blocks, sizeof(int32_t));
     fill_info(e, path);
     if ((rc = hw__llama_taps_new(e, n_blocks, err)) != HW_OK) return rc;

@@ -6,6 +6,8 @@
  * engine's own numbers (proof.c). The same decodes determine which blocks provide attention rows, whether these sum to
  * 1, whether columns after the query are zero and whether those of an earlier decode are there.
  */
+#include "engine/llama/operations.h"
+
 #include "engine/llama/file/probe_cache.h"
 #include "engine/llama/graph/graph_walk.h"
 #include "engine/llama/graph/proof.h"

@@ -6,7 +6,7 @@
  * tokens are dropped.
  */
 #include "engine/llama/device/guarded.h"
-#include "engine/llama/graph/llama_engine.h"
+#include "engine/llama/operations.h"
 
 #include <stdlib.h>
 #include <string.h>

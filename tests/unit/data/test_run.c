@@ -196,11 +196,11 @@ static void sizes_are_checked_for_overflow(void **state) {
 
 static void pool_blocks_do_not_overlap(void **state) {
     (void)state;
-    hw__arena pool = {0};
+    hw__arena arena = {0};
     unsigned char *blocks[300];
     for (size_t i = 0; i < 300; i++) {
         size_t size = i % 50 == 49 ? 40000 : i; /* some larger than a block */
-        blocks[i] = hw__arena_alloc(&pool, size, 1);
+        blocks[i] = hw__arena_alloc(&arena, size, 1);
         assert_non_null(blocks[i]);
         assert_int_equal((uintptr_t)blocks[i] % sizeof(double), 0);
         for (size_t b = 0; b < size; b++) assert_int_equal(blocks[i][b], 0);
@@ -208,11 +208,11 @@ static void pool_blocks_do_not_overlap(void **state) {
     }
     for (size_t i = 0; i < 300; i++)
         for (size_t b = 0; b < (i % 50 == 49 ? 40000 : i); b++) assert_int_equal(blocks[i][b], i % 251);
-    assert_string_equal(hw__arena_strdup(&pool, NULL), "");
-    assert_null(hw__arena_alloc(&pool, SIZE_MAX, 2));
-    assert_null(hw__arena_alloc(&pool, SIZE_MAX - 3, 1));
-    hw__arena_clear(&pool);
-    assert_null(pool.blocks);
+    assert_string_equal(hw__arena_strdup(&arena, NULL), "");
+    assert_null(hw__arena_alloc(&arena, SIZE_MAX, 2));
+    assert_null(hw__arena_alloc(&arena, SIZE_MAX - 3, 1));
+    hw__arena_clear(&arena);
+    assert_null(arena.blocks);
 }
 
 static void log_line(void *ctx, hw_log_level level, const char *line) {

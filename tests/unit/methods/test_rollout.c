@@ -261,13 +261,13 @@ static double windowed(const void *ctx, size_t l, size_t h, size_t q, size_t k) 
     return q - k < width ? 1.0 / (double)width : 0;
 }
 
-static void sliding_windows_bound_the_reach(void **state) {
+static void sliding_windows_bound_the_row_width(void **state) {
     (void)state;
     hw_attribution *a = roll(3, 16, windowed, NULL, 0.5);
-    for (size_t l = 0, reach = 0; l < 3; l++) {
-        reach += windows[l] - 1;
+    for (size_t l = 0, row_width = 0; l < 3; l++) {
+        row_width += windows[l] - 1;
         for (size_t q = 0; q < 16; q++)
-            for (size_t k = 0; k <= q; k++) assert_true((cell(a, q, k, l) == 0) == (q - k > reach));
+            for (size_t k = 0; k <= q; k++) assert_true((cell(a, q, k, l) == 0) == (q - k > row_width));
     }
     hw_attribution_free(a);
 }
@@ -720,7 +720,7 @@ int main(void) {
         cmocka_unit_test(worked_example),
         cmocka_unit_test(causal_rollout_is_a_distribution_over_the_past),
         cmocka_unit_test(mass_on_token_0_lies_in_the_sandwich),
-        cmocka_unit_test(sliding_windows_bound_the_reach),
+        cmocka_unit_test(sliding_windows_bound_the_row_width),
         cmocka_unit_test(appended_tokens_change_no_earlier_row),
         cmocka_unit_test(heads_count_alike_whatever_their_order),
         cmocka_unit_test(layer_that_attends_to_itself_changes_nothing),

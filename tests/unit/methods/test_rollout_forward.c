@@ -95,9 +95,9 @@ static double compare(const hw_attribution *a, const double *r) {
 
 static hw_attribution *split_at(const hw_trace *trace, const hw_method_params *p, size_t split) {
     hw_attribution *a;
-    hw__layer_matrix mixing = hw__layer_matrix_of(trace, p);
+    hw__layer_matrix matrix = hw__layer_matrix_of(trace, p);
     assert_int_equal(hw__attribution_new(&a, trace->run, "rollout", p, L, NULL), HW_OK);
-    assert_int_equal(hw__rollout_input(a, &mixing, p, split, NULL), HW_OK);
+    assert_int_equal(hw__rollout_input(a, &matrix, p, split, NULL), HW_OK);
     return a;
 }
 
@@ -165,9 +165,9 @@ static void output_meets_the_double_sums(void **state) {
 static void levels_hold_little_more_than_half(void **state) {
     (void)state;
     hw__block_layout shape;
-    size_t *reach = hw__alloc(T, sizeof *reach);
-    for (size_t t = 0; t < T; t++) reach[t] = t + 1;
-    assert_int_equal(hw__block_layout_new(&shape, reach, T, T, NULL), HW_OK);
+    size_t *row_width = hw__alloc(T, sizeof *row_width);
+    for (size_t t = 0; t < T; t++) row_width[t] = t + 1;
+    assert_int_equal(hw__block_layout_new(&shape, row_width, T, T, NULL), HW_OK);
     assert_int_equal(hw__block_layout_size(&shape), 256 * 256 + (T - 256) * T);
     float *level = hw__blocks_new(&shape);
     for (size_t q = 0; q + 1 < T; q++) { /* rows lie behind each other and hold what they reach */

@@ -12,7 +12,7 @@ static const additive model_of = {
 typedef struct setup {
     hw_model *model;
     hw_trace *trace;
-    hw__masked_pass *rerun;
+    hw__masked_pass *masked_pass;
     hw__masks *masks;
 } setup;
 
@@ -23,14 +23,14 @@ static setup set_up(bool bos, const char *prompt, const int32_t *groups, size_t 
     hw_run_params ask_for = ask(prompt, "XYZ", 0);
     hw_error err = {0};
     if (hw_trace_capture(&s.trace, s.model, &ask_for, &err) != HW_OK) fail_msg("%s", err.msg);
-    assert_int_equal(hw__masked_pass_new(&s.rerun, s.model, hw_trace_run(s.trace), NULL, NULL, NULL), HW_OK);
-    if (hw__masks_new(&s.masks, s.rerun, groups, n_segments, &err) != HW_OK) fail_msg("%s", err.msg);
+    assert_int_equal(hw__masked_pass_new(&s.masked_pass, s.model, hw_trace_run(s.trace), NULL, NULL, NULL), HW_OK);
+    if (hw__masks_new(&s.masks, s.masked_pass, groups, n_segments, &err) != HW_OK) fail_msg("%s", err.msg);
     return s;
 }
 
 static void tear_down(setup *s) {
     hw__masks_free(s->masks);
-    hw__masked_pass_free(s->rerun);
+    hw__masked_pass_free(s->masked_pass);
     hw_trace_free(s->trace);
     hw_model_close(s->model);
 }
@@ -54,11 +54,11 @@ static void equal_masks_are_run_once(void **state) {
     size_t a = add(&s, "1111"), b = add(&s, "1010"), c = add(&s, "1111"), d = add(&s, "1010");
     assert_true(a == c && b == d && a != b);
     assert_int_equal(hw__masks_score(s.masks, NULL, NULL, NULL), HW_OK);
-    assert_int_equal(hw__masked_pass_n_passes(s.rerun), 2);
+    assert_int_equal(hw__masked_pass_n_passes(s.masked_pass), 2);
     size_t e = add(&s, "0001");
     assert_int_equal(add(&s, "1111"), a);
     assert_int_equal(hw__masks_score(s.masks, NULL, NULL, NULL), HW_OK);
-    assert_int_equal(hw__masked_pass_n_passes(s.rerun), 3);
+    assert_int_equal(hw__masked_pass_n_passes(s.masked_pass), 3);
     check_worth(&s, a, "pqrs");
     check_worth(&s, b, "pr");
     check_worth(&s, e, "s");
@@ -87,7 +87,7 @@ static void segments_go_as_a_whole(void **state) {
 /* Tokens that passes decode when `masks` are scored together. */
 static size_t tokens_run(setup *s) {
     assert_int_equal(hw__masks_score(s->masks, NULL, NULL, NULL), HW_OK);
-    return hw__masked_pass_n_decoded(s->rerun);
+    return hw__masked_pass_n_decoded(s->masked_pass);
 }
 
 static void leaving_out_goes_from_the_last_to_the_first(void **state) {
@@ -146,7 +146,7 @@ static void too_many_segments_are_refused(void **state) {
     setup s = set_up(false, "pqrs", NULL, 4);
     hw__masks *masks = NULL;
     hw_error err = {0};
-    assert_error(&err, hw__masks_new(&masks, s.rerun, NULL, HW__MAX_SEGMENTS + 1, &err), HW_ERR_ARGUMENT,
+    assert_error(&err, hw__masks_new(&masks, s.masked_pass, NULL, HW__MAX_SEGMENTS + 1, &err), HW_ERR_ARGUMENT,
                  "513 segments to leave out, at most 512 are accepted");
     assert_null(masks);
     tear_down(&s);

@@ -30,7 +30,7 @@ static double direct_logprob(const hw_run *run, const bool *keep, size_t i) {
 typedef struct setup {
     hw_model *model;
     hw_trace *trace;
-    hw__masked_pass *rerun;
+    hw__masked_pass *masked_pass;
     const hw_run *run;
     size_t m, n;
 } setup;
@@ -44,12 +44,12 @@ static setup set_up(const fake_params *params, const char *prompt, const char *c
     s.run = hw_trace_run(s.trace);
     s.m = hw_run_n_prompt(s.run);
     s.n = hw_run_n_completion(s.run);
-    if (hw__masked_pass_new(&s.rerun, s.model, s.run, NULL, NULL, &err) != HW_OK) fail_msg("%s", err.msg);
+    if (hw__masked_pass_new(&s.masked_pass, s.model, s.run, NULL, NULL, &err) != HW_OK) fail_msg("%s", err.msg);
     return s;
 }
 
 static void tear_down(setup *s) {
-    hw__masked_pass_free(s->rerun);
+    hw__masked_pass_free(s->masked_pass);
     hw_trace_free(s->trace);
     hw_model_close(s->model);
 }
@@ -57,7 +57,7 @@ static void tear_down(setup *s) {
 static void check_scores(setup *s, const bool *keep) {
     double got[256];
     hw_error err = {0};
-    if (hw__masked_pass_score(s->rerun, keep, got, &err) != HW_OK) fail_msg("%s", err.msg);
+    if (hw__masked_pass_score(s->masked_pass, keep, got, &err) != HW_OK) fail_msg("%s", err.msg);
     for (size_t i = 0; i < s->n; i++) assert_close(got[i], direct_logprob(s->run, keep, i), 2e-6);
 }
 
@@ -68,7 +68,7 @@ static void whole_prompt_gives_the_runs_own_probabilities(void **state) {
     bool keep[16];
     double got[3];
     memset(keep, true, sizeof keep);
-    assert_int_equal(hw__masked_pass_score(s.rerun, keep, got, NULL), HW_OK);
+    assert_int_equal(hw__masked_pass_score(s.masked_pass, keep, got, NULL), HW_OK);
     for (size_t i = 0; i < 3; i++) assert_close(got[i], hw_run_token(s.run, s.m + i).logprob, 2e-6);
     tear_down(&s);
 }
@@ -88,7 +88,7 @@ static void any_mask_in_any_order_and_any_chunk(void **state) {
                 for (size_t t = 0; t < s.m; t++) keep[t] = mix(seed * 100 + t) % 3 > 0;
                 check_scores(&s, keep);
             }
-            assert_int_equal(hw__masked_pass_n_passes(s.rerun), 40);
+            assert_int_equal(hw__masked_pass_n_passes(s.masked_pass), 40);
             assert_int_equal(fake_n_begins(s.model), ways[w] == FAKE_NONE ? 2 : 41); /* the capture's own is one */
             tear_down(&s);
         }
@@ -122,18 +122,18 @@ static void shared_fronts_run_once(void **state) {
     bool keep[8];
     memset(keep, true, sizeof keep);
     check_scores(&s, keep);
-    assert_int_equal(hw__masked_pass_n_decoded(s.rerun), 8 + 2);
+    assert_int_equal(hw__masked_pass_n_decoded(s.masked_pass), 8 + 2);
     for (size_t k = 8; k-- > 0;) { /* from the last: the front before k stays, its last token is run for its logits */
-        size_t before = hw__masked_pass_n_decoded(s.rerun);
+        size_t before = hw__masked_pass_n_decoded(s.masked_pass);
         keep[k] = false;
         check_scores(&s, keep);
         keep[k] = true;
-        assert_int_equal(hw__masked_pass_n_decoded(s.rerun) - before, (k == 7 ? 1 : 7 - k) + 2);
+        assert_int_equal(hw__masked_pass_n_decoded(s.masked_pass) - before, (k == 7 ? 1 : 7 - k) + 2);
     }
     check_scores(&s, keep); /* and again from the first differing token */
-    size_t before = hw__masked_pass_n_decoded(s.rerun);
+    size_t before = hw__masked_pass_n_decoded(s.masked_pass);
     check_scores(&s, keep);
-    assert_int_equal(hw__masked_pass_n_decoded(s.rerun) - before,
+    assert_int_equal(hw__masked_pass_n_decoded(s.masked_pass) - before,
                      1 + 2); /* the same again: the predicting row and the rest */
     tear_down(&s);
 }
@@ -143,9 +143,9 @@ static void special_and_template_tokens_stay(void **state) {
     fake_params params = fake_params_default();
     setup s = set_up(&params, "pqr", "XY", true);
     bool none[64] = {false};
-    assert_false(hw__masked_pass_movable(s.rerun, 0));
+    assert_false(hw__masked_pass_movable(s.masked_pass, 0));
     check_scores(&s, none); /* direct_logprob() keeps them too */
-    assert_true(hw__masked_pass_n_decoded(s.rerun) == s.m - 3 + 1);
+    assert_true(hw__masked_pass_n_decoded(s.masked_pass) == s.m - 3 + 1);
     tear_down(&s);
 }
 
@@ -157,10 +157,10 @@ static void nothing_left_is_refused(void **state) {
     bool keep[3] = {false};
     double got[2] = {7, 7};
     hw_error err = {0};
-    assert_error(&err, hw__masked_pass_score(s.rerun, keep, got, &err), HW_ERR_ARGUMENT,
+    assert_error(&err, hw__masked_pass_score(s.masked_pass, keep, got, &err), HW_ERR_ARGUMENT,
                  "no token of the prompt remains");
     assert_true(got[0] == 7 && got[1] == 7);
-    assert_int_equal(hw__masked_pass_n_passes(s.rerun), 0);
+    assert_int_equal(hw__masked_pass_n_passes(s.masked_pass), 0);
     keep[1] = true;
     check_scores(&s, keep); /* one token is enough */
     tear_down(&s);
@@ -179,7 +179,7 @@ static void impossible_tokens_have_the_floor(void **state) {
     setup s = set_up(&params, "pqr", "XYZ", false);
     bool keep[4] = {true, true, true, true};
     double got[3];
-    assert_int_equal(hw__masked_pass_score(s.rerun, keep, got, NULL), HW_OK);
+    assert_int_equal(hw__masked_pass_score(s.masked_pass, keep, got, NULL), HW_OK);
     assert_true(got[0] > -20 && got[1] == HW__LOGPROB_FLOOR && got[2] > -20);
     assert_true(isfinite(hw__logit(got[1])));
     tear_down(&s);
@@ -200,7 +200,8 @@ static void logits_that_are_not_numbers_are_refused(void **state) {
     bool keep[5] = {true, false, true, false, true};
     double got[1];
     hw_error err = {0};
-    assert_error(&err, hw__masked_pass_score(s.rerun, keep, got, &err), HW_ERR_ENGINE, "logits for completion token 0");
+    assert_error(&err, hw__masked_pass_score(s.masked_pass, keep, got, &err), HW_ERR_ENGINE,
+                 "logits for completion token 0");
     memset(keep, true, sizeof keep);
     check_scores(&s, keep); /* and it goes on after that */
     tear_down(&s);
@@ -216,7 +217,7 @@ static void engine_failures_come_back(void **state) {
     hw_error err = {0};
     check_scores(&s, keep);
     keep[5] = false;
-    assert_error(&err, hw__masked_pass_score(s.rerun, keep, got, &err), HW_ERR_ENGINE, "fails to forget");
+    assert_error(&err, hw__masked_pass_score(s.masked_pass, keep, got, &err), HW_ERR_ENGINE, "fails to forget");
     check_scores(&s, keep); /* afresh */
     tear_down(&s);
 }
@@ -229,17 +230,18 @@ static void stopping_is_heard_between_decodes(void **state) {
     params.chunk = 2;
     setup s = set_up(&params, "pqrstuvw", "XYZ", false);
     int left = 3;
-    hw__masked_pass *rerun = NULL;
+    hw__masked_pass *masked_pass = NULL;
     bool keep[16];
     double got[3];
     hw_error err = {0};
     memset(keep, true, sizeof keep);
-    assert_int_equal(hw__masked_pass_new(&rerun, s.model, s.run, stop_after, &left, NULL), HW_OK);
-    assert_error(&err, hw__masked_pass_score(rerun, keep, got, &err), HW_ERR_CANCELLED, "stopped in forward pass 1");
+    assert_int_equal(hw__masked_pass_new(&masked_pass, s.model, s.run, stop_after, &left, NULL), HW_OK);
+    assert_error(&err, hw__masked_pass_score(masked_pass, keep, got, &err), HW_ERR_CANCELLED,
+                 "stopped in forward pass 1");
     left = 1000;
-    assert_int_equal(hw__masked_pass_score(rerun, keep, got, NULL), HW_OK);
+    assert_int_equal(hw__masked_pass_score(masked_pass, keep, got, NULL), HW_OK);
     for (size_t i = 0; i < 3; i++) assert_close(got[i], direct_logprob(s.run, keep, i), 2e-6);
-    hw__masked_pass_free(rerun);
+    hw__masked_pass_free(masked_pass);
     tear_down(&s);
 }
 
@@ -248,32 +250,34 @@ static void runs_that_do_not_fit_are_refused(void **state) {
     fake_params params = fake_params_default();
     hw_model *model = fake_model(&params);
     hw_error err = {0};
-    hw__masked_pass *rerun = NULL;
+    hw__masked_pass *masked_pass = NULL;
     const char *words[] = {"a", "b", "c"};
     hw_run *other = make_run(3, words, 2, words, 1), *bare = make_run(3, words, 2, words, 0);
-    assert_error(&err, hw__masked_pass_new(&rerun, model, other, NULL, NULL, &err), HW_ERR_ARGUMENT,
+    assert_error(&err, hw__masked_pass_new(&masked_pass, model, other, NULL, NULL, &err), HW_ERR_ARGUMENT,
                  "made by another model (fixture.gguf)");
-    assert_error(&err, hw__masked_pass_new(&rerun, model, bare, NULL, NULL, &err), HW_ERR_ARGUMENT,
+    assert_error(&err, hw__masked_pass_new(&masked_pass, model, bare, NULL, NULL, &err), HW_ERR_ARGUMENT,
                  "2 prompt and 0 completion tokens");
     other->model.n_vocab = (int32_t)fake_n_vocab();
     other->tokens[1].id = -1;
-    assert_error(&err, hw__masked_pass_new(&rerun, model, other, NULL, NULL, &err), HW_ERR_UNSUPPORTED,
+    assert_error(&err, hw__masked_pass_new(&masked_pass, model, other, NULL, NULL, &err), HW_ERR_UNSUPPORTED,
                  "token 1 has no id");
     other->tokens[1].id = (int32_t)fake_n_vocab();
-    assert_error(&err, hw__masked_pass_new(&rerun, model, other, NULL, NULL, &err), HW_ERR_UNSUPPORTED,
+    assert_error(&err, hw__masked_pass_new(&masked_pass, model, other, NULL, NULL, &err), HW_ERR_UNSUPPORTED,
                  "token 1 has no id");
     other->tokens[1].id = 1;
     other->model.sample_sha256 = "0123"; /* a model that says nothing of its weights is known by its metadata */
-    assert_int_equal(hw__masked_pass_new(&rerun, model, other, NULL, NULL, &err), HW_OK);
-    hw__masked_pass_free(rerun);
-    rerun = NULL;
+    assert_int_equal(hw__masked_pass_new(&masked_pass, model, other, NULL, NULL, &err), HW_OK);
+    hw__masked_pass_free(masked_pass);
+    masked_pass = NULL;
     params.sample = "4567";
     hw_model *twin = fake_model(&params);
-    assert_error(&err, hw__masked_pass_new(&rerun, twin, other, NULL, NULL, &err), HW_ERR_ARGUMENT, "another model");
+    assert_error(&err, hw__masked_pass_new(&masked_pass, twin, other, NULL, NULL, &err), HW_ERR_ARGUMENT,
+                 "another model");
     hw_model_close(twin);
     other->model.metadata_sha256 = "0123";
-    assert_error(&err, hw__masked_pass_new(&rerun, model, other, NULL, NULL, &err), HW_ERR_ARGUMENT, "another model");
-    assert_null(rerun);
+    assert_error(&err, hw__masked_pass_new(&masked_pass, model, other, NULL, NULL, &err), HW_ERR_ARGUMENT,
+                 "another model");
+    assert_null(masked_pass);
     hw__run_release(other);
     hw__run_release(bare);
     hw_model_close(model);

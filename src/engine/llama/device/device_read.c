@@ -28,29 +28,29 @@ struct hw__device_read {
 
 hw__device_read *hw__device_read_new(void) { return hw__alloc(1, sizeof(hw__device_read)); }
 
-void hw__device_read_free(hw__device_read *fetch) {
-    if (!fetch) return;
-    for (size_t i = 0; i < fetch->n; i++) {
-        ggml_gallocr_free(fetch->at[i].sums);
-        ggml_backend_buffer_free(fetch->at[i].kept);
-        ggml_backend_free(fetch->at[i].backend);
+void hw__device_read_free(hw__device_read *reader) {
+    if (!reader) return;
+    for (size_t i = 0; i < reader->n; i++) {
+        ggml_gallocr_free(reader->at[i].sums);
+        ggml_backend_buffer_free(reader->at[i].kept);
+        ggml_backend_free(reader->at[i].backend);
     }
-    free(fetch->copy);
-    free(fetch);
+    free(reader->copy);
+    free(reader);
 }
 
-static unsigned char *reserve(hw__device_read *fetch, size_t bytes) {
-    if (bytes <= fetch->capacity) return fetch->copy;
-    unsigned char *resized = hw__realloc(fetch->copy, bytes, 1);
+static unsigned char *reserve(hw__device_read *reader, size_t bytes) {
+    if (bytes <= reader->capacity) return reader->copy;
+    unsigned char *resized = hw__realloc(reader->copy, bytes, 1);
     if (!resized) return NULL;
-    fetch->copy = resized;
-    fetch->capacity = bytes;
+    reader->copy = resized;
+    reader->capacity = bytes;
     return resized;
 }
 
-const void *hw__device_read_bytes(hw__device_read *fetch, const struct ggml_tensor *t) {
+const void *hw__device_read_bytes(hw__device_read *reader, const struct ggml_tensor *t) {
     if (ggml_backend_buffer_is_host(t->buffer)) return t->data;
-    unsigned char *to = reserve(fetch, ggml_nbytes(t));
+    unsigned char *to = reserve(reader, ggml_nbytes(t));
     if (to) ggml_backend_tensor_get(t, to, 0, ggml_nbytes(t));
     return to;
 }
@@ -58,12 +58,12 @@ const void *hw__device_read_bytes(hw__device_read *fetch, const struct ggml_tens
 /* Creates our own backend on the device of the buffer, because the model's backend belongs to libllama. The
  * scheduler waits for a node before it calls back, so nothing read here is still being computed. NULL if the device
  * is unknown. */
-static place *place_of(hw__device_read *fetch, ggml_backend_buffer_t buffer) {
+static place *place_of(hw__device_read *reader, ggml_backend_buffer_t buffer) {
     ggml_backend_buffer_type_t type = ggml_backend_buffer_get_type(buffer);
-    for (size_t i = 0; i < fetch->n; i++)
-        if (fetch->at[i].type == type) return &fetch->at[i];
+    for (size_t i = 0; i < reader->n; i++)
+        if (reader->at[i].type == type) return &reader->at[i];
     ggml_backend_dev_t device = ggml_backend_buft_get_device(type);
-    if (!device || fetch->n == MAX_PLACES) return NULL;
+    if (!device || reader->n == MAX_PLACES) return NULL;
     place p = {.type = type, .backend = ggml_backend_dev_init(device, NULL)};
     if (!p.backend) return NULL;
     p.sums = ggml_gallocr_new(type);
@@ -71,14 +71,14 @@ static place *place_of(hw__device_read *fetch, ggml_backend_buffer_t buffer) {
         ggml_backend_free(p.backend);
         return NULL;
     }
-    fetch->at[fetch->n] = p;
-    return &fetch->at[fetch->n++];
+    reader->at[reader->n] = p;
+    return &reader->at[reader->n++];
 }
 
 /* ------------------------------------------------------------------ nodes that are kept */
 
-bool hw__device_read_keep(hw__device_read *fetch, struct ggml_tensor *t, size_t offset, size_t capacity) {
-    place *p = t->view_src ? NULL : place_of(fetch, t->buffer);
+bool hw__device_read_keep(hw__device_read *reader, struct ggml_tensor *t, size_t offset, size_t capacity) {
+    place *p = t->view_src ? NULL : place_of(reader, t->buffer);
     if (!p) return false;
     if (!p->kept) p->kept = ggml_backend_buft_alloc_buffer(p->type, RESERVED_BYTES);
     if (!p->kept || offset % ggml_backend_buft_get_alignment(p->type) != 0 ||
@@ -89,9 +89,9 @@ bool hw__device_read_keep(hw__device_read *fetch, struct ggml_tensor *t, size_t 
     return true;
 }
 
-void hw__device_read_move_view(const hw__device_read *fetch, struct ggml_tensor *t) {
-    for (size_t i = 0; t->view_src && i < fetch->n; i++) {
-        if (!fetch->at[i].kept || t->view_src->buffer != fetch->at[i].kept) continue;
+void hw__device_read_move_view(const hw__device_read *reader, struct ggml_tensor *t) {
+    for (size_t i = 0; t->view_src && i < reader->n; i++) {
+        if (!reader->at[i].kept || t->view_src->buffer != reader->at[i].kept) continue;
         t->buffer = t->view_src->buffer;
         t->data = (char *)t->view_src->data + t->view_offs;
     }
@@ -120,14 +120,14 @@ static struct ggml_tensor *mean_of_heads(struct ggml_context *ctx, struct ggml_t
 }
 
 /* Computes the mean on the device and copies it. */
-static hw_err fetch_mean(hw__device_read *fetch, hw__heads *out, const struct ggml_tensor *t, place *p,
+static hw_err fetch_mean(hw__device_read *reader, hw__heads *out, const struct ggml_tensor *t, place *p,
                          hw__row_range rows, hw_error *err) {
     size_t count = rows.count;
     size_t n_tensors = 2 * (size_t)t->ne[2] + 1; /* the alias, a view per head, sums, the scaled one */
     struct ggml_init_params params = {.mem_size = ggml_tensor_overhead() * n_tensors + ggml_graph_overhead(),
                                       .no_alloc = true};
     struct ggml_context *ctx = ggml_init(params);
-    unsigned char *to = reserve(fetch, count * (size_t)t->ne[0] * sizeof(float));
+    unsigned char *to = reserve(reader, count * (size_t)t->ne[0] * sizeof(float));
     hw_err rc = HW_OK;
     if (!ctx || !to) {
         rc = hw__fail_memory(err, "rows from a device", count, (size_t)t->ne[0] * sizeof(float));
@@ -152,10 +152,10 @@ done:
 }
 
 /* Copies rows of every head, one contiguous range each. */
-static hw_err fetch_heads(hw__device_read *fetch, hw__heads *out, const struct ggml_tensor *t, size_t first,
+static hw_err fetch_heads(hw__device_read *reader, hw__heads *out, const struct ggml_tensor *t, size_t first,
                           size_t count, hw_error *err) {
     size_t heads = (size_t)t->ne[2], bytes = count * t->nb[1];
-    unsigned char *to = reserve(fetch, heads * bytes);
+    unsigned char *to = reserve(reader, heads * bytes);
     if (!to) return hw__fail_memory(err, "rows from a device", heads, bytes);
     if (count == (size_t)t->ne[1]) {
         ggml_backend_tensor_get(t, to, 0, heads * bytes);
@@ -169,15 +169,15 @@ static hw_err fetch_heads(hw__device_read *fetch, hw__heads *out, const struct g
     return HW_OK;
 }
 
-hw_err hw__device_read_rows(hw__device_read *fetch, hw__heads *out, const struct ggml_tensor *t, hw__row_range rows,
-                      bool mean, hw_error *err) {
+hw_err hw__device_read_rows(hw__device_read *reader, hw__heads *out, const struct ggml_tensor *t, hw__row_range rows,
+                            bool mean, hw_error *err) {
     size_t first = rows.first, count = rows.count;
     /* The graph has two nodes per head; ggml's default graph has 2,048. */
-    place *p = mean && t->ne[2] <= 1000 ? place_of(fetch, t->buffer) : NULL;
-    hw_err rc = p ? fetch_mean(fetch, out, t, p, rows, err) : fetch_heads(fetch, out, t, first, count, err);
+    place *p = mean && t->ne[2] <= 1000 ? place_of(reader, t->buffer) : NULL;
+    hw_err rc = p ? fetch_mean(reader, out, t, p, rows, err) : fetch_heads(reader, out, t, first, count, err);
     if (rc != HW_OK) return rc;
     out->mean = p != NULL;
-    out->attn = (const float *)fetch->copy;
+    out->attn = (const float *)reader->copy;
     out->n_rows = count;
     out->n_keys = (size_t)t->ne[0];
     return HW_OK;

@@ -94,7 +94,7 @@ void hw__llama_taps_begin(hw__llama_engine *e) {
 /* Redirects a node that is not computed yet to its place in the arena, or in our memory on its device. */
 static bool keep(hw__llama_engine *e, struct ggml_tensor *t, size_t place, size_t capacity) {
     if (!e->arena.open) return false;
-    if (!ggml_backend_buffer_is_host(t->buffer)) return hw__device_read_keep(e->fetch, t, place, capacity);
+    if (!ggml_backend_buffer_is_host(t->buffer)) return hw__device_read_keep(e->device_read, t, place, capacity);
     if (t->view_src || ggml_nbytes(t) > capacity) return false;
     t->data = e->arena.base + place;
     return true;
@@ -105,7 +105,7 @@ static void move_view(const hw__llama_engine *e, struct ggml_tensor *t) {
     const unsigned char *of = t->view_src ? t->view_src->data : NULL;
     if (of && of >= e->arena.base && of < e->arena.base + e->arena.bytes)
         t->data = (char *)t->view_src->data + t->view_offs;
-    hw__device_read_move_view(e->fetch, t);
+    hw__device_read_move_view(e->device_read, t);
 }
 
 /* ------------------------------------------------------------------ attention rows */
@@ -133,7 +133,7 @@ static bool show_rows(hw__llama_engine *e, const struct ggml_tensor *t, int bloc
     hw__heads heads = {.n_heads = 0};
     if (ggml_backend_buffer_is_host(t->buffer)) {
         heads = host_rows(t);
-    } else if ((e->failed = hw__device_read_rows(e->fetch, &heads, t, (hw__row_range){first, count}, mean,
+    } else if ((e->failed = hw__device_read_rows(e->device_read, &heads, t, (hw__row_range){first, count}, mean,
                                                  &e->failure)) != HW_OK) {
         return false;
     }
@@ -176,7 +176,7 @@ static bool read_tap(hw__llama_engine *e, const hw__tap *tap) {
         return refuse_rows(e, tap);
     float **rows = &e->tapped.rows[tap->role];
     float *to = hw__reserve_floats(rows, &e->tapped.capacity[tap->role], e->n_rows * (size_t)tap->width) ? *rows : NULL;
-    const float *from = to && n ? hw__device_read_bytes(e->fetch, t) : to;
+    const float *from = to && n ? hw__device_read_bytes(e->device_read, t) : to;
     if (!from) {
         e->failed = hw__fail_memory(&e->failure, "rows of the stream", e->n_rows, (size_t)tap->width * sizeof *to);
         return false;

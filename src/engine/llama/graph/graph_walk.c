@@ -316,7 +316,7 @@ static void find_origin(walk *w) {
         const mark *m = &w->marks[i];
         if (m->term && m->first >= 0 && (w->origin < 0 || m->first < w->origin)) w->origin = m->first;
     }
-    if (w->origin >= 0) w->e->readout.origin_reach = w->marks[w->origin].factor;
+    if (w->origin >= 0) w->e->readout.origin_factor = w->marks[w->origin].factor;
 }
 
 /* ------------------------------------------------------------------ from what attention adds back to its weights */
@@ -610,7 +610,7 @@ static hw_err follow_source(walk *w, int32_t source, const source_place *at, hw_
         problem(lacks, "block %d: between %s and the stream stands %s", of->block, name, b.problem);
         return HW_OK;
     }
-    g->reach = w->marks[at->input].factor;
+    g->stream_factor = w->marks[at->input].factor;
     g->relative = (float)(w->marks[at->term].factor / w->marks[at->input].factor);
     g->gated = b.gate != NULL;
     g->normed_heads = b.sub != NULL;
@@ -703,7 +703,7 @@ static hw_err walk_mapped(walk *w, hw_error *err) {
     for (int32_t s = 0; rc == HW_OK && s < e->info.n_sources; s++) rc = walk_mapped_source(w, s, terms[s], err);
     if (rc == HW_OK && w->origin >= 0) rc = add_tap(w, w->nodes[w->origin], HW__TAP_ORIGIN, NONE, err);
     if (rc == HW_OK) rc = add_tap(w, w->nodes[w->final], HW__TAP_FINAL, NONE, err);
-    e->readout.origin_reach = 1;
+    e->readout.origin_factor = 1;
     free(terms);
     return rc;
 }

@@ -55,7 +55,7 @@ typedef struct hw__layer_graph {
     hw__norm kind;                  /* kind of the post-norm */
     float eps, sub_eps, scale, bias_scale;
     float relative; /* factor of the contribution, relative to the block's input */
-    double reach;   /* factor from the block's input to the final stream */
+    double stream_factor; /* factor from the block's input to the final stream */
     bool bias_after_norm, gated, normed_heads;
     bool gate_is_silu;      /* the gate is silu of the tapped node */
     int64_t gate_offset;    /* offset of the gate in a row, in floats */
@@ -74,7 +74,7 @@ typedef struct hw__readout_graph {
     enum ggml_type type; /* type of the output weights */
     bool elsewhere;      /* they are on a device other than the CPU */
     bool has_logits;     /* the graph computes logits */
-    double scale, norm_bias_scale, bias_scale, origin_reach;
+    double scale, norm_bias_scale, bias_scale, origin_factor;
     float *mean; /* [D] mean row of the output weights, computed once */
     double mean_bias;
 } hw__readout_graph;
@@ -167,7 +167,7 @@ typedef struct hw__llama_engine {
 
     hw__rpc rpc;                                      /* servers whose devices are used */
     ggml_backend_dev_t devices[HW__MAX_DEVICES + 1]; /* NULL at the end */
-    hw__device_read *fetch;                                 /* reads from devices */
+    hw__device_read *device_read;                    /* reads from devices */
     hw__placement placement;
     hw__repacked repacked;
 
@@ -219,19 +219,6 @@ bool hw__llama_on_node(struct ggml_tensor *t, bool ask, void *user);
 /* Whether the caller wants to stop the current sequence. */
 bool hw__llama_on_abort(void *user);
 
-/* Builds the graph of a decode of ids [n] from position 0 and records its nodes; computes as little as possible. Begin
- * the sequence again afterwards. Errors: as a decode. */
-hw_err hw__llama_record(hw__llama_engine *e, const int32_t *ids, size_t n, hw_error *err);
-/* Whether all of ggml's devices are this machine's processor. */
-bool hw__llama_only_cpu(void);
-/* Engine operations with the same names. */
-hw_err hw__llama_decode(hw__engine *base, hw__token_batch batch, const hw__sink *sink, hw_error *err);
-const float *hw__llama_logits(hw__engine *base, size_t i);
-
-/* Finds the attention layers and other data that the model provides; a model that lacks some still opens, and
- * info.problem names what is missing. */
-hw_err hw__llama_probe(hw__llama_engine *e, hw_error *err);
-
 /* Before a decode: decides whether its nodes are redirected. After it: passes those to the sink. */
 void hw__llama_taps_begin(hw__llama_engine *e);
 hw_err hw__llama_taps_end(hw__llama_engine *e, hw_error *err);
@@ -241,9 +228,6 @@ size_t hw__llama_taps_bytes(const hw__llama_engine *e, const hw__extent *n);
 /* Allocates what the probe needs, and the stream of one decode. */
 hw_err hw__llama_taps_new(hw__llama_engine *e, size_t n_blocks, hw_error *err);
 void hw__llama_taps_free(hw__llama_engine *e);
-
-/* Drops the sequence and makes a context of at least `n_tokens`. */
-hw_err hw__llama_reserve(hw__llama_engine *e, size_t n_tokens, hw_error *err);
 
 /* recurrent_tap.c: allocates the data of recurrent operations; e->recurrent.source_of must be set. */
 hw_err hw__recurrent_new(hw__llama_engine *e, hw_error *err);
@@ -271,17 +255,8 @@ hw_err hw__llama_layer_values(hw__llama_engine *e, hw__values *out, size_t sourc
                               size_t n_channels, hw_error *err);
 const struct ggml_tensor *hw__llama_cached_values(const struct ggml_tensor *t);
 
-/* Engine operations with these names; the first four in tokenizer.c. */
-hw_err hw__llama_tokenize(hw__engine *base, hw__tokens *out, const char *text, size_t n, unsigned flags, hw_error *err);
-hw_err hw__llama_piece(hw__engine *base, hw__piece *out, int32_t id, hw_error *err);
-hw_err hw__llama_text_limits(hw__engine *base, hw__text_limits *out, hw_error *err);
-hw_err hw__llama_find_control(hw__engine *base, hw__control *out, const char *text, size_t n, size_t from,
-                              hw_error *err);
+/* weights.c: engine operations with these names. */
 hw_err hw__llama_values(hw__engine *base, hw__values *out, size_t layer, hw_error *err);
 hw_err hw__llama_readout(hw__engine *base, float *out, hw__readout *how, int32_t id, hw_error *err);
-hw_err hw__llama_resume(hw__engine *base, size_t *kept, const hw__sequence *sequence, hw_error *err);
-hw_err hw__llama_save(hw__engine *base, hw__cache *out, const int32_t *ids, size_t n, hw_error *err);
-void hw__llama_footprint(const hw__engine *base, const hw__extent *n, uint64_t *cache, uint64_t *buffers);
-hw_err hw__llama_restore(hw__engine *base, const hw__cache *cache, const int32_t *ids, size_t n, hw_error *err);
 
 #endif

@@ -210,12 +210,12 @@ static int by_number(const void *a, const void *b) {
 static void close_stream(const hw__proof *p, hw__llama_engine *e, double *sum) {
     size_t next = 0, D = p->n_embd;
     qsort(p->rest, p->n_rest, sizeof *p->rest, by_number);
-    add_row(sum, p->origin, e->readout.origin_reach, D);
+    add_row(sum, p->origin, e->readout.origin_factor, D);
     for (size_t i = 0; i < e->n_taps && !e->values_problem[0]; i++) {
         const hw__tap *tap = &e->taps[i];
         if (tap->role == HW__TAP_ADDED) {
             sum_rest(p, sum, &next, tap->number);
-            add_row(sum, p->sources[tap->source].added, e->graphs[tap->source].reach, D);
+            add_row(sum, p->sources[tap->source].added, e->graphs[tap->source].stream_factor, D);
         } else if (tap->role == HW__TAP_BEFORE || tap->role == HW__TAP_FINAL) {
             bool final = tap->role == HW__TAP_FINAL;
             sum_rest(p, sum, &next, final ? INT32_MAX : tap->number);

@@ -217,7 +217,7 @@ static hw_err keep_rows(hw__llama_engine *e, part *p, const struct ggml_tensor *
     float *row = hw__alloc(s.n0, sizeof *row);
     if (!row) return hw__fail_memory(err, t->name, s.n0, sizeof *row);
     hw_err rc = grow(p, e->at + e->n_rows, err);
-    const unsigned char *bytes = rc == HW_OK ? hw__device_read_bytes(e->fetch, t) : NULL;
+    const unsigned char *bytes = rc == HW_OK ? hw__device_read_bytes(e->device_read, t) : NULL;
     if (rc == HW_OK && !bytes) rc = hw__fail_memory(err, t->name, ggml_nbytes(t), 1);
     for (size_t i = 0; rc == HW_OK && i < e->n_rows * s.n1; i++) {
         const unsigned char *from = bytes + s.offset + i / s.n1 * s.token + i % s.n1 * s.step1;
@@ -295,7 +295,7 @@ static hw_err keep_front(hw__llama_engine *e, hw__recurrent_store *s, const stru
     const strided rows = {f->n_channels, 1, x->nb[1], 0, x->nb[0], (ne(x, 0) - n) * x->nb[0] + f->first * x->nb[1]};
     if (!s->made) s->made = hw__alloc(f->n_channels, sizeof *s->made);
     if (!s->made) return hw__fail_memory(err, "values of a recurrent layer", f->n_channels, sizeof *s->made);
-    const unsigned char *bytes = hw__device_read_bytes(e->fetch, t);
+    const unsigned char *bytes = hw__device_read_bytes(e->device_read, t);
     if (!bytes) return hw__fail_memory(err, t->name, ggml_nbytes(t), 1);
     for (size_t c = 0; c < f->n_channels; c++)
         s->made[c] = (float)hw__silu(read_float(bytes + (n - 1) * t->nb[1] + (f->first + c) * t->nb[0]) + f->bias[c]);
@@ -320,7 +320,7 @@ static bool made_values(const hw__recurrent_store *s, const unsigned char *bytes
  */
 static hw_err keep_values(hw__llama_engine *e, hw__recurrent_store *s, const struct ggml_tensor *v, hw_error *err) {
     if (!s->front.taps) return keep_rows(e, &s->parts[VALUE], v, by_heads(v), NULL, err);
-    const unsigned char *bytes = hw__device_read_bytes(e->fetch, v);
+    const unsigned char *bytes = hw__device_read_bytes(e->device_read, v);
     if (!bytes) return hw__fail_memory(err, v->name, ggml_nbytes(v), 1);
     if (s->front_shown && made_values(s, bytes, v, e->n_rows - 1)) return HW_OK;
     if (!e->proof || e->at > 0)
@@ -365,7 +365,7 @@ static hw_err keep_output(hw__llama_engine *e, hw__recurrent_store *s, const str
         s->n_output = s->output ? n : 0;
         if (!s->output) return hw__fail_memory(err, "outputs of recurrent layers", n, sizeof *s->output);
     }
-    const void *bytes = hw__device_read_bytes(e->fetch, t);
+    const void *bytes = hw__device_read_bytes(e->device_read, t);
     if (!bytes) return hw__fail_memory(err, t->name, ggml_nbytes(t), 1);
     memcpy(s->output, bytes, n * sizeof *s->output);
     return HW_OK;

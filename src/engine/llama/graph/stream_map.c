@@ -405,7 +405,7 @@ static void row_scales(float *out, const float *rows, size_t n, size_t width, co
 static float *read_numbers(hw__llama_engine *e, const struct ggml_tensor *t, const dims *of) {
     size_t n = count(of), at[4];
     float *out = hw__alloc(n, sizeof *out);
-    const unsigned char *bytes = out ? hw__device_read_bytes(e->fetch, t) : NULL;
+    const unsigned char *bytes = out ? hw__device_read_bytes(e->device_read, t) : NULL;
     for (size_t i = 0; bytes && i < n; i++) {
         place(at, of, i);
         memcpy(out + i, bytes + at[0] * t->nb[0] + at[1] * t->nb[1] + at[2] * t->nb[2] + at[3] * t->nb[3],

@@ -37,7 +37,7 @@ static void read_row(float *out, const unsigned char *raw, size_t n, enum ggml_t
  * because each read may cross a network. */
 static hw_err read_cache(hw__llama_engine *e, float *out, const struct ggml_tensor *t, size_t n, hw_error *err) {
     size_t d = (size_t)t->ne[1], n_kv = (size_t)t->ne[2];
-    const unsigned char *plane = hw__device_read_bytes(e->fetch, t);
+    const unsigned char *plane = hw__device_read_bytes(e->device_read, t);
     if (!plane) return hw__fail_memory(err, "the values of a layer", n_kv * d, n * sizeof(float));
     for (size_t r = 0; r < n_kv * d; r++)
         read_row(out + r * n, plane + r / d * t->nb[2] + r % d * t->nb[1], n, t->type, t->nb[0]);
@@ -179,7 +179,7 @@ hw_err hw__llama_layer_values(hw__llama_engine *e, hw__values *out, size_t sourc
     out->norm = g->kind;
     out->eps = g->eps;
     out->scale = g->scale * g->relative;
-    out->reach = g->reach;
+    out->stream_factor = g->stream_factor;
     out->gain = g->gain[0] ? out->gain_storage : NULL;
     rc = read_projection(e, out, g, channels, channels ? n_channels : D, err);
     if (rc != HW_OK || !g->gain[0]) return rc;
@@ -240,7 +240,7 @@ hw_err hw__llama_readout(hw__engine *base, float *out, hw__readout *how, int32_t
     if (rc != HW_OK) return rc;
     float *scratch = hw__alloc(D, sizeof *scratch);
     if (!scratch) return hw__fail_memory(err, "the final norm", D, sizeof *scratch);
-    *how = (hw__readout){.norm = r->kind, .eps = r->eps, .origin = r->origin_reach};
+    *how = (hw__readout){.norm = r->kind, .eps = r->eps, .origin = r->origin_factor};
     rc = read_output(e, out, &how->constant, id, scratch, err);
     if (rc == HW_OK && r->norm[0]) rc = hw__gguf_rows(e->file, scratch, (hw__gguf_part){r->norm, 0, 1, D}, err);
     double mean = 0;
