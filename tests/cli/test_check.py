@@ -69,20 +69,8 @@ def test_finds_the_fact_and_says_so(check, spans, tmp_path):
 @pytest.mark.model
 def test_sentences_methods_and_one_token(check, tmp_path):
     args = (
-        "-p",
-        PROMPT,
-        "-n",
-        "3",
-        "--method",
-        "logit,random",
-        "--token",
-        "0",
-        "--ablations",
-        "4",
-        "--seed",
-        "3",
-        "-o",
-        "c.json",
+        "-p", PROMPT, "-n", "3", "--method", "logit,random", "--token", "0", "--ablations", "4", "--seed", "3",
+        "-o", "c.json"
     )
     done = check(*args)
     assert (done.status, done.err) == (0, "")
@@ -124,14 +112,8 @@ def test_the_line_that_the_answer_goes_on_from_is_no_evidence(check):
 def test_no_method_is_blamed_where_no_segment_supports_the_answer(check):
     """Without any of these the answer is likelier."""
     done = check(
-        "-p",
-        "The capital of France. The sky. Two. Three.",
-        "--completion",
-        " Zqx qq",
-        "--method",
-        "logit",
-        "--ablations",
-        "8",
+        "-p", "The capital of France. The sky. Two. Three.", "--completion", " Zqx qq", "--method", "logit",
+        "--ablations", "8"
     )
     assert (done.status, done.err) == (0, "")
     assert "\nlogit: cannot be judged here: no single segment's absence makes the answer much less likely" in done.out

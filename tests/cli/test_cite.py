@@ -437,17 +437,8 @@ def test_common_knowledge_has_no_source(cite, passages_file):
 @pytest.mark.model
 def test_a_second_family(headwater, gemma, passages_file):
     done = headwater(
-        "cite",
-        "-m",
-        gemma,
-        "--threads",
-        "2",
-        "--passages",
-        passages_file(),
-        "--question",
-        QUESTION,
-        "--completion",
-        " The key is in the blue cup.",
+        "cite", "-m", gemma, "--threads", "2", "--passages", passages_file(), "--question", QUESTION,
+        "--completion", " The key is in the blue cup."
     )
     assert (done.status, done.err) == (0, "")
     assert re.search(r"^\[1\] Notes  ", done.out, re.M)
@@ -564,19 +555,8 @@ def test_a_wrong_line_is_refused_before_any_work(headwater, args, part):
 
 def test_explain_by_parts_of_the_completion(headwater, made, expected):
     done = headwater(
-        "explain",
-        "--trace",
-        made,
-        "--method",
-        "logit",
-        "--by",
-        "sentence",
-        "--answer-by",
-        "sentence",
-        "--top",
-        "2",
-        "-o",
-        "r.json",
+        "explain", "--trace", made, "--method", "logit", "--by", "sentence", "--answer-by", "sentence", "--top",
+        "2", "-o", "r.json"
     )
     assert (done.status, done.err) == (0, "")
     expected("explain_answer_by", done.out)

@@ -293,15 +293,8 @@ def test_a_method_that_cannot_be_given_loses_no_other(headwater, attention_file,
     """20 rows over 600 tokens are 2e9 pipes in problems, more than flow takes."""
     path = attention_file(causal(2, 600), m=580)
     done = headwater(
-        "explain",
-        "--attention",
-        path,
-        "--method",
-        "flow,rollout,leave-one-out,random",
-        "-o",
-        "r.json",
-        "--trace",
-        "t.st",
+        "explain", "--attention", path, "--method", "flow,rollout,leave-one-out,random", "-o", "r.json", "--trace",
+        "t.st"
     )
     assert done.status == 1
     assert re.findall(r"^(\S+) · all", done.out, re.M) == ["rollout", "random"]

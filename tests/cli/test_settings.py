@@ -55,18 +55,8 @@ def test_discard_and_sink_removal(headwater, attention_file, tmp_path, discard, 
     path = attention_file(attention, m=N_PROMPT)
     flags = ["--remove-sink"] if remove_sink else []
     done = headwater(
-        "explain",
-        "--attention",
-        path,
-        "--method",
-        "rollout",
-        "--discard",
-        str(discard),
-        *flags,
-        "--residual",
-        "0.3",
-        "-o",
-        "r.npy",
+        "explain", "--attention", path, "--method", "rollout", "--discard", str(discard), *flags, "--residual",
+        "0.3", "-o", "r.npy"
     )
     assert (done.status, done.err) == (0, "")
     want = rollout(attention.astype(float), 0.3, discard, remove_sink)[:, N_PROMPT - 1 : -1, :N_PROMPT]
@@ -85,14 +75,8 @@ def test_settings_are_kept_with_the_result(headwater, worked, tmp_path):
 def test_methods_print_the_settings_that_they_heed_and_no_others(headwater, attention_file):
     path = attention_file(causal(2, 6), m=4)
     out = headwater(
-        "explain",
-        "--attention",
-        path,
-        "--method",
-        "rollout,attention,uniform,random",
-        "--discard",
-        "0.5",
-        "--remove-sink",
+        "explain", "--attention", path, "--method", "rollout,attention,uniform,random", "--discard", "0.5",
+        "--remove-sink"
     ).out
     settings = [line for line in out.splitlines() if line.startswith("row ")]
     assert settings == [
@@ -192,17 +176,8 @@ def test_only_shares_are_lifted_and_normalised(headwater, smollm, option, what):
 def test_measured_residual(headwater, smollm, tmp_path):
     """λ of the trace, composed by NumPy; the trace has all that it takes, and a trace without it says so."""
     run = [
-        "explain",
-        "-m",
-        smollm,
-        "--threads",
-        "2",
-        "-p",
-        "The capital of France is",
-        "-n",
-        "2",
-        "--method",
-        "rollout",
+        "explain", "-m", smollm, "--threads", "2", "-p", "The capital of France is", "-n", "2", "--method",
+        "rollout"
     ]
     done = headwater(*run, "--residual", "measured", "--trace", "t.safetensors", "-o", "r.npy")
     assert (done.status, done.err) == (0, "")
@@ -231,25 +206,8 @@ def test_composed_contributions(headwater, smollm, tmp_path, measure):
     """Every row's contributions of the trace, composed by NumPy as rollout composes attention; saved, it explains
     again."""
     done = headwater(
-        "explain",
-        "-m",
-        smollm,
-        "--threads",
-        "2",
-        "-p",
-        "It is cold today. The weather is",
-        "-n",
-        "2",
-        "--method",
-        "contribution",
-        "--measure",
-        measure,
-        "--aggregate",
-        "rollout",
-        "--trace",
-        "t.safetensors",
-        "-o",
-        "r.npy",
+        "explain", "-m", smollm, "--threads", "2", "-p", "It is cold today. The weather is", "-n", "2", "--method",
+        "contribution", "--measure", measure, "--aggregate", "rollout", "--trace", "t.safetensors", "-o", "r.npy"
     )
     assert (done.status, done.err) == (0, "")
     assert f"measure {measure}, aggregate rollout, " in done.out and "at full depth" in done.out
@@ -264,15 +222,8 @@ def test_composed_contributions(headwater, smollm, tmp_path, measure):
     want = rollout(c, 0.5 if measure == "norm" else 0)[:, m - 1 : -1, :m]
     assert result(tmp_path) == pytest.approx(want.transpose(1, 2, 0), abs=1e-6)
     again = headwater(
-        "explain",
-        "--trace",
-        "t.safetensors",
-        "--method",
-        "contribution",
-        "--measure",
-        measure,
-        "--aggregate",
-        "rollout",
+        "explain", "--trace", "t.safetensors", "--method", "contribution", "--measure", measure, "--aggregate",
+        "rollout"
     )
     assert again.out == done.out
     refused = headwater("explain", "--trace", "t.safetensors", "--method", "contribution", "--measure", measure)
@@ -303,19 +254,8 @@ def test_against(headwater, smollm, tmp_path):
 def test_against_the_chosen_token(headwater, smollm):
     """Zeros are said to be none of an explanation, of the rows where they are."""
     run = [
-        "explain",
-        "-m",
-        smollm,
-        "--threads",
-        "2",
-        "-p",
-        "It is cold today. The weather is",
-        "--method",
-        "logit",
-        "--completion",
-        " cold and cold",
-        "--trace",
-        "t.st",
+        "explain", "-m", smollm, "--threads", "2", "-p", "It is cold today. The weather is", "--method", "logit",
+        "--completion", " cold and cold", "--trace", "t.st"
     ]
     words = "! The other token is the one that was chosen, so that every value is 0: completion token"
     assert re.search(rf"^  {words} 0, 2$", headwater(*run, "--against", " cold").out, re.M)
@@ -328,17 +268,8 @@ def test_against_the_chosen_token(headwater, smollm):
 
 def test_against_the_second(headwater, smollm):
     run = [
-        "explain",
-        "-m",
-        smollm,
-        "--threads",
-        "2",
-        "-p",
-        "The capital of France is",
-        "-n",
-        "2",
-        "--against",
-        "second",
+        "explain", "-m", smollm, "--threads", "2", "-p", "The capital of France is", "-n", "2", "--against",
+        "second"
     ]
     done = headwater(*run)
     assert done.status == 0 and "against each step's likeliest other token, " in done.out

@@ -303,12 +303,8 @@ def test_search(report):
 
 
 HOSTILE = [
-    "<img src=x onerror=\"document.title='owned'\">",
-    "</script><script>document.title='owned'</script>",
-    "\u202eabc",
-    "a\u0000b",
-    "{a|b}",
-    "%s\n",
+    "<img src=x onerror=\"document.title='owned'\">", "</script><script>document.title='owned'</script>",
+    "\u202eabc", "a\u0000b", "{a|b}", "%s\n"
 ]
 
 

@@ -44,24 +44,27 @@ static const row rows[] = {
 };
 enum { N_ROWS = sizeof rows / sizeof *rows };
 
+static void print(const char *fmt, va_list args) HW_PRINTF(1, 0);
+static void print(const char *fmt, va_list args) {
+    char text[2048];
+    vsnprintf(text, sizeof text, fmt, args);
+    message("%s", text);
+}
+
 int bench_misuse(const char *fmt, ...) {
-    char text[512];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    print(fmt, args);
     va_end(args);
-    message("%s", text);
     fputs("See `headwater-bench --help`.\n", stderr);
     return STATUS_USAGE;
 }
 
 int bench_fail(const char *fmt, ...) {
-    char text[2048];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    print(fmt, args);
     va_end(args);
-    message("%s", text);
     return STATUS_FAILED;
 }
 

@@ -1,28 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import type { Attribution } from '../src/data/document'
 import * as aggregate from '../src/model/aggregate'
+import { diagnostics, settings } from './samples'
 
 /** M [2, 3, 2] as bytes [n, L, m] with scales that make every value exact. */
 function toy(): Attribution {
   return {
     method: 'rollout',
-    settings: {
-      row: 'predictor',
-      direction: 'input',
-      columns: 'prompt',
-      residual: 0.5,
-      measure: 'projection',
-      seed: '0',
-      n_ablations: 64,
-    },
-    diagnostics: {
-      first_mean: null,
-      first_last: null,
-      outside_mean: null,
-      outside_last: null,
-      position_mean: null,
-      position_last: null,
-    },
+    settings,
+    diagnostics,
     layers: [0, 1],
     first: 3,
     n: 2,

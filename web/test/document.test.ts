@@ -16,6 +16,7 @@ import {
 import { settingsOf } from '../src/model/actions'
 import { toCsv } from '../src/ui/export'
 import { tables, variantName } from '../src/model/store'
+import { diagnostics, runInfo, settings } from './samples'
 
 const base64 = (view: ArrayBufferView) => Buffer.from(view.buffer, view.byteOffset, view.byteLength).toString('base64')
 const zipped = (view: ArrayBufferView) =>
@@ -25,23 +26,8 @@ function raw(first: number, bytes: Uint8Array | Int8Array, scale: number[], mean
   const dtype = bytes instanceof Int8Array ? 'i8' : 'u8'
   return {
     method: 'logit',
-    settings: {
-      row: 'predictor',
-      direction: 'input',
-      columns: 'prompt',
-      residual: 0.5,
-      measure: 'projection',
-      seed: '0',
-      n_ablations: 64,
-    },
-    diagnostics: {
-      first_mean: null,
-      first_last: null,
-      outside_mean: null,
-      outside_last: null,
-      position_mean: null,
-      position_last: null,
-    },
+    settings,
+    diagnostics,
     layers: [0],
     first_token: first,
     shape: [scale.length, mean.length / scale.length, 1],
@@ -54,15 +40,6 @@ function raw(first: number, bytes: Uint8Array | Int8Array, scale: number[], mean
 }
 
 const token = (text: string, role: Token['role']): Token => ({ id: 1, text, range: [0, 1], role, logprob: null })
-const info = (tokens: Token[]) => ({
-  model: { name: '', architecture: '', quantisation: '' },
-  options: {},
-  stop: '',
-  causal: true,
-  prompt: '',
-  completion: '',
-  tokens,
-})
 
 describe('unpacking', () => {
   it('reads bytes, scales and means', async () => {
@@ -115,16 +92,16 @@ describe('rows that come one after the other', () => {
   it('must follow', async () => {
     const a = await decodeAttribution(raw(2, Uint8Array.from([1, 2]), [1], [1, 2]))
     expect(() => appendRows(a, a)).toThrow('rows from token 2: 3 is next')
-    const run = withAttribution(newRun(info([token('a', 'prompt'), token('b', 'prompt')])), a)
+    const run = withAttribution(newRun(runInfo([token('a', 'prompt'), token('b', 'prompt')])), a)
     expect(run.attributions.length).toBe(1)
     expect(withAttribution(run, { ...a, first: 3 }).attributions[0].n).toBe(2)
   })
 })
 
 it('explains all tokens where there is no completion', () => {
-  const run = newRun(info([token('a', 'prompt'), token('b', 'prompt')]))
+  const run = newRun(runInfo([token('a', 'prompt'), token('b', 'prompt')]))
   expect(explainedTokens({ ...run, attributions: [] }).first).toBe(2)
-  const grown = { ...run, info: info([token('a', 'prompt'), token('b', 'prompt'), token('c', 'completion')]) }
+  const grown = { ...run, info: runInfo([token('a', 'prompt'), token('b', 'prompt'), token('c', 'completion')]) }
   expect(explainedTokens(grown).tokens.map((t) => t.text)).toEqual(['c'])
 })
 
@@ -150,7 +127,7 @@ describe('which attribution is which', () => {
   })
   it('none takes the place of another, and a new version that of the old', async () => {
     const made = await Promise.all(settings.map(with_))
-    const run: Run = newRun(info([token('a', 'prompt'), token('b', 'prompt')]))
+    const run: Run = newRun(runInfo([token('a', 'prompt'), token('b', 'prompt')]))
     const all = made.reduce((now, a) => replaceAttributions(now, [a]), run)
     expect(all.attributions).toEqual(made)
     const again = await with_({ discard: 0.5 })
@@ -174,7 +151,7 @@ describe('which attribution is which', () => {
       [...settings, { n_groups: 2, groups: [1, 0] }, { n_groups: 2, groups: [0, 1], direction: 'output' }].map(with_),
     )
     const cuts = { prompt: { word: { groups: [0, -1], names: ['a'] } }, completion: {} }
-    const run = { ...newRun(info([token('a', 'prompt'), token('b', 'prompt')])), cuts, attributions: made }
+    const run = { ...newRun(runInfo([token('a', 'prompt'), token('b', 'prompt')])), cuts, attributions: made }
     const names = made.map((a) => variantName(run, a))
     expect(new Set(names).size).toBe(names.length)
     expect(names.slice(0, 5)).toEqual([
@@ -187,12 +164,12 @@ describe('which attribution is which', () => {
   })
   it('has its groups in CSV by name, or by their text', async () => {
     const a = await with_({ n_groups: 2, groups: [0, 1], group_names: ['Anna, "A"', ''] })
-    const run = newRun(info([token('a', 'prompt'), token('b', 'prompt'), token('c', 'completion')]))
+    const run = newRun(runInfo([token('a', 'prompt'), token('b', 'prompt'), token('c', 'completion')]))
     expect(toCsv(run, a).split('\r\n').slice(1, 3)).toEqual(['0,c,0,"Anna, ""A""",1', '0,c,1,b,2'])
   })
   it('asks again with all settings and the grouping', async () => {
     const cuts = { prompt: { word: { groups: [0, -1], names: ['a'] } }, completion: {} }
-    const run = { ...newRun(info([token('a', 'prompt'), token('b', 'prompt')])), cuts, attributions: [] }
+    const run = { ...newRun(runInfo([token('a', 'prompt'), token('b', 'prompt')])), cuts, attributions: [] }
     expect(
       settingsOf(run, await with_({ n_groups: 2, groups: [0, 1], discard: 0.25, remove_sink: true })),
     ).toMatchObject({ by: 'word', discard: 0.25, remove_sink: true, seed: 0 })

@@ -21,6 +21,7 @@ import { assemble, inexactNote } from '../src/views/composer'
 import { findTokens } from '../src/views/search'
 import { BALANCE_LIMIT, balanceCloses, balanceRest, failureText, meanBalance, sentence } from '../src/ui/labels'
 import { readFileSync } from 'node:fs'
+import { runInfo } from './samples'
 
 const part = (bytes: string): Token => ({ id: 1, text: '\ufffd', bytes, range: [0, 1], role: 'prompt', logprob: null })
 
@@ -129,15 +130,7 @@ it('says of text that it is no formula', () =>
 
 it('writes no half of a character into CSV', () => {
   const tokens = [part('61f0'), part('9f8c8a'), { ...part('ff'), role: 'completion' as const }]
-  const info = {
-    model: { name: '', architecture: '', quantisation: '' },
-    options: {},
-    stop: '',
-    causal: true,
-    prompt: '',
-    completion: '',
-    tokens,
-  }
+  const info = runInfo(tokens)
   const run: Run = {
     key: '',
     name: '',

@@ -15,18 +15,8 @@ from patience import HANG_S
 pytestmark = pytest.mark.model
 
 VARIANTS = [
-    "plain",
-    "plain-flash",
-    "capture",
-    "rollout",
-    "logit",
-    "contribution+logit",
-    "rollout+logit",
-    "rollout+logit-live",
-    "by-sentence",
-    "again-rollout",
-    "again-logit",
-    "leave-one-out",
+    "plain", "plain-flash", "capture", "rollout", "logit", "contribution+logit", "rollout+logit",
+    "rollout+logit-live", "by-sentence", "again-rollout", "again-logit", "leave-one-out"
 ]
 ONCE = ["leave-one-out"]
 PHASES = ["open_s", "prefill_s", "decode_s", "explain_s"]
@@ -121,20 +111,8 @@ def test_an_interruption_reaches_a_long_run(bench_program, smollm, tmp_path):
     again."""
     running = subprocess.Popen(
         [
-            bench_program,
-            "-m",
-            smollm,
-            "--sizes",
-            "30",
-            "-n",
-            "300",
-            "--rounds",
-            "1",
-            "-q",
-            "--threads",
-            "1",
-            "--variants",
-            "again-logit",
+            bench_program, "-m", smollm, "--sizes", "30", "-n", "300", "--rounds", "1", "-q", "--threads", "1",
+            "--variants", "again-logit"
         ],
         env=environment(TMPDIR=str(tmp_path)),
         start_new_session=True,

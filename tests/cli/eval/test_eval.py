@@ -493,19 +493,8 @@ def test_prompts_as_messages_of_the_user(evaluate, headwater, smollm, tmp_path):
     (line,) = read_lines(tmp_path / "out.jsonl")
     (tmp_path / "prompt.txt").write_text(ITEMS[0]["prompt"])
     run = headwater(
-        "explain",
-        "-m",
-        smollm,
-        "-f",
-        "prompt.txt",
-        "--chat",
-        "-n",
-        "1",
-        "-q",
-        "--method",
-        "attention",
-        "-o",
-        "run.json",
+        "explain", "-m", smollm, "-f", "prompt.txt", "--chat", "-n", "1", "-q", "--method", "attention", "-o",
+        "run.json"
     )
     assert run.status == 0, run
     tokens = json.loads((tmp_path / "run.json").read_text())["run"]["tokens"]

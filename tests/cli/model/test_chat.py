@@ -53,18 +53,7 @@ def test_messages_and_a_system_message(headwater, smollm, tmp_path):
 def test_roles_are_hidden_by_name(headwater, smollm, tmp_path):
     (tmp_path / "talk.json").write_text(json.dumps(TALK))
     args = [
-        "-m",
-        smollm,
-        "--messages",
-        "talk.json",
-        "-n",
-        "1",
-        "--threads",
-        "2",
-        "--method",
-        "attention",
-        "--top",
-        "40",
+        "-m", smollm, "--messages", "talk.json", "-n", "1", "--threads", "2", "--method", "attention", "--top", "40"
     ]
     done = headwater("explain", *args, "--hide", "template,user,system")
     assert done.status == 0, done

@@ -101,31 +101,15 @@ COMMANDS = {
     "explain-json": (["explain", "--attention", "attention.safetensors", "-o", "out.json", "--full"], ["out.json"]),
     "explain-by": (
         [
-            "explain",
-            "--attention",
-            "attention.safetensors",
-            "--by",
-            "sentence",
-            "--hide",
-            "stopwords,punctuation",
-            "-o",
-            "out.json",
-            "-o",
-            "out.csv",
+            "explain", "--attention", "attention.safetensors", "--by", "sentence", "--hide",
+            "stopwords,punctuation", "-o", "out.json", "-o", "out.csv"
         ],
         ["out.json", "out.csv"],
     ),
     "explain-trace": (
         [
-            "explain",
-            "--attention",
-            "attention.safetensors",
-            "--trace",
-            "out.trace",
-            "-o",
-            "out.safetensors",
-            "-o",
-            "out.npy",
+            "explain", "--attention", "attention.safetensors", "--trace", "out.trace", "-o", "out.safetensors",
+            "-o", "out.npy"
         ],
         ["out.trace", "out.safetensors", "out.npy"],
     ),

@@ -72,18 +72,8 @@ def test_a_trace_explains_again_without_the_model(explain, headwater, tmp_path):
 
 def test_shapes_and_mass(explain, tmp_path):
     explain(
-        "-p",
-        PROMPT,
-        "--completion",
-        COMPLETION,
-        "--method",
-        "rollout",
-        "-o",
-        "r.safetensors",
-        "-o",
-        "r.csv",
-        "-o",
-        "r.npy",
+        "-p", PROMPT, "--completion", COMPLETION, "--method", "rollout", "-o", "r.safetensors", "-o", "r.csv", "-o",
+        "r.npy"
     )
     tensors = load_file(tmp_path / "r.safetensors")
     m, outside = tensors["attribution"], tensors["outside"]
@@ -144,22 +134,8 @@ def test_several_runs_of_the_prompt_in_one_pass_or_many(headwater, smollm_f32, t
     """In full precision: kernels for quantised weights round by the number of rows."""
     for n in (1, 7, 512):
         done = headwater(
-            "explain",
-            "-m",
-            smollm_f32,
-            "--f32-cache",
-            "--threads",
-            "2",
-            "-p",
-            PROMPT,
-            "--completion",
-            " sunny",
-            "--method",
-            "rollout",
-            "--ubatch",
-            str(n),
-            "-o",
-            f"u{n}.npy",
+            "explain", "-m", smollm_f32, "--f32-cache", "--threads", "2", "-p", PROMPT, "--completion", " sunny",
+            "--method", "rollout", "--ubatch", str(n), "-o", f"u{n}.npy"
         )
         assert done.status == 0, done
     whole = np.load(tmp_path / "u512.npy")
@@ -184,14 +160,8 @@ def test_truncated_model(headwater, smollm, tmp_path):
 
 def test_a_token_that_is_not_there_lists_what_is(explain, tmp_path):
     done = explain(
-        "-p",
-        "The capital of France is",
-        "--completion",
-        " Paris, which",
-        "--token",
-        "Berlin",
-        "--trace",
-        "t.safetensors",
+        "-p", "The capital of France is", "--completion", " Paris, which", "--token", "Berlin", "--trace",
+        "t.safetensors"
     )
     assert done.status == 1
     assert "\"Berlin\"" in done.err and "Paris" in done.err
@@ -362,20 +332,8 @@ def test_rollout_does_not_depend_on_the_threads(headwater, smollm, tmp_path):
     prompt = "The old house stood at the end of a long road. " * 27
     for threads in "123":
         done = headwater(
-            "explain",
-            "-m",
-            smollm,
-            "-p",
-            prompt,
-            "-n",
-            "4",
-            "--method",
-            "rollout",
-            "--threads",
-            threads,
-            "-q",
-            "-o",
-            f"{threads}.npy",
+            "explain", "-m", smollm, "-p", prompt, "-n", "4", "--method", "rollout", "--threads", threads, "-q",
+            "-o", f"{threads}.npy"
         )
         assert done.status == 0, done.err
     one, two, three = (np.load(tmp_path / f"{threads}.npy") for threads in "123")

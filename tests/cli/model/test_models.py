@@ -157,12 +157,7 @@ def test_ollama_names(run, home, small):
     root = home / ".ollama/models"
     path = blob(root, small)
     for name in (
-        "library/smol/latest",
-        "library/smol/135m",
-        "library/two/a",
-        "library/two/b",
-        "library/one/8b",
-        "me/mine/v1",
+        "library/smol/latest", "library/smol/135m", "library/two/a", "library/two/b", "library/one/8b", "me/mine/v1"
     ):
         manifest(root, name, [layer(kind="application/vnd.ollama.image.template"), layer(size=small.stat().st_size)])
     for name in ("smol", "smol:135m", "one", "me/mine", "me/mine:v1"):
@@ -254,12 +249,7 @@ def test_models_lists_size_architecture_and_what_speaks_against(run, home, tmp_p
     assert done.status == 0 and "by the files' headers" in done.err
     lines = {line.split()[0]: line for line in done.out.splitlines() if line.startswith("  ")}
     assert lines["hf:HuggingFaceTB/SmolLM2:Q4_1"].split() == [
-        "hf:HuggingFaceTB/SmolLM2:Q4_1",
-        "96.6",
-        "MB",
-        "llama",
-        "Q4_1",
-        "yes",
+        "hf:HuggingFaceTB/SmolLM2:Q4_1", "96.6", "MB", "llama", "Q4_1", "yes"
     ]
     assert "no: " in lines["hf:x/broken:Q4_1"]
     assert (
@@ -291,15 +281,8 @@ def test_a_file_that_crashes_the_engine_is_one_line(run, tmp_path, small):
 def test_a_name_runs(run, home, smollm):
     hub_file(home / ".cache/huggingface/hub", "HuggingFaceTB/SmolLM2", "SmolLM2-Q4_1.gguf", smollm)
     done = run(
-        "explain",
-        "-m",
-        "hf:HuggingFaceTB/SmolLM2",
-        "-p",
-        "My name is Abdul, I am from",
-        "-n",
-        "2",
-        "--method",
-        "attention",
+        "explain", "-m", "hf:HuggingFaceTB/SmolLM2", "-p", "My name is Abdul, I am from", "-n", "2", "--method",
+        "attention"
     )
     assert done.status == 0 and "Abdul" in done.out
 
