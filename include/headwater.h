@@ -124,7 +124,7 @@ typedef enum hw_role {
 /* Which attention rows a trace keeps or a method needs: of every token; the target rows, m-1 and up; none. */
 typedef enum hw_row_retention { HW_ROWS_ALL, HW_ROWS_TARGET, HW_ROWS_NONE } hw_row_retention;
 typedef enum hw_stop { HW_STOP_LENGTH, HW_STOP_END, HW_STOP_GIVEN, HW_STOP_CANCELLED } hw_stop;
-/* Whether a chat template asks the model to think before it answers: the template's default, or as set by the
+/* Whether a chat template makes the model think before it answers: the template's default, or as set by the
  * caller. */
 typedef enum hw_thinking { HW_THINKING_DEFAULT, HW_THINKING_ON, HW_THINKING_OFF } hw_thinking;
 
@@ -376,7 +376,7 @@ HW_API hw_fuse hw_run_fuse(const hw_run *run);
 HW_API hw_stop hw_run_finish_reason(const hw_run *run); /* why the completion ended */
 HW_API bool hw_run_is_causal(const hw_run *run);
 HW_API const char *hw_run_against(const hw_run *run); /* hw_run_params.against; "" for the mean */
-/* What a reader of the run must know of its texts, one sentence each: the text of control tokens read as plain letters,
+/* Remarks on the texts of the run, one sentence each: the text of control tokens read as plain letters,
  * bytes that are not UTF-8, NUL, CRLF, a byte order mark, a completion that the tokenizer changed. */
 HW_API size_t hw_run_n_remarks(const hw_run *run);
 HW_API const char *hw_run_remark(const hw_run *run, size_t i);

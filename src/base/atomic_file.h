@@ -5,8 +5,8 @@
  * Write errors are sticky: the first one is remembered, later writes do nothing, and hw__file_finish() reports it.
  *
  * The folder base/: ground of library and program: errors, checked allocation, whole files, JSON, UTF-8, lists of
- * names, checksums, random numbers, modules opened at their first use. It knows no term of Headwater and includes only
- * its own files.
+ * names, checksums, random numbers, modules opened at their first use. It contains no term of Headwater and
+ * includes only its own files.
  */
 #ifndef HW_BASE_ATOMIC_FILE_H
 #define HW_BASE_ATOMIC_FILE_H

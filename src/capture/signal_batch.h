@@ -36,7 +36,7 @@ typedef struct hw__signal_batch {
     hw__contrast *contrasts;       /* [capacity] what it is compared with, in `ids` and `weights` */
     int32_t *ids;                  /* [capacity, max others] */
     double *weights;               /* [capacity, max others] */
-    struct hw__batch_workspace *workspaces;        /* [n_workspaces] a thread's each, from the first lot on */
+    struct hw__batch_workspace *workspaces;        /* [n_workspaces] one per thread, from the first batch on */
     size_t n_workspaces;
 } hw__signal_batch;
 

@@ -1,6 +1,6 @@
 /*
  * token_text.c - a character has at most four bytes, so three bytes of the neighbouring tokens on each side show which
- * characters a token has a part of: each UTF-8 byte tells whether it begins a character.
+ * characters a token has a part of: each UTF-8 byte shows whether it begins a character.
  */
 #include "base/utf8.h"
 #include "data/run.h"

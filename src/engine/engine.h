@@ -2,7 +2,7 @@
  * engine.h - the interface of an engine that runs a model: libllama, an exported attention file, the tests' fake.
  *
  * An engine tokenizes text, decodes tokens in order from position 0, and passes each layer's attention rows to a sink
- * while it decodes. It holds one sequence; begin() starts a new one. Only engine/llama/ knows ggml; higher layers see
+ * while it decodes. It holds one sequence; begin() starts a new one. Only engine/llama/ uses ggml; higher layers see
  * plain arrays. An engine validates its arguments: no token id, length or position from above may make its library
  * abort.
  *

@@ -122,7 +122,7 @@ static const rule rules[N_RULES] = {
 size_t hw_citation_rule_count(void) { return N_RULES; }
 const hw_citation_rule *hw_citation_rule_at(size_t i) { return i < N_RULES ? &rules[i].info : NULL; }
 
-/* `balanced`: the attribution has balances, so it knows how much of a logit came from where. */
+/* `balanced`: the attribution has balances, which divide a logit among its sources. */
 static const rule *choose_rule(const hw_method_info *method, bool balanced) {
     bool regression = strcmp(method->name, hw__method_ablation.info.name) == 0;
     return &rules[balanced                           ? RULE_SHARE

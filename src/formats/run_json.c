@@ -113,7 +113,7 @@ static json_t *layers_to_json(const hw_model_info *model) {
     return list;
 }
 
-/* Of models with recurrent layers; in others they are the layers with attention. */
+/* For models with recurrent layers; in others these are the layers with attention. */
 static json_t *sources_to_json(const hw_model_info *model) {
     json_t *list = json_array();
     for (int32_t i = 0; list && i < model->n_sources; i++) {

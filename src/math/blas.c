@@ -1,5 +1,5 @@
 /*
- * blas.c - the only file that knows BLAS. OpenBLAS is opened at the first product and not linked: opening it allocates
+ * blas.c - the only file that calls BLAS. OpenBLAS is opened at the first product and not linked: opening it allocates
  * memory buffers, as does the first product of each thread, and it retries for ever if an allocation fails. So before
  * opening it this file checks that as much address space is free, and then makes as many of its buffers as threads can
  * use at once.

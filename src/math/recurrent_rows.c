@@ -190,7 +190,7 @@ HW__SIMD static void take_step(float *row, double *restrict u, const steps *s) {
     *row = (float)a;
 }
 
-/* a [STEPS] <- the weights, of what each step would meet if those before it had erased nothing; row[-i] <- that of
+/* a [STEPS] <- the weights of each step if the steps before it had erased nothing; row[-i] <- that of
  * step i. */
 HW__INLINE void solve(float *row, double a[STEPS], const steps *s) {
     for (size_t i = 0; i < STEPS; i++) {
@@ -292,7 +292,7 @@ static void give_parts(float *row, size_t n, const float *parts, size_t n_parts,
     }
 }
 
-/* Channel c of a scan: all rows go back together, since exponentials are dear. u: [n_rows + 1, S]. */
+/* Channel c of a scan: all rows go back together, since exponentials are expensive. u: [n_rows + 1, S]. */
 static void scan_channel(range rows, const hw__recurrent *r, const float *v, size_t c, double *u) {
     size_t stride = rows.stride, first = rows.first, n_rows = rows.n;
     float *out = rows.out;

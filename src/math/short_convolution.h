@@ -19,8 +19,8 @@ typedef struct hw__short_convolution {
     float bias;
 } hw__short_convolution;
 
-/* part i of token k, parts[i * stride + k], <- what token k gives to the value of token k + i; 0 where there is no such
- * token. x [n]; scratch [n]. */
+/* part i of token k, parts[i * stride + k], <- the part of token k in the value of token k + i; 0 where there is no
+ * such token. x [n]; scratch [n]. */
 void hw__short_convolution_parts(float *parts, size_t stride, const hw__short_convolution *of, const float *x, size_t n,
                                  float *scratch);
 

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of one thread: layers [L], row [T], sum [C]. */
+/* For one thread: layers [L], row [T], sum [C]. */
 typedef struct scratch {
     const float **layers;
     double *row, *sum;

@@ -117,7 +117,7 @@ def folder(tmp_path):
 
 
 def get(headwater, name=f"hf:{REPO}", *more):
-    """These bytes are no model: a download that is complete ends with libllama's refusal of the file."""
+    """These bytes are not a model: a download that is complete ends with libllama's refusal of the file."""
     return headwater("info", "-m", name, "--download", *more)
 
 

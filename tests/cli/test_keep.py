@@ -100,7 +100,7 @@ def bytes_of_cache(path):
 
 def test_no_changed_byte_of_a_cache_does_harm(headwater, tiny, tmp_path):
     """Structure and positions: the first bytes, where libllama would believe what it reads; the last is a value. The
-    checksum tells of it; where one is made to fit, the structure is still looked at."""
+    checksum shows it; if the checksum is adapted, the structure is still checked."""
     model = tiny / "gemma2.gguf"  # two caches, one of a sliding window
     explain(headwater, model, KEY, "--state", "s.state")
     whole = (tmp_path / "s.state").read_bytes()

@@ -131,7 +131,7 @@ def test_columns_are_those_of_the_program(serve, program, smollm, tmp_path, mode
         for a in (run["attributions"][0], *again, *exported):
             assert a["settings"] == wanted["settings"] and a["shape"] == wanted["shape"]
             mean = a["mean"] if "mean" in a else unpack(a)[1]
-            np.testing.assert_allclose(mean, wanted["mean"], rtol=1e-4, atol=1e-6)  # rows come in other lots
+            np.testing.assert_allclose(mean, wanted["mean"], rtol=1e-4, atol=1e-6)  # rows come in other batches
     assert wanted["settings"]["group_names"] == ["Anna", "Tom", "(outside the spans)"]
     server.kill()
 
@@ -441,7 +441,7 @@ def test_each_run_is_cited_as_cite_does(server):
     (early,) = sent[-1]["citations"]
     assert early["by"] == "sentence" and early["prompt_groups"] == by_sentence["prompt_groups"]
     for part in range(finished):
-        close(early["answer"][part], by_sentence["answer"][part], 1e-4)  # rows come in other lots
+        close(early["answer"][part], by_sentence["answer"][part], 1e-4)  # rows come in other batches
     (by_word,) = server.explain(n=1)["citations"]  # one sentence
     assert (by_word["by"], by_word["passages"][0]["text"]) == ("word", "My")
 
@@ -616,7 +616,7 @@ def test_the_program_writes_the_same_report(server, program, smollm, tmp_path):
     run = server.explain(n=3, methods=["rollout"])
     data = report_data(path.read_bytes())
     (matrix, mean), (other, other_mean) = (unpack(r["attributions"][0]) for r in (data["runs"][0], run))
-    np.testing.assert_allclose(mean, other_mean, atol=1e-6)  # rows that come in other lots are summed in another order,
+    np.testing.assert_allclose(mean, other_mean, atol=1e-6)  # rows of other batches are summed in another order,
     np.testing.assert_allclose(matrix, other, atol=1 / 255)  # which may take a byte to the next
     assert data["runs"][0]["segments"] == run["segments"] and data["runs"][0]["filters"] == run["filters"]
     close(data["runs"][0]["citations"], run["citations"], 1e-4)

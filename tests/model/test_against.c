@@ -76,7 +76,7 @@ static void a_token_against_itself_is_nothing(void **state) {
     hw_attribution_free(a);
 }
 
-/* Of a generation each step's own second, named by hand, gives that step's row. */
+/* The second token of each step of a generation, named explicitly, gives that step's row. */
 static void second_is_the_next_best_of_each_step(void **state) {
     hw_model *model = *state;
     hw_attribution *a = logit(run(model, NULL, "second"));

@@ -1,6 +1,6 @@
 /*
  * test_check.c - running a real model again: passes agree with the run itself and with each other, and on facts in
- * random order the check tells an explanation that finds the fact from one that does not.
+ * random order the check distinguishes an explanation that finds the fact from one that does not.
  */
 #include "support/fixture.h"
 
@@ -99,7 +99,7 @@ static const char *const things[N_FACTS] = {"bees", "clocks", "boats", "tulips",
 typedef struct question {
     char prompt[1024];
     hw_span facts[N_FACTS];
-    size_t evidence; /* the fact that it asks about */
+    size_t evidence; /* the fact that the question is about */
     const char *thing;
 } question;
 

@@ -292,7 +292,7 @@ static void sums_refuse_other_columns(const hw_trace *summed, columns *c) {
     assert_error(&err, hw_trace_save(summed, "/tmp/never.safetensors", &err), HW_ERR_UNSUPPORTED, "by token");
 }
 
-/* The rows of a prompt that long wait in several lots where they are summed, in one where they are not. Both fit the
+/* The rows of a prompt of this length are several batches if they are summed, and one if they are not. Both fit the
  * same batches, so that the engine's numbers are the same. */
 static void sums_as_they_come_are_sums_of_tokens(void **state) {
     enum { BATCH = 16 };

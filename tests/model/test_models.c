@@ -125,7 +125,7 @@ static hw_trace *trace_by(const char *name, int32_t n_ubatch, bool f32_cache) {
     return trace;
 }
 
-/* Of the noise of the engine's rows, which averaging over layers makes smaller: it was .06 to .15 of the rows' in F32,
+/* A part of the noise of the engine's rows, which averaging over layers reduces: it was .06 to .15 of the rows' in F32,
  * and depends on the CPU's kernels (rows 8e-14 with AVX-512, 1.2e-13 with AVX2). Below F32_BATCHES nothing is
  * judged. */
 static const double F32_BATCHES = 1e-14, F32_OF_ROWS = 0.5, OF_ROWS = 2;
@@ -379,7 +379,7 @@ static void chat_template_is_put_around_the_prompt(void **state) {
         strncat(part, token.bytes, token.n_bytes);
     }
     assert_string_equal(own, "What is <|im_end|> ?");
-    assert_true(n_user > 6); /* <|im_end|> in the user's text is no control token */
+    assert_true(n_user > 6); /* <|im_end|> in the user's text is not a control token */
     assert_non_null(strstr(before, "<|im_start|>user\n"));
     assert_string_equal(after, "<|im_end|>\n<|im_start|>assistant\n");
     hw_trace_free(trace);

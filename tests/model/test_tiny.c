@@ -344,7 +344,7 @@ static void model_without_a_vocabulary_is_refused(void **state) {
     assert_error(&err, rc, HW_ERR_UNSUPPORTED, "vocabulary");
 }
 
-/* ------------------------------------------------------------------ files that are no models */
+/* ------------------------------------------------------------------ files that are not models */
 
 static void write_file(const char *name, const void *bytes, size_t n) {
     FILE *f = fopen(path_of(name), "wb");

@@ -12,7 +12,7 @@
 enum { SAMPLE_LAYERS = 2, SAMPLE_PROMPT = 5, SAMPLE_COMPLETION = 3, SAMPLE_TOKENS = 8 };
 
 hw_run *sample_run(bool causal);
-/* Rows that sum to 1, with room for `spare` more tokens than the run has; signals as asked, 1u << hw_signal. */
+/* Rows that sum to 1, with capacity for `spare` more tokens than the run has; signals as requested, 1u << hw_signal. */
 hw_trace *sample_trace(bool causal, uint32_t signals, size_t spare);
 /* Numbers from the whole range of float, a NaN and a -0 among them; `method` from the table. */
 hw_attribution *sample_attribution(const hw_run *run, const char *method, const hw_method_params *params,

@@ -1,4 +1,4 @@
-"""Documents as docs/reference/formats.md describes them, made of numbers that a test knows; and pages that carry them.
+"""Documents as docs/reference/formats.md describes them, made of known numbers; and pages that contain them.
 
 The program writes the same (tests compare): this is for sizes and contents that no model here gives.
 """

@@ -59,7 +59,7 @@ static double explained(const bench_figures *f) { return f->seconds[BENCH_EXPLAI
 static double whole(const bench_figures *f) { return f->seconds[BENCH_TOTAL]; }
 static double worked(const bench_figures *f) { return f->cpu; }
 static double held(const bench_figures *f) { return (double)f->peak_bytes; }
-/* Explaining is no part of generation, but the user waits for it. */
+/* Explaining is not part of generation, but the user waits for it. */
 static double after_prompt(const bench_figures *f) { return f->seconds[BENCH_DECODE] + f->seconds[BENCH_EXPLAIN]; }
 
 static const struct column {

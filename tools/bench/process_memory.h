@@ -1,4 +1,4 @@
-/* process_memory.h - memory of this process and of the machine, as Linux tells it. */
+/* process_memory.h - memory of this process and of the machine, as reported by Linux. */
 #ifndef HW_BENCH_PROCESS_MEMORY_H
 #define HW_BENCH_PROCESS_MEMORY_H
 

@@ -22,7 +22,7 @@ hw_err bench_worker_start(bench_worker *w, const bench_job *job, const bench_var
                           hw_error *err);
 /* One run there, as bench_run_once(). */
 hw_err bench_worker_run(bench_figures *f, bench_worker *w, bool checked, hw_error *err);
-/* Waits until it has ended, which is soon after an interruption too. Of one that never started: nothing. */
+/* Waits until it has ended, soon after an interruption too. Does nothing if it never started. */
 void bench_worker_end(bench_worker *w);
 
 #endif

@@ -41,7 +41,7 @@ static bool is_causal(const struct gguf_context *meta, const char *architecture)
     return id < 0 || gguf_get_kv_type(meta, id) != GGUF_TYPE_BOOL || gguf_get_val_bool(meta, id);
 }
 
-/* libllama knows the architecture and the vocabulary. */
+/* libllama determines the architecture and the vocabulary. */
 static hw_err check_engine(hw_model_file *out, const char *path, hw_error *err) {
     struct llama_model_params p = llama_model_default_params();
     struct llama_model *model = NULL;

@@ -372,8 +372,8 @@ static hw_err probe_model(hw__llama_engine *e, const int32_t *ids, bool mapped, 
     return rc;
 }
 
-/* A stream that is no sum of contributions with fixed factors is followed by a map. If there is none the first reason
- * stays. */
+/* A stream that is not a sum of contributions with fixed factors is followed by a map. If there is none the first
+ * reason stays. */
 static hw_err probe_mixed(hw__llama_engine *e, const int32_t *ids, hw_error *err) {
     char values[HW__LLAMA_TEXT], readout[HW__LLAMA_TEXT];
     memcpy(values, e->values_problem, sizeof values);

@@ -107,8 +107,8 @@ def test_an_interruption_ends_it_tidily(bench_program, smollm, tmp_path, number,
 
 
 def test_an_interruption_reaches_a_long_run(bench_program, smollm, tmp_path):
-    """The one process that is told runs nothing itself: what runs is two below it, capturing the trace to explain
-    again."""
+    """The process that is signalled runs nothing itself: the work is done two levels below it, capturing the trace to
+    explain again."""
     running = subprocess.Popen(
         [
             bench_program, "-m", smollm, "--sizes", "30", "-n", "300", "--rounds", "1", "-q", "--threads", "1",
@@ -223,4 +223,4 @@ def test_its_command_line(bench, headwater, smollm):
     ):
         out = bench(*args)
         assert out.status == 2 and reason in out.err and "See `headwater-bench --help`" in out.err, args
-    assert headwater("bench").status == 2  # it is no command of the program
+    assert headwater("bench").status == 2  # it is not a command of the program

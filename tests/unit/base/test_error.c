@@ -1,4 +1,4 @@
-/* test_error.c - checked memory, and what a caller is told when there is none. */
+/* test_error.c - checked memory, and the error when memory runs out. */
 #include "support/fixture.h"
 
 #include "base/error.h"

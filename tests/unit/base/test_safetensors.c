@@ -448,7 +448,7 @@ static const struct {
     {"{\"a\":" TENSOR("F32", "[9223372036854775807]", "[0,8]") "}", "do not span"},
     {"{\"a\":" TENSOR("F32", "[3]", "[0,8]") "}", "do not span"},
     {"{\"a\":" TENSOR("F64", "[2]", "[0,8]") "}", "do not span"},
-    {"{\"a\":" TENSOR("F4", "[17]", "[0,8]") "}", "do not span"}, /* 68 bits are no whole bytes */
+    {"{\"a\":" TENSOR("F4", "[17]", "[0,8]") "}", "do not span"}, /* 68 bits are not whole bytes */
     {"{\"a\":" TENSOR("F32", "[2]", "[8,0]") "}", "begin <= end"},
     {"{\"a\":" TENSOR("F32", "[2]", "[0]") "}", "begin <= end"},
     {"{\"a\":" TENSOR("F32", "[2]", "[0,8,8]") "}", "begin <= end"},

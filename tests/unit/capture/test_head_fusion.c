@@ -1,6 +1,6 @@
 /*
- * test_head_fusion.c - heads to one row, against plain sums in double; rows that are no softmax are named, whatever the
- * threads.
+ * test_head_fusion.c - heads to one row, against plain sums in double; rows that are not a softmax are named, with any
+ * number of threads.
  */
 #include "support/fixture.h"
 #include "capture/head_fusion.h"

@@ -328,7 +328,7 @@ static void states_that_do_not_fit_are_refused(void **state) {
     temp_clear();
 }
 
-/* Of the state's header. The cache [n_cache] is what comes last in the file. */
+/* Values of the state's header. The cache [n_cache] is last in the file. */
 static void patch_sum(const char *path, size_t n_cache) {
     static const char key[] = "\"cache_sha256\":\"";
     size_t n;

@@ -310,7 +310,7 @@ static void texts_that_are_not_what_they_seem_are_remarked_on(void **state) {
     assert_remark(run, 3, "NUL character, at byte 5");
     assert_remark(run, 4, "CRLF, the first at byte 8");
     hw__run_release(run);
-    run = run_of(&fake, "<tool>", 6, true); /* the template's own are no reason */
+    run = run_of(&fake, "<tool>", 6, true); /* the template's own do not count */
     assert_int_equal(hw_run_n_remarks(run), 1);
     hw__run_release(run);
     fake.lowers_case = true;

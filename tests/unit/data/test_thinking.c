@@ -84,7 +84,7 @@ static void sections_have_a_role_in_prompt_and_completion(void **state) {
     static const char *const answer[] = {"so", "</think>", "yes"};
     hw_run *run = make_run(1, prompt, 6, answer, 3);
     run->tokens[0].role = HW_ROLE_SPECIAL;
-    run->tokens[5].role = HW_ROLE_TEMPLATE; /* keeps its role: it is no text of the caller */
+    run->tokens[5].role = HW_ROLE_TEMPLATE; /* keeps its role: it is not text of the caller */
     assert_int_equal(hw__thinking_roles(run, NULL), HW_OK);
     assert_roles(run, "sxxxptxxc");
     assert_false(run->thinks);

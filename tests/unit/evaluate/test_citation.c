@@ -21,7 +21,7 @@ static const float values[4][5][2] = {{{1, 2}, {2, 1}, {0.5f, 0.5f}, {-3, 1}, {1
                                       {{99, 99}, {99, 99}, {99, 99}, {99, 99}, {99, 99}}};
 static const float dropped[4][2] = {{0.5f, 0.5f}, {1, 1}, {0, 0}, {99, 99}};
 
-/* Attention to the answer so far (part of what M does not show), and what is no attention. */
+/* Attention to the answer so far (part of what M does not show), and values that are not attention. */
 static const hw_balance balance[] = {{.completion = 0, .mlp = 2, .embedding = -1, .bias = 0},
                                      {.completion = 2.5, .mlp = 0.5, .embedding = 0.25, .bias = 0.25},
                                      {.completion = 0, .mlp = -7, .embedding = 0, .bias = 1},

@@ -108,7 +108,7 @@ static void sizes_are_said_in_words(void **state) {
     assert_non_null(strstr(say(&e), "the answer is over a million times less likely (1000.0 nats"));
 }
 
-/* It is the best choice of all and tells nothing: what is judged is of the others. */
+/* It is the best choice of all and not informative: the others are judged. */
 static void text_that_the_answer_goes_on_from(void **state) {
     (void)state;
     hw__evidence e = reached(5.1);
@@ -129,7 +129,7 @@ static void text_that_the_answer_goes_on_from(void **state) {
                                     "most important one it is 1.6 times less likely, 0.5"));
 }
 
-/* A check has room for 512 bytes; methods' names have at most 13. */
+/* A check has a capacity of 512 bytes; methods' names have at most 13. */
 static void the_longest_verdict_fits(void **state) {
     (void)state;
     hw__evidence e = {.method = "thirteen-long", .drop = -99999, .best = 99999, .chance = -9999};

@@ -129,7 +129,7 @@ static const struct {
     {"0.600000024", "\"x\"", "\"outside\" must hold numbers"},
 };
 
-/* Of the whole M only. */
+/* For the whole M only. */
 static const struct {
     const char *from, *to, *says;
 } bad_tensors[] = {

@@ -1,4 +1,4 @@
-/* test_lasso.c - the regression against orthogonal designs solved by hand and the conditions that any minimum meets. */
+/* test_lasso.c - the regression against orthogonal designs solved by hand and the conditions of a minimum. */
 #include "support/fixture.h"
 #include "math/lasso.h"
 

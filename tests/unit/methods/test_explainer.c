@@ -92,7 +92,7 @@ static void take(void *ctx, size_t i, hw_attribution *rows) {
 }
 
 /* Prompt rows are not kept and rows are shown: the result has all of them, the same bits, however often it is asked
- * for. Of a method that needs the whole run none are shown. */
+ * for. A method that needs the whole run provides none. */
 static void results_are_whole_after_rows_were_shown(void **state) {
     (void)state;
     hw_error err;

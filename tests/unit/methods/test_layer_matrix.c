@@ -283,7 +283,7 @@ static hw_trace *contribution_trace(hw_measure measure) {
     hw_trace *trace = make_trace(&(trace_spec){
         .n_layers = L, .n_heads = 1, .n_prompt = M, .n_completion = T - M, .attention = random_attention});
     uint32_t wanted = 1u << every | 1u << HW_SIGNAL_RESIDUAL;
-    assert_int_equal(hw__trace_add_signals(trace, wanted, T - M + 1, T + 3, NULL), HW_OK); /* with room to spare */
+    assert_int_equal(hw__trace_add_signals(trace, wanted, T - M + 1, T + 3, NULL), HW_OK); /* with spare capacity */
     for (size_t l = 0; l < L; l++) {
         for (size_t q = 0; q < T; q++) {
             trace->signals.values[HW_SIGNAL_RESIDUAL][l * (T + 3) + q] = (float)lambda_of(l, q);
@@ -340,7 +340,7 @@ static void contributions_are_clipped_scaled_and_composed(void **state) {
     (void)state;
     for (int measure = HW_MEASURE_PROJECTION; measure <= HW_MEASURE_PROXIMITY2; measure++) {
         for (unsigned i = 0; i < 8; i++) {
-            hw_method_params p = settings(0.5, true, i & 1); /* of these discard and sink removal are not heeded */
+            hw_method_params p = settings(0.5, true, i & 1); /* discard and sink removal do not apply to these */
             p.measure = measure;
             p.aggregate = HW_AGGREGATE_ROLLOUT;
             p.direction = i & 2 ? HW_DIRECTION_OUTPUT : HW_DIRECTION_INPUT;

@@ -194,7 +194,7 @@ static double flat_both_ways(const void *ctx, size_t l, size_t h, size_t q, size
 /* What each row's attention had in the stream, any numbers from 0 to 1. */
 static void add_measured(hw_trace *trace) {
     assert_int_equal(hw__trace_add_signals(trace, 1u << HW_SIGNAL_RESIDUAL, N + 1, T + 2, NULL),
-                     HW_OK); /* with room to spare */
+                     HW_OK); /* with spare capacity */
     for (size_t j = 0; j < L * (T + 2); j++) trace->signals.values[HW_SIGNAL_RESIDUAL][j] = (float)unit(mix(j));
 }
 

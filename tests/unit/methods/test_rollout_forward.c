@@ -101,7 +101,7 @@ static hw_attribution *split_at(const hw_trace *trace, const hw_method_params *p
     return a;
 }
 
-/* Wherever levels and vectors meet, and where the least work puts it. */
+/* For every layer at which forward and backward products are multiplied, and for the cheapest one. */
 static void check_splits(bool causal, size_t n_prompt, const hw_method_params *p) {
     hw_trace *trace = random_trace(causal, n_prompt);
     double *r = reference(trace, p->residual);
@@ -161,7 +161,7 @@ static void output_meets_the_double_sums(void **state) {
     hw_trace_free(trace);
 }
 
-/* The upper half of a causal level takes no room. */
+/* The upper half of a causal matrix is not stored. */
 static void levels_hold_little_more_than_half(void **state) {
     (void)state;
     hw__block_layout shape;

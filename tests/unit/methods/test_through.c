@@ -218,7 +218,7 @@ static void a_completion_of_one_token(void **state) {
 
 /* ------------------------------------------------------------------ against the inverse */
 
-/* N = (I - G)^-1 by Gauss-Jordan elimination, which knows nothing of triangles. */
+/* N = (I - G)^-1 by Gauss-Jordan elimination, which does not use the triangular form. */
 static void invert(double N_[N][N], double G[N][N]) {
     double a[N][2 * N] = {{0}};
     for (size_t i = 0; i < N; i++) {
@@ -237,7 +237,7 @@ static void invert(double N_[N][N], double G[N][N]) {
         for (size_t j = 0; j < N; j++) N_[i][j] = a[i][N + j];
 }
 
-/* Of a method in shares: own columns left out, what is left divided by its sum. */
+/* For a method in shares: own columns left out, the rest divided by its sum. */
 static void check_against_inverse(const char *method, hw_row_convention row) {
     hw_trace *trace = the_trace();
     hw_method_params p = hw_method_params_default();
@@ -395,7 +395,7 @@ static void parts_give_the_same(void **state) {
     hw_run_free(run);
 }
 
-/* What learned sinks hold of a row is no token's: the model's, and of the row asked about alone. */
+/* The mass of learned sinks belongs to no token: it is the model's, for the explained row alone. */
 static double half_attention(const void *ctx, size_t l, size_t h, size_t q, size_t k) {
     return random_attention(ctx, l, h, q, k) / 2;
 }

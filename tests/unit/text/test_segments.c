@@ -110,7 +110,7 @@ static void lines_end_as_unicode_says(void **state) {
                "0 0 1 1 2 2 3 3 4 4 5");
     assert_cut("line", "a|\r|\n|b", "a\r\n|b", "0 0 0 1"); /* two tokens, one line end */
     assert_cut("line", "a|\n|  \n|b", "a\n  \n|b", "0 0 0 1");
-    assert_cut("line", "a|\nb", "a\n|b", "0 1"); /* by the first byte that is no white space */
+    assert_cut("line", "a|\nb", "a\n|b", "0 1"); /* by the first byte that is not white space */
 }
 
 static void paragraphs_stand_between_blank_lines(void **state) {
@@ -188,7 +188,7 @@ static void bytes_that_are_no_text_keep_their_place(void **state) {
     assert_cut("line", "\x80\n|\xF0\x9F\n|x", "\x80\n|\xF0\x9F\n|x", "0 1 2");
 }
 
-/* ------------------------------------------------------------------ tokens that are no text */
+/* ------------------------------------------------------------------ tokens that are not text */
 
 static void special_and_template_tokens_belong_to_none(void **state) {
     (void)state;

@@ -38,7 +38,7 @@ static void words_are_judged_whole(void **state) {
     assert_hides("stopwords", "*The| sky|* is| blue");
     assert_hides("stopwords", "*Th|*ere|* w|*ere| the|ories| is|lands"); /* parts of other words are none */
     assert_hides("stopwords", "*THE| Sky");
-    assert_hides("stopwords", "*the|.| |\n|*and| the sky|*  of|* by.|,"); /* one of two is no stop word: shown */
+    assert_hides("stopwords", "*the|.| |\n|*and| the sky|*  of|* by.|,"); /* one of two is not a stop word: shown */
     assert_hides("stopwords", "*of| cour|se| th\xFF|e|* the\xFF");
 }
 

@@ -87,7 +87,7 @@ static hw_method_params settings_at(unsigned i) {
     return p;
 }
 
-/* Of uniform itself it is 1 wherever there is anything, of rollout the quotient of two plain views. */
+/* For uniform itself it is 1 wherever there is a value, for rollout the quotient of two plain views. */
 static void lift_is_a_quotient_of_views(void **state) {
     (void)state;
     hw_trace *trace = the_trace();
@@ -140,7 +140,7 @@ static void one_layer_is_divided_by_the_mean(void **state) {
     hw_trace_free(trace);
 }
 
-/* Attention heeds no sink and no measured residual: nor does what it is divided by. */
+/* Sink removal and the measured residual do not apply to attention, nor to its divisor. */
 static void inactive_settings_do_not_count(void **state) {
     (void)state;
     hw_trace *trace = the_trace();

@@ -48,6 +48,6 @@ typedef struct stream {
     bool ended_line; /* the last byte written was a newline */
 } stream;
 void stream_write(stream *s, const char *bytes, size_t n);
-void stream_end(stream *s); /* prints the bytes still held, which are no complete character, in displayed form */
+void stream_end(stream *s); /* prints the bytes of an incomplete character at the end, in displayed form */
 
 #endif

@@ -46,7 +46,7 @@ static void list_columns(size_t *out, size_t *n, const picture *p, size_t only) 
 
 static size_t divide_up(size_t a, size_t b) { return (a + b - 1) / b; }
 
-/* Of the columns that share a place, chooses the one with the strongest mean. */
+/* Among columns at the same place, chooses the one with the largest mean. */
 static void choose_columns(chart *c, const size_t *columns, size_t n) {
     const float *scores = hw_view_scores(c->p->view);
     for (size_t i = 0; i < n; i++) {

@@ -137,7 +137,7 @@ static void add_file(const walk *w, const char *path, const char *below) {
 
 /* ------------------------------------------------------------------ Hugging Face */
 
-/* "models--owner--name" as "owner/name"; false if it is no such folder. */
+/* "models--owner--name" as "owner/name"; false if it is not such a folder. */
 static bool read_repo(char *out, size_t capacity, const char *folder) {
     static const char prefix[] = "models--";
     size_t n = 0, n_slashes = 0;

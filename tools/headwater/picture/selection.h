@@ -54,7 +54,7 @@ label picture_label(const picture *p, size_t column, int width);
 /* The same for token i of a run: a character split over several tokens is shown in the first. */
 label picture_token(const hw_run *run, size_t i, int width);
 
-/* Whether logits are compared with a token's, which asks another question than the mean or the distribution do. */
+/* Whether logits are compared with a token's logit, not with the mean or the distribution. */
 bool picture_against_token(const picture *p);
 /* Share of all that raised tokens first .. end - 1 that came directly through thinking sections of the completion, of a
  * result that was followed; each token counts by what raised it. */

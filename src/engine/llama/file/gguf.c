@@ -1,4 +1,4 @@
-/* gguf.c - see gguf.h; ggml parses the metadata and knows the quantised types. A model split into several files has
+/* gguf.c - see gguf.h; ggml parses the metadata and defines the quantised types. A model split into several files has
  * several parts. */
 #include "engine/llama/file/gguf.h"
 

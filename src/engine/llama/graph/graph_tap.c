@@ -41,7 +41,7 @@ static size_t tap_bytes(const hw__tap *tap, size_t n_rows) {
     return rounded((size_t)tap->width * n_rows * sizeof(float), ALIGNMENT);
 }
 
-/* Bytes needed for all nodes of a decode of rows at.., as far as the probe knows them. */
+/* Bytes needed for all nodes of a decode of rows at.., as far as the probe found them. */
 static size_t kept_bytes(const hw__llama_engine *e, size_t at, size_t n_rows) {
     if (n_rows > ARENA_BYTES / sizeof(float) || rounded(at + n_rows, KEY_PADDING) > ARENA_BYTES) return SIZE_MAX;
     size_t bytes = (size_t)e->info.n_layers * heads_bytes(e, at, n_rows);

@@ -8,7 +8,7 @@
  * lists the operations between what blocks add and the final stream, and the nodes whose numbers are their factors.
  * Carrying a direction back through it gives the direction at each source's contribution.
  *
- * Linear are sums, products with a factor that is no part of the stream, norms with their scale taken as it was, square
+ * Linear are sums, products with a factor outside the stream, norms with a constant scale, square
  * weights, mixing of streams, and changes of layout. Other operations end the stream: what leaves them is a
  * contribution of its own. proof.c compares the map with the engine's final stream.
  */

@@ -51,7 +51,7 @@ static void what_cannot_be_is_refused(void **state) {
                                       "rollout:residul=0.5",
                                       "rollout:0.5",
                                       "logit:residual=0.5", /* has no effect there */
-                                      "logit:lift",         /* nats are no shares */
+                                      "logit:lift",         /* nats are not shares */
                                       "rollout:hide=nonsense",
                                       "rollout:layers=x",
                                       "rollout,rollout"};

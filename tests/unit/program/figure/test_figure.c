@@ -137,7 +137,7 @@ static void maps_rise_in_lightness_for_every_eye(void **state) {
     }
 }
 
-/* The two sides of a map with a middle are told apart by hue with any eye, and strength by distance from the paper. */
+/* The two sides of a diverging map differ in hue for every kind of colour vision, strengths in distance from paper. */
 static void signs_differ_without_colour(void **state) {
     (void)state;
     for (int dark = 0; dark < 2; dark++) {
