@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """check_style.py ROOT
 
-Fails on a line of more than 120 columns in C, C++, Python, TypeScript, CSS or shell, and on an identifier of C in
-BANNED (docs/glossary.md has the terms to use).
+Fails on a line of more than 120 columns in C, C++, Python, TypeScript, CSS or shell, on an identifier of C in BANNED
+(docs/glossary.md has the terms to use), and on a message of the library, in src/, that names an option of the program.
 """
 
 import pathlib
@@ -28,6 +28,9 @@ BANNED = {
     "tells": "reports",
     "asks": "requests",
 }
+# An option of a command line in a literal.
+OPTION = re.compile(r'"(?:[^"\\\n]|\\.)*(?<![-\w])--[a-z](?:[^"\\\n]|\\.)*"')
+COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 # Comments and literals.
 BLANKED = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'', re.DOTALL)
 
@@ -50,6 +53,12 @@ def banned_names(text):
     return found
 
 
+def option_names(text):
+    code = COMMENT.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), text)
+    return [(i, f"{m[0]}: the library has no options") for i, line in enumerate(code.split("\n"), 1)
+            for m in OPTION.finditer(line)]
+
+
 def main():
     root, bad = pathlib.Path(sys.argv[1]), 0
     for path in files(root):
@@ -59,6 +68,8 @@ def main():
         found = long_lines(text)
         if path.suffix in {".c", ".h", ".cpp"}:
             found += banned_names(text)
+            if path.is_relative_to(root / "src"):
+                found += option_names(text)
         for line, what in found:
             print(f"{path.relative_to(root)}:{line}: {what}")
         bad += len(found)

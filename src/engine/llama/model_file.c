@@ -19,7 +19,7 @@ static void read_quantisation(hw_model_file *out, const struct gguf_context *met
 static const struct {
     const char *type, *problem;
 } other_files[] = {
-    {"adapter", "it is an adapter of a model: give it to --lora"},
+    {"adapter", "it is an adapter: open its model, and this file as an adapter of it"},
     {"mmproj", "it is the image or audio part of a model: give the text model's file"},
     {"imatrix", "it is an importance matrix, made to quantise a model"},
     {"clip", "it is the image or audio part of a model: give the text model's file"},
