@@ -10,4 +10,7 @@ hw__names segmenter_names(void);
 /* Sufficient for hw__unknown_name() with any list of the program. */
 enum { UNKNOWN_CAPACITY = 700 };
 
+/* Methods of citations, if none is named: the first that the run supports. */
+#define CITING_METHODS "logit,contribution"
+
 #endif

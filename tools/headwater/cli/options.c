@@ -222,7 +222,7 @@ static const option_row own_rows[] = {
              "support are skipped"},
     {"method", 0, "LIST", TEXT(method), METHOD(IN_CHECK, FROM_MODEL), .default_value = "logit,rollout",
      .help = "comma-separated methods; the verdict judges the first"},
-    {"method", 0, "NAME", TEXT(method), METHOD(IN_CITE, FROM_RUN), .default_value = "logit,contribution",
+    {"method", 0, "NAME", TEXT(method), METHOD(IN_CITE, FROM_RUN), .default_value = CITING_METHODS,
      .help = "method whose scores select the citations; default: the first of these that the run supports (attention "
              "is not a default because its citations are often wrong)"},
     {.name = SETTINGS_HERE},

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "cli/names.h"
 #include "export/cite.h"
 #include "export/text_buffer.h"
 
@@ -10,12 +11,16 @@
 #include <string.h>
 
 const char *citing_method(hw_method_params *settings, const hw_model_info *model) {
-    static const char *const methods[] = {"logit", "contribution"};
     *settings = hw_method_params_default();
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-        if (model && *hw_method_problem(hw_method_find(methods[i]), model)) continue;
-        settings->through = hw_citation_rule_of(methods[i])->through;
-        return methods[i];
+    for (const char *at = CITING_METHODS; *at; at += strspn(at, ",")) {
+        char name[32];
+        size_t n = strcspn(at, ",");
+        snprintf(name, sizeof name, "%.*s", (int)n, at);
+        at += n;
+        const hw_method_info *method = hw_method_find(name);
+        if (model && *hw_method_problem(method, model)) continue;
+        settings->through = hw_citation_rule_of(method->name)->through;
+        return method->name;
     }
     return NULL;
 }

@@ -46,7 +46,7 @@ typedef struct check_request {
 } check_request;
 
 typedef struct cite_request {
-    choice choice;         /* one method, n = 0: logit if the model supports it, else contribution */
+    choice choice;         /* one method, n = 0: CITING_METHODS */
     bool through_given;    /* settings.through is the client's; else as hw_citation_rule.through */
     const char *by;        /* NULL: the run's passages if it has any, else sentences */
     const char *answer_by; /* a segmenter */
