@@ -4,7 +4,8 @@
     python3 scripts/make_api_reference.py --check   # exit status 1 if it is not up to date
 
 Sections are those of the header. Paragraphs of the header are entries: the comment before the declarations is text, the
-declarations are code (also the comment if others follow); functions that the header defines are shown without their body.
+declarations are code (also the comment if others follow); functions that the header defines are shown without their
+body.
 """
 
 import pathlib
@@ -48,7 +49,8 @@ def entry(block: str) -> str:
         found = None  # each declaration has its comment: they stay together
     prose = text_of(found[1]) if found else ""
     code = without_bodies(block[found.end():] if found else block)
-    names = dict.fromkeys(next(filter(None, match)) for match in NAME.findall(re.sub(r"/\*.*?\*/", "", code, flags=re.S)))
+    bare = re.sub(r"/\*.*?\*/", "", code, flags=re.S)
+    names = dict.fromkeys(next(filter(None, match)) for match in NAME.findall(bare))
     title = ", ".join(f"`{name}`" for name in list(names)[:4]) + (" ..." if len(names) > 4 else "")
     parts = [f"### {title}" if names else "", prose, f"```c\n{code}\n```" if code else ""]
     return "\n\n".join(part for part in parts if part)
