@@ -203,11 +203,12 @@ static void read_phases(bench_figures *f, double began, const double at[]) {
     f->seconds[BENCH_TOTAL] = last - began;
 }
 
-/* What the trace takes as a file: written where its pages can be dropped again. */
+/* What the trace takes as a file: written where its pages can be dropped again. One that was kept for results alone
+ * cannot be saved. */
 static hw_err measure_trace(bench_run *r, const hw_trace *trace, hw_error *err) {
     struct stat st;
     char path[sizeof r->saved_file];
-    bool by_token = trace && !r->v->by; /* as it is saved */
+    bool by_token = trace && !r->v->by && r->v->keep != HW_KEEP_RESULTS; /* as it is saved */
     snprintf(path, sizeof path, "%s/XXXXXX", r->job->folder);
     int fd = by_token && !r->trace_bytes ? mkstemp(path) : -1;
     if (fd < 0) return HW_OK;
@@ -229,13 +230,10 @@ static hw_err capture_whole(hw_trace **out, bench_run *r, hw_error *err) {
 }
 
 static hw_err check(bench_run *r, const outcome *o, hw_error *err) {
-    hw_trace *whole = o->trace;
     bool partial = o->trace && hw_trace_rows(o->trace) != HW_ROWS_ALL;
+    hw_trace *whole = partial ? NULL : o->trace;
     hw_err rc = measure_trace(r, o->trace, err);
-    if (rc == HW_OK && partial) {
-        whole = NULL;
-        if (r->job->whole_fits) rc = capture_whole(&whole, r, err);
-    }
+    if (rc == HW_OK && partial && r->job->whole_fits) rc = capture_whole(&whole, r, err);
     for (size_t i = 0; i < o->n_parts && rc == HW_OK; i++) rc = bench_reference_check(o->parts[i], whole, err);
     if (partial) hw_trace_free(whole);
     return rc;

@@ -54,11 +54,12 @@ def test_what_each_variant_takes(bench, smollm, tmp_path):
     }
     weights = smollm.stat().st_size
     rows_bytes = 30 * 43 * 44 // 2 * 4
-    assert number["plain", "trace_bytes"] == number["plain-flash", "trace_bytes"] == 0
+    for name in ("plain", "plain-flash", "rollout+logit", "rollout+logit-live"):
+        assert number[name, "trace_bytes"] == 0, name  # nothing, or results alone, which are no trace
     for name in ("capture", "rollout", "again-rollout", "again-logit"):
         assert rows_bytes < number[name, "trace_bytes"] < 3 * rows_bytes, name
     assert number["again-logit", "trace_bytes"] > number["capture", "trace_bytes"]
-    for name in ("logit", "contribution+logit", "rollout+logit"):
+    for name in ("logit", "contribution+logit"):
         assert 0 < number[name, "trace_bytes"] < rows_bytes, name
     assert number["by-sentence", "trace_bytes"] == 0  # signals by segment: that trace cannot be saved
     for name in ("plain", "capture", "leave-one-out"):
